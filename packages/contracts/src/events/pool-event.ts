@@ -1,0 +1,20 @@
+import { BUILD_STATES } from '@kiln/domain';
+import { z } from 'zod';
+
+/** A build changed. Carries only what a listener needs to decide whether to read the record. */
+export const buildChanged = z.strictObject({
+  type: z.literal('build'),
+  id: z.string(),
+  state: z.enum(BUILD_STATES),
+  revision: z.coerce.number().int(),
+  attempt: z.coerce.number().int(),
+  host: z.string(),
+});
+
+/** A host joined, changed or left. */
+export const hostChanged = z.strictObject({ type: z.literal('host'), host: z.string() });
+
+/** What goes through the pool's event stream. Numbers arrive as Redis writes them, as text. */
+export const poolEvent = z.discriminatedUnion('type', [buildChanged, hostChanged]);
+export type PoolEvent = z.output<typeof poolEvent>;
+export type BuildChanged = z.output<typeof buildChanged>;

@@ -1,0 +1,75 @@
+import { z } from 'zod';
+
+/** Git transports whose argument can't be turned into a command or a path of the server. */
+const GIT_SCHEMES = ['https:', 'http:', 'git:'];
+
+/** Clone URL of a repository. `file://`, local paths, `ext::` and anything that git could take for an option are refused. */
+export const gitUrl = z
+  .string()
+  .max(2048)
+  .superRefine((value, ctx) => {
+    const problem = gitUrlProblem(value);
+    if (problem) ctx.addIssue({ code: 'custom', message: problem, input: value });
+  })
+  .meta({
+    description:
+      'https://, http:// or git:// URL, without user or password: give credentials as a secret GIT_AUTH_TOKEN.',
+  });
+
+const EXPECTED_URL = 'a URL with https://, http:// or git://';
+
+function gitUrlProblem(value: string): string | undefined {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are just what must not get through
+  if (/[\s\u0000-\u001f\u007f]/.test(value)) return `${EXPECTED_URL}, without white space or control characters`;
+  if (!URL.canParse(value)) return EXPECTED_URL;
+  const url = new URL(value);
+  if (!GIT_SCHEMES.includes(url.protocol)) return EXPECTED_URL;
+  if (url.username || url.password) return `${EXPECTED_URL}, without user or password`;
+  if (url.hash || url.search) return `${EXPECTED_URL}, without # or ?: give ref and subdir in their own fields`;
+  if (url.hostname.startsWith('-') || url.pathname.length < 2) return `${EXPECTED_URL} that names a repository`;
+  return undefined;
+}
+
+/** What `git check-ref-format` allows, and nothing that begins with a dash. */
+export const gitRef = z
+  .string()
+  .max(255)
+  .regex(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: as git check-ref-format has it
+    /^(?![-/.])(?!.*(?:\.\.|@\{|\/\/|\/\.|\.lock(?:\/|$)))[^\u0000-\u0020\u007f~^:?*[\\]+(?<![./])$/,
+    'a branch, tag, full ref or commit as git check-ref-format allows it, not beginning with -',
+  );
+
+/** A path below the context: relative, `/` between parts, no `..`, no leading dash (buildx would take it for a flag). */
+export const relativePath = z
+  .string()
+  .min(1)
+  .max(1024)
+  .refine(
+    (path) =>
+      !/^[-/]/.test(path) &&
+      !path.includes('\\') &&
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are just what must not get through
+      !/[\u0000-\u001f\u007f#]/.test(path) &&
+      !path.split('/').includes('..'),
+    'a path relative to the context, without .., leading / or -, backslash, # or control characters',
+  );
+
+const HOST = String.raw`(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::[0-9]{1,5})?`;
+const PATH_PART = String.raw`[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*`;
+const TAG = '[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}';
+
+/** Reference grammar of distribution/reference: `[host[:port]/]path[:tag]`. */
+export const tagReference = z
+  .string()
+  .max(512)
+  .regex(
+    new RegExp(`^(?:${HOST}/)?${PATH_PART}(?:/${PATH_PART})*(?::${TAG})?$`),
+    'an image reference [registry[:port]/]name[:tag], the name in lower case',
+  );
+
+/** Content address of an uploaded context tar. */
+export const contextDigest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'sha256: and 64 hexadecimal digits');
+
+/** Build ids: 26 characters of Crockford base 32 in lower case, ordered by time of acceptance (a ULID). */
+export const buildId = z.string().regex(/^[0-9a-hjkmnp-tv-z]{26}$/, 'a build id of 26 characters');

@@ -1,0 +1,17 @@
+import { z } from 'zod';
+
+/** Host names become part of queue, container and key names. */
+export const hostName = z
+  .string()
+  .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and -, at most 63 long');
+
+/** What a worker says of its host when it joins. */
+export const hostReport = z.strictObject({
+  name: hostName,
+  slots: z.int().min(1).max(1024),
+  platforms: z.array(z.string()),
+  driver: z.enum(['docker-container', 'docker']),
+  engineVersion: z.string(),
+  buildxVersion: z.string(),
+});
+export type HostReport = z.output<typeof hostReport>;

@@ -1,0 +1,134 @@
+import { z } from 'zod';
+
+/** One thing wrong with a request: where, what it held, and what was expected. */
+export const fieldProblem = z
+  .strictObject({
+    field: z.string().meta({ description: 'Path of the field, such as `source.url` or `header Idempotency-Key`.' }),
+    got: z.string().meta({ description: 'What it held, as JSON, shortened; a secret’s value is never shown.' }),
+    expected: z.string(),
+  })
+  .meta({ id: 'FieldProblem' });
+export type FieldProblem = z.output<typeof fieldProblem>;
+
+/** Stable codes of everything that an API answer can complain of. */
+export const PROBLEM_CODES = [
+  'malformed_json',
+  'malformed_multipart',
+  'invalid_request',
+  'unsupported_media_type',
+  'body_too_large',
+  'unauthorized',
+  'not_found',
+  'method_not_allowed',
+  'build_not_found',
+  'log_not_found',
+  'artifact_not_found',
+  'context_not_found',
+  'context_invalid',
+  'context_incomplete',
+  'idempotency_key_reused',
+  'not_retriable',
+  'already_finished',
+  'host_not_found',
+  'disk_full',
+  'unavailable',
+  'internal',
+] as const;
+export type ProblemCode = (typeof PROBLEM_CODES)[number];
+
+/** RFC 9457 problem details, `application/problem+json`. */
+export const problem = z
+  .strictObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    code: z.enum(PROBLEM_CODES),
+    detail: z.string(),
+    instance: z.string().optional(),
+    errors: z.array(fieldProblem).default([]),
+  })
+  .meta({ id: 'Problem' });
+export type Problem = z.output<typeof problem>;
+
+const SHOWN_CHARS = 200;
+
+/**
+ * Turns a zod error into field problems. `input` is what was parsed; values under `secrets` are never quoted.
+ */
+export function fieldProblems(error: z.core.$ZodError, input: unknown): FieldProblem[] {
+  return error.issues.flatMap((issue) => issueProblems(issue, input));
+}
+
+function issueProblems(issue: z.core.$ZodIssue, input: unknown): FieldProblem[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      field: fieldPath([...issue.path, key]),
+      got: show([...issue.path, key], valueAt(input, [...issue.path, key])),
+      expected: 'no such field',
+    }));
+  }
+  const at = valueAt(input, issue.path);
+  return [{ field: fieldPath(issue.path) || 'body', got: show(issue.path, at), expected: expectation(issue) }];
+}
+
+function expectation(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return issue.expected;
+    case 'invalid_value':
+      return issue.values.map((value) => JSON.stringify(value)).join(' or ');
+    case 'too_big':
+      return `at most ${issue.maximum}${unit(issue.origin)}`;
+    case 'too_small':
+      return `at least ${issue.minimum}${unit(issue.origin)}`;
+    case 'invalid_union':
+      return issue.errors.length === 0 && 'discriminator' in issue
+        ? `a known ${String(issue.discriminator)}`
+        : unique(issue.errors.flat().map(expectation)).join(', or ') || issue.message;
+    case 'invalid_format':
+      return plain(issue.message);
+    case 'invalid_key':
+      return unique(issue.issues.map(expectation)).join(', ');
+    default:
+      return plain(issue.message);
+  }
+}
+
+function unit(origin: string): string {
+  if (origin === 'string') return ' characters';
+  if (origin === 'array') return ' items';
+  return '';
+}
+
+function unique(texts: readonly string[]): string[] {
+  return [...new Set(texts)];
+}
+
+function plain(message: string): string {
+  return message.replace(/^Invalid input: expected /, '');
+}
+
+/** `['tags', 1]` is `tags[1]`; names that aren't plain are quoted. */
+export function fieldPath(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, part) => {
+    if (typeof part === 'number') return `${text}[${part}]`;
+    const key = String(part);
+    if (!/^[A-Za-z_$][\w$-]*$/.test(key)) return `${text}[${JSON.stringify(key)}]`;
+    return text ? `${text}.${key}` : key;
+  }, '');
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (value, key) =>
+      typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[key] : undefined,
+    input,
+  );
+}
+
+function show(path: readonly PropertyKey[], value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (path[0] === 'secrets') return 'a value that is not shown';
+  const text = JSON.stringify(value, (key, held) => (key === 'secrets' ? 'not shown' : held)) ?? String(value);
+  return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}… (${text.length} characters)` : text;
+}

@@ -1,0 +1,149 @@
+import { BUILD_STATES, FAILURE_CODES } from '@kiln/domain';
+import { z } from 'zod';
+import { buildSpec } from './build-request.ts';
+import { buildId } from './fields.ts';
+
+const instant = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
+
+export const failureView = z
+  .strictObject({
+    code: z.enum(FAILURE_CODES),
+    message: z.string(),
+    step: z.string().optional(),
+    exitCode: z.int().optional(),
+    excerpt: z.string().optional(),
+  })
+  .meta({ id: 'Failure' });
+
+export const attemptView = z
+  .strictObject({
+    number: z.int(),
+    host: z.string(),
+    assignedAt: instant,
+    startedAt: instant.optional(),
+    endedAt: instant.optional(),
+    end: z.enum(['succeeded', 'failed', 'canceled', 'lost']).optional(),
+    failure: failureView.optional(),
+  })
+  .meta({ id: 'Attempt' });
+
+export const buildView = z
+  .strictObject({
+    id: buildId,
+    state: z.enum(BUILD_STATES),
+    revision: z.int().meta({ description: 'Grows by one with every change.' }),
+    repo: z.string().meta({ description: 'Affinity key: normalised origin, subdirectory, Dockerfile.' }),
+    team: z.string(),
+    createdAt: instant,
+    queuedAt: instant,
+    startedAt: instant.optional(),
+    finishedAt: instant.optional(),
+    durationMs: z.int().optional().meta({ description: 'From the start of the last attempt to the end.' }),
+    host: z.string().optional(),
+    commit: z.string().optional(),
+    retryOf: buildId.optional(),
+    cancelRequestedAt: instant.optional(),
+    cancelCameTooLate: z
+      .boolean()
+      .optional()
+      .meta({ description: 'The build, or its push, had already finished when the cancel came.' }),
+    steps: z.strictObject({ total: z.int(), cached: z.int() }).optional(),
+    result: z
+      .strictObject({
+        digest: z.string().optional(),
+        configDigest: z.string().optional(),
+        pushed: z.array(z.string()).optional(),
+        loaded: z.array(z.string()).optional(),
+        artifact: z.strictObject({ digest: z.string(), sizeBytes: z.int() }).optional(),
+      })
+      .optional(),
+    failure: failureView.optional(),
+    attempts: z.array(attemptView),
+    request: buildSpec,
+    links: z.strictObject({
+      self: z.string(),
+      logs: z.string(),
+      placement: z.string(),
+      artifact: z.string().optional(),
+    }),
+  })
+  .meta({ id: 'Build' });
+export type BuildView = z.output<typeof buildView>;
+
+export const buildPage = z
+  .strictObject({
+    builds: z.array(buildView),
+    next: z.string().optional().meta({ description: 'Cursor of the next page; absent on the last one.' }),
+  })
+  .meta({ id: 'BuildPage' });
+export type BuildPage = z.output<typeof buildPage>;
+
+/** Query of `GET /v1/builds`. */
+export const buildQuery = z.strictObject({
+  repo: z.string().min(1).max(1024).optional(),
+  state: z.enum(BUILD_STATES).optional(),
+  team: z.string().min(1).max(63).optional(),
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  cursor: buildId.optional(),
+});
+
+/** Query of `GET /v1/builds/:id`. */
+export const waitQuery = z.strictObject({
+  wait: z.coerce.number().int().min(0).max(300).default(0).meta({
+    description: 'Hold the answer until the build has ended, for at most so many seconds.',
+  }),
+});
+
+/** Query of `GET /v1/builds/:id/logs`. */
+export const logQuery = z.strictObject({
+  format: z.enum(['sse', 'text', 'ndjson']).optional(),
+  follow: z.stringbool().default(true),
+  attempt: z.coerce.number().int().min(1).optional(),
+});
+
+export const hostView = z
+  .strictObject({
+    name: z.string(),
+    state: z.enum(['ready', 'cordoned', 'draining', 'lost']),
+    slots: z.int(),
+    usedSlots: z.int(),
+    platforms: z.array(z.string()),
+    driver: z.string(),
+    engineVersion: z.string(),
+    buildxVersion: z.string(),
+    builds: z.array(z.strictObject({ id: buildId, attempt: z.int() })),
+    lastSeenAt: instant,
+  })
+  .meta({ id: 'Host' });
+export type HostInfoView = z.output<typeof hostView>;
+
+export const hostList = z.strictObject({ hosts: z.array(hostView) }).meta({ id: 'HostList' });
+
+export const placementView = z
+  .strictObject({
+    build: buildId,
+    decisions: z.array(
+      z.strictObject({
+        attempt: z.int().meta({ description: 'The attempt that the decision led to, or would have led to.' }),
+        host: z.string().nullable(),
+        reason: z.string(),
+        decidedAt: instant,
+        considered: z.array(
+          z.strictObject({
+            host: z.string(),
+            slots: z.int(),
+            usedSlots: z.int(),
+            warmth: z.number(),
+            verdict: z.string(),
+          }),
+        ),
+      }),
+    ),
+  })
+  .meta({ id: 'Placement' });
+export type PlacementInfoView = z.output<typeof placementView>;
+
+export const contextView = z
+  .strictObject({ digest: z.string(), sizeBytes: z.int(), entries: z.int() })
+  .meta({ id: 'Context' });
+export type ContextView = z.output<typeof contextView>;

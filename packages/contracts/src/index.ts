@@ -1,0 +1,52 @@
+export { type BuildChanged, buildChanged, hostChanged, type PoolEvent, poolEvent } from './events/pool-event.ts';
+export {
+  type BuildRequest,
+  type BuildRequestInput,
+  type BuildSpec,
+  buildRequest,
+  buildSpec,
+  gitSource,
+  outputSpec,
+  uploadSource,
+} from './http/build-request.ts';
+export { buildId, contextDigest, gitRef, gitUrl, relativePath, tagReference } from './http/fields.ts';
+export { type HostReport, hostName, hostReport } from './http/host-report.ts';
+export {
+  type FieldProblem,
+  fieldPath,
+  fieldProblem,
+  fieldProblems,
+  PROBLEM_CODES,
+  type Problem,
+  type ProblemCode,
+  problem,
+} from './http/problem.ts';
+export {
+  type BuildPage,
+  type BuildView,
+  buildPage,
+  buildQuery,
+  buildView,
+  type ContextView,
+  contextView,
+  type HostInfoView,
+  hostList,
+  hostView,
+  logQuery,
+  type PlacementInfoView,
+  placementView,
+  waitQuery,
+} from './http/views.ts';
+export { JOBS, type RunAttemptJob, runAttemptJob } from './jobs/catalog.ts';
+export { bytes, PlainRenderer } from './log/plain.ts';
+export {
+  type EndRecord,
+  formatLogId,
+  type IdentifiedLogRecord,
+  type LogPosition,
+  type LogRecord,
+  logRecord,
+  type OutputRecord,
+  parseLogId,
+  type StepRecord,
+} from './log/record.ts';

@@ -1,0 +1,103 @@
+import { BUILD_STATES, FAILURE_CODES } from '@kiln/domain';
+import { z } from 'zod';
+
+/** Milliseconds since the epoch, from BuildKit's own clock where the record stems from it. */
+const at = z.number();
+/** Steps are numbered from 1 in the order in which BuildKit first names them, as in `docker buildx build --progress=plain`. */
+const step = z.int().min(1);
+
+export const stepRecord = z.strictObject({
+  t: at,
+  type: z.literal('step'),
+  step,
+  name: z.string(),
+  state: z.enum(['pending', 'started', 'completed', 'cached', 'failed', 'canceled']),
+  /** Duration of the run that ended, ms. */
+  ms: z.number().optional(),
+  error: z.string().optional(),
+});
+
+/** Output of a RUN. `data` keeps line ends and ANSI colours; a chunk may end in mid-line, never in mid-character. */
+export const outputRecord = z.strictObject({
+  t: at,
+  type: z.literal('output'),
+  step,
+  stream: z.enum(['stdout', 'stderr']),
+  data: z.string(),
+});
+
+/** Progress of a transfer inside a step. Bytes where `total` is known to be bytes; 0 where BuildKit doesn't say. */
+export const statusRecord = z.strictObject({
+  t: at,
+  type: z.literal('status'),
+  step,
+  id: z.string(),
+  current: z.number(),
+  total: z.number(),
+  done: z.boolean(),
+});
+
+export const warningRecord = z.strictObject({
+  t: at,
+  type: z.literal('warning'),
+  step: step.optional(),
+  message: z.string(),
+  detail: z.string().optional(),
+});
+
+/** A line of Kiln's own: which host, which commit, why again. */
+export const noteRecord = z.strictObject({
+  t: at,
+  type: z.literal('note'),
+  message: z.string(),
+});
+
+/** Last record of an attempt. `state: queued` says that another attempt follows. */
+export const endRecord = z.strictObject({
+  t: at,
+  type: z.literal('end'),
+  state: z.enum(BUILD_STATES),
+  failure: z
+    .object({
+      code: z.enum(FAILURE_CODES),
+      message: z.string(),
+      step: z.string().optional(),
+      exitCode: z.int().optional(),
+      excerpt: z.string().optional(),
+    })
+    .optional(),
+});
+
+/** One record of a build's log. */
+export const logRecord = z.discriminatedUnion('type', [
+  stepRecord,
+  outputRecord,
+  statusRecord,
+  warningRecord,
+  noteRecord,
+  endRecord,
+]);
+export type LogRecord = z.output<typeof logRecord>;
+export type StepRecord = z.output<typeof stepRecord>;
+export type OutputRecord = z.output<typeof outputRecord>;
+export type EndRecord = z.output<typeof endRecord>;
+
+/** A record as a client sees it, with the id to resume from. */
+export type IdentifiedLogRecord = LogRecord & { readonly id: string };
+
+/** Position in a build's log: attempt, and number of the record in it, both from 1. */
+export interface LogPosition {
+  readonly attempt: number;
+  readonly seq: number;
+}
+
+/** `2.15`: record 15 of attempt 2. */
+export function formatLogId({ attempt, seq }: LogPosition): string {
+  return `${attempt}.${seq}`;
+}
+
+/** The position that an id names, or undefined where it isn't one. Seq 0 stands before the first record. */
+export function parseLogId(id: string): LogPosition | undefined {
+  const match = /^([1-9]\d{0,8})\.(\d{1,15})$/.exec(id);
+  return match ? { attempt: Number(match[1]), seq: Number(match[2]) } : undefined;
+}

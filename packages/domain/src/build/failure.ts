@@ -1,0 +1,45 @@
+/**
+ * Why a build, or one attempt of it, did not succeed. The codes are stable: scripts may match on them.
+ * `infrastructure` codes are not the build's own fault, and lead to another attempt.
+ */
+export const FAILURE_CODES = [
+  'step_failed',
+  'dockerfile_missing',
+  'dockerfile_invalid',
+  'target_missing',
+  'context_invalid',
+  'base_image_unavailable',
+  'git_unreachable',
+  'git_auth_failed',
+  'git_ref_missing',
+  'git_subdir_missing',
+  'push_refused',
+  'disk_full',
+  'timeout',
+  'canceled',
+  'secrets_expired',
+  'build_failed',
+  'infrastructure',
+  'host_lost',
+  'poisoned',
+] as const;
+export type FailureCode = (typeof FAILURE_CODES)[number];
+
+export interface Failure {
+  readonly code: FailureCode;
+  /** One or a few lines for the person who has to mend it. */
+  readonly message: string;
+  /** The Dockerfile instruction that failed, as BuildKit names it: `[build 3/5] RUN npm ci`. */
+  readonly step?: string;
+  /** Exit code of the failed RUN. */
+  readonly exitCode?: number;
+  /** The Dockerfile's lines around the fault, 1-based, as BuildKit reports them. */
+  readonly excerpt?: string;
+}
+
+const INFRASTRUCTURE: ReadonlySet<FailureCode> = new Set(['infrastructure', 'host_lost']);
+
+/** Whether another attempt, on another host, may do better. */
+export function isInfrastructure(code: FailureCode): boolean {
+  return INFRASTRUCTURE.has(code);
+}

@@ -1,0 +1,64 @@
+import type { Failure } from './failure.ts';
+import type { BuildState, TerminalState } from './state.ts';
+
+/** What a finished attempt leaves behind, beside its log. Sizes in bytes. */
+export interface BuildResult {
+  /** Manifest digest of the image, where an image was made. */
+  readonly digest?: string;
+  readonly configDigest?: string;
+  /** References that were pushed; a canceled build may have some, if its push had finished before the cancel came. */
+  readonly pushed?: readonly string[];
+  /** References loaded into the host's engine. */
+  readonly loaded?: readonly string[];
+  readonly artifact?: { readonly digest: string; readonly sizeBytes: number };
+}
+
+export interface StepCounts {
+  readonly total: number;
+  readonly cached: number;
+}
+
+/** How one attempt ended: with the build's end, or with the build going back to `queued`. */
+export type AttemptEnd = TerminalState | 'lost';
+
+/** One run of a build on one host. Times in ms since the epoch. */
+export interface Attempt {
+  readonly number: number;
+  readonly host: string;
+  /** The worker process's own id: a restarted worker is another incarnation, and inherits nothing. */
+  readonly incarnation: string;
+  readonly assignedAt: number;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  readonly end?: AttemptEnd;
+  readonly failure?: Failure;
+}
+
+/**
+ * The life of a build, without its request. Times in ms since the epoch.
+ * `revision` grows by one with every change; every write names the revision that it read.
+ */
+export interface BuildRecord {
+  readonly id: string;
+  readonly revision: number;
+  readonly state: BuildState;
+  readonly repo: string;
+  readonly team: string;
+  readonly createdAt: number;
+  /** Start of the present wait: acceptance, or the loss of the last attempt. */
+  readonly queuedAt: number;
+  readonly finishedAt?: number;
+  readonly cancelRequestedAt?: number;
+  /** Commit that the source was pinned to; every later attempt builds the same one. */
+  readonly commit?: string;
+  readonly retryOf?: string;
+  readonly attempts: readonly Attempt[];
+  readonly steps?: StepCounts;
+  readonly result?: BuildResult;
+  readonly failure?: Failure;
+}
+
+/** The attempt under way, or the last one; undefined before the first assignment. */
+export function currentAttempt(build: BuildRecord): Attempt | undefined {
+  return build.attempts.at(-1);
+}

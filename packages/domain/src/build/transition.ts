@@ -1,0 +1,155 @@
+import { type Failure, isInfrastructure } from './failure.ts';
+import {
+  type Attempt,
+  type AttemptEnd,
+  type BuildRecord,
+  type BuildResult,
+  currentAttempt,
+  type StepCounts,
+} from './record.ts';
+import type { BuildState, TerminalState } from './state.ts';
+
+/** What a host reports when an attempt's buildx has ended. */
+export interface Outcome {
+  readonly end: TerminalState;
+  readonly failure?: Failure;
+  readonly result?: BuildResult;
+  readonly steps?: StepCounts;
+}
+
+export type BuildEvent =
+  | { readonly type: 'assign'; readonly host: string; readonly incarnation: string }
+  | { readonly type: 'start'; readonly attempt: number; readonly incarnation: string }
+  | { readonly type: 'pin'; readonly attempt: number; readonly incarnation: string; readonly commit: string }
+  | { readonly type: 'finish'; readonly attempt: number; readonly incarnation: string; readonly outcome: Outcome }
+  | { readonly type: 'lose'; readonly attempt: number; readonly failure: Failure }
+  | { readonly type: 'cancel' };
+
+export type BuildEventType = BuildEvent['type'];
+
+/** A refused event. `stale` says that it came from an attempt that is no longer the build's live one. */
+export interface IllegalTransition {
+  readonly illegal: true;
+  readonly reason: 'stale' | 'not_allowed';
+  readonly state: BuildState;
+  readonly event: BuildEventType;
+}
+
+/** Which events a state takes at all. The one place where the lifecycle is written down. */
+const ALLOWED: Readonly<Record<BuildState, readonly BuildEventType[]>> = {
+  queued: ['assign', 'cancel'],
+  assigned: ['start', 'finish', 'lose', 'cancel'],
+  running: ['pin', 'finish', 'lose', 'cancel'],
+  succeeded: [],
+  failed: [],
+  canceled: [],
+};
+
+/** A build whose hosts die under it, or whose attempts fail without its fault, is not tried for ever. */
+export const MAX_ATTEMPTS = 3;
+
+/**
+ * The lifecycle of a build: what `event`, at `now` (ms since the epoch), makes of `build`.
+ * Never throws; an event that the state doesn't take, or that a stale attempt sends, comes back as `IllegalTransition`.
+ */
+export function transition(build: BuildRecord, event: BuildEvent, now: number): BuildRecord | IllegalTransition {
+  if (!ALLOWED[build.state].includes(event.type)) return illegal(build, event, 'not_allowed');
+  if ('attempt' in event && !isLive(build, event)) return illegal(build, event, 'stale');
+  switch (event.type) {
+    case 'assign':
+      return next(build, {
+        state: 'assigned',
+        attempts: [
+          ...build.attempts,
+          { number: build.attempts.length + 1, host: event.host, incarnation: event.incarnation, assignedAt: now },
+        ],
+      });
+    case 'start':
+      return next(build, { state: 'running', attempts: amendLast(build, { startedAt: now }) });
+    case 'pin':
+      return next(build, { commit: event.commit });
+    case 'finish':
+      return finish(build, event.outcome, now);
+    case 'lose':
+      return lose(build, event.failure, now);
+    case 'cancel':
+      return cancel(build, now);
+  }
+}
+
+export function isIllegal(outcome: BuildRecord | IllegalTransition): outcome is IllegalTransition {
+  return 'illegal' in outcome;
+}
+
+function finish(build: BuildRecord, outcome: Outcome, now: number): BuildRecord {
+  const { end, failure, result, steps } = outcome;
+  if (end === 'failed' && failure && isInfrastructure(failure.code)) return lose(build, failure, now);
+  return next(build, {
+    state: end,
+    finishedAt: now,
+    attempts: endLast(build, end, failure, now),
+    ...(steps && { steps }),
+    ...(result && { result }),
+    ...(failure && { failure }),
+  });
+}
+
+/** An attempt that ended without the build's fault: the build goes back to `queued`, unless it was canceled or tried often enough. */
+function lose(build: BuildRecord, failure: Failure, now: number): BuildRecord {
+  const attempts = endLast(build, 'lost', failure, now);
+  if (build.cancelRequestedAt !== undefined) {
+    return next(build, {
+      state: 'canceled',
+      finishedAt: now,
+      attempts,
+      failure: { code: 'canceled', message: 'canceled; the host was lost before it could confirm' },
+    });
+  }
+  if (attempts.length >= MAX_ATTEMPTS) {
+    return next(build, { state: 'failed', finishedAt: now, attempts, failure: exhausted(attempts, failure) });
+  }
+  return next(build, { state: 'queued', queuedAt: now, attempts });
+}
+
+/** `poisoned` is kept for builds that took a host's worker down each time; anything else keeps the last attempt's own words. */
+function exhausted(attempts: readonly Attempt[], last: Failure): Failure {
+  const poisoned = attempts.every((attempt) => attempt.failure?.code === 'host_lost');
+  return poisoned
+    ? { code: 'poisoned', message: `${attempts.length} hosts in a row were lost while they ran this build` }
+    : { ...last, message: `${last.message} (gave up after ${attempts.length} attempts)` };
+}
+
+/** A queued build ends here; one that a host holds is marked, and ends when the host confirms, or is lost. */
+function cancel(build: BuildRecord, now: number): BuildRecord {
+  if (build.state === 'queued') {
+    return next(build, {
+      state: 'canceled',
+      cancelRequestedAt: now,
+      finishedAt: now,
+      failure: { code: 'canceled', message: 'canceled while queued' },
+    });
+  }
+  return build.cancelRequestedAt === undefined ? next(build, { cancelRequestedAt: now }) : build;
+}
+
+function isLive(build: BuildRecord, event: { attempt: number; incarnation?: string }): boolean {
+  const live = currentAttempt(build);
+  if (!live || live.number !== event.attempt) return false;
+  return event.incarnation === undefined || event.incarnation === live.incarnation;
+}
+
+function endLast(build: BuildRecord, end: AttemptEnd, failure: Failure | undefined, now: number): readonly Attempt[] {
+  return amendLast(build, { endedAt: now, end, ...(failure && { failure }) });
+}
+
+function amendLast(build: BuildRecord, change: Partial<Attempt>): readonly Attempt[] {
+  return build.attempts.map((attempt, i) => (i === build.attempts.length - 1 ? { ...attempt, ...change } : attempt));
+}
+
+function next(build: BuildRecord, change: Partial<BuildRecord>): BuildRecord {
+  return { ...build, ...change, revision: build.revision + 1 };
+}
+
+function illegal(build: BuildRecord, event: BuildEvent, reason: IllegalTransition['reason']): IllegalTransition {
+  return { illegal: true, reason, state: build.state, event: event.type };
+}
