@@ -1,0 +1,71 @@
+import { type Problem, problem } from '@kiln/contracts';
+import type { z } from 'zod';
+import { KilnBadAnswer, KilnProblem } from './errors.ts';
+
+const SHOWN_CHARS = 200;
+
+/**
+ * Checks an answer by its schema. Fields that the schema doesn't know are dropped instead of refused, so that a client
+ * goes on working against a newer API; anything else that doesn't fit throws `KilnBadAnswer`.
+ */
+export function readAnswer<S extends z.ZodType>(what: string, schema: S, value: unknown): z.output<S> {
+  const first = schema.safeParse(value);
+  if (first.success) return first.data;
+  const unknown = first.error.issues.filter((issue) => issue.code === 'unrecognized_keys');
+  if (unknown.length === first.error.issues.length) {
+    for (const issue of unknown) dropKeys(value, issue.path, issue.keys);
+    const second = schema.safeParse(value);
+    if (second.success) return second.data;
+  }
+  const issue = first.error.issues[0];
+  throw new KilnBadAnswer(what, issue ? `${issue.path.join('.') || 'body'}: ${issue.message}` : 'malformed');
+}
+
+function dropKeys(value: unknown, path: readonly PropertyKey[], keys: readonly string[]): void {
+  const holder = path.reduce<unknown>((at, key) => (isRecord(at) ? at[key] : undefined), value);
+  if (isRecord(holder)) for (const key of keys) delete holder[key];
+}
+
+function isRecord(value: unknown): value is Record<PropertyKey, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+/** The problem that an answer of status 400 and above carries, or one made up for what a proxy in between says. */
+export async function readProblem(what: string, response: Response): Promise<KilnProblem> {
+  const text = await response.text().catch(() => '');
+  const parsed = problem.safeParse(parseJson(text));
+  return new KilnProblem(parsed.success ? parsed.data : foreignProblem(what, response.status, text));
+}
+
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function foreignProblem(what: string, status: number, text: string): Problem {
+  const shown = text.replace(/\s+/g, ' ').trim().slice(0, SHOWN_CHARS);
+  const code =
+    status === 401 || status === 403
+      ? 'unauthorized'
+      : status === 404
+        ? 'not_found'
+        : isPassing(status)
+          ? 'unavailable'
+          : 'internal';
+  return {
+    type: 'about:blank',
+    title: `HTTP ${status}`,
+    status,
+    code,
+    detail: `${what} answered ${status} without problem details${shown ? `: ${shown}` : ''}`,
+    errors: [],
+  };
+}
+
+/** Statuses that the same request may not meet again a little later. */
+export function isPassing(status: number): boolean {
+  return status === 429 || status === 502 || status === 503 || status === 504;
+}

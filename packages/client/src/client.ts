@@ -1,0 +1,218 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  type BuildPage,
+  type BuildRequestInput,
+  type BuildView,
+  buildPage,
+  buildView,
+  type HostInfoView,
+  hostList,
+  type IdentifiedLogRecord,
+  type PlacementInfoView,
+  placementView,
+} from '@kiln/contracts';
+import type { z } from 'zod';
+import { parseJson, readAnswer } from './answer.ts';
+import { type FollowOptions, followLog } from './follow-log.ts';
+import { type Ambience, isTransient, withRetry } from './retry.ts';
+import { type Call, Transport } from './transport.ts';
+import { type ContextUpload, multipartBody } from './upload.ts';
+
+export interface KilnClientOptions {
+  /** Base URL of the API, such as `https://kiln.example.com`. */
+  readonly url: string;
+  readonly token?: string | undefined;
+  /** Default: the global `fetch`. */
+  readonly fetch?: typeof fetch | undefined;
+  /** For tests. */
+  readonly ambience?: Ambience | undefined;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface SubmitOptions extends CallOptions {
+  /** Sent with the request; without it the source must be git, or name a context that the API already has. */
+  readonly context?: ContextUpload | undefined;
+  /** Default: a new random one for each call of `submit`, the same for all of its tries. */
+  readonly idempotencyKey?: string | undefined;
+  /** How long to go on trying while the API doesn't answer, ms. Default 60 s. */
+  readonly giveUpAfterMs?: number | undefined;
+  readonly onRetry?: ((error: unknown, delayMs: number) => void) | undefined;
+}
+
+export interface ListOptions extends CallOptions {
+  readonly repo?: string | undefined;
+  readonly state?: BuildView['state'] | undefined;
+  readonly team?: string | undefined;
+  /** 1 to 200. */
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+}
+
+export interface WaitOptions extends CallOptions {
+  /** How long to go on trying while the API doesn't answer, ms. Default 10 minutes. */
+  readonly giveUpAfterMs?: number | undefined;
+}
+
+/** The answer to a cancel. `confirmed: false` says that the host has yet to stop the build. */
+export interface CancelAnswer {
+  readonly build: BuildView;
+  readonly confirmed: boolean;
+}
+
+export interface Artifact {
+  readonly body: AsyncIterable<Uint8Array>;
+  readonly sizeBytes: number | undefined;
+}
+
+const SUBMIT_GIVE_UP_MS = 60_000;
+const WAIT_GIVE_UP_MS = 600_000;
+/** One long poll; well below the time after which proxies and fetch itself give up on an answer. */
+const POLL_SECONDS = 50;
+
+const REAL_AMBIENCE: Ambience = {
+  sleep: async (ms, signal) => {
+    await delay(ms, undefined, signal && { signal }).catch((error: unknown) => {
+      throw signal?.aborted ? signal.reason : error;
+    });
+  },
+  random: Math.random,
+  now: () => performance.now(),
+};
+
+/**
+ * Kiln's API, typed. Every method throws `KilnProblem` where the API refuses, `KilnUnreachable` where it doesn't answer,
+ * `KilnBadAnswer` where the answer isn't the contract's, and the signal's reason when that aborts.
+ */
+export class KilnClient {
+  readonly #transport: Transport;
+  readonly #ambience: Ambience;
+
+  constructor({ url, token, fetch: fetchImpl = fetch, ambience = REAL_AMBIENCE }: KilnClientOptions) {
+    this.#transport = new Transport(url, token, fetchImpl);
+    this.#ambience = ambience;
+  }
+
+  get url(): string {
+    return this.#transport.url;
+  }
+
+  /** Submits a build. Tries again while the API doesn't answer; the idempotency key sees to it that only one build comes of it. */
+  submit(request: BuildRequestInput, options: SubmitOptions = {}): Promise<BuildView> {
+    const { context, idempotencyKey = randomUUID(), giveUpAfterMs = SUBMIT_GIVE_UP_MS, signal, onRetry } = options;
+    const headers = { 'idempotency-key': idempotencyKey };
+    const retry = { giveUpAfterMs: context && !context.repeatable ? 0 : giveUpAfterMs, signal, onRetry };
+    return withRetry(this.#ambience, retry, () =>
+      context
+        ? this.#upload(request, context, headers, signal)
+        : this.#json('/v1/builds', buildView, {
+            method: 'POST',
+            headers: { ...headers, 'content-type': 'application/json' },
+            body: JSON.stringify(request),
+            signal,
+          }),
+    );
+  }
+
+  /** The build as it is now; with `waitSeconds` (0 to 300) when it has ended, or after so long. */
+  get(id: string, { waitSeconds, signal }: CallOptions & { readonly waitSeconds?: number } = {}): Promise<BuildView> {
+    return this.#json(buildPath(id), buildView, { query: { wait: waitSeconds }, signal });
+  }
+
+  /** The build when it has ended, however long that takes; outlasts restarts of the API. */
+  async waitForEnd(id: string, { giveUpAfterMs = WAIT_GIVE_UP_MS, signal }: WaitOptions = {}): Promise<BuildView> {
+    for (;;) {
+      const build = await withRetry(this.#ambience, { giveUpAfterMs, signal }, () =>
+        this.get(id, { waitSeconds: POLL_SECONDS, ...(signal && { signal }) }),
+      );
+      if (hasEnded(build)) return build;
+    }
+  }
+
+  list({ signal, ...query }: ListOptions = {}): Promise<BuildPage> {
+    return this.#json('/v1/builds', buildPage, { query, signal });
+  }
+
+  /** Throws a `KilnProblem` of code `already_finished` where there is nothing left to cancel. */
+  async cancel(id: string, { signal }: CallOptions = {}): Promise<CancelAnswer> {
+    const path = `${buildPath(id)}/cancel`;
+    const response = await this.#transport.call(path, { method: 'POST', signal });
+    const build = readAnswer(path, buildView, parseJson(await this.#text(response, signal)));
+    return { build, confirmed: response.status !== 202 };
+  }
+
+  /** A new build of the same request. */
+  retry(id: string, { signal }: CallOptions = {}): Promise<BuildView> {
+    return this.#json(`${buildPath(id)}/retry`, buildView, { method: 'POST', signal });
+  }
+
+  /** See `followLog` in follow-log.ts. */
+  followLog(id: string, options: FollowOptions = {}): AsyncGenerator<IdentifiedLogRecord> {
+    return followLog(this.#transport, this.#ambience, id, options);
+  }
+
+  placement(id: string, { signal }: CallOptions = {}): Promise<PlacementInfoView> {
+    return this.#json(`${buildPath(id)}/placement`, placementView, { signal });
+  }
+
+  /** The tar that a build with output `artifact` made. */
+  async artifact(id: string, { signal }: CallOptions = {}): Promise<Artifact> {
+    const response = await this.#transport.call(`${buildPath(id)}/artifact`, { signal });
+    const length = response.headers.get('content-length');
+    return { body: response.body ?? empty(), sizeBytes: length === null ? undefined : Number(length) };
+  }
+
+  async hosts({ signal }: CallOptions = {}): Promise<HostInfoView[]> {
+    return (await this.#json('/v1/hosts', hostList, { signal })).hosts;
+  }
+
+  async #upload(
+    request: BuildRequestInput,
+    context: ContextUpload,
+    headers: Record<string, string>,
+    signal: AbortSignal | undefined,
+  ): Promise<BuildView> {
+    const body = multipartBody(request, context, `kiln-${randomUUID()}`);
+    try {
+      return await this.#json('/v1/builds', buildView, {
+        method: 'POST',
+        headers: { ...headers, 'content-type': body.contentType },
+        body: body.stream,
+        signal,
+      });
+    } catch (error) {
+      throw isTransient(error) && body.sourceError() !== undefined ? body.sourceError() : error;
+    }
+  }
+
+  async #json<S extends z.ZodType>(path: string, schema: S, call: Call): Promise<z.output<S>> {
+    const response = await this.#transport.call(path, call);
+    return readAnswer(path, schema, parseJson(await this.#text(response, call.signal)));
+  }
+
+  /** An answer that breaks off in its body is as good as none. */
+  async #text(response: Response, signal: AbortSignal | undefined): Promise<string> {
+    try {
+      return await response.text();
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw this.#transport.lost(error);
+    }
+  }
+}
+
+const ENDED: ReadonlySet<BuildView['state']> = new Set(['succeeded', 'failed', 'canceled']);
+
+/** Whether nothing can happen to the build any more. */
+export function hasEnded(build: Pick<BuildView, 'state'>): boolean {
+  return ENDED.has(build.state);
+}
+
+function buildPath(id: string): string {
+  return `/v1/builds/${encodeURIComponent(id)}`;
+}
+
+async function* empty(): AsyncGenerator<Uint8Array> {}

@@ -1,0 +1,15 @@
+export {
+  type Artifact,
+  type CallOptions,
+  type CancelAnswer,
+  hasEnded,
+  KilnClient,
+  type KilnClientOptions,
+  type ListOptions,
+  type SubmitOptions,
+  type WaitOptions,
+} from './client.ts';
+export { KilnBadAnswer, KilnProblem, KilnUnreachable } from './errors.ts';
+export type { FollowOptions } from './follow-log.ts';
+export type { Ambience } from './retry.ts';
+export type { ContextUpload } from './upload.ts';

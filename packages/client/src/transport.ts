@@ -1,0 +1,58 @@
+import { readProblem } from './answer.ts';
+import { KilnUnreachable } from './errors.ts';
+
+export interface Call {
+  readonly method?: 'GET' | 'POST';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  readonly body?: string | ReadableStream<Uint8Array>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One server: its address, its token, and how to fetch. */
+export class Transport {
+  readonly url: string;
+  readonly #token: string | undefined;
+  readonly #fetch: typeof fetch;
+
+  /** `url` may have a path, for an API behind a proxy. Throws `TypeError` where it isn't a URL. */
+  constructor(url: string, token: string | undefined, fetchImpl: typeof fetch) {
+    const base = new URL(url);
+    if (base.protocol !== 'http:' && base.protocol !== 'https:') throw new TypeError(`${url}: not an http(s) URL`);
+    this.url = base.href.replace(/\/+$/, '');
+    this.#token = token;
+    this.#fetch = fetchImpl;
+  }
+
+  /** Answers below 400. Throws `KilnProblem`, `KilnUnreachable`, or the signal's reason. */
+  async call(path: string, { method = 'GET', headers, query, body, signal }: Call): Promise<Response> {
+    const url = `${this.url}${path}${search(query)}`;
+    const init = {
+      method,
+      headers: { ...headers, ...(this.#token !== undefined && { authorization: `Bearer ${this.#token}` }) },
+      ...(body !== undefined && { body }),
+      ...(body instanceof ReadableStream && { duplex: 'half' as const }),
+      ...(signal && { signal }),
+    };
+    let response: Response;
+    try {
+      response = await this.#fetch(url, init);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw new KilnUnreachable(this.url, error);
+    }
+    if (response.status < 400) return response;
+    throw await readProblem(`${method} ${path}`, response);
+  }
+
+  /** What to throw for a connection that broke off in the middle of an answer. */
+  lost(cause: unknown): KilnUnreachable {
+    return new KilnUnreachable(this.url, cause);
+  }
+}
+
+function search(query: Call['query']): string {
+  const params = new URLSearchParams();
+  for (const [key, value] of Object.entries(query ?? {})) if (value !== undefined) params.set(key, String(value));
+  return params.size > 0 ? `?${params}` : '';
+}
