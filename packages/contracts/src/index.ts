@@ -1,3 +1,4 @@
+export { artifactKey, contextKey, logIndexKey, logKey } from './blobs/keys.ts';
 export { type BuildChanged, buildChanged, hostChanged, type PoolEvent, poolEvent } from './events/pool-event.ts';
 export {
   type BuildRequest,
@@ -50,3 +51,7 @@ export {
   parseLogId,
   type StepRecord,
 } from './log/record.ts';
+export { openApiDocument } from './openapi/document.ts';
+export { PROBLEM_KINDS, type ProblemKind } from './openapi/problem-kinds.ts';
+export type { AnswerDoc, BodyDoc, HeaderDoc, MultipartBody, RawBody, RouteDoc } from './openapi/route.ts';
+export { artifactName, logStreamQuery, type OperationId, ROUTES, storedArtifact } from './openapi/routes.ts';

@@ -1,0 +1,163 @@
+import { z } from 'zod';
+import { type ProblemCode, problem } from '../http/problem.ts';
+import { PROBLEM_KINDS } from './problem-kinds.ts';
+import type { AnswerDoc, BodyDoc, HeaderDoc, RouteDoc } from './route.ts';
+import { ROUTES } from './routes.ts';
+
+type Json = Record<string, unknown>;
+
+/** What any route may complain with; the first two only where a token is needed or a path is known. */
+const EVERYWHERE: readonly ProblemCode[] = ['unavailable', 'internal'];
+
+/** The OpenAPI 3.1 document of the API, made from the schemas that the API itself parses with. */
+export function openApiDocument(version: string): Json {
+  const components = new Components();
+  const paths: Record<string, Json> = {};
+  for (const [operationId, route] of Object.entries(ROUTES)) {
+    const path = route.path.replace(/:(\w+)/g, '{$1}');
+    paths[path] = { ...paths[path], [route.method]: operation(operationId, route, components) };
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Kiln',
+      version,
+      description:
+        'A pool of stateful build workers. Every complaint is RFC 9457 problem details with a stable `code`; `errors` names each field, what it held and what was expected. Unknown fields are refused.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/' }],
+    tags: [...new Set(Object.values(ROUTES).map(({ tag }) => tag))].map((name) => ({ name })),
+    paths,
+    components: {
+      schemas: components.schemas,
+      securitySchemes: { token: { type: 'http', scheme: 'bearer', description: 'A token of this Kiln.' } },
+    },
+  };
+}
+
+/** Collects what has an id into `#/components/schemas`; one id stands for one shape. */
+class Components {
+  readonly schemas: Record<string, Json> = {};
+
+  /** The schema as it goes in (defaults may be left out) or comes out. */
+  schema(schema: z.ZodType, io: 'input' | 'output'): Json {
+    const {
+      $defs = {},
+      $schema: _,
+      ...own
+    } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Json & { $defs?: Record<string, Json> };
+    const { id, ...root } = own as Json & { id?: string };
+    for (const [name, definition] of Object.entries($defs)) this.#add(name, definition);
+    if (id === undefined) return relink(root);
+    this.#add(id, root);
+    return { $ref: `#/components/schemas/${id}` };
+  }
+
+  #add(name: string, definition: Json): void {
+    const { id: _, ...rest } = definition;
+    const linked = relink(rest);
+    const known = this.schemas[name];
+    if (known && JSON.stringify(known) !== JSON.stringify(linked)) throw new Error(`two shapes with the id ${name}`);
+    this.schemas[name] = linked;
+  }
+}
+
+function relink(schema: Json): Json {
+  return JSON.parse(JSON.stringify(schema).replaceAll('"#/$defs/', '"#/components/schemas/')) as Json;
+}
+
+function operation(operationId: string, route: RouteDoc, components: Components): Json {
+  const { summary, description, tag, auth, body, params = {}, query, headers = {} } = route;
+  return {
+    operationId,
+    summary,
+    ...(description && { description }),
+    tags: [tag],
+    security: auth ? [{ token: [] }] : [],
+    parameters: [
+      ...Object.entries(params).map(([name, schema]) => ({
+        name,
+        in: 'path',
+        required: true,
+        schema: components.schema(schema, 'output'),
+      })),
+      ...Object.entries(query?.shape ?? {}).map(([name, schema]) =>
+        queryParameter(name, schema as z.ZodType, components),
+      ),
+      ...Object.entries(headers).map(([name, header]) => ({
+        name,
+        in: 'header',
+        required: header.required ?? false,
+        ...describedHeader(header),
+      })),
+    ],
+    ...(body && { requestBody: { required: true, content: contents(body, 'input', components) } }),
+    responses: {
+      ...Object.fromEntries(
+        Object.entries(route.answers).map(([status, answer]) => [status, answerDoc(answer, components)]),
+      ),
+      ...problemAnswers(route, components),
+    },
+  };
+}
+
+function queryParameter(name: string, schema: z.ZodType, components: Components): Json {
+  const { description, ...rest } = components.schema(schema, 'output');
+  const required = !schema.safeParse(undefined).success;
+  return { name, in: 'query', required, ...(description !== undefined && { description }), schema: rest };
+}
+
+function describedHeader({ description }: HeaderDoc): Json {
+  return { description, schema: { type: 'string' } };
+}
+
+function answerDoc({ description, content, headers }: AnswerDoc, components: Components): Json {
+  return {
+    description,
+    ...(headers && {
+      headers: Object.fromEntries(Object.entries(headers).map(([name, header]) => [name, describedHeader(header)])),
+    }),
+    ...(content && { content: contents(content, 'output', components) }),
+  };
+}
+
+function contents(content: Readonly<Record<string, BodyDoc>>, io: 'input' | 'output', components: Components): Json {
+  return Object.fromEntries(
+    Object.entries(content).map(([type, body]) => [type, { schema: bodySchema(body, io, components) }]),
+  );
+}
+
+function bodySchema(body: BodyDoc, io: 'input' | 'output', components: Components): Json {
+  if (body instanceof z.ZodType) return components.schema(body, io);
+  if ('raw' in body) {
+    return {
+      type: 'string',
+      ...(body.raw === 'binary' && { contentMediaType: 'application/octet-stream' }),
+      ...(body.description && { description: body.description }),
+    };
+  }
+  return {
+    type: 'object',
+    properties: Object.fromEntries(
+      Object.entries(body.parts).map(([name, part]) => [name, bodySchema(part, io, components)]),
+    ),
+    required: body.required,
+  };
+}
+
+/** One answer for each status, naming its codes. */
+function problemAnswers({ problems, auth }: RouteDoc, components: Components): Json {
+  const codes: ProblemCode[] = [...problems, ...(auth ? (['unauthorized'] as const) : []), ...EVERYWHERE];
+  const byStatus = Object.groupBy(new Set(codes), (code) => String(PROBLEM_KINDS[code].status));
+  const schema = components.schema(problem, 'output');
+  return Object.fromEntries(
+    Object.entries(byStatus).map(([status, named = []]) => [
+      status,
+      {
+        description: named.map((code) => `\`${code}\`: ${PROBLEM_KINDS[code].title}.`).join(' '),
+        content: { 'application/problem+json': { schema } },
+      },
+    ]),
+  );
+}

@@ -1,0 +1,32 @@
+import type { ProblemCode } from '../http/problem.ts';
+
+/** What every problem with this code has in common. */
+export interface ProblemKind {
+  readonly status: number;
+  readonly title: string;
+}
+
+/** One status and one title for each code. */
+export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = {
+  malformed_json: { status: 400, title: 'The body is not valid JSON' },
+  malformed_multipart: { status: 400, title: 'The body is not valid multipart/form-data' },
+  invalid_request: { status: 400, title: 'The request is not valid' },
+  unsupported_media_type: { status: 415, title: 'This type of body is not taken here' },
+  body_too_large: { status: 413, title: 'The body is too large' },
+  unauthorized: { status: 401, title: 'A valid bearer token is needed' },
+  not_found: { status: 404, title: 'There is nothing at this address' },
+  method_not_allowed: { status: 405, title: 'The method is not allowed here' },
+  build_not_found: { status: 404, title: 'There is no such build' },
+  log_not_found: { status: 404, title: 'There is no log' },
+  artifact_not_found: { status: 404, title: 'There is no artifact' },
+  context_not_found: { status: 404, title: 'There is no such context' },
+  context_invalid: { status: 422, title: 'The context is refused' },
+  context_incomplete: { status: 400, title: 'The context did not arrive whole' },
+  idempotency_key_reused: { status: 422, title: 'The Idempotency-Key belongs to another request' },
+  not_retriable: { status: 409, title: 'The build cannot be retried' },
+  already_finished: { status: 409, title: 'The build has already ended' },
+  host_not_found: { status: 404, title: 'There is no such host' },
+  disk_full: { status: 507, title: 'The disk is full' },
+  unavailable: { status: 503, title: 'Kiln cannot answer at the moment' },
+  internal: { status: 500, title: 'Kiln failed to answer' },
+};

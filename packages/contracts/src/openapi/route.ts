@@ -1,0 +1,46 @@
+import type { z } from 'zod';
+import type { ProblemCode } from '../http/problem.ts';
+
+/** A body that JSON Schema cannot describe: bytes, or text. */
+export interface RawBody {
+  readonly raw: 'binary' | 'text';
+  readonly description?: string;
+}
+
+/** A multipart body, part by part. */
+export interface MultipartBody {
+  readonly parts: Readonly<Record<string, z.ZodType | RawBody>>;
+  readonly required: readonly string[];
+}
+
+export type BodyDoc = z.ZodType | RawBody | MultipartBody;
+
+export interface HeaderDoc {
+  readonly description: string;
+  readonly required?: boolean;
+}
+
+export interface AnswerDoc {
+  readonly description: string;
+  readonly content?: Readonly<Record<string, BodyDoc>>;
+  readonly headers?: Readonly<Record<string, HeaderDoc>>;
+}
+
+/** One route: what is served, what is documented and what is tested are read from here. */
+export interface RouteDoc {
+  readonly method: 'get' | 'post' | 'put';
+  /** With `:name` for parameters. */
+  readonly path: string;
+  readonly tag: 'Builds' | 'Logs' | 'Hosts' | 'Contexts and artifacts' | 'Service';
+  readonly summary: string;
+  readonly description?: string;
+  /** Whether a bearer token is needed. */
+  readonly auth: boolean;
+  readonly params?: Readonly<Record<string, z.ZodType>>;
+  readonly query?: z.ZodObject;
+  readonly headers?: Readonly<Record<string, HeaderDoc>>;
+  readonly body?: Readonly<Record<string, BodyDoc>>;
+  readonly answers: Readonly<Record<number, AnswerDoc>>;
+  /** Codes that this route may complain with, beside those of every route. */
+  readonly problems: readonly ProblemCode[];
+}

@@ -1,0 +1,259 @@
+import { z } from 'zod';
+import { buildRequest } from '../http/build-request.ts';
+import { buildId, contextDigest } from '../http/fields.ts';
+import { buildPage, buildQuery, buildView, hostList, logQuery, placementView, waitQuery } from '../http/views.ts';
+import { logRecord } from '../log/record.ts';
+import type { HeaderDoc, RouteDoc } from './route.ts';
+
+const build = { 'application/json': buildView };
+const id = { id: buildId };
+const tar = { 'application/x-tar': { raw: 'binary', description: 'A tar.' } } as const;
+
+const IDEMPOTENCY: Readonly<Record<string, HeaderDoc>> = {
+  'Idempotency-Key': {
+    description:
+      '1 to 255 visible ASCII characters of your choice. Sent again with the same request, the answer names the build of the first time.',
+  },
+};
+const ACCEPTED_HEADERS: Readonly<Record<string, HeaderDoc>> = {
+  Location: { description: 'Address of the build.' },
+  'Idempotency-Replayed': {
+    description: '`true` where the build was accepted by an earlier request with the same key.',
+  },
+};
+
+/** What a worker stores as an artifact is named by its attempt: `<build id>-<attempt>`. */
+export const artifactName = z.string().regex(/^[0-9a-hjkmnp-tv-z]{26}-[1-9]\d{0,3}$/, '<build id>-<attempt>');
+export const storedArtifact = z
+  .strictObject({ digest: contextDigest, sizeBytes: z.int() })
+  .meta({ id: 'StoredArtifact' });
+
+/** Query of `GET /v1/builds/:id/logs` as documented: `after` does what `Last-Event-ID` does, for clients that can't set headers. */
+export const logStreamQuery = z.strictObject({
+  ...logQuery.shape,
+  after: z
+    .string()
+    .regex(/^[1-9]\d{0,8}\.\d{1,15}$/, 'the id of a record, such as 1.42')
+    .optional()
+    .meta({
+      description: 'Id of the last record that you have: the log goes on after it. Header Last-Event-ID does the same.',
+    }),
+});
+
+/** Every route of the API, by operation id. */
+export const ROUTES = {
+  submitBuild: {
+    method: 'post',
+    path: '/v1/builds',
+    tag: 'Builds',
+    auth: true,
+    summary: 'Submit a build',
+    description:
+      'JSON for a git source or a context uploaded before; multipart/form-data for a context in the same request. 202 means that the build is stored durably and will end exactly once.',
+    headers: IDEMPOTENCY,
+    body: {
+      'application/json': buildRequest,
+      'multipart/form-data': {
+        parts: {
+          request: buildRequest,
+          context: {
+            raw: 'binary',
+            description:
+              'Tar or gzipped tar of the build context. Sent last, a bad request is refused before it is read.',
+          },
+        },
+        required: ['request', 'context'],
+      },
+    },
+    answers: { 202: { description: 'Accepted.', content: build, headers: ACCEPTED_HEADERS } },
+    problems: [
+      'malformed_json',
+      'malformed_multipart',
+      'invalid_request',
+      'unsupported_media_type',
+      'body_too_large',
+      'context_not_found',
+      'context_invalid',
+      'context_incomplete',
+      'idempotency_key_reused',
+      'disk_full',
+    ],
+  },
+  listBuilds: {
+    method: 'get',
+    path: '/v1/builds',
+    tag: 'Builds',
+    auth: true,
+    summary: 'List builds, newest first',
+    query: buildQuery,
+    answers: { 200: { description: 'A page of builds.', content: { 'application/json': buildPage } } },
+    problems: ['invalid_request'],
+  },
+  getBuild: {
+    method: 'get',
+    path: '/v1/builds/:id',
+    tag: 'Builds',
+    auth: true,
+    summary: 'Read a build',
+    params: id,
+    query: waitQuery,
+    answers: { 200: { description: 'The build.', content: build } },
+    problems: ['invalid_request', 'build_not_found'],
+  },
+  cancelBuild: {
+    method: 'post',
+    path: '/v1/builds/:id/cancel',
+    tag: 'Builds',
+    auth: true,
+    summary: 'Cancel a build',
+    description:
+      'Waits some seconds for the host to confirm. 200: the build has ended; `cancelCameTooLate` says whether it did so by itself. 202: the host has not confirmed yet. Canceling a canceled build again is harmless.',
+    params: id,
+    answers: {
+      200: { description: 'The build has ended.', content: build },
+      202: { description: 'The cancel is stored; the host has not confirmed it yet.', content: build },
+    },
+    problems: ['invalid_request', 'build_not_found', 'already_finished'],
+  },
+  retryBuild: {
+    method: 'post',
+    path: '/v1/builds/:id/retry',
+    tag: 'Builds',
+    auth: true,
+    summary: 'Build again what has ended',
+    description: 'A new build with the same request and secrets; `retryOf` names the old one.',
+    params: id,
+    headers: IDEMPOTENCY,
+    answers: { 202: { description: 'Accepted.', content: build, headers: ACCEPTED_HEADERS } },
+    problems: ['invalid_request', 'build_not_found', 'not_retriable', 'idempotency_key_reused'],
+  },
+  readLog: {
+    method: 'get',
+    path: '/v1/builds/:id/logs',
+    tag: 'Logs',
+    auth: true,
+    summary: 'Read or follow the log',
+    description:
+      'As server-sent events, lines of JSON or plain text: by `format`, else by Accept. Each record has an id, `<attempt>.<number>`, from which a later request goes on without gap or repeat. The stream goes over to the next attempt where one follows, and ends after the final `end` record.',
+    params: id,
+    query: logStreamQuery,
+    headers: { 'Last-Event-ID': { description: 'Id of the last record that you have: the log goes on after it.' } },
+    answers: {
+      200: {
+        description: 'The log.',
+        content: {
+          'text/event-stream': {
+            raw: 'text',
+            description:
+              'Events `id: <record id>`, `event: <record type>`, `data: <record as JSON>`; comments as heartbeats.',
+          },
+          'application/x-ndjson': logRecord.meta({
+            id: 'LogRecord',
+            description: 'One record in each line, with its `id` first.',
+          }),
+          'text/plain': { raw: 'text', description: 'As `docker buildx build --progress=plain` prints it.' },
+        },
+      },
+      204: { description: 'You have all of it: an EventSource stops reconnecting.' },
+    },
+    problems: ['invalid_request', 'build_not_found', 'log_not_found'],
+  },
+  readPlacement: {
+    method: 'get',
+    path: '/v1/builds/:id/placement',
+    tag: 'Builds',
+    auth: true,
+    summary: 'Why the build ran where it ran, or waits',
+    params: id,
+    answers: { 200: { description: 'The decisions, oldest first.', content: { 'application/json': placementView } } },
+    problems: ['invalid_request', 'build_not_found'],
+  },
+  readArtifact: {
+    method: 'get',
+    path: '/v1/builds/:id/artifact',
+    tag: 'Contexts and artifacts',
+    auth: true,
+    summary: 'Download the artifact',
+    description: 'The files of the final stage, of a build with output `artifact`.',
+    params: id,
+    answers: { 200: { description: 'A tar.', content: tar } },
+    problems: ['invalid_request', 'build_not_found', 'artifact_not_found'],
+  },
+  listHosts: {
+    method: 'get',
+    path: '/v1/hosts',
+    tag: 'Hosts',
+    auth: true,
+    summary: 'List the hosts of the pool',
+    answers: { 200: { description: 'All hosts.', content: { 'application/json': hostList } } },
+    problems: [],
+  },
+  readContext: {
+    method: 'get',
+    path: '/v1/contexts/:digest',
+    tag: 'Contexts and artifacts',
+    auth: true,
+    summary: 'Read an uploaded context',
+    description: 'For workers on other machines.',
+    params: { digest: contextDigest },
+    answers: {
+      200: {
+        description: 'The bytes as they were uploaded.',
+        content: { 'application/octet-stream': { raw: 'binary' } },
+      },
+    },
+    problems: ['invalid_request', 'context_not_found'],
+  },
+  storeArtifact: {
+    method: 'put',
+    path: '/v1/artifacts/:name',
+    tag: 'Contexts and artifacts',
+    auth: true,
+    summary: 'Store the artifact of a running attempt',
+    description: 'For workers on other machines.',
+    params: { name: artifactName },
+    body: tar,
+    answers: { 201: { description: 'Stored.', content: { 'application/json': storedArtifact } } },
+    problems: ['invalid_request', 'build_not_found', 'already_finished', 'context_incomplete', 'disk_full'],
+  },
+  health: {
+    method: 'get',
+    path: '/healthz',
+    tag: 'Service',
+    auth: false,
+    summary: 'Whether the process lives',
+    answers: { 200: { description: 'It does.', content: { 'text/plain': { raw: 'text' } } } },
+    problems: [],
+  },
+  ready: {
+    method: 'get',
+    path: '/readyz',
+    tag: 'Service',
+    auth: false,
+    summary: 'Whether requests can be served',
+    answers: { 200: { description: 'They can.', content: { 'text/plain': { raw: 'text' } } } },
+    problems: ['unavailable'],
+  },
+  openapi: {
+    method: 'get',
+    path: '/openapi.json',
+    tag: 'Service',
+    auth: false,
+    summary: 'This document',
+    answers: {
+      200: { description: 'OpenAPI 3.1.', content: { 'application/json': z.looseObject({ openapi: z.string() }) } },
+    },
+    problems: [],
+  },
+  docs: {
+    method: 'get',
+    path: '/docs',
+    tag: 'Service',
+    auth: false,
+    summary: 'This document, to read',
+    answers: { 200: { description: 'A page.', content: { 'text/html': { raw: 'text' } } } },
+    problems: [],
+  },
+} as const satisfies Readonly<Record<string, RouteDoc>>;
+
+export type OperationId = keyof typeof ROUTES;
