@@ -1,0 +1,66 @@
+# shellcheck shell=bash
+# A running Docker Engine. One that already answers is left as it is.
+
+engine_answers() { have docker && timeout 10 docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+
+plan_engine() {
+  engine_answers && return 0
+  if [[ -n ${DOCKER_HOST:-} ]]; then
+    need engine-elsewhere elsewhere "a Docker Engine at DOCKER_HOST ($DOCKER_HOST)" "running builds" "start it there, or unset DOCKER_HOST"
+  else
+    need engine root "a running Docker Engine that this user may talk to" "running builds" "start dockerd as root; join the group docker"
+  fi
+}
+
+# process_is PID NAME
+process_is() { [[ -r /proc/$1/comm && $(<"/proc/$1/comm") == "$2" ]]; }
+
+# After a machine's restart the old pid may belong to another process, and the daemon then refuses to start.
+remove_stale_pid_file() {
+  local file=$1 name=$2 pid
+  [[ -s $file ]] || return 0
+  pid=$(<"$file")
+  process_is "$pid" "$name" && return 0
+  say "removing $file: no $name runs as process $pid"
+  rm -f "$file"
+}
+
+engine_failed() {
+  {
+    printf 'setup: dockerd %s. The end of %s:\n' "$1" "$2"
+    tail -n 20 "$2" | sed 's/^/  | /'
+  } >&2
+  exit 1
+}
+
+provide_engine() {
+  local log=$toolchain/dockerd.log pid arguments=() deadline
+  planned engine || planned docker.io || return 0
+  engine_answers && return 0
+
+  remove_stale_pid_file "$run_dir/docker.pid" dockerd
+  remove_stale_pid_file "$run_dir/docker/containerd/containerd.pid" containerd
+  if [[ -s $run_dir/docker.pid ]]; then
+    pid=$(<"$run_dir/docker.pid")
+    say "waiting for the dockerd that is already starting (process $pid) …"
+  elif [[ -d /run/systemd/system ]]; then
+    say "starting the engine's service …"
+    systemctl start docker || fail "systemctl could not start docker; see: journalctl -u docker"
+    pid=
+  else
+    say "starting dockerd (log: ${log#"$root"/}) …"
+    [[ -e /etc/docker/daemon.json ]] || arguments=(--config-file "$infra/engine/daemon.json")
+    # BuildKit clips a step's output at 2 MiB and 200 KiB/s otherwise, and a log must have no gap. Descriptor 9 is our
+    # lock, which the daemon must not keep.
+    BUILDKIT_STEP_LOG_MAX_SIZE=-1 BUILDKIT_STEP_LOG_MAX_SPEED=-1 \
+      setsid dockerd ${arguments[@]+"${arguments[@]}"} </dev/null >>"$log" 2>&1 9>&- &
+    pid=$!
+  fi
+
+  deadline=$((SECONDS + engine_wait_s))
+  until engine_answers; do
+    [[ -z $pid || -d /proc/$pid ]] || engine_failed "ended before it answered" "$log"
+    ((SECONDS < deadline)) || engine_failed "did not answer within $engine_wait_s s" "$log"
+    sleep 0.2
+  done
+}

@@ -1,0 +1,85 @@
+# shellcheck shell=bash
+# Talking, and the plan: what is missing, what for, and how one gets it.
+
+say() { printf 'setup: %s\n' "$*"; }
+
+fail() {
+  printf 'setup: %s\n' "$*" >&2
+  exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# version_at_least HAVE WANTED
+version_at_least() { [[ $(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
+
+# One of os-release's fields, empty when the file or the field is missing. Run apart: it is a shell file that sets much.
+os_field() (
+  set +u
+  # shellcheck disable=SC1090
+  [[ -r $os_release ]] && . "$os_release" && printf '%s' "${!1}"
+) || true
+
+is_debian_like() {
+  case " $(os_field ID) $(os_field ID_LIKE) " in
+    *' debian '* | *' ubuntu '*) have apt-get ;;
+    *) return 1 ;;
+  esac
+}
+
+is_root() { ((EUID == 0)); }
+
+lock_file() {
+  # The engine and apt belong to the machine, so the lock does too, where we may write it.
+  if is_root && [[ -d /run/lock ]]; then echo /run/lock/kiln-setup.lock; else echo "$toolchain/setup.lock"; fi
+}
+
+plan_clear() {
+  plan_ids=()
+  plan_by=()
+  plan_text=()
+}
+
+# need ID BY WHAT WHY HOW -- BY names what installing takes: npm, apt, root, engine (nothing but a running engine)
+need() {
+  plan_ids+=("$1")
+  plan_by+=("$2")
+  plan_text+=("$3: for $4; $5")
+}
+
+planned() {
+  local id
+  for id in ${plan_ids[@]+"${plan_ids[@]}"}; do [[ $id == "$1" ]] && return 0; done
+  return 1
+}
+
+plan_is_empty() { ((${#plan_ids[@]} == 0)); }
+
+plan_show() {
+  local text
+  for text in "${plan_text[@]}"; do printf '  - %s\n' "$text"; done
+}
+
+# Why a need of this kind cannot be met here; empty when it can.
+obstacle() {
+  case $1 in
+    npm) have npm || echo "npm is not installed" ;;
+    apt) if ! is_root; then echo "not run as root"; elif ! is_debian_like; then echo "$(os_field NAME) is not Debian or Ubuntu with apt"; fi ;;
+    root) is_root || echo "not run as root" ;;
+    engine) ;;
+  esac
+}
+
+plan_refuse_if_blocked() {
+  local by reason reasons=()
+  for by in $(printf '%s\n' "${plan_by[@]}" | sort -u); do
+    reason=$(obstacle "$by")
+    [[ -z $reason || " ${reasons[*]-} " == *" $reason "* ]] || reasons+=("$reason")
+  done
+  ((${#reasons[@]})) || return 0
+  {
+    printf 'setup: cannot install what is missing: %s. Nothing was changed. Missing:\n' "$(printf '%s\n' "${reasons[@]}" | paste -sd, | sed 's/,/, /g')"
+    plan_show
+  } >&2
+  exit 1
+}
