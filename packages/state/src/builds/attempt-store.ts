@@ -1,0 +1,164 @@
+import { type BuildRecord, currentAttempt, type Failure, type Outcome } from '@kiln/domain';
+import type { Redis } from 'ioredis';
+import type { Keys } from '../redis/keys.ts';
+import { runScript } from '../redis/scripts.ts';
+import { DEFAULT_SECRET_TTL_MS } from './build-store.ts';
+import { StaleAttempt } from './errors.ts';
+import { type Applied, applyEvent, changeArgs, endRecord } from './write.ts';
+
+/** The attempt in whose name a host writes. */
+export interface AttemptRef {
+  readonly buildId: string;
+  readonly attempt: number;
+  readonly host: string;
+  readonly incarnation: string;
+}
+
+/** What a worker writes of its attempts. Every method refuses a stale attempt. */
+export class AttemptStore {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly #now: () => number;
+  readonly #secretTtlMs: number;
+
+  constructor(redis: Redis, keys: Keys, options: { now?: () => number; secretTtlMs?: number } = {}) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#now = options.now ?? Date.now;
+    this.#secretTtlMs = options.secretTtlMs ?? DEFAULT_SECRET_TTL_MS;
+  }
+
+  /** @throws StaleAttempt */
+  async start(ref: AttemptRef): Promise<BuildRecord> {
+    const now = this.#now();
+    const { buildId, attempt, incarnation } = ref;
+    const applied = await applyEvent(
+      this.#redis,
+      this.#keys,
+      buildId,
+      { type: 'start', attempt, incarnation },
+      now,
+      (next, expected) =>
+        runScript(
+          this.#redis,
+          'start-attempt',
+          [this.#keys.build(buildId), this.#keys.hostLease(ref.host)],
+          [this.#keys.prefix, buildId, expected, ...changeArgs(next, now)],
+        ),
+    );
+    return changed(applied, ref);
+  }
+
+  /** Writes the commit that the source stands for from now on. @throws StaleAttempt */
+  async pin(ref: AttemptRef, commit: string): Promise<BuildRecord> {
+    const now = this.#now();
+    const { buildId, attempt, incarnation } = ref;
+    const applied = await applyEvent(
+      this.#redis,
+      this.#keys,
+      buildId,
+      { type: 'pin', attempt, incarnation, commit },
+      now,
+      (next, expected) =>
+        runScript(
+          this.#redis,
+          'pin-source',
+          [this.#keys.build(buildId)],
+          [this.#keys.prefix, buildId, expected, ...changeArgs(next, now)],
+        ),
+    );
+    return changed(applied, ref);
+  }
+
+  /**
+   * Ends an attempt; the log must be appended in full before. An infrastructure failure sends the build back to the queue.
+   * Repeating a settle whose answer was lost gives what the first one did.
+   * @throws StaleAttempt
+   */
+  async settle(ref: AttemptRef, outcome: Outcome): Promise<BuildRecord> {
+    const now = this.#now();
+    const { buildId, attempt, incarnation, host } = ref;
+    const applied = await applyEvent(
+      this.#redis,
+      this.#keys,
+      buildId,
+      { type: 'finish', attempt, incarnation, outcome },
+      now,
+      (next, expected) =>
+        runScript(
+          this.#redis,
+          'settle-attempt',
+          [this.#keys.build(buildId), this.#keys.hostHeld(host), this.#keys.hostLease(host)],
+          [
+            this.#keys.prefix,
+            buildId,
+            expected,
+            JSON.stringify(endRecord(next, now)),
+            attempt,
+            this.#secretTtlMs,
+            incarnation,
+            ...changeArgs(next, now),
+          ],
+        ),
+    );
+    if (applied.outcome === 'illegal' && endedBy(applied.build, ref)) return applied.build;
+    return changed(applied, ref);
+  }
+
+  /**
+   * Takes an attempt back from a host that is gone, in the name of the leader with `fencingToken`.
+   * `alive` where the host turned out to be there; `settled` where the attempt had ended already.
+   */
+  async takeBack(
+    ref: AttemptRef,
+    failure: Failure,
+    fencingToken: number,
+  ): Promise<{ outcome: 'taken_back'; build: BuildRecord } | { outcome: 'alive' | 'settled' | 'not_leader' }> {
+    const now = this.#now();
+    const { buildId, attempt, incarnation, host } = ref;
+    const applied = await applyEvent(
+      this.#redis,
+      this.#keys,
+      buildId,
+      { type: 'lose', attempt, failure },
+      now,
+      (next, expected) =>
+        runScript(
+          this.#redis,
+          'take-back',
+          [this.#keys.build(buildId), this.#keys.hostHeld(host), this.#keys.hostLease(host), this.#keys.leaderToken()],
+          [
+            this.#keys.prefix,
+            buildId,
+            expected,
+            fencingToken,
+            JSON.stringify(endRecord(next, now)),
+            attempt,
+            incarnation,
+            this.#secretTtlMs,
+            ...changeArgs(next, now),
+          ],
+        ),
+    );
+    if (applied.outcome === 'applied') return { outcome: 'taken_back', build: applied.build };
+    if (applied.outcome === 'refused') return { outcome: applied.code === -4 ? 'not_leader' : 'alive' };
+    // Nothing holds this slot any more, whatever wrote it: give it back.
+    await this.#redis.hdel(this.#keys.hostHeld(host), `${buildId}:${attempt}`);
+    return { outcome: 'settled' };
+  }
+}
+
+function changed(applied: Applied, { buildId, attempt }: AttemptRef): BuildRecord {
+  if (applied.outcome === 'applied' || applied.outcome === 'unchanged') return applied.build;
+  throw new StaleAttempt(buildId, attempt);
+}
+
+function endedBy(build: BuildRecord, ref: AttemptRef): boolean {
+  const last = currentAttempt(build);
+  return (
+    last?.number === ref.attempt &&
+    last.incarnation === ref.incarnation &&
+    last.end !== undefined &&
+    last.end !== 'lost'
+  );
+}

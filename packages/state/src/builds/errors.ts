@@ -1,0 +1,30 @@
+/** An `Idempotency-Key` that was used before, for another request. */
+export class IdempotencyKeyReused extends Error {
+  readonly code = 'idempotency_key_reused';
+  readonly buildId: string;
+  constructor(buildId: string) {
+    super(`the key was used for another request, build ${buildId}`);
+    this.buildId = buildId;
+  }
+}
+
+/** A write of an attempt that is no longer the build's live one: the host lost it, or never had it. */
+export class StaleAttempt extends Error {
+  readonly code = 'stale_attempt';
+  constructor(buildId: string, attempt: number) {
+    super(`attempt ${attempt} of build ${buildId} is no longer live`);
+  }
+}
+
+/** A write of a scheduler that no longer leads. */
+export class NotLeader extends Error {
+  readonly code = 'not_leader';
+  constructor() {
+    super('another scheduler leads');
+  }
+}
+
+/** Redis held what Kiln never writes: damage, or another version's data. */
+export class CorruptState extends Error {
+  readonly code = 'corrupt_state';
+}

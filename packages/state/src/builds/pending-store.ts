@@ -1,0 +1,115 @@
+import { type BuildRecord, currentAttempt, type PendingBuild, type PlacementDecision } from '@kiln/domain';
+import type { Redis } from 'ioredis';
+import type { Keys } from '../redis/keys.ts';
+import { runScript } from '../redis/scripts.ts';
+import type { StoredBuild, StoredDecision } from '../types.ts';
+import { applyEvent, changeArgs } from './write.ts';
+
+/** The host that a decision chose, as the leader saw it. */
+export interface ChosenHost {
+  readonly name: string;
+  readonly incarnation: string;
+  readonly slots: number;
+}
+
+export type AssignOutcome =
+  | { readonly outcome: 'assigned'; readonly build: BuildRecord }
+  | { readonly outcome: 'not_queued' | 'no_slot' | 'host_unfit' | 'not_leader' };
+
+/** What the leader needs of builds: which wait, and giving them to hosts. */
+export class PendingStore {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly #now: () => number;
+
+  constructor(redis: Redis, keys: Keys, now: () => number = Date.now) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#now = now;
+  }
+
+  /** Ids of all queued builds, oldest first. */
+  queuedIds(): Promise<string[]> {
+    return this.#redis.zrange(this.#keys.pending(), '0', '-1');
+  }
+
+  /** Ids of builds that were assigned but haven't begun: their job may be missing. */
+  assignedIds(): Promise<string[]> {
+    return this.#redis.zrange(this.#keys.indexState('assigned'), '0', '-1');
+  }
+
+  /** Carries a decision out. Nothing changes unless all that it rests on still holds. */
+  async assign(
+    pending: PendingBuild,
+    host: ChosenHost,
+    decision: PlacementDecision,
+    fencingToken: number,
+  ): Promise<AssignOutcome> {
+    const now = this.#now();
+    const { name, incarnation, slots } = host;
+    const applied = await applyEvent(
+      this.#redis,
+      this.#keys,
+      pending.id,
+      { type: 'assign', host: name, incarnation },
+      now,
+      (next, expected) =>
+        runScript(
+          this.#redis,
+          'assign-build',
+          [
+            this.#keys.build(pending.id),
+            this.#keys.host(name),
+            this.#keys.hostLease(name),
+            this.#keys.hostHeld(name),
+            this.#keys.leaderToken(),
+            this.#keys.decisions(pending.id),
+          ],
+          [
+            this.#keys.prefix,
+            pending.id,
+            expected,
+            fencingToken,
+            pending.weight,
+            slots,
+            JSON.stringify(stored(decision, next.attempts.length)),
+            ...changeArgs(next, now),
+          ],
+        ),
+    );
+    if (applied.outcome === 'applied') return { outcome: 'assigned', build: applied.build };
+    if (applied.outcome !== 'refused') return { outcome: 'not_queued' };
+    return { outcome: applied.code === -4 ? 'not_leader' : applied.code === -3 ? 'no_slot' : 'host_unfit' };
+  }
+
+  /** Stores why a build waits, so that it can be asked for. */
+  async explain(build: PendingBuild, attempt: number, decision: PlacementDecision): Promise<void> {
+    await this.#redis.hset(this.#keys.decisions(build.id), attempt, JSON.stringify(stored(decision, attempt)));
+  }
+}
+
+function stored(decision: PlacementDecision, attempt: number): StoredDecision {
+  const { build: _, ...rest } = decision;
+  return { ...rest, attempt };
+}
+
+/** A queued build as placement sees it. */
+export function pendingBuild({ record, spec }: StoredBuild): PendingBuild {
+  return {
+    id: record.id,
+    repo: record.repo,
+    team: record.team,
+    priority: spec.priority,
+    queuedAt: record.queuedAt,
+    createdAt: record.createdAt,
+    weight: 1,
+    platforms: spec.platforms,
+    lostOn: record.attempts.map((attempt) => attempt.host),
+  };
+}
+
+/** The job that must exist for an assigned build. */
+export function assignmentOf(build: BuildRecord): { host: string; attempt: number } | undefined {
+  const attempt = currentAttempt(build);
+  return build.state === 'assigned' && attempt ? { host: attempt.host, attempt: attempt.number } : undefined;
+}

@@ -1,0 +1,77 @@
+import type { EndRecord } from '@kiln/contracts';
+import {
+  type BuildEvent,
+  type BuildRecord,
+  currentAttempt,
+  type IllegalTransition,
+  isIllegal,
+  transition,
+} from '@kiln/domain';
+import type { Redis } from 'ioredis';
+import type { Keys } from '../redis/keys.ts';
+
+/** Names of the fields of a build's hash that the scripts read; the rest of a build is in `doc`. */
+export function changeArgs(build: BuildRecord, at: number): (string | number)[] {
+  const attempt = currentAttempt(build);
+  return [
+    build.revision,
+    build.state,
+    attempt?.number ?? 0,
+    attempt?.host ?? '',
+    attempt?.incarnation ?? '',
+    build.cancelRequestedAt === undefined ? '0' : '1',
+    JSON.stringify(build),
+    at,
+  ];
+}
+
+export function parseRecord(doc: string): BuildRecord {
+  return JSON.parse(doc) as BuildRecord;
+}
+
+/** The last record of an attempt's log, for the state that its end left the build in. */
+export function endRecord(build: BuildRecord, at: number): EndRecord {
+  const failure = build.state === 'queued' ? currentAttempt(build)?.failure : build.failure;
+  return { t: at, type: 'end', state: build.state, ...(failure && { failure }) };
+}
+
+/** How often a write is tried again when others change the build in between. */
+const MAX_TRIES = 20;
+const STALE_REVISION = -2;
+const GONE = -1;
+
+export type Applied =
+  | { readonly outcome: 'applied'; readonly build: BuildRecord }
+  /** The event changes nothing in this state, as a second cancel. */
+  | { readonly outcome: 'unchanged'; readonly build: BuildRecord }
+  | { readonly outcome: 'illegal'; readonly build: BuildRecord; readonly illegal: IllegalTransition }
+  | { readonly outcome: 'gone' }
+  | { readonly outcome: 'refused'; readonly code: number; readonly build: BuildRecord };
+
+/**
+ * The one way in which a build changes: reads its record, asks the domain what `event` makes of it, and has `write` carry that
+ * out by a script that checks the revision; starts over where somebody else was faster.
+ * `write` answers the script's code: 0 done, -1 gone, -2 stale revision, anything else a refusal of its own.
+ */
+export async function applyEvent(
+  redis: Redis,
+  keys: Keys,
+  id: string,
+  event: BuildEvent,
+  now: number,
+  write: (next: BuildRecord, expectedRevision: number) => Promise<unknown>,
+): Promise<Applied> {
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const doc = await redis.hget(keys.build(id), 'doc');
+    if (doc === null) return { outcome: 'gone' };
+    const build = parseRecord(doc);
+    const next = transition(build, event, now);
+    if (isIllegal(next)) return { outcome: 'illegal', build, illegal: next };
+    if (next.revision === build.revision) return { outcome: 'unchanged', build };
+    const code = Number(await write(next, build.revision));
+    if (code === 0) return { outcome: 'applied', build: next };
+    if (code === GONE) return { outcome: 'gone' };
+    if (code !== STALE_REVISION) return { outcome: 'refused', code, build };
+  }
+  throw new Error(`build ${id} changed ${MAX_TRIES} times while ${event.type} was applied to it`);
+}

@@ -1,0 +1,34 @@
+export { type BlobInfo, type BlobStore, FsBlobStore } from './blobs/fs-blob-store.ts';
+export { type AttemptRef, AttemptStore } from './builds/attempt-store.ts';
+export { BuildStore, type BuildStoreOptions } from './builds/build-store.ts';
+export { CorruptState, IdempotencyKeyReused, NotLeader, StaleAttempt } from './builds/errors.ts';
+export {
+  type AssignOutcome,
+  assignmentOf,
+  type ChosenHost,
+  PendingStore,
+  pendingBuild,
+} from './builds/pending-store.ts';
+export { SealBroken, Sealer } from './builds/seal.ts';
+export {
+  type DesiredState,
+  HostNameTaken,
+  HostStore,
+  type WorkerIdentity,
+  WorkerReplaced,
+} from './hosts/host-store.ts';
+export { Leadership } from './leases/leadership.ts';
+export { LogStore, LogTail } from './logs/log-store.ts';
+export { type AttemptConsumer, AttemptQueues, consumeAttempts } from './queue/attempt-queue.ts';
+export { connectRedis, InvalidRedisUrl, redisOptions } from './redis/connect.ts';
+export { Keys } from './redis/keys.ts';
+export { PoolEvents } from './redis/pool-events.ts';
+export type {
+  BuildFilter,
+  BuildPageRequest,
+  HostState,
+  LogBatch,
+  NewBuild,
+  StoredBuild,
+  StoredDecision,
+} from './types.ts';

@@ -1,0 +1,33 @@
+import type { Redis } from 'ioredis';
+import type { Keys } from '../redis/keys.ts';
+import { runScript } from '../redis/scripts.ts';
+
+/** The scheduler's lease. At most one `owner` holds it; each new holder gets a higher fencing token. */
+export class Leadership {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly #owner: string;
+  readonly #ttlMs: number;
+
+  constructor(redis: Redis, keys: Keys, owner: string, ttlMs: number) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#owner = owner;
+    this.#ttlMs = ttlMs;
+  }
+
+  /** Takes or renews the lease; the fencing token while this owner leads, undefined while another does. */
+  async hold(): Promise<number | undefined> {
+    const token = Number(await runScript(this.#redis, 'lead', this.#both(), [this.#owner, this.#ttlMs]));
+    return token > 0 ? token : undefined;
+  }
+
+  /** Gives the lease up, so that another needn't wait for its end. */
+  async release(): Promise<void> {
+    await runScript(this.#redis, 'lead', this.#both(), [this.#owner, 0]);
+  }
+
+  #both(): string[] {
+    return [this.#keys.leader(), this.#keys.leaderToken()];
+  }
+}

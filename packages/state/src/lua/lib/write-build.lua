@@ -1,0 +1,31 @@
+-- writeBuild(prefix, id, change): replaces the record of a build that the caller has checked, moves it between the
+-- indexes of its state, and announces it.
+-- change: { rev, state, attempt, host, incarnation, cancel, doc, at }
+local function writeBuild(prefix, id, change)
+  local key = prefix .. 'build:' .. id
+  local before = redis.call('HGET', key, 'state')
+  redis.call('HSET', key, 'rev', change.rev, 'state', change.state, 'attempt', change.attempt, 'host', change.host,
+    'incarnation', change.incarnation, 'cancel', change.cancel, 'doc', change.doc)
+  if before ~= change.state then
+    redis.call('ZREM', prefix .. 'idx:state:' .. before, id)
+    redis.call('ZADD', prefix .. 'idx:state:' .. change.state, 0, id)
+    if change.state == 'queued' then
+      redis.call('ZADD', prefix .. 'pending', change.at, id)
+    elseif before == 'queued' then
+      redis.call('ZREM', prefix .. 'pending', id)
+    end
+    if change.state == 'succeeded' or change.state == 'failed' or change.state == 'canceled' then
+      redis.call('ZADD', prefix .. 'ended', change.at, id)
+    end
+  end
+  redis.call('XADD', prefix .. 'events', 'MAXLEN', '~', 20000, '*', 'type', 'build', 'id', id, 'state', change.state,
+    'revision', change.rev, 'attempt', change.attempt, 'host', change.host)
+end
+
+-- The change as it stands in ARGV from position `i`, the same in every script that writes a build.
+local function changeFrom(i)
+  return {
+    rev = ARGV[i], state = ARGV[i + 1], attempt = ARGV[i + 2], host = ARGV[i + 3],
+    incarnation = ARGV[i + 4], cancel = ARGV[i + 5], doc = ARGV[i + 6], at = ARGV[i + 7],
+  }
+end

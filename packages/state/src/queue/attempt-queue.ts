@@ -1,0 +1,79 @@
+import { JOBS, type RunAttemptJob, runAttemptJob } from '@kiln/contracts';
+import { Queue, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Keys } from '../redis/keys.ts';
+
+/** Hands assignments to hosts: one BullMQ queue per host, which is BullMQ's own answer to worker affinity. */
+export class AttemptQueues implements AsyncDisposable {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly #queues = new Map<string, Queue>();
+
+  constructor(redis: Redis, keys: Keys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  /** Puts the job of an assignment into its host's queue. Repeating it is harmless: the job id is the attempt's. */
+  async enqueue(host: string, job: RunAttemptJob): Promise<void> {
+    const { name, jobId } = JOBS.runAttempt;
+    await this.#queue(host).add(name, job, {
+      jobId: jobId(job),
+      attempts: 1,
+      removeOnComplete: true,
+      removeOnFail: true,
+    });
+  }
+
+  /** Removes the queue of a host that is gone for good. */
+  async obliterate(host: string): Promise<void> {
+    await this.#queue(host).obliterate({ force: true });
+    await this.#queue(host).close();
+    this.#queues.delete(host);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
+  }
+
+  #queue(host: string): Queue {
+    const known = this.#queues.get(host);
+    if (known) return known;
+    const queue = new Queue(JOBS.runAttempt.queue(host), { connection: this.#redis, prefix: this.#keys.queues() });
+    queue.on('error', () => {});
+    this.#queues.set(host, queue);
+    return queue;
+  }
+}
+
+export interface AttemptConsumer extends AsyncDisposable {
+  /** Takes no further jobs; resolves when those that run have ended. */
+  drain(): Promise<void>;
+}
+
+/**
+ * Takes this host's jobs and calls `run` for each. The record decides what becomes of a job; BullMQ only carries it,
+ * so a job that ends in an error, stalls or comes twice changes nothing by itself.
+ */
+export function consumeAttempts(
+  redis: Redis,
+  keys: Keys,
+  host: string,
+  options: { concurrency: number; onError: (error: Error) => void },
+  run: (job: RunAttemptJob) => Promise<void>,
+): AttemptConsumer {
+  const { queue, lockDurationMs } = JOBS.runAttempt;
+  const worker = new Worker(queue(host), (job) => run(runAttemptJob.parse(job.data)), {
+    connection: redis,
+    prefix: keys.queues(),
+    concurrency: options.concurrency,
+    lockDuration: lockDurationMs,
+    maxStalledCount: 1,
+  });
+  worker.on('error', options.onError);
+  worker.on('failed', (_job, error) => options.onError(error));
+  return {
+    drain: () => worker.close(),
+    [Symbol.asyncDispose]: () => worker.close(true),
+  };
+}

@@ -1,0 +1,59 @@
+import { createHash } from 'node:crypto';
+
+/**
+ * Every key that Kiln uses, made here and nowhere else. The prefix is a hash tag, so that a cluster keeps all of them in
+ * one slot and a Lua script may touch several.
+ */
+export class Keys {
+  readonly prefix: string;
+
+  /** `namespace` keeps several pools apart on one Redis: letters, digits, `-`. */
+  constructor(namespace = 'kiln') {
+    this.prefix = `{${namespace}}:`;
+  }
+
+  /** Hash: rev, state, attempt, host, incarnation, cancel, doc (BuildRecord as JSON), spec (BuildSpec as JSON). */
+  build = (id: string) => `${this.prefix}build:${id}`;
+  /** String: sealed secrets of a build. */
+  secrets = (id: string) => `${this.prefix}build:${id}:secrets`;
+  /** Hash: attempt → StoredDecision as JSON. */
+  decisions = (id: string) => `${this.prefix}build:${id}:decisions`;
+  /** Sorted set by time of acceptance (ms): builds in `queued`. */
+  pending = () => `${this.prefix}pending`;
+  /** Sorted set by end (ms): builds in a terminal state, for retention. */
+  ended = () => `${this.prefix}ended`;
+  /** Sorted sets without scores, in order of id, that is of time. */
+  indexAll = () => `${this.prefix}idx:all`;
+  indexState = (state: string) => `${this.prefix}idx:state:${state}`;
+  indexTeam = (team: string) => `${this.prefix}idx:team:${team}`;
+  indexRepo = (repo: string) => `${this.prefix}idx:repo:${Keys.digest(repo)}`;
+  /** String: `<build id> <fingerprint>`. */
+  idempotency = (key: string) => `${this.prefix}idem:${Keys.digest(key)}`;
+  /** Stream of PoolEvent. */
+  events = () => `${this.prefix}events`;
+  /** Set of host names. */
+  hosts = () => `${this.prefix}hosts`;
+  /** Hash: report, incarnation, machine, cordoned, draining, lastSeenAt. */
+  host = (name: string) => `${this.prefix}host:${name}`;
+  /** String: incarnation; expires. */
+  hostLease = (name: string) => `${this.prefix}host:${name}:lease`;
+  /** Hash: `<build id>:<attempt>` → weight. The slots that are taken. */
+  hostHeld = (name: string) => `${this.prefix}host:${name}:held`;
+  /** String: owner of the scheduler's lease; expires. */
+  leader = () => `${this.prefix}leader`;
+  /** Counter: the fencing token of the newest leader. */
+  leaderToken = () => `${this.prefix}leader:token`;
+  /** Stream of an attempt's log: entry `<last seq>-<count>`, field `r`: records as NDJSON. */
+  log = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}`;
+  /** Sorted set by end (ms): `<build id>:<attempt>` whose log is still only in Redis. */
+  unarchived = () => `${this.prefix}logs:unarchived`;
+  /** String that a process holds while it archives one log; expires. */
+  archiveClaim = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}:claim`;
+  /** BullMQ's own prefix. */
+  queues = () => `${this.prefix}q`;
+
+  /** Long or free text as a key part. */
+  static digest(text: string): string {
+    return createHash('sha256').update(text).digest('base64url').slice(0, 27);
+  }
+}

@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import type { Redis } from 'ioredis';
+
+const FOLDER = new URL('../lua/', import.meta.url);
+
+/** A Lua file, with `-- @include name` lines replaced by `lib/name.lua`. */
+function source(name: string): string {
+  const text = readFileSync(new URL(`${name}.lua`, FOLDER), 'utf8');
+  return text.replace(/^-- @include (\S+)$/gm, (_, included: string) =>
+    readFileSync(new URL(`lib/${included}.lua`, FOLDER), 'utf8'),
+  );
+}
+
+export type ScriptName =
+  | 'accept-build'
+  | 'assign-build'
+  | 'start-attempt'
+  | 'pin-source'
+  | 'settle-attempt'
+  | 'cancel-build'
+  | 'take-back'
+  | 'forget-build'
+  | 'append-log'
+  | 'sync-host'
+  | 'leave-host'
+  | 'lead';
+
+const sources = new Map<ScriptName, string>();
+
+/** Runs one of Kiln's scripts: by its digest, and by its source where Redis doesn't know it (after a restart). */
+export async function runScript(
+  redis: Redis,
+  name: ScriptName,
+  keys: readonly string[],
+  args: readonly (string | number)[],
+): Promise<unknown> {
+  const commands = redis as unknown as Record<string, ((...args: (string | number)[]) => Promise<unknown>) | undefined>;
+  const command = `kiln:${name}`;
+  if (!commands[command]) {
+    const lua = sources.get(name) ?? source(name);
+    sources.set(name, lua);
+    redis.defineCommand(command, { lua });
+  }
+  const run = commands[command];
+  if (!run) throw new Error(`script ${name} could not be defined`);
+  return run.call(redis, keys.length, ...keys, ...args);
+}

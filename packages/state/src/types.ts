@@ -1,0 +1,54 @@
+import type { BuildSpec, HostReport } from '@kiln/contracts';
+import type { BuildRecord, BuildState, PlacementDecision } from '@kiln/domain';
+
+/** A build as it is stored: its life and its request. */
+export interface StoredBuild {
+  readonly record: BuildRecord;
+  readonly spec: BuildSpec;
+}
+
+export interface NewBuild {
+  readonly repo: string;
+  readonly spec: BuildSpec;
+  /** Values by id, in the clear; sealed before they reach Redis. */
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly retryOf?: string;
+  /** `Idempotency-Key`, and what the request was, so that a key used for another request is told apart. */
+  readonly idempotency?: { readonly key: string; readonly fingerprint: string };
+}
+
+export interface BuildFilter {
+  readonly repo?: string | undefined;
+  readonly state?: BuildState | undefined;
+  readonly team?: string | undefined;
+}
+
+export interface BuildPageRequest {
+  /** At most so many builds. */
+  readonly limit: number;
+  /** Id of the last build of the page before. */
+  readonly cursor?: string | undefined;
+}
+
+export interface HostState {
+  readonly report: HostReport;
+  readonly incarnation: string;
+  readonly cordoned: boolean;
+  readonly draining: boolean;
+  /** Whether its lease holds. */
+  readonly alive: boolean;
+  /** ms since the epoch. */
+  readonly lastSeenAt: number;
+  readonly held: readonly { readonly buildId: string; readonly attempt: number; readonly weight: number }[];
+}
+
+/** A decision as it was carried out, or as it left the build waiting. */
+export interface StoredDecision extends Omit<PlacementDecision, 'build'> {
+  readonly attempt: number;
+}
+
+/** A batch of records out of a live log. `lines[i]` is the record of seq `firstSeq + i`, as stored: JSON without its id. */
+export interface LogBatch {
+  readonly firstSeq: number;
+  readonly lines: readonly string[];
+}
