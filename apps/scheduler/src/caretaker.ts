@@ -1,0 +1,80 @@
+import { currentAttempt } from '@kiln/domain';
+import type { Logger } from '@kiln/runtime';
+import {
+  type AttemptQueues,
+  type AttemptStore,
+  assignmentOf,
+  type BuildStore,
+  type HostState,
+  type HostStore,
+  NotLeader,
+  type PendingStore,
+} from '@kiln/state';
+import type { PoolView } from './pool-view.ts';
+
+export interface CaretakerDeps {
+  readonly builds: BuildStore;
+  readonly attempts: AttemptStore;
+  readonly hosts: HostStore;
+  readonly pending: PendingStore;
+  readonly queues: AttemptQueues;
+  readonly log: Logger;
+}
+
+/** How long an ended build is remembered, and how many are forgotten at a time. */
+const FORGET_AT_A_TIME = 100;
+
+/** The leader's care for what nobody else would notice: dead hosts, lost jobs, builds past their retention. */
+export class Caretaker {
+  readonly #deps: CaretakerDeps;
+
+  constructor(deps: CaretakerDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Takes back what hosts hold that are gone: no lease, or another incarnation than the attempt's.
+   * @throws NotLeader
+   */
+  async takeBack(view: PoolView, fencingToken: number): Promise<void> {
+    await view.readHosts();
+    for (const host of view.hosts.values()) {
+      await Promise.all(host.held.map((held) => this.#check(host, held, fencingToken)));
+      if (!host.alive && host.held.length === 0) await this.#deps.hosts.forget(host.report.name);
+    }
+  }
+
+  async #check(
+    host: HostState,
+    { buildId, attempt }: { buildId: string; attempt: number },
+    token: number,
+  ): Promise<void> {
+    const { attempts, builds, log } = this.#deps;
+    const build = await builds.get(buildId);
+    const live = build && currentAttempt(build.record);
+    const mine = live?.number === attempt && live.end === undefined;
+    if (mine && host.alive && live.incarnation === host.incarnation) return;
+    const { outcome } = await attempts.takeBack(
+      { buildId, attempt, host: host.report.name, incarnation: live?.incarnation ?? '' },
+      { code: 'host_lost', message: `host ${host.report.name} was lost` },
+      token,
+    );
+    if (outcome === 'not_leader') throw new NotLeader();
+    if (outcome === 'taken_back') log.warn({ buildId, attempt, host: host.report.name }, 'attempt taken back');
+  }
+
+  /** A leader that died between assignment and job leaves a build without one: puts the job there again. */
+  async restoreJobs(): Promise<void> {
+    const { builds, pending, queues } = this.#deps;
+    for (const id of await pending.assignedIds()) {
+      const build = await builds.get(id);
+      const assignment = build && assignmentOf(build.record);
+      if (assignment) await queues.enqueue(assignment.host, { buildId: id, attempt: assignment.attempt });
+    }
+  }
+
+  /** Forgets builds that ended before `endedBefore`, ms since the epoch. */
+  async forgetOld(endedBefore: number): Promise<void> {
+    await this.#deps.builds.forget(endedBefore, FORGET_AT_A_TIME);
+  }
+}

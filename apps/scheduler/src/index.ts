@@ -1,0 +1,7 @@
+export {
+  DEFAULT_SCHEDULER,
+  type RunningScheduler,
+  type SchedulerConfig,
+  type SchedulerDeps,
+  startScheduler,
+} from './scheduler.ts';

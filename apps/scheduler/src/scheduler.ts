@@ -1,0 +1,160 @@
+import type { Logger } from '@kiln/runtime';
+import {
+  type AttemptQueues,
+  type AttemptStore,
+  type BuildStore,
+  type HostStore,
+  type Leadership,
+  NotLeader,
+  type PendingStore,
+  type PoolEvents,
+} from '@kiln/state';
+import { Caretaker } from './caretaker.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { PoolView } from './pool-view.ts';
+
+export interface SchedulerConfig {
+  /** How long the lease of leadership lasts without renewal, ms. */
+  readonly leaderTtlMs: number;
+  /** How often the leader looks for dead hosts and places anew without any event, ms. */
+  readonly tickMs: number;
+  /** How long an ended build is kept, ms. */
+  readonly buildRetentionMs: number;
+}
+
+export const DEFAULT_SCHEDULER: SchedulerConfig = {
+  leaderTtlMs: 6_000,
+  tickMs: 1_000,
+  buildRetentionMs: 30 * 24 * 3_600_000,
+};
+
+export interface SchedulerDeps {
+  readonly builds: BuildStore;
+  readonly attempts: AttemptStore;
+  readonly hosts: HostStore;
+  readonly pending: PendingStore;
+  readonly queues: AttemptQueues;
+  readonly events: PoolEvents;
+  readonly leadership: Leadership;
+  readonly log: Logger;
+  readonly now?: () => number;
+}
+
+export interface RunningScheduler {
+  /** Stops placing and gives the lease up. */
+  close(): Promise<void>;
+}
+
+/** Jobs of assigned builds are looked after, and old builds forgotten, once in so many ticks. */
+const HOUSEKEEPING_TICKS = 10;
+
+/**
+ * Starts a scheduler. Several may run; the one that leads places builds and takes back what dead hosts held, the others wait for
+ * its lease to end.
+ */
+export function startScheduler(config: SchedulerConfig, deps: SchedulerDeps): RunningScheduler {
+  const scheduler = new Scheduler(config, deps);
+  scheduler.start();
+  return scheduler;
+}
+
+class Scheduler implements RunningScheduler {
+  readonly #config: SchedulerConfig;
+  readonly #deps: SchedulerDeps;
+  readonly #now: () => number;
+  readonly #view: PoolView;
+  readonly #dispatcher: Dispatcher;
+  readonly #caretaker: Caretaker;
+  #token: number | undefined;
+  #ticks = 0;
+  #closed = false;
+  #timer: NodeJS.Timeout | undefined;
+  #subscription: Disposable | undefined;
+  /** Everything that touches the view runs one after the other. */
+  #work: Promise<void> = Promise.resolve();
+  #passDue = false;
+
+  constructor(config: SchedulerConfig, deps: SchedulerDeps) {
+    this.#config = config;
+    this.#deps = deps;
+    this.#now = deps.now ?? Date.now;
+    this.#view = new PoolView(deps.builds, deps.pending, deps.hosts);
+    this.#dispatcher = new Dispatcher(this.#view, deps.pending, deps.queues, deps.log);
+    this.#caretaker = new Caretaker(deps);
+  }
+
+  start(): void {
+    this.#subscription = this.#deps.events.subscribe((event) => {
+      if (this.#token === undefined) return;
+      this.#enqueue(async () => {
+        await this.#view.apply(event);
+        this.#schedulePass();
+      });
+    });
+    this.#enqueue(() => this.#tick());
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#subscription?.[Symbol.dispose]();
+    await this.#work;
+    if (this.#token !== undefined) await this.#deps.leadership.release();
+  }
+
+  /** A failed piece of work is said and left: what it should have done is done again at the next tick. */
+  #enqueue(work: () => Promise<void>): void {
+    this.#work = this.#work.then(async () => {
+      if (this.#closed) return;
+      try {
+        await work();
+      } catch (error) {
+        if (error instanceof NotLeader) this.#token = undefined;
+        else this.#deps.log.error({ err: error }, 'scheduler work failed');
+      }
+    });
+  }
+
+  /** Several events in a row are answered by one pass. */
+  #schedulePass(): void {
+    if (this.#passDue) return;
+    this.#passDue = true;
+    this.#enqueue(() => {
+      this.#passDue = false;
+      return this.#pass();
+    });
+  }
+
+  async #pass(): Promise<void> {
+    if (this.#token !== undefined) await this.#dispatcher.dispatch(this.#now(), this.#token);
+  }
+
+  async #tick(): Promise<void> {
+    try {
+      await this.#lead();
+    } finally {
+      if (!this.#closed) this.#timer = setTimeout(() => this.#enqueue(() => this.#tick()), this.#config.tickMs);
+    }
+  }
+
+  async #lead(): Promise<void> {
+    const { leadership, log } = this.#deps;
+    const before = this.#token;
+    this.#token = await leadership.hold();
+    if (this.#token === undefined) return;
+    const housekeeping = this.#ticks++ % HOUSEKEEPING_TICKS === 0;
+    if (this.#token !== before) {
+      log.info({ fencingToken: this.#token }, 'scheduler leads');
+      await this.#view.rebuild();
+    } else if (housekeeping) {
+      // Events may be trimmed while a leader is away from Redis; the truth is read anew now and then.
+      await this.#view.rebuild();
+    }
+    await this.#caretaker.takeBack(this.#view, this.#token);
+    if (this.#token !== before || housekeeping) {
+      await this.#caretaker.restoreJobs();
+      await this.#caretaker.forgetOld(this.#now() - this.#config.buildRetentionMs);
+    }
+    await this.#pass();
+  }
+}

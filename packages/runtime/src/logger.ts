@@ -1,0 +1,35 @@
+import { type DestinationStream, type Logger, pino } from 'pino';
+
+export type { Logger } from 'pino';
+
+export interface LoggerOptions {
+  readonly app: string;
+  readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  /** Default: standard error, so that standard output stays free for what a command prints. */
+  readonly destination?: DestinationStream;
+}
+
+/** Fields that must not get into a log, wherever they stand. */
+const REDACTED = [
+  'token',
+  'authorization',
+  'secrets',
+  '*.token',
+  '*.authorization',
+  '*.secrets',
+  'req.headers.authorization',
+];
+
+/** A process's logger. Scope it once with `child({ hostId })`; messages are constant events, the data are fields. */
+export function createLogger({ app, level, destination }: LoggerOptions): Logger {
+  return pino(
+    {
+      level,
+      base: { app },
+      redact: { paths: REDACTED, censor: 'not shown' },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    destination ?? pino.destination(2),
+  );
+}
