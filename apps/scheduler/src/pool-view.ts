@@ -48,7 +48,7 @@ export class PoolView {
         usedSlots: held.reduce((sum, { weight }) => sum + weight, 0),
         platforms: report.platforms,
         cordoned,
-        draining,
+        draining: draining || !report.accepting,
       }));
   }
 

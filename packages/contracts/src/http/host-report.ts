@@ -13,5 +13,7 @@ export const hostReport = z.strictObject({
   driver: z.enum(['docker-container', 'docker']),
   engineVersion: z.string(),
   buildxVersion: z.string(),
+  /** False while the worker drains: it finishes what it holds and takes nothing new. */
+  accepting: z.boolean().default(true),
 });
 export type HostReport = z.output<typeof hostReport>;

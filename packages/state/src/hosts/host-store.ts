@@ -58,7 +58,16 @@ export class HostStore {
       this.#redis,
       'sync-host',
       [this.#keys.host(name), this.#keys.hostLease(name), this.#keys.hostHeld(name), this.#keys.hosts()],
-      [this.#keys.prefix, name, incarnation, machine, JSON.stringify(report), this.#now(), leaseTtlMs],
+      [
+        this.#keys.prefix,
+        name,
+        incarnation,
+        machine,
+        JSON.stringify(report),
+        this.#now(),
+        leaseTtlMs,
+        report.accepting ? '1' : '0',
+      ],
     );
     if (answer === -1) throw new HostNameTaken(name);
     if (answer === -2) throw new WorkerReplaced(name);

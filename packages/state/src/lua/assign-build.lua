@@ -10,8 +10,8 @@ local rev = redis.call('HGET', KEYS[1], 'rev')
 if not rev then return -1 end
 if rev ~= ARGV[3] then return -2 end
 if redis.call('GET', KEYS[3]) ~= change.incarnation then return -5 end
-local flags = redis.call('HMGET', KEYS[2], 'cordoned', 'draining')
-if flags[1] == '1' or flags[2] == '1' then return -5 end
+local flags = redis.call('HMGET', KEYS[2], 'cordoned', 'draining', 'accepting')
+if flags[1] == '1' or flags[2] == '1' or flags[3] == '0' then return -5 end
 local used = 0
 for _, weight in ipairs(redis.call('HVALS', KEYS[4])) do used = used + tonumber(weight) end
 if used + tonumber(ARGV[5]) > tonumber(ARGV[6]) then return -3 end

@@ -1,6 +1,6 @@
 -- A worker reports itself: joins or renews its lease, and learns what it should be doing.
 -- KEYS[1] host  KEYS[2] lease  KEYS[3] held attempts  KEYS[4] hosts
--- ARGV: prefix, name, incarnation, machine, report, now (ms), lease ttl (ms)
+-- ARGV: prefix, name, incarnation, machine, report, now (ms), lease ttl (ms), accepting ('1' or '0')
 -- out: -1 another machine's worker holds the name; -2 this incarnation was replaced by a newer one on its machine;
 --      else { cordoned, draining, then for each held attempt of this incarnation: '<build id>:<attempt>', cancel }
 -- A machine's newer worker takes over at once: it has killed whatever its predecessor left running before it joins.
@@ -18,7 +18,8 @@ if known[2] and known[2] ~= incarnation then
 end
 redis.call('SET', KEYS[2], incarnation, 'PX', ARGV[7])
 redis.call('SADD', KEYS[4], name)
-redis.call('HSET', KEYS[1], 'machine', machine, 'incarnation', incarnation, 'report', ARGV[5], 'lastSeenAt', ARGV[6])
+redis.call('HSET', KEYS[1], 'machine', machine, 'incarnation', incarnation, 'report', ARGV[5], 'lastSeenAt', ARGV[6],
+  'accepting', ARGV[8])
 if not lease or lease ~= incarnation or known[3] ~= ARGV[5] then
   redis.call('XADD', prefix .. 'events', 'MAXLEN', '~', 20000, '*', 'type', 'host', 'host', name)
 end

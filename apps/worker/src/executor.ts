@@ -1,0 +1,39 @@
+import type { Readable } from 'node:stream';
+import type { BuildSpec, LogRecord } from '@kiln/contracts';
+import type { Outcome } from '@kiln/domain';
+
+/** What an attempt builds from: a commit of a git remote, or a tar that is read once. */
+export type AttemptSource =
+  | { readonly type: 'git'; readonly url: string; readonly commit: string; readonly subdir?: string }
+  | { readonly type: 'tar'; open(): Promise<Readable> };
+
+export interface ExecuteRequest {
+  readonly buildId: string;
+  readonly attempt: number;
+  readonly spec: BuildSpec;
+  readonly repo: string;
+  readonly source: AttemptSource;
+  readonly secrets: ReadonlyMap<string, string>;
+  /** Stores the final stage's files where `spec.output.type` is `artifact`. */
+  artifact?(stream: Readable): Promise<{ digest: string; sizeBytes: number }>;
+  /** Takes the log, record by record; a returned promise asks to wait. */
+  sink(record: LogRecord): void | Promise<void>;
+}
+
+/** Who runs builds on this host. `@kiln/buildkit`'s Builder is the real one. */
+export interface Executor {
+  readonly info: {
+    readonly driver: 'docker' | 'docker-container';
+    readonly engineVersion: string;
+    readonly buildxVersion: string;
+    readonly platforms: readonly string[];
+  };
+  /** Resolves when nothing of the attempt runs any more. An aborted `signal` stops it; its reason is a StopReason. */
+  run(request: ExecuteRequest, signal: AbortSignal): Promise<Outcome>;
+  /** Everything is killed at `untilMs` (ms since the epoch) unless this is called again before. */
+  extendFence(untilMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Why an attempt is stopped from outside. `fence`: this worker may no longer run it; somebody else will. */
+export type StopReason = 'cancel' | 'fence';

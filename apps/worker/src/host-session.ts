@@ -1,0 +1,143 @@
+import type { HostReport } from '@kiln/contracts';
+import type { Logger } from '@kiln/runtime';
+import { type DesiredState, HostNameTaken, type HostStore, type WorkerIdentity, WorkerReplaced } from '@kiln/state';
+
+export interface LeaseTimes {
+  /** How long a report keeps the host in the pool, ms. */
+  readonly leaseTtlMs: number;
+  /** How often the worker reports, ms. */
+  readonly syncEveryMs: number;
+  /** How long before the lease's end everything is killed, ms. Covers what the kill itself takes. */
+  readonly fenceMarginMs: number;
+}
+
+export interface HostSessionHandlers {
+  /** The answer to a report that was sent at `sentAt` (performance.now()). */
+  desired(state: DesiredState, sentAt: number): void;
+  /** The lease can't be renewed in time: kill everything, now. */
+  fence(): void;
+  /** The lease holds until `untilMs`, ms since the epoch, less the margin. */
+  extended(untilMs: number): Promise<void>;
+  /** This worker can't go on: its name is another's. */
+  fatal(error: Error): void;
+}
+
+/**
+ * A worker's membership in the pool: reports, renews the lease, and calls `fence` when it can't before somebody else may
+ * take over. The lease's end is counted from before the report was sent, so this side's clock is never the late one.
+ */
+export class HostSession {
+  readonly #hosts: HostStore;
+  readonly #identity: WorkerIdentity;
+  readonly #times: LeaseTimes;
+  readonly #handlers: HostSessionHandlers;
+  readonly #log: Logger;
+  #report: HostReport;
+  #timer: NodeJS.Timeout | undefined;
+  #fenceTimer: NodeJS.Timeout | undefined;
+  #syncing: Promise<void> | undefined;
+  #again = false;
+  #closed = false;
+
+  constructor(
+    hosts: HostStore,
+    report: HostReport,
+    identity: WorkerIdentity,
+    times: LeaseTimes,
+    handlers: HostSessionHandlers,
+    log: Logger,
+  ) {
+    this.#hosts = hosts;
+    this.#report = report;
+    this.#identity = identity;
+    this.#times = times;
+    this.#handlers = handlers;
+    this.#log = log;
+  }
+
+  /** Joins the pool. @throws HostNameTaken @throws WorkerReplaced */
+  async join(): Promise<void> {
+    await this.#sync();
+    this.#schedule();
+  }
+
+  /** Reports now, or right after the report under way. */
+  poke(): void {
+    if (this.#closed) return;
+    if (this.#syncing) {
+      this.#again = true;
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#run();
+  }
+
+  /** Changes what is reported, and reports it; resolves when the pool knows. */
+  async change(change: Partial<HostReport>): Promise<void> {
+    this.#report = { ...this.#report, ...change };
+    await this.#syncing;
+    await this.#sync();
+  }
+
+  async leave(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#fenceTimer);
+    await this.#syncing;
+    await this.#hosts.leave(this.#report.name, this.#identity.incarnation);
+  }
+
+  /** Stops reporting without a word to the pool, as a killed process would. */
+  abandon(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#fenceTimer);
+  }
+
+  #schedule(): void {
+    if (this.#closed) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#run(), this.#times.syncEveryMs);
+  }
+
+  #run(): void {
+    this.#syncing = this.#sync()
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => {
+        this.#syncing = undefined;
+        if (this.#again) {
+          this.#again = false;
+          this.poke();
+        } else {
+          this.#schedule();
+        }
+      });
+  }
+
+  #failed(error: unknown): void {
+    if (error instanceof HostNameTaken || error instanceof WorkerReplaced) {
+      this.abandon();
+      this.#handlers.fatal(error);
+    } else if (!this.#closed) {
+      this.#log.warn({ err: error }, 'report failed');
+    }
+  }
+
+  async #sync(): Promise<void> {
+    const { leaseTtlMs, fenceMarginMs } = this.#times;
+    const sentAt = performance.now();
+    const sentAtEpoch = Date.now();
+    const state = await this.#hosts.sync(this.#report, this.#identity, leaseTtlMs);
+    if (this.#closed) return;
+    const left = leaseTtlMs - fenceMarginMs - (performance.now() - sentAt);
+    clearTimeout(this.#fenceTimer);
+    this.#fenceTimer = setTimeout(() => this.#fence(), Math.max(0, left));
+    await this.#handlers.extended(sentAtEpoch + leaseTtlMs - fenceMarginMs);
+    this.#handlers.desired(state, sentAt);
+  }
+
+  #fence(): void {
+    this.#log.error({ leaseTtlMs: this.#times.leaseTtlMs }, 'lease not renewed in time');
+    this.#handlers.fence();
+  }
+}

@@ -1,0 +1,98 @@
+import type { LogRecord } from '@kiln/contracts';
+import type { AttemptRef, LogStore } from '@kiln/state';
+
+/** A record waits for others at most this long, ms. */
+const BATCH_MS = 25;
+/** A batch is sent when it holds so much, in characters of JSON. */
+const BATCH_CHARS = 64 * 1024;
+/** So much may wait for Redis before the build is held up, in characters of JSON. */
+const BUFFER_CHARS = 1024 * 1024;
+
+/**
+ * Writes an attempt's log in batches, in order, each record numbered. While Redis is away it holds at most `BUFFER_CHARS`
+ * and then holds the build up; nothing is dropped. After a refused write (`StaleAttempt`) everything else is refused too.
+ */
+export class LogWriter {
+  readonly #logs: Pick<LogStore, 'append'>;
+  readonly #ref: AttemptRef;
+  #lines: string[] = [];
+  #chars = 0;
+  #seq = 0;
+  #sentAt = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #sending: Promise<void> | undefined;
+  #failure: unknown;
+
+  constructor(logs: Pick<LogStore, 'append'>, ref: AttemptRef) {
+    this.#logs = logs;
+    this.#ref = ref;
+  }
+
+  /** Takes a record; a promise asks to wait with the next one. Throws, or rejects, what an earlier write was refused with. */
+  write(record: LogRecord): void | Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    const line = JSON.stringify(record);
+    this.#lines.push(line);
+    this.#chars += line.length;
+    if (this.#chars >= BATCH_CHARS) this.#send();
+    else this.#timer ??= setTimeout(() => this.#send(), this.#untilDue());
+    if (this.#chars > BUFFER_CHARS) return this.#room();
+  }
+
+  /** Waits until everything is written. */
+  async flush(): Promise<void> {
+    while (this.#lines.length > 0 || this.#sending) {
+      this.#send();
+      await this.#sending;
+      if (this.#failure !== undefined) throw this.#failure;
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** After a quiet time the first record goes at once, together with what comes in the same turn. */
+  #untilDue(): number {
+    return Math.max(0, this.#sentAt + BATCH_MS - performance.now());
+  }
+
+  async #room(): Promise<void> {
+    while (this.#chars > BUFFER_CHARS && this.#failure === undefined) {
+      this.#send();
+      await this.#sending;
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #send(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#sending || this.#lines.length === 0 || this.#failure !== undefined) return;
+    const lines = this.#takeBatch();
+    const firstSeq = this.#seq + 1;
+    this.#seq += lines.length;
+    this.#sentAt = performance.now();
+    this.#sending = this.#logs
+      .append(this.#ref, firstSeq, lines)
+      .catch((error: unknown) => {
+        this.#failure = error;
+        this.#lines = [];
+        this.#chars = 0;
+      })
+      .finally(() => {
+        this.#sending = undefined;
+        if (this.#chars >= BATCH_CHARS) this.#send();
+        else if (this.#lines.length > 0) this.#timer ??= setTimeout(() => this.#send(), this.#untilDue());
+      });
+  }
+
+  #takeBatch(): string[] {
+    let chars = 0;
+    const end = this.#lines.findIndex((line) => {
+      chars += line.length;
+      return chars >= BATCH_CHARS;
+    });
+    const batch = end < 0 ? this.#lines : this.#lines.slice(0, end + 1);
+    this.#lines = end < 0 ? [] : this.#lines.slice(end + 1);
+    this.#chars -= batch.reduce((sum, line) => sum + line.length, 0);
+    return batch;
+  }
+}

@@ -1,0 +1,138 @@
+import type { Readable } from 'node:stream';
+import type { BuildSpec, LogRecord } from '@kiln/contracts';
+import { type BuildRecord, currentAttempt, type Outcome } from '@kiln/domain';
+import type { Logger } from '@kiln/runtime';
+import {
+  type AttemptRef,
+  type AttemptStore,
+  type BuildStore,
+  type LogStore,
+  SealBroken,
+  StaleAttempt,
+} from '@kiln/state';
+import type { AttemptSource, Executor, StopReason } from './executor.ts';
+import { LogWriter } from './log-writer.ts';
+import { resolveCommit, SourceUnresolved } from './resolve-git.ts';
+
+export interface RunAttemptDeps {
+  readonly builds: BuildStore;
+  readonly attempts: AttemptStore;
+  readonly logs: LogStore;
+  readonly executor: Executor;
+  /** An uploaded context by its digest; undefined where it is gone. */
+  openContext(digest: string): Promise<Readable | undefined>;
+  storeArtifact(ref: AttemptRef, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
+  readonly log: Logger;
+  readonly now: () => number;
+}
+
+/**
+ * One attempt from its start to its end in the record. Never throws: a stale attempt ends quietly, because its build is
+ * somebody else's by then.
+ */
+export async function runAttempt(deps: RunAttemptDeps, ref: AttemptRef, signal: AbortSignal): Promise<void> {
+  const log = deps.log.child({ buildId: ref.buildId, attempt: ref.attempt });
+  try {
+    const record = await deps.attempts.start(ref);
+    const spec = (await deps.builds.get(ref.buildId))?.spec;
+    if (!spec) return;
+    const writer = new LogWriter(deps.logs, ref);
+    const outcome = await execute(deps, ref, { record, spec }, writer, signal);
+    await writer.flush();
+    const settled = await deps.attempts.settle(ref, outcome);
+    log.info({ end: outcome.end, state: settled.state, code: outcome.failure?.code }, 'attempt ended');
+  } catch (error) {
+    if (error instanceof StaleAttempt) log.warn({}, 'attempt is stale; its result is thrown away');
+    else log.error({ err: error }, 'attempt failed to end');
+  }
+}
+
+async function execute(
+  deps: RunAttemptDeps,
+  ref: AttemptRef,
+  { record, spec }: { record: BuildRecord; spec: BuildSpec },
+  writer: LogWriter,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  if (record.cancelRequestedAt !== undefined) return stopped('cancel');
+  const note = (message: string) => writer.write({ t: deps.now(), type: 'note', message });
+  const startedAt = currentAttempt(record)?.assignedAt ?? record.queuedAt;
+  await note(`attempt ${ref.attempt} on host ${ref.host}, after ${startedAt - record.queuedAt} ms in the queue`);
+  try {
+    const secrets = await secretsOf(deps, ref.buildId);
+    if (!secrets) {
+      return failed(
+        'secrets_expired',
+        'the build’s secrets are no longer kept, or were sealed with another key; submit it again',
+      );
+    }
+    const source = await openSource(deps, ref, { record, spec }, secrets, note, signal);
+    if (!source) return failed('context_invalid', 'the uploaded context is no longer kept; submit it again');
+    return await deps.executor.run(
+      {
+        buildId: ref.buildId,
+        attempt: ref.attempt,
+        spec,
+        repo: record.repo,
+        source,
+        secrets,
+        artifact: (content) => deps.storeArtifact(ref, content),
+        sink: (entry: LogRecord) => writer.write(entry),
+      },
+      signal,
+    );
+  } catch (error) {
+    if (error instanceof StaleAttempt) throw error;
+    if (signal.aborted) return stopped(signal.reason as StopReason);
+    if (error instanceof SourceUnresolved) return { end: 'failed', failure: error.failure };
+    deps.log.error({ err: error, buildId: ref.buildId }, 'executor failed');
+    return failed(
+      'infrastructure',
+      `the host could not run the build: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}
+
+async function secretsOf(deps: RunAttemptDeps, buildId: string): Promise<ReadonlyMap<string, string> | undefined> {
+  try {
+    const secrets = await deps.builds.secretsOf(buildId);
+    return secrets && new Map(Object.entries(secrets));
+  } catch (error) {
+    if (error instanceof SealBroken) return undefined;
+    throw error;
+  }
+}
+
+/** Pins a git source to a commit, once for all attempts; finds an uploaded one. */
+async function openSource(
+  deps: RunAttemptDeps,
+  ref: AttemptRef,
+  { record, spec }: { record: BuildRecord; spec: BuildSpec },
+  secrets: ReadonlyMap<string, string>,
+  note: (message: string) => void | Promise<void>,
+  signal: AbortSignal,
+): Promise<AttemptSource | undefined> {
+  const { source } = spec;
+  if (source.type === 'upload') {
+    const { digest } = source;
+    if (digest === undefined) return undefined;
+    const content = await deps.openContext(digest);
+    return content && { type: 'tar', open: async () => content };
+  }
+  const commit = record.commit ?? (await resolveCommit(source, secrets, signal));
+  if (record.commit === undefined) {
+    await deps.attempts.pin(ref, commit);
+    await note(`${source.url} ${source.ref ?? 'HEAD'} is ${commit}`);
+  }
+  return { type: 'git', url: source.url, commit, ...(source.subdir !== undefined && { subdir: source.subdir }) };
+}
+
+function stopped(reason: StopReason): Outcome {
+  return reason === 'cancel'
+    ? { end: 'canceled', failure: { code: 'canceled', message: 'canceled before it ran' } }
+    : failed('infrastructure', 'the host had to give the build back');
+}
+
+function failed(code: 'secrets_expired' | 'context_invalid' | 'infrastructure', message: string): Outcome {
+  return { end: 'failed', failure: { code, message } };
+}
