@@ -72,7 +72,9 @@ source_for_release() {
         options = ""; at = 2
         if ($2 ~ /^\[/) { while (at <= NF) { options = options " " $at; if ($at ~ /\]$/) { at++; break } at++ } }
         if ($(at + 1) != codename) next
-        printf "Types: deb\nURIs: %s\nSuites: %s\nComponents: main\n", $at, release
+        components = $(at + 2)
+        for (i = at + 3; i <= NF; i++) components = components " " $i
+        printf "Types: deb\nURIs: %s\nSuites: %s\nComponents: %s\n", $at, release, components
         if (match(options, /signed-by=[^] ]+/)) printf "Signed-By: %s\n", substr(options, RSTART + 10, RLENGTH - 10)
         exit
       }
