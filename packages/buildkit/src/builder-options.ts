@@ -1,0 +1,67 @@
+import type { Readable } from 'node:stream';
+import type { BuildSpec, LogRecord } from '@kiln/contracts';
+
+/** Shaped like pino's logger: fields first, then a constant event. */
+export interface Logger {
+  debug(fields: object, event: string): void;
+  info(fields: object, event: string): void;
+  warn(fields: object, event: string): void;
+  error(fields: object, event: string): void;
+}
+
+export type DriverName = 'docker-container' | 'docker';
+
+/** Who may write to a builder's caches; one builder for each class, because nothing less isolates (LAB: namespaces don't). */
+export type TrustClass = 'trusted' | 'untrusted';
+
+export interface BuilderOptions {
+  /** Path of the engine's socket, or `tcp://host:port`. Default `/var/run/docker.sock`. */
+  readonly dockerSocket?: string;
+  /** Path of the socket on the engine's own machine, which the tool container mounts. Default: `dockerSocket` where that is a path. */
+  readonly engineSocketPath?: string;
+  /** Name of the host in the pool: lower-case letters, digits and `-`. */
+  readonly hostName: string;
+  /** Tells pools that share an engine apart; goes into the names of containers and builders. */
+  readonly instance: string;
+  /** Default `trusted`. */
+  readonly trustClass?: TrustClass;
+  /** Absolute directory of this builder alone; the tool container sees it at the same path. */
+  readonly scratchDir: string;
+  /** `auto`: `docker-container` where its image is present or soon pulled, else `docker`. */
+  readonly driver: 'auto' | DriverName;
+  /** Image with `docker-buildx` in its PATH and a POSIX shell. */
+  readonly toolImage: string;
+  /** BuildKit's own image; used by the `docker-container` driver alone. */
+  readonly buildkitImage: string;
+  /** Cap of the builder's caches (`docker-container` driver). Default: three quarters of what the engine's disk holds free and in cache. */
+  readonly cacheBudgetBytes?: number;
+  /** Directory with a `config.json` of registry logins, mounted read-only into the tool container. */
+  readonly dockerConfigDir?: string;
+  readonly log: Logger;
+}
+
+export interface BuilderInfo {
+  readonly driver: DriverName;
+  readonly engineVersion: string;
+  readonly buildxVersion: string;
+  readonly platforms: readonly string[];
+}
+
+export type ContextSource =
+  | { readonly type: 'git'; readonly url: string; readonly commit: string; readonly subdir?: string | undefined }
+  | { readonly type: 'tar'; open(): Promise<Readable> };
+
+export interface RunRequest {
+  readonly buildId: string;
+  readonly attempt: number;
+  readonly spec: BuildSpec;
+  /** Affinity key: namespace of the build's cache mounts. */
+  readonly repo: string;
+  readonly source: ContextSource;
+  /** Values by id, as `RUN --mount=type=secret,id=…` names them. */
+  readonly secrets: ReadonlyMap<string, string>;
+  /** Takes the tar of the result where `spec.output.type` is `artifact`. */
+  artifact?(stream: Readable): Promise<{ readonly digest: string; readonly sizeBytes: number }>;
+  /** Takes each record in order. A returned promise is backpressure: nothing more is read from buildx until it resolves. */
+  sink(record: LogRecord): void | Promise<void>;
+}

@@ -1,0 +1,117 @@
+import { mkdir, rm } from 'node:fs/promises';
+import type { Outcome } from '@kiln/domain';
+import type Docker from 'dockerode';
+import type { BuilderInfo, BuilderOptions, RunRequest } from './builder-options.ts';
+import { prepareBuilder } from './buildx-builder.ts';
+import { callEngine, connectEngine } from './engine.ts';
+import { type RunHost, runBuild } from './run-build.ts';
+import { ToolContainer } from './tool-container.ts';
+import { toolPaths, writeDeadline, writeToolScripts } from './tool-scripts.ts';
+
+/** From the start until the worker's first lease: nothing runs then but the builder's own preparations. */
+const FIRST_FENCE_MS = 120_000;
+
+/** One long-lived builder of a host. */
+export class Builder {
+  readonly info: BuilderInfo;
+  readonly #options: BuilderOptions;
+  readonly #host: RunHost;
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #closing = new AbortController();
+
+  private constructor(options: BuilderOptions, info: BuilderInfo, host: RunHost) {
+    this.#options = options;
+    this.info = info;
+    this.#host = host;
+  }
+
+  /**
+   * Brings the tool container and the builder up. A tool container that a killed worker left behind is removed first, and
+   * with it whatever buildx still ran in it.
+   * @throws EngineError where the engine can't be reached, or an image can't be had
+   */
+  static async start(options: BuilderOptions): Promise<Builder> {
+    const engine = connectEngine(options.dockerSocket ?? DEFAULT_SOCKET);
+    const engineVersion = await versionOf(engine);
+    const tool = toolContainer(options, engine);
+    const paths = toolPaths(options.scratchDir);
+    await tool.remove();
+    await rm(paths.runs, { recursive: true, force: true });
+    await mkdir(options.scratchDir, { recursive: true, mode: 0o700 });
+    await writeToolScripts(options.scratchDir);
+    await writeDeadline(options.scratchDir, Date.now() + FIRST_FENCE_MS);
+    await tool.recreate();
+    const { builder, features, ...buildx } = await prepareBuilder(options, engine, tool);
+    const info = { ...buildx, engineVersion };
+    options.log.info({ ...info, builder }, 'builder ready');
+    return new Builder(options, info, { tool, paths, builder, features, log: options.log, now: Date.now });
+  }
+
+  /**
+   * Runs one build. Never rejects for what happens to the build: that is the outcome.
+   * @param signal abort it with a `BuildStop` to end the build
+   */
+  async run(request: RunRequest, signal: AbortSignal): Promise<Outcome> {
+    const running = this.#run(request, AbortSignal.any([signal, this.#closing.signal]));
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  async #run(request: RunRequest, signal: AbortSignal): Promise<Outcome> {
+    try {
+      return await runBuild(this.#host, request, signal);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#options.log.error(
+        { err: error, buildId: request.buildId, attempt: request.attempt },
+        'build run broke off',
+      );
+      return { end: 'failed', failure: { code: 'infrastructure', message } };
+    }
+  }
+
+  /**
+   * Lets builds go on until `untilMs` (ms since the epoch). When that passes without another call, everything in the tool
+   * container is killed, whether this process lives or not: between 1 s before and 2 s after.
+   */
+  async extendFence(untilMs: number): Promise<void> {
+    await writeDeadline(this.#options.scratchDir, untilMs);
+  }
+
+  /** Stops what runs and removes the tool container. The builder and its caches stay. */
+  async close(): Promise<void> {
+    this.#closing.abort('fence');
+    await Promise.allSettled(this.#running);
+    await this.#host.tool.remove();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+const DEFAULT_SOCKET = '/var/run/docker.sock';
+
+async function versionOf(engine: Docker): Promise<string> {
+  const { Version } = await callEngine('version', () => engine.version());
+  return Version;
+}
+
+function toolContainer(options: BuilderOptions, engine: Docker): ToolContainer {
+  const { hostName, instance, trustClass = 'trusted', toolImage, scratchDir, dockerConfigDir, log } = options;
+  const socket = options.dockerSocket ?? DEFAULT_SOCKET;
+  return new ToolContainer({
+    engine,
+    name: `kiln-tool-${hostName}-${instance}${trustClass === 'trusted' ? '' : `-${trustClass}`}`,
+    image: toolImage,
+    labels: { 'kiln.host': hostName, 'kiln.instance': instance, 'kiln.trust': trustClass },
+    scratchDir,
+    engineSocketPath: options.engineSocketPath ?? (socket.startsWith('/') ? socket : DEFAULT_SOCKET),
+    dockerConfigDir,
+    log,
+  });
+}

@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto';
+import type { BuildSpec } from '@kiln/contracts';
+import { gitContext } from './git-context.ts';
+
+/** What the installed buildx can do beyond 0.13. */
+export interface BuildxFeatures {
+  /** `build --memory`: a limit of RUN containers. */
+  readonly memoryFlag: boolean;
+  /** `build --cpus`. */
+  readonly cpusFlag: boolean;
+}
+
+/** Where buildx reads a secret: a variable of its environment, or a file that it alone can see. */
+export type SecretPlace = { readonly id: string; readonly env: string } | { readonly id: string; readonly src: string };
+
+export interface BuildxInvocation {
+  readonly builder: string;
+  readonly spec: BuildSpec;
+  readonly repo: string;
+  readonly context:
+    | { readonly type: 'git'; readonly url: string; readonly commit: string; readonly subdir?: string | undefined }
+    | { readonly type: 'tar' };
+  readonly secrets: readonly SecretPlace[];
+  readonly metadataFile: string;
+  readonly features: BuildxFeatures;
+}
+
+/** Build argument by which BuildKit's Dockerfile frontend sets the namespace of cache mount ids. */
+const NAMESPACE_ARG = 'BUILDKIT_CACHE_MOUNT_NS';
+
+/** The argument list of `docker-buildx` for one build. Pure; nothing of it ever passes through a shell. */
+export function buildxArguments(invocation: BuildxInvocation): string[] {
+  const { builder, spec, repo, context, secrets, metadataFile, features } = invocation;
+  const buildArgs = { [NAMESPACE_ARG]: cacheNamespace(repo), ...spec.buildArgs };
+  return [
+    'build',
+    `--builder=${builder}`,
+    '--progress=rawjson',
+    `--metadata-file=${metadataFile}`,
+    `--file=${spec.dockerfile}`,
+    ...optional('--target', spec.target),
+    ...pairs('--build-arg', buildArgs),
+    ...pairs('--label', spec.labels),
+    ...(spec.platforms.length > 0 ? [`--platform=${spec.platforms.join(',')}`] : []),
+    ...spec.tags.map((tag) => `--tag=${tag}`),
+    ...(spec.noCache ? ['--no-cache'] : []),
+    ...(spec.pull ? ['--pull'] : []),
+    ...secrets.map((place) =>
+      'env' in place ? `--secret=id=${place.id},env=${place.env}` : `--secret=id=${place.id},src=${place.src}`,
+    ),
+    ...OUTPUT_FLAGS[spec.output.type],
+    ...attestation('--provenance', spec.provenance),
+    ...attestation('--sbom', spec.sbom),
+    ...(features.memoryFlag ? optional('--memory', spec.resources.memoryBytes) : []),
+    ...(features.cpusFlag ? optional('--cpus', spec.resources.cpus) : []),
+    context.type === 'tar' ? '-' : gitContext(context),
+  ];
+}
+
+/** `cacheonly` keeps the engine from storing an untagged image that nobody asked for. */
+const OUTPUT_FLAGS: Readonly<Record<BuildSpec['output']['type'], readonly string[]>> = {
+  none: ['--output=type=cacheonly'],
+  push: ['--push'],
+  load: ['--load'],
+  artifact: ['--output=type=tar,dest=-'],
+};
+
+/** Limits that were asked for but that this buildx has no flag for. */
+export function unenforcedLimits(spec: BuildSpec, features: BuildxFeatures): string[] {
+  return [
+    ...(spec.resources.memoryBytes !== undefined && !features.memoryFlag ? ['memoryBytes'] : []),
+    ...(spec.resources.cpus !== undefined && !features.cpusFlag ? ['cpus'] : []),
+  ];
+}
+
+/** Namespace of a repo's cache mounts. Without `/`: a namespace with one wouldn't split the layer cache (LAB). */
+export function cacheNamespace(repo: string): string {
+  return createHash('sha256').update(repo).digest('hex').slice(0, 16);
+}
+
+function optional(flag: string, value: string | number | undefined): string[] {
+  return value === undefined ? [] : [`${flag}=${value}`];
+}
+
+function pairs(flag: string, values: Readonly<Record<string, string>>): string[] {
+  return Object.entries(values).map(([key, value]) => `${flag}=${key}=${value}`);
+}
+
+function attestation(flag: string, value: boolean | string | undefined): string[] {
+  return optional(flag, value === undefined ? undefined : String(value));
+}

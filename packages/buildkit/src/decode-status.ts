@@ -1,0 +1,168 @@
+import type { LogRecord } from '@kiln/contracts';
+import type { StepCounts } from '@kiln/domain';
+import { maskText } from './mask-secrets.ts';
+import { PushedTags } from './pushed-tags.ts';
+import { type SolveStatus, timeOf, type Vertex, type VertexLog, type VertexWarning } from './solve-status.ts';
+import { isDockerfileStep, Step } from './step.ts';
+import { StepOutput } from './step-output.ts';
+import { TransferProgress } from './transfer-progress.ts';
+
+export interface FailedStep {
+  readonly name: string;
+  readonly error: string;
+}
+
+/**
+ * Turns BuildKit's solve statuses into the records of a build's log, with secrets masked, and remembers what the
+ * build's outcome needs. One decoder serves one run of buildx.
+ */
+export class StatusDecoder {
+  readonly #needles: readonly string[];
+  readonly #steps = new Map<string, Step>();
+  readonly #outputs = new Map<number, Map<number, StepOutput>>();
+  readonly #transfers = new TransferProgress();
+  readonly #pushed: PushedTags;
+  readonly #mask = (text: string) => maskText(text, this.#needles);
+
+  /**
+   * @param needles from `secretNeedles`
+   * @param tags what the build pushes, if it does
+   */
+  constructor(needles: readonly string[], tags: readonly string[]) {
+    this.#needles = needles;
+    this.#pushed = new PushedTags(tags);
+  }
+
+  /** @param now ms since the epoch, for what BuildKit gives no time of its own */
+  decode(status: SolveStatus, now: number): LogRecord[] {
+    const vertexes = status.vertexes ?? [];
+    for (const vertex of vertexes) this.#pushed.onVertex(vertex);
+    for (const item of status.statuses ?? []) this.#pushed.onStatus(item);
+    // A step's last words come in the same status as its end, so: starts, words, ends.
+    return [
+      ...vertexes.flatMap((vertex) => this.#named(vertex, now)),
+      ...vertexes.flatMap((vertex) => this.#step(vertex.digest).start(vertex)),
+      ...(status.statuses ?? []).flatMap((item) =>
+        this.#transfers.push(this.#step(item.vertex).number, item, now, this.#mask),
+      ),
+      ...this.#logs(status.logs ?? [], now),
+      ...(status.warnings ?? []).map((warning) => this.#warning(warning, now)),
+      ...vertexes.flatMap((vertex) => this.#ended(vertex, now)),
+    ];
+  }
+
+  /** What was held back, when buildx has ended. */
+  end(): LogRecord[] {
+    return [...this.#steps.values()].flatMap((step) => this.#flush(step));
+  }
+
+  /** Instructions of the Dockerfile (`[stage 2/4] RUN …`, FROM included); not BuildKit's internal steps, not exports. */
+  get counts(): StepCounts {
+    const steps = this.#dockerfileSteps();
+    return { total: steps.length, cached: steps.filter((step) => step.cached).length };
+  }
+
+  /** Steps that failed by themselves, in order; those that were stopped because another failed are left out. */
+  get failed(): FailedStep[] {
+    return [...this.#steps.values()].flatMap((step) =>
+      step.error === undefined ? [] : [{ name: step.name, error: step.error }],
+    );
+  }
+
+  /** Tags whose push BuildKit has reported complete. */
+  get pushed(): string[] {
+    return this.#pushed.list();
+  }
+
+  /** Whether BuildKit has reported the end of every step that it had started. */
+  get idle(): boolean {
+    return [...this.#steps.values()].every((step) => !step.running);
+  }
+
+  #dockerfileSteps(): Step[] {
+    return [...this.#steps.values()].filter((step) => isDockerfileStep(step.name));
+  }
+
+  #step(digest: string): Step {
+    return this.#steps.get(digest) ?? this.#add(digest, 'step');
+  }
+
+  #add(digest: string, name: string): Step {
+    const step = new Step(this.#steps.size + 1, this.#mask(name));
+    this.#steps.set(digest, step);
+    return step;
+  }
+
+  #named(vertex: Vertex, now: number): LogRecord[] {
+    if (this.#steps.has(vertex.digest)) return [];
+    const step = this.#add(vertex.digest, vertex.name ?? 'step');
+    return vertex.started || vertex.cached ? [] : [step.pending(now)];
+  }
+
+  #ended(vertex: Vertex, now: number): LogRecord[] {
+    const step = this.#step(vertex.digest);
+    const ends = step.finish(vertex, now, this.#mask);
+    return ends.length > 0 ? [...this.#flush(step), ...ends] : [];
+  }
+
+  #flush(step: Step): LogRecord[] {
+    const outputs = [...(this.#outputs.get(step.number)?.values() ?? [])];
+    this.#outputs.delete(step.number);
+    return [...this.#transfers.end(step.number), ...outputs.flatMap((output) => output.end())];
+  }
+
+  #logs(logs: readonly VertexLog[], now: number): LogRecord[] {
+    return merge(logs).flatMap(({ vertex, stream, data, timestamp }) =>
+      this.#output(this.#step(vertex).number, stream).push(data, timeOf(timestamp) ?? now),
+    );
+  }
+
+  #output(step: number, stream: number): StepOutput {
+    const streams = this.#outputs.get(step) ?? new Map<number, StepOutput>();
+    this.#outputs.set(step, streams);
+    const output = streams.get(stream) ?? new StepOutput(step, stream === 2 ? 'stderr' : 'stdout', this.#needles);
+    streams.set(stream, output);
+    return output;
+  }
+
+  #warning(warning: VertexWarning, now: number): LogRecord {
+    const step = warning.vertex === undefined ? undefined : this.#steps.get(warning.vertex)?.number;
+    const detail = [...(warning.detail ?? []).map(fromBase64), ...(warning.url ? [`More info: ${warning.url}`] : [])];
+    return {
+      t: now,
+      type: 'warning',
+      ...(step !== undefined && { step }),
+      message: this.#mask(fromBase64(warning.short ?? '') || 'warning'),
+      ...(detail.length > 0 && { detail: this.#mask(detail.join('\n')) }),
+    };
+  }
+}
+
+interface MergedLog {
+  readonly vertex: string;
+  readonly stream: number;
+  readonly timestamp: string | undefined;
+  readonly data: Buffer;
+}
+
+/** BuildKit sends a log line by line; what follows on the same stream of the same step becomes one. */
+function merge(logs: readonly VertexLog[]): MergedLog[] {
+  const runs: { first: VertexLog; stream: number; parts: Buffer[] }[] = [];
+  for (const log of logs) {
+    const stream = log.stream === 2 ? 2 : 1;
+    const data = Buffer.from(log.data ?? '', 'base64');
+    const run = runs.at(-1);
+    if (run && run.first.vertex === log.vertex && run.stream === stream) run.parts.push(data);
+    else runs.push({ first: log, stream, parts: [data] });
+  }
+  return runs.map(({ first, stream, parts }) => ({
+    vertex: first.vertex,
+    stream,
+    timestamp: first.timestamp,
+    data: Buffer.concat(parts),
+  }));
+}
+
+function fromBase64(text: string): string {
+  return Buffer.from(text, 'base64').toString('utf8');
+}

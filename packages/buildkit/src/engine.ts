@@ -1,0 +1,69 @@
+import Docker from 'dockerode';
+
+/** How long the engine may take over a call that does no work of its own. */
+export const CALL_TIMEOUT_MS = 15_000;
+
+/** The engine didn't answer, or refused a call. */
+export class EngineError extends Error {
+  /** HTTP status, where the engine answered at all. */
+  readonly status: number | undefined;
+
+  constructor(message: string, status: number | undefined, cause: unknown) {
+    super(message, { cause });
+    this.name = 'EngineError';
+    this.status = status;
+  }
+}
+
+/** @param address path of the engine's socket, or `tcp://host:port` */
+export function connectEngine(address: string): Docker {
+  if (!address.includes('://')) return new Docker(settings({ socketPath: address }));
+  const url = new URL(address);
+  if (url.protocol === 'unix:') return new Docker(settings({ socketPath: url.pathname }));
+  if (url.protocol !== 'tcp:' || !url.port) throw new Error(`docker socket ${address}: a path, or tcp://host:port`);
+  return new Docker(settings({ host: url.hostname, port: url.port, protocol: 'http' }));
+}
+
+/** Without the explicit `host`, docker-modem would let DOCKER_HOST of the environment win over the socket's path. */
+function settings(options: {
+  socketPath?: string;
+  host?: string;
+  port?: string;
+  protocol?: 'http';
+}): Docker.DockerOptions {
+  return Object.assign({ host: undefined }, options) as Docker.DockerOptions;
+}
+
+/**
+ * One call to the engine, bounded in time: over a cut link dockerode would wait for ever.
+ * @throws EngineError
+ */
+export async function callEngine<T>(
+  what: string,
+  call: (signal: AbortSignal) => Promise<T>,
+  timeoutMs = CALL_TIMEOUT_MS,
+): Promise<T> {
+  const controller = new AbortController();
+  const { promise: timedOut, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    reject(new EngineError(`docker engine: ${what}: no answer within ${timeoutMs} ms`, undefined, undefined));
+    controller.abort();
+  }, timeoutMs);
+  try {
+    return await Promise.race([call(controller.signal), timedOut]);
+  } catch (error) {
+    throw error instanceof EngineError ? error : engineError(what, error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function engineError(what: string, error: unknown): EngineError {
+  const status = (error as { statusCode?: unknown } | null)?.statusCode;
+  const text = error instanceof Error ? error.message.trim() : String(error);
+  return new EngineError(`docker engine: ${what}: ${text}`, typeof status === 'number' ? status : undefined, error);
+}
+
+export function hasStatus(error: unknown, ...statuses: number[]): boolean {
+  return error instanceof EngineError && error.status !== undefined && statuses.includes(error.status);
+}

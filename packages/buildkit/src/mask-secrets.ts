@@ -1,0 +1,125 @@
+/** Shorter values would blot out half of any log, and are no secrets. */
+const MIN_SECRET_CHARS = 4;
+/** A line of a longer secret (of a key file, say) is masked by itself from this length on. */
+const MIN_LINE_CHARS = 8;
+export const MASK = '***';
+
+/**
+ * Everything that gives a secret away: the value, without the white space around it, its longer lines, and each of these
+ * in base64 (also where it stands in the middle of a longer base64 text), base64url, JSON and URL encoding.
+ */
+export function secretNeedles(values: Iterable<string>): string[] {
+  const needles = new Set<string>();
+  for (const value of values) {
+    for (const plain of plainForms(value)) {
+      for (const form of [plain, ...base64Forms(plain), ...escapedForms(plain)]) {
+        if (form.length >= MIN_SECRET_CHARS) needles.add(form);
+      }
+    }
+  }
+  return [...needles].sort((a, b) => b.length - a.length);
+}
+
+function plainForms(value: string): string[] {
+  const lines = value.split(/\r?\n/).map((line) => line.trim());
+  const long = lines.length > 1 ? lines.filter((line) => line.length >= MIN_LINE_CHARS) : [];
+  return [value, value.trim(), ...long].filter((form) => form.trim().length >= MIN_SECRET_CHARS);
+}
+
+function escapedForms(plain: string): string[] {
+  return [JSON.stringify(plain).slice(1, -1), encodeURIComponent(plain.toWellFormed())];
+}
+
+/** Base64 of `plain` at each of its three alignments, less the characters that also hold bits of what stands beside it. */
+function base64Forms(plain: string): string[] {
+  const bytes = Buffer.from(plain, 'utf8');
+  const inner = [0, 1, 2].map((lead) => {
+    const encoded = Buffer.concat([Buffer.alloc(lead), bytes]).toString('base64');
+    return encoded.slice(Math.ceil((lead * 8) / 6), Math.floor(((lead + bytes.length) * 8) / 6));
+  });
+  const whole = bytes.toString('base64');
+  return [whole, ...inner].flatMap((form) => [form, form.replaceAll('+', '-').replaceAll('/', '_')]);
+}
+
+/**
+ * Replaces secrets in one stream of text by `***`, also where a secret is split over several pushes: text that may yet
+ * turn out to be the beginning of one is held back until more comes, or the end.
+ */
+export class SecretMasker {
+  readonly #needles: readonly string[];
+  /** Text not given out yet: a proper prefix of some secret. */
+  #held = '';
+  /** How much of the head of `#held` belongs to a secret whose mask has been given out already. */
+  #masked = 0;
+
+  /** @param needles from `secretNeedles` */
+  constructor(needles: readonly string[]) {
+    this.#needles = needles;
+  }
+
+  push(text: string): string {
+    if (this.#needles.length === 0) return text;
+    return this.#advance(this.#held + text, false);
+  }
+
+  end(): string {
+    return this.#advance(this.#held, true);
+  }
+
+  #advance(text: string, last: boolean): string {
+    const secrets = this.#find(text);
+    const upTo = last ? text.length : this.#holdFrom(text);
+    let shown = '';
+    let at = this.#masked;
+    let masked = 0;
+    for (const [from, to] of secrets) {
+      if (from >= upTo) break;
+      if (from >= this.#masked) shown += text.slice(at, from) + MASK;
+      at = Math.max(at, to);
+      masked = Math.max(0, to - upTo);
+    }
+    shown += text.slice(at, Math.max(at, upTo));
+    this.#held = text.slice(upTo);
+    this.#masked = masked;
+    return shown;
+  }
+
+  /** Where secrets stand in `text`, those that touch or overlap as one; in order. */
+  #find(text: string): [number, number][] {
+    const found: [number, number][] = this.#masked > 0 ? [[0, this.#masked]] : [];
+    for (const needle of this.#needles) {
+      for (let at = text.indexOf(needle); at !== -1; at = text.indexOf(needle, at + 1)) {
+        found.push([at, at + needle.length]);
+      }
+    }
+    found.sort((a, b) => a[0] - b[0]);
+    const merged: [number, number][] = [];
+    for (const [from, to] of found) {
+      const before = merged.at(-1);
+      if (before && from <= before[1]) before[1] = Math.max(before[1], to);
+      else merged.push([from, to]);
+    }
+    return merged;
+  }
+
+  /** The first position from which the rest of `text` is the beginning of a secret, but not yet all of it. */
+  #holdFrom(text: string): number {
+    let hold = text.length;
+    for (const needle of this.#needles) {
+      const first = needle.charAt(0);
+      let at = text.indexOf(first, Math.max(0, text.length - needle.length + 1));
+      while (at !== -1 && at < hold) {
+        if (needle.startsWith(text.slice(at))) hold = at;
+        at = text.indexOf(first, at + 1);
+      }
+    }
+    return hold;
+  }
+}
+
+/** `text` with its secrets masked, where all of it is at hand. */
+export function maskText(text: string, needles: readonly string[]): string {
+  if (needles.length === 0) return text;
+  const masker = new SecretMasker(needles);
+  return masker.push(text) + masker.end();
+}

@@ -1,0 +1,163 @@
+import type { Readable } from 'node:stream';
+import type { Outcome } from '@kiln/domain';
+import { ArtifactPipe } from './artifact-pipe.ts';
+import { stopCause } from './build-stop.ts';
+import type { Logger, RunRequest } from './builder-options.ts';
+import { type BuildxFeatures, buildxArguments, unenforcedLimits } from './buildx-arguments.ts';
+import { StatusDecoder } from './decode-status.ts';
+import { Halt } from './halt.ts';
+import { maskText, secretNeedles } from './mask-secrets.ts';
+import { neverStarted, outcomeOf } from './outcome.ts';
+import { PlainLines } from './plain-lines.ts';
+import { RecordSink } from './record-sink.ts';
+import { RunFiles } from './run-files.ts';
+import { ProgressScanner, type ScannedItem } from './scan-progress.ts';
+import { solveStatus } from './solve-status.ts';
+import { stopProcess } from './stop-process.ts';
+import type { ToolContainer } from './tool-container.ts';
+import type { ToolProcess } from './tool-process.ts';
+import type { ToolPaths } from './tool-scripts.ts';
+
+/** What runs of one builder share. */
+export interface RunHost {
+  readonly tool: ToolContainer;
+  readonly paths: ToolPaths;
+  readonly builder: string;
+  readonly features: BuildxFeatures;
+  readonly log: Logger;
+  /** Ms since the epoch. */
+  now(): number;
+}
+
+/** Runs one build from beginning to end; resolves when its buildx is gone. */
+export async function runBuild(host: RunHost, request: RunRequest, signal: AbortSignal): Promise<Outcome> {
+  const { spec } = request;
+  if (signal.aborted) return neverStarted(stopCause(signal.reason), spec);
+  using halt = new Halt(signal, spec.timeoutSeconds * 1000);
+  await using files = await RunFiles.create(host.paths.runs, `${request.buildId}-${request.attempt}`);
+  const { env, places } = await files.placeSecrets(request.secrets);
+  const argv = buildxArguments({
+    builder: host.builder,
+    spec,
+    repo: request.repo,
+    context: request.source,
+    secrets: places,
+    metadataFile: files.metadataFile,
+    features: host.features,
+  });
+  using sink = new RecordSink(request.sink, halt);
+  const reader = new ProgressReader(request, host, sink);
+  await reader.warnOfLimits();
+  const context = request.source.type === 'tar' ? await request.source.open() : undefined;
+  const process = await host.tool.start({
+    argv: [host.paths.exec, host.paths.fence, files.pidFile, 'docker-buildx', ...argv],
+    env,
+    stdin: context !== undefined,
+  });
+  const artifact =
+    spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
+  const ended = pump(process, reader, artifact);
+  const fed = context ? feed(process, context, halt) : Promise.resolve();
+  const stopped = stopOnHalt(host, files, process, ended, halt);
+  await ended;
+  const exitCode = await process.exitCode();
+  await Promise.all([fed, stopped]);
+  await reader.end();
+  const stored = await artifact?.finish(exitCode === 0);
+  return outcomeOf({
+    spec,
+    exitCode,
+    halted: halt.reason,
+    ...reader.facts(),
+    metadata: exitCode === 0 ? await files.metadata() : {},
+    artifact: stored,
+  });
+}
+
+/** Takes buildx's progress from its stderr to the sink. */
+class ProgressReader {
+  readonly #scanner = new ProgressScanner();
+  readonly #lines = new PlainLines();
+  readonly #decoder: StatusDecoder;
+  readonly #needles: readonly string[];
+  readonly #sink: RecordSink;
+  readonly #host: RunHost;
+  readonly #request: RunRequest;
+
+  constructor(request: RunRequest, host: RunHost, sink: RecordSink) {
+    this.#request = request;
+    this.#host = host;
+    this.#sink = sink;
+    this.#needles = secretNeedles(request.secrets.values());
+    this.#decoder = new StatusDecoder(this.#needles, request.spec.output.type === 'push' ? request.spec.tags : []);
+  }
+
+  async push(data: Buffer): Promise<void> {
+    for (const item of this.#scanner.push(data)) await this.#take(item);
+  }
+
+  async end(): Promise<void> {
+    for (const item of this.#scanner.end()) await this.#take(item);
+    await this.#sink.deliver(this.#decoder.end());
+  }
+
+  async warnOfLimits(): Promise<void> {
+    for (const limit of unenforcedLimits(this.#request.spec, this.#host.features)) {
+      await this.#warn(`resources.${limit} is not enforced: this host's buildx has no such limit`);
+    }
+  }
+
+  facts() {
+    const { counts, failed, pushed } = this.#decoder;
+    return { counts, failed, pushed, lines: this.#lines.list() };
+  }
+
+  async #take(item: ScannedItem): Promise<void> {
+    switch (item.type) {
+      case 'status':
+        return await this.#sink.deliver(this.#decoder.decode(solveStatus(item.value), this.#host.now()));
+      case 'dropped':
+        return await this.#warn(`${item.bytes} bytes of progress output were too long to read`);
+      case 'line': {
+        const line = maskText(item.text, this.#needles);
+        this.#lines.push(line);
+        if (line.startsWith('WARNING: ')) await this.#warn(line.slice('WARNING: '.length));
+      }
+    }
+  }
+
+  async #warn(message: string): Promise<void> {
+    await this.#sink.deliver([{ t: this.#host.now(), type: 'warning', message }]);
+  }
+}
+
+async function pump(process: ToolProcess, reader: ProgressReader, artifact: ArtifactPipe | undefined): Promise<void> {
+  for await (const { stream, data } of process.output()) {
+    if (stream === 'stderr') await reader.push(data);
+    else await artifact?.write(data);
+  }
+}
+
+async function feed(process: ToolProcess, context: Readable, halt: Halt): Promise<void> {
+  try {
+    await process.feed(context);
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    halt.fail({ code: 'infrastructure', message: `the build context could not be read: ${text}` });
+  }
+}
+
+async function stopOnHalt(
+  host: RunHost,
+  files: RunFiles,
+  process: ToolProcess,
+  ended: Promise<void>,
+  halt: Halt,
+): Promise<void> {
+  const halted = new Promise<boolean>((resolve) => {
+    if (halt.signal.aborted) resolve(true);
+    else halt.signal.addEventListener('abort', () => resolve(true), { once: true });
+  });
+  const first = await Promise.race([halted, ended.then(() => false)]);
+  if (first) await stopProcess({ tool: host.tool, paths: host.paths, files, process, ended, log: host.log });
+}

@@ -1,0 +1,74 @@
+import type { StepRecord } from '@kiln/contracts';
+import { timeOf, type Vertex } from './solve-status.ts';
+
+/** One vertex, as it stood when BuildKit last spoke of it. A vertex may start and complete more than once. */
+export class Step {
+  readonly number: number;
+  /** With secrets masked. */
+  readonly name: string;
+  /** Why it failed by itself, with secrets masked; absent where it was stopped because something else ended the build. */
+  error: string | undefined;
+  cached = false;
+  /** Whether it has started and not yet completed. */
+  running = false;
+  #startedAt: number | undefined;
+  #completedAt: number | undefined;
+
+  constructor(number: number, name: string) {
+    this.number = number;
+    this.name = name;
+  }
+
+  pending(now: number): StepRecord {
+    return this.#record('pending', now);
+  }
+
+  /** Takes over when `vertex` started. A cached step is not shown as started: it did nothing. */
+  start(vertex: Vertex): StepRecord[] {
+    const started = timeOf(vertex.started);
+    if (started === undefined || started === this.#startedAt) return [];
+    this.#startedAt = started;
+    this.running = true;
+    return vertex.cached || this.cached ? [] : [this.#record('started', started)];
+  }
+
+  /** Takes over how `vertex` ended, if it did. */
+  finish(vertex: Vertex, now: number, mask: (text: string) => string): StepRecord[] {
+    const completed = timeOf(vertex.completed);
+    if (completed !== undefined) this.running = false;
+    if (vertex.cached && !this.cached) {
+      this.cached = true;
+      this.#completedAt = completed;
+      return [this.#record('cached', completed ?? now)];
+    }
+    if (completed === undefined || completed === this.#completedAt) return [];
+    this.#completedAt = completed;
+    if (vertex.error) return [this.#failed(vertex.error, completed, mask)];
+    this.error = undefined;
+    return this.cached ? [] : [{ ...this.#record('completed', completed), ms: this.#since(completed) }];
+  }
+
+  #failed(error: string, completed: number, mask: (text: string) => string): StepRecord {
+    const message = mask(error);
+    const state = isCanceled(error) ? 'canceled' : 'failed';
+    if (state === 'failed') this.error = message;
+    return { ...this.#record(state, completed), ms: this.#since(completed), error: message };
+  }
+
+  #since(completed: number): number {
+    return Math.max(0, completed - (this.#startedAt ?? completed));
+  }
+
+  #record(state: StepRecord['state'], t: number): StepRecord {
+    return { t, type: 'step', step: this.number, name: this.name, state };
+  }
+}
+
+function isCanceled(error: string): boolean {
+  return /\bcontext canceled\b/i.test(error);
+}
+
+/** `[2/4] RUN …`, `[build 3/5] COPY …`, `[linux/amd64 build 1/2] FROM …`: an instruction of the Dockerfile, which users count. */
+export function isDockerfileStep(name: string): boolean {
+  return /^\[(?:[^\]]+ )?\s*\d+\/\d+\] /.test(name);
+}

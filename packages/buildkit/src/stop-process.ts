@@ -1,0 +1,49 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from './builder-options.ts';
+import type { RunFiles } from './run-files.ts';
+import type { ToolContainer } from './tool-container.ts';
+import type { ToolProcess } from './tool-process.ts';
+import type { ToolPaths } from './tool-scripts.ts';
+
+const PID_WAIT_MS = 5_000;
+const PID_POLL_MS = 20;
+/** buildx told to end tells BuildKit, and waits for its last words. */
+const TERM_GRACE_MS = 2_000;
+const KILL_WAIT_MS = 10_000;
+
+export interface Stoppable {
+  readonly tool: ToolContainer;
+  readonly paths: ToolPaths;
+  readonly files: RunFiles;
+  readonly process: ToolProcess;
+  /** Resolves when the process's output has ended. */
+  readonly ended: Promise<unknown>;
+  readonly log: Logger;
+}
+
+/**
+ * Ends a buildx: SIGTERM, after a grace SIGKILL. Closing its connection wouldn't end it (LAB). Gives up on a process
+ * whose engine no longer answers: its output is cut off then, so that the run itself ends.
+ */
+export async function stopProcess(target: Stoppable): Promise<void> {
+  const { files, process, ended, log } = target;
+  const gone = ended.then(() => true);
+  const goneWithin = (ms: number) => Promise.race([gone, delay(ms, false, { ref: false })]);
+  for (let waited = 0; waited < PID_WAIT_MS && !(await files.hasPid()); waited += PID_POLL_MS) {
+    if (await goneWithin(PID_POLL_MS)) return;
+  }
+  await signal(target, 'TERM');
+  if (await goneWithin(TERM_GRACE_MS)) return;
+  await signal(target, 'KILL');
+  if (await goneWithin(KILL_WAIT_MS)) return;
+  log.error({}, 'buildx could not be stopped');
+  process.abandon();
+}
+
+async function signal({ tool, paths, files, log }: Stoppable, name: 'TERM' | 'KILL'): Promise<void> {
+  try {
+    await tool.signal([paths.kill, files.pidFile, name]);
+  } catch (error) {
+    log.warn({ err: error, signal: name }, 'buildx could not be signalled');
+  }
+}

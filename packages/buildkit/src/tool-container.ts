@@ -1,0 +1,154 @@
+import type Docker from 'dockerode';
+import type { Logger } from './builder-options.ts';
+import { callEngine, EngineError, hasStatus } from './engine.ts';
+import { ensureImage } from './engine-images.ts';
+import { ToolProcess } from './tool-process.ts';
+import { toolPaths } from './tool-scripts.ts';
+
+export interface ToolContainerOptions {
+  readonly engine: Docker;
+  readonly name: string;
+  readonly image: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly scratchDir: string;
+  readonly engineSocketPath: string;
+  readonly dockerConfigDir?: string | undefined;
+  readonly log: Logger;
+}
+
+export interface ToolCommand {
+  readonly argv: readonly string[];
+  readonly env?: readonly string[];
+  readonly stdin?: boolean;
+}
+
+const PULL_TIMEOUT_MS = 600_000;
+const SIGNAL_TIMEOUT_MS = 5_000;
+
+/** The long-lived container in which buildx runs. Made anew whenever it is found missing or stopped (an engine restart). */
+export class ToolContainer {
+  readonly #options: ToolContainerOptions;
+  readonly #container: Docker.Container;
+  #ensuring: Promise<void> | undefined;
+
+  constructor(options: ToolContainerOptions) {
+    this.#options = options;
+    this.#container = options.engine.getContainer(options.name);
+  }
+
+  /** Replaces whatever container has the name: a buildx that a dead worker left behind must not go on. */
+  async recreate(): Promise<void> {
+    const { engine, name, image, labels, scratchDir, engineSocketPath, dockerConfigDir, log } = this.#options;
+    const paths = toolPaths(scratchDir);
+    await this.remove();
+    await ensureImage(engine, image, PULL_TIMEOUT_MS);
+    const container = await callEngine('create the tool container', (abortSignal) =>
+      engine.createContainer({
+        name,
+        Image: image,
+        Entrypoint: ['/bin/sh', paths.watchdog, paths.fence],
+        Cmd: [],
+        Env: [`BUILDX_CONFIG=${paths.buildxConfig}`, ...(dockerConfigDir ? [`DOCKER_CONFIG=${dockerConfigDir}`] : [])],
+        Labels: { ...labels },
+        HostConfig: {
+          // Where the registries that the engine reaches are reached too: buildx fetches their tokens itself.
+          NetworkMode: 'host',
+          Binds: [
+            `${engineSocketPath}:/var/run/docker.sock`,
+            `${scratchDir}:${scratchDir}`,
+            ...(dockerConfigDir ? [`${dockerConfigDir}:${dockerConfigDir}:ro`] : []),
+          ],
+          LogConfig: { Type: 'json-file', Config: { 'max-size': '1m' } },
+        },
+        abortSignal,
+      }),
+    );
+    await callEngine('start the tool container', (abortSignal) => container.start({ abortSignal }), 60_000);
+    log.info({ container: name, image }, 'tool container started');
+  }
+
+  /** Makes sure that it runs; however many ask at once, it is made anew once. */
+  async ensure(): Promise<void> {
+    this.#ensuring ??= this.#ensure().finally(() => {
+      this.#ensuring = undefined;
+    });
+    await this.#ensuring;
+  }
+
+  async #ensure(): Promise<void> {
+    if (await this.#isRunning()) return;
+    this.#options.log.warn({ container: this.#options.name }, 'tool container not running');
+    await this.recreate();
+  }
+
+  async #isRunning(): Promise<boolean> {
+    try {
+      const info = await callEngine('inspect the tool container', (abortSignal) =>
+        this.#container.inspect({ abortSignal }),
+      );
+      return info.State.Running;
+    } catch (error) {
+      if (hasStatus(error, 404)) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Starts a command. Looks at the container only when the engine says that it is missing or stopped: this way a build costs one exec.
+   * @throws EngineError
+   */
+  async start(command: ToolCommand): Promise<ToolProcess> {
+    try {
+      return await this.#start(command);
+    } catch (error) {
+      if (!(error instanceof EngineError) || !hasStatus(error, 404, 409)) throw error;
+      await this.ensure();
+      return await this.#start(command);
+    }
+  }
+
+  async #start({ argv, env = [], stdin = false }: ToolCommand): Promise<ToolProcess> {
+    const exec = await callEngine('create an exec', (abortSignal) =>
+      this.#container.exec({
+        Cmd: [...argv],
+        Env: [...env],
+        AttachStdin: stdin,
+        AttachStdout: true,
+        AttachStderr: true,
+        Tty: false,
+        abortSignal,
+      }),
+    );
+    const socket = await callEngine('start an exec', (abortSignal) =>
+      exec.start({ hijack: true, stdin, Tty: false, Detach: false, abortSignal }),
+    );
+    return new ToolProcess(exec, socket);
+  }
+
+  /** Runs a short command and gathers what it prints. */
+  async capture(
+    argv: readonly string[],
+    timeoutMs: number,
+  ): Promise<{ exitCode: number | undefined; stdout: string; stderr: string }> {
+    const running = await this.start({ argv });
+    return await running.capture(timeoutMs);
+  }
+
+  /** Runs a command in the container as it is: where that is gone, so is what was to be signalled. */
+  async signal(argv: readonly string[]): Promise<void> {
+    const running = await this.#start({ argv });
+    await running.capture(SIGNAL_TIMEOUT_MS);
+  }
+
+  async remove(): Promise<void> {
+    try {
+      await callEngine(
+        'remove the tool container',
+        (abortSignal) => this.#container.remove({ force: true, abortSignal }),
+        60_000,
+      );
+    } catch (error) {
+      if (!hasStatus(error, 404)) throw error;
+    }
+  }
+}
