@@ -1,0 +1,66 @@
+import { hasEnded, type KilnClient, KilnProblem } from '@kiln/client';
+import type { BuildView } from '@kiln/contracts';
+import type { ProgressModel } from '../progress/model.ts';
+import type { ProgressView } from '../progress/view.ts';
+import type { Interruption } from './interruption.ts';
+import { QueueWatch } from './queue-watch.ts';
+
+/** After a build has ended for certain, its log may take so long to end, too. */
+const LOG_GRACE_MS = 5_000;
+
+export interface FollowInput {
+  readonly client: KilnClient;
+  readonly build: BuildView;
+  readonly view: ProgressView;
+  readonly model: ProgressModel;
+  readonly interruption: Interruption;
+}
+
+/** Shows a build until it has ended, and gives back how it did. At the first Ctrl-C cancels it, and waits until that is confirmed. */
+export async function followBuild({ client, build, view, model, interruption }: FollowInput): Promise<BuildView> {
+  const { id } = build;
+  using watch = new QueueWatch(client, id, (reason) => view.waiting(reason));
+  const follow = new AbortController();
+  const cancel = () => {
+    view.say('canceling the build; Ctrl-C again leaves at once');
+    void cancelBuild(client, id, view).then(() => endSoon(follow));
+  };
+  interruption.signal.addEventListener('abort', cancel, { once: true });
+  if (interruption.requested) cancel();
+  if (build.state === 'queued') watch.start();
+  try {
+    const records = client.followLog(id, {
+      signal: follow.signal,
+      onReconnect: (error, delayMs) => {
+        if (delayMs > 1_000) view.say(`${error instanceof Error ? error.message : String(error)}; trying again`);
+      },
+    });
+    for await (const record of records) {
+      watch.stop();
+      model.apply(record);
+      view.record(record);
+      if (record.type === 'end' && record.state === 'queued') watch.start();
+    }
+  } catch (error) {
+    if (!follow.signal.aborted) throw error;
+  } finally {
+    interruption.signal.removeEventListener('abort', cancel);
+  }
+  return client.waitForEnd(id);
+}
+
+/** Asks for the cancel and waits until the build has ended, one way or the other. */
+async function cancelBuild(client: KilnClient, id: string, view: ProgressView): Promise<void> {
+  try {
+    const { build, confirmed } = await client.cancel(id);
+    if (!confirmed && !hasEnded(build)) await client.waitForEnd(id);
+  } catch (error) {
+    if (error instanceof KilnProblem && error.problem.code === 'already_finished') return;
+    view.say(`can't cancel: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** The log's last records are worth waiting for, but a stream that doesn't end mustn't hold up the exit. */
+function endSoon(follow: AbortController): void {
+  setTimeout(() => follow.abort(), LOG_GRACE_MS).unref();
+}

@@ -1,0 +1,65 @@
+import type { BuildRequestInput } from '@kiln/contracts';
+import { PRIORITIES, type Priority } from '@kiln/domain';
+import { UsageError } from '../io/errors.ts';
+import type { FlagValues } from '../io/flags.ts';
+import type { DOCKER_FLAGS, KILN_FLAGS } from './flags.ts';
+import type { OutputPlan } from './output-flag.ts';
+import { attestation, attestFlag, buildArgs, durationSeconds, labels, memoryBytes, platforms } from './values.ts';
+
+export type BuildFlags = FlagValues<typeof DOCKER_FLAGS & typeof KILN_FLAGS>;
+
+export interface RequestParts {
+  readonly flags: BuildFlags;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly plan: OutputPlan;
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly source: BuildRequestInput['source'];
+  /** Relative to the context; undefined for the default. */
+  readonly dockerfile: string | undefined;
+}
+
+/** The request that the flags make. What the API checks anyway isn't checked here. Throws `UsageError`. */
+export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }: RequestParts): BuildRequestInput {
+  const team = flags.team ?? (env.KILN_TEAM || undefined);
+  return {
+    source,
+    ...(team !== undefined && { team }),
+    ...(dockerfile !== undefined && { dockerfile }),
+    ...(flags.target && { target: flags.target }),
+    buildArgs: buildArgs(flags['build-arg'], env),
+    secrets: { ...secrets },
+    labels: labels(flags.label),
+    platforms: platforms(flags.platform),
+    tags: [...new Set([...flags.tag, ...plan.names])],
+    output: { type: plan.output },
+    noCache: flags['no-cache'] ?? false,
+    pull: flags.pull ?? false,
+    ...(flags.timeout !== undefined && { timeoutSeconds: durationSeconds('--timeout', flags.timeout) }),
+    ...(flags.priority !== undefined && { priority: priority(flags.priority) }),
+    resources: {
+      ...(flags.memory !== undefined && { memoryBytes: memoryBytes('--memory', flags.memory) }),
+      ...(flags.cpus !== undefined && { cpus: cpus(flags.cpus) }),
+    },
+    ...attestations(flags),
+  };
+}
+
+function attestations({ provenance, sbom, attest }: BuildFlags): Pick<BuildRequestInput, 'provenance' | 'sbom'> {
+  return {
+    ...Object.fromEntries(attest.map(attestFlag).map(({ kind, value }) => [kind, value])),
+    ...(provenance !== undefined && { provenance: attestation(provenance) }),
+    ...(sbom !== undefined && { sbom: attestation(sbom) }),
+  };
+}
+
+function priority(text: string): Priority {
+  const found = PRIORITIES.find((known) => known === text);
+  if (!found) throw new UsageError(`--priority ${text}: expected ${PRIORITIES.join(', ')}`);
+  return found;
+}
+
+function cpus(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new UsageError(`--cpus ${text}: expected a number above 0`);
+  return value;
+}

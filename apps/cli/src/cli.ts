@@ -1,0 +1,59 @@
+import { buildCommand } from './build/command.ts';
+import { explainError } from './connection/explain-error.ts';
+import { UsageError } from './io/errors.ts';
+import { EXIT } from './io/exit-codes.ts';
+import { editDistance } from './io/flags.ts';
+import { rows, wrap } from './io/help.ts';
+import type { Io } from './io/output.ts';
+
+interface Command {
+  readonly about: string;
+  readonly run: (args: readonly string[], io: Io) => Promise<number>;
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  build: { about: 'Build an image on the pool; takes the flags of docker buildx build', run: buildCommand },
+  up: {
+    about: 'Start Kiln here: API, scheduler and a worker in one process',
+    run: async (args) => (await import('./up/up.ts')).runUp([...args]),
+  },
+};
+
+/** Runs one command line and gives back the exit code. Never throws: whatever goes wrong has been said on stderr. */
+export async function runCli(argv: readonly string[], io: Io): Promise<number> {
+  const [name, ...args] = argv;
+  try {
+    if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+      const [about] = args;
+      if (about !== undefined && Object.hasOwn(COMMANDS, about)) return await runCli([about, '--help'], io);
+      io.out.write(overview(io.out.columns));
+      return name === undefined ? EXIT.usage : EXIT.ok;
+    }
+    const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+    if (!command) throw new UsageError(unknownCommand(name));
+    return await command.run(args, io);
+  } catch (error) {
+    const explained = explainError(error);
+    io.err.line(`kiln: ${explained ?? (error instanceof Error ? (error.stack ?? error.message) : String(error))}`);
+    if (error instanceof UsageError && name !== undefined && Object.hasOwn(COMMANDS, name)) {
+      io.err.line(`See \`kiln ${name} --help\`.`);
+    }
+    return EXIT.usage;
+  }
+}
+
+function unknownCommand(name: string): string {
+  const near = Object.keys(COMMANDS).find((known) => editDistance(name, known) <= 2);
+  return `there is no command ${JSON.stringify(name)}${near ? `; did you mean ${near}?` : '; see kiln --help'}`;
+}
+
+function overview(columns: number): string {
+  const commands = rows(
+    Object.entries(COMMANDS).map(([name, { about }]) => [name, about]),
+    columns,
+  );
+  const about = 'Kiln: a self-hosted pool of stateful build workers.';
+  const more =
+    'Flags of a command: kiln COMMAND --help. Which Kiln: --url and --token, else KILN_URL and KILN_TOKEN, else the one that `kiln up` started here.';
+  return `Usage: kiln COMMAND\n\n${wrap(about, columns)}\n\nCommands:\n${commands}\n\n${wrap(more, columns)}\n`;
+}

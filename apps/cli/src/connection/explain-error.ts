@@ -1,0 +1,31 @@
+import { KilnBadAnswer, KilnProblem, KilnUnreachable } from '@kiln/client';
+import { UsageError } from '../io/errors.ts';
+
+/** What went wrong, for people: the sentence, the fields, and what to do. Lines without an end; undefined for a fault of Kiln's own. */
+export function explainError(error: unknown): string | undefined {
+  if (error instanceof UsageError) return error.message;
+  if (error instanceof KilnUnreachable) return `${error.message}\n${unreachableHint(error)}`;
+  if (error instanceof KilnBadAnswer)
+    return `${error.message}\nIs that really Kiln's address, and of about this version?`;
+  if (error instanceof KilnProblem) return explainProblem(error);
+  return undefined;
+}
+
+function unreachableHint({ code, url }: KilnUnreachable): string {
+  if (code === 'ECONNREFUSED') {
+    return `Nothing listens there. If ${url} is right, Kiln isn't running: start it with \`kiln up\`.`;
+  }
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'There is no such host: is KILN_URL (or --url) right?';
+  return 'Is KILN_URL (or --url) right, and the network up?';
+}
+
+function explainProblem({ problem }: KilnProblem): string {
+  const fields = problem.errors.map(({ field, got, expected }) => `  ${field}: got ${got}, expected ${expected}`);
+  const hint = HINTS[problem.code];
+  return [`${problem.detail || problem.title} [${problem.code}]`, ...fields, ...(hint ? [hint] : [])].join('\n');
+}
+
+const HINTS: Readonly<Partial<Record<KilnProblem['problem']['code'], string>>> = {
+  unauthorized: 'Set KILN_TOKEN (or --token) to a token that this Kiln knows.',
+  unavailable: 'Kiln is there, but can’t serve just now. Try again in a moment.',
+};

@@ -1,0 +1,85 @@
+import { posix } from 'node:path';
+import { UsageError } from '../io/errors.ts';
+
+/** One line of a .dockerignore, ready to match. */
+export interface IgnorePattern {
+  /** Cleaned, without `!`. */
+  readonly text: string;
+  /** Began with `!`: what it matches is sent after all. */
+  readonly exception: boolean;
+  readonly matches: (path: string) => boolean;
+}
+
+/**
+ * Reads a .dockerignore as moby's `ignorefile.ReadAll` does: `#` begins a comment only in column 1, white space at both ends goes,
+ * paths are cleaned, a leading slash goes. Throws `UsageError` at a pattern with a broken character class.
+ */
+export function readIgnoreFile(text: string, file = '.dockerignore'): IgnorePattern[] {
+  return text
+    .replace(/^\uFEFF/, '')
+    .split('\n')
+    .map((line) => line.replace(/\r$/, ''))
+    .flatMap((line, index) => {
+      if (line.startsWith('#')) return [];
+      const trimmed = line.trim();
+      const exception = trimmed.startsWith('!');
+      const body = (exception ? trimmed.slice(1) : trimmed).trim();
+      if (body === '') {
+        if (exception) throw new UsageError(`${file}:${index + 1}: "!" without a pattern`);
+        return [];
+      }
+      return [compile(body, exception, `${file}:${index + 1}`)];
+    });
+}
+
+function compile(body: string, exception: boolean, where: string): IgnorePattern {
+  const text = cleanPath(body).replace(/^\/(?=.)/, '');
+  const suffix = plainSuffix(text);
+  if (suffix !== undefined) return { text, exception, matches: (path) => hasSuffix(path, suffix) };
+  let regex: RegExp;
+  try {
+    regex = new RegExp(toRegex(text), 's');
+  } catch {
+    throw new UsageError(`${where}: ${JSON.stringify(body)} isn't a valid pattern`);
+  }
+  return { text, exception, matches: (path) => regex.test(path) };
+}
+
+/** As Go's `filepath.Clean`: no `.`, no doubled or trailing slash, `..` taken away with what is before it. */
+function cleanPath(path: string): string {
+  const clean = posix.normalize(path);
+  return clean.length > 1 ? clean.replace(/\/$/, '') : clean;
+}
+
+/** moby matches `**` + plain text by its end alone, so `**foo` matches `a/xfoo`, which the general rule would not. */
+function plainSuffix(text: string): string | undefined {
+  const rest = text.startsWith('**') ? text.slice(2) : undefined;
+  return rest !== undefined && rest !== '' && !/[*?[\]\\]/.test(rest) ? rest : undefined;
+}
+
+function hasSuffix(path: string, suffix: string): boolean {
+  return path.endsWith(suffix) || (suffix.startsWith('/') && path === suffix.slice(1));
+}
+
+/** The regular expression that moby/patternmatcher makes of a pattern. Throws where a character class is broken. */
+function toRegex(text: string): string {
+  let regex = '^';
+  let at = 0;
+  while (at < text.length) {
+    const char = text.charAt(at);
+    at += 1;
+    if (char === '*' && text[at] === '*') {
+      at += 1;
+      if (text[at] === '/') at += 1;
+      regex += at >= text.length ? '.*' : '(?:.*/)?';
+    } else if (char === '*') regex += '[^/]*';
+    else if (char === '?') regex += '[^/]';
+    else if (char === '\\' && at < text.length) {
+      regex += `\\${text.charAt(at)}`;
+      at += 1;
+    } else if (char === '\\') regex += '\\\\';
+    else if (char === '[' || char === ']') regex += char;
+    else regex += '.+()|{}$'.includes(char) ? `\\${char}` : char;
+  }
+  return `${regex}$`;
+}

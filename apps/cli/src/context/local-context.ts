@@ -1,0 +1,145 @@
+import { lstat, readFile, stat } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { UsageError } from '../io/errors.ts';
+import { readIgnoreFile } from './ignore-pattern.ts';
+import { packContext } from './pack.ts';
+import { type ContextEntry, entryOf, walkContext } from './walk.ts';
+
+/** A directory made ready to send. Sizes in bytes. */
+export interface LocalContext {
+  readonly root: string;
+  /** Path of the Dockerfile in the tar. */
+  readonly dockerfile: string;
+  readonly entries: readonly ContextEntry[];
+  readonly fileBytes: number;
+  readonly skipped: readonly string[];
+  readonly pack: () => AsyncGenerator<Uint8Array>;
+}
+
+export interface LocalContextInput {
+  readonly cwd: string;
+  readonly path: string;
+  /** As given with `-f`: relative to `cwd`; undefined for `Dockerfile` in the context. */
+  readonly dockerfile: string | undefined;
+  /** A Dockerfile from standard input, instead of a file. */
+  readonly dockerfileText?: Uint8Array | undefined;
+}
+
+/** Below this name a Dockerfile from outside of the context travels in the tar. Fixed, so that the same build has the same tar. */
+const OUTSIDE_NAME = '.kiln.Dockerfile';
+const SHOWN_LINKS = 5;
+
+/** Looks at the context and its Dockerfile before anything is sent. Throws `UsageError` at whatever a build couldn't begin with. */
+export async function readLocalContext(input: LocalContextInput): Promise<LocalContext> {
+  const root = resolve(input.cwd, input.path);
+  await demandDirectory(root, input.path);
+  const dockerfile = input.dockerfileText
+    ? { name: OUTSIDE_NAME, ignoreFiles: [], extra: dockerfileEntry(input.dockerfileText) }
+    : await findDockerfile(root, input);
+  const ignore = await readFirst([...dockerfile.ignoreFiles, join(root, '.dockerignore')]);
+  const patterns = ignore ? readIgnoreFile(ignore.text, relative(input.cwd, ignore.path) || ignore.path) : [];
+  const always = new Set([dockerfile.name, `${dockerfile.name}.dockerignore`, '.dockerignore']);
+  const tree = await walkContext(root, patterns, always).catch(explainWalkError);
+  if (tree.escaping.length > 0) throw new UsageError(escapingLinks(tree.escaping));
+  const entries = dockerfile.extra
+    ? [...tree.entries.filter(({ path }) => path !== OUTSIDE_NAME), dockerfile.extra]
+    : tree.entries;
+  return {
+    root,
+    dockerfile: dockerfile.name,
+    entries,
+    fileBytes: entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    skipped: tree.skipped,
+    pack: () => packContext(root, entries),
+  };
+}
+
+async function demandDirectory(root: string, given: string): Promise<void> {
+  const stats = await stat(root).catch(() => undefined);
+  if (!stats) throw new UsageError(`the build context ${JSON.stringify(given)} doesn't exist`);
+  if (!stats.isDirectory()) {
+    throw new UsageError(
+      `the build context ${JSON.stringify(given)} isn't a directory; for a Dockerfile use -f ${given}`,
+    );
+  }
+}
+
+interface FoundDockerfile {
+  readonly name: string;
+  /** Its own .dockerignore, which goes before the context's. */
+  readonly ignoreFiles: readonly string[];
+  /** To be added to the tar, where it isn't in the context. */
+  readonly extra?: ContextEntry;
+}
+
+async function findDockerfile(root: string, { cwd, path, dockerfile }: LocalContextInput): Promise<FoundDockerfile> {
+  const file = dockerfile === undefined ? join(root, 'Dockerfile') : resolve(cwd, dockerfile);
+  const stats = await stat(file).catch(() => undefined);
+  if (!stats?.isFile())
+    throw new UsageError(await missingDockerfile(root, file, { path, dockerfile, exists: Boolean(stats) }));
+  const inside = relative(root, file);
+  const ignoreFiles = [`${file}.dockerignore`];
+  if (inside !== '' && !isAbsolute(inside) && inside.split(sep)[0] !== '..') {
+    const link = await lstat(file);
+    const name = inside.split(sep).join('/');
+    // A link to a Dockerfile outside would not survive in the tar: send what it points to.
+    if (!link.isSymbolicLink()) return { name, ignoreFiles };
+  }
+  return { name: OUTSIDE_NAME, ignoreFiles, extra: { ...entryOf(OUTSIDE_NAME, 'file', stats), from: file } };
+}
+
+async function missingDockerfile(
+  root: string,
+  file: string,
+  { path, dockerfile, exists }: { path: string; dockerfile: string | undefined; exists: boolean },
+): Promise<string> {
+  if (exists) return `the Dockerfile ${dockerfile ?? file} isn't a file`;
+  if (dockerfile === undefined) {
+    return `there is no Dockerfile in ${JSON.stringify(path)}; name another one with -f FILE`;
+  }
+  const inContext = join(root, dockerfile);
+  const there = inContext !== file && (await stat(inContext).catch(() => undefined));
+  const hint = there ? `; -f is relative to the current directory: did you mean -f ${join(path, dockerfile)}?` : '';
+  return `the Dockerfile ${JSON.stringify(dockerfile)} doesn't exist${hint}`;
+}
+
+/** A Dockerfile that is in no file. A fixed time, for the text has none of its own and the tar should be the same each time. */
+export function dockerfileEntry(content: Uint8Array): ContextEntry {
+  return { path: OUTSIDE_NAME, type: 'file', mode: 0o644, mtimeMs: 0, sizeBytes: content.length, content };
+}
+
+async function readFirst(paths: readonly string[]): Promise<{ path: string; text: string } | undefined> {
+  for (const path of paths) {
+    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw new UsageError(`can't read ${path}: ${error.message}`);
+    });
+    if (text !== undefined) return { path, text };
+  }
+  return undefined;
+}
+
+function explainWalkError(error: NodeJS.ErrnoException): never {
+  if (error.code === 'EACCES' || error.code === 'EPERM') {
+    throw new UsageError(
+      `can't read ${error.path ?? 'a file of the context'}: permission denied; if the build doesn't need it, add it to .dockerignore`,
+    );
+  }
+  throw error;
+}
+
+function escapingLinks(links: readonly string[]): string {
+  const shown = links.slice(0, SHOWN_LINKS).map((link) => `  ${link}`);
+  const more = links.length > SHOWN_LINKS ? [`  … and ${links.length - SHOWN_LINKS} more`] : [];
+  return [
+    `${links.length === 1 ? 'a symbolic link leads' : 'symbolic links lead'} out of the build context, where Kiln's hosts can't follow:`,
+    ...shown,
+    ...more,
+    'Make them relative to a file inside, or add them to .dockerignore.',
+  ].join('\n');
+}
+
+/** The last part of a directory's path, for a name. */
+export function directoryName(root: string): string {
+  return basename(root) || basename(dirname(root));
+}

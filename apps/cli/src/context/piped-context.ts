@@ -1,0 +1,63 @@
+import { UsageError } from '../io/errors.ts';
+
+/** What standard input turned out to be. */
+export type PipedContext =
+  | { readonly kind: 'tar'; readonly gzip: boolean; readonly bytes: () => AsyncIterable<Uint8Array> }
+  | { readonly kind: 'dockerfile'; readonly text: Uint8Array };
+
+const BLOCK_BYTES = 512;
+
+/** Tells a tar or a gzip (of one) by its first bytes; anything else is a Dockerfile without a context, as docker has it. */
+export async function readPipedContext(stdin: AsyncIterable<Uint8Array>): Promise<PipedContext> {
+  const chunks = stdin[Symbol.asyncIterator]();
+  const head: Uint8Array[] = [];
+  let length = 0;
+  let ended = false;
+  while (length < BLOCK_BYTES && !ended) {
+    const { value, done } = await chunks.next();
+    ended = done === true;
+    if (ended) break;
+    head.push(value);
+    length += value.length;
+  }
+  const start = Buffer.concat(head);
+  if (start.length === 0) throw new UsageError('the context on standard input is empty');
+  const gzip = start[0] === 0x1f && start[1] === 0x8b;
+  if (gzip || looksLikeTar(start)) return { kind: 'tar', gzip, bytes: () => joined(start, chunks) };
+  const packer = otherPacker(start);
+  if (packer) throw new UsageError(`the context on standard input is packed by ${packer}: send a tar, or gzip of one`);
+  return { kind: 'dockerfile', text: Buffer.concat([start, ...(ended ? [] : await rest(chunks))]) };
+}
+
+async function* joined(start: Uint8Array, chunks: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield start;
+  for (let next = await chunks.next(); !next.done; next = await chunks.next()) yield next.value;
+}
+
+async function rest(chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array[]> {
+  const all: Uint8Array[] = [];
+  for (let next = await chunks.next(); !next.done; next = await chunks.next()) all.push(next.value);
+  return all;
+}
+
+/** By the header's checksum, which every tar has; `ustar` isn't in old ones. */
+function looksLikeTar(block: Buffer): boolean {
+  if (block.length < BLOCK_BYTES) return false;
+  const header = block.subarray(0, BLOCK_BYTES);
+  const stored = Number.parseInt(
+    header
+      .toString('latin1', 148, 156)
+      .replace(/[\0 ]+/g, ' ')
+      .trim(),
+    8,
+  );
+  const sum = header.reduce((total, byte, i) => total + (i >= 148 && i < 156 ? 0x20 : byte), 0);
+  return stored === sum && sum > 8 * 0x20;
+}
+
+function otherPacker(start: Buffer): string | undefined {
+  if (start.toString('latin1', 0, 3) === 'BZh') return 'bzip2';
+  if (start.toString('latin1', 0, 6) === '\xfd7zXZ\0') return 'xz';
+  if (start.readUInt32BE(0) === 0x28b52ffd) return 'zstd';
+  return undefined;
+}

@@ -1,0 +1,112 @@
+import type { Stats } from 'node:fs';
+import { lstat, readdir, readlink } from 'node:fs/promises';
+import { join, posix } from 'node:path';
+import { type IgnoreMatch, matchIgnore, mayHaveExceptions } from './ignore-matcher.ts';
+import type { IgnorePattern } from './ignore-pattern.ts';
+
+/** One thing to send. `path` is relative to the context, with `/`. Sizes in bytes, `mtimeMs` since the epoch. */
+export interface ContextEntry {
+  readonly path: string;
+  readonly type: 'file' | 'directory' | 'symlink';
+  readonly mode: number;
+  readonly mtimeMs: number;
+  readonly sizeBytes: number;
+  readonly linkTarget?: string;
+  /** Where the bytes are, if not at `path` below the context. */
+  readonly from?: string;
+  /** The bytes themselves, where they are in no file. */
+  readonly content?: Uint8Array;
+}
+
+export interface ContextTree {
+  /** In the order in which they are sent: each directory before what is in it, names sorted by their bytes. */
+  readonly entries: readonly ContextEntry[];
+  /** Sockets, devices and pipes, which aren't sent. */
+  readonly skipped: readonly string[];
+  /** Links that lead out of the context, as `path -> target`. */
+  readonly escaping: readonly string[];
+}
+
+/**
+ * Lists what of `root` is sent. `always` are paths that are sent even where a pattern ignores them.
+ * A directory that is ignored is listed only if something in it isn't. Throws what the file system throws.
+ */
+export async function walkContext(
+  root: string,
+  patterns: readonly IgnorePattern[],
+  always: ReadonlySet<string>,
+): Promise<ContextTree> {
+  const entries: ContextEntry[] = [];
+  const skipped: string[] = [];
+  const escaping: string[] = [];
+
+  async function visit(directory: string, parent: IgnoreMatch | undefined, pending: readonly ContextEntry[]) {
+    // Ignored directories above, listed as soon as something in them is.
+    let waiting = pending;
+    const names = await readdir(join(root, directory));
+    for (const name of names.sort(byBytes)) {
+      const path = directory === '' ? name : `${directory}/${name}`;
+      const match = matchIgnore(patterns, path, parent);
+      const ignored = match.ignored && !always.has(path);
+      const stats = await lstat(join(root, path));
+      if (stats.isDirectory()) {
+        const entry = entryOf(path, 'directory', stats);
+        if (!ignored) {
+          entries.push(...waiting, entry);
+          waiting = [];
+          await visit(path, match, []);
+        } else if (mayHaveExceptions(patterns, path) || holdsOneOf(path, always)) {
+          const before = entries.length;
+          await visit(path, match, [...waiting, entry]);
+          if (entries.length > before) waiting = [];
+        }
+        continue;
+      }
+      if (ignored) continue;
+      const entry = await leafEntry(root, path, stats);
+      if (!entry) skipped.push(path);
+      else {
+        if (entry.linkTarget !== undefined && leadsOut(path, entry.linkTarget)) {
+          escaping.push(`${path} -> ${entry.linkTarget}`);
+        }
+        entries.push(...waiting, entry);
+        waiting = [];
+      }
+    }
+  }
+
+  await visit('', undefined, []);
+  return { entries, skipped, escaping };
+}
+
+async function leafEntry(root: string, path: string, stats: Stats): Promise<ContextEntry | undefined> {
+  if (stats.isFile()) return entryOf(path, 'file', stats);
+  if (!stats.isSymbolicLink()) return undefined;
+  return { ...entryOf(path, 'symlink', stats), linkTarget: await readlink(join(root, path)) };
+}
+
+/** The entry of a file, with its permission bits and its time. */
+export function entryOf(path: string, type: ContextEntry['type'], stats: Stats): ContextEntry {
+  return {
+    path,
+    type,
+    mode: stats.mode & 0o7777,
+    mtimeMs: stats.mtimeMs,
+    sizeBytes: type === 'file' ? stats.size : 0,
+  };
+}
+
+function holdsOneOf(directory: string, paths: ReadonlySet<string>): boolean {
+  return [...paths].some((path) => path.startsWith(`${directory}/`));
+}
+
+/** Whether a link's target, followed as text, is absolute or climbs out of the context. */
+export function leadsOut(path: string, target: string): boolean {
+  if (posix.isAbsolute(target)) return true;
+  const reached = posix.normalize(posix.join(posix.dirname(path), target));
+  return reached === '..' || reached.startsWith('../');
+}
+
+function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}

@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+import { runCli } from './cli.ts';
+import { Channel, type Io } from './io/output.ts';
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+const io: Io = {
+  out: new Channel(process.stdout, process.env),
+  err: new Channel(process.stderr, process.env),
+  env: process.env,
+  cwd: process.cwd(),
+  stdin: process.stdin,
+  now: Date.now,
+  onInterrupt: (listener) => {
+    for (const signal of SIGNALS) process.on(signal, listener);
+    return () => {
+      for (const signal of SIGNALS) process.off(signal, listener);
+    };
+  },
+  exitNow: (code) => process.exit(code),
+};
+
+// `kiln logs … | head`: the reader has seen enough, which isn't an error.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+}
+
+process.exitCode = await runCli(process.argv.slice(2), io);

@@ -1,0 +1,28 @@
+import type { BuildView } from '@kiln/contracts';
+import type { Channel } from '../io/output.ts';
+import type { ProgressModel } from './model.ts';
+
+const SHOWN_LINES = 10;
+const RULE = '------';
+
+/** How a build that didn't succeed ends: the failed step's last lines, the Dockerfile's, and one sentence with the code. */
+export function failureSummary(build: BuildView, model: ProgressModel, err: Channel): string {
+  const { failure } = build;
+  const sentence = failure
+    ? `build ${build.id} ${build.state}: ${failure.message} [${failure.code}]`
+    : `build ${build.id} ${build.state}`;
+  if (build.state === 'canceled') return `${sentence}\n`;
+  const excerpt = failure?.excerpt ? `${failure.excerpt.trimEnd()}\n` : '';
+  return `${stepTail(model)}${excerpt}${err.style(['red', 'bold'], 'ERROR:')} ${sentence}\n`;
+}
+
+function stepTail(model: ProgressModel): string {
+  const step = model.failed;
+  const lines = step?.tail.last(SHOWN_LINES) ?? [];
+  if (!step || lines.length === 0) return '';
+  const shown = lines.map(({ at, text }) => {
+    const since = Math.max(0, at - (step.startedAt ?? at)) / 1000;
+    return `${since.toFixed(3)} ${text.replace(/\r$/, '')}\n`;
+  });
+  return `${RULE}\n > ${step.name}:\n${shown.join('')}${RULE}\n`;
+}
