@@ -1,10 +1,10 @@
 /** What a process holds, released in the reverse order of acquisition. */
 export class Shutdown {
-  readonly #steps: { readonly name: string; readonly release: () => Promise<void> | void }[] = [];
+  readonly #steps: { readonly name: string; readonly release: () => PromiseLike<void> | void }[] = [];
   #running: Promise<void> | undefined;
 
   /** Has `release` called at the end; the last registered is the first released. */
-  add(name: string, release: () => Promise<void> | void): void {
+  add(name: string, release: () => PromiseLike<void> | void): void {
     this.#steps.push({ name, release });
   }
 

@@ -19,6 +19,7 @@ export {
 } from './hosts/host-store.ts';
 export { Leadership } from './leases/leadership.ts';
 export { LogStore, LogTail } from './logs/log-store.ts';
+export { openState, type State, type StateOptions } from './open-state.ts';
 export { type AttemptConsumer, AttemptQueues, consumeAttempts } from './queue/attempt-queue.ts';
 export { connectRedis, InvalidRedisUrl, redisOptions } from './redis/connect.ts';
 export { Keys } from './redis/keys.ts';

@@ -66,12 +66,13 @@ export class FsBlobStore implements BlobStore {
     return { digest: `sha256:${hash.digest('hex')}`, sizeBytes };
   }
 
-  async open(key: string): Promise<Readable | undefined> {
+  /** From byte `start` to byte `end`, both included; the whole where they aren't given. Counts as a use. */
+  async open(key: string, range: { start?: number; end?: number } = {}): Promise<Readable | undefined> {
     const path = this.#path(key);
     if (!(await this.stat(key))) return undefined;
     const now = new Date();
     await utimes(path, now, now).catch(() => {});
-    return createReadStream(path);
+    return createReadStream(path, range);
   }
 
   async stat(key: string): Promise<BlobInfo | undefined> {

@@ -1,0 +1,87 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Another `kiln up` uses the directory. */
+export class DataDirInUse extends Error {
+  readonly code = 'data_dir_in_use';
+  constructor(dir: string, pid: number) {
+    super(`${dir} is in use by another kiln up (process ${pid}); stop it, or give this one another --data-dir`);
+  }
+}
+
+/** What `kiln up` keeps on disk. Everything in it is readable by its owner only. */
+export interface DataDir extends AsyncDisposable {
+  readonly path: string;
+  readonly token: string;
+  readonly secretKey: Buffer;
+  /** The machine's identity in the pool: survives restarts, so that a new worker may take its predecessor's place. */
+  readonly machine: string;
+  readonly blobs: string;
+  readonly redis: string;
+  readonly scratch: string;
+  /** Tells CLIs of this user where the pool is. */
+  announce(url: string): Promise<void>;
+}
+
+/** Opens the directory, making what is missing, and holds it against a second `kiln up`. @throws DataDirInUse */
+export async function openDataDir(path: string): Promise<DataDir> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  const lock = join(path, 'up.pid');
+  await takeLock(path, lock);
+  for (const part of ['blobs', 'redis', 'scratch']) await mkdir(join(path, part), { recursive: true, mode: 0o700 });
+  const token = await keep(join(path, 'token'), () => `kiln_${randomBytes(24).toString('base64url')}`);
+  const client = join(path, 'client.json');
+  return {
+    path,
+    token,
+    secretKey: Buffer.from(await keep(join(path, 'secret.key'), () => randomBytes(32).toString('base64')), 'base64'),
+    machine: await keep(join(path, 'machine-id'), randomUUID),
+    blobs: join(path, 'blobs'),
+    redis: join(path, 'redis'),
+    scratch: join(path, 'scratch'),
+    announce: (url) => writeFile(client, `${JSON.stringify({ url, token }, null, 2)}\n`, { mode: 0o600 }),
+    async [Symbol.asyncDispose]() {
+      await rm(client, { force: true });
+      await rm(lock, { force: true });
+    },
+  };
+}
+
+/** The file's content, made by `make` where the file is missing. */
+async function keep(path: string, make: () => string): Promise<string> {
+  try {
+    await writeFile(path, `${make()}\n`, { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  return (await readFile(path, 'utf8')).trim();
+}
+
+/** A lock file with our pid; one that a dead process left is taken over. */
+async function takeLock(dir: string, lock: string): Promise<void> {
+  for (;;) {
+    try {
+      const file = await open(lock, 'wx', 0o600);
+      await file.writeFile(String(process.pid));
+      await file.close();
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    const pid = Number(await readFile(lock, 'utf8').catch(() => '0'));
+    if (pid > 0 && pid !== process.pid && (await isKilnUp(pid))) throw new DataDirInUse(dir, pid);
+    await rm(lock, { force: true });
+  }
+}
+
+/** Whether `pid` lives and is a Kiln, not somebody who got a dead one's number. */
+async function isKilnUp(pid: number): Promise<boolean> {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+  const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => 'up');
+  return commandLine.split('\0').includes('up');
+}

@@ -1,0 +1,158 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Logger } from '@kiln/runtime';
+
+/** redis-server is missing, or ends as soon as it starts; the message has its last words. */
+export class RedisNotStarted extends Error {
+  readonly code = 'redis_not_started';
+}
+
+export interface PrivateRedis extends AsyncDisposable {
+  /** `unix://…` */
+  readonly url: string;
+  /** Of the present child, for tests that kill it. */
+  readonly pid: () => number | undefined;
+}
+
+const START_TIMEOUT_MS = 15_000;
+const STOP_TIMEOUT_MS = 10_000;
+/** Longest path of a unix socket that every kernel takes, in bytes. */
+const SOCKET_PATH_MAX = 100;
+const RESTART_AFTER_MS = 200;
+const KEPT_OUTPUT_CHARS = 4_000;
+
+/**
+ * Starts a Redis of our own as a child: append-only file in `dir`, a unix socket that only this user may open, no port.
+ * A child that dies is started again on the same data.
+ * @throws RedisNotStarted
+ */
+export async function startPrivateRedis(dir: string, log: Logger, command = 'redis-server'): Promise<PrivateRedis> {
+  const socket = await socketPath(dir);
+  const child = new RedisChild(command, redisArguments(dir, socket), socket, log);
+  await child.start();
+  return {
+    url: `unix://${socket}`,
+    pid: () => child.pid,
+    [Symbol.asyncDispose]: () => child.stop(),
+  };
+}
+
+function redisArguments(dir: string, socket: string): string[] {
+  return [
+    ...['--port', '0'],
+    ...['--unixsocket', socket, '--unixsocketperm', '700'],
+    ...['--dir', dir],
+    ...['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', ''],
+    ...['--maxmemory-policy', 'noeviction'],
+    ...['--daemonize', 'no'],
+  ];
+}
+
+/** Beside the data where the path is short enough, else in a folder of this user's among the temporary files. */
+async function socketPath(dir: string): Promise<string> {
+  const beside = join(dir, 'redis.sock');
+  if (Buffer.byteLength(beside) <= SOCKET_PATH_MAX) return beside;
+  const short = join(tmpdir(), `kiln-${createHash('sha256').update(dir).digest('hex').slice(0, 16)}`);
+  await mkdir(short, { recursive: true, mode: 0o700 });
+  return join(short, 'redis.sock');
+}
+
+class RedisChild {
+  readonly #command: string;
+  readonly #args: readonly string[];
+  readonly #socket: string;
+  readonly #log: Logger;
+  #child: ChildProcess | undefined;
+  #output = '';
+  #stopping = false;
+
+  constructor(command: string, args: readonly string[], socket: string, log: Logger) {
+    this.#command = command;
+    this.#args = args;
+    this.#socket = socket;
+    this.#log = log;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  async start(): Promise<void> {
+    await rm(this.#socket, { force: true });
+    // A group of its own: Ctrl-C in the terminal must reach Kiln, which then stops Redis last.
+    const child = spawn(this.#command, this.#args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    this.#child = child;
+    const keep = (chunk: Buffer) => {
+      this.#output = (this.#output + chunk.toString('utf8')).slice(-KEPT_OUTPUT_CHARS);
+    };
+    child.stdout?.on('data', keep);
+    child.stderr?.on('data', keep);
+    const ended = new Promise<never>((_, reject) => {
+      child.once('error', (error) =>
+        reject(new RedisNotStarted(`${this.#command} can’t be started: ${error.message}`)),
+      );
+      child.once('exit', (code, signal) => {
+        reject(
+          new RedisNotStarted(`${this.#command} ended with ${signal ?? code}; its last words:\n${this.#output.trim()}`),
+        );
+      });
+    });
+    await Promise.race([this.#answers(), ended]);
+    ended.catch(() => {});
+    child.once('exit', (code, signal) => this.#restart(code, signal));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const child = this.#child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill('SIGTERM');
+    const force = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    await exited;
+    clearTimeout(force);
+  }
+
+  #restart(code: number | null, signal: NodeJS.Signals | null): void {
+    if (this.#stopping) return;
+    this.#log.error({ code, signal, output: this.#output.slice(-500) }, 'redis ended; starting it again');
+    setTimeout(() => {
+      if (this.#stopping) return;
+      this.start().catch((error: unknown) => {
+        this.#log.error({ err: error }, 'redis could not be started again');
+        this.#restart(null, null);
+      });
+    }, RESTART_AFTER_MS);
+  }
+
+  /** Waits until PING is answered: while the append-only file is loaded it isn't. */
+  async #answers(): Promise<void> {
+    const giveUpAt = performance.now() + START_TIMEOUT_MS;
+    while (!(await ping(this.#socket))) {
+      if (performance.now() > giveUpAt) {
+        throw new RedisNotStarted(
+          `${this.#command} doesn’t answer after ${START_TIMEOUT_MS / 1000} s; its last words:\n${this.#output}`,
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+function ping(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const connection = connect(socket);
+    const done = (answer: boolean) => {
+      connection.destroy();
+      resolve(answer);
+    };
+    connection.once('error', () => done(false));
+    connection.once('connect', () => connection.write('PING\r\n'));
+    connection.once('data', (data) => done(data.toString('latin1').startsWith('+PONG')));
+  });
+}

@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto';
+import { API_DEFAULTS, startApi } from '@kiln/api';
+import { Builder } from '@kiln/buildkit';
+import { artifactKey, contextKey } from '@kiln/contracts';
+import { type Logger, Shutdown } from '@kiln/runtime';
+import { DEFAULT_SCHEDULER, startScheduler } from '@kiln/scheduler';
+import { FsBlobStore, Leadership, openState } from '@kiln/state';
+import { DEFAULT_LEASE, type RunningWorker, startWorker } from '@kiln/worker';
+import { openDataDir } from './data-dir.ts';
+import { startPrivateRedis } from './private-redis.ts';
+import type { UpOptions } from './up-options.ts';
+
+/** What the environment may say of the builder. */
+export interface BuilderSettings {
+  readonly toolImage: string;
+  readonly buildkitImage: string;
+  readonly dockerSocket?: string;
+  readonly cacheBudgetBytes?: number;
+  readonly dockerConfigDir?: string;
+}
+
+export interface RunningPool {
+  readonly url: string;
+  readonly builder: Builder['info'];
+  readonly tokenFile: string;
+  readonly worker: RunningWorker;
+  /** Drains for at most `drainTimeoutMs`, then stops everything. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a whole pool in this process. Whatever fails on the way, what was started before is stopped again.
+ * @throws DataDirInUse @throws RedisNotStarted and what the API's port and the builder throw
+ */
+export async function startPool(options: UpOptions, settings: BuilderSettings, log: Logger): Promise<RunningPool> {
+  const shutdown = new Shutdown();
+  const close = () => shutdown.run((step, error) => log.error({ err: error, step }, 'shutdown step failed'));
+  try {
+    return await compose(options, settings, log, shutdown, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function compose(
+  options: UpOptions,
+  settings: BuilderSettings,
+  log: Logger,
+  shutdown: Shutdown,
+  close: () => Promise<void>,
+): Promise<RunningPool> {
+  const data = await openDataDir(options.dataDir);
+  shutdown.add('data directory', () => data[Symbol.asyncDispose]());
+  const redis = await startPrivateRedis(data.redis, log);
+  shutdown.add('redis', () => redis[Symbol.asyncDispose]());
+  const state = await openState({
+    redisUrl: redis.url,
+    namespace: 'kiln',
+    secretKey: data.secretKey,
+    onError: (error) => log.warn({ err: error }, 'redis connection error'),
+  });
+  shutdown.add('state', () => state[Symbol.asyncDispose]());
+
+  // The builder first: nothing is announced before builds can run.
+  const builder = await Builder.start({
+    ...settings,
+    hostName: options.name,
+    instance: data.machine.slice(0, 8),
+    scratchDir: data.scratch,
+    driver: options.driver,
+    log: log.child({ part: 'builder' }),
+  });
+  shutdown.add('builder', () => builder.close());
+
+  const blobs = new FsBlobStore(data.blobs);
+  const api = await startApi(
+    { ...API_DEFAULTS, host: options.host, port: options.port, tokens: [data.token] },
+    { ...state, blobs, log: log.child({ part: 'api' }) },
+  );
+  shutdown.add('api', () => api.close());
+
+  const owner = randomUUID();
+  const scheduler = startScheduler(DEFAULT_SCHEDULER, {
+    ...state,
+    leadership: new Leadership(state.redis, state.keys, owner, DEFAULT_SCHEDULER.leaderTtlMs),
+    log: log.child({ part: 'scheduler' }),
+  });
+  shutdown.add('scheduler', () => scheduler.close());
+
+  const worker = await startWorker(
+    { ...DEFAULT_LEASE, hostName: options.name, slots: options.slots },
+    {
+      ...state,
+      executor: builder,
+      identity: { machine: data.machine, incarnation: owner },
+      openContext: (digest) => blobs.open(contextKey(digest)),
+      storeArtifact: (ref, content) => blobs.put(artifactKey(ref.buildId, ref.attempt), content),
+      log: log.child({ part: 'worker' }),
+    },
+  );
+  shutdown.add('worker', () => worker.drain(options.drainTimeoutMs));
+  await data.announce(api.url);
+  return { url: api.url, builder: builder.info, tokenFile: `${data.path}/token`, worker, close };
+}

@@ -1,0 +1,137 @@
+import { cpus, homedir, hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { hostName } from '@kiln/contracts';
+import { z } from 'zod';
+
+/** A flag of `kiln up` that doesn't hold what it should. */
+export class InvalidFlag extends Error {
+  readonly code = 'invalid_flag';
+}
+
+export const UP_HELP = `Usage: kiln up [OPTIONS]
+
+Runs a whole pool on this machine: API, scheduler, one worker, and a Redis of its own.
+Ctrl-C drains (finishes what runs) and stops; a second Ctrl-C stops at once.
+
+Options:
+      --data-dir DIR        Where everything is kept (default: $KILN_DATA_DIR, or ~/.local/share/kiln)
+      --host ADDRESS        Address to listen on (default 127.0.0.1)
+      --port PORT           Port to listen on; 0 takes any free one (default 7700)
+      --name NAME           Name of this host in the pool (default: the machine's)
+      --slots N             Builds at a time (default: half the cores, at least 1)
+      --driver DRIVER       auto, docker-container or docker (default auto)
+      --drain-timeout SECS  How long Ctrl-C lets running builds go on (default 300)
+      --log-level LEVEL     trace, debug, info, warn, error or silent (default info)
+      --log FILE            Where Kiln's own log goes, - for standard error (default DIR/kiln.log)
+  -h, --help                Show this
+
+Environment: KILN_TOOL_IMAGE, KILN_BUILDKIT_IMAGE, KILN_DOCKER_SOCKET, KILN_CACHE_BUDGET_BYTES, KILN_DOCKER_CONFIG`;
+
+const count = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, `a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .pipe(z.int().min(min, `at least ${min}`).max(max, `at most ${max}`));
+
+const flags = z.strictObject({
+  'data-dir': z.string().min(1),
+  host: z.string().min(1),
+  port: count(0, 65_535),
+  name: hostName,
+  slots: count(1, 1024),
+  driver: z.enum(['auto', 'docker-container', 'docker']),
+  'drain-timeout': count(0, 86_400),
+  'log-level': z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']),
+  log: z.string().optional(),
+});
+
+export interface UpOptions {
+  readonly dataDir: string;
+  readonly host: string;
+  readonly port: number;
+  readonly name: string;
+  readonly slots: number;
+  readonly driver: 'auto' | 'docker-container' | 'docker';
+  readonly drainTimeoutMs: number;
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  /** `-` is standard error. */
+  readonly logFile: string;
+}
+
+/** Parses the flags of `kiln up`; `help` where they ask for it. @throws InvalidFlag */
+export function parseUpOptions(argv: readonly string[], env: NodeJS.ProcessEnv): UpOptions | 'help' {
+  const values = parse(argv);
+  if (values.help) return 'help';
+  const { help: _, ...given } = values;
+  const parsed = flags.safeParse({ ...defaults(env), ...given });
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const name = String(issue?.path[0]);
+    const got = JSON.stringify(given[name as keyof typeof given]);
+    const expected = issue?.code === 'invalid_value' ? issue.values.join(', ') : issue?.message;
+    throw new InvalidFlag(`--${name}: got ${got}, expected ${expected}`);
+  }
+  const { data } = parsed;
+  const dataDir = resolve(data['data-dir']);
+  return {
+    dataDir,
+    host: data.host,
+    port: data.port,
+    name: data.name,
+    slots: data.slots,
+    driver: data.driver,
+    drainTimeoutMs: data['drain-timeout'] * 1000,
+    logLevel: data['log-level'],
+    logFile: data.log ?? join(dataDir, 'kiln.log'),
+  };
+}
+
+function parse(argv: readonly string[]) {
+  const text = { type: 'string' } as const;
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        'data-dir': text,
+        host: text,
+        port: text,
+        name: text,
+        slots: text,
+        driver: text,
+        'drain-timeout': text,
+        'log-level': text,
+        log: text,
+        help: { type: 'boolean', short: 'h' },
+      },
+    }).values;
+  } catch (error) {
+    throw new InvalidFlag(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function defaults(env: NodeJS.ProcessEnv) {
+  const data = env.KILN_DATA_DIR || join(env.XDG_DATA_HOME || join(homedir(), '.local', 'share'), 'kiln');
+  return {
+    'data-dir': data,
+    host: '127.0.0.1',
+    port: '7700',
+    name: toHostName(hostname()),
+    slots: String(Math.max(1, Math.floor(cpus().length / 2))),
+    driver: 'auto',
+    'drain-timeout': '300',
+    'log-level': 'info',
+  };
+}
+
+/** The machine's name with what a host's name may not hold replaced. */
+export function toHostName(name: string): string {
+  const plain = name
+    .toLowerCase()
+    .replace(/[^a-z0-9-]+/g, '-')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, 63)
+    .replace(/-+$/, '');
+  return plain || 'host';
+}

@@ -1,0 +1,92 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { createLogger, onStopSignal, readEnv, wholeNumber } from '@kiln/runtime';
+import { pino } from 'pino';
+import { z } from 'zod';
+import { type BuilderSettings, type RunningPool, startPool } from './start-pool.ts';
+import { InvalidFlag, parseUpOptions, UP_HELP, type UpOptions } from './up-options.ts';
+
+const environment = z.object({
+  KILN_TOOL_IMAGE: z.string().default('docker:cli'),
+  KILN_BUILDKIT_IMAGE: z.string().default('moby/buildkit:buildx-stable-1'),
+  KILN_DOCKER_SOCKET: z.string().optional(),
+  KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0),
+  KILN_DOCKER_CONFIG: z.string().optional(),
+});
+
+const EXIT_USAGE = 125;
+const EXIT_FAILED = 1;
+
+/** `kiln up`: runs a pool until it is asked to stop; answers the exit code. */
+export async function runUp(argv: readonly string[]): Promise<number> {
+  const say = (text: string) => void process.stderr.write(`${text}\n`);
+  let options: UpOptions | 'help';
+  let settings: BuilderSettings;
+  try {
+    options = parseUpOptions(argv, process.env);
+    settings = builderSettings();
+  } catch (error) {
+    say(`kiln up: ${error instanceof Error ? error.message : String(error)}`);
+    if (error instanceof InvalidFlag) say('See kiln up --help.');
+    return EXIT_USAGE;
+  }
+  if (options === 'help') {
+    process.stdout.write(`${UP_HELP}\n`);
+    return 0;
+  }
+  try {
+    return await serve(options, settings, say);
+  } catch (error) {
+    say(`kiln up: ${error instanceof Error ? error.message : String(error)}`);
+    return EXIT_FAILED;
+  }
+}
+
+async function serve(options: UpOptions, settings: BuilderSettings, say: (text: string) => void): Promise<number> {
+  using stop = onStopSignal();
+  const { logFile } = options;
+  if (logFile !== '-') await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
+  const log = createLogger({
+    app: 'up',
+    level: options.logLevel,
+    ...(logFile !== '-' && { destination: pino.destination({ dest: logFile, mode: 0o600, sync: false }) }),
+  });
+  say('kiln up: starting');
+  const pool = await startPool(options, settings, log);
+  say(greeting(pool, options));
+  try {
+    const signal = await Promise.race([stop.received, pool.worker.failed]);
+    log.info({ signal }, 'asked to stop');
+    say(`\nkiln up: ${signal}; finishing what runs (again to stop at once)`);
+  } finally {
+    await pool.close();
+  }
+  say('kiln up: stopped');
+  return 0;
+}
+
+function builderSettings(): BuilderSettings {
+  const env = readEnv(environment, process.env);
+  return {
+    toolImage: env.KILN_TOOL_IMAGE,
+    buildkitImage: env.KILN_BUILDKIT_IMAGE,
+    ...(env.KILN_DOCKER_SOCKET !== undefined && { dockerSocket: env.KILN_DOCKER_SOCKET }),
+    ...(env.KILN_CACHE_BUDGET_BYTES > 0 && { cacheBudgetBytes: env.KILN_CACHE_BUDGET_BYTES }),
+    ...(env.KILN_DOCKER_CONFIG !== undefined && { dockerConfigDir: env.KILN_DOCKER_CONFIG }),
+  };
+}
+
+function greeting({ url, builder, tokenFile }: RunningPool, { name, slots, dataDir, logFile }: UpOptions): string {
+  const rows = [
+    ['API', `${url}  (how to use it: ${url}/docs)`],
+    ['token', `in ${tokenFile}; the kiln command of this user finds it by itself`],
+    [
+      'host',
+      `${name}: ${slots} at a time, driver ${builder.driver}, buildx ${builder.buildxVersion}, engine ${builder.engineVersion}`,
+    ],
+    ['data', dataDir],
+    ['log', logFile === '-' ? 'standard error' : logFile],
+  ];
+  const table = rows.map(([label = '', text = '']) => `  ${label.padEnd(6)} ${text}`).join('\n');
+  return `kiln up: ready\n${table}\n\nTry: kiln build .\nCtrl-C finishes what runs and stops.`;
+}

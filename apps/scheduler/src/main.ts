@@ -1,0 +1,45 @@
+import { randomUUID } from 'node:crypto';
+import { commonEnv, readEnv, runApp, secretKey, settingsOrExit, wholeNumber } from '@kiln/runtime';
+import { Leadership, openState } from '@kiln/state';
+import { z } from 'zod';
+import { DEFAULT_SCHEDULER, startScheduler } from './scheduler.ts';
+
+const DAY_MS = 24 * 3_600_000;
+
+const settings = settingsOrExit(() => {
+  const env = readEnv(
+    z.object({
+      ...commonEnv,
+      KILN_LEADER_TTL_MS: wholeNumber(1_000, DEFAULT_SCHEDULER.leaderTtlMs),
+      KILN_TICK_MS: wholeNumber(50, DEFAULT_SCHEDULER.tickMs),
+      KILN_BUILD_RETENTION_DAYS: wholeNumber(1, DEFAULT_SCHEDULER.buildRetentionMs / DAY_MS),
+    }),
+    process.env,
+  );
+  return { ...env, secretKey: secretKey(env) };
+});
+
+await runApp('scheduler', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
+  const state = await openState({
+    redisUrl: settings.KILN_REDIS_URL,
+    namespace: settings.KILN_NAMESPACE,
+    secretKey: settings.secretKey,
+    onError: (error) => log.warn({ err: error }, 'redis connection error'),
+  });
+  shutdown.add('state', () => state[Symbol.asyncDispose]());
+  for (const problem of await state.unfitness()) log.warn({ problem }, 'redis is not fit');
+  const scheduler = startScheduler(
+    {
+      leaderTtlMs: settings.KILN_LEADER_TTL_MS,
+      tickMs: settings.KILN_TICK_MS,
+      buildRetentionMs: settings.KILN_BUILD_RETENTION_DAYS * DAY_MS,
+    },
+    {
+      ...state,
+      leadership: new Leadership(state.redis, state.keys, randomUUID(), settings.KILN_LEADER_TTL_MS),
+      log,
+    },
+  );
+  shutdown.add('scheduler', () => scheduler.close());
+  return {};
+});

@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { InvalidEnvironment } from './env.ts';
+
+/** Settings that every process of a pool has. */
+export const commonEnv = {
+  KILN_REDIS_URL: z.string('a Redis URL: redis://, rediss://, unix:// or redis+sentinel://'),
+  KILN_NAMESPACE: z
+    .string()
+    .regex(/^[a-z0-9-]{1,32}$/, 'lower-case letters, digits and -, at most 32 long')
+    .default('kiln'),
+  KILN_SECRET_KEY: z.string().optional(),
+  KILN_SECRET_KEY_FILE: z.string().optional(),
+  KILN_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+};
+
+const KEY_BYTES = 32;
+
+/**
+ * The key that seals secrets: 32 bytes in base64, from `KILN_SECRET_KEY` or the file that `KILN_SECRET_KEY_FILE` names.
+ * @throws InvalidEnvironment
+ */
+export function secretKey(env: {
+  KILN_SECRET_KEY?: string | undefined;
+  KILN_SECRET_KEY_FILE?: string | undefined;
+}): Buffer {
+  const text = valueOrFile('KILN_SECRET_KEY', env.KILN_SECRET_KEY, env.KILN_SECRET_KEY_FILE);
+  const key = Buffer.from(text, 'base64');
+  if (key.length !== KEY_BYTES) {
+    throw new InvalidEnvironment(
+      `KILN_SECRET_KEY: holds ${key.length} bytes, expected ${KEY_BYTES} in base64, such as: openssl rand -base64 ${KEY_BYTES}`,
+    );
+  }
+  return key;
+}
+
+/** A secret setting: the variable itself, or the content of the file that `<name>_FILE` names. @throws InvalidEnvironment */
+export function valueOrFile(name: string, value: string | undefined, file: string | undefined): string {
+  if (value !== undefined && file !== undefined) {
+    throw new InvalidEnvironment(`${name}: set as well as ${name}_FILE, expected one of them`);
+  }
+  if (value !== undefined) return value;
+  if (file === undefined)
+    throw new InvalidEnvironment(`${name}: holds nothing, expected a value, or ${name}_FILE to name a file with it`);
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new InvalidEnvironment(
+      `${name}_FILE: holds ${JSON.stringify(file)}, expected a readable file (${(error as Error).message})`,
+    );
+  }
+}

@@ -1,0 +1,44 @@
+import { InvalidEnvironment } from './env.ts';
+import { createLogger, type Logger } from './logger.ts';
+import { onStopSignal, Shutdown } from './shutdown.ts';
+
+export interface AppContext {
+  readonly log: Logger;
+  readonly shutdown: Shutdown;
+}
+
+/**
+ * The frame of an app's `main.ts`: starts it, waits for SIGINT or SIGTERM or for `failed`, releases everything, and ends the
+ * process with 0, or with 1 and the reason. A wrong environment is told in plain words.
+ */
+export async function runApp(
+  app: string,
+  level: Parameters<typeof createLogger>[0]['level'],
+  start: (context: AppContext) => Promise<{ failed?: Promise<never> }>,
+): Promise<void> {
+  using stop = onStopSignal();
+  const log = createLogger({ app, level });
+  const shutdown = new Shutdown();
+  let exitCode = 0;
+  try {
+    const { failed } = await start({ log, shutdown });
+    const signal = await (failed ? Promise.race([stop.received, failed]) : stop.received);
+    log.info({ signal }, 'asked to stop');
+  } catch (error) {
+    exitCode = 1;
+    log.fatal({ err: error }, 'app failed');
+  }
+  await shutdown.run((step, error) => log.error({ err: error, step }, 'shutdown step failed'));
+  process.exitCode = exitCode;
+}
+
+/** Runs `read`, which takes the settings from the environment; a wrong one ends the process with 2 and its words. */
+export function settingsOrExit<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof InvalidEnvironment)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(2);
+  }
+}

@@ -1,0 +1,82 @@
+import type { Redis } from 'ioredis';
+import { AttemptStore } from './builds/attempt-store.ts';
+import { BuildStore } from './builds/build-store.ts';
+import { PendingStore } from './builds/pending-store.ts';
+import { Sealer } from './builds/seal.ts';
+import { HostStore } from './hosts/host-store.ts';
+import { LogStore } from './logs/log-store.ts';
+import { AttemptQueues } from './queue/attempt-queue.ts';
+import { connectRedis } from './redis/connect.ts';
+import { Keys } from './redis/keys.ts';
+import { PoolEvents } from './redis/pool-events.ts';
+
+export interface StateOptions {
+  /** See `redisOptions` for the forms. */
+  readonly redisUrl: string;
+  /** Keeps several pools apart on one Redis. */
+  readonly namespace: string;
+  /** 32 bytes; the same for every process of the pool. */
+  readonly secretKey: Buffer;
+  readonly secretTtlMs?: number;
+  /** Called for connection trouble; the connection heals itself. */
+  onError(error: Error): void;
+  readonly now?: () => number;
+}
+
+/** Everything of the pool that lies in Redis, over one connection and those that block for it. */
+export interface State extends AsyncDisposable {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly builds: BuildStore;
+  readonly attempts: AttemptStore;
+  readonly pending: PendingStore;
+  readonly hosts: HostStore;
+  readonly logs: LogStore;
+  readonly queues: AttemptQueues;
+  readonly events: PoolEvents;
+  /** Settings of this Redis that would lose builds, each as a sentence; empty where it is fit. */
+  unfitness(): Promise<string[]>;
+}
+
+/** Connects, waits until Redis answers, and begins to read the pool's events. */
+export async function openState(options: StateOptions): Promise<State> {
+  const { namespace, secretKey, onError, now = Date.now } = options;
+  const redis = connectRedis(options.redisUrl, onError);
+  const keys = new Keys(namespace);
+  const ttl = options.secretTtlMs === undefined ? {} : { secretTtlMs: options.secretTtlMs };
+  const queues = new AttemptQueues(redis, keys);
+  const events = await PoolEvents.open(redis, keys);
+  return {
+    redis,
+    keys,
+    builds: new BuildStore({ redis, keys, sealer: new Sealer(secretKey), now, ...ttl }),
+    attempts: new AttemptStore(redis, keys, { now, ...ttl }),
+    pending: new PendingStore(redis, keys, now),
+    hosts: new HostStore(redis, keys, now),
+    logs: new LogStore(redis, keys),
+    queues,
+    events,
+    unfitness: () => unfitness(redis),
+    async [Symbol.asyncDispose]() {
+      await events[Symbol.asyncDispose]();
+      await queues[Symbol.asyncDispose]();
+      redis.disconnect();
+    },
+  };
+}
+
+/** Where CONFIG is forbidden, as with hosted Redis, nothing can be said. */
+async function unfitness(redis: Redis): Promise<string[]> {
+  const setting = async (name: string) => {
+    const answer = (await redis.config('GET', name).catch(() => [])) as string[];
+    return answer[1];
+  };
+  const policy = await setting('maxmemory-policy');
+  const appendOnly = await setting('appendonly');
+  return [
+    ...(policy !== undefined && policy !== 'noeviction'
+      ? [`maxmemory-policy is ${policy}, expected noeviction: Redis may throw builds away`]
+      : []),
+    ...(appendOnly === 'no' ? ['appendonly is no, expected yes: a restart of Redis loses accepted builds'] : []),
+  ];
+}
