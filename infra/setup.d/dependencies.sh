@@ -1,10 +1,10 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # variables set by ../setup
 # The packages that Kiln itself imports, exactly as locked.
 
 # What the last installation was made from. By content, since a checkout gives files new times.
 dependencies_fingerprint() {
   (
-    cd "$root"
+    cd "$root" || exit
     # shellcheck disable=SC2046
     sha256sum pnpm-lock.yaml pnpm-workspace.yaml package.json $(find apps packages test -maxdepth 2 -name package.json -not -path '*/node_modules/*' 2>/dev/null | sort) 2>/dev/null
   ) | sha256sum | cut -c 1-64

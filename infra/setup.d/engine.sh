@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # variables set by ../setup
 # A running Docker Engine. One that already answers is left as it is.
 
 engine_answers() { have docker && timeout 10 docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
@@ -43,7 +43,7 @@ provide_engine() {
   if [[ -s $run_dir/docker.pid ]]; then
     pid=$(<"$run_dir/docker.pid")
     say "waiting for the dockerd that is already starting (process $pid) …"
-  elif [[ -d /run/systemd/system ]]; then
+  elif [[ -d $run_dir/systemd/system ]]; then
     say "starting the engine's service …"
     systemctl start docker || fail "systemctl could not start docker; see: journalctl -u docker"
     pid=

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # variables set by ../setup
 # The base images that builders, examples and tests start from. Where an image registry answers they are pulled; where
 # none does, stand-ins are made from this machine's own package sources (see ../standins).
 
@@ -29,7 +29,7 @@ standin_image() {
 standin_suite() { os_field VERSION_CODENAME; }
 
 # Stand-ins carry this as a label, so that a change to how they are made makes them anew.
-standin_fingerprint() { cat "$infra"/standins/* "$infra/versions.env" | sha256sum | cut -c 1-16; }
+standin_fingerprint() { cat "$infra"/standins/{*.Dockerfile,make.sh,buildkitd,buildctl} "$infra/versions.env" | sha256sum | cut -c 1-16; }
 
 images_by() {
   local of=$1 variable
@@ -114,7 +114,7 @@ build_standin() {
 
 make_standins() {
   have mmdebstrap || fail "no image registry answers, and without mmdebstrap (and root) no stand-ins can be made for: $(images_by published_image | paste -sd ' ')"
-  # shellcheck source=../standins/make.sh
+  # shellcheck source=infra/standins/make.sh disable=SC1091
   source "$infra/standins/make.sh"
   standins_make
 }

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # variables set by ../setup
 # Talking, and the plan: what is missing, what for, and how one gets it.
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -31,7 +31,7 @@ is_root() { ((EUID == 0)); }
 
 lock_file() {
   # The engine and apt belong to the machine, so the lock does too, where we may write it.
-  if is_root && [[ -d /run/lock ]]; then echo /run/lock/kiln-setup.lock; else echo "$toolchain/setup.lock"; fi
+  if is_root && [[ -w $run_dir/lock ]]; then echo "$run_dir/lock/kiln-setup.lock"; else echo "$toolchain/setup.lock"; fi
 }
 
 plan_clear() {
@@ -40,7 +40,8 @@ plan_clear() {
   plan_text=()
 }
 
-# need ID BY WHAT WHY HOW -- BY names what installing takes: npm, apt, root, engine (nothing but a running engine)
+# need ID BY WHAT WHY HOW -- BY names what it takes: npm, apt, root, engine (no more than a running engine) or elsewhere
+# (not ours to provide)
 need() {
   plan_ids+=("$1")
   plan_by+=("$2")
@@ -62,10 +63,13 @@ plan_show() {
 
 # Why a need of this kind cannot be met here; empty when it can.
 obstacle() {
+  local system
+  system=$(os_field NAME)
   case $1 in
     npm) have npm || echo "npm is not installed" ;;
-    apt) if ! is_root; then echo "not run as root"; elif ! is_debian_like; then echo "$(os_field NAME) is not Debian or Ubuntu with apt"; fi ;;
+    apt) if ! is_debian_like; then echo "${system:-this system} is not Debian or Ubuntu with apt"; elif ! is_root; then echo "not run as root"; fi ;;
     root) is_root || echo "not run as root" ;;
+    elsewhere) echo "DOCKER_HOST names an engine that does not answer" ;;
     engine) ;;
   esac
 }

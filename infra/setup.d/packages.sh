@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # variables set by ../setup
 # What comes from the system's package manager.
 
 # Asked of the plugin itself: a client may be found beside an older plugin. By version, since 0.13 knows
@@ -32,6 +32,7 @@ plan_packages() {
   fi
 }
 
+apt_dir=/etc/apt
 apt_packages=(docker.io iptables docker-cli docker-buildx redis-server docker-registry git iproute2 chromium mmdebstrap)
 
 apt_quietly() {
@@ -45,7 +46,7 @@ apt_quietly() {
   rm -f "$log"
 }
 
-# The version apt would install, from the given release if there is one.
+# The version apt would install; empty when it has none.
 apt_candidate() { apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: //p' | grep -v '^(none)$' || true; }
 
 # Prints the first stanza of this machine's own apt sources that serves its release, as a .sources stanza for another.
@@ -53,7 +54,7 @@ apt_candidate() { apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: //
 source_for_release() {
   local release=$1 codename file
   codename=$(os_field VERSION_CODENAME)
-  for file in /etc/apt/sources.list.d/*.sources; do
+  for file in "$apt_dir"/sources.list.d/*.sources; do
     [[ -e $file ]] || continue
     awk -v codename="$codename" -v release="$release" '
       function flush() { if (found) { printf "%s", stanza; done = 1 } stanza = ""; found = 0 }
@@ -65,7 +66,7 @@ source_for_release() {
       END { if (!done) flush() }
     ' "$file" | grep . && return 0
   done
-  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+  for file in "$apt_dir/sources.list" "$apt_dir"/sources.list.d/*.list; do
     [[ -e $file ]] || continue
     awk -v codename="$codename" -v release="$release" '
       $1 == "deb" {
@@ -123,7 +124,7 @@ provide_packages() {
 
   say "reading the package lists …"
   apt_quietly update || say "some package lists could not be read; going on with the others"
-  if planned docker.io || planned docker-buildx; then
+  if planned docker.io || planned docker-cli || planned docker-buildx; then
     if ! version_at_least "$(apt_candidate docker-buildx)" "$BUILDX_MINIMUM"; then
       [[ $(os_field VERSION_CODENAME) == bookworm ]] ||
         fail "$(os_field PRETTY_NAME) has no buildx from $BUILDX_MINIMUM on; install Docker Engine and buildx, then run this again"
@@ -135,7 +136,9 @@ provide_packages() {
   local targets=()
   for package in "${wanted[@]}"; do
     case $package in
-      docker.io | docker-cli | docker-buildx) targets+=("$package${release:+/$release}") ;;
+      # Ubuntu's client is part of its docker.io.
+      docker-cli) if [[ -n $release || -n $(apt_candidate docker-cli) ]]; then targets+=("docker-cli${release:+/$release}"); else targets+=(docker.io); fi ;;
+      docker.io | docker-buildx) targets+=("$package${release:+/$release}") ;;
       *) targets+=("$package") ;;
     esac
   done
@@ -145,7 +148,7 @@ provide_packages() {
       awk -v wanted=" ${wanted[*]} " '$1 == "Inst" && index(wanted, " " $2 " ") { version = $3 ~ /^\[/ ? $4 : $3; from = $3 ~ /^\[/ ? $5 : $4; sub(/^\(/, "", version); sub(/[,)].*/, "", from); sub(/:/, " ", from); print $2, version, "(" from ")" }'
   )
   without_starting_services apt_quietly --no-install-recommends install "${targets[@]}" || fail "apt-get could not install ${targets[*]}"
-  if [[ -d /run/systemd/system ]]; then
+  if [[ -d $run_dir/systemd/system ]]; then
     for package in redis-server docker-registry; do
       if planned "$package"; then systemctl disable --quiet "$package" || true; fi
     done

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # variables set by ../setup
 # Node and pnpm, pinned, inside the repository, so that an older system Node does not matter.
 # They come as npm packages that hold the real binaries; their install scripts are not needed and not run.
 

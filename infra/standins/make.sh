@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # variables set by ../setup
 # Makes the stand-ins; sourced by ../setup.d/images.sh. One mmdebstrap run; the others are built on its result.
 
 standins_make() {
