@@ -11,6 +11,17 @@ export class PlainRenderer {
   readonly #named = new Set<number>();
   #lastStep = 0;
 
+  /** A renderer that goes on from here by itself: lets readers of one log share what is rendered. */
+  clone(): PlainRenderer {
+    const copy = new PlainRenderer();
+    for (const [step, at] of this.#startedAt) copy.#startedAt.set(step, at);
+    for (const [key, partial] of this.#partial) copy.#partial.set(key, partial);
+    for (const key of this.#done) copy.#done.add(key);
+    for (const step of this.#named) copy.#named.add(step);
+    copy.#lastStep = this.#lastStep;
+    return copy;
+  }
+
   /** Text for one record, with line ends; empty where the record has nothing to show in plain text. */
   render(record: LogRecord | IdentifiedLogRecord): string {
     switch (record.type) {

@@ -1,0 +1,109 @@
+import type { BuildView, HostInfoView, PlacementInfoView } from '@kiln/contracts';
+import { type Attempt, type BuildRecord, currentAttempt } from '@kiln/domain';
+import type { HostState, StoredBuild, StoredDecision } from '@kiln/state';
+
+/** A stored build as clients see it. */
+export function viewBuild({ record, spec }: StoredBuild): BuildView {
+  const attempt = currentAttempt(record);
+  const { commit, retryOf, steps, result, failure, finishedAt, cancelRequestedAt } = record;
+  const self = `/v1/builds/${record.id}`;
+  return {
+    id: record.id,
+    state: record.state,
+    revision: record.revision,
+    repo: record.repo,
+    team: record.team,
+    createdAt: instant(record.createdAt),
+    queuedAt: instant(record.queuedAt),
+    ...(attempt?.startedAt !== undefined && { startedAt: instant(attempt.startedAt) }),
+    ...(finishedAt !== undefined && { finishedAt: instant(finishedAt) }),
+    ...(finishedAt !== undefined &&
+      attempt?.startedAt !== undefined && { durationMs: Math.max(0, Math.round(finishedAt - attempt.startedAt)) }),
+    ...(attempt && { host: attempt.host }),
+    ...(commit !== undefined && { commit }),
+    ...(retryOf !== undefined && { retryOf }),
+    ...(cancelRequestedAt !== undefined && { cancelRequestedAt: instant(cancelRequestedAt) }),
+    ...(cancelCameTooLate(record) && { cancelCameTooLate: true }),
+    ...(steps && { steps: { ...steps } }),
+    ...(result && { result: viewResult(result) }),
+    ...(failure && { failure: { ...failure } }),
+    attempts: record.attempts.map(viewAttempt),
+    request: spec,
+    links: {
+      self,
+      logs: `${self}/logs`,
+      placement: `${self}/placement`,
+      ...(result?.artifact && { artifact: `${self}/artifact` }),
+    },
+  };
+}
+
+/** Whether a cancel was asked for and the build ended by itself all the same. */
+function cancelCameTooLate({ state, cancelRequestedAt }: BuildRecord): boolean {
+  return cancelRequestedAt !== undefined && (state === 'succeeded' || state === 'failed');
+}
+
+function viewResult(result: NonNullable<BuildRecord['result']>): NonNullable<BuildView['result']> {
+  const { pushed, loaded, ...rest } = result;
+  return { ...rest, ...(pushed && { pushed: [...pushed] }), ...(loaded && { loaded: [...loaded] }) };
+}
+
+/** The worker's incarnation stays inside. */
+function viewAttempt({
+  number,
+  host,
+  assignedAt,
+  startedAt,
+  endedAt,
+  end,
+  failure,
+}: Attempt): BuildView['attempts'][number] {
+  return {
+    number,
+    host,
+    assignedAt: instant(assignedAt),
+    ...(startedAt !== undefined && { startedAt: instant(startedAt) }),
+    ...(endedAt !== undefined && { endedAt: instant(endedAt) }),
+    ...(end && { end }),
+    ...(failure && { failure: { ...failure } }),
+  };
+}
+
+export function viewHost({ report, alive, cordoned, draining, held, lastSeenAt }: HostState): HostInfoView {
+  const { name, slots, platforms, driver, engineVersion, buildxVersion } = report;
+  return {
+    name,
+    state: !alive ? 'lost' : draining ? 'draining' : cordoned ? 'cordoned' : 'ready',
+    slots,
+    usedSlots: held.reduce((sum, { weight }) => sum + weight, 0),
+    platforms: [...platforms],
+    driver,
+    engineVersion,
+    buildxVersion,
+    builds: held.map(({ buildId, attempt }) => ({ id: buildId, attempt })),
+    lastSeenAt: instant(lastSeenAt),
+  };
+}
+
+export function viewPlacement(build: string, decisions: readonly StoredDecision[]): PlacementInfoView {
+  return {
+    build,
+    decisions: decisions.map(({ attempt, host, reason, decidedAt, considered }) => ({
+      attempt,
+      host,
+      reason,
+      decidedAt: instant(decidedAt),
+      considered: considered.map((one) => ({
+        host: one.host,
+        slots: one.slots,
+        usedSlots: one.usedSlots,
+        warmth: one.warmth,
+        verdict: one.verdict,
+      })),
+    })),
+  };
+}
+
+function instant(ms: number): string {
+  return new Date(ms).toISOString();
+}

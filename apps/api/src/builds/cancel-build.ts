@@ -1,0 +1,30 @@
+import { isTerminal } from '@kiln/domain';
+import type { StoredBuild } from '@kiln/state';
+import { Complaint } from '../http/complaint.ts';
+import type { Builds } from '../ports.ts';
+import type { BuildWatch } from './build-watch.ts';
+import { buildNotFound } from './submit-build.ts';
+
+/**
+ * Cancels a build and waits, until `signal` aborts, for the host that holds it to confirm.
+ * `confirmed` says whether the build has ended. Canceling a canceled build again changes nothing: a client whose answer was
+ * lost may ask twice.
+ * @throws Complaint `build_not_found`, `already_finished`
+ */
+export async function cancelBuild(
+  id: string,
+  { builds, watch, signal }: { builds: Builds; watch: BuildWatch; signal: AbortSignal },
+): Promise<{ build: StoredBuild; confirmed: boolean }> {
+  const canceled = await builds.cancel(id);
+  if (!canceled) throw buildNotFound(id);
+  const { build, outcome } = canceled;
+  const { state } = build.record;
+  if (outcome === 'already_finished' && state !== 'canceled') {
+    throw new Complaint('already_finished', `the build has ended before: ${state}`, {
+      errors: [{ field: 'state', got: state, expected: 'queued, assigned or running' }],
+    });
+  }
+  if (outcome !== 'requested') return { build, confirmed: true };
+  const ended = await watch.until(id, ({ record }) => isTerminal(record.state), signal);
+  return { build: ended ?? build, confirmed: ended !== undefined };
+}

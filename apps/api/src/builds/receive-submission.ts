@@ -1,0 +1,122 @@
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import { type BuildRequest, buildRequest } from '@kiln/contracts';
+import type { ApiConfig } from '../config.ts';
+import { incomplete } from '../contexts/context-inspector.ts';
+import { type StagedContext, stageContext } from '../contexts/stage-context.ts';
+import { admitBody } from '../http/body-gate.ts';
+import { type Complaint, fieldComplaint, parsed } from '../http/complaint.ts';
+import { CutOff, eachPart } from '../http/multipart.ts';
+import { parseJson, readAll, readJson } from '../http/read-json.ts';
+import type { Blobs } from '../ports.ts';
+
+/** What came with `POST /v1/builds`. Disposing of it removes a context that wasn't kept. */
+export interface Submission extends AsyncDisposable {
+  readonly request: BuildRequest;
+  readonly context?: StagedContext;
+}
+
+type Limits = Pick<
+  ApiConfig,
+  'maxJsonBytes' | 'maxContextBytes' | 'maxUnpackedContextBytes' | 'maxContextEntries' | 'uploadIdleMs'
+>;
+
+/** Reads a submission, JSON or multipart. @throws Complaint; the file system's errors */
+export async function receiveSubmission(message: IncomingMessage, blobs: Blobs, limits: Limits): Promise<Submission> {
+  const type = message.headers['content-type'] ?? '';
+  const essence = type.split(';', 1)[0]?.trim().toLowerCase();
+  if (essence === 'application/json') {
+    admitBody(message);
+    const request = parsed(buildRequest, await readJson(message, limits.maxJsonBytes));
+    checkParts(request, false);
+    return { request, [Symbol.asyncDispose]: async () => {} };
+  }
+  if (essence === 'multipart/form-data') {
+    admitBody(message);
+    return receiveMultipart(message, blobs, limits);
+  }
+  throw fieldComplaint(
+    'unsupported_media_type',
+    ['header Content-Type'],
+    type || 'nothing',
+    'application/json or multipart/form-data',
+  );
+}
+
+async function receiveMultipart(message: IncomingMessage, blobs: Blobs, limits: Limits): Promise<Submission> {
+  let request: BuildRequest | undefined;
+  let context: StagedContext | undefined;
+  await using staged = new AsyncDisposableStack();
+  try {
+    await eachPart(message, limits.uploadIdleMs, async (name, content) => {
+      if (name === 'request' && !request) {
+        request = parsed(buildRequest, parseJson(await readAll(content, limits.maxJsonBytes), 'request'));
+        checkParts(request, true);
+      } else if (name === 'context' && !context) {
+        context = staged.use(await stageContext(content, blobs, limits));
+      } else throw unexpectedPart(name);
+    });
+  } catch (error) {
+    throw error instanceof CutOff ? incomplete(error.message) : error;
+  }
+  if (!request)
+    throw fieldComplaint('invalid_request', ['request'], 'nothing', 'a part with the build request as JSON');
+  if (!context) throw fieldComplaint('invalid_request', ['context'], 'nothing', 'a part with the context as a tar');
+  checkContext(request, context);
+  const kept = staged.move();
+  return { request, context, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+function unexpectedPart(name: string): Complaint {
+  return fieldComplaint(
+    'invalid_request',
+    [name || 'part'],
+    'a part of this name',
+    'one part request and one part context',
+  );
+}
+
+/** Whether the source goes with a context in this request, or without one. */
+function checkParts({ source }: BuildRequest, hasContext: boolean): void {
+  if (source.type === 'git' && hasContext) {
+    throw fieldComplaint('invalid_request', ['source', 'type'], '"git"', '"upload" where a context is sent');
+  }
+  if (source.type === 'upload' && !hasContext && source.digest === undefined) {
+    throw fieldComplaint(
+      'invalid_request',
+      ['source', 'digest'],
+      'nothing',
+      'the digest of a context uploaded before, or multipart/form-data with a part context',
+    );
+  }
+}
+
+function checkContext({ source, dockerfile }: BuildRequest, { digest, tree }: StagedContext): void {
+  if (source.type === 'upload' && source.digest !== undefined && source.digest !== digest) {
+    throw fieldComplaint(
+      'context_invalid',
+      ['source', 'digest'],
+      source.digest,
+      `the digest of the context that was sent, ${digest}`,
+    );
+  }
+  if (!tree.has(dockerfile)) {
+    throw fieldComplaint(
+      'context_invalid',
+      ['dockerfile'],
+      dockerfile,
+      `a file of the context, which has ${tree.entries} entries`,
+    );
+  }
+}
+
+/** Reads a body that is stored as it comes. @throws Complaint `context_incomplete` when it is cut off */
+export async function* wholeBody(message: IncomingMessage & Readable): AsyncGenerator<Buffer> {
+  admitBody(message);
+  try {
+    for await (const chunk of message) yield chunk as Buffer;
+  } catch {
+    throw incomplete('the connection was lost');
+  }
+  if (!message.complete) throw incomplete('the connection was lost');
+}

@@ -1,0 +1,99 @@
+import { type BuildRequest, type BuildSpec, contextKey } from '@kiln/contracts';
+import { isTerminal, repoKey } from '@kiln/domain';
+import type { StoredBuild } from '@kiln/state';
+import { requireContext } from '../contexts/stage-context.ts';
+import { Complaint, fieldComplaint } from '../http/complaint.ts';
+import type { Blobs, Builds } from '../ports.ts';
+import { fingerprint, hashed } from './fingerprint.ts';
+import type { Submission } from './receive-submission.ts';
+
+export interface Accepted {
+  readonly build: StoredBuild;
+  /** Accepted by an earlier request with the same idempotency key. */
+  readonly replayed: boolean;
+}
+
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+
+/** Accepts what was submitted; when it answers, build and context are durable. @throws Complaint; the stores' errors */
+export async function submitBuild(
+  { request, context }: Submission,
+  idempotencyKey: string | undefined,
+  { builds, blobs }: { builds: Builds; blobs: Blobs },
+): Promise<Accepted> {
+  checkKey(idempotencyKey);
+  if (context) await context.keep();
+  else if (request.source.type === 'upload' && request.source.digest)
+    await requireContext(request.source.digest, blobs);
+  const { secrets, ...rest } = request;
+  const spec: BuildSpec = { ...rest, source: sourceOf(request, context?.digest), secrets: Object.keys(secrets).sort() };
+  return builds.accept({
+    repo: repoOf(spec),
+    spec,
+    secrets,
+    ...(idempotencyKey !== undefined && {
+      idempotency: { key: idempotencyKey, fingerprint: fingerprint({ spec, secrets: hashed(secrets) }) },
+    }),
+  });
+}
+
+/** Accepts an ended build's request once more. @throws Complaint `build_not_found`, `not_retriable` */
+export async function retryBuild(
+  id: string,
+  idempotencyKey: string | undefined,
+  { builds, blobs }: { builds: Builds; blobs: Blobs },
+): Promise<Accepted> {
+  checkKey(idempotencyKey);
+  const old = await builds.get(id);
+  if (!old) throw buildNotFound(id);
+  const { record, spec } = old;
+  if (!isTerminal(record.state)) throw notRetriable('state', record.state, 'succeeded, failed or canceled');
+  if (spec.source.type === 'upload' && !(await blobs.stat(contextKey(spec.source.digest ?? '')))) {
+    throw notRetriable(
+      'source.digest',
+      'a context that is no longer kept',
+      'a new build with the context uploaded again',
+    );
+  }
+  const secrets = spec.secrets.length > 0 ? await builds.secretsOf(id) : {};
+  if (!secrets) throw notRetriable('secrets', 'secrets that are no longer kept', 'a new build with its secrets');
+  return builds.accept({
+    repo: record.repo,
+    spec,
+    secrets,
+    retryOf: id,
+    ...(idempotencyKey !== undefined && {
+      idempotency: { key: idempotencyKey, fingerprint: fingerprint({ retryOf: id }) },
+    }),
+  });
+}
+
+export function buildNotFound(id: string): Complaint {
+  return fieldComplaint('build_not_found', ['id'], id, 'the id of a build');
+}
+
+function notRetriable(field: string, got: string, expected: string): Complaint {
+  return new Complaint('not_retriable', `${field}: ${got}; expected ${expected}`, {
+    errors: [{ field, got, expected }],
+  });
+}
+
+function checkKey(key: string | undefined): void {
+  if (key === undefined || IDEMPOTENCY_KEY.test(key)) return;
+  throw fieldComplaint(
+    'invalid_request',
+    ['header Idempotency-Key'],
+    key.slice(0, 300),
+    '1 to 255 visible ASCII characters',
+  );
+}
+
+function sourceOf({ source }: BuildRequest, digest: string | undefined): BuildSpec['source'] {
+  return source.type === 'upload' && digest !== undefined ? { ...source, digest } : source;
+}
+
+function repoOf({ source, dockerfile }: BuildSpec): string {
+  return source.type === 'git'
+    ? repoKey({ origin: source.url, subdir: source.subdir, dockerfile })
+    : repoKey({ origin: source.name, dockerfile });
+}

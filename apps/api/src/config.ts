@@ -1,0 +1,75 @@
+/** What an API process is told. Sizes in bytes, times in ms. */
+export interface ApiConfig {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Bearer tokens that are let in; at least one. */
+  readonly tokens: readonly string[];
+  /** Largest JSON body. */
+  readonly maxJsonBytes: number;
+  /** Largest context, as it is sent. */
+  readonly maxContextBytes: number;
+  /** Largest context once unpacked: what a gzip bomb runs into. */
+  readonly maxUnpackedContextBytes: number;
+  /** Most entries in a context: their names are held in memory while it arrives. */
+  readonly maxContextEntries: number;
+  /** An upload that brings nothing for so long is given up. */
+  readonly uploadIdleMs: number;
+  /** How long a cancel waits for the host to confirm. */
+  readonly cancelWaitMs: number;
+  /** How long an answer may wait for Redis before it is `unavailable`. */
+  readonly storeTimeoutMs: number;
+  /** Longest silence on an event stream. */
+  readonly sseHeartbeatMs: number;
+  /** What a client is told to wait before it comes back to an event stream. */
+  readonly sseRetryMs: number;
+  /** Records of one live log that are kept for those who are a little behind. */
+  readonly logRingBytes: number;
+  /** Pages of logs, of all builds together, that are kept for those who read the same ones. */
+  readonly logPageCacheBytes: number;
+  /** How long a log without watchers keeps its reader, for a watcher that comes right back. */
+  readonly logLingerMs: number;
+  /** How often ended logs are looked for, beside at every end of a build. */
+  readonly archiveIntervalMs: number;
+  readonly janitorIntervalMs: number;
+  /** Time without a reader after which an archived log is deleted. */
+  readonly logRetentionMs: number;
+  /** Time without use after which a context is deleted. Keep it longer than a build may wait in the queue. */
+  readonly contextRetentionMs: number;
+  /** Time without a download after which an artifact is deleted. */
+  readonly artifactRetentionMs: number;
+  /** Age at which a temporary file belongs to nobody any more. */
+  readonly tempRetentionMs: number;
+  /** How long requests under way have when the process is to stop. */
+  readonly closeTimeoutMs: number;
+}
+
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** Every setting but the tokens. */
+export const API_DEFAULTS = {
+  host: '127.0.0.1',
+  port: 7700,
+  maxJsonBytes: 4 * MIB,
+  maxContextBytes: 4 * GIB,
+  maxUnpackedContextBytes: 16 * GIB,
+  maxContextEntries: 500_000,
+  uploadIdleMs: 60_000,
+  cancelWaitMs: 10_000,
+  storeTimeoutMs: 15_000,
+  sseHeartbeatMs: 15_000,
+  sseRetryMs: 1_000,
+  logRingBytes: 8 * MIB,
+  logPageCacheBytes: 32 * MIB,
+  logLingerMs: 2_000,
+  archiveIntervalMs: 10_000,
+  janitorIntervalMs: HOUR_MS,
+  logRetentionMs: 30 * DAY_MS,
+  contextRetentionMs: 7 * DAY_MS,
+  artifactRetentionMs: 30 * DAY_MS,
+  tempRetentionMs: DAY_MS,
+  closeTimeoutMs: 10_000,
+} as const satisfies Omit<ApiConfig, 'tokens'>;

@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import { open, rm } from 'node:fs/promises';
+import { contextKey } from '@kiln/contracts';
+import { fieldComplaint } from '../http/complaint.ts';
+import type { Blobs } from '../ports.ts';
+import { ContextInspector, type ContextLimits } from './context-inspector.ts';
+import type { ContextTree } from './context-tree.ts';
+
+export interface StagingLimits extends ContextLimits {
+  /** As it is sent. */
+  readonly maxContextBytes: number;
+}
+
+/** A context that has arrived whole and was found good, but isn't stored yet. Disposing of it removes what wasn't kept. */
+export interface StagedContext extends AsyncDisposable {
+  readonly digest: string;
+  readonly sizeBytes: number;
+  readonly tree: ContextTree;
+  /** Makes it a context of the store; it is durable when this answers. */
+  keep(): Promise<void>;
+}
+
+/**
+ * Streams a context to disk, through a hash and the inspector; a piece at a time is in memory.
+ * Whatever goes wrong, nothing is left behind.
+ * @throws Complaint `context_invalid`, `context_incomplete`, `body_too_large`; the file system's errors (ENOSPC)
+ */
+export async function stageContext(
+  source: AsyncIterable<Buffer>,
+  blobs: Blobs,
+  limits: StagingLimits,
+): Promise<StagedContext> {
+  const temp = await blobs.tempPath();
+  try {
+    return await receive(source, temp, blobs, limits);
+  } catch (error) {
+    await rm(temp, { force: true });
+    throw error;
+  }
+}
+
+async function receive(
+  source: AsyncIterable<Buffer>,
+  temp: string,
+  blobs: Blobs,
+  { maxContextBytes, ...limits }: StagingLimits,
+): Promise<StagedContext> {
+  const hash = createHash('sha256');
+  using inspector = new ContextInspector(limits);
+  await using file = await open(temp, 'wx', 0o600);
+  let sizeBytes = 0;
+  for await (const chunk of source) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > maxContextBytes) {
+      throw fieldComplaint(
+        'body_too_large',
+        ['context'],
+        `more than ${maxContextBytes} bytes`,
+        `at most ${maxContextBytes} bytes`,
+      );
+    }
+    hash.update(chunk);
+    await file.writeFile(chunk);
+    await inspector.write(chunk);
+  }
+  await inspector.end();
+  await file.datasync();
+  const digest = `sha256:${hash.digest('hex')}`;
+  return {
+    digest,
+    sizeBytes,
+    tree: inspector.tree,
+    keep: () => blobs.adopt(temp, contextKey(digest)),
+    [Symbol.asyncDispose]: () => rm(temp, { force: true }),
+  };
+}
+
+/** @throws Complaint `context_not_found`; looking at it counts as a use, so it isn't cleared away under the build */
+export async function requireContext(digest: string, blobs: Blobs): Promise<void> {
+  const stream = await blobs.open(contextKey(digest));
+  if (!stream) {
+    throw fieldComplaint(
+      'context_not_found',
+      ['source', 'digest'],
+      digest,
+      'a context that is stored here: upload it again',
+    );
+  }
+  stream.destroy();
+}

@@ -1,0 +1,63 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Complaint } from './complaint.ts';
+
+/** How long an unread body is thrown away after a refusal, ms: a client that is still sending reads the answer only if the connection stays. */
+const LINGER_MS = 1_000;
+
+export function sendJson(response: ServerResponse, status: number, body: unknown, type = 'application/json'): void {
+  const bytes = Buffer.from(JSON.stringify(body));
+  response.writeHead(status, { 'Content-Type': type, 'Content-Length': bytes.length });
+  response.end(bytes);
+}
+
+/** Sends problem details. After it, a body that hasn't been read is thrown away for a moment and the connection is closed. */
+export function sendComplaint(
+  request: IncomingMessage,
+  response: ServerResponse,
+  complaint: Complaint,
+  requestId: string,
+): void {
+  for (const [name, value] of Object.entries(complaint.headers)) response.setHeader(name, value);
+  const bytes = Buffer.from(JSON.stringify(complaint.toProblem(requestId)));
+  const isUnread = !request.complete && hasBody(request);
+  response.writeHead(complaint.status, {
+    'Content-Type': 'application/problem+json',
+    'Content-Length': bytes.length,
+    'Cache-Control': 'no-store',
+    ...(isUnread && { Connection: 'close' }),
+  });
+  if (!isUnread || request.method === 'HEAD') {
+    response.end(bytes);
+    return;
+  }
+  response.write(bytes);
+  const end = () => {
+    clearTimeout(timer);
+    if (!response.writableEnded) response.end();
+  };
+  const timer = setTimeout(end, LINGER_MS);
+  request.on('end', end);
+  request.on('close', end);
+  request.on('error', end);
+  request.resume();
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+/** Streams a blob. The client going away is no error. */
+export async function sendBlob(
+  response: ServerResponse,
+  blob: Readable,
+  headers: Readonly<Record<string, string | number>>,
+): Promise<void> {
+  response.writeHead(200, headers);
+  try {
+    await pipeline(blob, response);
+  } catch (error) {
+    if (!response.destroyed) throw error;
+  }
+}

@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto';
+import { type OperationId, ROUTES, type RouteDoc } from '@kiln/contracts';
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express';
+import helmet from 'helmet';
+import type { Logger } from 'pino';
+import { sendComplaint } from './answer.ts';
+import { bearerCheck } from './auth.ts';
+import { Complaint, complaintOf, fieldComplaint } from './complaint.ts';
+import type { Handler } from './handlers.ts';
+
+export interface AppParts {
+  readonly handlers: Readonly<Record<OperationId, Handler>>;
+  readonly tokens: readonly string[];
+  readonly log: Logger;
+  readonly now: () => number;
+  readonly closing: AbortSignal;
+}
+
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
+
+/** The routes of the catalogue, and what goes round each of them. */
+export function createApp({ handlers, tokens, log, now, closing }: AppParts): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', 'simple');
+  app.use(identify(log, now, closing));
+  // The routes set what pages need; an API answer may load nothing at all.
+  app.use(
+    helmet({
+      contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    }),
+  );
+  const check = bearerCheck(tokens);
+  const byPath = Map.groupBy(Object.entries(ROUTES) as [OperationId, RouteDoc][], ([, { path }]) => path);
+  for (const [path, routes] of byPath) {
+    for (const [id, { method, auth }] of routes) {
+      app[method](path, (request: Request, response: Response) => {
+        if (auth) check(request.get('authorization'));
+        return handlers[id](request, response);
+      });
+    }
+    app.all(path, wrongMethod(routes.map(([, { method }]) => method.toUpperCase())));
+  }
+  app.use((request) => {
+    throw new Complaint('not_found', `there is nothing at ${request.path}`);
+  });
+  app.use(complain(log));
+  return app;
+}
+
+/** Gives each request an id and a logger, and logs its end. Headers and bodies are not logged: tokens and secrets are in them. */
+function identify(log: Logger, now: () => number, closing: AbortSignal): RequestHandler {
+  return (request, response, next) => {
+    const given = request.get('x-request-id');
+    const requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
+    const startedAt = now();
+    response.locals.requestId = requestId;
+    response.setHeader('X-Request-Id', requestId);
+    if (closing.aborted) response.setHeader('Connection', 'close');
+    response.on('close', () => {
+      const fields = {
+        requestId,
+        method: request.method,
+        path: request.path,
+        status: response.statusCode,
+        ms: Math.round(now() - startedAt),
+        ...(!response.writableFinished && { cutOff: true }),
+      };
+      if (request.path === '/healthz' || request.path === '/readyz') log.debug(fields, 'request');
+      else log.info(fields, 'request');
+    });
+    next();
+  };
+}
+
+function wrongMethod(methods: readonly string[]): RequestHandler {
+  const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : [])].join(', ');
+  return (request) => {
+    const complaint = fieldComplaint('method_not_allowed', ['method'], request.method, allowed);
+    throw new Complaint(complaint.code, complaint.message, { errors: complaint.errors, headers: { Allow: allowed } });
+  };
+}
+
+function complain(log: Logger): ErrorRequestHandler {
+  return (error: unknown, request, response, _next) => {
+    const complaint = complaintOf(error);
+    const { requestId } = response.locals as { requestId: string };
+    if (complaint.status >= 500 && !request.destroyed) log.error({ requestId, err: error }, 'request failed');
+    // In the middle of an answer nothing can be said any more: a cut-off connection tells the client that it isn't whole.
+    if (response.headersSent) response.destroy();
+    else sendComplaint(request, response, complaint, requestId);
+  };
+}

@@ -1,0 +1,101 @@
+import {
+  type FieldProblem,
+  fieldPath,
+  fieldProblems,
+  PROBLEM_KINDS,
+  type Problem,
+  type ProblemCode,
+} from '@kiln/contracts';
+import type { z } from 'zod';
+
+/** A refusal that the client is told of, as problem details. `detail` and `errors` are shown: no secret's value may be in them. */
+export class Complaint extends Error {
+  readonly code: ProblemCode;
+  readonly errors: readonly FieldProblem[];
+  /** Headers that belong to the refusal, such as `Allow`. */
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    code: ProblemCode,
+    detail: string,
+    {
+      errors = [],
+      headers = {},
+    }: { errors?: readonly FieldProblem[]; headers?: Readonly<Record<string, string>> } = {},
+  ) {
+    super(detail);
+    this.code = code;
+    this.errors = errors;
+    this.headers = headers;
+  }
+
+  get status(): number {
+    return PROBLEM_KINDS[this.code].status;
+  }
+
+  /** RFC 9457; `requestId` identifies the occurrence. */
+  toProblem(requestId: string): Problem {
+    const { status, title } = PROBLEM_KINDS[this.code];
+    return {
+      type: `urn:kiln:problem:${this.code}`,
+      title,
+      status,
+      code: this.code,
+      detail: this.message,
+      instance: `urn:kiln:request:${requestId}`,
+      errors: [...this.errors],
+    };
+  }
+}
+
+/** What anything that was thrown is to the client. Unknown errors say nothing of themselves: the log has them. */
+export function complaintOf(error: unknown): Complaint {
+  if (error instanceof Complaint) return error;
+  if (error instanceof URIError) return new Complaint('not_found', 'the path is not valid percent-encoding');
+  switch (codeOf(error)) {
+    case 'idempotency_key_reused':
+      return new Complaint('idempotency_key_reused', 'this Idempotency-Key came with another request before', {
+        errors: [
+          { field: 'header Idempotency-Key', got: 'a key that is in use', expected: 'a new key for a new request' },
+        ],
+      });
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new Complaint(
+        'disk_full',
+        'no space is left where Kiln stores contexts and artifacts; nothing was accepted',
+      );
+    default:
+      return new Complaint('internal', 'the request failed by a fault of Kiln’s own; its log has the details');
+  }
+}
+
+export function codeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+}
+
+/** The value that `schema` makes of `input`. @throws Complaint `invalid_request`; fields are named below `where` */
+export function parsed<S extends z.ZodType>(schema: S, input: unknown, where = ''): z.output<S> {
+  const result = schema.safeParse(input);
+  if (result.success) return result.data;
+  const errors = fieldProblems(result.error, input).map((problem) => ({
+    ...problem,
+    field: `${where}${problem.field}`,
+  }));
+  const first = errors[0];
+  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
+  throw new Complaint('invalid_request', first ? `${first.field}: expected ${first.expected}${more}` : 'not valid', {
+    errors,
+  });
+}
+
+/** A complaint of one field. */
+export function fieldComplaint(
+  code: ProblemCode,
+  path: readonly PropertyKey[],
+  got: string,
+  expected: string,
+): Complaint {
+  const field = fieldPath(path);
+  return new Complaint(code, `${field}: expected ${expected}`, { errors: [{ field, got, expected }] });
+}

@@ -1,0 +1,198 @@
+import { Readable } from 'node:stream';
+import {
+  artifactKey,
+  artifactName,
+  buildId,
+  buildQuery,
+  contextDigest,
+  contextKey,
+  logStreamQuery,
+  type OperationId,
+  waitQuery,
+} from '@kiln/contracts';
+import { currentAttempt, isTerminal } from '@kiln/domain';
+import type { Request, Response } from 'express';
+import { viewBuild, viewHost, viewPlacement } from '../builds/build-view.ts';
+import type { BuildWatch } from '../builds/build-watch.ts';
+import { cancelBuild } from '../builds/cancel-build.ts';
+import { receiveSubmission, wholeBody } from '../builds/receive-submission.ts';
+import { type Accepted, buildNotFound, retryBuild, submitBuild } from '../builds/submit-build.ts';
+import type { ApiConfig } from '../config.ts';
+import { type LogSending, sendLog } from '../logs/send-log.ts';
+import type { ApiDeps } from '../ports.ts';
+import { sendBlob, sendJson } from './answer.ts';
+import { Complaint, fieldComplaint, parsed } from './complaint.ts';
+import { within } from './deadline.ts';
+import { logFormat } from './log-format.ts';
+
+/** Answers a request whole, or throws before it has sent anything. */
+export type Handler = (request: Request, response: Response) => Promise<void>;
+
+export interface HandlerParts {
+  readonly config: ApiConfig;
+  readonly deps: ApiDeps;
+  readonly watch: BuildWatch;
+  readonly sending: LogSending;
+  readonly openapi: unknown;
+  readonly docsPage: Handler;
+  /** Aborts when the process is to stop: whoever waits is answered with what there is. */
+  readonly closing: AbortSignal;
+}
+
+const READY_MS = 2_000;
+
+/** One thin function for each route of the catalogue: parse, one use case, answer. */
+export function handlers({
+  config,
+  deps,
+  watch,
+  sending,
+  openapi,
+  docsPage,
+  closing,
+}: HandlerParts): Record<OperationId, Handler> {
+  const { builds, hosts, blobs } = deps;
+  const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
+  const idOf = (request: Request) => parsed(buildId, request.params.id, 'id: ').toString();
+  const found = async (id: string) => {
+    const build = await stored(builds.get(id));
+    if (!build) throw buildNotFound(id);
+    return build;
+  };
+
+  return {
+    async submitBuild(request, response) {
+      await using submission = await receiveSubmission(request, blobs, config);
+      sendAccepted(response, await stored(submitBuild(submission, idempotencyKey(request), { builds, blobs })));
+    },
+
+    async listBuilds(request, response) {
+      const { limit, cursor, ...filter } = parsed(buildQuery, request.query, 'query ');
+      const page = await stored(builds.list(filter, { limit, cursor }));
+      sendJson(response, 200, {
+        builds: page.builds.map(viewBuild),
+        ...(page.next !== undefined && { next: page.next }),
+      });
+    },
+
+    async getBuild(request, response) {
+      const id = idOf(request);
+      const { wait } = parsed(waitQuery, request.query, 'query ');
+      const build = await found(id);
+      if (wait === 0 || isTerminal(build.record.state)) return sendJson(response, 200, viewBuild(build));
+      const signal = AbortSignal.any([AbortSignal.timeout(wait * 1_000), goneSignal(response), closing]);
+      const ended = await watch.until(id, ({ record }) => isTerminal(record.state), signal);
+      sendJson(response, 200, viewBuild(ended ?? (await found(id))));
+    },
+
+    async cancelBuild(request, response) {
+      const signal = AbortSignal.any([AbortSignal.timeout(config.cancelWaitMs), goneSignal(response), closing]);
+      const { build, confirmed } = await within(
+        config.storeTimeoutMs + config.cancelWaitMs,
+        cancelBuild(idOf(request), { builds, watch, signal }),
+      );
+      sendJson(response, confirmed ? 200 : 202, viewBuild(build));
+    },
+
+    async retryBuild(request, response) {
+      sendAccepted(response, await stored(retryBuild(idOf(request), idempotencyKey(request), { builds, blobs })));
+    },
+
+    async readLog(request, response) {
+      const id = idOf(request);
+      const query = parsed(logStreamQuery, request.query, 'query ');
+      await sendLog(sending, request, response, { id, query, format: logFormat(request, query.format) });
+    },
+
+    async readPlacement(request, response) {
+      const { record } = await found(idOf(request));
+      sendJson(response, 200, viewPlacement(record.id, await stored(builds.decisions(record.id))));
+    },
+
+    async readArtifact(request, response) {
+      const { record } = await found(idOf(request));
+      const attempt = currentAttempt(record)?.number ?? 0;
+      const key = artifactKey(record.id, attempt);
+      const info = record.result?.artifact && (await blobs.stat(key));
+      const blob = info && (await blobs.open(key));
+      if (!info || !blob) {
+        const got = record.result?.artifact
+          ? 'an artifact that is no longer kept'
+          : `a build that is ${record.state} and has none`;
+        throw fieldComplaint('artifact_not_found', ['id'], got, 'a succeeded build with output.type artifact');
+      }
+      await sendBlob(response, blob, {
+        'Content-Type': 'application/x-tar',
+        'Content-Length': info.sizeBytes,
+        'Content-Disposition': `attachment; filename="${record.id}.tar"`,
+      });
+    },
+
+    async listHosts(_request, response) {
+      sendJson(response, 200, { hosts: (await stored(hosts.list())).map(viewHost) });
+    },
+
+    async readContext(request, response) {
+      const digest = parsed(contextDigest, request.params.digest, 'digest: ');
+      const info = await blobs.stat(contextKey(digest));
+      const blob = info && (await blobs.open(contextKey(digest)));
+      if (!blob) throw fieldComplaint('context_not_found', ['digest'], digest, 'a context that is stored here');
+      await sendBlob(response, blob, {
+        'Content-Type': 'application/octet-stream',
+        'Content-Length': info.sizeBytes,
+        ETag: `"${digest}"`,
+        'Cache-Control': 'private, immutable, max-age=31536000',
+      });
+    },
+
+    async storeArtifact(request, response) {
+      const name = parsed(artifactName, request.params.name, 'name: ');
+      const [id = '', attempt = ''] = name.split('-');
+      const { record } = await found(id);
+      const live = currentAttempt(record);
+      if (live?.number !== Number(attempt) || live.endedAt !== undefined) {
+        throw new Complaint(
+          'already_finished',
+          `attempt ${attempt} is not the build’s live one: what it made is not stored`,
+        );
+      }
+      const body = Readable.from(wholeBody(request), { objectMode: false });
+      sendJson(response, 201, await blobs.put(artifactKey(id, Number(attempt)), body));
+    },
+
+    async health(_request, response) {
+      response.type('text/plain').send('ok\n');
+    },
+
+    async ready(_request, response) {
+      if (closing.aborted) throw new Complaint('unavailable', 'this process stops');
+      await within(READY_MS, hosts.list()).catch((error: unknown) => {
+        throw error instanceof Complaint ? error : new Complaint('unavailable', 'Kiln’s Redis answers with an error');
+      });
+      response.type('text/plain').send('ready\n');
+    },
+
+    async openapi(_request, response) {
+      sendJson(response, 200, openapi);
+    },
+
+    docs: docsPage,
+  };
+}
+
+function sendAccepted(response: Response, { build, replayed }: Accepted): void {
+  const view = viewBuild(build);
+  response.setHeader('Location', view.links.self);
+  if (replayed) response.setHeader('Idempotency-Replayed', 'true');
+  sendJson(response, 202, view);
+}
+
+function idempotencyKey(request: Request): string | undefined {
+  return request.get('idempotency-key');
+}
+
+function goneSignal(response: Response): AbortSignal {
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
+  return gone.signal;
+}

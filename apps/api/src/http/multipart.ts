@@ -1,0 +1,79 @@
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import { Busboy, type BusboyHeaders, type BusboyInstance } from '@fastify/busboy';
+import { Complaint } from './complaint.ts';
+
+/** The request ended, or fell silent, before its last boundary. */
+export class CutOff extends Error {
+  readonly code = 'cut_off';
+}
+
+/**
+ * Hands each part of a multipart body to `onPart`, one after another: a part isn't read before the one before it is done with.
+ * When `onPart` throws, the rest of the body stays unread.
+ * @throws CutOff; Complaint `malformed_multipart`; what `onPart` throws
+ */
+export async function eachPart(
+  request: IncomingMessage,
+  idleMs: number,
+  onPart: (name: string, content: Readable) => Promise<void>,
+): Promise<void> {
+  const parser = openParser(request);
+  const open = new Set<Readable>();
+  const { promise: failed, reject: fail } = Promise.withResolvers<never>();
+  const { promise: parsed, resolve: finish } = Promise.withResolvers<void>();
+  failed.catch(() => {});
+  let chain: Promise<void> = Promise.resolve();
+
+  parser.on('file', (name, content) => {
+    open.add(content);
+    // The parser reports the same error; a part that nobody reads yet must not bring the process down with it.
+    content.on('error', () => {});
+    chain = chain.then(() => onPart(name, content)).finally(() => open.delete(content));
+    chain.catch(fail);
+  });
+  parser.on('partsLimit', () => fail(malformed('too many parts')));
+  parser.on('finish', finish);
+  // A parser's complaint at the very end of the body means that the last boundary is missing.
+  parser.on('error', () =>
+    fail(request.readableEnded ? new CutOff('the multipart body is cut off') : malformed('damaged')),
+  );
+  const silence = setTimeout(() => fail(new CutOff(`nothing came for ${idleMs} ms`)), idleMs);
+  request.on('data', () => silence.refresh());
+  request.on('error', () => fail(new CutOff('the connection was lost')));
+  request.on('close', () => {
+    if (!request.complete) fail(new CutOff('the connection was lost'));
+  });
+  request.pipe(parser);
+  try {
+    await Promise.race([failed, parsed.then(() => chain)]);
+  } catch (error) {
+    request.unpipe(parser);
+    for (const content of open) content.destroy(error as Error);
+    // What the parts have opened is closed before anybody is told.
+    await chain.catch(() => {});
+    throw error;
+  } finally {
+    clearTimeout(silence);
+  }
+}
+
+const MAX_PARTS = 8;
+
+function openParser(request: IncomingMessage): BusboyInstance {
+  try {
+    return new Busboy({
+      headers: request.headers as BusboyHeaders,
+      limits: { parts: MAX_PARTS, headerPairs: 32, fieldNameSize: 100 },
+      isPartAFile: () => true,
+    });
+  } catch {
+    throw malformed('a Content-Type without a boundary');
+  }
+}
+
+function malformed(got: string): Complaint {
+  return new Complaint('malformed_multipart', `the multipart body cannot be read: ${got}`, {
+    errors: [{ field: 'body', got, expected: 'multipart/form-data with the parts request and context' }],
+  });
+}

@@ -1,0 +1,65 @@
+import type { LogPosition } from '@kiln/contracts';
+import { isTerminal } from '@kiln/domain';
+import type { StoredBuild } from '@kiln/state';
+import type { BuildWatch } from '../builds/build-watch.ts';
+import { endOfAttempt } from './attempt-log.ts';
+import { LogChunk } from './log-chunk.ts';
+import type { LogHub } from './log-hub.ts';
+
+export interface FollowRequest {
+  readonly buildId: string;
+  /** The last record that the watcher has; seq 0 stands before the first one. */
+  readonly from: LogPosition;
+  /** Only this attempt. */
+  readonly only: number | undefined;
+  /** false: what is there now. */
+  readonly follow: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * A build's log from a position on, over all its attempts: while it waits, the watcher waits. Ends after the final `end`, at once
+ * when `signal` aborts. A build that ended while it waited for a host has no log of that wait: an `end` is made for it.
+ * @throws LogGap; the stores' errors
+ */
+export async function* followBuild(
+  hub: LogHub,
+  watch: BuildWatch,
+  { buildId, from, only, follow, signal }: FollowRequest,
+): AsyncGenerator<LogChunk> {
+  let { attempt, seq } = from;
+  while (!signal.aborted) {
+    const build = await watch.until(
+      buildId,
+      (now) => !follow || isTerminal(now.record.state) || now.record.attempts.length >= attempt,
+      signal,
+    );
+    if (!build) return;
+    if (attempt > build.record.attempts.length) {
+      if (isTerminal(build.record.state) && only === undefined && seq === 0) yield closing(build, attempt);
+      return;
+    }
+    using hold = hub.hold({ buildId, attempt });
+    hold.log.note(build);
+    for (;;) {
+      const chunk = await hold.log.after(seq, follow, signal);
+      if (!chunk) break;
+      yield chunk;
+      seq = chunk.lastSeq;
+      if (chunk.end) break;
+    }
+    if (only !== undefined || signal.aborted || isFinal(hold.log.end, build, attempt)) return;
+    attempt += 1;
+    seq = 0;
+  }
+}
+
+/** Whether nothing follows this attempt. Where its log, and so its `end`, is no longer kept, the record as it was read decides. */
+function isFinal(end: { state: string } | undefined, { record }: StoredBuild, attempt: number): boolean {
+  if (end) return end.state !== 'queued';
+  return record.attempts.length <= attempt && record.attempts[attempt - 1]?.end !== 'lost';
+}
+
+function closing(build: StoredBuild, attempt: number): LogChunk {
+  return new LogChunk(attempt, 1, [JSON.stringify(endOfAttempt(build, attempt))]);
+}

@@ -1,0 +1,77 @@
+import type { PoolEvent } from '@kiln/contracts';
+import type { Events } from '../ports.ts';
+import { AttemptLog, type AttemptLogParts } from './attempt-log.ts';
+import type { LogRef } from './log-pages.ts';
+
+export interface LogHubOptions extends AttemptLogParts {
+  readonly events: Events;
+  /** How long a log without watchers keeps its reader, ms. */
+  readonly lingerMs: number;
+}
+
+/** A watcher's hold on a log; the log is let go of when nobody holds it. */
+export interface LogHold extends Disposable {
+  readonly log: AttemptLog;
+}
+
+interface Held {
+  readonly log: AttemptLog;
+  holds: number;
+  linger: NodeJS.Timeout | undefined;
+}
+
+/** The logs that are being watched in this process, each read once. */
+export class LogHub implements AsyncDisposable {
+  readonly #options: LogHubOptions;
+  readonly #held = new Map<string, Held>();
+  readonly #subscription: Disposable;
+
+  constructor(options: LogHubOptions) {
+    this.#options = options;
+    this.#subscription = options.events.subscribe((event) => this.#heard(event));
+  }
+
+  /** How many logs have a reader, or may have one. */
+  get size(): number {
+    return this.#held.size;
+  }
+
+  hold(ref: LogRef): LogHold {
+    const key = `${ref.buildId}.${ref.attempt}`;
+    const held = this.#held.get(key) ?? { log: new AttemptLog(ref, this.#options), holds: 0, linger: undefined };
+    this.#held.set(key, held);
+    clearTimeout(held.linger);
+    held.holds += 1;
+    return { log: held.log, [Symbol.dispose]: () => this.#release(key, held) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#subscription[Symbol.dispose]();
+    const all = [...this.#held.values()];
+    this.#held.clear();
+    for (const { linger } of all) clearTimeout(linger);
+    await Promise.all(all.map(({ log }) => log[Symbol.asyncDispose]()));
+  }
+
+  #release(key: string, held: Held): void {
+    held.holds -= 1;
+    if (held.holds > 0 || this.#held.get(key) !== held) return;
+    held.linger = setTimeout(() => {
+      this.#held.delete(key);
+      void held.log[Symbol.asyncDispose]();
+    }, this.#options.lingerMs);
+  }
+
+  /** A build that is watched has changed: its attempt may have ended. */
+  #heard(event: PoolEvent): void {
+    if (event.type !== 'build' || event.state === 'running' || event.state === 'assigned') return;
+    const logs = [...this.#held.values()].map(({ log }) => log).filter(({ ref }) => ref.buildId === event.id);
+    if (logs.length === 0) return;
+    this.#options.builds.get(event.id).then(
+      (build) => {
+        for (const log of build ? logs : []) if (build) log.note(build);
+      },
+      (error: unknown) => this.#options.log.warn({ buildId: event.id, err: error }, 'build not read'),
+    );
+  }
+}

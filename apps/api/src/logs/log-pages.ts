@@ -1,0 +1,93 @@
+import type { LogStreams } from '../ports.ts';
+import type { ArchivedLogs } from './archived-logs.ts';
+import { LogChunk } from './log-chunk.ts';
+
+/** One attempt's log. */
+export interface LogRef {
+  readonly buildId: string;
+  readonly attempt: number;
+}
+
+/** What a store gave doesn't follow on what was asked: a record is missing. */
+export class LogGap extends Error {
+  readonly code = 'log_gap';
+  constructor({ buildId, attempt }: LogRef, wanted: number, got: number | undefined) {
+    super(
+      `log of ${buildId}, attempt ${attempt}: record ${wanted} is missing${got === undefined ? '' : `, next is ${got}`}`,
+    );
+  }
+}
+
+/** Pages aim at this many characters: enough for throughput, little enough for 500 slow sockets that hold one each. */
+const PAGE_CHARS = 128 * 1024;
+const MAX_PAGE_BATCHES = 512;
+
+/**
+ * Reads logs from their stores by pages: from the live stream while there is one, then from the archive.
+ * Readers at the same place share a page: each begins where the one before ended, so those who started together stay together.
+ */
+export class LogPages {
+  readonly #logs: Pick<LogStreams, 'read'>;
+  readonly #archive: ArchivedLogs;
+  readonly #maxChars: number;
+  /** In order of use, oldest first. */
+  readonly #cache = new Map<string, LogChunk>();
+  readonly #reading = new Map<string, Promise<LogChunk | undefined>>();
+  #chars = 0;
+  /** Batches of one log that make a page, from what its batches weighed so far. */
+  readonly #batches = new Map<string, number>();
+
+  constructor(logs: Pick<LogStreams, 'read'>, archive: ArchivedLogs, maxChars: number) {
+    this.#logs = logs;
+    this.#archive = archive;
+    this.#maxChars = maxChars;
+  }
+
+  /** Some records right after `seq`; undefined where no store has any. @throws LogGap; the stores' errors */
+  async after(ref: LogRef, seq: number): Promise<LogChunk | undefined> {
+    const key = `${ref.buildId}.${ref.attempt}.${seq}`;
+    const cached = this.#cache.get(key);
+    if (cached) {
+      this.#cache.delete(key);
+      this.#cache.set(key, cached);
+      return cached;
+    }
+    const reading = this.#reading.get(key) ?? this.#read(ref, seq).finally(() => this.#reading.delete(key));
+    this.#reading.set(key, reading);
+    const page = await reading;
+    if (page && !this.#cache.has(key)) this.#keep(key, page);
+    return page;
+  }
+
+  async #read(ref: LogRef, seq: number): Promise<LogChunk | undefined> {
+    return (await this.#readLive(ref, seq)) ?? (await this.#archive.after(ref, seq));
+  }
+
+  async #readLive(ref: LogRef, seq: number): Promise<LogChunk | undefined> {
+    const log = `${ref.buildId}.${ref.attempt}`;
+    const batches = await this.#logs.read(ref.buildId, ref.attempt, seq, this.#batches.get(log) ?? 4);
+    if (batches.length === 0) {
+      this.#batches.delete(log);
+      return undefined;
+    }
+    const lines: string[] = [];
+    for (const batch of batches) {
+      if (batch.firstSeq !== seq + 1 + lines.length) throw new LogGap(ref, seq + 1 + lines.length, batch.firstSeq);
+      for (const line of batch.lines) lines.push(line);
+    }
+    const page = new LogChunk(ref.attempt, seq + 1, lines);
+    const wanted = Math.round((PAGE_CHARS * batches.length) / page.sizeChars);
+    this.#batches.set(log, Math.min(MAX_PAGE_BATCHES, Math.max(1, wanted)));
+    return page;
+  }
+
+  #keep(key: string, page: LogChunk): void {
+    this.#cache.set(key, page);
+    this.#chars += page.sizeChars;
+    for (const [oldest, { sizeChars }] of this.#cache) {
+      if (this.#chars <= this.#maxChars || oldest === key) break;
+      this.#cache.delete(oldest);
+      this.#chars -= sizeChars;
+    }
+  }
+}

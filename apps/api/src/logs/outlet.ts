@@ -1,0 +1,40 @@
+import type { ServerResponse } from 'node:http';
+
+/**
+ * A response that a log is written to. Waits for a slow client; never holds more for it than the piece it couldn't take at once.
+ */
+export class Outlet implements Disposable {
+  readonly #response: ServerResponse;
+  readonly #heartbeat: NodeJS.Timeout | undefined;
+  #wrote = false;
+  #drained: (() => void) | undefined;
+
+  /** `beat` is written in every `beatMs` in which nothing else was. */
+  constructor(response: ServerResponse, beat?: { readonly text: string; readonly everyMs: number }) {
+    this.#response = response;
+    const resume = () => this.#drained?.();
+    response.on('drain', resume);
+    response.on('close', resume);
+    if (beat) this.#heartbeat = setInterval(() => this.#beat(beat.text), beat.everyMs);
+  }
+
+  /** Comes back when the client has room for more, or has gone. */
+  async write(bytes: Buffer | string): Promise<void> {
+    this.#wrote = true;
+    if (bytes.length === 0 || this.#response.write(bytes) || this.#response.destroyed) return;
+    await new Promise<void>((resolve) => {
+      this.#drained = resolve;
+    });
+    this.#drained = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#heartbeat);
+  }
+
+  #beat(text: string): void {
+    // A client that is behind has bytes on the way; more would only pile up.
+    if (!this.#wrote && !this.#drained && !this.#response.destroyed) this.#response.write(text);
+    this.#wrote = false;
+  }
+}

@@ -1,0 +1,149 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type LogPosition, type logStreamQuery, parseLogId } from '@kiln/contracts';
+import { isTerminal } from '@kiln/domain';
+import type { z } from 'zod';
+import type { BuildWatch } from '../builds/build-watch.ts';
+import { buildNotFound } from '../builds/submit-build.ts';
+import { Complaint, fieldComplaint } from '../http/complaint.ts';
+import type { Builds, LogStreams } from '../ports.ts';
+import type { ArchivedLogs } from './archived-logs.ts';
+import { followBuild } from './follow-build.ts';
+import type { LogChunk, LogFormat, TextState } from './log-chunk.ts';
+import type { LogHub } from './log-hub.ts';
+import { Outlet } from './outlet.ts';
+
+export interface LogSending {
+  readonly builds: Builds;
+  readonly logs: LogStreams;
+  readonly archive: ArchivedLogs;
+  readonly hub: LogHub;
+  readonly watch: BuildWatch;
+  readonly heartbeatMs: number;
+  readonly retryMs: number;
+  /** Aborts when the process is to stop. */
+  readonly closing: AbortSignal;
+}
+
+type LogQuery = z.output<typeof logStreamQuery>;
+
+const MEDIA_TYPES: Readonly<Record<LogFormat, string>> = {
+  sse: 'text/event-stream',
+  ndjson: 'application/x-ndjson',
+  text: 'text/plain; charset=utf-8',
+};
+
+/** Answers `GET /v1/builds/:id/logs`. @throws Complaint, as long as nothing has been sent; the stores' errors */
+export async function sendLog(
+  sending: LogSending,
+  request: IncomingMessage,
+  response: ServerResponse,
+  { id, query, format }: { id: string; query: LogQuery; format: LogFormat },
+): Promise<void> {
+  const from = startOf(request, query);
+  const build = await sending.builds.get(id);
+  if (!build) throw buildNotFound(id);
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
+  const signal = AbortSignal.any([gone.signal, sending.closing]);
+  const chunks = followBuild(sending.hub, sending.watch, {
+    buildId: id,
+    from,
+    only: query.attempt,
+    follow: query.follow,
+    signal,
+  });
+  // Of a build that has ended, the first records are there or not: say so while a status can still be sent.
+  const ended = isTerminal(build.record.state);
+  const first = ended ? await chunks.next() : undefined;
+  if (first?.done && !signal.aborted) {
+    if (!(await hasLog(sending, id, from, build.record.attempts.length))) throw logNotFound(id);
+    if (query.follow && from.seq > 0) {
+      response.statusCode = 204;
+      response.end();
+      return;
+    }
+  }
+  await stream(sending, response, format, first && !first.done ? withFirst(first.value, chunks) : chunks);
+}
+
+async function stream(
+  { heartbeatMs, retryMs, closing }: LogSending,
+  response: ServerResponse,
+  format: LogFormat,
+  chunks: AsyncIterable<LogChunk>,
+): Promise<void> {
+  response.writeHead(200, {
+    'Content-Type': MEDIA_TYPES[format],
+    'Cache-Control': 'no-store',
+    // Proxies that buffer would hold a quiet log back.
+    'X-Accel-Buffering': 'no',
+  });
+  response.flushHeaders();
+  const encode = encoder(format);
+  using outlet = new Outlet(response, format === 'sse' ? { text: ': alive\n\n', everyMs: heartbeatMs } : undefined);
+  if (format === 'sse') await outlet.write(`retry: ${retryMs}\n\n`);
+  for await (const chunk of chunks) await outlet.write(encode(chunk));
+  if (closing.aborted && format === 'sse') await outlet.write(': this process stops; come back\n\n');
+  response.end();
+}
+
+function encoder(format: LogFormat): (chunk: LogChunk) => Buffer {
+  if (format === 'sse') return (chunk) => chunk.sse();
+  if (format === 'ndjson') return (chunk) => chunk.ndjson();
+  let attempt = 0;
+  let state: TextState | undefined;
+  return (chunk) => {
+    // Each attempt begins afresh: its steps are numbered from 1 again.
+    const { bytes, after } = chunk.text(chunk.attempt === attempt ? state : undefined);
+    attempt = chunk.attempt;
+    state = after;
+    return bytes;
+  };
+}
+
+async function* withFirst(first: LogChunk, rest: AsyncGenerator<LogChunk>): AsyncGenerator<LogChunk> {
+  try {
+    yield first;
+    yield* rest;
+  } finally {
+    await rest.return(undefined);
+  }
+}
+
+/** Whether a log is kept of the attempt that a watcher asks for, or of one after it. */
+async function hasLog(
+  { logs, archive }: LogSending,
+  buildId: string,
+  from: LogPosition,
+  attempts: number,
+): Promise<boolean> {
+  if (from.attempt > attempts) return from.seq > 0;
+  for (let attempt = from.attempt; attempt <= attempts; attempt += 1) {
+    if ((await logs.exists(buildId, attempt)) || (await archive.exists({ buildId, attempt }))) return true;
+  }
+  return false;
+}
+
+function logNotFound(id: string): Complaint {
+  return new Complaint(
+    'log_not_found',
+    `no log of build ${id} is kept from there on: it was never written, or its time is over`,
+  );
+}
+
+function startOf({ headers }: IncomingMessage, { after, attempt }: LogQuery): LogPosition {
+  const header = headers['last-event-id'];
+  const given = typeof header === 'string' && header !== '' ? header : after;
+  if (given === undefined) return { attempt: attempt ?? 1, seq: 0 };
+  const position = parseLogId(given);
+  if (!position)
+    throw fieldComplaint(
+      'invalid_request',
+      ['header Last-Event-ID'],
+      given.slice(0, 100),
+      'the id of a record, such as 1.42',
+    );
+  if (attempt === undefined || position.attempt === attempt) return position;
+  // Of another attempt: all of the wanted one is still to come, or has been before.
+  return { attempt, seq: position.attempt < attempt ? 0 : Number.MAX_SAFE_INTEGER };
+}

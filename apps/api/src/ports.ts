@@ -1,0 +1,72 @@
+import type { Readable } from 'node:stream';
+import type { PoolEvent } from '@kiln/contracts';
+import type {
+  BuildFilter,
+  BuildPageRequest,
+  HostState,
+  LogBatch,
+  NewBuild,
+  StoredBuild,
+  StoredDecision,
+} from '@kiln/state';
+import type { Logger } from 'pino';
+
+/** What the API needs of the builds. `accept` throws an error with code `idempotency_key_reused`. */
+export interface Builds {
+  accept(build: NewBuild): Promise<{ build: StoredBuild; replayed: boolean }>;
+  get(id: string): Promise<StoredBuild | undefined>;
+  list(filter: BuildFilter, page: BuildPageRequest): Promise<{ builds: StoredBuild[]; next?: string }>;
+  cancel(
+    id: string,
+  ): Promise<{ build: StoredBuild; outcome: 'canceled' | 'requested' | 'already_finished' } | undefined>;
+  /** Undefined where they are no longer kept. */
+  secretsOf(id: string): Promise<Record<string, string> | undefined>;
+  decisions(id: string): Promise<StoredDecision[]>;
+}
+
+export interface Hosts {
+  list(): Promise<HostState[]>;
+}
+
+/** One reader of one live log. `next` waits; it may come back empty-handed. */
+export interface Tail extends AsyncDisposable {
+  next(signal?: AbortSignal): Promise<LogBatch[]>;
+}
+
+/** What the API needs of the live logs. Records of an attempt are numbered from 1 without gaps. */
+export interface LogStreams {
+  exists(buildId: string, attempt: number): Promise<boolean>;
+  read(buildId: string, attempt: number, afterSeq: number, maxBatches: number): Promise<LogBatch[]>;
+  openTail(buildId: string, attempt: number, afterSeq: number): Tail;
+  unarchived(limit: number): Promise<{ buildId: string; attempt: number }[]>;
+  claimArchive(buildId: string, attempt: number): Promise<boolean>;
+  markArchived(buildId: string, attempt: number): Promise<void>;
+}
+
+export interface Events {
+  subscribe(listener: (event: PoolEvent) => void): Disposable;
+}
+
+/** What the API needs of the blob store. Errors of the file system (ENOSPC) come through. */
+export interface Blobs {
+  /** A fresh path on the store's file system, for something that `adopt` takes over. */
+  tempPath(): Promise<string>;
+  adopt(tempPath: string, key: string): Promise<void>;
+  put(key: string, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
+  /** From byte `start` to byte `end`, both included; the whole where they aren't given. Counts as a use. */
+  open(key: string, range?: { start?: number; end?: number }): Promise<Readable | undefined>;
+  stat(key: string): Promise<{ sizeBytes: number; usedAt: number } | undefined>;
+  delete(key: string): Promise<void>;
+  list(prefix: string): AsyncIterable<string>;
+}
+
+export interface ApiDeps {
+  readonly builds: Builds;
+  readonly hosts: Hosts;
+  readonly logs: LogStreams;
+  readonly events: Events;
+  readonly blobs: Blobs;
+  readonly log: Logger;
+  /** ms since the epoch. */
+  readonly now?: () => number;
+}

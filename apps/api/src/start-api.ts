@@ -1,0 +1,113 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { openApiDocument } from '@kiln/contracts';
+import { BuildWatch } from './builds/build-watch.ts';
+import type { ApiConfig } from './config.ts';
+import { docsPage } from './docs/docs-page.ts';
+import { createApp } from './http/app.ts';
+import { holdBody } from './http/body-gate.ts';
+import { handlers } from './http/handlers.ts';
+import { ArchivedLogs } from './logs/archived-logs.ts';
+import { LogArchiver } from './logs/log-archiver.ts';
+import { LogHub } from './logs/log-hub.ts';
+import { LogPages } from './logs/log-pages.ts';
+import type { ApiDeps } from './ports.ts';
+import { clearAway } from './upkeep/janitor.ts';
+import { repeat } from './upkeep/repeat.ts';
+
+export const API_VERSION = '0.1.0';
+
+export interface RunningApi {
+  readonly url: string;
+  readonly port: number;
+  /**
+   * Stops: no new connections, event streams end so that their clients come back elsewhere, other requests have
+   * `closeTimeoutMs`. The stores stay open: they are the caller's.
+   */
+  close(): Promise<void>;
+}
+
+/** Starts to serve. @throws when the address is taken or no token is given */
+export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<RunningApi> {
+  if (config.tokens.length === 0 || config.tokens.some((token) => token === '')) {
+    throw new RangeError('the API needs at least one token, and no empty one');
+  }
+  const { builds, logs, events, blobs, log, now = Date.now } = deps;
+  const stack = new AsyncDisposableStack();
+  const closing = new AbortController();
+  const watch = stack.use(new BuildWatch(builds, events));
+  const archive = new ArchivedLogs(blobs);
+  const pages = new LogPages(logs, archive, config.logPageCacheBytes);
+  const hub = stack.use(
+    new LogHub({ logs, builds, pages, events, log, ringChars: config.logRingBytes, lingerMs: config.logLingerMs }),
+  );
+  const archiver = new LogArchiver(logs, blobs, log);
+  const archiving = stack.use(repeat('archive', config.archiveIntervalMs, (signal) => archiver.round(signal), log));
+  stack.use(repeat('janitor', config.janitorIntervalMs, (signal) => clearAway(blobs, config, now(), log, signal), log));
+  stack.use(
+    events.subscribe((event) => {
+      if (event.type === 'build' && event.state !== 'running' && event.state !== 'assigned') archiving.now();
+    }),
+  );
+  const sending = {
+    builds,
+    logs,
+    archive,
+    hub,
+    watch,
+    heartbeatMs: config.sseHeartbeatMs,
+    retryMs: config.sseRetryMs,
+    closing: closing.signal,
+  };
+  const app = createApp({
+    handlers: handlers({
+      config,
+      deps,
+      watch,
+      sending,
+      openapi: openApiDocument(API_VERSION),
+      docsPage: docsPage(),
+      closing: closing.signal,
+    }),
+    tokens: config.tokens,
+    log,
+    now,
+    closing: closing.signal,
+  });
+  const server = createServer({ requestTimeout: 0 }, app);
+  server.on('checkContinue', (request, response) => {
+    holdBody(request, response);
+    app(request, response);
+  });
+  await listen(server, config);
+  const { port } = server.address() as AddressInfo;
+  const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+  log.info({ url }, 'api listening');
+  let closed: Promise<void> | undefined;
+  return {
+    url,
+    port,
+    close: () => {
+      closed ??= stop(server, closing, config.closeTimeoutMs).finally(() => stack.disposeAsync());
+      return closed;
+    },
+  };
+}
+
+function listen(server: Server, { host, port }: ApiConfig): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+async function stop(server: Server, closing: AbortController, timeoutMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  closing.abort();
+  const force = setTimeout(() => server.closeAllConnections(), timeoutMs);
+  await closed;
+  clearTimeout(force);
+}
