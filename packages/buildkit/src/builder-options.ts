@@ -33,10 +33,12 @@ export interface BuilderOptions {
   readonly toolImage: string;
   /** BuildKit's own image; used by the `docker-container` driver alone. */
   readonly buildkitImage: string;
-  /** Cap of the builder's caches (`docker-container` driver). Default: three quarters of what the engine's disk holds free and in cache. */
+  /** Cap of the builder's caches (`docker-container` driver). Default: half of the disk that holds `scratchDir`. */
   readonly cacheBudgetBytes?: number;
   /** Directory with a `config.json` of registry logins, mounted read-only into the tool container. */
   readonly dockerConfigDir?: string;
+  /** Registries (`host:port`) that speak plain HTTP, for the `docker-container` driver; the engine has its own list. */
+  readonly plainHttpRegistries?: readonly string[];
   readonly log: Logger;
 }
 

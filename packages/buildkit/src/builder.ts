@@ -2,7 +2,8 @@ import { mkdir, rm } from 'node:fs/promises';
 import type { Outcome } from '@kiln/domain';
 import type Docker from 'dockerode';
 import type { BuilderInfo, BuilderOptions, RunRequest } from './builder-options.ts';
-import { prepareBuilder } from './buildx-builder.ts';
+import { chooseDriver, command, prepareBuilder } from './buildx-builder.ts';
+import { buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
 import { callEngine, connectEngine } from './engine.ts';
 import { type RunHost, runBuild } from './run-build.ts';
 import { ToolContainer } from './tool-container.ts';
@@ -41,8 +42,17 @@ export class Builder {
     await writeToolScripts(options.scratchDir);
     await writeDeadline(options.scratchDir, Date.now() + FIRST_FENCE_MS);
     await tool.recreate();
-    const { builder, features, ...buildx } = await prepareBuilder(options, engine, tool);
-    const info = { ...buildx, engineVersion };
+    const host = { options, engine, tool };
+    const driver = await chooseDriver(host);
+    const builder = await prepareBuilder(host, driver);
+    // Side by side: each costs an exec, and none waits for another.
+    const [version, help, inspect] = await Promise.all([
+      command(tool, ['docker-buildx', 'version']),
+      command(tool, ['docker-buildx', 'build', '--help']),
+      command(tool, ['docker-buildx', 'inspect', builder]),
+    ]);
+    const info = { driver, engineVersion, buildxVersion: buildxVersion(version), platforms: platformsOf(inspect) };
+    const features = featuresOf(help);
     options.log.info({ ...info, builder }, 'builder ready');
     return new Builder(options, info, { tool, paths, builder, features, log: options.log, now: Date.now });
   }

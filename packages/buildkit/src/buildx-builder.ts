@@ -1,53 +1,137 @@
+import { createHash } from 'node:crypto';
+import { readFile, rm, statfs, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type Docker from 'dockerode';
-import type { BuilderInfo, BuilderOptions } from './builder-options.ts';
-import type { BuildxFeatures } from './buildx-arguments.ts';
+import type { BuilderOptions, DriverName } from './builder-options.ts';
+import { buildkitdConfig } from './buildkitd-config.ts';
+import { callEngine, hasStatus } from './engine.ts';
+import { ensureImage } from './engine-images.ts';
 import type { ToolContainer } from './tool-container.ts';
 
 const COMMAND_TIMEOUT_MS = 60_000;
+/** A BuildKit that comes up with a large cache reads it first. */
+const BOOT_TIMEOUT_MS = 180_000;
+/** For `auto`: longer than this, and builds had better begin with what the engine has. */
+const SHORT_PULL_TIMEOUT_MS = 30_000;
+const LONG_PULL_TIMEOUT_MS = 600_000;
+const DEFAULT_BUDGET_SHARE = 0.5;
 
-export interface PreparedBuilder {
-  /** Name of the builder as buildx knows it. */
-  readonly builder: string;
-  readonly driver: BuilderInfo['driver'];
-  readonly buildxVersion: string;
-  readonly platforms: readonly string[];
-  readonly features: BuildxFeatures;
+/** buildx's own name for the builder that is the engine itself. */
+const ENGINE_BUILDER = 'default';
+
+export interface BuilderHost {
+  readonly options: BuilderOptions;
+  readonly engine: Docker;
+  readonly tool: ToolContainer;
 }
 
-/** Finds out what the tool container's buildx can do, and sees to the builder that builds shall use. */
-export async function prepareBuilder(
-  _options: BuilderOptions,
-  _engine: Docker,
+/** Which driver serves `options.driver` here. With `auto`, the engine's own BuildKit where the image can't be had soon. */
+export async function chooseDriver({ options, engine }: BuilderHost): Promise<DriverName> {
+  if (options.driver === 'docker') return 'docker';
+  try {
+    const timeoutMs = options.driver === 'auto' ? SHORT_PULL_TIMEOUT_MS : LONG_PULL_TIMEOUT_MS;
+    await ensureImage(engine, options.buildkitImage, timeoutMs);
+    return 'docker-container';
+  } catch (error) {
+    if (options.driver !== 'auto') throw error;
+    options.log.warn({ err: error, image: options.buildkitImage }, 'no BuildKit image, using the engine’s BuildKit');
+    return 'docker';
+  }
+}
+
+/** Brings the builder up and returns its name. One that exists is kept, with its caches; with a changed configuration it is made anew over the same caches. */
+export async function prepareBuilder(host: BuilderHost, driver: DriverName): Promise<string> {
+  if (driver === 'docker') {
+    if (host.options.cacheBudgetBytes !== undefined) {
+      host.options.log.warn({}, 'cache budget not applied: the engine’s own configuration rules its cache');
+    }
+    return ENGINE_BUILDER;
+  }
+  const { options, engine, tool } = host;
+  const name = builderName(options);
+  const config = buildkitdConfig({
+    cacheBudgetBytes: options.cacheBudgetBytes ?? (await defaultBudget(options.scratchDir)),
+    plainHttpRegistries: options.plainHttpRegistries ?? [],
+  });
+  const configFile = join(options.scratchDir, 'buildkitd.toml');
+  const stampFile = join(options.scratchDir, 'builder.stamp');
+  const stamp = createHash('sha256').update(`${name}\n${options.buildkitImage}\n${config}`).digest('hex');
+  if ((await readText(stampFile)) !== stamp) {
+    await rm(stampFile, { force: true });
+    await writeFile(configFile, config);
+    await createBuilder(host, name, configFile);
+    await writeFile(stampFile, stamp);
+  }
+  await command(tool, ['docker-buildx', 'inspect', '--bootstrap', name], BOOT_TIMEOUT_MS);
+  await keepRunning(engine, name);
+  return name;
+}
+
+async function createBuilder({ options, engine, tool }: BuilderHost, name: string, configFile: string): Promise<void> {
+  await tool.capture(['docker-buildx', 'rm', '--force', '--keep-state', name], COMMAND_TIMEOUT_MS);
+  // Also where buildx has forgotten it (a lost scratch directory). The named volume with the caches stays.
+  await removeContainer(engine, containerOf(name));
+  await command(tool, [
+    'docker-buildx',
+    'create',
+    `--name=${name}`,
+    '--driver=docker-container',
+    `--driver-opt=image=${options.buildkitImage}`,
+    // BuildKit cuts a step's output at 2 MiB, and below 200 kB/s, unless told otherwise.
+    '--driver-opt=env.BUILDKIT_STEP_LOG_MAX_SIZE=-1',
+    '--driver-opt=env.BUILDKIT_STEP_LOG_MAX_SPEED=-1',
+    `${await configFlag(tool)}=${configFile}`,
+  ]);
+  options.log.info({ builder: name, image: options.buildkitImage }, 'builder created');
+}
+
+/** Called `--config` before buildx 0.13. */
+async function configFlag(tool: ToolContainer): Promise<string> {
+  const help = await command(tool, ['docker-buildx', 'create', '--help']);
+  return help.includes('--buildkitd-config') ? '--buildkitd-config' : '--config';
+}
+
+/** Not by `--driver-opt restart-policy`: that came only with buildx 0.14. */
+async function keepRunning(engine: Docker, name: string): Promise<void> {
+  await callEngine('set the restart policy of the builder', () =>
+    engine.getContainer(containerOf(name)).update({ RestartPolicy: { Name: 'unless-stopped' } }),
+  );
+}
+
+async function removeContainer(engine: Docker, name: string): Promise<void> {
+  try {
+    await callEngine(`remove ${name}`, () => engine.getContainer(name).remove({ force: true }), COMMAND_TIMEOUT_MS);
+  } catch (error) {
+    if (!hasStatus(error, 404)) throw error;
+  }
+}
+
+/** As buildx names the one node's container. */
+function containerOf(builder: string): string {
+  return `buildx_buildkit_${builder}0`;
+}
+
+function builderName({ hostName, instance, trustClass = 'trusted' }: BuilderOptions): string {
+  return `kiln-${hostName}-${instance}-${trustClass}`;
+}
+
+/** The scratch directory lies on the engine's machine, whose disk the caches share. */
+async function defaultBudget(scratchDir: string): Promise<number> {
+  const { blocks, bsize } = await statfs(scratchDir);
+  return blocks * bsize * DEFAULT_BUDGET_SHARE;
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  return await readFile(path, 'utf8').catch(() => undefined);
+}
+
+/** Runs a command that has to succeed, and returns what it printed. */
+export async function command(
   tool: ToolContainer,
-): Promise<PreparedBuilder> {
-  const version = await command(tool, ['docker-buildx', 'version']);
-  const help = await command(tool, ['docker-buildx', 'build', '--help']);
-  const inspect = await command(tool, ['docker-buildx', 'inspect', '--bootstrap', 'default']);
-  return {
-    builder: 'default',
-    driver: 'docker',
-    buildxVersion: buildxVersion(version),
-    platforms: platforms(inspect),
-    features: { memoryFlag: /\s--memory[\s=]/.test(help), cpusFlag: /\s--cpus[\s=]/.test(help) },
-  };
-}
-
-async function command(tool: ToolContainer, argv: readonly string[]): Promise<string> {
-  const { exitCode, stdout, stderr } = await tool.capture(argv, COMMAND_TIMEOUT_MS);
-  if (exitCode !== 0) throw new Error(`${argv.join(' ')}: exit code ${exitCode}: ${stderr.trim()}`);
+  argv: readonly string[],
+  timeoutMs = COMMAND_TIMEOUT_MS,
+): Promise<string> {
+  const { exitCode, stdout, stderr } = await tool.capture(argv, timeoutMs);
+  if (exitCode !== 0) throw new Error(`${argv.join(' ')}: exit code ${exitCode ?? 'unknown'}: ${stderr.trim()}`);
   return stdout;
-}
-
-/** `github.com/docker/buildx v0.13.1 788433953af…`, Debian: `github.com/docker/buildx 0.13.1+ds1-3 …`. */
-export function buildxVersion(text: string): string {
-  return /\sv?(\d+\.\d+\.\d+\S*)/.exec(text)?.[1] ?? text.trim();
-}
-
-/** From the line `Platforms: linux/amd64*, linux/amd64/v2` of `buildx inspect`. */
-export function platforms(text: string): string[] {
-  const line = /^Platforms:\s*(.*)$/m.exec(text)?.[1] ?? '';
-  return line
-    .split(',')
-    .map((platform) => platform.trim().replace(/\*$/, ''))
-    .filter((platform) => platform !== '');
 }

@@ -1,0 +1,20 @@
+import type { BuildxFeatures } from './buildx-arguments.ts';
+
+/** `github.com/docker/buildx v0.13.1 788433953af…`, Debian: `github.com/docker/buildx 0.13.1+ds1-3 …`. */
+export function buildxVersion(text: string): string {
+  return /\sv?(\d+\.\d+\.\d+\S*)/.exec(text)?.[1] ?? text.trim();
+}
+
+/** From the line `Platforms: linux/amd64*, linux/amd64/v2` of `buildx inspect`. */
+export function platformsOf(inspect: string): string[] {
+  const line = /^Platforms:\s*(.*)$/m.exec(inspect)?.[1] ?? '';
+  return line
+    .split(',')
+    .map((platform) => platform.trim().replace(/\*$/, ''))
+    .filter((platform) => platform !== '');
+}
+
+/** From `buildx build --help`. */
+export function featuresOf(help: string): BuildxFeatures {
+  return { memoryFlag: /\s--memory[\s=]/.test(help), cpusFlag: /\s--cpus[\s=]/.test(help) };
+}
