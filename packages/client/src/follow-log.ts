@@ -54,8 +54,8 @@ export async function* followLog(
         silence.refresh();
         heardAt = ambience.now();
         failures = 0;
-        if (!('record' in event) || !isAfter(event.record.id, last)) continue;
-        last = event.record.id;
+        if (event.record === undefined || !isAfter(event.position, last)) continue;
+        last = event.position;
         yield event.record;
         // The reader may have taken its time: that isn't the API's silence.
         silence.refresh();

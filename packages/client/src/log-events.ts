@@ -6,10 +6,12 @@ import { KilnBadAnswer } from './errors.ts';
 /** A record is at most a few hundred kB; a line beyond this isn't an event stream of Kiln's. */
 const MAX_EVENT_CHARS = 16 * 1024 * 1024;
 
-/** What came over the connection: a record, or only a sign of life. */
-export type LogEvent = { readonly record: IdentifiedLogRecord } | { readonly alive: true };
+/** What came over the connection: a record with its place in the log, or only a sign of life. */
+export type LogEvent =
+  | { readonly position: string; readonly record: IdentifiedLogRecord }
+  | { readonly position?: undefined; readonly record?: undefined };
 
-/** Decodes the body of an event stream. Every chunk that brings no record is reported as `alive`. Ends where the body ends. */
+/** Decodes the body of an event stream. A chunk that brings no record is an event without one. Ends where the body ends. */
 export async function* logEvents(body: AsyncIterable<Uint8Array>): AsyncGenerator<LogEvent> {
   const decoder = new TextDecoder();
   const messages: EventSourceMessage[] = [];
@@ -22,15 +24,19 @@ export async function* logEvents(body: AsyncIterable<Uint8Array>): AsyncGenerato
   });
   for await (const chunk of body) {
     parser.feed(decoder.decode(chunk, { stream: true }));
-    if (messages.length === 0) yield { alive: true };
-    for (const message of messages.splice(0)) yield { record: readRecord(message) };
+    if (messages.length === 0) yield {};
+    for (const message of messages.splice(0)) yield readRecord(message);
   }
 }
 
-function readRecord({ data, id, event }: EventSourceMessage): IdentifiedLogRecord {
+function readRecord({ data, id: position, event }: EventSourceMessage): LogEvent {
   const value = parseJson(data);
   if (typeof value !== 'object' || value === null) throw new KilnBadAnswer('log', `event ${event ?? ''} without JSON`);
-  const { id: ownId = id, ...rest } = value as { id?: unknown };
-  if (typeof ownId !== 'string' || !parseLogId(ownId)) throw new KilnBadAnswer('log', `event without id: ${data}`);
-  return { ...readAnswer('log', logRecord, rest), id: ownId };
+  if (position === undefined || !parseLogId(position)) throw new KilnBadAnswer('log', `event without an id: ${data}`);
+  const { id: ownId, ...rest } = value as { id?: unknown };
+  // A transfer's record has an `id` of its own, which hides the position's.
+  if (typeof ownId === 'string' && ownId !== position) {
+    return { position, record: readAnswer('log', logRecord, value) as IdentifiedLogRecord };
+  }
+  return { position, record: { ...readAnswer('log', logRecord, rest), id: position } };
 }

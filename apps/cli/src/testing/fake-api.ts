@@ -1,0 +1,206 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { BuildView, LogRecord, PlacementInfoView, ProblemCode } from '@kiln/contracts';
+
+/** A request that the fake has seen. */
+export interface Seen {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: Buffer;
+}
+
+const AT = '2026-01-02T03:04:05.000Z';
+const ID = '01kaqz6w5h0123456789abcdef';
+
+/** A build as the API shows it, with whatever a test cares about put over it. */
+export function fakeBuild(change: Partial<BuildView> = {}): BuildView {
+  const id = change.id ?? ID;
+  return {
+    id,
+    state: 'queued',
+    revision: 1,
+    repo: 'app',
+    team: 'default',
+    createdAt: AT,
+    queuedAt: AT,
+    attempts: [],
+    request: {
+      source: { type: 'upload', name: 'app' },
+      team: 'default',
+      dockerfile: 'Dockerfile',
+      buildArgs: {},
+      secrets: [],
+      labels: {},
+      platforms: [],
+      tags: [],
+      output: { type: 'none' },
+      noCache: false,
+      pull: false,
+      timeoutSeconds: 3600,
+      priority: 'normal',
+      resources: {},
+    },
+    links: { self: `/v1/builds/${id}`, logs: `/v1/builds/${id}/logs`, placement: `/v1/builds/${id}/placement` },
+    ...change,
+  };
+}
+
+/** Kiln's API for tests: one build at a time, whose log the test writes. Speaks the contract, knows no rules. */
+export class FakeApi implements AsyncDisposable {
+  readonly seen: Seen[] = [];
+  build: BuildView = fakeBuild();
+  builds: BuildView[] = [];
+  hosts: unknown[] = [];
+  placement: PlacementInfoView['decisions'] = [];
+  artifact: Buffer = Buffer.alloc(0);
+  token = 'test-token';
+  /** Answers to give instead, by method and path; used up from the front. */
+  readonly refusals = new Map<string, { status: number; code: ProblemCode; detail: string; errors?: unknown[] }[]>();
+  /** Called at each cancel; the default ends the build at once. */
+  onCancel: () => { status: number } = () => {
+    this.end('canceled', { code: 'canceled', message: 'canceled' });
+    return { status: 200 };
+  };
+  /** Called when a build has been accepted. */
+  onSubmit: (seen: Seen) => void = () => {};
+  readonly #log: string[] = [];
+  readonly #readers = new Set<ServerResponse>();
+  readonly #waiters = new Set<() => void>();
+  #seq = 0;
+  #attempt = 1;
+  #logEnded = false;
+
+  private readonly server: Server;
+
+  private constructor(server: Server) {
+    this.server = server;
+  }
+
+  static async start(): Promise<FakeApi> {
+    const server = createServer();
+    const fake = new FakeApi(server);
+    server.on('request', (req, res) => void fake.#answer(req, res));
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    return fake;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  /** Appends a record to the log; `t` counts from the build's creation, ms. */
+  log(record: LogRecord): void {
+    this.#seq += 1;
+    const id = `${this.#attempt}.${this.#seq}`;
+    const event = `id: ${id}\nevent: ${record.type}\ndata: ${JSON.stringify({ id, ...record })}\n\n`;
+    this.#log.push(event);
+    this.#logEnded = record.type === 'end' && record.state !== 'queued';
+    if (record.type === 'end' && record.state === 'queued') {
+      this.#attempt += 1;
+      this.#seq = 0;
+    }
+    for (const reader of this.#readers) {
+      reader.write(event);
+      if (this.#logEnded) reader.end();
+    }
+  }
+
+  /** Ends the build and its log. */
+  end(state: 'succeeded' | 'failed' | 'canceled', failure?: BuildView['failure'], result?: BuildView['result']): void {
+    this.build = {
+      ...this.build,
+      state,
+      finishedAt: AT,
+      ...(failure && { failure }),
+      ...(result && { result }),
+    };
+    this.log({ t: Date.parse(AT), type: 'end', state, ...(failure && { failure }) });
+    for (const wake of this.#waiters) wake();
+  }
+
+  /** Breaks every open log stream, as a restart of the API would. */
+  dropReaders(): void {
+    for (const reader of this.#readers) reader.destroy();
+  }
+
+  async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    try {
+      for await (const chunk of req) chunks.push(chunk as Buffer);
+    } catch {
+      return;
+    }
+    const { pathname, searchParams } = new URL(req.url ?? '/', this.url);
+    const seen = { method: req.method ?? '', path: pathname, headers: req.headers, body: Buffer.concat(chunks) };
+    this.seen.push(seen);
+    const refusal = this.refusals.get(`${seen.method} ${pathname}`)?.shift();
+    if (refusal) return problem(res, refusal.status, refusal.code, refusal.detail, refusal.errors);
+    if (req.headers.authorization !== `Bearer ${this.token}`) {
+      return problem(res, 401, 'unauthorized', 'the token is not one that this Kiln knows');
+    }
+    const [, , kind, id, action] = pathname.split('/');
+    if (kind === 'hosts') return json(res, 200, { hosts: this.hosts });
+    if (kind !== 'builds') return problem(res, 404, 'not_found', 'no such path');
+    if (id === undefined && seen.method === 'POST') {
+      json(res, 202, this.build);
+      return this.onSubmit(seen);
+    }
+    if (id === undefined) {
+      const state = searchParams.get('state');
+      return json(res, 200, { builds: this.builds.filter((build) => state === null || build.state === state) });
+    }
+    const build = id === this.build.id ? this.build : this.builds.find((known) => known.id === id);
+    if (!build) return problem(res, 404, 'build_not_found', `there is no build ${id}`);
+    if (action === 'cancel') {
+      if (this.build.finishedAt) return problem(res, 409, 'already_finished', 'the build has already finished');
+      const { status } = this.onCancel();
+      return json(res, status, this.build);
+    }
+    if (action === 'retry') return json(res, 202, this.build);
+    if (action === 'placement') return json(res, 200, { build: id, decisions: this.placement });
+    if (action === 'artifact')
+      return void res.writeHead(200, { 'content-type': 'application/x-tar' }).end(this.artifact);
+    if (action === 'logs') return this.#stream(req, res);
+    if (Number(searchParams.get('wait')) > 0) await this.#ended();
+    json(res, 200, id === this.build.id ? this.build : build);
+  }
+
+  #stream(req: IncomingMessage, res: ServerResponse): void {
+    res.writeHead(200, { 'content-type': 'text/event-stream' });
+    res.write(': hello\n\n');
+    const last = req.headers['last-event-id'];
+    const from = last === undefined ? 0 : this.#log.findIndex((event) => event.startsWith(`id: ${last}\n`)) + 1;
+    for (const event of this.#log.slice(from)) res.write(event);
+    const follow = new URL(req.url ?? '/', this.url).searchParams.get('follow') !== 'false';
+    if (this.#logEnded || !follow) return void res.end();
+    this.#readers.add(res);
+    res.on('close', () => this.#readers.delete(res));
+  }
+
+  async #ended(): Promise<void> {
+    if (this.build.finishedAt) return;
+    await new Promise<void>((resolve) => {
+      this.#waiters.add(resolve);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.server.closeAllConnections();
+    await new Promise((resolve) => {
+      this.server.close(resolve);
+    });
+  }
+}
+
+function json(res: ServerResponse, status: number, body: unknown): void {
+  res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+}
+
+function problem(res: ServerResponse, status: number, code: ProblemCode, detail: string, errors: unknown[] = []): void {
+  res
+    .writeHead(status, { 'content-type': 'application/problem+json' })
+    .end(JSON.stringify({ type: 'about:blank', title: code, status, code, detail, errors }));
+}
