@@ -1,5 +1,6 @@
 import { UsageError } from '../io/errors.ts';
 import type { Io } from '../io/output.ts';
+import { LiveView } from '../progress/live-view.ts';
 import { JsonView, PlainView, type ProgressView, QuietView } from '../progress/view.ts';
 
 export type ProgressMode = 'plain' | 'tty' | 'quiet' | 'rawjson' | 'json';
@@ -29,7 +30,7 @@ export function readMode(
   return mode;
 }
 
-export function chooseView(mode: ProgressMode, { out, err }: Io): ProgressView {
+export function chooseView(mode: ProgressMode, { out, err, now }: Io): ProgressView {
   switch (mode) {
     case 'json':
       return new JsonView(out, err);
@@ -38,6 +39,7 @@ export function chooseView(mode: ProgressMode, { out, err }: Io): ProgressView {
     case 'quiet':
       return new QuietView(err);
     case 'tty':
+      return new LiveView(err, now);
     case 'plain':
       return new PlainView(err);
   }

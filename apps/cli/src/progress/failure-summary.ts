@@ -1,6 +1,7 @@
 import type { BuildView } from '@kiln/contracts';
 import type { Channel } from '../io/output.ts';
 import type { ProgressModel } from './model.ts';
+import { tameLine } from './terminal-text.ts';
 
 const SHOWN_LINES = 10;
 const RULE = '------';
@@ -13,16 +14,16 @@ export function failureSummary(build: BuildView, model: ProgressModel, err: Chan
     : `build ${build.id} ${build.state}`;
   if (build.state === 'canceled') return `${sentence}\n`;
   const excerpt = failure?.excerpt ? `${failure.excerpt.trimEnd()}\n` : '';
-  return `${stepTail(model)}${excerpt}${err.style(['red', 'bold'], 'ERROR:')} ${sentence}\n`;
+  return `${stepTail(model, err)}${excerpt}${err.style(['red', 'bold'], 'ERROR:')} ${sentence}\n`;
 }
 
-function stepTail(model: ProgressModel): string {
+function stepTail(model: ProgressModel, err: Channel): string {
   const step = model.failed;
   const lines = step?.tail.last(SHOWN_LINES) ?? [];
   if (!step || lines.length === 0) return '';
   const shown = lines.map(({ at, text }) => {
     const since = Math.max(0, at - (step.startedAt ?? at)) / 1000;
-    return `${since.toFixed(3)} ${text.replace(/\r$/, '')}\n`;
+    return `${since.toFixed(3)} ${tameLine(text, err.hasColour)}\n`;
   });
   return `${RULE}\n > ${step.name}:\n${shown.join('')}${RULE}\n`;
 }

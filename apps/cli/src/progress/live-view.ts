@@ -1,0 +1,134 @@
+import { bytes, type IdentifiedLogRecord } from '@kiln/contracts';
+import type { Channel } from '../io/output.ts';
+import { finishedLine, liveFrame } from './live-frame.ts';
+import { LiveRegion } from './live-region.ts';
+import { ProgressModel, type Step } from './model.ts';
+import { fit, tameLine } from './terminal-text.ts';
+import type { ProgressView } from './view.ts';
+
+/** 20 frames a second. */
+const FRAME_MS = 50;
+/** Steps of one attempt that were printed for good: by number, with the state in which they were. */
+type Printed = Map<number, Step['state']>;
+
+/** Progress on a terminal: finished steps scroll by and stay, running ones are drawn live below them. */
+export class LiveView implements ProgressView {
+  readonly #channel: Channel;
+  readonly #region: LiveRegion;
+  readonly #now: () => number;
+  readonly #startedAt: number;
+  readonly #onResize = () => this.#draw();
+  #model = new ProgressModel();
+  #printed: Printed = new Map();
+  #above: string[] = [];
+  #status = '';
+  #upload: { startedAt: number; sent: number; total: number | undefined } | undefined;
+  /** Host's clock minus ours, ms: the least seen is the one with the least delay in it. */
+  #clockSkew: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  /** `now`: ms since the epoch. */
+  constructor(channel: Channel, now: () => number) {
+    this.#channel = channel;
+    this.#region = new LiveRegion(channel);
+    this.#now = now;
+    this.#startedAt = now();
+    channel.sink.on('resize', this.#onResize);
+    this.#timer = setInterval(() => this.#draw(), FRAME_MS);
+    this.#timer.unref();
+  }
+
+  say(message: string): void {
+    if (this.#closed) this.#channel.line(`kiln: ${message}`);
+    else this.#above.push(...message.split('\n').map((line, i) => (i === 0 ? `kiln: ${line}` : line)));
+  }
+
+  uploading(sentBytes: number, totalBytes: number | undefined): void {
+    if (sentBytes === 0) this.#upload = { startedAt: this.#now(), sent: 0, total: totalBytes };
+    else if (this.#upload) this.#upload.sent = sentBytes;
+  }
+
+  uploaded(): void {
+    if (!this.#upload) return;
+    const { sent, startedAt } = this.#upload;
+    this.#upload = undefined;
+    this.#above.push(` => context sent, ${bytes(sent)} in ${((this.#now() - startedAt) / 1000).toFixed(1)}s`);
+  }
+
+  waiting(reason: string): void {
+    this.#status = `waiting: ${reason}`;
+  }
+
+  record(record: IdentifiedLogRecord): void {
+    const skew = record.t - this.#now();
+    this.#clockSkew = Math.max(this.#clockSkew ?? skew, skew);
+    this.#model.apply(record);
+    switch (record.type) {
+      case 'step':
+        if (record.state !== 'pending' && record.state !== 'started') this.#finish(record.step);
+        return;
+      case 'note':
+        this.#status = '';
+        this.say(record.message);
+        return;
+      case 'warning':
+        this.#above.push(`${this.#channel.style('yellow', 'WARN:')} ${tameLine(record.message, false)}`);
+        return;
+      case 'end':
+        if (record.state !== 'queued') return;
+        this.say(`attempt lost (${record.failure?.message ?? 'host lost'}); the build is queued again`);
+        this.#printed = new Map();
+        this.#status = 'queued again';
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#draw();
+    this.#closed = true;
+    clearInterval(this.#timer);
+    this.#channel.sink.off('resize', this.#onResize);
+    this.#region.close();
+    const { size } = this.#printed;
+    if (size > 0) this.#channel.line(`[+] Building ${this.#elapsed()} (${size}/${this.#model.steps.size}) FINISHED`);
+  }
+
+  /** BuildKit may complete a step more than once; it is printed again only if it ended differently. */
+  #finish(number: number): void {
+    const step = this.#model.steps.get(number);
+    if (!step || this.#printed.get(number) === step.state) return;
+    this.#printed.set(number, step.state);
+    this.#above.push(finishedLine(step, this.#channel));
+  }
+
+  #draw(): void {
+    if (this.#closed) return;
+    const above = this.#above.map((line) => fit(line, this.#channel.columns));
+    this.#above = [];
+    const hostNow = this.#now() + (this.#clockSkew ?? 0);
+    const steps = [...this.#model.steps.values()];
+    const frame = liveFrame(
+      {
+        running: steps.filter(({ state }) => state === 'started'),
+        finishedSteps: this.#printed.size,
+        knownSteps: steps.length,
+        elapsedMs: this.#now() - this.#startedAt,
+        status: this.#upload ? this.#uploadStatus(this.#upload) : this.#status,
+        hostNow,
+      },
+      this.#channel,
+    );
+    this.#region.draw(frame, above);
+  }
+
+  #uploadStatus({ startedAt, sent, total }: { startedAt: number; sent: number; total: number | undefined }): string {
+    const perSecond = (sent * 1000) / Math.max(1, this.#now() - startedAt);
+    const of = total === undefined ? '' : ` / ${bytes(Math.max(total, sent))}`;
+    return `sending context ${bytes(sent)}${of}, ${bytes(Math.round(perSecond))}/s`;
+  }
+
+  #elapsed(): string {
+    return `${((this.#now() - this.#startedAt) / 1000).toFixed(1)}s`;
+  }
+}
