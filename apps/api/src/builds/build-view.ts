@@ -73,7 +73,7 @@ export function viewHost({ report, alive, cordoned, draining, held, lastSeenAt }
   const { name, slots, platforms, driver, engineVersion, buildxVersion } = report;
   return {
     name,
-    state: !alive ? 'lost' : draining ? 'draining' : cordoned ? 'cordoned' : 'ready',
+    state: !alive ? 'lost' : draining || !report.accepting ? 'draining' : cordoned ? 'cordoned' : 'ready',
     slots,
     usedSlots: held.reduce((sum, { weight }) => sum + weight, 0),
     platforms: [...platforms],

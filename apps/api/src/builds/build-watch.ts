@@ -24,9 +24,11 @@ export class BuildWatch implements Disposable {
   readonly #builds: Pick<Builds, 'get'>;
   readonly #watched = new Map<string, Watched>();
   readonly #subscription: Disposable;
+  readonly #lookAgainMs: number;
 
-  constructor(builds: Pick<Builds, 'get'>, events: Events) {
+  constructor(builds: Pick<Builds, 'get'>, events: Events, lookAgainMs = LOOK_AGAIN_MS) {
     this.#builds = builds;
+    this.#lookAgainMs = lookAgainMs;
     this.#subscription = events.subscribe((event) => {
       if (event.type === 'build') this.#look(event.id);
     });
@@ -63,7 +65,7 @@ export class BuildWatch implements Disposable {
   #add(id: string, waiter: Waiter): void {
     const watched = this.#watched.get(id) ?? {
       waiters: new Set<Waiter>(),
-      timer: setInterval(() => this.#look(id), LOOK_AGAIN_MS),
+      timer: setInterval(() => this.#look(id), this.#lookAgainMs),
       again: false,
       reading: false,
     };

@@ -6,7 +6,7 @@ import {
   type Problem,
   type ProblemCode,
 } from '@kiln/contracts';
-import type { z } from 'zod';
+import { z } from 'zod';
 
 /** A refusal that the client is told of, as problem details. `detail` and `errors` are shown: no secret's value may be in them. */
 export class Complaint extends Error {
@@ -74,19 +74,19 @@ export function codeOf(error: unknown): unknown {
   return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
 }
 
-/** The value that `schema` makes of `input`. @throws Complaint `invalid_request`; fields are named below `where` */
+/** The value that `schema` makes of `input`. @throws Complaint `invalid_request`; `where` stands before the fields' names */
 export function parsed<S extends z.ZodType>(schema: S, input: unknown, where = ''): z.output<S> {
   const result = schema.safeParse(input);
   if (result.success) return result.data;
-  const errors = fieldProblems(result.error, input).map((problem) => ({
-    ...problem,
-    field: `${where}${problem.field}`,
-  }));
-  const first = errors[0];
+  const errors = fieldProblems(result.error, input).map((problem) => ({ ...problem, field: where + problem.field }));
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
-  throw new Complaint('invalid_request', first ? `${first.field}: expected ${first.expected}${more}` : 'not valid', {
-    errors,
-  });
+  const [first] = errors;
+  throw new Complaint('invalid_request', `${first?.field}: expected ${first?.expected}${more}`, { errors });
+}
+
+/** A parameter of the path. @throws Complaint `invalid_request` */
+export function parameter<S extends z.ZodType>(schema: S, name: string, value: unknown): z.output<S> {
+  return parsed(z.object({ [name]: schema }), { [name]: value })[name] as z.output<S>;
 }
 
 /** A complaint of one field. */

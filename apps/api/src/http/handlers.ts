@@ -21,7 +21,7 @@ import type { ApiConfig } from '../config.ts';
 import { type LogSending, sendLog } from '../logs/send-log.ts';
 import type { ApiDeps } from '../ports.ts';
 import { sendBlob, sendJson } from './answer.ts';
-import { Complaint, fieldComplaint, parsed } from './complaint.ts';
+import { Complaint, fieldComplaint, parameter, parsed } from './complaint.ts';
 import { within } from './deadline.ts';
 import { logFormat } from './log-format.ts';
 
@@ -53,7 +53,7 @@ export function handlers({
 }: HandlerParts): Record<OperationId, Handler> {
   const { builds, hosts, blobs } = deps;
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
-  const idOf = (request: Request) => parsed(buildId, request.params.id, 'id: ').toString();
+  const idOf = (request: Request) => parameter(buildId, 'id', request.params.id);
   const found = async (id: string) => {
     const build = await stored(builds.get(id));
     if (!build) throw buildNotFound(id);
@@ -133,7 +133,7 @@ export function handlers({
     },
 
     async readContext(request, response) {
-      const digest = parsed(contextDigest, request.params.digest, 'digest: ');
+      const digest = parameter(contextDigest, 'digest', request.params.digest);
       const info = await blobs.stat(contextKey(digest));
       const blob = info && (await blobs.open(contextKey(digest)));
       if (!blob) throw fieldComplaint('context_not_found', ['digest'], digest, 'a context that is stored here');
@@ -146,7 +146,7 @@ export function handlers({
     },
 
     async storeArtifact(request, response) {
-      const name = parsed(artifactName, request.params.name, 'name: ');
+      const name = parameter(artifactName, 'name', request.params.name);
       const [id = '', attempt = ''] = name.split('-');
       const { record } = await found(id);
       const live = currentAttempt(record);

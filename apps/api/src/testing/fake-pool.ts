@@ -1,0 +1,144 @@
+import type { LogRecord, PoolEvent } from '@kiln/contracts';
+import { buildRequest } from '@kiln/contracts';
+import { type BuildEvent, type BuildRecord, currentAttempt, isIllegal, transition } from '@kiln/domain';
+import type { LogBatch, StoredBuild } from '@kiln/state';
+import type { Builds, Events, LogStreams, Tail } from '../ports.ts';
+
+/** Lets everything else that is ready run first. */
+export const tick = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+export async function ticks(count: number): Promise<void> {
+  for (let i = 0; i < count; i += 1) await tick();
+}
+
+/** Comes back when `holds`; the test's own time limit is the only other way out. */
+export async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await tick();
+}
+
+/** One build and its logs, in memory, with the promises of the state room: an attempt and its log end by one write. */
+export class FakePool {
+  readonly id = '01arz3ndektsv4rrffq69g5fav';
+  readonly listeners = new Set<(event: PoolEvent) => void>();
+  readonly streams = new Map<number, LogBatch[]>();
+  readonly archived = new Set<number>();
+  /** Events that are swallowed, as when Redis was away. */
+  deaf = false;
+  reads = 0;
+  tails = 0;
+  #record: BuildRecord;
+  #changed = Promise.withResolvers<void>();
+
+  constructor() {
+    this.#record = {
+      id: this.id,
+      revision: 1,
+      state: 'queued',
+      repo: 'app',
+      team: 'default',
+      createdAt: 1,
+      queuedAt: 1,
+      attempts: [],
+    };
+  }
+
+  get record(): BuildRecord {
+    return this.#record;
+  }
+
+  readonly builds: Pick<Builds, 'get'> = {
+    get: async (id) => {
+      await tick();
+      return id === this.id ? this.stored() : undefined;
+    },
+  };
+
+  readonly events: Events = {
+    subscribe: (listener) => {
+      this.listeners.add(listener);
+      return { [Symbol.dispose]: () => void this.listeners.delete(listener) };
+    },
+  };
+
+  readonly logs: { -readonly [M in keyof LogStreams]: LogStreams[M] } = {
+    exists: async (_id, attempt) => this.streams.has(attempt),
+    read: async (_id, attempt, after, max) => {
+      this.reads += 1;
+      await tick();
+      return (this.streams.get(attempt) ?? []).flatMap((batch) => cut(batch, after)).slice(0, max);
+    },
+    openTail: (_id, attempt, after) => this.#tail(attempt, after),
+    unarchived: async () =>
+      this.#record.attempts
+        .filter(({ number, endedAt }) => endedAt !== undefined && !this.archived.has(number))
+        .map(({ number }) => ({ buildId: this.id, attempt: number })),
+    claimArchive: async () => true,
+    markArchived: async (_id, attempt) => void this.archived.add(attempt),
+  };
+
+  stored(): StoredBuild {
+    const { secrets: _, ...request } = buildRequest.parse({ source: { type: 'upload', name: 'app' } });
+    return { record: this.#record, spec: { ...request, secrets: [] } };
+  }
+
+  apply(event: BuildEvent): void {
+    const before = currentAttempt(this.#record)?.number;
+    const next = transition(this.#record, event, this.#record.revision * 10);
+    if (isIllegal(next)) throw new Error(`${event.type} in ${next.state}`);
+    if ((event.type === 'finish' || event.type === 'lose') && before) {
+      this.append(before, [{ t: 1, type: 'end', state: next.state }]);
+    }
+    this.#record = next;
+    const { state, revision } = next;
+    this.#wake();
+    if (this.deaf) return;
+    const told: PoolEvent = { type: 'build', id: this.id, state, revision, attempt: before ?? 0, host: '' };
+    for (const listener of this.listeners) listener(told);
+  }
+
+  append(attempt: number, records: readonly LogRecord[]): void {
+    const stream = this.streams.get(attempt) ?? [];
+    this.streams.set(attempt, stream);
+    const last = stream.at(-1);
+    const firstSeq = last ? last.firstSeq + last.lines.length : 1;
+    stream.push({ firstSeq, lines: records.map((record) => JSON.stringify(record)) });
+    this.#wake();
+  }
+
+  expire(attempt: number): void {
+    this.streams.delete(attempt);
+  }
+
+  #tail(attempt: number, from: number): Tail {
+    let after = from;
+    let closed = false;
+    this.tails += 1;
+    return {
+      next: async () => {
+        const changed = this.#changed.promise;
+        let found = (this.streams.get(attempt) ?? []).flatMap((batch) => cut(batch, after)).slice(0, 3);
+        // Idle for a while, as BLOCK has it.
+        if (found.length === 0 && !closed) await Promise.race([changed, ticks(20)]);
+        found = closed ? [] : (this.streams.get(attempt) ?? []).flatMap((batch) => cut(batch, after)).slice(0, 3);
+        const last = found.at(-1);
+        if (last) after = last.firstSeq + last.lines.length - 1;
+        return found;
+      },
+      [Symbol.asyncDispose]: async () => {
+        if (!closed) this.tails -= 1;
+        closed = true;
+        this.#wake();
+      },
+    };
+  }
+
+  #wake(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
+
+function cut({ firstSeq, lines }: LogBatch, after: number): LogBatch[] {
+  const skip = Math.max(0, after + 1 - firstSeq);
+  return skip >= lines.length ? [] : [{ firstSeq: firstSeq + skip, lines: lines.slice(skip) }];
+}
