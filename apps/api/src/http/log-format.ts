@@ -1,14 +1,14 @@
 import type { Request } from 'express';
 import type { LogFormat } from '../logs/log-chunk.ts';
 
-/** In order of preference: a client that takes anything gets what a terminal can show. */
+/** In order of preference: a client that takes anything gets the event stream, which is all there is to know. */
 const BY_TYPE: Readonly<Record<string, LogFormat>> = {
-  'text/plain': 'text',
   'text/event-stream': 'sse',
+  'text/plain': 'text',
   'application/x-ndjson': 'ndjson',
 };
 
 /** The format asked for, else the one that the Accept header likes best. */
 export function logFormat(request: Pick<Request, 'accepts'>, asked: LogFormat | undefined): LogFormat {
-  return asked ?? BY_TYPE[request.accepts(Object.keys(BY_TYPE)) || ''] ?? 'text';
+  return asked ?? BY_TYPE[request.accepts(Object.keys(BY_TYPE)) || ''] ?? 'sse';
 }
