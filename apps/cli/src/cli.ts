@@ -1,4 +1,10 @@
 import { buildCommand } from './build/command.ts';
+import { cancelCommand } from './commands/cancel.ts';
+import { hostsCommand } from './commands/hosts.ts';
+import { logsCommand } from './commands/logs.ts';
+import { psCommand } from './commands/ps.ts';
+import { retryCommand } from './commands/retry.ts';
+import { whyCommand } from './commands/why.ts';
 import { explainError } from './connection/explain-error.ts';
 import { UsageError } from './io/errors.ts';
 import { EXIT } from './io/exit-codes.ts';
@@ -13,6 +19,12 @@ interface Command {
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   build: { about: 'Build an image on the pool; takes the flags of docker buildx build', run: buildCommand },
+  logs: { about: 'Print or follow the log of a build', run: logsCommand },
+  ps: { about: 'List builds', run: psCommand },
+  cancel: { about: 'Cancel builds', run: cancelCommand },
+  retry: { about: 'Submit a build again', run: retryCommand },
+  why: { about: 'Say why a build runs where it runs, or waits', run: whyCommand },
+  hosts: { about: 'List the hosts of the pool', run: hostsCommand },
   up: {
     about: 'Start Kiln here: API, scheduler and a worker in one process',
     run: async (args) => (await import('./up/up.ts')).runUp([...args]),

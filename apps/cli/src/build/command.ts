@@ -1,4 +1,3 @@
-import { hasEnded } from '@kiln/client';
 import type { BuildView } from '@kiln/contracts';
 import { CONNECTION_FLAGS, connect, findServer } from '../connection/find-server.ts';
 import { UsageError } from '../io/errors.ts';
@@ -15,6 +14,7 @@ import { DOCKER_FLAGS, IGNORED_FLAGS, KILN_FLAGS, REFUSED_FLAGS } from './flags.
 import { followBuild } from './follow-build.ts';
 import { Interrupted, Interruption } from './interruption.ts';
 import { imageId, writeResultFiles } from './metadata.ts';
+import { outcomeCode } from './outcome.ts';
 import { type OutputPlan, planOutput } from './output-flag.ts';
 import { type BuildFlags, buildRequestOf } from './request.ts';
 import { readSecrets } from './secret-flag.ts';
@@ -119,7 +119,7 @@ export async function buildCommand(args: readonly string[], io: Io): Promise<num
       if (plan.destination) await fetchArtifact(client, ended, plan.destination, io);
       if (mode === 'quiet' && !flags.json) printImageId(ended, io);
     }
-    return exitCode(ended, interruption);
+    return outcomeCode(ended, interruption.requested);
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
     view.close();
@@ -142,10 +142,4 @@ function checkDestinations({ destination }: OutputPlan, flags: BuildFlags, io: I
 function printImageId(build: BuildView, io: Io): void {
   const id = imageId(build);
   if (id !== undefined) io.out.line(id);
-}
-
-function exitCode(build: BuildView, interruption: Interruption): number {
-  if (!hasEnded(build)) return EXIT.usage;
-  if (build.state === 'succeeded') return EXIT.ok;
-  return build.state === 'canceled' && interruption.requested ? EXIT.interrupted : EXIT.buildFailed;
 }

@@ -20,7 +20,7 @@ const MAX_ROWS = 40;
 
 /** The lines of the live region: running steps, each with its last output as far as there is room, and the count at the foot. */
 export function liveFrame(state: LiveState, channel: Channel): string[] {
-  const { columns } = channel;
+  const columns = lineColumns(channel);
   // The row below the last line is the cursor's.
   const rows = Math.max(2, Math.min(MAX_ROWS, channel.rows - 1)) - 1;
   const shown = state.running.length <= rows ? state.running : state.running.slice(0, rows - 1);
@@ -55,7 +55,7 @@ export function finishedLine(step: Step, channel: Channel): string {
 }
 
 function stepLine(step: Step, time: string, channel: Channel, style?: 'blue' | 'red' | 'yellow', prefix = ''): string {
-  const line = spread(` => ${prefix}${tameLine(step.name, false)}`, time, channel.columns);
+  const line = spread(` => ${prefix}${tameLine(step.name, false)}`, time, lineColumns(channel));
   return style ? channel.style(style, line) : line;
 }
 
@@ -64,9 +64,11 @@ function detailLines(step: Step, room: number, channel: Channel): string[] {
   const transfers = [...step.transfers.values()].filter(({ done }) => !done).slice(-room);
   const tail = step.tail.last(room - transfers.length);
   return [
-    ...transfers.map((transfer) => spread(` => => ${tameLine(transfer.id, false)}`, amount(transfer), channel.columns)),
+    ...transfers.map((transfer) =>
+      spread(` => => ${tameLine(transfer.id, false)}`, amount(transfer), lineColumns(channel)),
+    ),
     ...tail.map(({ text }) =>
-      fit(`${channel.style('dim', ' => => #')} ${tameLine(text, channel.hasColour)}`, channel.columns),
+      fit(`${channel.style('dim', ' => => #')} ${tameLine(text, channel.hasColour)}`, lineColumns(channel)),
     ),
   ];
 }
@@ -79,9 +81,14 @@ function amount({ current, total }: Transfer): string {
 function footer(state: LiveState, channel: Channel): string {
   const count = state.knownSteps > 0 ? ` (${state.finishedSteps}/${state.knownSteps})` : '';
   const head = channel.style('bold', `[+] Building ${seconds(state.elapsedMs)}${count}`);
-  return fit(state.status ? `${head} ${channel.style('dim', state.status)}` : head, channel.columns);
+  return fit(state.status ? `${head} ${channel.style('dim', state.status)}` : head, lineColumns(channel));
 }
 
 function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)}s`;
+}
+
+/** The last column stays free: a terminal that has written it is between two lines, and erases differently from others. */
+export function lineColumns({ columns }: Pick<Channel, 'columns'>): number {
+  return columns - 1;
 }

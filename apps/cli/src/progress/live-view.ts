@@ -1,6 +1,6 @@
 import { bytes, type IdentifiedLogRecord } from '@kiln/contracts';
 import type { Channel } from '../io/output.ts';
-import { finishedLine, liveFrame } from './live-frame.ts';
+import { finishedLine, lineColumns, liveFrame } from './live-frame.ts';
 import { LiveRegion } from './live-region.ts';
 import { ProgressModel, type Step } from './model.ts';
 import { fit, tameLine } from './terminal-text.ts';
@@ -104,7 +104,7 @@ export class LiveView implements ProgressView {
 
   #draw(): void {
     if (this.#closed) return;
-    const above = this.#above.map((line) => fit(line, this.#channel.columns));
+    const above = this.#above.map((line) => fit(line, lineColumns(this.#channel)));
     this.#above = [];
     const hostNow = this.#now() + (this.#clockSkew ?? 0);
     const steps = [...this.#model.steps.values()];

@@ -43,7 +43,7 @@ export class Tail {
 
   /** The last `count` lines that aren't empty, with when they began (ms). */
   last(count: number): readonly { readonly at: number; readonly text: string }[] {
-    return this.#lines.filter(({ text }) => text.trim() !== '').slice(-count);
+    return count > 0 ? this.#lines.filter(({ text }) => text.trim() !== '').slice(-count) : [];
   }
 }
 

@@ -1,0 +1,65 @@
+import stringWidth from 'string-width';
+import { fit } from '../progress/terminal-text.ts';
+import type { Channel, Style } from './output.ts';
+
+export interface Column<T> {
+  readonly title: string;
+  readonly text: (row: T) => string;
+  readonly style?: (row: T) => Style | undefined;
+  /** May be cut short, down to so many columns. */
+  readonly min?: number;
+  /** Left out where the terminal is too narrow, the highest first. Absent: always shown. */
+  readonly dispensable?: number;
+  readonly align?: 'right';
+}
+
+const GAP = 2;
+
+/** Aligned columns with a heading. On a terminal as wide as it is; into a pipe or file nothing is cut or left out. */
+export function renderTable<T>(columns: readonly Column<T>[], rows: readonly T[], channel: Channel): string {
+  const natural = columns.map(({ title, text }) =>
+    Math.max(title.length, ...rows.map((row) => stringWidth(text(row)))),
+  );
+  const { shown, widths } = layout(columns, natural, channel.isTerminal ? channel.columns : Number.POSITIVE_INFINITY);
+  const line = (cells: readonly string[]) => `${cells.join(' '.repeat(GAP)).trimEnd()}\n`;
+  const heading = shown.map((column, i) => channel.style('dim', pad(column.title, widths[i] ?? 0, column.align)));
+  const body = rows.map((row) =>
+    line(
+      shown.map((column, i) => {
+        const cell = pad(fit(column.text(row), widths[i] ?? 0), widths[i] ?? 0, column.align);
+        const style = column.style?.(row);
+        return style ? channel.style(style, cell) : cell;
+      }),
+    ),
+  );
+  return line(heading) + body.join('');
+}
+
+function layout<T>(
+  columns: readonly Column<T>[],
+  natural: readonly number[],
+  room: number,
+): { shown: readonly Column<T>[]; widths: readonly number[] } {
+  let shown = columns.map((column, i) => ({ column, width: natural[i] ?? 0 }));
+  const total = (widths: readonly number[]) => widths.reduce((sum, width) => sum + width + GAP, -GAP);
+  const least = () => total(shown.map(({ column, width }) => Math.min(width, column.min ?? width)));
+  while (least() > room) {
+    const victim = shown
+      .filter(({ column }) => column.dispensable !== undefined)
+      .sort((a, b) => (b.column.dispensable ?? 0) - (a.column.dispensable ?? 0))[0];
+    if (!victim) break;
+    shown = shown.filter((one) => one !== victim);
+  }
+  let excess = total(shown.map(({ width }) => width)) - room;
+  const widths = shown.map(({ column, width }) => {
+    const cut = Math.max(0, Math.min(excess, width - Math.min(width, column.min ?? width)));
+    excess -= cut;
+    return width - cut;
+  });
+  return { shown: shown.map(({ column }) => column), widths };
+}
+
+function pad(text: string, width: number, align: 'right' | undefined): string {
+  const space = ' '.repeat(Math.max(0, width - stringWidth(text)));
+  return align === 'right' ? space + text : text + space;
+}
