@@ -98,7 +98,7 @@ check 'an unknown argument: fails' fails
 check 'an unknown argument: shows the usage' says 'usage: infra/setup'
 
 # --- everything there but the daemon -------------------------------------------------------------------------------
-# shellcheck disable=SC1091
+# shellcheck source-path=SCRIPTDIR source=../versions.env
 source "$infra/versions.env"
 tools=$work/tools
 chain=$work/toolchain
