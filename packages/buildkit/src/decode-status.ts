@@ -10,6 +10,8 @@ import { TransferProgress } from './transfer-progress.ts';
 export interface FailedStep {
   readonly name: string;
   readonly error: string;
+  /** The end of what it printed. */
+  readonly lastOutput: string;
 }
 
 /**
@@ -65,7 +67,7 @@ export class StatusDecoder {
   /** Steps that failed by themselves, in order; those that were stopped because another failed are left out. */
   get failed(): FailedStep[] {
     return [...this.#steps.values()].flatMap((step) =>
-      step.error === undefined ? [] : [{ name: step.name, error: step.error }],
+      step.error === undefined ? [] : [{ name: step.name, error: step.error, lastOutput: step.lastOutput }],
     );
   }
 
@@ -102,19 +104,25 @@ export class StatusDecoder {
   #ended(vertex: Vertex, now: number): LogRecord[] {
     const step = this.#step(vertex.digest);
     const ends = step.finish(vertex, now, this.#mask);
-    return ends.length > 0 ? [...this.#flush(step), ...ends] : [];
+    if (ends.length === 0) return [];
+    return [...this.#flush(step), ...ends];
   }
 
   #flush(step: Step): LogRecord[] {
     const outputs = [...(this.#outputs.get(step.number)?.values() ?? [])];
     this.#outputs.delete(step.number);
-    return [...this.#transfers.end(step.number), ...outputs.flatMap((output) => output.end())];
+    const records = outputs.flatMap((output) => output.end());
+    for (const { data } of records) step.said(data);
+    return [...this.#transfers.end(step.number), ...records];
   }
 
   #logs(logs: readonly VertexLog[], now: number): LogRecord[] {
-    return merge(logs).flatMap(({ vertex, stream, data, timestamp }) =>
-      this.#output(this.#step(vertex).number, stream).push(data, timeOf(timestamp) ?? now),
-    );
+    return merge(logs).flatMap(({ vertex, stream, data, timestamp }) => {
+      const step = this.#step(vertex);
+      const records = this.#output(step.number, stream).push(data, timeOf(timestamp) ?? now);
+      for (const record of records) step.said(record.data);
+      return records;
+    });
   }
 
   #output(step: number, stream: number): StepOutput {

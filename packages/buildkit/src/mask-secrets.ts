@@ -38,7 +38,10 @@ function base64Forms(plain: string): string[] {
     return encoded.slice(Math.ceil((lead * 8) / 6), Math.floor(((lead + bytes.length) * 8) / 6));
   });
   const whole = bytes.toString('base64');
-  return [whole, ...inner].flatMap((form) => [form, form.replaceAll('+', '-').replaceAll('/', '_')]);
+  return [whole, whole.replace(/=+$/, ''), ...inner].flatMap((form) => [
+    form,
+    form.replaceAll('+', '-').replaceAll('/', '_'),
+  ]);
 }
 
 /**
@@ -73,7 +76,8 @@ export class SecretMasker {
     let at = this.#masked;
     let masked = 0;
     for (const [from, to] of secrets) {
-      if (from >= upTo) break;
+      // What begins in the part that is held stays unmasked there, unless its mask is out already.
+      if (from >= upTo && from >= this.#masked) break;
       if (from >= this.#masked) shown += text.slice(at, from) + MASK;
       at = Math.max(at, to);
       masked = Math.max(0, to - upTo);

@@ -1,6 +1,8 @@
 import type { StepRecord } from '@kiln/contracts';
 import { timeOf, type Vertex } from './solve-status.ts';
 
+const LAST_OUTPUT_CHARS = 1_000;
+
 /** One vertex, as it stood when BuildKit last spoke of it. A vertex may start and complete more than once. */
 export class Step {
   readonly number: number;
@@ -11,6 +13,8 @@ export class Step {
   cached = false;
   /** Whether it has started and not yet completed. */
   running = false;
+  /** The end of what it printed, with secrets masked. */
+  lastOutput = '';
   #startedAt: number | undefined;
   #completedAt: number | undefined;
 
@@ -46,6 +50,10 @@ export class Step {
     if (vertex.error) return [this.#failed(vertex.error, completed, mask)];
     this.error = undefined;
     return this.cached ? [] : [{ ...this.#record('completed', completed), ms: this.#since(completed) }];
+  }
+
+  said(text: string): void {
+    this.lastOutput = (this.lastOutput + text).slice(-LAST_OUTPUT_CHARS);
   }
 
   #failed(error: string, completed: number, mask: (text: string) => string): StepRecord {

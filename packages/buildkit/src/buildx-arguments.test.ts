@@ -1,0 +1,121 @@
+import { type BuildSpec, buildSpec } from '@kiln/contracts';
+import { expect, test } from 'vitest';
+import { type BuildxInvocation, buildxArguments, cacheNamespace, unenforcedLimits } from './buildx-arguments.ts';
+import { gitContext } from './git-context.ts';
+
+const NO_LIMITS = { memoryFlag: false, cpusFlag: false };
+
+function spec(fields: Partial<Parameters<typeof buildSpec.parse>[0] & object> = {}): BuildSpec {
+  return buildSpec.parse({ source: { type: 'upload', name: 'app' }, secrets: [], ...fields });
+}
+
+function argumentsOf(fields: object = {}, invocation: Partial<BuildxInvocation> = {}): string[] {
+  return buildxArguments({
+    builder: 'default',
+    spec: spec(fields),
+    repo: 'example.org/app',
+    context: { type: 'tar' },
+    secrets: [],
+    metadataFile: '/scratch/meta.json',
+    features: NO_LIMITS,
+    ...invocation,
+  });
+}
+
+test('a plain build of a tar on stdin that keeps nothing but caches', () => {
+  expect(argumentsOf()).toEqual([
+    'build',
+    '--builder=default',
+    '--progress=rawjson',
+    '--metadata-file=/scratch/meta.json',
+    '--file=Dockerfile',
+    `--build-arg=BUILDKIT_CACHE_MOUNT_NS=${cacheNamespace('example.org/app')}`,
+    '--output=type=cacheonly',
+    '-',
+  ]);
+});
+
+test('everything that a request can ask for', () => {
+  const all = argumentsOf(
+    {
+      dockerfile: 'docker/app.Dockerfile',
+      target: 'web',
+      buildArgs: { A: '1', B: 'x=y z' },
+      labels: { 'org.example.k': 'v w' },
+      platforms: ['linux/amd64', 'linux/arm64'],
+      tags: ['r.example/a:1', 'r.example/a:2'],
+      noCache: true,
+      pull: true,
+      output: { type: 'push' },
+      provenance: 'mode=max',
+      sbom: false,
+      resources: { memoryBytes: 1 << 30, cpus: 1.5 },
+    },
+    {
+      secrets: [
+        { id: 'npm', env: 'KILN_SECRET_0' },
+        { id: 'GIT_AUTH_TOKEN.github.com', src: '/scratch/secret-1' },
+      ],
+      features: { memoryFlag: true, cpusFlag: true },
+      context: { type: 'git', url: 'https://github.com/acme/app', commit: 'abc', subdir: './services/web/' },
+    },
+  );
+  expect(all.slice(4)).toEqual([
+    '--file=docker/app.Dockerfile',
+    '--target=web',
+    expect.stringMatching(/^--build-arg=BUILDKIT_CACHE_MOUNT_NS=[0-9a-f]{16}$/),
+    '--build-arg=A=1',
+    '--build-arg=B=x=y z',
+    '--label=org.example.k=v w',
+    '--platform=linux/amd64,linux/arm64',
+    '--tag=r.example/a:1',
+    '--tag=r.example/a:2',
+    '--no-cache',
+    '--pull',
+    '--secret=id=npm,env=KILN_SECRET_0',
+    '--secret=id=GIT_AUTH_TOKEN.github.com,src=/scratch/secret-1',
+    '--push',
+    '--provenance=mode=max',
+    '--sbom=false',
+    '--memory=1073741824',
+    '--cpus=1.5',
+    'https://github.com/acme/app.git#abc:services/web',
+  ]);
+});
+
+test.each([
+  ['none', '--output=type=cacheonly'],
+  ['push', '--push'],
+  ['load', '--load'],
+  ['artifact', '--output=type=tar,dest=-'],
+])('output %s is %s', (type, flag) => {
+  expect(argumentsOf({ output: { type }, tags: ['a:1'] })).toContain(flag);
+});
+
+test('a namespace of cache mounts that the user gives stands', () => {
+  const given = argumentsOf({ buildArgs: { BUILDKIT_CACHE_MOUNT_NS: 'team' } });
+  expect(given.filter((arg) => arg.includes('CACHE_MOUNT_NS'))).toEqual(['--build-arg=BUILDKIT_CACHE_MOUNT_NS=team']);
+});
+
+test('namespaces differ between repos and have no slash', () => {
+  expect(cacheNamespace('a')).not.toBe(cacheNamespace('b'));
+  expect(cacheNamespace('example.org/app//sub:Dockerfile')).toMatch(/^[0-9a-f]{16}$/);
+});
+
+test('limits that this buildx has no flag for are left out, and named', () => {
+  const limited = { resources: { memoryBytes: 1 << 30, cpus: 2 } };
+  expect(argumentsOf(limited).join(' ')).not.toMatch(/memory|cpus/);
+  expect(unenforcedLimits(spec(limited), NO_LIMITS)).toEqual(['memoryBytes', 'cpus']);
+  expect(unenforcedLimits(spec(limited), { memoryFlag: true, cpusFlag: true })).toEqual([]);
+  expect(unenforcedLimits(spec(), NO_LIMITS)).toEqual([]);
+});
+
+test.each([
+  [{ url: 'https://h/a/b', commit: 'c' }, 'https://h/a/b.git#c'],
+  [{ url: 'https://h/a/b/', commit: 'c' }, 'https://h/a/b.git#c'],
+  [{ url: 'http://h/a/b.git', commit: 'c', subdir: 'x/y' }, 'http://h/a/b.git#c:x/y'],
+  [{ url: 'git://h/a/b', commit: 'c', subdir: '.' }, 'git://h/a/b#c'],
+  [{ url: 'https://h/a.git', commit: 'c', subdir: './' }, 'https://h/a.git#c'],
+])('git context %o', (context, expected) => {
+  expect(gitContext(context)).toBe(expected);
+});

@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest';
+import { buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
+
+test.each([
+  ['github.com/docker/buildx v0.13.1 788433953af10f2a698f5c07611dddce2e08c7a0', '0.13.1'],
+  ['github.com/docker/buildx 0.13.1+ds1 0.13.1+ds1-3+b4', '0.13.1+ds1'],
+  ['something else\n', 'something else'],
+])('version of %s', (text, version) => {
+  expect(buildxVersion(text)).toBe(version);
+});
+
+test('platforms as inspect lists them, those set by hand starred', () => {
+  const text = 'Name: x\nNodes:\nStatus: running\nPlatforms: linux/amd64*, linux/amd64/v2, linux/arm64\nLabels:\n';
+  expect(platformsOf(text)).toEqual(['linux/amd64', 'linux/amd64/v2', 'linux/arm64']);
+  expect(platformsOf('Status: inactive')).toEqual([]);
+});
+
+test('limits where help lists their flags', () => {
+  expect(featuresOf('      --shm-size bytes     Size of memory\n')).toEqual({ memoryFlag: false, cpusFlag: false });
+  expect(featuresOf('      --cpus float   CPUs\n  -m, --memory bytes\n')).toEqual({ memoryFlag: true, cpusFlag: true });
+});

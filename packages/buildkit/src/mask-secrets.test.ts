@@ -1,0 +1,90 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { maskText, SecretMasker, secretNeedles } from './mask-secrets.ts';
+
+function maskInChunks(text: string, secrets: string[], cuts: readonly number[]): string {
+  const masker = new SecretMasker(secretNeedles(secrets));
+  let shown = '';
+  let from = 0;
+  for (const cut of [...cuts, text.length]) {
+    const to = Math.max(from, Math.min(text.length, cut));
+    shown += masker.push(text.slice(from, to));
+    from = to;
+  }
+  return shown + masker.end();
+}
+
+test('masks a value wherever it stands', () => {
+  expect(maskText('a hunter22 b hunter22', secretNeedles(['hunter22']))).toBe('a *** b ***');
+});
+
+test('leaves values shorter than four characters alone', () => {
+  expect(maskText('yes ab no', secretNeedles(['ab', '', ' \n']))).toBe('yes ab no');
+});
+
+test('masks a value that is split over any two pushes', () => {
+  const text = 'before hunter22 after';
+  for (let cut = 0; cut <= text.length; cut++) expect(maskInChunks(text, ['hunter22'], [cut])).toBe('before *** after');
+});
+
+test('gives out what only looked like the beginning of a secret as soon as that is clear', () => {
+  const masker = new SecretMasker(secretNeedles(['hunter22']));
+  expect(masker.push('my hunt')).toBe('my ');
+  expect(masker.push('ing dog')).toBe('hunting dog');
+  expect(masker.push(' hun')).toBe(' ');
+  expect(masker.end()).toBe('hun');
+});
+
+test('masks base64 of a value alone and in the middle of a longer text, at each alignment', () => {
+  const needles = secretNeedles(['correct horse']);
+  for (const lead of ['', 'u', 'us', 'user:']) {
+    const encoded = Buffer.from(`${lead}correct horse and more`).toString('base64');
+    const masked = maskText(encoded, needles);
+    expect(masked).toContain('***');
+    expect(Buffer.from(masked.split('***').join(''), 'base64').toString('latin1')).not.toContain('orrect hors');
+  }
+  expect(maskText(Buffer.from('correct horse').toString('base64url'), needles)).toBe('***');
+});
+
+test('masks a value without its last newline, line by line, and escaped', () => {
+  const key = '-----BEGIN KEY-----\nMIIEvQIBADANBgkq\nhkiG9w0BAQEFAASC\n-----END KEY-----\n';
+  const needles = secretNeedles([key, 'p&ss "w" rd']);
+  expect(maskText(`x${key.trim()}y`, needles)).toBe('x***y');
+  expect(maskText('line MIIEvQIBADANBgkq\n', needles)).toBe('line ***\n');
+  expect(maskText(JSON.stringify({ key }), needles)).toBe('{"key":"***"}');
+  expect(maskText(`https://u:${encodeURIComponent('p&ss "w" rd')}@h`, needles)).toBe('https://u:***@h');
+});
+
+test('masks the longer of two values that begin alike, and both of two that overlap', () => {
+  expect(maskInChunks('x abcdefgh y', ['abcd', 'abcdefgh'], [4, 6, 8])).toBe('x *** y');
+  expect(maskInChunks('x abcdef y', ['abcd', 'cdef'], [5, 7])).toBe('x *** y');
+});
+
+test('holds no more than a secret’s length, even of a text that repeats it for ever', () => {
+  const masker = new SecretMasker(secretNeedles(['aaaaaaaa']));
+  let shown = '';
+  for (let i = 0; i < 1000; i++) shown += masker.push('aaaaa');
+  expect(shown + masker.end()).toBe('***');
+});
+
+test('however a text is cut, the result is that of the whole text, and holds no secret', () => {
+  const letters = fc.string({ unit: fc.constantFrom('a', 'b', 'c', 'd'), maxLength: 60 });
+  const secret = fc.string({ unit: fc.constantFrom('a', 'b', 'c', 'd'), minLength: 4, maxLength: 7 });
+  fc.assert(
+    fc.property(
+      letters,
+      fc.array(secret, { minLength: 1, maxLength: 3 }),
+      fc.array(fc.nat(60)),
+      (text, secrets, cuts) => {
+        const masked = maskInChunks(
+          text,
+          secrets,
+          cuts.sort((a, b) => a - b),
+        );
+        expect(masked).toBe(maskText(text, secretNeedles(secrets)));
+        for (const value of secrets) expect(masked).not.toContain(value);
+      },
+    ),
+    { numRuns: 2_000 },
+  );
+});
