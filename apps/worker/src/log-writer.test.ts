@@ -1,0 +1,107 @@
+import type { LogRecord } from '@kiln/contracts';
+import { StaleAttempt } from '@kiln/state';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { LogWriter } from './log-writer.ts';
+
+const REF = { buildId: 'b', attempt: 1, host: 'h', incarnation: 'i' };
+const record = (n: number, size = 10): LogRecord => ({ t: n, type: 'note', message: 'x'.repeat(size) });
+
+/** A log that checks numbering, and whose appends end when the test says. */
+class FakeLog {
+  readonly batches: string[][] = [];
+  next = 1;
+  hold: Promise<void> | undefined;
+  refuse = false;
+
+  append = async (_ref: unknown, firstSeq: number, lines: readonly string[]): Promise<void> => {
+    await this.hold;
+    if (this.refuse) throw new StaleAttempt('b', 1);
+    expect(firstSeq).toBe(this.next);
+    this.next += lines.length;
+    this.batches.push([...lines]);
+  };
+
+  get times(): number[] {
+    return this.batches.flat().map((line) => (JSON.parse(line) as LogRecord).t);
+  }
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('LogWriter', () => {
+  test('sends the first record at once after a quiet time, then gathers for at most 25 ms', async () => {
+    const log = new FakeLog();
+    const writer = new LogWriter(log, REF);
+    await vi.advanceTimersByTimeAsync(1_000);
+    writer.write(record(1));
+    writer.write(record(2));
+    await vi.advanceTimersByTimeAsync(1);
+    expect(log.times).toEqual([1, 2]);
+    writer.write(record(3));
+    await vi.advanceTimersByTimeAsync(20);
+    expect(log.times).toEqual([1, 2]);
+    await vi.advanceTimersByTimeAsync(5);
+    expect(log.times).toEqual([1, 2, 3]);
+  });
+
+  test('doesn’t wait when 64 KiB are there', async () => {
+    const log = new FakeLog();
+    const writer = new LogWriter(log, REF);
+    await vi.advanceTimersByTimeAsync(1_000);
+    writer.write(record(0));
+    await vi.advanceTimersByTimeAsync(1);
+    for (let n = 1; n <= 70; n++) void writer.write(record(n, 1024));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(log.batches[1]?.join('').length).toBeGreaterThanOrEqual(64 * 1024);
+    await writer.flush();
+    expect(log.times).toEqual(Array.from({ length: 71 }, (_, n) => n));
+  });
+
+  test('holds the build up when Redis doesn’t take what it writes, and loses nothing', async () => {
+    const log = new FakeLog();
+    let release = () => {};
+    log.hold = new Promise((resolve) => {
+      release = resolve;
+    });
+    const writer = new LogWriter(log, REF);
+    let waiting: undefined | Promise<void>;
+    let n = 0;
+    while (!waiting && n < 10_000) waiting = writer.write(record(n++, 4096)) ?? undefined;
+    expect(n).toBeLessThan(300);
+    release();
+    await waiting;
+    await writer.flush();
+    expect(log.times).toEqual(Array.from({ length: n }, (_, i) => i));
+  });
+
+  test('a refused write is what every later one is refused with', async () => {
+    const log = new FakeLog();
+    log.refuse = true;
+    const writer = new LogWriter(log, REF);
+    writer.write(record(1));
+    await expect(writer.flush()).rejects.toThrow(StaleAttempt);
+    expect(() => writer.write(record(2))).toThrow(StaleAttempt);
+  });
+
+  test('any sequence of records and pauses arrives once, in order, in numbered batches', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(fc.nat(3_000), fc.nat(40)), { maxLength: 80 }), async (steps) => {
+        const log = new FakeLog();
+        const writer = new LogWriter(log, REF);
+        for (const [i, [size, pause]] of steps.entries()) {
+          await writer.write(record(i, size));
+          await vi.advanceTimersByTimeAsync(pause);
+        }
+        await writer.flush();
+        expect(log.times).toEqual(steps.map((_, i) => i));
+      }),
+      { numRuns: 50 },
+    );
+  });
+});

@@ -1,0 +1,247 @@
+import { randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { buildRequest, type LogRecord } from '@kiln/contracts';
+import { type BuildRecord, isTerminal, type Outcome, place } from '@kiln/domain';
+import { createLogger } from '@kiln/runtime';
+import { HostNameTaken, Leadership, openState, pendingBuild, type State } from '@kiln/state';
+import { TestRedis } from '@kiln/state/testing';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { ExecuteRequest, Executor } from './executor.ts';
+import { type RunningWorker, startWorker } from './worker.ts';
+
+const LEASE = { leaseTtlMs: 3_000, syncEveryMs: 200, fenceMarginMs: 1_000 };
+
+let redis: TestRedis;
+let state: State;
+let pools = 0;
+let worker: RunningWorker | undefined;
+let executor: FakeExecutor;
+let token: number;
+
+beforeAll(async () => {
+  redis = await TestRedis.start();
+});
+afterAll(() => redis[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  const namespace = `worker-${++pools}`;
+  state = await openState({ redisUrl: redis.url, namespace, secretKey: Buffer.alloc(32, 1), onError: () => {} });
+  token = (await new Leadership(state.redis, state.keys, 'test', 60_000).hold()) ?? 0;
+  executor = new FakeExecutor();
+  worker = undefined;
+});
+afterEach(async () => {
+  executor.finishAll();
+  await worker?.drain(0);
+  await state[Symbol.asyncDispose]();
+});
+
+/** Runs builds until the test ends them, and tells why it was asked to stop. */
+class FakeExecutor implements Executor {
+  readonly info = { driver: 'docker', engineVersion: '1', buildxVersion: '1', platforms: ['linux/amd64'] } as const;
+  readonly started: ExecuteRequest[] = [];
+  readonly stopped: unknown[] = [];
+  fenceUntilMs = 0;
+  #ends: ((outcome: Outcome) => void)[] = [];
+  #onStart: (() => void)[] = [];
+
+  run = async (request: ExecuteRequest, signal: AbortSignal): Promise<Outcome> => {
+    this.started.push(request);
+    for (const heard of this.#onStart.splice(0)) heard();
+    return new Promise((resolve) => {
+      this.#ends.push(resolve);
+      signal.addEventListener('abort', () => {
+        this.stopped.push(signal.reason);
+        const code = signal.reason === 'cancel' ? 'canceled' : 'infrastructure';
+        resolve({
+          end: code === 'canceled' ? 'canceled' : 'failed',
+          failure: { code, message: String(signal.reason) },
+        });
+      });
+    });
+  };
+
+  extendFence = async (untilMs: number): Promise<void> => {
+    this.fenceUntilMs = untilMs;
+  };
+
+  close = async (): Promise<void> => {};
+
+  /** Resolves when `count` builds have been started. */
+  async starts(count: number): Promise<void> {
+    while (this.started.length < count) await new Promise<void>((resolve) => this.#onStart.push(resolve));
+  }
+
+  finishAll(outcome: Outcome = { end: 'succeeded' }): void {
+    for (const end of this.#ends.splice(0)) end(outcome);
+  }
+}
+
+const contexts = new Map([['sha256:'.padEnd(71, '0'), 'a tar']]);
+
+async function startHost(machine = 'm1', name = 'h1'): Promise<RunningWorker> {
+  worker = await startWorker(
+    { hostName: name, slots: 2, ...LEASE },
+    {
+      ...state,
+      executor,
+      identity: { machine, incarnation: randomUUID() },
+      openContext: async (digest) => {
+        const content = contexts.get(digest);
+        return content === undefined ? undefined : Readable.from([content]);
+      },
+      storeArtifact: async () => ({ digest: 'sha256:0', sizeBytes: 0 }),
+      log: createLogger({ app: 'test', level: 'silent' }),
+    },
+  );
+  return worker;
+}
+
+/** Accepts a build and assigns it to h1, as the scheduler does. */
+async function assigned(more: { secrets?: Record<string, string>; digest?: string } = {}): Promise<string> {
+  const { secrets = {}, digest = [...contexts.keys()][0] ?? '' } = more;
+  const request = buildRequest.parse({ source: { type: 'upload', name: 'app', digest } });
+  const spec = { ...request, secrets: Object.keys(secrets) };
+  const { build } = await state.builds.accept({ repo: 'app', spec, secrets });
+  const pending = pendingBuild(build);
+  const host = await state.hosts.get('h1');
+  const [decision] = place({ pending: [pending], hosts: [] }, 0);
+  if (!host || !decision) throw new Error('no host');
+  const chosen = { name: 'h1', incarnation: host.incarnation, slots: 2 };
+  expect((await state.pending.assign(pending, chosen, decision, token)).outcome).toBe('assigned');
+  await state.queues.enqueue('h1', { buildId: pending.id, attempt: 1 });
+  return pending.id;
+}
+
+/** Waits until the build's record satisfies `done`. */
+async function until(id: string, done: (build: BuildRecord) => boolean): Promise<BuildRecord> {
+  for (;;) {
+    const build = (await state.builds.get(id))?.record;
+    if (build && done(build)) return build;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+async function logOf(id: string): Promise<LogRecord[]> {
+  const batches = await state.logs.read(id, 1, 0, 1_000);
+  return batches.flatMap(({ lines }) => lines.map((line) => JSON.parse(line) as LogRecord));
+}
+
+test('runs an assigned build with its secrets and context, writes its log, reports its end', async () => {
+  await startHost();
+  const id = await assigned({ secrets: { npm: 's3cret' } });
+  await executor.starts(1);
+  const [request] = executor.started;
+  expect(request?.secrets).toEqual(new Map([['npm', 's3cret']]));
+  if (request?.source.type !== 'tar') throw new Error('not a tar');
+  expect(await (await request.source.open()).toArray()).toEqual(['a tar']);
+  await request.sink({ t: 1, type: 'step', step: 1, name: 'RUN x', state: 'started' });
+  executor.finishAll({ end: 'succeeded', steps: { total: 3, cached: 2 }, result: { digest: 'sha256:1' } });
+  const build = await until(id, ({ state }) => isTerminal(state));
+  expect(build).toMatchObject({ state: 'succeeded', steps: { total: 3, cached: 2 }, result: { digest: 'sha256:1' } });
+  expect((await logOf(id)).map(({ type }) => type)).toEqual(['note', 'step', 'end']);
+  expect((await state.hosts.get('h1'))?.held).toEqual([]);
+});
+
+test('stops a canceled build, and only that one', async () => {
+  await startHost();
+  const canceled = await assigned();
+  const other = await assigned();
+  await executor.starts(2);
+  await state.builds.cancel(canceled);
+  expect(await until(canceled, ({ state }) => isTerminal(state))).toMatchObject({ state: 'canceled' });
+  expect(executor.stopped).toEqual(['cancel']);
+  executor.finishAll();
+  expect(await until(other, ({ state }) => isTerminal(state))).toMatchObject({ state: 'succeeded' });
+});
+
+test('kills its builds before the lease ends when Redis is away, and hands them back when it returns', async () => {
+  await startHost();
+  const id = await assigned();
+  await executor.starts(1);
+  await redis.down();
+  const leaseEnd = Date.now() + LEASE.leaseTtlMs;
+  while (executor.stopped.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(executor.stopped).toEqual(['fence']);
+  expect(Date.now()).toBeLessThan(leaseEnd);
+  expect(executor.fenceUntilMs).toBeLessThan(leaseEnd);
+  await redis.up();
+  // The lease ended meanwhile: the pool takes the build back, or the renewed lease lets the host hand it back. Both requeue it.
+  const build = await until(id, ({ state }) => state === 'queued');
+  expect(build.attempts).toMatchObject([{ end: 'lost', failure: { code: 'infrastructure' } }]);
+});
+
+test('stops an attempt that the pool has taken back', async () => {
+  await startHost();
+  const id = await assigned();
+  await executor.starts(1);
+  await state.redis.hdel(state.keys.hostHeld('h1'), `${id}:1`);
+  while (executor.stopped.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(executor.stopped).toEqual(['fence']);
+});
+
+test('a job that comes twice, or too late, runs nothing', async () => {
+  await startHost();
+  const id = await assigned();
+  await executor.starts(1);
+  executor.finishAll();
+  await until(id, ({ state }) => isTerminal(state));
+  await state.queues.enqueue('h1', { buildId: id, attempt: 1 });
+  const next = await assigned();
+  await executor.starts(2);
+  expect(executor.started.map(({ buildId }) => buildId)).toEqual([id, next]);
+});
+
+test('drain finishes what runs, takes nothing new, and leaves the pool', async () => {
+  const host = await startHost();
+  const id = await assigned();
+  await executor.starts(1);
+  const drained = host.drain(60_000);
+  while ((await state.hosts.get('h1'))?.report.accepting !== false)
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  await expect(assigned()).rejects.toThrow();
+  executor.finishAll();
+  await drained;
+  expect((await state.builds.get(id))?.record.state).toBe('succeeded');
+  expect(await state.hosts.list()).toEqual([]);
+});
+
+test('a drain past its deadline hands the build back', async () => {
+  const host = await startHost();
+  const id = await assigned();
+  await executor.starts(1);
+  await host.drain(0);
+  expect((await state.builds.get(id))?.record).toMatchObject({ state: 'queued' });
+  expect(await state.hosts.list()).toEqual([]);
+});
+
+test('a build whose context is gone fails with what to do', async () => {
+  await startHost();
+  const id = await assigned({ digest: 'sha256:'.padEnd(71, '1') });
+  const build = await until(id, ({ state }) => isTerminal(state));
+  expect(build).toMatchObject({ state: 'failed', failure: { code: 'context_invalid' } });
+  expect(executor.started).toEqual([]);
+});
+
+test('so does one whose secrets were sealed with another key', async () => {
+  const namespace = state.keys.prefix.slice(1, -2);
+  await startHost();
+  await using stranger = await openState({
+    redisUrl: redis.url,
+    namespace,
+    secretKey: Buffer.alloc(32, 2),
+    onError: () => {},
+  });
+  const own = state;
+  state = stranger;
+  const id = await assigned({ secrets: { a: 'b' } });
+  state = own;
+  const build = await until(id, ({ state }) => isTerminal(state));
+  expect(build).toMatchObject({ state: 'failed', failure: { code: 'secrets_expired' } });
+});
+
+test('two machines can’t have the same name', async () => {
+  const first = await startHost('m1');
+  await expect(startHost('m2')).rejects.toThrow(HostNameTaken);
+  worker = first;
+});
