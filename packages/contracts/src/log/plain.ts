@@ -20,6 +20,18 @@ export class PlainRenderer {
   readonly #finished = new Set<number>();
   #current: number | undefined;
 
+  /** One that goes on from here by itself: readers of one log share what is rendered (apps/api, LogChunk). */
+  clone(): PlainRenderer {
+    const copy = new PlainRenderer();
+    for (const [step, name] of this.#names) copy.#names.set(step, name);
+    for (const [step, at] of this.#startedAt) copy.#startedAt.set(step, at);
+    for (const [key, partial] of this.#partial) copy.#partial.set(key, partial);
+    for (const key of this.#transfersDone) copy.#transfersDone.add(key);
+    for (const step of this.#finished) copy.#finished.add(step);
+    copy.#current = this.#current;
+    return copy;
+  }
+
   /** Text for one record, with line ends; empty where the record has nothing to show in plain text. */
   render(record: LogRecord | IdentifiedLogRecord): string {
     switch (record.type) {
