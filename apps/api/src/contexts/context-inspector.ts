@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, type Gunzip } from 'node:zlib';
 import { Complaint, codeOf, fieldComplaint } from '../http/complaint.ts';
@@ -42,8 +41,11 @@ export class ContextInspector implements Disposable {
       this.#head = undefined;
       if (chunk[0] === 0x1f && chunk[1] === 0x8b) this.#openGunzip();
     }
-    if (!this.#gunzip) return this.#walk(chunk);
-    if (!this.#gunzip.write(chunk)) await Promise.race([once(this.#gunzip, 'drain'), this.#gunzipped]);
+    const gunzip = this.#gunzip;
+    if (!gunzip) return this.#walk(chunk);
+    if (gunzip.destroyed) return this.#gunzipped;
+    if (gunzip.write(chunk)) return;
+    await Promise.race([new Promise((resolve) => gunzip.once('drain', resolve)), this.#gunzipped]);
   }
 
   /** All has arrived: judges the whole. */

@@ -1,0 +1,192 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import type { BuildRequestInput, BuildView, LogRecord } from '@kiln/contracts';
+import { place } from '@kiln/domain';
+import { FsBlobStore, Leadership, openState, pendingBuild, type State } from '@kiln/state';
+import { TestRedis } from '@kiln/state/testing';
+import { pino } from 'pino';
+import { API_DEFAULTS, type ApiConfig } from '../config.ts';
+import { type RunningApi, startApi } from '../start-api.ts';
+
+export const TOKEN = 'a-token-of-the-tests';
+const LEASE_MS = 600_000;
+const HOST = 'h1';
+const INCARNATION = 'i1';
+
+/** A whole API over a real Redis and a real directory, with a host that does what the test says. */
+export class TestApi implements AsyncDisposable {
+  readonly state: State;
+  readonly api: RunningApi;
+  readonly dir: string;
+  readonly blobs: FsBlobStore;
+  /** Everything that was logged, as text. */
+  readonly logged: string[];
+  readonly #stack: AsyncDisposableStack;
+
+  private constructor(parts: Pick<TestApi, 'state' | 'api' | 'dir' | 'blobs' | 'logged'>, stack: AsyncDisposableStack) {
+    this.state = parts.state;
+    this.api = parts.api;
+    this.dir = parts.dir;
+    this.blobs = parts.blobs;
+    this.logged = parts.logged;
+    this.#stack = stack;
+  }
+
+  /** `redis` is the caller's where it is given; each API has a namespace of its own in it. */
+  static async start(
+    config: Partial<ApiConfig> = {},
+    given: { redis?: TestRedis; blobDir?: string } = {},
+  ): Promise<TestApi> {
+    await using stack = new AsyncDisposableStack();
+    const redis = given.redis ?? stack.use(await TestRedis.start());
+    const dir = stack.adopt(await mkdtemp(join(tmpdir(), 'kiln-api-')), (path) =>
+      rm(path, { recursive: true, force: true }),
+    );
+    const state = stack.use(
+      await openState({
+        redisUrl: redis.url,
+        namespace: `api-${randomUUID()}`,
+        secretKey: Buffer.alloc(32, 1),
+        onError: () => {},
+      }),
+    );
+    const blobs = new FsBlobStore(given.blobDir ?? dir);
+    const logged: string[] = [];
+    const sink = new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        logged.push(chunk.toString());
+        done();
+      },
+    });
+    const api = stack.adopt(
+      await startApi(
+        { ...API_DEFAULTS, port: 0, tokens: ['another', TOKEN], closeTimeoutMs: 1_000, logLingerMs: 0, ...config },
+        { ...state, blobs, log: pino({ level: 'debug' }, sink) },
+      ),
+      (running) => running.close(),
+    );
+    await state.hosts.sync(
+      {
+        name: HOST,
+        slots: 100,
+        platforms: [],
+        driver: 'docker',
+        engineVersion: '1',
+        buildxVersion: '1',
+        accepting: true,
+      },
+      { machine: 'm1', incarnation: INCARNATION },
+      LEASE_MS,
+    );
+    return new TestApi({ state, api, dir, blobs, logged }, stack.move());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+
+  fetch(path: string, { headers, ...init }: RequestInit = {}): Promise<Response> {
+    const all = new Headers(headers);
+    if (!all.has('authorization')) all.set('authorization', `Bearer ${TOKEN}`);
+    return fetch(this.api.url + path, { ...init, headers: all });
+  }
+
+  async post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
+    return this.fetch(path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    });
+  }
+
+  async submit(request: Partial<BuildRequestInput> = {}): Promise<BuildView> {
+    const answer = await this.post('/v1/builds', {
+      source: { type: 'git', url: 'https://git.example/app' },
+      ...request,
+    });
+    if (answer.status !== 202) throw new Error(await answer.text());
+    return (await answer.json()) as BuildView;
+  }
+
+  async view(id: string): Promise<BuildView> {
+    return (await (await this.fetch(`/v1/builds/${id}`)).json()) as BuildView;
+  }
+
+  /** Places the build on the host and starts it there; answers the attempt. */
+  async run(id: string): Promise<TestAttempt> {
+    const token = await new Leadership(this.state.redis, this.state.keys, 'test', LEASE_MS).hold();
+    const build = await this.state.builds.get(id);
+    if (!build || token === undefined) throw new Error(`${id} cannot be placed`);
+    const pending = pendingBuild(build);
+    const view = { name: HOST, slots: 100, usedSlots: 0, platforms: [], cordoned: false, draining: false };
+    const [decision] = place({ pending: [pending], hosts: [view] }, Date.now());
+    if (!decision) throw new Error('no decision');
+    const assigned = await this.state.pending.assign(
+      pending,
+      { name: HOST, incarnation: INCARNATION, slots: 100 },
+      decision,
+      token,
+    );
+    if (assigned.outcome !== 'assigned') throw new Error(assigned.outcome);
+    const ref = { buildId: id, attempt: assigned.build.attempts.length, host: HOST, incarnation: INCARNATION };
+    await this.state.attempts.start(ref);
+    return new TestAttempt(this.state, ref, token);
+  }
+
+  /** Temporary files of uploads under way. */
+  async temps(): Promise<string[]> {
+    return readdir(join(this.blobs.dir, 'tmp')).catch(() => []);
+  }
+}
+
+type Settlement = Parameters<State['attempts']['settle']>[1];
+
+/** What a worker does with its attempt. */
+export class TestAttempt {
+  readonly ref: Parameters<State['attempts']['start']>[0];
+  readonly #state: State;
+  readonly #token: number;
+  #seq = 0;
+
+  constructor(state: State, ref: TestAttempt['ref'], token: number) {
+    this.#state = state;
+    this.ref = ref;
+    this.#token = token;
+  }
+
+  async log(...records: readonly LogRecord[]): Promise<void> {
+    await this.#state.logs.append(
+      this.ref,
+      this.#seq + 1,
+      records.map((record) => JSON.stringify(record)),
+    );
+    this.#seq += records.length;
+  }
+
+  async settle(outcome: Settlement): Promise<void> {
+    await this.#state.attempts.settle(this.ref, outcome);
+  }
+
+  /** The host dies: its lease runs out and the scheduler takes the build back. */
+  async lose(): Promise<void> {
+    const { redis, keys, attempts, hosts } = this.#state;
+    await redis.del(keys.hostLease(HOST));
+    await attempts.takeBack(this.ref, { code: 'host_lost', message: 'the host was lost' }, this.#token);
+    await hosts.sync(
+      {
+        name: HOST,
+        slots: 100,
+        platforms: [],
+        driver: 'docker',
+        engineVersion: '1',
+        buildxVersion: '1',
+        accepting: true,
+      },
+      { machine: 'm1', incarnation: INCARNATION },
+      LEASE_MS,
+    );
+  }
+}
