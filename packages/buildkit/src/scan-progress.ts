@@ -32,30 +32,25 @@ export class ProgressScanner {
 
   push(chunk: Buffer): ScannedItem[] {
     const found: ScannedItem[] = [];
-    let from = 0;
-    for (let i = 0; i < chunk.length; i++) {
-      const byte = chunk[i] as number;
-      if (this.#mode === 'value' && this.#breaksValue(byte)) {
-        this.#hold(chunk.subarray(from, i));
-        from = i;
-        found.push(...this.#giveUp());
-      }
+    for (let at = 0; at < chunk.length; ) {
       if (this.#mode === 'start') {
-        if (byte === NEWLINE) {
-          from = i + 1;
-          continue;
-        }
-        this.#begin(byte);
-      }
-      const ended = this.#mode === 'value' ? this.#endsValue(byte) : byte === NEWLINE;
-      this.#atLineStart = byte === NEWLINE;
-      if (ended) {
-        this.#hold(chunk.subarray(from, i + 1));
-        from = i + 1;
-        found.push(...(this.#mode === 'value' ? this.#takeValue() : this.#takeLine()));
+        const byte = chunk[at];
+        if (byte === NEWLINE) at++;
+        else this.#begin(byte);
+      } else if (this.#mode === 'line') {
+        const newline = chunk.indexOf(NEWLINE, at);
+        const to = newline === -1 ? chunk.length : newline + 1;
+        this.#hold(chunk.subarray(at, to));
+        at = to;
+        if (newline !== -1) found.push(...this.#takeLine());
+      } else {
+        const { to, found: end } = this.#scanValue(chunk, at);
+        this.#hold(chunk.subarray(at, to));
+        at = to;
+        if (end === 'whole') found.push(...this.#takeValue());
+        else if (end === 'broken') found.push(...this.#giveUp());
       }
     }
-    this.#hold(chunk.subarray(from));
     return found;
   }
 
@@ -65,7 +60,7 @@ export class ProgressScanner {
     return this.#mode === 'line' ? this.#takeLine() : [];
   }
 
-  #begin(byte: number): void {
+  #begin(byte: number | undefined): void {
     this.#mode = byte === OPEN ? 'value' : 'line';
     this.#depth = 0;
     this.#inString = false;
@@ -73,22 +68,37 @@ export class ProgressScanner {
     this.#atLineStart = false;
   }
 
-  /** A bare newline inside a string, or another `{` at the first column: this was never a status object. */
-  #breaksValue(byte: number): boolean {
-    return this.#inString ? byte === NEWLINE : byte === OPEN && this.#atLineStart;
-  }
-
-  #endsValue(byte: number): boolean {
-    if (this.#inString) {
-      if (this.#escaped) this.#escaped = false;
-      else if (byte === BACKSLASH) this.#escaped = true;
-      else if (byte === QUOTE) this.#inString = false;
-      return false;
+  /**
+   * Where the value ends in `chunk`: `whole`, or `broken` where it turns out not to be JSON (a bare newline inside a
+   * string, another `{` at the first column), or `more` where the chunk ends first. Every byte of a build's output goes
+   * through this loop, so it works on locals.
+   */
+  #scanValue(chunk: Buffer, from: number): { to: number; found: 'whole' | 'broken' | 'more' } {
+    let depth = this.#depth;
+    let inString = this.#inString;
+    let escaped = this.#escaped;
+    let atLineStart = this.#atLineStart;
+    for (let i = from; i < chunk.length; i++) {
+      const byte = chunk[i];
+      if (inString) {
+        if (escaped) escaped = false;
+        else if (byte === BACKSLASH) escaped = true;
+        else if (byte === QUOTE) inString = false;
+        else if (byte === NEWLINE) return { to: i, found: 'broken' };
+        continue;
+      }
+      if (byte === QUOTE) inString = true;
+      else if (byte === OPEN) {
+        if (atLineStart) return { to: i, found: 'broken' };
+        depth++;
+      } else if (byte === CLOSE && --depth === 0) return { to: i + 1, found: 'whole' };
+      atLineStart = byte === NEWLINE;
     }
-    if (byte === QUOTE) this.#inString = true;
-    else if (byte === OPEN) this.#depth++;
-    else if (byte === CLOSE) this.#depth--;
-    return byte === CLOSE && this.#depth === 0;
+    this.#depth = depth;
+    this.#inString = inString;
+    this.#escaped = escaped;
+    this.#atLineStart = atLineStart;
+    return { to: chunk.length, found: 'more' };
   }
 
   #hold(part: Buffer): void {
