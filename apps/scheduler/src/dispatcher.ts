@@ -29,6 +29,7 @@ export class Dispatcher {
     const snapshot = { pending: [...this.#view.pending.values()], hosts: this.#view.hostViews() };
     const decisions = place(snapshot, now);
     await Promise.all(decisions.map((decision) => this.#carryOut(decision, fencingToken)));
+    for (const id of this.#explained.keys()) if (!this.#view.pending.has(id)) this.#explained.delete(id);
   }
 
   async #carryOut(decision: PlacementDecision, fencingToken: number): Promise<void> {

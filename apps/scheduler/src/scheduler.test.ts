@@ -1,0 +1,227 @@
+import { buildRequest } from '@kiln/contracts';
+import type { BuildRecord } from '@kiln/domain';
+import { createLogger } from '@kiln/runtime';
+import { consumeAttempts, Leadership, openState, pendingBuild, type State } from '@kiln/state';
+import { TestRedis } from '@kiln/state/testing';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type RunningScheduler, startScheduler } from './scheduler.ts';
+
+const CONFIG = { leaderTtlMs: 1_000, tickMs: 100, buildRetentionMs: 3_600_000 };
+const log = createLogger({ app: 'test', level: 'silent' });
+
+let redis: TestRedis;
+let state: State;
+let pools = 0;
+let running: RunningScheduler[];
+
+beforeAll(async () => {
+  redis = await TestRedis.start();
+});
+afterAll(() => redis[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  const namespace = `scheduler-${++pools}`;
+  state = await openState({ redisUrl: redis.url, namespace, secretKey: Buffer.alloc(32, 1), onError: () => {} });
+  running = [];
+});
+afterEach(async () => {
+  await Promise.all(running.map((scheduler) => scheduler.close()));
+  await state[Symbol.asyncDispose]();
+});
+
+function startOne(owner: string, config = CONFIG): RunningScheduler {
+  const leadership = new Leadership(state.redis, state.keys, owner, config.leaderTtlMs);
+  const scheduler = startScheduler(config, { ...state, leadership, log });
+  running.push(scheduler);
+  return scheduler;
+}
+
+const join = (name: string, { slots = 2, ttlMs = 60_000, incarnation = 'i1' } = {}) =>
+  state.hosts.sync(
+    {
+      name,
+      slots,
+      platforms: ['linux/amd64'],
+      driver: 'docker',
+      engineVersion: '1',
+      buildxVersion: '1',
+      accepting: true,
+    },
+    { machine: `m-${name}`, incarnation },
+    ttlMs,
+  );
+
+async function submit(more: object = {}): Promise<string> {
+  const spec = { ...buildRequest.parse({ source: { type: 'upload', name: 'app' }, ...more }), secrets: [] };
+  return (await state.builds.accept({ repo: 'app', spec, secrets: {} })).build.record.id;
+}
+
+/** Waits until `seen` of what `read` gives. */
+async function until<T>(read: () => Promise<T>, seen: (value: T) => boolean): Promise<T> {
+  for (;;) {
+    const value = await read();
+    if (seen(value)) return value;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+const build = (id: string, seen: (build: BuildRecord) => boolean) =>
+  until(
+    async () => (await state.builds.get(id))?.record,
+    (record) => record !== undefined && seen(record),
+  );
+const hostOf = (record: BuildRecord | undefined) => record?.attempts.at(-1)?.host;
+
+describe('placing', () => {
+  test('gives builds to free hosts, delivers their jobs, and stores why', async () => {
+    await join('a');
+    await join('b');
+    startOne('s1');
+    const ids = [await submit(), await submit()];
+    const records = await Promise.all(ids.map((id) => build(id, ({ state }) => state === 'assigned')));
+    expect(new Set(records.map(hostOf))).toEqual(new Set(['a', 'b']));
+    const jobs: string[] = [];
+    const consumers = ['a', 'b'].map((host) =>
+      consumeAttempts(state.redis, state.keys, host, { concurrency: 1, onError: () => {} }, async ({ buildId }) => {
+        jobs.push(buildId);
+      }),
+    );
+    await until(
+      async () => jobs.length,
+      (count) => count === 2,
+    );
+    expect(new Set(jobs)).toEqual(new Set(ids));
+    await Promise.all(consumers.map((consumer) => consumer[Symbol.asyncDispose]()));
+    const [decision] = await state.builds.decisions(ids[0] ?? '');
+    expect(decision).toMatchObject({ attempt: 1, reason: 'least_busy', host: hostOf(records[0]) });
+    expect(decision?.considered).toHaveLength(2);
+  });
+
+  test('never hands a host more than its slots; a freed slot brings the next, the oldest first', async () => {
+    await join('a', { slots: 1 });
+    startOne('s1');
+    const [first = '', second = '', third = ''] = [await submit(), await submit(), await submit()];
+    await build(first, ({ state }) => state === 'assigned');
+    const waiting = await until(
+      () => state.builds.decisions(second),
+      (decisions) => decisions.length > 0,
+    );
+    expect(waiting).toMatchObject([{ attempt: 1, host: null, reason: 'all_full' }]);
+    expect((await state.builds.get(second))?.record.state).toBe('queued');
+    const ref = { buildId: first, attempt: 1, host: 'a', incarnation: 'i1' };
+    await state.attempts.start(ref);
+    await state.attempts.settle(ref, { end: 'succeeded' });
+    await build(second, ({ state }) => state === 'assigned');
+    expect((await state.builds.get(third))?.record.state).toBe('queued');
+  });
+
+  test('a build without any host that fits waits, and takes the first that joins', async () => {
+    startOne('s1');
+    const id = await submit({ platforms: ['linux/amd64'] });
+    await until(
+      () => state.builds.decisions(id),
+      ([decision]) => decision?.reason === 'no_host',
+    );
+    await join('late');
+    expect(hostOf(await build(id, ({ state }) => state === 'assigned'))).toBe('late');
+  });
+});
+
+describe('taking back', () => {
+  test('a host without a lease loses its builds to another', async () => {
+    await join('dying', { ttlMs: 400 });
+    startOne('s1');
+    const id = await submit();
+    await build(id, ({ state }) => state === 'assigned');
+    await join('other');
+    const again = await build(id, ({ attempts, state }) => attempts.length === 2 && state === 'assigned');
+    expect(again?.attempts).toMatchObject([
+      { host: 'dying', end: 'lost', failure: { code: 'host_lost' } },
+      { host: 'other' },
+    ]);
+    await until(
+      () => state.hosts.list(),
+      (hosts) => hosts.length === 1,
+    );
+  });
+
+  test('so does one whose worker was restarted: the new one knows nothing of the old one’s builds', async () => {
+    await join('a', { incarnation: 'i1' });
+    startOne('s1');
+    const id = await submit();
+    await build(id, ({ state }) => state === 'assigned');
+    await join('a', { incarnation: 'i2' });
+    const again = await build(id, ({ attempts, state }) => attempts.length === 2 && state === 'assigned');
+    expect(again?.attempts).toMatchObject([{ incarnation: 'i1', end: 'lost' }, { incarnation: 'i2' }]);
+    expect((await state.hosts.get('a'))?.held).toEqual([{ buildId: id, attempt: 2, weight: 1 }]);
+  });
+
+  test('a canceled build whose host is lost ends as canceled', async () => {
+    await join('dying', { ttlMs: 400 });
+    startOne('s1');
+    const id = await submit();
+    await build(id, ({ state }) => state === 'assigned');
+    await state.builds.cancel(id);
+    expect((await build(id, ({ state }) => state === 'canceled'))?.failure).toMatchObject({ code: 'canceled' });
+  });
+
+  test('a slot that nothing holds any more is given back', async () => {
+    await join('a', { slots: 1 });
+    await state.redis.hset(state.keys.hostHeld('a'), 'nobody:1', '1');
+    startOne('s1');
+    const id = await submit();
+    await build(id, ({ state }) => state === 'assigned');
+  });
+});
+
+describe('leading', () => {
+  test('one of two leads; when it dies the other goes on, also with what was assigned but not delivered', async () => {
+    await join('a');
+    // A leader that dies between the assignment and its job.
+    const owner = new Leadership(state.redis, state.keys, 'dying', 500);
+    const token = (await owner.hold()) ?? 0;
+    startOne('s2');
+    const id = await submit();
+    const stored = await state.builds.get(id);
+    if (!stored) throw new Error('gone');
+    const pending = pendingBuild(stored);
+    const decision = { build: id, host: 'a', reason: 'least_busy', decidedAt: 0, considered: [] } as const;
+    await state.pending.assign(pending, { name: 'a', incarnation: 'i1', slots: 2 }, decision, token);
+    const delivered = new Promise<unknown>((resolve) => {
+      const consumer = consumeAttempts(
+        state.redis,
+        state.keys,
+        'a',
+        { concurrency: 1, onError: () => {} },
+        async (job) => resolve(job),
+      );
+      running.push({ close: () => Promise.resolve(consumer[Symbol.asyncDispose]()) });
+    });
+    expect(await delivered).toEqual({ buildId: id, attempt: 1 });
+    expect(await owner.hold()).toBeUndefined();
+  });
+
+  test('a scheduler that is stopped makes room at once', async () => {
+    await join('a');
+    const first = startOne('s1', { ...CONFIG, leaderTtlMs: 60_000 });
+    await until(
+      () => state.redis.get(state.keys.leader()),
+      (owner) => owner === 's1',
+    );
+    startOne('s2', { ...CONFIG, leaderTtlMs: 60_000 });
+    await first.close();
+    const id = await submit();
+    await build(id, ({ state }) => state === 'assigned');
+    expect(await state.redis.get(state.keys.leader())).toBe('s2');
+  });
+});
+
+test('builds past their retention are forgotten', async () => {
+  const id = await submit();
+  await state.builds.cancel(id);
+  startOne('s1', { ...CONFIG, buildRetentionMs: -1_000 });
+  await until(
+    () => state.builds.get(id),
+    (found) => found === undefined,
+  );
+});
