@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdir, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Logger } from '@kiln/runtime';
 
 /** redis-server is missing, or ends as soon as it starts; the message has its last words. */
@@ -38,7 +38,10 @@ export async function startPrivateRedis(dir: string, log: Logger, command = 'red
   return {
     url: `unix://${socket}`,
     pid: () => child.pid,
-    [Symbol.asyncDispose]: () => child.stop(),
+    async [Symbol.asyncDispose]() {
+      await child.stop();
+      if (dirname(socket) !== dir) await rm(dirname(socket), { recursive: true, force: true });
+    },
   };
 }
 

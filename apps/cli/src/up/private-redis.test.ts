@@ -1,0 +1,44 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createLogger } from '@kiln/runtime';
+import { connectRedis } from '@kiln/state';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { RedisNotStarted, startPrivateRedis } from './private-redis.ts';
+
+const log = createLogger({ app: 'test', level: 'silent' });
+let dir: string;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'kiln-redis-'));
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+test('is fit for Kiln, keeps its data over a crash, and comes back by itself', async () => {
+  await using server = await startPrivateRedis(dir, log);
+  const redis = connectRedis(server.url, () => {});
+  expect(await redis.config('GET', 'appendonly')).toEqual(['appendonly', 'yes']);
+  expect(await redis.config('GET', 'maxmemory-policy')).toEqual(['maxmemory-policy', 'noeviction']);
+  expect(await redis.config('GET', 'port')).toEqual(['port', '0']);
+  await redis.set('kept', 'yes');
+  const crashed = server.pid() ?? 0;
+  process.kill(crashed, 'SIGKILL');
+  expect(await redis.get('kept')).toBe('yes');
+  expect(server.pid()).not.toBe(crashed);
+  redis.disconnect();
+});
+
+test('a data directory with a long path has its socket elsewhere', async () => {
+  const long = join(dir, 'x'.repeat(100));
+  await mkdir(long);
+  await using server = await startPrivateRedis(long, log);
+  expect(server.url.length).toBeLessThan(110);
+  const redis = connectRedis(server.url, () => {});
+  expect(await redis.ping()).toBe('PONG');
+  redis.disconnect();
+});
+
+test('says what is wrong when it can’t start', async () => {
+  await expect(startPrivateRedis(dir, log, 'no-such-redis')).rejects.toThrow(RedisNotStarted);
+  await expect(startPrivateRedis(dir, log, 'no-such-redis')).rejects.toThrow(/no-such-redis can’t be started/);
+  await expect(startPrivateRedis(join(dir, 'nowhere'), log)).rejects.toThrow(/nowhere/);
+});

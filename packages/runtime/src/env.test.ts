@@ -1,0 +1,59 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { commonEnv, secretKey, valueOrFile } from './common-env.ts';
+import { InvalidEnvironment, readEnv, wholeNumber } from './env.ts';
+
+const schema = z.object({ ...commonEnv, KILN_SLOTS: wholeNumber(1, 2) });
+const KEY = Buffer.alloc(32, 7).toString('base64');
+
+describe('readEnv', () => {
+  test('takes what is set, fills in the rest, and counts an empty variable as absent', () => {
+    expect(readEnv(schema, { KILN_REDIS_URL: 'redis://x', KILN_SLOTS: '', KILN_LOG_LEVEL: 'warn' })).toMatchObject({
+      KILN_REDIS_URL: 'redis://x',
+      KILN_SLOTS: 2,
+      KILN_NAMESPACE: 'kiln',
+      KILN_LOG_LEVEL: 'warn',
+    });
+  });
+
+  test.each([
+    [{ KILN_REDIS_URL: 'r', KILN_SLOTS: '0' }, 'KILN_SLOTS: holds "0", expected a whole number of at least 1'],
+    [{ KILN_REDIS_URL: 'r', KILN_SLOTS: 'many' }, 'KILN_SLOTS: holds "many", expected a whole number'],
+    [{}, 'KILN_REDIS_URL: holds nothing, expected a Redis URL'],
+  ])('names the variable, what it holds and what it should: %o', (env, words) => {
+    expect(() => readEnv(schema, env)).toThrow(InvalidEnvironment);
+    expect(() => readEnv(schema, env)).toThrow(words);
+  });
+
+  test('doesn’t show what is secret', () => {
+    const strict = z.object({ KILN_TOKEN: z.string().max(3, 'at most 3 characters') });
+    expect(() => readEnv(strict, { KILN_TOKEN: 'hunter2' })).toThrow(/not shown/);
+    expect(() => readEnv(strict, { KILN_TOKEN: 'hunter2' })).not.toThrow(/hunter2/);
+  });
+});
+
+describe('secrets from the environment', () => {
+  test('a key of 32 bytes in base64, given or in a file', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'kiln-env-'));
+    await writeFile(join(dir, 'key'), `${KEY}\n`);
+    expect(secretKey({ KILN_SECRET_KEY: KEY })).toEqual(Buffer.alloc(32, 7));
+    expect(secretKey({ KILN_SECRET_KEY_FILE: join(dir, 'key') })).toEqual(Buffer.alloc(32, 7));
+    await rm(dir, { recursive: true });
+  });
+
+  test.each([
+    [{ KILN_SECRET_KEY: 'short' }, /holds 3 bytes, expected 32 in base64/],
+    [{}, /expected a value, or KILN_SECRET_KEY_FILE/],
+    [{ KILN_SECRET_KEY: KEY, KILN_SECRET_KEY_FILE: '/x' }, /expected one of them/],
+    [{ KILN_SECRET_KEY_FILE: '/nowhere/at/all' }, /expected a readable file/],
+  ])('%o is refused', (env, words) => {
+    expect(() => secretKey(env)).toThrow(words);
+  });
+
+  test('valueOrFile prefers neither', () => {
+    expect(valueOrFile('X', 'v', undefined)).toBe('v');
+  });
+});

@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest';
+import { onStopSignal, Shutdown } from './shutdown.ts';
+
+test('releases in reverse order, once, and goes on after a failing step', async () => {
+  const order: string[] = [];
+  const errors: string[] = [];
+  const shutdown = new Shutdown();
+  shutdown.add('first', () => void order.push('first'));
+  shutdown.add('broken', () => {
+    throw new Error('broken');
+  });
+  shutdown.add('last', async () => void order.push('last'));
+  const onError = (step: string) => void errors.push(step);
+  await Promise.all([shutdown.run(onError), shutdown.run(onError)]);
+  expect(order).toEqual(['last', 'first']);
+  expect(errors).toEqual(['broken']);
+});
+
+test('a stop signal is heard, and no longer listened to afterwards', async () => {
+  const before = process.listenerCount('SIGTERM');
+  {
+    using stop = onStopSignal();
+    process.emit('SIGTERM', 'SIGTERM');
+    expect(await stop.received).toBe('SIGTERM');
+  }
+  expect(process.listenerCount('SIGTERM')).toBe(before);
+});

@@ -1,0 +1,115 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { connectRedis, InvalidRedisUrl, redisOptions } from './connect.ts';
+
+describe('redisOptions', () => {
+  test.each([
+    ['redis://h', { host: 'h', port: 6379 }],
+    ['redis://u:p%40ss@h:7000/3', { host: 'h', port: 7000, username: 'u', password: 'p@ss', db: 3 }],
+    ['redis://:pw@h', { host: 'h', port: 6379, password: 'pw' }],
+    ['rediss://h:1', { host: 'h', port: 1, tls: { servername: 'h' } }],
+    ['unix:///run/r.sock', { path: '/run/r.sock' }],
+    [
+      'redis+sentinel://:pw@a:1,b/main/2',
+      {
+        sentinels: [
+          { host: 'a', port: 1 },
+          { host: 'b', port: 26379 },
+        ],
+        name: 'main',
+        password: 'pw',
+        db: 2,
+      },
+    ],
+  ])('%s', (url, options) => {
+    expect(redisOptions(url)).toEqual(options);
+  });
+
+  test.each(['', 'h:6379', 'http://h', 'redis://h/db', 'redis+sentinel://a:1'])('%j is refused', (url) => {
+    expect(() => redisOptions(url)).toThrow(InvalidRedisUrl);
+  });
+});
+
+describe('a real server', () => {
+  let dir: string;
+  const ports = { plain: 0, tls: 0, sentinel: 0 };
+  const children: ReturnType<typeof spawn>[] = [];
+
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'kiln-connect-'));
+    for (const name of ['plain', 'tls', 'sentinel'] as const) ports[name] = await freePort();
+    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
+    const files = ['-keyout', join(dir, 'key.pem'), '-out', join(dir, 'cert.pem')];
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', ...subject, ...files], {
+      stdio: 'ignore',
+    });
+    const tls = ['--tls-port', String(ports.tls), '--tls-cert-file', join(dir, 'cert.pem')];
+    const tlsMore = ['--tls-key-file', join(dir, 'key.pem'), '--tls-auth-clients', 'no', '--save', ''];
+    const auth = ['--requirepass', 'pw', '--masterauth', 'pw', '--dir', dir];
+    children.push(
+      spawn('redis-server', ['--port', String(ports.plain), ...tls, ...tlsMore, ...auth], { stdio: 'ignore' }),
+    );
+    await writeFile(
+      join(dir, 'sentinel.conf'),
+      `port ${ports.sentinel}\nsentinel monitor main 127.0.0.1 ${ports.plain} 1\nsentinel auth-pass main pw\n`,
+    );
+    children.push(spawn('redis-server', [join(dir, 'sentinel.conf'), '--sentinel'], { stdio: 'ignore' }));
+  });
+  afterAll(async () => {
+    for (const child of children) {
+      const exited = once(child, 'exit');
+      child.kill('SIGKILL');
+      await exited;
+    }
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  test('with a password', async () => {
+    const redis = connectRedis(`redis://:pw@127.0.0.1:${ports.plain}`, () => {});
+    expect(await redis.ping()).toBe('PONG');
+    redis.disconnect();
+  });
+
+  test('through Sentinel', async () => {
+    const redis = connectRedis(`redis+sentinel://:pw@127.0.0.1:${ports.sentinel}/main`, () => {});
+    expect(await redis.ping()).toBe('PONG');
+    expect(redis.options.sentinels).toHaveLength(1);
+    redis.disconnect();
+  });
+
+  test('over TLS, when its certificate is trusted, and not when it isn’t', async () => {
+    const script = `
+      import { connectRedis } from ${JSON.stringify(new URL('./connect.ts', import.meta.url).href)};
+      const redis = connectRedis('rediss://:pw@localhost:${ports.tls}', (error) => {
+        console.log(error.code ?? error.message);
+        process.exit(3);
+      });
+      console.log(await redis.ping());
+      redis.disconnect();`;
+    const answer = async (env: NodeJS.ProcessEnv) => {
+      const child = spawn(process.execPath, ['--input-type=module', '-e', script], { env: { ...process.env, ...env } });
+      let said = '';
+      child.stdout.on('data', (chunk) => {
+        said += chunk;
+      });
+      await once(child, 'close');
+      return said.trim();
+    };
+    expect(await answer({ NODE_EXTRA_CA_CERTS: join(dir, 'cert.pem') })).toBe('PONG');
+    expect(await answer({})).toMatch(/SELF_SIGNED|self-signed/i);
+  });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
