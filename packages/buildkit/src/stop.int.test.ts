@@ -1,0 +1,85 @@
+import { execFileSync } from 'node:child_process';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BuildStop } from './index.ts';
+import { begin, FROM, type Lab, lab, processesWith, type RunningBuild, uniqueSeconds, until } from './testing/lab.ts';
+
+let shared: Lab;
+beforeAll(async () => {
+  shared = await lab();
+});
+afterAll(() => shared[Symbol.asyncDispose]());
+
+/** A build whose RUN sleeps, seen asleep by the machine it runs on. */
+async function sleeping(of: Lab, spec: object = {}): Promise<{ build: RunningBuild; seconds: string }> {
+  const seconds = uniqueSeconds();
+  const build = begin(of.builder, { dockerfile: `${FROM}\nRUN echo asleep && sleep ${seconds}; echo awake`, spec });
+  await until(async () => (await processesWith(seconds)).length > 0);
+  return { build, seconds };
+}
+
+test('a cancel ends the build and the RUN’s processes', async () => {
+  const { build, seconds } = await sleeping(shared);
+  const began = Date.now();
+  build.stop(new BuildStop('cancel'));
+  expect(await build.outcome).toMatchObject({ end: 'canceled', failure: { code: 'canceled' } });
+  expect(await processesWith(seconds)).toEqual([]);
+  expect(Date.now() - began).toBeLessThan(2_000);
+  expect(build.records).toContainEqual(expect.objectContaining({ type: 'step', state: 'canceled' }));
+  expect(build.output()).toBe('asleep\n');
+});
+
+test('a buildx that doesn’t listen is killed', async () => {
+  const { build, seconds } = await sleeping(shared);
+  const [pid] = await processesWith(`--metadata-file=${shared.options.scratchDir}/runs/${build.id}-1/metadata.json`);
+  execFileSync('kill', ['-STOP', String(pid)]);
+  build.stop('cancel');
+  expect((await build.outcome).end).toBe('canceled');
+  expect(await processesWith(seconds)).toEqual([]);
+});
+
+test('a cancel before the build has begun', async () => {
+  const build = begin(shared.builder, { dockerfile: `${FROM}\nRUN sleep ${uniqueSeconds()}` });
+  build.stop(new BuildStop('cancel'));
+  expect(await build.outcome).toMatchObject({ end: 'canceled', failure: { code: 'canceled' } });
+});
+
+test('a build that takes too long fails, and says how long it had', async () => {
+  const { build, seconds } = await sleeping(shared, { timeoutSeconds: 3 });
+  expect(await build.outcome).toMatchObject({
+    end: 'failed',
+    failure: { code: 'timeout', message: 'not finished within 3 s' },
+  });
+  expect(await processesWith(seconds)).toEqual([]);
+});
+
+test('a lost lease ends the build without its fault', async () => {
+  const { build, seconds } = await sleeping(shared);
+  build.stop(new BuildStop('fence'));
+  expect(await build.outcome).toMatchObject({ end: 'failed', failure: { code: 'infrastructure' } });
+  expect(await processesWith(seconds)).toEqual([]);
+});
+
+test('what nobody fences off any more dies by itself; nothing new starts; after a new lease builds run again', async () => {
+  await using own = await lab();
+  const { build, seconds } = await sleeping(own);
+  const deadline = Date.now() + 1_500;
+  await own.builder.extendFence(deadline);
+  expect(await build.outcome).toMatchObject({ end: 'failed', failure: { code: 'infrastructure' } });
+  expect(await processesWith(seconds)).toEqual([]);
+  const late = Date.now() - deadline;
+  expect(late).toBeGreaterThan(-1_200);
+  expect(late).toBeLessThan(2_500);
+
+  const fenced = await begin(own.builder, { dockerfile: FROM }).outcome;
+  expect(fenced.failure).toMatchObject({ code: 'infrastructure' });
+  await own.builder.extendFence(Date.now() + 60_000);
+  expect((await begin(own.builder, { dockerfile: FROM }).outcome).end).toBe('succeeded');
+});
+
+test('closing ends what runs', async () => {
+  const own = await lab();
+  const { build, seconds } = await sleeping(own);
+  await own[Symbol.asyncDispose]();
+  expect((await build.outcome).failure?.code).toBe('infrastructure');
+  expect(await processesWith(seconds)).toEqual([]);
+});

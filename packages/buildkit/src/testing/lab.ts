@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { buildSpec, type LogRecord } from '@kiln/contracts';
+import type { Outcome } from '@kiln/domain';
+import { Builder, type BuilderOptions, type RunRequest } from '../index.ts';
+import { tar } from './tar.ts';
+
+/** Images as `infra/setup` made or chose them. */
+export const IMAGES = {
+  debian: process.env.KILN_EXAMPLE_DEBIAN_IMAGE ?? 'kiln.local/debian:bookworm-slim',
+  tool: process.env.KILN_TOOL_IMAGE ?? 'kiln.local/tool:1',
+  buildkit: process.env.KILN_BUILDKIT_IMAGE ?? 'kiln.local/buildkit:1',
+};
+
+export const FROM = `FROM ${IMAGES.debian}`;
+/** Far enough for a test. */
+const FENCE_MS = 600_000;
+
+export interface Lab extends AsyncDisposable {
+  readonly builder: Builder;
+  readonly options: BuilderOptions;
+  readonly warnings: string[];
+}
+
+/** A builder of its own on the real engine, gone with all that belongs to it when the test ends. */
+export async function lab(fields: Partial<BuilderOptions> = {}): Promise<Lab> {
+  const warnings: string[] = [];
+  const note = (_fields: object, event: string) => void warnings.push(event);
+  const options: BuilderOptions = {
+    hostName: 'lab',
+    instance: randomUUID().slice(0, 8),
+    scratchDir: await mkdtemp(join(tmpdir(), 'kiln-lab-')),
+    driver: 'docker',
+    toolImage: IMAGES.tool,
+    buildkitImage: IMAGES.buildkit,
+    log: { debug() {}, info() {}, warn: note, error: note },
+    ...fields,
+  };
+  const builder = await Builder.start(options);
+  await builder.extendFence(Date.now() + FENCE_MS);
+  return {
+    builder,
+    options,
+    warnings,
+    async [Symbol.asyncDispose]() {
+      await builder.close();
+      await rm(options.scratchDir, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface TestBuild {
+  readonly dockerfile?: string;
+  readonly files?: Readonly<Record<string, string | Buffer>>;
+  readonly spec?: object;
+  readonly secrets?: Readonly<Record<string, string>>;
+  readonly source?: RunRequest['source'];
+  readonly repo?: string;
+  readonly artifact?: RunRequest['artifact'];
+  readonly sink?: RunRequest['sink'];
+}
+
+export interface RunningBuild {
+  readonly outcome: Promise<Outcome>;
+  readonly records: LogRecord[];
+  readonly id: string;
+  stop(reason: unknown): void;
+  /** What the steps printed so far. */
+  output(): string;
+}
+
+let builds = 0;
+
+export function begin(builder: Builder, build: TestBuild): RunningBuild {
+  const records: LogRecord[] = [];
+  const controller = new AbortController();
+  const context = tar({ Dockerfile: build.dockerfile ?? '', ...build.files });
+  const id = `lab${process.pid}x${builds++}`;
+  const outcome = builder.run(
+    {
+      buildId: id,
+      attempt: 1,
+      spec: buildSpec.parse({
+        source: { type: 'upload', name: 'lab' },
+        secrets: Object.keys(build.secrets ?? {}),
+        ...build.spec,
+      }),
+      repo: build.repo ?? 'lab',
+      source: build.source ?? { type: 'tar', open: async () => Readable.from([context]) },
+      secrets: new Map(Object.entries(build.secrets ?? {})),
+      ...(build.artifact && { artifact: build.artifact }),
+      sink(record) {
+        records.push(record);
+        return build.sink?.(record);
+      },
+    },
+    controller.signal,
+  );
+  return {
+    outcome,
+    records,
+    id,
+    stop: (reason) => controller.abort(reason),
+    output: () => records.map((record) => (record.type === 'output' ? record.data : '')).join(''),
+  };
+}
+
+/** Resolves when `condition` holds; fails the test when it never does. */
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
+  const end = Date.now() + timeoutMs;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`not within ${timeoutMs} ms: ${condition}`);
+    await delay(20);
+  }
+}
+
+/** A number that no other process of the machine has among its arguments: for a `sleep` to look for. */
+export function uniqueSeconds(): string {
+  return `9${process.pid}${Math.floor(Math.random() * 1e6)}`;
+}
+
+/** Pids on this machine, whose kernel the builders share, that have `argument` among their arguments. */
+export async function processesWith(argument: string): Promise<string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      const args = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+      return args.split('\0').includes(argument) ? [pid] : [];
+    }),
+  );
+  return found.flat();
+}
