@@ -6,7 +6,7 @@ import { psCommand } from './commands/ps.ts';
 import { retryCommand } from './commands/retry.ts';
 import { whyCommand } from './commands/why.ts';
 import { explainError } from './connection/explain-error.ts';
-import { UsageError } from './io/errors.ts';
+import { FlagError, UsageError } from './io/errors.ts';
 import { EXIT } from './io/exit-codes.ts';
 import { editDistance } from './io/flags.ts';
 import { rows, wrap } from './io/help.ts';
@@ -47,7 +47,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   } catch (error) {
     const explained = explainError(error);
     io.err.line(`kiln: ${explained ?? (error instanceof Error ? (error.stack ?? error.message) : String(error))}`);
-    if (error instanceof UsageError && name !== undefined && Object.hasOwn(COMMANDS, name)) {
+    if (error instanceof FlagError) {
       io.err.line(`See \`kiln ${name} --help\`.`);
     }
     return EXIT.usage;

@@ -53,7 +53,7 @@ export interface ListOptions extends CallOptions {
 }
 
 export interface WaitOptions extends CallOptions {
-  /** How long to go on trying while the API doesn't answer, ms. Default 10 minutes. */
+  /** How long to go on trying while the API doesn't answer, ms. Default 10 minutes for `waitForEnd`, 0 (one try) for `cancel`. */
   readonly giveUpAfterMs?: number | undefined;
 }
 
@@ -137,11 +137,13 @@ export class KilnClient {
   }
 
   /** Throws a `KilnProblem` of code `already_finished` where there is nothing left to cancel. */
-  async cancel(id: string, { signal }: CallOptions = {}): Promise<CancelAnswer> {
+  cancel(id: string, { giveUpAfterMs = 0, signal }: WaitOptions = {}): Promise<CancelAnswer> {
     const path = `${buildPath(id)}/cancel`;
-    const response = await this.#transport.call(path, { method: 'POST', signal });
-    const build = readAnswer(path, buildView, parseJson(await this.#text(response, signal)));
-    return { build, confirmed: response.status !== 202 };
+    return withRetry(this.#ambience, { giveUpAfterMs, signal }, async () => {
+      const response = await this.#transport.call(path, { method: 'POST', signal });
+      const build = readAnswer(path, buildView, parseJson(await this.#text(response, signal)));
+      return { build, confirmed: response.status !== 202 };
+    });
   }
 
   /** A new build of the same request. */

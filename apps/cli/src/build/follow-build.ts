@@ -8,6 +8,9 @@ import { QueueWatch } from './queue-watch.ts';
 /** After a build has ended for certain, its log may take so long to end, too. */
 const LOG_GRACE_MS = 5_000;
 
+/** How long a cancel is tried while the API doesn't answer. */
+const CANCEL_GIVE_UP_MS = 120_000;
+
 export interface FollowInput {
   readonly client: KilnClient;
   readonly build: BuildView;
@@ -22,7 +25,7 @@ export async function followBuild({ client, build, view, model, interruption }: 
   using watch = new QueueWatch(client, id, (reason) => view.waiting(reason));
   const follow = new AbortController();
   const cancel = () => {
-    view.say('canceling the build; Ctrl-C again leaves at once');
+    view.canceling();
     void cancelBuild(client, id, view).then(() => endSoon(follow));
   };
   interruption.signal.addEventListener('abort', cancel, { once: true });
@@ -52,7 +55,7 @@ export async function followBuild({ client, build, view, model, interruption }: 
 /** Asks for the cancel and waits until the build has ended, one way or the other. */
 async function cancelBuild(client: KilnClient, id: string, view: ProgressView): Promise<void> {
   try {
-    const { build, confirmed } = await client.cancel(id);
+    const { build, confirmed } = await client.cancel(id, { giveUpAfterMs: CANCEL_GIVE_UP_MS });
     if (!confirmed && !hasEnded(build)) await client.waitForEnd(id);
   } catch (error) {
     if (error instanceof KilnProblem && error.problem.code === 'already_finished') return;

@@ -1,6 +1,6 @@
 import type { KilnClient } from '@kiln/client';
 import { CONNECTION_FLAGS, connect, findServer } from '../connection/find-server.ts';
-import { UsageError } from '../io/errors.ts';
+import { FlagError } from '../io/errors.ts';
 import { EXIT } from '../io/exit-codes.ts';
 import { type FlagTable, type FlagValues, parseFlags } from '../io/flags.ts';
 import { renderHelp } from '../io/help.ts';
@@ -43,6 +43,6 @@ export async function runCommand<T extends FlagTable>(
     return EXIT.ok;
   }
   const [least, most] = spec.operands;
-  if (operands.length < least || operands.length > most) throw new UsageError(`usage: ${spec.usage}`);
+  if (operands.length < least || operands.length > most) throw new FlagError(`usage: ${spec.usage}`);
   return body({ flags, operands, client: connect(await findServer(flags, io.env)), io });
 }

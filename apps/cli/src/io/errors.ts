@@ -3,13 +3,5 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** Ends the process with a code after everything there is to say has been said. */
-export class Exit extends Error {
-  override readonly name = 'Exit';
-  readonly code: number;
-
-  constructor(code: number) {
-    super(`exit ${code}`);
-    this.code = code;
-  }
-}
+/** The flags themselves are wrong: the command's help says how they are meant. */
+export class FlagError extends UsageError {}

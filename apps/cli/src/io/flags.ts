@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { UsageError } from './errors.ts';
+import { FlagError } from './errors.ts';
 
 /** One flag of a command. `bool` takes a value only as `--flag=false`, as docker's flags do. */
 export interface FlagSpec {
@@ -53,12 +53,12 @@ export function parseFlags<T extends FlagTable>(args: readonly string[], table: 
     if (token.kind === 'positional') operands.push(token.value);
     if (token.kind !== 'option') continue;
     const spec = Object.hasOwn(table, token.name) ? table[token.name] : undefined;
-    if (!spec) throw new UsageError(unknownFlag(token.rawName, Object.keys(table)));
+    if (!spec) throw new FlagError(unknownFlag(token.rawName, Object.keys(table)));
     if (spec.kind === 'bool') {
       values[token.name] = readBoolean(token.rawName, token.value);
       continue;
     }
-    if (token.value === undefined) throw new UsageError(`${token.rawName} needs a value`);
+    if (token.value === undefined) throw new FlagError(`${token.rawName} needs a value`);
     const text = isShort(token.rawName) && token.inlineValue ? token.value.replace(/^=/, '') : token.value;
     if (spec.kind === 'list') (values[token.name] as string[]).push(text);
     else values[token.name] = text;
@@ -74,7 +74,7 @@ function isShort(rawName: string): boolean {
 function readBoolean(rawName: string, value: string | undefined): boolean {
   if (value === undefined || /^(?:1|t|true)$/i.test(value)) return true;
   if (/^(?:0|f|false)$/i.test(value)) return false;
-  throw new UsageError(`${rawName}=${value}: expected true or false`);
+  throw new FlagError(`${rawName}=${value}: expected true or false`);
 }
 
 function unknownFlag(rawName: string, known: readonly string[]): string {

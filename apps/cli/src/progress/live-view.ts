@@ -4,7 +4,7 @@ import { finishedLine, lineColumns, liveFrame } from './live-frame.ts';
 import { LiveRegion } from './live-region.ts';
 import { ProgressModel, type Step } from './model.ts';
 import { fit, tameLine } from './terminal-text.ts';
-import type { ProgressView } from './view.ts';
+import { CANCELING, type ProgressView } from './view.ts';
 
 /** 20 frames a second. */
 const FRAME_MS = 50;
@@ -26,6 +26,7 @@ export class LiveView implements ProgressView {
   /** Host's clock minus ours, ms: the least seen is the one with the least delay in it. */
   #clockSkew: number | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #ended = false;
   #closed = false;
 
   /** `now`: ms since the epoch. */
@@ -57,7 +58,7 @@ export class LiveView implements ProgressView {
   }
 
   waiting(reason: string): void {
-    this.#status = `waiting: ${reason}`;
+    if (this.#status !== CANCELING) this.#status = `waiting: ${reason}`;
   }
 
   record(record: IdentifiedLogRecord): void {
@@ -69,18 +70,23 @@ export class LiveView implements ProgressView {
         if (record.state !== 'pending' && record.state !== 'started') this.#finish(record.step);
         return;
       case 'note':
-        this.#status = '';
+        if (this.#status !== CANCELING) this.#status = '';
         this.say(record.message);
         return;
       case 'warning':
         this.#above.push(`${this.#channel.style('yellow', 'WARN:')} ${tameLine(record.message, false)}`);
         return;
       case 'end':
-        if (record.state !== 'queued') return;
+        this.#ended = record.state !== 'queued';
+        if (this.#ended) return;
         this.say(`attempt lost (${record.failure?.message ?? 'host lost'}); the build is queued again`);
         this.#printed = new Map();
         this.#status = 'queued again';
     }
+  }
+
+  canceling(): void {
+    this.#status = CANCELING;
   }
 
   close(): void {
@@ -91,7 +97,8 @@ export class LiveView implements ProgressView {
     this.#channel.sink.off('resize', this.#onResize);
     this.#region.close();
     const { size } = this.#printed;
-    if (size > 0) this.#channel.line(`[+] Building ${this.#elapsed()} (${size}/${this.#model.steps.size}) FINISHED`);
+    if (this.#ended && size > 0)
+      this.#channel.line(`[+] Building ${this.#elapsed()} (${size}/${this.#model.steps.size}) FINISHED`);
   }
 
   /** BuildKit may complete a step more than once; it is printed again only if it ended differently. */

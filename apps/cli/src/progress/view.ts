@@ -11,9 +11,13 @@ export interface ProgressView {
   /** Why the build waits for a host. */
   waiting(reason: string): void;
   record(record: IdentifiedLogRecord): void;
+  /** The person asked to cancel, and the hosts are being told. */
+  canceling(): void;
   /** Ends the display and gives the terminal back. May be called twice. */
   close(): void;
 }
+
+export const CANCELING = 'canceling the build; Ctrl-C again leaves at once';
 
 /** As `docker buildx build --progress=plain`. */
 export class PlainView implements ProgressView {
@@ -53,6 +57,10 @@ export class PlainView implements ProgressView {
     if (type === 'end' && record.state === 'queued') this.#renderer = new PlainRenderer();
   }
 
+  canceling(): void {
+    this.say(CANCELING);
+  }
+
   close(): void {}
 }
 
@@ -72,6 +80,11 @@ export class QuietView implements ProgressView {
   uploaded(): void {}
   waiting(): void {}
   record(): void {}
+
+  canceling(): void {
+    this.say(CANCELING);
+  }
+
   close(): void {}
 }
 
@@ -95,6 +108,10 @@ export class JsonView implements ProgressView {
 
   record(record: IdentifiedLogRecord): void {
     this.#to.line(JSON.stringify(record));
+  }
+
+  canceling(): void {
+    this.say(CANCELING);
   }
 
   close(): void {}
