@@ -1,0 +1,248 @@
+import { createHash } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { KilnClient } from './client.ts';
+import { KilnBadAnswer, KilnProblem, KilnUnreachable } from './errors.ts';
+import type { Ambience } from './retry.ts';
+import type { ContextUpload } from './upload.ts';
+
+const BUILD = {
+  id: '01kaqz6w5h0123456789abcdef',
+  state: 'queued',
+  revision: 1,
+  repo: 'app',
+  team: 'default',
+  createdAt: '2026-01-02T03:04:05.000Z',
+  queuedAt: '2026-01-02T03:04:05.000Z',
+  attempts: [],
+  request: { source: { type: 'upload', name: 'app' }, secrets: [] },
+  links: { self: '/', logs: '/l', placement: '/p' },
+};
+const REQUEST = { source: { type: 'upload' as const, name: 'app' } };
+const closers: (() => void)[] = [];
+
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+
+async function serve(handler: (req: IncomingMessage, res: ServerResponse) => void): Promise<string> {
+  const server = createServer(handler);
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  closers.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+function ambience(): Ambience {
+  let now = 0;
+  return {
+    sleep: async (ms) => {
+      now += ms;
+    },
+    random: () => 0,
+    now: () => now,
+  };
+}
+
+const answer = (res: ServerResponse, body: unknown, status = 202) =>
+  void res.writeHead(status).end(JSON.stringify(body));
+
+async function bodyOf(req: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of req) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+describe('submit', () => {
+  it('sends every try with the same idempotency key', async () => {
+    const keys: unknown[] = [];
+    const url = await serve((req, res) => {
+      keys.push(req.headers['idempotency-key']);
+      if (keys.length === 1) req.socket.destroy();
+      else if (keys.length === 2) res.writeHead(503).end();
+      else answer(res, BUILD);
+    });
+    const client = new KilnClient({ url, ambience: ambience() });
+    expect((await client.submit(REQUEST)).id).toBe(BUILD.id);
+    await client.submit(REQUEST);
+    expect(new Set(keys.slice(0, 3)).size).toBe(1);
+    expect(new Set(keys).size).toBe(2);
+  });
+
+  it('frames request and context as multipart, the request first', async () => {
+    const seen = Promise.withResolvers<{ type: string; body: string }>();
+    const url = await serve(async (req, res) => {
+      seen.resolve({ type: String(req.headers['content-type']), body: (await bodyOf(req)).toString() });
+      answer(res, BUILD);
+    });
+    const sent: number[] = [];
+    const context: ContextUpload = {
+      open: async function* () {
+        yield Buffer.from('tar-1');
+        yield Buffer.from('tar-2');
+      },
+      repeatable: true,
+      onProgress: (bytes) => sent.push(bytes),
+    };
+    await new KilnClient({ url, token: 't' }).submit(REQUEST, { context });
+    const { type, body } = await seen.promise;
+    const boundary = /^multipart\/form-data; boundary=(.+)$/.exec(type)?.[1];
+    expect(body.split(`--${boundary}`)).toEqual([
+      '',
+      `\r\nContent-Disposition: form-data; name="request"\r\nContent-Type: application/json\r\n\r\n${JSON.stringify(REQUEST)}\r\n`,
+      '\r\nContent-Disposition: form-data; name="context"; filename="context.tar"\r\nContent-Type: application/x-tar\r\n\r\ntar-1tar-2\r\n',
+      '--\r\n',
+    ]);
+    expect(sent).toEqual([0, 5, 10]);
+  });
+
+  it('streams a large context in flat memory', async () => {
+    const hash = createHash('sha256');
+    let received = 0;
+    const url = await serve(async (req, res) => {
+      for await (const chunk of req) {
+        received += (chunk as Buffer).length;
+        hash.update(chunk as Buffer);
+      }
+      answer(res, BUILD);
+    });
+    const chunk = Buffer.alloc(1024 * 1024, 7);
+    const chunks = 256;
+    let peak = 0;
+    const before = process.memoryUsage().rss;
+    const context: ContextUpload = {
+      repeatable: true,
+      open: async function* () {
+        for (let i = 0; i < chunks; i += 1) {
+          yield chunk;
+          peak = Math.max(peak, process.memoryUsage().rss - before);
+        }
+      },
+    };
+    await new KilnClient({ url }).submit(REQUEST, { context });
+    expect(received).toBeGreaterThan(chunks * chunk.length);
+    expect(peak).toBeLessThan((chunks * chunk.length) / 2);
+  });
+
+  it('opens a repeatable context again for another try, and another one never', async () => {
+    let tries = 0;
+    const url = await serve((req, res) => {
+      tries += 1;
+      if (tries % 2 === 1) req.socket.destroy();
+      else void bodyOf(req).then(() => answer(res, BUILD));
+    });
+    let opened = 0;
+    const context = (repeatable: boolean): ContextUpload => ({
+      repeatable,
+      open: async function* () {
+        opened += 1;
+        yield Buffer.from('x');
+      },
+    });
+    const client = new KilnClient({ url, ambience: ambience() });
+    await client.submit(REQUEST, { context: context(true) });
+    expect(opened).toBe(2);
+    await expect(client.submit(REQUEST, { context: context(false) })).rejects.toBeInstanceOf(KilnUnreachable);
+    expect(opened).toBe(3);
+  });
+
+  it('throws what reading the context threw', async () => {
+    const url = await serve(
+      (req, res) =>
+        void bodyOf(req).then(
+          () => answer(res, BUILD),
+          () => {},
+        ),
+    );
+    const context: ContextUpload = {
+      repeatable: true,
+      // biome-ignore lint/correctness/useYield: it fails before there is anything to yield
+      open: async function* () {
+        throw new Error('the disk is gone');
+      },
+    };
+    await expect(new KilnClient({ url }).submit(REQUEST, { context })).rejects.toThrow('the disk is gone');
+  });
+
+  it('hears a refusal that comes before the context is through', async () => {
+    const url = await serve((_req, res) => {
+      res
+        .writeHead(413, { connection: 'close' })
+        .end(
+          JSON.stringify({ type: 'about:blank', title: 't', status: 413, code: 'body_too_large', detail: 'too large' }),
+        );
+    });
+    const context: ContextUpload = {
+      repeatable: true,
+      open: async function* () {
+        for (let i = 0; i < 64; i += 1) yield Buffer.alloc(1024 * 1024);
+      },
+    };
+    const error = await new KilnClient({ url }).submit(REQUEST, { context }).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(KilnProblem);
+    expect((error as KilnProblem).problem.code).toBe('body_too_large');
+  });
+});
+
+describe('answers', () => {
+  it('tells a confirmed cancel from one that the host has yet to confirm', async () => {
+    const statuses = [202, 200];
+    const url = await serve((_req, res) => answer(res, BUILD, statuses.shift()));
+    const client = new KilnClient({ url });
+    expect((await client.cancel(BUILD.id)).confirmed).toBe(false);
+    expect((await client.cancel(BUILD.id)).confirmed).toBe(true);
+  });
+
+  it('waits for the end through polls and restarts', async () => {
+    const answers = [BUILD, undefined, { ...BUILD, state: 'succeeded' }];
+    const url = await serve((req, res) => {
+      const next = answers.shift();
+      if (next) answer(res, next, 200);
+      else req.socket.destroy();
+    });
+    expect((await new KilnClient({ url, ambience: ambience() }).waitForEnd(BUILD.id)).state).toBe('succeeded');
+  });
+
+  it('puts up with fields of a newer API, at any depth', async () => {
+    const url = await serve((_req, res) =>
+      answer(res, { ...BUILD, mood: 'fine', links: { ...BUILD.links, more: '/m' } }, 200),
+    );
+    const build = await new KilnClient({ url }).get(BUILD.id);
+    expect(build.links).toEqual(BUILD.links);
+    expect(build).not.toHaveProperty('mood');
+  });
+
+  it('refuses what is not a build at all', async () => {
+    const url = await serve((_req, res) => void res.writeHead(200).end('<html>'));
+    await expect(new KilnClient({ url }).get(BUILD.id)).rejects.toBeInstanceOf(KilnBadAnswer);
+  });
+
+  it('names the code of what a proxy says in its own words', async () => {
+    const url = await serve((_req, res) => void res.writeHead(502).end('<h1>Bad gateway</h1>'));
+    const error = await new KilnClient({ url }).hosts().catch((thrown: unknown) => thrown);
+    expect((error as KilnProblem).problem).toMatchObject({ status: 502, code: 'unavailable' });
+  });
+
+  it('keeps the path of a base URL, and sends the token', async () => {
+    const seen = Promise.withResolvers<[string | undefined, string | undefined]>();
+    const url = await serve((req, res) => {
+      seen.resolve([req.url, req.headers.authorization]);
+      answer(res, { builds: [] }, 200);
+    });
+    await new KilnClient({ url: `${url}/kiln/`, token: 'secret' }).list({ limit: 3, repo: 'a b' });
+    expect(await seen.promise).toEqual(['/kiln/v1/builds?limit=3&repo=a+b', 'Bearer secret']);
+  });
+
+  it('says what the socket said when nobody is there', async () => {
+    const url = await serve(() => {});
+    for (const close of closers.splice(0)) close();
+    const error = await new KilnClient({ url }).hosts().catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(KilnUnreachable);
+    expect((error as KilnUnreachable).code).toBe('ECONNREFUSED');
+  });
+});
