@@ -52,12 +52,12 @@ async function putFile(tar: Pack, entry: ContextEntry, path: string): Promise<vo
   const settle = (error?: Error | null) => (error ? reject(error) : resolve());
   if (entry.sizeBytes > SMALL_BYTES) {
     const sink = tar.entry(headerOf(entry), settle);
-    await pipeline(wholeFile(path, entry.sizeBytes), sink);
-  } else {
-    const data = entry.content ?? (await readFile(path));
-    if (data.length < entry.sizeBytes) throw shrank(path);
-    tar.entry(headerOf(entry), Buffer.from(data.subarray(0, entry.sizeBytes)), settle);
+    await Promise.all([pipeline(wholeFile(path, entry.sizeBytes), sink), promise]);
+    return;
   }
+  const data = entry.content ?? (await readFile(path));
+  if (data.length < entry.sizeBytes) throw shrank(path);
+  tar.entry(headerOf(entry), Buffer.from(data.subarray(0, entry.sizeBytes)), settle);
   await promise;
 }
 
