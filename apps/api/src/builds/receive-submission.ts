@@ -37,7 +37,7 @@ export async function receiveSubmission(message: IncomingMessage, blobs: Blobs, 
   }
   throw fieldComplaint(
     'unsupported_media_type',
-    ['header Content-Type'],
+    'header Content-Type',
     type || 'nothing',
     'application/json or multipart/form-data',
   );
@@ -59,9 +59,8 @@ async function receiveMultipart(message: IncomingMessage, blobs: Blobs, limits: 
   } catch (error) {
     throw error instanceof CutOff ? incomplete(error.message) : error;
   }
-  if (!request)
-    throw fieldComplaint('invalid_request', ['request'], 'nothing', 'a part with the build request as JSON');
-  if (!context) throw fieldComplaint('invalid_request', ['context'], 'nothing', 'a part with the context as a tar');
+  if (!request) throw fieldComplaint('invalid_request', 'request', 'nothing', 'a part with the build request as JSON');
+  if (!context) throw fieldComplaint('invalid_request', 'context', 'nothing', 'a part with the context as a tar');
   checkContext(request, context);
   const kept = staged.move();
   return { request, context, [Symbol.asyncDispose]: () => kept.disposeAsync() };
@@ -70,7 +69,7 @@ async function receiveMultipart(message: IncomingMessage, blobs: Blobs, limits: 
 function unexpectedPart(name: string): Complaint {
   return fieldComplaint(
     'invalid_request',
-    [name || 'part'],
+    name || 'part',
     'a part of this name',
     'one part request and one part context',
   );
@@ -103,7 +102,7 @@ function checkContext({ source, dockerfile }: BuildRequest, { digest, tree }: St
   if (!tree.has(dockerfile)) {
     throw fieldComplaint(
       'context_invalid',
-      ['dockerfile'],
+      'dockerfile',
       dockerfile,
       `a file of the context, which has ${tree.entries} entries`,
     );

@@ -69,7 +69,7 @@ export async function retryBuild(
 }
 
 export function buildNotFound(id: string): Complaint {
-  return fieldComplaint('build_not_found', ['id'], id, 'the id of a build');
+  return fieldComplaint('build_not_found', 'id', id, 'the id of a build');
 }
 
 function notRetriable(field: string, got: string, expected: string): Complaint {
@@ -82,7 +82,7 @@ function checkKey(key: string | undefined): void {
   if (key === undefined || IDEMPOTENCY_KEY.test(key)) return;
   throw fieldComplaint(
     'invalid_request',
-    ['header Idempotency-Key'],
+    'header Idempotency-Key',
     key.slice(0, 300),
     '1 to 255 visible ASCII characters',
   );

@@ -11,7 +11,7 @@ import type { BuildView, Problem } from '@kiln/contracts';
 import { contextKey } from '@kiln/contracts';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { tarOf } from '../testing/pack.ts';
+import { type Packed, tarOf } from '../testing/pack.ts';
 import { TestApi, TOKEN } from '../testing/test-api.ts';
 
 let redis: TestRedis;
@@ -111,7 +111,7 @@ describe('a good context', () => {
 });
 
 describe('a bad context', () => {
-  test.each<[string, Parameters<typeof tarOf>[number]]>([
+  test.each<[string, Packed]>([
     ['../escape', { name: '../escape' }],
     ['/etc/passwd', { name: '/etc/passwd' }],
     ['out', { name: 'out', type: 'symlink', linkname: '../../etc' }],

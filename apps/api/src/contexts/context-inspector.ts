@@ -52,7 +52,7 @@ export class ContextInspector implements Disposable {
   async end(): Promise<void> {
     this.#gunzip?.end();
     await this.#gunzipped;
-    if (this.#unpackedBytes === 0) throw fieldComplaint('context_invalid', ['context'], 'nothing', EXPECTED);
+    if (this.#unpackedBytes === 0) throw fieldComplaint('context_invalid', 'context', 'nothing', EXPECTED);
     if (!this.#walker.isWhole()) throw incomplete('the tar is cut off');
     this.#judged(() => this.tree.check());
   }
@@ -79,7 +79,7 @@ export class ContextInspector implements Disposable {
     if (this.#unpackedBytes > max) {
       throw fieldComplaint(
         'context_invalid',
-        ['context'],
+        'context',
         `more than ${max} bytes when unpacked`,
         `at most ${max} bytes when unpacked`,
       );
@@ -106,9 +106,9 @@ function asComplaint(error: unknown): unknown {
   if (error instanceof BadEntry) {
     return fieldComplaint('context_invalid', ['context', shortened(error.entry)], error.got, error.expected);
   }
-  if (error instanceof TarFault) return fieldComplaint('context_invalid', ['context'], error.message, EXPECTED);
+  if (error instanceof TarFault) return fieldComplaint('context_invalid', 'context', error.message, EXPECTED);
   if (codeOf(error) === 'Z_BUF_ERROR') return incomplete('the gzip stream is cut off');
   if (codeOf(error) === 'Z_DATA_ERROR')
-    return fieldComplaint('context_invalid', ['context'], 'a damaged gzip stream', EXPECTED);
+    return fieldComplaint('context_invalid', 'context', 'a damaged gzip stream', EXPECTED);
   return error;
 }

@@ -54,7 +54,7 @@ async function receive(
     if (sizeBytes > maxContextBytes) {
       throw fieldComplaint(
         'body_too_large',
-        ['context'],
+        'context',
         `more than ${maxContextBytes} bytes`,
         `at most ${maxContextBytes} bytes`,
       );

@@ -83,7 +83,7 @@ function identify(log: Logger, now: () => number, closing: AbortSignal): Request
 function wrongMethod(methods: readonly string[]): RequestHandler {
   const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : [])].join(', ');
   return (request) => {
-    const complaint = fieldComplaint('method_not_allowed', ['method'], request.method, allowed);
+    const complaint = fieldComplaint('method_not_allowed', 'method', request.method, allowed);
     throw new Complaint(complaint.code, complaint.message, { errors: complaint.errors, headers: { Allow: allowed } });
   };
 }

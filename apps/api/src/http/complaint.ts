@@ -89,13 +89,13 @@ export function parameter<S extends z.ZodType>(schema: S, name: string, value: u
   return parsed(z.object({ [name]: schema }), { [name]: value })[name] as z.output<S>;
 }
 
-/** A complaint of one field. */
+/** A complaint of one field, by its path or, where it isn't part of the body, by its name. */
 export function fieldComplaint(
   code: ProblemCode,
-  path: readonly PropertyKey[],
+  path: string | readonly PropertyKey[],
   got: string,
   expected: string,
 ): Complaint {
-  const field = fieldPath(path);
+  const field = typeof path === 'string' ? path : fieldPath(path);
   return new Complaint(code, `${field}: expected ${expected}`, { errors: [{ field, got, expected }] });
 }

@@ -119,7 +119,7 @@ export function handlers({
         const got = record.result?.artifact
           ? 'an artifact that is no longer kept'
           : `a build that is ${record.state} and has none`;
-        throw fieldComplaint('artifact_not_found', ['id'], got, 'a succeeded build with output.type artifact');
+        throw fieldComplaint('artifact_not_found', 'id', got, 'a succeeded build with output.type artifact');
       }
       await sendBlob(response, blob, {
         'Content-Type': 'application/x-tar',
@@ -136,7 +136,7 @@ export function handlers({
       const digest = parameter(contextDigest, 'digest', request.params.digest);
       const info = await blobs.stat(contextKey(digest));
       const blob = info && (await blobs.open(contextKey(digest)));
-      if (!blob) throw fieldComplaint('context_not_found', ['digest'], digest, 'a context that is stored here');
+      if (!blob) throw fieldComplaint('context_not_found', 'digest', digest, 'a context that is stored here');
       await sendBlob(response, blob, {
         'Content-Type': 'application/octet-stream',
         'Content-Length': info.sizeBytes,

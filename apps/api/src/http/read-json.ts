@@ -9,7 +9,7 @@ import { Complaint, fieldComplaint } from './complaint.ts';
 export async function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
-    throw fieldComplaint('unsupported_media_type', ['header Content-Encoding'], encoding, 'none');
+    throw fieldComplaint('unsupported_media_type', 'header Content-Encoding', encoding, 'none');
   }
   return parseJson(await readAll(request, maxBytes), 'body');
 }
@@ -21,7 +21,7 @@ export async function readAll(stream: AsyncIterable<Buffer>, maxBytes: number): 
   for await (const chunk of stream) {
     length += chunk.length;
     if (length > maxBytes) {
-      throw fieldComplaint('body_too_large', ['body'], `more than ${maxBytes} bytes`, `at most ${maxBytes} bytes`);
+      throw fieldComplaint('body_too_large', 'body', `more than ${maxBytes} bytes`, `at most ${maxBytes} bytes`);
     }
     chunks.push(chunk);
   }

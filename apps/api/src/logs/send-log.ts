@@ -139,7 +139,7 @@ function startOf({ headers }: IncomingMessage, { after, attempt }: LogQuery): Lo
   if (!position)
     throw fieldComplaint(
       'invalid_request',
-      ['header Last-Event-ID'],
+      'header Last-Event-ID',
       given.slice(0, 100),
       'the id of a record, such as 1.42',
     );

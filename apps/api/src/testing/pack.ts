@@ -2,8 +2,10 @@ import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { type Header, pack } from 'tar-stream';
 
+export type Packed = string | (Partial<Header> & { name: string });
+
 /** A tar of the given entries; a string is a file's content. */
-export async function tarOf(...entries: readonly (string | (Partial<Header> & { name: string }))[]): Promise<Buffer> {
+export async function tarOf(...entries: readonly Packed[]): Promise<Buffer> {
   const packing = pack();
   for (const entry of entries) {
     if (typeof entry === 'string') packing.entry({ name: entry }, `content of ${entry}`);

@@ -1,0 +1,240 @@
+import { Readable } from 'node:stream';
+import { artifactKey, type BuildPage, buildPage, buildView, hostList, placementView } from '@kiln/contracts';
+import { TestRedis } from '@kiln/state/testing';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { tarOf } from '../testing/pack.ts';
+import { TestApi } from '../testing/test-api.ts';
+
+let redis: TestRedis;
+let api: TestApi;
+
+beforeAll(async () => {
+  redis = await TestRedis.start();
+});
+afterAll(() => redis[Symbol.asyncDispose]());
+afterEach(() => api[Symbol.asyncDispose]());
+const start = async (config: Parameters<typeof TestApi.start>[0] = {}) => {
+  api = await TestApi.start(config, { redis });
+};
+const cancel = (id: string) => api.fetch(`/v1/builds/${id}/cancel`, { method: 'POST' });
+const retry = (id: string, headers: Record<string, string> = {}) => api.post(`/v1/builds/${id}/retry`, '', headers);
+const GIT = { source: { type: 'git', url: 'https://git.example/app' } };
+
+describe('submit and read', () => {
+  test('an accepted build reads as its schema says, and its secrets are only ids', async () => {
+    await start();
+    const answer = await api.post('/v1/builds', { ...GIT, secrets: { token: 'hunter2' }, tags: ['a/b:c'] });
+    expect(answer.status).toBe(202);
+    const view = buildView.parse(await answer.json());
+    expect(answer.headers.get('location')).toBe(`/v1/builds/${view.id}`);
+    expect(view).toMatchObject({
+      state: 'queued',
+      repo: 'git.example/app',
+      request: { secrets: ['token'], tags: ['a/b:c'] },
+    });
+    expect(buildView.parse(await api.view(view.id))).toEqual(view);
+    expect(await api.state.builds.secretsOf(view.id)).toEqual({ token: 'hunter2' });
+  });
+
+  test('an idempotency key gives the same build again, and only for the same request', async () => {
+    await start();
+    const key = { 'idempotency-key': 'once' };
+    const body = { ...GIT, secrets: { a: '1', b: '2' } };
+    const [first, again] = [
+      await api.post('/v1/builds', body, key),
+      await api.post('/v1/builds', { secrets: { b: '2', a: '1' }, ...GIT }, key),
+    ];
+    const [view, same] = [await first.json(), await again.json()];
+    expect(same).toEqual(view);
+    expect([first.headers.get('idempotency-replayed'), again.headers.get('idempotency-replayed')]).toEqual([
+      null,
+      'true',
+    ]);
+    const other = await api.post('/v1/builds', { ...body, secrets: { a: '1', b: '3' } }, key);
+    expect(await other.json()).toMatchObject({ status: 422, code: 'idempotency_key_reused' });
+    const bad = await api.post('/v1/builds', body, { 'idempotency-key': 'with space' });
+    expect(await bad.json()).toMatchObject({ code: 'invalid_request', errors: [{ field: 'header Idempotency-Key' }] });
+  });
+
+  test('lists by pages, newest first, filtered', async () => {
+    await start();
+    const ids: string[] = [];
+    for (let i = 0; i < 7; i += 1) ids.unshift((await api.submit({ team: i % 2 ? 'odd' : 'even' })).id);
+    const pages: string[][] = [];
+    let next: string | undefined;
+    do {
+      const query = new URLSearchParams({ limit: '3', ...(next && { cursor: next }) });
+      const page: BuildPage = buildPage.parse(await (await api.fetch(`/v1/builds?${query}`)).json());
+      pages.push(page.builds.map(({ id }) => id));
+      next = page.next;
+    } while (next);
+    expect(pages.map((page) => page.length)).toEqual([3, 3, 1]);
+    expect(pages.flat()).toEqual(ids);
+    const odd = buildPage.parse(
+      await (await api.fetch('/v1/builds?team=odd&state=queued&repo=git.example/app')).json(),
+    );
+    expect(odd.builds).toHaveLength(3);
+  });
+
+  test('wait holds the answer until the end, and no longer than asked', async () => {
+    await start();
+    const { id } = await api.submit();
+    expect(await (await api.fetch(`/v1/builds/${id}?wait=1`)).json()).toMatchObject({ state: 'queued' });
+    const waiting = api.fetch(`/v1/builds/${id}?wait=60`).then((answer) => answer.json());
+    const attempt = await api.run(id);
+    await attempt.settle({ end: 'failed', failure: { code: 'step_failed', message: 'exit 1', exitCode: 1 } });
+    const view = buildView.parse(await waiting);
+    expect(view).toMatchObject({
+      state: 'failed',
+      host: 'h1',
+      failure: { code: 'step_failed' },
+      attempts: [{ end: 'failed' }],
+    });
+    expect(view.durationMs).toBeGreaterThanOrEqual(0);
+    expect(JSON.stringify(view)).not.toContain('incarnation');
+  });
+
+  test('placement and hosts', async () => {
+    await start();
+    const { id } = await api.submit();
+    await api.run(id);
+    const placement = placementView.parse(await (await api.fetch(`/v1/builds/${id}/placement`)).json());
+    expect(placement.decisions).toMatchObject([
+      { attempt: 1, host: 'h1', considered: [{ host: 'h1', verdict: 'chosen' }] },
+    ]);
+    const { hosts } = hostList.parse(await (await api.fetch('/v1/hosts')).json());
+    expect(hosts).toMatchObject([{ name: 'h1', state: 'ready', usedSlots: 1, builds: [{ id, attempt: 1 }] }]);
+    await api.state.redis.del(api.state.keys.hostLease('h1'));
+    expect(hostList.parse(await (await api.fetch('/v1/hosts')).json()).hosts[0]?.state).toBe('lost');
+  });
+});
+
+describe('cancel', () => {
+  test('a queued build ends at once; canceling again changes nothing', async () => {
+    await start();
+    const { id } = await api.submit();
+    const [first, again] = [await cancel(id), await cancel(id)];
+    expect([first.status, again.status]).toEqual([200, 200]);
+    const view = buildView.parse(await first.json());
+    expect(view).toMatchObject({ state: 'canceled' });
+    expect(view.cancelCameTooLate).toBeUndefined();
+    expect(await again.json()).toEqual(view);
+  });
+
+  test('a running build: the answer waits for the host', async () => {
+    await start();
+    const { id } = await api.submit();
+    const attempt = await api.run(id);
+    const canceling = cancel(id);
+    await vi.waitFor(async () => expect((await api.view(id)).cancelRequestedAt).toBeDefined());
+    await attempt.settle({ end: 'canceled', failure: { code: 'canceled', message: 'canceled' } });
+    const answer = await canceling;
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toMatchObject({ state: 'canceled', attempts: [{ end: 'canceled' }] });
+  });
+
+  test('202 while the host hasn’t confirmed', async () => {
+    await start({ cancelWaitMs: 20 });
+    const { id } = await api.submit();
+    await api.run(id);
+    const answer = await cancel(id);
+    expect(answer.status).toBe(202);
+    expect(await answer.json()).toMatchObject({ state: 'running', cancelRequestedAt: expect.any(String) });
+  });
+
+  test('too late: the build finished by itself, and says so', async () => {
+    await start();
+    const { id } = await api.submit();
+    const attempt = await api.run(id);
+    const canceling = cancel(id);
+    await vi.waitFor(async () => expect((await api.view(id)).cancelRequestedAt).toBeDefined());
+    await attempt.settle({ end: 'succeeded', result: { pushed: ['r/app:1'] } });
+    expect(await (await canceling).json()).toMatchObject({
+      state: 'succeeded',
+      cancelCameTooLate: true,
+      result: { pushed: ['r/app:1'] },
+    });
+    const answer = await cancel(id);
+    expect(await answer.json()).toMatchObject({
+      status: 409,
+      code: 'already_finished',
+      errors: [{ got: 'succeeded' }],
+    });
+  });
+});
+
+describe('retry', () => {
+  test('makes a new build of the same request and secrets', async () => {
+    await start();
+    const old = await api.submit({ secrets: { token: 'hunter2' }, target: 'app' });
+    const early = await retry(old.id);
+    expect(await early.json()).toMatchObject({
+      status: 409,
+      code: 'not_retriable',
+      errors: [{ field: 'state', got: 'queued' }],
+    });
+    await cancel(old.id);
+    const answer = await retry(old.id, { 'idempotency-key': 'k' });
+    expect(answer.status).toBe(202);
+    const view = buildView.parse(await answer.json());
+    expect(view).toMatchObject({ state: 'queued', retryOf: old.id, repo: old.repo, request: old.request });
+    expect(view.id).not.toBe(old.id);
+    expect(await api.state.builds.secretsOf(view.id)).toEqual({ token: 'hunter2' });
+    expect(await (await retry(old.id, { 'idempotency-key': 'k' })).json()).toEqual(view);
+  });
+
+  test('says so where secrets or context are no longer kept', async () => {
+    await start();
+    const old = await api.submit({ secrets: { token: 'hunter2' } });
+    await cancel(old.id);
+    await api.state.redis.del(api.state.keys.secrets(old.id));
+    expect(await (await retry(old.id)).json()).toMatchObject({ code: 'not_retriable', errors: [{ field: 'secrets' }] });
+
+    const { digest } = await api.blobs.put('contexts/x', Readable.from([await tarOf('Dockerfile')]));
+    const key = `contexts/${digest.replace(':', '-')}`;
+    await api.blobs.put(key, Readable.from([await tarOf('Dockerfile')]));
+    const upload = await api.submit({ source: { type: 'upload', name: 'app', digest } });
+    await cancel(upload.id);
+    await api.blobs.delete(key);
+    expect(await (await retry(upload.id)).json()).toMatchObject({
+      code: 'not_retriable',
+      errors: [{ field: 'source.digest' }],
+    });
+  });
+});
+
+describe('artifacts', () => {
+  const put = (name: string, body: string) =>
+    api.fetch(`/v1/artifacts/${name}`, { method: 'PUT', body, headers: { 'content-type': 'application/x-tar' } });
+
+  test('a live attempt stores one, and it can be downloaded when the build has succeeded', async () => {
+    await start();
+    const { id } = await api.submit({ output: { type: 'artifact' } });
+    const none = await api.fetch(`/v1/builds/${id}/artifact`);
+    expect(await none.json()).toMatchObject({ status: 404, code: 'artifact_not_found' });
+    const attempt = await api.run(id);
+    const stored = await put(`${id}-1`, 'a tar');
+    expect(stored.status).toBe(201);
+    const artifact = (await stored.json()) as { digest: string; sizeBytes: number };
+    expect(artifact.sizeBytes).toBe(5);
+    await attempt.settle({ end: 'succeeded', result: { artifact } });
+    expect((await api.view(id)).links.artifact).toBe(`/v1/builds/${id}/artifact`);
+    const got = await api.fetch(`/v1/builds/${id}/artifact`);
+    expect(await got.text()).toBe('a tar');
+    expect(got.headers.get('content-disposition')).toBe(`attachment; filename="${id}.tar"`);
+    await api.blobs.delete(artifactKey(id, 1));
+    expect((await api.fetch(`/v1/builds/${id}/artifact`)).status).toBe(404);
+  });
+
+  test('a stale attempt stores nothing', async () => {
+    await start();
+    const { id } = await api.submit({ output: { type: 'artifact' } });
+    const attempt = await api.run(id);
+    await attempt.lose();
+    await api.run(id);
+    const answer = await put(`${id}-1`, 'stale');
+    expect(await answer.json()).toMatchObject({ status: 409, code: 'already_finished' });
+    expect(await api.blobs.stat(artifactKey(id, 1))).toBeUndefined();
+    expect((await put(`${id}-2`, 'live')).status).toBe(201);
+  });
+});

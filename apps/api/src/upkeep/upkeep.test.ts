@@ -1,0 +1,102 @@
+import { Readable } from 'node:stream';
+import { gunzipSync } from 'node:zlib';
+import { logKey } from '@kiln/contracts';
+import { pino } from 'pino';
+import { describe, expect, test } from 'vitest';
+import { LogArchiver } from '../logs/log-archiver.ts';
+import { FakePool, until } from '../testing/fake-pool.ts';
+import { MemoryBlobs } from '../testing/memory-blobs.ts';
+import { clearAway } from './janitor.ts';
+import { repeat } from './repeat.ts';
+
+const quiet = pino({ level: 'silent' });
+const { signal } = new AbortController();
+
+describe('janitor', () => {
+  test('deletes what was unused for longer than its kind is kept', async () => {
+    const blobs = new MemoryBlobs();
+    const put = async (key: string, usedAt: number) => {
+      blobs.now = usedAt;
+      await blobs.put(key, Readable.from(['x']));
+    };
+    for (const kind of ['logs', 'contexts', 'artifacts', 'tmp'])
+      for (const at of [0, 50, 100]) await put(`${kind}/${at}`, at);
+    const retention = { logRetentionMs: 10, contextRetentionMs: 60, artifactRetentionMs: 1000, tempRetentionMs: 0 };
+    expect(await clearAway(blobs, retention, 100, quiet, signal)).toBe(5);
+    expect([...blobs.held.keys()]).toEqual([
+      'logs/100',
+      'contexts/50',
+      'contexts/100',
+      'artifacts/0',
+      'artifacts/50',
+      'artifacts/100',
+      'tmp/100',
+    ]);
+  });
+});
+
+describe('archiver', () => {
+  test('writes NDJSON that any gzip reads, line n being record n', async () => {
+    const pool = new FakePool();
+    const blobs = new MemoryBlobs();
+    pool.apply({ type: 'assign', host: 'h', incarnation: 'i' });
+    for (let i = 0; i < 50; i += 1)
+      pool.append(1, [
+        { t: i, type: 'note', message: 'x'.repeat(20_000) },
+        { t: i, type: 'note', message: 'ü' },
+      ]);
+    pool.apply({ type: 'finish', attempt: 1, incarnation: 'i', outcome: { end: 'succeeded' } });
+    expect(await new LogArchiver(pool.logs, blobs, quiet).round(signal)).toBe(1);
+    const packed = blobs.held.get(logKey(pool.id, 1))?.bytes ?? Buffer.alloc(0);
+    const stream = (pool.streams.get(1) ?? []).flatMap(({ lines }) => lines);
+    expect(gunzipSync(packed).toString()).toBe(stream.map((line) => `${line}\n`).join(''));
+    expect(pool.archived).toEqual(new Set([1]));
+  });
+
+  test('one that fails is left for another round, and the others go on', async () => {
+    const pool = new FakePool();
+    const blobs = new MemoryBlobs();
+    for (let i = 0; i < 2; i += 1) {
+      pool.apply({ type: 'assign', host: 'h', incarnation: 'i' });
+      pool.apply({ type: 'lose', attempt: i + 1, failure: { code: 'host_lost', message: 'gone' } });
+    }
+    const { put } = blobs;
+    blobs.put = async (key, content) => {
+      if (key === logKey(pool.id, 1)) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+      return put.call(blobs, key, content);
+    };
+    const archiver = new LogArchiver(pool.logs, blobs, quiet);
+    expect(await archiver.round(signal)).toBe(1);
+    expect(pool.archived).toEqual(new Set([2]));
+    blobs.put = put;
+    expect(await archiver.round(signal)).toBe(1);
+  });
+});
+
+describe('repeat', () => {
+  test('never runs twice at a time, runs again when asked meanwhile, survives failures, ends with its work', async () => {
+    let running = 0;
+    let runs = 0;
+    let finish: (() => void) | undefined;
+    const work = async () => {
+      running += 1;
+      runs += 1;
+      expect(running).toBe(1);
+      await new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      running -= 1;
+      if (runs === 1) throw new Error('once');
+    };
+    const repeating = repeat('test', 3_600_000, work, quiet);
+    repeating.now();
+    repeating.now();
+    finish?.();
+    await until(() => runs === 2);
+    const ended = repeating[Symbol.asyncDispose]();
+    repeating.now();
+    finish?.();
+    await ended;
+    expect([runs, running]).toEqual([2, 0]);
+  });
+});

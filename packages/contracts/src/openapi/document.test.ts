@@ -1,0 +1,68 @@
+import { describe, expect, test } from 'vitest';
+import { PROBLEM_CODES } from '../http/problem.ts';
+import { openApiDocument } from './document.ts';
+import { PROBLEM_KINDS } from './problem-kinds.ts';
+import { ROUTES } from './routes.ts';
+
+interface Operation {
+  readonly operationId: string;
+  readonly parameters: readonly { name: string; in: string; required: boolean; schema: unknown }[];
+  readonly security: readonly unknown[];
+  readonly requestBody?: { readonly content: Readonly<Record<string, { schema: unknown }>> };
+  readonly responses: Readonly<Record<string, { description: string; content?: Readonly<Record<string, unknown>> }>>;
+}
+interface Document {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: {
+    readonly schemas: Readonly<Record<string, { required?: string[]; properties?: Record<string, unknown> }>>;
+  };
+}
+
+const document = openApiDocument('1.2.3') as unknown as Document;
+const operations = Object.values(document.paths).flatMap((path) => Object.values(path));
+
+describe('OpenAPI document', () => {
+  test('has every route of the catalogue, once', () => {
+    expect(operations.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(ROUTES).sort());
+  });
+
+  test('every reference leads somewhere, and no definition is left inside', () => {
+    const text = JSON.stringify(document);
+    const names = [...text.matchAll(/"\$ref":"([^"]+)"/g)].map(([, ref]) => ref ?? '');
+    expect(names.length).toBeGreaterThan(20);
+    for (const ref of names)
+      expect(document.components.schemas).toHaveProperty([ref.replace('#/components/schemas/', '')]);
+    expect(text).not.toContain('$defs');
+  });
+
+  test('every parameter of a path is declared, and every answer has words', () => {
+    for (const [path, methods] of Object.entries(document.paths)) {
+      const wanted = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+      for (const { parameters, responses } of Object.values(methods)) {
+        expect(parameters.filter((one) => one.in === 'path').map(({ name }) => name)).toEqual(wanted);
+        for (const { description } of Object.values(responses)) expect(description).not.toBe('');
+      }
+    }
+  });
+
+  test('what may be left out of a request may be left out in the document; answers have all of it', () => {
+    const { BuildRequest, Build } = document.components.schemas;
+    expect(BuildRequest?.required).toEqual(['source']);
+    expect(Build?.required).toContain('attempts');
+    const list = document.paths['/v1/builds']?.get;
+    expect(list?.parameters.every(({ required }) => !required)).toBe(true);
+  });
+
+  test('whoever needs a token says so, and how it is refused', () => {
+    for (const { operationId, security, responses } of operations) {
+      const { auth } = ROUTES[operationId as keyof typeof ROUTES];
+      expect(security.length > 0).toBe(auth);
+      expect('401' in responses).toBe(auth);
+    }
+  });
+
+  test('every code has a kind', () => {
+    expect(Object.keys(PROBLEM_KINDS).sort()).toEqual([...PROBLEM_CODES].sort());
+    for (const { status } of Object.values(PROBLEM_KINDS)) expect(status).toBeGreaterThanOrEqual(400);
+  });
+});
