@@ -59,14 +59,15 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
     retryMs: config.sseRetryMs,
     closing: closing.signal,
   };
+  const openapi = openApiDocument(API_VERSION);
   const app = createApp({
     handlers: handlers({
       config,
       deps,
       watch,
       sending,
-      openapi: openApiDocument(API_VERSION),
-      docsPage: docsPage(),
+      openapi,
+      docsPage: docsPage(openapi),
       closing: closing.signal,
     }),
     tokens: config.tokens,
