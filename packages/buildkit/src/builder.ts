@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import type { Outcome } from '@kiln/domain';
 import type Docker from 'dockerode';
 import type { BuilderInfo, BuilderOptions, RunRequest } from './builder-options.ts';
+import { buildkitConnector } from './buildkit-connection.ts';
 import { chooseDriver, command, prepareBuilder } from './buildx-builder.ts';
 import { buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
 import { callEngine, connectEngine } from './engine.ts';
@@ -54,7 +55,16 @@ export class Builder {
     const info = { driver, engineVersion, buildxVersion: buildxVersion(version), platforms: platformsOf(inspect) };
     const features = featuresOf(help);
     options.log.info({ ...info, builder }, 'builder ready');
-    return new Builder(options, info, { tool, paths, builder, features, log: options.log, now: Date.now });
+    const connectBuildkit = buildkitConnector(engine, driver, builder);
+    return new Builder(options, info, {
+      tool,
+      paths,
+      builder,
+      features,
+      connectBuildkit,
+      log: options.log,
+      now: Date.now,
+    });
   }
 
   /**

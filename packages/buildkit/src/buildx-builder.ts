@@ -107,7 +107,7 @@ async function removeContainer(engine: Docker, name: string): Promise<void> {
 }
 
 /** As buildx names the one node's container. */
-function containerOf(builder: string): string {
+export function containerOf(builder: string): string {
   return `buildx_buildkit_${builder}0`;
 }
 

@@ -205,41 +205,31 @@ test('knows whether anything still runs', () => {
 });
 
 test('remembers which tags were pushed, by BuildKit or by the engine', () => {
-  const status = (id: string, completed?: number) => ({
-    id,
+  const manifest = (ref: string, completed?: number) => ({
+    id: `pushing manifest for ${ref}@sha256:${'0'.repeat(64)}`,
     vertex: 'e',
     ...(completed !== undefined && { completed: time(completed) }),
   });
-  const { decoder } = decode(
-    [
-      { vertexes: [{ digest: 'e', name: 'exporting to image', started: time(0) }] },
-      {
-        statuses: [
-          status('pushing layers', 1),
-          status(`pushing manifest for r.example:5000/a:1@sha256:${'0'.repeat(64)}`, 2),
-        ],
-      },
-      { statuses: [status(`pushing manifest for docker.io/acme/b:latest@sha256:${'0'.repeat(64)}`)] },
-      {
-        vertexes: [
-          { digest: 'p', name: 'pushing docker.io/library/c:2 with docker', started: time(3), completed: time(4) },
-        ],
-      },
-      {
-        vertexes: [
-          {
-            digest: 'q',
-            name: 'pushing r.example/d:1 with docker',
-            started: time(3),
-            completed: time(4),
-            error: 'denied',
-          },
-        ],
-      },
-    ],
-    { tags: ['r.example:5000/a:1', 'acme/b', 'c:2', 'r.example/d:1'] },
-  );
-  expect(decoder.pushed).toEqual(['r.example:5000/a:1', 'c:2']);
+  const exporting = { digest: 'e', name: 'exporting to image', started: time(0) };
+  const engine = (digest: string, ref: string) => ({
+    digest,
+    name: `pushing ${ref} with docker`,
+    started: time(3),
+    completed: time(4),
+  });
+  const tags = ['r.example:5000/a:1', 'acme/b', 'c:2', 'r.example/d:1'];
+  const pushed = (...statuses: SolveStatus[]) => decode(statuses, { tags }).decoder.pushed;
+  const first = { vertexes: [exporting], statuses: [manifest('r.example:5000/a:1', 2)] };
+  const second = { statuses: [manifest('docker.io/acme/b:latest', 5)] };
+  const end = { vertexes: [{ ...exporting, completed: time(6) }] };
+  expect(pushed(first, second, end)).toEqual(['r.example:5000/a:1', 'acme/b']);
+  // A canceled or refused push ends its status too.
+  expect(
+    pushed(first, second, { vertexes: [{ ...exporting, completed: time(6), error: 'context canceled' }] }),
+  ).toEqual(['r.example:5000/a:1']);
+  expect(pushed(first)).toEqual([]);
+  const refused = { ...engine('q', 'r.example/d:1'), error: 'denied' };
+  expect(pushed({ vertexes: [engine('p', 'docker.io/library/c:2'), refused] })).toEqual(['c:2']);
 });
 
 test('takes nothing for granted in what another program’s version prints', () => {

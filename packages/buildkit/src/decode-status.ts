@@ -38,8 +38,8 @@ export class StatusDecoder {
   /** @param now ms since the epoch, for what BuildKit gives no time of its own */
   decode(status: SolveStatus, now: number): LogRecord[] {
     const vertexes = status.vertexes ?? [];
-    for (const vertex of vertexes) this.#pushed.onVertex(vertex);
     for (const item of status.statuses ?? []) this.#pushed.onStatus(item);
+    for (const vertex of vertexes) this.#pushed.onVertex(vertex);
     // A step's last words come in the same status as its end, so: starts, words, ends.
     return [
       ...vertexes.flatMap((vertex) => this.#named(vertex, now)),

@@ -49,7 +49,8 @@ function succeeded({ spec, metadata, artifact }: EndedRun): BuildResult {
   const configDigest = text(metadata['containerimage.config.digest']);
   return {
     ...(digest && { digest }),
-    ...(configDigest && { configDigest }),
+    // With the `docker` driver buildx repeats the image's digest there.
+    ...(configDigest && configDigest !== digest && { configDigest }),
     ...(spec.output.type === 'push' && { pushed: spec.tags }),
     ...(spec.output.type === 'load' && { loaded: spec.tags }),
     ...(artifact && { artifact }),

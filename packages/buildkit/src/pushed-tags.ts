@@ -3,28 +3,41 @@ import { timeOf } from './solve-status.ts';
 
 /**
  * Which tags have been pushed, as BuildKit reports it while it goes: a canceled build has to say so.
- * BuildKit's own exporter has a status `pushing manifest for <ref>@<digest>` for each tag; the `docker` driver with the
- * classic image store lets the engine push, in a step `pushing <ref> with docker` for each.
+ * BuildKit's exporter has a status `pushing manifest for <ref>@<digest>` for each tag; with the `docker` driver the engine
+ * pushes (too), in a step `pushing <ref> with docker` for each. The status of a push that failed or was canceled ends just like one
+ * that went well, so it counts only when the exporter has gone on to something else after it, or has ended without an error.
  */
 export class PushedTags {
   /** What the build pushes, by the full name under which BuildKit speaks of it. */
   readonly #wanted: ReadonlyMap<string, string>;
   readonly #done = new Set<string>();
+  /** By exporting step: the reference whose status has ended. */
+  readonly #unproven = new Map<string, string>();
 
   constructor(tags: readonly string[]) {
     this.#wanted = new Map(tags.map((tag) => [fullReference(tag), tag]));
   }
 
   onStatus(status: VertexStatus): void {
-    if (timeOf(status.completed) === undefined) return;
-    const match = /^pushing manifest for (\S+?)(?:@sha256:[0-9a-f]+)?$/.exec(status.name || status.id);
-    if (match?.[1]) this.#add(match[1]);
+    const id = status.name || status.id;
+    const reference = /^pushing manifest for (\S+?)(?:@sha256:[0-9a-f]+)?$/.exec(id)?.[1];
+    const before = this.#unproven.get(status.vertex);
+    if (before !== undefined && before !== reference) this.#prove(status.vertex, before);
+    if (reference !== undefined && timeOf(status.completed) !== undefined) this.#unproven.set(status.vertex, reference);
   }
 
   onVertex(vertex: Vertex): void {
-    if (timeOf(vertex.completed) === undefined || vertex.error) return;
-    const match = /^pushing (\S+) with docker$/.exec(vertex.name ?? '');
-    if (match?.[1]) this.#add(match[1]);
+    if (timeOf(vertex.completed) === undefined) return;
+    const exported = this.#unproven.get(vertex.digest);
+    const pushed = /^pushing (\S+) with docker$/.exec(vertex.name ?? '')?.[1];
+    if (vertex.error) this.#unproven.delete(vertex.digest);
+    else if (exported !== undefined) this.#prove(vertex.digest, exported);
+    else if (pushed !== undefined) this.#add(pushed);
+  }
+
+  #prove(vertex: string, reference: string): void {
+    this.#unproven.delete(vertex);
+    this.#add(reference);
   }
 
   list(): string[] {

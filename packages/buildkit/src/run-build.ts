@@ -1,8 +1,10 @@
 import type { Readable } from 'node:stream';
 import type { Outcome } from '@kiln/domain';
 import { ArtifactPipe } from './artifact-pipe.ts';
+import { awaitQuiet } from './await-quiet.ts';
 import { stopCause } from './build-stop.ts';
 import type { Logger, RunRequest } from './builder-options.ts';
+import type { ConnectBuildkit } from './buildkit-connection.ts';
 import { type BuildxFeatures, buildxArguments, unenforcedLimits } from './buildx-arguments.ts';
 import { StatusDecoder } from './decode-status.ts';
 import { Halt } from './halt.ts';
@@ -24,6 +26,7 @@ export interface RunHost {
   readonly paths: ToolPaths;
   readonly builder: string;
   readonly features: BuildxFeatures;
+  readonly connectBuildkit: ConnectBuildkit;
   readonly log: Logger;
   /** Ms since the epoch. */
   now(): number;
@@ -34,7 +37,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const { spec } = request;
   if (signal.aborted) return neverStarted(stopCause(signal.reason), spec);
   using halt = new Halt(signal, spec.timeoutSeconds * 1000);
-  await using files = await RunFiles.create(host.paths.runs, `${request.buildId}-${request.attempt}`);
+  await using files = await RunFiles.create(host.paths, `${request.buildId}-${request.attempt}`);
   const { env, places } = await files.placeSecrets(request.secrets);
   const argv = buildxArguments({
     builder: host.builder,
@@ -51,7 +54,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const context = request.source.type === 'tar' ? await request.source.open() : undefined;
   const process = await host.tool.start({
     argv: [host.paths.exec, host.paths.fence, files.pidFile, 'docker-buildx', ...argv],
-    env,
+    env: [`BUILDX_CONFIG=${files.buildxConfig}`, ...env],
     stdin: context !== undefined,
   });
   const artifact =
@@ -63,6 +66,8 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const exitCode = await process.exitCode();
   await Promise.all([fed, stopped]);
   await reader.end();
+  const ref = exitCode === 0 || reader.idle ? undefined : await files.ref();
+  if (ref !== undefined) await awaitQuiet(host.connectBuildkit, ref, host.log);
   const stored = await artifact?.finish(exitCode === 0);
   return outcomeOf({
     spec,
@@ -105,6 +110,11 @@ class ProgressReader {
     for (const limit of unenforcedLimits(this.#request.spec, this.#host.features)) {
       await this.#warn(`resources.${limit} is not enforced: this host's buildx has no such limit`);
     }
+  }
+
+  /** Whether BuildKit has said the end of all that it began. */
+  get idle(): boolean {
+    return this.#decoder.idle;
   }
 
   facts() {

@@ -1,6 +1,7 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SecretPlace } from './buildx-arguments.ts';
+import type { ToolPaths } from './tool-scripts.ts';
 
 /** A process's environment takes no more than 128 KiB in one string (Linux, MAX_ARG_STRLEN). */
 const MAX_ENV_BYTES = 100 * 1024;
@@ -10,18 +11,31 @@ export class RunFiles {
   readonly #dir: string;
   readonly pidFile: string;
   readonly metadataFile: string;
+  /** buildx's memory for this run: its builders are the shared ones, all else, like the build's ref, is its own and goes with it. */
+  readonly buildxConfig: string;
 
   private constructor(dir: string) {
     this.#dir = dir;
     this.pidFile = join(dir, 'pid');
     this.metadataFile = join(dir, 'metadata.json');
+    this.buildxConfig = join(dir, 'buildx');
   }
 
-  static async create(runsDir: string, name: string): Promise<RunFiles> {
-    const dir = join(runsDir, name);
+  static async create(paths: ToolPaths, name: string): Promise<RunFiles> {
+    const dir = join(paths.runs, name);
     await rm(dir, { recursive: true, force: true });
-    await mkdir(dir, { mode: 0o700 });
-    return new RunFiles(dir);
+    const files = new RunFiles(dir);
+    await mkdir(files.buildxConfig, { mode: 0o700, recursive: true });
+    await symlink(join(paths.buildxConfig, 'instances'), join(files.buildxConfig, 'instances'));
+    return files;
+  }
+
+  /** The ref under which BuildKit knows the build, once buildx has sent it: the name of a file in `refs/<builder>/<node>`. */
+  async ref(): Promise<string | undefined> {
+    const refs = await readdir(join(this.buildxConfig, 'refs'), { recursive: true, withFileTypes: true }).catch(
+      () => [],
+    );
+    return refs.find((entry) => entry.isFile())?.name;
   }
 
   /** Variables for the secrets, and where buildx finds each. What doesn't fit a variable goes into a file until the run ends. */

@@ -67,7 +67,7 @@ export async function writeToolScripts(scratchDir: string): Promise<void> {
   const paths = toolPaths(scratchDir);
   await mkdir(join(scratchDir, 'tool'), { recursive: true });
   await mkdir(paths.runs, { recursive: true, mode: 0o700 });
-  await mkdir(paths.buildxConfig, { recursive: true });
+  await mkdir(join(paths.buildxConfig, 'instances'), { recursive: true });
   for (const [path, text] of [
     [paths.watchdog, WATCHDOG],
     [paths.exec, EXEC],

@@ -1,0 +1,45 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { begin, FROM, type Lab, lab, until } from './testing/lab.ts';
+import { startRegistry, type TestRegistry } from './testing/registry.ts';
+
+let shared: Lab;
+let registry: TestRegistry;
+beforeAll(async () => {
+  registry = await startRegistry();
+  shared = await lab();
+});
+afterAll(async () => {
+  await shared[Symbol.asyncDispose]();
+  await registry[Symbol.asyncDispose]();
+});
+
+/** Small, so that nothing but the little that is tested has to be pushed. */
+const small = (text: string) => `${FROM} AS build\nRUN echo ${text} > /f\nFROM scratch\nCOPY --from=build /f /f`;
+
+test('pushes every tag, and says which and what', async () => {
+  const tags = [`${registry.host}/team/app:1`, `${registry.host}/team/app:latest`];
+  const { outcome } = begin(shared.builder, { dockerfile: small('pushed'), spec: { output: { type: 'push' }, tags } });
+  expect(await outcome).toMatchObject({
+    end: 'succeeded',
+    result: { pushed: tags, digest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/) },
+  });
+  expect([...registry.tags]).toEqual(expect.arrayContaining(['team/app:1', 'team/app:latest']));
+});
+
+test('a canceled build says which tags had been pushed by then', async () => {
+  const tags = [`${registry.host}/half/app:done`, `${registry.host}/half/app:stuck`];
+  registry.hold('stuck');
+  const build = begin(shared.builder, { dockerfile: small('half'), spec: { output: { type: 'push' }, tags } });
+  await until(() => registry.held.length > 0);
+  build.stop('cancel');
+  expect(await build.outcome).toMatchObject({ end: 'canceled', result: { pushed: [tags[0]] } });
+  expect([...registry.tags]).not.toContain('half/app:stuck');
+});
+
+test('what is loaded is in the engine', async () => {
+  const tags = [`kiln-lab/${shared.options.instance}:1`];
+  const { outcome } = begin(shared.builder, { dockerfile: small('loaded'), spec: { output: { type: 'load' }, tags } });
+  expect(await outcome).toMatchObject({ end: 'succeeded', result: { loaded: tags } });
+  // By its tag, as nothing but the engine could know it.
+  expect((await begin(shared.builder, { dockerfile: `FROM ${tags[0]}` }).outcome).end).toBe('succeeded');
+});
