@@ -1,0 +1,242 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { LogRecord } from '@kiln/contracts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runCli } from '../cli.ts';
+import { FakeApi, fakeBuild } from '../testing/fake-api.ts';
+import { fakeIo } from '../testing/fake-io.ts';
+import { TempDir } from '../testing/temp-dir.ts';
+
+const NOW = Date.parse('2026-01-02T03:14:05.000Z');
+const RUNNING = fakeBuild({
+  id: '01kaqz6w5h0000000000aaaaaa',
+  state: 'running',
+  host: 'host-a',
+  repo: 'github.com/acme/app',
+  startedAt: '2026-01-02T03:13:05.000Z',
+});
+const FAILED = fakeBuild({
+  id: '01kaqz6w5h0000000000bbbbbb',
+  state: 'failed',
+  durationMs: 61_000,
+  finishedAt: '2026-01-02T03:05:05.000Z',
+});
+
+let api: FakeApi;
+
+beforeEach(async () => {
+  api = await FakeApi.start();
+  api.builds = [FAILED, RUNNING];
+});
+
+afterEach(() => api[Symbol.asyncDispose]());
+
+const io = (terminal?: { columns: number; rows: number }) => ({
+  ...fakeIo({ env: { KILN_URL: api.url, KILN_TOKEN: api.token, NO_COLOR: '1' }, ...(terminal && { terminal }) }),
+  now: () => NOW,
+});
+
+async function run(line: string, terminal?: { columns: number; rows: number }) {
+  const at = io(terminal);
+  const code = await runCli(line.split(' '), at);
+  return { code, out: at.stdout.text, err: at.stderr.text };
+}
+
+describe('kiln ps', () => {
+  it('lists what is under way, with whole ids into a pipe', async () => {
+    expect((await run('ps')).out).toBe(
+      'BUILD                       STATE    REPO                 TEAM     HOST    AGE   TOOK\n' +
+        '01kaqz6w5h0000000000aaaaaa  running  github.com/acme/app  default  host-a  10m  1m00s\n',
+    );
+  });
+
+  it('lists all with -a, and fits a narrow terminal', async () => {
+    expect((await run('ps -a', { columns: 40, rows: 24 })).out).toBe(
+      'BUILD     STATE    REPO              AGE\n' +
+        '00bbbbbb  failed   app               10m\n' +
+        '00aaaaaa  running  github.com/acme/… 10m\n'.replace('… 10m', '…  10m').replace('acme/…', 'acme…'),
+    );
+  });
+
+  it('gives one JSON document with --json', async () => {
+    expect(JSON.parse((await run('ps --json')).out).builds).toHaveLength(1);
+    expect(JSON.parse((await run('ps --json --state failed')).out).builds[0].id).toBe(FAILED.id);
+  });
+
+  it.each([
+    ['ps --state done', 'expected queued, assigned'],
+    ['ps --limit 0', 'expected 1 to 200'],
+    ['ps extra', 'usage: kiln ps'],
+  ])('%s is refused', async (line, message) => {
+    expect(await run(line)).toMatchObject({ code: 125, err: expect.stringContaining(message) });
+  });
+});
+
+describe('short ids', () => {
+  it('are the beginning or the end of a recent one', async () => {
+    expect((await run('why AAAA')).err).toBe('kiln: nothing decided yet\n');
+    expect((await run('why 01kaqz6w')).err).toContain(`may be any of 2 builds:\n  ${FAILED.id}  failed  app\n`);
+    expect((await run('why zzzz')).err).toContain('none of the last 200 builds');
+    expect((await run('why aaa')).err).toContain('at least 4 characters');
+    expect((await run('why ../x')).err).toContain("isn't a build's id");
+  });
+});
+
+describe('kiln why', () => {
+  it('shows each decision with every host', async () => {
+    const host = (name: string, warmth: number, verdict: string) => ({
+      host: name,
+      slots: 2,
+      usedSlots: 1,
+      warmth,
+      verdict,
+    });
+    api.placement = [
+      { attempt: 1, host: null, reason: 'no_host', decidedAt: '2026-01-02T03:13:05.000Z', considered: [] },
+      {
+        attempt: 1,
+        host: 'a',
+        reason: 'least_busy',
+        decidedAt: '2026-01-02T03:14:00.000Z',
+        considered: [host('a', 0.82, 'chosen'), host('b', 0, 'platform_missing'), host('c', 0, 'something_new')],
+      },
+    ];
+    expect((await run('why aaaa')).out).toBe(
+      'attempt 1: wait, no host has joined the pool (1m ago)\n\n' +
+        'attempt 1: run on a, the least busy host that fits (5s ago)\n' +
+        '  HOST  SLOTS  WARM  VERDICT\n' +
+        "  a       1/2   82%  chosen\n  b       1/2    0%  can't build for the platform\n  c       1/2    0%  something new\n",
+    );
+  });
+});
+
+describe('kiln cancel', () => {
+  it('waits for the host, and takes what has ended as it is', async () => {
+    api.build = RUNNING;
+    api.onCancel = () => {
+      setImmediate(() => api.end('canceled'));
+      return { status: 202 };
+    };
+    expect(await run('cancel aaaa')).toMatchObject({ code: 0, out: `${RUNNING.id} canceled\n` });
+    api.build = FAILED;
+    expect(await run('cancel bbbb')).toMatchObject({ code: 0, out: `${FAILED.id} had already failed\n` });
+  });
+
+  it('goes on with the others after one that it can’t find', async () => {
+    api.build = RUNNING;
+    expect(await run('cancel zzzz aaaa')).toMatchObject({
+      code: 125,
+      out: `${RUNNING.id} canceled\n`,
+      err: expect.stringContaining('kiln: zzzz: none of'),
+    });
+  });
+});
+
+describe('kiln logs', () => {
+  const step = (state: 'started' | 'completed'): LogRecord => ({
+    t: 1,
+    type: 'step',
+    step: 1,
+    name: 'RUN x',
+    state,
+    ms: 5,
+  });
+
+  it('prints what is there, or follows to the end', async () => {
+    api.build = RUNNING;
+    api.builds = [];
+    api.log(step('started'));
+    expect(await run(`logs ${RUNNING.id}`)).toMatchObject({ code: 0, out: '#1 RUN x\n' });
+    const following = run(`logs -f ${RUNNING.id}`);
+    api.log(step('completed'));
+    api.end('failed');
+    expect(await following).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^#1 RUN x\n#1 DONE 0\.0s\n+kiln: failed\n$/),
+    });
+  });
+
+  it('gives the records as JSON lines', async () => {
+    api.build = RUNNING;
+    api.log(step('started'));
+    const { out } = await run(`logs --json ${RUNNING.id}`);
+    expect(
+      out
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    ).toEqual([{ ...step('started'), id: '1.1' }]);
+  });
+
+  it('stops following at Ctrl-C, and leaves the build alone', async () => {
+    api.build = RUNNING;
+    const at = io();
+    const shown = Promise.withResolvers<void>();
+    at.stdout.onWrite = () => shown.resolve();
+    const following = runCli(['logs', '-f', RUNNING.id], at);
+    api.log(step('started'));
+    await shown.promise;
+    at.interrupt();
+    expect(await following).toBe(130);
+    expect(api.seen.some(({ path }) => path.endsWith('/cancel'))).toBe(false);
+  });
+});
+
+describe('kiln retry', () => {
+  it('prints the new id, or follows the new build', async () => {
+    api.build = fakeBuild({ state: 'queued' });
+    expect(await run('retry bbbb')).toMatchObject({ code: 0, out: `${api.build.id}\n` });
+    api.end('failed', { code: 'build_failed', message: 'no good' });
+    expect(await run('retry -f bbbb')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('no good [build_failed]'),
+    });
+  });
+});
+
+describe('the rest', () => {
+  it('lists hosts', async () => {
+    api.hosts = [
+      {
+        ...{ name: 'host-a', state: 'ready', slots: 4, usedSlots: 1, platforms: ['linux/amd64'], driver: 'docker' },
+        ...{ engineVersion: '28.2', buildxVersion: '0.24', builds: [{ id: RUNNING.id, attempt: 1 }] },
+        lastSeenAt: '2026-01-02T03:14:03.000Z',
+      },
+    ];
+    expect((await run('hosts')).out).toBe(
+      'HOST    STATE  SLOTS  BUILDS    PLATFORMS    DRIVER  ENGINE  BUILDX  SEEN\n' +
+        'host-a  ready    1/4  00aaaaaa  linux/amd64  docker  28.2    0.24      2s\n',
+    );
+    expect((await run('hosts', { columns: 40, rows: 24 })).out).toContain('host-a  ready    1/4  00aaaaaa    2s\n');
+    api.hosts = [];
+    expect((await run('hosts')).err).toBe('kiln: no host has joined the pool\n');
+  });
+
+  it('takes address and token from the file that kiln up wrote, the token for that address only', async () => {
+    await using data = await TempDir.with({});
+    await writeFile(join(data.path, 'client.json'), JSON.stringify({ url: api.url, token: api.token }));
+    const env = { KILN_DATA_DIR: data.path };
+    expect(await runCli(['ps'], fakeIo({ env }))).toBe(0);
+    expect(await runCli(['ps', '--url', api.url], fakeIo({ env }))).toBe(125);
+    expect(api.seen.at(-1)?.headers.authorization).toBeUndefined();
+  });
+
+  it.each([
+    ['help', 0, 'Commands:'],
+    ['help build', 0, 'Exit codes:'],
+    ['build --help', 0, '-t, --tag NAME'],
+    ['logs -h', 0, 'kiln logs [FLAGS] ID'],
+  ])('%s', async (line, code, text) => {
+    expect(await run(line)).toMatchObject({ code, out: expect.stringContaining(text) });
+  });
+
+  it('guesses what was meant', async () => {
+    expect(await run('biuld')).toMatchObject({
+      code: 125,
+      err: 'kiln: there is no command "biuld"; did you mean build?\n',
+    });
+    expect((await run('ps --jsno')).err).toBe(
+      'kiln: unknown flag --jsno; did you mean --json?\nSee `kiln ps --help`.\n',
+    );
+  });
+});
