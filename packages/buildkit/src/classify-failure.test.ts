@@ -44,6 +44,7 @@ const EXPECTED: Readonly<Record<Sample, FailureCode>> = {
   nofrom: 'dockerfile_invalid',
   nosock: 'infrastructure',
   nospace: 'disk_full',
+  nottar: 'context_invalid',
   parse: 'dockerfile_invalid',
   pull401: 'base_image_unavailable',
   pull403: 'base_image_unavailable',

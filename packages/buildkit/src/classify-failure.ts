@@ -87,6 +87,10 @@ function contextUnreadable({ step, message }: Evidence): Failure | undefined {
   if (step && CONTEXT_STEPS.has(step.name)) {
     return { code: 'context_invalid', message: `the build context is not a readable tar: ${step.error}` };
   }
+  // buildx takes what isn't a tar for a Dockerfile; one is always named as well.
+  if (/^ambiguous Dockerfile source: /.test(message)) {
+    return { code: 'context_invalid', message: 'the build context is not a tar archive' };
+  }
   // Nothing at all came on stdin.
   if (/^failed to read dockerfile: no local sources enabled$/.test(message)) {
     return { code: 'context_invalid', message: 'the build context is empty' };

@@ -1,14 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { begin, FROM, type Lab, lab, until } from './testing/lab.ts';
+import { begin, FROM, type Lab, lab, removeImages, until } from './testing/lab.ts';
 import { startRegistry, type TestRegistry } from './testing/registry.ts';
 
 let shared: Lab;
 let registry: TestRegistry;
+const pushed: string[] = [];
 beforeAll(async () => {
   registry = await startRegistry();
   shared = await lab();
 });
 afterAll(async () => {
+  await removeImages(pushed);
   await shared[Symbol.asyncDispose]();
   await registry[Symbol.asyncDispose]();
 });
@@ -18,6 +20,7 @@ const small = (text: string) => `${FROM} AS build\nRUN echo ${text} > /f\nFROM s
 
 test('pushes every tag, and says which and what', async () => {
   const tags = [`${registry.host}/team/app:1`, `${registry.host}/team/app:latest`];
+  pushed.push(...tags);
   const { outcome } = begin(shared.builder, { dockerfile: small('pushed'), spec: { output: { type: 'push' }, tags } });
   expect(await outcome).toMatchObject({
     end: 'succeeded',
@@ -28,6 +31,7 @@ test('pushes every tag, and says which and what', async () => {
 
 test('a canceled build says which tags had been pushed by then', async () => {
   const tags = [`${registry.host}/half/app:done`, `${registry.host}/half/app:stuck`];
+  pushed.push(...tags);
   registry.hold('stuck');
   const build = begin(shared.builder, { dockerfile: small('half'), spec: { output: { type: 'push' }, tags } });
   await until(() => registry.held.length > 0);
@@ -38,6 +42,7 @@ test('a canceled build says which tags had been pushed by then', async () => {
 
 test('what is loaded is in the engine', async () => {
   const tags = [`kiln-lab/${shared.options.instance}:1`];
+  pushed.push(...tags);
   const { outcome } = begin(shared.builder, { dockerfile: small('loaded'), spec: { output: { type: 'load' }, tags } });
   expect(await outcome).toMatchObject({ end: 'succeeded', result: { loaded: tags } });
   // By its tag, as nothing but the engine could know it.

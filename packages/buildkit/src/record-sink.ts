@@ -4,6 +4,8 @@ import type { Halt } from './halt.ts';
 
 /** After a halt the last records are still delivered, but a sink that hangs must not keep the run from ending. */
 const GRACE_MS = 5_000;
+/** Whoever lost the lease may not write any more in any case. */
+const FENCED_GRACE_MS = 250;
 
 /** Hands records on one after the other, and waits where the sink asks for it. */
 export class RecordSink {
@@ -17,7 +19,8 @@ export class RecordSink {
     this.#sink = sink;
     this.#halt = halt;
     halt.signal.addEventListener('abort', () => {
-      this.#timer = setTimeout(() => this.#close(), GRACE_MS);
+      const fenced = halt.reason?.type === 'stop' && halt.reason.cause === 'fence';
+      this.#timer = setTimeout(() => this.#close(), fenced ? FENCED_GRACE_MS : GRACE_MS);
     });
   }
 

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { buildSpec, type LogRecord } from '@kiln/contracts';
 import type { Outcome } from '@kiln/domain';
+import { connectEngine } from '../engine.ts';
 import { Builder, type BuilderOptions, type RunRequest } from '../index.ts';
 import { tar } from './tar.ts';
 
@@ -19,6 +20,21 @@ export const IMAGES = {
 export const FROM = `FROM ${IMAGES.debian}`;
 /** Far enough for a test. */
 const FENCE_MS = 600_000;
+
+export const engine = connectEngine('/var/run/docker.sock');
+
+export function toolContainerOf({ options }: Lab) {
+  return engine.getContainer(`kiln-tool-${options.hostName}-${options.instance}`);
+}
+
+/** Of images that a test loaded or pushed, which leaves them in the engine too. */
+export async function removeImages(tags: readonly string[]): Promise<void> {
+  for (const tag of tags)
+    await engine
+      .getImage(tag)
+      .remove({ force: true })
+      .catch(() => undefined);
+}
 
 export interface Lab extends AsyncDisposable {
   readonly builder: Builder;

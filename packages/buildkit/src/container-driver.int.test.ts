@@ -1,0 +1,100 @@
+import { execFileSync } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Builder } from './index.ts';
+import { begin, engine, FROM, type Lab, lab, processesWith, uniqueSeconds, until } from './testing/lab.ts';
+
+/** A root file system of a few megabytes: this BuildKit has none of the engine's images. */
+async function rootTar(): Promise<Buffer> {
+  await using engines = await lab();
+  const parts: Buffer[] = [];
+  const { outcome } = begin(engines.builder, {
+    dockerfile: [
+      `${FROM} AS full`,
+      `RUN mkdir /out && cp -L --parents /bin/sh /bin/sleep /bin/cat $(ldd /bin/sh /bin/cat | grep -o '/lib[^ ]*' | sort -u) /out`,
+      'FROM scratch',
+      'COPY --from=full /out /',
+    ].join('\n'),
+    spec: { output: { type: 'artifact' } },
+    async artifact(stream: Readable) {
+      for await (const part of stream) parts.push(part as Buffer);
+      return { digest: '', sizeBytes: 0 };
+    },
+  });
+  expect((await outcome).end).toBe('succeeded');
+  return Buffer.concat(parts);
+}
+
+let own: Lab;
+let files: { 'root.tar': Buffer };
+const BASE = 'FROM scratch\nADD root.tar /';
+const containerName = () => `buildx_buildkit_kiln-lab-${own.options.instance}-trusted0`;
+
+beforeAll(async () => {
+  files = { 'root.tar': await rootTar() };
+  own = await lab({ driver: 'auto', cacheBudgetBytes: 4e9 });
+});
+afterAll(async () => {
+  await own[Symbol.asyncDispose]();
+  await engine.getContainer(containerName()).remove({ force: true });
+  await engine.getVolume(`${containerName()}_state`).remove();
+});
+
+const count = `${BASE}\nRUN --mount=type=cache,target=/c echo x >> /c/log; cat /c/log # `;
+
+test('builds in a container of its own, which the engine keeps running', async () => {
+  expect(own.builder.info.driver).toBe('docker-container');
+  expect(own.builder.info.platforms).not.toEqual([]);
+  const build = { dockerfile: `${BASE}\nRUN echo hello`, files };
+  expect(await begin(own.builder, build).outcome).toMatchObject({ end: 'succeeded', steps: { total: 2 } });
+  expect((await begin(own.builder, build).outcome).steps).toEqual({ total: 2, cached: 2 });
+  const { HostConfig } = await engine.getContainer(containerName()).inspect();
+  expect(HostConfig.RestartPolicy?.Name).toBe('unless-stopped');
+});
+
+test('a buildx that has to be killed leaves nothing running in it', async () => {
+  const seconds = uniqueSeconds();
+  const build = begin(own.builder, { dockerfile: `${BASE}\nRUN sleep ${seconds}`, files });
+  await until(async () => (await processesWith(seconds)).length > 0);
+  const [pid] = await processesWith(`--metadata-file=${own.options.scratchDir}/runs/${build.id}-1/metadata.json`);
+  execFileSync('kill', ['-STOP', String(pid)]);
+  build.stop('cancel');
+  expect((await build.outcome).end).toBe('canceled');
+  expect(await processesWith(seconds)).toEqual([]);
+  expect(own.warnings).toEqual([]);
+});
+
+test('a builder that dies costs the build that ran in it; the next one finds its caches', async () => {
+  const first = begin(own.builder, { dockerfile: count + 1, files });
+  expect((await first.outcome).end).toBe('succeeded');
+  const seconds = uniqueSeconds();
+  const build = begin(own.builder, { dockerfile: `${BASE}\nRUN sleep ${seconds}`, files });
+  await until(async () => (await processesWith(seconds)).length > 0);
+  await engine.getContainer(containerName()).kill();
+  expect((await build.outcome).failure?.code).toBe('infrastructure');
+
+  const next = begin(own.builder, { dockerfile: count + 2, files });
+  expect((await next.outcome).end).toBe('succeeded');
+  expect(next.output()).toBe('x\nx\n');
+});
+
+test('the builder outlives the worker, and a changed configuration its container, with all caches', async () => {
+  const before = await engine.getContainer(containerName()).inspect();
+  await own.builder.close();
+  await using same = await Builder.start(own.options);
+  expect((await engine.getContainer(containerName()).inspect()).Id).toBe(before.Id);
+  await same.close();
+  await using changed = await Builder.start({ ...own.options, cacheBudgetBytes: 5e9 });
+  expect((await engine.getContainer(containerName()).inspect()).Id).not.toBe(before.Id);
+  await changed.extendFence(Date.now() + 60_000);
+  const build = begin(changed, { dockerfile: count + 3, files });
+  expect((await build.outcome).end).toBe('succeeded');
+  expect(build.output()).toBe('x\nx\nx\n');
+});
+
+test('auto takes the engine’s own BuildKit where no image can be had', async () => {
+  await using other = await lab({ driver: 'auto', buildkitImage: '127.0.0.1:9/no/buildkit:1' });
+  expect(other.builder.info.driver).toBe('docker');
+  expect(other.warnings).toEqual(['no BuildKit image, using the engine’s BuildKit']);
+  await expect(lab({ driver: 'docker-container', buildkitImage: '127.0.0.1:9/no/buildkit:1' })).rejects.toThrow('pull');
+});

@@ -1,0 +1,141 @@
+import { Readable } from 'node:stream';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Builder } from './index.ts';
+import { begin, FROM, type Lab, lab, processesWith, toolContainerOf, uniqueSeconds, until } from './testing/lab.ts';
+import { tar } from './testing/tar.ts';
+
+let shared: Lab;
+beforeAll(async () => {
+  shared = await lab();
+});
+afterAll(() => shared[Symbol.asyncDispose]());
+
+const sleeping = (seconds: string) => `${FROM}\nRUN echo asleep && sleep ${seconds}; echo awake`;
+
+test('a tool container that is gone costs the build that ran in it, not the next one', async () => {
+  const seconds = uniqueSeconds();
+  const build = begin(shared.builder, { dockerfile: sleeping(seconds) });
+  await until(async () => (await processesWith(seconds)).length > 0);
+  await toolContainerOf(shared).kill();
+  expect((await build.outcome).failure?.code).toBe('infrastructure');
+  expect(await processesWith(seconds)).toEqual([]);
+
+  const after = ['a', 'b'].map((word) => begin(shared.builder, { dockerfile: `${FROM}\nRUN echo ${word}` }));
+  expect(await Promise.all(after.map(async ({ outcome }) => (await outcome).end))).toEqual(['succeeded', 'succeeded']);
+  await toolContainerOf(shared).remove({ force: true });
+  expect((await begin(shared.builder, { dockerfile: FROM }).outcome).end).toBe('succeeded');
+});
+
+test('a worker that starts again ends what its killed predecessor left running', async () => {
+  const before = await lab();
+  const seconds = uniqueSeconds();
+  const orphan = begin(before.builder, { dockerfile: sleeping(seconds) });
+  await until(async () => (await processesWith(seconds)).length > 0);
+  await using successor = await Builder.start(before.options);
+  await until(async () => (await processesWith(seconds)).length === 0);
+  expect((await orphan.outcome).failure?.code).toBe('infrastructure');
+  await successor.extendFence(Date.now() + 60_000);
+  expect((await begin(successor, { dockerfile: FROM }).outcome).end).toBe('succeeded');
+});
+
+test('a context that breaks off ends the build, and not by its fault', async () => {
+  const { outcome } = begin(shared.builder, {
+    source: {
+      type: 'tar',
+      open: async () =>
+        Readable.from(
+          (async function* () {
+            yield tar({ Dockerfile: FROM, big: Buffer.alloc(2 * 1024 * 1024) }).subarray(0, 1024 * 1024);
+            throw new Error('blob store went away');
+          })(),
+        ),
+    },
+  });
+  expect((await outcome).failure).toEqual({
+    code: 'infrastructure',
+    message: 'the build context could not be read: blob store went away',
+  });
+});
+
+test('a context that can’t be opened', async () => {
+  const open = async () => {
+    throw new Error('no such blob');
+  };
+  const { outcome } = begin(shared.builder, { source: { type: 'tar', open } });
+  expect((await outcome).failure).toMatchObject({
+    code: 'infrastructure',
+    message: expect.stringContaining('no such blob'),
+  });
+});
+
+test('a buildx that fails before it has read its context neither hangs nor breaks anything', async () => {
+  let given = 0;
+  const endless = async function* () {
+    for (;;) {
+      given += 1024 * 1024;
+      yield Buffer.alloc(1024 * 1024);
+    }
+  };
+  const { outcome } = begin(shared.builder, {
+    spec: { platforms: ['nosuchos/nosucharch'], tags: ['a'.repeat(300)] },
+    source: { type: 'tar', open: async () => Readable.from(endless()) },
+  });
+  expect(await outcome).toMatchObject({ end: 'failed', failure: { code: 'build_failed' } });
+  expect(given).toBeLessThan(64 * 1024 * 1024);
+});
+
+test('what is no tar is said to be none', async () => {
+  const cut = tar({ Dockerfile: FROM, big: Buffer.alloc(100_000) }).subarray(0, 50_000);
+  for (const bytes of [Buffer.from('# no tar'), Buffer.alloc(0), cut]) {
+    const { outcome } = begin(shared.builder, { source: { type: 'tar', open: async () => Readable.from([bytes]) } });
+    expect((await outcome).failure?.code).toBe('context_invalid');
+  }
+});
+
+test('a log that can’t be written ends the build', async () => {
+  const seconds = uniqueSeconds();
+  const { outcome } = begin(shared.builder, {
+    dockerfile: sleeping(seconds),
+    async sink(record) {
+      if (record.type === 'output') throw new Error('Redis is gone');
+    },
+  });
+  expect((await outcome).failure).toEqual({
+    code: 'infrastructure',
+    message: 'the log could not be written: Redis is gone',
+  });
+  expect(await processesWith(seconds)).toEqual([]);
+});
+
+test('a sink that never takes a record doesn’t keep a stopped build from ending', async () => {
+  const seconds = uniqueSeconds();
+  const build = begin(shared.builder, {
+    dockerfile: sleeping(seconds),
+    sink: (record) => (record.type === 'output' ? new Promise(() => undefined) : undefined),
+  });
+  await until(() => build.output() !== '');
+  build.stop('fence');
+  expect((await build.outcome).failure?.code).toBe('infrastructure');
+  expect(await processesWith(seconds)).toEqual([]);
+});
+
+test('a slow sink slows the build down instead of filling the memory', async () => {
+  let peak = 0;
+  let received = 0;
+  const lines = 1_000_000;
+  const build = begin(shared.builder, {
+    dockerfile: `${FROM}\nRUN : ${Math.random()} && yes 'sixty characters of output, or as near to sixty as can be....' | head -n ${lines}`,
+    async sink(record) {
+      if (record.type !== 'output') return;
+      received += record.data.length;
+      build.records.length = 0;
+      await new Promise((resolve) => setImmediate(resolve));
+      const { rss } = process.memoryUsage();
+      peak = Math.max(peak, rss);
+    },
+  });
+  const before = process.memoryUsage().rss;
+  expect((await build.outcome).end).toBe('succeeded');
+  expect(received).toBe(lines * 62);
+  expect(peak - before).toBeLessThan(150 * 1024 * 1024);
+});
