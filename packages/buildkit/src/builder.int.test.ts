@@ -10,7 +10,8 @@ beforeAll(async () => {
 });
 afterAll(() => shared[Symbol.asyncDispose]());
 
-const unique = () => `RUN : ${Math.random()}`;
+/** Keeps what follows from being cached: the environment is a part of a RUN, while one without effect before it is not. */
+const unique = () => `ENV UNIQUE=${Math.random()}`;
 
 test('says what it is', () => {
   expect(shared.builder.info).toEqual({
@@ -25,13 +26,13 @@ test('builds a tar, streams its output, counts its steps, and leaves no file beh
   const dockerfile = `${FROM}\n${unique()}\nRUN echo out && echo err >&2 && cat /dev/null\nCOPY hello.txt /\nRUN cat /hello.txt`;
   const files = { 'hello.txt': 'Grüße 🙂\n' };
   const cold = begin(shared.builder, { dockerfile, files });
-  expect(await cold.outcome).toMatchObject({ end: 'succeeded', result: {}, steps: { total: 5 } });
+  expect(await cold.outcome).toMatchObject({ end: 'succeeded', result: {}, steps: { total: 3 } });
   expect(cold.output()).toContain('Grüße 🙂\n');
   const out = cold.records.find((record) => record.type === 'output' && record.data.includes('err'));
   expect(out).toMatchObject({ stream: 'stderr' });
 
   const warm = begin(shared.builder, { dockerfile, files });
-  expect((await warm.outcome).steps).toEqual({ total: 5, cached: 4 });
+  expect((await warm.outcome).steps).toEqual({ total: 3, cached: 3 });
   expect(warm.output()).toBe('');
   expect(await readdir(join(shared.options.scratchDir, 'runs'))).toEqual([]);
 });

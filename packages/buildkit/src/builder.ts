@@ -3,7 +3,7 @@ import type { Outcome } from '@kiln/domain';
 import type Docker from 'dockerode';
 import type { BuilderInfo, BuilderOptions, RunRequest } from './builder-options.ts';
 import { buildkitConnector } from './buildkit-connection.ts';
-import { chooseDriver, command, prepareBuilder } from './buildx-builder.ts';
+import { type BuilderHost, chooseDriver, command, prepareBuilder } from './buildx-builder.ts';
 import { buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
 import { callEngine, connectEngine } from './engine.ts';
 import { type RunHost, runBuild } from './run-build.ts';
@@ -43,7 +43,16 @@ export class Builder {
     await writeToolScripts(options.scratchDir);
     await writeDeadline(options.scratchDir, Date.now() + FIRST_FENCE_MS);
     await tool.recreate();
-    const host = { options, engine, tool };
+    try {
+      return await Builder.#prepare({ options, engine, tool }, engineVersion);
+    } catch (error) {
+      await tool.remove().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  static async #prepare(host: BuilderHost, engineVersion: string): Promise<Builder> {
+    const { options, engine, tool } = host;
     const driver = await chooseDriver(host);
     const builder = await prepareBuilder(host, driver);
     // Side by side: each costs an exec, and none waits for another.
@@ -53,15 +62,13 @@ export class Builder {
       command(tool, ['docker-buildx', 'inspect', builder]),
     ]);
     const info = { driver, engineVersion, buildxVersion: buildxVersion(version), platforms: platformsOf(inspect) };
-    const features = featuresOf(help);
     options.log.info({ ...info, builder }, 'builder ready');
-    const connectBuildkit = buildkitConnector(engine, driver, builder);
     return new Builder(options, info, {
       tool,
-      paths,
+      paths: toolPaths(options.scratchDir),
       builder,
-      features,
-      connectBuildkit,
+      features: featuresOf(help),
+      connectBuildkit: buildkitConnector(engine, driver, builder),
       log: options.log,
       now: Date.now,
     });

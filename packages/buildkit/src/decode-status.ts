@@ -3,7 +3,7 @@ import type { StepCounts } from '@kiln/domain';
 import { maskText } from './mask-secrets.ts';
 import { PushedTags } from './pushed-tags.ts';
 import { type SolveStatus, timeOf, type Vertex, type VertexLog, type VertexWarning } from './solve-status.ts';
-import { isDockerfileStep, Step } from './step.ts';
+import { isCountedStep, Step } from './step.ts';
 import { StepOutput } from './step-output.ts';
 import { TransferProgress } from './transfer-progress.ts';
 
@@ -58,9 +58,9 @@ export class StatusDecoder {
     return [...this.#steps.values()].flatMap((step) => this.#flush(step));
   }
 
-  /** Instructions of the Dockerfile (`[stage 2/4] RUN …`, FROM included); not BuildKit's internal steps, not exports. */
+  /** Instructions of the Dockerfile (`[stage 2/4] RUN …`) but FROM, so that all is cached where nothing had to be done; not BuildKit's own steps. */
   get counts(): StepCounts {
-    const steps = this.#dockerfileSteps();
+    const steps = [...this.#steps.values()].filter(({ name }) => isCountedStep(name));
     return { total: steps.length, cached: steps.filter((step) => step.cached).length };
   }
 
@@ -79,10 +79,6 @@ export class StatusDecoder {
   /** Whether BuildKit has reported the end of every step that it had started. */
   get idle(): boolean {
     return [...this.#steps.values()].every((step) => !step.running);
-  }
-
-  #dockerfileSteps(): Step[] {
-    return [...this.#steps.values()].filter((step) => isDockerfileStep(step.name));
   }
 
   #step(digest: string): Step {

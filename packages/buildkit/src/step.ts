@@ -76,7 +76,15 @@ function isCanceled(error: string): boolean {
   return /\bcontext canceled\b/i.test(error);
 }
 
-/** `[2/4] RUN …`, `[build 3/5] COPY …`, `[linux/amd64 build 1/2] FROM …`: an instruction of the Dockerfile, which users count. */
+const INSTRUCTION = /^\[(?:[^\]]+ )?\s*\d+\/\d+\] (\S+)/;
+
+/** `[2/4] RUN …`, `[build 3/5] COPY …`, `[linux/amd64 build 1/2] FROM …`: an instruction of the Dockerfile. */
 export function isDockerfileStep(name: string): boolean {
-  return /^\[(?:[^\]]+ )?\s*\d+\/\d+\] /.test(name);
+  return INSTRUCTION.test(name);
+}
+
+/** A step that does work a cache can save. Not FROM: BuildKit says `cached` of it or not whether anything was pulled or not. */
+export function isCountedStep(name: string): boolean {
+  const instruction = INSTRUCTION.exec(name)?.[1];
+  return instruction !== undefined && instruction !== 'FROM';
 }

@@ -144,7 +144,7 @@ export class ToolContainer {
     try {
       await callEngine(
         'remove the tool container',
-        (abortSignal) => this.#container.remove({ force: true, abortSignal }),
+        (abortSignal) => this.#container.remove({ force: true, v: true, abortSignal }),
         60_000,
       );
     } catch (error) {

@@ -56,7 +56,11 @@ export async function lab(fields: Partial<BuilderOptions> = {}): Promise<Lab> {
     log: { debug() {}, info() {}, warn: note, error: note },
     ...fields,
   };
-  const builder = await Builder.start(options);
+  const removeScratch = () => rm(options.scratchDir, { recursive: true, force: true });
+  const builder = await Builder.start(options).catch(async (error: unknown) => {
+    await removeScratch();
+    throw error;
+  });
   await builder.extendFence(Date.now() + FENCE_MS);
   return {
     builder,
@@ -64,7 +68,7 @@ export async function lab(fields: Partial<BuilderOptions> = {}): Promise<Lab> {
     warnings,
     async [Symbol.asyncDispose]() {
       await builder.close();
-      await rm(options.scratchDir, { recursive: true, force: true });
+      await removeScratch();
     },
   };
 }

@@ -1,0 +1,64 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { connectEngine } from '../engine.ts';
+import { engine, IMAGES, until } from './lab.ts';
+
+export interface PrivateEngine extends AsyncDisposable {
+  /** Path of its socket on this machine. */
+  readonly socket: string;
+  /** The same where the engine itself sees it. */
+  readonly innerSocket: string;
+  /** A directory that this machine and the engine see under the same path. */
+  readonly dir: string;
+  /** Kills the engine with all that it runs, as a crash would, and starts it again. */
+  restart(): Promise<void>;
+}
+
+const INNER = '/run/buildkit';
+
+/**
+ * A docker engine of the test's own, to be killed: the stand-in for BuildKit's image runs one in a container.
+ * @param images to copy into it
+ */
+export async function startPrivateEngine(images: readonly string[]): Promise<PrivateEngine> {
+  const dir = await mkdtemp(join(tmpdir(), 'kiln-engine-'));
+  const container = await engine.createContainer({
+    Image: IMAGES.buildkit,
+    HostConfig: { Privileged: true, Binds: [`${dir}:${dir}`, `${dir}/run:${INNER}`] },
+  });
+  await container.start();
+  const socket = join(dir, 'run', 'docker.sock');
+  const inner = connectEngine(socket);
+  const up = () =>
+    until(
+      async () =>
+        inner.ping().then(
+          () => true,
+          () => false,
+        ),
+      60_000,
+    );
+  await up();
+  for (const image of images) {
+    const load = await inner.loadImage(await engine.getImage(image).get());
+    await pipeline(load, async (progress) => {
+      for await (const _ of progress);
+    });
+  }
+  return {
+    socket,
+    innerSocket: `${INNER}/docker.sock`,
+    dir,
+    async restart() {
+      await container.kill();
+      await container.start();
+      await up();
+    },
+    async [Symbol.asyncDispose]() {
+      await container.remove({ force: true, v: true });
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
