@@ -23,7 +23,7 @@ export interface KilnClientOptions {
   /** Base URL of the API, such as `https://kiln.example.com`. */
   readonly url: string;
   readonly token?: string | undefined;
-  /** Default: the global `fetch`. */
+  /** For everything but uploads. Default: the global `fetch`. */
   readonly fetch?: typeof fetch | undefined;
   /** For tests. */
   readonly ambience?: Ambience | undefined;

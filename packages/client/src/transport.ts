@@ -1,11 +1,13 @@
 import { readProblem } from './answer.ts';
 import { KilnUnreachable } from './errors.ts';
+import { streamingPost } from './streaming-post.ts';
 
 export interface Call {
   readonly method?: 'GET' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
-  readonly body?: string | ReadableStream<Uint8Array>;
+  /** A body that isn't text is sent by node:http, as fast as it is taken. */
+  readonly body?: string | AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -27,16 +29,18 @@ export class Transport {
   /** Answers below 400. Throws `KilnProblem`, `KilnUnreachable`, or the signal's reason. */
   async call(path: string, { method = 'GET', headers, query, body, signal }: Call): Promise<Response> {
     const url = `${this.url}${path}${search(query)}`;
-    const init = {
-      method,
-      headers: { ...headers, ...(this.#token !== undefined && { authorization: `Bearer ${this.#token}` }) },
-      ...(body !== undefined && { body }),
-      ...(body instanceof ReadableStream && { duplex: 'half' as const }),
-      ...(signal && { signal }),
-    };
+    const all = { ...headers, ...(this.#token !== undefined && { authorization: `Bearer ${this.#token}` }) };
     let response: Response;
     try {
-      response = await this.#fetch(url, init);
+      response =
+        body === undefined || typeof body === 'string'
+          ? await this.#fetch(url, {
+              method,
+              headers: all,
+              ...(body !== undefined && { body }),
+              ...(signal && { signal }),
+            })
+          : await streamingPost(url, { headers: all, body, signal });
     } catch (error) {
       signal?.throwIfAborted();
       throw new KilnUnreachable(this.url, error);

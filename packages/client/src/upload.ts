@@ -13,7 +13,7 @@ export interface ContextUpload {
 
 export interface MultipartBody {
   readonly contentType: string;
-  readonly stream: ReadableStream<Uint8Array>;
+  readonly stream: AsyncIterable<Uint8Array>;
   /** What reading the context threw, if that, and not the connection, is why the upload broke. */
   readonly sourceError: () => unknown;
 }
@@ -45,7 +45,7 @@ export function multipartBody(request: BuildRequestInput, context: ContextUpload
   }
   return {
     contentType: `multipart/form-data; boundary=${boundary}`,
-    stream: ReadableStream.from(parts()),
+    stream: parts(),
     sourceError: () => failure,
   };
 }

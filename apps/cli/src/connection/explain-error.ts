@@ -22,7 +22,10 @@ function unreachableHint({ code, url }: KilnUnreachable): string {
 function explainProblem({ problem }: KilnProblem): string {
   const fields = problem.errors.map(({ field, got, expected }) => `  ${field}: got ${got}, expected ${expected}`);
   const hint = HINTS[problem.code];
-  return [`${problem.detail || problem.title} [${problem.code}]`, ...fields, ...(hint ? [hint] : [])].join('\n');
+  // The fields say it better than a detail that only repeats the first of them.
+  const repeats = problem.errors.some(({ field }) => problem.detail.startsWith(`${field}: `));
+  const sentence = repeats || problem.detail === '' ? problem.title : problem.detail;
+  return [`${sentence} [${problem.code}]`, ...fields, ...(hint ? [hint] : [])].join('\n');
 }
 
 const HINTS: Readonly<Partial<Record<KilnProblem['problem']['code'], string>>> = {
