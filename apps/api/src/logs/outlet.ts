@@ -1,4 +1,8 @@
 import type { ServerResponse } from 'node:http';
+import { setImmediate as turn } from 'node:timers/promises';
+
+/** After so many bytes to a client that takes everything, the others have their turn: nothing else would interrupt. */
+const TURN_BYTES = 256 * 1024;
 
 /**
  * A response that a log is written to. Waits for a slow client; never holds more for it than the piece it couldn't take at once.
@@ -8,6 +12,7 @@ export class Outlet implements Disposable {
   readonly #heartbeat: NodeJS.Timeout | undefined;
   #wrote = false;
   #drained: (() => void) | undefined;
+  #sinceTurn = 0;
 
   /** `beat` is written in every `beatMs` in which nothing else was. */
   constructor(response: ServerResponse, beat?: { readonly text: string; readonly everyMs: number }) {
@@ -21,7 +26,14 @@ export class Outlet implements Disposable {
   /** Comes back when the client has room for more, or has gone. */
   async write(bytes: Buffer | string): Promise<void> {
     this.#wrote = true;
-    if (bytes.length === 0 || this.#response.write(bytes) || this.#response.destroyed) return;
+    this.#sinceTurn += bytes.length;
+    if (bytes.length === 0 || this.#response.write(bytes) || this.#response.destroyed) {
+      if (this.#sinceTurn < TURN_BYTES) return;
+      this.#sinceTurn = 0;
+      await turn();
+      return;
+    }
+    this.#sinceTurn = 0;
     await new Promise<void>((resolve) => {
       this.#drained = resolve;
     });
