@@ -48,13 +48,16 @@ export async function* followBuild(
       seq = chunk.lastSeq;
       if (chunk.end) break;
     }
-    if (only !== undefined || signal.aborted || isFinal(hold.log.end, build, attempt)) return;
+    if (only !== undefined || signal.aborted) return;
+    // A log that is no longer kept doesn't say how it ended, and the build has gone on since it was read.
+    const now = hold.log.end ? build : await watch.until(buildId, () => true, signal);
+    if (!now || isFinal(hold.log.end, now, attempt)) return;
     attempt += 1;
     seq = 0;
   }
 }
 
-/** Whether nothing follows this attempt. Where its log, and so its `end`, is no longer kept, the record as it was read decides. */
+/** Whether nothing follows this attempt. Where its log, and so its `end`, is no longer kept, the record decides. */
 function isFinal(end: { state: string } | undefined, { record }: StoredBuild, attempt: number): boolean {
   if (end) return end.state !== 'queued';
   return record.attempts.length <= attempt && record.attempts[attempt - 1]?.end !== 'lost';

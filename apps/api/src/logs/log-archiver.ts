@@ -15,15 +15,23 @@ const MEMBER_CHARS = 128 * 1024;
 const READ_BATCHES = 16;
 const MAX_AT_ONCE = 16;
 
+/** The stream ended before the log did: it expired while it was being read, because somebody else has archived it meanwhile. */
+class LogBrokeOff extends Error {
+  readonly code = 'log_broke_off';
+  constructor({ buildId, attempt }: LogRef, lastSeq: number) {
+    super(`log of ${buildId}, attempt ${attempt}: nothing after record ${lastSeq}, which is not its end`);
+  }
+}
+
 type Streams = Pick<LogStreams, 'read' | 'unarchived' | 'claimArchive' | 'markArchived'>;
 
 /** Moves the logs of attempts that have ended from Redis into the blob store, a page at a time. */
 export class LogArchiver {
   readonly #logs: Streams;
-  readonly #blobs: Pick<Blobs, 'put'>;
+  readonly #blobs: Pick<Blobs, 'put' | 'stat'>;
   readonly #log: Logger;
 
-  constructor(logs: Streams, blobs: Pick<Blobs, 'put'>, log: Logger) {
+  constructor(logs: Streams, blobs: Pick<Blobs, 'put' | 'stat'>, log: Logger) {
     this.#logs = logs;
     this.#blobs = blobs;
     this.#log = log;
@@ -45,7 +53,11 @@ export class LogArchiver {
     return archived;
   }
 
+  /** A claim may lapse, and two archive the same log: whoever finds it done, or its stream gone, overwrites nothing. */
   async #archive(ref: LogRef, signal: AbortSignal): Promise<void> {
+    if (await this.#blobs.stat(logIndexKey(ref.buildId, ref.attempt))) {
+      return await this.#logs.markArchived(ref.buildId, ref.attempt);
+    }
     const index: { members: LogIndex['members'][number][]; lastSeq: number } = { members: [], lastSeq: 0 };
     const { sizeBytes } = await this.#blobs.put(
       logKey(ref.buildId, ref.attempt),
@@ -64,8 +76,10 @@ export class LogArchiver {
     signal: AbortSignal,
   ) {
     let byte = 0;
+    let isWhole = false;
     for await (const { firstSeq, lines } of this.#pages(ref)) {
       signal.throwIfAborted();
+      isWhole = isEnd(lines.at(-1));
       const member = await pack(`${lines.join('\n')}\n`);
       index.members.push({ byte, firstSeq });
       index.lastSeq = firstSeq + lines.length - 1;
@@ -73,6 +87,7 @@ export class LogArchiver {
       yield member;
       await breathe();
     }
+    if (!isWhole) throw new LogBrokeOff(ref, index.lastSeq);
   }
 
   async *#pages({ buildId, attempt }: LogRef): AsyncGenerator<{ firstSeq: number; lines: string[] }> {
@@ -94,4 +109,8 @@ export class LogArchiver {
       return;
     }
   }
+}
+
+function isEnd(line = '{}'): boolean {
+  return (JSON.parse(line) as { type?: string }).type === 'end';
 }
