@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream';
 import type { BuildResult } from '@kiln/domain';
 import type { RunRequest } from './builder-options.ts';
 import type { Halt } from './halt.ts';
+import { messageOf } from './message-of.ts';
 
 type Artifact = NonNullable<BuildResult['artifact']>;
 
@@ -15,8 +16,7 @@ export class ArtifactPipe {
     this.#stream.on('error', () => this.#release?.()).on('drain', () => this.#release?.());
     halt.signal.addEventListener('abort', () => this.#stream.destroy(new Error('the build was stopped')));
     this.#stored = store(this.#stream).catch((error: unknown) => {
-      const text = error instanceof Error ? error.message : String(error);
-      halt.fail({ code: 'infrastructure', message: `the artifact could not be stored: ${text}` });
+      halt.fail({ code: 'infrastructure', message: `the artifact could not be stored: ${messageOf(error)}` });
       return undefined;
     });
   }

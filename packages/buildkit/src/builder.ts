@@ -6,6 +6,7 @@ import { buildkitConnector } from './buildkit-connection.ts';
 import { type BuilderHost, chooseDriver, command, prepareBuilder } from './buildx-builder.ts';
 import { buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
 import { callEngine, connectEngine } from './engine.ts';
+import { messageOf } from './message-of.ts';
 import { type RunHost, runBuild } from './run-build.ts';
 import { ToolContainer } from './tool-container.ts';
 import { toolPaths, writeDeadline, writeToolScripts } from './tool-scripts.ts';
@@ -92,12 +93,11 @@ export class Builder {
     try {
       return await runBuild(this.#host, request, signal);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
       this.#options.log.error(
         { err: error, buildId: request.buildId, attempt: request.attempt },
         'build run broke off',
       );
-      return { end: 'failed', failure: { code: 'infrastructure', message } };
+      return { end: 'failed', failure: { code: 'infrastructure', message: messageOf(error) } };
     }
   }
 

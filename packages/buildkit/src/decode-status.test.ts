@@ -23,7 +23,7 @@ const brief = (records: readonly LogRecord[]) =>
       case 'output':
         return `${record.step} ${record.stream} ${record.data}`;
       case 'status':
-        return `${record.step} ${record.id} ${record.current}/${record.total}${record.done ? ' done' : ''}`;
+        return `${record.step} ${record.name} ${record.current}/${record.total}${record.done ? ' done' : ''}`;
       default:
         return record.type;
     }

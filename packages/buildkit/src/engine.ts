@@ -1,4 +1,5 @@
 import Docker from 'dockerode';
+import { messageOf } from './message-of.ts';
 
 /** How long the engine may take over a call that does no work of its own. */
 export const CALL_TIMEOUT_MS = 15_000;
@@ -60,8 +61,11 @@ export async function callEngine<T>(
 
 function engineError(what: string, error: unknown): EngineError {
   const status = (error as { statusCode?: unknown } | null)?.statusCode;
-  const text = error instanceof Error ? error.message.trim() : String(error);
-  return new EngineError(`docker engine: ${what}: ${text}`, typeof status === 'number' ? status : undefined, error);
+  return new EngineError(
+    `docker engine: ${what}: ${messageOf(error)}`,
+    typeof status === 'number' ? status : undefined,
+    error,
+  );
 }
 
 export function hasStatus(error: unknown, ...statuses: number[]): boolean {

@@ -1,6 +1,7 @@
 import type { LogRecord } from '@kiln/contracts';
 import type { RunRequest } from './builder-options.ts';
 import type { Halt } from './halt.ts';
+import { messageOf } from './message-of.ts';
 
 /** After a halt the last records are still delivered, but a sink that hangs must not keep the run from ending. */
 const GRACE_MS = 5_000;
@@ -52,8 +53,4 @@ export class RecordSink {
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,4 +1,8 @@
-import { Readable } from 'node:stream';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline, Readable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Builder } from './index.ts';
 import { begin, FROM, type Lab, lab, processesWith, toolContainerOf, uniqueSeconds, until } from './testing/lab.ts';
@@ -24,6 +28,29 @@ test('a tool container that is gone costs the build that ran in it, not the next
   expect(await Promise.all(after.map(async ({ outcome }) => (await outcome).end))).toEqual(['succeeded', 'succeeded']);
   await toolContainerOf(shared).remove({ force: true });
   expect((await begin(shared.builder, { dockerfile: FROM }).outcome).end).toBe('succeeded');
+});
+
+test('an engine whose socket is made anew under a living tool container', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'kiln-socket-'));
+  const path = join(dir, 'docker.sock');
+  const listen = async () => {
+    const server = createServer({ allowHalfOpen: true }, (from) => {
+      const to = connect({ path: '/var/run/docker.sock', allowHalfOpen: true });
+      pipeline(from, to, from, () => undefined);
+    });
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    return server;
+  };
+  const first = await listen();
+  const own = await lab({ dockerSocket: path });
+  expect((await begin(own.builder, { dockerfile: FROM }).outcome).end).toBe('succeeded');
+  first.close();
+  await rm(path, { force: true });
+  const second = await listen();
+  expect((await begin(own.builder, { dockerfile: FROM }).outcome).end).toBe('succeeded');
+  await own[Symbol.asyncDispose]();
+  second.close();
+  await rm(dir, { recursive: true });
 });
 
 test('a worker that starts again ends what its killed predecessor left running', async () => {

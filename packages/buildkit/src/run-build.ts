@@ -9,6 +9,7 @@ import { type BuildxFeatures, buildxArguments, unenforcedLimits } from './buildx
 import { StatusDecoder } from './decode-status.ts';
 import { Halt } from './halt.ts';
 import { maskText, secretNeedles } from './mask-secrets.ts';
+import { messageOf } from './message-of.ts';
 import { neverStarted, outcomeOf } from './outcome.ts';
 import { PlainLines } from './plain-lines.ts';
 import { RecordSink } from './record-sink.ts';
@@ -35,6 +36,7 @@ export interface RunHost {
 /** Runs one build from beginning to end; resolves when its buildx is gone. */
 export async function runBuild(host: RunHost, request: RunRequest, signal: AbortSignal): Promise<Outcome> {
   const { spec } = request;
+  if (spec.output.type === 'artifact' && !request.artifact) throw new Error('an artifact, and nobody to take it');
   if (signal.aborted) return neverStarted(stopCause(signal.reason), spec);
   using halt = new Halt(signal, spec.timeoutSeconds * 1000);
   await using files = await RunFiles.create(host.paths, `${request.buildId}-${request.attempt}`);
@@ -59,7 +61,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   });
   const artifact =
     spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
-  const ended = pump(process, reader, artifact);
+  const ended = pump(process, reader, artifact, halt);
   const fed = context ? feed(process, context, halt) : Promise.resolve();
   const stopped = stopOnHalt(host, files, process, ended, halt);
   await ended;
@@ -141,10 +143,20 @@ class ProgressReader {
   }
 }
 
-async function pump(process: ToolProcess, reader: ProgressReader, artifact: ArtifactPipe | undefined): Promise<void> {
+/** Reads to the end whatever happens: a buildx that nobody reads from stands still. */
+async function pump(
+  process: ToolProcess,
+  reader: ProgressReader,
+  artifact: ArtifactPipe | undefined,
+  halt: Halt,
+): Promise<void> {
   for await (const { stream, data } of process.output()) {
-    if (stream === 'stderr') await reader.push(data);
-    else await artifact?.write(data);
+    try {
+      if (stream === 'stderr') await reader.push(data);
+      else await artifact?.write(data);
+    } catch (error) {
+      halt.fail({ code: 'infrastructure', message: `buildx’s progress could not be read: ${messageOf(error)}` });
+    }
   }
 }
 
@@ -152,8 +164,7 @@ async function feed(process: ToolProcess, context: Readable, halt: Halt): Promis
   try {
     await process.feed(context);
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    halt.fail({ code: 'infrastructure', message: `the build context could not be read: ${text}` });
+    halt.fail({ code: 'infrastructure', message: `the build context could not be read: ${messageOf(error)}` });
   }
 }
 

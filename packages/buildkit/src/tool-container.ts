@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import type Docker from 'dockerode';
 import type { Logger } from './builder-options.ts';
 import { callEngine, EngineError, hasStatus } from './engine.ts';
@@ -30,6 +31,8 @@ export class ToolContainer {
   readonly #options: ToolContainerOptions;
   readonly #container: Docker.Container;
   #ensuring: Promise<void> | undefined;
+  /** Which socket the container holds. */
+  #socket: string | undefined;
 
   constructor(options: ToolContainerOptions) {
     this.#options = options;
@@ -40,6 +43,7 @@ export class ToolContainer {
   async recreate(): Promise<void> {
     const { engine, name, image, labels, scratchDir, engineSocketPath, dockerConfigDir, log } = this.#options;
     const paths = toolPaths(scratchDir);
+    this.#socket = await this.#socketNow();
     await this.remove();
     await ensureImage(engine, image, PULL_TIMEOUT_MS);
     const container = await callEngine('create the tool container', (abortSignal) =>
@@ -76,9 +80,22 @@ export class ToolContainer {
   }
 
   async #ensure(): Promise<void> {
-    if (await this.#isRunning()) return;
+    if ((await this.#socketNow()) === this.#socket && (await this.#isRunning())) return;
     this.#options.log.warn({ container: this.#options.name }, 'tool container not running');
     await this.recreate();
+  }
+
+  /**
+   * An engine that starts again makes a new socket. A container that lives through that (live-restore) still holds the
+   * old one, to which nothing answers any more. Undefined where the engine's socket is not on this machine.
+   */
+  async #socketNow(): Promise<string | undefined> {
+    try {
+      const { ino, birthtimeMs } = await stat(this.#options.engineSocketPath);
+      return `${ino} ${birthtimeMs}`;
+    } catch {
+      return undefined;
+    }
   }
 
   async #isRunning(): Promise<boolean> {
@@ -98,6 +115,7 @@ export class ToolContainer {
    * @throws EngineError
    */
   async start(command: ToolCommand): Promise<ToolProcess> {
+    if ((await this.#socketNow()) !== this.#socket) await this.ensure();
     try {
       return await this.#start(command);
     } catch (error) {

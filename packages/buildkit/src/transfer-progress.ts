@@ -13,15 +13,15 @@ export class TransferProgress {
 
   /** The record of one status, unless the last one is too recent. */
   push(step: number, status: VertexStatus, now: number, mask: (text: string) => string): TransferRecord[] {
-    const id = mask(status.name || status.id);
-    const key = `${step} ${id}`;
+    const name = mask(status.name || status.id);
+    const key = `${step} ${name}`;
     const done = timeOf(status.completed) !== undefined;
     const t = timeOf(status.completed) ?? timeOf(status.timestamp) ?? now;
     const record: TransferRecord = {
       t,
       type: 'status',
       step,
-      id,
+      name,
       current: status.current ?? 0,
       total: status.total ?? 0,
       done,
