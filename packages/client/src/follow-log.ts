@@ -50,6 +50,8 @@ export async function* followLog(
         headers: { accept: 'text/event-stream', ...(last !== undefined && { 'last-event-id': last }) },
         signal: signal ? AbortSignal.any([signal, connection.signal]) : connection.signal,
       });
+      // Nothing follows: `from` was the log's last record.
+      if (response.status === 204) return;
       for await (const event of logEvents(response.body ?? ReadableStream.from([]))) {
         silence.refresh();
         heardAt = ambience.now();

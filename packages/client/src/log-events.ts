@@ -33,10 +33,6 @@ function readRecord({ data, id: position, event }: EventSourceMessage): LogEvent
   const value = parseJson(data);
   if (typeof value !== 'object' || value === null) throw new KilnBadAnswer('log', `event ${event ?? ''} without JSON`);
   if (position === undefined || !parseLogId(position)) throw new KilnBadAnswer('log', `event without an id: ${data}`);
-  const { id: ownId, ...rest } = value as { id?: unknown };
-  // A transfer's record has an `id` of its own, which hides the position's.
-  if (typeof ownId === 'string' && ownId !== position) {
-    return { position, record: readAnswer('log', logRecord, value) as IdentifiedLogRecord };
-  }
+  const { id: _, ...rest } = value as { id?: unknown };
   return { position, record: { ...readAnswer('log', logRecord, rest), id: position } };
 }

@@ -65,7 +65,7 @@ function detailLines(step: Step, room: number, channel: Channel): string[] {
   const tail = step.tail.last(room - transfers.length);
   return [
     ...transfers.map((transfer) =>
-      spread(` => => ${tameLine(transfer.id, false)}`, amount(transfer), lineColumns(channel)),
+      spread(` => => ${tameLine(transfer.name, false)}`, amount(transfer), lineColumns(channel)),
     ),
     ...tail.map(({ text }) =>
       fit(`${channel.style('dim', ' => => #')} ${tameLine(text, channel.hasColour)}`, lineColumns(channel)),

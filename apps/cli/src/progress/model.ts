@@ -2,7 +2,7 @@ import type { LogRecord } from '@kiln/contracts';
 
 /** A transfer inside a step. */
 export interface Transfer {
-  readonly id: string;
+  readonly name: string;
   readonly current: number;
   readonly total: number;
   readonly done: boolean;
@@ -66,8 +66,8 @@ export class ProgressModel {
         this.#step(record.step).tail.push(record.data, record.t);
         return;
       case 'status': {
-        const { id, current, total, done } = record;
-        this.#step(record.step).transfers.set(id, { id, current, total, done });
+        const { name, current, total, done } = record;
+        this.#step(record.step).transfers.set(name, { name, current, total, done });
         return;
       }
       case 'end':

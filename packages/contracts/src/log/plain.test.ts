@@ -69,7 +69,7 @@ test('a lost attempt says that another follows; transfers are told once, when do
     t: 0,
     type: 'status',
     step: 1,
-    id: 'pushing layers',
+    name: 'pushing layers',
     current: 2_500_000,
     total: 2_500_000,
   } as const;

@@ -89,11 +89,11 @@ export class PlainRenderer {
   }
 
   #status(record: Of<'status'>): string {
-    const key = `${record.step} ${record.id}`;
+    const key = `${record.step} ${record.name}`;
     if (!record.done || this.#transfersDone.has(key)) return '';
     this.#transfersDone.add(key);
     const size = record.total > 0 ? ` ${bytes(record.current)} / ${bytes(record.total)}` : '';
-    return `${this.#enter(record.step)}#${record.step} ${record.id}${size} done\n`;
+    return `${this.#enter(record.step)}#${record.step} ${record.name}${size} done\n`;
   }
 
   #warning(record: Of<'warning'>): string {

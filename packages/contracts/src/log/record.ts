@@ -31,7 +31,8 @@ export const statusRecord = z.strictObject({
   t: at,
   type: z.literal('status'),
   step,
-  id: z.string(),
+  /** What is transferred, as BuildKit names it: a layer's digest, `pushing layers`. */
+  name: z.string(),
   current: z.number(),
   total: z.number(),
   done: z.boolean(),
