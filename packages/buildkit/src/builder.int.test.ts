@@ -2,13 +2,17 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { begin, FROM, type Lab, lab } from './testing/lab.ts';
+import { begin, FROM, type Lab, lab, removeImages } from './testing/lab.ts';
 
 let shared: Lab;
 beforeAll(async () => {
   shared = await lab();
 });
-afterAll(() => shared[Symbol.asyncDispose]());
+afterAll(async () => {
+  await shared[Symbol.asyncDispose]();
+  // A push that is refused leaves its image in the engine.
+  await removeImages(['127.0.0.1:9/x:1']);
+});
 
 /** Keeps what follows from being cached: the environment is a part of a RUN, while one without effect before it is not. */
 const unique = () => `ENV UNIQUE=${Math.random()}`;

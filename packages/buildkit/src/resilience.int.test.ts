@@ -42,13 +42,13 @@ test('an engine whose socket is made anew under a living tool container', async 
     return server;
   };
   const first = await listen();
-  const own = await lab({ dockerSocket: path });
+  await using own = await lab({ dockerSocket: path });
   expect((await begin(own.builder, { dockerfile: FROM }).outcome).end).toBe('succeeded');
   first.close();
   await rm(path, { force: true });
   const second = await listen();
   expect((await begin(own.builder, { dockerfile: FROM }).outcome).end).toBe('succeeded');
-  await own[Symbol.asyncDispose]();
+  await own.builder.close();
   second.close();
   await rm(dir, { recursive: true });
 });
@@ -63,6 +63,7 @@ test('a worker that starts again ends what its killed predecessor left running',
   expect((await orphan.outcome).failure?.code).toBe('infrastructure');
   await successor.extendFence(Date.now() + 60_000);
   expect((await begin(successor, { dockerfile: FROM }).outcome).end).toBe('succeeded');
+  await before[Symbol.asyncDispose]();
 });
 
 test('a context that breaks off ends the build, and not by its fault', async () => {

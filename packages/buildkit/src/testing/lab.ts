@@ -49,7 +49,7 @@ export async function lab(fields: Partial<BuilderOptions> = {}): Promise<Lab> {
   const options: BuilderOptions = {
     hostName: 'lab',
     instance: randomUUID().slice(0, 8),
-    scratchDir: await mkdtemp(join(tmpdir(), 'kiln-lab-')),
+    scratchDir: fields.scratchDir ?? (await mkdtemp(join(tmpdir(), 'kiln-lab-'))),
     driver: 'docker',
     toolImage: IMAGES.tool,
     buildkitImage: IMAGES.buildkit,
