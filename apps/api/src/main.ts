@@ -1,0 +1,55 @@
+import { resolve } from 'node:path';
+import { commonEnv, readEnv, runApp, secretKey, settingsOrExit, valueOrFile, wholeNumber } from '@kiln/runtime';
+import { FsBlobStore, openState } from '@kiln/state';
+import { z } from 'zod';
+import { API_DEFAULTS } from './config.ts';
+import { startApi } from './start-api.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+const settings = settingsOrExit(() => {
+  const env = readEnv(
+    z.object({
+      ...commonEnv,
+      KILN_HOST: z.string().default(API_DEFAULTS.host),
+      KILN_PORT: wholeNumber(0, API_DEFAULTS.port),
+      KILN_TOKEN: z.string().optional(),
+      KILN_TOKEN_FILE: z.string().optional(),
+      KILN_BLOB_DIR: z.string('a directory for contexts, logs and artifacts; one and the same for all API processes'),
+      KILN_MAX_CONTEXT_BYTES: wholeNumber(1, API_DEFAULTS.maxContextBytes),
+      KILN_LOG_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.logRetentionMs / DAY_MS),
+      KILN_ARTIFACT_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.artifactRetentionMs / DAY_MS),
+      KILN_CONTEXT_RETENTION_HOURS: wholeNumber(1, API_DEFAULTS.contextRetentionMs / HOUR_MS),
+    }),
+    process.env,
+  );
+  return { ...env, secretKey: secretKey(env), token: valueOrFile('KILN_TOKEN', env.KILN_TOKEN, env.KILN_TOKEN_FILE) };
+});
+
+await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
+  const state = await openState({
+    redisUrl: settings.KILN_REDIS_URL,
+    namespace: settings.KILN_NAMESPACE,
+    secretKey: settings.secretKey,
+    onError: (error) => log.warn({ err: error }, 'redis connection error'),
+  });
+  shutdown.add('state', () => state[Symbol.asyncDispose]());
+  for (const problem of await state.unfitness()) log.warn({ problem }, 'redis is not fit');
+  const api = await startApi(
+    {
+      ...API_DEFAULTS,
+      host: settings.KILN_HOST,
+      port: settings.KILN_PORT,
+      tokens: [settings.token],
+      maxContextBytes: settings.KILN_MAX_CONTEXT_BYTES,
+      logRetentionMs: settings.KILN_LOG_RETENTION_DAYS * DAY_MS,
+      artifactRetentionMs: settings.KILN_ARTIFACT_RETENTION_DAYS * DAY_MS,
+      contextRetentionMs: settings.KILN_CONTEXT_RETENTION_HOURS * HOUR_MS,
+    },
+    { ...state, blobs: new FsBlobStore(resolve(settings.KILN_BLOB_DIR)), log },
+  );
+  shutdown.add('api', () => api.close());
+  log.info({ url: api.url }, 'api listening');
+  return {};
+});
