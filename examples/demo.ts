@@ -54,9 +54,7 @@ async function main(): Promise<void> {
 async function startPool(dataDir: string, signal: AbortSignal): Promise<ChildProcess> {
   say('demo: starting a pool: API, scheduler, worker, and a Redis of their own');
   const args = [KILN, 'up', '--data-dir', dataDir, '--port', '0', '--name', 'demo', '--slots', '1'];
-  // The stand-ins of base images lie in the engine's store, which only its own BuildKit can read.
-  const driver = standsIn() ? ['--driver', 'docker'] : [];
-  const pool = spawn(process.execPath, [...args, ...driver], { stdio: ['ignore', 'inherit', 'pipe'], detached: true });
+  const pool = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'pipe'], detached: true });
   let said = '';
   const ready = new Promise<void>((resolve, reject) => {
     pool.stderr?.on('data', (chunk: Buffer) => {
@@ -77,10 +75,6 @@ async function startPool(dataDir: string, signal: AbortSignal): Promise<ChildPro
     clearTimeout(late);
   }
   return pool;
-}
-
-function standsIn(): boolean {
-  return (process.env.KILN_EXAMPLE_NODE_IMAGE ?? '').startsWith('kiln.local/');
 }
 
 async function stopPool(pool: ChildProcess): Promise<void> {

@@ -52,6 +52,8 @@ have_images() {
 images_env() {
   local variable
   for variable in "${image_variables[@]}"; do printf '%s=%s\n' "$variable" "$("$1_image" "$variable")"; done
+  # Stand-ins lie in the engine's own store, where only its own BuildKit finds them.
+  [[ $1 != standin ]] || echo KILN_DRIVER=docker
 }
 
 images_are_there() { have_images published || have_images standin; }

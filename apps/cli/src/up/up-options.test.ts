@@ -15,7 +15,8 @@ describe('parseUpOptions', () => {
 
   test('flags go before the environment', () => {
     const argv = ['--data-dir', '/other', '--port', '0', '--slots', '4', '--drain-timeout', '5', '--log', '-'];
-    expect(parseUpOptions(argv, { KILN_DATA_DIR: '/data' })).toMatchObject({
+    expect(parseUpOptions(argv, { KILN_DATA_DIR: '/data', KILN_DRIVER: 'docker' })).toMatchObject({
+      driver: 'docker',
       dataDir: '/other',
       port: 0,
       slots: 4,

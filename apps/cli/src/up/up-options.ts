@@ -20,7 +20,7 @@ Options:
       --port PORT           Port to listen on; 0 takes any free one (default 7700)
       --name NAME           Name of this host in the pool (default: the machine's)
       --slots N             Builds at a time (default: half the cores, at least 1)
-      --driver DRIVER       auto, docker-container or docker (default auto)
+      --driver DRIVER       auto, docker-container or docker (default $KILN_DRIVER, or auto)
       --drain-timeout SECS  How long Ctrl-C lets running builds go on (default 300)
       --log-level LEVEL     trace, debug, info, warn, error or silent (default info)
       --log FILE            Where Kiln's own log goes, - for standard error (default DIR/kiln.log)
@@ -119,7 +119,7 @@ function defaults(env: NodeJS.ProcessEnv) {
     port: '7700',
     name: toHostName(hostname()),
     slots: String(Math.max(1, Math.floor(cpus().length / 2))),
-    driver: 'auto',
+    driver: env.KILN_DRIVER || 'auto',
     'drain-timeout': '300',
     'log-level': 'info',
   };
