@@ -163,7 +163,7 @@ check 'all there: silent the next time' succeeds_silently
 # --- infra/run -----------------------------------------------------------------------------------------------------
 printf 'KILN_TOOL_IMAGE=from/file:1\nKILN_BUILDKIT_IMAGE=from/file:2\n' >"$chain/env"
 # shellcheck disable=SC2016
-run env KILN_TOOLCHAIN_DIR="$chain" KILN_BUILDKIT_IMAGE=from/caller:1 bash "$repo/infra/run" sh -c 'node; echo "$KILN_TOOL_IMAGE $KILN_BUILDKIT_IMAGE"; exit 7'
+run env -u KILN_TOOL_IMAGE KILN_TOOLCHAIN_DIR="$chain" KILN_BUILDKIT_IMAGE=from/caller:1 bash "$repo/infra/run" sh -c 'node; echo "$KILN_TOOL_IMAGE $KILN_BUILDKIT_IMAGE"; exit 7'
 check 'infra/run: the pinned Node comes first' says "v$node_version"
 check "infra/run: exports what was chosen; the caller's own value wins" says 'from/file:1 from/caller:1'
 check "infra/run: passes the command's exit status on" test "$status" = 7
