@@ -14,7 +14,7 @@ function argumentsOf(fields: object = {}, invocation: Partial<BuildxInvocation> 
     builder: 'default',
     spec: spec(fields),
     repo: 'example.org/app',
-    context: { type: 'tar' },
+    context: { type: 'directory', path: '/run/1/context', dockerfile: '/run/1/context/Dockerfile' },
     secrets: [],
     metadataFile: '/scratch/meta.json',
     features: NO_LIMITS,
@@ -22,16 +22,16 @@ function argumentsOf(fields: object = {}, invocation: Partial<BuildxInvocation> 
   });
 }
 
-test('a plain build of a tar on stdin that keeps nothing but caches', () => {
+test('a plain build of an uploaded context that keeps nothing but caches', () => {
   expect(argumentsOf()).toEqual([
     'build',
     '--builder=default',
     '--progress=rawjson',
     '--metadata-file=/scratch/meta.json',
-    '--file=Dockerfile',
+    '--file=/run/1/context/Dockerfile',
     `--build-arg=BUILDKIT_CACHE_MOUNT_NS=${cacheNamespace('example.org/app')}`,
     '--output=type=cacheonly',
-    '-',
+    '/run/1/context',
   ]);
 });
 

@@ -19,7 +19,7 @@ export interface BuildxInvocation {
   readonly repo: string;
   readonly context:
     | { readonly type: 'git'; readonly url: string; readonly commit: string; readonly subdir?: string | undefined }
-    | { readonly type: 'tar' };
+    | { readonly type: 'directory'; readonly path: string; readonly dockerfile: string };
   readonly secrets: readonly SecretPlace[];
   readonly metadataFile: string;
   readonly features: BuildxFeatures;
@@ -37,7 +37,7 @@ export function buildxArguments(invocation: BuildxInvocation): string[] {
     `--builder=${builder}`,
     '--progress=rawjson',
     `--metadata-file=${metadataFile}`,
-    `--file=${spec.dockerfile}`,
+    `--file=${context.type === 'directory' ? context.dockerfile : spec.dockerfile}`,
     ...optional('--target', spec.target),
     ...pairs('--build-arg', buildArgs),
     ...pairs('--label', spec.labels),
@@ -53,7 +53,7 @@ export function buildxArguments(invocation: BuildxInvocation): string[] {
     ...attestation('--sbom', spec.sbom),
     ...(features.memoryFlag ? optional('--memory', spec.resources.memoryBytes) : []),
     ...(features.cpusFlag ? optional('--cpus', spec.resources.cpus) : []),
-    context.type === 'tar' ? '-' : gitContext(context),
+    context.type === 'directory' ? context.path : gitContext(context),
   ];
 }
 

@@ -1,11 +1,11 @@
-import type { Readable } from 'node:stream';
 import type { Outcome } from '@kiln/domain';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
 import { stopCause } from './build-stop.ts';
 import type { Logger, RunRequest } from './builder-options.ts';
 import type { ConnectBuildkit } from './buildkit-connection.ts';
-import { type BuildxFeatures, buildxArguments, unenforcedLimits } from './buildx-arguments.ts';
+import { type BuildxFeatures, type BuildxInvocation, buildxArguments, unenforcedLimits } from './buildx-arguments.ts';
+import { ContextUnusable } from './context-dir.ts';
 import { StatusDecoder } from './decode-status.ts';
 import { Halt } from './halt.ts';
 import { maskText, secretNeedles } from './mask-secrets.ts';
@@ -40,12 +40,14 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   if (signal.aborted) return neverStarted(stopCause(signal.reason), spec);
   using halt = new Halt(signal, spec.timeoutSeconds * 1000);
   await using files = await RunFiles.create(host.paths, `${request.buildId}-${request.attempt}`);
+  const context = await contextOf(request, files, halt);
+  if ('end' in context) return context;
   const { env, places } = await files.placeSecrets(request.secrets);
   const argv = buildxArguments({
     builder: host.builder,
     spec,
     repo: request.repo,
-    context: request.source,
+    context,
     secrets: places,
     metadataFile: files.metadataFile,
     features: host.features,
@@ -53,20 +55,17 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   using sink = new RecordSink(request.sink, halt);
   const reader = new ProgressReader(request, host, sink);
   await reader.warnOfLimits();
-  const context = request.source.type === 'tar' ? await request.source.open() : undefined;
   const process = await host.tool.start({
     argv: [host.paths.exec, host.paths.fence, files.pidFile, 'docker-buildx', ...argv],
     env: [`BUILDX_CONFIG=${files.buildxConfig}`, ...env],
-    stdin: context !== undefined,
   });
   const artifact =
     spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
   const ended = pump(process, reader, artifact, halt);
-  const fed = context ? feed(process, context, halt) : Promise.resolve();
   const stopped = stopOnHalt(host, files, process, ended, halt);
   await ended;
   const exitCode = await process.exitCode();
-  await Promise.all([fed, stopped]);
+  await stopped;
   await reader.end();
   const ref = exitCode === 0 || reader.idle ? undefined : await files.ref();
   if (ref !== undefined) await awaitQuiet(host.connectBuildkit, ref, host.log);
@@ -160,11 +159,20 @@ async function pump(
   }
 }
 
-async function feed(process: ToolProcess, context: Readable, halt: Halt): Promise<void> {
+/** What buildx builds from; or the outcome, where there is nothing to build from. */
+async function contextOf(
+  { source, spec }: RunRequest,
+  files: RunFiles,
+  halt: Halt,
+): Promise<BuildxInvocation['context'] | Outcome> {
+  if (source.type === 'git') return source;
   try {
-    await process.feed(context);
+    const unpacked = await files.unpackContext(() => source.open(), spec.dockerfile, halt.signal);
+    return { type: 'directory', ...unpacked };
   } catch (error) {
-    halt.fail({ code: 'infrastructure', message: `the build context could not be read: ${messageOf(error)}` });
+    if (halt.reason?.type === 'stop') return neverStarted(halt.reason.cause, spec);
+    if (error instanceof ContextUnusable) return { end: 'failed', failure: error.failure };
+    throw error;
   }
 }
 

@@ -1,6 +1,8 @@
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import type { SecretPlace } from './buildx-arguments.ts';
+import { type ContextDir, unpackContext } from './context-dir.ts';
 import type { ToolPaths } from './tool-scripts.ts';
 
 /** A process's environment takes no more than 128 KiB in one string (Linux, MAX_ARG_STRLEN). */
@@ -54,6 +56,11 @@ export class RunFiles {
       }
     }
     return { env, places };
+  }
+
+  /** An uploaded context, unpacked. @throws ContextUnusable */
+  unpackContext(open: () => Promise<Readable>, dockerfile: string, signal: AbortSignal): Promise<ContextDir> {
+    return unpackContext(open, dockerfile, this.#dir, signal);
   }
 
   /** What buildx says of the result; empty where it got no further. */

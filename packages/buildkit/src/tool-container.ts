@@ -20,7 +20,6 @@ export interface ToolContainerOptions {
 export interface ToolCommand {
   readonly argv: readonly string[];
   readonly env?: readonly string[];
-  readonly stdin?: boolean;
 }
 
 const PULL_TIMEOUT_MS = 600_000;
@@ -125,12 +124,12 @@ export class ToolContainer {
     }
   }
 
-  async #start({ argv, env = [], stdin = false }: ToolCommand): Promise<ToolProcess> {
+  async #start({ argv, env = [] }: ToolCommand): Promise<ToolProcess> {
     const exec = await callEngine('create an exec', (abortSignal) =>
       this.#container.exec({
         Cmd: [...argv],
         Env: [...env],
-        AttachStdin: stdin,
+        AttachStdin: false,
         AttachStdout: true,
         AttachStderr: true,
         Tty: false,
@@ -138,7 +137,7 @@ export class ToolContainer {
       }),
     );
     const socket = await callEngine('start an exec', (abortSignal) =>
-      exec.start({ hijack: true, stdin, Tty: false, Detach: false, abortSignal }),
+      exec.start({ hijack: true, stdin: false, Tty: false, Detach: false, abortSignal }),
     );
     return new ToolProcess(exec, socket);
   }

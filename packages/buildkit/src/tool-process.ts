@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import type { Duplex, Readable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { Frame } from './demux-frames.ts';
@@ -40,31 +39,6 @@ export class ToolProcess {
       for await (const chunk of this.#socket) yield* demuxer.push(chunk as Buffer);
     } catch (error) {
       this.#broken ??= error as Error;
-    }
-  }
-
-  /**
-   * Writes all of `source` to the process's stdin, then closes it. Resolves also when the process stopped reading before
-   * the end; rejects with the error of `source` alone.
-   */
-  async feed(source: Readable): Promise<void> {
-    const closed = new AbortController();
-    const onClose = () => {
-      closed.abort();
-      source.destroy();
-    };
-    this.#socket.once('close', onClose).once('error', onClose);
-    try {
-      if (this.#socket.destroyed) return;
-      for await (const chunk of source) {
-        if (!this.#socket.write(chunk)) await once(this.#socket, 'drain', { signal: closed.signal });
-      }
-      this.#socket.end();
-    } catch (error) {
-      if (!closed.signal.aborted) throw error;
-    } finally {
-      this.#socket.off('close', onClose).off('error', onClose);
-      source.destroy();
     }
   }
 

@@ -7,6 +7,7 @@ export {
   buildRequest,
   buildSpec,
   gitSource,
+  OUTSIDE_DOCKERFILE,
   outputSpec,
   uploadSource,
 } from './http/build-request.ts';

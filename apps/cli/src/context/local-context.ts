@@ -1,5 +1,6 @@
 import { lstat, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { OUTSIDE_DOCKERFILE } from '@kiln/contracts';
 import { UsageError } from '../io/errors.ts';
 import { readIgnoreFile } from './ignore-pattern.ts';
 import { packContext } from './pack.ts';
@@ -25,8 +26,6 @@ export interface LocalContextInput {
   readonly dockerfileText?: Uint8Array | undefined;
 }
 
-/** Below this name a Dockerfile from outside of the context travels in the tar. Fixed, so that the same build has the same tar. */
-const OUTSIDE_NAME = '.kiln.Dockerfile';
 const SHOWN_LINKS = 5;
 
 /** Looks at the context and its Dockerfile before anything is sent. Throws `UsageError` at whatever a build couldn't begin with. */
@@ -34,7 +33,7 @@ export async function readLocalContext(input: LocalContextInput): Promise<LocalC
   const root = resolve(input.cwd, input.path);
   await demandDirectory(root, input.path);
   const dockerfile = input.dockerfileText
-    ? { name: OUTSIDE_NAME, ignoreFiles: [], extra: dockerfileEntry(input.dockerfileText) }
+    ? { name: OUTSIDE_DOCKERFILE, ignoreFiles: [], extra: dockerfileEntry(input.dockerfileText) }
     : await findDockerfile(root, input);
   const ignore = await readFirst([...dockerfile.ignoreFiles, join(root, '.dockerignore')]);
   const patterns = ignore ? readIgnoreFile(ignore.text, relative(input.cwd, ignore.path) || ignore.path) : [];
@@ -42,7 +41,7 @@ export async function readLocalContext(input: LocalContextInput): Promise<LocalC
   const tree = await walkContext(root, patterns, always).catch(explainWalkError);
   if (tree.escaping.length > 0) throw new UsageError(escapingLinks(tree.escaping));
   const entries = dockerfile.extra
-    ? [...tree.entries.filter(({ path }) => path !== OUTSIDE_NAME), dockerfile.extra]
+    ? [...tree.entries.filter(({ path }) => path !== OUTSIDE_DOCKERFILE), dockerfile.extra]
     : tree.entries;
   return {
     root,
@@ -85,7 +84,11 @@ async function findDockerfile(root: string, { cwd, path, dockerfile }: LocalCont
     // A link to a Dockerfile outside would not survive in the tar: send what it points to.
     if (!link.isSymbolicLink()) return { name, ignoreFiles };
   }
-  return { name: OUTSIDE_NAME, ignoreFiles, extra: { ...entryOf(OUTSIDE_NAME, 'file', stats), from: file } };
+  return {
+    name: OUTSIDE_DOCKERFILE,
+    ignoreFiles,
+    extra: { ...entryOf(OUTSIDE_DOCKERFILE, 'file', stats), from: file },
+  };
 }
 
 async function missingDockerfile(
@@ -105,7 +108,7 @@ async function missingDockerfile(
 
 /** A Dockerfile that is in no file. A fixed time, for the text has none of its own and the tar should be the same each time. */
 export function dockerfileEntry(content: Uint8Array): ContextEntry {
-  return { path: OUTSIDE_NAME, type: 'file', mode: 0o644, mtimeMs: 0, sizeBytes: content.length, content };
+  return { path: OUTSIDE_DOCKERFILE, type: 'file', mode: 0o644, mtimeMs: 0, sizeBytes: content.length, content };
 }
 
 async function readFirst(paths: readonly string[]): Promise<{ path: string; text: string } | undefined> {

@@ -116,6 +116,9 @@ export const buildRequest = z
 export type BuildRequestInput = z.input<typeof buildRequest>;
 export type BuildRequest = z.output<typeof buildRequest>;
 
+/** Below this name a Dockerfile from outside of the context travels in an uploaded tar; it is no part of the context itself. */
+export const OUTSIDE_DOCKERFILE = '.kiln.Dockerfile';
+
 /** A request as it is stored: secrets are taken out and sealed apart; an upload names its context. */
 export const buildSpec = z.strictObject({
   ...buildRequest.shape,
