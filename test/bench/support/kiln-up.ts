@@ -1,0 +1,47 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { KilnClient } from '@kiln/client';
+
+const CLI = fileURLToPath(new URL('../../../apps/cli/src/main.ts', import.meta.url));
+
+export interface BenchPool extends AsyncDisposable {
+  readonly client: KilnClient;
+  /** A temporary directory that goes with the pool. */
+  readonly dir: string;
+  readonly pid: number;
+}
+
+/** A whole pool as `kiln up` gives it, with one slot, on the engine's own BuildKit. */
+export async function kilnUp(): Promise<BenchPool> {
+  const dir = await mkdtemp(join(tmpdir(), 'kiln-bench-'));
+  const data = join(dir, 'data');
+  const args = ['up', '--data-dir', data, '--port', '0', '--name', 'bench', '--slots', '1', '--driver', 'docker'];
+  const child = spawn(process.execPath, [CLI, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  await new Promise<void>((resolve, reject) => {
+    child.stderr.on('data', (chunk: Buffer) => {
+      said += chunk;
+      if (said.includes('kiln up: ready')) resolve();
+    });
+    child.once('exit', (code) => reject(new Error(`kiln up ended with ${code}:\n${said}`)));
+  });
+  const { url, token } = JSON.parse(await readFile(join(data, 'client.json'), 'utf8')) as {
+    url: string;
+    token: string;
+  };
+  return {
+    client: new KilnClient({ url, token }),
+    dir,
+    pid: child.pid ?? 0,
+    async [Symbol.asyncDispose]() {
+      const exited = once(child, 'exit');
+      child.kill('SIGINT');
+      await exited;
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
