@@ -1,0 +1,89 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { KilnClient } from '@kiln/client';
+import { TestRedis } from '@kiln/state/testing';
+
+const ROOT = new URL('../../../', import.meta.url);
+const READY = { api: 'api listening', scheduler: 'scheduler leads', worker: 'worker joined' } as const;
+type Role = keyof typeof READY;
+
+export interface SeparatePool extends AsyncDisposable {
+  readonly client: KilnClient;
+  readonly url: string;
+  readonly token: string;
+  /** Resident memory of a process, bytes. */
+  memory(role: Role): number;
+}
+
+/** A pool whose API, scheduler and worker are processes of their own, so that each one's memory can be told. */
+export async function separatePool(): Promise<SeparatePool> {
+  const dir = await mkdtemp(join(tmpdir(), 'kiln-bench-'));
+  const redis = await TestRedis.start();
+  const url = `http://127.0.0.1:${await freePort()}`;
+  const token = 'bench-token';
+  const env = {
+    ...process.env,
+    KILN_REDIS_URL: redis.url,
+    KILN_SECRET_KEY: Buffer.alloc(32, 1).toString('base64'),
+    KILN_TOKEN: token,
+    KILN_PORT: new URL(url).port,
+    KILN_HOST_NAME: 'bench',
+    KILN_SLOTS: '1',
+    KILN_DRIVER: 'docker',
+  };
+  const blobs = { KILN_BLOB_DIR: join(dir, 'blobs') };
+  const children = new Map<Role, ChildProcess>();
+  children.set('api', await start('api', { ...env, ...blobs }));
+  children.set('scheduler', await start('scheduler', env));
+  children.set('worker', await start('worker', { ...env, KILN_DATA_DIR: join(dir, 'worker'), KILN_API_URL: url }));
+  return {
+    client: new KilnClient({ url, token }),
+    url,
+    token,
+    memory: (role) => residentBytes(children.get(role)?.pid ?? 0),
+    async [Symbol.asyncDispose]() {
+      for (const child of [...children.values()].reverse()) {
+        const exited = once(child, 'exit');
+        child.kill('SIGTERM');
+        await exited;
+      }
+      await redis[Symbol.asyncDispose]();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function start(role: Role, env: NodeJS.ProcessEnv): Promise<ChildProcess> {
+  const main = fileURLToPath(new URL(`apps/${role}/src/main.ts`, ROOT));
+  const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  await new Promise<void>((resolve, reject) => {
+    child.stderr?.on('data', (chunk: Buffer) => {
+      if (said.includes(READY[role])) return;
+      said += chunk;
+      if (said.includes(READY[role])) resolve();
+    });
+    child.once('exit', (code) => reject(new Error(`${role} ended with ${code}:\n${said}`)));
+  });
+  return child;
+}
+
+export function residentBytes(pid: number): number {
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kib) * 1024;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
