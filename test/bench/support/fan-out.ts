@@ -16,7 +16,7 @@ const TICK_MS = 25;
 process.once('message', ({ clients, bytes, bytesPerSecond }: FanOutOrder) => {
   const responses: ServerResponse[] = [];
   const server = createServer((_, response) => {
-    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.writeHead(200, { 'content-type': 'text/event-stream', connection: 'close' });
     response.flushHeaders();
     responses.push(response);
     if (responses.length === clients) begin();
@@ -36,8 +36,10 @@ process.once('message', ({ clients, bytes, bytesPerSecond }: FanOutOrder) => {
       for (const response of responses) response.write(chunk);
       if (sent < bytes) return;
       clearInterval(timer);
+      // `close` would cut off what is still on its way.
+      const flushed = responses.map((response) => new Promise((resolve) => response.once('close', resolve)));
       for (const response of responses) response.end();
-      server.close(() => process.disconnect());
+      void Promise.all(flushed).then(() => server.close(() => process.disconnect()));
     }, TICK_MS);
   }
 });

@@ -24,8 +24,9 @@ export class TestRedis implements AsyncDisposable {
     return redis;
   }
 
-  /** Starts the server again on the data that the last one left. */
+  /** Starts the server again, unless it runs, on the data that the last one left. */
   async up(): Promise<void> {
+    if (this.#child && isRunning(this.#child)) return;
     const args = ['--port', '0', '--unixsocket', this.#socket, '--dir', this.#dir, '--appendonly', 'yes', '--save', ''];
     this.#child = spawn('redis-server', args, { stdio: 'ignore' });
     while (!(await answers(this.#socket))) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -34,7 +35,7 @@ export class TestRedis implements AsyncDisposable {
   /** Ends the server: SIGKILL by default, as a crash would. */
   async down(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const child = this.#child;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    if (!child || !isRunning(child)) return;
     const exited = once(child, 'exit');
     child.kill(signal);
     await exited;
@@ -44,6 +45,10 @@ export class TestRedis implements AsyncDisposable {
     await this.down();
     await rm(this.#dir, { recursive: true, force: true });
   }
+}
+
+function isRunning({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode === null && signalCode === null;
 }
 
 function answers(socket: string): Promise<boolean> {

@@ -1,0 +1,18 @@
+/** A base image as `infra/setup` made or chose it. */
+export const DEBIAN = process.env.KILN_EXAMPLE_DEBIAN_IMAGE ?? 'kiln.local/debian:bookworm-slim';
+
+/** Says `begun`, hangs until `release(seconds)` or its own end, then says `released`. */
+export const hanging = (seconds: string) => `FROM ${DEBIAN}\nRUN echo begun; sleep ${seconds} || true; echo released\n`;
+
+/** Prints a numbered line each 20 ms until `release(seconds)`, then `released`. */
+export const chatting = (seconds: string) =>
+  [
+    `FROM ${DEBIAN}`,
+    `RUN sleep ${seconds} & gate=$!; i=0; \\`,
+    `  while kill -0 $gate 2>/dev/null; do i=$((i+1)); echo "line $i"; sleep 0.02; done; echo released`,
+    '',
+  ].join('\n');
+
+/** A small image that no cache has yet. */
+export const quick = (text: string) =>
+  `FROM ${DEBIAN} AS build\nRUN echo ${text} > /f\nFROM scratch\nCOPY --from=build /f /f\n`;

@@ -1,0 +1,39 @@
+import { request } from 'node:http';
+import { json } from 'node:stream/consumers';
+
+const SOCKET = '/var/run/docker.sock';
+
+interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+function call(method: string, path: string): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ socketPath: SOCKET, method, path }, (response) => {
+      const status = response.statusCode ?? 0;
+      if (status === 204) {
+        response.resume();
+        return resolve({ status, body: undefined });
+      }
+      json(response).then((body) => resolve({ status, body }), reject);
+    });
+    sent.once('error', reject).end();
+  });
+}
+
+/** Names of the containers, running or not, that belong to the worker of this instance (the start of its machine's id). */
+export async function containersOf(instance: string): Promise<string[]> {
+  const filters = encodeURIComponent(JSON.stringify({ label: [`kiln.instance=${instance}`] }));
+  const { body } = await call('GET', `/containers/json?all=true&filters=${filters}`);
+  return (body as { Names: string[] }[]).flatMap(({ Names }) => Names.map((name) => name.slice(1)));
+}
+
+export async function removeContainer(name: string): Promise<void> {
+  await call('DELETE', `/containers/${name}?force=true&v=true`);
+}
+
+/** Images that a build loaded or pushed stay in the engine of the driver `docker`. */
+export async function removeImages(tags: readonly string[]): Promise<void> {
+  for (const tag of tags) await call('DELETE', `/images/${tag}?force=true`);
+}

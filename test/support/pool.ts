@@ -1,0 +1,335 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type BuildView, KilnClient } from '@kiln/client';
+import type { BuildRequestInput } from '@kiln/contracts';
+import { openState, type State } from '@kiln/state';
+import { TestRedis } from '@kiln/state/testing';
+import { onTestFailed, onTestFinished } from 'vitest';
+import { processesWith, uniqueSeconds, until } from './conditions.ts';
+import { type ContextFiles, contextOf } from './context.ts';
+import { containersOf, removeContainer } from './engine.ts';
+import { type BuildLog, outputOf } from './logs.ts';
+import { type Exit, ManagedProcess } from './process.ts';
+
+export type Role = 'api' | 'scheduler' | 'worker';
+
+export interface PoolOptions {
+  /** Names of the hosts. Default: one, `a`. */
+  readonly workers?: readonly string[];
+  /** Called `1`, `2`, … Default: one. */
+  readonly schedulers?: number;
+  /** Called `1`, `2`, … Default: one. */
+  readonly apis?: number;
+  readonly slots?: number;
+  readonly leaseTtlMs?: number;
+  readonly syncEveryMs?: number;
+  /** A watchdog of whole seconds: below 2 s it may fall after the lease's end. */
+  readonly fenceMarginMs?: number;
+  readonly leaderTtlMs?: number;
+  readonly tickMs?: number;
+  /** More settings for the processes of a role. */
+  readonly env?: Partial<Record<Role, NodeJS.ProcessEnv>>;
+}
+
+export type SubmitRequest = Omit<BuildRequestInput, 'source'> & {
+  /** Of the context, beside its Dockerfile. */
+  readonly files?: ContextFiles;
+  /** Of the source. Default: one that nobody else has. */
+  readonly name?: string;
+};
+
+const MAIN: Record<Role, string> = {
+  api: new URL('../../apps/api/src/main.ts', import.meta.url).pathname,
+  scheduler: new URL('../../apps/scheduler/src/main.ts', import.meta.url).pathname,
+  worker: new URL('../../apps/worker/src/main.ts', import.meta.url).pathname,
+};
+const READY: Partial<Record<Role, string>> = { api: 'api listening', worker: 'worker joined' };
+const STOP_TIMEOUT_MS = 30_000;
+const NAMESPACE = 'kiln';
+
+interface Member {
+  readonly role: Role;
+  readonly name: string;
+  readonly process: ManagedProcess;
+}
+
+/**
+ * Starts a pool of real processes on a Redis of its own, and waits until it serves. Inside a test it ends with the test, whatever
+ * becomes of that, and says what its processes said where the test fails; elsewhere call `watch` in a `beforeEach`.
+ */
+export async function startPool(options: PoolOptions = {}): Promise<Pool> {
+  const pool = new Pool(options, await mkdtemp(join(tmpdir(), 'kiln-pool-')), await TestRedis.start());
+  pool.watch();
+  try {
+    onTestFinished(() => pool[Symbol.asyncDispose]());
+  } catch {
+    // Not inside a test: whoever started it ends it.
+  }
+  try {
+    await pool.startAll();
+    return pool;
+  } catch (error) {
+    pool.showLogs();
+    await pool[Symbol.asyncDispose]().catch(() => {});
+    throw error;
+  }
+}
+
+export class Pool implements AsyncDisposable {
+  readonly redis: TestRedis;
+  readonly token = randomUUID();
+  readonly leaseTtlMs: number;
+  readonly #options: PoolOptions;
+  readonly #dir: string;
+  readonly #secretKey = randomBytes(32);
+  /** All that were ever started, the latest of a name last. */
+  readonly #members: Member[] = [];
+  readonly #sleeps: string[] = [];
+  readonly #apiUrls = new Map<string, string>();
+  #state: Promise<State> | undefined;
+  #disposing: Promise<void> | undefined;
+
+  constructor(options: PoolOptions, dir: string, redis: TestRedis) {
+    this.#options = options;
+    this.#dir = dir;
+    this.redis = redis;
+    this.leaseTtlMs = options.leaseTtlMs ?? 5_000;
+  }
+
+  async startAll(): Promise<void> {
+    const { workers = ['a'], schedulers = 1, apis = 1 } = this.#options;
+    await Promise.all([
+      ...workers.map((name) => this.start('worker', name)),
+      ...numbered(schedulers).map((name) => this.start('scheduler', name)),
+      ...numbered(apis).map((name) => this.start('api', name)),
+    ]);
+  }
+
+  /** Shows the processes' logs if the test that runs now fails. */
+  watch(): void {
+    try {
+      onTestFailed(() => this.showLogs());
+    } catch {
+      // Not inside a test.
+    }
+  }
+
+  showLogs(): void {
+    for (const { process: child } of this.#members) {
+      process.stderr.write(`--- ${child.title} (${child.pid})\n${child.lines.join('\n')}\n`);
+    }
+  }
+
+  get client(): KilnClient {
+    return this.clientOf('1');
+  }
+
+  /** A client of this API process, wherever it is restarted. */
+  clientOf(api: string): KilnClient {
+    const url = this.#apiUrls.get(api);
+    if (url === undefined) throw new Error(`no api ${api}`);
+    return new KilnClient({ url, token: this.token });
+  }
+
+  /** The pool's state, to look behind the API or to write as a process would. Ends with the pool. */
+  state(): Promise<State> {
+    this.#state ??= openState({
+      redisUrl: this.redis.url,
+      namespace: NAMESPACE,
+      secretKey: this.#secretKey,
+      onError: () => {},
+    });
+    return this.#state;
+  }
+
+  async submit(
+    dockerfile: string,
+    { files = {}, name = randomUUID(), ...request }: SubmitRequest = {},
+  ): Promise<BuildView> {
+    const context = await contextOf({ Dockerfile: dockerfile, ...files });
+    return await this.client.submit({ source: { type: 'upload', name }, ...request }, { context });
+  }
+
+  /** The build's log as far as it goes now. */
+  async log(id: string): Promise<BuildLog> {
+    return await Array.fromAsync(this.client.followLog(id, { follow: false }));
+  }
+
+  /** The build as soon as `holds` of it. */
+  async build(id: string, what: string, holds: (build: BuildView) => boolean, timeoutMs?: number): Promise<BuildView> {
+    const read = async () => {
+      const build = await this.client.get(id);
+      return holds(build) && build;
+    };
+    return await until(`build is ${what}`, read, timeoutMs);
+  }
+
+  /** Seconds for a RUN to sleep by which its process is known; the pool's end checks that none is left. */
+  sleepSeconds(): string {
+    const seconds = uniqueSeconds();
+    this.#sleeps.push(seconds);
+    return seconds;
+  }
+
+  /** Waits until a RUN sleeps so long, and the log of build and attempt tells it. */
+  async sleeping(seconds: string, id: string, attempt = 1): Promise<void> {
+    await until(`attempt ${attempt} sleeps`, async () => (await isSleeping(seconds)) || undefined);
+    await until(`attempt ${attempt} says so`, async () => {
+      const log = (await this.log(id)).filter((record) => record.id.startsWith(`${attempt}.`));
+      return /begun|line/.test(outputOf(log));
+    });
+  }
+
+  async awake(seconds: string, timeoutMs?: number): Promise<void> {
+    await until(`nothing sleeps ${seconds} s`, async () => !(await isSleeping(seconds)), timeoutMs);
+  }
+
+  /** Lets a RUN that sleeps so long go on. */
+  async release(seconds: string): Promise<void> {
+    for (const pid of await sleepers(seconds)) process.kill(pid, 'SIGKILL');
+  }
+
+  /** The running process of this name, or the last that ran. */
+  process(role: Role, name: string): ManagedProcess {
+    const member = this.#members.findLast((each) => each.role === role && each.name === name);
+    if (!member) throw new Error(`no ${role} ${name}`);
+    return member.process;
+  }
+
+  /** Signals, and waits for the end. */
+  kill(role: Role, name: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<Exit> {
+    return this.process(role, name).end(signal);
+  }
+
+  /** Starts a process, again on the port and in the data directory that the last one of its name had, and waits until it serves. */
+  async start(role: Role, name: string): Promise<ManagedProcess> {
+    const env = this.#envOf(role, name);
+    const started = new ManagedProcess(`${role} ${name}`, process.execPath, [MAIN[role]], env);
+    this.#members.push({ role, name, process: started });
+    const ready = READY[role];
+    if (ready !== undefined) {
+      const line = await started.said(ready);
+      if (role === 'api') this.#apiUrls.set(name, String(line.url));
+    }
+    return started;
+  }
+
+  async restart(role: Role, name: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<ManagedProcess> {
+    await this.kill(role, name, signal);
+    return await this.start(role, name);
+  }
+
+  /** Name of the scheduler that leads; waits for one. */
+  async leader(): Promise<string> {
+    const { redis, keys } = await this.state();
+    return await until('a scheduler leads', async () => {
+      const token = Number(await redis.get(keys.leaderToken()));
+      const leads = ({ role, process: child }: Member) =>
+        role === 'scheduler' &&
+        child.running &&
+        child.find('scheduler leads', ({ fencingToken }) => fencingToken === token) !== undefined;
+      return this.#members.find(leads)?.name;
+    });
+  }
+
+  dataDir(role: Role, name: string): string {
+    return join(this.#dir, `${role}-${name}`);
+  }
+
+  #envOf(role: Role, name: string): NodeJS.ProcessEnv {
+    const { slots = 2, syncEveryMs = 300, fenceMarginMs = 2_000, leaderTtlMs = 1_000, tickMs = 200 } = this.#options;
+    const port = new URL(this.#apiUrls.get(name) ?? 'http://127.0.0.1:0').port;
+    const roles: Record<Role, NodeJS.ProcessEnv> = {
+      api: { KILN_HOST: '127.0.0.1', KILN_PORT: port, KILN_TOKEN: this.token },
+      scheduler: { KILN_LEADER_TTL_MS: `${leaderTtlMs}`, KILN_TICK_MS: `${tickMs}` },
+      worker: {
+        KILN_HOST_NAME: name,
+        KILN_SLOTS: `${slots}`,
+        KILN_DATA_DIR: this.dataDir(role, name),
+        KILN_DRIVER: 'docker',
+        KILN_LEASE_TTL_MS: `${this.leaseTtlMs}`,
+        KILN_SYNC_EVERY_MS: `${syncEveryMs}`,
+        KILN_FENCE_MARGIN_MS: `${fenceMarginMs}`,
+      },
+    };
+    return {
+      ...process.env,
+      KILN_REDIS_URL: this.redis.url,
+      KILN_NAMESPACE: NAMESPACE,
+      KILN_SECRET_KEY: this.#secretKey.toString('base64'),
+      ...(role !== 'scheduler' && { KILN_BLOB_DIR: join(this.#dir, 'blobs') }),
+      ...roles[role],
+      ...this.#options.env?.[role],
+    };
+  }
+
+  /** Ends everything; throws when something had to be ended by force, or stayed. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposing ??= this.#dispose();
+    return this.#disposing;
+  }
+
+  async #dispose(): Promise<void> {
+    const leaks: string[] = [];
+    // A pool whose Redis a test left dead can't end in order.
+    await this.redis.up().catch(() => {});
+    // Workers first: the others are needed for a worker to leave in order.
+    for (const roles of [['worker'], ['api', 'scheduler']]) {
+      const members = this.#members.filter(({ role, process: { running } }) => running && roles.includes(role));
+      leaks.push(...(await Promise.all(members.map(endInOrder))).flat());
+    }
+    leaks.push(...(await this.#sweepContainers()), ...(await this.#sweepSleeps()));
+    await (await this.#state)?.[Symbol.asyncDispose]();
+    await this.redis[Symbol.asyncDispose]();
+    await rm(this.#dir, { recursive: true, force: true });
+    if (leaks.length > 0) throw new Error(`the pool left behind: ${leaks.join('; ')}`);
+  }
+
+  /** The container of a killed worker stays by right, one of a worker that ended in order is a leak. */
+  async #sweepContainers(): Promise<string[]> {
+    const leaks: string[] = [];
+    for (const name of new Set(this.#members.filter(({ role }) => role === 'worker').map((member) => member.name))) {
+      const machine = await readFile(join(this.dataDir('worker', name), 'machine-id'), 'utf8').catch(() => undefined);
+      if (machine === undefined) continue;
+      const { code } = await this.process('worker', name).exited;
+      for (const container of await containersOf(machine.slice(0, 8))) {
+        if (code === 0) leaks.push(`container ${container}`);
+        await removeContainer(container);
+      }
+    }
+    return leaks;
+  }
+
+  async #sweepSleeps(): Promise<string[]> {
+    const leaks: string[] = [];
+    for (const seconds of this.#sleeps) {
+      await this.awake(seconds, 10_000).catch(async () => {
+        leaks.push(`RUN process sleeping ${seconds} s`);
+        await this.release(seconds);
+      });
+    }
+    return leaks;
+  }
+}
+
+async function endInOrder({ process: child }: Member): Promise<string[]> {
+  const timer = setTimeout(() => child.signal('SIGKILL'), STOP_TIMEOUT_MS);
+  const { code, signal } = await child.end('SIGTERM');
+  clearTimeout(timer);
+  return code === 0 ? [] : [`${child.title} ended with ${code ?? signal}`];
+}
+
+/** The `sleep` itself, or a shell that is about to start it. */
+async function isSleeping(seconds: string): Promise<boolean> {
+  return (await sleepers(seconds)).length > 0;
+}
+
+function sleepers(seconds: string): Promise<number[]> {
+  return processesWith(seconds);
+}
+
+function numbered(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `${i + 1}`);
+}
