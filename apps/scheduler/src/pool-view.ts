@@ -47,6 +47,7 @@ export class PoolView {
         slots: report.slots,
         usedSlots: held.reduce((sum, { weight }) => sum + weight, 0),
         platforms: report.platforms,
+        labels: report.labels,
         cordoned,
         draining: draining || !report.accepting,
       }));

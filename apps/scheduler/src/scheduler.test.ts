@@ -42,6 +42,7 @@ const join = (name: string, { slots = 2, ttlMs = 60_000, incarnation = 'i1' } = 
       name,
       slots,
       platforms: ['linux/amd64'],
+      labels: {},
       driver: 'docker',
       engineVersion: '1',
       buildxVersion: '1',

@@ -92,6 +92,7 @@ class Worker implements RunningWorker {
         name: config.hostName,
         slots: config.slots,
         platforms: [...info.platforms],
+        labels: {},
         driver: info.driver,
         engineVersion: info.engineVersion,
         buildxVersion: info.buildxVersion,

@@ -12,7 +12,7 @@ export {
   uploadSource,
 } from './http/build-request.ts';
 export { buildId, contextDigest, gitRef, gitUrl, relativePath, tagReference } from './http/fields.ts';
-export { type HostReport, hostName, hostReport } from './http/host-report.ts';
+export { type HostReport, hostLabels, hostName, hostReport } from './http/host-report.ts';
 export {
   type FieldProblem,
   fieldPath,

@@ -73,6 +73,7 @@ export class TestApi implements AsyncDisposable {
         name: HOST,
         slots: 100,
         platforms: [],
+        labels: {},
         driver: 'docker',
         engineVersion: '1',
         buildxVersion: '1',
@@ -121,7 +122,7 @@ export class TestApi implements AsyncDisposable {
     const build = await this.state.builds.get(id);
     if (!build || token === undefined) throw new Error(`${id} cannot be placed`);
     const pending = pendingBuild(build);
-    const view = { name: HOST, slots: 100, usedSlots: 0, platforms: [], cordoned: false, draining: false };
+    const view = { name: HOST, slots: 100, usedSlots: 0, platforms: [], labels: {}, cordoned: false, draining: false };
     const [decision] = place({ pending: [pending], hosts: [view] }, Date.now());
     if (!decision) throw new Error('no decision');
     const assigned = await this.state.pending.assign(
@@ -180,6 +181,7 @@ export class TestAttempt {
         name: HOST,
         slots: 100,
         platforms: [],
+        labels: {},
         driver: 'docker',
         engineVersion: '1',
         buildxVersion: '1',

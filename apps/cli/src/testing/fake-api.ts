@@ -39,6 +39,8 @@ export function fakeBuild(change: Partial<BuildView> = {}): BuildView {
       pull: false,
       timeoutSeconds: 3600,
       priority: 'normal',
+      weight: 1,
+      hostLabels: {},
       resources: {},
     },
     links: { self: `/v1/builds/${id}`, logs: `/v1/builds/${id}/logs`, placement: `/v1/builds/${id}/placement` },

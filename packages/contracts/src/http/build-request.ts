@@ -1,6 +1,7 @@
 import { PRIORITIES } from '@kiln/domain';
 import { z } from 'zod';
 import { contextDigest, gitRef, gitUrl, relativePath, tagReference } from './fields.ts';
+import { hostLabels } from './host-report.ts';
 
 export const gitSource = z
   .strictObject({
@@ -80,6 +81,13 @@ export const buildRequest = z
     pull: z.boolean().default(false),
     timeoutSeconds: z.int().min(1).max(86_400).default(3_600),
     priority: z.enum(PRIORITIES).default('normal'),
+    weight: z
+      .int()
+      .min(1)
+      .max(64)
+      .default(1)
+      .meta({ description: 'Slots that the build takes on its host: 2 for one that needs the room of two.' }),
+    hostLabels: hostLabels.default({}).meta({ description: 'Labels that a host must have to run the build.' }),
     resources: z
       .strictObject({
         memoryBytes: z

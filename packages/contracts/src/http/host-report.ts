@@ -5,11 +5,25 @@ export const hostName = z
   .string()
   .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and -, at most 63 long');
 
+/** Labels by which operators tell hosts apart, such as `disk: nvme`; a build may ask for some. */
+export const hostLabels = z
+  .record(
+    z
+      .string()
+      .regex(
+        /^[a-z0-9](?:[a-z0-9._/-]{0,61}[a-z0-9])?$/,
+        'a label of lower-case letters, digits and . _ / -, at most 63 long',
+      ),
+    z.string().regex(/^[A-Za-z0-9._-]{0,63}$/, 'letters, digits and . _ -, at most 63 long'),
+  )
+  .refine((labels) => Object.keys(labels).length <= 32, 'at most 32 labels');
+
 /** What a worker says of its host when it joins. */
 export const hostReport = z.strictObject({
   name: hostName,
   slots: z.int().min(1).max(1024),
   platforms: z.array(z.string()),
+  labels: hostLabels.default({}),
   driver: z.enum(['docker-container', 'docker']),
   engineVersion: z.string(),
   buildxVersion: z.string(),

@@ -11,6 +11,7 @@ const build = (id: string, more: Partial<PendingBuild> = {}): PendingBuild => ({
   createdAt: 0,
   weight: 1,
   platforms: [],
+  hostLabels: {},
   lostOn: [],
   ...more,
 });
@@ -19,6 +20,7 @@ const host = (name: string, more: Partial<HostView> = {}): HostView => ({
   slots: 2,
   usedSlots: 0,
   platforms: ['linux/amd64'],
+  labels: { disk: 'nvme' },
   cordoned: false,
   draining: false,
   ...more,
@@ -32,9 +34,13 @@ describe('place', () => {
       host('full', { usedSlots: 2 }),
       host('cordoned', { cordoned: true }),
       host('arm', { platforms: ['linux/arm64'] }),
+      host('slow', { labels: { disk: 'spinning' } }),
       host('leaving', { draining: true }),
     ];
-    const [decision] = place({ pending: [build('b', { platforms: ['linux/amd64'] })], hosts }, 7);
+    const [decision] = place(
+      { pending: [build('b', { platforms: ['linux/amd64'], hostLabels: { disk: 'nvme' } })], hosts },
+      7,
+    );
     expect(decision).toMatchObject({ build: 'b', host: 'free', reason: 'least_busy', decidedAt: 7 });
     expect(decision?.considered.map(({ host, verdict }) => [host, verdict])).toEqual([
       ['busy', 'busier'],
@@ -42,6 +48,7 @@ describe('place', () => {
       ['full', 'full'],
       ['cordoned', 'cordoned'],
       ['arm', 'platform_missing'],
+      ['slow', 'label_missing'],
       ['leaving', 'draining'],
     ]);
   });

@@ -9,6 +9,8 @@ export interface PendingBuild {
   /** Slots that the build takes. */
   readonly weight: number;
   readonly platforms: readonly string[];
+  /** Labels that a host must have to take the build. */
+  readonly hostLabels: Readonly<Record<string, string>>;
   /** Hosts that already lost an attempt of this build: taken again only when nothing else fits. */
   readonly lostOn: readonly string[];
 }
@@ -21,6 +23,7 @@ export interface HostView {
   readonly slots: number;
   readonly usedSlots: number;
   readonly platforms: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
   readonly cordoned: boolean;
   readonly draining: boolean;
 }
@@ -31,7 +34,7 @@ export interface PlacementSnapshot {
 }
 
 /** Why a host can't take a build, whatever its load. */
-export type RuledOut = 'cordoned' | 'draining' | 'platform_missing' | 'too_small' | 'lost_it_before';
+export type RuledOut = 'cordoned' | 'draining' | 'platform_missing' | 'label_missing' | 'too_small' | 'lost_it_before';
 
 /** One host as a decision saw it. */
 export interface ConsideredHost {
@@ -116,6 +119,8 @@ function ruleOut(build: PendingBuild, host: HostView): RuledOut | undefined {
   if (host.draining) return 'draining';
   if (host.cordoned) return 'cordoned';
   if (!build.platforms.every((platform) => host.platforms.includes(platform))) return 'platform_missing';
+  const wanted = Object.entries(build.hostLabels);
+  if (!wanted.every(([label, value]) => host.labels[label] === value)) return 'label_missing';
   if (build.weight > host.slots) return 'too_small';
   if (build.lostOn.includes(host.name)) return 'lost_it_before';
   return undefined;

@@ -34,6 +34,7 @@ const report = (name: string) => ({
   name,
   slots: 2,
   platforms: ['linux/amd64'],
+  labels: {},
   driver: 'docker' as const,
   engineVersion: '1',
   buildxVersion: '1',

@@ -102,8 +102,9 @@ export function pendingBuild({ record, spec }: StoredBuild): PendingBuild {
     priority: spec.priority,
     queuedAt: record.queuedAt,
     createdAt: record.createdAt,
-    weight: 1,
+    weight: spec.weight,
     platforms: spec.platforms,
+    hostLabels: spec.hostLabels,
     lostOn: record.attempts.map((attempt) => attempt.host),
   };
 }
