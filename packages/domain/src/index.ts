@@ -18,14 +18,26 @@ export {
   type Outcome,
   transition,
 } from './build/transition.ts';
+export { type PlacementSettings, DEFAULT_PLACEMENT } from './placement/settings.ts';
 export {
-  type ConsideredHost,
+  expectedRuns,
+  FIRST_GUESS,
+  learnPool,
+  learnRun,
+  type PoolEstimate,
+  type RepoEstimate,
+  runAt,
+} from './placement/estimates.ts';
+export { type Decisions, PlacementPool } from './placement/pool.ts';
+export type { Assignment } from './placement/pass.ts';
+export {
+  type AttemptOutcome,
+  type HeldCache,
+  type HostAttempt,
   type HostView,
   type PendingBuild,
-  type PlacementDecision,
-  type PlacementSnapshot,
   PRIORITIES,
   type Priority,
-  place,
-  type RuledOut,
-} from './placement/place.ts';
+  TRUST_CLASSES,
+  type TrustClass,
+} from './placement/words.ts';

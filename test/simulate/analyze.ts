@@ -1,0 +1,23 @@
+import { DEFAULT_PLACEMENT } from '@kiln/domain';
+import { pooledBound } from './engine/pooled-bound.ts';
+import { simulate } from './engine/simulate.ts';
+import { KilnPolicy } from './protocol/bridge.ts';
+import { makeTrace } from './trace/make-trace.ts';
+import { SCENARIOS } from './trace/scenarios.ts';
+const [name='half', seed='1', overrides='{}'] = process.argv.slice(2);
+const sc = SCENARIOS.find((s)=>s.name===name)!;
+const trace = makeTrace(sc, Number(seed));
+const bound = new Map(pooledBound(trace).map(o=>[o.build.build,o]));
+const out = simulate(trace, new KilnPolicy({...DEFAULT_PLACEMENT, ...JSON.parse(overrides)}), {seed:Number(seed)}).filter(o=>o.build.submitted>=trace.measureFrom);
+const byRepo = Map.groupBy(out, o=>o.build.repo);
+const rows = [...byRepo].map(([repo, os])=>{
+  const mean=(f:(o:typeof os[0])=>number)=>os.reduce((s,o)=>s+f(o),0)/os.length;
+  const b = os.map(o=>bound.get(o.build.build)!);
+  const bm=(f:(o:typeof os[0])=>number)=>b.reduce((s,o)=>s+f(o),0)/b.length;
+  const excess = os.reduce((s,o,i)=>s+(o.finishedAt-o.build.submitted)-(b[i].finishedAt-b[i].build.submitted),0);
+  return {repo, n:os.length, hosts:new Set(os.map(o=>o.host)).size, warmrun: mean(o=>o.build.run.warm), cf: os[0].build.run.cold/os[0].build.run.warm, size: os[0].build.size, wait:mean(o=>o.startedAt-o.build.submitted), bwait:bm(o=>o.startedAt-o.build.submitted), run:mean(o=>o.finishedAt-o.startedAt), brun:bm(o=>o.finishedAt-o.startedAt), cold: os.filter(o=>o.cache==='cold').length, stale: os.filter(o=>o.cache==='stale').length, bstale: b.filter(o=>o.cache==='stale').length, excess};
+}).sort((a,b)=>b.excess-a.excess);
+const tot = rows.reduce((s,r)=>s+r.excess,0);
+const waitEx = rows.reduce((s,r)=>s+(r.wait-r.bwait)*r.n,0), runEx = rows.reduce((s,r)=>s+(r.run-r.brun)*r.n,0);
+console.log('total excess', (tot/out.length).toFixed(0), 'wait', (waitEx/out.length).toFixed(0),'run',(runEx/out.length).toFixed(0));
+for (const r of rows.slice(0,25)) console.log(r.repo.padEnd(10), 'n',String(r.n).padStart(4),'hosts',String(r.hosts).padStart(2),'warm',r.warmrun.toFixed(0).padStart(4),'x',r.cf.toFixed(1),'size',r.size.toFixed(1),'wait',r.wait.toFixed(0).padStart(5),r.bwait.toFixed(0).padStart(4),'run',r.run.toFixed(0).padStart(5),r.brun.toFixed(0).padStart(5),'cold',r.cold,'stale',r.stale,r.bstale,'excess%',(100*r.excess/tot).toFixed(1));

@@ -1,0 +1,187 @@
+import type { FinishedEvent, Policy, PolicyEvent, QueuedEvent } from '../protocol/events.ts';
+import type { CacheState, HostChange, Trace, TraceBuild } from '../trace/trace.ts';
+import { EventQueue } from './event-queue.ts';
+import { type Running, WorldHost } from './world-host.ts';
+
+/** How one build went: the attempt that finished, and the whole time from submission. Seconds. */
+export interface BuildOutcome {
+  readonly build: TraceBuild;
+  readonly host: string;
+  readonly startedAt: number;
+  readonly finishedAt: number;
+  readonly cache: CacheState;
+  readonly attempts: number;
+}
+
+/** A policy gave an answer that a real pool would refuse. */
+export class IllegalAssignment extends Error {
+  readonly code = 'illegal_assignment';
+}
+
+type Coming =
+  | { readonly type: 'submit'; readonly build: TraceBuild }
+  | { readonly type: 'change'; readonly change: HostChange }
+  | { readonly type: 'finish'; readonly host: WorldHost; readonly running: Running }
+  | { readonly type: 'wake' };
+
+interface Waiting {
+  readonly build: TraceBuild;
+  readonly attempt: number;
+}
+
+export interface SimulationOptions {
+  readonly seed?: number;
+  /** Whether builds tell their `dep` when they are queued. */
+  readonly depKnown?: boolean;
+  /** Called for each event that the policy gets, and before each decision. */
+  readonly watch?: (event: PolicyEvent | { readonly type: 'decide'; readonly t: number }) => void;
+}
+
+/**
+ * Plays a trace against a policy on a virtual clock, until every build has finished.
+ * @throws IllegalAssignment
+ */
+export function simulate(trace: Trace, policy: Policy, options: SimulationOptions = {}): BuildOutcome[] {
+  return new Simulation(trace, policy, options).run();
+}
+
+class Simulation {
+  readonly #trace: Trace;
+  readonly #policy: Policy;
+  readonly #options: SimulationOptions;
+  readonly #coming = new EventQueue<Coming>();
+  readonly #hosts = new Map<string, WorldHost>();
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #outcomes: BuildOutcome[] = [];
+  #nextWake = Number.POSITIVE_INFINITY;
+
+  constructor(trace: Trace, policy: Policy, options: SimulationOptions) {
+    this.#trace = trace;
+    this.#policy = policy;
+    this.#options = options;
+  }
+
+  run(): BuildOutcome[] {
+    const { hosts, classes, builds, changes } = this.#trace;
+    for (const spec of hosts) this.#hosts.set(spec.host, new WorldHost(spec));
+    const { seed = 1, depKnown = true } = this.#options;
+    this.#tell({ type: 'init', t: 0, hosts, classes, seed, dep_known: depKnown });
+    for (const change of changes) this.#coming.add(change.t, { type: 'change', change });
+    for (const build of builds) this.#coming.add(build.submitted, { type: 'submit', build });
+    for (let at = this.#coming.nextAt; at !== undefined; at = this.#coming.nextAt) {
+      while (this.#coming.nextAt === at) this.#happen(this.#coming.take() as Coming, at);
+      this.#decide(at);
+      if (this.#outcomes.length === builds.length) break;
+    }
+    if (this.#outcomes.length < builds.length) {
+      throw new IllegalAssignment(`${builds.length - this.#outcomes.length} builds were never placed`);
+    }
+    return this.#outcomes;
+  }
+
+  #tell(event: PolicyEvent): void {
+    this.#options.watch?.(event);
+    this.#policy.handle(event);
+  }
+
+  #happen(coming: Coming, t: number): void {
+    switch (coming.type) {
+      case 'submit':
+        return this.#queue(coming.build, 1, t);
+      case 'finish':
+        return this.#finish(coming.host, coming.running, t);
+      case 'change':
+        return this.#change(coming.change, t);
+      case 'wake':
+        this.#nextWake = Number.POSITIVE_INFINITY;
+        return this.#tell({ type: 'wake', t });
+    }
+  }
+
+  #queue(build: TraceBuild, attempt: number, t: number): void {
+    this.#waiting.set(build.build, { build, attempt });
+    const dep = this.#options.depKnown === false ? {} : { dep: build.dep };
+    const event: QueuedEvent = {
+      type: 'build_queued',
+      t,
+      build: build.build,
+      repo: build.repo,
+      prio: build.prio,
+      ...dep,
+      submitted: build.submitted,
+      attempt,
+      ...(build.weight !== 1 && { weight: build.weight }),
+      ...(build.team !== '' && { team: build.team }),
+    };
+    this.#tell(event);
+  }
+
+  #finish(host: WorldHost, running: Running, t: number): void {
+    const { build } = running;
+    // A lost host's runs end nowhere.
+    if (host.running.get(build.build) !== running) return;
+    const evicted = host.finish(running);
+    const { startedAt, cache, attempt } = running;
+    this.#outcomes.push({ build, host: host.host, startedAt, finishedAt: t, cache, attempts: attempt });
+    const event: FinishedEvent = {
+      type: 'build_finished',
+      t,
+      build: build.build,
+      host: host.host,
+      run_s: running.runS,
+      size: build.size,
+      evicted,
+      dep: build.dep,
+    };
+    this.#tell(event);
+  }
+
+  #change(change: HostChange, t: number): void {
+    const { host: name } = change;
+    if (change.type === 'up') {
+      const { slots, disk } = change;
+      const known = this.#hosts.get(name);
+      if (known) Object.assign(known, { slots, disk, draining: false });
+      else this.#hosts.set(name, new WorldHost({ host: name, slots, disk }));
+      return this.#tell({ type: 'host_up', t, host: name, slots, disk });
+    }
+    const host = this.#hosts.get(name);
+    if (!host) return;
+    if (change.type === 'drain') {
+      host.draining = true;
+      return this.#tell({ type: 'host_drain', t, host: name });
+    }
+    this.#hosts.delete(name);
+    const lost = [...host.running.values()];
+    host.running.clear();
+    this.#tell({ type: 'host_down', t, host: name });
+    for (const { build, attempt } of lost) this.#queue(build, attempt + 1, t);
+  }
+
+  #decide(t: number): void {
+    this.#options.watch?.({ type: 'decide', t });
+    const { assign, wake } = this.#policy.decide(t);
+    for (const { build, host } of assign) this.#start(build, host, t);
+    if (wake !== undefined && wake > t && wake < this.#nextWake && this.#waiting.size > 0) {
+      this.#nextWake = wake;
+      this.#coming.add(wake, { type: 'wake' });
+    }
+  }
+
+  #start(id: string, name: string, t: number): void {
+    const waiting = this.#waiting.get(id);
+    const host = this.#hosts.get(name);
+    if (!waiting) throw new IllegalAssignment(`build ${id} is not queued`);
+    if (!host) throw new IllegalAssignment(`host ${name} is not there`);
+    const { build, attempt } = waiting;
+    if (host.draining) throw new IllegalAssignment(`host ${name} is draining`);
+    if (host.usedSlots + build.weight > host.slots) throw new IllegalAssignment(`host ${name} is full`);
+    this.#waiting.delete(id);
+    const cache = host.cacheFor(build);
+    const runS = build.run[cache];
+    const running: Running = { build, attempt, startedAt: t, runS, cache };
+    host.start(running);
+    this.#coming.add(t + runS, { type: 'finish', host, running });
+    this.#tell({ type: 'build_started', t, build: id, host: name, cache });
+  }
+}

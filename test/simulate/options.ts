@@ -1,0 +1,107 @@
+import { parseArgs } from 'node:util';
+import { POLICIES } from './policies/catalog.ts';
+import { SCENARIOS } from './trace/scenarios.ts';
+
+/** A flag that can't be used as it is; the message names it, what it held and what was expected. */
+export class FlagError extends Error {
+  readonly code = 'bad_flag';
+  constructor(flag: string, got: string, expected: string) {
+    super(`${flag}: got ${got}, expected ${expected}`);
+  }
+}
+
+export interface SimulateOptions {
+  readonly help: boolean;
+  readonly suite: boolean;
+  readonly scenarios: readonly string[];
+  readonly seeds: readonly number[];
+  readonly policies: readonly string[];
+  readonly trace: string | undefined;
+  readonly saveTrace: string | undefined;
+  readonly exportTo: string | undefined;
+  readonly svg: string | undefined;
+  readonly json: string | undefined;
+  readonly depKnown: boolean;
+}
+
+export const USAGE = `npm run simulate -- [FLAGS]
+
+Plays traces against Kiln's placement and what it is compared with, on a virtual clock.
+
+  --scenario NAME[,…]  ${SCENARIOS.map(({ name }) => name).join(', ')}; default: busy
+  --seed N[,…]         seeds of the traces; default: 1, with --suite 101,102,103
+  --policy NAME[,…]    ${Object.keys(POLICIES).join(', ')}; default: all
+  --suite              every scenario, as tables of ratios to the bound
+  --trace FILE         a recorded trace instead of a made one (JSON lines; docs/placement.md)
+  --export FILE        records the history of the pool at KILN_URL (with KILN_TOKEN) as such a trace, and ends
+  --save-trace FILE    writes the trace that was played
+  --hide-deps          builds don't say which dependencies they have, as in production
+  --svg FILE           a chart: how many builds had finished after which time
+  --json FILE          all figures
+`;
+
+const FLAGS = {
+  help: { type: 'boolean', short: 'h', default: false },
+  suite: { type: 'boolean', default: false },
+  scenario: { type: 'string' },
+  seed: { type: 'string' },
+  policy: { type: 'string' },
+  trace: { type: 'string' },
+  'save-trace': { type: 'string' },
+  export: { type: 'string' },
+  'hide-deps': { type: 'boolean', default: false },
+  svg: { type: 'string' },
+  json: { type: 'string' },
+} as const;
+
+/** @throws FlagError */
+export function readOptions(args: readonly string[]): SimulateOptions {
+  const { values } = parse(args);
+  const { suite, trace, svg } = values;
+  if (suite && trace !== undefined) throw new FlagError('--trace', trace, 'nothing beside --suite, which makes its traces');
+  if (suite && svg !== undefined) throw new FlagError('--svg', svg, 'nothing beside --suite: a chart shows one trace');
+  if (trace !== undefined && values.scenario !== undefined) {
+    throw new FlagError('--scenario', values.scenario, 'nothing beside --trace');
+  }
+  const scenarios = values.scenario?.split(',') ?? (suite ? SCENARIOS.map(({ name }) => name) : ['busy']);
+  for (const name of scenarios) oneOf('--scenario', name, SCENARIOS.map((scenario) => scenario.name));
+  const policies = values.policy?.split(',') ?? Object.keys(POLICIES);
+  for (const name of policies) oneOf('--policy', name, Object.keys(POLICIES));
+  const seeds = (values.seed ?? (suite ? '101,102,103' : '1')).split(',').map(seedOf);
+  if (svg !== undefined && (scenarios.length > 1 || seeds.length > 1)) {
+    throw new FlagError('--svg', svg, 'one scenario and one seed: a chart shows one trace');
+  }
+  return {
+    help: values.help,
+    suite,
+    scenarios,
+    seeds,
+    policies,
+    trace,
+    saveTrace: values['save-trace'],
+    exportTo: values.export,
+    svg,
+    json: values.json,
+    depKnown: !values['hide-deps'],
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: FLAGS, allowPositionals: false });
+  } catch (error) {
+    throw new FlagError('flags', args.join(' '), (error as Error).message.split('. ')[0] ?? '');
+  }
+}
+
+function oneOf(flag: string, value: string, allowed: readonly string[]): void {
+  if (!allowed.includes(value)) throw new FlagError(flag, JSON.stringify(value), `one of ${allowed.join(', ')}`);
+}
+
+function seedOf(text: string): number {
+  const seed = Number(text);
+  if (text.trim() === '' || !Number.isSafeInteger(seed) || seed < 0) {
+    throw new FlagError('--seed', JSON.stringify(text), 'a whole number from 0 on');
+  }
+  return seed;
+}

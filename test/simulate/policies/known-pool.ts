@@ -1,0 +1,129 @@
+import type { Policy, PolicyDecision, PolicyEvent, QueuedEvent } from '../protocol/events.ts';
+
+export interface KnownHost {
+  readonly host: string;
+  slots: number;
+  usedSlots: number;
+  draining: boolean;
+  /** Repos whose caches are there, whatever their dependency set. */
+  readonly caches: Set<string>;
+}
+
+export interface QueuedBuild {
+  readonly build: string;
+  readonly repo: string;
+  readonly submitted: number;
+  readonly weight: number;
+}
+
+/** What every policy that Kiln is compared with keeps track of, and the way it answers. */
+export abstract class KnownPool implements Policy {
+  readonly hosts = new Map<string, KnownHost>();
+  readonly #queued = new Map<string, QueuedBuild>();
+  readonly #running = new Map<string, { host: string; build: QueuedBuild }>();
+  #assign: { build: string; host: string }[] = [];
+  protected seed = 1;
+
+  /** A build waits; it stays known until `place` is called for it. */
+  protected abstract queued(build: QueuedBuild): void;
+  /** Gives builds to hosts by `place`; may answer when to be asked again. */
+  protected abstract dispatch(t: number): number | undefined;
+  protected hostsChanged(): void {}
+
+  handle(event: PolicyEvent): void {
+    switch (event.type) {
+      case 'init':
+        this.seed = event.seed;
+        for (const { host, slots } of event.hosts) this.#up(host, slots);
+        return this.hostsChanged();
+      case 'host_up':
+        this.#up(event.host, event.slots);
+        return this.hostsChanged();
+      case 'host_drain': {
+        const host = this.hosts.get(event.host);
+        if (host) host.draining = true;
+        return this.hostsChanged();
+      }
+      case 'host_down':
+        this.hosts.delete(event.host);
+        for (const [id, { host }] of this.#running) if (host === event.host) this.#running.delete(id);
+        return this.hostsChanged();
+      case 'build_queued':
+        return this.#queue(event);
+      case 'build_finished': {
+        const run = this.#running.get(event.build);
+        const host = this.hosts.get(event.host);
+        if (!run || !host) return;
+        this.#running.delete(event.build);
+        host.usedSlots -= run.build.weight;
+        for (const repo of event.evicted) host.caches.delete(repo);
+        host.caches.add(run.build.repo);
+        return;
+      }
+      default:
+        return;
+    }
+  }
+
+  decide(t: number): PolicyDecision {
+    const wake = this.dispatch(t);
+    const assign = this.#assign;
+    this.#assign = [];
+    return wake === undefined ? { assign } : { assign, wake };
+  }
+
+  /** The build's host is decided: it has its slots from now on. */
+  protected place(build: QueuedBuild, host: KnownHost): void {
+    this.#queued.delete(build.build);
+    this.#running.set(build.build, { host: host.host, build });
+    host.usedSlots += build.weight;
+    this.#assign.push({ build: build.build, host: host.host });
+  }
+
+  protected room(host: KnownHost, weight: number): boolean {
+    return !host.draining && host.slots - host.usedSlots >= weight;
+  }
+
+  protected get openHosts(): KnownHost[] {
+    return [...this.hosts.values()].filter(({ draining }) => !draining);
+  }
+
+  #up(host: string, slots: number): void {
+    const known = this.hosts.get(host);
+    if (known) Object.assign(known, { slots, draining: false });
+    else this.hosts.set(host, { host, slots, usedSlots: 0, draining: false, caches: new Set() });
+  }
+
+  #queue({ build, repo, submitted, weight = 1 }: QueuedEvent): void {
+    const queued = { build, repo, submitted, weight };
+    this.#queued.set(build, queued);
+    this.queued(queued);
+  }
+}
+
+/** Builds in order of arrival, with removal from anywhere; one that was lost comes again at its old place. */
+export class ArrivalQueue {
+  readonly #builds: QueuedBuild[] = [];
+  #head = 0;
+
+  get first(): QueuedBuild | undefined {
+    return this.#builds[this.#head];
+  }
+
+  get size(): number {
+    return this.#builds.length - this.#head;
+  }
+
+  add(build: QueuedBuild): void {
+    let at = this.#builds.length;
+    while (at > this.#head && (this.#builds[at - 1] as QueuedBuild).submitted > build.submitted) at--;
+    this.#builds.splice(at, 0, build);
+  }
+
+  shift(): QueuedBuild | undefined {
+    const first = this.#builds[this.#head];
+    if (first) this.#head++;
+    if (this.#head > 1_024 && this.#head * 2 > this.#builds.length) this.#builds.splice(0, this.#head), (this.#head = 0);
+    return first;
+  }
+}

@@ -1,0 +1,181 @@
+import {
+  type AttemptOutcome,
+  type HostView,
+  type PendingBuild,
+  PlacementPool,
+  type PlacementSettings,
+  type Priority,
+} from '@kiln/domain';
+import type { CacheState, HostSpec, PriorityClass } from '../trace/trace.ts';
+import type { Dep, FinishedEvent, Policy, PolicyDecision, PolicyEvent, QueuedEvent } from './events.ts';
+
+const S = 1_000;
+const WARMTH: Readonly<Record<CacheState, number>> = { warm: 1, stale: 0.5, cold: 0 };
+/** How fast the share of stale starts is followed where builds don't tell their dependency set. */
+const STALE_WEIGHT = 0.1;
+
+interface Queued {
+  readonly build: PendingBuild;
+  readonly dep: Dep | undefined;
+}
+
+interface Started {
+  readonly queued: Queued;
+  readonly host: string;
+  cache: CacheState | undefined;
+}
+
+/**
+ * Kiln's production placement behind the policy protocol: maps its words to the domain's. A `disk` is a host's cache budget, a `size` a
+ * repo's bytes in it, `evicted` is what the next inventory no longer shows, and a cache that an unknown `dep` may have outdated is as
+ * warm as such starts have turned out to be.
+ */
+export class KilnPolicy implements Policy {
+  readonly pool: PlacementPool;
+  readonly #queued = new Map<string, Queued>();
+  readonly #started = new Map<string, Started>();
+  readonly #lostOn = new Map<string, string[]>();
+  readonly #hosts = new Map<string, HostView>();
+  readonly #staleShare = new Map<string, number>();
+  #priorities = new Map<number, Priority>();
+  #depKnown = true;
+
+  constructor(settings?: PlacementSettings) {
+    this.pool = new PlacementPool(settings);
+  }
+
+  handle(event: PolicyEvent): void {
+    const now = event.t * S;
+    switch (event.type) {
+      case 'init':
+        this.#priorities = prioritiesOf(event.classes);
+        this.#depKnown = event.dep_known;
+        for (const host of event.hosts) this.#hostUp(host);
+        return;
+      case 'host_up':
+        return this.#hostUp(event);
+      case 'host_drain': {
+        const host = this.#hosts.get(event.host);
+        if (host) this.pool.hostUp({ ...host, draining: true });
+        return;
+      }
+      case 'host_down':
+        return this.#hostDown(event.host);
+      case 'build_queued':
+        return this.#buildQueued(event, now);
+      case 'build_started':
+        return this.#buildStarted(event.build, event.host, event.cache, now);
+      case 'build_finished':
+        return this.#buildFinished(event, now);
+      case 'wake':
+      case 'end':
+        return;
+    }
+  }
+
+  decide(t: number): PolicyDecision {
+    const now = t * S;
+    const { assignments, lookAgainAt } = this.pool.decide(now);
+    for (const { build, host } of assignments) this.#start(build, host, now);
+    const assign = assignments.map(({ build, host }) => ({ build, host }));
+    return lookAgainAt === undefined ? { assign } : { assign, wake: lookAgainAt / S };
+  }
+
+  #hostUp({ host: name, slots, disk }: HostSpec): void {
+    const host: HostView = {
+      name,
+      slots,
+      platforms: [],
+      labels: {},
+      trust: ['trusted'],
+      cordoned: false,
+      draining: false,
+      cacheBudgetBytes: disk,
+    };
+    this.#hosts.set(name, host);
+    this.pool.hostUp(host);
+  }
+
+  #hostDown(name: string): void {
+    this.#hosts.delete(name);
+    this.pool.hostGone(name);
+    for (const [id, { host }] of this.#started) {
+      if (host !== name) continue;
+      this.#started.delete(id);
+      this.#lostOn.set(id, [...(this.#lostOn.get(id) ?? []), name]);
+    }
+  }
+
+  #buildQueued(event: QueuedEvent, now: number): void {
+    const { build: id, repo, prio, dep, submitted, weight = 1, team = '' } = event;
+    const build: PendingBuild = {
+      id,
+      repo,
+      team,
+      priority: this.#priorities.get(prio) ?? 'normal',
+      queuedAt: now,
+      createdAt: submitted * S,
+      weight,
+      platforms: [],
+      hostLabels: {},
+      trust: 'trusted',
+      lostOn: this.#lostOn.get(id) ?? [],
+      cacheVersion: dep === undefined ? undefined : String(dep),
+    };
+    this.#started.delete(id);
+    this.#queued.set(id, { build, dep });
+    this.pool.buildQueued(build, now);
+  }
+
+  #start(id: string, host: string, now: number): void {
+    const queued = this.#queued.get(id);
+    if (!queued) return;
+    const { repo, team, weight, cacheVersion } = queued.build;
+    this.#queued.delete(id);
+    this.#started.set(id, { queued, host, cache: undefined });
+    this.pool.attemptStarted({ build: id, host, repo, team, weight, startedAt: now, cacheVersion }, now);
+  }
+
+  #buildStarted(id: string, host: string, cache: CacheState, now: number): void {
+    if (!this.#started.has(id)) this.#start(id, host, now);
+    const started = this.#started.get(id);
+    if (!started) return;
+    started.cache = cache;
+    const { repo } = started.queued.build;
+    if (!this.#depKnown && cache !== 'cold') {
+      const share = this.#staleShare.get(repo) ?? 0;
+      this.#staleShare.set(repo, share + STALE_WEIGHT * ((cache === 'stale' ? 1 : 0) - share));
+    }
+    this.pool.warmthSeen(id, WARMTH[cache]);
+    if (cache === 'cold') this.pool.cacheGone(host, repo, now);
+  }
+
+  #buildFinished(event: FinishedEvent, now: number): void {
+    const { build: id, host, run_s, size, evicted, dep } = event;
+    const started = this.#started.get(id);
+    this.#started.delete(id);
+    this.#lostOn.delete(id);
+    for (const repo of evicted) this.pool.cacheGone(host, repo, now);
+    const outcome: AttemptOutcome = { runMs: run_s * S, keepsCache: false, bytes: size };
+    this.pool.attemptEnded(id, outcome, now);
+    const repo = started?.queued.build.repo;
+    if (repo === undefined) return;
+    const version = this.#depKnown && dep !== undefined ? String(dep) : undefined;
+    const warmth = this.#depKnown ? 1 : 1 - (1 - WARMTH.stale) * (this.#staleShare.get(repo) ?? 0);
+    this.pool.cacheReported(host, repo, { warmth, bytes: size, lastUsedAt: now, version });
+  }
+}
+
+/** Classes by their names where those are Kiln's; else the smallest number goes first. */
+function prioritiesOf(classes: readonly PriorityClass[]): Map<number, Priority> {
+  const known = (name: string): Priority | undefined =>
+    name === 'interactive' || name === 'normal' || name === 'batch' ? name : undefined;
+  const others = classes.filter(({ name }) => known(name) === undefined).sort((a, b) => a.prio - b.prio);
+  const rank = (one: PriorityClass): Priority =>
+    others.length < 3
+      ? others.indexOf(one) === 0
+        ? 'normal'
+        : 'batch'
+      : ((['interactive', 'normal', 'batch'] as const)[Math.min(2, others.indexOf(one))] as Priority);
+  return new Map(classes.map((one) => [one.prio, known(one.name) ?? rank(one)]));
+}
