@@ -15,7 +15,7 @@ for (const config of configs.length?configs:['{}']) {
   for (const name of names.split(',')) {
     const r=cases.filter(c=>c.name===name).map(c=>({c,m:metricsOf(simulate(c.trace,new KilnPolicy({...DEFAULT_PLACEMENT,...JSON.parse(config)}),{seed:c.seed}),c.trace.measureFrom)}));
     const mean=gm(r.map(({c,m})=>m.meanFinish/c.b.meanFinish)); all.push(mean);
-    line.push(`${name} ${mean.toFixed(3)} (${Math.max(...r.map(({c,m})=>m.meanFinish/c.b.meanFinish)).toFixed(2)}) p95 ${gm(r.map(({c,m})=>m.p95Finish/c.b.p95Finish)).toFixed(2)} warm ${gm(r.map(({m})=>m.warmShare)).toFixed(3)} wait ${gm(r.map(({m})=>m.meanWait)).toFixed(0)} long ${Math.max(...r.map(({m})=>m.longestWait/60)).toFixed(0)}`);
+    line.push(`${name} ${mean.toFixed(3)} (${Math.max(...r.map(({c,m})=>m.meanFinish/c.b.meanFinish)).toFixed(2)}) p95 ${gm(r.map(({c,m})=>m.p95Finish/c.b.p95Finish)).toFixed(2)} warm ${gm(r.map(({m})=>m.warmShare)).toFixed(3)} wait ${gm(r.map(({m})=>m.meanWait)).toFixed(0)} long ${r.map(({c,m})=>c.b.longestWait<900?(m.longestWait/60).toFixed(0):'-').join(',')}`);
   }
   const cpu=process.cpuUsage(t0).user/1e6;
   console.log(gm(all).toFixed(3), '|', line.join(' | '), '|', config, cpu.toFixed(0)+'s');

@@ -5,7 +5,7 @@ import type { HostClass } from './host-class.ts';
 import type { PendingGroup } from './pending-group.ts';
 import type { PlacementPool } from './pool.ts';
 import type { PoolHost } from './pool-host.ts';
-import { warmthFor } from './pool-repo.ts';
+import { type PoolRepo, warmthFor } from './pool-repo.ts';
 import { SlotTimeline } from './slot-timeline.ts';
 import type { PendingBuild } from './words.ts';
 
@@ -42,6 +42,7 @@ export class Pass {
   readonly #pool: PlacementPool;
   /** What a ms of slot time costs, where waiting costs 1. */
   readonly #price: number;
+  readonly #impatience: number;
   readonly #timelines = new Map<PoolHost, SlotTimeline>();
   readonly #candidates = new Map<PendingGroup, MinHeap<Candidate>>();
   readonly #windows = new Map<HostClass, ColdWindow>();
@@ -55,6 +56,8 @@ export class Pass {
     this.now = now;
     this.#free = new Set(pool.freeHosts);
     const { queuedSlots, freeSlots, openSlots, settings } = pool;
+    const room = (freeSlots - queuedSlots * settings.roomQueued) / Math.max(1, openSlots);
+    this.#impatience = settings.impatience * Math.min(1, Math.max(0, room / settings.room));
     const lacking = Math.max(0, queuedSlots - settings.freeWeight * freeSlots);
     this.#price = 1 + settings.maxSlotPremium * (settings.satPow === 0 ? 1 : pool.saturation ** settings.satPow) * Math.min(1, lacking / Math.max(1, openSlots)) + settings.utilPremium * Math.max(0, (pool.utilization - settings.utilFrom) / (1 - settings.utilFrom));
   }
@@ -111,12 +114,11 @@ export class Pass {
     const held = this.#bestHeld(group);
     const heldStart = held ? this.#timeline(held.host).start(weight, held.notBefore) : Number.POSITIVE_INFINITY;
     const late = Math.max(0, heldStart - Math.max(now, build.createdAt + this.#pool.settings.patientMs));
-    const heldCost = held ? this.#heldCost(held, weight) + this.#pool.settings.impatience * (1 - this.#pool.saturation) * late : Number.POSITIVE_INFINITY;
+    const heldCost = held ? this.#heldCost(held, weight) + this.#impatience * late : Number.POSITIVE_INFINITY;
     const cold = this.#bestCold(group, heldCost);
     if (cold) return this.#assign(build, group, cold, 0, group.repo.runs.cold);
     if (!held) return;
     if (heldStart <= now) return this.#assign(build, group, held.host, held.warmth, held.runMs);
-    (globalThis as any).dbg?.(build.id, held.host.view.name, heldStart, now, held.runMs, this.#price, group.repo.runs, this.#free.size, heldCost, group.builds.length);
     this.#timeline(held.host).take(weight, heldStart, held.runMs);
     this.#changed(held.host);
     this.waitsBesideRoom = true;
@@ -190,7 +192,8 @@ export class Pass {
   #bestCold(group: PendingGroup, limit: number): PoolHost | undefined {
     const { repo, weight } = group;
     const { settings, horizonMs, estimate } = this.#pool;
-    const { cold, warm } = repo.runs;
+    const { warm } = repo.runs;
+    const cold = this.#coldRun(repo);
     const bonus = Math.max(
       this.#spreadBonus(group, cold - warm),
       Math.min(1, (settings.patience * this.#pool.patience(repo, this.now)) / Math.max(1, cold - warm)) * (cold - warm) * settings.patienceMax,
@@ -220,6 +223,17 @@ export class Pass {
       }
     }
     return best;
+  }
+
+  /** A cold run that is under way shows how long the repo's are, where none has ended yet. */
+  #coldRun(repo: PoolRepo): number {
+    let { cold } = repo.runs;
+    if (repo.estimate.cold || this.#pool.settings.raise === 0) return cold;
+    for (const running of repo.running) {
+      if (running.warmth >= 0.25) continue;
+      cold = Math.max(cold, this.now - running.startedAt + this.#timeline(running.host).restOf(running, this.now));
+    }
+    return cold;
   }
 
   #spreadBonus({ repo }: PendingGroup, saving: number): number {

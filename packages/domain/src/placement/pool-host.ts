@@ -22,6 +22,8 @@ export interface Running {
   readonly cacheVersion: string | undefined;
   /** How long it was expected to run when it began, ms. */
   readonly expectedMs: number;
+  /** Spread around that, as sigma of a lognormal. */
+  readonly spread: number;
 }
 
 /** A host in the pool's state: what runs there and what it has cached. */

@@ -1,6 +1,7 @@
 import { DecayingSum } from './decaying-sum.ts';
 import { type ExpectedRuns, expectedRuns, type PoolEstimate, type RepoEstimate } from './estimates.ts';
 import type { PendingGroup } from './pending-group.ts';
+import { GUESSED_SPREAD, KNOWN_SPREAD } from './residual.ts';
 import type { Cache, PoolHost, Running } from './pool-host.ts';
 
 /** A repo in the pool's state: what is known of its builds, where its caches are, and what of it waits and runs. */
@@ -32,6 +33,13 @@ export class PoolRepo {
   /** Expected runs as of the last `refresh`. */
   get runs(): ExpectedRuns {
     return this.#runs as ExpectedRuns;
+  }
+
+  /** Spread of a run at `warmth` around what is expected of it. */
+  spreadAt(warmth: number): number {
+    const { cold, stale, warm } = this.estimate;
+    const known = warmth >= 0.75 ? warm : warmth >= 0.25 ? stale : cold;
+    return known ? KNOWN_SPREAD : GUESSED_SPREAD;
   }
 
   refresh(pool: PoolEstimate): void {

@@ -157,7 +157,7 @@ export class PlacementPool {
     const expectedMs = runAt(repo.runs, warmth);
     if (warmth < 0.25) repo.patience.add(-Math.min(repo.patience.at(now, this.horizonMs), repo.runs.cold - repo.runs.warm), now, this.horizonMs);
     const { build, team, weight, startedAt, cacheVersion } = attempt;
-    const running: Running = { build, repo, host, team, weight, startedAt, warmth, cacheVersion, expectedMs };
+    const running: Running = { build, repo, host, team, weight, startedAt, warmth, cacheVersion, expectedMs, spread: repo.spreadAt(warmth) };
     host.running.set(build, running);
     repo.running.add(running);
     this.#runningOn.set(build, host);
@@ -171,7 +171,7 @@ export class PlacementPool {
     const host = this.#runningOn.get(build);
     const running = host?.running.get(build);
     if (!host || !running || running.warmth === warmth) return;
-    const seen: Running = { ...running, warmth, expectedMs: runAt(running.repo.runs, warmth) };
+    const seen: Running = { ...running, warmth, expectedMs: runAt(running.repo.runs, warmth), spread: running.repo.spreadAt(warmth) };
     host.running.set(build, seen);
     running.repo.running.delete(running);
     running.repo.running.add(seen);

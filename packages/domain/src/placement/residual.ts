@@ -1,5 +1,7 @@
-/** Spread of one repo's runs around their mean, as sigma of a lognormal. */
-const SIGMA = 0.35;
+/** Spread of a repo's runs around a mean that was learned from them, as sigma of a lognormal. */
+export const KNOWN_SPREAD = 0.35;
+/** … around a mean that was only guessed from the pool's. */
+export const GUESSED_SPREAD = 1;
 /** Nothing ends at once. */
 const LEAST_MS = 1_000;
 
@@ -7,11 +9,11 @@ const LEAST_MS = 1_000;
  * How long a run of `meanMs` that has gone on for `elapsedMs` is expected to go on, in ms: the mean of a lognormal beyond what it has
  * already outlasted. One that is long overdue is expected to be longer overdue.
  */
-export function expectedRest(meanMs: number, elapsedMs: number): number {
+export function expectedRest(meanMs: number, elapsedMs: number, sigma: number): number {
   if (elapsedMs <= 0) return Math.max(LEAST_MS, meanMs);
-  const z = (Math.log(elapsedMs / meanMs) + (SIGMA * SIGMA) / 2) / SIGMA;
+  const z = (Math.log(elapsedMs / meanMs) + (sigma * sigma) / 2) / sigma;
   // Far out in the tail the quotient of the two probabilities is that of their leading terms.
-  const whole = z > 4 ? elapsedMs * (1 + SIGMA / z) : (meanMs * upperTail(z - SIGMA)) / upperTail(z);
+  const whole = z > 4 ? elapsedMs * (1 + sigma / z) : (meanMs * upperTail(z - sigma)) / upperTail(z);
   return Math.max(LEAST_MS, whole - elapsedMs);
 }
 

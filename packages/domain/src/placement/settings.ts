@@ -18,6 +18,9 @@ export interface PlacementSettings {
   readonly warmCrowding: number;
   readonly waitInflation: number;
   readonly quad: number;
+  readonly room: number;
+  readonly roomQueued: number;
+  readonly raise: number;
   readonly oldMs: number;
   readonly oldFirst: number;
   readonly freeWeight: number;
@@ -68,6 +71,9 @@ export const DEFAULT_PLACEMENT: PlacementSettings = {
   warmCrowding: 0,
   waitInflation: 0,
   quad: 0,
+  room: 0.1,
+  roomQueued: 1,
+  raise: 1,
   oldMs: 86_400_000,
   oldFirst: 0,
   freeWeight: 2,

@@ -17,8 +17,8 @@ export class SlotTimeline {
   constructor(host: PoolHost, now: number) {
     this.#now = now;
     const freeAt: number[] = [];
-    for (const { startedAt, expectedMs, weight } of host.running.values()) {
-      const end = now + expectedRest(expectedMs, now - startedAt);
+    for (const { startedAt, expectedMs, weight, spread } of host.running.values()) {
+      const end = now + expectedRest(expectedMs, now - startedAt, spread);
       for (let i = 0; i < weight; i++) freeAt.push(end);
     }
     while (freeAt.length < host.view.slots) freeAt.push(now);
@@ -35,8 +35,8 @@ export class SlotTimeline {
   }
 
   /** When a run that is under way is expected to end, as a time from `now` on, ms. */
-  restOf({ startedAt, expectedMs }: Running, now: number): number {
-    return expectedRest(expectedMs, now - startedAt);
+  restOf({ startedAt, expectedMs, spread }: Running, now: number): number {
+    return expectedRest(expectedMs, now - startedAt, spread);
   }
 
   /** Slots that are free now and promised to nobody. */
