@@ -103,7 +103,9 @@ export class Pass {
   #due(group: PendingGroup, build: PendingBuild): number {
     const { settings, horizonMs: _ } = this.#pool;
     const { repo, cacheVersion, priority } = group;
-    const run = runAt(repo.runs, repo.bestWarmth(cacheVersion));
+    const warmth = repo.bestWarmth(cacheVersion);
+    const run = runAt(repo.runs, warmth);
+    if (warmth > 0) return build.createdAt + settings.classPenaltyMs[priority] + Math.min(settings.dueCapWarm, settings.dueRuns * run);
     if (this.now - build.createdAt > settings.oldMs) return build.createdAt - settings.oldFirst;
     return build.createdAt + settings.classPenaltyMs[priority] + Math.min(settings.dueCapMs, settings.dueRuns * run);
   }
@@ -111,10 +113,11 @@ export class Pass {
   #decide(group: PendingGroup, build: PendingBuild): void {
     const { now } = this;
     const { weight } = group;
+    const { settings } = this.#pool;
     const held = this.#bestHeld(group);
     const heldStart = held ? this.#timeline(held.host).start(weight, held.notBefore) : Number.POSITIVE_INFINITY;
     const late = Math.max(0, heldStart - Math.max(now, build.createdAt + this.#pool.settings.patientMs));
-    const heldCost = held ? this.#heldCost(held, weight) + this.#impatience * late : Number.POSITIVE_INFINITY;
+    const heldCost = held ? this.#heldCost(held, weight) + (settings.strange > 0 && !group.repo.estimate.cold && !group.repo.estimate.warm ? settings.strange : this.#impatience) * late : Number.POSITIVE_INFINITY;
     const cold = this.#bestCold(group, heldCost);
     if (cold) return this.#assign(build, group, cold, 0, group.repo.runs.cold);
     if (!held) return;

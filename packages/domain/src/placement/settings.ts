@@ -18,6 +18,9 @@ export interface PlacementSettings {
   readonly warmCrowding: number;
   readonly waitInflation: number;
   readonly quad: number;
+  readonly dueCapWarm: number;
+  readonly strange: number;
+  readonly satLimit: number;
   readonly room: number;
   readonly roomQueued: number;
   readonly raise: number;
@@ -61,7 +64,7 @@ export interface PlacementSettings {
 export const DEFAULT_PLACEMENT: PlacementSettings = {
   classPenaltyMs: { interactive: 0, normal: 300_000, batch: 900_000 },
   dueRuns: 6,
-  dueCapMs: 7_200_000,
+  dueCapMs: 3_600_000,
   fairnessCapMs: 600_000,
   fairnessMemoryMs: 3_600_000,
   maxSlotPremium: 2,
@@ -71,6 +74,9 @@ export const DEFAULT_PLACEMENT: PlacementSettings = {
   warmCrowding: 0,
   waitInflation: 0,
   quad: 0,
+  dueCapWarm: 1_800_000,
+  strange: 30,
+  satLimit: 0.2,
   room: 0.1,
   roomQueued: 1,
   raise: 1,
@@ -82,8 +88,8 @@ export const DEFAULT_PLACEMENT: PlacementSettings = {
   utilPremium: 0,
   utilFrom: 0.6,
   utilMs: 3_600_000,
-  impatience: 1,
-  patientMs: 900_000,
+  impatience: 10,
+  patientMs: 1_200_000,
   spreadMax: 2.5,
   furtherEviction: 5,
   queuedWeight: 1,
