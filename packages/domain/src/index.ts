@@ -18,7 +18,13 @@ export {
   type Outcome,
   transition,
 } from './build/transition.ts';
-export { type PlacementSettings, DEFAULT_PLACEMENT } from './placement/settings.ts';
+export type {
+  ConsideredHost,
+  DecisionReason,
+  PlacementDecision,
+  Prediction,
+  Verdict,
+} from './placement/decision.ts';
 export {
   expectedRuns,
   FIRST_GUESS,
@@ -28,8 +34,11 @@ export {
   type RepoEstimate,
   runAt,
 } from './placement/estimates.ts';
-export { type Decisions, PlacementPool } from './placement/pool.ts';
+export type { LearnedPool, LearnedRepo } from './placement/learned.ts';
 export type { Assignment } from './placement/pass.ts';
+export { type DecideOptions, type Decisions, PlacementPool } from './placement/pool.ts';
+export type { RuledOut } from './placement/requirements.ts';
+export { DEFAULT_PLACEMENT, type PlacementSettings } from './placement/settings.ts';
 export {
   type AttemptOutcome,
   type HeldCache,

@@ -50,17 +50,17 @@ export class KilnPolicy implements Policy {
       case 'init':
         this.#priorities = prioritiesOf(event.classes);
         this.#depKnown = event.dep_known;
-        for (const host of event.hosts) this.#hostUp(host);
+        for (const host of event.hosts) this.#hostUp(host, now);
         return;
       case 'host_up':
-        return this.#hostUp(event);
+        return this.#hostUp(event, now);
       case 'host_drain': {
         const host = this.#hosts.get(event.host);
-        if (host) this.pool.hostUp({ ...host, draining: true });
+        if (host) this.pool.hostUp({ ...host, draining: true }, now);
         return;
       }
       case 'host_down':
-        return this.#hostDown(event.host);
+        return this.#hostDown(event.host, now);
       case 'build_queued':
         return this.#buildQueued(event, now);
       case 'build_started':
@@ -81,7 +81,7 @@ export class KilnPolicy implements Policy {
     return lookAgainAt === undefined ? { assign } : { assign, wake: lookAgainAt / S };
   }
 
-  #hostUp({ host: name, slots, disk }: HostSpec): void {
+  #hostUp({ host: name, slots, disk }: HostSpec, now: number): void {
     const host: HostView = {
       name,
       slots,
@@ -93,12 +93,12 @@ export class KilnPolicy implements Policy {
       cacheBudgetBytes: disk,
     };
     this.#hosts.set(name, host);
-    this.pool.hostUp(host);
+    this.pool.hostUp(host, now);
   }
 
-  #hostDown(name: string): void {
+  #hostDown(name: string, now: number): void {
     this.#hosts.delete(name);
-    this.pool.hostGone(name);
+    this.pool.hostGone(name, now);
     for (const [id, { host }] of this.#started) {
       if (host !== name) continue;
       this.#started.delete(id);

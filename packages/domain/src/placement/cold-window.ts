@@ -12,7 +12,7 @@ export class ColdWindow {
   readonly #hosts: PoolHost[] = [];
 
   /** `score`: Infinity for a host that has no room any more. */
-  constructor(hosts: readonly PoolHost[], score: (host: PoolHost) => number, size: number) {
+  constructor(hosts: Iterable<PoolHost>, score: (host: PoolHost) => number, size: number) {
     this.#score = score;
     this.#size = size;
     for (const host of hosts) this.#others.append(score(host), host);

@@ -12,6 +12,11 @@ export class MinHeap<T> {
     return this.#keys[0] ?? Number.POSITIVE_INFINITY;
   }
 
+  /** In no order. */
+  get items(): readonly T[] {
+    return this.#items;
+  }
+
   get first(): T | undefined {
     return this.#items[0];
   }

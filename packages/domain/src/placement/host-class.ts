@@ -1,3 +1,4 @@
+import type { HostTable } from './host-table.ts';
 import type { PoolHost } from './pool-host.ts';
 import { type RuledOut, ruleOut } from './requirements.ts';
 import type { PendingBuild } from './words.ts';
@@ -6,11 +7,11 @@ import type { PendingBuild } from './words.ts';
 export class HostClass {
   readonly key: string;
   readonly weight: number;
+  /** Groups of builds that have these requirements now; the class is forgotten with the last. */
+  users = 0;
   readonly #like: PendingBuild;
   #revision = -1;
   #fitting: ReadonlySet<PoolHost> = new Set();
-  /** Builds that have these requirements now; the class is forgotten with the last. */
-  users = 0;
 
   constructor(key: string, like: PendingBuild) {
     this.key = key;
@@ -18,26 +19,26 @@ export class HostClass {
     this.#like = like;
   }
 
-  /** Hosts that can take such a build when they have room. `revision` tells when `hosts` has changed. */
-  fitting(hosts: ReadonlyMap<string, PoolHost>, revision: number): ReadonlySet<PoolHost> {
+  /** Hosts that can take such a build when they have room. */
+  fitting({ all, revision }: HostTable): ReadonlySet<PoolHost> {
     if (this.#revision !== revision) {
       this.#revision = revision;
-      this.#fitting = fittingHosts(this.#like, hosts);
+      this.#fitting = fittingHosts(this.#like, all.values());
     }
     return this.#fitting;
   }
 
-  /** What rules `host` out, if it isn't among the fitting ones. */
+  /** What rules a host out. */
   ruledOut(host: PoolHost): RuledOut | undefined {
-    return this.#fitting.has(host) ? undefined : ruleOut(this.#like, host.view);
+    return ruleOut(this.#like, host.view);
   }
 }
 
 /** A host that lost the build before is the last resort, not forbidden: in a pool of one it is all there is. */
-function fittingHosts(like: PendingBuild, hosts: ReadonlyMap<string, PoolHost>): Set<PoolHost> {
+function fittingHosts(like: PendingBuild, hosts: Iterable<PoolHost>): Set<PoolHost> {
   const fresh = new Set<PoolHost>();
   const lastResort = new Set<PoolHost>();
-  for (const host of hosts.values()) {
+  for (const host of hosts) {
     const ruledOut = ruleOut(like, host.view);
     if (ruledOut === undefined) fresh.add(host);
     else if (ruledOut === 'lost_it_before') lastResort.add(host);

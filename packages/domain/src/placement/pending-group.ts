@@ -1,10 +1,10 @@
-import type { PoolRepo } from './pool-repo.ts';
 import type { HostClass } from './host-class.ts';
+import type { PoolRepo } from './pool-repo.ts';
 import type { PendingBuild, Priority } from './words.ts';
 
 /**
  * Waiting builds between which placement sees no difference but their age: same repo, team, priority and requirements. They are
- * ordered among themselves once, when they come, and decided for together.
+ * ordered among themselves once, when they come.
  */
 export class PendingGroup {
   readonly key: string;

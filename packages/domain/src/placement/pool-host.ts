@@ -1,13 +1,14 @@
+import type { DemandClock } from './demand.ts';
 import type { PoolRepo } from './pool-repo.ts';
 import type { HostView } from './words.ts';
 
 /** One repo's cache on one host. */
 export interface Cache {
   readonly repo: PoolRepo;
-  warmth: number;
-  bytes: number;
+  readonly warmth: number;
+  readonly bytes: number;
   lastUsedAt: number;
-  version: string | undefined;
+  readonly version: string | undefined;
 }
 
 /** An attempt under way. */
@@ -26,11 +27,12 @@ export interface Running {
   readonly spread: number;
 }
 
+/** What is derived from a host's caches and their repos' demand is worked out anew after this time, ms. */
+const LOAD_KEPT_MS = 30_000;
+
 /** A host in the pool's state: what runs there and what it has cached. */
 export class PoolHost {
   view: HostView;
-  /** Order in which hosts joined; ties between hosts are broken by it, so that decisions don't depend on names. */
-  readonly order: number;
   usedSlots = 0;
   cachedBytes = 0;
   /** Slots that waiting builds would take whose caches are here. */
@@ -39,16 +41,14 @@ export class PoolHost {
   /** Least recently used first: what a full disk gives up first. */
   readonly caches = new Map<PoolRepo, Cache>();
   #warmLoad = 0;
-  rate = 0;
   #warmLoadAt = Number.NEGATIVE_INFINITY;
 
-  constructor(view: HostView, order: number) {
+  constructor(view: HostView) {
     this.view = view;
-    this.order = order;
   }
 
   get freeSlots(): number {
-    return this.view.slots - this.usedSlots;
+    return Math.max(0, this.view.slots - this.usedSlots);
   }
 
   /** Whether anything may be placed here at all. */
@@ -62,36 +62,30 @@ export class PoolHost {
   }
 
   /** Slots that warm builds of the repos cached here can be expected to keep busy; a repo's demand is shared among its copies. */
-  warmLoad(now: number, horizonMs: number, memory: number): number {
-    if (now - this.#warmLoadAt < 30_000) return this.#warmLoad;
-    let load = 0;
-    let rate = 0;
-    for (const { repo } of this.caches.values()) {
-      const one = repo.demand(now, horizonMs, memory) / horizonMs / repo.copies;
-      load += one * repo.runs.warm;
-      rate += one;
-    }
-    this.#warmLoad = load;
-    this.rate = rate;
-    this.#warmLoadAt = now;
-    return load;
+  warmLoad(clock: DemandClock): number {
+    if (clock.now - this.#warmLoadAt < LOAD_KEPT_MS) return this.#warmLoad;
+    let work = 0;
+    for (const { repo } of this.caches.values()) work += (repo.demand.expected(clock) * repo.runs.warm) / repo.copies;
+    this.#warmLoad = work / clock.horizonMs;
+    this.#warmLoadAt = clock.now;
+    return this.#warmLoad;
   }
 
   /**
-   * What the pool would lose, in ms of future runs, by the caches that must go for `bytes` more: how much longer a cold run of each
-   * is, by how likely one comes within the horizon, less where there are other copies.
+   * What the pool would lose, in ms of future runs, by the caches that must go for `bytes` more: how much longer a cold run of each is,
+   * by how likely one comes within the horizon, shared among its copies.
    */
-  evictionLoss(bytes: number, except: PoolRepo | undefined, now: number, horizonMs: number, memory: number, exp: number): number {
+  evictionLoss(bytes: number, except: PoolRepo | undefined, clock: DemandClock): number {
     const { cacheBudgetBytes } = this.view;
     if (cacheBudgetBytes === undefined) return 0;
     let excess = this.cachedBytes + bytes - cacheBudgetBytes;
     if (excess <= 0) return 0;
     let loss = 0;
     for (const cache of this.caches.values()) {
-      if (cache.repo === except) continue;
       const { repo } = cache;
+      if (repo === except) continue;
       const { cold, warm } = repo.runs;
-      loss += ((cold - warm) * (1 - Math.exp(-repo.demand(now, horizonMs, memory)))) / repo.copies ** exp;
+      loss += (cache.warmth * (cold - warm) * (1 - Math.exp(-repo.demand.expected(clock)))) / repo.copies;
       excess -= cache.bytes;
       if (excess <= 0) break;
     }

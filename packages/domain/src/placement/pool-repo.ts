@@ -1,38 +1,45 @@
-import { DecayingSum } from './decaying-sum.ts';
+import { Demand } from './demand.ts';
 import { type ExpectedRuns, expectedRuns, type PoolEstimate, type RepoEstimate } from './estimates.ts';
-import type { PendingGroup } from './pending-group.ts';
-import { GUESSED_SPREAD, KNOWN_SPREAD } from './residual.ts';
 import type { Cache, PoolHost, Running } from './pool-host.ts';
+import { expectedRest, GUESSED_SPREAD, KNOWN_SPREAD } from './residual.ts';
 
 /** A repo in the pool's state: what is known of its builds, where its caches are, and what of it waits and runs. */
 export class PoolRepo {
-  static began = Number.NaN;
-  static on = false;
-  static unbias(now: number, m: number): number {
-    if (Number.isNaN(PoolRepo.began)) PoolRepo.began = now;
-    return PoolRepo.on ? 1 - Math.exp(-Math.max(600_000, now - PoolRepo.began) / m) : 1;
-  }
   readonly name: string;
   estimate: RepoEstimate = {};
-  readonly arrivals = new DecayingSum();
-  /** ms that its builds waited for a cache while there was room elsewhere; paid back by the next copy. */
-  readonly patience = new DecayingSum();
-  waiting = 0;
-  waitingSince = 0;
+  readonly demand = new Demand();
+  /** Also on hosts that take no builds at present. */
   readonly holders = new Map<PoolHost, Cache>();
   readonly running = new Set<Running>();
-  readonly groups = new Set<PendingGroup>();
+  /** Hosts among the holders that take builds, and their slots. */
+  openHolders = 0;
+  openHolderSlots = 0;
   /** Slots that its waiting builds would take. */
   queued = 0;
-  #runs: ExpectedRuns | undefined;
+  #runs: ExpectedRuns;
 
-  constructor(name: string) {
+  constructor(name: string, pool: PoolEstimate) {
     this.name = name;
+    this.#runs = expectedRuns(this.estimate, pool);
   }
 
-  /** Expected runs as of the last `refresh`. */
   get runs(): ExpectedRuns {
-    return this.#runs as ExpectedRuns;
+    return this.#runs;
+  }
+
+  refresh(pool: PoolEstimate): void {
+    this.#runs = expectedRuns(this.estimate, pool);
+  }
+
+  /** Whether no build of it has ever ended. */
+  get strange(): boolean {
+    const { cold, stale, warm } = this.estimate;
+    return !(cold || stale || warm);
+  }
+
+  /** Copies that are of use, at least 1 so that it can divide. */
+  get copies(): number {
+    return Math.max(1, this.openHolders);
   }
 
   /** Spread of a run at `warmth` around what is expected of it. */
@@ -42,29 +49,25 @@ export class PoolRepo {
     return known ? KNOWN_SPREAD : GUESSED_SPREAD;
   }
 
-  refresh(pool: PoolEstimate): void {
-    this.#runs = expectedRuns(this.estimate, pool);
+  /** Expected cold run, ms. Where none has ended yet, one that is under way shows how long they are. */
+  coldRun(now: number): number {
+    let { cold } = this.#runs;
+    if (this.estimate.cold) return cold;
+    for (const { warmth, startedAt, expectedMs, spread } of this.running) {
+      if (warmth >= 0.25) continue;
+      const elapsed = now - startedAt;
+      cold = Math.max(cold, elapsed + expectedRest(expectedMs, elapsed, spread));
+    }
+    return cold;
   }
 
-  /** Builds that can be expected within the horizon. */
-  demand(now: number, horizonMs: number, memory: number): number {
-    const m = horizonMs * memory;
-    return this.arrivals.at(now, m) / memory / PoolRepo.unbias(now, m);
-  }
-
-  /** Hosts that hold a copy, at least 1 so that it can divide. */
-  get copies(): number {
-    return Math.max(1, this.holders.size);
-  }
-
-  get idle(): boolean {
-    return this.holders.size === 0 && this.running.size === 0 && this.groups.size === 0;
-  }
-
-  /** The most warmth that any host has for a build that needs `version`. */
+  /** The most warmth that any open host has for a build that needs `version`. */
   bestWarmth(version: string | undefined): number {
     let best = 0;
-    for (const cache of this.holders.values()) best = Math.max(best, warmthFor(cache, version));
+    for (const [host, cache] of this.holders) {
+      if (host.open) best = Math.max(best, warmthFor(cache, version));
+      if (best === 1) break;
+    }
     return best;
   }
 }

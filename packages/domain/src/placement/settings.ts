@@ -1,112 +1,72 @@
-/** The constants of the policy. Times in ms. Chosen in the simulator (docs/placement.md says how); every default names what it is for. */
+import type { Priority } from './words.ts';
+
+/**
+ * The constants of the policy; times in ms. They were chosen in the simulator, on the scenarios that docs/placement.md names; most lie
+ * on flat ground, so that half or double changes little.
+ */
 export interface PlacementSettings {
   /** A lower class is served as if it had come this much later. */
-  readonly classPenaltyMs: Readonly<Record<'interactive' | 'normal' | 'batch', number>>;
-  /** A build is served as if it had come so many of its expected runs later: short ones go first, which shortens the mean. */
+  readonly classPenaltyMs: Readonly<Record<Priority, number>>;
+  /** A build is served as if it had come so many of its expected runs later: short ones first, which shortens the mean. */
   readonly dueRuns: number;
-  /** … but never later than this, so that a long build's turn comes. */
-  readonly dueCapMs: number;
-  /** A team that had more of the pool than another is served later by that much of the whole pool's time, at most. */
+  /** … but at most this much later: when it is interactive, when a host has its cache, and when none has. So age wins in the end. */
+  readonly dueCapMs: { readonly interactive: number; readonly held: number; readonly cold: number };
+  /** A team is served later by what it had more of the whole pool's time than the team that had least, at most this much. */
   readonly fairnessCapMs: number;
-  /** How fast what a team was served is forgotten. */
+  /** How fast it is forgotten what a team had. */
   readonly fairnessMemoryMs: number;
-  /** How much dearer slot time gets when every slot has a build waiting for it. */
-  readonly maxSlotPremium: number;
-  readonly spreadBonus: number;
-  readonly patience: number;
-  readonly patienceMax: number;
-  readonly warmCrowding: number;
-  readonly waitInflation: number;
-  readonly quad: number;
-  readonly dueCapWarm: number;
-  readonly strange: number;
-  readonly satLimit: number;
-  readonly room: number;
-  readonly roomQueued: number;
-  readonly raise: number;
-  readonly oldMs: number;
-  readonly oldFirst: number;
-  readonly freeWeight: number;
-  readonly satPow: number;
-  readonly satMs: number;
-  readonly utilPremium: number;
-  readonly utilFrom: number;
-  readonly utilMs: number;
-  readonly impatience: number;
-  readonly patientMs: number;
-  readonly spreadMax: number;
-  readonly furtherEviction: number;
-  readonly queuedWeight: number;
-  readonly extern: number;
-  readonly externWarm: number;
-  readonly externCap: number;
-  readonly unbias: number;
-  readonly tie: number;
-  readonly tieLoad: number;
-  readonly memory: number;
-  readonly copiesExp: number;
-  /** A cold run on a host whose free slots are all wanted by waiting warm builds. */
+  /** What a slot's time costs beyond 1, the price of waiting, when the pool is full and every slot has a build waiting for it. */
+  readonly slotPremium: number;
+  /** Over which time it is judged whether the pool is full. */
+  readonly saturationMs: number;
+  /** A further copy is worth this share of what a warm run saves, for each slot that its repo needs per slot that has its cache. */
+  readonly spreadShare: number;
+  /** … and at most this share. */
+  readonly spreadCap: number;
+  /** A cold run where waiting builds with caches there want all the free slots. */
   readonly wantedSlotMs: number;
-  /** What a cold run costs the warm work that its host can expect. */
+  /** What a cold run costs the warm work that its host can expect, for each ms and slot. */
   readonly crowding: number;
-  /** What an expected loss of other caches counts. */
-  readonly evictionWeight: number;
-  /** Horizon of demand before any cache was evicted, and its limits. */
-  readonly horizonMs: number;
-  readonly minHorizonMs: number;
-  readonly maxHorizonMs: number;
-  /** Free hosts without the cache that are looked at for one build. */
+  /** A further copy's evictions count so many times: a first copy has to be made somewhere, a further one needn't. */
+  readonly furtherEviction: number;
+  /** Waiting beyond this age costs `impatience` times as much more, while the pool has room for everybody … */
+  readonly patientMs: number;
+  readonly impatience: number;
+  /** … and so many times for the first builds of a repo, as nobody knows how long the run takes that they wait for. */
+  readonly strangerImpatience: number;
+  /** Free slots beyond what waits, as a share of all, with which the pool has room for everybody. */
+  readonly roomShare: number;
+  /** For how long demand is looked ahead: as long as caches are kept that nobody uses. Before that is known, and its limits. */
+  readonly horizonMs: { readonly initial: number; readonly least: number; readonly most: number };
+  /** Demand is measured over so many horizons. */
+  readonly demandHorizons: number;
+  /** Free hosts without the cache that are weighed for one build. */
   readonly coldWindow: number;
-  /** A waiting build is looked at again after this time though nothing may have happened. */
+  /** A build that waits though there is room is looked at again after this time. */
   readonly lookAgainMs: number;
 }
 
+const MINUTE = 60_000;
+
 export const DEFAULT_PLACEMENT: PlacementSettings = {
-  classPenaltyMs: { interactive: 0, normal: 300_000, batch: 900_000 },
+  classPenaltyMs: { interactive: 0, normal: 5 * MINUTE, batch: 20 * MINUTE },
   dueRuns: 6,
-  dueCapMs: 3_600_000,
-  fairnessCapMs: 600_000,
-  fairnessMemoryMs: 3_600_000,
-  maxSlotPremium: 2,
-  spreadBonus: 0.4,
-  patience: 0,
-  patienceMax: 1,
-  warmCrowding: 0,
-  waitInflation: 0,
-  quad: 0,
-  dueCapWarm: 1_800_000,
-  strange: 30,
-  satLimit: 0.2,
-  room: 0.1,
-  roomQueued: 1,
-  raise: 1,
-  oldMs: 86_400_000,
-  oldFirst: 0,
-  freeWeight: 2,
-  satPow: 1,
-  satMs: 1_800_000,
-  utilPremium: 0,
-  utilFrom: 0.6,
-  utilMs: 3_600_000,
-  impatience: 10,
-  patientMs: 1_200_000,
-  spreadMax: 2.5,
-  furtherEviction: 5,
-  queuedWeight: 1,
-  extern: 0,
-  externWarm: 0,
-  externCap: 500_000,
-  unbias: 1,
-  tie: 0,
-  tieLoad: 0,
-  memory: 2,
-  copiesExp: 1,
-  wantedSlotMs: 60_000,
+  dueCapMs: { interactive: 5 * MINUTE, held: 30 * MINUTE, cold: 60 * MINUTE },
+  fairnessCapMs: 10 * MINUTE,
+  fairnessMemoryMs: 60 * MINUTE,
+  slotPremium: 2,
+  saturationMs: 30 * MINUTE,
+  spreadShare: 0.4,
+  spreadCap: 1,
+  wantedSlotMs: MINUTE,
   crowding: 2.2,
-  evictionWeight: 1,
-  horizonMs: 3_600_000,
-  minHorizonMs: 600_000,
-  maxHorizonMs: 21_600_000,
+  furtherEviction: 5,
+  patientMs: 20 * MINUTE,
+  impatience: 10,
+  strangerImpatience: 30,
+  roomShare: 0.1,
+  horizonMs: { initial: 60 * MINUTE, least: 10 * MINUTE, most: 360 * MINUTE },
+  demandHorizons: 2,
   coldWindow: 12,
   lookAgainMs: 15_000,
 };

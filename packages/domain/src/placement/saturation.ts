@@ -1,0 +1,24 @@
+/** How much of the time the pool had no free slot, lately. */
+export class Saturation {
+  readonly #memoryMs: number;
+  #share = 0;
+  #at: number | undefined;
+
+  constructor(memoryMs: number) {
+    this.#memoryMs = memoryMs;
+  }
+
+  /** To be called before the pool changes: until `now` it was as it is. */
+  advance(now: number, full: boolean): void {
+    const since = now - (this.#at ?? now);
+    this.#at = now;
+    if (since <= 0) return;
+    const level = full ? 1 : 0;
+    this.#share = level + Math.exp(-since / this.#memoryMs) * (this.#share - level);
+  }
+
+  /** 0 to 1. */
+  get share(): number {
+    return this.#share;
+  }
+}
