@@ -1,5 +1,6 @@
 import {
   type AttemptOutcome,
+  type HeldCache,
   type HostView,
   type PendingBuild,
   PlacementPool,
@@ -37,15 +38,18 @@ export class KilnPolicy implements Policy {
   readonly #lostOn = new Map<string, string[]>();
   readonly #hosts = new Map<string, HostView>();
   readonly #staleShare = new Map<string, number>();
+  /** What hosts held when they were lost: a host that comes back may still have it, as its first warm build shows. */
+  readonly #lostCaches = new Map<string, ReadonlyMap<string, HeldCache>>();
   #priorities = new Map<number, Priority>();
   #depKnown = true;
+  #now = Number.NEGATIVE_INFINITY;
 
   constructor(settings?: PlacementSettings) {
     this.pool = new PlacementPool(settings);
   }
 
   handle(event: PolicyEvent): void {
-    const now = event.t * S;
+    const now = this.#at(event.t);
     switch (event.type) {
       case 'init':
         this.#priorities = prioritiesOf(event.classes);
@@ -74,11 +78,17 @@ export class KilnPolicy implements Policy {
   }
 
   decide(t: number): PolicyDecision {
-    const now = t * S;
+    const now = this.#at(t);
     const { assignments, lookAgainAt } = this.pool.decide(now);
     for (const { build, host } of assignments) this.#start(build, host, now);
     const assign = assignments.map(({ build, host }) => ({ build, host }));
     return lookAgainAt === undefined ? { assign } : { assign, wake: lookAgainAt / S };
+  }
+
+  /** ms; the pool's time never goes back, whatever the lines say. */
+  #at(t: number): number {
+    this.#now = Math.max(this.#now, t * S);
+    return this.#now;
   }
 
   #hostUp({ host: name, slots, disk }: HostSpec, now: number): void {
@@ -98,6 +108,7 @@ export class KilnPolicy implements Policy {
 
   #hostDown(name: string, now: number): void {
     this.#hosts.delete(name);
+    this.#lostCaches.set(name, this.pool.cachesOf(name));
     this.pool.hostGone(name, now);
     for (const [id, { host }] of this.#started) {
       if (host !== name) continue;
@@ -141,6 +152,7 @@ export class KilnPolicy implements Policy {
     const started = this.#started.get(id);
     if (!started) return;
     started.cache = cache;
+    if (cache !== 'cold') this.#remember(host, started.queued.build.repo, now);
     const { repo } = started.queued.build;
     if (!this.#depKnown && cache !== 'cold') {
       const share = this.#staleShare.get(repo) ?? 0;
@@ -148,6 +160,14 @@ export class KilnPolicy implements Policy {
     }
     this.pool.warmthSeen(id, WARMTH[cache]);
     if (cache === 'cold') this.pool.cacheGone(host, repo, now);
+  }
+
+  /** A build found a cache on a host that was lost before: then the others are there, too. */
+  #remember(host: string, repo: string, now: number): void {
+    const lost = this.#lostCaches.get(host);
+    if (!lost) return;
+    this.#lostCaches.delete(host);
+    if (lost.has(repo)) this.pool.cachesReported(host, new Map([...lost, ...this.pool.cachesOf(host)]), now);
   }
 
   #buildFinished(event: FinishedEvent, now: number): void {

@@ -55,7 +55,9 @@ function weigh(pass: Pass, group: PendingGroup): Weighed[] {
   const held = pass.heldHosts(group);
   const found: Weighed[] = held.all.map((one) => {
     const startAt = held.start(one);
-    return { host: one.host, predicted: prediction({ ...one, startAt }), cost: held.cost(one) };
+    const extras = rounded({ others: held.extras(one) });
+    const predicted = prediction({ ...one, startAt });
+    return { host: one.host, predicted, cost: held.cost(one), ...(Object.keys(extras).length > 0 && { extras }) };
   });
   const runMs = repo.coldRun(now);
   for (const host of pass.coldHosts(group.hosts)) {

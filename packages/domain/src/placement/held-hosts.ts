@@ -3,7 +3,7 @@ import { runAt } from './estimates.ts';
 import { MinHeap } from './heap.ts';
 import type { PendingGroup } from './pending-group.ts';
 import type { PoolHost } from './pool-host.ts';
-import { warmthFor } from './pool-repo.ts';
+import { type PoolRepo, STALE_WARMTH, warmthFor } from './pool-repo.ts';
 import type { SlotTimeline } from './slot-timeline.ts';
 
 /** A host that has a cache for a group's builds, or will have one when a run under way has left it. Times in ms. */
@@ -18,6 +18,7 @@ export interface HeldHost {
 /** The hosts that hold a group's cache, the cheapest first. */
 export class HeldHosts {
   readonly #heap = new MinHeap<HeldHost>();
+  readonly #repo: PoolRepo;
   readonly #weight: number;
   readonly #costs: Costs;
 
@@ -27,6 +28,7 @@ export class HeldHosts {
     costs: Costs,
     timelineOf: (host: PoolHost) => SlotTimeline,
   ) {
+    this.#repo = group.repo;
     this.#weight = group.weight;
     this.#costs = costs;
     const { repo, cacheVersion } = group;
@@ -72,7 +74,14 @@ export class HeldHosts {
     return timeline.start(this.#weight, notBefore);
   }
 
+  /** What a run there costs others, ms: with less than a stale cache the more, the more it is like a cold one. */
+  extras({ host, timeline, warmth, runMs }: HeldHost): number {
+    if (warmth >= STALE_WARMTH) return 0;
+    const free = Math.max(1, timeline.freeNow);
+    return (1 - warmth / STALE_WARMTH) * this.#costs.coldExtras(host, free, this.#repo, runMs);
+  }
+
   cost(held: HeldHost): number {
-    return this.start(held) - this.#costs.clock.now + this.#costs.price * held.runMs;
+    return this.start(held) - this.#costs.clock.now + this.#costs.price * held.runMs + this.extras(held);
   }
 }

@@ -73,7 +73,7 @@ export class PoolRepo {
 }
 
 /** A cache of another version of the dependencies is worth no more than this. */
-const STALE_WARMTH = 0.5;
+export const STALE_WARMTH = 0.5;
 
 export function warmthFor(cache: Pick<Cache, 'warmth' | 'version'>, version: string | undefined): number {
   if (version === undefined || cache.version === undefined || version === cache.version) return cache.warmth;

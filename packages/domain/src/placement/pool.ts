@@ -151,6 +151,14 @@ export class PlacementPool implements PoolState {
     return outcome.runMs === undefined && outcome.bytes === undefined ? undefined : repo.name;
   }
 
+  /** What a host is believed to hold, by repo, the least recently used first. */
+  cachesOf(name: string): ReadonlyMap<string, HeldCache> {
+    const caches = this.hosts.get(name)?.caches.values() ?? [];
+    return new Map(
+      [...caches].map(({ repo, warmth, bytes, lastUsedAt, version }) => [repo.name, { warmth, bytes, lastUsedAt, version }]),
+    );
+  }
+
   /** A host's whole inventory, by repo. */
   cachesReported(name: string, caches: ReadonlyMap<string, HeldCache>, now: number): void {
     const host = this.hosts.get(name);
