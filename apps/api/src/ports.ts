@@ -26,6 +26,9 @@ export interface Builds {
 
 export interface Hosts {
   list(): Promise<HostState[]>;
+  get(name: string): Promise<HostState | undefined>;
+  /** Which repos' recent builds used each cache mount, by its id. */
+  mountUsers(): Promise<ReadonlyMap<string, readonly string[]>>;
 }
 
 /** One reader of one live log. `next` waits; it may come back empty-handed. */

@@ -8,7 +8,7 @@ import { commonEnv, readEnv, runApp, secretKey, settingsOrExit, valueOrFile, who
 import { FsBlobStore, openState } from '@kiln/state';
 import { z } from 'zod';
 import { ApiBlobs } from './api-blobs.ts';
-import { DEFAULT_LEASE, startWorker, type WorkerDeps } from './worker.ts';
+import { DEFAULT_INVENTORY_EVERY_MS, DEFAULT_LEASE, startWorker, type WorkerDeps } from './worker.ts';
 
 const schema = z
   .object({
@@ -30,6 +30,7 @@ const schema = z
     KILN_SYNC_EVERY_MS: wholeNumber(100, DEFAULT_LEASE.syncEveryMs),
     KILN_FENCE_MARGIN_MS: wholeNumber(500, DEFAULT_LEASE.fenceMarginMs),
     KILN_DRAIN_SECONDS: wholeNumber(0, 300),
+    KILN_INVENTORY_EVERY_MS: wholeNumber(1_000, DEFAULT_INVENTORY_EVERY_MS),
   })
   .superRefine((env, ctx) => {
     if (env.KILN_FENCE_MARGIN_MS + env.KILN_SYNC_EVERY_MS >= env.KILN_LEASE_TTL_MS) {
@@ -80,6 +81,8 @@ await runApp('worker', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
       leaseTtlMs: settings.KILN_LEASE_TTL_MS,
       syncEveryMs: settings.KILN_SYNC_EVERY_MS,
       fenceMarginMs: settings.KILN_FENCE_MARGIN_MS,
+      inventoryEveryMs: settings.KILN_INVENTORY_EVERY_MS,
+      ledgerFile: join(dataDir, 'layers.json'),
     },
     { ...state, ...settings.blobs, executor: builder, identity: { machine, incarnation: randomUUID() }, log },
   );

@@ -10,13 +10,18 @@ import {
   consumeAttempts,
   type DesiredState,
   HostStore,
+  InventoryStore,
   type Keys,
   LogStore,
   type PoolEvents,
+  UsageStore,
   type WorkerIdentity,
 } from '@kiln/state';
+import { CacheReporter } from './cache-reporter.ts';
 import type { Executor, StopReason } from './executor.ts';
 import { HostSession, type LeaseTimes } from './host-session.ts';
+import { LayerLedger } from './layer-ledger.ts';
+import { reportingCaches } from './report-caches.ts';
 import { type RunAttemptDeps, runAttempt } from './run-attempt.ts';
 
 type Redis = ReturnType<typeof connectRedis>;
@@ -24,7 +29,15 @@ type Redis = ReturnType<typeof connectRedis>;
 export interface WorkerConfig extends LeaseTimes {
   readonly hostName: string;
   readonly slots: number;
+  /** How often the caches are read, beside after each build, ms. Default a minute. */
+  readonly inventoryEveryMs?: number;
+  /** File of the layer ledger. Default: none, it is forgotten with the process. */
+  readonly ledgerFile?: string;
 }
+
+export const DEFAULT_INVENTORY_EVERY_MS = 60_000;
+/** What a worker that leaves waits for its last report of the caches. */
+const LAST_REPORT_MS = 5_000;
 
 export const DEFAULT_LEASE: LeaseTimes = { leaseTtlMs: 15_000, syncEveryMs: 3_000, fenceMarginMs: 4_000 };
 
@@ -50,7 +63,7 @@ export interface RunningWorker {
 
 /** Starts a worker: joins the pool, takes its host's jobs. @throws HostNameTaken */
 export async function startWorker(config: WorkerConfig, deps: WorkerDeps): Promise<RunningWorker> {
-  const worker = new Worker(config, deps);
+  const worker = new Worker(config, deps, await LayerLedger.open(config.ledgerFile));
   await worker.start();
   return worker;
 }
@@ -68,15 +81,19 @@ class Worker implements RunningWorker {
   readonly #running = new Map<string, RunningAttempt>();
   readonly #session: HostSession;
   readonly #attemptDeps: RunAttemptDeps;
+  /** Undefined where the executor has no caches. */
+  readonly #caches: CacheReporter | undefined;
   readonly #log: Logger;
   readonly failed: Promise<never>;
   #consumer: AttemptConsumer | undefined;
   #subscription: Disposable | undefined;
   #fail: (error: Error) => void = () => {};
   #held = 0;
+  /** When the last report that was answered had been sent, performance.now(). */
+  #heardAt = 0;
   #onDesired: () => void = () => {};
 
-  constructor(config: WorkerConfig, deps: WorkerDeps) {
+  constructor(config: WorkerConfig, deps: WorkerDeps, ledger: LayerLedger) {
     this.#config = config;
     this.#deps = deps;
     this.#log = deps.log.child({ host: config.hostName });
@@ -96,6 +113,10 @@ class Worker implements RunningWorker {
         driver: info.driver,
         engineVersion: info.engineVersion,
         buildxVersion: info.buildxVersion,
+        ...(info.cacheBudget && {
+          cacheBudgetBytes: info.cacheBudget.bytes,
+          cacheBudgetFrom: info.cacheBudget.from,
+        }),
         accepting: true,
       },
       deps.identity,
@@ -105,17 +126,19 @@ class Worker implements RunningWorker {
         fence: () => this.#stopAll('fence'),
         extended: (untilMs) => deps.executor.extendFence(untilMs),
         fatal: (error) => {
+          this.#caches?.abandon();
           this.#stopAll('fence');
           this.#fail(error);
         },
       },
       this.#log,
     );
+    this.#caches = this.#cacheReporter(ledger);
     this.#attemptDeps = {
       builds: deps.builds,
       attempts: new AttemptStore(deps.redis, deps.keys, { now }),
       logs: new LogStore(deps.redis, deps.keys),
-      executor: deps.executor,
+      executor: this.#caches ? reportingCaches(deps.executor, this.#caches, now) : deps.executor,
       openContext: (digest) => deps.openContext(digest),
       storeArtifact: (ref, content) => deps.storeArtifact(ref, content),
       log: this.#log,
@@ -123,14 +146,30 @@ class Worker implements RunningWorker {
     };
   }
 
+  #cacheReporter(ledger: LayerLedger): CacheReporter | undefined {
+    const { redis, keys, executor, identity } = this.#deps;
+    if (!executor.inventory) return undefined;
+    return new CacheReporter(
+      {
+        writer: { host: this.#config.hostName, incarnation: identity.incarnation },
+        inventory: executor.inventory.bind(executor),
+        inventories: new InventoryStore(redis, keys),
+        usages: new UsageStore(redis, keys),
+        ledger,
+        log: this.#log,
+      },
+      this.#config.inventoryEveryMs ?? DEFAULT_INVENTORY_EVERY_MS,
+    );
+  }
+
   async start(): Promise<void> {
     const { redis, keys, events } = this.#deps;
     await this.#session.join();
     this.#subscription = events.subscribe((event) => {
       // Only a pointer that something may be wanted of this host; what, the answer to the report says.
-      if (event.type === 'host' ? event.host === this.#config.hostName : this.#runs(event.id, event.attempt)) {
-        this.#session.poke();
-      }
+      const concerned =
+        event.type === 'build' ? this.#runs(event.id, event.attempt) : event.type === 'host' && this.#is(event.host);
+      if (concerned) this.#session.poke();
     });
     this.#consumer = consumeAttempts(
       redis,
@@ -157,8 +196,13 @@ class Worker implements RunningWorker {
     clearTimeout(handBack);
     this.#subscription?.[Symbol.dispose]();
     await this.#consumer?.drain();
+    await this.#caches?.close(LAST_REPORT_MS);
     await this.#session.leave();
     this.#log.info({}, 'worker left');
+  }
+
+  #is(hostName: string): boolean {
+    return hostName === this.#config.hostName;
   }
 
   #runs(buildId: string, attempt: number): boolean {
@@ -181,6 +225,9 @@ class Worker implements RunningWorker {
   /** Stops what was canceled, and what is no longer this worker's. */
   #obey(state: DesiredState, sentAt: number): void {
     this.#held = state.attempts.length;
+    // At the first answer; and when the pool may have forgotten this host while it couldn't report.
+    if (this.#heardAt === 0 || sentAt - this.#heardAt > this.#config.leaseTtlMs) this.#caches?.now();
+    this.#heardAt = sentAt;
     const mine = new Map(state.attempts.map((held) => [`${held.buildId}:${held.attempt}`, held]));
     for (const [key, { controller, since }] of this.#running) {
       const held = mine.get(key);

@@ -6,7 +6,9 @@ import {
   type BuildView,
   buildPage,
   buildView,
+  type HostDetailView,
   type HostInfoView,
+  hostDetail,
   hostList,
   type IdentifiedLogRecord,
   type PlacementInfoView,
@@ -169,6 +171,11 @@ export class KilnClient {
 
   async hosts({ signal }: CallOptions = {}): Promise<HostInfoView[]> {
     return (await this.#json('/v1/hosts', hostList, { signal })).hosts;
+  }
+
+  /** A host with what its caches hold. */
+  host(name: string, { signal }: CallOptions = {}): Promise<HostDetailView> {
+    return this.#json(`/v1/hosts/${encodeURIComponent(name)}`, hostDetail, { signal });
   }
 
   async #upload(

@@ -1,5 +1,18 @@
 export { artifactKey, contextKey, logIndexKey, logKey } from './blobs/keys.ts';
-export { type BuildChanged, buildChanged, hostChanged, type PoolEvent, poolEvent } from './events/pool-event.ts';
+export {
+  type HostInventory,
+  hostInventory,
+  MAX_PUBLISHED_MOUNTS,
+  MAX_PUBLISHED_REPOS,
+} from './caches/host-inventory.ts';
+export {
+  type BuildChanged,
+  buildChanged,
+  cachesChanged,
+  hostChanged,
+  type PoolEvent,
+  poolEvent,
+} from './events/pool-event.ts';
 export {
   type BuildRequest,
   type BuildRequestInput,
@@ -7,11 +20,13 @@ export {
   buildRequest,
   buildSpec,
   gitSource,
+  NAMESPACE_ARG,
   OUTSIDE_DOCKERFILE,
   outputSpec,
   uploadSource,
 } from './http/build-request.ts';
 export { buildId, contextDigest, gitRef, gitUrl, relativePath, tagReference } from './http/fields.ts';
+export { type HostDetailView, hostDetail } from './http/host-caches.ts';
 export { type HostReport, hostLabels, hostName, hostReport } from './http/host-report.ts';
 export {
   type FieldProblem,

@@ -29,3 +29,15 @@ export {
   place,
   type RuledOut,
 } from './placement/place.ts';
+export {
+  type AttemptWindow,
+  type LayerRecord,
+  layersUsed,
+  type MountRecord,
+  mountsUsed,
+} from './warmth/attribution.ts';
+export { CACHE_SCOPES, type CacheScope } from './warmth/cache-scope.ts';
+export type { HeldLayers, HeldMount, Inventory } from './warmth/inventory.ts';
+export { heldLayers, type LayerTrace, learnLayers } from './warmth/layer-trace.ts';
+export { type AttemptUsage, learnUsage, type RepoUsage, type UsedMount } from './warmth/usage.ts';
+export { cacheOf, cachesOf, type HostCache, warmth } from './warmth/warmth.ts';

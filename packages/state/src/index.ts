@@ -10,6 +10,8 @@ export {
   pendingBuild,
 } from './builds/pending-store.ts';
 export { SealBroken, Sealer } from './builds/seal.ts';
+export { type HostWriter, InventoryStore } from './caches/inventory-store.ts';
+export { UsageStore } from './caches/usage-store.ts';
 export {
   type DesiredState,
   HostNameTaken,
@@ -30,6 +32,7 @@ export type {
   HostState,
   LogBatch,
   NewBuild,
+  PublishedInventory,
   StoredBuild,
   StoredDecision,
 } from './types.ts';

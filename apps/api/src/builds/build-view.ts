@@ -1,6 +1,6 @@
 import type { BuildView, HostInfoView, PlacementInfoView } from '@kiln/contracts';
 import { type Attempt, type BuildRecord, currentAttempt } from '@kiln/domain';
-import type { HostState, StoredBuild, StoredDecision } from '@kiln/state';
+import type { HostState, PublishedInventory, StoredBuild, StoredDecision } from '@kiln/state';
 
 /** A stored build as clients see it. */
 export function viewBuild({ record, spec }: StoredBuild): BuildView {
@@ -69,8 +69,12 @@ function viewAttempt({
   };
 }
 
-export function viewHost({ report, alive, cordoned, draining, held, lastSeenAt }: HostState): HostInfoView {
-  const { name, slots, platforms, driver, engineVersion, buildxVersion } = report;
+/** From this warmth on a repo counts as warm on a host. */
+const WARM = 0.5;
+
+export function viewHost(host: HostState): HostInfoView {
+  const { report, alive, cordoned, draining, held, lastSeenAt } = host;
+  const { name, slots, platforms, driver, engineVersion, buildxVersion, cacheBudgetBytes, cacheBudgetFrom } = report;
   return {
     name,
     state: !alive ? 'lost' : draining || !report.accepting ? 'draining' : cordoned ? 'cordoned' : 'ready',
@@ -82,6 +86,20 @@ export function viewHost({ report, alive, cordoned, draining, held, lastSeenAt }
     buildxVersion,
     builds: held.map(({ buildId, attempt }) => ({ id: buildId, attempt })),
     lastSeenAt: instant(lastSeenAt),
+    ...(cacheBudgetBytes !== undefined && { cacheBudgetBytes }),
+    ...(cacheBudgetFrom !== undefined && { cacheBudgetFrom }),
+    ...(host.inventory && { caches: viewCaches(host, host.inventory) }),
+  };
+}
+
+function viewCaches({ caches }: HostState, inventory: PublishedInventory): NonNullable<HostInfoView['caches']> {
+  const { readAt, usedBytes, mounts, mountsLeftOut, sizesAreFloors } = inventory;
+  return {
+    readAt: instant(readAt),
+    usedBytes,
+    mounts: mounts.length + mountsLeftOut,
+    warmRepos: [...caches.values()].filter(({ warmth }) => warmth >= WARM).length,
+    sizesAreFloors,
   };
 }
 

@@ -49,6 +49,11 @@ export const KILN_FLAGS = {
     value: 'NAME',
     help: "Project whose caches to use (default: the directory's git remote, else its name)",
   },
+  'cache-scope': {
+    kind: 'text',
+    value: 'SCOPE',
+    help: 'Who shares the cache mounts: repo, team or pool (default: repo)',
+  },
   ref: { kind: 'text', value: 'REF', help: 'Branch, tag or commit of a git source' },
   team: { kind: 'text', value: 'NAME', help: 'Team that the build counts for (default: $KILN_TEAM)' },
   priority: { kind: 'text', value: 'CLASS', help: 'interactive, normal or batch' },

@@ -1,5 +1,5 @@
 import type { BuildRequestInput } from '@kiln/contracts';
-import { PRIORITIES, type Priority } from '@kiln/domain';
+import { CACHE_SCOPES, type CacheScope, PRIORITIES, type Priority } from '@kiln/domain';
 import { UsageError } from '../io/errors.ts';
 import type { FlagValues } from '../io/flags.ts';
 import type { DOCKER_FLAGS, KILN_FLAGS } from './flags.ts';
@@ -36,6 +36,7 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
     pull: flags.pull ?? false,
     ...(flags.timeout !== undefined && { timeoutSeconds: durationSeconds('--timeout', flags.timeout) }),
     ...(flags.priority !== undefined && { priority: priority(flags.priority) }),
+    ...(flags['cache-scope'] !== undefined && { cacheScope: cacheScope(flags['cache-scope']) }),
     resources: {
       ...(flags.memory !== undefined && { memoryBytes: memoryBytes('--memory', flags.memory) }),
       ...(flags.cpus !== undefined && { cpus: cpus(flags.cpus) }),
@@ -55,6 +56,12 @@ function attestations({ provenance, sbom, attest }: BuildFlags): Pick<BuildReque
 function priority(text: string): Priority {
   const found = PRIORITIES.find((known) => known === text);
   if (!found) throw new UsageError(`--priority ${text}: expected ${PRIORITIES.join(', ')}`);
+  return found;
+}
+
+function cacheScope(text: string): CacheScope {
+  const found = CACHE_SCOPES.find((known) => known === text);
+  if (!found) throw new UsageError(`--cache-scope ${text}: expected ${CACHE_SCOPES.join(', ')}`);
   return found;
 }
 

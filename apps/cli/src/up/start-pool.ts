@@ -89,7 +89,7 @@ async function compose(
   shutdown.add('scheduler', () => scheduler.close());
 
   const worker = await startWorker(
-    { ...DEFAULT_LEASE, hostName: options.name, slots: options.slots },
+    { ...DEFAULT_LEASE, hostName: options.name, slots: options.slots, ledgerFile: `${data.path}/layers.json` },
     {
       ...state,
       executor: builder,

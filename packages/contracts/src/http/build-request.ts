@@ -1,4 +1,4 @@
-import { PRIORITIES } from '@kiln/domain';
+import { CACHE_SCOPES, PRIORITIES } from '@kiln/domain';
 import { z } from 'zod';
 import { contextDigest, gitRef, gitUrl, relativePath, tagReference } from './fields.ts';
 import { hostLabels } from './host-report.ts';
@@ -42,6 +42,9 @@ export const outputSpec = z
       'What becomes of the result: `push` to the registries of `tags`, `load` into the host’s engine, `artifact` (the final stage’s files as a tar to download), `none`.',
   });
 
+/** Build argument by which BuildKit's Dockerfile frontend sets the namespace of cache mount ids. Kiln sets it itself. */
+export const NAMESPACE_ARG = 'BUILDKIT_CACHE_MOUNT_NS';
+
 /** Attestations are passed through as buildx takes them: on, off, or its own `mode=max` notation. */
 const attestation = z.union([
   z.boolean(),
@@ -78,6 +81,10 @@ export const buildRequest = z
     tags: z.array(tagReference).max(64).default([]),
     output: outputSpec.default({ type: 'none' }),
     noCache: z.boolean().default(false),
+    cacheScope: z.enum(CACHE_SCOPES).default('repo').meta({
+      description:
+        'Who shares the build’s cache mounts: the builds of its repo, those of its team that ask for the same, or all that do. Whoever shares a mount can change what the others find in it.',
+    }),
     pull: z.boolean().default(false),
     timeoutSeconds: z.int().min(1).max(86_400).default(3_600),
     priority: z.enum(PRIORITIES).default('normal'),
@@ -102,6 +109,14 @@ export const buildRequest = z
     sbom: attestation.optional(),
   })
   .superRefine((request, ctx) => {
+    if (Object.hasOwn(request.buildArgs, NAMESPACE_ARG)) {
+      ctx.addIssue({
+        code: 'custom',
+        path: ['buildArgs', NAMESPACE_ARG],
+        message: 'no such build argument: Kiln sets it; cacheScope says who shares the cache mounts',
+        input: request.buildArgs[NAMESPACE_ARG],
+      });
+    }
     if (request.output.type === 'push' && request.tags.length === 0) {
       ctx.addIssue({
         code: 'custom',

@@ -27,6 +27,10 @@ export const hostReport = z.strictObject({
   driver: z.enum(['docker-container', 'docker']),
   engineVersion: z.string(),
   buildxVersion: z.string(),
+  /** How much cache the host keeps. */
+  cacheBudgetBytes: z.int().min(0).optional(),
+  /** Who says so: Kiln's configuration, the engine's, or a guess from the size of the disk. */
+  cacheBudgetFrom: z.enum(['configured', 'engine', 'estimated']).optional(),
   /** False while the worker drains: it finishes what it holds and takes nothing new. */
   accepting: z.boolean().default(true),
 });

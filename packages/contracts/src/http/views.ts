@@ -113,6 +113,20 @@ export const hostView = z
     buildxVersion: z.string(),
     builds: z.array(z.strictObject({ id: buildId, attempt: z.int() })),
     lastSeenAt: instant,
+    cacheBudgetBytes: z.int().optional().meta({ description: 'How much cache the host keeps.' }),
+    cacheBudgetFrom: z.enum(['configured', 'engine', 'estimated']).optional().meta({
+      description: 'Who says so: Kiln’s configuration, the engine’s, or a guess from the size of the disk.',
+    }),
+    caches: z
+      .strictObject({
+        readAt: instant,
+        usedBytes: z.int(),
+        mounts: z.int(),
+        warmRepos: z.int().meta({ description: 'Repos that are warm there by at least one half.' }),
+        sizesAreFloors: z.boolean(),
+      })
+      .optional()
+      .meta({ description: 'Absent until the host’s caches have been read.' }),
   })
   .meta({ id: 'Host' });
 export type HostInfoView = z.output<typeof hostView>;

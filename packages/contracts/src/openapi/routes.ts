@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { buildRequest } from '../http/build-request.ts';
 import { buildId, contextDigest } from '../http/fields.ts';
+import { hostDetail } from '../http/host-caches.ts';
+import { hostName } from '../http/host-report.ts';
 import { buildPage, buildQuery, buildView, hostList, logQuery, placementView, waitQuery } from '../http/views.ts';
 import { logRecord } from '../log/record.ts';
 import type { HeaderDoc, RouteDoc } from './route.ts';
@@ -187,6 +189,16 @@ export const ROUTES = {
     summary: 'List the hosts of the pool',
     answers: { 200: { description: 'All hosts.', content: { 'application/json': hostList } } },
     problems: [],
+  },
+  readHost: {
+    method: 'get',
+    path: '/v1/hosts/:name',
+    tag: 'Hosts',
+    auth: true,
+    summary: 'Read a host and what its caches hold',
+    params: { name: hostName },
+    answers: { 200: { description: 'The host.', content: { 'application/json': hostDetail } } },
+    problems: ['invalid_request', 'host_not_found'],
   },
   readContext: {
     method: 'get',

@@ -1,5 +1,6 @@
 import { type HostReport, hostReport } from '@kiln/contracts';
 import type { Redis } from 'ioredis';
+import { CacheIndex, type InventoryStamp } from '../caches/cache-index.ts';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { HostState } from '../types.ts';
@@ -41,11 +42,13 @@ export class HostStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
   readonly #now: () => number;
+  readonly #caches: CacheIndex;
 
   constructor(redis: Redis, keys: Keys, now: () => number = Date.now) {
     this.#redis = redis;
     this.#keys = keys;
     this.#now = now;
+    this.#caches = new CacheIndex(redis, keys);
   }
 
   /**
@@ -90,19 +93,40 @@ export class HostStore {
   }
 
   async list(): Promise<HostState[]> {
-    const names = (await this.#redis.smembers(this.#keys.hosts())).sort();
-    return (await Promise.all(names.map((name) => this.get(name)))).filter((host) => host !== undefined);
+    const [names] = await Promise.all([this.#redis.smembers(this.#keys.hosts()), this.#caches.refresh()]);
+    const hosts = await Promise.all(names.sort().map((name) => this.#read(name)));
+    return hosts.filter((host) => host !== undefined);
   }
 
   async get(name: string): Promise<HostState | undefined> {
-    const [[, host], [, lease], [, held]] = (await this.#redis
+    const [host] = await Promise.all([this.#read(name), this.#caches.refresh()]);
+    return host;
+  }
+
+  /** Which repos' recent builds used each cache mount, by its id. */
+  async mountUsers(): Promise<ReadonlyMap<string, readonly string[]>> {
+    await this.#caches.refresh();
+    return this.#caches.mountUsers();
+  }
+
+  async #read(name: string): Promise<HostState | undefined> {
+    const [[, host], [, lease], [, held], [, stamp]] = (await this.#redis
       .multi()
       .hgetall(this.#keys.host(name))
       .get(this.#keys.hostLease(name))
       .hgetall(this.#keys.hostHeld(name))
-      .exec()) as [[unknown, Record<string, string>], [unknown, string | null], [unknown, Record<string, string>]];
+      .hmget(this.#keys.hostInventory(name), 'digest', 'readAt')
+      .exec()) as [
+      [unknown, Record<string, string>],
+      [unknown, string | null],
+      [unknown, Record<string, string>],
+      [unknown, InventoryStamp],
+    ];
     const report = hostReport.safeParse(JSON.parse(host.report ?? 'null'));
-    if (!report.success) return undefined;
+    if (!report.success) {
+      this.#caches.forget(name);
+      return undefined;
+    }
     return {
       report: report.data,
       incarnation: host.incarnation ?? '',
@@ -111,13 +135,15 @@ export class HostStore {
       alive: lease !== null && lease === host.incarnation,
       lastSeenAt: Number(host.lastSeenAt),
       held: Object.entries(held).map(([key, weight]) => ({ ...parseHeld(key), weight: Number(weight) })),
+      ...(await this.#caches.read(name, stamp)),
     };
   }
 
   /** Forgets a host that is gone and holds nothing. */
   async forget(name: string): Promise<void> {
     await this.#redis.srem(this.#keys.hosts(), name);
-    await this.#redis.del(this.#keys.host(name), `${this.#keys.host(name)}:past`);
+    await this.#redis.del(this.#keys.host(name), `${this.#keys.host(name)}:past`, this.#keys.hostInventory(name));
+    this.#caches.forget(name);
   }
 }
 

@@ -6,7 +6,7 @@ if redis.call('GET', KEYS[2]) ~= ARGV[3] then return -1 end
 redis.call('DEL', KEYS[2])
 if redis.call('HLEN', KEYS[3]) == 0 then
   redis.call('SREM', KEYS[4], ARGV[2])
-  redis.call('DEL', KEYS[1], KEYS[1] .. ':past')
+  redis.call('DEL', KEYS[1], KEYS[1] .. ':past', KEYS[1] .. ':inventory')
 end
 redis.call('XADD', ARGV[1] .. 'events', 'MAXLEN', '~', 20000, '*', 'type', 'host', 'host', ARGV[2])
 return 0

@@ -39,6 +39,14 @@ export class Keys {
   hostLease = (name: string) => `${this.prefix}host:${name}:lease`;
   /** Hash: `<build id>:<attempt>` → weight. The slots that are taken. */
   hostHeld = (name: string) => `${this.prefix}host:${name}:held`;
+  /** Hash: doc (HostInventory as JSON), its digest, readAt. */
+  hostInventory = (name: string) => `${this.prefix}host:${name}:inventory`;
+  /** Hash: repo → RepoUsage as JSON. */
+  usages = () => `${this.prefix}usages`;
+  /** Sorted set: repo by the revision that changed it last. */
+  usagesChanged = () => `${this.prefix}usages:changed`;
+  /** Counter: revision of the newest change. */
+  usagesRevision = () => `${this.prefix}usages:revision`;
   /** String: owner of the scheduler's lease; expires. */
   leader = () => `${this.prefix}leader`;
   /** Counter: the fencing token of the newest leader. */

@@ -23,6 +23,8 @@ export type ScriptName =
   | 'append-log'
   | 'sync-host'
   | 'leave-host'
+  | 'publish-inventory'
+  | 'learn-usage'
   | 'lead';
 
 const sources = new Map<ScriptName, string>();
