@@ -2,16 +2,22 @@ import { type ClientHttp2Session, connect } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import type { ConnectBuildkit } from './buildkit-connection.ts';
 import {
+  activeRequest,
+  type BuildHistory,
+  buildHistory,
   EMPTY_REQUEST,
   type GcPolicy,
   gcPolicies,
   historyRequest,
   pruneRequest,
+  statusRequest,
   type UsageRecord,
   usageRecord,
   usageRecords,
 } from './control-messages.ts';
-import { grpcCall } from './grpc-call.ts';
+import { grpcStream } from './grpc-call.ts';
+import type { SolveStatus } from './solve-status.ts';
+import { statusMessage } from './status-message.ts';
 
 const SERVICE = '/moby.buildkit.v1.Control';
 const CALL_TIMEOUT_MS = 10_000;
@@ -37,7 +43,20 @@ export class BuildkitControl implements AsyncDisposable {
   /** Whether BuildKit still works on the build with the given ref. */
   async isActive(ref: string): Promise<boolean> {
     // One event for each build that fits.
-    return (await this.#call('ListenBuildHistory', historyRequest(ref))).length > 0;
+    return (await this.#call('ListenBuildHistory', activeRequest(ref))).length > 0;
+  }
+
+  /** How the build with the given ref ended; undefined where BuildKit doesn't know it, or not its end. */
+  async history(ref: string): Promise<BuildHistory | undefined> {
+    return (await this.#call('ListenBuildHistory', historyRequest(ref)))
+      .map(buildHistory)
+      .find((build) => build.completed);
+  }
+
+  /** All statuses of the build with the given ref, from its beginning to its end, as fast as they are taken. */
+  async *status(ref: string): AsyncGenerator<SolveStatus> {
+    for await (const message of this.#stream('Status', statusRequest(ref), CALL_TIMEOUT_MS))
+      yield statusMessage(message);
   }
 
   async diskUsage(): Promise<UsageRecord[]> {
@@ -57,7 +76,11 @@ export class BuildkitControl implements AsyncDisposable {
   }
 
   #call(method: string, request: Uint8Array, timeoutMs = CALL_TIMEOUT_MS): Promise<Buffer[]> {
-    return grpcCall(this.#session, `${SERVICE}/${method}`, request, timeoutMs);
+    return Array.fromAsync(this.#stream(method, request, timeoutMs));
+  }
+
+  #stream(method: string, request: Uint8Array, timeoutMs: number): AsyncGenerator<Buffer> {
+    return grpcStream(this.#session, `${SERVICE}/${method}`, request, timeoutMs);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

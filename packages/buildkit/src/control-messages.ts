@@ -28,10 +28,58 @@ export interface GcPolicy {
   readonly filtered: boolean;
 }
 
+/** How a build ended, as BuildKit keeps it. */
+export interface BuildHistory {
+  readonly completed: boolean;
+  readonly failed: boolean;
+  /** What its exporters said, as buildx writes it into its metadata file. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** Ended builds only. */
 export function historyRequest(ref: string): Uint8Array {
+  return new BinaryWriter().tag(2, WireType.LengthDelimited).string(ref).tag(3, WireType.Varint).bool(true).finish();
+}
+
+export function activeRequest(ref: string): Uint8Array {
   // BuildHistoryRequest: ActiveOnly 1, Ref 2, EarlyExit 3.
   const request = new BinaryWriter().tag(1, WireType.Varint).bool(true);
   return request.tag(2, WireType.LengthDelimited).string(ref).tag(3, WireType.Varint).bool(true).finish();
+}
+
+export function statusRequest(ref: string): Uint8Array {
+  return new BinaryWriter().tag(1, WireType.LengthDelimited).string(ref).finish();
+}
+
+/** BuildHistoryEvent: type 1, record 2; BuildHistoryRecord: error 5, CompletedAt 7, ExporterResponse 9. */
+export function buildHistory(event: Uint8Array): BuildHistory {
+  let completed = false;
+  let failed = false;
+  const metadata: Record<string, string> = {};
+  eachField(event, (field, reader) => {
+    if (field !== 2) return false;
+    eachField(reader.bytes(), (inner, record) => {
+      if (inner === 5) failed = record.bytes().length > 0;
+      else if (inner === 7) completed = record.bytes().length > 0;
+      else if (inner === 9) Object.assign(metadata, mapEntry(record.bytes()));
+      else return false;
+      return true;
+    });
+    return true;
+  });
+  return { completed, failed, metadata };
+}
+
+function mapEntry(message: Uint8Array): Record<string, string> {
+  let key = '';
+  let value = '';
+  eachField(message, (field, reader) => {
+    if (field === 1) key = reader.string();
+    else if (field === 2) value = reader.string();
+    else return false;
+    return true;
+  });
+  return { [key]: value };
 }
 
 /** DiskUsageRequest without filters, InfoRequest, ListWorkersRequest: no field, no byte. */
@@ -105,7 +153,7 @@ function gcPolicy(message: Uint8Array): GcPolicy {
 }
 
 /** google.protobuf.Timestamp: seconds 1, nanos 2. */
-function timestamp(message: Uint8Array): number {
+export function timestamp(message: Uint8Array): number {
   let ms = 0;
   eachField(message, (field, reader) => {
     if (field === 1) ms += Number(reader.int64()) * 1000;
@@ -117,7 +165,7 @@ function timestamp(message: Uint8Array): number {
 }
 
 /** `read` says whether it has read the field. */
-function eachField(message: Uint8Array, read: (field: number, reader: BinaryReader) => boolean): void {
+export function eachField(message: Uint8Array, read: (field: number, reader: BinaryReader) => boolean): void {
   const reader = new BinaryReader(message);
   while (reader.pos < reader.len) {
     const [field, type] = reader.tag();
