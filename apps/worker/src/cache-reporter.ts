@@ -51,6 +51,11 @@ export class CacheReporter {
     this.#everyMs = everyMs;
   }
 
+  /** Reads and reports, unless that is under way. */
+  wanted(): void {
+    if (!this.#round) this.now();
+  }
+
   /** Reads and reports now, or right after the round under way. */
   now(): void {
     if (this.#closed) return;
