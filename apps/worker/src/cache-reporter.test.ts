@@ -204,9 +204,21 @@ test('waits until BuildKit has let go of a mount, which has no size before', asy
 
 test('the last build of a worker that leaves is not lost to the pool', async () => {
   await startHost();
+  await host(({ inventory }) => inventory !== undefined);
+  const gate = Promise.withResolvers<void>();
+  kit.read = async () => {
+    await gate.promise;
+    return kit.contents();
+  };
   await build(() => kit.mount(`${NS}//npm`, 30));
-  await worker?.drain(60_000);
+  const drained = worker?.drain(60_000);
   worker = undefined;
+  await host(({ report }) => !report.accepting);
+  // A worker that didn't wait would be gone before so many answers.
+  for (let i = 0; i < 50; i++) await state.redis.ping();
+  gate.resolve();
+  await drained;
+  expect(await state.hosts.get('h1')).toBeUndefined();
   expect(await state.redis.hget(state.keys.usages(), 'app')).toContain(`${NS}//npm`);
 });
 
