@@ -180,6 +180,21 @@ test('a BuildKit that doesn’t answer delays no build, no lease and no leaving'
   worker = undefined;
 });
 
+test('a BuildKit that takes long to answer is not asked all the time, however many builds end', async () => {
+  await startHost();
+  await host(({ inventory }) => inventory !== undefined);
+  const began: number[] = [];
+  const ended: number[] = [];
+  kit.read = async () => {
+    began.push(performance.now());
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    ended.push(performance.now());
+    return kit.contents();
+  };
+  while (ended.length < 3) await build(() => kit.mount(`${NS}//npm`, 30));
+  for (const i of [1, 2]) expect((began[i] ?? 0) - (ended[i - 1] ?? 0)).toBeGreaterThan(3 * 45);
+});
+
 test('a reading that fails is made good by a later one', async () => {
   await startHost({ inventoryEveryMs: 40 });
   kit.read = async () => {
