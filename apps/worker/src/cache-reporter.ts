@@ -26,6 +26,10 @@ const MAX_WAITING = 200;
 const SETTLE_MS = 300;
 const MAX_SETTLES = 3;
 
+/** After a reading BuildKit is left alone three times as long as it took, so that many small builds don't keep it busy with this. */
+const REST_FACTOR = 3;
+const MAX_REST_MS = 3_000;
+
 interface Waiting {
   readonly attempt: EndedAttempt;
   /** Readings in which its mounts had no size yet. */
@@ -43,6 +47,8 @@ export class CacheReporter {
   #timer: NodeJS.Timeout | undefined;
   #round: Promise<void> | undefined;
   #again = false;
+  /** performance.now() */
+  #restUntil = 0;
   #closing = false;
   #closed = false;
 
@@ -51,24 +57,38 @@ export class CacheReporter {
     this.#everyMs = everyMs;
   }
 
-  /** Reads and reports now, or right after the round under way. */
+  /** Reads and reports, unless that is under way. */
+  wanted(): void {
+    if (!this.#round) this.now();
+  }
+
+  /** Reads and reports now, or as soon as BuildKit has had its rest after the last reading. */
   now(): void {
     if (this.#closed) return;
     if (this.#round) {
       this.#again = true;
       return;
     }
+    const rest = this.#closing ? 0 : this.#restUntil - performance.now();
+    if (rest > 0) this.#in(rest);
+    else this.#begin();
+  }
+
+  #begin(): void {
     clearTimeout(this.#timer);
     this.#round = this.#report().finally(() => {
       this.#round = undefined;
-      if (this.#again) {
-        this.#again = false;
-        this.now();
-      } else if (!this.#closed) {
-        const unsettled = this.#waiting.some(({ settles }) => settles > 0);
-        this.#timer = setTimeout(() => this.now(), unsettled ? Math.min(SETTLE_MS, this.#everyMs) : this.#everyMs);
-      }
+      if (this.#closed) return;
+      const again = this.#again;
+      this.#again = false;
+      if (again) this.now();
+      else this.#in(this.#waiting.some(({ settles }) => settles > 0) ? SETTLE_MS : this.#everyMs);
     });
+  }
+
+  #in(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.now(), Math.min(ms, this.#everyMs));
   }
 
   attemptEnded(attempt: EndedAttempt): void {
@@ -101,8 +121,11 @@ export class CacheReporter {
     const { log, writer, inventories } = this.#deps;
     let read: ExecutorInventory;
     const waiting = this.#waiting.splice(0);
+    const began = performance.now();
     try {
       read = await this.#deps.inventory();
+      const tookMs = performance.now() - began;
+      this.#restUntil = began + tookMs + Math.min(MAX_REST_MS, tookMs * REST_FACTOR);
     } catch (error) {
       this.#waiting = [...waiting, ...this.#waiting].slice(-MAX_WAITING);
       return log.warn({ err: error }, 'caches could not be read');

@@ -89,8 +89,6 @@ class Worker implements RunningWorker {
   #subscription: Disposable | undefined;
   #fail: (error: Error) => void = () => {};
   #held = 0;
-  /** When the last report that was answered had been sent, performance.now(). */
-  #heardAt = 0;
   #onDesired: () => void = () => {};
 
   constructor(config: WorkerConfig, deps: WorkerDeps, ledger: LayerLedger) {
@@ -179,6 +177,7 @@ class Worker implements RunningWorker {
       { concurrency: 1_000, onError: (error) => this.#log.warn({ err: error }, 'queue error') },
       (job) => this.#run(job),
     );
+    this.#caches?.wanted();
     this.#log.info({ slots: this.#config.slots, ...this.#deps.executor.info }, 'worker joined');
   }
 
@@ -225,9 +224,7 @@ class Worker implements RunningWorker {
   /** Stops what was canceled, and what is no longer this worker's. */
   #obey(state: DesiredState, sentAt: number): void {
     this.#held = state.attempts.length;
-    // At the first answer; and when the pool may have forgotten this host while it couldn't report.
-    if (this.#heardAt === 0 || sentAt - this.#heardAt > this.#config.leaseTtlMs) this.#caches?.now();
-    this.#heardAt = sentAt;
+    if (!state.inventoryKnown) this.#caches?.wanted();
     const mine = new Map(state.attempts.map((held) => [`${held.buildId}:${held.attempt}`, held]));
     for (const [key, { controller, since }] of this.#running) {
       const held = mine.get(key);

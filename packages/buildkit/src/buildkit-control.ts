@@ -1,5 +1,6 @@
 import { type ClientHttp2Session, connect } from 'node:http2';
 import type { Duplex } from 'node:stream';
+import { setImmediate as immediate } from 'node:timers/promises';
 import type { ConnectBuildkit } from './buildkit-connection.ts';
 import {
   activeRequest,
@@ -59,8 +60,8 @@ export class BuildkitControl implements AsyncDisposable {
       yield statusMessage(message);
   }
 
-  async diskUsage(): Promise<UsageRecord[]> {
-    return (await this.#call('DiskUsage', EMPTY_REQUEST, USAGE_TIMEOUT_MS)).flatMap(usageRecords);
+  async diskUsage(timeoutMs = USAGE_TIMEOUT_MS): Promise<UsageRecord[]> {
+    return (await this.#call('DiskUsage', EMPTY_REQUEST, timeoutMs)).flatMap(usageRecords);
   }
 
   /** Removes the records with these ids, but for those in use; answers which went. */
@@ -84,6 +85,8 @@ export class BuildkitControl implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // Node reads what has come in by now at the next tick, and throws where the session is gone by then.
+    await immediate();
     this.#session.destroy();
     this.#socket.destroy();
   }

@@ -63,9 +63,9 @@ test('everything that a request can ask for', () => {
   expect(all.slice(4)).toEqual([
     '--file=docker/app.Dockerfile',
     '--target=web',
-    expect.stringMatching(/^--build-arg=BUILDKIT_CACHE_MOUNT_NS=[0-9a-f]{16}$/),
     '--build-arg=A=1',
     '--build-arg=B=x=y z',
+    expect.stringMatching(/^--build-arg=BUILDKIT_CACHE_MOUNT_NS=[0-9a-f]{16}$/),
     '--label=org.example.k=v w',
     '--platform=linux/amd64,linux/arm64',
     '--tag=r.example/a:1',

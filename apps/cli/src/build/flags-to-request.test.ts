@@ -62,7 +62,7 @@ describe('docker’s flags', () => {
         '-m',
         '512m',
       ],
-      ...['--priority', 'batch', '--team', 'web'],
+      ...['--priority', 'batch', '--team', 'web', '--cache-scope', 'team'],
     );
     expect(buildRequest.parse(request)).toMatchObject({
       tags: ['r.io/app:1', 'r.io/app:2'],
@@ -79,6 +79,7 @@ describe('docker’s flags', () => {
       resources: { memoryBytes: 512 * 1024 * 1024 },
       priority: 'batch',
       team: 'web',
+      cacheScope: 'team',
     });
   });
 
@@ -91,6 +92,9 @@ describe('docker’s flags', () => {
 
   it.each([
     ['--priority', 'urgent', 'expected interactive, normal, batch'],
+    ['--cache-scope', 'world', 'expected repo, team, pool'],
+    ['--build-arg', 'BUILDKIT_CACHE_MOUNT_NS=x', 'Kiln sets it; --repo says whose caches to use'],
+    ['--build-arg', 'BUILDKIT_CACHE_MOUNT_NS', 'Kiln sets it'],
     ['--timeout', 'soon', 'expected a duration'],
     ['--memory', 'lots', 'expected a size'],
     ['--cpus', '0', 'expected a number above 0'],

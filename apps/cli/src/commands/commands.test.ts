@@ -204,12 +204,69 @@ describe('the rest', () => {
       },
     ];
     expect((await run('hosts')).out).toBe(
-      'HOST    STATE  SLOTS  BUILDS    PLATFORMS    DRIVER  ENGINE  BUILDX  SEEN\n' +
-        'host-a  ready    1/4  00aaaaaa  linux/amd64  docker  28.2    0.24      2s\n',
+      'HOST    STATE  SLOTS  BUILDS    PLATFORMS    DRIVER  ENGINE  BUILDX  CACHE  WARM  SEEN\n' +
+        'host-a  ready    1/4  00aaaaaa  linux/amd64  docker  28.2    0.24        -     -    2s\n',
     );
     expect((await run('hosts', { columns: 40, rows: 24 })).out).toContain('host-a  ready    1/4  00aaaaaa    2s\n');
     api.hosts = [];
     expect((await run('hosts')).err).toBe('kiln: no host has joined the pool\n');
+  });
+
+  it('shows how much cache hosts have, and what one of them holds', async () => {
+    const seen = '2026-01-02T03:14:03.000Z';
+    const mount = { id: '6ba69915ad5db538//root/.npm', repos: ['app'], bytes: 30e6, lastUsedAt: seen, records: 1 };
+    const host = {
+      ...{ name: 'host-a', state: 'ready', slots: 4, usedSlots: 1, platforms: ['linux/amd64'], driver: 'docker' },
+      ...{ engineVersion: '28.2', buildxVersion: '0.24', builds: [], lastSeenAt: seen },
+      ...{ cacheBudgetBytes: 30e9, cacheBudgetFrom: 'engine' },
+    };
+    const caches = { readAt: seen, usedBytes: 1.5e9, mounts: 2, warmRepos: 1, sizesAreFloors: false };
+    const inventory = {
+      ...{
+        readAt: seen,
+        usedBytes: 1.5e9,
+        sizesAreFloors: false,
+        mountsLeftOut: 0,
+        layers: { count: 7, bytes: 1.2e9 },
+      },
+      mounts: [
+        { ...mount, inUse: false },
+        { ...mount, id: 'team-web/go', repos: [], bytes: 0, inUse: true },
+      ],
+      repos: [{ repo: 'app', warmth: 0.75, bytes: 30e6, lastUsedAt: '2026-01-02T03:04:05.000Z' }],
+    };
+    api.hosts = [{ ...host, caches }];
+    expect((await run('hosts')).out).toContain('0.24    1.50GB/30.00GB     1    2s\n');
+    api.hosts = [{ ...host, caches, inventory }];
+    const shown = await run('hosts host-a');
+    expect(shown).toMatchObject({ code: 0, err: '' });
+    expect(shown.out).toBe(
+      [
+        'host-a  ready',
+        'slots   1 of 4 taken',
+        'engine  28.2, buildx 0.24, driver docker',
+        'cache   1.50GB used of 30.00GB by the engine’s own policy, read 2s ago',
+        'layers  7, 1.20GB',
+        '',
+        'REPO  WARM    CACHE  USED',
+        'app    75%  30.00MB   10m',
+        '',
+        'CACHE MOUNT                  REPO     SIZE  USED',
+        '6ba69915ad5db538//root/.npm  app   30.00MB    2s',
+        'team-web/go                  -          0B   now',
+        '',
+      ].join('\n'),
+    );
+    expect(JSON.parse((await run('hosts host-a --json')).out)).toEqual({ ...host, caches, inventory });
+    api.hosts = [{ ...host, caches, inventory: { ...inventory, sizesAreFloors: true, mountsLeftOut: 9 } }];
+    const floors = (await run('hosts host-a')).out;
+    expect(floors).toContain('mounts may be larger by now than shown');
+    expect(floors).toContain('\nand 9 more\n');
+    api.hosts = [host];
+    expect((await run('hosts host-a')).out).toContain(
+      'cache   not read yet (budget 30.00GB by the engine’s own policy)\n',
+    );
+    expect(await run('hosts host-b')).toMatchObject({ code: 125, err: expect.stringContaining('no host host-b') });
   });
 
   it('takes address and token from the file that kiln up wrote, the token for that address only', async () => {

@@ -44,12 +44,12 @@ function columns({ now }: Io): Column<HostInfoView>[] {
       min: 8,
       dispensable: 1,
     },
-    { title: 'CACHE', text: cacheText, align: 'right', dispensable: 1 },
-    { title: 'WARM', text: ({ caches }) => String(caches?.warmRepos ?? '-'), align: 'right', dispensable: 2 },
     { title: 'PLATFORMS', text: ({ platforms }) => platforms.join(','), min: 11, dispensable: 3 },
     { title: 'DRIVER', text: ({ driver }) => driver, dispensable: 4 },
     { title: 'ENGINE', text: ({ engineVersion }) => engineVersion, dispensable: 5 },
     { title: 'BUILDX', text: ({ buildxVersion }) => buildxVersion, dispensable: 6 },
+    { title: 'CACHE', text: cacheText, align: 'right', dispensable: 3 },
+    { title: 'WARM', text: ({ caches }) => String(caches?.warmRepos ?? '-'), align: 'right', dispensable: 3 },
     { title: 'SEEN', text: ({ lastSeenAt }) => age(Date.parse(lastSeenAt), at), align: 'right', dispensable: 2 },
   ];
 }

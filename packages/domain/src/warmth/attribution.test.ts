@@ -39,6 +39,14 @@ test('an attempt used the layers touched meanwhile, and what they are based on, 
   expect(new Set(layersUsed(layers, WINDOW).map(({ id }) => id))).toEqual(new Set(['base', 'deps', 'app', 'merged']));
 });
 
+test('of very many layers the largest count', () => {
+  const used = layersUsed(
+    Array.from({ length: 300 }, (_, i) => layer(`l${i}`, 1_500, [], i)),
+    WINDOW,
+  );
+  expect(used.map(({ bytes }) => bytes)).toEqual(Array.from({ length: 100 }, (_, i) => 299 - i));
+});
+
 test('a host still has what of a repo’s layers hasn’t been evicted', () => {
   const trace = learnLayers(undefined, [layer('base', 0, [], 100), layer('app', 0, [], 10)], 7) as LayerTrace;
   expect(heldLayers(trace, byId(layer('base', 900, [], 100), layer('app', 0, [], 10)))).toEqual({
@@ -58,11 +66,8 @@ test('a trace keeps what builds used shortly before, for all that a cached build
   expect(ids(trace)).toEqual(['x', 'y']);
   trace = learnLayers(trace, build('y'), 5);
   expect(ids(trace)).toEqual(['y']);
-  const many = learnLayers(
-    trace,
-    Array.from({ length: 300 }, (_, i) => layer(`l${i}`, 0, [], i)),
-    6,
-  );
-  expect(ids(many)).toHaveLength(100);
-  expect(ids(many)).toContain('l299');
+  const some = (name: string) => Array.from({ length: 150 }, (_, i) => layer(`${name}${i}`, 0));
+  const many = learnLayers(learnLayers(trace, some('old'), 6), some('new'), 7);
+  expect(ids(many)).toHaveLength(200);
+  expect(ids(many).filter((id) => id.startsWith('new'))).toHaveLength(150);
 });

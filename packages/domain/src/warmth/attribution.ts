@@ -23,6 +23,8 @@ export interface AttemptWindow {
   readonly endedAt: number;
 }
 
+/** Of so many layers, the largest: what is left out is small. */
+const MAX_LAYERS = 100;
 /** BuildKit lets go of what a build used up to about 100 ms after buildx has ended. */
 const RELEASE_MS = 1_000;
 
@@ -39,6 +41,7 @@ export function mountsUsed<M extends MountRecord>(mounts: readonly M[], { namesp
 /**
  * The layers that an attempt used: those touched while it ran, and all that they are based on, which BuildKit doesn't touch.
  * It doesn't say which build touched a layer: of builds that ran side by side, each is taken to have used the others' layers.
+ * The largest first.
  */
 export function layersUsed(layers: readonly LayerRecord[], { startedAt, endedAt }: AttemptWindow): LayerRecord[] {
   const byId = new Map(layers.map((layer) => [layer.id, layer]));
@@ -54,5 +57,5 @@ export function layersUsed(layers: readonly LayerRecord[], { startedAt, endedAt 
   for (const layer of layers) {
     if (layer.lastUsedAt >= startedAt && layer.lastUsedAt <= endedAt + RELEASE_MS) add(layer);
   }
-  return [...used.values()];
+  return [...used.values()].sort((a, b) => b.bytes - a.bytes).slice(0, MAX_LAYERS);
 }

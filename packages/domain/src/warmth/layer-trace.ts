@@ -11,8 +11,8 @@ export interface LayerTrace {
 
 /** A layer that so many builds in a row didn't use is of no use to the next one. */
 const FORGET_AFTER_MISSED = 3;
-/** The largest; what is left out is small. */
-const MAX_LAYERS = 100;
+/** The newest build's first; it has at most 100. */
+const MAX_LAYERS = 200;
 
 /** The trace after one more build of the repo on the host, which ended at `endedAt`. */
 export function learnLayers(
@@ -25,7 +25,7 @@ export function learnLayers(
   const kept = Object.entries(before?.missed ?? {})
     .filter(([id, missed]) => !now.has(id) && missed < FORGET_AFTER_MISSED)
     .map(([id, missed]) => [id, missed + 1] as const);
-  const fresh = [...used].sort((a, b) => b.bytes - a.bytes).map(({ id }) => [id, 0] as const);
+  const fresh = used.map(({ id }) => [id, 0] as const);
   return { usedAt: endedAt, missed: Object.fromEntries([...fresh, ...kept].slice(0, MAX_LAYERS)) };
 }
 

@@ -33,6 +33,8 @@ export interface WorkerIdentity {
 export interface DesiredState {
   readonly cordoned: boolean;
   readonly draining: boolean;
+  /** Whether the pool has an inventory of it: a host that was forgotten meanwhile must publish again. */
+  readonly inventoryKnown: boolean;
   /** Attempts that this incarnation holds; one that it runs and that isn't here is no longer its own. */
   readonly attempts: readonly { readonly buildId: string; readonly attempt: number; readonly cancel: boolean }[];
 }
@@ -74,12 +76,12 @@ export class HostStore {
     );
     if (answer === -1) throw new HostNameTaken(name);
     if (answer === -2) throw new WorkerReplaced(name);
-    const [cordoned, draining, ...held] = answer as string[];
+    const [cordoned, draining, inventory, ...held] = answer as string[];
     const attempts = [];
     for (let i = 0; i + 1 < held.length; i += 2) {
       attempts.push({ ...parseHeld(held[i] ?? ''), cancel: held[i + 1] === '1' });
     }
-    return { cordoned: cordoned === '1', draining: draining === '1', attempts };
+    return { cordoned: cordoned === '1', draining: draining === '1', inventoryKnown: inventory === '1', attempts };
   }
 
   /** Gives the lease up; a host that holds nothing disappears from the pool. */

@@ -2,7 +2,7 @@
 -- KEYS[1] host  KEYS[2] lease  KEYS[3] held attempts  KEYS[4] hosts
 -- ARGV: prefix, name, incarnation, machine, report, now (ms), lease ttl (ms), accepting ('1' or '0')
 -- out: -1 another machine's worker holds the name; -2 this incarnation was replaced by a newer one on its machine;
---      else { cordoned, draining, then for each held attempt of this incarnation: '<build id>:<attempt>', cancel }
+--      else { cordoned, draining, whether its inventory is known, then for each held attempt of this incarnation: '<build id>:<attempt>', cancel }
 -- A machine's newer worker takes over at once: it has killed whatever its predecessor left running before it joins.
 local prefix, name, incarnation, machine = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local lease = redis.call('GET', KEYS[2])
@@ -24,7 +24,7 @@ if not lease or lease ~= incarnation or known[3] ~= ARGV[5] then
   redis.call('XADD', prefix .. 'events', 'MAXLEN', '~', 20000, '*', 'type', 'host', 'host', name)
 end
 local flags = redis.call('HMGET', KEYS[1], 'cordoned', 'draining')
-local out = { flags[1] or '0', flags[2] or '0' }
+local out = { flags[1] or '0', flags[2] or '0', tostring(redis.call('EXISTS', KEYS[1] .. ':inventory')) }
 for _, held in ipairs(redis.call('HKEYS', KEYS[3])) do
   local id, attempt = string.match(held, '^(.*):(%d+)$')
   local build = redis.call('HMGET', prefix .. 'build:' .. id, 'attempt', 'incarnation', 'cancel')
