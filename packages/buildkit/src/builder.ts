@@ -4,7 +4,7 @@ import type Docker from 'dockerode';
 import type { BuilderInfo, BuilderOptions, RunRequest } from './builder-options.ts';
 import { buildkitConnector } from './buildkit-connection.ts';
 import { type BuilderHost, chooseDriver, command, prepareBuilder } from './buildx-builder.ts';
-import { buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
+import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
 import { callEngine, connectEngine } from './engine.ts';
 import { messageOf } from './message-of.ts';
 import { type RunHost, runBuild } from './run-build.ts';
@@ -62,7 +62,14 @@ export class Builder {
       command(tool, ['docker-buildx', 'build', '--help']),
       command(tool, ['docker-buildx', 'inspect', builder]),
     ]);
-    const info = { driver, engineVersion, buildxVersion: buildxVersion(version), platforms: platformsOf(inspect) };
+    const buildkit = buildkitVersion(inspect);
+    const info = {
+      driver,
+      engineVersion,
+      buildxVersion: buildxVersion(version),
+      ...(buildkit !== undefined && { buildkitVersion: buildkit }),
+      platforms: platformsOf(inspect),
+    };
     options.log.info({ ...info, builder }, 'builder ready');
     return new Builder(options, info, {
       tool,

@@ -12,7 +12,17 @@ export {
   uploadSource,
 } from './http/build-request.ts';
 export { buildId, contextDigest, gitRef, gitUrl, relativePath, tagReference } from './http/fields.ts';
-export { type HostReport, hostLabels, hostName, hostReport } from './http/host-report.ts';
+export {
+  type DrainOrder,
+  drainOrder,
+  type HostChange,
+  hostChange,
+  type JoinGrant,
+  joinGrant,
+  joinRequest,
+  removeQuery,
+} from './http/host-orders.ts';
+export { type HostDisk, type HostReport, hostLabels, hostName, hostReport } from './http/host-report.ts';
 export {
   type FieldProblem,
   fieldPath,
