@@ -22,7 +22,15 @@ export {
   joinRequest,
   removeQuery,
 } from './http/host-orders.ts';
-export { type HostDisk, type HostReport, hostLabels, hostName, hostReport } from './http/host-report.ts';
+export {
+  type HostDisk,
+  type HostReport,
+  hostDisk,
+  hostLabels,
+  hostName,
+  hostReport,
+  MAX_LABELS,
+} from './http/host-report.ts';
 export {
   type FieldProblem,
   fieldPath,

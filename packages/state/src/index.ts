@@ -10,13 +10,10 @@ export {
   pendingBuild,
 } from './builds/pending-store.ts';
 export { SealBroken, Sealer } from './builds/seal.ts';
-export {
-  type DesiredState,
-  HostNameTaken,
-  HostStore,
-  type WorkerIdentity,
-  WorkerReplaced,
-} from './hosts/host-store.ts';
+export type { Drain, HostOrders } from './hosts/desired.ts';
+export { HostNameTaken, HostRemoved, TooManyLabels, WorkerReplaced } from './hosts/errors.ts';
+export { HostOperations } from './hosts/host-operations.ts';
+export { type DesiredState, HostStore, type WorkerIdentity } from './hosts/host-store.ts';
 export { Leadership } from './leases/leadership.ts';
 export { LogStore, LogTail } from './logs/log-store.ts';
 export { openState, type State, type StateOptions } from './open-state.ts';

@@ -23,6 +23,12 @@ export type ScriptName =
   | 'append-log'
   | 'sync-host'
   | 'leave-host'
+  | 'cordon-host'
+  | 'uncordon-host'
+  | 'drain-host'
+  | 'set-host'
+  | 'remove-host'
+  | 'forget-host'
   | 'lead';
 
 const sources = new Map<ScriptName, string>();
