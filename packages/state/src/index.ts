@@ -18,7 +18,7 @@ export { Leadership } from './leases/leadership.ts';
 export { LogStore, LogTail } from './logs/log-store.ts';
 export { openState, type State, type StateOptions } from './open-state.ts';
 export { type AttemptConsumer, AttemptQueues, consumeAttempts } from './queue/attempt-queue.ts';
-export { connectRedis, InvalidRedisUrl, redisOptions } from './redis/connect.ts';
+export { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptions } from './redis/connect.ts';
 export { Keys } from './redis/keys.ts';
 export { PoolEvents } from './redis/pool-events.ts';
 export type {
