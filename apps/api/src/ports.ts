@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { PoolEvent } from '@kiln/contracts';
+import type { HostChange, PoolEvent } from '@kiln/contracts';
 import type {
   BuildFilter,
   BuildPageRequest,
@@ -26,6 +26,18 @@ export interface Builds {
 
 export interface Hosts {
   list(): Promise<HostState[]>;
+}
+
+/** What operators do with hosts. Undefined where there is no such host. `change` throws an error with code `too_many_labels`. */
+export interface HostOperations {
+  cordon(name: string): Promise<HostState | undefined>;
+  uncordon(name: string): Promise<HostState | undefined>;
+  drain(name: string, deadlineMs?: number): Promise<HostState | undefined>;
+  change(name: string, change: HostChange): Promise<HostState | undefined>;
+  remove(
+    name: string,
+    force: boolean,
+  ): Promise<{ outcome: 'removed' | 'removing' | 'busy'; host: HostState } | undefined>;
 }
 
 /** One reader of one live log. `next` waits; it may come back empty-handed. */
@@ -63,6 +75,7 @@ export interface Blobs {
 export interface ApiDeps {
   readonly builds: Builds;
   readonly hosts: Hosts;
+  readonly hostOperations: HostOperations;
   readonly logs: LogStreams;
   readonly events: Events;
   readonly blobs: Blobs;

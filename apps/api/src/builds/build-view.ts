@@ -1,6 +1,7 @@
-import type { BuildView, HostInfoView, PlacementInfoView } from '@kiln/contracts';
+import type { BuildView, PlacementInfoView } from '@kiln/contracts';
 import { type Attempt, type BuildRecord, currentAttempt } from '@kiln/domain';
-import type { HostState, StoredBuild, StoredDecision } from '@kiln/state';
+import type { StoredBuild, StoredDecision } from '@kiln/state';
+import { instant } from '../http/answer.ts';
 
 /** A stored build as clients see it. */
 export function viewBuild({ record, spec }: StoredBuild): BuildView {
@@ -69,22 +70,6 @@ function viewAttempt({
   };
 }
 
-export function viewHost({ report, alive, cordoned, draining, held, lastSeenAt }: HostState): HostInfoView {
-  const { name, slots, platforms, driver, engineVersion, buildxVersion } = report;
-  return {
-    name,
-    state: !alive ? 'lost' : draining || !report.accepting ? 'draining' : cordoned ? 'cordoned' : 'ready',
-    slots,
-    usedSlots: held.reduce((sum, { weight }) => sum + weight, 0),
-    platforms: [...platforms],
-    driver,
-    engineVersion,
-    buildxVersion,
-    builds: held.map(({ buildId, attempt }) => ({ id: buildId, attempt })),
-    lastSeenAt: instant(lastSeenAt),
-  };
-}
-
 export function viewPlacement(build: string, decisions: readonly StoredDecision[]): PlacementInfoView {
   return {
     build,
@@ -102,8 +87,4 @@ export function viewPlacement(build: string, decisions: readonly StoredDecision[
       })),
     })),
   };
-}
-
-function instant(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -12,12 +12,13 @@ import {
 } from '@kiln/contracts';
 import { currentAttempt, isTerminal } from '@kiln/domain';
 import type { Request, Response } from 'express';
-import { viewBuild, viewHost, viewPlacement } from '../builds/build-view.ts';
+import { viewBuild, viewPlacement } from '../builds/build-view.ts';
 import type { BuildWatch } from '../builds/build-watch.ts';
 import { cancelBuild } from '../builds/cancel-build.ts';
 import { receiveSubmission, wholeBody } from '../builds/receive-submission.ts';
 import { type Accepted, buildNotFound, retryBuild, submitBuild } from '../builds/submit-build.ts';
 import type { ApiConfig } from '../config.ts';
+import { hostHandlers } from '../hosts/host-handlers.ts';
 import { type LogSending, sendLog } from '../logs/send-log.ts';
 import type { ApiDeps } from '../ports.ts';
 import { sendBlob, sendJson } from './answer.ts';
@@ -128,9 +129,7 @@ export function handlers({
       });
     },
 
-    async listHosts(_request, response) {
-      sendJson(response, 200, { hosts: (await stored(hosts.list())).map(viewHost) });
-    },
+    ...hostHandlers(config, deps),
 
     async readContext(request, response) {
       const digest = parameter(contextDigest, 'digest', request.params.digest);
