@@ -54,6 +54,9 @@ async function serve(options: UpOptions, settings: BuilderSettings, say: (text: 
   say('kiln up: starting');
   const pool = await startPool(options, settings, log);
   say(greeting(pool, options));
+  void pool.worker.left.then(() => {
+    say('kiln up: this host was removed from the pool; API and scheduler go on for the others');
+  });
   try {
     const signal = await Promise.race([stop.received, pool.worker.failed]);
     log.info({ signal }, 'asked to stop');
@@ -76,7 +79,9 @@ function builderSettings(): BuilderSettings {
   };
 }
 
-function greeting({ url, builder, tokenFile }: RunningPool, { name, slots, dataDir, logFile }: UpOptions): string {
+function greeting(pool: RunningPool, options: UpOptions): string {
+  const { url, builder, tokenFile } = pool;
+  const { name, slots, dataDir, logFile } = options;
   const rows = [
     ['API', `${url}  (how to use it: ${url}/docs)`],
     ['token', `in ${tokenFile}; the kiln command of this user finds it by itself`],
@@ -84,9 +89,22 @@ function greeting({ url, builder, tokenFile }: RunningPool, { name, slots, dataD
       'host',
       `${name}: ${slots} at a time, driver ${builder.driver}, buildx ${builder.buildxVersion}, engine ${builder.engineVersion}`,
     ],
+    ['join', joinText(pool, options)],
     ['data', dataDir],
     ['log', logFile === '-' ? 'standard error' : logFile],
   ];
   const table = rows.map(([label = '', text = '']) => `  ${label.padEnd(6)} ${text}`).join('\n');
   return `kiln up: ready\n${table}\n\nTry: kiln build .\nCtrl-C finishes what runs and stops.`;
+}
+
+/** How workers of other machines join, or what is missing for that. */
+function joinText({ url, joinTokenFile }: RunningPool, { host, listenWorkers }: UpOptions): string {
+  const token = `the join token is in ${joinTokenFile}`;
+  if (!listenWorkers) return `${token}; for workers of other machines give --listen-workers`;
+  const { address, port } = listenWorkers;
+  const isLocal = /^(?:127\.|::1$|localhost$)/.test(host);
+  const where = isLocal
+    ? ` (the API listens on ${host} only: give --host too)`
+    : `: kiln worker --join ${url} --token-file FILE`;
+  return `${token}, Redis for workers at ${address}:${port}${where}`;
 }
