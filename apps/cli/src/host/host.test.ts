@@ -167,7 +167,7 @@ describe('kiln host remove', () => {
     const { code, err } = await run('host remove a');
     expect(code).toBe(125);
     expect(err).toContain(`host a still holds build ${ref.buildId}`);
-    expect(err).toContain('kiln host drain a --wait, then remove it; or kiln host remove --force a');
+    expect(err).toContain('`kiln host drain --wait a` empties it, `kiln host remove --force a` does both.');
     await finish(ref);
     expect(await run('host remove a')).toMatchObject({ code: 0, out: 'a removed\n' });
     expect((await run('hosts')).err).toBe('kiln: no host has joined the pool\n');

@@ -51,7 +51,7 @@ async function remove(client: KilnClient, name: string, force: boolean | undefin
   } catch (error) {
     if (!(error instanceof KilnProblem) || error.problem.code !== 'host_busy') throw error;
     throw new UsageError(
-      `${error.problem.detail} [host_busy]\nkiln host drain ${name} --wait, then remove it; or kiln host remove --force ${name}`,
+      `${error.problem.detail} [host_busy]\n\`kiln host drain --wait ${name}\` empties it, \`kiln host remove --force ${name}\` does both.`,
     );
   }
 }

@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { createLogger, onStopSignal, readEnv, wholeNumber } from '@kiln/runtime';
 import { pino } from 'pino';
@@ -89,7 +90,7 @@ function greeting(pool: RunningPool, options: UpOptions): string {
       'host',
       `${name}: ${slots} at a time, driver ${builder.driver}, buildx ${builder.buildxVersion}, engine ${builder.engineVersion}`,
     ],
-    ['join', joinText(pool, options)],
+    ...joinRows(pool, options),
     ['data', dataDir],
     ['log', logFile === '-' ? 'standard error' : logFile],
   ];
@@ -98,13 +99,21 @@ function greeting(pool: RunningPool, options: UpOptions): string {
 }
 
 /** How workers of other machines join, or what is missing for that. */
-function joinText({ url, joinTokenFile }: RunningPool, { host, listenWorkers }: UpOptions): string {
-  const token = `the join token is in ${joinTokenFile}`;
-  if (!listenWorkers) return `${token}; for workers of other machines give --listen-workers`;
+function joinRows({ url, joinTokenFile }: RunningPool, { host, listenWorkers }: UpOptions): [string, string][] {
+  if (!listenWorkers) {
+    return [['join', `token in ${joinTokenFile}; for workers of other machines give --listen-workers`]];
+  }
   const { address, port } = listenWorkers;
   const isLocal = /^(?:127\.|::1$|localhost$)/.test(host);
-  const where = isLocal
-    ? ` (the API listens on ${host} only: give --host too)`
-    : `: kiln worker --join ${url} --token-file FILE`;
-  return `${token}, Redis for workers at ${address}:${port}${where}`;
+  // Nobody can call at 0.0.0.0: the machine's name is what others are the likeliest to know.
+  const from = /^(?:0\.0\.0\.0|::)$/.test(host) ? `http://${hostname()}:${new URL(url).port}` : url;
+  return [
+    ['join', `token in ${joinTokenFile}; workers find Redis at ${address}:${port}`],
+    [
+      '',
+      isLocal
+        ? `but the API listens on ${host} only: give --host, too, for workers of other machines`
+        : `on another machine: kiln worker --join ${from} --token-file FILE`,
+    ],
+  ];
 }

@@ -76,8 +76,8 @@ const HELP = {
     'a second Ctrl-C leaves at once.',
   sections: [{ title: 'Flags', flags: FLAGS }],
   notes:
-    'Every setting of a worker can also come from the environment; flags go before it.\n\n' +
-    'Exit codes:\n  0    left in order: asked to stop, drained with --exit, or removed from the pool\n' +
+    'Every setting of a worker may come from the environment; flags go before it.\n\n' +
+    'Exit codes:\n  0    asked to stop, drained with --exit, or removed from the pool\n' +
     '  1    could not join, or could not go on\n  125  wrong usage',
 } as const;
 
