@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,11 +12,11 @@ import { fakeIo } from '../testing/fake-io.ts';
 import { RealPool } from '../testing/real-pool.ts';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
-const BASE = 'kiln.local/debian:bookworm-slim';
+const BASE = process.env.KILN_EXAMPLE_DEBIAN_IMAGE ?? 'kiln.local/debian:bookworm-slim';
 
 let pool: RealPool;
 let dir: string;
-const children: Worker[] = [];
+const children: Kiln[] = [];
 
 beforeEach(async () => {
   pool = await RealPool.start();
@@ -28,16 +29,16 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-/** `kiln worker` as a process of its own. */
-class Worker {
+/** A `kiln` that goes on until it is stopped, as a process of its own. */
+class Kiln {
   said = '';
   readonly exit: Promise<number | null>;
   readonly #child: ReturnType<typeof spawn>;
   #heard: () => void = () => {};
 
-  constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-    this.#child = spawn(process.execPath, [MAIN, 'worker', '--data-dir', join(dir, 'data'), ...args], {
-      env: { ...process.env, KILN_TOOL_IMAGE: 'kiln.local/tool:1', KILN_DRIVER: 'docker', ...env },
+  constructor(...args: readonly string[]) {
+    this.#child = spawn(process.execPath, [MAIN, ...args], {
+      env: { KILN_TOOL_IMAGE: 'kiln.local/tool:1', ...process.env, KILN_DRIVER: 'docker' },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#child.stderr?.on('data', (chunk: Buffer) => {
@@ -69,6 +70,7 @@ class Worker {
 }
 
 const joining = () => ['--join', pool.api.url, '--token-file', join(dir, 'join-token'), '--name', 'far'];
+const startWorker = (...args: string[]) => new Kiln('worker', '--data-dir', join(dir, 'data'), ...args);
 const client = () => new KilnClient({ url: pool.api.url, token: pool.token });
 
 async function* tarOf(dockerfile: string): AsyncGenerator<Uint8Array> {
@@ -80,7 +82,7 @@ async function* tarOf(dockerfile: string): AsyncGenerator<Uint8Array> {
 }
 
 test('joins by URL and token alone, builds with what the API gives it, and ends when it is drained', async () => {
-  const worker = new Worker([...joining(), '--slots', '3', '--label', 'place=far', '--exit']);
+  const worker = startWorker(...joining(), '--slots', '3', '--label', 'place=far', '--exit');
   await worker.says('kiln worker: joined');
   const [host] = await client().hosts();
   expect(host).toMatchObject({ name: 'far', state: 'ready', slots: 3, labels: { place: 'far' }, driver: 'docker' });
@@ -109,18 +111,50 @@ test('joins by URL and token alone, builds with what the API gives it, and ends 
 });
 
 test('ends with 0 when its host is removed, so that nothing starts it again, and at SIGTERM', async () => {
-  const removed = new Worker(joining());
+  const removed = startWorker(...joining());
   await removed.says('kiln worker: joined');
   await client().removeHost('far');
   expect(await removed.exit).toBe(0);
   expect(removed.said).toContain('far was removed from the pool; leaving');
 
-  const stopped = new Worker(joining());
+  const stopped = startWorker(...joining());
   await stopped.says('kiln worker: joined');
   await stopped.stop();
   expect(await stopped.exit).toBe(0);
   expect(await client().hosts()).toEqual([]);
 });
+
+test('joins a `kiln up` that listens for workers, over TCP and with its password', async () => {
+  const port = await freePort();
+  const data = join(dir, 'up');
+  const listen = ['--listen-workers', `127.0.0.1:${port}`];
+  const up = new Kiln('up', '--data-dir', data, '--port', '0', '--name', 'near', '--slots', '1', ...listen);
+  await up.says('kiln up: ready');
+  expect(up.said).toContain(`token in ${data}/join-token; workers find Redis at 127.0.0.1:${port}`);
+  const { url, token } = JSON.parse(await readFile(join(data, 'client.json'), 'utf8')) as Record<string, string>;
+  const joinToken = (await readFile(join(data, 'join-token'), 'utf8')).trim();
+  const { redisUrl } = await new KilnClient({ url: url ?? '', token: joinToken }).join('far');
+  expect(redisUrl).toMatch(new RegExp(`^redis://:[\\w-]{40,}@127\\.0\\.0\\.1:${port}$`));
+  const worker = startWorker('--join', url ?? '', '--token-file', join(data, 'join-token'), '--name', 'far');
+  await worker.says('kiln worker: joined');
+  const hosts = await new KilnClient({ url: url ?? '', token }).hosts();
+  expect(hosts.map(({ name, state }) => [name, state])).toEqual([
+    ['far', 'ready'],
+    ['near', 'ready'],
+  ]);
+  await worker.stop();
+  await up.stop();
+  expect([await worker.exit, await up.exit]).toEqual([0, 0]);
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
 
 describe('says what is wrong, and ends with 1', () => {
   const run = async (args: string[]) => {
