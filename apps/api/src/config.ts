@@ -1,3 +1,14 @@
+/** What a worker that joins is told. */
+export interface JoinConfig {
+  /** Bearer tokens of workers; none of them may be a user's. */
+  readonly tokens: readonly string[];
+  /** Where workers find Redis. Its host may be `0.0.0.0` or `[::]`: the address at which the worker reached the API then. */
+  readonly redisUrl: string;
+  readonly namespace: string;
+  /** 32 bytes in base64. */
+  readonly secretKey: string;
+}
+
 /** What an API process is told. Sizes in bytes, times in ms. */
 export interface ApiConfig {
   readonly host: string;
@@ -5,6 +16,8 @@ export interface ApiConfig {
   readonly port: number;
   /** Bearer tokens that are let in; at least one. */
   readonly tokens: readonly string[];
+  /** Absent: no worker can join through this API. */
+  readonly join?: JoinConfig;
   /** Largest JSON body. */
   readonly maxJsonBytes: number;
   /** Largest context, as it is sent. */
@@ -49,7 +62,7 @@ const GIB = 1024 * MIB;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** Every setting but the tokens. */
+/** Every setting but the tokens, and what workers are told. */
 export const API_DEFAULTS = {
   host: '127.0.0.1',
   port: 7700,
@@ -72,4 +85,4 @@ export const API_DEFAULTS = {
   artifactRetentionMs: 30 * DAY_MS,
   tempRetentionMs: DAY_MS,
   closeTimeoutMs: 10_000,
-} as const satisfies Omit<ApiConfig, 'tokens'>;
+} as const satisfies Omit<ApiConfig, 'tokens' | 'join'>;

@@ -1,5 +1,14 @@
 import { resolve } from 'node:path';
-import { commonEnv, readEnv, runApp, secretKey, settingsOrExit, valueOrFile, wholeNumber } from '@kiln/runtime';
+import {
+  commonEnv,
+  InvalidEnvironment,
+  readEnv,
+  runApp,
+  secretKey,
+  settingsOrExit,
+  valueOrFile,
+  wholeNumber,
+} from '@kiln/runtime';
 import { FsBlobStore, openState } from '@kiln/state';
 import { z } from 'zod';
 import { API_DEFAULTS } from './config.ts';
@@ -16,6 +25,9 @@ const settings = settingsOrExit(() => {
       KILN_PORT: wholeNumber(0, API_DEFAULTS.port),
       KILN_TOKEN: z.string().optional(),
       KILN_TOKEN_FILE: z.string().optional(),
+      KILN_JOIN_TOKEN: z.string().optional(),
+      KILN_JOIN_TOKEN_FILE: z.string().optional(),
+      KILN_WORKER_REDIS_URL: z.string().optional(),
       KILN_BLOB_DIR: z.string('a directory for contexts, logs and artifacts; one and the same for all API processes'),
       KILN_MAX_CONTEXT_BYTES: wholeNumber(1, API_DEFAULTS.maxContextBytes),
       KILN_LOG_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.logRetentionMs / DAY_MS),
@@ -24,7 +36,8 @@ const settings = settingsOrExit(() => {
     }),
     process.env,
   );
-  return { ...env, secretKey: secretKey(env), token: valueOrFile('KILN_TOKEN', env.KILN_TOKEN, env.KILN_TOKEN_FILE) };
+  const token = valueOrFile('KILN_TOKEN', env.KILN_TOKEN, env.KILN_TOKEN_FILE);
+  return { ...env, secretKey: secretKey(env), token, joinToken: joinToken(env, token) };
 });
 
 await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
@@ -42,6 +55,14 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
       host: settings.KILN_HOST,
       port: settings.KILN_PORT,
       tokens: [settings.token],
+      ...(settings.joinToken !== undefined && {
+        join: {
+          tokens: [settings.joinToken],
+          redisUrl: settings.KILN_WORKER_REDIS_URL ?? settings.KILN_REDIS_URL,
+          namespace: settings.KILN_NAMESPACE,
+          secretKey: settings.secretKey.toString('base64'),
+        },
+      }),
       maxContextBytes: settings.KILN_MAX_CONTEXT_BYTES,
       logRetentionMs: settings.KILN_LOG_RETENTION_DAYS * DAY_MS,
       artifactRetentionMs: settings.KILN_ARTIFACT_RETENTION_DAYS * DAY_MS,
@@ -53,3 +74,17 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
   log.info({ url: api.url }, 'api listening');
   return {};
 });
+
+/** Undefined where no worker is to join through this API. @throws InvalidEnvironment */
+function joinToken(
+  env: { KILN_JOIN_TOKEN?: string | undefined; KILN_JOIN_TOKEN_FILE?: string | undefined },
+  userToken: string,
+): string | undefined {
+  const { KILN_JOIN_TOKEN: value, KILN_JOIN_TOKEN_FILE: file } = env;
+  if (value === undefined && file === undefined) return undefined;
+  const token = valueOrFile('KILN_JOIN_TOKEN', value, file);
+  if (token === userToken) {
+    throw new InvalidEnvironment('KILN_JOIN_TOKEN: holds the same as KILN_TOKEN, expected another token');
+  }
+  return token;
+}

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { PoolEvent } from '@kiln/contracts';
+import type { HostChange, PoolEvent } from '@kiln/contracts';
 import type {
   BuildFilter,
   BuildPageRequest,
@@ -29,6 +29,18 @@ export interface Hosts {
   get(name: string): Promise<HostState | undefined>;
   /** Which repos' recent builds used each cache mount, by its id. */
   mountUsers(): Promise<ReadonlyMap<string, readonly string[]>>;
+}
+
+/** What operators do with hosts. Undefined where there is no such host. `change` throws an error with code `too_many_labels`. */
+export interface HostOperations {
+  cordon(name: string): Promise<HostState | undefined>;
+  uncordon(name: string): Promise<HostState | undefined>;
+  drain(name: string, deadlineMs?: number): Promise<HostState | undefined>;
+  change(name: string, change: HostChange): Promise<HostState | undefined>;
+  remove(
+    name: string,
+    force: boolean,
+  ): Promise<{ outcome: 'removed' | 'removing' | 'busy'; host: HostState } | undefined>;
 }
 
 /** One reader of one live log. `next` waits; it may come back empty-handed. */
@@ -66,6 +78,7 @@ export interface Blobs {
 export interface ApiDeps {
   readonly builds: Builds;
   readonly hosts: Hosts;
+  readonly hostOperations: HostOperations;
   readonly logs: LogStreams;
   readonly events: Events;
   readonly blobs: Blobs;

@@ -27,10 +27,14 @@ export interface RunningApi {
   close(): Promise<void>;
 }
 
-/** Starts to serve. @throws when the address is taken or no token is given */
+/** Starts to serve. @throws when the address is taken, no token is given, or a user's is a worker's too */
 export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<RunningApi> {
-  if (config.tokens.length === 0 || config.tokens.some((token) => token === '')) {
+  const joinTokens = config.join?.tokens ?? [];
+  if (config.tokens.length === 0 || [...config.tokens, ...joinTokens].some((token) => token === '')) {
     throw new RangeError('the API needs at least one token, and no empty one');
+  }
+  if (config.tokens.some((token) => joinTokens.includes(token))) {
+    throw new RangeError('a join token must be another one than a user’s');
   }
   const { builds, logs, events, blobs, log, now = Date.now } = deps;
   const stack = new AsyncDisposableStack();
@@ -70,7 +74,7 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
       docsPage: docsPage(openapi),
       closing: closing.signal,
     }),
-    tokens: config.tokens,
+    tokens: { user: config.tokens, worker: config.join?.tokens ?? [] },
     log,
     now,
     closing: closing.signal,

@@ -36,6 +36,7 @@ export interface Executor {
     readonly driver: 'docker' | 'docker-container';
     readonly engineVersion: string;
     readonly buildxVersion: string;
+    readonly buildkitVersion?: string;
     readonly platforms: readonly string[];
     readonly cacheBudget?: { readonly bytes: number; readonly from: 'configured' | 'engine' | 'estimated' };
   };
@@ -48,5 +49,8 @@ export interface Executor {
   close(): Promise<void>;
 }
 
-/** Why an attempt is stopped from outside. `fence`: this worker may no longer run it; somebody else will. */
-export type StopReason = 'cancel' | 'fence';
+/**
+ * Why an attempt is stopped from outside. `fence`: this worker may no longer run it; somebody else will. `drain`: the host is to be
+ * empty; it hands back what hasn't ended.
+ */
+export type StopReason = 'cancel' | 'fence' | 'drain';

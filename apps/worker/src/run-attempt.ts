@@ -26,6 +26,12 @@ export interface RunAttemptDeps {
   readonly now: () => number;
 }
 
+/** The end of an attempt that its host was told to give up. The build isn't blamed for it, nor the host. */
+export const HANDED_BACK: Outcome = {
+  end: 'failed',
+  failure: { code: 'host_drained', message: 'the host was drained, and handed the build back' },
+};
+
 /**
  * One attempt from its start to its end in the record. Never throws: a stale attempt ends quietly, because its build is
  * somebody else's by then.
@@ -55,6 +61,7 @@ async function execute(
   signal: AbortSignal,
 ): Promise<Outcome> {
   if (record.cancelRequestedAt !== undefined) return stopped('cancel');
+  if (signal.aborted) return stopped(signal.reason as StopReason);
   const note = (message: string) => writer.write({ t: deps.now(), type: 'note', message });
   const startedAt = currentAttempt(record)?.assignedAt ?? record.queuedAt;
   await note(`attempt ${ref.attempt} on host ${ref.host}, after ${startedAt - record.queuedAt} ms in the queue`);
@@ -128,9 +135,14 @@ async function openSource(
 }
 
 function stopped(reason: StopReason): Outcome {
-  return reason === 'cancel'
-    ? { end: 'canceled', failure: { code: 'canceled', message: 'canceled before it ran' } }
-    : failed('infrastructure', 'the host had to give the build back');
+  switch (reason) {
+    case 'cancel':
+      return { end: 'canceled', failure: { code: 'canceled', message: 'canceled before it ran' } };
+    case 'fence':
+      return failed('infrastructure', 'the host had to give the build back');
+    case 'drain':
+      return HANDED_BACK;
+  }
 }
 
 function failed(code: 'secrets_expired' | 'context_invalid' | 'infrastructure', message: string): Outcome {

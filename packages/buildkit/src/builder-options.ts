@@ -46,6 +46,8 @@ export interface BuilderInfo {
   readonly driver: DriverName;
   readonly engineVersion: string;
   readonly buildxVersion: string;
+  /** Absent where BuildKit doesn't say. */
+  readonly buildkitVersion?: string;
   readonly platforms: readonly string[];
   readonly cacheBudget: CacheBudget;
 }

@@ -5,7 +5,7 @@ import type { BuilderInfo, BuilderOptions, RunRequest } from './builder-options.
 import { buildkitConnector } from './buildkit-connection.ts';
 import { BuildkitControl } from './buildkit-control.ts';
 import { type BuilderHost, chooseDriver, command, prepareBuilder } from './buildx-builder.ts';
-import { buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
+import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
 import { cacheBudget } from './cache-budget.ts';
 import { callEngine, connectEngine } from './engine.ts';
 import { type BuilderInventory, InventoryReader } from './inventory.ts';
@@ -70,10 +70,12 @@ export class Builder {
       cacheBudget(options, driver, connectBuildkit),
       driver === 'docker' && measuresMountsOnce(engine),
     ]);
+    const buildkit = buildkitVersion(inspect);
     const info = {
       driver,
       engineVersion,
       buildxVersion: buildxVersion(version),
+      ...(buildkit !== undefined && { buildkitVersion: buildkit }),
       platforms: platformsOf(inspect),
       cacheBudget: budget,
     };

@@ -6,11 +6,16 @@ import {
   type BuildView,
   buildPage,
   buildView,
+  type DrainOrder,
+  type HostChange,
   type HostDetailView,
   type HostInfoView,
   hostDetail,
   hostList,
+  hostView,
   type IdentifiedLogRecord,
+  type JoinGrant,
+  joinGrant,
   type PlacementInfoView,
   placementView,
 } from '@kiln/contracts';
@@ -175,7 +180,43 @@ export class KilnClient {
 
   /** A host with what its caches hold. */
   host(name: string, { signal }: CallOptions = {}): Promise<HostDetailView> {
-    return this.#json(`/v1/hosts/${encodeURIComponent(name)}`, hostDetail, { signal });
+    return this.#json(hostPath(name), hostDetail, { signal });
+  }
+
+  /** Gives a host nothing new. Like all that is done with a host: throws a `KilnProblem` of code `host_not_found` where there is none. */
+  cordonHost(name: string, { signal }: CallOptions = {}): Promise<HostInfoView> {
+    return this.#json(`${hostPath(name)}/cordon`, hostView, { method: 'POST', signal });
+  }
+
+  /** Gives it builds again: ends a cordon, a drain, and a removal under way. */
+  uncordonHost(name: string, { signal }: CallOptions = {}): Promise<HostInfoView> {
+    return this.#json(`${hostPath(name)}/uncordon`, hostView, { method: 'POST', signal });
+  }
+
+  /** Has it finish what it holds, or after `deadlineSeconds` hand it back. Doesn't wait for that. */
+  drainHost(name: string, { signal, ...order }: CallOptions & DrainOrder = {}): Promise<HostInfoView> {
+    return this.#json(`${hostPath(name)}/drain`, hostView, { method: 'POST', ...jsonBody(order), signal });
+  }
+
+  /** Sets slots and labels over what the worker reports. */
+  setHost(name: string, change: HostChange, { signal }: CallOptions = {}): Promise<HostInfoView> {
+    return this.#json(hostPath(name), hostView, { method: 'PATCH', ...jsonBody(change), signal });
+  }
+
+  /**
+   * Takes it out of the pool; its state is then `removed`, or with `force` `removing` while it hands back what it holds.
+   * Throws a `KilnProblem` of code `host_busy` where it holds builds and isn't forced.
+   */
+  removeHost(
+    name: string,
+    { force, signal }: CallOptions & { readonly force?: boolean | undefined } = {},
+  ): Promise<HostInfoView> {
+    return this.#json(hostPath(name), hostView, { method: 'DELETE', query: { force }, signal });
+  }
+
+  /** What a worker needs to join under `name`; the token must be the join token. */
+  join(name: string, { signal }: CallOptions = {}): Promise<JoinGrant> {
+    return this.#json('/v1/workers/join', joinGrant, { method: 'POST', ...jsonBody({ name }), signal });
   }
 
   async #upload(
@@ -222,6 +263,14 @@ export function hasEnded(build: Pick<BuildView, 'state'>): boolean {
 
 function buildPath(id: string): string {
   return `/v1/builds/${encodeURIComponent(id)}`;
+}
+
+function hostPath(name: string): string {
+  return `/v1/hosts/${encodeURIComponent(name)}`;
+}
+
+function jsonBody(body: unknown): Pick<Call, 'headers' | 'body'> {
+  return { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
 }
 
 async function* empty(): AsyncGenerator<Uint8Array> {}

@@ -27,7 +27,25 @@ export {
 } from './http/build-request.ts';
 export { buildId, contextDigest, gitRef, gitUrl, relativePath, tagReference } from './http/fields.ts';
 export { type HostDetailView, hostDetail } from './http/host-caches.ts';
-export { type HostReport, hostLabels, hostName, hostReport } from './http/host-report.ts';
+export {
+  type DrainOrder,
+  drainOrder,
+  type HostChange,
+  hostChange,
+  type JoinGrant,
+  joinGrant,
+  joinRequest,
+  removeQuery,
+} from './http/host-orders.ts';
+export {
+  type HostDisk,
+  type HostReport,
+  hostDisk,
+  hostLabels,
+  hostName,
+  hostReport,
+  MAX_LABELS,
+} from './http/host-report.ts';
 export {
   type FieldProblem,
   fieldPath,

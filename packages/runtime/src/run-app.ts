@@ -8,22 +8,25 @@ export interface AppContext {
 }
 
 /**
- * The frame of an app's `main.ts`: starts it, waits for SIGINT or SIGTERM or for `failed`, releases everything, and ends the
- * process with 0, or with 1 and the reason. A wrong environment is told in plain words.
+ * The frame of an app's `main.ts`: starts it, waits for SIGINT or SIGTERM, for `done` (the app has nothing left to do, and says
+ * why) or for `failed`, releases everything, and ends the process with 0, or with 1 and the reason. A wrong environment is told in
+ * plain words.
  */
 export async function runApp(
   app: string,
   level: Parameters<typeof createLogger>[0]['level'],
-  start: (context: AppContext) => Promise<{ failed?: Promise<never> }>,
+  start: (context: AppContext) => Promise<{ failed?: Promise<never>; done?: Promise<string> }>,
 ): Promise<void> {
   using stop = onStopSignal();
   const log = createLogger({ app, level });
   const shutdown = new Shutdown();
   let exitCode = 0;
   try {
-    const { failed } = await start({ log, shutdown });
-    const signal = await (failed ? Promise.race([stop.received, failed]) : stop.received);
-    log.info({ signal }, 'asked to stop');
+    const { failed, done } = await start({ log, shutdown });
+    const asked = stop.received.then((signal) => () => log.info({ signal }, 'asked to stop'));
+    const over = done?.then((why) => () => log.info({ why }, 'nothing left to do'));
+    const say = await Promise.race([asked, ...(over ? [over] : []), ...(failed ? [failed] : [])]);
+    say();
   } catch (error) {
     exitCode = 1;
     log.fatal({ err: error }, 'app failed');

@@ -12,18 +12,15 @@ export {
 export { SealBroken, Sealer } from './builds/seal.ts';
 export { type HostWriter, InventoryStore } from './caches/inventory-store.ts';
 export { UsageStore } from './caches/usage-store.ts';
-export {
-  type DesiredState,
-  HostNameTaken,
-  HostStore,
-  type WorkerIdentity,
-  WorkerReplaced,
-} from './hosts/host-store.ts';
+export type { Drain, HostOrders } from './hosts/desired.ts';
+export { HostNameTaken, HostRemoved, TooManyLabels, WorkerReplaced } from './hosts/errors.ts';
+export { HostOperations } from './hosts/host-operations.ts';
+export { type DesiredState, HostStore, type WorkerIdentity } from './hosts/host-store.ts';
 export { Leadership } from './leases/leadership.ts';
 export { LogStore, LogTail } from './logs/log-store.ts';
 export { openState, type State, type StateOptions } from './open-state.ts';
 export { type AttemptConsumer, AttemptQueues, consumeAttempts } from './queue/attempt-queue.ts';
-export { connectRedis, InvalidRedisUrl, redisOptions } from './redis/connect.ts';
+export { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptions } from './redis/connect.ts';
 export { Keys } from './redis/keys.ts';
 export { PoolEvents } from './redis/pool-events.ts';
 export type {

@@ -3,6 +3,7 @@ import { AttemptStore } from './builds/attempt-store.ts';
 import { BuildStore } from './builds/build-store.ts';
 import { PendingStore } from './builds/pending-store.ts';
 import { Sealer } from './builds/seal.ts';
+import { HostOperations } from './hosts/host-operations.ts';
 import { HostStore } from './hosts/host-store.ts';
 import { LogStore } from './logs/log-store.ts';
 import { AttemptQueues } from './queue/attempt-queue.ts';
@@ -31,6 +32,7 @@ export interface State extends AsyncDisposable {
   readonly attempts: AttemptStore;
   readonly pending: PendingStore;
   readonly hosts: HostStore;
+  readonly hostOperations: HostOperations;
   readonly logs: LogStore;
   readonly queues: AttemptQueues;
   readonly events: PoolEvents;
@@ -46,13 +48,15 @@ export async function openState(options: StateOptions): Promise<State> {
   const ttl = options.secretTtlMs === undefined ? {} : { secretTtlMs: options.secretTtlMs };
   const queues = new AttemptQueues(redis, keys);
   const events = await PoolEvents.open(redis, keys);
+  const hosts = new HostStore(redis, keys, now);
   return {
     redis,
     keys,
     builds: new BuildStore({ redis, keys, sealer: new Sealer(secretKey), now, ...ttl }),
     attempts: new AttemptStore(redis, keys, { now, ...ttl }),
     pending: new PendingStore(redis, keys, now),
-    hosts: new HostStore(redis, keys, now),
+    hosts,
+    hostOperations: new HostOperations(redis, keys, hosts, queues),
     logs: new LogStore(redis, keys),
     queues,
     events,

@@ -1,5 +1,6 @@
 import type { BuildSpec, HostInventory, HostReport } from '@kiln/contracts';
 import type { BuildRecord, BuildState, HostCache, PlacementDecision } from '@kiln/domain';
+import type { HostOrders } from './hosts/desired.ts';
 
 /** A build as it is stored: its life and its request. */
 export interface StoredBuild {
@@ -31,12 +32,21 @@ export interface BuildPageRequest {
 }
 
 export interface HostState {
+  /** What counts: the worker's report, with the operators' slots and labels over it. */
   readonly report: HostReport;
+  /** The worker's own. */
+  readonly reported: Pick<HostReport, 'slots' | 'labels'>;
+  readonly orders: HostOrders;
+  readonly machine: string;
   readonly incarnation: string;
+  /** Also while it drains. */
   readonly cordoned: boolean;
+  /** By an operator's order; `report.accepting` tells whether its worker is about to leave. */
   readonly draining: boolean;
   /** Whether its lease holds. */
   readonly alive: boolean;
+  /** Whether its worker ended in order: it is kept for its settings' sake. */
+  readonly left: boolean;
   /** ms since the epoch. */
   readonly lastSeenAt: number;
   readonly held: readonly { readonly buildId: string; readonly attempt: number; readonly weight: number }[];

@@ -1,6 +1,7 @@
-import type { BuildView, HostInfoView, PlacementInfoView } from '@kiln/contracts';
+import type { BuildView, PlacementInfoView } from '@kiln/contracts';
 import { type Attempt, type BuildRecord, currentAttempt } from '@kiln/domain';
-import type { HostState, PublishedInventory, StoredBuild, StoredDecision } from '@kiln/state';
+import type { StoredBuild, StoredDecision } from '@kiln/state';
+import { instant } from '../http/answer.ts';
 
 /** A stored build as clients see it. */
 export function viewBuild({ record, spec }: StoredBuild): BuildView {
@@ -69,40 +70,6 @@ function viewAttempt({
   };
 }
 
-/** From this warmth on a repo counts as warm on a host. */
-const WARM = 0.5;
-
-export function viewHost(host: HostState): HostInfoView {
-  const { report, alive, cordoned, draining, held, lastSeenAt } = host;
-  const { name, slots, platforms, driver, engineVersion, buildxVersion, cacheBudgetBytes, cacheBudgetFrom } = report;
-  return {
-    name,
-    state: !alive ? 'lost' : draining || !report.accepting ? 'draining' : cordoned ? 'cordoned' : 'ready',
-    slots,
-    usedSlots: held.reduce((sum, { weight }) => sum + weight, 0),
-    platforms: [...platforms],
-    driver,
-    engineVersion,
-    buildxVersion,
-    builds: held.map(({ buildId, attempt }) => ({ id: buildId, attempt })),
-    lastSeenAt: instant(lastSeenAt),
-    ...(cacheBudgetBytes !== undefined && { cacheBudgetBytes }),
-    ...(cacheBudgetFrom !== undefined && { cacheBudgetFrom }),
-    ...(host.inventory && { caches: viewCaches(host, host.inventory) }),
-  };
-}
-
-function viewCaches({ caches }: HostState, inventory: PublishedInventory): NonNullable<HostInfoView['caches']> {
-  const { readAt, usedBytes, mounts, mountsLeftOut, sizesAreFloors } = inventory;
-  return {
-    readAt: instant(readAt),
-    usedBytes,
-    mounts: mounts.length + mountsLeftOut,
-    warmRepos: [...caches.values()].filter(({ warmth }) => warmth >= WARM).length,
-    sizesAreFloors,
-  };
-}
-
 export function viewPlacement(build: string, decisions: readonly StoredDecision[]): PlacementInfoView {
   return {
     build,
@@ -120,8 +87,4 @@ export function viewPlacement(build: string, decisions: readonly StoredDecision[
       })),
     })),
   };
-}
-
-function instant(ms: number): string {
-  return new Date(ms).toISOString();
 }

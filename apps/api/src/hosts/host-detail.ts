@@ -1,6 +1,6 @@
 import type { HostDetailView } from '@kiln/contracts';
 import type { HostState, PublishedInventory } from '@kiln/state';
-import { viewHost } from '../builds/build-view.ts';
+import { viewHost } from './host-view.ts';
 
 /** A host with what its caches hold. `mountUsers`: the repos whose recent builds used a mount, by its id. */
 export function viewHostDetail(host: HostState, mountUsers: ReadonlyMap<string, readonly string[]>): HostDetailView {

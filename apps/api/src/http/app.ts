@@ -10,18 +10,19 @@ import express, {
 import helmet from 'helmet';
 import type { Logger } from 'pino';
 import { sendComplaint } from './answer.ts';
-import { bearerCheck } from './auth.ts';
+import { bearerCheck, type TokenKind, type Tokens } from './auth.ts';
 import { Complaint, complaintOf, fieldComplaint } from './complaint.ts';
 import type { Handler } from './handlers.ts';
 
 export interface AppParts {
   readonly handlers: Readonly<Record<OperationId, Handler>>;
-  readonly tokens: readonly string[];
+  readonly tokens: Tokens;
   readonly log: Logger;
   readonly now: () => number;
   readonly closing: AbortSignal;
 }
 
+const USERS: readonly TokenKind[] = ['user'];
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** The routes of the catalogue, and what goes round each of them. */
@@ -40,9 +41,9 @@ export function createApp({ handlers, tokens, log, now, closing }: AppParts): Ex
   const check = bearerCheck(tokens);
   const byPath = Map.groupBy(Object.entries(ROUTES) as [OperationId, RouteDoc][], ([, { path }]) => path);
   for (const [path, routes] of byPath) {
-    for (const [id, { method, auth }] of routes) {
+    for (const [id, { method, auth, tokens: allowed = USERS }] of routes) {
       app[method](path, (request: Request, response: Response) => {
-        if (auth) check(request.get('authorization'));
+        if (auth) check(request.get('authorization'), allowed);
         return handlers[id](request, response);
       });
     }

@@ -6,20 +6,19 @@ import {
   buildQuery,
   contextDigest,
   contextKey,
-  hostName,
   logStreamQuery,
   type OperationId,
   waitQuery,
 } from '@kiln/contracts';
 import { currentAttempt, isTerminal } from '@kiln/domain';
 import type { Request, Response } from 'express';
-import { viewBuild, viewHost, viewPlacement } from '../builds/build-view.ts';
+import { viewBuild, viewPlacement } from '../builds/build-view.ts';
 import type { BuildWatch } from '../builds/build-watch.ts';
 import { cancelBuild } from '../builds/cancel-build.ts';
 import { receiveSubmission, wholeBody } from '../builds/receive-submission.ts';
 import { type Accepted, buildNotFound, retryBuild, submitBuild } from '../builds/submit-build.ts';
 import type { ApiConfig } from '../config.ts';
-import { viewHostDetail } from '../hosts/host-detail.ts';
+import { hostHandlers } from '../hosts/host-handlers.ts';
 import { type LogSending, sendLog } from '../logs/send-log.ts';
 import type { ApiDeps } from '../ports.ts';
 import { sendBlob, sendJson } from './answer.ts';
@@ -130,16 +129,7 @@ export function handlers({
       });
     },
 
-    async listHosts(_request, response) {
-      sendJson(response, 200, { hosts: (await stored(hosts.list())).map(viewHost) });
-    },
-
-    async readHost(request, response) {
-      const name = parameter(hostName, 'name', request.params.name);
-      const [host, mountUsers] = await stored(Promise.all([hosts.get(name), hosts.mountUsers()]));
-      if (!host) throw fieldComplaint('host_not_found', 'name', name, 'the name of a host of the pool');
-      sendJson(response, 200, viewHostDetail(host, mountUsers));
-    },
+    ...hostHandlers(config, deps),
 
     async readContext(request, response) {
       const digest = parameter(contextDigest, 'digest', request.params.digest);

@@ -9,7 +9,7 @@ let api: TestApi;
 
 beforeAll(async () => {
   redis = await TestRedis.start();
-  api = await TestApi.start({ maxJsonBytes: 10_000 }, { redis });
+  api = await TestApi.start({ maxJsonBytes: 10_000, join: JOIN }, { redis });
 });
 afterAll(async () => {
   await api[Symbol.asyncDispose]();
@@ -19,6 +19,7 @@ beforeEach(() => {
   api.logged.length = 0;
 });
 
+const JOIN = { tokens: ['a-join-token'], redisUrl: 'redis://r', namespace: 'n', secretKey: 'k' };
 const ID = '01arz3ndektsv4rrffq69g5fav';
 const routes = Object.entries(ROUTES) as [OperationId, RouteDoc][];
 const at = (path: string) =>
@@ -47,6 +48,16 @@ describe('every route of the catalogue', () => {
     }
   });
 
+  test.each(routes.filter(([, { auth }]) => auth))('%s wants the right kind of token', async (_id, route) => {
+    const { method, path, tokens = ['user'] } = route;
+    for (const [kind, token] of [['user', TOKEN] as const, ['worker', JOIN.tokens[0]] as const]) {
+      const headers = { authorization: `Bearer ${token}` };
+      const answer = await api.fetch(path.replace(/:\w+/, 'no%20such'), { method: method.toUpperCase(), headers });
+      if ((tokens as readonly string[]).includes(kind)) expect([401, 403]).not.toContain(answer.status);
+      else expect(await problemIn(answer)).toMatchObject({ status: 403, code: 'forbidden' });
+    }
+  });
+
   test.each(routes.filter(([, { auth }]) => !auth))('%s needs none', async (_id, { path }) => {
     const answer = await fetch(api.api.url + path);
     expect(answer.status).toBe(200);
@@ -54,9 +65,10 @@ describe('every route of the catalogue', () => {
   });
 
   test.each(routes)('%s: other methods are told which there are', async (_id, { path }) => {
-    const answer = await api.fetch(at(path), { method: 'DELETE' });
-    expect(await problemIn(answer)).toMatchObject({ status: 405, code: 'method_not_allowed' });
     const there = routes.filter(([, route]) => route.path === path).map(([, { method }]) => method.toUpperCase());
+    const other = ['DELETE', 'PUT', 'PATCH'].find((method) => !there.includes(method)) ?? '';
+    const answer = await api.fetch(at(path), { method: other });
+    expect(await problemIn(answer)).toMatchObject({ status: 405, code: 'method_not_allowed' });
     const allowed = answer.headers.get('allow')?.split(', ');
     expect(allowed?.filter((method) => method !== 'HEAD').sort()).toEqual(there.sort());
   });
@@ -81,8 +93,9 @@ describe('every route of the catalogue', () => {
     },
   );
 
-  test.each(routes.filter(([, { query }]) => query))('%s: a bad query is named', async (_id, { path }) => {
-    const { code, errors } = await problemIn(await api.fetch(`${at(path)}?nope=1`));
+  test.each(routes.filter(([, { query }]) => query))('%s: a bad query is named', async (_id, { method, path }) => {
+    const answer = await api.fetch(`${at(path)}?nope=1`, { method: method.toUpperCase() });
+    const { code, errors } = await problemIn(answer);
     expect(code).toBe('invalid_request');
     expect(errors).toMatchObject([{ field: 'query nope', expected: 'no such field' }]);
   });

@@ -63,6 +63,7 @@ describe('docker’s flags', () => {
         '512m',
       ],
       ...['--priority', 'batch', '--team', 'web', '--cache-scope', 'team'],
+      ...['--weight', '2', '--host-label', 'disk=nvme', '--host-label', 'gpu'],
     );
     expect(buildRequest.parse(request)).toMatchObject({
       tags: ['r.io/app:1', 'r.io/app:2'],
@@ -80,6 +81,8 @@ describe('docker’s flags', () => {
       priority: 'batch',
       team: 'web',
       cacheScope: 'team',
+      weight: 2,
+      hostLabels: { disk: 'nvme', gpu: '' },
     });
   });
 
@@ -98,6 +101,9 @@ describe('docker’s flags', () => {
     ['--timeout', 'soon', 'expected a duration'],
     ['--memory', 'lots', 'expected a size'],
     ['--cpus', '0', 'expected a number above 0'],
+    ['--weight', '0', 'expected a whole number from 1 to 64'],
+    ['--weight', '1.5', 'expected a whole number from 1 to 64'],
+    ['--host-label', '=x', '--host-label =x: expected KEY=VALUE'],
     ['--attest', 'type=x', 'expected type=provenance'],
     ['--build-arg', '=x', 'expected KEY=VALUE'],
   ])('%s %s is refused', (flag, value, message) => {

@@ -6,6 +6,8 @@ import type { DOCKER_FLAGS, KILN_FLAGS } from './flags.ts';
 import type { OutputPlan } from './output-flag.ts';
 import { attestation, attestFlag, buildArgs, durationSeconds, labels, memoryBytes, platforms } from './values.ts';
 
+const MAX_WEIGHT = 64;
+
 export type BuildFlags = FlagValues<typeof DOCKER_FLAGS & typeof KILN_FLAGS>;
 
 export interface RequestParts {
@@ -37,6 +39,8 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
     ...(flags.timeout !== undefined && { timeoutSeconds: durationSeconds('--timeout', flags.timeout) }),
     ...(flags.priority !== undefined && { priority: priority(flags.priority) }),
     ...(flags['cache-scope'] !== undefined && { cacheScope: cacheScope(flags['cache-scope']) }),
+    ...(flags.weight !== undefined && { weight: weight(flags.weight) }),
+    ...(flags['host-label'].length > 0 && { hostLabels: labels(flags['host-label'], '--host-label') }),
     resources: {
       ...(flags.memory !== undefined && { memoryBytes: memoryBytes('--memory', flags.memory) }),
       ...(flags.cpus !== undefined && { cpus: cpus(flags.cpus) }),
@@ -63,6 +67,12 @@ function cacheScope(text: string): CacheScope {
   const found = CACHE_SCOPES.find((known) => known === text);
   if (!found) throw new UsageError(`--cache-scope ${text}: expected ${CACHE_SCOPES.join(', ')}`);
   return found;
+}
+
+function weight(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= 1 && value <= MAX_WEIGHT) return value;
+  throw new UsageError(`--weight ${text}: expected a whole number from 1 to ${MAX_WEIGHT}`);
 }
 
 function cpus(text: string): number {

@@ -2,6 +2,7 @@ import { BUILD_STATES, FAILURE_CODES } from '@kiln/domain';
 import { z } from 'zod';
 import { buildSpec } from './build-request.ts';
 import { buildId } from './fields.ts';
+import { hostDisk } from './host-report.ts';
 
 const instant = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
 
@@ -101,16 +102,32 @@ export const logQuery = z.strictObject({
   attempt: z.coerce.number().int().min(1).optional(),
 });
 
+const HOST_STATES = ['ready', 'cordoned', 'draining', 'drained', 'removing', 'removed', 'left', 'lost'] as const;
+
 export const hostView = z
   .strictObject({
     name: z.string(),
-    state: z.enum(['ready', 'cordoned', 'draining', 'lost']),
+    state: z.enum(HOST_STATES).meta({
+      description:
+        '`ready` takes builds; `cordoned` takes none; `draining` finishes what it holds, `drained` has; `removing` hands back what it holds, `removed` is no part of the pool any more; `left`: its worker ended in order, an operator’s settings are kept; `lost`: its worker is silent.',
+    }),
     slots: z.int(),
     usedSlots: z.int(),
+    labels: z.record(z.string(), z.string()),
+    reported: z
+      .strictObject({ slots: z.int(), labels: z.record(z.string(), z.string()) })
+      .optional()
+      .meta({ description: 'What the worker itself reports, where an operator’s settings go before it.' }),
+    drain: z
+      .strictObject({ since: instant, deadline: instant.optional() })
+      .optional()
+      .meta({ description: 'An operator’s drain; what still runs at the deadline is handed back to the pool.' }),
     platforms: z.array(z.string()),
     driver: z.string(),
     engineVersion: z.string(),
     buildxVersion: z.string(),
+    buildkitVersion: z.string().optional(),
+    disk: hostDisk.optional().meta({ description: 'Of the file system that holds the worker’s data.' }),
     builds: z.array(z.strictObject({ id: buildId, attempt: z.int() })),
     lastSeenAt: instant,
     cacheBudgetBytes: z.int().optional().meta({ description: 'How much cache the host keeps.' }),

@@ -6,7 +6,7 @@ import { ROUTES } from './routes.ts';
 
 type Json = Record<string, unknown>;
 
-/** What any route may complain with; the first two only where a token is needed or a path is known. */
+/** What any route may complain with. */
 const EVERYWHERE: readonly ProblemCode[] = ['unavailable', 'internal'];
 
 /** The OpenAPI 3.1 document of the API, made from the schemas that the API itself parses with. */
@@ -31,7 +31,13 @@ export function openApiDocument(version: string): Json {
     paths,
     components: {
       schemas: components.schemas,
-      securitySchemes: { token: { type: 'http', scheme: 'bearer', description: 'A token of this Kiln.' } },
+      securitySchemes: {
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'A token of this Kiln: a user’s, or for what workers do the join token.',
+        },
+      },
     },
   };
 }
@@ -68,7 +74,7 @@ function relink(schema: Json): Json {
 }
 
 function operation(operationId: string, route: RouteDoc, components: Components): Json {
-  const { summary, description, tag, auth, body, params = {}, query, headers = {} } = route;
+  const { summary, description, tag, auth, body, bodyRequired = true, params = {}, query, headers = {} } = route;
   return {
     operationId,
     summary,
@@ -92,7 +98,7 @@ function operation(operationId: string, route: RouteDoc, components: Components)
         ...describedHeader(header),
       })),
     ],
-    ...(body && { requestBody: { required: true, content: contents(body, 'input', components) } }),
+    ...(body && { requestBody: { required: bodyRequired, content: contents(body, 'input', components) } }),
     responses: {
       ...Object.fromEntries(
         Object.entries(route.answers).map(([status, answer]) => [status, answerDoc(answer, components)]),
@@ -148,7 +154,7 @@ function bodySchema(body: BodyDoc, io: 'input' | 'output', components: Component
 
 /** One answer for each status, naming its codes. */
 function problemAnswers({ problems, auth }: RouteDoc, components: Components): Json {
-  const codes: ProblemCode[] = [...problems, ...(auth ? (['unauthorized'] as const) : []), ...EVERYWHERE];
+  const codes: ProblemCode[] = [...problems, ...(auth ? (['unauthorized', 'forbidden'] as const) : []), ...EVERYWHERE];
   const byStatus = Object.groupBy(new Set(codes), (code) => String(PROBLEM_KINDS[code].status));
   const schema = components.schema(problem, 'output');
   return Object.fromEntries(

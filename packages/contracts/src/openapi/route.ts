@@ -28,7 +28,7 @@ export interface AnswerDoc {
 
 /** One route: what is served, what is documented and what is tested are read from here. */
 export interface RouteDoc {
-  readonly method: 'get' | 'post' | 'put';
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** With `:name` for parameters. */
   readonly path: string;
   readonly tag: 'Builds' | 'Logs' | 'Hosts' | 'Contexts and artifacts' | 'Service';
@@ -36,10 +36,14 @@ export interface RouteDoc {
   readonly description?: string;
   /** Whether a bearer token is needed. */
   readonly auth: boolean;
+  /** Whose token it may be; default: users' alone. Workers' is the join token. */
+  readonly tokens?: readonly ('user' | 'worker')[];
   readonly params?: Readonly<Record<string, z.ZodType>>;
   readonly query?: z.ZodObject;
   readonly headers?: Readonly<Record<string, HeaderDoc>>;
   readonly body?: Readonly<Record<string, BodyDoc>>;
+  /** Default: true. */
+  readonly bodyRequired?: boolean;
   readonly answers: Readonly<Record<number, AnswerDoc>>;
   /** Codes that this route may complain with, beside those of every route. */
   readonly problems: readonly ProblemCode[];

@@ -2,13 +2,25 @@ import { z } from 'zod';
 import { buildRequest } from '../http/build-request.ts';
 import { buildId, contextDigest } from '../http/fields.ts';
 import { hostDetail } from '../http/host-caches.ts';
+import { drainOrder, hostChange, joinGrant, joinRequest, removeQuery } from '../http/host-orders.ts';
 import { hostName } from '../http/host-report.ts';
-import { buildPage, buildQuery, buildView, hostList, logQuery, placementView, waitQuery } from '../http/views.ts';
+import {
+  buildPage,
+  buildQuery,
+  buildView,
+  hostList,
+  hostView,
+  logQuery,
+  placementView,
+  waitQuery,
+} from '../http/views.ts';
 import { logRecord } from '../log/record.ts';
 import type { HeaderDoc, RouteDoc } from './route.ts';
 
 const build = { 'application/json': buildView };
 const id = { id: buildId };
+const host = { name: hostName };
+const hostAnswer = { description: 'The host as it is now.', content: { 'application/json': hostView } };
 const tar = { 'application/x-tar': { raw: 'binary', description: 'A tar.' } } as const;
 
 const IDEMPOTENCY: Readonly<Record<string, HeaderDoc>> = {
@@ -200,11 +212,92 @@ export const ROUTES = {
     answers: { 200: { description: 'The host.', content: { 'application/json': hostDetail } } },
     problems: ['invalid_request', 'host_not_found'],
   },
+  cordonHost: {
+    method: 'post',
+    path: '/v1/hosts/:name/cordon',
+    tag: 'Hosts',
+    auth: true,
+    summary: 'Give a host nothing new',
+    description: 'What it holds goes on. Holds until it is uncordoned, also over restarts of its worker.',
+    params: host,
+    answers: { 200: hostAnswer },
+    problems: ['invalid_request', 'host_not_found'],
+  },
+  uncordonHost: {
+    method: 'post',
+    path: '/v1/hosts/:name/uncordon',
+    tag: 'Hosts',
+    auth: true,
+    summary: 'Give a host builds again',
+    description: 'Ends a cordon, a drain, and a removal that is under way.',
+    params: host,
+    answers: { 200: hostAnswer },
+    problems: ['invalid_request', 'host_not_found'],
+  },
+  drainHost: {
+    method: 'post',
+    path: '/v1/hosts/:name/drain',
+    tag: 'Hosts',
+    auth: true,
+    summary: 'Empty a host',
+    description:
+      'A cordon, after which the host finishes what it holds and is `drained`. Asked again, the new deadline holds.',
+    params: host,
+    body: { 'application/json': drainOrder },
+    bodyRequired: false,
+    answers: { 200: hostAnswer },
+    problems: ['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large', 'host_not_found'],
+  },
+  changeHost: {
+    method: 'patch',
+    path: '/v1/hosts/:name',
+    tag: 'Hosts',
+    auth: true,
+    summary: 'Set slots and labels',
+    description:
+      'They go before what the worker reports, at once and over its restarts, until they are taken back; `reported` in the answer shows the worker’s own.',
+    params: host,
+    body: { 'application/json': hostChange },
+    answers: { 200: hostAnswer },
+    problems: ['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large', 'host_not_found'],
+  },
+  removeHost: {
+    method: 'delete',
+    path: '/v1/hosts/:name',
+    tag: 'Hosts',
+    auth: true,
+    summary: 'Take a host out of the pool',
+    description:
+      'With its settings; its worker, where one lives, is told so and ends. A host that holds builds is refused unless `force` is true.',
+    params: host,
+    query: removeQuery,
+    answers: {
+      200: { description: 'Removed; the host as it was last.', content: { 'application/json': hostView } },
+      202: {
+        description: 'It hands back what it holds, and is removed when that is done.',
+        content: { 'application/json': hostView },
+      },
+    },
+    problems: ['invalid_request', 'host_not_found', 'host_busy'],
+  },
+  joinPool: {
+    method: 'post',
+    path: '/v1/workers/join',
+    tag: 'Hosts',
+    auth: true,
+    tokens: ['worker'],
+    summary: 'What a worker needs to join',
+    description: 'For workers on other machines, with the join token. The answer holds secrets.',
+    body: { 'application/json': joinRequest },
+    answers: { 200: { description: 'How to reach the pool.', content: { 'application/json': joinGrant } } },
+    problems: ['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large', 'join_impossible'],
+  },
   readContext: {
     method: 'get',
     path: '/v1/contexts/:digest',
     tag: 'Contexts and artifacts',
     auth: true,
+    tokens: ['user', 'worker'],
     summary: 'Read an uploaded context',
     description: 'For workers on other machines.',
     params: { digest: contextDigest },
@@ -221,6 +314,7 @@ export const ROUTES = {
     path: '/v1/artifacts/:name',
     tag: 'Contexts and artifacts',
     auth: true,
+    tokens: ['user', 'worker'],
     summary: 'Store the artifact of a running attempt',
     description: 'For workers on other machines.',
     params: { name: artifactName },

@@ -62,6 +62,29 @@ describe('the life of a build', () => {
     expect(after(...rounds)).toMatchObject({ state: 'failed', failure: { code: 'poisoned' } });
   });
 
+  test('hosts that are drained may hand a build back as often as they like: it goes on waiting for one that isn’t', () => {
+    const handedBack = { code: 'host_drained', message: 'drained' } as const;
+    const round = (attempt: number): BuildEvent[] => [
+      assign(),
+      start(attempt),
+      { type: 'finish', attempt, incarnation: 'i1', outcome: { end: 'failed', failure: handedBack } },
+    ];
+    const often = Array.from({ length: MAX_ATTEMPTS * 2 }, (_, i) => round(i + 1)).flat();
+    expect(after(...often)).toMatchObject({ state: 'queued' });
+    const next = MAX_ATTEMPTS * 2 + 1;
+    const twice = Array.from({ length: MAX_ATTEMPTS - 1 }, (_, i) => [
+      assign(),
+      start(next + i),
+      lose(next + i),
+    ]).flat();
+    expect(after(...often, ...twice)).toMatchObject({ state: 'queued' });
+    const last = next + MAX_ATTEMPTS - 1;
+    expect(after(...often, ...twice, assign(), start(last), lose(last))).toMatchObject({
+      state: 'failed',
+      failure: { code: 'poisoned', message: `${MAX_ATTEMPTS} hosts in a row were lost while they ran this build` },
+    });
+  });
+
   test('a stale attempt can write nothing', () => {
     const again = after(assign('i1'), start(), lose(), assign('i2'), start(2, 'i2'));
     for (const event of [finish(1, 'i1'), finish(1, 'i2'), finish(2, 'i1'), lose(1)]) {

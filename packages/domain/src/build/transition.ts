@@ -45,7 +45,10 @@ const ALLOWED: Readonly<Record<BuildState, readonly BuildEventType[]>> = {
   canceled: [],
 };
 
-/** A build whose hosts die under it, or whose attempts fail without its fault, is not tried for ever. */
+/**
+ * A build whose hosts die under it, or whose attempts fail without its fault, is not tried for ever. An attempt that a host
+ * handed back because it was told to (`host_drained`) doesn't count: however many hosts are drained, that is no sign of trouble.
+ */
 export const MAX_ATTEMPTS = 3;
 
 /**
@@ -105,8 +108,9 @@ function lose(build: BuildRecord, failure: Failure, now: number): BuildRecord {
       failure: { code: 'canceled', message: 'canceled; the host was lost before it could confirm' },
     });
   }
-  if (attempts.length >= MAX_ATTEMPTS) {
-    return next(build, { state: 'failed', finishedAt: now, attempts, failure: exhausted(attempts, failure) });
+  const counted = attempts.filter((attempt) => attempt.failure?.code !== 'host_drained');
+  if (failure.code !== 'host_drained' && counted.length >= MAX_ATTEMPTS) {
+    return next(build, { state: 'failed', finishedAt: now, attempts, failure: exhausted(counted, failure) });
   }
   return next(build, { state: 'queued', queuedAt: now, attempts });
 }

@@ -5,7 +5,7 @@ import { runScript } from '../redis/scripts.ts';
 import type { StoredBuild, StoredDecision } from '../types.ts';
 import { applyEvent, changeArgs } from './write.ts';
 
-/** The host that a decision chose, as the leader saw it. */
+/** The host that a decision chose, as the leader saw it. Where it has fewer slots by now, those count. */
 export interface ChosenHost {
   readonly name: string;
   readonly incarnation: string;
@@ -64,6 +64,7 @@ export class PendingStore {
             this.#keys.hostHeld(name),
             this.#keys.leaderToken(),
             this.#keys.decisions(pending.id),
+            this.#keys.hostDesired(name),
           ],
           [
             this.#keys.prefix,

@@ -33,7 +33,7 @@ export class Keys {
   events = () => `${this.prefix}events`;
   /** Set of host names. */
   hosts = () => `${this.prefix}hosts`;
-  /** Hash: report, incarnation, machine, cordoned, draining, lastSeenAt. */
+  /** Hash: report, disk, slots, accepting, incarnation, machine, lastSeenAt, left. */
   host = (name: string) => `${this.prefix}host:${name}`;
   /** String: incarnation; expires. */
   hostLease = (name: string) => `${this.prefix}host:${name}:lease`;
@@ -47,6 +47,8 @@ export class Keys {
   usagesChanged = () => `${this.prefix}usages:changed`;
   /** Counter: revision of the newest change. */
   usagesRevision = () => `${this.prefix}usages:revision`;
+  /** Hash: what operators want of it: cordoned, drainSince, drainDeadline, removing, slots, `label:<name>`. */
+  hostDesired = (name: string) => `${this.prefix}host:${name}:desired`;
   /** String: owner of the scheduler's lease; expires. */
   leader = () => `${this.prefix}leader`;
   /** Counter: the fencing token of the newest leader. */

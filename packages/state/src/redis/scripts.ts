@@ -25,6 +25,12 @@ export type ScriptName =
   | 'leave-host'
   | 'publish-inventory'
   | 'learn-usage'
+  | 'cordon-host'
+  | 'uncordon-host'
+  | 'drain-host'
+  | 'set-host'
+  | 'remove-host'
+  | 'forget-host'
   | 'lead';
 
 const sources = new Map<ScriptName, string>();
