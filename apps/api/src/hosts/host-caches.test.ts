@@ -98,7 +98,7 @@ test.each([
     '/v1/hosts/nobody',
     404,
     'host_not_found',
-    { field: 'name', got: 'nobody', expected: 'the name of a host of the pool' },
+    { field: 'name', got: '"nobody"', expected: 'the name of a host; GET /v1/hosts lists them' },
   ],
   ['/v1/hosts/No_Body', 400, 'invalid_request', { field: 'name', got: '"No_Body"' }],
 ])('%s is %s %s', async (path, status, code, error) => {

@@ -205,8 +205,8 @@ describe('the rest', () => {
       },
     ];
     expect((await run('hosts')).out).toBe(
-      'HOST    STATE  SLOTS  BUILDS    PLATFORMS    DRIVER  ENGINE  BUILDX  CACHE  WARM  SEEN\n' +
-        'host-a  ready    1/4  00aaaaaa  linux/amd64  docker  28.2    0.24        -     -    2s\n',
+      'HOST    STATE  SLOTS  BUILDS    PLATFORMS    DRIVER  ENGINE  BUILDX  SEEN\n' +
+        'host-a  ready    1/4  00aaaaaa  linux/amd64  docker  28.2    0.24      2s\n',
     );
     expect((await run('hosts', { columns: 40, rows: 24 })).out).toContain('host-a  ready    1/4  00aaaaaa    2s\n');
     api.hosts = [];
@@ -217,7 +217,15 @@ describe('the rest', () => {
     const seen = '2026-01-02T03:14:03.000Z';
     const mount = { id: '6ba69915ad5db538//root/.npm', repos: ['app'], bytes: 30e6, lastUsedAt: seen, records: 1 };
     const host = {
-      ...{ name: 'host-a', state: 'ready', slots: 4, usedSlots: 1, platforms: ['linux/amd64'], driver: 'docker' },
+      ...{
+        name: 'host-a',
+        state: 'ready',
+        slots: 4,
+        usedSlots: 1,
+        labels: {},
+        platforms: ['linux/amd64'],
+        driver: 'docker',
+      },
       ...{ engineVersion: '28.2', buildxVersion: '0.24', builds: [], lastSeenAt: seen },
       ...{ cacheBudgetBytes: 30e9, cacheBudgetFrom: 'engine' },
     };

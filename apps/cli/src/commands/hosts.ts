@@ -74,8 +74,14 @@ function columns({ now }: Io, hosts: readonly HostInfoView[]): Column<HostInfoVi
       shown: hosts.some(({ buildkitVersion }) => buildkitVersion),
     },
     { title: 'BUILDX', text: ({ buildxVersion }) => buildxVersion, dispensable: 9 },
-    { title: 'CACHE', text: cacheText, align: 'right', dispensable: 3 },
-    { title: 'WARM', text: ({ caches }) => String(caches?.warmRepos ?? '-'), align: 'right', dispensable: 3 },
+    { title: 'CACHE', text: cacheText, align: 'right', dispensable: 3, shown: hosts.some(({ caches }) => caches) },
+    {
+      title: 'WARM',
+      text: ({ caches }) => String(caches?.warmRepos ?? '-'),
+      align: 'right',
+      dispensable: 3,
+      shown: hosts.some(({ caches }) => caches),
+    },
     { title: 'SEEN', text: ({ lastSeenAt }) => age(Date.parse(lastSeenAt), at), align: 'right', dispensable: 2 },
   ];
   return all.filter(({ shown = true }) => shown);

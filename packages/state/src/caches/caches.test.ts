@@ -161,6 +161,8 @@ describe('publishing', () => {
     for (const host of ['a', 'b']) await inventories.publish(writer(host), inventory({ x: 1 }), 1);
     await state.hosts.leave('a', 'i1');
     expect(await left('a')).toEqual([0, undefined]);
+    await state.redis.del(state.keys.hostLease('b'));
+    await state.redis.hset(state.keys.host('b'), 'lastSeenAt', 0);
     await state.hosts.forget('b');
     expect(await left('b')).toEqual([0, undefined]);
     expect(await join('a')).toMatchObject({ inventoryKnown: false });
