@@ -1,5 +1,22 @@
 export { artifactKey, contextKey, logIndexKey, logKey } from './blobs/keys.ts';
+export { expandBraces, glob } from './config/glob.ts';
+export { kilnConfigJsonSchema } from './config/json-schema.ts';
+export { type KilnConfig, type KilnImage, type KilnTriggers, kilnConfig } from './config/kiln-config.ts';
+export { type RepoSettings, repoSettings } from './config/repo-settings.ts';
+export { fillTemplate, placeholdersOf, type TagPlaceholder } from './config/tag-template.ts';
 export { type BuildChanged, buildChanged, hostChanged, type PoolEvent, poolEvent } from './events/pool-event.ts';
+export {
+  type ChangedPaths,
+  FORGES,
+  type ForgeEvent,
+  type ForgeName,
+  type ForgeRepository,
+  forgeEvent,
+  type PullRequestEvent,
+  type PushEvent,
+  type RerunEvent,
+  type TagEvent,
+} from './forge/event.ts';
 export {
   type BuildRequest,
   type BuildRequestInput,
