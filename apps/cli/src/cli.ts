@@ -5,6 +5,7 @@ import { logsCommand } from './commands/logs.ts';
 import { psCommand } from './commands/ps.ts';
 import { retryCommand } from './commands/retry.ts';
 import { whyCommand } from './commands/why.ts';
+import { configCommand } from './config/command.ts';
 import { explainError } from './connection/explain-error.ts';
 import { FlagError, UsageError } from './io/errors.ts';
 import { EXIT } from './io/exit-codes.ts';
@@ -25,6 +26,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   retry: { about: 'Submit a build again', run: retryCommand },
   why: { about: 'Say why a build runs where it runs, or waits', run: whyCommand },
   hosts: { about: 'List the hosts of the pool', run: hostsCommand },
+  config: { about: 'Check a .kiln.yaml, or say which builds an event would make', run: configCommand },
   up: {
     about: 'Start Kiln here: API, scheduler and a worker in one process',
     run: async (args) => (await import('./up/up.ts')).runUp([...args]),

@@ -14,8 +14,8 @@ export interface Forge {
   payload(headers: Headers, rawBody: Uint8Array): unknown;
   /** What happened; one or more, since one push to Bitbucket can move several refs. @throws BadPayload */
   events(headers: Headers, json: unknown): readonly [ForgeEvent, ...ForgeEvent[]];
-  /** Headers that would announce this payload, as far as the payload tells; for payloads that were saved without theirs. */
-  headersFor(json: unknown): Headers;
+  /** Headers that would announce this payload, for one that was saved without them: as an event of this name, else as it looks. */
+  headersFor(json: unknown, eventName?: string): Headers;
   /** The request that reports a status. */
   status(report: StatusReport, connection: ForgeConnection): StatusRequest;
   /** Whether a refusal only says that the forge has this status already. */

@@ -1,4 +1,5 @@
 export { type ConfigProblem, InvalidConfig, parseConfig } from './config/parse-config.ts';
+export { type Explanation, explain, type ImageVerdict } from './explain/explain.ts';
 export type { Forge } from './forge.ts';
 export { forge, guessForge } from './forges.ts';
 export type { ForgeConnection, ReportedState, StatusReport } from './status/report.ts';

@@ -3,6 +3,8 @@ export const EXIT = {
   ok: 0,
   /** The build ran, and failed. */
   buildFailed: 1,
+  /** A configuration or an event was looked at, and is not right. */
+  invalid: 1,
   /** A wrong command line, or an API that refused or didn't answer: docker's own code for this. */
   usage: 125,
   /** 128 + SIGINT. */

@@ -6,6 +6,12 @@ import { has } from '../webhook/shape.ts';
 import { bitbucketEvents } from './events.ts';
 import { bitbucketStatus } from './status.ts';
 
+// Which of the four it is of a pull request, the payload doesn't tell; an update is what happens most.
+const EVENTS_BY_FIELD = [
+  ['pullrequest', 'pullrequest:updated'],
+  ['push', 'repo:push'],
+] as const;
+
 /** Bitbucket Cloud. */
 export const bitbucket: Forge = {
   name: 'bitbucket',
@@ -14,9 +20,8 @@ export const bitbucket: Forge = {
   deliveryId: (headers) => idFrom(headers, 'x-request-uuid'),
   payload: (headers, rawBody) => readPayload(headers, rawBody, { form: false }),
   events: bitbucketEvents,
-  // Which of the four it is of a pull request, the payload doesn't tell; an update is what happens most.
-  headersFor: (json) => ({
-    'x-event-key': has(json, 'pullrequest') ? 'pullrequest:updated' : has(json, 'push') ? 'repo:push' : undefined,
+  headersFor: (json, name) => ({
+    'x-event-key': name ?? EVENTS_BY_FIELD.find(([field]) => has(json, field))?.[1],
   }),
   status: bitbucketStatus,
   alreadyReported: () => false,

@@ -6,6 +6,12 @@ import { has } from '../webhook/shape.ts';
 import { giteaEvent } from './events.ts';
 import { giteaStatus } from './status.ts';
 
+const EVENTS_BY_FIELD = [
+  ['pull_request', 'pull_request'],
+  ['ref_type', 'create'],
+  ['after', 'push'],
+] as const;
+
 /** Gitea and Forgejo. */
 export const gitea: Forge = {
   name: 'gitea',
@@ -21,8 +27,8 @@ export const gitea: Forge = {
   deliveryId: (headers) => idFrom(headers, 'x-forgejo-delivery', 'x-gitea-delivery'),
   payload: (headers, rawBody) => readPayload(headers, rawBody, { form: true }),
   events: (headers, json) => [giteaEvent(headers, json)],
-  headersFor: (json) => ({
-    'x-gitea-event': has(json, 'pull_request') ? 'pull_request' : has(json, 'after') ? 'push' : undefined,
+  headersFor: (json, name) => ({
+    'x-gitea-event': name ?? EVENTS_BY_FIELD.find(([field]) => has(json, field))?.[1],
   }),
   status: giteaStatus,
   alreadyReported: () => false,

@@ -22,7 +22,7 @@ export const github: Forge = {
   deliveryId: (headers) => idFrom(headers, 'x-github-delivery'),
   payload: (headers, rawBody) => readPayload(headers, rawBody, { form: true }),
   events: (headers, json) => [githubEvent(headers, json)],
-  headersFor: (json) => ({ 'x-github-event': EVENTS_BY_FIELD.find(([field]) => has(json, field))?.[1] }),
+  headersFor: (json, name) => ({ 'x-github-event': name ?? EVENTS_BY_FIELD.find(([field]) => has(json, field))?.[1] }),
   status: githubStatus,
   alreadyReported: () => false,
 };
