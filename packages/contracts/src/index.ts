@@ -13,9 +13,7 @@ export {
   type ForgeRepository,
   forgeEvent,
   type PullRequestEvent,
-  type PushEvent,
   type RerunEvent,
-  type TagEvent,
 } from './forge/event.ts';
 export {
   type BuildRequest,

@@ -101,7 +101,5 @@ export const forgeEvent = z.discriminatedUnion('type', [
 ]);
 
 export type ForgeEvent = z.output<typeof forgeEvent>;
-export type PushEvent = z.output<typeof push>;
-export type TagEvent = z.output<typeof tag>;
 export type PullRequestEvent = z.output<typeof pullRequest>;
 export type RerunEvent = z.output<typeof rerun>;
