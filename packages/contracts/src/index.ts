@@ -5,6 +5,11 @@ export {
   MAX_PUBLISHED_MOUNTS,
   MAX_PUBLISHED_REPOS,
 } from './caches/host-inventory.ts';
+export { expandBraces, glob } from './config/glob.ts';
+export { kilnConfigJsonSchema } from './config/json-schema.ts';
+export { type KilnConfig, type KilnImage, type KilnTriggers, kilnConfig } from './config/kiln-config.ts';
+export { type RepoSettings, repoSettings } from './config/repo-settings.ts';
+export { fillTemplate, placeholdersOf, type TagPlaceholder } from './config/tag-template.ts';
 export {
   type BuildChanged,
   buildChanged,
@@ -13,6 +18,16 @@ export {
   type PoolEvent,
   poolEvent,
 } from './events/pool-event.ts';
+export {
+  type ChangedPaths,
+  FORGES,
+  type ForgeEvent,
+  type ForgeName,
+  type ForgeRepository,
+  forgeEvent,
+  type PullRequestEvent,
+  type RerunEvent,
+} from './forge/event.ts';
 export {
   type BuildRequest,
   type BuildRequestInput,

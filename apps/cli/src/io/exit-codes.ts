@@ -5,6 +5,8 @@ export const EXIT = {
   buildFailed: 1,
   /** What was waited for did not come about. */
   notDone: 1,
+  /** A configuration or an event was looked at, and is not right. */
+  invalid: 1,
   /** A wrong command line, or an API that refused or didn't answer: docker's own code for this. */
   usage: 125,
   /** 128 + SIGINT. */
