@@ -4,7 +4,17 @@ import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Builder } from '@kiln/buildkit';
 import { artifactKey, contextKey, hostName } from '@kiln/contracts';
-import { commonEnv, readEnv, runApp, secretKey, settingsOrExit, valueOrFile, wholeNumber } from '@kiln/runtime';
+import {
+  commonEnv,
+  Pulse,
+  readEnv,
+  runApp,
+  secretKey,
+  serveHealth,
+  settingsOrExit,
+  valueOrFile,
+  wholeNumber,
+} from '@kiln/runtime';
 import { FsBlobStore, openState } from '@kiln/state';
 import { z } from 'zod';
 import { ApiBlobs } from './api-blobs.ts';
@@ -30,6 +40,7 @@ const schema = z
     KILN_SYNC_EVERY_MS: wholeNumber(100, DEFAULT_LEASE.syncEveryMs),
     KILN_FENCE_MARGIN_MS: wholeNumber(500, DEFAULT_LEASE.fenceMarginMs),
     KILN_DRAIN_SECONDS: wholeNumber(0, 300),
+    KILN_HEALTH_PORT: wholeNumber(0, 0),
   })
   .superRefine((env, ctx) => {
     if (env.KILN_FENCE_MARGIN_MS + env.KILN_SYNC_EVERY_MS >= env.KILN_LEASE_TTL_MS) {
@@ -50,6 +61,12 @@ const settings = settingsOrExit(() => {
 });
 
 await runApp('worker', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
+  // A host without a report for so long is no longer in the pool.
+  const pulse = new Pulse(settings.KILN_LEASE_TTL_MS);
+  if (settings.KILN_HEALTH_PORT > 0) {
+    const health = await serveHealth(settings.KILN_HEALTH_PORT, pulse);
+    shutdown.add('health', () => health[Symbol.asyncDispose]());
+  }
   const dataDir = resolve(settings.KILN_DATA_DIR);
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const machine = await machineId(dataDir);
@@ -81,7 +98,14 @@ await runApp('worker', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
       syncEveryMs: settings.KILN_SYNC_EVERY_MS,
       fenceMarginMs: settings.KILN_FENCE_MARGIN_MS,
     },
-    { ...state, ...settings.blobs, executor: builder, identity: { machine, incarnation: randomUUID() }, log },
+    {
+      ...state,
+      ...settings.blobs,
+      executor: builder,
+      identity: { machine, incarnation: randomUUID() },
+      log,
+      onReport: () => pulse.beat(),
+    },
   );
   shutdown.add('worker', () => worker.drain(settings.KILN_DRAIN_SECONDS * 1000));
   return { failed: worker.failed };

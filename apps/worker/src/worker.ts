@@ -39,6 +39,8 @@ export interface WorkerDeps {
   storeArtifact(ref: AttemptRef, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
   readonly log: Logger;
   readonly now?: () => number;
+  /** Called after each report that the pool has taken. */
+  readonly onReport?: () => void;
 }
 
 export interface RunningWorker {
@@ -101,7 +103,10 @@ class Worker implements RunningWorker {
       deps.identity,
       config,
       {
-        desired: (state, sentAt) => this.#obey(state, sentAt),
+        desired: (state, sentAt) => {
+          deps.onReport?.();
+          this.#obey(state, sentAt);
+        },
         fence: () => this.#stopAll('fence'),
         extended: (untilMs) => deps.executor.extendFence(untilMs),
         fatal: (error) => {

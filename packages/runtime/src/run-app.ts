@@ -9,7 +9,8 @@ export interface AppContext {
 
 /**
  * The frame of an app's `main.ts`: starts it, waits for SIGINT or SIGTERM or for `failed`, releases everything, and ends the
- * process with 0, or with 1 and the reason. A wrong environment is told in plain words.
+ * process with 0, or with 1 and the reason. A signal is heard while the app still starts, too: a Redis that is away can hold
+ * that up for ever.
  */
 export async function runApp(
   app: string,
@@ -20,16 +21,22 @@ export async function runApp(
   const log = createLogger({ app, level });
   const shutdown = new Shutdown();
   let exitCode = 0;
+  let started = false;
   try {
-    const { failed } = await start({ log, shutdown });
-    const signal = await (failed ? Promise.race([stop.received, failed]) : stop.received);
-    log.info({ signal }, 'asked to stop');
+    const running = start({ log, shutdown }).then(({ failed }) => {
+      started = true;
+      return failed ?? new Promise<never>(() => {});
+    });
+    const signal = await Promise.race([stop.received, running]);
+    log.info({ signal, started }, 'asked to stop');
   } catch (error) {
     exitCode = 1;
     log.fatal({ err: error }, 'app failed');
   }
   await shutdown.run((step, error) => log.error({ err: error, step }, 'shutdown step failed'));
   process.exitCode = exitCode;
+  // What is still starting holds the process, and nothing knows how to release it.
+  if (!started) process.exit();
 }
 
 /** Runs `read`, which takes the settings from the environment; a wrong one ends the process with 2 and its words. */
