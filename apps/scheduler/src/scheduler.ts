@@ -38,6 +38,8 @@ export interface SchedulerDeps {
   readonly leadership: Leadership;
   readonly log: Logger;
   readonly now?: () => number;
+  /** Called after each round in which it led, or saw that another does. */
+  readonly onRound?: () => void;
 }
 
 export interface RunningScheduler {
@@ -132,6 +134,7 @@ class Scheduler implements RunningScheduler {
   async #tick(): Promise<void> {
     try {
       await this.#lead();
+      this.#deps.onRound?.();
     } finally {
       if (!this.#closed) this.#timer = setTimeout(() => this.#enqueue(() => this.#tick()), this.#config.tickMs);
     }

@@ -32,6 +32,7 @@ const schema = z
     KILN_FENCE_MARGIN_MS: wholeNumber(500, DEFAULT_LEASE.fenceMarginMs),
     KILN_DRAIN_SECONDS: wholeNumber(0, 300),
     KILN_INVENTORY_EVERY_MS: wholeNumber(1_000, DEFAULT_INVENTORY_EVERY_MS),
+    KILN_HEALTH_PORT: wholeNumber(0, 0),
     KILN_EXIT_WHEN_DRAINED: z.stringbool({ error: 'true or false' }).default(false),
   })
   .superRefine((env, ctx) => {

@@ -63,6 +63,8 @@ export interface WorkerDeps {
   disk?(): Promise<HostDisk | undefined>;
   readonly log: Logger;
   readonly now?: () => number;
+  /** Called after each report that the pool has taken. */
+  readonly onReport?: () => void;
 }
 
 export interface RunningWorker {
@@ -128,7 +130,10 @@ class Worker implements RunningWorker {
       deps.identity,
       config,
       {
-        desired: (state, sentAt) => this.#obey(state, sentAt),
+        desired: (state, sentAt) => {
+          deps.onReport?.();
+          this.#obey(state, sentAt);
+        },
         fence: () => this.#running.stopAll('fence'),
         extended: (untilMs) => deps.executor.extendFence(untilMs),
         fatal: (error) => this.#expel(error),
