@@ -1,4 +1,5 @@
 export { artifactKey, contextKey, logIndexKey, logKey } from './blobs/keys.ts';
+export { canonicalJson } from './canonical-json.ts';
 export { type BuildChanged, buildChanged, hostChanged, type PoolEvent, poolEvent } from './events/pool-event.ts';
 export {
   type BuildRequest,
@@ -9,6 +10,7 @@ export {
   gitSource,
   OUTSIDE_DOCKERFILE,
   outputSpec,
+  SUPERSEDE_MODES,
   uploadSource,
 } from './http/build-request.ts';
 export { buildId, contextDigest, gitRef, gitUrl, relativePath, tagReference } from './http/fields.ts';

@@ -1,4 +1,4 @@
-import type { BuildRequestInput } from '@kiln/contracts';
+import { type BuildRequestInput, SUPERSEDE_MODES } from '@kiln/contracts';
 import { PRIORITIES, type Priority } from '@kiln/domain';
 import { UsageError } from '../io/errors.ts';
 import type { FlagValues } from '../io/flags.ts';
@@ -36,6 +36,9 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
     pull: flags.pull ?? false,
     ...(flags.timeout !== undefined && { timeoutSeconds: durationSeconds('--timeout', flags.timeout) }),
     ...(flags.priority !== undefined && { priority: priority(flags.priority) }),
+    ...(flags['concurrency-key'] !== undefined && { concurrencyKey: flags['concurrency-key'] }),
+    ...(flags.supersede !== undefined && { supersede: supersede(flags.supersede) }),
+    ...(flags.dedupe && { dedupe: true }),
     resources: {
       ...(flags.memory !== undefined && { memoryBytes: memoryBytes('--memory', flags.memory) }),
       ...(flags.cpus !== undefined && { cpus: cpus(flags.cpus) }),
@@ -55,6 +58,12 @@ function attestations({ provenance, sbom, attest }: BuildFlags): Pick<BuildReque
 function priority(text: string): Priority {
   const found = PRIORITIES.find((known) => known === text);
   if (!found) throw new UsageError(`--priority ${text}: expected ${PRIORITIES.join(', ')}`);
+  return found;
+}
+
+function supersede(text: string): BuildRequestInput['supersede'] {
+  const found = SUPERSEDE_MODES.find((known) => known === text);
+  if (!found) throw new UsageError(`--supersede ${text}: expected ${SUPERSEDE_MODES.join(' or ')}`);
   return found;
 }
 
