@@ -253,15 +253,25 @@ describe('what others have decided', () => {
   });
 
   test('builds that share a run are never placed, and end when the run does', async () => {
-    await join('a');
+    startOne('s1');
+    await until(
+      () => state.redis.get(state.keys.leader()),
+      (owner) => owner === 's1',
+    );
     const [run = '', ...sharers] = [
       await submit({ dedupe: true }),
       await submit({ dedupe: true }),
       await submit({ dedupe: true }),
     ];
-    startOne('s1');
+    const last = await submit({ target: 'last' });
+    await until(
+      () => state.builds.decisions(last),
+      ([decision]) => decision?.reason === 'no_host',
+    );
+    await join('a');
     await build(run, ({ state }) => state === 'assigned');
-    expect((await state.hosts.get('a'))?.held).toHaveLength(1);
+    await build(last, ({ state }) => state === 'assigned');
+    expect((await state.hosts.get('a'))?.held).toHaveLength(2);
     const ref = { buildId: run, attempt: 1, host: 'a', incarnation: 'i1' };
     await state.attempts.start(ref);
     await state.attempts.settle(ref, { end: 'succeeded', result: { digest: 'sha256:x' } });

@@ -78,6 +78,26 @@ describe('a newer build of the same key', () => {
     expect((await pool.record(id)).supersededBy).toBeUndefined();
   });
 
+  test('never takes an end back: a build that finishes while it is superseded has finished', async () => {
+    const seen = new Set<boolean>();
+    for (let round = 0; round < 40; round++) {
+      const older = await pool.submit(RUNNING);
+      const attempt = await pool.run(older.id);
+      const newer = await pool.submit(RUNNING, dyingApi());
+      const settled = async () => {
+        for (let i = 0; i < round % 5; i++) await pool.state.redis.ping();
+        return pool.settle(attempt, { end: 'succeeded' });
+      };
+      await Promise.all([pool.state.followUps.run(), settled()]);
+      const after = await pool.record(older.id);
+      expect(after.state).toBe('succeeded');
+      seen.add(after.supersededBy !== undefined);
+      await pool.state.builds.cancel(newer.id);
+    }
+    expect(seen).toEqual(new Set([true, false]));
+    expect(await pool.links()).toEqual([]);
+  });
+
   test('of many at once, one is left', async () => {
     const builds = await Promise.all(Array.from({ length: 30 }, () => pool.submit(RUNNING)));
     await pool.state.followUps.run();
