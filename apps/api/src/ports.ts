@@ -3,6 +3,7 @@ import type { HostChange, PoolEvent } from '@kiln/contracts';
 import type {
   BuildFilter,
   BuildPageRequest,
+  CancelOutcome,
   HostState,
   LogBatch,
   NewBuild,
@@ -16,9 +17,7 @@ export interface Builds {
   accept(build: NewBuild): Promise<{ build: StoredBuild; replayed: boolean }>;
   get(id: string): Promise<StoredBuild | undefined>;
   list(filter: BuildFilter, page: BuildPageRequest): Promise<{ builds: StoredBuild[]; next?: string }>;
-  cancel(
-    id: string,
-  ): Promise<{ build: StoredBuild; outcome: 'canceled' | 'requested' | 'already_finished' } | undefined>;
+  cancel(id: string): Promise<{ build: StoredBuild; outcome: CancelOutcome } | undefined>;
   /** Undefined where they are no longer kept. */
   secretsOf(id: string): Promise<Record<string, string> | undefined>;
   decisions(id: string): Promise<StoredDecision[]>;

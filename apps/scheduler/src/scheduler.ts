@@ -3,6 +3,7 @@ import {
   type AttemptQueues,
   type AttemptStore,
   type BuildStore,
+  type FollowUps,
   type HostStore,
   type Leadership,
   NotLeader,
@@ -33,6 +34,7 @@ export interface SchedulerDeps {
   readonly attempts: AttemptStore;
   readonly hosts: HostStore;
   readonly pending: PendingStore;
+  readonly followUps: FollowUps;
   readonly queues: AttemptQueues;
   readonly events: PoolEvents;
   readonly leadership: Leadership;
@@ -128,7 +130,9 @@ class Scheduler implements RunningScheduler {
   }
 
   async #pass(): Promise<void> {
-    if (this.#token !== undefined) await this.#dispatcher.dispatch(this.#now(), this.#token);
+    if (this.#token === undefined) return;
+    await this.#caretaker.followUp();
+    await this.#dispatcher.dispatch(this.#now(), this.#token);
   }
 
   async #tick(): Promise<void> {

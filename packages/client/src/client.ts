@@ -64,7 +64,10 @@ export interface WaitOptions extends CallOptions {
   readonly giveUpAfterMs?: number | undefined;
 }
 
-/** The answer to a cancel. `confirmed: false` says that the host has yet to stop the build. */
+/**
+ * The answer to a cancel. `confirmed: false` says that the host has yet to stop the build. A confirmed build that hasn't ended goes
+ * on for others that share its run: there is nothing to wait for.
+ */
 export interface CancelAnswer {
   readonly build: BuildView;
   readonly confirmed: boolean;

@@ -5,6 +5,7 @@ export {
   MAX_PUBLISHED_MOUNTS,
   MAX_PUBLISHED_REPOS,
 } from './caches/host-inventory.ts';
+export { canonicalJson } from './canonical-json.ts';
 export { expandBraces, glob } from './config/glob.ts';
 export { kilnConfigJsonSchema } from './config/json-schema.ts';
 export { type KilnConfig, type KilnImage, type KilnTriggers, kilnConfig } from './config/kiln-config.ts';
@@ -38,6 +39,7 @@ export {
   NAMESPACE_ARG,
   OUTSIDE_DOCKERFILE,
   outputSpec,
+  SUPERSEDE_MODES,
   uploadSource,
 } from './http/build-request.ts';
 export { buildId, contextDigest, gitRef, gitUrl, relativePath, tagReference } from './http/fields.ts';

@@ -1,3 +1,4 @@
+export { isCommit } from './build/commit.ts';
 export { FAILURE_CODES, type Failure, type FailureCode, isInfrastructure } from './build/failure.ts';
 export {
   type Attempt,
@@ -5,7 +6,9 @@ export {
   type BuildRecord,
   type BuildResult,
   currentAttempt,
+  type EndedRun,
   type StepCounts,
+  waitsForHost,
 } from './build/record.ts';
 export { type RepoKeyParts, repoKey } from './build/repo-key.ts';
 export { BUILD_STATES, type BuildState, isTerminal, TERMINAL_STATES, type TerminalState } from './build/state.ts';

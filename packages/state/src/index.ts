@@ -1,7 +1,9 @@
 export { type BlobInfo, type BlobStore, FsBlobStore } from './blobs/fs-blob-store.ts';
 export { type AttemptRef, AttemptStore } from './builds/attempt-store.ts';
 export { BuildStore, type BuildStoreOptions } from './builds/build-store.ts';
+export type { CancelOutcome } from './builds/cancel.ts';
 export { CorruptState, IdempotencyKeyReused, NotLeader, StaleAttempt } from './builds/errors.ts';
+export { FollowUps } from './builds/follow-ups.ts';
 export {
   type AssignOutcome,
   assignmentOf,

@@ -107,14 +107,15 @@ export function handlers({
 
     async readPlacement(request, response) {
       const { record } = await found(idOf(request));
-      sendJson(response, 200, viewPlacement(record.id, await stored(builds.decisions(record.id))));
+      const run = record.sharedRun ?? record.id;
+      sendJson(response, 200, viewPlacement(run, await stored(builds.decisions(run))));
     },
 
     async readArtifact(request, response) {
       const { record } = await found(idOf(request));
-      const attempt = currentAttempt(record)?.number ?? 0;
-      const key = artifactKey(record.id, attempt);
-      const info = record.result?.artifact && (await blobs.stat(key));
+      const run = record.sharedRun === undefined ? record : (await stored(builds.get(record.sharedRun)))?.record;
+      const key = run && artifactKey(run.id, currentAttempt(run)?.number ?? 0);
+      const info = key && record.result?.artifact && (await blobs.stat(key));
       const blob = info && (await blobs.open(key));
       if (!info || !blob) {
         const got = record.result?.artifact

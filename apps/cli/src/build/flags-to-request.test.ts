@@ -154,6 +154,19 @@ describe('--output', () => {
   });
 });
 
+describe('Kiln’s own flags', () => {
+  it('say which builds it supersedes, and whether it shares a run', () => {
+    const request = requestOf('--concurrency-key=pr/12', '--supersede', 'queued', '--dedupe');
+    expect(buildRequest.parse(request)).toMatchObject({
+      concurrencyKey: 'pr/12',
+      supersede: 'queued',
+      dedupe: true,
+    });
+    expect(buildRequest.parse(requestOf())).toMatchObject({ dedupe: false });
+    expect(() => requestOf('--supersede', 'all')).toThrow('--supersede all: expected queued or running');
+  });
+});
+
 describe('--secret', () => {
   it('reads files and variables as buildx does', async () => {
     await using dir = await TempDir.with({ '.npmrc': 'from file\n', both: 'file' });

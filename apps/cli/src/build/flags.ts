@@ -58,6 +58,17 @@ export const KILN_FLAGS = {
   team: { kind: 'text', value: 'NAME', help: 'Team that the build counts for (default: $KILN_TEAM)' },
   priority: { kind: 'text', value: 'CLASS', help: 'interactive, normal or batch' },
   timeout: { kind: 'text', value: 'DURATION', help: 'End the build after so long: 90s, 20m, 2h (default: 1h)' },
+  'concurrency-key': {
+    kind: 'text',
+    value: 'KEY',
+    help: 'Builds of the same key follow on each other; with --supersede',
+  },
+  supersede: {
+    kind: 'text',
+    value: 'WHICH',
+    help: 'Cancel older builds of the same key: queued (those that wait) or running (all)',
+  },
+  dedupe: { kind: 'bool', help: 'Share the run of an identical build in flight that has --dedupe, too' },
   cpus: { kind: 'text', value: 'N', help: 'CPU limit of RUN containers' },
   weight: { kind: 'text', value: 'N', help: 'Slots that the build takes on its host (default: 1)' },
   'host-label': { kind: 'list', value: 'KEY=VALUE', help: 'Only on a host with this label (kiln hosts shows them)' },

@@ -1,4 +1,4 @@
-import type { BuildRequestInput } from '@kiln/contracts';
+import { type BuildRequestInput, SUPERSEDE_MODES } from '@kiln/contracts';
 import { CACHE_SCOPES, type CacheScope, PRIORITIES, type Priority } from '@kiln/domain';
 import { UsageError } from '../io/errors.ts';
 import type { FlagValues } from '../io/flags.ts';
@@ -41,6 +41,9 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
     ...(flags['cache-scope'] !== undefined && { cacheScope: cacheScope(flags['cache-scope']) }),
     ...(flags.weight !== undefined && { weight: weight(flags.weight) }),
     ...(flags['host-label'].length > 0 && { hostLabels: labels(flags['host-label'], '--host-label') }),
+    ...(flags['concurrency-key'] !== undefined && { concurrencyKey: flags['concurrency-key'] }),
+    ...(flags.supersede !== undefined && { supersede: supersede(flags.supersede) }),
+    ...(flags.dedupe && { dedupe: true }),
     resources: {
       ...(flags.memory !== undefined && { memoryBytes: memoryBytes('--memory', flags.memory) }),
       ...(flags.cpus !== undefined && { cpus: cpus(flags.cpus) }),
@@ -73,6 +76,12 @@ function weight(text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= 1 && value <= MAX_WEIGHT) return value;
   throw new UsageError(`--weight ${text}: expected a whole number from 1 to ${MAX_WEIGHT}`);
+}
+
+function supersede(text: string): BuildRequestInput['supersede'] {
+  const found = SUPERSEDE_MODES.find((known) => known === text);
+  if (!found) throw new UsageError(`--supersede ${text}: expected ${SUPERSEDE_MODES.join(' or ')}`);
+  return found;
 }
 
 function cpus(text: string): number {

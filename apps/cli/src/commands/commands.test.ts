@@ -58,6 +58,17 @@ describe('kiln ps', () => {
     );
   });
 
+  it('tells superseded builds, and those that share a run', async () => {
+    const superseded = { state: 'canceled', supersededBy: RUNNING.id } as const;
+    api.builds = [
+      { ...FAILED, ...superseded },
+      fakeBuild({ sharedRun: RUNNING.id }),
+      { ...RUNNING, supersededBy: FAILED.id, cancelRequestedAt: '2026-01-02T03:13:10.000Z' },
+    ];
+    const states = (await run('ps -a')).out.split('\n').map((line) => line.split(/\s+/)[1]);
+    expect(states.slice(1, 4)).toEqual(['superseded', 'sharing', 'canceling']);
+  });
+
   it('gives one JSON document with --json', async () => {
     expect(JSON.parse((await run('ps --json')).out).builds).toHaveLength(1);
     expect(JSON.parse((await run('ps --json --state failed')).out).builds[0].id).toBe(FAILED.id);
@@ -120,6 +131,20 @@ describe('kiln cancel', () => {
     expect(await run('cancel aaaa')).toMatchObject({ code: 0, out: `${RUNNING.id} canceled\n` });
     api.build = FAILED;
     expect(await run('cancel bbbb')).toMatchObject({ code: 0, out: `${FAILED.id} had already failed\n` });
+  });
+
+  it('says who else ended it, or whom it goes on for', async () => {
+    api.build = { ...RUNNING, supersededBy: FAILED.id };
+    expect((await run('cancel aaaa')).out).toBe(`${RUNNING.id} superseded by ${FAILED.id}\n`);
+    api.build = RUNNING;
+    api.onCancel = () => {
+      api.build = { ...RUNNING, releasedAt: '2026-01-02T03:14:05.000Z' };
+      return { status: 200 };
+    };
+    expect(await run('cancel aaaa')).toMatchObject({
+      code: 0,
+      out: `${RUNNING.id} goes on for others that share its run, and is canceled with the last of them\n`,
+    });
   });
 
   it('goes on with the others after one that it can’t find', async () => {

@@ -42,6 +42,7 @@ export function fakeBuild(change: Partial<BuildView> = {}): BuildView {
       priority: 'normal',
       weight: 1,
       hostLabels: {},
+      dedupe: false,
       resources: {},
     },
     links: { self: `/v1/builds/${id}`, logs: `/v1/builds/${id}/logs`, placement: `/v1/builds/${id}/placement` },

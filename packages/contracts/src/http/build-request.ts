@@ -51,6 +51,9 @@ const attestation = z.union([
   z.string().regex(/^[a-z]+=[^\s]{1,200}(,[a-z]+=[^\s]{1,200})*$/, 'key=value[,key=value]'),
 ]);
 
+/** Which older builds of its concurrency key a build cancels. */
+export const SUPERSEDE_MODES = ['queued', 'running'] as const;
+
 /** `POST /v1/builds`. Unknown fields are refused. */
 export const buildRequest = z
   .strictObject({
@@ -95,6 +98,19 @@ export const buildRequest = z
       .default(1)
       .meta({ description: 'Slots that the build takes on its host: 2 for one that needs the room of two.' }),
     hostLabels: hostLabels.default({}).meta({ description: 'Labels that a host must have to run the build.' }),
+    concurrencyKey: z
+      .string()
+      .regex(/^[^\s\p{Cc}]{1,255}$/u, '1 to 255 characters without white space or control characters')
+      .optional()
+      .meta({ description: 'Builds of a team with the same key follow on each other, as those of one branch do.' }),
+    supersede: z.enum(SUPERSEDE_MODES).optional().meta({
+      description:
+        'Which older builds of the same `concurrencyKey` this one cancels: `queued`, those that still wait for a host; `running`, all of them. They end as `canceled`, with failure code `superseded`.',
+    }),
+    dedupe: z.boolean().default(false).meta({
+      description:
+        'Share the run of an identical build in flight (same team, source, options and secrets; also with `dedupe`): this one then ends as that one does. `sharedRun` names it. A git ref that is not a full commit is shared only until the run begins.',
+    }),
     resources: z
       .strictObject({
         memoryBytes: z
@@ -131,6 +147,22 @@ export const buildRequest = z
         path: ['platforms'],
         message: 'one platform where output.type is load: an engine holds one',
         input: request.platforms,
+      });
+    }
+    if (request.supersede !== undefined && request.concurrencyKey === undefined) {
+      ctx.addIssue({
+        code: 'custom',
+        path: ['concurrencyKey'],
+        message: 'a key where supersede is given',
+        input: request.concurrencyKey,
+      });
+    }
+    if (request.concurrencyKey !== undefined && request.supersede === undefined) {
+      ctx.addIssue({
+        code: 'custom',
+        path: ['supersede'],
+        message: '"queued" or "running" where concurrencyKey is given',
+        input: request.supersede,
       });
     }
   })

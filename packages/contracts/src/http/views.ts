@@ -48,6 +48,17 @@ export const buildView = z
       .boolean()
       .optional()
       .meta({ description: 'The build, or its push, had already finished when the cancel came.' }),
+    supersededBy: buildId.optional().meta({
+      description: 'The newer build of the same `concurrencyKey` that canceled this one, or came too late to.',
+    }),
+    sharedRun: buildId.optional().meta({
+      description:
+        'The build whose run this one shares (`dedupe`): log, artifact and placement are that one’s. It stays `queued` until the run ends.',
+    }),
+    releasedAt: instant.optional().meta({
+      description:
+        'When it was canceled while others shared its run: it goes on for them, and is canceled with the last of them.',
+    }),
     steps: z.strictObject({ total: z.int(), cached: z.int() }).optional(),
     result: z
       .strictObject({

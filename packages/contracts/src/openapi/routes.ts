@@ -63,7 +63,7 @@ export const ROUTES = {
     auth: true,
     summary: 'Submit a build',
     description:
-      'JSON for a git source or a context uploaded before; multipart/form-data for a context in the same request. 202 means that the build is stored durably and will end exactly once.',
+      'JSON for a git source or a context uploaded before; multipart/form-data for a context in the same request. 202 means that the build is stored durably and will end exactly once. With `supersede` it also means that no older build of its `concurrencyKey` that waits will be given to a host.',
     headers: IDEMPOTENCY,
     body: {
       'application/json': buildRequest,
@@ -121,10 +121,10 @@ export const ROUTES = {
     auth: true,
     summary: 'Cancel a build',
     description:
-      'Waits some seconds for the host to confirm. 200: the build has ended; `cancelCameTooLate` says whether it did so by itself. 202: the host has not confirmed yet. Canceling a canceled build again is harmless.',
+      'Waits some seconds for the host to confirm. 200: the build has ended; `cancelCameTooLate` says whether it did so by itself. 202: the host has not confirmed yet. Canceling a canceled build again is harmless. A build whose run others share (`dedupe`) goes on for them: 200, with `releasedAt`. One that shares another’s run ends at once and leaves the run to the others; the last one cancels the run.',
     params: id,
     answers: {
-      200: { description: 'The build has ended.', content: build },
+      200: { description: 'The build has ended, or goes on for others only.', content: build },
       202: { description: 'The cancel is stored; the host has not confirmed it yet.', content: build },
     },
     problems: ['invalid_request', 'build_not_found', 'already_finished'],

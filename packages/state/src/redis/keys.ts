@@ -12,7 +12,10 @@ export class Keys {
     this.prefix = `{${namespace}}:`;
   }
 
-  /** Hash: rev, state, attempt, host, incarnation, cancel, doc (BuildRecord as JSON), spec (BuildSpec as JSON). */
+  /**
+   * Hash: rev, state, attempt, host, incarnation, cancel, doc (BuildRecord as JSON), spec (BuildSpec as JSON); where it has them:
+   * concurrency and share (digests of its keys), newer (a newer build of its concurrency key), run (the build whose run it shares).
+   */
   build = (id: string) => `${this.prefix}build:${id}`;
   /** String: sealed secrets of a build. */
   secrets = (id: string) => `${this.prefix}build:${id}:secrets`;
@@ -29,6 +32,14 @@ export class Keys {
   indexRepo = (repo: string) => `${this.prefix}idx:repo:${Keys.digest(repo)}`;
   /** String: `<build id> <fingerprint>`. */
   idempotency = (key: string) => `${this.prefix}idem:${Keys.digest(key)}`;
+  /** Set by concurrency key: builds in flight that a newer one may still end. */
+  concurrency = (digest: string) => `${this.prefix}concurrency:${digest}`;
+  /** String: the build whose run identical ones share. */
+  share = (digest: string) => `${this.prefix}share:${digest}`;
+  /** Set: builds that want the run of build `id`. */
+  interest = (id: string) => `${this.prefix}interest:${id}`;
+  /** Set: builds that something is due for, see FollowUps. */
+  due = () => `${this.prefix}due`;
   /** Stream of PoolEvent. */
   events = () => `${this.prefix}events`;
   /** Set of host names. */

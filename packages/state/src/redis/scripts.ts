@@ -18,6 +18,7 @@ export type ScriptName =
   | 'pin-source'
   | 'settle-attempt'
   | 'cancel-build'
+  | 'follow-up'
   | 'take-back'
   | 'forget-build'
   | 'append-log'
