@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { DEBIAN } from './dockerfiles.ts';
 import { run } from './hosts/command.ts';
@@ -34,12 +35,15 @@ export class TestHosts implements AsyncDisposable {
   readonly #dir: string;
   readonly #hosts = new Map<string, TestHost>();
   /** Ends with this process, and then takes the hosts with it. */
-  readonly #janitor: ChildProcess;
+  readonly #janitor: ChildProcessByStdio<Writable, null, Readable>;
 
   constructor(network: LabNetwork, dir: string) {
     this.#network = network;
     this.#dir = dir;
-    this.#janitor = spawn('sh', [JANITOR, `${network.number}`, dir], { stdio: ['pipe', 'ignore', 'pipe'], detached: true });
+    this.#janitor = spawn('sh', [JANITOR, `${network.number}`, dir], {
+      stdio: ['pipe', 'ignore', 'pipe'],
+      detached: true,
+    });
   }
 
   async startAll(names: readonly string[]): Promise<void> {
@@ -87,9 +91,9 @@ export class TestHosts implements AsyncDisposable {
 
   /** Leaves nothing; throws, and says what, where something stays. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const said = text(this.#janitor.stderr ?? []);
+    const said = text(this.#janitor.stderr);
     const exited = once(this.#janitor, 'exit');
-    this.#janitor.stdin?.end();
+    this.#janitor.stdin.end();
     const [code] = await exited;
     if (code !== 0) throw new Error(`the hosts' janitor ended with ${code}: ${await said}`);
   }

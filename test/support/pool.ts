@@ -10,8 +10,8 @@ import { onTestFailed, onTestFinished } from 'vitest';
 import { processesWith, uniqueSeconds, until } from './conditions.ts';
 import { type ContextFiles, contextOf } from './context.ts';
 import { containersOf, removeContainer } from './engine.ts';
-import type { TestHosts } from './hosts.ts';
 import type { TestHost } from './hosts/test-host.ts';
+import type { TestHosts } from './hosts.ts';
 import { type BuildLog, outputOf } from './logs.ts';
 import { type Exit, ManagedProcess } from './process.ts';
 
@@ -93,6 +93,8 @@ export class Pool implements AsyncDisposable {
   readonly redis: TestRedis;
   readonly token = randomUUID();
   readonly leaseTtlMs: number;
+  /** Of each host. */
+  readonly slots: number;
   readonly #options: PoolOptions;
   readonly #dir: string;
   readonly #secretKey = randomBytes(32);
@@ -108,6 +110,7 @@ export class Pool implements AsyncDisposable {
     this.#dir = dir;
     this.redis = redis;
     this.leaseTtlMs = options.leaseTtlMs ?? 5_000;
+    this.slots = options.slots ?? 2;
   }
 
   async startAll(): Promise<void> {
@@ -141,6 +144,11 @@ export class Pool implements AsyncDisposable {
     return this.clientOf('1');
   }
 
+  /** Of a pool on hosts of their own. */
+  get redisPort(): number {
+    return Number(new URL(this.redis.tcpUrl ?? '').port);
+  }
+
   /** A client of this API process, wherever it is restarted. */
   clientOf(api: string): KilnClient {
     const url = this.#apiUrls.get(api);
@@ -165,6 +173,11 @@ export class Pool implements AsyncDisposable {
   ): Promise<BuildView> {
     const context = await contextOf({ Dockerfile: dockerfile, ...files });
     return await this.client.submit({ source: { type: 'upload', name }, ...request }, { context });
+  }
+
+  /** The build as soon as it has ended; gives up much sooner than a client would. */
+  async end(id: string, timeoutMs = 60_000): Promise<BuildView> {
+    return await this.client.waitForEnd(id, { signal: AbortSignal.timeout(timeoutMs) });
   }
 
   /** The build's log as far as it goes now. */
@@ -199,6 +212,12 @@ export class Pool implements AsyncDisposable {
 
   async awake(seconds: string, timeoutMs?: number): Promise<void> {
     await until(`nothing sleeps ${seconds} s`, async () => !(await isSleeping(seconds)), timeoutMs);
+  }
+
+  /** How long the lease of this host holds, ms; below 0 where it is over. */
+  async leaseOf(host: string): Promise<number> {
+    const { redis, keys } = await this.state();
+    return await redis.pttl(keys.hostLease(host));
   }
 
   /** Lets a RUN that sleeps so long go on. */
@@ -276,14 +295,14 @@ export class Pool implements AsyncDisposable {
   }
 
   #envOf(role: Role, name: string): NodeJS.ProcessEnv {
-    const { slots = 2, syncEveryMs = 300, fenceMarginMs = 2_000, leaderTtlMs = 1_000, tickMs = 200 } = this.#options;
+    const { syncEveryMs = 300, fenceMarginMs = 2_000, leaderTtlMs = 1_000, tickMs = 200 } = this.#options;
     const port = new URL((role === 'api' && this.#apiUrls.get(name)) || 'http://127.0.0.1:0').port;
     const roles: Record<Role, NodeJS.ProcessEnv> = {
       api: { KILN_HOST: this.#options.hosts?.address ?? '127.0.0.1', KILN_PORT: port, KILN_TOKEN: this.token },
       scheduler: { KILN_LEADER_TTL_MS: `${leaderTtlMs}`, KILN_TICK_MS: `${tickMs}` },
       worker: {
         KILN_HOST_NAME: name,
-        KILN_SLOTS: `${slots}`,
+        KILN_SLOTS: `${this.slots}`,
         KILN_DATA_DIR: this.dataDir(role, name),
         KILN_DRIVER: 'docker',
         KILN_LEASE_TTL_MS: `${this.leaseTtlMs}`,

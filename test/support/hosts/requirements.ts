@@ -1,6 +1,13 @@
 import { run, succeeds } from './command.ts';
 
-const TOOLS = { ip: 'iproute2', iptables: 'iptables', nsenter: 'util-linux', unshare: 'util-linux', dockerd: 'docker.io', docker: 'docker-cli' };
+const TOOLS = {
+  ip: 'iproute2',
+  iptables: 'iptables',
+  nsenter: 'util-linux',
+  unshare: 'util-linux',
+  dockerd: 'docker.io',
+  docker: 'docker-cli',
+};
 
 /** Throws, with all that is missing, where this machine can't have hosts for tests. */
 export async function requireHosts(images: readonly string[]): Promise<void> {

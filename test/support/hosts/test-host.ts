@@ -65,7 +65,18 @@ export class TestHost {
     for (const name of ['pid', 'exec']) await rm(path(name), { force: true, recursive: true });
     const [command = '', ...args] = [
       ...this.enter,
-      ...['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-c', FIRST_PROCESS, 'dockerd'],
+      ...[
+        'unshare',
+        '--mount',
+        '--pid',
+        '--fork',
+        '--kill-child',
+        '--mount-proc',
+        'sh',
+        '-c',
+        FIRST_PROCESS,
+        'dockerd',
+      ],
       ...['--config-file', path('daemon.json'), '--data-root', path('data'), '--exec-root', path('exec')],
       ...['--pidfile', path('pid'), '--host', `unix://${this.socket}`, '--group', `${process.getgid?.()}`],
     ];
@@ -83,7 +94,8 @@ export class TestHost {
     await until(
       `the engine of host ${this.name} answers`,
       async () => {
-        if (this.#engine !== engine) throw new Error(`the engine of host ${this.name} ended: ${await run('tail', '-n', '20', path('log'))}`);
+        if (this.#engine !== engine)
+          throw new Error(`the engine of host ${this.name} ended: ${await run('tail', '-n', '20', path('log'))}`);
         return await succeeds('docker', '--host', `unix://${this.socket}`, 'version');
       },
       UP_TIMEOUT_MS,
@@ -98,7 +110,10 @@ export class TestHost {
     engine.kill('SIGKILL');
     await gone;
     this.#paused = [];
-    await until(`nothing of host ${this.name}'s engine runs`, async () => (await this.#engineProcesses(engine.pid)).length === 0);
+    await until(
+      `nothing of host ${this.name}'s engine runs`,
+      async () => (await this.#engineProcesses(engine.pid)).length === 0,
+    );
   }
 
   async restart(): Promise<void> {
@@ -163,7 +178,8 @@ export class TestHost {
 
   /** By their process namespace: containers have other networks. */
   async #engineProcesses(unshare: number | undefined): Promise<number[]> {
-    const namespaceOf = (pid: number | string, kind: string) => readlink(`/proc/${pid}/ns/${kind}`).catch(() => undefined);
+    const namespaceOf = (pid: number | string, kind: string) =>
+      readlink(`/proc/${pid}/ns/${kind}`).catch(() => undefined);
     if (unshare !== undefined) this.#namespace = (await namespaceOf(unshare, 'pid_for_children')) ?? this.#namespace;
     if (this.#namespace === undefined) return [];
     const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));

@@ -21,8 +21,10 @@ export interface TestRegistry extends AsyncDisposable {
   hold(tag: string): void;
   /** Takes and answers what is held of this tag, as far as whoever pushes still waits for it. */
   release(tag: string): void;
-  /** Tags of the pushes that were held. */
-  readonly held: readonly string[];
+  /** The pushes that were ever held. */
+  readonly held: readonly TestPush[];
+  /** How many held pushes of this tag still wait for an answer: their connections are open. */
+  waiting(tag: string): number;
 }
 
 /** As much of the OCI distribution API, in memory, as pushing and pulling takes. */
@@ -31,9 +33,8 @@ export async function startRegistry({ listenAt = '127.0.0.1' } = {}): Promise<Te
   const manifests = new Map<string, { type: string; body: Buffer }>();
   const tags = new Set<string>();
   const pushes: TestPush[] = [];
-  /** By tag: what goes on when it is released. */
-  const withheld = new Map<string, (() => void)[]>();
-  const held: string[] = [];
+  const withheld = new Map<string, { response: ServerResponse; take(): void }[]>();
+  const held: TestPush[] = [];
   const digestOf = (body: Buffer) => `sha256:${createHash('sha256').update(body).digest('hex')}`;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -58,22 +59,21 @@ export async function startRegistry({ listenAt = '127.0.0.1' } = {}): Promise<Te
     if (!manifest) return reply(404);
     const [, name = '', reference = ''] = manifest;
     if (request.method === 'PUT') {
+      const digest = digestOf(body);
+      const push = { tag: `${name}:${reference}`, digest };
       const take = () => {
         const stored = { type: request.headers['content-type'] ?? '', body };
-        const digest = digestOf(body);
         manifests.set(`${name}:${reference}`, stored).set(`${name}:${digest}`, stored);
         if (!reference.startsWith('sha256:')) {
           tags.add(`${name}:${reference}`);
-          pushes.push({ tag: `${name}:${reference}`, digest });
+          pushes.push(push);
         }
         reply(201, { 'docker-content-digest': digest });
       };
       const waiting = withheld.get(reference);
       if (!waiting) return take();
-      held.push(reference);
-      waiting.push(() => {
-        if (!response.destroyed) take();
-      });
+      held.push(push);
+      waiting.push({ response, take });
       return;
     }
     const found = manifests.get(`${name}:${reference}`);
@@ -95,8 +95,9 @@ export async function startRegistry({ listenAt = '127.0.0.1' } = {}): Promise<Te
     release(tag) {
       const waiting = withheld.get(tag) ?? [];
       withheld.delete(tag);
-      for (const goOn of waiting) goOn();
+      for (const { response, take } of waiting) if (!response.destroyed) take();
     },
+    waiting: (tag) => (withheld.get(tag) ?? []).filter(({ response }) => !response.destroyed).length,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
