@@ -57,7 +57,7 @@ const READY: Partial<Record<Role, string>> = { api: 'api listening', worker: 'wo
 const STOP_TIMEOUT_MS = 30_000;
 const NAMESPACE = 'kiln';
 
-interface Member {
+export interface Member {
   readonly role: Role;
   readonly name: string;
   readonly process: ManagedProcess;
@@ -138,6 +138,13 @@ export class Pool implements AsyncDisposable {
     for (const { process: child } of this.#members) {
       process.stderr.write(`--- ${child.title} (${child.pid})\n${child.lines.join('\n')}\n`);
     }
+  }
+
+  /** What all processes ever said of this. */
+  linesOf(text: string): string[] {
+    return this.#members.flatMap(({ process: { title, pid, lines } }) =>
+      lines.filter((line) => line.includes(text)).map((line) => `${title} (${pid}): ${line}`),
+    );
   }
 
   get client(): KilnClient {
@@ -239,16 +246,27 @@ export class Pool implements AsyncDisposable {
 
   /** Starts a process, again on the port and in the data directory that the last one of its name had, and waits until it serves. */
   async start(role: Role, name: string): Promise<ManagedProcess> {
-    const env = this.#envOf(role, name);
-    const [command = '', ...args] = [...this.#enter(role, name), process.execPath, MAIN[role]];
-    const started = new ManagedProcess(`${role} ${name}`, command, args, env);
-    this.#members.push({ role, name, process: started });
+    const started = this.launch(role, name);
     const ready = READY[role];
     if (ready !== undefined) {
       const line = await started.said(ready);
       if (role === 'api') this.#apiUrls.set(name, String(line.url));
     }
     return started;
+  }
+
+  /** Starts a process and doesn't wait. For an API's first start see `start`: only that learns its port. */
+  launch(role: Role, name: string): ManagedProcess {
+    const [command = '', ...args] = [...this.#enter(role, name), process.execPath, MAIN[role]];
+    const started = new ManagedProcess(`${role} ${name}`, command, args, this.#envOf(role, name));
+    this.#members.push({ role, name, process: started });
+    return started;
+  }
+
+  /** Of each name the latest process, where that has ended. */
+  ended(): Member[] {
+    const latest = new Map(this.#members.map((member) => [`${member.role} ${member.name}`, member]));
+    return [...latest.values()].filter(({ process: { running } }) => !running);
   }
 
   /** A host is lost, as by a power cut: its worker and all that its engine ran are gone at once. */

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { mkdir, readdir, readlink, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { until } from '../conditions.ts';
 import { run, succeeds } from './command.ts';
@@ -165,6 +165,17 @@ export class TestHost {
 
   docker(...args: string[]): Promise<string> {
     return run('docker', '--host', `unix://${this.socket}`, ...args);
+  }
+
+  /** Command lines of what runs on the host beside its engine. */
+  async strays(): Promise<string[]> {
+    const lines = await Promise.all(
+      (await this.processes()).map(async (pid) => {
+        const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+        return line.replaceAll('\0', ' ').trim();
+      }),
+    );
+    return lines.filter((line) => line !== '' && !line.includes(this.#dir));
   }
 
   /** Pids of all that runs on the host. */
