@@ -34,6 +34,8 @@ export interface FaultReport {
   readonly evidence: readonly string[];
 }
 
+/** More than this share without luck, and what came through proves little. */
+const UNLUCKY_SHARE = 0.2;
 const SETTLE_MS = 120_000;
 /** A job whose worker died comes back when its lock has ended, and BullMQ has looked twice. */
 const JOBS_MS = 120_000;
@@ -70,6 +72,7 @@ export async function runFaults({
     const work = async () => {
       for (let next = left.shift(); next; next = left.shift()) {
         await attend(pool, registry, seed, next, promised, faults);
+        injector.buildEnded();
         if (promised.length % 20 === 0)
           say(`${promised.length} of ${count} builds ended, ${injector.history.length} faults`);
       }
@@ -87,10 +90,13 @@ export async function runFaults({
   } catch (error) {
     faults.push(`the run itself broke off: ${error instanceof Error ? error.stack : error}`);
   }
+  const unlucky = builds.filter(isUnlucky).length;
+  if (unlucky > count * UNLUCKY_SHARE)
+    faults.push(`${unlucky} of ${count} builds ran out of attempts: so few came through that it shows little`);
   await pool[Symbol.asyncDispose]().catch((error: Error) => faults.push(error.message));
   faults.push(...(await hostFaults(hosts)));
   const seconds = (performance.now() - startedAt) / 1000;
-  return { faults, history: injector.history, builds, unlucky: builds.filter(isUnlucky).length, seconds, evidence };
+  return { faults, history: injector.history, builds, unlucky, seconds, evidence };
 }
 
 async function attend(

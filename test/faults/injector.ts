@@ -4,6 +4,7 @@ import type { Pool, Role } from '../support/pool.ts';
 import { describeFault, type FaultPlan, type Lane, type PlannedFault } from './plan.ts';
 
 const SUPERVISE_EVERY_MS = 500;
+const LOOK_EVERY_MS = 50;
 
 /** Does to a pool what a plan says. */
 export class Injector {
@@ -14,9 +15,17 @@ export class Injector {
   readonly history: string[] = [];
   readonly #meantDown = new Set<string>();
 
+  /** Builds that have ended. */
+  #ended = 0;
+
   constructor(pool: Pool, hosts: TestHosts) {
     this.#pool = pool;
     this.#hosts = hosts;
+  }
+
+  /** Is to be called for each build that has ended. */
+  buildEnded(): void {
+    this.#ended += 1;
   }
 
   /** Goes through the lanes of a plan until `signal` aborts; whatever was begun is made good then. */
@@ -29,7 +38,8 @@ export class Injector {
       const fault = next();
       this.#note(describeFault(fault));
       await this.#inflict(fault, signal);
-      await pause(fault.restMs, signal);
+      const due = this.#ended + fault.restBuilds;
+      while (this.#ended < due && !signal.aborted) await pause(LOOK_EVERY_MS, signal);
     }
   }
 

@@ -51,13 +51,13 @@ export interface PlannedFault {
   readonly target: string;
   /** How long it lasts, ms. */
   readonly holdMs: number;
-  /** How long after it nothing else happens in its lane, ms. */
-  readonly restMs: number;
+  /** How many builds are to end after it before something else happens in its lane: a slow machine isn't shot at more often. */
+  readonly restBuilds: number;
 }
 
 export interface FaultPlan {
   readonly builds: readonly PlannedBuild[];
-  /** What happens one after the other; the lanes side by side. As many as it takes until all builds are submitted. */
+  /** What happens one after the other; the lanes side by side. As many as it takes until all builds have ended. */
   readonly faults: Readonly<Record<Lane, () => PlannedFault>>;
 }
 
@@ -93,9 +93,9 @@ function planBuild(random: Random, index: number): PlannedBuild {
 /** The lease is 5 s: some last longer, most don't. */
 function planFault(random: Random, kind: FaultKind, target: string): PlannedFault {
   const mostMs = /redis$|api$/.test(kind) && kind !== 'cut redis' ? 2_000 : 8_000;
-  return { kind, target, holdMs: random.between(0, mostMs), restMs: random.between(300, 2_500) };
+  return { kind, target, holdMs: random.between(0, mostMs), restBuilds: random.between(2, 6) };
 }
 
-export function describeFault({ kind, target, holdMs, restMs }: PlannedFault): string {
-  return `${kind}${target && ` ${target}`} for ${holdMs} ms, then ${restMs} ms of rest`;
+export function describeFault({ kind, target, holdMs, restBuilds }: PlannedFault): string {
+  return `${kind}${target && ` ${target}`} for ${holdMs} ms, then a rest of ${restBuilds} builds`;
 }
