@@ -5,6 +5,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { ms, percentile } from '../bench/support/report.ts';
 import { startHosts } from '../support/hosts.ts';
 import { runFaults } from './fault-run.ts';
 
@@ -41,5 +42,15 @@ const again = builds.filter(({ attempts }) => attempts.length > 1).length;
 say(
   `\n${builds.length} builds, ${history.length} faults in ${seconds.toFixed(0)} s: ${again} took more than one attempt, ` +
     `${unlucky} ran out of attempts; ${faults.length === 0 ? 'every promise kept' : `${faults.length} promises broken`}`,
+);
+const lost = builds.flatMap(({ attempts }) => attempts.filter(({ end }) => end === 'lost'));
+const causes = Map.groupBy(lost, ({ failure }) => `${failure?.code}: ${failure?.message.slice(0, 100)}`);
+for (const [cause, { length }] of [...causes].sort(([, a], [, b]) => b.length - a.length))
+  say(`  ${length} attempts lost, ${cause}`);
+const waits = builds.flatMap(({ attempts }) =>
+  attempts.flatMap(({ assignedAt, startedAt }) => (startedAt === undefined ? [] : [startedAt - assignedAt])),
+);
+say(
+  `  from assigned to started: ${ms(percentile(waits, 50))} at the median, ${ms(percentile(waits, 99))} at the 99th percentile`,
 );
 process.exitCode = faults.length === 0 ? 0 : 1;

@@ -91,7 +91,7 @@ function blobAccess(env: Settings): Pick<WorkerDeps, 'openContext' | 'storeArtif
   if (env.KILN_API_URL !== undefined) {
     const remote = new ApiBlobs(env.KILN_API_URL, valueOrFile('KILN_TOKEN', env.KILN_TOKEN, env.KILN_TOKEN_FILE));
     return {
-      openContext: (digest) => remote.openContext(digest),
+      openContext: (digest, signal) => remote.openContext(digest, signal),
       storeArtifact: (ref, content) => remote.storeArtifact(ref, content),
     };
   }

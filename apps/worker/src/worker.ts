@@ -35,7 +35,7 @@ export interface WorkerDeps {
   readonly events: PoolEvents;
   readonly executor: Executor;
   readonly identity: WorkerIdentity;
-  openContext(digest: string): Promise<Readable | undefined>;
+  openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   storeArtifact(ref: AttemptRef, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
   readonly log: Logger;
   readonly now?: () => number;
@@ -116,7 +116,7 @@ class Worker implements RunningWorker {
       attempts: new AttemptStore(deps.redis, deps.keys, { now }),
       logs: new LogStore(deps.redis, deps.keys),
       executor: deps.executor,
-      openContext: (digest) => deps.openContext(digest),
+      openContext: (digest, signal) => deps.openContext(digest, signal),
       storeArtifact: (ref, content) => deps.storeArtifact(ref, content),
       log: this.#log,
       now,
