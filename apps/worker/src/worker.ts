@@ -57,7 +57,7 @@ export interface WorkerDeps {
   readonly events: PoolEvents;
   readonly executor: Executor;
   readonly identity: WorkerIdentity;
-  openContext(digest: string): Promise<Readable | undefined>;
+  openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   storeArtifact(ref: AttemptRef, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
   /** Room on the disk that holds the worker's data. */
   disk?(): Promise<HostDisk | undefined>;
@@ -148,7 +148,7 @@ class Worker implements RunningWorker {
       attempts,
       logs: new LogStore(deps.redis, deps.keys),
       executor: this.#caches ? reportingCaches(deps.executor, this.#caches, now) : deps.executor,
-      openContext: (digest) => deps.openContext(digest),
+      openContext: (digest, signal) => deps.openContext(digest, signal),
       storeArtifact: (ref, content) => deps.storeArtifact(ref, content),
       log: this.#log,
       now,
