@@ -182,6 +182,11 @@ export class Pool implements AsyncDisposable {
     });
   }
 
+  /** Waits until more than `count` records have come. */
+  async followedSome(followed: BuildLog, count = 0): Promise<void> {
+    await until('more of the log comes', () => followed.length > count);
+  }
+
   async awake(seconds: string, timeoutMs?: number): Promise<void> {
     await until(`nothing sleeps ${seconds} s`, async () => !(await isSleeping(seconds)), timeoutMs);
   }

@@ -16,10 +16,14 @@ import { RecordSink } from './record-sink.ts';
 import { RunFiles } from './run-files.ts';
 import { ProgressScanner, type ScannedItem } from './scan-progress.ts';
 import { solveStatus } from './solve-status.ts';
+import { SpillQueue } from './spill-queue.ts';
 import { stopProcess } from './stop-process.ts';
 import type { ToolContainer } from './tool-container.ts';
 import type { ToolProcess } from './tool-process.ts';
 import type { ToolPaths } from './tool-scripts.ts';
+
+/** Progress that a log may lag behind by without the disk. */
+const PROGRESS_MEMORY_BYTES = 4 * 1024 * 1024;
 
 /** What runs of one builder share. */
 export interface RunHost {
@@ -61,9 +65,13 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   });
   const artifact =
     spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
-  const ended = pump(process, reader, artifact, halt);
+  await using progress = new SpillQueue(files.spillFile, PROGRESS_MEMORY_BYTES);
+  const ended = pump(process, progress, artifact, halt);
+  const told = tell(progress, reader, halt);
   const stopped = stopOnHalt(host, files, process, ended, halt);
   await ended;
+  // Also where the log is slower than the build was: nothing is settled before all of it is told.
+  await told;
   const exitCode = await process.exitCode();
   await stopped;
   await reader.end();
@@ -142,17 +150,32 @@ class ProgressReader {
   }
 }
 
-/** Reads to the end whatever happens: a buildx that nobody reads from stands still. */
+/**
+ * Reads to the end whatever happens, and at once: a buildx that nobody reads from stands still, and one that is still
+ * printing 3 s after its build is done gives up with `failed to receive status` (moby/buildkit client/solve.go).
+ */
 async function pump(
   process: ToolProcess,
-  reader: ProgressReader,
+  progress: SpillQueue,
   artifact: ArtifactPipe | undefined,
   halt: Halt,
 ): Promise<void> {
   for await (const { stream, data } of process.output()) {
     try {
-      if (stream === 'stderr') await reader.push(data);
+      if (stream === 'stderr') await progress.push(data);
       else await artifact?.write(data);
+    } catch (error) {
+      halt.fail({ code: 'infrastructure', message: `buildx’s output could not be taken: ${messageOf(error)}` });
+    }
+  }
+  progress.end();
+}
+
+/** Makes records of the progress, as fast as the log takes them. */
+async function tell(progress: SpillQueue, reader: ProgressReader, halt: Halt): Promise<void> {
+  for await (const data of progress.chunks()) {
+    try {
+      await reader.push(data);
     } catch (error) {
       halt.fail({ code: 'infrastructure', message: `buildx’s progress could not be read: ${messageOf(error)}` });
     }

@@ -17,16 +17,23 @@ export interface PrivateEngine extends AsyncDisposable {
 }
 
 const INNER = '/run/buildkit';
+/** Where the stand-in keeps images and caches. */
+const DATA = '/var/lib/buildkit';
 
 /**
  * A docker engine of the test's own, to be killed: the stand-in for BuildKit's image runs one in a container.
  * @param images to copy into it
+ * @param diskBytes size of its disk; without it that of this machine
  */
-export async function startPrivateEngine(images: readonly string[]): Promise<PrivateEngine> {
+export async function startPrivateEngine(images: readonly string[], diskBytes?: number): Promise<PrivateEngine> {
   const dir = await mkdtemp(join(tmpdir(), 'kiln-engine-'));
   const container = await engine.createContainer({
     Image: IMAGES.buildkit,
-    HostConfig: { Privileged: true, Binds: [`${dir}:${dir}`, `${dir}/run:${INNER}`] },
+    HostConfig: {
+      Privileged: true,
+      Binds: [`${dir}:${dir}`, `${dir}/run:${INNER}`],
+      ...(diskBytes !== undefined && { Tmpfs: { [DATA]: `size=${diskBytes}` } }),
+    },
   });
   await container.start();
   const socket = join(dir, 'run', 'docker.sock');

@@ -11,6 +11,8 @@ export interface TestRegistry extends AsyncDisposable {
   /** Requests for a manifest of this tag get no answer. */
   hold(tag: string): void;
   readonly held: readonly string[];
+  /** Uploads to this repository are refused, as a registry does without the right to push. */
+  refuse(name: string): void;
 }
 
 /** As much of the OCI distribution API, in memory, as pushing and pulling takes. */
@@ -20,6 +22,7 @@ export async function startRegistry(): Promise<TestRegistry> {
   const tags = new Set<string>();
   const withheld = new Set<string>();
   const held: string[] = [];
+  const refused = new Set<string>();
   const digestOf = (body: Buffer) => `sha256:${createHash('sha256').update(body).digest('hex')}`;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -32,6 +35,11 @@ export async function startRegistry(): Promise<TestRegistry> {
     const blob = /\/blobs\/(sha256:[0-9a-f]+)$/.exec(url.pathname)?.[1];
     const manifest = /^\/v2\/(.+)\/manifests\/(.+)$/.exec(url.pathname);
     if (url.pathname === '/v2/') return reply(200);
+    const into = /^\/v2\/(.+)\/blobs\/uploads\//.exec(url.pathname)?.[1];
+    if (into !== undefined && refused.has(into)) {
+      const error = { code: 'DENIED', message: 'requested access to the resource is denied' };
+      return reply(403, { 'content-type': 'application/json' }, Buffer.from(JSON.stringify({ errors: [error] })));
+    }
     if (/\/blobs\/uploads\/$/.test(url.pathname)) return reply(202, { location: `${url.pathname}${randomUUID()}` });
     if (/\/blobs\/uploads\/./.test(url.pathname) && request.method === 'PUT') {
       blobs.set(url.searchParams.get('digest') ?? '', body);
@@ -63,6 +71,7 @@ export async function startRegistry(): Promise<TestRegistry> {
     tags,
     held,
     hold: (tag) => withheld.add(tag),
+    refuse: (name) => refused.add(name),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
