@@ -6,6 +6,7 @@ import { psCommand } from './commands/ps.ts';
 import { retryCommand } from './commands/retry.ts';
 import { whyCommand } from './commands/why.ts';
 import { explainError } from './connection/explain-error.ts';
+import { hostCommand } from './host/command.ts';
 import { FlagError, UsageError } from './io/errors.ts';
 import { EXIT } from './io/exit-codes.ts';
 import { editDistance } from './io/flags.ts';
@@ -25,6 +26,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   retry: { about: 'Submit a build again', run: retryCommand },
   why: { about: 'Say why a build runs where it runs, or waits', run: whyCommand },
   hosts: { about: 'List the hosts of the pool', run: hostsCommand },
+  host: { about: 'Cordon, drain, set or remove a host', run: hostCommand },
+  worker: {
+    about: 'Run a worker here that joins a pool elsewhere',
+    run: async (args, io) => (await import('./worker/worker.ts')).runWorker(args, io),
+  },
   up: {
     about: 'Start Kiln here: API, scheduler and a worker in one process',
     run: async (args) => (await import('./up/up.ts')).runUp([...args]),

@@ -31,13 +31,10 @@ export class HandBack {
     this.#log = log;
   }
 
-  /** Whether whatever begins now is to be given back at once. */
-  get isDue(): boolean {
-    return this.#due;
-  }
-
-  has(key: string): boolean {
-    return this.#unbegun.has(key);
+  /** Runs an attempt, unless it is being handed back; past the deadline it is told to stop before it begins. */
+  async run(key: string, run: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    if (this.#unbegun.has(key)) return;
+    await this.#running.run(key, run, this.#due ? 'drain' : undefined);
   }
 
   /** Takes in what the answer to a report says of a drain. */

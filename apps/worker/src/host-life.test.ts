@@ -209,7 +209,10 @@ describe('a drain by an operator', () => {
     const id = await assign({ deliver: false });
     await state.builds.cancel(id);
     await state.hostOperations.drain('h1', 0);
-    expect(await build(id, ({ state }) => isTerminal(state))).toMatchObject({ state: 'canceled' });
+    expect(await build(id, ({ state }) => isTerminal(state))).toMatchObject({
+      state: 'canceled',
+      attempts: [{ end: 'canceled', failure: { code: 'canceled' } }],
+    });
   });
 
   test('is obeyed by a worker that starts only then', async () => {

@@ -195,10 +195,7 @@ class Worker implements RunningWorker {
   }
 
   async #run(job: RunAttemptJob): Promise<void> {
-    const key = attemptKey(job);
-    if (this.#handBack.has(key)) return;
-    const run = (signal: AbortSignal) => runAttempt(this.#attemptDeps, this.#ref(job), signal);
-    await this.#running.run(key, run, this.#handBack.isDue ? 'drain' : undefined);
+    await this.#handBack.run(attemptKey(job), (signal) => runAttempt(this.#attemptDeps, this.#ref(job), signal));
     // Somebody waits for this host to be empty: it shall know at once.
     if (this.#desired?.drain) this.#session.poke();
   }

@@ -23,7 +23,7 @@ export function readEnv<T extends z.ZodType>(
     const name = issue.path.join('.');
     return `  ${nameOf(name)}: holds ${shown(name, given[name])}, expected ${issue.message.replace(/^Invalid input: expected /, '')}`;
   });
-  throw new InvalidEnvironment(`Settings from the environment are not usable:\n${lines.join('\n')}`);
+  throw new InvalidEnvironment(`Settings are not usable:\n${lines.join('\n')}`);
 }
 
 function shown(name: string, value: string | undefined): string {

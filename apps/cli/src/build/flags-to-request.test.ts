@@ -62,7 +62,7 @@ describe('docker’s flags', () => {
         '-m',
         '512m',
       ],
-      ...['--priority', 'batch', '--team', 'web'],
+      ...['--priority', 'batch', '--team', 'web', '--weight', '2', '--host-label', 'disk=nvme', '--host-label', 'gpu'],
     );
     expect(buildRequest.parse(request)).toMatchObject({
       tags: ['r.io/app:1', 'r.io/app:2'],
@@ -79,6 +79,8 @@ describe('docker’s flags', () => {
       resources: { memoryBytes: 512 * 1024 * 1024 },
       priority: 'batch',
       team: 'web',
+      weight: 2,
+      hostLabels: { disk: 'nvme', gpu: '' },
     });
   });
 
@@ -94,6 +96,9 @@ describe('docker’s flags', () => {
     ['--timeout', 'soon', 'expected a duration'],
     ['--memory', 'lots', 'expected a size'],
     ['--cpus', '0', 'expected a number above 0'],
+    ['--weight', '0', 'expected a whole number from 1 to 64'],
+    ['--weight', '1.5', 'expected a whole number from 1 to 64'],
+    ['--host-label', '=x', '--host-label =x: expected KEY=VALUE'],
     ['--attest', 'type=x', 'expected type=provenance'],
     ['--build-arg', '=x', 'expected KEY=VALUE'],
   ])('%s %s is refused', (flag, value, message) => {

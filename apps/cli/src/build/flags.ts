@@ -54,6 +54,8 @@ export const KILN_FLAGS = {
   priority: { kind: 'text', value: 'CLASS', help: 'interactive, normal or batch' },
   timeout: { kind: 'text', value: 'DURATION', help: 'End the build after so long: 90s, 20m, 2h (default: 1h)' },
   cpus: { kind: 'text', value: 'N', help: 'CPU limit of RUN containers' },
+  weight: { kind: 'text', value: 'N', help: 'Slots that the build takes on its host (default: 1)' },
+  'host-label': { kind: 'list', value: 'KEY=VALUE', help: 'Only on a host with this label (kiln hosts shows them)' },
   detach: { kind: 'bool', short: 'd', help: "Don't follow: print the build's id and leave" },
   json: { kind: 'bool', help: 'Log records, then the build, as JSON lines on standard output' },
   'idempotency-key': { kind: 'text', value: 'KEY', help: 'The same key never makes two builds' },

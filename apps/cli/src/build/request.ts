@@ -6,6 +6,8 @@ import type { DOCKER_FLAGS, KILN_FLAGS } from './flags.ts';
 import type { OutputPlan } from './output-flag.ts';
 import { attestation, attestFlag, buildArgs, durationSeconds, labels, memoryBytes, platforms } from './values.ts';
 
+const MAX_WEIGHT = 64;
+
 export type BuildFlags = FlagValues<typeof DOCKER_FLAGS & typeof KILN_FLAGS>;
 
 export interface RequestParts {
@@ -36,6 +38,8 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
     pull: flags.pull ?? false,
     ...(flags.timeout !== undefined && { timeoutSeconds: durationSeconds('--timeout', flags.timeout) }),
     ...(flags.priority !== undefined && { priority: priority(flags.priority) }),
+    ...(flags.weight !== undefined && { weight: weight(flags.weight) }),
+    ...(flags['host-label'].length > 0 && { hostLabels: labels(flags['host-label'], '--host-label') }),
     resources: {
       ...(flags.memory !== undefined && { memoryBytes: memoryBytes('--memory', flags.memory) }),
       ...(flags.cpus !== undefined && { cpus: cpus(flags.cpus) }),
@@ -56,6 +60,12 @@ function priority(text: string): Priority {
   const found = PRIORITIES.find((known) => known === text);
   if (!found) throw new UsageError(`--priority ${text}: expected ${PRIORITIES.join(', ')}`);
   return found;
+}
+
+function weight(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= 1 && value <= MAX_WEIGHT) return value;
+  throw new UsageError(`--weight ${text}: expected a whole number from 1 to ${MAX_WEIGHT}`);
 }
 
 function cpus(text: string): number {

@@ -15,11 +15,11 @@ export function buildArgs(flags: readonly string[], env: Env): Record<string, st
 }
 
 /** `KEY=VALUE`; `KEY` is an empty label. */
-export function labels(flags: readonly string[]): Record<string, string> {
+export function labels(flags: readonly string[], name = '--label'): Record<string, string> {
   return Object.fromEntries(
     flags.map((flag) => {
       const at = flag.indexOf('=');
-      if (at === 0 || flag === '') throw new UsageError(`--label ${flag}: expected KEY=VALUE`);
+      if (at === 0 || flag === '') throw new UsageError(`${name} ${flag}: expected KEY=VALUE`);
       return at < 0 ? [flag, ''] : [flag.slice(0, at), flag.slice(at + 1)];
     }),
   );

@@ -200,6 +200,7 @@ describe('the rest', () => {
       {
         ...{ name: 'host-a', state: 'ready', slots: 4, usedSlots: 1, platforms: ['linux/amd64'], driver: 'docker' },
         ...{ engineVersion: '28.2', buildxVersion: '0.24', builds: [{ id: RUNNING.id, attempt: 1 }] },
+        labels: {},
         lastSeenAt: '2026-01-02T03:14:03.000Z',
       },
     ];

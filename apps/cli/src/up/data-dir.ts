@@ -14,6 +14,10 @@ export class DataDirInUse extends Error {
 export interface DataDir extends AsyncDisposable {
   readonly path: string;
   readonly token: string;
+  /** With it workers join; it opens nothing else. */
+  readonly joinToken: string;
+  /** Of the Redis, where that listens for workers. */
+  readonly redisPassword: string;
   readonly secretKey: Buffer;
   /** The machine's identity in the pool: survives restarts, so that a new worker may take its predecessor's place. */
   readonly machine: string;
@@ -35,6 +39,8 @@ export async function openDataDir(path: string): Promise<DataDir> {
   return {
     path,
     token,
+    joinToken: await keep(join(path, 'join-token'), () => `kiln_join_${randomBytes(24).toString('base64url')}`),
+    redisPassword: await keep(join(path, 'redis.password'), () => randomBytes(32).toString('base64url')),
     secretKey: Buffer.from(await keep(join(path, 'secret.key'), () => randomBytes(32).toString('base64')), 'base64'),
     machine: await keep(join(path, 'machine-id'), randomUUID),
     blobs: join(path, 'blobs'),

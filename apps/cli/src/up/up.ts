@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { createLogger, onStopSignal, readEnv, wholeNumber } from '@kiln/runtime';
 import { pino } from 'pino';
@@ -54,6 +55,9 @@ async function serve(options: UpOptions, settings: BuilderSettings, say: (text: 
   say('kiln up: starting');
   const pool = await startPool(options, settings, log);
   say(greeting(pool, options));
+  void pool.worker.left.then(() => {
+    say('kiln up: this host was removed from the pool; API and scheduler go on for the others');
+  });
   try {
     const signal = await Promise.race([stop.received, pool.worker.failed]);
     log.info({ signal }, 'asked to stop');
@@ -76,7 +80,9 @@ function builderSettings(): BuilderSettings {
   };
 }
 
-function greeting({ url, builder, tokenFile }: RunningPool, { name, slots, dataDir, logFile }: UpOptions): string {
+function greeting(pool: RunningPool, options: UpOptions): string {
+  const { url, builder, tokenFile } = pool;
+  const { name, slots, dataDir, logFile } = options;
   const rows = [
     ['API', `${url}  (how to use it: ${url}/docs)`],
     ['token', `in ${tokenFile}; the kiln command of this user finds it by itself`],
@@ -84,9 +90,30 @@ function greeting({ url, builder, tokenFile }: RunningPool, { name, slots, dataD
       'host',
       `${name}: ${slots} at a time, driver ${builder.driver}, buildx ${builder.buildxVersion}, engine ${builder.engineVersion}`,
     ],
+    ...joinRows(pool, options),
     ['data', dataDir],
     ['log', logFile === '-' ? 'standard error' : logFile],
   ];
   const table = rows.map(([label = '', text = '']) => `  ${label.padEnd(6)} ${text}`).join('\n');
   return `kiln up: ready\n${table}\n\nTry: kiln build .\nCtrl-C finishes what runs and stops.`;
+}
+
+/** How workers of other machines join, or what is missing for that. */
+function joinRows({ url, joinTokenFile }: RunningPool, { host, listenWorkers }: UpOptions): [string, string][] {
+  if (!listenWorkers) {
+    return [['join', `token in ${joinTokenFile}; for workers of other machines give --listen-workers`]];
+  }
+  const { address, port } = listenWorkers;
+  const isLocal = /^(?:127\.|::1$|localhost$)/.test(host);
+  // Nobody can call at 0.0.0.0: the machine's name is what others are the likeliest to know.
+  const from = /^(?:0\.0\.0\.0|::)$/.test(host) ? `http://${hostname()}:${new URL(url).port}` : url;
+  return [
+    ['join', `token in ${joinTokenFile}; workers find Redis at ${address}:${port}`],
+    [
+      '',
+      isLocal
+        ? `but the API listens on ${host} only: give --host, too, for workers of other machines`
+        : `on another machine: kiln worker --join ${from} --token-file FILE`,
+    ],
+  ];
 }

@@ -173,7 +173,7 @@ describe('settings', () => {
     expect(await state.redis.exists(state.keys.hostDesired('h1'))).toBe(0);
   });
 
-  test('a label that isn’t there is taken away without a trace; one of a worker to come is not', async () => {
+  test('a label that isn’t there is taken away without a trace; what was taken away can be set again', async () => {
     await join();
     expect((await state.hostOperations.change('h1', { labels: { nothing: null } }))?.orders.labels).toEqual({});
     expect((await state.hostOperations.change('h1', { labels: { zone: null } }))?.report.labels).toEqual({
@@ -318,7 +318,9 @@ describe('hosts that are gone', () => {
 
   test('one with settings stays until they are taken back or it is removed; a live one stays', async () => {
     await join();
+    await state.redis.hset(state.keys.host('h1'), 'lastSeenAt', 0);
     await state.hosts.forget('h1');
+    expect(await host()).toMatchObject({ alive: true });
     await state.hostOperations.change('h1', { slots: 3 });
     await state.redis.del(state.keys.hostLease('h1'));
     await state.redis.hset(state.keys.host('h1'), 'lastSeenAt', 0);
