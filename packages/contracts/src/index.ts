@@ -1,6 +1,18 @@
 export { artifactKey, contextKey, logIndexKey, logKey } from './blobs/keys.ts';
 export { type BuildChanged, buildChanged, hostChanged, type PoolEvent, poolEvent } from './events/pool-event.ts';
 export {
+  type CreatedToken,
+  createdToken,
+  type TokenRequest,
+  type TokenView,
+  tokenId,
+  tokenList,
+  tokenRequest,
+  tokenView,
+  type WhoamiView,
+  whoamiView,
+} from './http/access.ts';
+export {
   type BuildRequest,
   type BuildRequestInput,
   type BuildSpec,
@@ -11,7 +23,7 @@ export {
   outputSpec,
   uploadSource,
 } from './http/build-request.ts';
-export { buildId, contextDigest, gitRef, gitUrl, relativePath, tagReference } from './http/fields.ts';
+export { buildId, contextDigest, gitRef, gitUrl, relativePath, tagReference, teamName } from './http/fields.ts';
 export {
   type DrainOrder,
   drainOrder,

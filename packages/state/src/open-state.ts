@@ -1,4 +1,6 @@
 import type { Redis } from 'ioredis';
+import { ContextTeams } from './access/context-teams.ts';
+import { TokenStore } from './access/token-store.ts';
 import { AttemptStore } from './builds/attempt-store.ts';
 import { BuildStore } from './builds/build-store.ts';
 import { PendingStore } from './builds/pending-store.ts';
@@ -33,6 +35,8 @@ export interface State extends AsyncDisposable {
   readonly pending: PendingStore;
   readonly hosts: HostStore;
   readonly hostOperations: HostOperations;
+  readonly tokens: TokenStore;
+  readonly contextTeams: ContextTeams;
   readonly logs: LogStore;
   readonly queues: AttemptQueues;
   readonly events: PoolEvents;
@@ -57,6 +61,8 @@ export async function openState(options: StateOptions): Promise<State> {
     pending: new PendingStore(redis, keys, now),
     hosts,
     hostOperations: new HostOperations(redis, keys, hosts, queues),
+    tokens: new TokenStore(redis, keys, now),
+    contextTeams: new ContextTeams(redis, keys),
     logs: new LogStore(redis, keys),
     queues,
     events,

@@ -56,6 +56,7 @@ export class BuildStore {
       state: 'queued',
       repo: build.repo,
       team: build.spec.team,
+      ...(build.trust !== undefined && { trust: build.trust }),
       createdAt: now,
       queuedAt: now,
       attempts: [],
