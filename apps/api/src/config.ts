@@ -1,6 +1,6 @@
 /** What a worker that joins is told. */
 export interface JoinConfig {
-  /** Bearer tokens of workers; none of them may be a user's. */
+  /** Bearer tokens of workers, beside those that an admin makes; none of them may be a user's. */
   readonly tokens: readonly string[];
   /** Where workers find Redis. Its host may be `0.0.0.0` or `[::]`: the address at which the worker reached the API then. */
   readonly redisUrl: string;
@@ -14,10 +14,12 @@ export interface ApiConfig {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
-  /** Bearer tokens that are let in; at least one. */
+  /** Bearer tokens of the local admin; at least one. */
   readonly tokens: readonly string[];
   /** Absent: no worker can join through this API. */
   readonly join?: JoinConfig;
+  /** Whose `X-Forwarded-For` is believed: addresses and networks, or a number of proxies in front. */
+  readonly trustProxy: readonly string[] | number;
   /** Largest JSON body. */
   readonly maxJsonBytes: number;
   /** Largest context, as it is sent. */
@@ -66,6 +68,7 @@ const DAY_MS = 24 * HOUR_MS;
 export const API_DEFAULTS = {
   host: '127.0.0.1',
   port: 7700,
+  trustProxy: [],
   maxJsonBytes: 4 * MIB,
   maxContextBytes: 4 * GIB,
   maxUnpackedContextBytes: 16 * GIB,

@@ -55,14 +55,12 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
       host: settings.KILN_HOST,
       port: settings.KILN_PORT,
       tokens: [settings.token],
-      ...(settings.joinToken !== undefined && {
-        join: {
-          tokens: [settings.joinToken],
-          redisUrl: settings.KILN_WORKER_REDIS_URL ?? settings.KILN_REDIS_URL,
-          namespace: settings.KILN_NAMESPACE,
-          secretKey: settings.secretKey.toString('base64'),
-        },
-      }),
+      join: {
+        tokens: settings.joinToken === undefined ? [] : [settings.joinToken],
+        redisUrl: settings.KILN_WORKER_REDIS_URL ?? settings.KILN_REDIS_URL,
+        namespace: settings.KILN_NAMESPACE,
+        secretKey: settings.secretKey.toString('base64'),
+      },
       maxContextBytes: settings.KILN_MAX_CONTEXT_BYTES,
       logRetentionMs: settings.KILN_LOG_RETENTION_DAYS * DAY_MS,
       artifactRetentionMs: settings.KILN_ARTIFACT_RETENTION_DAYS * DAY_MS,
@@ -75,7 +73,7 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
   return {};
 });
 
-/** Undefined where no worker is to join through this API. @throws InvalidEnvironment */
+/** Undefined where workers join by tokens that an admin made, if at all. @throws InvalidEnvironment */
 function joinToken(
   env: { KILN_JOIN_TOKEN?: string | undefined; KILN_JOIN_TOKEN_FILE?: string | undefined },
   userToken: string,

@@ -7,8 +7,10 @@ import type {
   HostState,
   LogBatch,
   NewBuild,
+  NewToken,
   StoredBuild,
   StoredDecision,
+  StoredToken,
 } from '@kiln/state';
 import type { Logger } from 'pino';
 
@@ -21,6 +23,22 @@ export interface Builds {
   /** Undefined where they are no longer kept. */
   secretsOf(id: string): Promise<Record<string, string> | undefined>;
   decisions(id: string): Promise<StoredDecision[]>;
+}
+
+/** Kiln's own tokens. `find` reads anew each time: a revoked one is found no more. */
+export interface Tokens {
+  create(text: string, token: NewToken): Promise<StoredToken>;
+  find(text: string): Promise<StoredToken | undefined>;
+  isUseStale(token: StoredToken): boolean;
+  noteUse(text: string): Promise<void>;
+  list(): Promise<StoredToken[]>;
+  revoke(id: string): Promise<StoredToken | undefined>;
+}
+
+/** Which teams may name which contexts. */
+export interface ContextTeams {
+  grant(digest: string, team: string, ttlMs: number): Promise<void>;
+  has(digest: string, team: string): Promise<boolean>;
 }
 
 export interface Hosts {
@@ -78,6 +96,8 @@ export interface ApiDeps {
   readonly builds: Builds;
   readonly hosts: Hosts;
   readonly hostOperations: HostOperations;
+  readonly tokens: Tokens;
+  readonly contextTeams: ContextTeams;
   readonly logs: LogStreams;
   readonly events: Events;
   readonly blobs: Blobs;

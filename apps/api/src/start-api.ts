@@ -1,6 +1,9 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { openApiDocument } from '@kiln/contracts';
+import { authenticator } from './access/authenticate.ts';
+import { LiveRequests } from './access/live-requests.ts';
+import { localTokens } from './access/local-tokens.ts';
 import { BuildWatch } from './builds/build-watch.ts';
 import type { ApiConfig } from './config.ts';
 import { docsPage } from './docs/docs-page.ts';
@@ -74,7 +77,15 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
       docsPage: docsPage(openapi),
       closing: closing.signal,
     }),
-    tokens: { user: config.tokens, worker: config.join?.tokens ?? [] },
+    authenticate: authenticator({
+      local: localTokens(config.tokens, joinTokens),
+      tokens: deps.tokens,
+      storeTimeoutMs: config.storeTimeoutMs,
+      now,
+      log,
+    }),
+    live: stack.use(new LiveRequests(events, now)),
+    trustProxy: config.trustProxy,
     log,
     now,
     closing: closing.signal,

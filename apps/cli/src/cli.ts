@@ -4,6 +4,7 @@ import { hostsCommand } from './commands/hosts.ts';
 import { logsCommand } from './commands/logs.ts';
 import { psCommand } from './commands/ps.ts';
 import { retryCommand } from './commands/retry.ts';
+import { whoamiCommand } from './commands/whoami.ts';
 import { whyCommand } from './commands/why.ts';
 import { configCommand } from './config/command.ts';
 import { explainError } from './connection/explain-error.ts';
@@ -13,6 +14,7 @@ import { EXIT } from './io/exit-codes.ts';
 import { editDistance } from './io/flags.ts';
 import { rows, wrap } from './io/help.ts';
 import type { Io } from './io/output.ts';
+import { tokenCommand } from './token/command.ts';
 
 interface Command {
   readonly about: string;
@@ -28,6 +30,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   why: { about: 'Say why a build runs where it runs, or waits', run: whyCommand },
   hosts: { about: 'List the hosts of the pool', run: hostsCommand },
   host: { about: 'Cordon, drain, set or remove a host', run: hostCommand },
+  token: { about: 'Create, list and revoke tokens', run: tokenCommand },
+  whoami: { about: 'Say who Kiln takes you for', run: whoamiCommand },
   worker: {
     about: 'Run a worker here that joins a pool elsewhere',
     run: async (args, io) => (await import('./worker/worker.ts')).runWorker(args, io),

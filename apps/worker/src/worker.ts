@@ -185,11 +185,8 @@ class Worker implements RunningWorker {
     await this.#session.join();
     this.#subscription = events.subscribe((event) => {
       // Only a pointer that something may be wanted of this host; what, the answer to the report says.
-      const concerned =
-        event.type === 'build'
-          ? this.#running.has(eventKey(event))
-          : event.type === 'host' && event.host === this.#config.hostName;
-      if (concerned) this.#session.poke();
+      const isHost = event.type === 'host' && event.host === this.#config.hostName;
+      if (isHost || (event.type === 'build' && this.#running.has(eventKey(event)))) this.#session.poke();
     });
     this.#consumer = consumeAttempts(
       redis,

@@ -6,6 +6,8 @@ import {
   type BuildView,
   buildPage,
   buildView,
+  type CreatedToken,
+  createdToken,
   type DrainOrder,
   type HostChange,
   type HostDetailView,
@@ -18,6 +20,12 @@ import {
   joinGrant,
   type PlacementInfoView,
   placementView,
+  type TokenRequest,
+  type TokenView,
+  tokenList,
+  tokenView,
+  type WhoamiView,
+  whoamiView,
 } from '@kiln/contracts';
 import type { z } from 'zod';
 import { parseJson, readAnswer } from './answer.ts';
@@ -220,6 +228,26 @@ export class KilnClient {
   /** What a worker needs to join under `name`; the token must be the join token. */
   join(name: string, { signal }: CallOptions = {}): Promise<JoinGrant> {
     return this.#json('/v1/workers/join', joinGrant, { method: 'POST', ...jsonBody({ name }), signal });
+  }
+
+  /** Needs the scope `admin`, as do the two below. The answer holds the token itself, this once. */
+  createToken(request: TokenRequest, { signal }: CallOptions = {}): Promise<CreatedToken> {
+    return this.#json('/v1/tokens', createdToken, { method: 'POST', ...jsonBody(request), signal });
+  }
+
+  /** Those that are not revoked, oldest first. */
+  async tokens({ signal }: CallOptions = {}): Promise<TokenView[]> {
+    return (await this.#json('/v1/tokens', tokenList, { signal })).tokens;
+  }
+
+  /** Throws a `KilnProblem` of code `token_not_found` where there is none. */
+  revokeToken(id: string, { signal }: CallOptions = {}): Promise<TokenView> {
+    return this.#json(`/v1/tokens/${encodeURIComponent(id)}`, tokenView, { method: 'DELETE', signal });
+  }
+
+  /** Whom this client's token stands for. */
+  whoami({ signal }: CallOptions = {}): Promise<WhoamiView> {
+    return this.#json('/v1/whoami', whoamiView, { signal });
   }
 
   async #upload(

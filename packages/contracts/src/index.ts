@@ -30,6 +30,18 @@ export {
   type RerunEvent,
 } from './forge/event.ts';
 export {
+  type CreatedToken,
+  createdToken,
+  type TokenRequest,
+  type TokenView,
+  tokenId,
+  tokenList,
+  tokenRequest,
+  tokenView,
+  type WhoamiView,
+  whoamiView,
+} from './http/access.ts';
+export {
   type BuildRequest,
   type BuildRequestInput,
   type BuildSpec,
@@ -42,7 +54,7 @@ export {
   SUPERSEDE_MODES,
   uploadSource,
 } from './http/build-request.ts';
-export { buildId, contextDigest, gitRef, gitUrl, relativePath, tagReference } from './http/fields.ts';
+export { buildId, contextDigest, gitRef, gitUrl, relativePath, tagReference, teamName } from './http/fields.ts';
 export { type HostDetailView, hostDetail } from './http/host-caches.ts';
 export {
   type DrainOrder,

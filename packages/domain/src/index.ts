@@ -1,3 +1,22 @@
+export { type ClaimRule, firstMatch, globMatches } from './access/claim-rules.ts';
+export {
+  ALL_TEAMS,
+  ANONYMOUS,
+  holds,
+  LOCAL_ADMIN,
+  leastTrust,
+  PRINCIPAL_KINDS,
+  type Principal,
+  type PrincipalKind,
+  SCOPES,
+  type Scope,
+  seesTeam,
+  TRUSTS,
+  type Trust,
+  teamFor,
+} from './access/principal.ts';
+export { type AccessDecision, decideAccess, type RouteAccess, type TeamReach } from './access/route-access.ts';
+export { formatToken, TOKEN_BYTES, TOKEN_KINDS, type TokenKind, tokenKind } from './access/token-format.ts';
 export { isCommit } from './build/commit.ts';
 export { FAILURE_CODES, type Failure, type FailureCode, isInfrastructure } from './build/failure.ts';
 export {

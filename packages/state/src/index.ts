@@ -1,3 +1,5 @@
+export { ContextTeams } from './access/context-teams.ts';
+export { type NewToken, type StoredToken, TokenStore } from './access/token-store.ts';
 export { type BlobInfo, type BlobStore, FsBlobStore } from './blobs/fs-blob-store.ts';
 export { type AttemptRef, AttemptStore } from './builds/attempt-store.ts';
 export { BuildStore, type BuildStoreOptions } from './builds/build-store.ts';

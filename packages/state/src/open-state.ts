@@ -1,4 +1,6 @@
 import type { Redis } from 'ioredis';
+import { ContextTeams } from './access/context-teams.ts';
+import { TokenStore } from './access/token-store.ts';
 import { AttemptStore } from './builds/attempt-store.ts';
 import { BuildStore, DEFAULT_SECRET_TTL_MS } from './builds/build-store.ts';
 import { FollowUps } from './builds/follow-ups.ts';
@@ -35,6 +37,8 @@ export interface State extends AsyncDisposable {
   readonly followUps: FollowUps;
   readonly hosts: HostStore;
   readonly hostOperations: HostOperations;
+  readonly tokens: TokenStore;
+  readonly contextTeams: ContextTeams;
   readonly logs: LogStore;
   readonly queues: AttemptQueues;
   readonly events: PoolEvents;
@@ -61,6 +65,8 @@ export async function openState(options: StateOptions): Promise<State> {
     followUps,
     hosts,
     hostOperations: new HostOperations(redis, keys, hosts, queues),
+    tokens: new TokenStore(redis, keys, now),
+    contextTeams: new ContextTeams(redis, keys),
     logs: new LogStore(redis, keys),
     queues,
     events,

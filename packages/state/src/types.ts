@@ -1,5 +1,5 @@
 import type { BuildSpec, HostInventory, HostReport } from '@kiln/contracts';
-import type { BuildRecord, BuildState, HostCache, PlacementDecision } from '@kiln/domain';
+import type { BuildRecord, BuildState, HostCache, PlacementDecision, Trust } from '@kiln/domain';
 import type { HostOrders } from './hosts/desired.ts';
 
 /** A build as it is stored: its life and its request. */
@@ -14,6 +14,8 @@ export interface NewBuild {
   /** Values by id, in the clear; sealed before they reach Redis. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly retryOf?: string;
+  /** Default: trusted. */
+  readonly trust?: Trust;
   /** `Idempotency-Key`, and what the request was, so that a key used for another request is told apart. */
   readonly idempotency?: { readonly key: string; readonly fingerprint: string };
 }

@@ -15,6 +15,7 @@ export function viewBuild({ record, spec }: StoredBuild): BuildView {
     revision: record.revision,
     repo: record.repo,
     team: record.team,
+    trust: record.trust ?? 'trusted',
     createdAt: instant(record.createdAt),
     queuedAt: instant(record.queuedAt),
     ...(attempt?.startedAt !== undefined && { startedAt: instant(attempt.startedAt) }),

@@ -1,13 +1,14 @@
 import { drainOrder, hostChange, hostName, joinRequest, type OperationId, removeQuery } from '@kiln/contracts';
+import { ALL_TEAMS, holds } from '@kiln/domain';
 import type { HostState } from '@kiln/state';
 import type { Request, Response } from 'express';
+import type { Handler } from '../access/call.ts';
+import { visibleBuilds } from '../access/visible-builds.ts';
 import type { ApiConfig } from '../config.ts';
 import { sendJson } from '../http/answer.ts';
-import { admitBody } from '../http/body-gate.ts';
 import { Complaint, codeOf, fieldComplaint, parameter, parsed } from '../http/complaint.ts';
 import { within } from '../http/deadline.ts';
-import type { Handler } from '../http/handlers.ts';
-import { readJson } from '../http/read-json.ts';
+import { hasBody, jsonBody } from '../http/json-body.ts';
 import type { ApiDeps } from '../ports.ts';
 import { viewHostDetail } from './host-detail.ts';
 import { viewHost } from './host-view.ts';
@@ -18,9 +19,10 @@ type HostOperation = Extract<OperationId, `${string}Host` | 'listHosts' | 'joinP
 /** The routes of hosts: what operators do with them, and how they join. */
 export function hostHandlers(
   config: ApiConfig,
-  { hosts, hostOperations: operations, log }: Pick<ApiDeps, 'hosts' | 'hostOperations' | 'log'>,
+  { builds, hosts, hostOperations: operations, log }: Pick<ApiDeps, 'builds' | 'hosts' | 'hostOperations' | 'log'>,
 ): Record<HostOperation, Handler> {
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
+  const body = (request: Request) => jsonBody(request, config.maxJsonBytes);
   const nameOf = (request: Request) => parameter(hostName, 'name', request.params.name);
   /** Answers the host as the order left it. */
   const order = async (
@@ -35,8 +37,20 @@ export function hostHandlers(
   };
 
   return {
-    async listHosts(_request, response) {
-      sendJson(response, 200, { hosts: (await stored(hosts.list())).map(viewHost) });
+    async listHosts(_request, response, { principal }) {
+      const views = (await stored(hosts.list())).map(viewHost);
+      if (principal.team === ALL_TEAMS || holds(principal, 'hosts:operate')) {
+        sendJson(response, 200, { hosts: views });
+        return;
+      }
+      // A team learns that a slot is taken, not by which build of another team.
+      const own = visibleBuilds(builds, principal);
+      const isVisible = async ({ id }: { id: string }) => (await stored(own.get(id))) !== undefined;
+      const shown = views.map(async (view) => {
+        const visible = await Promise.all(view.builds.map(isVisible));
+        return { ...view, builds: view.builds.filter((_, i) => visible[i]) };
+      });
+      sendJson(response, 200, { hosts: await Promise.all(shown) });
     },
 
     async readHost(request, response) {
@@ -52,14 +66,14 @@ export function hostHandlers(
 
     async drainHost(request, response) {
       nameOf(request);
-      const { deadlineSeconds } = parsed(drainOrder, (await jsonBody(request, config, false)) ?? {});
+      const { deadlineSeconds } = parsed(drainOrder, hasBody(request) ? await body(request) : {});
       const deadlineMs = deadlineSeconds === undefined ? undefined : deadlineSeconds * 1_000;
       await order(request, response, (name) => operations.drain(name, deadlineMs));
     },
 
     async changeHost(request, response) {
       nameOf(request);
-      const change = parsed(hostChange, await jsonBody(request, config, true));
+      const change = parsed(hostChange, await body(request));
       await order(request, response, (name) =>
         operations.change(name, change).catch((error: unknown) => {
           if (codeOf(error) !== 'too_many_labels') throw error;
@@ -81,9 +95,8 @@ export function hostHandlers(
     },
 
     async joinPool(request, response) {
-      const { name } = parsed(joinRequest, await jsonBody(request, config, true));
-      if (!config.join)
-        throw new Complaint('join_impossible', 'this API is not set up to take workers: see KILN_JOIN_TOKEN');
+      const { name } = parsed(joinRequest, await body(request));
+      if (!config.join) throw new Complaint('join_impossible', 'this API is not set up to take workers');
       const { localAddress = '', remoteAddress = '' } = request.socket;
       const grant = joinGrant(config.join, { localAddress, remoteAddress });
       log.info({ host: name, remoteAddress }, 'worker joins');
@@ -91,19 +104,6 @@ export function hostHandlers(
       sendJson(response, 200, grant);
     },
   };
-}
-
-/** A JSON body; undefined where there is none and none is needed. */
-async function jsonBody(request: Request, config: ApiConfig, isNeeded: boolean): Promise<unknown> {
-  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
-  const isEmpty = encoding === undefined && (length === undefined || Number(length) === 0);
-  if (isEmpty && !isNeeded) return undefined;
-  const type = request.get('content-type');
-  if (!request.is('application/json')) {
-    throw fieldComplaint('unsupported_media_type', 'header Content-Type', type ?? 'nothing', 'application/json');
-  }
-  admitBody(request);
-  return await readJson(request, config.maxJsonBytes);
 }
 
 function hostNotFound(name: string): Complaint {

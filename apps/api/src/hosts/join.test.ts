@@ -45,13 +45,18 @@ describe('POST /v1/workers/join', () => {
     });
   });
 
-  test('says so where the API takes no workers', async () => {
-    await using api = await TestApi.start({}, { redis });
-    const answer = await api.post('/v1/workers/join', { name: 'h2' }, AS_WORKER);
-    expect(await answer.json()).toMatchObject({
-      code: 'unauthorized',
-      detail: expect.stringContaining('the API has no join token (KILN_JOIN_TOKEN'),
-    });
+  test('says so where the API takes no workers; a worker token that an admin made will do where it does', async () => {
+    for (const config of [{}, { join: { ...JOIN, tokens: [] } }]) {
+      await using api = await TestApi.start(config, { redis });
+      const { headers } = await api.token({ kind: 'worker', team: '*', scopes: [] });
+      const answer = await api.post('/v1/workers/join', { name: 'h2' }, headers);
+      if ('join' in config) expect(answer.status).toBe(200);
+      else
+        expect(await answer.json()).toMatchObject({
+          code: 'join_impossible',
+          detail: expect.stringContaining('not set up to take workers'),
+        });
+    }
   });
 
   test('the join token opens what a worker does, and nothing else', async () => {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type OperationId, ROUTES, type RouteDoc } from '@kiln/contracts';
+import { ANONYMOUS } from '@kiln/domain';
 import express, {
   type ErrorRequestHandler,
   type Express,
@@ -9,28 +10,33 @@ import express, {
 } from 'express';
 import helmet from 'helmet';
 import type { Logger } from 'pino';
+import type { Authenticate } from '../access/authenticate.ts';
+import type { Call, Handler } from '../access/call.ts';
+import type { LiveRequests } from '../access/live-requests.ts';
+import { authorize } from '../access/refusals.ts';
 import { sendComplaint } from './answer.ts';
-import { bearerCheck, type TokenKind, type Tokens } from './auth.ts';
 import { Complaint, complaintOf, fieldComplaint } from './complaint.ts';
-import type { Handler } from './handlers.ts';
 
 export interface AppParts {
   readonly handlers: Readonly<Record<OperationId, Handler>>;
-  readonly tokens: Tokens;
+  readonly authenticate: Authenticate;
+  readonly live: LiveRequests;
+  /** Whose `X-Forwarded-For` is believed, as express takes it: addresses and networks, or a number of proxies. */
+  readonly trustProxy: readonly string[] | number;
   readonly log: Logger;
   readonly now: () => number;
   readonly closing: AbortSignal;
 }
 
-const USERS: readonly TokenKind[] = ['user'];
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** The routes of the catalogue, and what goes round each of them. */
-export function createApp({ handlers, tokens, log, now, closing }: AppParts): Express {
+export function createApp({ handlers, authenticate, live, trustProxy, log, now, closing }: AppParts): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
+  app.set('trust proxy', trustProxy);
   app.use(identify(log, now, closing));
   // The routes set what pages need; an API answer may load nothing at all.
   app.use(
@@ -38,13 +44,17 @@ export function createApp({ handlers, tokens, log, now, closing }: AppParts): Ex
       contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
     }),
   );
-  const check = bearerCheck(tokens);
   const byPath = Map.groupBy(Object.entries(ROUTES) as [OperationId, RouteDoc][], ([, { path }]) => path);
   for (const [path, routes] of byPath) {
-    for (const [id, { method, auth, tokens: allowed = USERS }] of routes) {
-      app[method](path, (request: Request, response: Response) => {
-        if (auth) check(request.get('authorization'), allowed);
-        return handlers[id](request, response);
+    for (const [id, { method, access }] of routes) {
+      app[method](path, async (request: Request, response: Response) => {
+        const principal = access.who === 'anyone' ? ANONYMOUS : await authenticate(request);
+        response.locals.principal = principal.id;
+        authorize(principal, access);
+        if (principal !== ANONYMOUS) live.add(principal, response);
+        const { requestId, ip } = response.locals as { requestId: string; ip: string };
+        const call: Call = { principal, requestId, ip };
+        await handlers[id](request, response, call);
       });
     }
     app.all(path, wrongMethod(routes.map(([, { method }]) => method.toUpperCase())));
@@ -62,6 +72,9 @@ function identify(log: Logger, now: () => number, closing: AbortSignal): Request
     const given = request.get('x-request-id');
     const requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
     const startedAt = now();
+    // Of the socket, which is gone when the answer has been sent.
+    const ip = request.ip ?? '';
+    response.locals.ip = ip;
     response.locals.requestId = requestId;
     response.setHeader('X-Request-Id', requestId);
     if (closing.aborted) response.setHeader('Connection', 'close');
@@ -70,8 +83,10 @@ function identify(log: Logger, now: () => number, closing: AbortSignal): Request
         requestId,
         method: request.method,
         path: request.path,
+        ip,
         status: response.statusCode,
         ms: Math.round(now() - startedAt),
+        ...(response.locals.principal && { principal: response.locals.principal as string }),
         ...(!response.writableFinished && { cutOff: true }),
       };
       if (request.path === '/healthz' || request.path === '/readyz') log.debug(fields, 'request');

@@ -1,11 +1,11 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import type { BuildRequestInput, BuildView, LogRecord } from '@kiln/contracts';
-import { place } from '@kiln/domain';
-import { FsBlobStore, Leadership, openState, pendingBuild, type State } from '@kiln/state';
+import { formatToken, place, TOKEN_BYTES } from '@kiln/domain';
+import { FsBlobStore, Leadership, type NewToken, openState, pendingBuild, type State } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 import { pino } from 'pino';
 import { API_DEFAULTS, type ApiConfig } from '../config.ts';
@@ -38,7 +38,7 @@ export class TestApi implements AsyncDisposable {
   /** `redis` is the caller's where it is given; each API has a namespace of its own in it. */
   static async start(
     config: Partial<ApiConfig> = {},
-    given: { redis?: TestRedis; blobDir?: string } = {},
+    given: { redis?: TestRedis; blobDir?: string; namespace?: string } = {},
   ): Promise<TestApi> {
     await using stack = new AsyncDisposableStack();
     const redis = given.redis ?? stack.use(await TestRedis.start());
@@ -48,7 +48,7 @@ export class TestApi implements AsyncDisposable {
     const state = stack.use(
       await openState({
         redisUrl: redis.url,
-        namespace: `api-${randomUUID()}`,
+        namespace: given.namespace ?? `api-${randomUUID()}`,
         secretKey: Buffer.alloc(32, 1),
         onError: () => {},
       }),
@@ -93,6 +93,18 @@ export class TestApi implements AsyncDisposable {
     const all = new Headers(headers);
     if (!all.has('authorization')) all.set('authorization', `Bearer ${TOKEN}`);
     return fetch(this.api.url + path, { ...init, headers: all });
+  }
+
+  /** A token of the store's, with the headers that carry it. */
+  async token(
+    change: Partial<NewToken> = {},
+  ): Promise<{ id: string; token: string; headers: { authorization: string } }> {
+    const token = formatToken(change.kind ?? 'api', randomBytes(TOKEN_BYTES));
+    const { id } = await this.state.tokens.create(token, {
+      ...{ kind: 'api', name: 'test', team: 'web', scopes: [], trust: 'trusted', createdBy: 'test' },
+      ...change,
+    });
+    return { id, token, headers: { authorization: `Bearer ${token}` } };
   }
 
   async post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {

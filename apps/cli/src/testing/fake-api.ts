@@ -22,6 +22,7 @@ export function fakeBuild(change: Partial<BuildView> = {}): BuildView {
     revision: 1,
     repo: 'app',
     team: 'default',
+    trust: 'trusted',
     createdAt: AT,
     queuedAt: AT,
     attempts: [],

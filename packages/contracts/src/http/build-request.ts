@@ -1,6 +1,6 @@
 import { CACHE_SCOPES, PRIORITIES } from '@kiln/domain';
 import { z } from 'zod';
-import { contextDigest, gitRef, gitUrl, relativePath, tagReference } from './fields.ts';
+import { contextDigest, gitRef, gitUrl, relativePath, tagReference, teamName } from './fields.ts';
 import { hostLabels } from './host-report.ts';
 
 export const gitSource = z
@@ -58,10 +58,7 @@ export const SUPERSEDE_MODES = ['queued', 'running'] as const;
 export const buildRequest = z
   .strictObject({
     source: z.discriminatedUnion('type', [gitSource, uploadSource]),
-    team: z
-      .string()
-      .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and -, at most 63 long')
-      .default('default'),
+    team: teamName.default('default').meta({ description: 'Default: the credential’s own team, where it has one.' }),
     dockerfile: relativePath.default('Dockerfile'),
     target: z
       .string()

@@ -33,6 +33,7 @@ export const PROBLEM_CODES = [
   'host_not_found',
   'host_busy',
   'join_impossible',
+  'token_not_found',
   'disk_full',
   'unavailable',
   'internal',

@@ -1,10 +1,8 @@
-import { BUILD_STATES, FAILURE_CODES } from '@kiln/domain';
+import { BUILD_STATES, FAILURE_CODES, TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
 import { buildSpec } from './build-request.ts';
-import { buildId } from './fields.ts';
+import { buildId, instant } from './fields.ts';
 import { hostDisk } from './host-report.ts';
-
-const instant = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
 
 export const failureView = z
   .strictObject({
@@ -35,6 +33,9 @@ export const buildView = z
     revision: z.int().meta({ description: 'Grows by one with every change.' }),
     repo: z.string().meta({ description: 'Affinity key: normalised origin, subdirectory, Dockerfile.' }),
     team: z.string(),
+    trust: z.enum(TRUSTS).default('trusted').meta({
+      description: '`untrusted`: submitted by a credential that is; without secrets, pushing and loading nothing.',
+    }),
     createdAt: instant,
     queuedAt: instant,
     startedAt: instant.optional(),

@@ -55,9 +55,10 @@ describe('OpenAPI document', () => {
 
   test('whoever needs a token says so, and how it is refused', () => {
     for (const { operationId, security, responses } of operations) {
-      const { auth } = ROUTES[operationId as keyof typeof ROUTES];
-      expect(security.length > 0).toBe(auth);
-      expect('401' in responses).toBe(auth);
+      const { access } = ROUTES[operationId as keyof typeof ROUTES];
+      const isOpen = access.who === 'anyone';
+      expect(security).toEqual(isOpen ? [] : [{ token: access.who === 'users' ? access.scopes : [] }]);
+      expect(['401' in responses, '403' in responses]).toEqual([!isOpen, !isOpen]);
     }
   });
 

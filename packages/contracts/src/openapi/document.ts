@@ -1,3 +1,4 @@
+import type { TeamReach } from '@kiln/domain';
 import { z } from 'zod';
 import { type ProblemCode, problem } from '../http/problem.ts';
 import { PROBLEM_KINDS } from './problem-kinds.ts';
@@ -35,7 +36,8 @@ export function openApiDocument(version: string): Json {
         token: {
           type: 'http',
           scheme: 'bearer',
-          description: 'A token of this Kiln: a user’s, or for what workers do the join token.',
+          description:
+            'A token of this Kiln, or an OIDC token of an issuer that it is set up to trust. What each operation needs of scopes is listed with it: one of them is enough, and `admin` includes all.',
         },
       },
     },
@@ -74,13 +76,14 @@ function relink(schema: Json): Json {
 }
 
 function operation(operationId: string, route: RouteDoc, components: Components): Json {
-  const { summary, description, tag, auth, body, bodyRequired = true, params = {}, query, headers = {} } = route;
+  const { summary, tag, access, body, bodyRequired = true, params = {}, query, headers = {} } = route;
+  const description = [route.description, accessText(access)].filter(Boolean).join(' ');
   return {
     operationId,
     summary,
     ...(description && { description }),
     tags: [tag],
-    security: auth ? [{ token: [] }] : [],
+    security: access.who === 'anyone' ? [] : [{ token: access.who === 'users' ? access.scopes : [] }],
     parameters: [
       ...Object.entries(params).map(([name, schema]) => ({
         name,
@@ -107,6 +110,30 @@ function operation(operationId: string, route: RouteDoc, components: Components)
     },
   };
 }
+
+/** What the credential must be good for, in words. */
+function accessText(access: RouteDoc['access']): string {
+  switch (access.who) {
+    case 'anyone':
+      return '';
+    case 'known':
+      return 'Any valid credential will do.';
+    case 'workers':
+      return 'For workers only.';
+    case 'users': {
+      const scopes = access.scopes.map((scope) => `\`${scope}\``).join(' or ');
+      return `Needs the scope ${scopes}${access.workers ? ', or a worker token' : ''}.${TEAM_TEXTS[access.teams]}`;
+    }
+  }
+}
+
+const TEAM_TEXTS: Readonly<Record<TeamReach, string>> = {
+  build: ' Builds of other teams are not found.',
+  list: ' Builds of other teams are left out.',
+  request: ' A team other than the token’s own is refused.',
+  context: ' Contexts that another team has uploaded are not found.',
+  pool: '',
+};
 
 function queryParameter(name: string, schema: z.ZodType, components: Components): Json {
   const { description, ...rest } = components.schema(schema, 'output');
@@ -153,8 +180,9 @@ function bodySchema(body: BodyDoc, io: 'input' | 'output', components: Component
 }
 
 /** One answer for each status, naming its codes. */
-function problemAnswers({ problems, auth }: RouteDoc, components: Components): Json {
-  const codes: ProblemCode[] = [...problems, ...(auth ? (['unauthorized', 'forbidden'] as const) : []), ...EVERYWHERE];
+function problemAnswers({ problems, access }: RouteDoc, components: Components): Json {
+  const refusals: readonly ProblemCode[] = access.who === 'anyone' ? [] : ['unauthorized', 'forbidden'];
+  const codes: ProblemCode[] = [...problems, ...refusals, ...EVERYWHERE];
   const byStatus = Object.groupBy(new Set(codes), (code) => String(PROBLEM_KINDS[code].status));
   const schema = components.schema(problem, 'output');
   return Object.fromEntries(

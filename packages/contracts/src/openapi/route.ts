@@ -1,3 +1,4 @@
+import type { RouteAccess } from '@kiln/domain';
 import type { z } from 'zod';
 import type { ProblemCode } from '../http/problem.ts';
 
@@ -31,13 +32,11 @@ export interface RouteDoc {
   readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** With `:name` for parameters. */
   readonly path: string;
-  readonly tag: 'Builds' | 'Logs' | 'Hosts' | 'Contexts and artifacts' | 'Service';
+  readonly tag: 'Builds' | 'Logs' | 'Hosts' | 'Contexts and artifacts' | 'Access' | 'Service';
   readonly summary: string;
   readonly description?: string;
-  /** Whether a bearer token is needed. */
-  readonly auth: boolean;
-  /** Whose token it may be; default: users' alone. Workers' is the join token. */
-  readonly tokens?: readonly ('user' | 'worker')[];
+  /** Who may come in, and what of each team they see. */
+  readonly access: RouteAccess;
   readonly params?: Readonly<Record<string, z.ZodType>>;
   readonly query?: z.ZodObject;
   readonly headers?: Readonly<Record<string, HeaderDoc>>;

@@ -1,4 +1,6 @@
+import type { Scope, TeamReach } from '@kiln/domain';
 import { z } from 'zod';
+import { createdToken, tokenId, tokenList, tokenRequest, tokenView, whoamiView } from '../http/access.ts';
 import { buildRequest } from '../http/build-request.ts';
 import { buildId, contextDigest } from '../http/fields.ts';
 import { hostDetail } from '../http/host-caches.ts';
@@ -16,6 +18,10 @@ import {
 } from '../http/views.ts';
 import { logRecord } from '../log/record.ts';
 import type { HeaderDoc, RouteDoc } from './route.ts';
+
+/** Users with a scope, who see their own team's. */
+const users = <S extends Scope, T extends TeamReach>(scope: S, teams: T) =>
+  ({ who: 'users', scopes: [scope], teams }) as const;
 
 const build = { 'application/json': buildView };
 const id = { id: buildId };
@@ -60,7 +66,7 @@ export const ROUTES = {
     method: 'post',
     path: '/v1/builds',
     tag: 'Builds',
-    auth: true,
+    access: users('builds:write', 'request'),
     summary: 'Submit a build',
     description:
       'JSON for a git source or a context uploaded before; multipart/form-data for a context in the same request. 202 means that the build is stored durably and will end exactly once. With `supersede` it also means that no older build of its `concurrencyKey` that waits will be given to a host.',
@@ -97,7 +103,7 @@ export const ROUTES = {
     method: 'get',
     path: '/v1/builds',
     tag: 'Builds',
-    auth: true,
+    access: users('builds:read', 'list'),
     summary: 'List builds, newest first',
     query: buildQuery,
     answers: { 200: { description: 'A page of builds.', content: { 'application/json': buildPage } } },
@@ -107,7 +113,7 @@ export const ROUTES = {
     method: 'get',
     path: '/v1/builds/:id',
     tag: 'Builds',
-    auth: true,
+    access: users('builds:read', 'build'),
     summary: 'Read a build',
     params: id,
     query: waitQuery,
@@ -118,7 +124,7 @@ export const ROUTES = {
     method: 'post',
     path: '/v1/builds/:id/cancel',
     tag: 'Builds',
-    auth: true,
+    access: users('builds:write', 'build'),
     summary: 'Cancel a build',
     description:
       'Waits some seconds for the host to confirm. 200: the build has ended; `cancelCameTooLate` says whether it did so by itself. 202: the host has not confirmed yet. Canceling a canceled build again is harmless. A build whose run others share (`dedupe`) goes on for them: 200, with `releasedAt`. One that shares another’s run ends at once and leaves the run to the others; the last one cancels the run.',
@@ -133,7 +139,7 @@ export const ROUTES = {
     method: 'post',
     path: '/v1/builds/:id/retry',
     tag: 'Builds',
-    auth: true,
+    access: users('builds:write', 'build'),
     summary: 'Build again what has ended',
     description: 'A new build with the same request and secrets; `retryOf` names the old one.',
     params: id,
@@ -145,7 +151,7 @@ export const ROUTES = {
     method: 'get',
     path: '/v1/builds/:id/logs',
     tag: 'Logs',
-    auth: true,
+    access: users('logs:read', 'build'),
     summary: 'Read or follow the log',
     description:
       'As server-sent events, lines of JSON or plain text: by `format`, else by Accept. Each record has an id, `<attempt>.<number>`, from which a later request goes on without gap or repeat. The stream goes over to the next attempt where one follows, and ends after the final `end` record.',
@@ -176,7 +182,7 @@ export const ROUTES = {
     method: 'get',
     path: '/v1/builds/:id/placement',
     tag: 'Builds',
-    auth: true,
+    access: users('builds:read', 'build'),
     summary: 'Why the build ran where it ran, or waits',
     params: id,
     answers: { 200: { description: 'The decisions, oldest first.', content: { 'application/json': placementView } } },
@@ -186,7 +192,7 @@ export const ROUTES = {
     method: 'get',
     path: '/v1/builds/:id/artifact',
     tag: 'Contexts and artifacts',
-    auth: true,
+    access: users('builds:read', 'build'),
     summary: 'Download the artifact',
     description: 'The files of the final stage, of a build with output `artifact`.',
     params: id,
@@ -197,7 +203,7 @@ export const ROUTES = {
     method: 'get',
     path: '/v1/hosts',
     tag: 'Hosts',
-    auth: true,
+    access: { who: 'users', scopes: ['builds:read', 'hosts:operate'], teams: 'list' },
     summary: 'List the hosts of the pool',
     answers: { 200: { description: 'All hosts.', content: { 'application/json': hostList } } },
     problems: [],
@@ -206,7 +212,7 @@ export const ROUTES = {
     method: 'get',
     path: '/v1/hosts/:name',
     tag: 'Hosts',
-    auth: true,
+    access: users('hosts:operate', 'pool'),
     summary: 'Read a host and what its caches hold',
     params: { name: hostName },
     answers: { 200: { description: 'The host.', content: { 'application/json': hostDetail } } },
@@ -216,7 +222,7 @@ export const ROUTES = {
     method: 'post',
     path: '/v1/hosts/:name/cordon',
     tag: 'Hosts',
-    auth: true,
+    access: users('hosts:operate', 'pool'),
     summary: 'Give a host nothing new',
     description: 'What it holds goes on. Holds until it is uncordoned, also over restarts of its worker.',
     params: host,
@@ -227,7 +233,7 @@ export const ROUTES = {
     method: 'post',
     path: '/v1/hosts/:name/uncordon',
     tag: 'Hosts',
-    auth: true,
+    access: users('hosts:operate', 'pool'),
     summary: 'Give a host builds again',
     description: 'Ends a cordon, a drain, and a removal that is under way.',
     params: host,
@@ -238,7 +244,7 @@ export const ROUTES = {
     method: 'post',
     path: '/v1/hosts/:name/drain',
     tag: 'Hosts',
-    auth: true,
+    access: users('hosts:operate', 'pool'),
     summary: 'Empty a host',
     description:
       'A cordon, after which the host finishes what it holds and is `drained`. Asked again, the new deadline holds.',
@@ -252,7 +258,7 @@ export const ROUTES = {
     method: 'patch',
     path: '/v1/hosts/:name',
     tag: 'Hosts',
-    auth: true,
+    access: users('hosts:operate', 'pool'),
     summary: 'Set slots and labels',
     description:
       'They go before what the worker reports, at once and over its restarts, until they are taken back; `reported` in the answer shows the worker’s own.',
@@ -265,7 +271,7 @@ export const ROUTES = {
     method: 'delete',
     path: '/v1/hosts/:name',
     tag: 'Hosts',
-    auth: true,
+    access: users('hosts:operate', 'pool'),
     summary: 'Take a host out of the pool',
     description:
       'With its settings; its worker, where one lives, is told so and ends. A host that holds builds is refused unless `force` is true.',
@@ -284,10 +290,9 @@ export const ROUTES = {
     method: 'post',
     path: '/v1/workers/join',
     tag: 'Hosts',
-    auth: true,
-    tokens: ['worker'],
+    access: { who: 'workers' },
     summary: 'What a worker needs to join',
-    description: 'For workers on other machines, with the join token. The answer holds secrets.',
+    description: 'For workers on other machines, with a worker token. The answer holds secrets.',
     body: { 'application/json': joinRequest },
     answers: { 200: { description: 'How to reach the pool.', content: { 'application/json': joinGrant } } },
     problems: ['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large', 'join_impossible'],
@@ -296,10 +301,8 @@ export const ROUTES = {
     method: 'get',
     path: '/v1/contexts/:digest',
     tag: 'Contexts and artifacts',
-    auth: true,
-    tokens: ['user', 'worker'],
+    access: { who: 'users', scopes: ['builds:read'], workers: true, teams: 'context' },
     summary: 'Read an uploaded context',
-    description: 'For workers on other machines.',
     params: { digest: contextDigest },
     answers: {
       200: {
@@ -313,8 +316,7 @@ export const ROUTES = {
     method: 'put',
     path: '/v1/artifacts/:name',
     tag: 'Contexts and artifacts',
-    auth: true,
-    tokens: ['user', 'worker'],
+    access: { who: 'users', scopes: ['admin'], workers: true, teams: 'pool' },
     summary: 'Store the artifact of a running attempt',
     description: 'For workers on other machines.',
     params: { name: artifactName },
@@ -322,11 +324,54 @@ export const ROUTES = {
     answers: { 201: { description: 'Stored.', content: { 'application/json': storedArtifact } } },
     problems: ['invalid_request', 'build_not_found', 'already_finished', 'context_incomplete', 'disk_full'],
   },
+  createToken: {
+    method: 'post',
+    path: '/v1/tokens',
+    tag: 'Access',
+    access: users('admin', 'pool'),
+    summary: 'Create a token',
+    description:
+      'The token is in the answer and nowhere else. Scanners find tokens by `kiln_(?:api|worker|admin)_[0-9A-Za-z]{49}`.',
+    body: { 'application/json': tokenRequest },
+    answers: { 201: { description: 'Created.', content: { 'application/json': createdToken } } },
+    problems: ['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'],
+  },
+  listTokens: {
+    method: 'get',
+    path: '/v1/tokens',
+    tag: 'Access',
+    access: users('admin', 'pool'),
+    summary: 'List tokens, oldest first',
+    answers: { 200: { description: 'All that are not revoked.', content: { 'application/json': tokenList } } },
+    problems: [],
+  },
+  revokeToken: {
+    method: 'delete',
+    path: '/v1/tokens/:id',
+    tag: 'Access',
+    access: users('admin', 'pool'),
+    summary: 'Revoke a token',
+    description: 'At once and for good; what it follows at the time is cut off.',
+    params: { id: tokenId },
+    answers: { 200: { description: 'The token as it was.', content: { 'application/json': tokenView } } },
+    problems: ['invalid_request', 'token_not_found'],
+  },
+  whoami: {
+    method: 'get',
+    path: '/v1/whoami',
+    tag: 'Access',
+    access: { who: 'known' },
+    summary: 'Whom the credential stands for',
+    answers: {
+      200: { description: 'Who, of which team, with which scopes.', content: { 'application/json': whoamiView } },
+    },
+    problems: [],
+  },
   health: {
     method: 'get',
     path: '/healthz',
     tag: 'Service',
-    auth: false,
+    access: { who: 'anyone' },
     summary: 'Whether the process lives',
     answers: { 200: { description: 'It does.', content: { 'text/plain': { raw: 'text' } } } },
     problems: [],
@@ -335,7 +380,7 @@ export const ROUTES = {
     method: 'get',
     path: '/readyz',
     tag: 'Service',
-    auth: false,
+    access: { who: 'anyone' },
     summary: 'Whether requests can be served',
     answers: { 200: { description: 'They can.', content: { 'text/plain': { raw: 'text' } } } },
     problems: ['unavailable'],
@@ -344,7 +389,7 @@ export const ROUTES = {
     method: 'get',
     path: '/openapi.json',
     tag: 'Service',
-    auth: false,
+    access: { who: 'anyone' },
     summary: 'This document',
     answers: {
       200: { description: 'OpenAPI 3.1.', content: { 'application/json': z.looseObject({ openapi: z.string() }) } },
@@ -355,7 +400,7 @@ export const ROUTES = {
     method: 'get',
     path: '/docs',
     tag: 'Service',
-    auth: false,
+    access: { who: 'anyone' },
     summary: 'This document, to read',
     answers: { 200: { description: 'A page.', content: { 'text/html': { raw: 'text' } } } },
     problems: [],

@@ -1,3 +1,4 @@
+import type { Trust } from '../access/principal.ts';
 import type { Failure } from './failure.ts';
 import type { BuildState, TerminalState } from './state.ts';
 
@@ -44,6 +45,8 @@ export interface BuildRecord {
   readonly state: BuildState;
   readonly repo: string;
   readonly team: string;
+  /** Of who submitted it; absent: trusted. */
+  readonly trust?: Trust;
   readonly createdAt: number;
   /** Start of the present wait: acceptance, or the loss of the last attempt. */
   readonly queuedAt: number;

@@ -67,13 +67,14 @@ function acceptCall(
   ];
 }
 
-function newRecord({ repo, spec, retryOf }: NewBuild, id: string, now: number, run: string): BuildRecord {
+function newRecord({ repo, spec, trust, retryOf }: NewBuild, id: string, now: number, run: string): BuildRecord {
   return {
     id,
     revision: 1,
     state: 'queued',
     repo,
     team: spec.team,
+    ...(trust !== undefined && { trust }),
     createdAt: now,
     queuedAt: now,
     attempts: [],
@@ -83,8 +84,8 @@ function newRecord({ repo, spec, retryOf }: NewBuild, id: string, now: number, r
 }
 
 /** What makes two builds identical: everything that was asked for. Keyed, for the values of secrets are in it. */
-function shareDigest(sealer: Sealer, { spec, secrets }: NewBuild): string {
-  return sealer.digest(canonicalJson({ spec, secrets }));
+function shareDigest(sealer: Sealer, { spec, secrets, trust }: NewBuild): string {
+  return sealer.digest(canonicalJson({ spec, secrets, trust: trust ?? null }));
 }
 
 /** Whether the source is something else tomorrow: a branch, a tag, the remote HEAD. */

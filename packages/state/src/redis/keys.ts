@@ -70,6 +70,12 @@ export class Keys {
   unarchived = () => `${this.prefix}logs:unarchived`;
   /** String that a process holds while it archives one log; expires. */
   archiveClaim = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}:claim`;
+  /** Hash: token id → hash of the token. */
+  tokens = () => `${this.prefix}tokens`;
+  /** Hash: doc (StoredToken as JSON), usedAt. Named by the token's hash: the token itself is kept nowhere. */
+  token = (hash: string) => `${this.prefix}token:${hash}`;
+  /** Set of teams that uploaded the context, or built it; expires. */
+  contextTeams = (digest: string) => `${this.prefix}context:${digest}:teams`;
   /** BullMQ's own prefix. */
   queues = () => `${this.prefix}q`;
 

@@ -32,6 +32,9 @@ export type ScriptName =
   | 'set-host'
   | 'remove-host'
   | 'forget-host'
+  | 'create-token'
+  | 'use-token'
+  | 'revoke-token'
   | 'lead';
 
 const sources = new Map<ScriptName, string>();

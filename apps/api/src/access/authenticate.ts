@@ -1,0 +1,57 @@
+import { ANONYMOUS, type Principal, tokenKind } from '@kiln/domain';
+import type { StoredToken } from '@kiln/state';
+import type { Request } from 'express';
+import type { Logger } from 'pino';
+import { instant } from '../http/answer.ts';
+import { within } from '../http/deadline.ts';
+import type { Tokens } from '../ports.ts';
+import { unauthorized } from './refusals.ts';
+
+export interface AuthenticatorParts {
+  readonly local: (token: string) => Principal | undefined;
+  readonly tokens: Tokens;
+  readonly storeTimeoutMs: number;
+  readonly now: () => number;
+  readonly log: Logger;
+}
+
+/** Whom a request comes from: `ANONYMOUS` where it brings nothing. @throws Complaint `unauthorized` where what it brings is no good */
+export type Authenticate = (request: Pick<Request, 'get'>) => Promise<Principal>;
+
+export function authenticator(parts: AuthenticatorParts): Authenticate {
+  return async (request) => {
+    const header = request.get('authorization');
+    if (header === undefined) return ANONYMOUS;
+    const token = /^Bearer +([^\s]+) *$/i.exec(header)?.[1];
+    if (token === undefined) throw unauthorized('no bearer token was sent', { isMissing: true });
+    return parts.local(token) ?? (await storedPrincipal(token, parts));
+  };
+}
+
+async function storedPrincipal(
+  text: string,
+  { tokens, storeTimeoutMs, now, log }: AuthenticatorParts,
+): Promise<Principal> {
+  const kind = tokenKind(text);
+  if (kind === 'mistyped') throw unauthorized('the bearer token is mistyped or cut off: its checksum is wrong');
+  const token = kind === undefined ? undefined : await within(storeTimeoutMs, tokens.find(text));
+  if (!token) throw unauthorized('the bearer token is not one of this Kiln, or was revoked');
+  if (token.expiresAt !== undefined && token.expiresAt <= now()) {
+    throw unauthorized(`the token ${token.id} (${token.name}) expired at ${instant(token.expiresAt)}`);
+  }
+  // Nobody waits for that, and nobody is refused because of it.
+  if (tokens.isUseStale(token)) {
+    tokens
+      .noteUse(text)
+      .catch((error: unknown) => log.warn({ err: error, tokenId: token.id }, 'use of token not noted'));
+  }
+  return principalOf(token);
+}
+
+function principalOf({ id, kind, name, team, scopes, trust, expiresAt }: StoredToken): Principal {
+  return {
+    kind: kind === 'worker' ? 'worker' : 'token',
+    ...{ id, name, team, scopes, trust },
+    ...(expiresAt !== undefined && { expiresAt }),
+  };
+}
