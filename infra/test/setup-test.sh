@@ -116,7 +116,7 @@ case $(uname -m) in
 esac
 fake "$chain/bin" node "echo v$node_version"
 fake "$chain/bin" pnpm "echo $PNPM_VERSION"
-for tool in redis-server docker-registry mmdebstrap git ip iptables; do fake "$tools" "$tool" 'exit 0'; done
+for tool in redis-server docker-registry mmdebstrap git ip iptables systemd-analyze; do fake "$tools" "$tool" 'exit 0'; done
 # Talks to no engine; `up` makes it answer, as an engine that has every image.
 # shellcheck disable=SC2016
 fake "$tools" docker 'case "$1 $2" in' '"buildx version") echo "github.com/docker/buildx v0.30.1 abc" ;;' \
