@@ -53,13 +53,6 @@ const schema = z
     }
   });
 
-/** While Redis is away nothing of it ends in order. */
-const STATE_CLOSE_LIMIT_MS = 3_000;
-/** Removing a container: the engine has a minute for that. */
-const BUILDER_CLOSE_LIMIT_MS = 75_000;
-/** From the end of the drain's time until all builds are stopped and handed back. */
-const HAND_BACK_LIMIT_MS = 30_000;
-
 type Settings = z.output<typeof schema>;
 
 const settings = settingsOrExit(() => {
@@ -83,7 +76,7 @@ await runApp('worker', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
     secretKey: settings.secretKey,
     onError: (error) => log.warn({ err: error }, 'redis connection error'),
   });
-  shutdown.add('state', () => state[Symbol.asyncDispose](), STATE_CLOSE_LIMIT_MS);
+  shutdown.add('state', () => state[Symbol.asyncDispose]());
   const builder = await Builder.start({
     hostName: settings.KILN_HOST_NAME,
     instance: machine.slice(0, 8),
@@ -96,7 +89,7 @@ await runApp('worker', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
     ...(settings.KILN_CACHE_BUDGET_BYTES > 0 && { cacheBudgetBytes: settings.KILN_CACHE_BUDGET_BYTES }),
     log: log.child({ part: 'builder' }),
   });
-  shutdown.add('builder', () => builder.close(), BUILDER_CLOSE_LIMIT_MS);
+  shutdown.add('builder', () => builder.close());
   const worker = await startWorker(
     {
       hostName: settings.KILN_HOST_NAME,
@@ -114,8 +107,7 @@ await runApp('worker', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
       onReport: () => pulse.beat(),
     },
   );
-  const drainMs = settings.KILN_DRAIN_SECONDS * 1000;
-  shutdown.add('worker', () => worker.drain(drainMs), drainMs + HAND_BACK_LIMIT_MS);
+  shutdown.add('worker', () => worker.drain(settings.KILN_DRAIN_SECONDS * 1000));
   return { failed: worker.failed };
 });
 
