@@ -169,6 +169,9 @@ check 'infra/run: the pinned Node comes first' says "v$node_version"
 check "infra/run: exports what was chosen; the caller's own value wins" says 'from/file:1 from/caller:1'
 check "infra/run: passes the command's exit status on" test "$status" = 7
 
+# --- the images' toolchain -----------------------------------------------------------------------------------------
+check "the images' pnpm is the pinned one" grep -qx "ARG PNPM_VERSION=$PNPM_VERSION" "$infra/images/Dockerfile"
+
 # --- package sources -----------------------------------------------------------------------------------------------
 sources_of() (
   set +e
