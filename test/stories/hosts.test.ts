@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { startRegistry } from '@kiln/buildkit/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { processesWith, until } from '../support/conditions.ts';
-import { hanging, quick, unique, warmable } from '../support/dockerfiles.ts';
+import { hanging, quick, unique } from '../support/dockerfiles.ts';
 import { startHosts, type TestHosts } from '../support/hosts.ts';
 import { expectWhole, outputOf } from '../support/logs.ts';
 import { buildOn } from '../support/occupy.ts';
@@ -25,23 +25,6 @@ async function hangingBuild(pool: Pool): Promise<{ id: string; seconds: string; 
   const { host = '' } = await pool.client.get(id);
   return { id, seconds, host };
 }
-
-test(
-  'builds land on several hosts, each with its own caches',
-  async () => {
-    await using pool = await startPool({ hosts });
-    const name = randomUUID();
-    const build = async () => await pool.submit(warmable(), { name, buildArgs: { NONCE: randomUUID() } });
-    const said = async (id: string) => /is (?:cold|warm)/.exec(outputOf(await pool.log(id)))?.[0];
-    expect(await said(await buildOn(pool, 'a', build))).toBe('is cold');
-    expect(await said(await buildOn(pool, 'b', build))).toBe('is cold');
-    expect(await said(await buildOn(pool, 'a', build))).toBe('is warm');
-    await hosts.host('a').evictCacheMounts();
-    expect(await said(await buildOn(pool, 'a', build))).toBe('is cold');
-    expect(await said(await buildOn(pool, 'b', build))).toBe('is warm');
-  },
-  PATIENCE_MS,
-);
 
 test(
   'a host that is lost in mid-build costs an attempt; the build ends once, on another, and the host comes back',

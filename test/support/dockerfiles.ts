@@ -19,16 +19,3 @@ export const quick = (text: string) =>
 
 /** A small image that is another one each time it is built without a cache. */
 export const unique = `FROM ${DEBIAN} AS build\nRUN cat /proc/sys/kernel/random/uuid > /f\nFROM scratch\nCOPY --from=build /f /f\n`;
-
-/**
- * A step whose cache mount makes the difference: says `cold`, and takes its time, where the mount is empty, else `warm`. The build
- * argument NONCE, if it changes, keeps the step itself from being cached.
- */
-export const warmable = ({ coldSeconds = 1, megabytes = 1 } = {}) =>
-  [
-    `FROM ${DEBIAN}`,
-    'ARG NONCE',
-    'RUN --mount=type=cache,target=/cache if [ -e /cache/made ]; then echo is warm; else \\',
-    `  echo is cold; sleep ${coldSeconds}; head -c ${megabytes}M /dev/urandom > /cache/made; fi`,
-    '',
-  ].join('\n');
