@@ -67,14 +67,21 @@ export class ComposeProject implements AsyncDisposable {
       {
         ...BASES,
         KILN_IMAGE_PREFIX: prefix,
+        // Images of other digests than those of a project beside this one, whose removal would take ours along.
+        KILN_REVISION: id,
         KILN_PORT: `${await freePort()}`,
         KILN_REDIS_PORT: `${await freePort()}`,
         ...settings,
       },
     );
-    await composeInit('--env-file', project.envFile);
-    await project.compose('--profile', 'pool', '--profile', 'cli', 'build', '--builder', 'default');
-    return project;
+    try {
+      await composeInit('--env-file', project.envFile);
+      await project.compose('--profile', 'pool', '--profile', 'cli', 'build', '--builder', 'default');
+      return project;
+    } catch (error) {
+      await project[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** A further machine of this pool, which lies on the same one. */
