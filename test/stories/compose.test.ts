@@ -44,8 +44,11 @@ async function hang(seconds: string): Promise<{ command: ManagedProcess; id: str
 describe('the pool of infra/compose.yaml', { timeout: STORY_TIMEOUT_MS }, () => {
   test('builds what the command’s image sends it, and nothing in it runs as root', async () => {
     const text = uniqueSeconds();
-    const command = await pool.kiln(['build', '--progress', 'plain', '.'], { Dockerfile: quick(text) });
+    const args = ['build', '--progress', 'plain', '.'];
+    const command = await pool.kiln(args, { Dockerfile: quick(text) }, 'https://git.example.org/team/app.git');
     expect(await command.exited, command.lines.join('\n')).toMatchObject({ code: 0 });
+    const { builds } = await (await pool.client()).list({});
+    expect(builds).toMatchObject([{ state: 'succeeded', repo: expect.stringContaining('git.example.org/team/app') }]);
     expect(command.lines.join('\n')).toContain(`echo ${text}`);
     for (const service of ['api', 'scheduler', 'worker']) {
       expect(await pool.inspect(service, '{{.Config.User}} {{.State.Health.Status}}')).toBe('10001:10001 healthy');

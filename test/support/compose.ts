@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,9 +31,10 @@ export async function composeInit(...args: string[]): Promise<string> {
   return stdout;
 }
 
-/** The shell's own settings would win over those of the file. */
+/** The shell's own settings would win over those of the file. Attestations of images that live for a minute say nothing. */
 function bareEnv(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(KILN|COMPOSE)_/.test(name)));
+  const others = Object.entries(process.env).filter(([name]) => !/^(KILN|COMPOSE)_/.test(name));
+  return { ...Object.fromEntries(others), BUILDX_NO_DEFAULT_ATTESTATIONS: '1' };
 }
 
 /** docker compose with infra/compose.yaml; rejects with what it said. */
@@ -66,14 +67,21 @@ export class ComposeProject implements AsyncDisposable {
       {
         ...BASES,
         KILN_IMAGE_PREFIX: prefix,
+        // Images of other digests than those of a project beside this one, whose removal would take ours along.
+        KILN_REVISION: id,
         KILN_PORT: `${await freePort()}`,
         KILN_REDIS_PORT: `${await freePort()}`,
         ...settings,
       },
     );
-    await composeInit('--env-file', project.envFile);
-    await project.compose('--profile', 'pool', '--profile', 'cli', 'build', '--builder', 'default');
-    return project;
+    try {
+      await composeInit('--env-file', project.envFile);
+      await project.compose('--profile', 'pool', '--profile', 'cli', 'build', '--builder', 'default');
+      return project;
+    } catch (error) {
+      await project[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** A further machine of this pool, which lies on the same one. */
@@ -103,10 +111,13 @@ export class ComposeProject implements AsyncDisposable {
     return compose(this.#args(args));
   }
 
-  /** One command line of the `cli` image, with these files in its working directory. */
-  async kiln(args: readonly string[], files: ContextFiles = {}): Promise<ManagedProcess> {
+  /** One command line of the `cli` image, with these files in its working directory, a clone of `remote` if there is one. */
+  async kiln(args: readonly string[], files: ContextFiles = {}, remote?: string): Promise<ManagedProcess> {
     const work = await mkdtemp(join(this.dir, 'work-'));
-    await mkdir(work, { recursive: true });
+    if (remote !== undefined) {
+      await run('git', ['init', '--quiet', work]);
+      await run('git', ['-C', work, 'remote', 'add', 'origin', remote]);
+    }
     for (const [name, content] of Object.entries(files)) await writeFile(join(work, name), content);
     // As this user, to whom the files belong.
     const user = `${process.getuid?.()}:${process.getgid?.()}`;
