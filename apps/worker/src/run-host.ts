@@ -15,6 +15,13 @@ export interface RunningHost {
   readonly builder: Builder['info'];
 }
 
+/** While Redis is away nothing of it ends in order. */
+const STATE_CLOSE_LIMIT_MS = 3_000;
+/** Removing a container: the engine has a minute for that. */
+const BUILDER_CLOSE_LIMIT_MS = 75_000;
+/** From the end of the drain's time until all builds are stopped and handed back. */
+const HAND_BACK_LIMIT_MS = 30_000;
+
 type BlobAccess = Pick<WorkerDeps, 'openContext' | 'storeArtifact'>;
 
 /**
@@ -39,7 +46,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
     secretKey,
     onError: (error) => log.warn({ err: error }, 'redis connection error'),
   });
-  shutdown.add('state', () => state[Symbol.asyncDispose]());
+  shutdown.add('state', () => state[Symbol.asyncDispose](), STATE_CLOSE_LIMIT_MS);
   // Told before a builder is brought up for nothing; joining finds it out for certain.
   const holder = await state.hosts.get(hostName);
   if (holder?.alive && holder.machine !== machine) throw new HostNameTaken(hostName);
@@ -55,7 +62,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
     ...(settings.KILN_CACHE_BUDGET_BYTES > 0 && { cacheBudgetBytes: settings.KILN_CACHE_BUDGET_BYTES }),
     log: log.child({ part: 'builder' }),
   });
-  shutdown.add('builder', () => builder.close());
+  shutdown.add('builder', () => builder.close(), BUILDER_CLOSE_LIMIT_MS);
   const worker = await startWorker(
     {
       hostName,
@@ -78,7 +85,8 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
       log,
     },
   );
-  shutdown.add('worker', () => worker.drain(settings.KILN_DRAIN_SECONDS * 1000));
+  const drainMs = settings.KILN_DRAIN_SECONDS * 1000;
+  shutdown.add('worker', () => worker.drain(drainMs), drainMs + HAND_BACK_LIMIT_MS);
   return { worker, builder: builder.info };
 }
 
