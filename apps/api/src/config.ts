@@ -53,6 +53,8 @@ export interface ApiConfig {
   readonly contextRetentionMs: number;
   /** Time without a download after which an artifact is deleted. */
   readonly artifactRetentionMs: number;
+  /** Age at which entries of the audit log are dropped. */
+  readonly auditRetentionMs: number;
   /** Age at which a temporary file belongs to nobody any more. */
   readonly tempRetentionMs: number;
   /** How long requests under way have when the process is to stop. */
@@ -86,6 +88,7 @@ export const API_DEFAULTS = {
   logRetentionMs: 30 * DAY_MS,
   contextRetentionMs: 7 * DAY_MS,
   artifactRetentionMs: 30 * DAY_MS,
+  auditRetentionMs: 365 * DAY_MS,
   tempRetentionMs: DAY_MS,
   closeTimeoutMs: 10_000,
 } as const satisfies Omit<ApiConfig, 'tokens' | 'join'>;

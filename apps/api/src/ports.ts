@@ -1,10 +1,12 @@
 import type { Readable } from 'node:stream';
-import type { HostChange, PoolEvent } from '@kiln/contracts';
+import type { AuditEntry, HostChange, PoolEvent } from '@kiln/contracts';
 import type {
+  AuditRange,
   BuildFilter,
   BuildPageRequest,
   HostState,
   LogBatch,
+  NewAuditEntry,
   NewBuild,
   NewToken,
   StoredBuild,
@@ -40,6 +42,13 @@ export interface Tokens {
 export interface ContextTeams {
   grant(digest: string, team: string, ttlMs: number): Promise<void>;
   has(digest: string, team: string): Promise<boolean>;
+}
+
+/** The audit log. */
+export interface Audit {
+  append(entry: NewAuditEntry): Promise<string>;
+  read(range: AuditRange, limit: number): Promise<AuditEntry[]>;
+  trim(before: number): Promise<void>;
 }
 
 export interface Hosts {
@@ -96,6 +105,7 @@ export interface ApiDeps {
   readonly hostOperations: HostOperations;
   readonly tokens: Tokens;
   readonly contextTeams: ContextTeams;
+  readonly audit: Audit;
   readonly logs: LogStreams;
   readonly events: Events;
   readonly blobs: Blobs;

@@ -4,6 +4,7 @@ import { openApiDocument } from '@kiln/contracts';
 import { authenticator } from './access/authenticate.ts';
 import { LiveRequests } from './access/live-requests.ts';
 import { localTokens } from './access/local-tokens.ts';
+import { AuditTrail } from './audit/audit-trail.ts';
 import { BuildWatch } from './builds/build-watch.ts';
 import type { ApiConfig } from './config.ts';
 import { docsPage } from './docs/docs-page.ts';
@@ -51,6 +52,8 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
   const archiver = new LogArchiver(logs, blobs, log);
   const archiving = stack.use(repeat('archive', config.archiveIntervalMs, (signal) => archiver.round(signal), log));
   stack.use(repeat('janitor', config.janitorIntervalMs, (signal) => clearAway(blobs, config, now(), log, signal), log));
+  const trim = () => deps.audit.trim(now() - config.auditRetentionMs);
+  stack.use(repeat('audit retention', config.janitorIntervalMs, trim, log));
   stack.use(
     events.subscribe((event) => {
       if (event.type === 'build' && event.state !== 'running' && event.state !== 'assigned') archiving.now();
@@ -85,6 +88,7 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
       log,
     }),
     live: stack.use(new LiveRequests(events, now)),
+    trail: new AuditTrail(deps.audit, log),
     trustProxy: config.trustProxy,
     log,
     now,

@@ -1,3 +1,4 @@
+export type { AuditOptions } from './audit.ts';
 export {
   type Artifact,
   type CallOptions,

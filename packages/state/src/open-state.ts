@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { ContextTeams } from './access/context-teams.ts';
 import { TokenStore } from './access/token-store.ts';
+import { AuditLog } from './audit/audit-log.ts';
 import { AttemptStore } from './builds/attempt-store.ts';
 import { BuildStore } from './builds/build-store.ts';
 import { PendingStore } from './builds/pending-store.ts';
@@ -37,6 +38,7 @@ export interface State extends AsyncDisposable {
   readonly hostOperations: HostOperations;
   readonly tokens: TokenStore;
   readonly contextTeams: ContextTeams;
+  readonly audit: AuditLog;
   readonly logs: LogStore;
   readonly queues: AttemptQueues;
   readonly events: PoolEvents;
@@ -63,6 +65,7 @@ export async function openState(options: StateOptions): Promise<State> {
     hostOperations: new HostOperations(redis, keys, hosts, queues),
     tokens: new TokenStore(redis, keys, now),
     contextTeams: new ContextTeams(redis, keys),
+    audit: new AuditLog(redis, keys),
     logs: new LogStore(redis, keys),
     queues,
     events,

@@ -16,6 +16,8 @@ import { admitRequest } from '../access/admit-request.ts';
 import type { Handler } from '../access/call.ts';
 import { tokenHandlers } from '../access/token-handlers.ts';
 import { visibleBuilds } from '../access/visible-builds.ts';
+import { auditHandler } from '../audit/audit-handler.ts';
+import type { AuditNote } from '../audit/audit-trail.ts';
 import { viewBuild, viewPlacement } from '../builds/build-view.ts';
 import type { BuildWatch } from '../builds/build-watch.ts';
 import { cancelBuild } from '../builds/cancel-build.ts';
@@ -65,12 +67,14 @@ export function handlers({
   };
 
   return {
-    async submitBuild(request, response, { principal }) {
+    async submitBuild(request, response, { principal, note }) {
       await using submission = await receiveSubmission(request, blobs, config, (asked, team) =>
         admitRequest(asked, team, principal),
       );
       const parts = { builds: buildsOf(principal), blobs, contextTeams, contextGrantMs, principal };
-      sendAccepted(response, await stored(submitBuild(submission, idempotencyKey(request), parts)));
+      const accepted = await stored(submitBuild(submission, idempotencyKey(request), parts));
+      note(acceptedNote(accepted));
+      sendAccepted(response, accepted);
     },
 
     async listBuilds(request, response, { principal }) {
@@ -101,9 +105,11 @@ export function handlers({
       sendJson(response, confirmed ? 200 : 202, viewBuild(build));
     },
 
-    async retryBuild(request, response, { principal }) {
+    async retryBuild(request, response, { principal, note }) {
       const parts = { builds: buildsOf(principal), blobs, principal };
-      sendAccepted(response, await stored(retryBuild(idOf(request), idempotencyKey(request), parts)));
+      const accepted = await stored(retryBuild(idOf(request), idempotencyKey(request), parts));
+      note(acceptedNote(accepted));
+      sendAccepted(response, accepted);
     },
 
     async readLog(request, response, { principal }) {
@@ -139,6 +145,7 @@ export function handlers({
 
     ...hostHandlers(config, deps),
     ...tokenHandlers(config, { ...deps, now }),
+    readAudit: auditHandler(config, deps.audit, closing),
 
     async readContext(request, response, { principal: { team } }) {
       const digest = parameter(contextDigest, 'digest', request.params.digest);
@@ -194,6 +201,14 @@ function sendAccepted(response: Response, { build, replayed }: Accepted): void {
   response.setHeader('Location', view.links.self);
   if (replayed) response.setHeader('Idempotency-Replayed', 'true');
   sendJson(response, 202, view);
+}
+
+function acceptedNote({ build: { record }, replayed }: Accepted): AuditNote {
+  const { id, team, repo, retryOf, trust = 'trusted' } = record;
+  return {
+    target: id,
+    details: { team, repo, trust, ...(retryOf !== undefined && { retryOf }), ...(replayed && { replayed: 'true' }) },
+  };
 }
 
 function idempotencyKey(request: Request): string | undefined {

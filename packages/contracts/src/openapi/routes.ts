@@ -1,6 +1,7 @@
 import type { Scope, TeamReach } from '@kiln/domain';
 import { z } from 'zod';
 import { createdToken, tokenId, tokenList, tokenRequest, tokenView, whoamiView } from '../http/access.ts';
+import { auditEntry, auditQuery } from '../http/audit.ts';
 import { buildRequest } from '../http/build-request.ts';
 import { buildId, contextDigest } from '../http/fields.ts';
 import { drainOrder, hostChange, joinGrant, joinRequest, removeQuery } from '../http/host-orders.ts';
@@ -344,6 +345,18 @@ export const ROUTES = {
     params: { id: tokenId },
     answers: { 200: { description: 'The token as it was.', content: { 'application/json': tokenView } } },
     problems: ['invalid_request', 'token_not_found'],
+  },
+  readAudit: {
+    method: 'get',
+    path: '/v1/audit',
+    tag: 'Access',
+    access: users('admin', 'pool'),
+    summary: 'Export the audit log',
+    description:
+      'Every change that was made or tried, and every refusal, oldest first, one in each line. Go on from where you are with `after`. Entries are only ever appended; they are dropped when their retention is over. Empty lines are signs of life.',
+    query: auditQuery,
+    answers: { 200: { description: 'The entries.', content: { 'application/x-ndjson': auditEntry } } },
+    problems: ['invalid_request'],
   },
   whoami: {
     method: 'get',

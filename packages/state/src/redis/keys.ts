@@ -57,6 +57,11 @@ export class Keys {
   token = (hash: string) => `${this.prefix}token:${hash}`;
   /** Set of teams that uploaded the context, or built it; expires. */
   contextTeams = (digest: string) => `${this.prefix}context:${digest}:teams`;
+  /** Streams of audit entries, field `e`: those of principals, and refusals of whom nobody knows. */
+  audit = () => `${this.prefix}audit`;
+  auditStrangers = () => `${this.prefix}audit:strangers`;
+  /** String: id of the newest entry of both. */
+  auditLast = () => `${this.prefix}audit:last`;
   /** BullMQ's own prefix. */
   queues = () => `${this.prefix}q`;
 

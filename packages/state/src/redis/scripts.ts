@@ -32,6 +32,7 @@ export type ScriptName =
   | 'create-token'
   | 'use-token'
   | 'revoke-token'
+  | 'append-audit'
   | 'lead';
 
 const sources = new Map<ScriptName, string>();
