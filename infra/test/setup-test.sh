@@ -68,7 +68,7 @@ before=$(tree)
 run "${as_nobody[@]}" "${clean[@]}" PATH="$bare" bash "$repo/infra/setup"
 check 'without root: fails' fails
 check 'without root: gives the reason' says 'not run as root'
-for missing in 'docker client: ' 'buildx 0' 'redis-server: ' 'git: ' 'a running Docker Engine' 'base images: ' 'pnpm ' 'the locked npm packages: '; do
+for missing in 'docker client: ' 'buildx 0' 'Docker Compose 2' 'redis-server: ' 'git: ' 'a running Docker Engine' 'base images: ' 'pnpm ' 'the locked npm packages: '; do
   check "without root: lists $missing" says "$missing"
 done
 check 'without root: says how to install' says 'apt-get install redis-server'
@@ -120,6 +120,7 @@ for tool in redis-server docker-registry mmdebstrap git ip iptables; do fake "$t
 # Talks to no engine; `up` makes it answer, as an engine that has every image.
 # shellcheck disable=SC2016
 fake "$tools" docker 'case "$1 $2" in' '"buildx version") echo "github.com/docker/buildx v0.30.1 abc" ;;' \
+  '"compose version") echo "v2.40.1" ;;' \
   '"image inspect") [ -e "$UP" ] && shift 4 && for image; do cat "$UP"; done ;;' \
   '*) [ -e "$UP" ] ;;' 'esac'
 rm "$repo/pnpm-lock.yaml"

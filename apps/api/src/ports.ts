@@ -4,6 +4,7 @@ import type {
   AuditRange,
   BuildFilter,
   BuildPageRequest,
+  CancelOutcome,
   HostState,
   LogBatch,
   NewAuditEntry,
@@ -20,9 +21,7 @@ export interface Builds {
   accept(build: NewBuild): Promise<{ build: StoredBuild; replayed: boolean }>;
   get(id: string): Promise<StoredBuild | undefined>;
   list(filter: BuildFilter, page: BuildPageRequest): Promise<{ builds: StoredBuild[]; next?: string }>;
-  cancel(
-    id: string,
-  ): Promise<{ build: StoredBuild; outcome: 'canceled' | 'requested' | 'already_finished' } | undefined>;
+  cancel(id: string): Promise<{ build: StoredBuild; outcome: CancelOutcome } | undefined>;
   /** Undefined where they are no longer kept. */
   secretsOf(id: string): Promise<Record<string, string> | undefined>;
   decisions(id: string): Promise<StoredDecision[]>;
@@ -53,6 +52,9 @@ export interface Audit {
 
 export interface Hosts {
   list(): Promise<HostState[]>;
+  get(name: string): Promise<HostState | undefined>;
+  /** Which repos' recent builds used each cache mount, by its id. */
+  mountUsers(): Promise<ReadonlyMap<string, readonly string[]>>;
 }
 
 /** What operators do with hosts. Undefined where there is no such host. `change` throws an error with code `too_many_labels`. */

@@ -7,6 +7,7 @@ import { psCommand } from './commands/ps.ts';
 import { retryCommand } from './commands/retry.ts';
 import { whoamiCommand } from './commands/whoami.ts';
 import { whyCommand } from './commands/why.ts';
+import { configCommand } from './config/command.ts';
 import { explainError } from './connection/explain-error.ts';
 import { hostCommand } from './host/command.ts';
 import { FlagError, UsageError } from './io/errors.ts';
@@ -37,6 +38,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     about: 'Run a worker here that joins a pool elsewhere',
     run: async (args, io) => (await import('./worker/worker.ts')).runWorker(args, io),
   },
+  config: { about: 'Check a .kiln.yaml, or say which builds an event would make', run: configCommand },
   up: {
     about: 'Start Kiln here: API, scheduler and a worker in one process',
     run: async (args) => (await import('./up/up.ts')).runUp([...args]),

@@ -1,5 +1,5 @@
 import type { PoolEvent } from '@kiln/contracts';
-import type { HostView, PendingBuild } from '@kiln/domain';
+import { type HostView, type PendingBuild, waitsForHost } from '@kiln/domain';
 import { type BuildStore, type HostState, type HostStore, type PendingStore, pendingBuild } from '@kiln/state';
 
 /** What waits and where it could go, as the leader holds it in memory: rebuilt from Redis at start, kept current by events. */
@@ -32,8 +32,8 @@ export class PoolView {
 
   /** Takes in what an event says has changed. */
   async apply(event: PoolEvent): Promise<void> {
-    if (event.type === 'host') return this.#readHost(event.host);
-    if (event.type !== 'build') return;
+    if (event.type === 'credential') return;
+    if (event.type !== 'build') return this.#readHost(event.host);
     if (event.state === 'queued') await this.#readBuild(event.id);
     else this.pending.delete(event.id);
     // Assigned or ended: the host's slots have changed.
@@ -56,7 +56,7 @@ export class PoolView {
 
   async #readBuild(id: string): Promise<void> {
     const build = await this.#builds.get(id);
-    if (build?.record.state === 'queued') this.pending.set(id, pendingBuild(build));
+    if (build && waitsForHost(build.record)) this.pending.set(id, pendingBuild(build));
     else this.pending.delete(id);
   }
 

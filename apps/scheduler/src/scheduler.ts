@@ -3,6 +3,7 @@ import {
   type AttemptQueues,
   type AttemptStore,
   type BuildStore,
+  type FollowUps,
   type HostStore,
   type Leadership,
   NotLeader,
@@ -33,11 +34,14 @@ export interface SchedulerDeps {
   readonly attempts: AttemptStore;
   readonly hosts: HostStore;
   readonly pending: PendingStore;
+  readonly followUps: FollowUps;
   readonly queues: AttemptQueues;
   readonly events: PoolEvents;
   readonly leadership: Leadership;
   readonly log: Logger;
   readonly now?: () => number;
+  /** Called after each round in which it led, or saw that another does. */
+  readonly onRound?: () => void;
 }
 
 export interface RunningScheduler {
@@ -126,12 +130,15 @@ class Scheduler implements RunningScheduler {
   }
 
   async #pass(): Promise<void> {
-    if (this.#token !== undefined) await this.#dispatcher.dispatch(this.#now(), this.#token);
+    if (this.#token === undefined) return;
+    await this.#caretaker.followUp();
+    await this.#dispatcher.dispatch(this.#now(), this.#token);
   }
 
   async #tick(): Promise<void> {
     try {
       await this.#lead();
+      this.#deps.onRound?.();
     } finally {
       if (!this.#closed) this.#timer = setTimeout(() => this.#enqueue(() => this.#tick()), this.#config.tickMs);
     }

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
-import type { Outcome } from '@kiln/domain';
+import type { LayerRecord, MountRecord, Outcome } from '@kiln/domain';
 
 /** What an attempt builds from: a commit of a git remote, or a tar that is read once. */
 export type AttemptSource =
@@ -20,6 +20,16 @@ export interface ExecuteRequest {
   sink(record: LogRecord): void | Promise<void>;
 }
 
+/** What the executor's caches really hold. */
+export interface ExecutorInventory {
+  /** ms since the epoch. */
+  readonly readAt: number;
+  readonly sizesAreFloors: boolean;
+  readonly usedBytes: number;
+  readonly mounts: readonly (MountRecord & { readonly records: readonly string[] })[];
+  readonly layers: readonly LayerRecord[];
+}
+
 /** Who runs builds on this host. `@kiln/buildkit`'s Builder is the real one. */
 export interface Executor {
   readonly info: {
@@ -28,11 +38,14 @@ export interface Executor {
     readonly buildxVersion: string;
     readonly buildkitVersion?: string;
     readonly platforms: readonly string[];
+    readonly cacheBudget?: { readonly bytes: number; readonly from: 'configured' | 'engine' | 'estimated' };
   };
   /** Resolves when nothing of the attempt runs any more. An aborted `signal` stops it; its reason is a StopReason. */
   run(request: ExecuteRequest, signal: AbortSignal): Promise<Outcome>;
   /** Everything is killed at `untilMs` (ms since the epoch) unless this is called again before. */
   extendFence(untilMs: number): Promise<void>;
+  /** What its caches hold now; absent where it has none. Rejects when it can't tell. */
+  inventory?(): Promise<ExecutorInventory>;
   close(): Promise<void>;
 }
 

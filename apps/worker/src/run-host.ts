@@ -3,7 +3,7 @@ import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Builder } from '@kiln/buildkit';
 import { artifactKey, contextKey, type HostDisk } from '@kiln/contracts';
-import type { Logger, Shutdown } from '@kiln/runtime';
+import { type Logger, Pulse, type Shutdown, serveHealth } from '@kiln/runtime';
 import { FsBlobStore, HostNameTaken, openState } from '@kiln/state';
 import { ApiBlobs } from './api-blobs.ts';
 import { joinPool } from './join.ts';
@@ -23,6 +23,12 @@ type BlobAccess = Pick<WorkerDeps, 'openContext' | 'storeArtifact'>;
  */
 export async function runHost(settings: WorkerSettings, log: Logger, shutdown: Shutdown): Promise<RunningHost> {
   const { KILN_HOST_NAME: hostName } = settings;
+  // A host without a report for so long is no longer in the pool.
+  const pulse = new Pulse(settings.KILN_LEASE_TTL_MS);
+  if (settings.KILN_HEALTH_PORT > 0) {
+    const health = await serveHealth(settings.KILN_HEALTH_PORT, pulse);
+    shutdown.add('health', () => health[Symbol.asyncDispose]());
+  }
   const dataDir = resolve(settings.KILN_DATA_DIR);
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const machine = await machineId(dataDir);
@@ -59,6 +65,8 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
       leaseTtlMs: settings.KILN_LEASE_TTL_MS,
       syncEveryMs: settings.KILN_SYNC_EVERY_MS,
       fenceMarginMs: settings.KILN_FENCE_MARGIN_MS,
+      inventoryEveryMs: settings.KILN_INVENTORY_EVERY_MS,
+      ledgerFile: join(dataDir, 'layers.json'),
     },
     {
       ...state,
@@ -66,6 +74,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
       executor: builder,
       identity: { machine, incarnation: randomUUID() },
       disk: () => diskOf(dataDir),
+      onReport: () => pulse.beat(),
       log,
     },
   );

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { hostLabels, hostName } from '@kiln/contracts';
 import { commonEnv, InvalidEnvironment, readEnv, secretKey, valueOrFile, wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
-import { DEFAULT_LEASE } from './worker.ts';
+import { DEFAULT_INVENTORY_EVERY_MS, DEFAULT_LEASE } from './worker.ts';
 
 const { KILN_REDIS_URL, ...common } = commonEnv;
 
@@ -31,6 +31,8 @@ const schema = z
     KILN_SYNC_EVERY_MS: wholeNumber(100, DEFAULT_LEASE.syncEveryMs),
     KILN_FENCE_MARGIN_MS: wholeNumber(500, DEFAULT_LEASE.fenceMarginMs),
     KILN_DRAIN_SECONDS: wholeNumber(0, 300),
+    KILN_INVENTORY_EVERY_MS: wholeNumber(1_000, DEFAULT_INVENTORY_EVERY_MS),
+    KILN_HEALTH_PORT: wholeNumber(0, 0),
     KILN_EXIT_WHEN_DRAINED: z.stringbool({ error: 'true or false' }).default(false),
   })
   .superRefine((env, ctx) => {

@@ -12,16 +12,21 @@ import {
   HostNameTaken,
   HostRemoved,
   HostStore,
+  InventoryStore,
   type Keys,
   LogStore,
   type PoolEvents,
+  UsageStore,
   type WorkerIdentity,
   WorkerReplaced,
 } from '@kiln/state';
+import { CacheReporter } from './cache-reporter.ts';
 import type { Executor } from './executor.ts';
 import { HandBack } from './hand-back.ts';
 import { HostSession, type LeaseTimes } from './host-session.ts';
+import { LayerLedger } from './layer-ledger.ts';
 import { noteOrders } from './note-orders.ts';
+import { reportingCaches } from './report-caches.ts';
 import { type RunAttemptDeps, runAttempt } from './run-attempt.ts';
 import { attemptKey, RunningAttempts } from './running-attempts.ts';
 
@@ -30,10 +35,18 @@ type Redis = ReturnType<typeof connectRedis>;
 export interface WorkerConfig extends LeaseTimes {
   readonly hostName: string;
   readonly slots: number;
+  /** How often the caches are read, beside after each build, ms. Default a minute. */
+  readonly inventoryEveryMs?: number;
+  /** File of the layer ledger. Default: none, it is forgotten with the process. */
+  readonly ledgerFile?: string;
   readonly labels?: Readonly<Record<string, string>>;
   /** Leave by oneself when an operator's drain is complete; else stay, drained, until the host is uncordoned. */
   readonly exitWhenDrained?: boolean;
 }
+
+export const DEFAULT_INVENTORY_EVERY_MS = 60_000;
+/** What a worker that leaves waits for its last report of the caches. */
+const LAST_REPORT_MS = 5_000;
 
 export const DEFAULT_LEASE: LeaseTimes = { leaseTtlMs: 15_000, syncEveryMs: 3_000, fenceMarginMs: 4_000 };
 
@@ -50,6 +63,8 @@ export interface WorkerDeps {
   disk?(): Promise<HostDisk | undefined>;
   readonly log: Logger;
   readonly now?: () => number;
+  /** Called after each report that the pool has taken. */
+  readonly onReport?: () => void;
 }
 
 export interface RunningWorker {
@@ -63,7 +78,7 @@ export interface RunningWorker {
 
 /** Starts a worker: joins the pool, takes its host's jobs. @throws HostNameTaken */
 export async function startWorker(config: WorkerConfig, deps: WorkerDeps): Promise<RunningWorker> {
-  const worker = new Worker(config, deps);
+  const worker = new Worker(config, deps, await LayerLedger.open(config.ledgerFile));
   await worker.start();
   return worker;
 }
@@ -75,6 +90,8 @@ class Worker implements RunningWorker {
   readonly #handBack: HandBack;
   readonly #session: HostSession;
   readonly #attemptDeps: RunAttemptDeps;
+  /** Undefined where the executor has no caches. */
+  readonly #caches: CacheReporter | undefined;
   readonly #log: Logger;
   readonly #failed = Promise.withResolvers<never>();
   readonly #left = Promise.withResolvers<'drained' | 'removed'>();
@@ -86,7 +103,7 @@ class Worker implements RunningWorker {
   #expelled = false;
   #onDesired: () => void = () => {};
 
-  constructor(config: WorkerConfig, deps: WorkerDeps) {
+  constructor(config: WorkerConfig, deps: WorkerDeps, ledger: LayerLedger) {
     this.#config = config;
     this.#deps = deps;
     this.#log = deps.log.child({ host: config.hostName });
@@ -104,12 +121,19 @@ class Worker implements RunningWorker {
         engineVersion: info.engineVersion,
         buildxVersion: info.buildxVersion,
         ...(info.buildkitVersion !== undefined && { buildkitVersion: info.buildkitVersion }),
+        ...(info.cacheBudget && {
+          cacheBudgetBytes: info.cacheBudget.bytes,
+          cacheBudgetFrom: info.cacheBudget.from,
+        }),
         accepting: true,
       },
       deps.identity,
       config,
       {
-        desired: (state, sentAt) => this.#obey(state, sentAt),
+        desired: (state, sentAt) => {
+          deps.onReport?.();
+          this.#obey(state, sentAt);
+        },
         fence: () => this.#running.stopAll('fence'),
         extended: (untilMs) => deps.executor.extendFence(untilMs),
         fatal: (error) => this.#expel(error),
@@ -117,12 +141,13 @@ class Worker implements RunningWorker {
       },
       this.#log,
     );
+    this.#caches = this.#cacheReporter(ledger);
     const attempts = new AttemptStore(deps.redis, deps.keys, { now });
     this.#attemptDeps = {
       builds: deps.builds,
       attempts,
       logs: new LogStore(deps.redis, deps.keys),
-      executor: deps.executor,
+      executor: this.#caches ? reportingCaches(deps.executor, this.#caches, now) : deps.executor,
       openContext: (digest) => deps.openContext(digest),
       storeArtifact: (ref, content) => deps.storeArtifact(ref, content),
       log: this.#log,
@@ -139,13 +164,32 @@ class Worker implements RunningWorker {
     return this.#left.promise;
   }
 
+  #cacheReporter(ledger: LayerLedger): CacheReporter | undefined {
+    const { redis, keys, executor, identity } = this.#deps;
+    if (!executor.inventory) return undefined;
+    return new CacheReporter(
+      {
+        writer: { host: this.#config.hostName, incarnation: identity.incarnation },
+        inventory: executor.inventory.bind(executor),
+        inventories: new InventoryStore(redis, keys),
+        usages: new UsageStore(redis, keys),
+        ledger,
+        log: this.#log,
+      },
+      this.#config.inventoryEveryMs ?? DEFAULT_INVENTORY_EVERY_MS,
+    );
+  }
+
   async start(): Promise<void> {
     const { redis, keys, events } = this.#deps;
     await this.#session.join();
     this.#subscription = events.subscribe((event) => {
       // Only a pointer that something may be wanted of this host; what, the answer to the report says.
-      const isHost = event.type === 'host' && event.host === this.#config.hostName;
-      if (isHost || (event.type === 'build' && this.#running.has(eventKey(event)))) this.#session.poke();
+      const concerned =
+        event.type === 'build'
+          ? this.#running.has(eventKey(event))
+          : event.type === 'host' && event.host === this.#config.hostName;
+      if (concerned) this.#session.poke();
     });
     this.#consumer = consumeAttempts(
       redis,
@@ -155,6 +199,7 @@ class Worker implements RunningWorker {
       { concurrency: 1_000, onError: (error) => this.#log.warn({ err: error }, 'queue error') },
       (job) => this.#run(job),
     );
+    this.#caches?.wanted();
     this.#log.info({ slots: this.#config.slots, ...this.#deps.executor.info }, 'worker joined');
     this.#leaveIfDrained();
   }
@@ -184,6 +229,7 @@ class Worker implements RunningWorker {
     this.#handBack.end();
     this.#subscription?.[Symbol.dispose]();
     await this.#consumer?.drain();
+    await this.#caches?.close(LAST_REPORT_MS);
     if (!this.#expelled) await this.#session.leave(drained);
     this.#log.info({}, 'worker left');
   }
@@ -205,6 +251,7 @@ class Worker implements RunningWorker {
 
   /** Does what the answer to a report asks for. Slots are the pool's business: no more comes than there are. */
   #obey(state: DesiredState, sentAt: number): void {
+    if (!state.inventoryKnown) this.#caches?.wanted();
     noteOrders(this.#log, this.#desired, state, this.#config.slots);
     this.#desired = state;
     this.#running.reconcile(state.attempts, sentAt);
@@ -232,6 +279,7 @@ class Worker implements RunningWorker {
   #expel(error: Error): void {
     if (this.#expelled) return;
     this.#expelled = true;
+    this.#caches?.abandon();
     this.#session.abandon();
     this.#running.stopAll('fence');
     if (error instanceof HostRemoved) {

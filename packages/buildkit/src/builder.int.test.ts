@@ -23,6 +23,7 @@ test('says what it is', () => {
     engineVersion: expect.stringMatching(/^\d+\.\d+/),
     buildxVersion: expect.stringMatching(/^\d+\.\d+\.\d+/),
     platforms: expect.arrayContaining([expect.stringMatching(/^linux\//)]),
+    cacheBudget: { bytes: expect.any(Number), from: 'engine' },
   });
 });
 

@@ -11,7 +11,9 @@ import {
   createdToken,
   type DrainOrder,
   type HostChange,
+  type HostDetailView,
   type HostInfoView,
+  hostDetail,
   hostList,
   hostView,
   type IdentifiedLogRecord,
@@ -72,7 +74,10 @@ export interface WaitOptions extends CallOptions {
   readonly giveUpAfterMs?: number | undefined;
 }
 
-/** The answer to a cancel. `confirmed: false` says that the host has yet to stop the build. */
+/**
+ * The answer to a cancel. `confirmed: false` says that the host has yet to stop the build. A confirmed build that hasn't ended goes
+ * on for others that share its run: there is nothing to wait for.
+ */
 export interface CancelAnswer {
   readonly build: BuildView;
   readonly confirmed: boolean;
@@ -184,6 +189,11 @@ export class KilnClient {
 
   async hosts({ signal }: CallOptions = {}): Promise<HostInfoView[]> {
     return (await this.#json('/v1/hosts', hostList, { signal })).hosts;
+  }
+
+  /** A host with what its caches hold. */
+  host(name: string, { signal }: CallOptions = {}): Promise<HostDetailView> {
+    return this.#json(hostPath(name), hostDetail, { signal });
   }
 
   /** Gives a host nothing new. Like all that is done with a host: throws a `KilnProblem` of code `host_not_found` where there is none. */

@@ -1,5 +1,34 @@
 export { artifactKey, contextKey, logIndexKey, logKey } from './blobs/keys.ts';
-export { type BuildChanged, buildChanged, hostChanged, type PoolEvent, poolEvent } from './events/pool-event.ts';
+export {
+  type HostInventory,
+  hostInventory,
+  MAX_PUBLISHED_MOUNTS,
+  MAX_PUBLISHED_REPOS,
+} from './caches/host-inventory.ts';
+export { canonicalJson } from './canonical-json.ts';
+export { expandBraces, glob } from './config/glob.ts';
+export { kilnConfigJsonSchema } from './config/json-schema.ts';
+export { type KilnConfig, type KilnImage, type KilnTriggers, kilnConfig } from './config/kiln-config.ts';
+export { type RepoSettings, repoSettings } from './config/repo-settings.ts';
+export { fillTemplate, placeholdersOf, type TagPlaceholder } from './config/tag-template.ts';
+export {
+  type BuildChanged,
+  buildChanged,
+  cachesChanged,
+  hostChanged,
+  type PoolEvent,
+  poolEvent,
+} from './events/pool-event.ts';
+export {
+  type ChangedPaths,
+  FORGES,
+  type ForgeEvent,
+  type ForgeName,
+  type ForgeRepository,
+  forgeEvent,
+  type PullRequestEvent,
+  type RerunEvent,
+} from './forge/event.ts';
 export {
   type CreatedToken,
   createdToken,
@@ -20,11 +49,14 @@ export {
   buildRequest,
   buildSpec,
   gitSource,
+  NAMESPACE_ARG,
   OUTSIDE_DOCKERFILE,
   outputSpec,
+  SUPERSEDE_MODES,
   uploadSource,
 } from './http/build-request.ts';
 export { buildId, contextDigest, gitRef, gitUrl, relativePath, tagReference, teamName } from './http/fields.ts';
+export { type HostDetailView, hostDetail } from './http/host-caches.ts';
 export {
   type DrainOrder,
   drainOrder,

@@ -10,7 +10,7 @@ export interface AppContext {
 /**
  * The frame of an app's `main.ts`: starts it, waits for SIGINT or SIGTERM, for `done` (the app has nothing left to do, and says
  * why) or for `failed`, releases everything, and ends the process with 0, or with 1 and the reason. A wrong environment is told in
- * plain words.
+ * plain words. A signal is heard while the app still starts, too: a Redis that is away can hold that up for ever.
  */
 export async function runApp(
   app: string,
@@ -21,11 +21,15 @@ export async function runApp(
   const log = createLogger({ app, level });
   const shutdown = new Shutdown();
   let exitCode = 0;
+  let started = false;
   try {
-    const { failed, done } = await start({ log, shutdown });
-    const asked = stop.received.then((signal) => () => log.info({ signal }, 'asked to stop'));
-    const over = done?.then((why) => () => log.info({ why }, 'nothing left to do'));
-    const say = await Promise.race([asked, ...(over ? [over] : []), ...(failed ? [failed] : [])]);
+    const running = start({ log, shutdown }).then(({ failed, done }) => {
+      started = true;
+      const over = done?.then((why) => () => log.info({ why }, 'nothing left to do'));
+      return Promise.race([...(over ? [over] : []), failed ?? new Promise<never>(() => {})]);
+    });
+    const asked = stop.received.then((signal) => () => log.info({ signal, started }, 'asked to stop'));
+    const say = await Promise.race([asked, running]);
     say();
   } catch (error) {
     exitCode = 1;
@@ -33,6 +37,8 @@ export async function runApp(
   }
   await shutdown.run((step, error) => log.error({ err: error, step }, 'shutdown step failed'));
   process.exitCode = exitCode;
+  // What is still starting holds the process, and nothing knows how to release it.
+  if (!started) process.exit();
 }
 
 /** Runs `read`, which takes the settings from the environment; a wrong one ends the process with 2 and its words. */

@@ -4,7 +4,9 @@ export { AuditLog, type AuditRange, type NewAuditEntry } from './audit/audit-log
 export { type BlobInfo, type BlobStore, FsBlobStore } from './blobs/fs-blob-store.ts';
 export { type AttemptRef, AttemptStore } from './builds/attempt-store.ts';
 export { BuildStore, type BuildStoreOptions } from './builds/build-store.ts';
+export type { CancelOutcome } from './builds/cancel.ts';
 export { CorruptState, IdempotencyKeyReused, NotLeader, StaleAttempt } from './builds/errors.ts';
+export { FollowUps } from './builds/follow-ups.ts';
 export {
   type AssignOutcome,
   assignmentOf,
@@ -13,6 +15,8 @@ export {
   pendingBuild,
 } from './builds/pending-store.ts';
 export { SealBroken, Sealer } from './builds/seal.ts';
+export { type HostWriter, InventoryStore } from './caches/inventory-store.ts';
+export { UsageStore } from './caches/usage-store.ts';
 export type { Drain, HostOrders } from './hosts/desired.ts';
 export { HostNameTaken, HostRemoved, TooManyLabels, WorkerReplaced } from './hosts/errors.ts';
 export { HostOperations } from './hosts/host-operations.ts';
@@ -30,6 +34,7 @@ export type {
   HostState,
   LogBatch,
   NewBuild,
+  PublishedInventory,
   StoredBuild,
   StoredDecision,
 } from './types.ts';

@@ -3,7 +3,8 @@ import { ContextTeams } from './access/context-teams.ts';
 import { TokenStore } from './access/token-store.ts';
 import { AuditLog } from './audit/audit-log.ts';
 import { AttemptStore } from './builds/attempt-store.ts';
-import { BuildStore } from './builds/build-store.ts';
+import { BuildStore, DEFAULT_SECRET_TTL_MS } from './builds/build-store.ts';
+import { FollowUps } from './builds/follow-ups.ts';
 import { PendingStore } from './builds/pending-store.ts';
 import { Sealer } from './builds/seal.ts';
 import { HostOperations } from './hosts/host-operations.ts';
@@ -34,6 +35,7 @@ export interface State extends AsyncDisposable {
   readonly builds: BuildStore;
   readonly attempts: AttemptStore;
   readonly pending: PendingStore;
+  readonly followUps: FollowUps;
   readonly hosts: HostStore;
   readonly hostOperations: HostOperations;
   readonly tokens: TokenStore;
@@ -51,16 +53,18 @@ export async function openState(options: StateOptions): Promise<State> {
   const { namespace, secretKey, onError, now = Date.now } = options;
   const redis = connectRedis(options.redisUrl, onError);
   const keys = new Keys(namespace);
-  const ttl = options.secretTtlMs === undefined ? {} : { secretTtlMs: options.secretTtlMs };
+  const { secretTtlMs = DEFAULT_SECRET_TTL_MS } = options;
+  const followUps = new FollowUps(redis, keys, { now, secretTtlMs });
   const queues = new AttemptQueues(redis, keys);
   const events = await PoolEvents.open(redis, keys);
   const hosts = new HostStore(redis, keys, now);
   return {
     redis,
     keys,
-    builds: new BuildStore({ redis, keys, sealer: new Sealer(secretKey), now, ...ttl }),
-    attempts: new AttemptStore(redis, keys, { now, ...ttl }),
+    builds: new BuildStore({ redis, keys, sealer: new Sealer(secretKey), followUps, now, secretTtlMs }),
+    attempts: new AttemptStore(redis, keys, { now, secretTtlMs }),
     pending: new PendingStore(redis, keys, now),
+    followUps,
     hosts,
     hostOperations: new HostOperations(redis, keys, hosts, queues),
     tokens: new TokenStore(redis, keys, now),

@@ -1,5 +1,5 @@
-import type { BuildSpec, HostReport } from '@kiln/contracts';
-import type { BuildRecord, BuildState, PlacementDecision, Trust } from '@kiln/domain';
+import type { BuildSpec, HostInventory, HostReport } from '@kiln/contracts';
+import type { BuildRecord, BuildState, HostCache, PlacementDecision, Trust } from '@kiln/domain';
 import type { HostOrders } from './hosts/desired.ts';
 
 /** A build as it is stored: its life and its request. */
@@ -52,6 +52,18 @@ export interface HostState {
   /** ms since the epoch. */
   readonly lastSeenAt: number;
   readonly held: readonly { readonly buildId: string; readonly attempt: number; readonly weight: number }[];
+  /**
+   * What the host holds, by repo; a repo that is cold there is missing. Stays current: what this process learns of repos'
+   * usage when it reads any host shows here too.
+   */
+  readonly caches: ReadonlyMap<string, HostCache>;
+  /** As published last; absent before the first time. */
+  readonly inventory?: PublishedInventory;
+}
+
+export interface PublishedInventory extends HostInventory {
+  /** ms since the epoch. */
+  readonly readAt: number;
 }
 
 /** A decision as it was carried out, or as it left the build waiting. */

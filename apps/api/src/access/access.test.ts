@@ -128,6 +128,20 @@ describe('trust', () => {
     expect(await (await api.post(`/v1/builds/${id}/retry`, '')).json()).toMatchObject({ trust: 'untrusted' });
   });
 
+  test('no run is shared between trusted and untrusted builds', async () => {
+    const [trusted, untrusted] = [
+      await api.token({ team: 'i', scopes: BUILDS }),
+      await api.token({ team: 'i', scopes: BUILDS, trust: 'untrusted' }),
+    ];
+    const sharedRun = async (headers: Record<string, string>) => {
+      const answer = await api.post('/v1/builds', { ...GIT, dedupe: true }, headers);
+      return ((await answer.json()) as { sharedRun?: string }).sharedRun;
+    };
+    expect(await sharedRun(trusted.headers)).toBeUndefined();
+    expect(await sharedRun(untrusted.headers)).toBeUndefined();
+    expect(await sharedRun(untrusted.headers)).toBeDefined();
+  });
+
   test('a trusted build with secrets is not an untrusted token’s to repeat', async () => {
     const { headers } = await api.token({ team: 'default', scopes: BUILDS, trust: 'untrusted' });
     const { id } = await api.submit({ secrets: { npm: 'hunter2' } });

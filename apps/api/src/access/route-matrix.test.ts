@@ -47,6 +47,7 @@ const MATRIX: Readonly<Record<OperationId, Row>> = {
     ...{ read: '404 artifact_not_found', other: HIDDEN, all: '404 artifact_not_found' },
   }),
   listHosts: row('200', { read: '200', operate: '200', other: '200', all: '200' }),
+  readHost: operators('200'),
   cordonHost: operators('200'),
   uncordonHost: operators('200'),
   drainHost: operators('200'),

@@ -6,7 +6,8 @@ import { instant } from '../http/answer.ts';
 /** A stored build as clients see it. */
 export function viewBuild({ record, spec }: StoredBuild): BuildView {
   const attempt = currentAttempt(record);
-  const { commit, retryOf, steps, result, failure, finishedAt, cancelRequestedAt } = record;
+  const { commit, retryOf, steps, result, failure, finishedAt, cancelRequestedAt, releasedAt } = record;
+  const { supersededBy, sharedRun } = record;
   const self = `/v1/builds/${record.id}`;
   return {
     id: record.id,
@@ -25,6 +26,9 @@ export function viewBuild({ record, spec }: StoredBuild): BuildView {
     ...(commit !== undefined && { commit }),
     ...(retryOf !== undefined && { retryOf }),
     ...(cancelRequestedAt !== undefined && { cancelRequestedAt: instant(cancelRequestedAt) }),
+    ...(supersededBy !== undefined && { supersededBy }),
+    ...(sharedRun !== undefined && { sharedRun }),
+    ...(releasedAt !== undefined && { releasedAt: instant(releasedAt) }),
     ...(cancelCameTooLate(record) && { cancelCameTooLate: true }),
     ...(steps && { steps: { ...steps } }),
     ...(result && { result: viewResult(result) }),

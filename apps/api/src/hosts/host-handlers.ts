@@ -10,6 +10,7 @@ import { Complaint, codeOf, fieldComplaint, parameter, parsed } from '../http/co
 import { within } from '../http/deadline.ts';
 import { hasBody, jsonBody } from '../http/json-body.ts';
 import type { ApiDeps } from '../ports.ts';
+import { viewHostDetail } from './host-detail.ts';
 import { viewHost } from './host-view.ts';
 import { joinGrant } from './join-grant.ts';
 
@@ -50,6 +51,13 @@ export function hostHandlers(
         return { ...view, builds: view.builds.filter((_, i) => visible[i]) };
       });
       sendJson(response, 200, { hosts: await Promise.all(shown) });
+    },
+
+    async readHost(request, response) {
+      const name = nameOf(request);
+      const [host, mountUsers] = await stored(Promise.all([hosts.get(name), hosts.mountUsers()]));
+      if (!host) throw hostNotFound(name);
+      sendJson(response, 200, viewHostDetail(host, mountUsers));
     },
 
     cordonHost: (request, response) => order(request, response, (name) => operations.cordon(name)),

@@ -1,11 +1,15 @@
 import type { HostInfoView } from '@kiln/contracts';
-import type { HostState } from '@kiln/state';
+import type { HostState, PublishedInventory } from '@kiln/state';
 import { instant } from '../http/answer.ts';
+
+/** From this warmth on a repo counts as warm on a host. */
+const WARM = 0.5;
 
 /** A host as clients see it. The worker's incarnation and machine stay inside. */
 export function viewHost(host: HostState): HostInfoView {
   const { report, reported, orders, held, lastSeenAt } = host;
   const { name, slots, labels, platforms, driver, engineVersion, buildxVersion, buildkitVersion, disk } = report;
+  const { cacheBudgetBytes, cacheBudgetFrom } = report;
   const isChanged = orders.slots !== undefined || Object.keys(orders.labels).length > 0;
   return {
     name,
@@ -28,6 +32,20 @@ export function viewHost(host: HostState): HostInfoView {
     ...(disk && { disk: { ...disk } }),
     builds: held.map(({ buildId, attempt }) => ({ id: buildId, attempt })),
     lastSeenAt: instant(lastSeenAt),
+    ...(cacheBudgetBytes !== undefined && { cacheBudgetBytes }),
+    ...(cacheBudgetFrom !== undefined && { cacheBudgetFrom }),
+    ...(host.inventory && { caches: viewCaches(host, host.inventory) }),
+  };
+}
+
+function viewCaches({ caches }: HostState, inventory: PublishedInventory): NonNullable<HostInfoView['caches']> {
+  const { readAt, usedBytes, mounts, mountsLeftOut, sizesAreFloors } = inventory;
+  return {
+    readAt: instant(readAt),
+    usedBytes,
+    mounts: mounts.length + mountsLeftOut,
+    warmRepos: [...caches.values()].filter(({ warmth }) => warmth >= WARM).length,
+    sizesAreFloors,
   };
 }
 

@@ -121,14 +121,16 @@ export function handlers({
 
     async readPlacement(request, response, { principal }) {
       const { record } = await found(idOf(request), principal);
-      sendJson(response, 200, viewPlacement(record.id, await stored(deps.builds.decisions(record.id))));
+      const run = record.sharedRun ?? record.id;
+      sendJson(response, 200, viewPlacement(run, await stored(deps.builds.decisions(run))));
     },
 
     async readArtifact(request, response, { principal }) {
       const { record } = await found(idOf(request), principal);
-      const attempt = currentAttempt(record)?.number ?? 0;
-      const key = artifactKey(record.id, attempt);
-      const info = record.result?.artifact && (await blobs.stat(key));
+      const { sharedRun } = record;
+      const run = sharedRun === undefined ? record : (await stored(buildsOf(principal).get(sharedRun)))?.record;
+      const key = run && artifactKey(run.id, currentAttempt(run)?.number ?? 0);
+      const info = key && record.result?.artifact && (await blobs.stat(key));
       const blob = info && (await blobs.open(key));
       if (!info || !blob) {
         const got = record.result?.artifact

@@ -1,5 +1,5 @@
-import type { BuildRequestInput } from '@kiln/contracts';
-import { PRIORITIES, type Priority } from '@kiln/domain';
+import { type BuildRequestInput, SUPERSEDE_MODES } from '@kiln/contracts';
+import { CACHE_SCOPES, type CacheScope, PRIORITIES, type Priority } from '@kiln/domain';
 import { UsageError } from '../io/errors.ts';
 import type { FlagValues } from '../io/flags.ts';
 import type { DOCKER_FLAGS, KILN_FLAGS } from './flags.ts';
@@ -38,8 +38,12 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
     pull: flags.pull ?? false,
     ...(flags.timeout !== undefined && { timeoutSeconds: durationSeconds('--timeout', flags.timeout) }),
     ...(flags.priority !== undefined && { priority: priority(flags.priority) }),
+    ...(flags['cache-scope'] !== undefined && { cacheScope: cacheScope(flags['cache-scope']) }),
     ...(flags.weight !== undefined && { weight: weight(flags.weight) }),
     ...(flags['host-label'].length > 0 && { hostLabels: labels(flags['host-label'], '--host-label') }),
+    ...(flags['concurrency-key'] !== undefined && { concurrencyKey: flags['concurrency-key'] }),
+    ...(flags.supersede !== undefined && { supersede: supersede(flags.supersede) }),
+    ...(flags.dedupe && { dedupe: true }),
     resources: {
       ...(flags.memory !== undefined && { memoryBytes: memoryBytes('--memory', flags.memory) }),
       ...(flags.cpus !== undefined && { cpus: cpus(flags.cpus) }),
@@ -62,10 +66,22 @@ function priority(text: string): Priority {
   return found;
 }
 
+function cacheScope(text: string): CacheScope {
+  const found = CACHE_SCOPES.find((known) => known === text);
+  if (!found) throw new UsageError(`--cache-scope ${text}: expected ${CACHE_SCOPES.join(', ')}`);
+  return found;
+}
+
 function weight(text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= 1 && value <= MAX_WEIGHT) return value;
   throw new UsageError(`--weight ${text}: expected a whole number from 1 to ${MAX_WEIGHT}`);
+}
+
+function supersede(text: string): BuildRequestInput['supersede'] {
+  const found = SUPERSEDE_MODES.find((known) => known === text);
+  if (!found) throw new UsageError(`--supersede ${text}: expected ${SUPERSEDE_MODES.join(' or ')}`);
+  return found;
 }
 
 function cpus(text: string): number {

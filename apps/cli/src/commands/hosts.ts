@@ -1,23 +1,30 @@
-import type { HostInfoView } from '@kiln/contracts';
+import { bytes, type HostInfoView } from '@kiln/contracts';
 import { diskText, labelsText, platformsText, settingsText, stateText } from '../host/host-text.ts';
 import { age } from '../io/ages.ts';
 import { EXIT } from '../io/exit-codes.ts';
 import type { Io, Style } from '../io/output.ts';
 import { type Column, renderTable } from '../io/table.ts';
 import { runCommand } from './command-line.ts';
+import { hostText } from './host-detail.ts';
 import { shortId } from './resolve-id.ts';
 import { hostStyle } from './state-style.ts';
 
 const SPEC = {
-  usage: 'kiln hosts [FLAGS]',
+  usage: 'kiln hosts [FLAGS] [NAME]',
   about:
-    'Lists the hosts of the pool, how busy they are, and what they build for. SET is what `kiln host set` has put before what the worker reports.',
-  operands: [0, 0],
+    'Lists the hosts of the pool, how busy they are, and what they build for. SET is what `kiln host set` has put before what the worker reports. With a name, says what that host’s caches hold.',
+  operands: [0, 1],
   flags: {},
 } as const;
 
 export function hostsCommand(args: readonly string[], io: Io): Promise<number> {
-  return runCommand(SPEC, args, io, async ({ flags, client }) => {
+  return runCommand(SPEC, args, io, async ({ flags, client, operands: [name] }) => {
+    if (name !== undefined) {
+      const host = await client.host(name);
+      if (flags.json) io.out.line(JSON.stringify(host, null, 2));
+      else io.out.write(hostText(host, io));
+      return EXIT.ok;
+    }
     const hosts = await client.hosts();
     if (flags.json) io.out.line(JSON.stringify({ hosts }, null, 2));
     else if (hosts.length > 0) io.out.write(renderTable(columns(io, hosts), hosts, io.out));
@@ -67,6 +74,14 @@ function columns({ now }: Io, hosts: readonly HostInfoView[]): Column<HostInfoVi
       shown: hosts.some(({ buildkitVersion }) => buildkitVersion),
     },
     { title: 'BUILDX', text: ({ buildxVersion }) => buildxVersion, dispensable: 9 },
+    { title: 'CACHE', text: cacheText, align: 'right', dispensable: 3, shown: hosts.some(({ caches }) => caches) },
+    {
+      title: 'WARM',
+      text: ({ caches }) => String(caches?.warmRepos ?? '-'),
+      align: 'right',
+      dispensable: 3,
+      shown: hosts.some(({ caches }) => caches),
+    },
     { title: 'SEEN', text: ({ lastSeenAt }) => age(Date.parse(lastSeenAt), at), align: 'right', dispensable: 2 },
   ];
   return all.filter(({ shown = true }) => shown);
@@ -78,4 +93,10 @@ function hasLabels({ labels }: HostInfoView): boolean {
 
 function diskStyle({ disk }: HostInfoView): Style | undefined {
   return disk && disk.freeBytes < disk.totalBytes * LOW_DISK ? 'yellow' : undefined;
+}
+
+/** How much there is, of how much there may be. */
+function cacheText({ caches, cacheBudgetBytes }: HostInfoView): string {
+  const used = caches ? bytes(caches.usedBytes) : '-';
+  return cacheBudgetBytes === undefined ? used : `${used}/${bytes(cacheBudgetBytes)}`;
 }

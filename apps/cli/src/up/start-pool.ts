@@ -105,7 +105,13 @@ async function compose(
   shutdown.add('scheduler', () => scheduler.close());
 
   const worker = await startWorker(
-    { ...DEFAULT_LEASE, hostName: options.name, slots: options.slots, labels: options.labels },
+    {
+      ...DEFAULT_LEASE,
+      hostName: options.name,
+      slots: options.slots,
+      labels: options.labels,
+      ledgerFile: `${data.path}/layers.json`,
+    },
     {
       ...state,
       executor: builder,

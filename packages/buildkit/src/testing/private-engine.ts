@@ -14,6 +14,9 @@ export interface PrivateEngine extends AsyncDisposable {
   readonly dir: string;
   /** Kills the engine with all that it runs, as a crash would, and starts it again. */
   restart(): Promise<void>;
+  /** The two halves of `restart`. */
+  stop(): Promise<void>;
+  start(): Promise<void>;
 }
 
 const INNER = '/run/buildkit';
@@ -54,14 +57,20 @@ export async function startPrivateEngine(images: readonly string[], diskBytes?: 
       for await (const _ of progress);
     });
   }
+  const stop = () => container.kill();
+  const start = async () => {
+    await container.start();
+    await up();
+  };
   return {
     socket,
     innerSocket: `${INNER}/docker.sock`,
     dir,
+    stop,
+    start,
     async restart() {
-      await container.kill();
-      await container.start();
-      await up();
+      await stop();
+      await start();
     },
     async [Symbol.asyncDispose]() {
       await container.remove({ force: true, v: true });

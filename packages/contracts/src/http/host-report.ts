@@ -33,6 +33,10 @@ export const hostReport = z.strictObject({
   driver: z.enum(['docker-container', 'docker']),
   engineVersion: z.string(),
   buildxVersion: z.string(),
+  /** How much cache the host keeps. */
+  cacheBudgetBytes: z.int().min(0).optional(),
+  /** Who says so: Kiln's configuration, the engine's, or a guess from the size of the disk. */
+  cacheBudgetFrom: z.enum(['configured', 'engine', 'estimated']).optional(),
   /** Absent where BuildKit doesn't say. */
   buildkitVersion: z.string().optional(),
   disk: hostDisk.optional(),

@@ -49,6 +49,17 @@ export const buildView = z
       .boolean()
       .optional()
       .meta({ description: 'The build, or its push, had already finished when the cancel came.' }),
+    supersededBy: buildId.optional().meta({
+      description: 'The newer build of the same `concurrencyKey` that canceled this one, or came too late to.',
+    }),
+    sharedRun: buildId.optional().meta({
+      description:
+        'The build whose run this one shares (`dedupe`): log, artifact and placement are that one’s. It stays `queued` until the run ends.',
+    }),
+    releasedAt: instant.optional().meta({
+      description:
+        'When it was canceled while others shared its run: it goes on for them, and is canceled with the last of them.',
+    }),
     steps: z.strictObject({ total: z.int(), cached: z.int() }).optional(),
     result: z
       .strictObject({
@@ -131,6 +142,20 @@ export const hostView = z
     disk: hostDisk.optional().meta({ description: 'Of the file system that holds the worker’s data.' }),
     builds: z.array(z.strictObject({ id: buildId, attempt: z.int() })),
     lastSeenAt: instant,
+    cacheBudgetBytes: z.int().optional().meta({ description: 'How much cache the host keeps.' }),
+    cacheBudgetFrom: z.enum(['configured', 'engine', 'estimated']).optional().meta({
+      description: 'Who says so: Kiln’s configuration, the engine’s, or a guess from the size of the disk.',
+    }),
+    caches: z
+      .strictObject({
+        readAt: instant,
+        usedBytes: z.int(),
+        mounts: z.int(),
+        warmRepos: z.int().meta({ description: 'Repos that are warm there by at least one half.' }),
+        sizesAreFloors: z.boolean(),
+      })
+      .optional()
+      .meta({ description: 'Absent until the host’s caches have been read.' }),
   })
   .meta({ id: 'Host' });
 export type HostInfoView = z.output<typeof hostView>;

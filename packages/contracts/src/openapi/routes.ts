@@ -4,6 +4,7 @@ import { createdToken, tokenId, tokenList, tokenRequest, tokenView, whoamiView }
 import { auditEntry, auditQuery } from '../http/audit.ts';
 import { buildRequest } from '../http/build-request.ts';
 import { buildId, contextDigest } from '../http/fields.ts';
+import { hostDetail } from '../http/host-caches.ts';
 import { drainOrder, hostChange, joinGrant, joinRequest, removeQuery } from '../http/host-orders.ts';
 import { hostName } from '../http/host-report.ts';
 import {
@@ -69,7 +70,7 @@ export const ROUTES = {
     access: users('builds:write', 'request'),
     summary: 'Submit a build',
     description:
-      'JSON for a git source or a context uploaded before; multipart/form-data for a context in the same request. 202 means that the build is stored durably and will end exactly once.',
+      'JSON for a git source or a context uploaded before; multipart/form-data for a context in the same request. 202 means that the build is stored durably and will end exactly once. With `supersede` it also means that no older build of its `concurrencyKey` that waits will be given to a host.',
     headers: IDEMPOTENCY,
     body: {
       'application/json': buildRequest,
@@ -127,10 +128,10 @@ export const ROUTES = {
     access: users('builds:write', 'build'),
     summary: 'Cancel a build',
     description:
-      'Waits some seconds for the host to confirm. 200: the build has ended; `cancelCameTooLate` says whether it did so by itself. 202: the host has not confirmed yet. Canceling a canceled build again is harmless.',
+      'Waits some seconds for the host to confirm. 200: the build has ended; `cancelCameTooLate` says whether it did so by itself. 202: the host has not confirmed yet. Canceling a canceled build again is harmless. A build whose run others share (`dedupe`) goes on for them: 200, with `releasedAt`. One that shares another’s run ends at once and leaves the run to the others; the last one cancels the run.',
     params: id,
     answers: {
-      200: { description: 'The build has ended.', content: build },
+      200: { description: 'The build has ended, or goes on for others only.', content: build },
       202: { description: 'The cancel is stored; the host has not confirmed it yet.', content: build },
     },
     problems: ['invalid_request', 'build_not_found', 'already_finished'],
@@ -207,6 +208,16 @@ export const ROUTES = {
     summary: 'List the hosts of the pool',
     answers: { 200: { description: 'All hosts.', content: { 'application/json': hostList } } },
     problems: [],
+  },
+  readHost: {
+    method: 'get',
+    path: '/v1/hosts/:name',
+    tag: 'Hosts',
+    access: users('hosts:operate', 'pool'),
+    summary: 'Read a host and what its caches hold',
+    params: { name: hostName },
+    answers: { 200: { description: 'The host.', content: { 'application/json': hostDetail } } },
+    problems: ['invalid_request', 'host_not_found'],
   },
   cordonHost: {
     method: 'post',

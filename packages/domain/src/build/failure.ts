@@ -17,6 +17,7 @@ export const FAILURE_CODES = [
   'disk_full',
   'timeout',
   'canceled',
+  'superseded',
   'secrets_expired',
   'build_failed',
   'infrastructure',

@@ -80,6 +80,8 @@ export class PendingStore {
     );
     if (applied.outcome === 'applied') return { outcome: 'assigned', build: applied.build };
     if (applied.outcome !== 'refused') return { outcome: 'not_queued' };
+    // Outdated by a newer build: it is due to end, and not to be placed again.
+    if (applied.code === -6) return { outcome: 'not_queued' };
     return { outcome: applied.code === -4 ? 'not_leader' : applied.code === -3 ? 'no_slot' : 'host_unfit' };
   }
 

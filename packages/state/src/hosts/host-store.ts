@@ -1,5 +1,6 @@
 import { type HostReport, hostDisk, hostReport } from '@kiln/contracts';
 import type { Redis } from 'ioredis';
+import { CacheIndex, type InventoryStamp } from '../caches/cache-index.ts';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { HostState } from '../types.ts';
@@ -24,6 +25,8 @@ export interface DesiredState {
   /** Slots and labels that count: the worker's own, or an operator's. */
   readonly slots: number;
   readonly labels: Readonly<Record<string, string>>;
+  /** Whether the pool has an inventory of it: a host that was forgotten meanwhile must publish again. */
+  readonly inventoryKnown: boolean;
   /** Attempts that this incarnation holds; one that it runs and that isn't here is no longer its own. */
   readonly attempts: readonly { readonly buildId: string; readonly attempt: number; readonly cancel: boolean }[];
 }
@@ -33,11 +36,13 @@ export class HostStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
   readonly #now: () => number;
+  readonly #caches: CacheIndex;
 
   constructor(redis: Redis, keys: Keys, now: () => number = Date.now) {
     this.#redis = redis;
     this.#keys = keys;
     this.#now = now;
+    this.#caches = new CacheIndex(redis, keys);
   }
 
   /**
@@ -84,21 +89,37 @@ export class HostStore {
   }
 
   async list(): Promise<HostState[]> {
-    const names = (await this.#redis.smembers(this.#keys.hosts())).sort();
-    return (await Promise.all(names.map((name) => this.get(name)))).filter((host) => host !== undefined);
+    const [names] = await Promise.all([this.#redis.smembers(this.#keys.hosts()), this.#caches.refresh()]);
+    const hosts = await Promise.all(names.sort().map((name) => this.#read(name)));
+    return hosts.filter((host) => host !== undefined);
   }
 
   async get(name: string): Promise<HostState | undefined> {
-    const [[, host], [, lease], [, held], [, desired]] = (await this.#redis
+    const [host] = await Promise.all([this.#read(name), this.#caches.refresh()]);
+    return host;
+  }
+
+  /** Which repos' recent builds used each cache mount, by its id. */
+  async mountUsers(): Promise<ReadonlyMap<string, readonly string[]>> {
+    await this.#caches.refresh();
+    return this.#caches.mountUsers();
+  }
+
+  async #read(name: string): Promise<HostState | undefined> {
+    const [[, host], [, lease], [, held], [, desired], [, stamp]] = (await this.#redis
       .multi()
       .hgetall(this.#keys.host(name))
       .get(this.#keys.hostLease(name))
       .hgetall(this.#keys.hostHeld(name))
       .hgetall(this.#keys.hostDesired(name))
-      .exec()) as [Answer<Hash>, Answer<string | null>, Answer<Hash>, Answer<Hash>];
+      .hmget(this.#keys.hostInventory(name), 'digest', 'readAt')
+      .exec()) as [Answer<Hash>, Answer<string | null>, Answer<Hash>, Answer<Hash>, Answer<InventoryStamp>];
     // A newer version's report may have more in it.
     const parsed = hostReport.strip().safeParse(JSON.parse(host.report ?? 'null'));
-    if (!parsed.success) return undefined;
+    if (!parsed.success) {
+      this.#caches.forget(name);
+      return undefined;
+    }
     const orders = parseOrders(desired);
     const disk = hostDisk.safeParse(JSON.parse(host.disk || 'null'));
     const { slots, labels } = parsed.data;
@@ -114,6 +135,7 @@ export class HostStore {
       left: host.left === '1',
       lastSeenAt: Number(host.lastSeenAt),
       held: Object.entries(held).map(([key, weight]) => ({ ...parseHeld(key), weight: Number(weight) })),
+      ...(await this.#caches.read(name, stamp)),
     };
   }
 
@@ -128,6 +150,7 @@ export class HostStore {
       [...this.#ownKeys(name), this.#keys.hostDesired(name)],
       [this.#keys.prefix, name, this.#now() - LOST_RETENTION_MS],
     );
+    if ((await this.#redis.sismember(this.#keys.hosts(), name)) === 0) this.#caches.forget(name);
   }
 
   #ownKeys(name: string): string[] {
@@ -137,9 +160,9 @@ export class HostStore {
 
 type Hash = Record<string, string>;
 type Answer<T> = [unknown, T];
-type SyncAnswer = [settings: string[], held: string[], serverNow: string];
+type SyncAnswer = [settings: string[], held: string[], serverNow: string, inventoryKnown: number];
 
-function desiredState(report: HostReport, [settings, held, serverNow]: SyncAnswer): DesiredState {
+function desiredState(report: HostReport, [settings, held, serverNow, inventoryKnown]: SyncAnswer): DesiredState {
   const orders = parseOrders(Object.fromEntries(pairs(settings)));
   const { drain } = orders;
   const handBackInMs = drain?.deadline === undefined ? undefined : Math.max(0, drain.deadline - Number(serverNow));
@@ -147,6 +170,7 @@ function desiredState(report: HostReport, [settings, held, serverNow]: SyncAnswe
     cordoned: orders.cordoned,
     ...(drain && { drain: handBackInMs === undefined ? {} : { handBackInMs } }),
     ...effective(report, orders),
+    inventoryKnown: inventoryKnown === 1,
     attempts: pairs(held).map(([key, cancel]) => ({ ...parseHeld(key), cancel: cancel === '1' })),
   };
 }

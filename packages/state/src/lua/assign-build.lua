@@ -2,7 +2,8 @@
 -- KEYS[1] build  KEYS[2] host  KEYS[3] host's lease  KEYS[4] host's held attempts  KEYS[5] leader's token  KEYS[6] decisions
 -- KEYS[7] host's desired state
 -- ARGV: prefix, id, expected revision, fencing token, weight, slots of the host as the leader saw them, decision, then the change
--- out: 0 assigned, -1 gone, -2 stale revision, -3 no free slot, -4 not the leader, -5 host gone, cordoned or draining
+-- out: 0 assigned, -1 gone, -2 stale revision, -3 no free slot, -4 not the leader, -5 host gone, cordoned or draining,
+--      -6 outdated: a newer build of its concurrency key was accepted
 -- @include write-build
 local prefix, id = ARGV[1], ARGV[2]
 local change = changeFrom(8)
@@ -10,6 +11,7 @@ if redis.call('GET', KEYS[5]) ~= ARGV[4] then return -4 end
 local rev = redis.call('HGET', KEYS[1], 'rev')
 if not rev then return -1 end
 if rev ~= ARGV[3] then return -2 end
+if redis.call('HEXISTS', KEYS[1], 'newer') == 1 then return -6 end
 if redis.call('GET', KEYS[3]) ~= change.incarnation then return -5 end
 local host = redis.call('HMGET', KEYS[2], 'accepting', 'slots')
 local desired = redis.call('HMGET', KEYS[7], 'cordoned', 'slots')

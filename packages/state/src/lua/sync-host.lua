@@ -5,7 +5,7 @@
 --      -3 the host was removed, or is now, for it holds nothing any more;
 --      else { operators' settings: field, value, …
 --             attempts that this incarnation holds: '<build id>:<attempt>', cancel, …
---             ms since the epoch, by the clock of the settings' deadline }
+--             ms since the epoch, by the clock of the settings' deadline, whether its inventory is known (1 or 0) }
 -- A machine's newer worker takes over at once: it has killed whatever its predecessor left running before it joins.
 -- @include host-life
 local prefix, name, incarnation, machine = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -42,4 +42,4 @@ for _, held in ipairs(redis.call('HKEYS', KEYS[3])) do
     attempts[#attempts + 1] = build[3] or '0'
   end
 end
-return { redis.call('HGETALL', KEYS[5]), attempts, tostring(serverNow()) }
+return { redis.call('HGETALL', KEYS[5]), attempts, tostring(serverNow()), redis.call('EXISTS', KEYS[1] .. ':inventory') }

@@ -12,7 +12,10 @@ export class Keys {
     this.prefix = `{${namespace}}:`;
   }
 
-  /** Hash: rev, state, attempt, host, incarnation, cancel, doc (BuildRecord as JSON), spec (BuildSpec as JSON). */
+  /**
+   * Hash: rev, state, attempt, host, incarnation, cancel, doc (BuildRecord as JSON), spec (BuildSpec as JSON); where it has them:
+   * concurrency and share (digests of its keys), newer (a newer build of its concurrency key), run (the build whose run it shares).
+   */
   build = (id: string) => `${this.prefix}build:${id}`;
   /** String: sealed secrets of a build. */
   secrets = (id: string) => `${this.prefix}build:${id}:secrets`;
@@ -29,6 +32,14 @@ export class Keys {
   indexRepo = (repo: string) => `${this.prefix}idx:repo:${Keys.digest(repo)}`;
   /** String: `<build id> <fingerprint>`. */
   idempotency = (key: string) => `${this.prefix}idem:${Keys.digest(key)}`;
+  /** Set by concurrency key: builds in flight that a newer one may still end. */
+  concurrency = (digest: string) => `${this.prefix}concurrency:${digest}`;
+  /** String: the build whose run identical ones share. */
+  share = (digest: string) => `${this.prefix}share:${digest}`;
+  /** Set: builds that want the run of build `id`. */
+  interest = (id: string) => `${this.prefix}interest:${id}`;
+  /** Set: builds that something is due for, see FollowUps. */
+  due = () => `${this.prefix}due`;
   /** Stream of PoolEvent. */
   events = () => `${this.prefix}events`;
   /** Set of host names. */
@@ -39,6 +50,14 @@ export class Keys {
   hostLease = (name: string) => `${this.prefix}host:${name}:lease`;
   /** Hash: `<build id>:<attempt>` → weight. The slots that are taken. */
   hostHeld = (name: string) => `${this.prefix}host:${name}:held`;
+  /** Hash: doc (HostInventory as JSON), its digest, readAt. */
+  hostInventory = (name: string) => `${this.prefix}host:${name}:inventory`;
+  /** Hash: repo → RepoUsage as JSON. */
+  usages = () => `${this.prefix}usages`;
+  /** Sorted set: repo by the revision that changed it last. */
+  usagesChanged = () => `${this.prefix}usages:changed`;
+  /** Counter: revision of the newest change. */
+  usagesRevision = () => `${this.prefix}usages:revision`;
   /** Hash: what operators want of it: cordoned, drainSince, drainDeadline, removing, slots, `label:<name>`. */
   hostDesired = (name: string) => `${this.prefix}host:${name}:desired`;
   /** String: owner of the scheduler's lease; expires. */
