@@ -1,3 +1,6 @@
+import type { KeyTimes } from './oidc/issuer-keys.ts';
+import type { Issuer } from './oidc/settings.ts';
+
 /** What a worker that joins is told. */
 export interface JoinConfig {
   /** Bearer tokens of workers, beside those that an admin makes; none of them may be a user's. */
@@ -9,6 +12,12 @@ export interface JoinConfig {
   readonly secretKey: string;
 }
 
+/** OIDC issuers that are trusted, for CI and for people in the browser. */
+export interface OidcConfig {
+  readonly issuers: readonly Issuer[];
+  readonly keyTimes: KeyTimes;
+}
+
 /** What an API process is told. Sizes in bytes, times in ms. */
 export interface ApiConfig {
   readonly host: string;
@@ -18,6 +27,8 @@ export interface ApiConfig {
   readonly tokens: readonly string[];
   /** Absent: no worker can join through this API. */
   readonly join?: JoinConfig;
+  /** Absent: Kiln's own tokens are the only credentials. */
+  readonly oidc?: OidcConfig;
   /** Whose `X-Forwarded-For` is believed: addresses and networks, or a number of proxies in front. */
   readonly trustProxy: readonly string[] | number;
   /** Largest JSON body. */
@@ -91,4 +102,4 @@ export const API_DEFAULTS = {
   auditRetentionMs: 365 * DAY_MS,
   tempRetentionMs: DAY_MS,
   closeTimeoutMs: 10_000,
-} as const satisfies Omit<ApiConfig, 'tokens' | 'join'>;
+} as const satisfies Omit<ApiConfig, 'tokens' | 'join' | 'oidc'>;

@@ -11,7 +11,7 @@ import {
 } from '@kiln/runtime';
 import { FsBlobStore, openState } from '@kiln/state';
 import { z } from 'zod';
-import { trustProxy } from './access/trust-proxy.ts';
+import { accessConfig, accessEnv } from './access/settings.ts';
 import { API_DEFAULTS } from './config.ts';
 import { startApi } from './start-api.ts';
 
@@ -24,7 +24,7 @@ const settings = settingsOrExit(() => {
       ...commonEnv,
       KILN_HOST: z.string().default(API_DEFAULTS.host),
       KILN_PORT: wholeNumber(0, API_DEFAULTS.port),
-      KILN_TRUST_PROXY: trustProxy,
+      ...accessEnv,
       KILN_TOKEN: z.string().optional(),
       KILN_TOKEN_FILE: z.string().optional(),
       KILN_JOIN_TOKEN: z.string().optional(),
@@ -34,13 +34,13 @@ const settings = settingsOrExit(() => {
       KILN_MAX_CONTEXT_BYTES: wholeNumber(1, API_DEFAULTS.maxContextBytes),
       KILN_LOG_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.logRetentionMs / DAY_MS),
       KILN_ARTIFACT_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.artifactRetentionMs / DAY_MS),
-      KILN_AUDIT_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.auditRetentionMs / DAY_MS),
       KILN_CONTEXT_RETENTION_HOURS: wholeNumber(1, API_DEFAULTS.contextRetentionMs / HOUR_MS),
     }),
     process.env,
   );
   const token = valueOrFile('KILN_TOKEN', env.KILN_TOKEN, env.KILN_TOKEN_FILE);
-  return { ...env, secretKey: secretKey(env), token, joinToken: joinToken(env, token) };
+  const access = accessConfig(env);
+  return { ...env, access, secretKey: secretKey(env), token, joinToken: joinToken(env, token) };
 });
 
 await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
@@ -57,7 +57,7 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
       ...API_DEFAULTS,
       host: settings.KILN_HOST,
       port: settings.KILN_PORT,
-      trustProxy: settings.KILN_TRUST_PROXY,
+      ...settings.access,
       tokens: [settings.token],
       join: {
         tokens: settings.joinToken === undefined ? [] : [settings.joinToken],
@@ -68,7 +68,6 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
       maxContextBytes: settings.KILN_MAX_CONTEXT_BYTES,
       logRetentionMs: settings.KILN_LOG_RETENTION_DAYS * DAY_MS,
       artifactRetentionMs: settings.KILN_ARTIFACT_RETENTION_DAYS * DAY_MS,
-      auditRetentionMs: settings.KILN_AUDIT_RETENTION_DAYS * DAY_MS,
       contextRetentionMs: settings.KILN_CONTEXT_RETENTION_HOURS * HOUR_MS,
     },
     { ...state, blobs: new FsBlobStore(resolve(settings.KILN_BLOB_DIR)), log },

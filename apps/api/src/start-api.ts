@@ -15,6 +15,7 @@ import { ArchivedLogs } from './logs/archived-logs.ts';
 import { LogArchiver } from './logs/log-archiver.ts';
 import { LogHub } from './logs/log-hub.ts';
 import { LogPages } from './logs/log-pages.ts';
+import { tokenVerifier } from './oidc/verify-token.ts';
 import type { ApiDeps } from './ports.ts';
 import { clearAway } from './upkeep/janitor.ts';
 import { repeat } from './upkeep/repeat.ts';
@@ -83,6 +84,7 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
     authenticate: authenticator({
       local: localTokens(config.tokens, joinTokens),
       tokens: deps.tokens,
+      verifyJwt: config.oidc && tokenVerifier(config.oidc.issuers, config.oidc.keyTimes, now),
       storeTimeoutMs: config.storeTimeoutMs,
       now,
       log,

@@ -33,13 +33,13 @@ import { parseJson, readAnswer } from './answer.ts';
 import { type AuditOptions, readAudit } from './audit.ts';
 import { type FollowOptions, followLog } from './follow-log.ts';
 import { type Ambience, isTransient, withRetry } from './retry.ts';
-import { type Call, Transport } from './transport.ts';
+import { type Call, type TokenSource, Transport } from './transport.ts';
 import { type ContextUpload, multipartBody } from './upload.ts';
 
 export interface KilnClientOptions {
   /** Base URL of the API, such as `https://kiln.example.com`. */
   readonly url: string;
-  readonly token?: string | undefined;
+  readonly token?: TokenSource | undefined;
   /** For everything but uploads. Default: the global `fetch`. */
   readonly fetch?: typeof fetch | undefined;
   /** For tests. */

@@ -13,4 +13,5 @@ export {
 export { KilnBadAnswer, KilnProblem, KilnUnreachable } from './errors.ts';
 export type { FollowOptions } from './follow-log.ts';
 export type { Ambience } from './retry.ts';
+export type { TokenSource } from './transport.ts';
 export type { ContextUpload } from './upload.ts';

@@ -4,10 +4,13 @@ import type { Request } from 'express';
 import type { Logger } from 'pino';
 import { instant } from '../http/answer.ts';
 import { within } from '../http/deadline.ts';
+import { looksLikeJwt } from '../oidc/verify-token.ts';
 import type { Tokens } from '../ports.ts';
 import { unauthorized } from './refusals.ts';
 
 export interface AuthenticatorParts {
+  /** Verifies OIDC tokens; absent where no issuer is set up. */
+  readonly verifyJwt: ((token: string) => Promise<Principal>) | undefined;
   readonly local: (token: string) => Principal | undefined;
   readonly tokens: Tokens;
   readonly storeTimeoutMs: number;
@@ -24,8 +27,13 @@ export function authenticator(parts: AuthenticatorParts): Authenticate {
     if (header === undefined) return ANONYMOUS;
     const token = /^Bearer +([^\s]+) *$/i.exec(header)?.[1];
     if (token === undefined) throw unauthorized('no bearer token was sent', { isMissing: true });
-    return parts.local(token) ?? (await storedPrincipal(token, parts));
+    return parts.local(token) ?? (looksLikeJwt(token) ? verified(token, parts) : storedPrincipal(token, parts));
   };
+}
+
+async function verified(token: string, { verifyJwt }: AuthenticatorParts): Promise<Principal> {
+  if (verifyJwt) return verifyJwt(token);
+  throw unauthorized('this Kiln takes no OIDC tokens: no issuer is set up (KILN_OIDC_FILE)');
 }
 
 async function storedPrincipal(

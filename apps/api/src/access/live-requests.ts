@@ -35,7 +35,7 @@ export class LiveRequests implements Disposable {
     const expiry =
       expiresAt === undefined
         ? undefined
-        : setTimeout(() => response.destroy(), Math.min(expiresAt - this.#now(), MAX_TIMER_MS));
+        : setTimeout(() => response.destroy(), Math.min(Math.max(0, expiresAt - this.#now()), MAX_TIMER_MS));
     response.on('close', () => {
       clearTimeout(expiry);
       all.delete(response);
