@@ -29,6 +29,10 @@ export interface ApiConfig {
   readonly join?: JoinConfig;
   /** Absent: Kiln's own tokens are the only credentials. */
   readonly oidc?: OidcConfig;
+  /** Where browsers find this API: an https URL, or http on this machine. Empty where nobody can log in. */
+  readonly publicUrl: string;
+  /** How long a session lasts. */
+  readonly sessionMs: number;
   /** Whose `X-Forwarded-For` is believed: addresses and networks, or a number of proxies in front. */
   readonly trustProxy: readonly string[] | number;
   /** Largest JSON body. */
@@ -81,6 +85,8 @@ const DAY_MS = 24 * HOUR_MS;
 export const API_DEFAULTS = {
   host: '127.0.0.1',
   port: 7700,
+  publicUrl: '',
+  sessionMs: 12 * HOUR_MS,
   trustProxy: [],
   maxJsonBytes: 4 * MIB,
   maxContextBytes: 4 * GIB,

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { AuditEntry, HostChange, PoolEvent } from '@kiln/contracts';
+import type { Principal } from '@kiln/domain';
 import type {
   AuditRange,
   BuildFilter,
@@ -35,6 +36,19 @@ export interface Tokens {
   noteUse(text: string): Promise<void>;
   list(): Promise<StoredToken[]>;
   revoke(id: string): Promise<StoredToken | undefined>;
+}
+
+/** Sessions of people in browsers, by what their cookie holds. */
+export interface Sessions {
+  create(secret: string, principal: Principal, ttlMs: number): Promise<Principal>;
+  find(secret: string): Promise<Principal | undefined>;
+  end(secret: string): Promise<boolean>;
+}
+
+/** Seals texts so that only this pool opens them, where `context` is the same. `open` throws for any other text. */
+export interface Sealing {
+  seal(text: string, context: string): string;
+  open(sealed: string, context: string): string;
 }
 
 /** Which teams may name which contexts. */
@@ -106,6 +120,8 @@ export interface ApiDeps {
   readonly hosts: Hosts;
   readonly hostOperations: HostOperations;
   readonly tokens: Tokens;
+  readonly sessions: Sessions;
+  readonly sealer: Sealing;
   readonly contextTeams: ContextTeams;
   readonly audit: Audit;
   readonly logs: LogStreams;

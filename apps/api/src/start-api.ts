@@ -11,6 +11,7 @@ import { docsPage } from './docs/docs-page.ts';
 import { createApp } from './http/app.ts';
 import { holdBody } from './http/body-gate.ts';
 import { handlers } from './http/handlers.ts';
+import { Cookies } from './login/cookies.ts';
 import { ArchivedLogs } from './logs/archived-logs.ts';
 import { LogArchiver } from './logs/log-archiver.ts';
 import { LogHub } from './logs/log-hub.ts';
@@ -70,12 +71,14 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
     retryMs: config.sseRetryMs,
     closing: closing.signal,
   };
+  const cookies = new Cookies(config.publicUrl);
   const openapi = openApiDocument(API_VERSION);
   const app = createApp({
     handlers: handlers({
       config,
       deps,
       watch,
+      cookies,
       sending,
       openapi,
       docsPage: docsPage(openapi),
@@ -84,6 +87,9 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
     authenticate: authenticator({
       local: localTokens(config.tokens, joinTokens),
       tokens: deps.tokens,
+      sessions: deps.sessions,
+      cookies,
+      publicUrl: config.publicUrl,
       verifyJwt: config.oidc && tokenVerifier(config.oidc.issuers, config.oidc.keyTimes, now),
       storeTimeoutMs: config.storeTimeoutMs,
       now,

@@ -32,6 +32,7 @@ export {
 export {
   type CreatedToken,
   createdToken,
+  loginQuery,
   type TokenRequest,
   type TokenView,
   tokenId,

@@ -1,4 +1,5 @@
 export { ContextTeams } from './access/context-teams.ts';
+export { SessionStore } from './access/session-store.ts';
 export { type NewToken, type StoredToken, TokenStore } from './access/token-store.ts';
 export { AuditLog, type AuditRange, type NewAuditEntry } from './audit/audit-log.ts';
 export { type BlobInfo, type BlobStore, FsBlobStore } from './blobs/fs-blob-store.ts';

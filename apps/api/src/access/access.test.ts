@@ -231,6 +231,13 @@ describe('tokens', () => {
     }
   });
 
+  test('one that revokes itself is told that it did', async () => {
+    const { id, headers } = await api.token({ team: '*', scopes: ['admin'] });
+    for (const status of [200, 401]) {
+      expect((await api.fetch(`/v1/tokens/${id}`, { method: 'DELETE', headers })).status).toBe(status);
+    }
+  });
+
   /** A stream that has begun; `cutOff` resolves when the connection breaks off without an end. */
   function follow(url: string, headers: Record<string, string>): Promise<{ cutOff: Promise<void> }> {
     return new Promise((begun, failed) => {

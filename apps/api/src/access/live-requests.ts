@@ -25,7 +25,7 @@ export class LiveRequests implements Disposable {
   }
 
   /** To be called as soon as `principal` is known; forgets the request when it ends. */
-  add({ id, expiresAt }: Principal, response: ServerResponse): void {
+  add({ id: principal, credentialId: id = principal, expiresAt }: Principal, response: ServerResponse): void {
     if (this.#ended.has(id)) {
       response.destroy();
       return;

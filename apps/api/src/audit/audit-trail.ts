@@ -10,6 +10,8 @@ import type { Audit } from '../ports.ts';
 export interface AuditNote {
   readonly target?: string | undefined;
   readonly details?: Readonly<Record<string, string>> | undefined;
+  /** Who it was, where that was found out only now: by a login. */
+  readonly principal?: Principal | undefined;
 }
 
 /** A request whose entry is still to be written. */
@@ -50,7 +52,8 @@ export class AuditTrail {
     let settled: Promise<void> | undefined;
     const audited: Audited = {
       principal: ANONYMOUS,
-      note: ({ target = noted.target, details }) => {
+      note: ({ target = noted.target, details, principal }) => {
+        if (principal) audited.principal = principal;
         noted = { target, details: { ...noted.details, ...details } };
       },
       settle: () => {

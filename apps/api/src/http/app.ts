@@ -31,6 +31,9 @@ export interface AppParts {
   readonly closing: AbortSignal;
 }
 
+/** Whoever ends the credential by which they ask is still to be answered. */
+const ENDS_CREDENTIALS: ReadonlySet<OperationId> = new Set(['logout', 'revokeToken']);
+
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** The routes of the catalogue, and what goes round each of them. */
@@ -57,9 +60,11 @@ export function createApp({ handlers, authenticate, live, trail, trustProxy, log
         const principal = access.who === 'anyone' ? ANONYMOUS : await authenticate(request);
         audited.principal = principal;
         authorize(principal, access);
-        if (principal !== ANONYMOUS) live.add(principal, response);
+        if (principal !== ANONYMOUS && !ENDS_CREDENTIALS.has(id)) live.add(principal, response);
         const { requestId, ip } = response.locals as { requestId: string; ip: string };
         const call: Call = { principal, requestId, ip, note: audited.note };
+        // What one credential is shown is for nobody else, whatever lies between.
+        if (principal !== ANONYMOUS) response.setHeader('Cache-Control', 'private, no-store');
         await handlers[id](request, response, call);
       });
     }

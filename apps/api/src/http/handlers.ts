@@ -25,6 +25,8 @@ import { receiveSubmission, wholeBody } from '../builds/receive-submission.ts';
 import { type Accepted, buildNotFound, retryBuild, submitBuild } from '../builds/submit-build.ts';
 import type { ApiConfig } from '../config.ts';
 import { hostHandlers } from '../hosts/host-handlers.ts';
+import type { Cookies } from '../login/cookies.ts';
+import { loginHandlers } from '../login/login-handlers.ts';
 import { type LogSending, sendLog } from '../logs/send-log.ts';
 import type { ApiDeps } from '../ports.ts';
 import { sendBlob, sendJson } from './answer.ts';
@@ -36,6 +38,7 @@ export interface HandlerParts {
   readonly config: ApiConfig;
   readonly deps: ApiDeps;
   readonly watch: BuildWatch;
+  readonly cookies: Cookies;
   readonly sending: LogSending;
   readonly openapi: unknown;
   readonly docsPage: Handler;
@@ -50,6 +53,7 @@ export function handlers({
   config,
   deps,
   watch,
+  cookies,
   sending,
   openapi,
   docsPage,
@@ -147,6 +151,7 @@ export function handlers({
 
     ...hostHandlers(config, deps),
     ...tokenHandlers(config, { ...deps, now }),
+    ...loginHandlers(config, { ...deps, cookies, now }),
     readAudit: auditHandler(config, deps.audit, closing),
 
     async readContext(request, response, { principal: { team } }) {

@@ -35,6 +35,7 @@ export type ScriptName =
   | 'create-token'
   | 'use-token'
   | 'revoke-token'
+  | 'end-session'
   | 'append-audit'
   | 'lead';
 
