@@ -38,10 +38,10 @@ const MAX_TARGET_CHARS = 200;
  * and its entry leaves none: its client has no answer then, either. Where the log can't be written the entry goes to Kiln's own log.
  */
 export class AuditTrail {
-  readonly #audit: Audit;
+  readonly #audit: Pick<Audit, 'append'>;
   readonly #log: Logger;
 
-  constructor(audit: Audit, log: Logger) {
+  constructor(audit: Pick<Audit, 'append'>, log: Logger) {
     this.#audit = audit;
     this.#log = log;
   }

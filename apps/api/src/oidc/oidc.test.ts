@@ -168,14 +168,17 @@ describe('the issuer’s keys', () => {
     expect(await problem(token)).toMatchObject(unavailable);
     expect((await ask(TOKEN)).status).toBe(200);
     await issuer.up();
-    for (const misbehave of [
-      (_: string, response: { writeHead(status: number): { end(): void } }) => response.writeHead(500).end(),
-      (_: string, response: { end(text: string): void }) => response.end('<html>'),
-      (_: string, response: { end(text: string): void }) =>
-        response.end('{"issuer":"https://other.example","jwks_uri":"https://other.example/k"}'),
-      () => {},
-    ]) {
-      issuer.misbehave = misbehave as typeof issuer.misbehave;
+    const bad: Record<string, NonNullable<TestIssuer['misbehave']>> = {
+      'an error': (_path, response) => response.writeHead(500).end(),
+      'no JSON': (_path, response) => response.end('<html>'),
+      'another issuer’s document': (path, response) =>
+        path.endsWith('openid-configuration') &&
+        response.end(JSON.stringify({ issuer: 'https://other.example', jwks_uri: `${issuer.url}/keys` })),
+      'no keys': (path, response) => path === '/keys' && response.end('{}'),
+      'nothing at all': () => {},
+    };
+    for (const misbehave of Object.values(bad)) {
+      issuer.misbehave = misbehave;
       now += 2_000;
       expect(await problem(token)).toMatchObject(unavailable);
     }

@@ -17,8 +17,8 @@ export class TestIssuer implements AsyncDisposable {
   #made = 0;
   /** How often its keys were fetched. */
   fetches = 0;
-  /** Answers instead of what it should; undefined: as it should. */
-  misbehave: ((path: string, response: ServerResponse) => void) | undefined;
+  /** Answers instead of what it should, unless it answers false. */
+  misbehave: ((path: string, response: ServerResponse) => unknown) | undefined;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -76,7 +76,7 @@ export class TestIssuer implements AsyncDisposable {
   }
 
   async #answer(path: string, response: ServerResponse): Promise<void> {
-    if (this.misbehave) return this.misbehave(path, response);
+    if (this.misbehave && this.misbehave(path, response) !== false) return;
     response.setHeader('Content-Type', 'application/json');
     if (path === '/.well-known/openid-configuration') {
       response.end(JSON.stringify({ issuer: this.url, jwks_uri: `${this.url}/keys` }));
