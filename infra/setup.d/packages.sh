@@ -31,6 +31,7 @@ plan_packages() {
   have docker-registry || need docker-registry apt "docker-registry" "tests that push and pull" "$apt docker-registry"
   have git || need git apt "git" "builds from git" "$apt git"
   have ip || need iproute2 apt "ip" "tests over several hosts on one machine" "$apt iproute2"
+  have systemd-analyze || need systemd apt "systemd-analyze" "checking the worker's unit" "$apt systemd"
   if [[ $with_browser == yes ]]; then
     have chromium || need chromium apt "chromium" "browser tests" "$apt chromium"
   fi
@@ -41,7 +42,7 @@ plan_packages() {
 }
 
 apt_dir=/etc/apt
-apt_packages=(docker.io iptables docker-cli docker-buildx docker-compose redis-server docker-registry git iproute2 chromium mmdebstrap)
+apt_packages=(docker.io iptables docker-cli docker-buildx docker-compose redis-server docker-registry git iproute2 systemd chromium mmdebstrap)
 
 apt_quietly() {
   local log

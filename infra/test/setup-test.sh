@@ -116,7 +116,7 @@ case $(uname -m) in
 esac
 fake "$chain/bin" node "echo v$node_version"
 fake "$chain/bin" pnpm "echo $PNPM_VERSION"
-for tool in redis-server docker-registry mmdebstrap git ip iptables; do fake "$tools" "$tool" 'exit 0'; done
+for tool in redis-server docker-registry mmdebstrap git ip iptables systemd-analyze; do fake "$tools" "$tool" 'exit 0'; done
 # Talks to no engine; `up` makes it answer, as an engine that has every image.
 # shellcheck disable=SC2016
 fake "$tools" docker 'case "$1 $2" in' '"buildx version") echo "github.com/docker/buildx v0.30.1 abc" ;;' \
@@ -168,6 +168,9 @@ run env -u KILN_TOOL_IMAGE KILN_TOOLCHAIN_DIR="$chain" KILN_BUILDKIT_IMAGE=from/
 check 'infra/run: the pinned Node comes first' says "v$node_version"
 check "infra/run: exports what was chosen; the caller's own value wins" says 'from/file:1 from/caller:1'
 check "infra/run: passes the command's exit status on" test "$status" = 7
+
+# --- the images' toolchain -----------------------------------------------------------------------------------------
+check "the images' pnpm is the pinned one" grep -qx "ARG PNPM_VERSION=$PNPM_VERSION" "$infra/images/Dockerfile"
 
 # --- package sources -----------------------------------------------------------------------------------------------
 sources_of() (

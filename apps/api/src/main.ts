@@ -17,6 +17,9 @@ import { startApi } from './start-api.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+/** While Redis is away nothing of it ends in order. */
+const STATE_CLOSE_LIMIT_MS = 3_000;
+const API_CLOSE_LIMIT_MS = API_DEFAULTS.closeTimeoutMs + 3_000;
 
 const settings = settingsOrExit(() => {
   const env = readEnv(
@@ -50,7 +53,7 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
     secretKey: settings.secretKey,
     onError: (error) => log.warn({ err: error }, 'redis connection error'),
   });
-  shutdown.add('state', () => state[Symbol.asyncDispose]());
+  shutdown.add('state', () => state[Symbol.asyncDispose](), STATE_CLOSE_LIMIT_MS);
   for (const problem of await state.unfitness()) log.warn({ problem }, 'redis is not fit');
   const api = await startApi(
     {
@@ -72,7 +75,7 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
     },
     { ...state, blobs: new FsBlobStore(resolve(settings.KILN_BLOB_DIR)), log },
   );
-  shutdown.add('api', () => api.close());
+  shutdown.add('api', () => api.close(), API_CLOSE_LIMIT_MS);
   log.info({ url: api.url }, 'api listening');
   return {};
 });

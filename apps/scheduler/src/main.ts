@@ -5,6 +5,10 @@ import { z } from 'zod';
 import { DEFAULT_SCHEDULER, startScheduler } from './scheduler.ts';
 
 const DAY_MS = 24 * 3_600_000;
+/** While Redis is away nothing of it ends in order. */
+const STATE_CLOSE_LIMIT_MS = 3_000;
+/** A round under way is finished first. */
+const SCHEDULER_CLOSE_LIMIT_MS = 10_000;
 
 const settings = settingsOrExit(() => {
   const env = readEnv(
@@ -33,7 +37,7 @@ await runApp('scheduler', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => 
     secretKey: settings.secretKey,
     onError: (error) => log.warn({ err: error }, 'redis connection error'),
   });
-  shutdown.add('state', () => state[Symbol.asyncDispose]());
+  shutdown.add('state', () => state[Symbol.asyncDispose](), STATE_CLOSE_LIMIT_MS);
   for (const problem of await state.unfitness()) log.warn({ problem }, 'redis is not fit');
   const scheduler = startScheduler(
     {
@@ -48,6 +52,6 @@ await runApp('scheduler', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => 
       onRound: () => pulse.beat(),
     },
   );
-  shutdown.add('scheduler', () => scheduler.close());
+  shutdown.add('scheduler', () => scheduler.close(), SCHEDULER_CLOSE_LIMIT_MS);
   return {};
 });

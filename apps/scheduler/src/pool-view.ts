@@ -32,8 +32,8 @@ export class PoolView {
 
   /** Takes in what an event says has changed. */
   async apply(event: PoolEvent): Promise<void> {
-    if (event.type === 'credential') return;
-    if (event.type !== 'build') return this.#readHost(event.host);
+    if (event.type === 'host' || event.type === 'caches') return this.#readHost(event.host);
+    if (event.type !== 'build') return;
     if (event.state === 'queued') await this.#readBuild(event.id);
     else this.pending.delete(event.id);
     // Assigned or ended: the host's slots have changed.

@@ -19,8 +19,8 @@ export interface RunAttemptDeps {
   readonly attempts: AttemptStore;
   readonly logs: LogStore;
   readonly executor: Executor;
-  /** An uploaded context by its digest; undefined where it is gone. */
-  openContext(digest: string): Promise<Readable | undefined>;
+  /** An uploaded context by its digest; undefined where it is gone. Rejects when `signal` aborts while it waits for it. */
+  openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   storeArtifact(ref: AttemptRef, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
   readonly log: Logger;
   readonly now: () => number;
@@ -123,7 +123,7 @@ async function openSource(
   if (source.type === 'upload') {
     const { digest } = source;
     if (digest === undefined) return undefined;
-    const content = await deps.openContext(digest);
+    const content = await deps.openContext(digest, signal);
     return content && { type: 'tar', open: async () => content };
   }
   const commit = record.commit ?? (await resolveCommit(source, secrets, signal));

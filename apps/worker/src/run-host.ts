@@ -102,7 +102,7 @@ async function enter(access: PoolAccess, hostName: string): Promise<Entrance> {
 function throughApi(url: string, token: string): BlobAccess {
   const remote = new ApiBlobs(url, token);
   return {
-    openContext: (digest) => remote.openContext(digest),
+    openContext: (digest, signal) => remote.openContext(digest, signal),
     storeArtifact: (ref, content) => remote.storeArtifact(ref, content),
   };
 }

@@ -57,7 +57,7 @@ export interface WorkerDeps {
   readonly events: PoolEvents;
   readonly executor: Executor;
   readonly identity: WorkerIdentity;
-  openContext(digest: string): Promise<Readable | undefined>;
+  openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   storeArtifact(ref: AttemptRef, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
   /** Room on the disk that holds the worker's data. */
   disk?(): Promise<HostDisk | undefined>;
@@ -148,7 +148,7 @@ class Worker implements RunningWorker {
       attempts,
       logs: new LogStore(deps.redis, deps.keys),
       executor: this.#caches ? reportingCaches(deps.executor, this.#caches, now) : deps.executor,
-      openContext: (digest) => deps.openContext(digest),
+      openContext: (digest, signal) => deps.openContext(digest, signal),
       storeArtifact: (ref, content) => deps.storeArtifact(ref, content),
       log: this.#log,
       now,
@@ -185,11 +185,8 @@ class Worker implements RunningWorker {
     await this.#session.join();
     this.#subscription = events.subscribe((event) => {
       // Only a pointer that something may be wanted of this host; what, the answer to the report says.
-      const concerned =
-        event.type === 'build'
-          ? this.#running.has(eventKey(event))
-          : event.type === 'host' && event.host === this.#config.hostName;
-      if (concerned) this.#session.poke();
+      const isHost = event.type === 'host' && event.host === this.#config.hostName;
+      if (isHost || (event.type === 'build' && this.#running.has(eventKey(event)))) this.#session.poke();
     });
     this.#consumer = consumeAttempts(
       redis,

@@ -17,7 +17,7 @@ async function begin(start: string) {
   const reader = createInterface({ input: child.stdout });
   reader.on('line', (line) => lines.push(line));
   await once(reader, 'line');
-  return { child, lines, ended: once(child, 'close').then(([code]) => code as number | null) };
+  return { child, lines, ended: once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string) };
 }
 
 test('a signal ends a running app in order, with 0', async () => {
@@ -36,6 +36,19 @@ test('a signal ends an app that is still starting, and releases what it had', as
   );
   app.child.kill('SIGTERM');
   expect(await app.ended).toBe(0);
+  expect(app.lines).toEqual(['begun', 'released']);
+});
+
+test('what can’t be released holds nothing up: the app ends with 1', async () => {
+  const app = await begin(
+    `shutdown.add('x', () => console.log('released'));
+    setInterval(() => {}, 1000);
+    shutdown.add('stuck', forever, 10);
+    console.log('begun');
+    return {};`,
+  );
+  app.child.kill('SIGTERM');
+  expect(await app.ended).toBe(1);
   expect(app.lines).toEqual(['begun', 'released']);
 });
 

@@ -35,10 +35,14 @@ export async function runApp(
     exitCode = 1;
     log.fatal({ err: error }, 'app failed');
   }
-  await shutdown.run((step, error) => log.error({ err: error, step }, 'shutdown step failed'));
-  process.exitCode = exitCode;
-  // What is still starting holds the process, and nothing knows how to release it.
-  if (!started) process.exit();
+  let released = true;
+  await shutdown.run((step, error) => {
+    released = false;
+    log.error({ err: error, step }, 'shutdown step failed');
+  });
+  process.exitCode = released ? exitCode : 1;
+  // What is still starting, or could not be released, would hold the process.
+  if (!started || !released) process.exit();
 }
 
 /** Runs `read`, which takes the settings from the environment; a wrong one ends the process with 2 and its words. */

@@ -170,7 +170,7 @@ describe('says what is wrong, and ends with 1', () => {
       err: expect.stringContaining('refuses the join token: the bearer token is not'),
     });
     const users = await run(['--join', pool.api.url, '--token', pool.token]);
-    expect(users).toMatchObject({ code: 1, err: expect.stringContaining('this is a user’s token') });
+    expect(users).toMatchObject({ code: 1, err: expect.stringContaining('only a worker may do this') });
   });
 
   test('nobody there', async () => {

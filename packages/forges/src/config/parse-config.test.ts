@@ -67,7 +67,7 @@ describe('.kiln.yaml', () => {
     [`${'['.repeat(16_000)}${']'.repeat(16_000)}`, 'nested too deeply'],
     ['- '.repeat(15_000), 'nested too deeply'],
     ['x'.repeat(200_000), '1:1 file 200000 characters → at most 32768 characters'],
-  ])('refuses %#: %.30s', (text, expected) => {
+  ])('refuses the text of row %#', (text, expected) => {
     expect(problems(text).join('\n')).toContain(expected);
   });
 
@@ -110,7 +110,7 @@ describe('.kiln.yaml', () => {
       fc.property(fc.oneof(soup, altered, typed, fc.string({ unit: 'binary' })), (text) => {
         for (const problem of problems(text)) expect(problem).toMatch(/^\d+:\d+ /);
       }),
-      { numRuns: 6_000 },
+      { numRuns: 3_000 },
     );
   });
 });

@@ -44,6 +44,7 @@ export const pullRequest = z.object({
 
 const pullRequests = z
   .array(z.object({ number: z.int(), head: z.object({ ref: gitRef }), base: z.object({ ref: gitRef }) }))
+  .max(1_000)
   .nullish();
 
 export const checkRun = z.object({

@@ -36,12 +36,17 @@ export function delivery(name: ForgeName, fixture: string): Delivery {
   return { ...sign(name, body, eventHeaders(name, fixture)), json: JSON.parse(body.toString()) };
 }
 
-/** Signs a body by `SECRET` as the forge would. */
-export function sign(name: ForgeName, body: Buffer, headers: Headers): { headers: Headers; body: Buffer } {
-  const hex = createHmac('sha256', SECRET).update(body).digest('hex');
+/** Signs a body as the forge would. */
+export function sign(
+  name: ForgeName,
+  body: Buffer,
+  headers: Headers,
+  secret = SECRET,
+): { headers: Headers; body: Buffer } {
+  const hex = createHmac('sha256', secret).update(body).digest('hex');
   const signatures: Readonly<Record<ForgeName, Headers>> = {
     github: { 'x-hub-signature-256': `sha256=${hex}` },
-    gitlab: { 'x-gitlab-token': SECRET },
+    gitlab: { 'x-gitlab-token': secret },
     gitea: { 'x-gitea-signature': hex, 'x-hub-signature-256': `sha256=${hex}` },
     bitbucket: { 'x-hub-signature': `sha256=${hex}` },
   };

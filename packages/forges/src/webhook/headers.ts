@@ -3,7 +3,7 @@ export type Headers = Readonly<Record<string, string | readonly string[] | undef
 
 /** The value of a header that came exactly once; `name` in lower case. */
 export function header(headers: Headers, name: string): string | undefined {
-  const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
+  const value = headers[name];
   return typeof value === 'string' ? value : undefined;
 }
 

@@ -169,6 +169,20 @@ describe('what can’t be built safely is no event', () => {
   });
 });
 
+it('a complaint of very many pull requests is short', () => {
+  const { headers, json } = delivery('github', 'check_suite-rerequested');
+  const { check_suite, ...rest } = json as { check_suite: object };
+  const withPulls = (count: number) => ({
+    ...rest,
+    check_suite: { ...check_suite, pull_requests: Array(count).fill({}) },
+  });
+  for (const count of [900, 500_000]) {
+    const said = read('github', headers, Buffer.from(JSON.stringify(withPulls(count))));
+    expect(said.code).toBe('invalid_request');
+    expect(said.errors?.length).toBeLessThanOrEqual(20);
+  }
+});
+
 it('every example that octokit collected is understood, or ignored with a reason', () => {
   const seen = new Set<string>();
   const webhooks = collected as unknown as readonly { name: string; examples: readonly unknown[] }[];

@@ -1,1 +1,1 @@
-export { TestRedis } from './test-redis.ts';
+export { TestRedis, type TestRedisOptions } from './test-redis.ts';
