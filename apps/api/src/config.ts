@@ -1,3 +1,6 @@
+import type { KeyTimes } from './oidc/issuer-keys.ts';
+import type { Issuer } from './oidc/settings.ts';
+
 /** What a worker that joins is told. */
 export interface JoinConfig {
   /** Bearer tokens of workers, beside those that an admin makes; none of them may be a user's. */
@@ -9,6 +12,12 @@ export interface JoinConfig {
   readonly secretKey: string;
 }
 
+/** OIDC issuers that are trusted, for CI and for people in the browser. */
+export interface OidcConfig {
+  readonly issuers: readonly Issuer[];
+  readonly keyTimes: KeyTimes;
+}
+
 /** What an API process is told. Sizes in bytes, times in ms. */
 export interface ApiConfig {
   readonly host: string;
@@ -18,6 +27,12 @@ export interface ApiConfig {
   readonly tokens: readonly string[];
   /** Absent: no worker can join through this API. */
   readonly join?: JoinConfig;
+  /** Absent: Kiln's own tokens are the only credentials. */
+  readonly oidc?: OidcConfig;
+  /** Where browsers find this API: an https URL, or http on this machine. Empty where nobody can log in. */
+  readonly publicUrl: string;
+  /** How long a session lasts. */
+  readonly sessionMs: number;
   /** Whose `X-Forwarded-For` is believed: addresses and networks, or a number of proxies in front. */
   readonly trustProxy: readonly string[] | number;
   /** Largest JSON body. */
@@ -53,6 +68,8 @@ export interface ApiConfig {
   readonly contextRetentionMs: number;
   /** Time without a download after which an artifact is deleted. */
   readonly artifactRetentionMs: number;
+  /** Age at which entries of the audit log are dropped. */
+  readonly auditRetentionMs: number;
   /** Age at which a temporary file belongs to nobody any more. */
   readonly tempRetentionMs: number;
   /** How long requests under way have when the process is to stop. */
@@ -68,6 +85,8 @@ const DAY_MS = 24 * HOUR_MS;
 export const API_DEFAULTS = {
   host: '127.0.0.1',
   port: 7700,
+  publicUrl: '',
+  sessionMs: 12 * HOUR_MS,
   trustProxy: [],
   maxJsonBytes: 4 * MIB,
   maxContextBytes: 4 * GIB,
@@ -86,6 +105,7 @@ export const API_DEFAULTS = {
   logRetentionMs: 30 * DAY_MS,
   contextRetentionMs: 7 * DAY_MS,
   artifactRetentionMs: 30 * DAY_MS,
+  auditRetentionMs: 365 * DAY_MS,
   tempRetentionMs: DAY_MS,
   closeTimeoutMs: 10_000,
-} as const satisfies Omit<ApiConfig, 'tokens' | 'join'>;
+} as const satisfies Omit<ApiConfig, 'tokens' | 'join' | 'oidc'>;

@@ -11,6 +11,7 @@ import {
 } from '@kiln/runtime';
 import { FsBlobStore, openState } from '@kiln/state';
 import { z } from 'zod';
+import { accessConfig, accessEnv } from './access/settings.ts';
 import { API_DEFAULTS } from './config.ts';
 import { startApi } from './start-api.ts';
 
@@ -26,6 +27,7 @@ const settings = settingsOrExit(() => {
       ...commonEnv,
       KILN_HOST: z.string().default(API_DEFAULTS.host),
       KILN_PORT: wholeNumber(0, API_DEFAULTS.port),
+      ...accessEnv,
       KILN_TOKEN: z.string().optional(),
       KILN_TOKEN_FILE: z.string().optional(),
       KILN_JOIN_TOKEN: z.string().optional(),
@@ -40,7 +42,8 @@ const settings = settingsOrExit(() => {
     process.env,
   );
   const token = valueOrFile('KILN_TOKEN', env.KILN_TOKEN, env.KILN_TOKEN_FILE);
-  return { ...env, secretKey: secretKey(env), token, joinToken: joinToken(env, token) };
+  const access = accessConfig(env);
+  return { ...env, access, secretKey: secretKey(env), token, joinToken: joinToken(env, token) };
 });
 
 await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
@@ -57,6 +60,7 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
       ...API_DEFAULTS,
       host: settings.KILN_HOST,
       port: settings.KILN_PORT,
+      ...settings.access,
       tokens: [settings.token],
       join: {
         tokens: settings.joinToken === undefined ? [] : [settings.joinToken],

@@ -1,11 +1,14 @@
 import type { Readable } from 'node:stream';
-import type { HostChange, PoolEvent } from '@kiln/contracts';
+import type { AuditEntry, HostChange, PoolEvent } from '@kiln/contracts';
+import type { Principal } from '@kiln/domain';
 import type {
+  AuditRange,
   BuildFilter,
   BuildPageRequest,
   CancelOutcome,
   HostState,
   LogBatch,
+  NewAuditEntry,
   NewBuild,
   NewToken,
   StoredBuild,
@@ -35,10 +38,30 @@ export interface Tokens {
   revoke(id: string): Promise<StoredToken | undefined>;
 }
 
+/** Sessions of people in browsers, by what their cookie holds. */
+export interface Sessions {
+  create(secret: string, principal: Principal, ttlMs: number): Promise<Principal>;
+  find(secret: string): Promise<Principal | undefined>;
+  end(secret: string): Promise<boolean>;
+}
+
+/** Seals texts so that only this pool opens them, where `context` is the same. `open` throws for any other text. */
+export interface Sealing {
+  seal(text: string, context: string): string;
+  open(sealed: string, context: string): string;
+}
+
 /** Which teams may name which contexts. */
 export interface ContextTeams {
   grant(digest: string, team: string, ttlMs: number): Promise<void>;
   has(digest: string, team: string): Promise<boolean>;
+}
+
+/** The audit log. */
+export interface Audit {
+  append(entry: NewAuditEntry): Promise<string>;
+  read(range: AuditRange, limit: number): Promise<AuditEntry[]>;
+  trim(before: number): Promise<void>;
 }
 
 export interface Hosts {
@@ -97,7 +120,10 @@ export interface ApiDeps {
   readonly hosts: Hosts;
   readonly hostOperations: HostOperations;
   readonly tokens: Tokens;
+  readonly sessions: Sessions;
+  readonly sealer: Sealing;
   readonly contextTeams: ContextTeams;
+  readonly audit: Audit;
   readonly logs: LogStreams;
   readonly events: Events;
   readonly blobs: Blobs;

@@ -4,16 +4,19 @@ import { openApiDocument } from '@kiln/contracts';
 import { authenticator } from './access/authenticate.ts';
 import { LiveRequests } from './access/live-requests.ts';
 import { localTokens } from './access/local-tokens.ts';
+import { AuditTrail } from './audit/audit-trail.ts';
 import { BuildWatch } from './builds/build-watch.ts';
 import type { ApiConfig } from './config.ts';
 import { docsPage } from './docs/docs-page.ts';
 import { createApp } from './http/app.ts';
 import { holdBody } from './http/body-gate.ts';
 import { handlers } from './http/handlers.ts';
+import { Cookies } from './login/cookies.ts';
 import { ArchivedLogs } from './logs/archived-logs.ts';
 import { LogArchiver } from './logs/log-archiver.ts';
 import { LogHub } from './logs/log-hub.ts';
 import { LogPages } from './logs/log-pages.ts';
+import { tokenVerifier } from './oidc/verify-token.ts';
 import type { ApiDeps } from './ports.ts';
 import { clearAway } from './upkeep/janitor.ts';
 import { repeat } from './upkeep/repeat.ts';
@@ -51,6 +54,8 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
   const archiver = new LogArchiver(logs, blobs, log);
   const archiving = stack.use(repeat('archive', config.archiveIntervalMs, (signal) => archiver.round(signal), log));
   stack.use(repeat('janitor', config.janitorIntervalMs, (signal) => clearAway(blobs, config, now(), log, signal), log));
+  const trim = () => deps.audit.trim(now() - config.auditRetentionMs);
+  stack.use(repeat('audit retention', config.janitorIntervalMs, trim, log));
   stack.use(
     events.subscribe((event) => {
       if (event.type === 'build' && event.state !== 'running' && event.state !== 'assigned') archiving.now();
@@ -66,12 +71,14 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
     retryMs: config.sseRetryMs,
     closing: closing.signal,
   };
+  const cookies = new Cookies(config.publicUrl);
   const openapi = openApiDocument(API_VERSION);
   const app = createApp({
     handlers: handlers({
       config,
       deps,
       watch,
+      cookies,
       sending,
       openapi,
       docsPage: docsPage(openapi),
@@ -80,11 +87,16 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
     authenticate: authenticator({
       local: localTokens(config.tokens, joinTokens),
       tokens: deps.tokens,
+      sessions: deps.sessions,
+      cookies,
+      publicUrl: config.publicUrl,
+      verifyJwt: config.oidc && tokenVerifier(config.oidc.issuers, config.oidc.keyTimes, now),
       storeTimeoutMs: config.storeTimeoutMs,
       now,
       log,
     }),
     live: stack.use(new LiveRequests(events, now)),
+    trail: new AuditTrail(deps.audit, log),
     trustProxy: config.trustProxy,
     log,
     now,

@@ -1,3 +1,4 @@
+import { auditCommand } from './audit/command.ts';
 import { buildCommand } from './build/command.ts';
 import { cancelCommand } from './commands/cancel.ts';
 import { hostsCommand } from './commands/hosts.ts';
@@ -31,6 +32,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   hosts: { about: 'List the hosts of the pool', run: hostsCommand },
   host: { about: 'Cordon, drain, set or remove a host', run: hostCommand },
   token: { about: 'Create, list and revoke tokens', run: tokenCommand },
+  audit: { about: 'Print who did what', run: auditCommand },
   whoami: { about: 'Say who Kiln takes you for', run: whoamiCommand },
   worker: {
     about: 'Run a worker here that joins a pool elsewhere',

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  type AuditEntry,
   type BuildPage,
   type BuildRequestInput,
   type BuildView,
@@ -29,15 +30,16 @@ import {
 } from '@kiln/contracts';
 import type { z } from 'zod';
 import { parseJson, readAnswer } from './answer.ts';
+import { type AuditOptions, readAudit } from './audit.ts';
 import { type FollowOptions, followLog } from './follow-log.ts';
 import { type Ambience, isTransient, withRetry } from './retry.ts';
-import { type Call, Transport } from './transport.ts';
+import { type Call, type TokenSource, Transport } from './transport.ts';
 import { type ContextUpload, multipartBody } from './upload.ts';
 
 export interface KilnClientOptions {
   /** Base URL of the API, such as `https://kiln.example.com`. */
   readonly url: string;
-  readonly token?: string | undefined;
+  readonly token?: TokenSource | undefined;
   /** For everything but uploads. Default: the global `fetch`. */
   readonly fetch?: typeof fetch | undefined;
   /** For tests. */
@@ -248,6 +250,11 @@ export class KilnClient {
   /** Whom this client's token stands for. */
   whoami({ signal }: CallOptions = {}): Promise<WhoamiView> {
     return this.#json('/v1/whoami', whoamiView, { signal });
+  }
+
+  /** The audit log, entry by entry, oldest first. Needs the scope `admin`. See `readAudit` in audit.ts. */
+  audit(options: AuditOptions = {}): AsyncGenerator<AuditEntry> {
+    return readAudit(this.#transport, this.#ambience, options);
   }
 
   async #upload(

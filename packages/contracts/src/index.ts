@@ -32,6 +32,7 @@ export {
 export {
   type CreatedToken,
   createdToken,
+  loginQuery,
   type TokenRequest,
   type TokenView,
   tokenId,
@@ -41,6 +42,7 @@ export {
   type WhoamiView,
   whoamiView,
 } from './http/access.ts';
+export { type AuditEntry, auditEntry, auditId, auditQuery } from './http/audit.ts';
 export {
   type BuildRequest,
   type BuildRequestInput,
@@ -116,5 +118,13 @@ export {
 } from './log/record.ts';
 export { openApiDocument } from './openapi/document.ts';
 export { PROBLEM_KINDS, type ProblemKind } from './openapi/problem-kinds.ts';
-export type { AnswerDoc, BodyDoc, HeaderDoc, MultipartBody, RawBody, RouteDoc } from './openapi/route.ts';
+export {
+  type AnswerDoc,
+  type BodyDoc,
+  type HeaderDoc,
+  isAudited,
+  type MultipartBody,
+  type RawBody,
+  type RouteDoc,
+} from './openapi/route.ts';
 export { artifactName, logStreamQuery, type OperationId, ROUTES, storedArtifact } from './openapi/routes.ts';

@@ -1,6 +1,8 @@
 import type { Redis } from 'ioredis';
 import { ContextTeams } from './access/context-teams.ts';
+import { SessionStore } from './access/session-store.ts';
 import { TokenStore } from './access/token-store.ts';
+import { AuditLog } from './audit/audit-log.ts';
 import { AttemptStore } from './builds/attempt-store.ts';
 import { BuildStore, DEFAULT_SECRET_TTL_MS } from './builds/build-store.ts';
 import { FollowUps } from './builds/follow-ups.ts';
@@ -31,6 +33,8 @@ export interface StateOptions {
 export interface State extends AsyncDisposable {
   readonly redis: Redis;
   readonly keys: Keys;
+  /** Seals by the pool's key. */
+  readonly sealer: Sealer;
   readonly builds: BuildStore;
   readonly attempts: AttemptStore;
   readonly pending: PendingStore;
@@ -38,7 +42,9 @@ export interface State extends AsyncDisposable {
   readonly hosts: HostStore;
   readonly hostOperations: HostOperations;
   readonly tokens: TokenStore;
+  readonly sessions: SessionStore;
   readonly contextTeams: ContextTeams;
+  readonly audit: AuditLog;
   readonly logs: LogStore;
   readonly queues: AttemptQueues;
   readonly events: PoolEvents;
@@ -56,17 +62,21 @@ export async function openState(options: StateOptions): Promise<State> {
   const queues = new AttemptQueues(redis, keys);
   const events = await PoolEvents.open(redis, keys);
   const hosts = new HostStore(redis, keys, now);
+  const sealer = new Sealer(secretKey);
   return {
     redis,
     keys,
-    builds: new BuildStore({ redis, keys, sealer: new Sealer(secretKey), followUps, now, secretTtlMs }),
+    sealer,
+    builds: new BuildStore({ redis, keys, sealer, followUps, now, secretTtlMs }),
     attempts: new AttemptStore(redis, keys, { now, secretTtlMs }),
     pending: new PendingStore(redis, keys, now),
     followUps,
     hosts,
     hostOperations: new HostOperations(redis, keys, hosts, queues),
     tokens: new TokenStore(redis, keys, now),
+    sessions: new SessionStore(redis, keys),
     contextTeams: new ContextTeams(redis, keys),
+    audit: new AuditLog(redis, keys),
     logs: new LogStore(redis, keys),
     queues,
     events,

@@ -26,10 +26,10 @@ const problemOf = async (answer: Response) => (await answer.json()) as Problem;
 const idsIn = async (answer: Response) =>
   ((await answer.json()) as { builds: { id: string }[] }).builds.map(({ id }) => id);
 
-async function uploadAs(headers: Record<string, string>, request: object, file = 'same'): Promise<Response> {
+async function uploadAs(headers: Record<string, string>, request: object, tar?: Uint8Array): Promise<Response> {
   const form = new FormData();
   form.set('request', JSON.stringify({ source: { type: 'upload', name: 'app' }, ...request }));
-  form.set('context', new Blob([new Uint8Array(await tarOf('Dockerfile', file))]));
+  form.set('context', new Blob([new Uint8Array(tar ?? (await tarOf('Dockerfile')))]));
   return api.fetch('/v1/builds', { method: 'POST', body: form, headers });
 }
 
@@ -90,7 +90,8 @@ describe('teams', () => {
 
   test('knowing a digest gives nobody a context: only the team that uploaded it may name it', async () => {
     const [web, ops] = [await api.token({ team: 'g', scopes: BUILDS }), await api.token({ team: 'h', scopes: BUILDS })];
-    const uploaded = await uploadAs(web.headers, {}, 'of-g');
+    const tar = await tarOf('Dockerfile', 'of-g');
+    const uploaded = await uploadAs(web.headers, {}, tar);
     const view = (await uploaded.json()) as { request: { source: { digest: string } } };
     const { digest } = view.request.source;
     const byDigest = { source: { type: 'upload', name: 'app', digest } };
@@ -105,7 +106,7 @@ describe('teams', () => {
     expect((await api.fetch(`/v1/contexts/${digest}`, { headers: ops.headers })).status).toBe(404);
     expect((await api.fetch(`/v1/contexts/${digest}`, { headers: web.headers })).status).toBe(200);
     // Who has the content itself has uploaded it, and may name it from then on.
-    expect((await uploadAs(ops.headers, {}, 'of-g')).status).toBe(202);
+    expect((await uploadAs(ops.headers, {}, tar)).status).toBe(202);
     expect((await api.post('/v1/builds', byDigest, ops.headers)).status).toBe(202);
   });
 });
@@ -125,6 +126,20 @@ describe('trust', () => {
     const { id } = (await accepted.json()) as { id: string };
     await api.fetch(`/v1/builds/${id}/cancel`, { method: 'POST' });
     expect(await (await api.post(`/v1/builds/${id}/retry`, '')).json()).toMatchObject({ trust: 'untrusted' });
+  });
+
+  test('no run is shared between trusted and untrusted builds', async () => {
+    const [trusted, untrusted] = [
+      await api.token({ team: 'i', scopes: BUILDS }),
+      await api.token({ team: 'i', scopes: BUILDS, trust: 'untrusted' }),
+    ];
+    const sharedRun = async (headers: Record<string, string>) => {
+      const answer = await api.post('/v1/builds', { ...GIT, dedupe: true }, headers);
+      return ((await answer.json()) as { sharedRun?: string }).sharedRun;
+    };
+    expect(await sharedRun(trusted.headers)).toBeUndefined();
+    expect(await sharedRun(untrusted.headers)).toBeUndefined();
+    expect(await sharedRun(untrusted.headers)).toBeDefined();
   });
 
   test('a trusted build with secrets is not an untrusted token’s to repeat', async () => {
@@ -213,6 +228,13 @@ describe('tokens', () => {
       await end();
       await stream.cutOff;
       expect((await other.fetch(`/v1/builds/${id}`, { headers: token.headers })).status).toBe(401);
+    }
+  });
+
+  test('one that revokes itself is told that it did', async () => {
+    const { id, headers } = await api.token({ team: '*', scopes: ['admin'] });
+    for (const status of [200, 401]) {
+      expect((await api.fetch(`/v1/tokens/${id}`, { method: 'DELETE', headers })).status).toBe(status);
     }
   });
 

@@ -25,7 +25,7 @@ export class LiveRequests implements Disposable {
   }
 
   /** To be called as soon as `principal` is known; forgets the request when it ends. */
-  add({ id, expiresAt }: Principal, response: ServerResponse): void {
+  add({ id: principal, credentialId: id = principal, expiresAt }: Principal, response: ServerResponse): void {
     if (this.#ended.has(id)) {
       response.destroy();
       return;
@@ -35,7 +35,7 @@ export class LiveRequests implements Disposable {
     const expiry =
       expiresAt === undefined
         ? undefined
-        : setTimeout(() => response.destroy(), Math.min(expiresAt - this.#now(), MAX_TIMER_MS));
+        : setTimeout(() => response.destroy(), Math.min(Math.max(0, expiresAt - this.#now()), MAX_TIMER_MS));
     response.on('close', () => {
       clearTimeout(expiry);
       all.delete(response);

@@ -1,8 +1,8 @@
-import { type OperationId, type Problem, ROUTES, type RouteDoc } from '@kiln/contracts';
+import { type OperationId, type Problem, ROUTES } from '@kiln/contracts';
 import { SCOPES } from '@kiln/domain';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { tarOf } from '../testing/pack.ts';
+import { JOIN, RouteRequests } from '../testing/route-requests.ts';
 import { TestApi, TOKEN } from '../testing/test-api.ts';
 
 const ROLES = [
@@ -61,23 +61,20 @@ const MATRIX: Readonly<Record<OperationId, Row>> = {
   createToken: row('201', {}),
   listTokens: row('200', {}),
   revokeToken: row('200', {}),
+  readAudit: row('200', {}),
   whoami: { ...everyone('200'), anonymous: UNKNOWN, expired: UNKNOWN, revoked: UNKNOWN },
+  startLogin: everyone('404 not_found'),
+  finishLogin: everyone('404 not_found'),
+  logout: { ...everyone('204'), anonymous: UNKNOWN, expired: UNKNOWN, revoked: UNKNOWN },
   health: everyone('200'),
   ready: everyone('200'),
   openapi: everyone('200'),
   docs: everyone('200'),
 };
 
-const JOIN = { tokens: ['the-join-token'], redisUrl: 'redis://r', namespace: 'n', secretKey: 'k' };
-const GIT = { type: 'git', url: 'https://git.example/app' };
-const json = (value: unknown): RequestInit => ({
-  body: JSON.stringify(value),
-  headers: { 'content-type': 'application/json' },
-});
-
 let redis: TestRedis;
 let api: TestApi;
-let digest: string;
+let requests: RouteRequests;
 const headersOf = new Map<Role, Record<string, string>>();
 
 beforeAll(async () => {
@@ -102,69 +99,15 @@ beforeAll(async () => {
   headersOf.set('anonymous', {});
   headersOf.set('local admin', { authorization: `Bearer ${TOKEN}` });
   headersOf.set('join token', { authorization: `Bearer ${JOIN.tokens[0]}` });
-  digest = await upload('web');
+  requests = await RouteRequests.of(api);
 });
 afterAll(async () => {
   await api[Symbol.asyncDispose]();
   await redis[Symbol.asyncDispose]();
 });
 
-/** The digest of a context that `team` has uploaded. */
-async function upload(team: string): Promise<string> {
-  const form = new FormData();
-  form.set('request', JSON.stringify({ source: { type: 'upload', name: 'app' }, team }));
-  form.set('context', new Blob([new Uint8Array(await tarOf('Dockerfile', `of-${team}`))]));
-  const answer = await api.fetch('/v1/builds', { method: 'POST', body: form });
-  return ((await answer.json()) as { request: { source: { digest: string } } }).request.source.digest;
-}
-
-const submit = () => api.submit({ team: 'web' });
-
-/** The id of a build that runs on h1, whatever operators have ordered. */
-async function run(): Promise<string> {
-  await api.state.hostOperations.uncordon('h1');
-  const { id } = await submit();
-  await api.run(id);
-  return id;
-}
-
-/** What to ask for by a route: something that is there, of team web where it is of a team. */
-async function request(id: OperationId): Promise<{ path: string; init?: RequestInit }> {
-  const { path }: RouteDoc = ROUTES[id];
-  switch (id) {
-    case 'submitBuild':
-      return { path, init: json({ source: GIT, team: 'web' }) };
-    case 'retryBuild': {
-      const build = await submit();
-      await api.fetch(`/v1/builds/${build.id}/cancel`, { method: 'POST' });
-      return { path: path.replace(':id', build.id) };
-    }
-    case 'readLog':
-      return { path: `${path.replace(':id', (await submit()).id)}?follow=false&format=text` };
-    case 'removeHost': {
-      await run();
-      return { path: path.replace(':name', 'h1') };
-    }
-    case 'changeHost':
-      return { path: path.replace(':name', 'h1'), init: json({ slots: 100 }) };
-    case 'joinPool':
-      return { path, init: json({ name: 'h2' }) };
-    case 'readContext':
-      return { path: path.replace(':digest', digest) };
-    case 'storeArtifact':
-      return { path: path.replace(':name', `${await run()}-1`), init: { body: 'a tar' } };
-    case 'createToken':
-      return { path, init: json({ name: 'new', team: 'web', scopes: ['builds:read'] }) };
-    case 'revokeToken':
-      return { path: path.replace(':id', (await api.token()).id) };
-    default:
-      if (path.includes('/builds/:id')) return { path: path.replace(':id', (await submit()).id) };
-      return { path: path.replace(':name', 'h1') };
-  }
-}
-
 async function outcome(id: OperationId, role: Role): Promise<Outcome> {
-  const { path, init } = await request(id);
+  const { path, init } = await requests.for(id);
   const answer = await fetch(api.api.url + path, {
     ...init,
     method: ROUTES[id].method.toUpperCase(),

@@ -19,7 +19,7 @@ export function tokenHandlers(
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
 
   return {
-    async createToken(request, response, { principal }) {
+    async createToken(request, response, { principal, note }) {
       const {
         expiresInSeconds,
         team = ALL_TEAMS,
@@ -34,6 +34,7 @@ export function tokenHandlers(
           ...(expiresInSeconds !== null && { expiresAt: now() + expiresInSeconds * 1_000 }),
         }),
       );
+      note({ target: created.id, details: tokenDetails(created) });
       response.setHeader('Cache-Control', 'no-store');
       sendJson(response, 201, { ...viewToken(created), token });
     },
@@ -42,10 +43,11 @@ export function tokenHandlers(
       sendJson(response, 200, { tokens: (await stored(tokens.list())).map(viewToken) });
     },
 
-    async revokeToken(request, response) {
+    async revokeToken(request, response, { note }) {
       const id = parameter(tokenId, 'id', request.params.id);
       const revoked = await stored(tokens.revoke(id));
       if (!revoked) throw fieldComplaint('token_not_found', 'id', id, 'the id of a token; GET /v1/tokens lists them');
+      note({ details: tokenDetails(revoked) });
       sendJson(response, 200, viewToken(revoked));
     },
 
@@ -58,6 +60,10 @@ export function tokenHandlers(
       sendJson(response, 200, view);
     },
   };
+}
+
+function tokenDetails({ kind, name, team, scopes, trust }: StoredToken): Record<string, string> {
+  return { kind, name, team, scopes: scopes.join(' '), trust };
 }
 
 function viewToken({

@@ -64,16 +64,18 @@ export function hostHandlers(
 
     uncordonHost: (request, response) => order(request, response, (name) => operations.uncordon(name)),
 
-    async drainHost(request, response) {
+    async drainHost(request, response, { note }) {
       nameOf(request);
       const { deadlineSeconds } = parsed(drainOrder, hasBody(request) ? await body(request) : {});
+      if (deadlineSeconds !== undefined) note({ details: { deadlineSeconds: String(deadlineSeconds) } });
       const deadlineMs = deadlineSeconds === undefined ? undefined : deadlineSeconds * 1_000;
       await order(request, response, (name) => operations.drain(name, deadlineMs));
     },
 
-    async changeHost(request, response) {
+    async changeHost(request, response, { note }) {
       nameOf(request);
       const change = parsed(hostChange, await body(request));
+      note({ details: { change: JSON.stringify(change) } });
       await order(request, response, (name) =>
         operations.change(name, change).catch((error: unknown) => {
           if (codeOf(error) !== 'too_many_labels') throw error;
@@ -83,9 +85,10 @@ export function hostHandlers(
       );
     },
 
-    async removeHost(request, response) {
+    async removeHost(request, response, { note }) {
       const name = nameOf(request);
       const { force } = parsed(removeQuery, request.query, 'query ');
+      note({ details: { force: String(force) } });
       const removed = await stored(operations.remove(name, force));
       if (!removed) throw hostNotFound(name);
       const { outcome, host } = removed;
@@ -94,8 +97,9 @@ export function hostHandlers(
       else sendJson(response, 202, viewHost(host));
     },
 
-    async joinPool(request, response) {
+    async joinPool(request, response, { note }) {
       const { name } = parsed(joinRequest, await body(request));
+      note({ target: name });
       if (!config.join) throw new Complaint('join_impossible', 'this API is not set up to take workers');
       const { localAddress = '', remoteAddress = '' } = request.socket;
       const grant = joinGrant(config.join, { localAddress, remoteAddress });

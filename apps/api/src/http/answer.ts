@@ -33,7 +33,7 @@ export function sendComplaint(
     'Cache-Control': 'no-store',
     ...(isUnread && { Connection: 'close' }),
   });
-  if (!isUnread || request.method === 'HEAD') {
+  if (!isUnread || request.method === 'HEAD' || request.destroyed) {
     response.end(bytes);
     return;
   }

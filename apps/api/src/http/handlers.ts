@@ -16,6 +16,8 @@ import { admitRequest } from '../access/admit-request.ts';
 import type { Handler } from '../access/call.ts';
 import { tokenHandlers } from '../access/token-handlers.ts';
 import { visibleBuilds } from '../access/visible-builds.ts';
+import { auditHandler } from '../audit/audit-handler.ts';
+import type { AuditNote } from '../audit/audit-trail.ts';
 import { viewBuild, viewPlacement } from '../builds/build-view.ts';
 import type { BuildWatch } from '../builds/build-watch.ts';
 import { cancelBuild } from '../builds/cancel-build.ts';
@@ -23,6 +25,8 @@ import { receiveSubmission, wholeBody } from '../builds/receive-submission.ts';
 import { type Accepted, buildNotFound, retryBuild, submitBuild } from '../builds/submit-build.ts';
 import type { ApiConfig } from '../config.ts';
 import { hostHandlers } from '../hosts/host-handlers.ts';
+import type { Cookies } from '../login/cookies.ts';
+import { loginHandlers } from '../login/login-handlers.ts';
 import { type LogSending, sendLog } from '../logs/send-log.ts';
 import type { ApiDeps } from '../ports.ts';
 import { sendBlob, sendJson } from './answer.ts';
@@ -34,6 +38,7 @@ export interface HandlerParts {
   readonly config: ApiConfig;
   readonly deps: ApiDeps;
   readonly watch: BuildWatch;
+  readonly cookies: Cookies;
   readonly sending: LogSending;
   readonly openapi: unknown;
   readonly docsPage: Handler;
@@ -48,6 +53,7 @@ export function handlers({
   config,
   deps,
   watch,
+  cookies,
   sending,
   openapi,
   docsPage,
@@ -65,12 +71,14 @@ export function handlers({
   };
 
   return {
-    async submitBuild(request, response, { principal }) {
+    async submitBuild(request, response, { principal, note }) {
       await using submission = await receiveSubmission(request, blobs, config, (asked, team) =>
         admitRequest(asked, team, principal),
       );
       const parts = { builds: buildsOf(principal), blobs, contextTeams, contextGrantMs, principal };
-      sendAccepted(response, await stored(submitBuild(submission, idempotencyKey(request), parts)));
+      const accepted = await stored(submitBuild(submission, idempotencyKey(request), parts));
+      note(acceptedNote(accepted));
+      sendAccepted(response, accepted);
     },
 
     async listBuilds(request, response, { principal }) {
@@ -101,9 +109,11 @@ export function handlers({
       sendJson(response, confirmed ? 200 : 202, viewBuild(build));
     },
 
-    async retryBuild(request, response, { principal }) {
+    async retryBuild(request, response, { principal, note }) {
       const parts = { builds: buildsOf(principal), blobs, principal };
-      sendAccepted(response, await stored(retryBuild(idOf(request), idempotencyKey(request), parts)));
+      const accepted = await stored(retryBuild(idOf(request), idempotencyKey(request), parts));
+      note(acceptedNote(accepted));
+      sendAccepted(response, accepted);
     },
 
     async readLog(request, response, { principal }) {
@@ -121,7 +131,8 @@ export function handlers({
 
     async readArtifact(request, response, { principal }) {
       const { record } = await found(idOf(request), principal);
-      const run = record.sharedRun === undefined ? record : (await stored(deps.builds.get(record.sharedRun)))?.record;
+      const { sharedRun } = record;
+      const run = sharedRun === undefined ? record : (await stored(buildsOf(principal).get(sharedRun)))?.record;
       const key = run && artifactKey(run.id, currentAttempt(run)?.number ?? 0);
       const info = key && record.result?.artifact && (await blobs.stat(key));
       const blob = info && (await blobs.open(key));
@@ -140,6 +151,8 @@ export function handlers({
 
     ...hostHandlers(config, deps),
     ...tokenHandlers(config, { ...deps, now }),
+    ...loginHandlers(config, { ...deps, cookies, now }),
+    readAudit: auditHandler(config, deps.audit, closing),
 
     async readContext(request, response, { principal: { team } }) {
       const digest = parameter(contextDigest, 'digest', request.params.digest);
@@ -195,6 +208,14 @@ function sendAccepted(response: Response, { build, replayed }: Accepted): void {
   response.setHeader('Location', view.links.self);
   if (replayed) response.setHeader('Idempotency-Replayed', 'true');
   sendJson(response, 202, view);
+}
+
+function acceptedNote({ build: { record }, replayed }: Accepted): AuditNote {
+  const { id, team, repo, retryOf, trust = 'trusted' } = record;
+  return {
+    target: id,
+    details: { team, repo, trust, ...(retryOf !== undefined && { retryOf }), ...(replayed && { replayed: 'true' }) },
+  };
 }
 
 function idempotencyKey(request: Request): string | undefined {

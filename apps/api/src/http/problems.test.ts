@@ -50,11 +50,14 @@ describe('every route of the catalogue', () => {
     }
   });
 
-  test.each(routes.filter((route) => !needsOne(route)))('%s needs none', async (_id, { path }) => {
-    const answer = await fetch(api.api.url + path);
-    expect(answer.status).toBe(200);
-    expect((await answer.text()).length).toBeGreaterThan(0);
-  });
+  test.each(routes.filter((route) => !needsOne(route) && route[1].tag !== 'Login'))(
+    '%s needs none',
+    async (_id, { path }) => {
+      const answer = await fetch(api.api.url + path);
+      expect(answer.status).toBe(200);
+      expect((await answer.text()).length).toBeGreaterThan(0);
+    },
+  );
 
   test.each(routes)('%s: other methods are told which there are', async (_id, { path }) => {
     const there = routes.filter(([, route]) => route.path === path).map(([, { method }]) => method.toUpperCase());

@@ -38,7 +38,7 @@ export class TestApi implements AsyncDisposable {
   /** `redis` is the caller's where it is given; each API has a namespace of its own in it. */
   static async start(
     config: Partial<ApiConfig> = {},
-    given: { redis?: TestRedis; blobDir?: string; namespace?: string } = {},
+    given: { redis?: TestRedis; blobDir?: string; namespace?: string; now?: () => number } = {},
   ): Promise<TestApi> {
     await using stack = new AsyncDisposableStack();
     const redis = given.redis ?? stack.use(await TestRedis.start());
@@ -64,7 +64,7 @@ export class TestApi implements AsyncDisposable {
     const api = stack.adopt(
       await startApi(
         { ...API_DEFAULTS, port: 0, tokens: ['another', TOKEN], closeTimeoutMs: 1_000, logLingerMs: 0, ...config },
-        { ...state, blobs, log: pino({ level: 'debug' }, sink) },
+        { ...state, blobs, log: pino({ level: 'debug' }, sink), ...(given.now && { now: given.now }) },
       ),
       (running) => running.close(),
     );

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { API_DEFAULTS, startApi } from '@kiln/api';
+import { API_DEFAULTS, type accessConfig, startApi } from '@kiln/api';
 import { Builder } from '@kiln/buildkit';
 import { artifactKey, contextKey } from '@kiln/contracts';
 import { type Logger, Shutdown } from '@kiln/runtime';
@@ -22,6 +22,12 @@ export interface BuilderSettings {
   readonly dockerConfigDir?: string;
 }
 
+/** What the environment may say of a pool. */
+export interface PoolSettings {
+  readonly builder: BuilderSettings;
+  readonly access: ReturnType<typeof accessConfig>;
+}
+
 export interface RunningPool {
   readonly url: string;
   readonly builder: Builder['info'];
@@ -36,7 +42,7 @@ export interface RunningPool {
  * Starts a whole pool in this process. Whatever fails on the way, what was started before is stopped again.
  * @throws DataDirInUse @throws RedisNotStarted and what the API's port and the builder throw
  */
-export async function startPool(options: UpOptions, settings: BuilderSettings, log: Logger): Promise<RunningPool> {
+export async function startPool(options: UpOptions, settings: PoolSettings, log: Logger): Promise<RunningPool> {
   const shutdown = new Shutdown();
   const close = () => shutdown.run((step, error) => log.error({ err: error, step }, 'shutdown step failed'));
   try {
@@ -49,7 +55,7 @@ export async function startPool(options: UpOptions, settings: BuilderSettings, l
 
 async function compose(
   options: UpOptions,
-  settings: BuilderSettings,
+  settings: PoolSettings,
   log: Logger,
   shutdown: Shutdown,
   close: () => Promise<void>,
@@ -69,7 +75,7 @@ async function compose(
 
   // The builder first: nothing is announced before builds can run.
   const builder = await Builder.start({
-    ...settings,
+    ...settings.builder,
     hostName: options.name,
     instance: data.machine.slice(0, 8),
     scratchDir: data.scratch,
@@ -82,6 +88,7 @@ async function compose(
   const api = await startApi(
     {
       ...API_DEFAULTS,
+      ...settings.access,
       host: options.host,
       port: options.port,
       tokens: [data.token],

@@ -31,7 +31,8 @@ Options:
       --log FILE            Where Kiln's own log goes, - for standard error (default DIR/kiln.log)
   -h, --help                Show this
 
-Environment: KILN_TOOL_IMAGE, KILN_BUILDKIT_IMAGE, KILN_DOCKER_SOCKET, KILN_CACHE_BUDGET_BYTES, KILN_DOCKER_CONFIG`;
+Environment: KILN_TOOL_IMAGE, KILN_BUILDKIT_IMAGE, KILN_DOCKER_SOCKET, KILN_CACHE_BUDGET_BYTES, KILN_DOCKER_CONFIG,
+KILN_OIDC_FILE, KILN_PUBLIC_URL, KILN_SESSION_HOURS, KILN_TRUST_PROXY, KILN_AUDIT_RETENTION_DAYS`;
 
 const count = (min: number, max: number) =>
   z

@@ -1,10 +1,11 @@
 import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
+import { accessConfig, accessEnv } from '@kiln/api';
 import { createLogger, onStopSignal, readEnv, wholeNumber } from '@kiln/runtime';
 import { pino } from 'pino';
 import { z } from 'zod';
-import { type BuilderSettings, type RunningPool, startPool } from './start-pool.ts';
+import { type PoolSettings, type RunningPool, startPool } from './start-pool.ts';
 import { InvalidFlag, parseUpOptions, UP_HELP, type UpOptions } from './up-options.ts';
 
 const environment = z.object({
@@ -13,6 +14,7 @@ const environment = z.object({
   KILN_DOCKER_SOCKET: z.string().optional(),
   KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0),
   KILN_DOCKER_CONFIG: z.string().optional(),
+  ...accessEnv,
 });
 
 const EXIT_USAGE = 125;
@@ -22,10 +24,10 @@ const EXIT_FAILED = 1;
 export async function runUp(argv: readonly string[]): Promise<number> {
   const say = (text: string) => void process.stderr.write(`${text}\n`);
   let options: UpOptions | 'help';
-  let settings: BuilderSettings;
+  let settings: PoolSettings;
   try {
     options = parseUpOptions(argv, process.env);
-    settings = builderSettings();
+    settings = poolSettings();
   } catch (error) {
     say(`kiln up: ${error instanceof Error ? error.message : String(error)}`);
     if (error instanceof InvalidFlag) say('See kiln up --help.');
@@ -43,7 +45,7 @@ export async function runUp(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function serve(options: UpOptions, settings: BuilderSettings, say: (text: string) => void): Promise<number> {
+async function serve(options: UpOptions, settings: PoolSettings, say: (text: string) => void): Promise<number> {
   using stop = onStopSignal();
   const { logFile } = options;
   if (logFile !== '-') await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
@@ -69,15 +71,16 @@ async function serve(options: UpOptions, settings: BuilderSettings, say: (text: 
   return 0;
 }
 
-function builderSettings(): BuilderSettings {
+function poolSettings(): PoolSettings {
   const env = readEnv(environment, process.env);
-  return {
+  const builder = {
     toolImage: env.KILN_TOOL_IMAGE,
     buildkitImage: env.KILN_BUILDKIT_IMAGE,
     ...(env.KILN_DOCKER_SOCKET !== undefined && { dockerSocket: env.KILN_DOCKER_SOCKET }),
     ...(env.KILN_CACHE_BUDGET_BYTES > 0 && { cacheBudgetBytes: env.KILN_CACHE_BUDGET_BYTES }),
     ...(env.KILN_DOCKER_CONFIG !== undefined && { dockerConfigDir: env.KILN_DOCKER_CONFIG }),
   };
+  return { builder, access: accessConfig(env) };
 }
 
 function greeting(pool: RunningPool, options: UpOptions): string {

@@ -81,6 +81,11 @@ export const createdToken = z
   .meta({ id: 'CreatedToken' });
 export type CreatedToken = z.output<typeof createdToken>;
 
+/** Query of `GET /auth/login`. */
+export const loginQuery = z.strictObject({
+  returnTo: z.string().default('/').meta({ description: 'Path of this site to go to afterwards.' }),
+});
+
 export const whoamiView = z
   .strictObject({
     kind: z.enum(PRINCIPAL_KINDS),

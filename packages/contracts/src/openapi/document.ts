@@ -33,6 +33,12 @@ export function openApiDocument(version: string): Json {
     components: {
       schemas: components.schemas,
       securitySchemes: {
+        session: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: '__Host-kiln-session',
+          description: 'Of a login in the browser. What changes something is taken only from pages of the same origin.',
+        },
         token: {
           type: 'http',
           scheme: 'bearer',
@@ -83,7 +89,7 @@ function operation(operationId: string, route: RouteDoc, components: Components)
     summary,
     ...(description && { description }),
     tags: [tag],
-    security: access.who === 'anyone' ? [] : [{ token: access.who === 'users' ? access.scopes : [] }],
+    security: access.who === 'anyone' ? [] : credentials(access),
     parameters: [
       ...Object.entries(params).map(([name, schema]) => ({
         name,
@@ -109,6 +115,12 @@ function operation(operationId: string, route: RouteDoc, components: Components)
       ...problemAnswers(route, components),
     },
   };
+}
+
+/** A token or a session; workers have no sessions. Scopes are named for both: OpenAPI 3.1 takes them so. */
+function credentials(access: RouteDoc['access']): Json[] {
+  const scopes = access.who === 'users' ? access.scopes : [];
+  return [{ token: scopes }, ...(access.who === 'workers' ? [] : [{ session: scopes }])];
 }
 
 /** What the credential must be good for, in words. */

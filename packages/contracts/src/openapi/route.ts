@@ -32,11 +32,13 @@ export interface RouteDoc {
   readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** With `:name` for parameters. */
   readonly path: string;
-  readonly tag: 'Builds' | 'Logs' | 'Hosts' | 'Contexts and artifacts' | 'Access' | 'Service';
+  readonly tag: 'Builds' | 'Logs' | 'Hosts' | 'Contexts and artifacts' | 'Access' | 'Login' | 'Service';
   readonly summary: string;
   readonly description?: string;
   /** Who may come in, and what of each team they see. */
   readonly access: RouteAccess;
+  /** Whether a GET changes something; all others do. What does gets an entry in the audit log. */
+  readonly changes?: true;
   readonly params?: Readonly<Record<string, z.ZodType>>;
   readonly query?: z.ZodObject;
   readonly headers?: Readonly<Record<string, HeaderDoc>>;
@@ -46,4 +48,9 @@ export interface RouteDoc {
   readonly answers: Readonly<Record<number, AnswerDoc>>;
   /** Codes that this route may complain with, beside those of every route. */
   readonly problems: readonly ProblemCode[];
+}
+
+/** Whether every request by this route gets an entry in the audit log; of others only those that are refused. */
+export function isAudited({ method, changes }: RouteDoc): boolean {
+  return method !== 'get' || changes === true;
 }

@@ -1,6 +1,7 @@
 import type { Scope, TeamReach } from '@kiln/domain';
 import { z } from 'zod';
-import { createdToken, tokenId, tokenList, tokenRequest, tokenView, whoamiView } from '../http/access.ts';
+import { createdToken, loginQuery, tokenId, tokenList, tokenRequest, tokenView, whoamiView } from '../http/access.ts';
+import { auditEntry, auditQuery } from '../http/audit.ts';
 import { buildRequest } from '../http/build-request.ts';
 import { buildId, contextDigest } from '../http/fields.ts';
 import { hostDetail } from '../http/host-caches.ts';
@@ -356,6 +357,18 @@ export const ROUTES = {
     answers: { 200: { description: 'The token as it was.', content: { 'application/json': tokenView } } },
     problems: ['invalid_request', 'token_not_found'],
   },
+  readAudit: {
+    method: 'get',
+    path: '/v1/audit',
+    tag: 'Access',
+    access: users('admin', 'pool'),
+    summary: 'Export the audit log',
+    description:
+      'Every change that was made or tried, and every refusal, oldest first, one in each line. Go on from where you are with `after`. Entries are only ever appended; they are dropped when their retention is over. Empty lines are signs of life.',
+    query: auditQuery,
+    answers: { 200: { description: 'The entries.', content: { 'application/x-ndjson': auditEntry } } },
+    problems: ['invalid_request'],
+  },
   whoami: {
     method: 'get',
     path: '/v1/whoami',
@@ -365,6 +378,37 @@ export const ROUTES = {
     answers: {
       200: { description: 'Who, of which team, with which scopes.', content: { 'application/json': whoamiView } },
     },
+    problems: [],
+  },
+  startLogin: {
+    method: 'get',
+    path: '/auth/login',
+    tag: 'Login',
+    access: { who: 'anyone' },
+    summary: 'Log in in the browser',
+    description: 'By the OIDC issuer that this Kiln is set up with.',
+    query: loginQuery,
+    answers: { 302: { description: 'To the issuer.' } },
+    problems: ['invalid_request', 'not_found'],
+  },
+  finishLogin: {
+    method: 'get',
+    path: '/auth/callback',
+    tag: 'Login',
+    access: { who: 'anyone' },
+    changes: true,
+    summary: 'Where the issuer sends the browser back to',
+    answers: { 303: { description: 'Logged in: to where the login was to lead.' } },
+    problems: ['unauthorized', 'forbidden', 'not_found'],
+  },
+  logout: {
+    method: 'post',
+    path: '/auth/logout',
+    tag: 'Login',
+    access: { who: 'known' },
+    summary: 'Log out',
+    description: 'Ends the session at once. A bearer token is left as it is.',
+    answers: { 204: { description: 'There is no session any more.' } },
     problems: [],
   },
   health: {

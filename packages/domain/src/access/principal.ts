@@ -21,6 +21,8 @@ export interface Principal {
   readonly kind: PrincipalKind;
   /** Tells principals apart, now and later. */
   readonly id: string;
+  /** What is revoked to end this one's access, where that isn't `id`: one of a person's sessions. */
+  readonly credentialId?: string;
   /** For people. */
   readonly name: string;
   /** A team's name, or ALL_TEAMS; empty for who is of none. */

@@ -83,9 +83,9 @@ function newRecord({ repo, spec, trust, retryOf }: NewBuild, id: string, now: nu
   };
 }
 
-/** What makes two builds identical: everything that was asked for. Keyed, for the values of secrets are in it. */
-function shareDigest(sealer: Sealer, { spec, secrets, trust }: NewBuild): string {
-  return sealer.digest(canonicalJson({ spec, secrets, trust: trust ?? null }));
+/** What makes two builds identical: everything that was asked for, and how far it is trusted. Keyed, for the values of secrets are in it. */
+function shareDigest(sealer: Sealer, { spec, secrets, trust = 'trusted' }: NewBuild): string {
+  return sealer.digest(canonicalJson({ spec, secrets, trust }));
 }
 
 /** Whether the source is something else tomorrow: a branch, a tag, the remote HEAD. */

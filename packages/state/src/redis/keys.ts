@@ -74,8 +74,15 @@ export class Keys {
   tokens = () => `${this.prefix}tokens`;
   /** Hash: doc (StoredToken as JSON), usedAt. Named by the token's hash: the token itself is kept nowhere. */
   token = (hash: string) => `${this.prefix}token:${hash}`;
+  /** String: Principal as JSON, under the hash of what the cookie holds; expires. */
+  session = (hash: string) => `${this.prefix}session:${hash}`;
   /** Set of teams that uploaded the context, or built it; expires. */
   contextTeams = (digest: string) => `${this.prefix}context:${digest}:teams`;
+  /** Streams of audit entries, field `e`: those of principals, and refusals of whom nobody knows. */
+  audit = () => `${this.prefix}audit`;
+  auditStrangers = () => `${this.prefix}audit:strangers`;
+  /** String: id of the newest entry of both. */
+  auditLast = () => `${this.prefix}audit:last`;
   /** BullMQ's own prefix. */
   queues = () => `${this.prefix}q`;
 

@@ -35,6 +35,8 @@ export type ScriptName =
   | 'create-token'
   | 'use-token'
   | 'revoke-token'
+  | 'end-session'
+  | 'append-audit'
   | 'lead';
 
 const sources = new Map<ScriptName, string>();
