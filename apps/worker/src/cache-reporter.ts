@@ -22,9 +22,12 @@ export interface CacheReporterDeps {
 
 /** Attempts that wait for a BuildKit that answers; the oldest beyond are given up. */
 const MAX_WAITING = 200;
-/** BuildKit lets go of a mount a moment after buildx has ended, and says its size only then. */
+/**
+ * BuildKit lets go of a mount a moment after buildx has ended, on a busy machine some seconds, and says its size only then. What
+ * was learned without sizes would stay wrong until the repo's next build.
+ */
 const SETTLE_MS = 300;
-const MAX_SETTLES = 3;
+const MAX_SETTLES = 30;
 
 /** After a reading BuildKit is left alone three times as long as it took, so that many small builds don't keep it busy with this. */
 const REST_FACTOR = 3;
