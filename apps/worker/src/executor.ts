@@ -32,6 +32,8 @@ export interface Executor {
   run(request: ExecuteRequest, signal: AbortSignal): Promise<Outcome>;
   /** Everything is killed at `untilMs` (ms since the epoch) unless this is called again before. */
   extendFence(untilMs: number): Promise<void>;
+  /** Rejects while what runs the builds doesn't answer; absent where there is nothing that could be away. */
+  ping?(): Promise<void>;
   close(): Promise<void>;
 }
 

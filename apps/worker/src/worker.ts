@@ -15,6 +15,7 @@ import {
   type PoolEvents,
   type WorkerIdentity,
 } from '@kiln/state';
+import { ENGINE_CHECK_EVERY_MS, EngineWatch, withEngineWatch } from './engine-watch.ts';
 import type { Executor, StopReason } from './executor.ts';
 import { HostSession, type LeaseTimes } from './host-session.ts';
 import { type RunAttemptDeps, runAttempt } from './run-attempt.ts';
@@ -39,6 +40,8 @@ export interface WorkerDeps {
   storeArtifact(ref: AttemptRef, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
   readonly log: Logger;
   readonly now?: () => number;
+  /** How often the engine is looked at, ms. */
+  readonly engineCheckEveryMs?: number;
 }
 
 export interface RunningWorker {
@@ -73,6 +76,8 @@ class Worker implements RunningWorker {
   #consumer: AttemptConsumer | undefined;
   #subscription: Disposable | undefined;
   #fail: (error: Error) => void = () => {};
+  /** Undefined where the executor has none that could be away. */
+  readonly #engine: EngineWatch | undefined;
   #held = 0;
   #onDesired: () => void = () => {};
 
@@ -111,11 +116,12 @@ class Worker implements RunningWorker {
       },
       this.#log,
     );
+    this.#engine = this.#watchEngine();
     this.#attemptDeps = {
       builds: deps.builds,
       attempts: new AttemptStore(deps.redis, deps.keys, { now }),
       logs: new LogStore(deps.redis, deps.keys),
-      executor: deps.executor,
+      executor: this.#engine ? withEngineWatch(deps.executor, this.#engine) : deps.executor,
       openContext: (digest, signal) => deps.openContext(digest, signal),
       storeArtifact: (ref, content) => deps.storeArtifact(ref, content),
       log: this.#log,
@@ -143,7 +149,19 @@ class Worker implements RunningWorker {
     this.#log.info({ slots: this.#config.slots, ...this.#deps.executor.info }, 'worker joined');
   }
 
+  #watchEngine(): EngineWatch | undefined {
+    const { executor, engineCheckEveryMs = ENGINE_CHECK_EVERY_MS } = this.#deps;
+    if (!executor.ping) return undefined;
+    return new EngineWatch({
+      check: executor.ping.bind(executor),
+      onChange: (isThere) => this.#session.change({ accepting: isThere }),
+      everyMs: engineCheckEveryMs,
+      log: this.#log,
+    });
+  }
+
   async drain(deadlineMs: number): Promise<void> {
+    this.#engine?.stop();
     await this.#session.change({ accepting: false });
     const handBack = setTimeout(() => this.#stopAll('fence'), deadlineMs);
     // What was assigned before the pool knew is still coming through the queue.
