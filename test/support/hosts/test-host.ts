@@ -137,6 +137,7 @@ export class TestHost {
     for (;;) {
       const running = (await this.processes()).filter((pid) => !frozen.has(pid));
       if (running.length === 0) break;
+      if (running.includes(process.pid)) throw new Error(`host ${this.name} can't be told from this machine`);
       for (const pid of running) {
         signal(pid, 'SIGSTOP');
         frozen.add(pid);
