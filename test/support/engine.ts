@@ -32,8 +32,3 @@ export async function containersOf(instance: string, socket?: string): Promise<s
 export async function removeContainer(name: string, socket?: string): Promise<void> {
   await call('DELETE', `/containers/${name}?force=true&v=true`, socket);
 }
-
-/** Images that a build loaded or pushed stay in the engine of the driver `docker`. */
-export async function removeImages(tags: readonly string[]): Promise<void> {
-  for (const tag of tags) await call('DELETE', `/images/${tag}?force=true`);
-}
