@@ -5,11 +5,14 @@ const STANDING: readonly RegExp[] = [
   /^events$/,
   /^leader(:token)?$/,
   /^hosts$/,
-  /^host:[^:]+(:lease|:past)?$/,
+  /^host:[^:]+(:lease|:past|:inventory)?$/,
+  // What is known of repos, not of builds.
+  /^usages(:changed|:revision)?$/,
+  /^audit(:last|:strangers)?$/,
   // BullMQ's memory of a queue, not of its jobs.
   /^q:host-[^:]+:(meta|id|events|marker|stalled-check|pc)$/,
 ];
-const EXPIRING: readonly RegExp[] = [/^idem:/, /^log:[^:]+:\d+(:claim)?$/];
+const EXPIRING: readonly RegExp[] = [/^idem:/, /^log:[^:]+:\d+(:claim)?$/, /^context:[^:]+:[0-9a-f]+:teams$/];
 
 /** Keys that should not be there, each with what it holds. */
 export async function keyFaults({ redis, keys }: State): Promise<string[]> {

@@ -23,6 +23,9 @@ const whole = (name: string, text: string) => {
 const seed = values.seed === undefined ? randomInt(1_000_000) : whole('seed', values.seed);
 const say = (text: string) => void process.stdout.write(`${text}\n`);
 
+// Children end with the process only where it ends in order.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
+
 say(`fault run of seed ${seed}; again with: npm run test:faults -- --seed ${seed} --builds ${values.builds}`);
 await using hosts = await startHosts('a', 'b', 'c');
 const report = await runFaults({

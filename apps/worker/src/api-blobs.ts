@@ -40,6 +40,8 @@ export class ApiBlobs {
       body: Readable.toWeb(content) as unknown as NonNullable<RequestInit['body']>,
       duplex: 'half',
       headers: { 'content-type': 'application/x-tar' },
+    }).catch((error: Error) => {
+      throw new Error(`the API at ${this.#url} didn't take it: ${causeOf(error)}`);
     });
     if (!answer.ok)
       throw new Error(`the API answered ${answer.status} to an artifact of ${buildId}: ${await answer.text()}`);

@@ -46,6 +46,8 @@ export interface Executor {
   extendFence(untilMs: number): Promise<void>;
   /** What its caches hold now; absent where it has none. Rejects when it can't tell. */
   inventory?(): Promise<ExecutorInventory>;
+  /** Rejects while what runs the builds doesn't answer; absent where there is nothing that could be away. */
+  ping?(): Promise<void>;
   close(): Promise<void>;
 }
 

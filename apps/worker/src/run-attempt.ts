@@ -18,7 +18,7 @@ export interface RunAttemptDeps {
   readonly builds: BuildStore;
   readonly attempts: AttemptStore;
   readonly logs: LogStore;
-  readonly executor: Executor;
+  readonly executor: Pick<Executor, 'run'>;
   /** An uploaded context by its digest; undefined where it is gone. Rejects when `signal` aborts while it waits for it. */
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   storeArtifact(ref: AttemptRef, content: Readable): Promise<{ digest: string; sizeBytes: number }>;

@@ -21,6 +21,7 @@ import {
   WorkerReplaced,
 } from '@kiln/state';
 import { CacheReporter } from './cache-reporter.ts';
+import { ENGINE_CHECK_EVERY_MS, EngineWatch, withEngineWatch } from './engine-watch.ts';
 import type { Executor } from './executor.ts';
 import { HandBack } from './hand-back.ts';
 import { HostSession, type LeaseTimes } from './host-session.ts';
@@ -65,6 +66,8 @@ export interface WorkerDeps {
   readonly now?: () => number;
   /** Called after each report that the pool has taken. */
   readonly onReport?: () => void;
+  /** How often the engine is looked at, ms. */
+  readonly engineCheckEveryMs?: number;
 }
 
 export interface RunningWorker {
@@ -97,6 +100,8 @@ class Worker implements RunningWorker {
   readonly #left = Promise.withResolvers<'drained' | 'removed'>();
   #consumer: AttemptConsumer | undefined;
   #subscription: Disposable | undefined;
+  /** Undefined where the executor has none that could be away. */
+  readonly #engine: EngineWatch | undefined;
   #desired: DesiredState | undefined;
   #leaving: Promise<void> | undefined;
   /** The pool has ended this worker: there is nothing to take leave of. */
@@ -141,13 +146,15 @@ class Worker implements RunningWorker {
       },
       this.#log,
     );
+    this.#engine = this.#watchEngine();
     this.#caches = this.#cacheReporter(ledger);
     const attempts = new AttemptStore(deps.redis, deps.keys, { now });
+    const reporting = this.#caches ? reportingCaches(deps.executor, this.#caches, now) : deps.executor;
     this.#attemptDeps = {
       builds: deps.builds,
       attempts,
       logs: new LogStore(deps.redis, deps.keys),
-      executor: this.#caches ? reportingCaches(deps.executor, this.#caches, now) : deps.executor,
+      executor: this.#engine ? withEngineWatch(reporting, this.#engine) : reporting,
       openContext: (digest, signal) => deps.openContext(digest, signal),
       storeArtifact: (ref, content) => deps.storeArtifact(ref, content),
       log: this.#log,
@@ -201,6 +208,17 @@ class Worker implements RunningWorker {
     this.#leaveIfDrained();
   }
 
+  #watchEngine(): EngineWatch | undefined {
+    const { executor, engineCheckEveryMs = ENGINE_CHECK_EVERY_MS } = this.#deps;
+    if (!executor.ping) return undefined;
+    return new EngineWatch({
+      check: executor.ping.bind(executor),
+      onChange: (isThere) => this.#session.change({ accepting: isThere }),
+      everyMs: engineCheckEveryMs,
+      log: this.#log,
+    });
+  }
+
   async drain(deadlineMs: number): Promise<void> {
     const handBack = setTimeout(() => this.#handBack.begin(), deadlineMs);
     await this.#leave(false);
@@ -214,6 +232,7 @@ class Worker implements RunningWorker {
   }
 
   async #depart(drained: boolean): Promise<void> {
+    this.#engine?.stop();
     if (!this.#expelled) await this.#session.change({ accepting: false }).catch((error) => this.#expelOrThrow(error));
     // What was assigned before the pool knew is still coming through the queue.
     while (!this.#expelled && this.#isBusy()) {
@@ -277,6 +296,7 @@ class Worker implements RunningWorker {
     if (this.#expelled) return;
     this.#expelled = true;
     this.#caches?.abandon();
+    this.#engine?.stop();
     this.#session.abandon();
     this.#running.stopAll('fence');
     if (error instanceof HostRemoved) {

@@ -73,6 +73,18 @@ test('an artifact that can’t be stored fails the build without its fault', asy
   });
 });
 
+test('a build with an artifact that fails fails by its own fault, though nothing could be stored', async () => {
+  const { outcome } = begin(shared.builder, {
+    dockerfile: `${FROM}\nRUN exit 5`,
+    spec: { output: { type: 'artifact' } },
+    async artifact(stream: Readable) {
+      for await (const _ of stream);
+      throw new Error('never comes so far');
+    },
+  });
+  expect(await outcome).toMatchObject({ end: 'failed', failure: { code: 'step_failed', exitCode: 5 } });
+});
+
 test('who stores the artifact of a build that fails gets an error, not an end', async () => {
   let error: unknown;
   const { outcome } = begin(shared.builder, {

@@ -142,6 +142,11 @@ export class Builder {
     await writeDeadline(this.#options.scratchDir, untilMs);
   }
 
+  /** @throws EngineError while the engine, or the builder's container, isn't there */
+  async ping(): Promise<void> {
+    (await this.#host.connectBuildkit()).destroy();
+  }
+
   /** Stops what runs and removes the tool container. The builder and its caches stay. */
   async close(): Promise<void> {
     this.#closing.abort('fence');

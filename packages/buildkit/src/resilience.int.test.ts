@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -64,6 +64,16 @@ test('a worker that starts again ends what its killed predecessor left running',
   await successor.extendFence(Date.now() + 60_000);
   expect((await begin(successor, { dockerfile: FROM }).outcome).end).toBe('succeeded');
   await before[Symbol.asyncDispose]();
+});
+
+test('a tool container that can’t start buildx costs the build an attempt', async () => {
+  await using own = await lab();
+  // As a process that the watchdog kills before it has become buildx: the engine's exec fails, not buildx.
+  await chmod(join(own.options.scratchDir, 'tool', 'kiln-exec'), 0o644);
+  expect(await begin(own.builder, { dockerfile: FROM }).outcome).toMatchObject({
+    end: 'failed',
+    failure: { code: 'infrastructure', message: expect.stringContaining('buildx could not be started') },
+  });
 });
 
 test('a context that breaks off ends the build, and not by its fault', async () => {

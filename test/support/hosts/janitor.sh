@@ -6,7 +6,10 @@ set -u
 number=$1
 dir=$2
 bridge=kilnlab$number
-while read -r _; do :; done
+# What ends its owner is not to end it too.
+trap '' HUP INT TERM PIPE
+# Not `read`, which a signal may end.
+cat >/dev/null
 
 left=
 for namespace in $(ip netns list | sed -n "s/^\($bridge-[^ ]*\).*/\1/p"); do

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { until } from '../conditions.ts';
@@ -27,6 +27,8 @@ export class TestHost {
   readonly #place: NetworkPlace;
   readonly #cuts: CutOptions[] = [];
   #engine: ChildProcess | undefined;
+  /** The process namespace of the engine that was last up. */
+  #namespace: string | undefined;
   #paused: readonly number[] = [];
 
   constructor(name: string, dir: string, place: NetworkPlace) {
@@ -81,13 +83,11 @@ export class TestHost {
       ...['--pidfile', path('pid'), '--host', `unix://${this.socket}`, '--group', `${process.getgid?.()}`],
     ];
     const env = { ...process.env, BUILDKIT_STEP_LOG_MAX_SIZE: '-1', BUILDKIT_STEP_LOG_MAX_SPEED: '-1' };
+    const log = openSync(path('log'), 'a');
     // A session of its own: Ctrl-C is for the tests, which then end the hosts.
-    const engine = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-    const log = createWriteStream(path('log'), { flags: 'a' });
-    engine.stdout.pipe(log, { end: false });
-    engine.stderr.pipe(log, { end: false });
+    const engine = spawn(command, args, { env, stdio: ['ignore', log, log], detached: true });
+    closeSync(log);
     engine.once('exit', () => {
-      log.end();
       if (this.#engine === engine) this.#engine = undefined;
     });
     this.#engine = engine;
@@ -100,6 +100,16 @@ export class TestHost {
       },
       UP_TIMEOUT_MS,
     );
+    this.#namespace = await this.#namespaceOf(engine);
+  }
+
+  /** Of its children. Never this process's own: whoever stops or kills by it would stop or kill the machine. */
+  async #namespaceOf(engine: ChildProcess): Promise<string> {
+    const namespace = await readlink(`/proc/${engine.pid}/ns/pid_for_children`);
+    if (namespace === (await readlink('/proc/self/ns/pid'))) {
+      throw new Error(`host ${this.name} has no process namespace of its own`);
+    }
+    return namespace;
   }
 
   /** What a power cut does to the machine: all its processes end at once. Only the worker, which isn't the engine's child, is the caller's to kill. */
@@ -110,10 +120,9 @@ export class TestHost {
     engine.kill('SIGKILL');
     await gone;
     this.#paused = [];
-    await until(
-      `nothing of host ${this.name}'s engine runs`,
-      async () => (await this.#engineProcesses(engine.pid)).length === 0,
-    );
+    await until(`nothing of host ${this.name}'s engine runs`, async () => (await this.#engineProcesses()).length === 0);
+    // Its number may be another's soon.
+    this.#namespace = undefined;
   }
 
   async restart(): Promise<void> {
@@ -128,6 +137,7 @@ export class TestHost {
     for (;;) {
       const running = (await this.processes()).filter((pid) => !frozen.has(pid));
       if (running.length === 0) break;
+      if (running.includes(process.pid)) throw new Error(`host ${this.name} can't be told from this machine`);
       for (const pid of running) {
         signal(pid, 'SIGSTOP');
         frozen.add(pid);
@@ -182,19 +192,14 @@ export class TestHost {
   async processes(): Promise<number[]> {
     const pids = (await run('ip', 'netns', 'pids', this.#place.namespace.replace('/run/netns/', ''))).trim();
     const inNetwork = pids === '' ? [] : pids.split('\n').map(Number);
-    return [...new Set([...inNetwork, ...(await this.#engineProcesses(this.#engine?.pid))])];
+    return [...new Set([...inNetwork, ...(await this.#engineProcesses())])];
   }
 
-  #namespace: string | undefined;
-
   /** By their process namespace: containers have other networks. */
-  async #engineProcesses(unshare: number | undefined): Promise<number[]> {
-    const namespaceOf = (pid: number | string, kind: string) =>
-      readlink(`/proc/${pid}/ns/${kind}`).catch(() => undefined);
-    if (unshare !== undefined) this.#namespace = (await namespaceOf(unshare, 'pid_for_children')) ?? this.#namespace;
+  async #engineProcesses(): Promise<number[]> {
     if (this.#namespace === undefined) return [];
     const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-    const namespaces = await Promise.all(pids.map((pid) => namespaceOf(pid, 'pid')));
+    const namespaces = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/ns/pid`).catch(() => undefined)));
     return pids.filter((_, i) => namespaces[i] === this.#namespace).map(Number);
   }
 }
