@@ -2,7 +2,7 @@
 # The base images that builders, examples and tests start from. Where an image registry answers they are pulled; where
 # none does, stand-ins are made from this machine's own package sources (see ../standins).
 
-image_variables=(KILN_TOOL_IMAGE KILN_EXAMPLE_DEBIAN_IMAGE KILN_EXAMPLE_NODE_IMAGE KILN_EXAMPLE_GCC_IMAGE KILN_BUILDKIT_IMAGE)
+image_variables=(KILN_TOOL_IMAGE KILN_EXAMPLE_DEBIAN_IMAGE KILN_EXAMPLE_NODE_IMAGE KILN_EXAMPLE_GCC_IMAGE KILN_BUILDKIT_IMAGE KILN_REDIS_IMAGE)
 
 published_image() {
   case $1 in
@@ -12,6 +12,7 @@ published_image() {
     # The C example wants ccache, which the published gcc image lacks: ours is built on the published Debian image.
     KILN_EXAMPLE_GCC_IMAGE) echo kiln.local/gcc:bookworm ;;
     KILN_BUILDKIT_IMAGE) echo moby/buildkit:buildx-stable-1 ;;
+    KILN_REDIS_IMAGE) echo redis:8 ;;
   esac
 }
 
@@ -22,6 +23,7 @@ standin_image() {
     KILN_EXAMPLE_NODE_IMAGE) echo kiln.local/node:24 ;;
     KILN_EXAMPLE_GCC_IMAGE) echo "kiln.local/gcc:$(standin_suite)" ;;
     KILN_BUILDKIT_IMAGE) echo kiln.local/buildkit:1 ;;
+    KILN_REDIS_IMAGE) echo kiln.local/redis:1 ;;
   esac
 }
 

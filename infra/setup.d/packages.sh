@@ -11,6 +11,13 @@ buildx_is_good() {
   version_at_least "${version#v}" "$BUILDX_MINIMUM"
 }
 
+compose_is_good() {
+  local version
+  have docker || return 1
+  version=$(docker compose version --short 2>/dev/null) || return 1
+  version_at_least "${version#v}" "$COMPOSE_MINIMUM"
+}
+
 plan_packages() {
   local apt="apt-get install"
   if ! engine_answers; then
@@ -19,10 +26,12 @@ plan_packages() {
   fi
   have docker || need docker-cli apt "the docker client" "talking to the engine" "$apt docker-cli"
   buildx_is_good || need docker-buildx apt "buildx $BUILDX_MINIMUM or later" "builds with machine-readable progress" "$apt docker-buildx"
+  compose_is_good || need docker-compose apt "Docker Compose $COMPOSE_MINIMUM or later" "the pool of infra/compose.yaml" "$apt docker-compose"
   have redis-server || need redis-server apt "redis-server" "Kiln's state" "$apt redis-server"
   have docker-registry || need docker-registry apt "docker-registry" "tests that push and pull" "$apt docker-registry"
   have git || need git apt "git" "builds from git" "$apt git"
   have ip || need iproute2 apt "ip" "tests over several hosts on one machine" "$apt iproute2"
+  have systemd-analyze || need systemd apt "systemd-analyze" "checking the worker's unit" "$apt systemd"
   if [[ $with_browser == yes ]]; then
     have chromium || need chromium apt "chromium" "browser tests" "$apt chromium"
   fi
@@ -33,7 +42,7 @@ plan_packages() {
 }
 
 apt_dir=/etc/apt
-apt_packages=(docker.io iptables docker-cli docker-buildx redis-server docker-registry git iproute2 chromium mmdebstrap)
+apt_packages=(docker.io iptables docker-cli docker-buildx docker-compose redis-server docker-registry git iproute2 systemd chromium mmdebstrap)
 
 apt_quietly() {
   local log
@@ -44,6 +53,18 @@ apt_quietly() {
     return 1
   fi
   rm -f "$log"
+}
+
+# Docker's own packages and Ubuntu's have other names for it; what Ubuntu calls docker-compose is another program.
+compose_package() {
+  local package
+  for package in docker-compose-plugin docker-compose-v2; do
+    [[ -z $(apt_candidate "$package") ]] || {
+      echo "$package"
+      return
+    }
+  done
+  echo docker-compose
 }
 
 # The version apt would install; empty when it has none.
@@ -124,7 +145,7 @@ provide_packages() {
 
   say "reading the package lists …"
   apt_quietly update || say "some package lists could not be read; going on with the others"
-  if planned docker.io || planned docker-cli || planned docker-buildx; then
+  if planned docker.io || planned docker-cli || planned docker-buildx || planned docker-compose; then
     if ! version_at_least "$(apt_candidate docker-buildx)" "$BUILDX_MINIMUM"; then
       [[ $(os_field VERSION_CODENAME) == bookworm ]] ||
         fail "$(os_field PRETTY_NAME) has no buildx from $BUILDX_MINIMUM on; install Docker Engine and buildx, then run this again"
@@ -138,6 +159,7 @@ provide_packages() {
     case $package in
       # Ubuntu's client is part of its docker.io.
       docker-cli) if [[ -n $release || -n $(apt_candidate docker-cli) ]]; then targets+=("docker-cli${release:+/$release}"); else targets+=(docker.io); fi ;;
+      docker-compose) targets+=("$(compose_package)${release:+/$release}") ;;
       docker.io | docker-buildx) targets+=("$package${release:+/$release}") ;;
       *) targets+=("$package") ;;
     esac

@@ -10,7 +10,7 @@ standins_make() {
   standin_debian "$image" "$work"
   say "making $(images_by standin_image | grep -v /debian: | paste -sd ' ') …"
   # Side by side: each mostly waits for packages.
-  for name in node gcc tool buildkit; do
+  for name in node gcc tool buildkit redis; do
     ("standin_$name" "$image" "$work/$name" 9>&-) &
     pids+=($!)
   done
@@ -57,6 +57,11 @@ standin_node() {
 standin_gcc() {
   mkdir "$2"
   build_standin "$(standin_image KILN_EXAMPLE_GCC_IMAGE)" gcc "$1" "$2"
+}
+
+standin_redis() {
+  mkdir "$2"
+  build_standin "$(standin_image KILN_REDIS_IMAGE)" redis "$1" "$2"
 }
 
 standin_tool() {

@@ -68,7 +68,7 @@ before=$(tree)
 run "${as_nobody[@]}" "${clean[@]}" PATH="$bare" bash "$repo/infra/setup"
 check 'without root: fails' fails
 check 'without root: gives the reason' says 'not run as root'
-for missing in 'docker client: ' 'buildx 0' 'redis-server: ' 'git: ' 'a running Docker Engine' 'base images: ' 'pnpm ' 'the locked npm packages: '; do
+for missing in 'docker client: ' 'buildx 0' 'Docker Compose 2' 'redis-server: ' 'git: ' 'a running Docker Engine' 'base images: ' 'pnpm ' 'the locked npm packages: '; do
   check "without root: lists $missing" says "$missing"
 done
 check 'without root: says how to install' says 'apt-get install redis-server'
@@ -116,10 +116,11 @@ case $(uname -m) in
 esac
 fake "$chain/bin" node "echo v$node_version"
 fake "$chain/bin" pnpm "echo $PNPM_VERSION"
-for tool in redis-server docker-registry mmdebstrap git ip iptables; do fake "$tools" "$tool" 'exit 0'; done
+for tool in redis-server docker-registry mmdebstrap git ip iptables systemd-analyze; do fake "$tools" "$tool" 'exit 0'; done
 # Talks to no engine; `up` makes it answer, as an engine that has every image.
 # shellcheck disable=SC2016
 fake "$tools" docker 'case "$1 $2" in' '"buildx version") echo "github.com/docker/buildx v0.30.1 abc" ;;' \
+  '"compose version") echo "v2.40.1" ;;' \
   '"image inspect") [ -e "$UP" ] && shift 4 && for image; do cat "$UP"; done ;;' \
   '*) [ -e "$UP" ] ;;' 'esac'
 rm "$repo/pnpm-lock.yaml"
@@ -167,6 +168,9 @@ run env -u KILN_TOOL_IMAGE KILN_TOOLCHAIN_DIR="$chain" KILN_BUILDKIT_IMAGE=from/
 check 'infra/run: the pinned Node comes first' says "v$node_version"
 check "infra/run: exports what was chosen; the caller's own value wins" says 'from/file:1 from/caller:1'
 check "infra/run: passes the command's exit status on" test "$status" = 7
+
+# --- the images' toolchain -----------------------------------------------------------------------------------------
+check "the images' pnpm is the pinned one" grep -qx "ARG PNPM_VERSION=$PNPM_VERSION" "$infra/images/Dockerfile"
 
 # --- package sources -----------------------------------------------------------------------------------------------
 sources_of() (

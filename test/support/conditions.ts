@@ -11,7 +11,7 @@ const POLL_MS = 20;
 export async function until<T>(
   what: string,
   read: () => T | Promise<T>,
-  timeoutMs = 30_000,
+  timeoutMs = 60_000,
 ): Promise<Exclude<T, undefined | false>> {
   const end = performance.now() + timeoutMs;
   for (;;) {

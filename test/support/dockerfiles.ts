@@ -16,3 +16,6 @@ export const chatting = (seconds: string) =>
 /** A small image that no cache has yet. */
 export const quick = (text: string) =>
   `FROM ${DEBIAN} AS build\nRUN echo ${text} > /f\nFROM scratch\nCOPY --from=build /f /f\n`;
+
+/** A small image that is another one each time it is built without a cache. */
+export const unique = `FROM ${DEBIAN} AS build\nRUN cat /proc/sys/kernel/random/uuid > /f\nFROM scratch\nCOPY --from=build /f /f\n`;

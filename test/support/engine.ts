@@ -8,9 +8,9 @@ interface Answer {
   readonly body: unknown;
 }
 
-function call(method: string, path: string): Promise<Answer> {
+function call(method: string, path: string, socketPath = SOCKET): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const sent = request({ socketPath: SOCKET, method, path }, (response) => {
+    const sent = request({ socketPath, method, path }, (response) => {
       const status = response.statusCode ?? 0;
       if (status === 204) {
         response.resume();
@@ -23,17 +23,12 @@ function call(method: string, path: string): Promise<Answer> {
 }
 
 /** Names of the containers, running or not, that belong to the worker of this instance (the start of its machine's id). */
-export async function containersOf(instance: string): Promise<string[]> {
+export async function containersOf(instance: string, socket?: string): Promise<string[]> {
   const filters = encodeURIComponent(JSON.stringify({ label: [`kiln.instance=${instance}`] }));
-  const { body } = await call('GET', `/containers/json?all=true&filters=${filters}`);
+  const { body } = await call('GET', `/containers/json?all=true&filters=${filters}`, socket);
   return (body as { Names: string[] }[]).flatMap(({ Names }) => Names.map((name) => name.slice(1)));
 }
 
-export async function removeContainer(name: string): Promise<void> {
-  await call('DELETE', `/containers/${name}?force=true&v=true`);
-}
-
-/** Images that a build loaded or pushed stay in the engine of the driver `docker`. */
-export async function removeImages(tags: readonly string[]): Promise<void> {
-  for (const tag of tags) await call('DELETE', `/images/${tag}?force=true`);
+export async function removeContainer(name: string, socket?: string): Promise<void> {
+  await call('DELETE', `/containers/${name}?force=true&v=true`, socket);
 }

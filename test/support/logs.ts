@@ -20,12 +20,22 @@ export function expectWhole(log: BuildLog, attempts: number): void {
     const records = log.filter((_, i) => positions[i]?.attempt === attempt);
     const seqs = positions.filter((position) => position.attempt === attempt).map(({ seq }) => seq);
     expect(seqs).toEqual(numbers(records.length));
-    const ends = records.filter(({ type }) => type === 'end');
+    const ends = records.filter((record) => record.type === 'end');
     expect(ends).toEqual([records.at(-1)]);
-    expect(ends.map((end) => end.type === 'end' && end.state !== 'queued')).toEqual([attempt === attempts]);
+    expect(ends.map(({ state }) => state !== 'queued')).toEqual([attempt === attempts]);
   }
 }
 
 function numbers(upTo: number): number[] {
   return Array.from({ length: upTo }, (_, i) => i + 1);
+}
+
+/** Fails the test unless what `chatting` printed is `line 1`, `line 2`, … in each attempt, none missing and none twice. */
+export function expectNumbered(log: BuildLog): void {
+  const attempts = Map.groupBy(log, ({ id }) => parseLogId(id)?.attempt);
+  for (const records of attempts.values()) {
+    const lines = [...outputOf(records).matchAll(/^line (\d+)$/gm)].map(([, n]) => Number(n));
+    expect(lines.length).toBeGreaterThan(0);
+    expect(lines).toEqual(numbers(lines.length));
+  }
 }

@@ -5,19 +5,27 @@ import { join } from 'node:path';
 import { KilnClient } from '@kiln/client';
 import type { BuildRequestInput, BuildView } from '@kiln/contracts';
 import { openState, type State } from '@kiln/state';
-import { TestRedis } from '@kiln/state/testing';
+import { TestRedis, type TestRedisOptions } from '@kiln/state/testing';
 import { onTestFailed, onTestFinished } from 'vitest';
 import { processesWith, uniqueSeconds, until } from './conditions.ts';
 import { type ContextFiles, contextOf } from './context.ts';
 import { containersOf, removeContainer } from './engine.ts';
+import type { TestHost } from './hosts/test-host.ts';
+import type { TestHosts } from './hosts.ts';
 import { type BuildLog, outputOf } from './logs.ts';
 import { type Exit, ManagedProcess } from './process.ts';
 
 export type Role = 'api' | 'scheduler' | 'worker';
 
 export interface PoolOptions {
-  /** Names of the hosts. Default: one, `a`. */
+  /** Names of the hosts. Default: those of `hosts`, else one, `a`. */
   readonly workers?: readonly string[];
+  /**
+   * A worker of the name of one of these hosts runs there: on its engine and in its network, from where it reaches Redis and the API `1`. They
+   * outlast the pool, which leaves them working. Without: all workers share this machine's engine, and nothing can be cut.
+   */
+  readonly hosts?: TestHosts;
+  readonly appendFsync?: TestRedisOptions['appendFsync'];
   /** Called `1`, `2`, … Default: one. */
   readonly schedulers?: number;
   /** Called `1`, `2`, … Default: one. */
@@ -49,7 +57,7 @@ const READY: Partial<Record<Role, string>> = { api: 'api listening', worker: 'wo
 const STOP_TIMEOUT_MS = 30_000;
 const NAMESPACE = 'kiln';
 
-interface Member {
+export interface Member {
   readonly role: Role;
   readonly name: string;
   readonly process: ManagedProcess;
@@ -60,7 +68,11 @@ interface Member {
  * becomes of that, and says what its processes said where the test fails; elsewhere call `watch` in a `beforeEach`.
  */
 export async function startPool(options: PoolOptions = {}): Promise<Pool> {
-  const pool = new Pool(options, await mkdtemp(join(tmpdir(), 'kiln-pool-')), await TestRedis.start());
+  const redis = await TestRedis.start({
+    ...(options.hosts && { listenAt: options.hosts.address }),
+    ...(options.appendFsync && { appendFsync: options.appendFsync }),
+  });
+  const pool = new Pool(options, await mkdtemp(join(tmpdir(), 'kiln-pool-')), redis);
   pool.watch();
   try {
     onTestFinished(() => pool[Symbol.asyncDispose]());
@@ -81,6 +93,8 @@ export class Pool implements AsyncDisposable {
   readonly redis: TestRedis;
   readonly token = randomUUID();
   readonly leaseTtlMs: number;
+  /** Of each host. */
+  readonly slots: number;
   readonly #options: PoolOptions;
   readonly #dir: string;
   readonly #secretKey = randomBytes(32);
@@ -96,14 +110,18 @@ export class Pool implements AsyncDisposable {
     this.#dir = dir;
     this.redis = redis;
     this.leaseTtlMs = options.leaseTtlMs ?? 5_000;
+    this.slots = options.slots ?? 2;
   }
 
   async startAll(): Promise<void> {
-    const { workers = ['a'], schedulers = 1, apis = 1 } = this.#options;
+    const { hosts, workers = hosts?.names ?? ['a'], schedulers = 1, apis = 1 } = this.#options;
+    const started = numbered(apis).map((name) => this.start('api', name));
+    // Workers on hosts of their own have to be told where it is.
+    if (hosts) await started[0];
     await Promise.all([
+      ...started,
       ...workers.map((name) => this.start('worker', name)),
       ...numbered(schedulers).map((name) => this.start('scheduler', name)),
-      ...numbered(apis).map((name) => this.start('api', name)),
     ]);
   }
 
@@ -122,8 +140,20 @@ export class Pool implements AsyncDisposable {
     }
   }
 
+  /** What all processes ever said of this. */
+  linesOf(text: string): string[] {
+    return this.#members.flatMap(({ process: { title, pid, lines } }) =>
+      lines.filter((line) => line.includes(text)).map((line) => `${title} (${pid}): ${line}`),
+    );
+  }
+
   get client(): KilnClient {
     return this.clientOf('1');
+  }
+
+  /** Of a pool on hosts of their own. */
+  get redisPort(): number {
+    return Number(new URL(this.redis.tcpUrl ?? '').port);
   }
 
   /** A client of this API process, wherever it is restarted. */
@@ -150,6 +180,11 @@ export class Pool implements AsyncDisposable {
   ): Promise<BuildView> {
     const context = await contextOf({ Dockerfile: dockerfile, ...files });
     return await this.client.submit({ source: { type: 'upload', name }, ...request }, { context });
+  }
+
+  /** The build as soon as it has ended; gives up much sooner than a client would. */
+  async end(id: string, timeoutMs = 60_000): Promise<BuildView> {
+    return await this.client.waitForEnd(id, { signal: AbortSignal.timeout(timeoutMs) });
   }
 
   /** The build's log as far as it goes now. */
@@ -182,8 +217,19 @@ export class Pool implements AsyncDisposable {
     });
   }
 
+  /** Waits until more than `count` records have come. */
+  async followedSome(followed: BuildLog, count = 0): Promise<void> {
+    await until('more of the log comes', () => followed.length > count);
+  }
+
   async awake(seconds: string, timeoutMs?: number): Promise<void> {
     await until(`nothing sleeps ${seconds} s`, async () => !(await isSleeping(seconds)), timeoutMs);
+  }
+
+  /** How long the lease of this host holds, ms; below 0 where it is over. */
+  async leaseOf(host: string): Promise<number> {
+    const { redis, keys } = await this.state();
+    return await redis.pttl(keys.hostLease(host));
   }
 
   /** Lets a RUN that sleeps so long go on. */
@@ -205,15 +251,38 @@ export class Pool implements AsyncDisposable {
 
   /** Starts a process, again on the port and in the data directory that the last one of its name had, and waits until it serves. */
   async start(role: Role, name: string): Promise<ManagedProcess> {
-    const env = this.#envOf(role, name);
-    const started = new ManagedProcess(`${role} ${name}`, process.execPath, [MAIN[role]], env);
-    this.#members.push({ role, name, process: started });
+    const started = this.launch(role, name);
     const ready = READY[role];
     if (ready !== undefined) {
       const line = await started.said(ready);
       if (role === 'api') this.#apiUrls.set(name, String(line.url));
     }
     return started;
+  }
+
+  /** Starts a process and doesn't wait. For an API's first start see `start`: only that learns its port. */
+  launch(role: Role, name: string): ManagedProcess {
+    const [command = '', ...args] = [...this.#enter(role, name), process.execPath, MAIN[role]];
+    const started = new ManagedProcess(`${role} ${name}`, command, args, this.#envOf(role, name));
+    this.#members.push({ role, name, process: started });
+    return started;
+  }
+
+  /** Of each name the latest process, where that has ended. */
+  ended(): Member[] {
+    const latest = new Map(this.#members.map((member) => [`${member.role} ${member.name}`, member]));
+    return [...latest.values()].filter(({ process: { running } }) => !running);
+  }
+
+  /** A host is lost, as by a power cut: its worker and all that its engine ran are gone at once. */
+  async lose(host: string): Promise<void> {
+    await Promise.all([this.kill('worker', host), this.#options.hosts?.host(host).kill()]);
+  }
+
+  /** A lost host comes back. */
+  async bringBack(host: string): Promise<void> {
+    await this.#options.hosts?.host(host).start();
+    await this.start('worker', host);
   }
 
   async restart(role: Role, name: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<ManagedProcess> {
@@ -238,15 +307,25 @@ export class Pool implements AsyncDisposable {
     return join(this.#dir, `${role}-${name}`);
   }
 
+  /** The host on which a process runs; undefined where that is this machine. */
+  #hostOf(role: Role, name: string): TestHost | undefined {
+    const { hosts } = this.#options;
+    return role === 'worker' && hosts?.has(name) ? hosts.host(name) : undefined;
+  }
+
+  #enter(role: Role, name: string): readonly string[] {
+    return this.#hostOf(role, name)?.enter ?? [];
+  }
+
   #envOf(role: Role, name: string): NodeJS.ProcessEnv {
-    const { slots = 2, syncEveryMs = 300, fenceMarginMs = 2_000, leaderTtlMs = 1_000, tickMs = 200 } = this.#options;
-    const port = new URL(this.#apiUrls.get(name) ?? 'http://127.0.0.1:0').port;
+    const { syncEveryMs = 300, fenceMarginMs = 2_000, leaderTtlMs = 1_000, tickMs = 200 } = this.#options;
+    const port = new URL((role === 'api' && this.#apiUrls.get(name)) || 'http://127.0.0.1:0').port;
     const roles: Record<Role, NodeJS.ProcessEnv> = {
-      api: { KILN_HOST: '127.0.0.1', KILN_PORT: port, KILN_TOKEN: this.token },
+      api: { KILN_HOST: this.#options.hosts?.address ?? '127.0.0.1', KILN_PORT: port, KILN_TOKEN: this.token },
       scheduler: { KILN_LEADER_TTL_MS: `${leaderTtlMs}`, KILN_TICK_MS: `${tickMs}` },
       worker: {
         KILN_HOST_NAME: name,
-        KILN_SLOTS: `${slots}`,
+        KILN_SLOTS: `${this.slots}`,
         KILN_DATA_DIR: this.dataDir(role, name),
         KILN_DRIVER: 'docker',
         KILN_LEASE_TTL_MS: `${this.leaseTtlMs}`,
@@ -254,13 +333,20 @@ export class Pool implements AsyncDisposable {
         KILN_FENCE_MARGIN_MS: `${fenceMarginMs}`,
       },
     };
+    const host = this.#hostOf(role, name);
     return {
       ...process.env,
       KILN_REDIS_URL: this.redis.url,
       KILN_NAMESPACE: NAMESPACE,
       KILN_SECRET_KEY: this.#secretKey.toString('base64'),
-      ...(role !== 'scheduler' && { KILN_BLOB_DIR: join(this.#dir, 'blobs') }),
+      ...(role !== 'scheduler' && !host && { KILN_BLOB_DIR: join(this.#dir, 'blobs') }),
       ...roles[role],
+      ...(host && {
+        KILN_DOCKER_SOCKET: host.socket,
+        KILN_REDIS_URL: this.redis.tcpUrl,
+        KILN_API_URL: this.#apiUrls.get('1'),
+        KILN_TOKEN: this.token,
+      }),
       ...this.#options.env?.[role],
     };
   }
@@ -275,6 +361,7 @@ export class Pool implements AsyncDisposable {
     const leaks: string[] = [];
     // A pool whose Redis a test left dead can't end in order.
     await this.redis.up().catch(() => {});
+    await this.#options.hosts?.recover();
     // Workers first: the others are needed for a worker to leave in order.
     for (const roles of [['worker'], ['api', 'scheduler']]) {
       const members = this.#members.filter(({ role, process: { running } }) => running && roles.includes(role));
@@ -294,9 +381,10 @@ export class Pool implements AsyncDisposable {
       const machine = await readFile(join(this.dataDir('worker', name), 'machine-id'), 'utf8').catch(() => undefined);
       if (machine === undefined) continue;
       const { code } = await this.process('worker', name).exited;
-      for (const container of await containersOf(machine.slice(0, 8))) {
+      const socket = this.#hostOf('worker', name)?.socket;
+      for (const container of await containersOf(machine.slice(0, 8), socket)) {
         if (code === 0) leaks.push(`container ${container}`);
-        await removeContainer(container);
+        await removeContainer(container, socket);
       }
     }
     return leaks;

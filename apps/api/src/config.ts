@@ -1,10 +1,40 @@
+import type { KeyTimes } from './oidc/issuer-keys.ts';
+import type { Issuer } from './oidc/settings.ts';
+
+/** What a worker that joins is told. */
+export interface JoinConfig {
+  /** Bearer tokens of workers, beside those that an admin makes; none of them may be a user's. */
+  readonly tokens: readonly string[];
+  /** Where workers find Redis. Its host may be `0.0.0.0` or `[::]`: the address at which the worker reached the API then. */
+  readonly redisUrl: string;
+  readonly namespace: string;
+  /** 32 bytes in base64. */
+  readonly secretKey: string;
+}
+
+/** OIDC issuers that are trusted, for CI and for people in the browser. */
+export interface OidcConfig {
+  readonly issuers: readonly Issuer[];
+  readonly keyTimes: KeyTimes;
+}
+
 /** What an API process is told. Sizes in bytes, times in ms. */
 export interface ApiConfig {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
-  /** Bearer tokens that are let in; at least one. */
+  /** Bearer tokens of the local admin; at least one. */
   readonly tokens: readonly string[];
+  /** Absent: no worker can join through this API. */
+  readonly join?: JoinConfig;
+  /** Absent: Kiln's own tokens are the only credentials. */
+  readonly oidc?: OidcConfig;
+  /** Where browsers find this API: an https URL, or http on this machine. Empty where nobody can log in. */
+  readonly publicUrl: string;
+  /** How long a session lasts. */
+  readonly sessionMs: number;
+  /** Whose `X-Forwarded-For` is believed: addresses and networks, or a number of proxies in front. */
+  readonly trustProxy: readonly string[] | number;
   /** Largest JSON body. */
   readonly maxJsonBytes: number;
   /** Largest context, as it is sent. */
@@ -38,6 +68,8 @@ export interface ApiConfig {
   readonly contextRetentionMs: number;
   /** Time without a download after which an artifact is deleted. */
   readonly artifactRetentionMs: number;
+  /** Age at which entries of the audit log are dropped. */
+  readonly auditRetentionMs: number;
   /** Age at which a temporary file belongs to nobody any more. */
   readonly tempRetentionMs: number;
   /** How long requests under way have when the process is to stop. */
@@ -49,10 +81,13 @@ const GIB = 1024 * MIB;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** Every setting but the tokens. */
+/** Every setting but the tokens, and what workers are told. */
 export const API_DEFAULTS = {
   host: '127.0.0.1',
   port: 7700,
+  publicUrl: '',
+  sessionMs: 12 * HOUR_MS,
+  trustProxy: [],
   maxJsonBytes: 4 * MIB,
   maxContextBytes: 4 * GIB,
   maxUnpackedContextBytes: 16 * GIB,
@@ -70,6 +105,7 @@ export const API_DEFAULTS = {
   logRetentionMs: 30 * DAY_MS,
   contextRetentionMs: 7 * DAY_MS,
   artifactRetentionMs: 30 * DAY_MS,
+  auditRetentionMs: 365 * DAY_MS,
   tempRetentionMs: DAY_MS,
   closeTimeoutMs: 10_000,
-} as const satisfies Omit<ApiConfig, 'tokens'>;
+} as const satisfies Omit<ApiConfig, 'tokens' | 'join' | 'oidc'>;

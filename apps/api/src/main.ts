@@ -1,12 +1,25 @@
 import { resolve } from 'node:path';
-import { commonEnv, readEnv, runApp, secretKey, settingsOrExit, valueOrFile, wholeNumber } from '@kiln/runtime';
+import {
+  commonEnv,
+  InvalidEnvironment,
+  readEnv,
+  runApp,
+  secretKey,
+  settingsOrExit,
+  valueOrFile,
+  wholeNumber,
+} from '@kiln/runtime';
 import { FsBlobStore, openState } from '@kiln/state';
 import { z } from 'zod';
+import { accessConfig, accessEnv } from './access/settings.ts';
 import { API_DEFAULTS } from './config.ts';
 import { startApi } from './start-api.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+/** While Redis is away nothing of it ends in order. */
+const STATE_CLOSE_LIMIT_MS = 3_000;
+const API_CLOSE_LIMIT_MS = API_DEFAULTS.closeTimeoutMs + 3_000;
 
 const settings = settingsOrExit(() => {
   const env = readEnv(
@@ -14,8 +27,12 @@ const settings = settingsOrExit(() => {
       ...commonEnv,
       KILN_HOST: z.string().default(API_DEFAULTS.host),
       KILN_PORT: wholeNumber(0, API_DEFAULTS.port),
+      ...accessEnv,
       KILN_TOKEN: z.string().optional(),
       KILN_TOKEN_FILE: z.string().optional(),
+      KILN_JOIN_TOKEN: z.string().optional(),
+      KILN_JOIN_TOKEN_FILE: z.string().optional(),
+      KILN_WORKER_REDIS_URL: z.string().optional(),
       KILN_BLOB_DIR: z.string('a directory for contexts, logs and artifacts; one and the same for all API processes'),
       KILN_MAX_CONTEXT_BYTES: wholeNumber(1, API_DEFAULTS.maxContextBytes),
       KILN_LOG_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.logRetentionMs / DAY_MS),
@@ -24,7 +41,9 @@ const settings = settingsOrExit(() => {
     }),
     process.env,
   );
-  return { ...env, secretKey: secretKey(env), token: valueOrFile('KILN_TOKEN', env.KILN_TOKEN, env.KILN_TOKEN_FILE) };
+  const token = valueOrFile('KILN_TOKEN', env.KILN_TOKEN, env.KILN_TOKEN_FILE);
+  const access = accessConfig(env);
+  return { ...env, access, secretKey: secretKey(env), token, joinToken: joinToken(env, token) };
 });
 
 await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
@@ -34,14 +53,21 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
     secretKey: settings.secretKey,
     onError: (error) => log.warn({ err: error }, 'redis connection error'),
   });
-  shutdown.add('state', () => state[Symbol.asyncDispose]());
+  shutdown.add('state', () => state[Symbol.asyncDispose](), STATE_CLOSE_LIMIT_MS);
   for (const problem of await state.unfitness()) log.warn({ problem }, 'redis is not fit');
   const api = await startApi(
     {
       ...API_DEFAULTS,
       host: settings.KILN_HOST,
       port: settings.KILN_PORT,
+      ...settings.access,
       tokens: [settings.token],
+      join: {
+        tokens: settings.joinToken === undefined ? [] : [settings.joinToken],
+        redisUrl: settings.KILN_WORKER_REDIS_URL ?? settings.KILN_REDIS_URL,
+        namespace: settings.KILN_NAMESPACE,
+        secretKey: settings.secretKey.toString('base64'),
+      },
       maxContextBytes: settings.KILN_MAX_CONTEXT_BYTES,
       logRetentionMs: settings.KILN_LOG_RETENTION_DAYS * DAY_MS,
       artifactRetentionMs: settings.KILN_ARTIFACT_RETENTION_DAYS * DAY_MS,
@@ -49,7 +75,21 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
     },
     { ...state, blobs: new FsBlobStore(resolve(settings.KILN_BLOB_DIR)), log },
   );
-  shutdown.add('api', () => api.close());
+  shutdown.add('api', () => api.close(), API_CLOSE_LIMIT_MS);
   log.info({ url: api.url }, 'api listening');
   return {};
 });
+
+/** Undefined where workers join by tokens that an admin made, if at all. @throws InvalidEnvironment */
+function joinToken(
+  env: { KILN_JOIN_TOKEN?: string | undefined; KILN_JOIN_TOKEN_FILE?: string | undefined },
+  userToken: string,
+): string | undefined {
+  const { KILN_JOIN_TOKEN: value, KILN_JOIN_TOKEN_FILE: file } = env;
+  if (value === undefined && file === undefined) return undefined;
+  const token = valueOrFile('KILN_JOIN_TOKEN', value, file);
+  if (token === userToken) {
+    throw new InvalidEnvironment('KILN_JOIN_TOKEN: holds the same as KILN_TOKEN, expected another token');
+  }
+  return token;
+}

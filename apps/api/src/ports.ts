@@ -1,13 +1,19 @@
 import type { Readable } from 'node:stream';
-import type { PoolEvent } from '@kiln/contracts';
+import type { AuditEntry, HostChange, PoolEvent } from '@kiln/contracts';
+import type { Principal } from '@kiln/domain';
 import type {
+  AuditRange,
   BuildFilter,
   BuildPageRequest,
+  CancelOutcome,
   HostState,
   LogBatch,
+  NewAuditEntry,
   NewBuild,
+  NewToken,
   StoredBuild,
   StoredDecision,
+  StoredToken,
 } from '@kiln/state';
 import type { Logger } from 'pino';
 
@@ -16,16 +22,65 @@ export interface Builds {
   accept(build: NewBuild): Promise<{ build: StoredBuild; replayed: boolean }>;
   get(id: string): Promise<StoredBuild | undefined>;
   list(filter: BuildFilter, page: BuildPageRequest): Promise<{ builds: StoredBuild[]; next?: string }>;
-  cancel(
-    id: string,
-  ): Promise<{ build: StoredBuild; outcome: 'canceled' | 'requested' | 'already_finished' } | undefined>;
+  cancel(id: string): Promise<{ build: StoredBuild; outcome: CancelOutcome } | undefined>;
   /** Undefined where they are no longer kept. */
   secretsOf(id: string): Promise<Record<string, string> | undefined>;
   decisions(id: string): Promise<StoredDecision[]>;
 }
 
+/** Kiln's own tokens. `find` reads anew each time: a revoked one is found no more. */
+export interface Tokens {
+  create(text: string, token: NewToken): Promise<StoredToken>;
+  find(text: string): Promise<StoredToken | undefined>;
+  isUseStale(token: StoredToken): boolean;
+  noteUse(text: string): Promise<void>;
+  list(): Promise<StoredToken[]>;
+  revoke(id: string): Promise<StoredToken | undefined>;
+}
+
+/** Sessions of people in browsers, by what their cookie holds. */
+export interface Sessions {
+  create(secret: string, principal: Principal, ttlMs: number): Promise<Principal>;
+  find(secret: string): Promise<Principal | undefined>;
+  end(secret: string): Promise<boolean>;
+}
+
+/** Seals texts so that only this pool opens them, where `context` is the same. `open` throws for any other text. */
+export interface Sealing {
+  seal(text: string, context: string): string;
+  open(sealed: string, context: string): string;
+}
+
+/** Which teams may name which contexts. */
+export interface ContextTeams {
+  grant(digest: string, team: string, ttlMs: number): Promise<void>;
+  has(digest: string, team: string): Promise<boolean>;
+}
+
+/** The audit log. */
+export interface Audit {
+  append(entry: NewAuditEntry): Promise<string>;
+  read(range: AuditRange, limit: number): Promise<AuditEntry[]>;
+  trim(before: number): Promise<void>;
+}
+
 export interface Hosts {
   list(): Promise<HostState[]>;
+  get(name: string): Promise<HostState | undefined>;
+  /** Which repos' recent builds used each cache mount, by its id. */
+  mountUsers(): Promise<ReadonlyMap<string, readonly string[]>>;
+}
+
+/** What operators do with hosts. Undefined where there is no such host. `change` throws an error with code `too_many_labels`. */
+export interface HostOperations {
+  cordon(name: string): Promise<HostState | undefined>;
+  uncordon(name: string): Promise<HostState | undefined>;
+  drain(name: string, deadlineMs?: number): Promise<HostState | undefined>;
+  change(name: string, change: HostChange): Promise<HostState | undefined>;
+  remove(
+    name: string,
+    force: boolean,
+  ): Promise<{ outcome: 'removed' | 'removing' | 'busy'; host: HostState } | undefined>;
 }
 
 /** One reader of one live log. `next` waits; it may come back empty-handed. */
@@ -63,6 +118,12 @@ export interface Blobs {
 export interface ApiDeps {
   readonly builds: Builds;
   readonly hosts: Hosts;
+  readonly hostOperations: HostOperations;
+  readonly tokens: Tokens;
+  readonly sessions: Sessions;
+  readonly sealer: Sealing;
+  readonly contextTeams: ContextTeams;
+  readonly audit: Audit;
   readonly logs: LogStreams;
   readonly events: Events;
   readonly blobs: Blobs;

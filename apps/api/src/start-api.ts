@@ -1,16 +1,22 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { openApiDocument } from '@kiln/contracts';
+import { authenticator } from './access/authenticate.ts';
+import { LiveRequests } from './access/live-requests.ts';
+import { localTokens } from './access/local-tokens.ts';
+import { AuditTrail } from './audit/audit-trail.ts';
 import { BuildWatch } from './builds/build-watch.ts';
 import type { ApiConfig } from './config.ts';
 import { docsPage } from './docs/docs-page.ts';
 import { createApp } from './http/app.ts';
 import { holdBody } from './http/body-gate.ts';
 import { handlers } from './http/handlers.ts';
+import { Cookies } from './login/cookies.ts';
 import { ArchivedLogs } from './logs/archived-logs.ts';
 import { LogArchiver } from './logs/log-archiver.ts';
 import { LogHub } from './logs/log-hub.ts';
 import { LogPages } from './logs/log-pages.ts';
+import { tokenVerifier } from './oidc/verify-token.ts';
 import type { ApiDeps } from './ports.ts';
 import { clearAway } from './upkeep/janitor.ts';
 import { repeat } from './upkeep/repeat.ts';
@@ -27,10 +33,14 @@ export interface RunningApi {
   close(): Promise<void>;
 }
 
-/** Starts to serve. @throws when the address is taken or no token is given */
+/** Starts to serve. @throws when the address is taken, no token is given, or a user's is a worker's too */
 export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<RunningApi> {
-  if (config.tokens.length === 0 || config.tokens.some((token) => token === '')) {
+  const joinTokens = config.join?.tokens ?? [];
+  if (config.tokens.length === 0 || [...config.tokens, ...joinTokens].some((token) => token === '')) {
     throw new RangeError('the API needs at least one token, and no empty one');
+  }
+  if (config.tokens.some((token) => joinTokens.includes(token))) {
+    throw new RangeError('a join token must be another one than a user’s');
   }
   const { builds, logs, events, blobs, log, now = Date.now } = deps;
   const stack = new AsyncDisposableStack();
@@ -44,6 +54,8 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
   const archiver = new LogArchiver(logs, blobs, log);
   const archiving = stack.use(repeat('archive', config.archiveIntervalMs, (signal) => archiver.round(signal), log));
   stack.use(repeat('janitor', config.janitorIntervalMs, (signal) => clearAway(blobs, config, now(), log, signal), log));
+  const trim = () => deps.audit.trim(now() - config.auditRetentionMs);
+  stack.use(repeat('audit retention', config.janitorIntervalMs, trim, log));
   stack.use(
     events.subscribe((event) => {
       if (event.type === 'build' && event.state !== 'running' && event.state !== 'assigned') archiving.now();
@@ -59,18 +71,33 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
     retryMs: config.sseRetryMs,
     closing: closing.signal,
   };
+  const cookies = new Cookies(config.publicUrl);
   const openapi = openApiDocument(API_VERSION);
   const app = createApp({
     handlers: handlers({
       config,
       deps,
       watch,
+      cookies,
       sending,
       openapi,
       docsPage: docsPage(openapi),
       closing: closing.signal,
     }),
-    tokens: config.tokens,
+    authenticate: authenticator({
+      local: localTokens(config.tokens, joinTokens),
+      tokens: deps.tokens,
+      sessions: deps.sessions,
+      cookies,
+      publicUrl: config.publicUrl,
+      verifyJwt: config.oidc && tokenVerifier(config.oidc.issuers, config.oidc.keyTimes, now),
+      storeTimeoutMs: config.storeTimeoutMs,
+      now,
+      log,
+    }),
+    live: stack.use(new LiveRequests(events, now)),
+    trail: new AuditTrail(deps.audit, log),
+    trustProxy: config.trustProxy,
     log,
     now,
     closing: closing.signal,

@@ -1,16 +1,21 @@
+import { auditCommand } from './audit/command.ts';
 import { buildCommand } from './build/command.ts';
 import { cancelCommand } from './commands/cancel.ts';
 import { hostsCommand } from './commands/hosts.ts';
 import { logsCommand } from './commands/logs.ts';
 import { psCommand } from './commands/ps.ts';
 import { retryCommand } from './commands/retry.ts';
+import { whoamiCommand } from './commands/whoami.ts';
 import { whyCommand } from './commands/why.ts';
+import { configCommand } from './config/command.ts';
 import { explainError } from './connection/explain-error.ts';
+import { hostCommand } from './host/command.ts';
 import { FlagError, UsageError } from './io/errors.ts';
 import { EXIT } from './io/exit-codes.ts';
 import { editDistance } from './io/flags.ts';
 import { rows, wrap } from './io/help.ts';
 import type { Io } from './io/output.ts';
+import { tokenCommand } from './token/command.ts';
 
 interface Command {
   readonly about: string;
@@ -25,6 +30,15 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   retry: { about: 'Submit a build again', run: retryCommand },
   why: { about: 'Say why a build runs where it runs, or waits', run: whyCommand },
   hosts: { about: 'List the hosts of the pool', run: hostsCommand },
+  host: { about: 'Cordon, drain, set or remove a host', run: hostCommand },
+  token: { about: 'Create, list and revoke tokens', run: tokenCommand },
+  audit: { about: 'Print who did what', run: auditCommand },
+  whoami: { about: 'Say who Kiln takes you for', run: whoamiCommand },
+  worker: {
+    about: 'Run a worker here that joins a pool elsewhere',
+    run: async (args, io) => (await import('./worker/worker.ts')).runWorker(args, io),
+  },
+  config: { about: 'Check a .kiln.yaml, or say which builds an event would make', run: configCommand },
   up: {
     about: 'Start Kiln here: API, scheduler and a worker in one process',
     run: async (args) => (await import('./up/up.ts')).runUp([...args]),

@@ -5,6 +5,7 @@ import {
   type AttemptStore,
   assignmentOf,
   type BuildStore,
+  type FollowUps,
   type HostState,
   type HostStore,
   NotLeader,
@@ -17,6 +18,7 @@ export interface CaretakerDeps {
   readonly attempts: AttemptStore;
   readonly hosts: HostStore;
   readonly pending: PendingStore;
+  readonly followUps: FollowUps;
   readonly queues: AttemptQueues;
   readonly log: Logger;
 }
@@ -24,7 +26,7 @@ export interface CaretakerDeps {
 /** How long an ended build is remembered, and how many are forgotten at a time. */
 const FORGET_AT_A_TIME = 100;
 
-/** The leader's care for what nobody else would notice: dead hosts, lost jobs, builds past their retention. */
+/** The leader's care for what nobody else would notice: dead hosts, lost jobs, what is due of others' decisions, builds past their retention. */
 export class Caretaker {
   readonly #deps: CaretakerDeps;
 
@@ -71,6 +73,15 @@ export class Caretaker {
       const assignment = build && assignmentOf(build.record);
       if (assignment) await queues.enqueue(assignment.host, { buildId: id, attempt: assignment.attempt });
     }
+  }
+
+  /**
+   * Ends what others have decided the end of: builds that newer ones supersede, and those that shared a run. Both need no fencing:
+   * whoever is late changes nothing. What fails holds no placement up, and is due at the next pass again.
+   */
+  async followUp(): Promise<void> {
+    const { followUps, log } = this.#deps;
+    await followUps.run().catch((error: unknown) => log.error({ err: error }, 'follow-ups failed'));
   }
 
   /** Forgets builds that ended before `endedBefore`, ms since the epoch. */

@@ -1,8 +1,12 @@
-import { type PendingBuild, type PlacementDecision, place } from '@kiln/domain';
+import type { Assignment, PlacementDecision } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
-import type { AttemptQueues, PendingStore } from '@kiln/state';
-import { NotLeader } from '@kiln/state';
-import type { PoolView } from './pool-view.ts';
+import { type AttemptQueues, NotLeader, type PendingStore } from '@kiln/state';
+import type { PoolView, WaitingBuild } from './pool-view.ts';
+
+/** Reasons for waiting are looked after for so many builds in a pass, in turn, so that a deep queue doesn't hold up placing. */
+const EXPLAINED_A_PASS = 20;
+/** A predicted time that moved by less is no other reason, ms. */
+const PREDICTION_STEP_MS = 10_000;
 
 /** Carries out what placement decides, in the name of the leader with `fencingToken`. */
 export class Dispatcher {
@@ -10,7 +14,7 @@ export class Dispatcher {
   readonly #pending: PendingStore;
   readonly #queues: AttemptQueues;
   readonly #log: Logger;
-  /** Last decision written for a waiting build, so that an unchanged one isn't written again. */
+  /** Last reasons written for a waiting build, so that unchanged ones aren't written again; whose turn was longest ago first. */
   readonly #explained = new Map<string, string>();
 
   constructor(view: PoolView, pending: PendingStore, queues: AttemptQueues, log: Logger) {
@@ -21,37 +25,32 @@ export class Dispatcher {
   }
 
   /**
-   * One pass over all that waits, at `now` (ms since the epoch).
+   * Decides over all that waits, and does so.
    * @throws NotLeader
    */
-  async dispatch(now: number, fencingToken: number): Promise<void> {
-    if (this.#view.pending.size === 0) return;
-    const snapshot = { pending: [...this.#view.pending.values()], hosts: this.#view.hostViews() };
-    const decisions = place(snapshot, now);
-    await Promise.all(decisions.map((decision) => this.#carryOut(decision, fencingToken)));
-    for (const id of this.#explained.keys()) if (!this.#view.pending.has(id)) this.#explained.delete(id);
+  async dispatch(fencingToken: number): Promise<void> {
+    const { assignments } = this.#view.pool.decide(this.#view.now, { explained: true });
+    await Promise.all(assignments.map((assignment) => this.#carryOut(assignment, fencingToken)));
+    await this.#explainWaiting();
   }
 
-  async #carryOut(decision: PlacementDecision, fencingToken: number): Promise<void> {
-    const build = this.#view.pending.get(decision.build);
-    if (!build) return;
-    const host = decision.host === null ? undefined : this.#view.hosts.get(decision.host);
-    if (!host) return this.#explain(build, decision);
+  async #carryOut({ build: id, host: name, decision }: Assignment, fencingToken: number): Promise<void> {
+    const waiting = this.#view.pending.get(id);
+    const host = this.#view.hosts.get(name);
+    if (!waiting || !host || !decision) return;
     const { report, incarnation } = host;
-    const chosen = { name: report.name, incarnation, slots: report.slots };
-    const assigned = await this.#pending.assign(build, chosen, decision, fencingToken);
+    const chosen = { name, incarnation, slots: report.slots };
+    const assigned = await this.#pending.assign(waiting.build, chosen, decision, fencingToken);
     switch (assigned.outcome) {
       case 'assigned': {
-        this.#explained.delete(build.id);
-        this.#view.pending.delete(build.id);
+        this.#view.assigned(waiting.build, name);
         const attempt = assigned.build.attempts.length;
-        await this.#queues.enqueue(report.name, { buildId: build.id, attempt });
-        this.#log.info({ buildId: build.id, host: report.name, attempt }, 'build assigned');
+        await this.#queues.enqueue(name, { buildId: id, attempt });
+        this.#log.info({ buildId: id, host: name, attempt, reason: decision.reason }, 'build assigned');
         return;
       }
       case 'not_queued':
-        this.#view.pending.delete(build.id);
-        return;
+        return this.#view.left(id);
       case 'no_slot':
       case 'host_unfit':
         // The view was behind; the event that tells so is on its way, and brings the next pass.
@@ -61,11 +60,33 @@ export class Dispatcher {
     }
   }
 
-  async #explain(build: PendingBuild, decision: PlacementDecision): Promise<void> {
-    const { decidedAt: _, ...said } = decision;
-    const words = JSON.stringify(said);
-    if (this.#explained.get(build.id) === words) return;
-    this.#explained.set(build.id, words);
-    await this.#pending.explain(build, build.lostOn.length + 1, decision);
+  async #explainWaiting(): Promise<void> {
+    const { pending } = this.#view;
+    for (const id of this.#explained.keys()) if (!pending.has(id)) this.#explained.delete(id);
+    const fresh: string[] = [];
+    for (const id of pending.keys()) {
+      if (fresh.length >= EXPLAINED_A_PASS) break;
+      if (!this.#explained.has(id)) fresh.push(id);
+    }
+    const turn = [...fresh, ...this.#explained.keys()].slice(0, EXPLAINED_A_PASS);
+    await Promise.all(turn.map((id) => this.#explain(id, pending.get(id))));
   }
+
+  async #explain(id: string, waiting: WaitingBuild | undefined): Promise<void> {
+    const decision = this.#view.pool.explain(id, this.#view.now);
+    if (!waiting || !decision) return;
+    const words = wordsOf(decision);
+    const before = this.#explained.get(id);
+    this.#explained.delete(id);
+    this.#explained.set(id, words);
+    // One that is about to be given a host isn't said to wait.
+    if (before === words || decision.host !== null) return;
+    await this.#pending.explain(waiting.build, waiting.attempt, decision);
+  }
+}
+
+/** What makes a decision another one: its times change with every look. */
+function wordsOf({ host, reason, predicted, considered }: PlacementDecision): string {
+  const start = predicted && Math.round(predicted.startAt / PREDICTION_STEP_MS);
+  return JSON.stringify([host, reason, start, considered.map((one) => [one.host, one.verdict, one.usedSlots])]);
 }

@@ -1,10 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { commonEnv, readEnv, runApp, secretKey, settingsOrExit, wholeNumber } from '@kiln/runtime';
+import { commonEnv, Pulse, readEnv, runApp, secretKey, serveHealth, settingsOrExit, wholeNumber } from '@kiln/runtime';
 import { Leadership, openState } from '@kiln/state';
 import { z } from 'zod';
 import { DEFAULT_SCHEDULER, startScheduler } from './scheduler.ts';
 
 const DAY_MS = 24 * 3_600_000;
+/** While Redis is away nothing of it ends in order. */
+const STATE_CLOSE_LIMIT_MS = 3_000;
+/** A round under way is finished first. */
+const SCHEDULER_CLOSE_LIMIT_MS = 10_000;
 
 const settings = settingsOrExit(() => {
   const env = readEnv(
@@ -13,6 +17,7 @@ const settings = settingsOrExit(() => {
       KILN_LEADER_TTL_MS: wholeNumber(1_000, DEFAULT_SCHEDULER.leaderTtlMs),
       KILN_TICK_MS: wholeNumber(50, DEFAULT_SCHEDULER.tickMs),
       KILN_BUILD_RETENTION_DAYS: wholeNumber(1, DEFAULT_SCHEDULER.buildRetentionMs / DAY_MS),
+      KILN_HEALTH_PORT: wholeNumber(0, 0),
     }),
     process.env,
   );
@@ -20,13 +25,19 @@ const settings = settingsOrExit(() => {
 });
 
 await runApp('scheduler', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
+  // A leader that has not been through a round for so long has lost its lease.
+  const pulse = new Pulse(settings.KILN_LEADER_TTL_MS + settings.KILN_TICK_MS);
+  if (settings.KILN_HEALTH_PORT > 0) {
+    const health = await serveHealth(settings.KILN_HEALTH_PORT, pulse);
+    shutdown.add('health', () => health[Symbol.asyncDispose]());
+  }
   const state = await openState({
     redisUrl: settings.KILN_REDIS_URL,
     namespace: settings.KILN_NAMESPACE,
     secretKey: settings.secretKey,
     onError: (error) => log.warn({ err: error }, 'redis connection error'),
   });
-  shutdown.add('state', () => state[Symbol.asyncDispose]());
+  shutdown.add('state', () => state[Symbol.asyncDispose](), STATE_CLOSE_LIMIT_MS);
   for (const problem of await state.unfitness()) log.warn({ problem }, 'redis is not fit');
   const scheduler = startScheduler(
     {
@@ -38,8 +49,9 @@ await runApp('scheduler', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => 
       ...state,
       leadership: new Leadership(state.redis, state.keys, randomUUID(), settings.KILN_LEADER_TTL_MS),
       log,
+      onRound: () => pulse.beat(),
     },
   );
-  shutdown.add('scheduler', () => scheduler.close());
+  shutdown.add('scheduler', () => scheduler.close(), SCHEDULER_CLOSE_LIMIT_MS);
   return {};
 });

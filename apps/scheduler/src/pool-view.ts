@@ -1,67 +1,214 @@
 import type { PoolEvent } from '@kiln/contracts';
-import type { HostView, PendingBuild } from '@kiln/domain';
-import { type BuildStore, type HostState, type HostStore, type PendingStore, pendingBuild } from '@kiln/state';
+import { currentAttempt, type HostView, type PendingBuild, PlacementPool, TRUSTS, waitsForHost } from '@kiln/domain';
+import {
+  type BuildStore,
+  type HostState,
+  type HostStore,
+  type LearnedStore,
+  NotLeader,
+  type PendingStore,
+  pendingBuild,
+} from '@kiln/state';
 
-/** What waits and where it could go, as the leader holds it in memory: rebuilt from Redis at start, kept current by events. */
+export interface PoolViewDeps {
+  readonly builds: BuildStore;
+  readonly pending: PendingStore;
+  readonly hosts: HostStore;
+  readonly learned: LearnedStore;
+  readonly now: () => number;
+}
+
+/** A build that waits, and the number that its next attempt will have. */
+export interface WaitingBuild {
+  readonly build: PendingBuild;
+  readonly attempt: number;
+}
+
+/**
+ * What waits and where it could go, as the leader holds it in memory: rebuilt from Redis when it begins to lead, kept current by
+ * events, and compared with Redis now and then, for events may be trimmed while a leader is away.
+ */
 export class PoolView {
-  readonly #builds: BuildStore;
-  readonly #pending: PendingStore;
-  readonly #hostStore: HostStore;
-  readonly pending = new Map<string, PendingBuild>();
+  readonly #deps: PoolViewDeps;
+  readonly pending = new Map<string, WaitingBuild>();
   readonly hosts = new Map<string, HostState>();
+  #pool = new PlacementPool();
+  /** Builds that hold slots, by host, as placement was told. */
+  readonly #running = new Map<string, Set<string>>();
+  /** What placement was last told of a host, as JSON: an unchanged one must not make it think anew. */
+  readonly #told = new Map<string, { view: string; caches: string }>();
+  /** Repos of which something was learned that isn't stored yet. */
+  readonly #learned = new Set<string>();
+  #latest = 0;
 
-  constructor(builds: BuildStore, pending: PendingStore, hosts: HostStore) {
-    this.#builds = builds;
-    this.#pending = pending;
-    this.#hostStore = hosts;
+  constructor(deps: PoolViewDeps) {
+    this.#deps = deps;
   }
 
-  /** Reads everything anew. */
+  get pool(): PlacementPool {
+    return this.#pool;
+  }
+
+  /** ms since the epoch; never goes back, whatever the machine's clock does. */
+  get now(): number {
+    this.#latest = Math.max(this.#latest, this.#deps.now());
+    return this.#latest;
+  }
+
+  /** Forgets everything, and reads it anew. */
   async rebuild(): Promise<void> {
-    const ids = await this.#pending.queuedIds();
-    this.pending.clear();
-    for (const id of ids) await this.#readBuild(id);
-    await this.readHosts();
+    this.#pool = new PlacementPool();
+    for (const known of [this.pending, this.hosts, this.#running, this.#told, this.#learned]) known.clear();
+    const { pool, repos } = await this.#deps.learned.load();
+    if (pool) this.#pool.restore(pool, repos);
+    await this.refresh();
   }
 
-  async readHosts(): Promise<void> {
-    const hosts = await this.#hostStore.list();
-    this.hosts.clear();
-    for (const host of hosts) this.hosts.set(host.report.name, host);
+  /** Takes in whatever differs from Redis. */
+  async refresh(): Promise<void> {
+    await this.#syncHosts(true);
+    const ids = new Set(await this.#deps.pending.queuedIds());
+    for (const id of this.pending.keys()) if (!ids.has(id)) this.left(id);
+    for (const id of ids) if (!this.pending.has(id)) await this.#readBuild(id);
+  }
+
+  readHosts(): Promise<void> {
+    return this.#syncHosts(false);
   }
 
   /** Takes in what an event says has changed. */
   async apply(event: PoolEvent): Promise<void> {
-    if (event.type === 'host') return this.#readHost(event.host);
+    if (event.type === 'host' || event.type === 'caches') return this.#readHost(event.host, event.type === 'caches');
+    if (event.type !== 'build') return;
     if (event.state === 'queued') await this.#readBuild(event.id);
-    else this.pending.delete(event.id);
+    else this.left(event.id);
     // Assigned or ended: the host's slots have changed.
-    if (event.host) await this.#readHost(event.host);
+    if (event.host) await this.#readHost(event.host, false);
   }
 
-  hostViews(): HostView[] {
-    return [...this.hosts.values()]
-      .filter((host) => host.alive)
-      .map(({ report, held, cordoned, draining }) => ({
-        name: report.name,
-        slots: report.slots,
-        usedSlots: held.reduce((sum, { weight }) => sum + weight, 0),
-        platforms: report.platforms,
-        labels: report.labels,
-        cordoned,
-        draining: draining || !report.accepting,
-      }));
+  /** The build waits no longer. */
+  left(id: string): void {
+    if (this.pending.delete(id)) this.#pool.buildLeft(id, this.now);
+  }
+
+  /** The build has got its slots on the host. */
+  assigned({ id, repo, team, weight }: PendingBuild, host: string): void {
+    this.pending.delete(id);
+    this.#runningOn(host).add(id);
+    const { now } = this;
+    this.#pool.attemptStarted({ build: id, host, repo, team, weight, startedAt: now }, now);
+  }
+
+  /**
+   * Stores what was learned since the last time.
+   * @throws NotLeader
+   */
+  async saveLearned(fencingToken: number): Promise<void> {
+    if (this.#learned.size === 0) return;
+    const names = [...this.#learned];
+    const repos = names.flatMap((name) => {
+      const learned = this.#pool.learnedRepo(name);
+      return learned ? [[name, learned] as const] : [];
+    });
+    if ((await this.#deps.learned.save(this.#pool.learned, repos, fencingToken)) === 'not_leader')
+      throw new NotLeader();
+    for (const name of names) this.#learned.delete(name);
+  }
+
+  #runningOn(host: string): Set<string> {
+    const running = this.#running.get(host) ?? new Set();
+    this.#running.set(host, running);
+    return running;
   }
 
   async #readBuild(id: string): Promise<void> {
-    const build = await this.#builds.get(id);
-    if (build?.record.state === 'queued') this.pending.set(id, pendingBuild(build));
-    else this.pending.delete(id);
+    const build = await this.#deps.builds.get(id);
+    if (!build || !waitsForHost(build.record)) return this.left(id);
+    const waiting = pendingBuild(build);
+    this.pending.set(id, { build: waiting, attempt: build.record.attempts.length + 1 });
+    this.#pool.buildQueued(waiting, this.now);
   }
 
-  async #readHost(name: string): Promise<void> {
-    const host = await this.#hostStore.get(name);
-    if (host) this.hosts.set(name, host);
-    else this.hosts.delete(name);
+  async #readHost(name: string, withCaches: boolean): Promise<void> {
+    const host = await this.#deps.hosts.get(name);
+    if (host) await this.#sync(host, withCaches);
+    else this.#gone(name);
   }
+
+  async #syncHosts(withCaches: boolean): Promise<void> {
+    const hosts = await this.#deps.hosts.list();
+    const names = new Set(hosts.map(({ report }) => report.name));
+    for (const host of hosts) await this.#sync(host, withCaches);
+    for (const name of [...this.hosts.keys()]) if (!names.has(name)) this.#gone(name);
+  }
+
+  /** Tells placement what is new about the host. */
+  async #sync(host: HostState, withCaches: boolean): Promise<void> {
+    const { name } = host.report;
+    this.hosts.set(name, host);
+    if (!host.alive) return this.#left(name);
+    const view = viewOf(host);
+    const told = this.#told.get(name);
+    const words = JSON.stringify(view);
+    if (told?.view !== words) this.#pool.hostUp(view, this.now);
+    const isNew = told === undefined;
+    const caches = isNew || withCaches ? JSON.stringify([...host.caches]) : told.caches;
+    // Before what runs there: an attempt is expected to run as long as the caches that it finds let it.
+    if (told?.caches !== caches) this.#pool.cachesReported(name, host.caches, this.now);
+    this.#told.set(name, { view: words, caches });
+    const running = this.#runningOn(name);
+    const held = new Set(host.held.map(({ buildId }) => buildId));
+    for (const build of running) if (!held.has(build)) await this.#ended(build, host);
+    for (const build of held) if (!running.has(build)) await this.#found(build, name);
+  }
+
+  #gone(name: string): void {
+    this.hosts.delete(name);
+    this.#left(name);
+  }
+
+  #left(name: string): void {
+    if (!this.#told.delete(name)) return;
+    this.#pool.hostGone(name, this.now);
+    this.#running.delete(name);
+  }
+
+  /** A build holds slots that this leader didn't give it. */
+  async #found(id: string, host: string): Promise<void> {
+    const build = await this.#deps.builds.get(id);
+    if (!build) return;
+    const { repo, team } = build.record;
+    const startedAt = currentAttempt(build.record)?.assignedAt ?? this.now;
+    this.#runningOn(host).add(id);
+    this.#pool.attemptStarted({ build: id, host, repo, team, weight: build.spec.weight, startedAt }, this.now);
+  }
+
+  /** An attempt has given its slots back: what it tells of its repo's builds is learned. */
+  async #ended(id: string, host: HostState): Promise<void> {
+    this.#runningOn(host.report.name).delete(id);
+    const record = (await this.#deps.builds.get(id))?.record;
+    const attempt = record?.attempts.findLast((one) => one.host === host.report.name && one.endedAt !== undefined);
+    const { startedAt, endedAt, end } = attempt ?? {};
+    // A build that failed may have done so at its first step; a lost or canceled one says nothing at all.
+    const runMs =
+      end === 'succeeded' && startedAt !== undefined && endedAt !== undefined ? endedAt - startedAt : undefined;
+    const bytes = record && host.caches.get(record.repo)?.bytes;
+    const repo = this.#pool.attemptEnded(id, { runMs, keepsCache: runMs !== undefined, bytes }, this.now);
+    if (repo !== undefined) this.#learned.add(repo);
+  }
+}
+
+function viewOf({ report, cordoned, draining }: HostState): HostView {
+  const { name, slots, platforms, labels, accepting, cacheBudgetBytes } = report;
+  return {
+    name,
+    slots,
+    platforms,
+    labels,
+    // Each worker has one builder yet, which all builds share.
+    trust: TRUSTS,
+    cordoned,
+    draining: draining || !accepting,
+    cacheBudgetBytes,
+  };
 }

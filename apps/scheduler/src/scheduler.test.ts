@@ -1,7 +1,7 @@
 import { buildRequest } from '@kiln/contracts';
 import type { BuildRecord } from '@kiln/domain';
 import { createLogger } from '@kiln/runtime';
-import { consumeAttempts, Leadership, openState, pendingBuild, type State } from '@kiln/state';
+import { BuildStore, consumeAttempts, Leadership, openState, pendingBuild, Sealer, type State } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type RunningScheduler, startScheduler } from './scheduler.ts';
@@ -52,9 +52,10 @@ const join = (name: string, { slots = 2, ttlMs = 60_000, incarnation = 'i1' } = 
     ttlMs,
   );
 
-async function submit(more: object = {}): Promise<string> {
+/** `builds`: the API process that takes it. Default: one that lives. */
+async function submit(more: object = {}, builds: Pick<BuildStore, 'accept'> = state.builds): Promise<string> {
   const spec = { ...buildRequest.parse({ source: { type: 'upload', name: 'app' }, ...more }), secrets: [] };
-  return (await state.builds.accept({ repo: 'app', spec, secrets: {} })).build.record.id;
+  return (await builds.accept({ repo: 'app', spec, secrets: {} })).build.record.id;
 }
 
 /** Waits until `seen` of what `read` gives. */
@@ -94,7 +95,7 @@ describe('placing', () => {
     expect(new Set(jobs)).toEqual(new Set(ids));
     await Promise.all(consumers.map((consumer) => consumer[Symbol.asyncDispose]()));
     const [decision] = await state.builds.decisions(ids[0] ?? '');
-    expect(decision).toMatchObject({ attempt: 1, reason: 'least_busy', host: hostOf(records[0]) });
+    expect(decision).toMatchObject({ attempt: 1, reason: 'cold', host: hostOf(records[0]) });
     expect(decision?.considered).toHaveLength(2);
   });
 
@@ -140,10 +141,7 @@ describe('taking back', () => {
       { host: 'dying', end: 'lost', failure: { code: 'host_lost' } },
       { host: 'other' },
     ]);
-    await until(
-      () => state.hosts.list(),
-      (hosts) => hosts.length === 1,
-    );
+    expect(await state.hosts.get('dying')).toMatchObject({ alive: false, held: [] });
   });
 
   test('so does one whose worker was restarted: the new one knows nothing of the old one’s builds', async () => {
@@ -186,7 +184,7 @@ describe('leading', () => {
     const stored = await state.builds.get(id);
     if (!stored) throw new Error('gone');
     const pending = pendingBuild(stored);
-    const decision = { build: id, host: 'a', reason: 'least_busy', decidedAt: 0, considered: [] } as const;
+    const decision = { build: id, host: 'a', reason: 'cold', decidedAt: 0, considered: [] } as const;
     await state.pending.assign(pending, { name: 'a', incarnation: 'i1', slots: 2 }, decision, token);
     const delivered = new Promise<unknown>((resolve) => {
       const consumer = consumeAttempts(
@@ -214,6 +212,71 @@ describe('leading', () => {
     const id = await submit();
     await build(id, ({ state }) => state === 'assigned');
     expect(await state.redis.get(state.keys.leader())).toBe('s2');
+  });
+});
+
+describe('what others have decided', () => {
+  test('a build that a newer one supersedes ends, though the API died right after it accepted the newer one', async () => {
+    const sealer = new Sealer(Buffer.alloc(32, 1));
+    const followUps = { run: () => Promise.reject(new Error('killed')) };
+    const dying = new BuildStore({ redis: state.redis, keys: state.keys, sealer, followUps });
+    const keyed = { concurrencyKey: 'main', supersede: 'queued' };
+    await join('a', { slots: 1 });
+    startOne('s1');
+    const running = await submit(keyed);
+    await build(running, ({ state }) => state === 'assigned');
+    const older = await submit(keyed);
+    const newer = await submit(keyed, dying);
+    const ended = await build(older, ({ state }) => state === 'canceled');
+    expect(ended).toMatchObject({ supersededBy: newer, failure: { code: 'superseded' } });
+    const ref = { buildId: running, attempt: 1, host: 'a', incarnation: 'i1' };
+    await state.attempts.start(ref);
+    await state.attempts.settle(ref, { end: 'succeeded' });
+    await build(newer, ({ state }) => state === 'assigned');
+  });
+
+  test('an outdated build that a lost host gives back is not run again', async () => {
+    const keyed = { concurrencyKey: 'main', supersede: 'queued' };
+    await join('dying', { ttlMs: 1_000, slots: 1 });
+    startOne('s1');
+    const older = await submit(keyed);
+    await build(older, ({ state }) => state === 'assigned');
+    const newer = await submit(keyed);
+    await join('other', { slots: 2 });
+    const ended = await build(older, ({ state }) => state === 'canceled');
+    expect(ended?.attempts).toMatchObject([{ host: 'dying', end: 'lost' }]);
+    expect(ended).toMatchObject({ supersededBy: newer });
+    expect(hostOf(await build(newer, ({ state }) => state === 'assigned'))).toBe('other');
+  });
+
+  test('builds that share a run are never placed, and end when the run does', async () => {
+    startOne('s1');
+    await until(
+      () => state.redis.get(state.keys.leader()),
+      (owner) => owner === 's1',
+    );
+    const [run = '', ...sharers] = [
+      await submit({ dedupe: true }),
+      await submit({ dedupe: true }),
+      await submit({ dedupe: true }),
+    ];
+    const last = await submit({ target: 'last' });
+    await until(
+      () => state.builds.decisions(last),
+      ([decision]) => decision?.reason === 'no_host',
+    );
+    await join('a');
+    await build(run, ({ state }) => state === 'assigned');
+    await build(last, ({ state }) => state === 'assigned');
+    expect((await state.hosts.get('a'))?.held).toHaveLength(2);
+    const ref = { buildId: run, attempt: 1, host: 'a', incarnation: 'i1' };
+    await state.attempts.start(ref);
+    await state.attempts.settle(ref, { end: 'succeeded', result: { digest: 'sha256:x' } });
+    for (const id of sharers) {
+      const ended = await build(id, ({ state }) => state === 'succeeded');
+      expect(ended).toMatchObject({ attempts: [], sharedRun: run, result: { digest: 'sha256:x' } });
+      expect(await state.builds.decisions(id)).toEqual([]);
+    }
   });
 });
 

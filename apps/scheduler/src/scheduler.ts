@@ -3,8 +3,10 @@ import {
   type AttemptQueues,
   type AttemptStore,
   type BuildStore,
+  type FollowUps,
   type HostStore,
   type Leadership,
+  type LearnedStore,
   NotLeader,
   type PendingStore,
   type PoolEvents,
@@ -33,11 +35,15 @@ export interface SchedulerDeps {
   readonly attempts: AttemptStore;
   readonly hosts: HostStore;
   readonly pending: PendingStore;
+  readonly followUps: FollowUps;
+  readonly learned: LearnedStore;
   readonly queues: AttemptQueues;
   readonly events: PoolEvents;
   readonly leadership: Leadership;
   readonly log: Logger;
   readonly now?: () => number;
+  /** Called after each round in which it led, or saw that another does. */
+  readonly onRound?: () => void;
 }
 
 export interface RunningScheduler {
@@ -78,7 +84,7 @@ class Scheduler implements RunningScheduler {
     this.#config = config;
     this.#deps = deps;
     this.#now = deps.now ?? Date.now;
-    this.#view = new PoolView(deps.builds, deps.pending, deps.hosts);
+    this.#view = new PoolView({ ...deps, now: this.#now });
     this.#dispatcher = new Dispatcher(this.#view, deps.pending, deps.queues, deps.log);
     this.#caretaker = new Caretaker(deps);
   }
@@ -126,12 +132,15 @@ class Scheduler implements RunningScheduler {
   }
 
   async #pass(): Promise<void> {
-    if (this.#token !== undefined) await this.#dispatcher.dispatch(this.#now(), this.#token);
+    if (this.#token === undefined) return;
+    await this.#caretaker.followUp();
+    await this.#dispatcher.dispatch(this.#token);
   }
 
   async #tick(): Promise<void> {
     try {
       await this.#lead();
+      this.#deps.onRound?.();
     } finally {
       if (!this.#closed) this.#timer = setTimeout(() => this.#enqueue(() => this.#tick()), this.#config.tickMs);
     }
@@ -148,8 +157,9 @@ class Scheduler implements RunningScheduler {
       await this.#view.rebuild();
     } else if (housekeeping) {
       // Events may be trimmed while a leader is away from Redis; the truth is read anew now and then.
-      await this.#view.rebuild();
+      await this.#view.refresh();
     }
+    await this.#view.saveLearned(this.#token);
     await this.#caretaker.takeBack(this.#view, this.#token);
     if (this.#token !== before || housekeeping) {
       await this.#caretaker.restoreJobs();

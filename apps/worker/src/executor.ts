@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
-import type { Outcome } from '@kiln/domain';
+import type { LayerRecord, MountRecord, Outcome } from '@kiln/domain';
 
 /** What an attempt builds from: a commit of a git remote, or a tar that is read once. */
 export type AttemptSource =
@@ -20,20 +20,39 @@ export interface ExecuteRequest {
   sink(record: LogRecord): void | Promise<void>;
 }
 
+/** What the executor's caches really hold. */
+export interface ExecutorInventory {
+  /** ms since the epoch. */
+  readonly readAt: number;
+  readonly sizesAreFloors: boolean;
+  readonly usedBytes: number;
+  readonly mounts: readonly (MountRecord & { readonly records: readonly string[] })[];
+  readonly layers: readonly LayerRecord[];
+}
+
 /** Who runs builds on this host. `@kiln/buildkit`'s Builder is the real one. */
 export interface Executor {
   readonly info: {
     readonly driver: 'docker' | 'docker-container';
     readonly engineVersion: string;
     readonly buildxVersion: string;
+    readonly buildkitVersion?: string;
     readonly platforms: readonly string[];
+    readonly cacheBudget?: { readonly bytes: number; readonly from: 'configured' | 'engine' | 'estimated' };
   };
   /** Resolves when nothing of the attempt runs any more. An aborted `signal` stops it; its reason is a StopReason. */
   run(request: ExecuteRequest, signal: AbortSignal): Promise<Outcome>;
   /** Everything is killed at `untilMs` (ms since the epoch) unless this is called again before. */
   extendFence(untilMs: number): Promise<void>;
+  /** What its caches hold now; absent where it has none. Rejects when it can't tell. */
+  inventory?(): Promise<ExecutorInventory>;
+  /** Rejects while what runs the builds doesn't answer; absent where there is nothing that could be away. */
+  ping?(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Why an attempt is stopped from outside. `fence`: this worker may no longer run it; somebody else will. */
-export type StopReason = 'cancel' | 'fence';
+/**
+ * Why an attempt is stopped from outside. `fence`: this worker may no longer run it; somebody else will. `drain`: the host is to be
+ * empty; it hands back what hasn't ended.
+ */
+export type StopReason = 'cancel' | 'fence' | 'drain';

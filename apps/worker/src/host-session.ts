@@ -1,6 +1,13 @@
-import type { HostReport } from '@kiln/contracts';
+import type { HostDisk, HostReport } from '@kiln/contracts';
 import type { Logger } from '@kiln/runtime';
-import { type DesiredState, HostNameTaken, type HostStore, type WorkerIdentity, WorkerReplaced } from '@kiln/state';
+import {
+  type DesiredState,
+  HostNameTaken,
+  HostRemoved,
+  type HostStore,
+  type WorkerIdentity,
+  WorkerReplaced,
+} from '@kiln/state';
 
 export interface LeaseTimes {
   /** How long a report keeps the host in the pool, ms. */
@@ -18,8 +25,10 @@ export interface HostSessionHandlers {
   fence(): void;
   /** The lease holds until `untilMs`, ms since the epoch, less the margin. */
   extended(untilMs: number): Promise<void>;
-  /** This worker can't go on: its name is another's. */
-  fatal(error: Error): void;
+  /** This worker can't go on: its name is another's, or its host was removed. */
+  fatal(error: HostNameTaken | WorkerReplaced | HostRemoved): void;
+  /** Room on the data directory's disk; undefined where that can't be told. */
+  disk?(): Promise<HostDisk | undefined>;
 }
 
 /**
@@ -55,8 +64,9 @@ export class HostSession {
     this.#log = log;
   }
 
-  /** Joins the pool. @throws HostNameTaken @throws WorkerReplaced */
+  /** Joins the pool. @throws HostNameTaken @throws WorkerReplaced @throws HostRemoved */
   async join(): Promise<void> {
+    await this.#measure();
     await this.#sync();
     this.#schedule();
   }
@@ -79,12 +89,13 @@ export class HostSession {
     await this.#sync();
   }
 
-  async leave(): Promise<void> {
+  /** `drained`: because the host was told to drain. */
+  async leave(drained: boolean): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#fenceTimer);
     await this.#syncing;
-    await this.#hosts.leave(this.#report.name, this.#identity.incarnation);
+    await this.#hosts.leave(this.#report.name, this.#identity.incarnation, drained);
   }
 
   /** Stops reporting without a word to the pool, as a killed process would. */
@@ -97,7 +108,11 @@ export class HostSession {
   #schedule(): void {
     if (this.#closed) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#run(), this.#times.syncEveryMs);
+    this.#timer = setTimeout(() => {
+      // For the next report: this one's lease doesn't wait for a disk.
+      void this.#measure();
+      this.#run();
+    }, this.#times.syncEveryMs);
   }
 
   #run(): void {
@@ -115,12 +130,17 @@ export class HostSession {
   }
 
   #failed(error: unknown): void {
-    if (error instanceof HostNameTaken || error instanceof WorkerReplaced) {
+    if (error instanceof HostNameTaken || error instanceof WorkerReplaced || error instanceof HostRemoved) {
       this.abandon();
       this.#handlers.fatal(error);
     } else if (!this.#closed) {
       this.#log.warn({ err: error }, 'report failed');
     }
+  }
+
+  async #measure(): Promise<void> {
+    const disk = await this.#handlers.disk?.().catch(() => undefined);
+    if (disk) this.#report = { ...this.#report, disk };
   }
 
   async #sync(): Promise<void> {

@@ -1,2 +1,12 @@
-export type { AttemptSource, ExecuteRequest, Executor, StopReason } from './executor.ts';
-export { DEFAULT_LEASE, type RunningWorker, startWorker, type WorkerConfig, type WorkerDeps } from './worker.ts';
+export type { AttemptSource, ExecuteRequest, Executor, ExecutorInventory, StopReason } from './executor.ts';
+export { JoinFailed } from './join.ts';
+export { diskOf, type RunningHost, runHost } from './run-host.ts';
+export { type WorkerSettings, workerSettings } from './settings.ts';
+export {
+  DEFAULT_INVENTORY_EVERY_MS,
+  DEFAULT_LEASE,
+  type RunningWorker,
+  startWorker,
+  type WorkerConfig,
+  type WorkerDeps,
+} from './worker.ts';

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import type { Failure } from '@kiln/domain';
+import { type Failure, isCommit } from '@kiln/domain';
 
 /** A git source that can't be resolved to a commit; the failure is the build's. */
 export class SourceUnresolved extends Error {
@@ -16,7 +16,6 @@ export interface GitRemote {
 }
 
 const TIMEOUT_MS = 30_000;
-const COMMIT = /^[0-9a-f]{40}$|^[0-9a-f]{64}$/;
 
 /**
  * The commit that `ref` (default: the remote HEAD) names now. A full commit id is taken as it is.
@@ -29,7 +28,7 @@ export async function resolveCommit(
   secrets: ReadonlyMap<string, string>,
   signal: AbortSignal,
 ): Promise<string> {
-  if (ref !== undefined && COMMIT.test(ref)) return ref;
+  if (ref !== undefined && isCommit(ref)) return ref;
   const wanted = ref ?? 'HEAD';
   const found = await lsRemote(url, patterns(wanted), authEnv(url, secrets), signal);
   for (const name of preference(wanted)) {

@@ -18,13 +18,19 @@ export interface RunAttemptDeps {
   readonly builds: BuildStore;
   readonly attempts: AttemptStore;
   readonly logs: LogStore;
-  readonly executor: Executor;
-  /** An uploaded context by its digest; undefined where it is gone. */
-  openContext(digest: string): Promise<Readable | undefined>;
+  readonly executor: Pick<Executor, 'run'>;
+  /** An uploaded context by its digest; undefined where it is gone. Rejects when `signal` aborts while it waits for it. */
+  openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   storeArtifact(ref: AttemptRef, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
   readonly log: Logger;
   readonly now: () => number;
 }
+
+/** The end of an attempt that its host was told to give up. The build isn't blamed for it, nor the host. */
+export const HANDED_BACK: Outcome = {
+  end: 'failed',
+  failure: { code: 'host_drained', message: 'the host was drained, and handed the build back' },
+};
 
 /**
  * One attempt from its start to its end in the record. Never throws: a stale attempt ends quietly, because its build is
@@ -55,6 +61,7 @@ async function execute(
   signal: AbortSignal,
 ): Promise<Outcome> {
   if (record.cancelRequestedAt !== undefined) return stopped('cancel');
+  if (signal.aborted) return stopped(signal.reason as StopReason);
   const note = (message: string) => writer.write({ t: deps.now(), type: 'note', message });
   const startedAt = currentAttempt(record)?.assignedAt ?? record.queuedAt;
   await note(`attempt ${ref.attempt} on host ${ref.host}, after ${startedAt - record.queuedAt} ms in the queue`);
@@ -116,7 +123,7 @@ async function openSource(
   if (source.type === 'upload') {
     const { digest } = source;
     if (digest === undefined) return undefined;
-    const content = await deps.openContext(digest);
+    const content = await deps.openContext(digest, signal);
     return content && { type: 'tar', open: async () => content };
   }
   const commit = record.commit ?? (await resolveCommit(source, secrets, signal));
@@ -128,9 +135,14 @@ async function openSource(
 }
 
 function stopped(reason: StopReason): Outcome {
-  return reason === 'cancel'
-    ? { end: 'canceled', failure: { code: 'canceled', message: 'canceled before it ran' } }
-    : failed('infrastructure', 'the host had to give the build back');
+  switch (reason) {
+    case 'cancel':
+      return { end: 'canceled', failure: { code: 'canceled', message: 'canceled before it ran' } };
+    case 'fence':
+      return failed('infrastructure', 'the host had to give the build back');
+    case 'drain':
+      return HANDED_BACK;
+  }
 }
 
 function failed(code: 'secrets_expired' | 'context_invalid' | 'infrastructure', message: string): Outcome {

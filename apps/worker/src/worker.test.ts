@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buildRequest, type LogRecord } from '@kiln/contracts';
-import { type BuildRecord, isTerminal, type Outcome, place } from '@kiln/domain';
+import { type BuildRecord, isTerminal, type Outcome } from '@kiln/domain';
 import { createLogger } from '@kiln/runtime';
 import { HostNameTaken, Leadership, openState, pendingBuild, type State } from '@kiln/state';
-import { TestRedis } from '@kiln/state/testing';
+import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { ExecuteRequest, Executor } from './executor.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
@@ -105,8 +105,8 @@ async function assigned(more: { secrets?: Record<string, string>; digest?: strin
   const { build } = await state.builds.accept({ repo: 'app', spec, secrets });
   const pending = pendingBuild(build);
   const host = await state.hosts.get('h1');
-  const [decision] = place({ pending: [pending], hosts: [] }, 0);
-  if (!host || !decision) throw new Error('no host');
+  const decision = decisionFor(pending.id, 'h1');
+  if (!host) throw new Error('no host');
   const chosen = { name: 'h1', incarnation: host.incarnation, slots: 2 };
   expect((await state.pending.assign(pending, chosen, decision, token)).outcome).toBe('assigned');
   await state.queues.enqueue('h1', { buildId: pending.id, attempt: 1 });

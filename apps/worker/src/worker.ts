@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { RunAttemptJob } from '@kiln/contracts';
+import type { HostDisk, RunAttemptJob } from '@kiln/contracts';
 import type { Logger } from '@kiln/runtime';
 import {
   type AttemptConsumer,
@@ -9,22 +9,45 @@ import {
   type connectRedis,
   consumeAttempts,
   type DesiredState,
+  HostNameTaken,
+  HostRemoved,
   HostStore,
+  InventoryStore,
   type Keys,
   LogStore,
   type PoolEvents,
+  UsageStore,
   type WorkerIdentity,
+  WorkerReplaced,
 } from '@kiln/state';
-import type { Executor, StopReason } from './executor.ts';
+import { CacheReporter } from './cache-reporter.ts';
+import { ENGINE_CHECK_EVERY_MS, EngineWatch, withEngineWatch } from './engine-watch.ts';
+import type { Executor } from './executor.ts';
+import { HandBack } from './hand-back.ts';
 import { HostSession, type LeaseTimes } from './host-session.ts';
+import { LayerLedger } from './layer-ledger.ts';
+import { noteOrders } from './note-orders.ts';
+import { reportingCaches } from './report-caches.ts';
 import { type RunAttemptDeps, runAttempt } from './run-attempt.ts';
+import { attemptKey, RunningAttempts } from './running-attempts.ts';
 
 type Redis = ReturnType<typeof connectRedis>;
 
 export interface WorkerConfig extends LeaseTimes {
   readonly hostName: string;
   readonly slots: number;
+  /** How often the caches are read, beside after each build, ms. Default a minute. */
+  readonly inventoryEveryMs?: number;
+  /** File of the layer ledger. Default: none, it is forgotten with the process. */
+  readonly ledgerFile?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Leave by oneself when an operator's drain is complete; else stay, drained, until the host is uncordoned. */
+  readonly exitWhenDrained?: boolean;
 }
+
+export const DEFAULT_INVENTORY_EVERY_MS = 60_000;
+/** What a worker that leaves waits for its last report of the caches. */
+const LAST_REPORT_MS = 5_000;
 
 export const DEFAULT_LEASE: LeaseTimes = { leaseTtlMs: 15_000, syncEveryMs: 3_000, fenceMarginMs: 4_000 };
 
@@ -35,55 +58,61 @@ export interface WorkerDeps {
   readonly events: PoolEvents;
   readonly executor: Executor;
   readonly identity: WorkerIdentity;
-  openContext(digest: string): Promise<Readable | undefined>;
+  openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   storeArtifact(ref: AttemptRef, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
+  /** Room on the disk that holds the worker's data. */
+  disk?(): Promise<HostDisk | undefined>;
   readonly log: Logger;
   readonly now?: () => number;
+  /** Called after each report that the pool has taken. */
+  readonly onReport?: () => void;
+  /** How often the engine is looked at, ms. */
+  readonly engineCheckEveryMs?: number;
 }
 
 export interface RunningWorker {
   /** Rejects when the worker can't go on: another one has its name. */
   readonly failed: Promise<never>;
+  /** Resolves when the worker has left by itself: its host was drained (`exitWhenDrained`), or removed from the pool. */
+  readonly left: Promise<'drained' | 'removed'>;
   /** Takes nothing new, finishes what runs, or after `deadlineMs` hands it back to the pool; then leaves. */
   drain(deadlineMs: number): Promise<void>;
 }
 
 /** Starts a worker: joins the pool, takes its host's jobs. @throws HostNameTaken */
 export async function startWorker(config: WorkerConfig, deps: WorkerDeps): Promise<RunningWorker> {
-  const worker = new Worker(config, deps);
+  const worker = new Worker(config, deps, await LayerLedger.open(config.ledgerFile));
   await worker.start();
   return worker;
-}
-
-interface RunningAttempt {
-  readonly controller: AbortController;
-  /** performance.now() at the time of its registration: reports sent before can't know of it. */
-  readonly since: number;
-  readonly done: Promise<void>;
 }
 
 class Worker implements RunningWorker {
   readonly #config: WorkerConfig;
   readonly #deps: WorkerDeps;
-  readonly #running = new Map<string, RunningAttempt>();
+  readonly #running = new RunningAttempts();
+  readonly #handBack: HandBack;
   readonly #session: HostSession;
   readonly #attemptDeps: RunAttemptDeps;
+  /** Undefined where the executor has no caches. */
+  readonly #caches: CacheReporter | undefined;
   readonly #log: Logger;
-  readonly failed: Promise<never>;
+  readonly #failed = Promise.withResolvers<never>();
+  readonly #left = Promise.withResolvers<'drained' | 'removed'>();
   #consumer: AttemptConsumer | undefined;
   #subscription: Disposable | undefined;
-  #fail: (error: Error) => void = () => {};
-  #held = 0;
+  /** Undefined where the executor has none that could be away. */
+  readonly #engine: EngineWatch | undefined;
+  #desired: DesiredState | undefined;
+  #leaving: Promise<void> | undefined;
+  /** The pool has ended this worker: there is nothing to take leave of. */
+  #expelled = false;
   #onDesired: () => void = () => {};
 
-  constructor(config: WorkerConfig, deps: WorkerDeps) {
+  constructor(config: WorkerConfig, deps: WorkerDeps, ledger: LayerLedger) {
     this.#config = config;
     this.#deps = deps;
     this.#log = deps.log.child({ host: config.hostName });
-    this.failed = new Promise((_, reject) => {
-      this.#fail = reject;
-    });
-    this.failed.catch(() => {});
+    this.#failed.promise.catch(() => {});
     const now = deps.now ?? Date.now;
     const { info } = deps.executor;
     this.#session = new HostSession(
@@ -92,35 +121,70 @@ class Worker implements RunningWorker {
         name: config.hostName,
         slots: config.slots,
         platforms: [...info.platforms],
-        labels: {},
+        labels: { ...config.labels },
         driver: info.driver,
         engineVersion: info.engineVersion,
         buildxVersion: info.buildxVersion,
+        ...(info.buildkitVersion !== undefined && { buildkitVersion: info.buildkitVersion }),
+        ...(info.cacheBudget && {
+          cacheBudgetBytes: info.cacheBudget.bytes,
+          cacheBudgetFrom: info.cacheBudget.from,
+        }),
         accepting: true,
       },
       deps.identity,
       config,
       {
-        desired: (state, sentAt) => this.#obey(state, sentAt),
-        fence: () => this.#stopAll('fence'),
-        extended: (untilMs) => deps.executor.extendFence(untilMs),
-        fatal: (error) => {
-          this.#stopAll('fence');
-          this.#fail(error);
+        desired: (state, sentAt) => {
+          deps.onReport?.();
+          this.#obey(state, sentAt);
         },
+        fence: () => this.#running.stopAll('fence'),
+        extended: (untilMs) => deps.executor.extendFence(untilMs),
+        fatal: (error) => this.#expel(error),
+        disk: async () => await deps.disk?.(),
       },
       this.#log,
     );
+    this.#engine = this.#watchEngine();
+    this.#caches = this.#cacheReporter(ledger);
+    const attempts = new AttemptStore(deps.redis, deps.keys, { now });
+    const reporting = this.#caches ? reportingCaches(deps.executor, this.#caches, now) : deps.executor;
     this.#attemptDeps = {
       builds: deps.builds,
-      attempts: new AttemptStore(deps.redis, deps.keys, { now }),
+      attempts,
       logs: new LogStore(deps.redis, deps.keys),
-      executor: deps.executor,
-      openContext: (digest) => deps.openContext(digest),
+      executor: this.#engine ? withEngineWatch(reporting, this.#engine) : reporting,
+      openContext: (digest, signal) => deps.openContext(digest, signal),
       storeArtifact: (ref, content) => deps.storeArtifact(ref, content),
       log: this.#log,
       now,
     };
+    this.#handBack = new HandBack(this.#running, attempts, (job) => this.#ref(job), this.#log);
+  }
+
+  get failed(): Promise<never> {
+    return this.#failed.promise;
+  }
+
+  get left(): Promise<'drained' | 'removed'> {
+    return this.#left.promise;
+  }
+
+  #cacheReporter(ledger: LayerLedger): CacheReporter | undefined {
+    const { redis, keys, executor, identity } = this.#deps;
+    if (!executor.inventory) return undefined;
+    return new CacheReporter(
+      {
+        writer: { host: this.#config.hostName, incarnation: identity.incarnation },
+        inventory: executor.inventory.bind(executor),
+        inventories: new InventoryStore(redis, keys),
+        usages: new UsageStore(redis, keys),
+        ledger,
+        log: this.#log,
+      },
+      this.#config.inventoryEveryMs ?? DEFAULT_INVENTORY_EVERY_MS,
+    );
   }
 
   async start(): Promise<void> {
@@ -128,9 +192,8 @@ class Worker implements RunningWorker {
     await this.#session.join();
     this.#subscription = events.subscribe((event) => {
       // Only a pointer that something may be wanted of this host; what, the answer to the report says.
-      if (event.type === 'host' ? event.host === this.#config.hostName : this.#runs(event.id, event.attempt)) {
-        this.#session.poke();
-      }
+      const isHost = event.type === 'host' && event.host === this.#config.hostName;
+      if (isHost || (event.type === 'build' && this.#running.has(eventKey(event)))) this.#session.poke();
     });
     this.#consumer = consumeAttempts(
       redis,
@@ -140,57 +203,115 @@ class Worker implements RunningWorker {
       { concurrency: 1_000, onError: (error) => this.#log.warn({ err: error }, 'queue error') },
       (job) => this.#run(job),
     );
+    this.#caches?.wanted();
     this.#log.info({ slots: this.#config.slots, ...this.#deps.executor.info }, 'worker joined');
+    this.#leaveIfDrained();
+  }
+
+  #watchEngine(): EngineWatch | undefined {
+    const { executor, engineCheckEveryMs = ENGINE_CHECK_EVERY_MS } = this.#deps;
+    if (!executor.ping) return undefined;
+    return new EngineWatch({
+      check: executor.ping.bind(executor),
+      onChange: (isThere) => this.#session.change({ accepting: isThere }),
+      everyMs: engineCheckEveryMs,
+      log: this.#log,
+    });
   }
 
   async drain(deadlineMs: number): Promise<void> {
-    await this.#session.change({ accepting: false });
-    const handBack = setTimeout(() => this.#stopAll('fence'), deadlineMs);
+    const handBack = setTimeout(() => this.#handBack.begin(), deadlineMs);
+    await this.#leave(false);
+    clearTimeout(handBack);
+  }
+
+  /** However often it is asked to leave, it leaves once. */
+  #leave(drained: boolean): Promise<void> {
+    this.#leaving ??= this.#depart(drained);
+    return this.#leaving;
+  }
+
+  async #depart(drained: boolean): Promise<void> {
+    this.#engine?.stop();
+    if (!this.#expelled) await this.#session.change({ accepting: false }).catch((error) => this.#expelOrThrow(error));
     // What was assigned before the pool knew is still coming through the queue.
-    while (this.#held > 0 || this.#running.size > 0) {
+    while (!this.#expelled && this.#isBusy()) {
       const changed = new Promise<void>((resolve) => {
         this.#onDesired = resolve;
       });
-      await Promise.race([changed, ...[...this.#running.values()].map(({ done }) => done)]);
-      if (this.#running.size === 0 && this.#held > 0) this.#session.poke();
+      await Promise.race([changed, this.#running.anyEnd()]);
+      if (this.#running.size === 0 && this.#isBusy()) this.#session.poke();
     }
-    clearTimeout(handBack);
+    this.#handBack.end();
     this.#subscription?.[Symbol.dispose]();
     await this.#consumer?.drain();
-    await this.#session.leave();
+    await this.#caches?.close(LAST_REPORT_MS);
+    if (!this.#expelled) await this.#session.leave(drained);
     this.#log.info({}, 'worker left');
   }
 
-  #runs(buildId: string, attempt: number): boolean {
-    return this.#running.has(`${buildId}:${attempt}`);
+  /** Whether anything of this host's is held, by the last report, or runs. */
+  #isBusy(): boolean {
+    return this.#running.size > 0 || (this.#desired?.attempts.length ?? 0) > 0;
   }
 
-  async #run({ buildId, attempt }: RunAttemptJob): Promise<void> {
-    const { hostName } = this.#config;
-    const key = `${buildId}:${attempt}`;
-    if (this.#running.has(key)) return this.#running.get(key)?.done;
-    const controller = new AbortController();
-    const ref = { buildId, attempt, host: hostName, incarnation: this.#deps.identity.incarnation };
-    const done = runAttempt(this.#attemptDeps, ref, controller.signal).finally(() => {
-      this.#running.delete(key);
-    });
-    this.#running.set(key, { controller, since: performance.now(), done });
-    await done;
+  async #run(job: RunAttemptJob): Promise<void> {
+    await this.#handBack.run(attemptKey(job), (signal) => runAttempt(this.#attemptDeps, this.#ref(job), signal));
+    // Somebody waits for this host to be empty: it shall know at once.
+    if (this.#desired?.drain) this.#session.poke();
   }
 
-  /** Stops what was canceled, and what is no longer this worker's. */
+  #ref({ buildId, attempt }: { buildId: string; attempt: number }): AttemptRef {
+    return { buildId, attempt, host: this.#config.hostName, incarnation: this.#deps.identity.incarnation };
+  }
+
+  /** Does what the answer to a report asks for. Slots are the pool's business: no more comes than there are. */
   #obey(state: DesiredState, sentAt: number): void {
-    this.#held = state.attempts.length;
-    const mine = new Map(state.attempts.map((held) => [`${held.buildId}:${held.attempt}`, held]));
-    for (const [key, { controller, since }] of this.#running) {
-      const held = mine.get(key);
-      if (held?.cancel) controller.abort('cancel' satisfies StopReason);
-      else if (!held && since < sentAt) controller.abort('fence' satisfies StopReason);
+    if (!state.inventoryKnown) this.#caches?.wanted();
+    noteOrders(this.#log, this.#desired, state, this.#config.slots);
+    this.#desired = state;
+    this.#running.reconcile(state.attempts, sentAt);
+    this.#handBack.order(state);
+    this.#onDesired();
+    this.#leaveIfDrained();
+  }
+
+  #leaveIfDrained(): void {
+    const isDrained = this.#desired?.drain !== undefined && !this.#isBusy();
+    if (!this.#config.exitWhenDrained || !isDrained || this.#leaving || !this.#consumer) return;
+    this.#leave(true).then(
+      () => this.#left.resolve('drained'),
+      (error: unknown) => this.#failed.reject(error),
+    );
+  }
+
+  #expelOrThrow(error: unknown): void {
+    const isFinal = error instanceof HostRemoved || error instanceof WorkerReplaced || error instanceof HostNameTaken;
+    if (!isFinal) throw error;
+    this.#expel(error);
+  }
+
+  /** The pool no longer knows this worker: nothing that it runs counts any more. */
+  #expel(error: Error): void {
+    if (this.#expelled) return;
+    this.#expelled = true;
+    this.#caches?.abandon();
+    this.#engine?.stop();
+    this.#session.abandon();
+    this.#running.stopAll('fence');
+    if (error instanceof HostRemoved) {
+      this.#log.warn({}, 'host removed from the pool');
+      this.#leave(false).then(
+        () => this.#left.resolve('removed'),
+        (failure: unknown) => this.#failed.reject(failure),
+      );
+    } else {
+      this.#failed.reject(error);
     }
     this.#onDesired();
   }
+}
 
-  #stopAll(reason: StopReason): void {
-    for (const { controller } of this.#running.values()) controller.abort(reason);
-  }
+function eventKey({ id, attempt }: { id: string; attempt: number }): string {
+  return attemptKey({ buildId: id, attempt });
 }

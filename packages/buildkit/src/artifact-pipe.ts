@@ -11,11 +11,15 @@ export class ArtifactPipe {
   readonly #stream = new PassThrough();
   readonly #stored: Promise<Artifact | undefined>;
   #release: (() => void) | undefined;
+  /** Its reader gets an error instead of an end. */
+  #givenUp = false;
 
   constructor(store: NonNullable<RunRequest['artifact']>, halt: Halt) {
     this.#stream.on('error', () => this.#release?.()).on('drain', () => this.#release?.());
-    halt.signal.addEventListener('abort', () => this.#stream.destroy(new Error('the build was stopped')));
+    halt.signal.addEventListener('abort', () => this.#giveUp('the build was stopped'));
     this.#stored = store(this.#stream).catch((error: unknown) => {
+      // Who stores it fails too where there is nothing whole to store: that says nothing new.
+      if (this.#givenUp) return undefined;
       halt.fail({ code: 'infrastructure', message: `the artifact could not be stored: ${messageOf(error)}` });
       return undefined;
     });
@@ -31,7 +35,12 @@ export class ArtifactPipe {
   /** @param complete whether buildx wrote all of it; otherwise the reader gets an error instead of an end */
   async finish(complete: boolean): Promise<Artifact | undefined> {
     if (complete) this.#stream.end();
-    else this.#stream.destroy(new Error('the build failed'));
+    else this.#giveUp('the build failed');
     return await this.#stored;
+  }
+
+  #giveUp(why: string): void {
+    this.#givenUp = true;
+    this.#stream.destroy(new Error(why));
   }
 }

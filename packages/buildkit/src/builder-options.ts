@@ -46,7 +46,16 @@ export interface BuilderInfo {
   readonly driver: DriverName;
   readonly engineVersion: string;
   readonly buildxVersion: string;
+  /** Absent where BuildKit doesn't say. */
+  readonly buildkitVersion?: string;
   readonly platforms: readonly string[];
+  readonly cacheBudget: CacheBudget;
+}
+
+/** How much cache a builder keeps, and who says so: Kiln's configuration, the engine's, or a guess from the size of the disk. */
+export interface CacheBudget {
+  readonly bytes: number;
+  readonly from: 'configured' | 'engine' | 'estimated';
 }
 
 export type ContextSource =
@@ -57,7 +66,7 @@ export interface RunRequest {
   readonly buildId: string;
   readonly attempt: number;
   readonly spec: BuildSpec;
-  /** Affinity key: namespace of the build's cache mounts. */
+  /** Affinity key; with `spec.cacheScope` and `spec.team` it decides the namespace of the build's cache mounts. */
   readonly repo: string;
   readonly source: ContextSource;
   /** Values by id, as `RUN --mount=type=secret,id=…` names them. */

@@ -18,11 +18,12 @@ afterAll(async () => {
 const unique = () => `ENV UNIQUE=${Math.random()}`;
 
 test('says what it is', () => {
-  expect(shared.builder.info).toEqual({
+  expect(shared.builder.info).toMatchObject({
     driver: 'docker',
     engineVersion: expect.stringMatching(/^\d+\.\d+/),
     buildxVersion: expect.stringMatching(/^\d+\.\d+\.\d+/),
     platforms: expect.arrayContaining([expect.stringMatching(/^linux\//)]),
+    cacheBudget: { bytes: expect.any(Number), from: 'engine' },
   });
 });
 
@@ -70,6 +71,18 @@ test('an artifact that can’t be stored fails the build without its fault', asy
     code: 'infrastructure',
     message: 'the artifact could not be stored: disk of the store is full',
   });
+});
+
+test('a build with an artifact that fails fails by its own fault, though nothing could be stored', async () => {
+  const { outcome } = begin(shared.builder, {
+    dockerfile: `${FROM}\nRUN exit 5`,
+    spec: { output: { type: 'artifact' } },
+    async artifact(stream: Readable) {
+      for await (const _ of stream);
+      throw new Error('never comes so far');
+    },
+  });
+  expect(await outcome).toMatchObject({ end: 'failed', failure: { code: 'step_failed', exitCode: 5 } });
 });
 
 test('who stores the artifact of a build that fails gets an error, not an end', async () => {

@@ -3,9 +3,12 @@ import type { Outcome } from '@kiln/domain';
 import type Docker from 'dockerode';
 import type { BuilderInfo, BuilderOptions, RunRequest } from './builder-options.ts';
 import { buildkitConnector } from './buildkit-connection.ts';
+import { BuildkitControl } from './buildkit-control.ts';
 import { type BuilderHost, chooseDriver, command, prepareBuilder } from './buildx-builder.ts';
-import { buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
+import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
+import { cacheBudget } from './cache-budget.ts';
 import { callEngine, connectEngine } from './engine.ts';
+import { type BuilderInventory, InventoryReader } from './inventory.ts';
 import { messageOf } from './message-of.ts';
 import { type RunHost, runBuild } from './run-build.ts';
 import { ToolContainer } from './tool-container.ts';
@@ -21,11 +24,13 @@ export class Builder {
   readonly #host: RunHost;
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
+  readonly #inventories: InventoryReader;
 
-  private constructor(options: BuilderOptions, info: BuilderInfo, host: RunHost) {
+  private constructor(options: BuilderOptions, info: BuilderInfo, host: RunHost, sizesAreFloors: boolean) {
     this.#options = options;
     this.info = info;
     this.#host = host;
+    this.#inventories = new InventoryReader(sizesAreFloors);
   }
 
   /**
@@ -56,23 +61,35 @@ export class Builder {
     const { options, engine, tool } = host;
     const driver = await chooseDriver(host);
     const builder = await prepareBuilder(host, driver);
-    // Side by side: each costs an exec, and none waits for another.
-    const [version, help, inspect] = await Promise.all([
+    const connectBuildkit = buildkitConnector(engine, driver, builder);
+    // Side by side: each costs an exec or a call, and none waits for another.
+    const [version, help, inspect, budget, sizesAreFloors] = await Promise.all([
       command(tool, ['docker-buildx', 'version']),
       command(tool, ['docker-buildx', 'build', '--help']),
       command(tool, ['docker-buildx', 'inspect', builder]),
+      cacheBudget(options, driver, connectBuildkit),
+      driver === 'docker' && measuresMountsOnce(engine),
     ]);
-    const info = { driver, engineVersion, buildxVersion: buildxVersion(version), platforms: platformsOf(inspect) };
+    const buildkit = buildkitVersion(inspect);
+    const info = {
+      driver,
+      engineVersion,
+      buildxVersion: buildxVersion(version),
+      ...(buildkit !== undefined && { buildkitVersion: buildkit }),
+      platforms: platformsOf(inspect),
+      cacheBudget: budget,
+    };
     options.log.info({ ...info, builder }, 'builder ready');
-    return new Builder(options, info, {
+    const runs = {
       tool,
       paths: toolPaths(options.scratchDir),
       builder,
       features: featuresOf(help),
-      connectBuildkit: buildkitConnector(engine, driver, builder),
+      connectBuildkit,
       log: options.log,
       now: Date.now,
-    });
+    };
+    return new Builder(options, info, runs, sizesAreFloors);
   }
 
   /**
@@ -102,11 +119,32 @@ export class Builder {
   }
 
   /**
+   * What BuildKit really holds now. Some milliseconds, or as long as `du` takes where mounts have changed.
+   * @throws EngineError @throws BuildkitError where it doesn't answer: nothing is known then
+   */
+  async inventory(): Promise<BuilderInventory> {
+    await using control = await BuildkitControl.open(this.#host.connectBuildkit);
+    const records = await control.diskUsage();
+    return this.#inventories.read(records, this.#host.now());
+  }
+
+  /** Removes records of BuildKit's by their ids, but for those in use; answers the bytes that this frees. @throws as `inventory` */
+  async prune(recordIds: readonly string[]): Promise<number> {
+    await using control = await BuildkitControl.open(this.#host.connectBuildkit);
+    return (await control.prune(recordIds)).reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /**
    * Lets builds go on until `untilMs` (ms since the epoch). When that passes without another call, everything in the tool
    * container is killed, whether this process lives or not: between 1 s before and 2 s after.
    */
   async extendFence(untilMs: number): Promise<void> {
     await writeDeadline(this.#options.scratchDir, untilMs);
+  }
+
+  /** @throws EngineError while the engine, or the builder's container, isn't there */
+  async ping(): Promise<void> {
+    (await this.#host.connectBuildkit()).destroy();
   }
 
   /** Stops what runs and removes the tool container. The builder and its caches stay. */
@@ -127,6 +165,14 @@ async function versionOf(engine: Docker): Promise<string> {
   const { Version } = await callEngine('version', () => engine.version());
   return Version;
 }
+
+/** With its classic image store the engine measures a cache mount once and never again. */
+async function measuresMountsOnce(engine: Docker): Promise<boolean> {
+  const { DriverStatus } = await callEngine('info', () => engine.info() as Promise<{ DriverStatus?: string[][] }>);
+  return !DriverStatus?.some(([name, value]) => name === 'driver-type' && value === SNAPSHOTTER);
+}
+
+const SNAPSHOTTER = 'io.containerd.snapshotter.v1';
 
 function toolContainer(options: BuilderOptions, engine: Docker): ToolContainer {
   const { hostName, instance, trustClass = 'trusted', toolImage, scratchDir, dockerConfigDir, log } = options;

@@ -1,13 +1,31 @@
-import { type ClientHttp2Session, connect, constants } from 'node:http2';
+import { type ClientHttp2Session, connect } from 'node:http2';
 import type { Duplex } from 'node:stream';
+import { setImmediate as immediate } from 'node:timers/promises';
 import type { ConnectBuildkit } from './buildkit-connection.ts';
+import {
+  activeRequest,
+  type BuildHistory,
+  buildHistory,
+  EMPTY_REQUEST,
+  type GcPolicy,
+  gcPolicies,
+  historyRequest,
+  pruneRequest,
+  statusRequest,
+  type UsageRecord,
+  usageRecord,
+  usageRecords,
+} from './control-messages.ts';
+import { grpcStream } from './grpc-call.ts';
+import type { SolveStatus } from './solve-status.ts';
+import { statusMessage } from './status-message.ts';
 
-const CONTROL = '/moby.buildkit.v1.Control';
+const SERVICE = '/moby.buildkit.v1.Control';
 const CALL_TIMEOUT_MS = 10_000;
-/** gRPC's frame: a byte that says whether it is compressed, a big-endian length of four, the message. */
-const FRAME_HEADER_BYTES = 5;
+/** A record that was changed since it was last measured is measured anew, which takes as long as `du` does. */
+const USAGE_TIMEOUT_MS = 30_000;
 
-/** The few calls of BuildKit's `Control` service (moby/buildkit api/services/control/control.proto) that Kiln makes by itself. */
+/** The few calls of BuildKit's `Control` service that Kiln makes by itself. Each throws a BuildkitError where it fails. */
 export class BuildkitControl implements AsyncDisposable {
   readonly #session: ClientHttp2Session;
   readonly #socket: Duplex;
@@ -25,60 +43,51 @@ export class BuildkitControl implements AsyncDisposable {
 
   /** Whether BuildKit still works on the build with the given ref. */
   async isActive(ref: string): Promise<boolean> {
-    // ListenBuildHistory; a BuildHistoryRequest of ActiveOnly (1), Ref (2), EarlyExit (3). One event for each build that fits.
-    const request = Buffer.concat([varintField(1, 1), textField(2, ref), varintField(3, 1)]);
-    return (await this.#call('ListenBuildHistory', request)) > 0;
+    // One event for each build that fits.
+    return (await this.#call('ListenBuildHistory', activeRequest(ref))).length > 0;
   }
 
-  /** Number of messages that the answer holds. */
-  async #call(method: string, request: Buffer): Promise<number> {
-    const stream = this.#session.request({
-      [constants.HTTP2_HEADER_METHOD]: 'POST',
-      [constants.HTTP2_HEADER_PATH]: `${CONTROL}/${method}`,
-      'content-type': 'application/grpc',
-      te: 'trailers',
-    });
-    stream.setTimeout(CALL_TIMEOUT_MS, () => stream.destroy(new Error(`BuildKit: ${method}: no answer`)));
-    let status: unknown;
-    stream.on('response', (headers) => {
-      status = headers['grpc-status'] ?? status;
-    });
-    stream.on('trailers', (trailers) => {
-      status = trailers['grpc-status'] ?? status;
-    });
-    stream.end(frame(request));
-    const parts: Buffer[] = [];
-    for await (const part of stream) parts.push(part as Buffer);
-    if (String(status) !== '0') throw new Error(`BuildKit: ${method}: gRPC status ${String(status)}`);
-    return countFrames(Buffer.concat(parts));
+  /** How the build with the given ref ended; undefined where BuildKit doesn't know it, or not its end. */
+  async history(ref: string): Promise<BuildHistory | undefined> {
+    return (await this.#call('ListenBuildHistory', historyRequest(ref)))
+      .map(buildHistory)
+      .find((build) => build.completed);
+  }
+
+  /** All statuses of the build with the given ref, from its beginning to its end, as fast as they are taken. */
+  async *status(ref: string): AsyncGenerator<SolveStatus> {
+    for await (const message of this.#stream('Status', statusRequest(ref), CALL_TIMEOUT_MS))
+      yield statusMessage(message);
+  }
+
+  async diskUsage(timeoutMs = USAGE_TIMEOUT_MS): Promise<UsageRecord[]> {
+    return (await this.#call('DiskUsage', EMPTY_REQUEST, timeoutMs)).flatMap(usageRecords);
+  }
+
+  /** Removes the records with these ids, but for those in use; answers which went. */
+  async prune(ids: readonly string[]): Promise<UsageRecord[]> {
+    if (ids.length === 0) return [];
+    const filters = ids.map((id) => `id==${id}`);
+    return (await this.#call('Prune', pruneRequest(filters), USAGE_TIMEOUT_MS)).map(usageRecord);
+  }
+
+  /** Of all of BuildKit's workers; there is one. */
+  async gcPolicies(): Promise<GcPolicy[]> {
+    return (await this.#call('ListWorkers', EMPTY_REQUEST)).flatMap(gcPolicies);
+  }
+
+  #call(method: string, request: Uint8Array, timeoutMs = CALL_TIMEOUT_MS): Promise<Buffer[]> {
+    return Array.fromAsync(this.#stream(method, request, timeoutMs));
+  }
+
+  #stream(method: string, request: Uint8Array, timeoutMs: number): AsyncGenerator<Buffer> {
+    return grpcStream(this.#session, `${SERVICE}/${method}`, request, timeoutMs);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // Node reads what has come in by now at the next tick, and throws where the session is gone by then.
+    await immediate();
     this.#session.destroy();
     this.#socket.destroy();
   }
-}
-
-function frame(message: Buffer): Buffer {
-  const header = Buffer.alloc(FRAME_HEADER_BYTES);
-  header.writeUInt32BE(message.length, 1);
-  return Buffer.concat([header, message]);
-}
-
-function countFrames(bytes: Buffer): number {
-  let count = 0;
-  for (let at = 0; at + FRAME_HEADER_BYTES <= bytes.length; at += FRAME_HEADER_BYTES + bytes.readUInt32BE(at + 1))
-    count++;
-  return count;
-}
-
-/** Protocol Buffers, "Encoding": wire type 0. Values below 128 only. */
-function varintField(field: number, value: number): Buffer {
-  return Buffer.from([field << 3, value]);
-}
-
-/** Wire type 2. Texts below 128 bytes only: refs have 25. */
-function textField(field: number, text: string): Buffer {
-  const bytes = Buffer.from(text);
-  return Buffer.concat([Buffer.from([(field << 3) | 2, bytes.length]), bytes]);
 }

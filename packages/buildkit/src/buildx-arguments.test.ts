@@ -29,7 +29,7 @@ test('a plain build of an uploaded context that keeps nothing but caches', () =>
     '--progress=rawjson',
     '--metadata-file=/scratch/meta.json',
     '--file=/run/1/context/Dockerfile',
-    `--build-arg=BUILDKIT_CACHE_MOUNT_NS=${cacheNamespace('example.org/app')}`,
+    `--build-arg=BUILDKIT_CACHE_MOUNT_NS=${cacheNamespace({ repo: 'example.org/app', team: 'default', scope: 'repo' })}`,
     '--output=type=cacheonly',
     '/run/1/context',
   ]);
@@ -63,9 +63,9 @@ test('everything that a request can ask for', () => {
   expect(all.slice(4)).toEqual([
     '--file=docker/app.Dockerfile',
     '--target=web',
-    expect.stringMatching(/^--build-arg=BUILDKIT_CACHE_MOUNT_NS=[0-9a-f]{16}$/),
     '--build-arg=A=1',
     '--build-arg=B=x=y z',
+    expect.stringMatching(/^--build-arg=BUILDKIT_CACHE_MOUNT_NS=[0-9a-f]{16}$/),
     '--label=org.example.k=v w',
     '--platform=linux/amd64,linux/arm64',
     '--tag=r.example/a:1',
@@ -92,14 +92,27 @@ test.each([
   expect(argumentsOf({ output: { type }, tags: ['a:1'] })).toContain(flag);
 });
 
-test('a namespace of cache mounts that the user gives stands', () => {
-  const given = argumentsOf({ buildArgs: { BUILDKIT_CACHE_MOUNT_NS: 'team' } });
-  expect(given.filter((arg) => arg.includes('CACHE_MOUNT_NS'))).toEqual(['--build-arg=BUILDKIT_CACHE_MOUNT_NS=team']);
+test('a build argument can’t choose another namespace', () => {
+  const given = argumentsOf({ buildArgs: { BUILDKIT_CACHE_MOUNT_NS: 'somebody-else' } });
+  const own = cacheNamespace({ repo: 'example.org/app', team: 'default', scope: 'repo' });
+  expect(given.filter((arg) => arg.includes('CACHE_MOUNT_NS'))).toEqual([`--build-arg=BUILDKIT_CACHE_MOUNT_NS=${own}`]);
 });
 
-test('namespaces differ between repos and have no slash', () => {
-  expect(cacheNamespace('a')).not.toBe(cacheNamespace('b'));
-  expect(cacheNamespace('example.org/app//sub:Dockerfile')).toMatch(/^[0-9a-f]{16}$/);
+test('the cache scope says who shares the mounts', () => {
+  const namespace = (scope: 'repo' | 'team' | 'pool', repo = 'a', team = 'web') =>
+    cacheNamespace({ repo, team, scope });
+  expect(namespace('repo')).not.toBe(namespace('repo', 'b'));
+  expect(namespace('repo')).toBe(namespace('repo', 'a', 'another'));
+  expect(namespace('team')).toBe(namespace('team', 'b'));
+  expect(namespace('team')).not.toBe(namespace('team', 'a', 'another'));
+  expect(namespace('pool')).toBe(namespace('pool', 'b', 'another'));
+  expect(new Set([namespace('repo'), namespace('team'), namespace('pool'), namespace('team', 'a', 'pool')]).size).toBe(
+    4,
+  );
+  // A namespace with a slash wouldn't split the layer cache.
+  expect(namespace('repo', 'example.org/app//sub:Dockerfile')).toMatch(/^[0-9a-f]{16}$/);
+  const args = argumentsOf({ cacheScope: 'team', team: 'web' });
+  expect(args).toContain('--build-arg=BUILDKIT_CACHE_MOUNT_NS=team-web');
 });
 
 test('limits that this buildx has no flag for are left out, and named', () => {

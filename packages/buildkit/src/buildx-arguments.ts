@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { BuildSpec } from '@kiln/contracts';
+import { type BuildSpec, NAMESPACE_ARG } from '@kiln/contracts';
+import type { CacheScope } from '@kiln/domain';
 import { gitContext } from './git-context.ts';
 
 /** What the installed buildx can do beyond 0.13. */
@@ -25,13 +26,12 @@ export interface BuildxInvocation {
   readonly features: BuildxFeatures;
 }
 
-/** Build argument by which BuildKit's Dockerfile frontend sets the namespace of cache mount ids. */
-const NAMESPACE_ARG = 'BUILDKIT_CACHE_MOUNT_NS';
-
 /** The argument list of `docker-buildx` for one build. Pure; nothing of it ever passes through a shell. */
 export function buildxArguments(invocation: BuildxInvocation): string[] {
   const { builder, spec, repo, context, secrets, metadataFile, features } = invocation;
-  const buildArgs = { [NAMESPACE_ARG]: cacheNamespace(repo), ...spec.buildArgs };
+  // Ours last: whose caches a build uses is no build argument's business.
+  const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope });
+  const buildArgs = { ...spec.buildArgs, [NAMESPACE_ARG]: namespace };
   return [
     'build',
     `--builder=${builder}`,
@@ -73,9 +73,25 @@ export function unenforcedLimits(spec: BuildSpec, features: BuildxFeatures): str
   ];
 }
 
-/** Namespace of a repo's cache mounts. Without `/`: a namespace with one wouldn't split the layer cache (LAB). */
-export function cacheNamespace(repo: string): string {
-  return createHash('sha256').update(repo).digest('hex').slice(0, 16);
+/**
+ * Namespace of a build's cache mounts, by who shares them. Without `/`: a namespace with one wouldn't split the layer cache. A repo's is
+ * a digest in hexadecimal, so none of the others can be one.
+ */
+export function cacheNamespace({ repo, team, scope }: CacheOwner): string {
+  switch (scope) {
+    case 'repo':
+      return createHash('sha256').update(repo).digest('hex').slice(0, 16);
+    case 'team':
+      return `team-${team}`;
+    case 'pool':
+      return 'pool';
+  }
+}
+
+export interface CacheOwner {
+  readonly repo: string;
+  readonly team: string;
+  readonly scope: CacheScope;
 }
 
 function optional(flag: string, value: string | number | undefined): string[] {

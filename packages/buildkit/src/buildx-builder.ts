@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readFile, rm, statfs, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
 import type { BuilderOptions, DriverName } from './builder-options.ts';
 import { buildkitdConfig } from './buildkitd-config.ts';
+import { configuredBudget } from './cache-budget.ts';
 import { callEngine, hasStatus } from './engine.ts';
 import { ensureImage } from './engine-images.ts';
 import type { ToolContainer } from './tool-container.ts';
@@ -14,7 +15,6 @@ const BOOT_TIMEOUT_MS = 180_000;
 /** For `auto`: longer than this, and builds had better begin with what the engine has. */
 const SHORT_PULL_TIMEOUT_MS = 30_000;
 const LONG_PULL_TIMEOUT_MS = 600_000;
-const DEFAULT_BUDGET_SHARE = 0.5;
 
 /** buildx's own name for the builder that is the engine itself. */
 const ENGINE_BUILDER = 'default';
@@ -50,7 +50,7 @@ export async function prepareBuilder(host: BuilderHost, driver: DriverName): Pro
   const { options, engine, tool } = host;
   const name = builderName(options);
   const config = buildkitdConfig({
-    cacheBudgetBytes: options.cacheBudgetBytes ?? (await defaultBudget(options.scratchDir)),
+    cacheBudgetBytes: await configuredBudget(options),
     plainHttpRegistries: options.plainHttpRegistries ?? [],
   });
   const configFile = join(options.scratchDir, 'buildkitd.toml');
@@ -113,12 +113,6 @@ export function containerOf(builder: string): string {
 
 function builderName({ hostName, instance, trustClass = 'trusted' }: BuilderOptions): string {
   return `kiln-${hostName}-${instance}-${trustClass}`;
-}
-
-/** The scratch directory lies on the engine's machine, whose disk the caches share. */
-async function defaultBudget(scratchDir: string): Promise<number> {
-  const { blocks, bsize } = await statfs(scratchDir);
-  return blocks * bsize * DEFAULT_BUDGET_SHARE;
 }
 
 async function readText(path: string): Promise<string | undefined> {

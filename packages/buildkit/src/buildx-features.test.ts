@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
+import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
 
 test.each([
   ['github.com/docker/buildx v0.13.1 788433953af10f2a698f5c07611dddce2e08c7a0', '0.13.1'],
@@ -13,6 +13,15 @@ test('platforms as inspect lists them, those set by hand starred', () => {
   const text = 'Name: x\nNodes:\nStatus: running\nPlatforms: linux/amd64*, linux/amd64/v2, linux/arm64\nLabels:\n';
   expect(platformsOf(text)).toEqual(['linux/amd64', 'linux/amd64/v2', 'linux/arm64']);
   expect(platformsOf('Status: inactive')).toEqual([]);
+});
+
+test.each([
+  ['Status:           running\nBuildKit version: v0.12.5\nPlatforms: x', '0.12.5'],
+  ['Status: running\nBuildkit:  v0.11.6+0a15675913b7\n', '0.11.6+0a15675913b7'],
+  ['BuildKit version: v0.0.0+unknown\n', undefined],
+  ['Status: inactive\n', undefined],
+])('BuildKit’s version in %j', (text, version) => {
+  expect(buildkitVersion(text)).toBe(version);
 });
 
 test('limits where help lists their flags', () => {

@@ -14,6 +14,15 @@ export function platformsOf(inspect: string): string[] {
     .filter((platform) => platform !== '');
 }
 
+/**
+ * From the line `BuildKit version: v0.12.5` of `buildx inspect` (`Buildkit:` before 0.13); undefined where BuildKit doesn't
+ * know its own, as in Debian's engine (`v0.0.0+unknown`).
+ */
+export function buildkitVersion(inspect: string): string | undefined {
+  const version = /^BuildKit(?: version)?:\s*v?(\S+)/im.exec(inspect)?.[1];
+  return version?.startsWith('0.0.0') ? undefined : version;
+}
+
 /** From `buildx build --help`. */
 export function featuresOf(help: string): BuildxFeatures {
   return { memoryFlag: /\s--memory[\s=]/.test(help), cpusFlag: /\s--cpus[\s=]/.test(help) };

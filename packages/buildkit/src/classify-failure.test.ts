@@ -141,3 +141,10 @@ test('what nothing explains keeps buildx’s words, however many', () => {
   expect(failure.message.length).toBeLessThan(2_100);
   expect(classifyFailure({ exitCode: 2, failed: [], lines: [] }).message).toBe('buildx: exit code 2');
 });
+
+test.each([126, 127])('a buildx that could not be started is not the build’s fault (exit code %i)', (exitCode) => {
+  expect(classifyFailure({ exitCode, failed: [], lines: [] })).toEqual({
+    code: 'infrastructure',
+    message: `buildx could not be started: exit code ${exitCode}`,
+  });
+});

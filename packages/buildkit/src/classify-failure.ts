@@ -20,6 +20,8 @@ interface Evidence extends BuildxError {
   readonly step: FailedStep | undefined;
 }
 
+/** A shell's, and the engine's for an exec: the command couldn't be run, or isn't there. buildx itself never ends so. */
+const NOT_RUN: ReadonlySet<number> = new Set([126, 127]);
 const SIGKILLED = 137;
 const SIGTERMED = 143;
 
@@ -32,6 +34,9 @@ export function classifyFailure(run: FailedRun): Failure {
   if (run.exitCode === FENCED_EXIT_CODE) return infrastructure('the worker’s lease had ended');
   if (run.exitCode === SIGKILLED || run.exitCode === SIGTERMED) return infrastructure('buildx was killed');
   const error = readErrorLines(run.lines);
+  if (NOT_RUN.has(run.exitCode) && run.failed.length === 0) {
+    return infrastructure(`buildx could not be started: ${error.message || `exit code ${run.exitCode}`}`);
+  }
   const evidence: Evidence = { ...error, step: run.failed[0] };
   for (const rule of RULES) {
     const failure = rule(evidence);

@@ -52,6 +52,17 @@ test('builds in a container of its own, which the engine keeps running', async (
   expect(HostConfig.RestartPolicy?.Name).toBe('unless-stopped');
 });
 
+test('tells its inventory and its budget, and prunes', async () => {
+  expect(own.builder.info.cacheBudget).toEqual({ bytes: 4e9, from: 'configured' });
+  const dockerfile = `${BASE}\nRUN --mount=type=cache,target=/inventory cat /bin/sh > /inventory/x`;
+  expect((await begin(own.builder, { dockerfile, files }).outcome).end).toBe('succeeded');
+  const held = (await own.builder.inventory()).mounts.filter(({ id }) => id.endsWith('//inventory'));
+  expect(held).toMatchObject([{ inUse: false }]);
+  expect(held[0]?.bytes).toBeGreaterThan(100_000);
+  await own.builder.prune(held[0]?.records ?? []);
+  expect((await own.builder.inventory()).mounts.filter(({ id }) => id.endsWith('//inventory'))).toEqual([]);
+});
+
 test('a buildx that has to be killed leaves nothing running in it', async () => {
   const seconds = uniqueSeconds();
   const build = begin(own.builder, { dockerfile: `${BASE}\nRUN sleep ${seconds}`, files });

@@ -41,6 +41,8 @@ function stopped(cause: StopCause, spec: BuildSpec): Failure {
       return { code: 'timeout', message: `not finished within ${spec.timeoutSeconds} s` };
     case 'fence':
       return { code: 'infrastructure', message: 'the worker could not renew its lease' };
+    case 'drain':
+      return { code: 'host_drained', message: 'the host was drained, and handed the build back' };
   }
 }
 

@@ -40,6 +40,21 @@ test('a canceled build says which tags had been pushed by then', async () => {
   expect([...registry.tags]).not.toContain('half/app:stuck');
 });
 
+test('a registry that refuses the push fails the build with the registry’s answer', async () => {
+  const tag = `${registry.host}/closed/app:1`;
+  pushed.push(tag);
+  registry.refuse('closed/app');
+  const build = { dockerfile: small('refused'), spec: { output: { type: 'push' }, tags: [tag] } };
+  const { end, failure, result } = await begin(shared.builder, build).outcome;
+  expect({ end, code: failure?.code, pushed: result?.pushed ?? [] }).toEqual({
+    end: 'failed',
+    code: 'push_refused',
+    pushed: [],
+  });
+  expect(failure?.message).toMatch(/403 Forbidden/);
+  expect([...registry.tags]).not.toContain('closed/app:1');
+});
+
 test('what is loaded is in the engine', async () => {
   const tags = [`kiln-lab/${shared.options.instance}:1`];
   pushed.push(...tags);

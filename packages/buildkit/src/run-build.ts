@@ -1,25 +1,28 @@
+import type { BuildSpec } from '@kiln/contracts';
 import type { Outcome } from '@kiln/domain';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
 import { stopCause } from './build-stop.ts';
 import type { Logger, RunRequest } from './builder-options.ts';
 import type { ConnectBuildkit } from './buildkit-connection.ts';
-import { type BuildxFeatures, type BuildxInvocation, buildxArguments, unenforcedLimits } from './buildx-arguments.ts';
+import { BuildkitControl } from './buildkit-control.ts';
+import { type BuildxFeatures, type BuildxInvocation, buildxArguments } from './buildx-arguments.ts';
 import { ContextUnusable } from './context-dir.ts';
-import { StatusDecoder } from './decode-status.ts';
+import type { BuildHistory } from './control-messages.ts';
 import { Halt } from './halt.ts';
-import { maskText, secretNeedles } from './mask-secrets.ts';
 import { messageOf } from './message-of.ts';
 import { neverStarted, outcomeOf } from './outcome.ts';
-import { PlainLines } from './plain-lines.ts';
+import { ProgressReader } from './progress-reader.ts';
 import { RecordSink } from './record-sink.ts';
 import { RunFiles } from './run-files.ts';
-import { ProgressScanner, type ScannedItem } from './scan-progress.ts';
-import { solveStatus } from './solve-status.ts';
+import { SpillQueue } from './spill-queue.ts';
 import { stopProcess } from './stop-process.ts';
 import type { ToolContainer } from './tool-container.ts';
 import type { ToolProcess } from './tool-process.ts';
 import type { ToolPaths } from './tool-scripts.ts';
+
+/** Progress that a log may lag behind by without the disk. */
+const PROGRESS_MEMORY_BYTES = 4 * 1024 * 1024;
 
 /** What runs of one builder share. */
 export interface RunHost {
@@ -61,101 +64,90 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   });
   const artifact =
     spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
-  const ended = pump(process, reader, artifact, halt);
+  await using progress = new SpillQueue(files.spillFile, PROGRESS_MEMORY_BYTES);
+  const ended = pump(process, progress, artifact, halt);
+  const told = tell(progress, reader, halt);
   const stopped = stopOnHalt(host, files, process, ended, halt);
   await ended;
+  // Also where the log is slower than the build was: nothing is settled before all of it is told.
+  await told;
   const exitCode = await process.exitCode();
   await stopped;
+  await reader.endOfText();
+  const ref = exitCode === 0 && reader.idle ? undefined : await files.ref();
+  if (ref !== undefined && !reader.idle) await awaitQuiet(host.connectBuildkit, ref, host.log);
+  const history = ref === undefined || halt.reason ? undefined : await readRest(host, ref, reader);
   await reader.end();
-  const ref = exitCode === 0 || reader.idle ? undefined : await files.ref();
-  if (ref !== undefined) await awaitQuiet(host.connectBuildkit, ref, host.log);
-  const stored = await artifact?.finish(exitCode === 0);
+  const made = history && exitCode !== 0 && reader.brokenOff && isAllDone(spec, history, reader) ? history : undefined;
+  const stored = await artifact?.finish(exitCode === 0 || made !== undefined);
   return outcomeOf({
     spec,
-    exitCode,
+    exitCode: made ? 0 : exitCode,
     halted: halt.reason,
     ...reader.facts(),
-    metadata: exitCode === 0 ? await files.metadata() : {},
+    metadata: made?.metadata ?? (exitCode === 0 ? await files.metadata() : {}),
     artifact: stored,
   });
 }
 
-/** Takes buildx's progress from its stderr to the sink. */
-class ProgressReader {
-  readonly #scanner = new ProgressScanner();
-  readonly #lines = new PlainLines();
-  readonly #decoder: StatusDecoder;
-  readonly #needles: readonly string[];
-  readonly #sink: RecordSink;
-  readonly #host: RunHost;
-  readonly #request: RunRequest;
-
-  constructor(request: RunRequest, host: RunHost, sink: RecordSink) {
-    this.#request = request;
-    this.#host = host;
-    this.#sink = sink;
-    this.#needles = secretNeedles(request.secrets.values());
-    this.#decoder = new StatusDecoder(this.#needles, request.spec.output.type === 'push' ? request.spec.tags : []);
-  }
-
-  async push(data: Buffer): Promise<void> {
-    for (const item of this.#scanner.push(data)) await this.#take(item);
-  }
-
-  async end(): Promise<void> {
-    for (const item of this.#scanner.end()) await this.#take(item);
-    await this.#sink.deliver(this.#decoder.end());
-  }
-
-  async warnOfLimits(): Promise<void> {
-    for (const limit of unenforcedLimits(this.#request.spec, this.#host.features)) {
-      await this.#warn(`resources.${limit} is not enforced: this host's buildx has no such limit`);
-    }
-  }
-
-  /** Whether BuildKit has said the end of all that it began. */
-  get idle(): boolean {
-    return this.#decoder.idle;
-  }
-
-  facts() {
-    const { counts, failed, pushed } = this.#decoder;
-    return { counts, failed, pushed, lines: this.#lines.list() };
-  }
-
-  async #take(item: ScannedItem): Promise<void> {
-    switch (item.type) {
-      case 'status':
-        return await this.#sink.deliver(this.#decoder.decode(solveStatus(item.value), this.#host.now()));
-      case 'dropped':
-        return await this.#warn(`${item.bytes} bytes of progress output were too long to read`);
-      case 'line': {
-        const line = maskText(item.text, this.#needles);
-        this.#lines.push(line);
-        if (line.startsWith('WARNING: ')) await this.#warn(line.slice('WARNING: '.length));
-      }
-    }
-  }
-
-  async #warn(message: string): Promise<void> {
-    await this.#sink.deliver([{ t: this.#host.now(), type: 'warning', message }]);
-  }
-}
-
-/** Reads to the end whatever happens: a buildx that nobody reads from stands still. */
+/** Reads to the end whatever happens, and at once: a buildx that nobody reads from stands still, and soon breaks off (`readRest`). */
 async function pump(
   process: ToolProcess,
-  reader: ProgressReader,
+  progress: SpillQueue,
   artifact: ArtifactPipe | undefined,
   halt: Halt,
 ): Promise<void> {
   for await (const { stream, data } of process.output()) {
     try {
-      if (stream === 'stderr') await reader.push(data);
+      if (stream === 'stderr') await progress.push(data);
       else await artifact?.write(data);
+    } catch (error) {
+      halt.fail({ code: 'infrastructure', message: `buildx’s output could not be taken: ${messageOf(error)}` });
+    }
+  }
+  progress.end();
+}
+
+/** Makes records of the progress, as fast as the log takes them. */
+async function tell(progress: SpillQueue, reader: ProgressReader, halt: Halt): Promise<void> {
+  for await (const data of progress.chunks()) {
+    try {
+      await reader.push(data);
     } catch (error) {
       halt.fail({ code: 'infrastructure', message: `buildx’s progress could not be read: ${messageOf(error)}` });
     }
+  }
+}
+
+/**
+ * Takes from BuildKit what buildx left untold, and how the build ended. A buildx that is still printing some seconds after its
+ * build is done leaves the rest out, and says the build had failed, or not even that (moby/buildkit client/solve.go). Whether
+ * it did can't be seen by what it told: a step's end may come before the rest of its output.
+ */
+async function readRest(host: RunHost, ref: string, reader: ProgressReader): Promise<BuildHistory | undefined> {
+  try {
+    await using control = await BuildkitControl.open(host.connectBuildkit);
+    const history = await control.history(ref);
+    if (history) await reader.takeRest(control.status(ref));
+    return history;
+  } catch (error) {
+    host.log.warn({ err: error, ref }, 'the rest of a build’s progress could not be read');
+    return undefined;
+  }
+}
+
+/** Whether BuildKit did all that was asked for; what buildx itself does after a build, it then didn't do. */
+function isAllDone(spec: BuildSpec, history: BuildHistory, reader: ProgressReader): boolean {
+  if (history.failed) return false;
+  const { pushed } = reader.facts();
+  switch (spec.output.type) {
+    case 'none':
+    case 'artifact':
+      return true;
+    case 'push':
+      return spec.tags.every((tag) => pushed.includes(tag));
+    case 'load':
+      return false;
   }
 }
 

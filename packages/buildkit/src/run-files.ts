@@ -13,6 +13,8 @@ export class RunFiles {
   readonly #dir: string;
   readonly pidFile: string;
   readonly metadataFile: string;
+  /** Where progress waits that can't be written to the log as fast as it comes. */
+  readonly spillFile: string;
   /** buildx's memory for this run: its builders are the shared ones, all else, like the build's ref, is its own and goes with it. */
   readonly buildxConfig: string;
 
@@ -20,6 +22,7 @@ export class RunFiles {
     this.#dir = dir;
     this.pidFile = join(dir, 'pid');
     this.metadataFile = join(dir, 'metadata.json');
+    this.spillFile = join(dir, 'spill');
     this.buildxConfig = join(dir, 'buildx');
   }
 

@@ -5,6 +5,7 @@ import { callEngine, EngineError, hasStatus } from './engine.ts';
 import { ensureImage } from './engine-images.ts';
 import { ToolProcess } from './tool-process.ts';
 import { toolPaths } from './tool-scripts.ts';
+import { type ContainerUser, toolUser } from './tool-user.ts';
 
 export interface ToolContainerOptions {
   readonly engine: Docker;
@@ -45,6 +46,7 @@ export class ToolContainer {
     this.#socket = await this.#socketNow();
     await this.remove();
     await ensureImage(engine, image, PULL_TIMEOUT_MS);
+    const { User, GroupAdd } = await this.#user();
     const container = await callEngine('create the tool container', (abortSignal) =>
       engine.createContainer({
         name,
@@ -53,7 +55,9 @@ export class ToolContainer {
         Cmd: [],
         Env: [`BUILDX_CONFIG=${paths.buildxConfig}`, ...(dockerConfigDir ? [`DOCKER_CONFIG=${dockerConfigDir}`] : [])],
         Labels: { ...labels },
+        ...(User && { User }),
         HostConfig: {
+          ...(GroupAdd && { GroupAdd }),
           // Where the registries that the engine reaches are reached too: buildx fetches their tokens itself.
           NetworkMode: 'host',
           Binds: [
@@ -95,6 +99,13 @@ export class ToolContainer {
     } catch {
       return undefined;
     }
+  }
+
+  async #user(): Promise<ContainerUser> {
+    const { getuid, getgid } = process;
+    if (!getuid || !getgid) return {};
+    const socket = await stat(this.#options.engineSocketPath).catch(() => undefined);
+    return toolUser({ uid: getuid(), gid: getgid() }, socket);
   }
 
   async #isRunning(): Promise<boolean> {

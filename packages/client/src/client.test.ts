@@ -246,3 +246,38 @@ describe('answers', () => {
     expect((error as KilnUnreachable).code).toBe('ECONNREFUSED');
   });
 });
+
+describe('hosts', () => {
+  const HOST = {
+    ...{ name: 'h1', state: 'cordoned', slots: 2, usedSlots: 0, labels: {}, platforms: [], driver: 'docker' },
+    ...{ engineVersion: '1', buildxVersion: '1', builds: [], lastSeenAt: '2026-01-02T03:04:05.000Z' },
+  };
+
+  it('are ordered about as the contract has it, and answered as they are then', async () => {
+    const seen: string[] = [];
+    const url = await serve(async (req, res) => {
+      seen.push(`${req.method} ${req.url} ${(await bodyOf(req)).toString()}`.trim());
+      answer(res, HOST, 200);
+    });
+    const client = new KilnClient({ url });
+    const answers = [
+      await client.cordonHost('h1'),
+      await client.uncordonHost('h1'),
+      await client.drainHost('h1'),
+      await client.drainHost('h1', { deadlineSeconds: 5 }),
+      await client.setHost('h1', { slots: 3, labels: { a: null } }),
+      await client.removeHost('h1'),
+      await client.removeHost('h/1', { force: true }),
+    ];
+    expect(answers).toEqual(Array(7).fill(HOST));
+    expect(seen).toEqual([
+      'POST /v1/hosts/h1/cordon',
+      'POST /v1/hosts/h1/uncordon',
+      'POST /v1/hosts/h1/drain {}',
+      'POST /v1/hosts/h1/drain {"deadlineSeconds":5}',
+      'PATCH /v1/hosts/h1 {"slots":3,"labels":{"a":null}}',
+      'DELETE /v1/hosts/h1',
+      'DELETE /v1/hosts/h%2F1?force=true',
+    ]);
+  });
+});

@@ -1,28 +1,45 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  type AuditEntry,
   type BuildPage,
   type BuildRequestInput,
   type BuildView,
   buildPage,
   buildView,
+  type CreatedToken,
+  createdToken,
+  type DrainOrder,
+  type HostChange,
+  type HostDetailView,
   type HostInfoView,
+  hostDetail,
   hostList,
+  hostView,
   type IdentifiedLogRecord,
+  type JoinGrant,
+  joinGrant,
   type PlacementInfoView,
   placementView,
+  type TokenRequest,
+  type TokenView,
+  tokenList,
+  tokenView,
+  type WhoamiView,
+  whoamiView,
 } from '@kiln/contracts';
 import type { z } from 'zod';
 import { parseJson, readAnswer } from './answer.ts';
+import { type AuditOptions, readAudit } from './audit.ts';
 import { type FollowOptions, followLog } from './follow-log.ts';
 import { type Ambience, isTransient, withRetry } from './retry.ts';
-import { type Call, Transport } from './transport.ts';
+import { type Call, type TokenSource, Transport } from './transport.ts';
 import { type ContextUpload, multipartBody } from './upload.ts';
 
 export interface KilnClientOptions {
   /** Base URL of the API, such as `https://kiln.example.com`. */
   readonly url: string;
-  readonly token?: string | undefined;
+  readonly token?: TokenSource | undefined;
   /** For everything but uploads. Default: the global `fetch`. */
   readonly fetch?: typeof fetch | undefined;
   /** For tests. */
@@ -57,7 +74,10 @@ export interface WaitOptions extends CallOptions {
   readonly giveUpAfterMs?: number | undefined;
 }
 
-/** The answer to a cancel. `confirmed: false` says that the host has yet to stop the build. */
+/**
+ * The answer to a cancel. `confirmed: false` says that the host has yet to stop the build. A confirmed build that hasn't ended goes
+ * on for others that share its run: there is nothing to wait for.
+ */
 export interface CancelAnswer {
   readonly build: BuildView;
   readonly confirmed: boolean;
@@ -171,6 +191,72 @@ export class KilnClient {
     return (await this.#json('/v1/hosts', hostList, { signal })).hosts;
   }
 
+  /** A host with what its caches hold. */
+  host(name: string, { signal }: CallOptions = {}): Promise<HostDetailView> {
+    return this.#json(hostPath(name), hostDetail, { signal });
+  }
+
+  /** Gives a host nothing new. Like all that is done with a host: throws a `KilnProblem` of code `host_not_found` where there is none. */
+  cordonHost(name: string, { signal }: CallOptions = {}): Promise<HostInfoView> {
+    return this.#json(`${hostPath(name)}/cordon`, hostView, { method: 'POST', signal });
+  }
+
+  /** Gives it builds again: ends a cordon, a drain, and a removal under way. */
+  uncordonHost(name: string, { signal }: CallOptions = {}): Promise<HostInfoView> {
+    return this.#json(`${hostPath(name)}/uncordon`, hostView, { method: 'POST', signal });
+  }
+
+  /** Has it finish what it holds, or after `deadlineSeconds` hand it back. Doesn't wait for that. */
+  drainHost(name: string, { signal, ...order }: CallOptions & DrainOrder = {}): Promise<HostInfoView> {
+    return this.#json(`${hostPath(name)}/drain`, hostView, { method: 'POST', ...jsonBody(order), signal });
+  }
+
+  /** Sets slots and labels over what the worker reports. */
+  setHost(name: string, change: HostChange, { signal }: CallOptions = {}): Promise<HostInfoView> {
+    return this.#json(hostPath(name), hostView, { method: 'PATCH', ...jsonBody(change), signal });
+  }
+
+  /**
+   * Takes it out of the pool; its state is then `removed`, or with `force` `removing` while it hands back what it holds.
+   * Throws a `KilnProblem` of code `host_busy` where it holds builds and isn't forced.
+   */
+  removeHost(
+    name: string,
+    { force, signal }: CallOptions & { readonly force?: boolean | undefined } = {},
+  ): Promise<HostInfoView> {
+    return this.#json(hostPath(name), hostView, { method: 'DELETE', query: { force }, signal });
+  }
+
+  /** What a worker needs to join under `name`; the token must be the join token. */
+  join(name: string, { signal }: CallOptions = {}): Promise<JoinGrant> {
+    return this.#json('/v1/workers/join', joinGrant, { method: 'POST', ...jsonBody({ name }), signal });
+  }
+
+  /** Needs the scope `admin`, as do the two below. The answer holds the token itself, this once. */
+  createToken(request: TokenRequest, { signal }: CallOptions = {}): Promise<CreatedToken> {
+    return this.#json('/v1/tokens', createdToken, { method: 'POST', ...jsonBody(request), signal });
+  }
+
+  /** Those that are not revoked, oldest first. */
+  async tokens({ signal }: CallOptions = {}): Promise<TokenView[]> {
+    return (await this.#json('/v1/tokens', tokenList, { signal })).tokens;
+  }
+
+  /** Throws a `KilnProblem` of code `token_not_found` where there is none. */
+  revokeToken(id: string, { signal }: CallOptions = {}): Promise<TokenView> {
+    return this.#json(`/v1/tokens/${encodeURIComponent(id)}`, tokenView, { method: 'DELETE', signal });
+  }
+
+  /** Whom this client's token stands for. */
+  whoami({ signal }: CallOptions = {}): Promise<WhoamiView> {
+    return this.#json('/v1/whoami', whoamiView, { signal });
+  }
+
+  /** The audit log, entry by entry, oldest first. Needs the scope `admin`. See `readAudit` in audit.ts. */
+  audit(options: AuditOptions = {}): AsyncGenerator<AuditEntry> {
+    return readAudit(this.#transport, this.#ambience, options);
+  }
+
   async #upload(
     request: BuildRequestInput,
     context: ContextUpload,
@@ -215,6 +301,14 @@ export function hasEnded(build: Pick<BuildView, 'state'>): boolean {
 
 function buildPath(id: string): string {
   return `/v1/builds/${encodeURIComponent(id)}`;
+}
+
+function hostPath(name: string): string {
+  return `/v1/hosts/${encodeURIComponent(name)}`;
+}
+
+function jsonBody(body: unknown): Pick<Call, 'headers' | 'body'> {
+  return { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
 }
 
 async function* empty(): AsyncGenerator<Uint8Array> {}

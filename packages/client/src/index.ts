@@ -1,3 +1,4 @@
+export type { AuditOptions } from './audit.ts';
 export {
   type Artifact,
   type CallOptions,
@@ -12,4 +13,5 @@ export {
 export { KilnBadAnswer, KilnProblem, KilnUnreachable } from './errors.ts';
 export type { FollowOptions } from './follow-log.ts';
 export type { Ambience } from './retry.ts';
+export type { TokenSource } from './transport.ts';
 export type { ContextUpload } from './upload.ts';

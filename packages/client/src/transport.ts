@@ -3,7 +3,7 @@ import { KilnUnreachable } from './errors.ts';
 import { streamingPost } from './streaming-post.ts';
 
 export interface Call {
-  readonly method?: 'GET' | 'POST';
+  readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   readonly headers?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   /** A body that isn't text is sent by node:http, as fast as it is taken. */
@@ -11,14 +11,17 @@ export interface Call {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A bearer token, or where to get one for each request: one that doesn't live long. */
+export type TokenSource = string | (() => Promise<string>);
+
 /** One server: its address, its token, and how to fetch. */
 export class Transport {
   readonly url: string;
-  readonly #token: string | undefined;
+  readonly #token: TokenSource | undefined;
   readonly #fetch: typeof fetch;
 
   /** `url` may have a path, for an API behind a proxy. Throws `TypeError` where it isn't a URL. */
-  constructor(url: string, token: string | undefined, fetchImpl: typeof fetch) {
+  constructor(url: string, token: TokenSource | undefined, fetchImpl: typeof fetch) {
     const base = new URL(url);
     if (base.protocol !== 'http:' && base.protocol !== 'https:') throw new TypeError(`${url}: not an http(s) URL`);
     this.url = base.href.replace(/\/+$/, '');
@@ -26,10 +29,11 @@ export class Transport {
     this.#fetch = fetchImpl;
   }
 
-  /** Answers below 400. Throws `KilnProblem`, `KilnUnreachable`, or the signal's reason. */
+  /** Answers below 400. Throws `KilnProblem`, `KilnUnreachable`, the signal's reason, or what getting a token throws. */
   async call(path: string, { method = 'GET', headers, query, body, signal }: Call): Promise<Response> {
     const url = `${this.url}${path}${search(query)}`;
-    const all = { ...headers, ...(this.#token !== undefined && { authorization: `Bearer ${this.#token}` }) };
+    const token = typeof this.#token === 'function' ? await this.#token() : this.#token;
+    const all = { ...headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) };
     let response: Response;
     try {
       response =

@@ -1,5 +1,48 @@
 export { artifactKey, contextKey, logIndexKey, logKey } from './blobs/keys.ts';
-export { type BuildChanged, buildChanged, hostChanged, type PoolEvent, poolEvent } from './events/pool-event.ts';
+export {
+  type HostInventory,
+  hostInventory,
+  MAX_PUBLISHED_MOUNTS,
+  MAX_PUBLISHED_REPOS,
+} from './caches/host-inventory.ts';
+export { canonicalJson } from './canonical-json.ts';
+export { expandBraces, glob } from './config/glob.ts';
+export { kilnConfigJsonSchema } from './config/json-schema.ts';
+export { type KilnConfig, type KilnImage, type KilnTriggers, kilnConfig } from './config/kiln-config.ts';
+export { type RepoSettings, repoSettings } from './config/repo-settings.ts';
+export { fillTemplate, placeholdersOf, type TagPlaceholder } from './config/tag-template.ts';
+export {
+  type BuildChanged,
+  buildChanged,
+  cachesChanged,
+  hostChanged,
+  type PoolEvent,
+  poolEvent,
+} from './events/pool-event.ts';
+export {
+  type ChangedPaths,
+  FORGES,
+  type ForgeEvent,
+  type ForgeName,
+  type ForgeRepository,
+  forgeEvent,
+  type PullRequestEvent,
+  type RerunEvent,
+} from './forge/event.ts';
+export {
+  type CreatedToken,
+  createdToken,
+  loginQuery,
+  type TokenRequest,
+  type TokenView,
+  tokenId,
+  tokenList,
+  tokenRequest,
+  tokenView,
+  type WhoamiView,
+  whoamiView,
+} from './http/access.ts';
+export { type AuditEntry, auditEntry, auditId, auditQuery } from './http/audit.ts';
 export {
   type BuildRequest,
   type BuildRequestInput,
@@ -7,12 +50,33 @@ export {
   buildRequest,
   buildSpec,
   gitSource,
+  NAMESPACE_ARG,
   OUTSIDE_DOCKERFILE,
   outputSpec,
+  SUPERSEDE_MODES,
   uploadSource,
 } from './http/build-request.ts';
-export { buildId, contextDigest, gitRef, gitUrl, relativePath, tagReference } from './http/fields.ts';
-export { type HostReport, hostLabels, hostName, hostReport } from './http/host-report.ts';
+export { buildId, contextDigest, gitRef, gitUrl, relativePath, tagReference, teamName } from './http/fields.ts';
+export { type HostDetailView, hostDetail } from './http/host-caches.ts';
+export {
+  type DrainOrder,
+  drainOrder,
+  type HostChange,
+  hostChange,
+  type JoinGrant,
+  joinGrant,
+  joinRequest,
+  removeQuery,
+} from './http/host-orders.ts';
+export {
+  type HostDisk,
+  type HostReport,
+  hostDisk,
+  hostLabels,
+  hostName,
+  hostReport,
+  MAX_LABELS,
+} from './http/host-report.ts';
 export {
   type FieldProblem,
   fieldPath,
@@ -54,5 +118,14 @@ export {
 } from './log/record.ts';
 export { openApiDocument } from './openapi/document.ts';
 export { PROBLEM_KINDS, type ProblemKind } from './openapi/problem-kinds.ts';
-export type { AnswerDoc, BodyDoc, HeaderDoc, MultipartBody, RawBody, RouteDoc } from './openapi/route.ts';
+export {
+  type AnswerDoc,
+  type BodyDoc,
+  type HeaderDoc,
+  isAudited,
+  type MultipartBody,
+  type RawBody,
+  type RouteDoc,
+} from './openapi/route.ts';
 export { artifactName, logStreamQuery, type OperationId, ROUTES, storedArtifact } from './openapi/routes.ts';
+export { learnedPool, learnedRepo } from './placement/learned.ts';

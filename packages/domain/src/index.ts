@@ -1,3 +1,23 @@
+export { type ClaimRule, firstMatch, globMatches } from './access/claim-rules.ts';
+export {
+  ALL_TEAMS,
+  ANONYMOUS,
+  holds,
+  LOCAL_ADMIN,
+  leastTrust,
+  PRINCIPAL_KINDS,
+  type Principal,
+  type PrincipalKind,
+  SCOPES,
+  type Scope,
+  seesTeam,
+  TRUSTS,
+  type Trust,
+  teamFor,
+} from './access/principal.ts';
+export { type AccessDecision, decideAccess, type RouteAccess, type TeamReach } from './access/route-access.ts';
+export { formatToken, TOKEN_BYTES, TOKEN_KINDS, type TokenKind, tokenKind } from './access/token-format.ts';
+export { isCommit } from './build/commit.ts';
 export { FAILURE_CODES, type Failure, type FailureCode, isInfrastructure } from './build/failure.ts';
 export {
   type Attempt,
@@ -5,7 +25,9 @@ export {
   type BuildRecord,
   type BuildResult,
   currentAttempt,
+  type EndedRun,
   type StepCounts,
+  waitsForHost,
 } from './build/record.ts';
 export { type RepoKeyParts, repoKey } from './build/repo-key.ts';
 export { BUILD_STATES, type BuildState, isTerminal, TERMINAL_STATES, type TerminalState } from './build/state.ts';
@@ -47,6 +69,16 @@ export {
   type PendingBuild,
   PRIORITIES,
   type Priority,
-  TRUST_CLASSES,
-  type TrustClass,
 } from './placement/words.ts';
+export {
+  type AttemptWindow,
+  type LayerRecord,
+  layersUsed,
+  type MountRecord,
+  mountsUsed,
+} from './warmth/attribution.ts';
+export { CACHE_SCOPES, type CacheScope } from './warmth/cache-scope.ts';
+export type { HeldLayers, HeldMount, Inventory } from './warmth/inventory.ts';
+export { heldLayers, type LayerTrace, learnLayers } from './warmth/layer-trace.ts';
+export { type AttemptUsage, learnUsage, type RepoUsage, type UsedMount } from './warmth/usage.ts';
+export { cacheOf, cachesOf, type HostCache, warmth } from './warmth/warmth.ts';

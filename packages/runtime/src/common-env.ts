@@ -34,19 +34,29 @@ export function secretKey(env: {
   return key;
 }
 
-/** A secret setting: the variable itself, or the content of the file that `<name>_FILE` names. @throws InvalidEnvironment */
-export function valueOrFile(name: string, value: string | undefined, file: string | undefined): string {
+/**
+ * A secret setting: the variable itself, or the content of the file that `<variable>_FILE` names. `nameOf` as in `readEnv`.
+ * @throws InvalidEnvironment
+ */
+export function valueOrFile(
+  variable: string,
+  value: string | undefined,
+  file: string | undefined,
+  nameOf: (variable: string) => string = String,
+): string {
+  const name = nameOf(variable);
+  const fileName = nameOf(`${variable}_FILE`);
   if (value !== undefined && file !== undefined) {
-    throw new InvalidEnvironment(`${name}: set as well as ${name}_FILE, expected one of them`);
+    throw new InvalidEnvironment(`${name}: set as well as ${fileName}, expected one of them`);
   }
   if (value !== undefined) return value;
   if (file === undefined)
-    throw new InvalidEnvironment(`${name}: holds nothing, expected a value, or ${name}_FILE to name a file with it`);
+    throw new InvalidEnvironment(`${name}: holds nothing, expected a value, or ${fileName} to name a file with it`);
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (error) {
     throw new InvalidEnvironment(
-      `${name}_FILE: holds ${JSON.stringify(file)}, expected a readable file (${(error as Error).message})`,
+      `${fileName}: holds ${JSON.stringify(file)}, expected a readable file (${(error as Error).message})`,
     );
   }
 }

@@ -7,18 +7,23 @@ export class InvalidEnvironment extends Error {
 
 /**
  * Reads settings from `env` by a schema whose keys are the variables' names. Called once, in an app's `main.ts`.
- * An empty variable counts as absent. Values of variables that look secret are not shown.
+ * An empty variable counts as absent. Values of variables that look secret are not shown. `nameOf`: how a variable is called to the
+ * person who made the setting, where that was by a flag.
  * @throws InvalidEnvironment
  */
-export function readEnv<T extends z.ZodType>(schema: T, env: NodeJS.ProcessEnv): z.output<T> {
+export function readEnv<T extends z.ZodType>(
+  schema: T,
+  env: NodeJS.ProcessEnv,
+  nameOf: (variable: string) => string = String,
+): z.output<T> {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
   const lines = parsed.error.issues.map((issue) => {
     const name = issue.path.join('.');
-    return `  ${name}: holds ${shown(name, given[name])}, expected ${issue.message.replace(/^Invalid input: expected /, '')}`;
+    return `  ${nameOf(name)}: holds ${shown(name, given[name])}, expected ${issue.message.replace(/^Invalid input: expected /, '')}`;
   });
-  throw new InvalidEnvironment(`Settings from the environment are not usable:\n${lines.join('\n')}`);
+  throw new InvalidEnvironment(`Settings are not usable:\n${lines.join('\n')}`);
 }
 
 function shown(name: string, value: string | undefined): string {

@@ -16,6 +16,15 @@ test('releases in reverse order, once, and goes on after a failing step', async 
   expect(errors).toEqual(['broken']);
 });
 
+test('what can’t be released in time is said, and the rest is still released', async () => {
+  const order: string[] = [];
+  const shutdown = new Shutdown();
+  shutdown.add('first', () => void order.push('first'));
+  shutdown.add('stuck', () => new Promise(() => {}), 10);
+  await shutdown.run((step, error) => void order.push(`${step}: ${(error as Error).message}`));
+  expect(order).toEqual(['stuck: not released within 10 ms', 'first']);
+});
+
 test('a stop signal is heard, and no longer listened to afterwards', async () => {
   const before = process.listenerCount('SIGTERM');
   {

@@ -1,11 +1,20 @@
+interface Step {
+  readonly name: string;
+  readonly release: () => PromiseLike<void> | void;
+  readonly limitMs: number | undefined;
+}
+
 /** What a process holds, released in the reverse order of acquisition. */
 export class Shutdown {
-  readonly #steps: { readonly name: string; readonly release: () => PromiseLike<void> | void }[] = [];
+  readonly #steps: Step[] = [];
   #running: Promise<void> | undefined;
 
-  /** Has `release` called at the end; the last registered is the first released. */
-  add(name: string, release: () => PromiseLike<void> | void): void {
-    this.#steps.push({ name, release });
+  /**
+   * Has `release` called at the end; the last registered is the first released.
+   * @param limitMs when it takes longer (what it needs may be away for good) that is an error, and the next has its turn
+   */
+  add(name: string, release: () => PromiseLike<void> | void, limitMs?: number): void {
+    this.#steps.push({ name, release, limitMs });
   }
 
   /** Releases everything once, even when asked twice; one failing step doesn't keep the others from running. */
@@ -15,13 +24,23 @@ export class Shutdown {
   }
 
   async #release(onError: (step: string, error: unknown) => void): Promise<void> {
-    for (const { name, release } of this.#steps.reverse()) {
+    for (const { name, release, limitMs } of this.#steps.reverse()) {
       try {
-        await release();
+        await (limitMs === undefined ? release() : within(limitMs, release()));
       } catch (error) {
         onError(name, error);
       }
     }
+  }
+}
+
+async function within(limitMs: number, work: PromiseLike<void> | void): Promise<void> {
+  const { promise: tooLate, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`not released within ${limitMs} ms`)), limitMs);
+  try {
+    await Promise.race([work, tooLate]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -1,7 +1,13 @@
+export { ContextTeams } from './access/context-teams.ts';
+export { SessionStore } from './access/session-store.ts';
+export { type NewToken, type StoredToken, TokenStore } from './access/token-store.ts';
+export { AuditLog, type AuditRange, type NewAuditEntry } from './audit/audit-log.ts';
 export { type BlobInfo, type BlobStore, FsBlobStore } from './blobs/fs-blob-store.ts';
 export { type AttemptRef, AttemptStore } from './builds/attempt-store.ts';
 export { BuildStore, type BuildStoreOptions } from './builds/build-store.ts';
+export type { CancelOutcome } from './builds/cancel.ts';
 export { CorruptState, IdempotencyKeyReused, NotLeader, StaleAttempt } from './builds/errors.ts';
+export { FollowUps } from './builds/follow-ups.ts';
 export {
   type AssignOutcome,
   assignmentOf,
@@ -10,18 +16,18 @@ export {
   pendingBuild,
 } from './builds/pending-store.ts';
 export { SealBroken, Sealer } from './builds/seal.ts';
-export {
-  type DesiredState,
-  HostNameTaken,
-  HostStore,
-  type WorkerIdentity,
-  WorkerReplaced,
-} from './hosts/host-store.ts';
+export { type HostWriter, InventoryStore } from './caches/inventory-store.ts';
+export { UsageStore } from './caches/usage-store.ts';
+export type { Drain, HostOrders } from './hosts/desired.ts';
+export { HostNameTaken, HostRemoved, TooManyLabels, WorkerReplaced } from './hosts/errors.ts';
+export { HostOperations } from './hosts/host-operations.ts';
+export { type DesiredState, HostStore, type WorkerIdentity } from './hosts/host-store.ts';
 export { Leadership } from './leases/leadership.ts';
 export { LogStore, LogTail } from './logs/log-store.ts';
 export { openState, type State, type StateOptions } from './open-state.ts';
+export { type Learned, LearnedStore } from './placement/learned-store.ts';
 export { type AttemptConsumer, AttemptQueues, consumeAttempts } from './queue/attempt-queue.ts';
-export { connectRedis, InvalidRedisUrl, redisOptions } from './redis/connect.ts';
+export { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptions } from './redis/connect.ts';
 export { Keys } from './redis/keys.ts';
 export { PoolEvents } from './redis/pool-events.ts';
 export type {
@@ -30,6 +36,7 @@ export type {
   HostState,
   LogBatch,
   NewBuild,
+  PublishedInventory,
   StoredBuild,
   StoredDecision,
 } from './types.ts';

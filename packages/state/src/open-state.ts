@@ -1,10 +1,17 @@
 import type { Redis } from 'ioredis';
+import { ContextTeams } from './access/context-teams.ts';
+import { SessionStore } from './access/session-store.ts';
+import { TokenStore } from './access/token-store.ts';
+import { AuditLog } from './audit/audit-log.ts';
 import { AttemptStore } from './builds/attempt-store.ts';
-import { BuildStore } from './builds/build-store.ts';
+import { BuildStore, DEFAULT_SECRET_TTL_MS } from './builds/build-store.ts';
+import { FollowUps } from './builds/follow-ups.ts';
 import { PendingStore } from './builds/pending-store.ts';
 import { Sealer } from './builds/seal.ts';
+import { HostOperations } from './hosts/host-operations.ts';
 import { HostStore } from './hosts/host-store.ts';
 import { LogStore } from './logs/log-store.ts';
+import { LearnedStore } from './placement/learned-store.ts';
 import { AttemptQueues } from './queue/attempt-queue.ts';
 import { connectRedis } from './redis/connect.ts';
 import { Keys } from './redis/keys.ts';
@@ -27,10 +34,19 @@ export interface StateOptions {
 export interface State extends AsyncDisposable {
   readonly redis: Redis;
   readonly keys: Keys;
+  /** Seals by the pool's key. */
+  readonly sealer: Sealer;
   readonly builds: BuildStore;
   readonly attempts: AttemptStore;
   readonly pending: PendingStore;
+  readonly followUps: FollowUps;
+  readonly learned: LearnedStore;
   readonly hosts: HostStore;
+  readonly hostOperations: HostOperations;
+  readonly tokens: TokenStore;
+  readonly sessions: SessionStore;
+  readonly contextTeams: ContextTeams;
+  readonly audit: AuditLog;
   readonly logs: LogStore;
   readonly queues: AttemptQueues;
   readonly events: PoolEvents;
@@ -43,16 +59,27 @@ export async function openState(options: StateOptions): Promise<State> {
   const { namespace, secretKey, onError, now = Date.now } = options;
   const redis = connectRedis(options.redisUrl, onError);
   const keys = new Keys(namespace);
-  const ttl = options.secretTtlMs === undefined ? {} : { secretTtlMs: options.secretTtlMs };
+  const { secretTtlMs = DEFAULT_SECRET_TTL_MS } = options;
+  const followUps = new FollowUps(redis, keys, { now, secretTtlMs });
   const queues = new AttemptQueues(redis, keys);
   const events = await PoolEvents.open(redis, keys);
+  const hosts = new HostStore(redis, keys, now);
+  const sealer = new Sealer(secretKey);
   return {
     redis,
     keys,
-    builds: new BuildStore({ redis, keys, sealer: new Sealer(secretKey), now, ...ttl }),
-    attempts: new AttemptStore(redis, keys, { now, ...ttl }),
+    sealer,
+    builds: new BuildStore({ redis, keys, sealer, followUps, now, secretTtlMs }),
+    attempts: new AttemptStore(redis, keys, { now, secretTtlMs }),
     pending: new PendingStore(redis, keys, now),
-    hosts: new HostStore(redis, keys, now),
+    learned: new LearnedStore(redis, keys, now),
+    followUps,
+    hosts,
+    hostOperations: new HostOperations(redis, keys, hosts, queues),
+    tokens: new TokenStore(redis, keys, now),
+    sessions: new SessionStore(redis, keys),
+    contextTeams: new ContextTeams(redis, keys),
+    audit: new AuditLog(redis, keys),
     logs: new LogStore(redis, keys),
     queues,
     events,

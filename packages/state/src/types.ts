@@ -1,5 +1,6 @@
-import type { BuildSpec, HostReport } from '@kiln/contracts';
-import type { BuildRecord, BuildState, PlacementDecision } from '@kiln/domain';
+import type { BuildSpec, HostInventory, HostReport } from '@kiln/contracts';
+import type { BuildRecord, BuildState, HostCache, PlacementDecision, Trust } from '@kiln/domain';
+import type { HostOrders } from './hosts/desired.ts';
 
 /** A build as it is stored: its life and its request. */
 export interface StoredBuild {
@@ -13,6 +14,8 @@ export interface NewBuild {
   /** Values by id, in the clear; sealed before they reach Redis. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly retryOf?: string;
+  /** Default: trusted. */
+  readonly trust?: Trust;
   /** `Idempotency-Key`, and what the request was, so that a key used for another request is told apart. */
   readonly idempotency?: { readonly key: string; readonly fingerprint: string };
 }
@@ -31,15 +34,36 @@ export interface BuildPageRequest {
 }
 
 export interface HostState {
+  /** What counts: the worker's report, with the operators' slots and labels over it. */
   readonly report: HostReport;
+  /** The worker's own. */
+  readonly reported: Pick<HostReport, 'slots' | 'labels'>;
+  readonly orders: HostOrders;
+  readonly machine: string;
   readonly incarnation: string;
+  /** Also while it drains. */
   readonly cordoned: boolean;
+  /** By an operator's order; `report.accepting` tells whether its worker is about to leave. */
   readonly draining: boolean;
   /** Whether its lease holds. */
   readonly alive: boolean;
+  /** Whether its worker ended in order: it is kept for its settings' sake. */
+  readonly left: boolean;
   /** ms since the epoch. */
   readonly lastSeenAt: number;
   readonly held: readonly { readonly buildId: string; readonly attempt: number; readonly weight: number }[];
+  /**
+   * What the host holds, by repo; a repo that is cold there is missing. Stays current: what this process learns of repos'
+   * usage when it reads any host shows here too.
+   */
+  readonly caches: ReadonlyMap<string, HostCache>;
+  /** As published last; absent before the first time. */
+  readonly inventory?: PublishedInventory;
+}
+
+export interface PublishedInventory extends HostInventory {
+  /** ms since the epoch. */
+  readonly readAt: number;
 }
 
 /** A decision as it was carried out, or as it left the build waiting. */

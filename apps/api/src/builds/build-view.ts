@@ -1,11 +1,13 @@
-import type { BuildView, HostInfoView, PlacementInfoView } from '@kiln/contracts';
+import type { BuildView, PlacementInfoView } from '@kiln/contracts';
 import { type Attempt, type BuildRecord, currentAttempt } from '@kiln/domain';
-import type { HostState, StoredBuild, StoredDecision } from '@kiln/state';
+import type { StoredBuild, StoredDecision } from '@kiln/state';
+import { instant } from '../http/answer.ts';
 
 /** A stored build as clients see it. */
 export function viewBuild({ record, spec }: StoredBuild): BuildView {
   const attempt = currentAttempt(record);
-  const { commit, retryOf, steps, result, failure, finishedAt, cancelRequestedAt } = record;
+  const { commit, retryOf, steps, result, failure, finishedAt, cancelRequestedAt, releasedAt } = record;
+  const { supersededBy, sharedRun } = record;
   const self = `/v1/builds/${record.id}`;
   return {
     id: record.id,
@@ -13,6 +15,7 @@ export function viewBuild({ record, spec }: StoredBuild): BuildView {
     revision: record.revision,
     repo: record.repo,
     team: record.team,
+    trust: record.trust ?? 'trusted',
     createdAt: instant(record.createdAt),
     queuedAt: instant(record.queuedAt),
     ...(attempt?.startedAt !== undefined && { startedAt: instant(attempt.startedAt) }),
@@ -23,6 +26,9 @@ export function viewBuild({ record, spec }: StoredBuild): BuildView {
     ...(commit !== undefined && { commit }),
     ...(retryOf !== undefined && { retryOf }),
     ...(cancelRequestedAt !== undefined && { cancelRequestedAt: instant(cancelRequestedAt) }),
+    ...(supersededBy !== undefined && { supersededBy }),
+    ...(sharedRun !== undefined && { sharedRun }),
+    ...(releasedAt !== undefined && { releasedAt: instant(releasedAt) }),
     ...(cancelCameTooLate(record) && { cancelCameTooLate: true }),
     ...(steps && { steps: { ...steps } }),
     ...(result && { result: viewResult(result) }),
@@ -69,22 +75,6 @@ function viewAttempt({
   };
 }
 
-export function viewHost({ report, alive, cordoned, draining, held, lastSeenAt }: HostState): HostInfoView {
-  const { name, slots, platforms, driver, engineVersion, buildxVersion } = report;
-  return {
-    name,
-    state: !alive ? 'lost' : draining || !report.accepting ? 'draining' : cordoned ? 'cordoned' : 'ready',
-    slots,
-    usedSlots: held.reduce((sum, { weight }) => sum + weight, 0),
-    platforms: [...platforms],
-    driver,
-    engineVersion,
-    buildxVersion,
-    builds: held.map(({ buildId, attempt }) => ({ id: buildId, attempt })),
-    lastSeenAt: instant(lastSeenAt),
-  };
-}
-
 export function viewPlacement(build: string, decisions: readonly StoredDecision[]): PlacementInfoView {
   return {
     build,
@@ -102,8 +92,4 @@ export function viewPlacement(build: string, decisions: readonly StoredDecision[
       })),
     })),
   };
-}
-
-function instant(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -7,7 +7,7 @@ import { buildNotFound } from './submit-build.ts';
 
 /**
  * Cancels a build and waits, until `signal` aborts, for the host that holds it to confirm.
- * `confirmed` says whether the build has ended. Canceling a canceled build again changes nothing: a client whose answer was
+ * `confirmed` says whether the build has ended, or goes on for others only. Canceling a canceled build again changes nothing: a client whose answer was
  * lost may ask twice.
  * @throws Complaint `build_not_found`, `already_finished`
  */

@@ -21,19 +21,27 @@ type Limits = Pick<
   'maxJsonBytes' | 'maxContextBytes' | 'maxUnpackedContextBytes' | 'maxContextEntries' | 'uploadIdleMs'
 >;
 
+/** Lets a request through, perhaps changed, before its context is read; `team` is the one that it names. @throws Complaint */
+export type Admission = (request: BuildRequest, team: string | undefined) => BuildRequest;
+
 /** Reads a submission, JSON or multipart. @throws Complaint; the file system's errors */
-export async function receiveSubmission(message: IncomingMessage, blobs: Blobs, limits: Limits): Promise<Submission> {
+export async function receiveSubmission(
+  message: IncomingMessage,
+  blobs: Blobs,
+  limits: Limits,
+  admit: Admission,
+): Promise<Submission> {
   const type = message.headers['content-type'] ?? '';
   const essence = type.split(';', 1)[0]?.trim().toLowerCase();
   if (essence === 'application/json') {
     admitBody(message);
-    const request = parsed(buildRequest, await readJson(message, limits.maxJsonBytes));
+    const request = requestOf(await readJson(message, limits.maxJsonBytes), admit);
     checkParts(request, false);
     return { request, [Symbol.asyncDispose]: async () => {} };
   }
   if (essence === 'multipart/form-data') {
     admitBody(message);
-    return receiveMultipart(message, blobs, limits);
+    return receiveMultipart(message, blobs, limits, admit);
   }
   throw fieldComplaint(
     'unsupported_media_type',
@@ -43,14 +51,19 @@ export async function receiveSubmission(message: IncomingMessage, blobs: Blobs, 
   );
 }
 
-async function receiveMultipart(message: IncomingMessage, blobs: Blobs, limits: Limits): Promise<Submission> {
+async function receiveMultipart(
+  message: IncomingMessage,
+  blobs: Blobs,
+  limits: Limits,
+  admit: Admission,
+): Promise<Submission> {
   let request: BuildRequest | undefined;
   let context: StagedContext | undefined;
   await using staged = new AsyncDisposableStack();
   try {
     await eachPart(message, limits.uploadIdleMs, async (name, content) => {
       if (name === 'request' && !request) {
-        request = parsed(buildRequest, parseJson(await readAll(content, limits.maxJsonBytes), 'request'));
+        request = requestOf(parseJson(await readAll(content, limits.maxJsonBytes), 'request'), admit);
         checkParts(request, true);
       } else if (name === 'context' && !context) {
         context = staged.use(await stageContext(content, blobs, limits));
@@ -64,6 +77,12 @@ async function receiveMultipart(message: IncomingMessage, blobs: Blobs, limits: 
   checkContext(request, context);
   const kept = staged.move();
   return { request, context, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+function requestOf(body: unknown, admit: Admission): BuildRequest {
+  const request = parsed(buildRequest, body);
+  const namesTeam = (body as { readonly team?: unknown }).team !== undefined;
+  return admit(request, namesTeam ? request.team : undefined);
 }
 
 function unexpectedPart(name: string): Complaint {

@@ -1,9 +1,10 @@
 import { type BuildRequest, type BuildSpec, contextKey } from '@kiln/contracts';
-import { isTerminal, repoKey } from '@kiln/domain';
+import { isTerminal, leastTrust, type Principal, repoKey } from '@kiln/domain';
 import type { StoredBuild } from '@kiln/state';
-import { requireContext } from '../contexts/stage-context.ts';
+import { checkTrust } from '../access/admit-request.ts';
+import { requireContext, requireGrant } from '../contexts/stage-context.ts';
 import { Complaint, fieldComplaint } from '../http/complaint.ts';
-import type { Blobs, Builds } from '../ports.ts';
+import type { Blobs, Builds, ContextTeams } from '../ports.ts';
 import { fingerprint, hashed } from './fingerprint.ts';
 import type { Submission } from './receive-submission.ts';
 
@@ -15,39 +16,55 @@ export interface Accepted {
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
+export interface SubmitParts {
+  readonly builds: Builds;
+  readonly blobs: Blobs;
+  readonly contextTeams: ContextTeams;
+  /** For how long a team may name a context after its last use, ms. */
+  readonly contextGrantMs: number;
+  readonly principal: Principal;
+}
+
 /** Accepts what was submitted; when it answers, build and context are durable. @throws Complaint; the stores' errors */
 export async function submitBuild(
   { request, context }: Submission,
   idempotencyKey: string | undefined,
-  { builds, blobs }: { builds: Builds; blobs: Blobs },
+  { builds, blobs, contextTeams, contextGrantMs, principal }: SubmitParts,
 ): Promise<Accepted> {
   checkKey(idempotencyKey);
+  const digest = context?.digest ?? (request.source.type === 'upload' ? request.source.digest : undefined);
   if (context) await context.keep();
-  else if (request.source.type === 'upload' && request.source.digest)
-    await requireContext(request.source.digest, blobs);
+  else if (digest !== undefined) {
+    await requireGrant(digest, principal, contextTeams);
+    await requireContext(digest, blobs);
+  }
+  if (digest !== undefined) await contextTeams.grant(digest, request.team, contextGrantMs);
   const { secrets, ...rest } = request;
   const spec: BuildSpec = { ...rest, source: sourceOf(request, context?.digest), secrets: Object.keys(secrets).sort() };
   return builds.accept({
     repo: repoOf(spec),
     spec,
     secrets,
+    trust: principal.trust,
     ...(idempotencyKey !== undefined && {
       idempotency: { key: idempotencyKey, fingerprint: fingerprint({ spec, secrets: hashed(secrets) }) },
     }),
   });
 }
 
-/** Accepts an ended build's request once more. @throws Complaint `build_not_found`, `not_retriable` */
+/** Accepts an ended build's request once more. @throws Complaint `build_not_found`, `not_retriable`, `forbidden` */
 export async function retryBuild(
   id: string,
   idempotencyKey: string | undefined,
-  { builds, blobs }: { builds: Builds; blobs: Blobs },
+  { builds, blobs, principal }: Pick<SubmitParts, 'builds' | 'blobs' | 'principal'>,
 ): Promise<Accepted> {
   checkKey(idempotencyKey);
   const old = await builds.get(id);
   if (!old) throw buildNotFound(id);
   const { record, spec } = old;
   if (!isTerminal(record.state)) throw notRetriable('state', record.state, 'succeeded, failed or canceled');
+  const trust = leastTrust(record.trust, principal.trust);
+  checkTrust(spec, trust);
   if (spec.source.type === 'upload' && !(await blobs.stat(contextKey(spec.source.digest ?? '')))) {
     throw notRetriable(
       'source.digest',
@@ -61,6 +78,7 @@ export async function retryBuild(
     repo: record.repo,
     spec,
     secrets,
+    trust,
     retryOf: id,
     ...(idempotencyKey !== undefined && {
       idempotency: { key: idempotencyKey, fingerprint: fingerprint({ retryOf: id }) },

@@ -80,7 +80,8 @@ describe('ContextTree', () => {
         writeFileSync(join(root, 'a', 'b', 'file'), '');
         const leaves = entries.some(({ name }) => {
           const at = join(root, name);
-          return existsSync(at) && !`${realpathSync(at)}/`.startsWith(`${root}/`);
+          // The native one: the other takes `..` after a link by its letters.
+          return existsSync(at) && !`${realpathSync.native(at)}/`.startsWith(`${root}/`);
         });
         let refused = false;
         try {

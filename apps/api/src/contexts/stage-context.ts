@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import { contextKey } from '@kiln/contracts';
-import { fieldComplaint } from '../http/complaint.ts';
-import type { Blobs } from '../ports.ts';
+import { ALL_TEAMS, type Principal } from '@kiln/domain';
+import { type Complaint, fieldComplaint } from '../http/complaint.ts';
+import type { Blobs, ContextTeams } from '../ports.ts';
 import { ContextInspector, type ContextLimits } from './context-inspector.ts';
 import type { ContextTree } from './context-tree.ts';
 
@@ -75,16 +76,26 @@ async function receive(
   };
 }
 
+/**
+ * Whether `principal` may name a context by its digest. One of another team is not found: neither what is in it nor that it is there
+ * is told. @throws Complaint `context_not_found`
+ */
+export async function requireGrant(digest: string, { team }: Principal, contextTeams: ContextTeams): Promise<void> {
+  if (team !== ALL_TEAMS && !(await contextTeams.has(digest, team))) throw contextNotFound(digest);
+}
+
 /** @throws Complaint `context_not_found`; looking at it counts as a use, so it isn't cleared away under the build */
 export async function requireContext(digest: string, blobs: Blobs): Promise<void> {
   const stream = await blobs.open(contextKey(digest));
-  if (!stream) {
-    throw fieldComplaint(
-      'context_not_found',
-      ['source', 'digest'],
-      digest,
-      'a context that is stored here: upload it again',
-    );
-  }
+  if (!stream) throw contextNotFound(digest);
   stream.destroy();
+}
+
+function contextNotFound(digest: string): Complaint {
+  return fieldComplaint(
+    'context_not_found',
+    ['source', 'digest'],
+    digest,
+    'a context that is stored here: upload it again',
+  );
 }

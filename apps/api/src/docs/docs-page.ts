@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Handler } from '../http/handlers.ts';
+import type { Request, Response } from 'express';
 import { Html, html, prose } from './html.ts';
 import type { Content, OpenApi, Operation } from './openapi-shape.ts';
 import { fields, row, typeOf } from './schema-html.ts';
@@ -15,7 +15,7 @@ interface Route {
  * The API's document as one page, made once: no script, no font and no request to anywhere, so that it can be read behind any
  * firewall and under a policy that allows nothing but its own style.
  */
-export function docsPage(document: unknown): Handler {
+export function docsPage(document: unknown): (request: Request, response: Response) => Promise<void> {
   const page = Buffer.from(render(document as OpenApi).text);
   const style = createHash('sha256').update(STYLE).digest('base64');
   return async (_request, response) => {
@@ -87,7 +87,7 @@ function article({ method, path, operation }: Route): Html {
   const { operationId, summary, description, parameters, requestBody, responses, security } = operation;
   return html`<article id="${operationId}">
 <h3>${badge(method)} <code>${path}</code></h3>
-<p class="summary">${summary}${security.length === 0 && html` <em>no token needed</em>`}</p>
+<p class="summary">${summary}${security.length === 0 && html` <em>no credential needed</em>`}</p>
 ${description !== undefined && html`<p>${prose(description)}</p>`}
 ${example(method, path, operation)}
 ${

@@ -6,6 +6,11 @@ import type { Complaint } from './complaint.ts';
 /** How long an unread body is thrown away after a refusal, ms: a client that is still sending reads the answer only if the connection stays. */
 const LINGER_MS = 1_000;
 
+/** RFC 3339, as answers have it. */
+export function instant(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
 export function sendJson(response: ServerResponse, status: number, body: unknown, type = 'application/json'): void {
   const bytes = Buffer.from(JSON.stringify(body));
   response.writeHead(status, { 'Content-Type': type, 'Content-Length': bytes.length });
@@ -28,7 +33,7 @@ export function sendComplaint(
     'Cache-Control': 'no-store',
     ...(isUnread && { Connection: 'close' }),
   });
-  if (!isUnread || request.method === 'HEAD') {
+  if (!isUnread || request.method === 'HEAD' || request.destroyed) {
     response.end(bytes);
     return;
   }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type OperationId, ROUTES, type RouteDoc } from '@kiln/contracts';
+import { isAudited, type OperationId, ROUTES, type RouteDoc } from '@kiln/contracts';
+import { ANONYMOUS } from '@kiln/domain';
 import express, {
   type ErrorRequestHandler,
   type Express,
@@ -9,27 +10,39 @@ import express, {
 } from 'express';
 import helmet from 'helmet';
 import type { Logger } from 'pino';
+import type { Authenticate } from '../access/authenticate.ts';
+import type { Call, Handler } from '../access/call.ts';
+import type { LiveRequests } from '../access/live-requests.ts';
+import { authorize } from '../access/refusals.ts';
+import type { Audited, AuditTrail } from '../audit/audit-trail.ts';
+import { incomplete } from '../contexts/context-inspector.ts';
 import { sendComplaint } from './answer.ts';
-import { bearerCheck } from './auth.ts';
 import { Complaint, complaintOf, fieldComplaint } from './complaint.ts';
-import type { Handler } from './handlers.ts';
 
 export interface AppParts {
   readonly handlers: Readonly<Record<OperationId, Handler>>;
-  readonly tokens: readonly string[];
+  readonly authenticate: Authenticate;
+  readonly live: LiveRequests;
+  readonly trail: AuditTrail;
+  /** Whose `X-Forwarded-For` is believed, as express takes it: addresses and networks, or a number of proxies. */
+  readonly trustProxy: readonly string[] | number;
   readonly log: Logger;
   readonly now: () => number;
   readonly closing: AbortSignal;
 }
 
+/** Whoever ends the credential by which they ask is still to be answered. */
+const ENDS_CREDENTIALS: ReadonlySet<OperationId> = new Set(['logout', 'revokeToken']);
+
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** The routes of the catalogue, and what goes round each of them. */
-export function createApp({ handlers, tokens, log, now, closing }: AppParts): Express {
+export function createApp({ handlers, authenticate, live, trail, trustProxy, log, now, closing }: AppParts): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
+  app.set('trust proxy', trustProxy);
   app.use(identify(log, now, closing));
   // The routes set what pages need; an API answer may load nothing at all.
   app.use(
@@ -37,13 +50,22 @@ export function createApp({ handlers, tokens, log, now, closing }: AppParts): Ex
       contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
     }),
   );
-  const check = bearerCheck(tokens);
   const byPath = Map.groupBy(Object.entries(ROUTES) as [OperationId, RouteDoc][], ([, { path }]) => path);
   for (const [path, routes] of byPath) {
-    for (const [id, { method, auth }] of routes) {
-      app[method](path, (request: Request, response: Response) => {
-        if (auth) check(request.get('authorization'));
-        return handlers[id](request, response);
+    for (const [id, route] of routes) {
+      const { method, access } = route;
+      app[method](path, async (request: Request, response: Response) => {
+        const audited = trail.begin({ action: id, isAlways: isAudited(route) }, request, response);
+        response.locals.audited = audited;
+        const principal = access.who === 'anyone' ? ANONYMOUS : await authenticate(request);
+        audited.principal = principal;
+        authorize(principal, access);
+        if (principal !== ANONYMOUS && !ENDS_CREDENTIALS.has(id)) live.add(principal, response);
+        const { requestId, ip } = response.locals as { requestId: string; ip: string };
+        const call: Call = { principal, requestId, ip, note: audited.note };
+        // What one credential is shown is for nobody else, whatever lies between.
+        if (principal !== ANONYMOUS) response.setHeader('Cache-Control', 'private, no-store');
+        await handlers[id](request, response, call);
       });
     }
     app.all(path, wrongMethod(routes.map(([, { method }]) => method.toUpperCase())));
@@ -61,6 +83,9 @@ function identify(log: Logger, now: () => number, closing: AbortSignal): Request
     const given = request.get('x-request-id');
     const requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
     const startedAt = now();
+    // Of the socket, which is gone when the answer has been sent.
+    const ip = request.ip ?? '';
+    response.locals.ip = ip;
     response.locals.requestId = requestId;
     response.setHeader('X-Request-Id', requestId);
     if (closing.aborted) response.setHeader('Connection', 'close');
@@ -69,8 +94,10 @@ function identify(log: Logger, now: () => number, closing: AbortSignal): Request
         requestId,
         method: request.method,
         path: request.path,
+        ip,
         status: response.statusCode,
         ms: Math.round(now() - startedAt),
+        ...(auditedOf(response) && { principal: auditedOf(response)?.principal.id }),
         ...(!response.writableFinished && { cutOff: true }),
       };
       if (request.path === '/healthz' || request.path === '/readyz') log.debug(fields, 'request');
@@ -78,6 +105,11 @@ function identify(log: Logger, now: () => number, closing: AbortSignal): Request
     });
     next();
   };
+}
+
+/** Undefined for what is at no address of the catalogue. */
+function auditedOf({ locals }: Response): Audited | undefined {
+  return locals.audited as Audited | undefined;
 }
 
 function wrongMethod(methods: readonly string[]): RequestHandler {
@@ -90,11 +122,17 @@ function wrongMethod(methods: readonly string[]): RequestHandler {
 
 function complain(log: Logger): ErrorRequestHandler {
   return (error: unknown, request, response, _next) => {
-    const complaint = complaintOf(error);
+    // Who has gone doesn't read it; the audit log is to say how it was.
+    const isCutOff = request.destroyed && !request.complete && !(error instanceof Complaint);
+    const complaint = isCutOff ? incomplete('the connection was lost') : complaintOf(error);
+    const audited = auditedOf(response);
+    if (audited) audited.complaint = complaint;
     const { requestId } = response.locals as { requestId: string };
     if (complaint.status >= 500 && !request.destroyed) log.error({ requestId, err: error }, 'request failed');
     // In the middle of an answer nothing can be said any more: a cut-off connection tells the client that it isn't whole.
-    if (response.headersSent) response.destroy();
-    else sendComplaint(request, response, complaint, requestId);
+    if (response.headersSent) {
+      void audited?.settle();
+      response.destroy();
+    } else sendComplaint(request, response, complaint, requestId);
   };
 }

@@ -10,14 +10,23 @@ import {
   type OperationId,
   waitQuery,
 } from '@kiln/contracts';
-import { currentAttempt, isTerminal } from '@kiln/domain';
+import { ALL_TEAMS, currentAttempt, isTerminal, type Principal } from '@kiln/domain';
 import type { Request, Response } from 'express';
-import { viewBuild, viewHost, viewPlacement } from '../builds/build-view.ts';
+import { admitRequest } from '../access/admit-request.ts';
+import type { Handler } from '../access/call.ts';
+import { tokenHandlers } from '../access/token-handlers.ts';
+import { visibleBuilds } from '../access/visible-builds.ts';
+import { auditHandler } from '../audit/audit-handler.ts';
+import type { AuditNote } from '../audit/audit-trail.ts';
+import { viewBuild, viewPlacement } from '../builds/build-view.ts';
 import type { BuildWatch } from '../builds/build-watch.ts';
 import { cancelBuild } from '../builds/cancel-build.ts';
 import { receiveSubmission, wholeBody } from '../builds/receive-submission.ts';
 import { type Accepted, buildNotFound, retryBuild, submitBuild } from '../builds/submit-build.ts';
 import type { ApiConfig } from '../config.ts';
+import { hostHandlers } from '../hosts/host-handlers.ts';
+import type { Cookies } from '../login/cookies.ts';
+import { loginHandlers } from '../login/login-handlers.ts';
 import { type LogSending, sendLog } from '../logs/send-log.ts';
 import type { ApiDeps } from '../ports.ts';
 import { sendBlob, sendJson } from './answer.ts';
@@ -25,13 +34,11 @@ import { Complaint, fieldComplaint, parameter, parsed } from './complaint.ts';
 import { within } from './deadline.ts';
 import { logFormat } from './log-format.ts';
 
-/** Answers a request whole, or throws before it has sent anything. */
-export type Handler = (request: Request, response: Response) => Promise<void>;
-
 export interface HandlerParts {
   readonly config: ApiConfig;
   readonly deps: ApiDeps;
   readonly watch: BuildWatch;
+  readonly cookies: Cookies;
   readonly sending: LogSending;
   readonly openapi: unknown;
   readonly docsPage: Handler;
@@ -46,74 +53,88 @@ export function handlers({
   config,
   deps,
   watch,
+  cookies,
   sending,
   openapi,
   docsPage,
   closing,
 }: HandlerParts): Record<OperationId, Handler> {
-  const { builds, hosts, blobs } = deps;
+  const { hosts, blobs, contextTeams, now = Date.now } = deps;
+  const contextGrantMs = 2 * config.contextRetentionMs;
+  const buildsOf = (principal: Principal) => visibleBuilds(deps.builds, principal);
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const idOf = (request: Request) => parameter(buildId, 'id', request.params.id);
-  const found = async (id: string) => {
-    const build = await stored(builds.get(id));
+  const found = async (id: string, principal: Principal) => {
+    const build = await stored(buildsOf(principal).get(id));
     if (!build) throw buildNotFound(id);
     return build;
   };
 
   return {
-    async submitBuild(request, response) {
-      await using submission = await receiveSubmission(request, blobs, config);
-      sendAccepted(response, await stored(submitBuild(submission, idempotencyKey(request), { builds, blobs })));
+    async submitBuild(request, response, { principal, note }) {
+      await using submission = await receiveSubmission(request, blobs, config, (asked, team) =>
+        admitRequest(asked, team, principal),
+      );
+      const parts = { builds: buildsOf(principal), blobs, contextTeams, contextGrantMs, principal };
+      const accepted = await stored(submitBuild(submission, idempotencyKey(request), parts));
+      note(acceptedNote(accepted));
+      sendAccepted(response, accepted);
     },
 
-    async listBuilds(request, response) {
+    async listBuilds(request, response, { principal }) {
       const { limit, cursor, ...filter } = parsed(buildQuery, request.query, 'query ');
-      const page = await stored(builds.list(filter, { limit, cursor }));
+      const page = await stored(buildsOf(principal).list(filter, { limit, cursor }));
       sendJson(response, 200, {
         builds: page.builds.map(viewBuild),
         ...(page.next !== undefined && { next: page.next }),
       });
     },
 
-    async getBuild(request, response) {
+    async getBuild(request, response, { principal }) {
       const id = idOf(request);
       const { wait } = parsed(waitQuery, request.query, 'query ');
-      const build = await found(id);
+      const build = await found(id, principal);
       if (wait === 0 || isTerminal(build.record.state)) return sendJson(response, 200, viewBuild(build));
       const signal = AbortSignal.any([AbortSignal.timeout(wait * 1_000), goneSignal(response), closing]);
       const ended = await watch.until(id, ({ record }) => isTerminal(record.state), signal);
-      sendJson(response, 200, viewBuild(ended ?? (await found(id))));
+      sendJson(response, 200, viewBuild(ended ?? (await found(id, principal))));
     },
 
-    async cancelBuild(request, response) {
+    async cancelBuild(request, response, { principal }) {
       const signal = AbortSignal.any([AbortSignal.timeout(config.cancelWaitMs), goneSignal(response), closing]);
       const { build, confirmed } = await within(
         config.storeTimeoutMs + config.cancelWaitMs,
-        cancelBuild(idOf(request), { builds, watch, signal }),
+        cancelBuild(idOf(request), { builds: buildsOf(principal), watch, signal }),
       );
       sendJson(response, confirmed ? 200 : 202, viewBuild(build));
     },
 
-    async retryBuild(request, response) {
-      sendAccepted(response, await stored(retryBuild(idOf(request), idempotencyKey(request), { builds, blobs })));
+    async retryBuild(request, response, { principal, note }) {
+      const parts = { builds: buildsOf(principal), blobs, principal };
+      const accepted = await stored(retryBuild(idOf(request), idempotencyKey(request), parts));
+      note(acceptedNote(accepted));
+      sendAccepted(response, accepted);
     },
 
-    async readLog(request, response) {
+    async readLog(request, response, { principal }) {
       const id = idOf(request);
       const query = parsed(logStreamQuery, request.query, 'query ');
-      await sendLog(sending, request, response, { id, query, format: logFormat(request, query.format) });
+      const own = { ...sending, builds: buildsOf(principal) };
+      await sendLog(own, request, response, { id, query, format: logFormat(request, query.format) });
     },
 
-    async readPlacement(request, response) {
-      const { record } = await found(idOf(request));
-      sendJson(response, 200, viewPlacement(record.id, await stored(builds.decisions(record.id))));
+    async readPlacement(request, response, { principal }) {
+      const { record } = await found(idOf(request), principal);
+      const run = record.sharedRun ?? record.id;
+      sendJson(response, 200, viewPlacement(run, await stored(deps.builds.decisions(run))));
     },
 
-    async readArtifact(request, response) {
-      const { record } = await found(idOf(request));
-      const attempt = currentAttempt(record)?.number ?? 0;
-      const key = artifactKey(record.id, attempt);
-      const info = record.result?.artifact && (await blobs.stat(key));
+    async readArtifact(request, response, { principal }) {
+      const { record } = await found(idOf(request), principal);
+      const { sharedRun } = record;
+      const run = sharedRun === undefined ? record : (await stored(buildsOf(principal).get(sharedRun)))?.record;
+      const key = run && artifactKey(run.id, currentAttempt(run)?.number ?? 0);
+      const info = key && record.result?.artifact && (await blobs.stat(key));
       const blob = info && (await blobs.open(key));
       if (!info || !blob) {
         const got = record.result?.artifact
@@ -128,13 +149,15 @@ export function handlers({
       });
     },
 
-    async listHosts(_request, response) {
-      sendJson(response, 200, { hosts: (await stored(hosts.list())).map(viewHost) });
-    },
+    ...hostHandlers(config, deps),
+    ...tokenHandlers(config, { ...deps, now }),
+    ...loginHandlers(config, { ...deps, cookies, now }),
+    readAudit: auditHandler(config, deps.audit, closing),
 
-    async readContext(request, response) {
+    async readContext(request, response, { principal: { team } }) {
       const digest = parameter(contextDigest, 'digest', request.params.digest);
-      const info = await blobs.stat(contextKey(digest));
+      const isOwn = team === ALL_TEAMS || (await stored(contextTeams.has(digest, team)));
+      const info = isOwn ? await blobs.stat(contextKey(digest)) : undefined;
       const blob = info && (await blobs.open(contextKey(digest)));
       if (!blob) throw fieldComplaint('context_not_found', 'digest', digest, 'a context that is stored here');
       await sendBlob(response, blob, {
@@ -145,10 +168,10 @@ export function handlers({
       });
     },
 
-    async storeArtifact(request, response) {
+    async storeArtifact(request, response, { principal }) {
       const name = parameter(artifactName, 'name', request.params.name);
       const [id = '', attempt = ''] = name.split('-');
-      const { record } = await found(id);
+      const { record } = await found(id, principal);
       const live = currentAttempt(record);
       if (live?.number !== Number(attempt) || live.endedAt !== undefined) {
         throw new Complaint(
@@ -185,6 +208,14 @@ function sendAccepted(response: Response, { build, replayed }: Accepted): void {
   response.setHeader('Location', view.links.self);
   if (replayed) response.setHeader('Idempotency-Replayed', 'true');
   sendJson(response, 202, view);
+}
+
+function acceptedNote({ build: { record }, replayed }: Accepted): AuditNote {
+  const { id, team, repo, retryOf, trust = 'trusted' } = record;
+  return {
+    target: id,
+    details: { team, repo, trust, ...(retryOf !== undefined && { retryOf }), ...(replayed && { replayed: 'true' }) },
+  };
 }
 
 function idempotencyKey(request: Request): string | undefined {

@@ -36,7 +36,7 @@ export async function* followBuild(
     );
     if (!build) return;
     if (attempt > build.record.attempts.length) {
-      if (isTerminal(build.record.state) && only === undefined && seq === 0) yield closing(build, attempt);
+      if (isTerminal(build.record.state) && only === undefined && seq === 0) yield closingOf(build, attempt, 1);
       return;
     }
     using hold = hub.hold({ buildId, attempt });
@@ -63,6 +63,7 @@ function isFinal(end: { state: string } | undefined, { record }: StoredBuild, at
   return record.attempts.length <= attempt && record.attempts[attempt - 1]?.end !== 'lost';
 }
 
-function closing(build: StoredBuild, attempt: number): LogChunk {
-  return new LogChunk(attempt, 1, [JSON.stringify(endOfAttempt(build, attempt))]);
+/** The `end` of a build that no host's log tells of, as record `seq` of `attempt`. */
+export function closingOf(build: StoredBuild, attempt: number, seq: number): LogChunk {
+  return new LogChunk(attempt, seq, [JSON.stringify(endOfAttempt(build, attempt))]);
 }

@@ -155,7 +155,7 @@ describe('resuming', () => {
     }
     const answer = await logs(id, '?format=sse');
     await attempt.settle(DONE);
-    await vi.waitFor(() => expect(api.logged.join('')).toContain('log archived'));
+    await vi.waitFor(() => expect(api.logged.join('')).toContain('log archived'), 10_000);
     await api.state.redis.del(api.state.keys.log(id, 1));
     expected.push('1.121 end');
     expect(await events(answer)).toEqual(expected);
@@ -180,7 +180,7 @@ describe('ends and absences', () => {
     await start();
     const { id, attempt } = await started();
     await attempt.settle(DONE);
-    await vi.waitFor(() => expect(api.logged.join('')).toContain('log archived'));
+    await vi.waitFor(() => expect(api.logged.join('')).toContain('log archived'), 10_000);
     await api.state.redis.del(api.state.keys.log(id, 1));
     for await (const key of api.blobs.list('logs')) await api.blobs.delete(key);
     expect(await (await logs(id)).json()).toMatchObject({ status: 404, code: 'log_not_found' });

@@ -8,6 +8,7 @@ import { Complaint, fieldComplaint } from '../http/complaint.ts';
 import type { Builds, LogStreams } from '../ports.ts';
 import type { ArchivedLogs } from './archived-logs.ts';
 import { followBuild } from './follow-build.ts';
+import { followSharedRun } from './follow-shared-run.ts';
 import type { LogChunk, LogFormat, TextState } from './log-chunk.ts';
 import type { LogHub } from './log-hub.ts';
 import { Outlet } from './outlet.ts';
@@ -42,21 +43,22 @@ export async function sendLog(
   const from = startOf(request, query);
   const build = await sending.builds.get(id);
   if (!build) throw buildNotFound(id);
+  const { sharedRun } = build.record;
+  const run = sharedRun === undefined ? build : await sending.builds.get(sharedRun);
+  if (!run) throw logNotFound(id);
   const gone = new AbortController();
   response.on('close', () => gone.abort());
   const signal = AbortSignal.any([gone.signal, sending.closing]);
-  const chunks = followBuild(sending.hub, sending.watch, {
-    buildId: id,
-    from,
-    only: query.attempt,
-    follow: query.follow,
-    signal,
-  });
+  const wanted = { buildId: id, from, only: query.attempt, follow: query.follow, signal };
+  const chunks =
+    sharedRun === undefined
+      ? followBuild(sending.hub, sending.watch, wanted)
+      : followSharedRun(sending.hub, sending.watch, wanted, sharedRun);
   // Of a build that has ended, the first records are there or not: say so while a status can still be sent.
   const ended = isTerminal(build.record.state);
   const first = ended ? await chunks.next() : undefined;
   if (first?.done && !signal.aborted) {
-    if (!(await hasLog(sending, id, from, build.record.attempts.length))) throw logNotFound(id);
+    if (!(await hasLog(sending, run.record.id, from, run.record.attempts.length))) throw logNotFound(id);
     if (query.follow && from.seq > 0) {
       response.statusCode = 204;
       response.end();

@@ -1,12 +1,12 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import type { BuildRequestInput, BuildView, LogRecord } from '@kiln/contracts';
-import { place } from '@kiln/domain';
-import { FsBlobStore, Leadership, openState, pendingBuild, type State } from '@kiln/state';
-import { TestRedis } from '@kiln/state/testing';
+import { formatToken, TOKEN_BYTES } from '@kiln/domain';
+import { FsBlobStore, Leadership, type NewToken, openState, pendingBuild, type State } from '@kiln/state';
+import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { pino } from 'pino';
 import { API_DEFAULTS, type ApiConfig } from '../config.ts';
 import { type RunningApi, startApi } from '../start-api.ts';
@@ -38,7 +38,7 @@ export class TestApi implements AsyncDisposable {
   /** `redis` is the caller's where it is given; each API has a namespace of its own in it. */
   static async start(
     config: Partial<ApiConfig> = {},
-    given: { redis?: TestRedis; blobDir?: string } = {},
+    given: { redis?: TestRedis; blobDir?: string; namespace?: string; now?: () => number } = {},
   ): Promise<TestApi> {
     await using stack = new AsyncDisposableStack();
     const redis = given.redis ?? stack.use(await TestRedis.start());
@@ -48,7 +48,7 @@ export class TestApi implements AsyncDisposable {
     const state = stack.use(
       await openState({
         redisUrl: redis.url,
-        namespace: `api-${randomUUID()}`,
+        namespace: given.namespace ?? `api-${randomUUID()}`,
         secretKey: Buffer.alloc(32, 1),
         onError: () => {},
       }),
@@ -64,7 +64,7 @@ export class TestApi implements AsyncDisposable {
     const api = stack.adopt(
       await startApi(
         { ...API_DEFAULTS, port: 0, tokens: ['another', TOKEN], closeTimeoutMs: 1_000, logLingerMs: 0, ...config },
-        { ...state, blobs, log: pino({ level: 'debug' }, sink) },
+        { ...state, blobs, log: pino({ level: 'debug' }, sink), ...(given.now && { now: given.now }) },
       ),
       (running) => running.close(),
     );
@@ -95,6 +95,18 @@ export class TestApi implements AsyncDisposable {
     return fetch(this.api.url + path, { ...init, headers: all });
   }
 
+  /** A token of the store's, with the headers that carry it. */
+  async token(
+    change: Partial<NewToken> = {},
+  ): Promise<{ id: string; token: string; headers: { authorization: string } }> {
+    const token = formatToken(change.kind ?? 'api', randomBytes(TOKEN_BYTES));
+    const { id } = await this.state.tokens.create(token, {
+      ...{ kind: 'api', name: 'test', team: 'web', scopes: [], trust: 'trusted', createdBy: 'test' },
+      ...change,
+    });
+    return { id, token, headers: { authorization: `Bearer ${token}` } };
+  }
+
   async post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
     return this.fetch(path, {
       method: 'POST',
@@ -122,9 +134,7 @@ export class TestApi implements AsyncDisposable {
     const build = await this.state.builds.get(id);
     if (!build || token === undefined) throw new Error(`${id} cannot be placed`);
     const pending = pendingBuild(build);
-    const view = { name: HOST, slots: 100, usedSlots: 0, platforms: [], labels: {}, cordoned: false, draining: false };
-    const [decision] = place({ pending: [pending], hosts: [view] }, Date.now());
-    if (!decision) throw new Error('no decision');
+    const decision = decisionFor(id, HOST);
     const assigned = await this.state.pending.assign(
       pending,
       { name: HOST, incarnation: INCARNATION, slots: 100 },

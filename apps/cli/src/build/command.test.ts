@@ -238,6 +238,50 @@ describe('Ctrl-C', () => {
   });
 });
 
+describe('other builds', () => {
+  const NEWER = '01kaqz6w5h0000000000newer0';
+
+  it('that supersede it are named, and have an exit code of their own', async () => {
+    api.onSubmit = () => {
+      api.build = { ...api.build, supersededBy: NEWER };
+      api.end('canceled', { code: 'superseded', message: `superseded by build ${NEWER}` });
+    };
+    const at = io();
+    expect(await runCli(['build', '--concurrency-key', 'main', '--supersede', 'running'], at)).toBe(3);
+    expect((await submitted()).request).toMatchObject({ concurrencyKey: 'main', supersede: 'running' });
+    expect(at.stderr.text).toContain(`build ${api.build.id} canceled: superseded by build ${NEWER} [superseded]\n`);
+  });
+
+  it('whose run it shares are named', async () => {
+    api.build = { ...api.build, sharedRun: NEWER };
+    api.onSubmit = () => succeed();
+    const at = io();
+    expect(await runCli(['build', '--dedupe'], at)).toBe(0);
+    expect((await submitted()).request).toMatchObject({ dedupe: true });
+    expect(at.stderr.text).toContain(`kiln: build ${api.build.id}, which shares the run of build ${NEWER}\n`);
+  });
+
+  it('that share its run keep it at Ctrl-C, and nobody waits for it', async () => {
+    const at = io();
+    api.onSubmit = () => api.log(step({}));
+    api.onCancel = () => {
+      api.build = { ...api.build, state: 'running', releasedAt: '2026-01-02T03:04:05.000Z' };
+      return { status: 200 };
+    };
+    const running = runCli(['build', '--dedupe'], at);
+    await at.said('RUN make');
+    at.interrupt();
+    expect(await running).toBe(130);
+    expect(at.stderr.text).toContain(`build ${api.build.id} goes on for others that share its run\n`);
+    expect(api.build.finishedAt).toBeUndefined();
+  });
+
+  it('canceled by somebody else it failed', async () => {
+    api.onSubmit = () => api.end('canceled', { code: 'canceled', message: 'canceled while queued' });
+    expect(await runCli(['build'], io())).toBe(1);
+  });
+});
+
 describe('what went wrong', () => {
   it('is told field by field', async () => {
     api.refusals.set('POST /v1/builds', [

@@ -11,7 +11,7 @@ import { fetchArtifact } from './artifact.ts';
 import { buildxWarnings } from './buildx-compat.ts';
 import { chooseView, readMode } from './choose-view.ts';
 import { DOCKER_FLAGS, IGNORED_FLAGS, KILN_FLAGS, REFUSED_FLAGS } from './flags.ts';
-import { followBuild } from './follow-build.ts';
+import { followBuild, introduction } from './follow-build.ts';
 import { Interrupted, Interruption } from './interruption.ts';
 import { imageId, writeResultFiles } from './metadata.ts';
 import { outcomeCode } from './outcome.ts';
@@ -45,7 +45,8 @@ Refused: ${flagNames(REFUSED_FLAGS)}.
 
 Exit codes:
   0    the build succeeded
-  1    the build failed
+  1    the build failed, or somebody else canceled it
+  3    a newer build superseded it
   125  wrong usage, or Kiln refused or didn't answer
   130  canceled by Ctrl-C (a second Ctrl-C leaves without waiting)`,
 };
@@ -108,7 +109,7 @@ export async function buildCommand(args: readonly string[], io: Io): Promise<num
       io.out.line(flags.json ? JSON.stringify(build) : build.id);
       return EXIT.ok;
     }
-    view.say(`build ${build.id}`);
+    view.say(introduction(build));
     const model = new ProgressModel();
     const ended = await followBuild({ client, build, view, model, interruption });
     view.close();

@@ -17,6 +17,7 @@ const VERDICTS: Readonly<Record<string, string>> = {
   cordoned: 'cordoned',
   draining: 'draining',
   platform_missing: "can't build for the platform",
+  label_missing: 'lacks a label',
   too_small: 'too small',
   lost_it_before: 'lost this build before',
 };

@@ -62,7 +62,8 @@ describe('docker’s flags', () => {
         '-m',
         '512m',
       ],
-      ...['--priority', 'batch', '--team', 'web'],
+      ...['--priority', 'batch', '--team', 'web', '--cache-scope', 'team'],
+      ...['--weight', '2', '--host-label', 'disk=nvme', '--host-label', 'gpu'],
     );
     expect(buildRequest.parse(request)).toMatchObject({
       tags: ['r.io/app:1', 'r.io/app:2'],
@@ -79,6 +80,9 @@ describe('docker’s flags', () => {
       resources: { memoryBytes: 512 * 1024 * 1024 },
       priority: 'batch',
       team: 'web',
+      cacheScope: 'team',
+      weight: 2,
+      hostLabels: { disk: 'nvme', gpu: '' },
     });
   });
 
@@ -91,9 +95,15 @@ describe('docker’s flags', () => {
 
   it.each([
     ['--priority', 'urgent', 'expected interactive, normal, batch'],
+    ['--cache-scope', 'world', 'expected repo, team, pool'],
+    ['--build-arg', 'BUILDKIT_CACHE_MOUNT_NS=x', 'Kiln sets it; --repo says whose caches to use'],
+    ['--build-arg', 'BUILDKIT_CACHE_MOUNT_NS', 'Kiln sets it'],
     ['--timeout', 'soon', 'expected a duration'],
     ['--memory', 'lots', 'expected a size'],
     ['--cpus', '0', 'expected a number above 0'],
+    ['--weight', '0', 'expected a whole number from 1 to 64'],
+    ['--weight', '1.5', 'expected a whole number from 1 to 64'],
+    ['--host-label', '=x', '--host-label =x: expected KEY=VALUE'],
     ['--attest', 'type=x', 'expected type=provenance'],
     ['--build-arg', '=x', 'expected KEY=VALUE'],
   ])('%s %s is refused', (flag, value, message) => {
@@ -141,6 +151,19 @@ describe('--output', () => {
     [['-o', 'type=local,"dest=x'], 'unbalanced quotes'],
   ])('%j is refused', (args, message) => {
     expect(() => plan(...args)).toThrow(message);
+  });
+});
+
+describe('Kiln’s own flags', () => {
+  it('say which builds it supersedes, and whether it shares a run', () => {
+    const request = requestOf('--concurrency-key=pr/12', '--supersede', 'queued', '--dedupe');
+    expect(buildRequest.parse(request)).toMatchObject({
+      concurrencyKey: 'pr/12',
+      supersede: 'queued',
+      dedupe: true,
+    });
+    expect(buildRequest.parse(requestOf())).toMatchObject({ dedupe: false });
+    expect(() => requestOf('--supersede', 'all')).toThrow('--supersede all: expected queued or running');
   });
 });
 

@@ -19,17 +19,29 @@ export interface FollowInput {
   readonly interruption: Interruption;
 }
 
-/** Shows a build until it has ended, and gives back how it did. At the first Ctrl-C cancels it, and waits until that is confirmed. */
+/** Which build it is, for the person who follows it. */
+export function introduction({ id, sharedRun }: BuildView): string {
+  return sharedRun === undefined ? `build ${id}` : `build ${id}, which shares the run of build ${sharedRun}`;
+}
+
+/**
+ * Shows a build until it has ended, and gives back how it did. At the first Ctrl-C cancels it, and waits until that is confirmed, or
+ * until it goes on for others only.
+ */
 export async function followBuild({ client, build, view, model, interruption }: FollowInput): Promise<BuildView> {
   const { id } = build;
   using watch = new QueueWatch(client, id, (reason) => view.waiting(reason));
   const follow = new AbortController();
-  const cancel = () => {
+  let released: BuildView | undefined;
+  const cancel = async () => {
     view.canceling();
-    void cancelBuild(client, id, view).then(() => endSoon(follow));
+    released = await cancelBuild(client, id, view);
+    if (released) follow.abort();
+    else endSoon(follow);
   };
-  interruption.signal.addEventListener('abort', cancel, { once: true });
-  if (interruption.requested) cancel();
+  const interrupted = () => void cancel();
+  interruption.signal.addEventListener('abort', interrupted, { once: true });
+  if (interruption.requested) interrupted();
   if (build.state === 'queued') watch.start();
   try {
     const records = client.followLog(id, {
@@ -47,20 +59,22 @@ export async function followBuild({ client, build, view, model, interruption }: 
   } catch (error) {
     if (!follow.signal.aborted) throw error;
   } finally {
-    interruption.signal.removeEventListener('abort', cancel);
+    interruption.signal.removeEventListener('abort', interrupted);
   }
-  return client.waitForEnd(id);
+  return released ?? client.waitForEnd(id);
 }
 
-/** Asks for the cancel and waits until the build has ended, one way or the other. */
-async function cancelBuild(client: KilnClient, id: string, view: ProgressView): Promise<void> {
+/** Asks for the cancel and waits until the build has ended, one way or the other; gives it back where it goes on for others. */
+async function cancelBuild(client: KilnClient, id: string, view: ProgressView): Promise<BuildView | undefined> {
   try {
     const { build, confirmed } = await client.cancel(id, { giveUpAfterMs: CANCEL_GIVE_UP_MS });
+    if (confirmed && !hasEnded(build)) return build;
     if (!confirmed && !hasEnded(build)) await client.waitForEnd(id);
   } catch (error) {
-    if (error instanceof KilnProblem && error.problem.code === 'already_finished') return;
+    if (error instanceof KilnProblem && error.problem.code === 'already_finished') return undefined;
     view.say(`can't cancel: ${error instanceof Error ? error.message : String(error)}`);
   }
+  return undefined;
 }
 
 /** The log's last records are worth waiting for, but a stream that doesn't end mustn't hold up the exit. */

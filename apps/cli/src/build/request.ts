@@ -1,10 +1,12 @@
-import type { BuildRequestInput } from '@kiln/contracts';
-import { PRIORITIES, type Priority } from '@kiln/domain';
+import { type BuildRequestInput, SUPERSEDE_MODES } from '@kiln/contracts';
+import { CACHE_SCOPES, type CacheScope, PRIORITIES, type Priority } from '@kiln/domain';
 import { UsageError } from '../io/errors.ts';
 import type { FlagValues } from '../io/flags.ts';
 import type { DOCKER_FLAGS, KILN_FLAGS } from './flags.ts';
 import type { OutputPlan } from './output-flag.ts';
 import { attestation, attestFlag, buildArgs, durationSeconds, labels, memoryBytes, platforms } from './values.ts';
+
+const MAX_WEIGHT = 64;
 
 export type BuildFlags = FlagValues<typeof DOCKER_FLAGS & typeof KILN_FLAGS>;
 
@@ -36,6 +38,12 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
     pull: flags.pull ?? false,
     ...(flags.timeout !== undefined && { timeoutSeconds: durationSeconds('--timeout', flags.timeout) }),
     ...(flags.priority !== undefined && { priority: priority(flags.priority) }),
+    ...(flags['cache-scope'] !== undefined && { cacheScope: cacheScope(flags['cache-scope']) }),
+    ...(flags.weight !== undefined && { weight: weight(flags.weight) }),
+    ...(flags['host-label'].length > 0 && { hostLabels: labels(flags['host-label'], '--host-label') }),
+    ...(flags['concurrency-key'] !== undefined && { concurrencyKey: flags['concurrency-key'] }),
+    ...(flags.supersede !== undefined && { supersede: supersede(flags.supersede) }),
+    ...(flags.dedupe && { dedupe: true }),
     resources: {
       ...(flags.memory !== undefined && { memoryBytes: memoryBytes('--memory', flags.memory) }),
       ...(flags.cpus !== undefined && { cpus: cpus(flags.cpus) }),
@@ -55,6 +63,24 @@ function attestations({ provenance, sbom, attest }: BuildFlags): Pick<BuildReque
 function priority(text: string): Priority {
   const found = PRIORITIES.find((known) => known === text);
   if (!found) throw new UsageError(`--priority ${text}: expected ${PRIORITIES.join(', ')}`);
+  return found;
+}
+
+function cacheScope(text: string): CacheScope {
+  const found = CACHE_SCOPES.find((known) => known === text);
+  if (!found) throw new UsageError(`--cache-scope ${text}: expected ${CACHE_SCOPES.join(', ')}`);
+  return found;
+}
+
+function weight(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= 1 && value <= MAX_WEIGHT) return value;
+  throw new UsageError(`--weight ${text}: expected a whole number from 1 to ${MAX_WEIGHT}`);
+}
+
+function supersede(text: string): BuildRequestInput['supersede'] {
+  const found = SUPERSEDE_MODES.find((known) => known === text);
+  if (!found) throw new UsageError(`--supersede ${text}: expected ${SUPERSEDE_MODES.join(' or ')}`);
   return found;
 }
 

@@ -1,25 +1,32 @@
+import { NAMESPACE_ARG } from '@kiln/contracts';
 import { UsageError } from '../io/errors.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** `KEY=VALUE`, or `KEY` for the variable of that name; left out, as docker does, where that isn't set. */
+/** `KEY=VALUE`, or `KEY` for the variable of that name; left out, as docker does, where that isn't set. Throws `UsageError`. */
 export function buildArgs(flags: readonly string[], env: Env): Record<string, string> {
   const args: Record<string, string> = {};
   for (const flag of flags) {
     const at = flag.indexOf('=');
     if (at === 0 || flag === '') throw new UsageError(`--build-arg ${flag}: expected KEY=VALUE or KEY`);
+    const name = at < 0 ? flag : flag.slice(0, at);
+    if (name === NAMESPACE_ARG) {
+      throw new UsageError(
+        `--build-arg ${name}: Kiln sets it; --repo says whose caches to use, --cache-scope who shares the mounts`,
+      );
+    }
     const value = at < 0 ? env[flag] : flag.slice(at + 1);
-    if (value !== undefined) args[at < 0 ? flag : flag.slice(0, at)] = value;
+    if (value !== undefined) args[name] = value;
   }
   return args;
 }
 
 /** `KEY=VALUE`; `KEY` is an empty label. */
-export function labels(flags: readonly string[]): Record<string, string> {
+export function labels(flags: readonly string[], name = '--label'): Record<string, string> {
   return Object.fromEntries(
     flags.map((flag) => {
       const at = flag.indexOf('=');
-      if (at === 0 || flag === '') throw new UsageError(`--label ${flag}: expected KEY=VALUE`);
+      if (at === 0 || flag === '') throw new UsageError(`${name} ${flag}: expected KEY=VALUE`);
       return at < 0 ? [flag, ''] : [flag.slice(0, at), flag.slice(at + 1)];
     }),
   );

@@ -1,4 +1,5 @@
 import { type KilnClient, KilnProblem } from '@kiln/client';
+import type { BuildView } from '@kiln/contracts';
 import { explainError } from '../connection/explain-error.ts';
 import { EXIT } from '../io/exit-codes.ts';
 import type { Io } from '../io/output.ts';
@@ -21,8 +22,7 @@ export function cancelCommand(args: readonly string[], io: Io): Promise<number> 
         const id = await resolveId(client, operand);
         const build = await cancelAndWait(client, id);
         if (flags.json) io.out.line(JSON.stringify(build));
-        else if (build.state === 'canceled') io.out.line(`${id} canceled`);
-        else io.out.line(`${id} had already ${build.state === 'succeeded' ? 'succeeded' : 'failed'}`);
+        else io.out.line(`${id} ${outcomeText(build)}`);
       } catch (error) {
         const explained = explainError(error);
         if (explained === undefined) throw error;
@@ -32,6 +32,12 @@ export function cancelCommand(args: readonly string[], io: Io): Promise<number> 
     }
     return code;
   });
+}
+
+function outcomeText({ state, supersededBy, releasedAt }: BuildView): string {
+  if (state === 'canceled') return supersededBy === undefined ? 'canceled' : `superseded by ${supersededBy}`;
+  if (releasedAt !== undefined) return 'goes on for others that share its run, and is canceled with the last of them';
+  return `had already ${state === 'succeeded' ? 'succeeded' : 'failed'}`;
 }
 
 async function cancelAndWait(client: KilnClient, id: string) {

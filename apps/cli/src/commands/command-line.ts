@@ -20,29 +20,46 @@ export interface CommandSpec<T extends FlagTable> {
   readonly operands: readonly [number, number];
 }
 
-/** What a command has to work with. */
-export interface Invocation<T extends FlagTable> {
-  readonly flags: FlagValues<T> & FlagValues<typeof COMMON_FLAGS>;
+/** What a command that needs no server has to work with. */
+export interface LocalInvocation<T extends FlagTable> {
+  readonly flags: FlagValues<T>;
   readonly operands: readonly string[];
-  readonly client: KilnClient;
   readonly io: Io;
 }
 
+/** What a command has to work with. */
+export interface Invocation<T extends FlagTable> extends LocalInvocation<T & typeof COMMON_FLAGS> {
+  readonly client: KilnClient;
+}
+
 /** Reads a command line, answers --help, connects, and hands over. Throws `UsageError`. */
-export async function runCommand<T extends FlagTable>(
+export function runCommand<T extends FlagTable>(
   spec: CommandSpec<T>,
   args: readonly string[],
   io: Io,
   body: (invocation: Invocation<T>) => Promise<number>,
 ): Promise<number> {
-  const { flags: given, operands } = parseFlags(args, { ...spec.flags, ...COMMON_FLAGS });
-  const flags = given as Invocation<T>['flags'];
-  if (flags.help) {
-    const sections = [{ title: 'Flags', flags: { ...spec.flags, ...COMMON_FLAGS } }];
+  return runLocalCommand({ ...spec, flags: { ...spec.flags, ...COMMON_FLAGS } }, args, io, async (local) => {
+    const flags = local.flags as Invocation<T>['flags'];
+    return body({ ...local, flags, client: connect(await findServer(flags, io.env)) });
+  });
+}
+
+/** The same without a server: reads a command line, answers --help, and hands over. Throws `UsageError`. */
+export async function runLocalCommand<T extends FlagTable>(
+  spec: CommandSpec<T>,
+  args: readonly string[],
+  io: Io,
+  body: (invocation: LocalInvocation<T>) => Promise<number>,
+): Promise<number> {
+  const table = { ...spec.flags, help: { kind: 'bool', short: 'h' } } as const satisfies FlagTable;
+  const { flags: given, operands } = parseFlags(args, table);
+  if (given.help) {
+    const sections = [{ title: 'Flags', flags: table }];
     io.out.write(renderHelp({ usage: spec.usage, about: spec.about, sections }, io.out.columns));
     return EXIT.ok;
   }
   const [least, most] = spec.operands;
   if (operands.length < least || operands.length > most) throw new FlagError(`usage: ${spec.usage}`);
-  return body({ flags, operands, client: connect(await findServer(flags, io.env)), io });
+  return body({ flags: given as unknown as FlagValues<T>, operands, io });
 }

@@ -58,6 +58,17 @@ describe('kiln ps', () => {
     );
   });
 
+  it('tells superseded builds, and those that share a run', async () => {
+    const superseded = { state: 'canceled', supersededBy: RUNNING.id } as const;
+    api.builds = [
+      { ...FAILED, ...superseded },
+      fakeBuild({ sharedRun: RUNNING.id }),
+      { ...RUNNING, supersededBy: FAILED.id, cancelRequestedAt: '2026-01-02T03:13:10.000Z' },
+    ];
+    const states = (await run('ps -a')).out.split('\n').map((line) => line.split(/\s+/)[1]);
+    expect(states.slice(1, 4)).toEqual(['superseded', 'sharing', 'canceling']);
+  });
+
   it('gives one JSON document with --json', async () => {
     expect(JSON.parse((await run('ps --json')).out).builds).toHaveLength(1);
     expect(JSON.parse((await run('ps --json --state failed')).out).builds[0].id).toBe(FAILED.id);
@@ -120,6 +131,20 @@ describe('kiln cancel', () => {
     expect(await run('cancel aaaa')).toMatchObject({ code: 0, out: `${RUNNING.id} canceled\n` });
     api.build = FAILED;
     expect(await run('cancel bbbb')).toMatchObject({ code: 0, out: `${FAILED.id} had already failed\n` });
+  });
+
+  it('says who else ended it, or whom it goes on for', async () => {
+    api.build = { ...RUNNING, supersededBy: FAILED.id };
+    expect((await run('cancel aaaa')).out).toBe(`${RUNNING.id} superseded by ${FAILED.id}\n`);
+    api.build = RUNNING;
+    api.onCancel = () => {
+      api.build = { ...RUNNING, releasedAt: '2026-01-02T03:14:05.000Z' };
+      return { status: 200 };
+    };
+    expect(await run('cancel aaaa')).toMatchObject({
+      code: 0,
+      out: `${RUNNING.id} goes on for others that share its run, and is canceled with the last of them\n`,
+    });
   });
 
   it('goes on with the others after one that it can’t find', async () => {
@@ -200,6 +225,7 @@ describe('the rest', () => {
       {
         ...{ name: 'host-a', state: 'ready', slots: 4, usedSlots: 1, platforms: ['linux/amd64'], driver: 'docker' },
         ...{ engineVersion: '28.2', buildxVersion: '0.24', builds: [{ id: RUNNING.id, attempt: 1 }] },
+        labels: {},
         lastSeenAt: '2026-01-02T03:14:03.000Z',
       },
     ];
@@ -210,6 +236,71 @@ describe('the rest', () => {
     expect((await run('hosts', { columns: 40, rows: 24 })).out).toContain('host-a  ready    1/4  00aaaaaa    2s\n');
     api.hosts = [];
     expect((await run('hosts')).err).toBe('kiln: no host has joined the pool\n');
+  });
+
+  it('shows how much cache hosts have, and what one of them holds', async () => {
+    const seen = '2026-01-02T03:14:03.000Z';
+    const mount = { id: '6ba69915ad5db538//root/.npm', repos: ['app'], bytes: 30e6, lastUsedAt: seen, records: 1 };
+    const host = {
+      ...{
+        name: 'host-a',
+        state: 'ready',
+        slots: 4,
+        usedSlots: 1,
+        labels: {},
+        platforms: ['linux/amd64'],
+        driver: 'docker',
+      },
+      ...{ engineVersion: '28.2', buildxVersion: '0.24', builds: [], lastSeenAt: seen },
+      ...{ cacheBudgetBytes: 30e9, cacheBudgetFrom: 'engine' },
+    };
+    const caches = { readAt: seen, usedBytes: 1.5e9, mounts: 2, warmRepos: 1, sizesAreFloors: false };
+    const inventory = {
+      ...{
+        readAt: seen,
+        usedBytes: 1.5e9,
+        sizesAreFloors: false,
+        mountsLeftOut: 0,
+        layers: { count: 7, bytes: 1.2e9 },
+      },
+      mounts: [
+        { ...mount, inUse: false },
+        { ...mount, id: 'team-web/go', repos: [], bytes: 0, inUse: true },
+      ],
+      repos: [{ repo: 'app', warmth: 0.75, bytes: 30e6, lastUsedAt: '2026-01-02T03:04:05.000Z' }],
+    };
+    api.hosts = [{ ...host, caches }];
+    expect((await run('hosts')).out).toContain('0.24    1.50GB/30.00GB     1    2s\n');
+    api.hosts = [{ ...host, caches, inventory }];
+    const shown = await run('hosts host-a');
+    expect(shown).toMatchObject({ code: 0, err: '' });
+    expect(shown.out).toBe(
+      [
+        'host-a  ready',
+        'slots   1 of 4 taken',
+        'engine  28.2, buildx 0.24, driver docker',
+        'cache   1.50GB used of 30.00GB by the engine’s own policy, read 2s ago',
+        'layers  7, 1.20GB',
+        '',
+        'REPO  WARM    CACHE  USED',
+        'app    75%  30.00MB   10m',
+        '',
+        'CACHE MOUNT                  REPO     SIZE  USED',
+        '6ba69915ad5db538//root/.npm  app   30.00MB    2s',
+        'team-web/go                  -          0B   now',
+        '',
+      ].join('\n'),
+    );
+    expect(JSON.parse((await run('hosts host-a --json')).out)).toEqual({ ...host, caches, inventory });
+    api.hosts = [{ ...host, caches, inventory: { ...inventory, sizesAreFloors: true, mountsLeftOut: 9 } }];
+    const floors = (await run('hosts host-a')).out;
+    expect(floors).toContain('mounts may be larger by now than shown');
+    expect(floors).toContain('\nand 9 more\n');
+    api.hosts = [host];
+    expect((await run('hosts host-a')).out).toContain(
+      'cache   not read yet (budget 30.00GB by the engine’s own policy)\n',
+    );
+    expect(await run('hosts host-b')).toMatchObject({ code: 125, err: expect.stringContaining('no host host-b') });
   });
 
   it('takes address and token from the file that kiln up wrote, the token for that address only', async () => {

@@ -73,7 +73,9 @@ function columns({ out, now }: Io): Column<BuildView>[] {
   ];
 }
 
-function stateText({ state, cancelRequestedAt }: BuildView): string {
+function stateText({ state, cancelRequestedAt, supersededBy, sharedRun }: BuildView): string {
+  if (supersededBy !== undefined && state === 'canceled') return 'superseded';
+  if (sharedRun !== undefined && state === 'queued') return 'sharing';
   return cancelRequestedAt !== undefined && !hasEnded({ state }) ? 'canceling' : state;
 }
 

@@ -1,5 +1,5 @@
 import { chooseView, readMode } from '../build/choose-view.ts';
-import { followBuild } from '../build/follow-build.ts';
+import { followBuild, introduction } from '../build/follow-build.ts';
 import { Interruption } from '../build/interruption.ts';
 import { outcomeCode } from '../build/outcome.ts';
 import { EXIT } from '../io/exit-codes.ts';
@@ -30,7 +30,7 @@ export function retryCommand(args: readonly string[], io: Io): Promise<number> {
     const view = chooseView(mode, io);
     using interruption = new Interruption(io, () => view.close());
     try {
-      view.say(`build ${build.id}`);
+      view.say(introduction(build));
       const model = new ProgressModel();
       const ended = await followBuild({ client, build, view, model, interruption });
       view.close();

@@ -13,6 +13,10 @@ const HOST_STYLES: Readonly<Record<HostInfoView['state'], Style>> = {
   ready: 'green',
   cordoned: 'yellow',
   draining: 'yellow',
+  drained: 'yellow',
+  removing: 'yellow',
+  removed: 'dim',
+  left: 'dim',
   lost: 'red',
 };
 

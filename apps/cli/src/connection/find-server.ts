@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { KilnClient } from '@kiln/client';
+import { KilnClient, type TokenSource } from '@kiln/client';
 import { UsageError } from '../io/errors.ts';
 import type { FlagTable, FlagValues } from '../io/flags.ts';
+import { ciIdentity } from './ci-identity.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -24,7 +25,7 @@ export const CONNECTION_FLAGS = {
 /** Where the address came from, for messages. */
 export interface Server {
   readonly url: string;
-  readonly token: string | undefined;
+  readonly token: TokenSource | undefined;
   readonly from: string;
 }
 
@@ -34,16 +35,17 @@ export function dataDirectory(env: Env): string {
 }
 
 /**
- * Flags before environment before `client.json`. A token from the file goes only with the URL from the file: it isn't
- * shown to another server. Throws `UsageError` where there is none.
+ * Flags before environment before `client.json`; a token before a CI's identity. A token from the file goes only with the URL from the
+ * file: it isn't shown to another server. Throws `UsageError` where there is none.
  */
 export async function findServer(flags: FlagValues<typeof CONNECTION_FLAGS>, env: Env): Promise<Server> {
-  const token = flags.token ?? (env.KILN_TOKEN || undefined);
-  if (flags.url) return { url: flags.url, token, from: '--url' };
-  if (env.KILN_URL) return { url: env.KILN_URL, token, from: 'KILN_URL' };
+  const given = flags.token ?? (env.KILN_TOKEN || undefined);
+  const tokenFor = (url: string) => given ?? ciIdentity(env, url);
+  if (flags.url) return { url: flags.url, token: tokenFor(flags.url), from: '--url' };
+  if (env.KILN_URL) return { url: env.KILN_URL, token: tokenFor(env.KILN_URL), from: 'KILN_URL' };
   const path = join(dataDirectory(env), 'client.json');
   const file = await readClientFile(path);
-  if (file) return { url: file.url, token: token ?? file.token, from: path };
+  if (file) return { url: file.url, token: tokenFor(file.url) ?? file.token, from: path };
   throw new UsageError(
     `which Kiln? Start one here with \`kiln up\`, or set KILN_URL and KILN_TOKEN (or --url, --token) to reach one elsewhere. (${path} doesn't exist.)`,
   );
@@ -51,7 +53,7 @@ export async function findServer(flags: FlagValues<typeof CONNECTION_FLAGS>, env
 
 /** Throws `UsageError` where the address isn't one. */
 export function connect({ url, token, from }: Server): KilnClient {
-  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) {
+  if (typeof token === 'string' && !/^[\x21-\x7e]+$/.test(token)) {
     throw new UsageError('the API token has characters that no token has (white space, perhaps a line end?)');
   }
   try {

@@ -1,3 +1,4 @@
+import { hasEnded } from '@kiln/client';
 import type { BuildView } from '@kiln/contracts';
 import type { Channel } from '../io/output.ts';
 import type { ProgressModel } from './model.ts';
@@ -6,9 +7,10 @@ import { tameLine } from './terminal-text.ts';
 const SHOWN_LINES = 10;
 const RULE = '------';
 
-/** How a build that didn't succeed ends: the failed step's last lines, the Dockerfile's, and one sentence with the code. */
+/** How a build that didn't succeed ends, or is left to others: the failed step's last lines, the Dockerfile's, and one sentence with the code. */
 export function failureSummary(build: BuildView, model: ProgressModel, err: Channel): string {
   const { failure } = build;
+  if (!hasEnded(build)) return `build ${build.id} goes on for others that share its run\n`;
   const sentence = failure
     ? `build ${build.id} ${build.state}: ${failure.message} [${failure.code}]`
     : `build ${build.id} ${build.state}`;

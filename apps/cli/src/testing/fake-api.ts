@@ -22,6 +22,7 @@ export function fakeBuild(change: Partial<BuildView> = {}): BuildView {
     revision: 1,
     repo: 'app',
     team: 'default',
+    trust: 'trusted',
     createdAt: AT,
     queuedAt: AT,
     attempts: [],
@@ -36,11 +37,13 @@ export function fakeBuild(change: Partial<BuildView> = {}): BuildView {
       tags: [],
       output: { type: 'none' },
       noCache: false,
+      cacheScope: 'repo',
       pull: false,
       timeoutSeconds: 3600,
       priority: 'normal',
       weight: 1,
       hostLabels: {},
+      dedupe: false,
       resources: {},
     },
     links: { self: `/v1/builds/${id}`, logs: `/v1/builds/${id}/logs`, placement: `/v1/builds/${id}/placement` },
@@ -144,6 +147,10 @@ export class FakeApi implements AsyncDisposable {
       return problem(res, 401, 'unauthorized', 'the token is not one that this Kiln knows');
     }
     const [, , kind, id, action] = pathname.split('/');
+    if (kind === 'hosts' && id !== undefined) {
+      const host = this.hosts.find((known) => (known as { name: string }).name === id);
+      return host ? json(res, 200, host) : problem(res, 404, 'host_not_found', `there is no host ${id}`);
+    }
     if (kind === 'hosts') return json(res, 200, { hosts: this.hosts });
     if (kind !== 'builds') return problem(res, 404, 'not_found', 'no such path');
     if (id === undefined && seen.method === 'POST') {

@@ -17,13 +17,20 @@ test('keeps its token, key and identity over restarts, and from others', async (
     url: 'http://x',
     token: first.token,
   });
-  for (const file of ['token', 'secret.key', 'client.json']) {
+  for (const file of ['token', 'join-token', 'redis.password', 'secret.key', 'client.json']) {
     expect((await stat(join(first.path, file))).mode & 0o077).toBe(0);
   }
   await first[Symbol.asyncDispose]();
   await expect(stat(join(first.path, 'client.json'))).rejects.toThrow();
   await using second = await openDataDir(join(dir, 'kiln'));
-  expect([second.token, second.machine]).toEqual([first.token, first.machine]);
+  const kept = ({ token, joinToken, redisPassword, machine }: typeof first) => [
+    token,
+    joinToken,
+    redisPassword,
+    machine,
+  ];
+  expect(kept(second)).toEqual(kept(first));
+  expect(new Set(kept(first)).size).toBe(4);
   expect(second.secretKey).toEqual(first.secretKey);
   expect(second.secretKey).toHaveLength(32);
 });

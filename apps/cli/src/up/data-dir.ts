@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { formatToken, TOKEN_BYTES } from '@kiln/domain';
 
 /** Another `kiln up` uses the directory. */
 export class DataDirInUse extends Error {
@@ -14,6 +15,10 @@ export class DataDirInUse extends Error {
 export interface DataDir extends AsyncDisposable {
   readonly path: string;
   readonly token: string;
+  /** With it workers join; it opens nothing else. */
+  readonly joinToken: string;
+  /** Of the Redis, where that listens for workers. */
+  readonly redisPassword: string;
   readonly secretKey: Buffer;
   /** The machine's identity in the pool: survives restarts, so that a new worker may take its predecessor's place. */
   readonly machine: string;
@@ -30,11 +35,13 @@ export async function openDataDir(path: string): Promise<DataDir> {
   const lock = join(path, 'up.pid');
   await takeLock(path, lock);
   for (const part of ['blobs', 'redis', 'scratch']) await mkdir(join(path, part), { recursive: true, mode: 0o700 });
-  const token = await keep(join(path, 'token'), () => `kiln_${randomBytes(24).toString('base64url')}`);
+  const token = await keep(join(path, 'token'), () => formatToken('admin', randomBytes(TOKEN_BYTES)));
   const client = join(path, 'client.json');
   return {
     path,
     token,
+    joinToken: await keep(join(path, 'join-token'), () => formatToken('worker', randomBytes(TOKEN_BYTES))),
+    redisPassword: await keep(join(path, 'redis.password'), () => randomBytes(32).toString('base64url')),
     secretKey: Buffer.from(await keep(join(path, 'secret.key'), () => randomBytes(32).toString('base64')), 'base64'),
     machine: await keep(join(path, 'machine-id'), randomUUID),
     blobs: join(path, 'blobs'),

@@ -1,8 +1,10 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLogger } from '@kiln/runtime';
-import { connectRedis } from '@kiln/state';
+import { connectRedis, reachRedis } from '@kiln/state';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { RedisNotStarted, startPrivateRedis } from './private-redis.ts';
 
@@ -37,8 +39,32 @@ test('a data directory with a long path has its socket elsewhere', async () => {
   redis.disconnect();
 });
 
+test('listens for workers only with a password, which no command line shows', async () => {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as { port: number };
+  probe.close();
+  await once(probe, 'close');
+  const listen = { address: '127.0.0.1', port, password: 'a-password' };
+  await using server = await startPrivateRedis(dir, log, { listen });
+  expect(server.workerUrl).toBe(`redis://:a-password@127.0.0.1:${port}`);
+  await reachRedis(server.url, 5_000);
+  await reachRedis(server.workerUrl ?? '', 5_000);
+  await expect(reachRedis(`redis://127.0.0.1:${port}`, 5_000)).rejects.toThrow('NOAUTH');
+  await expect(reachRedis(server.url.replace(':a-password@', ''), 5_000)).rejects.toThrow('NOAUTH');
+  expect(await readFile(`/proc/${server.pid()}/cmdline`, 'utf8')).not.toContain('a-password');
+  const crashed = server.pid() ?? 0;
+  const redis = connectRedis(server.workerUrl ?? '', () => {});
+  process.kill(crashed, 'SIGKILL');
+  expect(await redis.set('after', 'crash')).toBe('OK');
+  redis.disconnect();
+  await expect(startPrivateRedis(await mkdtemp(join(dir, 'second-')), log, { listen })).rejects.toThrow(/in use/i);
+});
+
 test('says what is wrong when it can’t start', async () => {
-  await expect(startPrivateRedis(dir, log, 'no-such-redis')).rejects.toThrow(RedisNotStarted);
-  await expect(startPrivateRedis(dir, log, 'no-such-redis')).rejects.toThrow(/no-such-redis can’t be started/);
+  await expect(startPrivateRedis(dir, log, { command: 'no-such-redis' })).rejects.toThrow(RedisNotStarted);
+  await expect(startPrivateRedis(dir, log, { command: 'no-such-redis' })).rejects.toThrow(
+    /no-such-redis can’t be started/,
+  );
   await expect(startPrivateRedis(join(dir, 'nowhere'), log)).rejects.toThrow(/nowhere/);
 });

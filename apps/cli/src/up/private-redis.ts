@@ -12,9 +12,19 @@ export class RedisNotStarted extends Error {
   readonly code = 'redis_not_started';
 }
 
+/** Where a Redis of our own listens for workers of other machines: never without a password. */
+export interface RedisListener {
+  /** An IP address of this machine; `0.0.0.0` or `::` for all. */
+  readonly address: string;
+  readonly port: number;
+  readonly password: string;
+}
+
 export interface PrivateRedis extends AsyncDisposable {
   /** `unix://…` */
   readonly url: string;
+  /** `redis://…`, for workers; undefined where it doesn't listen for them. */
+  readonly workerUrl: string | undefined;
   /** Of the present child, for tests that kill it. */
   readonly pid: () => number | undefined;
 }
@@ -27,16 +37,21 @@ const RESTART_AFTER_MS = 200;
 const KEPT_OUTPUT_CHARS = 4_000;
 
 /**
- * Starts a Redis of our own as a child: append-only file in `dir`, a unix socket that only this user may open, no port.
- * A child that dies is started again on the same data.
+ * Starts a Redis of our own as a child: append-only file in `dir`, a unix socket that only this user may open, and a port only
+ * where `listen` says so. A child that dies is started again on the same data.
  * @throws RedisNotStarted
  */
-export async function startPrivateRedis(dir: string, log: Logger, command = 'redis-server'): Promise<PrivateRedis> {
+export async function startPrivateRedis(
+  dir: string,
+  log: Logger,
+  { listen, command = 'redis-server' }: { listen?: RedisListener | undefined; command?: string } = {},
+): Promise<PrivateRedis> {
   const socket = await socketPath(dir);
-  const child = new RedisChild(command, redisArguments(dir, socket), socket, log);
+  const child = new RedisChild(command, { args: redisArguments(dir, socket, listen), socket, listen }, log);
   await child.start();
   return {
-    url: `unix://${socket}`,
+    url: listen ? `unix://:${encodeURIComponent(listen.password)}@${socket}` : `unix://${socket}`,
+    workerUrl: listen && listenerUrl(listen),
     pid: () => child.pid,
     async [Symbol.asyncDispose]() {
       await child.stop();
@@ -45,9 +60,14 @@ export async function startPrivateRedis(dir: string, log: Logger, command = 'red
   };
 }
 
-function redisArguments(dir: string, socket: string): string[] {
+function listenerUrl({ address, port, password }: RedisListener): string {
+  return `redis://:${encodeURIComponent(password)}@${address.includes(':') ? `[${address}]` : address}:${port}`;
+}
+
+/** A leading `-` has it read further settings, the password, from its standard input: others can see a command line. */
+function redisArguments(dir: string, socket: string, listen: RedisListener | undefined): string[] {
   return [
-    ...['--port', '0'],
+    ...(listen ? ['-', '--port', String(listen.port), '--bind', listen.address] : ['--port', '0']),
     ...['--unixsocket', socket, '--unixsocketperm', '700'],
     ...['--dir', dir],
     ...['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', ''],
@@ -65,19 +85,27 @@ async function socketPath(dir: string): Promise<string> {
   return join(short, 'redis.sock');
 }
 
+interface ChildSettings {
+  readonly args: readonly string[];
+  readonly socket: string;
+  readonly listen: RedisListener | undefined;
+}
+
 class RedisChild {
   readonly #command: string;
   readonly #args: readonly string[];
   readonly #socket: string;
+  readonly #password: string | undefined;
   readonly #log: Logger;
   #child: ChildProcess | undefined;
   #output = '';
   #stopping = false;
 
-  constructor(command: string, args: readonly string[], socket: string, log: Logger) {
+  constructor(command: string, { args, socket, listen }: ChildSettings, log: Logger) {
     this.#command = command;
     this.#args = args;
     this.#socket = socket;
+    this.#password = listen?.password;
     this.#log = log;
   }
 
@@ -88,8 +116,11 @@ class RedisChild {
   async start(): Promise<void> {
     await rm(this.#socket, { force: true });
     // A group of its own: Ctrl-C in the terminal must reach Kiln, which then stops Redis last.
-    const child = spawn(this.#command, this.#args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const child = spawn(this.#command, this.#args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
     this.#child = child;
+    // It may end before it has read: that is told by its exit.
+    child.stdin.on('error', () => {});
+    child.stdin.end(this.#password === undefined ? '' : `requirepass ${this.#password}\n`);
     const keep = (chunk: Buffer) => {
       this.#output = (this.#output + chunk.toString('utf8')).slice(-KEPT_OUTPUT_CHARS);
     };
@@ -136,7 +167,7 @@ class RedisChild {
   /** Waits until PING is answered: while the append-only file is loaded it isn't. */
   async #answers(): Promise<void> {
     const giveUpAt = performance.now() + START_TIMEOUT_MS;
-    while (!(await ping(this.#socket))) {
+    while (!(await ping(this.#socket, this.#password))) {
       if (performance.now() > giveUpAt) {
         throw new RedisNotStarted(
           `${this.#command} doesn’t answer after ${START_TIMEOUT_MS / 1000} s; its last words:\n${this.#output}`,
@@ -147,7 +178,7 @@ class RedisChild {
   }
 }
 
-function ping(socket: string): Promise<boolean> {
+function ping(socket: string, password: string | undefined): Promise<boolean> {
   return new Promise((resolve) => {
     const connection = connect(socket);
     const done = (answer: boolean) => {
@@ -155,7 +186,16 @@ function ping(socket: string): Promise<boolean> {
       resolve(answer);
     };
     connection.once('error', () => done(false));
-    connection.once('connect', () => connection.write('PING\r\n'));
-    connection.once('data', (data) => done(data.toString('latin1').startsWith('+PONG')));
+    connection.once('connect', () =>
+      connection.write(`${password === undefined ? '' : `AUTH ${password}\r\n`}PING\r\n`),
+    );
+    let answer = '';
+    const expected = password === undefined ? '+PONG' : '+OK\r\n+PONG';
+    connection.on('data', (data) => {
+      answer += data.toString('latin1');
+      if (answer.startsWith(expected)) done(true);
+      else if (!expected.startsWith(answer)) done(false);
+    });
+    connection.once('close', () => done(false));
   });
 }

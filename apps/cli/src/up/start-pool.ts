@@ -1,14 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { API_DEFAULTS, startApi } from '@kiln/api';
+import { join } from 'node:path';
+import { API_DEFAULTS, type accessConfig, startApi } from '@kiln/api';
 import { Builder } from '@kiln/buildkit';
 import { artifactKey, contextKey } from '@kiln/contracts';
 import { type Logger, Shutdown } from '@kiln/runtime';
 import { DEFAULT_SCHEDULER, startScheduler } from '@kiln/scheduler';
 import { FsBlobStore, Leadership, openState } from '@kiln/state';
-import { DEFAULT_LEASE, type RunningWorker, startWorker } from '@kiln/worker';
+import { DEFAULT_LEASE, diskOf, type RunningWorker, startWorker } from '@kiln/worker';
 import { openDataDir } from './data-dir.ts';
 import { startPrivateRedis } from './private-redis.ts';
 import type { UpOptions } from './up-options.ts';
+
+const NAMESPACE = 'kiln';
 
 /** What the environment may say of the builder. */
 export interface BuilderSettings {
@@ -19,10 +22,17 @@ export interface BuilderSettings {
   readonly dockerConfigDir?: string;
 }
 
+/** What the environment may say of a pool. */
+export interface PoolSettings {
+  readonly builder: BuilderSettings;
+  readonly access: ReturnType<typeof accessConfig>;
+}
+
 export interface RunningPool {
   readonly url: string;
   readonly builder: Builder['info'];
   readonly tokenFile: string;
+  readonly joinTokenFile: string;
   readonly worker: RunningWorker;
   /** Drains for at most `drainTimeoutMs`, then stops everything. */
   close(): Promise<void>;
@@ -32,7 +42,7 @@ export interface RunningPool {
  * Starts a whole pool in this process. Whatever fails on the way, what was started before is stopped again.
  * @throws DataDirInUse @throws RedisNotStarted and what the API's port and the builder throw
  */
-export async function startPool(options: UpOptions, settings: BuilderSettings, log: Logger): Promise<RunningPool> {
+export async function startPool(options: UpOptions, settings: PoolSettings, log: Logger): Promise<RunningPool> {
   const shutdown = new Shutdown();
   const close = () => shutdown.run((step, error) => log.error({ err: error, step }, 'shutdown step failed'));
   try {
@@ -45,18 +55,19 @@ export async function startPool(options: UpOptions, settings: BuilderSettings, l
 
 async function compose(
   options: UpOptions,
-  settings: BuilderSettings,
+  settings: PoolSettings,
   log: Logger,
   shutdown: Shutdown,
   close: () => Promise<void>,
 ): Promise<RunningPool> {
   const data = await openDataDir(options.dataDir);
   shutdown.add('data directory', () => data[Symbol.asyncDispose]());
-  const redis = await startPrivateRedis(data.redis, log);
+  const listen = options.listenWorkers && { ...options.listenWorkers, password: data.redisPassword };
+  const redis = await startPrivateRedis(data.redis, log, { listen });
   shutdown.add('redis', () => redis[Symbol.asyncDispose]());
   const state = await openState({
     redisUrl: redis.url,
-    namespace: 'kiln',
+    namespace: NAMESPACE,
     secretKey: data.secretKey,
     onError: (error) => log.warn({ err: error }, 'redis connection error'),
   });
@@ -64,7 +75,7 @@ async function compose(
 
   // The builder first: nothing is announced before builds can run.
   const builder = await Builder.start({
-    ...settings,
+    ...settings.builder,
     hostName: options.name,
     instance: data.machine.slice(0, 8),
     scratchDir: data.scratch,
@@ -75,7 +86,19 @@ async function compose(
 
   const blobs = new FsBlobStore(data.blobs);
   const api = await startApi(
-    { ...API_DEFAULTS, host: options.host, port: options.port, tokens: [data.token] },
+    {
+      ...API_DEFAULTS,
+      ...settings.access,
+      host: options.host,
+      port: options.port,
+      tokens: [data.token],
+      join: {
+        tokens: [data.joinToken],
+        redisUrl: redis.workerUrl ?? redis.url,
+        namespace: NAMESPACE,
+        secretKey: data.secretKey.toString('base64'),
+      },
+    },
     { ...state, blobs, log: log.child({ part: 'api' }) },
   );
   shutdown.add('api', () => api.close());
@@ -89,17 +112,31 @@ async function compose(
   shutdown.add('scheduler', () => scheduler.close());
 
   const worker = await startWorker(
-    { ...DEFAULT_LEASE, hostName: options.name, slots: options.slots },
+    {
+      ...DEFAULT_LEASE,
+      hostName: options.name,
+      slots: options.slots,
+      labels: options.labels,
+      ledgerFile: `${data.path}/layers.json`,
+    },
     {
       ...state,
       executor: builder,
       identity: { machine: data.machine, incarnation: owner },
       openContext: (digest) => blobs.open(contextKey(digest)),
       storeArtifact: (ref, content) => blobs.put(artifactKey(ref.buildId, ref.attempt), content),
+      disk: () => diskOf(data.path),
       log: log.child({ part: 'worker' }),
     },
   );
   shutdown.add('worker', () => worker.drain(options.drainTimeoutMs));
   await data.announce(api.url);
-  return { url: api.url, builder: builder.info, tokenFile: `${data.path}/token`, worker, close };
+  return {
+    url: api.url,
+    builder: builder.info,
+    tokenFile: join(data.path, 'token'),
+    joinTokenFile: join(data.path, 'join-token'),
+    worker,
+    close,
+  };
 }

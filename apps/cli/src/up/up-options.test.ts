@@ -30,11 +30,29 @@ describe('parseUpOptions', () => {
     [['--slots', 'x'], '--slots: got "x", expected a whole number from 1 to 1024'],
     [['--driver', 'podman'], '--driver: got "podman", expected auto, docker-container, docker'],
     [['--name', 'Not A Name'], '--name: got "Not A Name", expected lower-case letters, digits and -'],
+    [['--listen-workers', 'here'], '--listen-workers: got "here", expected an IP address of this machine and a port'],
+    [['--listen-workers', '10.0.0.5:99999'], 'expected an IP address of this machine and a port'],
+    [['--label', 'Disk=x'], '--label: got ["Disk=x"], expected KEY=VALUE: a label of lower-case letters'],
     [['--sluts', '1'], '--sluts'],
     [['extra'], 'extra'],
   ])('%j is refused by name', (argv, words) => {
     expect(() => parseUpOptions(argv, {})).toThrow(InvalidFlag);
     expect(() => parseUpOptions(argv, {})).toThrow(words);
+  });
+
+  test.each([
+    ['10.0.0.5:7000', { address: '10.0.0.5', port: 7000 }],
+    ['0.0.0.0', { address: '0.0.0.0', port: 7701 }],
+    ['[fd00::1]:7000', { address: 'fd00::1', port: 7000 }],
+    ['::', { address: '::', port: 7701 }],
+  ])('workers are listened for at %s', (text, listenWorkers) => {
+    expect(parseUpOptions(['--listen-workers', text], {})).toMatchObject({ listenWorkers });
+  });
+
+  test('labels are gathered', () => {
+    expect(parseUpOptions(['--label', 'disk=nvme', '--label', 'gpu'], {})).toMatchObject({
+      labels: { disk: 'nvme', gpu: '' },
+    });
   });
 
   test('help is asked for', () => {

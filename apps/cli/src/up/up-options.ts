@@ -1,7 +1,8 @@
+import { isIP } from 'node:net';
 import { cpus, homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { hostName } from '@kiln/contracts';
+import { hostLabels, hostName } from '@kiln/contracts';
 import { z } from 'zod';
 
 /** A flag of `kiln up` that doesn't hold what it should. */
@@ -20,13 +21,18 @@ Options:
       --port PORT           Port to listen on; 0 takes any free one (default 7700)
       --name NAME           Name of this host in the pool (default: the machine's)
       --slots N             Builds at a time (default: half the cores, at least 1)
+      --label KEY=VALUE     Label of this host, for which builds can ask; may be repeated
+      --listen-workers ADDRESS[:PORT]
+                            Let workers of other machines join: Redis listens there too, with a password
+                            (port 7701; 0.0.0.0 is every address); give --host too, so that they reach the API
       --driver DRIVER       auto, docker-container or docker (default $KILN_DRIVER, or auto)
       --drain-timeout SECS  How long Ctrl-C lets running builds go on (default 300)
       --log-level LEVEL     trace, debug, info, warn, error or silent (default info)
       --log FILE            Where Kiln's own log goes, - for standard error (default DIR/kiln.log)
   -h, --help                Show this
 
-Environment: KILN_TOOL_IMAGE, KILN_BUILDKIT_IMAGE, KILN_DOCKER_SOCKET, KILN_CACHE_BUDGET_BYTES, KILN_DOCKER_CONFIG`;
+Environment: KILN_TOOL_IMAGE, KILN_BUILDKIT_IMAGE, KILN_DOCKER_SOCKET, KILN_CACHE_BUDGET_BYTES, KILN_DOCKER_CONFIG,
+KILN_OIDC_FILE, KILN_PUBLIC_URL, KILN_SESSION_HOURS, KILN_TRUST_PROXY, KILN_AUDIT_RETENTION_DAYS`;
 
 const count = (min: number, max: number) =>
   z
@@ -41,6 +47,8 @@ const flags = z.strictObject({
   port: count(0, 65_535),
   name: hostName,
   slots: count(1, 1024),
+  label: z.array(z.string()).transform(readLabels),
+  'listen-workers': z.string().transform(readListener).optional(),
   driver: z.enum(['auto', 'docker-container', 'docker']),
   'drain-timeout': count(0, 86_400),
   'log-level': z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']),
@@ -53,6 +61,9 @@ export interface UpOptions {
   readonly port: number;
   readonly name: string;
   readonly slots: number;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Where workers of other machines find Redis; absent: they can't join. */
+  readonly listenWorkers?: { readonly address: string; readonly port: number };
   readonly driver: 'auto' | 'docker-container' | 'docker';
   readonly drainTimeoutMs: number;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -81,6 +92,8 @@ export function parseUpOptions(argv: readonly string[], env: NodeJS.ProcessEnv):
     port: data.port,
     name: data.name,
     slots: data.slots,
+    labels: data.label,
+    ...(data['listen-workers'] && { listenWorkers: data['listen-workers'] }),
     driver: data.driver,
     drainTimeoutMs: data['drain-timeout'] * 1000,
     logLevel: data['log-level'],
@@ -99,6 +112,8 @@ function parse(argv: readonly string[]) {
         port: text,
         name: text,
         slots: text,
+        label: { type: 'string', multiple: true },
+        'listen-workers': text,
         driver: text,
         'drain-timeout': text,
         'log-level': text,
@@ -118,11 +133,47 @@ function defaults(env: NodeJS.ProcessEnv) {
     host: '127.0.0.1',
     port: '7700',
     name: toHostName(hostname()),
-    slots: String(Math.max(1, Math.floor(cpus().length / 2))),
+    slots: String(defaultSlots()),
+    label: [] as string[],
     driver: env.KILN_DRIVER || 'auto',
     'drain-timeout': '300',
     'log-level': 'info',
   };
+}
+
+const DEFAULT_WORKER_PORT = 7701;
+
+/** `ADDRESS[:PORT]`; an IPv6 address with a port in brackets. */
+function readListener(text: string, ctx: z.RefinementCtx): { address: string; port: number } {
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+|[^:]*:[^:]*:.*?))(?::(\d+))?$/.exec(text) ?? [];
+  const address = bracketed ?? plain ?? '';
+  const listener = { address, port: Number(port ?? DEFAULT_WORKER_PORT) };
+  if (isIP(address) !== 0 && listener.port >= 1 && listener.port <= 65_535) return listener;
+  ctx.addIssue({
+    code: 'custom',
+    message: 'an IP address of this machine and a port, such as 10.0.0.5:7701 or 0.0.0.0:7701',
+    input: text,
+  });
+  return z.NEVER;
+}
+
+function readLabels(flags: readonly string[], ctx: z.RefinementCtx): Record<string, string> {
+  const labels = hostLabels.safeParse(Object.fromEntries(flags.map(labelOf)));
+  if (labels.success) return labels.data;
+  const [issue] = labels.error.issues;
+  const reason = issue?.code === 'invalid_key' ? issue.issues[0]?.message : issue?.message;
+  ctx.addIssue({ code: 'custom', message: `KEY=VALUE: ${reason}`, input: flags });
+  return z.NEVER;
+}
+
+function labelOf(flag: string): [string, string] {
+  const at = flag.indexOf('=');
+  return at < 0 ? [flag, ''] : [flag.slice(0, at), flag.slice(at + 1)];
+}
+
+/** Half the cores: a build seldom keeps to one. */
+export function defaultSlots(): number {
+  return Math.max(1, Math.floor(cpus().length / 2));
 }
 
 /** The machine's name with what a host's name may not hold replaced. */

@@ -1,9 +1,11 @@
 import { mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { dirname } from 'node:path';
+import { accessConfig, accessEnv } from '@kiln/api';
 import { createLogger, onStopSignal, readEnv, wholeNumber } from '@kiln/runtime';
 import { pino } from 'pino';
 import { z } from 'zod';
-import { type BuilderSettings, type RunningPool, startPool } from './start-pool.ts';
+import { type PoolSettings, type RunningPool, startPool } from './start-pool.ts';
 import { InvalidFlag, parseUpOptions, UP_HELP, type UpOptions } from './up-options.ts';
 
 const environment = z.object({
@@ -12,6 +14,7 @@ const environment = z.object({
   KILN_DOCKER_SOCKET: z.string().optional(),
   KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0),
   KILN_DOCKER_CONFIG: z.string().optional(),
+  ...accessEnv,
 });
 
 const EXIT_USAGE = 125;
@@ -21,10 +24,10 @@ const EXIT_FAILED = 1;
 export async function runUp(argv: readonly string[]): Promise<number> {
   const say = (text: string) => void process.stderr.write(`${text}\n`);
   let options: UpOptions | 'help';
-  let settings: BuilderSettings;
+  let settings: PoolSettings;
   try {
     options = parseUpOptions(argv, process.env);
-    settings = builderSettings();
+    settings = poolSettings();
   } catch (error) {
     say(`kiln up: ${error instanceof Error ? error.message : String(error)}`);
     if (error instanceof InvalidFlag) say('See kiln up --help.');
@@ -42,7 +45,7 @@ export async function runUp(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function serve(options: UpOptions, settings: BuilderSettings, say: (text: string) => void): Promise<number> {
+async function serve(options: UpOptions, settings: PoolSettings, say: (text: string) => void): Promise<number> {
   using stop = onStopSignal();
   const { logFile } = options;
   if (logFile !== '-') await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
@@ -54,6 +57,9 @@ async function serve(options: UpOptions, settings: BuilderSettings, say: (text: 
   say('kiln up: starting');
   const pool = await startPool(options, settings, log);
   say(greeting(pool, options));
+  void pool.worker.left.then(() => {
+    say('kiln up: this host was removed from the pool; API and scheduler go on for the others');
+  });
   try {
     const signal = await Promise.race([stop.received, pool.worker.failed]);
     log.info({ signal }, 'asked to stop');
@@ -65,18 +71,21 @@ async function serve(options: UpOptions, settings: BuilderSettings, say: (text: 
   return 0;
 }
 
-function builderSettings(): BuilderSettings {
+function poolSettings(): PoolSettings {
   const env = readEnv(environment, process.env);
-  return {
+  const builder = {
     toolImage: env.KILN_TOOL_IMAGE,
     buildkitImage: env.KILN_BUILDKIT_IMAGE,
     ...(env.KILN_DOCKER_SOCKET !== undefined && { dockerSocket: env.KILN_DOCKER_SOCKET }),
     ...(env.KILN_CACHE_BUDGET_BYTES > 0 && { cacheBudgetBytes: env.KILN_CACHE_BUDGET_BYTES }),
     ...(env.KILN_DOCKER_CONFIG !== undefined && { dockerConfigDir: env.KILN_DOCKER_CONFIG }),
   };
+  return { builder, access: accessConfig(env) };
 }
 
-function greeting({ url, builder, tokenFile }: RunningPool, { name, slots, dataDir, logFile }: UpOptions): string {
+function greeting(pool: RunningPool, options: UpOptions): string {
+  const { url, builder, tokenFile } = pool;
+  const { name, slots, dataDir, logFile } = options;
   const rows = [
     ['API', `${url}  (how to use it: ${url}/docs)`],
     ['token', `in ${tokenFile}; the kiln command of this user finds it by itself`],
@@ -84,9 +93,30 @@ function greeting({ url, builder, tokenFile }: RunningPool, { name, slots, dataD
       'host',
       `${name}: ${slots} at a time, driver ${builder.driver}, buildx ${builder.buildxVersion}, engine ${builder.engineVersion}`,
     ],
+    ...joinRows(pool, options),
     ['data', dataDir],
     ['log', logFile === '-' ? 'standard error' : logFile],
   ];
   const table = rows.map(([label = '', text = '']) => `  ${label.padEnd(6)} ${text}`).join('\n');
   return `kiln up: ready\n${table}\n\nTry: kiln build .\nCtrl-C finishes what runs and stops.`;
+}
+
+/** How workers of other machines join, or what is missing for that. */
+function joinRows({ url, joinTokenFile }: RunningPool, { host, listenWorkers }: UpOptions): [string, string][] {
+  if (!listenWorkers) {
+    return [['join', `token in ${joinTokenFile}; for workers of other machines give --listen-workers`]];
+  }
+  const { address, port } = listenWorkers;
+  const isLocal = /^(?:127\.|::1$|localhost$)/.test(host);
+  // Nobody can call at 0.0.0.0: the machine's name is what others are the likeliest to know.
+  const from = /^(?:0\.0\.0\.0|::)$/.test(host) ? `http://${hostname()}:${new URL(url).port}` : url;
+  return [
+    ['join', `token in ${joinTokenFile}; workers find Redis at ${address}:${port}`],
+    [
+      '',
+      isLocal
+        ? `but the API listens on ${host} only: give --host, too, for workers of other machines`
+        : `on another machine: kiln worker --join ${from} --token-file FILE`,
+    ],
+  ];
 }

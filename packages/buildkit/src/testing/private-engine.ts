@@ -14,19 +14,29 @@ export interface PrivateEngine extends AsyncDisposable {
   readonly dir: string;
   /** Kills the engine with all that it runs, as a crash would, and starts it again. */
   restart(): Promise<void>;
+  /** The two halves of `restart`. */
+  stop(): Promise<void>;
+  start(): Promise<void>;
 }
 
 const INNER = '/run/buildkit';
+/** Where the stand-in keeps images and caches. */
+const DATA = '/var/lib/buildkit';
 
 /**
  * A docker engine of the test's own, to be killed: the stand-in for BuildKit's image runs one in a container.
  * @param images to copy into it
+ * @param diskBytes size of its disk; without it that of this machine
  */
-export async function startPrivateEngine(images: readonly string[]): Promise<PrivateEngine> {
+export async function startPrivateEngine(images: readonly string[], diskBytes?: number): Promise<PrivateEngine> {
   const dir = await mkdtemp(join(tmpdir(), 'kiln-engine-'));
   const container = await engine.createContainer({
     Image: IMAGES.buildkit,
-    HostConfig: { Privileged: true, Binds: [`${dir}:${dir}`, `${dir}/run:${INNER}`] },
+    HostConfig: {
+      Privileged: true,
+      Binds: [`${dir}:${dir}`, `${dir}/run:${INNER}`],
+      ...(diskBytes !== undefined && { Tmpfs: { [DATA]: `size=${diskBytes}` } }),
+    },
   });
   await container.start();
   const socket = join(dir, 'run', 'docker.sock');
@@ -47,14 +57,20 @@ export async function startPrivateEngine(images: readonly string[]): Promise<Pri
       for await (const _ of progress);
     });
   }
+  const stop = () => container.kill();
+  const start = async () => {
+    await container.start();
+    await up();
+  };
   return {
     socket,
     innerSocket: `${INNER}/docker.sock`,
     dir,
+    stop,
+    start,
     async restart() {
-      await container.kill();
-      await container.start();
-      await up();
+      await stop();
+      await start();
     },
     async [Symbol.asyncDispose]() {
       await container.remove({ force: true, v: true });

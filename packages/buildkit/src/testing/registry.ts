@@ -3,23 +3,41 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
+/** A manifest that a tag was given. */
+export interface TestPush {
+  /** `name:tag`. */
+  readonly tag: string;
+  readonly digest: string;
+}
+
 export interface TestRegistry extends AsyncDisposable {
-  /** `127.0.0.1:port`, which engines take without TLS. */
+  /** `address:port`; engines take those of 127.0.0.0/8 without TLS. */
   readonly host: string;
   /** `name:tag` of what has been pushed. */
   readonly tags: ReadonlySet<string>;
-  /** Requests for a manifest of this tag get no answer. */
+  /** All that was pushed, in its order. */
+  readonly pushes: readonly TestPush[];
+  /** A manifest that is pushed to this tag is not taken, and its push gets no answer, until `release`. */
   hold(tag: string): void;
-  readonly held: readonly string[];
+  /** Takes and answers what is held of this tag, as far as whoever pushes still waits for it. */
+  release(tag: string): void;
+  /** The pushes that were ever held. */
+  readonly held: readonly TestPush[];
+  /** How many held pushes of this tag still wait for an answer: their connections are open. */
+  waiting(tag: string): number;
+  /** Uploads to this repository are refused, as a registry does without the right to push. */
+  refuse(name: string): void;
 }
 
 /** As much of the OCI distribution API, in memory, as pushing and pulling takes. */
-export async function startRegistry(): Promise<TestRegistry> {
+export async function startRegistry({ listenAt = '127.0.0.1' } = {}): Promise<TestRegistry> {
   const blobs = new Map<string, Buffer>();
   const manifests = new Map<string, { type: string; body: Buffer }>();
   const tags = new Set<string>();
-  const withheld = new Set<string>();
-  const held: string[] = [];
+  const pushes: TestPush[] = [];
+  const withheld = new Map<string, { response: ServerResponse; take(): void }[]>();
+  const held: TestPush[] = [];
+  const refused = new Set<string>();
   const digestOf = (body: Buffer) => `sha256:${createHash('sha256').update(body).digest('hex')}`;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -32,6 +50,11 @@ export async function startRegistry(): Promise<TestRegistry> {
     const blob = /\/blobs\/(sha256:[0-9a-f]+)$/.exec(url.pathname)?.[1];
     const manifest = /^\/v2\/(.+)\/manifests\/(.+)$/.exec(url.pathname);
     if (url.pathname === '/v2/') return reply(200);
+    const into = /^\/v2\/(.+)\/blobs\/uploads\//.exec(url.pathname)?.[1];
+    if (into !== undefined && refused.has(into)) {
+      const error = { code: 'DENIED', message: 'requested access to the resource is denied' };
+      return reply(403, { 'content-type': 'application/json' }, Buffer.from(JSON.stringify({ errors: [error] })));
+    }
     if (/\/blobs\/uploads\/$/.test(url.pathname)) return reply(202, { location: `${url.pathname}${randomUUID()}` });
     if (/\/blobs\/uploads\/./.test(url.pathname) && request.method === 'PUT') {
       blobs.set(url.searchParams.get('digest') ?? '', body);
@@ -44,11 +67,22 @@ export async function startRegistry(): Promise<TestRegistry> {
     if (!manifest) return reply(404);
     const [, name = '', reference = ''] = manifest;
     if (request.method === 'PUT') {
-      if (withheld.has(reference)) return void held.push(reference);
-      const stored = { type: request.headers['content-type'] ?? '', body };
-      manifests.set(`${name}:${reference}`, stored).set(`${name}:${digestOf(body)}`, stored);
-      if (!reference.startsWith('sha256:')) tags.add(`${name}:${reference}`);
-      return reply(201, { 'docker-content-digest': digestOf(body) });
+      const digest = digestOf(body);
+      const push = { tag: `${name}:${reference}`, digest };
+      const take = () => {
+        const stored = { type: request.headers['content-type'] ?? '', body };
+        manifests.set(`${name}:${reference}`, stored).set(`${name}:${digest}`, stored);
+        if (!reference.startsWith('sha256:')) {
+          tags.add(`${name}:${reference}`);
+          pushes.push(push);
+        }
+        reply(201, { 'docker-content-digest': digest });
+      };
+      const waiting = withheld.get(reference);
+      if (!waiting) return take();
+      held.push(push);
+      waiting.push({ response, take });
+      return;
     }
     const found = manifests.get(`${name}:${reference}`);
     if (!found) return reply(404);
@@ -56,13 +90,23 @@ export async function startRegistry(): Promise<TestRegistry> {
   }
 
   const server = createServer((request, response) => void answer(request, response));
-  server.listen(0, '127.0.0.1');
+  server.listen(0, listenAt);
   await once(server, 'listening');
   return {
-    host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    host: `${listenAt}:${(server.address() as AddressInfo).port}`,
     tags,
+    pushes,
     held,
-    hold: (tag) => withheld.add(tag),
+    hold(tag) {
+      if (!withheld.has(tag)) withheld.set(tag, []);
+    },
+    release(tag) {
+      const waiting = withheld.get(tag) ?? [];
+      withheld.delete(tag);
+      for (const { response, take } of waiting) if (!response.destroyed) take();
+    },
+    waiting: (tag) => (withheld.get(tag) ?? []).filter(({ response }) => !response.destroyed).length,
+    refuse: (name) => refused.add(name),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

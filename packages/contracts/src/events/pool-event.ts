@@ -14,7 +14,13 @@ export const buildChanged = z.strictObject({
 /** A host joined, changed or left. */
 export const hostChanged = z.strictObject({ type: z.literal('host'), host: z.string() });
 
+/** A host's caches have changed: its inventory, or with it what is known of what repos use. */
+export const cachesChanged = z.strictObject({ type: z.literal('caches'), host: z.string() });
+
+/** A token was revoked, or a session has ended: whatever its principal still follows ends, too. */
+export const credentialEnded = z.strictObject({ type: z.literal('credential'), id: z.string() });
+
 /** What goes through the pool's event stream. Numbers arrive as Redis writes them, as text. */
-export const poolEvent = z.discriminatedUnion('type', [buildChanged, hostChanged]);
+export const poolEvent = z.discriminatedUnion('type', [buildChanged, hostChanged, cachesChanged, credentialEnded]);
 export type PoolEvent = z.output<typeof poolEvent>;
 export type BuildChanged = z.output<typeof buildChanged>;

@@ -1,6 +1,6 @@
-import { PRIORITIES } from '@kiln/domain';
+import { CACHE_SCOPES, PRIORITIES } from '@kiln/domain';
 import { z } from 'zod';
-import { contextDigest, gitRef, gitUrl, relativePath, tagReference } from './fields.ts';
+import { contextDigest, gitRef, gitUrl, relativePath, tagReference, teamName } from './fields.ts';
 import { hostLabels } from './host-report.ts';
 
 export const gitSource = z
@@ -42,20 +42,23 @@ export const outputSpec = z
       'What becomes of the result: `push` to the registries of `tags`, `load` into the host’s engine, `artifact` (the final stage’s files as a tar to download), `none`.',
   });
 
+/** Build argument by which BuildKit's Dockerfile frontend sets the namespace of cache mount ids. Kiln sets it itself. */
+export const NAMESPACE_ARG = 'BUILDKIT_CACHE_MOUNT_NS';
+
 /** Attestations are passed through as buildx takes them: on, off, or its own `mode=max` notation. */
 const attestation = z.union([
   z.boolean(),
   z.string().regex(/^[a-z]+=[^\s]{1,200}(,[a-z]+=[^\s]{1,200})*$/, 'key=value[,key=value]'),
 ]);
 
+/** Which older builds of its concurrency key a build cancels. */
+export const SUPERSEDE_MODES = ['queued', 'running'] as const;
+
 /** `POST /v1/builds`. Unknown fields are refused. */
 export const buildRequest = z
   .strictObject({
     source: z.discriminatedUnion('type', [gitSource, uploadSource]),
-    team: z
-      .string()
-      .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and -, at most 63 long')
-      .default('default'),
+    team: teamName.default('default').meta({ description: 'Default: the credential’s own team, where it has one.' }),
     dockerfile: relativePath.default('Dockerfile'),
     target: z
       .string()
@@ -78,6 +81,10 @@ export const buildRequest = z
     tags: z.array(tagReference).max(64).default([]),
     output: outputSpec.default({ type: 'none' }),
     noCache: z.boolean().default(false),
+    cacheScope: z.enum(CACHE_SCOPES).default('repo').meta({
+      description:
+        'Who shares the build’s cache mounts: the builds of its repo, those of its team that ask for the same, or all that do. Whoever shares a mount can change what the others find in it.',
+    }),
     pull: z.boolean().default(false),
     timeoutSeconds: z.int().min(1).max(86_400).default(3_600),
     priority: z.enum(PRIORITIES).default('normal'),
@@ -88,6 +95,19 @@ export const buildRequest = z
       .default(1)
       .meta({ description: 'Slots that the build takes on its host: 2 for one that needs the room of two.' }),
     hostLabels: hostLabels.default({}).meta({ description: 'Labels that a host must have to run the build.' }),
+    concurrencyKey: z
+      .string()
+      .regex(/^[^\s\p{Cc}]{1,255}$/u, '1 to 255 characters without white space or control characters')
+      .optional()
+      .meta({ description: 'Builds of a team with the same key follow on each other, as those of one branch do.' }),
+    supersede: z.enum(SUPERSEDE_MODES).optional().meta({
+      description:
+        'Which older builds of the same `concurrencyKey` this one cancels: `queued`, those that still wait for a host; `running`, all of them. They end as `canceled`, with failure code `superseded`.',
+    }),
+    dedupe: z.boolean().default(false).meta({
+      description:
+        'Share the run of an identical build in flight (same team, source, options and secrets; also with `dedupe`): this one then ends as that one does. `sharedRun` names it. A git ref that is not a full commit is shared only until the run begins.',
+    }),
     resources: z
       .strictObject({
         memoryBytes: z
@@ -102,6 +122,14 @@ export const buildRequest = z
     sbom: attestation.optional(),
   })
   .superRefine((request, ctx) => {
+    if (Object.hasOwn(request.buildArgs, NAMESPACE_ARG)) {
+      ctx.addIssue({
+        code: 'custom',
+        path: ['buildArgs', NAMESPACE_ARG],
+        message: 'no such build argument: Kiln sets it; cacheScope says who shares the cache mounts',
+        input: request.buildArgs[NAMESPACE_ARG],
+      });
+    }
     if (request.output.type === 'push' && request.tags.length === 0) {
       ctx.addIssue({
         code: 'custom',
@@ -116,6 +144,22 @@ export const buildRequest = z
         path: ['platforms'],
         message: 'one platform where output.type is load: an engine holds one',
         input: request.platforms,
+      });
+    }
+    if (request.supersede !== undefined && request.concurrencyKey === undefined) {
+      ctx.addIssue({
+        code: 'custom',
+        path: ['concurrencyKey'],
+        message: 'a key where supersede is given',
+        input: request.concurrencyKey,
+      });
+    }
+    if (request.concurrencyKey !== undefined && request.supersede === undefined) {
+      ctx.addIssue({
+        code: 'custom',
+        path: ['supersede'],
+        message: '"queued" or "running" where concurrencyKey is given',
+        input: request.supersede,
       });
     }
   })

@@ -73,3 +73,9 @@ export const contextDigest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'sha256: 
 
 /** Build ids: 26 characters of Crockford base 32 in lower case, ordered by time of acceptance (a ULID). */
 export const buildId = z.string().regex(/^[0-9a-hjkmnp-tv-z]{26}$/, 'a build id of 26 characters');
+
+export const teamName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and -, at most 63 long');
+
+export const instant = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });

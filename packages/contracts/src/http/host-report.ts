@@ -5,20 +5,26 @@ export const hostName = z
   .string()
   .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and -, at most 63 long');
 
+export const MAX_LABELS = 32;
+
+export const labelName = z
+  .string()
+  .regex(
+    /^[a-z0-9](?:[a-z0-9._/-]{0,61}[a-z0-9])?$/,
+    'a label of lower-case letters, digits and . _ / -, at most 63 long',
+  );
+export const labelValue = z.string().regex(/^[A-Za-z0-9._-]{0,63}$/, 'letters, digits and . _ -, at most 63 long');
+
 /** Labels by which operators tell hosts apart, such as `disk: nvme`; a build may ask for some. */
 export const hostLabels = z
-  .record(
-    z
-      .string()
-      .regex(
-        /^[a-z0-9](?:[a-z0-9._/-]{0,61}[a-z0-9])?$/,
-        'a label of lower-case letters, digits and . _ / -, at most 63 long',
-      ),
-    z.string().regex(/^[A-Za-z0-9._-]{0,63}$/, 'letters, digits and . _ -, at most 63 long'),
-  )
-  .refine((labels) => Object.keys(labels).length <= 32, 'at most 32 labels');
+  .record(labelName, labelValue)
+  .refine((labels) => Object.keys(labels).length <= MAX_LABELS, `at most ${MAX_LABELS} labels`);
 
-/** What a worker says of its host when it joins. */
+/** Room on the file system of a worker's data directory. */
+export const hostDisk = z.strictObject({ totalBytes: z.int().min(0), freeBytes: z.int().min(0) });
+export type HostDisk = z.output<typeof hostDisk>;
+
+/** What a worker says of its host when it joins, and with each report after that. */
 export const hostReport = z.strictObject({
   name: hostName,
   slots: z.int().min(1).max(1024),
@@ -27,6 +33,13 @@ export const hostReport = z.strictObject({
   driver: z.enum(['docker-container', 'docker']),
   engineVersion: z.string(),
   buildxVersion: z.string(),
+  /** How much cache the host keeps. */
+  cacheBudgetBytes: z.int().min(0).optional(),
+  /** Who says so: Kiln's configuration, the engine's, or a guess from the size of the disk. */
+  cacheBudgetFrom: z.enum(['configured', 'engine', 'estimated']).optional(),
+  /** Absent where BuildKit doesn't say. */
+  buildkitVersion: z.string().optional(),
+  disk: hostDisk.optional(),
   /** False while the worker drains: it finishes what it holds and takes nothing new. */
   accepting: z.boolean().default(true),
 });

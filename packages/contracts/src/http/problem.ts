@@ -18,6 +18,7 @@ export const PROBLEM_CODES = [
   'unsupported_media_type',
   'body_too_large',
   'unauthorized',
+  'forbidden',
   'not_found',
   'method_not_allowed',
   'build_not_found',
@@ -30,6 +31,9 @@ export const PROBLEM_CODES = [
   'not_retriable',
   'already_finished',
   'host_not_found',
+  'host_busy',
+  'join_impossible',
+  'token_not_found',
   'disk_full',
   'unavailable',
   'internal',
@@ -74,7 +78,7 @@ function issueProblems(issue: z.core.$ZodIssue, input: unknown): FieldProblem[] 
 function expectation(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'invalid_type':
-      return issue.expected;
+      return issue.message.startsWith('Invalid input: ') ? issue.expected : issue.message;
     case 'invalid_value':
       return issue.values.map((value) => JSON.stringify(value)).join(' or ');
     case 'too_big':
@@ -128,7 +132,22 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
 
 function show(path: readonly PropertyKey[], value: unknown): string {
   if (value === undefined) return 'nothing';
-  if (path[0] === 'secrets') return 'a value that is not shown';
-  const text = JSON.stringify(value, (key, held) => (key === 'secrets' ? 'not shown' : held)) ?? String(value);
+  if (path.includes('secrets')) return 'a value that is not shown';
+  const text = JSON.stringify(shallow(value, 0)) ?? String(value);
   return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}… (${text.length} characters)` : text;
+}
+
+const SHOWN_DEPTH = 4;
+const SHOWN_ITEMS = 50;
+
+/** A copy that is small enough to be printed, however large or deep the value is. */
+function shallow(value: unknown, depth: number): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth >= SHOWN_DEPTH) return Array.isArray(value) ? '[…]' : '{…}';
+  if (Array.isArray(value)) return value.slice(0, SHOWN_ITEMS).map((item) => shallow(item, depth + 1));
+  return Object.fromEntries(
+    Object.entries(value)
+      .slice(0, SHOWN_ITEMS)
+      .map(([key, held]) => [key, key === 'secrets' ? 'not shown' : shallow(held, depth + 1)]),
+  );
 }

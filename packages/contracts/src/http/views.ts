@@ -1,9 +1,8 @@
-import { BUILD_STATES, FAILURE_CODES } from '@kiln/domain';
+import { BUILD_STATES, FAILURE_CODES, TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
 import { buildSpec } from './build-request.ts';
-import { buildId } from './fields.ts';
-
-const instant = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
+import { buildId, instant } from './fields.ts';
+import { hostDisk } from './host-report.ts';
 
 export const failureView = z
   .strictObject({
@@ -34,6 +33,9 @@ export const buildView = z
     revision: z.int().meta({ description: 'Grows by one with every change.' }),
     repo: z.string().meta({ description: 'Affinity key: normalised origin, subdirectory, Dockerfile.' }),
     team: z.string(),
+    trust: z.enum(TRUSTS).default('trusted').meta({
+      description: '`untrusted`: submitted by a credential that is; without secrets, pushing and loading nothing.',
+    }),
     createdAt: instant,
     queuedAt: instant,
     startedAt: instant.optional(),
@@ -47,6 +49,17 @@ export const buildView = z
       .boolean()
       .optional()
       .meta({ description: 'The build, or its push, had already finished when the cancel came.' }),
+    supersededBy: buildId.optional().meta({
+      description: 'The newer build of the same `concurrencyKey` that canceled this one, or came too late to.',
+    }),
+    sharedRun: buildId.optional().meta({
+      description:
+        'The build whose run this one shares (`dedupe`): log, artifact and placement are that one’s. It stays `queued` until the run ends.',
+    }),
+    releasedAt: instant.optional().meta({
+      description:
+        'When it was canceled while others shared its run: it goes on for them, and is canceled with the last of them.',
+    }),
     steps: z.strictObject({ total: z.int(), cached: z.int() }).optional(),
     result: z
       .strictObject({
@@ -101,18 +114,48 @@ export const logQuery = z.strictObject({
   attempt: z.coerce.number().int().min(1).optional(),
 });
 
+const HOST_STATES = ['ready', 'cordoned', 'draining', 'drained', 'removing', 'removed', 'left', 'lost'] as const;
+
 export const hostView = z
   .strictObject({
     name: z.string(),
-    state: z.enum(['ready', 'cordoned', 'draining', 'lost']),
+    state: z.enum(HOST_STATES).meta({
+      description:
+        '`ready` takes builds; `cordoned` takes none; `draining` finishes what it holds, `drained` has; `removing` hands back what it holds, `removed` is no part of the pool any more; `left`: its worker ended in order, an operator’s settings are kept; `lost`: its worker is silent.',
+    }),
     slots: z.int(),
     usedSlots: z.int(),
+    labels: z.record(z.string(), z.string()),
+    reported: z
+      .strictObject({ slots: z.int(), labels: z.record(z.string(), z.string()) })
+      .optional()
+      .meta({ description: 'What the worker itself reports, where an operator’s settings go before it.' }),
+    drain: z
+      .strictObject({ since: instant, deadline: instant.optional() })
+      .optional()
+      .meta({ description: 'An operator’s drain; what still runs at the deadline is handed back to the pool.' }),
     platforms: z.array(z.string()),
     driver: z.string(),
     engineVersion: z.string(),
     buildxVersion: z.string(),
+    buildkitVersion: z.string().optional(),
+    disk: hostDisk.optional().meta({ description: 'Of the file system that holds the worker’s data.' }),
     builds: z.array(z.strictObject({ id: buildId, attempt: z.int() })),
     lastSeenAt: instant,
+    cacheBudgetBytes: z.int().optional().meta({ description: 'How much cache the host keeps.' }),
+    cacheBudgetFrom: z.enum(['configured', 'engine', 'estimated']).optional().meta({
+      description: 'Who says so: Kiln’s configuration, the engine’s, or a guess from the size of the disk.',
+    }),
+    caches: z
+      .strictObject({
+        readAt: instant,
+        usedBytes: z.int(),
+        mounts: z.int(),
+        warmRepos: z.int().meta({ description: 'Repos that are warm there by at least one half.' }),
+        sizesAreFloors: z.boolean(),
+      })
+      .optional()
+      .meta({ description: 'Absent until the host’s caches have been read.' }),
   })
   .meta({ id: 'Host' });
 export type HostInfoView = z.output<typeof hostView>;

@@ -55,9 +55,12 @@ describe('OpenAPI document', () => {
 
   test('whoever needs a token says so, and how it is refused', () => {
     for (const { operationId, security, responses } of operations) {
-      const { auth } = ROUTES[operationId as keyof typeof ROUTES];
-      expect(security.length > 0).toBe(auth);
-      expect('401' in responses).toBe(auth);
+      const { access } = ROUTES[operationId as keyof typeof ROUTES];
+      const isOpen = access.who === 'anyone';
+      const scopes = access.who === 'users' ? access.scopes : [];
+      const session = access.who === 'workers' ? [] : [{ session: scopes }];
+      expect(security).toEqual(isOpen ? [] : [{ token: scopes }, ...session]);
+      if (!isOpen) expect(Object.keys(responses)).toEqual(expect.arrayContaining(['401', '403']));
     }
   });
 

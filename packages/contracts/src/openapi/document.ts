@@ -1,3 +1,4 @@
+import type { TeamReach } from '@kiln/domain';
 import { z } from 'zod';
 import { type ProblemCode, problem } from '../http/problem.ts';
 import { PROBLEM_KINDS } from './problem-kinds.ts';
@@ -6,7 +7,7 @@ import { ROUTES } from './routes.ts';
 
 type Json = Record<string, unknown>;
 
-/** What any route may complain with; the first two only where a token is needed or a path is known. */
+/** What any route may complain with. */
 const EVERYWHERE: readonly ProblemCode[] = ['unavailable', 'internal'];
 
 /** The OpenAPI 3.1 document of the API, made from the schemas that the API itself parses with. */
@@ -31,7 +32,20 @@ export function openApiDocument(version: string): Json {
     paths,
     components: {
       schemas: components.schemas,
-      securitySchemes: { token: { type: 'http', scheme: 'bearer', description: 'A token of this Kiln.' } },
+      securitySchemes: {
+        session: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: '__Host-kiln-session',
+          description: 'Of a login in the browser. What changes something is taken only from pages of the same origin.',
+        },
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          description:
+            'A token of this Kiln, or an OIDC token of an issuer that it is set up to trust. What each operation needs of scopes is listed with it: one of them is enough, and `admin` includes all.',
+        },
+      },
     },
   };
 }
@@ -68,13 +82,14 @@ function relink(schema: Json): Json {
 }
 
 function operation(operationId: string, route: RouteDoc, components: Components): Json {
-  const { summary, description, tag, auth, body, params = {}, query, headers = {} } = route;
+  const { summary, tag, access, body, bodyRequired = true, params = {}, query, headers = {} } = route;
+  const description = [route.description, accessText(access)].filter(Boolean).join(' ');
   return {
     operationId,
     summary,
     ...(description && { description }),
     tags: [tag],
-    security: auth ? [{ token: [] }] : [],
+    security: access.who === 'anyone' ? [] : credentials(access),
     parameters: [
       ...Object.entries(params).map(([name, schema]) => ({
         name,
@@ -92,7 +107,7 @@ function operation(operationId: string, route: RouteDoc, components: Components)
         ...describedHeader(header),
       })),
     ],
-    ...(body && { requestBody: { required: true, content: contents(body, 'input', components) } }),
+    ...(body && { requestBody: { required: bodyRequired, content: contents(body, 'input', components) } }),
     responses: {
       ...Object.fromEntries(
         Object.entries(route.answers).map(([status, answer]) => [status, answerDoc(answer, components)]),
@@ -101,6 +116,36 @@ function operation(operationId: string, route: RouteDoc, components: Components)
     },
   };
 }
+
+/** A token or a session; workers have no sessions. Scopes are named for both: OpenAPI 3.1 takes them so. */
+function credentials(access: RouteDoc['access']): Json[] {
+  const scopes = access.who === 'users' ? access.scopes : [];
+  return [{ token: scopes }, ...(access.who === 'workers' ? [] : [{ session: scopes }])];
+}
+
+/** What the credential must be good for, in words. */
+function accessText(access: RouteDoc['access']): string {
+  switch (access.who) {
+    case 'anyone':
+      return '';
+    case 'known':
+      return 'Any valid credential will do.';
+    case 'workers':
+      return 'For workers only.';
+    case 'users': {
+      const scopes = access.scopes.map((scope) => `\`${scope}\``).join(' or ');
+      return `Needs the scope ${scopes}${access.workers ? ', or a worker token' : ''}.${TEAM_TEXTS[access.teams]}`;
+    }
+  }
+}
+
+const TEAM_TEXTS: Readonly<Record<TeamReach, string>> = {
+  build: ' Builds of other teams are not found.',
+  list: ' Builds of other teams are left out.',
+  request: ' A team other than the token’s own is refused.',
+  context: ' Contexts that another team has uploaded are not found.',
+  pool: '',
+};
 
 function queryParameter(name: string, schema: z.ZodType, components: Components): Json {
   const { description, ...rest } = components.schema(schema, 'output');
@@ -147,8 +192,9 @@ function bodySchema(body: BodyDoc, io: 'input' | 'output', components: Component
 }
 
 /** One answer for each status, naming its codes. */
-function problemAnswers({ problems, auth }: RouteDoc, components: Components): Json {
-  const codes: ProblemCode[] = [...problems, ...(auth ? (['unauthorized'] as const) : []), ...EVERYWHERE];
+function problemAnswers({ problems, access }: RouteDoc, components: Components): Json {
+  const refusals: readonly ProblemCode[] = access.who === 'anyone' ? [] : ['unauthorized', 'forbidden'];
+  const codes: ProblemCode[] = [...problems, ...refusals, ...EVERYWHERE];
   const byStatus = Object.groupBy(new Set(codes), (code) => String(PROBLEM_KINDS[code].status));
   const schema = components.schema(problem, 'output');
   return Object.fromEntries(

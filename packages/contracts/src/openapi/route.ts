@@ -1,3 +1,4 @@
+import type { RouteAccess } from '@kiln/domain';
 import type { z } from 'zod';
 import type { ProblemCode } from '../http/problem.ts';
 
@@ -28,19 +29,28 @@ export interface AnswerDoc {
 
 /** One route: what is served, what is documented and what is tested are read from here. */
 export interface RouteDoc {
-  readonly method: 'get' | 'post' | 'put';
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** With `:name` for parameters. */
   readonly path: string;
-  readonly tag: 'Builds' | 'Logs' | 'Hosts' | 'Contexts and artifacts' | 'Service';
+  readonly tag: 'Builds' | 'Logs' | 'Hosts' | 'Contexts and artifacts' | 'Access' | 'Login' | 'Service';
   readonly summary: string;
   readonly description?: string;
-  /** Whether a bearer token is needed. */
-  readonly auth: boolean;
+  /** Who may come in, and what of each team they see. */
+  readonly access: RouteAccess;
+  /** Whether a GET changes something; all others do. What does gets an entry in the audit log. */
+  readonly changes?: true;
   readonly params?: Readonly<Record<string, z.ZodType>>;
   readonly query?: z.ZodObject;
   readonly headers?: Readonly<Record<string, HeaderDoc>>;
   readonly body?: Readonly<Record<string, BodyDoc>>;
+  /** Default: true. */
+  readonly bodyRequired?: boolean;
   readonly answers: Readonly<Record<number, AnswerDoc>>;
   /** Codes that this route may complain with, beside those of every route. */
   readonly problems: readonly ProblemCode[];
+}
+
+/** Whether every request by this route gets an entry in the audit log; of others only those that are refused. */
+export function isAudited({ method, changes }: RouteDoc): boolean {
+  return method !== 'get' || changes === true;
 }

@@ -17,10 +17,12 @@ export const FAILURE_CODES = [
   'disk_full',
   'timeout',
   'canceled',
+  'superseded',
   'secrets_expired',
   'build_failed',
   'infrastructure',
   'host_lost',
+  'host_drained',
   'poisoned',
 ] as const;
 export type FailureCode = (typeof FAILURE_CODES)[number];
@@ -37,7 +39,7 @@ export interface Failure {
   readonly excerpt?: string;
 }
 
-const INFRASTRUCTURE: ReadonlySet<FailureCode> = new Set(['infrastructure', 'host_lost']);
+const INFRASTRUCTURE: ReadonlySet<FailureCode> = new Set(['infrastructure', 'host_lost', 'host_drained']);
 
 /** Whether another attempt, on another host, may do better. */
 export function isInfrastructure(code: FailureCode): boolean {

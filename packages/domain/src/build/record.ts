@@ -1,3 +1,4 @@
+import type { Trust } from '../access/principal.ts';
 import type { Failure } from './failure.ts';
 import type { BuildState, TerminalState } from './state.ts';
 
@@ -44,11 +45,19 @@ export interface BuildRecord {
   readonly state: BuildState;
   readonly repo: string;
   readonly team: string;
+  /** Of who submitted it; absent: trusted. */
+  readonly trust?: Trust;
   readonly createdAt: number;
   /** Start of the present wait: acceptance, or the loss of the last attempt. */
   readonly queuedAt: number;
   readonly finishedAt?: number;
   readonly cancelRequestedAt?: number;
+  /** The newer build of the same concurrency key that canceled this one, or came too late to. */
+  readonly supersededBy?: string;
+  /** The build whose run this one shares: it has no attempts of its own, and ends as that one does. */
+  readonly sharedRun?: string;
+  /** When its own caller canceled it, but others shared its run: it goes on for them. */
+  readonly releasedAt?: number;
   /** Commit that the source was pinned to; every later attempt builds the same one. */
   readonly commit?: string;
   readonly retryOf?: string;
@@ -56,6 +65,22 @@ export interface BuildRecord {
   readonly steps?: StepCounts;
   readonly result?: BuildResult;
   readonly failure?: Failure;
+}
+
+/** What a build that shares another's run takes over from it when that has ended. */
+export interface EndedRun {
+  readonly state: TerminalState;
+  readonly cancelRequestedAt?: number;
+  readonly supersededBy?: string;
+  readonly commit?: string;
+  readonly steps?: StepCounts;
+  readonly result?: BuildResult;
+  readonly failure?: Failure;
+}
+
+/** Whether the build waits for a host; one that shares another's run is `queued`, too, but waits for that. */
+export function waitsForHost({ state, sharedRun }: Pick<BuildRecord, 'state' | 'sharedRun'>): boolean {
+  return state === 'queued' && sharedRun === undefined;
 }
 
 /** The attempt under way, or the last one; undefined before the first assignment. */

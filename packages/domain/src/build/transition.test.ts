@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Failure } from './failure.ts';
 import { type BuildRecord, currentAttempt } from './record.ts';
-import { isTerminal } from './state.ts';
+import { isTerminal, TERMINAL_STATES } from './state.ts';
 import { type BuildEvent, isIllegal, MAX_ATTEMPTS, transition } from './transition.ts';
 
 const fresh: BuildRecord = {
@@ -62,6 +62,29 @@ describe('the life of a build', () => {
     expect(after(...rounds)).toMatchObject({ state: 'failed', failure: { code: 'poisoned' } });
   });
 
+  test('hosts that are drained may hand a build back as often as they like: it goes on waiting for one that isn’t', () => {
+    const handedBack = { code: 'host_drained', message: 'drained' } as const;
+    const round = (attempt: number): BuildEvent[] => [
+      assign(),
+      start(attempt),
+      { type: 'finish', attempt, incarnation: 'i1', outcome: { end: 'failed', failure: handedBack } },
+    ];
+    const often = Array.from({ length: MAX_ATTEMPTS * 2 }, (_, i) => round(i + 1)).flat();
+    expect(after(...often)).toMatchObject({ state: 'queued' });
+    const next = MAX_ATTEMPTS * 2 + 1;
+    const twice = Array.from({ length: MAX_ATTEMPTS - 1 }, (_, i) => [
+      assign(),
+      start(next + i),
+      lose(next + i),
+    ]).flat();
+    expect(after(...often, ...twice)).toMatchObject({ state: 'queued' });
+    const last = next + MAX_ATTEMPTS - 1;
+    expect(after(...often, ...twice, assign(), start(last), lose(last))).toMatchObject({
+      state: 'failed',
+      failure: { code: 'poisoned', message: `${MAX_ATTEMPTS} hosts in a row were lost while they ran this build` },
+    });
+  });
+
   test('a stale attempt can write nothing', () => {
     const again = after(assign('i1'), start(), lose(), assign('i2'), start(2, 'i2'));
     for (const event of [finish(1, 'i1'), finish(1, 'i2'), finish(2, 'i1'), lose(1)]) {
@@ -86,6 +109,86 @@ describe('the life of a build', () => {
   });
 });
 
+describe('superseding', () => {
+  const supersede = (by = 'b2'): BuildEvent => ({ type: 'supersede', by });
+  const stopped: BuildEvent = {
+    type: 'finish',
+    attempt: 1,
+    incarnation: 'i1',
+    outcome: { end: 'canceled', failure: { code: 'canceled', message: 'canceled' } },
+  };
+
+  test('ends a queued build at once, and names the newer one', () => {
+    expect(after(supersede())).toMatchObject({
+      state: 'canceled',
+      finishedAt: 1,
+      supersededBy: 'b2',
+      failure: { code: 'superseded', message: expect.stringContaining('b2') },
+    });
+  });
+
+  test('marks one that a host holds, which ends so when the host confirms, or is lost', () => {
+    const marked = after(assign(), start(), supersede());
+    expect(marked).toMatchObject({ state: 'running', cancelRequestedAt: 3, supersededBy: 'b2' });
+    expect(marked.failure).toBeUndefined();
+    for (const last of [stopped, lose()]) {
+      const ended = after(assign(), start(), supersede(), last);
+      expect(ended).toMatchObject({ state: 'canceled', failure: { code: 'superseded' } });
+    }
+    expect(after(assign(), start(), supersede(), stopped).attempts[0]).toMatchObject({
+      end: 'canceled',
+      failure: { code: 'superseded' },
+    });
+  });
+
+  test('comes too late for one that finishes by itself', () => {
+    expect(after(assign(), start(), supersede(), finish())).toMatchObject({ state: 'succeeded', supersededBy: 'b2' });
+  });
+
+  test('and canceling: the first of them is the reason', () => {
+    const canceled = after(assign(), start(), { type: 'cancel' });
+    expect(transition(canceled, supersede(), 9)).toBe(canceled);
+    expect(after(assign(), start(), { type: 'cancel' }, supersede(), stopped).failure?.code).toBe('canceled');
+    const superseded = after(assign(), start(), supersede());
+    expect(transition(superseded, { type: 'cancel' }, 9)).toBe(superseded);
+    expect(transition(superseded, supersede('b3'), 9)).toBe(superseded);
+  });
+});
+
+describe('sharing a run', () => {
+  const sharer: BuildRecord = { ...fresh, id: 'b2', sharedRun: 'b1' };
+
+  test('a build that shares a run is never placed, and ends as the run does', () => {
+    expect(transition(sharer, assign(), 1)).toMatchObject({ illegal: true, reason: 'not_allowed' });
+    const result = { digest: 'sha256:x' };
+    const run = { state: 'succeeded', result, commit: 'c0ffee', steps: { total: 2, cached: 1 } } as const;
+    expect(transition(sharer, { type: 'share', run }, 7)).toMatchObject({
+      ...{ id: 'b2', state: 'succeeded', revision: 2, finishedAt: 7, attempts: [], sharedRun: 'b1' },
+      ...{ result, commit: 'c0ffee', steps: { total: 2, cached: 1 } },
+    });
+    expect(transition(fresh, { type: 'share', run }, 7)).toMatchObject({ illegal: true });
+  });
+
+  test('it leaves the run when its caller cancels; it can’t cancel, supersede or release what isn’t its own', () => {
+    const left = transition(sharer, { type: 'leave' }, 5);
+    expect(left).toMatchObject({ state: 'canceled', failure: { code: 'canceled' }, finishedAt: 5 });
+    expect(left).not.toHaveProperty('sharedRun');
+    for (const event of [{ type: 'cancel' }, { type: 'release' }, { type: 'supersede', by: 'b3' }] as const) {
+      expect(transition(sharer, event, 5)).toMatchObject({ illegal: true });
+    }
+    expect(transition(fresh, { type: 'leave' }, 5)).toMatchObject({ illegal: true });
+  });
+
+  test('a released build goes on, and can still be canceled', () => {
+    const released = after(assign(), start(), { type: 'release' });
+    expect(released).toMatchObject({ state: 'running', releasedAt: 3 });
+    expect(released.cancelRequestedAt).toBeUndefined();
+    expect(transition(released, { type: 'release' }, 9)).toBe(released);
+    expect(after(assign(), start(), { type: 'release' }, finish()).state).toBe('succeeded');
+    expect(after(assign(), start(), { type: 'release' }, { type: 'cancel' }, lose()).state).toBe('canceled');
+  });
+});
+
 describe('any sequence of events', () => {
   const attempt = fc.integer({ min: 1, max: MAX_ATTEMPTS + 1 });
   const incarnation = fc.constantFrom('i1', 'i2');
@@ -101,19 +204,25 @@ describe('any sequence of events', () => {
     fc.record({ type: fc.constant('pin' as const), attempt, incarnation, commit: fc.constant('c') }),
     fc.record({ type: fc.constant('finish' as const), attempt, incarnation, outcome }),
     fc.record({ type: fc.constant('lose' as const), attempt, failure: fc.constant(lost) }),
-    fc.constant<BuildEvent>({ type: 'cancel' }),
+    fc.constantFrom<BuildEvent>({ type: 'cancel' }, { type: 'release' }, { type: 'leave' }),
+    fc.record({ type: fc.constant('supersede' as const), by: fc.constantFrom('b2', 'b3') }),
+    fc.record({
+      type: fc.constant('share' as const),
+      run: fc.record({ state: fc.constantFrom(...TERMINAL_STATES) }),
+    }),
   );
+  const first = fc.constantFrom<BuildRecord>(fresh, { ...fresh, sharedRun: 'b0' });
 
   test('keeps the invariants', () => {
     fc.assert(
-      fc.property(fc.array(event, { maxLength: 60 }), (events) => {
-        let build = fresh;
+      fc.property(first, fc.array(event, { maxLength: 60 }), (born, events) => {
+        let build = born;
         events.forEach((each, i) => {
           const next = transition(build, each, i + 1);
           if (isIllegal(next)) return;
           // 1. A terminal state is left by nothing.
           expect(isTerminal(build.state)).toBe(false);
-          // Revisions tell every change apart; only a repeated cancel changes nothing.
+          // Revisions tell every change apart; only a cancel, supersede or release that comes second changes nothing.
           expect(next.revision - build.revision).toBe(next === build ? 0 : 1);
           // 2. At most one attempt lives, it is the last, and only assigned and running builds have one.
           const open = next.attempts.filter(({ end }) => end === undefined);
@@ -125,6 +234,13 @@ describe('any sequence of events', () => {
           // 4. A canceled build never runs again.
           if (build.cancelRequestedAt !== undefined) expect(['queued', 'assigned']).not.toContain(leftFor(build, next));
           expect(next.finishedAt !== undefined).toBe(isTerminal(next.state));
+          // The one who superseded it stays the same, and only a newer build is told as the reason of a build that one superseded.
+          if (build.supersededBy !== undefined) expect(next.supersededBy).toBe(build.supersededBy);
+          if (next.state === 'canceled' && next.attempts.length > 0) {
+            expect(next.failure?.code === 'superseded').toBe(next.supersededBy !== undefined);
+          }
+          // What shares a run has none of its own.
+          if (next.sharedRun !== undefined) expect(next.attempts).toEqual([]);
           build = next;
         });
       }),

@@ -5,6 +5,7 @@ import {
   type BuildRecord,
   type BuildResult,
   currentAttempt,
+  type EndedRun,
   type StepCounts,
 } from './record.ts';
 import type { BuildState, TerminalState } from './state.ts';
@@ -23,7 +24,15 @@ export type BuildEvent =
   | { readonly type: 'pin'; readonly attempt: number; readonly incarnation: string; readonly commit: string }
   | { readonly type: 'finish'; readonly attempt: number; readonly incarnation: string; readonly outcome: Outcome }
   | { readonly type: 'lose'; readonly attempt: number; readonly failure: Failure }
-  | { readonly type: 'cancel' };
+  | { readonly type: 'cancel' }
+  /** A newer build of the same concurrency key takes its place. */
+  | { readonly type: 'supersede'; readonly by: string }
+  /** Its caller cancels it while others share its run. */
+  | { readonly type: 'release' }
+  /** Its caller cancels it, and the run that it shares goes on for others. */
+  | { readonly type: 'leave' }
+  /** The run that it shares has ended. */
+  | { readonly type: 'share'; readonly run: EndedRun };
 
 export type BuildEventType = BuildEvent['type'];
 
@@ -37,15 +46,21 @@ export interface IllegalTransition {
 
 /** Which events a state takes at all. The one place where the lifecycle is written down. */
 const ALLOWED: Readonly<Record<BuildState, readonly BuildEventType[]>> = {
-  queued: ['assign', 'cancel'],
-  assigned: ['start', 'finish', 'lose', 'cancel'],
-  running: ['pin', 'finish', 'lose', 'cancel'],
+  queued: ['assign', 'cancel', 'supersede', 'release'],
+  assigned: ['start', 'finish', 'lose', 'cancel', 'supersede', 'release'],
+  running: ['pin', 'finish', 'lose', 'cancel', 'supersede', 'release'],
   succeeded: [],
   failed: [],
   canceled: [],
 };
 
-/** A build whose hosts die under it, or whose attempts fail without its fault, is not tried for ever. */
+/** What a queued build takes that shares another's run: to cancel or supersede a run is its owner's event, for the run is. */
+const ALLOWED_SHARING: readonly BuildEventType[] = ['leave', 'share'];
+
+/**
+ * A build whose hosts die under it, or whose attempts fail without its fault, is not tried for ever. An attempt that a host
+ * handed back because it was told to (`host_drained`) doesn't count: however many hosts are drained, that is no sign of trouble.
+ */
 export const MAX_ATTEMPTS = 3;
 
 /**
@@ -53,7 +68,7 @@ export const MAX_ATTEMPTS = 3;
  * Never throws; an event that the state doesn't take, or that a stale attempt sends, comes back as `IllegalTransition`.
  */
 export function transition(build: BuildRecord, event: BuildEvent, now: number): BuildRecord | IllegalTransition {
-  if (!ALLOWED[build.state].includes(event.type)) return illegal(build, event, 'not_allowed');
+  if (!allowed(build).includes(event.type)) return illegal(build, event, 'not_allowed');
   if ('attempt' in event && !isLive(build, event)) return illegal(build, event, 'stale');
   switch (event.type) {
     case 'assign':
@@ -73,7 +88,15 @@ export function transition(build: BuildRecord, event: BuildEvent, now: number): 
     case 'lose':
       return lose(build, event.failure, now);
     case 'cancel':
-      return cancel(build, now);
+      return cancel(build, now, { code: 'canceled', message: 'canceled while queued' });
+    case 'supersede':
+      return cancel(build, now, superseded(event.by), event.by);
+    case 'release':
+      return release(build, now);
+    case 'leave':
+      return leave(build, now);
+    case 'share':
+      return next(build, { ...event.run, finishedAt: now });
   }
 }
 
@@ -81,8 +104,14 @@ export function isIllegal(outcome: BuildRecord | IllegalTransition): outcome is 
   return 'illegal' in outcome;
 }
 
+function allowed({ state, sharedRun }: BuildRecord): readonly BuildEventType[] {
+  return state === 'queued' && sharedRun !== undefined ? ALLOWED_SHARING : ALLOWED[state];
+}
+
 function finish(build: BuildRecord, outcome: Outcome, now: number): BuildRecord {
-  const { end, failure, result, steps } = outcome;
+  const { end, result, steps } = outcome;
+  const failure =
+    end === 'canceled' && build.supersededBy !== undefined ? superseded(build.supersededBy) : outcome.failure;
   if (end === 'failed' && failure && isInfrastructure(failure.code)) return lose(build, failure, now);
   return next(build, {
     state: end,
@@ -102,11 +131,15 @@ function lose(build: BuildRecord, failure: Failure, now: number): BuildRecord {
       state: 'canceled',
       finishedAt: now,
       attempts,
-      failure: { code: 'canceled', message: 'canceled; the host was lost before it could confirm' },
+      failure:
+        build.supersededBy === undefined
+          ? { code: 'canceled', message: 'canceled; the host was lost before it could confirm' }
+          : superseded(build.supersededBy),
     });
   }
-  if (attempts.length >= MAX_ATTEMPTS) {
-    return next(build, { state: 'failed', finishedAt: now, attempts, failure: exhausted(attempts, failure) });
+  const counted = attempts.filter((attempt) => attempt.failure?.code !== 'host_drained');
+  if (failure.code !== 'host_drained' && counted.length >= MAX_ATTEMPTS) {
+    return next(build, { state: 'failed', finishedAt: now, attempts, failure: exhausted(counted, failure) });
   }
   return next(build, { state: 'queued', queuedAt: now, attempts });
 }
@@ -119,17 +152,34 @@ function exhausted(attempts: readonly Attempt[], last: Failure): Failure {
     : { ...last, message: `${last.message} (gave up after ${attempts.length} attempts)` };
 }
 
-/** A queued build ends here; one that a host holds is marked, and ends when the host confirms, or is lost. */
-function cancel(build: BuildRecord, now: number): BuildRecord {
-  if (build.state === 'queued') {
-    return next(build, {
-      state: 'canceled',
-      cancelRequestedAt: now,
-      finishedAt: now,
-      failure: { code: 'canceled', message: 'canceled while queued' },
-    });
-  }
-  return build.cancelRequestedAt === undefined ? next(build, { cancelRequestedAt: now }) : build;
+/**
+ * A queued build ends here, with `failure`; one that a host holds is marked, and ends when the host confirms, or is lost.
+ * The first who asks for it is the reason that the build keeps.
+ */
+function cancel(build: BuildRecord, now: number, failure: Failure, supersededBy?: string): BuildRecord {
+  if (build.cancelRequestedAt !== undefined) return build;
+  const why = { cancelRequestedAt: now, ...(supersededBy !== undefined && { supersededBy }) };
+  return next(build, build.state === 'queued' ? { ...why, state: 'canceled', finishedAt: now, failure } : why);
+}
+
+function superseded(by: string): Failure {
+  return { code: 'superseded', message: `superseded by build ${by}, which has the same concurrency key` };
+}
+
+function release(build: BuildRecord, now: number): BuildRecord {
+  const isMarked = build.releasedAt !== undefined || build.cancelRequestedAt !== undefined;
+  return isMarked ? build : next(build, { releasedAt: now });
+}
+
+/** From here on it is a build that was canceled while it waited, and nothing of the run is its own. */
+function leave({ sharedRun, ...build }: BuildRecord, now: number): BuildRecord {
+  const message = `canceled; the run of build ${sharedRun} goes on for others that share it`;
+  return next(build, {
+    state: 'canceled',
+    cancelRequestedAt: now,
+    finishedAt: now,
+    failure: { code: 'canceled', message },
+  });
 }
 
 function isLive(build: BuildRecord, event: { attempt: number; incarnation?: string }): boolean {

@@ -1,9 +1,7 @@
+import type { Trust } from '../access/principal.ts';
+
 export const PRIORITIES = ['interactive', 'normal', 'batch'] as const;
 export type Priority = (typeof PRIORITIES)[number];
-
-/** Builds of different trust never share a builder; a host names the classes that it has builders for. */
-export const TRUST_CLASSES = ['trusted', 'untrusted'] as const;
-export type TrustClass = (typeof TRUST_CLASSES)[number];
 
 /** A build that waits for a host. Times in ms since the epoch. */
 export interface PendingBuild {
@@ -18,7 +16,7 @@ export interface PendingBuild {
   readonly platforms: readonly string[];
   /** Labels that a host must have to take the build. */
   readonly hostLabels: Readonly<Record<string, string>>;
-  readonly trust: TrustClass;
+  readonly trust: Trust;
   /** Hosts that already lost an attempt of this build: taken again only when nothing else fits. */
   readonly lostOn: readonly string[];
   /** Version of the repo's dependency set, where it is known: a cache of another version is only partly useful. */
@@ -31,7 +29,8 @@ export interface HostView {
   readonly slots: number;
   readonly platforms: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
-  readonly trust: readonly TrustClass[];
+  /** Classes that it has builders for: builds of different trust never share one. */
+  readonly trust: readonly Trust[];
   readonly cordoned: boolean;
   readonly draining: boolean;
   /** What its caches may take; unknown where it is missing, and then nothing is expected to be evicted. */

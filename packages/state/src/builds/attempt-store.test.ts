@@ -1,10 +1,10 @@
 import { buildRequest } from '@kiln/contracts';
-import { place } from '@kiln/domain';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { HostNameTaken, WorkerReplaced } from '../hosts/host-store.ts';
+import { HostNameTaken, WorkerReplaced } from '../hosts/errors.ts';
 import { Leadership } from '../leases/leadership.ts';
 import { openState, type State } from '../open-state.ts';
+import { decisionFor } from '../testing/decision.ts';
 import { TestRedis } from '../testing/test-redis.ts';
 import type { AttemptRef } from './attempt-store.ts';
 import { StaleAttempt } from './errors.ts';
@@ -64,8 +64,7 @@ async function assign(id: string, token: number, incarnation = 'i1', host = 'h1'
   const build = await state.builds.get(id);
   if (!build) throw new Error('gone');
   const pending = pendingBuild(build);
-  const [decision] = place({ pending: [pending], hosts: [] }, 0);
-  if (!decision) throw new Error('no decision');
+  const decision = decisionFor(pending.id, host);
   return (await state.pending.assign(pending, { name: host, incarnation, slots: 2 }, decision, token)).outcome;
 }
 
@@ -113,9 +112,9 @@ describe('assigning', () => {
     expect(await assign(id, token)).toBe('host_unfit');
     await join('h1', 'i2');
     expect(await assign(id, token, 'i1')).toBe('host_unfit');
-    await state.redis.hset(state.keys.host('h1'), 'cordoned', '1');
+    await state.hostOperations.cordon('h1');
     expect(await assign(id, token, 'i2')).toBe('host_unfit');
-    await state.redis.hset(state.keys.host('h1'), 'cordoned', '0');
+    await state.hostOperations.uncordon('h1');
     await state.hosts.sync({ ...report('h1'), accepting: false }, { machine: 'm1', incarnation: 'i2' }, LEASE_MS);
     expect(await assign(id, token, 'i2')).toBe('host_unfit');
   });

@@ -1,18 +1,22 @@
 import { type BuildSpec, buildSpec } from '@kiln/contracts';
-import { type BuildRecord, isTerminal } from '@kiln/domain';
+import { isTerminal } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import { monotonicFactory } from 'ulid';
 import { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { BuildFilter, BuildPageRequest, NewBuild, StoredBuild, StoredDecision } from '../types.ts';
+import { type AcceptParts, acceptBuild } from './accept.ts';
+import { type CancelOutcome, type CancelParts, cancelBuild } from './cancel.ts';
 import { CorruptState, IdempotencyKeyReused } from './errors.ts';
+import type { FollowUps } from './follow-ups.ts';
 import type { Sealer } from './seal.ts';
-import { applyEvent, changeArgs, parseRecord } from './write.ts';
+import { parseRecord } from './write.ts';
 
 export interface BuildStoreOptions {
   readonly redis: Redis;
   readonly keys: Keys;
   readonly sealer: Sealer;
+  readonly followUps: Pick<FollowUps, 'run'>;
   readonly now?: () => number;
   /** How long the secrets of an ended build are kept for a retry, ms. */
   readonly secretTtlMs?: number;
@@ -29,8 +33,8 @@ export class BuildStore {
   readonly #keys: Keys;
   readonly #sealer: Sealer;
   readonly #now: () => number;
-  readonly #secretTtlMs: number;
-  readonly #idempotencyTtlMs: number;
+  readonly #followUps: Pick<FollowUps, 'run'>;
+  readonly #parts: AcceptParts & CancelParts;
   readonly #newId = monotonicFactory();
 
   constructor(options: BuildStoreOptions) {
@@ -38,50 +42,33 @@ export class BuildStore {
     this.#keys = options.keys;
     this.#sealer = options.sealer;
     this.#now = options.now ?? Date.now;
-    this.#secretTtlMs = options.secretTtlMs ?? DEFAULT_SECRET_TTL_MS;
-    this.#idempotencyTtlMs = options.idempotencyTtlMs ?? DEFAULT_IDEMPOTENCY_TTL_MS;
+    this.#followUps = options.followUps;
+    this.#parts = {
+      ...options,
+      secretTtlMs: options.secretTtlMs ?? DEFAULT_SECRET_TTL_MS,
+      idempotencyTtlMs: options.idempotencyTtlMs ?? DEFAULT_IDEMPOTENCY_TTL_MS,
+    };
   }
 
   /**
-   * Accepts a build by one script; when it answers, the build is durable. The same idempotency key with the same
-   * fingerprint gives the build of the first time.
+   * Accepts a build; when it answers, the build is durable. The same idempotency key with the same fingerprint gives the build
+   * of the first time. An identical build in flight lends its run where both ask for `dedupe`: `sharedRun` names it.
    * @throws IdempotencyKeyReused the key came with another request before
    */
   async accept(build: NewBuild): Promise<{ build: StoredBuild; replayed: boolean }> {
     const now = this.#now();
     const id = this.#newId(now).toLowerCase();
-    const record: BuildRecord = {
-      id,
-      revision: 1,
-      state: 'queued',
-      repo: build.repo,
-      team: build.spec.team,
-      createdAt: now,
-      queuedAt: now,
-      attempts: [],
-      ...(build.retryOf !== undefined && { retryOf: build.retryOf }),
-    };
-    const { idempotency } = build;
-    const scope = idempotency && this.#keys.idempotency(`${build.spec.team} ${idempotency.key}`);
-    const answer = await runScript(
-      this.#redis,
-      'accept-build',
-      [this.#keys.build(id), scope ?? this.#keys.build(id)],
-      [
-        this.#keys.prefix,
-        id,
-        JSON.stringify(record),
-        JSON.stringify(build.spec),
-        now,
-        record.team,
-        Keys.digest(record.repo),
-        Object.keys(build.secrets).length > 0 ? this.#sealer.seal(JSON.stringify(build.secrets), id) : '',
-        idempotency ? `${id} ${idempotency.fingerprint}` : '',
-        this.#idempotencyTtlMs,
-      ],
-    );
-    if (answer === 'accepted') return { build: { record, spec: build.spec }, replayed: false };
-    return { build: await this.#replayed(String(answer), idempotency?.fingerprint ?? ''), replayed: true };
+    const accepted = await acceptBuild(this.#parts, build, id, now);
+    if (accepted.outcome === 'replayed') {
+      return { build: await this.#replayed(accepted.held, build.idempotency?.fingerprint ?? ''), replayed: true };
+    }
+    if (accepted.outcome === 'superseding') await this.#followUp();
+    return { build: { record: accepted.record, spec: build.spec }, replayed: false };
+  }
+
+  /** What fails here has been noted as due, and the leader sees to it. */
+  async #followUp(): Promise<void> {
+    await this.#followUps.run().catch(() => {});
   }
 
   async #replayed(held: string, fingerprint: string): Promise<StoredBuild> {
@@ -127,27 +114,16 @@ export class BuildStore {
   }
 
   /**
-   * Cancels: a queued build ends at once; one that a host holds is marked (`requested`), and ends when the host has stopped it.
+   * Cancels, for its caller: a queued build ends at once; one that a host holds is marked (`requested`), and ends when the host has
+   * stopped it; one whose run others share goes on for them (`released`). One that shares a run leaves it, or ends with it
+   * (`requested`) where nobody else wants it.
    */
-  async cancel(
-    id: string,
-  ): Promise<{ build: StoredBuild; outcome: 'canceled' | 'requested' | 'already_finished' } | undefined> {
-    const now = this.#now();
-    const applied = await applyEvent(this.#redis, this.#keys, id, { type: 'cancel' }, now, (next, expected) =>
-      runScript(
-        this.#redis,
-        'cancel-build',
-        [this.#keys.build(id), this.#keys.secrets(id)],
-        [this.#keys.prefix, id, expected, this.#secretTtlMs, ...changeArgs(next, now)],
-      ),
-    );
-    const stored = applied.outcome === 'gone' ? undefined : await this.get(id);
-    if (!stored || applied.outcome === 'gone') return undefined;
-    if (applied.outcome === 'illegal') return { build: stored, outcome: 'already_finished' };
-    return {
-      build: { record: applied.build, spec: stored.spec },
-      outcome: applied.build.state === 'canceled' ? 'canceled' : 'requested',
-    };
+  async cancel(id: string): Promise<{ build: StoredBuild; outcome: CancelOutcome } | undefined> {
+    const outcome = await cancelBuild(this.#parts, id, this.#now());
+    if (outcome === 'requested') await this.#followUp();
+    const build = await this.get(id);
+    if (!build || outcome === 'gone') return undefined;
+    return { build, outcome: outcome === 'requested' ? endOf(build) : outcome };
   }
 
   /**
@@ -186,6 +162,12 @@ export class BuildStore {
     }
     return ids.length;
   }
+}
+
+/** What a requested cancel has come to by now. */
+function endOf({ record: { state } }: StoredBuild): CancelOutcome {
+  if (state === 'canceled') return 'canceled';
+  return isTerminal(state) ? 'already_finished' : 'requested';
 }
 
 function matches({ record }: StoredBuild, { repo, state, team }: BuildFilter): boolean {

@@ -5,7 +5,7 @@ import { runScript } from '../redis/scripts.ts';
 import type { StoredBuild, StoredDecision } from '../types.ts';
 import { applyEvent, changeArgs } from './write.ts';
 
-/** The host that a decision chose, as the leader saw it. */
+/** The host that a decision chose, as the leader saw it. Where it has fewer slots by now, those count. */
 export interface ChosenHost {
   readonly name: string;
   readonly incarnation: string;
@@ -64,6 +64,7 @@ export class PendingStore {
             this.#keys.hostHeld(name),
             this.#keys.leaderToken(),
             this.#keys.decisions(pending.id),
+            this.#keys.hostDesired(name),
           ],
           [
             this.#keys.prefix,
@@ -79,10 +80,12 @@ export class PendingStore {
     );
     if (applied.outcome === 'applied') return { outcome: 'assigned', build: applied.build };
     if (applied.outcome !== 'refused') return { outcome: 'not_queued' };
+    // Outdated by a newer build: it is due to end, and not to be placed again.
+    if (applied.code === -6) return { outcome: 'not_queued' };
     return { outcome: applied.code === -4 ? 'not_leader' : applied.code === -3 ? 'no_slot' : 'host_unfit' };
   }
 
-  /** Stores why a build waits, so that it can be asked for. */
+  /** Stores why a build waits for its attempt of this number, so that it can be asked for. */
   async explain(build: PendingBuild, attempt: number, decision: PlacementDecision): Promise<void> {
     await this.#redis.hset(this.#keys.decisions(build.id), attempt, JSON.stringify(stored(decision, attempt)));
   }
@@ -105,7 +108,9 @@ export function pendingBuild({ record, spec }: StoredBuild): PendingBuild {
     weight: spec.weight,
     platforms: spec.platforms,
     hostLabels: spec.hostLabels,
-    lostOn: record.attempts.map((attempt) => attempt.host),
+    trust: record.trust ?? 'trusted',
+    // A host that only had to give it back may take it again.
+    lostOn: record.attempts.filter(({ failure }) => failure?.code !== 'host_drained').map(({ host }) => host),
   };
 }
 

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 
 /** A sealed text that this key doesn't open: another key, or altered bytes. */
 export class SealBroken extends Error {
@@ -11,13 +11,22 @@ export class SealBroken extends Error {
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
+const DIGEST_CHARS = 32;
+
 /** Seals texts for storage with AES-256-GCM. The key has 32 bytes; `context` binds a seal to its place. */
 export class Sealer {
   readonly #key: Buffer;
+  readonly #digestKey: Buffer;
 
   constructor(key: Buffer) {
     if (key.length !== 32) throw new RangeError(`expected a key of 32 bytes, got ${key.length}`);
     this.#key = key;
+    this.#digestKey = Buffer.from(hkdfSync('sha256', key, '', 'kiln digest', 32));
+  }
+
+  /** Equal for equal texts, and without the key no way to try out what a text may have held. */
+  digest(text: string): string {
+    return createHmac('sha256', this.#digestKey).update(text).digest('base64url').slice(0, DIGEST_CHARS);
   }
 
   /** Base64 of nonce, tag and ciphertext. */

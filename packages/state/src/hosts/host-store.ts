@@ -1,26 +1,14 @@
-import { type HostReport, hostReport } from '@kiln/contracts';
+import { type HostReport, hostDisk, hostReport } from '@kiln/contracts';
 import type { Redis } from 'ioredis';
+import { CacheIndex, type InventoryStamp } from '../caches/cache-index.ts';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { HostState } from '../types.ts';
+import { effective, parseOrders } from './desired.ts';
+import { HostNameTaken, HostRemoved, WorkerReplaced } from './errors.ts';
 
-/** Another machine's worker holds the host's name. */
-export class HostNameTaken extends Error {
-  readonly code = 'host_name_taken';
-  constructor(name: string) {
-    super(
-      `another machine's worker is alive under the name ${name}: give this one another KILN_HOST_NAME, or stop that one`,
-    );
-  }
-}
-
-/** A newer worker process took this one's place on its machine. */
-export class WorkerReplaced extends Error {
-  readonly code = 'worker_replaced';
-  constructor(name: string) {
-    super(`a newer worker process runs host ${name}`);
-  }
-}
+/** How long a host that was lost stays on the list, for those who wonder where it is, ms. */
+const LOST_RETENTION_MS = 24 * 3_600_000;
 
 /** A worker's own identity: `machine` survives a restart (it lies in the data directory), `incarnation` doesn't. */
 export interface WorkerIdentity {
@@ -30,8 +18,15 @@ export interface WorkerIdentity {
 
 /** What a host should be doing, as the answer to its report says. */
 export interface DesiredState {
+  /** Nothing new comes. */
   readonly cordoned: boolean;
-  readonly draining: boolean;
+  /** Finish what runs. `handBackInMs`: from the answer on; what still runs then goes back to the pool. */
+  readonly drain?: { readonly handBackInMs?: number };
+  /** Slots and labels that count: the worker's own, or an operator's. */
+  readonly slots: number;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Whether the pool has an inventory of it: a host that was forgotten meanwhile must publish again. */
+  readonly inventoryKnown: boolean;
   /** Attempts that this incarnation holds; one that it runs and that isn't here is no longer its own. */
   readonly attempts: readonly { readonly buildId: string; readonly attempt: number; readonly cancel: boolean }[];
 }
@@ -41,84 +36,147 @@ export class HostStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
   readonly #now: () => number;
+  readonly #caches: CacheIndex;
 
   constructor(redis: Redis, keys: Keys, now: () => number = Date.now) {
     this.#redis = redis;
     this.#keys = keys;
     this.#now = now;
+    this.#caches = new CacheIndex(redis, keys);
   }
 
   /**
    * A worker's report; joins the pool or renews the lease for `leaseTtlMs`, and answers what the worker should be doing.
-   * @throws HostNameTaken @throws WorkerReplaced
+   * @throws HostNameTaken @throws WorkerReplaced @throws HostRemoved
    */
   async sync(report: HostReport, { machine, incarnation }: WorkerIdentity, leaseTtlMs: number): Promise<DesiredState> {
+    const { disk, ...lasting } = report;
     const { name } = report;
     const answer = await runScript(
       this.#redis,
       'sync-host',
-      [this.#keys.host(name), this.#keys.hostLease(name), this.#keys.hostHeld(name), this.#keys.hosts()],
+      [...this.#ownKeys(name), this.#keys.hosts(), this.#keys.hostDesired(name)],
       [
         this.#keys.prefix,
         name,
         incarnation,
         machine,
-        JSON.stringify(report),
+        JSON.stringify(lasting),
         this.#now(),
         leaseTtlMs,
         report.accepting ? '1' : '0',
+        report.slots,
+        disk ? JSON.stringify(disk) : '',
       ],
     );
     if (answer === -1) throw new HostNameTaken(name);
     if (answer === -2) throw new WorkerReplaced(name);
-    const [cordoned, draining, ...held] = answer as string[];
-    const attempts = [];
-    for (let i = 0; i + 1 < held.length; i += 2) {
-      attempts.push({ ...parseHeld(held[i] ?? ''), cancel: held[i + 1] === '1' });
-    }
-    return { cordoned: cordoned === '1', draining: draining === '1', attempts };
+    if (answer === -3) throw new HostRemoved(name);
+    return desiredState(report, answer as SyncAnswer);
   }
 
-  /** Gives the lease up; a host that holds nothing disappears from the pool. */
-  async leave(name: string, incarnation: string): Promise<void> {
+  /**
+   * Gives the lease up; a host that holds nothing, and for which no operator's settings are kept, disappears from the pool.
+   * `drained`: it goes because it was told to drain, so that a successor under its name takes builds again.
+   */
+  async leave(name: string, incarnation: string, drained = false): Promise<void> {
     await runScript(
       this.#redis,
       'leave-host',
-      [this.#keys.host(name), this.#keys.hostLease(name), this.#keys.hostHeld(name), this.#keys.hosts()],
-      [this.#keys.prefix, name, incarnation],
+      [...this.#ownKeys(name), this.#keys.hostDesired(name)],
+      [this.#keys.prefix, name, incarnation, drained ? '1' : '0'],
     );
   }
 
   async list(): Promise<HostState[]> {
-    const names = (await this.#redis.smembers(this.#keys.hosts())).sort();
-    return (await Promise.all(names.map((name) => this.get(name)))).filter((host) => host !== undefined);
+    const [names] = await Promise.all([this.#redis.smembers(this.#keys.hosts()), this.#caches.refresh()]);
+    const hosts = await Promise.all(names.sort().map((name) => this.#read(name)));
+    return hosts.filter((host) => host !== undefined);
   }
 
   async get(name: string): Promise<HostState | undefined> {
-    const [[, host], [, lease], [, held]] = (await this.#redis
+    const [host] = await Promise.all([this.#read(name), this.#caches.refresh()]);
+    return host;
+  }
+
+  /** Which repos' recent builds used each cache mount, by its id. */
+  async mountUsers(): Promise<ReadonlyMap<string, readonly string[]>> {
+    await this.#caches.refresh();
+    return this.#caches.mountUsers();
+  }
+
+  async #read(name: string): Promise<HostState | undefined> {
+    const [[, host], [, lease], [, held], [, desired], [, stamp]] = (await this.#redis
       .multi()
       .hgetall(this.#keys.host(name))
       .get(this.#keys.hostLease(name))
       .hgetall(this.#keys.hostHeld(name))
-      .exec()) as [[unknown, Record<string, string>], [unknown, string | null], [unknown, Record<string, string>]];
-    const report = hostReport.safeParse(JSON.parse(host.report ?? 'null'));
-    if (!report.success) return undefined;
+      .hgetall(this.#keys.hostDesired(name))
+      .hmget(this.#keys.hostInventory(name), 'digest', 'readAt')
+      .exec()) as [Answer<Hash>, Answer<string | null>, Answer<Hash>, Answer<Hash>, Answer<InventoryStamp>];
+    // A newer version's report may have more in it.
+    const parsed = hostReport.strip().safeParse(JSON.parse(host.report ?? 'null'));
+    if (!parsed.success) {
+      this.#caches.forget(name);
+      return undefined;
+    }
+    const orders = parseOrders(desired);
+    const disk = hostDisk.safeParse(JSON.parse(host.disk || 'null'));
+    const { slots, labels } = parsed.data;
     return {
-      report: report.data,
+      report: { ...parsed.data, ...effective(parsed.data, orders), ...(disk.success && { disk: disk.data }) },
+      reported: { slots, labels },
+      orders,
+      machine: host.machine ?? '',
       incarnation: host.incarnation ?? '',
-      cordoned: host.cordoned === '1',
-      draining: host.draining === '1',
+      cordoned: orders.cordoned,
+      draining: orders.drain !== undefined,
       alive: lease !== null && lease === host.incarnation,
+      left: host.left === '1',
       lastSeenAt: Number(host.lastSeenAt),
       held: Object.entries(held).map(([key, weight]) => ({ ...parseHeld(key), weight: Number(weight) })),
+      ...(await this.#caches.read(name, stamp)),
     };
   }
 
-  /** Forgets a host that is gone and holds nothing. */
+  /**
+   * Sees to a host without a lease: completes a removal, and forgets one that was lost a day ago. One that still holds builds, or
+   * has an operator's settings, is kept.
+   */
   async forget(name: string): Promise<void> {
-    await this.#redis.srem(this.#keys.hosts(), name);
-    await this.#redis.del(this.#keys.host(name), `${this.#keys.host(name)}:past`);
+    await runScript(
+      this.#redis,
+      'forget-host',
+      [...this.#ownKeys(name), this.#keys.hostDesired(name)],
+      [this.#keys.prefix, name, this.#now() - LOST_RETENTION_MS],
+    );
+    if ((await this.#redis.sismember(this.#keys.hosts(), name)) === 0) this.#caches.forget(name);
   }
+
+  #ownKeys(name: string): string[] {
+    return [this.#keys.host(name), this.#keys.hostLease(name), this.#keys.hostHeld(name)];
+  }
+}
+
+type Hash = Record<string, string>;
+type Answer<T> = [unknown, T];
+type SyncAnswer = [settings: string[], held: string[], serverNow: string, inventoryKnown: number];
+
+function desiredState(report: HostReport, [settings, held, serverNow, inventoryKnown]: SyncAnswer): DesiredState {
+  const orders = parseOrders(Object.fromEntries(pairs(settings)));
+  const { drain } = orders;
+  const handBackInMs = drain?.deadline === undefined ? undefined : Math.max(0, drain.deadline - Number(serverNow));
+  return {
+    cordoned: orders.cordoned,
+    ...(drain && { drain: handBackInMs === undefined ? {} : { handBackInMs } }),
+    ...effective(report, orders),
+    inventoryKnown: inventoryKnown === 1,
+    attempts: pairs(held).map(([key, cancel]) => ({ ...parseHeld(key), cancel: cancel === '1' })),
+  };
+}
+
+function pairs(flat: readonly string[]): [string, string][] {
+  return Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i] ?? '', flat[2 * i + 1] ?? '']);
 }
 
 function parseHeld(key: string): { buildId: string; attempt: number } {

@@ -1,21 +1,37 @@
 -- Accepts a build: record, pending index, list indexes, sealed secrets, idempotency key and event, all or nothing.
+-- With a concurrency key it outdates the older builds of that key in the same step: none of them is assigned from here on, and
+-- those that are to end by it are noted as due. With a share key it shares the run of an identical build in flight.
 -- KEYS[1] build  KEYS[2] idempotency key (or the build's key again where none is given)
--- ARGV: prefix, id, doc, spec, createdAt, team, repo digest, sealed secrets or '', idempotency value or '', its ttl (ms)
--- out: 'accepted', or what the idempotency key held: '<build id> <fingerprint>'
+-- ARGV: prefix, id, doc, spec, createdAt, team, repo digest, sealed secrets or '', idempotency value or '', its ttl (ms),
+--       concurrency key's digest or '', supersede ('queued', 'running' or ''), share key's digest or '',
+--       id of the run that the doc shares or '', whether the source may move until the run begins ('1' or '0')
+-- out: 'accepted'; 'superseding': accepted, and older builds are due; 'shared'; 'again': the doc shares another run than it
+--      can, see shareableRun; or what the idempotency key held: '<build id> <fingerprint>'
+-- @include concurrency
+-- @include sharing
 local prefix, id = ARGV[1], ARGV[2]
 if ARGV[9] ~= '' then
   local held = redis.call('GET', KEYS[2])
   if held then return held end
-  redis.call('SET', KEYS[2], ARGV[9], 'PX', ARGV[10])
 end
+local shareKey, run = ARGV[13], ARGV[14]
+if shareKey ~= '' and (shareableRun(prefix, shareKey, ARGV[15] == '1') or '') ~= run then return 'again' end
+
+if ARGV[9] ~= '' then redis.call('SET', KEYS[2], ARGV[9], 'PX', ARGV[10]) end
 redis.call('HSET', KEYS[1], 'rev', 1, 'state', 'queued', 'attempt', 0, 'host', '', 'incarnation', '', 'cancel', '0',
   'doc', ARGV[3], 'spec', ARGV[4])
 if ARGV[8] ~= '' then redis.call('SET', prefix .. 'build:' .. id .. ':secrets', ARGV[8]) end
-redis.call('ZADD', prefix .. 'pending', ARGV[5], id)
 redis.call('ZADD', prefix .. 'idx:all', 0, id)
 redis.call('ZADD', prefix .. 'idx:state:queued', 0, id)
 redis.call('ZADD', prefix .. 'idx:team:' .. ARGV[6], 0, id)
 redis.call('ZADD', prefix .. 'idx:repo:' .. ARGV[7], 0, id)
 redis.call('XADD', prefix .. 'events', 'MAXLEN', '~', 20000, '*', 'type', 'build', 'id', id, 'state', 'queued',
   'revision', 1, 'attempt', 0, 'host', '')
+if run ~= '' then
+  shareRun(prefix, id, run)
+  return 'shared'
+end
+redis.call('ZADD', prefix .. 'pending', ARGV[5], id)
+if shareKey ~= '' then offerRun(prefix, id, shareKey) end
+if ARGV[11] ~= '' and outdateOlder(prefix, id, ARGV[11], ARGV[12]) > 0 then return 'superseding' end
 return 'accepted'

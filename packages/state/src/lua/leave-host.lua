@@ -1,12 +1,19 @@
--- A worker leaves: gives up its lease, and its record where it holds nothing.
--- KEYS[1] host  KEYS[2] lease  KEYS[3] held attempts  KEYS[4] hosts
--- ARGV: prefix, name, incarnation
+-- A worker leaves: gives up its lease. A host that holds nothing is forgotten, unless an operator's settings are kept for it.
+-- KEYS[1] host  KEYS[2] lease  KEYS[3] held attempts  KEYS[4] desired
+-- ARGV: prefix, name, incarnation, '1' where it leaves because it was drained: cordon and drain have done their work
 -- out: 0 left, -1 not the holder
+-- @include host-life
+local prefix, name = ARGV[1], ARGV[2]
 if redis.call('GET', KEYS[2]) ~= ARGV[3] then return -1 end
 redis.call('DEL', KEYS[2])
 if redis.call('HLEN', KEYS[3]) == 0 then
-  redis.call('SREM', KEYS[4], ARGV[2])
-  redis.call('DEL', KEYS[1], KEYS[1] .. ':past')
+  if redis.call('HEXISTS', KEYS[4], 'removing') == 1 then
+    dropHost(prefix, name)
+  else
+    if ARGV[4] == '1' then redis.call('HDEL', KEYS[4], 'cordoned', 'drainSince', 'drainDeadline') end
+    redis.call('HSET', KEYS[1], 'left', '1')
+    forgetIfLeft(prefix, name)
+  end
 end
-redis.call('XADD', ARGV[1] .. 'events', 'MAXLEN', '~', 20000, '*', 'type', 'host', 'host', ARGV[2])
+announceHost(prefix, name)
 return 0

@@ -1,10 +1,15 @@
 -- A worker reports itself: joins or renews its lease, and learns what it should be doing.
--- KEYS[1] host  KEYS[2] lease  KEYS[3] held attempts  KEYS[4] hosts
--- ARGV: prefix, name, incarnation, machine, report, now (ms), lease ttl (ms), accepting ('1' or '0')
+-- KEYS[1] host  KEYS[2] lease  KEYS[3] held attempts  KEYS[4] hosts  KEYS[5] desired
+-- ARGV: prefix, name, incarnation, machine, report, now (ms), lease ttl (ms), accepting ('1' or '0'), slots, disk as JSON or ''
 -- out: -1 another machine's worker holds the name; -2 this incarnation was replaced by a newer one on its machine;
---      else { cordoned, draining, then for each held attempt of this incarnation: '<build id>:<attempt>', cancel }
+--      -3 the host was removed, or is now, for it holds nothing any more;
+--      else { operators' settings: field, value, …
+--             attempts that this incarnation holds: '<build id>:<attempt>', cancel, …
+--             ms since the epoch, by the clock of the settings' deadline, whether its inventory is known (1 or 0) }
 -- A machine's newer worker takes over at once: it has killed whatever its predecessor left running before it joins.
+-- @include host-life
 local prefix, name, incarnation, machine = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+if redis.call('SISMEMBER', KEYS[1] .. ':removed', incarnation) == 1 then return -3 end
 local lease = redis.call('GET', KEYS[2])
 local known = redis.call('HMGET', KEYS[1], 'machine', 'incarnation', 'report')
 if lease and lease ~= incarnation then
@@ -19,18 +24,22 @@ end
 redis.call('SET', KEYS[2], incarnation, 'PX', ARGV[7])
 redis.call('SADD', KEYS[4], name)
 redis.call('HSET', KEYS[1], 'machine', machine, 'incarnation', incarnation, 'report', ARGV[5], 'lastSeenAt', ARGV[6],
-  'accepting', ARGV[8])
-if not lease or lease ~= incarnation or known[3] ~= ARGV[5] then
-  redis.call('XADD', prefix .. 'events', 'MAXLEN', '~', 20000, '*', 'type', 'host', 'host', name)
+  'accepting', ARGV[8], 'slots', ARGV[9], 'disk', ARGV[10])
+redis.call('HDEL', KEYS[1], 'left')
+if redis.call('HEXISTS', KEYS[5], 'removing') == 1 and redis.call('HLEN', KEYS[3]) == 0 then
+  dropHost(prefix, name)
+  announceHost(prefix, name)
+  return -3
 end
-local flags = redis.call('HMGET', KEYS[1], 'cordoned', 'draining')
-local out = { flags[1] or '0', flags[2] or '0' }
+-- The room on the disk changes with every report; that alone is no news.
+if not lease or lease ~= incarnation or known[3] ~= ARGV[5] then announceHost(prefix, name) end
+local attempts = {}
 for _, held in ipairs(redis.call('HKEYS', KEYS[3])) do
   local id, attempt = string.match(held, '^(.*):(%d+)$')
   local build = redis.call('HMGET', prefix .. 'build:' .. id, 'attempt', 'incarnation', 'cancel')
   if build[1] == attempt and build[2] == incarnation then
-    out[#out + 1] = held
-    out[#out + 1] = build[3] or '0'
+    attempts[#attempts + 1] = held
+    attempts[#attempts + 1] = build[3] or '0'
   end
 end
-return out
+return { redis.call('HGETALL', KEYS[5]), attempts, tostring(serverNow()), redis.call('EXISTS', KEYS[1] .. ':inventory') }

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { connectRedis, InvalidRedisUrl, redisOptions } from './connect.ts';
+import { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptions } from './connect.ts';
 
 describe('redisOptions', () => {
   test.each([
@@ -14,6 +14,8 @@ describe('redisOptions', () => {
     ['redis://:pw@h', { host: 'h', port: 6379, password: 'pw' }],
     ['rediss://h:1', { host: 'h', port: 1, tls: { servername: 'h' } }],
     ['unix:///run/r.sock', { path: '/run/r.sock' }],
+    ['unix:///run/a:b@c/r.sock', { path: '/run/a:b@c/r.sock' }],
+    ['unix://:p%40ss@/run/r.sock', { path: '/run/r.sock', password: 'p@ss' }],
     [
       'redis+sentinel://:pw@a:1,b/main/2',
       {
@@ -73,6 +75,33 @@ describe('a real server', () => {
     const redis = connectRedis(`redis://:pw@127.0.0.1:${ports.plain}`, () => {});
     expect(await redis.ping()).toBe('PONG');
     redis.disconnect();
+  });
+
+  test('is tried once, and what keeps one out is told, without the password', async () => {
+    await reachRedis(`redis://:pw@127.0.0.1:${ports.plain}`, 5_000);
+    const tried = (url: string, timeoutMs = 5_000) => reachRedis(url, timeoutMs).catch((error: unknown) => error);
+    const at = `Redis at 127.0.0.1:${ports.plain}: `;
+    expect(await tried(`redis://:no@127.0.0.1:${ports.plain}`)).toMatchObject({
+      code: 'redis_unreachable',
+      message: expect.stringContaining(`${at}WRONGPASS`),
+    });
+    expect(await tried(`redis://127.0.0.1:${ports.plain}`)).toMatchObject({
+      message: expect.stringContaining(`${at}NOAUTH`),
+    });
+    const free = await freePort();
+    expect(await tried(`redis://:pw@127.0.0.1:${free}`)).toMatchObject({
+      message: expect.stringMatching(new RegExp(`^Redis at 127.0.0.1:${free}: .*ECONNREFUSED`)),
+    });
+    expect(await tried('unix:///nowhere/redis.sock')).toMatchObject({
+      message: expect.stringMatching(/^Redis at \/nowhere\/redis.sock: .*ENOENT/),
+    });
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as { port: number };
+    const late = await tried(`redis://127.0.0.1:${port}`, 100);
+    expect(late).toBeInstanceOf(RedisUnreachable);
+    expect(late).toMatchObject({ message: `Redis at 127.0.0.1:${port}: no answer within 0.1 s` });
+    silent.close();
   });
 
   test('through Sentinel', async () => {

@@ -12,16 +12,17 @@ export class InvalidRedisUrl extends Error {
 }
 
 const FORMS =
-  'redis://, rediss:// (TLS), unix:///path/to/socket or redis+sentinel://[user:password@]host:port,host:port/master-name[/db]';
+  'redis://, rediss:// (TLS), unix://[user:password@]/path/to/socket or redis+sentinel://[user:password@]host:port,host:port/master-name[/db]';
 
 /**
  * Connection options out of a URL.
- * Forms: `redis://[user:password@]host[:port][/db]`, `rediss://…`, `unix:///path/to/socket`,
+ * Forms: `redis://[user:password@]host[:port][/db]`, `rediss://…`, `unix://[user:password@]/path/to/socket`,
  * `redis+sentinel://[user:password@]host:port,host:port/master-name[/db]`.
  * @throws InvalidRedisUrl
  */
 export function redisOptions(url: string): RedisOptions {
-  if (url.startsWith('unix://')) return { path: url.slice('unix://'.length) };
+  const socket = /^unix:\/\/(?:([^:@/]*):([^@/]*)@)?(.*)$/.exec(url);
+  if (socket) return { path: socket[3] ?? '', ...credentials(socket[1] ?? '', socket[2] ?? '') };
   const sentinel = /^redis\+sentinel:\/\/(?:([^:@/]*):([^@/]*)@)?([^/]+)\/([^/]+)(?:\/(\d+))?$/.exec(url);
   if (sentinel) return sentinelOptions(sentinel);
   if (!URL.canParse(url)) throw new InvalidRedisUrl(FORMS);
@@ -72,6 +73,49 @@ export function connectRedis(url: string, onError: (error: Error) => void): Redi
   const redis = new Redis(options);
   redis.on('error', onError);
   return redis;
+}
+
+/** A Redis that doesn't let one in, or isn't there. The message says which of its addresses, and what came back. */
+export class RedisUnreachable extends Error {
+  readonly code = 'redis_unreachable';
+}
+
+/**
+ * Tries a Redis once, as `connectRedis` never would: whoever was just told of it wants to know whether it is there.
+ * @throws RedisUnreachable @throws InvalidRedisUrl
+ */
+export async function reachRedis(url: string, timeoutMs: number): Promise<void> {
+  const options = redisOptions(url);
+  const redis = new Redis({
+    ...options,
+    lazyConnect: true,
+    connectTimeout: timeoutMs,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+    sentinelRetryStrategy: () => null,
+  });
+  const errors: Error[] = [];
+  redis.on('error', (error) => errors.push(error));
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs / 1000} s`)), timeoutMs);
+  });
+  try {
+    await Promise.race([redis.connect().then(() => redis.ping()), late]);
+  } catch (error) {
+    // What a closed connection says of itself is less than what closed it.
+    const cause = errors[0] ?? (error as Error);
+    throw new RedisUnreachable(`Redis at ${addressOf(options)}: ${cause.message}`, { cause });
+  } finally {
+    clearTimeout(timer);
+    redis.disconnect();
+  }
+}
+
+/** Without the password. */
+function addressOf({ path, host, port, sentinels }: RedisOptions): string {
+  if (sentinels) return sentinels.map((each) => `${each.host}:${each.port}`).join(', ');
+  return path ?? `${host}:${port}`;
 }
 
 /** Another connection like `redis`, for commands that block it. */

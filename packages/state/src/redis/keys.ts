@@ -12,7 +12,10 @@ export class Keys {
     this.prefix = `{${namespace}}:`;
   }
 
-  /** Hash: rev, state, attempt, host, incarnation, cancel, doc (BuildRecord as JSON), spec (BuildSpec as JSON). */
+  /**
+   * Hash: rev, state, attempt, host, incarnation, cancel, doc (BuildRecord as JSON), spec (BuildSpec as JSON); where it has them:
+   * concurrency and share (digests of its keys), newer (a newer build of its concurrency key), run (the build whose run it shares).
+   */
   build = (id: string) => `${this.prefix}build:${id}`;
   /** String: sealed secrets of a build. */
   secrets = (id: string) => `${this.prefix}build:${id}:secrets`;
@@ -29,16 +32,40 @@ export class Keys {
   indexRepo = (repo: string) => `${this.prefix}idx:repo:${Keys.digest(repo)}`;
   /** String: `<build id> <fingerprint>`. */
   idempotency = (key: string) => `${this.prefix}idem:${Keys.digest(key)}`;
+  /** Set by concurrency key: builds in flight that a newer one may still end. */
+  concurrency = (digest: string) => `${this.prefix}concurrency:${digest}`;
+  /** String: the build whose run identical ones share. */
+  share = (digest: string) => `${this.prefix}share:${digest}`;
+  /** Set: builds that want the run of build `id`. */
+  interest = (id: string) => `${this.prefix}interest:${id}`;
+  /** Set: builds that something is due for, see FollowUps. */
+  due = () => `${this.prefix}due`;
   /** Stream of PoolEvent. */
   events = () => `${this.prefix}events`;
   /** Set of host names. */
   hosts = () => `${this.prefix}hosts`;
-  /** Hash: report, incarnation, machine, cordoned, draining, lastSeenAt. */
+  /** Hash: report, disk, slots, accepting, incarnation, machine, lastSeenAt, left. */
   host = (name: string) => `${this.prefix}host:${name}`;
   /** String: incarnation; expires. */
   hostLease = (name: string) => `${this.prefix}host:${name}:lease`;
   /** Hash: `<build id>:<attempt>` → weight. The slots that are taken. */
   hostHeld = (name: string) => `${this.prefix}host:${name}:held`;
+  /** Hash: doc (HostInventory as JSON), its digest, readAt. */
+  hostInventory = (name: string) => `${this.prefix}host:${name}:inventory`;
+  /** Hash: repo → RepoUsage as JSON. */
+  usages = () => `${this.prefix}usages`;
+  /** Sorted set: repo by the revision that changed it last. */
+  usagesChanged = () => `${this.prefix}usages:changed`;
+  /** Counter: revision of the newest change. */
+  usagesRevision = () => `${this.prefix}usages:revision`;
+  /** Hash: what operators want of it: cordoned, drainSince, drainDeadline, removing, slots, `label:<name>`. */
+  hostDesired = (name: string) => `${this.prefix}host:${name}:desired`;
+  /** String: LearnedPool as JSON. */
+  learnedPool = () => `${this.prefix}learned:pool`;
+  /** Hash: repo → LearnedRepo as JSON. */
+  learnedRepos = () => `${this.prefix}learned:repos`;
+  /** Sorted set: repo by its last change there, ms. */
+  learnedAt = () => `${this.prefix}learned:at`;
   /** String: owner of the scheduler's lease; expires. */
   leader = () => `${this.prefix}leader`;
   /** Counter: the fencing token of the newest leader. */
@@ -49,6 +76,19 @@ export class Keys {
   unarchived = () => `${this.prefix}logs:unarchived`;
   /** String that a process holds while it archives one log; expires. */
   archiveClaim = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}:claim`;
+  /** Hash: token id → hash of the token. */
+  tokens = () => `${this.prefix}tokens`;
+  /** Hash: doc (StoredToken as JSON), usedAt. Named by the token's hash: the token itself is kept nowhere. */
+  token = (hash: string) => `${this.prefix}token:${hash}`;
+  /** String: Principal as JSON, under the hash of what the cookie holds; expires. */
+  session = (hash: string) => `${this.prefix}session:${hash}`;
+  /** Set of teams that uploaded the context, or built it; expires. */
+  contextTeams = (digest: string) => `${this.prefix}context:${digest}:teams`;
+  /** Streams of audit entries, field `e`: those of principals, and refusals of whom nobody knows. */
+  audit = () => `${this.prefix}audit`;
+  auditStrangers = () => `${this.prefix}audit:strangers`;
+  /** String: id of the newest entry of both. */
+  auditLast = () => `${this.prefix}audit:last`;
   /** BullMQ's own prefix. */
   queues = () => `${this.prefix}q`;
 

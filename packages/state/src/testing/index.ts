@@ -1,1 +1,2 @@
-export { TestRedis } from './test-redis.ts';
+export { decisionFor } from './decision.ts';
+export { TestRedis, type TestRedisOptions } from './test-redis.ts';

@@ -1,25 +1,43 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
+export interface TestRedisOptions {
+  /** An address to listen at beside the socket, without a password: for processes in another network namespace of this machine. */
+  readonly listenAt?: string;
+  /** When a write is on the disk. Default `everysec`, Redis' own: a machine that fails may lose a second, a killed Redis nothing. */
+  readonly appendFsync?: 'always' | 'everysec';
+}
 
 /** A real redis-server of a test's own: append-only, on a unix socket, in a temporary directory. */
 export class TestRedis implements AsyncDisposable {
   readonly url: string;
+  /** Where it listens at an address; the same after a restart. */
+  readonly tcpUrl: string | undefined;
   readonly #dir: string;
   readonly #socket: string;
+  readonly #settings: readonly string[];
   #child: ChildProcess | undefined;
 
-  private constructor(dir: string) {
+  private constructor(dir: string, { listenAt, appendFsync = 'everysec' }: TestRedisOptions, port: number) {
     this.#dir = dir;
     this.#socket = join(dir, 'redis.sock');
     this.url = `unix://${this.#socket}`;
+    this.tcpUrl = listenAt === undefined ? undefined : `redis://${listenAt}:${port}`;
+    this.#settings = [
+      ...['--port', `${port}`, '--unixsocket', this.#socket, '--dir', dir],
+      ...['--appendonly', 'yes', '--appendfsync', appendFsync, '--save', ''],
+      ...(listenAt === undefined ? [] : ['--bind', listenAt, '--protected-mode', 'no']),
+    ];
   }
 
-  static async start(): Promise<TestRedis> {
-    const redis = new TestRedis(await mkdtemp(join(tmpdir(), 'kiln-redis-')));
+  static async start(options: TestRedisOptions = {}): Promise<TestRedis> {
+    const { listenAt } = options;
+    const port = listenAt === undefined ? 0 : await freePort(listenAt);
+    const redis = new TestRedis(await mkdtemp(join(tmpdir(), 'kiln-redis-')), options, port);
     await redis.up();
     return redis;
   }
@@ -27,9 +45,12 @@ export class TestRedis implements AsyncDisposable {
   /** Starts the server again, unless it runs, on the data that the last one left. */
   async up(): Promise<void> {
     if (this.#child && isRunning(this.#child)) return;
-    const args = ['--port', '0', '--unixsocket', this.#socket, '--dir', this.#dir, '--appendonly', 'yes', '--save', ''];
-    this.#child = spawn('redis-server', args, { stdio: 'ignore' });
-    while (!(await answers(this.#socket))) await new Promise((resolve) => setTimeout(resolve, 5));
+    const child = spawn('redis-server', this.#settings, { stdio: 'ignore' });
+    this.#child = child;
+    while (!(await answers(this.#socket))) {
+      if (!isRunning(child)) throw new Error(`redis-server ended with ${child.exitCode ?? child.signalCode}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
   }
 
   /** Ends the server: SIGKILL by default, as a crash would. */
@@ -47,6 +68,16 @@ export class TestRedis implements AsyncDisposable {
   }
 }
 
+/** Redis itself can't be told to choose one. */
+async function freePort(address: string): Promise<number> {
+  const server = createServer().listen(0, address);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
 function isRunning({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode === null && signalCode === null;
 }
@@ -59,6 +90,7 @@ function answers(socket: string): Promise<boolean> {
       resolve(answer);
     };
     connection.once('error', () => done(false));
+    connection.once('close', () => done(false));
     connection.once('connect', () => connection.write('PING\r\n'));
     connection.once('data', (data) => done(data.toString('latin1').startsWith('+PONG')));
   });

@@ -1,6 +1,22 @@
 -- writeBuild(prefix, id, change): replaces the record of a build that the caller has checked, moves it between the
 -- indexes of its state, and announces it.
 -- change: { rev, state, attempt, host, incarnation, cancel, doc, at }
+
+-- An ended build is none that a newer one could end, offers no run, and wants none. Those that share its run are due.
+local function letGo(prefix, id, links)
+  local concurrency, share, run = links[1], links[2], links[3]
+  if concurrency then redis.call('SREM', prefix .. 'concurrency:' .. concurrency, id) end
+  if share then
+    if redis.call('GET', prefix .. 'share:' .. share) == id then redis.call('DEL', prefix .. 'share:' .. share) end
+    for _, wants in ipairs(redis.call('SMEMBERS', prefix .. 'interest:' .. id)) do
+      if wants ~= id then redis.call('SADD', prefix .. 'due', wants) end
+    end
+    redis.call('DEL', prefix .. 'interest:' .. id)
+  end
+  if run then redis.call('SREM', prefix .. 'interest:' .. run, id) end
+  redis.call('SREM', prefix .. 'due', id)
+end
+
 local function writeBuild(prefix, id, change)
   local key = prefix .. 'build:' .. id
   local before = redis.call('HGET', key, 'state')
@@ -11,11 +27,13 @@ local function writeBuild(prefix, id, change)
     redis.call('ZADD', prefix .. 'idx:state:' .. change.state, 0, id)
     if change.state == 'queued' then
       redis.call('ZADD', prefix .. 'pending', change.at, id)
+      if redis.call('HEXISTS', key, 'newer') == 1 then redis.call('SADD', prefix .. 'due', id) end
     elseif before == 'queued' then
       redis.call('ZREM', prefix .. 'pending', id)
     end
     if change.state == 'succeeded' or change.state == 'failed' or change.state == 'canceled' then
       redis.call('ZADD', prefix .. 'ended', change.at, id)
+      letGo(prefix, id, redis.call('HMGET', key, 'concurrency', 'share', 'run'))
     end
   end
   redis.call('XADD', prefix .. 'events', 'MAXLEN', '~', 20000, '*', 'type', 'build', 'id', id, 'state', change.state,

@@ -1,0 +1,83 @@
+import { ANONYMOUS, type Principal, tokenKind } from '@kiln/domain';
+import type { StoredToken } from '@kiln/state';
+import type { Request } from 'express';
+import type { Logger } from 'pino';
+import { instant } from '../http/answer.ts';
+import { within } from '../http/deadline.ts';
+import type { Cookies } from '../login/cookies.ts';
+import { looksLikeJwt } from '../oidc/verify-token.ts';
+import type { Sessions, Tokens } from '../ports.ts';
+import { unauthorized } from './refusals.ts';
+import { checkSameOrigin } from './same-origin.ts';
+
+export interface AuthenticatorParts {
+  /** Verifies OIDC tokens; absent where no issuer is set up. */
+  readonly verifyJwt: ((token: string) => Promise<Principal>) | undefined;
+  readonly local: (token: string) => Principal | undefined;
+  readonly tokens: Tokens;
+  readonly sessions: Sessions;
+  readonly cookies: Cookies;
+  readonly publicUrl: string;
+  readonly storeTimeoutMs: number;
+  readonly now: () => number;
+  readonly log: Logger;
+}
+
+/** Whom a request comes from: `ANONYMOUS` where it brings nothing. @throws Complaint `unauthorized` where what it brings is no good */
+export type Authenticate = (request: Pick<Request, 'get' | 'method'>) => Promise<Principal>;
+
+export function authenticator(parts: AuthenticatorParts): Authenticate {
+  return async (request) => {
+    const header = request.get('authorization');
+    if (header === undefined) return sessionPrincipal(request, parts);
+    const token = /^Bearer +([^\s]+) *$/i.exec(header)?.[1];
+    if (token === undefined) throw unauthorized('no bearer token was sent', { isMissing: true });
+    return parts.local(token) ?? (looksLikeJwt(token) ? verified(token, parts) : storedPrincipal(token, parts));
+  };
+}
+
+/** Whom the cookie stands for, where there is one. @throws Complaint `unauthorized`; `forbidden` for what another site sent */
+async function sessionPrincipal(
+  request: Pick<Request, 'get' | 'method'>,
+  { sessions, cookies, publicUrl, storeTimeoutMs }: AuthenticatorParts,
+): Promise<Principal> {
+  const secret = cookies.read(request.get('cookie'), cookies.session);
+  if (secret === undefined || publicUrl === '') return ANONYMOUS;
+  const principal = await within(storeTimeoutMs, sessions.find(secret));
+  if (!principal) throw unauthorized('the session has ended: log in again at /auth/login');
+  checkSameOrigin(request, publicUrl);
+  return principal;
+}
+
+async function verified(token: string, { verifyJwt }: AuthenticatorParts): Promise<Principal> {
+  if (verifyJwt) return verifyJwt(token);
+  throw unauthorized('this Kiln takes no OIDC tokens: no issuer is set up (KILN_OIDC_FILE)');
+}
+
+async function storedPrincipal(
+  text: string,
+  { tokens, storeTimeoutMs, now, log }: AuthenticatorParts,
+): Promise<Principal> {
+  const kind = tokenKind(text);
+  if (kind === 'mistyped') throw unauthorized('the bearer token is mistyped or cut off: its checksum is wrong');
+  const token = kind === undefined ? undefined : await within(storeTimeoutMs, tokens.find(text));
+  if (!token) throw unauthorized('the bearer token is not one of this Kiln, or was revoked');
+  if (token.expiresAt !== undefined && token.expiresAt <= now()) {
+    throw unauthorized(`the token ${token.id} (${token.name}) expired at ${instant(token.expiresAt)}`);
+  }
+  // Nobody waits for that, and nobody is refused because of it.
+  if (tokens.isUseStale(token)) {
+    tokens
+      .noteUse(text)
+      .catch((error: unknown) => log.warn({ err: error, tokenId: token.id }, 'use of token not noted'));
+  }
+  return principalOf(token);
+}
+
+function principalOf({ id, kind, name, team, scopes, trust, expiresAt }: StoredToken): Principal {
+  return {
+    kind: kind === 'worker' ? 'worker' : 'token',
+    ...{ id, name, team, scopes, trust },
+    ...(expiresAt !== undefined && { expiresAt }),
+  };
+}

@@ -1,0 +1,59 @@
+import type { ServerResponse } from 'node:http';
+import type { Principal } from '@kiln/domain';
+import type { Events } from '../ports.ts';
+
+/** An event may come before the request is known here whose credential it ends; it is remembered for so long, ms. */
+const REMEMBER_MS = 60_000;
+/** The longest time that a timer can wait. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * Requests under way by the credential that let them in: when it is revoked or expires, what still streams is cut off. Whoever
+ * follows a log comes back, and is refused then.
+ */
+export class LiveRequests implements Disposable {
+  readonly #byCredential = new Map<string, Set<ServerResponse>>();
+  readonly #ended = new Map<string, NodeJS.Timeout>();
+  readonly #subscription: Disposable;
+  readonly #now: () => number;
+
+  constructor(events: Events, now: () => number) {
+    this.#now = now;
+    this.#subscription = events.subscribe((event) => {
+      if (event.type === 'credential') this.#end(event.id);
+    });
+  }
+
+  /** To be called as soon as `principal` is known; forgets the request when it ends. */
+  add({ id: principal, credentialId: id = principal, expiresAt }: Principal, response: ServerResponse): void {
+    if (this.#ended.has(id)) {
+      response.destroy();
+      return;
+    }
+    const all = this.#byCredential.get(id) ?? new Set();
+    this.#byCredential.set(id, all.add(response));
+    const expiry =
+      expiresAt === undefined
+        ? undefined
+        : setTimeout(() => response.destroy(), Math.min(Math.max(0, expiresAt - this.#now()), MAX_TIMER_MS));
+    response.on('close', () => {
+      clearTimeout(expiry);
+      all.delete(response);
+      if (all.size === 0 && this.#byCredential.get(id) === all) this.#byCredential.delete(id);
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#subscription[Symbol.dispose]();
+    for (const timer of this.#ended.values()) clearTimeout(timer);
+  }
+
+  #end(id: string): void {
+    clearTimeout(this.#ended.get(id));
+    this.#ended.set(
+      id,
+      setTimeout(() => this.#ended.delete(id), REMEMBER_MS),
+    );
+    for (const response of this.#byCredential.get(id) ?? []) response.destroy();
+  }
+}

@@ -1,0 +1,56 @@
+import { decideAccess, type Principal, type RouteAccess } from '@kiln/domain';
+import { Complaint } from '../http/complaint.ts';
+
+/** What was sent as a credential is never repeated. */
+const NOT_SHOWN = 'a value that is not shown';
+
+/** A 401; `isMissing` where there was no credential at all. */
+export function unauthorized(detail: string, { isMissing = false } = {}): Complaint {
+  return new Complaint('unauthorized', detail, {
+    errors: [
+      {
+        field: 'header Authorization',
+        got: isMissing ? 'nothing' : NOT_SHOWN,
+        expected: 'Bearer and a token of this Kiln',
+      },
+    ],
+    headers: { 'WWW-Authenticate': isMissing ? 'Bearer realm="kiln"' : 'Bearer realm="kiln", error="invalid_token"' },
+  });
+}
+
+/** Lets `principal` in by a route, or refuses. @throws Complaint `unauthorized` or `forbidden` */
+export function authorize(principal: Principal, access: RouteAccess): void {
+  switch (decideAccess(principal, access)) {
+    case 'allowed':
+      return;
+    case 'unknown':
+      throw unauthorized('no bearer token was sent', { isMissing: true });
+    case 'workers_only':
+      throw wrongKind(
+        'only a worker may do this, with the join token (KILN_JOIN_TOKEN of the API; `kiln up` keeps it in the file join-token of its data directory) or another worker token',
+        'Bearer and a worker token',
+      );
+    case 'users_only':
+      throw wrongKind(
+        'this is a worker token: with it a worker joins, reads contexts and stores artifacts, and nothing else',
+        'Bearer and a user’s token',
+      );
+    case 'scope_missing':
+      throw scopeMissing(principal, access.who === 'users' ? access.scopes : []);
+  }
+}
+
+function wrongKind(detail: string, expected: string): Complaint {
+  return new Complaint('forbidden', detail, {
+    errors: [{ field: 'header Authorization', got: NOT_SHOWN, expected }],
+  });
+}
+
+function scopeMissing({ name, scopes }: Principal, needed: readonly string[]): Complaint {
+  const wanted = needed.join(' or ');
+  const held = scopes.join(', ') || 'no scope';
+  return new Complaint('forbidden', `this needs the scope ${wanted}; ${name} has ${held}`, {
+    errors: [{ field: 'scope', got: held, expected: wanted }],
+    headers: { 'WWW-Authenticate': `Bearer realm="kiln", error="insufficient_scope", scope="${needed[0] ?? ''}"` },
+  });
+}

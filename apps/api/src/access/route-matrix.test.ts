@@ -1,0 +1,128 @@
+import { type OperationId, type Problem, ROUTES } from '@kiln/contracts';
+import { SCOPES } from '@kiln/domain';
+import { TestRedis } from '@kiln/state/testing';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { JOIN, RouteRequests } from '../testing/route-requests.ts';
+import { TestApi, TOKEN } from '../testing/test-api.ts';
+
+const ROLES = [
+  ...(['anonymous', 'expired', 'revoked'] as const),
+  /** Team web, with one scope each. */
+  ...(['read', 'write', 'logs', 'operate'] as const),
+  /** Team web, no scope; team ops, all but admin; all teams, all but admin. */
+  ...(['bare', 'other', 'all', 'admin', 'local admin', 'worker', 'join token'] as const),
+] as const;
+type Role = (typeof ROLES)[number];
+
+/** A status, or a status and the code of the problem. */
+type Outcome = `${number}` | `${number} ${string}`;
+const UNKNOWN = '401 unauthorized';
+const REFUSED = '403 forbidden';
+const HIDDEN = '404 build_not_found';
+
+/** Everybody's outcome by one route, written out by hand: what the catalogue says is checked, not repeated. */
+type Row = Readonly<Record<Role, Outcome>>;
+
+/** A row out of what differs: nobody but admins comes in, with `ok`, unless it says so. */
+function row(ok: Outcome, change: Partial<Row>): Row {
+  return {
+    ...{ anonymous: UNKNOWN, expired: UNKNOWN, revoked: UNKNOWN },
+    ...{ read: REFUSED, write: REFUSED, logs: REFUSED, operate: REFUSED, bare: REFUSED, other: REFUSED, all: REFUSED },
+    ...{ admin: ok, 'local admin': ok, worker: REFUSED, 'join token': REFUSED },
+    ...change,
+  };
+}
+const everyone = (ok: Outcome) => Object.fromEntries(ROLES.map((role) => [role, ok])) as Row;
+const operators = (ok: Outcome) => row(ok, { operate: ok, other: ok, all: ok });
+
+const MATRIX: Readonly<Record<OperationId, Row>> = {
+  submitBuild: row('202', { write: '202', other: REFUSED, all: '202' }),
+  listBuilds: row('200', { read: '200', other: '200', all: '200' }),
+  getBuild: row('200', { read: '200', other: HIDDEN, all: '200' }),
+  cancelBuild: row('200', { write: '200', other: HIDDEN, all: '200' }),
+  retryBuild: row('202', { write: '202', other: HIDDEN, all: '202' }),
+  readLog: row('200', { logs: '200', other: HIDDEN, all: '200' }),
+  readPlacement: row('200', { read: '200', other: HIDDEN, all: '200' }),
+  readArtifact: row('404 artifact_not_found', {
+    ...{ read: '404 artifact_not_found', other: HIDDEN, all: '404 artifact_not_found' },
+  }),
+  listHosts: row('200', { read: '200', operate: '200', other: '200', all: '200' }),
+  readHost: operators('200'),
+  cordonHost: operators('200'),
+  uncordonHost: operators('200'),
+  drainHost: operators('200'),
+  changeHost: operators('200'),
+  removeHost: operators('409 host_busy'),
+  joinPool: row(REFUSED, { worker: '200', 'join token': '200' }),
+  readContext: row('200', {
+    ...{ read: '200', other: '404 context_not_found', all: '200', worker: '200', 'join token': '200' },
+  }),
+  storeArtifact: row('201', { worker: '201', 'join token': '201' }),
+  createToken: row('201', {}),
+  listTokens: row('200', {}),
+  revokeToken: row('200', {}),
+  readAudit: row('200', {}),
+  whoami: { ...everyone('200'), anonymous: UNKNOWN, expired: UNKNOWN, revoked: UNKNOWN },
+  startLogin: everyone('404 not_found'),
+  finishLogin: everyone('404 not_found'),
+  logout: { ...everyone('204'), anonymous: UNKNOWN, expired: UNKNOWN, revoked: UNKNOWN },
+  health: everyone('200'),
+  ready: everyone('200'),
+  openapi: everyone('200'),
+  docs: everyone('200'),
+};
+
+let redis: TestRedis;
+let api: TestApi;
+let requests: RouteRequests;
+const headersOf = new Map<Role, Record<string, string>>();
+
+beforeAll(async () => {
+  redis = await TestRedis.start();
+  api = await TestApi.start({ join: JOIN }, { redis });
+  const all = SCOPES.filter((scope) => scope !== 'admin');
+  const tokens = {
+    read: await api.token({ scopes: ['builds:read'] }),
+    write: await api.token({ scopes: ['builds:write'] }),
+    logs: await api.token({ scopes: ['logs:read'] }),
+    operate: await api.token({ scopes: ['hosts:operate'] }),
+    bare: await api.token(),
+    other: await api.token({ team: 'ops', scopes: all }),
+    all: await api.token({ team: '*', scopes: all }),
+    admin: await api.token({ team: '*', scopes: ['admin'] }),
+    worker: await api.token({ kind: 'worker', team: '*' }),
+    expired: await api.token({ team: '*', scopes: ['admin'], expiresAt: Date.now() - 1 }),
+    revoked: await api.token({ team: '*', scopes: ['admin'] }),
+  };
+  await api.state.tokens.revoke(tokens.revoked.id);
+  for (const [role, { headers }] of Object.entries(tokens)) headersOf.set(role as Role, headers);
+  headersOf.set('anonymous', {});
+  headersOf.set('local admin', { authorization: `Bearer ${TOKEN}` });
+  headersOf.set('join token', { authorization: `Bearer ${JOIN.tokens[0]}` });
+  requests = await RouteRequests.of(api);
+});
+afterAll(async () => {
+  await api[Symbol.asyncDispose]();
+  await redis[Symbol.asyncDispose]();
+});
+
+async function outcome(id: OperationId, role: Role): Promise<Outcome> {
+  const { path, init } = await requests.for(id);
+  const answer = await fetch(api.api.url + path, {
+    ...init,
+    method: ROUTES[id].method.toUpperCase(),
+    headers: { ...init?.headers, ...headersOf.get(role) },
+  });
+  const text = await answer.text();
+  return answer.status < 400 ? `${answer.status}` : `${answer.status} ${(JSON.parse(text) as Problem).code}`;
+}
+
+test('every route has its row', () => {
+  expect(Object.keys(MATRIX).sort()).toEqual(Object.keys(ROUTES).sort());
+});
+
+describe.each(Object.keys(ROUTES) as OperationId[])('%s', (id) => {
+  test.each(ROLES)('by %s', async (role) => {
+    expect(await outcome(id, role)).toBe(MATRIX[id][role]);
+  });
+});

@@ -1,0 +1,42 @@
+import { InvalidEnvironment, wholeNumber } from '@kiln/runtime';
+import { z } from 'zod';
+import { API_DEFAULTS, type ApiConfig } from '../config.ts';
+import { KEY_TIMES } from '../oidc/issuer-keys.ts';
+import { readOidcFile } from '../oidc/read-file.ts';
+import { isSafeUrl } from '../oidc/settings.ts';
+import { trustProxy } from './trust-proxy.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** Variables by which an operator says who may come in, the same for `kiln up` and an API of its own. */
+export const accessEnv = {
+  KILN_TRUST_PROXY: trustProxy,
+  KILN_OIDC_FILE: z.string().optional(),
+  KILN_PUBLIC_URL: z
+    .string()
+    .refine(isSafeUrl, 'the URL of this API with https:// (http:// on this machine only)')
+    .optional(),
+  KILN_SESSION_HOURS: wholeNumber(1, API_DEFAULTS.sessionMs / HOUR_MS),
+  KILN_AUDIT_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.auditRetentionMs / DAY_MS),
+};
+
+type AccessEnv = z.output<z.ZodObject<typeof accessEnv>>;
+type AccessConfig = Pick<ApiConfig, 'trustProxy' | 'auditRetentionMs' | 'oidc' | 'publicUrl' | 'sessionMs'>;
+
+/** What they say. @throws InvalidEnvironment */
+export function accessConfig(env: AccessEnv): AccessConfig {
+  const oidc = env.KILN_OIDC_FILE === undefined ? undefined : readOidcFile(env.KILN_OIDC_FILE);
+  if (env.KILN_PUBLIC_URL === undefined && oidc?.issuers.some(({ login }) => login)) {
+    throw new InvalidEnvironment(
+      'KILN_PUBLIC_URL: holds nothing, expected the URL at which browsers find this API: an issuer in KILN_OIDC_FILE has login',
+    );
+  }
+  return {
+    publicUrl: env.KILN_PUBLIC_URL ?? '',
+    sessionMs: env.KILN_SESSION_HOURS * HOUR_MS,
+    trustProxy: env.KILN_TRUST_PROXY,
+    auditRetentionMs: env.KILN_AUDIT_RETENTION_DAYS * DAY_MS,
+    ...(oidc && { oidc: { ...oidc, keyTimes: KEY_TIMES } }),
+  };
+}

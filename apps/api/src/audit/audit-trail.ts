@@ -1,0 +1,112 @@
+import type { AuditEntry } from '@kiln/contracts';
+import { ANONYMOUS, type Principal } from '@kiln/domain';
+import type { Request, Response } from 'express';
+import type { Logger } from 'pino';
+import type { Complaint } from '../http/complaint.ts';
+import { within } from '../http/deadline.ts';
+import type { Audit } from '../ports.ts';
+
+/** What a route tells of what it did, beside what every entry has. No secret's or token's value may be in it. */
+export interface AuditNote {
+  readonly target?: string | undefined;
+  readonly details?: Readonly<Record<string, string>> | undefined;
+  /** Who it was, where that was found out only now: by a login. */
+  readonly principal?: Principal | undefined;
+}
+
+/** A request whose entry is still to be written. */
+export interface Audited {
+  principal: Principal;
+  complaint?: Complaint;
+  note(note: AuditNote): void;
+  /** Writes the entry, once; undefined where there is to be none. Never throws. */
+  settle(): Promise<void> | undefined;
+}
+
+interface AuditedRoute {
+  readonly action: string;
+  /** Every request gets an entry; of others only those that are refused. */
+  readonly isAlways: boolean;
+}
+
+/** How long an answer waits for its entry, ms. */
+const APPEND_TIMEOUT_MS = 2_000;
+const MAX_TARGET_CHARS = 200;
+
+/**
+ * Sees to it that what was done, or refused, is in the audit log before the answer says so. Only a process that dies between the deed
+ * and its entry leaves none: its client has no answer then, either. Where the log can't be written the entry goes to Kiln's own log.
+ */
+export class AuditTrail {
+  readonly #audit: Pick<Audit, 'append'>;
+  readonly #log: Logger;
+
+  constructor(audit: Pick<Audit, 'append'>, log: Logger) {
+    this.#audit = audit;
+    this.#log = log;
+  }
+
+  /** Holds the end of `response` back until the entry is written. */
+  begin(route: AuditedRoute, request: Request, response: Response): Audited {
+    let noted: AuditNote = { target: targetOf(request) };
+    let settled: Promise<void> | undefined;
+    const audited: Audited = {
+      principal: ANONYMOUS,
+      note: ({ target = noted.target, details, principal }) => {
+        if (principal) audited.principal = principal;
+        noted = { target, details: { ...noted.details, ...details } };
+      },
+      settle: () => {
+        const { statusCode } = response;
+        if (!route.isAlways && statusCode !== 401 && statusCode !== 403) return undefined;
+        settled ??= this.#append(entryOf(route.action, audited, noted, response));
+        return settled;
+      },
+    };
+    const end = response.end.bind(response) as (...args: unknown[]) => Response;
+    let isEnding = false;
+    response.end = (...args: unknown[]) => {
+      if (isEnding) return response;
+      isEnding = true;
+      const written = audited.settle();
+      if (!written) return end(...args);
+      void written.then(() => end(...args));
+      return response;
+    };
+    return audited;
+  }
+
+  async #append(entry: Parameters<Audit['append']>[0]): Promise<void> {
+    try {
+      await within(APPEND_TIMEOUT_MS, this.#audit.append(entry));
+    } catch (error) {
+      this.#log.error({ err: error, entry }, 'audit entry not written');
+    }
+  }
+}
+
+function entryOf(
+  action: string,
+  { principal: { kind, id, name, team }, complaint }: Audited,
+  { target, details }: AuditNote,
+  { statusCode: status, locals }: Response,
+): Omit<AuditEntry, 'id' | 'at'> {
+  const { requestId, ip } = locals as { requestId: string; ip: string };
+  return {
+    actor: { kind, id, name, team },
+    action,
+    ...(target !== undefined && { target }),
+    outcome: status < 400 ? 'done' : status === 401 || status === 403 ? 'refused' : 'failed',
+    status,
+    ...(complaint && { code: complaint.code, reason: complaint.message }),
+    ...(details && Object.keys(details).length > 0 && { details: { ...details } }),
+    ip,
+    requestId,
+  };
+}
+
+/** What the path names: all of the catalogue's name one thing at most. */
+function targetOf({ params }: Request): string | undefined {
+  const [first] = Object.values(params).flat();
+  return first?.slice(0, MAX_TARGET_CHARS);
+}

@@ -1,0 +1,130 @@
+import { hostDetail, hostList } from '@kiln/contracts';
+import { InventoryStore, UsageStore } from '@kiln/state';
+import { TestRedis } from '@kiln/state/testing';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { TestApi } from '../testing/test-api.ts';
+
+const WRITER = { host: 'h1', incarnation: 'i1' };
+const READ_AT = Date.parse('2026-01-02T03:04:05.000Z');
+const ISO = '2026-01-02T03:04:05.000Z';
+
+let redis: TestRedis;
+let api: TestApi;
+
+beforeAll(async () => {
+  redis = await TestRedis.start();
+});
+afterAll(() => redis[Symbol.asyncDispose]());
+beforeEach(async () => {
+  api = await TestApi.start({}, { redis });
+});
+afterEach(() => api[Symbol.asyncDispose]());
+
+const detail = async () => hostDetail.parse(await (await api.fetch('/v1/hosts/h1')).json());
+const listed = async () => hostList.parse(await (await api.fetch('/v1/hosts')).json()).hosts[0];
+
+async function publish(): Promise<void> {
+  const { redis: connection, keys } = api.state;
+  const mounts = [
+    { id: 'x//npm', bytes: 30, lastUsedAt: READ_AT, inUse: true, records: 2 },
+    { id: 'other//go', bytes: 5, lastUsedAt: READ_AT, inUse: false, records: 1 },
+  ];
+  const usages = new UsageStore(connection, keys);
+  const learn = (repo: string, ids: readonly string[]) =>
+    usages.learn(WRITER, repo, { mounts: ids.map((id) => ({ id, bytes: 30 })), layerBytes: 0, sizesAreFloors: false });
+  await learn('web', ['x//npm', 'x//a', 'x//b']);
+  await learn('app', ['x//npm']);
+  await learn('cold', ['y//z']);
+  await new InventoryStore(connection, keys).publish(
+    WRITER,
+    {
+      sizesAreFloors: true,
+      usedBytes: 1_000,
+      mounts,
+      mountsLeftOut: 3,
+      layers: { count: 7, bytes: 900 },
+      repoLayers: [],
+    },
+    READ_AT,
+  );
+}
+
+test('a host whose caches haven’t been read says nothing of them', async () => {
+  expect(await listed()).not.toHaveProperty('caches');
+  const host = await detail();
+  expect(host).toMatchObject({ name: 'h1', state: 'ready' });
+  expect(host).not.toHaveProperty('inventory');
+});
+
+test('shows what a host’s caches hold, whose it is, and how warm that makes the host', async () => {
+  await publish();
+  const caches = { readAt: ISO, usedBytes: 1_000, mounts: 5, warmRepos: 1, sizesAreFloors: true };
+  expect(await listed()).toMatchObject({ name: 'h1', caches });
+  expect(await detail()).toMatchObject({
+    name: 'h1',
+    caches,
+    inventory: {
+      readAt: ISO,
+      sizesAreFloors: true,
+      usedBytes: 1_000,
+      mounts: [
+        { id: 'x//npm', repos: ['app', 'web'], bytes: 30, lastUsedAt: ISO, inUse: true, records: 2 },
+        { id: 'other//go', repos: [], bytes: 5, inUse: false },
+      ],
+      mountsLeftOut: 3,
+      layers: { count: 7, bytes: 900 },
+      repos: [
+        { repo: 'app', warmth: 1, bytes: 30, lastUsedAt: ISO },
+        { repo: 'web', warmth: 1 / 3, bytes: 30, lastUsedAt: ISO },
+      ],
+    },
+  });
+});
+
+test('shows the budget, and who says so', async () => {
+  const { report } = (await api.state.hosts.get('h1')) ?? {};
+  if (!report) throw new Error('no host');
+  await api.state.hosts.sync(
+    { ...report, cacheBudgetBytes: 5_000, cacheBudgetFrom: 'estimated' },
+    { machine: 'm1', incarnation: 'i1' },
+    60_000,
+  );
+  expect(await listed()).toMatchObject({ cacheBudgetBytes: 5_000, cacheBudgetFrom: 'estimated' });
+  expect(await detail()).toMatchObject({ cacheBudgetBytes: 5_000, cacheBudgetFrom: 'estimated' });
+});
+
+test.each([
+  [
+    '/v1/hosts/nobody',
+    404,
+    'host_not_found',
+    { field: 'name', got: '"nobody"', expected: 'the name of a host; GET /v1/hosts lists them' },
+  ],
+  ['/v1/hosts/No_Body', 400, 'invalid_request', { field: 'name', got: '"No_Body"' }],
+])('%s is %s %s', async (path, status, code, error) => {
+  const answer = await api.fetch(path);
+  expect(answer.status).toBe(status);
+  expect(await answer.json()).toMatchObject({ code, errors: [error] });
+});
+
+test('a build argument can’t set the namespace of cache mounts; the cache scope can choose one', async () => {
+  const source = { type: 'git', url: 'https://git.example/app' };
+  const refused = await api.post('/v1/builds', { source, buildArgs: { A: '1', BUILDKIT_CACHE_MOUNT_NS: 'mine' } });
+  expect(refused.status).toBe(400);
+  expect(await refused.json()).toMatchObject({
+    code: 'invalid_request',
+    errors: [
+      {
+        field: 'buildArgs.BUILDKIT_CACHE_MOUNT_NS',
+        got: '"mine"',
+        expected: 'no such build argument: Kiln sets it; cacheScope says who shares the cache mounts',
+      },
+    ],
+  });
+  expect((await api.submit({})).request.cacheScope).toBe('repo');
+  expect((await api.submit({ cacheScope: 'team' })).request.cacheScope).toBe('team');
+  const unknown = await api.post('/v1/builds', { source, cacheScope: 'world' });
+  expect(await unknown.json()).toMatchObject({
+    errors: [{ field: 'cacheScope', got: '"world"', expected: '"repo" or "team" or "pool"' }],
+  });
+});

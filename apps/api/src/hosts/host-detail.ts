@@ -1,0 +1,38 @@
+import type { HostDetailView } from '@kiln/contracts';
+import type { HostState, PublishedInventory } from '@kiln/state';
+import { viewHost } from './host-view.ts';
+
+/** A host with what its caches hold. `mountUsers`: the repos whose recent builds used a mount, by its id. */
+export function viewHostDetail(host: HostState, mountUsers: ReadonlyMap<string, readonly string[]>): HostDetailView {
+  return { ...viewHost(host), ...(host.inventory && { inventory: viewInventory(host, host.inventory, mountUsers) }) };
+}
+
+function viewInventory(
+  { caches }: HostState,
+  inventory: PublishedInventory,
+  mountUsers: ReadonlyMap<string, readonly string[]>,
+): NonNullable<HostDetailView['inventory']> {
+  const { readAt, sizesAreFloors, usedBytes, mounts, mountsLeftOut, layers } = inventory;
+  return {
+    readAt: instant(readAt),
+    sizesAreFloors,
+    usedBytes,
+    mounts: mounts.map(({ id, bytes, lastUsedAt, inUse, records }) => ({
+      id,
+      repos: [...(mountUsers.get(id) ?? [])].sort(),
+      bytes,
+      lastUsedAt: instant(lastUsedAt),
+      inUse,
+      records,
+    })),
+    mountsLeftOut,
+    layers,
+    repos: [...caches]
+      .map(([repo, { warmth, bytes, lastUsedAt }]) => ({ repo, warmth, bytes, lastUsedAt: instant(lastUsedAt) }))
+      .sort((a, b) => b.warmth - a.warmth || b.bytes - a.bytes || (a.repo < b.repo ? -1 : 1)),
+  };
+}
+
+function instant(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,59 @@
+import type { HostInfoView } from '@kiln/contracts';
+import type { HostState, PublishedInventory } from '@kiln/state';
+import { instant } from '../http/answer.ts';
+
+/** From this warmth on a repo counts as warm on a host. */
+const WARM = 0.5;
+
+/** A host as clients see it. The worker's incarnation and machine stay inside. */
+export function viewHost(host: HostState): HostInfoView {
+  const { report, reported, orders, held, lastSeenAt } = host;
+  const { name, slots, labels, platforms, driver, engineVersion, buildxVersion, buildkitVersion, disk } = report;
+  const { cacheBudgetBytes, cacheBudgetFrom } = report;
+  const isChanged = orders.slots !== undefined || Object.keys(orders.labels).length > 0;
+  return {
+    name,
+    state: stateOf(host),
+    slots,
+    usedSlots: held.reduce((sum, { weight }) => sum + weight, 0),
+    labels: { ...labels },
+    ...(isChanged && { reported: { slots: reported.slots, labels: { ...reported.labels } } }),
+    ...(orders.drain && {
+      drain: {
+        since: instant(orders.drain.since),
+        ...(orders.drain.deadline !== undefined && { deadline: instant(orders.drain.deadline) }),
+      },
+    }),
+    platforms: [...platforms],
+    driver,
+    engineVersion,
+    buildxVersion,
+    ...(buildkitVersion !== undefined && { buildkitVersion }),
+    ...(disk && { disk: { ...disk } }),
+    builds: held.map(({ buildId, attempt }) => ({ id: buildId, attempt })),
+    lastSeenAt: instant(lastSeenAt),
+    ...(cacheBudgetBytes !== undefined && { cacheBudgetBytes }),
+    ...(cacheBudgetFrom !== undefined && { cacheBudgetFrom }),
+    ...(host.inventory && { caches: viewCaches(host, host.inventory) }),
+  };
+}
+
+function viewCaches({ caches }: HostState, inventory: PublishedInventory): NonNullable<HostInfoView['caches']> {
+  const { readAt, usedBytes, mounts, mountsLeftOut, sizesAreFloors } = inventory;
+  return {
+    readAt: instant(readAt),
+    usedBytes,
+    mounts: mounts.length + mountsLeftOut,
+    warmRepos: [...caches.values()].filter(({ warmth }) => warmth >= WARM).length,
+    sizesAreFloors,
+  };
+}
+
+/** The first that holds: a dead host's orders matter less than that it is dead. */
+function stateOf({ report, orders, alive, left, held }: HostState): HostInfoView['state'] {
+  if (!alive) return left ? 'left' : 'lost';
+  if (orders.removing) return 'removing';
+  if (orders.drain) return held.length === 0 ? 'drained' : 'draining';
+  if (!report.accepting) return 'draining';
+  return orders.cordoned ? 'cordoned' : 'ready';
+}

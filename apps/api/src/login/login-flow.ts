@@ -1,0 +1,161 @@
+import { readFileSync } from 'node:fs';
+import type { Principal } from '@kiln/domain';
+import * as oidc from 'openid-client';
+import { unauthorized } from '../access/refusals.ts';
+import { Complaint } from '../http/complaint.ts';
+import type { Issuer } from '../oidc/settings.ts';
+import { principalOf } from '../oidc/verify-token.ts';
+import type { Sealing } from '../ports.ts';
+
+/** How long somebody may take to log in, ms. */
+export const LOGIN_TTL_MS = 600_000;
+
+const ANSWER_TIMEOUT_SECONDS = 10;
+const SEAL_CONTEXT = 'login';
+
+/** What must come back with the answer of the issuer, and where to go then. Lies sealed in the browser's own cookie. */
+interface Attempt {
+  readonly state: string;
+  readonly nonce: string;
+  readonly verifier: string;
+  readonly returnTo: string;
+  /** ms since the epoch. */
+  readonly until: number;
+}
+
+export interface LoginParts {
+  readonly issuer: Issuer;
+  readonly login: NonNullable<Issuer['login']>;
+  /** Where browsers find this API; the issuer must know `<it>/auth/callback`. */
+  readonly publicUrl: string;
+  readonly sealer: Sealing;
+  readonly now: () => number;
+}
+
+/**
+ * Login by OIDC: authorization code with PKCE, state and nonce. Nothing is kept here of a login that is under way: what must come back
+ * is in a cookie of the browser that began it, sealed, so that nobody can fill a store, and nobody's answer counts for another browser.
+ */
+export class LoginFlow {
+  readonly #parts: LoginParts;
+  #configuration: Promise<oidc.Configuration> | undefined;
+
+  constructor(parts: LoginParts) {
+    this.#parts = parts;
+  }
+
+  /** Where to send the browser, and what to put into its cookie. @throws Complaint `unavailable` */
+  async begin(returnTo: string): Promise<{ url: string; sealed: string }> {
+    const { login, sealer, now } = this.#parts;
+    const configuration = await this.#configured();
+    const [state, nonce, verifier] = [oidc.randomState(), oidc.randomNonce(), oidc.randomPKCECodeVerifier()];
+    const url = oidc.buildAuthorizationUrl(configuration, {
+      ...{ redirect_uri: this.#redirectUri, scope: login.scopes.join(' '), state, nonce },
+      code_challenge: await oidc.calculatePKCECodeChallenge(verifier),
+      code_challenge_method: 'S256',
+    });
+    const attempt: Attempt = { state, nonce, verifier, returnTo, until: now() + LOGIN_TTL_MS };
+    return { url: url.href, sealed: sealer.seal(JSON.stringify(attempt), SEAL_CONTEXT) };
+  }
+
+  /**
+   * Who has logged in. `search` is what the issuer sent the browser back with, `sealed` what the cookie held.
+   * @throws Complaint `unauthorized`, `forbidden` (no rule lets them in), `unavailable`
+   */
+  async finish(search: string, sealed: string | undefined): Promise<{ principal: Principal; returnTo: string }> {
+    const { issuer } = this.#parts;
+    const attempt = this.#attempt(sealed);
+    const configuration = await this.#configured();
+    const claims = await this.#claims(configuration, new URL(`${this.#redirectUri}${search}`), attempt);
+    const { expiresAt: _, ...principal } = principalOf('session', issuer, claims, `oidc:${issuer.name}:${claims.sub}`);
+    return { principal, returnTo: attempt.returnTo };
+  }
+
+  get #redirectUri(): string {
+    return `${this.#parts.publicUrl.replace(/\/$/, '')}/auth/callback`;
+  }
+
+  #attempt(sealed: string | undefined): Attempt {
+    const { sealer, now } = this.#parts;
+    if (sealed === undefined) throw refused('this browser has begun none, or refuses cookies');
+    let attempt: Attempt;
+    try {
+      attempt = JSON.parse(sealer.open(sealed, SEAL_CONTEXT)) as Attempt;
+    } catch {
+      throw refused('its cookie is not of this Kiln');
+    }
+    if (attempt.until <= now()) throw refused('it took too long');
+    return attempt;
+  }
+
+  /** Those of the ID token, and what the issuer tells of its subject beside them. */
+  async #claims(configuration: oidc.Configuration, url: URL, { state, nonce, verifier }: Attempt) {
+    try {
+      const tokens = await oidc.authorizationCodeGrant(configuration, url, {
+        ...{ expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier, idTokenExpected: true },
+      });
+      const claims = tokens.claims();
+      if (!claims) throw refused('the issuer sent no ID token');
+      const hasMore = configuration.serverMetadata().userinfo_endpoint !== undefined;
+      const more = hasMore ? await oidc.fetchUserInfo(configuration, tokens.access_token, claims.sub) : {};
+      return { ...more, ...claims };
+    } catch (error) {
+      throw this.#explained(error);
+    }
+  }
+
+  #configured(): Promise<oidc.Configuration> {
+    this.#configuration ??= this.#discover().catch((error: unknown) => {
+      this.#configuration = undefined;
+      throw this.#explained(error);
+    });
+    return this.#configuration;
+  }
+
+  async #discover(): Promise<oidc.Configuration> {
+    const { issuer, login } = this.#parts;
+    const secret =
+      login.clientSecretFile === undefined ? undefined : readFileSync(login.clientSecretFile, 'utf8').trim();
+    const isLocal = issuer.issuer.startsWith('http:');
+    return oidc.discovery(
+      new URL(issuer.issuer),
+      login.clientId,
+      undefined,
+      secret === undefined ? oidc.None() : oidc.ClientSecretPost(secret),
+      {
+        timeout: ANSWER_TIMEOUT_SECONDS,
+        // The settings take http only of this machine. Signatures are verified although TLS would do by the letter.
+        execute: [oidc.enableNonRepudiationChecks, ...(isLocal ? [oidc.allowInsecureRequests] : [])],
+      },
+    );
+  }
+
+  #explained(error: unknown): unknown {
+    if (error instanceof Complaint) return error;
+    if (error instanceof oidc.AuthorizationResponseError) {
+      return refused(`the issuer says ${error.error === 'access_denied' ? 'no' : 'that it failed'}`);
+    }
+    if (error instanceof oidc.ResponseBodyError && error.status < 500) return refused('the issuer does not confirm it');
+    const { name } = this.#parts.issuer;
+    if (error instanceof oidc.ClientError && !isNetwork(error)) return refused('what the issuer sent is not valid');
+    const complaint = new Complaint('unavailable', `the OIDC issuer ${name} does not answer as it should`);
+    complaint.cause = error;
+    return complaint;
+  }
+}
+
+/** What openid-client says where an answer didn't come, or wasn't one. */
+const NETWORK_CODES = new Set([
+  'OAUTH_TIMEOUT',
+  'OAUTH_RESPONSE_IS_NOT_CONFORM',
+  'OAUTH_PARSE_ERROR',
+  'OAUTH_RESPONSE_IS_NOT_JSON',
+]);
+
+function isNetwork({ code, cause }: oidc.ClientError): boolean {
+  return NETWORK_CODES.has(code ?? '') || cause instanceof TypeError;
+}
+
+function refused(why: string): Complaint {
+  return unauthorized(`the login is refused: ${why}. Begin anew at /auth/login`);
+}

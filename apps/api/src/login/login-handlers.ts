@@ -1,0 +1,71 @@
+import { randomBytes } from 'node:crypto';
+import { loginQuery, type OperationId } from '@kiln/contracts';
+import type { Handler } from '../access/call.ts';
+import type { ApiConfig } from '../config.ts';
+import { Complaint, parsed } from '../http/complaint.ts';
+import { within } from '../http/deadline.ts';
+import type { Sealing, Sessions } from '../ports.ts';
+import type { Cookies } from './cookies.ts';
+import { LOGIN_TTL_MS, LoginFlow } from './login-flow.ts';
+import { safeReturnTo } from './return-to.ts';
+
+type LoginOperation = Extract<OperationId, `${string}Login` | 'logout'>;
+
+interface LoginDeps {
+  readonly sessions: Sessions;
+  readonly sealer: Sealing;
+  readonly cookies: Cookies;
+  readonly now: () => number;
+}
+
+const SESSION_BYTES = 32;
+
+export function loginHandlers(config: ApiConfig, deps: LoginDeps): Record<LoginOperation, Handler> {
+  const { sessions, cookies, now } = deps;
+  const { publicUrl, sessionMs } = config;
+  const issuer = config.oidc?.issuers.find(({ login }) => login);
+  const flow = issuer?.login && new LoginFlow({ ...deps, issuer, login: issuer.login, publicUrl });
+  const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
+  const configured = () => {
+    if (flow) return flow;
+    throw new Complaint('not_found', 'nobody can log in here: no issuer with login is set up (KILN_OIDC_FILE)');
+  };
+
+  return {
+    async startLogin(request, response) {
+      const { returnTo } = parsed(loginQuery, request.query, 'query ');
+      const login = configured();
+      const { url, sealed } = await login.begin(safeReturnTo(returnTo, publicUrl));
+      cookies.set(response, cookies.login, sealed, LOGIN_TTL_MS);
+      response.setHeader('Cache-Control', 'no-store');
+      response.redirect(302, url);
+    },
+
+    async finishLogin(request, response, { note }) {
+      const login = configured();
+      const header = request.get('cookie');
+      response.setHeader('Cache-Control', 'no-store');
+      // Whatever comes of it: a login is tried once.
+      cookies.clear(response, cookies.login);
+      const { principal, returnTo } = await login.finish(
+        new URL(request.originalUrl, publicUrl).search,
+        cookies.read(header, cookies.login),
+      );
+      // A new session for each login: one that somebody else could know is worth nothing.
+      const before = cookies.read(header, cookies.session);
+      if (before !== undefined) await stored(sessions.end(before));
+      const secret = randomBytes(SESSION_BYTES).toString('base64url');
+      const session = await stored(sessions.create(secret, { ...principal, expiresAt: now() + sessionMs }, sessionMs));
+      note({ principal: session, details: { scopes: session.scopes.join(' '), trust: session.trust } });
+      cookies.set(response, cookies.session, secret, sessionMs);
+      response.redirect(303, returnTo);
+    },
+
+    async logout(request, response) {
+      const secret = cookies.read(request.get('cookie'), cookies.session);
+      if (secret !== undefined) await stored(sessions.end(secret));
+      cookies.clear(response, cookies.session);
+      response.status(204).end();
+    },
+  };
+}

@@ -1,0 +1,23 @@
+import { fieldComplaint } from '../http/complaint.ts';
+
+const MAX_CHARS = 1_000;
+
+/**
+ * Where to go after a login: a path of this site, and nothing that a browser could take for another one.
+ * @throws Complaint `invalid_request`
+ */
+export function safeReturnTo(path: string, publicUrl: string): string {
+  const refuse = () =>
+    fieldComplaint(
+      'invalid_request',
+      'query returnTo',
+      JSON.stringify(path.slice(0, 200)),
+      'a path of this site, such as /builds',
+    );
+  // Browsers drop tabs and line ends out of URLs, and take a backslash for a slash.
+  if (path.length > MAX_CHARS || !/^\/(?![/\\])[^\p{Cc}\\]*$/u.test(path)) throw refuse();
+  if (!URL.canParse(path, publicUrl)) throw refuse();
+  const url = new URL(path, publicUrl);
+  if (url.origin !== new URL(publicUrl).origin) throw refuse();
+  return url.pathname + url.search + url.hash;
+}

@@ -1,0 +1,97 @@
+import { firstMatch, type Principal } from '@kiln/domain';
+import { decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
+import { unauthorized } from '../access/refusals.ts';
+import { Complaint } from '../http/complaint.ts';
+import { IssuerKeys, type KeyTimes } from './issuer-keys.ts';
+import type { Issuer } from './settings.ts';
+
+/** Clocks may differ by so much, s. */
+const LEEWAY_SECONDS = 30;
+/** A token that was issued longer ago is refused, whatever it says of its end. */
+const MAX_AGE = '24h';
+const MAX_NAME_CHARS = 200;
+const JWT = /^[\w-]+\.[\w-]+\.[\w-]*$/;
+
+export function looksLikeJwt(token: string): boolean {
+  return JWT.test(token);
+}
+
+/** Whom a token of one of `issuers` stands for. @throws Complaint `unauthorized`, `forbidden`, `unavailable` */
+export function tokenVerifier(
+  issuers: readonly Issuer[],
+  times: KeyTimes,
+  now: () => number,
+): (token: string) => Promise<Principal> {
+  const known = new Map(issuers.map((issuer) => [issuer.issuer, { issuer, keys: new IssuerKeys(issuer, times, now) }]));
+  return async (token) => {
+    const { issuer, keys } = known.get(claimedIssuer(token)) ?? {};
+    if (!issuer?.audience || !keys) {
+      throw unauthorized('the bearer token is of an OIDC issuer that this Kiln is not set up to take tokens of');
+    }
+    try {
+      const { payload } = await jwtVerify(token, keys.get, {
+        issuer: issuer.issuer,
+        audience: [...issuer.audience],
+        algorithms: [...issuer.algorithms],
+        clockTolerance: LEEWAY_SECONDS,
+        maxTokenAge: MAX_AGE,
+        requiredClaims: ['exp', 'iat', 'sub'],
+        currentDate: new Date(now()),
+      });
+      return principalOf('oidc', issuer, payload, `oidc:${issuer.name}:${payload.sub}`);
+    } catch (error) {
+      if (error instanceof errors.JOSEError) throw unauthorized(`the OIDC token is refused: ${reasonOf(error)}`);
+      throw error;
+    }
+  };
+}
+
+/** What `payload`, which has been verified, makes of its subject. @throws Complaint `forbidden` where no rule lets it in */
+export function principalOf(kind: 'oidc' | 'session', issuer: Issuer, payload: JWTPayload, id: string): Principal {
+  const rule = firstMatch(issuer.rules, payload);
+  if (!rule) {
+    throw new Complaint('forbidden', `no rule of issuer ${issuer.name} lets ${nameOf(payload)} in`, {
+      errors: [{ field: 'claims', got: 'claims that match no rule', expected: 'all claims of one rule' }],
+    });
+  }
+  const { team, scopes, trust } = rule;
+  return {
+    ...{ kind, id, name: nameOf(payload), team, scopes, trust },
+    ...(payload.exp !== undefined && { expiresAt: (payload.exp + LEEWAY_SECONDS) * 1_000 }),
+  };
+}
+
+/** For people: what the issuer calls them, else its identifier. */
+function nameOf({ preferred_username, email, name, sub }: JWTPayload): string {
+  const [first = ''] = [preferred_username, email, name, sub].filter((text) => typeof text === 'string' && text !== '');
+  return String(first)
+    .replace(/\p{Cc}/gu, ' ')
+    .slice(0, MAX_NAME_CHARS);
+}
+
+/** Not verified: only to find whose keys to verify with. */
+function claimedIssuer(token: string): string {
+  try {
+    return decodeJwt(token).iss ?? '';
+  } catch {
+    throw unauthorized('the bearer token looks like a JWT and is none');
+  }
+}
+
+function reasonOf(error: errors.JOSEError): string {
+  if (error instanceof errors.JWTExpired) return 'it has expired';
+  if (error instanceof errors.JWTClaimValidationFailed)
+    return `its claim ${error.claim} is ${REASONS[error.reason] ?? 'wrong'}`;
+  if (error instanceof errors.JOSEAlgNotAllowed) return 'it is not signed by an algorithm that is taken';
+  if (error instanceof errors.JWSSignatureVerificationFailed) return 'its signature is not the issuer’s';
+  if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) {
+    return 'the issuer has no such key';
+  }
+  return 'it is not valid';
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  missing: 'missing',
+  check_failed: 'not what it should be',
+  invalid: 'not valid',
+};

@@ -1,0 +1,50 @@
+import { CookieJar } from 'tough-cookie';
+
+/** What a browser does, as far as logins need it: keeps cookies by the rules, follows redirects, fills in forms. */
+export class Browser {
+  readonly jar = new CookieJar();
+
+  /** One request, without following where it leads. */
+  async fetch(url: string, init: RequestInit = {}): Promise<Response> {
+    const cookie = await this.jar.getCookieString(url);
+    const headers = new Headers(init.headers);
+    if (cookie !== '') headers.set('cookie', cookie);
+    const answer = await fetch(url, { ...init, headers, redirect: 'manual' });
+    for (const line of answer.headers.getSetCookie()) await this.jar.setCookie(line, url);
+    return answer;
+  }
+
+  /** Follows redirects until `stop` says so of an address (which isn't asked then), or a page comes. */
+  async go(url: string, stop: (url: URL) => boolean = () => false, init?: RequestInit): Promise<Page> {
+    let at = new URL(url);
+    let next = init;
+    for (let i = 0; i < 20; i += 1) {
+      if (stop(at)) return { url: at, answer: undefined, text: '' };
+      const answer = await this.fetch(at.href, next);
+      const location = answer.headers.get('location');
+      if (location === null) return { url: at, answer, text: await answer.text() };
+      await answer.arrayBuffer();
+      at = new URL(location, at);
+      next = undefined;
+    }
+    throw new Error(`too many redirects, at last to ${at}`);
+  }
+
+  /** Sends the form of a page, with its hidden fields and `fields`. */
+  async submit({ url, text }: Page, fields: Record<string, string>, stop?: (url: URL) => boolean): Promise<Page> {
+    const action = /<form[^>]* action="([^"]+)"/.exec(text)?.[1];
+    if (action === undefined) throw new Error(`no form at ${url}: ${text}`);
+    const body = new URLSearchParams(fields);
+    for (const [, name = '', value = ''] of text.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)) {
+      body.set(name, value);
+    }
+    return this.go(new URL(action, url).href, stop, { method: 'POST', body });
+  }
+}
+
+export interface Page {
+  readonly url: URL;
+  /** Undefined where it wasn't asked. */
+  readonly answer: Response | undefined;
+  readonly text: string;
+}

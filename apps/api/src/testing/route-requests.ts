@@ -1,0 +1,81 @@
+import { type BuildView, type OperationId, ROUTES, type RouteDoc } from '@kiln/contracts';
+import { tarOf } from './pack.ts';
+import type { TestApi } from './test-api.ts';
+
+/** For APIs that workers can join. */
+export const JOIN = { tokens: ['the-join-token'], redisUrl: 'redis://r', namespace: 'n', secretKey: 'k' };
+
+interface RouteRequest {
+  readonly path: string;
+  readonly init?: RequestInit;
+}
+
+const json = (value: unknown): RequestInit => ({
+  body: JSON.stringify(value),
+  headers: { 'content-type': 'application/json' },
+});
+
+/** A good request for every route of the catalogue: of something that is there, and of team web where it is of a team. */
+export class RouteRequests {
+  readonly #api: TestApi;
+  readonly #digest: string;
+
+  private constructor(api: TestApi, digest: string) {
+    this.#api = api;
+    this.#digest = digest;
+  }
+
+  static async of(api: TestApi): Promise<RouteRequests> {
+    const form = new FormData();
+    form.set('request', JSON.stringify({ source: { type: 'upload', name: 'app' }, team: 'web' }));
+    form.set('context', new Blob([new Uint8Array(await tarOf('Dockerfile'))]));
+    const answer = await api.fetch('/v1/builds', { method: 'POST', body: form });
+    const { source } = ((await answer.json()) as BuildView).request;
+    return new RouteRequests(api, (source.type === 'upload' && source.digest) || '');
+  }
+
+  async for(id: OperationId): Promise<RouteRequest> {
+    const { path }: RouteDoc = ROUTES[id];
+    switch (id) {
+      case 'submitBuild':
+        return { path, init: json({ source: { type: 'git', url: 'https://git.example/app' }, team: 'web' }) };
+      case 'retryBuild': {
+        const build = await this.#submit();
+        await this.#api.fetch(`/v1/builds/${build}/cancel`, { method: 'POST' });
+        return { path: path.replace(':id', build) };
+      }
+      case 'readLog':
+        return { path: `${path.replace(':id', await this.#submit())}?follow=false&format=text` };
+      case 'removeHost':
+        await this.#run();
+        return { path: path.replace(':name', 'h1') };
+      case 'changeHost':
+        return { path: path.replace(':name', 'h1'), init: json({ slots: 100 }) };
+      case 'joinPool':
+        return { path, init: json({ name: 'h2' }) };
+      case 'readContext':
+        return { path: path.replace(':digest', this.#digest) };
+      case 'storeArtifact':
+        return { path: path.replace(':name', `${await this.#run()}-1`), init: { body: 'a tar' } };
+      case 'createToken':
+        return { path, init: json({ name: 'new', team: 'web', scopes: ['builds:read'] }) };
+      case 'revokeToken':
+        return { path: path.replace(':id', (await this.#api.token()).id) };
+      default:
+        if (path.includes('/builds/:id')) return { path: path.replace(':id', await this.#submit()) };
+        return { path: path.replace(':name', 'h1') };
+    }
+  }
+
+  async #submit(): Promise<string> {
+    return (await this.#api.submit({ team: 'web' })).id;
+  }
+
+  /** The id of a build that runs on h1, whatever operators have ordered. */
+  async #run(): Promise<string> {
+    await this.#api.state.hostOperations.uncordon('h1');
+    const id = await this.#submit();
+    await this.#api.run(id);
+    return id;
+  }
+}

@@ -1,0 +1,76 @@
+import { bytes, type HostDetailView } from '@kiln/contracts';
+import { age } from '../io/ages.ts';
+import type { Io } from '../io/output.ts';
+import { renderTable } from '../io/table.ts';
+import { hostStyle } from './state-style.ts';
+
+type Inventory = NonNullable<HostDetailView['inventory']>;
+
+/** One host to read: how busy it is, and what its caches hold. */
+export function hostText(host: HostDetailView, io: Io): string {
+  const { out, now } = io;
+  const { name, state, usedSlots, slots, driver, engineVersion, buildxVersion, inventory } = host;
+  const head = [
+    `${out.style('bold', name)}  ${out.style(hostStyle(state), state)}`,
+    `slots   ${usedSlots} of ${slots} taken`,
+    `engine  ${engineVersion}, buildx ${buildxVersion}, driver ${driver}`,
+  ];
+  if (!inventory) return `${[...head, `cache   not read yet${budgetText(host, ' (')}`].join('\n')}\n`;
+  const { usedBytes, readAt, layers, sizesAreFloors } = inventory;
+  const facts = [
+    ...head,
+    `cache   ${bytes(usedBytes)} used${budgetText(host, ' of ')}, read ${age(Date.parse(readAt), now())} ago`,
+    `layers  ${layers.count}, ${bytes(layers.bytes)}`,
+    ...(sizesAreFloors
+      ? [
+          '',
+          'The engine’s classic image store measures a cache mount only once: mounts may be larger by now than shown.',
+        ]
+      : []),
+  ];
+  return `${facts.join('\n')}\n\n${reposText(inventory, io)}\n${mountsText(inventory, io)}`;
+}
+
+/** `before` the budget; nothing where it isn't known. */
+function budgetText({ cacheBudgetBytes, cacheBudgetFrom }: HostDetailView, before: ' of ' | ' ('): string {
+  if (cacheBudgetBytes === undefined) return '';
+  const from = { configured: '', engine: ' by the engine’s own policy', estimated: ' by estimate' };
+  const text = `${bytes(cacheBudgetBytes)}${cacheBudgetFrom ? from[cacheBudgetFrom] : ''}`;
+  return before === ' (' ? ` (budget ${text})` : `${before}${text}`;
+}
+
+function reposText({ repos }: Inventory, { out, now }: Io): string {
+  if (repos.length === 0) return 'warm for no repo yet\n';
+  const at = now();
+  return renderTable(
+    [
+      { title: 'REPO', text: ({ repo }) => repo, min: 12 },
+      { title: 'WARM', text: ({ warmth }) => `${Math.round(warmth * 100)}%`, align: 'right' },
+      { title: 'CACHE', text: (row) => bytes(row.bytes), align: 'right' },
+      { title: 'USED', text: ({ lastUsedAt }) => age(Date.parse(lastUsedAt), at), align: 'right', dispensable: 1 },
+    ],
+    repos,
+    out,
+  );
+}
+
+function mountsText({ mounts, mountsLeftOut }: Inventory, { out, now }: Io): string {
+  if (mounts.length === 0) return 'no cache mounts\n';
+  const at = now();
+  const table = renderTable(
+    [
+      { title: 'CACHE MOUNT', text: ({ id }) => id, min: 20 },
+      { title: 'REPO', text: ({ repos }) => repos.join(',') || '-', min: 8, dispensable: 2 },
+      { title: 'SIZE', text: (row) => bytes(row.bytes), align: 'right' },
+      {
+        title: 'USED',
+        text: ({ lastUsedAt, inUse }) => (inUse ? 'now' : age(Date.parse(lastUsedAt), at)),
+        align: 'right',
+        dispensable: 1,
+      },
+    ],
+    mounts,
+    out,
+  );
+  return mountsLeftOut > 0 ? `${table}and ${mountsLeftOut} more\n` : table;
+}

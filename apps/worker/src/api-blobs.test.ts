@@ -1,0 +1,94 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { afterEach, expect, test } from 'vitest';
+import { ApiBlobs } from './api-blobs.ts';
+
+const REF = { buildId: 'b1', attempt: 1, host: 'h', incarnation: 'i' };
+const STORED = { digest: 'sha256:1', sizeBytes: 5 };
+
+let server: Server | undefined;
+afterEach(() => {
+  server?.closeAllConnections();
+  server?.close();
+});
+
+async function listen(answer: RequestListener, port = 0): Promise<number> {
+  server = createServer(answer).listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+/** A port on which nothing listens until `listen` does. */
+async function freePort(): Promise<number> {
+  const port = await listen(() => {});
+  server?.close();
+  await once(server as Server, 'close');
+  return port;
+}
+
+const blobsAt = (port: number, awayMs?: number) =>
+  new ApiBlobs(`http://127.0.0.1:${port}/`, 'token', awayMs === undefined ? {} : { awayMs });
+
+test('reads a context, and tells one that is gone', async () => {
+  const blobs = blobsAt(
+    await listen((request, response) => {
+      response.statusCode = request.url === '/v1/contexts/sha256:1' ? 200 : 404;
+      response.end(request.headers.authorization);
+    }),
+  );
+  const content = await blobs.openContext('sha256:1');
+  expect(content && (await text(content))).toBe('Bearer token');
+  expect(await blobs.openContext('sha256:2')).toBeUndefined();
+});
+
+test('waits for an API that is away, or says that it is being replaced', async () => {
+  const port = await freePort();
+  const opened = blobsAt(port).openContext('sha256:1');
+  let calls = 0;
+  await listen((_, response) => {
+    calls += 1;
+    response.statusCode = calls === 1 ? 503 : 200;
+    response.end('a tar');
+  }, port);
+  const content = await opened;
+  expect(content && (await text(content))).toBe('a tar');
+  expect(calls).toBe(2);
+});
+
+test('gives up when it is told to, and after a while by itself, with the reason', async () => {
+  const port = await freePort();
+  const stop = new AbortController();
+  const opened = blobsAt(port).openContext('sha256:1', stop.signal);
+  stop.abort('cancel');
+  await expect(opened).rejects.toThrow();
+  await expect(blobsAt(port, 0).openContext('sha256:1')).rejects.toThrow(
+    `the API at http://127.0.0.1:${port} can't be reached: connect ECONNREFUSED 127.0.0.1:${port}`,
+  );
+});
+
+test('an artifact is sent once, when the API is there', async () => {
+  const port = await freePort();
+  const stored = blobsAt(port).storeArtifact(REF, Readable.from(['a tar']));
+  const calls: string[] = [];
+  await listen(async (request, response) => {
+    calls.push(`${request.method} ${request.url} ${await text(request)}`);
+    response.end(JSON.stringify(STORED));
+  }, port);
+  expect(await stored).toEqual(STORED);
+  expect(calls).toEqual(['GET /readyz ', 'PUT /v1/artifacts/b1-1 a tar']);
+});
+
+test('what the API refuses is not tried again', async () => {
+  let calls = 0;
+  const blobs = blobsAt(
+    await listen((_, response) => {
+      calls += 1;
+      response.writeHead(401).end();
+    }),
+  );
+  await expect(blobs.openContext('sha256:1')).rejects.toThrow('the API answered 401 to a read of context sha256:1');
+  expect(calls).toBe(1);
+});

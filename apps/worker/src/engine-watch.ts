@@ -1,0 +1,81 @@
+import type { Logger } from '@kiln/runtime';
+import type { Executor } from './executor.ts';
+
+export const ENGINE_CHECK_EVERY_MS = 10_000;
+/** An engine that is away is looked for more often: each moment counts until builds may come again. */
+const AWAY_CHECK_EVERY_MS = 500;
+
+export interface EngineWatchOptions {
+  /** Rejects while the engine doesn't answer. */
+  check(): Promise<void>;
+  /** Called when the engine has gone, and when it has come back. */
+  onChange(isThere: boolean): Promise<void>;
+  readonly everyMs: number;
+  readonly log: Logger;
+}
+
+/**
+ * Knows whether the host's engine answers. Without it a host whose engine is gone would fail each build at once, be free again, and so
+ * attract the next: it would cost every build of the pool an attempt.
+ */
+export class EngineWatch {
+  readonly #options: EngineWatchOptions;
+  #isThere = true;
+  #timer: NodeJS.Timeout | undefined;
+  #checking: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(options: EngineWatchOptions) {
+    this.#options = options;
+    this.#schedule();
+  }
+
+  /** Looks now; resolves when whoever has to know of a change does. */
+  now(): Promise<void> {
+    if (this.#stopped) return Promise.resolve();
+    clearTimeout(this.#timer);
+    this.#checking ??= this.#check().finally(() => {
+      this.#checking = undefined;
+      this.#schedule();
+    });
+    return this.#checking;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #schedule(): void {
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => void this.now(), this.#isThere ? this.#options.everyMs : AWAY_CHECK_EVERY_MS);
+  }
+
+  async #check(): Promise<void> {
+    const { check, onChange, log } = this.#options;
+    const failure = await check().then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    );
+    const isThere = failure === undefined;
+    if (this.#stopped || isThere === this.#isThere) return;
+    this.#isThere = isThere;
+    if (isThere) log.info({}, 'the engine answers again; taking builds');
+    else log.error({ err: failure.error }, 'the engine does not answer; taking no builds until it does');
+    await onChange(isThere).catch((error: unknown) => log.warn({ err: error }, 'the pool could not be told'));
+  }
+}
+
+/**
+ * An attempt that ended by the infrastructure's fault may have found out that the engine is gone: the pool knows that before the
+ * attempt's slot is free again.
+ */
+export function withEngineWatch(executor: Executor, watch: EngineWatch): Pick<Executor, 'run'> {
+  return {
+    async run(request, signal) {
+      const outcome = await executor.run(request, signal);
+      if (outcome.failure?.code === 'infrastructure' && !signal.aborted) await watch.now();
+      return outcome;
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import type { Outcome } from '@kiln/domain';
+import { createLogger } from '@kiln/runtime';
+import { type AttemptRef, StaleAttempt } from '@kiln/state';
+import { expect, test } from 'vitest';
+import { HandBack } from './hand-back.ts';
+import { RunningAttempts } from './running-attempts.ts';
+
+const HELD = { buildId: 'b', attempt: 1, cancel: false };
+const desired = (attempts: readonly (typeof HELD)[], drain: { handBackInMs?: number } = { handBackInMs: 0 }) => ({
+  ...{ cordoned: true, drain, slots: 2, labels: {}, inventoryKnown: true },
+  attempts,
+});
+
+/** A hand-back whose writes end as the test says, and what was begun and stopped. */
+function setUp(settle: () => Promise<never>) {
+  const asked: Outcome[] = [];
+  const begun: string[] = [];
+  const stopped: unknown[] = [];
+  const attempts = {
+    settle: (_ref: AttemptRef, outcome: Outcome) => {
+      asked.push(outcome);
+      return settle();
+    },
+  };
+  const ref = ({ buildId, attempt }: typeof HELD) => ({ buildId, attempt, host: 'h', incarnation: 'i' });
+  const log = createLogger({ app: 'test', level: 'silent' });
+  const handBack = new HandBack(new RunningAttempts(), attempts, ref, log);
+  const begin = (key: string) =>
+    handBack.run(
+      key,
+      (signal) =>
+        new Promise<void>((resolve) => {
+          begun.push(key);
+          const stop = () => {
+            stopped.push(signal.reason);
+            resolve();
+          };
+          if (signal.aborted) stop();
+          else signal.addEventListener('abort', stop);
+        }),
+    );
+  return { handBack, asked, begun, stopped, begin };
+}
+
+test('an attempt doesn’t begin while its end is being written as of one of which nothing runs', async () => {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const { handBack, asked, begun, begin } = setUp(() => promise);
+  handBack.order(desired([HELD]));
+  expect(asked).toMatchObject([{ end: 'failed', failure: { code: 'host_drained' } }]);
+  await begin('b:1');
+  expect(begun).toEqual([]);
+  // Somebody else has ended it: from here on the record refuses its start.
+  reject(new StaleAttempt('b', 1));
+  await promise.catch(() => {});
+  handBack.order(desired([], {}));
+  void begin('b:1');
+  expect(begun).toEqual(['b:1']);
+});
+
+test('nor where nobody knows whether that was written; it is written again', async () => {
+  const { handBack, asked, begun, begin } = setUp(() => Promise.reject(new Error('Redis is away')));
+  handBack.order(desired([HELD]));
+  await begin('b:1');
+  handBack.order(desired([HELD]));
+  await begin('b:1');
+  expect(begun).toEqual([]);
+  expect(asked).toHaveLength(2);
+});
+
+test('what runs is stopped instead; what begins after the deadline is stopped at once, and not after the drain', async () => {
+  const { handBack, asked, begun, stopped, begin } = setUp(() => Promise.reject(new Error('not to be called')));
+  const first = begin('b:1');
+  handBack.order(desired([HELD]));
+  await first;
+  await begin('c:1');
+  expect(stopped).toEqual(['drain', 'drain']);
+  handBack.order(desired([], {}));
+  void begin('d:1');
+  expect(begun).toEqual(['b:1', 'c:1', 'd:1']);
+  expect(stopped).toHaveLength(2);
+  expect(asked).toEqual([]);
+});

@@ -1,0 +1,22 @@
+import { cacheNamespace } from '@kiln/buildkit';
+import type { CacheReporter } from './cache-reporter.ts';
+import type { Executor } from './executor.ts';
+
+/** The executor, which tells `reporter` of each attempt when it has run, without waiting for what comes of that. */
+export function reportingCaches(executor: Executor, reporter: CacheReporter, now: () => number): Executor {
+  return {
+    info: executor.info,
+    extendFence: (untilMs) => executor.extendFence(untilMs),
+    close: () => executor.close(),
+    async run(request, signal) {
+      const { repo, spec } = request;
+      const startedAt = now();
+      try {
+        return await executor.run(request, signal);
+      } finally {
+        const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope });
+        reporter.attemptEnded({ repo, namespace, startedAt, endedAt: now() });
+      }
+    },
+  };
+}

@@ -1,0 +1,56 @@
+import type { DesiredState } from '@kiln/state';
+import type { StopReason } from './executor.ts';
+
+interface RunningAttempt {
+  readonly controller: AbortController;
+  /** performance.now() at the time of its registration: reports sent before can't know of it. */
+  readonly since: number;
+  readonly done: Promise<void>;
+}
+
+export function attemptKey({ buildId, attempt }: { buildId: string; attempt: number }): string {
+  return `${buildId}:${attempt}`;
+}
+
+/** What this worker runs now, and the one place from which it is stopped. */
+export class RunningAttempts {
+  readonly #running = new Map<string, RunningAttempt>();
+
+  get size(): number {
+    return this.#running.size;
+  }
+
+  has(key: string): boolean {
+    return this.#running.has(key);
+  }
+
+  /** Resolves when any of them has ended; never where there is none. */
+  anyEnd(): Promise<void> {
+    return Promise.race([...this.#running.values()].map(({ done }) => done));
+  }
+
+  /** Runs it, unless it runs already; resolves at its end. */
+  run(key: string, run: (signal: AbortSignal) => Promise<void>, stopAtOnce?: StopReason): Promise<void> {
+    const known = this.#running.get(key);
+    if (known) return known.done;
+    const controller = new AbortController();
+    if (stopAtOnce !== undefined) controller.abort(stopAtOnce);
+    const done = run(controller.signal).finally(() => this.#running.delete(key));
+    this.#running.set(key, { controller, since: performance.now(), done });
+    return done;
+  }
+
+  /** Stops what was canceled, and what is no longer this worker's by the answer to a report sent at `sentAt` (performance.now()). */
+  reconcile(attempts: DesiredState['attempts'], sentAt: number): void {
+    const mine = new Map(attempts.map((held) => [attemptKey(held), held]));
+    for (const [key, { controller, since }] of this.#running) {
+      const held = mine.get(key);
+      if (held?.cancel) controller.abort('cancel' satisfies StopReason);
+      else if (!held && since < sentAt) controller.abort('fence' satisfies StopReason);
+    }
+  }
+
+  stopAll(reason: StopReason): void {
+    for (const { controller } of this.#running.values()) controller.abort(reason);
+  }
+}

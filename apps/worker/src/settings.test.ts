@@ -1,0 +1,83 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { workerSettings } from './settings.ts';
+
+const KEY = Buffer.alloc(32, 7).toString('base64');
+const BASE = { KILN_HOST_NAME: 'h1', KILN_DATA_DIR: '/data' };
+const DIRECT = { ...BASE, KILN_REDIS_URL: 'redis://r', KILN_SECRET_KEY: KEY };
+const JOIN = { ...BASE, KILN_JOIN_URL: 'https://kiln.example', KILN_JOIN_TOKEN: 'a-token' };
+
+describe('how a worker gets at its pool', () => {
+  test('by settings of its own, with the shared directory or the API for blobs', () => {
+    expect(workerSettings({ ...DIRECT, KILN_BLOB_DIR: '/blobs' }).access).toEqual({
+      type: 'direct',
+      redisUrl: 'redis://r',
+      namespace: 'kiln',
+      secretKey: Buffer.alloc(32, 7),
+      blobs: { dir: '/blobs' },
+    });
+    expect(workerSettings({ ...DIRECT, KILN_API_URL: 'http://api', KILN_TOKEN: 't' }).access).toMatchObject({
+      blobs: { url: 'http://api', token: 't' },
+    });
+  });
+
+  test('by joining: then the API tells the rest, but where Redis is may be said here', async () => {
+    const access = { type: 'join', url: 'https://kiln.example', token: 'a-token' };
+    expect(workerSettings(JOIN).access).toEqual({ ...access, redisUrl: undefined });
+    expect(workerSettings({ ...JOIN, KILN_REDIS_URL: 'redis://nat' }).access).toEqual({
+      ...access,
+      redisUrl: 'redis://nat',
+    });
+    const dir = await mkdtemp(join(tmpdir(), 'kiln-settings-'));
+    await writeFile(join(dir, 'token'), 'a-token\n');
+    const { KILN_JOIN_TOKEN: _, ...rest } = JOIN;
+    expect(workerSettings({ ...rest, KILN_JOIN_TOKEN_FILE: join(dir, 'token') }).access).toMatchObject(access);
+    await rm(dir, { recursive: true });
+  });
+
+  test.each([
+    [
+      BASE,
+      'KILN_REDIS_URL: holds nothing, expected a Redis URL: redis://, rediss://, unix:// or redis+sentinel://; or KILN_JOIN_URL',
+    ],
+    [DIRECT, 'KILN_API_URL: holds nothing, expected either KILN_BLOB_DIR'],
+    [{ ...JOIN, KILN_BLOB_DIR: '/b' }, 'KILN_BLOB_DIR: holds "/b", expected nothing beside KILN_JOIN_URL'],
+    [
+      { ...JOIN, KILN_JOIN_URL: 'kiln.example' },
+      'KILN_JOIN_URL: holds "kiln.example", expected an http:// or https:// URL',
+    ],
+    [{ ...JOIN, KILN_JOIN_TOKEN: '' }, 'KILN_JOIN_TOKEN: holds nothing, expected a value, or KILN_JOIN_TOKEN_FILE'],
+    [{ ...JOIN, KILN_JOIN_TOKEN: 'two words' }, 'KILN_JOIN_TOKEN: holds a value that is not shown, expected a token'],
+    [{ ...JOIN, KILN_JOIN_TOKEN_FILE: '/f' }, 'KILN_JOIN_TOKEN: set as well as KILN_JOIN_TOKEN_FILE'],
+    [{ ...JOIN, KILN_SLOTS: '0' }, 'KILN_SLOTS: holds "0", expected a whole number of at least 1'],
+    [{ ...JOIN, KILN_EXIT_WHEN_DRAINED: 'maybe' }, 'KILN_EXIT_WHEN_DRAINED: holds "maybe", expected true or false'],
+    [
+      { ...JOIN, KILN_LABELS: 'Disk=x' },
+      'KILN_LABELS: holds "Disk=x", expected label=value,…: a label of lower-case letters',
+    ],
+    [{ ...JOIN, KILN_LABELS: 'disk=a b' }, 'expected label=value,…: letters, digits and . _ -'],
+  ])('%j is refused', (env, words) => {
+    expect(() => workerSettings(env)).toThrow(words);
+  });
+
+  test('a setting is called as it was given', () => {
+    const nameOf = (variable: string) => (variable === 'KILN_SLOTS' ? '--slots' : variable);
+    expect(() => workerSettings({ ...JOIN, KILN_SLOTS: 'x' }, nameOf)).toThrow(
+      '--slots: holds "x", expected a whole number',
+    );
+  });
+});
+
+test('labels, with commas between', () => {
+  expect(workerSettings({ ...JOIN, KILN_LABELS: 'disk=nvme, gpu ,zone=a.b' }).KILN_LABELS).toEqual({
+    disk: 'nvme',
+    gpu: '',
+    zone: 'a.b',
+  });
+  expect(workerSettings({ ...JOIN, KILN_EXIT_WHEN_DRAINED: 'true' })).toMatchObject({
+    KILN_LABELS: {},
+    KILN_EXIT_WHEN_DRAINED: true,
+  });
+});

@@ -1,0 +1,100 @@
+import { ALL_TEAMS, PRINCIPAL_KINDS, SCOPES, TRUSTS } from '@kiln/domain';
+import { z } from 'zod';
+import { instant, teamName } from './fields.ts';
+
+const scope = z.enum(SCOPES);
+const trust = z.enum(TRUSTS);
+const teamOrAll = z.string().meta({ description: 'A team, or `*`: all teams.' });
+
+/** Ids of tokens: as builds' ids, ordered by time. */
+export const tokenId = z.string().regex(/^[0-9a-hjkmnp-tv-z]{26}$/, 'a token id of 26 characters');
+
+const MAX_LIFE_SECONDS = 10 * 366 * 24 * 3_600;
+
+/** Body of `POST /v1/tokens`. */
+export const tokenRequest = z
+  .strictObject({
+    kind: z.enum(['api', 'worker']).default('api').meta({
+      description: '`worker`: with it a worker joins, reads contexts and stores artifacts, and nothing else.',
+    }),
+    name: z
+      .string()
+      .regex(/^[^\p{Cc}]{1,100}$/u, '1 to 100 characters without control characters')
+      .meta({ description: 'For people: who or what uses it.' }),
+    team: z
+      .union([teamName, z.literal(ALL_TEAMS)])
+      .optional()
+      .meta({ description: 'The team whose builds it reaches, or `*` for all. Needed unless a scope is `admin`.' }),
+    scopes: z.array(scope).max(SCOPES.length).default([]).meta({ description: '`admin` includes all others.' }),
+    trust: trust
+      .default('trusted')
+      .meta({ description: '`untrusted`: its builds get no secrets, and push and load nothing.' }),
+    expiresInSeconds: z
+      .int()
+      .min(60)
+      .max(MAX_LIFE_SECONDS)
+      .nullable()
+      .default(null)
+      .meta({ description: 'null: until it is revoked.' }),
+  })
+  .superRefine((request, ctx) => {
+    const refuse = (path: keyof typeof request, message: string) =>
+      ctx.addIssue({ code: 'custom', path: [path], message, input: request[path] });
+    if (request.kind === 'worker') {
+      if (request.scopes.length > 0) refuse('scopes', 'none where kind is worker');
+      if (request.team !== undefined) refuse('team', 'none where kind is worker: a host serves all teams');
+      if (request.trust !== 'trusted') refuse('trust', '"trusted" where kind is worker');
+    } else if (request.scopes.length === 0) {
+      refuse('scopes', 'at least one scope');
+    } else if (request.scopes.includes('admin')) {
+      if (request.team !== undefined && request.team !== ALL_TEAMS) refuse('team', 'none where a scope is admin');
+    } else if (request.team === undefined) {
+      refuse('team', 'a team, or "*" for all of them');
+    }
+  })
+  .meta({ id: 'TokenRequest' });
+export type TokenRequest = z.input<typeof tokenRequest>;
+
+export const tokenView = z
+  .strictObject({
+    id: tokenId,
+    kind: z.enum(['api', 'worker']),
+    name: z.string(),
+    team: teamOrAll,
+    scopes: z.array(scope),
+    trust,
+    createdAt: instant,
+    createdBy: z.string().meta({ description: 'Name of who created it.' }),
+    expiresAt: instant.optional(),
+    lastUsedAt: instant.optional().meta({ description: 'To about a minute.' }),
+  })
+  .meta({ id: 'Token' });
+export type TokenView = z.output<typeof tokenView>;
+
+export const tokenList = z.strictObject({ tokens: z.array(tokenView) }).meta({ id: 'TokenList' });
+
+export const createdToken = z
+  .strictObject({
+    ...tokenView.shape,
+    token: z.string().meta({ description: 'The token itself. It is shown this once: only its hash is kept.' }),
+  })
+  .meta({ id: 'CreatedToken' });
+export type CreatedToken = z.output<typeof createdToken>;
+
+/** Query of `GET /auth/login`. */
+export const loginQuery = z.strictObject({
+  returnTo: z.string().default('/').meta({ description: 'Path of this site to go to afterwards.' }),
+});
+
+export const whoamiView = z
+  .strictObject({
+    kind: z.enum(PRINCIPAL_KINDS),
+    id: z.string(),
+    name: z.string(),
+    team: teamOrAll,
+    scopes: z.array(scope),
+    trust,
+    expiresAt: instant.optional(),
+  })
+  .meta({ id: 'Whoami' });
+export type WhoamiView = z.output<typeof whoamiView>;

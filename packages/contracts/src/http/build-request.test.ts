@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import { buildRequest } from './build-request.ts';
+import { fieldProblems } from './problem.ts';
+
+const SOURCE = { type: 'upload', name: 'app' } as const;
+
+const REFUSED: [fields: object, field: string, got: string | undefined, expected: string][] = [
+  [{ supersede: 'queued' }, 'concurrencyKey', 'nothing', 'a key where supersede is given'],
+  [{ concurrencyKey: 'main' }, 'supersede', 'nothing', '"queued" or "running" where concurrencyKey is given'],
+  [{ concurrencyKey: 'main', supersede: 'all' }, 'supersede', '"all"', '"queued" or "running"'],
+  [{ dedupe: 'yes' }, 'dedupe', '"yes"', 'boolean'],
+];
+const BAD_KEYS = ['', 'a b', 'a\nb', 'a\u0000', 'x'.repeat(256)];
+
+test.each(REFUSED)('%j is refused', (fields, field, got, expected) => {
+  expect(problemsOf(fields)).toEqual([{ field, got, expected }]);
+});
+
+test.each(BAD_KEYS)('the key %j is refused', (concurrencyKey) => {
+  const expected = '1 to 255 characters without white space or control characters';
+  expect(problemsOf({ concurrencyKey, supersede: 'queued' })).toMatchObject([{ field: 'concurrencyKey', expected }]);
+});
+
+function problemsOf(fields: object) {
+  const request = { source: SOURCE, ...fields };
+  const { error } = buildRequest.safeParse(request);
+  return error && fieldProblems(error, request);
+}
+
+test('a key may be a branch of any language', () => {
+  const keyed = { source: SOURCE, concurrencyKey: 'acme/app#bücher/größe', supersede: 'running' };
+  expect(buildRequest.parse(keyed)).toMatchObject({ concurrencyKey: 'acme/app#bücher/größe', dedupe: false });
+});

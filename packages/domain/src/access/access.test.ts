@@ -1,0 +1,167 @@
+import { crc32 } from 'node:zlib';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type ClaimRule, firstMatch, globMatches } from './claim-rules.ts';
+import {
+  ALL_TEAMS,
+  ANONYMOUS,
+  LOCAL_ADMIN,
+  leastTrust,
+  type Principal,
+  SCOPES,
+  seesTeam,
+  teamFor,
+} from './principal.ts';
+import { type AccessDecision, decideAccess, type RouteAccess } from './route-access.ts';
+import { formatToken, TOKEN_BYTES, TOKEN_KINDS, tokenKind } from './token-format.ts';
+
+const user = (...scopes: Principal['scopes']): Principal => ({
+  ...{ kind: 'token', id: 't1', name: 'ci', team: 'web', trust: 'trusted', scopes },
+});
+const WORKER: Principal = { ...LOCAL_ADMIN, kind: 'worker', scopes: [] };
+
+describe('who may come in', () => {
+  const users = (...scopes: readonly [Principal['scopes'][number], ...Principal['scopes']]): RouteAccess => ({
+    ...{ who: 'users', scopes, teams: 'pool' },
+  });
+  const rows: [Principal, RouteAccess, AccessDecision][] = [
+    [ANONYMOUS, { who: 'anyone' }, 'allowed'],
+    [WORKER, { who: 'anyone' }, 'allowed'],
+    [ANONYMOUS, { who: 'known' }, 'unknown'],
+    [WORKER, { who: 'known' }, 'allowed'],
+    [user(), { who: 'known' }, 'allowed'],
+    [ANONYMOUS, users('builds:read'), 'unknown'],
+    [user(), users('builds:read'), 'scope_missing'],
+    [user('builds:write', 'logs:read'), users('builds:read'), 'scope_missing'],
+    [user('builds:read'), users('builds:read'), 'allowed'],
+    [user('builds:read'), users('hosts:operate', 'builds:read'), 'allowed'],
+    [user('admin'), users('hosts:operate'), 'allowed'],
+    [user('hosts:operate'), users('admin'), 'scope_missing'],
+    [LOCAL_ADMIN, users('admin'), 'allowed'],
+    [WORKER, users('builds:read'), 'users_only'],
+    [{ ...WORKER, scopes: [...SCOPES] }, users('builds:read'), 'users_only'],
+    [WORKER, { who: 'users', scopes: ['admin'], workers: true, teams: 'context' }, 'allowed'],
+    [user('admin'), { who: 'workers' }, 'workers_only'],
+    [WORKER, { who: 'workers' }, 'allowed'],
+    [ANONYMOUS, { who: 'workers' }, 'unknown'],
+  ];
+  test.each(rows)('%j by %j: %s', (principal, access, decision) => {
+    expect(decideAccess(principal, access)).toBe(decision);
+  });
+
+  test('a team sees its own and nothing else; the anonymous see none', () => {
+    expect([seesTeam({ team: 'web' }, 'web'), seesTeam({ team: 'web' }, 'ops')]).toEqual([true, false]);
+    expect([seesTeam({ team: ALL_TEAMS }, 'ops'), seesTeam(ANONYMOUS, 'ops')]).toEqual([true, false]);
+    expect([teamFor({ team: 'web' }, undefined), teamFor({ team: 'web' }, 'web')]).toEqual(['web', 'web']);
+    expect(teamFor({ team: 'web' }, 'ops')).toBeUndefined();
+    expect([teamFor(LOCAL_ADMIN, undefined), teamFor(LOCAL_ADMIN, 'ops')]).toEqual(['default', 'ops']);
+  });
+
+  test('one untrusted party is enough', () => {
+    expect(leastTrust('trusted', 'untrusted')).toBe('untrusted');
+    expect(leastTrust('trusted', undefined)).toBe('trusted');
+  });
+});
+
+describe('token format', () => {
+  const bytes = fc.uint8Array({ minLength: TOKEN_BYTES, maxLength: TOKEN_BYTES });
+
+  test('is what scanners look for, and carries the CRC-32 that zlib makes', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...TOKEN_KINDS), bytes, (kind, random) => {
+        const token = formatToken(kind, random);
+        expect(token).toMatch(/^kiln_(?:api|worker|admin)_[0-9A-Za-z]{49}$/);
+        expect(tokenKind(token)).toBe(kind);
+        const check = [...token.slice(-6)].reduce(
+          (sum, char) => sum * 62 + '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'.indexOf(char),
+          0,
+        );
+        expect(check).toBe(crc32(token.slice(0, -6)));
+      }),
+    );
+  });
+
+  test('keeps all of the bytes: different ones make different tokens', () => {
+    const [low, high] = [new Uint8Array(TOKEN_BYTES), new Uint8Array(TOKEN_BYTES).fill(255)];
+    const near = Uint8Array.from(high, (byte, i) => (i === 0 ? byte - 1 : byte));
+    expect(new Set([low, high, near].map((one) => formatToken('api', one))).size).toBe(3);
+    expect(() => formatToken('api', new Uint8Array(31))).toThrow(RangeError);
+  });
+
+  test('one character altered is noticed', () => {
+    const token = formatToken('api', new Uint8Array(TOKEN_BYTES).fill(7));
+    for (let i = 'kiln_api_'.length; i < token.length; i += 1) {
+      const other = token[i] === 'x' ? 'y' : 'x';
+      expect(tokenKind(token.slice(0, i) + other + token.slice(i + 1))).toBe('mistyped');
+    }
+    expect(tokenKind(token.replace('api', 'worker'))).toBe('mistyped');
+    expect([tokenKind('secret'), tokenKind(`${token}x`), tokenKind(token.slice(1))]).toEqual(Array(3).fill(undefined));
+  });
+});
+
+describe('globs on claims', () => {
+  test.each([
+    ['acme/app', 'acme/app', true],
+    ['acme/app', 'acme/app2', false],
+    ['acme/*', 'acme/app', true],
+    ['acme/*', 'acme/', true],
+    ['acme/*', 'acme/app/x', false],
+    ['acme/*', 'acmes/app', false],
+    ['acme/*', 'evil/acme/app', false],
+    ['refs/heads/release/**', 'refs/heads/release/1/2', true],
+    ['**', '', true],
+    ['*', 'a/b', false],
+    ['*-prod', 'web-prod', true],
+    ['a.c', 'abc', false],
+    ['a[b]?', 'a[b]?', true],
+    ['repo:acme/*:ref:refs/heads/main', 'repo:acme/app:ref:refs/heads/main', true],
+    ['repo:acme/*:ref:refs/heads/main', 'repo:acme/app:pull_request', false],
+    ['*', '\n', true],
+    ['**', 'x'.repeat(3_000), false],
+  ])('%s against %s: %s', (pattern, text, matches) => {
+    expect(globMatches(pattern, text)).toBe(matches);
+  });
+
+  test('without stars it is equality, whatever the characters; ** matches all', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (a, b) => {
+        if (!a.includes('*')) expect(globMatches(a, b)).toBe(a === b);
+        expect(globMatches('**', b)).toBe(true);
+      }),
+    );
+  });
+
+  test('many stars take no more time than few', () => {
+    expect(globMatches(`${'*a'.repeat(200)}b`, 'a'.repeat(2_000))).toBe(false);
+  });
+});
+
+describe('claim rules', () => {
+  const rule = (team: string, claims: ClaimRule['claims']): ClaimRule => ({
+    ...{ team, claims, scopes: ['builds:write'], trust: 'trusted' },
+  });
+  const teamOf = (rules: ClaimRule[], claims: Record<string, unknown>) => firstMatch(rules, claims)?.team;
+
+  test('all claims of a rule must match, and the first rule wins', () => {
+    const rules = [
+      rule('release', { repository: ['acme/*'], ref: ['refs/heads/main', 'refs/tags/**'] }),
+      rule('any', { repository: ['acme/*'] }),
+    ];
+    expect(teamOf(rules, { repository: 'acme/app', ref: 'refs/heads/main' })).toBe('release');
+    expect(teamOf(rules, { repository: 'acme/app', ref: 'refs/tags/v1/2' })).toBe('release');
+    expect(teamOf(rules, { repository: 'acme/app', ref: 'refs/heads/other' })).toBe('any');
+    expect(teamOf(rules, { repository: 'evil/app', ref: 'refs/heads/main' })).toBeUndefined();
+    expect(teamOf(rules, {})).toBeUndefined();
+  });
+
+  test('lists, numbers, truth values, names with dots and paths', () => {
+    expect(teamOf([rule('g', { groups: ['ops'] })], { groups: ['web', 'ops'] })).toBe('g');
+    expect(teamOf([rule('g', { groups: ['ops'] })], { groups: [['ops']] })).toBeUndefined();
+    expect(teamOf([rule('n', { project_id: ['42'] })], { project_id: 42 })).toBe('n');
+    expect(teamOf([rule('b', { ref_protected: ['true'] })], { ref_protected: true })).toBe('b');
+    expect(teamOf([rule('p', { 'realm.roles': ['x'] })], { realm: { roles: ['x'] } })).toBe('p');
+    expect(teamOf([rule('d', { 'https://a.b/c': ['x'] })], { 'https://a.b/c': 'x' })).toBe('d');
+    expect(teamOf([rule('o', { groups: ['**'] })], { groups: { a: 1 } })).toBeUndefined();
+    expect(teamOf([rule('h', { 'constructor.name': ['Object'] })], {})).toBeUndefined();
+  });
+});

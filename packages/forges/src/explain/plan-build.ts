@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto';
+import type { BuildRequestInput, KilnImage, RepoSettings } from '@kiln/contracts';
+import { repoKey } from '@kiln/domain';
+import { mayPushUntrusted } from './filters.ts';
+import type { Occasion } from './occasion.ts';
+import { renderTags } from './render-tags.ts';
+
+/** A build request, with what of it the request's schema takes up later. */
+export interface PlannedRequest extends BuildRequestInput {
+  /** Builds of one key take the place of one another; by it they are canceled when a pull request is closed. */
+  readonly concurrencyKey: string;
+  readonly supersede?: 'queued' | 'running';
+  readonly cacheScope?: 'team' | 'pool';
+}
+
+export interface PlannedBuild {
+  readonly trust: 'trusted' | 'untrusted';
+  readonly request: PlannedRequest;
+  /** Secrets to be put into the request: the build's id → the name under which the server keeps it. */
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly notes: readonly string[];
+}
+
+/** The build that an image makes on an occasion. What an untrusted build may not have is taken away here, and noted. */
+export function planBuild(image: KilnImage, occasion: Occasion, settings: RepoSettings, nowMs: number): PlannedBuild {
+  const { subdir, supersede } = { subdir: subdirOf(image.context), supersede: supersedeOf(image, occasion) };
+  const pushed = pushOf(image, occasion, settings, nowMs);
+  const secrets = secretsOf(image);
+  const withheld = occasion.fork ? Object.keys(secrets) : [];
+  const urgent = occasion.fork && image.priority === 'interactive';
+  return {
+    trust: occasion.fork ? 'untrusted' : 'trusted',
+    secrets: occasion.fork ? {} : secrets,
+    notes: [
+      ...pushed.notes,
+      ...(withheld.length > 0 ? [`secrets withheld from a fork: ${withheld.join(', ')}`] : []),
+      ...(urgent ? ['priority normal instead of interactive: it comes from a fork'] : []),
+    ],
+    request: {
+      source: { type: 'git', ...occasion.source, ...(subdir !== undefined && { subdir }) },
+      team: settings.team,
+      dockerfile: image.dockerfile,
+      ...(image.target !== undefined && { target: image.target }),
+      buildArgs: image.buildArgs,
+      labels: image.labels,
+      platforms: image.platforms,
+      tags: [...pushed.tags],
+      output: { type: pushed.tags.length > 0 && image.output === 'push' ? 'push' : 'none' },
+      timeoutSeconds: image.timeoutSeconds,
+      priority: urgent ? 'normal' : image.priority,
+      weight: image.weight,
+      hostLabels: image.hostLabels,
+      concurrencyKey: concurrencyKey(image.name, occasion),
+      ...(supersede !== 'none' && { supersede }),
+      ...(image.cacheScope !== 'repo' && { cacheScope: image.cacheScope }),
+    },
+  };
+}
+
+function pushOf(image: KilnImage, occasion: Occasion, settings: RepoSettings, nowMs: number) {
+  const { tags, notes } = renderTags(image, occasion, nowMs);
+  if (image.output !== 'push') return { tags, notes };
+  const allowed = occasion.fork ? tags.filter((tag) => mayPushUntrusted(tag, settings)) : tags;
+  const refused = tags.filter((tag) => !allowed.includes(tag));
+  return {
+    tags: allowed,
+    notes: [
+      ...notes,
+      ...(refused.length > 0 ? [`not pushed from a fork: ${refused.join(', ')}`] : []),
+      ...(allowed.length === 0 ? ['built, but not pushed: no tag is left'] : []),
+    ],
+  };
+}
+
+function supersedeOf(image: KilnImage, { on, byHand }: Occasion): 'none' | 'queued' | 'running' {
+  if (on === 'tag' || byHand) return 'none';
+  return image.supersede ?? (on === 'pull_request' ? 'running' : 'none');
+}
+
+function secretsOf(image: KilnImage): Record<string, string> {
+  return Object.fromEntries(
+    image.secrets.map((secret) => (typeof secret === 'string' ? [secret, secret] : [secret.id, secret.name])),
+  );
+}
+
+function subdirOf(context: string): string | undefined {
+  const path = context.replace(/^(?:\.\/)+|\/+$/g, '');
+  return path === '.' || path === '' ? undefined : path;
+}
+
+const MAX_KEY_CHARS = 200;
+
+/** `github.com/acme/app#api@pull/42`; what is long or holds other characters is told apart by a hash at its end. */
+export function concurrencyKey(image: string, { on, name, pr, origin, commit }: Occasion): string {
+  const where = on === 'pull_request' ? `pull/${pr ?? commit}` : `${on}/${name}`;
+  const key = `${repoKey({ origin, dockerfile: 'Dockerfile' })}#${image}@${where}`;
+  const plain = key.replace(/[^A-Za-z0-9._:/#@-]/g, '-');
+  if (plain === key && key.length <= MAX_KEY_CHARS) return key;
+  return `${plain.slice(0, MAX_KEY_CHARS - 17)}-${createHash('sha256').update(key).digest('hex').slice(0, 16)}`;
+}

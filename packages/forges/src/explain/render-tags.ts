@@ -1,0 +1,59 @@
+import { fillTemplate, type KilnImage, placeholdersOf, type TagPlaceholder } from '@kiln/contracts';
+import type { Occasion } from './occasion.ts';
+
+const MAX_TAG_CHARS = 128;
+const SHORT_SHA_CHARS = 12;
+
+export interface RenderedTags {
+  readonly tags: readonly string[];
+  /** Why a template was left out. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * The tags of an image on an occasion. A template whose placeholder the occasion has no value for is left out. So is, on pull requests,
+ * one that doesn't tell them apart: it would overwrite what a push made.
+ */
+export function renderTags(image: KilnImage, occasion: Occasion, nowMs: number): RenderedTags {
+  const values = valuesOf(occasion, nowMs);
+  const tags = new Set<string>();
+  const notes: string[] = [];
+  for (const template of image.tags) {
+    const names = placeholdersOf(template);
+    const missing = names.find((name) => !values[name as TagPlaceholder]);
+    if (missing !== undefined) {
+      notes.push(`tag ${template} left out: there is no {${missing}} ${WHERE[occasion.on]}`);
+    } else if (occasion.on === 'pull_request' && !names.some((name) => DISTINCT.has(name))) {
+      notes.push(`tag ${template} left out: on pull requests only tags with {pr}, {sha} or {shortSha}`);
+    } else tags.add(shorten(fillTemplate(template, (name) => values[name as TagPlaceholder] ?? '')));
+  }
+  return { tags: [...tags], notes };
+}
+
+const WHERE = { branch: 'on a push to a branch', tag: 'on a tag', pull_request: 'on a pull request' } as const;
+const DISTINCT = new Set<string>(['pr', 'sha', 'shortSha']);
+
+/** `branch` stands for pushed branches only: a fork may call its branch `main` too. */
+function valuesOf(occasion: Occasion, nowMs: number): Readonly<Partial<Record<TagPlaceholder, string>>> {
+  const { on, name, pr, commit } = occasion;
+  return {
+    sha: commit.length >= 40 ? commit : '',
+    shortSha: commit.slice(0, SHORT_SHA_CHARS),
+    date: new Date(nowMs).toISOString().slice(0, 10).replaceAll('-', ''),
+    ...(on === 'branch' && { branch: sanitise(name) }),
+    ...(on === 'tag' && { tag: sanitise(name) }),
+    ...(pr !== undefined && { pr: String(pr) }),
+  };
+}
+
+/** What a tag may hold: letters, digits, `_`, `.` and `-`, not beginning with one of the last two. */
+function sanitise(name: string): string {
+  return name.replace(/[^A-Za-z0-9_.-]+/g, '-').replace(/^[.-]+/, '');
+}
+
+function shorten(reference: string): string {
+  const colon = reference.lastIndexOf(':');
+  if (colon <= reference.lastIndexOf('/')) return reference;
+  const tag = reference.slice(colon + 1).replace(/^[.-]+/, '');
+  return `${reference.slice(0, colon + 1)}${tag.slice(0, MAX_TAG_CHARS)}`;
+}

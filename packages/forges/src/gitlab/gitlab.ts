@@ -1,0 +1,34 @@
+import type { Forge } from '../forge.ts';
+import { checkStandardSignature, checkToken, isStandardSecret } from '../webhook/authentic.ts';
+import { header, idFrom } from '../webhook/headers.ts';
+import { readPayload } from '../webhook/payload.ts';
+import { gitlabEvent } from './events.ts';
+import { gitlabAlreadyReported, gitlabStatus } from './status.ts';
+
+/**
+ * GitLab, hosted or one's own. A secret that begins with `whsec_` is a signing token, and then nothing but a signature will
+ * do; any other is the older secret token, which comes along in a header.
+ */
+export const gitlab: Forge = {
+  name: 'gitlab',
+  verify: (headers, rawBody, secret, nowMs) =>
+    isStandardSecret(secret)
+      ? checkStandardSignature(
+          {
+            id: header(headers, 'webhook-id'),
+            timestamp: header(headers, 'webhook-timestamp'),
+            signatures: header(headers, 'webhook-signature'),
+          },
+          rawBody,
+          secret,
+          nowMs,
+        )
+      : checkToken(header(headers, 'x-gitlab-token'), secret),
+  // The first two stay the same when a delivery is repeated; the last one names the event, which several hooks may be told of.
+  deliveryId: (headers) => idFrom(headers, 'webhook-id', 'idempotency-key', 'x-gitlab-event-uuid'),
+  payload: (headers, rawBody) => readPayload(headers, rawBody, { form: false }),
+  events: (_headers, json) => [gitlabEvent(json)],
+  headersFor: () => ({}),
+  status: gitlabStatus,
+  alreadyReported: gitlabAlreadyReported,
+};

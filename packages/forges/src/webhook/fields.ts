@@ -1,0 +1,44 @@
+import type { ChangedPaths } from '@kiln/contracts';
+import { z } from 'zod';
+
+/** A commit id of 40 or 64 digits; all zeros, which is how git names "none", is null. */
+export const commitOrZero = z
+  .string()
+  .regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/, 'a commit id of 40 or 64 hexadecimal digits')
+  .transform((id) => (/^0+$/.test(id) ? null : id));
+
+/** Text that people wrote, cut to what is worth keeping. */
+export const cutText = z.string().transform((text) => text.slice(0, 256));
+
+/** Commits are looked at one by one: a payload may hold a great many, and one complaint is enough. */
+export const commitList = z.array(z.unknown());
+
+const files = z.array(z.string()).nullish();
+const commitFiles = z.object({ added: files, modified: files, removed: files });
+
+const MAX_PATHS = 10_000;
+
+/** The paths that the listed commits touch. A list that doesn't hold all, or has commits without file lists, says why. */
+export function changedPaths(commits: readonly unknown[], incomplete: string | undefined): ChangedPaths {
+  const paths = new Set<string>();
+  for (const commit of commits) {
+    const lists = commitFiles.safeParse(commit);
+    if (!lists.success || !lists.data.added) {
+      return { complete: false, paths: [...paths], reason: incomplete ?? 'the payload lists no files for a commit' };
+    }
+    for (const list of [lists.data.added, lists.data.modified, lists.data.removed]) {
+      for (const path of list ?? []) paths.add(path);
+    }
+    if (paths.size > MAX_PATHS) return { complete: false, paths: [], reason: `more than ${MAX_PATHS} paths changed` };
+  }
+  if (incomplete !== undefined) return { complete: false, paths: [...paths], reason: incomplete };
+  if (paths.size === 0) return { complete: false, paths: [], reason: 'the payload lists no changed path' };
+  return { complete: true, paths: [...paths] };
+}
+
+/** `refs/heads/x` is the branch x, `refs/tags/x` the tag x; anything else is neither. */
+export function readRef(ref: string): { readonly kind: 'branch' | 'tag'; readonly name: string } | undefined {
+  const match = /^refs\/(heads|tags)\/(.+)$/.exec(ref);
+  if (!match) return undefined;
+  return { kind: match[1] === 'heads' ? 'branch' : 'tag', name: match[2] ?? '' };
+}

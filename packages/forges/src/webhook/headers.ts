@@ -1,0 +1,17 @@
+/** As Node gives them: names in lower case; a repeated one is a list, or joined with commas. */
+export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** The value of a header that came exactly once; `name` in lower case. */
+export function header(headers: Headers, name: string): string | undefined {
+  const value = headers[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** The id of a delivery, by which a repeat is recognised; undefined where none came, or one that is no id. */
+export function idFrom(headers: Headers, ...names: readonly string[]): string | undefined {
+  for (const name of names) {
+    const id = header(headers, name)?.replace(/^\{(.*)\}$/, '$1');
+    if (id !== undefined && /^[A-Za-z0-9][A-Za-z0-9._:-]{0,199}$/.test(id)) return id;
+  }
+  return undefined;
+}

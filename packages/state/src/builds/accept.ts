@@ -1,0 +1,94 @@
+import { canonicalJson } from '@kiln/contracts';
+import { type BuildRecord, isCommit } from '@kiln/domain';
+import type { Redis } from 'ioredis';
+import { Keys } from '../redis/keys.ts';
+import { runScript } from '../redis/scripts.ts';
+import type { NewBuild } from '../types.ts';
+import type { Sealer } from './seal.ts';
+
+export interface AcceptParts {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly sealer: Sealer;
+  /** How long an idempotency key is remembered, ms. */
+  readonly idempotencyTtlMs: number;
+}
+
+/** `superseding`: older builds are due to end. `replayed`: what the idempotency key held, `<build id> <fingerprint>`. */
+export type Acceptance =
+  | { readonly outcome: 'accepted' | 'superseding' | 'shared'; readonly record: BuildRecord }
+  | { readonly outcome: 'replayed'; readonly held: string };
+
+/** How often the run that can be shared may become another one while a build is accepted. */
+const MAX_TRIES = 20;
+
+/** Accepts a build by one script, as one of its own or sharing the run of an identical one in flight. */
+export async function acceptBuild(parts: AcceptParts, build: NewBuild, id: string, now: number): Promise<Acceptance> {
+  const { redis, keys } = parts;
+  const shareKey = build.spec.dedupe ? shareDigest(parts.sealer, build) : '';
+  for (let tries = 0, run = ''; tries < MAX_TRIES; tries++) {
+    const record = newRecord(build, id, now, run);
+    const answer = String(await runScript(redis, 'accept-build', ...acceptCall(parts, build, record, shareKey)));
+    if (answer === 'accepted' || answer === 'superseding' || answer === 'shared') return { outcome: answer, record };
+    if (answer !== 'again') return { outcome: 'replayed', held: answer };
+    // The script decides whether this one can be shared: where it can't be, it asks for a build without a run to share.
+    run = run === '' ? ((await redis.get(keys.share(shareKey))) ?? '') : '';
+  }
+  throw new Error(`the run that build ${id} could share changed ${MAX_TRIES} times while it was accepted`);
+}
+
+function acceptCall(
+  { keys, sealer, idempotencyTtlMs }: AcceptParts,
+  { spec, secrets, idempotency }: NewBuild,
+  record: BuildRecord,
+  shareKey: string,
+): [keys: string[], args: (string | number)[]] {
+  const { id, team } = record;
+  const own = keys.build(id);
+  return [
+    [own, idempotency ? keys.idempotency(`${team} ${idempotency.key}`) : own],
+    [
+      keys.prefix,
+      id,
+      JSON.stringify(record),
+      JSON.stringify(spec),
+      record.createdAt,
+      team,
+      Keys.digest(record.repo),
+      Object.keys(secrets).length > 0 ? sealer.seal(JSON.stringify(secrets), id) : '',
+      idempotency ? `${id} ${idempotency.fingerprint}` : '',
+      idempotencyTtlMs,
+      spec.concurrencyKey === undefined ? '' : Keys.digest(`${team} ${spec.concurrencyKey}`),
+      spec.supersede ?? '',
+      shareKey,
+      record.sharedRun ?? '',
+      mayMove(spec) ? '1' : '0',
+    ],
+  ];
+}
+
+function newRecord({ repo, spec, trust, retryOf }: NewBuild, id: string, now: number, run: string): BuildRecord {
+  return {
+    id,
+    revision: 1,
+    state: 'queued',
+    repo,
+    team: spec.team,
+    ...(trust !== undefined && { trust }),
+    createdAt: now,
+    queuedAt: now,
+    attempts: [],
+    ...(retryOf !== undefined && { retryOf }),
+    ...(run !== '' && { sharedRun: run }),
+  };
+}
+
+/** What makes two builds identical: everything that was asked for, and how far it is trusted. Keyed, for the values of secrets are in it. */
+function shareDigest(sealer: Sealer, { spec, secrets, trust = 'trusted' }: NewBuild): string {
+  return sealer.digest(canonicalJson({ spec, secrets, trust }));
+}
+
+/** Whether the source is something else tomorrow: a branch, a tag, the remote HEAD. */
+function mayMove({ source }: NewBuild['spec']): boolean {
+  return source.type === 'git' && (source.ref === undefined || !isCommit(source.ref));
+}

@@ -1,0 +1,55 @@
+import type { HostInventory } from '@kiln/contracts';
+import type { Redis } from 'ioredis';
+import { Keys } from '../redis/keys.ts';
+import { runScript } from '../redis/scripts.ts';
+
+/** In whose name a worker writes of its host. */
+export interface HostWriter {
+  readonly host: string;
+  readonly incarnation: string;
+}
+
+const UNCHANGED = 1;
+const NOT_THERE = -1;
+const NOT_THE_HOST = -3;
+
+/** Where a worker publishes what its builder's caches hold. */
+export class InventoryStore {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  #published: string | undefined;
+
+  constructor(redis: Redis, keys: Keys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  /**
+   * Publishes an inventory that was read at `readAt` (ms since the epoch); one that hasn't changed costs next to nothing.
+   * `refused`: the host's lease is over, or a newer worker's.
+   */
+  async publish(
+    writer: HostWriter,
+    inventory: HostInventory,
+    readAt: number,
+  ): Promise<'published' | 'unchanged' | 'refused'> {
+    const doc = JSON.stringify(inventory);
+    const digest = Keys.digest(doc);
+    let code = await this.#write(writer, digest, readAt, digest === this.#published ? '' : doc);
+    if (code === NOT_THERE) code = await this.#write(writer, digest, readAt, doc);
+    if (code === NOT_THE_HOST) return 'refused';
+    this.#published = digest;
+    return code === UNCHANGED ? 'unchanged' : 'published';
+  }
+
+  async #write({ host, incarnation }: HostWriter, digest: string, readAt: number, doc: string): Promise<number> {
+    return Number(
+      await runScript(
+        this.#redis,
+        'publish-inventory',
+        [this.#keys.hostInventory(host), this.#keys.hostLease(host)],
+        [this.#keys.prefix, host, incarnation, digest, readAt, doc],
+      ),
+    );
+  }
+}

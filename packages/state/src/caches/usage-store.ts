@@ -1,0 +1,49 @@
+import { type AttemptUsage, learnUsage, type RepoUsage } from '@kiln/domain';
+import type { Redis } from 'ioredis';
+import type { Keys } from '../redis/keys.ts';
+import { runScript } from '../redis/scripts.ts';
+import type { HostWriter } from './inventory-store.ts';
+
+/** Far more than a pool builds at a time; the ones built longest ago are forgotten, and are cold then. */
+const MAX_REPOS = 10_000;
+const MAX_TRIES = 20;
+const CHANGED_SINCE = -2;
+
+/** What repos' recent builds used of caches, for the whole pool. */
+export class UsageStore {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly #maxRepos: number;
+
+  constructor(redis: Redis, keys: Keys, maxRepos = MAX_REPOS) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#maxRepos = maxRepos;
+  }
+
+  /** Takes in what one attempt used. `refused`: the host's lease is over, or a newer worker's. */
+  async learn(writer: HostWriter, repo: string, used: AttemptUsage): Promise<'learned' | 'refused'> {
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const before = await this.#redis.hget(this.#keys.usages(), repo);
+      const next = learnUsage(before === null ? undefined : parseUsage(before), repo, used);
+      const code = await runScript(
+        this.#redis,
+        'learn-usage',
+        [
+          this.#keys.usages(),
+          this.#keys.usagesChanged(),
+          this.#keys.usagesRevision(),
+          this.#keys.hostLease(writer.host),
+        ],
+        [repo, before ?? '', JSON.stringify(next), this.#maxRepos, writer.incarnation],
+      );
+      if (code === 0) return 'learned';
+      if (code !== CHANGED_SINCE) return 'refused';
+    }
+    throw new Error(`usage of ${repo} changed ${MAX_TRIES} times while it was written`);
+  }
+}
+
+export function parseUsage(doc: string): RepoUsage {
+  return JSON.parse(doc) as RepoUsage;
+}

@@ -1,0 +1,9 @@
+-- An operator's order: the host gets nothing new.
+-- KEYS[1] hosts  KEYS[2] desired
+-- ARGV: prefix, name
+-- out: 0 cordoned, -1 no such host
+-- @include host-life
+if redis.call('SISMEMBER', KEYS[1], ARGV[2]) == 0 then return -1 end
+redis.call('HSET', KEYS[2], 'cordoned', '1')
+announceHost(ARGV[1], ARGV[2])
+return 0

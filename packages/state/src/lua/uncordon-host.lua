@@ -1,0 +1,10 @@
+-- An operator's order: the host gets builds again. Ends a cordon, a drain, and a removal under way.
+-- KEYS[1] hosts  KEYS[2] desired
+-- ARGV: prefix, name
+-- out: 0 uncordoned, -1 no such host
+-- @include host-life
+if redis.call('SISMEMBER', KEYS[1], ARGV[2]) == 0 then return -1 end
+redis.call('HDEL', KEYS[2], 'cordoned', 'drainSince', 'drainDeadline', 'removing')
+announceHost(ARGV[1], ARGV[2])
+forgetIfLeft(ARGV[1], ARGV[2])
+return 0

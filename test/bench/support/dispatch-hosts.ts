@@ -1,0 +1,81 @@
+/**
+ * The hosts of the dispatch benchmark, in a process of their own: fork it, send a `HostsOrder`, get `'ready'`. Kiln's are real workers but for
+ * an executor that does nothing; the peer's are plain BullMQ workers whose processor does nothing, and each job's end is told to the parent.
+ */
+import { Readable } from 'node:stream';
+import { createLogger } from '@kiln/runtime';
+import { openState } from '@kiln/state';
+import { type Executor, startWorker } from '@kiln/worker';
+import { Worker } from 'bullmq';
+import { Redis } from 'ioredis';
+
+export interface HostsOrder {
+  readonly kind: 'kiln' | 'bullmq';
+  readonly redisUrl: string;
+  /** Of Kiln, or the prefix of the peer's queues. */
+  readonly namespace: string;
+  readonly hosts: number;
+  readonly slots: number;
+}
+
+/** Ids of the peer's jobs that have ended, with the time at which each began, ms since the epoch. */
+export type EndedJobs = readonly (readonly [id: string, startedAt: number])[];
+
+export const hostNames = (count: number) => Array.from({ length: count }, (_, i) => `h${i + 1}`);
+
+const TELL_EVERY_MS = 5;
+
+const idle: Executor = {
+  info: { driver: 'docker', engineVersion: '0', buildxVersion: '0', platforms: ['linux/amd64'] },
+  run: async () => ({ end: 'succeeded' }),
+  extendFence: async () => {},
+  close: async () => {},
+};
+
+async function kilnHosts({ redisUrl, namespace, hosts, slots }: HostsOrder): Promise<void> {
+  const state = await openState({ redisUrl, namespace, secretKey: Buffer.alloc(32, 1), onError: () => {} });
+  const log = createLogger({ app: 'bench', level: 'silent' });
+  await Promise.all(
+    hostNames(hosts).map((hostName) =>
+      startWorker(
+        { hostName, slots, leaseTtlMs: 30_000, syncEveryMs: 3_000, fenceMarginMs: 4_000 },
+        {
+          ...state,
+          executor: idle,
+          identity: { machine: hostName, incarnation: hostName },
+          openContext: async () => Readable.from([]),
+          storeArtifact: async () => ({ digest: '', sizeBytes: 0 }),
+          log,
+        },
+      ),
+    ),
+  );
+}
+
+async function bullmqHosts({ redisUrl, namespace, hosts, slots }: HostsOrder): Promise<void> {
+  const connection = new Redis(redisUrl.replace('unix://', ''), { maxRetriesPerRequest: null });
+  let ended: [string, number][] = [];
+  setInterval(() => {
+    if (ended.length > 0) process.send?.(ended satisfies EndedJobs);
+    ended = [];
+  }, TELL_EVERY_MS);
+  const workers = hostNames(hosts).map((name) => {
+    const begun = new Map<string, number>();
+    const worker = new Worker(name, async ({ id = '' }) => void begun.set(id, Date.now()), {
+      connection,
+      prefix: namespace,
+      concurrency: slots,
+    });
+    worker.on('completed', ({ id = '' }) => {
+      ended.push([id, begun.get(id) ?? Number.NaN]);
+      begun.delete(id);
+    });
+    return worker.waitUntilReady();
+  });
+  await Promise.all(workers);
+}
+
+process.once('message', async (order: HostsOrder) => {
+  await (order.kind === 'kiln' ? kilnHosts(order) : bullmqHosts(order));
+  process.send?.('ready');
+});

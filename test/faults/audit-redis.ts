@@ -1,0 +1,44 @@
+import type { State } from '@kiln/state';
+
+/** What may be left when all builds have ended and been forgotten: the pool's own standing state, and what expires by itself. */
+const STANDING: readonly RegExp[] = [
+  /^events$/,
+  /^leader(:token)?$/,
+  /^hosts$/,
+  /^host:[^:]+(:lease|:past|:inventory)?$/,
+  // What is known of repos, not of builds.
+  /^usages(:changed|:revision)?$/,
+  /^audit(:last|:strangers)?$/,
+  // BullMQ's memory of a queue, not of its jobs.
+  /^q:host-[^:]+:(meta|id|events|marker|stalled-check|pc)$/,
+];
+const EXPIRING: readonly RegExp[] = [/^idem:/, /^log:[^:]+:\d+(:claim)?$/, /^context:[^:]+:[0-9a-f]+:teams$/];
+
+/** Keys that should not be there, each with what it holds. */
+export async function keyFaults({ redis, keys }: State): Promise<string[]> {
+  const faults: string[] = [];
+  for (const key of await redis.keys(`${keys.prefix.replace(/[{}]/g, '?')}*`)) {
+    const name = key.slice(keys.prefix.length);
+    if (STANDING.some((pattern) => pattern.test(name))) continue;
+    if (EXPIRING.some((pattern) => pattern.test(name)) && (await redis.pttl(key)) > 0) continue;
+    faults.push(`key ${name} (${await redis.type(key)}) is left`);
+  }
+  return faults;
+}
+
+/** Slots that nothing runs in. */
+export async function slotFaults({ hosts }: State): Promise<string[]> {
+  return (await hosts.list()).flatMap(({ report, held }) =>
+    held.map(({ buildId, attempt }) => `host ${report.name} still holds a slot for ${buildId}, attempt ${attempt}`),
+  );
+}
+
+/** Jobs that are still in a host's queue. */
+export async function jobFaults({ redis, keys }: State): Promise<string[]> {
+  const jobs = (await redis.keys(`${keys.queues().replace(/[{}]/g, '?')}:*`)).map((key) =>
+    key.slice(keys.prefix.length),
+  );
+  return jobs
+    .filter((name) => !STANDING.some((pattern) => pattern.test(name)))
+    .map((name) => `queue key ${name} is left`);
+}

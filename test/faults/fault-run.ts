@@ -1,0 +1,209 @@
+import { startRegistry, type TestRegistry } from '@kiln/buildkit/testing';
+import type { BuildRecord } from '@kiln/domain';
+import type { State } from '@kiln/state';
+import { until } from '../support/conditions.ts';
+import type { TestHosts } from '../support/hosts.ts';
+import { type Pool, startPool } from '../support/pool.ts';
+import { endFaults, eventFaults, isUnlucky, logFaults } from './audit-builds.ts';
+import { jobFaults, keyFaults, slotFaults } from './audit-redis.ts';
+import { type Promised, runClient } from './client.ts';
+import { Injector } from './injector.ts';
+import { makePlan, type PlannedBuild } from './plan.ts';
+
+export interface FaultRunOptions {
+  readonly seed: number;
+  /** How many builds clients submit. */
+  readonly builds: number;
+  readonly hosts: TestHosts;
+  /** Clients at a time. */
+  readonly clients?: number;
+  /** Is told of the progress. */
+  readonly say?: (text: string) => void;
+}
+
+export interface FaultReport {
+  /** What was broken; empty where every promise was kept. */
+  readonly faults: readonly string[];
+  /** What was done to the pool, and when. */
+  readonly history: readonly string[];
+  readonly builds: readonly BuildRecord[];
+  /** Builds that three attempts weren't enough for. */
+  readonly unlucky: number;
+  readonly seconds: number;
+  /** What the processes said of the builds something is wrong with. */
+  readonly evidence: readonly string[];
+}
+
+/** More than this share without luck, and what came through proves little. */
+const UNLUCKY_SHARE = 0.2;
+const SETTLE_MS = 120_000;
+/** A job whose worker died comes back when its lock has ended, and BullMQ has looked twice. */
+const JOBS_MS = 120_000;
+
+/** Clients build, faults strike, both out of one seed; then everything that Kiln promises is looked at. */
+export async function runFaults({
+  seed,
+  builds: count,
+  hosts,
+  clients = 8,
+  say = () => {},
+}: FaultRunOptions): Promise<FaultReport> {
+  const startedAt = performance.now();
+  const plan = makePlan(seed, count, hosts.names);
+  await using registry = await startRegistry({ listenAt: hosts.address });
+  const pool = await startPool({
+    hosts,
+    schedulers: 2,
+    apis: 2,
+    // With `everysec` Redis answers before it writes where the last fsync is still under way: a SIGKILL then loses what it had promised.
+    appendFsync: 'always',
+  });
+  const faults: string[] = [];
+  const injector = new Injector(pool, hosts);
+  let builds: BuildRecord[] = [];
+  let evidence: string[] = [];
+  try {
+    const stop = new AbortController();
+    const retire = new AbortController();
+    const supervised = injector.supervise(retire.signal);
+    const inflicted = injector.run(plan, stop.signal);
+    const promised: Promised[] = [];
+    const left = [...plan.builds];
+    const work = async () => {
+      for (let next = left.shift(); next; next = left.shift()) {
+        await attend(pool, registry, seed, next, promised, faults);
+        injector.buildEnded();
+        if (promised.length % 20 === 0)
+          say(`${promised.length} of ${count} builds ended, ${injector.history.length} faults`);
+      }
+    };
+    await Promise.all(Array.from({ length: clients }, work));
+    stop.abort();
+    await inflicted;
+    await hosts.recover();
+    say('all clients are done; looking at what is left');
+    builds = await audit(pool, registry, promised, faults);
+    retire.abort();
+    await supervised;
+    const blamed = [...new Set(faults.flatMap((fault) => fault.match(/\b01[0-9a-hjkmnp-tv-z]{24}\b/g) ?? []))];
+    evidence = blamed.flatMap((id) => [...pool.linesOf(id), JSON.stringify(builds.find((build) => build.id === id))]);
+  } catch (error) {
+    faults.push(`the run itself broke off: ${error instanceof Error ? error.stack : error}`);
+  }
+  const unlucky = builds.filter(isUnlucky).length;
+  if (unlucky > count * UNLUCKY_SHARE)
+    faults.push(`${unlucky} of ${count} builds ran out of attempts: so few came through that it shows little`);
+  await pool[Symbol.asyncDispose]().catch((error: Error) => faults.push(error.message));
+  faults.push(...(await hostFaults(hosts)));
+  const seconds = (performance.now() - startedAt) / 1000;
+  return { faults, history: injector.history, builds, unlucky, seconds, evidence };
+}
+
+async function attend(
+  pool: Pool,
+  registry: TestRegistry,
+  seed: number,
+  plan: PlannedBuild,
+  promised: Promised[],
+  faults: string[],
+): Promise<void> {
+  try {
+    const report = await runClient(pool, registry.host, `s${seed}`, plan);
+    promised.push(...report.promised);
+    faults.push(...report.faults);
+  } catch (error) {
+    faults.push(`client of build ${plan.index} (${plan.kind}): ${error instanceof Error ? error.stack : error}`);
+  }
+}
+
+async function audit(
+  pool: Pool,
+  registry: TestRegistry,
+  promised: readonly Promised[],
+  faults: string[],
+): Promise<BuildRecord[]> {
+  const state = await pool.state();
+  // Also those whose acceptance no client ever heard of.
+  const all = await state.redis.zrange(state.keys.indexAll(), '0', '-1');
+  const lost = promised.filter(({ id }) => !all.includes(id));
+  faults.push(...lost.map(({ id, plan }) => `build ${id} (${plan.kind}) was accepted and is gone`));
+  await emptied('builds that run', SETTLE_MS, faults, () => unended(state));
+  await emptied('slots', SETTLE_MS, faults, () => slotFaults(state));
+  const builds = (await Promise.all(all.map((id) => state.builds.get(id)))).flatMap((build) =>
+    build ? [build.record] : [],
+  );
+  const events = await eventFaults(state, all);
+  for (const build of builds) {
+    const log = await pool.log(build.id);
+    const known = promised.find(({ id }) => id === build.id);
+    const lines = known && ['chatty', 'canceled', 'broken'].includes(known.plan.kind) ? known.plan.lines : undefined;
+    const found = [
+      ...(events.get(build.id) ?? []),
+      ...(known ? endFaults(build, known.plan.kind) : []),
+      ...(lines === undefined ? [] : logFaults(log, build, lines)),
+      ...(known?.tag === undefined || build.state !== 'succeeded' ? [] : pushFaults(registry, known.tag, build)),
+    ];
+    const watched = known?.watched;
+    if (watched && `${watched}` !== `${log.map(({ id }) => id)}`) found.push(`its watcher saw ${watched}`);
+    faults.push(...found.map((fault) => `build ${build.id}: ${fault}`));
+  }
+  await lapseClaims(state);
+  await emptied('logs to be archived', SETTLE_MS, faults, () => unarchived(state));
+  await emptied('jobs', JOBS_MS, faults, () => jobFaults(state));
+  await state.builds.forget(Number.POSITIVE_INFINITY, all.length);
+  faults.push(...(await keyFaults(state)));
+  return builds;
+}
+
+/** Waits until nothing of `what` is left; where it stays, that is a fault. */
+async function emptied(
+  what: string,
+  timeoutMs: number,
+  faults: string[],
+  read: () => Promise<string[]>,
+): Promise<void> {
+  let left: string[] = [];
+  const isEmpty = async () => {
+    left = await read();
+    return left.length === 0;
+  };
+  await until(`no ${what}`, isEmpty, timeoutMs).catch(() =>
+    faults.push(...left.map((each) => `${each}, after ${timeoutMs} ms`)),
+  );
+}
+
+async function unended({ redis, keys }: State): Promise<string[]> {
+  const states = ['queued', 'assigned', 'running'];
+  const ids = await Promise.all(states.map((state) => redis.zrange(keys.indexState(state), '0', '-1')));
+  return ids.flatMap((found, i) => found.map((id) => `build ${id} is still ${states[i]}`));
+}
+
+/** A claim that a killed API left on a log lapses after minutes: here, now. */
+async function lapseClaims(state: State): Promise<void> {
+  for (const { buildId, attempt } of await state.logs.unarchived(1_000)) {
+    await state.redis.del(state.keys.archiveClaim(buildId, attempt));
+  }
+}
+
+async function unarchived(state: State): Promise<string[]> {
+  const left = await state.logs.unarchived(1_000);
+  return left.map(({ buildId, attempt }) => `the log of ${buildId}, attempt ${attempt} is not in the archive`);
+}
+
+function pushFaults(registry: TestRegistry, tag: string, { result }: BuildRecord): string[] {
+  const name = tag.slice(registry.host.length + 1);
+  const last = registry.pushes.findLast((push) => push.tag === name);
+  return last?.digest === result?.digest ? [] : [`its tag is ${last?.digest}, not the winner’s ${result?.digest}`];
+}
+
+/** What the pool left on its hosts. */
+async function hostFaults(hosts: TestHosts): Promise<string[]> {
+  const found: string[] = [];
+  for (const name of hosts.names) {
+    const containers = (await hosts.host(name).docker('ps', '--all', '--format', '{{.Names}}')).trim();
+    if (containers !== '') found.push(`host ${name} has containers: ${containers.split('\n').join(', ')}`);
+    const strays = await hosts.host(name).strays();
+    if (strays.length > 0) found.push(`host ${name} still runs: ${strays.join('; ')}`);
+  }
+  return found;
+}

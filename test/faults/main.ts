@@ -1,0 +1,59 @@
+/**
+ * `npm run test:faults [-- --seed N --builds N --clients N]`: builds on three real hosts while workers, hosts, engines, schedulers, APIs and Redis
+ * are killed, frozen and cut off, as the seed says; then looks at everything that Kiln promises. Exit code 1, with seed, history and evidence,
+ * where a promise was broken.
+ */
+import { randomInt } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { ms, percentile } from '../bench/support/report.ts';
+import { startHosts } from '../support/hosts.ts';
+import { runFaults } from './fault-run.ts';
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    builds: { type: 'string', default: '300' },
+    clients: { type: 'string', default: '8' },
+  },
+});
+const whole = (name: string, text: string) => {
+  if (!/^\d{1,9}$/.test(text)) throw new RangeError(`--${name}: expected a whole number, got ${JSON.stringify(text)}`);
+  return Number(text);
+};
+const seed = values.seed === undefined ? randomInt(1_000_000) : whole('seed', values.seed);
+const say = (text: string) => void process.stdout.write(`${text}\n`);
+
+// Children end with the process only where it ends in order.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
+
+say(`fault run of seed ${seed}; again with: npm run test:faults -- --seed ${seed} --builds ${values.builds}`);
+await using hosts = await startHosts('a', 'b', 'c');
+const report = await runFaults({
+  seed,
+  hosts,
+  builds: whole('builds', values.builds),
+  clients: whole('clients', values.clients),
+  say,
+});
+const { faults, history, builds, unlucky, seconds, evidence } = report;
+if (faults.length > 0) {
+  say(
+    `\nwhat was done\n${history.join('\n')}\n\nwhat was said\n${evidence.join('\n')}\n\nwhat is wrong (seed ${seed})\n${faults.join('\n')}`,
+  );
+}
+const again = builds.filter(({ attempts }) => attempts.length > 1).length;
+say(
+  `\n${builds.length} builds, ${history.length} faults in ${seconds.toFixed(0)} s: ${again} took more than one attempt, ` +
+    `${unlucky} ran out of attempts; ${faults.length === 0 ? 'every promise kept' : `${faults.length} promises broken`}`,
+);
+const lost = builds.flatMap(({ attempts }) => attempts.filter(({ end }) => end === 'lost'));
+const causes = Map.groupBy(lost, ({ failure }) => `${failure?.code}: ${failure?.message.slice(0, 100)}`);
+for (const [cause, { length }] of [...causes].sort(([, a], [, b]) => b.length - a.length))
+  say(`  ${length} attempts lost, ${cause}`);
+const waits = builds.flatMap(({ attempts }) =>
+  attempts.flatMap(({ assignedAt, startedAt }) => (startedAt === undefined ? [] : [startedAt - assignedAt])),
+);
+say(
+  `  from assigned to started: ${ms(percentile(waits, 50))} at the median, ${ms(percentile(waits, 99))} at the 99th percentile`,
+);
+process.exitCode = faults.length === 0 ? 0 : 1;

@@ -1,0 +1,172 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { KilnClient } from '@kiln/client';
+import type { ContextFiles } from './context.ts';
+import { ManagedProcess } from './process.ts';
+
+const run = promisify(execFile);
+const COMPOSE_FILE = new URL('../../infra/compose.yaml', import.meta.url).pathname;
+const INIT = new URL('../../infra/compose-init', import.meta.url).pathname;
+const IMAGES = ['api', 'scheduler', 'worker', 'cli'];
+
+/** The images that infra/setup chose; a published one where it isn't told. */
+const BASES = {
+  KILN_BASE_IMAGE: process.env.KILN_EXAMPLE_NODE_IMAGE ?? 'kiln.local/node:24',
+  KILN_REDIS_IMAGE: process.env.KILN_REDIS_IMAGE ?? 'kiln.local/redis:1',
+  KILN_TOOL_IMAGE: process.env.KILN_TOOL_IMAGE ?? 'kiln.local/tool:1',
+  KILN_DRIVER: 'docker',
+};
+
+export type Settings = Readonly<Record<string, string>>;
+
+/** Runs infra/compose-init; rejects with what it said. */
+export async function composeInit(...args: string[]): Promise<string> {
+  const { stdout } = await run(INIT, args);
+  return stdout;
+}
+
+/** The shell's own settings would win over those of the file. Attestations of images that live for a minute say nothing. */
+function bareEnv(): NodeJS.ProcessEnv {
+  const others = Object.entries(process.env).filter(([name]) => !/^(KILN|COMPOSE)_/.test(name));
+  return { ...Object.fromEntries(others), BUILDX_NO_DEFAULT_ATTESTATIONS: '1' };
+}
+
+/** docker compose with infra/compose.yaml; rejects with what it said. */
+export async function compose(args: readonly string[]): Promise<string> {
+  const { stdout } = await run('docker', ['compose', '-f', COMPOSE_FILE, ...args], { env: bareEnv() });
+  return stdout;
+}
+
+/** What infra/compose.yaml runs on one machine, under a name, ports and directories of its own. */
+export class ComposeProject implements AsyncDisposable {
+  readonly name: string;
+  readonly dir: string;
+  readonly envFile: string;
+  readonly #builtImages: readonly string[];
+
+  private constructor(name: string, dir: string, builtImages: readonly string[]) {
+    this.name = name;
+    this.dir = dir;
+    this.envFile = join(dir, '.env');
+    this.#builtImages = builtImages;
+  }
+
+  /** A pool, with its images built; not yet up. */
+  static async pool(settings: Settings): Promise<ComposeProject> {
+    const id = randomBytes(4).toString('hex');
+    const prefix = `kiln-test-${id}/`;
+    const project = await ComposeProject.#create(
+      `kiln-test-${id}`,
+      IMAGES.map((image) => `${prefix}${image}`),
+      {
+        ...BASES,
+        KILN_IMAGE_PREFIX: prefix,
+        // Images of other digests than those of a project beside this one, whose removal would take ours along.
+        KILN_REVISION: id,
+        KILN_PORT: `${await freePort()}`,
+        KILN_REDIS_PORT: `${await freePort()}`,
+        ...settings,
+      },
+    );
+    try {
+      await composeInit('--env-file', project.envFile);
+      await project.compose('--profile', 'pool', '--profile', 'cli', 'build', '--builder', 'default');
+      return project;
+    } catch (error) {
+      await project[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** A further machine of this pool, which lies on the same one. */
+  async furtherMachine(address: string, settings: Settings): Promise<ComposeProject> {
+    const joining = await composeInit('--env-file', this.envFile, 'join', address);
+    const images = { ...BASES, KILN_IMAGE_PREFIX: await this.setting('KILN_IMAGE_PREFIX') };
+    const project = await ComposeProject.#create(`${this.name}-further`, [], { ...images, ...settings });
+    await appendFile(project.envFile, joining);
+    await composeInit('--env-file', project.envFile);
+    return project;
+  }
+
+  static async #create(name: string, builtImages: readonly string[], settings: Settings): Promise<ComposeProject> {
+    const dir = await mkdtemp(join(tmpdir(), `${name}-`));
+    const project = new ComposeProject(name, dir, builtImages);
+    const lines = Object.entries({ KILN_DATA_DIR: join(dir, 'data'), ...settings });
+    await writeFile(project.envFile, lines.map(([key, value]) => `${key}=${value}\n`).join(''), { mode: 0o600 });
+    return project;
+  }
+
+  #args(args: readonly string[]): string[] {
+    return ['--project-name', this.name, '--env-file', this.envFile, ...args];
+  }
+
+  /** Rejects with what it said. */
+  compose(...args: string[]): Promise<string> {
+    return compose(this.#args(args));
+  }
+
+  /** One command line of the `cli` image, with these files in its working directory, a clone of `remote` if there is one. */
+  async kiln(args: readonly string[], files: ContextFiles = {}, remote?: string): Promise<ManagedProcess> {
+    const work = await mkdtemp(join(this.dir, 'work-'));
+    if (remote !== undefined) {
+      await run('git', ['init', '--quiet', work]);
+      await run('git', ['-C', work, 'remote', 'add', 'origin', remote]);
+    }
+    for (const [name, content] of Object.entries(files)) await writeFile(join(work, name), content);
+    // As this user, to whom the files belong.
+    const user = `${process.getuid?.()}:${process.getgid?.()}`;
+    const inContainer = ['run', '--rm', '-T', '--no-deps', '--user', user, '-v', `${work}:/work:ro`, 'cli', ...args];
+    const argv = ['compose', '-f', COMPOSE_FILE, ...this.#args(inContainer)];
+    return new ManagedProcess(`kiln ${args[0]}`, 'docker', argv, bareEnv());
+  }
+
+  async setting(name: string): Promise<string> {
+    const text = await readFile(this.envFile, 'utf8');
+    return new RegExp(`^${name}=(.*)$`, 'm').exec(text)?.[1] ?? '';
+  }
+
+  async client(): Promise<KilnClient> {
+    const [host, port] = [(await this.setting('KILN_BIND')) || '127.0.0.1', await this.setting('KILN_PORT')];
+    return new KilnClient({ url: `http://${host}:${port}`, token: await this.setting('KILN_TOKEN') });
+  }
+
+  /** A field of `docker inspect` of a service's (first) container, running or not. */
+  async inspect(service: string, format: string): Promise<string> {
+    const id = (await this.compose('ps', '--all', '--quiet', service)).trim().split('\n')[0] ?? '';
+    const { stdout } = await run('docker', ['inspect', '--format', format, id]);
+    return stdout.trim();
+  }
+
+  /** Takes everything away: containers, volumes, images, files. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.compose('down', '--volumes', '--timeout', '20');
+    // Those of `run`, where a test broke off, `down` leaves.
+    const label = `label=com.docker.compose.project=${this.name}`;
+    const { stdout } = await run('docker', ['ps', '--all', '--quiet', '--filter', label]);
+    const left = stdout.split('\n').filter((id) => id !== '');
+    if (left.length > 0) await run('docker', ['rm', '--force', ...left]);
+    for (const image of this.#builtImages) await run('docker', ['image', 'rm', image]).catch(() => {});
+    await rm(this.dir, { recursive: true, force: true });
+  }
+}
+
+/** Where containers reach this machine: the engine's own address on its default network. */
+export async function engineAddress(): Promise<string> {
+  const format = '{{(index .IPAM.Config 0).Gateway}}';
+  const { stdout } = await run('docker', ['network', 'inspect', 'bridge', '--format', format]);
+  return stdout.trim();
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0);
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  return port;
+}

@@ -1,0 +1,213 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { until } from '../conditions.ts';
+import { run, succeeds } from './command.ts';
+import { type CutOptions, cutLink, mendLink, type NetworkPlace } from './network.ts';
+
+const UP_TIMEOUT_MS = 60_000;
+
+/**
+ * The first process of the host's own process namespace: waits for the engine and takes in its orphans. When it ends, the kernel kills
+ * all the others: containers, their shims, and the RUN processes that a dead BuildKit leaves behind.
+ */
+const FIRST_PROCESS = 'dockerd "$@" & wait "$!"';
+
+/**
+ * A host for tests: a Docker Engine with its own data, containerd, caches, network and process namespace. A worker belongs to it when it is
+ * started in its network namespace (`enter`).
+ */
+export class TestHost {
+  readonly name: string;
+  /** Path of the engine's socket. */
+  readonly socket: string;
+  readonly #dir: string;
+  readonly #place: NetworkPlace;
+  readonly #cuts: CutOptions[] = [];
+  #engine: ChildProcess | undefined;
+  /** The process namespace of the engine that was last up. */
+  #namespace: string | undefined;
+  #paused: readonly number[] = [];
+
+  constructor(name: string, dir: string, place: NetworkPlace) {
+    this.name = name;
+    this.#dir = dir;
+    this.#place = place;
+    this.socket = join(dir, 'docker.sock');
+  }
+
+  /** Writes the engine's settings. `insecure`: whose registries it takes without TLS. */
+  async prepare(insecure: string): Promise<void> {
+    await mkdir(this.#dir, { recursive: true });
+    const settings = {
+      // Only with this store are the sizes of cache mounts true.
+      features: { 'containerd-snapshotter': true },
+      'insecure-registries': [insecure],
+      builder: { gc: { enabled: true, policy: [{ keepStorage: '30GB', all: true }] } },
+    };
+    await writeFile(join(this.#dir, 'daemon.json'), JSON.stringify(settings));
+  }
+
+  /** What to put before a command that is to run in this host's network. */
+  get enter(): readonly string[] {
+    return ['nsenter', `--net=${this.#place.namespace}`];
+  }
+
+  get isUp(): boolean {
+    return this.#engine !== undefined;
+  }
+
+  /** Starts the engine, unless it runs, on what the last one left, and waits until it answers. */
+  async start(): Promise<void> {
+    if (this.#engine) return;
+    const path = (name: string) => join(this.#dir, name);
+    // What on a real machine lies in /run, and is gone when it boots.
+    for (const name of ['pid', 'exec']) await rm(path(name), { force: true, recursive: true });
+    const [command = '', ...args] = [
+      ...this.enter,
+      ...[
+        'unshare',
+        '--mount',
+        '--pid',
+        '--fork',
+        '--kill-child',
+        '--mount-proc',
+        'sh',
+        '-c',
+        FIRST_PROCESS,
+        'dockerd',
+      ],
+      ...['--config-file', path('daemon.json'), '--data-root', path('data'), '--exec-root', path('exec')],
+      ...['--pidfile', path('pid'), '--host', `unix://${this.socket}`, '--group', `${process.getgid?.()}`],
+    ];
+    const env = { ...process.env, BUILDKIT_STEP_LOG_MAX_SIZE: '-1', BUILDKIT_STEP_LOG_MAX_SPEED: '-1' };
+    const log = openSync(path('log'), 'a');
+    // A session of its own: Ctrl-C is for the tests, which then end the hosts.
+    const engine = spawn(command, args, { env, stdio: ['ignore', log, log], detached: true });
+    closeSync(log);
+    engine.once('exit', () => {
+      if (this.#engine === engine) this.#engine = undefined;
+    });
+    this.#engine = engine;
+    await until(
+      `the engine of host ${this.name} answers`,
+      async () => {
+        if (this.#engine !== engine)
+          throw new Error(`the engine of host ${this.name} ended: ${await run('tail', '-n', '20', path('log'))}`);
+        return await succeeds('docker', '--host', `unix://${this.socket}`, 'version');
+      },
+      UP_TIMEOUT_MS,
+    );
+    this.#namespace = await this.#namespaceOf(engine);
+  }
+
+  /** Of its children. Never this process's own: whoever stops or kills by it would stop or kill the machine. */
+  async #namespaceOf(engine: ChildProcess): Promise<string> {
+    const namespace = await readlink(`/proc/${engine.pid}/ns/pid_for_children`);
+    if (namespace === (await readlink('/proc/self/ns/pid'))) {
+      throw new Error(`host ${this.name} has no process namespace of its own`);
+    }
+    return namespace;
+  }
+
+  /** What a power cut does to the machine: all its processes end at once. Only the worker, which isn't the engine's child, is the caller's to kill. */
+  async kill(): Promise<void> {
+    const engine = this.#engine;
+    if (!engine) return;
+    const gone = once(engine, 'exit');
+    engine.kill('SIGKILL');
+    await gone;
+    this.#paused = [];
+    await until(`nothing of host ${this.name}'s engine runs`, async () => (await this.#engineProcesses()).length === 0);
+    // Its number may be another's soon.
+    this.#namespace = undefined;
+  }
+
+  async restart(): Promise<void> {
+    await this.kill();
+    await this.start();
+  }
+
+  /** Freezes all that runs on the host, its worker too. */
+  async pause(): Promise<void> {
+    const frozen = new Set<number>();
+    // What is started while the others are being stopped is found in the next round.
+    for (;;) {
+      const running = (await this.processes()).filter((pid) => !frozen.has(pid));
+      if (running.length === 0) break;
+      if (running.includes(process.pid)) throw new Error(`host ${this.name} can't be told from this machine`);
+      for (const pid of running) {
+        signal(pid, 'SIGSTOP');
+        frozen.add(pid);
+      }
+    }
+    this.#paused = [...frozen];
+  }
+
+  resume(): void {
+    for (const pid of this.#paused) signal(pid, 'SIGCONT');
+    this.#paused = [];
+  }
+
+  /** Cuts the host's link. Connections aren't closed; they fall silent. */
+  async cut(options: CutOptions = {}): Promise<void> {
+    this.#cuts.push(options);
+    await cutLink(this.#place, options);
+  }
+
+  async mend(): Promise<void> {
+    for (const options of this.#cuts.splice(0)) await mendLink(this.#place, options);
+  }
+
+  /** Back to a host that works, whatever a test did to it. */
+  async recover(): Promise<void> {
+    this.resume();
+    await this.mend();
+    await this.start();
+  }
+
+  /** Throws all cache mounts away, as the engine's own garbage collection may. */
+  async evictCacheMounts(): Promise<void> {
+    await this.docker('builder', 'prune', '--all', '--force', '--filter', 'type=exec.cachemount');
+  }
+
+  docker(...args: string[]): Promise<string> {
+    return run('docker', '--host', `unix://${this.socket}`, ...args);
+  }
+
+  /** Command lines of what runs on the host beside its engine. */
+  async strays(): Promise<string[]> {
+    const lines = await Promise.all(
+      (await this.processes()).map(async (pid) => {
+        const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+        return line.replaceAll('\0', ' ').trim();
+      }),
+    );
+    return lines.filter((line) => line !== '' && !line.includes(this.#dir));
+  }
+
+  /** Pids of all that runs on the host. */
+  async processes(): Promise<number[]> {
+    const pids = (await run('ip', 'netns', 'pids', this.#place.namespace.replace('/run/netns/', ''))).trim();
+    const inNetwork = pids === '' ? [] : pids.split('\n').map(Number);
+    return [...new Set([...inNetwork, ...(await this.#engineProcesses())])];
+  }
+
+  /** By their process namespace: containers have other networks. */
+  async #engineProcesses(): Promise<number[]> {
+    if (this.#namespace === undefined) return [];
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+    const namespaces = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/ns/pid`).catch(() => undefined)));
+    return pids.filter((_, i) => namespaces[i] === this.#namespace).map(Number);
+  }
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It has ended.
+  }
+}
