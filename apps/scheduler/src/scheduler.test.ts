@@ -1,7 +1,17 @@
 import { buildRequest } from '@kiln/contracts';
-import type { BuildRecord } from '@kiln/domain';
+import { type BuildRecord, FIRST_GUESS } from '@kiln/domain';
 import { createLogger } from '@kiln/runtime';
-import { BuildStore, consumeAttempts, Leadership, openState, pendingBuild, Sealer, type State } from '@kiln/state';
+import {
+  BuildStore,
+  consumeAttempts,
+  InventoryStore,
+  Leadership,
+  openState,
+  pendingBuild,
+  Sealer,
+  type State,
+  UsageStore,
+} from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type RunningScheduler, startScheduler } from './scheduler.ts';
@@ -13,6 +23,9 @@ let redis: TestRedis;
 let state: State;
 let pools = 0;
 let running: RunningScheduler[];
+/** By how much the pool's clock is ahead, ms. */
+let later = 0;
+const now = () => Date.now() + later;
 
 beforeAll(async () => {
   redis = await TestRedis.start();
@@ -21,7 +34,9 @@ afterAll(() => redis[Symbol.asyncDispose]());
 
 beforeEach(async () => {
   const namespace = `scheduler-${++pools}`;
-  state = await openState({ redisUrl: redis.url, namespace, secretKey: Buffer.alloc(32, 1), onError: () => {} });
+  later = 0;
+  const secretKey = Buffer.alloc(32, 1);
+  state = await openState({ redisUrl: redis.url, namespace, secretKey, onError: () => {}, now });
   running = [];
 });
 afterEach(async () => {
@@ -31,7 +46,7 @@ afterEach(async () => {
 
 function startOne(owner: string, config = CONFIG): RunningScheduler {
   const leadership = new Leadership(state.redis, state.keys, owner, config.leaderTtlMs);
-  const scheduler = startScheduler(config, { ...state, leadership, log });
+  const scheduler = startScheduler(config, { ...state, leadership, log, now });
   running.push(scheduler);
   return scheduler;
 }
@@ -73,6 +88,45 @@ const build = (id: string, seen: (build: BuildRecord) => boolean) =>
     (record) => record !== undefined && seen(record),
   );
 const hostOf = (record: BuildRecord | undefined) => record?.attempts.at(-1)?.host;
+
+/** The build's attempt starts, runs so long, and ends. */
+async function run(id: string, ms: number, end: 'succeeded' | 'failed' = 'succeeded'): Promise<void> {
+  const { attempts } = (await build(id, ({ state }) => state === 'assigned')) ?? {};
+  const { number: attempt = 0, host = '', incarnation = '' } = attempts?.at(-1) ?? {};
+  const ref = { buildId: id, attempt, host, incarnation };
+  await state.attempts.start(ref);
+  later += ms;
+  const failure = { code: 'build_failed', message: 'exit code 1' } as const;
+  await state.attempts.settle(ref, end === 'failed' ? { end, failure } : { end });
+}
+
+/** The host's worker reports caches: bytes by mount. */
+const holds = (host: string, mounts: Record<string, number>) =>
+  new InventoryStore(state.redis, state.keys).publish(
+    { host, incarnation: 'i1' },
+    {
+      sizesAreFloors: false,
+      usedBytes: 100,
+      mounts: Object.entries(mounts).map(([id, bytes]) => ({ id, bytes, lastUsedAt: now(), inUse: false, records: 1 })),
+      mountsLeftOut: 0,
+      layers: { count: 0, bytes: 0 },
+      repoLayers: [],
+    },
+    now(),
+  );
+
+/** What `app` uses of caches, and that its builds take 20 s with them and 200 s without. */
+async function knowApp(): Promise<void> {
+  const used = { mounts: [{ id: 'app//go', bytes: 100 }], layerBytes: 0, sizesAreFloors: false };
+  await new UsageStore(state.redis, state.keys).learn({ host: 'a', incarnation: 'i1' }, 'app', used);
+  const runs = (mean: number) => ({ mean, samples: 9, drift: 0, spread: 0 });
+  const estimate = { warm: runs(20_000), cold: runs(200_000), bytes: 100 };
+  const leadership = new Leadership(state.redis, state.keys, 'before', 60_000);
+  const token = (await leadership.hold()) ?? 0;
+  const pool = { estimate: FIRST_GUESS, horizonMs: 3_600_000, watchedSince: now() - 3_600_000 };
+  await state.learned.save(pool, [['app', { estimate, demand: { value: 1, at: now() } }]], token);
+  await leadership.release();
+}
 
 describe('placing', () => {
   test('gives builds to free hosts, delivers their jobs, and stores why', async () => {
@@ -126,6 +180,106 @@ describe('placing', () => {
     );
     await join('late');
     expect(hostOf(await build(id, ({ state }) => state === 'assigned'))).toBe('late');
+  });
+});
+
+describe('warmth', () => {
+  test('a build goes to the host that holds its repo’s caches, and the decision says so', async () => {
+    await Promise.all(['b', 'a', 'c'].map((name) => join(name)));
+    await knowApp();
+    await holds('a', { 'app//go': 100 });
+    startOne('s1');
+    const id = await submit();
+    expect(hostOf(await build(id, ({ state }) => state === 'assigned'))).toBe('a');
+    const [decision] = await state.builds.decisions(id);
+    expect(decision).toMatchObject({ host: 'a', reason: 'warm', predicted: { warmth: 1, runMs: 20_000 } });
+    const verdicts = decision?.considered.map(({ host, warmth, verdict }) => [host, warmth, verdict]);
+    expect(verdicts?.[0]).toEqual(['a', 1, 'chosen']);
+    expect(verdicts?.slice(1).sort()).toEqual([
+      ['b', 0, 'later'],
+      ['c', 0, 'later'],
+    ]);
+  });
+
+  test('one waits for a busy host with its caches, says for which, and runs there; the wait is told afterwards, too', async () => {
+    await Promise.all([join('a', { slots: 1 }), join('b', { slots: 1 })]);
+    await knowApp();
+    await holds('a', { 'app//go': 100 });
+    startOne('s1');
+    const first = await submit();
+    await build(first, ({ state }) => state === 'assigned');
+    const second = await submit();
+    const [waiting] = await until(
+      () => state.builds.decisions(second),
+      (decisions) => decisions.length > 0,
+    );
+    expect(waiting).toMatchObject({ host: null, reason: 'waits_for_warm' });
+    expect(waiting?.considered.map(({ host, verdict }) => [host, verdict])).toEqual([
+      ['a', 'awaited'],
+      ['b', 'later'],
+    ]);
+    await run(first, 20_000);
+    expect(hostOf(await build(second, ({ state }) => state === 'assigned'))).toBe('a');
+    const reasons = (await state.builds.decisions(second)).map(({ host, reason }) => [host, reason]);
+    expect(reasons).toEqual([
+      [null, 'waits_for_warm'],
+      ['a', 'warm'],
+    ]);
+  });
+
+  test('a host that evicted them is no warmer than the others', async () => {
+    await Promise.all([join('a'), join('b')]);
+    await knowApp();
+    await holds('a', { 'app//go': 100 });
+    startOne('s1');
+    const before = await submit();
+    expect(hostOf(await build(before, ({ state }) => state === 'assigned'))).toBe('a');
+    // A failed build leaves what its host then reports, no more.
+    await run(before, 20_000, 'failed');
+    await holds('a', {});
+    const id = await submit();
+    await build(id, ({ state }) => state === 'assigned');
+    const [decision] = await state.builds.decisions(id);
+    expect(decision).toMatchObject({ reason: 'cold', predicted: { warmth: 0 } });
+    expect(decision?.considered.map(({ warmth }) => warmth)).toEqual([0, 0]);
+  });
+
+  test('how long builds take is learned from those that ran, and the next leader knows it', async () => {
+    await join('a', { slots: 1 });
+    const first = startOne('s1');
+    await run(await submit(), 90_000);
+    await until(
+      () => state.learned.load(),
+      ({ repos }) => repos.has('app'),
+    );
+    await first.close();
+    startOne('s2');
+    const id = await submit();
+    await build(id, ({ state }) => state === 'assigned');
+    const [decision] = await state.builds.decisions(id);
+    expect(decision?.predicted?.runMs).toBeGreaterThanOrEqual(90_000);
+    expect(decision?.predicted?.runMs).toBeLessThan(95_000);
+  });
+
+  test('unchanged reasons aren’t written again', async () => {
+    await join('a', { slots: 1 });
+    startOne('s1');
+    await build(await submit(), ({ state }) => state === 'assigned');
+    const id = await submit();
+    await until(
+      () => state.builds.decisions(id),
+      (decisions) => decisions.length > 0,
+    );
+    await state.redis.del(state.keys.decisions(id));
+    const others = [await submit(), await submit()];
+    for (const other of others)
+      await until(
+        () => state.builds.decisions(other),
+        (decisions) => decisions.length > 0,
+      );
+    expect(await state.builds.decisions(id)).toEqual([]);
+    await join('b', { slots: 1 });
+    await build(id, ({ state }) => state === 'assigned');
   });
 });
 

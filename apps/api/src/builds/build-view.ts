@@ -1,6 +1,6 @@
-import type { BuildView, PlacementInfoView } from '@kiln/contracts';
+import type { BuildView } from '@kiln/contracts';
 import { type Attempt, type BuildRecord, currentAttempt } from '@kiln/domain';
-import type { StoredBuild, StoredDecision } from '@kiln/state';
+import type { StoredBuild } from '@kiln/state';
 import { instant } from '../http/answer.ts';
 
 /** A stored build as clients see it. */
@@ -72,24 +72,5 @@ function viewAttempt({
     ...(endedAt !== undefined && { endedAt: instant(endedAt) }),
     ...(end && { end }),
     ...(failure && { failure: { ...failure } }),
-  };
-}
-
-export function viewPlacement(build: string, decisions: readonly StoredDecision[]): PlacementInfoView {
-  return {
-    build,
-    decisions: decisions.map(({ attempt, host, reason, decidedAt, considered }) => ({
-      attempt,
-      host,
-      reason,
-      decidedAt: instant(decidedAt),
-      considered: considered.map((one) => ({
-        host: one.host,
-        slots: one.slots,
-        usedSlots: one.usedSlots,
-        warmth: one.warmth,
-        verdict: one.verdict,
-      })),
-    })),
   };
 }

@@ -18,9 +18,10 @@ import { tokenHandlers } from '../access/token-handlers.ts';
 import { visibleBuilds } from '../access/visible-builds.ts';
 import { auditHandler } from '../audit/audit-handler.ts';
 import type { AuditNote } from '../audit/audit-trail.ts';
-import { viewBuild, viewPlacement } from '../builds/build-view.ts';
+import { viewBuild } from '../builds/build-view.ts';
 import type { BuildWatch } from '../builds/build-watch.ts';
 import { cancelBuild } from '../builds/cancel-build.ts';
+import { viewPlacement } from '../builds/placement-view.ts';
 import { receiveSubmission, wholeBody } from '../builds/receive-submission.ts';
 import { type Accepted, buildNotFound, retryBuild, submitBuild } from '../builds/submit-build.ts';
 import type { ApiConfig } from '../config.ts';
@@ -125,8 +126,9 @@ export function handlers({
 
     async readPlacement(request, response, { principal }) {
       const { record } = await found(idOf(request), principal);
-      const run = record.sharedRun ?? record.id;
-      sendJson(response, 200, viewPlacement(run, await stored(deps.builds.decisions(run))));
+      const { sharedRun } = record;
+      const run = sharedRun === undefined ? record : (await found(sharedRun, principal)).record;
+      sendJson(response, 200, viewPlacement(run, await stored(deps.builds.decisions(run.id))));
     },
 
     async readArtifact(request, response, { principal }) {

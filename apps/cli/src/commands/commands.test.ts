@@ -1,11 +1,13 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { LogRecord } from '@kiln/contracts';
+import type { LogRecord, PlacementInfoView } from '@kiln/contracts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runCli } from '../cli.ts';
 import { FakeApi, fakeBuild } from '../testing/fake-api.ts';
 import { fakeIo } from '../testing/fake-io.ts';
 import { TempDir } from '../testing/temp-dir.ts';
+
+type Considered = PlacementInfoView['decisions'][number]['considered'][number];
 
 const NOW = Date.parse('2026-01-02T03:14:05.000Z');
 const RUNNING = fakeBuild({
@@ -94,29 +96,90 @@ describe('short ids', () => {
 });
 
 describe('kiln why', () => {
-  it('shows each decision with every host', async () => {
-    const host = (name: string, warmth: number, verdict: string) => ({
-      host: name,
-      slots: 2,
-      usedSlots: 1,
-      warmth,
-      verdict,
-    });
+  const at = (second: number) => new Date(Date.parse('2026-01-02T03:13:00.000Z') + 1_000 * second).toISOString();
+  const host = (name: string, warmth: number, verdict: string, more: Partial<Considered> = {}): Considered => ({
+    host: name,
+    slots: 2,
+    usedSlots: 1,
+    warmth,
+    verdict,
+    ...more,
+  });
+  const expected = (start: number, runMs: number, warmth: number) => ({
+    startAt: at(start),
+    finishAt: at(start + runMs / 1_000),
+    runMs,
+    warmth,
+  });
+
+  it('shows each decision with every host, what was expected and how it went', async () => {
+    const warm = expected(60, 42_000, 0.82);
     api.placement = [
-      { attempt: 1, host: null, reason: 'no_host', decidedAt: '2026-01-02T03:13:05.000Z', considered: [] },
+      { attempt: 1, host: null, reason: 'no_host', decidedAt: at(5), considered: [] },
       {
         attempt: 1,
         host: 'a',
-        reason: 'least_busy',
-        decidedAt: '2026-01-02T03:14:00.000Z',
-        considered: [host('a', 0.82, 'chosen'), host('b', 0, 'platform_missing'), host('c', 0, 'something_new')],
+        reason: 'warm',
+        decidedAt: at(60),
+        predicted: warm,
+        considered: [
+          host('a', 0.82, 'chosen', { predicted: warm }),
+          host('d', 0, 'costs_others', {
+            predicted: expected(60, 41_000, 0),
+            extras: { eviction: 125_000, crowding: 2_000, spread: -90_000 },
+          }),
+          host('b', 0, 'platform_missing'),
+          host('c', 0, 'something_new'),
+        ],
+        others: { label_missing: 2, full: 30 },
+        actual: {
+          startedAt: at(61),
+          waitedMs: 1_000,
+          endedAt: at(99),
+          runMs: 38_200,
+          end: 'succeeded',
+          steps: { total: 14, cached: 11 },
+        },
       },
     ];
     expect((await run('why aaaa')).out).toBe(
-      'attempt 1: wait, no host has joined the pool (1m ago)\n\n' +
-        'attempt 1: run on a, the least busy host that fits (5s ago)\n' +
-        '  HOST  SLOTS  WARM  VERDICT\n' +
-        "  a       1/2   82%  chosen\n  b       1/2    0%  can't build for the platform\n  c       1/2    0%  something new\n",
+      `attempt 1: wait, no host has joined the pool (1m ago)
+
+attempt 1: run on a, which has its cache (5s ago)
+  expected: starts at once, 82% warm, runs 42.0s
+  in fact:  started after 1.0s, ran 38.2s and succeeded, 11 of 14 steps cached
+  HOST  SLOTS  WARM  START    FINISH  VERDICT
+  a       1/2   82%    now  in 42.0s  chosen
+  d       1/2    0%    now  in 41.0s  would cost other builds more: evicts caches (2m05s), crowds its warm builds (2.0s)
+  b       1/2    0%                   can't build for the platform
+  c       1/2    0%                   something new
+  and 32 more: 30 full, 2 lacks a label
+`,
+    );
+  });
+
+  it('says for which host a build waits, and until about when', async () => {
+    const later = expected(100, 30_000, 1);
+    api.placement = [
+      {
+        attempt: 2,
+        host: null,
+        reason: 'waits_for_warm',
+        decidedAt: at(60),
+        predicted: later,
+        considered: [
+          host('a', 1, 'awaited', { predicted: later }),
+          host('b', 0, 'later', { predicted: expected(60, 120_000, 0) }),
+        ],
+      },
+    ];
+    expect((await run('why aaaa')).out).toBe(
+      `attempt 2: wait for a, which has its cache: better than a cold start on a free host (5s ago)
+  expected: starts after 40.0s, 100% warm, runs 30.0s
+  HOST  SLOTS  WARM     START    FINISH  VERDICT
+  a       1/2  100%  in 40.0s  in 1m10s  waits for it
+  b       1/2    0%       now  in 2m00s  would finish later
+`,
     );
   });
 });

@@ -1,4 +1,4 @@
-import { BUILD_STATES, FAILURE_CODES, TRUSTS } from '@kiln/domain';
+import { BUILD_STATES, FAILURE_CODES, TERMINAL_STATES, TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
 import { buildSpec } from './build-request.ts';
 import { buildId, instant } from './fields.ts';
@@ -14,6 +14,9 @@ export const failureView = z
   })
   .meta({ id: 'Failure' });
 
+const attemptEnd = z.enum([...TERMINAL_STATES, 'lost']);
+const stepCounts = z.strictObject({ total: z.int(), cached: z.int() });
+
 export const attemptView = z
   .strictObject({
     number: z.int(),
@@ -21,7 +24,7 @@ export const attemptView = z
     assignedAt: instant,
     startedAt: instant.optional(),
     endedAt: instant.optional(),
-    end: z.enum(['succeeded', 'failed', 'canceled', 'lost']).optional(),
+    end: attemptEnd.optional(),
     failure: failureView.optional(),
   })
   .meta({ id: 'Attempt' });
@@ -60,7 +63,7 @@ export const buildView = z
       description:
         'When it was canceled while others shared its run: it goes on for them, and is canceled with the last of them.',
     }),
-    steps: z.strictObject({ total: z.int(), cached: z.int() }).optional(),
+    steps: stepCounts.optional(),
     result: z
       .strictObject({
         digest: z.string().optional(),
@@ -162,6 +165,15 @@ export type HostInfoView = z.output<typeof hostView>;
 
 export const hostList = z.strictObject({ hosts: z.array(hostView) }).meta({ id: 'HostList' });
 
+const prediction = z
+  .strictObject({
+    startAt: instant,
+    finishAt: instant,
+    runMs: z.int(),
+    warmth: z.number().meta({ description: '0 to 1, at the start.' }),
+  })
+  .meta({ id: 'Prediction' });
+
 export const placementView = z
   .strictObject({
     build: buildId,
@@ -171,15 +183,40 @@ export const placementView = z
         host: z.string().nullable(),
         reason: z.string(),
         decidedAt: instant,
-        considered: z.array(
-          z.strictObject({
-            host: z.string(),
-            slots: z.int(),
-            usedSlots: z.int(),
-            warmth: z.number(),
-            verdict: z.string(),
-          }),
-        ),
+        predicted: prediction.optional().meta({ description: 'On the host chosen, or on the one that it waits for.' }),
+        considered: z
+          .array(
+            z.strictObject({
+              host: z.string(),
+              slots: z.int(),
+              usedSlots: z.int(),
+              warmth: z
+                .number()
+                .meta({ description: '0 to 1: how much of what the repo’s last builds used was there.' }),
+              verdict: z.string(),
+              predicted: prediction.optional(),
+              extras: z.record(z.string(), z.int()).optional().meta({
+                description:
+                  'What a run there would have cost other builds, ms, by name; what is below zero spoke for the host.',
+              }),
+            }),
+          )
+          .meta({ description: 'The best first; of a large pool only those.' }),
+        others: z
+          .record(z.string(), z.int())
+          .optional()
+          .meta({ description: 'How many hosts aren’t listed, by their verdict.' }),
+        actual: z
+          .strictObject({
+            startedAt: instant,
+            waitedMs: z.int().meta({ description: 'From the decision to the start.' }),
+            endedAt: instant.optional(),
+            runMs: z.int().optional(),
+            end: attemptEnd.optional(),
+            steps: stepCounts.optional(),
+          })
+          .optional()
+          .meta({ description: 'How the attempt went that the decision led to, once it has begun.' }),
       }),
     ),
   })

@@ -140,12 +140,12 @@ export class BuildStore {
     return ids && parseSpec(ids).secrets.length === 0 ? {} : undefined;
   }
 
-  /** Placement decisions by attempt, oldest first. */
+  /** Placement decisions, oldest first: of each attempt why the build last waited for it, if it did, and where it went. */
   async decisions(id: string): Promise<StoredDecision[]> {
     const byAttempt = await this.#redis.hgetall(this.#keys.decisions(id));
     return Object.values(byAttempt)
       .map((json) => JSON.parse(json) as StoredDecision)
-      .sort((a, b) => a.attempt - b.attempt);
+      .sort((a, b) => a.attempt - b.attempt || a.decidedAt - b.decidedAt);
   }
 
   /** Removes builds that ended before `endedBefore` (ms since the epoch), at most `limit`; answers how many. */

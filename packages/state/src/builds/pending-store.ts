@@ -85,9 +85,10 @@ export class PendingStore {
     return { outcome: applied.code === -4 ? 'not_leader' : applied.code === -3 ? 'no_slot' : 'host_unfit' };
   }
 
-  /** Stores why a build waits for its attempt of this number, so that it can be asked for. */
+  /** Stores why a build waits for its attempt of this number, so that it can be asked for; also later, beside where it went. */
   async explain(build: PendingBuild, attempt: number, decision: PlacementDecision): Promise<void> {
-    await this.#redis.hset(this.#keys.decisions(build.id), attempt, JSON.stringify(stored(decision, attempt)));
+    const field = `${attempt}:wait`;
+    await this.#redis.hset(this.#keys.decisions(build.id), field, JSON.stringify(stored(decision, attempt)));
   }
 }
 

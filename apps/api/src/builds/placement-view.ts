@@ -1,0 +1,56 @@
+import type { PlacementInfoView } from '@kiln/contracts';
+import { type BuildRecord, currentAttempt, type Prediction } from '@kiln/domain';
+import type { StoredDecision } from '@kiln/state';
+import { instant } from '../http/answer.ts';
+
+type DecisionView = PlacementInfoView['decisions'][number];
+
+/** The decisions made for a build, as clients see them: what was expected, and how it went. */
+export function viewPlacement(record: BuildRecord, decisions: readonly StoredDecision[]): PlacementInfoView {
+  return { build: record.id, decisions: decisions.map((decision) => viewDecision(record, decision)) };
+}
+
+function viewDecision(record: BuildRecord, decision: StoredDecision): DecisionView {
+  const { attempt, host, reason, decidedAt, predicted, considered, others } = decision;
+  const actual = host === null ? undefined : actualOf(record, decision);
+  return {
+    attempt,
+    host,
+    reason,
+    decidedAt: instant(decidedAt),
+    ...(predicted && { predicted: viewPrediction(predicted) }),
+    considered: considered.map(({ predicted: expected, extras, ...one }) => ({
+      host: one.host,
+      slots: one.slots,
+      usedSlots: one.usedSlots,
+      warmth: one.warmth,
+      verdict: one.verdict,
+      ...(expected && { predicted: viewPrediction(expected) }),
+      ...(extras && { extras: { ...extras } }),
+    })),
+    ...(others && { others: { ...others } }),
+    ...(actual && { actual }),
+  };
+}
+
+function viewPrediction({ startAt, finishAt, runMs, warmth }: Prediction): NonNullable<DecisionView['predicted']> {
+  return { startAt: instant(startAt), finishAt: instant(finishAt), runMs: Math.round(runMs), warmth };
+}
+
+/** Undefined until the attempt has begun. Steps are known of the last attempt only. */
+function actualOf(record: BuildRecord, { attempt: number, decidedAt }: StoredDecision): DecisionView['actual'] {
+  const attempt = record.attempts.find((one) => one.number === number);
+  if (attempt?.startedAt === undefined) return undefined;
+  const { startedAt, endedAt, end } = attempt;
+  const steps = attempt === currentAttempt(record) ? record.steps : undefined;
+  return {
+    startedAt: instant(startedAt),
+    waitedMs: Math.max(0, Math.round(startedAt - decidedAt)),
+    ...(endedAt !== undefined && {
+      endedAt: instant(endedAt),
+      runMs: Math.max(0, Math.round(endedAt - startedAt)),
+    }),
+    ...(end && { end }),
+    ...(steps && { steps: { ...steps } }),
+  };
+}
