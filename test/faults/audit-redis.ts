@@ -8,6 +8,7 @@ const STANDING: readonly RegExp[] = [
   /^host:[^:]+(:lease|:past|:inventory)?$/,
   // What is known of repos, not of builds.
   /^usages(:changed|:revision)?$/,
+  /^learned:(pool|repos|at)$/,
   /^audit(:last|:strangers)?$/,
   // BullMQ's memory of a queue, not of its jobs.
   /^q:host-[^:]+:(meta|id|events|marker|stalled-check|pc)$/,

@@ -19,3 +19,14 @@ export const quick = (text: string) =>
 
 /** A small image that is another one each time it is built without a cache. */
 export const unique = `FROM ${DEBIAN} AS build\nRUN cat /proc/sys/kernel/random/uuid > /f\nFROM scratch\nCOPY --from=build /f /f\n`;
+
+/** Finds what it left in a cache mount of its repo, and says `found the cache warm`; or says `cold`, and takes so many seconds longer. */
+export const warmable = (text: string, coldSeconds: number) =>
+  [
+    `FROM ${DEBIAN} AS build`,
+    `RUN --mount=type=cache,target=/cache if [ -e /cache/f ]; then echo found the cache warm; \\`,
+    `  else echo found the cache cold; sleep ${coldSeconds}; head -c 30M /dev/urandom > /cache/f; fi; echo ${text} > /f`,
+    'FROM scratch',
+    'COPY --from=build /f /f',
+    '',
+  ].join('\n');

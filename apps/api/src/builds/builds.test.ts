@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { artifactKey, type BuildPage, buildPage, buildView, hostList, placementView } from '@kiln/contracts';
+import { pendingBuild } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { tarOf } from '../testing/pack.ts';
@@ -94,14 +95,55 @@ describe('submit and read', () => {
     expect(JSON.stringify(view)).not.toContain('incarnation');
   });
 
-  test('placement and hosts', async () => {
+  test('placement: what was expected, and how it went', async () => {
+    await start();
+    const { id } = await api.submit();
+    const placement = async () => placementView.parse(await (await api.fetch(`/v1/builds/${id}/placement`)).json());
+    expect(await placement()).toEqual({ build: id, decisions: [] });
+    const stored = await api.state.builds.get(id);
+    if (!stored) throw new Error('gone');
+    const waits = {
+      build: id,
+      host: null,
+      reason: 'no_host',
+      decidedAt: -1,
+      considered: [],
+      others: { full: 3 },
+    } as const;
+    await api.state.pending.explain(pendingBuild(stored), 1, waits);
+    const attempt = await api.run(id);
+    const [first, second] = (await placement()).decisions;
+    expect(first).toEqual({
+      attempt: 1,
+      host: null,
+      reason: 'no_host',
+      decidedAt: '1969-12-31T23:59:59.999Z',
+      considered: [],
+      others: { full: 3 },
+    });
+    const predicted = {
+      startAt: '1970-01-01T00:00:00.000Z',
+      finishAt: '1970-01-01T00:08:00.000Z',
+      runMs: 480_000,
+      warmth: 0,
+    };
+    expect(second).toMatchObject({ attempt: 1, host: 'h1', predicted, considered: [{ verdict: 'chosen', predicted }] });
+    const { startedAt } = (await api.view(id)).attempts[0] ?? {};
+    expect(second?.actual).toEqual({ startedAt, waitedMs: Date.parse(startedAt ?? '') });
+    await attempt.settle({ end: 'succeeded', steps: { total: 3, cached: 2 } });
+    const { endedAt = '' } = (await api.view(id)).attempts[0] ?? {};
+    expect((await placement()).decisions[1]?.actual).toMatchObject({
+      endedAt,
+      runMs: Date.parse(endedAt) - Date.parse(startedAt ?? ''),
+      end: 'succeeded',
+      steps: { total: 3, cached: 2 },
+    });
+  });
+
+  test('hosts', async () => {
     await start();
     const { id } = await api.submit();
     await api.run(id);
-    const placement = placementView.parse(await (await api.fetch(`/v1/builds/${id}/placement`)).json());
-    expect(placement.decisions).toMatchObject([
-      { attempt: 1, host: 'h1', considered: [{ host: 'h1', verdict: 'chosen' }] },
-    ]);
     const { hosts } = hostList.parse(await (await api.fetch('/v1/hosts')).json());
     expect(hosts).toMatchObject([{ name: 'h1', state: 'ready', usedSlots: 1, builds: [{ id, attempt: 1 }] }]);
     await api.state.redis.del(api.state.keys.hostLease('h1'));

@@ -27,6 +27,8 @@ export interface DecideOptions {
 
 /** What a repo's most recent copy weighs in the horizon that its eviction teaches. */
 const HORIZON_WEIGHT = 0.1;
+/** Less of a repo's cache is as good as none. */
+const LEAST_WARMTH = 0.05;
 /** Too short a watch tells nothing of demand, ms. */
 const LEAST_WATCHED_MS = 600_000;
 
@@ -159,10 +161,11 @@ export class PlacementPool implements PoolState {
     );
   }
 
-  /** A host's whole inventory, by repo. */
-  cachesReported(name: string, caches: ReadonlyMap<string, HeldCache>, now: number): void {
+  /** A host's whole inventory, by repo. What is left of a cache when nearly all of it was evicted is no cache. */
+  cachesReported(name: string, reported: ReadonlyMap<string, HeldCache>, now: number): void {
     const host = this.hosts.get(name);
     if (!host) return;
+    const caches = new Map([...reported].filter(([, { warmth }]) => warmth >= LEAST_WARMTH));
     for (const { repo } of [...host.caches.values()]) if (!caches.has(repo.name)) this.cacheGone(name, repo.name, now);
     const byUse = [...caches].sort(([, a], [, b]) => a.lastUsedAt - b.lastUsedAt);
     for (const [repo, cache] of byUse) this.cacheReported(name, repo, cache);

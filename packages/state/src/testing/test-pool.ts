@@ -6,6 +6,7 @@ import { pendingBuild } from '../builds/pending-store.ts';
 import { Leadership } from '../leases/leadership.ts';
 import { openState, type State } from '../open-state.ts';
 import type { NewBuild } from '../types.ts';
+import { decisionFor } from './decision.ts';
 
 const LEASE_MS = 600_000;
 const SLOTS = 100;
@@ -59,8 +60,7 @@ export class TestPool implements AsyncDisposable {
     const build = await this.state.builds.get(id);
     if (!build) throw new Error(`build ${id} is gone`);
     const host = { name: HOST, incarnation: INCARNATION, slots: SLOTS };
-    const decision = { build: id, host: HOST, reason: 'cold', decidedAt: 0, considered: [] } as const;
-    return (await this.state.pending.assign(pendingBuild(build), host, decision, this.#token)).outcome;
+    return (await this.state.pending.assign(pendingBuild(build), host, decisionFor(id, HOST), this.#token)).outcome;
   }
 
   /** Assigns and starts; answers the attempt. */
