@@ -43,11 +43,13 @@ export class Costs {
 
   /** What a run without any of the cache costs others on a host with `free` slots. */
   coldExtras(host: PoolHost, free: number, repo: PoolRepo, runMs: number): number {
-    return this.wanted(host, free) + this.crowding(host, free, runMs) + this.eviction(host, repo);
+    return this.wanted(host, free, repo) + this.crowding(host, free, runMs) + this.eviction(host, repo);
   }
 
-  wanted(host: PoolHost, free: number): number {
-    return host.wanted >= free ? this.#pool.settings.wantedSlotMs : 0;
+  /** The repo's own waiting builds are no others. */
+  wanted(host: PoolHost, free: number, repo?: PoolRepo): number {
+    const own = repo && host.caches.has(repo) ? repo.queued : 0;
+    return host.wanted - own >= free ? this.#pool.settings.wantedSlotMs : 0;
   }
 
   crowding(host: PoolHost, free: number, runMs: number): number {

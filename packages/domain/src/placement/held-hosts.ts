@@ -74,11 +74,16 @@ export class HeldHosts {
     return timeline.start(this.#weight, notBefore);
   }
 
-  /** What a run there costs others, ms: with less than a stale cache the more, the more it is like a cold one. */
+  /**
+   * What a run there costs others, ms: with less than a stale cache the more, the more it is like a cold one; and as that one's, what
+   * the whole cache that it leaves is worth.
+   */
   extras({ host, timeline, warmth, runMs }: HeldHost): number {
     if (warmth >= STALE_WARMTH) return 0;
     const free = Math.max(1, timeline.freeNow);
-    return (1 - warmth / STALE_WARMTH) * this.#costs.coldExtras(host, free, this.#repo, runMs);
+    const repo = this.#repo;
+    const spread = this.#costs.spread(repo, runMs - repo.runs.warm);
+    return (1 - warmth / STALE_WARMTH) * (this.#costs.coldExtras(host, free, repo, runMs) - spread);
   }
 
   cost(held: HeldHost): number {

@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import { PlacementPool } from './pool.ts';
+import type { HostView, PendingBuild } from './words.ts';
+
+const host = (name: string): HostView => ({
+  name,
+  slots: 1,
+  platforms: [],
+  labels: {},
+  trust: ['trusted'],
+  cordoned: false,
+  draining: false,
+});
+const build = (id: string): PendingBuild => ({
+  id,
+  repo: 'app',
+  team: 'team',
+  priority: 'normal',
+  queuedAt: 0,
+  createdAt: 0,
+  weight: 1,
+  platforms: [],
+  hostLabels: {},
+  trust: 'trusted',
+  lostOn: [],
+});
+
+/** A pool that knows the repo's builds: 40 s cold, 4 s warm. */
+function knowing(...names: string[]): PlacementPool {
+  const pool = new PlacementPool();
+  for (const name of names) pool.hostUp(host(name), 0);
+  const runs = (mean: number) => ({ mean, samples: 9, drift: 0, spread: 0 });
+  const app = { estimate: { cold: runs(40_000), warm: runs(4_000), bytes: 1 }, demand: { value: 3, at: 0 } };
+  pool.restore(pool.learned, [['app', app]]);
+  return pool;
+}
+
+test('a free host with some of the cache is better than one with none: a run there leaves a whole copy, too', () => {
+  const pool = knowing('none', 'some');
+  pool.cachesReported('some', new Map([['app', { warmth: 0.25, bytes: 1, lastUsedAt: 0 }]]), 0);
+  pool.buildQueued(build('b1'), 0);
+  const [assignment] = pool.decide(0, { explained: true }).assignments;
+  expect(assignment).toMatchObject({ host: 'some', decision: { reason: 'partly_warm', predicted: { warmth: 0.25 } } });
+});
+
+test('what little is left of a cache when it was evicted is none', () => {
+  const pool = knowing('none', 'some');
+  pool.cachesReported('some', new Map([['app', { warmth: 0.04, bytes: 1, lastUsedAt: 0 }]]), 0);
+  pool.buildQueued(build('b1'), 0);
+  const [assignment] = pool.decide(0, { explained: true }).assignments;
+  expect(assignment?.decision).toMatchObject({ reason: 'cold', predicted: { warmth: 0 } });
+});
