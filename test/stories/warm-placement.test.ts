@@ -8,7 +8,7 @@ import { type Pool, startPool } from '../support/pool.ts';
 /** Three engines, five more processes and two cores. */
 const PATIENCE_MS = 300_000;
 /** A cold build's, on top of what every build takes: enough for a warm one to be worth a wait. */
-const COLD_SECONDS = 40;
+const COLD_SECONDS = 25;
 
 let hosts: TestHosts;
 beforeAll(async () => {
