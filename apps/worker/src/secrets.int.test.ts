@@ -119,7 +119,7 @@ test('a secret reaches the RUN that mounts it, and no log shows it or its base64
 
 test('an untrusted build doesn’t get what isn’t for it, however it asks; what is marked it gets', async () => {
   await keep('TOKEN', { kind: 'build', value: VALUE });
-  const named = { storedSecrets: [{ id: 'token', name: 'TOKEN' }], trust: 'untrusted' } as const;
+  const named = { storedSecrets: [{ id: 'token', name: 'TOKEN' }], trust: 'untrusted' as const };
   expect((await build('app.git', named)).ended).toMatchObject({
     ...{ state: 'failed', failure: { code: 'secret_withheld' } },
   });
