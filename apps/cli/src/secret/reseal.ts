@@ -22,12 +22,11 @@ export function resealCommand(args: readonly string[], io: Io): Promise<number> 
   });
 }
 
+const text = ({ resealed, current }: { resealed: number; current: number }) =>
+  `${resealed + current} in all, ${resealed} with another key before`;
+
 function say(io: Io, { keyId, stored, builds }: ResealReport): void {
-  const total = (counts: { resealed: number; current: number }) => counts.resealed + counts.current;
-  io.out.line(
-    `${total(stored)} secrets and those of ${total(builds)} builds are sealed with key ${keyId}; ` +
-      `${stored.resealed + builds.resealed} of them were with another one before`,
-  );
+  io.out.line(`key ${keyId} seals what is stored: ${text(stored)}; and what came with builds: ${text(builds)}`);
   for (const { name, reason, ...whose } of stored.unreadable) {
     io.err.line(`kiln: ${name} of ${whoseText(whose)} can’t be opened: ${reason}`);
   }
@@ -36,7 +35,7 @@ function say(io: Io, { keyId, stored, builds }: ResealReport): void {
   }
   if (builds.unreadable > 0) {
     io.err.line(
-      `kiln: secrets that came with ${builds.unreadable} builds can’t be opened; they go a day after the builds’ end`,
+      `kiln: secrets that came with ${builds.unreadable} builds can’t be opened; they go a day after the builds’ ends`,
     );
   }
 }
