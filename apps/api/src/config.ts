@@ -8,7 +8,7 @@ export interface JoinConfig {
   /** Where workers find Redis. Its host may be `0.0.0.0` or `[::]`: the address at which the worker reached the API then. */
   readonly redisUrl: string;
   readonly namespace: string;
-  /** 32 bytes in base64. */
+  /** 32 bytes in base64; several with commas between, of which the first seals. */
   readonly secretKey: string;
 }
 
@@ -70,6 +70,8 @@ export interface ApiConfig {
   readonly artifactRetentionMs: number;
   /** Age at which entries of the audit log are dropped. */
   readonly auditRetentionMs: number;
+  /** How often secrets are looked for that an older key seals. */
+  readonly resealIntervalMs: number;
   /** Age at which a temporary file belongs to nobody any more. */
   readonly tempRetentionMs: number;
   /** How long requests under way have when the process is to stop. */
@@ -106,6 +108,7 @@ export const API_DEFAULTS = {
   contextRetentionMs: 7 * DAY_MS,
   artifactRetentionMs: 30 * DAY_MS,
   auditRetentionMs: 365 * DAY_MS,
+  resealIntervalMs: 10 * 60_000,
   tempRetentionMs: DAY_MS,
   closeTimeoutMs: 10_000,
 } as const satisfies Omit<ApiConfig, 'tokens' | 'join' | 'oidc'>;

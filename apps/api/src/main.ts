@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
 import {
   commonEnv,
+  formatSecretKeys,
   InvalidEnvironment,
   readEnv,
   runApp,
-  secretKey,
+  secretKeys,
   settingsOrExit,
   valueOrFile,
   wholeNumber,
@@ -43,14 +44,14 @@ const settings = settingsOrExit(() => {
   );
   const token = valueOrFile('KILN_TOKEN', env.KILN_TOKEN, env.KILN_TOKEN_FILE);
   const access = accessConfig(env);
-  return { ...env, access, secretKey: secretKey(env), token, joinToken: joinToken(env, token) };
+  return { ...env, access, secretKeys: secretKeys(env), token, joinToken: joinToken(env, token) };
 });
 
 await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
   const state = await openState({
     redisUrl: settings.KILN_REDIS_URL,
     namespace: settings.KILN_NAMESPACE,
-    secretKey: settings.secretKey,
+    secretKey: settings.secretKeys,
     onError: (error) => log.warn({ err: error }, 'redis connection error'),
   });
   shutdown.add('state', () => state[Symbol.asyncDispose](), STATE_CLOSE_LIMIT_MS);
@@ -66,7 +67,7 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
         tokens: settings.joinToken === undefined ? [] : [settings.joinToken],
         redisUrl: settings.KILN_WORKER_REDIS_URL ?? settings.KILN_REDIS_URL,
         namespace: settings.KILN_NAMESPACE,
-        secretKey: settings.secretKey.toString('base64'),
+        secretKey: formatSecretKeys(settings.secretKeys),
       },
       maxContextBytes: settings.KILN_MAX_CONTEXT_BYTES,
       logRetentionMs: settings.KILN_LOG_RETENTION_DAYS * DAY_MS,

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { AuditEntry, HostChange, PoolEvent } from '@kiln/contracts';
-import type { Principal } from '@kiln/domain';
+import type { Principal, SecretIdentity, SecretRef } from '@kiln/domain';
 import type {
   AuditRange,
   BuildFilter,
@@ -10,10 +10,14 @@ import type {
   LogBatch,
   NewAuditEntry,
   NewBuild,
+  NewSecret,
   NewToken,
+  Resealing,
   StoredBuild,
   StoredDecision,
+  StoredSecret,
   StoredToken,
+  TeamSecretWishes,
 } from '@kiln/state';
 import type { Logger } from 'pino';
 
@@ -49,6 +53,24 @@ export interface Sessions {
 export interface Sealing {
   seal(text: string, context: string): string;
   open(sealed: string, context: string): string;
+}
+
+/** What teams have the server keep for their builds. Nothing here gives a value. `set` throws an error with code `too_many_secrets`. */
+export interface Secrets {
+  set(secret: NewSecret): Promise<{ secret: StoredSecret; isNew: boolean }>;
+  list(team?: string): Promise<StoredSecret[]>;
+  remove(identity: SecretIdentity): Promise<StoredSecret | undefined>;
+  isReadable(secret: StoredSecret): boolean;
+}
+
+/** Which secrets a build may have. */
+export interface BuildSecrets {
+  refusals(wishes: TeamSecretWishes): Promise<readonly { ref: SecretRef; why: 'missing' | 'withheld' }[]>;
+}
+
+/** Seals with the first key what another one seals. */
+export interface Reseal {
+  run(options?: { isThorough?: boolean; signal?: AbortSignal }): Promise<Resealing>;
 }
 
 /** Which teams may name which contexts. */
@@ -123,6 +145,9 @@ export interface ApiDeps {
   readonly sessions: Sessions;
   readonly sealer: Sealing;
   readonly contextTeams: ContextTeams;
+  readonly secrets: Secrets;
+  readonly buildSecrets: BuildSecrets;
+  readonly resealer: Reseal;
   readonly audit: Audit;
   readonly logs: LogStreams;
   readonly events: Events;

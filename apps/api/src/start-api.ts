@@ -18,6 +18,7 @@ import { LogHub } from './logs/log-hub.ts';
 import { LogPages } from './logs/log-pages.ts';
 import { tokenVerifier } from './oidc/verify-token.ts';
 import type { ApiDeps } from './ports.ts';
+import { resealAll } from './secrets/reseal.ts';
 import { clearAway } from './upkeep/janitor.ts';
 import { repeat } from './upkeep/repeat.ts';
 
@@ -55,6 +56,8 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
   const archiving = stack.use(repeat('archive', config.archiveIntervalMs, (signal) => archiver.round(signal), log));
   stack.use(repeat('janitor', config.janitorIntervalMs, (signal) => clearAway(blobs, config, now(), log, signal), log));
   const trim = () => deps.audit.trim(now() - config.auditRetentionMs);
+  const reseal = (signal: AbortSignal) => resealAll(deps.resealer, log, signal);
+  stack.use(repeat('reseal', config.resealIntervalMs, reseal, log));
   stack.use(repeat('audit retention', config.janitorIntervalMs, trim, log));
   stack.use(
     events.subscribe((event) => {

@@ -15,6 +15,9 @@ import { EXIT } from './io/exit-codes.ts';
 import { editDistance } from './io/flags.ts';
 import { rows, wrap } from './io/help.ts';
 import type { Io } from './io/output.ts';
+import { secretCommand } from './secret/command.ts';
+import { gitTokenCommand } from './secret/git-token.ts';
+import { registryCommand } from './secret/registry.ts';
 import { tokenCommand } from './token/command.ts';
 
 interface Command {
@@ -31,6 +34,9 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   why: { about: 'Say why a build runs where it runs, or waits', run: whyCommand },
   hosts: { about: 'List the hosts of the pool', run: hostsCommand },
   host: { about: 'Cordon, drain, set or remove a host', run: hostCommand },
+  secret: { about: 'Keep secrets for builds', run: secretCommand },
+  registry: { about: 'Keep logins to registries for builds', run: registryCommand },
+  'git-token': { about: 'Keep tokens by which builds read repositories', run: gitTokenCommand },
   token: { about: 'Create, list and revoke tokens', run: tokenCommand },
   audit: { about: 'Print who did what', run: auditCommand },
   whoami: { about: 'Say who Kiln takes you for', run: whoamiCommand },

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { commonEnv, Pulse, readEnv, runApp, secretKey, serveHealth, settingsOrExit, wholeNumber } from '@kiln/runtime';
+import { commonEnv, Pulse, readEnv, runApp, secretKeys, serveHealth, settingsOrExit, wholeNumber } from '@kiln/runtime';
 import { Leadership, openState } from '@kiln/state';
 import { z } from 'zod';
 import { DEFAULT_SCHEDULER, startScheduler } from './scheduler.ts';
@@ -21,7 +21,7 @@ const settings = settingsOrExit(() => {
     }),
     process.env,
   );
-  return { ...env, secretKey: secretKey(env) };
+  return { ...env, secretKeys: secretKeys(env) };
 });
 
 await runApp('scheduler', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
@@ -34,7 +34,7 @@ await runApp('scheduler', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => 
   const state = await openState({
     redisUrl: settings.KILN_REDIS_URL,
     namespace: settings.KILN_NAMESPACE,
-    secretKey: settings.secretKey,
+    secretKey: settings.secretKeys,
     onError: (error) => log.warn({ err: error }, 'redis connection error'),
   });
   shutdown.add('state', () => state[Symbol.asyncDispose](), STATE_CLOSE_LIMIT_MS);

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
 import type { LayerRecord, MountRecord, Outcome } from '@kiln/domain';
+import type { RegistryLogin } from '@kiln/state';
 
 /** What an attempt builds from: a commit of a git remote, or a tar that is read once. */
 export type AttemptSource =
@@ -14,6 +15,9 @@ export interface ExecuteRequest {
   readonly repo: string;
   readonly source: AttemptSource;
   readonly secrets: ReadonlyMap<string, string>;
+  readonly registryLogins: readonly RegistryLogin[];
+  /** Texts that no log may show, beside values and passwords. */
+  readonly hidden: readonly string[];
   /** Stores the final stage's files where `spec.output.type` is `artifact`. */
   artifact?(stream: Readable): Promise<{ digest: string; sizeBytes: number }>;
   /** Takes the log, record by record; a returned promise asks to wait. */

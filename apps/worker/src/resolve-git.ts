@@ -107,7 +107,7 @@ function explain(url: string, { stderr, timedOut, message }: GitFailed): Failure
   if (auth.test(stderr)) {
     return {
       code: 'git_auth_failed',
-      message: `${url} wants credentials, or refuses the ones given; pass a secret GIT_AUTH_TOKEN (${words})`,
+      message: `${url} wants credentials, or refuses the ones given: kiln git-token set ${new URL(url).host} keeps some, a secret GIT_AUTH_TOKEN passes some (${words})`,
     };
   }
   return { code: 'git_unreachable', message: `${url} can’t be read: ${words}` };

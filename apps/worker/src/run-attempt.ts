@@ -2,19 +2,13 @@ import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
 import { type BuildRecord, currentAttempt, type Outcome } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
-import {
-  type AttemptRef,
-  type AttemptStore,
-  type BuildStore,
-  type LogStore,
-  SealBroken,
-  StaleAttempt,
-} from '@kiln/state';
+import { type AttemptRef, type AttemptStore, type BuildStore, type LogStore, StaleAttempt } from '@kiln/state';
+import { attemptSecrets, NoSecrets, type SecretDeps } from './attempt-secrets.ts';
 import type { AttemptSource, Executor, StopReason } from './executor.ts';
 import { LogWriter } from './log-writer.ts';
 import { resolveCommit, SourceUnresolved } from './resolve-git.ts';
 
-export interface RunAttemptDeps {
+export interface RunAttemptDeps extends SecretDeps {
   readonly builds: BuildStore;
   readonly attempts: AttemptStore;
   readonly logs: LogStore;
@@ -66,13 +60,8 @@ async function execute(
   const startedAt = currentAttempt(record)?.assignedAt ?? record.queuedAt;
   await note(`attempt ${ref.attempt} on host ${ref.host}, after ${startedAt - record.queuedAt} ms in the queue`);
   try {
-    const secrets = await secretsOf(deps, ref.buildId);
-    if (!secrets) {
-      return failed(
-        'secrets_expired',
-        'the build’s secrets are no longer kept, or were sealed with another key; submit it again',
-      );
-    }
+    const { values: secrets, logins: registryLogins, hidden, warnings } = await attemptSecrets(deps, record, spec);
+    for (const message of warnings) await writer.write({ t: deps.now(), type: 'warning', message });
     const source = await openSource(deps, ref, { record, spec }, secrets, note, signal);
     if (!source) return failed('context_invalid', 'the uploaded context is no longer kept; submit it again');
     return await deps.executor.run(
@@ -83,6 +72,8 @@ async function execute(
         repo: record.repo,
         source,
         secrets,
+        registryLogins,
+        hidden,
         artifact: (content) => deps.storeArtifact(ref, content),
         sink: (entry: LogRecord) => writer.write(entry),
       },
@@ -91,22 +82,13 @@ async function execute(
   } catch (error) {
     if (error instanceof StaleAttempt) throw error;
     if (signal.aborted) return stopped(signal.reason as StopReason);
-    if (error instanceof SourceUnresolved) return { end: 'failed', failure: error.failure };
+    if (error instanceof SourceUnresolved || error instanceof NoSecrets)
+      return { end: 'failed', failure: error.failure };
     deps.log.error({ err: error, buildId: ref.buildId }, 'executor failed');
     return failed(
       'infrastructure',
       `the host could not run the build: ${error instanceof Error ? error.message : String(error)}`,
     );
-  }
-}
-
-async function secretsOf(deps: RunAttemptDeps, buildId: string): Promise<ReadonlyMap<string, string> | undefined> {
-  try {
-    const secrets = await deps.builds.secretsOf(buildId);
-    return secrets && new Map(Object.entries(secrets));
-  } catch (error) {
-    if (error instanceof SealBroken) return undefined;
-    throw error;
   }
 }
 
@@ -145,6 +127,6 @@ function stopped(reason: StopReason): Outcome {
   }
 }
 
-function failed(code: 'secrets_expired' | 'context_invalid' | 'infrastructure', message: string): Outcome {
+function failed(code: 'context_invalid' | 'infrastructure', message: string): Outcome {
   return { end: 'failed', failure: { code, message } };
 }

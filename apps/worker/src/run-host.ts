@@ -3,7 +3,7 @@ import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Builder } from '@kiln/buildkit';
 import { artifactKey, contextKey, type HostDisk } from '@kiln/contracts';
-import { type Logger, Pulse, type Shutdown, serveHealth } from '@kiln/runtime';
+import { type Logger, Pulse, parseSecretKeys, type Shutdown, serveHealth } from '@kiln/runtime';
 import { FsBlobStore, HostNameTaken, openState } from '@kiln/state';
 import { ApiBlobs } from './api-blobs.ts';
 import { joinPool } from './join.ts';
@@ -39,11 +39,11 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
   const dataDir = resolve(settings.KILN_DATA_DIR);
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const machine = await machineId(dataDir);
-  const { redisUrl, namespace, secretKey, blobs } = await enter(settings.access, hostName);
+  const { redisUrl, namespace, secretKeys, blobs } = await enter(settings.access, hostName);
   const state = await openState({
     redisUrl,
     namespace,
-    secretKey,
+    secretKey: secretKeys,
     onError: (error) => log.warn({ err: error }, 'redis connection error'),
   });
   shutdown.add('state', () => state[Symbol.asyncDispose](), STATE_CLOSE_LIMIT_MS);
@@ -93,7 +93,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
 interface Entrance {
   readonly redisUrl: string;
   readonly namespace: string;
-  readonly secretKey: Buffer;
+  readonly secretKeys: readonly Buffer[];
   readonly blobs: BlobAccess;
 }
 
@@ -101,7 +101,11 @@ async function enter(access: PoolAccess, hostName: string): Promise<Entrance> {
   if (access.type === 'join') {
     const { url, token, redisUrl } = access;
     const grant = await joinPool({ url, token, hostName, redisUrl });
-    return { ...grant, secretKey: Buffer.from(grant.secretKey, 'base64'), blobs: throughApi(url, token) };
+    return {
+      ...grant,
+      secretKeys: parseSecretKeys(grant.secretKey, 'secretKey of the API’s answer'),
+      blobs: throughApi(url, token),
+    };
   }
   const { blobs } = access;
   return { ...access, blobs: 'dir' in blobs ? shared(blobs.dir) : throughApi(blobs.url, blobs.token) };

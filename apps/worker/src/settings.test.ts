@@ -15,7 +15,7 @@ describe('how a worker gets at its pool', () => {
       type: 'direct',
       redisUrl: 'redis://r',
       namespace: 'kiln',
-      secretKey: Buffer.alloc(32, 7),
+      secretKeys: [Buffer.alloc(32, 7)],
       blobs: { dir: '/blobs' },
     });
     expect(workerSettings({ ...DIRECT, KILN_API_URL: 'http://api', KILN_TOKEN: 't' }).access).toMatchObject({

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { hostLabels, hostName } from '@kiln/contracts';
-import { commonEnv, InvalidEnvironment, readEnv, secretKey, valueOrFile, wholeNumber } from '@kiln/runtime';
+import { commonEnv, InvalidEnvironment, readEnv, secretKeys, valueOrFile, wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
 import { DEFAULT_INVENTORY_EVERY_MS, DEFAULT_LEASE } from './worker.ts';
 
@@ -64,7 +64,7 @@ export type PoolAccess =
       readonly type: 'direct';
       readonly redisUrl: string;
       readonly namespace: string;
-      readonly secretKey: Buffer;
+      readonly secretKeys: readonly Buffer[];
       /** The API's blob directory, or the API. */
       readonly blobs: { readonly dir: string } | { readonly url: string; readonly token: string };
     };
@@ -96,7 +96,7 @@ function accessOf(env: z.output<typeof schema>, nameOf: (variable: string) => st
     type: 'direct',
     redisUrl: env.KILN_REDIS_URL ?? '',
     namespace: env.KILN_NAMESPACE,
-    secretKey: secretKey(env),
+    secretKeys: secretKeys(env),
     blobs:
       env.KILN_API_URL === undefined
         ? { dir: env.KILN_BLOB_DIR ?? '' }

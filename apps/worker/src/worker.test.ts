@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buildRequest, type LogRecord } from '@kiln/contracts';
-import { type BuildRecord, isTerminal, type Outcome } from '@kiln/domain';
+import { type BuildRecord, isTerminal, type Outcome, type Trust } from '@kiln/domain';
 import { createLogger } from '@kiln/runtime';
-import { HostNameTaken, Leadership, openState, pendingBuild, type State } from '@kiln/state';
+import { HostNameTaken, Leadership, openState, pendingBuild, type SecretContent, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ExecuteRequest, Executor } from './executor.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
 
@@ -98,11 +98,13 @@ async function startHost(machine = 'm1', name = 'h1'): Promise<RunningWorker> {
 }
 
 /** Accepts a build and assigns it to h1, as the scheduler does. */
-async function assigned(more: { secrets?: Record<string, string>; digest?: string } = {}): Promise<string> {
-  const { secrets = {}, digest = [...contexts.keys()][0] ?? '' } = more;
-  const request = buildRequest.parse({ source: { type: 'upload', name: 'app', digest } });
+async function assigned(
+  more: { secrets?: Record<string, string>; digest?: string; storedSecrets?: string[]; trust?: Trust } = {},
+): Promise<string> {
+  const { secrets = {}, digest = [...contexts.keys()][0] ?? '', storedSecrets, trust } = more;
+  const request = buildRequest.parse({ source: { type: 'upload', name: 'app', digest }, storedSecrets });
   const spec = { ...request, secrets: Object.keys(secrets) };
-  const { build } = await state.builds.accept({ repo: 'app', spec, secrets });
+  const { build } = await state.builds.accept({ repo: 'app', spec, secrets, ...(trust && { trust }) });
   const pending = pendingBuild(build);
   const host = await state.hosts.get('h1');
   const decision = decisionFor(pending.id, 'h1');
@@ -238,6 +240,70 @@ test('so does one whose secrets were sealed with another key', async () => {
   state = own;
   const build = await until(id, ({ state }) => isTerminal(state));
   expect(build).toMatchObject({ state: 'failed', failure: { code: 'secrets_expired' } });
+});
+
+describe('what its team keeps', () => {
+  const keep = (name: string, content: SecretContent, untrustedOk = false) =>
+    state.secrets.set({ team: 'default', name, content, untrustedOk, updatedBy: 'ada' });
+
+  test('is given to a build as it is when that starts, with what no log may show', async () => {
+    await startHost();
+    await keep('NPM', { kind: 'build', value: 'hunter22' });
+    await keep('r.example', { kind: 'registry', username: 'robot', password: 'hunter33' });
+    await keep('git.example', { kind: 'git', token: 'hunter44', username: 'x' });
+    const id = await assigned({ storedSecrets: ['NPM'], secrets: { own: 'hunter55' } });
+    await executor.starts(1);
+    const header = `basic ${Buffer.from('x:hunter44').toString('base64')}`;
+    expect(executor.started[0]).toMatchObject({
+      secrets: new Map([
+        ['NPM', 'hunter22'],
+        ['GIT_AUTH_HEADER.git.example', header],
+        ['own', 'hunter55'],
+      ]),
+      registryLogins: [{ host: 'r.example', username: 'robot', password: 'hunter33' }],
+      hidden: ['hunter44'],
+    });
+    const queued = await Promise.all((await state.redis.keys('*')).map((key) => state.redis.dump(key)));
+    expect(queued.join('')).not.toMatch(/hunter/);
+    executor.finishAll();
+    await until(id, ({ state }) => isTerminal(state));
+  });
+
+  test.each([
+    ['NONE', 'trusted', 'secret_missing'],
+    ['CLOSED', 'untrusted', 'secret_withheld'],
+    ['ALIEN', 'trusted', 'secret_unreadable'],
+  ] as const)('%s fails a build that is %s and names it: %s, and nothing runs', async (name, trust, code) => {
+    await startHost();
+    await keep('CLOSED', { kind: 'build', value: 'hunter22' });
+    const namespace = state.keys.prefix.slice(1, -2);
+    await using stranger = await openState({
+      ...{ redisUrl: redis.url, namespace, secretKey: Buffer.alloc(32, 2) },
+      onError: () => {},
+    });
+    const content = { kind: 'build', value: 'hunter22' } as const;
+    await stranger.secrets.set({ team: 'default', name: 'ALIEN', content, untrustedOk: false, updatedBy: 'ada' });
+    const id = await assigned({ storedSecrets: [name], trust });
+    const build = await until(id, ({ state }) => isTerminal(state));
+    expect(build).toMatchObject({ state: 'failed', failure: { code, message: expect.stringContaining(name) } });
+    expect(build.attempts).toHaveLength(1);
+    expect(executor.started).toEqual([]);
+  });
+
+  test('and nobody named is left out of an untrusted build, and where it doesn’t open the log says so', async () => {
+    await startHost();
+    await keep('r.example', { kind: 'registry', username: 'robot', password: 'hunter33' });
+    await keep('git.example', { kind: 'git', token: 'hunter44' });
+    await keep('git.public', { kind: 'git', token: 'hunter66' }, true);
+    await state.redis.hset(state.keys.teamSecretValues('default'), 'git  git.public', 'broken.AAAA');
+    const id = await assigned({ trust: 'untrusted' });
+    await executor.starts(1);
+    expect(executor.started[0]).toMatchObject({ secrets: new Map(), registryLogins: [], hidden: [] });
+    executor.finishAll();
+    await until(id, ({ state }) => isTerminal(state));
+    const warnings = (await logOf(id)).flatMap((record) => (record.type === 'warning' ? [record.message] : []));
+    expect(warnings).toEqual([expect.stringMatching(/^the git token git\.public of team default can’t be opened/)]);
+  });
 });
 
 test('two machines can’t have the same name', async () => {

@@ -5,6 +5,7 @@ import {
   type AttemptConsumer,
   type AttemptRef,
   AttemptStore,
+  type BuildSecretReader,
   type BuildStore,
   type connectRedis,
   consumeAttempts,
@@ -55,6 +56,7 @@ export interface WorkerDeps {
   readonly redis: Redis;
   readonly keys: Keys;
   readonly builds: BuildStore;
+  readonly buildSecrets: BuildSecretReader;
   readonly events: PoolEvents;
   readonly executor: Executor;
   readonly identity: WorkerIdentity;
@@ -152,6 +154,7 @@ class Worker implements RunningWorker {
     const reporting = this.#caches ? reportingCaches(deps.executor, this.#caches, now) : deps.executor;
     this.#attemptDeps = {
       builds: deps.builds,
+      buildSecrets: deps.buildSecrets,
       attempts,
       logs: new LogStore(deps.redis, deps.keys),
       executor: this.#engine ? withEngineWatch(reporting, this.#engine) : reporting,

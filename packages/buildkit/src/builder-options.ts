@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
+import type { RegistryLogin } from './docker-config.ts';
 
 /** Shaped like pino's logger: fields first, then a constant event. */
 export interface Logger {
@@ -71,6 +72,10 @@ export interface RunRequest {
   readonly source: ContextSource;
   /** Values by id, as `RUN --mount=type=secret,id=…` names them. */
   readonly secrets: ReadonlyMap<string, string>;
+  /** Beside the host's own, before which they go. */
+  readonly registryLogins?: readonly RegistryLogin[];
+  /** Texts that no log may show, beside the secrets' values and the logins' passwords. */
+  readonly hidden?: readonly string[];
   /** Takes the tar of the result where `spec.output.type` is `artifact`. */
   artifact?(stream: Readable): Promise<{ readonly digest: string; readonly sizeBytes: number }>;
   /** Takes each record in order. A returned promise is backpressure: nothing more is read from buildx until it resolves. */

@@ -86,6 +86,7 @@ export class Builder {
       builder,
       features: featuresOf(help),
       connectBuildkit,
+      dockerConfigDir: options.dockerConfigDir,
       log: options.log,
       now: Date.now,
     };

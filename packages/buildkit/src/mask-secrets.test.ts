@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { maskText, SecretMasker, secretNeedles } from './mask-secrets.ts';
 
 function maskInChunks(text: string, secrets: string[], cuts: readonly number[]): string {
@@ -53,6 +53,74 @@ test('masks a value without its last newline, line by line, and escaped', () => 
   expect(maskText('line MIIEvQIBADANBgkq\n', needles)).toBe('line ***\n');
   expect(maskText(JSON.stringify({ key }), needles)).toBe('{"key":"***"}');
   expect(maskText(`https://u:${encodeURIComponent('p&ss "w" rd')}@h`, needles)).toBe('https://u:***@h');
+});
+
+test('masks a value as any encoder of URLs and forms has it', () => {
+  const value = "a/b c+d'(e)!~ä&=%";
+  const needles = secretNeedles([value]);
+  const strict = encodeURIComponent(value).replace(
+    /[!'()~]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+  for (const encoded of [
+    encodeURIComponent(value),
+    encodeURIComponent(value).replace(/%../g, (code) => code.toLowerCase()),
+    encodeURI(value),
+    new URLSearchParams({ x: value }).toString().slice(2),
+    // Python's quote, quote(safe="") and quote_plus.
+    encodeURIComponent(value)
+      .replaceAll('%2F', '/')
+      .replace(/[!'()]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`),
+    strict,
+    strict.replaceAll('%20', '+'),
+  ]) {
+    expect([encoded, maskText(`q=${encoded};`, needles)]).toEqual([encoded, 'q=***;']);
+  }
+});
+
+describe('base64 that is broken into lines', () => {
+  const token = 'github_pat_11ABCDEFG0aBcDeFgHiJkL_mNoPqRsTuVwXyZ0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP';
+  const wrap = (text: string, columns: number, end = '\n') =>
+    text.replace(new RegExp(`.{${columns}}(?=.)`, 'g'), `$&${end}`) + end;
+
+  test.each([
+    [76, '\n'],
+    [64, '\n'],
+    [76, '\r\n'],
+    [20, '\n'],
+  ])('after %i characters, ended by %j, wherever the value stands in it and however it comes', (columns, end) => {
+    for (let lead = 0; lead < 60; lead++) {
+      const encoded = wrap(Buffer.from(`${'u'.repeat(lead)}${token} and more`).toString('base64'), columns, end);
+      for (const cuts of [
+        [],
+        [...encoded.matchAll(/\n/g)].map(({ index }) => index + 1),
+        [lead, lead + 9, lead + 70],
+      ]) {
+        const masked = maskInChunks(
+          `it is\n${encoded}done\n`,
+          [token],
+          cuts.map((cut) => cut + 6),
+        );
+        expect(masked).toMatch(/^it is\n[\w+/=\s]*\*\*\*[\w+/=\s*]*done\n$/);
+        const left = masked.split('***').map((part) => Buffer.from(part, 'base64').toString('latin1'));
+        // Of what a line's end had given out before it could be known: two characters.
+        for (let at = 0; at + 3 <= token.length; at++) expect(left.join('|')).not.toContain(token.slice(at, at + 3));
+      }
+    }
+  });
+
+  test('holds no line back for its last character, and none for ever', () => {
+    const masker = new SecretMasker(secretNeedles([token]));
+    const head = Buffer.from(token).toString('base64').slice(0, 10);
+    expect(masker.push(`line ${head[0]}\n`)).toBe(`line ${head[0]}\n`);
+    expect(masker.push(`line ${head}\n`)).toBe('line ');
+    expect(masker.push('\n')).toBe(`${head}\n\n`);
+  });
+
+  test('leaves what only looks like it', () => {
+    const text = 'two\nwords\nin lines\n';
+    expect(maskText(text, secretNeedles(['twowordsin']))).toBe(text);
+  });
 });
 
 test('masks the longer of two values that begin alike, and both of two that overlap', () => {

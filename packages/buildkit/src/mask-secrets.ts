@@ -1,19 +1,20 @@
-/** Shorter values would blot out half of any log, and are no secrets. */
-const MIN_SECRET_CHARS = 4;
+import { isMasked, MIN_MASKED_CHARS } from '@kiln/domain';
+import { WrappedNeedles } from './wrapped-needles.ts';
+
 /** A line of a longer secret (of a key file, say) is masked by itself from this length on. */
 const MIN_LINE_CHARS = 8;
 export const MASK = '***';
 
 /**
  * Everything that gives a secret away: the value, without the white space around it, its longer lines, and each of these
- * in base64 (also where it stands in the middle of a longer base64 text), base64url, JSON and URL encoding.
+ * in base64 (also where it stands in the middle of a longer base64 text), base64url, JSON, URL and form encoding.
  */
 export function secretNeedles(values: Iterable<string>): string[] {
   const needles = new Set<string>();
   for (const value of values) {
     for (const plain of plainForms(value)) {
       for (const form of [plain, ...base64Forms(plain), ...escapedForms(plain)]) {
-        if (form.length >= MIN_SECRET_CHARS) needles.add(form);
+        if (form.length >= MIN_MASKED_CHARS) needles.add(form);
       }
     }
   }
@@ -23,11 +24,29 @@ export function secretNeedles(values: Iterable<string>): string[] {
 function plainForms(value: string): string[] {
   const lines = value.split(/\r?\n/).map((line) => line.trim());
   const long = lines.length > 1 ? lines.filter((line) => line.length >= MIN_LINE_CHARS) : [];
-  return [value, value.trim(), ...long].filter((form) => form.trim().length >= MIN_SECRET_CHARS);
+  return [value, value.trim(), ...long].filter(isMasked);
 }
 
 function escapedForms(plain: string): string[] {
-  return [JSON.stringify(plain).slice(1, -1), encodeURIComponent(plain.toWellFormed())];
+  return [JSON.stringify(plain).slice(1, -1), ...urlForms(plain.toWellFormed())];
+}
+
+/** Encoders differ in which of the marks they leave as they are, in the white space, and in the case of their digits. */
+function urlForms(plain: string): string[] {
+  const component = encodeURIComponent(plain);
+  const marked = ["!'()", "!'()*", "!'()~", "!'()*~"].map((marks) => escapeMarks(component, marks));
+  const sloped = [component, ...marked].flatMap((form) => [form, form.replaceAll('%2F', '/')]);
+  const spaced = sloped.flatMap((form) => [form, form.replaceAll('%20', '+')]);
+  return [encodeURI(plain), ...spaced].flatMap((form) => [
+    form,
+    form.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()),
+  ]);
+}
+
+function escapeMarks(text: string, marks: string): string {
+  return Array.from(text, (char) =>
+    marks.includes(char) ? `%${char.charCodeAt(0).toString(16).toUpperCase()}` : char,
+  ).join('');
 }
 
 /** Base64 of `plain` at each of its three alignments, less the characters that also hold bits of what stands beside it. */
@@ -46,10 +65,11 @@ function base64Forms(plain: string): string[] {
 
 /**
  * Replaces secrets in one stream of text by `***`, also where a secret is split over several pushes: text that may yet
- * turn out to be the beginning of one is held back until more comes, or the end.
+ * turn out to be the beginning of one is held back until more comes, or the end. A line break inside of a longer base64 text is looked over.
  */
 export class SecretMasker {
   readonly #needles: readonly string[];
+  readonly #wrapped: WrappedNeedles;
   /** Text not given out yet: a proper prefix of some secret. */
   #held = '';
   /** How much of the head of `#held` belongs to a secret whose mask has been given out already. */
@@ -58,6 +78,7 @@ export class SecretMasker {
   /** @param needles from `secretNeedles` */
   constructor(needles: readonly string[]) {
     this.#needles = needles;
+    this.#wrapped = new WrappedNeedles(needles);
   }
 
   push(text: string): string {
@@ -71,7 +92,7 @@ export class SecretMasker {
 
   #advance(text: string, last: boolean): string {
     const secrets = this.#find(text);
-    const upTo = last ? text.length : this.#holdFrom(text);
+    const upTo = last ? text.length : Math.min(this.#holdFrom(text), this.#wrapped.holdFrom(text));
     let shown = '';
     let at = this.#masked;
     let masked = 0;
@@ -96,6 +117,7 @@ export class SecretMasker {
         found.push([at, at + needle.length]);
       }
     }
+    found.push(...this.#wrapped.find(text));
     found.sort((a, b) => a[0] - b[0]);
     const merged: [number, number][] = [];
     for (const [from, to] of found) {

@@ -27,7 +27,8 @@ export class ProgressReader {
     this.#request = request;
     this.#host = host;
     this.#sink = sink;
-    this.#needles = secretNeedles(request.secrets.values());
+    const { secrets, registryLogins = [], hidden = [] } = request;
+    this.#needles = secretNeedles([...secrets.values(), ...registryLogins.map(({ password }) => password), ...hidden]);
     this.#decoder = new StatusDecoder(this.#needles, request.spec.output.type === 'push' ? request.spec.tags : []);
   }
 

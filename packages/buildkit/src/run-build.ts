@@ -31,6 +31,8 @@ export interface RunHost {
   readonly builder: string;
   readonly features: BuildxFeatures;
   readonly connectBuildkit: ConnectBuildkit;
+  /** Directory of the host's own registry logins. */
+  readonly dockerConfigDir?: string | undefined;
   readonly log: Logger;
   /** Ms since the epoch. */
   now(): number;
@@ -46,6 +48,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const context = await contextOf(request, files, halt);
   if ('end' in context) return context;
   const { env, places } = await files.placeSecrets(request.secrets);
+  const logins = await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
   const argv = buildxArguments({
     builder: host.builder,
     spec,
@@ -60,7 +63,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   await reader.warnOfLimits();
   const process = await host.tool.start({
     argv: [host.paths.exec, host.paths.fence, files.pidFile, 'docker-buildx', ...argv],
-    env: [`BUILDX_CONFIG=${files.buildxConfig}`, ...env],
+    env: [`BUILDX_CONFIG=${files.buildxConfig}`, ...logins, ...env],
   });
   const artifact =
     spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { SecretPlace } from './buildx-arguments.ts';
 import { type ContextDir, unpackContext } from './context-dir.ts';
+import { dockerConfig, hostDockerConfig, type RegistryLogin } from './docker-config.ts';
 import type { ToolPaths } from './tool-scripts.ts';
 
 /** A process's environment takes no more than 128 KiB in one string (Linux, MAX_ARG_STRLEN). */
@@ -59,6 +60,16 @@ export class RunFiles {
       }
     }
     return { env, places };
+  }
+
+  /** Variables by which buildx finds the build's registry logins, in a file until the run ends; none where it has none. */
+  async placeLogins(logins: readonly RegistryLogin[], hostConfigDir: string | undefined): Promise<string[]> {
+    if (logins.length === 0) return [];
+    const dir = join(this.#dir, 'docker');
+    await mkdir(dir, { mode: 0o700 });
+    const config = dockerConfig(logins, await hostDockerConfig(hostConfigDir));
+    await writeFile(join(dir, 'config.json'), config, { mode: 0o600 });
+    return [`DOCKER_CONFIG=${dir}`];
   }
 
   /** An uploaded context, unpacked. @throws ContextUnusable */

@@ -21,6 +21,12 @@ import {
   joinGrant,
   type PlacementInfoView,
   placementView,
+  type ResealReport,
+  resealReport,
+  type SecretOrderInput,
+  type SecretView,
+  secretList,
+  secretView,
   type TokenRequest,
   type TokenView,
   tokenList,
@@ -72,6 +78,18 @@ export interface ListOptions extends CallOptions {
 export interface WaitOptions extends CallOptions {
   /** How long to go on trying while the API doesn't answer, ms. Default 10 minutes for `waitForEnd`, 0 (one try) for `cancel`. */
   readonly giveUpAfterMs?: number | undefined;
+}
+
+export interface SecretFilter {
+  readonly team?: string | undefined;
+  /** A repository such as `github.com/acme/app`, or its URL. */
+  readonly repo?: string | undefined;
+}
+
+export interface SecretName extends SecretFilter {
+  readonly kind: SecretView['kind'];
+  /** For `registry` and `git` the host. */
+  readonly name: string;
 }
 
 /**
@@ -245,6 +263,27 @@ export class KilnClient {
   /** Throws a `KilnProblem` of code `token_not_found` where there is none. */
   revokeToken(id: string, { signal }: CallOptions = {}): Promise<TokenView> {
     return this.#json(`/v1/tokens/${encodeURIComponent(id)}`, tokenView, { method: 'DELETE', signal });
+  }
+
+  /** Keeps a secret, a registry login or a git token, in place of the one of that name. Needs the scope `secrets:write`. */
+  setSecret(order: SecretOrderInput, { signal }: CallOptions = {}): Promise<SecretView> {
+    return this.#json('/v1/secrets', secretView, { method: 'PUT', ...jsonBody(order), signal });
+  }
+
+  /** Those of a team, or of all that the token sees; none with its value. */
+  async secrets({ signal, ...query }: CallOptions & SecretFilter = {}): Promise<SecretView[]> {
+    return (await this.#json('/v1/secrets', secretList, { query, signal })).secrets;
+  }
+
+  /** Throws a `KilnProblem` of code `secret_not_found` where there is none. */
+  removeSecret({ kind, name, team, repo }: SecretName, { signal }: CallOptions = {}): Promise<SecretView> {
+    const query = { kind, name, team, repo };
+    return this.#json('/v1/secrets', secretView, { method: 'DELETE', query, signal });
+  }
+
+  /** Seals all with the first key, and says what doesn't open. Needs the scope `admin`. */
+  resealSecrets({ signal }: CallOptions = {}): Promise<ResealReport> {
+    return this.#json('/v1/secrets/reseal', resealReport, { method: 'POST', signal });
   }
 
   /** Whom this client's token stands for. */

@@ -7,6 +7,8 @@ export {
   KilnClient,
   type KilnClientOptions,
   type ListOptions,
+  type SecretFilter,
+  type SecretName,
   type SubmitOptions,
   type WaitOptions,
 } from './client.ts';

@@ -54,9 +54,20 @@ export {
   OUTSIDE_DOCKERFILE,
   outputSpec,
   SUPERSEDE_MODES,
+  secretRepoOf,
+  storedSecretsOf,
   uploadSource,
 } from './http/build-request.ts';
-export { buildId, contextDigest, gitRef, gitUrl, relativePath, tagReference, teamName } from './http/fields.ts';
+export {
+  buildId,
+  contextDigest,
+  gitRef,
+  gitUrl,
+  MAX_SECRET_BYTES,
+  relativePath,
+  tagReference,
+  teamName,
+} from './http/fields.ts';
 export { type HostDetailView, hostDetail } from './http/host-caches.ts';
 export {
   type DrainOrder,
@@ -87,6 +98,18 @@ export {
   type ProblemCode,
   problem,
 } from './http/problem.ts';
+export {
+  type ResealReport,
+  resealReport,
+  type SecretOrder,
+  type SecretOrderInput,
+  type SecretView,
+  secretList,
+  secretOrder,
+  secretQuery,
+  secretsQuery,
+  secretView,
+} from './http/secrets.ts';
 export {
   type BuildPage,
   type BuildView,

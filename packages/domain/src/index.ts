@@ -29,7 +29,7 @@ export {
   type StepCounts,
   waitsForHost,
 } from './build/record.ts';
-export { type RepoKeyParts, repoKey } from './build/repo-key.ts';
+export { type RepoKeyParts, repoKey, repoOrigin } from './build/repo-key.ts';
 export { BUILD_STATES, type BuildState, isTerminal, TERMINAL_STATES, type TerminalState } from './build/state.ts';
 export {
   type BuildEvent,
@@ -70,6 +70,14 @@ export {
   PRIORITIES,
   type Priority,
 } from './placement/words.ts';
+export {
+  type ChosenSecrets,
+  chooseSecrets,
+  type SecretRef,
+  type SecretWishes,
+} from './secrets/choose-secrets.ts';
+export { isMasked, MIN_MASKED_CHARS } from './secrets/masking.ts';
+export { SECRET_KINDS, type SecretIdentity, type SecretInfo, type SecretKind } from './secrets/stored-secret.ts';
 export {
   type AttemptWindow,
   type LayerRecord,

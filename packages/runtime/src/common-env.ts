@@ -17,21 +17,37 @@ export const commonEnv = {
 const KEY_BYTES = 32;
 
 /**
- * The key that seals secrets: 32 bytes in base64, from `KILN_SECRET_KEY` or the file that `KILN_SECRET_KEY_FILE` names.
+ * The keys that seal secrets, from `KILN_SECRET_KEY` or the file that `KILN_SECRET_KEY_FILE` names. The first seals, all open: a new
+ * one is put in front.
  * @throws InvalidEnvironment
  */
-export function secretKey(env: {
+export function secretKeys(env: {
   KILN_SECRET_KEY?: string | undefined;
   KILN_SECRET_KEY_FILE?: string | undefined;
-}): Buffer {
-  const text = valueOrFile('KILN_SECRET_KEY', env.KILN_SECRET_KEY, env.KILN_SECRET_KEY_FILE);
-  const key = Buffer.from(text, 'base64');
-  if (key.length !== KEY_BYTES) {
-    throw new InvalidEnvironment(
-      `KILN_SECRET_KEY: holds ${key.length} bytes, expected ${KEY_BYTES} in base64, such as: openssl rand -base64 ${KEY_BYTES}`,
-    );
-  }
-  return key;
+}): Buffer[] {
+  return parseSecretKeys(valueOrFile('KILN_SECRET_KEY', env.KILN_SECRET_KEY, env.KILN_SECRET_KEY_FILE));
+}
+
+/** Keys in base64, with commas or line ends between; lines that begin with # don't count. @throws InvalidEnvironment */
+export function parseSecretKeys(text: string, name = 'KILN_SECRET_KEY'): Buffer[] {
+  const keys = text
+    .split('\n')
+    .filter((line) => !line.trim().startsWith('#'))
+    .flatMap((line) => line.split(','))
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .map((part) => Buffer.from(part, 'base64'));
+  const wrong = keys.findIndex((key) => key.length !== KEY_BYTES);
+  if (keys.length > 0 && wrong < 0) return keys;
+  const which = keys.length > 1 ? ` as its key ${wrong + 1}` : '';
+  throw new InvalidEnvironment(
+    `${name}: holds ${keys[wrong]?.length ?? 0} bytes${which}, expected ${KEY_BYTES} in base64, such as: openssl rand -base64 ${KEY_BYTES}`,
+  );
+}
+
+/** The text from which `parseSecretKeys` makes these keys. */
+export function formatSecretKeys(keys: readonly Buffer[]): string {
+  return keys.map((key) => key.toString('base64')).join(',');
 }
 
 /**

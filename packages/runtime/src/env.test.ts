@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { commonEnv, secretKey, valueOrFile } from './common-env.ts';
+import { commonEnv, formatSecretKeys, parseSecretKeys, secretKeys, valueOrFile } from './common-env.ts';
 import { InvalidEnvironment, readEnv, wholeNumber } from './env.ts';
 
 const schema = z.object({ ...commonEnv, KILN_SLOTS: wholeNumber(1, 2) });
@@ -39,18 +39,28 @@ describe('secrets from the environment', () => {
   test('a key of 32 bytes in base64, given or in a file', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'kiln-env-'));
     await writeFile(join(dir, 'key'), `${KEY}\n`);
-    expect(secretKey({ KILN_SECRET_KEY: KEY })).toEqual(Buffer.alloc(32, 7));
-    expect(secretKey({ KILN_SECRET_KEY_FILE: join(dir, 'key') })).toEqual(Buffer.alloc(32, 7));
+    expect(secretKeys({ KILN_SECRET_KEY: KEY })).toEqual([Buffer.alloc(32, 7)]);
+    expect(secretKeys({ KILN_SECRET_KEY_FILE: join(dir, 'key') })).toEqual([Buffer.alloc(32, 7)]);
     await rm(dir, { recursive: true });
   });
 
   test.each([
     [{ KILN_SECRET_KEY: 'short' }, /holds 3 bytes, expected 32 in base64/],
+    [{ KILN_SECRET_KEY: '# none' }, /holds 0 bytes, expected 32/],
     [{}, /expected a value, or KILN_SECRET_KEY_FILE/],
     [{ KILN_SECRET_KEY: KEY, KILN_SECRET_KEY_FILE: '/x' }, /expected one of them/],
     [{ KILN_SECRET_KEY_FILE: '/nowhere/at/all' }, /expected a readable file/],
   ])('%o is refused', (env, words) => {
-    expect(() => secretKey(env)).toThrow(words);
+    expect(() => secretKeys(env)).toThrow(words);
+  });
+
+  test('several keys, the newest first, as a list or as lines with remarks', () => {
+    const keys = [Buffer.alloc(32, 9), Buffer.alloc(32, 7)];
+    const [newer, older] = keys.map((key) => key.toString('base64'));
+    expect(parseSecretKeys(`${newer}, ${older}`)).toEqual(keys);
+    expect(parseSecretKeys(`# since May\n${newer}\n\n# to be dropped\n${older}\n`)).toEqual(keys);
+    expect(parseSecretKeys(formatSecretKeys(keys))).toEqual(keys);
+    expect(() => parseSecretKeys(`${newer},short`)).toThrow('holds 3 bytes as its key 2, expected 32');
   });
 
   test('valueOrFile prefers neither', () => {

@@ -1,4 +1,4 @@
-export { commonEnv, secretKey, valueOrFile } from './common-env.ts';
+export { commonEnv, formatSecretKeys, parseSecretKeys, secretKeys, valueOrFile } from './common-env.ts';
 export { InvalidEnvironment, readEnv, wholeNumber } from './env.ts';
 export { createLogger, type Logger, type LoggerOptions } from './logger.ts';
 export { Pulse } from './pulse.ts';

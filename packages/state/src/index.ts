@@ -15,7 +15,6 @@ export {
   PendingStore,
   pendingBuild,
 } from './builds/pending-store.ts';
-export { SealBroken, Sealer } from './builds/seal.ts';
 export { type HostWriter, InventoryStore } from './caches/inventory-store.ts';
 export { UsageStore } from './caches/usage-store.ts';
 export type { Drain, HostOrders } from './hosts/desired.ts';
@@ -30,6 +29,12 @@ export { type AttemptConsumer, AttemptQueues, consumeAttempts } from './queue/at
 export { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptions } from './redis/connect.ts';
 export { Keys } from './redis/keys.ts';
 export { PoolEvents } from './redis/pool-events.ts';
+export { BuildSecretReader, type BuildSecrets, type TeamSecretWishes } from './secrets/build-secrets.ts';
+export { SecretsUnavailable, TooManySecrets } from './secrets/errors.ts';
+export { Resealer, type Resealing } from './secrets/reseal.ts';
+export { SealBroken, Sealer } from './secrets/sealer.ts';
+export type { RegistryLogin, SecretContent } from './secrets/secret-content.ts';
+export { type NewSecret, SecretStore, type StoredSecret } from './secrets/secret-store.ts';
 export type {
   BuildFilter,
   BuildPageRequest,

@@ -7,7 +7,6 @@ import { AttemptStore } from './builds/attempt-store.ts';
 import { BuildStore, DEFAULT_SECRET_TTL_MS } from './builds/build-store.ts';
 import { FollowUps } from './builds/follow-ups.ts';
 import { PendingStore } from './builds/pending-store.ts';
-import { Sealer } from './builds/seal.ts';
 import { HostOperations } from './hosts/host-operations.ts';
 import { HostStore } from './hosts/host-store.ts';
 import { LogStore } from './logs/log-store.ts';
@@ -16,14 +15,18 @@ import { AttemptQueues } from './queue/attempt-queue.ts';
 import { connectRedis } from './redis/connect.ts';
 import { Keys } from './redis/keys.ts';
 import { PoolEvents } from './redis/pool-events.ts';
+import { BuildSecretReader } from './secrets/build-secrets.ts';
+import { Resealer } from './secrets/reseal.ts';
+import { Sealer } from './secrets/sealer.ts';
+import { SecretStore } from './secrets/secret-store.ts';
 
 export interface StateOptions {
   /** See `redisOptions` for the forms. */
   readonly redisUrl: string;
   /** Keeps several pools apart on one Redis. */
   readonly namespace: string;
-  /** 32 bytes; the same for every process of the pool. */
-  readonly secretKey: Buffer;
+  /** 32 bytes; the same for every process of the pool. Where several are given the first one seals, and all open. */
+  readonly secretKey: Buffer | readonly Buffer[];
   readonly secretTtlMs?: number;
   /** Called for connection trouble; the connection heals itself. */
   onError(error: Error): void;
@@ -34,7 +37,7 @@ export interface StateOptions {
 export interface State extends AsyncDisposable {
   readonly redis: Redis;
   readonly keys: Keys;
-  /** Seals by the pool's key. */
+  /** Seals by the pool's first key. */
   readonly sealer: Sealer;
   readonly builds: BuildStore;
   readonly attempts: AttemptStore;
@@ -46,6 +49,9 @@ export interface State extends AsyncDisposable {
   readonly tokens: TokenStore;
   readonly sessions: SessionStore;
   readonly contextTeams: ContextTeams;
+  readonly secrets: SecretStore;
+  readonly buildSecrets: BuildSecretReader;
+  readonly resealer: Resealer;
   readonly audit: AuditLog;
   readonly logs: LogStore;
   readonly queues: AttemptQueues;
@@ -79,6 +85,9 @@ export async function openState(options: StateOptions): Promise<State> {
     tokens: new TokenStore(redis, keys, now),
     sessions: new SessionStore(redis, keys),
     contextTeams: new ContextTeams(redis, keys),
+    secrets: new SecretStore({ redis, keys, sealer, now }),
+    buildSecrets: new BuildSecretReader(redis, keys, sealer, now),
+    resealer: new Resealer(redis, keys, sealer),
     audit: new AuditLog(redis, keys),
     logs: new LogStore(redis, keys),
     queues,

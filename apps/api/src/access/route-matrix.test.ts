@@ -8,7 +8,7 @@ import { TestApi, TOKEN } from '../testing/test-api.ts';
 const ROLES = [
   ...(['anonymous', 'expired', 'revoked'] as const),
   /** Team web, with one scope each. */
-  ...(['read', 'write', 'logs', 'operate'] as const),
+  ...(['read', 'write', 'logs', 'secrets', 'operate'] as const),
   /** Team web, no scope; team ops, all but admin; all teams, all but admin. */
   ...(['bare', 'other', 'all', 'admin', 'local admin', 'worker', 'join token'] as const),
 ] as const;
@@ -27,7 +27,8 @@ type Row = Readonly<Record<Role, Outcome>>;
 function row(ok: Outcome, change: Partial<Row>): Row {
   return {
     ...{ anonymous: UNKNOWN, expired: UNKNOWN, revoked: UNKNOWN },
-    ...{ read: REFUSED, write: REFUSED, logs: REFUSED, operate: REFUSED, bare: REFUSED, other: REFUSED, all: REFUSED },
+    ...{ read: REFUSED, write: REFUSED, logs: REFUSED, secrets: REFUSED, operate: REFUSED },
+    ...{ bare: REFUSED, other: REFUSED, all: REFUSED },
     ...{ admin: ok, 'local admin': ok, worker: REFUSED, 'join token': REFUSED },
     ...change,
   };
@@ -58,6 +59,10 @@ const MATRIX: Readonly<Record<OperationId, Row>> = {
     ...{ read: '200', other: '404 context_not_found', all: '200', worker: '200', 'join token': '200' },
   }),
   storeArtifact: row('201', { worker: '201', 'join token': '201' }),
+  setSecret: row('201', { secrets: '201', other: REFUSED, all: '201' }),
+  listSecrets: row('200', { read: '200', secrets: '200', other: REFUSED, all: '200' }),
+  removeSecret: row('200', { secrets: '200', other: REFUSED, all: '200' }),
+  resealSecrets: row('200', {}),
   createToken: row('201', {}),
   listTokens: row('200', {}),
   revokeToken: row('200', {}),
@@ -85,6 +90,7 @@ beforeAll(async () => {
     read: await api.token({ scopes: ['builds:read'] }),
     write: await api.token({ scopes: ['builds:write'] }),
     logs: await api.token({ scopes: ['logs:read'] }),
+    secrets: await api.token({ scopes: ['secrets:write'] }),
     operate: await api.token({ scopes: ['hosts:operate'] }),
     bare: await api.token(),
     other: await api.token({ team: 'ops', scopes: all }),

@@ -4,7 +4,8 @@ import type { StoredBuild } from '@kiln/state';
 import { checkTrust } from '../access/admit-request.ts';
 import { requireContext, requireGrant } from '../contexts/stage-context.ts';
 import { Complaint, fieldComplaint } from '../http/complaint.ts';
-import type { Blobs, Builds, ContextTeams } from '../ports.ts';
+import type { Blobs, BuildSecrets, Builds, ContextTeams } from '../ports.ts';
+import { requireSecrets } from '../secrets/require-secrets.ts';
 import { fingerprint, hashed } from './fingerprint.ts';
 import type { Submission } from './receive-submission.ts';
 
@@ -22,6 +23,7 @@ export interface SubmitParts {
   readonly contextTeams: ContextTeams;
   /** For how long a team may name a context after its last use, ms. */
   readonly contextGrantMs: number;
+  readonly buildSecrets: BuildSecrets;
   readonly principal: Principal;
 }
 
@@ -29,9 +31,10 @@ export interface SubmitParts {
 export async function submitBuild(
   { request, context }: Submission,
   idempotencyKey: string | undefined,
-  { builds, blobs, contextTeams, contextGrantMs, principal }: SubmitParts,
+  { builds, blobs, contextTeams, contextGrantMs, buildSecrets, principal }: SubmitParts,
 ): Promise<Accepted> {
   checkKey(idempotencyKey);
+  await requireSecrets(request, principal.trust, buildSecrets);
   const digest = context?.digest ?? (request.source.type === 'upload' ? request.source.digest : undefined);
   if (context) await context.keep();
   else if (digest !== undefined) {
@@ -52,11 +55,11 @@ export async function submitBuild(
   });
 }
 
-/** Accepts an ended build's request once more. @throws Complaint `build_not_found`, `not_retriable`, `forbidden` */
+/** Accepts an ended build's request once more. @throws Complaint `build_not_found`, `not_retriable`, `forbidden`, `secret_missing` */
 export async function retryBuild(
   id: string,
   idempotencyKey: string | undefined,
-  { builds, blobs, principal }: Pick<SubmitParts, 'builds' | 'blobs' | 'principal'>,
+  { builds, blobs, buildSecrets, principal }: Pick<SubmitParts, 'builds' | 'blobs' | 'buildSecrets' | 'principal'>,
 ): Promise<Accepted> {
   checkKey(idempotencyKey);
   const old = await builds.get(id);
@@ -65,6 +68,7 @@ export async function retryBuild(
   if (!isTerminal(record.state)) throw notRetriable('state', record.state, 'succeeded, failed or canceled');
   const trust = leastTrust(record.trust, principal.trust);
   checkTrust(spec, trust);
+  await requireSecrets(spec, trust, buildSecrets);
   if (spec.source.type === 'upload' && !(await blobs.stat(contextKey(spec.source.digest ?? '')))) {
     throw notRetriable(
       'source.digest',

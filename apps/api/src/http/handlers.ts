@@ -30,6 +30,7 @@ import type { Cookies } from '../login/cookies.ts';
 import { loginHandlers } from '../login/login-handlers.ts';
 import { type LogSending, sendLog } from '../logs/send-log.ts';
 import type { ApiDeps } from '../ports.ts';
+import { secretHandlers } from '../secrets/secret-handlers.ts';
 import { sendBlob, sendJson } from './answer.ts';
 import { Complaint, fieldComplaint, parameter, parsed } from './complaint.ts';
 import { within } from './deadline.ts';
@@ -60,7 +61,7 @@ export function handlers({
   docsPage,
   closing,
 }: HandlerParts): Record<OperationId, Handler> {
-  const { hosts, blobs, contextTeams, now = Date.now } = deps;
+  const { hosts, blobs, contextTeams, buildSecrets, now = Date.now } = deps;
   const contextGrantMs = 2 * config.contextRetentionMs;
   const buildsOf = (principal: Principal) => visibleBuilds(deps.builds, principal);
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
@@ -76,7 +77,7 @@ export function handlers({
       await using submission = await receiveSubmission(request, blobs, config, (asked, team) =>
         admitRequest(asked, team, principal),
       );
-      const parts = { builds: buildsOf(principal), blobs, contextTeams, contextGrantMs, principal };
+      const parts = { builds: buildsOf(principal), blobs, contextTeams, contextGrantMs, buildSecrets, principal };
       const accepted = await stored(submitBuild(submission, idempotencyKey(request), parts));
       note(acceptedNote(accepted));
       sendAccepted(response, accepted);
@@ -111,7 +112,7 @@ export function handlers({
     },
 
     async retryBuild(request, response, { principal, note }) {
-      const parts = { builds: buildsOf(principal), blobs, principal };
+      const parts = { builds: buildsOf(principal), blobs, buildSecrets, principal };
       const accepted = await stored(retryBuild(idOf(request), idempotencyKey(request), parts));
       note(acceptedNote(accepted));
       sendAccepted(response, accepted);
@@ -153,6 +154,7 @@ export function handlers({
 
     ...hostHandlers(config, deps),
     ...tokenHandlers(config, { ...deps, now }),
+    ...secretHandlers(config, deps),
     ...loginHandlers(config, { ...deps, cookies, now }),
     readAudit: auditHandler(config, deps.audit, closing),
 

@@ -92,7 +92,8 @@ describe('every route of the catalogue', () => {
     const answer = await api.fetch(`${at(path)}?nope=1`, { method: method.toUpperCase() });
     const { code, errors } = await problemIn(answer);
     expect(code).toBe('invalid_request');
-    expect(errors).toMatchObject([{ field: 'query nope', expected: 'no such field' }]);
+    // Beside what else the query lacks.
+    expect(errors).toContainEqual(expect.objectContaining({ field: 'query nope', expected: 'no such field' }));
   });
 });
 

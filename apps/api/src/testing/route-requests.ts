@@ -19,6 +19,7 @@ const json = (value: unknown): RequestInit => ({
 export class RouteRequests {
   readonly #api: TestApi;
   readonly #digest: string;
+  #secrets = 0;
 
   private constructor(api: TestApi, digest: string) {
     this.#api = api;
@@ -57,6 +58,12 @@ export class RouteRequests {
         return { path: path.replace(':digest', this.#digest) };
       case 'storeArtifact':
         return { path: path.replace(':name', `${await this.#run()}-1`), init: { body: 'a tar' } };
+      case 'setSecret':
+        return { path, init: json({ kind: 'build', name: `S${this.#secrets++}`, value: 'hunter22', team: 'web' }) };
+      case 'listSecrets':
+        return { path: `${path}?team=web` };
+      case 'removeSecret':
+        return { path: `${path}?team=web&name=${await this.#secret()}` };
       case 'createToken':
         return { path, init: json({ name: 'new', team: 'web', scopes: ['builds:read'] }) };
       case 'revokeToken':
@@ -65,6 +72,14 @@ export class RouteRequests {
         if (path.includes('/builds/:id')) return { path: path.replace(':id', await this.#submit()) };
         return { path: path.replace(':name', 'h1') };
     }
+  }
+
+  /** The name of a secret. */
+  async #secret(): Promise<string> {
+    const name = `S${this.#secrets++}`;
+    const content = { kind: 'build', value: 'hunter22' } as const;
+    await this.#api.state.secrets.set({ team: 'web', name, untrustedOk: false, content, updatedBy: 'test' });
+    return name;
   }
 
   async #submit(): Promise<string> {

@@ -38,7 +38,13 @@ export class TestApi implements AsyncDisposable {
   /** `redis` is the caller's where it is given; each API has a namespace of its own in it. */
   static async start(
     config: Partial<ApiConfig> = {},
-    given: { redis?: TestRedis; blobDir?: string; namespace?: string; now?: () => number } = {},
+    given: {
+      redis?: TestRedis;
+      blobDir?: string;
+      namespace?: string;
+      secretKey?: Buffer | readonly Buffer[];
+      now?: () => number;
+    } = {},
   ): Promise<TestApi> {
     await using stack = new AsyncDisposableStack();
     const redis = given.redis ?? stack.use(await TestRedis.start());
@@ -49,7 +55,7 @@ export class TestApi implements AsyncDisposable {
       await openState({
         redisUrl: redis.url,
         namespace: given.namespace ?? `api-${randomUUID()}`,
-        secretKey: Buffer.alloc(32, 1),
+        secretKey: given.secretKey ?? Buffer.alloc(32, 1),
         onError: () => {},
       }),
     );

@@ -54,6 +54,11 @@ export const KILN_FLAGS = {
     value: 'SCOPE',
     help: 'Who shares the cache mounts: repo, team or pool (default: repo)',
   },
+  'stored-secret': {
+    kind: 'list',
+    value: '[ID=]NAME',
+    help: 'A secret that Kiln keeps (kiln secret set), for RUN --mount=type=secret,id=ID (default: NAME)',
+  },
   ref: { kind: 'text', value: 'REF', help: 'Branch, tag or commit of a git source' },
   team: { kind: 'text', value: 'NAME', help: 'Team that the build counts for (default: $KILN_TEAM)' },
   priority: { kind: 'text', value: 'CLASS', help: 'interactive, normal or batch' },

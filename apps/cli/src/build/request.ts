@@ -30,6 +30,7 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
     ...(flags.target && { target: flags.target }),
     buildArgs: buildArgs(flags['build-arg'], env),
     secrets: { ...secrets },
+    ...(flags['stored-secret'].length > 0 && { storedSecrets: flags['stored-secret'].map(storedSecret) }),
     labels: labels(flags.label),
     platforms: platforms(flags.platform),
     tags: [...new Set([...flags.tag, ...plan.names])],
@@ -70,6 +71,11 @@ function cacheScope(text: string): CacheScope {
   const found = CACHE_SCOPES.find((known) => known === text);
   if (!found) throw new UsageError(`--cache-scope ${text}: expected ${CACHE_SCOPES.join(', ')}`);
   return found;
+}
+
+function storedSecret(text: string): string | { id: string; name: string } {
+  const at = text.indexOf('=');
+  return at < 0 ? text : { id: text.slice(0, at), name: text.slice(at + 1) };
 }
 
 function weight(text: string): number {

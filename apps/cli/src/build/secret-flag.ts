@@ -1,10 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { MAX_SECRET_BYTES as MAX_BYTES } from '@kiln/contracts';
 import { UsageError } from '../io/errors.ts';
 import { csvPairs } from './csv.ts';
-
-/** BuildKit's own limit for one secret, bytes. */
-const MAX_BYTES = 500 * 1024;
 
 type Env = Readonly<Record<string, string | undefined>>;
 type Source = { readonly env: string } | { readonly file: string };

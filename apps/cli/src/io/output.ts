@@ -66,7 +66,11 @@ export interface Io {
   readonly err: Channel;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
-  readonly stdin: AsyncIterable<Uint8Array> & { readonly isTTY?: boolean | undefined };
+  readonly stdin: AsyncIterable<Uint8Array> & {
+    readonly isTTY?: boolean | undefined;
+    /** Of a terminal: gives every key at once, and shows none. */
+    setRawMode?(isRaw: boolean): unknown;
+  };
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** Calls `listener` at each Ctrl-C, SIGTERM or SIGHUP; gives back how to stop that. */

@@ -31,8 +31,8 @@ test('keeps its token, key and identity over restarts, and from others', async (
   ];
   expect(kept(second)).toEqual(kept(first));
   expect(new Set(kept(first)).size).toBe(4);
-  expect(second.secretKey).toEqual(first.secretKey);
-  expect(second.secretKey).toHaveLength(32);
+  expect(second.secretKeys).toEqual(first.secretKeys);
+  expect(second.secretKeys.map(({ length }) => length)).toEqual([32]);
 });
 
 test('takes over the lock of a process that is gone, or is no kiln up', async () => {

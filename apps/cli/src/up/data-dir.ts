@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatToken, TOKEN_BYTES } from '@kiln/domain';
+import { parseSecretKeys } from '@kiln/runtime';
 
 /** Another `kiln up` uses the directory. */
 export class DataDirInUse extends Error {
@@ -19,7 +20,8 @@ export interface DataDir extends AsyncDisposable {
   readonly joinToken: string;
   /** Of the Redis, where that listens for workers. */
   readonly redisPassword: string;
-  readonly secretKey: Buffer;
+  /** From `secret.key`: the first line’s seals, all open. */
+  readonly secretKeys: readonly Buffer[];
   /** The machine's identity in the pool: survives restarts, so that a new worker may take its predecessor's place. */
   readonly machine: string;
   readonly blobs: string;
@@ -42,7 +44,7 @@ export async function openDataDir(path: string): Promise<DataDir> {
     token,
     joinToken: await keep(join(path, 'join-token'), () => formatToken('worker', randomBytes(TOKEN_BYTES))),
     redisPassword: await keep(join(path, 'redis.password'), () => randomBytes(32).toString('base64url')),
-    secretKey: Buffer.from(await keep(join(path, 'secret.key'), () => randomBytes(32).toString('base64')), 'base64'),
+    secretKeys: parseSecretKeys(await keep(join(path, 'secret.key'), newSecretKey), join(path, 'secret.key')),
     machine: await keep(join(path, 'machine-id'), randomUUID),
     blobs: join(path, 'blobs'),
     redis: join(path, 'redis'),
@@ -54,6 +56,8 @@ export async function openDataDir(path: string): Promise<DataDir> {
     },
   };
 }
+
+const newSecretKey = () => randomBytes(32).toString('base64');
 
 /** The file's content, made by `make` where the file is missing. */
 async function keep(path: string, make: () => string): Promise<string> {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { API_DEFAULTS, type accessConfig, startApi } from '@kiln/api';
 import { Builder } from '@kiln/buildkit';
 import { artifactKey, contextKey } from '@kiln/contracts';
-import { type Logger, Shutdown } from '@kiln/runtime';
+import { formatSecretKeys, type Logger, Shutdown } from '@kiln/runtime';
 import { DEFAULT_SCHEDULER, startScheduler } from '@kiln/scheduler';
 import { FsBlobStore, Leadership, openState } from '@kiln/state';
 import { DEFAULT_LEASE, diskOf, type RunningWorker, startWorker } from '@kiln/worker';
@@ -68,7 +68,7 @@ async function compose(
   const state = await openState({
     redisUrl: redis.url,
     namespace: NAMESPACE,
-    secretKey: data.secretKey,
+    secretKey: data.secretKeys,
     onError: (error) => log.warn({ err: error }, 'redis connection error'),
   });
   shutdown.add('state', () => state[Symbol.asyncDispose]());
@@ -96,7 +96,7 @@ async function compose(
         tokens: [data.joinToken],
         redisUrl: redis.workerUrl ?? redis.url,
         namespace: NAMESPACE,
-        secretKey: data.secretKey.toString('base64'),
+        secretKey: formatSecretKeys(data.secretKeys),
       },
     },
     { ...state, blobs, log: log.child({ part: 'api' }) },

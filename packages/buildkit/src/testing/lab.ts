@@ -78,6 +78,7 @@ export interface TestBuild {
   readonly files?: Readonly<Record<string, string | Buffer>>;
   readonly spec?: object;
   readonly secrets?: Readonly<Record<string, string>>;
+  readonly registryLogins?: RunRequest['registryLogins'];
   readonly source?: RunRequest['source'];
   readonly repo?: string;
   readonly artifact?: RunRequest['artifact'];
@@ -112,6 +113,7 @@ export function begin(builder: Builder, build: TestBuild): RunningBuild {
       repo: build.repo ?? 'lab',
       source: build.source ?? { type: 'tar', open: async () => Readable.from([context]) },
       secrets: new Map(Object.entries(build.secrets ?? {})),
+      ...(build.registryLogins && { registryLogins: build.registryLogins }),
       ...(build.artifact && { artifact: build.artifact }),
       sink(record) {
         records.push(record);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { buildRequest } from '../http/build-request.ts';
+import { buildRequest, storedSecretRef } from '../http/build-request.ts';
 import { relativePath } from '../http/fields.ts';
 import { globs } from './glob.ts';
 import { tagTemplate } from './tag-template.ts';
@@ -40,10 +40,6 @@ const triggers = z
   .refine((on) => on.push !== undefined || on.pull_request !== undefined, 'push, pull_request or both')
   .meta({ description: 'The events that an image is built on.' });
 
-const secretName = z
-  .string()
-  .regex(/^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$/, 'the name of a secret: a letter or _, then letters, digits, _ . : -');
-
 const image = z.strictObject({
   name: z
     .string()
@@ -70,14 +66,10 @@ const image = z.strictObject({
     .enum(['push', 'none'])
     .default('none')
     .meta({ description: '`push` to the registries of `tags`, or `none`: only build.' }),
-  secrets: z
-    .array(z.union([secretName, z.strictObject({ id: secretName, name: secretName })]))
-    .max(64)
-    .default([])
-    .meta({
-      description:
-        'Names of secrets that the server keeps, given to `RUN --mount=type=secret,id=NAME`; {id, name} where the id differs.',
-    }),
+  secrets: z.array(storedSecretRef).max(64).default([]).meta({
+    description:
+      'Names of secrets that the server keeps, given to `RUN --mount=type=secret,id=NAME`; {id, name} where the id differs.',
+  }),
   supersede: z.enum(['none', 'queued', 'running']).optional().meta({
     description:
       'What a newer build of the same branch or pull request takes the place of: none, queued builds, or running ones too. Default: running for pull requests, none for branches. Tags: never.',

@@ -1,6 +1,15 @@
-import { CACHE_SCOPES, PRIORITIES } from '@kiln/domain';
+import { CACHE_SCOPES, PRIORITIES, repoOrigin, type SecretRef } from '@kiln/domain';
 import { z } from 'zod';
-import { contextDigest, gitRef, gitUrl, relativePath, tagReference, teamName } from './fields.ts';
+import {
+  contextDigest,
+  gitRef,
+  gitUrl,
+  relativePath,
+  secretName,
+  secretValue,
+  tagReference,
+  teamName,
+} from './fields.ts';
 import { hostLabels } from './host-report.ts';
 
 export const gitSource = z
@@ -45,6 +54,21 @@ export const outputSpec = z
 /** Build argument by which BuildKit's Dockerfile frontend sets the namespace of cache mount ids. Kiln sets it itself. */
 export const NAMESPACE_ARG = 'BUILDKIT_CACHE_MOUNT_NS';
 
+/** A secret that the server keeps: its name, which is also its id in the build, or both. */
+export const storedSecretRef = z.union([secretName, z.strictObject({ id: secretName, name: secretName })]);
+
+const MAX_STORED_SECRETS = 64;
+
+/** The stored secrets that a request names, each with its id. */
+export function storedSecretsOf({ storedSecrets = [] }: Pick<BuildSpec, 'storedSecrets'>): SecretRef[] {
+  return storedSecrets.map((one) => (typeof one === 'string' ? { id: one, name: one } : one));
+}
+
+/** The repository whose secrets a build gets: the one that it is built from, or that an upload names. */
+export function secretRepoOf({ source }: Pick<BuildSpec, 'source'>): string {
+  return repoOrigin(source.type === 'git' ? source.url : source.name);
+}
+
 /** Attestations are passed through as buildx takes them: on, off, or its own `mode=max` notation. */
 const attestation = z.union([
   z.boolean(),
@@ -65,12 +89,13 @@ export const buildRequest = z
       .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'the name of a stage')
       .optional(),
     buildArgs: z.record(name('build argument'), z.string().max(32_768)).default({}),
-    secrets: z
-      .record(name('secret id'), z.string().max(512 * 1024))
-      .default({})
-      .meta({
-        description: 'By id, for `RUN --mount=type=secret,id=…`. Sealed before they are stored, and never shown again.',
-      }),
+    secrets: z.record(name('secret id'), secretValue).default({}).meta({
+      description: 'By id, for `RUN --mount=type=secret,id=…`. Sealed before they are stored, and never shown again.',
+    }),
+    storedSecrets: z.array(storedSecretRef).max(MAX_STORED_SECRETS).optional().meta({
+      description:
+        'Names of secrets that the server keeps (`PUT /v1/secrets`), for `RUN --mount=type=secret,id=NAME`; {id, name} where the id differs. The repo’s own go before the team’s. Read when the build starts.',
+    }),
     labels: z.record(shortText(256), z.string().max(4096)).default({}),
     platforms: z
       .array(
@@ -122,6 +147,14 @@ export const buildRequest = z
     sbom: attestation.optional(),
   })
   .superRefine((request, ctx) => {
+    const ids = new Set(Object.keys(request.secrets));
+    for (const [i, { id }] of storedSecretsOf(request).entries()) {
+      if (ids.has(id)) {
+        const message = 'an id that no other secret of the build has';
+        ctx.addIssue({ code: 'custom', path: ['storedSecrets', i], message, input: id });
+      }
+      ids.add(id);
+    }
     if (Object.hasOwn(request.buildArgs, NAMESPACE_ARG)) {
       ctx.addIssue({
         code: 'custom',

@@ -79,3 +79,19 @@ export const teamName = z
   .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and -, at most 63 long');
 
 export const instant = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
+
+/** BuildKit's own limit for one secret: session/secrets/secretsprovider. */
+export const MAX_SECRET_BYTES = 500 * 1024;
+
+/** The value of a secret, at most as large as BuildKit takes it. */
+export const secretValue = z
+  .string()
+  .refine((value) => utf8Bytes(value) <= MAX_SECRET_BYTES, `at most ${MAX_SECRET_BYTES} bytes`);
+
+function utf8Bytes(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+export const secretName = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$/, 'the name of a secret: a letter or _, then letters, digits, _ . : -');

@@ -52,7 +52,9 @@ export const joinGrant = z
   .strictObject({
     redisUrl: z.string(),
     namespace: z.string(),
-    secretKey: z.string().meta({ description: 'Opens the builds’ secrets: 32 bytes in base64.' }),
+    secretKey: z.string().meta({
+      description: 'Opens secrets: 32 bytes in base64; several with commas between, of which the first seals.',
+    }),
   })
   .meta({ id: 'JoinGrant' });
 export type JoinGrant = z.output<typeof joinGrant>;

@@ -19,6 +19,7 @@ import {
 } from '../http/views.ts';
 import { logRecord } from '../log/record.ts';
 import type { HeaderDoc, RouteDoc } from './route.ts';
+import { SECRET_ROUTES } from './secret-routes.ts';
 
 /** Users with a scope, who see their own team's. */
 const users = <S extends Scope, T extends TeamReach>(scope: S, teams: T) =>
@@ -97,6 +98,7 @@ export const ROUTES = {
       'context_invalid',
       'context_incomplete',
       'idempotency_key_reused',
+      'secret_missing',
       'disk_full',
     ],
   },
@@ -146,7 +148,7 @@ export const ROUTES = {
     params: id,
     headers: IDEMPOTENCY,
     answers: { 202: { description: 'Accepted.', content: build, headers: ACCEPTED_HEADERS } },
-    problems: ['invalid_request', 'build_not_found', 'not_retriable', 'idempotency_key_reused'],
+    problems: ['invalid_request', 'build_not_found', 'not_retriable', 'idempotency_key_reused', 'secret_missing'],
   },
   readLog: {
     method: 'get',
@@ -325,6 +327,7 @@ export const ROUTES = {
     answers: { 201: { description: 'Stored.', content: { 'application/json': storedArtifact } } },
     problems: ['invalid_request', 'build_not_found', 'already_finished', 'context_incomplete', 'disk_full'],
   },
+  ...SECRET_ROUTES,
   createToken: {
     method: 'post',
     path: '/v1/tokens',

@@ -1,5 +1,5 @@
 /** What a token can be good for. `admin` includes all others. */
-export const SCOPES = ['builds:read', 'builds:write', 'logs:read', 'hosts:operate', 'admin'] as const;
+export const SCOPES = ['builds:read', 'builds:write', 'logs:read', 'secrets:write', 'hosts:operate', 'admin'] as const;
 export type Scope = (typeof SCOPES)[number];
 
 /** How far what a principal has built is to be trusted: `untrusted` gets no secrets and publishes nothing. */

@@ -16,6 +16,12 @@ export function repoKey({ origin, subdir, dockerfile }: RepoKeyParts): string {
   return `${normaliseOrigin(origin)}${under ? `//${under}` : ''}${file}`;
 }
 
+/** The repository that an origin names, whatever the place in it: `github.com/Acme/App` for `github.com/Acme/App//services/web`, too. */
+export function repoOrigin(origin: string): string {
+  const [repo = ''] = normaliseOrigin(origin).split('//');
+  return repo;
+}
+
 /** Host in lower case, path as it is (forges differ in whether case counts there), without scheme, user, `.git` and outer slashes. */
 function normaliseOrigin(origin: string): string {
   const url = /^(?:[a-z][a-z0-9+.-]*:\/\/)(?:[^@/]*@)?([^/]+)\/(.*)$/i.exec(origin);

@@ -26,6 +26,7 @@ describe('a push', () => {
         subdir: 'services/api',
       },
       tags: ['registry.example.org/harbor/api:main', 'registry.example.org/harbor/api:latest'],
+      storedSecrets: ['NPM_TOKEN', { id: 'key', name: 'SIGNING_KEY' }],
       output: { type: 'push' },
       priority: 'interactive',
       team: 'default',
@@ -148,6 +149,7 @@ describe('a pull request', () => {
   it('from a fork is untrusted: no secrets, no push, no hurry, from the repository that it goes into', () => {
     const { api } = verdicts(fork);
     expect(secretsOf(api)).toEqual({});
+    expect(request(api)).not.toHaveProperty('storedSecrets');
     expect(api).toMatchObject({ trust: 'untrusted' });
     expect(api).toMatchObject({
       notes: expect.arrayContaining([

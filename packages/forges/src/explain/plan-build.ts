@@ -16,7 +16,7 @@ export interface PlannedRequest extends BuildRequestInput {
 export interface PlannedBuild {
   readonly trust: 'trusted' | 'untrusted';
   readonly request: PlannedRequest;
-  /** Secrets to be put into the request: the build's id → the name under which the server keeps it. */
+  /** The request's stored secrets: the build's id → the name under which the server keeps it. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly notes: readonly string[];
 }
@@ -50,6 +50,7 @@ export function planBuild(image: KilnImage, occasion: Occasion, settings: RepoSe
       priority: urgent ? 'normal' : image.priority,
       weight: image.weight,
       hostLabels: image.hostLabels,
+      ...(!occasion.fork && image.secrets.length > 0 && { storedSecrets: image.secrets }),
       concurrencyKey: concurrencyKey(image.name, occasion),
       ...(supersede !== 'none' && { supersede }),
       ...(image.cacheScope !== 'repo' && { cacheScope: image.cacheScope }),

@@ -3,8 +3,8 @@ import { type BuildRecord, isCommit } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
+import type { Sealer } from '../secrets/sealer.ts';
 import type { NewBuild } from '../types.ts';
-import type { Sealer } from './seal.ts';
 
 export interface AcceptParts {
   readonly redis: Redis;

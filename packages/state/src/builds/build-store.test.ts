@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { buildRequest } from '@kiln/contracts';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openState, type State } from '../open-state.ts';
+import { SealBroken } from '../secrets/sealer.ts';
 import { TestRedis } from '../testing/test-redis.ts';
 import type { NewBuild } from '../types.ts';
 import { IdempotencyKeyReused } from './errors.ts';
-import { SealBroken } from './seal.ts';
 
 let redis: TestRedis;
 let state: State;
@@ -22,7 +22,10 @@ beforeEach(async () => {
   return () => opened[Symbol.asyncDispose]();
 });
 
-function openPool(namespace = `test-${++pools}`, secretKey = Buffer.alloc(32, 1)): Promise<State> {
+function openPool(
+  namespace = `test-${++pools}`,
+  secretKey: Buffer | readonly Buffer[] = Buffer.alloc(32, 1),
+): Promise<State> {
   return openState({ redisUrl: redis.url, namespace, secretKey, onError: () => {} });
 }
 
@@ -71,6 +74,23 @@ describe('secrets', () => {
     expect(await everything(state)).not.toContain(value);
     await using stranger = await openPool(state.keys.prefix.slice(1, -2), Buffer.alloc(32, 2));
     await expect(stranger.builds.secretsOf(id)).rejects.toThrow(SealBroken);
+  });
+
+  test('are sealed anew with the first key, and kept no longer for it', async () => {
+    const { build } = await state.builds.accept(newBuild('app', { npm: 'hunter22' }));
+    const { id } = build.record;
+    const key = state.keys.secrets(id);
+    await state.redis.pexpire(key, 60_000);
+    const before = await state.redis.get(key);
+    const namespace = state.keys.prefix.slice(1, -2);
+    await using stranger = await openPool(namespace, Buffer.alloc(32, 2));
+    expect((await stranger.resealer.run()).builds).toEqual({ resealed: 0, current: 0, unreadable: 1 });
+    expect(await state.redis.get(key)).toBe(before);
+    await using both = await openPool(namespace, [Buffer.alloc(32, 2), Buffer.alloc(32, 1)]);
+    expect((await both.resealer.run()).builds).toEqual({ resealed: 1, current: 0, unreadable: 0 });
+    expect((await both.resealer.run({ isThorough: true })).builds).toEqual({ resealed: 0, current: 1, unreadable: 0 });
+    expect(await state.redis.pttl(key)).toBeGreaterThan(0);
+    expect(await stranger.builds.secretsOf(id)).toEqual({ npm: 'hunter22' });
   });
 
   test('of a build without any are an empty set; of one whose secrets expired, nothing', async () => {

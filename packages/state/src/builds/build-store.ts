@@ -4,12 +4,12 @@ import type { Redis } from 'ioredis';
 import { monotonicFactory } from 'ulid';
 import { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
+import type { Sealer } from '../secrets/sealer.ts';
 import type { BuildFilter, BuildPageRequest, NewBuild, StoredBuild, StoredDecision } from '../types.ts';
 import { type AcceptParts, acceptBuild } from './accept.ts';
 import { type CancelOutcome, type CancelParts, cancelBuild } from './cancel.ts';
 import { CorruptState, IdempotencyKeyReused } from './errors.ts';
 import type { FollowUps } from './follow-ups.ts';
-import type { Sealer } from './seal.ts';
 import { parseRecord } from './write.ts';
 
 export interface BuildStoreOptions {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { Sealer } from '../secrets/sealer.ts';
 import { TestPool } from '../testing/test-pool.ts';
 import { TestRedis } from '../testing/test-redis.ts';
 import { BuildStore } from './build-store.ts';
-import { Sealer } from './seal.ts';
 
 const QUEUED = { concurrencyKey: 'main', supersede: 'queued' } as const;
 const RUNNING = { concurrencyKey: 'main', supersede: 'running' } as const;

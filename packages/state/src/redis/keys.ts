@@ -82,6 +82,14 @@ export class Keys {
   token = (hash: string) => `${this.prefix}token:${hash}`;
   /** String: Principal as JSON, under the hash of what the cookie holds; expires. */
   session = (hash: string) => `${this.prefix}session:${hash}`;
+  /** Hash: `<kind> <repo> <name>` → StoredSecret as JSON. What teams have the server keep for their builds. */
+  teamSecrets = (team: string) => `${this.prefix}secrets:${team}`;
+  /** Hash: the same fields → the value, sealed. */
+  teamSecretValues = (team: string) => `${this.prefix}secrets:${team}:values`;
+  /** Hash: the same fields → when a build got it last, ms. */
+  teamSecretUses = (team: string) => `${this.prefix}secrets:${team}:uses`;
+  /** Set of teams that have secrets. */
+  secretTeams = () => `${this.prefix}secret-teams`;
   /** Set of teams that uploaded the context, or built it; expires. */
   contextTeams = (digest: string) => `${this.prefix}context:${digest}:teams`;
   /** Streams of audit entries, field `e`: those of principals, and refusals of whom nobody knows. */

@@ -37,6 +37,11 @@ export type ScriptName =
   | 'use-token'
   | 'revoke-token'
   | 'end-session'
+  | 'set-secret'
+  | 'remove-secret'
+  | 'use-secrets'
+  | 'reseal-secret'
+  | 'reseal-build'
   | 'append-audit'
   | 'lead';
 

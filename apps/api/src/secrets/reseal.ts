@@ -1,0 +1,29 @@
+import type { ResealReport } from '@kiln/contracts';
+import type { Resealing } from '@kiln/state';
+import type { Logger } from 'pino';
+import type { Reseal } from '../ports.ts';
+
+/** A round of the background: seals anew what an older key seals, and says what was done and what can't be. */
+export async function resealAll(resealer: Reseal, log: Logger, signal: AbortSignal): Promise<void> {
+  const { keyId, stored, builds } = viewResealing(await resealer.run({ signal }));
+  if (stored.resealed + builds.resealed > 0) {
+    log.info({ keyId, stored: stored.resealed, builds: builds.resealed }, 'secrets sealed with the first key');
+  }
+  if (stored.unreadable.length + builds.unreadable > 0) {
+    log.warn({ keyId, stored: stored.unreadable, builds: builds.unreadable }, 'secrets are unreadable');
+  }
+}
+
+export function viewResealing({ keyId, stored, builds }: Resealing): ResealReport {
+  return {
+    keyId,
+    stored: {
+      ...stored,
+      unreadable: stored.unreadable.map(({ secret: { team, repo, kind, name, keyId: sealedWith }, reason }) => ({
+        ...{ team, ...(repo !== undefined && { repo }), kind, name },
+        ...{ keyId: sealedWith, reason },
+      })),
+    },
+    builds,
+  };
+}

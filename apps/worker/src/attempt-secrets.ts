@@ -1,0 +1,54 @@
+import { type BuildSpec, secretRepoOf, storedSecretsOf } from '@kiln/contracts';
+import type { BuildRecord, Failure } from '@kiln/domain';
+import {
+  type BuildSecretReader,
+  type BuildSecrets,
+  type BuildStore,
+  SealBroken,
+  SecretsUnavailable,
+} from '@kiln/state';
+
+export interface SecretDeps {
+  readonly builds: Pick<BuildStore, 'secretsOf'>;
+  readonly buildSecrets: Pick<BuildSecretReader, 'read'>;
+}
+
+/** The build can't have the secrets that it asks for; the failure is the build's. */
+export class NoSecrets extends Error {
+  readonly failure: Failure;
+  constructor(failure: Failure) {
+    super(failure.message);
+    this.failure = failure;
+  }
+}
+
+/** All that an attempt gets: what came with the build, and what its team keeps as that is now. @throws NoSecrets */
+export async function attemptSecrets(
+  { builds, buildSecrets }: SecretDeps,
+  { id, trust = 'trusted' }: BuildRecord,
+  spec: BuildSpec,
+): Promise<BuildSecrets> {
+  const own = await ownSecrets(builds, id);
+  const wishes = { team: spec.team, repo: secretRepoOf(spec), trust, named: storedSecretsOf(spec) };
+  try {
+    const kept = await buildSecrets.read(wishes, Object.keys(own));
+    return { ...kept, values: new Map([...kept.values, ...Object.entries(own)]) };
+  } catch (error) {
+    if (error instanceof SecretsUnavailable) throw new NoSecrets(error.failure);
+    throw error;
+  }
+}
+
+async function ownSecrets(builds: SecretDeps['builds'], id: string): Promise<Record<string, string>> {
+  try {
+    const own = await builds.secretsOf(id);
+    if (own) return own;
+  } catch (error) {
+    if (!(error instanceof SealBroken)) throw error;
+    throw new NoSecrets({
+      code: 'secrets_expired',
+      message: `the build’s secrets are ${error.message}; submit it again`,
+    });
+  }
+  throw new NoSecrets({ code: 'secrets_expired', message: 'the build’s secrets are no longer kept; submit it again' });
+}

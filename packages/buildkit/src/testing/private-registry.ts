@@ -1,0 +1,80 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const USERNAME = 'robot';
+const PASSWORD = 'opensesame-4711';
+/** bcrypt of the password, as htpasswd -B makes it. */
+const HTPASSWD = `${USERNAME}:$2y$05$abcdefghijklmnopqrstuuNS4OnT/b0DtFv/mehW4Q4o9mA8vYX62\n`;
+
+export interface PrivateRegistry extends AsyncDisposable {
+  /** `127.0.0.1:port`; engines take it without TLS. */
+  readonly host: string;
+  readonly username: string;
+  readonly password: string;
+  /** Tags of a repository; empty where nothing was pushed. */
+  tags(name: string): Promise<readonly string[]>;
+}
+
+/** The real registry (CNCF Distribution), which lets nobody in without a password. */
+export async function startPrivateRegistry(): Promise<PrivateRegistry> {
+  const dir = await mkdtemp(join(tmpdir(), 'kiln-registry-'));
+  const host = `127.0.0.1:${await freePort()}`;
+  await writeFile(join(dir, 'htpasswd'), HTPASSWD);
+  const config = {
+    version: '0.1',
+    log: { level: 'error', accesslog: { disabled: true } },
+    storage: { filesystem: { rootdirectory: join(dir, 'data') } },
+    http: { addr: host },
+    auth: { htpasswd: { realm: 'test', path: join(dir, 'htpasswd') } },
+  };
+  // YAML takes JSON.
+  await writeFile(join(dir, 'config.yml'), JSON.stringify(config));
+  const child = spawn('docker-registry', ['serve', join(dir, 'config.yml')], { stdio: 'ignore' });
+  await answers(`http://${host}/v2/`, child);
+  const authorization = `Basic ${Buffer.from(`${USERNAME}:${PASSWORD}`).toString('base64')}`;
+  return {
+    host,
+    username: USERNAME,
+    password: PASSWORD,
+    async tags(name) {
+      const answer = await fetch(`http://${host}/v2/${name}/tags/list`, { headers: { authorization } });
+      return answer.ok ? ((await answer.json()) as { tags: string[] }).tags : [];
+    },
+    async [Symbol.asyncDispose]() {
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      await ended;
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function answers(url: string, child: ChildProcess): Promise<void> {
+  const failed = new Promise<never>((_, reject) => child.once('error', reject));
+  while (
+    !(await Promise.race([
+      failed,
+      fetch(url).then(
+        () => true,
+        () => false,
+      ),
+    ]))
+  ) {
+    if (child.exitCode !== null) throw new Error(`docker-registry ended with ${child.exitCode}`);
+    await delay(20);
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

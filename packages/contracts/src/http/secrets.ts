@@ -1,0 +1,132 @@
+import { SECRET_KINDS } from '@kiln/domain';
+import { z } from 'zod';
+import { instant, secretName, secretValue, teamName } from './fields.ts';
+
+/** Of a registry or a git server. */
+const hostAndPort = z
+  .string()
+  .max(255)
+  .regex(
+    /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*(?::[0-9]{1,5})?$/,
+    'host[:port] in lower case, without scheme and path',
+  );
+
+const repo = z
+  .string()
+  .regex(/^[^\s\p{Cc}]{1,512}$/u, 'a repository such as github.com/acme/app, or its URL')
+  .meta({ description: 'Only for builds of this repository. Default: for all builds of the team.' });
+
+/** What goes before the colon of HTTP's basic authentication. */
+const username = z.string().regex(/^[^:\p{Cc}]{1,256}$/u, '1 to 256 characters without : and control characters');
+/** What goes into an HTTP header. */
+const headerText = z.string().regex(/^[\x21-\x7e]{1,8192}$/, '1 to 8192 visible ASCII characters');
+
+const where = {
+  team: teamName.optional().meta({ description: 'Default: the credential’s own team, else `default`.' }),
+  repo: repo.optional(),
+  untrustedOk: z.boolean().default(false).meta({
+    description: 'Untrusted builds, such as those of forks’ pull requests, get it, too. Their authors can read it.',
+  }),
+};
+
+/** Body of `PUT /v1/secrets`. */
+export const secretOrder = z
+  .discriminatedUnion('kind', [
+    z.strictObject({
+      kind: z.literal('build'),
+      name: secretName,
+      value: secretValue.refine((value) => value !== '', 'a value that is not empty'),
+      ...where,
+    }),
+    z.strictObject({
+      kind: z.literal('registry'),
+      host: hostAndPort,
+      username,
+      password: z.string().regex(/^[^\p{Cc}]{1,65536}$/u, '1 to 65536 characters without control characters'),
+      ...where,
+    }),
+    z.strictObject({
+      kind: z.literal('git'),
+      host: hostAndPort,
+      token: headerText,
+      username: username.optional().meta({
+        description:
+          'For servers that want a certain one, such as `x-token-auth`. Default: x-access-token, which GitHub, GitLab and Gitea take.',
+      }),
+      ...where,
+    }),
+  ])
+  .meta({
+    id: 'SecretOrder',
+    description:
+      '`build`: for `RUN --mount=type=secret`. `registry`: a login for pulls and pushes. `git`: a token by which BuildKit and Kiln read repositories.',
+  });
+export type SecretOrder = z.output<typeof secretOrder>;
+export type SecretOrderInput = z.input<typeof secretOrder>;
+
+const kind = z.enum(SECRET_KINDS);
+/** A secret's name: for `registry` and `git` the host. */
+const anyName = z.string().min(1).max(255);
+
+/** Query of `GET /v1/secrets`. */
+export const secretsQuery = z.strictObject({
+  team: teamName.optional().meta({ description: 'Default: all that the credential sees.' }),
+  repo: repo.optional().meta({ description: 'Only those of this repository.' }),
+});
+
+/** Query of `DELETE /v1/secrets`. */
+export const secretQuery = z.strictObject({
+  kind: kind.default('build'),
+  name: anyName.meta({ description: 'For `registry` and `git` the host.' }),
+  team: where.team,
+  repo: repo.optional().meta({ description: 'Default: the one for all builds of the team.' }),
+});
+
+/** A secret as it is shown: everything but the value, which nothing shows. */
+export const secretView = z
+  .strictObject({
+    team: z.string(),
+    repo: z.string().optional(),
+    kind,
+    name: z.string(),
+    untrustedOk: z.boolean(),
+    masked: z
+      .boolean()
+      .meta({ description: 'Whether logs hide the value: false where it is shorter than 4 characters.' }),
+    keyId: z.string().meta({ description: 'The key that seals it.' }),
+    readable: z.boolean().meta({ description: 'Whether Kiln has that key. If not, builds that want the secret fail.' }),
+    updatedAt: instant,
+    updatedBy: z.string().meta({ description: 'Name of who set the value.' }),
+    lastUsedAt: instant.optional().meta({ description: 'By a build that started. To about a minute.' }),
+  })
+  .meta({ id: 'Secret' });
+export type SecretView = z.output<typeof secretView>;
+
+export const secretList = z.strictObject({ secrets: z.array(secretView) }).meta({ id: 'SecretList' });
+
+const resealCounts = {
+  resealed: z.int().meta({ description: 'Sealed anew, with the first key.' }),
+  current: z.int().meta({ description: 'Sealed with the first key already.' }),
+};
+
+/** What `POST /v1/secrets/reseal` found. */
+export const resealReport = z
+  .strictObject({
+    keyId: z.string().meta({ description: 'The first key: it seals from now on.' }),
+    stored: z.strictObject({
+      ...resealCounts,
+      unreadable: z
+        .array(
+          z.strictObject({
+            ...{ team: z.string(), repo: z.string().optional(), kind, name: z.string() },
+            ...{ keyId: z.string(), reason: z.string() },
+          }),
+        )
+        .meta({ description: 'Left as they are: give back the key that they name, or set them again.' }),
+    }),
+    builds: z.strictObject({ ...resealCounts, unreadable: z.int() }).meta({
+      description: 'Secrets that came with builds and are kept until a day after their end.',
+    }),
+  })
+  .meta({ id: 'ResealReport' });
+export type ResealReport = z.output<typeof resealReport>;

@@ -1,0 +1,123 @@
+import type { Redis } from 'ioredis';
+import type { Keys } from '../redis/keys.ts';
+import { runScript } from '../redis/scripts.ts';
+import { keyIdOf, SealBroken, type Sealer } from './sealer.ts';
+import { sealContext } from './secret-content.ts';
+import { fieldOf, parseSecret, type StoredSecret } from './secret-store.ts';
+
+export interface ResealCounts {
+  /** Sealed anew, with the first key. */
+  readonly resealed: number;
+  /** Sealed with the first key already. */
+  readonly current: number;
+}
+
+export interface Unreadable {
+  readonly secret: StoredSecret;
+  /** Why it doesn't open, as a sentence's end. */
+  readonly reason: string;
+}
+
+/** What was found. What doesn't open was left as it was. */
+export interface Resealing {
+  readonly keyId: string;
+  readonly stored: ResealCounts & { readonly unreadable: readonly Unreadable[] };
+  /** Secrets that came with builds. */
+  readonly builds: ResealCounts & { readonly unreadable: number };
+}
+
+const PAGE = 200;
+
+/**
+ * Seals with the first key what another one seals. Any number of processes may do so at a time, also with another first key: each value is
+ * replaced only if it is still the one that was opened.
+ */
+export class Resealer {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly #sealer: Sealer;
+
+  constructor(redis: Redis, keys: Keys, sealer: Sealer) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#sealer = sealer;
+  }
+
+  /** `isThorough`: opens also what the first key seals, to see whether it opens. */
+  async run({ isThorough = false, signal }: { isThorough?: boolean; signal?: AbortSignal } = {}): Promise<Resealing> {
+    const stored = { resealed: 0, current: 0, unreadable: [] as Unreadable[] };
+    for (const team of (await this.#redis.smembers(this.#keys.secretTeams())).sort()) {
+      for (const doc of await this.#redis.hvals(this.#keys.teamSecrets(team))) {
+        signal?.throwIfAborted();
+        const secret = parseSecret(doc);
+        if (secret.keyId === this.#sealer.keyId && !isThorough) stored.current++;
+        else await this.#resealStored(secret, stored);
+      }
+    }
+    return { keyId: this.#sealer.keyId, stored, builds: await this.#resealBuilds(isThorough, signal) };
+  }
+
+  async #resealStored(
+    secret: StoredSecret,
+    counts: { resealed: number; current: number; unreadable: Unreadable[] },
+  ): Promise<void> {
+    const [docs, values] = [this.#keys.teamSecrets(secret.team), this.#keys.teamSecretValues(secret.team)];
+    const field = fieldOf(secret);
+    const sealed = await this.#redis.hget(values, field);
+    // Removed meanwhile.
+    if (sealed === null) return;
+    const anew = this.#anew(sealed, sealContext(secret));
+    if (anew instanceof SealBroken) {
+      // Set anew meanwhile: whoever did that has sealed it with a key of today.
+      if ((await this.#redis.hget(docs, field)) !== JSON.stringify(secret)) return;
+      counts.unreadable.push({ secret, reason: anew.message });
+    } else if (anew === undefined) counts.current++;
+    else {
+      const doc = JSON.stringify({ ...secret, keyId: this.#sealer.keyId } satisfies StoredSecret);
+      counts.resealed += Number(
+        await runScript(this.#redis, 'reseal-secret', [docs, values], [field, sealed, anew, doc]),
+      );
+    }
+  }
+
+  async #resealBuilds(isThorough: boolean, signal: AbortSignal | undefined): Promise<Resealing['builds']> {
+    const counts = { resealed: 0, current: 0, unreadable: 0 };
+    for await (const ids of this.#buildIds()) {
+      signal?.throwIfAborted();
+      const sealed = await this.#redis.mget(ids.map((id) => this.#keys.secrets(id)));
+      for (const [i, id] of ids.entries()) {
+        const text = sealed[i];
+        if (!text) continue;
+        const anew = keyIdOf(text) === this.#sealer.keyId && !isThorough ? undefined : this.#anew(text, id);
+        if (anew instanceof SealBroken) counts.unreadable++;
+        else if (anew === undefined) counts.current++;
+        else counts.resealed += Number(await this.#replace(id, text, anew));
+      }
+    }
+    return counts;
+  }
+
+  async *#buildIds(): AsyncGenerator<string[]> {
+    for (let from = '-'; ; ) {
+      const ids = await this.#redis.zrangebylex(this.#keys.indexAll(), from, '+', 'LIMIT', 0, PAGE);
+      if (ids.length === 0) return;
+      yield ids;
+      from = `(${ids.at(-1)}`;
+    }
+  }
+
+  #replace(id: string, sealed: string, anew: string): Promise<unknown> {
+    return runScript(this.#redis, 'reseal-build', [this.#keys.secrets(id)], [sealed, anew]);
+  }
+
+  /** Under the first key; undefined where it is that already. */
+  #anew(sealed: string, context: string): string | undefined | SealBroken {
+    try {
+      const text = this.#sealer.open(sealed, context);
+      return keyIdOf(sealed) === this.#sealer.keyId ? undefined : this.#sealer.seal(text, context);
+    } catch (error) {
+      if (error instanceof SealBroken) return error;
+      throw error;
+    }
+  }
+}
