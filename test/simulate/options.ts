@@ -58,13 +58,19 @@ const FLAGS = {
 export function readOptions(args: readonly string[]): SimulateOptions {
   const { values } = parse(args);
   const { suite, trace, svg } = values;
-  if (suite && trace !== undefined) throw new FlagError('--trace', trace, 'nothing beside --suite, which makes its traces');
+  if (suite && trace !== undefined)
+    throw new FlagError('--trace', trace, 'nothing beside --suite, which makes its traces');
   if (suite && svg !== undefined) throw new FlagError('--svg', svg, 'nothing beside --suite: a chart shows one trace');
   if (trace !== undefined && values.scenario !== undefined) {
     throw new FlagError('--scenario', values.scenario, 'nothing beside --trace');
   }
   const scenarios = values.scenario?.split(',') ?? (suite ? SCENARIOS.map(({ name }) => name) : ['busy']);
-  for (const name of scenarios) oneOf('--scenario', name, SCENARIOS.map((scenario) => scenario.name));
+  for (const name of scenarios)
+    oneOf(
+      '--scenario',
+      name,
+      SCENARIOS.map((scenario) => scenario.name),
+    );
   const policies = values.policy?.split(',') ?? Object.keys(POLICIES);
   for (const name of policies) oneOf('--policy', name, Object.keys(POLICIES));
   const seeds = (values.seed ?? (suite ? '101,102,103' : '1')).split(',').map(seedOf);
