@@ -14,11 +14,16 @@ const REASONS: Readonly<Record<DecisionReason, () => Scene>> = {
   warm: () => scene().host('a', {}, { app: 1 }),
   partly_warm: () => scene().host('a', {}, { app: 0.4 }),
   cold: () => scene().host('a'),
-  cold_sooner: () => scene().host('warm', {}, { app: 1 }).host('a').run('r', 'warm', { repo: 'unknown' }),
+  cold_sooner: () => {
+    const slow = { warm: 1_000, cold: 1_000 };
+    return scene({ slow }).host('warm', {}, { app: 1 }).host('a').run('r', 'warm', { repo: 'slow' });
+  },
   spread: () => {
-    const hot = scene({ app: { ...APP, hourly: 60 } }).host('warm', {}, { app: 1 }).host('a').run('r', 'warm');
-    for (let i = 0; i < 4; i++) hot.submit(`before${i}`, { age: 60 });
-    return hot;
+    const hot = scene({ app: { ...APP, hourly: 60 } })
+      .host('warm', {}, { app: 1 })
+      .host('a')
+      .run('r', 'warm');
+    return hot.submit('before', { age: 60 }).submit('behind');
   },
   waited_enough: () => {
     const repos = { app: { warm: 60, cold: 4_000 }, slow: { warm: 1_000, cold: 1_000 } };
@@ -74,7 +79,9 @@ describe('verdicts', () => {
     };
     expect(verdicts(decision)).toEqual(expected);
     expect(decision).not.toHaveProperty('others');
-    const labelled = scene().host('a').host('b', { labels: { disk: 'nvme' } });
+    const labelled = scene()
+      .host('a')
+      .host('b', { labels: { disk: 'nvme' } });
     expect(verdicts(labelled.submit('1', { hostLabels: { disk: 'nvme' } }).why('1'))).toEqual({
       a: 'label_missing',
       b: 'chosen',

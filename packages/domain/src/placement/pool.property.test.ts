@@ -54,8 +54,14 @@ const event: fc.Arbitrary<LifeEvent> = fc.oneof(
       ),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('seen' as const), index, warmth: fc.constantFrom(0, 0.5, 1) }) },
-  { weight: 3, arbitrary: fc.record({ type: fc.constant('wait' as const), ms: fc.constantFrom(0, 500, 20_000, 7_200_000) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constant('seen' as const), index, warmth: fc.constantFrom(0, 0.5, 1) }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ type: fc.constant('wait' as const), ms: fc.constantFrom(0, 500, 20_000, 7_200_000) }),
+  },
   { weight: 6, arbitrary: fc.record({ type: fc.constant('decide' as const), refuse: fc.constantFrom(0, 0, 0, 0.5) }) },
 );
 const events = fc.array(event, { maxLength: 60 });
@@ -73,7 +79,8 @@ test('never gives a host more than it has room for, nor what it doesn’t fit', 
           if (ruledOut) for (const other of life.hosts.values()) expect(ruleOut(build, other)).toBeDefined();
         }
         for (const [name, { slots }] of life.hosts) {
-          if (one.type === 'decide') expect(life.given(name)).toBeLessThanOrEqual(Math.max(slots, life.usedBefore(name)));
+          if (one.type === 'decide')
+            expect(life.given(name)).toBeLessThanOrEqual(Math.max(slots, life.usedBefore(name)));
         }
       }
     }),
@@ -112,6 +119,7 @@ test('every figure of every decision is a number', () => {
       for (const one of happening) {
         const decided = life.happen(one).map(({ decision }) => decision);
         const waiting = one.type === 'decide' ? life.waiting().map((id) => life.pool.explain(id, life.now)) : [];
+        if (one.type === 'decide' && one.refuse === 0) for (const each of waiting) expect(each?.host).toBeNull();
         for (const decision of [...decided, ...waiting]) {
           expect(decision).toBeDefined();
           expectNumbers(decision);
@@ -127,7 +135,11 @@ test('every build is placed in the end, when nothing more comes', () => {
     fc.property(events, (happening) => {
       const life = new Life();
       for (const one of happening) life.happen(one);
-      const fits = { platforms: ['linux/amd64', 'linux/arm64'], labels: { disk: 'nvme' }, trust: ['trusted', 'untrusted'] } as const;
+      const fits = {
+        platforms: ['linux/amd64', 'linux/arm64'],
+        labels: { disk: 'nvme' },
+        trust: ['trusted', 'untrusted'],
+      } as const;
       life.happen({ type: 'host', host: 9, change: { ...fits, slots: 4, cordoned: false, draining: false } });
       // Waiting for a warm host may take some rounds; all that waits is at most one build a round on the last host.
       for (let rounds = 0; life.waiting().length > 0; rounds++) {

@@ -13,9 +13,10 @@ const known = ({ pool }: Scene, repo = 'app') => {
   const seconds = (point: 'cold' | 'stale' | 'warm') => estimate[point] && Math.round(estimate[point].mean / 1_000);
   return { cold: seconds('cold'), stale: seconds('stale'), warm: seconds('warm') };
 };
-const demand = ({ pool, now }: Scene, repo = 'app') => pool.waiting.get('1')?.group.repo.name === repo
-  ? pool.waiting.get('1')?.group.repo.demand.expected(pool.demandClock(now))
-  : undefined;
+const demand = ({ pool, now }: Scene, repo = 'app') =>
+  pool.waiting.get('1')?.group.repo.name === repo
+    ? pool.waiting.get('1')?.group.repo.demand.expected(pool.demandClock(now))
+    : undefined;
 
 describe('what an attempt teaches', () => {
   test('how long the repo’s builds take at the warmth that it found, and that its cache is there now', () => {
@@ -56,7 +57,9 @@ describe('what an attempt teaches', () => {
 
   test('a change of a repo in a few builds, so that the next decision knows', () => {
     // A second host is busy for five minutes, and warm; a cold start took ten, and takes one now.
-    const pool = scene({ app: { warm: 50, cold: 600 }, slow: { warm: 300, cold: 300 } }).host('a').host('b', {}, { app: 1 });
+    const pool = scene({ app: { warm: 50, cold: 600 }, slow: { warm: 300, cold: 300 } })
+      .host('a')
+      .host('b', {}, { app: 1 });
     const decide = (id: string) => {
       pool.run(`slow${id}`, 'b', { repo: 'slow' }).submit(id);
       const placed = pool.place();
@@ -83,7 +86,10 @@ describe('demand', () => {
   });
 
   test('is looked ahead for as long as caches are kept: the last copies that go tell, further ones don’t', () => {
-    const pool = scene().host('a', {}, { app: 1 }).host('b', {}, { app: 1 }).after(2 * 3_600);
+    const pool = scene()
+      .host('a', {}, { app: 1 })
+      .host('b', {}, { app: 1 })
+      .after(2 * 3_600);
     const horizon = () => pool.pool.learned.horizonMs;
     pool.pool.cacheGone('a', 'app', pool.now);
     expect(horizon()).toBe(HOUR);
@@ -98,7 +104,10 @@ describe('demand', () => {
     for (let i = 0; i < 200; i++) pool.holds('a', 'app').pool.cacheGone('a', 'app', pool.now);
     expect(pool.pool.learned.horizonMs / 60_000).toBeCloseTo(10, 1);
     for (let i = 0; i < 200; i++) {
-      pool.holds('a', 'app').after(50 * 3_600).pool.cacheGone('a', 'app', pool.now);
+      pool
+        .holds('a', 'app')
+        .after(50 * 3_600)
+        .pool.cacheGone('a', 'app', pool.now);
     }
     expect(pool.pool.learned.horizonMs / HOUR).toBeCloseTo(6, 1);
   });
@@ -108,7 +117,14 @@ describe('inventories', () => {
   test('a whole one replaces what was believed; a part of one adds to it', () => {
     const pool = scene().host('a', {}, { old: 1, app: 0.5 });
     const held = { warmth: 0.8, bytes: 3, lastUsedAt: START - 5 };
-    pool.pool.cachesReported('a', new Map([['app', held], ['new', { ...held, lastUsedAt: START - 9 }]]), START);
+    pool.pool.cachesReported(
+      'a',
+      new Map([
+        ['app', held],
+        ['new', { ...held, lastUsedAt: START - 9 }],
+      ]),
+      START,
+    );
     expect([...pool.pool.cachesOf('a').keys()]).toEqual(['new', 'app']);
     expect(pool.pool.cachesOf('a').get('app')).toMatchObject(held);
     pool.holds('a', 'old');
@@ -123,7 +139,9 @@ describe('inventories', () => {
 
   test('of hosts that aren’t there are passed over', () => {
     const pool = scene();
-    pool.holds('nobody', 'app').pool.cachesReported('nobody', new Map([['app', { warmth: 1, bytes: 1, lastUsedAt: 1 }]]), START);
+    pool
+      .holds('nobody', 'app')
+      .pool.cachesReported('nobody', new Map([['app', { warmth: 1, bytes: 1, lastUsedAt: 1 }]]), START);
     pool.pool.cacheGone('nobody', 'app', START);
     pool.pool.hostGone('nobody', START);
     pool.pool.warmthSeen('nobody', 1);

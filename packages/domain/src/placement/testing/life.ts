@@ -119,11 +119,13 @@ export class Life {
 
   #decide(refuse: number): Assigned[] {
     for (const host of this.hosts.keys()) this.#before.set(host, this.given(host));
-    const assigned = this.pool.decide(this.#now, { explained: true }).assignments.map(({ build: id, host, decision }) => {
-      const build = this.#waiting.get(id);
-      if (!build) throw new Error(`${id} doesn't wait`);
-      return { build, host, decision };
-    });
+    const assigned = this.pool
+      .decide(this.#now, { explained: true })
+      .assignments.map(({ build: id, host, decision }) => {
+        const build = this.#waiting.get(id);
+        if (!build) throw new Error(`${id} doesn't wait`);
+        return { build, host, decision };
+      });
     assigned.forEach((one, i) => {
       if (i < refuse * assigned.length) return;
       const { id, repo, team, weight, cacheVersion } = one.build;
