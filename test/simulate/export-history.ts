@@ -55,5 +55,14 @@ async function buildLine(client: KilnClient, { build, seconds }: Ran, begun: num
   const { team, repo } = build;
   const { priority, weight } = build.request;
   const submitted = (Date.parse(build.createdAt) - begun) / 1_000;
-  return { type: 'build', build: build.id, submitted, repo, team, priority, weight, run: { seconds, warmth: chosen?.warmth ?? 0 } };
+  return {
+    type: 'build',
+    build: build.id,
+    submitted,
+    repo,
+    team,
+    priority,
+    weight,
+    run: { seconds, warmth: chosen?.warmth ?? 0 },
+  };
 }

@@ -53,7 +53,10 @@ async function suite({ scenarios, seeds, policies, depKnown, json }: SimulateOpt
   for (const figure of SUITE_FIGURES) say(`\n${figure.title}\n\n${suiteTable(rows, policies, figure)}`);
   say(`\nLongest wait of any build, in minutes\n\n${waitTable(rows, policies)}`);
   say(`\n${((performance.now() - begun) / 1_000).toFixed(0)} s`);
-  await saveJson(json, rows.map((row) => ({ scenario: row.scenario, figures: Object.fromEntries(row.byPolicy) })));
+  await saveJson(
+    json,
+    rows.map((row) => ({ scenario: row.scenario, figures: Object.fromEntries(row.byPolicy) })),
+  );
 }
 
 function scenario(name: string): Scenario {

@@ -14,7 +14,8 @@ try {
     const message = readLine(line);
     if (message.type === 'end') break;
     if (message.type !== 'decide') policy.handle(message);
-    else if (!process.stdout.write(`${JSON.stringify(policy.decide(message.t))}\n`)) await once(process.stdout, 'drain');
+    else if (!process.stdout.write(`${JSON.stringify(policy.decide(message.t))}\n`))
+      await once(process.stdout, 'drain');
   }
 } catch (error) {
   if (!(error instanceof ProtocolError)) throw error;

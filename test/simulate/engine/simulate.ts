@@ -87,14 +87,18 @@ class Simulation {
   #happen(coming: Coming, t: number): void {
     switch (coming.type) {
       case 'submit':
-        return this.#queue(coming.build, 1, t);
+        this.#queue(coming.build, 1, t);
+        return;
       case 'finish':
-        return this.#finish(coming.host, coming.running, t);
+        this.#finish(coming.host, coming.running, t);
+        return;
       case 'change':
-        return this.#change(coming.change, t);
+        this.#change(coming.change, t);
+        return;
       case 'wake':
         this.#nextWake = Number.POSITIVE_INFINITY;
-        return this.#tell({ type: 'wake', t });
+        this.#tell({ type: 'wake', t });
+        return;
     }
   }
 
@@ -143,13 +147,15 @@ class Simulation {
       const known = this.#hosts.get(name);
       if (known) Object.assign(known, { slots, disk, draining: false });
       else this.#hosts.set(name, new WorldHost({ host: name, slots, disk }));
-      return this.#tell({ type: 'host_up', t, host: name, slots, disk });
+      this.#tell({ type: 'host_up', t, host: name, slots, disk });
+      return;
     }
     const host = this.#hosts.get(name);
     if (!host) return;
     if (change.type === 'drain') {
       host.draining = true;
-      return this.#tell({ type: 'host_drain', t, host: name });
+      this.#tell({ type: 'host_drain', t, host: name });
+      return;
     }
     this.#hosts.delete(name);
     const lost = [...host.running.values()];

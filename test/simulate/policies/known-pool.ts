@@ -35,21 +35,26 @@ export abstract class KnownPool implements Policy {
       case 'init':
         this.seed = event.seed;
         for (const { host, slots } of event.hosts) this.#up(host, slots);
-        return this.hostsChanged();
+        this.hostsChanged();
+        return;
       case 'host_up':
         this.#up(event.host, event.slots);
-        return this.hostsChanged();
+        this.hostsChanged();
+        return;
       case 'host_drain': {
         const host = this.hosts.get(event.host);
         if (host) host.draining = true;
-        return this.hostsChanged();
+        this.hostsChanged();
+        return;
       }
       case 'host_down':
         this.hosts.delete(event.host);
         for (const [id, { host }] of this.#running) if (host === event.host) this.#running.delete(id);
-        return this.hostsChanged();
+        this.hostsChanged();
+        return;
       case 'build_queued':
-        return this.#queue(event);
+        this.#queue(event);
+        return;
       case 'build_finished': {
         const run = this.#running.get(event.build);
         const host = this.hosts.get(event.host);
@@ -123,7 +128,10 @@ export class ArrivalQueue {
   shift(): QueuedBuild | undefined {
     const first = this.#builds[this.#head];
     if (first) this.#head++;
-    if (this.#head > 1_024 && this.#head * 2 > this.#builds.length) this.#builds.splice(0, this.#head), (this.#head = 0);
+    if (this.#head > 1_024 && this.#head * 2 > this.#builds.length) {
+      this.#builds.splice(0, this.#head);
+      this.#head = 0;
+    }
     return first;
   }
 }

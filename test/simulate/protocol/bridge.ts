@@ -57,20 +57,25 @@ export class KilnPolicy implements Policy {
         for (const host of event.hosts) this.#hostUp(host, now);
         return;
       case 'host_up':
-        return this.#hostUp(event, now);
+        this.#hostUp(event, now);
+        return;
       case 'host_drain': {
         const host = this.#hosts.get(event.host);
         if (host) this.pool.hostUp({ ...host, draining: true }, now);
         return;
       }
       case 'host_down':
-        return this.#hostDown(event.host, now);
+        this.#hostDown(event.host, now);
+        return;
       case 'build_queued':
-        return this.#buildQueued(event, now);
+        this.#buildQueued(event, now);
+        return;
       case 'build_started':
-        return this.#buildStarted(event.build, event.host, event.cache, now);
+        this.#buildStarted(event.build, event.host, event.cache, now);
+        return;
       case 'build_finished':
-        return this.#buildFinished(event, now);
+        this.#buildFinished(event, now);
+        return;
       case 'wake':
       case 'end':
         return;

@@ -13,7 +13,10 @@ const t = z.number();
 const id = z.string().min(1);
 const slots = z.int().min(1);
 const disk = z.number().min(0);
-const dep = z.union([z.string(), z.number()]).nullish().transform((value) => value ?? undefined);
+const dep = z
+  .union([z.string(), z.number()])
+  .nullish()
+  .transform((value) => value ?? undefined);
 const host = { host: id, slots, disk };
 
 /** Fields that aren't named here are passed over: a later version may send more. */

@@ -35,11 +35,11 @@ export function finishChart(trace: Trace, results: readonly CaseResult[]): strin
   const legend = curves.map(({ policy, times }, i) => {
     const at = TOP + 16 * i;
     const mean = times.reduce((sum, time) => sum + time, 0) / Math.max(1, times.length);
-    return `<line x1="${WIDTH - RIGHT + 12}" x2="${WIDTH - RIGHT + 36}" y1="${at}" y2="${at}" stroke="${colour(i)}" stroke-width="${policy === 'kiln' ? 3 : 1.6}"${dash(policy, i)}/><text x="${WIDTH - RIGHT + 42}" y="${at + 4}">${escape(policy)}, mean ${label(mean)}</text>`;
+    return `<line x1="${WIDTH - RIGHT + 12}" x2="${WIDTH - RIGHT + 36}" y1="${at}" y2="${at}" stroke="${colour(i)}" stroke-width="${policy === 'kiln' ? 3 : 1.6}"${dash(policy, i)}/><text x="${WIDTH - RIGHT + 42}" y="${at + 4}">${escaped(policy)}, mean ${label(mean)}</text>`;
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="11">
 <rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>
-<text x="${LEFT}" y="24" font-size="15">${escape(`Share of builds that had finished, by time since submission: ${trace.name}`)}</text>
+<text x="${LEFT}" y="24" font-size="15">${escaped(`Share of builds that had finished, by time since submission: ${trace.name}`)}</text>
 ${grid(least, most, x, y).join('\n')}
 ${lines.join('\n')}
 ${legend.join('\n')}
@@ -77,6 +77,6 @@ function label(seconds: number): string {
   return seconds < 3_600 ? `${(seconds / 60).toFixed(0)} min` : `${(seconds / 3_600).toFixed(1).replace('.0', '')} h`;
 }
 
-function escape(text: string): string {
+function escaped(text: string): string {
   return text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 }

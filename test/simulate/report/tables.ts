@@ -10,7 +10,21 @@ const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
 export function caseTable(results: readonly CaseResult[]): string {
   const bound = results.find(({ policy }) => policy === BOUND)?.metrics;
   const teams = results.some(({ metrics }) => metrics.unfairness > 1);
-  const head = ['', 'warm', 'stale', 'cold', 'mean', 'p50', 'p95', 'wait', 'p95 wait', 'longest', '> 30 min', 'mean ÷', 'p95 ÷'];
+  const head = [
+    '',
+    'warm',
+    'stale',
+    'cold',
+    'mean',
+    'p50',
+    'p95',
+    'wait',
+    'p95 wait',
+    'longest',
+    '> 30 min',
+    'mean ÷',
+    'p95 ÷',
+  ];
   const rows = results.map(({ policy, metrics: m }) => [
     policy,
     percent(m.warmShare),
@@ -38,7 +52,11 @@ export interface SuiteRow {
 
 type Figure = (metrics: Metrics, bound: Metrics) => number;
 
-export const SUITE_FIGURES: readonly { readonly title: string; readonly figure: Figure; readonly show: (v: number) => string }[] = [
+export const SUITE_FIGURES: readonly {
+  readonly title: string;
+  readonly figure: Figure;
+  readonly show: (v: number) => string;
+}[] = [
   { title: 'Mean time to finish ÷ pooled-cache bound', figure: (m, b) => m.meanFinish / b.meanFinish, show: ratio },
   { title: '95th percentile of the time to finish ÷ bound', figure: (m, b) => m.p95Finish / b.p95Finish, show: ratio },
   { title: 'Builds that found a warm cache', figure: (m) => m.warmShare, show: percent },

@@ -35,7 +35,12 @@ function makeBuilds(scenario: Scenario, seed: number): TraceBuild[] {
   const random = new Random(seed, 'builds');
   const cumulative = running(repos.map(({ popularity }) => popularity));
   const rate = rateFor(scenario, repos);
-  const submissions = submissionTimes(scenario, rate, () => weightedIndex(random, cumulative), new Random(seed, 'times'));
+  const submissions = submissionTimes(
+    scenario,
+    rate,
+    () => weightedIndex(random, cumulative),
+    new Random(seed, 'times'),
+  );
   const end = scenario.hours * HOUR;
   const versions = new Map<number, number>();
   const drifted = new Random(seed, 'drift');
@@ -43,7 +48,9 @@ function makeBuilds(scenario: Scenario, seed: number): TraceBuild[] {
   let fresh = 0;
   return submissions.map(({ at, repo: index }, i): TraceBuild => {
     const first = scenario.newRepos !== undefined && random.next() < scenario.newRepos;
-    const repo: Repo = first ? { ...(repos[random.integer(0, repos.length - 1)] as Repo), name: `new-${++fresh}` } : (repos[index] as Repo);
+    const repo: Repo = first
+      ? { ...(repos[random.integer(0, repos.length - 1)] as Repo), name: `new-${++fresh}` }
+      : (repos[index] as Repo);
     if (!first && random.next() < scenario.depChanges) versions.set(index, (versions.get(index) ?? 0) + 1);
     const factor = (at > end / 2 && !first ? (drift[index] ?? 1) : 1) * random.logNormal(1, scenario.noise);
     const warm = repo.warm * factor;

@@ -1,4 +1,12 @@
-import { expectedRuns, FIRST_GUESS, learnPool, learnRun, type PoolEstimate, type RepoEstimate, runAt } from '@kiln/domain';
+import {
+  expectedRuns,
+  FIRST_GUESS,
+  learnPool,
+  learnRun,
+  type PoolEstimate,
+  type RepoEstimate,
+  runAt,
+} from '@kiln/domain';
 import type { TraceBuild } from './trace.ts';
 
 /** A build as a pool recorded it: it ran once, at one warmth; or with all three runs, as in a made trace. */

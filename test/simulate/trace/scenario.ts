@@ -29,7 +29,12 @@ export interface Scenario {
   /** Swing of the load over a day, 0 to 1: from 1 − swing at night to 1 + swing at noon. */
   readonly daySwing?: number;
   /** One repo with this share of all builds, with long builds. */
-  readonly monorepo?: { readonly share: number; readonly warm: number; readonly coldFactor: number; readonly size: number };
+  readonly monorepo?: {
+    readonly share: number;
+    readonly warm: number;
+    readonly coldFactor: number;
+    readonly size: number;
+  };
   /** Repos that nobody knew appear all the time: share of builds that are some repo's first. */
   readonly newRepos?: number;
   /** Halfway, the durations of this share of the repos change by up to this factor, up or down. */

@@ -10,13 +10,24 @@ export interface Submission {
 const DAY = 86_400;
 
 /** When builds of which repos come in: a Poisson stream of `rate` a second, with the scenario's bursts, storms and nights. */
-export function submissionTimes(scenario: Scenario, rate: number, drawRepo: () => number, random: Random): Submission[] {
+export function submissionTimes(
+  scenario: Scenario,
+  rate: number,
+  drawRepo: () => number,
+  random: Random,
+): Submission[] {
   const end = scenario.hours * 3_600;
   const found = [...steady(scenario, rate, end, drawRepo, random), ...storms(scenario, end, drawRepo, random)];
   return found.filter(({ at }) => at < end).sort((a, b) => a.at - b.at);
 }
 
-function* steady(scenario: Scenario, rate: number, end: number, drawRepo: () => number, random: Random): Generator<Submission> {
+function* steady(
+  scenario: Scenario,
+  rate: number,
+  end: number,
+  drawRepo: () => number,
+  random: Random,
+): Generator<Submission> {
   const { bursts, daySwing = 0 } = scenario;
   const meanBurst = bursts ? (bursts.builds[0] + bursts.builds[1]) / 2 : 1;
   // A burst is one arrival with several builds: arrivals are the rarer, so that the rate of builds stays.

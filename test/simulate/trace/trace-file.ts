@@ -87,7 +87,9 @@ function toTrace(lines: readonly TraceLine[], path: string): Trace {
   const widest = Math.max(...hosts.map(({ slots }) => slots));
   const tooWide = builds.find(({ weight }) => weight > widest);
   if (tooWide) {
-    throw new TraceFileError(`${path}: build ${tooWide.build}: weight: got ${tooWide.weight}, expected at most ${widest}, the widest host`);
+    throw new TraceFileError(
+      `${path}: build ${tooWide.build}: weight: got ${tooWide.weight}, expected at most ${widest}, the widest host`,
+    );
   }
   return {
     name: path,

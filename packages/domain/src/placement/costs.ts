@@ -3,18 +3,6 @@ import type { PoolHost } from './pool-host.ts';
 import type { PoolRepo } from './pool-repo.ts';
 import type { PoolState } from './pool-state.ts';
 
-/** What a run costs others, ms of their time, by name. */
-export interface Extras {
-  /** Waiting builds with caches on the host want its free slots. */
-  readonly wanted: number;
-  /** Warm work that the host can expect finds its slots taken for longer. */
-  readonly crowding: number;
-  /** Other repos' caches that must go. */
-  readonly eviction: number;
-  /** What a further copy will save, as a cost below zero. */
-  readonly spread: number;
-}
-
 /** What waiting, running and being in others' way costs in one pass. The unit is a ms by which a build finishes later. */
 export class Costs {
   readonly clock: DemandClock;
@@ -46,16 +34,18 @@ export class Costs {
     return this.wanted(host, free, repo) + this.crowding(host, free, runMs) + this.eviction(host, repo);
   }
 
-  /** The repo's own waiting builds are no others. */
+  /** Waiting builds with caches on the host want its free slots; the repo's own are no others. */
   wanted(host: PoolHost, free: number, repo?: PoolRepo): number {
     const own = repo && host.caches.has(repo) ? repo.queued : 0;
     return host.wanted - own >= free ? this.#pool.settings.wantedSlotMs : 0;
   }
 
+  /** Warm work that the host can expect finds its slots taken for longer. */
   crowding(host: PoolHost, free: number, runMs: number): number {
     return (this.#pool.settings.crowding * host.warmLoad(this.clock) * runMs) / free;
   }
 
+  /** Other repos' caches that must go. */
   eviction(host: PoolHost, repo: PoolRepo): number {
     const bytes = repo.estimate.bytes ?? this.#pool.estimate.bytes;
     const lost = host.evictionLoss(bytes, repo, this.clock);

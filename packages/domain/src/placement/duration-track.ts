@@ -26,12 +26,19 @@ export function learn(track: DurationTrack | undefined, sample: number): Duratio
   const spread = track.spread + ERROR_WEIGHT * (Math.abs(deviation) - track.spread);
   const next = { mean: track.mean, samples: track.samples + 1, drift, spread };
   const usual = Math.max(MIN_WEIGHT, 1 / next.samples);
-  const weight = Math.max(usual, Math.min(MAX_WEIGHT, shiftOf(next)));
+  const weight = Math.max(usual, Math.min(MAX_WEIGHT, shiftBetween(track, next)));
   return { ...next, mean: track.mean + weight * deviation };
 }
 
-/** 0 where the deviations look like noise, up to 1 where all of the last ones went one way. */
-export function shiftOf({ drift, spread, samples }: DurationTrack): number {
+/**
+ * 0 where the deviations look like noise, up to 1 where all of the last ones went one way: as it was `before` a sample as well as after
+ * it, so that a single odd build is none.
+ */
+export function shiftBetween(before: DurationTrack | undefined, after: DurationTrack): number {
+  return before ? Math.min(shiftOf(before), shiftOf(after)) : 0;
+}
+
+function shiftOf({ drift, spread, samples }: DurationTrack): number {
   if (samples < 5 || spread <= 0) return 0;
   const signal = Math.abs(drift) / spread;
   return signal <= SIGNAL ? 0 : (signal - SIGNAL) / (1 - SIGNAL);

@@ -1,4 +1,4 @@
-import { type DurationTrack, learn, shiftOf } from './duration-track.ts';
+import { type DurationTrack, learn, shiftBetween } from './duration-track.ts';
 
 /** How a repo's builds run at three points of warmth, and what its cache takes. What is missing was never seen. */
 export interface RepoEstimate {
@@ -72,14 +72,18 @@ export function learnRun(repo: RepoEstimate, pool: PoolEstimate, warmth: number,
   const expected = expectedRuns(repo, pool);
   // Between two points the deviation is credited to both: each learns what its end of the line would have had to be.
   const ratio = runMs / Math.max(1, runAt(expected, warmth));
-  const near = { cold: 1 - warmth / STALE, stale: 1 - Math.abs(warmth - STALE) / STALE, warm: (warmth - STALE) / STALE };
+  const near = {
+    cold: 1 - warmth / STALE,
+    stale: 1 - Math.abs(warmth - STALE) / STALE,
+    warm: (warmth - STALE) / STALE,
+  };
   const next: { -readonly [K in keyof RepoEstimate]: RepoEstimate[K] } = { ...repo };
   let shift = 0;
   for (const point of ['cold', 'stale', 'warm'] as const) {
     if (near[point] < NEAR) continue;
     const track = learn(repo[point], near[point] > 1 - NEAR ? runMs : expected[point] * ratio);
     next[point] = track;
-    shift = Math.max(shift, shiftOf(track));
+    shift = Math.max(shift, shiftBetween(repo[point], track));
   }
   // The repo itself has changed: what is known of its other runs has, too, in proportion.
   if (shift > 0) {

@@ -15,7 +15,10 @@ interface Weighed {
   readonly extras?: Readonly<Record<string, number>>;
 }
 
-/** The reasons of a decision, as the pass stood when it was made. `choice` undefined: nothing tells when there will be room. */
+/**
+ * The reasons of a decision, as the pass stands: when it is made for a build that is given a host; for one that waits, when all was
+ * decided. `choice` undefined: nothing tells when there will be room.
+ */
 export function explain(
   pass: Pass,
   group: PendingGroup,
@@ -23,7 +26,7 @@ export function explain(
   choice: Choice | undefined,
 ): PlacementDecision {
   const { now, pool } = pass;
-  const weighed = weigh(pass, group);
+  const weighed = weigh(pass, group, choice);
   const assigned = choice !== undefined && choice.startAt <= now;
   const listed = new Map<PoolHost, ConsideredHost>();
   for (const one of weighed.sort((a, b) => rank(a, choice) - rank(b, choice) || a.cost - b.cost)) {
@@ -49,12 +52,14 @@ export function explain(
 }
 
 /** Hosts with the cache, and the free ones without that a cold run was weighed for. */
-function weigh(pass: Pass, group: PendingGroup): Weighed[] {
+function weigh(pass: Pass, group: PendingGroup, choice: Choice | undefined): Weighed[] {
   const { now, costs } = pass;
   const { repo } = group;
   const held = pass.heldHosts(group);
   const found: Weighed[] = held.all.map((one) => {
-    const startAt = held.start(one);
+    // Where the build itself has reserved slots, it starts when those come free.
+    const reserved = one.host === choice?.host && one.warmth === choice.warmth;
+    const startAt = reserved ? choice.startAt : held.start(one);
     const extras = rounded({ others: held.extras(one) });
     const predicted = prediction({ ...one, startAt });
     return { host: one.host, predicted, cost: held.cost(one), ...(Object.keys(extras).length > 0 && { extras }) };

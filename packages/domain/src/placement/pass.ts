@@ -53,6 +53,8 @@ export class Pass {
   readonly #windows = new Map<HostClass, ColdWindow>();
   readonly #free: Set<PoolHost>;
   readonly #unconfirmed = new Map<string, string>();
+  /** What those who wait wait for. Asked again they would find the slots taken, by themselves. */
+  readonly #awaited = new Map<string, Choice>();
   #assignments: Assignment[] = [];
 
   constructor(pool: PoolState, now: number, explained: boolean) {
@@ -107,6 +109,11 @@ export class Pass {
   /** Decides for builds that came after the pass, as if their turn had come last. */
   extend(arrived: Iterable<Waiting>): void {
     for (const { build, group } of arrived) if (this.#free.size > 0) this.#decide(group, build);
+  }
+
+  /** What the pass decided for a build that waits; of one that it didn't come to, what it would have. */
+  chosenFor(group: PendingGroup, build: PendingBuild): Choice | undefined {
+    return this.#awaited.get(build.id) ?? this.choose(group, build);
   }
 
   /** Where the build goes as things stand, or what it waits for; undefined where nothing tells when there will be room. */
@@ -192,7 +199,10 @@ export class Pass {
     const { host, startAt, runMs } = choice;
     const assigned = startAt <= this.now;
     if (assigned) this.#assign(group, build, choice);
-    else this.waitsBesideRoom = true;
+    else {
+      this.waitsBesideRoom = true;
+      this.#awaited.set(build.id, choice);
+    }
     const timeline = this.timeline(host);
     if (assigned && timeline.freeNow < group.weight) timeline.takeGap(group.weight, runMs);
     else timeline.take(group.weight, startAt, runMs);

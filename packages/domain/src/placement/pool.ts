@@ -157,7 +157,10 @@ export class PlacementPool implements PoolState {
   cachesOf(name: string): ReadonlyMap<string, HeldCache> {
     const caches = this.hosts.get(name)?.caches.values() ?? [];
     return new Map(
-      [...caches].map(({ repo, warmth, bytes, lastUsedAt, version }) => [repo.name, { warmth, bytes, lastUsedAt, version }]),
+      [...caches].map(({ repo, warmth, bytes, lastUsedAt, version }) => [
+        repo.name,
+        { warmth, bytes, lastUsedAt, version },
+      ]),
     );
   }
 
@@ -218,7 +221,7 @@ export class PlacementPool implements PoolState {
     const waiting = this.waiting.get(build);
     if (!waiting) return undefined;
     const pass = this.#pass ?? new Pass(this, now, true);
-    return explain(pass, waiting.group, waiting.build, pass.choose(waiting.group, waiting.build));
+    return explain(pass, waiting.group, waiting.build, pass.chosenFor(waiting.group, waiting.build));
   }
 
   /** What was learned of a repo, to be kept; undefined where nothing is known of it. */

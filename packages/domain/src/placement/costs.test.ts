@@ -1,0 +1,208 @@
+import { describe, expect, test } from 'vitest';
+import { Costs } from './costs.ts';
+import { Scene } from './testing/scene.ts';
+
+const MINUTE = 60;
+const MB = 1_000_000;
+const APP = { warm: 60, cold: 600, bytes: 100 * MB };
+const costs = (scene: Scene) => new Costs(scene.pool, scene.now);
+const price = (scene: Scene) => costs(scene).price;
+
+describe('a hot repo spreads', () => {
+  /** One host is warm and serves a queue of the repo, another is free. How many wait before one starts cold? */
+  const queueBefore = (hourly: number, warm = 60, cold = 600) => {
+    const scene = new Scene({ repos: { app: { warm, cold, bytes: MB, hourly } } })
+      .host('warm', {}, { app: 1 })
+      .host('free');
+    scene.run('running', 'warm');
+    for (let queued = 0; queued < 50; queued++) {
+      if (Object.keys(scene.submit(`b${queued}`).place()).length > 0) return queued;
+    }
+    return Number.POSITIVE_INFINITY;
+  };
+
+  test('to a second host when the queue costs more than a cold start, and not before', () => {
+    const rare = queueBefore(0.1);
+    expect(rare).toBeGreaterThan(2);
+    // The tenth would wait ten minutes: a cold start takes as long, and leaves a second copy.
+    expect(rare).toBeLessThan(10);
+    expect(queueBefore(0.1, 60, 3_000)).toBeGreaterThan(rare);
+    expect(queueBefore(0.1, 60, 120)).toBeLessThan(rare);
+  });
+
+  test('sooner, the more often it is built', () => {
+    expect(queueBefore(60)).toBeLessThan(queueBefore(0.1));
+  });
+
+  test('to a third host only when two are not enough', () => {
+    const scene = new Scene({ repos: { app: { ...APP, hourly: 60 } } })
+      .host('a', {}, { app: 1 })
+      .host('b', {}, { app: 1 })
+      .host('free');
+    expect(scene.submit('1').submit('2').submit('3').place()).toEqual({ 1: 'a', 2: 'b' });
+    for (let i = 4; i < 20; i++) scene.submit(`${i}`);
+    expect(Object.values(scene.place())).toEqual(['free']);
+  });
+
+  test('what a further copy is worth grows with need, falls with what there is, and has a limit', () => {
+    const worth = (hourly: number, queued: number, copies: number) => {
+      const scene = new Scene({ repos: { app: { ...APP, hourly } } });
+      for (let i = 0; i < copies; i++) scene.host(`h${i}`, {}, { app: 1 });
+      for (let i = 0; i < queued; i++) scene.submit(`b${i}`);
+      const [waiting] = scene.pool.waiting.groups;
+      const repo = waiting?.repo ?? scene.submit('one').pool.waiting.get('one')?.group.repo;
+      return repo ? costs(scene).spread(repo, 1_000) : Number.NaN;
+    };
+    expect(worth(60, 1, 1)).toBeGreaterThan(worth(6, 1, 1));
+    expect(worth(6, 3, 1)).toBeGreaterThan(worth(6, 1, 1));
+    expect(worth(60, 1, 4)).toBeLessThan(worth(60, 1, 1));
+    expect(worth(60, 100, 1)).toBe(1_000);
+    expect(worth(60, 1, 1)).toBeCloseTo((0.4 * 2 * 1_000) / 2, -1);
+  });
+});
+
+describe('caches of others', () => {
+  const budget = { cacheBudgetBytes: 250 * MB };
+  const repos = (hotHourly: number) => ({
+    app: { ...APP, hourly: 1 },
+    hot: { ...APP, hourly: hotHourly },
+    cool: { ...APP, hourly: 0.01 },
+  });
+
+  test('a cold build goes where it evicts what nobody needs', () => {
+    const scene = (a: string, b: string) =>
+      new Scene({ repos: repos(1) })
+        .host('a', budget, { [a]: { bytes: 200 * MB } })
+        .host('b', budget, { [b]: { bytes: 200 * MB } })
+        .submit('1');
+    expect(scene('hot', 'cool').place()).toEqual({ 1: 'b' });
+    expect(scene('cool', 'hot').place()).toEqual({ 1: 'a' });
+  });
+
+  test('a larger loss counts more', () => {
+    const scene = new Scene({ repos: { ...repos(1), dear: { warm: 60, cold: 3_000, hourly: 1 } } })
+      .host('a', budget, { dear: { bytes: 200 * MB } })
+      .host('b', budget, { hot: { bytes: 200 * MB } });
+    expect(scene.submit('1').place()).toEqual({ 1: 'b' });
+  });
+
+  test('only as many go as must, the least recently used first', () => {
+    const scene = new Scene({ repos: repos(1) }).host('a', budget, {
+      cool: { bytes: 150 * MB },
+      hot: { bytes: 90 * MB },
+    });
+    scene.host('b', budget, { hot: { bytes: 90 * MB }, cool: { bytes: 150 * MB } });
+    expect(scene.submit('1').place()).toEqual({ 1: 'a' });
+    // Used since, the cool repo's cache would go last.
+    const used = new Scene({ repos: repos(1) }).host(
+      'a',
+      { ...budget, slots: 2 },
+      { cool: { bytes: 150 * MB }, hot: { bytes: 90 * MB } },
+    );
+    used.host('b', budget, { cool: { bytes: 150 * MB }, hot: { bytes: 90 * MB } }).run('use', 'a', { repo: 'cool' });
+    used.end('use', 60, { keepsCache: false });
+    expect(used.submit('1').place()).toEqual({ 1: 'b' });
+  });
+
+  test('a cache that is also elsewhere is less of a loss', () => {
+    const scene = new Scene({ repos: { ...repos(1), twice: { ...APP, hourly: 1 } } })
+      .host('full', { ...budget, slots: 0 }, { twice: 1 })
+      .host('a', budget, { hot: { bytes: 200 * MB } })
+      .host('b', budget, { twice: { bytes: 200 * MB } });
+    expect(scene.submit('1').place()).toEqual({ 1: 'b' });
+  });
+
+  test('a further copy is not made at the cost of what others need', () => {
+    const cold = (holds: string) => {
+      const scene = new Scene({ repos: repos(20) }).host('warm', {}, { app: 1 });
+      scene.host('free', budget, { [holds]: { bytes: 200 * MB } }).run('running', 'warm');
+      for (let queued = 0; queued < 50; queued++) {
+        if (Object.keys(scene.submit(`b${queued}`).place()).length > 0) return queued;
+      }
+      return 50;
+    };
+    expect(cold('hot')).toBeGreaterThan(cold('cool'));
+  });
+
+  test('nothing is expected to go where the budget isn’t known', () => {
+    const scene = new Scene({ repos: repos(1) });
+    scene.host('a', {}, { hot: { bytes: 1e15 } }).submit('1');
+    const host = scene.pool.hosts.get('a');
+    const repo = scene.pool.waiting.get('1')?.group.repo;
+    expect(host && repo && costs(scene).eviction(host, repo)).toBe(0);
+  });
+});
+
+describe('slots of others', () => {
+  test('a cold build keeps out of the way of warm work that waits for a host, or can be expected there', () => {
+    const warmed = { hot: { ...APP, hourly: 30 } };
+    const scene = () => new Scene({ repos: { app: APP, ...warmed } }).host('a', {}, { hot: 1 }).host('b');
+    expect(scene().submit('1').place()).toEqual({ 1: 'b' });
+    const wanted = new Scene({ repos: { app: APP, other: APP } })
+      .host('a', {}, { other: 1 })
+      .host('b')
+      .submit('waits', { repo: 'other', age: 1 })
+      .submit('1');
+    expect(wanted.place()).toEqual({ waits: 'a', 1: 'b' });
+  });
+
+  test('the fewer of its slots are free, the more a cold run is in the way', () => {
+    const scene = new Scene({ repos: { app: APP, hot: { ...APP, hourly: 10 } } })
+      .host('a', { slots: 2 }, { hot: 1 })
+      .host('b', { slots: 2 }, { hot: 1 })
+      .run('r', 'a', { repo: 'else' });
+    expect(scene.submit('1').place()).toEqual({ 1: 'b' });
+  });
+});
+
+describe('what a slot’s time costs', () => {
+  test('no more than waiting, while there is room', () => {
+    const scene = new Scene().host('a', { slots: 2 }).run('r', 'a').submit('1');
+    expect(price(scene)).toBe(1);
+  });
+
+  test('more, when the pool has been full and more waits than it has slots', () => {
+    const scene = new Scene().host('a', { slots: 2 }).run('r1', 'a').run('r2', 'a').submit('1').submit('2');
+    expect(price(scene)).toBe(1);
+    scene.after(300 * MINUTE).submit('3');
+    expect(price(scene)).toBeCloseTo(3);
+    scene.pool.buildLeft('3', scene.now);
+    scene.pool.buildLeft('2', scene.now);
+    expect(price(scene)).toBeCloseTo(2);
+  });
+});
+
+describe('long waits', () => {
+  /** A build of the repo waits for a warm host that has been busy for much too long. */
+  const waiting = (age: number, repos = { app: { warm: 60, cold: 4_000 } }) =>
+    new Scene({ repos })
+      .host('warm', {}, { app: 1 })
+      .host('free', { slots: 4 })
+      .run('running', 'warm', { repo: 'slow' })
+      .submit('1', { age });
+
+  test('beyond twenty minutes cost more, where there is room for everybody', () => {
+    const repos = { app: { warm: 60, cold: 4_000 }, slow: { warm: 1_000, cold: 1_000 } };
+    expect(waiting(0, repos).place()).toEqual({});
+    expect(waiting(20 * MINUTE, repos).place()).toEqual({ 1: 'free' });
+  });
+
+  test('count as they are where others need the room', () => {
+    const repos = { app: { warm: 60, cold: 4_000 }, slow: { warm: 1_000, cold: 1_000 } };
+    const scene = waiting(20 * MINUTE, repos);
+    const [waits] = scene.pool.waiting.groups;
+    const impatience = () => waits && costs(scene).impatience(waits.repo, scene.now - 1_200_000, scene.now + 60_000);
+    expect(impatience()).toBe(600_000);
+    for (let i = 0; i < 4; i++) scene.submit(`more${i}`, { repo: 'other' });
+    expect(impatience()).toBe(0);
+  });
+
+  test('for the first build of a repo cost still more: nobody knows how long its run takes', () => {
+    const scene = new Scene().host('a').submit('1');
+    const repo = scene.pool.waiting.get('1')?.group.repo;
+    const cost = (age: number) => repo && costs(scene).impatience(repo, scene.now - age * 60_000, scene.now + 60_000);
+    expect(cost(20)).toBe(30 * 60_000);
+    expect(cost(19.5)).toBe(30 * 30_000);
+    expect(cost(19)).toBe(0);
+  });
+});

@@ -1,0 +1,107 @@
+import { describe, expect, test } from 'vitest';
+import { Scene } from './testing/scene.ts';
+
+const MINUTE = 60;
+/** A repo of one minute warm and ten cold, that is built rarely. */
+const APP = { warm: 60, stale: 240, cold: 600 };
+const scene = (repos = {}) => new Scene({ repos: { app: APP, ...repos } });
+
+describe('which host', () => {
+  test('the one that is warm for the repo', () => {
+    const pool = scene().host('a', { slots: 4 }).host('b', {}, { app: 1 }).host('c', { slots: 4 });
+    expect(pool.submit('1').place()).toEqual({ 1: 'b' });
+  });
+
+  test('of two warm ones the one that has more of it', () => {
+    const pool = scene().host('a', {}, { app: 0.6 }).host('b', {}, { app: 0.9 }).host('c', {}, { app: 0.7 });
+    expect(pool.submit('1').place()).toEqual({ 1: 'b' });
+  });
+
+  test('a cache of the same dependencies goes before one of others, which goes before none', () => {
+    const version = (held: string) => ({ app: { warmth: 1, version: held } });
+    const pool = scene().host('a').host('b', {}, version('1')).host('c', {}, version('2'));
+    expect(pool.submit('1', { cacheVersion: '2' }).place()).toEqual({ 1: 'c' });
+    expect(pool.host('c', { cordoned: true }).submit('2', { cacheVersion: '2' }).place()).toEqual({ 2: 'b' });
+    expect(pool.host('b', { cordoned: true }).submit('3', { cacheVersion: '2' }).place()).toEqual({ 3: 'a' });
+  });
+
+  test('among cold ones it makes no difference what they are called or when they came', () => {
+    const busy = { other: 1, more: 1 };
+    const repos = { other: { ...APP, hourly: 20 }, more: { ...APP, hourly: 20 } };
+    expect(scene(repos).host('a', {}, busy).host('z').submit('1').place()).toEqual({ 1: 'z' });
+    expect(scene(repos).host('z', {}, busy).host('a').submit('1').place()).toEqual({ 1: 'a' });
+  });
+});
+
+describe('waiting for a warm host', () => {
+  test('while that is predicted to finish sooner than a cold start', () => {
+    // Warm it finishes in 30 + 60 s, cold in 600.
+    const pool = scene().host('warm', {}, { app: 1 }).host('cold').run('running', 'warm', { ago: 30 });
+    expect(pool.submit('1').place()).toEqual({});
+    expect(pool.after(30).end('running', 60).place()).toEqual({ 1: 'warm' });
+  });
+
+  test('not where a cold start finishes sooner', () => {
+    const long = { warm: 3_000, cold: 4_000 };
+    const pool = scene({ long }).host('warm', {}, { app: 1 }).host('cold').run('running', 'warm', { repo: 'long' });
+    expect(pool.submit('1').place()).toEqual({ 1: 'cold' });
+  });
+
+  test('is decided anew when things change: what runs there turns out to be cold, the host is lost or cordoned, its cache evicted', () => {
+    const waiting = () => {
+      const pool = scene().host('warm', {}, { app: 1 }).host('cold').run('running', 'warm').submit('1');
+      expect(pool.place()).toEqual({});
+      return pool;
+    };
+    const slower = waiting();
+    slower.pool.warmthSeen('running', 0);
+    expect(slower.place()).toEqual({ 1: 'cold' });
+    const lost = waiting();
+    lost.pool.hostGone('warm', lost.now);
+    expect(lost.place()).toEqual({ 1: 'cold' });
+    expect(waiting().host('warm', { cordoned: true }).place()).toEqual({ 1: 'cold' });
+    const evicted = waiting();
+    evicted.pool.cacheGone('warm', 'app', evicted.now);
+    expect(evicted.run('running', 'warm', { repo: 'other' }).place()).toEqual({ 1: 'cold' });
+  });
+
+  test('for the cache that a run under way will leave', () => {
+    const pool = scene().host('a').host('b').run('first', 'a', { ago: 590 }).submit('second');
+    expect(pool.place()).toEqual({});
+    expect(pool.after(20).end('first', 610).place()).toEqual({ second: 'a' });
+  });
+
+  test('not for a run under way that began only just: a cold start elsewhere ends sooner', () => {
+    expect(scene().host('a').host('b').run('first', 'a').submit('second').place()).toEqual({ second: 'b' });
+  });
+
+  test('takes the place that it waits for from those that come later, but not other free hosts', () => {
+    const pool = scene().host('warm', {}, { app: 1 }).host('cold').run('running', 'warm', { ago: 50 });
+    pool.submit('first', { age: 9 }).submit('second', { age: 8 }).submit('stranger', { repo: 'other' });
+    expect(pool.place()).toEqual({ stranger: 'cold' });
+    expect(pool.after(10).end('running', 60).place()).toEqual({ first: 'warm' });
+  });
+});
+
+describe('wide builds', () => {
+  test('wait for slots together; meanwhile short builds use those that are kept for them, and long ones don’t', () => {
+    const repos = { app: { warm: 100, cold: 100 }, short: { warm: 20, cold: 20 }, long: { warm: 900, cold: 900 } };
+    const pool = new Scene({ repos }).host('a', { slots: 2 }).run('running', 'a', { ago: 20 });
+    pool.submit('wide', { weight: 2, age: 40 * MINUTE });
+    expect(pool.place()).toEqual({});
+    expect(pool.submit('long', { repo: 'long' }).place()).toEqual({});
+    // Nothing is cached: only a warm run may slip in, as it is known to be short.
+    expect(pool.holds('a', 'short').submit('short', { repo: 'short' }).place()).toEqual({ short: 'a' });
+    expect(pool.submit('next', { repo: 'short' }).place()).toEqual({});
+    pool.after(80).end('short', 20).end('running', 100);
+    expect(pool.place()).toEqual({ wide: 'a' });
+  });
+
+  test('a slot that is kept is used by one short build only', () => {
+    const repos = { app: { warm: 100, cold: 100 }, short: { warm: 20, cold: 20 } };
+    const pool = new Scene({ repos }).host('a', { slots: 2 }, { short: 1 }).run('running', 'a');
+    pool.submit('wide', { weight: 2, age: 40 * MINUTE });
+    pool.submit('s1', { repo: 'short' }).submit('s2', { repo: 'short' });
+    expect(pool.place()).toEqual({ s1: 'a' });
+  });
+});
