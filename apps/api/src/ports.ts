@@ -1,23 +1,26 @@
 import type { Readable } from 'node:stream';
-import type { AuditEntry, HostChange, PoolEvent } from '@kiln/contracts';
-import type { Principal } from '@kiln/domain';
+import type { AuditEntry, HostChange, LimitChange, PoolEvent } from '@kiln/contracts';
+import type { LimitSettings, LimitSubject, Principal } from '@kiln/domain';
+import type { OutgoingGuard } from '@kiln/runtime';
 import type {
   AuditRange,
   BuildFilter,
   BuildPageRequest,
   CancelOutcome,
   HostState,
+  LimitUsage,
   LogBatch,
   NewAuditEntry,
   NewBuild,
   NewToken,
+  RateState,
   StoredBuild,
   StoredDecision,
   StoredToken,
 } from '@kiln/state';
 import type { Logger } from 'pino';
 
-/** What the API needs of the builds. `accept` throws an error with code `idempotency_key_reused`. */
+/** What the API needs of the builds. `accept` throws an error with code `idempotency_key_reused` or `queue_full`. */
 export interface Builds {
   accept(build: NewBuild): Promise<{ build: StoredBuild; replayed: boolean }>;
   get(id: string): Promise<StoredBuild | undefined>;
@@ -55,6 +58,18 @@ export interface Sealing {
 export interface ContextTeams {
   grant(digest: string, team: string, ttlMs: number): Promise<void>;
   has(digest: string, team: string): Promise<boolean>;
+}
+
+/** Limits that are set, by `subjectKey` of whose they are. */
+export interface LimitSets {
+  all(): Promise<ReadonlyMap<string, LimitSettings>>;
+  change(subject: LimitSubject, change: LimitChange): Promise<LimitSettings>;
+  usage(subject: LimitSubject): Promise<LimitUsage>;
+}
+
+/** Counts requests. */
+export interface Rates {
+  take(subject: LimitSubject, perMinute: number): Promise<RateState>;
 }
 
 /** The audit log. */
@@ -123,6 +138,10 @@ export interface ApiDeps {
   readonly sessions: Sessions;
   readonly sealer: Sealing;
   readonly contextTeams: ContextTeams;
+  readonly limits: LimitSets;
+  readonly rates: Rates;
+  /** For whatever is reached on others' behalf. */
+  readonly outgoing: Pick<OutgoingGuard, 'check'>;
   readonly audit: Audit;
   readonly logs: LogStreams;
   readonly events: Events;

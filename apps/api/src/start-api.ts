@@ -11,6 +11,9 @@ import { docsPage } from './docs/docs-page.ts';
 import { createApp } from './http/app.ts';
 import { holdBody } from './http/body-gate.ts';
 import { handlers } from './http/handlers.ts';
+import { gitHostCheck } from './limits/git-host-check.ts';
+import { LimitBook } from './limits/limit-book.ts';
+import { requestGate } from './limits/request-gate.ts';
 import { Cookies } from './login/cookies.ts';
 import { ArchivedLogs } from './logs/archived-logs.ts';
 import { LogArchiver } from './logs/log-archiver.ts';
@@ -71,6 +74,7 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
     retryMs: config.sseRetryMs,
     closing: closing.signal,
   };
+  const book = stack.use(new LimitBook(config.limits, deps.limits, events, now));
   const cookies = new Cookies(config.publicUrl);
   const openapi = openApiDocument(API_VERSION);
   const app = createApp({
@@ -79,6 +83,7 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
       deps,
       watch,
       cookies,
+      rules: { book, checkGitHost: gitHostCheck(deps.outgoing, now) },
       sending,
       openapi,
       docsPage: docsPage(openapi),
@@ -95,6 +100,7 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
       now,
       log,
     }),
+    gate: requestGate(book, deps.rates, config.storeTimeoutMs),
     live: stack.use(new LiveRequests(events, now)),
     trail: new AuditTrail(deps.audit, log),
     trustProxy: config.trustProxy,

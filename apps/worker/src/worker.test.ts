@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buildRequest, type LogRecord } from '@kiln/contracts';
 import { type BuildRecord, isTerminal, type Outcome } from '@kiln/domain';
-import { createLogger } from '@kiln/runtime';
+import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { HostNameTaken, Leadership, openState, pendingBuild, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -90,6 +90,7 @@ async function startHost(machine = 'm1', name = 'h1'): Promise<RunningWorker> {
         const content = contexts.get(digest);
         return content === undefined ? undefined : Readable.from([content]);
       },
+      outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),
       storeArtifact: async () => ({ digest: 'sha256:0', sizeBytes: 0 }),
       log: createLogger({ app: 'test', level: 'silent' }),
     },

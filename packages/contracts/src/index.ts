@@ -78,6 +78,18 @@ export {
   MAX_LABELS,
 } from './http/host-report.ts';
 export {
+  type LimitChange,
+  type LimitList,
+  type LimitView,
+  limitChange,
+  limitList,
+  limitSettings,
+  limitsFile,
+  limitView,
+  type OwnLimits,
+  ownLimits,
+} from './http/limits.ts';
+export {
   type FieldProblem,
   fieldPath,
   fieldProblem,

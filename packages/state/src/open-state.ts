@@ -10,6 +10,8 @@ import { PendingStore } from './builds/pending-store.ts';
 import { Sealer } from './builds/seal.ts';
 import { HostOperations } from './hosts/host-operations.ts';
 import { HostStore } from './hosts/host-store.ts';
+import { LimitStore } from './limits/limit-store.ts';
+import { RequestRates } from './limits/request-rates.ts';
 import { LogStore } from './logs/log-store.ts';
 import { LearnedStore } from './placement/learned-store.ts';
 import { AttemptQueues } from './queue/attempt-queue.ts';
@@ -47,6 +49,8 @@ export interface State extends AsyncDisposable {
   readonly sessions: SessionStore;
   readonly contextTeams: ContextTeams;
   readonly audit: AuditLog;
+  readonly limits: LimitStore;
+  readonly rates: RequestRates;
   readonly logs: LogStore;
   readonly queues: AttemptQueues;
   readonly events: PoolEvents;
@@ -80,6 +84,8 @@ export async function openState(options: StateOptions): Promise<State> {
     sessions: new SessionStore(redis, keys),
     contextTeams: new ContextTeams(redis, keys),
     audit: new AuditLog(redis, keys),
+    limits: new LimitStore(redis, keys),
+    rates: new RequestRates(redis, keys),
     logs: new LogStore(redis, keys),
     queues,
     events,

@@ -78,10 +78,11 @@ function viewAttempt({
 export function viewPlacement(build: string, decisions: readonly StoredDecision[]): PlacementInfoView {
   return {
     build,
-    decisions: decisions.map(({ attempt, host, reason, decidedAt, considered }) => ({
+    decisions: decisions.map(({ attempt, host, reason, limit, decidedAt, considered }) => ({
       attempt,
       host,
       reason,
+      ...(limit !== undefined && { limit }),
       decidedAt: instant(decidedAt),
       considered: considered.map((one) => ({
         host: one.host,

@@ -1,9 +1,10 @@
 import { type BuildRequest, type BuildSpec, contextKey } from '@kiln/contracts';
 import { isTerminal, leastTrust, type Principal, repoKey } from '@kiln/domain';
-import type { StoredBuild } from '@kiln/state';
+import { type NewBuild, QueueFull, type StoredBuild } from '@kiln/state';
 import { checkTrust } from '../access/admit-request.ts';
 import { requireContext, requireGrant } from '../contexts/stage-context.ts';
 import { Complaint, fieldComplaint } from '../http/complaint.ts';
+import { type BuildRules, queueFull } from '../limits/build-rules.ts';
 import type { Blobs, Builds, ContextTeams } from '../ports.ts';
 import { fingerprint, hashed } from './fingerprint.ts';
 import type { Submission } from './receive-submission.ts';
@@ -23,25 +24,31 @@ export interface SubmitParts {
   /** For how long a team may name a context after its last use, ms. */
   readonly contextGrantMs: number;
   readonly principal: Principal;
+  /** Of the principal and the request's team. */
+  readonly rules: BuildRules;
 }
 
 /** Accepts what was submitted; when it answers, build and context are durable. @throws Complaint; the stores' errors */
 export async function submitBuild(
   { request, context }: Submission,
   idempotencyKey: string | undefined,
-  { builds, blobs, contextTeams, contextGrantMs, principal }: SubmitParts,
+  { builds, blobs, contextTeams, contextGrantMs, principal, rules }: SubmitParts,
 ): Promise<Accepted> {
   checkKey(idempotencyKey);
   const digest = context?.digest ?? (request.source.type === 'upload' ? request.source.digest : undefined);
-  if (context) await context.keep();
-  else if (digest !== undefined) {
+  if (context) {
+    checkContextSize(context.sizeBytes, rules);
+    await context.keep();
+  } else if (digest !== undefined) {
     await requireGrant(digest, principal, contextTeams);
     await requireContext(digest, blobs);
+    checkContextSize((await blobs.stat(contextKey(digest)))?.sizeBytes ?? 0, rules);
   }
   if (digest !== undefined) await contextTeams.grant(digest, request.team, contextGrantMs);
   const { secrets, ...rest } = request;
   const spec: BuildSpec = { ...rest, source: sourceOf(request, context?.digest), secrets: Object.keys(secrets).sort() };
-  return builds.accept({
+  return accept(builds, {
+    ...rules.acceptance,
     repo: repoOf(spec),
     spec,
     secrets,
@@ -52,11 +59,15 @@ export async function submitBuild(
   });
 }
 
+export interface RetryParts extends Pick<SubmitParts, 'builds' | 'blobs' | 'principal'> {
+  readonly rulesOf: (team: string) => Promise<BuildRules>;
+}
+
 /** Accepts an ended build's request once more. @throws Complaint `build_not_found`, `not_retriable`, `forbidden` */
 export async function retryBuild(
   id: string,
   idempotencyKey: string | undefined,
-  { builds, blobs, principal }: Pick<SubmitParts, 'builds' | 'blobs' | 'principal'>,
+  { builds, blobs, principal, rulesOf }: RetryParts,
 ): Promise<Accepted> {
   checkKey(idempotencyKey);
   const old = await builds.get(id);
@@ -65,16 +76,22 @@ export async function retryBuild(
   if (!isTerminal(record.state)) throw notRetriable('state', record.state, 'succeeded, failed or canceled');
   const trust = leastTrust(record.trust, principal.trust);
   checkTrust(spec, trust);
-  if (spec.source.type === 'upload' && !(await blobs.stat(contextKey(spec.source.digest ?? '')))) {
-    throw notRetriable(
-      'source.digest',
-      'a context that is no longer kept',
-      'a new build with the context uploaded again',
-    );
+  const rules = await rulesOf(record.team);
+  await rules.checkTargets(spec);
+  if (spec.source.type === 'upload') {
+    const context = await blobs.stat(contextKey(spec.source.digest ?? ''));
+    if (context) checkContextSize(context.sizeBytes, rules);
+    else
+      throw notRetriable(
+        'source.digest',
+        'a context that is no longer kept',
+        'a new build with the context uploaded again',
+      );
   }
   const secrets = spec.secrets.length > 0 ? await builds.secretsOf(id) : {};
   if (!secrets) throw notRetriable('secrets', 'secrets that are no longer kept', 'a new build with its secrets');
-  return builds.accept({
+  return accept(builds, {
+    ...rules.acceptance,
     repo: record.repo,
     spec,
     secrets,
@@ -84,6 +101,21 @@ export async function retryBuild(
       idempotency: { key: idempotencyKey, fingerprint: fingerprint({ retryOf: id }) },
     }),
   });
+}
+
+/** @throws Complaint `queue_full` */
+async function accept(builds: Builds, build: NewBuild): Promise<Accepted> {
+  try {
+    return await builds.accept(build);
+  } catch (error) {
+    throw error instanceof QueueFull ? queueFull(error.whose, error.limit) : error;
+  }
+}
+
+/** @throws Complaint `body_too_large` */
+function checkContextSize(sizeBytes: number, { contextBytes }: BuildRules): void {
+  if (contextBytes === undefined || sizeBytes <= contextBytes) return;
+  throw fieldComplaint('body_too_large', 'context', `${sizeBytes} bytes`, `at most ${contextBytes} bytes`);
 }
 
 export function buildNotFound(id: string): Complaint {

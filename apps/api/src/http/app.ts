@@ -16,12 +16,14 @@ import type { LiveRequests } from '../access/live-requests.ts';
 import { authorize } from '../access/refusals.ts';
 import type { Audited, AuditTrail } from '../audit/audit-trail.ts';
 import { incomplete } from '../contexts/context-inspector.ts';
+import type { RequestGate } from '../limits/request-gate.ts';
 import { sendComplaint } from './answer.ts';
 import { Complaint, complaintOf, fieldComplaint } from './complaint.ts';
 
 export interface AppParts {
   readonly handlers: Readonly<Record<OperationId, Handler>>;
   readonly authenticate: Authenticate;
+  readonly gate: RequestGate;
   readonly live: LiveRequests;
   readonly trail: AuditTrail;
   /** Whose `X-Forwarded-For` is believed, as express takes it: addresses and networks, or a number of proxies. */
@@ -37,7 +39,17 @@ const ENDS_CREDENTIALS: ReadonlySet<OperationId> = new Set(['logout', 'revokeTok
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** The routes of the catalogue, and what goes round each of them. */
-export function createApp({ handlers, authenticate, live, trail, trustProxy, log, now, closing }: AppParts): Express {
+export function createApp({
+  handlers,
+  authenticate,
+  gate,
+  live,
+  trail,
+  trustProxy,
+  log,
+  now,
+  closing,
+}: AppParts): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -59,6 +71,7 @@ export function createApp({ handlers, authenticate, live, trail, trustProxy, log
         response.locals.audited = audited;
         const principal = access.who === 'anyone' ? ANONYMOUS : await authenticate(request);
         audited.principal = principal;
+        await gate(principal, response);
         authorize(principal, access);
         if (principal !== ANONYMOUS && !ENDS_CREDENTIALS.has(id)) live.add(principal, response);
         const { requestId, ip } = response.locals as { requestId: string; ip: string };

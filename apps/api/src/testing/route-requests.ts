@@ -59,6 +59,10 @@ export class RouteRequests {
         return { path: path.replace(':name', `${await this.#run()}-1`), init: { body: 'a tar' } };
       case 'createToken':
         return { path, init: json({ name: 'new', team: 'web', scopes: ['builds:read'] }) };
+      case 'changeTeamLimits':
+        return { path: path.replace(':team', 'web'), init: json({ concurrentBuilds: 9 }) };
+      case 'changeTokenLimits':
+        return { path: path.replace(':token', (await this.#api.token()).id), init: json({ concurrentBuilds: 9 }) };
       case 'revokeToken':
         return { path: path.replace(':id', (await this.#api.token()).id) };
       default:

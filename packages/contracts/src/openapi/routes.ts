@@ -18,6 +18,7 @@ import {
   waitQuery,
 } from '../http/views.ts';
 import { logRecord } from '../log/record.ts';
+import { LIMIT_ROUTES } from './limit-routes.ts';
 import type { HeaderDoc, RouteDoc } from './route.ts';
 
 /** Users with a scope, who see their own team's. */
@@ -97,6 +98,8 @@ export const ROUTES = {
       'context_invalid',
       'context_incomplete',
       'idempotency_key_reused',
+      'target_refused',
+      'queue_full',
       'disk_full',
     ],
   },
@@ -146,7 +149,15 @@ export const ROUTES = {
     params: id,
     headers: IDEMPOTENCY,
     answers: { 202: { description: 'Accepted.', content: build, headers: ACCEPTED_HEADERS } },
-    problems: ['invalid_request', 'build_not_found', 'not_retriable', 'idempotency_key_reused'],
+    problems: [
+      'invalid_request',
+      'build_not_found',
+      'not_retriable',
+      'idempotency_key_reused',
+      'target_refused',
+      'queue_full',
+      'body_too_large',
+    ],
   },
   readLog: {
     method: 'get',
@@ -380,6 +391,7 @@ export const ROUTES = {
     },
     problems: [],
   },
+  ...LIMIT_ROUTES,
   startLogin: {
     method: 'get',
     path: '/auth/login',

@@ -38,6 +38,7 @@ export type ScriptName =
   | 'revoke-token'
   | 'end-session'
   | 'append-audit'
+  | 'set-limits'
   | 'lead';
 
 const sources = new Map<ScriptName, string>();
