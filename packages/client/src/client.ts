@@ -19,6 +19,13 @@ import {
   type IdentifiedLogRecord,
   type JoinGrant,
   joinGrant,
+  type LimitChange,
+  type LimitList,
+  type LimitView,
+  limitList,
+  limitView,
+  type OwnLimits,
+  ownLimits,
   type PlacementInfoView,
   placementView,
   type TokenRequest,
@@ -250,6 +257,27 @@ export class KilnClient {
   /** Whom this client's token stands for. */
   whoami({ signal }: CallOptions = {}): Promise<WhoamiView> {
     return this.#json('/v1/whoami', whoamiView, { signal });
+  }
+
+  /** What this client's token and its team may do at most, and how much of it is taken. */
+  limits({ signal }: CallOptions = {}): Promise<OwnLimits> {
+    return this.#json('/v1/limits', ownLimits, { signal });
+  }
+
+  /** Everybody's. Needs the scope `admin`, as does setting them. */
+  allLimits({ signal }: CallOptions = {}): Promise<LimitList> {
+    return this.#json('/v1/limits/all', limitList, { signal });
+  }
+
+  /** Sets limits of a team, or of a token by its id; null takes one back. */
+  setLimits(
+    kind: 'team' | 'token',
+    name: string,
+    change: LimitChange,
+    { signal }: CallOptions = {},
+  ): Promise<LimitView> {
+    const path = `/v1/limits/${kind}s/${encodeURIComponent(name)}`;
+    return this.#json(path, limitView, { method: 'PATCH', ...jsonBody(change), signal });
   }
 
   /** The audit log, entry by entry, oldest first. Needs the scope `admin`. See `readAudit` in audit.ts. */

@@ -8,6 +8,8 @@ const REASONS: Readonly<Record<string, string>> = {
   all_full: 'every host that fits is full',
   no_host: 'no host has joined the pool',
   none_fits: 'no host fits',
+  team_limit: 'its team has as many builds running as it may',
+  token_limit: 'who submitted it has as many builds running as they may',
 };
 
 const VERDICTS: Readonly<Record<string, string>> = {
@@ -23,8 +25,9 @@ const VERDICTS: Readonly<Record<string, string>> = {
 };
 
 /** A reason's words; one that this version doesn't know is shown as it is. */
-export function reasonText(reason: string): string {
-  return REASONS[reason] ?? reason.replaceAll('_', ' ');
+export function reasonText({ reason, limit }: Pick<Decision, 'reason' | 'limit'>): string {
+  const text = REASONS[reason] ?? reason.replaceAll('_', ' ');
+  return limit === undefined ? text : `${text} (${limit})`;
 }
 
 export function verdictText(verdict: string): string {
@@ -37,7 +40,7 @@ export function waitingReason({ decisions }: PlacementInfoView): string | undefi
   if (!last) return 'for the scheduler';
   if (last.host !== null) return undefined;
   const hosts = last.considered.map(hostText).join(', ');
-  return `${reasonText(last.reason)}${hosts ? ` (${hosts})` : ''}`;
+  return `${reasonText(last)}${hosts ? ` (${hosts})` : ''}`;
 }
 
 function hostText({ host, usedSlots, slots, verdict }: Considered): string {

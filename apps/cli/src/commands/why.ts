@@ -27,9 +27,9 @@ export function whyCommand(args: readonly string[], io: Io): Promise<number> {
 }
 
 function decisionText(decision: Decision, { out, now }: Io): string {
-  const { attempt, host, reason, decidedAt, considered } = decision;
+  const { attempt, host, decidedAt, considered } = decision;
   const what = host === null ? 'wait' : `run on ${host}`;
-  const head = `attempt ${attempt}: ${out.style('bold', what)}, ${reasonText(reason)} (${age(Date.parse(decidedAt), now())} ago)\n`;
+  const head = `attempt ${attempt}: ${out.style('bold', what)}, ${reasonText(decision)} (${age(Date.parse(decidedAt), now())} ago)\n`;
   if (considered.length === 0) return head;
   const table = renderTable(
     [
