@@ -46,7 +46,16 @@ export interface ApiConfig {
   readonly maxUnpackedContextBytes: number;
   /** Most entries in a context: their names are held in memory while it arrives. */
   readonly maxContextEntries: number;
-  /** An upload that brings nothing for so long is given up. */
+  /** How long a client may take for the header fields of a request. */
+  readonly headersTimeoutMs: number;
+  /** How long a client may take for a body that isn't a context or artifact. */
+  readonly bodyTimeoutMs: number;
+  /** How long a connection without a request is kept. Longer than a proxy in front keeps its own. */
+  readonly keepAliveMs: number;
+  /** A connection on which nothing moves for so long is closed. Longer than any answer may be waited for. */
+  readonly socketIdleMs: number;
+  readonly maxConnections: number;
+  /** An upload that brings next to nothing for so long is given up. */
   readonly uploadIdleMs: number;
   /** How long a cancel waits for the host to confirm. */
   readonly cancelWaitMs: number;
@@ -96,6 +105,11 @@ export const API_DEFAULTS = {
   maxContextBytes: 4 * GIB,
   maxUnpackedContextBytes: 16 * GIB,
   maxContextEntries: 500_000,
+  headersTimeoutMs: 20_000,
+  bodyTimeoutMs: 30_000,
+  keepAliveMs: 75_000,
+  socketIdleMs: 330_000,
+  maxConnections: 10_000,
   uploadIdleMs: 60_000,
   cancelWaitMs: 10_000,
   storeTimeoutMs: 15_000,

@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { openApiDocument } from '@kiln/contracts';
 import { authenticator } from './access/authenticate.ts';
@@ -9,8 +9,8 @@ import { BuildWatch } from './builds/build-watch.ts';
 import type { ApiConfig } from './config.ts';
 import { docsPage } from './docs/docs-page.ts';
 import { createApp } from './http/app.ts';
-import { holdBody } from './http/body-gate.ts';
 import { handlers } from './http/handlers.ts';
+import { createHttpServer } from './http/server.ts';
 import { gitHostCheck } from './limits/git-host-check.ts';
 import { LimitBook } from './limits/limit-book.ts';
 import { requestGate } from './limits/request-gate.ts';
@@ -104,15 +104,12 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
     live: stack.use(new LiveRequests(events, now)),
     trail: new AuditTrail(deps.audit, log),
     trustProxy: config.trustProxy,
+    bodyTimeoutMs: config.bodyTimeoutMs,
     log,
     now,
     closing: closing.signal,
   });
-  const server = createServer({ requestTimeout: 0 }, app);
-  server.on('checkContinue', (request, response) => {
-    holdBody(request, response);
-    app(request, response);
-  });
+  const server = createHttpServer(config, app, log);
   await listen(server, config);
   const { port } = server.address() as AddressInfo;
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;

@@ -20,13 +20,17 @@ export const accessEnv = {
     .refine(isSafeUrl, 'the URL of this API with https:// (http:// on this machine only)')
     .optional(),
   KILN_SESSION_HOURS: wholeNumber(1, API_DEFAULTS.sessionMs / HOUR_MS),
+  KILN_MAX_CONNECTIONS: wholeNumber(1, API_DEFAULTS.maxConnections),
   KILN_LIMITS_FILE: z.string().optional(),
   KILN_ALLOWED_HOSTS: allowedHosts,
   KILN_AUDIT_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.auditRetentionMs / DAY_MS),
 };
 
 type AccessEnv = z.output<z.ZodObject<typeof accessEnv>>;
-type AccessConfig = Pick<ApiConfig, 'trustProxy' | 'auditRetentionMs' | 'oidc' | 'publicUrl' | 'sessionMs' | 'limits'>;
+type AccessConfig = Pick<
+  ApiConfig,
+  'trustProxy' | 'auditRetentionMs' | 'oidc' | 'publicUrl' | 'sessionMs' | 'limits' | 'maxConnections'
+>;
 /** … and what may be reached on others' behalf. */
 interface AccessSettings extends AccessConfig {
   readonly allowedHosts: AllowedHosts;
@@ -48,6 +52,7 @@ export function accessConfig(env: AccessEnv): AccessSettings {
     limits: limitDefaults(
       limits === undefined ? {} : readSettingsFile('KILN_LIMITS_FILE', limits, limitsFile, fieldProblems),
     ),
+    maxConnections: env.KILN_MAX_CONNECTIONS,
     allowedHosts: env.KILN_ALLOWED_HOSTS,
     auditRetentionMs: env.KILN_AUDIT_RETENTION_DAYS * DAY_MS,
     ...(oidc && { oidc: { ...oidc, keyTimes: KEY_TIMES } }),

@@ -12,6 +12,9 @@ export type FieldProblem = z.output<typeof fieldProblem>;
 
 /** Stable codes of everything that an API answer can complain of. */
 export const PROBLEM_CODES = [
+  'malformed_http',
+  'headers_too_large',
+  'request_timeout',
   'malformed_json',
   'malformed_multipart',
   'invalid_request',

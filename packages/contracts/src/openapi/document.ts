@@ -8,7 +8,13 @@ import { ROUTES } from './routes.ts';
 type Json = Record<string, unknown>;
 
 /** What any route may complain with. */
-const EVERYWHERE: readonly ProblemCode[] = ['unavailable', 'internal'];
+const EVERYWHERE: readonly ProblemCode[] = [
+  'malformed_http',
+  'headers_too_large',
+  'request_timeout',
+  'unavailable',
+  'internal',
+];
 
 /** The OpenAPI 3.1 document of the API, made from the schemas that the API itself parses with. */
 export function openApiDocument(version: string): Json {

@@ -8,6 +8,9 @@ export interface ProblemKind {
 
 /** One status and one title for each code. */
 export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = {
+  malformed_http: { status: 400, title: 'This is not HTTP' },
+  headers_too_large: { status: 431, title: 'The header fields are too large' },
+  request_timeout: { status: 408, title: 'The request took too long to arrive' },
   malformed_json: { status: 400, title: 'The body is not valid JSON' },
   malformed_multipart: { status: 400, title: 'The body is not valid multipart/form-data' },
   invalid_request: { status: 400, title: 'The request is not valid' },
