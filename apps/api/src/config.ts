@@ -74,6 +74,8 @@ export interface ApiConfig {
   /** How often ended logs are looked for, beside at every end of a build. */
   readonly archiveIntervalMs: number;
   readonly janitorIntervalMs: number;
+  /** How often the clock of schedules is compared with what is kept, beside at every change. */
+  readonly scheduleCheckMs: number;
   /** Time without a reader after which an archived log is deleted. */
   readonly logRetentionMs: number;
   /** Time without use after which a context is deleted. Keep it longer than a build may wait in the queue. */
@@ -120,6 +122,7 @@ export const API_DEFAULTS = {
   logLingerMs: 2_000,
   archiveIntervalMs: 10_000,
   janitorIntervalMs: HOUR_MS,
+  scheduleCheckMs: 60_000,
   logRetentionMs: 30 * DAY_MS,
   contextRetentionMs: 7 * DAY_MS,
   artifactRetentionMs: 30 * DAY_MS,

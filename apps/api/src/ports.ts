@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { AuditEntry, HostChange, LimitChange, PoolEvent } from '@kiln/contracts';
+import type { AuditEntry, HostChange, LimitChange, PoolEvent, ScheduleChange } from '@kiln/contracts';
 import type { LimitSettings, LimitSubject, Principal } from '@kiln/domain';
 import type { OutgoingGuard } from '@kiln/runtime';
 import type {
@@ -7,15 +7,19 @@ import type {
   BuildFilter,
   BuildPageRequest,
   CancelOutcome,
+  DueSchedule,
   HostState,
+  LastRun,
   LimitUsage,
   LogBatch,
   NewAuditEntry,
   NewBuild,
+  NewSchedule,
   NewToken,
   RateState,
   StoredBuild,
   StoredDecision,
+  StoredSchedule,
   StoredToken,
 } from '@kiln/state';
 import type { Logger } from 'pino';
@@ -58,6 +62,22 @@ export interface Sealing {
 export interface ContextTeams {
   grant(digest: string, team: string, ttlMs: number): Promise<void>;
   has(digest: string, team: string): Promise<boolean>;
+}
+
+/** Builds that come by the clock. `create` and `change` throw errors with code `schedule_exists`, `invalid_cron`. */
+export interface Schedules {
+  create(schedule: NewSchedule): Promise<StoredSchedule>;
+  get(id: string): Promise<StoredSchedule | undefined>;
+  list(): Promise<StoredSchedule[]>;
+  secretsOf(id: string): Promise<Record<string, string>>;
+  change(id: string, change: ScheduleChange): Promise<StoredSchedule | undefined>;
+  remove(id: string): Promise<StoredSchedule | undefined>;
+  noteRun(id: string, run: LastRun): Promise<void>;
+  lastRun(id: string): Promise<LastRun | undefined>;
+  nextRunAt(id: string): Promise<number | undefined>;
+  follow(): Promise<void>;
+  /** Calls `run` for what is due, in one of the processes that do; what it throws is tried again. */
+  consume(run: (due: DueSchedule) => Promise<void>, onError: (error: Error) => void): AsyncDisposable;
 }
 
 /** Limits that are set, by `subjectKey` of whose they are. */
@@ -138,6 +158,7 @@ export interface ApiDeps {
   readonly sessions: Sessions;
   readonly sealer: Sealing;
   readonly contextTeams: ContextTeams;
+  readonly schedules: Schedules;
   readonly limits: LimitSets;
   readonly rates: Rates;
   /** For whatever is reached on others' behalf. */

@@ -9,8 +9,10 @@ import { BuildWatch } from './builds/build-watch.ts';
 import type { ApiConfig } from './config.ts';
 import { docsPage } from './docs/docs-page.ts';
 import { createApp } from './http/app.ts';
+import { within } from './http/deadline.ts';
 import { handlers } from './http/handlers.ts';
 import { createHttpServer } from './http/server.ts';
+import { BuildRules } from './limits/build-rules.ts';
 import { gitHostCheck } from './limits/git-host-check.ts';
 import { LimitBook } from './limits/limit-book.ts';
 import { requestGate } from './limits/request-gate.ts';
@@ -21,6 +23,8 @@ import { LogHub } from './logs/log-hub.ts';
 import { LogPages } from './logs/log-pages.ts';
 import { tokenVerifier } from './oidc/verify-token.ts';
 import type { ApiDeps } from './ports.ts';
+import { scheduleRunner } from './schedules/run-schedules.ts';
+import type { ScheduleSubmitting } from './schedules/submit-schedule.ts';
 import { clearAway } from './upkeep/janitor.ts';
 import { repeat } from './upkeep/repeat.ts';
 
@@ -75,6 +79,19 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
     closing: closing.signal,
   };
   const book = stack.use(new LimitBook(config.limits, deps.limits, events, now));
+  const rules = { book, checkGitHost: gitHostCheck(deps.outgoing, now) };
+  const scheduling: ScheduleSubmitting = {
+    ...deps,
+    now,
+    contextGrantMs: 2 * config.contextRetentionMs,
+    rulesFor: (principal, team) => within(config.storeTimeoutMs, BuildRules.of(principal, team, rules)),
+  };
+  stack.use(repeat('schedules', config.scheduleCheckMs, () => deps.schedules.follow(), log));
+  stack.use(
+    deps.schedules.consume(scheduleRunner(scheduling, deps), (error) =>
+      log.warn({ err: error }, 'schedule queue error'),
+    ),
+  );
   const cookies = new Cookies(config.publicUrl);
   const openapi = openApiDocument(API_VERSION);
   const app = createApp({
@@ -83,7 +100,8 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
       deps,
       watch,
       cookies,
-      rules: { book, checkGitHost: gitHostCheck(deps.outgoing, now) },
+      rules,
+      scheduling,
       sending,
       openapi,
       docsPage: docsPage(openapi),

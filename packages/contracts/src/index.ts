@@ -100,6 +100,16 @@ export {
   problem,
 } from './http/problem.ts';
 export {
+  type ScheduleChange,
+  type ScheduleRequest,
+  type ScheduleView,
+  scheduleChange,
+  scheduleId,
+  scheduleList,
+  scheduleRequest,
+  scheduleView,
+} from './http/schedules.ts';
+export {
   type BuildPage,
   type BuildView,
   buildPage,

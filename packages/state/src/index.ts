@@ -33,6 +33,14 @@ export { type AttemptConsumer, AttemptQueues, consumeAttempts } from './queue/at
 export { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptions } from './redis/connect.ts';
 export { Keys } from './redis/keys.ts';
 export { PoolEvents } from './redis/pool-events.ts';
+export { type DueSchedule, InvalidCron } from './schedules/schedule-clock.ts';
+export {
+  type LastRun,
+  type NewSchedule,
+  ScheduleExists,
+  ScheduleStore,
+  type StoredSchedule,
+} from './schedules/schedule-store.ts';
 export type {
   BuildFilter,
   BuildPageRequest,

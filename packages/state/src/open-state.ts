@@ -18,6 +18,8 @@ import { AttemptQueues } from './queue/attempt-queue.ts';
 import { connectRedis } from './redis/connect.ts';
 import { Keys } from './redis/keys.ts';
 import { PoolEvents } from './redis/pool-events.ts';
+import { ScheduleClock } from './schedules/schedule-clock.ts';
+import { ScheduleStore } from './schedules/schedule-store.ts';
 
 export interface StateOptions {
   /** See `redisOptions` for the forms. */
@@ -52,6 +54,7 @@ export interface State extends AsyncDisposable {
   readonly limits: LimitStore;
   readonly rates: RequestRates;
   readonly logs: LogStore;
+  readonly schedules: ScheduleStore;
   readonly queues: AttemptQueues;
   readonly events: PoolEvents;
   /** Settings of this Redis that would lose builds, each as a sentence; empty where it is fit. */
@@ -69,6 +72,7 @@ export async function openState(options: StateOptions): Promise<State> {
   const events = await PoolEvents.open(redis, keys);
   const hosts = new HostStore(redis, keys, now);
   const sealer = new Sealer(secretKey);
+  const clock = new ScheduleClock(redis, keys);
   return {
     redis,
     keys,
@@ -87,12 +91,14 @@ export async function openState(options: StateOptions): Promise<State> {
     limits: new LimitStore(redis, keys),
     rates: new RequestRates(redis, keys),
     logs: new LogStore(redis, keys),
+    schedules: new ScheduleStore(redis, keys, { sealer, clock, now }),
     queues,
     events,
     unfitness: () => unfitness(redis),
     async [Symbol.asyncDispose]() {
       await events[Symbol.asyncDispose]();
       await queues[Symbol.asyncDispose]();
+      await clock[Symbol.asyncDispose]();
       redis.disconnect();
     },
   };

@@ -31,6 +31,8 @@ import type { Cookies } from '../login/cookies.ts';
 import { loginHandlers } from '../login/login-handlers.ts';
 import { type LogSending, sendLog } from '../logs/send-log.ts';
 import type { ApiDeps } from '../ports.ts';
+import { scheduleHandlers } from '../schedules/schedule-handlers.ts';
+import type { ScheduleSubmitting } from '../schedules/submit-schedule.ts';
 import { sendBlob, sendJson } from './answer.ts';
 import { Complaint, fieldComplaint, parameter, parsed } from './complaint.ts';
 import { within } from './deadline.ts';
@@ -42,6 +44,7 @@ export interface HandlerParts {
   readonly watch: BuildWatch;
   readonly cookies: Cookies;
   readonly rules: BuildRuleParts;
+  readonly scheduling: ScheduleSubmitting;
   readonly sending: LogSending;
   readonly openapi: unknown;
   readonly docsPage: Handler;
@@ -58,6 +61,7 @@ export function handlers({
   watch,
   cookies,
   rules,
+  scheduling,
   sending,
   openapi,
   docsPage,
@@ -163,6 +167,7 @@ export function handlers({
 
     ...hostHandlers(config, deps),
     ...tokenHandlers(config, { ...deps, now }),
+    ...scheduleHandlers(config, scheduling),
     ...limitHandlers(config, { ...deps, book: rules.book }),
     ...loginHandlers(config, { ...deps, cookies, now }),
     readAudit: auditHandler(config, deps.audit, closing),

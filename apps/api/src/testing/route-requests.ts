@@ -19,6 +19,7 @@ const json = (value: unknown): RequestInit => ({
 export class RouteRequests {
   readonly #api: TestApi;
   readonly #digest: string;
+  #schedules = 0;
 
   private constructor(api: TestApi, digest: string) {
     this.#api = api;
@@ -59,6 +60,14 @@ export class RouteRequests {
         return { path: path.replace(':name', `${await this.#run()}-1`), init: { body: 'a tar' } };
       case 'createToken':
         return { path, init: json({ name: 'new', team: 'web', scopes: ['builds:read'] }) };
+      case 'createSchedule':
+        return { path, init: json(this.#schedule()) };
+      case 'readSchedule':
+      case 'runSchedule':
+      case 'removeSchedule':
+        return { path: path.replace(':id', await this.#scheduled()) };
+      case 'changeSchedule':
+        return { path: path.replace(':id', await this.#scheduled()), init: json({ paused: true }) };
       case 'changeTeamLimits':
         return { path: path.replace(':team', 'web'), init: json({ concurrentBuilds: 9 }) };
       case 'changeTokenLimits':
@@ -69,6 +78,18 @@ export class RouteRequests {
         if (path.includes('/builds/:id')) return { path: path.replace(':id', await this.#submit()) };
         return { path: path.replace(':name', 'h1') };
     }
+  }
+
+  /** One that isn't due before the test is over. */
+  #schedule(): object {
+    this.#schedules += 1;
+    const request = { source: { type: 'git', url: 'https://git.example/app' }, team: 'web' };
+    return { name: `schedule-${this.#schedules}`, cron: '0 0 29 2 *', request };
+  }
+
+  async #scheduled(): Promise<string> {
+    const answer = await this.#api.post('/v1/schedules', this.#schedule());
+    return ((await answer.json()) as { id: string }).id;
   }
 
   async #submit(): Promise<string> {

@@ -37,6 +37,8 @@ export const PROBLEM_CODES = [
   'host_busy',
   'join_impossible',
   'token_not_found',
+  'schedule_not_found',
+  'schedule_exists',
   'target_refused',
   'too_many_requests',
   'queue_full',

@@ -33,6 +33,8 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = {
   host_busy: { status: 409, title: 'The host still holds builds' },
   join_impossible: { status: 409, title: 'A worker cannot join this Kiln as it is set up' },
   token_not_found: { status: 404, title: 'There is no such token' },
+  schedule_not_found: { status: 404, title: 'There is no such schedule' },
+  schedule_exists: { status: 409, title: 'There is a schedule of this name' },
   target_refused: { status: 403, title: 'This git server or registry is not allowed' },
   too_many_requests: { status: 429, title: 'Too many requests' },
   queue_full: { status: 429, title: 'Too many builds wait already' },

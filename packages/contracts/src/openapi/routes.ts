@@ -20,6 +20,7 @@ import {
 import { logRecord } from '../log/record.ts';
 import { LIMIT_ROUTES } from './limit-routes.ts';
 import type { HeaderDoc, RouteDoc } from './route.ts';
+import { SCHEDULE_ROUTES } from './schedule-routes.ts';
 
 /** Users with a scope, who see their own team's. */
 const users = <S extends Scope, T extends TeamReach>(scope: S, teams: T) =>
@@ -391,6 +392,7 @@ export const ROUTES = {
     },
     problems: [],
   },
+  ...SCHEDULE_ROUTES,
   ...LIMIT_ROUTES,
   startLogin: {
     method: 'get',

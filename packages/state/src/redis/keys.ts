@@ -99,6 +99,10 @@ export class Keys {
   activeOf = (subject: string) => `${this.prefix}active:${subject}`;
   /** Strings: requests of the present minute; expire. The limiter adds `:<subject>`. */
   rates = () => `${this.prefix}rate`;
+  /** Hashes: schedule id → StoredSchedule as JSON, with its secrets sealed; `<team>/<name>` → id; id → LastRun as JSON. */
+  schedules = () => `${this.prefix}schedules`;
+  scheduleNames = () => `${this.prefix}schedules:names`;
+  scheduleRuns = () => `${this.prefix}schedules:runs`;
   /** BullMQ's own prefix. */
   queues = () => `${this.prefix}q`;
 

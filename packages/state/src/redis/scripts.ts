@@ -39,6 +39,8 @@ export type ScriptName =
   | 'end-session'
   | 'append-audit'
   | 'set-limits'
+  | 'create-schedule'
+  | 'change-schedule'
   | 'lead';
 
 const sources = new Map<ScriptName, string>();
