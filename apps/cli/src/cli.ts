@@ -16,6 +16,7 @@ import { editDistance } from './io/flags.ts';
 import { rows, wrap } from './io/help.ts';
 import type { Io } from './io/output.ts';
 import { limitsCommand } from './limits/command.ts';
+import { scheduleCommand } from './schedule/command.ts';
 import { tokenCommand } from './token/command.ts';
 
 interface Command {
@@ -33,6 +34,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   hosts: { about: 'List the hosts of the pool', run: hostsCommand },
   host: { about: 'Cordon, drain, set or remove a host', run: hostCommand },
   token: { about: 'Create, list and revoke tokens', run: tokenCommand },
+  schedule: { about: 'Have something built by the clock', run: scheduleCommand },
   limits: { about: 'Say what you may do at most; set what teams and tokens may', run: limitsCommand },
   audit: { about: 'Print who did what', run: auditCommand },
   whoami: { about: 'Say who Kiln takes you for', run: whoamiCommand },

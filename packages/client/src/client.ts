@@ -28,6 +28,11 @@ import {
   ownLimits,
   type PlacementInfoView,
   placementView,
+  type ScheduleChange,
+  type ScheduleRequest,
+  type ScheduleView,
+  scheduleList,
+  scheduleView,
   type TokenRequest,
   type TokenView,
   tokenList,
@@ -259,6 +264,30 @@ export class KilnClient {
     return this.#json('/v1/whoami', whoamiView, { signal });
   }
 
+  /** Has something built by the clock. Throws a `KilnProblem` of code `schedule_exists` where the team has one of the name. */
+  createSchedule(request: ScheduleRequest, { signal }: CallOptions = {}): Promise<ScheduleView> {
+    return this.#json('/v1/schedules', scheduleView, { method: 'POST', ...jsonBody(request), signal });
+  }
+
+  /** By team and name. */
+  async schedules({ signal }: CallOptions = {}): Promise<ScheduleView[]> {
+    return (await this.#json('/v1/schedules', scheduleList, { signal })).schedules;
+  }
+
+  /** Throws a `KilnProblem` of code `schedule_not_found` where there is none, as do the two below. */
+  changeSchedule(id: string, change: ScheduleChange, { signal }: CallOptions = {}): Promise<ScheduleView> {
+    return this.#json(schedulePath(id), scheduleView, { method: 'PATCH', ...jsonBody(change), signal });
+  }
+
+  removeSchedule(id: string, { signal }: CallOptions = {}): Promise<ScheduleView> {
+    return this.#json(schedulePath(id), scheduleView, { method: 'DELETE', signal });
+  }
+
+  /** Builds it now. */
+  runSchedule(id: string, { signal }: CallOptions = {}): Promise<BuildView> {
+    return this.#json(`${schedulePath(id)}/run`, buildView, { method: 'POST', signal });
+  }
+
   /** What this client's token and its team may do at most, and how much of it is taken. */
   limits({ signal }: CallOptions = {}): Promise<OwnLimits> {
     return this.#json('/v1/limits', ownLimits, { signal });
@@ -333,6 +362,10 @@ function buildPath(id: string): string {
 
 function hostPath(name: string): string {
   return `/v1/hosts/${encodeURIComponent(name)}`;
+}
+
+function schedulePath(id: string): string {
+  return `/v1/schedules/${encodeURIComponent(id)}`;
 }
 
 function jsonBody(body: unknown): Pick<Call, 'headers' | 'body'> {

@@ -84,7 +84,9 @@ export function lowest(...limits: readonly (Limit | undefined)[]): number | unde
  * scheme's own, and a path; `*` stands for any characters but `/`, `**` for any at all. One without a path allows all of the host.
  */
 export function isAllowedTarget(patterns: readonly string[], target: string): boolean {
-  return patterns.some((pattern) => globMatches(pattern.includes('/') ? pattern : `${pattern}/**`, target));
+  return patterns.some(
+    (pattern) => pattern === ANY_TARGET || globMatches(pattern.includes('/') ? pattern : `${pattern}/**`, target),
+  );
 }
 
 const DOCKER_HUB = 'docker.io';
