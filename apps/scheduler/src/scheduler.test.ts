@@ -4,7 +4,7 @@ import { createLogger } from '@kiln/runtime';
 import { BuildStore, consumeAttempts, Leadership, openState, pendingBuild, Sealer, type State } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type RunningScheduler, startScheduler } from './scheduler.ts';
+import { type RunningScheduler, type SchedulerDeps, startScheduler } from './scheduler.ts';
 
 const CONFIG = { leaderTtlMs: 1_000, tickMs: 100, buildRetentionMs: 3_600_000, limits: limitDefaults() };
 const log = createLogger({ app: 'test', level: 'silent' });
@@ -29,9 +29,9 @@ afterEach(async () => {
   await state[Symbol.asyncDispose]();
 });
 
-function startOne(owner: string, config = CONFIG): RunningScheduler {
+function startOne(owner: string, config = CONFIG, more: Partial<SchedulerDeps> = {}): RunningScheduler {
   const leadership = new Leadership(state.redis, state.keys, owner, config.leaderTtlMs);
-  const scheduler = startScheduler(config, { ...state, leadership, log });
+  const scheduler = startScheduler(config, { ...state, leadership, log, ...more });
   running.push(scheduler);
   return scheduler;
 }
@@ -167,6 +167,28 @@ describe('limits', () => {
     // A raised limit counts at once.
     await state.limits.change({ kind: 'team', name: 'web' }, { concurrentBuilds: null });
     for (const id of waiting) await build(id, ({ state }) => state === 'assigned');
+  });
+
+  test('what goes over a limit isn’t even tried, though placement would have room for it', async () => {
+    await state.limits.change({ kind: 'team', name: 'web' }, { concurrentBuilds: 1 });
+    const ids = await Promise.all([1, 2, 3].map(() => submit({ team: 'web' })));
+    await join('a', { slots: 6 });
+    const outcomes: string[] = [];
+    const { pending } = state;
+    const watched = Object.assign(Object.create(pending), {
+      queuedIds: () => pending.queuedIds(),
+      assignedIds: () => pending.assignedIds(),
+      explain: (...args: Parameters<typeof pending.explain>) => pending.explain(...args),
+      assign: async (...args: Parameters<typeof pending.assign>) => {
+        const assigned = await pending.assign(...args);
+        outcomes.push(assigned.outcome);
+        return assigned;
+      },
+    }) as typeof pending;
+    startOne('s1', CONFIG, { pending: watched });
+    await limited(ids[1] ?? '', 'team_limit');
+    await limited(ids[2] ?? '', 'team_limit');
+    expect(outcomes).toEqual(['assigned']);
   });
 
   test('one that no host takes doesn’t keep those of its team behind it from running', async () => {

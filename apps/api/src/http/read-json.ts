@@ -23,8 +23,8 @@ export async function readJson(request: IncomingMessage, maxBytes: number): Prom
 export async function readAll(stream: Readable, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
-  // A stream that is destroyed takes the connection with it on which the client is to be told.
-  const reading = stream.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>;
+  // Not by `for await`: left early, that destroys the stream, and with it the connection on which the client is to be told.
+  const reading: AsyncIterator<Buffer> = stream[Symbol.asyncIterator]();
   using late = deadline(bodyTimeOf(stream));
   for (;;) {
     const { done, value } = await Promise.race([reading.next(), late.passed]);

@@ -66,6 +66,13 @@ describe('slow clients', () => {
     expect((await api.fetch('/v1/builds')).status).toBe(200);
   });
 
+  test('that send too much are told before they have sent all of it', async () => {
+    await using api = await start({ maxJsonBytes: 5_000 });
+    const head = `${POST}Content-Type: application/json\r\nContent-Length: 1000000\r\n\r\n`;
+    const answer = problemIn(await slowly(api, `${head}"${'x'.repeat(10_000)}`));
+    expect(answer).toMatchObject({ status: 413, code: 'body_too_large' });
+  });
+
   test('that drip a context lose it, and leave nothing behind', async () => {
     await using api = await start({ uploadIdleMs: 300 });
     const part = `--b\r\nContent-Disposition: form-data; name="request"\r\n\r\n${JSON.stringify({
