@@ -99,11 +99,13 @@ async function startHost(machine = 'm1', name = 'h1'): Promise<RunningWorker> {
 }
 
 /** Accepts a build and assigns it to h1, as the scheduler does. */
-async function assigned(more: { secrets?: Record<string, string>; digest?: string } = {}): Promise<string> {
-  const { secrets = {}, digest = [...contexts.keys()][0] ?? '' } = more;
-  const request = buildRequest.parse({ source: { type: 'upload', name: 'app', digest } });
+async function assigned(
+  more: { secrets?: Record<string, string>; digest?: string; source?: object; maxLogBytes?: number } = {},
+): Promise<string> {
+  const { secrets = {}, digest = [...contexts.keys()][0] ?? '', maxLogBytes } = more;
+  const request = buildRequest.parse({ source: more.source ?? { type: 'upload', name: 'app', digest } });
   const spec = { ...request, secrets: Object.keys(secrets) };
-  const { build } = await state.builds.accept({ repo: 'app', spec, secrets });
+  const { build } = await state.builds.accept({ repo: 'app', spec, secrets, maxLogBytes });
   const pending = pendingBuild(build);
   const host = await state.hosts.get('h1');
   const decision = decisionFor(pending.id, 'h1');
@@ -142,6 +144,27 @@ test('runs an assigned build with its secrets and context, writes its log, repor
   expect(build).toMatchObject({ state: 'succeeded', steps: { total: 3, cached: 2 }, result: { digest: 'sha256:1' } });
   expect((await logOf(id)).map(({ type }) => type)).toEqual(['note', 'step', 'end']);
   expect((await state.hosts.get('h1'))?.held).toEqual([]);
+});
+
+test('hands no git source on from where it may not go, not of a known commit either', async () => {
+  await startHost();
+  const source = { type: 'git', url: 'http://127.0.0.1:1/app.git', ref: 'c'.repeat(40) };
+  const build = await until(await assigned({ source }), ({ state }) => isTerminal(state));
+  expect(build).toMatchObject({ state: 'failed', failure: { code: 'git_host_refused' } });
+  expect(executor.started).toEqual([]);
+});
+
+test('keeps a log within the limit that the build was accepted with', async () => {
+  await startHost();
+  const id = await assigned({ maxLogBytes: 1_000 });
+  await executor.starts(1);
+  const [request] = executor.started;
+  for (let t = 1; t <= 5; t += 1) {
+    await request?.sink({ t, type: 'output', step: 1, stream: 'stdout', text: 'x'.repeat(400) } as never);
+  }
+  executor.finishAll();
+  await until(id, ({ state }) => isTerminal(state));
+  expect((await logOf(id)).map(({ type }) => type)).toEqual(['note', 'output', 'output', 'note', 'end']);
 });
 
 test('stops a canceled build, and only that one', async () => {
