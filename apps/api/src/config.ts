@@ -1,3 +1,4 @@
+import { type LimitDefaults, limitDefaults } from '@kiln/domain';
 import type { KeyTimes } from './oidc/issuer-keys.ts';
 import type { Issuer } from './oidc/settings.ts';
 
@@ -35,6 +36,8 @@ export interface ApiConfig {
   readonly sessionMs: number;
   /** Whose `X-Forwarded-For` is believed: addresses and networks, or a number of proxies in front. */
   readonly trustProxy: readonly string[] | number;
+  /** What teams and credentials may do, unless something is set for them by themselves. */
+  readonly limits: LimitDefaults;
   /** Largest JSON body. */
   readonly maxJsonBytes: number;
   /** Largest context, as it is sent. */
@@ -43,7 +46,16 @@ export interface ApiConfig {
   readonly maxUnpackedContextBytes: number;
   /** Most entries in a context: their names are held in memory while it arrives. */
   readonly maxContextEntries: number;
-  /** An upload that brings nothing for so long is given up. */
+  /** How long a client may take for the header fields of a request. */
+  readonly headersTimeoutMs: number;
+  /** How long a client may take for a body that isn't a context or artifact. */
+  readonly bodyTimeoutMs: number;
+  /** How long a connection without a request is kept. Longer than a proxy in front keeps its own. */
+  readonly keepAliveMs: number;
+  /** A connection on which nothing moves for so long is closed. Longer than any answer may be waited for. */
+  readonly socketIdleMs: number;
+  readonly maxConnections: number;
+  /** An upload that brings next to nothing for so long is given up. */
   readonly uploadIdleMs: number;
   /** How long a cancel waits for the host to confirm. */
   readonly cancelWaitMs: number;
@@ -62,6 +74,8 @@ export interface ApiConfig {
   /** How often ended logs are looked for, beside at every end of a build. */
   readonly archiveIntervalMs: number;
   readonly janitorIntervalMs: number;
+  /** How often the clock of schedules is compared with what is kept, beside at every change. */
+  readonly scheduleCheckMs: number;
   /** Time without a reader after which an archived log is deleted. */
   readonly logRetentionMs: number;
   /** Time without use after which a context is deleted. Keep it longer than a build may wait in the queue. */
@@ -90,10 +104,16 @@ export const API_DEFAULTS = {
   publicUrl: '',
   sessionMs: 12 * HOUR_MS,
   trustProxy: [],
+  limits: limitDefaults(),
   maxJsonBytes: 4 * MIB,
   maxContextBytes: 4 * GIB,
   maxUnpackedContextBytes: 16 * GIB,
   maxContextEntries: 500_000,
+  headersTimeoutMs: 20_000,
+  bodyTimeoutMs: 30_000,
+  keepAliveMs: 75_000,
+  socketIdleMs: 330_000,
+  maxConnections: 10_000,
   uploadIdleMs: 60_000,
   cancelWaitMs: 10_000,
   storeTimeoutMs: 15_000,
@@ -104,6 +124,7 @@ export const API_DEFAULTS = {
   logLingerMs: 2_000,
   archiveIntervalMs: 10_000,
   janitorIntervalMs: HOUR_MS,
+  scheduleCheckMs: 60_000,
   logRetentionMs: 30 * DAY_MS,
   contextRetentionMs: 7 * DAY_MS,
   artifactRetentionMs: 30 * DAY_MS,

@@ -3,6 +3,7 @@ import {
   commonEnv,
   formatSecretKeys,
   InvalidEnvironment,
+  OutgoingGuard,
   readEnv,
   runApp,
   secretKeys,
@@ -43,8 +44,8 @@ const settings = settingsOrExit(() => {
     process.env,
   );
   const token = valueOrFile('KILN_TOKEN', env.KILN_TOKEN, env.KILN_TOKEN_FILE);
-  const access = accessConfig(env);
-  return { ...env, access, secretKeys: secretKeys(env), token, joinToken: joinToken(env, token) };
+  const { allowedHosts, ...access } = accessConfig(env);
+  return { ...env, access, allowedHosts, secretKeys: secretKeys(env), token, joinToken: joinToken(env, token) };
 });
 
 await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
@@ -56,6 +57,8 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
   });
   shutdown.add('state', () => state[Symbol.asyncDispose](), STATE_CLOSE_LIMIT_MS);
   for (const problem of await state.unfitness()) log.warn({ problem }, 'redis is not fit');
+  const outgoing = new OutgoingGuard(settings.allowedHosts);
+  shutdown.add('outgoing', () => outgoing[Symbol.asyncDispose]());
   const api = await startApi(
     {
       ...API_DEFAULTS,
@@ -74,7 +77,7 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
       artifactRetentionMs: settings.KILN_ARTIFACT_RETENTION_DAYS * DAY_MS,
       contextRetentionMs: settings.KILN_CONTEXT_RETENTION_HOURS * HOUR_MS,
     },
-    { ...state, blobs: new FsBlobStore(resolve(settings.KILN_BLOB_DIR)), log },
+    { ...state, outgoing, blobs: new FsBlobStore(resolve(settings.KILN_BLOB_DIR)), log },
   );
   shutdown.add('api', () => api.close(), API_CLOSE_LIMIT_MS);
   log.info({ url: api.url }, 'api listening');

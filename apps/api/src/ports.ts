@@ -1,27 +1,34 @@
 import type { Readable } from 'node:stream';
-import type { AuditEntry, HostChange, PoolEvent } from '@kiln/contracts';
-import type { Principal, SecretIdentity, SecretRef } from '@kiln/domain';
+import type { AuditEntry, HostChange, LimitChange, PoolEvent, ScheduleChange } from '@kiln/contracts';
+import type { LimitSettings, LimitSubject, Principal, SecretIdentity, SecretRef } from '@kiln/domain';
+import type { OutgoingGuard } from '@kiln/runtime';
 import type {
   AuditRange,
   BuildFilter,
   BuildPageRequest,
   CancelOutcome,
+  DueSchedule,
   HostState,
+  LastRun,
+  LimitUsage,
   LogBatch,
   NewAuditEntry,
   NewBuild,
+  NewSchedule,
   NewSecret,
   NewToken,
+  RateState,
   Resealing,
   StoredBuild,
   StoredDecision,
+  StoredSchedule,
   StoredSecret,
   StoredToken,
   TeamSecretWishes,
 } from '@kiln/state';
 import type { Logger } from 'pino';
 
-/** What the API needs of the builds. `accept` throws an error with code `idempotency_key_reused`. */
+/** What the API needs of the builds. `accept` throws an error with code `idempotency_key_reused` or `queue_full`. */
 export interface Builds {
   accept(build: NewBuild): Promise<{ build: StoredBuild; replayed: boolean }>;
   get(id: string): Promise<StoredBuild | undefined>;
@@ -77,6 +84,34 @@ export interface Reseal {
 export interface ContextTeams {
   grant(digest: string, team: string, ttlMs: number): Promise<void>;
   has(digest: string, team: string): Promise<boolean>;
+}
+
+/** Builds that come by the clock. `create` and `change` throw errors with code `schedule_exists`, `invalid_cron`. */
+export interface Schedules {
+  create(schedule: NewSchedule): Promise<StoredSchedule>;
+  get(id: string): Promise<StoredSchedule | undefined>;
+  list(): Promise<StoredSchedule[]>;
+  secretsOf(id: string): Promise<Record<string, string>>;
+  change(id: string, change: ScheduleChange): Promise<StoredSchedule | undefined>;
+  remove(id: string): Promise<StoredSchedule | undefined>;
+  noteRun(id: string, run: LastRun): Promise<void>;
+  lastRun(id: string): Promise<LastRun | undefined>;
+  nextRunAt(id: string): Promise<number | undefined>;
+  follow(): Promise<void>;
+  /** Calls `run` for what is due, in one of the processes that do; what it throws is tried again. */
+  consume(run: (due: DueSchedule) => Promise<void>, onError: (error: Error) => void): AsyncDisposable;
+}
+
+/** Limits that are set, by `subjectKey` of whose they are. */
+export interface LimitSets {
+  all(): Promise<ReadonlyMap<string, LimitSettings>>;
+  change(subject: LimitSubject, change: LimitChange): Promise<LimitSettings>;
+  usage(subject: LimitSubject): Promise<LimitUsage>;
+}
+
+/** Counts requests. */
+export interface Rates {
+  take(subject: LimitSubject, perMinute: number): Promise<RateState>;
 }
 
 /** The audit log. */
@@ -148,6 +183,11 @@ export interface ApiDeps {
   readonly secrets: Secrets;
   readonly buildSecrets: BuildSecrets;
   readonly resealer: Reseal;
+  readonly schedules: Schedules;
+  readonly limits: LimitSets;
+  readonly rates: Rates;
+  /** For whatever is reached on others' behalf. */
+  readonly outgoing: Pick<OutgoingGuard, 'check'>;
   readonly audit: Audit;
   readonly logs: LogStreams;
   readonly events: Events;

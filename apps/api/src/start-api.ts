@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { openApiDocument } from '@kiln/contracts';
 import { authenticator } from './access/authenticate.ts';
@@ -9,8 +9,13 @@ import { BuildWatch } from './builds/build-watch.ts';
 import type { ApiConfig } from './config.ts';
 import { docsPage } from './docs/docs-page.ts';
 import { createApp } from './http/app.ts';
-import { holdBody } from './http/body-gate.ts';
+import { within } from './http/deadline.ts';
 import { handlers } from './http/handlers.ts';
+import { createHttpServer } from './http/server.ts';
+import { BuildRules } from './limits/build-rules.ts';
+import { gitHostCheck } from './limits/git-host-check.ts';
+import { LimitBook } from './limits/limit-book.ts';
+import { requestGate } from './limits/request-gate.ts';
 import { Cookies } from './login/cookies.ts';
 import { ArchivedLogs } from './logs/archived-logs.ts';
 import { LogArchiver } from './logs/log-archiver.ts';
@@ -18,6 +23,8 @@ import { LogHub } from './logs/log-hub.ts';
 import { LogPages } from './logs/log-pages.ts';
 import { tokenVerifier } from './oidc/verify-token.ts';
 import type { ApiDeps } from './ports.ts';
+import { scheduleRunner } from './schedules/run-schedules.ts';
+import type { ScheduleSubmitting } from './schedules/submit-schedule.ts';
 import { resealAll } from './secrets/reseal.ts';
 import { clearAway } from './upkeep/janitor.ts';
 import { repeat } from './upkeep/repeat.ts';
@@ -74,6 +81,20 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
     retryMs: config.sseRetryMs,
     closing: closing.signal,
   };
+  const book = stack.use(new LimitBook(config.limits, deps.limits, events, now));
+  const rules = { book, checkGitHost: gitHostCheck(deps.outgoing, now) };
+  const scheduling: ScheduleSubmitting = {
+    ...deps,
+    now,
+    contextGrantMs: 2 * config.contextRetentionMs,
+    rulesFor: (principal, team) => within(config.storeTimeoutMs, BuildRules.of(principal, team, rules)),
+  };
+  stack.use(repeat('schedules', config.scheduleCheckMs, () => deps.schedules.follow(), log));
+  stack.use(
+    deps.schedules.consume(scheduleRunner(scheduling, deps), (error) =>
+      log.warn({ err: error }, 'schedule queue error'),
+    ),
+  );
   const cookies = new Cookies(config.publicUrl);
   const openapi = openApiDocument(API_VERSION);
   const app = createApp({
@@ -82,6 +103,8 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
       deps,
       watch,
       cookies,
+      rules,
+      scheduling,
       sending,
       openapi,
       docsPage: docsPage(openapi),
@@ -98,18 +121,16 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
       now,
       log,
     }),
+    gate: requestGate(book, deps.rates, config.storeTimeoutMs),
     live: stack.use(new LiveRequests(events, now)),
     trail: new AuditTrail(deps.audit, log),
     trustProxy: config.trustProxy,
+    bodyTimeoutMs: config.bodyTimeoutMs,
     log,
     now,
     closing: closing.signal,
   });
-  const server = createServer({ requestTimeout: 0 }, app);
-  server.on('checkContinue', (request, response) => {
-    holdBody(request, response);
-    app(request, response);
-  });
+  const server = createHttpServer(config, app, log);
   await listen(server, config);
   const { port } = server.address() as AddressInfo;
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;

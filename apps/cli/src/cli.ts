@@ -15,6 +15,8 @@ import { EXIT } from './io/exit-codes.ts';
 import { editDistance } from './io/flags.ts';
 import { rows, wrap } from './io/help.ts';
 import type { Io } from './io/output.ts';
+import { limitsCommand } from './limits/command.ts';
+import { scheduleCommand } from './schedule/command.ts';
 import { secretCommand } from './secret/command.ts';
 import { gitTokenCommand } from './secret/git-token.ts';
 import { registryCommand } from './secret/registry.ts';
@@ -38,6 +40,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   registry: { about: 'Keep logins to registries for builds', run: registryCommand },
   'git-token': { about: 'Keep tokens by which builds read repositories', run: gitTokenCommand },
   token: { about: 'Create, list and revoke tokens', run: tokenCommand },
+  schedule: { about: 'Have something built by the clock', run: scheduleCommand },
+  limits: { about: 'Say what you may do at most; set what teams and tokens may', run: limitsCommand },
   audit: { about: 'Print who did what', run: auditCommand },
   whoami: { about: 'Say who Kiln takes you for', run: whoamiCommand },
   worker: {

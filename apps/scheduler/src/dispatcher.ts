@@ -1,6 +1,7 @@
 import type { Assignment, PlacementDecision } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import { type AttemptQueues, NotLeader, type PendingStore } from '@kiln/state';
+import type { Allowances } from './allowances.ts';
 import type { PoolView, WaitingBuild } from './pool-view.ts';
 
 /** Reasons for waiting are looked after for so many builds in a pass, in turn, so that a deep queue doesn't hold up placing. */
@@ -8,17 +9,26 @@ const EXPLAINED_A_PASS = 20;
 /** A predicted time that moved by less is no other reason, ms. */
 const PREDICTION_STEP_MS = 10_000;
 
+export interface DispatcherDeps {
+  readonly allowances: Allowances;
+  readonly pending: PendingStore;
+  readonly queues: AttemptQueues;
+  readonly log: Logger;
+}
+
 /** Carries out what placement decides, in the name of the leader with `fencingToken`. */
 export class Dispatcher {
   readonly #view: PoolView;
+  readonly #allowances: Allowances;
   readonly #pending: PendingStore;
   readonly #queues: AttemptQueues;
   readonly #log: Logger;
   /** Last reasons written for a waiting build, so that unchanged ones aren't written again; whose turn was longest ago first. */
   readonly #explained = new Map<string, string>();
 
-  constructor(view: PoolView, pending: PendingStore, queues: AttemptQueues, log: Logger) {
+  constructor(view: PoolView, { allowances, pending, queues, log }: DispatcherDeps) {
     this.#view = view;
+    this.#allowances = allowances;
     this.#pending = pending;
     this.#queues = queues;
     this.#log = log;
@@ -29,32 +39,69 @@ export class Dispatcher {
    * @throws NotLeader
    */
   async dispatch(fencingToken: number): Promise<void> {
-    const { assignments } = this.#view.pool.decide(this.#view.now, { explained: true });
-    await Promise.all(assignments.map((assignment) => this.#carryOut(assignment, fencingToken)));
+    for (let again = true; again; ) {
+      this.#view.applyLimits();
+      const { assignments } = this.#view.pool.decide(this.#view.now, { explained: true });
+      const allowed = this.#withinLimits(assignments);
+      const carriedOut = await Promise.all(allowed.map((assignment) => this.#carryOut(assignment, fencingToken)));
+      // The slots that were meant for builds over a limit are for others now. Each round withholds one more team's or credential's;
+      // where the view is behind, the event that tells so brings the next pass.
+      again = allowed.length < assignments.length && carriedOut.every((done) => done);
+    }
     await this.#explainWaiting();
   }
 
-  async #carryOut({ build: id, host: name, decision }: Assignment, fencingToken: number): Promise<void> {
+  /** Placement knows nothing of limits: of what it gives to hosts at once, those that are still within them. They count from now on. */
+  #withinLimits(assignments: readonly Assignment[]): Assignment[] {
+    return assignments.filter(({ build: id }) => {
+      const waiting = this.#view.pending.get(id);
+      if (!waiting || this.#allowances.exhausted(waiting.owners)) return false;
+      this.#allowances.began(id, waiting.owners);
+      return true;
+    });
+  }
+
+  /** Whether the build has its host now. */
+  async #carryOut({ build: id, host, decision }: Assignment, fencingToken: number): Promise<boolean> {
+    let attempt: number | undefined;
+    try {
+      attempt = await this.#assign(id, host, decision, fencingToken);
+    } finally {
+      if (attempt === undefined) this.#allowances.ended(id);
+    }
+    if (attempt === undefined) return false;
+    await this.#queues.enqueue(host, { buildId: id, attempt });
+    this.#log.info({ buildId: id, host, attempt, reason: decision?.reason }, 'build assigned');
+    return true;
+  }
+
+  /** The number of the attempt that the build has got; undefined where it has none. @throws NotLeader */
+  async #assign(
+    id: string,
+    name: string,
+    decision: PlacementDecision | undefined,
+    fencingToken: number,
+  ): Promise<number | undefined> {
     const waiting = this.#view.pending.get(id);
     const host = this.#view.hosts.get(name);
-    if (!waiting || !host || !decision) return;
+    if (!waiting || !host || !decision) return undefined;
     const { report, incarnation } = host;
     const chosen = { name, incarnation, slots: report.slots };
-    const assigned = await this.#pending.assign(waiting.build, chosen, decision, fencingToken);
+    const limits = this.#allowances.limitsFor(waiting.owners);
+    const assigned = await this.#pending.assign(waiting.build, chosen, decision, fencingToken, limits);
     switch (assigned.outcome) {
-      case 'assigned': {
-        this.#view.assigned(waiting.build, name);
-        const attempt = assigned.build.attempts.length;
-        await this.#queues.enqueue(name, { buildId: id, attempt });
-        this.#log.info({ buildId: id, host: name, attempt, reason: decision.reason }, 'build assigned');
-        return;
-      }
+      case 'assigned':
+        this.#view.assigned(waiting, name);
+        return assigned.build.attempts.length;
       case 'not_queued':
-        return this.#view.left(id);
+        this.#view.left(id);
+        return undefined;
       case 'no_slot':
       case 'host_unfit':
+      case 'team_limit':
+      case 'token_limit':
         // The view was behind; the event that tells so is on its way, and brings the next pass.
-        return;
+        return undefined;
       case 'not_leader':
         throw new NotLeader();
     }
@@ -72,8 +119,15 @@ export class Dispatcher {
     await Promise.all(turn.map((id) => this.#explain(id, pending.get(id))));
   }
 
+  #decisionFor(id: string): PlacementDecision | undefined {
+    const { now, pool } = this.#view;
+    const withheld = this.#view.withheld(id);
+    if (!withheld) return pool.explain(id, now);
+    return { build: id, host: null, ...withheld, decidedAt: now, considered: [] };
+  }
+
   async #explain(id: string, waiting: WaitingBuild | undefined): Promise<void> {
-    const decision = this.#view.pool.explain(id, this.#view.now);
+    const decision = this.#decisionFor(id);
     if (!waiting || !decision) return;
     const words = wordsOf(decision);
     const before = this.#explained.get(id);
@@ -86,7 +140,7 @@ export class Dispatcher {
 }
 
 /** What makes a decision another one: its times change with every look. */
-function wordsOf({ host, reason, predicted, considered }: PlacementDecision): string {
+function wordsOf({ host, reason, limit, predicted, considered }: PlacementDecision): string {
   const start = predicted && Math.round(predicted.startAt / PREDICTION_STEP_MS);
-  return JSON.stringify([host, reason, start, considered.map((one) => [one.host, one.verdict, one.usedSlots])]);
+  return JSON.stringify([host, reason, limit, start, considered.map((one) => [one.host, one.verdict, one.usedSlots])]);
 }

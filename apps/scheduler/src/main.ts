@@ -1,5 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { commonEnv, Pulse, readEnv, runApp, secretKeys, serveHealth, settingsOrExit, wholeNumber } from '@kiln/runtime';
+import { fieldProblems, limitsFile } from '@kiln/contracts';
+import { limitDefaults } from '@kiln/domain';
+import {
+  commonEnv,
+  Pulse,
+  readEnv,
+  readSettingsFile,
+  runApp,
+  secretKeys,
+  serveHealth,
+  settingsOrExit,
+  wholeNumber,
+} from '@kiln/runtime';
 import { Leadership, openState } from '@kiln/state';
 import { z } from 'zod';
 import { DEFAULT_SCHEDULER, startScheduler } from './scheduler.ts';
@@ -17,11 +29,14 @@ const settings = settingsOrExit(() => {
       KILN_LEADER_TTL_MS: wholeNumber(1_000, DEFAULT_SCHEDULER.leaderTtlMs),
       KILN_TICK_MS: wholeNumber(50, DEFAULT_SCHEDULER.tickMs),
       KILN_BUILD_RETENTION_DAYS: wholeNumber(1, DEFAULT_SCHEDULER.buildRetentionMs / DAY_MS),
+      KILN_LIMITS_FILE: z.string().optional(),
       KILN_HEALTH_PORT: wholeNumber(0, 0),
     }),
     process.env,
   );
-  return { ...env, secretKeys: secretKeys(env) };
+  const file = env.KILN_LIMITS_FILE;
+  const limits = file === undefined ? {} : readSettingsFile('KILN_LIMITS_FILE', file, limitsFile, fieldProblems);
+  return { ...env, limits: limitDefaults(limits), secretKeys: secretKeys(env) };
 });
 
 await runApp('scheduler', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
@@ -43,6 +58,7 @@ await runApp('scheduler', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => 
     {
       leaderTtlMs: settings.KILN_LEADER_TTL_MS,
       tickMs: settings.KILN_TICK_MS,
+      limits: settings.limits,
       buildRetentionMs: settings.KILN_BUILD_RETENTION_DAYS * DAY_MS,
     },
     {

@@ -1,5 +1,13 @@
 import type { PoolEvent } from '@kiln/contracts';
-import { currentAttempt, type HostView, type PendingBuild, PlacementPool, TRUSTS, waitsForHost } from '@kiln/domain';
+import {
+  type BuildRecord,
+  currentAttempt,
+  type HostView,
+  type PendingBuild,
+  PlacementPool,
+  TRUSTS,
+  waitsForHost,
+} from '@kiln/domain';
 import {
   type BuildStore,
   type HostState,
@@ -9,8 +17,10 @@ import {
   type PendingStore,
   pendingBuild,
 } from '@kiln/state';
+import type { Allowances, Exhausted, Owners } from './allowances.ts';
 
 export interface PoolViewDeps {
+  readonly allowances: Allowances;
   readonly builds: BuildStore;
   readonly pending: PendingStore;
   readonly hosts: HostStore;
@@ -21,6 +31,7 @@ export interface PoolViewDeps {
 /** A build that waits, and the number that its next attempt will have. */
 export interface WaitingBuild {
   readonly build: PendingBuild;
+  readonly owners: Owners;
   readonly attempt: number;
 }
 
@@ -37,6 +48,10 @@ export class PoolView {
   readonly #running = new Map<string, Set<string>>();
   /** What placement was last told of a host, as JSON: an unchanged one must not make it think anew. */
   readonly #told = new Map<string, { view: string; caches: string }>();
+  /** Builds that placement isn't told of, because hosts have as many of their team, or of who submitted them, as they may. */
+  readonly #withheld = new Map<string, Exhausted>();
+  /** Builds of which placement was told at some time: they count as demand once. */
+  readonly #offered = new Set<string>();
   /** Repos of which something was learned that isn't stored yet. */
   readonly #learned = new Set<string>();
   #latest = 0;
@@ -58,7 +73,9 @@ export class PoolView {
   /** Forgets everything, and reads it anew. */
   async rebuild(): Promise<void> {
     this.#pool = new PlacementPool();
+    const { allowances } = this.#deps;
     for (const known of [this.pending, this.hosts, this.#running, this.#told, this.#learned]) known.clear();
+    for (const known of [this.#withheld, this.#offered, allowances]) known.clear();
     const { pool, repos } = await this.#deps.learned.load();
     if (pool) this.#pool.restore(pool, repos);
     await this.refresh();
@@ -66,6 +83,7 @@ export class PoolView {
 
   /** Takes in whatever differs from Redis. */
   async refresh(): Promise<void> {
+    await this.#deps.allowances.read();
     await this.#syncHosts(true);
     const ids = new Set(await this.#deps.pending.queuedIds());
     for (const id of this.pending.keys()) if (!ids.has(id)) this.left(id);
@@ -78,6 +96,7 @@ export class PoolView {
 
   /** Takes in what an event says has changed. */
   async apply(event: PoolEvent): Promise<void> {
+    if (event.type === 'limits') return this.#deps.allowances.read();
     if (event.type === 'host' || event.type === 'caches') return this.#readHost(event.host, event.type === 'caches');
     if (event.type !== 'build') return;
     if (event.state === 'queued') await this.#readBuild(event.id);
@@ -88,12 +107,41 @@ export class PoolView {
 
   /** The build waits no longer. */
   left(id: string): void {
-    if (this.pending.delete(id)) this.#pool.buildLeft(id, this.now);
+    this.#offered.delete(id);
+    if (this.pending.delete(id) && !this.#withheld.delete(id)) this.#pool.buildLeft(id, this.now);
+  }
+
+  /** Why placement isn't told of a build that waits; undefined where it is. */
+  withheld(id: string): Exhausted | undefined {
+    return this.#withheld.get(id);
+  }
+
+  /** Tells placement of those that may be given to a host, and of no others. */
+  applyLimits(): void {
+    if (!this.#deps.allowances.areAny && this.#withheld.size === 0) return;
+    for (const [id, { build, owners }] of this.pending) {
+      if (this.#withheld.has(id) || this.#deps.allowances.exhausted(owners)) this.#limit(id, build, owners);
+    }
+  }
+
+  /** Tells placement of a build, or withholds it. */
+  #limit(id: string, build: PendingBuild, owners: Owners): void {
+    const exhausted = this.#deps.allowances.exhausted(owners);
+    if (exhausted) {
+      if (!this.#withheld.has(id)) this.#pool.buildLeft(id, this.now);
+      this.#withheld.set(id, exhausted);
+      return;
+    }
+    this.#withheld.delete(id);
+    this.#pool.buildQueued(build, this.now, !this.#offered.has(id));
+    this.#offered.add(id);
   }
 
   /** The build has got its slots on the host. */
-  assigned({ id, repo, team, weight }: PendingBuild, host: string): void {
+  assigned({ build: { id, repo, team, weight }, owners }: WaitingBuild, host: string): void {
     this.pending.delete(id);
+    this.#offered.delete(id);
+    this.#deps.allowances.began(id, owners);
     this.#runningOn(host).add(id);
     const { now } = this;
     this.#pool.attemptStarted({ build: id, host, repo, team, weight, startedAt: now }, now);
@@ -125,8 +173,9 @@ export class PoolView {
     const build = await this.#deps.builds.get(id);
     if (!build || !waitsForHost(build.record)) return this.left(id);
     const waiting = pendingBuild(build);
-    this.pending.set(id, { build: waiting, attempt: build.record.attempts.length + 1 });
-    this.#pool.buildQueued(waiting, this.now);
+    const owners = ownersOf(build.record);
+    this.pending.set(id, { build: waiting, owners, attempt: build.record.attempts.length + 1 });
+    this.#limit(id, waiting, owners);
   }
 
   async #readHost(name: string, withCaches: boolean): Promise<void> {
@@ -170,6 +219,7 @@ export class PoolView {
   #left(name: string): void {
     if (!this.#told.delete(name)) return;
     this.#pool.hostGone(name, this.now);
+    for (const build of this.#runningOn(name)) this.#deps.allowances.ended(build);
     this.#running.delete(name);
   }
 
@@ -180,12 +230,14 @@ export class PoolView {
     const { repo, team } = build.record;
     const startedAt = currentAttempt(build.record)?.assignedAt ?? this.now;
     this.#runningOn(host).add(id);
+    this.#deps.allowances.began(id, ownersOf(build.record));
     this.#pool.attemptStarted({ build: id, host, repo, team, weight: build.spec.weight, startedAt }, this.now);
   }
 
   /** An attempt has given its slots back: what it tells of its repo's builds is learned. */
   async #ended(id: string, host: HostState): Promise<void> {
     this.#runningOn(host.report.name).delete(id);
+    this.#deps.allowances.ended(id);
     const record = (await this.#deps.builds.get(id))?.record;
     const attempt = record?.attempts.findLast((one) => one.host === host.report.name && one.endedAt !== undefined);
     const { startedAt, endedAt, end } = attempt ?? {};
@@ -196,6 +248,10 @@ export class PoolView {
     const repo = this.#pool.attemptEnded(id, { runMs, keepsCache: runMs !== undefined, bytes }, this.now);
     if (repo !== undefined) this.#learned.add(repo);
   }
+}
+
+function ownersOf({ team, submitter }: BuildRecord): Owners {
+  return { team, submitter };
 }
 
 function viewOf({ report, cordoned, draining }: HostState): HostView {

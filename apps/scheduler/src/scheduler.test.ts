@@ -1,5 +1,5 @@
 import { buildRequest } from '@kiln/contracts';
-import { type BuildRecord, FIRST_GUESS } from '@kiln/domain';
+import { type BuildRecord, FIRST_GUESS, limitDefaults } from '@kiln/domain';
 import { createLogger } from '@kiln/runtime';
 import {
   BuildStore,
@@ -14,9 +14,9 @@ import {
 } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type RunningScheduler, startScheduler } from './scheduler.ts';
+import { type RunningScheduler, type SchedulerDeps, startScheduler } from './scheduler.ts';
 
-const CONFIG = { leaderTtlMs: 1_000, tickMs: 100, buildRetentionMs: 3_600_000 };
+const CONFIG = { leaderTtlMs: 1_000, tickMs: 100, buildRetentionMs: 3_600_000, limits: limitDefaults() };
 const log = createLogger({ app: 'test', level: 'silent' });
 
 let redis: TestRedis;
@@ -44,9 +44,9 @@ afterEach(async () => {
   await state[Symbol.asyncDispose]();
 });
 
-function startOne(owner: string, config = CONFIG): RunningScheduler {
+function startOne(owner: string, config = CONFIG, more: Partial<SchedulerDeps> = {}): RunningScheduler {
   const leadership = new Leadership(state.redis, state.keys, owner, config.leaderTtlMs);
-  const scheduler = startScheduler(config, { ...state, leadership, log, now });
+  const scheduler = startScheduler(config, { ...state, leadership, log, now, ...more });
   running.push(scheduler);
   return scheduler;
 }
@@ -68,9 +68,13 @@ const join = (name: string, { slots = 2, ttlMs = 60_000, incarnation = 'i1' } = 
   );
 
 /** `builds`: the API process that takes it. Default: one that lives. */
-async function submit(more: object = {}, builds: Pick<BuildStore, 'accept'> = state.builds): Promise<string> {
+async function submit(
+  more: object = {},
+  builds: Pick<BuildStore, 'accept'> = state.builds,
+  submitter?: string,
+): Promise<string> {
   const spec = { ...buildRequest.parse({ source: { type: 'upload', name: 'app' }, ...more }), secrets: [] };
-  return (await builds.accept({ repo: 'app', spec, secrets: {} })).build.record.id;
+  return (await builds.accept({ repo: 'app', spec, secrets: {}, submitter })).build.record.id;
 }
 
 /** Waits until `seen` of what `read` gives. */
@@ -280,6 +284,107 @@ describe('warmth', () => {
     expect(await state.builds.decisions(id)).toEqual([]);
     await join('b', { slots: 1 });
     await build(id, ({ state }) => state === 'assigned');
+  });
+});
+
+describe('limits', () => {
+  const whyOf = async (id: string) => (await state.builds.decisions(id)).at(-1);
+  const limited = (id: string, reason: string) =>
+    until(
+      () => whyOf(id),
+      (decision) => decision?.reason === reason,
+    );
+  const settle = async (id: string) => {
+    const ref = { buildId: id, attempt: 1, host: 'a', incarnation: 'i1' };
+    await state.attempts.start(ref);
+    await state.attempts.settle(ref, { end: 'succeeded' });
+  };
+
+  test('a team gets no more at a time than it may; the rest waits and says so, and others have the slots', async () => {
+    await state.limits.change({ kind: 'team', name: 'web' }, { concurrentBuilds: 2 });
+    const web = await Promise.all([1, 2, 3, 4, 5].map(() => submit({ team: 'web' })));
+    const ops = [await submit({ team: 'ops' }), await submit({ team: 'ops' })];
+    await join('a', { slots: 6 });
+    startOne('s1');
+    for (const id of ops) await build(id, ({ state }) => state === 'assigned');
+    const states = async () =>
+      (await Promise.all(web.map((id) => state.builds.get(id)))).map((one) => one?.record.state);
+    await until(states, (all) => all.filter((one) => one === 'assigned').length === 2);
+    const waiting = web.filter((_, i) => i >= 2);
+    for (const id of waiting) {
+      expect(await limited(id, 'team_limit')).toMatchObject({ host: null, limit: 2, considered: [] });
+    }
+    expect(await state.limits.usage({ kind: 'team', name: 'web' })).toEqual({ running: 2, queued: 3 });
+    await settle(web[0] ?? '');
+    await build(waiting[0] ?? '', ({ state }) => state === 'assigned');
+    expect(await state.limits.usage({ kind: 'team', name: 'web' })).toEqual({ running: 2, queued: 2 });
+    // A raised limit counts at once.
+    await state.limits.change({ kind: 'team', name: 'web' }, { concurrentBuilds: null });
+    for (const id of waiting) await build(id, ({ state }) => state === 'assigned');
+  });
+
+  test('what goes over a limit isn’t even tried, though placement would have room for it', async () => {
+    await state.limits.change({ kind: 'team', name: 'web' }, { concurrentBuilds: 1 });
+    const ids = await Promise.all([1, 2, 3].map(() => submit({ team: 'web' })));
+    await join('a', { slots: 6 });
+    const outcomes: string[] = [];
+    const { pending } = state;
+    const watched = Object.assign(Object.create(pending), {
+      queuedIds: () => pending.queuedIds(),
+      assignedIds: () => pending.assignedIds(),
+      explain: (...args: Parameters<typeof pending.explain>) => pending.explain(...args),
+      assign: async (...args: Parameters<typeof pending.assign>) => {
+        const assigned = await pending.assign(...args);
+        outcomes.push(assigned.outcome);
+        return assigned;
+      },
+    }) as typeof pending;
+    startOne('s1', CONFIG, { pending: watched });
+    await limited(ids[1] ?? '', 'team_limit');
+    await limited(ids[2] ?? '', 'team_limit');
+    expect(outcomes).toEqual(['assigned']);
+  });
+
+  test('one that no host takes doesn’t keep those of its team behind it from running', async () => {
+    await state.limits.change({ kind: 'team', name: 'web' }, { concurrentBuilds: 1 });
+    const stuck = await submit({ team: 'web', hostLabels: { disk: 'none' } });
+    await join('a');
+    startOne('s1');
+    await limited(stuck, 'none_fits');
+    await build(await submit({ team: 'web' }), ({ state }) => state === 'assigned');
+    await limited(stuck, 'team_limit');
+  });
+
+  test('a credential has limits of its own, and a new leader counts what runs', async () => {
+    await state.limits.change({ kind: 'token', name: 'ci' }, { concurrentBuilds: 1 });
+    await join('a', { slots: 4 });
+    const first = startOne('s1');
+    const one = await submit({}, state.builds, 'ci');
+    await build(one, ({ state }) => state === 'assigned');
+    await first.close();
+    startOne('s2');
+    const other = await submit({}, state.builds, 'ci');
+    await build(await submit({}, state.builds, 'me'), ({ state }) => state === 'assigned');
+    expect(await limited(other, 'token_limit')).toMatchObject({ limit: 1 });
+    await settle(one);
+    await build(other, ({ state }) => state === 'assigned');
+  });
+
+  test('those by default hold, too, and what a host loses is given back', async () => {
+    const limits = limitDefaults({ eachTeam: { concurrentBuilds: 1 } });
+    await join('dying', { ttlMs: 400, slots: 4 });
+    startOne('s1', { ...CONFIG, limits });
+    const [first, second] = [await submit(), await submit()];
+    await build(first, ({ state }) => state === 'assigned');
+    await limited(second, 'team_limit');
+    await join('other', { slots: 4 });
+    // Whichever of the two it is: one and no more runs on the other host.
+    await until(
+      async () =>
+        (await Promise.all([first, second].map((id) => state.builds.get(id)))).map((one) => hostOf(one?.record)),
+      (hosts) => hosts.includes('other'),
+    );
+    expect(await state.limits.usage({ kind: 'team', name: 'default' })).toEqual({ running: 1, queued: 1 });
   });
 });
 

@@ -1,3 +1,4 @@
+import { type LimitDefaults, limitDefaults } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
   type AttemptQueues,
@@ -7,10 +8,12 @@ import {
   type HostStore,
   type Leadership,
   type LearnedStore,
+  type LimitStore,
   NotLeader,
   type PendingStore,
   type PoolEvents,
 } from '@kiln/state';
+import { Allowances } from './allowances.ts';
 import { Caretaker } from './caretaker.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { PoolView } from './pool-view.ts';
@@ -22,12 +25,15 @@ export interface SchedulerConfig {
   readonly tickMs: number;
   /** How long an ended build is kept, ms. */
   readonly buildRetentionMs: number;
+  /** What teams and credentials may do, unless something is set for them by themselves. */
+  readonly limits: LimitDefaults;
 }
 
 export const DEFAULT_SCHEDULER: SchedulerConfig = {
   leaderTtlMs: 6_000,
   tickMs: 1_000,
   buildRetentionMs: 30 * 24 * 3_600_000,
+  limits: limitDefaults(),
 };
 
 export interface SchedulerDeps {
@@ -37,6 +43,7 @@ export interface SchedulerDeps {
   readonly pending: PendingStore;
   readonly followUps: FollowUps;
   readonly learned: LearnedStore;
+  readonly limits: LimitStore;
   readonly queues: AttemptQueues;
   readonly events: PoolEvents;
   readonly leadership: Leadership;
@@ -84,8 +91,9 @@ class Scheduler implements RunningScheduler {
     this.#config = config;
     this.#deps = deps;
     this.#now = deps.now ?? Date.now;
-    this.#view = new PoolView({ ...deps, now: this.#now });
-    this.#dispatcher = new Dispatcher(this.#view, deps.pending, deps.queues, deps.log);
+    const allowances = new Allowances(config.limits, deps.limits);
+    this.#view = new PoolView({ ...deps, allowances, now: this.#now });
+    this.#dispatcher = new Dispatcher(this.#view, { ...deps, allowances });
     this.#caretaker = new Caretaker(deps);
   }
 

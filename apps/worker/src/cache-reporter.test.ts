@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { cacheNamespace } from '@kiln/buildkit';
 import { buildRequest } from '@kiln/contracts';
-import { createLogger } from '@kiln/runtime';
+import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { type HostState, Leadership, openState, pendingBuild, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -91,6 +91,7 @@ async function startHost(more: { inventoryEveryMs?: number; ledgerFile?: string 
       executor: kit,
       identity: { machine: 'm1', incarnation: randomUUID() },
       openContext: async () => Readable.from(['a tar']),
+      outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),
       storeArtifact: async () => ({ digest: 'sha256:0', sizeBytes: 0 }),
       log: createLogger({ app: 'test', level: 'silent' }),
     },

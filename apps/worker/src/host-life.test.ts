@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buildRequest } from '@kiln/contracts';
 import { type BuildRecord, isTerminal, type Outcome } from '@kiln/domain';
-import { createLogger } from '@kiln/runtime';
+import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { type HostState, Leadership, openState, pendingBuild, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -84,6 +84,7 @@ async function startHost(
       executor,
       identity: { machine: 'm1', incarnation },
       openContext: async () => Readable.from(['a tar']),
+      outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),
       storeArtifact: async () => ({ digest: 'sha256:0', sizeBytes: 0 }),
       disk: async () => ({ totalBytes: 1_000, freeBytes: 400 }),
       log: createLogger({ app: 'test', level: 'silent' }),

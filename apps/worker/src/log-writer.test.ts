@@ -105,3 +105,25 @@ describe('LogWriter', () => {
     );
   });
 });
+
+describe('a log with a limit', () => {
+  const output = (n: number): LogRecord =>
+    ({ t: n, type: 'output', step: 1, stream: 1, text: 'x'.repeat(100) }) as never;
+
+  test('leaves out what the build prints beyond it, and says so once; steps and the rest are still told', async () => {
+    const log = new FakeLog();
+    const line = Buffer.byteLength(JSON.stringify(output(1)));
+    const writer = new LogWriter(log, REF, 3 * line);
+    for (let n = 1; n <= 6; n += 1) writer.write(output(n));
+    writer.write(record(7));
+    writer.write({ t: 8, type: 'output' } as never);
+    await writer.flush();
+    const records = log.batches.flat().map((text) => JSON.parse(text) as LogRecord);
+    expect(records.map(({ t, type }) => [t, type])).toEqual([
+      ...[1, 2, 3].map((t) => [t, 'output']),
+      [4, 'note'],
+      [7, 'note'],
+    ]);
+    expect(records[3]).toMatchObject({ message: expect.stringContaining(`limit of ${3 * line} bytes`) });
+  });
+});

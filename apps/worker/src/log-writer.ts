@@ -15,6 +15,8 @@ const BUFFER_CHARS = 1024 * 1024;
 export class LogWriter {
   readonly #logs: Pick<LogStore, 'append'>;
   readonly #ref: AttemptRef;
+  readonly #maxBytes: number;
+  #bytes = 0;
   #lines: string[] = [];
   #chars = 0;
   #seq = 0;
@@ -23,20 +25,32 @@ export class LogWriter {
   #sending: Promise<void> | undefined;
   #failure: unknown;
 
-  constructor(logs: Pick<LogStore, 'append'>, ref: AttemptRef) {
+  /** @param maxBytes what the log may hold: output beyond it is left out */
+  constructor(logs: Pick<LogStore, 'append'>, ref: AttemptRef, maxBytes = Number.POSITIVE_INFINITY) {
     this.#logs = logs;
     this.#ref = ref;
+    this.#maxBytes = maxBytes;
   }
 
   /** Takes a record; a promise asks to wait with the next one. Throws, or rejects, what an earlier write was refused with. */
   write(record: LogRecord): void | Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
-    const line = JSON.stringify(record);
+    const line = JSON.stringify(this.#withinLimit(record));
+    if (line === undefined) return;
     this.#lines.push(line);
     this.#chars += line.length;
     if (this.#chars >= BATCH_CHARS) this.#send();
     else this.#timer ??= setTimeout(() => this.#send(), this.#untilDue());
     if (this.#chars > BUFFER_CHARS) return this.#room();
+  }
+
+  /** Steps, Kiln's own words and the end are always told; of what builds print, what is within the limit. */
+  #withinLimit(record: LogRecord): LogRecord | undefined {
+    if (record.type !== 'output' && record.type !== 'status' && record.type !== 'warning') return record;
+    const isOver = this.#bytes > this.#maxBytes;
+    this.#bytes += isOver ? 0 : Buffer.byteLength(JSON.stringify(record));
+    if (this.#bytes <= this.#maxBytes) return record;
+    return isOver ? undefined : { t: record.t, type: 'note', message: cutMessage(this.#maxBytes) };
   }
 
   /** Waits until everything is written. */
@@ -95,4 +109,8 @@ export class LogWriter {
     this.#chars -= batch.reduce((sum, line) => sum + line.length, 0);
     return batch;
   }
+}
+
+function cutMessage(maxBytes: number): string {
+  return `the log has reached its limit of ${maxBytes} bytes: what the build prints from here on is left out; it goes on`;
 }

@@ -5,11 +5,15 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { allowedHosts, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { resolveCommit, SourceUnresolved } from './resolve-git.ts';
+import { resolveCommit } from './resolve-git.ts';
+import { SourceUnresolved } from './source-unresolved.ts';
 
 const run = promisify(execFile);
 const NO_SECRETS = new Map<string, string>();
+/** Lets git go to this machine by its address. */
+const LOCAL = new OutgoingGuard(allowedHosts.parse('loopback'));
 const never = () => new AbortController().signal;
 
 let root: string;
@@ -55,6 +59,11 @@ afterAll(async () => {
 function serveGit(dir: string, request: IncomingMessage, response: ServerResponse): void {
   const [path = '', query = ''] = (request.url ?? '').split('?');
   if (path.startsWith('/hang/')) return;
+  const moved = /^\/moved-to\/([^/]+)\/(.*)$/.exec(path);
+  if (moved) {
+    response.writeHead(301, { location: `http://${decodeURIComponent(moved[1] ?? '')}/${moved[2]}?${query}` }).end();
+    return;
+  }
   const expected = `basic ${Buffer.from('x-access-token:s3cret').toString('base64')}`;
   if (path.startsWith('/private/') && request.headers.authorization !== expected) {
     response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end();
@@ -101,19 +110,19 @@ describe('resolveCommit', () => {
     // A tag goes before a branch of the same name, and an annotated one stands for its commit.
     ['v1.0', 'second'],
   ])('%s', async (ref, name) => {
-    expect(await resolveCommit({ url: `${url}/app.git`, ref }, NO_SECRETS, never())).toBe(commits[name]);
+    expect(await resolveCommit({ url: `${url}/app.git`, ref }, NO_SECRETS, LOCAL, never())).toBe(commits[name]);
   });
 
   test('a full commit id is taken as it is, without asking', async () => {
     const commit = 'c'.repeat(40);
-    expect(await resolveCommit({ url: 'http://127.0.0.1:1/x', ref: commit }, NO_SECRETS, never())).toBe(commit);
+    expect(await resolveCommit({ url: 'http://127.0.0.1:1/x', ref: commit }, NO_SECRETS, LOCAL, never())).toBe(commit);
   });
 
   test('a private repository opens with its token', async () => {
     const source = { url: `${url}/private/app.git` };
     const secrets = new Map([[`GIT_AUTH_TOKEN.${new URL(url).host}`, 's3cret']]);
-    expect(await resolveCommit(source, secrets, never())).toBe(commits.third);
-    await expect(resolveCommit(source, NO_SECRETS, never())).rejects.toMatchObject({
+    expect(await resolveCommit(source, secrets, LOCAL, never())).toBe(commits.third);
+    await expect(resolveCommit(source, NO_SECRETS, LOCAL, never())).rejects.toMatchObject({
       failure: { code: 'git_auth_failed' },
     });
   });
@@ -123,22 +132,85 @@ describe('resolveCommit', () => {
     ['part of a ref’s name', '/app.git', 'ai', 'git_ref_missing'],
     ['a repository that isn’t there', '/other.git', undefined, 'git_unreachable'],
   ])('%s', async (_, path, ref, code) => {
-    const failing = resolveCommit({ url: url + path, ref }, NO_SECRETS, never());
+    const failing = resolveCommit({ url: url + path, ref }, NO_SECRETS, LOCAL, never());
     await expect(failing).rejects.toThrow(SourceUnresolved);
     await expect(failing).rejects.toMatchObject({ failure: { code } });
   });
 
   test('nobody there', async () => {
-    const failing = resolveCommit({ url: 'http://127.0.0.1:1/app.git' }, NO_SECRETS, never());
+    const failing = resolveCommit({ url: 'http://127.0.0.1:1/app.git' }, NO_SECRETS, LOCAL, never());
     await expect(failing).rejects.toMatchObject({ failure: { code: 'git_unreachable' } });
   });
 
   test('stops at once when the build is canceled', async () => {
     const stop = new AbortController();
     const asked = new Promise<void>((resolve) => server.once('request', () => resolve()));
-    const hanging = resolveCommit({ url: `${url}/hang/app.git` }, NO_SECRETS, stop.signal);
+    const hanging = resolveCommit({ url: `${url}/hang/app.git` }, NO_SECRETS, LOCAL, stop.signal);
     await asked;
     stop.abort('cancel');
     await expect(hanging).rejects.not.toThrow(SourceUnresolved);
+  });
+});
+
+describe('where git may go', () => {
+  const refused = { failure: { code: 'git_host_refused' } };
+  /** Names that this machine has, or seems to. */
+  const guard = (allowed: string, names: Readonly<Record<string, readonly string[]>>) => {
+    const asked: string[] = [];
+    const resolve = async (name: string) => {
+      asked.push(name);
+      const addresses = names[name] ?? [];
+      return addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
+    };
+    const { port } = new URL(url);
+    const made = new OutgoingGuard(allowed === '' ? NO_ALLOWED_HOSTS : allowedHosts.parse(allowed), resolve);
+    return { asked, port, resolve: (at: string) => resolveCommit({ url: at }, NO_SECRETS, made, never()) };
+  };
+  const requests = () => {
+    const seen: string[] = [];
+    const listener = (request: IncomingMessage) =>
+      void seen.push(`${request.headers.host}${request.url?.split('?')[0]}`);
+    server.on('request', listener);
+    return { seen, [Symbol.dispose]: () => void server.off('request', listener) };
+  };
+
+  test('not to an address of this network, by name or by itself, unless that is allowed', async () => {
+    using sent = requests();
+    const { port, resolve } = guard('', { 'git.test': ['127.0.0.1'] });
+    await expect(resolve(`${url}/app.git`)).rejects.toMatchObject(refused);
+    await expect(resolve(`http://git.test:${port}/app.git`)).rejects.toMatchObject(refused);
+    await expect(resolve('git://git.test/app.git')).rejects.toMatchObject(refused);
+    expect(sent.seen).toEqual([]);
+  });
+
+  test('to the addresses that were checked, whatever the name leads to by then', async () => {
+    // Nobody else knows this name: git can have its address only from the check.
+    const { port, resolve } = guard('git.test', { 'git.test': ['127.0.0.1'] });
+    expect(await resolve(`http://git.test:${port}/app.git`)).toBe(commits.third);
+  });
+
+  test('where a server sends it, if it may go there, with the token for its first address only', async () => {
+    const { port, resolve } = guard('git.test,new.test', { 'git.test': ['127.0.0.1'], 'new.test': ['127.0.0.1'] });
+    using sent = requests();
+    expect(await resolve(`http://git.test:${port}/moved-to/new.test:${port}/app.git`)).toBe(commits.third);
+    expect(sent.seen.at(-1)).toMatch(/^new\.test:\d+\/app\.git\//);
+  });
+
+  test('not where a server sends it that it may not go', async () => {
+    const names = { 'git.test': ['127.0.0.1'], 'inner.test': ['127.0.0.1'] };
+    const { port, resolve } = guard('git.test', names);
+    for (const target of [`inner.test:${port}`, `127.0.0.1:${port}`]) {
+      using sent = requests();
+      const at = `http://git.test:${port}/moved-to/${encodeURIComponent(target)}/app.git`;
+      await expect(resolve(at)).rejects.toMatchObject(refused);
+      expect(sent.seen.filter((one) => !one.startsWith('git.test'))).toEqual([]);
+    }
+  });
+
+  test('a name that can’t be looked up is git’s to complain of', async () => {
+    const { resolve } = guard('', {});
+    await expect(resolve('http://nowhere.invalid/app.git')).rejects.toMatchObject({
+      failure: { code: 'git_unreachable' },
+    });
   });
 });

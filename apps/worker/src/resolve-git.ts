@@ -1,14 +1,7 @@
 import { execFile } from 'node:child_process';
 import { type Failure, isCommit } from '@kiln/domain';
-
-/** A git source that can't be resolved to a commit; the failure is the build's. */
-export class SourceUnresolved extends Error {
-  readonly failure: Failure;
-  constructor(failure: Failure) {
-    super(failure.message);
-    this.failure = failure;
-  }
-}
+import { followGitRedirect, type GitConfig, type GitGuard, reachGitHost } from './git-reach.ts';
+import { SourceUnresolved } from './source-unresolved.ts';
 
 export interface GitRemote {
   readonly url: string;
@@ -26,11 +19,12 @@ const TIMEOUT_MS = 30_000;
 export async function resolveCommit(
   { url, ref }: GitRemote,
   secrets: ReadonlyMap<string, string>,
+  guard: GitGuard,
   signal: AbortSignal,
 ): Promise<string> {
   if (ref !== undefined && isCommit(ref)) return ref;
   const wanted = ref ?? 'HEAD';
-  const found = await lsRemote(url, patterns(wanted), authEnv(url, secrets), signal);
+  const found = await lsRemote({ url, secrets, guard, signal }, patterns(wanted));
   for (const name of preference(wanted)) {
     const commit = found.get(name);
     if (commit) return commit;
@@ -51,15 +45,23 @@ function preference(ref: string): string[] {
   return [...full, `refs/tags/${ref}^{}`, `refs/tags/${ref}`, `refs/heads/${ref}`];
 }
 
-async function lsRemote(
-  url: string,
-  refs: readonly string[],
-  env: NodeJS.ProcessEnv,
-  signal: AbortSignal,
-): Promise<Map<string, string>> {
-  const stdout = await git(['ls-remote', '--', url, ...refs], env, signal).catch((error: GitFailed) => {
-    if (signal.aborted) throw error;
-    throw new SourceUnresolved(explain(url, error));
+interface Asking {
+  readonly url: string;
+  readonly secrets: ReadonlyMap<string, string>;
+  readonly guard: GitGuard;
+  readonly signal: AbortSignal;
+}
+
+async function lsRemote(asking: Asking, refs: readonly string[]): Promise<Map<string, string>> {
+  const { url, guard, signal } = asking;
+  const stdout = await ask(asking, url, refs).catch(async (error: GitFailed) => {
+    if (signal.aborted || error instanceof SourceUnresolved) throw error;
+    const elsewhere = REDIRECTED.test(error.stderr) ? await followGitRedirect(url, guard, signal) : undefined;
+    if (elsewhere === undefined) throw new SourceUnresolved(explain(url, error));
+    return ask(asking, elsewhere, refs).catch((again: GitFailed) => {
+      if (signal.aborted || again instanceof SourceUnresolved) throw again;
+      throw new SourceUnresolved(explain(elsewhere, again));
+    });
   });
   return new Map(
     stdout
@@ -70,6 +72,14 @@ async function lsRemote(
         return [name, commit];
       }),
   );
+}
+
+const REDIRECTED = /returned error: 30[1278]\b/;
+
+/** Asks the server at `at`; credentials go to the origin of the build's own URL only. */
+async function ask({ url, secrets, guard, signal }: Asking, at: string, refs: readonly string[]): Promise<string> {
+  const config = { ...(await reachGitHost(at, guard)), ...authConfig(url, secrets) };
+  return git(['ls-remote', '--', at, ...refs], gitEnv(config), signal);
 }
 
 interface GitFailed extends Error {
@@ -113,19 +123,29 @@ function explain(url: string, { stderr, timedOut, message }: GitFailed): Failure
   return { code: 'git_unreachable', message: `${url} can’t be read: ${words}` };
 }
 
-/** Never asks, never runs a helper, never speaks another protocol than those that the API accepts. */
-function authEnv(url: string, secrets: ReadonlyMap<string, string>): NodeJS.ProcessEnv {
+function authConfig(url: string, secrets: ReadonlyMap<string, string>): GitConfig {
   const { host, origin } = new URL(url);
   const token = secrets.get(`GIT_AUTH_TOKEN.${host}`) ?? secrets.get('GIT_AUTH_TOKEN');
   const basic = token && `basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`;
   const header = secrets.get(`GIT_AUTH_HEADER.${host}`) ?? secrets.get('GIT_AUTH_HEADER') ?? basic;
+  return header ? { [`http.${origin}/.extraHeader`]: `Authorization: ${header}` } : {};
+}
+
+/** Never asks, never runs a helper, never speaks another protocol than those that the API accepts. */
+function gitEnv(config: GitConfig): NodeJS.ProcessEnv {
+  const settings = Object.entries(config);
   return {
     ...process.env,
     LC_ALL: 'C',
     GIT_TERMINAL_PROMPT: '0',
     GIT_ASKPASS: 'true',
     GIT_ALLOW_PROTOCOL: 'https:http:git',
-    GIT_CONFIG_COUNT: header ? '1' : '0',
-    ...(header && { GIT_CONFIG_KEY_0: `http.${origin}/.extraHeader`, GIT_CONFIG_VALUE_0: `Authorization: ${header}` }),
+    GIT_CONFIG_COUNT: String(settings.length),
+    ...Object.fromEntries(
+      settings.flatMap(([key, value], i) => [
+        [`GIT_CONFIG_KEY_${i}`, key],
+        [`GIT_CONFIG_VALUE_${i}`, value],
+      ]),
+    ),
   };
 }

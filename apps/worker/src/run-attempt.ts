@@ -5,8 +5,10 @@ import type { Logger } from '@kiln/runtime';
 import { type AttemptRef, type AttemptStore, type BuildStore, type LogStore, StaleAttempt } from '@kiln/state';
 import { attemptSecrets, NoSecrets, type SecretDeps } from './attempt-secrets.ts';
 import type { AttemptSource, Executor, StopReason } from './executor.ts';
+import { type GitGuard, reachGitHost } from './git-reach.ts';
 import { LogWriter } from './log-writer.ts';
-import { resolveCommit, SourceUnresolved } from './resolve-git.ts';
+import { resolveCommit } from './resolve-git.ts';
+import { SourceUnresolved } from './source-unresolved.ts';
 
 export interface RunAttemptDeps extends SecretDeps {
   readonly builds: BuildStore;
@@ -16,6 +18,8 @@ export interface RunAttemptDeps extends SecretDeps {
   /** An uploaded context by its digest; undefined where it is gone. Rejects when `signal` aborts while it waits for it. */
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   storeArtifact(ref: AttemptRef, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
+  /** Keeps git away from what only this network reaches. */
+  readonly outgoing: GitGuard;
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -36,7 +40,7 @@ export async function runAttempt(deps: RunAttemptDeps, ref: AttemptRef, signal: 
     const record = await deps.attempts.start(ref);
     const spec = (await deps.builds.get(ref.buildId))?.spec;
     if (!spec) return;
-    const writer = new LogWriter(deps.logs, ref);
+    const writer = new LogWriter(deps.logs, ref, record.maxLogBytes);
     const outcome = await execute(deps, ref, { record, spec }, writer, signal);
     await writer.flush();
     const settled = await deps.attempts.settle(ref, outcome);
@@ -108,11 +112,13 @@ async function openSource(
     const content = await deps.openContext(digest, signal);
     return content && { type: 'tar', open: async () => content };
   }
-  const commit = record.commit ?? (await resolveCommit(source, secrets, signal));
+  const commit = record.commit ?? (await resolveCommit(source, secrets, deps.outgoing, signal));
   if (record.commit === undefined) {
     await deps.attempts.pin(ref, commit);
     await note(`${source.url} ${source.ref ?? 'HEAD'} is ${commit}`);
   }
+  // BuildKit looks the name up by itself, a moment later: this leaves as little time as there can be for another answer.
+  await reachGitHost(source.url, deps.outgoing);
   return { type: 'git', url: source.url, commit, ...(source.subdir !== undefined && { subdir: source.subdir }) };
 }
 

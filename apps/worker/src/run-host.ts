@@ -3,7 +3,7 @@ import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Builder } from '@kiln/buildkit';
 import { artifactKey, contextKey, type HostDisk } from '@kiln/contracts';
-import { type Logger, Pulse, parseSecretKeys, type Shutdown, serveHealth } from '@kiln/runtime';
+import { type Logger, OutgoingGuard, Pulse, parseSecretKeys, type Shutdown, serveHealth } from '@kiln/runtime';
 import { FsBlobStore, HostNameTaken, openState } from '@kiln/state';
 import { ApiBlobs } from './api-blobs.ts';
 import { joinPool } from './join.ts';
@@ -63,6 +63,8 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
     log: log.child({ part: 'builder' }),
   });
   shutdown.add('builder', () => builder.close(), BUILDER_CLOSE_LIMIT_MS);
+  const outgoing = new OutgoingGuard(settings.KILN_ALLOWED_HOSTS);
+  shutdown.add('outgoing', () => outgoing[Symbol.asyncDispose]());
   const worker = await startWorker(
     {
       hostName,
@@ -80,6 +82,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
       ...blobs,
       executor: builder,
       identity: { machine, incarnation: randomUUID() },
+      outgoing,
       disk: () => diskOf(dataDir),
       onReport: () => pulse.beat(),
       log,

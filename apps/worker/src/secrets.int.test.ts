@@ -12,7 +12,7 @@ import {
 } from '@kiln/buildkit/testing';
 import { type BuildRequestInput, buildRequest, type LogRecord } from '@kiln/contracts';
 import { type BuildRecord, isTerminal, type Trust } from '@kiln/domain';
-import { createLogger } from '@kiln/runtime';
+import { allowedHosts, createLogger, OutgoingGuard } from '@kiln/runtime';
 import { Leadership, openState, pendingBuild, type SecretContent, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -54,6 +54,7 @@ beforeAll(async () => {
     {
       ...state,
       executor: builder,
+      outgoing: new OutgoingGuard(allowedHosts.parse('loopback')),
       identity: { machine: 'm1', incarnation: randomUUID() },
       openContext: async () => undefined,
       storeArtifact: async () => ({ digest: 'sha256:0', sizeBytes: 0 }),

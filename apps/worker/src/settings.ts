@@ -1,6 +1,14 @@
 import { hostname } from 'node:os';
 import { hostLabels, hostName } from '@kiln/contracts';
-import { commonEnv, InvalidEnvironment, readEnv, secretKeys, valueOrFile, wholeNumber } from '@kiln/runtime';
+import {
+  allowedHosts,
+  commonEnv,
+  InvalidEnvironment,
+  readEnv,
+  secretKeys,
+  valueOrFile,
+  wholeNumber,
+} from '@kiln/runtime';
 import { z } from 'zod';
 import { DEFAULT_INVENTORY_EVERY_MS, DEFAULT_LEASE } from './worker.ts';
 
@@ -32,6 +40,7 @@ const schema = z
     KILN_FENCE_MARGIN_MS: wholeNumber(500, DEFAULT_LEASE.fenceMarginMs),
     KILN_DRAIN_SECONDS: wholeNumber(0, 300),
     KILN_INVENTORY_EVERY_MS: wholeNumber(1_000, DEFAULT_INVENTORY_EVERY_MS),
+    KILN_ALLOWED_HOSTS: allowedHosts,
     KILN_HEALTH_PORT: wholeNumber(0, 0),
     KILN_EXIT_WHEN_DRAINED: z.stringbool({ error: 'true or false' }).default(false),
   })

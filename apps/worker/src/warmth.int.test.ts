@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { Builder, cacheNamespace } from '@kiln/buildkit';
 import { buildRequest } from '@kiln/contracts';
-import { createLogger } from '@kiln/runtime';
+import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { type HostState, Leadership, openState, pendingBuild, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -59,6 +59,7 @@ beforeAll(async () => {
       executor: builder,
       identity: { machine: 'm1', incarnation: randomUUID() },
       openContext: async (digest) => Readable.from([contexts.get(digest) ?? Buffer.alloc(0)]),
+      outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),
       storeArtifact: async () => ({ digest: 'sha256:0', sizeBytes: 0 }),
       log,
     },

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buildRequest, type LogRecord } from '@kiln/contracts';
 import { type BuildRecord, isTerminal, type Outcome, type Trust } from '@kiln/domain';
-import { createLogger } from '@kiln/runtime';
+import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { HostNameTaken, Leadership, openState, pendingBuild, type SecretContent, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -90,6 +90,7 @@ async function startHost(machine = 'm1', name = 'h1'): Promise<RunningWorker> {
         const content = contexts.get(digest);
         return content === undefined ? undefined : Readable.from([content]);
       },
+      outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),
       storeArtifact: async () => ({ digest: 'sha256:0', sizeBytes: 0 }),
       log: createLogger({ app: 'test', level: 'silent' }),
     },
@@ -99,12 +100,19 @@ async function startHost(machine = 'm1', name = 'h1'): Promise<RunningWorker> {
 
 /** Accepts a build and assigns it to h1, as the scheduler does. */
 async function assigned(
-  more: { secrets?: Record<string, string>; digest?: string; storedSecrets?: string[]; trust?: Trust } = {},
+  more: {
+    secrets?: Record<string, string>;
+    digest?: string;
+    source?: object;
+    maxLogBytes?: number;
+    storedSecrets?: string[];
+    trust?: Trust;
+  } = {},
 ): Promise<string> {
-  const { secrets = {}, digest = [...contexts.keys()][0] ?? '', storedSecrets, trust } = more;
-  const request = buildRequest.parse({ source: { type: 'upload', name: 'app', digest }, storedSecrets });
+  const { secrets = {}, digest = [...contexts.keys()][0] ?? '', maxLogBytes, storedSecrets, trust } = more;
+  const request = buildRequest.parse({ source: more.source ?? { type: 'upload', name: 'app', digest }, storedSecrets });
   const spec = { ...request, secrets: Object.keys(secrets) };
-  const { build } = await state.builds.accept({ repo: 'app', spec, secrets, ...(trust && { trust }) });
+  const { build } = await state.builds.accept({ repo: 'app', spec, secrets, maxLogBytes, ...(trust && { trust }) });
   const pending = pendingBuild(build);
   const host = await state.hosts.get('h1');
   const decision = decisionFor(pending.id, 'h1');
@@ -143,6 +151,27 @@ test('runs an assigned build with its secrets and context, writes its log, repor
   expect(build).toMatchObject({ state: 'succeeded', steps: { total: 3, cached: 2 }, result: { digest: 'sha256:1' } });
   expect((await logOf(id)).map(({ type }) => type)).toEqual(['note', 'step', 'end']);
   expect((await state.hosts.get('h1'))?.held).toEqual([]);
+});
+
+test('hands no git source on from where it may not go, not of a known commit either', async () => {
+  await startHost();
+  const source = { type: 'git', url: 'http://127.0.0.1:1/app.git', ref: 'c'.repeat(40) };
+  const build = await until(await assigned({ source }), ({ state }) => isTerminal(state));
+  expect(build).toMatchObject({ state: 'failed', failure: { code: 'git_host_refused' } });
+  expect(executor.started).toEqual([]);
+});
+
+test('keeps a log within the limit that the build was accepted with', async () => {
+  await startHost();
+  const id = await assigned({ maxLogBytes: 1_000 });
+  await executor.starts(1);
+  const [request] = executor.started;
+  for (let t = 1; t <= 5; t += 1) {
+    await request?.sink({ t, type: 'output', step: 1, stream: 'stdout', text: 'x'.repeat(400) } as never);
+  }
+  executor.finishAll();
+  await until(id, ({ state }) => isTerminal(state));
+  expect((await logOf(id)).map(({ type }) => type)).toEqual(['note', 'output', 'output', 'note', 'end']);
 });
 
 test('stops a canceled build, and only that one', async () => {

@@ -24,6 +24,7 @@ import {
 import { CacheReporter } from './cache-reporter.ts';
 import { ENGINE_CHECK_EVERY_MS, EngineWatch, withEngineWatch } from './engine-watch.ts';
 import type { Executor } from './executor.ts';
+import type { GitGuard } from './git-reach.ts';
 import { HandBack } from './hand-back.ts';
 import { HostSession, type LeaseTimes } from './host-session.ts';
 import { LayerLedger } from './layer-ledger.ts';
@@ -62,6 +63,8 @@ export interface WorkerDeps {
   readonly identity: WorkerIdentity;
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   storeArtifact(ref: AttemptRef, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
+  /** Keeps git away from what only this network reaches. */
+  readonly outgoing: GitGuard;
   /** Room on the disk that holds the worker's data. */
   disk?(): Promise<HostDisk | undefined>;
   readonly log: Logger;
@@ -160,6 +163,7 @@ class Worker implements RunningWorker {
       executor: this.#engine ? withEngineWatch(reporting, this.#engine) : reporting,
       openContext: (digest, signal) => deps.openContext(digest, signal),
       storeArtifact: (ref, content) => deps.storeArtifact(ref, content),
+      outgoing: deps.outgoing,
       log: this.#log,
       now,
     };

@@ -34,7 +34,11 @@ function isRecord(value: unknown): value is Record<PropertyKey, unknown> {
 export async function readProblem(what: string, response: Response): Promise<KilnProblem> {
   const text = await response.text().catch(() => '');
   const parsed = problem.safeParse(parseJson(text));
-  return new KilnProblem(parsed.success ? parsed.data : foreignProblem(what, response.status, text));
+  const after = response.headers.get('retry-after');
+  return new KilnProblem(
+    parsed.success ? parsed.data : foreignProblem(what, response.status, text),
+    after !== null && /^\d{1,6}$/.test(after) ? Number(after) * 1_000 : undefined,
+  );
 }
 
 export function parseJson(text: string): unknown {

@@ -19,12 +19,24 @@ import {
   type IdentifiedLogRecord,
   type JoinGrant,
   joinGrant,
+  type LimitChange,
+  type LimitList,
+  type LimitView,
+  limitList,
+  limitView,
+  type OwnLimits,
+  ownLimits,
   type PlacementInfoView,
   placementView,
   type ResealReport,
   resealReport,
+  type ScheduleChange,
+  type ScheduleRequest,
+  type ScheduleView,
   type SecretOrderInput,
   type SecretView,
+  scheduleList,
+  scheduleView,
   secretList,
   secretView,
   type TokenRequest,
@@ -291,6 +303,51 @@ export class KilnClient {
     return this.#json('/v1/whoami', whoamiView, { signal });
   }
 
+  /** Has something built by the clock. Throws a `KilnProblem` of code `schedule_exists` where the team has one of the name. */
+  createSchedule(request: ScheduleRequest, { signal }: CallOptions = {}): Promise<ScheduleView> {
+    return this.#json('/v1/schedules', scheduleView, { method: 'POST', ...jsonBody(request), signal });
+  }
+
+  /** By team and name. */
+  async schedules({ signal }: CallOptions = {}): Promise<ScheduleView[]> {
+    return (await this.#json('/v1/schedules', scheduleList, { signal })).schedules;
+  }
+
+  /** Throws a `KilnProblem` of code `schedule_not_found` where there is none, as do the two below. */
+  changeSchedule(id: string, change: ScheduleChange, { signal }: CallOptions = {}): Promise<ScheduleView> {
+    return this.#json(schedulePath(id), scheduleView, { method: 'PATCH', ...jsonBody(change), signal });
+  }
+
+  removeSchedule(id: string, { signal }: CallOptions = {}): Promise<ScheduleView> {
+    return this.#json(schedulePath(id), scheduleView, { method: 'DELETE', signal });
+  }
+
+  /** Builds it now. */
+  runSchedule(id: string, { signal }: CallOptions = {}): Promise<BuildView> {
+    return this.#json(`${schedulePath(id)}/run`, buildView, { method: 'POST', signal });
+  }
+
+  /** What this client's token and its team may do at most, and how much of it is taken. */
+  limits({ signal }: CallOptions = {}): Promise<OwnLimits> {
+    return this.#json('/v1/limits', ownLimits, { signal });
+  }
+
+  /** Everybody's. Needs the scope `admin`, as does setting them. */
+  allLimits({ signal }: CallOptions = {}): Promise<LimitList> {
+    return this.#json('/v1/limits/all', limitList, { signal });
+  }
+
+  /** Sets limits of a team, or of a token by its id; null takes one back. */
+  setLimits(
+    kind: 'team' | 'token',
+    name: string,
+    change: LimitChange,
+    { signal }: CallOptions = {},
+  ): Promise<LimitView> {
+    const path = `/v1/limits/${kind}s/${encodeURIComponent(name)}`;
+    return this.#json(path, limitView, { method: 'PATCH', ...jsonBody(change), signal });
+  }
+
   /** The audit log, entry by entry, oldest first. Needs the scope `admin`. See `readAudit` in audit.ts. */
   audit(options: AuditOptions = {}): AsyncGenerator<AuditEntry> {
     return readAudit(this.#transport, this.#ambience, options);
@@ -344,6 +401,10 @@ function buildPath(id: string): string {
 
 function hostPath(name: string): string {
   return `/v1/hosts/${encodeURIComponent(name)}`;
+}
+
+function schedulePath(id: string): string {
+  return `/v1/schedules/${encodeURIComponent(id)}`;
 }
 
 function jsonBody(body: unknown): Pick<Call, 'headers' | 'body'> {

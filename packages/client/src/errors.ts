@@ -4,10 +4,13 @@ import type { Problem } from '@kiln/contracts';
 export class KilnProblem extends Error {
   override readonly name = 'KilnProblem';
   readonly problem: Problem;
+  /** How long the API asks to wait before another try, where it does; ms. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(problem: Problem) {
+  constructor(problem: Problem, retryAfterMs?: number) {
     super(problem.detail || problem.title);
     this.problem = problem;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 

@@ -22,7 +22,9 @@ export function backoffMs(failures: number, random: () => number, firstMs = FIRS
 
 /** Whether the same request may succeed a little later. */
 export function isTransient(error: unknown): boolean {
-  return error instanceof KilnUnreachable || (error instanceof KilnProblem && isPassing(error.problem.status));
+  if (!(error instanceof KilnProblem)) return error instanceof KilnUnreachable;
+  // A queue that is full stays so until builds have run: whoever asked decides whether to wait for that.
+  return isPassing(error.problem.status) && error.problem.code !== 'queue_full';
 }
 
 export interface RetryOptions {
@@ -44,7 +46,8 @@ export async function withRetry<T>(
     try {
       return await call();
     } catch (error) {
-      const delayMs = backoffMs(failures, ambience.random);
+      const asked = error instanceof KilnProblem ? error.retryAfterMs : undefined;
+      const delayMs = Math.max(backoffMs(failures, ambience.random), asked ?? 0);
       if (!isTransient(error) || ambience.now() - startedAt + delayMs > giveUpAfterMs) throw error;
       onRetry?.(error, delayMs);
       await ambience.sleep(delayMs, signal);

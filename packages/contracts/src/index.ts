@@ -89,6 +89,18 @@ export {
   MAX_LABELS,
 } from './http/host-report.ts';
 export {
+  type LimitChange,
+  type LimitList,
+  type LimitView,
+  limitChange,
+  limitList,
+  limitSettings,
+  limitsFile,
+  limitView,
+  type OwnLimits,
+  ownLimits,
+} from './http/limits.ts';
+export {
   type FieldProblem,
   fieldPath,
   fieldProblem,
@@ -98,6 +110,16 @@ export {
   type ProblemCode,
   problem,
 } from './http/problem.ts';
+export {
+  type ScheduleChange,
+  type ScheduleRequest,
+  type ScheduleView,
+  scheduleChange,
+  scheduleId,
+  scheduleList,
+  scheduleRequest,
+  scheduleView,
+} from './http/schedules.ts';
 export {
   type ResealReport,
   resealReport,

@@ -40,6 +40,21 @@ export {
   type Outcome,
   transition,
 } from './build/transition.ts';
+export {
+  DEFAULT_TEAM_LIMITS,
+  gitTarget,
+  isAllowedTarget,
+  type Limit,
+  type LimitDefaults,
+  type LimitSettings,
+  type LimitSubject,
+  type Limits,
+  limitDefaults,
+  limitsOf,
+  lowest,
+  registryTarget,
+  UNLIMITED,
+} from './limits/limits.ts';
 export type {
   ConsideredHost,
   DecisionReason,

@@ -1,7 +1,10 @@
 export { commonEnv, formatSecretKeys, parseSecretKeys, secretKeys, valueOrFile } from './common-env.ts';
 export { InvalidEnvironment, readEnv, wholeNumber } from './env.ts';
 export { createLogger, type Logger, type LoggerOptions } from './logger.ts';
+export { type AllowedHosts, allowedHosts, NO_ALLOWED_HOSTS } from './outgoing/allowed-hosts.ts';
+export { AddressRefused, OutgoingGuard, type Resolve } from './outgoing/outgoing-guard.ts';
 export { Pulse } from './pulse.ts';
 export { type AppContext, runApp, settingsOrExit } from './run-app.ts';
 export { type HealthServer, serveHealth } from './serve-health.ts';
+export { readSettingsFile, settingsText } from './settings-file.ts';
 export { onStopSignal, Shutdown, type StopSignal } from './shutdown.ts';

@@ -6,12 +6,13 @@ export { type BlobInfo, type BlobStore, FsBlobStore } from './blobs/fs-blob-stor
 export { type AttemptRef, AttemptStore } from './builds/attempt-store.ts';
 export { BuildStore, type BuildStoreOptions } from './builds/build-store.ts';
 export type { CancelOutcome } from './builds/cancel.ts';
-export { CorruptState, IdempotencyKeyReused, NotLeader, StaleAttempt } from './builds/errors.ts';
+export { CorruptState, IdempotencyKeyReused, NotLeader, QueueFull, StaleAttempt } from './builds/errors.ts';
 export { FollowUps } from './builds/follow-ups.ts';
 export {
   type AssignOutcome,
   assignmentOf,
   type ChosenHost,
+  type ConcurrencyLimits,
   PendingStore,
   pendingBuild,
 } from './builds/pending-store.ts';
@@ -22,6 +23,8 @@ export { HostNameTaken, HostRemoved, TooManyLabels, WorkerReplaced } from './hos
 export { HostOperations } from './hosts/host-operations.ts';
 export { type DesiredState, HostStore, type WorkerIdentity } from './hosts/host-store.ts';
 export { Leadership } from './leases/leadership.ts';
+export { LimitStore, type LimitUsage, subjectKey, subjectOf } from './limits/limit-store.ts';
+export { RATE_WINDOW_SECONDS, type RateState, RequestRates } from './limits/request-rates.ts';
 export { LogStore, LogTail } from './logs/log-store.ts';
 export { openState, type State, type StateOptions } from './open-state.ts';
 export { type Learned, LearnedStore } from './placement/learned-store.ts';
@@ -29,6 +32,14 @@ export { type AttemptConsumer, AttemptQueues, consumeAttempts } from './queue/at
 export { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptions } from './redis/connect.ts';
 export { Keys } from './redis/keys.ts';
 export { PoolEvents } from './redis/pool-events.ts';
+export { type DueSchedule, InvalidCron } from './schedules/schedule-clock.ts';
+export {
+  type LastRun,
+  type NewSchedule,
+  ScheduleExists,
+  ScheduleStore,
+  type StoredSchedule,
+} from './schedules/schedule-store.ts';
 export { BuildSecretReader, type BuildSecrets, type TeamSecretWishes } from './secrets/build-secrets.ts';
 export { SecretsUnavailable, TooManySecrets } from './secrets/errors.ts';
 export { Resealer, type Resealing } from './secrets/reseal.ts';

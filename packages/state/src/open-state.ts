@@ -9,12 +9,16 @@ import { FollowUps } from './builds/follow-ups.ts';
 import { PendingStore } from './builds/pending-store.ts';
 import { HostOperations } from './hosts/host-operations.ts';
 import { HostStore } from './hosts/host-store.ts';
+import { LimitStore } from './limits/limit-store.ts';
+import { RequestRates } from './limits/request-rates.ts';
 import { LogStore } from './logs/log-store.ts';
 import { LearnedStore } from './placement/learned-store.ts';
 import { AttemptQueues } from './queue/attempt-queue.ts';
 import { connectRedis } from './redis/connect.ts';
 import { Keys } from './redis/keys.ts';
 import { PoolEvents } from './redis/pool-events.ts';
+import { ScheduleClock } from './schedules/schedule-clock.ts';
+import { ScheduleStore } from './schedules/schedule-store.ts';
 import { BuildSecretReader } from './secrets/build-secrets.ts';
 import { Resealer } from './secrets/reseal.ts';
 import { Sealer } from './secrets/sealer.ts';
@@ -53,7 +57,10 @@ export interface State extends AsyncDisposable {
   readonly buildSecrets: BuildSecretReader;
   readonly resealer: Resealer;
   readonly audit: AuditLog;
+  readonly limits: LimitStore;
+  readonly rates: RequestRates;
   readonly logs: LogStore;
+  readonly schedules: ScheduleStore;
   readonly queues: AttemptQueues;
   readonly events: PoolEvents;
   /** Settings of this Redis that would lose builds, each as a sentence; empty where it is fit. */
@@ -71,6 +78,7 @@ export async function openState(options: StateOptions): Promise<State> {
   const events = await PoolEvents.open(redis, keys);
   const hosts = new HostStore(redis, keys, now);
   const sealer = new Sealer(secretKey);
+  const clock = new ScheduleClock(redis, keys);
   return {
     redis,
     keys,
@@ -89,13 +97,17 @@ export async function openState(options: StateOptions): Promise<State> {
     buildSecrets: new BuildSecretReader(redis, keys, sealer, now),
     resealer: new Resealer(redis, keys, sealer),
     audit: new AuditLog(redis, keys),
+    limits: new LimitStore(redis, keys),
+    rates: new RequestRates(redis, keys),
     logs: new LogStore(redis, keys),
+    schedules: new ScheduleStore(redis, keys, { sealer, clock, now }),
     queues,
     events,
     unfitness: () => unfitness(redis),
     async [Symbol.asyncDispose]() {
       await events[Symbol.asyncDispose]();
       await queues[Symbol.asyncDispose]();
+      await clock[Symbol.asyncDispose]();
       redis.disconnect();
     },
   };

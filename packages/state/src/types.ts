@@ -16,6 +16,12 @@ export interface NewBuild {
   readonly retryOf?: string;
   /** Default: trusted. */
   readonly trust?: Trust;
+  /** Principal whose own limits hold for it, too, beside its team's. */
+  readonly submitter?: string | undefined;
+  /** Most builds that may wait, this one included; absent: any number. */
+  readonly maxQueued?: { readonly team?: number | undefined; readonly token?: number | undefined };
+  /** Most bytes of an attempt's log. */
+  readonly maxLogBytes?: number | undefined;
   /** `Idempotency-Key`, and what the request was, so that a key used for another request is told apart. */
   readonly idempotency?: { readonly key: string; readonly fingerprint: string };
 }

@@ -3,7 +3,7 @@
  * an executor that does nothing; the peer's are plain BullMQ workers whose processor does nothing, and each job's end is told to the parent.
  */
 import { Readable } from 'node:stream';
-import { createLogger } from '@kiln/runtime';
+import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { openState } from '@kiln/state';
 import { type Executor, startWorker } from '@kiln/worker';
 import { Worker } from 'bullmq';
@@ -44,6 +44,7 @@ async function kilnHosts({ redisUrl, namespace, hosts, slots }: HostsOrder): Pro
           executor: idle,
           identity: { machine: hostName, incarnation: hostName },
           openContext: async () => Readable.from([]),
+          outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),
           storeArtifact: async () => ({ digest: '', sizeBytes: 0 }),
           log,
         },

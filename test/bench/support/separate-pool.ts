@@ -39,9 +39,12 @@ export async function separatePool(): Promise<SeparatePool> {
   };
   const blobs = { KILN_BLOB_DIR: join(dir, 'blobs') };
   const children = new Map<Role, ChildProcess>();
-  children.set('api', await start('api', { ...env, ...blobs }));
-  children.set('scheduler', await start('scheduler', env));
-  children.set('worker', await start('worker', { ...env, KILN_DATA_DIR: join(dir, 'worker'), KILN_API_URL: url }));
+  children.set('api', await startProcess('api', { ...env, ...blobs }));
+  children.set('scheduler', await startProcess('scheduler', env));
+  children.set(
+    'worker',
+    await startProcess('worker', { ...env, KILN_DATA_DIR: join(dir, 'worker'), KILN_API_URL: url }),
+  );
   return {
     client: new KilnClient({ url, token }),
     url,
@@ -59,7 +62,7 @@ export async function separatePool(): Promise<SeparatePool> {
   };
 }
 
-async function start(role: Role, env: NodeJS.ProcessEnv): Promise<ChildProcess> {
+export async function startProcess(role: Role, env: NodeJS.ProcessEnv): Promise<ChildProcess> {
   const main = fileURLToPath(new URL(`apps/${role}/src/main.ts`, ROOT));
   const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
@@ -79,7 +82,7 @@ export function residentBytes(pid: number): number {
   return Number(kib) * 1024;
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };

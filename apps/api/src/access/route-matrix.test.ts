@@ -19,6 +19,7 @@ type Outcome = `${number}` | `${number} ${string}`;
 const UNKNOWN = '401 unauthorized';
 const REFUSED = '403 forbidden';
 const HIDDEN = '404 build_not_found';
+const NO_SCHEDULE = '404 schedule_not_found';
 
 /** Everybody's outcome by one route, written out by hand: what the catalogue says is checked, not repeated. */
 type Row = Readonly<Record<Role, Outcome>>;
@@ -67,6 +68,16 @@ const MATRIX: Readonly<Record<OperationId, Row>> = {
   listTokens: row('200', {}),
   revokeToken: row('200', {}),
   readAudit: row('200', {}),
+  createSchedule: row('201', { write: '201', other: REFUSED, all: '201' }),
+  listSchedules: row('200', { read: '200', other: '200', all: '200' }),
+  readSchedule: row('200', { read: '200', other: NO_SCHEDULE, all: '200' }),
+  changeSchedule: row('200', { write: '200', other: NO_SCHEDULE, all: '200' }),
+  runSchedule: row('202', { write: '202', other: NO_SCHEDULE, all: '202' }),
+  removeSchedule: row('200', { write: '200', other: NO_SCHEDULE, all: '200' }),
+  readLimits: { ...everyone('200'), anonymous: UNKNOWN, expired: UNKNOWN, revoked: UNKNOWN },
+  listLimits: row('200', {}),
+  changeTeamLimits: row('200', {}),
+  changeTokenLimits: row('200', {}),
   whoami: { ...everyone('200'), anonymous: UNKNOWN, expired: UNKNOWN, revoked: UNKNOWN },
   startLogin: everyone('404 not_found'),
   finishLogin: everyone('404 not_found'),

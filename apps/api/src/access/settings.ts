@@ -1,4 +1,6 @@
-import { InvalidEnvironment, wholeNumber } from '@kiln/runtime';
+import { fieldProblems, limitsFile } from '@kiln/contracts';
+import { limitDefaults } from '@kiln/domain';
+import { type AllowedHosts, allowedHosts, InvalidEnvironment, readSettingsFile, wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
 import { API_DEFAULTS, type ApiConfig } from '../config.ts';
 import { KEY_TIMES } from '../oidc/issuer-keys.ts';
@@ -18,14 +20,25 @@ export const accessEnv = {
     .refine(isSafeUrl, 'the URL of this API with https:// (http:// on this machine only)')
     .optional(),
   KILN_SESSION_HOURS: wholeNumber(1, API_DEFAULTS.sessionMs / HOUR_MS),
+  KILN_MAX_CONNECTIONS: wholeNumber(1, API_DEFAULTS.maxConnections),
+  KILN_LIMITS_FILE: z.string().optional(),
+  KILN_ALLOWED_HOSTS: allowedHosts,
   KILN_AUDIT_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.auditRetentionMs / DAY_MS),
 };
 
 type AccessEnv = z.output<z.ZodObject<typeof accessEnv>>;
-type AccessConfig = Pick<ApiConfig, 'trustProxy' | 'auditRetentionMs' | 'oidc' | 'publicUrl' | 'sessionMs'>;
+type AccessConfig = Pick<
+  ApiConfig,
+  'trustProxy' | 'auditRetentionMs' | 'oidc' | 'publicUrl' | 'sessionMs' | 'limits' | 'maxConnections'
+>;
+/** … and what may be reached on others' behalf. */
+interface AccessSettings extends AccessConfig {
+  readonly allowedHosts: AllowedHosts;
+}
 
 /** What they say. @throws InvalidEnvironment */
-export function accessConfig(env: AccessEnv): AccessConfig {
+export function accessConfig(env: AccessEnv): AccessSettings {
+  const limits = env.KILN_LIMITS_FILE;
   const oidc = env.KILN_OIDC_FILE === undefined ? undefined : readOidcFile(env.KILN_OIDC_FILE);
   if (env.KILN_PUBLIC_URL === undefined && oidc?.issuers.some(({ login }) => login)) {
     throw new InvalidEnvironment(
@@ -36,6 +49,11 @@ export function accessConfig(env: AccessEnv): AccessConfig {
     publicUrl: env.KILN_PUBLIC_URL ?? '',
     sessionMs: env.KILN_SESSION_HOURS * HOUR_MS,
     trustProxy: env.KILN_TRUST_PROXY,
+    limits: limitDefaults(
+      limits === undefined ? {} : readSettingsFile('KILN_LIMITS_FILE', limits, limitsFile, fieldProblems),
+    ),
+    maxConnections: env.KILN_MAX_CONNECTIONS,
+    allowedHosts: env.KILN_ALLOWED_HOSTS,
     auditRetentionMs: env.KILN_AUDIT_RETENTION_DAYS * DAY_MS,
     ...(oidc && { oidc: { ...oidc, keyTimes: KEY_TIMES } }),
   };

@@ -22,7 +22,13 @@ type Limits = Pick<
 >;
 
 /** Lets a request through, perhaps changed, before its context is read; `team` is the one that it names. @throws Complaint */
-export type Admission = (request: BuildRequest, team: string | undefined) => BuildRequest;
+export type Admission = (request: BuildRequest, team: string | undefined) => Promise<Admitted>;
+
+interface Admitted {
+  readonly request: BuildRequest;
+  /** Of its context, where that may have less than the pool allows. */
+  readonly maxContextBytes: number | undefined;
+}
 
 /** Reads a submission, JSON or multipart. @throws Complaint; the file system's errors */
 export async function receiveSubmission(
@@ -35,7 +41,7 @@ export async function receiveSubmission(
   const essence = type.split(';', 1)[0]?.trim().toLowerCase();
   if (essence === 'application/json') {
     admitBody(message);
-    const request = requestOf(await readJson(message, limits.maxJsonBytes), admit);
+    const { request } = await requestOf(await readJson(message, limits.maxJsonBytes), admit);
     checkParts(request, false);
     return { request, [Symbol.asyncDispose]: async () => {} };
   }
@@ -58,15 +64,18 @@ async function receiveMultipart(
   admit: Admission,
 ): Promise<Submission> {
   let request: BuildRequest | undefined;
+  let { maxContextBytes } = limits;
   let context: StagedContext | undefined;
   await using staged = new AsyncDisposableStack();
   try {
     await eachPart(message, limits.uploadIdleMs, async (name, content) => {
       if (name === 'request' && !request) {
-        request = requestOf(parseJson(await readAll(content, limits.maxJsonBytes), 'request'), admit);
+        const admitted = await requestOf(parseJson(await readAll(content, limits.maxJsonBytes), 'request'), admit);
+        ({ request } = admitted);
+        maxContextBytes = Math.min(maxContextBytes, admitted.maxContextBytes ?? maxContextBytes);
         checkParts(request, true);
       } else if (name === 'context' && !context) {
-        context = staged.use(await stageContext(content, blobs, limits));
+        context = staged.use(await stageContext(content, blobs, { ...limits, maxContextBytes }));
       } else throw unexpectedPart(name);
     });
   } catch (error) {
@@ -79,7 +88,7 @@ async function receiveMultipart(
   return { request, context, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-function requestOf(body: unknown, admit: Admission): BuildRequest {
+async function requestOf(body: unknown, admit: Admission): Promise<Admitted> {
   const request = parsed(buildRequest, body);
   const namesTeam = (body as { readonly team?: unknown }).team !== undefined;
   return admit(request, namesTeam ? request.team : undefined);

@@ -1,9 +1,10 @@
 import { type BuildRequest, type BuildSpec, contextKey } from '@kiln/contracts';
 import { isTerminal, leastTrust, type Principal, repoKey } from '@kiln/domain';
-import type { StoredBuild } from '@kiln/state';
+import { type NewBuild, QueueFull, type StoredBuild } from '@kiln/state';
 import { checkTrust } from '../access/admit-request.ts';
 import { requireContext, requireGrant } from '../contexts/stage-context.ts';
 import { Complaint, fieldComplaint } from '../http/complaint.ts';
+import { type BuildRules, queueFull } from '../limits/build-rules.ts';
 import type { Blobs, BuildSecrets, Builds, ContextTeams } from '../ports.ts';
 import { requireSecrets } from '../secrets/require-secrets.ts';
 import { fingerprint, hashed } from './fingerprint.ts';
@@ -25,26 +26,32 @@ export interface SubmitParts {
   readonly contextGrantMs: number;
   readonly buildSecrets: BuildSecrets;
   readonly principal: Principal;
+  /** Of the principal and the request's team. */
+  readonly rules: BuildRules;
 }
 
 /** Accepts what was submitted; when it answers, build and context are durable. @throws Complaint; the stores' errors */
 export async function submitBuild(
   { request, context }: Submission,
   idempotencyKey: string | undefined,
-  { builds, blobs, contextTeams, contextGrantMs, buildSecrets, principal }: SubmitParts,
+  { builds, blobs, contextTeams, contextGrantMs, buildSecrets, principal, rules }: SubmitParts,
 ): Promise<Accepted> {
   checkKey(idempotencyKey);
   await requireSecrets(request, principal.trust, buildSecrets);
   const digest = context?.digest ?? (request.source.type === 'upload' ? request.source.digest : undefined);
-  if (context) await context.keep();
-  else if (digest !== undefined) {
+  if (context) {
+    checkContextSize(context.sizeBytes, rules);
+    await context.keep();
+  } else if (digest !== undefined) {
     await requireGrant(digest, principal, contextTeams);
     await requireContext(digest, blobs);
+    checkContextSize((await blobs.stat(contextKey(digest)))?.sizeBytes ?? 0, rules);
   }
   if (digest !== undefined) await contextTeams.grant(digest, request.team, contextGrantMs);
   const { secrets, ...rest } = request;
   const spec: BuildSpec = { ...rest, source: sourceOf(request, context?.digest), secrets: Object.keys(secrets).sort() };
-  return builds.accept({
+  return accept(builds, {
+    ...rules.acceptance,
     repo: repoOf(spec),
     spec,
     secrets,
@@ -55,11 +62,15 @@ export async function submitBuild(
   });
 }
 
+export interface RetryParts extends Pick<SubmitParts, 'builds' | 'blobs' | 'buildSecrets' | 'principal'> {
+  readonly rulesOf: (team: string) => Promise<BuildRules>;
+}
+
 /** Accepts an ended build's request once more. @throws Complaint `build_not_found`, `not_retriable`, `forbidden`, `secret_missing` */
 export async function retryBuild(
   id: string,
   idempotencyKey: string | undefined,
-  { builds, blobs, buildSecrets, principal }: Pick<SubmitParts, 'builds' | 'blobs' | 'buildSecrets' | 'principal'>,
+  { builds, blobs, buildSecrets, principal, rulesOf }: RetryParts,
 ): Promise<Accepted> {
   checkKey(idempotencyKey);
   const old = await builds.get(id);
@@ -69,16 +80,22 @@ export async function retryBuild(
   const trust = leastTrust(record.trust, principal.trust);
   checkTrust(spec, trust);
   await requireSecrets(spec, trust, buildSecrets);
-  if (spec.source.type === 'upload' && !(await blobs.stat(contextKey(spec.source.digest ?? '')))) {
-    throw notRetriable(
-      'source.digest',
-      'a context that is no longer kept',
-      'a new build with the context uploaded again',
-    );
+  const rules = await rulesOf(record.team);
+  await rules.checkTargets(spec);
+  if (spec.source.type === 'upload') {
+    const context = await blobs.stat(contextKey(spec.source.digest ?? ''));
+    if (context) checkContextSize(context.sizeBytes, rules);
+    else
+      throw notRetriable(
+        'source.digest',
+        'a context that is no longer kept',
+        'a new build with the context uploaded again',
+      );
   }
   const secrets = spec.secrets.length > 0 ? await builds.secretsOf(id) : {};
   if (!secrets) throw notRetriable('secrets', 'secrets that are no longer kept', 'a new build with its secrets');
-  return builds.accept({
+  return accept(builds, {
+    ...rules.acceptance,
     repo: record.repo,
     spec,
     secrets,
@@ -88,6 +105,21 @@ export async function retryBuild(
       idempotency: { key: idempotencyKey, fingerprint: fingerprint({ retryOf: id }) },
     }),
   });
+}
+
+/** @throws Complaint `queue_full` */
+async function accept(builds: Builds, build: NewBuild): Promise<Accepted> {
+  try {
+    return await builds.accept(build);
+  } catch (error) {
+    throw error instanceof QueueFull ? queueFull(error.whose, error.limit) : error;
+  }
+}
+
+/** @throws Complaint `body_too_large` */
+function checkContextSize(sizeBytes: number, { contextBytes }: BuildRules): void {
+  if (contextBytes === undefined || sizeBytes <= contextBytes) return;
+  throw fieldComplaint('body_too_large', 'context', `${sizeBytes} bytes`, `at most ${contextBytes} bytes`);
 }
 
 export function buildNotFound(id: string): Complaint {

@@ -16,16 +16,21 @@ import type { LiveRequests } from '../access/live-requests.ts';
 import { authorize } from '../access/refusals.ts';
 import type { Audited, AuditTrail } from '../audit/audit-trail.ts';
 import { incomplete } from '../contexts/context-inspector.ts';
+import type { RequestGate } from '../limits/request-gate.ts';
 import { sendComplaint } from './answer.ts';
+import { limitBodyTime } from './body-gate.ts';
 import { Complaint, complaintOf, fieldComplaint } from './complaint.ts';
 
 export interface AppParts {
   readonly handlers: Readonly<Record<OperationId, Handler>>;
   readonly authenticate: Authenticate;
+  readonly gate: RequestGate;
   readonly live: LiveRequests;
   readonly trail: AuditTrail;
   /** Whose `X-Forwarded-For` is believed, as express takes it: addresses and networks, or a number of proxies. */
   readonly trustProxy: readonly string[] | number;
+  /** How long a body may take that is read whole, ms. */
+  readonly bodyTimeoutMs: number;
   readonly log: Logger;
   readonly now: () => number;
   readonly closing: AbortSignal;
@@ -37,13 +42,21 @@ const ENDS_CREDENTIALS: ReadonlySet<OperationId> = new Set(['logout', 'revokeTok
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** The routes of the catalogue, and what goes round each of them. */
-export function createApp({ handlers, authenticate, live, trail, trustProxy, log, now, closing }: AppParts): Express {
+export function createApp(parts: AppParts): Express {
+  const { handlers, authenticate, gate, live, trail, trustProxy, bodyTimeoutMs, log, now, closing } = parts;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
   app.set('trust proxy', trustProxy);
   app.use(identify(log, now, closing));
+  app.use((request, _response, next) => {
+    limitBodyTime(request, bodyTimeoutMs);
+    if (request.headers.host === undefined && request.httpVersion === '1.1') {
+      throw fieldComplaint('malformed_http', 'header Host', 'nothing', 'a Host, as HTTP/1.1 has it');
+    }
+    next();
+  });
   // The routes set what pages need; an API answer may load nothing at all.
   app.use(
     helmet({
@@ -59,6 +72,7 @@ export function createApp({ handlers, authenticate, live, trail, trustProxy, log
         response.locals.audited = audited;
         const principal = access.who === 'anyone' ? ANONYMOUS : await authenticate(request);
         audited.principal = principal;
+        await gate(principal, response);
         authorize(principal, access);
         if (principal !== ANONYMOUS && !ENDS_CREDENTIALS.has(id)) live.add(principal, response);
         const { requestId, ip } = response.locals as { requestId: string; ip: string };

@@ -26,10 +26,14 @@ import { receiveSubmission, wholeBody } from '../builds/receive-submission.ts';
 import { type Accepted, buildNotFound, retryBuild, submitBuild } from '../builds/submit-build.ts';
 import type { ApiConfig } from '../config.ts';
 import { hostHandlers } from '../hosts/host-handlers.ts';
+import { type BuildRuleParts, BuildRules } from '../limits/build-rules.ts';
+import { limitHandlers } from '../limits/limit-handlers.ts';
 import type { Cookies } from '../login/cookies.ts';
 import { loginHandlers } from '../login/login-handlers.ts';
 import { type LogSending, sendLog } from '../logs/send-log.ts';
 import type { ApiDeps } from '../ports.ts';
+import { scheduleHandlers } from '../schedules/schedule-handlers.ts';
+import type { ScheduleSubmitting } from '../schedules/submit-schedule.ts';
 import { secretHandlers } from '../secrets/secret-handlers.ts';
 import { sendBlob, sendJson } from './answer.ts';
 import { Complaint, fieldComplaint, parameter, parsed } from './complaint.ts';
@@ -41,6 +45,8 @@ export interface HandlerParts {
   readonly deps: ApiDeps;
   readonly watch: BuildWatch;
   readonly cookies: Cookies;
+  readonly rules: BuildRuleParts;
+  readonly scheduling: ScheduleSubmitting;
   readonly sending: LogSending;
   readonly openapi: unknown;
   readonly docsPage: Handler;
@@ -56,6 +62,8 @@ export function handlers({
   deps,
   watch,
   cookies,
+  rules,
+  scheduling,
   sending,
   openapi,
   docsPage,
@@ -65,6 +73,7 @@ export function handlers({
   const contextGrantMs = 2 * config.contextRetentionMs;
   const buildsOf = (principal: Principal) => visibleBuilds(deps.builds, principal);
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
+  const rulesFor = (principal: Principal, team: string) => stored(BuildRules.of(principal, team, rules));
   const idOf = (request: Request) => parameter(buildId, 'id', request.params.id);
   const found = async (id: string, principal: Principal) => {
     const build = await stored(buildsOf(principal).get(id));
@@ -74,10 +83,22 @@ export function handlers({
 
   return {
     async submitBuild(request, response, { principal, note }) {
-      await using submission = await receiveSubmission(request, blobs, config, (asked, team) =>
-        admitRequest(asked, team, principal),
-      );
-      const parts = { builds: buildsOf(principal), blobs, contextTeams, contextGrantMs, buildSecrets, principal };
+      await using submission = await receiveSubmission(request, blobs, config, async (asked, named) => {
+        const admitted = admitRequest(asked, named, principal);
+        const own = await rulesFor(principal, admitted.team);
+        await own.checkTargets(admitted);
+        return { request: admitted, maxContextBytes: own.contextBytes };
+      });
+      const own = await rulesFor(principal, submission.request.team);
+      const parts = {
+        builds: buildsOf(principal),
+        blobs,
+        contextTeams,
+        contextGrantMs,
+        buildSecrets,
+        principal,
+        rules: own,
+      };
       const accepted = await stored(submitBuild(submission, idempotencyKey(request), parts));
       note(acceptedNote(accepted));
       sendAccepted(response, accepted);
@@ -112,7 +133,10 @@ export function handlers({
     },
 
     async retryBuild(request, response, { principal, note }) {
-      const parts = { builds: buildsOf(principal), blobs, buildSecrets, principal };
+      const parts = {
+        ...{ builds: buildsOf(principal), blobs, buildSecrets, principal },
+        rulesOf: (team: string) => rulesFor(principal, team),
+      };
       const accepted = await stored(retryBuild(idOf(request), idempotencyKey(request), parts));
       note(acceptedNote(accepted));
       sendAccepted(response, accepted);
@@ -155,6 +179,8 @@ export function handlers({
     ...hostHandlers(config, deps),
     ...tokenHandlers(config, { ...deps, now }),
     ...secretHandlers(config, deps),
+    ...scheduleHandlers(config, scheduling),
+    ...limitHandlers(config, { ...deps, book: rules.book }),
     ...loginHandlers(config, { ...deps, cookies, now }),
     readAudit: auditHandler(config, deps.audit, closing),
 

@@ -38,8 +38,14 @@ export async function eachPart(
   parser.on('error', () =>
     fail(request.readableEnded ? new CutOff('the multipart body is cut off') : malformed('damaged')),
   );
-  const silence = setTimeout(() => fail(new CutOff(`nothing came for ${idleMs} ms`)), idleMs);
-  request.on('data', () => silence.refresh());
+  const silence = setTimeout(() => fail(new CutOff(`less than ${LEAST_BYTES} bytes came within ${idleMs} ms`)), idleMs);
+  let came = 0;
+  request.on('data', (chunk: Buffer) => {
+    came += chunk.length;
+    if (came < LEAST_BYTES) return;
+    came = 0;
+    silence.refresh();
+  });
   request.on('error', () => fail(new CutOff('the connection was lost')));
   request.on('close', () => {
     if (!request.complete) fail(new CutOff('the connection was lost'));
@@ -59,6 +65,8 @@ export async function eachPart(
 }
 
 const MAX_PARTS = 8;
+/** Who sends less within the time for which one may be silent is as good as silent: a byte now and then would hold a connection for ever. */
+const LEAST_BYTES = 16 * 1024;
 
 function openParser(request: IncomingMessage): BusboyInstance {
   try {

@@ -81,6 +81,8 @@ async function stream(
     'X-Accel-Buffering': 'no',
   });
   response.flushHeaders();
+  // A quiet build has nothing to say for as long as it likes; only server-sent events have a sign of life.
+  if (format !== 'sse') response.setTimeout(0);
   const encode = encoder(format);
   using outlet = new Outlet(response, format === 'sse' ? { text: ': alive\n\n', everyMs: heartbeatMs } : undefined);
   if (format === 'sse') await outlet.write(`retry: ${retryMs}\n\n`);

@@ -20,6 +20,7 @@ export class RouteRequests {
   readonly #api: TestApi;
   readonly #digest: string;
   #secrets = 0;
+  #schedules = 0;
 
   private constructor(api: TestApi, digest: string) {
     this.#api = api;
@@ -66,6 +67,18 @@ export class RouteRequests {
         return { path: `${path}?team=web&name=${await this.#secret()}` };
       case 'createToken':
         return { path, init: json({ name: 'new', team: 'web', scopes: ['builds:read'] }) };
+      case 'createSchedule':
+        return { path, init: json(this.#schedule()) };
+      case 'readSchedule':
+      case 'runSchedule':
+      case 'removeSchedule':
+        return { path: path.replace(':id', await this.#scheduled()) };
+      case 'changeSchedule':
+        return { path: path.replace(':id', await this.#scheduled()), init: json({ paused: true }) };
+      case 'changeTeamLimits':
+        return { path: path.replace(':team', 'web'), init: json({ concurrentBuilds: 9 }) };
+      case 'changeTokenLimits':
+        return { path: path.replace(':token', (await this.#api.token()).id), init: json({ concurrentBuilds: 9 }) };
       case 'revokeToken':
         return { path: path.replace(':id', (await this.#api.token()).id) };
       default:
@@ -80,6 +93,18 @@ export class RouteRequests {
     const content = { kind: 'build', value: 'hunter22' } as const;
     await this.#api.state.secrets.set({ team: 'web', name, untrustedOk: false, content, updatedBy: 'test' });
     return name;
+  }
+
+  /** One that isn't due before the test is over. */
+  #schedule(): object {
+    this.#schedules += 1;
+    const request = { source: { type: 'git', url: 'https://git.example/app' }, team: 'web' };
+    return { name: `schedule-${this.#schedules}`, cron: '0 0 29 2 *', request };
+  }
+
+  async #scheduled(): Promise<string> {
+    const answer = await this.#api.post('/v1/schedules', this.#schedule());
+    return ((await answer.json()) as { id: string }).id;
   }
 
   async #submit(): Promise<string> {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import type { BuildRequestInput, BuildView, LogRecord } from '@kiln/contracts';
 import { formatToken, TOKEN_BYTES } from '@kiln/domain';
+import { NO_ALLOWED_HOSTS, OutgoingGuard, type Resolve } from '@kiln/runtime';
 import { FsBlobStore, Leadership, type NewToken, openState, pendingBuild, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { pino } from 'pino';
@@ -15,6 +16,9 @@ export const TOKEN = 'a-token-of-the-tests';
 const LEASE_MS = 600_000;
 const HOST = 'h1';
 const INCARNATION = 'i1';
+
+/** Names of tests are nobody's. */
+const everywherePublic: Resolve = async () => [{ address: '93.184.216.34', family: 4 }];
 
 /** A whole API over a real Redis and a real directory, with a host that does what the test says. */
 export class TestApi implements AsyncDisposable {
@@ -44,6 +48,7 @@ export class TestApi implements AsyncDisposable {
       namespace?: string;
       secretKey?: Buffer | readonly Buffer[];
       now?: () => number;
+      resolve?: Resolve;
     } = {},
   ): Promise<TestApi> {
     await using stack = new AsyncDisposableStack();
@@ -67,10 +72,12 @@ export class TestApi implements AsyncDisposable {
         done();
       },
     });
+    const { resolve = everywherePublic } = given;
+    const outgoing = stack.use(new OutgoingGuard(NO_ALLOWED_HOSTS, resolve));
     const api = stack.adopt(
       await startApi(
         { ...API_DEFAULTS, port: 0, tokens: ['another', TOKEN], closeTimeoutMs: 1_000, logLingerMs: 0, ...config },
-        { ...state, blobs, log: pino({ level: 'debug' }, sink), ...(given.now && { now: given.now }) },
+        { ...state, outgoing, blobs, log: pino({ level: 'debug' }, sink), ...(given.now && { now: given.now }) },
       ),
       (running) => running.close(),
     );

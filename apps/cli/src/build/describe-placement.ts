@@ -15,6 +15,8 @@ const REASONS: Readonly<Record<string, string>> = {
   all_full: 'every host that fits is full',
   no_host: 'no host has joined the pool',
   none_fits: 'no host fits',
+  team_limit: 'its team has as many builds running as it may',
+  token_limit: 'who submitted it has as many builds running as they may',
 };
 
 const VERDICTS: Readonly<Record<string, string>> = {
@@ -44,8 +46,9 @@ const EXTRAS: Readonly<Record<string, string>> = {
 const HOSTS_NAMED = 6;
 
 /** A reason's words; one that this version doesn't know is shown as it is. */
-function reasonText(reason: string): string {
-  return REASONS[reason] ?? reason.replaceAll('_', ' ');
+function reasonText({ reason, limit }: Pick<Decision, 'reason' | 'limit'>): string {
+  const text = REASONS[reason] ?? reason.replaceAll('_', ' ');
+  return limit === undefined ? text : `${text} (${limit})`;
 }
 
 function verdictText(verdict: string): string {
@@ -53,11 +56,12 @@ function verdictText(verdict: string): string {
 }
 
 /** What was decided, and why: `run on a, which has its cache`. */
-export function decisionText({ host, reason, considered }: Decision): string {
+export function decisionText(decision: Decision): string {
+  const { host, reason, considered } = decision;
   const awaited = considered.find(({ verdict }) => verdict === 'awaited');
   const what =
     host !== null ? `run on ${host}` : reason === 'waits_for_warm' && awaited ? `wait for ${awaited.host}` : 'wait';
-  return `${what}, ${reasonText(reason)}`;
+  return `${what}, ${reasonText(decision)}`;
 }
 
 /** A verdict with what tipped it: `would cost other builds more: evicts caches (2m05s)`. */
@@ -108,13 +112,13 @@ export function waitingReason(placement: PlacementInfoView): string | undefined 
   const awaited = last.considered.find(({ verdict }) => verdict === 'awaited');
   if (last.reason === 'waits_for_warm' && awaited) {
     const inMs = last.predicted ? Date.parse(last.predicted.startAt) - Date.parse(last.decidedAt) : 0;
-    return `for ${awaited.host}, ${reasonText(last.reason)}${inMs >= 1_000 ? `, in about ${duration(inMs)}` : ''}`;
+    return `for ${awaited.host}, ${reasonText(last)}${inMs >= 1_000 ? `, in about ${duration(inMs)}` : ''}`;
   }
   const hosts = [
     ...last.considered.slice(0, HOSTS_NAMED).map(hostText),
     ...(last.considered.length > HOSTS_NAMED ? ['…'] : []),
   ].join(', ');
-  return `${reasonText(last.reason)}${hosts ? ` (${hosts})` : ''}`;
+  return `${reasonText(last)}${hosts ? ` (${hosts})` : ''}`;
 }
 
 function hostText({ host, usedSlots, slots, verdict }: Considered): string {

@@ -10,8 +10,14 @@ const MAX_WEIGHT = 64;
 
 export type BuildFlags = FlagValues<typeof DOCKER_FLAGS & typeof KILN_FLAGS>;
 
+/** Flags that say what is done with a build, not what is built. */
+type OtherFlags =
+  | ('file' | 'secret' | 'push' | 'load' | 'output' | 'metadata-file' | 'iidfile' | 'progress' | 'quiet')
+  | ('repo' | 'ref' | 'detach' | 'json' | 'idempotency-key');
+export type RequestFlags = Omit<BuildFlags, OtherFlags>;
+
 export interface RequestParts {
-  readonly flags: BuildFlags;
+  readonly flags: RequestFlags;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly plan: OutputPlan;
   readonly secrets: Readonly<Record<string, string>>;
@@ -53,7 +59,7 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
   };
 }
 
-function attestations({ provenance, sbom, attest }: BuildFlags): Pick<BuildRequestInput, 'provenance' | 'sbom'> {
+function attestations({ provenance, sbom, attest }: RequestFlags): Pick<BuildRequestInput, 'provenance' | 'sbom'> {
   return {
     ...Object.fromEntries(attest.map(attestFlag).map(({ kind, value }) => [kind, value])),
     ...(provenance !== undefined && { provenance: attestation(provenance) }),

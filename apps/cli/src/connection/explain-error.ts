@@ -33,5 +33,8 @@ const HINTS: Readonly<Partial<Record<KilnProblem['problem']['code'], string>>> =
   token_not_found: '`kiln token ls` lists those that there are.',
   secret_not_found: '`kiln secret ls` lists those that there are.',
   host_not_found: '`kiln hosts` lists those that there are.',
+  schedule_not_found: '`kiln schedule ls` lists those that there are.',
+  queue_full: '`kiln ps` lists what waits; `kiln limits` says how much may.',
+  too_many_requests: '`kiln limits` says how many there may be.',
   unavailable: 'Kiln is there, but can’t serve just now. Try again in a moment.',
 };

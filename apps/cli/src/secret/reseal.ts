@@ -26,7 +26,9 @@ const text = ({ resealed, current }: { resealed: number; current: number }) =>
   `${resealed + current} in all, ${resealed} with another key before`;
 
 function say(io: Io, { keyId, stored, builds }: ResealReport): void {
-  io.out.line(`key ${keyId} seals what is stored: ${text(stored)}; and what came with builds: ${text(builds)}`);
+  io.out.line(
+    `key ${keyId} seals what is stored: ${text(stored)}; and what came with builds and schedules: ${text(builds)}`,
+  );
   for (const { name, reason, ...whose } of stored.unreadable) {
     io.err.line(`kiln: ${name} of ${whoseText(whose)} can’t be opened: ${reason}`);
   }
@@ -35,7 +37,7 @@ function say(io: Io, { keyId, stored, builds }: ResealReport): void {
   }
   if (builds.unreadable > 0) {
     io.err.line(
-      `kiln: secrets that came with ${builds.unreadable} builds can’t be opened; they go a day after the builds’ ends`,
+      `kiln: secrets that came with ${builds.unreadable} builds or schedules can’t be opened; those of builds go a day after their ends`,
     );
   }
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { API_DEFAULTS, type RunningApi, startApi } from '@kiln/api';
 import { buildRequest, type HostReport } from '@kiln/contracts';
-import { createLogger } from '@kiln/runtime';
+import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { DEFAULT_SCHEDULER, startScheduler } from '@kiln/scheduler';
 import { type AttemptRef, FsBlobStore, Leadership, openState, type State } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
@@ -46,7 +46,12 @@ export class RealPool implements AsyncDisposable {
           join: { tokens: ['a-join-token'], ...grant },
           closeTimeoutMs: 500,
         },
-        { ...state, blobs: new FsBlobStore(dir), log },
+        {
+          ...state,
+          outgoing: stack.use(new OutgoingGuard(NO_ALLOWED_HOSTS, async () => [])),
+          blobs: new FsBlobStore(dir),
+          log,
+        },
       ),
       (running) => running.close(),
     );

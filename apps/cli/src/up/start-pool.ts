@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { API_DEFAULTS, type accessConfig, startApi } from '@kiln/api';
 import { Builder } from '@kiln/buildkit';
 import { artifactKey, contextKey } from '@kiln/contracts';
-import { formatSecretKeys, type Logger, Shutdown } from '@kiln/runtime';
+import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
 import { DEFAULT_SCHEDULER, startScheduler } from '@kiln/scheduler';
 import { FsBlobStore, Leadership, openState } from '@kiln/state';
 import { DEFAULT_LEASE, diskOf, type RunningWorker, startWorker } from '@kiln/worker';
@@ -85,10 +85,13 @@ async function compose(
   shutdown.add('builder', () => builder.close());
 
   const blobs = new FsBlobStore(data.blobs);
+  const { allowedHosts, ...access } = settings.access;
+  const outgoing = new OutgoingGuard(allowedHosts);
+  shutdown.add('outgoing', () => outgoing[Symbol.asyncDispose]());
   const api = await startApi(
     {
       ...API_DEFAULTS,
-      ...settings.access,
+      ...access,
       host: options.host,
       port: options.port,
       tokens: [data.token],
@@ -99,16 +102,19 @@ async function compose(
         secretKey: formatSecretKeys(data.secretKeys),
       },
     },
-    { ...state, blobs, log: log.child({ part: 'api' }) },
+    { ...state, outgoing, blobs, log: log.child({ part: 'api' }) },
   );
   shutdown.add('api', () => api.close());
 
   const owner = randomUUID();
-  const scheduler = startScheduler(DEFAULT_SCHEDULER, {
-    ...state,
-    leadership: new Leadership(state.redis, state.keys, owner, DEFAULT_SCHEDULER.leaderTtlMs),
-    log: log.child({ part: 'scheduler' }),
-  });
+  const scheduler = startScheduler(
+    { ...DEFAULT_SCHEDULER, limits: access.limits },
+    {
+      ...state,
+      leadership: new Leadership(state.redis, state.keys, owner, DEFAULT_SCHEDULER.leaderTtlMs),
+      log: log.child({ part: 'scheduler' }),
+    },
+  );
   shutdown.add('scheduler', () => scheduler.close());
 
   const worker = await startWorker(
@@ -125,6 +131,7 @@ async function compose(
       identity: { machine: data.machine, incarnation: owner },
       openContext: (digest) => blobs.open(contextKey(digest)),
       storeArtifact: (ref, content) => blobs.put(artifactKey(ref.buildId, ref.attempt), content),
+      outgoing,
       disk: () => diskOf(data.path),
       log: log.child({ part: 'worker' }),
     },

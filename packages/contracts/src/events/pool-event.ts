@@ -20,7 +20,16 @@ export const cachesChanged = z.strictObject({ type: z.literal('caches'), host: z
 /** A token was revoked, or a session has ended: whatever its principal still follows ends, too. */
 export const credentialEnded = z.strictObject({ type: z.literal('credential'), id: z.string() });
 
+/** Limits of a team or token were set: `team:<name>` or `token:<id>`. */
+export const limitsChanged = z.strictObject({ type: z.literal('limits'), subject: z.string() });
+
 /** What goes through the pool's event stream. Numbers arrive as Redis writes them, as text. */
-export const poolEvent = z.discriminatedUnion('type', [buildChanged, hostChanged, cachesChanged, credentialEnded]);
+export const poolEvent = z.discriminatedUnion('type', [
+  buildChanged,
+  hostChanged,
+  cachesChanged,
+  credentialEnded,
+  limitsChanged,
+]);
 export type PoolEvent = z.output<typeof poolEvent>;
 export type BuildChanged = z.output<typeof buildChanged>;

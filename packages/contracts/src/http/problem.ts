@@ -12,6 +12,9 @@ export type FieldProblem = z.output<typeof fieldProblem>;
 
 /** Stable codes of everything that an API answer can complain of. */
 export const PROBLEM_CODES = [
+  'malformed_http',
+  'headers_too_large',
+  'request_timeout',
   'malformed_json',
   'malformed_multipart',
   'invalid_request',
@@ -37,6 +40,11 @@ export const PROBLEM_CODES = [
   'secret_not_found',
   'secret_missing',
   'too_many_secrets',
+  'schedule_not_found',
+  'schedule_exists',
+  'target_refused',
+  'too_many_requests',
+  'queue_full',
   'disk_full',
   'unavailable',
   'internal',

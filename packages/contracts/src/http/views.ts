@@ -182,6 +182,10 @@ export const placementView = z
         attempt: z.int().meta({ description: 'The attempt that the decision led to, or would have led to.' }),
         host: z.string().nullable(),
         reason: z.string(),
+        limit: z
+          .int()
+          .optional()
+          .meta({ description: 'How many builds there may be at a time, where that is the reason.' }),
         decidedAt: instant,
         predicted: prediction.optional().meta({ description: 'On the host chosen, or on the one that it waits for.' }),
         considered: z

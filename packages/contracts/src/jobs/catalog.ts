@@ -4,6 +4,9 @@ import { z } from 'zod';
 export const runAttemptJob = z.strictObject({ buildId: z.string(), attempt: z.int().min(1) });
 export type RunAttemptJob = z.output<typeof runAttemptJob>;
 
+/** The job that says that a schedule is due. When it was due, BullMQ knows. */
+const runScheduleJob = z.strictObject({ schedule: z.string() });
+
 /** Every job that Kiln enqueues. BullMQ itself never retries: another attempt is the scheduler's decision. */
 export const JOBS = {
   runAttempt: {
@@ -11,6 +14,13 @@ export const JOBS = {
     schema: runAttemptJob,
     queue: (host: string) => `host-${host}`,
     jobId: ({ buildId, attempt }: RunAttemptJob) => `${buildId}-${attempt}`,
+    lockDurationMs: 30_000,
+  },
+  runSchedule: {
+    name: 'run-schedule',
+    schema: runScheduleJob,
+    queue: 'schedules',
+    template: (schedule: string): z.output<typeof runScheduleJob> => ({ schedule }),
     lockDurationMs: 30_000,
   },
 } as const;

@@ -8,7 +8,13 @@ import { ROUTES } from './routes.ts';
 type Json = Record<string, unknown>;
 
 /** What any route may complain with. */
-const EVERYWHERE: readonly ProblemCode[] = ['unavailable', 'internal'];
+const EVERYWHERE: readonly ProblemCode[] = [
+  'malformed_http',
+  'headers_too_large',
+  'request_timeout',
+  'unavailable',
+  'internal',
+];
 
 /** The OpenAPI 3.1 document of the API, made from the schemas that the API itself parses with. */
 export function openApiDocument(version: string): Json {
@@ -144,6 +150,7 @@ const TEAM_TEXTS: Readonly<Record<TeamReach, string>> = {
   list: ' Builds of other teams are left out.',
   request: ' A team other than the token’s own is refused.',
   context: ' Contexts that another team has uploaded are not found.',
+  schedule: ' Schedules of other teams are not found.',
   pool: '',
 };
 
@@ -193,7 +200,8 @@ function bodySchema(body: BodyDoc, io: 'input' | 'output', components: Component
 
 /** One answer for each status, naming its codes. */
 function problemAnswers({ problems, access }: RouteDoc, components: Components): Json {
-  const refusals: readonly ProblemCode[] = access.who === 'anyone' ? [] : ['unauthorized', 'forbidden'];
+  const refusals: readonly ProblemCode[] =
+    access.who === 'anyone' ? [] : ['unauthorized', 'forbidden', 'too_many_requests'];
   const codes: ProblemCode[] = [...problems, ...refusals, ...EVERYWHERE];
   const byStatus = Object.groupBy(new Set(codes), (code) => String(PROBLEM_KINDS[code].status));
   const schema = components.schema(problem, 'output');

@@ -8,6 +8,9 @@ export interface ProblemKind {
 
 /** One status and one title for each code. */
 export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = {
+  malformed_http: { status: 400, title: 'This is not HTTP' },
+  headers_too_large: { status: 431, title: 'The header fields are too large' },
+  request_timeout: { status: 408, title: 'The request took too long to arrive' },
   malformed_json: { status: 400, title: 'The body is not valid JSON' },
   malformed_multipart: { status: 400, title: 'The body is not valid multipart/form-data' },
   invalid_request: { status: 400, title: 'The request is not valid' },
@@ -33,6 +36,11 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = {
   secret_not_found: { status: 404, title: 'There is no such secret' },
   secret_missing: { status: 422, title: 'The build names a secret that is not there' },
   too_many_secrets: { status: 409, title: 'The team has as many secrets as it may have' },
+  schedule_not_found: { status: 404, title: 'There is no such schedule' },
+  schedule_exists: { status: 409, title: 'There is a schedule of this name' },
+  target_refused: { status: 403, title: 'This git server or registry is not allowed' },
+  too_many_requests: { status: 429, title: 'Too many requests' },
+  queue_full: { status: 429, title: 'Too many builds wait already' },
   disk_full: { status: 507, title: 'The disk is full' },
   unavailable: { status: 503, title: 'Kiln cannot answer at the moment' },
   internal: { status: 500, title: 'Kiln failed to answer' },

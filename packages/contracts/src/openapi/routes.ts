@@ -18,7 +18,9 @@ import {
   waitQuery,
 } from '../http/views.ts';
 import { logRecord } from '../log/record.ts';
+import { LIMIT_ROUTES } from './limit-routes.ts';
 import type { HeaderDoc, RouteDoc } from './route.ts';
+import { SCHEDULE_ROUTES } from './schedule-routes.ts';
 import { SECRET_ROUTES } from './secret-routes.ts';
 
 /** Users with a scope, who see their own team's. */
@@ -99,6 +101,8 @@ export const ROUTES = {
       'context_incomplete',
       'idempotency_key_reused',
       'secret_missing',
+      'target_refused',
+      'queue_full',
       'disk_full',
     ],
   },
@@ -148,7 +152,16 @@ export const ROUTES = {
     params: id,
     headers: IDEMPOTENCY,
     answers: { 202: { description: 'Accepted.', content: build, headers: ACCEPTED_HEADERS } },
-    problems: ['invalid_request', 'build_not_found', 'not_retriable', 'idempotency_key_reused', 'secret_missing'],
+    problems: [
+      'invalid_request',
+      'build_not_found',
+      'not_retriable',
+      'idempotency_key_reused',
+      'target_refused',
+      'queue_full',
+      'secret_missing',
+      'body_too_large',
+    ],
   },
   readLog: {
     method: 'get',
@@ -383,6 +396,8 @@ export const ROUTES = {
     },
     problems: [],
   },
+  ...SCHEDULE_ROUTES,
+  ...LIMIT_ROUTES,
   startLogin: {
     method: 'get',
     path: '/auth/login',

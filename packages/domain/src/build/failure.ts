@@ -12,6 +12,7 @@ export const FAILURE_CODES = [
   'git_unreachable',
   'git_auth_failed',
   'git_ref_missing',
+  'git_host_refused',
   'git_subdir_missing',
   'push_refused',
   'disk_full',

@@ -47,6 +47,10 @@ export interface BuildRecord {
   readonly team: string;
   /** Of who submitted it; absent: trusted. */
   readonly trust?: Trust;
+  /** Principal that submitted it, where that has limits of its own. */
+  readonly submitter?: string;
+  /** Most bytes of an attempt's log; absent: without end. */
+  readonly maxLogBytes?: number;
   readonly createdAt: number;
   /** Start of the present wait: acceptance, or the loss of the last attempt. */
   readonly queuedAt: number;

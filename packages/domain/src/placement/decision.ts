@@ -28,7 +28,10 @@ export type DecisionReason =
   /** Waits: every host that fits is full. */
   | 'all_full'
   | 'no_host'
-  | 'none_fits';
+  | 'none_fits'
+  /** Waits: hosts have as many builds of its team, or of the credential that submitted it, as there may be. */
+  | 'team_limit'
+  | 'token_limit';
 
 export type Verdict =
   | 'chosen'
@@ -60,6 +63,8 @@ export interface PlacementDecision {
   readonly build: string;
   readonly host: string | null;
   readonly reason: DecisionReason;
+  /** How many builds there may be at a time, where that is the reason. */
+  readonly limit?: number;
   /** ms since the epoch. */
   readonly decidedAt: number;
   /** On the host chosen, or on the one that the build waits for. */

@@ -9,8 +9,8 @@ const scene = (repos = {}) => new Scene({ repos: { app: APP, ...repos } });
 const verdicts = ({ considered }: PlacementDecision) =>
   Object.fromEntries(considered.map(({ host, verdict }) => [host, verdict]));
 
-/** One scene for each reason; the build asked about is called `1`. */
-const REASONS: Readonly<Record<DecisionReason, () => Scene>> = {
+/** One scene for each reason but those of limits, which the scheduler keeps; the build asked about is called `1`. */
+const REASONS: Readonly<Record<Exclude<DecisionReason, 'team_limit' | 'token_limit'>, () => Scene>> = {
   warm: () => scene().host('a', {}, { app: 1 }),
   partly_warm: () => scene().host('a', {}, { app: 0.4 }),
   cold: () => scene().host('a'),

@@ -70,12 +70,15 @@ export class PlacementPool implements PoolState {
     return { now, horizonMs, memoryMs: this.settings.demandHorizons * horizonMs, watchedMs };
   }
 
-  /** A build waits: for the first time, or again after a lost attempt. Only the first time counts as demand. */
-  buildQueued(build: PendingBuild, now: number): void {
+  /**
+   * A build waits: for the first time, or again after a lost attempt. Only the first time counts as demand; `isNew` false: it was told
+   * of before, and had left only because it had to wait for something else than a host.
+   */
+  buildQueued(build: PendingBuild, now: number, isNew = true): void {
     this.#advance(now);
     this.#leave(build.id);
     const repo = this.#repo(build.repo);
-    if (build.lostOn.length === 0) repo.demand.arrived(build.createdAt, this.demandClock(now).memoryMs);
+    if (isNew && build.lostOn.length === 0) repo.demand.arrived(build.createdAt, this.demandClock(now).memoryMs);
     repo.refresh(this.estimate);
     this.#arrived.push(this.waiting.add(build, repo));
   }

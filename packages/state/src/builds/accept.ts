@@ -17,6 +17,7 @@ export interface AcceptParts {
 /** `superseding`: older builds are due to end. `replayed`: what the idempotency key held, `<build id> <fingerprint>`. */
 export type Acceptance =
   | { readonly outcome: 'accepted' | 'superseding' | 'shared'; readonly record: BuildRecord }
+  | { readonly outcome: 'full'; readonly whose: 'team' | 'token' }
   | { readonly outcome: 'replayed'; readonly held: string };
 
 /** How often the run that can be shared may become another one while a build is accepted. */
@@ -30,6 +31,9 @@ export async function acceptBuild(parts: AcceptParts, build: NewBuild, id: strin
     const record = newRecord(build, id, now, run);
     const answer = String(await runScript(redis, 'accept-build', ...acceptCall(parts, build, record, shareKey)));
     if (answer === 'accepted' || answer === 'superseding' || answer === 'shared') return { outcome: answer, record };
+    if (answer === 'full team' || answer === 'full token') {
+      return { outcome: 'full', whose: answer === 'full team' ? 'team' : 'token' };
+    }
     if (answer !== 'again') return { outcome: 'replayed', held: answer };
     // The script decides whether this one can be shared: where it can't be, it asks for a build without a run to share.
     run = run === '' ? ((await redis.get(keys.share(shareKey))) ?? '') : '';
@@ -39,7 +43,7 @@ export async function acceptBuild(parts: AcceptParts, build: NewBuild, id: strin
 
 function acceptCall(
   { keys, sealer, idempotencyTtlMs }: AcceptParts,
-  { spec, secrets, idempotency }: NewBuild,
+  { spec, secrets, idempotency, submitter = '', maxQueued = {} }: NewBuild,
   record: BuildRecord,
   shareKey: string,
 ): [keys: string[], args: (string | number)[]] {
@@ -63,11 +67,19 @@ function acceptCall(
       shareKey,
       record.sharedRun ?? '',
       mayMove(spec) ? '1' : '0',
+      submitter,
+      maxQueued.team ?? '',
+      maxQueued.token ?? '',
     ],
   ];
 }
 
-function newRecord({ repo, spec, trust, retryOf }: NewBuild, id: string, now: number, run: string): BuildRecord {
+function newRecord(
+  { repo, spec, trust, retryOf, submitter, maxLogBytes }: NewBuild,
+  id: string,
+  now: number,
+  run: string,
+): BuildRecord {
   return {
     id,
     revision: 1,
@@ -75,6 +87,8 @@ function newRecord({ repo, spec, trust, retryOf }: NewBuild, id: string, now: nu
     repo,
     team: spec.team,
     ...(trust !== undefined && { trust }),
+    ...(submitter !== undefined && { submitter }),
+    ...(maxLogBytes !== undefined && { maxLogBytes }),
     createdAt: now,
     queuedAt: now,
     attempts: [],

@@ -107,6 +107,7 @@ describe('secrets', () => {
       if (type === 'hash') return redis.hgetall(key);
       if (type === 'string') return redis.get(key);
       if (type === 'stream') return redis.xrange(key, '-', '+');
+      if (type === 'set') return redis.smembers(key);
       return redis.zrange(key, '0', '-1');
     };
     const keys = await redis.keys('*');

@@ -8,7 +8,7 @@ import type { Sealer } from '../secrets/sealer.ts';
 import type { BuildFilter, BuildPageRequest, NewBuild, StoredBuild, StoredDecision } from '../types.ts';
 import { type AcceptParts, acceptBuild } from './accept.ts';
 import { type CancelOutcome, type CancelParts, cancelBuild } from './cancel.ts';
-import { CorruptState, IdempotencyKeyReused } from './errors.ts';
+import { CorruptState, IdempotencyKeyReused, QueueFull } from './errors.ts';
 import type { FollowUps } from './follow-ups.ts';
 import { parseRecord } from './write.ts';
 
@@ -53,7 +53,7 @@ export class BuildStore {
   /**
    * Accepts a build; when it answers, the build is durable. The same idempotency key with the same fingerprint gives the build
    * of the first time. An identical build in flight lends its run where both ask for `dedupe`: `sharedRun` names it.
-   * @throws IdempotencyKeyReused the key came with another request before
+   * @throws IdempotencyKeyReused the key came with another request before @throws QueueFull
    */
   async accept(build: NewBuild): Promise<{ build: StoredBuild; replayed: boolean }> {
     const now = this.#now();
@@ -62,6 +62,7 @@ export class BuildStore {
     if (accepted.outcome === 'replayed') {
       return { build: await this.#replayed(accepted.held, build.idempotency?.fingerprint ?? ''), replayed: true };
     }
+    if (accepted.outcome === 'full') throw new QueueFull(accepted.whose, build.maxQueued?.[accepted.whose] ?? 0);
     if (accepted.outcome === 'superseding') await this.#followUp();
     return { build: { record: accepted.record, spec: build.spec }, replayed: false };
   }

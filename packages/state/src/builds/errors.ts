@@ -28,3 +28,15 @@ export class NotLeader extends Error {
 export class CorruptState extends Error {
   readonly code = 'corrupt_state';
 }
+
+/** As many builds of its team, or of who submits it, wait already as may. */
+export class QueueFull extends Error {
+  readonly code = 'queue_full';
+  readonly whose: 'team' | 'token';
+  readonly limit: number;
+  constructor(whose: 'team' | 'token', limit: number) {
+    super(`${limit} builds of the ${whose} wait already`);
+    this.whose = whose;
+    this.limit = limit;
+  }
+}

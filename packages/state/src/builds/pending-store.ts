@@ -14,7 +14,24 @@ export interface ChosenHost {
 
 export type AssignOutcome =
   | { readonly outcome: 'assigned'; readonly build: BuildRecord }
-  | { readonly outcome: 'not_queued' | 'no_slot' | 'host_unfit' | 'not_leader' };
+  | { readonly outcome: 'not_queued' | 'no_slot' | 'host_unfit' | 'not_leader' | 'team_limit' | 'token_limit' };
+
+/** Most builds that hosts may have at a time, of the build's team and of who submitted it; absent: any number. */
+export interface ConcurrencyLimits {
+  readonly team?: number | undefined;
+  readonly token?: number | undefined;
+}
+
+/** Why `assign-build` refuses, by its code. */
+const REFUSALS: Readonly<Record<number, Exclude<AssignOutcome['outcome'], 'assigned'>>> = {
+  [-3]: 'no_slot',
+  [-4]: 'not_leader',
+  [-5]: 'host_unfit',
+  // Outdated by a newer build: it is due to end, and not to be placed again.
+  [-6]: 'not_queued',
+  [-7]: 'team_limit',
+  [-8]: 'token_limit',
+};
 
 /** What the leader needs of builds: which wait, and giving them to hosts. */
 export class PendingStore {
@@ -44,6 +61,7 @@ export class PendingStore {
     host: ChosenHost,
     decision: PlacementDecision,
     fencingToken: number,
+    limits: ConcurrencyLimits = {},
   ): Promise<AssignOutcome> {
     const now = this.#now();
     const { name, incarnation, slots } = host;
@@ -74,15 +92,15 @@ export class PendingStore {
             pending.weight,
             slots,
             JSON.stringify(stored(decision, next.attempts.length)),
+            limits.team ?? '',
+            limits.token ?? '',
             ...changeArgs(next, now),
           ],
         ),
     );
     if (applied.outcome === 'applied') return { outcome: 'assigned', build: applied.build };
     if (applied.outcome !== 'refused') return { outcome: 'not_queued' };
-    // Outdated by a newer build: it is due to end, and not to be placed again.
-    if (applied.code === -6) return { outcome: 'not_queued' };
-    return { outcome: applied.code === -4 ? 'not_leader' : applied.code === -3 ? 'no_slot' : 'host_unfit' };
+    return { outcome: REFUSALS[applied.code] ?? 'host_unfit' };
   }
 
   /** Stores why a build waits for its attempt of this number, so that it can be asked for; also later, beside where it went. */

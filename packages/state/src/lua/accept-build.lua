@@ -4,9 +4,10 @@
 -- KEYS[1] build  KEYS[2] idempotency key (or the build's key again where none is given)
 -- ARGV: prefix, id, doc, spec, createdAt, team, repo digest, sealed secrets or '', idempotency value or '', its ttl (ms),
 --       concurrency key's digest or '', supersede ('queued', 'running' or ''), share key's digest or '',
---       id of the run that the doc shares or '', whether the source may move until the run begins ('1' or '0')
+--       id of the run that the doc shares or '', whether the source may move until the run begins ('1' or '0'),
+--       submitter or '', most builds of the team and of the submitter that may wait ('' each: any number)
 -- out: 'accepted'; 'superseding': accepted, and older builds are due; 'shared'; 'again': the doc shares another run than it
---      can, see shareableRun; or what the idempotency key held: '<build id> <fingerprint>'
+--      can, see shareableRun; 'full team' or 'full token'; or what the idempotency key held: '<build id> <fingerprint>'
 -- @include concurrency
 -- @include sharing
 local prefix, id = ARGV[1], ARGV[2]
@@ -17,9 +18,26 @@ end
 local shareKey, run = ARGV[13], ARGV[14]
 if shareKey ~= '' and (shareableRun(prefix, shareKey, ARGV[15] == '1') or '') ~= run then return 'again' end
 
+local subjects = { 'team:' .. ARGV[6] }
+if ARGV[16] ~= '' then table.insert(subjects, 'token:' .. ARGV[16]) end
+if run == '' then
+  -- Those that this one takes the place of make room for it.
+  local leaving = queuedOfKey(prefix, ARGV[11])
+  for i, subject in ipairs(subjects) do
+    local most = ARGV[16 + i]
+    local queued = prefix .. 'queued:' .. subject
+    if most ~= '' then
+      local waiting = redis.call('SCARD', queued)
+      for _, older in ipairs(leaving) do waiting = waiting - redis.call('SISMEMBER', queued, older) end
+      if waiting >= tonumber(most) then return i == 1 and 'full team' or 'full token' end
+    end
+  end
+end
+
 if ARGV[9] ~= '' then redis.call('SET', KEYS[2], ARGV[9], 'PX', ARGV[10]) end
 redis.call('HSET', KEYS[1], 'rev', 1, 'state', 'queued', 'attempt', 0, 'host', '', 'incarnation', '', 'cancel', '0',
-  'doc', ARGV[3], 'spec', ARGV[4])
+  'doc', ARGV[3], 'spec', ARGV[4], 'team', ARGV[6])
+if ARGV[16] ~= '' then redis.call('HSET', KEYS[1], 'by', ARGV[16]) end
 if ARGV[8] ~= '' then redis.call('SET', prefix .. 'build:' .. id .. ':secrets', ARGV[8]) end
 redis.call('ZADD', prefix .. 'idx:all', 0, id)
 redis.call('ZADD', prefix .. 'idx:state:queued', 0, id)
@@ -32,6 +50,7 @@ if run ~= '' then
   return 'shared'
 end
 redis.call('ZADD', prefix .. 'pending', ARGV[5], id)
+for _, subject in ipairs(subjects) do redis.call('SADD', prefix .. 'queued:' .. subject, id) end
 if shareKey ~= '' then offerRun(prefix, id, shareKey) end
 if ARGV[11] ~= '' and outdateOlder(prefix, id, ARGV[11], ARGV[12]) > 0 then return 'superseding' end
 return 'accepted'

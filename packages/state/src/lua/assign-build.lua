@@ -1,12 +1,13 @@
 -- Gives a queued build to a host and takes its slots.
 -- KEYS[1] build  KEYS[2] host  KEYS[3] host's lease  KEYS[4] host's held attempts  KEYS[5] leader's token  KEYS[6] decisions
 -- KEYS[7] host's desired state
--- ARGV: prefix, id, expected revision, fencing token, weight, slots of the host as the leader saw them, decision, then the change
+-- ARGV: prefix, id, expected revision, fencing token, weight, slots of the host as the leader saw them, decision,
+--       most builds of the team and of the submitter that hosts may have ('' each: any number), then the change
 -- out: 0 assigned, -1 gone, -2 stale revision, -3 no free slot, -4 not the leader, -5 host gone, cordoned or draining,
---      -6 outdated: a newer build of its concurrency key was accepted
+--      -6 outdated: a newer build of its concurrency key was accepted, -7 its team, or -8 its submitter, has as many as it may
 -- @include write-build
 local prefix, id = ARGV[1], ARGV[2]
-local change = changeFrom(8)
+local change = changeFrom(10)
 if redis.call('GET', KEYS[5]) ~= ARGV[4] then return -4 end
 local rev = redis.call('HGET', KEYS[1], 'rev')
 if not rev then return -1 end
@@ -21,6 +22,10 @@ local slots = math.min(tonumber(ARGV[6]), tonumber(desired[2] or host[2] or ARGV
 local used = 0
 for _, weight in ipairs(redis.call('HVALS', KEYS[4])) do used = used + tonumber(weight) end
 if used + tonumber(ARGV[5]) > slots then return -3 end
+for i, subject in ipairs(subjectsOf(KEYS[1])) do
+  local most = ARGV[7 + i]
+  if most ~= '' and redis.call('SCARD', prefix .. 'active:' .. subject) >= tonumber(most) then return -6 - i end
+end
 redis.call('HSET', KEYS[4], id .. ':' .. change.attempt, ARGV[5])
 redis.call('HSET', KEYS[6], change.attempt, ARGV[7])
 writeBuild(prefix, id, change)

@@ -1,4 +1,4 @@
--- Revokes a token, and tells every API process to cut off what it still follows.
+-- Revokes a token with its limits, and tells every API process to cut off what it still follows.
 -- KEYS[1] tokens
 -- ARGV: prefix, id
 -- out: the token's doc and when it was last used, or nil where there is no such token
@@ -8,6 +8,7 @@ local key = ARGV[1] .. 'token:' .. hash
 local doc = redis.call('HGET', key, 'doc')
 local usedAt = redis.call('HGET', key, 'usedAt')
 redis.call('HDEL', KEYS[1], ARGV[2])
-redis.call('DEL', key)
+redis.call('DEL', key, ARGV[1] .. 'limits:token:' .. ARGV[2])
+redis.call('SREM', ARGV[1] .. 'limits', 'token:' .. ARGV[2])
 redis.call('XADD', ARGV[1] .. 'events', 'MAXLEN', '~', 20000, '*', 'type', 'credential', 'id', ARGV[2])
 return { doc, usedAt }

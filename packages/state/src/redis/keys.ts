@@ -14,7 +14,8 @@ export class Keys {
 
   /**
    * Hash: rev, state, attempt, host, incarnation, cancel, doc (BuildRecord as JSON), spec (BuildSpec as JSON); where it has them:
-   * concurrency and share (digests of its keys), newer (a newer build of its concurrency key), run (the build whose run it shares).
+   * concurrency and share (digests of its keys), newer (a newer build of its concurrency key), run (the build whose run it shares),
+   * team and by (whose queued and active builds it counts among).
    */
   build = (id: string) => `${this.prefix}build:${id}`;
   /** String: sealed secrets of a build. */
@@ -97,6 +98,19 @@ export class Keys {
   auditStrangers = () => `${this.prefix}audit:strangers`;
   /** String: id of the newest entry of both. */
   auditLast = () => `${this.prefix}audit:last`;
+  /** Set of `team:<name>` and `token:<id>` for which limits are set. */
+  limited = () => `${this.prefix}limits`;
+  /** Hash: name of a limit → its value as JSON. */
+  limits = (subject: string) => `${this.prefix}limits:${subject}`;
+  /** Sets of builds of a team, or of a credential: those that wait for a host, and those that a host has. */
+  queuedOf = (subject: string) => `${this.prefix}queued:${subject}`;
+  activeOf = (subject: string) => `${this.prefix}active:${subject}`;
+  /** Strings: requests of the present minute; expire. The limiter adds `:<subject>`. */
+  rates = () => `${this.prefix}rate`;
+  /** Hashes: schedule id → StoredSchedule as JSON, with its secrets sealed; `<team>/<name>` → id; id → LastRun as JSON. */
+  schedules = () => `${this.prefix}schedules`;
+  scheduleNames = () => `${this.prefix}schedules:names`;
+  scheduleRuns = () => `${this.prefix}schedules:runs`;
   /** BullMQ's own prefix. */
   queues = () => `${this.prefix}q`;
 

@@ -42,7 +42,11 @@ export type ScriptName =
   | 'use-secrets'
   | 'reseal-secret'
   | 'reseal-build'
+  | 'reseal-schedule'
   | 'append-audit'
+  | 'set-limits'
+  | 'create-schedule'
+  | 'change-schedule'
   | 'lead';
 
 const sources = new Map<ScriptName, string>();

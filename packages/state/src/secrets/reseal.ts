@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
+import { sealContext as scheduleContext } from '../schedules/schedule-store.ts';
 import { keyIdOf, SealBroken, type Sealer } from './sealer.ts';
 import { sealContext } from './secret-content.ts';
 import { fieldOf, parseSecret, type StoredSecret } from './secret-store.ts';
@@ -22,8 +23,15 @@ export interface Unreadable {
 export interface Resealing {
   readonly keyId: string;
   readonly stored: ResealCounts & { readonly unreadable: readonly Unreadable[] };
-  /** Secrets that came with builds. */
+  /** Secrets that came with builds and schedules. */
   readonly builds: ResealCounts & { readonly unreadable: number };
+}
+
+/** Of `ResealCounts`, while it is counted. */
+interface Counts {
+  resealed: number;
+  current: number;
+  unreadable: number;
 }
 
 const PAGE = 200;
@@ -54,7 +62,10 @@ export class Resealer {
         else await this.#resealStored(secret, stored);
       }
     }
-    return { keyId: this.#sealer.keyId, stored, builds: await this.#resealBuilds(isThorough, signal) };
+    const builds = { resealed: 0, current: 0, unreadable: 0 };
+    await this.#resealBuilds(builds, isThorough, signal);
+    await this.#resealSchedules(builds, isThorough);
+    return { keyId: this.#sealer.keyId, stored, builds };
   }
 
   async #resealStored(
@@ -80,21 +91,46 @@ export class Resealer {
     }
   }
 
-  async #resealBuilds(isThorough: boolean, signal: AbortSignal | undefined): Promise<Resealing['builds']> {
-    const counts = { resealed: 0, current: 0, unreadable: 0 };
+  async #resealBuilds(counts: Counts, isThorough: boolean, signal: AbortSignal | undefined): Promise<void> {
     for await (const ids of this.#buildIds()) {
       signal?.throwIfAborted();
       const sealed = await this.#redis.mget(ids.map((id) => this.#keys.secrets(id)));
       for (const [i, id] of ids.entries()) {
         const text = sealed[i];
         if (!text) continue;
-        const anew = keyIdOf(text) === this.#sealer.keyId && !isThorough ? undefined : this.#anew(text, id);
-        if (anew instanceof SealBroken) counts.unreadable++;
-        else if (anew === undefined) counts.current++;
-        else counts.resealed += Number(await this.#replace(id, text, anew));
+        await this.#reseal(text, id, counts, isThorough, (anew) =>
+          runScript(this.#redis, 'reseal-build', [this.#keys.secrets(id)], [text, anew]),
+        );
       }
     }
-    return counts;
+  }
+
+  async #resealSchedules(counts: Counts, isThorough: boolean): Promise<void> {
+    for (const [id, doc] of Object.entries(await this.#redis.hgetall(this.#keys.schedules()))) {
+      const schedule = JSON.parse(doc) as { sealed?: string };
+      if (!schedule.sealed) continue;
+      await this.#reseal(schedule.sealed, scheduleContext(id), counts, isThorough, (sealed) =>
+        runScript(
+          this.#redis,
+          'reseal-schedule',
+          [this.#keys.schedules()],
+          [id, doc, JSON.stringify({ ...schedule, sealed })],
+        ),
+      );
+    }
+  }
+
+  async #reseal(
+    sealed: string,
+    context: string,
+    counts: Counts,
+    isThorough: boolean,
+    replace: (anew: string) => Promise<unknown>,
+  ): Promise<void> {
+    const anew = keyIdOf(sealed) === this.#sealer.keyId && !isThorough ? undefined : this.#anew(sealed, context);
+    if (anew instanceof SealBroken) counts.unreadable++;
+    else if (anew === undefined) counts.current++;
+    else counts.resealed += Number(await replace(anew));
   }
 
   async *#buildIds(): AsyncGenerator<string[]> {
@@ -104,10 +140,6 @@ export class Resealer {
       yield ids;
       from = `(${ids.at(-1)}`;
     }
-  }
-
-  #replace(id: string, sealed: string, anew: string): Promise<unknown> {
-    return runScript(this.#redis, 'reseal-build', [this.#keys.secrets(id)], [sealed, anew]);
   }
 
   /** Under the first key; undefined where it is that already. */

@@ -1,5 +1,7 @@
+import { buildRequest } from '@kiln/contracts';
 import type { Trust } from '@kiln/domain';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { openState } from '../open-state.ts';
 import { connectRedis } from '../redis/connect.ts';
 import { Keys } from '../redis/keys.ts';
 import { TestRedis } from '../testing/test-redis.ts';
@@ -236,6 +238,23 @@ describe('another key', () => {
       logins: [{ password: 'pass-4711' }],
     });
     expect((await after.store.list()).map((secret) => after.store.isReadable(secret))).toEqual([true, true]);
+  });
+
+  test('seals what schedules keep anew, too', async () => {
+    const schedule = { cron: '0 0 29 2 *', timezone: 'UTC', paused: false, trust: 'trusted', createdBy: 'me' } as const;
+    const spec = { ...buildRequest.parse({ source: { type: 'git', url: 'https://git.example/app' } }), secrets: ['t'] };
+    const withKeys = (...secretKey: Buffer[]) =>
+      openState({ redisUrl: server.url, namespace: 'reseal-schedules', secretKey, onError: () => {} });
+    await using old = await withKeys(OLD);
+    const values = { t: 'hunter22' };
+    const { id } = await old.schedules.create({ ...schedule, name: 'n', team: 'web', spec, secrets: values });
+    await using other = await withKeys(NEW);
+    expect((await other.resealer.run()).builds).toEqual({ resealed: 0, current: 0, unreadable: 1 });
+    await using both = await withKeys(NEW, OLD);
+    expect((await both.resealer.run()).builds).toEqual({ resealed: 1, current: 0, unreadable: 0 });
+    expect((await both.resealer.run()).builds).toEqual({ resealed: 0, current: 1, unreadable: 0 });
+    expect(await other.schedules.secretsOf(id)).toEqual(values);
+    expect(await both.schedules.get(id)).toMatchObject({ name: 'n', spec });
   });
 
   test('in the old one’s place opens nothing, says so of each, and loses nothing', async () => {

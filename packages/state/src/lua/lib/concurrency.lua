@@ -20,3 +20,13 @@ local function outdateOlder(prefix, id, key, mode)
   redis.call('HSET', prefix .. 'build:' .. id, 'concurrency', key)
   return due
 end
+
+-- queuedOfKey(prefix, key): builds of the key that wait, and that a new one ends; none where there is no key.
+local function queuedOfKey(prefix, key)
+  local queued = {}
+  if key == '' then return queued end
+  for _, older in ipairs(redis.call('SMEMBERS', prefix .. 'concurrency:' .. key)) do
+    if redis.call('HGET', prefix .. 'build:' .. older, 'state') == 'queued' then table.insert(queued, older) end
+  end
+  return queued
+end

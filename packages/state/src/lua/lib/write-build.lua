@@ -17,6 +17,23 @@ local function letGo(prefix, id, links)
   redis.call('SREM', prefix .. 'due', id)
 end
 
+-- countBuild(prefix, id, subjects, state): counts a build among those of its team and submitter that wait, or that a host has.
+local function countBuild(prefix, id, subjects, state)
+  for _, subject in ipairs(subjects) do
+    redis.call(state == 'queued' and 'SADD' or 'SREM', prefix .. 'queued:' .. subject, id)
+    redis.call((state == 'assigned' or state == 'running') and 'SADD' or 'SREM', prefix .. 'active:' .. subject, id)
+  end
+end
+
+-- subjectsOf(key): whose builds a build counts among; of one that was accepted by an older version, nobody's.
+local function subjectsOf(key)
+  local held = redis.call('HMGET', key, 'team', 'by')
+  local subjects = {}
+  if held[1] then table.insert(subjects, 'team:' .. held[1]) end
+  if held[2] then table.insert(subjects, 'token:' .. held[2]) end
+  return subjects
+end
+
 local function writeBuild(prefix, id, change)
   local key = prefix .. 'build:' .. id
   local before = redis.call('HGET', key, 'state')
@@ -25,6 +42,7 @@ local function writeBuild(prefix, id, change)
   if before ~= change.state then
     redis.call('ZREM', prefix .. 'idx:state:' .. before, id)
     redis.call('ZADD', prefix .. 'idx:state:' .. change.state, 0, id)
+    countBuild(prefix, id, subjectsOf(key), change.state)
     if change.state == 'queued' then
       redis.call('ZADD', prefix .. 'pending', change.at, id)
       if redis.call('HEXISTS', key, 'newer') == 1 then redis.call('SADD', prefix .. 'due', id) end

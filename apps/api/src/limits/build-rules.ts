@@ -1,0 +1,98 @@
+import type { BuildSpec } from '@kiln/contracts';
+import {
+  gitTarget,
+  isAllowedTarget,
+  type LimitSubject,
+  type Limits,
+  lowest,
+  type Principal,
+  registryTarget,
+} from '@kiln/domain';
+import type { NewBuild } from '@kiln/state';
+import { Complaint, fieldComplaint } from '../http/complaint.ts';
+import type { GitHostCheck } from './git-host-check.ts';
+import { credentialSubject, type LimitBook } from './limit-book.ts';
+
+type Targets = Pick<BuildSpec, 'source' | 'output' | 'tags'>;
+type Admitted = Pick<NewBuild, 'submitter' | 'maxQueued' | 'maxLogBytes'>;
+
+/** When builds that wait may have become fewer, s: nobody knows. */
+const QUEUE_RETRY_SECONDS = 30;
+
+/** What holds for the builds that one principal submits for a team. */
+export class BuildRules {
+  readonly #token: LimitSubject | undefined;
+  readonly #limits: readonly { readonly whose: string; readonly limits: Limits }[];
+  readonly #checkGitHost: GitHostCheck;
+
+  private constructor(
+    token: LimitSubject | undefined,
+    limits: readonly { readonly whose: string; readonly limits: Limits }[],
+    parts: BuildRuleParts,
+  ) {
+    this.#token = token;
+    this.#limits = limits;
+    this.#checkGitHost = parts.checkGitHost;
+  }
+
+  static async of(principal: Principal, team: string, parts: BuildRuleParts): Promise<BuildRules> {
+    const own = credentialSubject(principal);
+    const limits = [
+      { whose: `the team ${team}`, limits: await parts.book.of({ kind: 'team', name: team }) },
+      ...(own ? [{ whose: principal.name, limits: await parts.book.of(own) }] : []),
+    ];
+    return new BuildRules(own, limits, parts);
+  }
+
+  /** Most bytes of a context, as it is sent; undefined where nothing but the pool limits them. */
+  get contextBytes(): number | undefined {
+    return lowest(...this.#limits.map(({ limits }) => limits.contextBytes));
+  }
+
+  /** What the build's record and its acceptance need to know. */
+  get acceptance(): Admitted {
+    const [team, token] = this.#limits.map(({ limits }) => lowest(limits.queuedBuilds));
+    return {
+      submitter: this.#token?.name,
+      maxQueued: { team, token },
+      maxLogBytes: lowest(...this.#limits.map(({ limits }) => limits.logBytes)),
+    };
+  }
+
+  /** Whether git server and registries are allowed, and reachable for others than this network. @throws Complaint `target_refused` */
+  async checkTargets({ source, output, tags }: Targets): Promise<void> {
+    for (const { whose, limits } of this.#limits) {
+      if (source.type === 'git' && !isAllowedTarget(limits.gitHosts, gitTarget(source.url))) {
+        throw notAllowed('source.url', source.url, limits.gitHosts, whose);
+      }
+      const registry =
+        output.type === 'push' ? tags.findIndex((tag) => !isAllowedTarget(limits.registries, registryTarget(tag))) : -1;
+      if (registry >= 0) throw notAllowed(`tags[${registry}]`, tags[registry] ?? '', limits.registries, whose);
+    }
+    if (source.type === 'git') await this.#checkGitHost(source.url);
+  }
+}
+
+export interface BuildRuleParts {
+  readonly book: LimitBook;
+  readonly checkGitHost: GitHostCheck;
+}
+
+export function queueFull(whose: 'team' | 'token', most: number): Complaint {
+  const who = whose === 'team' ? 'the team' : 'this credential';
+  return new Complaint('queue_full', `${most} builds of ${who} wait for a host already, as many as may`, {
+    errors: [
+      { field: `limit queuedBuilds of the ${whose}`, got: 'one more build', expected: `at most ${most} that wait` },
+    ],
+    headers: { 'Retry-After': String(QUEUE_RETRY_SECONDS) },
+  });
+}
+
+function notAllowed(field: string, got: string, allowed: readonly string[], whose: string): Complaint {
+  return fieldComplaint(
+    'target_refused',
+    field,
+    JSON.stringify(got),
+    `${allowed.length === 0 ? 'none at all' : allowed.join(', ')}: that is what ${whose} may use`,
+  );
+}

@@ -1,0 +1,59 @@
+import { AddressRefused, type OutgoingGuard } from '@kiln/runtime';
+import { type Complaint, fieldComplaint } from '../http/complaint.ts';
+
+/** Refuses a clone URL whose server isn't one that others than this network reach. @throws Complaint `target_refused` */
+export type GitHostCheck = (url: string) => Promise<void>;
+
+/** What a name resolved to is believed for so long, ms: the worker looks again just before it uses it. */
+const REMEMBER_MS = 30_000;
+const MAX_REMEMBERED = 1_000;
+/** A submission waits no longer for a name, ms. */
+const LOOKUP_MS = 1_500;
+
+interface Remembered {
+  readonly until: number;
+  readonly verdict: Promise<AddressRefused | undefined>;
+}
+
+/**
+ * Tells early what the worker finds out for certain. A name that can't be looked up here, or not in time, is let through.
+ */
+export function gitHostCheck(guard: Pick<OutgoingGuard, 'check'>, now: () => number): GitHostCheck {
+  const remembered = new Map<string, Remembered>();
+  return async (url) => {
+    const { hostname } = new URL(url);
+    let entry = remembered.get(hostname);
+    if (!entry || entry.until <= now()) {
+      if (remembered.size >= MAX_REMEMBERED) remembered.clear();
+      entry = { until: now() + REMEMBER_MS, verdict: verdictOf(guard, hostname) };
+      remembered.set(hostname, entry);
+    }
+    const refused = await entry.verdict;
+    if (refused) throw refusal(url, refused);
+  };
+}
+
+async function verdictOf(guard: Pick<OutgoingGuard, 'check'>, hostname: string): Promise<AddressRefused | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), LOOKUP_MS);
+  });
+  const looked = guard.check(hostname).then(
+    () => undefined,
+    (error: unknown) => (error instanceof AddressRefused ? error : undefined),
+  );
+  try {
+    return await Promise.race([looked, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function refusal(url: string, { message }: AddressRefused): Complaint {
+  return fieldComplaint(
+    'target_refused',
+    'source.url',
+    JSON.stringify(url),
+    `a git server that may be reached: ${message}`,
+  );
+}

@@ -1,0 +1,275 @@
+import { limitList, limitView, ownLimits, type Problem } from '@kiln/contracts';
+import { limitDefaults } from '@kiln/domain';
+import type { Resolve } from '@kiln/runtime';
+import { TestRedis } from '@kiln/state/testing';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { tarOf } from '../testing/pack.ts';
+import { TestApi } from '../testing/test-api.ts';
+
+const BUILDS = ['builds:read', 'builds:write', 'logs:read'] as const;
+const GIT = { source: { type: 'git', url: 'https://git.example/app' } };
+const NAMES: Readonly<Record<string, string>> = { 'inner.example': '10.0.0.7', 'meta.example': '169.254.169.254' };
+const lookedUp: string[] = [];
+const resolve: Resolve = async (name) => {
+  lookedUp.push(name);
+  if (name === 'nowhere.example') throw Object.assign(new Error('ENOTFOUND'), { code: 'ENOTFOUND' });
+  return [{ address: NAMES[name] ?? '93.184.216.34', family: 4 }];
+};
+
+let redis: TestRedis;
+let api: TestApi;
+beforeAll(async () => {
+  redis = await TestRedis.start();
+  api = await TestApi.start({}, { redis, resolve });
+});
+afterAll(async () => {
+  await api[Symbol.asyncDispose]();
+  await redis[Symbol.asyncDispose]();
+});
+
+const problemOf = async (answer: Response) => (await answer.json()) as Problem;
+const json = (method: string, body: unknown): RequestInit => ({
+  method,
+  body: JSON.stringify(body),
+  headers: { 'content-type': 'application/json' },
+});
+const setTeam = async (team: string, change: object) =>
+  limitView.parse(await (await api.fetch(`/v1/limits/teams/${team}`, json('PATCH', change))).json());
+
+describe('requests', () => {
+  const get = (headers: Record<string, string>, of = api) => of.fetch('/v1/builds', { headers });
+
+  test('are counted by credential and by team, over all processes; a refusal says when to come back', async () => {
+    await using other = await TestApi.start({}, { redis, namespace: api.state.keys.prefix.slice(1, -2) });
+    await setTeam('rated', { requestsPerMinute: 5 });
+    const [ci, dev] = [
+      await api.token({ team: 'rated', scopes: BUILDS }),
+      await api.token({ team: 'rated', scopes: BUILDS }),
+    ];
+    const first = await get(ci.headers);
+    expect(first.headers.get('ratelimit-policy')).toBe('"token";q=3000;w=60, "team";q=5;w=60');
+    expect(first.headers.get('ratelimit')).toMatch(/^"token";r=2999;t=60, "team";r=4;t=(60|59)$/);
+    for (const [token, at] of [
+      [dev, other],
+      [ci, other],
+      [dev, api],
+      [ci, api],
+    ] as const) {
+      expect((await get(token.headers, at)).status).toBe(200);
+    }
+    const refused = await get(dev.headers, other);
+    const wait = Number(refused.headers.get('retry-after'));
+    expect(wait).toBeGreaterThan(50);
+    expect(wait).toBeLessThanOrEqual(60);
+    expect(refused.headers.get('ratelimit')).toMatch(/"team";r=0;t=\d+$/);
+    expect(refused.headers.get('content-type')).toBe('application/problem+json');
+    expect(await problemOf(refused)).toMatchObject({
+      ...{ status: 429, code: 'too_many_requests' },
+      errors: [{ field: 'limit requestsPerMinute of the team', expected: 'at most 5' }],
+    });
+    // What is set counts at once, on the other process, too.
+    await setTeam('rated', { requestsPerMinute: 100 });
+    await expect.poll(async () => (await get(dev.headers, other)).status).toBe(200);
+  });
+
+  test('of a token that has a limit of its own; of others of its team they are none', async () => {
+    const [ci, dev] = [await api.token({ scopes: BUILDS }), await api.token({ scopes: BUILDS })];
+    const set = await api.fetch(`/v1/limits/tokens/${ci.id}`, json('PATCH', { requestsPerMinute: 1 }));
+    expect(limitView.parse(await set.json())).toMatchObject({
+      kind: 'token',
+      name: ci.id,
+      set: { requestsPerMinute: 1 },
+    });
+    expect((await get(ci.headers)).status).toBe(200);
+    expect(await problemOf(await get(ci.headers))).toMatchObject({ code: 'too_many_requests' });
+    expect((await get(dev.headers)).status).toBe(200);
+    const nobody = await api.fetch(`/v1/limits/tokens/${'0'.repeat(26)}`, json('PATCH', {}));
+    expect(await problemOf(nobody)).toMatchObject({ code: 'token_not_found' });
+  });
+
+  test('of the local admin, of workers and of strangers are not', async () => {
+    await using strict = await TestApi.start(
+      { limits: limitDefaults({ eachTeam: { requestsPerMinute: 0 }, eachToken: { requestsPerMinute: 0 } }) },
+      { redis },
+    );
+    const worker = await strict.token({ kind: 'worker', team: '*' });
+    expect((await strict.fetch('/v1/builds')).headers.get('ratelimit')).toBeNull();
+    expect((await strict.fetch('/v1/whoami', { headers: worker.headers })).status).toBe(200);
+    expect((await fetch(`${strict.api.url}/healthz`)).status).toBe(200);
+    const user = await strict.token({ scopes: BUILDS });
+    expect((await strict.fetch('/v1/whoami', { headers: user.headers })).status).toBe(429);
+  });
+});
+
+describe('builds', () => {
+  test('that wait: no more than may; a repeated request is answered all the same', async () => {
+    await setTeam('queue', { queuedBuilds: 1 });
+    const { headers } = await api.token({ team: 'queue', scopes: BUILDS });
+    const key = { ...headers, 'idempotency-key': 'one' };
+    const first = (await (await api.post('/v1/builds', GIT, key)).json()) as { id: string };
+    const refused = await api.post('/v1/builds', GIT, headers);
+    expect(refused.headers.get('retry-after')).toBe('30');
+    expect(await problemOf(refused)).toMatchObject({
+      ...{ status: 429, code: 'queue_full', detail: '1 builds of the team wait for a host already, as many as may' },
+      errors: [{ field: 'limit queuedBuilds of the team', expected: 'at most 1 that wait' }],
+    });
+    expect(await (await api.post('/v1/builds', GIT, key)).json()).toMatchObject({ id: first.id });
+    await api.fetch(`/v1/builds/${first.id}/cancel`, { method: 'POST', headers });
+    expect((await api.post(`/v1/builds/${first.id}/retry`, '', headers)).status).toBe(202);
+    expect(await problemOf(await api.post(`/v1/builds/${first.id}/retry`, '', headers))).toMatchObject({
+      code: 'queue_full',
+    });
+  });
+
+  test('with contexts as large as may be, in whatever order the parts come, and by digest', async () => {
+    const tar = await tarOf('Dockerfile', { name: 'big', type: 'file' });
+    await setTeam('small', { contextBytes: tar.length - 1 });
+    const { headers } = await api.token({ team: 'small', scopes: BUILDS });
+    const request = JSON.stringify({ source: { type: 'upload', name: 'app' } });
+    const send = (parts: readonly (readonly [string, string | Blob])[], as = headers) => {
+      const form = new FormData();
+      for (const [name, content] of parts) form.set(name, content);
+      return api.fetch('/v1/builds', { method: 'POST', body: form, headers: as });
+    };
+    const parts = [
+      ['request', request],
+      ['context', new Blob([new Uint8Array(tar)])],
+    ] as const;
+    const before = await api.temps();
+    for (const order of [parts, [parts[1], parts[0]]]) {
+      expect(await problemOf(await send(order))).toMatchObject({ status: 413, code: 'body_too_large' });
+    }
+    expect(await api.temps()).toEqual(before);
+    await setTeam('small', { contextBytes: tar.length });
+    const view = (await (await send(parts)).json()) as { id: string; request: { source: { digest: string } } };
+    await setTeam('small', { contextBytes: 10 });
+    const byDigest = { source: { type: 'upload', name: 'app', digest: view.request.source.digest } };
+    expect(await problemOf(await api.post('/v1/builds', byDigest, headers))).toMatchObject({ code: 'body_too_large' });
+    await api.fetch(`/v1/builds/${view.id}/cancel`, { method: 'POST' });
+    expect(await problemOf(await api.post(`/v1/builds/${view.id}/retry`, '', headers))).toMatchObject({
+      code: 'body_too_large',
+    });
+  });
+
+  test('know whose they are and how long their log may be', async () => {
+    const token = await api.token({ team: 'logs', scopes: BUILDS });
+    await setTeam('logs', { logBytes: 1_000 });
+    await api.fetch(`/v1/limits/tokens/${token.id}`, json('PATCH', { logBytes: 500 }));
+    const { id } = (await (await api.post('/v1/builds', GIT, token.headers)).json()) as { id: string };
+    expect((await api.state.builds.get(id))?.record).toMatchObject({ submitter: token.id, maxLogBytes: 500 });
+    const own = await api.submit({ team: 'logs' });
+    const { record } = (await api.state.builds.get(own.id)) ?? {};
+    expect([record?.submitter, record?.maxLogBytes]).toEqual([undefined, 1_000]);
+  });
+
+  test('are pushed only where the team and the token may', async () => {
+    await setTeam('pushers', { registries: ['r.example/pushers/**', 'docker.io'] });
+    const { id, headers } = await api.token({ team: 'pushers', scopes: BUILDS });
+    const push = (...tags: string[]) => api.post('/v1/builds', { ...GIT, tags, output: { type: 'push' } }, headers);
+    expect((await push('r.example/pushers/app:1', 'app')).status).toBe(202);
+    expect(await problemOf(await push('app', 'r.example/others/app:1'))).toMatchObject({
+      ...{ status: 403, code: 'target_refused' },
+      errors: [
+        {
+          field: 'tags[1]',
+          got: '"r.example/others/app:1"',
+          expected: 'r.example/pushers/**, docker.io: that is what the team pushers may use',
+        },
+      ],
+    });
+    // A tag that isn't pushed is only a name.
+    expect((await api.post('/v1/builds', { ...GIT, tags: ['r.example/others/app'] }, headers)).status).toBe(202);
+    await api.fetch(`/v1/limits/tokens/${id}`, json('PATCH', { registries: [] }));
+    expect(await problemOf(await push('app'))).toMatchObject({
+      errors: [{ field: 'tags[0]', expected: 'none at all: that is what test may use' }],
+    });
+  });
+});
+
+describe('git servers', () => {
+  const from = async (url: string, headers?: Record<string, string>) => {
+    const answer = await api.post('/v1/builds', { source: { type: 'git', url } }, headers);
+    return answer.status === 202 ? 'accepted' : await problemOf(answer);
+  };
+
+  test.each([
+    'https://inner.example/app',
+    'http://meta.example/latest',
+    'http://127.0.0.1/app',
+    'http://0x7f.1/app',
+    'http://[::1]:8080/app',
+    'http://[::ffff:10.0.0.1]/app',
+    'git://inner.example/app',
+  ])('%s is refused: only this network reaches it', async (url) => {
+    const problem = await from(url);
+    expect(problem).toMatchObject({
+      ...{ status: 403, code: 'target_refused' },
+      errors: [{ field: 'source.url', expected: expect.stringContaining('KILN_ALLOWED_HOSTS') }],
+    });
+    // What a name resolves to in here is not told.
+    expect(JSON.stringify(problem)).not.toContain('10.0.0.7');
+  });
+
+  test('a name that can’t be looked up here is the worker’s to find out about; each is looked up once in a while', async () => {
+    lookedUp.length = 0;
+    for (let i = 0; i < 3; i += 1) expect(await from('https://nowhere.example/app')).toBe('accepted');
+    expect(lookedUp).toEqual(['nowhere.example']);
+  });
+
+  test('a team has those that it may, and no retry gets around that', async () => {
+    const { headers } = await api.token({ team: 'forge', scopes: BUILDS });
+    const { id } = (await (await api.post('/v1/builds', GIT, headers)).json()) as { id: string };
+    await api.fetch(`/v1/builds/${id}/cancel`, { method: 'POST' });
+    await setTeam('forge', { gitHosts: ['github.com/acme/*'] });
+    expect(await from('https://github.com/acme/app.git', headers)).toBe('accepted');
+    expect(await from('https://github.com/other/app.git', headers)).toMatchObject({ code: 'target_refused' });
+    expect(await problemOf(await api.post(`/v1/builds/${id}/retry`, '', headers))).toMatchObject({
+      code: 'target_refused',
+    });
+  });
+});
+
+describe('what is set', () => {
+  test('is seen by whom it concerns, with what is taken of it, and by admins', async () => {
+    await setTeam('seen', { concurrentBuilds: 2, gitHosts: ['git.example'] });
+    const { id, headers } = await api.token({ team: 'seen', scopes: BUILDS });
+    const build = (await (await api.post('/v1/builds', GIT, headers)).json()) as { id: string };
+    await api.post('/v1/builds', GIT, headers);
+    await api.run(build.id);
+    const own = ownLimits.parse(await (await api.fetch('/v1/limits', { headers })).json());
+    expect(own).toMatchObject({
+      team: {
+        kind: 'team',
+        name: 'seen',
+        limits: { concurrentBuilds: 2, queuedBuilds: 10_000 },
+        running: 1,
+        queued: 1,
+      },
+      token: { kind: 'token', name: id, limits: { requestsPerMinute: 3_000 }, set: {}, running: 1, queued: 1 },
+    });
+    expect(ownLimits.parse(await (await api.fetch('/v1/limits')).json())).toEqual({});
+    const all = limitList.parse(await (await api.fetch('/v1/limits/all')).json());
+    expect(all.set.find(({ name }) => name === 'seen')).toMatchObject({
+      set: { concurrentBuilds: 2, gitHosts: ['git.example'] },
+    });
+    expect(await setTeam('seen', { concurrentBuilds: null, gitHosts: null })).toMatchObject({ set: {} });
+    const entries = (await api.state.audit.read({}, 1_000)).filter(({ target }) => target === 'team seen');
+    expect(entries.at(-1)).toMatchObject({
+      action: 'changeTeamLimits',
+      details: { change: '{"concurrentBuilds":null,"gitHosts":null}' },
+    });
+  });
+
+  test.each([
+    [{ concurrentBuilds: -1 }, 'concurrentBuilds', 'at least 0'],
+    [{ queuedBuilds: 1.5 }, 'queuedBuilds', 'int, or "unlimited"'],
+    [{ registries: ['https://r.example'] }, 'registries[0]', 'a host in lower case'],
+    [{ registries: ['R.example'] }, 'registries[0]', 'a host in lower case'],
+    [{ gitHosts: 'git.example' }, 'gitHosts', 'array'],
+    [{ builds: 1 }, 'builds', 'no such field'],
+  ])('%j is refused', async (change, field, expected) => {
+    const { code, errors } = await problemOf(await api.fetch('/v1/limits/teams/x', json('PATCH', change)));
+    expect([code, errors[0]?.field]).toEqual(['invalid_request', field]);
+    expect(errors[0]?.expected).toContain(expected);
+  });
+});

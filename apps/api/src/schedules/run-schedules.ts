@@ -1,0 +1,44 @@
+import type { ProblemCode } from '@kiln/contracts';
+import type { DueSchedule, NewAuditEntry } from '@kiln/state';
+import type { Logger } from 'pino';
+import { Complaint, complaintOf } from '../http/complaint.ts';
+import type { Audit } from '../ports.ts';
+import { type ScheduleSubmitting, schedulePrincipal, submitSchedule } from './submit-schedule.ts';
+
+/** Refusals that a later try may not meet. */
+const PASSING: ReadonlySet<ProblemCode> = new Set(['queue_full', 'unavailable', 'disk_full']);
+
+/**
+ * Submits the builds of schedules that are due. What fails for a passing reason is thrown, and tried again a little later; what is refused is
+ * noted with the schedule, and waits for its next time.
+ */
+export function scheduleRunner(
+  parts: ScheduleSubmitting,
+  { audit, log }: { readonly audit: Pick<Audit, 'append'>; readonly log: Logger },
+): (due: DueSchedule) => Promise<void> {
+  return async ({ id, dueAt, isLastTry }) => {
+    const schedule = await parts.schedules.get(id);
+    // Paused, or removed, when it was already on its way.
+    if (!schedule || schedule.paused) return;
+    const { kind, id: actor, name, team } = schedulePrincipal(schedule);
+    const note = (rest: Pick<NewAuditEntry, 'target' | 'outcome' | 'status' | 'code' | 'reason'>) =>
+      audit.append({
+        ...{ actor: { kind, id: actor, name, team }, action: 'runSchedule', ip: '', requestId: `${actor}-${dueAt}` },
+        ...rest,
+      });
+    try {
+      const { build, replayed } = await submitSchedule(schedule, dueAt, parts);
+      log.info({ scheduleId: id, dueAt, buildId: build.record.id, replayed }, 'schedule submitted');
+      if (!replayed) await note({ target: build.record.id, outcome: 'done', status: 202 });
+    } catch (error) {
+      const complaint = complaintOf(error);
+      const mayPass = !(error instanceof Complaint) || PASSING.has(complaint.code);
+      if (mayPass && !isLastTry) throw error;
+      const refused = { code: complaint.code, message: complaint.message };
+      await parts.schedules.noteRun(id, { dueAt, at: parts.now(), refused });
+      log.warn({ err: error, scheduleId: id, dueAt }, 'schedule not submitted');
+      const { status, code, message: reason } = complaint;
+      await note({ target: id, outcome: status === 403 ? 'refused' : 'failed', status, code, reason });
+    }
+  };
+}

@@ -1,0 +1,70 @@
+import { bytes, type LimitView } from '@kiln/contracts';
+
+type Limits = LimitView['limits'];
+
+/** Limits of one team or token, a line for each. */
+export function limitRows({ kind, name, limits, set, running, queued }: LimitView): string {
+  const rows = limitTexts(limits).map(([label, text]) => [label, text, label in marks(set) ? 'set' : ''] as const);
+  const taken: Readonly<Record<string, string>> = { running: `${running} of `, queued: `${queued} of ` };
+  const lines = rows.map(([label, text, mark]) => {
+    const line = `  ${label.padEnd(14)} ${taken[label] ?? ''}${text}`;
+    return mark === '' ? line : `${line} (${mark})`;
+  });
+  return [`${kind} ${name}`, ...lines].join('\n');
+}
+
+/** What is set of them, in a few words. */
+export function settingsText(set: LimitView['set']): string {
+  const known = marks(set);
+  return (
+    limitTexts({ ...NOTHING, ...definedOf(set) })
+      .filter(([label]) => label in known)
+      .map(([label, text]) => `${label} ${text}`)
+      .join('; ') || 'nothing'
+  );
+}
+
+const NOTHING: Limits = {
+  concurrentBuilds: 'unlimited',
+  queuedBuilds: 'unlimited',
+  requestsPerMinute: 'unlimited',
+  logBytes: 'unlimited',
+  contextBytes: 'unlimited',
+  registries: [],
+  gitHosts: [],
+};
+
+const LABELS = {
+  concurrentBuilds: 'running',
+  queuedBuilds: 'queued',
+  requestsPerMinute: 'requests',
+  logBytes: 'log',
+  contextBytes: 'context',
+  registries: 'registries',
+  gitHosts: 'git hosts',
+} as const satisfies Readonly<Record<keyof Limits, string>>;
+
+function limitTexts(limits: Limits): [label: string, text: string][] {
+  const number = (limit: number | 'unlimited', unit: (count: number) => string = String) =>
+    limit === 'unlimited' ? limit : unit(limit);
+  const list = (targets: readonly string[]) =>
+    targets.length === 0 ? 'none' : targets.includes('*') ? 'any' : targets.join(', ');
+  return [
+    [LABELS.concurrentBuilds, number(limits.concurrentBuilds)],
+    [LABELS.queuedBuilds, number(limits.queuedBuilds)],
+    [LABELS.requestsPerMinute, number(limits.requestsPerMinute, (count) => `${count} a minute`)],
+    [LABELS.logBytes, number(limits.logBytes, bytes)],
+    [LABELS.contextBytes, number(limits.contextBytes, bytes)],
+    [LABELS.registries, list(limits.registries)],
+    [LABELS.gitHosts, list(limits.gitHosts)],
+  ];
+}
+
+/** Labels of what is set. */
+function marks(set: LimitView['set']): Readonly<Record<string, true>> {
+  return Object.fromEntries(Object.keys(definedOf(set)).map((name) => [LABELS[name as keyof Limits], true]));
+}
+
+function definedOf(set: LimitView['set']): Partial<Limits> {
+  return Object.fromEntries(Object.entries(set).filter(([, value]) => value !== undefined));
+}

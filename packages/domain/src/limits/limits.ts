@@ -1,0 +1,106 @@
+import { globMatches } from '../access/claim-rules.ts';
+
+export const UNLIMITED = 'unlimited';
+export type Limit = number | typeof UNLIMITED;
+
+/** What a team, or one credential, may do at most. Bytes are of one build. */
+export interface Limits {
+  /** Builds that hosts have at the same time. */
+  readonly concurrentBuilds: Limit;
+  /** Builds that wait for a host. */
+  readonly queuedBuilds: Limit;
+  readonly requestsPerMinute: Limit;
+  readonly logBytes: Limit;
+  /** Of an uploaded context, as it is sent. */
+  readonly contextBytes: Limit;
+  /** Where images may be pushed to: see `isAllowedTarget`. */
+  readonly registries: readonly string[];
+  /** Which git servers' repositories may be built: see `isAllowedTarget`. */
+  readonly gitHosts: readonly string[];
+}
+
+/** Limits of which some are set; the others are as they are for everybody. */
+export type LimitSettings = { readonly [K in keyof Limits]?: Limits[K] | undefined };
+
+/** Whose limits: a team's, or a credential's by its principal's id. */
+export interface LimitSubject {
+  readonly kind: 'team' | 'token';
+  readonly name: string;
+}
+
+const MIB = 1024 * 1024;
+
+/** In lists: everything. */
+const ANY_TARGET = '*';
+
+/** What holds where nobody has set anything else. */
+export const DEFAULT_TEAM_LIMITS: Limits = {
+  concurrentBuilds: UNLIMITED,
+  queuedBuilds: 10_000,
+  requestsPerMinute: UNLIMITED,
+  logBytes: 256 * MIB,
+  contextBytes: UNLIMITED,
+  registries: [ANY_TARGET],
+  gitHosts: [ANY_TARGET],
+};
+
+const DEFAULT_TOKEN_LIMITS: Limits = {
+  ...DEFAULT_TEAM_LIMITS,
+  queuedBuilds: UNLIMITED,
+  requestsPerMinute: 3_000,
+  logBytes: UNLIMITED,
+};
+
+/** What each team and each credential has, unless something is set for it by itself. */
+export interface LimitDefaults {
+  readonly team: Limits;
+  readonly token: Limits;
+}
+
+/** Kiln's own defaults, with an operator's over them. */
+export function limitDefaults(
+  operators: { readonly eachTeam?: LimitSettings; readonly eachToken?: LimitSettings } = {},
+): LimitDefaults {
+  return {
+    team: limitsOf(DEFAULT_TEAM_LIMITS, operators.eachTeam),
+    token: limitsOf(DEFAULT_TOKEN_LIMITS, operators.eachToken),
+  };
+}
+
+/** `settings` over `defaults`. */
+export function limitsOf(defaults: Limits, settings: LimitSettings = {}): Limits {
+  const set = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+  return { ...defaults, ...set };
+}
+
+/** The lowest; undefined where none limits. */
+export function lowest(...limits: readonly (Limit | undefined)[]): number | undefined {
+  const numbers = limits.filter((limit) => typeof limit === 'number');
+  return numbers.length === 0 ? undefined : Math.min(...numbers);
+}
+
+/**
+ * Whether `target`, `host[:port]/path`, is one of those that `patterns` allow. A pattern is a host with its port, where it isn't the
+ * scheme's own, and a path; `*` stands for any characters but `/`, `**` for any at all. One without a path allows all of the host.
+ */
+export function isAllowedTarget(patterns: readonly string[], target: string): boolean {
+  return patterns.some(
+    (pattern) => pattern === ANY_TARGET || globMatches(pattern.includes('/') ? pattern : `${pattern}/**`, target),
+  );
+}
+
+const DOCKER_HUB = 'docker.io';
+
+/** `host[:port]/path` that a push of `tag` goes to, by the rules of image references: without a registry it is Docker Hub. */
+export function registryTarget(tag: string): string {
+  const [first = '', ...rest] = tag.replace(/:[^:/]*$/, '').split('/');
+  const hasHost = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost' || first !== first.toLowerCase());
+  if (hasHost) return [first.toLowerCase(), ...rest].join('/');
+  return [DOCKER_HUB, ...(rest.length === 0 ? ['library'] : []), first, ...rest].join('/');
+}
+
+/** `host[:port]/path` of a clone URL, without `.git`. @throws TypeError where it is no URL */
+export function gitTarget(url: string): string {
+  const { host, pathname } = new URL(url);
+  return `${host.toLowerCase()}${pathname.replace(/\/+$/, '').replace(/\.git$/, '')}`;
+}

@@ -1,0 +1,75 @@
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
+import { z } from 'zod';
+
+/** Hosts that may be reached though their addresses are not public. */
+export interface AllowedHosts {
+  /** Names in lower case; one that begins with `*.` stands for all below it, `*` for every host. */
+  readonly names: readonly string[];
+  readonly networks: readonly Network[];
+}
+
+type Network = readonly [address: ipaddr.IPv4 | ipaddr.IPv6, bits: number];
+
+/** What has a word of its own, so that nobody has to know the networks. */
+const WORDS: Readonly<Record<string, readonly string[]>> = {
+  loopback: ['127.0.0.0/8', '::1/128'],
+  private: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7'],
+};
+const NAME = /^(?:\*|(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*)$/;
+const EXPECTED =
+  'names (git.corp.example, *.corp.example), addresses, networks (10.1.0.0/16) or the words private and loopback, with commas between; * for every host';
+
+/**
+ * `KILN_ALLOWED_HOSTS`. A name is allowed whatever it resolves to; of an address that stands for itself, the address.
+ */
+export const allowedHosts = z
+  .string()
+  .default('')
+  .transform((text, ctx): AllowedHosts => {
+    const parts = text
+      .split(',')
+      .map((part) => part.trim().toLowerCase())
+      .filter((part) => part !== '');
+    const networks = parts.flatMap((part) => (Object.hasOwn(WORDS, part) ? (WORDS[part] ?? []) : [part]));
+    const names = networks.filter((part) => !isNetwork(part));
+    const wrong = names.find((name) => !NAME.test(name) || /^[\d.]+$/.test(name));
+    if (wrong === undefined) return { names, networks: networks.filter(isNetwork).map(networkOf) };
+    ctx.addIssue({ code: 'custom', message: `${EXPECTED}; ${JSON.stringify(wrong)} is none of them`, input: text });
+    return z.NEVER;
+  });
+
+export const NO_ALLOWED_HOSTS: AllowedHosts = { names: [], networks: [] };
+
+function isNetwork(text: string): boolean {
+  const [address = ''] = text.split('/');
+  return isIP(address) !== 0 && (text.includes('/') ? ipaddr.isValidCIDR(text) : true);
+}
+
+function networkOf(text: string): Network {
+  if (text.includes('/')) return ipaddr.parseCIDR(text);
+  const address = ipaddr.parse(text);
+  return [address, address.kind() === 'ipv4' ? 32 : 128];
+}
+
+export function allowsName({ names }: AllowedHosts, host: string): boolean {
+  const name = host.toLowerCase().replace(/\.$/, '');
+  return names.some(
+    (allowed) => allowed === '*' || allowed === name || (allowed.startsWith('*.') && name.endsWith(allowed.slice(1))),
+  );
+}
+
+/** `exactly`: the address itself is named, not only a network around it. */
+export function allowsAddress(
+  { networks }: AllowedHosts,
+  address: ipaddr.IPv4 | ipaddr.IPv6,
+  exactly = false,
+): boolean {
+  return networks.some(
+    ([network, bits]) =>
+      network.kind() === address.kind() &&
+      (!exactly || bits === (address.kind() === 'ipv4' ? 32 : 128)) &&
+      // The two kinds have one method of one shape, which their types don't know of each other.
+      (address as ipaddr.IPv4).match(network as ipaddr.IPv4, bits),
+  );
+}

@@ -1,0 +1,42 @@
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { TestRedis } from '@kiln/state/testing';
+import { freePort, startProcess } from './separate-pool.ts';
+
+export interface ApiAlone extends AsyncDisposable {
+  readonly url: string;
+  readonly token: string;
+  /** Of the socket of its Redis. */
+  readonly redisPath: string;
+}
+
+/** One API in a process of its own, over a Redis of its own; nothing takes what it accepts. */
+export async function apiAlone(more: Readonly<Record<string, string>>): Promise<ApiAlone> {
+  const dir = await mkdtemp(join(tmpdir(), 'kiln-bench-'));
+  const redis = await TestRedis.start();
+  const port = await freePort();
+  const token = 'bench-token';
+  const child = await startProcess('api', {
+    ...process.env,
+    KILN_REDIS_URL: redis.url,
+    KILN_SECRET_KEY: Buffer.alloc(32, 1).toString('base64'),
+    KILN_TOKEN: token,
+    KILN_PORT: String(port),
+    KILN_BLOB_DIR: join(dir, 'blobs'),
+    ...more,
+  });
+  return {
+    url: `http://127.0.0.1:${port}`,
+    token,
+    redisPath: redis.url.replace('unix://', ''),
+    async [Symbol.asyncDispose]() {
+      const exited = once(child, 'exit');
+      child.kill('SIGTERM');
+      await exited;
+      await redis[Symbol.asyncDispose]();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
