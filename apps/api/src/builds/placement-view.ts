@@ -11,12 +11,13 @@ export function viewPlacement(record: BuildRecord, decisions: readonly StoredDec
 }
 
 function viewDecision(record: BuildRecord, decision: StoredDecision): DecisionView {
-  const { attempt, host, reason, decidedAt, predicted, considered, others } = decision;
+  const { attempt, host, reason, limit, decidedAt, predicted, considered, others } = decision;
   const actual = host === null ? undefined : actualOf(record, decision);
   return {
     attempt,
     host,
     reason,
+    ...(limit !== undefined && { limit }),
     decidedAt: instant(decidedAt),
     ...(predicted && { predicted: viewPrediction(predicted) }),
     considered: considered.map(({ predicted: expected, extras, ...one }) => ({
