@@ -61,6 +61,9 @@ export function readOptions(args: readonly string[]): SimulateOptions {
   if (suite && trace !== undefined)
     throw new FlagError('--trace', trace, 'nothing beside --suite, which makes its traces');
   if (suite && svg !== undefined) throw new FlagError('--svg', svg, 'nothing beside --suite: a chart shows one trace');
+  const saved = values['save-trace'];
+  if (suite && saved !== undefined)
+    throw new FlagError('--save-trace', saved, 'nothing beside --suite: a file is one trace');
   if (trace !== undefined && values.scenario !== undefined) {
     throw new FlagError('--scenario', values.scenario, 'nothing beside --trace');
   }
@@ -74,8 +77,12 @@ export function readOptions(args: readonly string[]): SimulateOptions {
   const policies = values.policy?.split(',') ?? Object.keys(POLICIES);
   for (const name of policies) oneOf('--policy', name, Object.keys(POLICIES));
   const seeds = (values.seed ?? (suite ? '101,102,103' : '1')).split(',').map(seedOf);
-  if (svg !== undefined && (scenarios.length > 1 || seeds.length > 1)) {
-    throw new FlagError('--svg', svg, 'one scenario and one seed: a chart shows one trace');
+  for (const [flag, file] of [
+    ['--svg', svg],
+    ['--save-trace', saved],
+  ] as const) {
+    if (file === undefined || (scenarios.length === 1 && seeds.length === 1)) continue;
+    throw new FlagError(flag, file, 'one scenario and one seed: it is of one trace');
   }
   return {
     help: values.help,
@@ -84,7 +91,7 @@ export function readOptions(args: readonly string[]): SimulateOptions {
     seeds,
     policies,
     trace,
-    saveTrace: values['save-trace'],
+    saveTrace: saved,
     exportTo: values.export,
     svg,
     json: values.json,
@@ -96,7 +103,8 @@ function parse(args: readonly string[]) {
   try {
     return parseArgs({ args: [...args], options: FLAGS, allowPositionals: false });
   } catch (error) {
-    throw new FlagError('flags', args.join(' '), (error as Error).message.split('. ')[0] ?? '');
+    const [what = ''] = (error as Error).message.split('. ');
+    throw new FlagError('flags', args.join(' '), `those of --help: ${what}`);
   }
 }
 
