@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { build, SMALL, trace } from './testing/small-trace.ts';
 import { makeTrace } from './trace/make-trace.ts';
-import { writeTrace } from './trace/trace-file.ts';
+import { readTrace, writeTrace } from './trace/trace-file.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 let directory: string;
@@ -36,7 +36,8 @@ test('plays a trace file: a table, a chart, the figures, and the trace again', a
   const [played] = JSON.parse(await readFile(path('out.json'), 'utf8'));
   expect(Object.keys(played.figures)).toEqual(['pooled-bound', 'kiln', 'sticky-hash']);
   expect(played.figures.kiln.meanFinish).toBeGreaterThanOrEqual(60);
-  expect(await readFile(path('again.jsonl'), 'utf8')).toBe(await readFile(path('in.jsonl'), 'utf8'));
+  const again = await readTrace(path('again.jsonl'));
+  expect(again.builds.length > 0 && { ...again, name: path('in.jsonl') }).toEqual(await readTrace(path('in.jsonl')));
 });
 
 test('plays a made trace by name and seed, the same way each time', async () => {
@@ -64,7 +65,7 @@ test('a bad flag or trace ends it with 2 and one line that names it', async () =
   await writeTrace(path('empty.jsonl'), trace([build('1', 0)], { hosts: [] }));
   for (const [args, message] of [
     [['--policy', 'nobody'], /^simulate: --policy: got "nobody", expected one of .+\n$/],
-    [['--trace', path('bad.jsonl')], /^simulate: .*bad\.jsonl:1: host: got undefined, expected: .+\n$/],
+    [['--trace', path('bad.jsonl')], /^simulate: .*bad\.jsonl:1: host: got nothing, expected string\n$/],
     [['--trace', path('empty.jsonl')], /^simulate: .*empty\.jsonl: got no host at t 0, .+\n$/],
     [['--trace', path('nowhere')], /^simulate: .*nowhere: can't be read \(ENOENT\)\n$/],
     [['--export', path('x')], /^simulate: KILN_URL: got nothing, expected .+\n$/],

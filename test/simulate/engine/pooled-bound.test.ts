@@ -26,7 +26,7 @@ test('first come, first served, also where a wide one holds up the others', () =
   expect(outcomes(trace(builds, { hosts }))).toMatchObject({ wide: [600, 660, 'warm'], 2: [660, 720, 'warm'] });
 });
 
-test('a lost host’s builds start again, and a drained one takes none', () => {
+test('a lost host’s builds start again, at their old place, and a drained one takes none', () => {
   const hosts = [host('a'), host('b')];
   const changes = [
     { type: 'drain', t: 1, host: 'b' },

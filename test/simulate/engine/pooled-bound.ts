@@ -33,6 +33,12 @@ export function pooledBound(trace: Trace): BuildOutcome[] {
   });
   for (const build of trace.builds) coming.add(build.submitted, { type: 'submit', build, attempt: 1 });
 
+  // One that was lost comes again at its old place.
+  const enqueue = (one: { build: TraceBuild; attempt: number }) => {
+    let at = queue.length;
+    while (at > head && (queue[at - 1]?.build.submitted ?? 0) > one.build.submitted) at--;
+    queue.splice(at, 0, one);
+  };
   const startOn = (build: TraceBuild): string | undefined => {
     for (const [name, { slots, used, open }] of hosts) if (open && slots - used >= build.weight) return name;
     return undefined;
@@ -79,7 +85,7 @@ export function pooledBound(trace: Trace): BuildOutcome[] {
   for (let at = coming.nextAt; at !== undefined; at = coming.nextAt) {
     while (coming.nextAt === at) {
       const next = coming.take();
-      if (next?.type === 'submit') queue.push(next);
+      if (next?.type === 'submit') enqueue(next);
       else if (next?.type === 'finish') finish(next.run, at);
       else if (next?.type === 'change') change(next.index, at);
     }

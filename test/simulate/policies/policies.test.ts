@@ -42,12 +42,19 @@ describe('what Kiln is compared with does what it is named after', () => {
     const [home] = played[1]?.split(' ') ?? [];
     expect(played).toMatchObject({ 2: `${home} 700`, 3: `${home} 1700` });
     const lost = { ...busyWarm(5), changes: [{ type: 'down', t: 710, host: home ?? '' }] } as const;
-    expect(play('sticky-hash', lost)[3]).toBe(`${home === 'a' ? 'b' : 'a'} 710`);
+    expect(play('sticky-hash', lost)[3]).toBe(`${home === 'a' ? 'b' : 'a'} 1710`);
   });
 
   test('the same host, unless it has more than its share', () => {
-    const played = play('bounded-hash', busyWarm(5));
-    expect(played[3]?.split(' ')[0]).not.toBe(played[2]?.split(' ')[0]);
+    const hostsOf = (builds: number) => {
+      const played = trace(
+        Array.from({ length: builds }, (_, i) => build(`${i}`, 0)),
+        { hosts },
+      );
+      return new Set(Object.values(play('bounded-hash', played)).map((text) => text.split(' ')[0]));
+    };
+    // ⌈1.25 × 2 builds ÷ 2 hosts⌉ is two, ⌈1.25 × 3 ÷ 2⌉ as well.
+    expect([1, 2, 3].map((builds) => hostsOf(builds).size)).toEqual([1, 1, 2]);
   });
 
   test('a host with the repo’s volumes, however busy; the least loaded of them', () => {

@@ -123,23 +123,27 @@ describe('the policy, through its pipe', () => {
   });
 
   test.each<[string, readonly (object | string)[], RegExp]>([
-    ['no JSON', [INIT, 'hello'], /^policy: line 2: line: got hello, expected a JSON object\n$/],
+    ['no JSON', [INIT, 'hello'], /^policy: line 2: line: got "hello", expected a JSON object\n$/],
     [
       'an unknown type',
       [INIT, { type: 'build_quued', t: 1 }],
-      /^policy: line 2: type: got build_quued, expected .+\n$/,
+      /^policy: line 2: type: got "build_quued", expected 'init' .+\n$/,
     ],
     [
       'a field that is missing',
       [INIT, { type: 'host_down', t: 1 }],
-      /^policy: line 2: host: got nothing, expected .+\n$/,
+      /^policy: line 2: host: got nothing, expected string\n$/,
     ],
     [
       'a field of another type',
       [INIT, '', { type: 'wake', t: 'soon' }],
-      /^policy: line 3: t: got soon, expected .+\n$/,
+      /^policy: line 3: t: got "soon", expected number\n$/,
     ],
-    ['a cache of another word', [INIT, started(1, '1', 'a', 'hot')], /^policy: line 2: cache: got hot, expected .+\n$/],
+    [
+      'a cache of another word',
+      [INIT, started(1, '1', 'a', 'hot')],
+      /^policy: line 2: cache: got "hot", expected one of "warm"\|"stale"\|"cold"\n$/,
+    ],
     [
       'a host without slots',
       [{ ...INIT, hosts: [{ host: 'a', slots: 0, disk: 1 }] }],

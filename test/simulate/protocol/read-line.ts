@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { type LineIssue, lineIssue, shown } from '../line-issue.ts';
 import type { PolicyEvent } from './events.ts';
 
 /** A line that isn't one of the protocol's; names the field, what it held and what was expected. */
 export class ProtocolError extends Error {
   readonly code = 'bad_line';
-  constructor(field: string, got: unknown, expected: string) {
-    super(`${field}: got ${shown(got)}, expected ${expected}`);
+  constructor({ field, got, expected }: LineIssue) {
+    super(`${field}: got ${got}, expected ${expected}`);
   }
 }
 
@@ -68,16 +69,9 @@ export function readLine(text: string): PolicyMessage {
   try {
     value = JSON.parse(text);
   } catch {
-    throw new ProtocolError('line', text, 'a JSON object');
+    throw new ProtocolError({ field: 'line', got: shown(text), expected: 'a JSON object' });
   }
-  const parsed = line.safeParse(value, { reportInput: true });
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const field = issue?.path.join('.') || 'line';
-  throw new ProtocolError(field, issue?.input ?? value, issue?.message ?? 'a line of the protocol');
-}
-
-function shown(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'nothing');
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  const parsed = line.safeParse(value);
+  if (!parsed.success) throw new ProtocolError(lineIssue(value, parsed.error));
+  return parsed.data;
 }

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { lineIssue, shown } from '../line-issue.ts';
 import { CLASSES } from './make-trace.ts';
 import { fillRuns, type RecordedBuild } from './recorded.ts';
 import type { HostChange, HostSpec, Trace } from './trace.ts';
@@ -56,14 +57,12 @@ function readLine(line: string, where: string): TraceLine {
   try {
     value = JSON.parse(line);
   } catch {
-    throw new TraceFileError(`${where}: got ${JSON.stringify(line.slice(0, 60))}, expected a JSON object`);
+    throw new TraceFileError(`${where}: line: got ${shown(line)}, expected a JSON object`);
   }
-  const parsed = traceLine.safeParse(value, { reportInput: true });
+  const parsed = traceLine.safeParse(value);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const at = issue?.path.join('.') || 'line';
-  const got = at === 'line' ? line.slice(0, 60) : JSON.stringify(issue?.input);
-  throw new TraceFileError(`${where}: ${at}: got ${got}, expected: ${issue?.message}`);
+  const { field, got, expected } = lineIssue(value, parsed.error);
+  throw new TraceFileError(`${where}: ${field}: got ${got}, expected ${expected}`);
 }
 
 function toTrace(lines: readonly TraceLine[], path: string): Trace {
