@@ -1,5 +1,5 @@
 import type { PoolEvent } from '@kiln/contracts';
-import { currentAttempt, type HostView, type PendingBuild, PlacementPool, TRUSTS, waitsForHost } from '@kiln/domain';
+import { cacheKey, currentAttempt, type HostView, type PendingBuild, PlacementPool, waitsForHost } from '@kiln/domain';
 import {
   type BuildStore,
   type HostState,
@@ -177,7 +177,8 @@ export class PoolView {
   async #found(id: string, host: string): Promise<void> {
     const build = await this.#deps.builds.get(id);
     if (!build) return;
-    const { repo, team } = build.record;
+    const { team } = build.record;
+    const repo = cacheKey(build.record);
     const startedAt = currentAttempt(build.record)?.assignedAt ?? this.now;
     this.#runningOn(host).add(id);
     this.#pool.attemptStarted({ build: id, host, repo, team, weight: build.spec.weight, startedAt }, this.now);
@@ -192,23 +193,23 @@ export class PoolView {
     // A build that failed may have done so at its first step; a lost or canceled one says nothing at all.
     const runMs =
       end === 'succeeded' && startedAt !== undefined && endedAt !== undefined ? endedAt - startedAt : undefined;
-    const bytes = record && host.caches.get(record.repo)?.bytes;
+    const bytes = record && host.caches.get(cacheKey(record))?.bytes;
     const repo = this.#pool.attemptEnded(id, { runMs, keepsCache: runMs !== undefined, bytes }, this.now);
     if (repo !== undefined) this.#learned.add(repo);
   }
 }
 
 function viewOf({ report, cordoned, draining }: HostState): HostView {
-  const { name, slots, platforms, labels, accepting, cacheBudgetBytes } = report;
+  const { name, slots, platforms, labels, trust, accepting, cacheBudgetBytes, cacheBudgets } = report;
   return {
     name,
     slots,
     platforms,
     labels,
-    // Each worker has one builder yet, which all builds share.
-    trust: TRUSTS,
+    trust,
     cordoned,
     draining: draining || !accepting,
     cacheBudgetBytes,
+    cacheBudgets,
   };
 }

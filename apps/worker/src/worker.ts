@@ -123,6 +123,7 @@ class Worker implements RunningWorker {
         platforms: [...info.platforms],
         labels: { ...config.labels },
         driver: info.driver,
+        trust: ['trusted'],
         engineVersion: info.engineVersion,
         buildxVersion: info.buildxVersion,
         ...(info.buildkitVersion !== undefined && { buildkitVersion: info.buildkitVersion }),

@@ -19,6 +19,7 @@ export const FAILURE_CODES = [
   'canceled',
   'superseded',
   'secrets_expired',
+  'trust_refused',
   'build_failed',
   'infrastructure',
   'host_lost',

@@ -1,4 +1,5 @@
 import type { Trust } from '../access/principal.ts';
+import type { Granted } from '../access/untrusted.ts';
 import type { Failure } from './failure.ts';
 import type { BuildState, TerminalState } from './state.ts';
 
@@ -47,6 +48,8 @@ export interface BuildRecord {
   readonly team: string;
   /** Of who submitted it; absent: trusted. */
   readonly trust?: Trust;
+  /** Beyond what its class may have. */
+  readonly granted?: Granted;
   readonly createdAt: number;
   /** Start of the present wait: acceptance, or the loss of the last attempt. */
   readonly queuedAt: number;

@@ -67,7 +67,12 @@ function acceptCall(
   ];
 }
 
-function newRecord({ repo, spec, trust, retryOf }: NewBuild, id: string, now: number, run: string): BuildRecord {
+function newRecord(
+  { repo, spec, trust, granted, retryOf }: NewBuild,
+  id: string,
+  now: number,
+  run: string,
+): BuildRecord {
   return {
     id,
     revision: 1,
@@ -75,6 +80,7 @@ function newRecord({ repo, spec, trust, retryOf }: NewBuild, id: string, now: nu
     repo,
     team: spec.team,
     ...(trust !== undefined && { trust }),
+    ...(granted !== undefined && { granted }),
     createdAt: now,
     queuedAt: now,
     attempts: [],
@@ -84,8 +90,8 @@ function newRecord({ repo, spec, trust, retryOf }: NewBuild, id: string, now: nu
 }
 
 /** What makes two builds identical: everything that was asked for, and how far it is trusted. Keyed, for the values of secrets are in it. */
-function shareDigest(sealer: Sealer, { spec, secrets, trust = 'trusted' }: NewBuild): string {
-  return sealer.digest(canonicalJson({ spec, secrets, trust }));
+function shareDigest(sealer: Sealer, { spec, secrets, trust = 'trusted', granted = {} }: NewBuild): string {
+  return sealer.digest(canonicalJson({ spec, secrets, trust, granted }));
 }
 
 /** Whether the source is something else tomorrow: a branch, a tag, the remote HEAD. */
