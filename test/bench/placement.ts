@@ -118,7 +118,9 @@ await saveJson(values.json, { byHosts, byPending });
 
 const judged = byHosts.at(-1) as Costs;
 const over = [
-  ...(['idle', 'full'] as const).filter((figure) => judged[figure] > PASS_LIMIT_MS).map((figure) => `a pass (${figure})`),
+  ...(['idle', 'full'] as const)
+    .filter((figure) => judged[figure] > PASS_LIMIT_MS)
+    .map((figure) => `a pass (${figure})`),
   ...(judged.arrival > ARRIVAL_LIMIT_MS ? ['an arrival'] : []),
 ];
 say(`\n  goal: a pass under ${PASS_LIMIT_MS} ms and an arrival under ${ARRIVAL_LIMIT_MS} ms at 10,000 × 1,000`);

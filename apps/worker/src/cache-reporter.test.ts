@@ -88,7 +88,7 @@ async function startHost(more: { inventoryEveryMs?: number; ledgerFile?: string 
     { hostName: 'h1', slots: 2, leaseTtlMs: 2_000, syncEveryMs: 100, fenceMarginMs: 500, ...more },
     {
       ...state,
-      executor: kit,
+      executors: [kit],
       identity: { machine: 'm1', incarnation: randomUUID() },
       openContext: async () => Readable.from(['a tar']),
       storeArtifact: async () => ({ digest: 'sha256:0', sizeBytes: 0 }),

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
-import type { LayerRecord, MountRecord, Outcome } from '@kiln/domain';
+import type { LayerRecord, MountRecord, Outcome, Trust } from '@kiln/domain';
 
 /** What an attempt builds from: a commit of a git remote, or a tar that is read once. */
 export type AttemptSource =
@@ -11,6 +11,8 @@ export interface ExecuteRequest {
   readonly buildId: string;
   readonly attempt: number;
   readonly spec: BuildSpec;
+  readonly trust: Trust;
+  /** Cache key of the repo. */
   readonly repo: string;
   readonly source: AttemptSource;
   readonly secrets: ReadonlyMap<string, string>;
@@ -30,9 +32,11 @@ export interface ExecutorInventory {
   readonly layers: readonly LayerRecord[];
 }
 
-/** Who runs builds on this host. `@kiln/buildkit`'s Builder is the real one. */
+/** Who runs builds of one class of trust on this host. `@kiln/buildkit`'s Builder is the real one. */
 export interface Executor {
   readonly info: {
+    /** Absent: trusted. */
+    readonly trust?: Trust;
     readonly driver: 'docker' | 'docker-container';
     readonly engineVersion: string;
     readonly buildxVersion: string;

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
-import { type BuildRecord, currentAttempt, type Outcome } from '@kiln/domain';
+import { type BuildRecord, cacheKey, currentAttempt, type Outcome, refusedTo } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
   type AttemptRef,
@@ -73,6 +73,14 @@ async function execute(
         'the build’s secrets are no longer kept, or were sealed with another key; submit it again',
       );
     }
+    const { trust = 'trusted' } = record;
+    const ids = new Set([...spec.secrets, ...secrets.keys()]);
+    // The API has seen to this; whatever came in otherwise is refused here.
+    const refusal = refusedTo(trust, { output: spec.output, secrets: [...ids] }, record.granted);
+    if (refusal) {
+      const { field, got, expected } = refusal;
+      return failed('trust_refused', `${field}: ${got}; expected ${expected}: the build is untrusted`);
+    }
     const source = await openSource(deps, ref, { record, spec }, secrets, note, signal);
     if (!source) return failed('context_invalid', 'the uploaded context is no longer kept; submit it again');
     return await deps.executor.run(
@@ -80,7 +88,8 @@ async function execute(
         buildId: ref.buildId,
         attempt: ref.attempt,
         spec,
-        repo: record.repo,
+        trust,
+        repo: cacheKey(record),
         source,
         secrets,
         artifact: (content) => deps.storeArtifact(ref, content),
@@ -145,6 +154,9 @@ function stopped(reason: StopReason): Outcome {
   }
 }
 
-function failed(code: 'secrets_expired' | 'context_invalid' | 'infrastructure', message: string): Outcome {
+function failed(
+  code: 'secrets_expired' | 'trust_refused' | 'context_invalid' | 'infrastructure',
+  message: string,
+): Outcome {
   return { end: 'failed', failure: { code, message } };
 }
