@@ -1,3 +1,4 @@
+import type { PushRule } from '@kiln/domain';
 import type { KeyTimes } from './oidc/issuer-keys.ts';
 import type { Issuer } from './oidc/settings.ts';
 
@@ -35,6 +36,8 @@ export interface ApiConfig {
   readonly sessionMs: number;
   /** Whose `X-Forwarded-For` is believed: addresses and networks, or a number of proxies in front. */
   readonly trustProxy: readonly string[] | number;
+  /** Images that untrusted builds may push. */
+  readonly untrustedPush: readonly PushRule[];
   /** Largest JSON body. */
   readonly maxJsonBytes: number;
   /** Largest context, as it is sent. */
@@ -88,6 +91,7 @@ export const API_DEFAULTS = {
   publicUrl: '',
   sessionMs: 12 * HOUR_MS,
   trustProxy: [],
+  untrustedPush: [],
   maxJsonBytes: 4 * MIB,
   maxContextBytes: 4 * GIB,
   maxUnpackedContextBytes: 16 * GIB,

@@ -5,6 +5,7 @@ import { KEY_TIMES } from '../oidc/issuer-keys.ts';
 import { readOidcFile } from '../oidc/read-file.ts';
 import { isSafeUrl } from '../oidc/settings.ts';
 import { trustProxy } from './trust-proxy.ts';
+import { untrustedPush } from './untrusted-push.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -12,6 +13,7 @@ const DAY_MS = 24 * HOUR_MS;
 /** Variables by which an operator says who may come in, the same for `kiln up` and an API of its own. */
 export const accessEnv = {
   KILN_TRUST_PROXY: trustProxy,
+  KILN_UNTRUSTED_PUSH: untrustedPush,
   KILN_OIDC_FILE: z.string().optional(),
   KILN_PUBLIC_URL: z
     .string()
@@ -22,7 +24,10 @@ export const accessEnv = {
 };
 
 type AccessEnv = z.output<z.ZodObject<typeof accessEnv>>;
-type AccessConfig = Pick<ApiConfig, 'trustProxy' | 'auditRetentionMs' | 'oidc' | 'publicUrl' | 'sessionMs'>;
+type AccessConfig = Pick<
+  ApiConfig,
+  'trustProxy' | 'untrustedPush' | 'auditRetentionMs' | 'oidc' | 'publicUrl' | 'sessionMs'
+>;
 
 /** What they say. @throws InvalidEnvironment */
 export function accessConfig(env: AccessEnv): AccessConfig {
@@ -36,6 +41,7 @@ export function accessConfig(env: AccessEnv): AccessConfig {
     publicUrl: env.KILN_PUBLIC_URL ?? '',
     sessionMs: env.KILN_SESSION_HOURS * HOUR_MS,
     trustProxy: env.KILN_TRUST_PROXY,
+    untrustedPush: env.KILN_UNTRUSTED_PUSH,
     auditRetentionMs: env.KILN_AUDIT_RETENTION_DAYS * DAY_MS,
     ...(oidc && { oidc: { ...oidc, keyTimes: KEY_TIMES } }),
   };

@@ -1,7 +1,7 @@
 import { type BuildRequest, type BuildSpec, contextKey } from '@kiln/contracts';
-import { isTerminal, leastTrust, type Principal, repoKey } from '@kiln/domain';
+import { isTerminal, leastTrust, type Principal, type PushRule, repoKey } from '@kiln/domain';
 import type { StoredBuild } from '@kiln/state';
-import { checkTrust } from '../access/admit-request.ts';
+import { grantTo } from '../access/admit-request.ts';
 import { requireContext, requireGrant } from '../contexts/stage-context.ts';
 import { Complaint, fieldComplaint } from '../http/complaint.ts';
 import type { Blobs, Builds, ContextTeams } from '../ports.ts';
@@ -23,13 +23,15 @@ export interface SubmitParts {
   /** For how long a team may name a context after its last use, ms. */
   readonly contextGrantMs: number;
   readonly principal: Principal;
+  /** Images that untrusted builds may push. */
+  readonly untrustedPush: readonly PushRule[];
 }
 
 /** Accepts what was submitted; when it answers, build and context are durable. @throws Complaint; the stores' errors */
 export async function submitBuild(
   { request, context }: Submission,
   idempotencyKey: string | undefined,
-  { builds, blobs, contextTeams, contextGrantMs, principal }: SubmitParts,
+  { builds, blobs, contextTeams, contextGrantMs, principal, untrustedPush }: SubmitParts,
 ): Promise<Accepted> {
   checkKey(idempotencyKey);
   const digest = context?.digest ?? (request.source.type === 'upload' ? request.source.digest : undefined);
@@ -41,11 +43,13 @@ export async function submitBuild(
   if (digest !== undefined) await contextTeams.grant(digest, request.team, contextGrantMs);
   const { secrets, ...rest } = request;
   const spec: BuildSpec = { ...rest, source: sourceOf(request, context?.digest), secrets: Object.keys(secrets).sort() };
+  const granted = grantTo(spec, principal.trust, untrustedPush);
   return builds.accept({
     repo: repoOf(spec),
     spec,
     secrets,
     trust: principal.trust,
+    ...(granted && { granted }),
     ...(idempotencyKey !== undefined && {
       idempotency: { key: idempotencyKey, fingerprint: fingerprint({ spec, secrets: hashed(secrets) }) },
     }),
@@ -56,7 +60,7 @@ export async function submitBuild(
 export async function retryBuild(
   id: string,
   idempotencyKey: string | undefined,
-  { builds, blobs, principal }: Pick<SubmitParts, 'builds' | 'blobs' | 'principal'>,
+  { builds, blobs, principal, untrustedPush }: Omit<SubmitParts, 'contextTeams' | 'contextGrantMs'>,
 ): Promise<Accepted> {
   checkKey(idempotencyKey);
   const old = await builds.get(id);
@@ -64,7 +68,7 @@ export async function retryBuild(
   const { record, spec } = old;
   if (!isTerminal(record.state)) throw notRetriable('state', record.state, 'succeeded, failed or canceled');
   const trust = leastTrust(record.trust, principal.trust);
-  checkTrust(spec, trust);
+  const granted = grantTo(spec, trust, untrustedPush);
   if (spec.source.type === 'upload' && !(await blobs.stat(contextKey(spec.source.digest ?? '')))) {
     throw notRetriable(
       'source.digest',
@@ -79,6 +83,7 @@ export async function retryBuild(
     spec,
     secrets,
     trust,
+    ...(granted && { granted }),
     retryOf: id,
     ...(idempotencyKey !== undefined && {
       idempotency: { key: idempotencyKey, fingerprint: fingerprint({ retryOf: id }) },

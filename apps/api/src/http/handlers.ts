@@ -74,9 +74,10 @@ export function handlers({
   return {
     async submitBuild(request, response, { principal, note }) {
       await using submission = await receiveSubmission(request, blobs, config, (asked, team) =>
-        admitRequest(asked, team, principal),
+        admitRequest(asked, team, principal, config.untrustedPush),
       );
-      const parts = { builds: buildsOf(principal), blobs, contextTeams, contextGrantMs, principal };
+      const { untrustedPush } = config;
+      const parts = { builds: buildsOf(principal), blobs, contextTeams, contextGrantMs, principal, untrustedPush };
       const accepted = await stored(submitBuild(submission, idempotencyKey(request), parts));
       note(acceptedNote(accepted));
       sendAccepted(response, accepted);
@@ -111,7 +112,7 @@ export function handlers({
     },
 
     async retryBuild(request, response, { principal, note }) {
-      const parts = { builds: buildsOf(principal), blobs, principal };
+      const parts = { builds: buildsOf(principal), blobs, principal, untrustedPush: config.untrustedPush };
       const accepted = await stored(retryBuild(idOf(request), idempotencyKey(request), parts));
       note(acceptedNote(accepted));
       sendAccepted(response, accepted);
