@@ -15,6 +15,8 @@ const REASONS: Readonly<Record<string, string>> = {
   all_full: 'every host that fits is full',
   no_host: 'no host has joined the pool',
   none_fits: 'no host fits',
+  none_trusted: 'no host takes trusted builds',
+  none_untrusted: 'no host takes untrusted builds',
 };
 
 const VERDICTS: Readonly<Record<string, string>> = {
@@ -110,6 +112,8 @@ export function waitingReason(placement: PlacementInfoView): string | undefined 
     const inMs = last.predicted ? Date.parse(last.predicted.startAt) - Date.parse(last.decidedAt) : 0;
     return `for ${awaited.host}, ${reasonText(last.reason)}${inMs >= 1_000 ? `, in about ${duration(inMs)}` : ''}`;
   }
+  // Of each host the same would be said.
+  if (last.reason === 'none_trusted' || last.reason === 'none_untrusted') return reasonText(last.reason);
   const hosts = [
     ...last.considered.slice(0, HOSTS_NAMED).map(hostText),
     ...(last.considered.length > HOSTS_NAMED ? ['…'] : []),

@@ -9,7 +9,7 @@ const instant = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
 const mountView = z
   .strictObject({
     id: z.string().meta({ description: 'With its namespace: `<namespace>/<id>`.' }),
-    trust: z.enum(TRUSTS).meta({ description: 'Class of the builder that holds it.' }),
+    trust: z.enum(TRUSTS).default('trusted').meta({ description: 'Class of the builder that holds it.' }),
     repos: z
       .array(z.string())
       .meta({ description: 'Repos whose recent builds used it; none where no such build is known.' }),
@@ -37,7 +37,7 @@ const inventoryView = z
       .array(
         z.strictObject({
           repo: z.string(),
-          trust: z.enum(TRUSTS).meta({ description: 'Of the builds that it is warm for.' }),
+          trust: z.enum(TRUSTS).default('trusted').meta({ description: 'Of the builds that it is warm for.' }),
           team: z.string().optional().meta({ description: 'Whose untrusted builds.' }),
           warmth: z.number(),
           bytes: z.int(),

@@ -140,7 +140,7 @@ export const hostView = z
       .meta({ description: 'An operator’s drain; what still runs at the deadline is handed back to the pool.' }),
     platforms: z.array(z.string()),
     driver: z.string(),
-    trust: z.array(z.enum(TRUSTS)).meta({
+    trust: z.array(z.enum(TRUSTS)).default(['trusted']).meta({
       description: 'Classes whose builds it takes, each on a builder of its own. None gets caches of another’s.',
     }),
     engineVersion: z.string(),
