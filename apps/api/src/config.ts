@@ -1,4 +1,4 @@
-import { type LimitDefaults, limitDefaults } from '@kiln/domain';
+import { type LimitDefaults, limitDefaults, type PushRule } from '@kiln/domain';
 import type { KeyTimes } from './oidc/issuer-keys.ts';
 import type { Issuer } from './oidc/settings.ts';
 
@@ -38,6 +38,8 @@ export interface ApiConfig {
   readonly trustProxy: readonly string[] | number;
   /** What teams and credentials may do, unless something is set for them by themselves. */
   readonly limits: LimitDefaults;
+  /** Images that untrusted builds may push. */
+  readonly untrustedPush: readonly PushRule[];
   /** Largest JSON body. */
   readonly maxJsonBytes: number;
   /** Largest context, as it is sent. */
@@ -105,6 +107,7 @@ export const API_DEFAULTS = {
   sessionMs: 12 * HOUR_MS,
   trustProxy: [],
   limits: limitDefaults(),
+  untrustedPush: [],
   maxJsonBytes: 4 * MIB,
   maxContextBytes: 4 * GIB,
   maxUnpackedContextBytes: 16 * GIB,

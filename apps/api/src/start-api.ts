@@ -87,6 +87,7 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
     ...deps,
     now,
     contextGrantMs: 2 * config.contextRetentionMs,
+    untrustedPush: config.untrustedPush,
     rulesFor: (principal, team) => within(config.storeTimeoutMs, BuildRules.of(principal, team, rules)),
   };
   stack.use(repeat('schedules', config.scheduleCheckMs, () => deps.schedules.follow(), log));

@@ -1,11 +1,11 @@
 import type { PoolEvent } from '@kiln/contracts';
 import {
   type BuildRecord,
+  cacheKey,
   currentAttempt,
   type HostView,
   type PendingBuild,
   PlacementPool,
-  TRUSTS,
   waitsForHost,
 } from '@kiln/domain';
 import {
@@ -227,7 +227,8 @@ export class PoolView {
   async #found(id: string, host: string): Promise<void> {
     const build = await this.#deps.builds.get(id);
     if (!build) return;
-    const { repo, team } = build.record;
+    const { team } = build.record;
+    const repo = cacheKey(build.record);
     const startedAt = currentAttempt(build.record)?.assignedAt ?? this.now;
     this.#runningOn(host).add(id);
     this.#deps.allowances.began(id, ownersOf(build.record));
@@ -244,7 +245,7 @@ export class PoolView {
     // A build that failed may have done so at its first step; a lost or canceled one says nothing at all.
     const runMs =
       end === 'succeeded' && startedAt !== undefined && endedAt !== undefined ? endedAt - startedAt : undefined;
-    const bytes = record && host.caches.get(record.repo)?.bytes;
+    const bytes = record && host.caches.get(cacheKey(record))?.bytes;
     const repo = this.#pool.attemptEnded(id, { runMs, keepsCache: runMs !== undefined, bytes }, this.now);
     if (repo !== undefined) this.#learned.add(repo);
   }
@@ -255,16 +256,16 @@ function ownersOf({ team, submitter }: BuildRecord): Owners {
 }
 
 function viewOf({ report, cordoned, draining }: HostState): HostView {
-  const { name, slots, platforms, labels, accepting, cacheBudgetBytes } = report;
+  const { name, slots, platforms, labels, trust, accepting, cacheBudgetBytes, cacheBudgets } = report;
   return {
     name,
     slots,
     platforms,
     labels,
-    // Each worker has one builder yet, which all builds share.
-    trust: TRUSTS,
+    trust,
     cordoned,
     draining: draining || !accepting,
     cacheBudgetBytes,
+    cacheBudgets,
   };
 }

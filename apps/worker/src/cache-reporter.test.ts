@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { cacheNamespace } from '@kiln/buildkit';
 import { buildRequest } from '@kiln/contracts';
+import { cacheKey, type Trust } from '@kiln/domain';
 import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { type HostState, Leadership, openState, pendingBuild, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Executor, ExecutorInventory } from './executor.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
 
@@ -19,6 +20,8 @@ let state: State;
 let dir: string;
 let worker: RunningWorker | undefined;
 let kit: FakeKit;
+/** That of untrusted builds. */
+let other: FakeKit;
 let pools = 0;
 
 beforeAll(async () => {
@@ -29,11 +32,12 @@ beforeEach(async () => {
   const namespace = `reporter-${++pools}`;
   state = await openState({ redisUrl: redis.url, namespace, secretKey: Buffer.alloc(32, 1), onError: () => {} });
   dir = await mkdtemp(join(tmpdir(), 'kiln-reporter-'));
-  kit = new FakeKit();
+  kit = new FakeKit('trusted', 1_000);
+  other = new FakeKit('untrusted', 200);
   worker = undefined;
 });
 afterEach(async () => {
-  kit.read = async () => kit.contents();
+  for (const one of [kit, other]) one.read = async () => one.contents();
   await worker?.drain(0);
   await state[Symbol.asyncDispose]();
   await rm(dir, { recursive: true, force: true });
@@ -44,17 +48,19 @@ type Layer = ExecutorInventory['layers'][number];
 
 /** An executor whose builds leave in its caches what the test says. */
 class FakeKit implements Executor {
-  readonly info = {
-    driver: 'docker',
-    engineVersion: '1',
-    buildxVersion: '1',
-    platforms: ['linux/amd64'],
-    cacheBudget: { bytes: 1_000, from: 'engine' },
-  } as const;
+  readonly info: Executor['info'];
   readonly mounts = new Map<string, Mount>();
   readonly layers = new Map<string, Layer>();
   reads = 0;
   onRun: () => void = () => {};
+
+  constructor(trust: Trust, budgetBytes: number) {
+    this.info = {
+      ...{ trust, driver: 'docker', engineVersion: '1', buildxVersion: '1', platforms: ['linux/amd64'] },
+      cacheBudget: { bytes: budgetBytes, from: 'engine' },
+    };
+  }
+
   read = async (): Promise<ExecutorInventory> => this.contents();
 
   mount(id: string, bytes: number, inUse = false): void {
@@ -83,12 +89,19 @@ class FakeKit implements Executor {
   close = async () => {};
 }
 
-async function startHost(more: { inventoryEveryMs?: number; ledgerFile?: string } = {}): Promise<void> {
+async function startHost({
+  both = false,
+  ...more
+}: {
+  inventoryEveryMs?: number;
+  ledgerFile?: string;
+  both?: boolean;
+} = {}): Promise<void> {
   worker = await startWorker(
     { hostName: 'h1', slots: 2, leaseTtlMs: 2_000, syncEveryMs: 100, fenceMarginMs: 500, ...more },
     {
       ...state,
-      executor: kit,
+      executors: both ? [kit, other] : [kit],
       identity: { machine: 'm1', incarnation: randomUUID() },
       openContext: async () => Readable.from(['a tar']),
       outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),
@@ -99,14 +112,14 @@ async function startHost(more: { inventoryEveryMs?: number; ledgerFile?: string 
 }
 
 /** Runs a build of repo `app` on the host, as the scheduler would have it; answers when it has ended. */
-async function build(onRun: () => void, request: object = {}): Promise<string> {
-  kit.onRun = onRun;
+async function build(onRun: () => void, request: object = {}, trust: Trust = 'trusted'): Promise<string> {
+  (trust === 'trusted' ? kit : other).onRun = onRun;
   const digest = `sha256:${'0'.repeat(64)}`;
   const spec = {
     ...buildRequest.parse({ source: { type: 'upload', name: 'app', digest }, ...request }),
     secrets: [],
   };
-  const { build: stored } = await state.builds.accept({ repo: 'app', spec, secrets: {} });
+  const { build: stored } = await state.builds.accept({ repo: 'app', spec, secrets: {}, trust });
   const pending = pendingBuild(stored);
   const token = (await new Leadership(state.redis, state.keys, 'test', 60_000).hold()) ?? 0;
   const host = await state.hosts.get('h1');
@@ -281,4 +294,62 @@ test('goes by the namespace that the build really used', async () => {
   );
   expect((await warmth(1)).caches.get('app')).toMatchObject({ bytes: 30 });
   expect(await state.hosts.mountUsers()).toEqual(new Map([['team-web//npm', ['app']]]));
+});
+
+describe('two classes of trust', () => {
+  const key = cacheKey({ repo: 'app', team: 'default', trust: 'untrusted' });
+  const namespace = cacheNamespace({ repo: key, team: 'default', scope: 'repo', trust: 'untrusted' });
+
+  test('what both builders hold adds up in the host, each mount with the class that holds it', async () => {
+    kit.mount('a//x', 7);
+    kit.layer('l1', 100);
+    await startHost({ both: true });
+    other.mount('b//y', 30);
+    other.layer('l2', 1_000);
+    await build(() => {}, {}, 'untrusted');
+    const { report, inventory } = await host((now) => now.inventory?.usedBytes === 37);
+    expect(report).toMatchObject({ trust: ['trusted', 'untrusted'], cacheBudgetBytes: 1_200 });
+    expect(report.cacheBudgets).toEqual({ trusted: 1_000, untrusted: 200 });
+    expect(inventory).toMatchObject({ usedByTrust: { trusted: 7, untrusted: 30 }, layers: { count: 2, bytes: 1_100 } });
+    const [younger, older] = inventory?.mounts ?? [];
+    expect([younger?.id, younger?.trust, older?.id, older?.trust]).toEqual(['b//y', 'untrusted', 'a//x', undefined]);
+  });
+
+  test('neither class is warm by what the other has left, nor by what it did at the same time', async () => {
+    const ledgerFile = join(dir, 'layers.json');
+    await startHost({ both: true, ledgerFile });
+    // Side by side: an untrusted build that used nothing, and a trusted one that left much.
+    await build(
+      () => {
+        kit.mount(`${NS}//npm`, 30);
+        kit.layer('trusted', 100);
+        other.layer('base', 5);
+      },
+      {},
+      'untrusted',
+    );
+    await host(({ caches }) => caches.get(key)?.bytes === 5);
+    await build(() => {
+      kit.mount(`${NS}//npm`, 30);
+      kit.layer('trusted', 100);
+    });
+    const { caches } = await warmth(1);
+    expect([...caches.keys()].sort()).toEqual(['app', key]);
+    expect(caches.get('app')?.bytes).toBe(130);
+    expect(caches.get(key)?.bytes).toBe(5);
+    await build(() => other.mount(`${namespace}//npm`, 40), {}, 'untrusted');
+    await host((now) => now.caches.get(key)?.bytes === 45);
+    expect((await state.hosts.get('h1'))?.caches.get('app')?.bytes).toBe(130);
+    // Each class knows its layers again after a restart.
+    await worker?.drain(0);
+    await startHost({ both: true, ledgerFile });
+    await host((now) => now.caches.get(key)?.bytes === 45 && now.caches.get('app')?.bytes === 130);
+  });
+
+  test('an untrusted builder that doesn’t answer keeps nothing of the trusted one’s from the pool', async () => {
+    other.read = () => new Promise(() => {});
+    await startHost({ both: true });
+    await build(() => kit.mount(`${NS}//npm`, 30));
+    await warmth(1);
+  });
 });

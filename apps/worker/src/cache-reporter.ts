@@ -14,7 +14,7 @@ export interface CacheReporterDeps {
   readonly writer: HostWriter;
   /** @throws where BuildKit doesn't answer */
   inventory(): Promise<ExecutorInventory>;
-  readonly inventories: InventoryStore;
+  readonly inventories: Pick<InventoryStore, 'publish'>;
   readonly usages: UsageStore;
   readonly ledger: LayerLedger;
   readonly log: Logger;

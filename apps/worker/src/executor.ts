@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
-import type { LayerRecord, MountRecord, Outcome } from '@kiln/domain';
+import type { LayerRecord, MountRecord, Outcome, Trust } from '@kiln/domain';
 import type { RegistryLogin } from '@kiln/state';
 
 /** What an attempt builds from: a commit of a git remote, or a tar that is read once. */
@@ -12,6 +12,8 @@ export interface ExecuteRequest {
   readonly buildId: string;
   readonly attempt: number;
   readonly spec: BuildSpec;
+  readonly trust: Trust;
+  /** Cache key of the repo. */
   readonly repo: string;
   readonly source: AttemptSource;
   readonly secrets: ReadonlyMap<string, string>;
@@ -34,9 +36,11 @@ export interface ExecutorInventory {
   readonly layers: readonly LayerRecord[];
 }
 
-/** Who runs builds on this host. `@kiln/buildkit`'s Builder is the real one. */
+/** Who runs builds of one class of trust on this host. `@kiln/buildkit`'s Builder is the real one. */
 export interface Executor {
   readonly info: {
+    /** Absent: trusted. */
+    readonly trust?: Trust;
     readonly driver: 'docker' | 'docker-container';
     readonly engineVersion: string;
     readonly buildxVersion: string;

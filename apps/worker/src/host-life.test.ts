@@ -81,7 +81,7 @@ async function startHost(
     { hostName: 'h1', slots: 2, labels: { disk: 'ssd' }, ...SELDOM, ...change },
     {
       ...state,
-      executor,
+      executors: [executor],
       identity: { machine: 'm1', incarnation },
       openContext: async () => Readable.from(['a tar']),
       outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),

@@ -2,6 +2,7 @@ export type { AttemptSource, ExecuteRequest, Executor, ExecutorInventory, StopRe
 export { JoinFailed } from './join.ts';
 export { diskOf, type RunningHost, runHost } from './run-host.ts';
 export { type WorkerSettings, workerSettings } from './settings.ts';
+export { checkTrust, trustEnv, trustSettings } from './trust-settings.ts';
 export {
   DEFAULT_INVENTORY_EVERY_MS,
   DEFAULT_LEASE,

@@ -9,12 +9,12 @@ export function reportingCaches(executor: Executor, reporter: CacheReporter, now
     extendFence: (untilMs) => executor.extendFence(untilMs),
     close: () => executor.close(),
     async run(request, signal) {
-      const { repo, spec } = request;
+      const { repo, spec, trust } = request;
       const startedAt = now();
       try {
         return await executor.run(request, signal);
       } finally {
-        const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope });
+        const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
         reporter.attemptEnded({ repo, namespace, startedAt, endedAt: now() });
       }
     },

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
-import { type BuildRecord, currentAttempt, type Outcome } from '@kiln/domain';
+import { type BuildRecord, cacheKey, currentAttempt, type Outcome, refusedTo } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import { type AttemptRef, type AttemptStore, type BuildStore, type LogStore, StaleAttempt } from '@kiln/state';
 import { attemptSecrets, NoSecrets, type SecretDeps } from './attempt-secrets.ts';
@@ -64,6 +64,13 @@ async function execute(
   const startedAt = currentAttempt(record)?.assignedAt ?? record.queuedAt;
   await note(`attempt ${ref.attempt} on host ${ref.host}, after ${startedAt - record.queuedAt} ms in the queue`);
   try {
+    const { trust = 'trusted' } = record;
+    // The API has seen to this; whatever came in otherwise is refused here.
+    const refusal = refusedTo(trust, { output: spec.output, secrets: spec.secrets }, record.granted);
+    if (refusal) {
+      const { field, got, expected } = refusal;
+      return failed('trust_refused', `${field}: ${got}; expected ${expected}: the build is untrusted`);
+    }
     const { values: secrets, logins: registryLogins, hidden, warnings } = await attemptSecrets(deps, record, spec);
     for (const message of warnings) await writer.write({ t: deps.now(), type: 'warning', message });
     const source = await openSource(deps, ref, { record, spec }, secrets, note, signal);
@@ -73,7 +80,8 @@ async function execute(
         buildId: ref.buildId,
         attempt: ref.attempt,
         spec,
-        repo: record.repo,
+        trust,
+        repo: cacheKey(record),
         source,
         secrets,
         registryLogins,
@@ -133,6 +141,6 @@ function stopped(reason: StopReason): Outcome {
   }
 }
 
-function failed(code: 'context_invalid' | 'infrastructure', message: string): Outcome {
+function failed(code: 'trust_refused' | 'context_invalid' | 'infrastructure', message: string): Outcome {
   return { end: 'failed', failure: { code, message } };
 }

@@ -1,18 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { Builder } from '@kiln/buildkit';
+import { type Builder, startBuilders } from '@kiln/buildkit';
 import { artifactKey, contextKey, type HostDisk } from '@kiln/contracts';
 import { type Logger, OutgoingGuard, Pulse, parseSecretKeys, type Shutdown, serveHealth } from '@kiln/runtime';
 import { FsBlobStore, HostNameTaken, openState } from '@kiln/state';
 import { ApiBlobs } from './api-blobs.ts';
 import { joinPool } from './join.ts';
 import type { PoolAccess, WorkerSettings } from './settings.ts';
+import { trustSettings } from './trust-settings.ts';
 import { type RunningWorker, startWorker, type WorkerDeps } from './worker.ts';
 
 export interface RunningHost {
   readonly worker: RunningWorker;
-  readonly builder: Builder['info'];
+  /** Of each class of trust. */
+  readonly builders: readonly [Builder['info'], ...Builder['info'][]];
 }
 
 /** While Redis is away nothing of it ends in order. */
@@ -50,7 +52,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
   // Told before a builder is brought up for nothing; joining finds it out for certain.
   const holder = await state.hosts.get(hostName);
   if (holder?.alive && holder.machine !== machine) throw new HostNameTaken(hostName);
-  const builder = await Builder.start({
+  const builders = await startBuilders({
     hostName,
     instance: machine.slice(0, 8),
     scratchDir: join(dataDir, 'scratch'),
@@ -59,10 +61,11 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
     buildkitImage: settings.KILN_BUILDKIT_IMAGE,
     ...(settings.KILN_DOCKER_SOCKET !== undefined && { dockerSocket: settings.KILN_DOCKER_SOCKET }),
     ...(settings.KILN_DOCKER_CONFIG !== undefined && { dockerConfigDir: settings.KILN_DOCKER_CONFIG }),
-    ...(settings.KILN_CACHE_BUDGET_BYTES > 0 && { cacheBudgetBytes: settings.KILN_CACHE_BUDGET_BYTES }),
+    ...trustSettings(settings),
     log: log.child({ part: 'builder' }),
   });
-  shutdown.add('builder', () => builder.close(), BUILDER_CLOSE_LIMIT_MS);
+  const close = async () => void (await Promise.all(builders.map((builder) => builder.close())));
+  shutdown.add('builder', close, BUILDER_CLOSE_LIMIT_MS);
   const outgoing = new OutgoingGuard(settings.KILN_ALLOWED_HOSTS);
   shutdown.add('outgoing', () => outgoing[Symbol.asyncDispose]());
   const worker = await startWorker(
@@ -80,7 +83,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
     {
       ...state,
       ...blobs,
-      executor: builder,
+      executors: builders,
       identity: { machine, incarnation: randomUUID() },
       outgoing,
       disk: () => diskOf(dataDir),
@@ -90,7 +93,8 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
   );
   const drainMs = settings.KILN_DRAIN_SECONDS * 1000;
   shutdown.add('worker', () => worker.drain(drainMs), drainMs + HAND_BACK_LIMIT_MS);
-  return { worker, builder: builder.info };
+  const [first, ...more] = builders;
+  return { worker, builders: [first.info, ...more.map(({ info }) => info)] };
 }
 
 interface Entrance {

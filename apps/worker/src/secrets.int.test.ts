@@ -53,7 +53,7 @@ beforeAll(async () => {
     { hostName: 'h1', slots: 2, leaseTtlMs: 30_000, syncEveryMs: 200, fenceMarginMs: 5_000 },
     {
       ...state,
-      executor: builder,
+      executors: [builder],
       outgoing: new OutgoingGuard(allowedHosts.parse('loopback')),
       identity: { machine: 'm1', incarnation: randomUUID() },
       openContext: async () => undefined,

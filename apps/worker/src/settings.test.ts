@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { workerSettings } from './settings.ts';
+import { trustSettings } from './trust-settings.ts';
 
 const KEY = Buffer.alloc(32, 7).toString('base64');
 const BASE = { KILN_HOST_NAME: 'h1', KILN_DATA_DIR: '/data' };
@@ -57,6 +58,11 @@ describe('how a worker gets at its pool', () => {
       { ...JOIN, KILN_LABELS: 'Disk=x' },
       'KILN_LABELS: holds "Disk=x", expected label=value,…: a label of lower-case letters',
     ],
+    [{ ...JOIN, KILN_TRUST: 'both' }, 'KILN_TRUST: holds "both", expected trusted or untrusted'],
+    [
+      { ...JOIN, KILN_CACHE_BUDGET_BYTES: '1000', KILN_UNTRUSTED_CACHE_BUDGET_BYTES: '1000' },
+      'KILN_UNTRUSTED_CACHE_BUDGET_BYTES: holds "1000", expected less than KILN_CACHE_BUDGET_BYTES, 1000',
+    ],
     [{ ...JOIN, KILN_LABELS: 'disk=a b' }, 'expected label=value,…: letters, digits and . _ -'],
   ])('%j is refused', (env, words) => {
     expect(() => workerSettings(env)).toThrow(words);
@@ -67,6 +73,18 @@ describe('how a worker gets at its pool', () => {
     expect(() => workerSettings({ ...JOIN, KILN_SLOTS: 'x' }, nameOf)).toThrow(
       '--slots: holds "x", expected a whole number',
     );
+  });
+});
+
+test('what a host keeps apart', () => {
+  expect(trustSettings(workerSettings(JOIN))).toEqual({});
+  const all = {
+    ...{ KILN_TRUST: 'untrusted', KILN_CACHE_BUDGET_BYTES: '1000', KILN_UNTRUSTED_CACHE_BUDGET_BYTES: '999' },
+    KILN_UNTRUSTED_DOCKER_CONFIG: '/previews',
+  };
+  expect(trustSettings(workerSettings({ ...JOIN, ...all }))).toEqual({
+    ...{ trust: 'untrusted', cacheBudgetBytes: 1_000, untrustedCacheBudgetBytes: 999 },
+    untrustedDockerConfigDir: '/previews',
   });
 });
 

@@ -10,6 +10,7 @@ import {
   wholeNumber,
 } from '@kiln/runtime';
 import { z } from 'zod';
+import { checkTrust, trustEnv } from './trust-settings.ts';
 import { DEFAULT_INVENTORY_EVERY_MS, DEFAULT_LEASE } from './worker.ts';
 
 const { KILN_REDIS_URL, ...common } = commonEnv;
@@ -30,7 +31,7 @@ const schema = z
     KILN_BUILDKIT_IMAGE: z.string().default('moby/buildkit:buildx-stable-1'),
     KILN_DOCKER_SOCKET: z.string().optional(),
     KILN_DOCKER_CONFIG: z.string().optional(),
-    KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0),
+    ...trustEnv,
     KILN_BLOB_DIR: z.string().optional(),
     KILN_API_URL: z.url({ protocol: /^https?$/, error: 'an http:// or https:// URL' }).optional(),
     KILN_TOKEN: z.string().optional(),
@@ -50,6 +51,7 @@ const schema = z
     if (env.KILN_FENCE_MARGIN_MS + env.KILN_SYNC_EVERY_MS >= env.KILN_LEASE_TTL_MS) {
       refuse('KILN_LEASE_TTL_MS', 'KILN_SYNC_EVERY_MS and KILN_FENCE_MARGIN_MS together to be below KILN_LEASE_TTL_MS');
     }
+    checkTrust(env, refuse);
     if (env.KILN_JOIN_URL !== undefined) {
       const given = (['KILN_BLOB_DIR', 'KILN_API_URL'] as const).find((name) => env[name] !== undefined);
       if (given) refuse(given, 'nothing beside KILN_JOIN_URL: contexts are read through the API there');

@@ -56,7 +56,7 @@ beforeAll(async () => {
     },
     {
       ...state,
-      executor: builder,
+      executors: [builder],
       identity: { machine: 'm1', incarnation: randomUUID() },
       openContext: async (digest) => Readable.from([contexts.get(digest) ?? Buffer.alloc(0)]),
       outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),

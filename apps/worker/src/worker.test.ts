@@ -84,7 +84,7 @@ async function startHost(machine = 'm1', name = 'h1'): Promise<RunningWorker> {
     { hostName: name, slots: 2, ...LEASE },
     {
       ...state,
-      executor,
+      executors: [executor],
       identity: { machine, incarnation: randomUUID() },
       openContext: async (digest) => {
         const content = contexts.get(digest);

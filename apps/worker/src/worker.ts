@@ -13,23 +13,19 @@ import {
   HostNameTaken,
   HostRemoved,
   HostStore,
-  InventoryStore,
   type Keys,
   LogStore,
   type PoolEvents,
-  UsageStore,
   type WorkerIdentity,
   WorkerReplaced,
 } from '@kiln/state';
-import { CacheReporter } from './cache-reporter.ts';
-import { ENGINE_CHECK_EVERY_MS, EngineWatch, withEngineWatch } from './engine-watch.ts';
+import { ENGINE_CHECK_EVERY_MS } from './engine-watch.ts';
 import type { Executor } from './executor.ts';
 import type { GitGuard } from './git-reach.ts';
 import { HandBack } from './hand-back.ts';
+import { HostExecutors } from './host-executors.ts';
 import { HostSession, type LeaseTimes } from './host-session.ts';
-import { LayerLedger } from './layer-ledger.ts';
 import { noteOrders } from './note-orders.ts';
-import { reportingCaches } from './report-caches.ts';
 import { type RunAttemptDeps, runAttempt } from './run-attempt.ts';
 import { attemptKey, RunningAttempts } from './running-attempts.ts';
 
@@ -40,7 +36,7 @@ export interface WorkerConfig extends LeaseTimes {
   readonly slots: number;
   /** How often the caches are read, beside after each build, ms. Default a minute. */
   readonly inventoryEveryMs?: number;
-  /** File of the layer ledger. Default: none, it is forgotten with the process. */
+  /** File of the layer ledger; others lie beside it. Default: none, they are forgotten with the process. */
   readonly ledgerFile?: string;
   readonly labels?: Readonly<Record<string, string>>;
   /** Leave by oneself when an operator's drain is complete; else stay, drained, until the host is uncordoned. */
@@ -59,7 +55,8 @@ export interface WorkerDeps {
   readonly builds: BuildStore;
   readonly buildSecrets: BuildSecretReader;
   readonly events: PoolEvents;
-  readonly executor: Executor;
+  /** One for each class of trust that the host keeps apart. */
+  readonly executors: readonly [Executor, ...Executor[]];
   readonly identity: WorkerIdentity;
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   storeArtifact(ref: AttemptRef, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
@@ -86,7 +83,7 @@ export interface RunningWorker {
 
 /** Starts a worker: joins the pool, takes its host's jobs. @throws HostNameTaken */
 export async function startWorker(config: WorkerConfig, deps: WorkerDeps): Promise<RunningWorker> {
-  const worker = new Worker(config, deps, await LayerLedger.open(config.ledgerFile));
+  const worker = await Worker.make(config, deps);
   await worker.start();
   return worker;
 }
@@ -98,43 +95,45 @@ class Worker implements RunningWorker {
   readonly #handBack: HandBack;
   readonly #session: HostSession;
   readonly #attemptDeps: RunAttemptDeps;
-  /** Undefined where the executor has no caches. */
-  readonly #caches: CacheReporter | undefined;
+  readonly #executors: HostExecutors;
   readonly #log: Logger;
   readonly #failed = Promise.withResolvers<never>();
   readonly #left = Promise.withResolvers<'drained' | 'removed'>();
   #consumer: AttemptConsumer | undefined;
   #subscription: Disposable | undefined;
-  /** Undefined where the executor has none that could be away. */
-  readonly #engine: EngineWatch | undefined;
   #desired: DesiredState | undefined;
   #leaving: Promise<void> | undefined;
   /** The pool has ended this worker: there is nothing to take leave of. */
   #expelled = false;
   #onDesired: () => void = () => {};
 
-  constructor(config: WorkerConfig, deps: WorkerDeps, ledger: LayerLedger) {
+  static async make(config: WorkerConfig, deps: WorkerDeps): Promise<Worker> {
+    const { executors, redis, keys, identity, now = Date.now, engineCheckEveryMs = ENGINE_CHECK_EVERY_MS } = deps;
+    const { hostName, ledgerFile, inventoryEveryMs = DEFAULT_INVENTORY_EVERY_MS } = config;
+    const opened = await HostExecutors.open({
+      ...{ executors, redis, keys, ledgerFile, inventoryEveryMs, engineCheckEveryMs, now },
+      writer: { host: hostName, incarnation: identity.incarnation },
+      onOffer: (offer) => worker.#session.change(offer),
+      log: deps.log.child({ host: hostName }),
+    });
+    const worker = new Worker(config, deps, opened);
+    return worker;
+  }
+
+  private constructor(config: WorkerConfig, deps: WorkerDeps, executors: HostExecutors) {
     this.#config = config;
     this.#deps = deps;
+    this.#executors = executors;
     this.#log = deps.log.child({ host: config.hostName });
     this.#failed.promise.catch(() => {});
     const now = deps.now ?? Date.now;
-    const { info } = deps.executor;
     this.#session = new HostSession(
       new HostStore(deps.redis, deps.keys, now),
       {
         name: config.hostName,
         slots: config.slots,
-        platforms: [...info.platforms],
         labels: { ...config.labels },
-        driver: info.driver,
-        engineVersion: info.engineVersion,
-        buildxVersion: info.buildxVersion,
-        ...(info.buildkitVersion !== undefined && { buildkitVersion: info.buildkitVersion }),
-        ...(info.cacheBudget && {
-          cacheBudgetBytes: info.cacheBudget.bytes,
-          cacheBudgetFrom: info.cacheBudget.from,
-        }),
+        ...executors.report,
         accepting: true,
       },
       deps.identity,
@@ -145,22 +144,19 @@ class Worker implements RunningWorker {
           this.#obey(state, sentAt);
         },
         fence: () => this.#running.stopAll('fence'),
-        extended: (untilMs) => deps.executor.extendFence(untilMs),
+        extended: (untilMs) => executors.extendFence(untilMs),
         fatal: (error) => this.#expel(error),
         disk: async () => await deps.disk?.(),
       },
       this.#log,
     );
-    this.#engine = this.#watchEngine();
-    this.#caches = this.#cacheReporter(ledger);
     const attempts = new AttemptStore(deps.redis, deps.keys, { now });
-    const reporting = this.#caches ? reportingCaches(deps.executor, this.#caches, now) : deps.executor;
     this.#attemptDeps = {
       builds: deps.builds,
       buildSecrets: deps.buildSecrets,
       attempts,
       logs: new LogStore(deps.redis, deps.keys),
-      executor: this.#engine ? withEngineWatch(reporting, this.#engine) : reporting,
+      executor: executors,
       openContext: (digest, signal) => deps.openContext(digest, signal),
       storeArtifact: (ref, content) => deps.storeArtifact(ref, content),
       outgoing: deps.outgoing,
@@ -176,22 +172,6 @@ class Worker implements RunningWorker {
 
   get left(): Promise<'drained' | 'removed'> {
     return this.#left.promise;
-  }
-
-  #cacheReporter(ledger: LayerLedger): CacheReporter | undefined {
-    const { redis, keys, executor, identity } = this.#deps;
-    if (!executor.inventory) return undefined;
-    return new CacheReporter(
-      {
-        writer: { host: this.#config.hostName, incarnation: identity.incarnation },
-        inventory: executor.inventory.bind(executor),
-        inventories: new InventoryStore(redis, keys),
-        usages: new UsageStore(redis, keys),
-        ledger,
-        log: this.#log,
-      },
-      this.#config.inventoryEveryMs ?? DEFAULT_INVENTORY_EVERY_MS,
-    );
   }
 
   async start(): Promise<void> {
@@ -210,20 +190,9 @@ class Worker implements RunningWorker {
       { concurrency: 1_000, onError: (error) => this.#log.warn({ err: error }, 'queue error') },
       (job) => this.#run(job),
     );
-    this.#caches?.wanted();
-    this.#log.info({ slots: this.#config.slots, ...this.#deps.executor.info }, 'worker joined');
+    this.#executors.cachesWanted();
+    this.#log.info({ slots: this.#config.slots, ...this.#executors.report }, 'worker joined');
     this.#leaveIfDrained();
-  }
-
-  #watchEngine(): EngineWatch | undefined {
-    const { executor, engineCheckEveryMs = ENGINE_CHECK_EVERY_MS } = this.#deps;
-    if (!executor.ping) return undefined;
-    return new EngineWatch({
-      check: executor.ping.bind(executor),
-      onChange: (isThere) => this.#session.change({ accepting: isThere }),
-      everyMs: engineCheckEveryMs,
-      log: this.#log,
-    });
   }
 
   async drain(deadlineMs: number): Promise<void> {
@@ -239,7 +208,7 @@ class Worker implements RunningWorker {
   }
 
   async #depart(drained: boolean): Promise<void> {
-    this.#engine?.stop();
+    this.#executors.stopWatching();
     if (!this.#expelled) await this.#session.change({ accepting: false }).catch((error) => this.#expelOrThrow(error));
     // What was assigned before the pool knew is still coming through the queue.
     while (!this.#expelled && this.#isBusy()) {
@@ -252,7 +221,7 @@ class Worker implements RunningWorker {
     this.#handBack.end();
     this.#subscription?.[Symbol.dispose]();
     await this.#consumer?.drain();
-    await this.#caches?.close(LAST_REPORT_MS);
+    await this.#executors.closeCaches(LAST_REPORT_MS);
     if (!this.#expelled) await this.#session.leave(drained);
     this.#log.info({}, 'worker left');
   }
@@ -274,7 +243,7 @@ class Worker implements RunningWorker {
 
   /** Does what the answer to a report asks for. Slots are the pool's business: no more comes than there are. */
   #obey(state: DesiredState, sentAt: number): void {
-    if (!state.inventoryKnown) this.#caches?.wanted();
+    if (!state.inventoryKnown) this.#executors.cachesWanted();
     noteOrders(this.#log, this.#desired, state, this.#config.slots);
     this.#desired = state;
     this.#running.reconcile(state.attempts, sentAt);
@@ -302,8 +271,8 @@ class Worker implements RunningWorker {
   #expel(error: Error): void {
     if (this.#expelled) return;
     this.#expelled = true;
-    this.#caches?.abandon();
-    this.#engine?.stop();
+    this.#executors.abandonCaches();
+    this.#executors.stopWatching();
     this.#session.abandon();
     this.#running.stopAll('fence');
     if (error instanceof HostRemoved) {

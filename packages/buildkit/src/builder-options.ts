@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
+import type { Trust } from '@kiln/domain';
 import type { RegistryLogin } from './docker-config.ts';
 
 /** Shaped like pino's logger: fields first, then a constant event. */
@@ -12,9 +13,6 @@ export interface Logger {
 
 export type DriverName = 'docker-container' | 'docker';
 
-/** Who may write to a builder's caches; one builder for each class, because nothing less isolates (LAB: namespaces don't). */
-export type TrustClass = 'trusted' | 'untrusted';
-
 export interface BuilderOptions {
   /** Path of the engine's socket, or `tcp://host:port`. Default `/var/run/docker.sock`. */
   readonly dockerSocket?: string;
@@ -24,8 +22,8 @@ export interface BuilderOptions {
   readonly hostName: string;
   /** Tells pools that share an engine apart; goes into the names of containers and builders. */
   readonly instance: string;
-  /** Default `trusted`. */
-  readonly trustClass?: TrustClass;
+  /** Whose builds it runs, and no others: nothing less than a BuildKit of its own keeps a class apart. Default `trusted`. */
+  readonly trust?: Trust;
   /** Absolute directory of this builder alone; the tool container sees it at the same path. */
   readonly scratchDir: string;
   /** `auto`: `docker-container` where its image is present or soon pulled, else `docker`. */
@@ -44,6 +42,7 @@ export interface BuilderOptions {
 }
 
 export interface BuilderInfo {
+  readonly trust: Trust;
   readonly driver: DriverName;
   readonly engineVersion: string;
   readonly buildxVersion: string;
@@ -67,7 +66,9 @@ export interface RunRequest {
   readonly buildId: string;
   readonly attempt: number;
   readonly spec: BuildSpec;
-  /** Affinity key; with `spec.cacheScope` and `spec.team` it decides the namespace of the build's cache mounts. */
+  /** Default `trusted`; the builder's own, or it isn't run. */
+  readonly trust?: Trust;
+  /** Cache key of the repo (`cacheKey`); with `spec.cacheScope` and `spec.team` it decides the namespace of the build's cache mounts. */
   readonly repo: string;
   readonly source: ContextSource;
   /** Values by id, as `RUN --mount=type=secret,id=…` names them. */

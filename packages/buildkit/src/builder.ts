@@ -2,12 +2,13 @@ import { mkdir, rm } from 'node:fs/promises';
 import type { Outcome } from '@kiln/domain';
 import type Docker from 'dockerode';
 import type { BuilderInfo, BuilderOptions, RunRequest } from './builder-options.ts';
-import { buildkitConnector } from './buildkit-connection.ts';
+import { buildkitConnector, type ConnectBuildkit } from './buildkit-connection.ts';
 import { BuildkitControl } from './buildkit-control.ts';
 import { type BuilderHost, chooseDriver, command, prepareBuilder } from './buildx-builder.ts';
 import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
 import { cacheBudget } from './cache-budget.ts';
-import { callEngine, connectEngine } from './engine.ts';
+import { callEngine, connectEngine, DEFAULT_SOCKET } from './engine.ts';
+import { claimEngine } from './engine-claim.ts';
 import { type BuilderInventory, InventoryReader } from './inventory.ts';
 import { messageOf } from './message-of.ts';
 import { type RunHost, runBuild } from './run-build.ts';
@@ -17,7 +18,7 @@ import { toolPaths, writeDeadline, writeToolScripts } from './tool-scripts.ts';
 /** From the start until the worker's first lease: nothing runs then but the builder's own preparations. */
 const FIRST_FENCE_MS = 120_000;
 
-/** One long-lived builder of a host. */
+/** One long-lived builder of a host, for builds of one class of trust. */
 export class Builder {
   readonly info: BuilderInfo;
   readonly #options: BuilderOptions;
@@ -37,6 +38,7 @@ export class Builder {
    * Brings the tool container and the builder up. A tool container that a killed worker left behind is removed first, and
    * with it whatever buildx still ran in it.
    * @throws EngineError where the engine can't be reached, or an image can't be had
+   * @throws EngineNotApart where the engine's own BuildKit is another class's
    */
   static async start(options: BuilderOptions): Promise<Builder> {
     const engine = connectEngine(options.dockerSocket ?? DEFAULT_SOCKET);
@@ -57,11 +59,18 @@ export class Builder {
     }
   }
 
+  /** Removes what a killed worker may have left running in the name of such a builder. Its caches stay. @throws EngineError */
+  static async remove(options: BuilderOptions): Promise<void> {
+    await toolContainer(options, connectEngine(options.dockerSocket ?? DEFAULT_SOCKET)).remove();
+  }
+
   static async #prepare(host: BuilderHost, engineVersion: string): Promise<Builder> {
     const { options, engine, tool } = host;
     const driver = await chooseDriver(host);
     const builder = await prepareBuilder(host, driver);
     const connectBuildkit = buildkitConnector(engine, driver, builder);
+    const { trust = 'trusted' } = options;
+    if (driver === 'docker') await claimEngine(engine, trust, () => isEmpty(connectBuildkit));
     // Side by side: each costs an exec or a call, and none waits for another.
     const [version, help, inspect, budget, sizesAreFloors] = await Promise.all([
       command(tool, ['docker-buildx', 'version']),
@@ -72,6 +81,7 @@ export class Builder {
     ]);
     const buildkit = buildkitVersion(inspect);
     const info = {
+      trust,
       driver,
       engineVersion,
       buildxVersion: buildxVersion(version),
@@ -81,6 +91,7 @@ export class Builder {
     };
     options.log.info({ ...info, builder }, 'builder ready');
     const runs = {
+      trust,
       tool,
       paths: toolPaths(options.scratchDir),
       builder,
@@ -108,6 +119,11 @@ export class Builder {
   }
 
   async #run(request: RunRequest, signal: AbortSignal): Promise<Outcome> {
+    const { trust = 'trusted' } = request;
+    if (trust !== this.info.trust) {
+      const message = `the builder is one of ${this.info.trust} builds, the build is ${trust}`;
+      return { end: 'failed', failure: { code: 'infrastructure', message } };
+    }
     try {
       return await runBuild(this.#host, request, signal);
     } catch (error) {
@@ -160,11 +176,16 @@ export class Builder {
   }
 }
 
-const DEFAULT_SOCKET = '/var/run/docker.sock';
-
 async function versionOf(engine: Docker): Promise<string> {
   const { Version } = await callEngine('version', () => engine.version());
   return Version;
+}
+
+/** Whether BuildKit holds nothing of any build; what it shares with images doesn't count. */
+async function isEmpty(connectBuildkit: ConnectBuildkit): Promise<boolean> {
+  await using control = await BuildkitControl.open(connectBuildkit);
+  const { usedBytes, mounts } = new InventoryReader(false).read(await control.diskUsage(), 0);
+  return usedBytes === 0 && mounts.length === 0;
 }
 
 /** With its classic image store the engine measures a cache mount once and never again. */
@@ -176,13 +197,13 @@ async function measuresMountsOnce(engine: Docker): Promise<boolean> {
 const SNAPSHOTTER = 'io.containerd.snapshotter.v1';
 
 function toolContainer(options: BuilderOptions, engine: Docker): ToolContainer {
-  const { hostName, instance, trustClass = 'trusted', toolImage, scratchDir, dockerConfigDir, log } = options;
+  const { hostName, instance, trust = 'trusted', toolImage, scratchDir, dockerConfigDir, log } = options;
   const socket = options.dockerSocket ?? DEFAULT_SOCKET;
   return new ToolContainer({
     engine,
-    name: `kiln-tool-${hostName}-${instance}${trustClass === 'trusted' ? '' : `-${trustClass}`}`,
+    name: `kiln-tool-${hostName}-${instance}${trust === 'trusted' ? '' : `-${trust}`}`,
     image: toolImage,
-    labels: { 'kiln.host': hostName, 'kiln.instance': instance, 'kiln.trust': trustClass },
+    labels: { 'kiln.host': hostName, 'kiln.instance': instance, 'kiln.trust': trust },
     scratchDir,
     engineSocketPath: options.engineSocketPath ?? (socket.startsWith('/') ? socket : DEFAULT_SOCKET),
     dockerConfigDir,

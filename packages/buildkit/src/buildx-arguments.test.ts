@@ -12,6 +12,7 @@ function spec(fields: Partial<Parameters<typeof buildSpec.parse>[0] & object> = 
 function argumentsOf(fields: object = {}, invocation: Partial<BuildxInvocation> = {}): string[] {
   return buildxArguments({
     builder: 'default',
+    trust: 'trusted',
     spec: spec(fields),
     repo: 'example.org/app',
     context: { type: 'directory', path: '/run/1/context', dockerfile: '/run/1/context/Dockerfile' },
@@ -131,4 +132,13 @@ test.each([
   [{ url: 'https://h/a.git', commit: 'c', subdir: './' }, 'https://h/a.git#c'],
 ])('git context %o', (context, expected) => {
   expect(gitContext(context)).toBe(expected);
+});
+
+test('untrusted builds share mounts within their repo only, whatever scope they ask for', () => {
+  const of = (repo: string, scope: 'repo' | 'team' | 'pool') =>
+    cacheNamespace({ repo, team: 'web', scope, trust: 'untrusted' });
+  expect(new Set([of('a', 'repo'), of('a', 'team'), of('a', 'pool')]).size).toBe(1);
+  expect(of('a', 'pool')).not.toBe(of('b', 'pool'));
+  const args = argumentsOf({ cacheScope: 'pool' }, { trust: 'untrusted' });
+  expect(args).toContain(`--build-arg=BUILDKIT_CACHE_MOUNT_NS=${of('example.org/app', 'repo')}`);
 });

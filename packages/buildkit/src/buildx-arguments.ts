@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type BuildSpec, NAMESPACE_ARG } from '@kiln/contracts';
-import type { CacheScope } from '@kiln/domain';
+import type { CacheScope, Trust } from '@kiln/domain';
 import { gitContext } from './git-context.ts';
 
 /** What the installed buildx can do beyond 0.13. */
@@ -16,6 +16,7 @@ export type SecretPlace = { readonly id: string; readonly env: string } | { read
 
 export interface BuildxInvocation {
   readonly builder: string;
+  readonly trust: Trust;
   readonly spec: BuildSpec;
   readonly repo: string;
   readonly context:
@@ -28,9 +29,9 @@ export interface BuildxInvocation {
 
 /** The argument list of `docker-buildx` for one build. Pure; nothing of it ever passes through a shell. */
 export function buildxArguments(invocation: BuildxInvocation): string[] {
-  const { builder, spec, repo, context, secrets, metadataFile, features } = invocation;
+  const { builder, trust, spec, repo, context, secrets, metadataFile, features } = invocation;
   // Ours last: whose caches a build uses is no build argument's business.
-  const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope });
+  const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
   const buildArgs = { ...spec.buildArgs, [NAMESPACE_ARG]: namespace };
   return [
     'build',
@@ -75,10 +76,10 @@ export function unenforcedLimits(spec: BuildSpec, features: BuildxFeatures): str
 
 /**
  * Namespace of a build's cache mounts, by who shares them. Without `/`: a namespace with one wouldn't split the layer cache. A repo's is
- * a digest in hexadecimal, so none of the others can be one.
+ * a digest in hexadecimal, so none of the others can be one. Untrusted builds of different repos never share any.
  */
-export function cacheNamespace({ repo, team, scope }: CacheOwner): string {
-  switch (scope) {
+export function cacheNamespace({ repo, team, scope, trust = 'trusted' }: NamespaceOwner): string {
+  switch (trust === 'untrusted' ? 'repo' : scope) {
     case 'repo':
       return createHash('sha256').update(repo).digest('hex').slice(0, 16);
     case 'team':
@@ -88,10 +89,13 @@ export function cacheNamespace({ repo, team, scope }: CacheOwner): string {
   }
 }
 
-export interface CacheOwner {
+export interface NamespaceOwner {
+  /** Cache key of the repo. */
   readonly repo: string;
   readonly team: string;
   readonly scope: CacheScope;
+  /** Default `trusted`. */
+  readonly trust?: Trust;
 }
 
 function optional(flag: string, value: string | number | undefined): string[] {

@@ -26,7 +26,7 @@ export interface BuilderHost {
 }
 
 /** Which driver serves `options.driver` here. With `auto`, the engine's own BuildKit where the image can't be had soon. */
-export async function chooseDriver({ options, engine }: BuilderHost): Promise<DriverName> {
+export async function chooseDriver({ options, engine }: Pick<BuilderHost, 'options' | 'engine'>): Promise<DriverName> {
   if (options.driver === 'docker') return 'docker';
   try {
     const timeoutMs = options.driver === 'auto' ? SHORT_PULL_TIMEOUT_MS : LONG_PULL_TIMEOUT_MS;
@@ -111,8 +111,8 @@ export function containerOf(builder: string): string {
   return `buildx_buildkit_${builder}0`;
 }
 
-function builderName({ hostName, instance, trustClass = 'trusted' }: BuilderOptions): string {
-  return `kiln-${hostName}-${instance}-${trustClass}`;
+function builderName({ hostName, instance, trust = 'trusted' }: BuilderOptions): string {
+  return `kiln-${hostName}-${instance}-${trust}`;
 }
 
 async function readText(path: string): Promise<string | undefined> {

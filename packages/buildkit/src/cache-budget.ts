@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import type { Trust } from '@kiln/domain';
 import type { BuilderOptions, CacheBudget, DriverName } from './builder-options.ts';
 import type { ConnectBuildkit } from './buildkit-connection.ts';
 import { BuildkitControl } from './buildkit-control.ts';
@@ -6,10 +7,26 @@ import type { GcPolicy } from './control-messages.ts';
 
 const DEFAULT_SHARE = 0.5;
 const ESTIMATED_SHARE = 0.75;
+/** Untrusted builds are fewer, and as a rule small changes of what trusted ones build. */
+const UNTRUSTED_SHARE = 0.25;
 
 /** The cap that Kiln gives a builder of its own. */
 export async function configuredBudget({ cacheBudgetBytes, scratchDir }: BuilderOptions): Promise<number> {
   return Math.floor(cacheBudgetBytes ?? (await diskBytes(scratchDir)) * DEFAULT_SHARE);
+}
+
+/**
+ * What each class gets of a budget for both, so that neither can evict the other's caches.
+ * @throws RangeError where `untrustedBytes` leaves nothing
+ */
+export function splitBudget(bytes: number, untrustedBytes?: number): Record<Trust, number> {
+  const untrusted = Math.floor(untrustedBytes ?? bytes * UNTRUSTED_SHARE);
+  if (untrusted >= bytes) {
+    throw new RangeError(
+      `a cache budget of ${untrusted} bytes for untrusted builds leaves nothing of ${bytes} for others`,
+    );
+  }
+  return { trusted: bytes - untrusted, untrusted };
 }
 
 /**

@@ -1,37 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Builder } from './index.ts';
-import { begin, engine, FROM, type Lab, lab, processesWith, uniqueSeconds, until } from './testing/lab.ts';
-
-/** A root file system of a few megabytes: this BuildKit has none of the engine's images. */
-async function rootTar(): Promise<Buffer> {
-  await using engines = await lab();
-  const parts: Buffer[] = [];
-  const { outcome } = begin(engines.builder, {
-    dockerfile: [
-      `${FROM} AS full`,
-      `RUN mkdir /out && cp -L --parents /bin/sh /bin/sleep /bin/cat $(ldd /bin/sh /bin/cat | grep -o '/lib[^ ]*' | sort -u) /out`,
-      'FROM scratch',
-      'COPY --from=full /out /',
-    ].join('\n'),
-    spec: { output: { type: 'artifact' } },
-    async artifact(stream: Readable) {
-      for await (const part of stream) parts.push(part as Buffer);
-      return { digest: '', sizeBytes: 0 };
-    },
-  });
-  expect((await outcome).end).toBe('succeeded');
-  return Buffer.concat(parts);
-}
+import { begin, engine, type Lab, lab, processesWith, uniqueSeconds, until } from './testing/lab.ts';
+import { BASE, smallRoot } from './testing/small-root.ts';
 
 let own: Lab;
 let files: { 'root.tar': Buffer };
-const BASE = 'FROM scratch\nADD root.tar /';
 const containerName = () => `buildx_buildkit_kiln-lab-${own.options.instance}-trusted0`;
 
 beforeAll(async () => {
-  files = { 'root.tar': await rootTar() };
+  files = { 'root.tar': await smallRoot() };
   own = await lab({ driver: 'auto', cacheBudgetBytes: 4e9 });
 });
 afterAll(async () => {

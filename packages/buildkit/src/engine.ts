@@ -1,6 +1,8 @@
 import Docker from 'dockerode';
 import { messageOf } from './message-of.ts';
 
+export const DEFAULT_SOCKET = '/var/run/docker.sock';
+
 /** How long the engine may take over a call that does no work of its own. */
 export const CALL_TIMEOUT_MS = 15_000;
 

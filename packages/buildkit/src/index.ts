@@ -8,9 +8,10 @@ export type {
   DriverName,
   Logger,
   RunRequest,
-  TrustClass,
 } from './builder-options.ts';
 export { cacheNamespace } from './buildx-arguments.ts';
 export { EngineError } from './engine.ts';
+export { EngineNotApart } from './engine-claim.ts';
 export { BuildkitError } from './grpc-call.ts';
 export type { BuilderInventory, CacheMount } from './inventory.ts';
+export { type HostBuildersOptions, startBuilders } from './start-builders.ts';

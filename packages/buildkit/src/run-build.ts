@@ -1,5 +1,5 @@
 import type { BuildSpec } from '@kiln/contracts';
-import type { Outcome } from '@kiln/domain';
+import type { Outcome, Trust } from '@kiln/domain';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
 import { stopCause } from './build-stop.ts';
@@ -26,6 +26,7 @@ const PROGRESS_MEMORY_BYTES = 4 * 1024 * 1024;
 
 /** What runs of one builder share. */
 export interface RunHost {
+  readonly trust: Trust;
   readonly tool: ToolContainer;
   readonly paths: ToolPaths;
   readonly builder: string;
@@ -51,6 +52,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const logins = await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
   const argv = buildxArguments({
     builder: host.builder,
+    trust: host.trust,
     spec,
     repo: request.repo,
     context,

@@ -87,6 +87,7 @@ export {
   hostName,
   hostReport,
   MAX_LABELS,
+  type NewHostReport,
 } from './http/host-report.ts';
 export {
   type LimitChange,

@@ -17,6 +17,14 @@ export {
 } from './access/principal.ts';
 export { type AccessDecision, decideAccess, type RouteAccess, type TeamReach } from './access/route-access.ts';
 export { formatToken, TOKEN_BYTES, TOKEN_KINDS, type TokenKind, tokenKind } from './access/token-format.ts';
+export {
+  type Granted,
+  mayPush,
+  type PushRule,
+  pushPatterns,
+  type Refusal,
+  refusedTo,
+} from './access/untrusted.ts';
 export { isCommit } from './build/commit.ts';
 export { FAILURE_CODES, type Failure, type FailureCode, isInfrastructure } from './build/failure.ts';
 export {
@@ -100,6 +108,7 @@ export {
   type MountRecord,
   mountsUsed,
 } from './warmth/attribution.ts';
+export { type CacheOwner, cacheKey, readCacheKey } from './warmth/cache-owner.ts';
 export { CACHE_SCOPES, type CacheScope } from './warmth/cache-scope.ts';
 export type { HeldLayers, HeldMount, Inventory } from './warmth/inventory.ts';
 export { heldLayers, type LayerTrace, learnLayers } from './warmth/layer-trace.ts';

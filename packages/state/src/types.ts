@@ -1,5 +1,5 @@
 import type { BuildSpec, HostInventory, HostReport } from '@kiln/contracts';
-import type { BuildRecord, BuildState, HostCache, PlacementDecision, Trust } from '@kiln/domain';
+import type { BuildRecord, BuildState, Granted, HostCache, PlacementDecision, Trust } from '@kiln/domain';
 import type { HostOrders } from './hosts/desired.ts';
 
 /** A build as it is stored: its life and its request. */
@@ -22,6 +22,8 @@ export interface NewBuild {
   readonly maxQueued?: { readonly team?: number | undefined; readonly token?: number | undefined };
   /** Most bytes of an attempt's log. */
   readonly maxLogBytes?: number | undefined;
+  /** What rules let it have though it is untrusted; without, nothing. */
+  readonly granted?: Granted;
   /** `Idempotency-Key`, and what the request was, so that a key used for another request is told apart. */
   readonly idempotency?: { readonly key: string; readonly fingerprint: string };
 }
@@ -59,7 +61,7 @@ export interface HostState {
   readonly lastSeenAt: number;
   readonly held: readonly { readonly buildId: string; readonly attempt: number; readonly weight: number }[];
   /**
-   * What the host holds, by repo; a repo that is cold there is missing. Stays current: what this process learns of repos'
+   * What the host holds, by cache key; a repo that is cold there is missing. Stays current: what this process learns of repos'
    * usage when it reads any host shows here too.
    */
   readonly caches: ReadonlyMap<string, HostCache>;

@@ -41,7 +41,7 @@ async function kilnHosts({ redisUrl, namespace, hosts, slots }: HostsOrder): Pro
         { hostName, slots, leaseTtlMs: 30_000, syncEveryMs: 3_000, fenceMarginMs: 4_000 },
         {
           ...state,
-          executor: idle,
+          executors: [idle],
           identity: { machine: hostName, incarnation: hostName },
           openContext: async () => Readable.from([]),
           outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),

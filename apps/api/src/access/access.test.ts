@@ -128,6 +128,52 @@ describe('trust', () => {
     expect(await (await api.post(`/v1/builds/${id}/retry`, '')).json()).toMatchObject({ trust: 'untrusted' });
   });
 
+  test('an untrusted build pushes what a rule of its team’s allows, to the last tag, also when it is retried', async () => {
+    const untrustedPush = [{ team: 'web', pattern: 'r.example/web/**' }, { pattern: 'r.example/previews/*' }];
+    await using own = await TestApi.start({ untrustedPush }, { redis });
+    const { headers } = await own.token({ scopes: BUILDS, trust: 'untrusted' });
+    const submit = (tags: string[], as: Record<string, string> = headers) =>
+      own.post('/v1/builds', { ...GIT, output: { type: 'push' }, tags }, as);
+    const accepted = await submit(['r.example/previews/app:pr-1', 'r.example/web/a/b']);
+    expect(accepted.status).toBe(202);
+    const { id } = (await accepted.json()) as { id: string };
+    expect((await own.state.builds.get(id))?.record).toMatchObject({ trust: 'untrusted', granted: { push: true } });
+    for (const tag of [
+      'r.example/previews/a/b',
+      'r.example/previews',
+      'other.example/previews/app',
+      'r.example:443/web/a',
+    ]) {
+      expect(await problemOf(await submit(['r.example/web/a', tag]))).toMatchObject({
+        ...{ code: 'forbidden', status: 403 },
+        errors: [
+          {
+            ...{ field: 'tags[1]', got: `"${tag}"` },
+            expected: 'an image of r.example/web/**, r.example/previews/*: the build is untrusted',
+          },
+        ],
+      });
+    }
+    const ops = await own.token({ team: 'ops', scopes: BUILDS, trust: 'untrusted' });
+    expect((await submit(['r.example/web/a'], ops.headers)).status).toBe(403);
+
+    await own.fetch(`/v1/builds/${id}/cancel`, { method: 'POST' });
+    const again = (await (await own.post(`/v1/builds/${id}/retry`, '')).json()) as { id: string };
+    expect((await own.state.builds.get(again.id))?.record).toMatchObject({
+      trust: 'untrusted',
+      granted: { push: true },
+    });
+    const trusted = await own.submit({ output: { type: 'push' }, tags: ['any.example/app'] });
+    expect((await own.state.builds.get(trusted.id))?.record.granted).toBeUndefined();
+
+    // A rule that is gone counts no more.
+    await using strict = await TestApi.start({}, { redis, namespace: own.state.keys.prefix.slice(1, -2) });
+    await strict.fetch(`/v1/builds/${again.id}/cancel`, { method: 'POST' });
+    expect(await problemOf(await strict.post(`/v1/builds/${again.id}/retry`, ''))).toMatchObject({
+      ...{ code: 'forbidden', errors: [{ field: 'output.type', got: '"push"' }] },
+    });
+  });
+
   test('no run is shared between trusted and untrusted builds', async () => {
     const [trusted, untrusted] = [
       await api.token({ team: 'i', scopes: BUILDS }),

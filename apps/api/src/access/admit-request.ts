@@ -1,32 +1,58 @@
-import type { BuildRequest } from '@kiln/contracts';
-import { type Principal, type Trust, teamFor } from '@kiln/domain';
+import type { BuildRequest, BuildSpec } from '@kiln/contracts';
+import {
+  type Granted,
+  mayPush,
+  type Principal,
+  type PushRule,
+  pushPatterns,
+  refusedTo,
+  type Trust,
+  teamFor,
+} from '@kiln/domain';
 import { type Complaint, fieldComplaint } from '../http/complaint.ts';
 
 /**
  * A build request as `principal` may make it: of the team that it names, or else of the principal's own.
- * `team` is what it names. @throws Complaint `forbidden`
+ * `team` is what it names; `rules`: what untrusted builds may push. @throws Complaint `forbidden`
  */
-export function admitRequest(request: BuildRequest, team: string | undefined, principal: Principal): BuildRequest {
+export function admitRequest(
+  request: BuildRequest,
+  team: string | undefined,
+  principal: Principal,
+  rules: readonly PushRule[],
+): BuildRequest {
   const own = teamFor(principal, team);
   if (own === undefined) {
     throw fieldComplaint('forbidden', 'team', JSON.stringify(team), `${principal.team}, the team of ${principal.name}`);
   }
-  checkTrust({ output: request.output, secrets: Object.keys(request.secrets) }, principal.trust);
-  return { ...request, team: own };
+  const admitted = { ...request, team: own };
+  grantTo({ ...admitted, secrets: Object.keys(request.secrets) }, principal.trust, rules);
+  return admitted;
 }
 
-/** @throws Complaint `forbidden` for what an untrusted build may not have */
-export function checkTrust(
-  { output, secrets }: { readonly output: BuildRequest['output']; readonly secrets: readonly string[] },
+/**
+ * What a build of this class is granted beyond it, to be kept with it; undefined where that is nothing.
+ * @throws Complaint `forbidden` for what it may not have
+ */
+export function grantTo(
+  { team, output, tags, secrets }: Pick<BuildSpec, 'team' | 'output' | 'tags' | 'secrets'>,
   trust: Trust,
-): void {
-  if (trust === 'trusted') return;
-  if (secrets.length > 0) throw untrusted('secrets', secrets.join(', '), 'none');
-  if (output.type === 'push' || output.type === 'load') {
-    throw untrusted('output.type', JSON.stringify(output.type), '"none" or "artifact"');
-  }
+  rules: readonly PushRule[],
+): Granted | undefined {
+  if (trust === 'trusted') return undefined;
+  const patterns = output.type === 'push' ? pushPatterns(rules, team) : [];
+  const granted = patterns.length > 0 ? { push: true } : undefined;
+  const refusal = refusedTo(trust, { output, secrets }, granted);
+  if (refusal) throw untrusted(refusal.field, refusal.got, refusal.expected);
+  if (granted) checkTags(tags, patterns);
+  return granted;
 }
 
-function untrusted(field: string, got: string, expected: string): Complaint {
+function checkTags(tags: readonly string[], patterns: readonly string[]): void {
+  const i = tags.findIndex((tag) => !mayPush(tag, patterns));
+  if (i >= 0) throw untrusted(['tags', i], JSON.stringify(tags[i]), `an image of ${patterns.join(', ')}`);
+}
+
+function untrusted(field: string | readonly PropertyKey[], got: string, expected: string): Complaint {
   return fieldComplaint('forbidden', field, got, `${expected}: the build is untrusted`);
 }

@@ -7,6 +7,7 @@ import { KEY_TIMES } from '../oidc/issuer-keys.ts';
 import { readOidcFile } from '../oidc/read-file.ts';
 import { isSafeUrl } from '../oidc/settings.ts';
 import { trustProxy } from './trust-proxy.ts';
+import { untrustedPush } from './untrusted-push.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -14,6 +15,7 @@ const DAY_MS = 24 * HOUR_MS;
 /** Variables by which an operator says who may come in, the same for `kiln up` and an API of its own. */
 export const accessEnv = {
   KILN_TRUST_PROXY: trustProxy,
+  KILN_UNTRUSTED_PUSH: untrustedPush,
   KILN_OIDC_FILE: z.string().optional(),
   KILN_PUBLIC_URL: z
     .string()
@@ -29,7 +31,7 @@ export const accessEnv = {
 type AccessEnv = z.output<z.ZodObject<typeof accessEnv>>;
 type AccessConfig = Pick<
   ApiConfig,
-  'trustProxy' | 'auditRetentionMs' | 'oidc' | 'publicUrl' | 'sessionMs' | 'limits' | 'maxConnections'
+  'trustProxy' | 'untrustedPush' | 'auditRetentionMs' | 'oidc' | 'publicUrl' | 'sessionMs' | 'limits' | 'maxConnections'
 >;
 /** … and what may be reached on others' behalf. */
 interface AccessSettings extends AccessConfig {
@@ -54,6 +56,7 @@ export function accessConfig(env: AccessEnv): AccessSettings {
     ),
     maxConnections: env.KILN_MAX_CONNECTIONS,
     allowedHosts: env.KILN_ALLOWED_HOSTS,
+    untrustedPush: env.KILN_UNTRUSTED_PUSH,
     auditRetentionMs: env.KILN_AUDIT_RETENTION_DAYS * DAY_MS,
     ...(oidc && { oidc: { ...oidc, keyTimes: KEY_TIMES } }),
   };

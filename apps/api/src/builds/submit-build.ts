@@ -1,7 +1,7 @@
 import { type BuildRequest, type BuildSpec, contextKey } from '@kiln/contracts';
-import { isTerminal, leastTrust, type Principal, repoKey } from '@kiln/domain';
+import { isTerminal, leastTrust, type Principal, type PushRule, repoKey } from '@kiln/domain';
 import { type NewBuild, QueueFull, type StoredBuild } from '@kiln/state';
-import { checkTrust } from '../access/admit-request.ts';
+import { grantTo } from '../access/admit-request.ts';
 import { requireContext, requireGrant } from '../contexts/stage-context.ts';
 import { Complaint, fieldComplaint } from '../http/complaint.ts';
 import { type BuildRules, queueFull } from '../limits/build-rules.ts';
@@ -28,13 +28,15 @@ export interface SubmitParts {
   readonly principal: Principal;
   /** Of the principal and the request's team. */
   readonly rules: BuildRules;
+  /** Images that untrusted builds may push. */
+  readonly untrustedPush: readonly PushRule[];
 }
 
 /** Accepts what was submitted; when it answers, build and context are durable. @throws Complaint; the stores' errors */
 export async function submitBuild(
   { request, context }: Submission,
   idempotencyKey: string | undefined,
-  { builds, blobs, contextTeams, contextGrantMs, buildSecrets, principal, rules }: SubmitParts,
+  { builds, blobs, contextTeams, contextGrantMs, buildSecrets, principal, rules, untrustedPush }: SubmitParts,
 ): Promise<Accepted> {
   checkKey(idempotencyKey);
   await requireSecrets(request, principal.trust, buildSecrets);
@@ -50,19 +52,22 @@ export async function submitBuild(
   if (digest !== undefined) await contextTeams.grant(digest, request.team, contextGrantMs);
   const { secrets, ...rest } = request;
   const spec: BuildSpec = { ...rest, source: sourceOf(request, context?.digest), secrets: Object.keys(secrets).sort() };
+  const granted = grantTo(spec, principal.trust, untrustedPush);
   return accept(builds, {
     ...rules.acceptance,
     repo: repoOf(spec),
     spec,
     secrets,
     trust: principal.trust,
+    ...(granted && { granted }),
     ...(idempotencyKey !== undefined && {
       idempotency: { key: idempotencyKey, fingerprint: fingerprint({ spec, secrets: hashed(secrets) }) },
     }),
   });
 }
 
-export interface RetryParts extends Pick<SubmitParts, 'builds' | 'blobs' | 'buildSecrets' | 'principal'> {
+export interface RetryParts
+  extends Pick<SubmitParts, 'builds' | 'blobs' | 'buildSecrets' | 'principal' | 'untrustedPush'> {
   readonly rulesOf: (team: string) => Promise<BuildRules>;
 }
 
@@ -70,7 +75,7 @@ export interface RetryParts extends Pick<SubmitParts, 'builds' | 'blobs' | 'buil
 export async function retryBuild(
   id: string,
   idempotencyKey: string | undefined,
-  { builds, blobs, buildSecrets, principal, rulesOf }: RetryParts,
+  { builds, blobs, buildSecrets, principal, rulesOf, untrustedPush }: RetryParts,
 ): Promise<Accepted> {
   checkKey(idempotencyKey);
   const old = await builds.get(id);
@@ -78,7 +83,7 @@ export async function retryBuild(
   const { record, spec } = old;
   if (!isTerminal(record.state)) throw notRetriable('state', record.state, 'succeeded, failed or canceled');
   const trust = leastTrust(record.trust, principal.trust);
-  checkTrust(spec, trust);
+  const granted = grantTo(spec, trust, untrustedPush);
   await requireSecrets(spec, trust, buildSecrets);
   const rules = await rulesOf(record.team);
   await rules.checkTargets(spec);
@@ -100,6 +105,7 @@ export async function retryBuild(
     spec,
     secrets,
     trust,
+    ...(granted && { granted }),
     retryOf: id,
     ...(idempotencyKey !== undefined && {
       idempotency: { key: idempotencyKey, fingerprint: fingerprint({ retryOf: id }) },

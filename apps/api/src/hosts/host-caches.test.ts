@@ -1,4 +1,5 @@
 import { hostDetail, hostList } from '@kiln/contracts';
+import type { Trust } from '@kiln/domain';
 import { InventoryStore, UsageStore } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -91,6 +92,55 @@ test('shows the budget, and who says so', async () => {
   );
   expect(await listed()).toMatchObject({ cacheBudgetBytes: 5_000, cacheBudgetFrom: 'estimated' });
   expect(await detail()).toMatchObject({ cacheBudgetBytes: 5_000, cacheBudgetFrom: 'estimated' });
+});
+
+test('shows whose the caches are where a host keeps two classes of trust, and a host of old as trusted', async () => {
+  expect((await detail()).trust).toEqual(['trusted']);
+  const { redis: connection, keys, hosts } = api.state;
+  const { report } = (await hosts.get('h1')) ?? {};
+  if (!report) throw new Error('no host');
+  const budgets = { cacheBudgetBytes: 1_000, cacheBudgets: { trusted: 750, untrusted: 250 } };
+  const both = { ...report, ...budgets, trust: ['trusted', 'untrusted'] satisfies Trust[] };
+  await hosts.sync(both, { machine: 'm1', incarnation: 'i1' }, 60_000);
+  const usages = new UsageStore(connection, keys);
+  for (const repo of ['app', 'untrusted web app', 'untrusted ops app']) {
+    const id = repo === 'app' ? 'x//npm' : 'y//npm';
+    await usages.learn(WRITER, repo, { mounts: [{ id, bytes: 30 }], layerBytes: 0, sizesAreFloors: false });
+  }
+  const mount = { bytes: 30, lastUsedAt: READ_AT, inUse: false, records: 1 };
+  await new InventoryStore(connection, keys).publish(
+    WRITER,
+    {
+      ...{ sizesAreFloors: false, usedBytes: 60, usedByTrust: { trusted: 40, untrusted: 20 }, mountsLeftOut: 0 },
+      ...{ layers: { count: 0, bytes: 0 }, repoLayers: [] },
+      mounts: [
+        { id: 'x//npm', ...mount },
+        { id: 'y//npm', ...mount, trust: 'untrusted' },
+      ],
+    },
+    READ_AT,
+  );
+  const shown = {
+    ...budgets,
+    trust: ['trusted', 'untrusted'],
+    caches: { usedByTrust: { trusted: 40, untrusted: 20 } },
+  };
+  expect(await listed()).toMatchObject(shown);
+  const { inventory, ...head } = await detail();
+  expect(head).toMatchObject(shown);
+  expect(inventory?.mounts).toMatchObject([
+    { id: 'x//npm', trust: 'trusted', repos: ['app'] },
+    { id: 'y//npm', trust: 'untrusted', repos: ['app'] },
+  ]);
+  const rows = inventory?.repos.map(({ repo, trust, team }) => [repo, trust, team]);
+  expect(rows).toHaveLength(3);
+  expect(rows).toEqual(
+    expect.arrayContaining([
+      ['app', 'trusted', undefined],
+      ['app', 'untrusted', 'web'],
+      ['app', 'untrusted', 'ops'],
+    ]),
+  );
 });
 
 test.each([

@@ -1,8 +1,9 @@
 import type { HostDetailView } from '@kiln/contracts';
+import { readCacheKey } from '@kiln/domain';
 import type { HostState, PublishedInventory } from '@kiln/state';
 import { viewHost } from './host-view.ts';
 
-/** A host with what its caches hold. `mountUsers`: the repos whose recent builds used a mount, by its id. */
+/** A host with what its caches hold. `mountUsers`: the repos (by cache key) whose recent builds used a mount, by its id. */
 export function viewHostDetail(host: HostState, mountUsers: ReadonlyMap<string, readonly string[]>): HostDetailView {
   return { ...viewHost(host), ...(host.inventory && { inventory: viewInventory(host, host.inventory, mountUsers) }) };
 }
@@ -12,14 +13,16 @@ function viewInventory(
   inventory: PublishedInventory,
   mountUsers: ReadonlyMap<string, readonly string[]>,
 ): NonNullable<HostDetailView['inventory']> {
-  const { readAt, sizesAreFloors, usedBytes, mounts, mountsLeftOut, layers } = inventory;
+  const { readAt, sizesAreFloors, usedBytes, usedByTrust, mounts, mountsLeftOut, layers } = inventory;
   return {
     readAt: instant(readAt),
     sizesAreFloors,
     usedBytes,
-    mounts: mounts.map(({ id, bytes, lastUsedAt, inUse, records }) => ({
+    ...(usedByTrust && { usedByTrust: { ...usedByTrust } }),
+    mounts: mounts.map(({ id, trust = 'trusted', bytes, lastUsedAt, inUse, records }) => ({
       id,
-      repos: [...(mountUsers.get(id) ?? [])].sort(),
+      trust,
+      repos: [...new Set(mountUsers.get(id)?.map((key) => readCacheKey(key).repo))].sort(),
       bytes,
       lastUsedAt: instant(lastUsedAt),
       inUse,
@@ -28,7 +31,12 @@ function viewInventory(
     mountsLeftOut,
     layers,
     repos: [...caches]
-      .map(([repo, { warmth, bytes, lastUsedAt }]) => ({ repo, warmth, bytes, lastUsedAt: instant(lastUsedAt) }))
+      .map(([key, { warmth, bytes, lastUsedAt }]) => ({
+        ...readCacheKey(key),
+        warmth,
+        bytes,
+        lastUsedAt: instant(lastUsedAt),
+      }))
       .sort((a, b) => b.warmth - a.warmth || b.bytes - a.bytes || (a.repo < b.repo ? -1 : 1)),
   };
 }

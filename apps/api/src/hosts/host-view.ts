@@ -9,7 +9,7 @@ const WARM = 0.5;
 export function viewHost(host: HostState): HostInfoView {
   const { report, reported, orders, held, lastSeenAt } = host;
   const { name, slots, labels, platforms, driver, engineVersion, buildxVersion, buildkitVersion, disk } = report;
-  const { cacheBudgetBytes, cacheBudgetFrom } = report;
+  const { trust, cacheBudgetBytes, cacheBudgets, cacheBudgetFrom } = report;
   const isChanged = orders.slots !== undefined || Object.keys(orders.labels).length > 0;
   return {
     name,
@@ -26,6 +26,7 @@ export function viewHost(host: HostState): HostInfoView {
     }),
     platforms: [...platforms],
     driver,
+    trust: [...trust],
     engineVersion,
     buildxVersion,
     ...(buildkitVersion !== undefined && { buildkitVersion }),
@@ -33,16 +34,18 @@ export function viewHost(host: HostState): HostInfoView {
     builds: held.map(({ buildId, attempt }) => ({ id: buildId, attempt })),
     lastSeenAt: instant(lastSeenAt),
     ...(cacheBudgetBytes !== undefined && { cacheBudgetBytes }),
+    ...(cacheBudgets && { cacheBudgets: { ...cacheBudgets } }),
     ...(cacheBudgetFrom !== undefined && { cacheBudgetFrom }),
     ...(host.inventory && { caches: viewCaches(host, host.inventory) }),
   };
 }
 
 function viewCaches({ caches }: HostState, inventory: PublishedInventory): NonNullable<HostInfoView['caches']> {
-  const { readAt, usedBytes, mounts, mountsLeftOut, sizesAreFloors } = inventory;
+  const { readAt, usedBytes, usedByTrust, mounts, mountsLeftOut, sizesAreFloors } = inventory;
   return {
     readAt: instant(readAt),
     usedBytes,
+    ...(usedByTrust && { usedByTrust: { ...usedByTrust } }),
     mounts: mounts.length + mountsLeftOut,
     warmRepos: [...caches.values()].filter(({ warmth }) => warmth >= WARM).length,
     sizesAreFloors,

@@ -84,7 +84,7 @@ export function handlers({
   return {
     async submitBuild(request, response, { principal, note }) {
       await using submission = await receiveSubmission(request, blobs, config, async (asked, named) => {
-        const admitted = admitRequest(asked, named, principal);
+        const admitted = admitRequest(asked, named, principal, config.untrustedPush);
         const own = await rulesFor(principal, admitted.team);
         await own.checkTargets(admitted);
         return { request: admitted, maxContextBytes: own.contextBytes };
@@ -98,6 +98,7 @@ export function handlers({
         buildSecrets,
         principal,
         rules: own,
+        untrustedPush: config.untrustedPush,
       };
       const accepted = await stored(submitBuild(submission, idempotencyKey(request), parts));
       note(acceptedNote(accepted));
@@ -134,7 +135,7 @@ export function handlers({
 
     async retryBuild(request, response, { principal, note }) {
       const parts = {
-        ...{ builds: buildsOf(principal), blobs, buildSecrets, principal },
+        ...{ builds: buildsOf(principal), blobs, buildSecrets, principal, untrustedPush: config.untrustedPush },
         rulesOf: (team: string) => rulesFor(principal, team),
       };
       const accepted = await stored(retryBuild(idOf(request), idempotencyKey(request), parts));

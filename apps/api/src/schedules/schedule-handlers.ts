@@ -51,7 +51,7 @@ export function scheduleHandlers(config: ApiConfig, parts: ScheduleSubmitting): 
     async createSchedule(request, response, { principal, note }) {
       const asked = await body(request);
       const { request: build, ...times } = parsed(scheduleRequest, asked);
-      const admitted = admitRequest(build, namedTeam(asked), principal);
+      const admitted = admitRequest(build, namedTeam(asked), principal, parts.untrustedPush);
       await (await parts.rulesFor(principal, admitted.team)).checkTargets(admitted);
       const { secrets, ...rest } = admitted;
       const { trust, name: createdBy } = principal;

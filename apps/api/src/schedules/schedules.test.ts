@@ -202,6 +202,7 @@ describe('what is refused', () => {
           contextTeams: state.contextTeams,
           contextGrantMs: 1,
           buildSecrets: state.buildSecrets,
+          untrustedPush: [],
           now: Date.now,
         },
         schedules: state.schedules,

@@ -17,6 +17,8 @@ const REASONS: Readonly<Record<string, string>> = {
   none_fits: 'no host fits',
   team_limit: 'its team has as many builds running as it may',
   token_limit: 'who submitted it has as many builds running as they may',
+  none_trusted: 'no host takes trusted builds',
+  none_untrusted: 'no host takes untrusted builds',
 };
 
 const VERDICTS: Readonly<Record<string, string>> = {
@@ -114,6 +116,8 @@ export function waitingReason(placement: PlacementInfoView): string | undefined 
     const inMs = last.predicted ? Date.parse(last.predicted.startAt) - Date.parse(last.decidedAt) : 0;
     return `for ${awaited.host}, ${reasonText(last)}${inMs >= 1_000 ? `, in about ${duration(inMs)}` : ''}`;
   }
+  // Of each host the same would be said.
+  if (last.reason === 'none_trusted' || last.reason === 'none_untrusted') return reasonText(last);
   const hosts = [
     ...last.considered.slice(0, HOSTS_NAMED).map(hostText),
     ...(last.considered.length > HOSTS_NAMED ? ['…'] : []),

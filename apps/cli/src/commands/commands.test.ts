@@ -158,6 +158,14 @@ attempt 1: run on a, which has its cache (5s ago)
     );
   });
 
+  it('says in clear words that no host takes builds of its trust', async () => {
+    const none = { attempt: 1, host: null, reason: 'none_untrusted', decidedAt: at(60) };
+    api.placement = [{ ...none, considered: [host('a', 0, 'trust_missing'), host('b', 0, 'trust_missing')] }];
+    const { out } = await run('why aaaa');
+    expect(out).toContain('attempt 1: wait, no host takes untrusted builds (5s ago)\n');
+    expect(out).toContain('has no builder for the build');
+  });
+
   it('says for which host a build waits, and until about when', async () => {
     const later = expected(100, 30_000, 1);
     api.placement = [
@@ -317,6 +325,7 @@ describe('the rest', () => {
       ...{ engineVersion: '28.2', buildxVersion: '0.24', builds: [], lastSeenAt: seen },
       ...{ cacheBudgetBytes: 30e9, cacheBudgetFrom: 'engine' },
     };
+    const trusted = { trust: ['trusted'] };
     const caches = { readAt: seen, usedBytes: 1.5e9, mounts: 2, warmRepos: 1, sizesAreFloors: false };
     const inventory = {
       ...{
@@ -341,6 +350,7 @@ describe('the rest', () => {
       [
         'host-a  ready',
         'slots   1 of 4 taken',
+        'takes   trusted builds',
         'engine  28.2, buildx 0.24, driver docker',
         'cache   1.50GB used of 30.00GB by the engine’s own policy, read 2s ago',
         'layers  7, 1.20GB',
@@ -354,7 +364,37 @@ describe('the rest', () => {
         '',
       ].join('\n'),
     );
-    expect(JSON.parse((await run('hosts host-a --json')).out)).toEqual({ ...host, caches, inventory });
+    expect(JSON.parse((await run('hosts host-a --json')).out)).toEqual({
+      ...{ ...host, ...trusted, caches },
+      inventory: {
+        ...inventory,
+        mounts: inventory.mounts.map((one) => ({ ...one, trust: 'trusted' })),
+        repos: inventory.repos.map((one) => ({ ...one, trust: 'trusted' })),
+      },
+    });
+    const own = { trust: 'untrusted' };
+    api.hosts = [
+      {
+        ...{ ...host, caches, trust: ['trusted', 'untrusted'], cacheBudgets: { trusted: 25e9, untrusted: 5e9 } },
+        inventory: {
+          ...{ ...inventory, usedByTrust: { trusted: 1.3e9, untrusted: 0.2e9 } },
+          mounts: inventory.mounts.map((one) => ({ ...one, ...own })),
+          repos: [...inventory.repos, ...inventory.repos.map((one) => ({ ...one, ...own, team: 'web' }))],
+        },
+      },
+    ];
+    const both = (await run('hosts host-a')).out;
+    expect(both).toContain('takes   trusted and untrusted builds, each on a builder of its own\n');
+    expect(both).toContain(
+      '1.50GB used of 30.00GB by the engine’s own policy (untrusted 200.00MB of 5.00GB), read 2s ago',
+    );
+    expect(both).toContain('\napp                    75%');
+    expect(both).toContain('\napp (untrusted, web)   75%');
+    expect(both).toContain('6ba69915ad5db538//root/.npm  app (untrusted)  30.00MB');
+    expect(both).toContain('team-web/go                  (untrusted)           0B');
+    expect((await run('hosts')).out).toMatch(
+      /PLATFORMS {4}TRUST {14}DRIVER.*\n.*linux\/amd64 {2}trusted,untrusted {2}docker/,
+    );
     api.hosts = [{ ...host, caches, inventory: { ...inventory, sizesAreFloors: true, mountsLeftOut: 9 } }];
     const floors = (await run('hosts host-a')).out;
     expect(floors).toContain('mounts may be larger by now than shown');

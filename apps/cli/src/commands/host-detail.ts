@@ -1,4 +1,5 @@
 import { bytes, type HostDetailView } from '@kiln/contracts';
+import { ownerText } from '../host/host-text.ts';
 import { age } from '../io/ages.ts';
 import type { Io } from '../io/output.ts';
 import { renderTable } from '../io/table.ts';
@@ -9,17 +10,18 @@ type Inventory = NonNullable<HostDetailView['inventory']>;
 /** One host to read: how busy it is, and what its caches hold. */
 export function hostText(host: HostDetailView, io: Io): string {
   const { out, now } = io;
-  const { name, state, usedSlots, slots, driver, engineVersion, buildxVersion, inventory } = host;
+  const { name, state, usedSlots, slots, trust, driver, engineVersion, buildxVersion, inventory } = host;
   const head = [
     `${out.style('bold', name)}  ${out.style(hostStyle(state), state)}`,
     `slots   ${usedSlots} of ${slots} taken`,
+    `takes   ${trust.join(' and ')} builds${trust.length > 1 ? ', each on a builder of its own' : ''}`,
     `engine  ${engineVersion}, buildx ${buildxVersion}, driver ${driver}`,
   ];
   if (!inventory) return `${[...head, `cache   not read yet${budgetText(host, ' (')}`].join('\n')}\n`;
   const { usedBytes, readAt, layers, sizesAreFloors } = inventory;
   const facts = [
     ...head,
-    `cache   ${bytes(usedBytes)} used${budgetText(host, ' of ')}, read ${age(Date.parse(readAt), now())} ago`,
+    `cache   ${bytes(usedBytes)} used${budgetText(host, ' of ')}${partsText(host)}, read ${age(Date.parse(readAt), now())} ago`,
     `layers  ${layers.count}, ${bytes(layers.bytes)}`,
     ...(sizesAreFloors
       ? [
@@ -39,12 +41,20 @@ function budgetText({ cacheBudgetBytes, cacheBudgetFrom }: HostDetailView, befor
   return before === ' (' ? ` (budget ${text})` : `${before}${text}`;
 }
 
+/** ` (untrusted 0.20GB of 1.00GB)`: the part of the whole that untrusted builds have, where there are builders of both. */
+function partsText({ trust, cacheBudgets, inventory }: HostDetailView): string {
+  const used = inventory?.usedByTrust?.untrusted;
+  if (used === undefined || trust.length < 2) return '';
+  const budget = cacheBudgets?.untrusted;
+  return ` (untrusted ${bytes(used)}${budget === undefined ? '' : ` of ${bytes(budget)}`})`;
+}
+
 function reposText({ repos }: Inventory, { out, now }: Io): string {
   if (repos.length === 0) return 'warm for no repo yet\n';
   const at = now();
   return renderTable(
     [
-      { title: 'REPO', text: ({ repo }) => repo, min: 12 },
+      { title: 'REPO', text: ownerText, min: 12 },
       { title: 'WARM', text: ({ warmth }) => `${Math.round(warmth * 100)}%`, align: 'right' },
       { title: 'CACHE', text: (row) => bytes(row.bytes), align: 'right' },
       { title: 'USED', text: ({ lastUsedAt }) => age(Date.parse(lastUsedAt), at), align: 'right', dispensable: 1 },
@@ -60,7 +70,7 @@ function mountsText({ mounts, mountsLeftOut }: Inventory, { out, now }: Io): str
   const table = renderTable(
     [
       { title: 'CACHE MOUNT', text: ({ id }) => id, min: 20 },
-      { title: 'REPO', text: ({ repos }) => repos.join(',') || '-', min: 8, dispensable: 2 },
+      { title: 'REPO', text: mountRepos, min: 8, dispensable: 2 },
       { title: 'SIZE', text: (row) => bytes(row.bytes), align: 'right' },
       {
         title: 'USED',
@@ -73,4 +83,8 @@ function mountsText({ mounts, mountsLeftOut }: Inventory, { out, now }: Io): str
     out,
   );
   return mountsLeftOut > 0 ? `${table}and ${mountsLeftOut} more\n` : table;
+}
+
+function mountRepos({ repos, trust }: Inventory['mounts'][number]): string {
+  return repos.map((repo) => ownerText({ repo, trust })).join(',') || (trust === 'trusted' ? '-' : `(${trust})`);
 }

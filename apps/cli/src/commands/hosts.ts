@@ -65,6 +65,7 @@ function columns({ now }: Io, hosts: readonly HostInfoView[]): Column<HostInfoVi
       shown: hosts.some(({ disk }) => disk),
     },
     { title: 'PLATFORMS', text: platformsText, min: 11, dispensable: 6 },
+    { title: 'TRUST', text: ({ trust }) => trust.join(','), dispensable: 4, shown: hosts.some(isUnlikeMost) },
     { title: 'DRIVER', text: ({ driver }) => driver, dispensable: 7 },
     { title: 'ENGINE', text: ({ engineVersion }) => engineVersion, dispensable: 8 },
     {
@@ -85,6 +86,11 @@ function columns({ now }: Io, hosts: readonly HostInfoView[]): Column<HostInfoVi
     { title: 'SEEN', text: ({ lastSeenAt }) => age(Date.parse(lastSeenAt), at), align: 'right', dispensable: 2 },
   ];
   return all.filter(({ shown = true }) => shown);
+}
+
+/** Most take trusted builds, and nothing needs to be said of it. */
+function isUnlikeMost({ trust }: HostInfoView): boolean {
+  return trust.join() !== 'trusted';
 }
 
 function hasLabels({ labels }: HostInfoView): boolean {

@@ -1,6 +1,8 @@
-import { bytes, type HostInfoView } from '@kiln/contracts';
+import { bytes, type HostDetailView, type HostInfoView } from '@kiln/contracts';
 import { shortId } from '../commands/resolve-id.ts';
 import { duration } from '../io/ages.ts';
+
+type Row = NonNullable<HostDetailView['inventory']>['repos'][number];
 
 const SHOWN_BUILDS = 4;
 
@@ -39,6 +41,11 @@ export function labelsText({ labels }: HostInfoView): string {
     .map(([label, value]) => (value === '' ? label : `${label}=${value}`))
     .sort()
     .join(',');
+}
+
+/** `app (untrusted, web)`: whose caches they are, where that isn't the trusted builds'. */
+export function ownerText({ repo, trust, team }: Pick<Row, 'repo' | 'trust' | 'team'>): string {
+  return trust === 'trusted' ? repo : `${repo} (${[trust, ...(team === undefined ? [] : [team])].join(', ')})`;
 }
 
 /** `linux/amd64(+v2,v3),linux/arm64`: the variants of an architecture behind it. */

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { API_DEFAULTS, type accessConfig, startApi } from '@kiln/api';
-import { Builder } from '@kiln/buildkit';
+import { type Builder, startBuilders } from '@kiln/buildkit';
 import { artifactKey, contextKey } from '@kiln/contracts';
 import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
 import { DEFAULT_SCHEDULER, startScheduler } from '@kiln/scheduler';
 import { FsBlobStore, Leadership, openState } from '@kiln/state';
-import { DEFAULT_LEASE, diskOf, type RunningWorker, startWorker } from '@kiln/worker';
+import { DEFAULT_LEASE, diskOf, type RunningWorker, startWorker, type trustSettings } from '@kiln/worker';
 import { openDataDir } from './data-dir.ts';
 import { startPrivateRedis } from './private-redis.ts';
 import type { UpOptions } from './up-options.ts';
@@ -14,11 +14,10 @@ import type { UpOptions } from './up-options.ts';
 const NAMESPACE = 'kiln';
 
 /** What the environment may say of the builder. */
-export interface BuilderSettings {
+export interface BuilderSettings extends ReturnType<typeof trustSettings> {
   readonly toolImage: string;
   readonly buildkitImage: string;
   readonly dockerSocket?: string;
-  readonly cacheBudgetBytes?: number;
   readonly dockerConfigDir?: string;
 }
 
@@ -30,7 +29,7 @@ export interface PoolSettings {
 
 export interface RunningPool {
   readonly url: string;
-  readonly builder: Builder['info'];
+  readonly builders: readonly [Builder['info'], ...Builder['info'][]];
   readonly tokenFile: string;
   readonly joinTokenFile: string;
   readonly worker: RunningWorker;
@@ -73,16 +72,17 @@ async function compose(
   });
   shutdown.add('state', () => state[Symbol.asyncDispose]());
 
-  // The builder first: nothing is announced before builds can run.
-  const builder = await Builder.start({
+  // The builders first: nothing is announced before builds can run.
+  const builders = await startBuilders({
     ...settings.builder,
+    ...(options.trust && { trust: options.trust }),
     hostName: options.name,
     instance: data.machine.slice(0, 8),
     scratchDir: data.scratch,
     driver: options.driver,
     log: log.child({ part: 'builder' }),
   });
-  shutdown.add('builder', () => builder.close());
+  shutdown.add('builder', async () => void (await Promise.all(builders.map((builder) => builder.close()))));
 
   const blobs = new FsBlobStore(data.blobs);
   const { allowedHosts, ...access } = settings.access;
@@ -127,7 +127,7 @@ async function compose(
     },
     {
       ...state,
-      executor: builder,
+      executors: builders,
       identity: { machine: data.machine, incarnation: owner },
       openContext: (digest) => blobs.open(contextKey(digest)),
       storeArtifact: (ref, content) => blobs.put(artifactKey(ref.buildId, ref.attempt), content),
@@ -138,9 +138,10 @@ async function compose(
   );
   shutdown.add('worker', () => worker.drain(options.drainTimeoutMs));
   await data.announce(api.url);
+  const [first, ...more] = builders;
   return {
     url: api.url,
-    builder: builder.info,
+    builders: [first.info, ...more.map(({ info }) => info)],
     tokenFile: join(data.path, 'token'),
     joinTokenFile: join(data.path, 'join-token'),
     worker,

@@ -25,10 +25,16 @@ describe('parseUpOptions', () => {
     });
   });
 
+  test('a class of trust is asked for, or left to the driver', () => {
+    expect(parseUpOptions(['--trust', 'untrusted'], {})).toMatchObject({ trust: 'untrusted' });
+    expect(parseUpOptions([], {})).not.toHaveProperty('trust');
+  });
+
   test.each([
     [['--port', '70000'], '--port: got "70000", expected at most 65535'],
     [['--slots', 'x'], '--slots: got "x", expected a whole number from 1 to 1024'],
     [['--driver', 'podman'], '--driver: got "podman", expected auto, docker-container, docker'],
+    [['--trust', 'both'], '--trust: got "both", expected trusted, untrusted'],
     [['--name', 'Not A Name'], '--name: got "Not A Name", expected lower-case letters, digits and -'],
     [['--listen-workers', 'here'], '--listen-workers: got "here", expected an IP address of this machine and a port'],
     [['--listen-workers', '10.0.0.5:99999'], 'expected an IP address of this machine and a port'],

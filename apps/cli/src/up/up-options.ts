@@ -3,6 +3,7 @@ import { cpus, homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { hostLabels, hostName } from '@kiln/contracts';
+import { TRUSTS, type Trust } from '@kiln/domain';
 import { z } from 'zod';
 
 /** A flag of `kiln up` that doesn't hold what it should. */
@@ -26,12 +27,15 @@ Options:
                             Let workers of other machines join: Redis listens there too, with a password
                             (port 7701; 0.0.0.0 is every address); give --host too, so that they reach the API
       --driver DRIVER       auto, docker-container or docker (default $KILN_DRIVER, or auto)
+      --trust CLASS         Take trusted or untrusted builds only (default $KILN_TRUST, or both with docker-container,
+                            trusted with docker)
       --drain-timeout SECS  How long Ctrl-C lets running builds go on (default 300)
       --log-level LEVEL     trace, debug, info, warn, error or silent (default info)
       --log FILE            Where Kiln's own log goes, - for standard error (default DIR/kiln.log)
   -h, --help                Show this
 
 Environment: KILN_TOOL_IMAGE, KILN_BUILDKIT_IMAGE, KILN_DOCKER_SOCKET, KILN_CACHE_BUDGET_BYTES, KILN_DOCKER_CONFIG,
+KILN_TRUST, KILN_UNTRUSTED_CACHE_BUDGET_BYTES, KILN_UNTRUSTED_DOCKER_CONFIG,
 KILN_OIDC_FILE, KILN_PUBLIC_URL, KILN_SESSION_HOURS, KILN_TRUST_PROXY, KILN_AUDIT_RETENTION_DAYS, KILN_LIMITS_FILE,
 KILN_ALLOWED_HOSTS, KILN_MAX_CONNECTIONS`;
 
@@ -51,6 +55,7 @@ const flags = z.strictObject({
   label: z.array(z.string()).transform(readLabels),
   'listen-workers': z.string().transform(readListener).optional(),
   driver: z.enum(['auto', 'docker-container', 'docker']),
+  trust: z.enum(TRUSTS).optional(),
   'drain-timeout': count(0, 86_400),
   'log-level': z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']),
   log: z.string().optional(),
@@ -66,6 +71,8 @@ export interface UpOptions {
   /** Where workers of other machines find Redis; absent: they can't join. */
   readonly listenWorkers?: { readonly address: string; readonly port: number };
   readonly driver: 'auto' | 'docker-container' | 'docker';
+  /** The only class of builds that it takes. */
+  readonly trust?: Trust;
   readonly drainTimeoutMs: number;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
   /** `-` is standard error. */
@@ -96,6 +103,7 @@ export function parseUpOptions(argv: readonly string[], env: NodeJS.ProcessEnv):
     labels: data.label,
     ...(data['listen-workers'] && { listenWorkers: data['listen-workers'] }),
     driver: data.driver,
+    ...(data.trust && { trust: data.trust }),
     drainTimeoutMs: data['drain-timeout'] * 1000,
     logLevel: data['log-level'],
     logFile: data.log ?? join(dataDir, 'kiln.log'),
@@ -116,6 +124,7 @@ function parse(argv: readonly string[]) {
         label: { type: 'string', multiple: true },
         'listen-workers': text,
         driver: text,
+        trust: text,
         'drain-timeout': text,
         'log-level': text,
         log: text,

@@ -2,20 +2,26 @@ import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { accessConfig, accessEnv } from '@kiln/api';
-import { createLogger, onStopSignal, readEnv, wholeNumber } from '@kiln/runtime';
+import { createLogger, onStopSignal, readEnv } from '@kiln/runtime';
+import { checkTrust, trustEnv, trustSettings } from '@kiln/worker';
 import { pino } from 'pino';
 import { z } from 'zod';
+import { buildersText } from '../host/builders-text.ts';
 import { type PoolSettings, type RunningPool, startPool } from './start-pool.ts';
 import { InvalidFlag, parseUpOptions, UP_HELP, type UpOptions } from './up-options.ts';
 
-const environment = z.object({
-  KILN_TOOL_IMAGE: z.string().default('docker:cli'),
-  KILN_BUILDKIT_IMAGE: z.string().default('moby/buildkit:buildx-stable-1'),
-  KILN_DOCKER_SOCKET: z.string().optional(),
-  KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0),
-  KILN_DOCKER_CONFIG: z.string().optional(),
-  ...accessEnv,
-});
+const environment = z
+  .object({
+    KILN_TOOL_IMAGE: z.string().default('docker:cli'),
+    KILN_BUILDKIT_IMAGE: z.string().default('moby/buildkit:buildx-stable-1'),
+    KILN_DOCKER_SOCKET: z.string().optional(),
+    KILN_DOCKER_CONFIG: z.string().optional(),
+    ...trustEnv,
+    ...accessEnv,
+  })
+  .superRefine((env, ctx) => {
+    checkTrust(env, (name, message) => ctx.addIssue({ code: 'custom', path: [name], message, input: env[name] }));
+  });
 
 const EXIT_USAGE = 125;
 const EXIT_FAILED = 1;
@@ -77,22 +83,19 @@ function poolSettings(): PoolSettings {
     toolImage: env.KILN_TOOL_IMAGE,
     buildkitImage: env.KILN_BUILDKIT_IMAGE,
     ...(env.KILN_DOCKER_SOCKET !== undefined && { dockerSocket: env.KILN_DOCKER_SOCKET }),
-    ...(env.KILN_CACHE_BUDGET_BYTES > 0 && { cacheBudgetBytes: env.KILN_CACHE_BUDGET_BYTES }),
+    ...trustSettings(env),
     ...(env.KILN_DOCKER_CONFIG !== undefined && { dockerConfigDir: env.KILN_DOCKER_CONFIG }),
   };
   return { builder, access: accessConfig(env) };
 }
 
 function greeting(pool: RunningPool, options: UpOptions): string {
-  const { url, builder, tokenFile } = pool;
+  const { url, builders, tokenFile } = pool;
   const { name, slots, dataDir, logFile } = options;
   const rows = [
     ['API', `${url}  (how to use it: ${url}/docs)`],
     ['token', `in ${tokenFile}; the kiln command of this user finds it by itself`],
-    [
-      'host',
-      `${name}: ${slots} at a time, driver ${builder.driver}, buildx ${builder.buildxVersion}, engine ${builder.engineVersion}`,
-    ],
+    ['host', `${name}: ${slots} at a time, ${buildersText(builders)}`],
     ...joinRows(pool, options),
     ['data', dataDir],
     ['log', logFile === '-' ? 'standard error' : logFile],

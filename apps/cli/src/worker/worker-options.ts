@@ -34,6 +34,11 @@ const FLAGS = {
     help: 'For its own files (default: worker/NAME below $KILN_DATA_DIR or ~/.local/share/kiln)',
   },
   driver: { kind: 'text', value: 'DRIVER', help: 'auto, docker-container or docker (default: $KILN_DRIVER, or auto)' },
+  trust: {
+    kind: 'text',
+    value: 'CLASS',
+    help: 'Take trusted or untrusted builds only (default: $KILN_TRUST, or both with docker-container, trusted with docker)',
+  },
   exit: { kind: 'bool', help: 'End with 0 when an operator has drained this host' },
   'drain-timeout': {
     kind: 'text',
@@ -59,6 +64,7 @@ const VARIABLES = {
   label: 'KILN_LABELS',
   'data-dir': 'KILN_DATA_DIR',
   driver: 'KILN_DRIVER',
+  trust: 'KILN_TRUST',
   exit: 'KILN_EXIT_WHEN_DRAINED',
   'drain-timeout': 'KILN_DRAIN_SECONDS',
   'log-level': 'KILN_LOG_LEVEL',

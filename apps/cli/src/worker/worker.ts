@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { createLogger, onStopSignal, Shutdown } from '@kiln/runtime';
 import { type RunningHost, runHost } from '@kiln/worker';
 import { pino } from 'pino';
+import { buildersText } from '../host/builders-text.ts';
 import { EXIT } from '../io/exit-codes.ts';
 import type { Io } from '../io/output.ts';
 import { parseWorkerOptions, type WorkerOptions, workerHelp } from './worker-options.ts';
@@ -53,13 +54,10 @@ function farewell(why: NodeJS.Signals | 'drained' | 'removed', name: string): st
   return `${why}; finishing what runs (again to stop at once)`;
 }
 
-function greeting({ builder }: RunningHost, { settings, logFile }: WorkerOptions): string {
+function greeting({ builders }: RunningHost, { settings, logFile }: WorkerOptions): string {
   const labels = Object.entries(settings.KILN_LABELS).map(([label, value]) => `${label}=${value}`);
   const rows = [
-    [
-      'host',
-      `${settings.KILN_HOST_NAME}: ${settings.KILN_SLOTS} at a time, driver ${builder.driver}, buildx ${builder.buildxVersion}, engine ${builder.engineVersion}`,
-    ],
+    ['host', `${settings.KILN_HOST_NAME}: ${settings.KILN_SLOTS} at a time, ${buildersText(builders)}`],
     ...(labels.length > 0 ? [['labels', labels.join(' ')]] : []),
     ['data', settings.KILN_DATA_DIR],
     ['log', logFile === '-' ? 'standard error' : logFile],

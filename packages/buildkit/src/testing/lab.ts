@@ -74,6 +74,8 @@ export async function lab(fields: Partial<BuilderOptions> = {}): Promise<Lab> {
 }
 
 export interface TestBuild {
+  /** Default: the builder's. */
+  readonly trust?: RunRequest['trust'];
   readonly dockerfile?: string;
   readonly files?: Readonly<Record<string, string | Buffer>>;
   readonly spec?: object;
@@ -105,6 +107,7 @@ export function begin(builder: Builder, build: TestBuild): RunningBuild {
     {
       buildId: id,
       attempt: 1,
+      trust: build.trust ?? builder.info.trust,
       spec: buildSpec.parse({
         source: { type: 'upload', name: 'lab' },
         secrets: Object.keys(build.secrets ?? {}),

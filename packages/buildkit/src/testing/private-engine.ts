@@ -6,6 +6,7 @@ import { connectEngine } from '../engine.ts';
 import { engine, IMAGES, until } from './lab.ts';
 
 export interface PrivateEngine extends AsyncDisposable {
+  readonly engine: ReturnType<typeof connectEngine>;
   /** Path of its socket on this machine. */
   readonly socket: string;
   /** The same where the engine itself sees it. */
@@ -63,6 +64,7 @@ export async function startPrivateEngine(images: readonly string[], diskBytes?: 
     await up();
   };
   return {
+    engine: inner,
     socket,
     innerSocket: `${INNER}/docker.sock`,
     dir,

@@ -1,24 +1,30 @@
+import { TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
+import { perTrust } from '../http/host-report.ts';
 
 const bytes = z.int().min(0);
 /** ms since the epoch. */
 const instant = z.int().min(0);
 
-/** At most so many mounts are published, the last used first. */
+/** At most so many mounts of a builder are published, the last used first. */
 export const MAX_PUBLISHED_MOUNTS = 1_000;
-/** At most so many repos' layers, the last used first. */
+/** At most so many repos' layers of a builder, the last used first. */
 export const MAX_PUBLISHED_REPOS = 300;
 
-/** What a worker publishes of its builder's caches. */
+/** What a worker publishes of its builders' caches, added up. */
 export const hostInventory = z.strictObject({
   /** Whether a mount may be larger than its `bytes`: then only its presence counts. */
   sizesAreFloors: z.boolean(),
   /** What counts against the host's cache budget. */
   usedBytes: bytes,
+  /** By the class of the builder; absent where there is only that of the trusted. */
+  usedByTrust: perTrust(bytes).optional(),
   mounts: z.array(
     z.strictObject({
       /** `<namespace>/<id>`: the same on every host. */
       id: z.string(),
+      /** Class of the builder that holds it; absent: trusted. */
+      trust: z.enum(TRUSTS).optional(),
       bytes,
       lastUsedAt: instant,
       inUse: z.boolean(),
@@ -30,7 +36,7 @@ export const hostInventory = z.strictObject({
   mountsLeftOut: z.int().min(0),
   /** Of all layers. */
   layers: z.strictObject({ count: z.int().min(0), bytes }),
-  /** What the host still has of the layers that a repo's recent builds here used. */
+  /** What the host still has of the layers that a repo's recent builds here used; by cache key. */
   repoLayers: z.array(z.strictObject({ repo: z.string(), bytes, lastUsedAt: instant })),
 });
 export type HostInventory = z.output<typeof hostInventory>;

@@ -26,9 +26,10 @@ export const tokenRequest = z
       .optional()
       .meta({ description: 'The team whose builds it reaches, or `*` for all. Needed unless a scope is `admin`.' }),
     scopes: z.array(scope).max(SCOPES.length).default([]).meta({ description: '`admin` includes all others.' }),
-    trust: trust
-      .default('trusted')
-      .meta({ description: '`untrusted`: its builds get no secrets, and push and load nothing.' }),
+    trust: trust.default('trusted').meta({
+      description:
+        '`untrusted`: its builds get no secrets, load nothing, and push only what a rule of the server’s allows.',
+    }),
     expiresInSeconds: z
       .int()
       .min(60)

@@ -1,4 +1,6 @@
+import { TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
+import { perTrust } from './host-report.ts';
 import { hostView } from './views.ts';
 
 const instant = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
@@ -7,6 +9,7 @@ const instant = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
 const mountView = z
   .strictObject({
     id: z.string().meta({ description: 'With its namespace: `<namespace>/<id>`.' }),
+    trust: z.enum(TRUSTS).default('trusted').meta({ description: 'Class of the builder that holds it.' }),
     repos: z
       .array(z.string())
       .meta({ description: 'Repos whose recent builds used it; none where no such build is known.' }),
@@ -25,12 +28,22 @@ const inventoryView = z
     sizesAreFloors: z.boolean().meta({
       description: 'True where the engine measures a cache mount only once: it may be larger by now than `bytes` says.',
     }),
+    usedByTrust: perTrust(z.int()).optional(),
     usedBytes: z.int().meta({ description: 'What counts against the budget: all but what images share.' }),
     mounts: z.array(mountView).meta({ description: 'The last used first.' }),
     mountsLeftOut: z.int().meta({ description: 'How many more there are.' }),
     layers: z.strictObject({ count: z.int(), bytes: z.int() }),
     repos: z
-      .array(z.strictObject({ repo: z.string(), warmth: z.number(), bytes: z.int(), lastUsedAt: instant }))
+      .array(
+        z.strictObject({
+          repo: z.string(),
+          trust: z.enum(TRUSTS).default('trusted').meta({ description: 'Of the builds that it is warm for.' }),
+          team: z.string().optional().meta({ description: 'Whose untrusted builds.' }),
+          warmth: z.number(),
+          bytes: z.int(),
+          lastUsedAt: instant,
+        }),
+      )
       .meta({ description: 'Repos that the host holds something for, the warmest first.' }),
   })
   .meta({ id: 'Inventory' });

@@ -1,3 +1,4 @@
+import { TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
 
 /** Host names become part of queue, container and key names. */
@@ -24,6 +25,9 @@ export const hostLabels = z
 export const hostDisk = z.strictObject({ totalBytes: z.int().min(0), freeBytes: z.int().min(0) });
 export type HostDisk = z.output<typeof hostDisk>;
 
+/** Something of each class of trust that a host has builders for. */
+export const perTrust = <S extends z.ZodType>(schema: S) => z.partialRecord(z.enum(TRUSTS), schema);
+
 /** What a worker says of its host when it joins, and with each report after that. */
 export const hostReport = z.strictObject({
   name: hostName,
@@ -31,10 +35,14 @@ export const hostReport = z.strictObject({
   platforms: z.array(z.string()),
   labels: hostLabels.default({}),
   driver: z.enum(['docker-container', 'docker']),
+  /** Classes whose builds it keeps apart. A worker that doesn't say so has one builder, which must stay the trusted builds’ own. */
+  trust: z.array(z.enum(TRUSTS)).min(1).default(['trusted']),
   engineVersion: z.string(),
   buildxVersion: z.string(),
   /** How much cache the host keeps. */
   cacheBudgetBytes: z.int().min(0).optional(),
+  /** The part of each class. */
+  cacheBudgets: perTrust(z.int().min(0)).optional(),
   /** Who says so: Kiln's configuration, the engine's, or a guess from the size of the disk. */
   cacheBudgetFrom: z.enum(['configured', 'engine', 'estimated']).optional(),
   /** Absent where BuildKit doesn't say. */
@@ -44,3 +52,5 @@ export const hostReport = z.strictObject({
   accepting: z.boolean().default(true),
 });
 export type HostReport = z.output<typeof hostReport>;
+/** As a worker may give it. */
+export type NewHostReport = Omit<HostReport, 'trust'> & Partial<Pick<HostReport, 'trust'>>;

@@ -2,7 +2,7 @@ import { BUILD_STATES, FAILURE_CODES, TERMINAL_STATES, TRUSTS } from '@kiln/doma
 import { z } from 'zod';
 import { buildSpec } from './build-request.ts';
 import { buildId, instant } from './fields.ts';
-import { hostDisk } from './host-report.ts';
+import { hostDisk, perTrust } from './host-report.ts';
 
 export const failureView = z
   .strictObject({
@@ -37,7 +37,8 @@ export const buildView = z
     repo: z.string().meta({ description: 'Affinity key: normalised origin, subdirectory, Dockerfile.' }),
     team: z.string(),
     trust: z.enum(TRUSTS).default('trusted').meta({
-      description: '`untrusted`: submitted by a credential that is; without secrets, pushing and loading nothing.',
+      description:
+        '`untrusted`: submitted by a credential that is, or from a fork; runs on builders for such builds, whose caches it shares with its team’s untrusted builds of the repo, whatever `cacheScope` says. Without secrets, loading nothing, pushing only what a rule of the server’s allows.',
     }),
     createdAt: instant,
     queuedAt: instant,
@@ -139,6 +140,9 @@ export const hostView = z
       .meta({ description: 'An operator’s drain; what still runs at the deadline is handed back to the pool.' }),
     platforms: z.array(z.string()),
     driver: z.string(),
+    trust: z.array(z.enum(TRUSTS)).default(['trusted']).meta({
+      description: 'Classes whose builds it takes, each on a builder of its own. None gets caches of another’s.',
+    }),
     engineVersion: z.string(),
     buildxVersion: z.string(),
     buildkitVersion: z.string().optional(),
@@ -146,6 +150,7 @@ export const hostView = z
     builds: z.array(z.strictObject({ id: buildId, attempt: z.int() })),
     lastSeenAt: instant,
     cacheBudgetBytes: z.int().optional().meta({ description: 'How much cache the host keeps.' }),
+    cacheBudgets: perTrust(z.int()).optional().meta({ description: 'The part of each class.' }),
     cacheBudgetFrom: z.enum(['configured', 'engine', 'estimated']).optional().meta({
       description: 'Who says so: Kiln’s configuration, the engine’s, or a guess from the size of the disk.',
     }),
@@ -153,6 +158,7 @@ export const hostView = z
       .strictObject({
         readAt: instant,
         usedBytes: z.int(),
+        usedByTrust: perTrust(z.int()).optional(),
         mounts: z.int(),
         warmRepos: z.int().meta({ description: 'Repos that are warm there by at least one half.' }),
         sizesAreFloors: z.boolean(),

@@ -23,6 +23,7 @@ export const FAILURE_CODES = [
   'secret_missing',
   'secret_withheld',
   'secret_unreadable',
+  'trust_refused',
   'build_failed',
   'infrastructure',
   'host_lost',

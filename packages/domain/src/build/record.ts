@@ -1,4 +1,5 @@
 import type { Trust } from '../access/principal.ts';
+import type { Granted } from '../access/untrusted.ts';
 import type { Failure } from './failure.ts';
 import type { BuildState, TerminalState } from './state.ts';
 
@@ -51,6 +52,8 @@ export interface BuildRecord {
   readonly submitter?: string;
   /** Most bytes of an attempt's log; absent: without end. */
   readonly maxLogBytes?: number;
+  /** Beyond what its class may have. */
+  readonly granted?: Granted;
   readonly createdAt: number;
   /** Start of the present wait: acceptance, or the loss of the last attempt. */
   readonly queuedAt: number;

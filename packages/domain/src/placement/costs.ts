@@ -1,3 +1,4 @@
+import type { Trust } from '../access/principal.ts';
 import type { DemandClock } from './demand.ts';
 import type { PoolHost } from './pool-host.ts';
 import type { PoolRepo } from './pool-repo.ts';
@@ -48,7 +49,7 @@ export class Costs {
   /** Other repos' caches that must go. */
   eviction(host: PoolHost, repo: PoolRepo): number {
     const bytes = repo.estimate.bytes ?? this.#pool.estimate.bytes;
-    const lost = host.evictionLoss(bytes, repo, this.clock);
+    const lost = host.evictionLoss(bytes, repo.trust, repo, this.clock);
     return repo.openHolders > 0 ? this.#pool.settings.furtherEviction * lost : lost;
   }
 
@@ -59,9 +60,10 @@ export class Costs {
     return Math.min(spreadCap, (spreadShare * need) / (1 + repo.openHolderSlots)) * savingMs;
   }
 
-  /** How a free host looks for any cold run. */
-  coldScore(host: PoolHost, free: number): number {
+  /** How a free host looks for any cold run of the class. */
+  coldScore(host: PoolHost, free: number, trust: Trust): number {
     const { cold, bytes } = this.#pool.estimate;
-    return this.wanted(host, free) + this.crowding(host, free, cold) + host.evictionLoss(bytes, undefined, this.clock);
+    const eviction = host.evictionLoss(bytes, trust, undefined, this.clock);
+    return this.wanted(host, free) + this.crowding(host, free, cold) + eviction;
   }
 }

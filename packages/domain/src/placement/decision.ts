@@ -28,6 +28,9 @@ export type DecisionReason =
   /** Waits: every host that fits is full. */
   | 'all_full'
   | 'no_host'
+  /** No host has a builder of the build's class. */
+  | 'none_trusted'
+  | 'none_untrusted'
   | 'none_fits'
   /** Waits: hosts have as many builds of its team, or of the credential that submitted it, as there may be. */
   | 'team_limit'

@@ -33,14 +33,26 @@ const REASONS: Readonly<Record<Exclude<DecisionReason, 'team_limit' | 'token_lim
   all_full: () => scene().host('a').run('r', 'a', { repo: 'other' }),
   no_host: () => scene(),
   none_fits: () => scene().host('a', { cordoned: true }),
+  none_trusted: () => scene().host('a', { trust: ['untrusted'] }),
+  none_untrusted: () => scene().host('a', { trust: ['trusted'] }),
 };
 
 test.each(Object.entries(REASONS))('says %s', (reason, make) => {
   const decision = make()
-    .submit('1', { age: reason === 'waited_enough' ? 20 * MINUTE : 0 })
+    .submit('1', {
+      age: reason === 'waited_enough' ? 20 * MINUTE : 0,
+      trust: reason === 'none_untrusted' ? 'untrusted' : 'trusted',
+    })
     .why('1');
   expect(decision).toMatchObject({ build: '1', reason, decidedAt: START });
-  const waits: DecisionReason[] = ['waits_for_warm', 'all_full', 'no_host', 'none_fits'];
+  const waits: DecisionReason[] = [
+    'waits_for_warm',
+    'all_full',
+    'no_host',
+    'none_fits',
+    'none_trusted',
+    'none_untrusted',
+  ];
   expect(decision.host === null).toBe(waits.includes(decision.reason));
 });
 

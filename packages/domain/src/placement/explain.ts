@@ -1,3 +1,4 @@
+import type { Trust } from '../access/principal.ts';
 import type { ConsideredHost, DecisionReason, PlacementDecision, Prediction, Verdict } from './decision.ts';
 import type { Choice, Pass } from './pass.ts';
 import type { PendingGroup } from './pending-group.ts';
@@ -111,7 +112,7 @@ function reasonOf(
   fitting: number,
 ): DecisionReason {
   if (pass.pool.hosts.all.size === 0) return 'no_host';
-  if (fitting === 0) return 'none_fits';
+  if (fitting === 0) return isServed(pass, build.trust) ? 'none_fits' : `none_${build.trust}`;
   if (!choice) return 'all_full';
   if (choice.startAt > pass.now) return pass.coldHosts(group.hosts).length > 0 ? 'waits_for_warm' : 'all_full';
   if (choice.warmth >= 0.75) return 'warm';
@@ -122,6 +123,10 @@ function reasonOf(
   const startAt = held.start(best);
   if (choice.startAt + choice.runMs <= startAt + best.runMs) return 'cold_sooner';
   return pass.costs.impatience(group.repo, build.createdAt, startAt) > 0 ? 'waited_enough' : 'spread';
+}
+
+function isServed(pass: Pass, trust: Trust): boolean {
+  return [...pass.pool.hosts.all.values()].some(({ view }) => view.trust.includes(trust));
 }
 
 function considered(group: PendingGroup, { host, predicted, extras }: Weighed, verdict: Verdict): ConsideredHost {

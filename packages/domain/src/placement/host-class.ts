@@ -1,3 +1,4 @@
+import type { Trust } from '../access/principal.ts';
 import type { HostTable } from './host-table.ts';
 import type { PoolHost } from './pool-host.ts';
 import { type RuledOut, ruleOut } from './requirements.ts';
@@ -7,6 +8,7 @@ import type { PendingBuild } from './words.ts';
 export class HostClass {
   readonly key: string;
   readonly weight: number;
+  readonly trust: Trust;
   /** Groups of builds that have these requirements now; the class is forgotten with the last. */
   users = 0;
   readonly #like: PendingBuild;
@@ -16,6 +18,7 @@ export class HostClass {
   constructor(key: string, like: PendingBuild) {
     this.key = key;
     this.weight = like.weight;
+    this.trust = like.trust;
     this.#like = like;
   }
 

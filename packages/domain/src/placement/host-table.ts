@@ -48,14 +48,14 @@ export class HostTable {
     const known = host.caches.get(repo);
     if (known) {
       host.caches.delete(repo);
-      host.cachedBytes -= known.bytes;
+      host.cachedBytes[repo.trust] -= known.bytes;
     } else {
       host.wanted += repo.queued;
       if (host.open) countHolder(repo, host, 1);
     }
     const cache: Cache = { repo, warmth, bytes, lastUsedAt, version };
     host.caches.set(repo, cache);
-    host.cachedBytes += bytes;
+    host.cachedBytes[repo.trust] += bytes;
     repo.holders.set(host, cache);
     host.cachesChanged();
   }
@@ -70,7 +70,7 @@ export class HostTable {
 
   drop(host: PoolHost, { repo, bytes }: Cache): void {
     host.caches.delete(repo);
-    host.cachedBytes -= bytes;
+    host.cachedBytes[repo.trust] -= bytes;
     host.wanted -= repo.queued;
     repo.holders.delete(host);
     if (host.open) countHolder(repo, host, -1);

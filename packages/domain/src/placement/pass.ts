@@ -146,7 +146,7 @@ export class Pass {
     if (!window) {
       const score = (host: PoolHost) => {
         const free = this.timeline(host).freeNow;
-        return free < hosts.weight ? Number.POSITIVE_INFINITY : this.costs.coldScore(host, free);
+        return free < hosts.weight ? Number.POSITIVE_INFINITY : this.costs.coldScore(host, free, hosts.trust);
       };
       const fitting = this.fitting(hosts);
       const free = [...this.#free].filter((host) => fitting.has(host));

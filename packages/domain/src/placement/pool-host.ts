@@ -1,3 +1,4 @@
+import type { Trust } from '../access/principal.ts';
 import type { DemandClock } from './demand.ts';
 import type { PoolRepo } from './pool-repo.ts';
 import type { HostView } from './words.ts';
@@ -34,7 +35,7 @@ const LOAD_KEPT_MS = 30_000;
 export class PoolHost {
   view: HostView;
   usedSlots = 0;
-  cachedBytes = 0;
+  readonly cachedBytes: Record<Trust, number> = { trusted: 0, untrusted: 0 };
   /** Slots that waiting builds would take whose caches are here. */
   wanted = 0;
   readonly running = new Map<string, Running>();
@@ -73,17 +74,18 @@ export class PoolHost {
 
   /**
    * What the pool would lose, in ms of future runs, by the caches that must go for `bytes` more: how much longer a cold run of each is,
-   * by how likely one comes within the horizon, shared among its copies.
+   * by how likely one comes within the horizon, shared among its copies. A class of trust evicts its own caches only.
    */
-  evictionLoss(bytes: number, except: PoolRepo | undefined, clock: DemandClock): number {
-    const { cacheBudgetBytes } = this.view;
-    if (cacheBudgetBytes === undefined) return 0;
-    let excess = this.cachedBytes + bytes - cacheBudgetBytes;
+  evictionLoss(bytes: number, trust: Trust, except: PoolRepo | undefined, clock: DemandClock): number {
+    const { cacheBudgetBytes, cacheBudgets } = this.view;
+    const budget = cacheBudgets?.[trust] ?? cacheBudgetBytes;
+    if (budget === undefined) return 0;
+    let excess = this.cachedBytes[trust] + bytes - budget;
     if (excess <= 0) return 0;
     let loss = 0;
     for (const cache of this.caches.values()) {
       const { repo } = cache;
-      if (repo === except) continue;
+      if (repo === except || repo.trust !== trust) continue;
       const { cold, warm } = repo.runs;
       loss += (cache.warmth * (cold - warm) * (1 - Math.exp(-repo.demand.expected(clock)))) / repo.copies;
       excess -= cache.bytes;

@@ -1,3 +1,5 @@
+import type { Trust } from '../access/principal.ts';
+import { readCacheKey } from '../warmth/cache-owner.ts';
 import { Demand } from './demand.ts';
 import { type ExpectedRuns, expectedRuns, type PoolEstimate, type RepoEstimate } from './estimates.ts';
 import type { Cache, PoolHost, Running } from './pool-host.ts';
@@ -6,6 +8,8 @@ import { expectedRest, GUESSED_SPREAD, KNOWN_SPREAD } from './residual.ts';
 /** A repo in the pool's state: what is known of its builds, where its caches are, and what of it waits and runs. */
 export class PoolRepo {
   readonly name: string;
+  /** Of the builders that keep its caches. */
+  readonly trust: Trust;
   estimate: RepoEstimate = {};
   readonly demand = new Demand();
   /** Also on hosts that take no builds at present. */
@@ -20,6 +24,7 @@ export class PoolRepo {
 
   constructor(name: string, pool: PoolEstimate) {
     this.name = name;
+    this.trust = readCacheKey(name).trust;
     this.#runs = expectedRuns(this.estimate, pool);
   }
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { Trust } from '../access/principal.ts';
 import type { PlacementDecision } from './decision.ts';
 import type { PoolRepo } from './pool-repo.ts';
 import { ruleOut } from './requirements.ts';
@@ -205,6 +206,8 @@ function recounted(life: Life): ReturnType<typeof sums> {
   const builds = groups.flatMap((group) => group.builds.map(({ weight }) => ({ repo: group.repo, weight })));
   const total = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
   const queued = (repo: PoolRepo) => total(builds.filter((one) => one.repo === repo).map(({ weight }) => weight));
+  const cached = (host: (typeof all)[number], trust: Trust) =>
+    total([...host.caches.values()].filter(({ repo }) => repo.trust === trust).map(({ bytes }) => bytes));
   const used = (host: (typeof all)[number]) => total([...host.running.values()].map(({ weight }) => weight));
   const open = all.filter(({ view }) => !view.cordoned && !view.draining);
   const freeOf = (host: (typeof all)[number]) => Math.max(0, host.view.slots - used(host));
@@ -217,7 +220,10 @@ function recounted(life: Life): ReturnType<typeof sums> {
     hosts: all.map((host) => ({
       name: host.view.name,
       usedSlots: used(host),
-      cachedBytes: total([...host.caches.values()].map(({ bytes }) => bytes)),
+      cachedBytes: {
+        trusted: cached(host, 'trusted'),
+        untrusted: cached(host, 'untrusted'),
+      },
       wanted: total([...host.caches.keys()].map(queued)),
     })),
     repos: [...reposOf(life)].map((repo) => {

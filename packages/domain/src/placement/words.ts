@@ -6,6 +6,7 @@ export type Priority = (typeof PRIORITIES)[number];
 /** A build that waits for a host. Times in ms since the epoch. */
 export interface PendingBuild {
   readonly id: string;
+  /** Of its repo's caches (`cacheKey`): placement keeps classes of trust apart by it. */
   readonly repo: string;
   readonly team: string;
   readonly priority: Priority;
@@ -35,6 +36,8 @@ export interface HostView {
   readonly draining: boolean;
   /** What its caches may take; unknown where it is missing, and then nothing is expected to be evicted. */
   readonly cacheBudgetBytes?: number | undefined;
+  /** Where each class has a part of it for itself. */
+  readonly cacheBudgets?: Readonly<Partial<Record<Trust, number>>> | undefined;
 }
 
 /** What a host holds of one repo. */

@@ -75,7 +75,7 @@ function acceptCall(
 }
 
 function newRecord(
-  { repo, spec, trust, retryOf, submitter, maxLogBytes }: NewBuild,
+  { repo, spec, trust, granted, retryOf, submitter, maxLogBytes }: NewBuild,
   id: string,
   now: number,
   run: string,
@@ -89,6 +89,7 @@ function newRecord(
     ...(trust !== undefined && { trust }),
     ...(submitter !== undefined && { submitter }),
     ...(maxLogBytes !== undefined && { maxLogBytes }),
+    ...(granted !== undefined && { granted }),
     createdAt: now,
     queuedAt: now,
     attempts: [],
@@ -98,8 +99,8 @@ function newRecord(
 }
 
 /** What makes two builds identical: everything that was asked for, and how far it is trusted. Keyed, for the values of secrets are in it. */
-function shareDigest(sealer: Sealer, { spec, secrets, trust = 'trusted' }: NewBuild): string {
-  return sealer.digest(canonicalJson({ spec, secrets, trust }));
+function shareDigest(sealer: Sealer, { spec, secrets, trust = 'trusted', granted = {} }: NewBuild): string {
+  return sealer.digest(canonicalJson({ spec, secrets, trust, granted }));
 }
 
 /** Whether the source is something else tomorrow: a branch, a tag, the remote HEAD. */

@@ -1,4 +1,4 @@
-import { type BuildRecord, currentAttempt, type PendingBuild, type PlacementDecision } from '@kiln/domain';
+import { type BuildRecord, cacheKey, currentAttempt, type PendingBuild, type PlacementDecision } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
@@ -94,6 +94,7 @@ export class PendingStore {
             JSON.stringify(stored(decision, next.attempts.length)),
             limits.team ?? '',
             limits.token ?? '',
+            pending.trust,
             ...changeArgs(next, now),
           ],
         ),
@@ -119,7 +120,7 @@ function stored(decision: PlacementDecision, attempt: number): StoredDecision {
 export function pendingBuild({ record, spec }: StoredBuild): PendingBuild {
   return {
     id: record.id,
-    repo: record.repo,
+    repo: cacheKey(record),
     team: record.team,
     priority: spec.priority,
     queuedAt: record.queuedAt,

@@ -1,4 +1,4 @@
-import { buildRequest, type HostReport } from '@kiln/contracts';
+import { buildRequest, type NewHostReport } from '@kiln/contracts';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { pendingBuild } from '../builds/pending-store.ts';
 import { Leadership } from '../leases/leadership.ts';
@@ -25,7 +25,7 @@ beforeEach(async () => {
   return () => state[Symbol.asyncDispose]();
 });
 
-const report = (change: Partial<HostReport> = {}): HostReport => ({
+const report = (change: Partial<NewHostReport> = {}): NewHostReport => ({
   name: 'h1',
   slots: 2,
   platforms: ['linux/amd64'],
@@ -36,7 +36,7 @@ const report = (change: Partial<HostReport> = {}): HostReport => ({
   accepting: true,
   ...change,
 });
-const join = (incarnation = 'i1', change: Partial<HostReport> = {}) =>
+const join = (incarnation = 'i1', change: Partial<NewHostReport> = {}) =>
   state.hosts.sync(report(change), { machine: 'm1', incarnation }, LEASE_MS);
 const host = async () => {
   const found = await state.hosts.get('h1');

@@ -1,4 +1,4 @@
-import { type HostReport, hostDisk, hostReport } from '@kiln/contracts';
+import { type HostReport, hostDisk, hostReport, type NewHostReport } from '@kiln/contracts';
 import type { Redis } from 'ioredis';
 import { CacheIndex, type InventoryStamp } from '../caches/cache-index.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -49,7 +49,11 @@ export class HostStore {
    * A worker's report; joins the pool or renews the lease for `leaseTtlMs`, and answers what the worker should be doing.
    * @throws HostNameTaken @throws WorkerReplaced @throws HostRemoved
    */
-  async sync(report: HostReport, { machine, incarnation }: WorkerIdentity, leaseTtlMs: number): Promise<DesiredState> {
+  async sync(
+    report: NewHostReport,
+    { machine, incarnation }: WorkerIdentity,
+    leaseTtlMs: number,
+  ): Promise<DesiredState> {
     const { disk, ...lasting } = report;
     const { name } = report;
     const answer = await runScript(
@@ -67,6 +71,7 @@ export class HostStore {
         report.accepting ? '1' : '0',
         report.slots,
         disk ? JSON.stringify(disk) : '',
+        (report.trust ?? ['trusted']).join(),
       ],
     );
     if (answer === -1) throw new HostNameTaken(name);
@@ -162,7 +167,10 @@ type Hash = Record<string, string>;
 type Answer<T> = [unknown, T];
 type SyncAnswer = [settings: string[], held: string[], serverNow: string, inventoryKnown: number];
 
-function desiredState(report: HostReport, [settings, held, serverNow, inventoryKnown]: SyncAnswer): DesiredState {
+function desiredState(
+  report: Pick<HostReport, 'slots' | 'labels'>,
+  [settings, held, serverNow, inventoryKnown]: SyncAnswer,
+): DesiredState {
   const orders = parseOrders(Object.fromEntries(pairs(settings)));
   const { drain } = orders;
   const handBackInMs = drain?.deadline === undefined ? undefined : Math.max(0, drain.deadline - Number(serverNow));

@@ -1,0 +1,36 @@
+import type { HostBuildersOptions } from '@kiln/buildkit';
+import { TRUSTS } from '@kiln/domain';
+import { wholeNumber } from '@kiln/runtime';
+import { z } from 'zod';
+
+/** Variables by which an operator says what a host keeps apart, the same for `kiln up` and a worker of its own. */
+export const trustEnv = {
+  KILN_TRUST: z.enum(TRUSTS, { error: 'trusted or untrusted' }).optional(),
+  KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0),
+  KILN_UNTRUSTED_CACHE_BUDGET_BYTES: wholeNumber(0, 0),
+  KILN_UNTRUSTED_DOCKER_CONFIG: z.string().optional(),
+};
+
+type TrustEnv = z.output<z.ZodObject<typeof trustEnv>>;
+
+/** Budgets that leave nothing for trusted builds are refused; where only the part is given, when the whole is known. */
+export function checkTrust(env: TrustEnv, refuse: (name: keyof TrustEnv, expected: string) => void): void {
+  const { KILN_CACHE_BUDGET_BYTES: all, KILN_UNTRUSTED_CACHE_BUDGET_BYTES: part } = env;
+  if (all > 0 && part >= all) {
+    refuse('KILN_UNTRUSTED_CACHE_BUDGET_BYTES', `less than KILN_CACHE_BUDGET_BYTES, ${all}, of which it is a part`);
+  }
+}
+
+/** What they say of the builders. */
+export function trustSettings(
+  env: TrustEnv,
+): Pick<HostBuildersOptions, 'trust' | 'cacheBudgetBytes' | 'untrustedCacheBudgetBytes' | 'untrustedDockerConfigDir'> {
+  const { KILN_TRUST: trust, KILN_UNTRUSTED_DOCKER_CONFIG: logins } = env;
+  const { KILN_CACHE_BUDGET_BYTES: all, KILN_UNTRUSTED_CACHE_BUDGET_BYTES: part } = env;
+  return {
+    ...(trust !== undefined && { trust }),
+    ...(all > 0 && { cacheBudgetBytes: all }),
+    ...(part > 0 && { untrustedCacheBudgetBytes: part }),
+    ...(logins !== undefined && { untrustedDockerConfigDir: logins }),
+  };
+}

@@ -1,0 +1,53 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { EngineNotApart, startBuilders } from './index.ts';
+import { begin, FROM, IMAGES, lab } from './testing/lab.ts';
+import { startPrivateEngine } from './testing/private-engine.ts';
+
+test('the engine’s BuildKit is one class’s for good, until it is emptied and given up by hand', async () => {
+  await using own = await startPrivateEngine([IMAGES.tool, IMAGES.debian]);
+  let dirs = 0;
+  const on = async () => {
+    const scratchDir = join(own.dir, `scratch${dirs++}`);
+    await mkdir(scratchDir);
+    return { dockerSocket: own.socket, engineSocketPath: own.innerSocket, scratchDir };
+  };
+  const fresh = await lab({ ...(await on()), trust: 'untrusted' });
+  const build = { dockerfile: `${FROM}\nRUN --mount=type=cache,target=/c echo x >> /c/log; cat /c/log` };
+  expect((await begin(fresh.builder, build).outcome).end).toBe('succeeded');
+  await fresh[Symbol.asyncDispose]();
+
+  // Nothing of what the first worker kept is there: the engine itself knows.
+  const trusted = lab({ ...(await on()), trust: 'trusted' });
+  await expect(trusted).rejects.toThrow(EngineNotApart);
+  await expect(trusted).rejects.toThrow(/that of untrusted builds, .* can’t take trusted ones/);
+  await using again = await lab({ ...(await on()), trust: 'untrusted' });
+  expect((await begin(again.builder, build).outcome).steps).toEqual({ total: 1, cached: 1 });
+
+  // Given up, but not emptied: whose the caches are can't be told any more.
+  await own.engine.getVolume('kiln-engine-trust').remove();
+  await expect(lab({ ...(await on()), trust: 'untrusted' })).rejects.toThrow('docker builder prune --all');
+  await own.engine.pruneBuilder({ all: true } as object);
+  await using emptied = await lab({ ...(await on()), trust: 'untrusted' });
+  expect((await begin(emptied.builder, build).outcome).end).toBe('succeeded');
+}, 180_000);
+
+test('with the docker driver a host has one builder: that of trusted builds, or what it is set to', async () => {
+  await using own = await startPrivateEngine([IMAGES.tool]);
+  const options = {
+    ...({
+      hostName: 'lab',
+      instance: 'claim',
+      driver: 'docker',
+      toolImage: IMAGES.tool,
+      buildkitImage: 'none',
+    } as const),
+    ...{ dockerSocket: own.socket, engineSocketPath: own.innerSocket, scratchDir: join(own.dir, 'scratch') },
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+  };
+  const [only, ...more] = await startBuilders(options);
+  expect([only.info.trust, more]).toEqual(['trusted', []]);
+  await only.close();
+  await expect(startBuilders({ ...options, trust: 'untrusted' })).rejects.toThrow(EngineNotApart);
+}, 180_000);

@@ -1,0 +1,27 @@
+import type { Readable } from 'node:stream';
+import { begin, FROM, lab } from './lab.ts';
+
+/** What a Dockerfile begins with whose context has `smallRoot()` as `root.tar`. */
+export const BASE = 'FROM scratch\nADD root.tar /';
+
+/** A root file system of a few megabytes, for a BuildKit that has none of the engine's images: `sh`, `cat` and `sleep`. */
+export async function smallRoot(): Promise<Buffer> {
+  await using engines = await lab();
+  const parts: Buffer[] = [];
+  const { outcome } = begin(engines.builder, {
+    dockerfile: [
+      `${FROM} AS full`,
+      `RUN mkdir /out && cp -L --parents /bin/sh /bin/sleep /bin/cat $(ldd /bin/sh /bin/cat | grep -o '/lib[^ ]*' | sort -u) /out`,
+      'FROM scratch',
+      'COPY --from=full /out /',
+    ].join('\n'),
+    spec: { output: { type: 'artifact' } },
+    async artifact(stream: Readable) {
+      for await (const part of stream) parts.push(part as Buffer);
+      return { digest: '', sizeBytes: 0 };
+    },
+  });
+  const { end, failure } = await outcome;
+  if (end !== 'succeeded') throw new Error(`no small root: ${failure?.message}`);
+  return Buffer.concat(parts);
+}
