@@ -20,7 +20,16 @@ export const cachesChanged = z.strictObject({ type: z.literal('caches'), host: z
 /** A token was revoked, or a session has ended: whatever its principal still follows ends, too. */
 export const credentialEnded = z.strictObject({ type: z.literal('credential'), id: z.string() });
 
+/** What a forge's webhook came to is known. */
+export const deliverySettled = z.strictObject({ type: z.literal('delivery'), id: z.string() });
+
 /** What goes through the pool's event stream. Numbers arrive as Redis writes them, as text. */
-export const poolEvent = z.discriminatedUnion('type', [buildChanged, hostChanged, cachesChanged, credentialEnded]);
+export const poolEvent = z.discriminatedUnion('type', [
+  buildChanged,
+  hostChanged,
+  cachesChanged,
+  credentialEnded,
+  deliverySettled,
+]);
 export type PoolEvent = z.output<typeof poolEvent>;
 export type BuildChanged = z.output<typeof buildChanged>;

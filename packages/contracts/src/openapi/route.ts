@@ -32,7 +32,7 @@ export interface RouteDoc {
   readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** With `:name` for parameters. */
   readonly path: string;
-  readonly tag: 'Builds' | 'Logs' | 'Hosts' | 'Contexts and artifacts' | 'Access' | 'Login' | 'Service';
+  readonly tag: 'Builds' | 'Logs' | 'Hosts' | 'Contexts and artifacts' | 'Webhooks' | 'Access' | 'Login' | 'Service';
   readonly summary: string;
   readonly description?: string;
   /** Who may come in, and what of each team they see. */

@@ -18,6 +18,7 @@ import {
   waitQuery,
 } from '../http/views.ts';
 import { logRecord } from '../log/record.ts';
+import { HOOK_ROUTES } from './hook-routes.ts';
 import type { HeaderDoc, RouteDoc } from './route.ts';
 
 /** Users with a scope, who see their own team's. */
@@ -325,6 +326,7 @@ export const ROUTES = {
     answers: { 201: { description: 'Stored.', content: { 'application/json': storedArtifact } } },
     problems: ['invalid_request', 'build_not_found', 'already_finished', 'context_incomplete', 'disk_full'],
   },
+  ...HOOK_ROUTES,
   createToken: {
     method: 'post',
     path: '/v1/tokens',

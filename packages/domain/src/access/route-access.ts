@@ -18,9 +18,9 @@ export type RouteAccess =
 /**
  * What a team's own principals reach by a route. `build`: it names a build, and those of other teams don't exist; `list`: other
  * teams' are left out; `request`: it may name a team, which must be their own; `context`: contexts that their team has uploaded;
- * `pool`: what is no team's.
+ * `own`: it names something else of a team's, and those of other teams don't exist; `pool`: what is no team's.
  */
-export type TeamReach = 'build' | 'list' | 'request' | 'context' | 'pool';
+export type TeamReach = 'build' | 'list' | 'request' | 'context' | 'own' | 'pool';
 
 export type AccessDecision =
   | 'allowed'
