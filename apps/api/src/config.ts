@@ -35,6 +35,17 @@ export interface ApiConfig {
   readonly sessionMs: number;
   /** Whose `X-Forwarded-For` is believed: addresses and networks, or a number of proxies in front. */
   readonly trustProxy: readonly string[] | number;
+  /** Largest webhook of a forge: GitHub's own limit. */
+  readonly maxHookBytes: number;
+  /** How long the answer to a webhook waits for what it comes to. */
+  readonly hookAnswerMs: number;
+  /** Time for one git command that reads a repository's configuration, and the most that the other side may send. */
+  readonly gitTimeoutMs: number;
+  readonly maxGitBytes: number;
+  /** The wait after the first failed try of what webhooks and reports need done; it doubles with each further one. */
+  readonly hookRetryMs: number;
+  /** Webhooks that one process works on at a time. */
+  readonly hookConcurrency: number;
   /** Largest JSON body. */
   readonly maxJsonBytes: number;
   /** Largest context, as it is sent. */
@@ -88,6 +99,12 @@ export const API_DEFAULTS = {
   publicUrl: '',
   sessionMs: 12 * HOUR_MS,
   trustProxy: [],
+  maxHookBytes: 25 * MIB,
+  hookAnswerMs: 700,
+  gitTimeoutMs: 20_000,
+  maxGitBytes: 256 * MIB,
+  hookRetryMs: 1_000,
+  hookConcurrency: 8,
   maxJsonBytes: 4 * MIB,
   maxContextBytes: 4 * GIB,
   maxUnpackedContextBytes: 16 * GIB,

@@ -16,6 +16,7 @@ import type {
   StoredToken,
 } from '@kiln/state';
 import type { Logger } from 'pino';
+import type { HookDeps } from './hooks/ports.ts';
 
 /** What the API needs of the builds. `accept` throws an error with code `idempotency_key_reused`. */
 export interface Builds {
@@ -115,7 +116,7 @@ export interface Blobs {
   list(prefix: string): AsyncIterable<string>;
 }
 
-export interface ApiDeps {
+export interface ApiDeps extends HookDeps {
   readonly builds: Builds;
   readonly hosts: Hosts;
   readonly hostOperations: HostOperations;

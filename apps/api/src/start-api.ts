@@ -8,6 +8,8 @@ import { AuditTrail } from './audit/audit-trail.ts';
 import { BuildWatch } from './builds/build-watch.ts';
 import type { ApiConfig } from './config.ts';
 import { docsPage } from './docs/docs-page.ts';
+import { DeliveryWatch } from './hooks/incoming/delivery-watch.ts';
+import { startHooks } from './hooks/start-hooks.ts';
 import { createApp } from './http/app.ts';
 import { holdBody } from './http/body-gate.ts';
 import { handlers } from './http/handlers.ts';
@@ -78,6 +80,7 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
       config,
       deps,
       watch,
+      deliveryWatch: stack.use(new DeliveryWatch(events)),
       cookies,
       sending,
       openapi,
@@ -110,6 +113,7 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
   await listen(server, config);
   const { port } = server.address() as AddressInfo;
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+  stack.use(startHooks(config, deps, config.publicUrl.replace(/\/+$/, '') || url));
   log.info({ url }, 'api listening');
   let closed: Promise<void> | undefined;
   return {

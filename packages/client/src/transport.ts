@@ -3,7 +3,7 @@ import { KilnUnreachable } from './errors.ts';
 import { streamingPost } from './streaming-post.ts';
 
 export interface Call {
-  readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly headers?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   /** A body that isn't text is sent by node:http, as fast as it is taken. */

@@ -18,6 +18,11 @@ export {
 export { SealBroken, Sealer } from './builds/seal.ts';
 export { type HostWriter, InventoryStore } from './caches/inventory-store.ts';
 export { UsageStore } from './caches/usage-store.ts';
+export { type ConnectionSecrets, ConnectionStore, type StoredConnection } from './hooks/connection-store.ts';
+export { type DeliveryFilter, DeliveryStore, type NewDelivery, type StoredDelivery } from './hooks/delivery-store.ts';
+export { type FixedReport, ReportStore, type ReportTarget, type StoredReport } from './hooks/report-store.ts';
+export { type Subject, SubjectStore } from './hooks/subject-store.ts';
+export { type NewMessage, type StoredMessage, type StoredWebhook, WebhookStore } from './hooks/webhook-store.ts';
 export type { Drain, HostOrders } from './hosts/desired.ts';
 export { HostNameTaken, HostRemoved, TooManyLabels, WorkerReplaced } from './hosts/errors.ts';
 export { HostOperations } from './hosts/host-operations.ts';
@@ -27,7 +32,9 @@ export { LogStore, LogTail } from './logs/log-store.ts';
 export { openState, type State, type StateOptions } from './open-state.ts';
 export { type Learned, LearnedStore } from './placement/learned-store.ts';
 export { type AttemptConsumer, AttemptQueues, consumeAttempts } from './queue/attempt-queue.ts';
+export { type ConsumeOptions, HookQueues, type JobConsumer, type JobTry, RetryLater } from './queue/hook-queues.ts';
 export { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptions } from './redis/connect.ts';
+export type { EventGroupOptions } from './redis/event-group.ts';
 export { Keys } from './redis/keys.ts';
 export { PoolEvents } from './redis/pool-events.ts';
 export type {

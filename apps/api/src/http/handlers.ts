@@ -24,6 +24,8 @@ import { cancelBuild } from '../builds/cancel-build.ts';
 import { receiveSubmission, wholeBody } from '../builds/receive-submission.ts';
 import { type Accepted, buildNotFound, retryBuild, submitBuild } from '../builds/submit-build.ts';
 import type { ApiConfig } from '../config.ts';
+import { hookHandlers } from '../hooks/hook-handlers.ts';
+import type { DeliveryWatch } from '../hooks/incoming/delivery-watch.ts';
 import { hostHandlers } from '../hosts/host-handlers.ts';
 import type { Cookies } from '../login/cookies.ts';
 import { loginHandlers } from '../login/login-handlers.ts';
@@ -38,6 +40,7 @@ export interface HandlerParts {
   readonly config: ApiConfig;
   readonly deps: ApiDeps;
   readonly watch: BuildWatch;
+  readonly deliveryWatch: DeliveryWatch;
   readonly cookies: Cookies;
   readonly sending: LogSending;
   readonly openapi: unknown;
@@ -53,6 +56,7 @@ export function handlers({
   config,
   deps,
   watch,
+  deliveryWatch,
   cookies,
   sending,
   openapi,
@@ -152,6 +156,7 @@ export function handlers({
     ...hostHandlers(config, deps),
     ...tokenHandlers(config, { ...deps, now }),
     ...loginHandlers(config, { ...deps, cookies, now }),
+    ...hookHandlers(config, { ...deps, now }, { watch: deliveryWatch, closing }),
     readAudit: auditHandler(config, deps.audit, closing),
 
     async readContext(request, response, { principal: { team } }) {

@@ -28,18 +28,18 @@ function isBaseUrl(text: string): boolean {
 /** What a forge would take as a header's value: visible ASCII. */
 const credential = z.string().regex(/^[\x21-\x7e]{1,4096}$/, '1 to 4096 visible ASCII characters');
 
+const signingSecret = z.string().regex(/^[\x20-\x7e]{1,1024}$/, '1 to 1024 printable ASCII characters');
+
 const { team: _, ...settings } = repoSettings.shape;
 
-const connectedRepository = z
-  .strictObject({
-    match: globs.meta({ description: 'Full names, such as acme/app or acme/**.' }),
-    ...settings,
-    cloneUrl: settings.cloneUrl.meta({
-      description:
-        'Instead of the URL that the forge names, such as an inner address; {repository} stands for the full name.',
-    }),
-  })
-  .meta({ id: 'ConnectedRepository' });
+const connectedRepository = z.strictObject({
+  match: globs.meta({ description: 'Full names, such as acme/app or acme/**.' }),
+  ...settings,
+  cloneUrl: settings.cloneUrl.meta({
+    description:
+      'Instead of the URL that the forge names, such as an inner address; {repository} stands for the full name.',
+  }),
+});
 export type ConnectedRepository = z.output<typeof connectedRepository>;
 
 /**
@@ -57,7 +57,7 @@ export const connectionRequest = z
     repositories: z.array(connectedRepository).min(1).max(500).meta({
       description: 'Which repositories it may build, and how. The first one that matches counts.',
     }),
-    webhookSecret: credential.optional().meta({ description: 'Default: a new one, shown in the answer this once.' }),
+    webhookSecret: signingSecret.optional().meta({ description: 'Default: a new one, shown in the answer this once.' }),
     apiToken: credential.nullish().meta({
       description: 'Reports statuses; without it none are reported. For Bitbucket also user:password.',
     }),

@@ -47,7 +47,7 @@ const reportView = z
   .strictObject({
     context: z.string(),
     commit: z.string(),
-    state: z.string().meta({ description: 'What the forge is to show.' }),
+    build: buildId.optional().meta({ description: 'The newest build of it: that one is reported.' }),
     reported: z.string().optional().meta({ description: 'What the forge has taken last.' }),
     why: z.string().optional().meta({ description: 'Why the last report failed.' }),
     gaveUp: z.boolean().default(false),

@@ -32,7 +32,10 @@ export const webhookRequest = z
   .strictObject({
     url: target.meta({ description: 'Where messages are sent to.' }),
     team: teamName.optional().meta({ description: 'Whose builds it tells of. Default: the credential’s own team.' }),
-    events: z.array(z.enum(WEBHOOK_EVENTS)).min(1).default([...FINISHED]),
+    events: z
+      .array(z.enum(WEBHOOK_EVENTS))
+      .min(1)
+      .default([...FINISHED]),
     secret: z
       .string()
       .regex(/^whsec_[A-Za-z0-9+/]{32,86}={0,2}$/, 'whsec_ and 24 to 64 bytes in base64')

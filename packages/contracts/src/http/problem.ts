@@ -59,9 +59,11 @@ export const problem = z
 export type Problem = z.output<typeof problem>;
 
 const SHOWN_CHARS = 200;
+/** Fields whose values are never quoted, nor what is below them. */
+const HIDDEN: ReadonlySet<PropertyKey> = new Set(['secrets', 'secret', 'webhookSecret', 'apiToken', 'gitToken']);
 
 /**
- * Turns a zod error into field problems. `input` is what was parsed; values under `secrets` are never quoted.
+ * Turns a zod error into field problems. `input` is what was parsed; values of secrets are never quoted.
  */
 export function fieldProblems(error: z.core.$ZodError, input: unknown): FieldProblem[] {
   return error.issues.flatMap((issue) => issueProblems(issue, input));
@@ -136,7 +138,7 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
 
 function show(path: readonly PropertyKey[], value: unknown): string {
   if (value === undefined) return 'nothing';
-  if (path.includes('secrets')) return 'a value that is not shown';
+  if (path.some((part) => HIDDEN.has(part))) return 'a value that is not shown';
   const text = JSON.stringify(shallow(value, 0)) ?? String(value);
   return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}… (${text.length} characters)` : text;
 }
@@ -152,6 +154,6 @@ function shallow(value: unknown, depth: number): unknown {
   return Object.fromEntries(
     Object.entries(value)
       .slice(0, SHOWN_ITEMS)
-      .map(([key, held]) => [key, key === 'secrets' ? 'not shown' : shallow(held, depth + 1)]),
+      .map(([key, held]) => [key, HIDDEN.has(key) ? 'not shown' : shallow(held, depth + 1)]),
   );
 }

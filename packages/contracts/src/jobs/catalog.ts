@@ -25,7 +25,13 @@ export const JOBS = {
     jobId: ({ buildId, attempt }: RunAttemptJob) => `${buildId}-${attempt}`,
     lockDurationMs: 30_000,
   },
-  planDelivery: { name: 'plan-delivery', schema: planDeliveryJob, queue: 'hooks-in', tries: 8, lockDurationMs: 120_000 },
+  planDelivery: {
+    name: 'plan-delivery',
+    schema: planDeliveryJob,
+    queue: 'hooks-in',
+    tries: 8,
+    lockDurationMs: 120_000,
+  },
   reportStatus: { name: 'report-status', schema: reportStatusJob, queue: 'reports', tries: 24, lockDurationMs: 60_000 },
   sendMessage: { name: 'send-message', schema: sendMessageJob, queue: 'hooks-out', tries: 10, lockDurationMs: 60_000 },
 } as const;

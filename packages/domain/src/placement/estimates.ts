@@ -72,7 +72,11 @@ export function learnRun(repo: RepoEstimate, pool: PoolEstimate, warmth: number,
   const expected = expectedRuns(repo, pool);
   // Between two points the deviation is credited to both: each learns what its end of the line would have had to be.
   const ratio = runMs / Math.max(1, runAt(expected, warmth));
-  const near = { cold: 1 - warmth / STALE, stale: 1 - Math.abs(warmth - STALE) / STALE, warm: (warmth - STALE) / STALE };
+  const near = {
+    cold: 1 - warmth / STALE,
+    stale: 1 - Math.abs(warmth - STALE) / STALE,
+    warm: (warmth - STALE) / STALE,
+  };
   const next: { -readonly [K in keyof RepoEstimate]: RepoEstimate[K] } = { ...repo };
   let shift = 0;
   for (const point of ['cold', 'stale', 'warm'] as const) {

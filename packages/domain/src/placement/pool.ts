@@ -155,7 +155,10 @@ export class PlacementPool implements PoolState {
   cachesOf(name: string): ReadonlyMap<string, HeldCache> {
     const caches = this.hosts.get(name)?.caches.values() ?? [];
     return new Map(
-      [...caches].map(({ repo, warmth, bytes, lastUsedAt, version }) => [repo.name, { warmth, bytes, lastUsedAt, version }]),
+      [...caches].map(({ repo, warmth, bytes, lastUsedAt, version }) => [
+        repo.name,
+        { warmth, bytes, lastUsedAt, version },
+      ]),
     );
   }
 

@@ -14,7 +14,11 @@ let second: string;
 
 beforeAll(async () => {
   server = await GitServer.start();
-  first = server.commit({ '.kiln.yaml': CONFIG, 'src/big.bin': randomBytes(512 * 1024).toString('hex'), 'src/a.ts': '1' });
+  first = server.commit({
+    '.kiln.yaml': CONFIG,
+    'src/big.bin': randomBytes(512 * 1024).toString('hex'),
+    'src/a.ts': '1',
+  });
   second = server.commit({ 'src/a.ts': '2', 'docs/ä b.md': 'x' });
 });
 afterAll(() => server[Symbol.asyncDispose]());

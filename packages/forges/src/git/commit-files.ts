@@ -124,7 +124,10 @@ async function makeRepository(dir: string, url: string): Promise<void> {
     `[remote "origin"]\n\turl = ${JSON.stringify(url)}\n\tpromisor = true\n\tpartialclonefilter = blob:none\n`,
   ];
   await Promise.all([mkdir(join(dir, 'objects')), mkdir(join(dir, 'refs'))]);
-  await Promise.all([writeFile(join(dir, 'HEAD'), 'ref: refs/heads/none\n'), writeFile(join(dir, 'config'), config.join('\n'))]);
+  await Promise.all([
+    writeFile(join(dir, 'HEAD'), 'ref: refs/heads/none\n'),
+    writeFile(join(dir, 'config'), config.join('\n')),
+  ]);
 }
 
 /** `<id> blob <size>\n<bytes>\n`, or `<name> missing`. A directory is no file. */
@@ -147,16 +150,24 @@ function failureOf(url: string, ref: string, end: GitEnd & { ok: false }, limits
     return new GitFailed('repository_unreachable', `${url} sends more than ${most} for one commit`, false);
   }
   const said = /^(?:fatal|error|remote): (.*)$/m.exec(stderr)?.[1] ?? 'git failed without a word';
-  if (/not our ref|couldn't find remote ref|unadvertised object|no such remote ref|reference is not a tree/i.test(stderr)) {
+  if (
+    /not our ref|couldn't find remote ref|unadvertised object|no such remote ref|reference is not a tree/i.test(stderr)
+  ) {
     return new GitFailed('commit_missing', `${url} has no ${ref}: ${said}`, true);
   }
-  if (/could not read (?:Username|Password)|Authentication failed|terminal prompts disabled|returned error: 40[13]/i.test(stderr)) {
+  if (
+    /could not read (?:Username|Password)|Authentication failed|terminal prompts disabled|returned error: 40[13]/i.test(
+      stderr,
+    )
+  ) {
     return new GitFailed(
       'repository_unreachable',
       `${url} wants credentials, or refuses the connection’s gitToken: ${said}`,
       false,
     );
   }
-  const isGone = /repository '[^']*' not found|returned error: 404|unable to update url base from redirection/i.test(stderr);
+  const isGone = /repository '[^']*' not found|returned error: 404|unable to update url base from redirection/i.test(
+    stderr,
+  );
   return new GitFailed('repository_unreachable', `${url} can’t be read: ${said}`, !isGone);
 }

@@ -18,7 +18,9 @@ export function gitEnv(url: string, credentials: GitCredentials | undefined): No
       ? []
       : ([[`http.${new URL(url).origin}/.extraHeader`, `Authorization: Basic ${basic}`]] as const)),
   ];
-  const own = Object.entries(process.env).filter(([name]) => !name.startsWith('KILN_') && !name.startsWith('GIT_CONFIG'));
+  const own = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith('KILN_') && !name.startsWith('GIT_CONFIG'),
+  );
   return {
     ...Object.fromEntries(own),
     LC_ALL: 'C',

@@ -62,7 +62,10 @@ export async function runGit(args: readonly string[], run: GitRun): Promise<GitE
   child.stdin.on('error', () => {});
   child.stdin.end(run.stdin ?? '');
   try {
-    const { promise, resolve, reject } = Promise.withResolvers<{ code: number | null; signal: NodeJS.Signals | null }>();
+    const { promise, resolve, reject } = Promise.withResolvers<{
+      code: number | null;
+      signal: NodeJS.Signals | null;
+    }>();
     child.on('error', reject);
     child.on('close', (code, signal) => resolve({ code, signal }));
     const { code, signal } = await promise;

@@ -76,7 +76,10 @@ export class GitServer implements AsyncDisposable {
     const { authorization } = request.headers;
     const url = new URL(request.url ?? '/', 'http://git');
     this.seen.push({ path: url.pathname, authorization });
-    if (this.instead) return this.instead(request, response);
+    if (this.instead) {
+      this.instead(request, response);
+      return;
+    }
     const given = Buffer.from(authorization?.replace(/^basic /i, '') ?? '', 'base64').toString();
     if (url.pathname.startsWith('/private/') && !given.endsWith(`:${this.token}`)) {
       response.writeHead(401, { 'www-authenticate': 'Basic realm="test"' }).end();

@@ -38,6 +38,10 @@ export type ScriptName =
   | 'revoke-token'
   | 'end-session'
   | 'append-audit'
+  | 'receive-delivery'
+  | 'release-lock'
+  | 'track-report'
+  | 'add-message'
   | 'lead';
 
 const sources = new Map<ScriptName, string>();
@@ -47,9 +51,12 @@ export async function runScript(
   redis: Redis,
   name: ScriptName,
   keys: readonly string[],
-  args: readonly (string | number)[],
+  args: readonly (string | number | Buffer)[],
 ): Promise<unknown> {
-  const commands = redis as unknown as Record<string, ((...args: (string | number)[]) => Promise<unknown>) | undefined>;
+  const commands = redis as unknown as Record<
+    string,
+    ((...args: (string | number | Buffer)[]) => Promise<unknown>) | undefined
+  >;
   const command = `kiln:${name}`;
   if (!commands[command]) {
     const lua = sources.get(name) ?? source(name);
