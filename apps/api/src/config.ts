@@ -44,6 +44,8 @@ export interface ApiConfig {
   readonly maxGitBytes: number;
   /** The wait after the first failed try of what webhooks and reports need done; it doubles with each further one. */
   readonly hookRetryMs: number;
+  /** How long a forge, or the target of a webhook, has to answer. */
+  readonly hookSendTimeoutMs: number;
   /** Webhooks that one process works on at a time. */
   readonly hookConcurrency: number;
   /** Largest JSON body. */
@@ -104,6 +106,7 @@ export const API_DEFAULTS = {
   gitTimeoutMs: 20_000,
   maxGitBytes: 256 * MIB,
   hookRetryMs: 1_000,
+  hookSendTimeoutMs: 15_000,
   hookConcurrency: 8,
   maxJsonBytes: 4 * MIB,
   maxContextBytes: 4 * GIB,

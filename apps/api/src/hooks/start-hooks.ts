@@ -9,8 +9,6 @@ import { sendMessage } from './outgoing/send-message.ts';
 import { tellWebhooks } from './outgoing/tell-webhooks.ts';
 import { reportTarget } from './reports/report-status.ts';
 
-const REPORT_TIMEOUT_MS = 10_000;
-const MESSAGE_TIMEOUT_MS = 15_000;
 /** How often it is looked whether something was left behind, by a process that died. */
 const SWEEP_EVERY_MS = 30_000;
 /** A delivery that is open for so long may have lost its job. */
@@ -48,12 +46,20 @@ export function startHooks(config: ApiConfig, deps: ApiDeps, base: string): Asyn
     'reportStatus',
     { concurrency: OUTGOING_CONCURRENCY, delayMs, onError },
     ({ target }, attempt) =>
-      reportTarget(target, attempt, { ...common, connections, reports, builds, base, timeoutMs: REPORT_TIMEOUT_MS }),
+      reportTarget(target, attempt, {
+        ...common,
+        connections,
+        reports,
+        builds,
+        base,
+        timeoutMs: config.hookSendTimeoutMs,
+      }),
   );
   const sending = hookQueues.consume(
     'sendMessage',
     { concurrency: OUTGOING_CONCURRENCY, delayMs: messageDelay(config.hookRetryMs), onError },
-    ({ messageId }, attempt) => sendMessage(messageId, attempt, { ...common, webhooks, timeoutMs: MESSAGE_TIMEOUT_MS }),
+    ({ messageId }, attempt) =>
+      sendMessage(messageId, attempt, { ...common, webhooks, timeoutMs: config.hookSendTimeoutMs }),
   );
   const hear = async (event: PoolEvent) => {
     if (event.type !== 'build') return;
