@@ -4,6 +4,7 @@ import type { ApiConfig } from '../config.ts';
 import type { ApiDeps } from '../ports.ts';
 import { repeat } from '../upkeep/repeat.ts';
 import { doubling, messageDelay } from './delays.ts';
+import { KnownConfigs } from './incoming/commit-reader.ts';
 import { workOnDelivery } from './incoming/work-on-delivery.ts';
 import { sendMessage } from './outgoing/send-message.ts';
 import { tellWebhooks } from './outgoing/tell-webhooks.ts';
@@ -29,6 +30,7 @@ export function startHooks(config: ApiConfig, deps: ApiDeps, base: string): Asyn
     if (!signal.aborted) log.warn({ err: error }, 'webhook job failed');
   };
   const delayMs = doubling(config.hookRetryMs, Math.random);
+  const known = new KnownConfigs();
   const planning = hookQueues.consume(
     'planDelivery',
     { concurrency: config.hookConcurrency, delayMs, onError },
@@ -37,6 +39,7 @@ export function startHooks(config: ApiConfig, deps: ApiDeps, base: string): Asyn
         ...{ connections, deliveries, subjects, reports, hookQueues, builds, blobs, contextTeams, audit },
         ...(keptSecrets && { keptSecrets }),
         contextGrantMs: 2 * config.contextRetentionMs,
+        known,
         git: { timeoutMs: config.gitTimeoutMs, maxFetchBytes: config.maxGitBytes },
         ...{ log, now, signal },
       }),

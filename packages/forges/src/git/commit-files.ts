@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isCommit } from '@kiln/domain';
 import { type GitCredentials, gitEnv } from './git-env.ts';
 import { type GitEnd, type GitRun, runGit } from './run-git.ts';
 
@@ -76,9 +77,11 @@ export async function openCommit(source: GitSource, limits: GitLimits, signal: A
 
   const fetched = await fetch([`+${source.ref}:${HEAD}`]);
   if (!fetched.ok) throw failureOf(source.url, source.ref, fetched, limits);
-  const named = await git(['rev-parse', '--verify', '--quiet', `${HEAD}^{commit}`]);
-  if (!named.ok) throw new GitFailed('commit_missing', `${source.ref} of ${source.url} is no commit`, false);
-  const commit = named.output.toString().trim();
+  const named = isCommit(source.ref) ? undefined : await git(['rev-parse', '--verify', '--quiet', `${HEAD}^{commit}`]);
+  if (named?.ok === false) {
+    throw new GitFailed('commit_missing', `${source.ref} of ${source.url} is no commit`, false);
+  }
+  const commit = named?.output.toString().trim() ?? source.ref;
 
   const difference = async (from: string, cwd: string): Promise<string[] | undefined> => {
     const compared = await git(['diff-tree', '-r', '-z', '--name-only', '--no-renames', from, HEAD], {

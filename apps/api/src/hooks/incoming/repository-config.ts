@@ -1,9 +1,6 @@
 import { type ForgeRepository, type KilnConfig, REPOSITORY_PLACEHOLDER, type RepoSettings } from '@kiln/contracts';
-import { type CommitFiles, InvalidConfig, matchGlobs, type Occasion, parseConfig } from '@kiln/forges';
+import { matchGlobs, type Occasion } from '@kiln/forges';
 import type { StoredConnection } from '@kiln/state';
-
-/** A configuration is far smaller; what is larger is cut off and refused. */
-const MAX_CONFIG_BYTES = 256 * 1024;
 
 /** What a connection says of a repository; undefined where it may not build that one. */
 export function settingsFor(connection: StoredConnection, { fullName }: ForgeRepository): RepoSettings | undefined {
@@ -29,17 +26,6 @@ export function foreignSource(
   const own = [connection.url, ...(cloneUrl === undefined ? [] : [cloneUrl])].map((one) => new URL(one).origin);
   if (own.includes(new URL(url).origin)) return undefined;
   return `its source ${url} isn’t at ${connection.url}, where connection ${connection.name} clones from`;
-}
-
-/** The repository's own configuration at the commit; null where it has none. @throws InvalidConfig @throws GitFailed */
-export async function readConfig(files: CommitFiles, path: string): Promise<KilnConfig | null> {
-  const found = await files.read(path, MAX_CONFIG_BYTES);
-  if (!found) return null;
-  if (!found.isWhole) {
-    const expected = `at most ${MAX_CONFIG_BYTES} bytes`;
-    throw new InvalidConfig([{ line: 1, column: 1, field: 'file', got: 'a larger file', expected }]);
-  }
-  return parseConfig(found.text);
 }
 
 /** Whether any image asks which paths have changed. */

@@ -1,4 +1,5 @@
 import { type BuildView, type DeliveryView, FORGES, type ForgeName } from '@kiln/contracts';
+import { SECRET } from '@kiln/forges/testing';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { TestApi } from '../../testing/test-api.ts';
@@ -96,7 +97,7 @@ describe('a push', () => {
     const failed = await forge.delivered(missing);
     expect(failed).toMatchObject({ state: 'failed', tries: 8, failure: { code: 'commit_missing' }, builds: [] });
     forge.git.instead = (_request, response) => void response.writeHead(404).end();
-    const again = push('github', first, first, { id: 'mended' });
+    const again = push('github', first, forge.git.commit({}), { id: 'mended' });
     const refused = await forge.delivered(again);
     expect(refused).toMatchObject({ state: 'failed', tries: 1, failure: { code: 'repository_unreachable' } });
     forge.git.instead = undefined;
@@ -104,6 +105,25 @@ describe('a push', () => {
     expect(mended).toMatchObject({ id: refused.id, state: 'done' });
     expect(mended.failure).toBeUndefined();
     expect(mended.builds).toHaveLength(2);
+  });
+
+  test('of a commit that is known asks git nothing; what one connection has read is for no other', async () => {
+    await forge.delivered(push('github', first, first));
+    forge.git.seen.length = 0;
+    const again = await forge.delivered(push('github', first, first));
+    expect(again.builds).toHaveLength(2);
+    expect(forge.git.seen).toEqual([]);
+    await api.fetch('/v1/connections/other', {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        ...{ forge: 'github', team: 'ops', webhookSecret: SECRET },
+        repositories: [{ match: [REPO], cloneUrl: forge.git.url() }],
+      }),
+    });
+    const answer = await forge.send(push('github', first, first), 'other');
+    await forge.settled(((await answer.json()) as DeliveryView).id);
+    expect(forge.git.seen.length).toBeGreaterThan(0);
   });
 
   test('of a repository, or from a server, that the connection isn’t for builds nothing', async () => {
@@ -298,12 +318,13 @@ describe('faults', () => {
     expect(delivery.tries).toBeGreaterThan(1);
     expect(delivery.builds).toHaveLength(2);
 
+    const fresh = forge.git.commit({});
     let hung: (() => void) | undefined;
     forge.git.instead = (_request, response) => {
       hung = () => response.writeHead(404).end();
     };
     const before = performance.now();
-    const answer = await forge.send(push('github', first, first));
+    const answer = await forge.send(push('github', first, fresh));
     expect(performance.now() - before).toBeLessThan(2_000);
     expect(await answer.json()).toMatchObject({ state: 'pending', builds: [], reasons: [] });
     await eventually(() => hung !== undefined);
@@ -342,8 +363,10 @@ describe('faults', () => {
     expect(again.status).toBe(202);
     expect(await forge.settled(good.id)).toMatchObject({ state: 'done', builds: good.builds });
     expect(await all()).toHaveLength(2);
+    const fresh = forge.git.commit({});
     forge.git.instead = (_request, response) => void response.writeHead(404).end();
-    const failed = await forge.delivered(push('github', first, first));
+    const failed = await forge.delivered(push('github', first, fresh));
+    expect(failed.state).toBe('failed');
     forge.git.instead = undefined;
     await api.fetch(`/v1/hooks/deliveries/${failed.id}/redeliver`, { method: 'POST' });
     const mended = await forge.until(failed.id, ({ state }) => state === 'done');

@@ -1,15 +1,17 @@
 import type { ChangedPaths, EventOutcome, ForgeEvent, RepoSettings } from '@kiln/contracts';
-import { type CommitFiles, explain, type GitLimits, type ImageVerdict, occasionOf, openCommit } from '@kiln/forges';
+import { explain, type GitLimits, type ImageVerdict, occasionOf, parseConfig } from '@kiln/forges';
 import type { StoredConnection, StoredDelivery } from '@kiln/state';
 import type { Builds } from '../../ports.ts';
 import type { HookDeps } from '../ports.ts';
+import { CommitReader, type KnownConfigs } from './commit-reader.ts';
 import { advance, lateness, type RepositoryEvent, subjectOf } from './order.ts';
-import { asksForPaths, foreignSource, gitCredentials, readConfig, settingsFor } from './repository-config.ts';
+import { asksForPaths, foreignSource, gitCredentials, settingsFor } from './repository-config.ts';
 import { type ImageContext, type ImageOutcome, type SubmitImageParts, submitImage } from './submit-image.ts';
 
 export interface EventParts extends SubmitImageParts, Pick<HookDeps, 'subjects'> {
   readonly builds: Builds;
   readonly git: GitLimits;
+  readonly known: KnownConfigs;
 }
 
 export interface EventAt {
@@ -42,8 +44,9 @@ export async function workOnEvent(given: ForgeEvent, at: EventAt, parts: EventPa
   if (foreign !== undefined) return nothing(foreign, { repository });
 
   const source = { ...occasion.source, credentials: gitCredentials(connection) };
-  await using files = await openCommit(source, parts.git, at.signal);
-  const { images, commit, none } = await planned(event, files, settings, delivery.receivedAt);
+  const { known, git } = parts;
+  await using reader = new CommitReader(source, { connection: connection.name, known, git, signal: at.signal });
+  const { images, commit, none } = await planned(event, reader, settings, delivery.receivedAt);
   const context: ImageContext = { ...at, occasion, repository, commit };
   const summary = { event: summaryOf(event), repository, commit, ...(none !== undefined && { none }) };
   return parts.subjects.alone(subjectOf(connection.name, event), at.signal, async (subject) => {
@@ -64,20 +67,23 @@ export async function workOnEvent(given: ForgeEvent, at: EventAt, parts: EventPa
   });
 }
 
-async function planned(event: RepositoryEvent, files: CommitFiles, settings: RepoSettings, nowMs: number) {
-  const config = await readConfig(files, settings.configPath);
+async function planned(event: RepositoryEvent, reader: CommitReader, settings: RepoSettings, nowMs: number) {
+  const text = await reader.config(settings.configPath);
+  const config = text === null ? null : parseConfig(text);
   const chosen = config ?? settings.config;
-  const whole = chosen && asksForPaths(chosen) ? await withPaths(event, files) : event;
-  return { ...explain(whole, config, settings, nowMs), commit: files.commit };
+  const whole = chosen && asksForPaths(chosen) ? await withPaths(event, reader) : event;
+  return { ...explain(whole, config, settings, nowMs), commit: await reader.commit() };
 }
 
 /** The event with all paths that changed, where the payload leaves some out and git can tell. */
-async function withPaths(event: RepositoryEvent, files: CommitFiles): Promise<RepositoryEvent> {
+async function withPaths(event: RepositoryEvent, reader: CommitReader): Promise<RepositoryEvent> {
   if (event.type === 'push' && !event.changed.complete && event.before !== null) {
-    return { ...event, changed: asChanged(await files.changedSince(event.before), event.changed) };
+    const paths = await (await reader.files()).changedSince(event.before);
+    return { ...event, changed: asChanged(paths, event.changed) };
   }
   if (event.type === 'pull_request' && !event.changed.complete) {
-    return { ...event, changed: asChanged(await files.changedOn(event.base.branch), event.changed) };
+    const paths = await (await reader.files()).changedOn(event.base.branch);
+    return { ...event, changed: asChanged(paths, event.changed) };
   }
   return event;
 }
