@@ -9,6 +9,10 @@ import { whoamiCommand } from './commands/whoami.ts';
 import { whyCommand } from './commands/why.ts';
 import { configCommand } from './config/command.ts';
 import { explainError } from './connection/explain-error.ts';
+import { connectionCommand } from './forge/connection-command.ts';
+import { deliveriesCommand } from './forge/deliveries.ts';
+import { deliveryCommand } from './forge/delivery.ts';
+import { hookCommand } from './hook/command.ts';
 import { hostCommand } from './host/command.ts';
 import { FlagError, UsageError } from './io/errors.ts';
 import { EXIT } from './io/exit-codes.ts';
@@ -32,6 +36,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   hosts: { about: 'List the hosts of the pool', run: hostsCommand },
   host: { about: 'Cordon, drain, set or remove a host', run: hostCommand },
   token: { about: 'Create, list and revoke tokens', run: tokenCommand },
+  connection: { about: 'Connect forges, whose webhooks make builds', run: connectionCommand },
+  deliveries: { about: 'List webhooks that came, and what they made', run: deliveriesCommand },
+  delivery: { about: 'Say what became of a webhook, or work on it once more', run: deliveryCommand },
+  hook: { about: 'Have Kiln call an address when builds begin or end', run: hookCommand },
   audit: { about: 'Print who did what', run: auditCommand },
   whoami: { about: 'Say who Kiln takes you for', run: whoamiCommand },
   worker: {

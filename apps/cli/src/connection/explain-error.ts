@@ -31,6 +31,9 @@ function explainProblem({ problem }: KilnProblem): string {
 const HINTS: Readonly<Partial<Record<KilnProblem['problem']['code'], string>>> = {
   unauthorized: 'Set KILN_TOKEN (or --token) to a token that this Kiln knows.',
   token_not_found: '`kiln token ls` lists those that there are.',
+  connection_not_found: '`kiln connection ls` lists those that there are.',
+  delivery_not_found: '`kiln deliveries` lists those that there are.',
+  webhook_not_found: '`kiln hook ls` lists those that there are.',
   host_not_found: '`kiln hosts` lists those that there are.',
   unavailable: 'Kiln is there, but can’t serve just now. Try again in a moment.',
 };
