@@ -7,15 +7,15 @@ const COUNT = 64;
 const BLOCK_MS = 2_000;
 /** Wait before the stream is read again after an error, ms. */
 const RETRY_MS = 500;
-/** What a process took and hasn't acknowledged for so long is another's, ms. */
 const ORPHANED_MS = 30_000;
-const LOOK_FOR_ORPHANS_MS = 15_000;
 
 export interface EventGroupOptions {
   /** Names what the events are for: each goes to one process of the group. */
   readonly group: string;
   readonly consumer: string;
   readonly onError: (error: Error) => void;
+  /** What a process took and hasn't acknowledged for so long is anybody's again, ms. Default: 30 s. */
+  readonly orphanedMs?: number;
 }
 
 type Entries = readonly (readonly [id: string, fields: readonly string[]])[];
@@ -27,7 +27,7 @@ type Entries = readonly (readonly [id: string, fields: readonly string[]])[];
 export function consumeEvents(
   redis: Redis,
   keys: Keys,
-  { group, consumer, onError }: EventGroupOptions,
+  { group, consumer, onError, orphanedMs = ORPHANED_MS }: EventGroupOptions,
   handle: (event: PoolEvent) => Promise<void>,
 ): AsyncDisposable {
   const own = blockingTwin(redis);
@@ -48,7 +48,7 @@ export function consumeEvents(
     );
   };
   const orphans = async () => {
-    const found = (await redis.xautoclaim(key, group, consumer, ORPHANED_MS, '0-0', 'COUNT', COUNT)) as unknown[];
+    const found = (await redis.xautoclaim(key, group, consumer, orphanedMs, '0-0', 'COUNT', COUNT)) as unknown[];
     await take((found[1] ?? []) as Entries);
     await forgetConsumers(redis, key, group);
   };
@@ -59,12 +59,23 @@ export function consumeEvents(
       try {
         if (!isReady) await makeGroup(redis, key, group);
         isReady = true;
-        if (Date.now() - lookedAt > LOOK_FOR_ORPHANS_MS) {
+        if (Date.now() - lookedAt > orphanedMs / 2) {
           lookedAt = Date.now();
           await orphans();
         }
         const found = await own.xreadgroup(
-          ...(['GROUP', group, consumer, 'COUNT', COUNT, 'BLOCK', BLOCK_MS, 'STREAMS', key, '>'] as const),
+          ...([
+            'GROUP',
+            group,
+            consumer,
+            'COUNT',
+            COUNT,
+            'BLOCK',
+            Math.min(BLOCK_MS, orphanedMs),
+            'STREAMS',
+            key,
+            '>',
+          ] as const),
         );
         await take(((found as [string, Entries][] | null)?.[0]?.[1] ?? []) as Entries);
       } catch (error) {
