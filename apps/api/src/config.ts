@@ -40,6 +40,19 @@ export interface ApiConfig {
   readonly limits: LimitDefaults;
   /** Images that untrusted builds may push. */
   readonly untrustedPush: readonly PushRule[];
+  /** Largest webhook of a forge: GitHub's own limit. */
+  readonly maxHookBytes: number;
+  /** How long the answer to a webhook waits for what it comes to. */
+  readonly hookAnswerMs: number;
+  /** Time for one git command that reads a repository's configuration, and the most that the other side may send. */
+  readonly gitTimeoutMs: number;
+  readonly maxGitBytes: number;
+  /** The wait after the first failed try of what webhooks and reports need done; it doubles with each further one. */
+  readonly hookRetryMs: number;
+  /** How long a forge, or the target of a webhook, has to answer. */
+  readonly hookSendTimeoutMs: number;
+  /** Webhooks that one process works on at a time. */
+  readonly hookConcurrency: number;
   /** Largest JSON body. */
   readonly maxJsonBytes: number;
   /** Largest context, as it is sent. */
@@ -108,6 +121,13 @@ export const API_DEFAULTS = {
   trustProxy: [],
   limits: limitDefaults(),
   untrustedPush: [],
+  maxHookBytes: 25 * MIB,
+  hookAnswerMs: 700,
+  gitTimeoutMs: 20_000,
+  maxGitBytes: 256 * MIB,
+  hookRetryMs: 1_000,
+  hookSendTimeoutMs: 15_000,
+  hookConcurrency: 8,
   maxJsonBytes: 4 * MIB,
   maxContextBytes: 4 * GIB,
   maxUnpackedContextBytes: 16 * GIB,

@@ -27,6 +27,7 @@ import type {
   TeamSecretWishes,
 } from '@kiln/state';
 import type { Logger } from 'pino';
+import type { HookDeps } from './hooks/ports.ts';
 
 /** What the API needs of the builds. `accept` throws an error with code `idempotency_key_reused` or `queue_full`. */
 export interface Builds {
@@ -172,7 +173,7 @@ export interface Blobs {
   list(prefix: string): AsyncIterable<string>;
 }
 
-export interface ApiDeps {
+export interface ApiDeps extends HookDeps {
   readonly builds: Builds;
   readonly hosts: Hosts;
   readonly hostOperations: HostOperations;
@@ -187,7 +188,7 @@ export interface ApiDeps {
   readonly limits: LimitSets;
   readonly rates: Rates;
   /** For whatever is reached on others' behalf. */
-  readonly outgoing: Pick<OutgoingGuard, 'check'>;
+  readonly outgoing: Pick<OutgoingGuard, 'check' | 'fetch'>;
   readonly audit: Audit;
   readonly logs: LogStreams;
   readonly events: Events;

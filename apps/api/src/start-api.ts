@@ -8,6 +8,8 @@ import { AuditTrail } from './audit/audit-trail.ts';
 import { BuildWatch } from './builds/build-watch.ts';
 import type { ApiConfig } from './config.ts';
 import { docsPage } from './docs/docs-page.ts';
+import { DeliveryWatch } from './hooks/incoming/delivery-watch.ts';
+import { startHooks } from './hooks/start-hooks.ts';
 import { createApp } from './http/app.ts';
 import { within } from './http/deadline.ts';
 import { handlers } from './http/handlers.ts';
@@ -83,12 +85,15 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
   };
   const book = stack.use(new LimitBook(config.limits, deps.limits, events, now));
   const rules = { book, checkGitHost: gitHostCheck(deps.outgoing, now) };
+  const rulesFor: ScheduleSubmitting['rulesFor'] = (principal, team) =>
+    within(config.storeTimeoutMs, BuildRules.of(principal, team, rules));
+  const hookRules = { rulesFor, checkGitHost: rules.checkGitHost };
   const scheduling: ScheduleSubmitting = {
     ...deps,
     now,
     contextGrantMs: 2 * config.contextRetentionMs,
     untrustedPush: config.untrustedPush,
-    rulesFor: (principal, team) => within(config.storeTimeoutMs, BuildRules.of(principal, team, rules)),
+    rulesFor,
   };
   stack.use(repeat('schedules', config.scheduleCheckMs, () => deps.schedules.follow(), log));
   stack.use(
@@ -103,6 +108,7 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
       config,
       deps,
       watch,
+      deliveryWatch: stack.use(new DeliveryWatch(events)),
       cookies,
       rules,
       scheduling,
@@ -135,6 +141,7 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
   await listen(server, config);
   const { port } = server.address() as AddressInfo;
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+  stack.use(startHooks(config, deps, hookRules, config.publicUrl.replace(/\/+$/, '') || url));
   log.info({ url }, 'api listening');
   let closed: Promise<void> | undefined;
   return {

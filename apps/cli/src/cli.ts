@@ -9,6 +9,10 @@ import { whoamiCommand } from './commands/whoami.ts';
 import { whyCommand } from './commands/why.ts';
 import { configCommand } from './config/command.ts';
 import { explainError } from './connection/explain-error.ts';
+import { connectionCommand } from './forge/connection-command.ts';
+import { deliveriesCommand } from './forge/deliveries.ts';
+import { deliveryCommand } from './forge/delivery.ts';
+import { hookCommand } from './hook/command.ts';
 import { hostCommand } from './host/command.ts';
 import { FlagError, UsageError } from './io/errors.ts';
 import { EXIT } from './io/exit-codes.ts';
@@ -40,6 +44,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   registry: { about: 'Keep logins to registries for builds', run: registryCommand },
   'git-token': { about: 'Keep tokens by which builds read repositories', run: gitTokenCommand },
   token: { about: 'Create, list and revoke tokens', run: tokenCommand },
+  connection: { about: 'Connect forges, whose webhooks make builds', run: connectionCommand },
+  deliveries: { about: 'List webhooks that came, and what they made', run: deliveriesCommand },
+  delivery: { about: 'Say what became of a webhook, or work on it once more', run: deliveryCommand },
+  hook: { about: 'Have Kiln call an address when builds begin or end', run: hookCommand },
   schedule: { about: 'Have something built by the clock', run: scheduleCommand },
   limits: { about: 'Say what you may do at most; set what teams and tokens may', run: limitsCommand },
   audit: { about: 'Print who did what', run: auditCommand },

@@ -50,6 +50,7 @@ import type { z } from 'zod';
 import { parseJson, readAnswer } from './answer.ts';
 import { type AuditOptions, readAudit } from './audit.ts';
 import { type FollowOptions, followLog } from './follow-log.ts';
+import { HooksClient } from './hooks.ts';
 import { type Ambience, isTransient, withRetry } from './retry.ts';
 import { type Call, type TokenSource, Transport } from './transport.ts';
 import { type ContextUpload, multipartBody } from './upload.ts';
@@ -138,12 +139,15 @@ const REAL_AMBIENCE: Ambience = {
  * `KilnBadAnswer` where the answer isn't the contract's, and the signal's reason when that aborts.
  */
 export class KilnClient {
+  /** Webhooks, in and out. */
+  readonly hooks: HooksClient;
   readonly #transport: Transport;
   readonly #ambience: Ambience;
 
   constructor({ url, token, fetch: fetchImpl = fetch, ambience = REAL_AMBIENCE }: KilnClientOptions) {
     this.#transport = new Transport(url, token, fetchImpl);
     this.#ambience = ambience;
+    this.hooks = new HooksClient((path, schema, call) => this.#json(path, schema, call));
   }
 
   get url(): string {

@@ -30,6 +30,43 @@ export {
   type RerunEvent,
 } from './forge/event.ts';
 export {
+  type ConnectedRepository,
+  type ConnectionRequest,
+  type ConnectionView,
+  connectionList,
+  connectionName,
+  connectionRequest,
+  connectionView,
+  forgeAddresses,
+  forgeName,
+  REPOSITORY_PLACEHOLDER,
+} from './hooks/connection.ts';
+export {
+  DELIVERY_FAILURES,
+  type DeliveryFailure,
+  type DeliveryView,
+  deliveryId,
+  deliveryPage,
+  deliveryQuery,
+  deliveryView,
+  type EventOutcome,
+} from './hooks/delivery.ts';
+export {
+  type MessageView,
+  messageId,
+  messagePage,
+  messageQuery,
+  messageView,
+  WEBHOOK_EVENTS,
+  type WebhookEvent,
+  type WebhookRequest,
+  type WebhookView,
+  webhookId,
+  webhookList,
+  webhookRequest,
+  webhookView,
+} from './hooks/webhook.ts';
+export {
   type CreatedToken,
   createdToken,
   loginQuery,
@@ -149,7 +186,14 @@ export {
   placementView,
   waitQuery,
 } from './http/views.ts';
-export { JOBS, type RunAttemptJob, runAttemptJob } from './jobs/catalog.ts';
+export {
+  JOBS,
+  type PlanDeliveryJob,
+  type ReportStatusJob,
+  type RunAttemptJob,
+  runAttemptJob,
+  type SendMessageJob,
+} from './jobs/catalog.ts';
 export { bytes, PlainRenderer } from './log/plain.ts';
 export {
   type EndRecord,

@@ -6,6 +6,8 @@ import type { Headers } from './webhook/headers.ts';
 /** What Kiln needs of a git provider. Pure: bytes and values in, values out. */
 export interface Forge {
   readonly name: ForgeName;
+  /** Types of bodies that it sends. */
+  readonly mediaTypes: readonly string[];
   /** Whether whoever sent the request knows `secret`. Looks at the raw bytes only; call it before anything else. */
   verify(headers: Headers, rawBody: Uint8Array, secret: string, nowMs: number): Verification;
   /** The id by which the forge names this delivery in all its repeats. */

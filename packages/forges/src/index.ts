@@ -1,7 +1,10 @@
+export { matchGlobs } from './config/match-glob.ts';
 export { type ConfigProblem, InvalidConfig, parseConfig } from './config/parse-config.ts';
 export { type Explanation, explain, type ImageVerdict } from './explain/explain.ts';
+export { CONTEXT_PREFIX, type Occasion, occasionOf } from './explain/occasion.ts';
 export type { Forge } from './forge.ts';
 export { forge, guessForge } from './forges.ts';
+export { type CommitFiles, GitFailed, type GitLimits, type GitSource, openCommit } from './git/commit-files.ts';
 export type { ForgeConnection, ReportedState, StatusReport } from './status/report.ts';
 export { type Delivery, reportStatus, type StatusTransport } from './status/send.ts';
 export type { Verification } from './webhook/authentic.ts';

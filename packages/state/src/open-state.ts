@@ -1,3 +1,4 @@
+import type { PoolEvent } from '@kiln/contracts';
 import type { Redis } from 'ioredis';
 import { ContextTeams } from './access/context-teams.ts';
 import { SessionStore } from './access/session-store.ts';
@@ -7,6 +8,11 @@ import { AttemptStore } from './builds/attempt-store.ts';
 import { BuildStore, DEFAULT_SECRET_TTL_MS } from './builds/build-store.ts';
 import { FollowUps } from './builds/follow-ups.ts';
 import { PendingStore } from './builds/pending-store.ts';
+import { ConnectionStore } from './hooks/connection-store.ts';
+import { DeliveryStore } from './hooks/delivery-store.ts';
+import { ReportStore } from './hooks/report-store.ts';
+import { SubjectStore } from './hooks/subject-store.ts';
+import { WebhookStore } from './hooks/webhook-store.ts';
 import { HostOperations } from './hosts/host-operations.ts';
 import { HostStore } from './hosts/host-store.ts';
 import { LimitStore } from './limits/limit-store.ts';
@@ -14,7 +20,9 @@ import { RequestRates } from './limits/request-rates.ts';
 import { LogStore } from './logs/log-store.ts';
 import { LearnedStore } from './placement/learned-store.ts';
 import { AttemptQueues } from './queue/attempt-queue.ts';
+import { HookQueues } from './queue/hook-queues.ts';
 import { connectRedis } from './redis/connect.ts';
+import { consumeEvents, type EventGroupOptions } from './redis/event-group.ts';
 import { Keys } from './redis/keys.ts';
 import { PoolEvents } from './redis/pool-events.ts';
 import { ScheduleClock } from './schedules/schedule-clock.ts';
@@ -62,6 +70,14 @@ export interface State extends AsyncDisposable {
   readonly logs: LogStore;
   readonly schedules: ScheduleStore;
   readonly queues: AttemptQueues;
+  readonly connections: ConnectionStore;
+  readonly deliveries: DeliveryStore;
+  readonly subjects: SubjectStore;
+  readonly reports: ReportStore;
+  readonly webhooks: WebhookStore;
+  readonly hookQueues: HookQueues;
+  /** See `consumeEvents` in event-group.ts. */
+  consumeEvents(options: EventGroupOptions, handle: (event: PoolEvent) => Promise<void>): AsyncDisposable;
   readonly events: PoolEvents;
   /** Settings of this Redis that would lose builds, each as a sentence; empty where it is fit. */
   unfitness(): Promise<string[]>;
@@ -79,6 +95,7 @@ export async function openState(options: StateOptions): Promise<State> {
   const hosts = new HostStore(redis, keys, now);
   const sealer = new Sealer(secretKey);
   const clock = new ScheduleClock(redis, keys);
+  const hookQueues = new HookQueues(redis, keys);
   return {
     redis,
     keys,
@@ -102,12 +119,20 @@ export async function openState(options: StateOptions): Promise<State> {
     logs: new LogStore(redis, keys),
     schedules: new ScheduleStore(redis, keys, { sealer, clock, now }),
     queues,
+    connections: new ConnectionStore(redis, keys, sealer),
+    deliveries: new DeliveryStore(redis, keys, now),
+    subjects: new SubjectStore(redis, keys),
+    reports: new ReportStore(redis, keys),
+    webhooks: new WebhookStore(redis, keys, sealer, now),
+    hookQueues,
+    consumeEvents: (options, handle) => consumeEvents(redis, keys, options, handle),
     events,
     unfitness: () => unfitness(redis),
     async [Symbol.asyncDispose]() {
       await events[Symbol.asyncDispose]();
       await queues[Symbol.asyncDispose]();
       await clock[Symbol.asyncDispose]();
+      await hookQueues[Symbol.asyncDispose]();
       redis.disconnect();
     },
   };

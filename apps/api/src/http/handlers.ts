@@ -25,6 +25,8 @@ import { viewPlacement } from '../builds/placement-view.ts';
 import { receiveSubmission, wholeBody } from '../builds/receive-submission.ts';
 import { type Accepted, buildNotFound, retryBuild, submitBuild } from '../builds/submit-build.ts';
 import type { ApiConfig } from '../config.ts';
+import { hookHandlers } from '../hooks/hook-handlers.ts';
+import type { DeliveryWatch } from '../hooks/incoming/delivery-watch.ts';
 import { hostHandlers } from '../hosts/host-handlers.ts';
 import { type BuildRuleParts, BuildRules } from '../limits/build-rules.ts';
 import { limitHandlers } from '../limits/limit-handlers.ts';
@@ -44,6 +46,7 @@ export interface HandlerParts {
   readonly config: ApiConfig;
   readonly deps: ApiDeps;
   readonly watch: BuildWatch;
+  readonly deliveryWatch: DeliveryWatch;
   readonly cookies: Cookies;
   readonly rules: BuildRuleParts;
   readonly scheduling: ScheduleSubmitting;
@@ -61,6 +64,7 @@ export function handlers({
   config,
   deps,
   watch,
+  deliveryWatch,
   cookies,
   rules,
   scheduling,
@@ -183,6 +187,7 @@ export function handlers({
     ...scheduleHandlers(config, scheduling),
     ...limitHandlers(config, { ...deps, book: rules.book }),
     ...loginHandlers(config, { ...deps, cookies, now }),
+    ...hookHandlers(config, { ...deps, now }, { watch: deliveryWatch, closing }),
     readAudit: auditHandler(config, deps.audit, closing),
 
     async readContext(request, response, { principal: { team } }) {

@@ -1,4 +1,5 @@
 import { type BuildView, type OperationId, ROUTES, type RouteDoc } from '@kiln/contracts';
+import { delivery, SECRET } from '@kiln/forges/testing';
 import { tarOf } from './pack.ts';
 import type { TestApi } from './test-api.ts';
 
@@ -8,6 +9,13 @@ export const JOIN = { tokens: ['the-join-token'], redisUrl: 'redis://r', namespa
 interface RouteRequest {
   readonly path: string;
   readonly init?: RequestInit;
+}
+
+const CONNECTION = { forge: 'github', team: 'web', webhookSecret: SECRET, repositories: [{ match: ['**'] }] };
+
+function signedPing() {
+  const { headers, body } = delivery('github', 'ping');
+  return { headers: headers as Record<string, string>, body: new Uint8Array(body) };
 }
 
 const json = (value: unknown): RequestInit => ({
@@ -81,6 +89,30 @@ export class RouteRequests {
         return { path: path.replace(':token', (await this.#api.token()).id), init: json({ concurrentBuilds: 9 }) };
       case 'revokeToken':
         return { path: path.replace(':id', (await this.#api.token()).id) };
+      case 'receiveWebhook': {
+        await this.#connect();
+        const { headers, body } = signedPing();
+        return { path: path.replace(':forge', 'github').replace(':connection', 'forge'), init: { headers, body } };
+      }
+      case 'getDelivery':
+      case 'redeliver':
+        return { path: path.replace(':id', await this.#deliver()) };
+      case 'putConnection':
+        await this.#connect();
+        return { path: path.replace(':name', 'forge'), init: json(CONNECTION) };
+      case 'getConnection':
+      case 'deleteConnection':
+        await this.#connect();
+        return { path: path.replace(':name', 'forge') };
+      case 'createWebhook':
+        return { path, init: json({ team: 'web', url: 'https://target.example' }) };
+      case 'deleteWebhook':
+      case 'listMessages':
+      case 'resendMessage': {
+        const answer = await this.#api.post('/v1/webhooks', { team: 'web', url: 'https://target.example' });
+        const { id: webhook } = (await answer.json()) as { id: string };
+        return { path: path.replace(':id', webhook).replace(':message', `msg_${'a'.repeat(27)}`) };
+      }
       default:
         if (path.includes('/builds/:id')) return { path: path.replace(':id', await this.#submit()) };
         return { path: path.replace(':name', 'h1') };
@@ -104,6 +136,19 @@ export class RouteRequests {
 
   async #scheduled(): Promise<string> {
     const answer = await this.#api.post('/v1/schedules', this.#schedule());
+    return ((await answer.json()) as { id: string }).id;
+  }
+
+  async #connect(): Promise<void> {
+    const init = { method: 'PUT', ...json(CONNECTION) };
+    const answer = await this.#api.fetch('/v1/connections/forge', init);
+    if (!answer.ok) throw new Error(await answer.text());
+  }
+
+  async #deliver(): Promise<string> {
+    await this.#connect();
+    const { headers, body } = signedPing();
+    const answer = await this.#api.fetch('/v1/hooks/github/forge', { method: 'POST', headers, body });
     return ((await answer.json()) as { id: string }).id;
   }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import type { BuildRequestInput, BuildView, LogRecord } from '@kiln/contracts';
 import { formatToken, TOKEN_BYTES } from '@kiln/domain';
-import { NO_ALLOWED_HOSTS, OutgoingGuard, type Resolve } from '@kiln/runtime';
+import { type AllowedHosts, NO_ALLOWED_HOSTS, OutgoingGuard, type Resolve } from '@kiln/runtime';
 import { FsBlobStore, Leadership, type NewToken, openState, pendingBuild, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { pino } from 'pino';
@@ -49,6 +49,8 @@ export class TestApi implements AsyncDisposable {
       secretKey?: Buffer | readonly Buffer[];
       now?: () => number;
       resolve?: Resolve;
+      /** Addresses of this machine that may be reached on others' behalf. Default: none. */
+      allowed?: AllowedHosts;
     } = {},
   ): Promise<TestApi> {
     await using stack = new AsyncDisposableStack();
@@ -73,7 +75,7 @@ export class TestApi implements AsyncDisposable {
       },
     });
     const { resolve = everywherePublic } = given;
-    const outgoing = stack.use(new OutgoingGuard(NO_ALLOWED_HOSTS, resolve));
+    const outgoing = stack.use(new OutgoingGuard(given.allowed ?? NO_ALLOWED_HOSTS, resolve));
     const api = stack.adopt(
       await startApi(
         { ...API_DEFAULTS, port: 0, tokens: ['another', TOKEN], closeTimeoutMs: 1_000, logLingerMs: 0, ...config },

@@ -27,7 +27,7 @@ const text = ({ resealed, current }: { resealed: number; current: number }) =>
 
 function say(io: Io, { keyId, stored, builds }: ResealReport): void {
   io.out.line(
-    `key ${keyId} seals what is stored: ${text(stored)}; and what came with builds and schedules: ${text(builds)}`,
+    `key ${keyId} seals what is stored: ${text(stored)}; and what builds, schedules, connections and webhooks hold: ${text(builds)}`,
   );
   for (const { name, reason, ...whose } of stored.unreadable) {
     io.err.line(`kiln: ${name} of ${whoseText(whose)} can’t be opened: ${reason}`);
@@ -37,7 +37,7 @@ function say(io: Io, { keyId, stored, builds }: ResealReport): void {
   }
   if (builds.unreadable > 0) {
     io.err.line(
-      `kiln: secrets that came with ${builds.unreadable} builds or schedules can’t be opened; those of builds go a day after their ends`,
+      `kiln: secrets of ${builds.unreadable} builds, schedules, connections or webhooks can’t be opened; those of builds go a day after their ends`,
     );
   }
 }

@@ -23,6 +23,9 @@ export const credentialEnded = z.strictObject({ type: z.literal('credential'), i
 /** Limits of a team or token were set: `team:<name>` or `token:<id>`. */
 export const limitsChanged = z.strictObject({ type: z.literal('limits'), subject: z.string() });
 
+/** What a forge's webhook came to is known. */
+export const deliverySettled = z.strictObject({ type: z.literal('delivery'), id: z.string() });
+
 /** What goes through the pool's event stream. Numbers arrive as Redis writes them, as text. */
 export const poolEvent = z.discriminatedUnion('type', [
   buildChanged,
@@ -30,6 +33,7 @@ export const poolEvent = z.discriminatedUnion('type', [
   cachesChanged,
   credentialEnded,
   limitsChanged,
+  deliverySettled,
 ]);
 export type PoolEvent = z.output<typeof poolEvent>;
 export type BuildChanged = z.output<typeof buildChanged>;

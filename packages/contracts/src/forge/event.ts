@@ -71,6 +71,8 @@ const pullRequest = z.strictObject({
   author: z.string().max(256).optional(),
   draft: z.boolean(),
   merged: z.boolean(),
+  /** When the forge saw it change last, ms since the epoch: tells which of two events is the newer one. */
+  updatedAt: z.int().optional(),
   /** True also where the head's repository is gone: it can't be shown to be this one. */
   fork: z.boolean(),
   head: z.strictObject({ repository: repository.nullable(), branch: gitRef, commit: commitPrefix }),

@@ -45,6 +45,10 @@ export const PROBLEM_CODES = [
   'target_refused',
   'too_many_requests',
   'queue_full',
+  'connection_not_found',
+  'delivery_not_found',
+  'webhook_not_found',
+  'message_not_found',
   'disk_full',
   'unavailable',
   'internal',
@@ -66,9 +70,11 @@ export const problem = z
 export type Problem = z.output<typeof problem>;
 
 const SHOWN_CHARS = 200;
+/** Fields whose values are never quoted, nor what is below them. */
+const HIDDEN: ReadonlySet<PropertyKey> = new Set(['secrets', 'secret', 'webhookSecret', 'apiToken', 'gitToken']);
 
 /**
- * Turns a zod error into field problems. `input` is what was parsed; values under `secrets` are never quoted.
+ * Turns a zod error into field problems. `input` is what was parsed; values of secrets are never quoted.
  */
 export function fieldProblems(error: z.core.$ZodError, input: unknown): FieldProblem[] {
   return error.issues.flatMap((issue) => issueProblems(issue, input));
@@ -143,7 +149,7 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
 
 function show(path: readonly PropertyKey[], value: unknown): string {
   if (value === undefined) return 'nothing';
-  if (path.includes('secrets')) return 'a value that is not shown';
+  if (path.some((part) => HIDDEN.has(part))) return 'a value that is not shown';
   const text = JSON.stringify(shallow(value, 0)) ?? String(value);
   return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}… (${text.length} characters)` : text;
 }
@@ -159,6 +165,6 @@ function shallow(value: unknown, depth: number): unknown {
   return Object.fromEntries(
     Object.entries(value)
       .slice(0, SHOWN_ITEMS)
-      .map(([key, held]) => [key, key === 'secrets' ? 'not shown' : shallow(held, depth + 1)]),
+      .map(([key, held]) => [key, HIDDEN.has(key) ? 'not shown' : shallow(held, depth + 1)]),
   );
 }

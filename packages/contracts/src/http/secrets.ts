@@ -125,7 +125,8 @@ export const resealReport = z
         .meta({ description: 'Left as they are: give back the key that they name, or set them again.' }),
     }),
     builds: z.strictObject({ ...resealCounts, unreadable: z.int() }).meta({
-      description: 'Secrets that came with builds, kept until a day after their end, and with schedules.',
+      description:
+        'Secrets that came with builds, kept until a day after their end, and those of schedules, connections and webhooks.',
     }),
   })
   .meta({ id: 'ResealReport' });

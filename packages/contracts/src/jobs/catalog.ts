@@ -7,7 +7,19 @@ export type RunAttemptJob = z.output<typeof runAttemptJob>;
 /** The job that says that a schedule is due. When it was due, BullMQ knows. */
 const runScheduleJob = z.strictObject({ schedule: z.string() });
 
-/** Every job that Kiln enqueues. BullMQ itself never retries: another attempt is the scheduler's decision. */
+/** A forge's webhook that is to be worked on; what it said lies in its record. */
+export const planDeliveryJob = z.strictObject({ deliveryId: z.string() });
+export type PlanDeliveryJob = z.output<typeof planDeliveryJob>;
+
+/** A status that may have to be reported; which one is decided when it is sent, by the build as it is then. */
+export const reportStatusJob = z.strictObject({ target: z.string() });
+export type ReportStatusJob = z.output<typeof reportStatusJob>;
+
+/** A message of an outgoing webhook. */
+export const sendMessageJob = z.strictObject({ messageId: z.string() });
+export type SendMessageJob = z.output<typeof sendMessageJob>;
+
+/** Every job that Kiln enqueues. Of an attempt BullMQ retries nothing: another one is the scheduler's decision. */
 export const JOBS = {
   runAttempt: {
     name: 'run-attempt',
@@ -23,4 +35,13 @@ export const JOBS = {
     template: (schedule: string): z.output<typeof runScheduleJob> => ({ schedule }),
     lockDurationMs: 30_000,
   },
+  planDelivery: {
+    name: 'plan-delivery',
+    schema: planDeliveryJob,
+    queue: 'hooks-in',
+    tries: 8,
+    lockDurationMs: 120_000,
+  },
+  reportStatus: { name: 'report-status', schema: reportStatusJob, queue: 'reports', tries: 24, lockDurationMs: 60_000 },
+  sendMessage: { name: 'send-message', schema: sendMessageJob, queue: 'hooks-out', tries: 10, lockDurationMs: 60_000 },
 } as const;

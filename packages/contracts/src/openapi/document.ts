@@ -150,7 +150,7 @@ const TEAM_TEXTS: Readonly<Record<TeamReach, string>> = {
   list: ' Builds of other teams are left out.',
   request: ' A team other than the token’s own is refused.',
   context: ' Contexts that another team has uploaded are not found.',
-  schedule: ' Schedules of other teams are not found.',
+  own: ' Those of other teams are not found.',
   pool: '',
 };
 

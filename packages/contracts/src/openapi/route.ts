@@ -41,6 +41,7 @@ export interface RouteDoc {
     | 'Limits'
     | 'Secrets'
     | 'Schedules'
+    | 'Webhooks'
     | 'Login'
     | 'Service';
   readonly summary: string;

@@ -18,6 +18,7 @@ import {
   waitQuery,
 } from '../http/views.ts';
 import { logRecord } from '../log/record.ts';
+import { HOOK_ROUTES } from './hook-routes.ts';
 import { LIMIT_ROUTES } from './limit-routes.ts';
 import type { HeaderDoc, RouteDoc } from './route.ts';
 import { SCHEDULE_ROUTES } from './schedule-routes.ts';
@@ -341,6 +342,7 @@ export const ROUTES = {
     problems: ['invalid_request', 'build_not_found', 'already_finished', 'context_incomplete', 'disk_full'],
   },
   ...SECRET_ROUTES,
+  ...HOOK_ROUTES,
   createToken: {
     method: 'post',
     path: '/v1/tokens',

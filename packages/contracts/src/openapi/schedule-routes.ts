@@ -4,7 +4,7 @@ import type { RouteDoc } from './route.ts';
 
 const schedule = { 'application/json': scheduleView };
 const params = { id: scheduleId };
-const mayWrite = { who: 'users', scopes: ['builds:write'], teams: 'schedule' } as const;
+const mayWrite = { who: 'users', scopes: ['builds:write'], teams: 'own' } as const;
 const BODY_PROBLEMS = ['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'] as const;
 
 /** Builds that come by the clock. */
@@ -25,7 +25,7 @@ export const SCHEDULE_ROUTES = {
     method: 'get',
     path: '/v1/schedules',
     tag: 'Schedules',
-    access: { who: 'users', scopes: ['builds:read'], teams: 'schedule' },
+    access: { who: 'users', scopes: ['builds:read'], teams: 'own' },
     summary: 'List schedules by team and name',
     answers: { 200: { description: 'All of them.', content: { 'application/json': scheduleList } } },
     problems: [],
@@ -34,7 +34,7 @@ export const SCHEDULE_ROUTES = {
     method: 'get',
     path: '/v1/schedules/:id',
     tag: 'Schedules',
-    access: { who: 'users', scopes: ['builds:read'], teams: 'schedule' },
+    access: { who: 'users', scopes: ['builds:read'], teams: 'own' },
     summary: 'Read a schedule',
     params,
     answers: { 200: { description: 'The schedule.', content: schedule } },

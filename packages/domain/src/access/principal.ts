@@ -7,7 +7,16 @@ export const TRUSTS = ['trusted', 'untrusted'] as const;
 export type Trust = (typeof TRUSTS)[number];
 
 /** By what somebody has shown who they are. */
-export const PRINCIPAL_KINDS = ['anonymous', 'local-admin', 'token', 'oidc', 'session', 'worker', 'schedule'] as const;
+export const PRINCIPAL_KINDS = [
+  'anonymous',
+  'local-admin',
+  'token',
+  'oidc',
+  'session',
+  'worker',
+  'schedule',
+  'connection',
+] as const;
 export type PrincipalKind = (typeof PRINCIPAL_KINDS)[number];
 
 /** In place of a team: all of them. No team can be named so. */

@@ -17,10 +17,10 @@ export type RouteAccess =
 
 /**
  * What a team's own principals reach by a route. `build`: it names a build, and those of other teams don't exist; `list`: other
- * teams' are left out; `request`: it may name a team, which must be their own; `context`: contexts that their team has uploaded; `schedule`: schedules of their team;
- * `pool`: what is no team's.
+ * teams' are left out; `request`: it may name a team, which must be their own; `context`: contexts that their team has uploaded;
+ * `own`: it names something else of a team's, and those of other teams don't exist; `pool`: what is no team's.
  */
-export type TeamReach = 'build' | 'list' | 'request' | 'context' | 'schedule' | 'pool';
+export type TeamReach = 'build' | 'list' | 'request' | 'context' | 'own' | 'pool';
 
 export type AccessDecision =
   | 'allowed'

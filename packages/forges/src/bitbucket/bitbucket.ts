@@ -15,6 +15,7 @@ const EVENTS_BY_FIELD = [
 /** Bitbucket Cloud. */
 export const bitbucket: Forge = {
   name: 'bitbucket',
+  mediaTypes: ['application/json'],
   verify: (headers, rawBody, secret) =>
     checkHexSignature(header(headers, 'x-hub-signature')?.replace(/^sha256=/, ''), rawBody, secret),
   deliveryId: (headers) => idFrom(headers, 'x-request-uuid'),

@@ -1,5 +1,6 @@
 import type { ChangedPaths, ForgeEvent, ForgeRepository } from '@kiln/contracts';
 import type { z } from 'zod';
+import { changedAt } from '../webhook/fields.ts';
 import { finish } from '../webhook/finish.ts';
 import { type Headers, header } from '../webhook/headers.ts';
 import { pick } from '../webhook/payload.ts';
@@ -49,7 +50,7 @@ function pathsOf(deleted: boolean): ChangedPaths {
 }
 
 function pullRequestEvent(key: keyof typeof ACTIONS, payload: z.output<typeof pullRequest>): ForgeEvent {
-  const { id, title, draft, author, source, destination } = payload.pullrequest;
+  const { id, title, draft, author, source, destination, updated_on } = payload.pullrequest;
   const writer = nameOf(author);
   if (!source.commit) return ignored('a pull request whose branch is gone');
   return finish({
@@ -62,6 +63,7 @@ function pullRequestEvent(key: keyof typeof ACTIONS, payload: z.output<typeof pu
     ...(writer !== undefined && { author: writer }),
     draft: draft ?? false,
     merged: key === 'pullrequest:fulfilled',
+    ...changedAt(updated_on),
     fork: source.repository?.uuid !== destination.repository.uuid,
     head: {
       repository: source.repository && repositoryOf(source.repository),

@@ -39,6 +39,7 @@ export const pullRequest = z.object({
     id: z.int(),
     title: cutText,
     draft: z.boolean().nullish(),
+    updated_on: z.string().nullish(),
     author: actor,
     source: z.object({
       branch: z.object({ name: gitRef }),

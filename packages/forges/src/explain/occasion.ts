@@ -24,7 +24,7 @@ export interface Occasion {
 }
 
 /** Prefix of the names under which images are reported to forges. */
-const CONTEXT_PREFIX = 'kiln/';
+export const CONTEXT_PREFIX = 'kiln/';
 
 const NOT_ASKED: ChangedPaths = { complete: false, paths: [], reason: 'asked for by hand' };
 

@@ -1,6 +1,6 @@
 import type { ChangedPaths, ForgeEvent, ForgeRepository } from '@kiln/contracts';
 import type { z } from 'zod';
-import { changedPaths, readRef } from '../webhook/fields.ts';
+import { changedAt, changedPaths, readRef } from '../webhook/fields.ts';
 import { finish } from '../webhook/finish.ts';
 import { type Headers, header } from '../webhook/headers.ts';
 import { pick } from '../webhook/payload.ts';
@@ -61,7 +61,7 @@ function pathsOf({ before, after, commits, total_commits }: z.output<typeof push
 const ACTIONS = { opened: 'opened', synchronized: 'synchronised', reopened: 'reopened', closed: 'closed' } as const;
 
 function pullRequestEvent(payload: z.output<typeof pullRequest>): ForgeEvent {
-  const { number, title, draft, merged, user, head, base } = payload.pull_request;
+  const { number, title, draft, merged, user, head, base, updated_at } = payload.pull_request;
   const action = Object.hasOwn(ACTIONS, payload.action) ? ACTIONS[payload.action as keyof typeof ACTIONS] : undefined;
   if (!action) return ignored(`a pull request was ${payload.action}: no new commits`);
   return finish({
@@ -74,6 +74,7 @@ function pullRequestEvent(payload: z.output<typeof pullRequest>): ForgeEvent {
     ...(user && { author: user.login }),
     draft: draft ?? false,
     merged: merged ?? false,
+    ...changedAt(updated_at),
     fork: head.repo_id !== base.repo_id,
     head: { repository: head.repo ? repositoryOf(head.repo) : null, branch: head.ref, commit: head.sha },
     base: { branch: base.ref },

@@ -15,6 +15,7 @@ const EVENTS_BY_FIELD = [
 /** Gitea and Forgejo. */
 export const gitea: Forge = {
   name: 'gitea',
+  mediaTypes: ['application/json', 'application/x-www-form-urlencoded'],
   // All carry the same signature, and any one is enough: which of them come depends on the version.
   verify: (headers, rawBody, secret) =>
     checkHexSignature(

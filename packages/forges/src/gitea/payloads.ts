@@ -32,6 +32,7 @@ export const pullRequest = z.object({
     title: cutText,
     draft: z.boolean().nullish(),
     merged: z.boolean().nullish(),
+    updated_at: z.string().nullish(),
     user: user.nullish(),
     head: z.object({ ref: gitRef, sha: z.string(), repo_id: z.int(), repo: repository.nullish() }),
     base: z.object({ ref: gitRef, repo_id: z.int() }),

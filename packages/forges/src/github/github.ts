@@ -17,6 +17,7 @@ const EVENTS_BY_FIELD = [
 /** GitHub and GitHub Enterprise Server. */
 export const github: Forge = {
   name: 'github',
+  mediaTypes: ['application/json', 'application/x-www-form-urlencoded'],
   verify: (headers, rawBody, secret) =>
     checkHexSignature(header(headers, 'x-hub-signature-256')?.replace(/^sha256=/, ''), rawBody, secret),
   deliveryId: (headers) => idFrom(headers, 'x-github-delivery'),

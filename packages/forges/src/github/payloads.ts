@@ -34,6 +34,7 @@ export const pullRequest = z.object({
     title: cutText,
     draft: z.boolean().nullish(),
     merged: z.boolean().nullish(),
+    updated_at: z.string().nullish(),
     user: user.nullable(),
     head: z.object({ ref: gitRef, sha: z.string(), repo: repository.extend({ id: z.number() }).nullable() }),
     base: z.object({ ref: gitRef, repo: z.object({ id: z.number() }) }),

@@ -1,6 +1,6 @@
 import type { ChangedPaths, ForgeEvent, ForgeRepository } from '@kiln/contracts';
 import { z } from 'zod';
-import { changedPaths, readRef } from '../webhook/fields.ts';
+import { changedAt, changedPaths, readRef } from '../webhook/fields.ts';
 import { finish } from '../webhook/finish.ts';
 import { pick } from '../webhook/payload.ts';
 import { mergeRequest, type Project, push } from './payloads.ts';
@@ -82,6 +82,7 @@ function mergeRequestEvent({ user, project, object_attributes: merge }: z.output
     ...(user && user.id === merge.author_id && { author: user.username }),
     draft: merge.draft ?? false,
     merged: given === 'merge',
+    ...changedAt(merge.updated_at),
     fork,
     head: {
       repository: merge.source ? repositoryOf(merge.source) : null,

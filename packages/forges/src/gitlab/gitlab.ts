@@ -11,6 +11,7 @@ import { gitlabAlreadyReported, gitlabStatus } from './status.ts';
  */
 export const gitlab: Forge = {
   name: 'gitlab',
+  mediaTypes: ['application/json'],
   verify: (headers, rawBody, secret, nowMs) =>
     isStandardSecret(secret)
       ? checkStandardSignature(

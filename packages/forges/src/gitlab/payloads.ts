@@ -33,6 +33,7 @@ export const mergeRequest = z.object({
     /** There only where commits were added. */
     oldrev: z.string().nullish(),
     draft: z.boolean().nullish(),
+    updated_at: z.string().nullish(),
     source_branch: gitRef,
     target_branch: gitRef,
     source_project_id: z.number().nullable(),

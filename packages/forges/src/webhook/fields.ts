@@ -42,3 +42,9 @@ export function readRef(ref: string): { readonly kind: 'branch' | 'tag'; readonl
   if (!match) return undefined;
   return { kind: match[1] === 'heads' ? 'branch' : 'tag', name: match[2] ?? '' };
 }
+
+/** When something changed last, as the payload has it; nothing where it is no time. */
+export function changedAt(text: string | null | undefined): { updatedAt?: number } {
+  const ms = text ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(ms) ? {} : { updatedAt: ms };
+}

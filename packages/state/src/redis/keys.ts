@@ -111,6 +111,31 @@ export class Keys {
   schedules = () => `${this.prefix}schedules`;
   scheduleNames = () => `${this.prefix}schedules:names`;
   scheduleRuns = () => `${this.prefix}schedules:runs`;
+  /** Hash: name → StoredConnection as JSON, its secrets sealed. */
+  connections = () => `${this.prefix}connections`;
+  /** String: the delivery that one of a forge's own ids stands for; expires. */
+  deliveryOf = (digest: string) => `${this.prefix}delivery:of:${digest}`;
+  /** Hash: doc (StoredDelivery as JSON), body (packed, until it has been read); expires. */
+  delivery = (id: string) => `${this.prefix}delivery:${id}`;
+  /** Sorted sets without scores, in order of id, that is of time. */
+  deliveries = () => `${this.prefix}deliveries`;
+  deliveriesOfTeam = (team: string) => `${this.prefix}deliveries:team:${team}`;
+  /** Sorted set by receipt (ms): deliveries that are still to be worked on. */
+  deliveriesOpen = () => `${this.prefix}deliveries:open`;
+  /** String: Subject as JSON, a branch or pull request; expires. */
+  subject = (digest: string) => `${this.prefix}subject:${digest}`;
+  /** String that whoever works on a subject holds; expires. */
+  subjectLock = (digest: string) => `${this.prefix}subject:${digest}:lock`;
+  /** Hash: doc (ReportTarget as JSON), build, fixed, sent, remote, why, gaveUp; expires. */
+  report = (id: string) => `${this.prefix}report:${id}`;
+  /** Hash: build → the target at which its end is still to be reported. */
+  reportsOpen = () => `${this.prefix}reports:open`;
+  /** Hash: id → StoredWebhook as JSON, its secret sealed. */
+  webhooks = () => `${this.prefix}webhooks`;
+  /** String: StoredMessage as JSON; expires. */
+  message = (id: string) => `${this.prefix}message:${id}`;
+  /** Sorted set by creation (ms): a webhook's messages. */
+  messagesOf = (webhook: string) => `${this.prefix}webhook:${webhook}:messages`;
   /** BullMQ's own prefix. */
   queues = () => `${this.prefix}q`;
 

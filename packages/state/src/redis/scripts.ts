@@ -42,11 +42,15 @@ export type ScriptName =
   | 'use-secrets'
   | 'reseal-secret'
   | 'reseal-build'
-  | 'reseal-schedule'
+  | 'reseal-doc'
   | 'append-audit'
   | 'set-limits'
   | 'create-schedule'
   | 'change-schedule'
+  | 'receive-delivery'
+  | 'release-lock'
+  | 'track-report'
+  | 'add-message'
   | 'lead';
 
 const sources = new Map<ScriptName, string>();
@@ -56,9 +60,12 @@ export async function runScript(
   redis: Redis,
   name: ScriptName,
   keys: readonly string[],
-  args: readonly (string | number)[],
+  args: readonly (string | number | Buffer)[],
 ): Promise<unknown> {
-  const commands = redis as unknown as Record<string, ((...args: (string | number)[]) => Promise<unknown>) | undefined>;
+  const commands = redis as unknown as Record<
+    string,
+    ((...args: (string | number | Buffer)[]) => Promise<unknown>) | undefined
+  >;
   const command = `kiln:${name}`;
   if (!commands[command]) {
     const lua = sources.get(name) ?? source(name);

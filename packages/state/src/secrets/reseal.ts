@@ -1,4 +1,6 @@
 import type { Redis } from 'ioredis';
+import { contextOf as connectionContext } from '../hooks/connection-store.ts';
+import { contextOf as webhookContext } from '../hooks/webhook-store.ts';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import { sealContext as scheduleContext } from '../schedules/schedule-store.ts';
@@ -23,7 +25,7 @@ export interface Unreadable {
 export interface Resealing {
   readonly keyId: string;
   readonly stored: ResealCounts & { readonly unreadable: readonly Unreadable[] };
-  /** Secrets that came with builds and schedules. */
+  /** Secrets that came with builds, schedules, connections and webhooks. */
   readonly builds: ResealCounts & { readonly unreadable: number };
 }
 
@@ -64,7 +66,9 @@ export class Resealer {
     }
     const builds = { resealed: 0, current: 0, unreadable: 0 };
     await this.#resealBuilds(builds, isThorough, signal);
-    await this.#resealSchedules(builds, isThorough);
+    await this.#resealDocs(this.#keys.schedules(), scheduleContext, builds, isThorough);
+    await this.#resealDocs(this.#keys.connections(), connectionContext, builds, isThorough);
+    await this.#resealDocs(this.#keys.webhooks(), webhookContext, builds, isThorough);
     return { keyId: this.#sealer.keyId, stored, builds };
   }
 
@@ -105,17 +109,18 @@ export class Resealer {
     }
   }
 
-  async #resealSchedules(counts: Counts, isThorough: boolean): Promise<void> {
-    for (const [id, doc] of Object.entries(await this.#redis.hgetall(this.#keys.schedules()))) {
-      const schedule = JSON.parse(doc) as { sealed?: string };
-      if (!schedule.sealed) continue;
-      await this.#reseal(schedule.sealed, scheduleContext(id), counts, isThorough, (sealed) =>
-        runScript(
-          this.#redis,
-          'reseal-schedule',
-          [this.#keys.schedules()],
-          [id, doc, JSON.stringify({ ...schedule, sealed })],
-        ),
+  /** Documents of a hash, each with what is sealed of it in a field of its own. */
+  async #resealDocs(
+    key: string,
+    contextOf: (field: string) => string,
+    counts: Counts,
+    isThorough: boolean,
+  ): Promise<void> {
+    for (const [field, doc] of Object.entries(await this.#redis.hgetall(key))) {
+      const parsed = JSON.parse(doc) as { sealed?: string };
+      if (!parsed.sealed) continue;
+      await this.#reseal(parsed.sealed, contextOf(field), counts, isThorough, (sealed) =>
+        runScript(this.#redis, 'reseal-doc', [key], [field, doc, JSON.stringify({ ...parsed, sealed })]),
       );
     }
   }

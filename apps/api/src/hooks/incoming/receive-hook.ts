@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto';
+import { connectionName, forgeName } from '@kiln/contracts';
+import { forge, type Headers } from '@kiln/forges';
+import type { StoredDelivery } from '@kiln/state';
+import type { Logger } from 'pino';
+import type { Handler } from '../../access/call.ts';
+import type { ApiConfig } from '../../config.ts';
+import { sendJson } from '../../http/answer.ts';
+import { Complaint, parameter } from '../../http/complaint.ts';
+import { within } from '../../http/deadline.ts';
+import { connectionNotFound } from '../connections/connection-handlers.ts';
+import type { HookDeps } from '../ports.ts';
+import { connectionPrincipal } from './connection-principal.ts';
+import { viewDelivery } from './delivery-view.ts';
+import type { DeliveryWatch } from './delivery-watch.ts';
+import { HookReader } from './read-hook.ts';
+
+/** Headers that say what the body is. Signatures and tokens aren't among them. */
+const KEPT_HEADERS = [
+  'content-type',
+  'x-github-event',
+  'x-gitlab-event',
+  'x-gitea-event',
+  'x-gitea-event-type',
+  'x-forgejo-event',
+  'x-forgejo-event-type',
+  'x-event-key',
+] as const;
+
+export interface ReceiveParts extends Pick<HookDeps, 'connections' | 'deliveries' | 'hookQueues'> {
+  readonly watch: DeliveryWatch;
+  readonly now: () => number;
+  readonly log: Logger;
+  readonly closing: AbortSignal;
+}
+
+/**
+ * Takes a forge's webhook: signature first, over the bytes as they came; then it is made durable. What it says is read by who works on it,
+ * and the answer waits for that only for a moment.
+ */
+export function receiveHook(config: ApiConfig, parts: ReceiveParts): Handler {
+  const { connections, deliveries, hookQueues, watch, now, log, closing } = parts;
+  const reader = new HookReader(config.maxHookBytes);
+  const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
+
+  return async (request, response, { ip, note, requestId }) => {
+    const { forge: forgeParameter, connection: name } = request.params;
+    const from = forge(parameter(forgeName, 'forge', forgeParameter));
+    const connection = await stored(connections.get(parameter(connectionName, 'connection', name)));
+    if (!connection || connection.forge !== from.name) throw connectionNotFound(String(name));
+    const body = await reader.read(request, from.mediaTypes);
+    const verdict = from.verify(request.headers, body, connection.secrets.webhook, now());
+    if (!verdict.ok) {
+      log.warn({ requestId, connection: connection.name, why: verdict.why }, 'webhook refused');
+      throw new Complaint('unauthorized', 'the webhook isn’t signed with this connection’s secret', {
+        errors: [{ field: 'signature', got: 'one that is not shown', expected: 'one by the connection’s secret' }],
+      });
+    }
+    note({ principal: connectionPrincipal(connection, 'trusted') });
+    const forgeId = from.deliveryId(request.headers) ?? `sha256:${createHash('sha256').update(body).digest('hex')}`;
+    const { team } = connection;
+    const headers = kept(request.headers);
+    const received = await stored(
+      deliveries.receive({ connection: connection.name, forge: from.name, team, forgeId, ip, headers }, body),
+    );
+    let { delivery } = received;
+    if (received.isRepeat && delivery.state === 'failed') delivery = await stored(deliveries.reopen(delivery));
+    note({ target: delivery.id, details: { connection: connection.name, forgeId, repeat: String(received.isRepeat) } });
+    response.setHeader('Location', `/v1/hooks/deliveries/${delivery.id}`);
+    sendJson(response, 202, viewDelivery(await settled(delivery)));
+  };
+
+  /** The delivery as it is after a moment. */
+  async function settled(delivery: StoredDelivery): Promise<StoredDelivery> {
+    if (delivery.state !== 'pending') return delivery;
+    using listening = watch.listen(delivery.id, config.hookAnswerMs, closing);
+    // It is recorded: what fails here is made good by the next look at what is open.
+    await stored(hookQueues.planDelivery(delivery.id, delivery.round)).catch((error: unknown) =>
+      log.warn({ err: error, delivery: delivery.id }, 'webhook not enqueued'),
+    );
+    await listening.settled;
+    return (await stored(deliveries.get(delivery.id)).catch(() => undefined)) ?? delivery;
+  }
+}
+
+function kept(headers: Headers): Record<string, string> {
+  return Object.fromEntries(
+    KEPT_HEADERS.flatMap((name) => {
+      const value = headers[name];
+      return typeof value === 'string' ? [[name, value.slice(0, 200)]] : [];
+    }),
+  );
+}

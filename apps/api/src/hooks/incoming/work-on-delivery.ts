@@ -1,0 +1,108 @@
+import type { DeliveryFailure, ForgeEvent } from '@kiln/contracts';
+import { BadPayload, forge, GitFailed, InvalidConfig } from '@kiln/forges';
+import { type JobTry, RetryLater, type StoredDelivery } from '@kiln/state';
+import type { Logger } from 'pino';
+import type { HookDeps } from '../ports.ts';
+import { reportConfigFault } from './report-config-fault.ts';
+import { type EventParts, workOnEvent } from './work-on-event.ts';
+
+export interface DeliveryParts extends EventParts, Pick<HookDeps, 'connections' | 'deliveries'> {
+  readonly log: Logger;
+  readonly now: () => number;
+  readonly signal: AbortSignal;
+}
+
+/** A fault, and whether the same may go well later. */
+interface Fault {
+  readonly failure: DeliveryFailure;
+  readonly isPassing: boolean;
+  readonly afterMs?: number;
+}
+
+/**
+ * Works on a delivery: one try. What it has come to is kept after each of its events, so that another try goes on from there.
+ * @throws RetryLater where another try is to come
+ */
+export async function workOnDelivery(id: string, attempt: JobTry, parts: DeliveryParts): Promise<void> {
+  const { deliveries, connections, now } = parts;
+  const found = await deliveries.get(id);
+  if (found?.state !== 'pending') return;
+  const { retryAt: _, failure: __, ...rest } = found;
+  let delivery: StoredDelivery = { ...rest, tries: found.tries + 1 };
+  const keep = async (change: Partial<StoredDelivery>) => {
+    delivery = { ...delivery, ...change };
+    await deliveries.save(delivery);
+  };
+  try {
+    const connection = await connections.get(delivery.connection);
+    if (!connection) {
+      const message = `there is no connection ${delivery.connection} any more`;
+      await keep({ state: 'failed', finishedAt: now(), failure: { code: 'connection_removed', message } });
+      return;
+    }
+    const events = delivery.events ?? (await eventsOf(delivery, parts));
+    if (!delivery.events) await keep({ events });
+    // Of an event that an earlier try has worked on.
+    let failure = found.failure?.code === 'config_invalid' ? found.failure : undefined;
+    for (const [index, event] of events.entries()) {
+      if (index < delivery.outcomes.length) continue;
+      try {
+        const outcome = await workOnEvent(event, { connection, delivery, index, signal: parts.signal }, parts);
+        await keep({ outcomes: [...delivery.outcomes, outcome] });
+      } catch (error) {
+        if (!(error instanceof InvalidConfig)) throw error;
+        // The others of the delivery may be of commits whose configuration is good.
+        failure = configFailure(error);
+        const outcome = await reportConfigFault(event, failure, { connection, delivery }, parts);
+        await keep({ outcomes: [...delivery.outcomes, outcome], failure });
+      }
+    }
+    await keep({ state: failure ? 'failed' : 'done', finishedAt: now(), ...(failure && { failure }) });
+  } catch (error) {
+    if (parts.signal.aborted) throw error;
+    await giveUpOrRetry(error, attempt, keep, parts);
+  }
+}
+
+async function eventsOf(delivery: StoredDelivery, { deliveries }: DeliveryParts): Promise<readonly ForgeEvent[]> {
+  const body = await deliveries.body(delivery.id);
+  if (!body) throw new Error(`delivery ${delivery.id} has neither a body nor events`);
+  const from = forge(delivery.forge);
+  return from.events(delivery.headers, from.payload(delivery.headers, body));
+}
+
+async function giveUpOrRetry(
+  error: unknown,
+  { isLast, delayMs }: JobTry,
+  keep: (change: Partial<StoredDelivery>) => Promise<void>,
+  { log, now }: DeliveryParts,
+): Promise<void> {
+  const { failure, isPassing } = faultOf(error);
+  if (failure.code === 'internal') log.error({ err: error }, 'webhook not worked on');
+  if (!isPassing || isLast) {
+    await keep({ state: 'failed', finishedAt: now(), failure });
+    return;
+  }
+  await keep({ retryAt: now() + delayMs, failure });
+  throw new RetryLater(failure.message);
+}
+
+function faultOf(error: unknown): Fault {
+  if (error instanceof BadPayload) {
+    const where = error.errors.map(({ field, got, expected }) => `${field}: holds ${got}, expected ${expected}`);
+    const message = [error.message, ...where.slice(0, 3)].join('; ');
+    return { failure: { code: 'payload_invalid', message }, isPassing: false };
+  }
+  if (error instanceof GitFailed) {
+    return { failure: { code: error.code, message: error.message }, isPassing: error.isPassing };
+  }
+  return { failure: { code: 'internal', message: 'a fault of Kiln’s own; its log has the details' }, isPassing: true };
+}
+
+function configFailure({ problems }: InvalidConfig): DeliveryFailure {
+  const [first, ...rest] = problems;
+  const more = rest.length > 0 ? ` (and ${rest.length} more)` : '';
+  const where = `line ${first.line}, column ${first.column}`;
+  const message = `the configuration is not valid, ${where}: ${first.field}: holds ${first.got}, expected ${first.expected}${more}`;
+  return { code: 'config_invalid', message };
+}

@@ -1,0 +1,165 @@
+import type { ChangedPaths, EventOutcome, ForgeEvent, RepoSettings } from '@kiln/contracts';
+import { explain, type GitLimits, type ImageVerdict, occasionOf, parseConfig } from '@kiln/forges';
+import type { StoredConnection, StoredDelivery } from '@kiln/state';
+import { Complaint } from '../../http/complaint.ts';
+import type { GitHostCheck } from '../../limits/git-host-check.ts';
+import type { Builds } from '../../ports.ts';
+import type { HookDeps } from '../ports.ts';
+import { CommitReader, type KnownConfigs } from './commit-reader.ts';
+import { advance, lateness, type RepositoryEvent, subjectOf } from './order.ts';
+import { asksForPaths, foreignSource, gitCredentials, settingsFor } from './repository-config.ts';
+import { type ImageContext, type ImageOutcome, type SubmitImageParts, submitImage } from './submit-image.ts';
+
+export interface EventParts extends SubmitImageParts, Pick<HookDeps, 'subjects'> {
+  readonly builds: Builds;
+  readonly git: GitLimits;
+  readonly known: KnownConfigs;
+  readonly checkGitHost: GitHostCheck;
+}
+
+export interface EventAt {
+  readonly connection: StoredConnection;
+  readonly delivery: StoredDelivery;
+  readonly index: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Does what an event of a webhook asks for.
+ * @throws GitFailed @throws InvalidConfig @throws what may pass, of the stores
+ */
+export async function workOnEvent(given: ForgeEvent, at: EventAt, parts: EventParts): Promise<EventOutcome> {
+  const { connection, delivery } = at;
+  const nothing = (none: string, more: Partial<EventOutcome> = {}): EventOutcome => ({
+    ...{ event: summaryOf(given), none, images: [], canceled: [] },
+    ...more,
+  });
+  if (!('repository' in given))
+    return nothing(given.type === 'ignored' ? given.reason : 'a ping: the connection works');
+  const repository = given.repository.fullName;
+  const settings = settingsFor(connection, given.repository);
+  if (!settings) return nothing(`connection ${connection.name} isn’t for the repository ${repository}`, { repository });
+  if (given.type === 'pull_request' && given.action === 'closed') return cancelBuilds(given, at, parts);
+  const event = await asTrustedAsBefore(given, parts);
+  const occasion = occasionOf(event, settings);
+  if ('none' in occasion) return nothing(occasion.none, { repository });
+  const foreign = foreignSource(occasion.source.url, connection, settings);
+  if (foreign !== undefined) return nothing(foreign, { repository });
+  const unreachable = await refusalOf(parts.checkGitHost(occasion.source.url));
+  if (unreachable !== undefined) return nothing(unreachable, { repository });
+
+  const source = { ...occasion.source, credentials: gitCredentials(connection) };
+  const { known, git } = parts;
+  await using reader = new CommitReader(source, { connection: connection.name, known, git, signal: at.signal });
+  const { images, commit, none } = await planned(event, reader, settings, delivery.receivedAt);
+  const context: ImageContext = { ...at, occasion, repository, commit };
+  const summary = { event: summaryOf(event), repository, commit, ...(none !== undefined && { none }) };
+  return parts.subjects.alone(subjectOf(connection.name, event), at.signal, async (subject) => {
+    const late = lateness(subject, event, delivery.id);
+    const outcomes: ImageOutcome[] = [];
+    for (const verdict of images) {
+      const built = builtBefore(verdict.image, at);
+      outcomes.push(
+        built ??
+          (verdict.outcome === 'build'
+            ? (tooLate(verdict, late, subject.closed) ?? (await submitImage(verdict, context, parts)))
+            : skipped(verdict)),
+      );
+    }
+    const builds = outcomes.flatMap(({ build }) => build ?? []);
+    const value: EventOutcome = { ...summary, images: outcomes, canceled: [] };
+    return { subject: advance(subject, event, { delivery: delivery.id, builds, isLate: late !== undefined }), value };
+  });
+}
+
+/** Why a git server may not be asked. */
+async function refusalOf(checking: Promise<void>): Promise<string | undefined> {
+  try {
+    await checking;
+    return undefined;
+  } catch (error) {
+    if (error instanceof Complaint) return error.message;
+    throw error;
+  }
+}
+
+async function planned(event: RepositoryEvent, reader: CommitReader, settings: RepoSettings, nowMs: number) {
+  const text = await reader.config(settings.configPath);
+  const config = text === null ? null : parseConfig(text);
+  const chosen = config ?? settings.config;
+  const whole = chosen && asksForPaths(chosen) ? await withPaths(event, reader) : event;
+  return { ...explain(whole, config, settings, nowMs), commit: await reader.commit() };
+}
+
+/** The event with all paths that changed, where the payload leaves some out and git can tell. */
+async function withPaths(event: RepositoryEvent, reader: CommitReader): Promise<RepositoryEvent> {
+  if (event.type === 'push' && !event.changed.complete && event.before !== null) {
+    const paths = await (await reader.files()).changedSince(event.before);
+    return { ...event, changed: asChanged(paths, event.changed) };
+  }
+  if (event.type === 'pull_request' && !event.changed.complete) {
+    const paths = await (await reader.files()).changedOn(event.base.branch);
+    return { ...event, changed: asChanged(paths, event.changed) };
+  }
+  return event;
+}
+
+function asChanged(paths: readonly string[] | undefined, before: ChangedPaths): ChangedPaths {
+  return paths ? { complete: true, paths: [...paths] } : before;
+}
+
+/** A check that ran untrusted runs untrusted again: of where a fork's commit comes from a request to run it again says nothing. */
+async function asTrustedAsBefore(event: RepositoryEvent, { builds }: EventParts): Promise<RepositoryEvent> {
+  if (event.type !== 'rerun' || event.check?.externalId === undefined) return event;
+  const before = await builds.get(event.check.externalId);
+  return before?.record.trust === 'untrusted' ? { ...event, branch: null, pullRequests: [] } : event;
+}
+
+/** Whatever its configuration says by now: nobody waits for them any more. */
+async function cancelBuilds(
+  event: Extract<RepositoryEvent, { type: 'pull_request' }>,
+  { connection, delivery, signal }: EventAt,
+  { subjects, builds }: EventParts,
+): Promise<EventOutcome> {
+  const repository = event.repository.fullName;
+  const summary = { event: summaryOf(event), repository, images: [] };
+  return subjects.alone(subjectOf(connection.name, event), signal, async (subject) => {
+    const late = lateness(subject, event, delivery.id);
+    if (late !== undefined) return { subject, value: { ...summary, none: late, canceled: [] } };
+    const canceled: string[] = [];
+    for (const id of subject.builds) {
+      const answer = await builds.cancel(id);
+      if (answer && answer.outcome !== 'already_finished') canceled.push(id);
+    }
+    const after = advance(subject, event, { delivery: delivery.id, builds: [], isLate: false });
+    const none = canceled.length > 0 ? undefined : 'the pull request was closed, and no build of it was under way';
+    return { subject: after, value: { ...summary, ...(none && { none }), canceled } };
+  });
+}
+
+/** One round of work doesn't build what another has built. */
+function builtBefore(image: string, { delivery, index }: EventAt): ImageOutcome | undefined {
+  return delivery.earlier?.[index]?.images.find((one) => one.image === image && one.build !== undefined);
+}
+
+/** Of what came too late is built only what takes no newer build's place. */
+function tooLate(
+  { image, request, notes }: Extract<ImageVerdict, { outcome: 'build' }>,
+  late: string | undefined,
+  closed = false,
+): ImageOutcome | undefined {
+  if (late === undefined || (request.supersede === undefined && !closed)) return undefined;
+  return { image, outcome: 'skipped', filter: 'order', why: late, notes: [...notes] };
+}
+
+function skipped(verdict: Exclude<ImageVerdict, { outcome: 'build' }>): ImageOutcome {
+  const filter = verdict.outcome === 'skip' ? { filter: verdict.filter } : {};
+  return { image: verdict.image, outcome: 'skipped', why: verdict.why, ...filter, notes: [] };
+}
+
+/** One line for people. */
+function summaryOf(event: ForgeEvent): string {
+  return explain(event, null, EMPTY_SETTINGS, 0).event;
+}
+
+const EMPTY_SETTINGS: RepoSettings = { team: 'default', configPath: '.kiln.yaml', forks: 'untrusted' };

@@ -1,0 +1,22 @@
+import type {
+  ConnectionStore,
+  DeliveryStore,
+  HookQueues,
+  ReportStore,
+  State,
+  SubjectStore,
+  WebhookStore,
+} from '@kiln/state';
+
+type Methods<T> = { readonly [K in keyof T]: T[K] };
+
+/** What webhooks, in and out, need beside the builds. */
+export interface HookDeps {
+  readonly connections: Methods<ConnectionStore>;
+  readonly deliveries: Methods<DeliveryStore>;
+  readonly subjects: Methods<SubjectStore>;
+  readonly reports: Methods<ReportStore>;
+  readonly webhooks: Methods<WebhookStore>;
+  readonly hookQueues: Pick<HookQueues, 'planDelivery' | 'reportStatus' | 'sendMessage' | 'consume'>;
+  readonly consumeEvents: State['consumeEvents'];
+}

@@ -1,0 +1,202 @@
+import type { ConnectionRequest, DeliveryView } from '@kiln/contracts';
+import { hangs, says } from '@kiln/forges/testing';
+import { allowedHosts } from '@kiln/runtime';
+import { TestRedis } from '@kiln/state/testing';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { TestApi } from '../../testing/test-api.ts';
+import { eventually, hook, repositoryOf, said, TestForge } from '../../testing/test-forge.ts';
+
+const CONFIG = 'version: 1\non: { push: null }\nimages: [{ name: api }]\n';
+const REPO = repositoryOf('github');
+const RESULT = { end: 'succeeded', steps: { total: 20, cached: 12 }, result: {} } as const;
+const LOOPBACK = allowedHosts.parse('loopback');
+let redis: TestRedis;
+let api: TestApi;
+let forge: TestForge;
+let commit: string;
+
+beforeAll(async () => {
+  redis = await TestRedis.start();
+});
+afterAll(() => redis[Symbol.asyncDispose]());
+beforeEach(async () => {
+  api = await TestApi.start(
+    { hookRetryMs: 5, hookSendTimeoutMs: 400, publicUrl: 'https://kiln.example/' },
+    { redis, allowed: LOOPBACK },
+  );
+  forge = await TestForge.start(api);
+  commit = forge.git.commit({ '.kiln.yaml': CONFIG });
+  return async () => {
+    await forge[Symbol.asyncDispose]();
+    await api[Symbol.asyncDispose]();
+  };
+});
+
+/** A push of the commit; answers the delivery and its build. */
+async function pushed(more: Partial<ConnectionRequest> = {}): Promise<{ id: string; build: string }> {
+  await forge.connect('github', more);
+  return again();
+}
+
+async function again(): Promise<{ id: string; build: string }> {
+  const event = said('github', 'push');
+  if (event.type !== 'push' || event.after === null) throw new Error('no push');
+  const delivery: DeliveryView = await forge.delivered(hook('github', 'push', { commits: { [event.after]: commit } }));
+  return { id: delivery.id, build: delivery.builds[0] ?? '' };
+}
+
+const bodies = () => forge.statuses.seen.map(({ body }) => body as Record<string, string>);
+const states = () => bodies().map(({ description }) => description);
+const told = (count: number) => eventually(() => forge.statuses.seen.length >= count);
+
+/** The build as a host runs it to its end. */
+async function run(build: string, whileRunning: () => Promise<void> = async () => {}) {
+  const attempt = await api.run(build);
+  await whileRunning();
+  await attempt.settle(RESULT);
+}
+
+describe('a commit’s status', () => {
+  test('goes from pending over running to the result, with link, time and cached steps', async () => {
+    const { build } = await pushed();
+    await told(1);
+    await run(build, () => told(2));
+    await told(3);
+    expect(forge.statuses.seen.map(({ method, path }) => [method, path])).toEqual(
+      Array(3).fill(['POST', `/repos/${REPO}/statuses/${commit}`]),
+    );
+    expect(forge.statuses.seen[0]?.headers.authorization).toBe('Bearer status-token');
+    expect(bodies().map(({ state }) => state)).toEqual(['pending', 'pending', 'success']);
+    expect(states()).toEqual([
+      'Waiting for a host',
+      'Building',
+      expect.stringMatching(/^Built in \d+ s, 12 of 20 steps cached$/),
+    ]);
+    for (const body of bodies()) {
+      expect(body).toMatchObject({
+        context: 'kiln/api',
+        target_url: `https://kiln.example/v1/builds/${build}/logs?format=text`,
+      });
+    }
+  });
+
+  test('of a build that fails, and of one that is canceled', async () => {
+    const { build } = await pushed();
+    const attempt = await api.run(build);
+    await attempt.settle({
+      end: 'failed',
+      failure: { code: 'step_failed', message: 'RUN npm test: exit code 1\nmore' },
+    });
+    await eventually(() => bodies().at(-1)?.state === 'failure');
+    expect(states().at(-1)).toMatch(/^Failed after \d+ s: RUN npm test: exit code 1$/);
+    const other = await again();
+    await api.fetch(`/v1/builds/${other.build}/cancel`, { method: 'POST' });
+    await eventually(() => states().at(-1) === 'Canceled');
+    expect(bodies().at(-1)?.state).toBe('error');
+  });
+
+  test('as a check run is made once, and changed by what the forge called it', async () => {
+    const { build } = await pushed({ checks: true });
+    await told(1);
+    await run(build, () => told(2));
+    await told(3);
+    expect(forge.statuses.seen.map(({ method, path }) => `${method} ${path}`)).toEqual([
+      `POST /repos/${REPO}/check-runs`,
+      ...Array(2).fill(`PATCH /repos/${REPO}/check-runs/7`),
+    ]);
+    expect(bodies().at(-1)).toMatchObject({ status: 'completed', conclusion: 'success', external_id: build });
+    await again();
+    await told(4);
+    expect(forge.statuses.seen[3]?.method).toBe('POST');
+  });
+});
+
+describe('order', () => {
+  test('what a build was like while the forge was slow isn’t told after what it is like', async () => {
+    const slow: (() => void)[] = [];
+    forge.statuses.next((response) => slow.push(() => response.writeHead(201).end('{}')));
+    const { build } = await pushed();
+    await eventually(() => slow.length === 1);
+    await run(build);
+    slow[0]?.();
+    await told(2);
+    await eventually(async () => (await api.state.reports.targetOf(build)) === undefined);
+    expect(states()).toEqual(['Waiting for a host', expect.stringMatching(/^Built/)]);
+  });
+
+  test('the newest build of a commit is the one that is shown', async () => {
+    const older = await pushed();
+    await told(1);
+    const newer = await again();
+    await told(2);
+    await run(older.build);
+    await run(newer.build);
+    await eventually(() => states().at(-1)?.startsWith('Built') === true);
+    const links = bodies().map(({ target_url }) => target_url?.includes(newer.build));
+    expect(links.indexOf(true)).toBe(1);
+    expect(links.slice(1).every(Boolean)).toBe(true);
+  });
+});
+
+describe('a forge that', () => {
+  test('fails, hangs or breaks off is told again, until it has taken it', async () => {
+    forge.statuses.next(says(500), hangs, says(502));
+    const { build } = await pushed();
+    await told(4);
+    expect(states()).toEqual(Array(4).fill('Waiting for a host'));
+    await run(build);
+    await eventually(() => states().at(-1)?.startsWith('Built') === true);
+  });
+
+  test('asks to be left alone is left alone for so long', async () => {
+    const times: number[] = [];
+    forge.statuses.next(
+      (response) => {
+        times.push(performance.now());
+        response.writeHead(429, { 'retry-after': '1' }).end('{}');
+      },
+      (response) => {
+        times.push(performance.now());
+        response.writeHead(201).end('{}');
+      },
+    );
+    await pushed();
+    await told(2);
+    expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(900);
+  });
+
+  test('refuses for good is asked no more; the delivery shows why, and the build is none the worse for it', async () => {
+    forge.statuses.next(
+      ...Array.from({ length: 10 }, () => says(401, {}, '{"message":"Bad credentials status-token"}')),
+    );
+    const { id, build } = await pushed();
+    await told(1);
+    const shown = await forge.until(id, ({ reports }) => reports?.[0]?.gaveUp === true);
+    expect(shown.reports).toMatchObject([{ context: 'kiln/api', commit, build, why: expect.stringContaining('401') }]);
+    expect(JSON.stringify(shown)).not.toContain('status-token');
+    await run(build);
+    expect(await api.view(build)).toMatchObject({ state: 'succeeded' });
+    await eventually(async () => (await api.state.reports.targetOf(build)) === undefined);
+    expect(api.logged.join('')).not.toContain('status-token');
+  });
+});
+
+test('what happens while no API process is there is told when one comes', async () => {
+  const { build } = await pushed();
+  await told(1);
+  await api.api.close();
+  await run(build);
+  expect(forge.statuses.seen).toHaveLength(1);
+  await using _next = await TestApi.start(
+    { hookRetryMs: 5 },
+    { redis, allowed: LOOPBACK, namespace: api.state.keys.prefix.slice(1, -2) },
+  );
+  await eventually(() => states().at(-1)?.startsWith('Built') === true);
+});
+
+test('without an API token nothing is reported', async () => {
+  const { id, build } = await pushed({ apiToken: null });
+  await run(build);
+  expect(await forge.delivery(id)).toMatchObject({ reports: [] });
+  expect(forge.statuses.seen).toEqual([]);
+});

@@ -1,0 +1,135 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type ConnectionRequest,
+  type DeliveryView,
+  deliveryView,
+  type ForgeEvent,
+  type ForgeName,
+} from '@kiln/contracts';
+import { forge } from '@kiln/forges';
+import { delivery, GitServer, SECRET, StatusApi, sign } from '@kiln/forges/testing';
+import type { TestApi } from './test-api.ts';
+
+/** A webhook as a forge sends it. */
+export interface Hook {
+  readonly forge: ForgeName;
+  readonly headers: Record<string, string>;
+  readonly body: Buffer;
+}
+
+export interface HookChange {
+  /** Commits of the payload → those that it is to name. */
+  readonly commits?: Readonly<Record<string, string>>;
+  readonly id?: string;
+  /** Texts of the payload → what stands there instead. */
+  readonly texts?: Readonly<Record<string, string>>;
+}
+
+const ID_HEADERS: Readonly<Record<ForgeName, readonly string[]>> = {
+  github: ['x-github-delivery'],
+  gitlab: ['idempotency-key'],
+  gitea: ['x-gitea-delivery'],
+  bitbucket: ['x-request-uuid'],
+};
+
+/** A recorded payload that names the given commits, signed, with a delivery id of its own. */
+export function hook(
+  name: ForgeName,
+  fixture: string,
+  { commits = {}, texts = {}, id = randomUUID() }: HookChange = {},
+): Hook {
+  const recorded = delivery(name, fixture);
+  const pairs = [...Object.entries(commits), ...Object.entries(texts)];
+  const body = Buffer.from(pairs.reduce((text, [from, to]) => text.replaceAll(from, to), recorded.body.toString()));
+  const headers = sign(name, body, recorded.headers).headers as Record<string, string>;
+  return {
+    forge: name,
+    body,
+    headers: { ...headers, ...Object.fromEntries(ID_HEADERS[name].map((one) => [one, id])) },
+  };
+}
+
+/** What a recorded payload says. */
+export function said(name: ForgeName, fixture: string): ForgeEvent {
+  const { headers, body } = delivery(name, fixture);
+  const from = forge(name);
+  return from.events(headers, from.payload(headers, body))[0];
+}
+
+/** The repository that recorded payloads are of. */
+export function repositoryOf(name: ForgeName): string {
+  const event = said(name, 'push');
+  if (event.type !== 'push') throw new Error(`${name} has no recorded push`);
+  return event.repository.fullName;
+}
+
+/** A forge beside an API: its git server, its status API, and connections to it. */
+export class TestForge implements AsyncDisposable {
+  readonly git: GitServer;
+  readonly statuses: StatusApi;
+  readonly #api: TestApi;
+
+  private constructor(api: TestApi, git: GitServer, statuses: StatusApi) {
+    this.#api = api;
+    this.git = git;
+    this.statuses = statuses;
+  }
+
+  static async start(api: TestApi): Promise<TestForge> {
+    return new TestForge(api, await GitServer.start(), await StatusApi.start());
+  }
+
+  /** Connects it under the forge's name. */
+  async connect(name: ForgeName, more: Partial<ConnectionRequest> = {}): Promise<void> {
+    const request: ConnectionRequest = {
+      ...{ forge: name, team: 'web', webhookSecret: SECRET, apiUrl: this.statuses.url, apiToken: 'status-token' },
+      ...(name === 'gitea' && { url: 'https://git.example.org' }),
+      repositories: [{ match: [repositoryOf(name)], cloneUrl: `${this.git.origin}/app.git` }],
+      ...more,
+    };
+    const answer = await this.#api.fetch(`/v1/connections/${name}`, {
+      method: 'PUT',
+      body: JSON.stringify(request),
+      headers: { 'content-type': 'application/json' },
+    });
+    if (!answer.ok) throw new Error(await answer.text());
+  }
+
+  send({ forge: name, headers, body }: Hook, connection: string = name): Promise<Response> {
+    const path = `/v1/hooks/${name}/${connection}`;
+    return fetch(this.#api.api.url + path, { method: 'POST', headers, body: new Uint8Array(body) });
+  }
+
+  /** Sends it and waits until it has been worked on. */
+  async delivered(one: Hook): Promise<DeliveryView> {
+    const answer = await this.send(one);
+    if (answer.status !== 202) throw new Error(await answer.text());
+    return this.settled(deliveryView.parse(await answer.json()).id);
+  }
+
+  async delivery(id: string): Promise<DeliveryView> {
+    return deliveryView.parse(await (await this.#api.fetch(`/v1/hooks/deliveries/${id}`)).json());
+  }
+
+  settled(id: string): Promise<DeliveryView> {
+    return this.until(id, ({ state }) => state !== 'pending');
+  }
+
+  async until(id: string, holds: (delivery: DeliveryView) => boolean): Promise<DeliveryView> {
+    for (;;) {
+      const now = await this.delivery(id);
+      if (holds(now)) return now;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.git[Symbol.asyncDispose]();
+    await this.statuses[Symbol.asyncDispose]();
+  }
+}
+
+/** Comes back when `holds`; the test's own time limit is the only other way out. */
+export async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 10));
+}

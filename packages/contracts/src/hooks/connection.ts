@@ -1,0 +1,142 @@
+import { z } from 'zod';
+import { globs } from '../config/glob.ts';
+import { repoSettings } from '../config/repo-settings.ts';
+import { FORGES, type ForgeName } from '../forge/event.ts';
+import { instant, teamName } from '../http/fields.ts';
+
+/** Part of the address that a forge calls: no secret. */
+export const connectionName = z
+  .string()
+  .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and -, at most 63 long');
+
+export const forgeName = z.enum(FORGES);
+
+/** Root of a web site or an API: no credentials, no query. Held without a slash at its end. */
+const baseUrl = z
+  .string()
+  .max(2048)
+  .refine(isBaseUrl, 'an https:// or http:// URL without user, password, ? or #')
+  .transform((url) => url.replace(/\/+$/, ''));
+
+function isBaseUrl(text: string): boolean {
+  const url = URL.parse(text);
+  if (!url || /\s/.test(text)) return false;
+  const isPlain = url.username === '' && url.password === '' && url.search === '' && url.hash === '';
+  return isPlain && (url.protocol === 'https:' || url.protocol === 'http:');
+}
+
+/** What a forge would take as a header's value: visible ASCII. */
+const credential = z.string().regex(/^[\x21-\x7e]{1,4096}$/, '1 to 4096 visible ASCII characters');
+
+const signingSecret = z.string().regex(/^[\x20-\x7e]{1,1024}$/, '1 to 1024 printable ASCII characters');
+
+const { team: _, ...settings } = repoSettings.shape;
+
+const connectedRepository = z.strictObject({
+  match: globs.meta({ description: 'Full names, such as acme/app or acme/**.' }),
+  ...settings,
+  cloneUrl: settings.cloneUrl.meta({
+    description:
+      'Instead of the URL that the forge names, such as an inner address; {repository} stands for the full name.',
+  }),
+});
+export type ConnectedRepository = z.output<typeof connectedRepository>;
+
+/**
+ * Body of `PUT /v1/connections/:name`: the whole connection. Of secrets, what is left out stays as it is, and null takes it away.
+ */
+export const connectionRequest = z
+  .strictObject({
+    forge: forgeName.meta({ description: '`gitea` is for Forgejo, too.' }),
+    team: teamName.meta({ description: 'Whose builds its webhooks make.' }),
+    url: baseUrl.optional().meta({
+      description:
+        'Of the forge’s web site; repositories are cloned from there only. Default: the forge’s own; Gitea has none.',
+    }),
+    apiUrl: baseUrl.optional().meta({ description: 'Root of its API. Default: by `url`.' }),
+    repositories: z.array(connectedRepository).min(1).max(500).meta({
+      description: 'Which repositories it may build, and how. The first one that matches counts.',
+    }),
+    webhookSecret: signingSecret.optional().meta({ description: 'Default: a new one, shown in the answer this once.' }),
+    apiToken: credential.nullish().meta({
+      description: 'Reports statuses; without it none are reported. For Bitbucket also user:password.',
+    }),
+    checks: z.boolean().default(false).meta({
+      description: 'GitHub: report check runs instead of commit statuses. Only a GitHub App’s token may.',
+    }),
+    gitToken: credential.nullish().meta({
+      description:
+        'Clones private repositories: for `.kiln.yaml`, and in trusted builds. Untrusted builds don’t get it.',
+    }),
+    gitUser: z
+      .string()
+      .regex(/^[\x21-\x39\x3b-\x7e]{1,255}$/, '1 to 255 visible ASCII characters without :')
+      .default('x-access-token')
+      .meta({ description: 'The user that goes with gitToken. Bitbucket’s access tokens want x-token-auth.' }),
+  })
+  .superRefine((request, ctx) => {
+    const refuse = (path: (string | number)[], message: string, input: unknown) =>
+      ctx.addIssue({ code: 'custom', path, message, input });
+    if (request.forge === 'gitea' && request.url === undefined) refuse(['url'], 'the URL of the site', request.url);
+    if (request.checks && request.forge !== 'github') refuse(['checks'], 'false where forge isn’t github', true);
+    request.repositories.forEach(({ match, cloneUrl }, i) => {
+      const isOne = match.length === 1 && !/[*?[{!]/.test(match[0] ?? '');
+      if (cloneUrl !== undefined && !isOne && !cloneUrl.includes(REPOSITORY_PLACEHOLDER)) {
+        refuse(['repositories', i, 'cloneUrl'], `a URL with ${REPOSITORY_PLACEHOLDER}: match is a pattern`, cloneUrl);
+      }
+    });
+  })
+  .meta({ id: 'ConnectionRequest' });
+export type ConnectionRequest = z.input<typeof connectionRequest>;
+
+export const REPOSITORY_PLACEHOLDER = '{repository}';
+
+export const connectionView = z
+  .strictObject({
+    name: connectionName,
+    forge: forgeName,
+    team: z.string(),
+    url: z.string(),
+    apiUrl: z.string(),
+    repositories: z.array(connectedRepository),
+    checks: z.boolean(),
+    gitUser: z.string(),
+    hasApiToken: z.boolean(),
+    hasGitToken: z.boolean(),
+    hookUrl: z.string().meta({ description: 'The address that the forge is to call.' }),
+    createdAt: instant,
+    updatedAt: instant,
+    webhookSecret: z.string().optional().meta({ description: 'Only in the answer that made it up.' }),
+  })
+  .meta({ id: 'Connection' });
+export type ConnectionView = z.output<typeof connectionView>;
+
+export const connectionList = z.strictObject({ connections: z.array(connectionView) }).meta({ id: 'ConnectionList' });
+
+const SITES: Readonly<Record<ForgeName, string>> = {
+  github: 'https://github.com',
+  gitlab: 'https://gitlab.com',
+  bitbucket: 'https://bitbucket.org',
+  gitea: '',
+};
+
+/** The site and the API root of a connection that names neither, or only one. */
+export function forgeAddresses(
+  forge: ForgeName,
+  { url = SITES[forge], apiUrl }: { readonly url?: string | undefined; readonly apiUrl?: string | undefined },
+): { readonly url: string; readonly apiUrl: string } {
+  return { url, apiUrl: apiUrl ?? apiRoot(forge, url) };
+}
+
+function apiRoot(forge: ForgeName, url: string): string {
+  switch (forge) {
+    case 'github':
+      return url === SITES.github ? 'https://api.github.com' : `${url}/api/v3`;
+    case 'gitlab':
+      return `${url}/api/v4`;
+    case 'gitea':
+      return `${url}/api/v1`;
+    case 'bitbucket':
+      return 'https://api.bitbucket.org/2.0';
+  }
+}

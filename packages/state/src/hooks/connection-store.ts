@@ -1,0 +1,75 @@
+import type { ConnectedRepository, ForgeName } from '@kiln/contracts';
+import type { Redis } from 'ioredis';
+import type { Keys } from '../redis/keys.ts';
+import type { Sealer } from '../secrets/sealer.ts';
+
+/** What a connection shows to others, or is shown by them. Sealed where it is kept. */
+export interface ConnectionSecrets {
+  readonly webhook: string;
+  readonly api?: string;
+  readonly git?: string;
+}
+
+/** A connection to a forge. Times in ms since the epoch. */
+export interface StoredConnection {
+  readonly name: string;
+  readonly forge: ForgeName;
+  readonly team: string;
+  readonly url: string;
+  readonly apiUrl: string;
+  readonly repositories: readonly ConnectedRepository[];
+  readonly checks: boolean;
+  readonly gitUser: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly secrets: ConnectionSecrets;
+}
+
+/** Connections to forges, as operators set them up; few, and read anew each time: one that was removed counts no more. */
+export class ConnectionStore {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly #sealer: Sealer;
+
+  constructor(redis: Redis, keys: Keys, sealer: Sealer) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#sealer = sealer;
+  }
+
+  /** Makes it, or takes the place of the one of its name. */
+  async put({ secrets, ...connection }: StoredConnection): Promise<void> {
+    const sealed = this.#sealer.seal(JSON.stringify(secrets), contextOf(connection.name));
+    await this.#redis.hset(this.#keys.connections(), connection.name, JSON.stringify({ ...connection, sealed }));
+  }
+
+  /** @throws SealBroken */
+  async get(name: string): Promise<StoredConnection | undefined> {
+    const doc = await this.#redis.hget(this.#keys.connections(), name);
+    return doc === null ? undefined : this.#parse(doc);
+  }
+
+  /** By name. @throws SealBroken */
+  async list(): Promise<StoredConnection[]> {
+    const docs = Object.values(await this.#redis.hgetall(this.#keys.connections()));
+    return docs.map((doc) => this.#parse(doc)).sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Answers whether there was one. */
+  async remove(name: string): Promise<boolean> {
+    return (await this.#redis.hdel(this.#keys.connections(), name)) === 1;
+  }
+
+  #parse(doc: string): StoredConnection {
+    const { sealed, ...connection } = JSON.parse(doc) as Omit<StoredConnection, 'secrets'> & {
+      readonly sealed: string;
+    };
+    const secrets = JSON.parse(this.#sealer.open(sealed, contextOf(connection.name))) as ConnectionSecrets;
+    return { ...connection, secrets };
+  }
+}
+
+/** Where its secrets belong. */
+export function contextOf(name: string): string {
+  return `connection:${name}`;
+}

@@ -1,0 +1,151 @@
+import type { MessageView, WebhookEvent } from '@kiln/contracts';
+import type { Redis } from 'ioredis';
+import { monotonicFactory } from 'ulid';
+import { Keys } from '../redis/keys.ts';
+import { runScript } from '../redis/scripts.ts';
+import type { Sealer } from '../secrets/sealer.ts';
+
+/** An address that Kiln calls. Times in ms since the epoch. */
+export interface StoredWebhook {
+  readonly id: string;
+  readonly team: string;
+  readonly url: string;
+  readonly events: readonly WebhookEvent[];
+  readonly secret: string;
+  readonly createdAt: number;
+  readonly createdBy: string;
+  readonly disabledAt?: number;
+}
+
+/** One thing that a webhook is told, as it is sent each time. */
+export interface StoredMessage {
+  readonly id: string;
+  readonly webhook: string;
+  readonly event: WebhookEvent;
+  readonly build: string;
+  readonly body: string;
+  readonly state: MessageView['state'];
+  readonly createdAt: number;
+  /** Grows each time that somebody has it sent anew. */
+  readonly round: number;
+  readonly tries: number;
+  readonly triedAt?: number;
+  readonly retryAt?: number;
+  readonly status?: number;
+  readonly why?: string;
+}
+
+export type NewMessage = Pick<StoredMessage, 'webhook' | 'event' | 'build' | 'body'>;
+
+const KEPT_MS = 30 * 24 * 3_600_000;
+/** Messages of one webhook that are kept: the newest. */
+const MAX_MESSAGES = 5_000;
+
+/** Outgoing webhooks and their messages. */
+export class WebhookStore {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly #sealer: Sealer;
+  readonly #now: () => number;
+  readonly #newId = monotonicFactory();
+
+  constructor(redis: Redis, keys: Keys, sealer: Sealer, now: () => number) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#sealer = sealer;
+    this.#now = now;
+  }
+
+  async create(webhook: Omit<StoredWebhook, 'id' | 'createdAt'>): Promise<StoredWebhook> {
+    const now = this.#now();
+    const stored = { ...webhook, id: this.#newId(now).toLowerCase(), createdAt: now };
+    await this.#put(stored);
+    return stored;
+  }
+
+  /** @throws SealBroken */
+  async get(id: string): Promise<StoredWebhook | undefined> {
+    const doc = await this.#redis.hget(this.#keys.webhooks(), id);
+    return doc === null ? undefined : this.#parse(doc);
+  }
+
+  /** Oldest first; all teams' where none is named. @throws SealBroken */
+  async list(team?: string): Promise<StoredWebhook[]> {
+    const docs = Object.values(await this.#redis.hgetall(this.#keys.webhooks()));
+    const own = docs.filter((doc) => team === undefined || (JSON.parse(doc) as StoredWebhook).team === team);
+    return own.map((doc) => this.#parse(doc)).sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** Whether there is any, of whatever team. */
+  async any(): Promise<boolean> {
+    return (await this.#redis.hlen(this.#keys.webhooks())) > 0;
+  }
+
+  /** Nothing is sent there any more. */
+  async disable(webhook: StoredWebhook): Promise<void> {
+    await this.#put({ ...webhook, disabledAt: this.#now() });
+  }
+
+  /** With its messages. */
+  async remove(id: string): Promise<void> {
+    const messages = await this.#redis.zrange(this.#keys.messagesOf(id), '0', '-1');
+    await this.#redis
+      .multi()
+      .hdel(this.#keys.webhooks(), id)
+      .del(this.#keys.messagesOf(id), ...messages.map((message) => this.#keys.message(message)))
+      .exec();
+  }
+
+  /**
+   * Keeps a message that is to be sent, or finds the one that says the same: of the same build, event and `turn`. The caller
+   * enqueues it.
+   */
+  async add(message: NewMessage, turn: string): Promise<StoredMessage> {
+    const now = this.#now();
+    const id = `msg_${Keys.digest(`${message.webhook} ${message.build} ${message.event} ${turn}`)}`;
+    const stored: StoredMessage = { ...message, id, state: 'pending', createdAt: now, round: 1, tries: 0 };
+    const held = await runScript(
+      this.#redis,
+      'add-message',
+      [this.#keys.message(id), this.#keys.messagesOf(message.webhook)],
+      [this.#keys.prefix, id, JSON.stringify(stored), now, KEPT_MS, MAX_MESSAGES],
+    );
+    return held === null ? stored : (JSON.parse(String(held)) as StoredMessage);
+  }
+
+  async message(id: string): Promise<StoredMessage | undefined> {
+    const doc = await this.#redis.get(this.#keys.message(id));
+    return doc === null ? undefined : (JSON.parse(doc) as StoredMessage);
+  }
+
+  /** Keeps what came of a try; nothing where the message is gone by now. */
+  async saveMessage(message: StoredMessage): Promise<void> {
+    await this.#redis.set(this.#keys.message(message.id), JSON.stringify(message), 'KEEPTTL', 'XX');
+  }
+
+  /** Newest first. */
+  async messages(webhook: string, limit: number, state?: StoredMessage['state']): Promise<StoredMessage[]> {
+    const ids = await this.#redis.zrange(this.#keys.messagesOf(webhook), '0', '-1', 'REV');
+    const found: StoredMessage[] = [];
+    for (let i = 0; i < ids.length && found.length < limit; i += limit) {
+      const page = await Promise.all(ids.slice(i, i + limit).map((id) => this.message(id)));
+      found.push(...page.filter((one) => one !== undefined).filter((one) => (state ?? one.state) === one.state));
+    }
+    return found.slice(0, limit);
+  }
+
+  async #put({ secret, ...webhook }: StoredWebhook): Promise<void> {
+    const sealed = this.#sealer.seal(secret, contextOf(webhook.id));
+    await this.#redis.hset(this.#keys.webhooks(), webhook.id, JSON.stringify({ ...webhook, sealed }));
+  }
+
+  #parse(doc: string): StoredWebhook {
+    const { sealed, ...webhook } = JSON.parse(doc) as Omit<StoredWebhook, 'secret'> & { readonly sealed: string };
+    return { ...webhook, secret: this.#sealer.open(sealed, contextOf(webhook.id)) };
+  }
+}
+
+/** Where its secrets belong. */
+export function contextOf(id: string): string {
+  return `webhook:${id}`;
+}

@@ -1,0 +1,127 @@
+import { JOBS, type PlanDeliveryJob, type ReportStatusJob, type SendMessageJob } from '@kiln/contracts';
+import { type JobsOptions, Queue, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { z } from 'zod';
+import type { Keys } from '../redis/keys.ts';
+
+/** A job that is to be tried again; not before `afterMs`, where that is known. */
+export class RetryLater extends Error {
+  readonly afterMs: number | undefined;
+  constructor(why: string, afterMs?: number) {
+    super(why);
+    this.afterMs = afterMs;
+  }
+}
+
+/** Which try of a job this is. */
+export interface JobTry {
+  readonly isLast: boolean;
+  /** How long after it the next one comes, where this one fails, ms. */
+  readonly delayMs: number;
+}
+
+export interface ConsumeOptions {
+  readonly concurrency: number;
+  /** The wait after the `tries`th try, ms. */
+  readonly delayMs: (tries: number) => number;
+  readonly onError: (error: Error) => void;
+}
+
+export interface JobConsumer extends AsyncDisposable {
+  /** Takes no further jobs; resolves when those that run have ended. */
+  drain(): Promise<void>;
+}
+
+type HookJob = 'planDelivery' | 'reportStatus' | 'sendMessage';
+type DataOf<J extends HookJob> = z.output<(typeof JOBS)[J]['schema']>;
+
+/** However long a server asks to be left alone. */
+const MAX_DELAY_MS = 12 * 3_600_000;
+
+/** Jobs of webhooks that come, of statuses and of webhooks that go. What a job is about lies in its record. */
+export class HookQueues implements AsyncDisposable {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly #queues = new Map<HookJob, Queue>();
+
+  constructor(redis: Redis, keys: Keys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  /** Repeating it is harmless while the job is there. */
+  planDelivery(id: string, round: number): Promise<void> {
+    return this.#add('planDelivery', { deliveryId: id } satisfies PlanDeliveryJob, { jobId: `${id}-${round}` });
+  }
+
+  /**
+   * One job of a target at a time, so that its states are told in order; what comes while one runs makes one more after it, and
+   * what comes while one waits is told by that one.
+   */
+  reportStatus(target: string): Promise<void> {
+    const deduplication = { id: target, keepLastIfActive: true };
+    return this.#add('reportStatus', { target } satisfies ReportStatusJob, { deduplication });
+  }
+
+  /** Repeating it is harmless while the job is there. */
+  sendMessage(id: string, round: number): Promise<void> {
+    return this.#add('sendMessage', { messageId: id } satisfies SendMessageJob, { jobId: `${id}-${round}` });
+  }
+
+  /**
+   * Takes jobs and calls `run` for each. One that throws comes again after `delayMs`, or later where it throws `RetryLater`, until its
+   * tries are used up.
+   */
+  consume<J extends HookJob>(
+    name: J,
+    { concurrency, delayMs, onError }: ConsumeOptions,
+    run: (data: DataOf<J>, attempt: JobTry) => Promise<void>,
+  ): JobConsumer {
+    const { queue, schema, tries, lockDurationMs } = JOBS[name];
+    const worker = new Worker(
+      queue,
+      async (job) => {
+        const made = job.attemptsMade + 1;
+        await run(schema.parse(job.data) as DataOf<J>, { isLast: made >= tries, delayMs: delayMs(made) });
+      },
+      {
+        connection: this.#redis,
+        prefix: this.#keys.queues(),
+        concurrency,
+        lockDuration: lockDurationMs,
+        maxStalledCount: tries,
+        settings: {
+          backoffStrategy: (made, _type, error) => {
+            const asked = error instanceof RetryLater ? (error.afterMs ?? 0) : 0;
+            return Math.min(MAX_DELAY_MS, Math.max(delayMs(made), asked));
+          },
+        },
+      },
+    );
+    worker.on('error', onError);
+    return { drain: () => worker.close(), [Symbol.asyncDispose]: () => worker.close(true) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
+  }
+
+  async #add(name: HookJob, data: object, options: JobsOptions): Promise<void> {
+    await this.#queue(name).add(JOBS[name].name, data, {
+      ...options,
+      attempts: JOBS[name].tries,
+      backoff: { type: 'custom' },
+      removeOnComplete: true,
+      removeOnFail: true,
+    });
+  }
+
+  #queue(name: HookJob): Queue {
+    const known = this.#queues.get(name);
+    if (known) return known;
+    const queue = new Queue(JOBS[name].queue, { connection: this.#redis, prefix: this.#keys.queues() });
+    queue.on('error', () => {});
+    this.#queues.set(name, queue);
+    return queue;
+  }
+}
