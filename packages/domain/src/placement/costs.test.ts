@@ -124,6 +124,28 @@ describe('caches of others', () => {
     expect(cold('hot')).toBeGreaterThan(cold('cool'));
   });
 
+  test('are lost in proportion to what is there of them, shared among copies, and more so for a further copy of one’s own', () => {
+    const scene = new Scene({ repos: repos(1) })
+      .host('a', budget, { app: { bytes: 60 * MB, warmth: 0.1 }, hot: { bytes: 180 * MB, warmth: 0.5 } })
+      .host('elsewhere');
+    const loss = (repo = 'app') => {
+      const host = scene.pool.hosts.get('a');
+      const asking = scene.submit('asks', { repo }).pool.waiting.get('asks')?.group.repo;
+      return (host && asking && costs(scene).eviction(host, asking)) ?? Number.NaN;
+    };
+    // The hot repo's (600 − 60) s, half of which is there, times the chance that it is built within the hour; a further copy of app's.
+    const expected = 5 * 0.5 * 540_000 * (1 - Math.exp(-1));
+    expect(loss()).toBeCloseTo(expected, -2);
+    expect(loss('cool') - loss()).not.toBe(0);
+    scene.holds('elsewhere', 'hot');
+    expect(loss()).toBeCloseTo(expected / 2, -2);
+    scene.pool.cacheGone('a', 'app', scene.now);
+    expect(loss()).toBeCloseTo(expected / 5 / 2, -2);
+    // What fits costs nobody anything.
+    scene.host('a', { cacheBudgetBytes: 280 * MB });
+    expect(loss()).toBe(0);
+  });
+
   test('nothing is expected to go where the budget isn’t known', () => {
     const scene = new Scene({ repos: repos(1) });
     scene.host('a', {}, { hot: { bytes: 1e15 } }).submit('1');
@@ -144,6 +166,31 @@ describe('slots of others', () => {
       .submit('waits', { repo: 'other', age: 1 })
       .submit('1');
     expect(wanted.place()).toEqual({ waits: 'a', 1: 'b' });
+  });
+
+  test('is worth waiting for: a host where warm work is expected, or waits, is not taken for a cold run', () => {
+    /** A warm host comes free in so many seconds; the other is free now, and holds a repo of another's. */
+    const placed = (rest: number, hourly: number, waiting: boolean) => {
+      const repos = { app: APP, slow: { warm: rest, cold: rest }, other: { ...APP, hourly } };
+      const scene = new Scene({ repos }).host('warm', {}, { app: 1 }).host('free', {}, { other: 1 });
+      scene.run('r', 'warm', { repo: 'slow' });
+      if (waiting) scene.submit('wide', { repo: 'other', weight: 2, age: 60 });
+      return scene.submit('1').place();
+    };
+    expect(placed(500, 0, false)).toEqual({ 1: 'free' });
+    expect(placed(500, 30, false)).toEqual({});
+    expect(placed(450, 0, false)).toEqual({ 1: 'free' });
+    expect(placed(450, 0, true)).toEqual({});
+  });
+
+  test('out of many free hosts those are weighed that look best for any cold run', () => {
+    const budget = { cacheBudgetBytes: 250 * MB };
+    const scene = new Scene({ repos: { app: { ...APP, hourly: 1 }, hot: { ...APP, hourly: 0.1 } } });
+    for (let i = 0; i < 14; i++) scene.host(`h${i}`, budget, i === 13 ? {} : { hot: { bytes: 200 * MB } });
+    expect(scene.submit('1').place()).toEqual({ 1: 'h13' });
+    const crowded = new Scene({ repos: { app: APP, hot: { ...APP, hourly: 100 } } });
+    for (let i = 0; i < 14; i++) crowded.host(`h${i}`, {}, i === 13 ? {} : { hot: 1 });
+    expect(crowded.submit('1').place()).toEqual({ 1: 'h13' });
   });
 
   test('the fewer of its slots are free, the more a cold run is in the way', () => {
@@ -168,6 +215,11 @@ describe('what a slot’s time costs', () => {
     expect(price(scene)).toBeCloseTo(3);
     scene.pool.buildLeft('3', scene.now);
     scene.pool.buildLeft('2', scene.now);
+    expect(price(scene)).toBeCloseTo(2);
+    // As long as no more waits than two for each free slot, nobody goes without.
+    scene.end('r1', 60).submit('4');
+    expect(price(scene)).toBe(1);
+    scene.submit('5');
     expect(price(scene)).toBeCloseTo(2);
   });
 });

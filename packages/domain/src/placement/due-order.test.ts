@@ -53,11 +53,17 @@ describe('in which order waiting builds are served', () => {
   });
 
   test('a repo whose cache is somewhere is put off by its warm run', () => {
-    const scene = new Scene({ repos: { held: { warm: 60, cold: 600 }, lost: { warm: 60, cold: 600 } } })
+    const scene = new Scene({
+      repos: { held: { warm: 60, cold: 600 }, lost: { warm: 60, cold: 600 }, away: { warm: 10, cold: 600 } },
+    })
       .host('a', {}, { held: 1 })
-      .submit('lost', { repo: 'lost', age: 20 * MINUTE })
+      .submit('lost', { repo: 'lost', age: 40 * MINUTE })
       .submit('held', { repo: 'held' });
     expect(order(scene)).toEqual(['held', 'lost']);
+    // … where builds can go.
+    scene.host('b', { cordoned: true }, { away: 1 });
+    scene.submit('away', { repo: 'away' }).submit('held', { repo: 'held' });
+    expect(order(scene)).toEqual(['held', 'away']);
   });
 });
 
@@ -111,6 +117,22 @@ describe('teams', () => {
     for (let i = 0; i < 8; i++) scene.submit(`loud${i}`, { team: 'loud', age: 10 });
     for (let i = 0; i < 2; i++) scene.submit(`small${i}`, { team: 'small' });
     expect(Object.keys(scene.place()).filter((id) => id.startsWith('small'))).toHaveLength(2);
+  });
+
+  test('whatever repos they build: a team that was given a slot steps back with all its builds', () => {
+    const repos = Object.fromEntries(['r0', 'r1', 'r2', 'r3'].map((name) => [name, { warm: 60, cold: 60 }]));
+    const scene = new Scene({ repos: { app: { warm: 60, cold: 60 }, ...repos } }).host('a', { slots: 2 });
+    for (let i = 0; i < 4; i++) scene.submit(`loud${i}`, { team: 'loud', repo: `r${i}`, age: 10 });
+    scene.submit('small', { team: 'small' });
+    expect(Object.keys(scene.place())).toEqual(['loud0', 'small']);
+  });
+
+  test('in a large pool the same work is a smaller share', () => {
+    const scene = new Scene({ repos: { app: { warm: 60, cold: 60 } } }).host('a', { slots: 10 });
+    for (let i = 0; i < 10; i++) scene.run(`r${i}`, 'a', { team: i < 9 ? 'loud' : 'small' });
+    // Eight minutes of one slot more, of ten: 48 s.
+    scene.submit('loud', { team: 'loud', age: 60 }).submit('small', { team: 'small' }).end('r9', 60);
+    expect(Object.keys(scene.place())).toEqual(['loud']);
   });
 
   test('what a team had is held against it only so much, and only for a while', () => {

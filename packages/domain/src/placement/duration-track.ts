@@ -11,6 +11,7 @@ export interface DurationTrack {
 const MIN_WEIGHT = 0.1;
 /** … and never more, after the first few, however much the durations seem to have changed. */
 const MAX_WEIGHT = 0.5;
+const LEAST_MS = 1;
 const ERROR_WEIGHT = 0.25;
 /** Below this, deviations are taken for noise. */
 const SIGNAL = 0.6;
@@ -19,7 +20,9 @@ const SIGNAL = 0.6;
  * The track after another sample. Exponentially weighted; the weight grows while the samples lie on one side of the mean
  * (Trigg and Leach's tracking signal), so that a changed repo is known after a few builds.
  */
-export function learn(track: DurationTrack | undefined, sample: number): DurationTrack {
+export function learn(track: DurationTrack | undefined, sampleMs: number): DurationTrack {
+  // Means are divided by each other: none may be 0.
+  const sample = Math.max(LEAST_MS, sampleMs);
   if (!track) return { mean: sample, samples: 1, drift: 0, spread: 0 };
   const deviation = sample - track.mean;
   const drift = track.drift + ERROR_WEIGHT * (deviation - track.drift);

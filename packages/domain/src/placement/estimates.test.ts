@@ -133,6 +133,16 @@ describe('learning of the pool', () => {
     expect(pool.coldPerWarm).toBeGreaterThanOrEqual(1);
   });
 
+  test('runs that took no time make no figure that isn’t a number', () => {
+    let pool = FIRST_GUESS;
+    let repo: RepoEstimate = {};
+    for (const warmth of [0, 1, 0, 1, 0.75, 0.5]) ({ pool, repo } = learnBoth(pool, repo, warmth, 0));
+    for (const figure of [...Object.values(pool), ...Object.values(expectedRuns(repo, pool))]) {
+      expect(figure).toBeGreaterThan(0);
+      expect(Number.isFinite(figure)).toBe(true);
+    }
+  });
+
   test('learns the size of a cache, where it was told', () => {
     const taught = learnPool(FIRST_GUESS, { bytes: 900_000_000 }, 1, S);
     expect(taught.bytes).toBeCloseTo(600_000_000);

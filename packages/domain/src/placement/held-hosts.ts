@@ -57,7 +57,7 @@ export class HeldHosts {
       const first = this.#heap.first;
       if (!first) return undefined;
       const cost = this.cost(first);
-      if (cost <= this.#heap.firstKey) return cost === Number.POSITIVE_INFINITY ? undefined : first;
+      if (!(cost > this.#heap.firstKey)) return Number.isFinite(cost) ? first : undefined;
       this.#heap.rekeyFirst(cost);
     }
   }

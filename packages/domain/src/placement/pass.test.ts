@@ -25,6 +25,22 @@ describe('which host', () => {
     expect(pool.host('b', { cordoned: true }).submit('3', { cacheVersion: '2' }).place()).toEqual({ 3: 'a' });
   });
 
+  test('a cache of unknown dependencies is taken for the right one', () => {
+    const pool = scene()
+      .host('a')
+      .host('b', {}, { app: { version: '1' } })
+      .submit('1');
+    expect(pool.why('1').predicted?.warmth).toBe(1);
+    const other = scene().host('a').host('b', {}, { app: 1 }).submit('1', { cacheVersion: '2' });
+    expect(other.why('1').predicted?.warmth).toBe(1);
+  });
+
+  test('all that have room, however many there are', () => {
+    const pool = scene();
+    for (let i = 0; i < 20; i++) pool.host(`h${i}`).submit(`b${i}`, { repo: `r${i}` });
+    expect(new Set(Object.values(pool.place())).size).toBe(20);
+  });
+
   test('among cold ones it makes no difference what they are called or when they came', () => {
     const busy = { other: 1, more: 1 };
     const repos = { other: { ...APP, hourly: 20 }, more: { ...APP, hourly: 20 } };
@@ -69,6 +85,11 @@ describe('waiting for a warm host', () => {
     const pool = scene().host('a').host('b').run('first', 'a', { ago: 590 }).submit('second');
     expect(pool.place()).toEqual({});
     expect(pool.after(20).end('first', 610).place()).toEqual({ second: 'a' });
+  });
+
+  test('… also where another slot of that host is free: the cache is there only when it ends', () => {
+    const pool = scene().host('a', { slots: 2 }).host('b').run('first', 'a', { ago: 590 }).submit('second');
+    expect(pool.place()).toEqual({});
   });
 
   test('not for a run under way that began only just: a cold start elsewhere ends sooner', () => {

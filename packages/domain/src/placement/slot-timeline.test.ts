@@ -62,6 +62,13 @@ describe('when slots come free', () => {
     expect(slots.start(1, NOW)).toBe(NOW + 5_000);
   });
 
+  test('a slot that is given away is gone, also to a run that takes no time', () => {
+    const slots = timeline(1);
+    slots.take(1, NOW, 0);
+    expect(slots.freeNow).toBe(0);
+    expect(slots.start(1, NOW)).toBeGreaterThan(NOW);
+  });
+
   test('a host that runs more than it has slots now has room only when that much has ended', () => {
     const slots = timeline(1, [1, 10_000], [1, 20_000], [1, 30_000]);
     expect(slots.start(1, NOW)).toBe(NOW + 30_000);

@@ -68,7 +68,8 @@ export class SlotTimeline {
     if (first < 0) return;
     if (start > this.#now) this.#leaveGap(freeAt.slice(first, last + 1), start);
     freeAt.splice(first, weight);
-    const end = start + runMs;
+    // Never within the same instant: a slot that is given away is gone, however short the run.
+    const end = start + Math.max(1, runMs);
     let at = freeAt.length;
     while (at > 0 && (freeAt[at - 1] as number) > end) at--;
     for (let i = 0; i < weight; i++) freeAt.splice(at, 0, end);
