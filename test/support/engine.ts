@@ -32,3 +32,13 @@ export async function containersOf(instance: string, socket?: string): Promise<s
 export async function removeContainer(name: string, socket?: string): Promise<void> {
   await call('DELETE', `/containers/${name}?force=true&v=true`, socket);
 }
+
+/** Removes the builders of their own that a worker of this instance made, with their caches: they outlast workers by right. */
+export async function removeBuilders(instance: string): Promise<void> {
+  const filters = encodeURIComponent(JSON.stringify({ name: [`^/buildx_buildkit_kiln-.*-${instance}-`] }));
+  const { body } = await call('GET', `/containers/json?all=true&filters=${filters}`);
+  for (const [name = ''] of (body as { Names: string[] }[]).map(({ Names }) => Names.map((one) => one.slice(1)))) {
+    await removeContainer(name);
+    await call('DELETE', `/volumes/${name}_state`);
+  }
+}

@@ -53,7 +53,8 @@ beforeAll(async () => {
     { hostName: 'h1', slots: 2, leaseTtlMs: 30_000, syncEveryMs: 200, fenceMarginMs: 5_000 },
     {
       ...state,
-      executors: [builder],
+      // The engine has one BuildKit; which class it is for is not what is tested here.
+      executors: [builder, Object.create(builder, { trust: { value: 'untrusted' } }) as Builder],
       outgoing: new OutgoingGuard(allowedHosts.parse('loopback')),
       identity: { machine: 'm1', incarnation: randomUUID() },
       openContext: async () => undefined,

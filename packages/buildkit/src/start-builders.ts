@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises';
 import { TRUSTS, type Trust } from '@kiln/domain';
 import { Builder } from './builder.ts';
 import type { BuilderOptions } from './builder-options.ts';
@@ -42,6 +43,8 @@ export async function startBuilders(options: HostBuildersOptions): Promise<[Buil
 
 async function optionsByClass(options: HostBuildersOptions, classes: readonly Trust[]): Promise<BuilderOptions[]> {
   if (classes.length === 1) return classes.map((trust) => ofClass(options, trust));
+  // The budget is a share of the disk that holds it.
+  await mkdir(options.scratchDir, { recursive: true, mode: 0o700 });
   const budgets = splitBudget(await configuredBudget(options), options.untrustedCacheBudgetBytes);
   return classes.map((trust) => ({ ...ofClass(options, trust), cacheBudgetBytes: budgets[trust] }));
 }

@@ -25,7 +25,10 @@ const SPEC = {
       help: `${SCOPES.join(', ')}; may be repeated (default: ${DEFAULT_SCOPES.join(', ')})`,
     },
     worker: { kind: 'bool', help: 'For a worker: joins the pool, and does nothing else' },
-    untrusted: { kind: 'bool', help: 'Its builds get no secrets, and push and load nothing' },
+    untrusted: {
+      kind: 'bool',
+      help: 'Its builds get no secrets, load nothing, and push only what KILN_UNTRUSTED_PUSH of the API lets them',
+    },
     expires: { kind: 'text', value: 'SPAN', help: `30d, 12h or never (default: ${DEFAULT_LIFE}; a worker’s: never)` },
   },
 } as const;
