@@ -97,7 +97,9 @@ export class TestForge implements AsyncDisposable {
 
   send({ forge: name, headers, body }: Hook, connection: string = name): Promise<Response> {
     const path = `/v1/hooks/${name}/${connection}`;
-    return fetch(this.#api.api.url + path, { method: 'POST', headers, body: new Uint8Array(body) });
+    // Making commits holds this process up; a connection that is kept meanwhile may be closed just when it is used again.
+    const all = { connection: 'close', ...headers };
+    return fetch(this.#api.api.url + path, { method: 'POST', headers: all, body: new Uint8Array(body) });
   }
 
   /** Sends it and waits until it has been worked on. */

@@ -39,7 +39,7 @@ export const JOBS = {
     name: 'plan-delivery',
     schema: planDeliveryJob,
     queue: 'hooks-in',
-    tries: 8,
+    tries: 12,
     lockDurationMs: 120_000,
   },
   reportStatus: { name: 'report-status', schema: reportStatusJob, queue: 'reports', tries: 24, lockDurationMs: 60_000 },

@@ -152,6 +152,9 @@ function failureOf(url: string, ref: string, end: GitEnd & { ok: false }, limits
     const most = `${Math.floor(limits.maxFetchBytes / (1024 * 1024))} MiB`;
     return new GitFailed('repository_unreachable', `${url} sends more than ${most} for one commit`, false);
   }
+  if (/^.*git: (?:command )?not found$/m.test(stderr)) {
+    return new GitFailed('repository_unreachable', 'git isn’t installed where Kiln’s API runs', false);
+  }
   const said = /^(?:fatal|error|remote): (.*)$/m.exec(stderr)?.[1] ?? 'git failed without a word';
   if (
     /not our ref|couldn't find remote ref|unadvertised object|no such remote ref|reference is not a tree/i.test(stderr)

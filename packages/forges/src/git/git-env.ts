@@ -14,6 +14,9 @@ export function gitEnv(url: string, credentials: GitCredentials | undefined): No
   const settings: readonly (readonly [string, string])[] = [
     ['http.followRedirects', 'false'],
     ['credential.helper', ''],
+    // What is fetched is thrown away in a moment.
+    ['maintenance.auto', 'false'],
+    ['gc.auto', '0'],
     ...(basic === undefined
       ? []
       : ([[`http.${new URL(url).origin}/.extraHeader`, `Authorization: Basic ${basic}`]] as const)),

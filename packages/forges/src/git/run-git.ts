@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { setPriority } from 'node:os';
 
 /** What git is started with, and what holds it in. */
 export interface GitRun {
@@ -18,6 +19,8 @@ export type GitEnd =
   | { readonly ok: true; readonly output: Buffer; readonly isCut: boolean }
   | { readonly ok: false; readonly why: 'exit' | 'timeout' | 'too_large'; readonly stderr: string };
 
+/** Others, who are to be answered at once, go first: niceness. */
+const NICENESS = 10;
 const MAX_STDERR_CHARS = 16 * 1024;
 const BLOCK_BYTES = 512;
 
@@ -35,6 +38,7 @@ export async function runGit(args: readonly string[], run: GitRun): Promise<GitE
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe'],
   });
+  if (child.pid !== undefined) lowerPriority(child.pid);
   const kill = () => {
     try {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
@@ -78,5 +82,14 @@ export async function runGit(args: readonly string[], run: GitRun): Promise<GitE
     clearTimeout(timer);
     run.signal.removeEventListener('abort', kill);
     kill();
+  }
+}
+
+/** Also for all that it starts from then on. */
+function lowerPriority(pid: number): void {
+  try {
+    setPriority(pid, NICENESS);
+  } catch {
+    // It has ended, or this process is nicer already.
   }
 }

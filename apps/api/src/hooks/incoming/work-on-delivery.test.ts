@@ -97,7 +97,7 @@ describe('a push', () => {
 
     const missing = push('github', first, 'ab'.repeat(20));
     const failed = await forge.delivered(missing);
-    expect(failed).toMatchObject({ state: 'failed', tries: 8, failure: { code: 'commit_missing' }, builds: [] });
+    expect(failed).toMatchObject({ state: 'failed', tries: 12, failure: { code: 'commit_missing' }, builds: [] });
     forge.git.instead = (_request, response) => void response.writeHead(404).end();
     const again = push('github', first, forge.git.commit({}), { id: 'mended' });
     const refused = await forge.delivered(again);
