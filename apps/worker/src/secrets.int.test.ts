@@ -16,6 +16,7 @@ import { allowedHosts, createLogger, OutgoingGuard } from '@kiln/runtime';
 import { Leadership, openState, pendingBuild, type SecretContent, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { Executor } from './executor.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
 
 const FROM = `FROM ${process.env.KILN_EXAMPLE_DEBIAN_IMAGE ?? 'kiln.local/debian:bookworm-slim'}`;
@@ -29,6 +30,16 @@ const FILES = {
   Dockerfile: `${FROM} AS build\n${SHOW}\nRUN echo ${RUN_ID} > /f\nFROM scratch\nCOPY --from=build /f /f`,
   'peek/Dockerfile': `${FROM}\nRUN --mount=type=secret,id=token true peek ${RUN_ID} && if [ -e /run/secrets/token ]; then cat /run/secrets/token; else echo absent; fi`,
 };
+
+/** Another executor of the same engine: which builder a class has is not what is tested here. */
+function ofUntrusted(of: Builder): Executor {
+  return {
+    info: { ...of.info, trust: 'untrusted' },
+    run: (request, signal) => of.run({ ...request, trust: 'trusted' }, signal),
+    extendFence: (untilMs) => of.extendFence(untilMs),
+    close: () => of.close(),
+  };
+}
 
 let redis: TestRedis;
 let state: State;
@@ -53,8 +64,7 @@ beforeAll(async () => {
     { hostName: 'h1', slots: 2, leaseTtlMs: 30_000, syncEveryMs: 200, fenceMarginMs: 5_000 },
     {
       ...state,
-      // The engine has one BuildKit; which class it is for is not what is tested here.
-      executors: [builder, Object.create(builder, { trust: { value: 'untrusted' } }) as Builder],
+      executors: [builder, ofUntrusted(builder)],
       outgoing: new OutgoingGuard(allowedHosts.parse('loopback')),
       identity: { machine: 'm1', incarnation: randomUUID() },
       openContext: async () => undefined,
