@@ -158,7 +158,8 @@ test('every build is placed in the end, when nothing more comes', () => {
 function checkDecision({ host, considered, reason, predicted }: PlacementDecision): void {
   const chosen = considered.filter(({ verdict }) => verdict === 'chosen');
   expect(chosen.map((one) => one.host)).toEqual(host === null ? [] : [host]);
-  expect(['waits_for_warm', 'all_full', 'no_host', 'none_fits'].includes(reason)).toBe(host === null);
+  const waits = ['waits_for_warm', 'all_full', 'no_host', 'none_fits', 'none_trusted', 'none_untrusted'];
+  expect(waits.includes(reason)).toBe(host === null);
   if (host !== null) expect(predicted).toEqual(chosen[0]?.predicted);
 }
 
