@@ -249,7 +249,16 @@ describe('answers', () => {
 
 describe('hosts', () => {
   const HOST = {
-    ...{ name: 'h1', state: 'cordoned', slots: 2, usedSlots: 0, labels: {}, platforms: [], driver: 'docker' },
+    ...{
+      name: 'h1',
+      state: 'cordoned',
+      slots: 2,
+      usedSlots: 0,
+      labels: {},
+      platforms: [],
+      trust: ['trusted'],
+      driver: 'docker',
+    },
     ...{ engineVersion: '1', buildxVersion: '1', builds: [], lastSeenAt: '2026-01-02T03:04:05.000Z' },
   };
 
