@@ -11,7 +11,7 @@ const STANDING: readonly RegExp[] = [
   /^learned:(pool|repos|at)$/,
   /^audit(:last|:strangers)?$/,
   // BullMQ's memory of a queue, not of its jobs.
-  /^q:(?:host-[^:]+|schedules):(meta|id|events|marker|stalled-check|pc)$/,
+  /^q:(?:host-[^:]+|schedules|hooks-in|hooks-out|reports):(meta|id|events|marker|stalled-check|pc)$/,
 ];
 const EXPIRING: readonly RegExp[] = [/^idem:/, /^log:[^:]+:\d+(:claim)?$/, /^context:[^:]+:[0-9a-f]+:teams$/];
 
