@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: ['{apps,packages}/*/src/**/*.test.ts', 'test/**/*.test.ts'],
     // Real engines, real Redis and two cores: patience costs nothing where nothing is timed. Most of the time is waiting, for engines and leases.
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 120_000,
     pool: 'forks',
     maxWorkers: 3,

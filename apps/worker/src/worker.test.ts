@@ -84,7 +84,8 @@ async function startHost(machine = 'm1', name = 'h1'): Promise<RunningWorker> {
     { hostName: name, slots: 2, ...LEASE },
     {
       ...state,
-      executors: [executor],
+      // Which builds run apart from which is not what is tested here.
+      executors: [executor, { ...executor, info: { ...executor.info, trust: 'untrusted' } }],
       identity: { machine, incarnation: randomUUID() },
       openContext: async (digest) => {
         const content = contexts.get(digest);
