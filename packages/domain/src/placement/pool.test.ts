@@ -31,6 +31,14 @@ describe('what an attempt teaches', () => {
     expect(pool.pool.learned.estimate.samples).toBe(2);
   });
 
+  test('also for those of it that wait already', () => {
+    const pool = scene().host('a').run('r', 'a').submit('1');
+    const expected = () => pool.why('1').predicted?.runMs;
+    expect(expected()).toBe(60_000);
+    pool.end('r', 60).run('r', 'a').end('r', 100).run('other', 'a', { repo: 'x' });
+    expect(expected()).toBeGreaterThan(60_000);
+  });
+
   test('at the warmth that the attempt was told, or turned out to have', () => {
     const told = new Scene().host('a', {}, { app: 1 });
     const attempt = { build: '1', host: 'a', repo: 'app', team: '', weight: 1, startedAt: START, warmth: 0 };
@@ -224,6 +232,7 @@ describe('when it is thought anew', () => {
     const pool = waiting();
     expect(pool.pool.decide(pool.now).lookAgainAt).toBe(START + 15_000);
     expect(decided(pool.after(14).submit('2', { repo: 'x' }))).toBe(0);
+    expect(pool.pool.decide(pool.now).lookAgainAt).toBe(START + 15_000);
     expect(decided(pool.after(1))).toBe(15);
   });
 
@@ -247,6 +256,8 @@ describe('when it is thought anew', () => {
 
   test('a build that is told of twice is placed once', () => {
     const pool = scene().host('a', { slots: 3 }).submit('1').submit('1');
+    expect(pool.pool.waiting.queuedSlots).toBe(1);
+    expect(pool.pool.decide(pool.now).assignments).toHaveLength(1);
     expect(pool.place()).toEqual({ 1: 'a' });
     expect(pool.pool.waiting.size).toBe(0);
     expect(pool.place()).toEqual({});
