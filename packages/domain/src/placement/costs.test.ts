@@ -186,6 +186,7 @@ describe('slots of others', () => {
   test('out of many free hosts those are weighed that look best for any cold run', () => {
     const budget = { cacheBudgetBytes: 250 * MB };
     const scene = new Scene({
+      pool: { bytes: 100 * MB },
       repos: { app: { ...APP, hourly: 1 }, hot: { ...APP, hourly: 0.1 }, busy: { ...APP, hourly: 0.05 } },
     });
     for (let i = 0; i < 14; i++) scene.host(`h${i}`, budget, i === 13 ? { busy: 1 } : { hot: { bytes: 200 * MB } });
