@@ -93,6 +93,14 @@ describe('demand', () => {
     expect(demand(again)).toBe(demand(once));
   });
 
+  test('of a pool that was only just begun is not taken for a flood', () => {
+    const pool = new PlacementPool();
+    const scene = new Scene();
+    const like = scene.submit('1').pool.waiting.get('1')?.build;
+    if (like) pool.buildQueued(like, START);
+    expect(pool.waiting.get('1')?.group.repo.demand.expected(pool.demandClock(START))).toBeLessThan(10);
+  });
+
   test('is looked ahead for as long as caches are kept: the last copies that go tell, further ones don’t', () => {
     const pool = scene()
       .host('a', {}, { app: 1 })
