@@ -33,7 +33,14 @@ class Recorded implements AsyncDisposable {
     const now = () => clock.now;
     const state = await openState({ redisUrl, namespace: 'kiln', secretKey: SECRET_KEY, onError: () => {}, now });
     const token = (await new Leadership(state.redis, state.keys, 'test', 600_000).hold()) ?? 0;
-    const report = { name: HOST.name, slots: HOST.slots, platforms: [], labels: {}, driver: 'docker', accepting: true };
+    const report = {
+      name: HOST.name,
+      slots: HOST.slots,
+      platforms: [],
+      labels: {},
+      driver: 'docker' as const,
+      accepting: true,
+    };
     const versions = { engineVersion: '1', buildxVersion: '1' };
     await state.hosts.sync({ ...report, ...versions }, { machine: 'm1', incarnation: HOST.incarnation }, 600_000);
     return new Recorded(state, token, clock);
