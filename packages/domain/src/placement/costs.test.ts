@@ -185,15 +185,29 @@ describe('slots of others', () => {
 
   test('out of many free hosts those are weighed that look best for any cold run', () => {
     const budget = { cacheBudgetBytes: 250 * MB };
-    const scene = new Scene({ repos: { app: { ...APP, hourly: 1 }, hot: { ...APP, hourly: 0.1 } } });
-    for (let i = 0; i < 14; i++) scene.host(`h${i}`, budget, i === 13 ? {} : { hot: { bytes: 200 * MB } });
+    const scene = new Scene({
+      pool: { bytes: 100 * MB },
+      repos: { app: { ...APP, hourly: 1 }, hot: { ...APP, hourly: 0.1 }, busy: { ...APP, hourly: 0.05 } },
+    });
+    for (let i = 0; i < 14; i++) scene.host(`h${i}`, budget, i === 13 ? { busy: 1 } : { hot: { bytes: 200 * MB } });
     expect(scene.submit('1').place()).toEqual({ 1: 'h13' });
     const crowded = new Scene({ repos: { app: APP, hot: { ...APP, hourly: 100 } } });
     for (let i = 0; i < 14; i++) crowded.host(`h${i}`, {}, i === 13 ? {} : { hot: 1 });
     expect(crowded.submit('1').place()).toEqual({ 1: 'h13' });
   });
 
+  test('what is expected of a host is known as soon as a cache is reported', () => {
+    const scene = new Scene({ repos: { app: APP, hot: { ...APP, hourly: 30 } } }).host('a').host('b');
+    expect(scene.submit('1', { repo: 'x' }).why('1').host).toBe('a');
+    expect(scene.holds('a', 'hot').why('1').host).toBe('b');
+  });
+
   test('the fewer of its slots are free, the more a cold run is in the way', () => {
+    const half = new Scene({ repos: { hot: { ...APP, hourly: 10 } } }).host('a', { slots: 2 }, { hot: 1 });
+    const host = half.pool.hosts.get('a');
+    const crowding = (free: number) => (host && costs(half).crowding(host, free, 600_000)) ?? Number.NaN;
+    expect(crowding(1)).toBeGreaterThan(100_000);
+    expect(crowding(2)).toBeCloseTo(crowding(1) / 2);
     const scene = new Scene({ repos: { app: APP, hot: { ...APP, hourly: 10 } } })
       .host('a', { slots: 2 }, { hot: 1 })
       .host('b', { slots: 2 }, { hot: 1 })
@@ -222,6 +236,24 @@ describe('what a slot’s time costs', () => {
     scene.submit('5');
     expect(price(scene)).toBeCloseTo(2);
   });
+});
+
+test('a cold run is dearer by that price, so that it is waited for longer', () => {
+  /** Warm in 500 + 60 s, cold in 600: beside a pool in which everybody finds room, and in one that has been full for hours. */
+  const placed = (full: boolean) => {
+    const scene = new Scene({ repos: { app: APP, slow: { warm: 500, cold: 500 } } });
+    scene.host('warm', {}, { app: 1 }).host('free').run('r', 'free', { repo: 'x' });
+    if (full) {
+      scene
+        .run('before', 'warm', { repo: 'slow' })
+        .after(300 * MINUTE)
+        .end('before', 500, { keepsCache: false });
+      for (let i = 0; i < 9; i++) scene.submit(`wide${i}`, { repo: 'y', weight: 9 });
+    }
+    return scene.run('now', 'warm', { repo: 'slow' }).end('r', 500).submit('1').place();
+  };
+  expect(placed(false)).toEqual({ 1: 'free' });
+  expect(placed(true)).toEqual({});
 });
 
 describe('long waits', () => {

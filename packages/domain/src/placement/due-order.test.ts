@@ -127,6 +127,14 @@ describe('teams', () => {
     expect(Object.keys(scene.place())).toEqual(['loud0', 'small']);
   });
 
+  test('… and the wider those are, the further', () => {
+    const scene = new Scene({ repos: { app: { warm: 60, cold: 60 } } }).host('a', { slots: 3 });
+    scene.submit('wide', { team: 'loud', weight: 2, age: 90 });
+    // 2 × 60 s of three slots are a lead of 40 s.
+    scene.submit('loud', { team: 'loud', age: 30 }).submit('small', { team: 'small' });
+    expect(Object.keys(scene.place())).toEqual(['wide', 'small']);
+  });
+
   test('in a large pool the same work is a smaller share', () => {
     const scene = new Scene({ repos: { app: { warm: 60, cold: 60 } } }).host('a', { slots: 10 });
     for (let i = 0; i < 10; i++) scene.run(`r${i}`, 'a', { team: i < 9 ? 'loud' : 'small' });

@@ -1,5 +1,6 @@
 import { runAt } from './estimates.ts';
 import type { PendingGroup } from './pending-group.ts';
+import type { PoolRepo } from './pool-repo.ts';
 import type { PoolState } from './pool-state.ts';
 import type { PendingBuild } from './words.ts';
 
@@ -14,6 +15,8 @@ export class DueOrder {
   /** What teams were given in this pass, slot-ms. */
   readonly #given = new Map<string, number>();
   readonly #alone: boolean;
+  readonly #putOff = new Map<PendingGroup, number>();
+  readonly #warmth = new Map<PoolRepo, Map<string | undefined, number>>();
 
   constructor(pool: PoolState, now: number) {
     this.#pool = pool;
@@ -25,16 +28,39 @@ export class DueOrder {
   }
 
   /** ms since the epoch; never gets earlier within a pass. */
-  due({ repo, cacheVersion, priority, team }: PendingGroup, { createdAt }: PendingBuild): number {
-    const { classPenaltyMs, dueCapMs, dueRuns } = this.#pool.settings;
-    const warmth = repo.bestWarmth(cacheVersion);
-    const cap = priority === 'interactive' ? dueCapMs.interactive : warmth > 0 ? dueCapMs.held : dueCapMs.cold;
-    const length = Math.min(cap, dueRuns * runAt(repo.runs, warmth));
-    return createdAt + classPenaltyMs[priority] + length + this.#lead(team);
+  due(group: PendingGroup, { createdAt }: PendingBuild): number {
+    let putOff = this.#putOff.get(group);
+    if (putOff === undefined) {
+      putOff = this.#putOffBy(group);
+      this.#putOff.set(group, putOff);
+    }
+    return createdAt + putOff + this.#lead(group.team);
   }
 
   given(team: string, slotMs: number): void {
     if (!this.#alone) this.#given.set(team, (this.#given.get(team) ?? 0) + slotMs);
+  }
+
+  /** By class and by length: neither changes within a pass. */
+  #putOffBy({ repo, cacheVersion, priority }: PendingGroup): number {
+    const { classPenaltyMs, dueCapMs, dueRuns } = this.#pool.settings;
+    const warmth = this.#bestWarmth(repo, cacheVersion);
+    const cap = priority === 'interactive' ? dueCapMs.interactive : warmth > 0 ? dueCapMs.held : dueCapMs.cold;
+    return classPenaltyMs[priority] + Math.min(cap, dueRuns * runAt(repo.runs, warmth));
+  }
+
+  #bestWarmth(repo: PoolRepo, version: string | undefined): number {
+    let byVersion = this.#warmth.get(repo);
+    if (!byVersion) {
+      byVersion = new Map();
+      this.#warmth.set(repo, byVersion);
+    }
+    let warmth = byVersion.get(version);
+    if (warmth === undefined) {
+      warmth = repo.bestWarmth(version);
+      byVersion.set(version, warmth);
+    }
+    return warmth;
   }
 
   /** By how much of the whole pool's time the team is ahead of the one that had least. */

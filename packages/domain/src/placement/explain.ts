@@ -1,5 +1,6 @@
 import type { Trust } from '../access/principal.ts';
 import type { ConsideredHost, DecisionReason, PlacementDecision, Prediction, Verdict } from './decision.ts';
+import type { HeldHost } from './held-hosts.ts';
 import type { Choice, Pass } from './pass.ts';
 import type { PendingGroup } from './pending-group.ts';
 import type { PoolHost } from './pool-host.ts';
@@ -9,11 +10,15 @@ import type { PendingBuild } from './words.ts';
 /** A pool of so many hosts is listed whole; of a larger one, the best so many. */
 const LISTED = 20;
 
+/** Only of the few that are listed is worked out what is said of them. */
 interface Weighed {
   readonly host: PoolHost;
-  readonly predicted: Prediction;
+  readonly startAt: number;
+  readonly runMs: number;
+  readonly warmth: number;
   readonly cost: number;
-  readonly extras?: Readonly<Record<string, number>>;
+  /** Missing for a cold run. */
+  readonly held?: HeldHost;
 }
 
 /**
@@ -27,19 +32,23 @@ export function explain(
   choice: Choice | undefined,
 ): PlacementDecision {
   const { now, pool } = pass;
-  const weighed = weigh(pass, group, choice);
   const assigned = choice !== undefined && choice.startAt <= now;
   const listed = new Map<PoolHost, ConsideredHost>();
+  const weighed = weigh(pass, group, choice);
   for (const one of weighed.sort((a, b) => rank(a, choice) - rank(b, choice) || a.cost - b.cost)) {
     if (listed.size >= LISTED) break;
-    if (!listed.has(one.host)) listed.set(one.host, considered(group, one, verdictOf(one, choice, assigned)));
+    if (listed.has(one.host)) continue;
+    const verdict = verdictOf(one, choice, assigned);
+    const extras = extrasOf(pass, group, one);
+    const more = { predicted: prediction(one), ...(Object.keys(extras).length > 0 && { extras }) };
+    listed.set(one.host, { ...bare(group, one.host, verdict), ...more });
   }
-  const others: Record<string, number> = {};
+  for (const host of pool.hosts.all.values()) {
+    if (listed.size >= LISTED) break;
+    if (!listed.has(host)) listed.set(host, bare(group, host, roughVerdict(pass, group, host)));
+  }
   const fitting = pass.fitting(group.hosts);
-  for (const { host, verdict } of rest(pass, group, fitting, listed)) {
-    if (listed.size < LISTED) listed.set(host, bare(group, host, verdict));
-    else others[verdict] = (others[verdict] ?? 0) + 1;
-  }
+  const others = listed.size < pool.hosts.all.size ? countOthers(pass, group, listed.keys()) : {};
   return {
     build: build.id,
     host: assigned ? choice.host.view.name : null,
@@ -48,60 +57,70 @@ export function explain(
     ...(choice && { predicted: prediction(choice) }),
     considered: [...listed.values()],
     ...(Object.keys(others).length > 0 && { others }),
-    ...(pool.hosts.all.size === 0 && { considered: [] }),
   };
 }
 
 /** Hosts with the cache, and the free ones without that a cold run was weighed for. */
 function weigh(pass: Pass, group: PendingGroup, choice: Choice | undefined): Weighed[] {
-  const { now, costs } = pass;
+  const { now } = pass;
   const { repo } = group;
-  const held = pass.heldHosts(group);
-  const found: Weighed[] = held.all.map((one) => {
+  const hosts = pass.heldHosts(group);
+  const found: Weighed[] = [];
+  for (const held of hosts.all) {
+    const { host, warmth, runMs } = held;
     // Where the build itself has reserved slots, it starts when those come free.
-    const reserved = one.host === choice?.host && one.warmth === choice.warmth;
-    const startAt = reserved ? choice.startAt : held.start(one);
-    const extras = rounded({ others: held.extras(one) });
-    const predicted = prediction({ ...one, startAt });
-    return { host: one.host, predicted, cost: held.cost(one), ...(Object.keys(extras).length > 0 && { extras }) };
-  });
+    const reserved = host === choice?.host && warmth === choice.warmth;
+    const startAt = reserved ? choice.startAt : hosts.start(held);
+    if (Number.isFinite(startAt)) found.push({ host, startAt, runMs, warmth, cost: hosts.cost(held), held });
+  }
   const runMs = repo.coldRun(now);
   for (const host of pass.coldHosts(group.hosts)) {
-    const free = pass.timeline(host).freeNow;
-    if (repo.holders.has(host) || free < group.weight) continue;
-    const extras = {
-      wanted: costs.wanted(host, free),
-      crowding: costs.crowding(host, free, runMs),
-      eviction: costs.eviction(host, repo),
-      spread: -costs.spread(repo, runMs - repo.runs.warm),
-    };
-    const predicted = prediction({ startAt: now, warmth: 0, runMs });
-    found.push({ host, predicted, cost: pass.coldCost(group, host, runMs), extras: rounded(extras) });
+    if (repo.holders.has(host) || pass.timeline(host).freeNow < group.weight) continue;
+    found.push({ host, startAt: now, runMs, warmth: 0, cost: pass.coldCost(group, host, runMs) });
   }
-  return found.filter(({ predicted }) => Number.isFinite(predicted.startAt));
+  return found;
 }
 
-function* rest(
-  pass: Pass,
-  group: PendingGroup,
-  fitting: ReadonlySet<PoolHost>,
-  listed: ReadonlyMap<PoolHost, ConsideredHost>,
-): Generator<{ host: PoolHost; verdict: Verdict }> {
-  for (const host of pass.pool.hosts.all.values()) {
-    if (listed.has(host)) continue;
-    if (!fitting.has(host)) yield { host, verdict: group.hosts.ruledOut(host) ?? 'lost_it_before' };
-    else yield { host, verdict: pass.timeline(host).freeNow < group.weight ? 'full' : 'costs_others' };
+function extrasOf(pass: Pass, group: PendingGroup, { host, runMs, held }: Weighed): Record<string, number> {
+  const { costs } = pass;
+  const { repo } = group;
+  if (held) return rounded({ others: pass.heldHosts(group).extras(held) });
+  const free = pass.timeline(host).freeNow;
+  return rounded({
+    wanted: costs.wanted(host, free),
+    crowding: costs.crowding(host, free, runMs),
+    eviction: costs.eviction(host, repo),
+    spread: -costs.spread(repo, runMs - repo.runs.warm),
+  });
+}
+
+/** What speaks against a host that wasn't weighed. */
+function roughVerdict(pass: Pass, { hosts, weight }: PendingGroup, host: PoolHost): Verdict {
+  if (!pass.fitting(hosts).has(host)) return hosts.ruledOut(host) ?? 'lost_it_before';
+  return pass.timeline(host).freeNow < weight ? 'full' : 'costs_others';
+}
+
+/** The same for all hosts that aren't listed, without looking at each. */
+function countOthers(pass: Pass, group: PendingGroup, listed: Iterable<PoolHost>): Record<string, number> {
+  const { hosts } = group;
+  const room = pass.withRoom(hosts);
+  const counts = new Map<Verdict, number>(hosts.ruledOutCounts(pass.pool.hosts));
+  counts.set('costs_others', room);
+  counts.set('full', pass.fitting(hosts).size - room);
+  for (const host of listed) {
+    const verdict = roughVerdict(pass, group, host);
+    counts.set(verdict, (counts.get(verdict) ?? 0) - 1);
   }
+  return Object.fromEntries([...counts].filter(([, count]) => count > 0));
 }
 
-function rank({ host, predicted }: Weighed, choice: Choice | undefined): number {
-  return host === choice?.host && predicted.startAt === Math.round(choice.startAt) ? 0 : 1;
+function rank({ host, startAt }: Weighed, choice: Choice | undefined): number {
+  return host === choice?.host && startAt === choice.startAt ? 0 : 1;
 }
 
-function verdictOf({ host, predicted }: Weighed, choice: Choice | undefined, assigned: boolean): Verdict {
+function verdictOf({ host, startAt, runMs }: Weighed, choice: Choice | undefined, assigned: boolean): Verdict {
   if (host === choice?.host) return assigned ? 'chosen' : 'awaited';
-  if (choice && predicted.finishAt <= choice.startAt + choice.runMs) return 'costs_others';
-  return 'later';
+  return choice && startAt + runMs <= choice.startAt + choice.runMs ? 'costs_others' : 'later';
 }
 
 function reasonOf(
@@ -127,10 +146,6 @@ function reasonOf(
 
 function isServed(pass: Pass, trust: Trust): boolean {
   return [...pass.pool.hosts.all.values()].some(({ view }) => view.trust.includes(trust));
-}
-
-function considered(group: PendingGroup, { host, predicted, extras }: Weighed, verdict: Verdict): ConsideredHost {
-  return { ...bare(group, host, verdict), predicted, ...(extras && { extras }) };
 }
 
 function bare({ repo, cacheVersion }: PendingGroup, host: PoolHost, verdict: Verdict): ConsideredHost {

@@ -9,7 +9,6 @@ import type { SlotTimeline } from './slot-timeline.ts';
 /** A host that has a cache for a group's builds, or will have one when a run under way has left it. Times in ms. */
 export interface HeldHost {
   readonly host: PoolHost;
-  readonly timeline: SlotTimeline;
   readonly notBefore: number;
   readonly warmth: number;
   readonly runMs: number;
@@ -21,6 +20,7 @@ export class HeldHosts {
   readonly #repo: PoolRepo;
   readonly #weight: number;
   readonly #costs: Costs;
+  readonly #timelineOf: (host: PoolHost) => SlotTimeline;
 
   constructor(
     group: PendingGroup,
@@ -31,11 +31,13 @@ export class HeldHosts {
     this.#repo = group.repo;
     this.#weight = group.weight;
     this.#costs = costs;
+    this.#timelineOf = timelineOf;
     const { repo, cacheVersion } = group;
     const { now } = costs.clock;
+    // What it costs at least: the rest is worked out when its turn comes.
     const add = (host: PoolHost, notBefore: number, warmth: number) => {
-      const held = { host, timeline: timelineOf(host), notBefore, warmth, runMs: runAt(repo.runs, warmth) };
-      this.#heap.append(this.cost(held), held);
+      const runMs = runAt(repo.runs, warmth);
+      this.#heap.append(notBefore - now + costs.price * runMs, { host, notBefore, warmth, runMs });
     };
     for (const [host, cache] of repo.holders) {
       const warmth = warmthFor(cache, cacheVersion);
@@ -68,8 +70,9 @@ export class HeldHosts {
   }
 
   /** When a build of the group would start there. */
-  start({ timeline, notBefore, runMs }: HeldHost): number {
+  start({ host, notBefore, runMs }: HeldHost): number {
     const { now } = this.#costs.clock;
+    const timeline = this.#timelineOf(host);
     if (notBefore <= now && timeline.gap(this.#weight, runMs)) return now;
     return timeline.start(this.#weight, notBefore);
   }
@@ -78,9 +81,9 @@ export class HeldHosts {
    * What a run there costs others, ms: with less than a stale cache the more, the more it is like a cold one; and as that one's, what
    * the whole cache that it leaves is worth.
    */
-  extras({ host, timeline, warmth, runMs }: HeldHost): number {
+  extras({ host, warmth, runMs }: HeldHost): number {
     if (warmth >= STALE_WARMTH) return 0;
-    const free = Math.max(1, timeline.freeNow);
+    const free = Math.max(1, this.#timelineOf(host).freeNow);
     const repo = this.#repo;
     const spread = this.#costs.spread(repo, runMs - repo.runs.warm);
     return (1 - warmth / STALE_WARMTH) * (this.#costs.coldExtras(host, free, repo, runMs) - spread);

@@ -65,6 +65,12 @@ test('a host that is gone takes what ran there with it; a build that comes again
   scene.pool.hostGone('a', scene.now);
   scene.host('b').submit('1', { lostOn: ['a'] });
   expect(scene.place()).toEqual({ 1: 'b' });
-  // What the lost attempt would have told comes too late to count.
-  expect(scene.pool.attemptEnded('nobody', { runMs: 1, keepsCache: true }, scene.now)).toBeUndefined();
+});
+
+test('what a lost attempt tells when it ends after all comes too late to count', () => {
+  const scene = new Scene().host('a').host('b').run('1', 'a');
+  scene.pool.hostGone('a', scene.now);
+  expect(scene.pool.attemptEnded('1', { runMs: 1, keepsCache: true }, scene.now)).toBeUndefined();
+  expect(scene.pool.hosts.freeSlots).toBe(1);
+  expect(scene.pool.learnedRepo('app')?.estimate).toEqual({});
 });

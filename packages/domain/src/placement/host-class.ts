@@ -14,6 +14,8 @@ export class HostClass {
   readonly #like: PendingBuild;
   #revision = -1;
   #fitting: ReadonlySet<PoolHost> = new Set();
+  readonly #counts = new Map<RuledOut, number>();
+  #countsRevision = -1;
 
   constructor(key: string, like: PendingBuild) {
     this.key = key;
@@ -29,6 +31,21 @@ export class HostClass {
       this.#fitting = fittingHosts(this.#like, all.values());
     }
     return this.#fitting;
+  }
+
+  /** How many hosts aren't fitting, by what rules them out. */
+  ruledOutCounts(hosts: HostTable): ReadonlyMap<RuledOut, number> {
+    const fitting = this.fitting(hosts);
+    if (this.#countsRevision !== hosts.revision) {
+      this.#countsRevision = hosts.revision;
+      this.#counts.clear();
+      for (const host of hosts.all.values()) {
+        if (fitting.has(host)) continue;
+        const verdict = this.ruledOut(host) ?? 'lost_it_before';
+        this.#counts.set(verdict, (this.#counts.get(verdict) ?? 0) + 1);
+      }
+    }
+    return this.#counts;
   }
 
   /** What rules a host out. */

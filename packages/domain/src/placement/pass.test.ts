@@ -25,6 +25,15 @@ describe('which host', () => {
     expect(pool.host('b', { cordoned: true }).submit('3', { cacheVersion: '2' }).place()).toEqual({ 3: 'a' });
   });
 
+  test('each build by its own dependencies, also where several of a repo wait', () => {
+    const version = (held: string) => ({ app: { warmth: 1, version: held } });
+    const pool = scene().host('a', {}, version('1')).host('b', {}, version('2'));
+    expect(pool.submit('x', { cacheVersion: '2' }).submit('y', { cacheVersion: '1' }).place()).toEqual({
+      x: 'b',
+      y: 'a',
+    });
+  });
+
   test('a cache of unknown dependencies is taken for the right one', () => {
     const pool = scene()
       .host('a')

@@ -8,6 +8,7 @@ import { HeldHosts } from './held-hosts.ts';
 import type { HostClass } from './host-class.ts';
 import type { PendingGroup } from './pending-group.ts';
 import type { PoolHost } from './pool-host.ts';
+import type { PoolRepo } from './pool-repo.ts';
 import type { PoolState } from './pool-state.ts';
 import { SlotTimeline } from './slot-timeline.ts';
 import type { Waiting } from './waiting-list.ts';
@@ -49,10 +50,10 @@ export class Pass {
   readonly #order: DueOrder;
   readonly #explained: boolean;
   readonly #timelines = new Map<PoolHost, SlotTimeline>();
-  readonly #held = new Map<PendingGroup, HeldHosts>();
+  readonly #held = new Map<PoolRepo, Map<string, HeldHosts>>();
   readonly #windows = new Map<HostClass, ColdWindow>();
   readonly #free: Set<PoolHost>;
-  readonly #unconfirmed = new Map<string, string>();
+  readonly #unconfirmed = new Map<string, { readonly host: string; readonly repo: PoolRepo }>();
   /** What those who wait wait for. Asked again they would find the slots taken, by themselves. */
   readonly #awaited = new Map<string, Choice>();
   #assignments: Assignment[] = [];
@@ -73,7 +74,12 @@ export class Pass {
 
   /** Whether the attempt is one that this pass decided on. */
   confirm(build: string, host: string): boolean {
-    return this.#unconfirmed.get(build) === host && this.#unconfirmed.delete(build);
+    const assigned = this.#unconfirmed.get(build);
+    if (assigned?.host !== host) return false;
+    this.#unconfirmed.delete(build);
+    // Builds that come later may wait for the cache that it will leave.
+    this.#held.delete(assigned.repo);
+    return true;
   }
 
   takeAssignments(): readonly Assignment[] {
@@ -132,10 +138,16 @@ export class Pass {
   }
 
   heldHosts(group: PendingGroup): HeldHosts {
-    let held = this.#held.get(group);
+    const { repo, hosts, sight } = group;
+    let bySight = this.#held.get(repo);
+    if (!bySight) {
+      bySight = new Map();
+      this.#held.set(repo, bySight);
+    }
+    let held = bySight.get(sight);
     if (!held) {
-      held = new HeldHosts(group, this.fitting(group.hosts), this.costs, (host) => this.timeline(host));
-      this.#held.set(group, held);
+      held = new HeldHosts(group, this.fitting(hosts), this.costs, (host) => this.timeline(host));
+      bySight.set(sight, held);
     }
     return held;
   }
@@ -154,6 +166,14 @@ export class Pass {
       this.#windows.set(hosts, window);
     }
     return window.hosts();
+  }
+
+  /** How many hosts have room now for builds of this class. */
+  withRoom(hosts: HostClass): number {
+    const fitting = this.fitting(hosts);
+    let count = 0;
+    for (const host of this.#free) if (fitting.has(host) && this.timeline(host).freeNow >= hosts.weight) count++;
+    return count;
   }
 
   /** Cost of a cold run there, ms. */
@@ -214,7 +234,7 @@ export class Pass {
     const host = choice.host.view.name;
     const decision = this.#explained ? { decision: explain(this, group, build, choice) } : {};
     this.#assignments.push({ build: build.id, host, ...decision });
-    this.#unconfirmed.set(build.id, host);
+    this.#unconfirmed.set(build.id, { host, repo: group.repo });
     this.#order.given(group.team, choice.runMs * group.weight);
   }
 }

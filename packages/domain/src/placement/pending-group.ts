@@ -14,6 +14,8 @@ export class PendingGroup {
   readonly weight: number;
   readonly cacheVersion: string | undefined;
   readonly hosts: HostClass;
+  /** The same for groups of the repo that see the same hosts and caches, whoever they are of. */
+  readonly sight: string;
   /** By age, the oldest first. */
   readonly builds: PendingBuild[] = [];
 
@@ -25,6 +27,7 @@ export class PendingGroup {
     this.priority = like.priority;
     this.weight = like.weight;
     this.cacheVersion = like.cacheVersion;
+    this.sight = JSON.stringify([hosts.key, like.cacheVersion]);
   }
 
   add(build: PendingBuild): void {

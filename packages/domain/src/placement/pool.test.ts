@@ -31,6 +31,14 @@ describe('what an attempt teaches', () => {
     expect(pool.pool.learned.estimate.samples).toBe(2);
   });
 
+  test('also for those of it that wait already', () => {
+    const pool = scene().host('a').run('r', 'a').submit('1');
+    const expected = () => pool.why('1').predicted?.runMs;
+    expect(expected()).toBe(60_000);
+    pool.end('r', 60).run('r', 'a').end('r', 100).run('other', 'a', { repo: 'x' });
+    expect(expected()).toBeGreaterThan(60_000);
+  });
+
   test('at the warmth that the attempt was told, or turned out to have', () => {
     const told = new Scene().host('a', {}, { app: 1 });
     const attempt = { build: '1', host: 'a', repo: 'app', team: '', weight: 1, startedAt: START, warmth: 0 };
@@ -83,6 +91,14 @@ describe('demand', () => {
     const again = new Scene().submit('1').submit('1', { lostOn: ['a'] });
     expect(demand(again)).toBeGreaterThan(0);
     expect(demand(again)).toBe(demand(once));
+  });
+
+  test('of a pool that was only just begun is not taken for a flood', () => {
+    const pool = new PlacementPool();
+    const scene = new Scene();
+    const like = scene.submit('1').pool.waiting.get('1')?.build;
+    if (like) pool.buildQueued(like, START);
+    expect(pool.waiting.get('1')?.group.repo.demand.expected(pool.demandClock(START))).toBeLessThan(10);
   });
 
   test('is looked ahead for as long as caches are kept: the last copies that go tell, further ones don’t', () => {
@@ -224,6 +240,7 @@ describe('when it is thought anew', () => {
     const pool = waiting();
     expect(pool.pool.decide(pool.now).lookAgainAt).toBe(START + 15_000);
     expect(decided(pool.after(14).submit('2', { repo: 'x' }))).toBe(0);
+    expect(pool.pool.decide(pool.now).lookAgainAt).toBe(START + 15_000);
     expect(decided(pool.after(1))).toBe(15);
   });
 
@@ -247,6 +264,8 @@ describe('when it is thought anew', () => {
 
   test('a build that is told of twice is placed once', () => {
     const pool = scene().host('a', { slots: 3 }).submit('1').submit('1');
+    expect(pool.pool.waiting.queuedSlots).toBe(1);
+    expect(pool.pool.decide(pool.now).assignments).toHaveLength(1);
     expect(pool.place()).toEqual({ 1: 'a' });
     expect(pool.pool.waiting.size).toBe(0);
     expect(pool.place()).toEqual({});

@@ -206,8 +206,9 @@ export class PlacementPool implements PoolState {
     this.#arrived = [];
     if (this.waiting.size === 0) return { assignments: [], lookAgainAt: undefined };
     let pass = this.#pass;
+    // Who left meanwhile has outdated the pass.
     if (!this.#stale && pass?.confirmed && now - pass.now < this.settings.lookAgainMs) {
-      pass.extend(arrived.filter((one) => this.waiting.get(one.build.id) === one));
+      pass.extend(arrived);
     } else {
       pass = new Pass(this, now, explained);
       pass.run();
