@@ -1,4 +1,4 @@
-import type { RouteAccess } from '@kiln/domain';
+import type { RouteAccess, Scope, TeamReach } from '@kiln/domain';
 import type { z } from 'zod';
 import type { ProblemCode } from '../http/problem.ts';
 
@@ -65,3 +65,7 @@ export interface RouteDoc {
 export function isAudited({ method, changes }: RouteDoc): boolean {
   return method !== 'get' || changes === true;
 }
+
+/** Users with a scope, who see their own team's. */
+export const users = <S extends Scope, T extends TeamReach>(scope: S, teams: T) =>
+  ({ who: 'users', scopes: [scope], teams }) as const;

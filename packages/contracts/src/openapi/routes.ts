@@ -1,37 +1,18 @@
-import type { Scope, TeamReach } from '@kiln/domain';
 import { z } from 'zod';
-import { createdToken, loginQuery, tokenId, tokenList, tokenRequest, tokenView, whoamiView } from '../http/access.ts';
-import { auditEntry, auditQuery } from '../http/audit.ts';
 import { buildRequest } from '../http/build-request.ts';
 import { buildId, contextDigest } from '../http/fields.ts';
-import { hostDetail } from '../http/host-caches.ts';
-import { drainOrder, hostChange, joinGrant, joinRequest, removeQuery } from '../http/host-orders.ts';
-import { hostName } from '../http/host-report.ts';
-import {
-  buildPage,
-  buildQuery,
-  buildView,
-  hostList,
-  hostView,
-  logQuery,
-  placementView,
-  waitQuery,
-} from '../http/views.ts';
+import { buildPage, buildQuery, buildView, logQuery, placementView, waitQuery } from '../http/views.ts';
 import { logRecord } from '../log/record.ts';
+import { ACCESS_ROUTES } from './access-routes.ts';
 import { HOOK_ROUTES } from './hook-routes.ts';
+import { HOST_ROUTES } from './host-routes.ts';
 import { LIMIT_ROUTES } from './limit-routes.ts';
-import type { HeaderDoc, RouteDoc } from './route.ts';
+import { type HeaderDoc, type RouteDoc, users } from './route.ts';
 import { SCHEDULE_ROUTES } from './schedule-routes.ts';
 import { SECRET_ROUTES } from './secret-routes.ts';
 
-/** Users with a scope, who see their own team's. */
-const users = <S extends Scope, T extends TeamReach>(scope: S, teams: T) =>
-  ({ who: 'users', scopes: [scope], teams }) as const;
-
 const build = { 'application/json': buildView };
 const id = { id: buildId };
-const host = { name: hostName };
-const hostAnswer = { description: 'The host as it is now.', content: { 'application/json': hostView } };
 const tar = { 'application/x-tar': { raw: 'binary', description: 'A tar.' } } as const;
 
 const IDEMPOTENCY: Readonly<Record<string, HeaderDoc>> = {
@@ -216,104 +197,7 @@ export const ROUTES = {
     answers: { 200: { description: 'A tar.', content: tar } },
     problems: ['invalid_request', 'build_not_found', 'artifact_not_found'],
   },
-  listHosts: {
-    method: 'get',
-    path: '/v1/hosts',
-    tag: 'Hosts',
-    access: { who: 'users', scopes: ['builds:read', 'hosts:operate'], teams: 'list' },
-    summary: 'List the hosts of the pool',
-    answers: { 200: { description: 'All hosts.', content: { 'application/json': hostList } } },
-    problems: [],
-  },
-  readHost: {
-    method: 'get',
-    path: '/v1/hosts/:name',
-    tag: 'Hosts',
-    access: users('hosts:operate', 'pool'),
-    summary: 'Read a host and what its caches hold',
-    params: { name: hostName },
-    answers: { 200: { description: 'The host.', content: { 'application/json': hostDetail } } },
-    problems: ['invalid_request', 'host_not_found'],
-  },
-  cordonHost: {
-    method: 'post',
-    path: '/v1/hosts/:name/cordon',
-    tag: 'Hosts',
-    access: users('hosts:operate', 'pool'),
-    summary: 'Give a host nothing new',
-    description: 'What it holds goes on. Holds until it is uncordoned, also over restarts of its worker.',
-    params: host,
-    answers: { 200: hostAnswer },
-    problems: ['invalid_request', 'host_not_found'],
-  },
-  uncordonHost: {
-    method: 'post',
-    path: '/v1/hosts/:name/uncordon',
-    tag: 'Hosts',
-    access: users('hosts:operate', 'pool'),
-    summary: 'Give a host builds again',
-    description: 'Ends a cordon, a drain, and a removal that is under way.',
-    params: host,
-    answers: { 200: hostAnswer },
-    problems: ['invalid_request', 'host_not_found'],
-  },
-  drainHost: {
-    method: 'post',
-    path: '/v1/hosts/:name/drain',
-    tag: 'Hosts',
-    access: users('hosts:operate', 'pool'),
-    summary: 'Empty a host',
-    description:
-      'A cordon, after which the host finishes what it holds and is `drained`. Asked again, the new deadline holds.',
-    params: host,
-    body: { 'application/json': drainOrder },
-    bodyRequired: false,
-    answers: { 200: hostAnswer },
-    problems: ['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large', 'host_not_found'],
-  },
-  changeHost: {
-    method: 'patch',
-    path: '/v1/hosts/:name',
-    tag: 'Hosts',
-    access: users('hosts:operate', 'pool'),
-    summary: 'Set slots and labels',
-    description:
-      'They go before what the worker reports, at once and over its restarts, until they are taken back; `reported` in the answer shows the worker’s own.',
-    params: host,
-    body: { 'application/json': hostChange },
-    answers: { 200: hostAnswer },
-    problems: ['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large', 'host_not_found'],
-  },
-  removeHost: {
-    method: 'delete',
-    path: '/v1/hosts/:name',
-    tag: 'Hosts',
-    access: users('hosts:operate', 'pool'),
-    summary: 'Take a host out of the pool',
-    description:
-      'With its settings; its worker, where one lives, is told so and ends. A host that holds builds is refused unless `force` is true.',
-    params: host,
-    query: removeQuery,
-    answers: {
-      200: { description: 'Removed; the host as it was last.', content: { 'application/json': hostView } },
-      202: {
-        description: 'It hands back what it holds, and is removed when that is done.',
-        content: { 'application/json': hostView },
-      },
-    },
-    problems: ['invalid_request', 'host_not_found', 'host_busy'],
-  },
-  joinPool: {
-    method: 'post',
-    path: '/v1/workers/join',
-    tag: 'Hosts',
-    access: { who: 'workers' },
-    summary: 'What a worker needs to join',
-    description: 'For workers on other machines, with a worker token. The answer holds secrets.',
-    body: { 'application/json': joinRequest },
-    answers: { 200: { description: 'How to reach the pool.', content: { 'application/json': joinGrant } } },
-    problems: ['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large', 'join_impossible'],
-  },
+  ...HOST_ROUTES,
   readContext: {
     method: 'get',
     path: '/v1/contexts/:digest',
@@ -343,94 +227,9 @@ export const ROUTES = {
   },
   ...SECRET_ROUTES,
   ...HOOK_ROUTES,
-  createToken: {
-    method: 'post',
-    path: '/v1/tokens',
-    tag: 'Access',
-    access: users('admin', 'pool'),
-    summary: 'Create a token',
-    description:
-      'The token is in the answer and nowhere else. Scanners find tokens by `kiln_(?:api|worker|admin)_[0-9A-Za-z]{49}`.',
-    body: { 'application/json': tokenRequest },
-    answers: { 201: { description: 'Created.', content: { 'application/json': createdToken } } },
-    problems: ['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'],
-  },
-  listTokens: {
-    method: 'get',
-    path: '/v1/tokens',
-    tag: 'Access',
-    access: users('admin', 'pool'),
-    summary: 'List tokens, oldest first',
-    answers: { 200: { description: 'All that are not revoked.', content: { 'application/json': tokenList } } },
-    problems: [],
-  },
-  revokeToken: {
-    method: 'delete',
-    path: '/v1/tokens/:id',
-    tag: 'Access',
-    access: users('admin', 'pool'),
-    summary: 'Revoke a token',
-    description: 'At once and for good; what it follows at the time is cut off.',
-    params: { id: tokenId },
-    answers: { 200: { description: 'The token as it was.', content: { 'application/json': tokenView } } },
-    problems: ['invalid_request', 'token_not_found'],
-  },
-  readAudit: {
-    method: 'get',
-    path: '/v1/audit',
-    tag: 'Access',
-    access: users('admin', 'pool'),
-    summary: 'Export the audit log',
-    description:
-      'Every change that was made or tried, and every refusal, oldest first, one in each line. Go on from where you are with `after`. Entries are only ever appended; they are dropped when their retention is over. Empty lines are signs of life.',
-    query: auditQuery,
-    answers: { 200: { description: 'The entries.', content: { 'application/x-ndjson': auditEntry } } },
-    problems: ['invalid_request'],
-  },
-  whoami: {
-    method: 'get',
-    path: '/v1/whoami',
-    tag: 'Access',
-    access: { who: 'known' },
-    summary: 'Whom the credential stands for',
-    answers: {
-      200: { description: 'Who, of which team, with which scopes.', content: { 'application/json': whoamiView } },
-    },
-    problems: [],
-  },
+  ...ACCESS_ROUTES,
   ...SCHEDULE_ROUTES,
   ...LIMIT_ROUTES,
-  startLogin: {
-    method: 'get',
-    path: '/auth/login',
-    tag: 'Login',
-    access: { who: 'anyone' },
-    summary: 'Log in in the browser',
-    description: 'By the OIDC issuer that this Kiln is set up with.',
-    query: loginQuery,
-    answers: { 302: { description: 'To the issuer.' } },
-    problems: ['invalid_request', 'not_found'],
-  },
-  finishLogin: {
-    method: 'get',
-    path: '/auth/callback',
-    tag: 'Login',
-    access: { who: 'anyone' },
-    changes: true,
-    summary: 'Where the issuer sends the browser back to',
-    answers: { 303: { description: 'Logged in: to where the login was to lead.' } },
-    problems: ['unauthorized', 'forbidden', 'not_found'],
-  },
-  logout: {
-    method: 'post',
-    path: '/auth/logout',
-    tag: 'Login',
-    access: { who: 'known' },
-    summary: 'Log out',
-    description: 'Ends the session at once. A bearer token is left as it is.',
-    answers: { 204: { description: 'There is no session any more.' } },
-    problems: [],
-  },
   health: {
     method: 'get',
     path: '/healthz',
