@@ -92,11 +92,12 @@ test('prunes the records it is told, and those alone', async () => {
   );
   const held = mountsOf(await shared.builder.inventory(), repo)[0]?.records ?? [];
   expect(await shared.builder.prune(held)).toBeGreaterThanOrEqual(3_000_000);
-  expect(mountsOf(await shared.builder.inventory(), repo).map(({ id }) => id)).toEqual([`${namespace(repo)}//d`]);
-  const untouched = (await shared.builder.inventory()).mounts.length;
+  // Of this repo only: others build on the same engine meanwhile.
+  const left = async () => mountsOf(await shared.builder.inventory(), repo).map(({ id }) => id);
+  expect(await left()).toEqual([`${namespace(repo)}//d`]);
   expect(await shared.builder.prune([])).toBe(0);
   expect(await shared.builder.prune(held)).toBe(0);
-  expect((await shared.builder.inventory()).mounts).toHaveLength(untouched);
+  expect(await left()).toEqual([`${namespace(repo)}//d`]);
 });
 
 test('the budget of the engine’s own BuildKit is what its garbage collection lets stand', () => {
