@@ -1,4 +1,5 @@
 export { startGitServer, type TestGitServer } from './git-server.ts';
-export { removeImages } from './lab.ts';
+export { IMAGES, removeImages } from './lab.ts';
+export { type PrivateEngine, startPrivateEngine } from './private-engine.ts';
 export { type PrivateRegistry, startPrivateRegistry } from './private-registry.ts';
 export { startRegistry, type TestRegistry } from './registry.ts';
