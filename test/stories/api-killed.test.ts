@@ -2,10 +2,12 @@ import type { IdentifiedLogRecord } from '@kiln/contracts';
 import { expect, test } from 'vitest';
 import { chatting } from '../support/dockerfiles.ts';
 import { expectNumbered, expectWhole } from '../support/logs.ts';
-import { startPool } from '../support/pool.ts';
+import { sharedPool } from '../support/pool.ts';
+
+const thePool = sharedPool(() => ({ apis: 2 }));
 
 test('a build whose API is killed goes on; who followed it gets the rest of the log, and who waited its end', async () => {
-  await using pool = await startPool();
+  const pool = thePool();
   const seconds = pool.sleepSeconds();
   const { id } = await pool.submit(chatting(seconds));
   const followed: IdentifiedLogRecord[] = [];
@@ -32,7 +34,7 @@ test('a build whose API is killed goes on; who followed it gets the rest of the 
 });
 
 test('with two API processes the death of one is seen only by its own clients', async () => {
-  await using pool = await startPool({ apis: 2 });
+  const pool = thePool();
   const seconds = pool.sleepSeconds();
   const { id } = await pool.submit(chatting(seconds));
   const other = pool.clientOf('2');

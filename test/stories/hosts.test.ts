@@ -6,7 +6,7 @@ import { hanging, quick, unique } from '../support/dockerfiles.ts';
 import { startHosts, type TestHosts } from '../support/hosts.ts';
 import { expectWhole, outputOf } from '../support/logs.ts';
 import { buildOn } from '../support/occupy.ts';
-import { type Pool, startPool } from '../support/pool.ts';
+import { type Pool, sharedPool } from '../support/pool.ts';
 
 /** Three engines, four more processes and two cores. */
 const PATIENCE_MS = 300_000;
@@ -14,8 +14,9 @@ const PATIENCE_MS = 300_000;
 let hosts: TestHosts;
 beforeAll(async () => {
   hosts = await startHosts('a', 'b', 'c');
-});
-afterAll(() => hosts[Symbol.asyncDispose]());
+}, PATIENCE_MS);
+afterAll(() => hosts?.[Symbol.asyncDispose](), PATIENCE_MS);
+const thePool = sharedPool(() => ({ hosts, leaseTtlMs: 8_000, fenceMarginMs: 4_000 }), PATIENCE_MS);
 
 /** A build that hangs on the host that is given back, as its attempt of this number. */
 async function hangingBuild(pool: Pool): Promise<{ id: string; seconds: string; host: string }> {
@@ -29,7 +30,7 @@ async function hangingBuild(pool: Pool): Promise<{ id: string; seconds: string; 
 test(
   'a host that is lost in mid-build costs an attempt; the build ends once, on another, and the host comes back',
   async () => {
-    await using pool = await startPool({ hosts });
+    const pool = thePool();
     const { id, seconds, host } = await hangingBuild(pool);
     await pool.lose(host);
     await pool.sleeping(seconds, id, 2);
@@ -56,7 +57,7 @@ test(
 test(
   'an engine that dies under a living worker is the host’s fault, not the build’s',
   async () => {
-    await using pool = await startPool({ hosts });
+    const pool = thePool();
     const { id, seconds, host } = await hangingBuild(pool);
     await hosts.host(host).kill();
     await pool.sleeping(seconds, id, 2);
@@ -81,13 +82,14 @@ test(
   'a host that is cut off from Redis while it pushes stops before its lease ends; what is pushed is the winner’s',
   async () => {
     await using registry = await startRegistry({ listenAt: hosts.address });
-    await using pool = await startPool({ hosts, leaseTtlMs: 8_000, fenceMarginMs: 4_000 });
+    const pool = thePool();
     registry.hold('1');
     const tag = `${registry.host}/team/app:1`;
     const { id } = await pool.submit(unique, { tags: [tag], output: { type: 'push' } });
     await until('attempt 1 pushes', () => registry.waiting('1') === 1);
     const { host = '' } = await pool.client.get(id);
     const loser = hosts.host(host);
+    const said = pool.process('worker', host).lines.length;
     await loser.cut({ port: pool.redisPort });
 
     // Its link to the registry is whole: nothing but the fence can stop this push.
@@ -114,7 +116,7 @@ test(
 
     // Back again, it finds its attempt stale, throws the result away, and takes builds.
     await loser.mend();
-    await pool.process('worker', host).said('attempt is stale; its result is thrown away');
+    await until('it is thrown away', () => pool.process('worker', host).lines.slice(said).some(isStale));
     expect(await pool.client.get(id)).toEqual(build);
     await buildOn(pool, host, () => pool.submit(quick(randomUUID())));
     expect(registry.pushes).toHaveLength(pushed.length);
@@ -125,13 +127,14 @@ test(
 test(
   'a host that stands still while it builds finds its attempt stale when it goes on',
   async () => {
-    await using pool = await startPool({ hosts });
+    const pool = thePool();
     const { id, seconds, host } = await hangingBuild(pool);
+    const said = pool.process('worker', host).lines.length;
     await hosts.host(host).pause();
     await until('attempt 2 begins', async () => (await pool.client.get(id)).attempts.length === 2);
     hosts.host(host).resume();
     await until('the RUN of attempt 1 has ended', async () => (await running(host, seconds)) === 0);
-    await pool.process('worker', host).said('attempt is stale; its result is thrown away');
+    await until('it is thrown away', () => pool.process('worker', host).lines.slice(said).some(isStale));
     await pool.sleeping(seconds, id, 2);
     await pool.release(seconds);
     const build = await pool.end(id);
@@ -144,7 +147,7 @@ test(
 test(
   'a build that takes three hosts’ workers down fails, and takes no fourth',
   async () => {
-    await using pool = await startPool({ hosts });
+    const pool = thePool();
     const seconds = pool.sleepSeconds();
     const { id } = await pool.submit(hanging(seconds));
     const killed: string[] = [];
@@ -165,6 +168,8 @@ test(
   },
   PATIENCE_MS,
 );
+
+const isStale = (line: string) => line.includes('attempt is stale; its result is thrown away');
 
 /** How many processes on this host have `argument` among their arguments. */
 async function running(host: string, argument: string): Promise<number> {

@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest';
 import { hanging, quick } from '../support/dockerfiles.ts';
 import { expectWhole, outputOf } from '../support/logs.ts';
-import { startPool } from '../support/pool.ts';
+import { sharedPool } from '../support/pool.ts';
+
+const thePool = sharedPool(() => ({ apis: 2, slots: 1 }));
 
 test('a newer build of the same key stops the one that runs and ends the one that waits, though its API is killed', async () => {
-  await using pool = await startPool({ apis: 2, slots: 1 });
+  const pool = thePool();
   const keyed = { concurrencyKey: 'main', supersede: 'running' } as const;
   const seconds = pool.sleepSeconds();
   const runs = await pool.submit(hanging(seconds), { concurrencyKey: 'main', supersede: 'queued' });
@@ -22,7 +24,7 @@ test('a newer build of the same key stops the one that runs and ends the one tha
 });
 
 test('two callers share one run; the one whose run it is cancels, the other gets log and result', async () => {
-  await using pool = await startPool();
+  const pool = thePool();
   const seconds = pool.sleepSeconds();
   const same = { name: 'shared', dedupe: true };
   const first = await pool.submit(hanging(seconds), same);

@@ -2,10 +2,13 @@ import type { IdentifiedLogRecord } from '@kiln/contracts';
 import { expect, test } from 'vitest';
 import { chatting, quick } from '../support/dockerfiles.ts';
 import { expectNumbered, expectWhole } from '../support/logs.ts';
-import { startPool } from '../support/pool.ts';
+import { sharedPool } from '../support/pool.ts';
+
+const thePool = sharedPool(() => ({ workers: ['a', 'b'], slots: 1 }));
 
 test('a Redis that crashes in mid-build and comes back costs nothing: one attempt, one end, the whole log', async () => {
-  await using pool = await startPool({ slots: 1 });
+  const pool = thePool();
+  await pool.client.cordonHost('b');
   const seconds = pool.sleepSeconds();
   const { id } = await pool.submit(chatting(seconds));
   const followed: IdentifiedLogRecord[] = [];
@@ -24,10 +27,11 @@ test('a Redis that crashes in mid-build and comes back costs nothing: one attemp
   expectWhole(followed, 1);
   expectNumbered(followed);
   expect(followed).toEqual(await pool.log(id));
+  await pool.client.uncordonHost('b');
 });
 
 test('a Redis that is away for longer than the leases: the attempt is stopped before another one begins', async () => {
-  await using pool = await startPool({ workers: ['a', 'b'] });
+  const pool = thePool();
   const seconds = pool.sleepSeconds();
   const { id } = await pool.submit(chatting(seconds));
   await pool.sleeping(seconds, id);

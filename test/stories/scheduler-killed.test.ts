@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest';
 import { hanging, quick } from '../support/dockerfiles.ts';
 import { expectWhole } from '../support/logs.ts';
-import { startPool } from '../support/pool.ts';
+import { sharedPool } from '../support/pool.ts';
+
+const thePool = sharedPool(() => ({ schedulers: 2, slots: 1 }));
 
 test('when the leading scheduler is killed the other one leads: what runs goes on, what waits is placed, each once', async () => {
-  await using pool = await startPool({ schedulers: 2, slots: 1 });
+  const pool = thePool();
   const seconds = pool.sleepSeconds();
   const { id: first } = await pool.submit(hanging(seconds));
   await pool.sleeping(seconds, first);
@@ -21,8 +23,8 @@ test('when the leading scheduler is killed the other one leads: what runs goes o
 });
 
 test('with no scheduler alive builds are accepted all the same, and placed when one is there again', async () => {
-  await using pool = await startPool();
-  await pool.kill('scheduler', '1');
+  const pool = thePool();
+  await Promise.all(['1', '2'].map((name) => pool.kill('scheduler', name)));
   const { id, state } = await pool.submit(quick(pool.sleepSeconds()));
   expect(state).toBe('queued');
   await pool.start('scheduler', '1');

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
-const POLL_MS = 20;
+const POLL_MS = 50;
 
 /**
  * What `read` gives, as soon as that is neither undefined nor false. Throws, with `what`, when it isn't within `timeoutMs`.

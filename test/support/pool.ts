@@ -6,7 +6,7 @@ import { KilnClient } from '@kiln/client';
 import type { BuildRequestInput, BuildView } from '@kiln/contracts';
 import { openState, type State } from '@kiln/state';
 import { TestRedis, type TestRedisOptions } from '@kiln/state/testing';
-import { onTestFailed, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, beforeEach, onTestFailed, onTestFinished } from 'vitest';
 import { processesWith, uniqueSeconds, until } from './conditions.ts';
 import { type ContextFiles, contextOf } from './context.ts';
 import { containersOf, removeContainer } from './engine.ts';
@@ -87,6 +87,28 @@ export async function startPool(options: PoolOptions = {}): Promise<Pool> {
     await pool[Symbol.asyncDispose]().catch(() => {});
     throw error;
   }
+}
+
+/**
+ * One pool for all tests of a file: starting its processes takes longer than most of what they do. Before each test what another
+ * one ended is started again, and what it did to hosts is undone.
+ * @param begin called once, before the tests
+ * @returns the pool, from within a test
+ */
+export function sharedPool(begin: () => PoolOptions | Promise<PoolOptions>, timeoutMs?: number): () => Pool {
+  let pool: Pool | undefined;
+  beforeAll(async () => {
+    pool = await startPool(await begin());
+  }, timeoutMs);
+  beforeEach(async () => {
+    pool?.watch();
+    await pool?.recover();
+  }, timeoutMs);
+  afterAll(() => pool?.[Symbol.asyncDispose](), timeoutMs);
+  return () => {
+    if (pool === undefined) throw new Error('the pool isn’t started yet');
+    return pool;
+  };
 }
 
 export class Pool implements AsyncDisposable {
@@ -272,6 +294,13 @@ export class Pool implements AsyncDisposable {
   ended(): Member[] {
     const latest = new Map(this.#members.map((member) => [`${member.role} ${member.name}`, member]));
     return [...latest.values()].filter(({ process: { running } }) => !running);
+  }
+
+  /** Back to a pool that works: its Redis, its hosts, and every process that has ended. */
+  async recover(): Promise<void> {
+    await this.redis.up();
+    await this.#options.hosts?.recover();
+    await Promise.all(this.ended().map(({ role, name }) => this.start(role, name)));
   }
 
   /** A host is lost, as by a power cut: its worker and all that its engine ran are gone at once. */

@@ -139,7 +139,7 @@ export async function until(condition: () => boolean | Promise<boolean>, timeout
   const end = Date.now() + timeoutMs;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`not within ${timeoutMs} ms: ${condition}`);
-    await delay(20);
+    await delay(50);
   }
 }
 

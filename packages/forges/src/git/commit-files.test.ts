@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { GitServer } from '../testing/git-server.ts';
 import { GitFailed, openCommit } from './commit-files.ts';
 
@@ -18,7 +18,7 @@ let dir: string;
 beforeAll(async () => {
   // A place of its own: other processes fetch at the same time.
   dir = mkdtempSync(join(tmpdir(), 'kiln-commit-files-'));
-  process.env.TMPDIR = dir;
+  vi.stubEnv('TMPDIR', dir);
   server = await GitServer.start();
   first = server.commit({
     '.kiln.yaml': CONFIG,
@@ -29,6 +29,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await server[Symbol.asyncDispose]();
+  vi.unstubAllEnvs();
   rmSync(dir, { recursive: true });
 });
 beforeEach(() => {
@@ -72,8 +73,7 @@ describe('a commit', () => {
 
   it('tells what it changed, against a commit and against a branch', async () => {
     const fork = server.commit({ 'src/c.ts': '3' }, 'feature');
-    server.git('checkout', '-q', 'main');
-    server.commit({ 'docs/later.md': 'not of the branch' });
+    server.commit({ 'docs/later.md': 'not of the branch' }, 'main', 'main');
     await using pushed = await open(second);
     expect(await pushed.changedSince(first)).toEqual(['docs/ä b.md', 'src/a.ts']);
     expect(await pushed.changedSince('ab'.repeat(20))).toBeUndefined();

@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
-  api = await TestApi.start({ hookRetryMs: 5 }, { redis, allowed: LOOPBACK });
+  api = await TestApi.start({ hookRetryMs: 1 }, { redis, allowed: LOOPBACK });
   forge = await TestForge.start(api);
   first = forge.git.commit({ '.kiln.yaml': CONFIG, 'services/api/a.ts': '1' });
   for (const name of FORGES) await forge.connect(name);
@@ -210,8 +210,7 @@ describe('a pull request', () => {
     'of %s builds what it changed against its base; closed, its builds are canceled',
     async (name, opened, closed) => {
       const head = forge.git.commit({ 'services/api/b.ts': '1' }, 'feature/tides');
-      forge.git.git('checkout', '-q', 'main');
-      forge.git.commit({ 'docs/later.md': 'of main alone' });
+      forge.git.commit({ 'docs/later.md': 'of main alone' }, 'main', 'main');
       const delivery = await forge.delivered(pull(name, opened, name === 'bitbucket' ? head.slice(0, 12) : head));
       expect(outcomes(delivery)).toEqual({ api: 'built', docs: 'skipped' });
       expect(delivery.events[0]).toMatchObject({ commit: head, repository: repositoryOf(name) });
@@ -285,8 +284,7 @@ describe('the configuration', () => {
 
   test('of the server counts where the repository has none', async () => {
     const none = forge.git.commit({ '.kiln.yaml': '' });
-    forge.git.git('rm', '-q', '.kiln.yaml');
-    const commit = forge.git.commit({});
+    const commit = forge.git.commit({ '.kiln.yaml': null });
     const without = await forge.delivered(push('github', none, commit));
     expect(without).toMatchObject({
       state: 'done',
