@@ -16,7 +16,7 @@ export default defineConfig({
         test: {
           name: 'shared',
           include: ['{apps,packages}/*/src/**/*.test.ts', 'test/**/*.test.ts'],
-          exclude: [...MOCKING],
+          exclude: ['**/node_modules/**', ...MOCKING],
           // A process for each of two hundred files would take longer than most of them.
           isolate: false,
         },
