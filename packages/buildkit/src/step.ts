@@ -39,6 +39,7 @@ export class Step {
   /** Takes over how `vertex` ended, if it did. */
   finish(vertex: Vertex, now: number, mask: (text: string) => string): StepRecord[] {
     const completed = timeOf(vertex.completed);
+    const wasRunning = this.running;
     if (completed !== undefined) this.running = false;
     if (vertex.cached && !this.cached) {
       this.cached = true;
@@ -46,10 +47,12 @@ export class Step {
       return [this.#record('cached', completed ?? now)];
     }
     if (completed === undefined || completed === this.#completedAt) return [];
+    const isTold = this.#completedAt !== undefined && !wasRunning;
     this.#completedAt = completed;
     if (vertex.error) return [this.#failed(vertex.error, completed, mask)];
     this.error = undefined;
-    return this.cached ? [] : [{ ...this.#record('completed', completed), ms: this.#since(completed) }];
+    // BuildKit may say anew that a vertex is complete, some time later and without having started it again.
+    return this.cached || isTold ? [] : [{ ...this.#record('completed', completed), ms: this.#since(completed) }];
   }
 
   said(text: string): void {
