@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { type LimitDefaults, limitDefaults, type PushRule } from '@kiln/domain';
 import type { KeyTimes } from './oidc/issuer-keys.ts';
 import type { Issuer } from './oidc/settings.ts';
@@ -122,12 +123,13 @@ export const API_DEFAULTS = {
   limits: limitDefaults(),
   untrustedPush: [],
   maxHookBytes: 25 * MIB,
-  hookAnswerMs: 700,
+  hookAnswerMs: 400,
   gitTimeoutMs: 20_000,
   maxGitBytes: 256 * MIB,
   hookRetryMs: 1_000,
   hookSendTimeoutMs: 15_000,
-  hookConcurrency: 8,
+  // Git is many short processes: more of them at once than cores hold answers up, and plan nothing sooner.
+  hookConcurrency: Math.max(2, availableParallelism()),
   maxJsonBytes: 4 * MIB,
   maxContextBytes: 4 * GIB,
   maxUnpackedContextBytes: 16 * GIB,
