@@ -17,6 +17,9 @@ export interface HookDeps {
   readonly subjects: Methods<SubjectStore>;
   readonly reports: Methods<ReportStore>;
   readonly webhooks: Methods<WebhookStore>;
-  readonly hookQueues: Pick<HookQueues, 'planDelivery' | 'reportStatus' | 'sendMessage' | 'consume'>;
+  readonly hookQueues: Pick<
+    HookQueues,
+    'planDelivery' | 'planDeliveryNow' | 'reportStatus' | 'sendMessage' | 'consume'
+  >;
   readonly consumeEvents: State['consumeEvents'];
 }

@@ -54,6 +54,14 @@ export class HookQueues implements AsyncDisposable {
     return this.#add('planDelivery', { deliveryId: id } satisfies PlanDeliveryJob, { jobId: `${id}-${round}` });
   }
 
+  /** As `planDelivery`; where the job waits for its next try, that comes now. */
+  async planDeliveryNow(id: string, round: number): Promise<void> {
+    await this.planDelivery(id, round);
+    const job = await this.#queue('planDelivery').getJob(`${id}-${round}`);
+    // Refused where it waits no longer, which is as well.
+    if (await job?.isDelayed()) await job?.promote().catch(() => {});
+  }
+
   /**
    * One job of a target at a time, so that its states are told in order; what comes while one runs makes one more after it, and
    * what comes while one waits is told by that one.

@@ -41,9 +41,9 @@ export function deliveryHandlers(
 
     async redeliver(request, response, { principal }) {
       const delivery = await found(request, principal);
-      // One that is under way goes on as it is.
+      // One that is under way goes on as it is, but waits no longer.
       const open = delivery.state === 'pending' ? delivery : await stored(deliveries.reopen(delivery));
-      await stored(hookQueues.planDelivery(open.id, open.round));
+      await stored(hookQueues.planDeliveryNow(open.id, open.round));
       response.setHeader('Location', `/v1/hooks/deliveries/${open.id}`);
       sendJson(response, 202, viewDelivery(open));
     },

@@ -75,7 +75,7 @@ export function receiveHook(config: ApiConfig, parts: ReceiveParts): Handler {
     if (delivery.state !== 'pending') return delivery;
     using listening = watch.listen(delivery.id, config.hookAnswerMs, closing);
     // It is recorded: what fails here is made good by the next look at what is open.
-    await stored(hookQueues.planDelivery(delivery.id, delivery.round)).catch((error: unknown) =>
+    await stored(hookQueues.planDeliveryNow(delivery.id, delivery.round)).catch((error: unknown) =>
       log.warn({ err: error, delivery: delivery.id }, 'webhook not enqueued'),
     );
     await listening.settled;

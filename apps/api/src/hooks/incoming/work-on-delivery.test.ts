@@ -372,4 +372,25 @@ describe('faults', () => {
     const mended = await forge.until(failed.id, ({ state }) => state === 'done');
     expect(mended.builds).toHaveLength(2);
   });
+
+  test('redelivered while it waits for its next try, by hand or by the forge, it is tried at once', async () => {
+    await using slow = await TestApi.start({ hookRetryMs: 100_000_000 }, { redis, allowed: LOOPBACK });
+    await using at = await TestForge.start(slow);
+    await at.connect('github');
+    const away: typeof at.git.instead = (_request, response) => void response.writeHead(503).end();
+    for (const by of ['hand', 'forge']) {
+      const commit = at.git.commit({ '.kiln.yaml': CONFIG });
+      at.git.instead = away;
+      const one = push('github', commit, commit);
+      const { id } = (await (await at.send(one)).json()) as DeliveryView;
+      await at.until(id, ({ retryAt }) => retryAt !== undefined);
+      at.git.instead = undefined;
+      // What is recorded of a try is there a moment before its job waits.
+      await eventually(async () => {
+        if (by === 'forge') await at.send(one);
+        else await slow.fetch(`/v1/hooks/deliveries/${id}/redeliver`, { method: 'POST' });
+        return (await at.delivery(id)).state === 'done';
+      });
+    }
+  });
 });
