@@ -1,17 +1,7 @@
 import { defineConfig } from 'vitest/config';
-import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Files that put something else in a module's place, which others of their process would get as well. */
 const MOCKING = ['packages/forges/src/webhook/verify.test.ts'];
-
-/** Stories first, unit tests last: a long file that begins when the others are through keeps one core idle. */
-class LongestFirst extends BaseSequencer {
-  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const rank = ({ moduleId }: TestSpecification) =>
-      moduleId.includes('/test/stories/') ? 0 : moduleId.endsWith('.int.test.ts') ? 1 : 2;
-    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
-  }
-}
 
 export default defineConfig({
   test: {
@@ -20,7 +10,6 @@ export default defineConfig({
     hookTimeout: 120_000,
     pool: 'forks',
     maxWorkers: 2,
-    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
