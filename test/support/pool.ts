@@ -435,6 +435,8 @@ async function endInOrder({ process: child }: Member): Promise<string[]> {
   const timer = setTimeout(() => child.signal('SIGKILL'), STOP_TIMEOUT_MS);
   const { code, signal } = await child.end('SIGTERM');
   clearTimeout(timer);
+  // So early in its start that it doesn't listen yet: it has nothing to leave behind.
+  if (signal === 'SIGTERM' && child.lines.length === 0) return [];
   return code === 0 ? [] : [`${child.title} ended with ${code ?? signal}`];
 }
 
