@@ -57,6 +57,8 @@ export type {
   BuildFilter,
   BuildPageRequest,
   HostState,
+  Idempotency,
+  KeySpace,
   LogBatch,
   NewBuild,
   PublishedInventory,
