@@ -58,6 +58,8 @@ export type {
   BuildFilter,
   BuildPageRequest,
   HostState,
+  Idempotency,
+  KeySpace,
   LogBatch,
   NewBuild,
   PublishedInventory,
