@@ -12,6 +12,8 @@ export interface AttemptRef {
   readonly attempt: number;
   readonly host: string;
   readonly incarnation: string;
+  /** Of the assignment. Without it any attempt of this number and incarnation is meant. */
+  readonly nonce?: string;
 }
 
 /** What a worker writes of its attempts. Every method refuses a stale attempt. */
@@ -31,12 +33,12 @@ export class AttemptStore {
   /** @throws StaleAttempt */
   async start(ref: AttemptRef): Promise<BuildRecord> {
     const now = this.#now();
-    const { buildId, attempt, incarnation } = ref;
+    const { buildId } = ref;
     const applied = await applyEvent(
       this.#redis,
       this.#keys,
       buildId,
-      { type: 'start', attempt, incarnation },
+      { type: 'start', ...liveness(ref) },
       now,
       (next, expected) =>
         runScript(
@@ -52,12 +54,12 @@ export class AttemptStore {
   /** Writes the commit that the source stands for from now on. @throws StaleAttempt */
   async pin(ref: AttemptRef, commit: string): Promise<BuildRecord> {
     const now = this.#now();
-    const { buildId, attempt, incarnation } = ref;
+    const { buildId } = ref;
     const applied = await applyEvent(
       this.#redis,
       this.#keys,
       buildId,
-      { type: 'pin', attempt, incarnation, commit },
+      { type: 'pin', ...liveness(ref), commit },
       now,
       (next, expected) =>
         runScript(
@@ -82,7 +84,7 @@ export class AttemptStore {
       this.#redis,
       this.#keys,
       buildId,
-      { type: 'finish', attempt, incarnation, outcome },
+      { type: 'finish', ...liveness(ref), outcome },
       now,
       (next, expected) =>
         runScript(
@@ -112,15 +114,15 @@ export class AttemptStore {
   async takeBack(
     ref: AttemptRef,
     failure: Failure,
-    fencingToken: number,
+    fencingToken: string,
   ): Promise<{ outcome: 'taken_back'; build: BuildRecord } | { outcome: 'alive' | 'settled' | 'not_leader' }> {
     const now = this.#now();
-    const { buildId, attempt, incarnation, host } = ref;
+    const { buildId, attempt, incarnation, host, nonce } = ref;
     const applied = await applyEvent(
       this.#redis,
       this.#keys,
       buildId,
-      { type: 'lose', attempt, failure },
+      { type: 'lose', attempt, ...(nonce !== undefined && { nonce }), failure },
       now,
       (next, expected) =>
         runScript(
@@ -148,6 +150,10 @@ export class AttemptStore {
   }
 }
 
+function liveness({ attempt, incarnation, nonce }: AttemptRef): Pick<AttemptRef, 'attempt' | 'incarnation' | 'nonce'> {
+  return { attempt, incarnation, ...(nonce !== undefined && { nonce }) };
+}
+
 function changed(applied: Applied, { buildId, attempt }: AttemptRef): BuildRecord {
   if (applied.outcome === 'applied' || applied.outcome === 'unchanged') return applied.build;
   throw new StaleAttempt(buildId, attempt);
@@ -158,6 +164,7 @@ function endedBy(build: BuildRecord, ref: AttemptRef): boolean {
   return (
     last?.number === ref.attempt &&
     last.incarnation === ref.incarnation &&
+    (ref.nonce === undefined || last.nonce === ref.nonce) &&
     last.end !== undefined &&
     last.end !== 'lost'
   );

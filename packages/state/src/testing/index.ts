@@ -1,2 +1,3 @@
 export { decisionFor } from './decision.ts';
+export { type Moment, moment } from './rewind.ts';
 export { TestRedis, type TestRedisOptions } from './test-redis.ts';
