@@ -1,4 +1,4 @@
-import { type BuildRecord, currentAttempt, type Failure, type Outcome } from '@kiln/domain';
+import { type Attempt, type BuildRecord, currentAttempt, type Failure, type Outcome } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
@@ -30,9 +30,12 @@ export class AttemptStore {
     this.#secretTtlMs = options.secretTtlMs ?? DEFAULT_SECRET_TTL_MS;
   }
 
-  /** @throws StaleAttempt */
-  async start(ref: AttemptRef): Promise<BuildRecord> {
-    const now = this.#now();
+  /**
+   * Begins an attempt that the host was assigned. Repeating it with the same `now` (ms since the epoch) is harmless; another start of an
+   * attempt that has begun is refused.
+   * @throws StaleAttempt
+   */
+  async start(ref: AttemptRef, now: number = this.#now()): Promise<BuildRecord> {
     const { buildId } = ref;
     const applied = await applyEvent(
       this.#redis,
@@ -48,10 +51,11 @@ export class AttemptStore {
           [this.#keys.prefix, buildId, expected, ...changeArgs(next, now)],
         ),
     );
+    if (applied.outcome === 'illegal' && startedAt(applied.build, ref) === now) return applied.build;
     return changed(applied, ref);
   }
 
-  /** Writes the commit that the source stands for from now on. @throws StaleAttempt */
+  /** Writes the commit that the source stands for from now on; harmless to repeat. @throws StaleAttempt */
   async pin(ref: AttemptRef, commit: string): Promise<BuildRecord> {
     const now = this.#now();
     const { buildId } = ref;
@@ -103,7 +107,7 @@ export class AttemptStore {
           ],
         ),
     );
-    if (applied.outcome === 'illegal' && endedBy(applied.build, ref)) return applied.build;
+    if (applied.outcome === 'illegal' && endedBy(applied.build, ref, outcome)) return applied.build;
     return changed(applied, ref);
   }
 
@@ -159,13 +163,21 @@ function changed(applied: Applied, { buildId, attempt }: AttemptRef): BuildRecor
   throw new StaleAttempt(buildId, attempt);
 }
 
-function endedBy(build: BuildRecord, ref: AttemptRef): boolean {
-  const last = currentAttempt(build);
-  return (
-    last?.number === ref.attempt &&
-    last.incarnation === ref.incarnation &&
-    (ref.nonce === undefined || last.nonce === ref.nonce) &&
-    last.end !== undefined &&
-    last.end !== 'lost'
-  );
+/** Whether an attempt of a record is the one that `ref` names. */
+function isNamed({ number, incarnation, nonce }: Attempt, ref: AttemptRef): boolean {
+  const isSame = ref.nonce === undefined || ref.nonce === nonce;
+  return number === ref.attempt && incarnation === ref.incarnation && isSame;
+}
+
+/** When the attempt began, ms since the epoch; undefined where it isn't the one that runs. */
+function startedAt(build: BuildRecord, ref: AttemptRef): number | undefined {
+  const live = currentAttempt(build);
+  return build.state === 'running' && live && isNamed(live, ref) ? live.startedAt : undefined;
+}
+
+/** Whether the attempt has ended as its host said; one that was lost by the host's own word may be under way again. */
+function endedBy(build: BuildRecord, ref: AttemptRef, { failure }: Outcome): boolean {
+  const own = build.attempts.find((attempt) => isNamed(attempt, ref));
+  if (own?.end === undefined) return false;
+  return own.end !== 'lost' || own.failure?.code === failure?.code;
 }
