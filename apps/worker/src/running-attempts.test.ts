@@ -54,7 +54,7 @@ test('of two attempts of one number, the one that the pool doesn’t name is sto
   const run = controlled();
   const done = running.run(lost, run.run);
   const signal = await run.begun;
-  running.reconcile([{ ...again, cancel: false }], performance.now() + 1);
+  running.reconcile([{ ...again, cancel: false, begun: true }], performance.now() + 1);
   expect(signal.reason).toBe('fence');
   run.end();
   await done;

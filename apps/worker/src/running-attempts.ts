@@ -3,7 +3,7 @@ import type { DesiredState } from '@kiln/state';
 import type { StopReason } from './executor.ts';
 
 interface RunningAttempt {
-  readonly buildId: string;
+  readonly call: AttemptCall;
   readonly controller: AbortController;
   /** performance.now() at the time of its registration: reports sent before can't know of it. */
   readonly since: number;
@@ -21,6 +21,10 @@ export class RunningAttempts {
 
   get size(): number {
     return this.#running.size;
+  }
+
+  get calls(): AttemptCall[] {
+    return [...this.#running.values()].map(({ call }) => call);
   }
 
   has(key: string): boolean {
@@ -53,12 +57,12 @@ export class RunningAttempts {
     const done = (ended ? ended.then(() => run(controller.signal)) : run(controller.signal)).finally(() =>
       this.#running.delete(key),
     );
-    this.#running.set(key, { buildId: call.buildId, controller, since: performance.now(), done });
+    this.#running.set(key, { call, controller, since: performance.now(), done });
     return done;
   }
 
   #ofBuild(buildId: string): RunningAttempt[] {
-    return [...this.#running.values()].filter((attempt) => attempt.buildId === buildId);
+    return [...this.#running.values()].filter(({ call }) => call.buildId === buildId);
   }
 
   /** Stops what was canceled, and what is no longer this worker's by the answer to a report sent at `sentAt` (performance.now()). */

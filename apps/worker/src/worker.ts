@@ -16,6 +16,7 @@ import {
   type Keys,
   LogStore,
   type PoolEvents,
+  persist,
   type WorkerIdentity,
   WorkerReplaced,
 } from '@kiln/state';
@@ -23,6 +24,7 @@ import { ENGINE_CHECK_EVERY_MS } from './engine-watch.ts';
 import type { Executor } from './executor.ts';
 import type { GitGuard } from './git-reach.ts';
 import { HandBack } from './hand-back.ts';
+import { HeldAttempts } from './held-attempts.ts';
 import { HostExecutors } from './host-executors.ts';
 import { HostSession, type LeaseTimes } from './host-session.ts';
 import { noteOrders } from './note-orders.ts';
@@ -93,6 +95,7 @@ class Worker implements RunningWorker {
   readonly #deps: WorkerDeps;
   readonly #running = new RunningAttempts();
   readonly #handBack: HandBack;
+  readonly #heldAttempts: HeldAttempts;
   readonly #session: HostSession;
   readonly #attemptDeps: RunAttemptDeps;
   readonly #executors: HostExecutors;
@@ -146,6 +149,7 @@ class Worker implements RunningWorker {
         fence: () => this.#running.stopAll('fence'),
         extended: (untilMs) => executors.extendFence(untilMs),
         fatal: (error) => this.#expel(error),
+        running: () => this.#running.calls,
         disk: async () => await deps.disk?.(),
       },
       this.#log,
@@ -164,6 +168,13 @@ class Worker implements RunningWorker {
       now,
     };
     this.#handBack = new HandBack(this.#running, attempts, (job) => this.#ref(job), this.#log);
+    this.#heldAttempts = new HeldAttempts({
+      running: this.#running,
+      attempts,
+      ref: (held) => this.#ref(held),
+      run: (call) => this.#begin(call),
+      log: this.#log,
+    });
   }
 
   get failed(): Promise<never> {
@@ -209,7 +220,12 @@ class Worker implements RunningWorker {
 
   async #depart(drained: boolean): Promise<void> {
     this.#executors.stopWatching();
-    if (!this.#expelled) await this.#session.change({ accepting: false }).catch((error) => this.#expelOrThrow(error));
+    const failed = (error: Error) =>
+      this.#log.warn({ err: error }, 'the pool does not know yet that the worker leaves');
+    if (!this.#expelled) {
+      const leaving = persist(() => this.#session.change({ accepting: false }), failed);
+      await leaving.catch((error) => this.#expelOrThrow(error));
+    }
     // What was assigned before the pool knew is still coming through the queue.
     while (!this.#expelled && this.#isBusy()) {
       const changed = new Promise<void>((resolve) => {
@@ -222,7 +238,7 @@ class Worker implements RunningWorker {
     this.#subscription?.[Symbol.dispose]();
     await this.#consumer?.drain();
     await this.#executors.closeCaches(LAST_REPORT_MS);
-    if (!this.#expelled) await this.#session.leave(drained);
+    if (!this.#expelled) await persist(() => this.#session.leave(drained), failed);
     this.#log.info({}, 'worker left');
   }
 
@@ -233,6 +249,10 @@ class Worker implements RunningWorker {
 
   async #run(called: AttemptCall): Promise<void> {
     const call = called.nonce === undefined ? await this.#identified(called) : called;
+    await this.#begin(call);
+  }
+
+  async #begin(call: AttemptCall): Promise<void> {
     await this.#handBack.run(call, (signal) => runAttempt(this.#attemptDeps, this.#ref(call), signal));
     // Somebody waits for this host to be empty: it shall know at once.
     if (this.#desired?.drain) this.#session.poke();
@@ -240,7 +260,7 @@ class Worker implements RunningWorker {
 
   /** A scheduler of an older version calls for an attempt by its number alone; the record tells which one that is. */
   async #identified({ buildId, attempt }: AttemptCall): Promise<AttemptCall> {
-    const record = (await this.#deps.builds.get(buildId))?.record;
+    const record = await persist(() => this.#deps.builds.record(buildId));
     const nonce = record?.attempts.find(({ number }) => number === attempt)?.nonce;
     return { buildId, attempt, ...(nonce !== undefined && { nonce }) };
   }
@@ -257,6 +277,7 @@ class Worker implements RunningWorker {
     this.#desired = state;
     this.#running.reconcile(state.attempts, sentAt);
     this.#handBack.order(state);
+    if (!this.#handBack.isDue) this.#heldAttempts.order(state.attempts);
     this.#onDesired();
     this.#leaveIfDrained();
   }

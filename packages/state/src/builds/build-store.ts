@@ -1,5 +1,5 @@
 import { type BuildSpec, buildSpec } from '@kiln/contracts';
-import { isTerminal } from '@kiln/domain';
+import { type BuildRecord, isTerminal } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import { monotonicFactory } from 'ulid';
 import { Keys } from '../redis/keys.ts';
@@ -8,7 +8,7 @@ import type { Sealer } from '../secrets/sealer.ts';
 import type { BuildFilter, BuildPageRequest, NewBuild, StoredBuild, StoredDecision } from '../types.ts';
 import { type AcceptParts, acceptBuild } from './accept.ts';
 import { type CancelOutcome, type CancelParts, cancelBuild } from './cancel.ts';
-import { CorruptState, IdempotencyKeyReused, QueueFull } from './errors.ts';
+import { CorruptState, IdempotencyKeyReused, QueueFull, RequestNotUnderstood } from './errors.ts';
 import type { FollowUps } from './follow-ups.ts';
 import { parseRecord } from './write.ts';
 
@@ -80,9 +80,16 @@ export class BuildStore {
     return build;
   }
 
+  /** @throws RequestNotUnderstood */
   async get(id: string): Promise<StoredBuild | undefined> {
     const [doc, spec] = await this.#redis.hmget(this.#keys.build(id), 'doc', 'spec');
-    return doc && spec ? { record: parseRecord(doc), spec: parseSpec(spec) } : undefined;
+    return doc && spec ? { record: parseRecord(doc), spec: parseSpec(spec, id) } : undefined;
+  }
+
+  /** A build's life without its request, which may be of another version. */
+  async record(id: string): Promise<BuildRecord | undefined> {
+    const doc = await this.#redis.hget(this.#keys.build(id), 'doc');
+    return doc === null ? undefined : parseRecord(doc);
   }
 
   /** A page of builds, newest first; `next` is the cursor of the page after it. */
@@ -138,7 +145,7 @@ export class BuildStore {
       .get(this.#keys.secrets(id))
       .exec()) as [[unknown, string | null], [unknown, string | null]];
     if (sealed) return JSON.parse(this.#sealer.open(sealed, id)) as Record<string, string>;
-    return ids && parseSpec(ids).secrets.length === 0 ? {} : undefined;
+    return ids && parseSpec(ids, id).secrets.length === 0 ? {} : undefined;
   }
 
   /** Placement decisions, oldest first: of each attempt why the build last waited for it, if it did, and where it went. */
@@ -179,8 +186,9 @@ function matches({ record }: StoredBuild, { repo, state, team }: BuildFilter): b
   );
 }
 
-function parseSpec(json: string): BuildSpec {
+function parseSpec(json: string, id: string): BuildSpec {
   const parsed = buildSpec.safeParse(JSON.parse(json));
-  if (!parsed.success) throw new CorruptState(`a stored build request is not one: ${parsed.error.message}`);
-  return parsed.data;
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map(({ path, message }) => [...path, message].join(' '));
+  throw new RequestNotUnderstood(id, issues.join('; '));
 }

@@ -70,7 +70,13 @@ const BLOCKED_SILENCE_MS = 15_000;
 /** Its duplicates, which BullMQ makes as well, are there to be blocked. */
 class PoolRedis extends Redis {
   override duplicate(override?: Partial<IoRedisOptions>): Redis {
-    return super.duplicate({ socketTimeout: BLOCKED_SILENCE_MS, ...override });
+    return new PoolRedis({ ...this.options, socketTimeout: BLOCKED_SILENCE_MS, ...override });
+  }
+
+  /** ioredis would leave commands unanswered for ever that wait for the next connection: one that is given up at once rejects them. */
+  override disconnect(reconnect = false): void {
+    if (this.status === 'reconnecting' && !reconnect) this.connect().catch(() => {});
+    super.disconnect(reconnect);
   }
 }
 
