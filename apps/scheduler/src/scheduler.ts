@@ -25,6 +25,8 @@ export interface SchedulerConfig {
   readonly tickMs: number;
   /** How long an ended build is kept, ms. */
   readonly buildRetentionMs: number;
+  /** How long a host that lives may hold an attempt that it reports it doesn't run, ms; longer than a host's lease. Default: a minute. */
+  readonly idleAttemptMs?: number;
   /** What teams and credentials may do, unless something is set for them by themselves. */
   readonly limits: LimitDefaults;
 }
@@ -60,6 +62,7 @@ export interface RunningScheduler {
 
 /** Jobs of assigned builds are looked after, and old builds forgotten, once in so many ticks. */
 const HOUSEKEEPING_TICKS = 10;
+const IDLE_ATTEMPT_MS = 60_000;
 
 /**
  * Starts a scheduler. Several may run; the one that leads places builds and takes back what dead hosts held, the others wait for
@@ -79,7 +82,11 @@ class Scheduler implements RunningScheduler {
   readonly #dispatcher: Dispatcher;
   readonly #caretaker: Caretaker;
   #token: string | undefined;
+  /** The token of the leadership for which the view was built: whoever leads with another one doesn't place yet. */
+  #viewToken: string | undefined;
   #ticks = 0;
+  /** Something failed: what was missed by that is looked after at the next tick. */
+  #overdue = false;
   #closed = false;
   #timer: NodeJS.Timeout | undefined;
   #subscription: Disposable | undefined;
@@ -116,17 +123,21 @@ class Scheduler implements RunningScheduler {
     if (this.#token !== undefined) await this.#deps.leadership.release();
   }
 
-  /** A failed piece of work is said and left: what it should have done is done again at the next tick. */
   #enqueue(work: () => Promise<void>): void {
     this.#work = this.#work.then(async () => {
-      if (this.#closed) return;
-      try {
-        await work();
-      } catch (error) {
-        if (error instanceof NotLeader) this.#token = undefined;
-        else this.#deps.log.error({ err: error }, 'scheduler work failed');
-      }
+      if (!this.#closed) await this.#attempt(work);
     });
+  }
+
+  /** A failed piece of work is said and left: at the next tick everything is compared with Redis, and what it should have done is done. */
+  async #attempt(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof NotLeader) this.#token = undefined;
+      else this.#deps.log.error({ err: error }, 'scheduler work failed');
+      this.#overdue = true;
+    }
   }
 
   /** Several events in a row are answered by one pass. */
@@ -140,7 +151,7 @@ class Scheduler implements RunningScheduler {
   }
 
   async #pass(): Promise<void> {
-    if (this.#token === undefined) return;
+    if (this.#token === undefined || this.#token !== this.#viewToken) return;
     await this.#caretaker.followUp();
     await this.#dispatcher.dispatch(this.#token);
   }
@@ -150,29 +161,45 @@ class Scheduler implements RunningScheduler {
       await this.#lead();
       this.#deps.onRound?.();
     } finally {
-      if (!this.#closed) this.#timer = setTimeout(() => this.#enqueue(() => this.#tick()), this.#config.tickMs);
+      const { tickMs } = this.#config;
+      if (!this.#closed) this.#timer = setTimeout(() => this.#enqueue(() => this.#tick()), tickMs);
     }
   }
 
   async #lead(): Promise<void> {
     const { leadership, log } = this.#deps;
-    const before = this.#token;
-    this.#token = await leadership.hold();
-    if (this.#token === undefined) return;
-    const housekeeping = this.#ticks++ % HOUSEKEEPING_TICKS === 0;
-    if (this.#token !== before) {
-      log.info({ fencingToken: this.#token }, 'scheduler leads');
+    const token = await leadership.hold();
+    if (token !== undefined && token !== this.#token) log.info({ fencingToken: token }, 'scheduler leads');
+    this.#token = token;
+    if (token === undefined) return;
+    const isNew = token !== this.#viewToken;
+    const housekeeping = this.#ticks++ % HOUSEKEEPING_TICKS === 0 || this.#overdue || isNew;
+    this.#overdue = false;
+    if (isNew) {
+      this.#viewToken = undefined;
       await this.#view.rebuild();
+      this.#viewToken = token;
     } else if (housekeeping) {
       // Events may be trimmed while a leader is away from Redis; the truth is read anew now and then.
       await this.#view.refresh();
     }
-    await this.#view.saveLearned(this.#token);
-    await this.#caretaker.takeBack(this.#view, this.#token);
-    if (this.#token !== before || housekeeping) {
-      await this.#caretaker.restoreJobs();
-      await this.#caretaker.forgetOld(this.#now() - this.#config.buildRetentionMs);
-    }
-    await this.#pass();
+    for (const work of this.#chores(token, housekeeping)) await this.#attempt(work);
+  }
+
+  /** What a round is for, beside its events; none of it keeps the rest from being done. */
+  #chores(token: string, housekeeping: boolean): (() => Promise<void>)[] {
+    const { buildRetentionMs, idleAttemptMs = IDLE_ATTEMPT_MS } = this.#config;
+    const often = [
+      () => this.#view.saveLearned(token),
+      () => this.#caretaker.takeBack(this.#view, token),
+      () => this.#pass(),
+    ];
+    if (!housekeeping) return often;
+    return [
+      ...often,
+      () => this.#caretaker.takeBackIdle(this.#view, idleAttemptMs, token),
+      () => this.#caretaker.restoreJobs(),
+      () => this.#caretaker.forgetOld(this.#now() - buildRetentionMs),
+    ];
   }
 }
