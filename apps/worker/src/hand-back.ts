@@ -2,7 +2,7 @@ import type { AttemptCall } from '@kiln/contracts';
 import type { Logger } from '@kiln/runtime';
 import { type AttemptRef, type AttemptStore, type DesiredState, type HeldAttempt, StaleAttempt } from '@kiln/state';
 import { HANDED_BACK } from './run-attempt.ts';
-import { attemptKey, type RunningAttempts } from './running-attempts.ts';
+import { type AttemptRun, attemptKey, type RunningAttempts } from './running-attempts.ts';
 
 /** Empties the host at a drain's deadline: what runs is stopped, what hasn't begun goes back as it is. */
 export class HandBack {
@@ -31,7 +31,7 @@ export class HandBack {
   }
 
   /** Runs an attempt, unless it is being handed back; past the deadline it is told to stop before it begins. */
-  async run(call: AttemptCall, run: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  async run(call: AttemptCall, run: AttemptRun): Promise<void> {
     if (this.#unbegun.has(attemptKey(call))) return;
     await this.#running.run(call, run, this.#due ? 'drain' : undefined);
   }

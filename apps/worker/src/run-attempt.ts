@@ -28,6 +28,8 @@ export interface RunAttemptDeps extends Omit<SecretDeps, 'persistent'> {
   storeArtifact(ref: AttemptRef, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
   /** Keeps git away from what only this network reaches. */
   readonly outgoing: GitGuard;
+  /** Resolves when nothing else of the build runs here any more. */
+  alone(): Promise<void>;
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -68,6 +70,7 @@ async function attemptOutcome(deps: PersistentDeps, ref: AttemptRef, signal: Abo
   try {
     const startedAt = deps.now();
     const record = await persistent(() => attempts.start(ref, startedAt));
+    await deps.alone();
     const spec = (await persistent(() => builds.get(ref.buildId)))?.spec;
     if (!spec) throw new StaleAttempt(ref.buildId, ref.attempt);
     const writer = new LogWriter(logs, ref, record.maxLogBytes, (error) => log.warn({ err: error }, 'log not written'));

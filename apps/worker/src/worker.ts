@@ -97,7 +97,7 @@ class Worker implements RunningWorker {
   readonly #handBack: HandBack;
   readonly #heldAttempts: HeldAttempts;
   readonly #session: HostSession;
-  readonly #attemptDeps: RunAttemptDeps;
+  readonly #attemptDeps: Omit<RunAttemptDeps, 'alone'>;
   readonly #executors: HostExecutors;
   readonly #log: Logger;
   readonly #failed = Promise.withResolvers<never>();
@@ -253,7 +253,9 @@ class Worker implements RunningWorker {
   }
 
   async #begin(call: AttemptCall): Promise<void> {
-    await this.#handBack.run(call, (signal) => runAttempt(this.#attemptDeps, this.#ref(call), signal));
+    await this.#handBack.run(call, (signal, alone) =>
+      runAttempt({ ...this.#attemptDeps, alone }, this.#ref(call), signal),
+    );
     // Somebody waits for this host to be empty: it shall know at once.
     if (this.#desired?.drain) this.#session.poke();
   }
