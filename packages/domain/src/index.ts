@@ -49,6 +49,15 @@ export {
   transition,
 } from './build/transition.ts';
 export {
+  type DomainOwner,
+  type DomainParts,
+  domainText,
+  ISOLATIONS,
+  type Isolation,
+  isolationDomain,
+  readDomain,
+} from './isolation/isolation-domain.ts';
+export {
   DEFAULT_TEAM_LIMITS,
   gitTarget,
   isAllowedTarget,
@@ -108,7 +117,7 @@ export {
   type MountRecord,
   mountsUsed,
 } from './warmth/attribution.ts';
-export { type CacheOwner, cacheKey, readCacheKey } from './warmth/cache-owner.ts';
+export { type CacheOwner, cacheKey, domainOfKey, readCacheKey } from './warmth/cache-owner.ts';
 export { CACHE_SCOPES, type CacheScope } from './warmth/cache-scope.ts';
 export type { HeldLayers, HeldMount, Inventory } from './warmth/inventory.ts';
 export { heldLayers, type LayerTrace, learnLayers } from './warmth/layer-trace.ts';

@@ -207,8 +207,11 @@ function recounted(life: Life): ReturnType<typeof sums> {
   const builds = groups.flatMap((group) => group.builds.map(({ weight }) => ({ repo: group.repo, weight })));
   const total = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
   const queued = (repo: PoolRepo) => total(builds.filter((one) => one.repo === repo).map(({ weight }) => weight));
-  const cached = (host: (typeof all)[number], trust: Trust) =>
-    total([...host.caches.values()].filter(({ repo }) => repo.trust === trust).map(({ bytes }) => bytes));
+  const cached = (host: (typeof all)[number]) => {
+    const byDomain = Map.groupBy(host.caches.values(), ({ repo }) => repo.domain(host.view.isolation ?? 'pool'));
+    const sums = [...byDomain].map(([domain, caches]) => [domain, total(caches.map(({ bytes }) => bytes))] as const);
+    return new Map(sums.filter(([, bytes]) => bytes > 0));
+  };
   const used = (host: (typeof all)[number]) => total([...host.running.values()].map(({ weight }) => weight));
   const open = all.filter(({ view }) => !view.cordoned && !view.draining);
   const freeOf = (host: (typeof all)[number]) => Math.max(0, host.view.slots - used(host));
@@ -221,10 +224,7 @@ function recounted(life: Life): ReturnType<typeof sums> {
     hosts: all.map((host) => ({
       name: host.view.name,
       usedSlots: used(host),
-      cachedBytes: {
-        trusted: cached(host, 'trusted'),
-        untrusted: cached(host, 'untrusted'),
-      },
+      cachedBytes: cached(host),
       wanted: total([...host.caches.keys()].map(queued)),
     })),
     repos: [...reposOf(life)].map((repo) => {
