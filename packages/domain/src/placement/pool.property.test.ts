@@ -1,12 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Trust } from '../access/principal.ts';
 import type { PlacementDecision } from './decision.ts';
 import type { PoolRepo } from './pool-repo.ts';
 import { ruleOut } from './requirements.ts';
 import { type HostChange, Life, type LifeEvent } from './testing/life.ts';
 
-const REPOS = ['a', 'b', 'c', 'd'] as const;
+const REPOS = ['a', 'team web b', 'team web c', 'untrusted web d'] as const;
 const hostChange: fc.Arbitrary<HostChange> = fc.record({
   slots: fc.constantFrom(0, 1, 2, 3, 4),
   platforms: fc.constantFrom(['linux/amd64'], ['linux/arm64'], ['linux/amd64', 'linux/arm64']),
@@ -15,6 +14,9 @@ const hostChange: fc.Arbitrary<HostChange> = fc.record({
   cordoned: fc.constantFrom(false, false, false, true),
   draining: fc.constantFrom(false, false, false, true),
   cacheBudgetBytes: fc.constantFrom(undefined, 0, 40, 100),
+  isolation: fc.constantFrom(undefined, 'team', 'repo'),
+  domain: fc.constantFrom(undefined, undefined, 'trusted team web', 'trusted repo web b'),
+  domainsAway: fc.constantFrom(undefined, undefined, ['trusted team default', 'trusted repo default a']),
 });
 const index = fc.nat(1_000);
 const event: fc.Arbitrary<LifeEvent> = fc.oneof(
@@ -158,7 +160,7 @@ test('places every build in the end, when no more events arrive', () => {
 function checkDecision({ host, considered, reason, predicted }: PlacementDecision): void {
   const chosen = considered.filter(({ verdict }) => verdict === 'chosen');
   expect(chosen.map((one) => one.host)).toEqual(host === null ? [] : [host]);
-  const waits = ['waits_for_warm', 'all_full', 'no_host', 'none_fits', 'none_trusted', 'none_untrusted'];
+  const waits = ['waits_for_warm', 'all_full', 'no_host', 'none_fits', 'none_trusted', 'none_untrusted', 'none_of_domain'];
   expect(waits.includes(reason)).toBe(host === null);
   if (host !== null) expect(predicted).toEqual(chosen[0]?.predicted);
 }
