@@ -4,7 +4,7 @@ import { type BuildRecord, cacheKey, currentAttempt, type Outcome, refusedTo } f
 import type { Logger } from '@kiln/runtime';
 import { type AttemptRef, type AttemptStore, type BuildStore, type LogStore, StaleAttempt } from '@kiln/state';
 import { attemptSecrets, NoSecrets, type SecretDeps } from './attempt-secrets.ts';
-import type { AttemptSource, Executor, StopReason } from './executor.ts';
+import type { AttemptSource, ExecuteRequest, StopReason } from './executor.ts';
 import { type GitGuard, reachGitHost } from './git-reach.ts';
 import { LogWriter } from './log-writer.ts';
 import { resolveCommit } from './resolve-git.ts';
@@ -14,7 +14,7 @@ export interface RunAttemptDeps extends SecretDeps {
   readonly builds: BuildStore;
   readonly attempts: AttemptStore;
   readonly logs: LogStore;
-  readonly executor: Pick<Executor, 'run'>;
+  readonly executor: { run(request: ExecuteRequest, signal: AbortSignal): Promise<Outcome> };
   /** An uploaded context by its digest; undefined where it is gone. Rejects when `signal` aborts while it waits for it. */
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   storeArtifact(ref: AttemptRef, content: Readable): Promise<{ digest: string; sizeBytes: number }>;

@@ -26,7 +26,7 @@ export {
   refusedTo,
 } from './access/untrusted.ts';
 export { isCommit } from './build/commit.ts';
-export { FAILURE_CODES, type Failure, type FailureCode, isInfrastructure } from './build/failure.ts';
+export { FAILURE_CODES, type Failure, type FailureCode, isHandBack, isInfrastructure } from './build/failure.ts';
 export {
   type Attempt,
   type AttemptEnd,
@@ -57,6 +57,14 @@ export {
   isolationDomain,
   readDomain,
 } from './isolation/isolation-domain.ts';
+export {
+  addWorth,
+  type BudgetShares,
+  type DomainWorth,
+  type FadingWorth,
+  shareBudget,
+  worthOf,
+} from './isolation/share-budget.ts';
 export {
   DEFAULT_TEAM_LIMITS,
   gitTarget,

@@ -23,7 +23,11 @@ export class PoolRepo {
 
   constructor(name: string, pool: PoolEstimate) {
     this.name = name;
-    this.#domains = { pool: domainOfKey(name, 'pool'), team: domainOfKey(name, 'team'), repo: domainOfKey(name, 'repo') };
+    this.#domains = {
+      pool: domainOfKey(name, 'pool'),
+      team: domainOfKey(name, 'team'),
+      repo: domainOfKey(name, 'repo'),
+    };
     this.#runs = expectedRuns(this.estimate, pool);
   }
 

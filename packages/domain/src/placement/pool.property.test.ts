@@ -160,7 +160,15 @@ test('places every build in the end, when no more events arrive', () => {
 function checkDecision({ host, considered, reason, predicted }: PlacementDecision): void {
   const chosen = considered.filter(({ verdict }) => verdict === 'chosen');
   expect(chosen.map((one) => one.host)).toEqual(host === null ? [] : [host]);
-  const waits = ['waits_for_warm', 'all_full', 'no_host', 'none_fits', 'none_trusted', 'none_untrusted', 'none_of_domain'];
+  const waits = [
+    'waits_for_warm',
+    'all_full',
+    'no_host',
+    'none_fits',
+    'none_trusted',
+    'none_untrusted',
+    'none_of_domain',
+  ];
   expect(waits.includes(reason)).toBe(host === null);
   if (host !== null) expect(predicted).toEqual(chosen[0]?.predicted);
 }

@@ -31,7 +31,10 @@ export function ruleOut(needs: Needs, host: HostView): RuledOut | undefined {
   return needs.lostOn.includes(host.name) ? 'lost_it_before' : undefined;
 }
 
-function ruleOutDomain({ repo }: Needs, { isolation = 'pool', domain, domainsAway = [] }: HostView): RuledOut | undefined {
+function ruleOutDomain(
+  { repo }: Needs,
+  { isolation = 'pool', domain, domainsAway = [] }: HostView,
+): RuledOut | undefined {
   if (domain === undefined && domainsAway.length === 0) return undefined;
   const own = domainOfKey(repo, isolation);
   if (domain !== undefined && domain !== own) return 'other_domain';

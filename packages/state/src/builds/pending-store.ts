@@ -1,4 +1,12 @@
-import { type BuildRecord, cacheKey, currentAttempt, type PendingBuild, type PlacementDecision } from '@kiln/domain';
+import {
+  type BuildRecord,
+  cacheKey,
+  currentAttempt,
+  domainOfKey,
+  isHandBack,
+  type PendingBuild,
+  type PlacementDecision,
+} from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
@@ -95,6 +103,7 @@ export class PendingStore {
             limits.team ?? '',
             limits.token ?? '',
             pending.trust,
+            ...(['pool', 'team', 'repo'] as const).map((isolation) => domainOfKey(pending.repo, isolation)),
             ...changeArgs(next, now),
           ],
         ),
@@ -130,7 +139,7 @@ export function pendingBuild({ record, spec }: StoredBuild): PendingBuild {
     hostLabels: spec.hostLabels,
     trust: record.trust ?? 'trusted',
     // A host that only had to give it back may take it again.
-    lostOn: record.attempts.filter(({ failure }) => failure?.code !== 'host_drained').map(({ host }) => host),
+    lostOn: record.attempts.filter(({ failure }) => !isHandBack(failure)).map(({ host }) => host),
   };
 }
 
