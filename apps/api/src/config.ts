@@ -89,6 +89,9 @@ export interface ApiConfig {
   readonly logLingerMs: number;
   /** How often ended logs are looked for, beside at every end of a build. */
   readonly archiveIntervalMs: number;
+  /** How long an ended build stays whole in Redis before it moves to the blob store, and how often such builds are looked for. */
+  readonly buildArchiveMs: number;
+  readonly historyIntervalMs: number;
   readonly janitorIntervalMs: number;
   /** How often the clock of schedules is compared with what is kept, beside at every change. */
   readonly scheduleCheckMs: number;
@@ -148,6 +151,8 @@ export const API_DEFAULTS = {
   logPageCacheBytes: 32 * MIB,
   logLingerMs: 2_000,
   archiveIntervalMs: 10_000,
+  buildArchiveMs: 10 * 60_000,
+  historyIntervalMs: 30_000,
   janitorIntervalMs: HOUR_MS,
   scheduleCheckMs: 60_000,
   logRetentionMs: 30 * DAY_MS,

@@ -8,6 +8,9 @@ import type {
   BuildPageRequest,
   CancelOutcome,
   DueSchedule,
+  EndedBuild,
+  EndedRef,
+  HistoryPlace,
   HostState,
   LastRun,
   LimitUsage,
@@ -38,6 +41,20 @@ export interface Builds {
   /** Undefined where they are no longer kept. */
   secretsOf(id: string): Promise<Record<string, string> | undefined>;
   decisions(id: string): Promise<StoredDecision[]>;
+}
+
+/** Ended builds that are still whole in Redis, on their way to the blob store. `shrink` throws where the claim has lapsed. */
+export interface History {
+  claim(holder: string): Promise<boolean>;
+  release(holder: string): Promise<void>;
+  ended(endedBefore: number, skip: number, limit: number): Promise<EndedRef[]>;
+  read(ids: readonly string[]): Promise<EndedBuild[]>;
+  shrink(
+    holder: string,
+    stored: readonly (Pick<EndedBuild, 'id' | 'revision' | 'doc' | 'spec'> & { readonly place: HistoryPlace })[],
+  ): Promise<number>;
+  /** Builds that ended before are forgotten, ms since the epoch. */
+  forgottenUpTo(): Promise<number>;
 }
 
 /** Kiln's own tokens. `find` reads anew each time: a revoked one is found no more. */
@@ -175,6 +192,7 @@ export interface Blobs {
 
 export interface ApiDeps extends HookDeps {
   readonly builds: Builds;
+  readonly history: History;
   readonly hosts: Hosts;
   readonly hostOperations: HostOperations;
   readonly tokens: Tokens;

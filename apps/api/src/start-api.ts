@@ -8,6 +8,10 @@ import { AuditTrail } from './audit/audit-trail.ts';
 import { BuildWatch } from './builds/build-watch.ts';
 import type { ApiConfig } from './config.ts';
 import { docsPage } from './docs/docs-page.ts';
+import { BuildArchiver } from './history/archive-builds.ts';
+import { BuildDocuments } from './history/build-documents.ts';
+import { sweepDocuments } from './history/sweep-documents.ts';
+import { wholeBuilds } from './history/whole-builds.ts';
 import { DeliveryWatch } from './hooks/incoming/delivery-watch.ts';
 import { startHooks } from './hooks/start-hooks.ts';
 import { createApp } from './http/app.ts';
@@ -44,7 +48,7 @@ export interface RunningApi {
 }
 
 /** Starts to serve. @throws when the address is taken, no token is given, or a user's is a worker's too */
-export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<RunningApi> {
+export async function startApi(config: ApiConfig, given: ApiDeps): Promise<RunningApi> {
   const joinTokens = config.join?.tokens ?? [];
   if (config.tokens.length === 0 || [...config.tokens, ...joinTokens].some((token) => token === '')) {
     throw new RangeError('the API needs at least one token, and no empty one');
@@ -52,7 +56,9 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
   if (config.tokens.some((token) => joinTokens.includes(token))) {
     throw new RangeError('a join token must be another one than a user’s');
   }
-  const { builds, logs, events, blobs, log, now = Date.now } = deps;
+  const { history, logs, events, blobs, log, now = Date.now } = given;
+  const builds = wholeBuilds(given.builds, new BuildDocuments(blobs), log);
+  const deps: ApiDeps = { ...given, builds };
   const stack = new AsyncDisposableStack();
   const closing = new AbortController();
   const watch = stack.use(new BuildWatch(builds, events));
@@ -64,6 +70,11 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
   const archiver = new LogArchiver(logs, blobs, log);
   const archiving = stack.use(repeat('archive', config.archiveIntervalMs, (signal) => archiver.round(signal), log));
   stack.use(repeat('janitor', config.janitorIntervalMs, (signal) => clearAway(blobs, config, now(), log, signal), log));
+  const buildArchiver = new BuildArchiver(history, blobs, log);
+  const archiveBuilds = (signal: AbortSignal) => buildArchiver.round(now() - config.buildArchiveMs, signal);
+  stack.use(repeat('build archive', config.historyIntervalMs, archiveBuilds, log));
+  const sweep = (signal: AbortSignal) => sweepDocuments(history, blobs, now(), log, signal);
+  stack.use(repeat('history sweep', config.janitorIntervalMs, sweep, log));
   const trim = () => deps.audit.trim(now() - config.auditRetentionMs);
   const reseal = (signal: AbortSignal) => resealAll(deps.resealer, log, signal);
   stack.use(repeat('reseal', config.resealIntervalMs, reseal, log));

@@ -1,4 +1,12 @@
-export { artifactKey, contextKey, logIndexKey, logKey } from './blobs/keys.ts';
+export {
+  artifactKey,
+  contextKey,
+  HISTORY_PREFIX,
+  historyEnd,
+  historyKey,
+  logIndexKey,
+  logKey,
+} from './blobs/keys.ts';
 export {
   type HostInventory,
   hostInventory,

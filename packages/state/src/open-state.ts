@@ -8,6 +8,7 @@ import { AttemptStore } from './builds/attempt-store.ts';
 import { BuildStore, DEFAULT_SECRET_TTL_MS } from './builds/build-store.ts';
 import { FollowUps } from './builds/follow-ups.ts';
 import { PendingStore } from './builds/pending-store.ts';
+import { HistoryStore } from './history/history-store.ts';
 import { ConnectionStore } from './hooks/connection-store.ts';
 import { DeliveryStore } from './hooks/delivery-store.ts';
 import { ReportStore } from './hooks/report-store.ts';
@@ -52,6 +53,7 @@ export interface State extends AsyncDisposable {
   /** Seals by the pool's first key. */
   readonly sealer: Sealer;
   readonly builds: BuildStore;
+  readonly history: HistoryStore;
   readonly attempts: AttemptStore;
   readonly pending: PendingStore;
   readonly followUps: FollowUps;
@@ -101,6 +103,7 @@ export async function openState(options: StateOptions): Promise<State> {
     keys,
     sealer,
     builds: new BuildStore({ redis, keys, sealer, followUps, now, secretTtlMs }),
+    history: new HistoryStore(redis, keys, now),
     attempts: new AttemptStore(redis, keys, { now, secretTtlMs }),
     pending: new PendingStore(redis, keys, now),
     learned: new LearnedStore(redis, keys, now),

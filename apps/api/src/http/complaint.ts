@@ -59,6 +59,8 @@ export function complaintOf(error: unknown): Complaint {
           { field: 'header Idempotency-Key', got: 'a key that is in use', expected: 'a new key for a new request' },
         ],
       });
+    case 'build_document_lost':
+      return new Complaint('unavailable', (error as Error).message);
     case 'ENOSPC':
     case 'EDQUOT':
       return new Complaint(

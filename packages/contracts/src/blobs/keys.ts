@@ -19,3 +19,21 @@ export function logKey(buildId: string, attempt: number): string {
 export function logIndexKey(buildId: string, attempt: number): string {
   return `logs/${buildId}-${attempt}.index.json`;
 }
+
+/** Where the documents of ended builds lie. */
+export const HISTORY_PREFIX = 'history';
+const HISTORY_KEY = /^history\/(\d{13})-([a-z0-9]+)\.ndjson\.gz$/;
+
+/**
+ * The documents of ended builds, many in one blob: a gzip member of one line for each. `newestEnd` (ms since the epoch) is the end of
+ * the build that ended last: when builds of that time are forgotten, the blob is of no use any more.
+ */
+export function historyKey(newestEnd: number, unique: string): string {
+  return `${HISTORY_PREFIX}/${String(Math.ceil(newestEnd)).padStart(13, '0')}-${unique}.ndjson.gz`;
+}
+
+/** The `newestEnd` of a key that `historyKey` made; undefined for any other. */
+export function historyEnd(key: string): number | undefined {
+  const [, end] = HISTORY_KEY.exec(key) ?? [];
+  return end === undefined ? undefined : Number(end);
+}

@@ -9,6 +9,7 @@ import {
 } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
+import { readRecord } from './read.ts';
 
 /** Names of the fields of a build's hash that the scripts read; the rest of a build is in `doc`. */
 export function changeArgs(build: BuildRecord, at: number): (string | number)[] {
@@ -23,10 +24,6 @@ export function changeArgs(build: BuildRecord, at: number): (string | number)[] 
     JSON.stringify(build),
     at,
   ];
-}
-
-export function parseRecord(doc: string): BuildRecord {
-  return JSON.parse(doc) as BuildRecord;
 }
 
 /** The last record of an attempt's log, for the state that its end left the build in. */
@@ -62,9 +59,8 @@ export async function applyEvent(
   write: (next: BuildRecord, expectedRevision: number) => Promise<unknown>,
 ): Promise<Applied> {
   for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const doc = await redis.hget(keys.build(id), 'doc');
-    if (doc === null) return { outcome: 'gone' };
-    const build = parseRecord(doc);
+    const build = await readRecord(redis, keys, id);
+    if (!build) return { outcome: 'gone' };
     const next = transition(build, event, now);
     if (isIllegal(next)) return { outcome: 'illegal', build, illegal: next };
     if (next.revision === build.revision) return { outcome: 'unchanged', build };

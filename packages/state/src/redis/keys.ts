@@ -24,8 +24,16 @@ export class Keys {
   decisions = (id: string) => `${this.prefix}build:${id}:decisions`;
   /** Sorted set by time of acceptance (ms): builds in `queued`. */
   pending = () => `${this.prefix}pending`;
-  /** Sorted set by end (ms): builds in a terminal state, for retention. */
+  /** Sorted set by end (ms): builds in a terminal state that are whole here, until their documents are in the blob store. */
   ended = () => `${this.prefix}ended`;
+  /** Hash: build → what is left of it here once its document is in the blob store, packed. */
+  history = () => `${this.prefix}history`;
+  /** Sorted set by end (ms): the builds of `history`, for retention. */
+  historyEnded = () => `${this.prefix}history:ended`;
+  /** String: the process that moves builds to the blob store; expires. */
+  historyClaim = () => `${this.prefix}history:claim`;
+  /** String: builds that ended before are forgotten, all of them, ms since the epoch. */
+  historyForgotten = () => `${this.prefix}history:forgotten`;
   /** Sorted sets without scores, in order of id, that is of time. */
   indexAll = () => `${this.prefix}idx:all`;
   indexState = (state: string) => `${this.prefix}idx:state:${state}`;
