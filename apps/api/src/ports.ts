@@ -51,7 +51,7 @@ export interface History {
   read(ids: readonly string[]): Promise<EndedBuild[]>;
   shrink(
     holder: string,
-    stored: readonly (Pick<EndedBuild, 'id' | 'revision' | 'doc' | 'spec'> & { readonly place: HistoryPlace })[],
+    stored: readonly (Pick<EndedBuild, 'id' | 'stamp' | 'doc' | 'spec'> & { readonly place: HistoryPlace })[],
   ): Promise<number>;
   /** Builds that ended before are forgotten, ms since the epoch. */
   forgottenUpTo(): Promise<number>;

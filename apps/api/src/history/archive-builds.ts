@@ -14,7 +14,7 @@ const BLOB_BUILDS = 1_000;
 const BLOB_CHARS = 16 * 1024 * 1024;
 const READ_AT_A_TIME = 16;
 
-interface Stored extends Pick<EndedBuild, 'id' | 'revision' | 'doc' | 'spec'> {
+interface Stored extends Pick<EndedBuild, 'id' | 'stamp' | 'doc' | 'spec'> {
   readonly place: HistoryPlace;
 }
 
@@ -78,9 +78,9 @@ export class BuildArchiver {
       const page = refs.slice(i, i + READ_AT_A_TIME);
       const builds = i === 0 ? first : await this.#history.read(idsOf(page));
       const members = await Promise.all(builds.map(({ document }) => pack(`${document}\n`)));
-      for (const [n, { id, revision, doc, spec, document }] of builds.entries()) {
+      for (const [n, { id, stamp, doc, spec, document }] of builds.entries()) {
         const member = members[n] as Buffer;
-        writing.stored.push({ id, revision, doc, spec, place: { blob: writing.key, start, bytes: member.length } });
+        writing.stored.push({ id, stamp, doc, spec, place: { blob: writing.key, start, bytes: member.length } });
         start += member.length;
         chars += document.length;
       }

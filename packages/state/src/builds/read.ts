@@ -13,8 +13,12 @@ export function parseRecord(doc: string): BuildRecord {
 /** A build's record, of an ended one that was shrunk perhaps without its long texts; undefined where there is none. */
 export async function readRecord(redis: Redis, keys: Keys, id: string): Promise<BuildRecord | undefined> {
   const doc = await redis.hget(keys.build(id), 'doc');
-  if (doc !== null) return parseRecord(doc);
-  // After the other: a build that is shrunk in between is found here.
+  // After the other: a build that is shrunk in between is found there.
+  return doc === null ? readShrunk(redis, keys, id) : parseRecord(doc);
+}
+
+/** The record of an ended build that was shrunk, perhaps without its long texts. */
+export async function readShrunk(redis: Redis, keys: Keys, id: string): Promise<BuildRecord | undefined> {
   const packed = await redis.hgetBuffer(keys.history(), id);
   return packed ? unpackRecord(id, packed) : undefined;
 }

@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { recordStamp } from '../builds/write.ts';
 import { newBuild, TestPool } from '../testing/test-pool.ts';
 import { TestRedis } from '../testing/test-redis.ts';
 import type { BuildFilter } from '../types.ts';
@@ -106,7 +107,7 @@ describe('shrinking', () => {
     expect(await pool.settle(ref, { end: 'succeeded' })).toEqual(settled);
     await expect(pool.state.attempts.start(ref)).rejects.toThrow('no longer live');
     await expect(pool.state.logs.append(ref, 1, ['{}'])).rejects.toThrow('no longer live');
-    const idempotency = { key: 'k', fingerprint: 'f' };
+    const idempotency = { space: 'request' as const, key: 'k', fingerprint: 'f' };
     const first = await pool.state.builds.accept({ ...newBuild({}), idempotency });
     await pool.state.builds.cancel(first.build.record.id);
     await shrinkAll();
@@ -167,7 +168,7 @@ describe('shrinking', () => {
     const place = { blob: BLOB, start: 0, bytes: 1 };
     await history.claim(HOLDER);
     expect(await history.shrink(HOLDER, [{ ...live, place }])).toBe(0);
-    expect(await history.shrink(HOLDER, [{ ...build, revision: build.revision - 1, place }])).toBe(0);
+    expect(await history.shrink(HOLDER, [{ ...build, stamp: build.stamp.replace(/^\d+/, '1'), place }])).toBe(0);
     expect((await pool.state.builds.get(id))?.archived).toBeUndefined();
     // The answer of the first call may be lost.
     expect(await history.shrink(HOLDER, [{ ...build, place }])).toBe(1);
@@ -188,10 +189,10 @@ describe('shrinking', () => {
     expect(before && (await history.read([run]))).toEqual([]);
     await history.claim(HOLDER);
     const place = { blob: BLOB, start: 0, bytes: 1 };
-    const revision = (await pool.record(run)).revision;
-    expect(
-      await history.shrink(HOLDER, [{ id: run, revision, doc: before?.doc ?? '', spec: before?.spec ?? '', place }]),
-    ).toBe(0);
+    const { redis: connection, keys } = pool.state;
+    const [rev = '', doc = ''] = (await connection.hmget(keys.build(run), 'rev', 'doc')) as string[];
+    const stamp = recordStamp(Number(rev), doc);
+    expect(await history.shrink(HOLDER, [{ id: run, stamp, doc, spec: before?.spec ?? '', place }])).toBe(0);
     await followUps.run();
     expect(await shrinkAll()).toBe(2);
     expect((await pool.record(sharer.id)).result).toEqual({ digest: 'sha256:d', pushed: ['a:1'] });
@@ -209,7 +210,10 @@ describe('memory', () => {
     const events = await connection.memory('USAGE', keys.events());
     const before = await used();
     for (let i = 0; i < count; i += 1) {
-      const more = { idempotency: { key: `k${i}`, fingerprint: 'f'.repeat(64) }, repo: `github.com/team/app${i % 5}` };
+      const more = {
+        idempotency: { space: 'request' as const, key: `k${i}`, fingerprint: 'f'.repeat(64) },
+        repo: `github.com/team/app${i % 5}`,
+      };
       const source = { type: 'git', url: `https://github.com/team/app${i % 5}.git`, ref: 'main' } as const;
       const { build } = await builds.accept({ ...newBuild({ source, buildArgs: { N: `${i}` } }), ...more });
       const ref = await pool.run(build.record.id);

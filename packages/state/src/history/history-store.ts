@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { recordStamp } from '../builds/write.ts';
 import { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { HistoryPlace } from '../types.ts';
@@ -7,7 +8,8 @@ import { packBuild, unpackRecord } from './packed-build.ts';
 /** An ended build that is still whole in Redis. */
 export interface EndedBuild {
   readonly id: string;
-  readonly revision: number;
+  /** Of the record, see `recordStamp`. */
+  readonly stamp: string;
   /** Its document for the blob store: record, request and placement decisions as one line of JSON. */
   readonly document: string;
   /** As they are stored. */
@@ -88,7 +90,7 @@ export class HistoryStore {
       const decisions = answers[2 * i + 1] as string[];
       if (!rev || !doc || !spec || (share && Number(due) > 0)) return [];
       const document = `{"record":${doc},"spec":${spec},"decisions":[${decisions.join(',')}]}`;
-      return [{ id, revision: Number(rev), document, doc, spec }];
+      return [{ id, stamp: recordStamp(Number(rev), doc), document, doc, spec }];
     });
   }
 
@@ -98,13 +100,13 @@ export class HistoryStore {
    */
   async shrink(
     holder: string,
-    stored: readonly (Pick<EndedBuild, 'id' | 'revision' | 'doc' | 'spec'> & { readonly place: HistoryPlace })[],
+    stored: readonly (Pick<EndedBuild, 'id' | 'stamp' | 'doc' | 'spec'> & { readonly place: HistoryPlace })[],
   ): Promise<number> {
     let shrunk = 0;
     for (let i = 0; i < stored.length; i += SHRUNK_AT_A_TIME) {
       const builds = stored
         .slice(i, i + SHRUNK_AT_A_TIME)
-        .flatMap(({ id, revision, doc, spec, place }) => [id, revision, packBuild(doc, spec, place)]);
+        .flatMap(({ id, stamp, doc, spec, place }) => [id, stamp, packBuild(doc, spec, place)]);
       const keys = this.#keys;
       const code = Number(
         await runScript(
