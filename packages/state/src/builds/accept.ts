@@ -75,7 +75,7 @@ function acceptCall(
 }
 
 function newRecord(
-  { repo, spec, trust, granted, retryOf, submitter, maxLogBytes }: NewBuild,
+  { repo, spec, trust, granted, retryOf, submitter, maxLogBytes, maxArtifactBytes, maxStoredBytes }: NewBuild,
   id: string,
   now: number,
   run: string,
@@ -89,6 +89,8 @@ function newRecord(
     ...(trust !== undefined && { trust }),
     ...(submitter !== undefined && { submitter }),
     ...(maxLogBytes !== undefined && { maxLogBytes }),
+    ...(maxArtifactBytes !== undefined && { maxArtifactBytes }),
+    ...(maxStoredBytes !== undefined && { maxStoredBytes }),
     ...(granted !== undefined && { granted }),
     createdAt: now,
     queuedAt: now,

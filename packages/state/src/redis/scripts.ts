@@ -45,6 +45,8 @@ export type ScriptName =
   | 'reseal-doc'
   | 'append-audit'
   | 'set-limits'
+  | 'charge-blob'
+  | 'release-blob'
   | 'create-schedule'
   | 'change-schedule'
   | 'receive-delivery'
