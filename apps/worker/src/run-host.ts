@@ -52,6 +52,8 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
   // Told before a builder is brought up for nothing; joining finds it out for certain.
   const holder = await state.hosts.get(hostName);
   if (holder?.alive && holder.machine !== machine) throw new HostNameTaken(hostName);
+  // Before the builders end what an older process left running: who takes its epoch after that may have begun something by then.
+  const epoch = await state.hosts.nextEpoch();
   const builders = await startBuilders({
     hostName,
     instance: machine.slice(0, 8),
@@ -84,7 +86,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
       ...state,
       ...blobs(state),
       executors: builders,
-      identity: { machine, incarnation: randomUUID() },
+      identity: { machine, incarnation: randomUUID(), epoch },
       outgoing,
       disk: () => diskOf(dataDir),
       onReport: () => pulse.beat(),

@@ -72,6 +72,8 @@ async function compose(
   });
   shutdown.add('state', () => state[Symbol.asyncDispose]());
 
+  // Before the builders end what an older process left running.
+  const epoch = await state.hosts.nextEpoch();
   // The builders first: nothing is announced before builds can run.
   const builders = await startBuilders({
     ...settings.builder,
@@ -134,7 +136,7 @@ async function compose(
     {
       ...state,
       executors: builders,
-      identity: { machine: data.machine, incarnation: owner },
+      identity: { machine: data.machine, incarnation: owner, epoch },
       openContext: (digest) => blobs.open(contextKey(digest)),
       storeArtifact: ({ buildId, attempt }, content, record) =>
         storeArtifact(metered, artifactKey(buildId, attempt), content, record),

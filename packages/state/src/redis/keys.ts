@@ -45,7 +45,9 @@ export class Keys {
   events = () => `${this.prefix}events`;
   /** Set of host names. */
   hosts = () => `${this.prefix}hosts`;
-  /** Hash: report, disk, slots, accepting, incarnation, machine, lastSeenAt, left. */
+  /** Counter: the newest worker process' epoch. */
+  hostEpoch = () => `${this.prefix}hosts:epoch`;
+  /** Hash: report, disk, slots, accepting, incarnation, epoch, machine, lastSeenAt, left. */
   host = (name: string) => `${this.prefix}host:${name}`;
   /** String: incarnation; expires. */
   hostLease = (name: string) => `${this.prefix}host:${name}:lease`;

@@ -23,6 +23,7 @@ export type ScriptName =
   | 'take-back'
   | 'forget-build'
   | 'append-log'
+  | 'next-epoch'
   | 'sync-host'
   | 'leave-host'
   | 'publish-inventory'
