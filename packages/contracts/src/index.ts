@@ -1,9 +1,12 @@
 export {
   artifactKey,
+  BLOB_KINDS,
+  buildOfKey,
   contextKey,
   HISTORY_PREFIX,
   historyEnd,
   historyKey,
+  isCountedKey,
   logIndexKey,
   logKey,
 } from './blobs/keys.ts';
