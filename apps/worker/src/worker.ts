@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { HostDisk, RunAttemptJob } from '@kiln/contracts';
+import type { GitGuard } from '@kiln/git';
 import type { Logger } from '@kiln/runtime';
 import {
   type AttemptConsumer,
@@ -21,7 +22,6 @@ import {
 } from '@kiln/state';
 import { ENGINE_CHECK_EVERY_MS } from './engine-watch.ts';
 import type { Executor } from './executor.ts';
-import type { GitGuard } from './git-reach.ts';
 import { HandBack } from './hand-back.ts';
 import { HostExecutors } from './host-executors.ts';
 import { HostSession, type LeaseTimes } from './host-session.ts';
