@@ -187,6 +187,8 @@ export {
   waitQuery,
 } from './http/views.ts';
 export {
+  type AttemptCall,
+  calledAttempt,
   JOBS,
   type PlanDeliveryJob,
   type ReportStatusJob,
@@ -211,8 +213,8 @@ export { PROBLEM_KINDS, type ProblemKind } from './openapi/problem-kinds.ts';
 export {
   type AnswerDoc,
   type BodyDoc,
+  changesState,
   type HeaderDoc,
-  isAudited,
   type MultipartBody,
   type RawBody,
   type RouteDoc,

@@ -38,6 +38,7 @@ export { type ConsumeOptions, HookQueues, type JobConsumer, type JobTry, RetryLa
 export { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptions } from './redis/connect.ts';
 export type { EventGroupOptions } from './redis/event-group.ts';
 export { Keys } from './redis/keys.ts';
+export { isPassing, persist } from './redis/persist.ts';
 export { PoolEvents } from './redis/pool-events.ts';
 export { type DueSchedule, InvalidCron } from './schedules/schedule-clock.ts';
 export {
@@ -57,6 +58,8 @@ export type {
   BuildFilter,
   BuildPageRequest,
   HostState,
+  Idempotency,
+  KeySpace,
   LogBatch,
   NewBuild,
   PublishedInventory,
