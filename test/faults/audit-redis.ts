@@ -3,8 +3,8 @@ import type { State } from '@kiln/state';
 /** What may be left when all builds have ended and been forgotten: the pool's own standing state, and what expires by itself. */
 const STANDING: readonly RegExp[] = [
   /^events$/,
-  /^leader(:token)?$/,
-  /^hosts$/,
+  /^leader(:token(:fence)?)?$/,
+  /^hosts(:epoch|:removed)?$/,
   /^host:[^:]+(:lease|:past|:inventory)?$/,
   // What is known of repos, not of builds.
   /^usages(:changed|:revision)?$/,

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { type LimitDefaults, limitDefaults, type PushRule } from '@kiln/domain';
+import { DEFAULT_BLOB_RESERVE_BYTES } from '@kiln/state';
 import type { KeyTimes } from './oidc/issuer-keys.ts';
 import type { Issuer } from './oidc/settings.ts';
 
@@ -62,6 +63,8 @@ export interface ApiConfig {
   readonly maxUnpackedContextBytes: number;
   /** Most entries in a context: their names are held in memory while it arrives. */
   readonly maxContextEntries: number;
+  /** Room in the blob store that is kept for logs: with less left, uploads are refused. */
+  readonly blobReserveBytes: number;
   /** How long a client may take for the header fields of a request. */
   readonly headersTimeoutMs: number;
   /** How long a client may take for a body that isn't a context or artifact. */
@@ -134,6 +137,7 @@ export const API_DEFAULTS = {
   maxContextBytes: 4 * GIB,
   maxUnpackedContextBytes: 16 * GIB,
   maxContextEntries: 500_000,
+  blobReserveBytes: DEFAULT_BLOB_RESERVE_BYTES,
   headersTimeoutMs: 20_000,
   bodyTimeoutMs: 30_000,
   keepAliveMs: 75_000,

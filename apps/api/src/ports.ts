@@ -12,6 +12,7 @@ import type {
   LastRun,
   LimitUsage,
   LogBatch,
+  MeteredBlobs,
   NewAuditEntry,
   NewBuild,
   NewSchedule,
@@ -19,6 +20,7 @@ import type {
   NewToken,
   RateState,
   Resealing,
+  StorageLedger,
   StoredBuild,
   StoredDecision,
   StoredSchedule,
@@ -85,6 +87,7 @@ export interface Reseal {
 export interface ContextTeams {
   grant(digest: string, team: string, ttlMs: number): Promise<void>;
   has(digest: string, team: string): Promise<boolean>;
+  teamsOf(digest: string): Promise<string[]>;
 }
 
 /** Builds that come by the clock. `create` and `change` throw errors with code `schedule_exists`, `invalid_cron`. */
@@ -171,7 +174,12 @@ export interface Blobs {
   stat(key: string): Promise<{ sizeBytes: number; usedAt: number } | undefined>;
   delete(key: string): Promise<void>;
   list(prefix: string): AsyncIterable<string>;
+  /** Room that is left, bytes; absent where a store has no end of it. */
+  freeBytes?(): Promise<number>;
 }
+
+/** The same, whose blobs are counted by team. */
+export type MeteredDeps = Omit<ApiDeps, 'blobs'> & { readonly blobs: MeteredBlobs };
 
 export interface ApiDeps extends HookDeps {
   readonly builds: Builds;
@@ -187,6 +195,7 @@ export interface ApiDeps extends HookDeps {
   readonly schedules: Schedules;
   readonly limits: LimitSets;
   readonly rates: Rates;
+  readonly storage: StorageLedger;
   /** For whatever is reached on others' behalf. */
   readonly outgoing: Pick<OutgoingGuard, 'check' | 'fetch'>;
   readonly audit: Audit;

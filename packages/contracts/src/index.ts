@@ -1,4 +1,4 @@
-export { artifactKey, contextKey, logIndexKey, logKey } from './blobs/keys.ts';
+export { artifactKey, BLOB_KINDS, buildOfKey, contextKey, isCountedKey, logIndexKey, logKey } from './blobs/keys.ts';
 export {
   type HostInventory,
   hostInventory,

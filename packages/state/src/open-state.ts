@@ -31,6 +31,7 @@ import { BuildSecretReader } from './secrets/build-secrets.ts';
 import { Resealer } from './secrets/reseal.ts';
 import { Sealer } from './secrets/sealer.ts';
 import { SecretStore } from './secrets/secret-store.ts';
+import { StorageLedger } from './storage/storage-ledger.ts';
 
 export interface StateOptions {
   /** See `redisOptions` for the forms. */
@@ -67,6 +68,7 @@ export interface State extends AsyncDisposable {
   readonly audit: AuditLog;
   readonly limits: LimitStore;
   readonly rates: RequestRates;
+  readonly storage: StorageLedger;
   readonly logs: LogStore;
   readonly schedules: ScheduleStore;
   readonly queues: AttemptQueues;
@@ -116,6 +118,7 @@ export async function openState(options: StateOptions): Promise<State> {
     audit: new AuditLog(redis, keys),
     limits: new LimitStore(redis, keys),
     rates: new RequestRates(redis, keys),
+    storage: new StorageLedger(redis, keys, now),
     logs: new LogStore(redis, keys),
     schedules: new ScheduleStore(redis, keys, { sealer, clock, now }),
     queues,

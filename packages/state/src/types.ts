@@ -36,6 +36,9 @@ export interface NewBuild {
   readonly maxQueued?: { readonly team?: number | undefined; readonly token?: number | undefined };
   /** Most bytes of an attempt's log. */
   readonly maxLogBytes?: number | undefined;
+  /** Most bytes of its artifact, and of all that its team has stored. */
+  readonly maxArtifactBytes?: number | undefined;
+  readonly maxStoredBytes?: number | undefined;
   /** What rules let it have though it is untrusted; without, nothing. */
   readonly granted?: Granted;
   readonly idempotency?: Idempotency;

@@ -19,3 +19,18 @@ export function logKey(buildId: string, attempt: number): string {
 export function logIndexKey(buildId: string, attempt: number): string {
   return `logs/${buildId}-${attempt}.index.json`;
 }
+
+/** Kinds of blobs, by the first part of their keys. What lies under another one isn't counted for anybody. */
+export const BLOB_KINDS = ['contexts', 'logs', 'artifacts'] as const;
+
+const OF_BUILD = /^[a-z-]{1,40}\/([0-9a-z]{26})(?=[-./]|$)/;
+
+/** The build that a blob is of: whatever its kind, the key goes on with the build's id. Undefined where it is of none, as a context. */
+export function buildOfKey(key: string): string | undefined {
+  return OF_BUILD.exec(key)?.[1];
+}
+
+/** Whether a blob counts for its team's storage. An index doesn't: it is a few hundredths of the log that it belongs to. */
+export function isCountedKey(key: string): boolean {
+  return !key.endsWith('.index.json');
+}

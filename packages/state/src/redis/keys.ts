@@ -45,7 +45,9 @@ export class Keys {
   events = () => `${this.prefix}events`;
   /** Set of host names. */
   hosts = () => `${this.prefix}hosts`;
-  /** Hash: report, disk, slots, accepting, incarnation, machine, lastSeenAt, left. */
+  /** Counter: the newest worker process' epoch. */
+  hostEpoch = () => `${this.prefix}hosts:epoch`;
+  /** Hash: report, disk, slots, accepting, incarnation, epoch, machine, lastSeenAt, left. */
   host = (name: string) => `${this.prefix}host:${name}`;
   /** String: incarnation; expires. */
   hostLease = (name: string) => `${this.prefix}host:${name}:lease`;
@@ -102,6 +104,12 @@ export class Keys {
   limited = () => `${this.prefix}limits`;
   /** Hash: name of a limit → its value as JSON. */
   limits = (subject: string) => `${this.prefix}limits:${subject}`;
+  /** Hash: blob key → bytes, time (ms) and teams of which it counts. */
+  storageBlobs = () => `${this.prefix}storage:blobs`;
+  /** Hash: team → bytes of its blobs. */
+  storageUsed = () => `${this.prefix}storage:used`;
+  /** String that says that somebody has recounted; expires. */
+  storageRecount = () => `${this.prefix}storage:recount`;
   /** Sets of builds of a team, or of a credential: those that wait for a host, and those that a host has. */
   queuedOf = (subject: string) => `${this.prefix}queued:${subject}`;
   activeOf = (subject: string) => `${this.prefix}active:${subject}`;
