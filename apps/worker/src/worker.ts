@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { AttemptCall, HostDisk } from '@kiln/contracts';
 import type { BuildRecord } from '@kiln/domain';
+import type { GitGuard } from '@kiln/git';
 import type { Logger } from '@kiln/runtime';
 import {
   type AttemptConsumer,
@@ -22,7 +23,6 @@ import {
 } from '@kiln/state';
 import { ENGINE_CHECK_EVERY_MS } from './engine-watch.ts';
 import type { Executor } from './executor.ts';
-import type { GitGuard } from './git-reach.ts';
 import { HandBack } from './hand-back.ts';
 import { HostExecutors } from './host-executors.ts';
 import { HostSession, type LeaseTimes } from './host-session.ts';
