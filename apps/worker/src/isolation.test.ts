@@ -153,7 +153,7 @@ async function assign(team: string): Promise<{ id: string; outcome: string }> {
   const parsed = buildRequest.parse({ source: { type: 'upload', name: 'app', digest: DIGEST }, team });
   const { build } = await state.builds.accept({ repo: 'app', spec: { ...parsed, secrets: [] }, secrets: {} });
   const { id } = build.record;
-  const token = (await new Leadership(state.redis, state.keys, 'test', 60_000).hold()) ?? 0;
+  const token = (await new Leadership(state.redis, state.keys, 'test', 60_000).hold()) ?? '';
   const host = await state.hosts.get('h1');
   const chosen = { name: 'h1', incarnation: host?.incarnation ?? '', slots: 4 };
   const { outcome } = await state.pending.assign(pendingBuild(build), chosen, decisionFor(id, 'h1'), token);
