@@ -35,8 +35,8 @@ const FILES = {
 /** Another executor of the same engine: which builder a class has is not what is tested here. */
 function ofUntrusted(of: Builder): Executor {
   return {
-    info: { ...of.info, trust: 'untrusted' },
-    run: (request, signal) => of.run({ ...request, trust: 'trusted' }, signal),
+    info: { ...of.info, trust: 'untrusted', domain: 'untrusted' },
+    run: (request, signal) => of.run({ ...request, trust: 'trusted', domain: 'trusted' }, signal),
     extendFence: (untilMs) => of.extendFence(untilMs),
     close: () => of.close(),
   };
