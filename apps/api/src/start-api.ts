@@ -20,9 +20,12 @@ import { LimitBook } from './limits/limit-book.ts';
 import { requestGate } from './limits/request-gate.ts';
 import { Cookies } from './login/cookies.ts';
 import { ArchivedLogs } from './logs/archived-logs.ts';
+import { clearPieces } from './logs/clear-pieces.ts';
 import { LogArchiver } from './logs/log-archiver.ts';
 import { LogHub } from './logs/log-hub.ts';
+import { LogMover } from './logs/log-mover.ts';
 import { LogPages } from './logs/log-pages.ts';
+import { LogPieces } from './logs/log-pieces.ts';
 import { tokenVerifier } from './oidc/verify-token.ts';
 import type { ApiDeps } from './ports.ts';
 import { scheduleRunner } from './schedules/run-schedules.ts';
@@ -30,6 +33,7 @@ import type { ScheduleSubmitting } from './schedules/submit-schedule.ts';
 import { resealAll } from './secrets/reseal.ts';
 import { clearAway } from './upkeep/janitor.ts';
 import { repeat } from './upkeep/repeat.ts';
+import { MemoryWatch } from './upkeep/watch-memory.ts';
 
 export const API_VERSION = '0.1.0';
 
@@ -57,13 +61,22 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
   const closing = new AbortController();
   const watch = stack.use(new BuildWatch(builds, events));
   const archive = new ArchivedLogs(blobs);
-  const pages = new LogPages(logs, archive, config.logPageCacheBytes);
+  const pages = new LogPages(logs, new LogPieces(logs, blobs), archive, config.logPageCacheBytes);
   const hub = stack.use(
     new LogHub({ logs, builds, pages, events, log, ringChars: config.logRingBytes, lingerMs: config.logLingerMs }),
   );
   const archiver = new LogArchiver(logs, blobs, log);
   const archiving = stack.use(repeat('archive', config.archiveIntervalMs, (signal) => archiver.round(signal), log));
+  const memory = stack.use(new MemoryWatch(config, deps.memory, log));
+  const mover = new LogMover({ logs, blobs, log, now });
+  const move = (signal: AbortSignal) => mover.round(memory.pieceBytes, signal);
+  stack.use(repeat('log pieces', config.logMoveIntervalMs, move, log));
   stack.use(repeat('janitor', config.janitorIntervalMs, (signal) => clearAway(blobs, config, now(), log, signal), log));
+  const clear = async (signal: AbortSignal) => {
+    await logs.recount();
+    await clearPieces({ logs, blobs, archive, log }, now(), signal);
+  };
+  stack.use(repeat('log upkeep', config.janitorIntervalMs, clear, log));
   const trim = () => deps.audit.trim(now() - config.auditRetentionMs);
   const reseal = (signal: AbortSignal) => resealAll(deps.resealer, log, signal);
   stack.use(repeat('reseal', config.resealIntervalMs, reseal, log));

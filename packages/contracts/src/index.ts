@@ -1,4 +1,4 @@
-export { artifactKey, contextKey, logIndexKey, logKey } from './blobs/keys.ts';
+export { artifactKey, contextKey, logIndexKey, logKey, logOfPiece, logPieceKey } from './blobs/keys.ts';
 export {
   type HostInventory,
   hostInventory,
@@ -194,6 +194,7 @@ export {
   runAttemptJob,
   type SendMessageJob,
 } from './jobs/catalog.ts';
+export { type LogMembers, type LogPiece, logMembers, logPiece } from './log/log-piece.ts';
 export { bytes, PlainRenderer } from './log/plain.ts';
 export {
   type EndRecord,

@@ -50,6 +50,7 @@ export const PROBLEM_CODES = [
   'webhook_not_found',
   'message_not_found',
   'disk_full',
+  'store_full',
   'unavailable',
   'internal',
 ] as const;

@@ -3,6 +3,8 @@ import { isTerminal } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import { monotonicFactory } from 'ulid';
 import { Keys } from '../redis/keys.ts';
+import { StoreFull } from '../redis/memory.ts';
+import { readTogether } from '../redis/read-together.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { Sealer } from '../secrets/sealer.ts';
 import type { BuildFilter, BuildPageRequest, NewBuild, StoredBuild, StoredDecision } from '../types.ts';
@@ -53,7 +55,7 @@ export class BuildStore {
   /**
    * Accepts a build; when it answers, the build is durable. The same idempotency key with the same fingerprint gives the build
    * of the first time. An identical build in flight lends its run where both ask for `dedupe`: `sharedRun` names it.
-   * @throws IdempotencyKeyReused the key came with another request before @throws QueueFull
+   * @throws IdempotencyKeyReused the key came with another request before @throws QueueFull @throws StoreFull
    */
   async accept(build: NewBuild): Promise<{ build: StoredBuild; replayed: boolean }> {
     const now = this.#now();
@@ -62,6 +64,7 @@ export class BuildStore {
     if (accepted.outcome === 'replayed') {
       return { build: await this.#replayed(accepted.held, build.idempotency?.fingerprint ?? ''), replayed: true };
     }
+    if (accepted.outcome === 'store_full') throw new StoreFull();
     if (accepted.outcome === 'full') throw new QueueFull(accepted.whose, build.maxQueued?.[accepted.whose] ?? 0);
     if (accepted.outcome === 'superseding') await this.#followUp();
     return { build: { record: accepted.record, spec: build.spec }, replayed: false };
@@ -132,11 +135,11 @@ export class BuildStore {
    * @throws SealBroken sealed with another key
    */
   async secretsOf(id: string): Promise<Record<string, string> | undefined> {
-    const [[, ids], [, sealed]] = (await this.#redis
-      .multi()
-      .hget(this.#keys.build(id), 'spec')
-      .get(this.#keys.secrets(id))
-      .exec()) as [[unknown, string | null], [unknown, string | null]];
+    const [ids, sealed] = await readTogether<[string | null, string | null]>(
+      this.#redis,
+      ['HGET', this.#keys.build(id), 'spec'],
+      ['GET', this.#keys.secrets(id)],
+    );
     if (sealed) return JSON.parse(this.#sealer.open(sealed, id)) as Record<string, string>;
     return ids && parseSpec(ids).secrets.length === 0 ? {} : undefined;
   }

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Removes an ended build whose retention is over, with all its indexes. Its live log must be archived already.
 -- KEYS[1] build
 -- ARGV: prefix, id, team, repo digest

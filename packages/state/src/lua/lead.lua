@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Takes, renews or gives up the scheduler's lease. Each new holder gets a higher token; writes of an older one are refused.
 -- KEYS[1] lease  KEYS[2] token
 -- ARGV: owner, ttl (ms); a ttl of 0 gives the lease up
