@@ -212,8 +212,8 @@ export { PROBLEM_KINDS, type ProblemKind } from './openapi/problem-kinds.ts';
 export {
   type AnswerDoc,
   type BodyDoc,
+  changesState,
   type HeaderDoc,
-  isAudited,
   type MultipartBody,
   type RawBody,
   type RouteDoc,

@@ -41,6 +41,7 @@ export { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptio
 export type { EventGroupOptions } from './redis/event-group.ts';
 export { Keys } from './redis/keys.ts';
 export { isOutOfMemory, type LiveLogSettings, Memory, type MemoryState, StoreFull } from './redis/memory.ts';
+export { isPassing, persist } from './redis/persist.ts';
 export { PoolEvents } from './redis/pool-events.ts';
 export { type DueSchedule, InvalidCron } from './schedules/schedule-clock.ts';
 export {
@@ -60,6 +61,8 @@ export type {
   BuildFilter,
   BuildPageRequest,
   HostState,
+  Idempotency,
+  KeySpace,
   LogBatch,
   NewBuild,
   PublishedInventory,

@@ -8,6 +8,20 @@ export interface StoredBuild {
   readonly spec: BuildSpec;
 }
 
+/**
+ * Who chooses idempotency keys: callers of the API, or Kiln itself for schedules and webhooks. Each has a space of its own, so
+ * that no caller can name the key of a scheduled run or of a webhook's build.
+ */
+export type KeySpace = 'request' | 'schedule' | 'hook';
+
+/** A key repeats a build only within its space, team and trust class. */
+export interface Idempotency {
+  readonly space: KeySpace;
+  readonly key: string;
+  /** What the request was, so that a key used for another request is refused. */
+  readonly fingerprint: string;
+}
+
 export interface NewBuild {
   readonly repo: string;
   readonly spec: BuildSpec;
@@ -24,8 +38,7 @@ export interface NewBuild {
   readonly maxLogBytes?: number | undefined;
   /** What rules let it have though it is untrusted; without, nothing. */
   readonly granted?: Granted;
-  /** `Idempotency-Key`, and what the request was, so that a key used for another request is told apart. */
-  readonly idempotency?: { readonly key: string; readonly fingerprint: string };
+  readonly idempotency?: Idempotency;
 }
 
 export interface BuildFilter {

@@ -23,7 +23,7 @@ import type { BuildWatch } from '../builds/build-watch.ts';
 import { cancelBuild } from '../builds/cancel-build.ts';
 import { viewPlacement } from '../builds/placement-view.ts';
 import { receiveSubmission, wholeBody } from '../builds/receive-submission.ts';
-import { type Accepted, buildNotFound, retryBuild, submitBuild } from '../builds/submit-build.ts';
+import { type Accepted, buildNotFound, type RequestKey, retryBuild, submitBuild } from '../builds/submit-build.ts';
 import type { ApiConfig } from '../config.ts';
 import { hookHandlers } from '../hooks/hook-handlers.ts';
 import type { DeliveryWatch } from '../hooks/incoming/delivery-watch.ts';
@@ -257,8 +257,9 @@ function acceptedNote({ build: { record }, replayed }: Accepted): AuditNote {
   };
 }
 
-function idempotencyKey(request: Request): string | undefined {
-  return request.get('idempotency-key');
+function idempotencyKey(request: Request): RequestKey | undefined {
+  const key = request.get('idempotency-key');
+  return key === undefined ? undefined : { space: 'request', key };
 }
 
 function goneSignal(response: Response): AbortSignal {

@@ -82,7 +82,7 @@ export function transition(build: BuildRecord, event: BuildEvent, now: number): 
     case 'start':
       return next(build, { state: 'running', attempts: amendLast(build, { startedAt: now }) });
     case 'pin':
-      return next(build, { commit: event.commit });
+      return build.commit === event.commit ? build : next(build, { commit: event.commit });
     case 'finish':
       return finish(build, event.outcome, now);
     case 'lose':

@@ -28,9 +28,12 @@ export class AttemptStore {
     this.#secretTtlMs = options.secretTtlMs ?? DEFAULT_SECRET_TTL_MS;
   }
 
-  /** @throws StaleAttempt */
-  async start(ref: AttemptRef): Promise<BuildRecord> {
-    const now = this.#now();
+  /**
+   * Begins an attempt that the host was assigned. Repeating it with the same `now` (ms since the epoch) is harmless; another start of an
+   * attempt that has begun is refused.
+   * @throws StaleAttempt
+   */
+  async start(ref: AttemptRef, now: number = this.#now()): Promise<BuildRecord> {
     const { buildId, attempt, incarnation } = ref;
     const applied = await applyEvent(
       this.#redis,
@@ -46,10 +49,11 @@ export class AttemptStore {
           [this.#keys.prefix, buildId, expected, ...changeArgs(next, now)],
         ),
     );
+    if (applied.outcome === 'illegal' && startedAt(applied.build, ref) === now) return applied.build;
     return changed(applied, ref);
   }
 
-  /** Writes the commit that the source stands for from now on. @throws StaleAttempt */
+  /** Writes the commit that the source stands for from now on; harmless to repeat. @throws StaleAttempt */
   async pin(ref: AttemptRef, commit: string): Promise<BuildRecord> {
     const now = this.#now();
     const { buildId, attempt, incarnation } = ref;
@@ -101,7 +105,7 @@ export class AttemptStore {
           ],
         ),
     );
-    if (applied.outcome === 'illegal' && endedBy(applied.build, ref)) return applied.build;
+    if (applied.outcome === 'illegal' && endedBy(applied.build, ref, outcome)) return applied.build;
     return changed(applied, ref);
   }
 
@@ -153,12 +157,16 @@ function changed(applied: Applied, { buildId, attempt }: AttemptRef): BuildRecor
   throw new StaleAttempt(buildId, attempt);
 }
 
-function endedBy(build: BuildRecord, ref: AttemptRef): boolean {
-  const last = currentAttempt(build);
-  return (
-    last?.number === ref.attempt &&
-    last.incarnation === ref.incarnation &&
-    last.end !== undefined &&
-    last.end !== 'lost'
-  );
+/** When the attempt began, ms since the epoch; undefined where it isn't the one that runs. */
+function startedAt(build: BuildRecord, ref: AttemptRef): number | undefined {
+  const live = currentAttempt(build);
+  const isIts = live?.number === ref.attempt && live.incarnation === ref.incarnation;
+  return build.state === 'running' && isIts ? live.startedAt : undefined;
+}
+
+/** Whether the attempt has ended as its host said; one that was lost by the host's own word may be under way again. */
+function endedBy(build: BuildRecord, ref: AttemptRef, { failure }: Outcome): boolean {
+  const own = build.attempts.find(({ number }) => number === ref.attempt);
+  if (own?.incarnation !== ref.incarnation || own.end === undefined) return false;
+  return own.end !== 'lost' || own.failure?.code === failure?.code;
 }

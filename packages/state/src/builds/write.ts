@@ -50,7 +50,8 @@ export type Applied =
 
 /**
  * The one way in which a build changes: reads its record, asks the domain what `event` makes of it, and has `write` carry that
- * out by a script that checks the revision; starts over where somebody else was faster.
+ * out by a script that checks the revision; starts over where somebody else was faster. A write whose answer was lost is sent again by the
+ * connection itself, and then finds its own change: that is `applied`, too.
  * `write` answers the script's code: 0 done, -1 gone, -2 stale revision, anything else a refusal of its own.
  */
 export async function applyEvent(
@@ -61,13 +62,16 @@ export async function applyEvent(
   now: number,
   write: (next: BuildRecord, expectedRevision: number) => Promise<unknown>,
 ): Promise<Applied> {
+  let written: string | undefined;
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const doc = await redis.hget(keys.build(id), 'doc');
     if (doc === null) return { outcome: 'gone' };
     const build = parseRecord(doc);
+    if (doc === written) return { outcome: 'applied', build };
     const next = transition(build, event, now);
     if (isIllegal(next)) return { outcome: 'illegal', build, illegal: next };
     if (next.revision === build.revision) return { outcome: 'unchanged', build };
+    written = JSON.stringify(next);
     const code = Number(await write(next, build.revision));
     if (code === 0) return { outcome: 'applied', build: next };
     if (code === GONE) return { outcome: 'gone' };

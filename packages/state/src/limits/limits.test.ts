@@ -27,7 +27,7 @@ describe('queued builds', () => {
     pool.state.builds.accept({ ...newBuild(request), submitter: 'alice', maxQueued });
 
   test('no more are accepted than may wait, of a team and of who submits; a replayed key is no new build', async () => {
-    const idempotency = { key: 'k', fingerprint: 'f' };
+    const idempotency = { space: 'request' as const, key: 'k', fingerprint: 'f' };
     await pool.state.builds.accept({ ...newBuild({}), submitter: 'alice', maxQueued: { team: 2 }, idempotency });
     const { build } = await submit({}, { team: 2 });
     await expect(submit({}, { team: 2 })).rejects.toMatchObject({ code: 'queue_full', whose: 'team', limit: 2 });

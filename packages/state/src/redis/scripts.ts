@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 
 const FOLDER = new URL('../lua/', import.meta.url);
@@ -62,7 +63,26 @@ export type ScriptName =
   | 'add-message'
   | 'lead';
 
-const sources = new Map<ScriptName, string>();
+const sources = new Map<string, string>();
+
+function sourceOf(name: string): string {
+  const lua = sources.get(name) ?? source(name);
+  sources.set(name, lua);
+  return lua;
+}
+
+let digests: ReadonlyMap<string, string> | undefined;
+
+/** Names of Kiln's scripts by the digest under which Redis knows them. */
+export function scriptDigests(): ReadonlyMap<string, string> {
+  digests ??= new Map(
+    readdirSync(FOLDER)
+      .filter((file) => file.endsWith('.lua'))
+      .map((file) => file.slice(0, -'.lua'.length))
+      .map((name) => [createHash('sha1').update(sourceOf(name)).digest('hex'), name]),
+  );
+  return digests;
+}
 
 /** Runs one of Kiln's scripts: by its digest, and by its source where Redis doesn't know it (after a restart). */
 export async function runScript(
@@ -77,9 +97,7 @@ export async function runScript(
   >;
   const command = `kiln:${name}`;
   if (!commands[command]) {
-    const lua = sources.get(name) ?? source(name);
-    sources.set(name, lua);
-    redis.defineCommand(command, { lua });
+    redis.defineCommand(command, { lua: sourceOf(name) });
   }
   const run = commands[command];
   if (!run) throw new Error(`script ${name} could not be defined`);

@@ -1,2 +1,9 @@
 export { decisionFor } from './decision.ts';
+export {
+  FaultyRedis,
+  type FaultyRedisOptions,
+  REDIS_FAULTS,
+  type RedisFault,
+  type SeenCommand,
+} from './faulty-redis.ts';
 export { TestRedis, type TestRedisOptions } from './test-redis.ts';
