@@ -1,4 +1,4 @@
-import { currentAttempt } from '@kiln/domain';
+import { type Attempt, currentAttempt } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
   type AttemptQueues,
@@ -38,7 +38,7 @@ export class Caretaker {
    * Takes back what hosts hold that are gone: no lease, or another incarnation than the attempt's.
    * @throws NotLeader
    */
-  async takeBack(view: PoolView, fencingToken: number): Promise<void> {
+  async takeBack(view: PoolView, fencingToken: string): Promise<void> {
     await view.readHosts();
     for (const host of view.hosts.values()) {
       await Promise.all(host.held.map((held) => this.#check(host, held, fencingToken)));
@@ -49,7 +49,7 @@ export class Caretaker {
   async #check(
     host: HostState,
     { buildId, attempt }: { buildId: string; attempt: number },
-    token: number,
+    token: string,
   ): Promise<void> {
     const { attempts, builds, log } = this.#deps;
     const build = await builds.get(buildId);
@@ -57,7 +57,7 @@ export class Caretaker {
     const mine = live?.number === attempt && live.end === undefined;
     if (mine && host.alive && live.incarnation === host.incarnation) return;
     const { outcome } = await attempts.takeBack(
-      { buildId, attempt, host: host.report.name, incarnation: live?.incarnation ?? '' },
+      { buildId, attempt, host: host.report.name, incarnation: live?.incarnation ?? '', ...(mine && identity(live)) },
       { code: 'host_lost', message: `host ${host.report.name} was lost` },
       token,
     );
@@ -71,7 +71,7 @@ export class Caretaker {
     for (const id of await pending.assignedIds()) {
       const build = await builds.get(id);
       const assignment = build && assignmentOf(build.record);
-      if (assignment) await queues.enqueue(assignment.host, { buildId: id, attempt: assignment.attempt });
+      if (assignment) await queues.enqueue(assignment.host, assignment.call);
     }
   }
 
@@ -88,4 +88,8 @@ export class Caretaker {
   async forgetOld(endedBefore: number): Promise<void> {
     await this.#deps.builds.forget(endedBefore, FORGET_AT_A_TIME);
   }
+}
+
+function identity({ nonce }: Attempt): { nonce?: string } {
+  return nonce === undefined ? {} : { nonce };
 }

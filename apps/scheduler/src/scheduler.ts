@@ -78,7 +78,7 @@ class Scheduler implements RunningScheduler {
   readonly #view: PoolView;
   readonly #dispatcher: Dispatcher;
   readonly #caretaker: Caretaker;
-  #token: number | undefined;
+  #token: string | undefined;
   #ticks = 0;
   #closed = false;
   #timer: NodeJS.Timeout | undefined;

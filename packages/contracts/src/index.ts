@@ -187,6 +187,8 @@ export {
   waitQuery,
 } from './http/views.ts';
 export {
+  type AttemptCall,
+  calledAttempt,
   JOBS,
   type PlanDeliveryJob,
   type ReportStatusJob,

@@ -29,6 +29,11 @@ export interface Attempt {
   readonly host: string;
   /** The worker process's own id: a restarted worker is another incarnation, and inherits nothing. */
   readonly incarnation: string;
+  /**
+   * Random, made with the assignment. Tells this attempt from another of the same number: a failover of Redis, or a restored
+   * backup, may lose an assignment, and its number is given again. Absent where an older version assigned it.
+   */
+  readonly nonce?: string;
   readonly assignedAt: number;
   readonly startedAt?: number;
   readonly endedAt?: number;

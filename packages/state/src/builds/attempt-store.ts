@@ -1,4 +1,4 @@
-import { type BuildRecord, currentAttempt, type Failure, type Outcome } from '@kiln/domain';
+import { type Attempt, type BuildRecord, currentAttempt, type Failure, type Outcome } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
@@ -12,6 +12,8 @@ export interface AttemptRef {
   readonly attempt: number;
   readonly host: string;
   readonly incarnation: string;
+  /** Of the assignment. Without it any attempt of this number and incarnation is meant. */
+  readonly nonce?: string;
 }
 
 /** What a worker writes of its attempts. Every method refuses a stale attempt. */
@@ -34,12 +36,12 @@ export class AttemptStore {
    * @throws StaleAttempt
    */
   async start(ref: AttemptRef, now: number = this.#now()): Promise<BuildRecord> {
-    const { buildId, attempt, incarnation } = ref;
+    const { buildId } = ref;
     const applied = await applyEvent(
       this.#redis,
       this.#keys,
       buildId,
-      { type: 'start', attempt, incarnation },
+      { type: 'start', ...liveness(ref) },
       now,
       (next, expected) =>
         runScript(
@@ -56,12 +58,12 @@ export class AttemptStore {
   /** Writes the commit that the source stands for from now on; harmless to repeat. @throws StaleAttempt */
   async pin(ref: AttemptRef, commit: string): Promise<BuildRecord> {
     const now = this.#now();
-    const { buildId, attempt, incarnation } = ref;
+    const { buildId } = ref;
     const applied = await applyEvent(
       this.#redis,
       this.#keys,
       buildId,
-      { type: 'pin', attempt, incarnation, commit },
+      { type: 'pin', ...liveness(ref), commit },
       now,
       (next, expected) =>
         runScript(
@@ -86,7 +88,7 @@ export class AttemptStore {
       this.#redis,
       this.#keys,
       buildId,
-      { type: 'finish', attempt, incarnation, outcome },
+      { type: 'finish', ...liveness(ref), outcome },
       now,
       (next, expected) =>
         runScript(
@@ -116,15 +118,15 @@ export class AttemptStore {
   async takeBack(
     ref: AttemptRef,
     failure: Failure,
-    fencingToken: number,
+    fencingToken: string,
   ): Promise<{ outcome: 'taken_back'; build: BuildRecord } | { outcome: 'alive' | 'settled' | 'not_leader' }> {
     const now = this.#now();
-    const { buildId, attempt, incarnation, host } = ref;
+    const { buildId, attempt, incarnation, host, nonce } = ref;
     const applied = await applyEvent(
       this.#redis,
       this.#keys,
       buildId,
-      { type: 'lose', attempt, failure },
+      { type: 'lose', attempt, ...(nonce !== undefined && { nonce }), failure },
       now,
       (next, expected) =>
         runScript(
@@ -152,21 +154,30 @@ export class AttemptStore {
   }
 }
 
+function liveness({ attempt, incarnation, nonce }: AttemptRef): Pick<AttemptRef, 'attempt' | 'incarnation' | 'nonce'> {
+  return { attempt, incarnation, ...(nonce !== undefined && { nonce }) };
+}
+
 function changed(applied: Applied, { buildId, attempt }: AttemptRef): BuildRecord {
   if (applied.outcome === 'applied' || applied.outcome === 'unchanged') return applied.build;
   throw new StaleAttempt(buildId, attempt);
 }
 
+/** Whether an attempt of a record is the one that `ref` names. */
+function isNamed({ number, incarnation, nonce }: Attempt, ref: AttemptRef): boolean {
+  const isSame = ref.nonce === undefined || ref.nonce === nonce;
+  return number === ref.attempt && incarnation === ref.incarnation && isSame;
+}
+
 /** When the attempt began, ms since the epoch; undefined where it isn't the one that runs. */
 function startedAt(build: BuildRecord, ref: AttemptRef): number | undefined {
   const live = currentAttempt(build);
-  const isIts = live?.number === ref.attempt && live.incarnation === ref.incarnation;
-  return build.state === 'running' && isIts ? live.startedAt : undefined;
+  return build.state === 'running' && live && isNamed(live, ref) ? live.startedAt : undefined;
 }
 
 /** Whether the attempt has ended as its host said; one that was lost by the host's own word may be under way again. */
 function endedBy(build: BuildRecord, ref: AttemptRef, { failure }: Outcome): boolean {
-  const own = build.attempts.find(({ number }) => number === ref.attempt);
-  if (own?.incarnation !== ref.incarnation || own.end === undefined) return false;
+  const own = build.attempts.find((attempt) => isNamed(attempt, ref));
+  if (own?.end === undefined) return false;
   return own.end !== 'lost' || own.failure?.code === failure?.code;
 }

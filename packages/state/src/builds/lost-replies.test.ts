@@ -41,7 +41,7 @@ function loseReplyOf(script: ScriptName): { readonly lost: boolean } {
   };
 }
 
-const KEY = { key: 'k', fingerprint: 'f' };
+const KEY = { space: 'request' as const, key: 'k', fingerprint: 'f' };
 
 describe('a write whose answer is lost does what one whose answer comes does:', () => {
   test.each([{}, { idempotency: KEY }])('accept, %j', async (more) => {

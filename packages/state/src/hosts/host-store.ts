@@ -1,4 +1,4 @@
-import { type HostReport, hostDisk, hostReport, type NewHostReport } from '@kiln/contracts';
+import { type AttemptCall, type HostReport, hostDisk, hostReport, type NewHostReport } from '@kiln/contracts';
 import type { Redis } from 'ioredis';
 import { CacheIndex, type InventoryStamp } from '../caches/cache-index.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -29,7 +29,7 @@ export interface DesiredState {
   /** Whether the pool has an inventory of it: a host that was forgotten meanwhile must publish again. */
   readonly inventoryKnown: boolean;
   /** Attempts that this incarnation holds; one that it runs and that isn't here is no longer its own. */
-  readonly attempts: readonly { readonly buildId: string; readonly attempt: number; readonly cancel: boolean }[];
+  readonly attempts: readonly (AttemptCall & { readonly cancel: boolean })[];
 }
 
 /** The pool's hosts: their reports, leases and taken slots. */
@@ -182,12 +182,15 @@ function desiredState(
     ...(drain && { drain: handBackInMs === undefined ? {} : { handBackInMs } }),
     ...effective(report, orders),
     inventoryKnown: inventoryKnown === 1,
-    attempts: pairs(held).map(([key, cancel]) => ({ ...parseHeld(key), cancel: cancel === '1' })),
+    attempts: heldAttempts(held),
   };
 }
 
-function pairs(flat: readonly string[]): [string, string][] {
-  return Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i] ?? '', flat[2 * i + 1] ?? '']);
+function heldAttempts(flat: readonly string[]): DesiredState['attempts'] {
+  return Array.from({ length: flat.length / 3 }, (_, i) => {
+    const [key = '', cancel, nonce = ''] = flat.slice(3 * i, 3 * i + 3);
+    return { ...parseHeld(key), ...(nonce !== '' && { nonce }), cancel: cancel === '1' };
+  });
 }
 
 function parseHeld(key: string): { buildId: string; attempt: number } {

@@ -60,7 +60,7 @@ class Log {
   }
 
   /** Moves records up to `lastSeq`, from `firstSeq` on, as a piece that says it has them. */
-  async move(firstSeq: number, lastSeq: number, holder?: string, key = randomUUID()): Promise<string> {
+  async move(firstSeq: number, lastSeq: number, holder?: string, key: string = randomUUID()): Promise<string> {
     const { logs } = pool.state;
     const { buildId, attempt } = this.ref;
     await using claim = await logs.claim(buildId, attempt);

@@ -64,9 +64,10 @@ export class LogStore {
     lines: readonly string[],
     { isLast = () => false }: AppendOptions = {},
   ): Promise<void> {
-    const { buildId, attempt, incarnation } = ref;
+    const { buildId, attempt, incarnation, nonce = '' } = ref;
     const keys = [this.#keys.build(buildId), this.#keys.log(buildId, attempt)];
-    const args = [attempt, incarnation, firstSeq, lines.length, lines.join('\n'), this.#keys.prefix, nameOf(ref)];
+    const batch = [firstSeq, lines.length, lines.join('\n')];
+    const args = [attempt, incarnation, nonce, ...batch, this.#keys.prefix, nameOf(ref)];
     for (let waitMs = ROOM_WAIT_MS.first; ; waitMs = Math.min(ROOM_WAIT_MS.most, 2 * waitMs)) {
       const code = await runScript(this.#redis, 'append-log', keys, [...args, isLast() ? '1' : '0']);
       if (code === -1) throw new StaleAttempt(buildId, attempt);

@@ -6,9 +6,10 @@
 -- out: -1 another machine's worker holds the name; -2 this incarnation was replaced by a newer one on its machine;
 --      -3 the host was removed, or is now, for it holds nothing any more;
 --      else { operators' settings: field, value, …
---             attempts that this incarnation holds: '<build id>:<attempt>', cancel, …
+--             attempts that this incarnation holds: '<build id>:<attempt>', cancel, nonce or '', …
 --             ms since the epoch, by the clock of the settings' deadline, whether its inventory is known (1 or 0) }
 -- A machine's newer worker takes over at once: it has killed whatever its predecessor left running before it joins.
+-- @include attempt-identity
 -- @include host-life
 local prefix, name, incarnation, machine = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if redis.call('SISMEMBER', KEYS[1] .. ':removed', incarnation) == 1 then return -3 end
@@ -38,10 +39,11 @@ if not lease or lease ~= incarnation or known[3] ~= ARGV[5] then announceHost(pr
 local attempts = {}
 for _, held in ipairs(redis.call('HKEYS', KEYS[3])) do
   local id, attempt = string.match(held, '^(.*):(%d+)$')
-  local build = redis.call('HMGET', prefix .. 'build:' .. id, 'attempt', 'incarnation', 'cancel')
+  local build = redis.call('HMGET', prefix .. 'build:' .. id, 'attempt', 'incarnation', 'cancel', 'identity')
   if build[1] == attempt and build[2] == incarnation then
     attempts[#attempts + 1] = held
     attempts[#attempts + 1] = build[3] or '0'
+    attempts[#attempts + 1] = nonceOf(build[4], attempt)
   end
 end
 return { redis.call('HGETALL', KEYS[5]), attempts, tostring(serverNow()), redis.call('EXISTS', KEYS[1] .. ':inventory') }

@@ -14,7 +14,7 @@ export class Keys {
 
   /**
    * Hash: rev, state, attempt, host, incarnation, cancel, doc (BuildRecord as JSON), spec (BuildSpec as JSON); where it has them:
-   * concurrency and share (digests of its keys), newer (a newer build of its concurrency key), run (the build whose run it shares),
+   * identity (`<attempt>:<nonce>`); concurrency and share (digests of its keys), newer (a newer build of its concurrency key), run (the build whose run it shares),
    * team and by (whose queued and active builds it counts among).
    */
   build = (id: string) => `${this.prefix}build:${id}`;
@@ -69,7 +69,7 @@ export class Keys {
   learnedAt = () => `${this.prefix}learned:at`;
   /** String: owner of the scheduler's lease; expires. */
   leader = () => `${this.prefix}leader`;
-  /** Counter: the fencing token of the newest leader. */
+  /** Counter: the number of the newest leader's fencing token; `:fence`, a string, is the whole. */
   leaderToken = () => `${this.prefix}leader:token`;
   /** Stream of an attempt's log: entry `<last seq>-<count>`, field `r`: records as NDJSON. */
   log = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}`;

@@ -53,15 +53,15 @@ async function free(): Promise<void> {
 
 describe('before Redis is full', () => {
   test('accepts nothing new from 85 % on, but answers what it accepted before; accepts again when there is room', async () => {
-    const idempotency = { key: 'k', fingerprint: 'f', space: 'trusted' } as const;
-    const before = await state.builds.accept({ ...newBuild({}), idempotency } as never);
+    const idempotency = { key: 'k', fingerprint: 'f', space: 'request' } as const;
+    const before = await state.builds.accept({ ...newBuild({}), idempotency });
     await fill(0.86);
     expect((await state.memory.note(SETTINGS)).state.level).toBe('full');
     await expect(pool.submit()).rejects.toThrow(StoreFull);
     await expect(state.memory.assertRoom()).rejects.toThrow(StoreFull);
     const delivery = { connection: 'c', forge: 'github', team: 't', forgeId: '1', ip: '', headers: {} } as const;
     await expect(state.deliveries.receive(delivery, Buffer.from('{}'))).rejects.toThrow(StoreFull);
-    const again = await state.builds.accept({ ...newBuild({}), idempotency } as never);
+    const again = await state.builds.accept({ ...newBuild({}), idempotency });
     expect([again.replayed, again.build.record.id]).toEqual([true, before.build.record.id]);
     // What waits still gets a host.
     expect(await pool.assign(before.build.record.id)).toBe('assigned');

@@ -6,4 +6,5 @@ export {
   type RedisFault,
   type SeenCommand,
 } from './faulty-redis.ts';
+export { type Moment, moment } from './rewind.ts';
 export { TestRedis, type TestRedisOptions } from './test-redis.ts';
