@@ -36,6 +36,8 @@ import { repeat } from './upkeep/repeat.ts';
 import { MemoryWatch } from './upkeep/watch-memory.ts';
 
 export const API_VERSION = '0.1.0';
+/** When the archive looks again at a log that another process has a claim on, ms. */
+const CLAIMED_LOG_MS = 500;
 
 export interface RunningApi {
   readonly url: string;
@@ -66,7 +68,10 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
     new LogHub({ logs, builds, pages, events, log, ringChars: config.logRingBytes, lingerMs: config.logLingerMs }),
   );
   const archiver = new LogArchiver(logs, blobs, log);
-  const archiving = stack.use(repeat('archive', config.archiveIntervalMs, (signal) => archiver.round(signal), log));
+  // A log whose last piece is being moved as it ends is free again in a moment.
+  const archiveEvery = (done?: { claimed: number }) =>
+    done && done.claimed > 0 ? CLAIMED_LOG_MS : config.archiveIntervalMs;
+  const archiving = stack.use(repeat('archive', archiveEvery, (signal) => archiver.round(signal), log));
   const memory = stack.use(new MemoryWatch(config, deps.memory, log));
   const mover = new LogMover({ logs, blobs, log, now });
   const move = (signal: AbortSignal) => mover.round(memory.pieceBytes, signal);

@@ -35,13 +35,20 @@ export class LogArchiver {
     this.#log = log;
   }
 
-  /** One round over what waits. Answers how many were archived. A log that fails is tried again in another round. */
-  async round(signal: AbortSignal): Promise<number> {
+  /**
+   * One round over what waits. Answers how many were archived, and on how many another process has a claim. A log that fails is tried again in
+   * another round.
+   */
+  async round(signal: AbortSignal): Promise<{ archived: number; claimed: number }> {
     let archived = 0;
+    let claimed = 0;
     for (const ref of await this.#logs.unarchived(MAX_AT_ONCE)) {
       if (signal.aborted) break;
       await using claim = await this.#logs.claim(ref.buildId, ref.attempt);
-      if (!claim) continue;
+      if (!claim) {
+        claimed += 1;
+        continue;
+      }
       try {
         await this.#archive(ref, signal);
         archived += 1;
@@ -49,7 +56,7 @@ export class LogArchiver {
         if (!signal.aborted) this.#log.error({ ...ref, err: error }, 'log not archived');
       }
     }
-    return archived;
+    return { archived, claimed };
   }
 
   /**

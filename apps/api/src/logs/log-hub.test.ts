@@ -84,7 +84,9 @@ const outputs = (count: number) => Array.from({ length: count }, (_, i) => outpu
 
 describe('invariant 3: no gap, no repeat, no reordering', () => {
   const attempt = fc.record({
-    batches: fc.array(fc.record({ records: fc.integer({ min: 1, max: 9 }), pause: fc.nat(4), movers: fc.nat(2) }), { maxLength: 25 }),
+    batches: fc.array(fc.record({ records: fc.integer({ min: 1, max: 9 }), pause: fc.nat(4), movers: fc.nat(2) }), {
+      maxLength: 25,
+    }),
     archiveAfter: fc.nat(30),
     expireAfter: fc.nat(30),
     deaf: fc.boolean(),

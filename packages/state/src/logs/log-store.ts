@@ -101,13 +101,19 @@ export class LogStore {
     return new LogTail(blockingTwin(this.#redis), this.#keys.log(buildId, attempt), afterSeq);
   }
 
-  /** Logs that have at least `bytes` in Redis, or whose writer waits for room; those that wait, and the loudest, first. */
+  /**
+   * Logs that go on, and have at least `bytes` in Redis or a writer that waits for room; those that wait, and the loudest, first.
+   * Those that have ended are the archive's.
+   */
   async loud(bytes: number, limit: number): Promise<LogName[]> {
     const [waiting, loud] = await Promise.all([
       this.#redis.srandmember(this.#keys.waitingLogs(), limit),
       this.#redis.zrevrangebyscore(this.#keys.liveLogs(), '+inf', bytes, 'LIMIT', 0, limit),
     ]);
-    return [...new Set([...waiting, ...loud])].slice(0, limit).map(logOf);
+    const names = [...new Set([...waiting, ...loud])].slice(0, limit);
+    if (names.length === 0) return [];
+    const ended = await this.#redis.zmscore(this.#keys.unarchived(), ...names);
+    return names.filter((_, i) => ended[i] === null).map(logOf);
   }
 
   /** First record of the newest batch, which no piece may have; undefined where there is no live log. */

@@ -24,7 +24,11 @@ export class TestRedis implements AsyncDisposable {
   readonly #settings: readonly string[];
   #child: ChildProcess | undefined;
 
-  private constructor(dir: string, { listenAt, appendFsync = 'everysec', maxMemoryBytes = 0 }: TestRedisOptions, port: number) {
+  private constructor(
+    dir: string,
+    { listenAt, appendFsync = 'everysec', maxMemoryBytes = 0 }: TestRedisOptions,
+    port: number,
+  ) {
     this.#dir = dir;
     this.#socket = join(dir, 'redis.sock');
     this.url = `unix://${this.#socket}`;

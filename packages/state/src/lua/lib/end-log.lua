@@ -8,5 +8,6 @@ local function endLog(prefix, id, attempt, record, at)
   if last[1] then seq = tonumber(string.match(last[1][1], '^(%d+)')) end
   redis.call('XADD', key, string.format('%d-1', seq + 1), 'r', record)
   countLive(prefix, log, #record + ENTRY_BYTES)
+  redis.call('SREM', prefix .. 'logs:waiting', log)
   redis.call('ZADD', prefix .. 'logs:unarchived', at, log)
 end
