@@ -7,8 +7,7 @@ import { readMember } from './log-members.ts';
 import type { LogRef } from './log-pages.ts';
 
 /** `lastSeq` is the log's last record. */
-export const logIndex = z.strictObject({ members: logMembers, lastSeq: z.int() });
-export type LogIndex = z.output<typeof logIndex>;
+const logIndex = z.strictObject({ members: logMembers, lastSeq: z.int() });
 
 /**
  * Logs in the blob store: NDJSON, line n is record n, gzipped as a row of members of about a page each. Any gzip reads the whole;

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { text } from 'node:stream/consumers';
+import { buffer, text } from 'node:stream/consumers';
 import { setImmediate as turn } from 'node:timers/promises';
 import { createGunzip } from 'node:zlib';
 import { type LogRecord, logKey, logPieceKey } from '@kiln/contracts';
@@ -14,7 +14,6 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { TestApi, type TestAttempt } from '../testing/test-api.ts';
 import { ArchivedLogs } from './archived-logs.ts';
 import { clearPieces } from './clear-pieces.ts';
-import { LogArchiver } from './log-archiver.ts';
 import { LogMover } from './log-mover.ts';
 
 const KIB = 1024;
@@ -77,8 +76,8 @@ async function watch(api: TestApi, id: string, after: number, rest = 0): Promise
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
 test('readers at every position, of several processes, see no gap, no repeat and no reordering while pieces move', async () => {
-  const COUNT = 4_000;
-  const apis = await processes(3, 'readers');
+  const COUNT = 2_400;
+  const apis = await processes(2, 'readers');
   const [api] = apis;
   const { id } = await api.submit();
   const attempt = await api.run(id);
@@ -113,7 +112,7 @@ test('readers at every position, of several processes, see no gap, no repeat and
       .map((json) => JSON.parse(json) as LogRecord),
   ).toEqual(range(1, COUNT).map(line));
   while ((await readdir(join(blobDir, 'logs'))).some((name) => name.endsWith('.piece'))) await turn();
-  for (const after of [0, 1, 2_345, COUNT]) expect(await watch(api, id, after)).toEqual(range(after + 1, COUNT + 1));
+  for (const after of [0, 1, 1_234, COUNT]) expect(await watch(api, id, after)).toEqual(range(after + 1, COUNT + 1));
 });
 
 describe('a process that dies', () => {
@@ -140,7 +139,6 @@ describe('a process that dies', () => {
     expect(await api.blobs.stat(orphan)).toBeUndefined();
     expect(await api.blobs.stat(piece?.key ?? '')).toBeDefined();
     await attempt.settle({ end: 'succeeded' });
-    await new LogArchiver(logs, api.blobs, quiet).round(signal);
     expect(await watch(api, id, 0)).toEqual(range(1, 61));
   });
 
@@ -152,16 +150,15 @@ describe('a process that dies', () => {
     await print(attempt, 1, 60);
     const { signal } = new AbortController();
     await new LogMover({ logs, blobs: api.blobs, log: quiet, now: Date.now }).round(0, signal);
+    const [{ key } = { key: '' }] = await logs.pieces(id, 1);
+    const bytes = await buffer((await api.blobs.open(key)) ?? Readable.from([]));
     await attempt.settle({ end: 'succeeded' });
-    const kept = new Proxy(api.blobs, {
-      get: (blobs, name) => (name === 'delete' ? async () => {} : Reflect.get(blobs, name).bind(blobs)),
-    });
-    await new LogArchiver(logs, kept, quiet).round(signal);
-    const [piece] = await logs.pieces(id, 1);
-    expect(await api.blobs.stat(piece?.key ?? '')).toBeDefined();
+    while (await api.blobs.stat(key)) await turn();
+    // As if it had died before it could delete it.
+    await api.blobs.put(key, Readable.from([bytes]));
     const clearing = { logs, blobs: api.blobs, archive: new ArchivedLogs(api.blobs), log: quiet };
-    await clearPieces(clearing, Date.now() + 2 * 3_600_000, signal);
-    expect(await api.blobs.stat(piece?.key ?? '')).toBeUndefined();
+    expect(await clearPieces(clearing, Date.now() + 2 * 3_600_000, signal)).toBe(1);
+    expect(await api.blobs.stat(key)).toBeUndefined();
     expect(await watch(api, id, 0)).toEqual(range(1, 61));
   });
 
