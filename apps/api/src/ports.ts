@@ -8,6 +8,9 @@ import type {
   BuildPageRequest,
   CancelOutcome,
   DueSchedule,
+  EndedBuild,
+  EndedRef,
+  HistoryPlace,
   HostState,
   LastRun,
   LimitUsage,
@@ -15,6 +18,7 @@ import type {
   LogBatch,
   LogName,
   MemoryState,
+  MeteredBlobs,
   NewAuditEntry,
   NewBuild,
   NewSchedule,
@@ -23,6 +27,7 @@ import type {
   PieceOutcome,
   RateState,
   Resealing,
+  StorageLedger,
   StoredBuild,
   StoredDecision,
   StoredSchedule,
@@ -42,6 +47,20 @@ export interface Builds {
   /** Undefined where they are no longer kept. */
   secretsOf(id: string): Promise<Record<string, string> | undefined>;
   decisions(id: string): Promise<StoredDecision[]>;
+}
+
+/** Ended builds that are still whole in Redis, on their way to the blob store. `shrink` throws where the claim has lapsed. */
+export interface History {
+  claim(holder: string): Promise<boolean>;
+  release(holder: string): Promise<void>;
+  ended(endedBefore: number, skip: number, limit: number): Promise<EndedRef[]>;
+  read(ids: readonly string[]): Promise<EndedBuild[]>;
+  shrink(
+    holder: string,
+    stored: readonly (Pick<EndedBuild, 'id' | 'stamp' | 'doc' | 'spec'> & { readonly place: HistoryPlace })[],
+  ): Promise<number>;
+  /** Builds that ended before are forgotten, ms since the epoch. */
+  forgottenUpTo(): Promise<number>;
 }
 
 /** Kiln's own tokens. `find` reads anew each time: a revoked one is found no more. */
@@ -89,6 +108,7 @@ export interface Reseal {
 export interface ContextTeams {
   grant(digest: string, team: string, ttlMs: number): Promise<void>;
   has(digest: string, team: string): Promise<boolean>;
+  teamsOf(digest: string): Promise<string[]>;
 }
 
 /** Builds that come by the clock. `create` and `change` throw errors with code `schedule_exists`, `invalid_cron`. */
@@ -189,10 +209,16 @@ export interface Blobs {
   stat(key: string): Promise<{ sizeBytes: number; usedAt: number } | undefined>;
   delete(key: string): Promise<void>;
   list(prefix: string): AsyncIterable<string>;
+  /** Room that is left, bytes; absent where a store has no end of it. */
+  freeBytes?(): Promise<number>;
 }
+
+/** The same, whose blobs are counted by team. */
+export type MeteredDeps = Omit<ApiDeps, 'blobs'> & { readonly blobs: MeteredBlobs };
 
 export interface ApiDeps extends HookDeps {
   readonly builds: Builds;
+  readonly history: History;
   readonly hosts: Hosts;
   readonly hostOperations: HostOperations;
   readonly tokens: Tokens;
@@ -205,6 +231,7 @@ export interface ApiDeps extends HookDeps {
   readonly schedules: Schedules;
   readonly limits: LimitSets;
   readonly rates: Rates;
+  readonly storage: StorageLedger;
   /** For whatever is reached on others' behalf. */
   readonly outgoing: Pick<OutgoingGuard, 'check' | 'fetch'>;
   readonly audit: Audit;

@@ -1,4 +1,17 @@
-export { artifactKey, contextKey, logIndexKey, logKey, logOfPiece, logPieceKey } from './blobs/keys.ts';
+export {
+  artifactKey,
+  BLOB_KINDS,
+  buildOfKey,
+  contextKey,
+  HISTORY_PREFIX,
+  historyEnd,
+  historyKey,
+  isCountedKey,
+  logIndexKey,
+  logKey,
+  logOfPiece,
+  logPieceKey,
+} from './blobs/keys.ts';
 export {
   type HostInventory,
   hostInventory,

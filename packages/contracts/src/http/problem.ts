@@ -51,6 +51,8 @@ export const PROBLEM_CODES = [
   'message_not_found',
   'disk_full',
   'store_full',
+  'storage_full',
+  'storage_quota_exceeded',
   'unavailable',
   'internal',
 ] as const;

@@ -15,6 +15,8 @@ const LOST_RETENTION_MS = 24 * 3_600_000;
 export interface WorkerIdentity {
   readonly machine: string;
   readonly incarnation: string;
+  /** By `nextEpoch`, taken before the process ends what its predecessor left running. Without it, an older version's rules hold. */
+  readonly epoch?: string;
 }
 
 /** What a host should be doing, as the answer to its report says. */
@@ -47,12 +49,20 @@ export class HostStore {
   }
 
   /**
+   * A number for a worker process, higher than all before it: of two processes of a host the one with the higher epoch is the newer one,
+   * however long the other was frozen.
+   */
+  async nextEpoch(): Promise<string> {
+    return String(await runScript(this.#redis, 'next-epoch', [this.#keys.hostEpoch()], []));
+  }
+
+  /**
    * A worker's report; joins the pool or renews the lease for `leaseTtlMs`, and answers what the worker should be doing.
    * @throws HostNameTaken @throws WorkerReplaced @throws HostRemoved
    */
   async sync(
     report: NewHostReport,
-    { machine, incarnation }: WorkerIdentity,
+    { machine, incarnation, epoch = '' }: WorkerIdentity,
     leaseTtlMs: number,
   ): Promise<DesiredState> {
     const { disk, ...lasting } = report;
@@ -73,6 +83,7 @@ export class HostStore {
         report.slots,
         disk ? JSON.stringify(disk) : '',
         (report.trust ?? ['trusted']).join(),
+        epoch,
       ],
     );
     if (answer === -1) throw new HostNameTaken(name);
