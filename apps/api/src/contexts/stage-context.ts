@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import { contextKey } from '@kiln/contracts';
 import { ALL_TEAMS, type Principal } from '@kiln/domain';
+import type { EntryTree } from '@kiln/trees';
 import { type Complaint, fieldComplaint } from '../http/complaint.ts';
 import type { Blobs, ContextTeams } from '../ports.ts';
-import { ContextInspector, type ContextLimits } from './context-inspector.ts';
-import type { ContextTree } from './context-tree.ts';
+import { type ContextLimits, inspectContext } from './inspect-context.ts';
 
 export interface StagingLimits extends ContextLimits {
   /** As it is sent. */
@@ -16,13 +16,13 @@ export interface StagingLimits extends ContextLimits {
 export interface StagedContext extends AsyncDisposable {
   readonly digest: string;
   readonly sizeBytes: number;
-  readonly tree: ContextTree;
+  readonly tree: EntryTree;
   /** Makes it a context of the store; it is durable when this answers. */
   keep(): Promise<void>;
 }
 
 /**
- * Streams a context to disk, through a hash and the inspector; a piece at a time is in memory.
+ * Streams a context to disk, through a hash and the reader of tars that the worker unpacks it by; a piece at a time is in memory.
  * Whatever goes wrong, nothing is left behind.
  * @throws Complaint `context_invalid`, `context_incomplete`, `body_too_large`; the file system's errors (ENOSPC)
  */
@@ -47,30 +47,31 @@ async function receive(
   { maxContextBytes, ...limits }: StagingLimits,
 ): Promise<StagedContext> {
   const hash = createHash('sha256');
-  using inspector = new ContextInspector(limits);
   await using file = await open(temp, 'wx', 0o600);
   let sizeBytes = 0;
-  for await (const chunk of source) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > maxContextBytes) {
-      throw fieldComplaint(
-        'body_too_large',
-        'context',
-        `more than ${maxContextBytes} bytes`,
-        `at most ${maxContextBytes} bytes`,
-      );
+  async function* kept(): AsyncGenerator<Buffer> {
+    for await (const chunk of source) {
+      sizeBytes += chunk.length;
+      if (sizeBytes > maxContextBytes) {
+        throw fieldComplaint(
+          'body_too_large',
+          'context',
+          `more than ${maxContextBytes} bytes`,
+          `at most ${maxContextBytes} bytes`,
+        );
+      }
+      hash.update(chunk);
+      await file.writeFile(chunk);
+      yield chunk;
     }
-    hash.update(chunk);
-    await file.writeFile(chunk);
-    await inspector.write(chunk);
   }
-  await inspector.end();
+  const tree = await inspectContext(kept(), limits);
   await file.datasync();
   const digest = `sha256:${hash.digest('hex')}`;
   return {
     digest,
     sizeBytes,
-    tree: inspector.tree,
+    tree,
     keep: () => blobs.adopt(temp, contextKey(digest)),
     [Symbol.asyncDispose]: () => rm(temp, { force: true }),
   };
