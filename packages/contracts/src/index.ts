@@ -1,4 +1,15 @@
-export { artifactKey, contextKey, logIndexKey, logKey } from './blobs/keys.ts';
+export {
+  artifactKey,
+  BLOB_KINDS,
+  buildOfKey,
+  contextKey,
+  HISTORY_PREFIX,
+  historyEnd,
+  historyKey,
+  isCountedKey,
+  logIndexKey,
+  logKey,
+} from './blobs/keys.ts';
 export {
   type HostInventory,
   hostInventory,
@@ -187,6 +198,8 @@ export {
   waitQuery,
 } from './http/views.ts';
 export {
+  type AttemptCall,
+  calledAttempt,
   JOBS,
   type PlanDeliveryJob,
   type ReportStatusJob,
@@ -211,8 +224,8 @@ export { PROBLEM_KINDS, type ProblemKind } from './openapi/problem-kinds.ts';
 export {
   type AnswerDoc,
   type BodyDoc,
+  changesState,
   type HeaderDoc,
-  isAudited,
   type MultipartBody,
   type RawBody,
   type RouteDoc,

@@ -6,6 +6,36 @@ import type { HostOrders } from './hosts/desired.ts';
 export interface StoredBuild {
   readonly record: BuildRecord;
   readonly spec: BuildSpec;
+  /** Of an ended build that has moved to the blob store. */
+  readonly archived?: ArchivedBuild;
+}
+
+/** Where a build's document lies: a gzip member of a blob. */
+export interface HistoryPlace {
+  /** Key of the blob. */
+  readonly blob: string;
+  /** First byte, and how many there are. */
+  readonly start: number;
+  readonly bytes: number;
+}
+
+export interface ArchivedBuild extends HistoryPlace {
+  /** Record and request are here without their long parts: the document has them whole. */
+  readonly isCut: boolean;
+}
+
+/**
+ * Who chooses idempotency keys: callers of the API, or Kiln itself for schedules and webhooks. Each has a space of its own, so
+ * that no caller can name the key of a scheduled run or of a webhook's build.
+ */
+export type KeySpace = 'request' | 'schedule' | 'hook';
+
+/** A key repeats a build only within its space, team and trust class. */
+export interface Idempotency {
+  readonly space: KeySpace;
+  readonly key: string;
+  /** What the request was, so that a key used for another request is refused. */
+  readonly fingerprint: string;
 }
 
 export interface NewBuild {
@@ -22,10 +52,12 @@ export interface NewBuild {
   readonly maxQueued?: { readonly team?: number | undefined; readonly token?: number | undefined };
   /** Most bytes of an attempt's log. */
   readonly maxLogBytes?: number | undefined;
+  /** Most bytes of its artifact, and of all that its team has stored. */
+  readonly maxArtifactBytes?: number | undefined;
+  readonly maxStoredBytes?: number | undefined;
   /** What rules let it have though it is untrusted; without, nothing. */
   readonly granted?: Granted;
-  /** `Idempotency-Key`, and what the request was, so that a key used for another request is told apart. */
-  readonly idempotency?: { readonly key: string; readonly fingerprint: string };
+  readonly idempotency?: Idempotency;
 }
 
 export interface BuildFilter {

@@ -11,6 +11,8 @@ import type { CacheState, HostSpec, PriorityClass } from '../trace/trace.ts';
 import type { Dep, FinishedEvent, Policy, PolicyDecision, PolicyEvent, QueuedEvent } from './events.ts';
 
 const S = 1_000;
+/** A unit of the protocol's `disk` and `size`, which may have fractions, in bytes, which the domain counts whole. */
+const UNIT_BYTES = 1_000_000_000;
 const WARMTH: Readonly<Record<CacheState, number>> = { warm: 1, stale: 0.5, cold: 0 };
 /** How fast the share of stale starts is followed where builds don't tell their dependency set. */
 const STALE_WEIGHT = 0.1;
@@ -105,7 +107,7 @@ export class KilnPolicy implements Policy {
       trust: ['trusted'],
       cordoned: false,
       draining: false,
-      cacheBudgetBytes: disk,
+      cacheBudgetBytes: disk * UNIT_BYTES,
     };
     this.#hosts.set(name, host);
     this.pool.hostUp(host, now);
@@ -181,13 +183,14 @@ export class KilnPolicy implements Policy {
     this.#started.delete(id);
     this.#lostOn.delete(id);
     for (const repo of evicted) this.pool.cacheGone(host, repo, now);
-    const outcome: AttemptOutcome = { runMs: run_s * S, keepsCache: false, bytes: size };
+    const bytes = size * UNIT_BYTES;
+    const outcome: AttemptOutcome = { runMs: run_s * S, keepsCache: false, bytes };
     this.pool.attemptEnded(id, outcome, now);
     const repo = started?.queued.build.repo;
     if (repo === undefined) return;
     const version = this.#depKnown && dep !== undefined ? String(dep) : undefined;
     const warmth = this.#depKnown ? 1 : 1 - (1 - WARMTH.stale) * (this.#staleShare.get(repo) ?? 0);
-    this.pool.cacheReported(host, repo, { warmth, bytes: size, lastUsedAt: now, version });
+    this.pool.cacheReported(host, repo, { warmth, bytes, lastUsedAt: now, version });
   }
 }
 

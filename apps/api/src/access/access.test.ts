@@ -197,6 +197,57 @@ describe('trust', () => {
   });
 });
 
+describe('untrusted credentials beside trusted work of their team', () => {
+  async function tokensOf(team: string) {
+    const as = (trust: 'trusted' | 'untrusted') => api.token({ team, scopes: BUILDS, trust });
+    return { trusted: (await as('trusted')).headers, untrusted: (await as('untrusted')).headers };
+  }
+  const submit = async (headers: Record<string, string>, request: object = {}) => {
+    const answer = await api.post('/v1/builds', { ...GIT, ...request }, headers);
+    return { ...((await answer.json()) as { id: string; trust: string; state: string }), status: answer.status };
+  };
+  const stateOf = async (id: string) => (await api.state.builds.get(id))?.record.state;
+
+  test('an idempotency key that an untrusted credential has used makes a trusted build all the same', async () => {
+    const { trusted, untrusted } = await tokensOf('k');
+    const key = { 'idempotency-key': 'release-1' };
+    const theirs = await submit({ ...untrusted, ...key });
+    const ours = await submit({ ...trusted, ...key });
+    expect([theirs.trust, ours.trust]).toEqual(['untrusted', 'trusted']);
+    expect(ours.id).not.toBe(theirs.id);
+    expect((await submit({ ...trusted, ...key })).id).toBe(ours.id);
+  });
+
+  test('a concurrency key supersedes only builds of the same trust class', async () => {
+    const { trusted, untrusted } = await tokensOf('c');
+    const request = { concurrencyKey: 'main', supersede: 'running' };
+    const ours = await submit(trusted, request);
+    const theirs = await submit(untrusted, request);
+    expect([await stateOf(ours.id), await stateOf(theirs.id)]).toEqual(['queued', 'queued']);
+    await submit(untrusted, request);
+    expect([await stateOf(ours.id), await stateOf(theirs.id)]).toEqual(['queued', 'canceled']);
+    await submit(trusted, request);
+    expect(await stateOf(ours.id)).toBe('canceled');
+  });
+
+  test('an untrusted credential cancels untrusted builds only, also where it is of all teams', async () => {
+    const { trusted, untrusted } = await tokensOf('x');
+    const [ours, theirs] = [await submit(trusted), await submit(untrusted)];
+    const cancel = (id: string, headers: Record<string, string>) =>
+      api.fetch(`/v1/builds/${id}/cancel`, { method: 'POST', headers });
+    const everywhere = await api.token({ team: '*', scopes: BUILDS, trust: 'untrusted' });
+    for (const headers of [untrusted, everywhere.headers]) {
+      expect(await problemOf(await cancel(ours.id, headers))).toMatchObject({
+        ...{ code: 'forbidden', status: 403 },
+        errors: [{ field: 'id', got: `${ours.id}, a trusted build` }],
+      });
+    }
+    expect(await stateOf(ours.id)).toBe('queued');
+    expect((await cancel(theirs.id, untrusted)).status).toBe(200);
+    expect((await cancel(ours.id, trusted)).status).toBe(200);
+  });
+});
+
 describe('tokens', () => {
   const create = async (body: object, headers: Record<string, string> = {}) =>
     createdToken.parse(await (await api.post('/v1/tokens', body, headers)).json());

@@ -1,4 +1,5 @@
-import { decideAccess, type Principal, type RouteAccess } from '@kiln/domain';
+import { changesState, type RouteDoc } from '@kiln/contracts';
+import { decideAccess, type Principal } from '@kiln/domain';
 import { Complaint } from '../http/complaint.ts';
 
 /** What was sent as a credential is never repeated. */
@@ -19,8 +20,9 @@ export function unauthorized(detail: string, { isMissing = false } = {}): Compla
 }
 
 /** Lets `principal` in by a route, or refuses. @throws Complaint `unauthorized` or `forbidden` */
-export function authorize(principal: Principal, access: RouteAccess): void {
-  switch (decideAccess(principal, access)) {
+export function authorize(principal: Principal, route: Pick<RouteDoc, 'access' | 'method' | 'changes'>): void {
+  const { access } = route;
+  switch (decideAccess(principal, access, changesState(route))) {
     case 'allowed':
       return;
     case 'unknown':
@@ -37,6 +39,14 @@ export function authorize(principal: Principal, access: RouteAccess): void {
       );
     case 'scope_missing':
       throw scopeMissing(principal, access.who === 'users' ? access.scopes : []);
+    case 'untrusted':
+      throw new Complaint(
+        'forbidden',
+        `${principal.name} is an untrusted credential: it only makes and changes untrusted builds and schedules`,
+        {
+          errors: [{ field: 'header Authorization', got: 'an untrusted credential', expected: 'a trusted credential' }],
+        },
+      );
   }
 }
 

@@ -11,6 +11,8 @@ const ROLES = [
   ...(['read', 'write', 'logs', 'secrets', 'operate'] as const),
   /** Team web, no scope; team ops, all but admin; all teams, all but admin. */
   ...(['bare', 'other', 'all', 'admin', 'local admin', 'worker', 'join token'] as const),
+  /** All teams, every scope, but untrusted. */
+  'untrusted',
 ] as const;
 type Role = (typeof ROLES)[number];
 
@@ -30,18 +32,21 @@ function row(ok: Outcome, change: Partial<Row>): Row {
     ...{ anonymous: UNKNOWN, expired: UNKNOWN, revoked: UNKNOWN },
     ...{ read: REFUSED, write: REFUSED, logs: REFUSED, secrets: REFUSED, operate: REFUSED },
     ...{ bare: REFUSED, other: REFUSED, all: REFUSED },
-    ...{ admin: ok, 'local admin': ok, worker: REFUSED, 'join token': REFUSED },
+    ...{ admin: ok, 'local admin': ok, worker: REFUSED, 'join token': REFUSED, untrusted: ok },
     ...change,
   };
 }
+/** … by a route that an untrusted credential may not use, whatever its scopes. */
+const trustedOnly = (ok: Outcome, change: Partial<Row> = {}) => row(ok, { untrusted: REFUSED, ...change });
 const everyone = (ok: Outcome) => Object.fromEntries(ROLES.map((role) => [role, ok])) as Row;
 const operators = (ok: Outcome) => row(ok, { operate: ok, other: ok, all: ok });
+const changedByOperators = (ok: Outcome) => ({ ...operators(ok), untrusted: REFUSED }) as const;
 
 const MATRIX: Readonly<Record<OperationId, Row>> = {
   submitBuild: row('202', { write: '202', other: REFUSED, all: '202' }),
   listBuilds: row('200', { read: '200', other: '200', all: '200' }),
   getBuild: row('200', { read: '200', other: HIDDEN, all: '200' }),
-  cancelBuild: row('200', { write: '200', other: HIDDEN, all: '200' }),
+  cancelBuild: row('200', { untrusted: REFUSED, write: '200', other: HIDDEN, all: '200' }),
   retryBuild: row('202', { write: '202', other: HIDDEN, all: '202' }),
   readLog: row('200', { logs: '200', other: HIDDEN, all: '200' }),
   readPlacement: row('200', { read: '200', other: HIDDEN, all: '200' }),
@@ -50,49 +55,49 @@ const MATRIX: Readonly<Record<OperationId, Row>> = {
   }),
   listHosts: row('200', { read: '200', operate: '200', other: '200', all: '200' }),
   readHost: operators('200'),
-  cordonHost: operators('200'),
-  uncordonHost: operators('200'),
-  drainHost: operators('200'),
-  changeHost: operators('200'),
-  removeHost: operators('409 host_busy'),
-  joinPool: row(REFUSED, { worker: '200', 'join token': '200' }),
+  cordonHost: changedByOperators('200'),
+  uncordonHost: changedByOperators('200'),
+  drainHost: changedByOperators('200'),
+  changeHost: changedByOperators('200'),
+  removeHost: changedByOperators('409 host_busy'),
+  joinPool: row(REFUSED, { untrusted: REFUSED, worker: '200', 'join token': '200' }),
   readContext: row('200', {
     ...{ read: '200', other: '404 context_not_found', all: '200', worker: '200', 'join token': '200' },
   }),
-  storeArtifact: row('201', { worker: '201', 'join token': '201' }),
-  setSecret: row('201', { secrets: '201', other: REFUSED, all: '201' }),
+  storeArtifact: trustedOnly('201', { worker: '201', 'join token': '201' }),
+  setSecret: trustedOnly('201', { secrets: '201', other: REFUSED, all: '201' }),
   listSecrets: row('200', { read: '200', secrets: '200', other: REFUSED, all: '200' }),
-  removeSecret: row('200', { secrets: '200', other: REFUSED, all: '200' }),
-  resealSecrets: row('200', {}),
+  removeSecret: trustedOnly('200', { secrets: '200', other: REFUSED, all: '200' }),
+  resealSecrets: trustedOnly('200', {}),
   receiveWebhook: everyone('202'),
   listDeliveries: row('200', { read: '200', other: '200', all: '200' }),
   getDelivery: row('200', { read: '200', other: '404 delivery_not_found', all: '200' }),
-  redeliver: row('202', { write: '202', other: '404 delivery_not_found', all: '202' }),
+  redeliver: trustedOnly('202', { write: '202', other: '404 delivery_not_found', all: '202' }),
   listConnections: row('200', {}),
   getConnection: row('200', {}),
-  putConnection: row('200', {}),
-  deleteConnection: row('200', {}),
-  createWebhook: row('201', { write: '201', other: REFUSED, all: '201' }),
+  putConnection: trustedOnly('200', {}),
+  deleteConnection: trustedOnly('200', {}),
+  createWebhook: trustedOnly('201', { write: '201', other: REFUSED, all: '201' }),
   listWebhooks: row('200', { read: '200', other: '200', all: '200' }),
-  deleteWebhook: row('200', { write: '200', other: '404 webhook_not_found', all: '200' }),
+  deleteWebhook: trustedOnly('200', { write: '200', other: '404 webhook_not_found', all: '200' }),
   listMessages: row('200', { read: '200', other: '404 webhook_not_found', all: '200' }),
-  resendMessage: row('404 message_not_found', {
+  resendMessage: trustedOnly('404 message_not_found', {
     ...{ write: '404 message_not_found', other: '404 webhook_not_found', all: '404 message_not_found' },
   }),
-  createToken: row('201', {}),
+  createToken: trustedOnly('201', {}),
   listTokens: row('200', {}),
-  revokeToken: row('200', {}),
+  revokeToken: trustedOnly('200', {}),
   readAudit: row('200', {}),
   createSchedule: row('201', { write: '201', other: REFUSED, all: '201' }),
   listSchedules: row('200', { read: '200', other: '200', all: '200' }),
   readSchedule: row('200', { read: '200', other: NO_SCHEDULE, all: '200' }),
-  changeSchedule: row('200', { write: '200', other: NO_SCHEDULE, all: '200' }),
-  runSchedule: row('202', { write: '202', other: NO_SCHEDULE, all: '202' }),
-  removeSchedule: row('200', { write: '200', other: NO_SCHEDULE, all: '200' }),
+  changeSchedule: row('200', { untrusted: REFUSED, write: '200', other: NO_SCHEDULE, all: '200' }),
+  runSchedule: row('202', { untrusted: REFUSED, write: '202', other: NO_SCHEDULE, all: '202' }),
+  removeSchedule: row('200', { untrusted: REFUSED, write: '200', other: NO_SCHEDULE, all: '200' }),
   readLimits: { ...everyone('200'), anonymous: UNKNOWN, expired: UNKNOWN, revoked: UNKNOWN },
   listLimits: row('200', {}),
-  changeTeamLimits: row('200', {}),
-  changeTokenLimits: row('200', {}),
+  changeTeamLimits: trustedOnly('200', {}),
+  changeTokenLimits: trustedOnly('200', {}),
   whoami: { ...everyone('200'), anonymous: UNKNOWN, expired: UNKNOWN, revoked: UNKNOWN },
   startLogin: everyone('404 not_found'),
   finishLogin: everyone('404 not_found'),
@@ -123,6 +128,7 @@ beforeAll(async () => {
     all: await api.token({ team: '*', scopes: all }),
     admin: await api.token({ team: '*', scopes: ['admin'] }),
     worker: await api.token({ kind: 'worker', team: '*' }),
+    untrusted: await api.token({ team: '*', scopes: SCOPES, trust: 'untrusted' }),
     expired: await api.token({ team: '*', scopes: ['admin'], expiresAt: Date.now() - 1 }),
     revoked: await api.token({ team: '*', scopes: ['admin'] }),
   };

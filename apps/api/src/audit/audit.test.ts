@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type AuditEntry, auditEntry, isAudited, type OperationId, ROUTES, type RouteDoc } from '@kiln/contracts';
+import { type AuditEntry, auditEntry, changesState, type OperationId, ROUTES, type RouteDoc } from '@kiln/contracts';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { JOIN, RouteRequests } from '../testing/route-requests.ts';
@@ -48,7 +48,7 @@ async function exported(query: string): Promise<AuditEntry[]> {
 const LOCAL_ADMIN = { kind: 'local-admin', id: 'local-admin', name: 'local admin', team: '*' };
 
 describe('every route that changes something', () => {
-  test.each(routes.filter(([, route]) => isAudited(route)))('%s leaves one entry', async (id, route) => {
+  test.each(routes.filter(([, route]) => changesState(route)))('%s leaves one entry', async (id, route) => {
     const { who } = route.access;
     const isWorkers = who === 'workers';
     const authorization = `Bearer ${isWorkers ? JOIN.tokens[0] : TOKEN}`;
@@ -63,7 +63,7 @@ describe('every route that changes something', () => {
   });
 
   test('all methods but GET do', () => {
-    for (const [, route] of routes) expect(isAudited(route)).toBe(route.method !== 'get' || route.changes === true);
+    for (const [, route] of routes) expect(changesState(route)).toBe(route.method !== 'get' || route.changes === true);
   });
 });
 
@@ -87,7 +87,7 @@ describe('every route that needs a credential', () => {
     },
   );
 
-  test.each(routes.filter(([, route]) => !isAudited(route)))('%s: reading leaves none', async (id) => {
+  test.each(routes.filter(([, route]) => !changesState(route)))('%s: reading leaves none', async (id) => {
     const { entries } = await entriesOf(id, { authorization: `Bearer ${TOKEN}` });
     expect(entries).toEqual([]);
   });

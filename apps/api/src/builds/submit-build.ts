@@ -1,11 +1,11 @@
 import { type BuildRequest, type BuildSpec, contextKey } from '@kiln/contracts';
 import { isTerminal, leastTrust, type Principal, type PushRule, repoKey } from '@kiln/domain';
-import { type NewBuild, QueueFull, type StoredBuild } from '@kiln/state';
+import { type Idempotency, type MeteredBlobs, type NewBuild, QueueFull, type StoredBuild } from '@kiln/state';
 import { grantTo } from '../access/admit-request.ts';
 import { requireContext, requireGrant } from '../contexts/stage-context.ts';
 import { Complaint, fieldComplaint } from '../http/complaint.ts';
 import { type BuildRules, queueFull } from '../limits/build-rules.ts';
-import type { Blobs, BuildSecrets, Builds, ContextTeams } from '../ports.ts';
+import type { BuildSecrets, Builds, ContextTeams } from '../ports.ts';
 import { requireSecrets } from '../secrets/require-secrets.ts';
 import { fingerprint, hashed } from './fingerprint.ts';
 import type { Submission } from './receive-submission.ts';
@@ -16,11 +16,14 @@ export interface Accepted {
   readonly replayed: boolean;
 }
 
+/** An idempotency key, and who chose it. */
+export type RequestKey = Pick<Idempotency, 'space' | 'key'>;
+
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
 export interface SubmitParts {
   readonly builds: Builds;
-  readonly blobs: Blobs;
+  readonly blobs: Pick<MeteredBlobs, 'open' | 'stat' | 'share'>;
   readonly contextTeams: ContextTeams;
   /** For how long a team may name a context after its last use, ms. */
   readonly contextGrantMs: number;
@@ -32,22 +35,23 @@ export interface SubmitParts {
   readonly untrustedPush: readonly PushRule[];
 }
 
-/** Accepts what was submitted; when it answers, build and context are durable. @throws Complaint; the stores' errors */
+/** Accepts what was submitted; when it answers, build and context are durable. @throws Complaint, StorageQuotaExceeded; the stores' errors */
 export async function submitBuild(
   { request, context }: Submission,
-  idempotencyKey: string | undefined,
+  key: RequestKey | undefined,
   { builds, blobs, contextTeams, contextGrantMs, buildSecrets, principal, rules, untrustedPush }: SubmitParts,
 ): Promise<Accepted> {
-  checkKey(idempotencyKey);
+  checkKey(key);
   await requireSecrets(request, principal.trust, buildSecrets);
   const digest = context?.digest ?? (request.source.type === 'upload' ? request.source.digest : undefined);
   if (context) {
     checkContextSize(context.sizeBytes, rules);
-    await context.keep();
+    await context.keep(rules.share);
   } else if (digest !== undefined) {
     await requireGrant(digest, principal, contextTeams);
     await requireContext(digest, blobs);
     checkContextSize((await blobs.stat(contextKey(digest)))?.sizeBytes ?? 0, rules);
+    await blobs.share(contextKey(digest), rules.share);
   }
   if (digest !== undefined) await contextTeams.grant(digest, request.team, contextGrantMs);
   const { secrets, ...rest } = request;
@@ -60,9 +64,7 @@ export async function submitBuild(
     secrets,
     trust: principal.trust,
     ...(granted && { granted }),
-    ...(idempotencyKey !== undefined && {
-      idempotency: { key: idempotencyKey, fingerprint: fingerprint({ spec, secrets: hashed(secrets) }) },
-    }),
+    ...(key && { idempotency: { ...key, fingerprint: fingerprint({ spec, secrets: hashed(secrets) }) } }),
   });
 }
 
@@ -74,10 +76,10 @@ export interface RetryParts
 /** Accepts an ended build's request once more. @throws Complaint `build_not_found`, `not_retriable`, `forbidden`, `secret_missing` */
 export async function retryBuild(
   id: string,
-  idempotencyKey: string | undefined,
+  key: RequestKey | undefined,
   { builds, blobs, buildSecrets, principal, rulesOf, untrustedPush }: RetryParts,
 ): Promise<Accepted> {
-  checkKey(idempotencyKey);
+  checkKey(key);
   const old = await builds.get(id);
   if (!old) throw buildNotFound(id);
   const { record, spec } = old;
@@ -107,9 +109,7 @@ export async function retryBuild(
     trust,
     ...(granted && { granted }),
     retryOf: id,
-    ...(idempotencyKey !== undefined && {
-      idempotency: { key: idempotencyKey, fingerprint: fingerprint({ retryOf: id }) },
-    }),
+    ...(key && { idempotency: { ...key, fingerprint: fingerprint({ retryOf: id }) } }),
   });
 }
 
@@ -138,12 +138,13 @@ function notRetriable(field: string, got: string, expected: string): Complaint {
   });
 }
 
-function checkKey(key: string | undefined): void {
-  if (key === undefined || IDEMPOTENCY_KEY.test(key)) return;
+/** @throws Complaint `invalid_request` for a caller's key of another form; Kiln's own keys hold names that it has checked before */
+function checkKey(given: RequestKey | undefined): void {
+  if (given?.space !== 'request' || IDEMPOTENCY_KEY.test(given.key)) return;
   throw fieldComplaint(
     'invalid_request',
     'header Idempotency-Key',
-    key.slice(0, 300),
+    given.key.slice(0, 300),
     '1 to 255 visible ASCII characters',
   );
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { isAudited, type OperationId, ROUTES, type RouteDoc } from '@kiln/contracts';
+import { changesState, type OperationId, ROUTES, type RouteDoc } from '@kiln/contracts';
 import { ANONYMOUS } from '@kiln/domain';
 import express, {
   type ErrorRequestHandler,
@@ -68,12 +68,12 @@ export function createApp(parts: AppParts): Express {
     for (const [id, route] of routes) {
       const { method, access } = route;
       app[method](path, async (request: Request, response: Response) => {
-        const audited = trail.begin({ action: id, isAlways: isAudited(route) }, request, response);
+        const audited = trail.begin({ action: id, isAlways: changesState(route) }, request, response);
         response.locals.audited = audited;
         const principal = access.who === 'anyone' ? ANONYMOUS : await authenticate(request);
         audited.principal = principal;
         await gate(principal, response);
-        authorize(principal, access);
+        authorize(principal, route);
         if (principal !== ANONYMOUS && !ENDS_CREDENTIALS.has(id)) live.add(principal, response);
         const { requestId, ip } = response.locals as { requestId: string; ip: string };
         const call: Call = { principal, requestId, ip, note: audited.note };

@@ -11,6 +11,7 @@ import {
   waitQuery,
 } from '@kiln/contracts';
 import { ALL_TEAMS, currentAttempt, isTerminal, type Principal } from '@kiln/domain';
+import { BlobTooLarge, storeArtifact } from '@kiln/state';
 import type { Request, Response } from 'express';
 import { admitRequest } from '../access/admit-request.ts';
 import type { Handler } from '../access/call.ts';
@@ -23,7 +24,7 @@ import type { BuildWatch } from '../builds/build-watch.ts';
 import { cancelBuild } from '../builds/cancel-build.ts';
 import { viewPlacement } from '../builds/placement-view.ts';
 import { receiveSubmission, wholeBody } from '../builds/receive-submission.ts';
-import { type Accepted, buildNotFound, retryBuild, submitBuild } from '../builds/submit-build.ts';
+import { type Accepted, buildNotFound, type RequestKey, retryBuild, submitBuild } from '../builds/submit-build.ts';
 import type { ApiConfig } from '../config.ts';
 import { hookHandlers } from '../hooks/hook-handlers.ts';
 import type { DeliveryWatch } from '../hooks/incoming/delivery-watch.ts';
@@ -33,7 +34,7 @@ import { limitHandlers } from '../limits/limit-handlers.ts';
 import type { Cookies } from '../login/cookies.ts';
 import { loginHandlers } from '../login/login-handlers.ts';
 import { type LogSending, sendLog } from '../logs/send-log.ts';
-import type { ApiDeps } from '../ports.ts';
+import type { MeteredDeps } from '../ports.ts';
 import { scheduleHandlers } from '../schedules/schedule-handlers.ts';
 import type { ScheduleSubmitting } from '../schedules/submit-schedule.ts';
 import { secretHandlers } from '../secrets/secret-handlers.ts';
@@ -44,7 +45,7 @@ import { logFormat } from './log-format.ts';
 
 export interface HandlerParts {
   readonly config: ApiConfig;
-  readonly deps: ApiDeps;
+  readonly deps: MeteredDeps;
   readonly watch: BuildWatch;
   readonly deliveryWatch: DeliveryWatch;
   readonly cookies: Cookies;
@@ -91,7 +92,7 @@ export function handlers({
         const admitted = admitRequest(asked, named, principal, config.untrustedPush);
         const own = await rulesFor(principal, admitted.team);
         await own.checkTargets(admitted);
-        return { request: admitted, maxContextBytes: own.contextBytes };
+        return { request: admitted, maxContextBytes: own.contextBytes, share: own.share };
       });
       const own = await rulesFor(principal, submission.request.team);
       const parts = {
@@ -216,7 +217,8 @@ export function handlers({
         );
       }
       const body = Readable.from(wholeBody(request), { objectMode: false });
-      sendJson(response, 201, await blobs.put(artifactKey(id, Number(attempt)), body));
+      const stored = storeArtifact(blobs, artifactKey(id, Number(attempt)), body, record);
+      sendJson(response, 201, await stored.catch(artifactComplaint));
     },
 
     async health(_request, response) {
@@ -239,6 +241,12 @@ export function handlers({
   };
 }
 
+function artifactComplaint(error: unknown): never {
+  if (!(error instanceof BlobTooLarge)) throw error;
+  const [got, expected] = [error.message, `at most ${error.maxBytes} bytes (limit artifactBytes)`];
+  throw fieldComplaint('body_too_large', 'artifact', got, expected);
+}
+
 function sendAccepted(response: Response, { build, replayed }: Accepted): void {
   const view = viewBuild(build);
   response.setHeader('Location', view.links.self);
@@ -254,8 +262,9 @@ function acceptedNote({ build: { record }, replayed }: Accepted): AuditNote {
   };
 }
 
-function idempotencyKey(request: Request): string | undefined {
-  return request.get('idempotency-key');
+function idempotencyKey(request: Request): RequestKey | undefined {
+  const key = request.get('idempotency-key');
+  return key === undefined ? undefined : { space: 'request', key };
 }
 
 function goneSignal(response: Response): AbortSignal {

@@ -2,6 +2,7 @@ import { type OperationId, type ScheduleView, scheduleChange, scheduleId, schedu
 import { ALL_TEAMS, type Principal, seesTeam } from '@kiln/domain';
 import type { StoredSchedule } from '@kiln/state';
 import type { Request } from 'express';
+import { requireActsOn } from '../access/act-on.ts';
 import { admitRequest } from '../access/admit-request.ts';
 import type { Handler } from '../access/call.ts';
 import { viewBuild } from '../builds/build-view.ts';
@@ -25,6 +26,13 @@ export function scheduleHandlers(config: ApiConfig, parts: ScheduleSubmitting): 
     const id = idOf(request);
     const schedule = await stored(schedules.get(id));
     if (!schedule || !seesTeam(principal, schedule.team)) throw notFound(id);
+    return schedule;
+  };
+
+  /** @throws Complaint `schedule_not_found`; `forbidden` for an untrusted principal and a trusted schedule */
+  const toChange = async (request: Request, principal: Principal): Promise<StoredSchedule> => {
+    const schedule = await found(request, principal);
+    requireActsOn(principal, 'schedule', schedule);
     return schedule;
   };
 
@@ -79,7 +87,7 @@ export function scheduleHandlers(config: ApiConfig, parts: ScheduleSubmitting): 
     },
 
     async changeSchedule(request, response, { principal, note }) {
-      const { id, name } = await found(request, principal);
+      const { id, name } = await toChange(request, principal);
       const change = parsed(scheduleChange, await body(request));
       note({ details: { change: JSON.stringify(change) } });
       const changed = await stored(schedules.change(id, change).catch(explained(name)));
@@ -88,15 +96,7 @@ export function scheduleHandlers(config: ApiConfig, parts: ScheduleSubmitting): 
     },
 
     async runSchedule(request, response, { principal, note }) {
-      const schedule = await found(request, principal);
-      if (principal.trust === 'untrusted' && schedule.trust === 'trusted') {
-        throw fieldComplaint(
-          'forbidden',
-          'id',
-          schedule.id,
-          'a schedule of an untrusted credential: yours is untrusted',
-        );
-      }
+      const schedule = await toChange(request, principal);
       const { build } = await stored(submitSchedule(schedule, undefined, parts));
       note({ details: { build: build.record.id } });
       response.setHeader('Location', viewBuild(build).links.self);
@@ -104,7 +104,7 @@ export function scheduleHandlers(config: ApiConfig, parts: ScheduleSubmitting): 
     },
 
     async removeSchedule(request, response, { principal, note }) {
-      const schedule = await found(request, principal);
+      const schedule = await toChange(request, principal);
       const last = await stored(view(schedule));
       if (!(await stored(schedules.remove(schedule.id)))) throw notFound(schedule.id);
       note({ details: { name: schedule.name, team: schedule.team } });

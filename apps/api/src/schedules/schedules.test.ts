@@ -182,9 +182,21 @@ describe('what is refused', () => {
     const untrusted = await api.token({ team: 'web', scopes: ['builds:read', 'builds:write'], trust: 'untrusted' });
     const secret = { name: 'x', request: { ...GIT, secrets: { a: 'b' } } };
     expect(await refusal(secret, untrusted.headers)).toMatchObject({ code: 'forbidden' });
-    const [{ id } = { id: '' }] = await api.state.schedules.list();
-    const run = await api.fetch(`/v1/schedules/${id}/run`, { method: 'POST', headers: untrusted.headers });
-    expect(await problemOf(run)).toMatchObject({ code: 'forbidden' });
+    const [before] = await api.state.schedules.list();
+    const path = `/v1/schedules/${before?.id}`;
+    for (const [method, at, body] of [
+      ['POST', `${path}/run`],
+      ['PATCH', path, JSON.stringify({ paused: true })],
+      ['DELETE', path],
+    ] as const) {
+      const headers = { ...untrusted.headers, 'content-type': 'application/json' };
+      const answer = await api.fetch(at, { method, headers, ...(body && { body }) });
+      expect(await problemOf(answer)).toMatchObject({ code: 'forbidden', errors: [{ field: 'id' }] });
+    }
+    expect(await api.state.schedules.list()).toEqual([before]);
+    const own = await create({ name: 'own' }, untrusted.headers);
+    const removed = await api.fetch(`/v1/schedules/${own.id}`, { method: 'DELETE', headers: untrusted.headers });
+    expect(removed.status).toBe(200);
     const inner = { name: 'x', request: { source: { type: 'git', url: 'http://10.0.0.1/app' } } };
     expect(await refusal(inner)).toMatchObject({ code: 'target_refused' });
   });
@@ -193,12 +205,12 @@ describe('what is refused', () => {
     const { id } = await create();
     const { state } = api;
     using book = new LimitBook(limitDefaults(), state.limits, state.events, Date.now);
-    const rules = { book, checkGitHost: async () => {} };
+    const rules = { book, checkGitHost: async () => {}, storage: state.storage };
     const run = scheduleRunner(
       {
         ...{
           builds: state.builds,
-          blobs: api.blobs,
+          blobs: Object.assign(api.blobs, { share: async () => {} }),
           contextTeams: state.contextTeams,
           contextGrantMs: 1,
           buildSecrets: state.buildSecrets,
@@ -222,7 +234,11 @@ describe('what is refused', () => {
     expect((await read(id)).lastRun).toMatchObject({ refused: { code: 'target_refused' } });
     await state.limits.change({ kind: 'team', name: 'default' }, { gitHosts: null });
     await expect.poll(async () => (await book.of({ kind: 'team', name: 'default' })).gitHosts).toEqual(['*']);
+    // No caller can take the place of a run by naming its key.
+    const squatted = { 'idempotency-key': `${id}-3000` };
+    await api.post('/v1/builds', GIT, squatted);
+    await api.post('/v1/builds', GIT, { 'idempotency-key': `schedule-${id}-3000` });
     await Promise.all([1, 2, 3].map(() => run({ id, dueAt: 3_000, isLastTry: false })));
-    expect(await builds()).toHaveLength(1);
+    expect(await builds()).toHaveLength(3);
   });
 });

@@ -30,7 +30,7 @@ export async function submitSchedule(
   const request = buildRequest.parse({ ...spec, secrets: await schedules.secretsOf(id) });
   const rules = await rulesFor(principal, request.team);
   await rules.checkTargets(spec);
-  const key = dueAt === undefined ? undefined : `schedule-${id}-${dueAt}`;
+  const key = dueAt === undefined ? undefined : ({ space: 'schedule', key: `${id}-${dueAt}` } as const);
   const submission = { request, [Symbol.asyncDispose]: async () => {} };
   const accepted = await submitBuild(submission, key, { ...parts, principal, rules });
   await schedules.noteRun(id, {

@@ -2,7 +2,7 @@ import type { TeamReach } from '@kiln/domain';
 import { z } from 'zod';
 import { type ProblemCode, problem } from '../http/problem.ts';
 import { PROBLEM_KINDS } from './problem-kinds.ts';
-import type { AnswerDoc, BodyDoc, HeaderDoc, RouteDoc } from './route.ts';
+import { type AnswerDoc, type BodyDoc, changesState, type HeaderDoc, type RouteDoc } from './route.ts';
 import { ROUTES } from './routes.ts';
 
 type Json = Record<string, unknown>;
@@ -89,7 +89,7 @@ function relink(schema: Json): Json {
 
 function operation(operationId: string, route: RouteDoc, components: Components): Json {
   const { summary, tag, access, body, bodyRequired = true, params = {}, query, headers = {} } = route;
-  const description = [route.description, accessText(access)].filter(Boolean).join(' ');
+  const description = [route.description, accessText(route)].filter(Boolean).join(' ');
   return {
     operationId,
     summary,
@@ -130,7 +130,8 @@ function credentials(access: RouteDoc['access']): Json[] {
 }
 
 /** What the credential must be good for, in words. */
-function accessText(access: RouteDoc['access']): string {
+function accessText(route: RouteDoc): string {
+  const { access } = route;
   switch (access.who) {
     case 'anyone':
       return '';
@@ -140,7 +141,8 @@ function accessText(access: RouteDoc['access']): string {
       return 'For workers only.';
     case 'users': {
       const scopes = access.scopes.map((scope) => `\`${scope}\``).join(' or ');
-      return `Needs the scope ${scopes}${access.workers ? ', or a worker token' : ''}.${TEAM_TEXTS[access.teams]}`;
+      const untrusted = changesState(route) ? UNTRUSTED_TEXTS[access.untrusted ?? 'refused'] : '';
+      return `Needs the scope ${scopes}${access.workers ? ', or a worker token' : ''}.${TEAM_TEXTS[access.teams]}${untrusted}`;
     }
   }
 }
@@ -153,6 +155,11 @@ const TEAM_TEXTS: Readonly<Record<TeamReach, string>> = {
   own: ' Those of other teams are not found.',
   pool: '',
 };
+
+const UNTRUSTED_TEXTS = {
+  own: ' Untrusted credentials change only what is untrusted.',
+  refused: ' Untrusted credentials are refused.',
+} as const;
 
 function queryParameter(name: string, schema: z.ZodType, components: Components): Json {
   const { description, ...rest } = components.schema(schema, 'output');

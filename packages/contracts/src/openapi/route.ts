@@ -61,11 +61,15 @@ export interface RouteDoc {
   readonly problems: readonly ProblemCode[];
 }
 
-/** Whether every request by this route gets an entry in the audit log; of others only those that are refused. */
-export function isAudited({ method, changes }: RouteDoc): boolean {
+/** Whether a request by this route changes something. Each such request gets an entry in the audit log; of others only refused ones. */
+export function changesState({ method, changes }: Pick<RouteDoc, 'method' | 'changes'>): boolean {
   return method !== 'get' || changes === true;
 }
 
 /** Users with a scope, who see their own team's. */
 export const users = <S extends Scope, T extends TeamReach>(scope: S, teams: T) =>
   ({ who: 'users', scopes: [scope], teams }) as const;
+
+/** Users with a scope, untrusted ones too: for changes of which the handler keeps untrusted credentials to what is untrusted. */
+export const anyTrust = <S extends Scope, T extends TeamReach>(scope: S, teams: T) =>
+  ({ who: 'users', scopes: [scope], teams, untrusted: 'own' }) as const;

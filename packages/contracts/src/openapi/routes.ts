@@ -7,7 +7,7 @@ import { ACCESS_ROUTES } from './access-routes.ts';
 import { HOOK_ROUTES } from './hook-routes.ts';
 import { HOST_ROUTES } from './host-routes.ts';
 import { LIMIT_ROUTES } from './limit-routes.ts';
-import { type HeaderDoc, type RouteDoc, users } from './route.ts';
+import { anyTrust, type HeaderDoc, type RouteDoc, users } from './route.ts';
 import { SCHEDULE_ROUTES } from './schedule-routes.ts';
 import { SECRET_ROUTES } from './secret-routes.ts';
 
@@ -52,7 +52,7 @@ export const ROUTES = {
     method: 'post',
     path: '/v1/builds',
     tag: 'Builds',
-    access: users('builds:write', 'request'),
+    access: anyTrust('builds:write', 'request'),
     summary: 'Submit a build',
     description:
       'JSON for a git source or a context uploaded before; multipart/form-data for a context in the same request. 202 means that the build is stored durably and will end exactly once. With `supersede` it also means that no older build of its `concurrencyKey` that waits will be given to a host.',
@@ -86,6 +86,8 @@ export const ROUTES = {
       'target_refused',
       'queue_full',
       'disk_full',
+      'storage_full',
+      'storage_quota_exceeded',
     ],
   },
   listBuilds: {
@@ -113,7 +115,7 @@ export const ROUTES = {
     method: 'post',
     path: '/v1/builds/:id/cancel',
     tag: 'Builds',
-    access: users('builds:write', 'build'),
+    access: anyTrust('builds:write', 'build'),
     summary: 'Cancel a build',
     description:
       'Waits some seconds for the host to confirm. 200: the build has ended; `cancelCameTooLate` says whether it did so by itself. 202: the host has not confirmed yet. Canceling a canceled build again is harmless. A build whose run others share (`dedupe`) goes on for them: 200, with `releasedAt`. One that shares another’s run ends at once and leaves the run to the others; the last one cancels the run.',
@@ -128,7 +130,7 @@ export const ROUTES = {
     method: 'post',
     path: '/v1/builds/:id/retry',
     tag: 'Builds',
-    access: users('builds:write', 'build'),
+    access: anyTrust('builds:write', 'build'),
     summary: 'Build again what has ended',
     description: 'A new build with the same request and secrets; `retryOf` names the old one.',
     params: id,
@@ -223,7 +225,16 @@ export const ROUTES = {
     params: { name: artifactName },
     body: tar,
     answers: { 201: { description: 'Stored.', content: { 'application/json': storedArtifact } } },
-    problems: ['invalid_request', 'build_not_found', 'already_finished', 'context_incomplete', 'disk_full'],
+    problems: [
+      'invalid_request',
+      'build_not_found',
+      'already_finished',
+      'context_incomplete',
+      'body_too_large',
+      'disk_full',
+      'storage_full',
+      'storage_quota_exceeded',
+    ],
   },
   ...SECRET_ROUTES,
   ...HOOK_ROUTES,

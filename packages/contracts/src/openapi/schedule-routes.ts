@@ -1,10 +1,10 @@
 import { scheduleChange, scheduleId, scheduleList, scheduleRequest, scheduleView } from '../http/schedules.ts';
 import { buildView } from '../http/views.ts';
-import type { RouteDoc } from './route.ts';
+import { anyTrust, type RouteDoc } from './route.ts';
 
 const schedule = { 'application/json': scheduleView };
 const params = { id: scheduleId };
-const mayWrite = { who: 'users', scopes: ['builds:write'], teams: 'own' } as const;
+const mayWrite = anyTrust('builds:write', 'own');
 const BODY_PROBLEMS = ['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'] as const;
 
 /** Builds that come by the clock. */
@@ -13,7 +13,7 @@ export const SCHEDULE_ROUTES = {
     method: 'post',
     path: '/v1/schedules',
     tag: 'Schedules',
-    access: { who: 'users', scopes: ['builds:write'], teams: 'request' },
+    access: anyTrust('builds:write', 'request'),
     summary: 'Have something built by the clock',
     description:
       'Each time is one build, however many API processes there are. Of the times that were missed while none ran, one is made up for.',

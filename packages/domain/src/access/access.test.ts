@@ -18,6 +18,7 @@ import { formatToken, TOKEN_BYTES, TOKEN_KINDS, tokenKind } from './token-format
 const user = (...scopes: Principal['scopes']): Principal => ({
   ...{ kind: 'token', id: 't1', name: 'ci', team: 'web', trust: 'trusted', scopes },
 });
+const UNTRUSTED: Principal = { ...user(...SCOPES), trust: 'untrusted' };
 const WORKER: Principal = { ...LOCAL_ADMIN, kind: 'worker', scopes: [] };
 
 describe('who may come in', () => {
@@ -46,7 +47,19 @@ describe('who may come in', () => {
     [ANONYMOUS, { who: 'workers' }, 'unknown'],
   ];
   test.each(rows)('%j by %j: %s', (principal, access, decision) => {
-    expect(decideAccess(principal, access)).toBe(decision);
+    expect(decideAccess(principal, access, true)).toBe(decision);
+    expect(decideAccess(principal, access, false)).toBe(decision);
+  });
+
+  test('an untrusted credential reads by any route of its scopes, and changes only by routes that are for it', () => {
+    const [admins, own] = [users('admin'), { ...users('builds:write'), untrusted: 'own' } as const];
+    expect(decideAccess(UNTRUSTED, admins, false)).toBe('allowed');
+    expect(decideAccess(UNTRUSTED, admins, true)).toBe('untrusted');
+    expect(decideAccess(UNTRUSTED, own, true)).toBe('allowed');
+    expect(decideAccess({ ...UNTRUSTED, scopes: [] }, own, true)).toBe('scope_missing');
+    expect(decideAccess({ ...WORKER, trust: 'untrusted' }, { ...admins, workers: true } as RouteAccess, true)).toBe(
+      'allowed',
+    );
   });
 
   test('a team sees its own and nothing else; the anonymous see none', () => {

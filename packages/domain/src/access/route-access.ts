@@ -12,6 +12,11 @@ export type RouteAccess =
       readonly scopes: readonly [Scope, ...Scope[]];
       readonly workers?: true;
       readonly teams: TeamReach;
+      /**
+       * By a route that changes something: untrusted credentials may use it, on what is untrusted, which the route's handler checks.
+       * Without it they are refused, whatever their scopes.
+       */
+      readonly untrusted?: 'own';
     }
   | { readonly who: 'workers' };
 
@@ -30,15 +35,20 @@ export type AccessDecision =
   | 'workers_only'
   /** A worker, where only users may. */
   | 'users_only'
-  | 'scope_missing';
+  | 'scope_missing'
+  /** An untrusted credential, where the route changes what trusted work rests on. */
+  | 'untrusted';
 
-/** Whether `principal` may come in by a route. Which builds it then finds is a matter of its team. */
-export function decideAccess(principal: Principal, access: RouteAccess): AccessDecision {
+/**
+ * Whether `principal` may come in by a route, and by one that `changes` something. Which builds it then finds is a matter of its team.
+ */
+export function decideAccess(principal: Principal, access: RouteAccess, changes: boolean): AccessDecision {
   if (access.who === 'anyone') return 'allowed';
   if (principal.kind === 'anonymous') return 'unknown';
   if (access.who === 'known') return 'allowed';
   const isWorker = principal.kind === 'worker';
   if (access.who === 'workers') return isWorker ? 'allowed' : 'workers_only';
   if (isWorker) return access.workers ? 'allowed' : 'users_only';
-  return access.scopes.some((scope) => holds(principal, scope)) ? 'allowed' : 'scope_missing';
+  if (!access.scopes.some((scope) => holds(principal, scope))) return 'scope_missing';
+  return changes && principal.trust === 'untrusted' && access.untrusted !== 'own' ? 'untrusted' : 'allowed';
 }

@@ -43,8 +43,12 @@ export class HostTable {
     this.#countSlots(host, 1);
   }
 
-  /** The host holds the repo's cache; it counts as used last of all that the host holds. */
-  hold(host: PoolHost, repo: PoolRepo, { warmth, bytes, lastUsedAt, version }: HeldCache): void {
+  /**
+   * The host holds the repo's cache; it counts as used last of all that the host holds. Sizes are kept in whole bytes: an estimate is a
+   * mean, and a running sum of fractions drifts away from what a recount finds.
+   */
+  hold(host: PoolHost, repo: PoolRepo, { warmth, bytes: size, lastUsedAt, version }: HeldCache): void {
+    const bytes = Math.round(size);
     const known = host.caches.get(repo);
     if (known) {
       host.caches.delete(repo);

@@ -88,7 +88,7 @@ test('never gives a host more than it has room for, nor what it doesn’t fit', 
   );
 });
 
-test('the same events lead to the same decisions', () => {
+test('makes the same decisions from the same events', () => {
   fc.assert(
     fc.property(events, (happening) => {
       const run = () => {
@@ -101,7 +101,7 @@ test('the same events lead to the same decisions', () => {
   );
 });
 
-test('its sums are what a recount finds', () => {
+test('keeps sums that a recount confirms', () => {
   fc.assert(
     fc.property(events, (happening) => {
       const life = new Life();
@@ -113,7 +113,7 @@ test('its sums are what a recount finds', () => {
   );
 });
 
-test('every figure of every decision is a number', () => {
+test('gives only finite numbers in every decision', () => {
   fc.assert(
     fc.property(events, (happening) => {
       const life = new Life();
@@ -131,7 +131,7 @@ test('every figure of every decision is a number', () => {
   );
 });
 
-test('every build is placed in the end, when nothing more comes', () => {
+test('places every build in the end, when no more events arrive', () => {
   fc.assert(
     fc.property(events, (happening) => {
       const life = new Life();

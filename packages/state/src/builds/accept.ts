@@ -1,5 +1,5 @@
 import { canonicalJson } from '@kiln/contracts';
-import { type BuildRecord, isCommit } from '@kiln/domain';
+import { type BuildRecord, isCommit, type Trust } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
@@ -47,10 +47,10 @@ function acceptCall(
   record: BuildRecord,
   shareKey: string,
 ): [keys: string[], args: (string | number)[]] {
-  const { id, team } = record;
+  const { id, team, trust = 'trusted' } = record;
   const own = keys.build(id);
   return [
-    [own, idempotency ? keys.idempotency(`${team} ${idempotency.key}`) : own],
+    [own, idempotency ? keys.idempotency(JSON.stringify([idempotency.space, team, trust, idempotency.key])) : own],
     [
       keys.prefix,
       id,
@@ -62,7 +62,7 @@ function acceptCall(
       Object.keys(secrets).length > 0 ? sealer.seal(JSON.stringify(secrets), id) : '',
       idempotency ? `${id} ${idempotency.fingerprint}` : '',
       idempotencyTtlMs,
-      spec.concurrencyKey === undefined ? '' : Keys.digest(`${team} ${spec.concurrencyKey}`),
+      spec.concurrencyKey === undefined ? '' : concurrencyDigest(team, trust, spec.concurrencyKey),
       spec.supersede ?? '',
       shareKey,
       record.sharedRun ?? '',
@@ -74,8 +74,14 @@ function acceptCall(
   ];
 }
 
+/** Names the builds that supersede one another. The trust class is part of it: an untrusted build never ends a trusted one. */
+function concurrencyDigest(team: string, trust: Trust, key: string): string {
+  // Trusted builds keep the form of earlier versions, so that they supersede those in flight when Kiln is upgraded.
+  return Keys.digest(trust === 'trusted' ? `${team} ${key}` : JSON.stringify([trust, team, key]));
+}
+
 function newRecord(
-  { repo, spec, trust, granted, retryOf, submitter, maxLogBytes }: NewBuild,
+  { repo, spec, trust, granted, retryOf, submitter, maxLogBytes, maxArtifactBytes, maxStoredBytes }: NewBuild,
   id: string,
   now: number,
   run: string,
@@ -89,6 +95,8 @@ function newRecord(
     ...(trust !== undefined && { trust }),
     ...(submitter !== undefined && { submitter }),
     ...(maxLogBytes !== undefined && { maxLogBytes }),
+    ...(maxArtifactBytes !== undefined && { maxArtifactBytes }),
+    ...(maxStoredBytes !== undefined && { maxStoredBytes }),
     ...(granted !== undefined && { granted }),
     createdAt: now,
     queuedAt: now,

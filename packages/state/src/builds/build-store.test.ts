@@ -53,13 +53,15 @@ describe('accepting', () => {
   });
 
   test('an idempotency key gives the build of the first time, however many ask at once', async () => {
-    const idempotency = { key: 'k', fingerprint: 'f' };
+    const idempotency = { space: 'request' as const, key: 'k', fingerprint: 'f' };
     const answers = await Promise.all(
       Array.from({ length: 20 }, () => state.builds.accept(newBuild('app', {}, { idempotency }))),
     );
     expect(new Set(answers.map(({ build }) => build.record.id)).size).toBe(1);
     expect(answers.filter(({ replayed }) => !replayed).length).toBe(1);
-    const other = state.builds.accept(newBuild('app', {}, { idempotency: { key: 'k', fingerprint: 'g' } }));
+    const other = state.builds.accept(
+      newBuild('app', {}, { idempotency: { space: 'request' as const, key: 'k', fingerprint: 'g' } }),
+    );
     await expect(other).rejects.toThrow(IdempotencyKeyReused);
     expect(await state.pending.queuedIds()).toHaveLength(1);
   });
@@ -156,7 +158,7 @@ describe('canceling and forgetting', () => {
     const ended = await state.builds.accept(newBuild('app', { a: 'b' }));
     await state.builds.accept(newBuild('other'));
     await state.builds.cancel(ended.build.record.id);
-    await state.builds.forget(Date.now() + 1, 10);
+    await state.history.forget(Date.now() + 1, 10);
     expect(await state.builds.get(ended.build.record.id)).toBeUndefined();
     expect((await state.builds.list({}, { limit: 10 })).builds).toHaveLength(1);
     const left = await state.redis.keys('*');

@@ -27,7 +27,7 @@ describe('queued builds', () => {
     pool.state.builds.accept({ ...newBuild(request), submitter: 'alice', maxQueued });
 
   test('no more are accepted than may wait, of a team and of who submits; a replayed key is no new build', async () => {
-    const idempotency = { key: 'k', fingerprint: 'f' };
+    const idempotency = { space: 'request' as const, key: 'k', fingerprint: 'f' };
     await pool.state.builds.accept({ ...newBuild({}), submitter: 'alice', maxQueued: { team: 2 }, idempotency });
     const { build } = await submit({}, { team: 2 });
     await expect(submit({}, { team: 2 })).rejects.toMatchObject({ code: 'queue_full', whose: 'team', limit: 2 });
@@ -73,7 +73,7 @@ describe('concurrent builds', () => {
   });
 
   test('a leader whose view is behind can’t give a team more than it may have', async () => {
-    const token = (await new Leadership(pool.state.redis, pool.state.keys, 'test', 60_000).hold()) ?? 0;
+    const token = (await new Leadership(pool.state.redis, pool.state.keys, 'test', 60_000).hold()) ?? '';
     const assign = async (limits: { team?: number; token?: number }) => {
       const { build } = await pool.state.builds.accept({ ...newBuild({}), submitter: 'alice' });
       const decision = { build: build.record.id, host: 'h1', reason: 'cold', decidedAt: 0, considered: [] } as const;

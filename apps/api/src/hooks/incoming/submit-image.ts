@@ -51,7 +51,7 @@ export async function submitImage(wanted: Wanted, at: ImageContext, parts: Submi
   // Of untrusted builds the plan has left only those tags that the connection's operator lets them push.
   const own = request.data.tags.map((tag) => ({ pattern: tag.replace(/:[^/:]*$/, '') }));
   const untrustedPush = [...parts.untrustedPush, ...own];
-  const key = `hook-${at.delivery.id}-${at.index}-${image}`;
+  const key = { space: 'hook', key: `${at.delivery.id}-${at.index}-${image}` } as const;
   try {
     const admitted = admitRequest(request.data, request.data.team, principal, untrustedPush);
     const rules = await parts.rulesFor(principal, admitted.team);

@@ -1,0 +1,17 @@
+import type { Principal, Trust } from '@kiln/domain';
+import { fieldComplaint } from '../http/complaint.ts';
+
+/**
+ * Refuses an untrusted principal's change to something trusted, also within its own team: untrusted credentials change only what is
+ * untrusted. `kind` names what it is in the error, such as `build`.
+ * @throws Complaint `forbidden`
+ */
+export function requireActsOn(
+  { name, trust }: Pick<Principal, 'name' | 'trust'>,
+  kind: string,
+  target: { readonly id: string; readonly trust?: Trust | undefined },
+): void {
+  if (trust === 'trusted' || target.trust === 'untrusted') return;
+  const got = `${target.id}, a trusted ${kind}`;
+  throw fieldComplaint('forbidden', 'id', got, `an untrusted ${kind}: ${name} is an untrusted credential`);
+}
