@@ -19,10 +19,10 @@ const S = 1_000;
 /** A pool's state, and a clock that the test moves. */
 class Recorded implements AsyncDisposable {
   readonly state: State;
-  readonly #token: number;
+  readonly #token: string;
   readonly #clock: { now: number };
 
-  private constructor(state: State, token: number, clock: { now: number }) {
+  private constructor(state: State, token: string, clock: { now: number }) {
     this.state = state;
     this.#token = token;
     this.#clock = clock;
@@ -32,7 +32,7 @@ class Recorded implements AsyncDisposable {
     const clock = { now: START };
     const now = () => clock.now;
     const state = await openState({ redisUrl, namespace: 'kiln', secretKey: SECRET_KEY, onError: () => {}, now });
-    const token = (await new Leadership(state.redis, state.keys, 'test', 600_000).hold()) ?? 0;
+    const token = (await new Leadership(state.redis, state.keys, 'test', 600_000).hold()) ?? '';
     const report = {
       name: HOST.name,
       slots: HOST.slots,

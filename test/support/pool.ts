@@ -323,7 +323,7 @@ export class Pool implements AsyncDisposable {
   async leader(): Promise<string> {
     const { redis, keys } = await this.state();
     return await until('a scheduler leads', async () => {
-      const token = Number(await redis.get(keys.leaderToken()));
+      const token = await redis.get(`${keys.leaderToken()}:fence`);
       const leads = ({ role, process: child }: Member) =>
         role === 'scheduler' &&
         child.running &&

@@ -1,4 +1,4 @@
-import { currentAttempt } from '@kiln/domain';
+import { type Attempt, currentAttempt } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
   type AttemptQueues,
@@ -6,6 +6,7 @@ import {
   assignmentOf,
   type BuildStore,
   type FollowUps,
+  type HistoryStore,
   type HostState,
   type HostStore,
   NotLeader,
@@ -19,12 +20,13 @@ export interface CaretakerDeps {
   readonly hosts: HostStore;
   readonly pending: PendingStore;
   readonly followUps: FollowUps;
+  readonly history: HistoryStore;
   readonly queues: AttemptQueues;
   readonly log: Logger;
 }
 
-/** How long an ended build is remembered, and how many are forgotten at a time. */
-const FORGET_AT_A_TIME = 100;
+/** Ended builds that are forgotten before others have a turn. */
+const FORGET_AT_A_TIME = 1_000;
 
 /** The leader's care for what nobody else would notice: dead hosts, lost jobs, what is due of others' decisions, builds past their retention. */
 export class Caretaker {
@@ -38,7 +40,7 @@ export class Caretaker {
    * Takes back what hosts hold that are gone: no lease, or another incarnation than the attempt's.
    * @throws NotLeader
    */
-  async takeBack(view: PoolView, fencingToken: number): Promise<void> {
+  async takeBack(view: PoolView, fencingToken: string): Promise<void> {
     await view.readHosts();
     for (const host of view.hosts.values()) {
       await Promise.all(host.held.map((held) => this.#check(host, held, fencingToken)));
@@ -49,7 +51,7 @@ export class Caretaker {
   async #check(
     host: HostState,
     { buildId, attempt }: { buildId: string; attempt: number },
-    token: number,
+    token: string,
   ): Promise<void> {
     const { attempts, builds, log } = this.#deps;
     const build = await builds.get(buildId);
@@ -57,7 +59,7 @@ export class Caretaker {
     const mine = live?.number === attempt && live.end === undefined;
     if (mine && host.alive && live.incarnation === host.incarnation) return;
     const { outcome } = await attempts.takeBack(
-      { buildId, attempt, host: host.report.name, incarnation: live?.incarnation ?? '' },
+      { buildId, attempt, host: host.report.name, incarnation: live?.incarnation ?? '', ...(mine && identity(live)) },
       { code: 'host_lost', message: `host ${host.report.name} was lost` },
       token,
     );
@@ -71,7 +73,7 @@ export class Caretaker {
     for (const id of await pending.assignedIds()) {
       const build = await builds.get(id);
       const assignment = build && assignmentOf(build.record);
-      if (assignment) await queues.enqueue(assignment.host, { buildId: id, attempt: assignment.attempt });
+      if (assignment) await queues.enqueue(assignment.host, assignment.call);
     }
   }
 
@@ -84,8 +86,26 @@ export class Caretaker {
     await followUps.run().catch((error: unknown) => log.error({ err: error }, 'follow-ups failed'));
   }
 
-  /** Forgets builds that ended before `endedBefore`, ms since the epoch. */
-  async forgetOld(endedBefore: number): Promise<void> {
-    await this.#deps.builds.forget(endedBefore, FORGET_AT_A_TIME);
+  /**
+   * Forgets all builds that ended by `endedBy`, ms since the epoch. Needs no fencing, and nothing waits for it: call it beside
+   * placement, once at a time.
+   */
+  async forgetOld(endedBy: number, signal: AbortSignal): Promise<void> {
+    const { history, log } = this.#deps;
+    let forgotten = 0;
+    try {
+      for (let more = true; more && !signal.aborted; ) {
+        const count = await history.forget(endedBy, FORGET_AT_A_TIME);
+        forgotten += count;
+        more = count === FORGET_AT_A_TIME;
+      }
+    } catch (error) {
+      if (!signal.aborted) log.error({ err: error }, 'ended builds not forgotten');
+    }
+    if (forgotten > 0) log.info({ forgotten }, 'ended builds forgotten');
   }
+}
+
+function identity({ nonce }: Attempt): { nonce?: string } {
+  return nonce === undefined ? {} : { nonce };
 }

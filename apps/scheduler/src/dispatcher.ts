@@ -1,6 +1,7 @@
+import type { AttemptCall } from '@kiln/contracts';
 import type { Assignment, PlacementDecision } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
-import { type AttemptQueues, NotLeader, type PendingStore } from '@kiln/state';
+import { type AttemptQueues, assignmentOf, NotLeader, type PendingStore } from '@kiln/state';
 import type { Allowances } from './allowances.ts';
 import type { PoolView, WaitingBuild } from './pool-view.ts';
 
@@ -38,7 +39,7 @@ export class Dispatcher {
    * Decides over all that waits, and does so.
    * @throws NotLeader
    */
-  async dispatch(fencingToken: number): Promise<void> {
+  async dispatch(fencingToken: string): Promise<void> {
     for (let again = true; again; ) {
       this.#view.applyLimits();
       const { assignments } = this.#view.pool.decide(this.#view.now, { explained: true });
@@ -62,26 +63,26 @@ export class Dispatcher {
   }
 
   /** Whether the build has its host now. */
-  async #carryOut({ build: id, host, decision }: Assignment, fencingToken: number): Promise<boolean> {
-    let attempt: number | undefined;
+  async #carryOut({ build: id, host, decision }: Assignment, fencingToken: string): Promise<boolean> {
+    let call: AttemptCall | undefined;
     try {
-      attempt = await this.#assign(id, host, decision, fencingToken);
+      call = await this.#assign(id, host, decision, fencingToken);
     } finally {
-      if (attempt === undefined) this.#allowances.ended(id);
+      if (call === undefined) this.#allowances.ended(id);
     }
-    if (attempt === undefined) return false;
-    await this.#queues.enqueue(host, { buildId: id, attempt });
-    this.#log.info({ buildId: id, host, attempt, reason: decision?.reason }, 'build assigned');
+    if (call === undefined) return false;
+    await this.#queues.enqueue(host, call);
+    this.#log.info({ buildId: id, host, attempt: call.attempt, reason: decision?.reason }, 'build assigned');
     return true;
   }
 
-  /** The number of the attempt that the build has got; undefined where it has none. @throws NotLeader */
+  /** The attempt that the build has got; undefined where it has none. @throws NotLeader */
   async #assign(
     id: string,
     name: string,
     decision: PlacementDecision | undefined,
-    fencingToken: number,
-  ): Promise<number | undefined> {
+    fencingToken: string,
+  ): Promise<AttemptCall | undefined> {
     const waiting = this.#view.pending.get(id);
     const host = this.#view.hosts.get(name);
     if (!waiting || !host || !decision) return undefined;
@@ -92,7 +93,7 @@ export class Dispatcher {
     switch (assigned.outcome) {
       case 'assigned':
         this.#view.assigned(waiting, name);
-        return assigned.build.attempts.length;
+        return assignmentOf(assigned.build)?.call;
       case 'not_queued':
         this.#view.left(id);
         return undefined;

@@ -151,7 +151,7 @@ export class PoolView {
    * Stores what was learned since the last time.
    * @throws NotLeader
    */
-  async saveLearned(fencingToken: number): Promise<void> {
+  async saveLearned(fencingToken: string): Promise<void> {
     if (this.#learned.size === 0) return;
     const names = [...this.#learned];
     const repos = names.flatMap((name) => {

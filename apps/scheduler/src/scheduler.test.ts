@@ -126,7 +126,7 @@ async function knowApp(): Promise<void> {
   const runs = (mean: number) => ({ mean, samples: 9, drift: 0, spread: 0 });
   const estimate = { warm: runs(20_000), cold: runs(200_000), bytes: 100 };
   const leadership = new Leadership(state.redis, state.keys, 'before', 60_000);
-  const token = (await leadership.hold()) ?? 0;
+  const token = (await leadership.hold()) ?? '';
   const pool = { estimate: FIRST_GUESS, horizonMs: 3_600_000, watchedSince: now() - 3_600_000 };
   await state.learned.save(pool, [['app', { estimate, demand: { value: 1, at: now() } }]], token);
   await leadership.release();
@@ -437,7 +437,7 @@ describe('leading', () => {
     await join('a');
     // A leader that dies between the assignment and its job.
     const owner = new Leadership(state.redis, state.keys, 'dying', 500);
-    const token = (await owner.hold()) ?? 0;
+    const token = (await owner.hold()) ?? '';
     startOne('s2');
     const id = await submit();
     const stored = await state.builds.get(id);
@@ -455,7 +455,7 @@ describe('leading', () => {
       );
       running.push({ close: () => Promise.resolve(consumer[Symbol.asyncDispose]()) });
     });
-    expect(await delivered).toEqual({ buildId: id, attempt: 1 });
+    expect(await delivered).toEqual({ buildId: id, attempt: 1, nonce: expect.any(String) });
     expect(await owner.hold()).toBeUndefined();
   });
 

@@ -121,7 +121,7 @@ async function build(onRun: () => void, request: object = {}, trust: Trust = 'tr
   };
   const { build: stored } = await state.builds.accept({ repo: 'app', spec, secrets: {}, trust });
   const pending = pendingBuild(stored);
-  const token = (await new Leadership(state.redis, state.keys, 'test', 60_000).hold()) ?? 0;
+  const token = (await new Leadership(state.redis, state.keys, 'test', 60_000).hold()) ?? '';
   const host = await state.hosts.get('h1');
   const decision = decisionFor(pending.id, 'h1');
   if (!host) throw new Error('no host');

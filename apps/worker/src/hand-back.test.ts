@@ -27,7 +27,7 @@ function setUp(settle: () => Promise<never>) {
   const handBack = new HandBack(new RunningAttempts(), attempts, ref, log);
   const begin = (key: string) =>
     handBack.run(
-      key,
+      { buildId: key, attempt: 1 },
       (signal) =>
         new Promise<void>((resolve) => {
           begun.push(key);
@@ -47,36 +47,36 @@ test('an attempt doesn’t begin while its end is being written as of one of whi
   const { handBack, asked, begun, begin } = setUp(() => promise);
   handBack.order(desired([HELD]));
   expect(asked).toMatchObject([{ end: 'failed', failure: { code: 'host_drained' } }]);
-  await begin('b:1');
+  await begin('b');
   expect(begun).toEqual([]);
   // Somebody else has ended it: from here on the record refuses its start.
   reject(new StaleAttempt('b', 1));
   await promise.catch(() => {});
   handBack.order(desired([], {}));
-  void begin('b:1');
-  expect(begun).toEqual(['b:1']);
+  void begin('b');
+  expect(begun).toEqual(['b']);
 });
 
 test('nor where nobody knows whether that was written; it is written again', async () => {
   const { handBack, asked, begun, begin } = setUp(() => Promise.reject(new Error('Redis is away')));
   handBack.order(desired([HELD]));
-  await begin('b:1');
+  await begin('b');
   handBack.order(desired([HELD]));
-  await begin('b:1');
+  await begin('b');
   expect(begun).toEqual([]);
   expect(asked).toHaveLength(2);
 });
 
 test('what runs is stopped instead; what begins after the deadline is stopped at once, and not after the drain', async () => {
   const { handBack, asked, begun, stopped, begin } = setUp(() => Promise.reject(new Error('not to be called')));
-  const first = begin('b:1');
+  const first = begin('b');
   handBack.order(desired([HELD]));
   await first;
-  await begin('c:1');
+  await begin('c');
   expect(stopped).toEqual(['drain', 'drain']);
   handBack.order(desired([], {}));
-  void begin('d:1');
-  expect(begun).toEqual(['b:1', 'c:1', 'd:1']);
+  void begin('d');
+  expect(begun).toEqual(['b', 'c', 'd']);
   expect(stopped).toHaveLength(2);
   expect(asked).toEqual([]);
 });

@@ -1,3 +1,4 @@
+import type { AttemptCall } from '@kiln/contracts';
 import type { Logger } from '@kiln/runtime';
 import { type AttemptRef, type AttemptStore, type DesiredState, StaleAttempt } from '@kiln/state';
 import { HANDED_BACK } from './run-attempt.ts';
@@ -32,9 +33,9 @@ export class HandBack {
   }
 
   /** Runs an attempt, unless it is being handed back; past the deadline it is told to stop before it begins. */
-  async run(key: string, run: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    if (this.#unbegun.has(key)) return;
-    await this.#running.run(key, run, this.#due ? 'drain' : undefined);
+  async run(call: AttemptCall, run: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    if (this.#unbegun.has(attemptKey(call))) return;
+    await this.#running.run(call, run, this.#due ? 'drain' : undefined);
   }
 
   /** Takes in what the answer to a report says of a drain. */

@@ -17,7 +17,7 @@ let redis: TestRedis;
 let state: State;
 let pools = 0;
 let executor: HeldExecutor;
-let token: number;
+let token: string;
 let workers: RunningWorker[];
 
 beforeAll(async () => {
@@ -28,7 +28,7 @@ afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
   const namespace = `host-life-${++pools}`;
   state = await openState({ redisUrl: redis.url, namespace, secretKey: Buffer.alloc(32, 1), onError: () => {} });
-  token = (await new Leadership(state.redis, state.keys, 'test', 60_000).hold()) ?? 0;
+  token = (await new Leadership(state.redis, state.keys, 'test', 60_000).hold()) ?? '';
   executor = new HeldExecutor();
   workers = [];
 });

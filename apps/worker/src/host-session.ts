@@ -37,7 +37,7 @@ export interface HostSessionHandlers {
  */
 export class HostSession {
   readonly #hosts: HostStore;
-  readonly #identity: WorkerIdentity;
+  #identity: WorkerIdentity;
   readonly #times: LeaseTimes;
   readonly #handlers: HostSessionHandlers;
   readonly #log: Logger;
@@ -66,6 +66,7 @@ export class HostSession {
 
   /** Joins the pool. @throws HostNameTaken @throws WorkerReplaced @throws HostRemoved */
   async join(): Promise<void> {
+    this.#identity = { ...this.#identity, epoch: this.#identity.epoch ?? (await this.#hosts.nextEpoch()) };
     await this.#measure();
     await this.#sync();
     this.#schedule();

@@ -1,15 +1,18 @@
+import type { AttemptCall } from '@kiln/contracts';
 import type { DesiredState } from '@kiln/state';
 import type { StopReason } from './executor.ts';
 
 interface RunningAttempt {
+  readonly buildId: string;
   readonly controller: AbortController;
   /** performance.now() at the time of its registration: reports sent before can't know of it. */
   readonly since: number;
   readonly done: Promise<void>;
 }
 
-export function attemptKey({ buildId, attempt }: { buildId: string; attempt: number }): string {
-  return `${buildId}:${attempt}`;
+/** What tells an attempt from all others, also from one of the same number that Redis has lost. */
+export function attemptKey({ buildId, attempt, nonce = '' }: AttemptCall): string {
+  return `${buildId}:${attempt}:${nonce}`;
 }
 
 /** What this worker runs now, and the one place from which it is stopped. */
@@ -29,15 +32,33 @@ export class RunningAttempts {
     return Promise.race([...this.#running.values()].map(({ done }) => done));
   }
 
-  /** Runs it, unless it runs already; resolves at its end. */
-  run(key: string, run: (signal: AbortSignal) => Promise<void>, stopAtOnce?: StopReason): Promise<void> {
+  /** Whether any attempt of the build runs. */
+  runs(buildId: string): boolean {
+    return this.#ofBuild(buildId).length > 0;
+  }
+
+  /**
+   * Runs it, unless it runs already; resolves at its end. Other attempts of the build are stopped first, and waited for: the pool
+   * no longer knows them.
+   */
+  run(call: AttemptCall, run: (signal: AbortSignal) => Promise<void>, stopAtOnce?: StopReason): Promise<void> {
+    const key = attemptKey(call);
     const known = this.#running.get(key);
     if (known) return known.done;
     const controller = new AbortController();
     if (stopAtOnce !== undefined) controller.abort(stopAtOnce);
-    const done = run(controller.signal).finally(() => this.#running.delete(key));
-    this.#running.set(key, { controller, since: performance.now(), done });
+    const others = this.#ofBuild(call.buildId);
+    for (const other of others) other.controller.abort('fence' satisfies StopReason);
+    const ended = others.length > 0 ? Promise.allSettled(others.map((other) => other.done)) : undefined;
+    const done = (ended ? ended.then(() => run(controller.signal)) : run(controller.signal)).finally(() =>
+      this.#running.delete(key),
+    );
+    this.#running.set(key, { buildId: call.buildId, controller, since: performance.now(), done });
     return done;
+  }
+
+  #ofBuild(buildId: string): RunningAttempt[] {
+    return [...this.#running.values()].filter((attempt) => attempt.buildId === buildId);
   }
 
   /** Stops what was canceled, and what is no longer this worker's by the answer to a report sent at `sentAt` (performance.now()). */

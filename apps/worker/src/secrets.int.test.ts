@@ -98,7 +98,7 @@ async function build(path: string, more: Partial<BuildRequestInput> & { trust?: 
   const spec = { ...buildRequest.parse({ source, team: 'web', ...request }), secrets: [] };
   const { build: stored } = await state.builds.accept({ repo: 'app', spec, secrets: {}, ...(trust && { trust }) });
   const { id } = stored.record;
-  const token = (await new Leadership(state.redis, state.keys, 'test', 600_000).hold()) ?? 0;
+  const token = (await new Leadership(state.redis, state.keys, 'test', 600_000).hold()) ?? '';
   const host = await state.hosts.get('h1');
   if (!host) throw new Error('no host');
   const chosen = { name: 'h1', incarnation: host.incarnation, slots: 2 };

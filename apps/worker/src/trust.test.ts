@@ -96,7 +96,7 @@ async function deliver(
   const spec = { ...parsed, secrets: Object.keys(secrets) };
   const { build } = await state.builds.accept({ repo: 'app', spec, secrets, trust, ...(granted && { granted }) });
   const { id } = build.record;
-  const token = (await new Leadership(state.redis, state.keys, 'test', 60_000).hold()) ?? 0;
+  const token = (await new Leadership(state.redis, state.keys, 'test', 60_000).hold()) ?? '';
   const host = await state.hosts.get('h1');
   const chosen = { name: 'h1', incarnation: host?.incarnation ?? '', slots: 2 };
   const pending = { ...pendingBuild(build), trust: takenFor };

@@ -83,7 +83,7 @@ async function build(repo: string, dockerfile: string): Promise<void> {
   const spec = { ...buildRequest.parse({ source: { type: 'upload', name: 'x', digest } }), secrets: [] };
   const { build: stored } = await state.builds.accept({ repo, spec, secrets: {} });
   const pending = pendingBuild(stored);
-  const token = (await new Leadership(state.redis, state.keys, 'test', 600_000).hold()) ?? 0;
+  const token = (await new Leadership(state.redis, state.keys, 'test', 600_000).hold()) ?? '';
   const host = await state.hosts.get('h1');
   const decision = decisionFor(pending.id, 'h1');
   if (!host) throw new Error('no host');

@@ -16,7 +16,7 @@ let state: State;
 let pools = 0;
 let worker: RunningWorker | undefined;
 let executor: FakeExecutor;
-let token: number;
+let token: string;
 
 beforeAll(async () => {
   redis = await TestRedis.start();
@@ -26,7 +26,7 @@ afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
   const namespace = `worker-${++pools}`;
   state = await openState({ redisUrl: redis.url, namespace, secretKey: Buffer.alloc(32, 1), onError: () => {} });
-  token = (await new Leadership(state.redis, state.keys, 'test', 60_000).hold()) ?? 0;
+  token = (await new Leadership(state.redis, state.keys, 'test', 60_000).hold()) ?? '';
   executor = new FakeExecutor();
   worker = undefined;
 });

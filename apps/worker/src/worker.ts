@@ -1,5 +1,7 @@
 import type { Readable } from 'node:stream';
-import type { HostDisk, RunAttemptJob } from '@kiln/contracts';
+import type { AttemptCall, HostDisk } from '@kiln/contracts';
+import type { BuildRecord } from '@kiln/domain';
+import type { GitGuard } from '@kiln/git';
 import type { Logger } from '@kiln/runtime';
 import {
   type AttemptConsumer,
@@ -21,13 +23,12 @@ import {
 } from '@kiln/state';
 import { ENGINE_CHECK_EVERY_MS } from './engine-watch.ts';
 import type { Executor } from './executor.ts';
-import type { GitGuard } from './git-reach.ts';
 import { HandBack } from './hand-back.ts';
 import { HostExecutors } from './host-executors.ts';
 import { HostSession, type LeaseTimes } from './host-session.ts';
 import { noteOrders } from './note-orders.ts';
 import { type RunAttemptDeps, runAttempt } from './run-attempt.ts';
-import { attemptKey, RunningAttempts } from './running-attempts.ts';
+import { RunningAttempts } from './running-attempts.ts';
 
 type Redis = ReturnType<typeof connectRedis>;
 
@@ -59,7 +60,11 @@ export interface WorkerDeps {
   readonly executors: readonly [Executor, ...Executor[]];
   readonly identity: WorkerIdentity;
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
-  storeArtifact(ref: AttemptRef, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
+  storeArtifact(
+    ref: AttemptRef,
+    content: Readable,
+    record: BuildRecord,
+  ): Promise<{ digest: string; sizeBytes: number }>;
   /** Keeps git away from what only this network reaches. */
   readonly outgoing: GitGuard;
   /** Room on the disk that holds the worker's data. */
@@ -158,7 +163,7 @@ class Worker implements RunningWorker {
       logs: new LogStore(deps.redis, deps.keys),
       executor: executors,
       openContext: (digest, signal) => deps.openContext(digest, signal),
-      storeArtifact: (ref, content) => deps.storeArtifact(ref, content),
+      storeArtifact: (ref, content, record) => deps.storeArtifact(ref, content, record),
       outgoing: deps.outgoing,
       log: this.#log,
       now,
@@ -180,7 +185,7 @@ class Worker implements RunningWorker {
     this.#subscription = events.subscribe((event) => {
       // Only a pointer that something may be wanted of this host; what, the answer to the report says.
       const isHost = event.type === 'host' && event.host === this.#config.hostName;
-      if (isHost || (event.type === 'build' && this.#running.has(eventKey(event)))) this.#session.poke();
+      if (isHost || (event.type === 'build' && this.#running.runs(event.id))) this.#session.poke();
     });
     this.#consumer = consumeAttempts(
       redis,
@@ -188,7 +193,7 @@ class Worker implements RunningWorker {
       this.#config.hostName,
       // The scheduler never hands out more than the slots; a changed number of slots must not need a restart.
       { concurrency: 1_000, onError: (error) => this.#log.warn({ err: error }, 'queue error') },
-      (job) => this.#run(job),
+      (call) => this.#run(call),
     );
     this.#executors.cachesWanted();
     this.#log.info({ slots: this.#config.slots, ...this.#executors.report }, 'worker joined');
@@ -231,14 +236,23 @@ class Worker implements RunningWorker {
     return this.#running.size > 0 || (this.#desired?.attempts.length ?? 0) > 0;
   }
 
-  async #run(job: RunAttemptJob): Promise<void> {
-    await this.#handBack.run(attemptKey(job), (signal) => runAttempt(this.#attemptDeps, this.#ref(job), signal));
+  async #run(called: AttemptCall): Promise<void> {
+    const call = called.nonce === undefined ? await this.#identified(called) : called;
+    await this.#handBack.run(call, (signal) => runAttempt(this.#attemptDeps, this.#ref(call), signal));
     // Somebody waits for this host to be empty: it shall know at once.
     if (this.#desired?.drain) this.#session.poke();
   }
 
-  #ref({ buildId, attempt }: { buildId: string; attempt: number }): AttemptRef {
-    return { buildId, attempt, host: this.#config.hostName, incarnation: this.#deps.identity.incarnation };
+  /** A scheduler of an older version calls for an attempt by its number alone; the record tells which one that is. */
+  async #identified({ buildId, attempt }: AttemptCall): Promise<AttemptCall> {
+    const record = (await this.#deps.builds.get(buildId))?.record;
+    const nonce = record?.attempts.find(({ number }) => number === attempt)?.nonce;
+    return { buildId, attempt, ...(nonce !== undefined && { nonce }) };
+  }
+
+  #ref({ buildId, attempt, nonce }: AttemptCall): AttemptRef {
+    const { incarnation } = this.#deps.identity;
+    return { buildId, attempt, host: this.#config.hostName, incarnation, ...(nonce !== undefined && { nonce }) };
   }
 
   /** Does what the answer to a report asks for. Slots are the pool's business: no more comes than there are. */
@@ -286,8 +300,4 @@ class Worker implements RunningWorker {
     }
     this.#onDesired();
   }
-}
-
-function eventKey({ id, attempt }: { id: string; attempt: number }): string {
-  return attemptKey({ buildId: id, attempt });
 }

@@ -1,4 +1,15 @@
-export { artifactKey, contextKey, logIndexKey, logKey } from './blobs/keys.ts';
+export {
+  artifactKey,
+  BLOB_KINDS,
+  buildOfKey,
+  contextKey,
+  HISTORY_PREFIX,
+  historyEnd,
+  historyKey,
+  isCountedKey,
+  logIndexKey,
+  logKey,
+} from './blobs/keys.ts';
 export {
   type HostInventory,
   hostInventory,
@@ -187,6 +198,8 @@ export {
   waitQuery,
 } from './http/views.ts';
 export {
+  type AttemptCall,
+  calledAttempt,
   JOBS,
   type PlanDeliveryJob,
   type ReportStatusJob,

@@ -174,10 +174,10 @@ type Settlement = Parameters<State['attempts']['settle']>[1];
 export class TestAttempt {
   readonly ref: Parameters<State['attempts']['start']>[0];
   readonly #state: State;
-  readonly #token: number;
+  readonly #token: string;
   #seq = 0;
 
-  constructor(state: State, ref: TestAttempt['ref'], token: number) {
+  constructor(state: State, ref: TestAttempt['ref'], token: string) {
     this.#state = state;
     this.ref = ref;
     this.#token = token;

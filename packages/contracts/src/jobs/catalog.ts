@@ -4,6 +4,22 @@ import { z } from 'zod';
 export const runAttemptJob = z.strictObject({ buildId: z.string(), attempt: z.int().min(1) });
 export type RunAttemptJob = z.output<typeof runAttemptJob>;
 
+/** An attempt with what tells it from another of the same number, where it has that. */
+export interface AttemptCall extends RunAttemptJob {
+  readonly nonce?: string;
+}
+
+/** The nonce is a part of the id and not of the data, which workers of older versions take as strictly as this one does. */
+function attemptJobId({ buildId, attempt, nonce }: AttemptCall): string {
+  return nonce === undefined ? `${buildId}-${attempt}` : `${buildId}-${attempt}-${nonce}`;
+}
+
+/** The attempt that a job calls for. */
+export function calledAttempt(job: RunAttemptJob, jobId: string | undefined): AttemptCall {
+  const before = `${attemptJobId(job)}-`;
+  return jobId?.startsWith(before) ? { ...job, nonce: jobId.slice(before.length) } : job;
+}
+
 /** The job that says that a schedule is due. When it was due, BullMQ knows. */
 const runScheduleJob = z.strictObject({ schedule: z.string() });
 
@@ -25,7 +41,7 @@ export const JOBS = {
     name: 'run-attempt',
     schema: runAttemptJob,
     queue: (host: string) => `host-${host}`,
-    jobId: ({ buildId, attempt }: RunAttemptJob) => `${buildId}-${attempt}`,
+    jobId: attemptJobId,
     lockDurationMs: 30_000,
   },
   runSchedule: {

@@ -29,6 +29,11 @@ export interface Attempt {
   readonly host: string;
   /** The worker process's own id: a restarted worker is another incarnation, and inherits nothing. */
   readonly incarnation: string;
+  /**
+   * Random, made with the assignment. Tells this attempt from another of the same number: a failover of Redis, or a restored
+   * backup, may lose an assignment, and its number is given again. Absent where an older version assigned it.
+   */
+  readonly nonce?: string;
   readonly assignedAt: number;
   readonly startedAt?: number;
   readonly endedAt?: number;
@@ -52,6 +57,10 @@ export interface BuildRecord {
   readonly submitter?: string;
   /** Most bytes of an attempt's log; absent: without end. */
   readonly maxLogBytes?: number;
+  /** Most bytes of its artifact; absent: without end. */
+  readonly maxArtifactBytes?: number;
+  /** Most bytes that its team may have stored when its artifact is; absent: without end. */
+  readonly maxStoredBytes?: number;
   /** Beyond what its class may have. */
   readonly granted?: Granted;
   readonly createdAt: number;

@@ -18,12 +18,19 @@ export interface Outcome {
   readonly steps?: StepCounts;
 }
 
+/** The attempt in whose name a host speaks. Without `nonce` its number and incarnation alone tell which. */
+interface OfHost {
+  readonly attempt: number;
+  readonly incarnation: string;
+  readonly nonce?: string;
+}
+
 export type BuildEvent =
-  | { readonly type: 'assign'; readonly host: string; readonly incarnation: string }
-  | { readonly type: 'start'; readonly attempt: number; readonly incarnation: string }
-  | { readonly type: 'pin'; readonly attempt: number; readonly incarnation: string; readonly commit: string }
-  | { readonly type: 'finish'; readonly attempt: number; readonly incarnation: string; readonly outcome: Outcome }
-  | { readonly type: 'lose'; readonly attempt: number; readonly failure: Failure }
+  | { readonly type: 'assign'; readonly host: string; readonly incarnation: string; readonly nonce?: string }
+  | ({ readonly type: 'start' } & OfHost)
+  | ({ readonly type: 'pin'; readonly commit: string } & OfHost)
+  | ({ readonly type: 'finish'; readonly outcome: Outcome } & OfHost)
+  | { readonly type: 'lose'; readonly attempt: number; readonly nonce?: string; readonly failure: Failure }
   | { readonly type: 'cancel' }
   /** A newer build of the same concurrency key takes its place. */
   | { readonly type: 'supersede'; readonly by: string }
@@ -76,13 +83,19 @@ export function transition(build: BuildRecord, event: BuildEvent, now: number): 
         state: 'assigned',
         attempts: [
           ...build.attempts,
-          { number: build.attempts.length + 1, host: event.host, incarnation: event.incarnation, assignedAt: now },
+          {
+            number: build.attempts.length + 1,
+            host: event.host,
+            incarnation: event.incarnation,
+            ...(event.nonce !== undefined && { nonce: event.nonce }),
+            assignedAt: now,
+          },
         ],
       });
     case 'start':
       return next(build, { state: 'running', attempts: amendLast(build, { startedAt: now }) });
     case 'pin':
-      return next(build, { commit: event.commit });
+      return build.commit === event.commit ? build : next(build, { commit: event.commit });
     case 'finish':
       return finish(build, event.outcome, now);
     case 'lose':
@@ -182,9 +195,10 @@ function leave({ sharedRun, ...build }: BuildRecord, now: number): BuildRecord {
   });
 }
 
-function isLive(build: BuildRecord, event: { attempt: number; incarnation?: string }): boolean {
+function isLive(build: BuildRecord, event: { attempt: number; incarnation?: string; nonce?: string }): boolean {
   const live = currentAttempt(build);
   if (!live || live.number !== event.attempt) return false;
+  if (event.nonce !== undefined && event.nonce !== live.nonce) return false;
   return event.incarnation === undefined || event.incarnation === live.incarnation;
 }
 

@@ -60,7 +60,7 @@ async function submit(): Promise<string> {
   return (await state.builds.accept({ repo: 'app', spec, secrets: {} })).build.record.id;
 }
 
-async function assign(id: string, token: number, incarnation = 'i1', host = 'h1') {
+async function assign(id: string, token: string, incarnation = 'i1', host = 'h1') {
   const build = await state.builds.get(id);
   if (!build) throw new Error('gone');
   const pending = pendingBuild(build);
@@ -68,7 +68,7 @@ async function assign(id: string, token: number, incarnation = 'i1', host = 'h1'
   return (await state.pending.assign(pending, { name: host, incarnation, slots: 2 }, decision, token)).outcome;
 }
 
-async function running(): Promise<{ id: string; token: number }> {
+async function running(): Promise<{ id: string; token: string }> {
   await join();
   const token = await lead();
   const id = await submit();
@@ -140,7 +140,7 @@ describe('an attempt', () => {
   test('learns of a cancel by the answer to its host’s report', async () => {
     const { id } = await running();
     expect((await state.builds.cancel(id))?.outcome).toBe('requested');
-    expect((await join()).attempts).toEqual([{ buildId: id, attempt: 1, cancel: true }]);
+    expect((await join()).attempts).toEqual([{ buildId: id, attempt: 1, nonce: expect.any(String), cancel: true }]);
   });
 
   test('that was taken back can write nothing more: no start, pin, log or end', async () => {
@@ -172,7 +172,7 @@ describe('an attempt', () => {
     const failure = { code: 'host_lost', message: 'gone' } as const;
     expect((await state.attempts.takeBack(ref(id), failure, token)).outcome).toBe('alive');
     await endLease();
-    expect((await state.attempts.takeBack(ref(id), failure, token - 1)).outcome).toBe('not_leader');
+    expect((await state.attempts.takeBack(ref(id), failure, '1-stale')).outcome).toBe('not_leader');
     expect((await state.builds.get(id))?.record.state).toBe('running');
   });
 });

@@ -1,4 +1,4 @@
-import { type BuildRecord, currentAttempt, type Failure, type Outcome } from '@kiln/domain';
+import { type Attempt, type BuildRecord, currentAttempt, type Failure, type Outcome } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
@@ -12,6 +12,8 @@ export interface AttemptRef {
   readonly attempt: number;
   readonly host: string;
   readonly incarnation: string;
+  /** Of the assignment. Without it any attempt of this number and incarnation is meant. */
+  readonly nonce?: string;
 }
 
 /** What a worker writes of its attempts. Every method refuses a stale attempt. */
@@ -28,15 +30,18 @@ export class AttemptStore {
     this.#secretTtlMs = options.secretTtlMs ?? DEFAULT_SECRET_TTL_MS;
   }
 
-  /** @throws StaleAttempt */
-  async start(ref: AttemptRef): Promise<BuildRecord> {
-    const now = this.#now();
-    const { buildId, attempt, incarnation } = ref;
+  /**
+   * Begins an attempt that the host was assigned. Repeating it with the same `now` (ms since the epoch) is harmless; another start of an
+   * attempt that has begun is refused.
+   * @throws StaleAttempt
+   */
+  async start(ref: AttemptRef, now: number = this.#now()): Promise<BuildRecord> {
+    const { buildId } = ref;
     const applied = await applyEvent(
       this.#redis,
       this.#keys,
       buildId,
-      { type: 'start', attempt, incarnation },
+      { type: 'start', ...liveness(ref) },
       now,
       (next, expected) =>
         runScript(
@@ -46,18 +51,19 @@ export class AttemptStore {
           [this.#keys.prefix, buildId, expected, ...changeArgs(next, now)],
         ),
     );
+    if (applied.outcome === 'illegal' && startedAt(applied.build, ref) === now) return applied.build;
     return changed(applied, ref);
   }
 
-  /** Writes the commit that the source stands for from now on. @throws StaleAttempt */
+  /** Writes the commit that the source stands for from now on; harmless to repeat. @throws StaleAttempt */
   async pin(ref: AttemptRef, commit: string): Promise<BuildRecord> {
     const now = this.#now();
-    const { buildId, attempt, incarnation } = ref;
+    const { buildId } = ref;
     const applied = await applyEvent(
       this.#redis,
       this.#keys,
       buildId,
-      { type: 'pin', attempt, incarnation, commit },
+      { type: 'pin', ...liveness(ref), commit },
       now,
       (next, expected) =>
         runScript(
@@ -82,7 +88,7 @@ export class AttemptStore {
       this.#redis,
       this.#keys,
       buildId,
-      { type: 'finish', attempt, incarnation, outcome },
+      { type: 'finish', ...liveness(ref), outcome },
       now,
       (next, expected) =>
         runScript(
@@ -101,7 +107,7 @@ export class AttemptStore {
           ],
         ),
     );
-    if (applied.outcome === 'illegal' && endedBy(applied.build, ref)) return applied.build;
+    if (applied.outcome === 'illegal' && endedBy(applied.build, ref, outcome)) return applied.build;
     return changed(applied, ref);
   }
 
@@ -112,15 +118,15 @@ export class AttemptStore {
   async takeBack(
     ref: AttemptRef,
     failure: Failure,
-    fencingToken: number,
+    fencingToken: string,
   ): Promise<{ outcome: 'taken_back'; build: BuildRecord } | { outcome: 'alive' | 'settled' | 'not_leader' }> {
     const now = this.#now();
-    const { buildId, attempt, incarnation, host } = ref;
+    const { buildId, attempt, incarnation, host, nonce } = ref;
     const applied = await applyEvent(
       this.#redis,
       this.#keys,
       buildId,
-      { type: 'lose', attempt, failure },
+      { type: 'lose', attempt, ...(nonce !== undefined && { nonce }), failure },
       now,
       (next, expected) =>
         runScript(
@@ -148,17 +154,30 @@ export class AttemptStore {
   }
 }
 
+function liveness({ attempt, incarnation, nonce }: AttemptRef): Pick<AttemptRef, 'attempt' | 'incarnation' | 'nonce'> {
+  return { attempt, incarnation, ...(nonce !== undefined && { nonce }) };
+}
+
 function changed(applied: Applied, { buildId, attempt }: AttemptRef): BuildRecord {
   if (applied.outcome === 'applied' || applied.outcome === 'unchanged') return applied.build;
   throw new StaleAttempt(buildId, attempt);
 }
 
-function endedBy(build: BuildRecord, ref: AttemptRef): boolean {
-  const last = currentAttempt(build);
-  return (
-    last?.number === ref.attempt &&
-    last.incarnation === ref.incarnation &&
-    last.end !== undefined &&
-    last.end !== 'lost'
-  );
+/** Whether an attempt of a record is the one that `ref` names. */
+function isNamed({ number, incarnation, nonce }: Attempt, ref: AttemptRef): boolean {
+  const isSame = ref.nonce === undefined || ref.nonce === nonce;
+  return number === ref.attempt && incarnation === ref.incarnation && isSame;
+}
+
+/** When the attempt began, ms since the epoch; undefined where it isn't the one that runs. */
+function startedAt(build: BuildRecord, ref: AttemptRef): number | undefined {
+  const live = currentAttempt(build);
+  return build.state === 'running' && live && isNamed(live, ref) ? live.startedAt : undefined;
+}
+
+/** Whether the attempt has ended as its host said; one that was lost by the host's own word may be under way again. */
+function endedBy(build: BuildRecord, ref: AttemptRef, { failure }: Outcome): boolean {
+  const own = build.attempts.find((attempt) => isNamed(attempt, ref));
+  if (own?.end === undefined) return false;
+  return own.end !== 'lost' || own.failure?.code === failure?.code;
 }

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+import type { AttemptCall } from '@kiln/contracts';
 import { type BuildRecord, cacheKey, currentAttempt, type PendingBuild, type PlacementDecision } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
@@ -33,6 +35,8 @@ const REFUSALS: Readonly<Record<number, Exclude<AssignOutcome['outcome'], 'assig
   [-8]: 'token_limit',
 };
 
+const NONCE_BYTES = 8;
+
 /** What the leader needs of builds: which wait, and giving them to hosts. */
 export class PendingStore {
   readonly #redis: Redis;
@@ -60,7 +64,7 @@ export class PendingStore {
     pending: PendingBuild,
     host: ChosenHost,
     decision: PlacementDecision,
-    fencingToken: number,
+    fencingToken: string,
     limits: ConcurrencyLimits = {},
   ): Promise<AssignOutcome> {
     const now = this.#now();
@@ -69,7 +73,7 @@ export class PendingStore {
       this.#redis,
       this.#keys,
       pending.id,
-      { type: 'assign', host: name, incarnation },
+      { type: 'assign', host: name, incarnation, nonce: randomBytes(NONCE_BYTES).toString('hex') },
       now,
       (next, expected) =>
         runScript(
@@ -135,7 +139,9 @@ export function pendingBuild({ record, spec }: StoredBuild): PendingBuild {
 }
 
 /** The job that must exist for an assigned build. */
-export function assignmentOf(build: BuildRecord): { host: string; attempt: number } | undefined {
+export function assignmentOf(build: BuildRecord): { host: string; call: AttemptCall } | undefined {
   const attempt = currentAttempt(build);
-  return build.state === 'assigned' && attempt ? { host: attempt.host, attempt: attempt.number } : undefined;
+  if (build.state !== 'assigned' || !attempt) return undefined;
+  const { host, number, nonce } = attempt;
+  return { host, call: { buildId: build.id, attempt: number, ...(nonce !== undefined && { nonce }) } };
 }

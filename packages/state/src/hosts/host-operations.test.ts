@@ -10,7 +10,7 @@ import { HostRemoved, TooManyLabels } from './errors.ts';
 const LEASE_MS = 60_000;
 let redis: TestRedis;
 let state: State;
-let token: number;
+let token: string;
 let pools = 0;
 
 beforeAll(async () => {
@@ -21,7 +21,7 @@ afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
   const namespace = `operations-${++pools}`;
   state = await openState({ redisUrl: redis.url, namespace, secretKey: Buffer.alloc(32, 1), onError: () => {} });
-  token = (await new Leadership(state.redis, state.keys, 'me', LEASE_MS).hold()) ?? 0;
+  token = (await new Leadership(state.redis, state.keys, 'me', LEASE_MS).hold()) ?? '';
   return () => state[Symbol.asyncDispose]();
 });
 

@@ -1,4 +1,4 @@
-import { type HostReport, hostDisk, hostReport, type NewHostReport } from '@kiln/contracts';
+import { type AttemptCall, type HostReport, hostDisk, hostReport, type NewHostReport } from '@kiln/contracts';
 import type { Redis } from 'ioredis';
 import { CacheIndex, type InventoryStamp } from '../caches/cache-index.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -14,6 +14,8 @@ const LOST_RETENTION_MS = 24 * 3_600_000;
 export interface WorkerIdentity {
   readonly machine: string;
   readonly incarnation: string;
+  /** By `nextEpoch`, taken before the process ends what its predecessor left running. Without it, an older version's rules hold. */
+  readonly epoch?: string;
 }
 
 /** What a host should be doing, as the answer to its report says. */
@@ -28,7 +30,7 @@ export interface DesiredState {
   /** Whether the pool has an inventory of it: a host that was forgotten meanwhile must publish again. */
   readonly inventoryKnown: boolean;
   /** Attempts that this incarnation holds; one that it runs and that isn't here is no longer its own. */
-  readonly attempts: readonly { readonly buildId: string; readonly attempt: number; readonly cancel: boolean }[];
+  readonly attempts: readonly (AttemptCall & { readonly cancel: boolean })[];
 }
 
 /** The pool's hosts: their reports, leases and taken slots. */
@@ -46,12 +48,20 @@ export class HostStore {
   }
 
   /**
+   * A number for a worker process, higher than all before it: of two processes of a host the one with the higher epoch is the newer one,
+   * however long the other was frozen.
+   */
+  async nextEpoch(): Promise<string> {
+    return String(await runScript(this.#redis, 'next-epoch', [this.#keys.hostEpoch()], []));
+  }
+
+  /**
    * A worker's report; joins the pool or renews the lease for `leaseTtlMs`, and answers what the worker should be doing.
    * @throws HostNameTaken @throws WorkerReplaced @throws HostRemoved
    */
   async sync(
     report: NewHostReport,
-    { machine, incarnation }: WorkerIdentity,
+    { machine, incarnation, epoch = '' }: WorkerIdentity,
     leaseTtlMs: number,
   ): Promise<DesiredState> {
     const { disk, ...lasting } = report;
@@ -72,6 +82,7 @@ export class HostStore {
         report.slots,
         disk ? JSON.stringify(disk) : '',
         (report.trust ?? ['trusted']).join(),
+        epoch,
       ],
     );
     if (answer === -1) throw new HostNameTaken(name);
@@ -179,8 +190,15 @@ function desiredState(
     ...(drain && { drain: handBackInMs === undefined ? {} : { handBackInMs } }),
     ...effective(report, orders),
     inventoryKnown: inventoryKnown === 1,
-    attempts: pairs(held).map(([key, cancel]) => ({ ...parseHeld(key), cancel: cancel === '1' })),
+    attempts: heldAttempts(held),
   };
+}
+
+function heldAttempts(flat: readonly string[]): DesiredState['attempts'] {
+  return Array.from({ length: flat.length / 3 }, (_, i) => {
+    const [key = '', cancel, nonce = ''] = flat.slice(3 * i, 3 * i + 3);
+    return { ...parseHeld(key), ...(nonce !== '' && { nonce }), cancel: cancel === '1' };
+  });
 }
 
 function pairs(flat: readonly string[]): [string, string][] {

@@ -1,8 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 
-/** The scheduler's lease. At most one `owner` holds it; each new holder gets a higher fencing token. */
+/**
+ * The scheduler's lease. At most one `owner` holds it; each new holder gets another fencing token, which never comes again, even where
+ * Redis loses its last writes.
+ */
 export class Leadership {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -17,9 +21,10 @@ export class Leadership {
   }
 
   /** Takes or renews the lease; the fencing token while this owner leads, undefined while another does. */
-  async hold(): Promise<number | undefined> {
-    const token = Number(await runScript(this.#redis, 'lead', this.#both(), [this.#owner, this.#ttlMs]));
-    return token > 0 ? token : undefined;
+  async hold(): Promise<string | undefined> {
+    const random = randomBytes(8).toString('hex');
+    const token = String(await runScript(this.#redis, 'lead', this.#both(), [this.#owner, this.#ttlMs, random]));
+    return token === '' ? undefined : token;
   }
 
   /** Gives the lease up, so that another needn't wait for its end. */

@@ -73,7 +73,7 @@ describe('concurrent builds', () => {
   });
 
   test('a leader whose view is behind can’t give a team more than it may have', async () => {
-    const token = (await new Leadership(pool.state.redis, pool.state.keys, 'test', 60_000).hold()) ?? 0;
+    const token = (await new Leadership(pool.state.redis, pool.state.keys, 'test', 60_000).hold()) ?? '';
     const assign = async (limits: { team?: number; token?: number }) => {
       const { build } = await pool.state.builds.accept({ ...newBuild({}), submitter: 'alice' });
       const decision = { build: build.record.id, host: 'h1', reason: 'cold', decidedAt: 0, considered: [] } as const;

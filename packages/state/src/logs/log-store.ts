@@ -31,12 +31,12 @@ export class LogStore {
    * @throws StaleAttempt
    */
   async append(ref: AttemptRef, firstSeq: number, lines: readonly string[]): Promise<void> {
-    const { buildId, attempt, incarnation } = ref;
+    const { buildId, attempt, incarnation, nonce = '' } = ref;
     const code = await runScript(
       this.#redis,
       'append-log',
       [this.#keys.build(buildId), this.#keys.log(buildId, attempt)],
-      [attempt, incarnation, firstSeq, lines.length, lines.join('\n')],
+      [attempt, incarnation, nonce, firstSeq, lines.length, lines.join('\n')],
     );
     if (code === -1) throw new StaleAttempt(buildId, attempt);
     if (code === -2) throw new CorruptState(`log of ${buildId}, attempt ${attempt}: a gap before record ${firstSeq}`);

@@ -6,11 +6,13 @@
 --       concurrency key's digest or '', supersede ('queued', 'running' or ''), share key's digest or '',
 --       id of the run that the doc shares or '', whether the source may move until the run begins ('1' or '0'),
 --       submitter or '', most builds of the team and of the submitter that may wait ('' each: any number)
+-- Repeating it when its answer was lost is harmless: the id is the call's own, so a build of it is what the first one accepted.
 -- out: 'accepted'; 'superseding': accepted, and older builds are due; 'shared'; 'again': the doc shares another run than it
 --      can, see shareableRun; 'full team' or 'full token'; or what the idempotency key held: '<build id> <fingerprint>'
 -- @include concurrency
 -- @include sharing
 local prefix, id = ARGV[1], ARGV[2]
+if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('HEXISTS', KEYS[1], 'run') == 1 and 'shared' or 'accepted' end
 if ARGV[9] ~= '' then
   local held = redis.call('GET', KEYS[2])
   if held then return held end

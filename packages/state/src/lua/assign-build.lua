@@ -1,17 +1,18 @@
 -- Gives a queued build to a host and takes its slots.
 -- KEYS[1] build  KEYS[2] host  KEYS[3] host's lease  KEYS[4] host's held attempts  KEYS[5] leader's token  KEYS[6] decisions
 -- KEYS[7] host's desired state
--- ARGV: prefix, id, expected revision, fencing token, weight, slots of the host as the leader saw them, decision,
+-- ARGV: prefix, id, expected stamp, fencing token, weight, slots of the host as the leader saw them, decision,
 --       most builds of the team and of the submitter that hosts may have ('' each: any number), class of trust, then the change
 -- out: 0 assigned, -1 gone, -2 stale revision, -3 no free slot, -4 not the leader, -5 host gone, cordoned, draining, or without a builder of the class,
 --      -6 outdated: a newer build of its concurrency key was accepted, -7 its team, or -8 its submitter, has as many as it may
+-- @include leads
 -- @include write-build
 local prefix, id = ARGV[1], ARGV[2]
 local change = changeFrom(11)
-if redis.call('GET', KEYS[5]) ~= ARGV[4] then return -4 end
+if not leads(KEYS[5], ARGV[4]) then return -4 end
 local rev = redis.call('HGET', KEYS[1], 'rev')
 if not rev then return -1 end
-if rev ~= ARGV[3] then return -2 end
+if not isAsRead(KEYS[1], rev, ARGV[3]) then return -2 end
 if redis.call('HEXISTS', KEYS[1], 'newer') == 1 then return -6 end
 if redis.call('GET', KEYS[3]) ~= change.incarnation then return -5 end
 local host = redis.call('HMGET', KEYS[2], 'accepting', 'slots', 'trust')

@@ -2,7 +2,8 @@
 -- KEYS[1] leader's token  KEYS[2] of the pool  KEYS[3] by repo  KEYS[4] repos by the time of their last change
 -- ARGV: fencing token, the pool's doc, now (ms), how many repos are kept, then for each changed repo: name, doc
 -- out: 0 saved, -4 not the leader
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -4 end
+-- @include leads
+if not leads(KEYS[1], ARGV[1]) then return -4 end
 redis.call('SET', KEYS[2], ARGV[2])
 for i = 5, #ARGV, 2 do
   redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1])

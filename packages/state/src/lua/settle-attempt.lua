@@ -1,6 +1,6 @@
 -- A host reports the end of an attempt: the build ends, or goes back to the queue; the slots are free, the log is complete.
 -- KEYS[1] build  KEYS[2] host's held attempts  KEYS[3] host's lease
--- ARGV: prefix, id, expected revision, end record, attempt, ttl of the secrets (ms), incarnation, then the change
+-- ARGV: prefix, id, expected stamp, end record, attempt, ttl of the secrets (ms), incarnation, then the change
 -- out: 0 settled, -1 gone, -2 stale revision, -3 the host's lease is over: what it did may be done again elsewhere
 -- @include write-build
 -- @include end-log
@@ -8,7 +8,7 @@ local prefix, id = ARGV[1], ARGV[2]
 local change = changeFrom(8)
 local rev = redis.call('HGET', KEYS[1], 'rev')
 if not rev then return -1 end
-if rev ~= ARGV[3] then return -2 end
+if not isAsRead(KEYS[1], rev, ARGV[3]) then return -2 end
 if redis.call('GET', KEYS[3]) ~= ARGV[7] then return -3 end
 redis.call('HDEL', KEYS[2], id .. ':' .. ARGV[5])
 endLog(prefix, id, ARGV[5], ARGV[4], change.at)

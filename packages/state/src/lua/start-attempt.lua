@@ -1,12 +1,12 @@
 -- A host begins an attempt that it was assigned.
 -- KEYS[1] build  KEYS[2] host's lease
--- ARGV: prefix, id, expected revision, then the change
+-- ARGV: prefix, id, expected stamp, then the change
 -- out: 0 started, -1 gone, -2 stale revision, -3 the host's lease is over
 -- @include write-build
 local change = changeFrom(4)
 local rev = redis.call('HGET', KEYS[1], 'rev')
 if not rev then return -1 end
-if rev ~= ARGV[3] then return -2 end
+if not isAsRead(KEYS[1], rev, ARGV[3]) then return -2 end
 if redis.call('GET', KEYS[2]) ~= change.incarnation then return -3 end
 writeBuild(ARGV[1], ARGV[2], change)
 return 0

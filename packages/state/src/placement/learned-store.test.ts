@@ -7,7 +7,7 @@ import { LearnedStore } from './learned-store.ts';
 
 let redis: TestRedis;
 let state: State;
-let token: number;
+let token: string;
 let pools = 0;
 
 beforeAll(async () => {
@@ -18,7 +18,7 @@ afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
   const namespace = `learned-${++pools}`;
   state = await openState({ redisUrl: redis.url, namespace, secretKey: Buffer.alloc(32, 1), onError: () => {} });
-  token = (await new Leadership(state.redis, state.keys, 'leader', 60_000).hold()) ?? 0;
+  token = (await new Leadership(state.redis, state.keys, 'leader', 60_000).hold()) ?? '';
   return () => state[Symbol.asyncDispose]();
 });
 
@@ -57,7 +57,7 @@ test('what was saved is loaded; repos that aren’t named again stay', async () 
 
 test('a leader that no longer leads changes nothing', async () => {
   await state.learned.save(POOL, [['app', repo(10)]], token);
-  expect(await state.learned.save({ ...POOL, horizonMs: 1 }, [['app', repo(99)]], token - 1)).toBe('not_leader');
+  expect(await state.learned.save({ ...POOL, horizonMs: 1 }, [['app', repo(99)]], '1-stale')).toBe('not_leader');
   expect(await state.learned.load()).toEqual({ pool: POOL, repos: new Map([['app', repo(10)]]) });
 });
 

@@ -50,7 +50,7 @@ export class LearnedStore {
   async save(
     pool: LearnedPool,
     repos: Iterable<readonly [string, LearnedRepo]>,
-    fencingToken: number,
+    fencingToken: string,
   ): Promise<'saved' | 'not_leader'> {
     const code = await runScript(
       this.#redis,

@@ -1,4 +1,4 @@
-import { JOBS, type RunAttemptJob, runAttemptJob } from '@kiln/contracts';
+import { type AttemptCall, calledAttempt, JOBS, runAttemptJob } from '@kiln/contracts';
 import { Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
@@ -15,14 +15,19 @@ export class AttemptQueues implements AsyncDisposable {
   }
 
   /** Puts the job of an assignment into its host's queue. Repeating it is harmless: the job id is the attempt's. */
-  async enqueue(host: string, job: RunAttemptJob): Promise<void> {
+  async enqueue(host: string, call: AttemptCall): Promise<void> {
     const { name, jobId } = JOBS.runAttempt;
-    await this.#queue(host).add(name, job, {
-      jobId: jobId(job),
-      attempts: 1,
-      removeOnComplete: true,
-      removeOnFail: true,
-    });
+    const { buildId, attempt } = call;
+    await this.#queue(host).add(
+      name,
+      { buildId, attempt },
+      {
+        jobId: jobId(call),
+        attempts: 1,
+        removeOnComplete: true,
+        removeOnFail: true,
+      },
+    );
   }
 
   /** Removes the queue of a host that is gone for good. */
@@ -60,10 +65,10 @@ export function consumeAttempts(
   keys: Keys,
   host: string,
   options: { concurrency: number; onError: (error: Error) => void },
-  run: (job: RunAttemptJob) => Promise<void>,
+  run: (call: AttemptCall) => Promise<void>,
 ): AttemptConsumer {
   const { queue, lockDurationMs } = JOBS.runAttempt;
-  const worker = new Worker(queue(host), (job) => run(runAttemptJob.parse(job.data)), {
+  const worker = new Worker(queue(host), (job) => run(calledAttempt(runAttemptJob.parse(job.data), job.id)), {
     connection: redis,
     prefix: keys.queues(),
     concurrency: options.concurrency,

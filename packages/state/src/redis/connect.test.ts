@@ -5,6 +5,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { FaultyRedis } from '../testing/faulty-redis.ts';
+import { TestRedis } from '../testing/test-redis.ts';
 import { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptions } from './connect.ts';
 
 describe('redisOptions', () => {
@@ -35,6 +37,26 @@ describe('redisOptions', () => {
   test.each(['', 'h:6379', 'http://h', 'redis://h/db', 'redis+sentinel://a:1'])('%j is refused', (url) => {
     expect(() => redisOptions(url)).toThrow(InvalidRedisUrl);
   });
+});
+
+test('a connection that answers nothing any more is made anew, and what waited is sent again; one that is blocked on purpose is left', async () => {
+  await using server = await TestRedis.start();
+  await using proxy = await FaultyRedis.start(server.url, { silenceMs: 600_000 });
+  const errors: string[] = [];
+  const redis = connectRedis(proxy.url, ({ message }) => errors.push(message), 200);
+  let silent = false;
+  proxy.fault = ({ name }) => {
+    if (silent || name !== 'incr') return undefined;
+    silent = true;
+    return 'silence';
+  };
+  expect(await redis.incr('a')).toBe(1);
+  expect(errors).toEqual([expect.stringMatching(/didn't receive any in 200ms/)]);
+  const blocked = redis.duplicate();
+  expect(await blocked.blpop('none', 1)).toBe(null);
+  expect(blocked.options.socketTimeout).toBeGreaterThan(10_000);
+  blocked.disconnect();
+  redis.disconnect();
 });
 
 describe('a real server', () => {

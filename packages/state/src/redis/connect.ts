@@ -60,17 +60,34 @@ function credentials(username: string, password: string): RedisOptions {
 }
 
 /**
- * Opens a connection that never gives a command up: while Redis is away commands wait, and the leases decide what that means.
- * BullMQ needs it so (`maxRetriesPerRequest: null`).
+ * A connection over which nothing comes for so long, though an answer is due, is taken for dead, ms: soon enough for a host to renew its lease
+ * over another one.
  */
-export function connectRedis(url: string, onError: (error: Error) => void): Redis {
+const SILENCE_MS = 6_000;
+/** The same of a connection that is blocked on purpose. BullMQ blocks for at most 10 s, Kiln for 5. */
+const BLOCKED_SILENCE_MS = 15_000;
+
+/** Its duplicates, which BullMQ makes as well, are there to be blocked. */
+class PoolRedis extends Redis {
+  override duplicate(override?: Partial<IoRedisOptions>): Redis {
+    return super.duplicate({ socketTimeout: BLOCKED_SILENCE_MS, ...override });
+  }
+}
+
+/**
+ * Opens a connection that never gives a command up: while Redis is away commands wait, and the leases decide what that means.
+ * BullMQ needs it so (`maxRetriesPerRequest: null`). A command whose answer was lost is sent again: what is written must be harmless to repeat.
+ * @param silenceMs how long an answer may take before the connection is made anew
+ */
+export function connectRedis(url: string, onError: (error: Error) => void, silenceMs = SILENCE_MS): Redis {
   const options: RedisOptions = {
     ...redisOptions(url),
     maxRetriesPerRequest: null,
     retryStrategy: (times: number) => Math.min(50 * times, 1_000),
     enableReadyCheck: true,
+    socketTimeout: silenceMs,
   };
-  const redis = new Redis(options);
+  const redis = new PoolRedis(options);
   redis.on('error', onError);
   return redis;
 }

@@ -14,7 +14,7 @@ export class Keys {
 
   /**
    * Hash: rev, state, attempt, host, incarnation, cancel, doc (BuildRecord as JSON), spec (BuildSpec as JSON); where it has them:
-   * concurrency and share (digests of its keys), newer (a newer build of its concurrency key), run (the build whose run it shares),
+   * identity (`<attempt>:<nonce>`); concurrency and share (digests of its keys), newer (a newer build of its concurrency key), run (the build whose run it shares),
    * team and by (whose queued and active builds it counts among).
    */
   build = (id: string) => `${this.prefix}build:${id}`;
@@ -24,8 +24,16 @@ export class Keys {
   decisions = (id: string) => `${this.prefix}build:${id}:decisions`;
   /** Sorted set by time of acceptance (ms): builds in `queued`. */
   pending = () => `${this.prefix}pending`;
-  /** Sorted set by end (ms): builds in a terminal state, for retention. */
+  /** Sorted set by end (ms): builds in a terminal state that are whole here, until their documents are in the blob store. */
   ended = () => `${this.prefix}ended`;
+  /** Hash: build → what is left of it here once its document is in the blob store, packed. */
+  history = () => `${this.prefix}history`;
+  /** Sorted set by end (ms): the builds of `history`, for retention. */
+  historyEnded = () => `${this.prefix}history:ended`;
+  /** String: the process that moves builds to the blob store; expires. */
+  historyClaim = () => `${this.prefix}history:claim`;
+  /** String: builds that ended before are forgotten, all of them, ms since the epoch. */
+  historyForgotten = () => `${this.prefix}history:forgotten`;
   /** Sorted sets without scores, in order of id, that is of time. */
   indexAll = () => `${this.prefix}idx:all`;
   indexState = (state: string) => `${this.prefix}idx:state:${state}`;
@@ -45,7 +53,9 @@ export class Keys {
   events = () => `${this.prefix}events`;
   /** Set of host names. */
   hosts = () => `${this.prefix}hosts`;
-  /** Hash: report, disk, slots, accepting, incarnation, machine, lastSeenAt, left. */
+  /** Counter: the newest worker process' epoch. */
+  hostEpoch = () => `${this.prefix}hosts:epoch`;
+  /** Hash: report, disk, slots, accepting, incarnation, epoch, machine, lastSeenAt, left. */
   host = (name: string) => `${this.prefix}host:${name}`;
   /** String: incarnation; expires. */
   hostLease = (name: string) => `${this.prefix}host:${name}:lease`;
@@ -69,7 +79,7 @@ export class Keys {
   learnedAt = () => `${this.prefix}learned:at`;
   /** String: owner of the scheduler's lease; expires. */
   leader = () => `${this.prefix}leader`;
-  /** Counter: the fencing token of the newest leader. */
+  /** Counter: the number of the newest leader's fencing token; `:fence`, a string, is the whole. */
   leaderToken = () => `${this.prefix}leader:token`;
   /** Stream of an attempt's log: entry `<last seq>-<count>`, field `r`: records as NDJSON. */
   log = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}`;
@@ -102,6 +112,12 @@ export class Keys {
   limited = () => `${this.prefix}limits`;
   /** Hash: name of a limit → its value as JSON. */
   limits = (subject: string) => `${this.prefix}limits:${subject}`;
+  /** Hash: blob key → bytes, time (ms) and teams of which it counts. */
+  storageBlobs = () => `${this.prefix}storage:blobs`;
+  /** Hash: team → bytes of its blobs. */
+  storageUsed = () => `${this.prefix}storage:used`;
+  /** String that says that somebody has recounted; expires. */
+  storageRecount = () => `${this.prefix}storage:recount`;
   /** Sets of builds of a team, or of a credential: those that wait for a host, and those that a host has. */
   queuedOf = (subject: string) => `${this.prefix}queued:${subject}`;
   activeOf = (subject: string) => `${this.prefix}active:${subject}`;

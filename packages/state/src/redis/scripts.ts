@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 
 const FOLDER = new URL('../lua/', import.meta.url);
@@ -20,8 +21,10 @@ export type ScriptName =
   | 'cancel-build'
   | 'follow-up'
   | 'take-back'
-  | 'forget-build'
+  | 'shrink-builds'
+  | 'forget-builds'
   | 'append-log'
+  | 'next-epoch'
   | 'sync-host'
   | 'leave-host'
   | 'publish-inventory'
@@ -45,6 +48,8 @@ export type ScriptName =
   | 'reseal-doc'
   | 'append-audit'
   | 'set-limits'
+  | 'charge-blob'
+  | 'release-blob'
   | 'create-schedule'
   | 'change-schedule'
   | 'receive-delivery'
@@ -53,7 +58,26 @@ export type ScriptName =
   | 'add-message'
   | 'lead';
 
-const sources = new Map<ScriptName, string>();
+const sources = new Map<string, string>();
+
+function sourceOf(name: string): string {
+  const lua = sources.get(name) ?? source(name);
+  sources.set(name, lua);
+  return lua;
+}
+
+let digests: ReadonlyMap<string, string> | undefined;
+
+/** Names of Kiln's scripts by the digest under which Redis knows them. */
+export function scriptDigests(): ReadonlyMap<string, string> {
+  digests ??= new Map(
+    readdirSync(FOLDER)
+      .filter((file) => file.endsWith('.lua'))
+      .map((file) => file.slice(0, -'.lua'.length))
+      .map((name) => [createHash('sha1').update(sourceOf(name)).digest('hex'), name]),
+  );
+  return digests;
+}
 
 /** Runs one of Kiln's scripts: by its digest, and by its source where Redis doesn't know it (after a restart). */
 export async function runScript(
@@ -68,9 +92,7 @@ export async function runScript(
   >;
   const command = `kiln:${name}`;
   if (!commands[command]) {
-    const lua = sources.get(name) ?? source(name);
-    sources.set(name, lua);
-    redis.defineCommand(command, { lua });
+    redis.defineCommand(command, { lua: sourceOf(name) });
   }
   const run = commands[command];
   if (!run) throw new Error(`script ${name} could not be defined`);

@@ -1,2 +1,10 @@
 export { decisionFor } from './decision.ts';
+export {
+  FaultyRedis,
+  type FaultyRedisOptions,
+  REDIS_FAULTS,
+  type RedisFault,
+  type SeenCommand,
+} from './faulty-redis.ts';
+export { type Moment, moment } from './rewind.ts';
 export { TestRedis, type TestRedisOptions } from './test-redis.ts';

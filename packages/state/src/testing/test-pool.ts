@@ -3,6 +3,7 @@ import type { BuildRecord, Outcome } from '@kiln/domain';
 import type { AttemptRef } from '../builds/attempt-store.ts';
 import type { BuildStore } from '../builds/build-store.ts';
 import { pendingBuild } from '../builds/pending-store.ts';
+import type { DesiredState } from '../hosts/host-store.ts';
 import { Leadership } from '../leases/leadership.ts';
 import { openState, type State } from '../open-state.ts';
 import type { NewBuild } from '../types.ts';
@@ -16,23 +17,23 @@ const INCARNATION = 'i1';
 /** A pool of one host that does what the test says, over a real Redis. */
 export class TestPool implements AsyncDisposable {
   readonly state: State;
-  readonly #token: number;
+  readonly #token: string;
 
-  private constructor(state: State, token: number) {
+  private constructor(state: State, token: string) {
     this.state = state;
     this.#token = token;
   }
 
   static async open(redisUrl: string, namespace: string, now: () => number = Date.now): Promise<TestPool> {
     const state = await openState({ redisUrl, namespace, secretKey: Buffer.alloc(32, 1), onError: () => {}, now });
-    const token = (await new Leadership(state.redis, state.keys, 'test', LEASE_MS).hold()) ?? 0;
+    const token = (await new Leadership(state.redis, state.keys, 'test', LEASE_MS).hold()) ?? '';
     const pool = new TestPool(state, token);
     await pool.joinHost();
     return pool;
   }
 
-  async joinHost(): Promise<void> {
-    await this.state.hosts.sync(
+  joinHost(): Promise<DesiredState> {
+    return this.state.hosts.sync(
       {
         ...{ name: HOST, slots: SLOTS, platforms: [], labels: {}, driver: 'docker' },
         ...{ engineVersion: '1', buildxVersion: '1', accepting: true },

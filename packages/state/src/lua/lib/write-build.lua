@@ -1,6 +1,13 @@
 -- writeBuild(prefix, id, change): replaces the record of a build that the caller has checked, moves it between the
 -- indexes of its state, and announces it.
--- change: { rev, state, attempt, host, incarnation, cancel, doc, at }
+-- change: { rev, state, attempt, host, incarnation, cancel, doc, at, nonce }
+
+-- isAsRead(key, rev, stamp): whether the record is still the one that the caller read, by '<revision> <sha1 of the doc>': after a failover
+-- that lost writes another record may have the same revision.
+local function isAsRead(key, rev, stamp)
+  local expected, digest = string.match(stamp, '^(%d+) (%x+)$')
+  return rev == expected and redis.sha1hex(redis.call('HGET', key, 'doc')) == digest
+end
 
 -- An ended build is none that a newer one could end, offers no run, and wants none. Those that share its run are due.
 local function letGo(prefix, id, links)
@@ -38,7 +45,8 @@ local function writeBuild(prefix, id, change)
   local key = prefix .. 'build:' .. id
   local before = redis.call('HGET', key, 'state')
   redis.call('HSET', key, 'rev', change.rev, 'state', change.state, 'attempt', change.attempt, 'host', change.host,
-    'incarnation', change.incarnation, 'cancel', change.cancel, 'doc', change.doc)
+    'incarnation', change.incarnation, 'cancel', change.cancel, 'doc', change.doc,
+    'identity', change.attempt .. ':' .. change.nonce)
   if before ~= change.state then
     redis.call('ZREM', prefix .. 'idx:state:' .. before, id)
     redis.call('ZADD', prefix .. 'idx:state:' .. change.state, 0, id)
@@ -63,5 +71,6 @@ local function changeFrom(i)
   return {
     rev = ARGV[i], state = ARGV[i + 1], attempt = ARGV[i + 2], host = ARGV[i + 3],
     incarnation = ARGV[i + 4], cancel = ARGV[i + 5], doc = ARGV[i + 6], at = ARGV[i + 7],
+    nonce = ARGV[i + 8],
   }
 end

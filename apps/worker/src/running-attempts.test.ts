@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest';
+import { RunningAttempts } from './running-attempts.ts';
+
+const lost = { buildId: 'b', attempt: 2, nonce: 'lost' };
+const again = { buildId: 'b', attempt: 2, nonce: 'again' };
+
+/** A run that ends when the test says so. */
+function controlled() {
+  const ended = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<AbortSignal>();
+  const run = (signal: AbortSignal) => {
+    begun.resolve(signal);
+    return ended.promise;
+  };
+  return { run, begun: begun.promise, end: () => ended.resolve() };
+}
+
+test('an attempt that the pool has lost is stopped, and over, before the next one of its number begins', async () => {
+  const running = new RunningAttempts();
+  const [first, second] = [controlled(), controlled()];
+  const firstDone = running.run(lost, first.run);
+  const signal = await first.begun;
+  let secondBegan = false;
+  void second.begun.then(() => {
+    secondBegan = true;
+  });
+  const secondDone = running.run(again, second.run);
+  expect(signal.reason).toBe('fence');
+  await Promise.resolve();
+  expect(secondBegan).toBe(false);
+  first.end();
+  await firstDone;
+  expect((await second.begun).aborted).toBe(false);
+  second.end();
+  await secondDone;
+  expect(running.size).toBe(0);
+});
+
+test('a call that comes twice runs once', async () => {
+  const running = new RunningAttempts();
+  const run = controlled();
+  const done = running.run(again, run.run);
+  let ranTwice = false;
+  const same = running.run({ ...again }, async () => {
+    ranTwice = true;
+  });
+  run.end();
+  await Promise.all([done, same]);
+  expect(ranTwice).toBe(false);
+});
+
+test('of two attempts of one number, the one that the pool doesn’t name is stopped', async () => {
+  const running = new RunningAttempts();
+  const run = controlled();
+  const done = running.run(lost, run.run);
+  const signal = await run.begun;
+  running.reconcile([{ ...again, cancel: false }], performance.now() + 1);
+  expect(signal.reason).toBe('fence');
+  run.end();
+  await done;
+});

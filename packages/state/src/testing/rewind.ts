@@ -1,0 +1,22 @@
+import type { Redis } from 'ioredis';
+
+/** A moment of a Redis that it can be put back to: as a failover that lost the last writes, or a restored backup, would. */
+export interface Moment {
+  rewind(): Promise<void>;
+}
+
+/** Remembers every key with its value and expiry. */
+export async function moment(redis: Redis): Promise<Moment> {
+  const keys = await redis.keys('*');
+  const kept = await Promise.all(
+    keys.map(async (key) => ({ key, dump: await redis.dumpBuffer(key), expiresAt: await redis.pexpiretime(key) })),
+  );
+  return {
+    async rewind() {
+      await redis.flushall();
+      for (const { key, dump, expiresAt } of kept) {
+        if (dump) await redis.restore(key, Math.max(0, expiresAt), dump, 'ABSTTL');
+      }
+    },
+  };
+}
