@@ -28,8 +28,6 @@ export class Keys {
   ended = () => `${this.prefix}ended`;
   /** Hash: build → what is left of it here once its document is in the blob store, packed. */
   history = () => `${this.prefix}history`;
-  /** Sorted set by end (ms): the builds of `history`, for retention. */
-  historyEnded = () => `${this.prefix}history:ended`;
   /** String: the process that moves builds to the blob store; expires. */
   historyClaim = () => `${this.prefix}history:claim`;
   /** String: builds that ended before are forgotten, all of them, ms since the epoch. */
