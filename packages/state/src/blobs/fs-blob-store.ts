@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, opendir, rename, rm, stat, statfs, utimes } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import { mkdir, open, opendir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Transform } from 'node:stream';
@@ -43,7 +43,10 @@ export class FsBlobStore implements BlobStore {
     await rename(tempPath, path);
   }
 
-  /** `digest` is sha256 of the bytes. Errors of the file system (ENOSPC) come through; nothing is left behind. */
+  /**
+   * Durable when it answers, also through a power failure. `digest` is sha256 of the bytes. Errors of the file system (ENOSPC) come
+   * through; nothing is left behind.
+   */
   async put(key: string, content: Readable): Promise<{ digest: string; sizeBytes: number }> {
     this.#path(key);
     const temp = await this.tempPath();
@@ -57,8 +60,9 @@ export class FsBlobStore implements BlobStore {
       },
     });
     try {
-      await pipeline(content, measure, createWriteStream(temp, { mode: 0o600 }));
+      await pipeline(content, measure, createWriteStream(temp, { mode: 0o600, flush: true }));
       await this.adopt(temp, key);
+      await syncDir(dirname(this.#path(key)));
     } catch (error) {
       await rm(temp, { force: true });
       throw error;
@@ -68,11 +72,15 @@ export class FsBlobStore implements BlobStore {
 
   /** From byte `start` to byte `end`, both included; the whole where they aren't given. Counts as a use. */
   async open(key: string, range: { start?: number; end?: number } = {}): Promise<Readable | undefined> {
-    const path = this.#path(key);
     if (!(await this.stat(key))) return undefined;
+    // Opened now: one that is deleted while it is read is read to its end.
+    const file = await open(this.#path(key)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    });
     const now = new Date();
-    await utimes(path, now, now).catch(() => {});
-    return createReadStream(path, range);
+    await file?.utimes(now, now).catch(() => {});
+    return file?.createReadStream(range);
   }
 
   async stat(key: string): Promise<BlobInfo | undefined> {
@@ -117,5 +125,15 @@ async function* filesBelow(path: string): AsyncGenerator<string> {
     const below = join(path, entry.name);
     if (entry.isDirectory()) yield* filesBelow(below);
     else if (entry.isFile()) yield below;
+  }
+}
+
+/** Makes the names in a directory durable. */
+async function syncDir(path: string): Promise<void> {
+  const dir = await open(path);
+  try {
+    await dir.sync();
+  } finally {
+    await dir.close();
   }
 }

@@ -59,7 +59,7 @@ export class HistoryStore {
 
   /** Whether `holder` may move builds now. Renewed by each `shrink`; lapses by itself a minute after the last one. */
   async claim(holder: string): Promise<boolean> {
-    return (await this.#redis.set(this.#keys.historyClaim(), holder, 'PX', CLAIM_TTL_MS, 'NX')) === 'OK';
+    return (await runScript(this.#redis, 'hold-lock', [this.#keys.historyClaim()], [holder, CLAIM_TTL_MS])) === 1;
   }
 
   async release(holder: string): Promise<void> {

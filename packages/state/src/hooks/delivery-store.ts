@@ -4,6 +4,7 @@ import type { DeliveryFailure, DeliveryView, EventOutcome, ForgeEvent, ForgeName
 import type { Redis } from 'ioredis';
 import { encodeTime, monotonicFactory } from 'ulid';
 import { Keys } from '../redis/keys.ts';
+import { StoreFull } from '../redis/memory.ts';
 import { runScript } from '../redis/scripts.ts';
 
 const gzip = promisify(gzipCallback);
@@ -61,7 +62,7 @@ export class DeliveryStore {
     this.#now = now;
   }
 
-  /** Records a delivery durably, or finds the one that it repeats. */
+  /** Records a delivery durably, or finds the one that it repeats. @throws StoreFull */
   async receive(delivery: NewDelivery, body: Uint8Array): Promise<{ delivery: StoredDelivery; isRepeat: boolean }> {
     const now = this.#now();
     const id = this.#newId(now).toLowerCase();
@@ -77,6 +78,7 @@ export class DeliveryStore {
         encodeTime(Math.max(0, now - KEPT_MS)).toLowerCase(),
       ],
     );
+    if (held === 'full') throw new StoreFull();
     if (held === null) return { delivery: stored, isRepeat: false };
     const earlier = await this.get(String(held));
     if (!earlier) throw new Error(`delivery ${String(held)} is gone`);

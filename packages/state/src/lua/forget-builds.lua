@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Removes ended builds whose retention is over, with all their indexes. Their live logs must be archived already.
 -- KEYS[1] packed builds  KEYS[2] ended, whole
 -- ARGV: prefix, then for each build: id, state, team, repo's digest; '' each where nothing tells them

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Shrinks ended builds whose documents are in the blob store: what is left of each is one packed value. Nothing else is read of them
 -- from here on, so that record, request and decisions go in the same step.
 -- KEYS[1] claim  KEYS[2] packed builds  KEYS[3] ended, whole  KEYS[4] builds that something is due for
