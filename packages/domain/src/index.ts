@@ -64,6 +64,13 @@ export {
   registryTarget,
   UNLIMITED,
 } from './limits/limits.ts';
+export {
+  type LiveLogLimits,
+  liveLogLimits,
+  type MemoryLevel,
+  type MemoryUse,
+  memoryLevel,
+} from './limits/memory-level.ts';
 export type {
   ConsideredHost,
   DecisionReason,

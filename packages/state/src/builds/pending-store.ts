@@ -16,7 +16,16 @@ export interface ChosenHost {
 
 export type AssignOutcome =
   | { readonly outcome: 'assigned'; readonly build: BuildRecord }
-  | { readonly outcome: 'not_queued' | 'no_slot' | 'host_unfit' | 'not_leader' | 'team_limit' | 'token_limit' };
+  | {
+      readonly outcome:
+        | 'not_queued'
+        | 'no_slot'
+        | 'host_unfit'
+        | 'not_leader'
+        | 'team_limit'
+        | 'token_limit'
+        | 'store_full';
+    };
 
 /** Most builds that hosts may have at a time, of the build's team and of who submitted it; absent: any number. */
 export interface ConcurrencyLimits {
@@ -33,6 +42,7 @@ const REFUSALS: Readonly<Record<number, Exclude<AssignOutcome['outcome'], 'assig
   [-6]: 'not_queued',
   [-7]: 'team_limit',
   [-8]: 'token_limit',
+  [-9]: 'store_full',
 };
 
 const NONCE_BYTES = 8;

@@ -5,6 +5,7 @@ import type { DeliveryFailure, DeliveryView, EventOutcome, ForgeEvent, ForgeName
 import type { Redis } from 'ioredis';
 import { encodeTime, monotonicFactory } from 'ulid';
 import { Keys } from '../redis/keys.ts';
+import { StoreFull } from '../redis/memory.ts';
 import { runScript } from '../redis/scripts.ts';
 
 const gzip = promisify(gzipCallback);
@@ -66,7 +67,7 @@ export class DeliveryStore {
     this.#now = now;
   }
 
-  /** Records a delivery durably, or finds the one that it repeats. */
+  /** Records a delivery durably, or finds the one that it repeats. @throws StoreFull */
   async receive(delivery: NewDelivery, body: Uint8Array): Promise<{ delivery: StoredDelivery; isRepeat: boolean }> {
     const now = this.#now();
     const id = this.#newId(now).toLowerCase();
@@ -88,6 +89,7 @@ export class DeliveryStore {
         ...[encodeTime(Math.max(0, now - KEPT_MS)).toLowerCase(), BODY_KEPT_MS],
       ],
     );
+    if (held === 'full') throw new StoreFull();
     if (held === null) return { delivery: stored, isRepeat: false };
     const earlier = await this.get(String(held));
     if (!earlier) throw new Error(`delivery ${String(held)} is gone`);

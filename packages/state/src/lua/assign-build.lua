@@ -4,7 +4,8 @@
 -- ARGV: prefix, id, expected stamp, fencing token, weight, slots of the host as the leader saw them, decision,
 --       most builds of the team and of the submitter that hosts may have ('' each: any number), class of trust, then the change
 -- out: 0 assigned, -1 gone, -2 stale revision, -3 no free slot, -4 not the leader, -5 host gone, cordoned, draining, or without a builder of the class,
---      -6 outdated: a newer build of its concurrency key was accepted, -7 its team, or -8 its submitter, has as many as it may
+--      -6 outdated: a newer build of its concurrency key was accepted, -7 its team, or -8 its submitter, has as many as it may,
+--      -9 Redis is so full that only what runs goes on
 -- @include leads
 -- @include write-build
 local prefix, id = ARGV[1], ARGV[2]
@@ -14,6 +15,7 @@ local rev = redis.call('HGET', KEYS[1], 'rev')
 if not rev then return -1 end
 if not isAsRead(KEYS[1], rev, ARGV[3]) then return -2 end
 if redis.call('HEXISTS', KEYS[1], 'newer') == 1 then return -6 end
+if redis.call('GET', prefix .. 'memory:level') == 'critical' then return -9 end
 if redis.call('GET', KEYS[3]) ~= change.incarnation then return -5 end
 local host = redis.call('HMGET', KEYS[2], 'accepting', 'slots', 'trust')
 local desired = redis.call('HMGET', KEYS[7], 'cordoned', 'slots')

@@ -3,10 +3,11 @@
 -- KEYS[1] the forge's id  KEYS[2] delivery  KEYS[3] the body's digest
 -- ARGV: prefix, id, doc, body (packed), how long it is kept (ms), now (ms), team, begin of the ids that are kept no longer,
 --       how long the body's digest is kept (ms)
--- out: nil, or the id of the delivery that was recorded before
+-- out: nil, or the id of the delivery that was recorded before, or 'full': Redis has no memory for more
 local held = redis.call('GET', KEYS[1])
 if held then return held end
 local prefix, id = ARGV[1], ARGV[2]
+if redis.call('EXISTS', prefix .. 'memory:level') == 1 then return 'full' end
 redis.call('SET', KEYS[1], id, 'PX', ARGV[5])
 redis.call('HSET', KEYS[2], 'doc', ARGV[3], 'body', ARGV[4])
 local original = redis.call('GET', KEYS[3])

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- A worker reports itself: joins or renews its lease, and learns what it should be doing.
 -- KEYS[1] host  KEYS[2] lease  KEYS[3] held attempts  KEYS[4] hosts  KEYS[5] desired
 -- ARGV: prefix, name, incarnation, machine, report, now (ms), lease ttl (ms), accepting ('1' or '0'), slots, disk as JSON or '',
