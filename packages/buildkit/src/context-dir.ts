@@ -6,7 +6,7 @@ import type { Failure } from '@kiln/domain';
 import { type BuildFiles, buildFiles, copyOut, type EntryTree, NoBuildFile, TarFault, unpackTar } from '@kiln/trees';
 
 /** Leaves room for `.dockerignore` behind it. */
-const MAX_NAME_BYTES = 240;
+export const MAX_NAME_BYTES = 240;
 
 /** A context that buildx can't begin with. */
 export class ContextUnusable extends Error {
