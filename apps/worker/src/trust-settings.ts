@@ -2,6 +2,7 @@ import type { HostBuildersOptions } from '@kiln/buildkit';
 import { TRUSTS } from '@kiln/domain';
 import { wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
+import { buildEgress } from './egress-settings.ts';
 
 /** Variables by which an operator says what a host keeps apart, the same for `kiln up` and a worker of its own. */
 export const trustEnv = {
@@ -9,6 +10,7 @@ export const trustEnv = {
   KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0),
   KILN_UNTRUSTED_CACHE_BUDGET_BYTES: wholeNumber(0, 0),
   KILN_UNTRUSTED_DOCKER_CONFIG: z.string().optional(),
+  KILN_BUILD_EGRESS: buildEgress,
 };
 
 type TrustEnv = z.output<z.ZodObject<typeof trustEnv>>;
@@ -24,7 +26,10 @@ export function checkTrust(env: TrustEnv, refuse: (name: keyof TrustEnv, expecte
 /** What they say of the builders. */
 export function trustSettings(
   env: TrustEnv,
-): Pick<HostBuildersOptions, 'trust' | 'cacheBudgetBytes' | 'untrustedCacheBudgetBytes' | 'untrustedDockerConfigDir'> {
+): Pick<
+  HostBuildersOptions,
+  'trust' | 'cacheBudgetBytes' | 'untrustedCacheBudgetBytes' | 'untrustedDockerConfigDir' | 'egress'
+> {
   const { KILN_TRUST: trust, KILN_UNTRUSTED_DOCKER_CONFIG: logins } = env;
   const { KILN_CACHE_BUDGET_BYTES: all, KILN_UNTRUSTED_CACHE_BUDGET_BYTES: part } = env;
   return {
@@ -32,5 +37,6 @@ export function trustSettings(
     ...(all > 0 && { cacheBudgetBytes: all }),
     ...(part > 0 && { untrustedCacheBudgetBytes: part }),
     ...(logins !== undefined && { untrustedDockerConfigDir: logins }),
+    ...(env.KILN_BUILD_EGRESS && { egress: env.KILN_BUILD_EGRESS }),
   };
 }

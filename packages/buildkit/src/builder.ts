@@ -1,12 +1,13 @@
 import { mkdir, rm } from 'node:fs/promises';
 import type { Outcome } from '@kiln/domain';
 import type Docker from 'dockerode';
-import type { BuilderInfo, BuilderOptions, RunRequest } from './builder-options.ts';
+import type { BuilderInfo, BuilderOptions, ContextSource, RunRequest } from './builder-options.ts';
 import { buildkitConnector, type ConnectBuildkit } from './buildkit-connection.ts';
 import { BuildkitControl } from './buildkit-control.ts';
 import { type BuilderHost, chooseDriver, command, prepareBuilder } from './buildx-builder.ts';
 import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
 import { cacheBudget } from './cache-budget.ts';
+import { BuilderEgress } from './egress/builder-egress.ts';
 import { callEngine, connectEngine, DEFAULT_SOCKET } from './engine.ts';
 import { claimEngine } from './engine-claim.ts';
 import { type BuilderInventory, InventoryReader } from './inventory.ts';
@@ -23,12 +24,14 @@ export class Builder {
   readonly info: BuilderInfo;
   readonly #options: BuilderOptions;
   readonly #host: RunHost;
+  readonly #egress: BuilderEgress;
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
   readonly #inventories: InventoryReader;
 
-  private constructor(options: BuilderOptions, info: BuilderInfo, host: RunHost, sizesAreFloors: boolean) {
+  private constructor({ options, egress }: Preparation, info: BuilderInfo, host: RunHost, sizesAreFloors: boolean) {
     this.#options = options;
+    this.#egress = egress;
     this.info = info;
     this.#host = host;
     this.#inventories = new InventoryReader(sizesAreFloors);
@@ -39,11 +42,13 @@ export class Builder {
    * with it whatever buildx still ran in it.
    * @throws EngineError where the engine can't be reached, or an image can't be had
    * @throws EngineNotApart where the engine's own BuildKit is another class's
+   * @throws EgressUnenforceable where builds can't be kept to what they may reach
    */
   static async start(options: BuilderOptions): Promise<Builder> {
     const engine = connectEngine(options.dockerSocket ?? DEFAULT_SOCKET);
     const engineVersion = await versionOf(engine);
-    const tool = toolContainer(options, engine);
+    const egress = await BuilderEgress.prepare({ options, engine });
+    const tool = toolContainer(options, engine, egress.network);
     const paths = toolPaths(options.scratchDir);
     await tool.remove();
     await rm(paths.runs, { recursive: true, force: true });
@@ -52,7 +57,7 @@ export class Builder {
     await writeDeadline(options.scratchDir, Date.now() + FIRST_FENCE_MS);
     await tool.recreate();
     try {
-      return await Builder.#prepare({ options, engine, tool }, engineVersion);
+      return await Builder.#prepare({ options, engine, tool, egress, network: egress.network }, engineVersion);
     } catch (error) {
       await tool.remove().catch(() => undefined);
       throw error;
@@ -64,10 +69,11 @@ export class Builder {
     await toolContainer(options, connectEngine(options.dockerSocket ?? DEFAULT_SOCKET)).remove();
   }
 
-  static async #prepare(host: BuilderHost, engineVersion: string): Promise<Builder> {
+  static async #prepare(host: Preparation, engineVersion: string): Promise<Builder> {
     const { options, engine, tool } = host;
     const driver = await chooseDriver(host);
     const builder = await prepareBuilder(host, driver);
+    await host.egress.verify(tool, builder);
     const connectBuildkit = buildkitConnector(engine, driver, builder);
     const { trust = 'trusted' } = options;
     if (driver === 'docker') await claimEngine(engine, trust, () => isEmpty(connectBuildkit));
@@ -98,10 +104,11 @@ export class Builder {
       features: featuresOf(help),
       connectBuildkit,
       dockerConfigDir: options.dockerConfigDir,
+      sourcePolicy: (source: ContextSource) => host.egress.sourcePolicy(source),
       log: options.log,
       now: Date.now,
     };
-    return new Builder(options, info, runs, sizesAreFloors);
+    return new Builder(host, info, runs, sizesAreFloors);
   }
 
   /**
@@ -125,6 +132,7 @@ export class Builder {
       return { end: 'failed', failure: { code: 'infrastructure', message } };
     }
     try {
+      await this.#egress.ensure();
       return await runBuild(this.#host, request, signal);
     } catch (error) {
       this.#options.log.error(
@@ -159,8 +167,9 @@ export class Builder {
     await writeDeadline(this.#options.scratchDir, untilMs);
   }
 
-  /** @throws EngineError while the engine, or the builder's container, isn't there */
+  /** @throws EngineError while the engine, or the builder's container, isn't there @throws EgressUnenforceable while builds can't be held */
   async ping(): Promise<void> {
+    await this.#egress.ensure();
     (await this.#host.connectBuildkit()).destroy();
   }
 
@@ -174,6 +183,10 @@ export class Builder {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+interface Preparation extends BuilderHost {
+  readonly egress: BuilderEgress;
 }
 
 async function versionOf(engine: Docker): Promise<string> {
@@ -196,7 +209,7 @@ async function measuresMountsOnce(engine: Docker): Promise<boolean> {
 
 const SNAPSHOTTER = 'io.containerd.snapshotter.v1';
 
-function toolContainer(options: BuilderOptions, engine: Docker): ToolContainer {
+function toolContainer(options: BuilderOptions, engine: Docker, network?: string): ToolContainer {
   const { hostName, instance, trust = 'trusted', toolImage, scratchDir, dockerConfigDir, log } = options;
   const socket = options.dockerSocket ?? DEFAULT_SOCKET;
   return new ToolContainer({
@@ -207,6 +220,7 @@ function toolContainer(options: BuilderOptions, engine: Docker): ToolContainer {
     scratchDir,
     engineSocketPath: options.engineSocketPath ?? (socket.startsWith('/') ? socket : DEFAULT_SOCKET),
     dockerConfigDir,
+    network,
     log,
   });
 }
