@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type Docker from 'dockerode';
 import type { BuilderOptions } from '../builder-options.ts';
 import { FrameDemuxer } from '../demux-frames.ts';
+import { removeContainer } from '../domain-volumes.ts';
 import { callEngine, hasStatus } from '../engine.ts';
 import { EgressUnenforceable } from './egress.ts';
 import { CLEAR_SCRIPT, GATE_SCRIPT, READY } from './gate-script.ts';
@@ -14,7 +15,6 @@ export interface GateHost {
 }
 
 const READY_TIMEOUT_MS = 30_000;
-const REMOVE_TIMEOUT_MS = 60_000;
 const RULES_LABEL = 'kiln.egress';
 
 /** Of one name one at a time: builders that start together share the gate. */
@@ -165,18 +165,6 @@ async function find(engine: Docker, name: string): Promise<Docker.ContainerInspe
   } catch (error) {
     if (hasStatus(error, 404)) return undefined;
     throw error;
-  }
-}
-
-async function removeContainer(engine: Docker, name: string): Promise<void> {
-  try {
-    await callEngine(
-      `remove ${name}`,
-      () => engine.getContainer(name).remove({ force: true, v: true }),
-      REMOVE_TIMEOUT_MS,
-    );
-  } catch (error) {
-    if (!hasStatus(error, 404)) throw error;
   }
 }
 

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { containerOf } from '../buildx-builder.ts';
+import { containerOf } from '../builder-names.ts';
 import { Builder } from '../index.ts';
 import { begin, engine, IMAGES, type Lab, lab, until } from '../testing/lab.ts';
 import { OutsideNetwork } from '../testing/outside-network.ts';
