@@ -25,6 +25,7 @@ import { connectRedis } from './redis/connect.ts';
 import { consumeEvents, type EventGroupOptions } from './redis/event-group.ts';
 import { Keys } from './redis/keys.ts';
 import { PoolEvents } from './redis/pool-events.ts';
+import { Replication } from './redis/replication.ts';
 import { ScheduleClock } from './schedules/schedule-clock.ts';
 import { ScheduleStore } from './schedules/schedule-store.ts';
 import { BuildSecretReader } from './secrets/build-secrets.ts';
@@ -40,6 +41,8 @@ export interface StateOptions {
   /** 32 bytes; the same for every process of the pool. Where several are given the first one seals, and all open. */
   readonly secretKey: Buffer | readonly Buffer[];
   readonly secretTtlMs?: number;
+  /** Replicas that must have what is acknowledged: acceptances, cancels, leases, starts and ends of attempts. Default 0. */
+  readonly minReplicas?: number;
   /** Called for connection trouble; the connection heals itself. */
   onError(error: Error): void;
   readonly now?: () => number;
@@ -49,6 +52,7 @@ export interface StateOptions {
 export interface State extends AsyncDisposable {
   readonly redis: Redis;
   readonly keys: Keys;
+  readonly replication: Replication;
   /** Seals by the pool's first key. */
   readonly sealer: Sealer;
   readonly builds: BuildStore;
@@ -92,16 +96,18 @@ export async function openState(options: StateOptions): Promise<State> {
   const followUps = new FollowUps(redis, keys, { now, secretTtlMs });
   const queues = new AttemptQueues(redis, keys);
   const events = await PoolEvents.open(redis, keys);
-  const hosts = new HostStore(redis, keys, now);
+  const replication = new Replication(redis, keys, { minReplicas: options.minReplicas ?? 0 });
+  const hosts = new HostStore(redis, keys, now, replication);
   const sealer = new Sealer(secretKey);
   const clock = new ScheduleClock(redis, keys);
   const hookQueues = new HookQueues(redis, keys);
   return {
     redis,
     keys,
+    replication,
     sealer,
-    builds: new BuildStore({ redis, keys, sealer, followUps, now, secretTtlMs }),
-    attempts: new AttemptStore(redis, keys, { now, secretTtlMs }),
+    builds: new BuildStore({ redis, keys, sealer, followUps, replication, now, secretTtlMs }),
+    attempts: new AttemptStore(redis, keys, { now, secretTtlMs, replication }),
     pending: new PendingStore(redis, keys, now),
     learned: new LearnedStore(redis, keys, now),
     followUps,
@@ -130,6 +136,7 @@ export async function openState(options: StateOptions): Promise<State> {
     unfitness: () => unfitness(redis),
     async [Symbol.asyncDispose]() {
       await events[Symbol.asyncDispose]();
+      await replication[Symbol.asyncDispose]();
       await queues[Symbol.asyncDispose]();
       await clock[Symbol.asyncDispose]();
       await hookQueues[Symbol.asyncDispose]();
