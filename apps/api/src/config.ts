@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { type LimitDefaults, limitDefaults, type PushRule } from '@kiln/domain';
+import { DEFAULT_BLOB_RESERVE_BYTES } from '@kiln/state';
 import type { KeyTimes } from './oidc/issuer-keys.ts';
 import type { Issuer } from './oidc/settings.ts';
 
@@ -62,6 +63,8 @@ export interface ApiConfig {
   readonly maxUnpackedContextBytes: number;
   /** Most entries in a context: their names are held in memory while it arrives. */
   readonly maxContextEntries: number;
+  /** Room in the blob store that is kept for logs: with less left, uploads are refused. */
+  readonly blobReserveBytes: number;
   /** How long a client may take for the header fields of a request. */
   readonly headersTimeoutMs: number;
   /** How long a client may take for a body that isn't a context or artifact. */
@@ -89,6 +92,9 @@ export interface ApiConfig {
   readonly logLingerMs: number;
   /** How often ended logs are looked for, beside at every end of a build. */
   readonly archiveIntervalMs: number;
+  /** How long an ended build stays whole in Redis before it moves to the blob store, and how often such builds are looked for. */
+  readonly buildArchiveMs: number;
+  readonly historyIntervalMs: number;
   readonly janitorIntervalMs: number;
   /** How often the clock of schedules is compared with what is kept, beside at every change. */
   readonly scheduleCheckMs: number;
@@ -134,6 +140,7 @@ export const API_DEFAULTS = {
   maxContextBytes: 4 * GIB,
   maxUnpackedContextBytes: 16 * GIB,
   maxContextEntries: 500_000,
+  blobReserveBytes: DEFAULT_BLOB_RESERVE_BYTES,
   headersTimeoutMs: 20_000,
   bodyTimeoutMs: 30_000,
   keepAliveMs: 75_000,
@@ -148,6 +155,8 @@ export const API_DEFAULTS = {
   logPageCacheBytes: 32 * MIB,
   logLingerMs: 2_000,
   archiveIntervalMs: 10_000,
+  buildArchiveMs: 10 * 60_000,
+  historyIntervalMs: 30_000,
   janitorIntervalMs: HOUR_MS,
   scheduleCheckMs: 60_000,
   logRetentionMs: 30 * DAY_MS,

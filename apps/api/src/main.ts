@@ -17,6 +17,7 @@ import { accessConfig, accessEnv } from './access/settings.ts';
 import { API_DEFAULTS } from './config.ts';
 import { startApi } from './start-api.ts';
 
+const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** While Redis is away nothing of it ends in order. */
@@ -39,6 +40,7 @@ const settings = settingsOrExit(() => {
       KILN_MAX_CONTEXT_BYTES: wholeNumber(1, API_DEFAULTS.maxContextBytes),
       KILN_LOG_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.logRetentionMs / DAY_MS),
       KILN_ARTIFACT_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.artifactRetentionMs / DAY_MS),
+      KILN_BUILD_ARCHIVE_MINUTES: wholeNumber(0, API_DEFAULTS.buildArchiveMs / MINUTE_MS),
       KILN_CONTEXT_RETENTION_HOURS: wholeNumber(1, API_DEFAULTS.contextRetentionMs / HOUR_MS),
     }),
     process.env,
@@ -75,6 +77,7 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
       maxContextBytes: settings.KILN_MAX_CONTEXT_BYTES,
       logRetentionMs: settings.KILN_LOG_RETENTION_DAYS * DAY_MS,
       artifactRetentionMs: settings.KILN_ARTIFACT_RETENTION_DAYS * DAY_MS,
+      buildArchiveMs: settings.KILN_BUILD_ARCHIVE_MINUTES * MINUTE_MS,
       contextRetentionMs: settings.KILN_CONTEXT_RETENTION_HOURS * HOUR_MS,
     },
     { ...state, outgoing, blobs: new FsBlobStore(resolve(settings.KILN_BLOB_DIR)), log },

@@ -8,10 +8,14 @@ import type {
   BuildPageRequest,
   CancelOutcome,
   DueSchedule,
+  EndedBuild,
+  EndedRef,
+  HistoryPlace,
   HostState,
   LastRun,
   LimitUsage,
   LogBatch,
+  MeteredBlobs,
   NewAuditEntry,
   NewBuild,
   NewSchedule,
@@ -19,6 +23,7 @@ import type {
   NewToken,
   RateState,
   Resealing,
+  StorageLedger,
   StoredBuild,
   StoredDecision,
   StoredSchedule,
@@ -38,6 +43,20 @@ export interface Builds {
   /** Undefined where they are no longer kept. */
   secretsOf(id: string): Promise<Record<string, string> | undefined>;
   decisions(id: string): Promise<StoredDecision[]>;
+}
+
+/** Ended builds that are still whole in Redis, on their way to the blob store. `shrink` throws where the claim has lapsed. */
+export interface History {
+  claim(holder: string): Promise<boolean>;
+  release(holder: string): Promise<void>;
+  ended(endedBefore: number, skip: number, limit: number): Promise<EndedRef[]>;
+  read(ids: readonly string[]): Promise<EndedBuild[]>;
+  shrink(
+    holder: string,
+    stored: readonly (Pick<EndedBuild, 'id' | 'stamp' | 'doc' | 'spec'> & { readonly place: HistoryPlace })[],
+  ): Promise<number>;
+  /** Builds that ended before are forgotten, ms since the epoch. */
+  forgottenUpTo(): Promise<number>;
 }
 
 /** Kiln's own tokens. `find` reads anew each time: a revoked one is found no more. */
@@ -85,6 +104,7 @@ export interface Reseal {
 export interface ContextTeams {
   grant(digest: string, team: string, ttlMs: number): Promise<void>;
   has(digest: string, team: string): Promise<boolean>;
+  teamsOf(digest: string): Promise<string[]>;
 }
 
 /** Builds that come by the clock. `create` and `change` throw errors with code `schedule_exists`, `invalid_cron`. */
@@ -171,10 +191,16 @@ export interface Blobs {
   stat(key: string): Promise<{ sizeBytes: number; usedAt: number } | undefined>;
   delete(key: string): Promise<void>;
   list(prefix: string): AsyncIterable<string>;
+  /** Room that is left, bytes; absent where a store has no end of it. */
+  freeBytes?(): Promise<number>;
 }
+
+/** The same, whose blobs are counted by team. */
+export type MeteredDeps = Omit<ApiDeps, 'blobs'> & { readonly blobs: MeteredBlobs };
 
 export interface ApiDeps extends HookDeps {
   readonly builds: Builds;
+  readonly history: History;
   readonly hosts: Hosts;
   readonly hostOperations: HostOperations;
   readonly tokens: Tokens;
@@ -187,6 +213,7 @@ export interface ApiDeps extends HookDeps {
   readonly schedules: Schedules;
   readonly limits: LimitSets;
   readonly rates: Rates;
+  readonly storage: StorageLedger;
   /** For whatever is reached on others' behalf. */
   readonly outgoing: Pick<OutgoingGuard, 'check' | 'fetch'>;
   readonly audit: Audit;

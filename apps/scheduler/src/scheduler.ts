@@ -5,6 +5,7 @@ import {
   type AttemptStore,
   type BuildStore,
   type FollowUps,
+  type HistoryStore,
   type HostStore,
   type Leadership,
   type LearnedStore,
@@ -42,6 +43,7 @@ export interface SchedulerDeps {
   readonly hosts: HostStore;
   readonly pending: PendingStore;
   readonly followUps: FollowUps;
+  readonly history: HistoryStore;
   readonly learned: LearnedStore;
   readonly limits: LimitStore;
   readonly queues: AttemptQueues;
@@ -86,6 +88,9 @@ class Scheduler implements RunningScheduler {
   /** Everything that touches the view runs one after the other. */
   #work: Promise<void> = Promise.resolve();
   #passDue = false;
+  /** Beside that: it takes long where there is much, and touches nothing of the view. */
+  #forgetting: Promise<void> | undefined;
+  readonly #stop = new AbortController();
 
   constructor(config: SchedulerConfig, deps: SchedulerDeps) {
     this.#config = config;
@@ -110,9 +115,11 @@ class Scheduler implements RunningScheduler {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#stop.abort();
     clearTimeout(this.#timer);
     this.#subscription?.[Symbol.dispose]();
     await this.#work;
+    await this.#forgetting;
     if (this.#token !== undefined) await this.#deps.leadership.release();
   }
 
@@ -145,6 +152,13 @@ class Scheduler implements RunningScheduler {
     await this.#dispatcher.dispatch(this.#token);
   }
 
+  #forgetOld(): void {
+    const endedBy = this.#now() - this.#config.buildRetentionMs;
+    this.#forgetting ??= this.#caretaker.forgetOld(endedBy, this.#stop.signal).finally(() => {
+      this.#forgetting = undefined;
+    });
+  }
+
   async #tick(): Promise<void> {
     try {
       await this.#lead();
@@ -171,7 +185,7 @@ class Scheduler implements RunningScheduler {
     await this.#caretaker.takeBack(this.#view, this.#token);
     if (this.#token !== before || housekeeping) {
       await this.#caretaker.restoreJobs();
-      await this.#caretaker.forgetOld(this.#now() - this.#config.buildRetentionMs);
+      this.#forgetOld();
     }
     await this.#pass();
   }

@@ -1,13 +1,14 @@
 import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
 import { type BuildRecord, cacheKey, currentAttempt, type Outcome, refusedTo } from '@kiln/domain';
+import type { GitGuard } from '@kiln/git';
 import type { Logger } from '@kiln/runtime';
 import { type AttemptRef, type AttemptStore, type BuildStore, type LogStore, StaleAttempt } from '@kiln/state';
+import { rethrowRefusal } from './artifact-refusal.ts';
 import { attemptSecrets, NoSecrets, type SecretDeps } from './attempt-secrets.ts';
 import type { AttemptSource, Executor, StopReason } from './executor.ts';
-import { type GitGuard, reachGitHost } from './git-reach.ts';
 import { LogWriter } from './log-writer.ts';
-import { resolveCommit } from './resolve-git.ts';
+import { checkGitHost, resolveCommit } from './resolve-git.ts';
 import { SourceUnresolved } from './source-unresolved.ts';
 
 export interface RunAttemptDeps extends SecretDeps {
@@ -17,7 +18,12 @@ export interface RunAttemptDeps extends SecretDeps {
   readonly executor: Pick<Executor, 'run'>;
   /** An uploaded context by its digest; undefined where it is gone. Rejects when `signal` aborts while it waits for it. */
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
-  storeArtifact(ref: AttemptRef, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
+  /** Within what the build's record allows. */
+  storeArtifact(
+    ref: AttemptRef,
+    content: Readable,
+    record: BuildRecord,
+  ): Promise<{ digest: string; sizeBytes: number }>;
   /** Keeps git away from what only this network reaches. */
   readonly outgoing: GitGuard;
   readonly log: Logger;
@@ -86,7 +92,7 @@ async function execute(
         secrets,
         registryLogins,
         hidden,
-        artifact: (content) => deps.storeArtifact(ref, content),
+        artifact: (content) => deps.storeArtifact(ref, content, record).catch(rethrowRefusal),
         sink: (entry: LogRecord) => writer.write(entry),
       },
       signal,
@@ -126,7 +132,7 @@ async function openSource(
     await note(`${source.url} ${source.ref ?? 'HEAD'} is ${commit}`);
   }
   // BuildKit looks the name up by itself, a moment later: this leaves as little time as there can be for another answer.
-  await reachGitHost(source.url, deps.outgoing);
+  await checkGitHost(source.url, deps.outgoing);
   return { type: 'git', url: source.url, commit, ...(source.subdir !== undefined && { subdir: source.subdir }) };
 }
 

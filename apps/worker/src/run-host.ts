@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { type Builder, startBuilders } from '@kiln/buildkit';
 import { artifactKey, contextKey, type HostDisk } from '@kiln/contracts';
 import { type Logger, OutgoingGuard, Pulse, parseSecretKeys, type Shutdown, serveHealth } from '@kiln/runtime';
-import { FsBlobStore, HostNameTaken, openState } from '@kiln/state';
+import { FsBlobStore, HostNameTaken, MeteredBlobs, openState, type State, storeArtifact } from '@kiln/state';
 import { ApiBlobs } from './api-blobs.ts';
 import { joinPool } from './join.ts';
 import type { PoolAccess, WorkerSettings } from './settings.ts';
@@ -84,7 +84,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
     },
     {
       ...state,
-      ...blobs,
+      ...blobs(state),
       executors: builders,
       identity: { machine, incarnation: randomUUID(), epoch },
       outgoing,
@@ -103,7 +103,7 @@ interface Entrance {
   readonly redisUrl: string;
   readonly namespace: string;
   readonly secretKeys: readonly Buffer[];
-  readonly blobs: BlobAccess;
+  readonly blobs: (state: State) => BlobAccess;
 }
 
 async function enter(access: PoolAccess, hostName: string): Promise<Entrance> {
@@ -113,11 +113,15 @@ async function enter(access: PoolAccess, hostName: string): Promise<Entrance> {
     return {
       ...grant,
       secretKeys: parseSecretKeys(grant.secretKey, 'secretKey of the API’s answer'),
-      blobs: throughApi(url, token),
+      blobs: () => throughApi(url, token),
     };
   }
   const { blobs } = access;
-  return { ...access, blobs: 'dir' in blobs ? shared(blobs.dir) : throughApi(blobs.url, blobs.token) };
+  return {
+    ...access,
+    blobs: (state) =>
+      'dir' in blobs ? shared(blobs.dir, blobs.reserveBytes, state) : throughApi(blobs.url, blobs.token),
+  };
 }
 
 function throughApi(url: string, token: string): BlobAccess {
@@ -128,11 +132,18 @@ function throughApi(url: string, token: string): BlobAccess {
   };
 }
 
-function shared(dir: string): BlobAccess {
+function shared(dir: string, reserveBytes: number, { builds, storage }: Pick<State, 'builds' | 'storage'>): BlobAccess {
   const store = new FsBlobStore(resolve(dir));
+  const metered = new MeteredBlobs(store, {
+    ledger: storage,
+    teamOf: async (id) => (await builds.get(id))?.record.team,
+    reserveBytes,
+    now: Date.now,
+  });
   return {
     openContext: (digest) => store.open(contextKey(digest)),
-    storeArtifact: (ref, content) => store.put(artifactKey(ref.buildId, ref.attempt), content),
+    storeArtifact: ({ buildId, attempt }, content, record) =>
+      storeArtifact(metered, artifactKey(buildId, attempt), content, record),
   };
 }
 

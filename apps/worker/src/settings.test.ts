@@ -17,7 +17,7 @@ describe('how a worker gets at its pool', () => {
       redisUrl: 'redis://r',
       namespace: 'kiln',
       secretKeys: [Buffer.alloc(32, 7)],
-      blobs: { dir: '/blobs' },
+      blobs: { dir: '/blobs', reserveBytes: 1024 ** 3 },
     });
     expect(workerSettings({ ...DIRECT, KILN_API_URL: 'http://api', KILN_TOKEN: 't' }).access).toMatchObject({
       blobs: { url: 'http://api', token: 't' },

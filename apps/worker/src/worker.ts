@@ -1,5 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { AttemptCall, HostDisk } from '@kiln/contracts';
+import type { BuildRecord } from '@kiln/domain';
+import type { GitGuard } from '@kiln/git';
 import type { Logger } from '@kiln/runtime';
 import {
   type AttemptConsumer,
@@ -22,7 +24,6 @@ import {
 } from '@kiln/state';
 import { ENGINE_CHECK_EVERY_MS } from './engine-watch.ts';
 import type { Executor } from './executor.ts';
-import type { GitGuard } from './git-reach.ts';
 import { HandBack } from './hand-back.ts';
 import { HostExecutors } from './host-executors.ts';
 import { HostSession, type LeaseTimes } from './host-session.ts';
@@ -62,7 +63,11 @@ export interface WorkerDeps {
   readonly executors: readonly [Executor, ...Executor[]];
   readonly identity: WorkerIdentity;
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
-  storeArtifact(ref: AttemptRef, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
+  storeArtifact(
+    ref: AttemptRef,
+    content: Readable,
+    record: BuildRecord,
+  ): Promise<{ digest: string; sizeBytes: number }>;
   /** Keeps git away from what only this network reaches. */
   readonly outgoing: GitGuard;
   /** Room on the disk that holds the worker's data. */
@@ -161,7 +166,7 @@ class Worker implements RunningWorker {
       logs: new LogStore(deps.redis, deps.keys),
       executor: executors,
       openContext: (digest, signal) => deps.openContext(digest, signal),
-      storeArtifact: (ref, content) => deps.storeArtifact(ref, content),
+      storeArtifact: (ref, content, record) => deps.storeArtifact(ref, content, record),
       outgoing: deps.outgoing,
       log: this.#log,
       now,

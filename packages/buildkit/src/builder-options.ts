@@ -77,7 +77,7 @@ export interface RunRequest {
   readonly registryLogins?: readonly RegistryLogin[];
   /** Texts that no log may show, beside the secrets' values and the logins' passwords. */
   readonly hidden?: readonly string[];
-  /** Takes the tar of the result where `spec.output.type` is `artifact`. */
+  /** Takes the tar of the result where `spec.output.type` is `artifact`. @throws ArtifactRefused where the build itself is to fail by it */
   artifact?(stream: Readable): Promise<{ readonly digest: string; readonly sizeBytes: number }>;
   /** Takes each record in order. A returned promise is backpressure: nothing more is read from buildx until it resolves. */
   sink(record: LogRecord): void | Promise<void>;

@@ -1,7 +1,7 @@
 import type { Failure, FailureCode } from '@kiln/domain';
 import { type BuildxError, readErrorLines } from './buildx-error.ts';
 import type { FailedStep } from './decode-status.ts';
-import { classifyGit } from './git-failure.ts';
+import { gitFailure } from './git-failure.ts';
 import { isDockerfileStep } from './step.ts';
 import { FENCED_EXIT_CODE } from './tool-scripts.ts';
 
@@ -104,7 +104,7 @@ function contextUnreadable({ step, message }: Evidence): Failure | undefined {
 }
 
 function gitFailed({ step, message }: Evidence): Failure | undefined {
-  return step?.name.startsWith('[internal] load git source ') ? classifyGit(step.error, message) : undefined;
+  return step?.name.startsWith('[internal] load git source ') ? gitFailure(step.error, message) : undefined;
 }
 
 function engineGone({ step, message }: Evidence): Failure | undefined {

@@ -1,3 +1,4 @@
+export { ArtifactRefused } from './artifact-pipe.ts';
 export { BuildStop, type StopCause } from './build-stop.ts';
 export { Builder } from './builder.ts';
 export type {

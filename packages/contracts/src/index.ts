@@ -1,4 +1,15 @@
-export { artifactKey, contextKey, logIndexKey, logKey } from './blobs/keys.ts';
+export {
+  artifactKey,
+  BLOB_KINDS,
+  buildOfKey,
+  contextKey,
+  HISTORY_PREFIX,
+  historyEnd,
+  historyKey,
+  isCountedKey,
+  logIndexKey,
+  logKey,
+} from './blobs/keys.ts';
 export {
   type HostInventory,
   hostInventory,

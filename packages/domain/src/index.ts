@@ -48,6 +48,7 @@ export {
   type Outcome,
   transition,
 } from './build/transition.ts';
+export { type GitComplaint, type GitFault, readGitComplaint } from './git/git-complaint.ts';
 export {
   DEFAULT_TEAM_LIMITS,
   gitTarget,

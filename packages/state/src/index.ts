@@ -4,7 +4,7 @@ export { type NewToken, type StoredToken, TokenStore } from './access/token-stor
 export { AuditLog, type AuditRange, type NewAuditEntry } from './audit/audit-log.ts';
 export { type BlobInfo, type BlobStore, FsBlobStore } from './blobs/fs-blob-store.ts';
 export { type AttemptRef, AttemptStore } from './builds/attempt-store.ts';
-export { BuildStore, type BuildStoreOptions } from './builds/build-store.ts';
+export { BuildStore, type BuildStoreOptions, inOrder } from './builds/build-store.ts';
 export type { CancelOutcome } from './builds/cancel.ts';
 export { CorruptState, IdempotencyKeyReused, NotLeader, QueueFull, StaleAttempt } from './builds/errors.ts';
 export { FollowUps } from './builds/follow-ups.ts';
@@ -18,6 +18,7 @@ export {
 } from './builds/pending-store.ts';
 export { type HostWriter, InventoryStore } from './caches/inventory-store.ts';
 export { UsageStore } from './caches/usage-store.ts';
+export { type EndedBuild, type EndedRef, HistoryClaimLost, HistoryStore } from './history/history-store.ts';
 export { type ConnectionSecrets, ConnectionStore, type StoredConnection } from './hooks/connection-store.ts';
 export { type DeliveryFilter, DeliveryStore, type NewDelivery, type StoredDelivery } from './hooks/delivery-store.ts';
 export { type FixedReport, ReportStore, type ReportTarget, type StoredReport } from './hooks/report-store.ts';
@@ -55,9 +56,21 @@ export { Resealer, type Resealing } from './secrets/reseal.ts';
 export { SealBroken, Sealer } from './secrets/sealer.ts';
 export type { RegistryLogin, SecretContent } from './secrets/secret-content.ts';
 export { type NewSecret, SecretStore, type StoredSecret } from './secrets/secret-store.ts';
+export { BlobTooLarge, StorageFull, StorageQuotaExceeded } from './storage/errors.ts';
+export {
+  DEFAULT_BLOB_RESERVE_BYTES,
+  MeteredBlobs,
+  type MeteredBlobsParts,
+  type MeteredStore,
+} from './storage/metered-blobs.ts';
+export type { MeteredUpload, UploadAllowance } from './storage/metered-upload.ts';
+export { type StorageEntry, StorageLedger, type StorageShare } from './storage/storage-ledger.ts';
+export { storeArtifact } from './storage/store-artifact.ts';
 export type {
+  ArchivedBuild,
   BuildFilter,
   BuildPageRequest,
+  HistoryPlace,
   HostState,
   Idempotency,
   KeySpace,

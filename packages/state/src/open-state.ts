@@ -8,6 +8,7 @@ import { AttemptStore } from './builds/attempt-store.ts';
 import { BuildStore, DEFAULT_SECRET_TTL_MS } from './builds/build-store.ts';
 import { FollowUps } from './builds/follow-ups.ts';
 import { PendingStore } from './builds/pending-store.ts';
+import { HistoryStore } from './history/history-store.ts';
 import { ConnectionStore } from './hooks/connection-store.ts';
 import { DeliveryStore } from './hooks/delivery-store.ts';
 import { ReportStore } from './hooks/report-store.ts';
@@ -32,6 +33,7 @@ import { BuildSecretReader } from './secrets/build-secrets.ts';
 import { Resealer } from './secrets/reseal.ts';
 import { Sealer } from './secrets/sealer.ts';
 import { SecretStore } from './secrets/secret-store.ts';
+import { StorageLedger } from './storage/storage-ledger.ts';
 
 export interface StateOptions {
   /** See `redisOptions` for the forms. */
@@ -56,6 +58,7 @@ export interface State extends AsyncDisposable {
   /** Seals by the pool's first key. */
   readonly sealer: Sealer;
   readonly builds: BuildStore;
+  readonly history: HistoryStore;
   readonly attempts: AttemptStore;
   readonly pending: PendingStore;
   readonly followUps: FollowUps;
@@ -71,6 +74,7 @@ export interface State extends AsyncDisposable {
   readonly audit: AuditLog;
   readonly limits: LimitStore;
   readonly rates: RequestRates;
+  readonly storage: StorageLedger;
   readonly logs: LogStore;
   readonly schedules: ScheduleStore;
   readonly queues: AttemptQueues;
@@ -107,6 +111,7 @@ export async function openState(options: StateOptions): Promise<State> {
     replication,
     sealer,
     builds: new BuildStore({ redis, keys, sealer, followUps, replication, now, secretTtlMs }),
+    history: new HistoryStore(redis, keys, now),
     attempts: new AttemptStore(redis, keys, { now, secretTtlMs, replication }),
     pending: new PendingStore(redis, keys, now),
     learned: new LearnedStore(redis, keys, now),
@@ -122,6 +127,7 @@ export async function openState(options: StateOptions): Promise<State> {
     audit: new AuditLog(redis, keys),
     limits: new LimitStore(redis, keys),
     rates: new RequestRates(redis, keys),
+    storage: new StorageLedger(redis, keys, now),
     logs: new LogStore(redis, keys),
     schedules: new ScheduleStore(redis, keys, { sealer, clock, now }),
     queues,

@@ -325,7 +325,7 @@ describe('a context that does not arrive whole', () => {
     const mount = await mkdtemp(join(tmpdir(), 'kiln-full-'));
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', mount]);
     try {
-      await start({}, mount);
+      await start({ blobReserveBytes: 0 }, mount);
       const context = Buffer.concat([await tarOf('Dockerfile')].concat(Buffer.alloc(3_000_000)));
       await refused(await upload(['request', JSON.stringify(REQUEST)], ['context', context]), 507, 'disk_full');
       expect(await api.temps()).toEqual([]);

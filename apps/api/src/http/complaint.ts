@@ -6,6 +6,7 @@ import {
   type Problem,
   type ProblemCode,
 } from '@kiln/contracts';
+import type { StorageFull, StorageQuotaExceeded } from '@kiln/state';
 import { z } from 'zod';
 
 /** A refusal that the client is told of, as problem details. `detail` and `errors` are shown: no secret's value may be in them. */
@@ -59,15 +60,39 @@ export function complaintOf(error: unknown): Complaint {
           { field: 'header Idempotency-Key', got: 'a key that is in use', expected: 'a new key for a new request' },
         ],
       });
+    case 'build_document_lost':
+      return new Complaint('unavailable', (error as Error).message);
     case 'ENOSPC':
     case 'EDQUOT':
       return new Complaint(
         'disk_full',
         'no space is left where Kiln stores contexts and artifacts; nothing was accepted',
       );
+    case 'storage_full':
+      return storageFull(error as StorageFull);
+    case 'storage_quota_exceeded':
+      return quotaExceeded(error as StorageQuotaExceeded);
     default:
       return new Complaint('internal', 'the request failed by a fault of Kiln’s own; its log has the details');
   }
+}
+
+function storageFull({ message, freeBytes, reserveBytes }: StorageFull): Complaint {
+  return new Complaint('storage_full', message, {
+    errors: [{ field: 'blob store', got: `${freeBytes} bytes left`, expected: `at least ${reserveBytes} bytes left` }],
+  });
+}
+
+function quotaExceeded({ message, quotaBytes, usedBytes }: StorageQuotaExceeded): Complaint {
+  return new Complaint('storage_quota_exceeded', message, {
+    errors: [
+      {
+        field: 'limit storedBytes of the team',
+        got: `more on top of the ${usedBytes} bytes that are stored`,
+        expected: `at most ${quotaBytes} bytes`,
+      },
+    ],
+  });
 }
 
 export function codeOf(error: unknown): unknown {

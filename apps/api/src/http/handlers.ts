@@ -11,6 +11,7 @@ import {
   waitQuery,
 } from '@kiln/contracts';
 import { ALL_TEAMS, currentAttempt, isTerminal, type Principal } from '@kiln/domain';
+import { BlobTooLarge, storeArtifact } from '@kiln/state';
 import type { Request, Response } from 'express';
 import { admitRequest } from '../access/admit-request.ts';
 import type { Handler } from '../access/call.ts';
@@ -33,7 +34,7 @@ import { limitHandlers } from '../limits/limit-handlers.ts';
 import type { Cookies } from '../login/cookies.ts';
 import { loginHandlers } from '../login/login-handlers.ts';
 import { type LogSending, sendLog } from '../logs/send-log.ts';
-import type { ApiDeps } from '../ports.ts';
+import type { MeteredDeps } from '../ports.ts';
 import { scheduleHandlers } from '../schedules/schedule-handlers.ts';
 import type { ScheduleSubmitting } from '../schedules/submit-schedule.ts';
 import { secretHandlers } from '../secrets/secret-handlers.ts';
@@ -44,7 +45,7 @@ import { logFormat } from './log-format.ts';
 
 export interface HandlerParts {
   readonly config: ApiConfig;
-  readonly deps: ApiDeps;
+  readonly deps: MeteredDeps;
   readonly watch: BuildWatch;
   readonly deliveryWatch: DeliveryWatch;
   readonly cookies: Cookies;
@@ -91,7 +92,7 @@ export function handlers({
         const admitted = admitRequest(asked, named, principal, config.untrustedPush);
         const own = await rulesFor(principal, admitted.team);
         await own.checkTargets(admitted);
-        return { request: admitted, maxContextBytes: own.contextBytes };
+        return { request: admitted, maxContextBytes: own.contextBytes, share: own.share };
       });
       const own = await rulesFor(principal, submission.request.team);
       const parts = {
@@ -216,7 +217,8 @@ export function handlers({
         );
       }
       const body = Readable.from(wholeBody(request), { objectMode: false });
-      sendJson(response, 201, await blobs.put(artifactKey(id, Number(attempt)), body));
+      const stored = storeArtifact(blobs, artifactKey(id, Number(attempt)), body, record);
+      sendJson(response, 201, await stored.catch(artifactComplaint));
     },
 
     async health(_request, response) {
@@ -237,6 +239,12 @@ export function handlers({
 
     docs: docsPage,
   };
+}
+
+function artifactComplaint(error: unknown): never {
+  if (!(error instanceof BlobTooLarge)) throw error;
+  const [got, expected] = [error.message, `at most ${error.maxBytes} bytes (limit artifactBytes)`];
+  throw fieldComplaint('body_too_large', 'artifact', got, expected);
 }
 
 function sendAccepted(response: Response, { build, replayed }: Accepted): void {

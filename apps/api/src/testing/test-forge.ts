@@ -7,7 +7,8 @@ import {
   type ForgeName,
 } from '@kiln/contracts';
 import { forge } from '@kiln/forges';
-import { delivery, GitServer, SECRET, StatusApi, sign } from '@kiln/forges/testing';
+import { delivery, SECRET, StatusApi, sign } from '@kiln/forges/testing';
+import { GitServer } from '@kiln/git/testing';
 import type { TestApi } from './test-api.ts';
 
 /** A webhook as a forge sends it. */

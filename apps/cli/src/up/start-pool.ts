@@ -5,7 +5,7 @@ import { type Builder, startBuilders } from '@kiln/buildkit';
 import { artifactKey, contextKey } from '@kiln/contracts';
 import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
 import { DEFAULT_SCHEDULER, startScheduler } from '@kiln/scheduler';
-import { FsBlobStore, Leadership, openState } from '@kiln/state';
+import { FsBlobStore, Leadership, MeteredBlobs, openState, storeArtifact } from '@kiln/state';
 import { DEFAULT_LEASE, diskOf, type RunningWorker, startWorker, type trustSettings } from '@kiln/worker';
 import { openDataDir } from './data-dir.ts';
 import { startPrivateRedis } from './private-redis.ts';
@@ -108,6 +108,12 @@ async function compose(
   );
   shutdown.add('api', () => api.close());
 
+  const metered = new MeteredBlobs(blobs, {
+    ledger: state.storage,
+    teamOf: async (id) => (await state.builds.get(id))?.record.team,
+    reserveBytes: access.blobReserveBytes,
+    now: Date.now,
+  });
   const owner = randomUUID();
   const scheduler = startScheduler(
     { ...DEFAULT_SCHEDULER, limits: access.limits },
@@ -132,7 +138,8 @@ async function compose(
       executors: builders,
       identity: { machine: data.machine, incarnation: owner, epoch },
       openContext: (digest) => blobs.open(contextKey(digest)),
-      storeArtifact: (ref, content) => blobs.put(artifactKey(ref.buildId, ref.attempt), content),
+      storeArtifact: ({ buildId, attempt }, content, record) =>
+        storeArtifact(metered, artifactKey(buildId, attempt), content, record),
       outgoing,
       disk: () => diskOf(data.path),
       log: log.child({ part: 'worker' }),

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, statfs, utimes } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Transform } from 'node:stream';
@@ -94,6 +94,13 @@ export class FsBlobStore implements BlobStore {
           .split(sep)
           .join('/');
     }
+  }
+
+  /** Room on the file system that this user may still take. */
+  async freeBytes(): Promise<number> {
+    await mkdir(this.dir, { recursive: true });
+    const { bavail, bsize } = await statfs(this.dir);
+    return bavail * bsize;
   }
 
   #path(key: string): string {

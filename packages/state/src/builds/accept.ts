@@ -81,7 +81,7 @@ function concurrencyDigest(team: string, trust: Trust, key: string): string {
 }
 
 function newRecord(
-  { repo, spec, trust, granted, retryOf, submitter, maxLogBytes }: NewBuild,
+  { repo, spec, trust, granted, retryOf, submitter, maxLogBytes, maxArtifactBytes, maxStoredBytes }: NewBuild,
   id: string,
   now: number,
   run: string,
@@ -95,6 +95,8 @@ function newRecord(
     ...(trust !== undefined && { trust }),
     ...(submitter !== undefined && { submitter }),
     ...(maxLogBytes !== undefined && { maxLogBytes }),
+    ...(maxArtifactBytes !== undefined && { maxArtifactBytes }),
+    ...(maxStoredBytes !== undefined && { maxStoredBytes }),
     ...(granted !== undefined && { granted }),
     createdAt: now,
     queuedAt: now,

@@ -1,17 +1,15 @@
-import { type BuildSpec, buildSpec } from '@kiln/contracts';
 import { isTerminal } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import { monotonicFactory } from 'ulid';
-import { Keys } from '../redis/keys.ts';
+import type { Keys } from '../redis/keys.ts';
 import { MASTER_ONLY, NotReplicated, type Replication } from '../redis/replication.ts';
-import { runScript } from '../redis/scripts.ts';
 import type { Sealer } from '../secrets/sealer.ts';
 import type { BuildFilter, BuildPageRequest, NewBuild, StoredBuild, StoredDecision } from '../types.ts';
 import { type Acceptance, type AcceptParts, acceptBuild } from './accept.ts';
 import { type CancelOutcome, type CancelParts, cancelBuild } from './cancel.ts';
 import { CorruptState, IdempotencyKeyReused, QueueFull } from './errors.ts';
 import type { FollowUps } from './follow-ups.ts';
-import { parseRecord } from './write.ts';
+import { readBuild, readBuilds } from './read.ts';
 
 export interface BuildStoreOptions {
   readonly redis: Redis;
@@ -97,9 +95,9 @@ export class BuildStore {
     return build;
   }
 
-  async get(id: string): Promise<StoredBuild | undefined> {
-    const [doc, spec] = await this.#redis.hmget(this.#keys.build(id), 'doc', 'spec');
-    return doc && spec ? { record: parseRecord(doc), spec: parseSpec(spec) } : undefined;
+  /** An ended build may have moved to the blob store: `archived` then says where, and whether anything of it is only there. */
+  get(id: string): Promise<StoredBuild | undefined> {
+    return readBuild(this.#redis, this.#keys, id);
   }
 
   /** A page of builds, newest first; `next` is the cursor of the page after it. */
@@ -110,7 +108,7 @@ export class BuildStore {
     while (builds.length <= page.limit) {
       const ids = await this.#redis.zrevrangebylex(index, from, '-', 'LIMIT', 0, page.limit + 1);
       if (ids.length === 0) break;
-      const found = await this.#getAll(ids);
+      const found = await readBuilds(this.#redis, this.#keys, ids);
       builds.push(...found.filter((build) => matches(build, filter)));
       from = `(${ids.at(-1)}`;
     }
@@ -125,10 +123,6 @@ export class BuildStore {
     if (repo) return this.#keys.indexRepo(repo);
     if (team) return this.#keys.indexTeam(team);
     return state ? this.#keys.indexState(state) : this.#keys.indexAll();
-  }
-
-  async #getAll(ids: readonly string[]): Promise<StoredBuild[]> {
-    return (await Promise.all(ids.map((id) => this.get(id)))).filter((build) => build !== undefined);
   }
 
   /**
@@ -150,37 +144,25 @@ export class BuildStore {
    * @throws SealBroken sealed with another key
    */
   async secretsOf(id: string): Promise<Record<string, string> | undefined> {
-    const [[, ids], [, sealed]] = (await this.#redis
-      .multi()
-      .hget(this.#keys.build(id), 'spec')
-      .get(this.#keys.secrets(id))
-      .exec()) as [[unknown, string | null], [unknown, string | null]];
+    const sealed = await this.#redis.get(this.#keys.secrets(id));
     if (sealed) return JSON.parse(this.#sealer.open(sealed, id)) as Record<string, string>;
-    return ids && parseSpec(ids).secrets.length === 0 ? {} : undefined;
+    const build = await this.get(id);
+    return build?.spec.secrets.length === 0 ? {} : undefined;
   }
 
-  /** Placement decisions, oldest first: of each attempt why the build last waited for it, if it did, and where it went. */
+  /**
+   * Placement decisions, oldest first: of each attempt why the build last waited for it, if it did, and where it went. Those of a build
+   * that has moved to the blob store are in its document only.
+   */
   async decisions(id: string): Promise<StoredDecision[]> {
-    const byAttempt = await this.#redis.hgetall(this.#keys.decisions(id));
-    return Object.values(byAttempt)
-      .map((json) => JSON.parse(json) as StoredDecision)
-      .sort((a, b) => a.attempt - b.attempt || a.decidedAt - b.decidedAt);
+    const byAttempt = await this.#redis.hvals(this.#keys.decisions(id));
+    return inOrder(byAttempt.map((json) => JSON.parse(json) as StoredDecision));
   }
+}
 
-  /** Removes builds that ended before `endedBefore` (ms since the epoch), at most `limit`; answers how many. */
-  async forget(endedBefore: number, limit: number): Promise<number> {
-    const ids = await this.#redis.zrangebyscore(this.#keys.ended(), '-inf', endedBefore, 'LIMIT', 0, limit);
-    for (const id of ids) {
-      const build = await this.get(id);
-      await runScript(
-        this.#redis,
-        'forget-build',
-        [this.#keys.build(id)],
-        [this.#keys.prefix, id, build?.record.team ?? '', Keys.digest(build?.record.repo ?? '')],
-      );
-    }
-    return ids.length;
-  }
+/** Oldest first. */
+export function inOrder(decisions: readonly StoredDecision[]): StoredDecision[] {
+  return decisions.toSorted((a, b) => a.attempt - b.attempt || a.decidedAt - b.decidedAt);
 }
 
 /** What a requested cancel has come to by now. */
@@ -195,10 +177,4 @@ function matches({ record }: StoredBuild, { repo, state, team }: BuildFilter): b
     (state === undefined || record.state === state) &&
     (team === undefined || record.team === team)
   );
-}
-
-function parseSpec(json: string): BuildSpec {
-  const parsed = buildSpec.safeParse(JSON.parse(json));
-  if (!parsed.success) throw new CorruptState(`a stored build request is not one: ${parsed.error.message}`);
-  return parsed.data;
 }

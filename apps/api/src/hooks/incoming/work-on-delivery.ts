@@ -1,5 +1,6 @@
 import type { DeliveryFailure, ForgeEvent } from '@kiln/contracts';
-import { BadPayload, forge, GitFailed, InvalidConfig } from '@kiln/forges';
+import { BadPayload, forge, InvalidConfig } from '@kiln/forges';
+import { GitFailed } from '@kiln/git';
 import { type JobTry, RetryLater, type StoredDelivery } from '@kiln/state';
 import type { Logger } from 'pino';
 import type { HookDeps } from '../ports.ts';
@@ -94,7 +95,8 @@ function faultOf(error: unknown): Fault {
     return { failure: { code: 'payload_invalid', message }, isPassing: false };
   }
   if (error instanceof GitFailed) {
-    return { failure: { code: error.code, message: error.message }, isPassing: error.isPassing };
+    const code = error.fault === 'ref_missing' ? 'commit_missing' : 'repository_unreachable';
+    return { failure: { code, message: error.message }, isPassing: error.isPassing };
   }
   return { failure: { code: 'internal', message: 'a fault of Kiln’s own; its log has the details' }, isPassing: true };
 }

@@ -1,5 +1,6 @@
 import type { ChangedPaths, EventOutcome, ForgeEvent, RepoSettings } from '@kiln/contracts';
-import { explain, type GitLimits, type ImageVerdict, occasionOf, parseConfig } from '@kiln/forges';
+import { explain, type ImageVerdict, occasionOf, parseConfig } from '@kiln/forges';
+import type { GitLimits } from '@kiln/git';
 import type { StoredConnection, StoredDelivery } from '@kiln/state';
 import { Complaint } from '../../http/complaint.ts';
 import type { GitHostCheck } from '../../limits/git-host-check.ts';

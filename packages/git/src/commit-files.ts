@@ -2,8 +2,18 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isCommit } from '@kiln/domain';
-import { type GitCredentials, gitEnv } from './git-env.ts';
-import { type GitEnd, type GitRun, runGit } from './run-git.ts';
+import { type Asked, explain } from './explain.ts';
+import { authorizing, gitEnvironment } from './git-environment.ts';
+import { GitFailed } from './git-failed.ts';
+import { requireGit } from './git-version.ts';
+import { type GitGuard, reach } from './reach.ts';
+import { type GitRun, runGit } from './run-git.ts';
+
+/** How git shows who it is. */
+export interface GitCredentials {
+  readonly user: string;
+  readonly token: string;
+}
 
 export interface GitSource {
   readonly url: string;
@@ -17,18 +27,8 @@ export interface GitLimits {
   readonly timeoutMs: number;
   /** Most that the other side may send at once. */
   readonly maxFetchBytes: number;
-}
-
-/** A repository that can't be read. `isPassing`: the same may succeed later. */
-export class GitFailed extends Error {
-  readonly code: 'repository_unreachable' | 'commit_missing';
-  readonly isPassing: boolean;
-
-  constructor(code: GitFailed['code'], message: string, isPassing: boolean) {
-    super(message);
-    this.code = code;
-    this.isPassing = isPassing;
-  }
+  /** Keeps git away from what only this network reaches. */
+  readonly guard: Pick<GitGuard, 'check'>;
 }
 
 /** One commit, without its files: those are fetched as they are read. Disposing of it removes what was fetched. */
@@ -48,12 +48,16 @@ const FILTER = '--filter=blob:none';
 /** How far back the place is looked for where a branch was left: commits of either side. */
 const HISTORY_DEPTH = 200;
 const MAX_PATHS_BYTES = 8 * 1024 * 1024;
+/** Those that are to be answered at once go first. */
+const NICENESS = 10;
 
 /**
  * Fetches one commit at depth 1 and without files, into a directory of its own.
  * @throws GitFailed @throws the signal's reason
  */
 export async function openCommit(source: GitSource, limits: GitLimits, signal: AbortSignal): Promise<CommitFiles> {
+  await requireGit();
+  const way = await reach(source.url, limits.guard);
   await using stack = new AsyncDisposableStack();
   const dir = stack.adopt(await mkdtemp(join(tmpdir(), 'kiln-fetch-')), (path) =>
     rm(path, { recursive: true, force: true, maxRetries: 3 }),
@@ -61,14 +65,19 @@ export async function openCommit(source: GitSource, limits: GitLimits, signal: A
   // A commit that was fetched without its history isn't fetched again with it: that has a place of its own.
   const history = join(dir, 'history');
   await mkdir(history);
-  await Promise.all([makeRepository(dir, source.url), makeRepository(history, source.url)]);
+  await Promise.all([makeRepository(dir, way.url), makeRepository(history, way.url)]);
   const base: GitRun = {
     cwd: dir,
-    env: gitEnv(source.url, source.credentials),
+    env: gitEnvironment({ ...way, config: { ...way.config, ...authorizing(source.url, basic(source.credentials)) } }),
     timeoutMs: limits.timeoutMs,
     maxFileBytes: limits.maxFetchBytes,
     maxOutputBytes: 1024 * 1024,
+    niceness: NICENESS,
     signal,
+  };
+  const asked: Asked = {
+    ...{ url: source.url, ref: source.ref, timeoutMs: limits.timeoutMs, maxBytes: limits.maxFetchBytes },
+    credentials: 'the connection’s gitToken',
   };
   const git = (args: readonly string[], more: Partial<GitRun> = {}) =>
     runGit(['--git-dir=.', ...args], { ...base, ...more });
@@ -76,10 +85,10 @@ export async function openCommit(source: GitSource, limits: GitLimits, signal: A
     git(['fetch', '--quiet', '--no-tags', `--depth=${depth}`, FILTER, 'origin', ...refspecs], { cwd });
 
   const fetched = await fetch([`+${source.ref}:${HEAD}`]);
-  if (!fetched.ok) throw failureOf(source.url, source.ref, fetched, limits);
+  if (!fetched.ok) throw explain(asked, fetched);
   const named = isCommit(source.ref) ? undefined : await git(['rev-parse', '--verify', '--quiet', `${HEAD}^{commit}`]);
   if (named?.ok === false) {
-    throw new GitFailed('commit_missing', `${source.ref} of ${source.url} is no commit`, false);
+    throw new GitFailed('ref_missing', `${source.ref} of ${source.url} is no commit`, false);
   }
   const commit = named?.output.toString().trim() ?? source.ref;
 
@@ -103,7 +112,7 @@ export async function openCommit(source: GitSource, limits: GitLimits, signal: A
         stdin: `${HEAD}:${name}\n`,
         maxOutputBytes: maxBytes + 200,
       });
-      if (!found.ok) throw failureOf(source.url, source.ref, found, limits);
+      if (!found.ok) throw explain(asked, found);
       return blobOf(found.output, maxBytes);
     },
     async changedSince(other) {
@@ -142,38 +151,6 @@ function blobOf(output: Buffer, maxBytes: number): { text: string; isWhole: bool
   return { text: output.subarray(end + 1, end + 1 + bytes).toString(), isWhole: bytes === Number(size) };
 }
 
-/** Git's own words decide, because its exit code is 128 for everything; LC_ALL=C keeps them in English. */
-function failureOf(url: string, ref: string, end: GitEnd & { ok: false }, limits: GitLimits): GitFailed {
-  const { stderr, why } = end;
-  if (why === 'timeout') {
-    return new GitFailed('repository_unreachable', `${url} didn’t answer within ${limits.timeoutMs / 1000} s`, true);
-  }
-  if (why === 'too_large') {
-    const most = `${Math.floor(limits.maxFetchBytes / (1024 * 1024))} MiB`;
-    return new GitFailed('repository_unreachable', `${url} sends more than ${most} for one commit`, false);
-  }
-  if (/^.*git: (?:command )?not found$/m.test(stderr)) {
-    return new GitFailed('repository_unreachable', 'git isn’t installed where Kiln’s API runs', false);
-  }
-  const said = /^(?:fatal|error|remote): (.*)$/m.exec(stderr)?.[1] ?? 'git failed without a word';
-  if (
-    /not our ref|couldn't find remote ref|unadvertised object|no such remote ref|reference is not a tree/i.test(stderr)
-  ) {
-    return new GitFailed('commit_missing', `${url} has no ${ref}: ${said}`, true);
-  }
-  if (
-    /could not read (?:Username|Password)|Authentication failed|terminal prompts disabled|returned error: 40[13]/i.test(
-      stderr,
-    )
-  ) {
-    return new GitFailed(
-      'repository_unreachable',
-      `${url} wants credentials, or refuses the connection’s gitToken: ${said}`,
-      false,
-    );
-  }
-  const isGone = /repository '[^']*' not found|returned error: 404|unable to update url base from redirection/i.test(
-    stderr,
-  );
-  return new GitFailed('repository_unreachable', `${url} can’t be read: ${said}`, !isGone);
+function basic(credentials: GitCredentials | undefined): string | undefined {
+  return credentials && `Basic ${Buffer.from(`${credentials.user}:${credentials.token}`).toString('base64')}`;
 }

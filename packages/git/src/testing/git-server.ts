@@ -19,6 +19,7 @@ const CONFIG = `[core]
 
 export interface SeenGitRequest {
   readonly path: string;
+  readonly host: string | undefined;
   readonly authorization: string | undefined;
 }
 
@@ -84,6 +85,28 @@ export class GitServer implements AsyncDisposable {
     return this.#last;
   }
 
+  /** Makes a tag or branch: `refs/tags/v1` at a commit. */
+  ref(name: string, commit: string): void {
+    this.#git('update-ref', name, commit);
+  }
+
+  /** Makes a tag that has a message; answers its object's id, which isn't the commit's. */
+  annotate(tag: string, commit: string): string {
+    const by = ['-c', 'user.name=t', '-c', 'user.email=t@example.org'];
+    this.#git(...by, 'tag', '--annotate', '--message', tag, tag, commit);
+    return this.#git('rev-parse', `refs/tags/${tag}`);
+  }
+
+  /** Directory that holds `app.git`. */
+  get root(): string {
+    return this.#root;
+  }
+
+  #git(...args: readonly string[]): string {
+    const env = { PATH: process.env.PATH ?? '', GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null' };
+    return execFileSync('git', ['--git-dir', this.#repository, ...args], { encoding: 'utf8', env }).trim();
+  }
+
   get #repository(): string {
     return join(this.#root, 'app.git');
   }
@@ -95,13 +118,16 @@ export class GitServer implements AsyncDisposable {
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
+    const { authorization, host } = request.headers;
+    this.seen.push({ path: new URL(request.url ?? '/', 'http://git').pathname, host, authorization });
+    if (this.instead) this.instead(request, response);
+    else this.answer(request, response);
+  }
+
+  /** As the server answers where nothing stands in for it. */
+  answer(request: IncomingMessage, response: ServerResponse): void {
     const { authorization } = request.headers;
     const url = new URL(request.url ?? '/', 'http://git');
-    this.seen.push({ path: url.pathname, authorization });
-    if (this.instead) {
-      this.instead(request, response);
-      return;
-    }
     const given = Buffer.from(authorization?.replace(/^basic /i, '') ?? '', 'base64').toString();
     if (url.pathname.startsWith('/private/') && !given.endsWith(`:${this.token}`)) {
       response.writeHead(401, { 'www-authenticate': 'Basic realm="test"' }).end();

@@ -2,11 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { allowedHosts, OutgoingGuard } from '@kiln/runtime';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { GitServer } from '../testing/git-server.ts';
-import { GitFailed, openCommit } from './commit-files.ts';
+import { openCommit } from './commit-files.ts';
+import { GitFailed } from './git-failed.ts';
+import { GitServer } from './testing/git-server.ts';
 
-const LIMITS = { timeoutMs: 20_000, maxFetchBytes: 8 * 1024 * 1024 };
+/** Lets git go to this machine by its address. */
+const guard = new OutgoingGuard(allowedHosts.parse('loopback'));
+const LIMITS = { timeoutMs: 20_000, maxFetchBytes: 8 * 1024 * 1024, guard };
 const never = new AbortController().signal;
 const CONFIG = 'version: 1\n';
 let server: GitServer;
@@ -85,14 +89,14 @@ describe('a commit', () => {
 
 describe('what goes wrong', () => {
   it('no such commit; it may come yet', async () => {
-    expect(await failure(open('ab'.repeat(20)))).toMatchObject({ code: 'commit_missing', isPassing: true });
-    expect(await failure(open('refs/heads/none'))).toMatchObject({ code: 'commit_missing' });
+    expect(await failure(open('ab'.repeat(20)))).toMatchObject({ fault: 'ref_missing', isPassing: true });
+    expect(await failure(open('refs/heads/none'))).toMatchObject({ fault: 'ref_missing' });
   });
 
   it('credentials: needed, wrong, right, and sent in no other way than as a header', async () => {
     const url = server.url('/private/app.git');
     const refused = await failure(open(first, { url }));
-    expect(refused).toMatchObject({ code: 'repository_unreachable', isPassing: false });
+    expect(refused).toMatchObject({ fault: 'auth_refused', isPassing: false });
     const credentials = { user: 'x', token: 'wrong-token' };
     expect((await failure(open(first, { url, credentials }))).message).not.toContain('wrong-token');
     await using files = await open(first, { url, credentials: { user: 'x', token: server.token } });
@@ -104,7 +108,7 @@ describe('what goes wrong', () => {
     expect(await failure(open(first, { url: 'http://127.0.0.1:9/app.git' }))).toMatchObject({ isPassing: true });
     server.instead = () => {};
     const late = await failure(open(first, {}, { timeoutMs: 300 }));
-    expect(late).toMatchObject({ code: 'repository_unreachable', isPassing: true });
+    expect(late).toMatchObject({ fault: 'unreachable', isPassing: true });
     expect(late.message).toContain('within 0.3 s');
     const { origin } = server;
     const elsewhere: string[] = [];
@@ -112,14 +116,14 @@ describe('what goes wrong', () => {
       if (request.url?.startsWith('/other/')) elsewhere.push(request.url);
       response.writeHead(302, { location: `${origin}/other${request.url}` }).end();
     };
-    expect(await failure(open(first))).toMatchObject({ code: 'repository_unreachable' });
+    expect(await failure(open(first))).toMatchObject({ fault: 'redirected', isPassing: false });
     expect(elsewhere).toEqual([]);
   });
 
   it('a file that is larger than a fetch may be', async () => {
     await using files = await open(first, {}, { maxFetchBytes: 64 * 1024 });
     const error = await failure(files.read('src/big.bin', 2 * 1024 * 1024));
-    expect(error).toMatchObject({ code: 'repository_unreachable', isPassing: false });
+    expect(error).toMatchObject({ fault: 'too_large', isPassing: false });
     expect(error.message).toContain('sends more than');
   });
 

@@ -10,6 +10,8 @@ export interface GitRun {
   readonly maxFileBytes: number;
   /** Most that is read of what git prints. */
   readonly maxOutputBytes: number;
+  /** Niceness: others, who are to be answered at once, go first. Default 0. */
+  readonly niceness?: number;
   readonly signal: AbortSignal;
   readonly stdin?: string;
 }
@@ -19,10 +21,12 @@ export type GitEnd =
   | { readonly ok: true; readonly output: Buffer; readonly isCut: boolean }
   | { readonly ok: false; readonly why: 'exit' | 'timeout' | 'too_large'; readonly stderr: string };
 
-/** Others, who are to be answered at once, go first: niceness. */
-const NICENESS = 10;
 const MAX_STDERR_CHARS = 16 * 1024;
 const BLOCK_BYTES = 512;
+/** Of addresses, for each process: a server that never stops sending refs costs no more, KiB. */
+const MAX_MEMORY_KIB = 2 * 1024 * 1024;
+/** Not every system limits the memory; the size of files all do. Both limits are inherited by what git starts, which writes the packs. */
+const LIMITED = `ulimit -v ${MAX_MEMORY_KIB} 2>/dev/null; ulimit -f "$0" && exec git "$@"`;
 
 /**
  * Runs git in a process group of its own, so that with it ends what it has started: its helpers hold the connections.
@@ -30,15 +34,14 @@ const BLOCK_BYTES = 512;
  */
 export async function runGit(args: readonly string[], run: GitRun): Promise<GitEnd> {
   run.signal.throwIfAborted();
-  // The limit is inherited by what git starts, which is what writes the packs.
   const blocks = Math.ceil(run.maxFileBytes / BLOCK_BYTES);
-  const child = spawn('/bin/sh', ['-c', 'ulimit -f "$0" && exec git "$@"', String(blocks), ...args], {
+  const child = spawn('/bin/sh', ['-c', LIMITED, String(blocks), ...args], {
     cwd: run.cwd,
     env: run.env,
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe'],
   });
-  if (child.pid !== undefined) lowerPriority(child.pid);
+  if (child.pid !== undefined && run.niceness) lowerPriority(child.pid, run.niceness);
   const kill = () => {
     try {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
@@ -56,12 +59,13 @@ export async function runGit(args: readonly string[], run: GitRun): Promise<GitE
   let length = 0;
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => {
-    chunks.push(chunk);
+    // What comes after that, before git has ended, isn't kept.
+    if (length <= run.maxOutputBytes) chunks.push(chunk);
     length += chunk.length;
     if (length > run.maxOutputBytes) kill();
   });
   child.stderr.on('data', (chunk: Buffer) => {
-    if (stderr.length < MAX_STDERR_CHARS) stderr += chunk.toString();
+    stderr += chunk.toString().slice(0, MAX_STDERR_CHARS - stderr.length);
   });
   child.stdin.on('error', () => {});
   child.stdin.end(run.stdin ?? '');
@@ -76,8 +80,7 @@ export async function runGit(args: readonly string[], run: GitRun): Promise<GitE
     run.signal.throwIfAborted();
     if (length > run.maxOutputBytes) return { ok: true, output: Buffer.concat(chunks), isCut: true };
     if (code === 0) return { ok: true, output: Buffer.concat(chunks), isCut: false };
-    const tooLarge = signal === 'SIGXFSZ' || /File too large|signal 25|file size limit/i.test(stderr);
-    return { ok: false, why: isLate ? 'timeout' : tooLarge ? 'too_large' : 'exit', stderr };
+    return { ok: false, why: isLate ? 'timeout' : signal === 'SIGXFSZ' ? 'too_large' : 'exit', stderr };
   } finally {
     clearTimeout(timer);
     run.signal.removeEventListener('abort', kill);
@@ -86,9 +89,9 @@ export async function runGit(args: readonly string[], run: GitRun): Promise<GitE
 }
 
 /** Also for all that it starts from then on. */
-function lowerPriority(pid: number): void {
+function lowerPriority(pid: number, niceness: number): void {
   try {
-    setPriority(pid, NICENESS);
+    setPriority(pid, niceness);
   } catch {
     // It has ended, or this process is nicer already.
   }
