@@ -22,6 +22,7 @@ import type {
   NewSecret,
   NewToken,
   RateState,
+  ReplicaState,
   Resealing,
   StorageLedger,
   StoredBuild,
@@ -219,6 +220,8 @@ export interface ApiDeps extends HookDeps {
   readonly audit: Audit;
   readonly logs: LogStreams;
   readonly events: Events;
+  /** The master's replicas; absent where nothing is to be said of them. */
+  replicas?(): Promise<ReplicaState>;
   readonly blobs: Blobs;
   readonly log: Logger;
   /** ms since the epoch. */

@@ -41,6 +41,7 @@ export type { EventGroupOptions } from './redis/event-group.ts';
 export { Keys } from './redis/keys.ts';
 export { isPassing, persist } from './redis/persist.ts';
 export { PoolEvents } from './redis/pool-events.ts';
+export type { ReplicaState } from './redis/replicas.ts';
 export { NotReplicated, Replication } from './redis/replication.ts';
 export { type DueSchedule, InvalidCron } from './schedules/schedule-clock.ts';
 export {

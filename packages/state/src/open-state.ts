@@ -22,10 +22,11 @@ import { LogStore } from './logs/log-store.ts';
 import { LearnedStore } from './placement/learned-store.ts';
 import { AttemptQueues } from './queue/attempt-queue.ts';
 import { HookQueues } from './queue/hook-queues.ts';
-import { connectRedis } from './redis/connect.ts';
+import { connectRedis, isSentinel } from './redis/connect.ts';
 import { consumeEvents, type EventGroupOptions } from './redis/event-group.ts';
 import { Keys } from './redis/keys.ts';
 import { PoolEvents } from './redis/pool-events.ts';
+import { type ReplicaState, readReplicas } from './redis/replicas.ts';
 import { Replication } from './redis/replication.ts';
 import { ScheduleClock } from './schedules/schedule-clock.ts';
 import { ScheduleStore } from './schedules/schedule-store.ts';
@@ -45,6 +46,8 @@ export interface StateOptions {
   readonly secretTtlMs?: number;
   /** Replicas that must have what is acknowledged: acceptances, cancels, leases, starts and ends of attempts. Default 0. */
   readonly minReplicas?: number;
+  /** How long replicas may take for that, ms. */
+  readonly replicaTimeoutMs?: number;
   /** Called for connection trouble; the connection heals itself. */
   onError(error: Error): void;
   readonly now?: () => number;
@@ -87,6 +90,8 @@ export interface State extends AsyncDisposable {
   /** See `consumeEvents` in event-group.ts. */
   consumeEvents(options: EventGroupOptions, handle: (event: PoolEvent) => Promise<void>): AsyncDisposable;
   readonly events: PoolEvents;
+  /** The master's replicas, and what a failover could lose by the present settings. */
+  replicas(): Promise<ReplicaState>;
   /** Settings of this Redis that would lose builds, each as a sentence; empty where it is fit. */
   unfitness(): Promise<string[]>;
 }
@@ -100,11 +105,16 @@ export async function openState(options: StateOptions): Promise<State> {
   const followUps = new FollowUps(redis, keys, { now, secretTtlMs });
   const queues = new AttemptQueues(redis, keys);
   const events = await PoolEvents.open(redis, keys);
-  const replication = new Replication(redis, keys, { minReplicas: options.minReplicas ?? 0 });
+  const replication = new Replication(redis, keys, {
+    minReplicas: options.minReplicas ?? 0,
+    ...(options.replicaTimeoutMs !== undefined && { timeoutMs: options.replicaTimeoutMs }),
+  });
   const hosts = new HostStore(redis, keys, now, replication);
   const sealer = new Sealer(secretKey);
   const clock = new ScheduleClock(redis, keys);
   const hookQueues = new HookQueues(redis, keys);
+  const replicas = () =>
+    readReplicas(redis, { required: replication.minReplicas, hasSentinel: isSentinel(options.redisUrl) });
   return {
     redis,
     keys,
@@ -139,7 +149,8 @@ export async function openState(options: StateOptions): Promise<State> {
     hookQueues,
     consumeEvents: (options, handle) => consumeEvents(redis, keys, options, handle),
     events,
-    unfitness: () => unfitness(redis),
+    replicas,
+    unfitness: async () => [...(await unfitness(redis)), ...(await replicas()).problems],
     async [Symbol.asyncDispose]() {
       await events[Symbol.asyncDispose]();
       await replication[Symbol.asyncDispose]();

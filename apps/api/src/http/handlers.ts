@@ -42,6 +42,7 @@ import { sendBlob, sendJson } from './answer.ts';
 import { Complaint, fieldComplaint, parameter, parsed } from './complaint.ts';
 import { within } from './deadline.ts';
 import { logFormat } from './log-format.ts';
+import { replicaLines } from './replica-lines.ts';
 
 export interface HandlerParts {
   readonly config: ApiConfig;
@@ -227,10 +228,11 @@ export function handlers({
 
     async ready(_request, response) {
       if (closing.aborted) throw new Complaint('unavailable', 'this process stops');
-      await within(READY_MS, hosts.list()).catch((error: unknown) => {
+      const reading = Promise.all([deps.replicas?.(), hosts.list()]);
+      const [replicas] = await within(READY_MS, reading).catch((error: unknown) => {
         throw error instanceof Complaint ? error : new Complaint('unavailable', 'Kiln’s Redis answers with an error');
       });
-      response.type('text/plain').send('ready\n');
+      response.type('text/plain').send(`${['ready', ...replicaLines(replicas)].join('\n')}\n`);
     },
 
     async openapi(_request, response) {
