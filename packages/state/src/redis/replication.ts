@@ -144,7 +144,7 @@ export class Replication implements AsyncDisposable {
   }
 }
 
-const WRITE_AND_SAY_WHO = `redis.call('SET', KEYS[1], 1) return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')`;
+const WRITE_AND_SAY_WHO = `#!lua flags=allow-oom\nredis.call('SET', KEYS[1], 1) return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')`;
 
 /** Where nothing is asked of replicas. */
 export const MASTER_ONLY: Pick<Replication, 'after' | 'assertReplicas'> = {
