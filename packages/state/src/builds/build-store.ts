@@ -75,7 +75,8 @@ export class BuildStore {
 
   /** An acceptance that could be lost isn't one: it is taken back, unless its key lets it be asked for again. */
   async #accepted(build: NewBuild, id: string, now: number): Promise<Acceptance> {
-    await this.#replication.assertReplicas();
+    const asked = this.#replication.assertReplicas();
+    if (asked) await asked;
     try {
       return await this.#replication.after(() => acceptBuild(this.#parts, build, id, now));
     } catch (error) {

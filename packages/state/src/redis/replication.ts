@@ -70,7 +70,11 @@ export class Replication implements AsyncDisposable {
    * between it is.
    * @throws NotReplicated the write is on the master, and may be lost; whatever `write` throws
    */
-  async after<T>(write: () => Promise<T>): Promise<T> {
+  after<T>(write: () => Promise<T>): Promise<T> {
+    return this.minReplicas === 0 ? write() : this.#confirmed(write);
+  }
+
+  async #confirmed<T>(write: () => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries++) {
       const result = await write();
       try {
@@ -82,15 +86,17 @@ export class Replication implements AsyncDisposable {
     }
   }
 
-  /** Throws where replicas are missing, before anything is written that couldn't be confirmed. @throws NotReplicated */
-  async assertReplicas(): Promise<void> {
-    if (performance.now() - this.#confirmedAt < FRESH_MS) return;
-    await this.after(() => this.#redis.ping());
+  /**
+   * Rejects where replicas are missing, before anything is written that couldn't be confirmed; undefined where nothing is asked of them,
+   * or they were there a moment ago. @throws NotReplicated
+   */
+  assertReplicas(): Promise<unknown> | undefined {
+    const isFresh = performance.now() - this.#confirmedAt < FRESH_MS;
+    return this.minReplicas === 0 || isFresh ? undefined : this.after(() => this.#redis.ping());
   }
 
   /** Waits until enough replicas have all that this process' main connection has been answered. */
   #confirm(): Promise<void> {
-    if (this.minReplicas === 0) return Promise.resolve();
     // Taken down in the same turn as the answer that is to be confirmed: a connection that is made anew is noticed later than that.
     const runId = runIdOf(this.#redis).current;
     const confirmed = Promise.withResolvers<void>();
@@ -149,5 +155,5 @@ const WRITE_AND_SAY_WHO = `#!lua flags=allow-oom\nredis.call('SET', KEYS[1], 1) 
 /** Where nothing is asked of replicas. */
 export const MASTER_ONLY: Pick<Replication, 'after' | 'assertReplicas'> = {
   after: (write) => write(),
-  assertReplicas: async () => {},
+  assertReplicas: () => undefined,
 };
