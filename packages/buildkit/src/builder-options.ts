@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
 import type { AllowedFrontends, Trust } from '@kiln/domain';
 import type { RegistryLogin } from './docker-config.ts';
+import type { Egress } from './egress/egress.ts';
 
 /** Shaped like pino's logger: fields first, then a constant event. */
 export interface Logger {
@@ -45,6 +46,8 @@ export interface BuilderOptions {
   readonly plainHttpRegistries?: readonly string[];
   /** Frontends that builds may name beside BuildKit's own. Default: any. */
   readonly frontends?: AllowedFrontends;
+  /** Default: builds reach whatever the host reaches. */
+  readonly egress?: Egress;
   readonly log: Logger;
 }
 

@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { domainText, type Outcome } from '@kiln/domain';
 import type Docker from 'dockerode';
 import { containerOf, domainOf, toolContainerName } from './builder-names.ts';
-import type { BuilderInfo, BuilderOptions, RunRequest } from './builder-options.ts';
+import type { BuilderInfo, BuilderOptions, ContextSource, RunRequest } from './builder-options.ts';
 import { buildkitConnector, type ConnectBuildkit } from './buildkit-connection.ts';
 import { BuildkitControl } from './buildkit-control.ts';
 import { type BuilderHost, chooseDriver, command, prepareBuilder } from './buildx-builder.ts';
@@ -10,6 +10,7 @@ import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './build
 import { cacheBudget } from './cache-budget.ts';
 import { enforcesFrontends } from './check-frontend.ts';
 import { stopContainer } from './domain-volumes.ts';
+import { BuilderEgress } from './egress/builder-egress.ts';
 import { callEngine, connectEngine, DEFAULT_SOCKET } from './engine.ts';
 import { claimDomain, claimEngine, EngineTaken, engineDomain } from './engine-claim.ts';
 import { type BuilderInventory, InventoryReader } from './inventory.ts';
@@ -28,13 +29,20 @@ export class Builder {
   readonly #engine: Docker;
   readonly #options: BuilderOptions;
   readonly #host: RunHost;
+  readonly #egress: BuilderEgress;
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
   readonly #inventories: InventoryReader;
 
-  private constructor({ options, engine }: BuilderHost, info: BuilderInfo, host: RunHost, sizesAreFloors: boolean) {
+  private constructor(
+    { options, engine, egress }: Preparation,
+    info: BuilderInfo,
+    host: RunHost,
+    sizesAreFloors: boolean,
+  ) {
     this.#options = options;
     this.#engine = engine;
+    this.#egress = egress;
     this.#info = info;
     this.#domain = info.domain;
     this.#host = host;
@@ -46,11 +54,13 @@ export class Builder {
    * with it whatever buildx still ran in it.
    * @throws EngineError where the engine can't be reached, or an image can't be had
    * @throws EngineNotApart where the engine's own BuildKit is another class's or domain's
+   * @throws EgressUnenforceable where builds can't be kept to what they may reach
    */
   static async start(options: BuilderOptions): Promise<Builder> {
     const engine = connectEngine(options.dockerSocket ?? DEFAULT_SOCKET);
     const engineVersion = await versionOf(engine);
-    const tool = toolContainer(options, engine);
+    const egress = await BuilderEgress.prepare({ options, engine });
+    const tool = toolContainer(options, engine, egress.network);
     const paths = toolPaths(options.scratchDir);
     await tool.remove();
     await rm(paths.runs, { recursive: true, force: true });
@@ -59,14 +69,14 @@ export class Builder {
     await writeDeadline(options.scratchDir, Date.now() + FIRST_FENCE_MS);
     await tool.recreate();
     try {
-      return await Builder.#prepare({ options, engine, tool }, engineVersion);
+      return await Builder.#prepare({ options, engine, tool, egress, network: egress.network }, engineVersion);
     } catch (error) {
       await tool.remove().catch(() => undefined);
       throw error;
     }
   }
 
-  static async #prepare(host: BuilderHost, engineVersion: string): Promise<Builder> {
+  static async #prepare(host: Preparation, engineVersion: string): Promise<Builder> {
     const { options, engine, tool } = host;
     const driver = await chooseDriver(host);
     const builder = await prepareBuilder(host, driver);
@@ -78,6 +88,7 @@ export class Builder {
       if (domain !== undefined) await claimDomain(engine, domain);
       else domain = await engineDomain(engine);
     }
+    await host.egress.verify(tool, builder);
     // Side by side: each costs an exec or a call, and none waits for another.
     const [version, help, inspect, budget, sizesAreFloors] = await Promise.all([
       command(tool, ['docker-buildx', 'version']),
@@ -107,6 +118,7 @@ export class Builder {
       connectBuildkit,
       frontends: { allowed: options.frontends ?? 'any', isEnforced: enforcesFrontends(driver, buildkit) },
       dockerConfigDir: options.dockerConfigDir,
+      sourcePolicy: (source: ContextSource) => host.egress.sourcePolicy(source),
       log: options.log,
       now: Date.now,
     };
@@ -159,6 +171,7 @@ export class Builder {
       return { end: 'failed', failure: { code: 'infrastructure', message } };
     }
     try {
+      await this.#egress.ensure();
       return await runBuild(this.#host, request, signal);
     } catch (error) {
       this.#options.log.error(
@@ -199,8 +212,9 @@ export class Builder {
     await writeDeadline(this.#options.scratchDir, untilMs);
   }
 
-  /** @throws EngineError while the engine, or the builder's container, isn't there */
+  /** @throws EngineError while the engine, or the builder's container, isn't there @throws EgressUnenforceable while builds can't be held */
   async ping(): Promise<void> {
+    await this.#egress.ensure();
     (await this.#host.connectBuildkit()).destroy();
   }
 
@@ -220,6 +234,10 @@ export class Builder {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+interface Preparation extends BuilderHost {
+  readonly egress: BuilderEgress;
 }
 
 async function versionOf(engine: Docker): Promise<string> {
@@ -242,7 +260,7 @@ async function measuresMountsOnce(engine: Docker): Promise<boolean> {
 
 const SNAPSHOTTER = 'io.containerd.snapshotter.v1';
 
-function toolContainer(options: BuilderOptions, engine: Docker): ToolContainer {
+function toolContainer(options: BuilderOptions, engine: Docker, network?: string): ToolContainer {
   const { hostName, instance, toolImage, scratchDir, dockerConfigDir, log } = options;
   const socket = options.dockerSocket ?? DEFAULT_SOCKET;
   return new ToolContainer({
@@ -253,6 +271,7 @@ function toolContainer(options: BuilderOptions, engine: Docker): ToolContainer {
     scratchDir,
     engineSocketPath: options.engineSocketPath ?? (socket.startsWith('/') ? socket : DEFAULT_SOCKET),
     dockerConfigDir,
+    network,
     log,
   });
 }

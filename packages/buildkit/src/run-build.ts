@@ -3,13 +3,14 @@ import type { AllowedFrontends, Failure, Outcome, Trust } from '@kiln/domain';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
 import { stopCause } from './build-stop.ts';
-import type { Logger, RunRequest } from './builder-options.ts';
+import type { ContextSource, Logger, RunRequest } from './builder-options.ts';
 import type { ConnectBuildkit } from './buildkit-connection.ts';
 import { BuildkitControl } from './buildkit-control.ts';
 import { type BuildxFeatures, type BuildxInvocation, buildxArguments } from './buildx-arguments.ts';
 import { checkFrontend, dockerfileHead } from './check-frontend.ts';
 import { ContextUnusable } from './context-dir.ts';
 import type { BuildHistory } from './control-messages.ts';
+import type { SourcePolicy } from './egress/source-policy.ts';
 import { Halt } from './halt.ts';
 import { messageOf } from './message-of.ts';
 import { neverStarted, outcomeOf } from './outcome.ts';
@@ -37,6 +38,8 @@ export interface RunHost {
   readonly frontends: { readonly allowed: AllowedFrontends; readonly isEnforced: boolean };
   /** Directory of the host's own registry logins. */
   readonly dockerConfigDir?: string | undefined;
+  /** What BuildKit may fetch from for a build; undefined: from everywhere. */
+  sourcePolicy(source: ContextSource): SourcePolicy | undefined;
   readonly log: Logger;
   /** Ms since the epoch. */
   now(): number;
@@ -53,6 +56,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   if ('end' in context) return context;
   const { env, places } = await files.placeSecrets(request.secrets);
   const logins = await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
+  const policy = await files.placeSourcePolicy(host.sourcePolicy(request.source));
   const argv = buildxArguments({
     builder: host.builder,
     trust: host.trust,
@@ -68,7 +72,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   await reader.warnOfLimits();
   const process = await host.tool.start({
     argv: [host.paths.exec, host.paths.fence, files.pidFile, 'docker-buildx', ...argv],
-    env: [`BUILDX_CONFIG=${files.buildxConfig}`, ...logins, ...env],
+    env: [`BUILDX_CONFIG=${files.buildxConfig}`, ...logins, ...policy, ...env],
   });
   const artifact =
     spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;

@@ -5,6 +5,7 @@ import type { CommitDockerfile } from './builder-options.ts';
 import type { SecretPlace } from './buildx-arguments.ts';
 import { type ContextDir, MAX_NAME_BYTES, unpackContext } from './context-dir.ts';
 import { dockerConfig, hostDockerConfig, type RegistryLogin } from './docker-config.ts';
+import { SOURCE_POLICY_VARIABLE, type SourcePolicy } from './egress/source-policy.ts';
 import type { ToolPaths } from './tool-scripts.ts';
 
 /** A process's environment takes no more than 128 KiB in one string (Linux, MAX_ARG_STRLEN). */
@@ -71,6 +72,14 @@ export class RunFiles {
     const config = dockerConfig(logins, await hostDockerConfig(hostConfigDir));
     await writeFile(join(dir, 'config.json'), config, { mode: 0o600 });
     return [`DOCKER_CONFIG=${dir}`];
+  }
+
+  /** The variable by which buildx finds what BuildKit may fetch from. */
+  async placeSourcePolicy(policy: SourcePolicy | undefined): Promise<string[]> {
+    if (policy === undefined) return [];
+    const file = join(this.#dir, 'source-policy.json');
+    await writeFile(file, JSON.stringify(policy));
+    return [`${SOURCE_POLICY_VARIABLE}=${file}`];
   }
 
   /** An uploaded context, unpacked. @throws ContextUnusable */

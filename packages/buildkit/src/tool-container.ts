@@ -15,6 +15,8 @@ export interface ToolContainerOptions {
   readonly scratchDir: string;
   readonly engineSocketPath: string;
   readonly dockerConfigDir?: string | undefined;
+  /** Network that it is in. Default: the host's, where the registries that the engine reaches are reached too, as buildx fetches their tokens itself. */
+  readonly network?: string | undefined;
   readonly log: Logger;
 }
 
@@ -42,6 +44,7 @@ export class ToolContainer {
   /** Replaces whatever container has the name: a buildx that a dead worker left behind must not go on. */
   async recreate(): Promise<void> {
     const { engine, name, image, labels, scratchDir, engineSocketPath, dockerConfigDir, log } = this.#options;
+    const { network = 'host' } = this.#options;
     const paths = toolPaths(scratchDir);
     this.#socket = await this.#socketNow();
     await this.remove();
@@ -58,8 +61,7 @@ export class ToolContainer {
         ...(User && { User }),
         HostConfig: {
           ...(GroupAdd && { GroupAdd }),
-          // Where the registries that the engine reaches are reached too: buildx fetches their tokens itself.
-          NetworkMode: 'host',
+          NetworkMode: network,
           Binds: [
             `${engineSocketPath}:/var/run/docker.sock`,
             `${scratchDir}:${scratchDir}`,
