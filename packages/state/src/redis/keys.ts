@@ -141,7 +141,9 @@ export class Keys {
   connections = () => `${this.prefix}connections`;
   /** String: the delivery that one of a forge's own ids stands for; expires. */
   deliveryOf = (digest: string) => `${this.prefix}delivery:of:${digest}`;
-  /** Hash: doc (StoredDelivery as JSON), body (packed, until it has been read); expires. */
+  /** String: the first delivery with these bytes; expires. */
+  deliveryOfBody = (digest: string) => `${this.prefix}delivery:body:${digest}`;
+  /** Hash: doc (StoredDelivery as JSON), body (packed, until it has been read), original (see StoredDelivery); expires. */
   delivery = (id: string) => `${this.prefix}delivery:${id}`;
   /** Sorted sets without scores, in order of id, that is of time. */
   deliveries = () => `${this.prefix}deliveries`;
