@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { mkdir, open, opendir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Transform } from 'node:stream';
@@ -92,15 +92,13 @@ export class FsBlobStore implements BlobStore {
     await rm(this.#path(key), { force: true });
   }
 
-  /** Every key below `prefix`, a directory. `tmp` lists what unfinished uploads left. */
+  /** Every key below `prefix`, a directory, read as it is asked for: there may be millions. `tmp` lists what unfinished uploads left. */
   async *list(prefix: string): AsyncGenerator<string> {
-    const found = await readdir(this.#path(prefix), { recursive: true, withFileTypes: true }).catch(() => []);
-    for (const entry of found) {
-      if (entry.isFile())
-        yield join(entry.parentPath, entry.name)
-          .slice(this.dir.length + 1)
-          .split(sep)
-          .join('/');
+    for await (const path of filesBelow(this.#path(prefix))) {
+      yield path
+        .slice(this.dir.length + 1)
+        .split(sep)
+        .join('/');
     }
   }
 
@@ -114,6 +112,19 @@ export class FsBlobStore implements BlobStore {
   #path(key: string): string {
     if (!KEY.test(key)) throw new RangeError(`not a blob key: ${JSON.stringify(key)}`);
     return join(this.dir, key);
+  }
+}
+
+/** Entries that one read of a directory brings. */
+const ENTRIES_AT_A_TIME = 256;
+
+/** Files below a directory, in no order; none where there is no such directory. What is deleted meanwhile may come or not. */
+async function* filesBelow(path: string): AsyncGenerator<string> {
+  const dir = await opendir(path, { bufferSize: ENTRIES_AT_A_TIME }).catch(() => undefined);
+  for await (const entry of dir ?? []) {
+    const below = join(path, entry.name);
+    if (entry.isDirectory()) yield* filesBelow(below);
+    else if (entry.isFile()) yield below;
   }
 }
 

@@ -1,6 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { AttemptCall } from '@kiln/contracts';
-import { type BuildRecord, cacheKey, currentAttempt, type PendingBuild, type PlacementDecision } from '@kiln/domain';
+import {
+  type BuildRecord,
+  cacheKey,
+  currentAttempt,
+  domainOfKey,
+  isHandBack,
+  type PendingBuild,
+  type PlacementDecision,
+} from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
@@ -109,6 +117,7 @@ export class PendingStore {
             limits.team ?? '',
             limits.token ?? '',
             pending.trust,
+            ...(['pool', 'team', 'repo'] as const).map((isolation) => domainOfKey(pending.repo, isolation)),
             ...changeArgs(next, now),
           ],
         ),
@@ -144,7 +153,7 @@ export function pendingBuild({ record, spec }: StoredBuild): PendingBuild {
     hostLabels: spec.hostLabels,
     trust: record.trust ?? 'trusted',
     // A host that only had to give it back may take it again.
-    lostOn: record.attempts.filter(({ failure }) => failure?.code !== 'host_drained').map(({ host }) => host),
+    lostOn: record.attempts.filter(({ failure }) => !isHandBack(failure)).map(({ host }) => host),
   };
 }
 

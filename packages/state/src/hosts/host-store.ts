@@ -84,6 +84,9 @@ export class HostStore {
         disk ? JSON.stringify(disk) : '',
         (report.trust ?? ['trusted']).join(),
         epoch,
+        report.isolation ?? 'pool',
+        report.oneDomain ? '1' : '0',
+        report.domain ?? '',
       ],
     );
     if (answer === -1) throw new HostNameTaken(name);
@@ -143,7 +146,8 @@ export class HostStore {
     }
     const orders = parseOrders(hashOf(desired));
     const disk = hostDisk.safeParse(JSON.parse(host.disk || 'null'));
-    const { slots, labels } = parsed.data;
+    const { slots, labels, oneDomain, domain } = parsed.data;
+    const serves = domain ?? (oneDomain && Object.keys(held).length > 0 ? host.claiming : undefined);
     return {
       report: { ...parsed.data, ...effective(parsed.data, orders), ...(disk.success && { disk: disk.data }) },
       reported: { slots, labels },
@@ -153,6 +157,7 @@ export class HostStore {
       cordoned: orders.cordoned,
       draining: orders.drain !== undefined,
       alive: lease !== null && lease === host.incarnation,
+      ...(serves !== undefined && { serves }),
       left: host.left === '1',
       lastSeenAt: Number(host.lastSeenAt),
       held: Object.entries(held).map(([key, weight]) => ({ ...parseHeld(key), weight: Number(weight) })),

@@ -28,8 +28,6 @@ export class Keys {
   ended = () => `${this.prefix}ended`;
   /** Hash: build → what is left of it here once its document is in the blob store, packed. */
   history = () => `${this.prefix}history`;
-  /** Sorted set by end (ms): the builds of `history`, for retention. */
-  historyEnded = () => `${this.prefix}history:ended`;
   /** String: the process that moves builds to the blob store; expires. */
   historyClaim = () => `${this.prefix}history:claim`;
   /** String: builds that ended before are forgotten, all of them, ms since the epoch. */
@@ -143,7 +141,9 @@ export class Keys {
   connections = () => `${this.prefix}connections`;
   /** String: the delivery that one of a forge's own ids stands for; expires. */
   deliveryOf = (digest: string) => `${this.prefix}delivery:of:${digest}`;
-  /** Hash: doc (StoredDelivery as JSON), body (packed, until it has been read); expires. */
+  /** String: the first delivery with these bytes; expires. */
+  deliveryOfBody = (digest: string) => `${this.prefix}delivery:body:${digest}`;
+  /** Hash: doc (StoredDelivery as JSON), body (packed, until it has been read), original (see StoredDelivery); expires. */
   delivery = (id: string) => `${this.prefix}delivery:${id}`;
   /** Sorted sets without scores, in order of id, that is of time. */
   deliveries = () => `${this.prefix}deliveries`;
