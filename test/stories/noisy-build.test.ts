@@ -11,6 +11,7 @@ import { startScheduler } from '@kiln/scheduler';
 import { FsBlobStore, Leadership, openState, type State } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 import { type ExecuteRequest, type Executor, startWorker } from '@kiln/worker';
+import { fixedExecutors } from '@kiln/worker/testing';
 import { expect, onTestFinished, test } from 'vitest';
 import { until } from '../support/conditions.ts';
 
@@ -98,7 +99,7 @@ async function startPool(): Promise<Pool> {
       { hostName: role, slots: 1, labels: { role }, ...LEASE },
       {
         ...own,
-        executors: [executor],
+        executors: fixedExecutors([executor]),
         identity: { machine: role, incarnation: randomUUID() },
         openContext: async () => Readable.from(['a tar']),
         outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),
