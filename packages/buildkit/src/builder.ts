@@ -1,4 +1,5 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Outcome } from '@kiln/domain';
 import type Docker from 'dockerode';
 import type { BuilderInfo, BuilderOptions, RunRequest } from './builder-options.ts';
@@ -12,6 +13,7 @@ import { claimEngine } from './engine-claim.ts';
 import { type BuilderInventory, InventoryReader } from './inventory.ts';
 import { messageOf } from './message-of.ts';
 import { type RunHost, runBuild } from './run-build.ts';
+import { RunOwner } from './run-owner.ts';
 import { ToolContainer } from './tool-container.ts';
 import { toolPaths, writeDeadline, writeToolScripts } from './tool-scripts.ts';
 
@@ -46,13 +48,14 @@ export class Builder {
     const tool = toolContainer(options, engine);
     const paths = toolPaths(options.scratchDir);
     await tool.remove();
-    await rm(paths.runs, { recursive: true, force: true });
     await mkdir(options.scratchDir, { recursive: true, mode: 0o700 });
     await writeToolScripts(options.scratchDir);
     await writeDeadline(options.scratchDir, Date.now() + FIRST_FENCE_MS);
     await tool.recreate();
     try {
-      return await Builder.#prepare({ options, engine, tool }, engineVersion);
+      const owner = new RunOwner(tool, paths);
+      await clearRuns(owner, paths.runs);
+      return await Builder.#prepare({ options, engine, tool }, owner, engineVersion);
     } catch (error) {
       await tool.remove().catch(() => undefined);
       throw error;
@@ -64,7 +67,7 @@ export class Builder {
     await toolContainer(options, connectEngine(options.dockerSocket ?? DEFAULT_SOCKET)).remove();
   }
 
-  static async #prepare(host: BuilderHost, engineVersion: string): Promise<Builder> {
+  static async #prepare(host: BuilderHost, owner: RunOwner, engineVersion: string): Promise<Builder> {
     const { options, engine, tool } = host;
     const driver = await chooseDriver(host);
     const builder = await prepareBuilder(host, driver);
@@ -93,6 +96,7 @@ export class Builder {
     const runs = {
       trust,
       tool,
+      owner,
       paths: toolPaths(options.scratchDir),
       builder,
       features: featuresOf(help),
@@ -176,6 +180,11 @@ export class Builder {
   }
 }
 
+/** What a worker that was killed left: maybe files of runs' users, which only root of the tool container may remove. */
+async function clearRuns(owner: RunOwner, runs: string): Promise<void> {
+  for (const name of await readdir(runs)) await owner.remove(join(runs, name));
+}
+
 async function versionOf(engine: Docker): Promise<string> {
   const { Version } = await callEngine('version', () => engine.version());
   return Version;
@@ -197,7 +206,7 @@ async function measuresMountsOnce(engine: Docker): Promise<boolean> {
 const SNAPSHOTTER = 'io.containerd.snapshotter.v1';
 
 function toolContainer(options: BuilderOptions, engine: Docker): ToolContainer {
-  const { hostName, instance, trust = 'trusted', toolImage, scratchDir, dockerConfigDir, log } = options;
+  const { hostName, instance, trust = 'trusted', toolImage, scratchDir, log } = options;
   const socket = options.dockerSocket ?? DEFAULT_SOCKET;
   return new ToolContainer({
     engine,
@@ -206,7 +215,6 @@ function toolContainer(options: BuilderOptions, engine: Docker): ToolContainer {
     labels: { 'kiln.host': hostName, 'kiln.instance': instance, 'kiln.trust': trust },
     scratchDir,
     engineSocketPath: options.engineSocketPath ?? (socket.startsWith('/') ? socket : DEFAULT_SOCKET),
-    dockerConfigDir,
     log,
   });
 }
