@@ -40,6 +40,7 @@ export class Builder {
    * Brings the tool container and the builder up. A tool container that a killed worker left behind is removed first, and
    * with it whatever buildx still ran in it.
    * @throws EngineError where the engine can't be reached, or an image can't be had
+   * @throws Error where runs can't have users of their own: see `RunOwner.check`
    * @throws EngineNotApart where the engine's own BuildKit is another class's
    */
   static async start(options: BuilderOptions): Promise<Builder> {
@@ -54,6 +55,7 @@ export class Builder {
     await tool.recreate();
     try {
       const owner = new RunOwner(tool, paths);
+      await owner.check();
       await clearRuns(owner, paths.runs);
       return await Builder.#prepare({ options, engine, tool }, owner, engineVersion);
     } catch (error) {

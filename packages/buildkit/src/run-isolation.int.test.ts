@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { rawTar } from '@kiln/trees/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -109,6 +111,21 @@ test('a builder that starts removes what a worker that was killed left, whoever 
   expect(await readdir(runs)).toEqual([]);
   await next.builder.close();
   await left[Symbol.asyncDispose]();
+});
+
+test('a socket that only its owner may use stops the start, with what would do', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'kiln-socket-'));
+  const server = createServer({ allowHalfOpen: true }, (from) => {
+    const to = connect({ path: '/var/run/docker.sock', allowHalfOpen: true });
+    pipeline(from, to, from, () => undefined);
+  });
+  const path = join(dir, 'docker.sock');
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  await expect(lab({ dockerSocket: path })).rejects.toThrow(
+    'has the mode 755, expected one that its group may write to',
+  );
+  server.close();
+  await rm(dir, { recursive: true });
 });
 
 test('a worker that isn’t root has its runs apart, too, and cleans up after them', async () => {

@@ -39,6 +39,11 @@ export class RunOwner {
     this.#paths = paths;
   }
 
+  /** Makes sure that runs' users can do what they have to. @throws Error where the engine's socket is closed to all users but its owner */
+  async check(): Promise<void> {
+    await this.#known();
+  }
+
   /**
    * Makes `dir` and all below it `uid`'s alone; answers as whom, `uid:gid`, its buildx is to run. Set-user-ID bits, which a change of the owner
    * takes away, come back as `<dir>.modes` has them. @throws Error where it can't be done; EngineError
@@ -60,7 +65,6 @@ export class RunOwner {
     await this.#order(`remove ${ROOT} ${dir}`);
   }
 
-  /** @throws Error where the engine's socket is closed to all users but its owner */
   async #known(): Promise<Facts> {
     this.#facts ??= this.#order(`facts ${ROOT} ${this.#paths.runs}`).then(readFacts);
     try {
@@ -136,7 +140,7 @@ export class RunOwner {
 function readFacts(answer: string): Facts {
   const [owner = '', socketGid = '', mode = ''] = answer.split(' ');
   // Writing to it is what it takes.
-  if ((Number.parseInt(mode, 8) & 0o020) === 0) {
+  if ((Number.parseInt(mode, 8) & 0o022) === 0) {
     throw new Error(`the engine's socket has the mode ${mode}, expected one that its group may write to, such as 660`);
   }
   return { owner, socketGid };
