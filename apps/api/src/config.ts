@@ -90,6 +90,13 @@ export interface ApiConfig {
   readonly logPageCacheBytes: number;
   /** How long a log without watchers keeps its reader, for a watcher that comes right back. */
   readonly logLingerMs: number;
+  /** What one live log may have in Redis; what all may, where it isn't to follow from Redis' memory. */
+  readonly liveLogBytes: number;
+  readonly liveLogsBytes?: number;
+  /** How often live logs are looked for that are to be moved to the blob store. */
+  readonly logMoveIntervalMs: number;
+  /** How often Redis' memory is looked at. */
+  readonly memoryIntervalMs: number;
   /** How often ended logs are looked for, beside at every end of a build. */
   readonly archiveIntervalMs: number;
   /** How long an ended build stays whole in Redis before it moves to the blob store, and how often such builds are looked for. */
@@ -154,6 +161,9 @@ export const API_DEFAULTS = {
   logRingBytes: 8 * MIB,
   logPageCacheBytes: 32 * MIB,
   logLingerMs: 2_000,
+  liveLogBytes: 4 * MIB,
+  logMoveIntervalMs: 250,
+  memoryIntervalMs: 1_000,
   archiveIntervalMs: 10_000,
   buildArchiveMs: 10 * 60_000,
   historyIntervalMs: 30_000,

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
-import type { AuditEntry, HostChange, LimitChange, PoolEvent, ScheduleChange } from '@kiln/contracts';
-import type { LimitSettings, LimitSubject, Principal, SecretIdentity, SecretRef } from '@kiln/domain';
+import type { AuditEntry, HostChange, LimitChange, LogPiece, PoolEvent, ScheduleChange } from '@kiln/contracts';
+import type { LimitSettings, LimitSubject, MemoryLevel, Principal, SecretIdentity, SecretRef } from '@kiln/domain';
 import type { OutgoingGuard } from '@kiln/runtime';
 import type {
   AuditRange,
@@ -14,13 +14,17 @@ import type {
   HostState,
   LastRun,
   LimitUsage,
+  LiveLogSettings,
   LogBatch,
+  LogName,
+  MemoryState,
   MeteredBlobs,
   NewAuditEntry,
   NewBuild,
   NewSchedule,
   NewSecret,
   NewToken,
+  PieceOutcome,
   RateState,
   Resealing,
   StorageLedger,
@@ -34,7 +38,7 @@ import type {
 import type { Logger } from 'pino';
 import type { HookDeps } from './hooks/ports.ts';
 
-/** What the API needs of the builds. `accept` throws an error with code `idempotency_key_reused` or `queue_full`. */
+/** What the API needs of the builds. `accept` throws an error with code `idempotency_key_reused`, `queue_full` or `store_full`. */
 export interface Builds {
   accept(build: NewBuild): Promise<{ build: StoredBuild; replayed: boolean }>;
   get(id: string): Promise<StoredBuild | undefined>;
@@ -171,9 +175,23 @@ export interface LogStreams {
   exists(buildId: string, attempt: number): Promise<boolean>;
   read(buildId: string, attempt: number, afterSeq: number, maxBatches: number): Promise<LogBatch[]>;
   openTail(buildId: string, attempt: number, afterSeq: number): Tail;
-  unarchived(limit: number): Promise<{ buildId: string; attempt: number }[]>;
-  claimArchive(buildId: string, attempt: number): Promise<boolean>;
+  loud(bytes: number, limit: number): Promise<LogName[]>;
+  newestFirst(buildId: string, attempt: number): Promise<number | undefined>;
+  /** The right to move a log, while nobody else has it. */
+  claim(buildId: string, attempt: number): Promise<({ readonly holder: string } & AsyncDisposable) | undefined>;
+  movePiece(log: LogName, holder: string, piece: LogPiece, bytes: number): Promise<PieceOutcome>;
+  pieces(buildId: string, attempt: number): Promise<LogPiece[]>;
+  pieceAfter(buildId: string, attempt: number, seq: number): Promise<LogPiece | undefined>;
+  recount(): Promise<void>;
+  unarchived(limit: number): Promise<LogName[]>;
   markArchived(buildId: string, attempt: number): Promise<void>;
+}
+
+/** How full Redis is. `assertRoom` throws an error with code `store_full`. */
+export interface Memory {
+  note(settings: LiveLogSettings): Promise<{ state: MemoryState; before: MemoryLevel }>;
+  read(settings: LiveLogSettings): Promise<MemoryState>;
+  assertRoom(): Promise<void>;
 }
 
 export interface Events {
@@ -218,6 +236,7 @@ export interface ApiDeps extends HookDeps {
   readonly outgoing: Pick<OutgoingGuard, 'check' | 'fetch'>;
   readonly audit: Audit;
   readonly logs: LogStreams;
+  readonly memory: Memory;
   readonly events: Events;
   readonly blobs: Blobs;
   readonly log: Logger;

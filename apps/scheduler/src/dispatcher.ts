@@ -103,6 +103,10 @@ export class Dispatcher {
       case 'token_limit':
         // The view was behind; the event that tells so is on its way, and brings the next pass.
         return undefined;
+      case 'store_full':
+        // It stays in the queue; the next tick brings the next pass.
+        this.#log.warn({ buildId: id }, 'build not assigned: redis is full');
+        return undefined;
       case 'not_leader':
         throw new NotLeader();
     }

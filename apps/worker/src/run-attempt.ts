@@ -6,7 +6,7 @@ import type { Logger } from '@kiln/runtime';
 import { type AttemptRef, type AttemptStore, type BuildStore, type LogStore, StaleAttempt } from '@kiln/state';
 import { rethrowRefusal } from './artifact-refusal.ts';
 import { attemptSecrets, NoSecrets, type SecretDeps } from './attempt-secrets.ts';
-import type { AttemptSource, Executor, StopReason } from './executor.ts';
+import type { AttemptSource, ExecuteRequest, StopReason } from './executor.ts';
 import { LogWriter } from './log-writer.ts';
 import { checkGitHost, resolveCommit } from './resolve-git.ts';
 import { SourceUnresolved } from './source-unresolved.ts';
@@ -15,7 +15,7 @@ export interface RunAttemptDeps extends SecretDeps {
   readonly builds: BuildStore;
   readonly attempts: AttemptStore;
   readonly logs: LogStore;
-  readonly executor: Pick<Executor, 'run'>;
+  readonly executor: { run(request: ExecuteRequest, signal: AbortSignal): Promise<Outcome> };
   /** An uploaded context by its digest; undefined where it is gone. Rejects when `signal` aborts while it waits for it. */
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   /** Within what the build's record allows. */

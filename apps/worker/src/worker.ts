@@ -22,7 +22,7 @@ import {
   WorkerReplaced,
 } from '@kiln/state';
 import { ENGINE_CHECK_EVERY_MS } from './engine-watch.ts';
-import type { Executor } from './executor.ts';
+import type { ExecutorSource } from './executor.ts';
 import { HandBack } from './hand-back.ts';
 import { HostExecutors } from './host-executors.ts';
 import { HostSession, type LeaseTimes } from './host-session.ts';
@@ -40,11 +40,17 @@ export interface WorkerConfig extends LeaseTimes {
   /** File of the layer ledger; others lie beside it. Default: none, they are forgotten with the process. */
   readonly ledgerFile?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Without a build for so long the builder of an isolation domain is stopped, ms. Default: never. */
+  readonly builderIdleMs?: number;
+  /** How often the cache budget is divided among isolation domains, ms. */
+  readonly shareEveryMs?: number;
   /** Leave by oneself when an operator's drain is complete; else stay, drained, until the host is uncordoned. */
   readonly exitWhenDrained?: boolean;
 }
 
 export const DEFAULT_INVENTORY_EVERY_MS = 60_000;
+export const DEFAULT_BUILDER_IDLE_MS = 1_800_000;
+const SHARE_EVERY_MS = 600_000;
 /** What a worker that leaves waits for its last report of the caches. */
 const LAST_REPORT_MS = 5_000;
 
@@ -56,8 +62,8 @@ export interface WorkerDeps {
   readonly builds: BuildStore;
   readonly buildSecrets: BuildSecretReader;
   readonly events: PoolEvents;
-  /** One for each class of trust that the host keeps apart. */
-  readonly executors: readonly [Executor, ...Executor[]];
+  /** For each isolation domain one. */
+  readonly executors: ExecutorSource;
   readonly identity: WorkerIdentity;
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   storeArtifact(
@@ -114,9 +120,20 @@ class Worker implements RunningWorker {
 
   static async make(config: WorkerConfig, deps: WorkerDeps): Promise<Worker> {
     const { executors, redis, keys, identity, now = Date.now, engineCheckEveryMs = ENGINE_CHECK_EVERY_MS } = deps;
-    const { hostName, ledgerFile, inventoryEveryMs = DEFAULT_INVENTORY_EVERY_MS } = config;
+    const { hostName, ledgerFile, inventoryEveryMs = DEFAULT_INVENTORY_EVERY_MS, builderIdleMs: idleMs } = config;
+    const { shareEveryMs = SHARE_EVERY_MS } = config;
     const opened = await HostExecutors.open({
-      ...{ executors, redis, keys, ledgerFile, inventoryEveryMs, engineCheckEveryMs, now },
+      ...{
+        source: executors,
+        redis,
+        keys,
+        ledgerFile,
+        inventoryEveryMs,
+        engineCheckEveryMs,
+        shareEveryMs,
+        idleMs,
+        now,
+      },
       writer: { host: hostName, incarnation: identity.incarnation },
       onOffer: (offer) => worker.#session.change(offer),
       log: deps.log.child({ host: hostName }),

@@ -1,15 +1,17 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Outcome } from '@kiln/domain';
+import { domainText, type Outcome } from '@kiln/domain';
 import type Docker from 'dockerode';
+import { containerOf, domainOf, toolContainerName } from './builder-names.ts';
 import type { BuilderInfo, BuilderOptions, RunRequest } from './builder-options.ts';
 import { buildkitConnector, type ConnectBuildkit } from './buildkit-connection.ts';
 import { BuildkitControl } from './buildkit-control.ts';
 import { type BuilderHost, chooseDriver, command, prepareBuilder } from './buildx-builder.ts';
 import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
 import { cacheBudget } from './cache-budget.ts';
+import { stopContainer } from './domain-volumes.ts';
 import { callEngine, connectEngine, DEFAULT_SOCKET } from './engine.ts';
-import { claimEngine } from './engine-claim.ts';
+import { claimDomain, claimEngine, EngineTaken, engineDomain } from './engine-claim.ts';
 import { type BuilderInventory, InventoryReader } from './inventory.ts';
 import { messageOf } from './message-of.ts';
 import { type RunHost, runBuild } from './run-build.ts';
@@ -20,18 +22,22 @@ import { toolPaths, writeDeadline, writeToolScripts } from './tool-scripts.ts';
 /** From the start until the worker's first lease: nothing runs then but the builder's own preparations. */
 const FIRST_FENCE_MS = 120_000;
 
-/** One long-lived builder of a host, for builds of one class of trust. */
+/** One long-lived builder of a host, for builds of one isolation domain. */
 export class Builder {
-  readonly info: BuilderInfo;
+  readonly #info: BuilderInfo;
+  #domain: string | undefined;
+  readonly #engine: Docker;
   readonly #options: BuilderOptions;
   readonly #host: RunHost;
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
   readonly #inventories: InventoryReader;
 
-  private constructor(options: BuilderOptions, info: BuilderInfo, host: RunHost, sizesAreFloors: boolean) {
+  private constructor({ options, engine }: BuilderHost, info: BuilderInfo, host: RunHost, sizesAreFloors: boolean) {
     this.#options = options;
-    this.info = info;
+    this.#engine = engine;
+    this.#info = info;
+    this.#domain = info.domain;
     this.#host = host;
     this.#inventories = new InventoryReader(sizesAreFloors);
   }
@@ -41,7 +47,7 @@ export class Builder {
    * with it whatever buildx still ran in it.
    * @throws EngineError where the engine can't be reached, or an image can't be had
    * @throws Error where runs can't have users of their own: see `RunOwner.check`
-   * @throws EngineNotApart where the engine's own BuildKit is another class's
+   * @throws EngineNotApart where the engine's own BuildKit is another class's or domain's
    */
   static async start(options: BuilderOptions): Promise<Builder> {
     const engine = connectEngine(options.dockerSocket ?? DEFAULT_SOCKET);
@@ -64,18 +70,18 @@ export class Builder {
     }
   }
 
-  /** Removes what a killed worker may have left running in the name of such a builder. Its caches stay. @throws EngineError */
-  static async remove(options: BuilderOptions): Promise<void> {
-    await toolContainer(options, connectEngine(options.dockerSocket ?? DEFAULT_SOCKET)).remove();
-  }
-
   static async #prepare(host: BuilderHost, owner: RunOwner, engineVersion: string): Promise<Builder> {
     const { options, engine, tool } = host;
     const driver = await chooseDriver(host);
     const builder = await prepareBuilder(host, driver);
     const connectBuildkit = buildkitConnector(engine, driver, builder);
     const { trust = 'trusted' } = options;
-    if (driver === 'docker') await claimEngine(engine, trust, () => isEmpty(connectBuildkit));
+    let domain = domainOf(options);
+    if (driver === 'docker') {
+      await claimEngine(engine, trust, () => isEmpty(connectBuildkit));
+      if (domain !== undefined) await claimDomain(engine, domain);
+      else domain = await engineDomain(engine);
+    }
     // Side by side: each costs an exec or a call, and none waits for another.
     const [version, help, inspect, budget, sizesAreFloors] = await Promise.all([
       command(tool, ['docker-buildx', 'version']),
@@ -87,6 +93,7 @@ export class Builder {
     const buildkit = buildkitVersion(inspect);
     const info = {
       trust,
+      ...(domain !== undefined && { domain }),
       driver,
       engineVersion,
       buildxVersion: buildxVersion(version),
@@ -107,7 +114,26 @@ export class Builder {
       log: options.log,
       now: Date.now,
     };
-    return new Builder(options, info, runs, sizesAreFloors);
+    return new Builder(host, info, runs, sizesAreFloors);
+  }
+
+  get info(): BuilderInfo {
+    return { ...this.#info, ...(this.#domain !== undefined && { domain: this.#domain }) };
+  }
+
+  /**
+   * Makes a builder whose domain wasn't known that of this one, for good.
+   * @throws EngineTaken where it is another's, maybe by another worker of the engine @throws EngineError
+   */
+  async claim(domain: string): Promise<void> {
+    if (this.#domain === domain) return;
+    try {
+      await claimDomain(this.#engine, domain);
+      this.#domain = domain;
+    } catch (error) {
+      if (error instanceof EngineTaken) this.#domain = error.domain;
+      throw error;
+    }
   }
 
   /**
@@ -128,6 +154,12 @@ export class Builder {
     const { trust = 'trusted' } = request;
     if (trust !== this.info.trust) {
       const message = `the builder is one of ${this.info.trust} builds, the build is ${trust}`;
+      return { end: 'failed', failure: { code: 'infrastructure', message } };
+    }
+    const { domain = trust } = request;
+    if (domain !== this.#domain) {
+      const own = this.#domain === undefined ? 'of nobody yet' : `for ${domainText(this.#domain)}`;
+      const message = `the builder is ${own}, the build is one of ${domainText(domain)}`;
       return { end: 'failed', failure: { code: 'infrastructure', message } };
     }
     try {
@@ -157,6 +189,12 @@ export class Builder {
     return (await control.prune(recordIds)).reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
+  /** Removes the least recently used records, but for those in use, until all take at most `toBytes`. @throws as `inventory` */
+  async trim(toBytes: number): Promise<void> {
+    await using control = await BuildkitControl.open(this.#host.connectBuildkit);
+    await control.trim(toBytes);
+  }
+
   /**
    * Lets builds go on until `untilMs` (ms since the epoch). When that passes without another call, everything in the tool
    * container is killed, whether this process lives or not: between 1 s before and 2 s after.
@@ -175,6 +213,12 @@ export class Builder {
     this.#closing.abort('fence');
     await Promise.allSettled(this.#running);
     await this.#host.tool.remove();
+  }
+
+  /** As `close`, and stops the builder, which then takes no memory. Its caches stay for the next start. */
+  async stop(): Promise<void> {
+    await this.close();
+    if (this.#info.driver === 'docker-container') await stopContainer(this.#engine, containerOf(this.#host.builder));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -208,13 +252,13 @@ async function measuresMountsOnce(engine: Docker): Promise<boolean> {
 const SNAPSHOTTER = 'io.containerd.snapshotter.v1';
 
 function toolContainer(options: BuilderOptions, engine: Docker): ToolContainer {
-  const { hostName, instance, trust = 'trusted', toolImage, scratchDir, log } = options;
+  const { hostName, instance, toolImage, scratchDir, log } = options;
   const socket = options.dockerSocket ?? DEFAULT_SOCKET;
   return new ToolContainer({
     engine,
-    name: `kiln-tool-${hostName}-${instance}${trust === 'trusted' ? '' : `-${trust}`}`,
+    name: toolContainerName(options),
     image: toolImage,
-    labels: { 'kiln.host': hostName, 'kiln.instance': instance, 'kiln.trust': trust },
+    labels: { 'kiln.host': hostName, 'kiln.instance': instance, 'kiln.domain': domainOf(options) ?? '' },
     scratchDir,
     engineSocketPath: options.engineSocketPath ?? (socket.startsWith('/') ? socket : DEFAULT_SOCKET),
     log,

@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
+import { builderName, containerOf } from './builder-names.ts';
 import type { BuilderOptions, DriverName } from './builder-options.ts';
 import { buildkitdConfig } from './buildkitd-config.ts';
 import { configuredBudget } from './cache-budget.ts';
-import { callEngine, hasStatus } from './engine.ts';
+import { ensureVolume, removeContainer } from './domain-volumes.ts';
+import { callEngine } from './engine.ts';
 import { ensureImage } from './engine-images.ts';
 import type { ToolContainer } from './tool-container.ts';
 
@@ -49,6 +51,7 @@ export async function prepareBuilder(host: BuilderHost, driver: DriverName): Pro
   }
   const { options, engine, tool } = host;
   const name = builderName(options);
+  await ensureVolume(engine, options);
   const config = buildkitdConfig({
     cacheBudgetBytes: await configuredBudget(options),
     plainHttpRegistries: options.plainHttpRegistries ?? [],
@@ -96,23 +99,6 @@ async function keepRunning(engine: Docker, name: string): Promise<void> {
   await callEngine('set the restart policy of the builder', () =>
     engine.getContainer(containerOf(name)).update({ RestartPolicy: { Name: 'unless-stopped' } }),
   );
-}
-
-async function removeContainer(engine: Docker, name: string): Promise<void> {
-  try {
-    await callEngine(`remove ${name}`, () => engine.getContainer(name).remove({ force: true }), COMMAND_TIMEOUT_MS);
-  } catch (error) {
-    if (!hasStatus(error, 404)) throw error;
-  }
-}
-
-/** As buildx names the one node's container. */
-export function containerOf(builder: string): string {
-  return `buildx_buildkit_${builder}0`;
-}
-
-function builderName({ hostName, instance, trust = 'trusted' }: BuilderOptions): string {
-  return `kiln-${hostName}-${instance}-${trust}`;
 }
 
 async function readText(path: string): Promise<string | undefined> {

@@ -12,7 +12,7 @@ export type {
 } from './builder-options.ts';
 export { cacheNamespace } from './buildx-arguments.ts';
 export { EngineError } from './engine.ts';
-export { EngineNotApart } from './engine-claim.ts';
+export { EngineNotApart, EngineTaken } from './engine-claim.ts';
 export { BuildkitError } from './grpc-call.ts';
+export { HostBuilders, type HostBuildersInfo, type HostBuildersOptions } from './host-builders.ts';
 export type { BuilderInventory, CacheMount } from './inventory.ts';
-export { type HostBuildersOptions, startBuilders } from './start-builders.ts';

@@ -9,6 +9,8 @@ export {
   isCountedKey,
   logIndexKey,
   logKey,
+  logOfPiece,
+  logPieceKey,
 } from './blobs/keys.ts';
 export {
   type HostInventory,
@@ -207,6 +209,7 @@ export {
   runAttemptJob,
   type SendMessageJob,
 } from './jobs/catalog.ts';
+export { type LogMembers, type LogPiece, logMembers, logPiece } from './log/log-piece.ts';
 export { bytes, PlainRenderer } from './log/plain.ts';
 export {
   type EndRecord,

@@ -31,7 +31,9 @@ export { type DesiredState, HostStore, type WorkerIdentity } from './hosts/host-
 export { Leadership } from './leases/leadership.ts';
 export { LimitStore, type LimitUsage, subjectKey, subjectOf } from './limits/limit-store.ts';
 export { RATE_WINDOW_SECONDS, type RateState, RequestRates } from './limits/request-rates.ts';
-export { LogStore, LogTail } from './logs/log-store.ts';
+export type { LogClaim } from './logs/log-claim.ts';
+export { type AppendOptions, type LogName, LogStore, liveBytes, type PieceOutcome } from './logs/log-store.ts';
+export { LogTail } from './logs/log-tail.ts';
 export { openState, type State, type StateOptions } from './open-state.ts';
 export { type Learned, LearnedStore } from './placement/learned-store.ts';
 export { type AttemptConsumer, AttemptQueues, consumeAttempts } from './queue/attempt-queue.ts';
@@ -39,6 +41,7 @@ export { type ConsumeOptions, HookQueues, type JobConsumer, type JobTry, RetryLa
 export { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptions } from './redis/connect.ts';
 export type { EventGroupOptions } from './redis/event-group.ts';
 export { Keys } from './redis/keys.ts';
+export { isOutOfMemory, type LiveLogSettings, Memory, type MemoryState, StoreFull } from './redis/memory.ts';
 export { isPassing, persist } from './redis/persist.ts';
 export { PoolEvents } from './redis/pool-events.ts';
 export { type DueSchedule, InvalidCron } from './schedules/schedule-clock.ts';

@@ -25,6 +25,7 @@ import { HookQueues } from './queue/hook-queues.ts';
 import { connectRedis } from './redis/connect.ts';
 import { consumeEvents, type EventGroupOptions } from './redis/event-group.ts';
 import { Keys } from './redis/keys.ts';
+import { Memory } from './redis/memory.ts';
 import { PoolEvents } from './redis/pool-events.ts';
 import { ScheduleClock } from './schedules/schedule-clock.ts';
 import { ScheduleStore } from './schedules/schedule-store.ts';
@@ -72,6 +73,7 @@ export interface State extends AsyncDisposable {
   readonly rates: RequestRates;
   readonly storage: StorageLedger;
   readonly logs: LogStore;
+  readonly memory: Memory;
   readonly schedules: ScheduleStore;
   readonly queues: AttemptQueues;
   readonly connections: ConnectionStore;
@@ -123,6 +125,7 @@ export async function openState(options: StateOptions): Promise<State> {
     rates: new RequestRates(redis, keys),
     storage: new StorageLedger(redis, keys, now),
     logs: new LogStore(redis, keys),
+    memory: new Memory(redis, keys),
     schedules: new ScheduleStore(redis, keys, { sealer, clock, now }),
     queues,
     connections: new ConnectionStore(redis, keys, sealer),
@@ -144,6 +147,9 @@ export async function openState(options: StateOptions): Promise<State> {
   };
 }
 
+/** The first version whose scripts say whether they may run when it is full. */
+const LEAST_REDIS = 7;
+
 /** Where CONFIG is forbidden, as with hosted Redis, nothing can be said. */
 async function unfitness(redis: Redis): Promise<string[]> {
   const setting = async (name: string) => {
@@ -151,8 +157,12 @@ async function unfitness(redis: Redis): Promise<string[]> {
     return answer[1];
   };
   const policy = await setting('maxmemory-policy');
+  const version = /^redis_version:((\d+)\.\S*)/m.exec(await redis.info('server').catch(() => ''));
   const appendOnly = await setting('appendonly');
   return [
+    ...(version && Number(version[2]) < LEAST_REDIS
+      ? [`its version is ${version[1]}, expected ${LEAST_REDIS}.0 or later: Kiln’s scripts don’t run`]
+      : []),
     ...(policy !== undefined && policy !== 'noeviction'
       ? [`maxmemory-policy is ${policy}, expected noeviction: Redis may throw builds away`]
       : []),

@@ -87,6 +87,8 @@ export interface HostState {
   readonly draining: boolean;
   /** Whether its lease holds. */
   readonly alive: boolean;
+  /** The one isolation domain that it serves, by its report, or by the builds that it was given before it could say so. */
+  readonly serves?: string;
   /** Whether its worker ended in order: it is kept for its settings' sake. */
   readonly left: boolean;
   /** ms since the epoch. */

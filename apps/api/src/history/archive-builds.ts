@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
@@ -13,6 +13,7 @@ const pack = promisify(gzip);
 const BLOB_BUILDS = 1_000;
 const BLOB_CHARS = 16 * 1024 * 1024;
 const READ_AT_A_TIME = 16;
+const UNIQUE_BYTES = 6;
 
 interface Stored extends Pick<EndedBuild, 'id' | 'stamp' | 'doc' | 'spec'> {
   readonly place: HistoryPlace;
@@ -58,7 +59,7 @@ export class BuildArchiver {
   async #move(refs: readonly EndedRef[], signal: AbortSignal): Promise<{ tried: number; shrunk: number }> {
     const first = await this.#history.read(idsOf(refs.slice(0, READ_AT_A_TIME)));
     if (first.length === 0) return { tried: Math.min(refs.length, READ_AT_A_TIME), shrunk: 0 };
-    const key = historyKey(refs.at(-1)?.endedAt ?? 0, randomUUID().replaceAll('-', ''));
+    const key = historyKey(refs.at(-1)?.endedAt ?? 0, randomBytes(UNIQUE_BYTES).toString('hex'));
     const writing: Writing = { key, tried: 0, stored: [] };
     const { sizeBytes } = await this.#blobs.put(
       key,

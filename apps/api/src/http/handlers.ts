@@ -38,6 +38,7 @@ import type { MeteredDeps } from '../ports.ts';
 import { scheduleHandlers } from '../schedules/schedule-handlers.ts';
 import type { ScheduleSubmitting } from '../schedules/submit-schedule.ts';
 import { secretHandlers } from '../secrets/secret-handlers.ts';
+import { liveLogSettings, memoryLines } from '../upkeep/watch-memory.ts';
 import { sendBlob, sendJson } from './answer.ts';
 import { Complaint, fieldComplaint, parameter, parsed } from './complaint.ts';
 import { within } from './deadline.ts';
@@ -90,6 +91,7 @@ export function handlers({
     async submitBuild(request, response, { principal, note }) {
       await using submission = await receiveSubmission(request, blobs, config, async (asked, named) => {
         const admitted = admitRequest(asked, named, principal, config.untrustedPush);
+        await stored(deps.memory.assertRoom());
         const own = await rulesFor(principal, admitted.team);
         await own.checkTargets(admitted);
         return { request: admitted, maxContextBytes: own.contextBytes, share: own.share };
@@ -227,10 +229,11 @@ export function handlers({
 
     async ready(_request, response) {
       if (closing.aborted) throw new Complaint('unavailable', 'this process stops');
-      await within(READY_MS, hosts.list()).catch((error: unknown) => {
+      const reading = Promise.all([deps.memory.read(liveLogSettings(config)), hosts.list()]);
+      const [memory] = await within(READY_MS, reading).catch((error: unknown) => {
         throw error instanceof Complaint ? error : new Complaint('unavailable', 'Kiln’s Redis answers with an error');
       });
-      response.type('text/plain').send('ready\n');
+      response.type('text/plain').send(`${['ready', ...memoryLines(memory)].join('\n')}\n`);
     },
 
     async openapi(_request, response) {

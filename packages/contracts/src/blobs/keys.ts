@@ -20,6 +20,17 @@ export function logIndexKey(buildId: string, attempt: number): string {
   return `logs/${buildId}-${attempt}.index.json`;
 }
 
+/** A part of a live log, from record `firstSeq` on. `nonce` is new for each writing: a key is written once, and then never again. */
+export function logPieceKey(buildId: string, attempt: number, firstSeq: number, nonce: string): string {
+  return `logs/${buildId}-${attempt}.${firstSeq}-${nonce}.piece`;
+}
+
+/** Whose piece lies under a key; undefined where none does. */
+export function logOfPiece(key: string): { buildId: string; attempt: number } | undefined {
+  const match = /^logs\/([^/.-]+)-(\d+)\.\d+-[^/.]+\.piece$/.exec(key);
+  return match?.[1] === undefined ? undefined : { buildId: match[1], attempt: Number(match[2]) };
+}
+
 /** Where the documents of ended builds lie. */
 export const HISTORY_PREFIX = 'history';
 const HISTORY_KEY = /^history\/(\d{13})-([a-z0-9]+)\.ndjson\.gz$/;

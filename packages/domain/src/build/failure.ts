@@ -31,6 +31,7 @@ export const FAILURE_CODES = [
   'infrastructure',
   'host_lost',
   'host_drained',
+  'host_taken',
   'poisoned',
 ] as const;
 export type FailureCode = (typeof FAILURE_CODES)[number];
@@ -47,7 +48,12 @@ export interface Failure {
   readonly excerpt?: string;
 }
 
-const INFRASTRUCTURE: ReadonlySet<FailureCode> = new Set(['infrastructure', 'host_lost', 'host_drained']);
+const INFRASTRUCTURE: ReadonlySet<FailureCode> = new Set(['infrastructure', 'host_lost', 'host_drained', 'host_taken']);
+
+/** Whether a host gave the build back though nothing went wrong: such an attempt counts for nothing. */
+export function isHandBack(failure: Failure | undefined): boolean {
+  return failure?.code === 'host_drained' || failure?.code === 'host_taken';
+}
 
 /** Whether another attempt, on another host, may do better. */
 export function isInfrastructure(code: FailureCode): boolean {

@@ -90,6 +90,11 @@ export class GitServer implements AsyncDisposable {
     this.#git('update-ref', name, commit);
   }
 
+  /** Removes a tag or branch, by its full name. */
+  drop(name: string): void {
+    this.#git('update-ref', '-d', name);
+  }
+
   /** Makes a tag that has a message; answers its object's id, which isn't the commit's. */
   annotate(tag: string, commit: string): string {
     const by = ['-c', 'user.name=t', '-c', 'user.email=t@example.org'];

@@ -2,6 +2,7 @@ import { isTerminal } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import { monotonicFactory } from 'ulid';
 import type { Keys } from '../redis/keys.ts';
+import { StoreFull } from '../redis/memory.ts';
 import type { Sealer } from '../secrets/sealer.ts';
 import type { BuildFilter, BuildPageRequest, NewBuild, StoredBuild, StoredDecision } from '../types.ts';
 import { type AcceptParts, acceptBuild } from './accept.ts';
@@ -51,7 +52,7 @@ export class BuildStore {
   /**
    * Accepts a build; when it answers, the build is durable. The same idempotency key with the same fingerprint gives the build
    * of the first time. An identical build in flight lends its run where both ask for `dedupe`: `sharedRun` names it.
-   * @throws IdempotencyKeyReused the key came with another request before @throws QueueFull
+   * @throws IdempotencyKeyReused the key came with another request before @throws QueueFull @throws StoreFull
    */
   async accept(build: NewBuild): Promise<{ build: StoredBuild; replayed: boolean }> {
     const now = this.#now();
@@ -60,6 +61,7 @@ export class BuildStore {
     if (accepted.outcome === 'replayed') {
       return { build: await this.#replayed(accepted.held, build.idempotency?.fingerprint ?? ''), replayed: true };
     }
+    if (accepted.outcome === 'store_full') throw new StoreFull();
     if (accepted.outcome === 'full') throw new QueueFull(accepted.whose, build.maxQueued?.[accepted.whose] ?? 0);
     if (accepted.outcome === 'superseding') await this.#followUp();
     return { build: { record: accepted.record, spec: build.spec }, replayed: false };

@@ -249,13 +249,34 @@ describe('forgetting', () => {
       expect((await connection.keys(`${keys.prefix}*${id}*`)).filter((key) => !key.includes(':log:'))).toEqual([]);
     }
     expect(await listed({})).toHaveLength(1);
-    const left = await connection.keys(
-      `${keys.prefix.replace(/[{}]/g, '?')}{history,ended,history:ended,idx:state:succeeded}`,
-    );
+    const left = await connection.keys(`${keys.prefix.replace(/[{}]/g, '?')}{history,ended,idx:state:succeeded}`);
     expect(left).toEqual([]);
     for (const index of [keys.indexAll(), keys.indexTeam('default'), keys.indexRepo('app')]) {
       expect(await connection.zrange(index, '0', '-1')).toEqual([running]);
     }
+  });
+
+  test('goes by a build’s end, not by its acceptance, and past those that go on', async () => {
+    const { id: early } = await pool.submit();
+    const { id: running } = await pool.submit();
+    await pool.run(running);
+    const inTime = await ended();
+    const between = Date.now();
+    await expect.poll(() => Date.now()).toBeGreaterThan(between);
+    await pool.settle(await pool.run(early), { end: 'succeeded' });
+    for (const shrink of [false, true]) {
+      if (shrink) await shrinkAll();
+      const forgotten = await pool.state.history.forget(between, 10);
+      expect(forgotten).toBe(shrink ? 0 : 1);
+      expect([await pool.state.builds.get(early), await pool.state.builds.get(inTime)]).toEqual([
+        expect.anything(),
+        undefined,
+      ]);
+    }
+    // A live build that can't be read is nothing to be forgotten.
+    await pool.state.redis.hset(pool.state.keys.build(running), 'doc', '{');
+    expect(await pool.state.history.forget(LATER, 10)).toBe(1);
+    expect(await pool.state.redis.exists(pool.state.keys.build(running))).toBe(1);
   });
 
   test('takes with it what can’t be read any more', async () => {
@@ -264,7 +285,7 @@ describe('forgetting', () => {
     const { history, redis: connection, keys } = pool.state;
     await connection.hset(keys.history(), a, 'damaged');
     expect(await history.forget(LATER, 10)).toBe(2);
-    expect(await connection.exists(keys.history(), keys.historyEnded(), keys.indexAll())).toBe(0);
+    expect(await connection.exists(keys.history(), keys.indexAll())).toBe(0);
     expect(await pool.state.builds.get(b)).toBeUndefined();
   });
 });

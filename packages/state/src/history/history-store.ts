@@ -1,4 +1,7 @@
+import { type BuildRecord, isTerminal } from '@kiln/domain';
 import type { Redis } from 'ioredis';
+import { decodeTime, encodeTime } from 'ulid';
+import { parseRecord } from '../builds/read.ts';
 import { recordStamp } from '../builds/write.ts';
 import { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
@@ -19,7 +22,7 @@ export interface EndedBuild {
 
 export interface EndedRef {
   readonly id: string;
-  /** ms since the epoch. */
+  /** Its end, or its acceptance where that is later, by another process's clock: it isn't forgotten before. ms since the epoch. */
   readonly endedAt: number;
 }
 
@@ -28,6 +31,8 @@ const CLAIM_TTL_MS = 60_000;
 const SHRUNK_AT_A_TIME = 100;
 const FORGOTTEN_AT_A_TIME = 200;
 const CLAIM_LOST = -1;
+/** The last time that an id can tell, ms since the epoch. */
+const LAST_ID_TIME = 2 ** 48 - 1;
 
 /** Another process moves builds by now: this one's claim has lapsed. */
 export class HistoryClaimLost extends Error {
@@ -54,7 +59,7 @@ export class HistoryStore {
 
   /** Whether `holder` may move builds now. Renewed by each `shrink`; lapses by itself a minute after the last one. */
   async claim(holder: string): Promise<boolean> {
-    return (await this.#redis.set(this.#keys.historyClaim(), holder, 'PX', CLAIM_TTL_MS, 'NX')) === 'OK';
+    return (await runScript(this.#redis, 'hold-lock', [this.#keys.historyClaim()], [holder, CLAIM_TTL_MS])) === 1;
   }
 
   async release(holder: string): Promise<void> {
@@ -72,10 +77,10 @@ export class HistoryStore {
       skip,
       limit,
     );
-    return Array.from({ length: answer.length / 2 }, (_, i) => ({
-      id: answer[2 * i] ?? '',
-      endedAt: Number(answer[2 * i + 1]),
-    }));
+    return Array.from({ length: answer.length / 2 }, (_, i) => {
+      const id = answer[2 * i] ?? '';
+      return { id, endedAt: Math.max(Number(answer[2 * i + 1]), decodeTime(id.toUpperCase())) };
+    });
   }
 
   /** Those of `ids` that can be moved now: not what is gone, nor a run whose end others have still to take over. */
@@ -112,7 +117,7 @@ export class HistoryStore {
         await runScript(
           this.#redis,
           'shrink-builds',
-          [keys.historyClaim(), keys.history(), keys.ended(), keys.historyEnded(), keys.due()],
+          [keys.historyClaim(), keys.history(), keys.ended(), keys.due()],
           [keys.prefix, holder, CLAIM_TTL_MS, ...builds],
         ),
       );
@@ -122,20 +127,25 @@ export class HistoryStore {
     return shrunk;
   }
 
-  /** Removes builds that ended by `endedBy` (ms since the epoch), with all their indexes, at most `limit`; answers how many. */
+  /**
+   * Removes builds that ended by `endedBy` (ms since the epoch), with all their indexes, at most `limit`; answers how many. Looks through
+   * all that were accepted by then: an index by end would cost each of them more than what is left of it.
+   */
   async forget(endedBy: number, limit: number): Promise<number> {
+    const to = endedBy < LAST_ID_TIME ? `(${idsFrom(endedBy + 1)}` : '+';
     let forgotten = 0;
-    // In this order: a build may move from the first to the second meanwhile.
-    for (const key of [this.#keys.ended(), this.#keys.historyEnded()]) {
-      while (forgotten < limit) {
-        const atMost = Math.min(FORGOTTEN_AT_A_TIME, limit - forgotten);
-        const ids = await this.#redis.zrangebyscore(key, '-inf', endedBy, 'LIMIT', 0, atMost);
-        if (ids.length === 0) break;
-        await this.#forget(ids);
-        forgotten += ids.length;
+    let kept = 0;
+    while (forgotten < limit) {
+      const ids = await this.#redis.zrangebylex(this.#keys.indexAll(), '-', to, 'LIMIT', kept, FORGOTTEN_AT_A_TIME);
+      if (ids.length === 0) {
+        await this.#redis.set(this.#keys.historyForgotten(), Math.floor(Math.min(endedBy, this.#now())));
+        return forgotten;
       }
+      const over = (await this.#endedBy(ids, endedBy)).slice(0, limit - forgotten);
+      const gone = over.length > 0 ? await this.#forget(over) : 0;
+      forgotten += gone;
+      kept += ids.length - gone;
     }
-    if (forgotten < limit) await this.#redis.set(this.#keys.historyForgotten(), Math.min(endedBy, this.#now()));
     return forgotten;
   }
 
@@ -144,33 +154,41 @@ export class HistoryStore {
     return Number((await this.#redis.get(this.#keys.historyForgotten())) ?? 0);
   }
 
-  async #forget(ids: readonly string[]): Promise<void> {
+  /** Those of `ids` that ended by then, or of which nothing can be read; each with the indexes that it is in. */
+  async #endedBy(ids: readonly string[], endedBy: number): Promise<Indexed[]> {
     const asking = this.#redis.pipeline();
     for (const id of ids) asking.hget(this.#keys.build(id), 'doc').hgetBuffer(this.#keys.history(), id);
     const answers = (await asking.exec())?.map(([error, value]) => answered(error, value)) ?? [];
-    const builds = ids.flatMap((id, i) => {
-      const doc = answers[2 * i] as string | null;
-      const packed = answers[2 * i + 1] as Buffer | null;
-      return [id, ...indexesOf(id, doc, packed)];
+    return ids.flatMap((id, i): Indexed[] => {
+      const record = readable(id, answers[2 * i] as string | null, answers[2 * i + 1] as Buffer | null);
+      if (!record) return [[id, '', '', '']];
+      const { state, team, repo, finishedAt = Number.POSITIVE_INFINITY } = record;
+      return isTerminal(state) && finishedAt <= endedBy ? [[id, state, team, Keys.digest(repo)]] : [];
     });
+  }
+
+  async #forget(builds: readonly Indexed[]): Promise<number> {
     const keys = this.#keys;
-    await runScript(
-      this.#redis,
-      'forget-builds',
-      [keys.history(), keys.ended(), keys.historyEnded()],
-      [keys.prefix, ...builds],
-    );
+    const args = [keys.prefix, ...builds.flat()];
+    return Number(await runScript(this.#redis, 'forget-builds', [keys.history(), keys.ended()], args));
   }
 }
 
-/** Names of the indexes that a build is in: state, team, digest of its repo. Of what can't be read, none: it goes all the same. */
-function indexesOf(id: string, doc: string | null, packed: Buffer | null): [string, string, string] {
+/** A build and the names of the indexes that it is in: state, team, digest of its repo. */
+type Indexed = readonly [id: string, state: string, team: string, repo: string];
+
+function readable(id: string, doc: string | null, packed: Buffer | null): BuildRecord | undefined {
   try {
-    const record = doc ? (JSON.parse(doc) as ReturnType<typeof unpackRecord>) : packed && unpackRecord(id, packed);
-    return record ? [record.state, record.team, Keys.digest(record.repo)] : ['', '', ''];
+    if (doc) return parseRecord(doc);
+    return packed ? unpackRecord(id, packed) : undefined;
   } catch {
-    return ['', '', ''];
+    return undefined;
   }
+}
+
+/** Where ids of builds accepted from `at` (ms since the epoch) on begin. */
+function idsFrom(at: number): string {
+  return encodeTime(Math.max(0, Math.floor(at))).toLowerCase();
 }
 
 function answered(error: Error | null, value: unknown): unknown {

@@ -9,6 +9,8 @@ import { DICTIONARIES, NEWEST_DICTIONARY } from './dictionary.ts';
 const MAX_PACKED_BYTES = 640;
 /** Longer ones don't pack to that little: they aren't tried. */
 const MAX_TRIED_CHARS = 8_192;
+/** What zlib sets aside to unpack into: more than one chunk is needed only for what is cut. */
+const UNPACK_CHUNK_BYTES = 4_096;
 const CUT_MESSAGE_CHARS = 160;
 const CUT_ATTEMPTS = 3;
 
@@ -57,7 +59,7 @@ function unpack(id: string, packed: Buffer): Packed {
   if (!dictionary)
     throw new CorruptState(`build ${id} is packed as version ${packed[0]}, which this process can’t read`);
   try {
-    return JSON.parse(inflateRawSync(packed.subarray(1), { dictionary }).toString('utf8')) as Packed;
+    return JSON.parse(inflateRawSync(packed.subarray(1), { dictionary, chunkSize: UNPACK_CHUNK_BYTES }).toString('utf8')) as Packed;
   } catch (error) {
     throw new CorruptState(`build ${id} can’t be unpacked: ${(error as Error).message}`, { cause: error });
   }

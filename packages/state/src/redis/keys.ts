@@ -28,8 +28,6 @@ export class Keys {
   ended = () => `${this.prefix}ended`;
   /** Hash: build → what is left of it here once its document is in the blob store, packed. */
   history = () => `${this.prefix}history`;
-  /** Sorted set by end (ms): the builds of `history`, for retention. */
-  historyEnded = () => `${this.prefix}history:ended`;
   /** String: the process that moves builds to the blob store; expires. */
   historyClaim = () => `${this.prefix}history:claim`;
   /** String: builds that ended before are forgotten, all of them, ms since the epoch. */
@@ -85,8 +83,20 @@ export class Keys {
   log = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}`;
   /** Sorted set by end (ms): `<build id>:<attempt>` whose log is still only in Redis. */
   unarchived = () => `${this.prefix}logs:unarchived`;
-  /** String that a process holds while it archives one log; expires. */
-  archiveClaim = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}:claim`;
+  /** Sorted set by last seq: LogPiece as JSON, a part of a live log that was moved to the blob store. */
+  logPieces = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}:pieces`;
+  /** Sorted set by bytes: `<build id>:<attempt>` of logs that have records in Redis. */
+  liveLogs = () => `${this.prefix}logs:live`;
+  /** String: the sum of those bytes. */
+  liveLogBytes = () => `${this.prefix}logs:live:bytes`;
+  /** Set of `<build id>:<attempt>` whose writer waits for room. */
+  waitingLogs = () => `${this.prefix}logs:waiting`;
+  /** Hash: log and all, the bytes that one log, and all, may have in Redis. */
+  liveLogLimits = () => `${this.prefix}logs:limits`;
+  /** String: `full` or `critical` while Redis is; expires. */
+  memoryLevel = () => `${this.prefix}memory:level`;
+  /** String that a process holds while it moves one log; expires. */
+  logClaim = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}:claim`;
   /** Hash: token id → hash of the token. */
   tokens = () => `${this.prefix}tokens`;
   /** Hash: doc (StoredToken as JSON), usedAt. Named by the token's hash: the token itself is kept nowhere. */
@@ -131,7 +141,9 @@ export class Keys {
   connections = () => `${this.prefix}connections`;
   /** String: the delivery that one of a forge's own ids stands for; expires. */
   deliveryOf = (digest: string) => `${this.prefix}delivery:of:${digest}`;
-  /** Hash: doc (StoredDelivery as JSON), body (packed, until it has been read); expires. */
+  /** String: the first delivery with these bytes; expires. */
+  deliveryOfBody = (digest: string) => `${this.prefix}delivery:body:${digest}`;
+  /** Hash: doc (StoredDelivery as JSON), body (packed, until it has been read), original (see StoredDelivery); expires. */
   delivery = (id: string) => `${this.prefix}delivery:${id}`;
   /** Sorted sets without scores, in order of id, that is of time. */
   deliveries = () => `${this.prefix}deliveries`;

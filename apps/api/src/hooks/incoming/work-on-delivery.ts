@@ -43,12 +43,17 @@ export async function workOnDelivery(id: string, attempt: JobTry, parts: Deliver
     }
     const events = delivery.events ?? (await eventsOf(delivery, parts));
     if (!delivery.events) await keep({ events });
+    const original = await originalOf(delivery, parts);
     // Of an event that an earlier try has worked on.
     let failure = found.failure?.code === 'config_invalid' ? found.failure : undefined;
     for (const [index, event] of events.entries()) {
       if (index < delivery.outcomes.length) continue;
       try {
-        const outcome = await workOnEvent(event, { connection, delivery, index, signal: parts.signal }, parts);
+        const outcome = await workOnEvent(
+          event,
+          { connection, delivery, index, original, signal: parts.signal },
+          parts,
+        );
         await keep({ outcomes: [...delivery.outcomes, outcome] });
       } catch (error) {
         if (!(error instanceof InvalidConfig)) throw error;
@@ -63,6 +68,12 @@ export async function workOnDelivery(id: string, attempt: JobTry, parts: Deliver
     if (parts.signal.aborted) throw error;
     await giveUpOrRetry(error, attempt, keep, parts);
   }
+}
+
+/** The delivery that this one repeats; not one that has failed, which nothing came of. */
+async function originalOf({ original }: StoredDelivery, { deliveries }: DeliveryParts): Promise<string | undefined> {
+  if (original === undefined) return undefined;
+  return (await deliveries.get(original))?.state === 'failed' ? undefined : original;
 }
 
 async function eventsOf(delivery: StoredDelivery, { deliveries }: DeliveryParts): Promise<readonly ForgeEvent[]> {
