@@ -53,6 +53,7 @@ const settings = settingsOrExit(() => {
 await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
   const state = await openState({
     redisUrl: settings.KILN_REDIS_URL,
+    minReplicas: settings.KILN_REDIS_MIN_REPLICAS,
     namespace: settings.KILN_NAMESPACE,
     secretKey: settings.secretKeys,
     onError: (error) => log.warn({ err: error }, 'redis connection error'),
@@ -72,6 +73,7 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
         tokens: settings.joinToken === undefined ? [] : [settings.joinToken],
         redisUrl: settings.KILN_WORKER_REDIS_URL ?? settings.KILN_REDIS_URL,
         namespace: settings.KILN_NAMESPACE,
+        minReplicas: settings.KILN_REDIS_MIN_REPLICAS,
         secretKey: formatSecretKeys(settings.secretKeys),
       },
       maxContextBytes: settings.KILN_MAX_CONTEXT_BYTES,

@@ -3,12 +3,13 @@ import type { Outcome, Trust } from '@kiln/domain';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
 import { stopCause } from './build-stop.ts';
-import type { Logger, RunRequest } from './builder-options.ts';
+import type { ContextSource, Logger, RunRequest } from './builder-options.ts';
 import type { ConnectBuildkit } from './buildkit-connection.ts';
 import { BuildkitControl } from './buildkit-control.ts';
 import { type BuildxFeatures, type BuildxInvocation, buildxArguments } from './buildx-arguments.ts';
 import { ContextUnusable } from './context-dir.ts';
 import type { BuildHistory } from './control-messages.ts';
+import type { SourcePolicy } from './egress/source-policy.ts';
 import { Halt } from './halt.ts';
 import { messageOf } from './message-of.ts';
 import { neverStarted, outcomeOf } from './outcome.ts';
@@ -36,6 +37,8 @@ export interface RunHost {
   readonly connectBuildkit: ConnectBuildkit;
   /** Directory of the host's own registry logins. */
   readonly dockerConfigDir?: string | undefined;
+  /** What BuildKit may fetch from for a build; undefined: from everywhere. */
+  sourcePolicy(source: ContextSource): SourcePolicy | undefined;
   readonly log: Logger;
   /** Ms since the epoch. */
   now(): number;
@@ -51,7 +54,12 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const context = await contextOf(request, files, halt);
   if ('end' in context) return context;
   const { env, places } = await files.placeSecrets(request.secrets);
+<<<<<<< HEAD
   await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
+=======
+  const logins = await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
+  const policy = await files.placeSourcePolicy(host.sourcePolicy(request.source));
+>>>>>>> main
   const argv = buildxArguments({
     builder: host.builder,
     trust: host.trust,
@@ -67,9 +75,13 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   await reader.warnOfLimits();
   const process = await host.tool.start({
     argv: [host.paths.exec, host.paths.fence, files.pidFile, 'docker-buildx', ...argv],
+<<<<<<< HEAD
     user: await files.giveAway(),
     // A context may have a .git with settings that name programs: buildx would run git in it.
     env: [...files.env, 'BUILDX_GIT_INFO=false', ...env],
+=======
+    env: [`BUILDX_CONFIG=${files.buildxConfig}`, ...logins, ...policy, ...env],
+>>>>>>> main
   });
   const artifact =
     spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;

@@ -4,8 +4,18 @@ import type { Readable } from 'node:stream';
 import type { SecretPlace } from './buildx-arguments.ts';
 import { type ContextDir, unpackContext } from './context-dir.ts';
 import { dockerConfig, hostDockerConfig, type RegistryLogin } from './docker-config.ts';
+
+<<<<<<< HEAD
+
 import type { RunOwner } from './run-owner.ts';
 import { RunUser } from './run-users.ts';
+
+=======
+
+import { SOURCE_POLICY_VARIABLE, type SourcePolicy } from './egress/source-policy.ts';
+
+>>>>>>> main
+
 import type { ToolPaths } from './tool-scripts.ts';
 
 /** A process's environment takes no more than 128 KiB in one string (Linux, MAX_ARG_STRLEN). */
@@ -97,6 +107,14 @@ export class RunFiles {
     await mkdir(this.#dockerConfig, { mode: 0o700 });
     const config = dockerConfig(logins, await hostDockerConfig(hostConfigDir));
     await writeFile(join(this.#dockerConfig, 'config.json'), config, { mode: 0o600 });
+  }
+
+  /** The variable by which buildx finds what BuildKit may fetch from. */
+  async placeSourcePolicy(policy: SourcePolicy | undefined): Promise<string[]> {
+    if (policy === undefined) return [];
+    const file = join(this.#dir, 'source-policy.json');
+    await writeFile(file, JSON.stringify(policy));
+    return [`${SOURCE_POLICY_VARIABLE}=${file}`];
   }
 
   /** An uploaded context, unpacked. @throws ContextUnusable */

@@ -14,6 +14,8 @@ export interface ToolContainerOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly scratchDir: string;
   readonly engineSocketPath: string;
+  /** Network that it is in. Default: the host's, where the registries that the engine reaches are reached too, as buildx fetches their tokens itself. */
+  readonly network?: string | undefined;
   readonly log: Logger;
 }
 
@@ -44,7 +46,7 @@ export class ToolContainer {
 
   /** Replaces whatever container has the name: a buildx that a dead worker left behind must not go on. */
   async recreate(): Promise<void> {
-    const { engine, name, image, labels, scratchDir, engineSocketPath, log } = this.#options;
+    const { engine, name, image, labels, scratchDir, engineSocketPath, network = 'host', log } = this.#options;
     const paths = toolPaths(scratchDir);
     this.#socket = await this.#socketNow();
     await this.remove();
@@ -62,8 +64,7 @@ export class ToolContainer {
         User: ROOT,
         HostConfig: {
           ...(GroupAdd && { GroupAdd }),
-          // Where the registries that the engine reaches are reached too: buildx fetches their tokens itself.
-          NetworkMode: 'host',
+          NetworkMode: network,
           Binds: [`${engineSocketPath}:/var/run/docker.sock`, `${scratchDir}:${scratchDir}`],
           LogConfig: { Type: 'json-file', Config: { 'max-size': '1m' } },
         },

@@ -59,7 +59,9 @@ function unpack(id: string, packed: Buffer): Packed {
   if (!dictionary)
     throw new CorruptState(`build ${id} is packed as version ${packed[0]}, which this process can’t read`);
   try {
-    return JSON.parse(inflateRawSync(packed.subarray(1), { dictionary, chunkSize: UNPACK_CHUNK_BYTES }).toString('utf8')) as Packed;
+    return JSON.parse(
+      inflateRawSync(packed.subarray(1), { dictionary, chunkSize: UNPACK_CHUNK_BYTES }).toString('utf8'),
+    ) as Packed;
   } catch (error) {
     throw new CorruptState(`build ${id} can’t be unpacked: ${(error as Error).message}`, { cause: error });
   }

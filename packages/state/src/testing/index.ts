@@ -8,3 +8,4 @@ export {
 } from './faulty-redis.ts';
 export { type Moment, moment } from './rewind.ts';
 export { TestRedis, type TestRedisOptions } from './test-redis.ts';
+export { TestSentinel } from './test-sentinel.ts';
