@@ -70,25 +70,17 @@ export class Builder {
     await writeDeadline(options.scratchDir, Date.now() + FIRST_FENCE_MS);
     await tool.recreate();
     try {
-<<<<<<< HEAD
       const owner = new RunOwner(tool, paths);
       await owner.check();
       await clearRuns(owner, paths.runs);
-      return await Builder.#prepare({ options, engine, tool }, owner, engineVersion);
-=======
-      return await Builder.#prepare({ options, engine, tool, egress, network: egress.network }, engineVersion);
->>>>>>> main
+      return await Builder.#prepare({ options, engine, tool, owner, egress, network: egress.network }, engineVersion);
     } catch (error) {
       await tool.remove().catch(() => undefined);
       throw error;
     }
   }
 
-<<<<<<< HEAD
-  static async #prepare(host: BuilderHost, owner: RunOwner, engineVersion: string): Promise<Builder> {
-=======
   static async #prepare(host: Preparation, engineVersion: string): Promise<Builder> {
->>>>>>> main
     const { options, engine, tool } = host;
     const driver = await chooseDriver(host);
     const builder = await prepareBuilder(host, driver);
@@ -124,7 +116,7 @@ export class Builder {
     const runs = {
       trust,
       tool,
-      owner,
+      owner: host.owner,
       paths: toolPaths(options.scratchDir),
       builder,
       features: featuresOf(help),
@@ -241,14 +233,14 @@ export class Builder {
     await this.close();
 }
 
-<<<<<<< HEAD
 /** What a worker that was killed left: maybe files of runs' users, which only root of the tool container may remove. */
 async function clearRuns(owner: RunOwner, runs: string): Promise<void> {
   for (const name of await readdir(runs)) await owner.remove(join(runs, name));
-=======
+}
+
 interface Preparation extends BuilderHost {
+  readonly owner: RunOwner;
   readonly egress: BuilderEgress;
->>>>>>> main
 }
 
 async function versionOf(engine: Docker): Promise<string> {
@@ -271,13 +263,8 @@ async function measuresMountsOnce(engine: Docker): Promise<boolean> {
 
 const SNAPSHOTTER = 'io.containerd.snapshotter.v1';
 
-<<<<<<< HEAD
-function toolContainer(options: BuilderOptions, engine: Docker): ToolContainer {
-  const { hostName, instance, toolImage, scratchDir, log } = options;
-=======
 function toolContainer(options: BuilderOptions, engine: Docker, network?: string): ToolContainer {
-  const { hostName, instance, toolImage, scratchDir, dockerConfigDir, log } = options;
->>>>>>> main
+  const { hostName, instance, toolImage, scratchDir, log } = options;
   const socket = options.dockerSocket ?? DEFAULT_SOCKET;
   return new ToolContainer({
     engine,
@@ -286,11 +273,7 @@ function toolContainer(options: BuilderOptions, engine: Docker, network?: string
     labels: { 'kiln.host': hostName, 'kiln.instance': instance, 'kiln.domain': domainOf(options) ?? '' },
     scratchDir,
     engineSocketPath: options.engineSocketPath ?? (socket.startsWith('/') ? socket : DEFAULT_SOCKET),
-<<<<<<< HEAD
-=======
-    dockerConfigDir,
     network,
->>>>>>> main
     log,
   });
 }

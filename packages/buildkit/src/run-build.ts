@@ -54,12 +54,8 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const context = await contextOf(request, files, halt);
   if ('end' in context) return context;
   const { env, places } = await files.placeSecrets(request.secrets);
-<<<<<<< HEAD
   await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
-=======
-  const logins = await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
   const policy = await files.placeSourcePolicy(host.sourcePolicy(request.source));
->>>>>>> main
   const argv = buildxArguments({
     builder: host.builder,
     trust: host.trust,
@@ -75,13 +71,9 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   await reader.warnOfLimits();
   const process = await host.tool.start({
     argv: [host.paths.exec, host.paths.fence, files.pidFile, 'docker-buildx', ...argv],
-<<<<<<< HEAD
     user: await files.giveAway(),
     // A context may have a .git with settings that name programs: buildx would run git in it.
-    env: [...files.env, 'BUILDX_GIT_INFO=false', ...env],
-=======
-    env: [`BUILDX_CONFIG=${files.buildxConfig}`, ...logins, ...policy, ...env],
->>>>>>> main
+    env: [...files.env, 'BUILDX_GIT_INFO=false', ...policy, ...env],
   });
   const artifact =
     spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;

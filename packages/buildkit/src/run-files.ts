@@ -5,16 +5,9 @@ import type { SecretPlace } from './buildx-arguments.ts';
 import { type ContextDir, unpackContext } from './context-dir.ts';
 import { dockerConfig, hostDockerConfig, type RegistryLogin } from './docker-config.ts';
 
-<<<<<<< HEAD
-
+import { SOURCE_POLICY_VARIABLE, type SourcePolicy } from './egress/source-policy.ts';
 import type { RunOwner } from './run-owner.ts';
 import { RunUser } from './run-users.ts';
-
-=======
-
-import { SOURCE_POLICY_VARIABLE, type SourcePolicy } from './egress/source-policy.ts';
-
->>>>>>> main
 
 import type { ToolPaths } from './tool-scripts.ts';
 
@@ -112,7 +105,7 @@ export class RunFiles {
   /** The variable by which buildx finds what BuildKit may fetch from. */
   async placeSourcePolicy(policy: SourcePolicy | undefined): Promise<string[]> {
     if (policy === undefined) return [];
-    const file = join(this.#dir, 'source-policy.json');
+    const file = join(this.#own, 'source-policy.json');
     await writeFile(file, JSON.stringify(policy));
     return [`${SOURCE_POLICY_VARIABLE}=${file}`];
   }
