@@ -57,6 +57,7 @@ const settings = settingsOrExit(() => {
 await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
   const state = await openState({
     redisUrl: settings.KILN_REDIS_URL,
+    minReplicas: settings.KILN_REDIS_MIN_REPLICAS,
     namespace: settings.KILN_NAMESPACE,
     secretKey: settings.secretKeys,
     onError: (error) => log.warn({ err: error }, 'redis connection error'),
@@ -76,6 +77,7 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
         tokens: settings.joinToken === undefined ? [] : [settings.joinToken],
         redisUrl: settings.KILN_WORKER_REDIS_URL ?? settings.KILN_REDIS_URL,
         namespace: settings.KILN_NAMESPACE,
+        minReplicas: settings.KILN_REDIS_MIN_REPLICAS,
         secretKey: formatSecretKeys(settings.secretKeys),
       },
       liveLogBytes: settings.KILN_LIVE_LOG_BYTES,

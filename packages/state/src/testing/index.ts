@@ -9,3 +9,4 @@ export {
 export { fillMemory, freeMemory } from './fill-memory.ts';
 export { type Moment, moment } from './rewind.ts';
 export { TestRedis, type TestRedisOptions } from './test-redis.ts';
+export { TestSentinel } from './test-sentinel.ts';
