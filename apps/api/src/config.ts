@@ -11,6 +11,8 @@ export interface JoinConfig {
   /** Where workers find Redis. Its host may be `0.0.0.0` or `[::]`: the address at which the worker reached the API then. */
   readonly redisUrl: string;
   readonly namespace: string;
+  /** Replicas that must have what workers acknowledge. Default 0. */
+  readonly minReplicas?: number;
   /** 32 bytes in base64; several with commas between, of which the first seals. */
   readonly secretKey: string;
 }

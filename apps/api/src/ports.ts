@@ -26,6 +26,7 @@ import type {
   NewToken,
   PieceOutcome,
   RateState,
+  ReplicaState,
   Resealing,
   StorageLedger,
   StoredBuild,
@@ -238,6 +239,8 @@ export interface ApiDeps extends HookDeps {
   readonly logs: LogStreams;
   readonly memory: Memory;
   readonly events: Events;
+  /** The master's replicas; absent where nothing is to be said of them. */
+  replicas?(): Promise<ReplicaState>;
   readonly blobs: Blobs;
   readonly log: Logger;
   /** ms since the epoch. */

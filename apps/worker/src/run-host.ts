@@ -40,10 +40,11 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
   const dataDir = resolve(settings.KILN_DATA_DIR);
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const machine = await machineId(dataDir);
-  const { redisUrl, namespace, secretKeys, blobs } = await enter(settings.access, hostName);
+  const { redisUrl, namespace, secretKeys, blobs, minReplicas = 0 } = await enter(settings.access, hostName);
   const state = await openState({
     redisUrl,
     namespace,
+    minReplicas: Math.max(minReplicas, settings.KILN_REDIS_MIN_REPLICAS),
     secretKey: secretKeys,
     onError: (error) => log.warn({ err: error }, 'redis connection error'),
   });
@@ -102,6 +103,8 @@ interface Entrance {
   readonly namespace: string;
   readonly secretKeys: readonly Buffer[];
   readonly blobs: (state: State) => BlobAccess;
+  /** As the API has it. */
+  readonly minReplicas?: number | undefined;
 }
 
 async function enter(access: PoolAccess, hostName: string): Promise<Entrance> {

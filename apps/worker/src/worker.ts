@@ -18,6 +18,7 @@ import {
   type Keys,
   LogStore,
   type PoolEvents,
+  type Replication,
   type WorkerIdentity,
   WorkerReplaced,
 } from '@kiln/state';
@@ -59,6 +60,8 @@ export const DEFAULT_LEASE: LeaseTimes = { leaseTtlMs: 15_000, syncEveryMs: 3_00
 export interface WorkerDeps {
   readonly redis: Redis;
   readonly keys: Keys;
+  /** What reports, starts and ends of attempts wait for: default, for nothing beyond the master. */
+  readonly replication?: Replication;
   readonly builds: BuildStore;
   readonly buildSecrets: BuildSecretReader;
   readonly events: PoolEvents;
@@ -150,7 +153,7 @@ class Worker implements RunningWorker {
     this.#failed.promise.catch(() => {});
     const now = deps.now ?? Date.now;
     this.#session = new HostSession(
-      new HostStore(deps.redis, deps.keys, now),
+      new HostStore(deps.redis, deps.keys, now, deps.replication),
       {
         name: config.hostName,
         slots: config.slots,
@@ -172,7 +175,7 @@ class Worker implements RunningWorker {
       },
       this.#log,
     );
-    const attempts = new AttemptStore(deps.redis, deps.keys, { now });
+    const attempts = new AttemptStore(deps.redis, deps.keys, { now, replication: deps.replication });
     this.#attemptDeps = {
       builds: deps.builds,
       buildSecrets: deps.buildSecrets,

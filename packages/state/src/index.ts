@@ -44,6 +44,8 @@ export { Keys } from './redis/keys.ts';
 export { isOutOfMemory, type LiveLogSettings, Memory, type MemoryState, StoreFull } from './redis/memory.ts';
 export { isPassing, persist } from './redis/persist.ts';
 export { PoolEvents } from './redis/pool-events.ts';
+export type { ReplicaState } from './redis/replicas.ts';
+export { NotReplicated, Replication } from './redis/replication.ts';
 export { type DueSchedule, InvalidCron } from './schedules/schedule-clock.ts';
 export {
   type LastRun,

@@ -53,6 +53,7 @@ export class Complaint extends Error {
 export function complaintOf(error: unknown): Complaint {
   if (error instanceof Complaint) return error;
   if (isOutOfMemory(error)) return storeFull();
+  if (error instanceof Error && error.message.startsWith('NOREPLICAS')) return notReplicated();
   if (error instanceof URIError) return new Complaint('not_found', 'the path is not valid percent-encoding');
   switch (codeOf(error)) {
     case 'idempotency_key_reused':
@@ -65,6 +66,8 @@ export function complaintOf(error: unknown): Complaint {
       return storeFull();
     case 'build_document_lost':
       return new Complaint('unavailable', (error as Error).message);
+    case 'not_replicated':
+      return notReplicated();
     case 'ENOSPC':
     case 'EDQUOT':
       return new Complaint(
@@ -107,6 +110,17 @@ function quotaExceeded({ message, quotaBytes, usedBytes }: StorageQuotaExceeded)
       },
     ],
   });
+}
+
+/** When a refused client may come again, s. */
+const NOT_REPLICATED_RETRY_S = 5;
+
+function notReplicated(): Complaint {
+  return new Complaint(
+    'unavailable',
+    `too few replicas of Kiln’s Redis are in step, so that a failover could lose what was asked for, and it doesn’t count; ask again in ${NOT_REPLICATED_RETRY_S} s, with the same Idempotency-Key where there was one`,
+    { headers: { 'Retry-After': String(NOT_REPLICATED_RETRY_S) } },
+  );
 }
 
 export function codeOf(error: unknown): unknown {

@@ -43,6 +43,7 @@ import { sendBlob, sendJson } from './answer.ts';
 import { Complaint, fieldComplaint, parameter, parsed } from './complaint.ts';
 import { within } from './deadline.ts';
 import { logFormat } from './log-format.ts';
+import { replicaLines } from './replica-lines.ts';
 
 export interface HandlerParts {
   readonly config: ApiConfig;
@@ -229,11 +230,12 @@ export function handlers({
 
     async ready(_request, response) {
       if (closing.aborted) throw new Complaint('unavailable', 'this process stops');
-      const reading = Promise.all([deps.memory.read(liveLogSettings(config)), hosts.list()]);
-      const [memory] = await within(READY_MS, reading).catch((error: unknown) => {
+      const reading = Promise.all([deps.memory.read(liveLogSettings(config)), deps.replicas?.(), hosts.list()]);
+      const [memory, replicas] = await within(READY_MS, reading).catch((error: unknown) => {
         throw error instanceof Complaint ? error : new Complaint('unavailable', 'Kiln’s Redis answers with an error');
       });
-      response.type('text/plain').send(`${['ready', ...memoryLines(memory)].join('\n')}\n`);
+      const lines = ['ready', ...memoryLines(memory), ...replicaLines(replicas)];
+      response.type('text/plain').send(`${lines.join('\n')}\n`);
     },
 
     async openapi(_request, response) {

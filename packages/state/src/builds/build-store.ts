@@ -3,9 +3,10 @@ import type { Redis } from 'ioredis';
 import { monotonicFactory } from 'ulid';
 import type { Keys } from '../redis/keys.ts';
 import { StoreFull } from '../redis/memory.ts';
+import { MASTER_ONLY, NotReplicated, type Replication } from '../redis/replication.ts';
 import type { Sealer } from '../secrets/sealer.ts';
 import type { BuildFilter, BuildPageRequest, NewBuild, StoredBuild, StoredDecision } from '../types.ts';
-import { type AcceptParts, acceptBuild } from './accept.ts';
+import { type Acceptance, type AcceptParts, acceptBuild } from './accept.ts';
 import { type CancelOutcome, type CancelParts, cancelBuild } from './cancel.ts';
 import { CorruptState, IdempotencyKeyReused, QueueFull } from './errors.ts';
 import type { FollowUps } from './follow-ups.ts';
@@ -16,6 +17,8 @@ export interface BuildStoreOptions {
   readonly keys: Keys;
   readonly sealer: Sealer;
   readonly followUps: Pick<FollowUps, 'run'>;
+  /** What an acceptance and a cancel wait for: default, for nothing beyond the master. */
+  readonly replication?: Pick<Replication, 'after' | 'assertReplicas'> | undefined;
   readonly now?: () => number;
   /** How long the secrets of an ended build are kept for a retry, ms. */
   readonly secretTtlMs?: number;
@@ -34,6 +37,7 @@ export class BuildStore {
   readonly #now: () => number;
   readonly #followUps: Pick<FollowUps, 'run'>;
   readonly #parts: AcceptParts & CancelParts;
+  readonly #replication: Pick<Replication, 'after' | 'assertReplicas'>;
   readonly #newId = monotonicFactory();
 
   constructor(options: BuildStoreOptions) {
@@ -42,6 +46,7 @@ export class BuildStore {
     this.#sealer = options.sealer;
     this.#now = options.now ?? Date.now;
     this.#followUps = options.followUps;
+    this.#replication = options.replication ?? MASTER_ONLY;
     this.#parts = {
       ...options,
       secretTtlMs: options.secretTtlMs ?? DEFAULT_SECRET_TTL_MS,
@@ -53,11 +58,12 @@ export class BuildStore {
    * Accepts a build; when it answers, the build is durable. The same idempotency key with the same fingerprint gives the build
    * of the first time. An identical build in flight lends its run where both ask for `dedupe`: `sharedRun` names it.
    * @throws IdempotencyKeyReused the key came with another request before @throws QueueFull @throws StoreFull
+   * @throws NotReplicated too few replicas have it: without an idempotency key it is canceled again
    */
   async accept(build: NewBuild): Promise<{ build: StoredBuild; replayed: boolean }> {
     const now = this.#now();
     const id = this.#newId(now).toLowerCase();
-    const accepted = await acceptBuild(this.#parts, build, id, now);
+    const accepted = await this.#accepted(build, id, now);
     if (accepted.outcome === 'replayed') {
       return { build: await this.#replayed(accepted.held, build.idempotency?.fingerprint ?? ''), replayed: true };
     }
@@ -65,6 +71,18 @@ export class BuildStore {
     if (accepted.outcome === 'full') throw new QueueFull(accepted.whose, build.maxQueued?.[accepted.whose] ?? 0);
     if (accepted.outcome === 'superseding') await this.#followUp();
     return { build: { record: accepted.record, spec: build.spec }, replayed: false };
+  }
+
+  /** An acceptance that could be lost isn't one: it is taken back, unless its key lets it be asked for again. */
+  async #accepted(build: NewBuild, id: string, now: number): Promise<Acceptance> {
+    const asked = this.#replication.assertReplicas();
+    if (asked) await asked;
+    try {
+      return await this.#replication.after(() => acceptBuild(this.#parts, build, id, now));
+    } catch (error) {
+      if (error instanceof NotReplicated && !build.idempotency) await cancelBuild(this.#parts, id, this.#now());
+      throw error;
+    }
   }
 
   /** What fails here has been noted as due, and the leader sees to it. */
@@ -113,10 +131,11 @@ export class BuildStore {
   /**
    * Cancels, for its caller: a queued build ends at once; one that a host holds is marked (`requested`), and ends when the host has
    * stopped it; one whose run others share goes on for them (`released`). One that shares a run leaves it, or ends with it
-   * (`requested`) where nobody else wants it.
+   * (`requested`) where nobody else wants it. When it answers, a failover doesn't undo it.
+   * @throws NotReplicated
    */
   async cancel(id: string): Promise<{ build: StoredBuild; outcome: CancelOutcome } | undefined> {
-    const outcome = await cancelBuild(this.#parts, id, this.#now());
+    const outcome = await this.#replication.after(() => cancelBuild(this.#parts, id, this.#now()));
     if (outcome === 'requested') await this.#followUp();
     const build = await this.get(id);
     if (!build || outcome === 'gone') return undefined;

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { CacheIndex, type InventoryStamp } from '../caches/cache-index.ts';
 import type { Keys } from '../redis/keys.ts';
 import { hashOf, readTogether } from '../redis/read-together.ts';
+import { MASTER_ONLY, type Replication } from '../redis/replication.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { HostState } from '../types.ts';
 import { effective, parseOrders } from './desired.ts';
@@ -40,11 +41,19 @@ export class HostStore {
   readonly #keys: Keys;
   readonly #now: () => number;
   readonly #caches: CacheIndex;
+  readonly #replication: Pick<Replication, 'after'>;
 
-  constructor(redis: Redis, keys: Keys, now: () => number = Date.now) {
+  /** @param replication what a report waits for: default, for nothing beyond the master */
+  constructor(
+    redis: Redis,
+    keys: Keys,
+    now: () => number = Date.now,
+    replication: Pick<Replication, 'after'> = MASTER_ONLY,
+  ) {
     this.#redis = redis;
     this.#keys = keys;
     this.#now = now;
+    this.#replication = replication;
     this.#caches = new CacheIndex(redis, keys);
   }
 
@@ -58,7 +67,8 @@ export class HostStore {
 
   /**
    * A worker's report; joins the pool or renews the lease for `leaseTtlMs`, and answers what the worker should be doing.
-   * @throws HostNameTaken @throws WorkerReplaced @throws HostRemoved
+   * When it answers, enough replicas know of the lease: it holds after a failover, too.
+   * @throws HostNameTaken @throws WorkerReplaced @throws HostRemoved @throws NotReplicated
    */
   async sync(
     report: NewHostReport,
@@ -67,27 +77,29 @@ export class HostStore {
   ): Promise<DesiredState> {
     const { disk, ...lasting } = report;
     const { name } = report;
-    const answer = await runScript(
-      this.#redis,
-      'sync-host',
-      [...this.#ownKeys(name), this.#keys.hosts(), this.#keys.hostDesired(name)],
-      [
-        this.#keys.prefix,
-        name,
-        incarnation,
-        machine,
-        JSON.stringify(lasting),
-        this.#now(),
-        leaseTtlMs,
-        report.accepting ? '1' : '0',
-        report.slots,
-        disk ? JSON.stringify(disk) : '',
-        (report.trust ?? ['trusted']).join(),
-        epoch,
-        report.isolation ?? 'pool',
-        report.oneDomain ? '1' : '0',
-        report.domain ?? '',
-      ],
+    const answer = await this.#replication.after(() =>
+      runScript(
+        this.#redis,
+        'sync-host',
+        [...this.#ownKeys(name), this.#keys.hosts(), this.#keys.hostDesired(name)],
+        [
+          this.#keys.prefix,
+          name,
+          incarnation,
+          machine,
+          JSON.stringify(lasting),
+          this.#now(),
+          leaseTtlMs,
+          report.accepting ? '1' : '0',
+          report.slots,
+          disk ? JSON.stringify(disk) : '',
+          (report.trust ?? ['trusted']).join(),
+          epoch,
+          report.isolation ?? 'pool',
+          report.oneDomain ? '1' : '0',
+          report.domain ?? '',
+        ],
+      ),
     );
     if (answer === -1) throw new HostNameTaken(name);
     if (answer === -2) throw new WorkerReplaced(name);

@@ -164,6 +164,8 @@ export class Keys {
   message = (id: string) => `${this.prefix}message:${id}`;
   /** Sorted set by creation (ms): a webhook's messages. */
   messagesOf = (webhook: string) => `${this.prefix}webhook:${webhook}:messages`;
+  /** String: written before replicas are asked whether they have all that was written before. */
+  replicated = () => `${this.prefix}replicated`;
   /** BullMQ's own prefix. */
   queues = () => `${this.prefix}q`;
 
