@@ -1,4 +1,5 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { domainText, type Outcome } from '@kiln/domain';
 import type Docker from 'dockerode';
 import { containerOf, domainOf, toolContainerName } from './builder-names.ts';
@@ -16,6 +17,7 @@ import { claimDomain, claimEngine, EngineTaken, engineDomain } from './engine-cl
 import { type BuilderInventory, InventoryReader } from './inventory.ts';
 import { messageOf } from './message-of.ts';
 import { type RunHost, runBuild } from './run-build.ts';
+import { RunOwner } from './run-owner.ts';
 import { ToolContainer } from './tool-container.ts';
 import { toolPaths, writeDeadline, writeToolScripts } from './tool-scripts.ts';
 
@@ -53,6 +55,7 @@ export class Builder {
    * Brings the tool container and the builder up. A tool container that a killed worker left behind is removed first, and
    * with it whatever buildx still ran in it.
    * @throws EngineError where the engine can't be reached, or an image can't be had
+   * @throws Error where runs can't have users of their own: see `RunOwner.check`
    * @throws EngineNotApart where the engine's own BuildKit is another class's or domain's
    * @throws EgressUnenforceable where builds can't be kept to what they may reach
    */
@@ -63,13 +66,15 @@ export class Builder {
     const tool = toolContainer(options, engine, egress.network);
     const paths = toolPaths(options.scratchDir);
     await tool.remove();
-    await rm(paths.runs, { recursive: true, force: true });
     await mkdir(options.scratchDir, { recursive: true, mode: 0o700 });
     await writeToolScripts(options.scratchDir);
     await writeDeadline(options.scratchDir, Date.now() + FIRST_FENCE_MS);
     await tool.recreate();
     try {
-      return await Builder.#prepare({ options, engine, tool, egress, network: egress.network }, engineVersion);
+      const owner = new RunOwner(tool, paths);
+      await owner.check();
+      await clearRuns(owner, paths.runs);
+      return await Builder.#prepare({ options, engine, tool, owner, egress, network: egress.network }, engineVersion);
     } catch (error) {
       await tool.remove().catch(() => undefined);
       throw error;
@@ -112,6 +117,7 @@ export class Builder {
     const runs = {
       trust,
       tool,
+      owner: host.owner,
       paths: toolPaths(options.scratchDir),
       builder,
       features: featuresOf(help),
@@ -125,15 +131,14 @@ export class Builder {
     return new Builder(host, info, runs, sizesAreFloors);
   }
 
-  get info(): BuilderInfo {
+  get info(): BuilderInfo 
     return { ...this.#info, ...(this.#domain !== undefined && { domain: this.#domain }) };
-  }
 
   /**
    * Makes a builder whose domain wasn't known that of this one, for good.
    * @throws EngineTaken where it is another's, maybe by another worker of the engine @throws EngineError
    */
-  async claim(domain: string): Promise<void> {
+  async claim(domain: string): Promise<void> 
     if (this.#domain === domain) return;
     try {
       await claimDomain(this.#engine, domain);
@@ -142,7 +147,6 @@ export class Builder {
       if (error instanceof EngineTaken) this.#domain = error.domain;
       throw error;
     }
-  }
 
   /**
    * Runs one build. Never rejects for what happens to the build: that is the outcome.
@@ -208,35 +212,36 @@ export class Builder {
    * Lets builds go on until `untilMs` (ms since the epoch). When that passes without another call, everything in the tool
    * container is killed, whether this process lives or not: between 1 s before and 2 s after.
    */
-  async extendFence(untilMs: number): Promise<void> {
+  async extendFence(untilMs: number): Promise<void> 
     await writeDeadline(this.#options.scratchDir, untilMs);
-  }
 
   /** @throws EngineError while the engine, or the builder's container, isn't there @throws EgressUnenforceable while builds can't be held */
-  async ping(): Promise<void> {
+  async ping(): Promise<void> 
     await this.#egress.ensure();
     (await this.#host.connectBuildkit()).destroy();
-  }
 
   /** Stops what runs and removes the tool container. The builder and its caches stay. */
-  async close(): Promise<void> {
+  async close(): Promise<void> 
     this.#closing.abort('fence');
     await Promise.allSettled(this.#running);
     await this.#host.tool.remove();
-  }
 
   /** As `close`, and stops the builder, which then takes no memory. Its caches stay for the next start. */
-  async stop(): Promise<void> {
+  async stop(): Promise<void> 
     await this.close();
     if (this.#info.driver === 'docker-container') await stopContainer(this.#engine, containerOf(this.#host.builder));
-  }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> 
     await this.close();
-  }
+}
+
+/** What a worker that was killed left: maybe files of runs' users, which only root of the tool container may remove. */
+async function clearRuns(owner: RunOwner, runs: string): Promise<void> {
+  for (const name of await readdir(runs)) await owner.remove(join(runs, name));
 }
 
 interface Preparation extends BuilderHost {
+  readonly owner: RunOwner;
   readonly egress: BuilderEgress;
 }
 
@@ -261,7 +266,7 @@ async function measuresMountsOnce(engine: Docker): Promise<boolean> {
 const SNAPSHOTTER = 'io.containerd.snapshotter.v1';
 
 function toolContainer(options: BuilderOptions, engine: Docker, network?: string): ToolContainer {
-  const { hostName, instance, toolImage, scratchDir, dockerConfigDir, log } = options;
+  const { hostName, instance, toolImage, scratchDir, log } = options;
   const socket = options.dockerSocket ?? DEFAULT_SOCKET;
   return new ToolContainer({
     engine,
@@ -270,7 +275,6 @@ function toolContainer(options: BuilderOptions, engine: Docker, network?: string
     labels: { 'kiln.host': hostName, 'kiln.instance': instance, 'kiln.domain': domainOf(options) ?? '' },
     scratchDir,
     engineSocketPath: options.engineSocketPath ?? (socket.startsWith('/') ? socket : DEFAULT_SOCKET),
-    dockerConfigDir,
     network,
     log,
   });

@@ -17,6 +17,7 @@ import { neverStarted, outcomeOf } from './outcome.ts';
 import { ProgressReader } from './progress-reader.ts';
 import { RecordSink } from './record-sink.ts';
 import { RunFiles } from './run-files.ts';
+import type { RunOwner } from './run-owner.ts';
 import { SpillQueue } from './spill-queue.ts';
 import { stopProcess } from './stop-process.ts';
 import type { ToolContainer } from './tool-container.ts';
@@ -30,6 +31,7 @@ const PROGRESS_MEMORY_BYTES = 4 * 1024 * 1024;
 export interface RunHost {
   readonly trust: Trust;
   readonly tool: ToolContainer;
+  readonly owner: RunOwner;
   readonly paths: ToolPaths;
   readonly builder: string;
   readonly features: BuildxFeatures;
@@ -51,11 +53,11 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   if (spec.output.type === 'artifact' && !request.artifact) throw new Error('an artifact, and nobody to take it');
   if (signal.aborted) return neverStarted(stopCause(signal.reason), spec);
   using halt = new Halt(signal, spec.timeoutSeconds * 1000);
-  await using files = await RunFiles.create(host.paths, `${request.buildId}-${request.attempt}`);
+  await using files = await RunFiles.create(host.paths, host.owner, `${request.buildId}-${request.attempt}`);
   const context = await contextOf(host, request, files, halt);
   if ('end' in context) return context;
   const { env, places } = await files.placeSecrets(request.secrets);
-  const logins = await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
+  await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
   const policy = await files.placeSourcePolicy(host.sourcePolicy(request.source));
   const argv = buildxArguments({
     builder: host.builder,
@@ -72,7 +74,9 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   await reader.warnOfLimits();
   const process = await host.tool.start({
     argv: [host.paths.exec, host.paths.fence, files.pidFile, 'docker-buildx', ...argv],
-    env: [`BUILDX_CONFIG=${files.buildxConfig}`, ...logins, ...policy, ...env],
+    user: await files.giveAway(),
+    // A context may have a .git with settings that name programs: buildx would run git in it.
+    env: [...files.env, 'BUILDX_GIT_INFO=false', ...policy, ...env],
   });
   const artifact =
     spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
@@ -83,8 +87,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   await ended;
   // Also where the log is slower than the build was: nothing is settled before all of it is told.
   await told;
-  const exitCode = await process.exitCode();
-  await stopped;
+  const [exitCode] = await Promise.all([process.exitCode(), takeBack(files, host.log), stopped]);
   await reader.endOfText();
   const ref = exitCode === 0 && reader.idle ? undefined : await files.ref();
   if (ref !== undefined && !reader.idle) await awaitQuiet(host.connectBuildkit, ref, host.log);
@@ -100,6 +103,15 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     metadata: made?.metadata ?? (exitCode === 0 ? await files.metadata() : {}),
     artifact: stored,
   });
+}
+
+/** Where the tool container is gone with the build there is nothing to be learned from its files. */
+async function takeBack(files: RunFiles, log: Logger): Promise<void> {
+  try {
+    await files.takeBack();
+  } catch (error) {
+    log.warn({ err: error }, 'a run’s files could not be read');
+  }
 }
 
 /** Reads to the end whatever happens, and at once: a buildx that nobody reads from stands still, and soon breaks off (`readRest`). */
