@@ -10,6 +10,7 @@ import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { DEFAULT_SCHEDULER, startScheduler } from '@kiln/scheduler';
 import { FsBlobStore, Leadership, openState, type State } from '@kiln/state';
 import { type ExecuteRequest, type Executor, startWorker } from '@kiln/worker';
+import { fixedExecutors } from '@kiln/worker/testing';
 import { logFaults } from '../faults/audit-builds.ts';
 import { until } from '../support/conditions.ts';
 import { type Case, CountedFaults, type Role } from './counted-faults.ts';
@@ -85,7 +86,7 @@ export class Lane implements AsyncDisposable {
         { hostName: HOST, slots: 1, ...LEASE },
         {
           ...ofWorker,
-          executors: [executor],
+          executors: fixedExecutors([executor]),
           identity: { machine: 'm1', incarnation: randomUUID() },
           openContext: async () => undefined,
           storeArtifact: async () => ({ digest: 'sha256:0', sizeBytes: 0 }),

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { type LimitDefaults, limitDefaults, type PushRule } from '@kiln/domain';
+import { DEFAULT_BLOB_RESERVE_BYTES } from '@kiln/state';
 import type { KeyTimes } from './oidc/issuer-keys.ts';
 import type { Issuer } from './oidc/settings.ts';
 
@@ -10,6 +11,8 @@ export interface JoinConfig {
   /** Where workers find Redis. Its host may be `0.0.0.0` or `[::]`: the address at which the worker reached the API then. */
   readonly redisUrl: string;
   readonly namespace: string;
+  /** Replicas that must have what workers acknowledge. Default 0. */
+  readonly minReplicas?: number;
   /** 32 bytes in base64; several with commas between, of which the first seals. */
   readonly secretKey: string;
 }
@@ -62,6 +65,8 @@ export interface ApiConfig {
   readonly maxUnpackedContextBytes: number;
   /** Most entries in a context: their names are held in memory while it arrives. */
   readonly maxContextEntries: number;
+  /** Room in the blob store that is kept for logs: with less left, uploads are refused. */
+  readonly blobReserveBytes: number;
   /** How long a client may take for the header fields of a request. */
   readonly headersTimeoutMs: number;
   /** How long a client may take for a body that isn't a context or artifact. */
@@ -87,8 +92,18 @@ export interface ApiConfig {
   readonly logPageCacheBytes: number;
   /** How long a log without watchers keeps its reader, for a watcher that comes right back. */
   readonly logLingerMs: number;
+  /** What one live log may have in Redis; what all may, where it isn't to follow from Redis' memory. */
+  readonly liveLogBytes: number;
+  readonly liveLogsBytes?: number;
+  /** How often live logs are looked for that are to be moved to the blob store. */
+  readonly logMoveIntervalMs: number;
+  /** How often Redis' memory is looked at. */
+  readonly memoryIntervalMs: number;
   /** How often ended logs are looked for, beside at every end of a build. */
   readonly archiveIntervalMs: number;
+  /** How long an ended build stays whole in Redis before it moves to the blob store, and how often such builds are looked for. */
+  readonly buildArchiveMs: number;
+  readonly historyIntervalMs: number;
   readonly janitorIntervalMs: number;
   /** How often the clock of schedules is compared with what is kept, beside at every change. */
   readonly scheduleCheckMs: number;
@@ -134,6 +149,7 @@ export const API_DEFAULTS = {
   maxContextBytes: 4 * GIB,
   maxUnpackedContextBytes: 16 * GIB,
   maxContextEntries: 500_000,
+  blobReserveBytes: DEFAULT_BLOB_RESERVE_BYTES,
   headersTimeoutMs: 20_000,
   bodyTimeoutMs: 30_000,
   keepAliveMs: 75_000,
@@ -147,7 +163,12 @@ export const API_DEFAULTS = {
   logRingBytes: 8 * MIB,
   logPageCacheBytes: 32 * MIB,
   logLingerMs: 2_000,
+  liveLogBytes: 4 * MIB,
+  logMoveIntervalMs: 250,
+  memoryIntervalMs: 1_000,
   archiveIntervalMs: 10_000,
+  buildArchiveMs: 10 * 60_000,
+  historyIntervalMs: 30_000,
   janitorIntervalMs: HOUR_MS,
   scheduleCheckMs: 60_000,
   logRetentionMs: 30 * DAY_MS,

@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { openApiDocument } from '@kiln/contracts';
+import { MeteredBlobs } from '@kiln/state';
 import { authenticator } from './access/authenticate.ts';
 import { LiveRequests } from './access/live-requests.ts';
 import { localTokens } from './access/local-tokens.ts';
@@ -8,6 +9,10 @@ import { AuditTrail } from './audit/audit-trail.ts';
 import { BuildWatch } from './builds/build-watch.ts';
 import type { ApiConfig } from './config.ts';
 import { docsPage } from './docs/docs-page.ts';
+import { BuildArchiver } from './history/archive-builds.ts';
+import { BuildDocuments } from './history/build-documents.ts';
+import { sweepDocuments } from './history/sweep-documents.ts';
+import { wholeBuilds } from './history/whole-builds.ts';
 import { DeliveryWatch } from './hooks/incoming/delivery-watch.ts';
 import { startHooks } from './hooks/start-hooks.ts';
 import { createApp } from './http/app.ts';
@@ -20,18 +25,25 @@ import { LimitBook } from './limits/limit-book.ts';
 import { requestGate } from './limits/request-gate.ts';
 import { Cookies } from './login/cookies.ts';
 import { ArchivedLogs } from './logs/archived-logs.ts';
+import { clearPieces } from './logs/clear-pieces.ts';
 import { LogArchiver } from './logs/log-archiver.ts';
 import { LogHub } from './logs/log-hub.ts';
+import { LogMover } from './logs/log-mover.ts';
 import { LogPages } from './logs/log-pages.ts';
+import { LogPieces } from './logs/log-pieces.ts';
 import { tokenVerifier } from './oidc/verify-token.ts';
-import type { ApiDeps } from './ports.ts';
+import type { ApiDeps, MeteredDeps } from './ports.ts';
 import { scheduleRunner } from './schedules/run-schedules.ts';
 import type { ScheduleSubmitting } from './schedules/submit-schedule.ts';
 import { resealAll } from './secrets/reseal.ts';
 import { clearAway } from './upkeep/janitor.ts';
+import { recountStorage } from './upkeep/recount-storage.ts';
 import { repeat } from './upkeep/repeat.ts';
+import { MemoryWatch } from './upkeep/watch-memory.ts';
 
 export const API_VERSION = '0.1.0';
+/** When the archive looks again at a log that another process has a claim on, ms. */
+const CLAIMED_LOG_MS = 500;
 
 export interface RunningApi {
   readonly url: string;
@@ -44,7 +56,7 @@ export interface RunningApi {
 }
 
 /** Starts to serve. @throws when the address is taken, no token is given, or a user's is a worker's too */
-export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<RunningApi> {
+export async function startApi(config: ApiConfig, given: ApiDeps): Promise<RunningApi> {
   const joinTokens = config.join?.tokens ?? [];
   if (config.tokens.length === 0 || [...config.tokens, ...joinTokens].some((token) => token === '')) {
     throw new RangeError('the API needs at least one token, and no empty one');
@@ -52,18 +64,49 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
   if (config.tokens.some((token) => joinTokens.includes(token))) {
     throw new RangeError('a join token must be another one than a user’s');
   }
-  const { builds, logs, events, blobs, log, now = Date.now } = deps;
+  const { history, logs, events, log, now = Date.now } = given;
+  const blobs = new MeteredBlobs(given.blobs, {
+    ledger: given.storage,
+    teamOf: async (id) => (await given.builds.get(id))?.record.team,
+    reserveBytes: config.blobReserveBytes,
+    now,
+  });
+  const builds = wholeBuilds(given.builds, new BuildDocuments(blobs), log);
+  const deps: MeteredDeps = { ...given, builds, blobs };
   const stack = new AsyncDisposableStack();
   const closing = new AbortController();
   const watch = stack.use(new BuildWatch(builds, events));
   const archive = new ArchivedLogs(blobs);
-  const pages = new LogPages(logs, archive, config.logPageCacheBytes);
+  const pages = new LogPages(logs, new LogPieces(logs, blobs), archive, config.logPageCacheBytes);
   const hub = stack.use(
     new LogHub({ logs, builds, pages, events, log, ringChars: config.logRingBytes, lingerMs: config.logLingerMs }),
   );
   const archiver = new LogArchiver(logs, blobs, log);
-  const archiving = stack.use(repeat('archive', config.archiveIntervalMs, (signal) => archiver.round(signal), log));
+  // A log whose last piece is being moved as it ends is free again in a moment.
+  const archiveEvery = (done?: { claimed: number }) =>
+    done && done.claimed > 0 ? CLAIMED_LOG_MS : config.archiveIntervalMs;
+  const archiving = stack.use(repeat('archive', archiveEvery, (signal) => archiver.round(signal), log));
+  const memory = stack.use(new MemoryWatch(config, deps.memory, log));
+  const mover = new LogMover({ logs, blobs, log, now });
+  const move = (signal: AbortSignal) => mover.round(memory.pieceBytes, signal);
+  stack.use(repeat('log pieces', config.logMoveIntervalMs, move, log));
   stack.use(repeat('janitor', config.janitorIntervalMs, (signal) => clearAway(blobs, config, now(), log, signal), log));
+  const clear = async (signal: AbortSignal) => {
+    await logs.recount();
+    await clearPieces({ logs, blobs, archive, log }, now(), signal);
+  };
+  stack.use(repeat('log upkeep', config.janitorIntervalMs, clear, log));
+  const buildArchiver = new BuildArchiver(history, blobs, log);
+  const archiveBuilds = (signal: AbortSignal) => buildArchiver.round(now() - config.buildArchiveMs, signal);
+  stack.use(repeat('build archive', config.historyIntervalMs, archiveBuilds, log));
+  const sweep = (signal: AbortSignal) => sweepDocuments(history, blobs, now(), log, signal);
+  stack.use(repeat('history sweep', config.janitorIntervalMs, sweep, log));
+  const recount = async (signal: AbortSignal) => {
+    // The others leave it to whoever was first.
+    if (!(await deps.storage.claimRecount(config.janitorIntervalMs / 2))) return;
+    await recountStorage(deps, now(), log, signal);
+  };
+  stack.use(repeat('recount of storage', config.janitorIntervalMs, recount, log));
   const trim = () => deps.audit.trim(now() - config.auditRetentionMs);
   const reseal = (signal: AbortSignal) => resealAll(deps.resealer, log, signal);
   stack.use(repeat('reseal', config.resealIntervalMs, reseal, log));
@@ -84,7 +127,7 @@ export async function startApi(config: ApiConfig, deps: ApiDeps): Promise<Runnin
     closing: closing.signal,
   };
   const book = stack.use(new LimitBook(config.limits, deps.limits, events, now));
-  const rules = { book, checkGitHost: gitHostCheck(deps.outgoing, now) };
+  const rules = { book, checkGitHost: gitHostCheck(deps.outgoing, now), storage: deps.storage };
   const rulesFor: ScheduleSubmitting['rulesFor'] = (principal, team) =>
     within(config.storeTimeoutMs, BuildRules.of(principal, team, rules));
   const hookRules = { rulesFor, checkGitHost: rules.checkGitHost };

@@ -5,6 +5,7 @@ import {
   type AttemptStore,
   type BuildStore,
   type FollowUps,
+  type HistoryStore,
   type HostStore,
   type Leadership,
   type LearnedStore,
@@ -44,6 +45,7 @@ export interface SchedulerDeps {
   readonly hosts: HostStore;
   readonly pending: PendingStore;
   readonly followUps: FollowUps;
+  readonly history: HistoryStore;
   readonly learned: LearnedStore;
   readonly limits: LimitStore;
   readonly queues: AttemptQueues;
@@ -93,6 +95,9 @@ class Scheduler implements RunningScheduler {
   /** Everything that touches the view runs one after the other. */
   #work: Promise<void> = Promise.resolve();
   #passDue = false;
+  /** Beside that: it takes long where there is much, and touches nothing of the view. */
+  #forgetting: Promise<void> | undefined;
+  readonly #stop = new AbortController();
 
   constructor(config: SchedulerConfig, deps: SchedulerDeps) {
     this.#config = config;
@@ -117,26 +122,29 @@ class Scheduler implements RunningScheduler {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#stop.abort();
     clearTimeout(this.#timer);
     this.#subscription?.[Symbol.dispose]();
     await this.#work;
+    await this.#forgetting;
     if (this.#token !== undefined) await this.#deps.leadership.release();
   }
 
   #enqueue(work: () => Promise<void>): void {
     this.#work = this.#work.then(async () => {
-      if (!this.#closed) await this.#attempt(work);
+      if (!this.#closed && !(await this.#attempt(work))) this.#overdue = true;
     });
   }
 
-  /** A failed piece of work is said and left: at the next tick everything is compared with Redis, and what it should have done is done. */
-  async #attempt(work: () => Promise<void>): Promise<void> {
+  /** A failed piece of work is said and left: while it is overdue, the next tick compares everything with Redis, and does what is missing. */
+  async #attempt(work: () => Promise<void>): Promise<boolean> {
     try {
       await work();
+      return true;
     } catch (error) {
       if (error instanceof NotLeader) this.#token = undefined;
       else this.#deps.log.error({ err: error }, 'scheduler work failed');
-      this.#overdue = true;
+      return false;
     }
   }
 
@@ -154,6 +162,13 @@ class Scheduler implements RunningScheduler {
     if (this.#token === undefined || this.#token !== this.#viewToken) return;
     await this.#caretaker.followUp();
     await this.#dispatcher.dispatch(this.#token);
+  }
+
+  #forgetOld(): void {
+    const endedBy = this.#now() - this.#config.buildRetentionMs;
+    this.#forgetting ??= this.#caretaker.forgetOld(endedBy, this.#stop.signal).finally(() => {
+      this.#forgetting = undefined;
+    });
   }
 
   async #tick(): Promise<void> {
@@ -183,23 +198,18 @@ class Scheduler implements RunningScheduler {
       // Events may be trimmed while a leader is away from Redis; the truth is read anew now and then.
       await this.#view.refresh();
     }
-    for (const work of this.#chores(token, housekeeping)) await this.#attempt(work);
+    if (housekeeping) this.#forgetOld();
+    for (const work of this.#chores(token, housekeeping)) this.#overdue = !(await this.#attempt(work)) || this.#overdue;
+    // Kept until it is saved: nothing is overdue by that.
+    await this.#attempt(() => this.#view.saveLearned(token));
   }
 
   /** What a round is for, beside its events; none of it keeps the rest from being done. */
   #chores(token: string, housekeeping: boolean): (() => Promise<void>)[] {
-    const { buildRetentionMs, idleAttemptMs = IDLE_ATTEMPT_MS } = this.#config;
-    const often = [
-      () => this.#view.saveLearned(token),
-      () => this.#caretaker.takeBack(this.#view, token),
-      () => this.#pass(),
-    ];
+    const { idleAttemptMs = IDLE_ATTEMPT_MS } = this.#config;
+    const often = [() => this.#caretaker.takeBack(this.#view, token), () => this.#pass()];
     if (!housekeeping) return often;
-    return [
-      ...often,
-      () => this.#caretaker.takeBackIdle(this.#view, idleAttemptMs, token),
-      () => this.#caretaker.restoreJobs(),
-      () => this.#caretaker.forgetOld(this.#now() - buildRetentionMs),
-    ];
+    const idle = () => this.#caretaker.takeBackIdle(this.#view, idleAttemptMs, token);
+    return [...often, idle, () => this.#caretaker.restoreJobs()];
   }
 }

@@ -3,6 +3,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { ArtifactRefused } from '@kiln/buildkit';
 import { afterEach, expect, test } from 'vitest';
 import { ApiBlobs } from './api-blobs.ts';
 
@@ -91,4 +92,22 @@ test('what the API refuses is not tried again', async () => {
   );
   await expect(blobs.openContext('sha256:1')).rejects.toThrow('the API answered 401 to a read of context sha256:1');
   expect(calls).toBe(1);
+});
+
+test.each([
+  ['body_too_large', 413, 'artifact_too_large'],
+  ['storage_quota_exceeded', 403, 'storage_quota_exceeded'],
+  ['storage_full', 507, 'storage_full'],
+])('an artifact that the API refuses as %s fails the build as its own fault', async (code, status, failure) => {
+  const answer = { type: 'urn:x', title: 'x', status, code, detail: 'why' };
+  const blobs = blobsAt(
+    await listen((request, response) => {
+      response.writeHead(request.method === 'PUT' ? status : 200).end(JSON.stringify(answer));
+    }),
+  );
+  const refused = blobs.storeArtifact(REF, Readable.from(['a tar']));
+  await expect(refused).rejects.toThrow(ArtifactRefused);
+  await expect(refused).rejects.toMatchObject({
+    failure: { code: failure, message: 'the artifact was not stored: why' },
+  });
 });

@@ -1,8 +1,10 @@
 import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { setTimeout as delay } from 'node:timers/promises';
+import { problem } from '@kiln/contracts';
 import type { AttemptRef } from '@kiln/state';
 import { z } from 'zod';
+import { refusalByApi } from './artifact-refusal.ts';
 
 /** While the API is away an attempt waits for it: another host would find it just as absent. After so long it gives up, ms. */
 const AWAY_MS = 120_000;
@@ -43,8 +45,7 @@ export class ApiBlobs {
     }).catch((error: Error) => {
       throw new Error(`the API at ${this.#url} didn't take it: ${causeOf(error)}`);
     });
-    if (!answer.ok)
-      throw new Error(`the API answered ${answer.status} to an artifact of ${buildId}: ${await answer.text()}`);
+    if (!answer.ok) throw refusal(buildId, answer.status, await answer.text());
     return z.object({ digest: z.string(), sizeBytes: z.int() }).parse(await answer.json());
   }
 
@@ -77,6 +78,20 @@ export class ApiBlobs {
 
   #call(path: string, init: RequestInit & { headers?: Record<string, string>; duplex?: 'half' }): Promise<Response> {
     return fetch(this.#url + path, { ...init, headers: { ...init.headers, authorization: `Bearer ${this.#token}` } });
+  }
+}
+
+function refusal(buildId: string, status: number, text: string): Error {
+  const parsed = problem.safeParse(jsonOf(text));
+  const known = parsed.success ? refusalByApi(parsed.data.code, parsed.data.detail) : undefined;
+  return known ?? new Error(`the API answered ${status} to an artifact of ${buildId}: ${text}`);
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

@@ -42,7 +42,7 @@ const RETRY_MS = 100;
  */
 export class HostSession {
   readonly #hosts: HostStore;
-  readonly #identity: WorkerIdentity;
+  #identity: WorkerIdentity;
   readonly #times: LeaseTimes;
   readonly #handlers: HostSessionHandlers;
   readonly #log: Logger;
@@ -73,6 +73,7 @@ export class HostSession {
 
   /** Joins the pool. @throws HostNameTaken @throws WorkerReplaced @throws HostRemoved */
   async join(): Promise<void> {
+    this.#identity = { ...this.#identity, epoch: this.#identity.epoch ?? (await this.#hosts.nextEpoch()) };
     await this.#measure();
     await this.#sync();
     this.#schedule();

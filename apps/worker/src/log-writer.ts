@@ -10,8 +10,8 @@ const BUFFER_CHARS = 1024 * 1024;
 
 /**
  * Writes an attempt's log in batches, in order, each record numbered. A batch that Redis doesn't take now, whatever the reason, is sent again
- * until it does; meanwhile at most `BUFFER_CHARS` wait, and then the build is held up; nothing is dropped. After a write that can never be
- * taken (`StaleAttempt`, or a damaged log) everything else is refused too.
+ * until it does; meanwhile, and while Redis has no room for this log, at most `BUFFER_CHARS` wait, and then the build is held up; nothing is
+ * dropped. After a write that can never be taken (`StaleAttempt`, or a damaged log) everything else is refused too.
  */
 export class LogWriter {
   readonly #logs: Pick<LogStore, 'append'>;
@@ -26,6 +26,7 @@ export class LogWriter {
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<void> | undefined;
   #failure: unknown;
+  #isFlushing = false;
 
   /**
    * @param maxBytes what the log may hold: output beyond it is left out
@@ -64,8 +65,9 @@ export class LogWriter {
     return isOver ? undefined : { t: record.t, type: 'note', message: cutMessage(this.#maxBytes) };
   }
 
-  /** Waits until everything is written. */
+  /** Waits until everything is written. Nothing follows: what is left waits for no room in Redis, so that the attempt can end. */
   async flush(): Promise<void> {
+    this.#isFlushing = true;
     while (this.#lines.length > 0 || this.#sending) {
       this.#send();
       await this.#sending;
@@ -95,7 +97,8 @@ export class LogWriter {
     const firstSeq = this.#seq + 1;
     this.#seq += lines.length;
     this.#sentAt = performance.now();
-    this.#sending = persist(() => this.#logs.append(this.#ref, firstSeq, lines), this.#onFailure)
+    const append = () => this.#logs.append(this.#ref, firstSeq, lines, { isLast: () => this.#isFlushing });
+    this.#sending = persist(append, this.#onFailure)
       .catch((error: unknown) => {
         this.#failure = error;
         this.#lines = [];

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
 import { type BuildRecord, cacheKey, currentAttempt, type Outcome, refusedTo } from '@kiln/domain';
+import type { GitGuard } from '@kiln/git';
 import type { Logger } from '@kiln/runtime';
 import {
   type AttemptRef,
@@ -11,21 +12,27 @@ import {
   RequestNotUnderstood,
   StaleAttempt,
 } from '@kiln/state';
+import { rethrowRefusal } from './artifact-refusal.ts';
 import { attemptSecrets, NoSecrets, type SecretDeps } from './attempt-secrets.ts';
-import type { AttemptSource, Executor, StopReason } from './executor.ts';
-import { type GitGuard, reachGitHost } from './git-reach.ts';
+import { commitDockerfile } from './commit-dockerfile.ts';
+import type { AttemptSource, ExecuteRequest, StopReason } from './executor.ts';
 import { LogWriter } from './log-writer.ts';
-import { resolveCommit } from './resolve-git.ts';
+import { checkGitHost, resolveCommit } from './resolve-git.ts';
 import { SourceUnresolved } from './source-unresolved.ts';
 
 export interface RunAttemptDeps extends Omit<SecretDeps, 'persistent'> {
   readonly builds: BuildStore;
   readonly attempts: AttemptStore;
   readonly logs: LogStore;
-  readonly executor: Pick<Executor, 'run'>;
+  readonly executor: { run(request: ExecuteRequest, signal: AbortSignal): Promise<Outcome> };
   /** An uploaded context by its digest; undefined where it is gone. Rejects when `signal` aborts while it waits for it. */
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
-  storeArtifact(ref: AttemptRef, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
+  /** Within what the build's record allows. */
+  storeArtifact(
+    ref: AttemptRef,
+    content: Readable,
+    record: BuildRecord,
+  ): Promise<{ digest: string; sizeBytes: number }>;
   /** Keeps git away from what only this network reaches. */
   readonly outgoing: GitGuard;
   /** Resolves when nothing else of the build runs here any more. */
@@ -130,7 +137,7 @@ async function execute(
         secrets,
         registryLogins,
         hidden,
-        artifact: (content) => deps.storeArtifact(ref, content),
+        artifact: (content) => deps.storeArtifact(ref, content, record).catch(rethrowRefusal),
         sink: (entry: LogRecord) => writer.write(entry),
       },
       signal,
@@ -167,8 +174,10 @@ async function openSource(
     await note(`${source.url} ${source.ref ?? 'HEAD'} is ${commit}`);
   }
   // BuildKit looks the name up by itself, a moment later: this leaves as little time as there can be for another answer.
-  await reachGitHost(source.url, deps.outgoing);
-  return { type: 'git', url: source.url, commit, ...(source.subdir !== undefined && { subdir: source.subdir }) };
+  await checkGitHost(source.url, deps.outgoing);
+  const place = { url: source.url, commit, ...(source.subdir !== undefined && { subdir: source.subdir }) };
+  const dockerfile = (running: AbortSignal) => commitDockerfile(place, spec, secrets, deps.outgoing, running);
+  return { type: 'git', ...place, dockerfile };
 }
 
 function stopped(reason: StopReason): Outcome {

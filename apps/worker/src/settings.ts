@@ -9,6 +9,7 @@ import {
   valueOrFile,
   wholeNumber,
 } from '@kiln/runtime';
+import { DEFAULT_BLOB_RESERVE_BYTES } from '@kiln/state';
 import { z } from 'zod';
 import { checkTrust, trustEnv } from './trust-settings.ts';
 import { DEFAULT_INVENTORY_EVERY_MS, DEFAULT_LEASE } from './worker.ts';
@@ -33,6 +34,7 @@ const schema = z
     KILN_DOCKER_CONFIG: z.string().optional(),
     ...trustEnv,
     KILN_BLOB_DIR: z.string().optional(),
+    KILN_BLOB_RESERVE_BYTES: wholeNumber(0, DEFAULT_BLOB_RESERVE_BYTES),
     KILN_API_URL: z.url({ protocol: /^https?$/, error: 'an http:// or https:// URL' }).optional(),
     KILN_TOKEN: z.string().optional(),
     KILN_TOKEN_FILE: z.string().optional(),
@@ -77,7 +79,9 @@ export type PoolAccess =
       readonly namespace: string;
       readonly secretKeys: readonly Buffer[];
       /** The API's blob directory, or the API. */
-      readonly blobs: { readonly dir: string } | { readonly url: string; readonly token: string };
+      readonly blobs:
+        | { readonly dir: string; readonly reserveBytes: number }
+        | { readonly url: string; readonly token: string };
     };
 
 export type WorkerSettings = z.output<typeof schema> & { readonly access: PoolAccess };
@@ -110,7 +114,7 @@ function accessOf(env: z.output<typeof schema>, nameOf: (variable: string) => st
     secretKeys: secretKeys(env),
     blobs:
       env.KILN_API_URL === undefined
-        ? { dir: env.KILN_BLOB_DIR ?? '' }
+        ? { dir: env.KILN_BLOB_DIR ?? '', reserveBytes: env.KILN_BLOB_RESERVE_BYTES }
         : { url: env.KILN_API_URL, token: valueOrFile('KILN_TOKEN', env.KILN_TOKEN, env.KILN_TOKEN_FILE) },
   };
 }

@@ -1,10 +1,19 @@
 import { PassThrough } from 'node:stream';
-import type { BuildResult } from '@kiln/domain';
+import type { BuildResult, Failure } from '@kiln/domain';
 import type { RunRequest } from './builder-options.ts';
 import type { Halt } from './halt.ts';
 import { messageOf } from './message-of.ts';
 
 type Artifact = NonNullable<BuildResult['artifact']>;
+
+/** Who stores an artifact doesn't take it, for a reason of the build's own. */
+export class ArtifactRefused extends Error {
+  readonly failure: Failure;
+  constructor(failure: Failure) {
+    super(failure.message);
+    this.failure = failure;
+  }
+}
 
 /** Leads buildx's stdout, the tar of the result, to whoever stores it. */
 export class ArtifactPipe {
@@ -20,7 +29,8 @@ export class ArtifactPipe {
     this.#stored = store(this.#stream).catch((error: unknown) => {
       // Who stores it fails too where there is nothing whole to store: that says nothing new.
       if (this.#givenUp) return undefined;
-      halt.fail({ code: 'infrastructure', message: `the artifact could not be stored: ${messageOf(error)}` });
+      const message = `the artifact could not be stored: ${messageOf(error)}`;
+      halt.fail(error instanceof ArtifactRefused ? error.failure : { code: 'infrastructure', message });
       return undefined;
     });
   }

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ArtifactRefused } from './artifact-pipe.ts';
 import { begin, FROM, type Lab, lab, removeImages } from './testing/lab.ts';
 
 let shared: Lab;
@@ -71,6 +72,18 @@ test('an artifact that can’t be stored fails the build without its fault', asy
     code: 'infrastructure',
     message: 'the artifact could not be stored: disk of the store is full',
   });
+});
+
+test('an artifact that is refused fails the build as whoever stores it says', async () => {
+  const failure = { code: 'artifact_too_large', message: 'the artifact has more than 9 bytes' } as const;
+  const { outcome } = begin(shared.builder, {
+    dockerfile: `${FROM}\n`,
+    spec: { output: { type: 'artifact' } },
+    artifact: async () => {
+      throw new ArtifactRefused(failure);
+    },
+  });
+  expect((await outcome).failure).toEqual(failure);
 });
 
 test('a build with an artifact that fails fails by its own fault, though nothing could be stored', async () => {

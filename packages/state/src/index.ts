@@ -4,7 +4,7 @@ export { type NewToken, type StoredToken, TokenStore } from './access/token-stor
 export { AuditLog, type AuditRange, type NewAuditEntry } from './audit/audit-log.ts';
 export { type BlobInfo, type BlobStore, FsBlobStore } from './blobs/fs-blob-store.ts';
 export { type AttemptRef, AttemptStore } from './builds/attempt-store.ts';
-export { BuildStore, type BuildStoreOptions } from './builds/build-store.ts';
+export { BuildStore, type BuildStoreOptions, inOrder } from './builds/build-store.ts';
 export type { CancelOutcome } from './builds/cancel.ts';
 export {
   CorruptState,
@@ -25,6 +25,7 @@ export {
 } from './builds/pending-store.ts';
 export { type HostWriter, InventoryStore } from './caches/inventory-store.ts';
 export { UsageStore } from './caches/usage-store.ts';
+export { type EndedBuild, type EndedRef, HistoryClaimLost, HistoryStore } from './history/history-store.ts';
 export { type ConnectionSecrets, ConnectionStore, type StoredConnection } from './hooks/connection-store.ts';
 export { type DeliveryFilter, DeliveryStore, type NewDelivery, type StoredDelivery } from './hooks/delivery-store.ts';
 export { type FixedReport, ReportStore, type ReportTarget, type StoredReport } from './hooks/report-store.ts';
@@ -37,7 +38,9 @@ export { type DesiredState, type HeldAttempt, HostStore, type WorkerIdentity } f
 export { Leadership } from './leases/leadership.ts';
 export { LimitStore, type LimitUsage, subjectKey, subjectOf } from './limits/limit-store.ts';
 export { RATE_WINDOW_SECONDS, type RateState, RequestRates } from './limits/request-rates.ts';
-export { LogStore, LogTail } from './logs/log-store.ts';
+export type { LogClaim } from './logs/log-claim.ts';
+export { type AppendOptions, type LogName, LogStore, liveBytes, type PieceOutcome } from './logs/log-store.ts';
+export { LogTail } from './logs/log-tail.ts';
 export { openState, type State, type StateOptions } from './open-state.ts';
 export { type Learned, LearnedStore } from './placement/learned-store.ts';
 export { type AttemptConsumer, AttemptQueues, consumeAttempts } from './queue/attempt-queue.ts';
@@ -45,8 +48,11 @@ export { type ConsumeOptions, HookQueues, type JobConsumer, type JobTry, RetryLa
 export { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptions } from './redis/connect.ts';
 export type { EventGroupOptions } from './redis/event-group.ts';
 export { Keys } from './redis/keys.ts';
+export { isOutOfMemory, type LiveLogSettings, Memory, type MemoryState, StoreFull } from './redis/memory.ts';
 export { isPassing, persist } from './redis/persist.ts';
 export { PoolEvents } from './redis/pool-events.ts';
+export type { ReplicaState } from './redis/replicas.ts';
+export { NotReplicated, Replication } from './redis/replication.ts';
 export { type DueSchedule, InvalidCron } from './schedules/schedule-clock.ts';
 export {
   type LastRun,
@@ -61,9 +67,21 @@ export { Resealer, type Resealing } from './secrets/reseal.ts';
 export { SealBroken, Sealer } from './secrets/sealer.ts';
 export type { RegistryLogin, SecretContent } from './secrets/secret-content.ts';
 export { type NewSecret, SecretStore, type StoredSecret } from './secrets/secret-store.ts';
+export { BlobTooLarge, StorageFull, StorageQuotaExceeded } from './storage/errors.ts';
+export {
+  DEFAULT_BLOB_RESERVE_BYTES,
+  MeteredBlobs,
+  type MeteredBlobsParts,
+  type MeteredStore,
+} from './storage/metered-blobs.ts';
+export type { MeteredUpload, UploadAllowance } from './storage/metered-upload.ts';
+export { type StorageEntry, StorageLedger, type StorageShare } from './storage/storage-ledger.ts';
+export { storeArtifact } from './storage/store-artifact.ts';
 export type {
+  ArchivedBuild,
   BuildFilter,
   BuildPageRequest,
+  HistoryPlace,
   HostState,
   Idempotency,
   KeySpace,

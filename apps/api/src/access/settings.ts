@@ -24,6 +24,7 @@ export const accessEnv = {
   KILN_SESSION_HOURS: wholeNumber(1, API_DEFAULTS.sessionMs / HOUR_MS),
   KILN_MAX_CONNECTIONS: wholeNumber(1, API_DEFAULTS.maxConnections),
   KILN_LIMITS_FILE: z.string().optional(),
+  KILN_BLOB_RESERVE_BYTES: wholeNumber(0, API_DEFAULTS.blobReserveBytes),
   KILN_ALLOWED_HOSTS: allowedHosts,
   KILN_AUDIT_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.auditRetentionMs / DAY_MS),
 };
@@ -31,7 +32,15 @@ export const accessEnv = {
 type AccessEnv = z.output<z.ZodObject<typeof accessEnv>>;
 type AccessConfig = Pick<
   ApiConfig,
-  'trustProxy' | 'untrustedPush' | 'auditRetentionMs' | 'oidc' | 'publicUrl' | 'sessionMs' | 'limits' | 'maxConnections'
+  | 'trustProxy'
+  | 'untrustedPush'
+  | 'auditRetentionMs'
+  | 'oidc'
+  | 'publicUrl'
+  | 'sessionMs'
+  | 'limits'
+  | 'blobReserveBytes'
+  | 'maxConnections'
 >;
 /** … and what may be reached on others' behalf. */
 interface AccessSettings extends AccessConfig {
@@ -54,6 +63,7 @@ export function accessConfig(env: AccessEnv): AccessSettings {
     limits: limitDefaults(
       limits === undefined ? {} : readSettingsFile('KILN_LIMITS_FILE', limits, limitsFile, fieldProblems),
     ),
+    blobReserveBytes: env.KILN_BLOB_RESERVE_BYTES,
     maxConnections: env.KILN_MAX_CONNECTIONS,
     allowedHosts: env.KILN_ALLOWED_HOSTS,
     untrustedPush: env.KILN_UNTRUSTED_PUSH,

@@ -1,14 +1,15 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { type BuildRequest, buildRequest } from '@kiln/contracts';
+import type { MeteredBlobs, StorageShare } from '@kiln/state';
+import { buildFiles, NoBuildFile } from '@kiln/trees';
 import type { ApiConfig } from '../config.ts';
-import { incomplete } from '../contexts/context-inspector.ts';
+import { incomplete } from '../contexts/inspect-context.ts';
 import { type StagedContext, stageContext } from '../contexts/stage-context.ts';
 import { admitBody } from '../http/body-gate.ts';
 import { type Complaint, fieldComplaint, parsed } from '../http/complaint.ts';
 import { CutOff, eachPart } from '../http/multipart.ts';
 import { parseJson, readAll, readJson } from '../http/read-json.ts';
-import type { Blobs } from '../ports.ts';
 
 /** What came with `POST /v1/builds`. Disposing of it removes a context that wasn't kept. */
 export interface Submission extends AsyncDisposable {
@@ -28,12 +29,14 @@ interface Admitted {
   readonly request: BuildRequest;
   /** Of its context, where that may have less than the pool allows. */
   readonly maxContextBytes: number | undefined;
+  /** Whose storage its context counts in. */
+  readonly share: StorageShare;
 }
 
 /** Reads a submission, JSON or multipart. @throws Complaint; the file system's errors */
 export async function receiveSubmission(
   message: IncomingMessage,
-  blobs: Blobs,
+  blobs: MeteredBlobs,
   limits: Limits,
   admit: Admission,
 ): Promise<Submission> {
@@ -59,23 +62,25 @@ export async function receiveSubmission(
 
 async function receiveMultipart(
   message: IncomingMessage,
-  blobs: Blobs,
+  blobs: MeteredBlobs,
   limits: Limits,
   admit: Admission,
 ): Promise<Submission> {
   let request: BuildRequest | undefined;
   let { maxContextBytes } = limits;
+  // A context that comes before its request is nobody's until it is kept.
+  let share: StorageShare | undefined;
   let context: StagedContext | undefined;
   await using staged = new AsyncDisposableStack();
   try {
     await eachPart(message, limits.uploadIdleMs, async (name, content) => {
       if (name === 'request' && !request) {
         const admitted = await requestOf(parseJson(await readAll(content, limits.maxJsonBytes), 'request'), admit);
-        ({ request } = admitted);
+        ({ request, share } = admitted);
         maxContextBytes = Math.min(maxContextBytes, admitted.maxContextBytes ?? maxContextBytes);
         checkParts(request, true);
       } else if (name === 'context' && !context) {
-        context = staged.use(await stageContext(content, blobs, { ...limits, maxContextBytes }));
+        context = staged.use(await stageContext(content, blobs, { ...limits, maxContextBytes }, share));
       } else throw unexpectedPart(name);
     });
   } catch (error) {
@@ -127,12 +132,17 @@ function checkContext({ source, dockerfile }: BuildRequest, { digest, tree }: St
       `the digest of the context that was sent, ${digest}`,
     );
   }
-  if (!tree.has(dockerfile)) {
+  try {
+    buildFiles(tree, dockerfile);
+  } catch (error) {
+    if (!(error instanceof NoBuildFile)) throw error;
+    if (error.code === 'outside')
+      throw fieldComplaint('context_invalid', ['context', error.path], error.got, 'a file inside the context');
     throw fieldComplaint(
       'context_invalid',
       'dockerfile',
       dockerfile,
-      `a file of the context, which has ${tree.entries} entries`,
+      `a file of the context, which has ${tree.size} entries`,
     );
   }
 }
@@ -141,7 +151,8 @@ function checkContext({ source, dockerfile }: BuildRequest, { digest, tree }: St
 export async function* wholeBody(message: IncomingMessage & Readable): AsyncGenerator<Buffer> {
   admitBody(message);
   try {
-    for await (const chunk of message) yield chunk as Buffer;
+    // Left early, it stays: on the connection of a destroyed request nobody could be told why.
+    for await (const chunk of message.iterator({ destroyOnReturn: false })) yield chunk as Buffer;
   } catch {
     throw incomplete('the connection was lost');
   }

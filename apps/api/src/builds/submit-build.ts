@@ -1,11 +1,11 @@
 import { type BuildRequest, type BuildSpec, contextKey } from '@kiln/contracts';
 import { isTerminal, leastTrust, type Principal, type PushRule, repoKey } from '@kiln/domain';
-import { type Idempotency, type NewBuild, QueueFull, type StoredBuild } from '@kiln/state';
+import { type Idempotency, type MeteredBlobs, type NewBuild, QueueFull, type StoredBuild } from '@kiln/state';
 import { grantTo } from '../access/admit-request.ts';
 import { requireContext, requireGrant } from '../contexts/stage-context.ts';
 import { Complaint, fieldComplaint } from '../http/complaint.ts';
 import { type BuildRules, queueFull } from '../limits/build-rules.ts';
-import type { Blobs, BuildSecrets, Builds, ContextTeams } from '../ports.ts';
+import type { BuildSecrets, Builds, ContextTeams } from '../ports.ts';
 import { requireSecrets } from '../secrets/require-secrets.ts';
 import { fingerprint, hashed } from './fingerprint.ts';
 import type { Submission } from './receive-submission.ts';
@@ -23,7 +23,7 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
 export interface SubmitParts {
   readonly builds: Builds;
-  readonly blobs: Blobs;
+  readonly blobs: Pick<MeteredBlobs, 'open' | 'stat' | 'share'>;
   readonly contextTeams: ContextTeams;
   /** For how long a team may name a context after its last use, ms. */
   readonly contextGrantMs: number;
@@ -35,7 +35,7 @@ export interface SubmitParts {
   readonly untrustedPush: readonly PushRule[];
 }
 
-/** Accepts what was submitted; when it answers, build and context are durable. @throws Complaint; the stores' errors */
+/** Accepts what was submitted; when it answers, build and context are durable. @throws Complaint, StorageQuotaExceeded; the stores' errors */
 export async function submitBuild(
   { request, context }: Submission,
   key: RequestKey | undefined,
@@ -46,11 +46,12 @@ export async function submitBuild(
   const digest = context?.digest ?? (request.source.type === 'upload' ? request.source.digest : undefined);
   if (context) {
     checkContextSize(context.sizeBytes, rules);
-    await context.keep();
+    await context.keep(rules.share);
   } else if (digest !== undefined) {
     await requireGrant(digest, principal, contextTeams);
     await requireContext(digest, blobs);
     checkContextSize((await blobs.stat(contextKey(digest)))?.sizeBytes ?? 0, rules);
+    await blobs.share(contextKey(digest), rules.share);
   }
   if (digest !== undefined) await contextTeams.grant(digest, request.team, contextGrantMs);
   const { secrets, ...rest } = request;

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import { contextKey } from '@kiln/contracts';
 import { ALL_TEAMS, type Principal } from '@kiln/domain';
+import type { MeteredBlobs, MeteredUpload, StorageShare } from '@kiln/state';
+import type { EntryTree } from '@kiln/trees';
 import { type Complaint, fieldComplaint } from '../http/complaint.ts';
 import type { Blobs, ContextTeams } from '../ports.ts';
-import { ContextInspector, type ContextLimits } from './context-inspector.ts';
-import type { ContextTree } from './context-tree.ts';
+import { type ContextLimits, inspectContext } from './inspect-context.ts';
 
 export interface StagingLimits extends ContextLimits {
   /** As it is sent. */
@@ -16,64 +17,65 @@ export interface StagingLimits extends ContextLimits {
 export interface StagedContext extends AsyncDisposable {
   readonly digest: string;
   readonly sizeBytes: number;
-  readonly tree: ContextTree;
-  /** Makes it a context of the store; it is durable when this answers. */
-  keep(): Promise<void>;
+  readonly tree: EntryTree;
+  /** Makes it a context of the store, counted for `share`; it is durable when this answers. @throws StorageQuotaExceeded */
+  keep(share: StorageShare): Promise<void>;
 }
 
 /**
- * Streams a context to disk, through a hash and the inspector; a piece at a time is in memory.
- * Whatever goes wrong, nothing is left behind.
- * @throws Complaint `context_invalid`, `context_incomplete`, `body_too_large`; the file system's errors (ENOSPC)
+ * Streams a context to disk, through a hash and the reader of tars that the worker unpacks it by; a piece at a time is in memory. It counts for `share`, where that is
+ * known already, while it comes. Whatever goes wrong, nothing is left behind.
+ * @throws Complaint `context_invalid`, `context_incomplete`, `body_too_large`; StorageQuotaExceeded, StorageFull; the file
+ * system's errors (ENOSPC)
  */
 export async function stageContext(
   source: AsyncIterable<Buffer>,
-  blobs: Blobs,
+  blobs: MeteredBlobs,
   limits: StagingLimits,
+  share: StorageShare | undefined,
 ): Promise<StagedContext> {
   const temp = await blobs.tempPath();
-  try {
-    return await receive(source, temp, blobs, limits);
-  } catch (error) {
-    await rm(temp, { force: true });
-    throw error;
-  }
+  await using left = new AsyncDisposableStack();
+  left.defer(() => rm(temp, { force: true }));
+  const upload = left.use(await blobs.beginUpload({ share }));
+  const { digest, sizeBytes, tree } = await receive(source, temp, upload, limits);
+  const kept = left.move();
+  return {
+    ...{ digest, sizeBytes, tree },
+    keep: (owner) => blobs.adopt(temp, contextKey(digest), { upload, share: owner }),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
 }
 
 async function receive(
   source: AsyncIterable<Buffer>,
   temp: string,
-  blobs: Blobs,
+  upload: MeteredUpload,
   { maxContextBytes, ...limits }: StagingLimits,
-): Promise<StagedContext> {
+): Promise<Pick<StagedContext, 'digest' | 'sizeBytes' | 'tree'>> {
   const hash = createHash('sha256');
-  using inspector = new ContextInspector(limits);
   await using file = await open(temp, 'wx', 0o600);
   let sizeBytes = 0;
-  for await (const chunk of source) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > maxContextBytes) {
-      throw fieldComplaint(
-        'body_too_large',
-        'context',
-        `more than ${maxContextBytes} bytes`,
-        `at most ${maxContextBytes} bytes`,
-      );
+  async function* kept(): AsyncGenerator<Buffer> {
+    for await (const chunk of source) {
+      sizeBytes += chunk.length;
+      if (sizeBytes > maxContextBytes) {
+        throw fieldComplaint(
+          'body_too_large',
+          'context',
+          `more than ${maxContextBytes} bytes`,
+          `at most ${maxContextBytes} bytes`,
+        );
+      }
+      await upload.take(chunk.length);
+      hash.update(chunk);
+      await file.writeFile(chunk);
+      yield chunk;
     }
-    hash.update(chunk);
-    await file.writeFile(chunk);
-    await inspector.write(chunk);
   }
-  await inspector.end();
+  const tree = await inspectContext(kept(), limits);
   await file.datasync();
-  const digest = `sha256:${hash.digest('hex')}`;
-  return {
-    digest,
-    sizeBytes,
-    tree: inspector.tree,
-    keep: () => blobs.adopt(temp, contextKey(digest)),
-    [Symbol.asyncDispose]: () => rm(temp, { force: true }),
-  };
+  return { digest: `sha256:${hash.digest('hex')}`, sizeBytes, tree };
 }
 
 /**
@@ -85,7 +87,7 @@ export async function requireGrant(digest: string, { team }: Principal, contextT
 }
 
 /** @throws Complaint `context_not_found`; looking at it counts as a use, so it isn't cleared away under the build */
-export async function requireContext(digest: string, blobs: Blobs): Promise<void> {
+export async function requireContext(digest: string, blobs: Pick<Blobs, 'open'>): Promise<void> {
   const stream = await blobs.open(contextKey(digest));
   if (!stream) throw contextNotFound(digest);
   stream.destroy();

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { PoolEvent } from '@kiln/contracts';
 import type { ApiConfig } from '../config.ts';
 import type { GitHostCheck } from '../limits/git-host-check.ts';
-import type { ApiDeps } from '../ports.ts';
+import type { MeteredDeps } from '../ports.ts';
 import { repeat } from '../upkeep/repeat.ts';
 import { doubling, messageDelay } from './delays.ts';
 import { KnownConfigs } from './incoming/commit-reader.ts';
@@ -29,7 +29,7 @@ export interface HookRules {
 /** Works on webhooks that came, reports statuses, and sends messages. `base`: this Kiln's address, without a slash at its end. */
 export function startHooks(
   config: ApiConfig,
-  deps: ApiDeps,
+  deps: MeteredDeps,
   { rulesFor, checkGitHost }: HookRules,
   base: string,
 ): AsyncDisposable {
@@ -52,7 +52,7 @@ export function startHooks(
         untrustedPush: config.untrustedPush,
         contextGrantMs: 2 * config.contextRetentionMs,
         known,
-        git: { timeoutMs: config.gitTimeoutMs, maxFetchBytes: config.maxGitBytes },
+        git: { timeoutMs: config.gitTimeoutMs, maxFetchBytes: config.maxGitBytes, guard: deps.outgoing },
         ...{ log, now, signal },
       }),
   );

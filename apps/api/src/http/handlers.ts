@@ -11,6 +11,7 @@ import {
   waitQuery,
 } from '@kiln/contracts';
 import { ALL_TEAMS, currentAttempt, isTerminal, type Principal } from '@kiln/domain';
+import { BlobTooLarge, storeArtifact } from '@kiln/state';
 import type { Request, Response } from 'express';
 import { admitRequest } from '../access/admit-request.ts';
 import type { Handler } from '../access/call.ts';
@@ -33,18 +34,20 @@ import { limitHandlers } from '../limits/limit-handlers.ts';
 import type { Cookies } from '../login/cookies.ts';
 import { loginHandlers } from '../login/login-handlers.ts';
 import { type LogSending, sendLog } from '../logs/send-log.ts';
-import type { ApiDeps } from '../ports.ts';
+import type { MeteredDeps } from '../ports.ts';
 import { scheduleHandlers } from '../schedules/schedule-handlers.ts';
 import type { ScheduleSubmitting } from '../schedules/submit-schedule.ts';
 import { secretHandlers } from '../secrets/secret-handlers.ts';
+import { liveLogSettings, memoryLines } from '../upkeep/watch-memory.ts';
 import { sendBlob, sendJson } from './answer.ts';
 import { Complaint, fieldComplaint, parameter, parsed } from './complaint.ts';
 import { within } from './deadline.ts';
 import { logFormat } from './log-format.ts';
+import { replicaLines } from './replica-lines.ts';
 
 export interface HandlerParts {
   readonly config: ApiConfig;
-  readonly deps: ApiDeps;
+  readonly deps: MeteredDeps;
   readonly watch: BuildWatch;
   readonly deliveryWatch: DeliveryWatch;
   readonly cookies: Cookies;
@@ -89,9 +92,10 @@ export function handlers({
     async submitBuild(request, response, { principal, note }) {
       await using submission = await receiveSubmission(request, blobs, config, async (asked, named) => {
         const admitted = admitRequest(asked, named, principal, config.untrustedPush);
+        await stored(deps.memory.assertRoom());
         const own = await rulesFor(principal, admitted.team);
         await own.checkTargets(admitted);
-        return { request: admitted, maxContextBytes: own.contextBytes };
+        return { request: admitted, maxContextBytes: own.contextBytes, share: own.share };
       });
       const own = await rulesFor(principal, submission.request.team);
       const parts = {
@@ -216,7 +220,8 @@ export function handlers({
         );
       }
       const body = Readable.from(wholeBody(request), { objectMode: false });
-      sendJson(response, 201, await blobs.put(artifactKey(id, Number(attempt)), body));
+      const stored = storeArtifact(blobs, artifactKey(id, Number(attempt)), body, record);
+      sendJson(response, 201, await stored.catch(artifactComplaint));
     },
 
     async health(_request, response) {
@@ -225,10 +230,12 @@ export function handlers({
 
     async ready(_request, response) {
       if (closing.aborted) throw new Complaint('unavailable', 'this process stops');
-      await within(READY_MS, hosts.list()).catch((error: unknown) => {
+      const reading = Promise.all([deps.memory.read(liveLogSettings(config)), deps.replicas?.(), hosts.list()]);
+      const [memory, replicas] = await within(READY_MS, reading).catch((error: unknown) => {
         throw error instanceof Complaint ? error : new Complaint('unavailable', 'Kiln’s Redis answers with an error');
       });
-      response.type('text/plain').send('ready\n');
+      const lines = ['ready', ...memoryLines(memory), ...replicaLines(replicas)];
+      response.type('text/plain').send(`${lines.join('\n')}\n`);
     },
 
     async openapi(_request, response) {
@@ -237,6 +244,12 @@ export function handlers({
 
     docs: docsPage,
   };
+}
+
+function artifactComplaint(error: unknown): never {
+  if (!(error instanceof BlobTooLarge)) throw error;
+  const [got, expected] = [error.message, `at most ${error.maxBytes} bytes (limit artifactBytes)`];
+  throw fieldComplaint('body_too_large', 'artifact', got, expected);
 }
 
 function sendAccepted(response: Response, { build, replayed }: Accepted): void {

@@ -8,40 +8,53 @@ import {
   type Principal,
   registryTarget,
 } from '@kiln/domain';
-import type { NewBuild } from '@kiln/state';
+import type { NewBuild, StorageLedger, StorageShare } from '@kiln/state';
 import { Complaint, fieldComplaint } from '../http/complaint.ts';
 import type { GitHostCheck } from './git-host-check.ts';
 import { credentialSubject, type LimitBook } from './limit-book.ts';
 
 type Targets = Pick<BuildSpec, 'source' | 'output' | 'tags'>;
-type Admitted = Pick<NewBuild, 'submitter' | 'maxQueued' | 'maxLogBytes'>;
+type Admitted = Pick<NewBuild, 'submitter' | 'maxQueued' | 'maxLogBytes' | 'maxArtifactBytes' | 'maxStoredBytes'>;
 
 /** When builds that wait may have become fewer, s: nobody knows. */
 const QUEUE_RETRY_SECONDS = 30;
+/** However much its team has stored, an attempt's log may have so many bytes. */
+const LEAST_LOG_BYTES = 1024 * 1024;
 
 /** What holds for the builds that one principal submits for a team. */
 export class BuildRules {
   readonly #token: LimitSubject | undefined;
   readonly #limits: readonly { readonly whose: string; readonly limits: Limits }[];
   readonly #checkGitHost: GitHostCheck;
+  /** Whose storage is charged, and how much it may have. */
+  readonly share: StorageShare;
+  /** What the team's quota leaves; undefined where it has none. */
+  readonly #bytesLeft: number | undefined;
 
   private constructor(
     token: LimitSubject | undefined,
     limits: readonly { readonly whose: string; readonly limits: Limits }[],
+    { share, bytesLeft }: { readonly share: StorageShare; readonly bytesLeft: number | undefined },
     parts: BuildRuleParts,
   ) {
     this.#token = token;
     this.#limits = limits;
+    this.share = share;
+    this.#bytesLeft = bytesLeft;
     this.#checkGitHost = parts.checkGitHost;
   }
 
   static async of(principal: Principal, team: string, parts: BuildRuleParts): Promise<BuildRules> {
     const own = credentialSubject(principal);
+    const ofTeam = await parts.book.of({ kind: 'team', name: team });
     const limits = [
-      { whose: `the team ${team}`, limits: await parts.book.of({ kind: 'team', name: team }) },
+      { whose: `the team ${team}`, limits: ofTeam },
       ...(own ? [{ whose: principal.name, limits: await parts.book.of(own) }] : []),
     ];
-    return new BuildRules(own, limits, parts);
+    const quotaBytes = lowest(ofTeam.storedBytes);
+    const bytesLeft =
+      quotaBytes === undefined ? undefined : Math.max(0, quotaBytes - (await parts.storage.usedBy(team)));
+    return new BuildRules(own, limits, { share: { team, quotaBytes }, bytesLeft }, parts);
   }
 
   /** Most bytes of a context, as it is sent; undefined where nothing but the pool limits them. */
@@ -55,7 +68,12 @@ export class BuildRules {
     return {
       submitter: this.#token?.name,
       maxQueued: { team, token },
-      maxLogBytes: lowest(...this.#limits.map(({ limits }) => limits.logBytes)),
+      maxLogBytes: lowest(
+        ...this.#limits.map(({ limits }) => limits.logBytes),
+        this.#bytesLeft === undefined ? undefined : Math.max(this.#bytesLeft, LEAST_LOG_BYTES),
+      ),
+      maxArtifactBytes: lowest(...this.#limits.map(({ limits }) => limits.artifactBytes)),
+      maxStoredBytes: this.share.quotaBytes,
     };
   }
 
@@ -76,6 +94,7 @@ export class BuildRules {
 export interface BuildRuleParts {
   readonly book: LimitBook;
   readonly checkGitHost: GitHostCheck;
+  readonly storage: Pick<StorageLedger, 'usedBy'>;
 }
 
 export function queueFull(whose: 'team' | 'token', most: number): Complaint {

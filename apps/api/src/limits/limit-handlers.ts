@@ -24,15 +24,30 @@ type LimitOperation = Extract<OperationId, `${string}Limits`>;
 /** The routes of limits. */
 export function limitHandlers(
   config: ApiConfig,
-  { limits: sets, tokens, book }: Pick<ApiDeps, 'limits' | 'tokens'> & { book: LimitBook },
+  { limits: sets, tokens, storage, book }: Pick<ApiDeps, 'limits' | 'tokens' | 'storage'> & { book: LimitBook },
 ): Record<LimitOperation, Handler> {
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const view = async (subject: LimitSubject): Promise<LimitView> => {
-    const [limits, set, usage] = await Promise.all([book.of(subject), book.set(subject), sets.usage(subject)]);
-    return { ...subject, limits: copy(limits), set: copy(set), ...usage };
+    const [limits, set, usage, storedBytes] = await Promise.all([
+      book.of(subject),
+      book.set(subject),
+      sets.usage(subject),
+      subject.kind === 'team' ? storage.usedBy(subject.name) : undefined,
+    ]);
+    return {
+      ...subject,
+      limits: copy(limits),
+      set: copy(set),
+      ...usage,
+      ...(storedBytes !== undefined && { storedBytes }),
+    };
   };
   const change = async (subject: LimitSubject, request: Request, response: Response, { note }: Call) => {
     const asked = parsed(limitChange, await jsonBody(request, config.maxJsonBytes));
+    if (subject.kind === 'token' && typeof asked.storedBytes === 'number') {
+      const expected = 'unlimited: what is stored is counted by team';
+      throw fieldComplaint('invalid_request', 'storedBytes', String(asked.storedBytes), expected);
+    }
     note({ target: `${subject.kind} ${subject.name}`, details: { change: JSON.stringify(asked) } });
     await stored(sets.change(subject, asked));
     book.forget();

@@ -205,12 +205,12 @@ describe('what is refused', () => {
     const { id } = await create();
     const { state } = api;
     using book = new LimitBook(limitDefaults(), state.limits, state.events, Date.now);
-    const rules = { book, checkGitHost: async () => {} };
+    const rules = { book, checkGitHost: async () => {}, storage: state.storage };
     const run = scheduleRunner(
       {
         ...{
           builds: state.builds,
-          blobs: api.blobs,
+          blobs: Object.assign(api.blobs, { share: async () => {} }),
           contextTeams: state.contextTeams,
           contextGrantMs: 1,
           buildSecrets: state.buildSecrets,

@@ -3,9 +3,15 @@ import { bytes, type LimitView } from '@kiln/contracts';
 type Limits = LimitView['limits'];
 
 /** Limits of one team or token, a line for each. */
-export function limitRows({ kind, name, limits, set, running, queued }: LimitView): string {
-  const rows = limitTexts(limits).map(([label, text]) => [label, text, label in marks(set) ? 'set' : ''] as const);
-  const taken: Readonly<Record<string, string>> = { running: `${running} of `, queued: `${queued} of ` };
+export function limitRows({ kind, name, limits, set, running, queued, storedBytes }: LimitView): string {
+  const rows = limitTexts(limits, kind).map(
+    ([label, text]) => [label, text, label in marks(set) ? 'set' : ''] as const,
+  );
+  const taken: Readonly<Record<string, string>> = {
+    [LABELS.concurrentBuilds]: `${running} of `,
+    [LABELS.queuedBuilds]: `${queued} of `,
+    [LABELS.storedBytes]: `${bytes(storedBytes ?? 0)} of `,
+  };
   const lines = rows.map(([label, text, mark]) => {
     const line = `  ${label.padEnd(14)} ${taken[label] ?? ''}${text}`;
     return mark === '' ? line : `${line} (${mark})`;
@@ -30,6 +36,8 @@ const NOTHING: Limits = {
   requestsPerMinute: 'unlimited',
   logBytes: 'unlimited',
   contextBytes: 'unlimited',
+  artifactBytes: 'unlimited',
+  storedBytes: 'unlimited',
   registries: [],
   gitHosts: [],
 };
@@ -40,21 +48,27 @@ const LABELS = {
   requestsPerMinute: 'requests',
   logBytes: 'log',
   contextBytes: 'context',
+  artifactBytes: 'artifact',
+  storedBytes: 'stored',
   registries: 'registries',
   gitHosts: 'git hosts',
 } as const satisfies Readonly<Record<keyof Limits, string>>;
 
-function limitTexts(limits: Limits): [label: string, text: string][] {
+/** What is stored is counted by team: a token has no row of it. */
+function limitTexts(limits: Limits, kind: LimitView['kind'] = 'team'): [label: string, text: string][] {
   const number = (limit: number | 'unlimited', unit: (count: number) => string = String) =>
     limit === 'unlimited' ? limit : unit(limit);
   const list = (targets: readonly string[]) =>
     targets.length === 0 ? 'none' : targets.includes('*') ? 'any' : targets.join(', ');
+  const stored: [string, string] = [LABELS.storedBytes, number(limits.storedBytes, bytes)];
   return [
     [LABELS.concurrentBuilds, number(limits.concurrentBuilds)],
     [LABELS.queuedBuilds, number(limits.queuedBuilds)],
     [LABELS.requestsPerMinute, number(limits.requestsPerMinute, (count) => `${count} a minute`)],
     [LABELS.logBytes, number(limits.logBytes, bytes)],
     [LABELS.contextBytes, number(limits.contextBytes, bytes)],
+    [LABELS.artifactBytes, number(limits.artifactBytes, bytes)],
+    ...(kind === 'team' ? [stored] : []),
     [LABELS.registries, list(limits.registries)],
     [LABELS.gitHosts, list(limits.gitHosts)],
   ];

@@ -19,7 +19,8 @@ async function run(line: string, token = pool.token) {
 it('sets limits of a team and of a token, shows them to whom they concern, and takes them back', async () => {
   const token = (await run('token create --team web ci')).out.trim();
   const id = /token \((\w{26})\)/.exec((await run('whoami', token)).out)?.[1] ?? '';
-  const line = 'limits set web --running 2 --queued 100 --log 64MB --registry r.example/web/** --git-host none';
+  const line =
+    'limits set web --running 2 --queued 100 --log 64MB --stored 100GB --registry r.example/web/** --git-host none';
   expect((await run(line)).out).toBe(
     [
       'team web',
@@ -28,10 +29,15 @@ it('sets limits of a team and of a token, shows them to whom they concern, and t
       '  requests       unlimited',
       '  log            64.00MB (set)',
       '  context        unlimited',
+      '  artifact       17.18GB',
+      '  stored         0B of 100.00GB (set)',
       '  registries     r.example/web/** (set)',
       '  git hosts      none (set)',
       '',
     ].join('\n'),
+  );
+  expect((await run(`limits set --of-token ${id} --stored 1GB`)).err).toContain(
+    'storedBytes: got 1000000000, expected unlimited: what is stored is counted by team',
   );
   expect((await run(`limits set --of-token ${id} --requests 600`)).out).toContain('requests       600 a minute (set)');
   const own = await run('limits', token);
@@ -41,7 +47,7 @@ it('sets limits of a team and of a token, shows them to whom they concern, and t
   const listed = await run('limits ls');
   expect(listed.out).toMatch(/^each team: running unlimited; queued 10000; .*\neach token: .*requests 3000 a minute/);
   expect(listed.out).toMatch(
-    /team web +0 +0 +running 2; queued 100; log 64\.00MB; registries r\.example\/web\/\*\*; git/,
+    /team web +0 +0 +0B +running 2; queued 100; log 64\.00MB; stored 100\.00GB; registries r\.example\/web\/\*\*; git/,
   );
   expect(limitList.parse(JSON.parse((await run('limits ls --json')).out)).set).toHaveLength(2);
   expect(limitView.parse(JSON.parse((await run('limits set --json web --reset --running default')).out)).set).toEqual(

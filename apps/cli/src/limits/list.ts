@@ -1,4 +1,4 @@
-import type { LimitView } from '@kiln/contracts';
+import { bytes, type LimitView } from '@kiln/contracts';
 import { runCommand } from '../commands/command-line.ts';
 import { EXIT } from '../io/exit-codes.ts';
 import type { Io } from '../io/output.ts';
@@ -30,5 +30,10 @@ const COLUMNS: Column<LimitView>[] = [
   { title: 'WHOSE', text: ({ kind, name }) => `${kind} ${name}`, min: 10 },
   { title: 'RUNNING', text: ({ running }) => String(running), align: 'right' },
   { title: 'QUEUED', text: ({ queued }) => String(queued), align: 'right' },
+  {
+    title: 'STORED',
+    text: ({ storedBytes }) => (storedBytes === undefined ? '' : bytes(storedBytes)),
+    align: 'right',
+  },
   { title: 'SET', text: ({ set }) => settingsText(set), min: 20 },
 ];

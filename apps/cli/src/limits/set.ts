@@ -18,6 +18,12 @@ const SPEC = {
     requests: { kind: 'text', value: 'N', help: 'Requests a minute' },
     log: { kind: 'text', value: 'SIZE', help: 'Log of a build, such as 64MB' },
     context: { kind: 'text', value: 'SIZE', help: 'Uploaded context of a build, such as 2GB' },
+    artifact: { kind: 'text', value: 'SIZE', help: 'Artifact of a build, such as 2GB' },
+    stored: {
+      kind: 'text',
+      value: 'SIZE',
+      help: 'All contexts, logs and artifacts of a team, such as 100GB',
+    },
     registry: {
       kind: 'list',
       value: 'HOST[/PATH]',
@@ -34,6 +40,8 @@ const RESET: LimitChange = {
   requestsPerMinute: null,
   logBytes: null,
   contextBytes: null,
+  artifactBytes: null,
+  storedBytes: null,
   registries: null,
   gitHosts: null,
 };
@@ -47,6 +55,8 @@ export function setCommand(args: readonly string[], io: Io): Promise<number> {
       ...limit('requestsPerMinute', 'requests', flags.requests, count),
       ...limit('logBytes', 'log', flags.log, size),
       ...limit('contextBytes', 'context', flags.context, size),
+      ...limit('artifactBytes', 'artifact', flags.artifact, size),
+      ...limit('storedBytes', 'stored', flags.stored, size),
       ...(flags.registry.length > 0 && { registries: targets('registry', flags.registry) }),
       ...(flags['git-host'].length > 0 && { gitHosts: targets('git-host', flags['git-host']) }),
     };

@@ -1,12 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { API_DEFAULTS, type accessConfig, startApi } from '@kiln/api';
-import { type Builder, startBuilders } from '@kiln/buildkit';
+import { HostBuilders } from '@kiln/buildkit';
 import { artifactKey, contextKey } from '@kiln/contracts';
 import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
 import { DEFAULT_SCHEDULER, startScheduler } from '@kiln/scheduler';
-import { FsBlobStore, Leadership, openState } from '@kiln/state';
-import { DEFAULT_LEASE, diskOf, type RunningWorker, startWorker, type trustSettings } from '@kiln/worker';
+import { FsBlobStore, Leadership, MeteredBlobs, openState, storeArtifact } from '@kiln/state';
+import {
+  DEFAULT_LEASE,
+  diskOf,
+  type idleSettings,
+  type RunningWorker,
+  startWorker,
+  type trustSettings,
+} from '@kiln/worker';
 import { openDataDir } from './data-dir.ts';
 import { startPrivateRedis } from './private-redis.ts';
 import type { UpOptions } from './up-options.ts';
@@ -24,12 +31,13 @@ export interface BuilderSettings extends ReturnType<typeof trustSettings> {
 /** What the environment may say of a pool. */
 export interface PoolSettings {
   readonly builder: BuilderSettings;
+  readonly idle: ReturnType<typeof idleSettings>;
   readonly access: ReturnType<typeof accessConfig>;
 }
 
 export interface RunningPool {
   readonly url: string;
-  readonly builders: readonly [Builder['info'], ...Builder['info'][]];
+  readonly builders: HostBuilders['info'];
   readonly tokenFile: string;
   readonly joinTokenFile: string;
   readonly worker: RunningWorker;
@@ -72,17 +80,20 @@ async function compose(
   });
   shutdown.add('state', () => state[Symbol.asyncDispose]());
 
+  // Before the builders end what an older process left running.
+  const epoch = await state.hosts.nextEpoch();
   // The builders first: nothing is announced before builds can run.
-  const builders = await startBuilders({
+  const builders = await HostBuilders.start({
     ...settings.builder,
     ...(options.trust && { trust: options.trust }),
+    ...(options.isolation && { isolation: options.isolation }),
     hostName: options.name,
     instance: data.machine.slice(0, 8),
     scratchDir: data.scratch,
     driver: options.driver,
     log: log.child({ part: 'builder' }),
   });
-  shutdown.add('builder', async () => void (await Promise.all(builders.map((builder) => builder.close()))));
+  shutdown.add('builder', () => builders.close());
 
   const blobs = new FsBlobStore(data.blobs);
   const { allowedHosts, ...access } = settings.access;
@@ -106,6 +117,12 @@ async function compose(
   );
   shutdown.add('api', () => api.close());
 
+  const metered = new MeteredBlobs(blobs, {
+    ledger: state.storage,
+    teamOf: async (id) => (await state.builds.get(id))?.record.team,
+    reserveBytes: access.blobReserveBytes,
+    now: Date.now,
+  });
   const owner = randomUUID();
   const scheduler = startScheduler(
     { ...DEFAULT_SCHEDULER, limits: access.limits },
@@ -124,13 +141,15 @@ async function compose(
       slots: options.slots,
       labels: options.labels,
       ledgerFile: `${data.path}/layers.json`,
+      ...settings.idle,
     },
     {
       ...state,
       executors: builders,
-      identity: { machine: data.machine, incarnation: owner },
+      identity: { machine: data.machine, incarnation: owner, epoch },
       openContext: (digest) => blobs.open(contextKey(digest)),
-      storeArtifact: (ref, content) => blobs.put(artifactKey(ref.buildId, ref.attempt), content),
+      storeArtifact: ({ buildId, attempt }, content, record) =>
+        storeArtifact(metered, artifactKey(buildId, attempt), content, record),
       outgoing,
       disk: () => diskOf(data.path),
       log: log.child({ part: 'worker' }),
@@ -138,10 +157,9 @@ async function compose(
   );
   shutdown.add('worker', () => worker.drain(options.drainTimeoutMs));
   await data.announce(api.url);
-  const [first, ...more] = builders;
   return {
     url: api.url,
-    builders: [first.info, ...more.map(({ info }) => info)],
+    builders: builders.info,
     tokenFile: join(data.path, 'token'),
     joinTokenFile: join(data.path, 'join-token'),
     worker,

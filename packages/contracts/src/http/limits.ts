@@ -19,6 +19,11 @@ const fields = {
   requestsPerMinute: limit,
   logBytes: limit.meta({ description: 'Of one attempt; what is over it is left out of the log.' }),
   contextBytes: limit.meta({ description: 'Of an uploaded context, as it is sent.' }),
+  artifactBytes: limit.meta({ description: 'Of a build’s artifact; one that is larger fails the build.' }),
+  storedBytes: limit.meta({
+    description:
+      'Of all that is stored of a team: contexts, logs and artifacts. Over it uploads are refused, builds with an artifact fail, and logs are cut short. Teams only.',
+  }),
   registries: targets.meta({ description: 'Where images may be pushed to; `*` is everywhere.' }),
   gitHosts: targets.meta({ description: 'Whose repositories may be built; `*` is everybody’s.' }),
 };
@@ -35,7 +40,15 @@ export type LimitChange = z.output<typeof limitChange>;
 type Nullable = { readonly [K in keyof typeof fields]: z.ZodNullable<(typeof fields)[K]> };
 
 /** The file of KILN_LIMITS_FILE: what each team and each token has, unless something is set for it by itself. */
-export const limitsFile = z.strictObject({ eachTeam: limitSettings.default({}), eachToken: limitSettings.default({}) });
+export const limitsFile = z.strictObject({
+  eachTeam: limitSettings.default({}),
+  eachToken: limitSettings
+    .refine(({ storedBytes }) => typeof storedBytes !== 'number', {
+      path: ['storedBytes'],
+      error: 'unlimited: what is stored is counted by team, set it in eachTeam',
+    })
+    .default({}),
+});
 
 const limits = z.strictObject(fields).meta({ id: 'Limits' });
 
@@ -48,6 +61,9 @@ export const limitView = z
     set: limitSettings.meta({ description: 'What is set for it by itself.' }),
     running: z.int().meta({ description: 'Builds that hosts have.' }),
     queued: z.int().meta({ description: 'Builds that wait for a host.' }),
+    storedBytes: z.int().optional().meta({
+      description: 'Bytes of its contexts, logs and artifacts, uploads under way among them. Absent for a token.',
+    }),
   })
   .meta({ id: 'LimitView' });
 export type LimitView = z.output<typeof limitView>;

@@ -6,6 +6,7 @@ export const FAILURE_CODES = [
   'step_failed',
   'dockerfile_missing',
   'dockerfile_invalid',
+  'frontend_refused',
   'target_missing',
   'context_invalid',
   'base_image_unavailable',
@@ -16,6 +17,9 @@ export const FAILURE_CODES = [
   'git_subdir_missing',
   'push_refused',
   'disk_full',
+  'artifact_too_large',
+  'storage_quota_exceeded',
+  'storage_full',
   'timeout',
   'canceled',
   'superseded',
@@ -24,11 +28,13 @@ export const FAILURE_CODES = [
   'secret_withheld',
   'secret_unreadable',
   'trust_refused',
+  'egress_refused',
   'build_failed',
   'infrastructure',
   'host_lost',
   'host_drained',
   'host_outdated',
+  'host_taken',
   'poisoned',
 ] as const;
 export type FailureCode = (typeof FAILURE_CODES)[number];
@@ -50,7 +56,13 @@ const INFRASTRUCTURE: ReadonlySet<FailureCode> = new Set([
   'host_lost',
   'host_drained',
   'host_outdated',
+  'host_taken',
 ]);
+
+/** Whether a host gave the build back though nothing went wrong: such an attempt counts for nothing. */
+export function isHandBack(failure: Failure | undefined): boolean {
+  return failure?.code === 'host_drained' || failure?.code === 'host_taken';
+}
 
 /** Whether another attempt, on another host, may do better. */
 export function isInfrastructure(code: FailureCode): boolean {

@@ -57,6 +57,10 @@ export interface BuildRecord {
   readonly submitter?: string;
   /** Most bytes of an attempt's log; absent: without end. */
   readonly maxLogBytes?: number;
+  /** Most bytes of its artifact; absent: without end. */
+  readonly maxArtifactBytes?: number;
+  /** Most bytes that its team may have stored when its artifact is; absent: without end. */
+  readonly maxStoredBytes?: number;
   /** Beyond what its class may have. */
   readonly granted?: Granted;
   readonly createdAt: number;

@@ -1,4 +1,4 @@
-import { type Failure, isInfrastructure } from './failure.ts';
+import { type Failure, isHandBack, isInfrastructure } from './failure.ts';
 import {
   type Attempt,
   type AttemptEnd,
@@ -66,7 +66,7 @@ const ALLOWED_SHARING: readonly BuildEventType[] = ['leave', 'share'];
 
 /**
  * A build whose hosts die under it, or whose attempts fail without its fault, is not tried for ever. An attempt that a host
- * handed back because it was told to (`host_drained`) doesn't count: however many hosts are drained, that is no sign of trouble.
+ * handed back though nothing went wrong (`host_drained`, `host_taken`) doesn't count: however many hosts are drained, that is no sign of trouble.
  */
 export const MAX_ATTEMPTS = 3;
 
@@ -76,8 +76,10 @@ export const MAX_ATTEMPTS = 3;
  */
 export const MAX_OUTDATED_HOSTS = 10;
 
-/** Codes of attempts that say nothing of the build nor of its hosts' health. */
-const UNCOUNTED: ReadonlySet<string> = new Set(['host_drained', 'host_outdated']);
+/** Attempts that say nothing of the build, nor of its hosts' health. */
+function isUncounted(failure: Failure | undefined): boolean {
+  return isHandBack(failure) || failure?.code === 'host_outdated';
+}
 
 /**
  * The lifecycle of a build: what `event`, at `now` (ms since the epoch), makes of `build`.
@@ -163,8 +165,8 @@ function lose(build: BuildRecord, failure: Failure, now: number): BuildRecord {
   if (failure.code === 'host_outdated' && outdated.length >= MAX_OUTDATED_HOSTS) {
     return next(build, { state: 'failed', finishedAt: now, attempts, failure: exhausted(outdated, failure) });
   }
-  const counted = attempts.filter((attempt) => !UNCOUNTED.has(attempt.failure?.code ?? ''));
-  if (!UNCOUNTED.has(failure.code) && counted.length >= MAX_ATTEMPTS) {
+  const counted = attempts.filter((attempt) => !isUncounted(attempt.failure));
+  if (!isUncounted(failure) && counted.length >= MAX_ATTEMPTS) {
     return next(build, { state: 'failed', finishedAt: now, attempts, failure: exhausted(counted, failure) });
   }
   return next(build, { state: 'queued', queuedAt: now, attempts });

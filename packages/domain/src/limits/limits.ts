@@ -3,7 +3,7 @@ import { globMatches } from '../access/claim-rules.ts';
 export const UNLIMITED = 'unlimited';
 export type Limit = number | typeof UNLIMITED;
 
-/** What a team, or one credential, may do at most. Bytes are of one build. */
+/** What a team, or one credential, may do at most. Bytes are of one build, but for `storedBytes`. */
 export interface Limits {
   /** Builds that hosts have at the same time. */
   readonly concurrentBuilds: Limit;
@@ -13,6 +13,10 @@ export interface Limits {
   readonly logBytes: Limit;
   /** Of an uploaded context, as it is sent. */
   readonly contextBytes: Limit;
+  /** Of a build's artifact. */
+  readonly artifactBytes: Limit;
+  /** Of all that is stored of a team: contexts, logs, artifacts. A token has no such limit of its own. */
+  readonly storedBytes: Limit;
   /** Where images may be pushed to: see `isAllowedTarget`. */
   readonly registries: readonly string[];
   /** Which git servers' repositories may be built: see `isAllowedTarget`. */
@@ -29,6 +33,7 @@ export interface LimitSubject {
 }
 
 const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
 
 /** In lists: everything. */
 const ANY_TARGET = '*';
@@ -40,6 +45,8 @@ export const DEFAULT_TEAM_LIMITS: Limits = {
   requestsPerMinute: UNLIMITED,
   logBytes: 256 * MIB,
   contextBytes: UNLIMITED,
+  artifactBytes: 16 * GIB,
+  storedBytes: UNLIMITED,
   registries: [ANY_TARGET],
   gitHosts: [ANY_TARGET],
 };
@@ -49,6 +56,7 @@ const DEFAULT_TOKEN_LIMITS: Limits = {
   queuedBuilds: UNLIMITED,
   requestsPerMinute: 3_000,
   logBytes: UNLIMITED,
+  artifactBytes: UNLIMITED,
 };
 
 /** What each team and each credential has, unless something is set for it by itself. */

@@ -20,6 +20,11 @@ export class ContextTeams {
     await this.#redis.multi().sadd(key, team).pexpire(key, ttlMs).exec();
   }
 
+  /** All of them. */
+  async teamsOf(digest: string): Promise<string[]> {
+    return await this.#redis.smembers(this.#keys.contextTeams(digest));
+  }
+
   async has(digest: string, team: string): Promise<boolean> {
     return (await this.#redis.sismember(this.#keys.contextTeams(digest), team)) === 1;
   }

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- The leader takes an attempt back from a host that is gone (its lease is over, or another incarnation holds it), or that has reported for
 -- long enough that it doesn't run it.
 -- KEYS[1] build  KEYS[2] host's held attempts  KEYS[3] host's lease  KEYS[4] leader's token  KEYS[5] host's idle attempts
@@ -6,6 +7,7 @@
 -- out: 0 taken back, -1 gone, -2 stale revision, -3 the host is alive, and it isn't idle for so long, -4 not the leader
 -- @include leads
 -- @include write-build
+-- @include live-logs
 -- @include end-log
 -- @include host-life
 local prefix, id = ARGV[1], ARGV[2]

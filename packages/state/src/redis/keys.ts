@@ -24,8 +24,14 @@ export class Keys {
   decisions = (id: string) => `${this.prefix}build:${id}:decisions`;
   /** Sorted set by time of acceptance (ms): builds in `queued`. */
   pending = () => `${this.prefix}pending`;
-  /** Sorted set by end (ms): builds in a terminal state, for retention. */
+  /** Sorted set by end (ms): builds in a terminal state that are whole here, until their documents are in the blob store. */
   ended = () => `${this.prefix}ended`;
+  /** Hash: build → what is left of it here once its document is in the blob store, packed. */
+  history = () => `${this.prefix}history`;
+  /** String: the process that moves builds to the blob store; expires. */
+  historyClaim = () => `${this.prefix}history:claim`;
+  /** String: builds that ended before are forgotten, all of them, ms since the epoch. */
+  historyForgotten = () => `${this.prefix}history:forgotten`;
   /** Sorted sets without scores, in order of id, that is of time. */
   indexAll = () => `${this.prefix}idx:all`;
   indexState = (state: string) => `${this.prefix}idx:state:${state}`;
@@ -45,7 +51,9 @@ export class Keys {
   events = () => `${this.prefix}events`;
   /** Set of host names. */
   hosts = () => `${this.prefix}hosts`;
-  /** Hash: report, disk, slots, accepting, incarnation, machine, lastSeenAt, left. */
+  /** Counter: the newest worker process' epoch. */
+  hostEpoch = () => `${this.prefix}hosts:epoch`;
+  /** Hash: report, disk, slots, accepting, incarnation, epoch, machine, lastSeenAt, left. */
   host = (name: string) => `${this.prefix}host:${name}`;
   /** String: incarnation; expires. */
   hostLease = (name: string) => `${this.prefix}host:${name}:lease`;
@@ -77,8 +85,20 @@ export class Keys {
   log = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}`;
   /** Sorted set by end (ms): `<build id>:<attempt>` whose log is still only in Redis. */
   unarchived = () => `${this.prefix}logs:unarchived`;
-  /** String that a process holds while it archives one log; expires. */
-  archiveClaim = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}:claim`;
+  /** Sorted set by last seq: LogPiece as JSON, a part of a live log that was moved to the blob store. */
+  logPieces = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}:pieces`;
+  /** Sorted set by bytes: `<build id>:<attempt>` of logs that have records in Redis. */
+  liveLogs = () => `${this.prefix}logs:live`;
+  /** String: the sum of those bytes. */
+  liveLogBytes = () => `${this.prefix}logs:live:bytes`;
+  /** Set of `<build id>:<attempt>` whose writer waits for room. */
+  waitingLogs = () => `${this.prefix}logs:waiting`;
+  /** Hash: log and all, the bytes that one log, and all, may have in Redis. */
+  liveLogLimits = () => `${this.prefix}logs:limits`;
+  /** String: `full` or `critical` while Redis is; expires. */
+  memoryLevel = () => `${this.prefix}memory:level`;
+  /** String that a process holds while it moves one log; expires. */
+  logClaim = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}:claim`;
   /** Hash: token id → hash of the token. */
   tokens = () => `${this.prefix}tokens`;
   /** Hash: doc (StoredToken as JSON), usedAt. Named by the token's hash: the token itself is kept nowhere. */
@@ -104,6 +124,12 @@ export class Keys {
   limited = () => `${this.prefix}limits`;
   /** Hash: name of a limit → its value as JSON. */
   limits = (subject: string) => `${this.prefix}limits:${subject}`;
+  /** Hash: blob key → bytes, time (ms) and teams of which it counts. */
+  storageBlobs = () => `${this.prefix}storage:blobs`;
+  /** Hash: team → bytes of its blobs. */
+  storageUsed = () => `${this.prefix}storage:used`;
+  /** String that says that somebody has recounted; expires. */
+  storageRecount = () => `${this.prefix}storage:recount`;
   /** Sets of builds of a team, or of a credential: those that wait for a host, and those that a host has. */
   queuedOf = (subject: string) => `${this.prefix}queued:${subject}`;
   activeOf = (subject: string) => `${this.prefix}active:${subject}`;
@@ -117,7 +143,9 @@ export class Keys {
   connections = () => `${this.prefix}connections`;
   /** String: the delivery that one of a forge's own ids stands for; expires. */
   deliveryOf = (digest: string) => `${this.prefix}delivery:of:${digest}`;
-  /** Hash: doc (StoredDelivery as JSON), body (packed, until it has been read); expires. */
+  /** String: the first delivery with these bytes; expires. */
+  deliveryOfBody = (digest: string) => `${this.prefix}delivery:body:${digest}`;
+  /** Hash: doc (StoredDelivery as JSON), body (packed, until it has been read), original (see StoredDelivery); expires. */
   delivery = (id: string) => `${this.prefix}delivery:${id}`;
   /** Sorted sets without scores, in order of id, that is of time. */
   deliveries = () => `${this.prefix}deliveries`;
@@ -138,6 +166,8 @@ export class Keys {
   message = (id: string) => `${this.prefix}message:${id}`;
   /** Sorted set by creation (ms): a webhook's messages. */
   messagesOf = (webhook: string) => `${this.prefix}webhook:${webhook}:messages`;
+  /** String: written before replicas are asked whether they have all that was written before. */
+  replicated = () => `${this.prefix}replicated`;
   /** BullMQ's own prefix. */
   queues = () => `${this.prefix}q`;
 

@@ -18,10 +18,12 @@ local function forgetHost(prefix, name)
   redis.call('DEL', key, key .. ':lease', key .. ':held', key .. ':past', key .. ':inventory', key .. ':idle')
 end
 
--- Takes a host that holds nothing out of the pool for good, settings and all. For a day its worker, and those before it, are
--- refused: a worker that doesn't know yet would join again by its next report.
+-- Takes a host that holds nothing out of the pool for good, settings and all. Its worker, and those before it, are refused from
+-- then on: a worker that doesn't know yet would join again by its next report. Those of versions without epochs for a day.
 local function dropHost(prefix, name)
   local key = prefix .. 'host:' .. name
+  local epoch = redis.call('HGET', key, 'epoch')
+  if epoch then redis.call('HSET', prefix .. 'hosts:removed', name, epoch) end
   local incarnation = redis.call('HGET', key, 'incarnation')
   redis.call('SUNIONSTORE', key .. ':removed', key .. ':removed', key .. ':past')
   if incarnation then redis.call('SADD', key .. ':removed', incarnation) end
@@ -36,4 +38,11 @@ local function forgetIfLeft(prefix, name)
   if redis.call('HGET', key, 'left') == '1' and redis.call('EXISTS', key .. ':desired') == 0 then
     forgetHost(prefix, name)
   end
+end
+
+-- Whether an operator took the host out of the pool since the worker process of this epoch, or of a later one, joined.
+local function wasRemoved(prefix, name, incarnation, epoch)
+  local last = tonumber(redis.call('HGET', prefix .. 'hosts:removed', name) or '')
+  if epoch and last and epoch <= last then return true end
+  return redis.call('SISMEMBER', prefix .. 'host:' .. name .. ':removed', incarnation) == 1
 end

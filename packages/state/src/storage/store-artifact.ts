@@ -1,0 +1,16 @@
+import type { Readable } from 'node:stream';
+import type { BuildRecord } from '@kiln/domain';
+import type { MeteredBlobs } from './metered-blobs.ts';
+
+/**
+ * Stores a build's artifact within what its record allows: its own size, and its team's quota.
+ * @throws BlobTooLarge @throws StorageQuotaExceeded @throws StorageFull
+ */
+export function storeArtifact(
+  blobs: MeteredBlobs,
+  key: string,
+  content: Readable,
+  { team, maxArtifactBytes, maxStoredBytes }: Pick<BuildRecord, 'team' | 'maxArtifactBytes' | 'maxStoredBytes'>,
+): Promise<{ digest: string; sizeBytes: number }> {
+  return blobs.putWithin(key, content, { share: { team, quotaBytes: maxStoredBytes }, maxBytes: maxArtifactBytes });
+}
