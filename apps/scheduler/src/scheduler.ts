@@ -186,12 +186,23 @@ class Scheduler implements RunningScheduler {
       // Events may be trimmed while a leader is away from Redis; the truth is read anew now and then.
       await this.#view.refresh();
     }
-    await this.#view.saveLearned(this.#token);
-    await this.#caretaker.takeBack(this.#view, this.#settling, this.#token);
-    if (this.#token !== before || housekeeping) {
-      await this.#caretaker.restoreJobs();
+    const token = this.#token;
+    await this.#attempt('take back', () => this.#caretaker.takeBack(this.#view, this.#settling, token));
+    if (token !== before || housekeeping) {
       this.#forgetOld();
+      await this.#attempt('restore jobs', () => this.#caretaker.restoreJobs());
     }
-    await this.#pass();
+    await this.#attempt('place', () => this.#pass());
+    await this.#view.saveLearned(token);
+  }
+
+  /** What can't be done now, as where Redis has no memory for it, holds up nothing else that the leader does. @throws NotLeader */
+  async #attempt(work: string, run: () => Promise<void>): Promise<void> {
+    try {
+      await run();
+    } catch (error) {
+      if (error instanceof NotLeader) throw error;
+      this.#deps.log.error({ err: error, work }, 'scheduler work failed');
+    }
   }
 }

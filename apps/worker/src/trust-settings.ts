@@ -2,6 +2,7 @@ import type { HostBuildersOptions } from '@kiln/buildkit';
 import { ISOLATIONS, TRUSTS } from '@kiln/domain';
 import { wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
+import { buildEgress } from './egress-settings.ts';
 import { DEFAULT_BUILDER_IDLE_MS } from './worker.ts';
 
 /** Variables by which an operator says what a host keeps apart, the same for `kiln up` and a worker of its own. */
@@ -12,6 +13,7 @@ export const trustEnv = {
   KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0),
   KILN_UNTRUSTED_CACHE_BUDGET_BYTES: wholeNumber(0, 0),
   KILN_UNTRUSTED_DOCKER_CONFIG: z.string().optional(),
+  KILN_BUILD_EGRESS: buildEgress,
 };
 
 type TrustEnv = z.output<z.ZodObject<typeof trustEnv>>;
@@ -29,7 +31,7 @@ export function trustSettings(
   env: TrustEnv,
 ): Pick<
   HostBuildersOptions,
-  'trust' | 'isolation' | 'cacheBudgetBytes' | 'untrustedCacheBudgetBytes' | 'untrustedDockerConfigDir'
+  'trust' | 'isolation' | 'cacheBudgetBytes' | 'untrustedCacheBudgetBytes' | 'untrustedDockerConfigDir' | 'egress'
 > {
   const { KILN_TRUST: trust, KILN_ISOLATION: isolation, KILN_UNTRUSTED_DOCKER_CONFIG: logins } = env;
   const { KILN_CACHE_BUDGET_BYTES: all, KILN_UNTRUSTED_CACHE_BUDGET_BYTES: part } = env;
@@ -39,6 +41,7 @@ export function trustSettings(
     ...(all > 0 && { cacheBudgetBytes: all }),
     ...(part > 0 && { untrustedCacheBudgetBytes: part }),
     ...(logins !== undefined && { untrustedDockerConfigDir: logins }),
+    ...(env.KILN_BUILD_EGRESS && { egress: env.KILN_BUILD_EGRESS }),
   };
 }
 

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
 import type { Trust } from '@kiln/domain';
 import type { RegistryLogin } from './docker-config.ts';
+import type { Egress } from './egress/egress.ts';
 
 /** Shaped like pino's logger: fields first, then a constant event. */
 export interface Logger {
@@ -43,6 +44,8 @@ export interface BuilderOptions {
   readonly dockerConfigDir?: string;
   /** Registries (`host:port`) that speak plain HTTP, for the `docker-container` driver; the engine has its own list. */
   readonly plainHttpRegistries?: readonly string[];
+  /** Default: builds reach whatever the host reaches. */
+  readonly egress?: Egress;
   readonly log: Logger;
 }
 

@@ -1,19 +1,22 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { domainText, type Outcome } from '@kiln/domain';
 import type Docker from 'dockerode';
 import { containerOf, domainOf, toolContainerName } from './builder-names.ts';
-import type { BuilderInfo, BuilderOptions, RunRequest } from './builder-options.ts';
+import type { BuilderInfo, BuilderOptions, ContextSource, RunRequest } from './builder-options.ts';
 import { buildkitConnector, type ConnectBuildkit } from './buildkit-connection.ts';
 import { BuildkitControl } from './buildkit-control.ts';
 import { type BuilderHost, chooseDriver, command, prepareBuilder } from './buildx-builder.ts';
 import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
 import { cacheBudget } from './cache-budget.ts';
 import { stopContainer } from './domain-volumes.ts';
+import { BuilderEgress } from './egress/builder-egress.ts';
 import { callEngine, connectEngine, DEFAULT_SOCKET } from './engine.ts';
 import { claimDomain, claimEngine, EngineTaken, engineDomain } from './engine-claim.ts';
 import { type BuilderInventory, InventoryReader } from './inventory.ts';
 import { messageOf } from './message-of.ts';
 import { type RunHost, runBuild } from './run-build.ts';
+import { RunOwner } from './run-owner.ts';
 import { ToolContainer } from './tool-container.ts';
 import { toolPaths, writeDeadline, writeToolScripts } from './tool-scripts.ts';
 
@@ -27,13 +30,20 @@ export class Builder {
   readonly #engine: Docker;
   readonly #options: BuilderOptions;
   readonly #host: RunHost;
+  readonly #egress: BuilderEgress;
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
   readonly #inventories: InventoryReader;
 
-  private constructor({ options, engine }: BuilderHost, info: BuilderInfo, host: RunHost, sizesAreFloors: boolean) {
+  private constructor(
+    { options, engine, egress }: Preparation,
+    info: BuilderInfo,
+    host: RunHost,
+    sizesAreFloors: boolean,
+  ) {
     this.#options = options;
     this.#engine = engine;
+    this.#egress = egress;
     this.#info = info;
     this.#domain = info.domain;
     this.#host = host;
@@ -44,28 +54,33 @@ export class Builder {
    * Brings the tool container and the builder up. A tool container that a killed worker left behind is removed first, and
    * with it whatever buildx still ran in it.
    * @throws EngineError where the engine can't be reached, or an image can't be had
+   * @throws Error where runs can't have users of their own: see `RunOwner.check`
    * @throws EngineNotApart where the engine's own BuildKit is another class's or domain's
+   * @throws EgressUnenforceable where builds can't be kept to what they may reach
    */
   static async start(options: BuilderOptions): Promise<Builder> {
     const engine = connectEngine(options.dockerSocket ?? DEFAULT_SOCKET);
     const engineVersion = await versionOf(engine);
-    const tool = toolContainer(options, engine);
+    const egress = await BuilderEgress.prepare({ options, engine });
+    const tool = toolContainer(options, engine, egress.network);
     const paths = toolPaths(options.scratchDir);
     await tool.remove();
-    await rm(paths.runs, { recursive: true, force: true });
     await mkdir(options.scratchDir, { recursive: true, mode: 0o700 });
     await writeToolScripts(options.scratchDir);
     await writeDeadline(options.scratchDir, Date.now() + FIRST_FENCE_MS);
     await tool.recreate();
     try {
-      return await Builder.#prepare({ options, engine, tool }, engineVersion);
+      const owner = new RunOwner(tool, paths);
+      await owner.check();
+      await clearRuns(owner, paths.runs);
+      return await Builder.#prepare({ options, engine, tool, owner, egress, network: egress.network }, engineVersion);
     } catch (error) {
       await tool.remove().catch(() => undefined);
       throw error;
     }
   }
 
-  static async #prepare(host: BuilderHost, engineVersion: string): Promise<Builder> {
+  static async #prepare(host: Preparation, engineVersion: string): Promise<Builder> {
     const { options, engine, tool } = host;
     const driver = await chooseDriver(host);
     const builder = await prepareBuilder(host, driver);
@@ -77,6 +92,7 @@ export class Builder {
       if (domain !== undefined) await claimDomain(engine, domain);
       else domain = await engineDomain(engine);
     }
+    await host.egress.verify(tool, builder);
     // Side by side: each costs an exec or a call, and none waits for another.
     const [version, help, inspect, budget, sizesAreFloors] = await Promise.all([
       command(tool, ['docker-buildx', 'version']),
@@ -100,26 +116,27 @@ export class Builder {
     const runs = {
       trust,
       tool,
+      owner: host.owner,
       paths: toolPaths(options.scratchDir),
       builder,
       features: featuresOf(help),
       connectBuildkit,
       dockerConfigDir: options.dockerConfigDir,
+      sourcePolicy: (source: ContextSource) => host.egress.sourcePolicy(source),
       log: options.log,
       now: Date.now,
     };
     return new Builder(host, info, runs, sizesAreFloors);
   }
 
-  get info(): BuilderInfo {
+  get info(): BuilderInfo 
     return { ...this.#info, ...(this.#domain !== undefined && { domain: this.#domain }) };
-  }
 
   /**
    * Makes a builder whose domain wasn't known that of this one, for good.
    * @throws EngineTaken where it is another's, maybe by another worker of the engine @throws EngineError
    */
-  async claim(domain: string): Promise<void> {
+  async claim(domain: string): Promise<void> 
     if (this.#domain === domain) return;
     try {
       await claimDomain(this.#engine, domain);
@@ -128,7 +145,6 @@ export class Builder {
       if (error instanceof EngineTaken) this.#domain = error.domain;
       throw error;
     }
-  }
 
   /**
    * Runs one build. Never rejects for what happens to the build: that is the outcome.
@@ -157,6 +173,7 @@ export class Builder {
       return { end: 'failed', failure: { code: 'infrastructure', message } };
     }
     try {
+      await this.#egress.ensure();
       return await runBuild(this.#host, request, signal);
     } catch (error) {
       this.#options.log.error(
@@ -193,31 +210,37 @@ export class Builder {
    * Lets builds go on until `untilMs` (ms since the epoch). When that passes without another call, everything in the tool
    * container is killed, whether this process lives or not: between 1 s before and 2 s after.
    */
-  async extendFence(untilMs: number): Promise<void> {
+  async extendFence(untilMs: number): Promise<void> 
     await writeDeadline(this.#options.scratchDir, untilMs);
-  }
 
-  /** @throws EngineError while the engine, or the builder's container, isn't there */
-  async ping(): Promise<void> {
+  /** @throws EngineError while the engine, or the builder's container, isn't there @throws EgressUnenforceable while builds can't be held */
+  async ping(): Promise<void> 
+    await this.#egress.ensure();
     (await this.#host.connectBuildkit()).destroy();
-  }
 
   /** Stops what runs and removes the tool container. The builder and its caches stay. */
-  async close(): Promise<void> {
+  async close(): Promise<void> 
     this.#closing.abort('fence');
     await Promise.allSettled(this.#running);
     await this.#host.tool.remove();
-  }
 
   /** As `close`, and stops the builder, which then takes no memory. Its caches stay for the next start. */
-  async stop(): Promise<void> {
+  async stop(): Promise<void> 
     await this.close();
     if (this.#info.driver === 'docker-container') await stopContainer(this.#engine, containerOf(this.#host.builder));
-  }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> 
     await this.close();
-  }
+}
+
+/** What a worker that was killed left: maybe files of runs' users, which only root of the tool container may remove. */
+async function clearRuns(owner: RunOwner, runs: string): Promise<void> {
+  for (const name of await readdir(runs)) await owner.remove(join(runs, name));
+}
+
+interface Preparation extends BuilderHost {
+  readonly owner: RunOwner;
+  readonly egress: BuilderEgress;
 }
 
 async function versionOf(engine: Docker): Promise<string> {
@@ -240,8 +263,8 @@ async function measuresMountsOnce(engine: Docker): Promise<boolean> {
 
 const SNAPSHOTTER = 'io.containerd.snapshotter.v1';
 
-function toolContainer(options: BuilderOptions, engine: Docker): ToolContainer {
-  const { hostName, instance, toolImage, scratchDir, dockerConfigDir, log } = options;
+function toolContainer(options: BuilderOptions, engine: Docker, network?: string): ToolContainer {
+  const { hostName, instance, toolImage, scratchDir, log } = options;
   const socket = options.dockerSocket ?? DEFAULT_SOCKET;
   return new ToolContainer({
     engine,
@@ -250,7 +273,7 @@ function toolContainer(options: BuilderOptions, engine: Docker): ToolContainer {
     labels: { 'kiln.host': hostName, 'kiln.instance': instance, 'kiln.domain': domainOf(options) ?? '' },
     scratchDir,
     engineSocketPath: options.engineSocketPath ?? (socket.startsWith('/') ? socket : DEFAULT_SOCKET),
-    dockerConfigDir,
+    network,
     log,
   });
 }

@@ -25,6 +25,8 @@ export interface BuilderHost {
   readonly options: BuilderOptions;
   readonly engine: Docker;
   readonly tool: ToolContainer;
+  /** Docker network of the builder's container. Default: the engine's own. */
+  readonly network?: string | undefined;
 }
 
 /** Which driver serves `options.driver` here. With `auto`, the engine's own BuildKit where the image can't be had soon. */
@@ -58,7 +60,8 @@ export async function prepareBuilder(host: BuilderHost, driver: DriverName): Pro
   });
   const configFile = join(options.scratchDir, 'buildkitd.toml');
   const stampFile = join(options.scratchDir, 'builder.stamp');
-  const stamp = createHash('sha256').update(`${name}\n${options.buildkitImage}\n${config}`).digest('hex');
+  const made = [name, options.buildkitImage, config, ...(host.network === undefined ? [] : [host.network])];
+  const stamp = createHash('sha256').update(made.join('\n')).digest('hex');
   if ((await readText(stampFile)) !== stamp) {
     await rm(stampFile, { force: true });
     await writeFile(configFile, config);
@@ -70,7 +73,8 @@ export async function prepareBuilder(host: BuilderHost, driver: DriverName): Pro
   return name;
 }
 
-async function createBuilder({ options, engine, tool }: BuilderHost, name: string, configFile: string): Promise<void> {
+async function createBuilder(host: BuilderHost, name: string, configFile: string): Promise<void> {
+  const { options, engine, tool, network } = host;
   await tool.capture(['docker-buildx', 'rm', '--force', '--keep-state', name], COMMAND_TIMEOUT_MS);
   // Also where buildx has forgotten it (a lost scratch directory). The named volume with the caches stays.
   await removeContainer(engine, containerOf(name));
@@ -80,6 +84,7 @@ async function createBuilder({ options, engine, tool }: BuilderHost, name: strin
     `--name=${name}`,
     '--driver=docker-container',
     `--driver-opt=image=${options.buildkitImage}`,
+    ...(network === undefined ? [] : [`--driver-opt=network=${network}`]),
     // BuildKit cuts a step's output at 2 MiB, and below 200 kB/s, unless told otherwise.
     '--driver-opt=env.BUILDKIT_STEP_LOG_MAX_SIZE=-1',
     '--driver-opt=env.BUILDKIT_STEP_LOG_MAX_SPEED=-1',

@@ -53,6 +53,7 @@ type Rule = (evidence: Evidence) => Failure | undefined;
 /** In this order: what is said in the build's own words (a RUN's command is part of its error) must not be taken for BuildKit's. */
 const RULES: readonly Rule[] = [
   runFailed,
+  egressRefused,
   diskFull,
   contextUnreadable,
   gitFailed,
@@ -83,6 +84,17 @@ function runFailed({ step, message }: Evidence): Failure | undefined {
 
 function exitText(exitCode: number): string {
   return exitCode === SIGKILLED ? 'exit code 137 (killed, often for want of memory)' : `exit code ${exitCode}`;
+}
+
+function egressRefused({ step, message }: Evidence): Failure | undefined {
+  const [, source] = /\bsource "([^"]*)" denied by policy\b/.exec(message) ?? [];
+  if (source === undefined) return undefined;
+  const where = source.replace(/^docker-image:\/\//, 'the image ').replace(/^git:\/\//, 'the repository ');
+  return {
+    code: 'egress_refused',
+    message: `${where} is not fetched: the host’s KILN_BUILD_EGRESS doesn’t list its server`,
+    ...(step && { step: step.name }),
+  };
 }
 
 /** Taking in the tar, and unpacking it. */

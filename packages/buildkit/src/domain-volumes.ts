@@ -83,9 +83,11 @@ export async function removeStored(engine: Docker, { volume, container }: Stored
   }
 }
 
+/** Removes a container, and volumes that have no name with it. */
 export async function removeContainer(engine: Docker, name: string): Promise<void> {
+  const remove = () => engine.getContainer(name).remove({ force: true, v: true });
   try {
-    await callEngine(`remove ${name}`, () => engine.getContainer(name).remove({ force: true }), REMOVE_TIMEOUT_MS);
+    await callEngine(`remove ${name}`, remove, REMOVE_TIMEOUT_MS);
   } catch (error) {
     if (!hasStatus(error, 404)) throw error;
   }

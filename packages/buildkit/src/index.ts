@@ -11,6 +11,7 @@ export type {
   RunRequest,
 } from './builder-options.ts';
 export { cacheNamespace } from './buildx-arguments.ts';
+export { type Egress, EgressUnenforceable } from './egress/egress.ts';
 export { EngineError } from './engine.ts';
 export { EngineNotApart, EngineTaken } from './engine-claim.ts';
 export { BuildkitError } from './grpc-call.ts';

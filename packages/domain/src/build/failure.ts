@@ -27,6 +27,7 @@ export const FAILURE_CODES = [
   'secret_withheld',
   'secret_unreadable',
   'trust_refused',
+  'egress_refused',
   'build_failed',
   'infrastructure',
   'host_lost',

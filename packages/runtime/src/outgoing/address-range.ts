@@ -9,14 +9,15 @@ export type Address = ipaddr.IPv4 | ipaddr.IPv6;
  * Where clouds answer machines with their credentials and settings, and what lies beside it. These are in different ranges, two of them in the
  * public one. Nothing but their own address allows them.
  */
-const METADATA = [
+export const METADATA_NETWORKS: readonly string[] = [
   // Most clouds; AWS has its name servers, clock and containers' credentials beside it.
   ...['169.254.169.0/24', '169.254.170.0/24', '169.254.0.23/32', '169.254.42.42/32'],
   // Alibaba; Azure's host; Oracle.
   ...['100.100.100.200/32', '168.63.129.16/32', '192.0.0.192/32'],
   // AWS; Google; Oracle; Scaleway; OpenStack.
   ...['fd00:ec2::/112', 'fd20:ce::/112', 'fd00:c1::a9fe:a9fe/128', 'fd00:42::42/128', 'fe80::a9fe:a9fe/128'],
-].map((text) => ipaddr.parseCIDR(text));
+];
+const METADATA = METADATA_NETWORKS.map((text) => ipaddr.parseCIDR(text));
 
 /** All that is routed on the internet; whatever IPv6 address lies outside is special, whether or not it has a name. */
 const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR('2000::/3');
