@@ -129,14 +129,15 @@ export class Builder {
     return new Builder(host, info, runs, sizesAreFloors);
   }
 
-  get info(): BuilderInfo 
+  get info(): BuilderInfo {
     return { ...this.#info, ...(this.#domain !== undefined && { domain: this.#domain }) };
+  }
 
   /**
    * Makes a builder whose domain wasn't known that of this one, for good.
    * @throws EngineTaken where it is another's, maybe by another worker of the engine @throws EngineError
    */
-  async claim(domain: string): Promise<void> 
+  async claim(domain: string): Promise<void> {
     if (this.#domain === domain) return;
     try {
       await claimDomain(this.#engine, domain);
@@ -145,6 +146,7 @@ export class Builder {
       if (error instanceof EngineTaken) this.#domain = error.domain;
       throw error;
     }
+  }
 
   /**
    * Runs one build. Never rejects for what happens to the build: that is the outcome.
@@ -210,27 +212,32 @@ export class Builder {
    * Lets builds go on until `untilMs` (ms since the epoch). When that passes without another call, everything in the tool
    * container is killed, whether this process lives or not: between 1 s before and 2 s after.
    */
-  async extendFence(untilMs: number): Promise<void> 
+  async extendFence(untilMs: number): Promise<void> {
     await writeDeadline(this.#options.scratchDir, untilMs);
+  }
 
   /** @throws EngineError while the engine, or the builder's container, isn't there @throws EgressUnenforceable while builds can't be held */
-  async ping(): Promise<void> 
+  async ping(): Promise<void> {
     await this.#egress.ensure();
     (await this.#host.connectBuildkit()).destroy();
+  }
 
   /** Stops what runs and removes the tool container. The builder and its caches stay. */
-  async close(): Promise<void> 
+  async close(): Promise<void> {
     this.#closing.abort('fence');
     await Promise.allSettled(this.#running);
     await this.#host.tool.remove();
+  }
 
   /** As `close`, and stops the builder, which then takes no memory. Its caches stay for the next start. */
-  async stop(): Promise<void> 
+  async stop(): Promise<void> {
     await this.close();
     if (this.#info.driver === 'docker-container') await stopContainer(this.#engine, containerOf(this.#host.builder));
+  }
 
-  async [Symbol.asyncDispose](): Promise<void> 
+  async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
 }
 
 /** What a worker that was killed left: maybe files of runs' users, which only root of the tool container may remove. */
