@@ -12,6 +12,7 @@ import { FsBlobStore, openState, type State } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 import { type ApiAlone, apiAlone } from './support/api-alone.ts';
 import { endedBuilds } from './support/ended-builds.ts';
+import { redisCpuMs } from './support/redis-cpu.ts';
 import { median, ms, saveJson, say, table } from './support/report.ts';
 
 const { values } = parseArgs({
@@ -52,6 +53,10 @@ interface Round {
   /** The same of plain values: SET and DEL of each, DEL of each. */
   readonly plainMoves: number;
   readonly plainDeletes: number;
+  /** CPU time of Redis for each build, ms: for its life from accept to end, to archive it, to forget it. */
+  readonly lifeCpu: number;
+  readonly archiveCpu: number;
+  readonly forgetCpu: number;
   /** Medians, ms. */
   readonly whole: Latencies;
   readonly packed: Latencies;
@@ -155,7 +160,10 @@ async function measure(state: State, redis: TestRedis, dir: string): Promise<Rou
   const ended = () => state.redis.zcard(state.keys.ended());
   await endedBuilds(state, 1);
   const empty = await used(state);
+  const cpu = async (since = 0) => (await redisCpuMs(state.redis)) - since;
+  const beforeLife = await cpu();
   const ids = await endedBuilds(state, count);
+  const lifeCpu = (await cpu(beforeLife)) / count;
   const wholeBytes = ((await used(state)) - empty) / count;
   const whole = await (async () => {
     await using api = await apiAlone({ KILN_BUILD_ARCHIVE_MINUTES: '100000' }, given);
@@ -164,6 +172,7 @@ async function measure(state: State, redis: TestRedis, dir: string): Promise<Rou
   await fillPlain(state);
   const plainMoves = await perMinute(() => plain(state, true));
   await dropPlain(state);
+  const beforeArchive = await cpu();
   await using api = await apiAlone({ KILN_BUILD_ARCHIVE_MINUTES: '0' }, given);
   while ((await ended()) > count) await delay(1);
   // The first blob took the time until now: it doesn't count.
@@ -173,14 +182,17 @@ async function measure(state: State, redis: TestRedis, dir: string): Promise<Rou
     },
     await ended(),
   );
+  const archiveCpu = (await cpu(beforeArchive)) / count;
   const archivedBytes = ((await used(state)) - empty) / count;
   const packed = await latencies(api, ids);
   const documentBytes = (await sizeBelow(blobs, 'history')) / count;
   await fillPlain(state);
   const plainDeletes = await perMinute(() => plain(state, false));
+  const beforeForget = await cpu();
   const forgotten = await perMinute(async () => {
     while ((await state.history.forget(Date.now(), FORGET_AT_A_TIME)) === FORGET_AT_A_TIME);
   });
+  const forgetCpu = (await cpu(beforeForget)) / count;
   if ((await state.builds.list({}, { limit: 1 })).builds.length > 0) throw new Error('a build is left');
   await oldLogs(dir);
   await using janitor = await apiAlone({}, given);
@@ -191,6 +203,7 @@ async function measure(state: State, redis: TestRedis, dir: string): Promise<Rou
     while ((await old()) > 0) await delay(20);
   }, oldLeft / 2);
   return {
+    ...{ lifeCpu, archiveCpu, forgetCpu },
     wholeBytes,
     archivedBytes,
     documentBytes,
@@ -239,6 +252,16 @@ say(
     ],
     ['  a plain value: DEL', figure((one) => one.plainDeletes), '1'],
     ['builds’ old logs cleared away, two blobs each', figure((one) => one.cleared), ''],
+  ]),
+);
+say();
+const micros = (pick: (one: Round) => number) => `${(of(pick) * 1_000).toFixed(0)} µs`;
+say(
+  table([
+    ['CPU time of Redis for each build', ''],
+    ['from accept to end, without logs, queues and hosts’ reports', micros((one) => one.lifeCpu)],
+    ['to archive it', micros((one) => one.archiveCpu)],
+    ['to forget it', micros((one) => one.forgetCpu)],
   ]),
 );
 say();

@@ -140,7 +140,13 @@ export class Dispatcher {
     this.#explained.set(id, words);
     // One that is about to be given a host isn't said to wait.
     if (before === words || decision.host !== null) return;
-    await this.#pending.explain(waiting.build, waiting.attempt, decision);
+    try {
+      await this.#pending.explain(waiting.build, waiting.attempt, decision);
+    } catch (error) {
+      // Not written: to be written by a later pass.
+      this.#explained.delete(id);
+      throw error;
+    }
   }
 }
 

@@ -1,4 +1,5 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { domainText, type Outcome } from '@kiln/domain';
 import type Docker from 'dockerode';
 import { containerOf, domainOf, toolContainerName } from './builder-names.ts';
@@ -8,6 +9,7 @@ import { BuildkitControl } from './buildkit-control.ts';
 import { type BuilderHost, chooseDriver, command, prepareBuilder } from './buildx-builder.ts';
 import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
 import { cacheBudget } from './cache-budget.ts';
+import { enforcesFrontends } from './check-frontend.ts';
 import { stopContainer } from './domain-volumes.ts';
 import { BuilderEgress } from './egress/builder-egress.ts';
 import { callEngine, connectEngine, DEFAULT_SOCKET } from './engine.ts';
@@ -15,6 +17,7 @@ import { claimDomain, claimEngine, EngineTaken, engineDomain } from './engine-cl
 import { type BuilderInventory, InventoryReader } from './inventory.ts';
 import { messageOf } from './message-of.ts';
 import { type RunHost, runBuild } from './run-build.ts';
+import { RunOwner } from './run-owner.ts';
 import { ToolContainer } from './tool-container.ts';
 import { toolPaths, writeDeadline, writeToolScripts } from './tool-scripts.ts';
 
@@ -52,6 +55,7 @@ export class Builder {
    * Brings the tool container and the builder up. A tool container that a killed worker left behind is removed first, and
    * with it whatever buildx still ran in it.
    * @throws EngineError where the engine can't be reached, or an image can't be had
+   * @throws Error where runs can't have users of their own: see `RunOwner.check`
    * @throws EngineNotApart where the engine's own BuildKit is another class's or domain's
    * @throws EgressUnenforceable where builds can't be kept to what they may reach
    */
@@ -62,13 +66,15 @@ export class Builder {
     const tool = toolContainer(options, engine, egress.network);
     const paths = toolPaths(options.scratchDir);
     await tool.remove();
-    await rm(paths.runs, { recursive: true, force: true });
     await mkdir(options.scratchDir, { recursive: true, mode: 0o700 });
     await writeToolScripts(options.scratchDir);
     await writeDeadline(options.scratchDir, Date.now() + FIRST_FENCE_MS);
     await tool.recreate();
     try {
-      return await Builder.#prepare({ options, engine, tool, egress, network: egress.network }, engineVersion);
+      const owner = new RunOwner(tool, paths);
+      await owner.check();
+      await clearRuns(owner, paths.runs);
+      return await Builder.#prepare({ options, engine, tool, owner, egress, network: egress.network }, engineVersion);
     } catch (error) {
       await tool.remove().catch(() => undefined);
       throw error;
@@ -111,10 +117,12 @@ export class Builder {
     const runs = {
       trust,
       tool,
+      owner: host.owner,
       paths: toolPaths(options.scratchDir),
       builder,
       features: featuresOf(help),
       connectBuildkit,
+      frontends: { allowed: options.frontends ?? 'any', isEnforced: enforcesFrontends(driver, buildkit) },
       dockerConfigDir: options.dockerConfigDir,
       sourcePolicy: (source: ContextSource) => host.egress.sourcePolicy(source),
       log: options.log,
@@ -234,7 +242,13 @@ export class Builder {
   }
 }
 
+/** What a worker that was killed left: maybe files of runs' users, which only root of the tool container may remove. */
+async function clearRuns(owner: RunOwner, runs: string): Promise<void> {
+  for (const name of await readdir(runs)) await owner.remove(join(runs, name));
+}
+
 interface Preparation extends BuilderHost {
+  readonly owner: RunOwner;
   readonly egress: BuilderEgress;
 }
 
@@ -259,7 +273,7 @@ async function measuresMountsOnce(engine: Docker): Promise<boolean> {
 const SNAPSHOTTER = 'io.containerd.snapshotter.v1';
 
 function toolContainer(options: BuilderOptions, engine: Docker, network?: string): ToolContainer {
-  const { hostName, instance, toolImage, scratchDir, dockerConfigDir, log } = options;
+  const { hostName, instance, toolImage, scratchDir, log } = options;
   const socket = options.dockerSocket ?? DEFAULT_SOCKET;
   return new ToolContainer({
     engine,
@@ -268,7 +282,6 @@ function toolContainer(options: BuilderOptions, engine: Docker, network?: string
     labels: { 'kiln.host': hostName, 'kiln.instance': instance, 'kiln.domain': domainOf(options) ?? '' },
     scratchDir,
     engineSocketPath: options.engineSocketPath ?? (socket.startsWith('/') ? socket : DEFAULT_SOCKET),
-    dockerConfigDir,
     network,
     log,
   });

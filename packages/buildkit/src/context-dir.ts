@@ -3,10 +3,19 @@ import { basename, join } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { OUTSIDE_DOCKERFILE } from '@kiln/contracts';
 import type { Failure } from '@kiln/domain';
-import { type BuildFiles, buildFiles, copyOut, type EntryTree, NoBuildFile, TarFault, unpackTar } from '@kiln/trees';
+import {
+  type BuildFiles,
+  buildFiles,
+  copyOut,
+  type EntryTree,
+  NoBuildFile,
+  TarFault,
+  type Unpacked,
+  unpackTar,
+} from '@kiln/trees';
 
 /** Leaves room for `.dockerignore` behind it. */
-const MAX_NAME_BYTES = 240;
+export const MAX_NAME_BYTES = 240;
 
 /** A context that buildx can't begin with. */
 export class ContextUnusable extends Error {
@@ -24,6 +33,12 @@ export interface ContextDir {
   readonly dockerfile: string;
 }
 
+export interface ContextPlace {
+  readonly dir: string;
+  /** Modes that a change of the owner would take away, with the files that have them, as `xargs -0 -n 2 chmod` takes them. */
+  readonly modesFile: string;
+}
+
 /**
  * Unpacks an uploaded context, tar or gzipped tar, into `<dir>/context`. As a tar on its standard input BuildKit would
  * take it without looking at `.dockerignore`, and a build would differ from the one that a developer sees.
@@ -35,11 +50,12 @@ export interface ContextDir {
 export async function unpackContext(
   open: () => Promise<Readable>,
   dockerfile: string,
-  dir: string,
+  { dir, modesFile }: ContextPlace,
   signal: AbortSignal,
 ): Promise<ContextDir> {
   const path = join(dir, 'context');
-  const tree = await unpack(await opened(open), path, signal);
+  const { tree, setIdModes } = await unpack(await opened(open), path, signal);
+  await noteModes(setIdModes, path, modesFile);
   return {
     path,
     dockerfile: await placeDockerfile(path, found(tree, dockerfile), dockerfile, join(dir, 'dockerfile')),
@@ -54,7 +70,7 @@ async function opened(open: () => Promise<Readable>): Promise<Readable> {
   }
 }
 
-async function unpack(source: Readable, path: string, signal: AbortSignal): Promise<EntryTree> {
+async function unpack(source: Readable, path: string, signal: AbortSignal): Promise<Unpacked> {
   // A source that isn't read to its end is destroyed, and says so when nobody listens any more.
   source.on('error', () => {});
   try {
@@ -99,6 +115,11 @@ function found(tree: EntryTree, dockerfile: string): BuildFiles {
     }
     throw new ContextUnusable({ code: 'context_invalid', message: `the build context is refused: ${error.message}` });
   }
+}
+
+async function noteModes(modes: Unpacked['setIdModes'], context: string, modesFile: string): Promise<void> {
+  const noted = [...modes].map(([path, mode]) => `${mode.toString(8).padStart(4, '0')}\0${join(context, path)}\0`);
+  if (noted.length > 0) await writeFile(modesFile, noted.join(''));
 }
 
 /** Always with an ignore file of its own, so that BuildKit doesn't look for another. */

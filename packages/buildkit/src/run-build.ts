@@ -1,5 +1,5 @@
 import type { BuildSpec } from '@kiln/contracts';
-import type { Outcome, Trust } from '@kiln/domain';
+import type { AllowedFrontends, Failure, Outcome, Trust } from '@kiln/domain';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
 import { stopCause } from './build-stop.ts';
@@ -7,6 +7,7 @@ import type { ContextSource, Logger, RunRequest } from './builder-options.ts';
 import type { ConnectBuildkit } from './buildkit-connection.ts';
 import { BuildkitControl } from './buildkit-control.ts';
 import { type BuildxFeatures, type BuildxInvocation, buildxArguments } from './buildx-arguments.ts';
+import { checkFrontend, dockerfileHead } from './check-frontend.ts';
 import { ContextUnusable } from './context-dir.ts';
 import type { BuildHistory } from './control-messages.ts';
 import type { SourcePolicy } from './egress/source-policy.ts';
@@ -16,6 +17,7 @@ import { neverStarted, outcomeOf } from './outcome.ts';
 import { ProgressReader } from './progress-reader.ts';
 import { RecordSink } from './record-sink.ts';
 import { RunFiles } from './run-files.ts';
+import type { RunOwner } from './run-owner.ts';
 import { SpillQueue } from './spill-queue.ts';
 import { stopProcess } from './stop-process.ts';
 import type { ToolContainer } from './tool-container.ts';
@@ -29,10 +31,13 @@ const PROGRESS_MEMORY_BYTES = 4 * 1024 * 1024;
 export interface RunHost {
   readonly trust: Trust;
   readonly tool: ToolContainer;
+  readonly owner: RunOwner;
   readonly paths: ToolPaths;
   readonly builder: string;
   readonly features: BuildxFeatures;
   readonly connectBuildkit: ConnectBuildkit;
+  /** Frontends that builds may name, and whether BuildKit keeps to them by itself. */
+  readonly frontends: { readonly allowed: AllowedFrontends; readonly isEnforced: boolean };
   /** Directory of the host's own registry logins. */
   readonly dockerConfigDir?: string | undefined;
   /** What BuildKit may fetch from for a build; undefined: from everywhere. */
@@ -48,11 +53,11 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   if (spec.output.type === 'artifact' && !request.artifact) throw new Error('an artifact, and nobody to take it');
   if (signal.aborted) return neverStarted(stopCause(signal.reason), spec);
   using halt = new Halt(signal, spec.timeoutSeconds * 1000);
-  await using files = await RunFiles.create(host.paths, `${request.buildId}-${request.attempt}`);
-  const context = await contextOf(request, files, halt);
+  await using files = await RunFiles.create(host.paths, host.owner, `${request.buildId}-${request.attempt}`);
+  const context = await contextOf(host, request, files, halt);
   if ('end' in context) return context;
   const { env, places } = await files.placeSecrets(request.secrets);
-  const logins = await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
+  await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
   const policy = await files.placeSourcePolicy(host.sourcePolicy(request.source));
   const argv = buildxArguments({
     builder: host.builder,
@@ -69,7 +74,9 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   await reader.warnOfLimits();
   const process = await host.tool.start({
     argv: [host.paths.exec, host.paths.fence, files.pidFile, 'docker-buildx', ...argv],
-    env: [`BUILDX_CONFIG=${files.buildxConfig}`, ...logins, ...policy, ...env],
+    user: await files.giveAway(),
+    // A context may have a .git with settings that name programs: buildx would run git in it.
+    env: [...files.env, 'BUILDX_GIT_INFO=false', ...policy, ...env],
   });
   const artifact =
     spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
@@ -80,8 +87,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   await ended;
   // Also where the log is slower than the build was: nothing is settled before all of it is told.
   await told;
-  const exitCode = await process.exitCode();
-  await stopped;
+  const [exitCode] = await Promise.all([process.exitCode(), takeBack(files, host.log), stopped]);
   await reader.endOfText();
   const ref = exitCode === 0 && reader.idle ? undefined : await files.ref();
   if (ref !== undefined && !reader.idle) await awaitQuiet(host.connectBuildkit, ref, host.log);
@@ -97,6 +103,15 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     metadata: made?.metadata ?? (exitCode === 0 ? await files.metadata() : {}),
     artifact: stored,
   });
+}
+
+/** Where the tool container is gone with the build there is nothing to be learned from its files. */
+async function takeBack(files: RunFiles, log: Logger): Promise<void> {
+  try {
+    await files.takeBack();
+  } catch (error) {
+    log.warn({ err: error }, 'a run’s files could not be read');
+  }
 }
 
 /** Reads to the end whatever happens, and at once: a buildx that nobody reads from stands still, and soon breaks off (`readRest`). */
@@ -162,19 +177,58 @@ function isAllDone(spec: BuildSpec, history: BuildHistory, reader: ProgressReade
 
 /** What buildx builds from; or the outcome, where there is nothing to build from. */
 async function contextOf(
-  { source, spec }: RunRequest,
+  host: RunHost,
+  request: RunRequest,
   files: RunFiles,
   halt: Halt,
 ): Promise<BuildxInvocation['context'] | Outcome> {
-  if (source.type === 'git') return source;
   try {
-    const unpacked = await files.unpackContext(() => source.open(), spec.dockerfile, halt.signal);
-    return { type: 'directory', ...unpacked };
+    return await checkedContext(host, request, files, halt);
   } catch (error) {
-    if (halt.reason?.type === 'stop') return neverStarted(halt.reason.cause, spec);
+    if (halt.reason?.type === 'stop') return neverStarted(halt.reason.cause, request.spec);
     if (error instanceof ContextUnusable) return { end: 'failed', failure: error.failure };
     throw error;
   }
+}
+
+/** The context, with a Dockerfile that names no frontend but an allowed one. @throws ContextUnusable */
+async function checkedContext(
+  { frontends }: RunHost,
+  { source, spec }: RunRequest,
+  files: RunFiles,
+  halt: Halt,
+): Promise<BuildxInvocation['context']> {
+  const check = (text: string | undefined) => {
+    const failure = checkFrontend(frontends.allowed, spec, text);
+    if (failure) throw new ContextUnusable(failure);
+  };
+  // A build argument’s before anything is read.
+  check(undefined);
+  if (source.type === 'tar') {
+    const unpacked = await files.unpackContext(() => source.open(), spec.dockerfile, halt.signal);
+    const text = await dockerfileHead(unpacked.dockerfile);
+    if (text === undefined && frontends.allowed !== 'any')
+      throw new ContextUnusable(untold(spec.dockerfile, 'too large'));
+    check(text);
+    return { type: 'directory', ...unpacked };
+  }
+  const { type, url, commit, subdir } = source;
+  if (frontends.allowed === 'any' || frontends.isEnforced) return { type, url, commit, subdir };
+  const read = await source.dockerfile?.(halt.signal).catch((error: unknown) => {
+    if (halt.signal.aborted) throw error;
+    throw new ContextUnusable(untold(spec.dockerfile, messageOf(error)));
+  });
+  if (!read) {
+    const message = `failed to read dockerfile: open ${spec.dockerfile}: no such file or directory`;
+    throw new ContextUnusable({ code: 'dockerfile_missing', message });
+  }
+  check(read.text);
+  // The very text that was looked at: what BuildKit makes of the commit by itself, attributes or links may make another.
+  return { type, url, commit, subdir, dockerfile: await files.placeDockerfile(spec.dockerfile, read) };
+}
+
+function untold(dockerfile: string, why: string): Failure {
+  return { code: 'frontend_refused', message: `which frontend ${dockerfile} names can’t be told: ${why}` };
 }
 
 async function stopOnHalt(

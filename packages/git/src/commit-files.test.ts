@@ -101,6 +101,18 @@ describe('a commit', () => {
     expect(await pulled.changedOn('main')).toEqual(['src/c.ts']);
     expect(await pulled.changedOn('gone')).toBeUndefined();
   });
+
+  it('tells plain files from links, and from what lies below one', async () => {
+    const linked = server.commit(
+      { l: { link: 'src/a.ts' }, d: { link: 'src' }, 'deep/d': { link: '../src' } },
+      'linked',
+    );
+    await using files = await open(linked);
+    const paths = ['src/a.ts', 'l', 'd', 'd/a.ts', 'deep/d/a.ts', 'src', 'none', 'src/none', 'none/none', 'src/*'];
+    expect(await Promise.all(paths.map((path) => files.isPlainFile(path)))).toEqual(
+      [true, false, false, false, false, false].concat(Array(4).fill(undefined)),
+    );
+  });
 });
 
 describe('what goes wrong', () => {

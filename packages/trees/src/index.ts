@@ -5,4 +5,4 @@ export { type IndexOptions, indexTar } from './index-tar.ts';
 export { type ReadTarOptions, readTar, type TarEntry } from './read-tar.ts';
 export { NotADirectory } from './real-dirs.ts';
 export { quoted, shortened, TarCutOff, TarFault } from './tar-fault.ts';
-export { copyOut, type UnpackOptions, unpackTar } from './unpack-tar.ts';
+export { copyOut, type Unpacked, type UnpackOptions, unpackTar } from './unpack-tar.ts';

@@ -8,6 +8,8 @@ import { quoted, TarFault } from './tar-fault.ts';
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 /** Up to here a file is gathered first, and written while the next entries are read. */
 const SMALL_BYTES = 256 * 1024;
+/** Set-user-ID and set-group-ID. */
+const SET_ID = 0o6000;
 /** Small files being written at a time. */
 const MAX_WRITES = 8;
 /** Of directories that have no entry of their own. */
@@ -17,6 +19,12 @@ export interface UnpackOptions extends ReadTarOptions {
   /** Bits of modes that are kept. Default: all twelve. */
   readonly modeMask?: number;
   readonly signal?: AbortSignal;
+}
+
+export interface Unpacked {
+  readonly tree: EntryTree;
+  /** Modes of files with set-user-ID or set-group-ID bits, which a change of the owner takes away; by path. */
+  readonly setIdModes: ReadonlyMap<string, number>;
 }
 
 interface Stamp {
@@ -36,7 +44,7 @@ export async function unpackTar(
   bytes: AsyncIterable<Uint8Array>,
   root: string,
   options: UnpackOptions = {},
-): Promise<EntryTree> {
+): Promise<Unpacked> {
   await mkdir(root, { recursive: true });
   await using unpacker = new Unpacker(root, options.modeMask ?? 0o7777);
   for await (const entry of readTar(bytes, options)) {
@@ -44,11 +52,12 @@ export async function unpackTar(
     await unpacker.put(entry);
   }
   await unpacker.finish();
-  return unpacker.tree;
+  return unpacker;
 }
 
-class Unpacker implements AsyncDisposable {
+class Unpacker implements AsyncDisposable, Unpacked {
   readonly tree = new EntryTree();
+  readonly setIdModes = new Map<string, number>();
   readonly #dirs: RealDirs;
   /** Where hard links' files are looked up: both directories have to stay open for one call. */
   readonly #linked: RealDirs;
@@ -118,6 +127,8 @@ class Unpacker implements AsyncDisposable {
     const small = entry.sizeBytes <= SMALL_BYTES ? await gathered(entry) : undefined;
     const handle = await this.#replacing(path, (at) => open(at, flags, 0o600));
     const stamp = { mode: entry.mode & this.#modeMask, mtimeMs: entry.mtimeMs };
+    if ((stamp.mode & SET_ID) === 0) this.setIdModes.delete(path);
+    else this.setIdModes.set(path, stamp.mode);
     if (!small) {
       await using file = handle;
       for await (const chunk of entry.content) await writeAll(file, chunk);

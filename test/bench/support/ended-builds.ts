@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { buildRequest } from '@kiln/contracts';
+import { buildRequest, logKey } from '@kiln/contracts';
 import type { PlacementDecision } from '@kiln/domain';
 import { Leadership, pendingBuild, type State } from '@kiln/state';
 
@@ -62,8 +62,10 @@ async function endedBuild(state: State, token: string, index: number): Promise<s
     steps: { total: 12, cached: 9 },
     result: { digest: `sha256:${hex(32)}`, configDigest: `sha256:${hex(32)}`, pushed: [tag] },
   });
-  // Its log is in the blob store by now, as far as Redis knows.
-  await state.redis.multi().del(state.keys.log(id, 1)).zrem(state.keys.unarchived(), `${id}:1`).exec();
+  // Its log is in the blob store, and counts for its team.
+  await state.logs.markArchived(id, 1);
+  await state.redis.del(state.keys.log(id, 1));
+  await state.storage.charge(logKey(id, 1), 4_096, [{ team: request.team }]);
   return id;
 }
 

@@ -46,4 +46,8 @@ describe('liveLogLimits', () => {
       allBytes: 2 * MIB,
     });
   });
+
+  test('takes no budget of more than half of the memory', () => {
+    expect(liveLogLimits({ logBytes: 4 * MIB, allBytes: 99 * MIB }, 64 * MIB).allBytes).toBe(32 * MIB);
+  });
 });

@@ -26,8 +26,8 @@ export function memoryLevel({ usedBytes, limitBytes }: MemoryUse, before: Memory
 }
 
 const MIB = 1024 * 1024;
-/** Live logs have at most this share of Redis' memory, and this many bytes, unless an operator says otherwise. */
-const LIVE_LOGS = { share: 0.25, mostBytes: 256 * MIB } as const;
+/** Live logs have at most `share` of Redis' memory, and `mostBytes`, unless an operator says otherwise; never more than `mostShare`. */
+const LIVE_LOGS = { share: 0.25, mostShare: 0.5, mostBytes: 256 * MIB } as const;
 
 /** What live logs may hold in Redis. */
 export interface LiveLogLimits {
@@ -42,7 +42,8 @@ export function liveLogLimits(
   { logBytes, allBytes }: { readonly logBytes: number; readonly allBytes?: number | undefined },
   limitBytes: number | undefined,
 ): LiveLogLimits {
-  const fitting = Math.min(LIVE_LOGS.mostBytes, Math.floor((limitBytes ?? Number.POSITIVE_INFINITY) * LIVE_LOGS.share));
-  const all = allBytes ?? fitting;
+  const memory = limitBytes ?? Number.POSITIVE_INFINITY;
+  const wanted = allBytes ?? Math.min(LIVE_LOGS.mostBytes, memory * LIVE_LOGS.share);
+  const all = Math.floor(Math.min(wanted, memory * LIVE_LOGS.mostShare));
   return { logBytes: Math.min(logBytes, Math.floor(all / 2)), allBytes: all };
 }

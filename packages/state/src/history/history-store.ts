@@ -138,7 +138,7 @@ export class HistoryStore {
     while (forgotten < limit) {
       const ids = await this.#redis.zrangebylex(this.#keys.indexAll(), '-', to, 'LIMIT', kept, FORGOTTEN_AT_A_TIME);
       if (ids.length === 0) {
-        await this.#redis.set(this.#keys.historyForgotten(), Math.floor(Math.min(endedBy, this.#now())));
+        await this.#forget([], Math.floor(Math.min(endedBy, this.#now())));
         return forgotten;
       }
       const over = (await this.#endedBy(ids, endedBy)).slice(0, limit - forgotten);
@@ -167,10 +167,12 @@ export class HistoryStore {
     });
   }
 
-  async #forget(builds: readonly Indexed[]): Promise<number> {
+  async #forget(builds: readonly Indexed[], upTo?: number): Promise<number> {
     const keys = this.#keys;
-    const args = [keys.prefix, ...builds.flat()];
-    return Number(await runScript(this.#redis, 'forget-builds', [keys.history(), keys.ended()], args));
+    const args = [keys.prefix, upTo ?? '', ...builds.flat()];
+    return Number(
+      await runScript(this.#redis, 'forget-builds', [keys.history(), keys.ended(), keys.historyForgotten()], args),
+    );
   }
 }
 

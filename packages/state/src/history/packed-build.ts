@@ -6,7 +6,7 @@ import type { HistoryPlace, StoredBuild } from '../types.ts';
 import { DICTIONARIES, NEWEST_DICTIONARY } from './dictionary.ts';
 
 /** What Redis keeps of an ended build whose document is in the blob store. Small enough for millions of them. */
-const MAX_PACKED_BYTES = 640;
+const MAX_PACKED_BYTES = 480;
 /** Longer ones don't pack to that little: they aren't tried. */
 const MAX_TRIED_CHARS = 8_192;
 /** What zlib sets aside to unpack into: more than one chunk is needed only for what is cut. */

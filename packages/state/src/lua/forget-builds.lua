@@ -1,11 +1,12 @@
 #!lua flags=allow-oom
 -- Removes ended builds whose retention is over, with all their indexes. Their live logs must be archived already.
--- KEYS[1] packed builds  KEYS[2] ended, whole
--- ARGV: prefix, then for each build: id, state, team, repo's digest; '' each where nothing tells them
+-- KEYS[1] packed builds  KEYS[2] ended, whole  KEYS[3] up to when builds are forgotten
+-- ARGV: prefix, the time up to which none is left then (ms) or '', then for each build: id, state, team, repo's digest; '' each where nothing tells them
 -- out: how many were forgotten
 local prefix = ARGV[1]
 local forgotten = 0
-for i = 2, #ARGV, 4 do
+if ARGV[2] ~= '' then redis.call('SET', KEYS[3], ARGV[2]) end
+for i = 3, #ARGV, 4 do
   local id, state = ARGV[i], ARGV[i + 1]
   local key = prefix .. 'build:' .. id
   local now = redis.call('HGET', key, 'state')

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { StaleAttempt } from '../builds/errors.ts';
 import { Leadership } from '../leases/leadership.ts';
 import type { State } from '../open-state.ts';
+import { fillMemory, freeMemory } from '../testing/fill-memory.ts';
 import { newBuild, TestPool } from '../testing/test-pool.ts';
 import { TestRedis } from '../testing/test-redis.ts';
 import { isOutOfMemory, StoreFull } from './memory.ts';
@@ -24,38 +25,11 @@ afterEach(async () => {
   await redis[Symbol.asyncDispose]();
 });
 
-/** Something that isn't Kiln's takes memory until Redis uses `share` of what it may, or has none left. */
-async function fill(share: number): Promise<void> {
-  for (let chunk = 0; ; chunk += 1) {
-    const { usedBytes } = await state.memory.read(SETTINGS);
-    const left = share * MOST - usedBytes;
-    if (left <= 0) return;
-    const size = Math.max(1_024, Math.min(MIB, Math.floor(left * 0.7)));
-    const error = await state.redis.set(`other:${chunk}`, 'x'.repeat(size)).catch((refusal: Error) => refusal);
-    if (isOutOfMemory(error)) return;
-  }
-}
-
-/** Until Redis refuses the smallest write. */
-async function fillUp(): Promise<void> {
-  await fill(1);
-  for (const size of [16_384, 1_024, 64]) {
-    for (let error: unknown; !isOutOfMemory(error); ) {
-      const key = `other:${size}:${Math.random()}`;
-      error = await state.redis.set(key, 'x'.repeat(size)).catch((refusal: Error) => refusal);
-    }
-  }
-}
-
-async function free(): Promise<void> {
-  for (const key of await state.redis.keys('other:*')) await state.redis.del(key);
-}
-
 describe('before Redis is full', () => {
   test('accepts nothing new from 85 % on, but answers what it accepted before; accepts again when there is room', async () => {
     const idempotency = { key: 'k', fingerprint: 'f', space: 'request' } as const;
     const before = await state.builds.accept({ ...newBuild({}), idempotency });
-    await fill(0.86);
+    await fillMemory(state.redis, 0.9);
     expect((await state.memory.note(SETTINGS)).state.level).toBe('full');
     await expect(pool.submit()).rejects.toThrow(StoreFull);
     await expect(state.memory.assertRoom()).rejects.toThrow(StoreFull);
@@ -66,7 +40,7 @@ describe('before Redis is full', () => {
     // What waits still gets a host.
     expect(await pool.assign(before.build.record.id)).toBe('assigned');
 
-    await free();
+    await freeMemory(state.redis);
     expect(await state.memory.note(SETTINGS)).toMatchObject({ before: 'full', state: { level: 'ok' } });
     await pool.submit();
     expect((await state.deliveries.receive(delivery, Buffer.from('{}'))).isRepeat).toBe(false);
@@ -74,16 +48,16 @@ describe('before Redis is full', () => {
 
   test('starts none of those that wait from 95 % on', async () => {
     const { id } = await pool.submit();
-    await fill(0.96);
+    await fillMemory(state.redis, 0.975);
     expect((await state.memory.note(SETTINGS)).state.level).toBe('critical');
     expect(await pool.assign(id)).toBe('store_full');
-    await free();
+    await freeMemory(state.redis);
     await state.memory.note(SETTINGS);
     expect(await pool.assign(id)).toBe('assigned');
   });
 
   test('a level that nobody looks at any more lapses', async () => {
-    await fill(0.86);
+    await fillMemory(state.redis, 0.9);
     await state.memory.note(SETTINGS);
     expect(await state.redis.pttl(state.keys.memoryLevel())).toBeGreaterThan(0);
   });
@@ -95,7 +69,7 @@ describe('when Redis is out of memory', () => {
     const ref = await pool.run(id);
     await state.logs.append(ref, 1, ['{}']);
     const hosts = await state.hosts.list();
-    await fillUp();
+    await fillMemory(state.redis);
 
     expect(await state.hosts.list()).toEqual(hosts);
     expect((await state.hosts.get('h1'))?.held).toEqual([{ buildId: id, attempt: 1, weight: 1 }]);
@@ -112,7 +86,7 @@ describe('when Redis is out of memory', () => {
     const running = await pool.run(runs?.id ?? '');
     const gone = await pool.run(lost?.id ?? '');
     await pool.assign(assigned?.id ?? '');
-    await fillUp();
+    await fillMemory(state.redis);
 
     await pool.joinHost();
     expect(await new Leadership(state.redis, state.keys, 'test', 60_000).hold()).toBeDefined();
@@ -133,12 +107,12 @@ describe('when Redis is out of memory', () => {
   });
 
   test('a build is refused with an error that says why, and accepted when there is room again', async () => {
-    await fillUp();
+    await fillMemory(state.redis);
     const refusal = await pool.submit().catch((error: unknown) => error);
     expect(isOutOfMemory(refusal)).toBe(true);
     await state.memory.note(SETTINGS);
     await expect(pool.submit()).rejects.toThrow(StoreFull);
-    await free();
+    await freeMemory(state.redis);
     await state.memory.note(SETTINGS);
     await pool.submit();
   });
