@@ -18,6 +18,7 @@ import { Allowances } from './allowances.ts';
 import { Caretaker } from './caretaker.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { PoolView } from './pool-view.ts';
+import { Settling } from './settling.ts';
 
 export interface SchedulerConfig {
   /** How long the lease of leadership lasts without renewal, ms. */
@@ -83,6 +84,7 @@ class Scheduler implements RunningScheduler {
   readonly #view: PoolView;
   readonly #dispatcher: Dispatcher;
   readonly #caretaker: Caretaker;
+  readonly #settling = new Settling();
   #token: string | undefined;
   /** The token of the leadership for which the view was built: whoever leads with another one doesn't place yet. */
   #viewToken: string | undefined;
@@ -161,7 +163,7 @@ class Scheduler implements RunningScheduler {
   async #pass(): Promise<void> {
     if (this.#token === undefined || this.#token !== this.#viewToken) return;
     await this.#caretaker.followUp();
-    await this.#dispatcher.dispatch(this.#token);
+    if (this.#settling.isOver(this.#view.hosts, this.#view.now)) await this.#dispatcher.dispatch(this.#token);
   }
 
   #forgetOld(): void {
@@ -187,7 +189,10 @@ class Scheduler implements RunningScheduler {
     if (token !== undefined && token !== this.#token) log.info({ fencingToken: token }, 'scheduler leads');
     this.#token = token;
     if (token === undefined) return;
-    const isNew = token !== this.#viewToken;
+    const { server } = leadership;
+    const isOtherServer = this.#settling.note(server, this.#view.hosts, this.#view.now);
+    if (isOtherServer && server?.changedAgoMs !== undefined) log.warn({ server: server.id }, 'redis was replaced');
+    const isNew = token !== this.#viewToken || isOtherServer;
     const housekeeping = this.#ticks++ % HOUSEKEEPING_TICKS === 0 || this.#overdue || isNew;
     this.#overdue = false;
     if (isNew) {
@@ -207,7 +212,7 @@ class Scheduler implements RunningScheduler {
   /** What a round is for, beside its events; none of it keeps the rest from being done. */
   #chores(token: string, housekeeping: boolean): (() => Promise<void>)[] {
     const { idleAttemptMs = IDLE_ATTEMPT_MS } = this.#config;
-    const often = [() => this.#caretaker.takeBack(this.#view, token), () => this.#pass()];
+    const often = [() => this.#caretaker.takeBack(this.#view, this.#settling, token), () => this.#pass()];
     if (!housekeeping) return often;
     const idle = () => this.#caretaker.takeBackIdle(this.#view, idleAttemptMs, token);
     return [...often, idle, () => this.#caretaker.restoreJobs()];

@@ -5,6 +5,7 @@
 -- ARGV: prefix, id, expected stamp, fencing token, end record, attempt, incarnation, ttl of the secrets (ms),
 --       how long it must have been idle on a host that lives (ms), then the change
 -- out: 0 taken back, -1 gone, -2 stale revision, -3 the host is alive, and it isn't idle for so long, -4 not the leader
+-- @include server-run
 -- @include leads
 -- @include write-build
 -- @include live-logs
