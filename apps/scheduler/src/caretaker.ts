@@ -13,6 +13,7 @@ import {
   type PendingStore,
 } from '@kiln/state';
 import type { PoolView } from './pool-view.ts';
+import type { Settling } from './settling.ts';
 
 export interface CaretakerDeps {
   readonly builds: BuildStore;
@@ -37,12 +38,14 @@ export class Caretaker {
   }
 
   /**
-   * Takes back what hosts hold that are gone: no lease, or another incarnation than the attempt's.
+   * Takes back what hosts hold that are gone: no lease, or another incarnation than the attempt's. Not from hosts that may not know of
+   * a new Redis server yet.
    * @throws NotLeader
    */
-  async takeBack(view: PoolView, fencingToken: string): Promise<void> {
+  async takeBack(view: PoolView, settling: Settling, fencingToken: string): Promise<void> {
     await view.readHosts();
     for (const host of view.hosts.values()) {
+      if (!settling.isSettled(host, view.now)) continue;
       await Promise.all(host.held.map((held) => this.#check(host, held, fencingToken)));
       if (!host.alive && host.held.length === 0) await this.#deps.hosts.forget(host.report.name);
     }

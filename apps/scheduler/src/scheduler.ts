@@ -18,6 +18,7 @@ import { Allowances } from './allowances.ts';
 import { Caretaker } from './caretaker.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { PoolView } from './pool-view.ts';
+import { Settling } from './settling.ts';
 
 export interface SchedulerConfig {
   /** How long the lease of leadership lasts without renewal, ms. */
@@ -80,6 +81,7 @@ class Scheduler implements RunningScheduler {
   readonly #view: PoolView;
   readonly #dispatcher: Dispatcher;
   readonly #caretaker: Caretaker;
+  readonly #settling = new Settling();
   #token: string | undefined;
   #ticks = 0;
   #closed = false;
@@ -149,7 +151,7 @@ class Scheduler implements RunningScheduler {
   async #pass(): Promise<void> {
     if (this.#token === undefined) return;
     await this.#caretaker.followUp();
-    await this.#dispatcher.dispatch(this.#token);
+    if (this.#settling.isOver(this.#view.hosts, this.#view.now)) await this.#dispatcher.dispatch(this.#token);
   }
 
   #forgetOld(): void {
@@ -174,7 +176,10 @@ class Scheduler implements RunningScheduler {
     this.#token = await leadership.hold();
     if (this.#token === undefined) return;
     const housekeeping = this.#ticks++ % HOUSEKEEPING_TICKS === 0;
-    if (this.#token !== before) {
+    const { server } = leadership;
+    const isOtherServer = this.#settling.note(server, this.#view.hosts, this.#view.now);
+    if (isOtherServer && server?.changedAgoMs !== undefined) log.warn({ server: server.id }, 'redis was replaced');
+    if (this.#token !== before || isOtherServer) {
       log.info({ fencingToken: this.#token }, 'scheduler leads');
       await this.#view.rebuild();
     } else if (housekeeping) {
@@ -182,7 +187,7 @@ class Scheduler implements RunningScheduler {
       await this.#view.refresh();
     }
     const token = this.#token;
-    await this.#attempt('take back', () => this.#caretaker.takeBack(this.#view, token));
+    await this.#attempt('take back', () => this.#caretaker.takeBack(this.#view, this.#settling, token));
     if (token !== before || housekeeping) {
       this.#forgetOld();
       await this.#attempt('restore jobs', () => this.#caretaker.restoreJobs());

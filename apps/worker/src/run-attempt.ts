@@ -6,6 +6,7 @@ import type { Logger } from '@kiln/runtime';
 import { type AttemptRef, type AttemptStore, type BuildStore, type LogStore, StaleAttempt } from '@kiln/state';
 import { rethrowRefusal } from './artifact-refusal.ts';
 import { attemptSecrets, NoSecrets, type SecretDeps } from './attempt-secrets.ts';
+import { commitDockerfile } from './commit-dockerfile.ts';
 import type { AttemptSource, ExecuteRequest, StopReason } from './executor.ts';
 import { LogWriter } from './log-writer.ts';
 import { checkGitHost, resolveCommit } from './resolve-git.ts';
@@ -133,7 +134,9 @@ async function openSource(
   }
   // BuildKit looks the name up by itself, a moment later: this leaves as little time as there can be for another answer.
   await checkGitHost(source.url, deps.outgoing);
-  return { type: 'git', url: source.url, commit, ...(source.subdir !== undefined && { subdir: source.subdir }) };
+  const place = { url: source.url, commit, ...(source.subdir !== undefined && { subdir: source.subdir }) };
+  const dockerfile = (running: AbortSignal) => commitDockerfile(place, spec, secrets, deps.outgoing, running);
+  return { type: 'git', ...place, dockerfile };
 }
 
 function stopped(reason: StopReason): Outcome {

@@ -120,6 +120,7 @@ class Worker implements RunningWorker {
   /** The pool has ended this worker: there is nothing to take leave of. */
   #expelled = false;
   #onDesired: () => void = () => {};
+  readonly #onReconnected = () => this.#session.poke();
 
   static async make(config: WorkerConfig, deps: WorkerDeps): Promise<Worker> {
     const { executors, redis, keys, identity, now = Date.now, engineCheckEveryMs = ENGINE_CHECK_EVERY_MS } = deps;
@@ -207,6 +208,8 @@ class Worker implements RunningWorker {
       const isHost = event.type === 'host' && event.host === this.#config.hostName;
       if (isHost || (event.type === 'build' && this.#running.runs(event.id))) this.#session.poke();
     });
+    // What answers now may be another server, which waits for a word of this host.
+    redis.on('ready', this.#onReconnected);
     this.#consumer = consumeAttempts(
       redis,
       keys,
@@ -244,6 +247,7 @@ class Worker implements RunningWorker {
       if (this.#running.size === 0 && this.#isBusy()) this.#session.poke();
     }
     this.#handBack.end();
+    this.#deps.redis.off('ready', this.#onReconnected);
     this.#subscription?.[Symbol.dispose]();
     await this.#consumer?.drain();
     await this.#executors.closeCaches(LAST_REPORT_MS);

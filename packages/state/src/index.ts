@@ -28,7 +28,7 @@ export type { Drain, HostOrders } from './hosts/desired.ts';
 export { HostNameTaken, HostRemoved, TooManyLabels, WorkerReplaced } from './hosts/errors.ts';
 export { HostOperations } from './hosts/host-operations.ts';
 export { type DesiredState, HostStore, type WorkerIdentity } from './hosts/host-store.ts';
-export { Leadership } from './leases/leadership.ts';
+export { Leadership, type ServerRun } from './leases/leadership.ts';
 export { LimitStore, type LimitUsage, subjectKey, subjectOf } from './limits/limit-store.ts';
 export { RATE_WINDOW_SECONDS, type RateState, RequestRates } from './limits/request-rates.ts';
 export type { LogClaim } from './logs/log-claim.ts';

@@ -6,6 +6,7 @@ export const FAILURE_CODES = [
   'step_failed',
   'dockerfile_missing',
   'dockerfile_invalid',
+  'frontend_refused',
   'target_missing',
   'context_invalid',
   'base_image_unavailable',

@@ -172,6 +172,8 @@ export class HostStore {
       ...(serves !== undefined && { serves }),
       left: host.left === '1',
       lastSeenAt: Number(host.lastSeenAt),
+      ...(host.run !== undefined && { serverRun: host.run }),
+      ...(host.leaseTtl !== undefined && { leaseTtlMs: Number(host.leaseTtl) }),
       held: Object.entries(held).map(([key, weight]) => ({ ...parseHeld(key), weight: Number(weight) })),
       ...(await this.#caches.read(name, stamp)),
     };

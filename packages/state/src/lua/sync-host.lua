@@ -12,12 +12,13 @@
 -- A machine's newer worker takes over at once: it has killed whatever its predecessor left running before it joins. Newer is who has the
 -- higher epoch, which it got before that (next-epoch.lua); for how long the older one was frozen doesn't matter.
 -- @include attempt-identity
+-- @include server-run
 -- @include host-life
 local prefix, name, incarnation, machine = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local epoch = tonumber(ARGV[12])
 if wasRemoved(prefix, name, incarnation, epoch) then return -3 end
 local lease = redis.call('GET', KEYS[2])
-local known = redis.call('HMGET', KEYS[1], 'machine', 'incarnation', 'report', 'epoch')
+local known = redis.call('HMGET', KEYS[1], 'machine', 'incarnation', 'report', 'epoch', 'run')
 if known[2] and known[2] ~= incarnation then
   if lease and known[1] ~= machine then return -1 end
   if epoch and known[4] and epoch <= tonumber(known[4]) then return -2 end
@@ -31,6 +32,9 @@ redis.call('HSET', KEYS[1], 'machine', machine, 'incarnation', incarnation, 'rep
   'accepting', ARGV[8], 'slots', ARGV[9], 'disk', ARGV[10], 'trust', ARGV[11],
   'isolation', ARGV[13], 'oneDomain', ARGV[14], 'domain', ARGV[15])
 if epoch then redis.call('HSET', KEYS[1], 'epoch', ARGV[12]) end
+-- A leader waits for it where the server has been replaced.
+local run = serverRun()
+redis.call('HSET', KEYS[1], 'run', run, 'leaseTtl', ARGV[7])
 redis.call('HDEL', KEYS[1], 'left')
 if redis.call('HEXISTS', KEYS[5], 'removing') == 1 and redis.call('HLEN', KEYS[3]) == 0 then
   dropHost(prefix, name)
@@ -38,7 +42,7 @@ if redis.call('HEXISTS', KEYS[5], 'removing') == 1 and redis.call('HLEN', KEYS[3
   return -3
 end
 -- The room on the disk changes with every report; that alone is no news.
-if not lease or lease ~= incarnation or known[3] ~= ARGV[5] then announceHost(prefix, name) end
+if not lease or lease ~= incarnation or known[3] ~= ARGV[5] or known[5] ~= run then announceHost(prefix, name) end
 local attempts = {}
 for _, held in ipairs(redis.call('HKEYS', KEYS[3])) do
   local id, attempt = string.match(held, '^(.*):(%d+)$')

@@ -3,6 +3,7 @@
 -- KEYS[1] build  KEYS[2] host's held attempts  KEYS[3] host's lease  KEYS[4] leader's token
 -- ARGV: prefix, id, expected stamp, fencing token, end record, attempt, incarnation, ttl of the secrets (ms), then the change
 -- out: 0 taken back, -1 gone, -2 stale revision, -3 the host is alive, -4 not the leader
+-- @include server-run
 -- @include leads
 -- @include write-build
 -- @include live-logs

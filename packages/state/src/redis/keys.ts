@@ -77,7 +77,7 @@ export class Keys {
   learnedAt = () => `${this.prefix}learned:at`;
   /** String: owner of the scheduler's lease; expires. */
   leader = () => `${this.prefix}leader`;
-  /** Counter: the number of the newest leader's fencing token; `:fence`, a string, is the whole. */
+  /** Counter: the number of the newest leader's fencing token; `:fence`, a string, is the whole; `:server`, a hash, is the server process that leaders know. */
   leaderToken = () => `${this.prefix}leader:token`;
   /** Stream of an attempt's log: entry `<last seq>-<count>`, field `r`: records as NDJSON. */
   log = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}`;
