@@ -56,7 +56,10 @@ export class HeldAttempts {
     if (this.#settling.has(key)) return;
     this.#settling.add(key);
     try {
-      const { attempts: ended } = await attempts.settle(ref(held), this.#deps.outcomeOf(held) ?? (held.cancel ? CANCELED : ORPHANED));
+      const { attempts: ended } = await attempts.settle(
+        ref(held),
+        this.#deps.outcomeOf(held) ?? (held.cancel ? CANCELED : ORPHANED),
+      );
       const end = ended.find(({ number }) => number === held.attempt)?.end;
       log.warn({ buildId: held.buildId, attempt: held.attempt, end }, 'attempt that nothing runs is settled');
     } catch (error) {

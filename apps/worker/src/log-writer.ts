@@ -171,7 +171,11 @@ function charsOf({ lines }: Batch): number {
 }
 
 /** In the place of a record that nobody has any more. */
-const LOST_RECORD = JSON.stringify({ t: 0, type: 'note', message: 'a record of the log that Redis has lost' } satisfies LogRecord);
+const LOST_RECORD = JSON.stringify({
+  t: 0,
+  type: 'note',
+  message: 'a record of the log that Redis has lost',
+} satisfies LogRecord);
 
 function cutMessage(maxBytes: number): string {
   return `the log has reached its limit of ${maxBytes} bytes: what the build prints from here on is left out; it goes on`;

@@ -3,7 +3,15 @@ import { Readable } from 'node:stream';
 import { buildRequest, type LogRecord } from '@kiln/contracts';
 import { type BuildRecord, isTerminal, type Outcome, type Trust } from '@kiln/domain';
 import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
-import { HostNameTaken, type HostState, Leadership, openState, pendingBuild, type SecretContent, type State } from '@kiln/state';
+import {
+  HostNameTaken,
+  type HostState,
+  Leadership,
+  openState,
+  pendingBuild,
+  type SecretContent,
+  type State,
+} from '@kiln/state';
 import { decisionFor, moment, TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ExecuteRequest, Executor } from './executor.ts';

@@ -104,7 +104,8 @@ export class TestSentinel implements AsyncDisposable {
     await writeFile(file, `${lines.join('\n')}\n`);
     this.#children.set('sentinel', spawn('redis-server', [file, '--sentinel'], { stdio: 'ignore' }));
     await this.#on(sentinel, async (redis) => {
-      const knows = async () => ((await redis.call('SENTINEL', 'REPLICAS', 'main')) as unknown[]).length === replicas.length;
+      const knows = async () =>
+        ((await redis.call('SENTINEL', 'REPLICAS', 'main')) as unknown[]).length === replicas.length;
       while (!(await knows())) await new Promise((resolve) => setTimeout(resolve, 20));
     });
   }
