@@ -3,7 +3,7 @@ import type { State } from '@kiln/state';
 /** What may be left when all builds have ended and been forgotten: the pool's own standing state, and what expires by itself. */
 const STANDING: readonly RegExp[] = [
   /^(events|replicated)$/,
-  /^leader(:token(:fence)?)?$/,
+  /^leader(:token(:fence|:server)?)?$/,
   /^hosts(:epoch|:removed)?$/,
   // Up to when builds were forgotten.
   /^history:forgotten$/,
