@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { allowedHosts, OutgoingGuard } from '@kiln/runtime';
+import { allowedHosts, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openCommit } from './commit-files.ts';
 import { GitFailed } from './git-failed.ts';
@@ -68,6 +68,22 @@ describe('a commit', () => {
       expect(await files.read('.kiln.yaml', 4)).toEqual({ text: 'vers', isWhole: false });
     }
     expect(leftovers()).toEqual([]);
+  });
+
+  it('is fetched from the addresses that were checked, files later on as well, and from no other', async () => {
+    const allowed = allowedHosts.parse('git.test');
+    // Nobody else knows this name: git can have its address only from the check.
+    const named = new OutgoingGuard(allowed, async () => [{ address: '127.0.0.1', family: 4 }]);
+    const url = `http://git.test:${new URL(server.origin).port}/app.git`;
+    await using files = await open(first, { url }, { guard: named });
+    expect(await files.read('.kiln.yaml', 1_000)).toMatchObject({ text: CONFIG });
+    const closed = new OutgoingGuard(NO_ALLOWED_HOSTS);
+    const before = server.seen.length;
+    expect(await failure(open(first, {}, { guard: closed }))).toMatchObject({
+      fault: 'host_refused',
+      isPassing: false,
+    });
+    expect(server.seen).toHaveLength(before);
   });
 
   it('is found by a branch, too', async () => {

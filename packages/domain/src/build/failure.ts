@@ -33,6 +33,7 @@ export const FAILURE_CODES = [
   'infrastructure',
   'host_lost',
   'host_drained',
+  'host_outdated',
   'host_taken',
   'poisoned',
 ] as const;
@@ -50,7 +51,13 @@ export interface Failure {
   readonly excerpt?: string;
 }
 
-const INFRASTRUCTURE: ReadonlySet<FailureCode> = new Set(['infrastructure', 'host_lost', 'host_drained', 'host_taken']);
+const INFRASTRUCTURE: ReadonlySet<FailureCode> = new Set([
+  'infrastructure',
+  'host_lost',
+  'host_drained',
+  'host_outdated',
+  'host_taken',
+]);
 
 /** Whether a host gave the build back though nothing went wrong: such an attempt counts for nothing. */
 export function isHandBack(failure: Failure | undefined): boolean {

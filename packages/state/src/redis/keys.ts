@@ -59,6 +59,8 @@ export class Keys {
   hostLease = (name: string) => `${this.prefix}host:${name}:lease`;
   /** Hash: `<build id>:<attempt>` → weight. The slots that are taken. */
   hostHeld = (name: string) => `${this.prefix}host:${name}:held`;
+  /** Hash: `<build id>:<attempt>` → since when (ms, Redis' clock) the host's reports say that it doesn't run what it holds. */
+  hostIdle = (name: string) => `${this.prefix}host:${name}:idle`;
   /** Hash: doc (HostInventory as JSON), its digest, readAt. */
   hostInventory = (name: string) => `${this.prefix}host:${name}:inventory`;
   /** Hash: repo → RepoUsage as JSON. */
