@@ -9,6 +9,7 @@ import { AuditTrail } from './audit/audit-trail.ts';
 import { BuildWatch } from './builds/build-watch.ts';
 import type { ApiConfig } from './config.ts';
 import { docsPage } from './docs/docs-page.ts';
+import { StrangerGate } from './edge/stranger-gate.ts';
 import { DeliveryWatch } from './hooks/incoming/delivery-watch.ts';
 import { startHooks } from './hooks/start-hooks.ts';
 import { createApp } from './http/app.ts';
@@ -34,6 +35,9 @@ import { recountStorage } from './upkeep/recount-storage.ts';
 import { repeat } from './upkeep/repeat.ts';
 
 export const API_VERSION = '0.1.0';
+
+/** A body that is read whole brings so many bytes within `bodyIdleMs`, or its end. */
+const LEAST_BODY_BYTES = 1024;
 
 export interface RunningApi {
   readonly url: string;
@@ -147,12 +151,14 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     live: stack.use(new LiveRequests(events, now)),
     trail: new AuditTrail(deps.audit, log),
     trustProxy: config.trustProxy,
-    bodyTimeoutMs: config.bodyTimeoutMs,
+    bodyTime: { ms: config.bodyTimeoutMs, leastBytes: LEAST_BODY_BYTES, withinMs: config.bodyIdleMs },
+    strangers: new StrangerGate(config.strangerRequestsPerMinute, now),
     log,
     now,
     closing: closing.signal,
   });
-  const server = createHttpServer(config, app, log);
+  const trusts = app.get('trust proxy fn') as (address: string, hop: number) => boolean;
+  const server = createHttpServer(config, app, (address) => trusts(address, 0), log);
   await listen(server, config);
   const { port } = server.address() as AddressInfo;
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
