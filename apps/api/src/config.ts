@@ -80,6 +80,8 @@ export interface ApiConfig {
   readonly maxConnections: number;
   /** Of one client address (of IPv6 one /64); not of proxies that are trusted, nor of this machine. */
   readonly maxConnectionsByAddress: number;
+  /** Logs that one credential follows and builds that it waits for at the same time. */
+  readonly maxStreamsByCredential: number;
   /** Requests a minute of one client address without a valid credential; 0: any number. */
   readonly strangerRequestsPerMinute: number;
   /** An upload that brings next to nothing for so long is given up. */
@@ -154,6 +156,7 @@ export const API_DEFAULTS = {
   socketIdleMs: 330_000,
   maxConnections: 10_000,
   maxConnectionsByAddress: 1_000,
+  maxStreamsByCredential: 500,
   strangerRequestsPerMinute: 600,
   uploadIdleMs: 60_000,
   cancelWaitMs: 10_000,

@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { openApiDocument } from '@kiln/contracts';
+import { trimEnd } from '@kiln/domain';
 import { MeteredBlobs } from '@kiln/state';
 import { authenticator } from './access/authenticate.ts';
 import { LiveRequests } from './access/live-requests.ts';
@@ -10,6 +11,7 @@ import { BuildWatch } from './builds/build-watch.ts';
 import type { ApiConfig } from './config.ts';
 import { docsPage } from './docs/docs-page.ts';
 import { StrangerGate } from './edge/stranger-gate.ts';
+import { StreamCap } from './edge/stream-cap.ts';
 import { DeliveryWatch } from './hooks/incoming/delivery-watch.ts';
 import { startHooks } from './hooks/start-hooks.ts';
 import { createApp } from './http/app.ts';
@@ -99,6 +101,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     hub,
     watch,
     heartbeatMs: config.sseHeartbeatMs,
+    idleMs: config.socketIdleMs,
     retryMs: config.sseRetryMs,
     closing: closing.signal,
   };
@@ -153,6 +156,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     trustProxy: config.trustProxy,
     bodyTime: { ms: config.bodyTimeoutMs, leastBytes: LEAST_BODY_BYTES, withinMs: config.bodyIdleMs },
     strangers: new StrangerGate(config.strangerRequestsPerMinute, now),
+    streams: new StreamCap(config.maxStreamsByCredential),
     log,
     now,
     closing: closing.signal,
@@ -162,7 +166,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
   await listen(server, config);
   const { port } = server.address() as AddressInfo;
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
-  stack.use(startHooks(config, deps, hookRules, config.publicUrl.replace(/\/+$/, '') || url));
+  stack.use(startHooks(config, deps, hookRules, trimEnd(config.publicUrl, '/') || url));
   log.info({ url }, 'api listening');
   let closed: Promise<void> | undefined;
   return {

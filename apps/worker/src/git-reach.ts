@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { trimEnd } from '@kiln/domain';
 import { AddressRefused, type OutgoingGuard } from '@kiln/runtime';
 import { SourceUnresolved } from './source-unresolved.ts';
 
@@ -39,7 +40,7 @@ export async function followGitRedirect(
   guard: GitGuard,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  let at = `${url.replace(/\/+$/, '')}${FIRST_REQUEST}`;
+  let at = `${trimEnd(url, '/')}${FIRST_REQUEST}`;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
     const answer = await guard.fetch(at, { redirect: 'manual', signal }).catch((error: unknown) => {
       if (error instanceof Error && error.cause instanceof AddressRefused) throw hostRefused(url, error.cause);

@@ -113,7 +113,7 @@ function engineGone({ step, message }: Evidence): Failure | undefined {
 
 const ENGINE_FAULTS: readonly RegExp[] = [
   /\bno active session\b/,
-  /\bsession\b.*\bclosed\b/,
+  /\bsession\b.{0,100}\bclosed\b/,
   /(?:^|[:\s])EOF$/,
   /\brpc error: code = (?:Unavailable|Canceled|DeadlineExceeded)\b/,
   /\btransport is closing\b/,

@@ -17,6 +17,7 @@ import { authorize } from '../access/refusals.ts';
 import type { Audited, AuditTrail } from '../audit/audit-trail.ts';
 import { incomplete } from '../contexts/context-inspector.ts';
 import type { Entry, StrangerGate } from '../edge/stranger-gate.ts';
+import type { StreamCap } from '../edge/stream-cap.ts';
 import type { RequestGate } from '../limits/request-gate.ts';
 import { sendComplaint } from './answer.ts';
 import { type BodyTime, limitBodyTime } from './body-gate.ts';
@@ -33,6 +34,7 @@ export interface AppParts {
   /** Of a body that is read whole. */
   readonly bodyTime: BodyTime;
   readonly strangers: StrangerGate;
+  readonly streams: StreamCap;
   readonly log: Logger;
   readonly now: () => number;
   readonly closing: AbortSignal;
@@ -46,7 +48,7 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 /** The routes of the catalogue, and what goes round each of them. */
 export function createApp(parts: AppParts): Express {
   const { handlers, authenticate, gate, live, trail, trustProxy, bodyTime, log, now, closing } = parts;
-  const { strangers } = parts;
+  const { strangers, streams } = parts;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -82,6 +84,7 @@ export function createApp(parts: AppParts): Express {
         if (id === 'receiveWebhook') response.on('finish', () => response.statusCode < 400 && entry?.vouched());
         await gate(principal, response);
         authorize(principal, route);
+        if (LONG.has(id)) streams.enter(principal, ip, response);
         if (principal !== ANONYMOUS && !ENDS_CREDENTIALS.has(id)) live.add(principal, response);
         const call: Call = { principal, requestId, ip, note: audited.note };
         // What one credential is shown is for nobody else, whatever lies between.
@@ -97,6 +100,9 @@ export function createApp(parts: AppParts): Express {
   app.use(complain(log));
   return app;
 }
+
+/** Answers that may stay open for long. */
+const LONG: ReadonlySet<OperationId> = new Set(['readLog', 'readAudit', 'getBuild']);
 
 /** What watches over Kiln asks for, from wherever it is. */
 const UNCOUNTED: ReadonlySet<OperationId> = new Set(['health', 'ready']);

@@ -31,3 +31,21 @@ test('a key may be a branch of any language', () => {
   const keyed = { source: SOURCE, concurrencyKey: 'acme/app#bücher/größe', supersede: 'running' };
   expect(buildRequest.parse(keyed)).toMatchObject({ concurrencyKey: 'acme/app#bücher/größe', dedupe: false });
 });
+
+test.each(['mode=max', 'mode=min,inline-only=true', 'mode=max,builder-id=https://ci.example/run?a=b'])(
+  'an attestation may be %s',
+  (provenance) => {
+    expect(buildRequest.parse({ source: SOURCE, provenance })).toMatchObject({ provenance });
+  },
+);
+
+test.each([
+  `${'a=,'.repeat(38)}a`,
+  `a=${'a=,'.repeat(38)} `,
+  `mode=${'x,a='.repeat(1_000_000)}\n`,
+  `registry.example/${'a-'.repeat(1_000_000)}`,
+])('an attestation or a tag that would have many readings is refused at once', (text) => {
+  const before = performance.now();
+  expect(problemsOf({ provenance: text, sbom: text, tags: [text] })).toBeDefined();
+  expect(performance.now() - before).toBeLessThan(1_000);
+});

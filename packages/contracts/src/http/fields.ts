@@ -55,14 +55,15 @@ export const relativePath = z
     'a path relative to the context, without .., leading / or -, backslash, # or control characters',
   );
 
-const HOST = String.raw`(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::[0-9]{1,5})?`;
+const LABEL = '[a-zA-Z0-9]+(?:-+[a-zA-Z0-9]+)*';
+const HOST = String.raw`${LABEL}(?:\.${LABEL})*(?::[0-9]{1,5})?`;
 const PATH_PART = String.raw`[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*`;
 const TAG = '[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}';
 
 /** Reference grammar of distribution/reference: `[host[:port]/]path[:tag]`. */
 export const tagReference = z
   .string()
-  .max(512)
+  .max(512, { abort: true })
   .regex(
     new RegExp(`^(?:${HOST}/)?${PATH_PART}(?:/${PATH_PART})*(?::${TAG})?$`),
     'an image reference [registry[:port]/]name[:tag], the name in lower case',

@@ -14,7 +14,7 @@ const METADATA: ReadonlySet<string> = new Set([
 
 /** An address as it counts: an IPv4 address that is only written as an IPv6 one, or that a NAT64 stands for, is that IPv4 address. */
 export function plainAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 {
-  const address = ipaddr.process(text.replace(/^\[|\]$/g, '').replace(/%.*$/, ''));
+  const address = ipaddr.process(withoutZone(text.replace(/^\[|\]$/g, '')));
   if (address.kind() === 'ipv6' && address.range() === 'rfc6052')
     return new ipaddr.IPv4(address.toByteArray().slice(12));
   return address;
@@ -25,4 +25,10 @@ export function specialRange(address: ipaddr.IPv4 | ipaddr.IPv6): AddressRange |
   if (METADATA.has(address.toString())) return 'metadata';
   const range = address.range();
   return range === 'unicast' ? undefined : range;
+}
+
+/** `fe80::1%eth0` names the interface, too. */
+function withoutZone(text: string): string {
+  const at = text.indexOf('%');
+  return at < 0 ? text : text.slice(0, at);
 }
