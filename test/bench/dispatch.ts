@@ -14,6 +14,7 @@ import { TestRedis } from '@kiln/state/testing';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { type EndedJobs, type HostsOrder, hostNames } from './support/dispatch-hosts.ts';
+import { redisCpuMs } from './support/redis-cpu.ts';
 import { median, ms, percentile, saveJson, say, table } from './support/report.ts';
 
 const { values } = parseArgs({
@@ -40,32 +41,36 @@ type Submit = (index: number) => Promise<number>;
 
 interface Figures {
   readonly perSecond: number;
+  /** CPU time of Redis for each, ms, also for what hosts and schedulers ask for meanwhile. */
+  readonly redisCpu: number;
   /** From just before it is handed in to its start, ms. */
   readonly busy: readonly number[];
   readonly paced: readonly number[];
 }
 
 /** First as many as there are slots at a time, for the rate; then at a pace, for the delay. */
-async function measure(submit: Submit): Promise<Figures> {
+async function measure(submit: Submit, redis: Redis): Promise<Figures> {
   const timed = async (index: number) => {
     const submittedAt = Date.now();
     return (await submit(index)) - submittedAt;
   };
   const busy: number[] = [];
   let next = 0;
+  const cpuBefore = await redisCpuMs(redis);
   const startedAt = performance.now();
   const feed = async () => {
     while (next < count) busy.push(await timed(next++));
   };
   await Promise.all(Array.from({ length: hosts * slots }, feed));
   const perSecond = (count * 1000) / (performance.now() - startedAt);
+  const redisCpu = ((await redisCpuMs(redis)) - cpuBefore) / count;
   const paced = await Promise.all(
     Array.from({ length: PACED }, async (_, i) => {
       await new Promise((resolve) => setTimeout(resolve, (i * 1000) / PACE_PER_SECOND));
       return await timed(count + i);
     }),
   );
-  return { perSecond, busy, paced };
+  return { perSecond, redisCpu, busy, paced };
 }
 
 async function startHosts(order: HostsOrder): Promise<ChildProcess> {
@@ -146,7 +151,7 @@ async function kilnRound(redis: TestRedis, namespace: string): Promise<Figures> 
   const child = await startHosts({ kind: 'kiln', redisUrl: redis.url, namespace, hosts, slots });
   using way = throughKiln(state);
   await way.submit(0);
-  const figures = await measure(way.submit);
+  const figures = await measure(way.submit, state.redis);
   await end(child);
   await end(scheduler);
   await state[Symbol.asyncDispose]();
@@ -157,7 +162,7 @@ async function bullmqRound(redis: TestRedis, namespace: string): Promise<Figures
   const connection = new Redis(redis.url.replace('unix://', ''), { maxRetriesPerRequest: null });
   const child = await startHosts({ kind: 'bullmq', redisUrl: redis.url, namespace, hosts, slots });
   const queues = hostNames(hosts).map((name) => new Queue(name, { connection, prefix: namespace }));
-  const figures = await measure(throughBullmq(queues, child));
+  const figures = await measure(throughBullmq(queues, child), connection);
   await end(child);
   await Promise.all(queues.map((queue) => queue.close()));
   connection.disconnect();
@@ -181,6 +186,7 @@ const rate = (all: readonly Figures[]) => median(all.map(({ perSecond }) => perS
 const row = (name: string, all: readonly Figures[]) => [
   name,
   rate(all).toFixed(0),
+  ms(median(all.map(({ redisCpu }) => redisCpu))),
   ...(['busy', 'paced'] as const).flatMap((part) => {
     const delays = all.flatMap((figures) => figures[part]);
     return [ms(percentile(delays, 50)), ms(percentile(delays, 99))];
@@ -191,7 +197,7 @@ say(
 );
 say(
   table([
-    ['', 'per second', 'accept → start, p50', 'p99', `at ${PACE_PER_SECOND}/s: p50`, 'p99'],
+    ['', 'per second', 'Redis CPU each', 'accept → start, p50', 'p99', `at ${PACE_PER_SECOND}/s: p50`, 'p99'],
     row('Kiln: accept → place → run → end', kiln),
     row('BullMQ: add → process', bullmq),
   ]),

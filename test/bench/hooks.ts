@@ -11,7 +11,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { KilnClient } from '@kiln/client';
-import { delivery, GitServer, SECRET, sign } from '@kiln/forges/testing';
+import { delivery, SECRET, sign } from '@kiln/forges/testing';
+import { GitServer } from '@kiln/git/testing';
 import { TestRedis } from '@kiln/state/testing';
 import { ms, percentile, saveJson, say, table } from './support/report.ts';
 

@@ -2,9 +2,11 @@ import type { State } from '@kiln/state';
 
 /** What may be left when all builds have ended and been forgotten: the pool's own standing state, and what expires by itself. */
 const STANDING: readonly RegExp[] = [
-  /^events$/,
+  /^(events|replicated)$/,
   /^leader(:token(:fence)?)?$/,
   /^hosts(:epoch|:removed)?$/,
+  // Up to when builds were forgotten.
+  /^history:forgotten$/,
   /^host:[^:]+(:lease|:past|:inventory)?$/,
   // What is known of repos, not of builds.
   /^usages(:changed|:revision)?$/,
@@ -13,7 +15,12 @@ const STANDING: readonly RegExp[] = [
   // BullMQ's memory of a queue, not of its jobs.
   /^q:(?:host-[^:]+|schedules|hooks-in|hooks-out|reports):(meta|id|events|marker|stalled-check|pc)$/,
 ];
-const EXPIRING: readonly RegExp[] = [/^idem:/, /^log:[^:]+:\d+(:claim)?$/, /^context:[^:]+:[0-9a-f]+:teams$/];
+const EXPIRING: readonly RegExp[] = [
+  /^idem:/,
+  /^history:claim$/,
+  /^log:[^:]+:\d+(:claim)?$/,
+  /^context:[^:]+:[0-9a-f]+:teams$/,
+];
 
 /** Keys that should not be there, each with what it holds. */
 export async function keyFaults({ redis, keys }: State): Promise<string[]> {

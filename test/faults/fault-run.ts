@@ -150,7 +150,7 @@ async function audit(
   await lapseClaims(state);
   await emptied('logs to be archived', SETTLE_MS, faults, () => unarchived(state));
   await emptied('jobs', JOBS_MS, faults, () => jobFaults(state));
-  await state.builds.forget(Number.POSITIVE_INFINITY, all.length);
+  await state.history.forget(Number.POSITIVE_INFINITY, all.length);
   faults.push(...(await keyFaults(state)));
   return builds;
 }
@@ -178,10 +178,10 @@ async function unended({ redis, keys }: State): Promise<string[]> {
   return ids.flatMap((found, i) => found.map((id) => `build ${id} is still ${states[i]}`));
 }
 
-/** A claim that a killed API left on a log lapses after minutes: here, now. */
+/** A claim that a killed API left on a log lapses after a while: here, now. */
 async function lapseClaims(state: State): Promise<void> {
   for (const { buildId, attempt } of await state.logs.unarchived(1_000)) {
-    await state.redis.del(state.keys.archiveClaim(buildId, attempt));
+    await state.redis.del(state.keys.logClaim(buildId, attempt));
   }
 }
 

@@ -79,7 +79,7 @@ test('an untrusted build waits for a host that keeps its class apart, and shares
     return inventory?.mounts.length === 2 && inventory.repos.length === 2 && inventory;
   });
   expect(held.repos.map(({ repo, trust, team }) => [repo, trust, team]).sort()).toEqual([
-    ['app', 'trusted', undefined],
+    ['app', 'trusted', 'default'],
     ['app', 'untrusted', 'default'],
   ]);
   expect(new Set(held.mounts.map(({ trust }) => trust))).toEqual(new Set(['trusted', 'untrusted']));

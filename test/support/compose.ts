@@ -21,6 +21,7 @@ const BASES = {
   KILN_REDIS_IMAGE: process.env.KILN_REDIS_IMAGE ?? 'kiln.local/redis:1',
   KILN_TOOL_IMAGE: process.env.KILN_TOOL_IMAGE ?? 'kiln.local/tool:1',
   KILN_DRIVER: 'docker',
+  KILN_ISOLATION: 'pool',
 };
 
 export type Settings = Readonly<Record<string, string>>;

@@ -357,6 +357,8 @@ export class Pool implements AsyncDisposable {
         KILN_SLOTS: `${this.slots}`,
         KILN_DATA_DIR: this.dataDir(role, name),
         KILN_DRIVER: 'docker',
+        // Stories build in the names of several teams, mostly on one engine.
+        KILN_ISOLATION: 'pool',
         KILN_LEASE_TTL_MS: `${this.leaseTtlMs}`,
         KILN_SYNC_EVERY_MS: `${syncEveryMs}`,
         KILN_FENCE_MARGIN_MS: `${fenceMarginMs}`,

@@ -11,6 +11,8 @@ export interface JoinConfig {
   /** Where workers find Redis. Its host may be `0.0.0.0` or `[::]`: the address at which the worker reached the API then. */
   readonly redisUrl: string;
   readonly namespace: string;
+  /** Replicas that must have what workers acknowledge. Default 0. */
+  readonly minReplicas?: number;
   /** 32 bytes in base64; several with commas between, of which the first seals. */
   readonly secretKey: string;
 }
@@ -100,8 +102,18 @@ export interface ApiConfig {
   readonly logPageCacheBytes: number;
   /** How long a log without watchers keeps its reader, for a watcher that comes right back. */
   readonly logLingerMs: number;
+  /** What one live log may have in Redis; what all may, where it isn't to follow from Redis' memory. */
+  readonly liveLogBytes: number;
+  readonly liveLogsBytes?: number;
+  /** How often live logs are looked for that are to be moved to the blob store. */
+  readonly logMoveIntervalMs: number;
+  /** How often Redis' memory is looked at. */
+  readonly memoryIntervalMs: number;
   /** How often ended logs are looked for, beside at every end of a build. */
   readonly archiveIntervalMs: number;
+  /** How long an ended build stays whole in Redis before it moves to the blob store, and how often such builds are looked for. */
+  readonly buildArchiveMs: number;
+  readonly historyIntervalMs: number;
   readonly janitorIntervalMs: number;
   /** How often the clock of schedules is compared with what is kept, beside at every change. */
   readonly scheduleCheckMs: number;
@@ -166,7 +178,12 @@ export const API_DEFAULTS = {
   logRingBytes: 8 * MIB,
   logPageCacheBytes: 32 * MIB,
   logLingerMs: 2_000,
+  liveLogBytes: 4 * MIB,
+  logMoveIntervalMs: 250,
+  memoryIntervalMs: 1_000,
   archiveIntervalMs: 10_000,
+  buildArchiveMs: 10 * 60_000,
+  historyIntervalMs: 30_000,
   janitorIntervalMs: HOUR_MS,
   scheduleCheckMs: 60_000,
   logRetentionMs: 30 * DAY_MS,

@@ -17,8 +17,11 @@ import { accessConfig, accessEnv } from './access/settings.ts';
 import { API_DEFAULTS } from './config.ts';
 import { startApi } from './start-api.ts';
 
+const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+/** A batch of records has up to 64 KiB, or one record: less room than for some of them would hold every build up. */
+const LEAST_LIVE_LOG_BYTES = 256 * 1024;
 /** While Redis is away nothing of it ends in order. */
 const STATE_CLOSE_LIMIT_MS = 3_000;
 const API_CLOSE_LIMIT_MS = API_DEFAULTS.closeTimeoutMs + 3_000;
@@ -36,9 +39,12 @@ const settings = settingsOrExit(() => {
       KILN_JOIN_TOKEN_FILE: z.string().optional(),
       KILN_WORKER_REDIS_URL: z.string().optional(),
       KILN_BLOB_DIR: z.string('a directory for contexts, logs and artifacts; one and the same for all API processes'),
+      KILN_LIVE_LOG_BYTES: wholeNumber(LEAST_LIVE_LOG_BYTES, API_DEFAULTS.liveLogBytes),
+      KILN_LIVE_LOGS_BYTES: wholeNumber(0, 0),
       KILN_MAX_CONTEXT_BYTES: wholeNumber(1, API_DEFAULTS.maxContextBytes),
       KILN_LOG_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.logRetentionMs / DAY_MS),
       KILN_ARTIFACT_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.artifactRetentionMs / DAY_MS),
+      KILN_BUILD_ARCHIVE_MINUTES: wholeNumber(0, API_DEFAULTS.buildArchiveMs / MINUTE_MS),
       KILN_CONTEXT_RETENTION_HOURS: wholeNumber(1, API_DEFAULTS.contextRetentionMs / HOUR_MS),
     }),
     process.env,
@@ -51,6 +57,7 @@ const settings = settingsOrExit(() => {
 await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
   const state = await openState({
     redisUrl: settings.KILN_REDIS_URL,
+    minReplicas: settings.KILN_REDIS_MIN_REPLICAS,
     namespace: settings.KILN_NAMESPACE,
     secretKey: settings.secretKeys,
     onError: (error) => log.warn({ err: error }, 'redis connection error'),
@@ -70,11 +77,15 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
         tokens: settings.joinToken === undefined ? [] : [settings.joinToken],
         redisUrl: settings.KILN_WORKER_REDIS_URL ?? settings.KILN_REDIS_URL,
         namespace: settings.KILN_NAMESPACE,
+        minReplicas: settings.KILN_REDIS_MIN_REPLICAS,
         secretKey: formatSecretKeys(settings.secretKeys),
       },
+      liveLogBytes: settings.KILN_LIVE_LOG_BYTES,
+      ...(settings.KILN_LIVE_LOGS_BYTES > 0 && { liveLogsBytes: settings.KILN_LIVE_LOGS_BYTES }),
       maxContextBytes: settings.KILN_MAX_CONTEXT_BYTES,
       logRetentionMs: settings.KILN_LOG_RETENTION_DAYS * DAY_MS,
       artifactRetentionMs: settings.KILN_ARTIFACT_RETENTION_DAYS * DAY_MS,
+      buildArchiveMs: settings.KILN_BUILD_ARCHIVE_MINUTES * MINUTE_MS,
       contextRetentionMs: settings.KILN_CONTEXT_RETENTION_HOURS * HOUR_MS,
     },
     { ...state, outgoing, blobs: new FsBlobStore(resolve(settings.KILN_BLOB_DIR)), log },

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
-import type { AuditEntry, HostChange, LimitChange, PoolEvent, ScheduleChange } from '@kiln/contracts';
-import type { LimitSettings, LimitSubject, Principal, SecretIdentity, SecretRef } from '@kiln/domain';
+import type { AuditEntry, HostChange, LimitChange, LogPiece, PoolEvent, ScheduleChange } from '@kiln/contracts';
+import type { LimitSettings, LimitSubject, MemoryLevel, Principal, SecretIdentity, SecretRef } from '@kiln/domain';
 import type { OutgoingGuard } from '@kiln/runtime';
 import type {
   AuditRange,
@@ -8,17 +8,25 @@ import type {
   BuildPageRequest,
   CancelOutcome,
   DueSchedule,
+  EndedBuild,
+  EndedRef,
+  HistoryPlace,
   HostState,
   LastRun,
   LimitUsage,
+  LiveLogSettings,
   LogBatch,
+  LogName,
+  MemoryState,
   MeteredBlobs,
   NewAuditEntry,
   NewBuild,
   NewSchedule,
   NewSecret,
   NewToken,
+  PieceOutcome,
   RateState,
+  ReplicaState,
   Resealing,
   StorageLedger,
   StoredBuild,
@@ -31,7 +39,7 @@ import type {
 import type { Logger } from 'pino';
 import type { HookDeps } from './hooks/ports.ts';
 
-/** What the API needs of the builds. `accept` throws an error with code `idempotency_key_reused` or `queue_full`. */
+/** What the API needs of the builds. `accept` throws an error with code `idempotency_key_reused`, `queue_full` or `store_full`. */
 export interface Builds {
   accept(build: NewBuild): Promise<{ build: StoredBuild; replayed: boolean }>;
   get(id: string): Promise<StoredBuild | undefined>;
@@ -40,6 +48,20 @@ export interface Builds {
   /** Undefined where they are no longer kept. */
   secretsOf(id: string): Promise<Record<string, string> | undefined>;
   decisions(id: string): Promise<StoredDecision[]>;
+}
+
+/** Ended builds that are still whole in Redis, on their way to the blob store. `shrink` throws where the claim has lapsed. */
+export interface History {
+  claim(holder: string): Promise<boolean>;
+  release(holder: string): Promise<void>;
+  ended(endedBefore: number, skip: number, limit: number): Promise<EndedRef[]>;
+  read(ids: readonly string[]): Promise<EndedBuild[]>;
+  shrink(
+    holder: string,
+    stored: readonly (Pick<EndedBuild, 'id' | 'stamp' | 'doc' | 'spec'> & { readonly place: HistoryPlace })[],
+  ): Promise<number>;
+  /** Builds that ended before are forgotten, ms since the epoch. */
+  forgottenUpTo(): Promise<number>;
 }
 
 /** Kiln's own tokens. `find` reads anew each time: a revoked one is found no more. */
@@ -154,9 +176,23 @@ export interface LogStreams {
   exists(buildId: string, attempt: number): Promise<boolean>;
   read(buildId: string, attempt: number, afterSeq: number, maxBatches: number): Promise<LogBatch[]>;
   openTail(buildId: string, attempt: number, afterSeq: number): Tail;
-  unarchived(limit: number): Promise<{ buildId: string; attempt: number }[]>;
-  claimArchive(buildId: string, attempt: number): Promise<boolean>;
+  loud(bytes: number, limit: number): Promise<LogName[]>;
+  newestFirst(buildId: string, attempt: number): Promise<number | undefined>;
+  /** The right to move a log, while nobody else has it. */
+  claim(buildId: string, attempt: number): Promise<({ readonly holder: string } & AsyncDisposable) | undefined>;
+  movePiece(log: LogName, holder: string, piece: LogPiece, bytes: number): Promise<PieceOutcome>;
+  pieces(buildId: string, attempt: number): Promise<LogPiece[]>;
+  pieceAfter(buildId: string, attempt: number, seq: number): Promise<LogPiece | undefined>;
+  recount(): Promise<void>;
+  unarchived(limit: number): Promise<LogName[]>;
   markArchived(buildId: string, attempt: number): Promise<void>;
+}
+
+/** How full Redis is. `assertRoom` throws an error with code `store_full`. */
+export interface Memory {
+  note(settings: LiveLogSettings): Promise<{ state: MemoryState; before: MemoryLevel }>;
+  read(settings: LiveLogSettings): Promise<MemoryState>;
+  assertRoom(): Promise<void>;
 }
 
 export interface Events {
@@ -183,6 +219,7 @@ export type MeteredDeps = Omit<ApiDeps, 'blobs'> & { readonly blobs: MeteredBlob
 
 export interface ApiDeps extends HookDeps {
   readonly builds: Builds;
+  readonly history: History;
   readonly hosts: Hosts;
   readonly hostOperations: HostOperations;
   readonly tokens: Tokens;
@@ -200,7 +237,10 @@ export interface ApiDeps extends HookDeps {
   readonly outgoing: Pick<OutgoingGuard, 'check' | 'fetch'>;
   readonly audit: Audit;
   readonly logs: LogStreams;
+  readonly memory: Memory;
   readonly events: Events;
+  /** The master's replicas; absent where nothing is to be said of them. */
+  replicas?(): Promise<ReplicaState>;
   readonly blobs: Blobs;
   readonly log: Logger;
   /** ms since the epoch. */

@@ -12,6 +12,10 @@ import type { ApiConfig } from './config.ts';
 import { docsPage } from './docs/docs-page.ts';
 import { StrangerGate } from './edge/stranger-gate.ts';
 import { StreamCap } from './edge/stream-cap.ts';
+import { BuildArchiver } from './history/archive-builds.ts';
+import { BuildDocuments } from './history/build-documents.ts';
+import { sweepDocuments } from './history/sweep-documents.ts';
+import { wholeBuilds } from './history/whole-builds.ts';
 import { DeliveryWatch } from './hooks/incoming/delivery-watch.ts';
 import { startHooks } from './hooks/start-hooks.ts';
 import { createApp } from './http/app.ts';
@@ -24,9 +28,12 @@ import { LimitBook } from './limits/limit-book.ts';
 import { requestGate } from './limits/request-gate.ts';
 import { Cookies } from './login/cookies.ts';
 import { ArchivedLogs } from './logs/archived-logs.ts';
+import { clearPieces } from './logs/clear-pieces.ts';
 import { LogArchiver } from './logs/log-archiver.ts';
 import { LogHub } from './logs/log-hub.ts';
+import { LogMover } from './logs/log-mover.ts';
 import { LogPages } from './logs/log-pages.ts';
+import { LogPieces } from './logs/log-pieces.ts';
 import { tokenVerifier } from './oidc/verify-token.ts';
 import type { ApiDeps, MeteredDeps } from './ports.ts';
 import { scheduleRunner } from './schedules/run-schedules.ts';
@@ -35,8 +42,11 @@ import { resealAll } from './secrets/reseal.ts';
 import { clearAway } from './upkeep/janitor.ts';
 import { recountStorage } from './upkeep/recount-storage.ts';
 import { repeat } from './upkeep/repeat.ts';
+import { MemoryWatch } from './upkeep/watch-memory.ts';
 
 export const API_VERSION = '0.1.0';
+/** When the archive looks again at a log that another process has a claim on, ms. */
+const CLAIMED_LOG_MS = 500;
 
 /** A body that is read whole brings so many bytes within `bodyIdleMs`, or its end. */
 const LEAST_BODY_BYTES = 1024;
@@ -60,25 +70,43 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
   if (config.tokens.some((token) => joinTokens.includes(token))) {
     throw new RangeError('a join token must be another one than a user’s');
   }
-  const { builds, logs, events, log, now = Date.now } = given;
+  const { history, logs, events, log, now = Date.now } = given;
   const blobs = new MeteredBlobs(given.blobs, {
     ledger: given.storage,
-    teamOf: async (id) => (await builds.get(id))?.record.team,
+    teamOf: async (id) => (await given.builds.get(id))?.record.team,
     reserveBytes: config.blobReserveBytes,
     now,
   });
-  const deps: MeteredDeps = { ...given, blobs };
+  const builds = wholeBuilds(given.builds, new BuildDocuments(blobs), log);
+  const deps: MeteredDeps = { ...given, builds, blobs };
   const stack = new AsyncDisposableStack();
   const closing = new AbortController();
   const watch = stack.use(new BuildWatch(builds, events));
   const archive = new ArchivedLogs(blobs);
-  const pages = new LogPages(logs, archive, config.logPageCacheBytes);
+  const pages = new LogPages(logs, new LogPieces(logs, blobs), archive, config.logPageCacheBytes);
   const hub = stack.use(
     new LogHub({ logs, builds, pages, events, log, ringChars: config.logRingBytes, lingerMs: config.logLingerMs }),
   );
   const archiver = new LogArchiver(logs, blobs, log);
-  const archiving = stack.use(repeat('archive', config.archiveIntervalMs, (signal) => archiver.round(signal), log));
+  // A log whose last piece is being moved as it ends is free again in a moment.
+  const archiveEvery = (done?: { claimed: number }) =>
+    done && done.claimed > 0 ? CLAIMED_LOG_MS : config.archiveIntervalMs;
+  const archiving = stack.use(repeat('archive', archiveEvery, (signal) => archiver.round(signal), log));
+  const memory = stack.use(new MemoryWatch(config, deps.memory, log));
+  const mover = new LogMover({ logs, blobs, log, now });
+  const move = (signal: AbortSignal) => mover.round(memory.pieceBytes, signal);
+  stack.use(repeat('log pieces', config.logMoveIntervalMs, move, log));
   stack.use(repeat('janitor', config.janitorIntervalMs, (signal) => clearAway(blobs, config, now(), log, signal), log));
+  const clear = async (signal: AbortSignal) => {
+    await logs.recount();
+    await clearPieces({ logs, blobs, archive, log }, now(), signal);
+  };
+  stack.use(repeat('log upkeep', config.janitorIntervalMs, clear, log));
+  const buildArchiver = new BuildArchiver(history, blobs, log);
+  const archiveBuilds = (signal: AbortSignal) => buildArchiver.round(now() - config.buildArchiveMs, signal);
+  stack.use(repeat('build archive', config.historyIntervalMs, archiveBuilds, log));
+  const sweep = (signal: AbortSignal) => sweepDocuments(history, blobs, now(), log, signal);
+  stack.use(repeat('history sweep', config.janitorIntervalMs, sweep, log));
   const recount = async (signal: AbortSignal) => {
     // The others leave it to whoever was first.
     if (!(await deps.storage.claimRecount(config.janitorIntervalMs / 2))) return;

@@ -6,6 +6,7 @@ import {
   assignmentOf,
   type BuildStore,
   type FollowUps,
+  type HistoryStore,
   type HostState,
   type HostStore,
   NotLeader,
@@ -19,12 +20,13 @@ export interface CaretakerDeps {
   readonly hosts: HostStore;
   readonly pending: PendingStore;
   readonly followUps: FollowUps;
+  readonly history: HistoryStore;
   readonly queues: AttemptQueues;
   readonly log: Logger;
 }
 
-/** How long an ended build is remembered, and how many are forgotten at a time. */
-const FORGET_AT_A_TIME = 100;
+/** Ended builds that are forgotten before others have a turn. */
+const FORGET_AT_A_TIME = 1_000;
 
 /** The leader's care for what nobody else would notice: dead hosts, lost jobs, what is due of others' decisions, builds past their retention. */
 export class Caretaker {
@@ -84,9 +86,23 @@ export class Caretaker {
     await followUps.run().catch((error: unknown) => log.error({ err: error }, 'follow-ups failed'));
   }
 
-  /** Forgets builds that ended before `endedBefore`, ms since the epoch. */
-  async forgetOld(endedBefore: number): Promise<void> {
-    await this.#deps.builds.forget(endedBefore, FORGET_AT_A_TIME);
+  /**
+   * Forgets all builds that ended by `endedBy`, ms since the epoch. Needs no fencing, and nothing waits for it: call it beside
+   * placement, once at a time.
+   */
+  async forgetOld(endedBy: number, signal: AbortSignal): Promise<void> {
+    const { history, log } = this.#deps;
+    let forgotten = 0;
+    try {
+      for (let more = true; more && !signal.aborted; ) {
+        const count = await history.forget(endedBy, FORGET_AT_A_TIME);
+        forgotten += count;
+        more = count === FORGET_AT_A_TIME;
+      }
+    } catch (error) {
+      if (!signal.aborted) log.error({ err: error }, 'ended builds not forgotten');
+    }
+    if (forgotten > 0) log.info({ forgotten }, 'ended builds forgotten');
   }
 }
 

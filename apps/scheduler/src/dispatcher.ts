@@ -103,6 +103,10 @@ export class Dispatcher {
       case 'token_limit':
         // The view was behind; the event that tells so is on its way, and brings the next pass.
         return undefined;
+      case 'store_full':
+        // It stays in the queue; the next tick brings the next pass.
+        this.#log.warn({ buildId: id }, 'build not assigned: redis is full');
+        return undefined;
       case 'not_leader':
         throw new NotLeader();
     }
@@ -136,7 +140,13 @@ export class Dispatcher {
     this.#explained.set(id, words);
     // One that is about to be given a host isn't said to wait.
     if (before === words || decision.host !== null) return;
-    await this.#pending.explain(waiting.build, waiting.attempt, decision);
+    try {
+      await this.#pending.explain(waiting.build, waiting.attempt, decision);
+    } catch (error) {
+      // Not written: to be written by a later pass.
+      this.#explained.delete(id);
+      throw error;
+    }
   }
 }
 

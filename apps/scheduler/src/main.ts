@@ -48,6 +48,7 @@ await runApp('scheduler', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => 
   }
   const state = await openState({
     redisUrl: settings.KILN_REDIS_URL,
+    minReplicas: settings.KILN_REDIS_MIN_REPLICAS,
     namespace: settings.KILN_NAMESPACE,
     secretKey: settings.secretKeys,
     onError: (error) => log.warn({ err: error }, 'redis connection error'),

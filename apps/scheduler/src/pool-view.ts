@@ -255,8 +255,9 @@ function ownersOf({ team, submitter }: BuildRecord): Owners {
   return { team, submitter };
 }
 
-function viewOf({ report, cordoned, draining }: HostState): HostView {
+function viewOf({ report, cordoned, draining, serves }: HostState): HostView {
   const { name, slots, platforms, labels, trust, accepting, cacheBudgetBytes, cacheBudgets } = report;
+  const { isolation, domainsAway } = report;
   return {
     name,
     slots,
@@ -267,5 +268,8 @@ function viewOf({ report, cordoned, draining }: HostState): HostView {
     draining: draining || !accepting,
     cacheBudgetBytes,
     cacheBudgets,
+    isolation,
+    domain: serves,
+    domainsAway,
   };
 }

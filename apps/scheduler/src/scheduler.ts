@@ -5,6 +5,7 @@ import {
   type AttemptStore,
   type BuildStore,
   type FollowUps,
+  type HistoryStore,
   type HostStore,
   type Leadership,
   type LearnedStore,
@@ -42,6 +43,7 @@ export interface SchedulerDeps {
   readonly hosts: HostStore;
   readonly pending: PendingStore;
   readonly followUps: FollowUps;
+  readonly history: HistoryStore;
   readonly learned: LearnedStore;
   readonly limits: LimitStore;
   readonly queues: AttemptQueues;
@@ -86,6 +88,9 @@ class Scheduler implements RunningScheduler {
   /** Everything that touches the view runs one after the other. */
   #work: Promise<void> = Promise.resolve();
   #passDue = false;
+  /** Beside that: it takes long where there is much, and touches nothing of the view. */
+  #forgetting: Promise<void> | undefined;
+  readonly #stop = new AbortController();
 
   constructor(config: SchedulerConfig, deps: SchedulerDeps) {
     this.#config = config;
@@ -110,9 +115,11 @@ class Scheduler implements RunningScheduler {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#stop.abort();
     clearTimeout(this.#timer);
     this.#subscription?.[Symbol.dispose]();
     await this.#work;
+    await this.#forgetting;
     if (this.#token !== undefined) await this.#deps.leadership.release();
   }
 
@@ -145,6 +152,13 @@ class Scheduler implements RunningScheduler {
     await this.#dispatcher.dispatch(this.#token);
   }
 
+  #forgetOld(): void {
+    const endedBy = this.#now() - this.#config.buildRetentionMs;
+    this.#forgetting ??= this.#caretaker.forgetOld(endedBy, this.#stop.signal).finally(() => {
+      this.#forgetting = undefined;
+    });
+  }
+
   async #tick(): Promise<void> {
     try {
       await this.#lead();
@@ -167,12 +181,23 @@ class Scheduler implements RunningScheduler {
       // Events may be trimmed while a leader is away from Redis; the truth is read anew now and then.
       await this.#view.refresh();
     }
-    await this.#view.saveLearned(this.#token);
-    await this.#caretaker.takeBack(this.#view, this.#token);
-    if (this.#token !== before || housekeeping) {
-      await this.#caretaker.restoreJobs();
-      await this.#caretaker.forgetOld(this.#now() - this.#config.buildRetentionMs);
+    const token = this.#token;
+    await this.#attempt('take back', () => this.#caretaker.takeBack(this.#view, token));
+    if (token !== before || housekeeping) {
+      this.#forgetOld();
+      await this.#attempt('restore jobs', () => this.#caretaker.restoreJobs());
     }
-    await this.#pass();
+    await this.#attempt('place', () => this.#pass());
+    await this.#view.saveLearned(token);
+  }
+
+  /** What can't be done now, as where Redis has no memory for it, holds up nothing else that the leader does. @throws NotLeader */
+  async #attempt(work: string, run: () => Promise<void>): Promise<void> {
+    try {
+      await run();
+    } catch (error) {
+      if (error instanceof NotLeader) throw error;
+      this.#deps.log.error({ err: error, work }, 'scheduler work failed');
+    }
   }
 }

@@ -11,6 +11,7 @@ import { type HostState, Leadership, openState, pendingBuild, type State } from 
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Executor, ExecutorInventory } from './executor.ts';
+import { fixedExecutors } from './testing/fixed-executors.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
 
 const NS = cacheNamespace({ repo: 'app', team: 'default', scope: 'repo' });
@@ -101,7 +102,7 @@ async function startHost({
     { hostName: 'h1', slots: 2, leaseTtlMs: 2_000, syncEveryMs: 100, fenceMarginMs: 500, ...more },
     {
       ...state,
-      executors: both ? [kit, other] : [kit],
+      executors: fixedExecutors(both ? [kit, other] : [kit]),
       identity: { machine: 'm1', incarnation: randomUUID() },
       openContext: async () => Readable.from(['a tar']),
       outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),
@@ -292,8 +293,9 @@ test('goes by the namespace that the build really used', async () => {
     },
     { cacheScope: 'team', team: 'web' },
   );
-  expect((await warmth(1)).caches.get('app')).toMatchObject({ bytes: 30 });
-  expect(await state.hosts.mountUsers()).toEqual(new Map([['team-web//npm', ['app']]]));
+  const key = cacheKey({ repo: 'app', team: 'web' });
+  await host(({ caches }) => caches.get(key)?.bytes === 30);
+  expect(await state.hosts.mountUsers()).toEqual(new Map([['team-web//npm', [key]]]));
 });
 
 describe('two classes of trust', () => {
@@ -310,9 +312,12 @@ describe('two classes of trust', () => {
     const { report, inventory } = await host((now) => now.inventory?.usedBytes === 37);
     expect(report).toMatchObject({ trust: ['trusted', 'untrusted'], cacheBudgetBytes: 1_200 });
     expect(report.cacheBudgets).toEqual({ trusted: 1_000, untrusted: 200 });
-    expect(inventory).toMatchObject({ usedByTrust: { trusted: 7, untrusted: 30 }, layers: { count: 2, bytes: 1_100 } });
+    expect(inventory).toMatchObject({
+      usedByDomain: { trusted: 7, untrusted: 30 },
+      layers: { count: 2, bytes: 1_100 },
+    });
     const [younger, older] = inventory?.mounts ?? [];
-    expect([younger?.id, younger?.trust, older?.id, older?.trust]).toEqual(['b//y', 'untrusted', 'a//x', undefined]);
+    expect([younger?.id, younger?.domain, older?.id, older?.domain]).toEqual(['b//y', 'untrusted', 'a//x', undefined]);
   });
 
   test('neither class is warm by what the other has left, nor by what it did at the same time', async () => {

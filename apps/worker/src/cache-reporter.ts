@@ -17,6 +17,8 @@ export interface CacheReporterDeps {
   readonly inventories: Pick<InventoryStore, 'publish'>;
   readonly usages: UsageStore;
   readonly ledger: LayerLedger;
+  /** Called for each attempt whose use of the caches has been learned. */
+  learned?(attempt: EndedAttempt): Promise<void>;
   readonly log: Logger;
 }
 
@@ -50,6 +52,7 @@ export class CacheReporter {
   #timer: NodeJS.Timeout | undefined;
   #round: Promise<void> | undefined;
   #again = false;
+  #changed = false;
   /** performance.now() */
   #restUntil = 0;
   #closing = false;
@@ -94,6 +97,12 @@ export class CacheReporter {
     this.#timer = setTimeout(() => this.now(), Math.min(ms, this.#everyMs));
   }
 
+  /** Reads and reports what has changed, if need be before it closes. */
+  changed(): void {
+    this.#changed = true;
+    this.now();
+  }
+
   attemptEnded(attempt: EndedAttempt): void {
     this.#waiting.push({ attempt, settles: 0 });
     this.now();
@@ -102,7 +111,7 @@ export class CacheReporter {
   /** Stops when what has ended so far is reported, or can't be, but after `withinMs` in any case. */
   async close(withinMs: number): Promise<void> {
     this.#closing = true;
-    if (this.#waiting.length > 0) this.now();
+    if (this.#waiting.length > 0 || this.#changed) this.now();
     const timeout = Promise.withResolvers<void>();
     const timer = setTimeout(timeout.resolve, withinMs);
     await Promise.race([this.#idle(), timeout.promise]);
@@ -125,6 +134,7 @@ export class CacheReporter {
     let read: ExecutorInventory;
     const waiting = this.#waiting.splice(0);
     const began = performance.now();
+    this.#changed = false;
     try {
       read = await this.#deps.inventory();
       const tookMs = performance.now() - began;
@@ -171,6 +181,7 @@ export class CacheReporter {
       layerBytes: sum(layers),
       sizesAreFloors: read.sizesAreFloors,
     });
+    await this.#deps.learned?.(attempt);
   }
 
   /** Without the file, repos look colder after a restart than they are. */

@@ -2,7 +2,7 @@ import type { Outcome } from '@kiln/domain';
 import { createLogger } from '@kiln/runtime';
 import { afterEach, expect, test } from 'vitest';
 import { EngineWatch, withEngineWatch } from './engine-watch.ts';
-import type { ExecuteRequest } from './executor.ts';
+import type { DomainRequest } from './executor.ts';
 
 const log = createLogger({ app: 'test', level: 'silent' });
 const LOST: Outcome = { end: 'failed', failure: { code: 'infrastructure', message: 'the engine lost the build' } };
@@ -43,7 +43,7 @@ const run = (outcome: Outcome, signal = new AbortController().signal) =>
       close: async () => {},
     },
     watch,
-  ).run({} as ExecuteRequest, signal);
+  ).run({} as DomainRequest, signal);
 
 test('notices by itself that the engine is gone, and that it is back; tells each once', async () => {
   start(5);

@@ -1,58 +1,81 @@
-import type { HostInventory } from '@kiln/contracts';
-import type { Trust } from '@kiln/domain';
+import { type HostInventory, MAX_PUBLISHED_MOUNTS } from '@kiln/contracts';
 import type { HostWriter, InventoryStore } from '@kiln/state';
+import type { DomainLedger } from './domain-ledger.ts';
 
-interface Read {
-  readonly inventory: HostInventory;
-  /** ms since the epoch. */
-  readonly readAt: number;
+export interface HostCachesDeps {
+  readonly store: InventoryStore;
+  readonly ledger: DomainLedger;
+  /** Whether the domain's builder is up, so that what it holds may change. */
+  isUp(domain: string): boolean;
 }
 
-/** What the builders of a host hold, each as its reporter read it last, added up to the one inventory that a host has in the pool. */
+/** The pool's trusted builds, which nothing has to be said of. */
+const PLAIN = 'trusted';
+
+/**
+ * What the builders of a host hold, each as its reporter read it last, added up to the one inventory that a host has in the pool. Of a builder that is
+ * stopped it is what was read last while it ran.
+ */
 export class HostCaches {
-  readonly #store: InventoryStore;
-  readonly #read = new Map<Trust, Read>();
+  readonly #deps: HostCachesDeps;
   /** One after the other, so that what is published last is the latest. */
   #publishing: Promise<unknown> = Promise.resolve();
 
-  constructor(store: InventoryStore) {
-    this.#store = store;
+  constructor(deps: HostCachesDeps) {
+    this.#deps = deps;
   }
 
-  /** Where the reporter of a class publishes. */
-  of(trust: Trust): Pick<InventoryStore, 'publish'> {
+  /** Where the reporter of a domain publishes. */
+  of(domain: string): Pick<InventoryStore, 'publish'> {
     return {
       publish: (writer, inventory, readAt) => {
-        this.#read.set(trust, { inventory, readAt });
-        const published = this.#publishing.then(() => this.#publish(writer));
-        this.#publishing = published.catch(() => undefined);
-        return published;
+        this.#deps.ledger.read(domain, inventory, readAt);
+        return this.publish(writer, readAt);
       },
     };
   }
 
-  #publish(writer: HostWriter): ReturnType<InventoryStore['publish']> {
-    const oldest = Math.min(...[...this.#read.values()].map(({ readAt }) => readAt));
-    return this.#store.publish(writer, addedUp(this.#read), oldest);
+  /** Publishes what is known. `readAt`: where nothing that may change is older, ms since the epoch. */
+  publish(writer: HostWriter, readAt: number): ReturnType<InventoryStore['publish']> {
+    const published = this.#publishing.then(() => this.#publish(writer, readAt));
+    this.#publishing = published.catch(() => undefined);
+    return published;
+  }
+
+  /** Resolves when nothing is being published. */
+  async settled(): Promise<void> {
+    await this.#publishing;
+  }
+
+  async #publish(writer: HostWriter, readAt: number): ReturnType<InventoryStore['publish']> {
+    const { ledger, store, isUp } = this.#deps;
+    const all = [...ledger.all].flatMap(([domain, { read }]) => (read ? [{ domain, ...read }] : []));
+    const oldest = Math.min(readAt, ...all.filter(({ domain }) => isUp(domain)).map((one) => one.readAt));
+    // Without the file, stopped builders' caches are unknown after a restart.
+    await ledger.save().catch(() => undefined);
+    return store.publish(writer, addedUp(all), oldest);
   }
 }
 
-function addedUp(read: ReadonlyMap<Trust, Read>): HostInventory {
-  const all = [...read].map(([trust, { inventory }]) => ({ trust, inventory }));
+function addedUp(all: readonly { readonly domain: string; readonly inventory: HostInventory }[]): HostInventory {
   const inventories = all.map(({ inventory }) => inventory);
   const sum = (of: (inventory: HostInventory) => number) => inventories.reduce((total, one) => total + of(one), 0);
-  const usedByTrust = Object.fromEntries(all.map(({ trust, inventory }) => [trust, inventory.usedBytes]));
+  const usedByDomain = Object.fromEntries(all.map(({ domain, inventory }) => [domain, inventory.usedBytes]));
+  const mounts = all
+    .flatMap(({ domain, inventory }) =>
+      inventory.mounts.map((mount) => (domain === PLAIN ? mount : { ...mount, domain })),
+    )
+    .sort((a, b) => b.lastUsedAt - a.lastUsedAt);
   return {
     sizesAreFloors: inventories.some(({ sizesAreFloors }) => sizesAreFloors),
     usedBytes: sum(({ usedBytes }) => usedBytes),
-    ...(read.has('untrusted') && { usedByTrust }),
-    mounts: all
-      .flatMap(({ trust, inventory }) =>
-        inventory.mounts.map((mount) => (trust === 'trusted' ? mount : { ...mount, trust })),
-      )
-      .sort((a, b) => b.lastUsedAt - a.lastUsedAt),
-    mountsLeftOut: sum(({ mountsLeftOut }) => mountsLeftOut),
+    ...(all.some(({ domain }) => domain !== PLAIN) && { usedByDomain }),
+    mounts: mounts.slice(0, MAX_MOUNTS),
+    mountsLeftOut: sum(({ mountsLeftOut }) => mountsLeftOut) + Math.max(0, mounts.length - MAX_MOUNTS),
     layers: { count: sum(({ layers }) => layers.count), bytes: sum(({ layers }) => layers.bytes) },
     repoLayers: inventories.flatMap(({ repoLayers }) => repoLayers),
   };
 }
+
+/** Of all builders of a host together. */
+const MAX_MOUNTS = 3 * MAX_PUBLISHED_MOUNTS;

@@ -1,175 +1,291 @@
+import { createHash } from 'node:crypto';
 import type { HostReport } from '@kiln/contracts';
-import type { Outcome, Trust } from '@kiln/domain';
+import { domainOfKey, domainText, type Outcome } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
-import { type HostWriter, InventoryStore, UsageStore } from '@kiln/state';
+import { type HostWriter, InventoryStore, LearnedStore, UsageStore } from '@kiln/state';
 import { CacheReporter } from './cache-reporter.ts';
-import { EngineWatch, withEngineWatch } from './engine-watch.ts';
-import type { ExecuteRequest, Executor } from './executor.ts';
+import { DomainBudgets } from './domain-budgets.ts';
+import { DomainLane, isTaken } from './domain-lane.ts';
+import { DomainLedger } from './domain-ledger.ts';
+import { EngineWatch } from './engine-watch.ts';
+import type { ExecuteRequest, Executor, ExecutorSource } from './executor.ts';
 import { HostCaches } from './host-caches.ts';
 import { LayerLedger } from './layer-ledger.ts';
-import { reportingCaches } from './report-caches.ts';
+
+/** What a host's report says that changes while it runs. */
+export type Offer = Partial<Pick<HostReport, 'accepting' | 'domain' | 'domainsAway' | 'cacheBudgets'>>;
 
 export interface HostExecutorsOptions {
-  /** One for each class of trust that the host keeps apart. */
-  readonly executors: readonly [Executor, ...Executor[]];
+  readonly source: ExecutorSource;
   readonly redis: ConstructorParameters<typeof InventoryStore>[0];
   readonly keys: ConstructorParameters<typeof InventoryStore>[1];
   readonly writer: HostWriter;
-  /** File of the trusted builder's layer ledger; those of others lie beside it. Without, they are forgotten with the process. */
+  /** File of the layer ledger of the pool's trusted builder; those of others, and what is kept of all, lie beside it. Without, they are forgotten with the process. */
   readonly ledgerFile: string | undefined;
   readonly inventoryEveryMs: number;
   readonly engineCheckEveryMs: number;
-  /** The classes that answer have changed; `accepting`: whether any does. */
-  onOffer(offer: Pick<HostReport, 'trust' | 'accepting'>): Promise<void>;
+  /** How often the budget is divided anew. */
+  readonly shareEveryMs: number;
+  /** Without a build for so long a builder is stopped; undefined: never. */
+  readonly idleMs: number | undefined;
+  /** Resolves when the pool knows. */
+  onOffer(offer: Offer): Promise<void>;
   readonly log: Logger;
   readonly now: () => number;
 }
 
-/** One class's executor, with what looks after it. */
-interface Lane {
-  readonly executor: Executor;
-  /** The executor, as attempts see it. */
-  readonly running: Pick<Executor, 'run'>;
-  /** Undefined where the executor has no caches. */
-  readonly caches: CacheReporter | undefined;
-  /** Undefined where the executor has nothing that could be away. */
-  readonly watch: EngineWatch | undefined;
-  answers: boolean;
-}
+/** A builder whose part of the budget has changed by more than this share gets it at its next start, which comes as soon as it is idle. */
+const WORTHWHILE_CHANGE = 0.2;
 
-/** What a host runs builds with: for each class of trust that it keeps apart an executor, with caches and a watch of its own. */
+/** What a host runs builds with: for each isolation domain an executor, with caches and a watch of its own. */
 export class HostExecutors {
   readonly #options: HostExecutorsOptions;
-  readonly #lanes: ReadonlyMap<Trust, Lane>;
+  readonly #lanes = new Map<string, DomainLane>();
+  readonly #ledger: DomainLedger;
+  readonly #published: HostCaches;
+  readonly #budgets: DomainBudgets;
+  readonly #watch: EngineWatch | undefined;
+  readonly #away = new Set<string>();
+  /** The part of the budget that each executor was started with. */
+  readonly #applied = new Map<string, number>();
+  #fenceMs: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #sharing: Promise<void> = Promise.resolve();
 
-  private constructor(options: HostExecutorsOptions, lanes: ReadonlyMap<Trust, Lane>) {
+  private constructor(options: HostExecutorsOptions, ledger: DomainLedger) {
     this.#options = options;
-    this.#lanes = lanes;
-  }
-
-  static async open(options: HostExecutorsOptions): Promise<HostExecutors> {
-    const lanes = new Map<Trust, Lane>();
-    const opened = new HostExecutors(options, lanes);
-    const published = new HostCaches(new InventoryStore(options.redis, options.keys));
-    for (const executor of options.executors) {
-      const trust = trustOf(executor);
-      if (lanes.has(trust)) throw new RangeError(`two executors of ${trust} builds`);
-      const ledger = await LayerLedger.open(ledgerFileOf(options.ledgerFile, trust));
-      lanes.set(trust, opened.#lane(executor, trust, ledger, published));
-    }
-    return opened;
-  }
-
-  #lane(executor: Executor, trust: Trust, ledger: LayerLedger, published: HostCaches): Lane {
-    const { redis, keys, writer, inventoryEveryMs, engineCheckEveryMs, now } = this.#options;
-    const log = this.#options.log.child({ trust });
-    const caches =
-      executor.inventory &&
-      new CacheReporter(
-        {
-          writer,
-          inventory: executor.inventory.bind(executor),
-          inventories: published.of(trust),
-          usages: new UsageStore(redis, keys),
-          ledger,
-          log,
-        },
-        inventoryEveryMs,
-      );
-    const watch =
-      executor.ping &&
+    this.#ledger = ledger;
+    const { source, redis, keys, engineCheckEveryMs, log, now } = options;
+    const store = new InventoryStore(redis, keys);
+    this.#published = new HostCaches({ store, ledger, isUp: (domain) => this.#lanes.get(domain)?.isUp ?? false });
+    this.#budgets = new DomainBudgets(source.info, ledger, (domain) => this.#lanes.get(domain)?.isBusy ?? false, now);
+    this.#watch =
+      source.ping &&
       new EngineWatch({
-        check: executor.ping.bind(executor),
-        onChange: (isThere) => this.#answers(trust, isThere),
+        check: source.ping.bind(source),
+        onChange: (isThere) => options.onOffer({ accepting: isThere }),
         everyMs: engineCheckEveryMs,
         log,
       });
-    const reporting = caches ? reportingCaches(executor, caches, now) : executor;
-    const running = watch ? withEngineWatch(reporting, watch) : reporting;
-    return { executor, running, caches, watch, answers: true };
+  }
+
+  static async open(options: HostExecutorsOptions): Promise<HostExecutors> {
+    const { source, ledgerFile, now } = options;
+    const file = ledgerFile === undefined ? undefined : `${ledgerFile}.domains`;
+    const ledger = await DomainLedger.open(file, await source.stored(), now());
+    const opened = new HostExecutors(options, ledger);
+    for (const domain of source.running) await (await opened.#lane(domain)).open();
+    opened.#shareLater();
+    return opened;
   }
 
   /** What the host's report says of them. */
-  get report(): Pick<
-    HostReport,
-    | 'platforms'
-    | 'driver'
-    | 'trust'
-    | 'engineVersion'
-    | 'buildxVersion'
-    | 'buildkitVersion'
-    | 'cacheBudgetBytes'
-    | 'cacheBudgets'
-    | 'cacheBudgetFrom'
-  > {
-    const infos = this.#options.executors.map(({ info }) => info);
-    const [{ info: first }] = this.#options.executors;
-    const budgets = this.#options.executors.flatMap((executor) => {
-      const { cacheBudget } = executor.info;
-      return cacheBudget ? [[trustOf(executor), cacheBudget.bytes] as const] : [];
-    });
+  get report(): Omit<HostReport, 'name' | 'slots' | 'labels' | 'disk' | 'accepting'> {
+    const { source } = this.#options;
+    const { info } = source;
     return {
-      // What every class can be built for: placement doesn't ask for a class's own.
-      platforms: first.platforms.filter((platform) => infos.every(({ platforms }) => platforms.includes(platform))),
-      driver: first.driver,
-      trust: [...this.#lanes.keys()],
-      engineVersion: first.engineVersion,
-      buildxVersion: first.buildxVersion,
-      ...(first.buildkitVersion !== undefined && { buildkitVersion: first.buildkitVersion }),
-      ...(budgets.length > 0 && {
-        cacheBudgetBytes: budgets.reduce((sum, [, bytes]) => sum + bytes, 0),
-        cacheBudgets: Object.fromEntries(budgets),
-      }),
-      ...(first.cacheBudget && { cacheBudgetFrom: first.cacheBudget.from }),
+      platforms: [...info.platforms],
+      driver: info.driver,
+      trust: [...info.trust],
+      isolation: info.isolation,
+      oneDomain: info.oneDomain,
+      ...this.#serves,
+      engineVersion: info.engineVersion,
+      buildxVersion: info.buildxVersion,
+      ...(info.buildkitVersion !== undefined && { buildkitVersion: info.buildkitVersion }),
+      ...(info.cacheBudget && { cacheBudgetBytes: info.cacheBudget.bytes, cacheBudgetFrom: info.cacheBudget.from }),
+      ...this.#shares,
     };
   }
 
-  /** Runs an attempt on the executor of its class, and on no other. */
+  /** Runs an attempt on the executor of its domain, and on no other. */
   async run(request: ExecuteRequest, signal: AbortSignal): Promise<Outcome> {
-    const lane = this.#lanes.get(request.trust);
-    if (!lane) {
-      const message = `this host has no builder of ${request.trust} builds`;
-      return { end: 'failed', failure: { code: 'infrastructure', message } };
+    const { source, log, onOffer } = this.#options;
+    const { info } = source;
+    if (!info.trust.includes(request.trust)) {
+      return failed('infrastructure', `this host has no builder of ${request.trust} builds`);
     }
-    return lane.running.run(request, signal);
+    const domain = domainOfKey(request.repo, info.isolation);
+    const before = source.domain;
+    try {
+      const lane = await this.#lane(domain);
+      const outcome = await lane.run({ ...request, domain }, signal);
+      // Whether it is the builder that is gone, or the whole engine: the pool knows before the slot is free again.
+      if (outcome.failure?.code === 'infrastructure' && !signal.aborted) await this.#watch?.now();
+      return outcome;
+    } catch (error) {
+      if (!isTaken(error)) {
+        if (!signal.aborted) await this.#watch?.now();
+        throw error;
+      }
+      log.warn({ domain, serves: error.domain }, 'build handed back: the host serves another isolation domain');
+      // The pool knows it before the build waits again: it doesn't come back here.
+      await onOffer({ domain: error.domain });
+      return failed('host_taken', `this host serves ${domainText(error.domain)} only, and handed the build back`);
+    } finally {
+      if (source.domain !== before) await onOffer(this.#serves).catch(() => undefined);
+    }
   }
 
   async extendFence(untilMs: number): Promise<void> {
-    await Promise.all(this.#options.executors.map((executor) => executor.extendFence(untilMs)));
+    this.#fenceMs = untilMs;
+    await Promise.all([...this.#lanes.values()].map((lane) => lane.extendFence(untilMs)));
   }
 
   /** Reads the caches and reports them, unless that is under way. */
   cachesWanted(): void {
-    for (const { caches } of this.#lanes.values()) caches?.wanted();
+    const { writer, log, now } = this.#options;
+    const known = [...this.#ledger.all.values()].some(({ read }) => read);
+    if (known)
+      this.#published.publish(writer, now()).catch((err: unknown) => log.warn({ err }, 'caches could not be reported'));
+    for (const lane of this.#lanes.values()) lane.cachesWanted();
   }
 
   /** Looks after them no longer; what has ended so far is reported first, within `withinMs`. */
   async closeCaches(withinMs: number): Promise<void> {
-    await Promise.all([...this.#lanes.values()].map(({ caches }) => caches?.close(withinMs)));
+    clearTimeout(this.#timer);
+    await Promise.all([...this.#lanes.values()].map((lane) => lane.close(withinMs)));
+    await this.#published.settled();
   }
 
   abandonCaches(): void {
-    for (const { caches } of this.#lanes.values()) caches?.abandon();
+    clearTimeout(this.#timer);
+    for (const lane of this.#lanes.values()) lane.abandon();
   }
 
   stopWatching(): void {
-    for (const { watch } of this.#lanes.values()) watch?.stop();
+    clearTimeout(this.#timer);
+    this.#watch?.stop();
+    for (const lane of this.#lanes.values()) lane.stopWatching();
   }
 
-  /** A builder that is away takes its class from the host, not the host from the pool: untrusted builds can't close it to others. */
-  async #answers(trust: Trust, isThere: boolean): Promise<void> {
-    const lane = this.#lanes.get(trust);
-    if (lane) lane.answers = isThere;
-    const there = [...this.#lanes].filter(([, { answers }]) => answers).map(([name]) => name);
-    const accepting = there.length > 0;
-    await this.#options.onOffer({ trust: accepting ? there : [...this.#lanes.keys()], accepting });
+  /** Divides the budget anew, and has builders give up what goes beyond their part. */
+  share(): Promise<void> {
+    const { log } = this.#options;
+    this.#sharing = this.#sharing
+      .then(() => this.#share())
+      .catch((error: unknown) => log.warn({ err: error }, 'the cache budget could not be divided'));
+    return this.#sharing;
+  }
+
+  get #serves(): Pick<HostReport, 'domain'> {
+    const { domain } = this.#options.source;
+    return domain === undefined ? {} : { domain };
+  }
+
+  get #shares(): Pick<HostReport, 'cacheBudgets'> {
+    const shares = this.#budgets.shares()?.shares;
+    return shares && shares.size > 0 ? { cacheBudgets: Object.fromEntries(shares) } : {};
+  }
+
+  async #lane(domain: string): Promise<DomainLane> {
+    const known = this.#lanes.get(domain);
+    if (known) return known;
+    const { source, idleMs, engineCheckEveryMs, now, ledgerFile } = this.#options;
+    const log = this.#options.log.child({ domain });
+    const layers = await LayerLedger.open(layersFile(ledgerFile, domain));
+    // Another build of the domain may have been as fast.
+    const other = this.#lanes.get(domain);
+    if (other) return other;
+    const lane = new DomainLane({
+      ...{ domain, checkEveryMs: engineCheckEveryMs, now, log },
+      idleMs: source.info.oneDomain ? undefined : idleMs,
+      open: () => this.#open(domain),
+      stop: () => source.stop(domain),
+      caches: (executor) => this.#reporter(domain, executor, layers, log),
+      fenceMs: () => this.#fenceMs,
+      onAway: (isAway) => this.#setAway(domain, isAway),
+    });
+    this.#lanes.set(domain, lane);
+    return lane;
+  }
+
+  async #open(domain: string): Promise<Executor> {
+    const { source, now } = this.#options;
+    const bytes = this.#budgets.shares(domain)?.shares.get(domain);
+    const executor = await source.open(domain, bytes);
+    const isNew = !this.#ledger.all.has(domain);
+    this.#ledger.used(domain, now());
+    if (bytes !== undefined) this.#applied.set(domain, bytes);
+    // What it may take now, others may no longer.
+    if (isNew && bytes !== undefined) void this.share();
+    return executor;
+  }
+
+  #reporter(domain: string, executor: Executor, ledger: LayerLedger, log: Logger) {
+    if (!executor.inventory) return undefined;
+    const { redis, keys, writer, inventoryEveryMs, now } = this.#options;
+    const learned = new LearnedStore(redis, keys, now);
+    return new CacheReporter(
+      {
+        writer,
+        inventory: executor.inventory.bind(executor),
+        inventories: this.#published.of(domain),
+        usages: new UsageStore(redis, keys),
+        ledger,
+        learned: async ({ repo, endedAt }) => this.#ledger.saved(domain, await learned.savedByCaches(repo), endedAt),
+        log,
+      },
+      inventoryEveryMs,
+    );
+  }
+
+  /** A builder that is away takes its domain from the host, not the host from the pool: nobody's builds can close it to others. */
+  async #setAway(domain: string, isAway: boolean): Promise<void> {
+    if (isAway) this.#away.add(domain);
+    else this.#away.delete(domain);
+    await this.#options.onOffer({ domainsAway: [...this.#away] });
+  }
+
+  #shareLater(): void {
+    const { shareEveryMs, source } = this.#options;
+    if (!source.info.cacheBudgets) return;
+    this.#timer = setTimeout(() => void this.share().finally(() => this.#shareLater()), shareEveryMs);
+  }
+
+  async #share(): Promise<void> {
+    const shared = this.#budgets.shares();
+    if (!shared) return;
+    for (const domain of shared.givenUp) await this.#giveUp(domain);
+    for (const [domain, bytes] of shared.shares) await this.#fit(domain, bytes);
+    await this.#options.onOffer(this.#shares);
+  }
+
+  async #giveUp(domain: string): Promise<void> {
+    const { source, log, writer, now } = this.#options;
+    const lane = this.#lanes.get(domain);
+    if (lane && !(await lane.rest())) return;
+    await source.discard(domain);
+    this.#ledger.forget(domain);
+    this.#applied.delete(domain);
+    await this.#published.publish(writer, now());
+    log.info({ domain }, 'caches given up: more domains than the budget is enough for');
+  }
+
+  /** Has the domain's caches take no more than its part. */
+  async #fit(domain: string, bytes: number): Promise<void> {
+    const used = this.#ledger.all.get(domain)?.read?.inventory.usedBytes ?? 0;
+    const lane = this.#lanes.get(domain);
+    if (used > bytes) {
+      const own = lane ?? (await this.#lane(domain));
+      const wasUp = own.isUp;
+      await own.with(async (executor) => executor.trim?.(bytes));
+      own.cachesChanged();
+      if (!wasUp) await own.rest();
+      return;
+    }
+    const applied = this.#applied.get(domain);
+    const isApart = applied !== undefined && Math.abs(applied - bytes) > WORTHWHILE_CHANGE * applied;
+    if (lane?.isUp && isApart) await lane.rest();
   }
 }
 
-function trustOf({ info }: Executor): Trust {
-  return info.trust ?? 'trusted';
+function failed(code: 'infrastructure' | 'host_taken', message: string): Outcome {
+  return { end: 'failed', failure: { code, message } };
 }
 
-function ledgerFileOf(path: string | undefined, trust: Trust): string | undefined {
-  return path === undefined || trust === 'trusted' ? path : `${path}.${trust}`;
+function layersFile(path: string | undefined, domain: string): string | undefined {
+  if (path === undefined || domain === 'trusted') return path;
+  const name = domain === 'untrusted' ? domain : createHash('sha256').update(domain).digest('hex').slice(0, 20);
+  return `${path}.${name}`;
 }

@@ -7,6 +7,7 @@ import { type HostState, Leadership, openState, pendingBuild, type State } from 
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ExecuteRequest, Executor } from './executor.ts';
+import { fixedExecutors } from './testing/fixed-executors.ts';
 import { type RunningWorker, startWorker, type WorkerConfig } from './worker.ts';
 
 /** Reports come so seldom that whatever is obeyed at once was brought forward by an event. */
@@ -81,7 +82,7 @@ async function startHost(
     { hostName: 'h1', slots: 2, labels: { disk: 'ssd' }, ...SELDOM, ...change },
     {
       ...state,
-      executors: [executor],
+      executors: fixedExecutors([executor]),
       identity: { machine: 'm1', incarnation },
       openContext: async () => Readable.from(['a tar']),
       outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),

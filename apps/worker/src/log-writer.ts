@@ -9,8 +9,8 @@ const BATCH_CHARS = 64 * 1024;
 const BUFFER_CHARS = 1024 * 1024;
 
 /**
- * Writes an attempt's log in batches, in order, each record numbered. While Redis is away it holds at most `BUFFER_CHARS`
- * and then holds the build up; nothing is dropped. After a refused write (`StaleAttempt`) everything else is refused too.
+ * Writes an attempt's log in batches, in order, each record numbered. While Redis is away, or has no room for this log, it holds at most
+ * `BUFFER_CHARS` and then holds the build up; nothing is dropped. After a refused write (`StaleAttempt`) everything else is refused too.
  */
 export class LogWriter {
   readonly #logs: Pick<LogStore, 'append'>;
@@ -24,6 +24,7 @@ export class LogWriter {
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<void> | undefined;
   #failure: unknown;
+  #isFlushing = false;
 
   /** @param maxBytes what the log may hold: output beyond it is left out */
   constructor(logs: Pick<LogStore, 'append'>, ref: AttemptRef, maxBytes = Number.POSITIVE_INFINITY) {
@@ -53,8 +54,9 @@ export class LogWriter {
     return isOver ? undefined : { t: record.t, type: 'note', message: cutMessage(this.#maxBytes) };
   }
 
-  /** Waits until everything is written. */
+  /** Waits until everything is written. Nothing follows: what is left waits for no room in Redis, so that the attempt can end. */
   async flush(): Promise<void> {
+    this.#isFlushing = true;
     while (this.#lines.length > 0 || this.#sending) {
       this.#send();
       await this.#sending;
@@ -85,7 +87,7 @@ export class LogWriter {
     this.#seq += lines.length;
     this.#sentAt = performance.now();
     this.#sending = this.#logs
-      .append(this.#ref, firstSeq, lines)
+      .append(this.#ref, firstSeq, lines, { isLast: () => this.#isFlushing })
       .catch((error: unknown) => {
         this.#failure = error;
         this.#lines = [];

@@ -1,9 +1,13 @@
 import { cacheNamespace } from '@kiln/buildkit';
-import type { CacheReporter } from './cache-reporter.ts';
+import type { EndedAttempt } from './cache-reporter.ts';
 import type { Executor } from './executor.ts';
 
 /** The executor, which tells `reporter` of each attempt when it has run, without waiting for what comes of that. */
-export function reportingCaches(executor: Executor, reporter: CacheReporter, now: () => number): Executor {
+export function reportingCaches(
+  executor: Executor,
+  reporter: { attemptEnded(attempt: EndedAttempt): void },
+  now: () => number,
+): Executor {
   return {
     info: executor.info,
     extendFence: (untilMs) => executor.extendFence(untilMs),

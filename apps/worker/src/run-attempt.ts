@@ -1,21 +1,21 @@
 import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
 import { type BuildRecord, cacheKey, currentAttempt, type Outcome, refusedTo } from '@kiln/domain';
+import type { GitGuard } from '@kiln/git';
 import type { Logger } from '@kiln/runtime';
 import { type AttemptRef, type AttemptStore, type BuildStore, type LogStore, StaleAttempt } from '@kiln/state';
 import { rethrowRefusal } from './artifact-refusal.ts';
 import { attemptSecrets, NoSecrets, type SecretDeps } from './attempt-secrets.ts';
-import type { AttemptSource, Executor, StopReason } from './executor.ts';
-import { type GitGuard, reachGitHost } from './git-reach.ts';
+import type { AttemptSource, ExecuteRequest, StopReason } from './executor.ts';
 import { LogWriter } from './log-writer.ts';
-import { resolveCommit } from './resolve-git.ts';
+import { checkGitHost, resolveCommit } from './resolve-git.ts';
 import { SourceUnresolved } from './source-unresolved.ts';
 
 export interface RunAttemptDeps extends SecretDeps {
   readonly builds: BuildStore;
   readonly attempts: AttemptStore;
   readonly logs: LogStore;
-  readonly executor: Pick<Executor, 'run'>;
+  readonly executor: { run(request: ExecuteRequest, signal: AbortSignal): Promise<Outcome> };
   /** An uploaded context by its digest; undefined where it is gone. Rejects when `signal` aborts while it waits for it. */
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   /** Within what the build's record allows. */
@@ -132,7 +132,7 @@ async function openSource(
     await note(`${source.url} ${source.ref ?? 'HEAD'} is ${commit}`);
   }
   // BuildKit looks the name up by itself, a moment later: this leaves as little time as there can be for another answer.
-  await reachGitHost(source.url, deps.outgoing);
+  await checkGitHost(source.url, deps.outgoing);
   return { type: 'git', url: source.url, commit, ...(source.subdir !== undefined && { subdir: source.subdir }) };
 }
 

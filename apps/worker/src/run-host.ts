@@ -1,20 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { type Builder, startBuilders } from '@kiln/buildkit';
+import { HostBuilders } from '@kiln/buildkit';
 import { artifactKey, contextKey, type HostDisk } from '@kiln/contracts';
 import { type Logger, OutgoingGuard, Pulse, parseSecretKeys, type Shutdown, serveHealth } from '@kiln/runtime';
 import { FsBlobStore, HostNameTaken, MeteredBlobs, openState, type State, storeArtifact } from '@kiln/state';
 import { ApiBlobs } from './api-blobs.ts';
 import { joinPool } from './join.ts';
 import type { PoolAccess, WorkerSettings } from './settings.ts';
-import { trustSettings } from './trust-settings.ts';
+import { idleSettings, trustSettings } from './trust-settings.ts';
 import { type RunningWorker, startWorker, type WorkerDeps } from './worker.ts';
 
 export interface RunningHost {
   readonly worker: RunningWorker;
-  /** Of each class of trust. */
-  readonly builders: readonly [Builder['info'], ...Builder['info'][]];
+  readonly builders: HostBuilders['info'];
 }
 
 /** While Redis is away nothing of it ends in order. */
@@ -41,10 +40,11 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
   const dataDir = resolve(settings.KILN_DATA_DIR);
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const machine = await machineId(dataDir);
-  const { redisUrl, namespace, secretKeys, blobs } = await enter(settings.access, hostName);
+  const { redisUrl, namespace, secretKeys, blobs, minReplicas = 0 } = await enter(settings.access, hostName);
   const state = await openState({
     redisUrl,
     namespace,
+    minReplicas: Math.max(minReplicas, settings.KILN_REDIS_MIN_REPLICAS),
     secretKey: secretKeys,
     onError: (error) => log.warn({ err: error }, 'redis connection error'),
   });
@@ -54,7 +54,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
   if (holder?.alive && holder.machine !== machine) throw new HostNameTaken(hostName);
   // Before the builders end what an older process left running: who takes its epoch after that may have begun something by then.
   const epoch = await state.hosts.nextEpoch();
-  const builders = await startBuilders({
+  const builders = await HostBuilders.start({
     hostName,
     instance: machine.slice(0, 8),
     scratchDir: join(dataDir, 'scratch'),
@@ -66,8 +66,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
     ...trustSettings(settings),
     log: log.child({ part: 'builder' }),
   });
-  const close = async () => void (await Promise.all(builders.map((builder) => builder.close())));
-  shutdown.add('builder', close, BUILDER_CLOSE_LIMIT_MS);
+  shutdown.add('builder', () => builders.close(), BUILDER_CLOSE_LIMIT_MS);
   const outgoing = new OutgoingGuard(settings.KILN_ALLOWED_HOSTS);
   shutdown.add('outgoing', () => outgoing[Symbol.asyncDispose]());
   const worker = await startWorker(
@@ -81,6 +80,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
       fenceMarginMs: settings.KILN_FENCE_MARGIN_MS,
       inventoryEveryMs: settings.KILN_INVENTORY_EVERY_MS,
       ledgerFile: join(dataDir, 'layers.json'),
+      ...idleSettings(settings),
     },
     {
       ...state,
@@ -95,8 +95,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
   );
   const drainMs = settings.KILN_DRAIN_SECONDS * 1000;
   shutdown.add('worker', () => worker.drain(drainMs), drainMs + HAND_BACK_LIMIT_MS);
-  const [first, ...more] = builders;
-  return { worker, builders: [first.info, ...more.map(({ info }) => info)] };
+  return { worker, builders: builders.info };
 }
 
 interface Entrance {
@@ -104,6 +103,8 @@ interface Entrance {
   readonly namespace: string;
   readonly secretKeys: readonly Buffer[];
   readonly blobs: (state: State) => BlobAccess;
+  /** As the API has it. */
+  readonly minReplicas?: number | undefined;
 }
 
 async function enter(access: PoolAccess, hostName: string): Promise<Entrance> {

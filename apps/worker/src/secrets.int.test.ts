@@ -17,6 +17,7 @@ import { Leadership, openState, pendingBuild, type SecretContent, type State } f
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Executor } from './executor.ts';
+import { fixedExecutors } from './testing/fixed-executors.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
 
 const FROM = `FROM ${process.env.KILN_EXAMPLE_DEBIAN_IMAGE ?? 'kiln.local/debian:bookworm-slim'}`;
@@ -34,8 +35,8 @@ const FILES = {
 /** Another executor of the same engine: which builder a class has is not what is tested here. */
 function ofUntrusted(of: Builder): Executor {
   return {
-    info: { ...of.info, trust: 'untrusted' },
-    run: (request, signal) => of.run({ ...request, trust: 'trusted' }, signal),
+    info: { ...of.info, trust: 'untrusted', domain: 'untrusted' },
+    run: (request, signal) => of.run({ ...request, trust: 'trusted', domain: 'trusted' }, signal),
     extendFence: (untilMs) => of.extendFence(untilMs),
     close: () => of.close(),
   };
@@ -64,7 +65,7 @@ beforeAll(async () => {
     { hostName: 'h1', slots: 2, leaseTtlMs: 30_000, syncEveryMs: 200, fenceMarginMs: 5_000 },
     {
       ...state,
-      executors: [builder, ofUntrusted(builder)],
+      executors: fixedExecutors([builder, ofUntrusted(builder)]),
       outgoing: new OutgoingGuard(allowedHosts.parse('loopback')),
       identity: { machine: 'm1', incarnation: randomUUID() },
       openContext: async () => undefined,

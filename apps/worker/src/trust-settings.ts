@@ -1,14 +1,19 @@
 import type { HostBuildersOptions } from '@kiln/buildkit';
-import { TRUSTS } from '@kiln/domain';
+import { ISOLATIONS, TRUSTS } from '@kiln/domain';
 import { wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
+import { buildEgress } from './egress-settings.ts';
+import { DEFAULT_BUILDER_IDLE_MS } from './worker.ts';
 
 /** Variables by which an operator says what a host keeps apart, the same for `kiln up` and a worker of its own. */
 export const trustEnv = {
   KILN_TRUST: z.enum(TRUSTS, { error: 'trusted or untrusted' }).optional(),
+  KILN_ISOLATION: z.enum(ISOLATIONS, { error: 'team, repo or pool' }).optional(),
+  KILN_BUILDER_IDLE_MS: wholeNumber(0, DEFAULT_BUILDER_IDLE_MS),
   KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0),
   KILN_UNTRUSTED_CACHE_BUDGET_BYTES: wholeNumber(0, 0),
   KILN_UNTRUSTED_DOCKER_CONFIG: z.string().optional(),
+  KILN_BUILD_EGRESS: buildEgress,
 };
 
 type TrustEnv = z.output<z.ZodObject<typeof trustEnv>>;
@@ -24,13 +29,25 @@ export function checkTrust(env: TrustEnv, refuse: (name: keyof TrustEnv, expecte
 /** What they say of the builders. */
 export function trustSettings(
   env: TrustEnv,
-): Pick<HostBuildersOptions, 'trust' | 'cacheBudgetBytes' | 'untrustedCacheBudgetBytes' | 'untrustedDockerConfigDir'> {
-  const { KILN_TRUST: trust, KILN_UNTRUSTED_DOCKER_CONFIG: logins } = env;
+): Pick<
+  HostBuildersOptions,
+  'trust' | 'isolation' | 'cacheBudgetBytes' | 'untrustedCacheBudgetBytes' | 'untrustedDockerConfigDir' | 'egress'
+> {
+  const { KILN_TRUST: trust, KILN_ISOLATION: isolation, KILN_UNTRUSTED_DOCKER_CONFIG: logins } = env;
   const { KILN_CACHE_BUDGET_BYTES: all, KILN_UNTRUSTED_CACHE_BUDGET_BYTES: part } = env;
   return {
     ...(trust !== undefined && { trust }),
+    ...(isolation !== undefined && { isolation }),
     ...(all > 0 && { cacheBudgetBytes: all }),
     ...(part > 0 && { untrustedCacheBudgetBytes: part }),
     ...(logins !== undefined && { untrustedDockerConfigDir: logins }),
+    ...(env.KILN_BUILD_EGRESS && { egress: env.KILN_BUILD_EGRESS }),
   };
+}
+
+/** How long builders are kept up without builds; 0: for good. */
+export function idleSettings({ KILN_BUILDER_IDLE_MS: builderIdleMs }: Pick<TrustEnv, 'KILN_BUILDER_IDLE_MS'>): {
+  builderIdleMs?: number;
+} {
+  return builderIdleMs > 0 ? { builderIdleMs } : {};
 }

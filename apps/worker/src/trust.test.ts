@@ -7,6 +7,7 @@ import { Leadership, openState, pendingBuild, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ExecuteRequest, Executor } from './executor.ts';
+import { fixedExecutors } from './testing/fixed-executors.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
 
 const DIGEST = `sha256:${'0'.repeat(64)}`;
@@ -67,7 +68,7 @@ async function startHost(...classes: [Trust, ...Trust[]]): Promise<void> {
     { hostName: 'h1', slots: 2, leaseTtlMs: 5_000, syncEveryMs: 200, fenceMarginMs: 1_000 },
     {
       ...state,
-      executors: [builders[first], ...more.map((trust) => builders[trust])],
+      executors: fixedExecutors([builders[first], ...more.map((trust) => builders[trust])]),
       identity: { machine: 'm1', incarnation: randomUUID() },
       outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),
       openContext: async () => Readable.from(['a tar']),
@@ -110,8 +111,8 @@ async function deliver(
   }
 }
 
-async function offers(...classes: Trust[]): Promise<void> {
-  while ((await state.hosts.get('h1'))?.report.trust.join() !== classes.join()) {
+async function away(...domains: string[]): Promise<void> {
+  while ((await state.hosts.get('h1'))?.report.domainsAway?.join() !== domains.join()) {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
@@ -144,19 +145,19 @@ describe('the builder of its class', () => {
     expect(builders.trusted.ran).toEqual([]);
   });
 
-  test('that is away takes its class from the host, and nothing else', async () => {
+  test('that is away takes its domain from the host, and nothing else', async () => {
     await startHost('trusted', 'untrusted');
     builders.untrusted.isAway = true;
-    await offers('trusted');
+    await away('untrusted');
     expect((await state.hosts.get('h1'))?.report.accepting).toBe(true);
     await deliver('trusted');
     builders.trusted.isAway = true;
     while ((await state.hosts.get('h1'))?.report.accepting) await new Promise((resolve) => setTimeout(resolve, 5));
     builders.untrusted.isAway = false;
-    await offers('untrusted');
+    await away('trusted');
     builders.trusted.isAway = false;
-    await offers('trusted', 'untrusted');
-    expect((await state.hosts.get('h1'))?.report.accepting).toBe(true);
+    await away('');
+    while (!(await state.hosts.get('h1'))?.report.accepting) await new Promise((resolve) => setTimeout(resolve, 5));
   });
 });
 

@@ -9,6 +9,7 @@ import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { type HostState, Leadership, openState, pendingBuild, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { fixedExecutors } from './testing/fixed-executors.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
 
 const FROM = `FROM ${IMAGES.debian}`;
@@ -59,7 +60,7 @@ beforeAll(async () => {
     },
     {
       ...state,
-      executors: [builder],
+      executors: fixedExecutors([builder]),
       identity: { machine: 'm1', incarnation: randomUUID() },
       openContext: async (digest) => Readable.from([contexts.get(digest) ?? Buffer.alloc(0)]),
       outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),

@@ -7,6 +7,7 @@ import { HostNameTaken, Leadership, openState, pendingBuild, type SecretContent,
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ExecuteRequest, Executor } from './executor.ts';
+import { fixedExecutors } from './testing/fixed-executors.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
 
 const LEASE = { leaseTtlMs: 3_000, syncEveryMs: 200, fenceMarginMs: 1_000 };
@@ -85,7 +86,7 @@ async function startHost(machine = 'm1', name = 'h1'): Promise<RunningWorker> {
     {
       ...state,
       // Which builds run apart from which is not what is tested here.
-      executors: [executor, { ...executor, info: { ...executor.info, trust: 'untrusted' } }],
+      executors: fixedExecutors([executor, { ...executor, info: { ...executor.info, trust: 'untrusted' } }]),
       identity: { machine, incarnation: randomUUID() },
       openContext: async (digest) => {
         const content = contexts.get(digest);

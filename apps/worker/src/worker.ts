@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { AttemptCall, HostDisk } from '@kiln/contracts';
 import type { BuildRecord } from '@kiln/domain';
+import type { GitGuard } from '@kiln/git';
 import type { Logger } from '@kiln/runtime';
 import {
   type AttemptConsumer,
@@ -17,12 +18,12 @@ import {
   type Keys,
   LogStore,
   type PoolEvents,
+  type Replication,
   type WorkerIdentity,
   WorkerReplaced,
 } from '@kiln/state';
 import { ENGINE_CHECK_EVERY_MS } from './engine-watch.ts';
-import type { Executor } from './executor.ts';
-import type { GitGuard } from './git-reach.ts';
+import type { ExecutorSource } from './executor.ts';
 import { HandBack } from './hand-back.ts';
 import { HostExecutors } from './host-executors.ts';
 import { HostSession, type LeaseTimes } from './host-session.ts';
@@ -40,11 +41,17 @@ export interface WorkerConfig extends LeaseTimes {
   /** File of the layer ledger; others lie beside it. Default: none, they are forgotten with the process. */
   readonly ledgerFile?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Without a build for so long the builder of an isolation domain is stopped, ms. Default: never. */
+  readonly builderIdleMs?: number;
+  /** How often the cache budget is divided among isolation domains, ms. */
+  readonly shareEveryMs?: number;
   /** Leave by oneself when an operator's drain is complete; else stay, drained, until the host is uncordoned. */
   readonly exitWhenDrained?: boolean;
 }
 
 export const DEFAULT_INVENTORY_EVERY_MS = 60_000;
+export const DEFAULT_BUILDER_IDLE_MS = 1_800_000;
+const SHARE_EVERY_MS = 600_000;
 /** What a worker that leaves waits for its last report of the caches. */
 const LAST_REPORT_MS = 5_000;
 
@@ -53,11 +60,13 @@ export const DEFAULT_LEASE: LeaseTimes = { leaseTtlMs: 15_000, syncEveryMs: 3_00
 export interface WorkerDeps {
   readonly redis: Redis;
   readonly keys: Keys;
+  /** What reports, starts and ends of attempts wait for: default, for nothing beyond the master. */
+  readonly replication?: Replication;
   readonly builds: BuildStore;
   readonly buildSecrets: BuildSecretReader;
   readonly events: PoolEvents;
-  /** One for each class of trust that the host keeps apart. */
-  readonly executors: readonly [Executor, ...Executor[]];
+  /** For each isolation domain one. */
+  readonly executors: ExecutorSource;
   readonly identity: WorkerIdentity;
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   storeArtifact(
@@ -114,9 +123,20 @@ class Worker implements RunningWorker {
 
   static async make(config: WorkerConfig, deps: WorkerDeps): Promise<Worker> {
     const { executors, redis, keys, identity, now = Date.now, engineCheckEveryMs = ENGINE_CHECK_EVERY_MS } = deps;
-    const { hostName, ledgerFile, inventoryEveryMs = DEFAULT_INVENTORY_EVERY_MS } = config;
+    const { hostName, ledgerFile, inventoryEveryMs = DEFAULT_INVENTORY_EVERY_MS, builderIdleMs: idleMs } = config;
+    const { shareEveryMs = SHARE_EVERY_MS } = config;
     const opened = await HostExecutors.open({
-      ...{ executors, redis, keys, ledgerFile, inventoryEveryMs, engineCheckEveryMs, now },
+      ...{
+        source: executors,
+        redis,
+        keys,
+        ledgerFile,
+        inventoryEveryMs,
+        engineCheckEveryMs,
+        shareEveryMs,
+        idleMs,
+        now,
+      },
       writer: { host: hostName, incarnation: identity.incarnation },
       onOffer: (offer) => worker.#session.change(offer),
       log: deps.log.child({ host: hostName }),
@@ -133,7 +153,7 @@ class Worker implements RunningWorker {
     this.#failed.promise.catch(() => {});
     const now = deps.now ?? Date.now;
     this.#session = new HostSession(
-      new HostStore(deps.redis, deps.keys, now),
+      new HostStore(deps.redis, deps.keys, now, deps.replication),
       {
         name: config.hostName,
         slots: config.slots,
@@ -155,7 +175,7 @@ class Worker implements RunningWorker {
       },
       this.#log,
     );
-    const attempts = new AttemptStore(deps.redis, deps.keys, { now });
+    const attempts = new AttemptStore(deps.redis, deps.keys, { now, replication: deps.replication });
     this.#attemptDeps = {
       builds: deps.builds,
       buildSecrets: deps.buildSecrets,

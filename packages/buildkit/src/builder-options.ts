@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
 import type { Trust } from '@kiln/domain';
 import type { RegistryLogin } from './docker-config.ts';
+import type { Egress } from './egress/egress.ts';
 
 /** Shaped like pino's logger: fields first, then a constant event. */
 export interface Logger {
@@ -22,8 +23,13 @@ export interface BuilderOptions {
   readonly hostName: string;
   /** Tells pools that share an engine apart; goes into the names of containers and builders. */
   readonly instance: string;
-  /** Whose builds it runs, and no others: nothing less than a BuildKit of its own keeps a class apart. Default `trusted`. */
+  /** Class of the builds that it runs. Default `trusted`. */
   readonly trust?: Trust;
+  /**
+   * Key of the isolation domain whose builds it runs, and no others: nothing less than a BuildKit of its own keeps a domain apart.
+   * Default: the pool's builds of the class. `null`, with the engine's own BuildKit: not known yet, `Builder.claim` says it.
+   */
+  readonly domain?: string | null;
   /** Absolute directory of this builder alone; the tool container sees it at the same path. */
   readonly scratchDir: string;
   /** `auto`: `docker-container` where its image is present or soon pulled, else `docker`. */
@@ -38,11 +44,15 @@ export interface BuilderOptions {
   readonly dockerConfigDir?: string;
   /** Registries (`host:port`) that speak plain HTTP, for the `docker-container` driver; the engine has its own list. */
   readonly plainHttpRegistries?: readonly string[];
+  /** Default: builds reach whatever the host reaches. */
+  readonly egress?: Egress;
   readonly log: Logger;
 }
 
 export interface BuilderInfo {
   readonly trust: Trust;
+  /** Absent until it is claimed for one. */
+  readonly domain?: string;
   readonly driver: DriverName;
   readonly engineVersion: string;
   readonly buildxVersion: string;
@@ -68,6 +78,8 @@ export interface RunRequest {
   readonly spec: BuildSpec;
   /** Default `trusted`; the builder's own, or it isn't run. */
   readonly trust?: Trust;
+  /** Key of its isolation domain; the builder's own, or it isn't run. Default: that of the pool's builds of its class. */
+  readonly domain?: string;
   /** Cache key of the repo (`cacheKey`); with `spec.cacheScope` and `spec.team` it decides the namespace of the build's cache mounts. */
   readonly repo: string;
   readonly source: ContextSource;

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { Duplex } from 'node:stream';
 import type Docker from 'dockerode';
+import { containerOf } from './builder-names.ts';
 import type { DriverName } from './builder-options.ts';
-import { containerOf } from './buildx-builder.ts';
 import { FrameDemuxer } from './demux-frames.ts';
 import { callEngine } from './engine.ts';
 

@@ -12,6 +12,7 @@ import {
   historyRequest,
   pruneRequest,
   statusRequest,
+  trimRequest,
   type UsageRecord,
   usageRecord,
   usageRecords,
@@ -24,6 +25,8 @@ const SERVICE = '/moby.buildkit.v1.Control';
 const CALL_TIMEOUT_MS = 10_000;
 /** A record that was changed since it was last measured is measured anew, which takes as long as `du` does. */
 const USAGE_TIMEOUT_MS = 30_000;
+/** Many gigabytes may have to be deleted. */
+const PRUNE_TIMEOUT_MS = 600_000;
 
 /** The few calls of BuildKit's `Control` service that Kiln makes by itself. Each throws a BuildkitError where it fails. */
 export class BuildkitControl implements AsyncDisposable {
@@ -69,6 +72,11 @@ export class BuildkitControl implements AsyncDisposable {
     if (ids.length === 0) return [];
     const filters = ids.map((id) => `id==${id}`);
     return (await this.#call('Prune', pruneRequest(filters), USAGE_TIMEOUT_MS)).map(usageRecord);
+  }
+
+  /** Removes the least recently used records, but for those in use, until all together take at most `toBytes`. */
+  async trim(toBytes: number): Promise<UsageRecord[]> {
+    return (await this.#call('Prune', trimRequest(Math.floor(toBytes)), PRUNE_TIMEOUT_MS)).map(usageRecord);
   }
 
   /** Of all of BuildKit's workers; there is one. */

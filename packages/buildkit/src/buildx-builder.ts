@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
+import { builderName, containerOf } from './builder-names.ts';
 import type { BuilderOptions, DriverName } from './builder-options.ts';
 import { buildkitdConfig } from './buildkitd-config.ts';
 import { configuredBudget } from './cache-budget.ts';
-import { callEngine, hasStatus } from './engine.ts';
+import { ensureVolume, removeContainer } from './domain-volumes.ts';
+import { callEngine } from './engine.ts';
 import { ensureImage } from './engine-images.ts';
 import type { ToolContainer } from './tool-container.ts';
 
@@ -23,6 +25,8 @@ export interface BuilderHost {
   readonly options: BuilderOptions;
   readonly engine: Docker;
   readonly tool: ToolContainer;
+  /** Docker network of the builder's container. Default: the engine's own. */
+  readonly network?: string | undefined;
 }
 
 /** Which driver serves `options.driver` here. With `auto`, the engine's own BuildKit where the image can't be had soon. */
@@ -49,13 +53,15 @@ export async function prepareBuilder(host: BuilderHost, driver: DriverName): Pro
   }
   const { options, engine, tool } = host;
   const name = builderName(options);
+  await ensureVolume(engine, options);
   const config = buildkitdConfig({
     cacheBudgetBytes: await configuredBudget(options),
     plainHttpRegistries: options.plainHttpRegistries ?? [],
   });
   const configFile = join(options.scratchDir, 'buildkitd.toml');
   const stampFile = join(options.scratchDir, 'builder.stamp');
-  const stamp = createHash('sha256').update(`${name}\n${options.buildkitImage}\n${config}`).digest('hex');
+  const made = [name, options.buildkitImage, config, ...(host.network === undefined ? [] : [host.network])];
+  const stamp = createHash('sha256').update(made.join('\n')).digest('hex');
   if ((await readText(stampFile)) !== stamp) {
     await rm(stampFile, { force: true });
     await writeFile(configFile, config);
@@ -67,7 +73,8 @@ export async function prepareBuilder(host: BuilderHost, driver: DriverName): Pro
   return name;
 }
 
-async function createBuilder({ options, engine, tool }: BuilderHost, name: string, configFile: string): Promise<void> {
+async function createBuilder(host: BuilderHost, name: string, configFile: string): Promise<void> {
+  const { options, engine, tool, network } = host;
   await tool.capture(['docker-buildx', 'rm', '--force', '--keep-state', name], COMMAND_TIMEOUT_MS);
   // Also where buildx has forgotten it (a lost scratch directory). The named volume with the caches stays.
   await removeContainer(engine, containerOf(name));
@@ -77,6 +84,7 @@ async function createBuilder({ options, engine, tool }: BuilderHost, name: strin
     `--name=${name}`,
     '--driver=docker-container',
     `--driver-opt=image=${options.buildkitImage}`,
+    ...(network === undefined ? [] : [`--driver-opt=network=${network}`]),
     // BuildKit cuts a step's output at 2 MiB, and below 200 kB/s, unless told otherwise.
     '--driver-opt=env.BUILDKIT_STEP_LOG_MAX_SIZE=-1',
     '--driver-opt=env.BUILDKIT_STEP_LOG_MAX_SPEED=-1',
@@ -96,23 +104,6 @@ async function keepRunning(engine: Docker, name: string): Promise<void> {
   await callEngine('set the restart policy of the builder', () =>
     engine.getContainer(containerOf(name)).update({ RestartPolicy: { Name: 'unless-stopped' } }),
   );
-}
-
-async function removeContainer(engine: Docker, name: string): Promise<void> {
-  try {
-    await callEngine(`remove ${name}`, () => engine.getContainer(name).remove({ force: true }), COMMAND_TIMEOUT_MS);
-  } catch (error) {
-    if (!hasStatus(error, 404)) throw error;
-  }
-}
-
-/** As buildx names the one node's container. */
-export function containerOf(builder: string): string {
-  return `buildx_buildkit_${builder}0`;
-}
-
-function builderName({ hostName, instance, trust = 'trusted' }: BuilderOptions): string {
-  return `kiln-${hostName}-${instance}-${trust}`;
 }
 
 async function readText(path: string): Promise<string | undefined> {

@@ -1,7 +1,7 @@
 import type { Failure, FailureCode } from '@kiln/domain';
 import { type BuildxError, readErrorLines } from './buildx-error.ts';
 import type { FailedStep } from './decode-status.ts';
-import { classifyGit } from './git-failure.ts';
+import { gitFailure } from './git-failure.ts';
 import { isDockerfileStep } from './step.ts';
 import { FENCED_EXIT_CODE } from './tool-scripts.ts';
 
@@ -53,6 +53,7 @@ type Rule = (evidence: Evidence) => Failure | undefined;
 /** In this order: what is said in the build's own words (a RUN's command is part of its error) must not be taken for BuildKit's. */
 const RULES: readonly Rule[] = [
   runFailed,
+  egressRefused,
   diskFull,
   contextUnreadable,
   gitFailed,
@@ -85,6 +86,17 @@ function exitText(exitCode: number): string {
   return exitCode === SIGKILLED ? 'exit code 137 (killed, often for want of memory)' : `exit code ${exitCode}`;
 }
 
+function egressRefused({ step, message }: Evidence): Failure | undefined {
+  const [, source] = /\bsource "([^"]*)" denied by policy\b/.exec(message) ?? [];
+  if (source === undefined) return undefined;
+  const where = source.replace(/^docker-image:\/\//, 'the image ').replace(/^git:\/\//, 'the repository ');
+  return {
+    code: 'egress_refused',
+    message: `${where} is not fetched: the host’s KILN_BUILD_EGRESS doesn’t list its server`,
+    ...(step && { step: step.name }),
+  };
+}
+
 /** Taking in the tar, and unpacking it. */
 const CONTEXT_STEPS: ReadonlySet<string> = new Set(['[internal] load remote build context', 'copy /context /']);
 
@@ -104,7 +116,7 @@ function contextUnreadable({ step, message }: Evidence): Failure | undefined {
 }
 
 function gitFailed({ step, message }: Evidence): Failure | undefined {
-  return step?.name.startsWith('[internal] load git source ') ? classifyGit(step.error, message) : undefined;
+  return step?.name.startsWith('[internal] load git source ') ? gitFailure(step.error, message) : undefined;
 }
 
 function engineGone({ step, message }: Evidence): Failure | undefined {

@@ -45,7 +45,7 @@ test('a buildx that has to be killed leaves nothing running in it', async () => 
   const seconds = uniqueSeconds();
   const build = begin(own.builder, { dockerfile: `${BASE}\nRUN sleep ${seconds}`, files });
   await until(async () => (await processesWith(seconds)).length > 0);
-  const [pid] = await processesWith(`--metadata-file=${own.options.scratchDir}/runs/${build.id}-1/metadata.json`);
+  const [pid] = await processesWith(`--metadata-file=${own.options.scratchDir}/runs/${build.id}-1/own/metadata.json`);
   execFileSync('kill', ['-STOP', String(pid)]);
   build.stop('cancel');
   expect((await build.outcome).end).toBe('canceled');

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { EngineNotApart, startBuilders } from './index.ts';
+import { EngineNotApart, HostBuilders } from './index.ts';
 import { begin, FROM, IMAGES, lab } from './testing/lab.ts';
 import { startPrivateEngine } from './testing/private-engine.ts';
 
@@ -26,7 +26,7 @@ test('the engine’s BuildKit is one class’s for good, until it is emptied and
   expect((await begin(again.builder, build).outcome).steps).toEqual({ total: 1, cached: 1 });
 
   // Given up, but not emptied: whose the caches are can't be told any more.
-  await own.engine.getVolume('kiln-engine-trust').remove();
+  for (const mark of ['kiln-engine-trust', 'kiln-engine-domain']) await own.engine.getVolume(mark).remove();
   await expect(lab({ ...(await on()), trust: 'untrusted' })).rejects.toThrow('docker builder prune --all');
   await own.engine.pruneBuilder({ all: true } as object);
   await using emptied = await lab({ ...(await on()), trust: 'untrusted' });
@@ -46,8 +46,8 @@ test('with the docker driver a host has one builder: that of trusted builds, or 
     ...{ dockerSocket: own.socket, engineSocketPath: own.innerSocket, scratchDir: join(own.dir, 'scratch') },
     log: { debug() {}, info() {}, warn() {}, error() {} },
   };
-  const [only, ...more] = await startBuilders(options);
-  expect([only.info.trust, more]).toEqual(['trusted', []]);
-  await only.close();
-  await expect(startBuilders({ ...options, trust: 'untrusted' })).rejects.toThrow(EngineNotApart);
+  const host = await HostBuilders.start(options);
+  expect(host.info).toMatchObject({ trust: ['trusted'], isolation: 'team', oneDomain: true });
+  await host.close();
+  await expect(HostBuilders.start({ ...options, trust: 'untrusted' })).rejects.toThrow(EngineNotApart);
 }, 180_000);

@@ -11,8 +11,9 @@ export type {
   RunRequest,
 } from './builder-options.ts';
 export { cacheNamespace } from './buildx-arguments.ts';
+export { type Egress, EgressUnenforceable } from './egress/egress.ts';
 export { EngineError } from './engine.ts';
-export { EngineNotApart } from './engine-claim.ts';
+export { EngineNotApart, EngineTaken } from './engine-claim.ts';
 export { BuildkitError } from './grpc-call.ts';
+export { HostBuilders, type HostBuildersInfo, type HostBuildersOptions } from './host-builders.ts';
 export type { BuilderInventory, CacheMount } from './inventory.ts';
-export { type HostBuildersOptions, startBuilders } from './start-builders.ts';

@@ -68,7 +68,7 @@ test('it lies in a file of the run’s own while that goes on, is in no log, and
     spec: { buildArgs: { ECHO: `${registry.password} ${auth} ${Math.random()}` } },
     registryLogins: [login()],
   });
-  const file = join(runs, `${build.id}-1`, 'docker', 'config.json');
+  const file = join(runs, `${build.id}-1`, 'own', 'docker', 'config.json');
   await until(() => build.output().includes('***'));
   expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ auths: { [registry.host]: { auth } } });
   expect([(await stat(file)).mode & 0o777, (await stat(join(file, '..'))).mode & 0o777]).toEqual([0o600, 0o700]);

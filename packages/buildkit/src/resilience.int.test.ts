@@ -38,7 +38,8 @@ test('an engine whose socket is made anew under a living tool container', async 
       const to = connect({ path: '/var/run/docker.sock', allowHalfOpen: true });
       pipeline(from, to, from, () => undefined);
     });
-    await new Promise<void>((resolve) => server.listen(path, resolve));
+    // As an engine's socket is: open to others than its owner.
+    await new Promise<void>((resolve) => server.listen({ path, readableAll: true, writableAll: true }, resolve));
     return server;
   };
   const first = await listen();

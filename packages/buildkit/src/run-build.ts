@@ -3,18 +3,20 @@ import type { Outcome, Trust } from '@kiln/domain';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
 import { stopCause } from './build-stop.ts';
-import type { Logger, RunRequest } from './builder-options.ts';
+import type { ContextSource, Logger, RunRequest } from './builder-options.ts';
 import type { ConnectBuildkit } from './buildkit-connection.ts';
 import { BuildkitControl } from './buildkit-control.ts';
 import { type BuildxFeatures, type BuildxInvocation, buildxArguments } from './buildx-arguments.ts';
 import { ContextUnusable } from './context-dir.ts';
 import type { BuildHistory } from './control-messages.ts';
+import type { SourcePolicy } from './egress/source-policy.ts';
 import { Halt } from './halt.ts';
 import { messageOf } from './message-of.ts';
 import { neverStarted, outcomeOf } from './outcome.ts';
 import { ProgressReader } from './progress-reader.ts';
 import { RecordSink } from './record-sink.ts';
 import { RunFiles } from './run-files.ts';
+import type { RunOwner } from './run-owner.ts';
 import { SpillQueue } from './spill-queue.ts';
 import { stopProcess } from './stop-process.ts';
 import type { ToolContainer } from './tool-container.ts';
@@ -28,12 +30,15 @@ const PROGRESS_MEMORY_BYTES = 4 * 1024 * 1024;
 export interface RunHost {
   readonly trust: Trust;
   readonly tool: ToolContainer;
+  readonly owner: RunOwner;
   readonly paths: ToolPaths;
   readonly builder: string;
   readonly features: BuildxFeatures;
   readonly connectBuildkit: ConnectBuildkit;
   /** Directory of the host's own registry logins. */
   readonly dockerConfigDir?: string | undefined;
+  /** What BuildKit may fetch from for a build; undefined: from everywhere. */
+  sourcePolicy(source: ContextSource): SourcePolicy | undefined;
   readonly log: Logger;
   /** Ms since the epoch. */
   now(): number;
@@ -45,11 +50,12 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   if (spec.output.type === 'artifact' && !request.artifact) throw new Error('an artifact, and nobody to take it');
   if (signal.aborted) return neverStarted(stopCause(signal.reason), spec);
   using halt = new Halt(signal, spec.timeoutSeconds * 1000);
-  await using files = await RunFiles.create(host.paths, `${request.buildId}-${request.attempt}`);
+  await using files = await RunFiles.create(host.paths, host.owner, `${request.buildId}-${request.attempt}`);
   const context = await contextOf(request, files, halt);
   if ('end' in context) return context;
   const { env, places } = await files.placeSecrets(request.secrets);
-  const logins = await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
+  await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
+  const policy = await files.placeSourcePolicy(host.sourcePolicy(request.source));
   const argv = buildxArguments({
     builder: host.builder,
     trust: host.trust,
@@ -65,7 +71,9 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   await reader.warnOfLimits();
   const process = await host.tool.start({
     argv: [host.paths.exec, host.paths.fence, files.pidFile, 'docker-buildx', ...argv],
-    env: [`BUILDX_CONFIG=${files.buildxConfig}`, ...logins, ...env],
+    user: await files.giveAway(),
+    // A context may have a .git with settings that name programs: buildx would run git in it.
+    env: [...files.env, 'BUILDX_GIT_INFO=false', ...policy, ...env],
   });
   const artifact =
     spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
@@ -76,8 +84,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   await ended;
   // Also where the log is slower than the build was: nothing is settled before all of it is told.
   await told;
-  const exitCode = await process.exitCode();
-  await stopped;
+  const [exitCode] = await Promise.all([process.exitCode(), takeBack(files, host.log), stopped]);
   await reader.endOfText();
   const ref = exitCode === 0 && reader.idle ? undefined : await files.ref();
   if (ref !== undefined && !reader.idle) await awaitQuiet(host.connectBuildkit, ref, host.log);
@@ -93,6 +100,15 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     metadata: made?.metadata ?? (exitCode === 0 ? await files.metadata() : {}),
     artifact: stored,
   });
+}
+
+/** Where the tool container is gone with the build there is nothing to be learned from its files. */
+async function takeBack(files: RunFiles, log: Logger): Promise<void> {
+  try {
+    await files.takeBack();
+  } catch (error) {
+    log.warn({ err: error }, 'a run’s files could not be read');
+  }
 }
 
 /** Reads to the end whatever happens, and at once: a buildx that nobody reads from stands still, and soon breaks off (`readRest`). */

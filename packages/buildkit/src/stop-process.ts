@@ -5,8 +5,6 @@ import type { ToolContainer } from './tool-container.ts';
 import type { ToolProcess } from './tool-process.ts';
 import type { ToolPaths } from './tool-scripts.ts';
 
-const PID_WAIT_MS = 5_000;
-const PID_POLL_MS = 20;
 /** buildx told to end tells BuildKit, and waits for its last words. */
 const TERM_GRACE_MS = 2_000;
 const KILL_WAIT_MS = 10_000;
@@ -26,13 +24,10 @@ export interface Stoppable {
  * whose engine no longer answers: its output is cut off then, so that the run itself ends.
  */
 export async function stopProcess(target: Stoppable): Promise<void> {
-  const { files, process, ended, log } = target;
+  const { process, ended, log } = target;
   const gone = ended.then(() => true);
   const goneWithin = (ms: number) => Promise.race([gone, delay(ms, false, { ref: false })]);
-  for (let waited = 0; waited < PID_WAIT_MS && !(await files.hasPid()); waited += PID_POLL_MS) {
-    if (await goneWithin(PID_POLL_MS)) return;
-  }
-  await signal(target, 'TERM');
+  await Promise.race([signal(target, 'TERM'), gone]);
   if (await goneWithin(TERM_GRACE_MS)) return;
   await signal(target, 'KILL');
   if (await goneWithin(KILL_WAIT_MS)) return;

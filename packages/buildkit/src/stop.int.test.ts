@@ -30,7 +30,9 @@ test('a cancel ends the build and the RUN’s processes', async () => {
 
 test('a buildx that doesn’t listen is killed', async () => {
   const { build, seconds } = await sleeping(shared);
-  const [pid] = await processesWith(`--metadata-file=${shared.options.scratchDir}/runs/${build.id}-1/metadata.json`);
+  const [pid] = await processesWith(
+    `--metadata-file=${shared.options.scratchDir}/runs/${build.id}-1/own/metadata.json`,
+  );
   execFileSync('kill', ['-STOP', String(pid)]);
   build.stop('cancel');
   expect((await build.outcome).end).toBe('canceled');

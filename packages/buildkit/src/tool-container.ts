@@ -5,7 +5,7 @@ import { callEngine, EngineError, hasStatus } from './engine.ts';
 import { ensureImage } from './engine-images.ts';
 import { ToolProcess } from './tool-process.ts';
 import { toolPaths } from './tool-scripts.ts';
-import { type ContainerUser, toolUser } from './tool-user.ts';
+import { type ContainerUser, ROOT, toolUser } from './tool-user.ts';
 
 export interface ToolContainerOptions {
   readonly engine: Docker;
@@ -14,13 +14,18 @@ export interface ToolContainerOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly scratchDir: string;
   readonly engineSocketPath: string;
-  readonly dockerConfigDir?: string | undefined;
+  /** Network that it is in. Default: the host's, where the registries that the engine reaches are reached too, as buildx fetches their tokens itself. */
+  readonly network?: string | undefined;
   readonly log: Logger;
 }
 
 export interface ToolCommand {
   readonly argv: readonly string[];
   readonly env?: readonly string[];
+  /** `uid:gid`. Default: this process's user, so that what it leaves is this process's. */
+  readonly user?: string;
+  /** Whether something is written to it: `ToolProcess.write`. */
+  readonly stdin?: boolean;
 }
 
 const PULL_TIMEOUT_MS = 600_000;
@@ -41,30 +46,26 @@ export class ToolContainer {
 
   /** Replaces whatever container has the name: a buildx that a dead worker left behind must not go on. */
   async recreate(): Promise<void> {
-    const { engine, name, image, labels, scratchDir, engineSocketPath, dockerConfigDir, log } = this.#options;
+    const { engine, name, image, labels, scratchDir, engineSocketPath, network = 'host', log } = this.#options;
     const paths = toolPaths(scratchDir);
     this.#socket = await this.#socketNow();
     await this.remove();
     await ensureImage(engine, image, PULL_TIMEOUT_MS);
-    const { User, GroupAdd } = await this.#user();
+    const { GroupAdd } = await this.#user();
     const container = await callEngine('create the tool container', (abortSignal) =>
       engine.createContainer({
         name,
         Image: image,
         Entrypoint: ['/bin/sh', paths.watchdog, paths.fence],
         Cmd: [],
-        Env: [`BUILDX_CONFIG=${paths.buildxConfig}`, ...(dockerConfigDir ? [`DOCKER_CONFIG=${dockerConfigDir}`] : [])],
+        Env: [`BUILDX_CONFIG=${paths.buildxConfig}`],
         Labels: { ...labels },
-        ...(User && { User }),
+        // The watchdog ends processes of every run's user.
+        User: ROOT,
         HostConfig: {
           ...(GroupAdd && { GroupAdd }),
-          // Where the registries that the engine reaches are reached too: buildx fetches their tokens itself.
-          NetworkMode: 'host',
-          Binds: [
-            `${engineSocketPath}:/var/run/docker.sock`,
-            `${scratchDir}:${scratchDir}`,
-            ...(dockerConfigDir ? [`${dockerConfigDir}:${dockerConfigDir}:ro`] : []),
-          ],
+          NetworkMode: network,
+          Binds: [`${engineSocketPath}:/var/run/docker.sock`, `${scratchDir}:${scratchDir}`],
           LogConfig: { Type: 'json-file', Config: { 'max-size': '1m' } },
         },
         abortSignal,
@@ -135,12 +136,14 @@ export class ToolContainer {
     }
   }
 
-  async #start({ argv, env = [] }: ToolCommand): Promise<ToolProcess> {
+  async #start({ argv, env = [], user, stdin = false }: ToolCommand): Promise<ToolProcess> {
+    const { User = ROOT } = user === undefined ? await this.#user() : { User: user };
     const exec = await callEngine('create an exec', (abortSignal) =>
       this.#container.exec({
         Cmd: [...argv],
         Env: [...env],
-        AttachStdin: false,
+        User,
+        AttachStdin: stdin,
         AttachStdout: true,
         AttachStderr: true,
         Tty: false,
@@ -148,7 +151,7 @@ export class ToolContainer {
       }),
     );
     const socket = await callEngine('start an exec', (abortSignal) =>
-      exec.start({ hijack: true, stdin: false, Tty: false, Detach: false, abortSignal }),
+      exec.start({ hijack: true, stdin, Tty: false, Detach: false, abortSignal }),
     );
     return new ToolProcess(exec, socket);
   }
@@ -164,7 +167,7 @@ export class ToolContainer {
 
   /** Runs a command in the container as it is: where that is gone, so is what was to be signalled. */
   async signal(argv: readonly string[]): Promise<void> {
-    const running = await this.#start({ argv });
+    const running = await this.#start({ argv, user: ROOT });
     await running.capture(SIGNAL_TIMEOUT_MS);
   }
 

@@ -29,6 +29,11 @@ export class ToolProcess {
     return this.#broken;
   }
 
+  /** Sends to its standard input, where it was started with one. */
+  write(text: string): void {
+    this.#socket.write(text);
+  }
+
   /**
    * Its output, until it has closed both streams. Reads on only when asked for more, so whoever is slow to take it slows
    * the process down. A broken connection ends the output like any other end: `exitCode` then tells, or doesn't.

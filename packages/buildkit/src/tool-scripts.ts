@@ -36,15 +36,50 @@ echo "$$" > "$pidfile"
 exec "$@"
 `;
 
-/** Sends the signal $2 to the process in the pid file $1. */
+/** Sends the signal $2 to the process in the pid file $1, once that is there: within 5 s. */
 const KILL = `#!/bin/sh
-read -r pid < "$1" && kill -s "$2" "$pid"
+tries=0
+until read -r pid 2>/dev/null < "$1"; do
+  tries=$((tries + 1))
+  [ "$tries" -lt 250 ] || exit 1
+  sleep 0.02
+done
+kill -s "$2" "$pid"
+`;
+
+/**
+ * Obeys orders `ID VERB OWNER DIR`, one a line, each beside the others; answers `ID ok …` or `ID failed …`. Runs as root: see `RunOwner`.
+ * Never follows a link: -R alone wouldn't (-P is its default), and -h changes a link itself.
+ */
+const OWN = `#!/bin/sh
+obey() {
+  case $1 in
+  facts) echo "$(stat -c %u:%g "$3") $(stat -c '%g %a' /var/run/docker.sock)" ;;
+  give)
+    chown -hR "$2" "$3" || return
+    [ ! -s "$3.modes" ] || xargs -0 -n 2 chmod < "$3.modes"
+    ;;
+  take) rm -rf "$3/context" "$3/dockerfile" && chown -hR "$2" "$3" ;;
+  remove) rm -rf "$3" ;;
+  *) echo "no such order: $1"; return 1 ;;
+  esac
+}
+while read -r id verb owner dir; do
+  {
+    if answer=$(obey "$verb" "$owner" "$dir" 2>&1); then
+      echo "$id ok $answer"
+    else
+      echo "$id failed $(echo "$answer" | tr '\\n' ' ' | cut -c 1-1000)"
+    fi
+  } &
+done
 `;
 
 export interface ToolPaths {
   readonly watchdog: string;
   readonly exec: string;
   readonly kill: string;
+  readonly own: string;
   readonly fence: string;
   readonly runs: string;
   /** buildx's own memory of its builders; outlives the tool container. */
@@ -56,6 +91,7 @@ export function toolPaths(scratchDir: string): ToolPaths {
     watchdog: join(scratchDir, 'tool', 'watchdog'),
     exec: join(scratchDir, 'tool', 'kiln-exec'),
     kill: join(scratchDir, 'tool', 'kiln-kill'),
+    own: join(scratchDir, 'tool', 'kiln-own'),
     fence: join(scratchDir, 'tool', 'deadline'),
     runs: join(scratchDir, 'runs'),
     buildxConfig: join(scratchDir, 'buildx'),
@@ -66,28 +102,32 @@ export function toolPaths(scratchDir: string): ToolPaths {
 export async function writeToolScripts(scratchDir: string): Promise<void> {
   const paths = toolPaths(scratchDir);
   await mkdir(join(scratchDir, 'tool'), { recursive: true });
-  await mkdir(paths.runs, { recursive: true, mode: 0o700 });
+  await mkdir(paths.runs, { recursive: true });
   await mkdir(join(paths.buildxConfig, 'instances'), { recursive: true });
+  // Runs' users come through, to what is theirs and to the scripts, but may not look around. Whatever this process's umask is.
+  for (const dir of [scratchDir, paths.runs]) await chmod(dir, 0o711);
+  await chmod(join(scratchDir, 'tool'), 0o755);
   for (const [path, text] of [
     [paths.watchdog, WATCHDOG],
     [paths.exec, EXEC],
     [paths.kill, KILL],
+    [paths.own, OWN],
   ] as const) {
-    await replaceFile(path, text);
-    await chmod(path, 0o755);
+    await replaceFile(path, text, 0o755);
   }
 }
 
 /** @param untilMs ms since the epoch; rounded down to a second, so the fence falls early rather than late */
 export async function writeDeadline(scratchDir: string, untilMs: number): Promise<void> {
-  await replaceFile(toolPaths(scratchDir).fence, `${Math.max(0, Math.floor(untilMs / 1000))}\n`);
+  await replaceFile(toolPaths(scratchDir).fence, `${Math.max(0, Math.floor(untilMs / 1000))}\n`, 0o644);
 }
 
 let replacements = 0;
 
 /** By renaming, so that a reader sees the old text or the new one, never a part. */
-async function replaceFile(path: string, text: string): Promise<void> {
+async function replaceFile(path: string, text: string, mode: number): Promise<void> {
   const draft = `${path}.${process.pid}.${replacements++}`;
   await writeFile(draft, text);
+  await chmod(draft, mode);
   await rename(draft, path);
 }

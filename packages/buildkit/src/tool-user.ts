@@ -4,14 +4,16 @@ export interface ContainerUser {
   readonly GroupAdd?: string[];
 }
 
+export const ROOT = '0:0';
+
 export interface FileOwner {
   readonly uid: number;
   readonly gid: number;
 }
 
 /**
- * The tool container and this process leave files to each other, so both run as the same user, who is in the socket's group.
- * As root the image's own user stays. It also stays where the socket is this user's own: a rootless engine makes a
+ * Commands in the tool container, but for builds, and this process leave files to each other, so both run as the same user, who is in the
+ * socket's group. As root the container's root stays. It also stays where the socket is this user's own: a rootless engine makes a
  * container's root into this user already.
  */
 export function toolUser(own: FileOwner, socket: FileOwner | undefined): ContainerUser {

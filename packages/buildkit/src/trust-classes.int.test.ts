@@ -4,20 +4,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Trust } from '@kiln/domain';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Builder, type HostBuildersOptions, startBuilders } from './index.ts';
+import { type Builder, HostBuilders, type HostBuildersOptions } from './index.ts';
 import { begin, engine, IMAGES, type TestBuild } from './testing/lab.ts';
 import { BASE, smallRoot } from './testing/small-root.ts';
 
 const instance = randomUUID().slice(0, 8);
 let scratch: string;
 let options: HostBuildersOptions;
+let host: HostBuilders;
 let builders: Record<Trust, Builder>;
 let files: { 'root.tar': Buffer };
 
-async function start(more: Partial<HostBuildersOptions> = {}): Promise<Builder[]> {
-  const started = await startBuilders({ ...options, ...more });
-  await Promise.all(started.map((builder) => builder.extendFence(Date.now() + 600_000)));
-  return started;
+async function open(trust: Trust): Promise<Builder> {
+  const builder = await host.open(trust, host.info.cacheBudgets?.[trust]);
+  await builder.extendFence(Date.now() + 600_000);
+  return builder;
 }
 
 const containerOf = (trust: Trust) => engine.getContainer(`buildx_buildkit_kiln-lab-${instance}-${trust}0`);
@@ -31,17 +32,17 @@ beforeAll(async () => {
     instance,
     scratchDir: join(scratch, 'scratch'),
     driver: 'docker-container',
+    isolation: 'pool',
     toolImage: IMAGES.tool,
     buildkitImage: IMAGES.buildkit,
     cacheBudgetBytes: 4e9,
     log: { debug() {}, info() {}, warn() {}, error() {} },
   };
-  const [trusted, untrusted] = await start();
-  if (!trusted || !untrusted) throw new Error('two builders');
-  builders = { trusted, untrusted };
+  host = await HostBuilders.start(options);
+  builders = { trusted: await open('trusted'), untrusted: await open('untrusted') };
 });
 afterAll(async () => {
-  await Promise.all(Object.values(builders ?? {}).map((builder) => builder.close()));
+  await host?.close();
   for (const trust of ['trusted', 'untrusted'] as const) {
     await containerOf(trust).remove({ force: true });
     await engine.getVolume(`buildx_buildkit_kiln-lab-${instance}-${trust}0_state`).remove();
@@ -118,7 +119,7 @@ describe('docker-container', () => {
   });
 
   test.each(BOTH)('the %s builder runs no %s build', async (own, other) => {
-    const run = begin(builders[own], { trust: other, dockerfile: `${BASE}\nRUN echo ran`, files });
+    const run = begin(builders[own], { trust: other, domain: other, dockerfile: `${BASE}\nRUN echo ran`, files });
     expect(await run.outcome).toMatchObject({
       failure: { code: 'infrastructure', message: `the builder is one of ${own} builds, the build is ${other}` },
     });
@@ -136,9 +137,14 @@ describe('docker-container', () => {
     await builders.untrusted.extendFence(Date.now() + 600_000);
     expect((await toolOf('-untrusted').inspect()).State.Running).toBe(true);
     await builders.trusted.close();
-    const [only, ...more] = await start({ trust: 'trusted' });
-    expect([only?.info.trust, only?.info.cacheBudget.bytes, more]).toEqual(['trusted', 4e9, []]);
+    host = await HostBuilders.start({ ...options, trust: 'trusted' });
+    expect([host.info.trust, host.info.cacheBudgets, host.running]).toEqual([
+      ['trusted'],
+      { trusted: 4e9 },
+      ['trusted'],
+    ]);
     await expect(toolOf('-untrusted').inspect()).rejects.toThrow('No such container');
-    await only?.close();
+    expect((await containerOf('untrusted').inspect()).State.Running).toBe(false);
+    await expect(host.open('untrusted')).rejects.toThrow('no builder of untrusted builds');
   });
 });

@@ -1,4 +1,17 @@
-export { artifactKey, BLOB_KINDS, buildOfKey, contextKey, isCountedKey, logIndexKey, logKey } from './blobs/keys.ts';
+export {
+  artifactKey,
+  BLOB_KINDS,
+  buildOfKey,
+  contextKey,
+  HISTORY_PREFIX,
+  historyEnd,
+  historyKey,
+  isCountedKey,
+  logIndexKey,
+  logKey,
+  logOfPiece,
+  logPieceKey,
+} from './blobs/keys.ts';
 export {
   type HostInventory,
   hostInventory,
@@ -196,6 +209,7 @@ export {
   runAttemptJob,
   type SendMessageJob,
 } from './jobs/catalog.ts';
+export { type LogMembers, type LogPiece, logMembers, logPiece } from './log/log-piece.ts';
 export { bytes, PlainRenderer } from './log/plain.ts';
 export {
   type EndRecord,

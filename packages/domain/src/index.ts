@@ -26,7 +26,7 @@ export {
   refusedTo,
 } from './access/untrusted.ts';
 export { isCommit } from './build/commit.ts';
-export { FAILURE_CODES, type Failure, type FailureCode, isInfrastructure } from './build/failure.ts';
+export { FAILURE_CODES, type Failure, type FailureCode, isHandBack, isInfrastructure } from './build/failure.ts';
 export {
   type Attempt,
   type AttemptEnd,
@@ -48,6 +48,24 @@ export {
   type Outcome,
   transition,
 } from './build/transition.ts';
+export { type GitComplaint, type GitFault, readGitComplaint } from './git/git-complaint.ts';
+export {
+  type DomainOwner,
+  type DomainParts,
+  domainText,
+  ISOLATIONS,
+  type Isolation,
+  isolationDomain,
+  readDomain,
+} from './isolation/isolation-domain.ts';
+export {
+  addWorth,
+  type BudgetShares,
+  type DomainWorth,
+  type FadingWorth,
+  shareBudget,
+  worthOf,
+} from './isolation/share-budget.ts';
 export {
   DEFAULT_TEAM_LIMITS,
   gitTarget,
@@ -63,6 +81,13 @@ export {
   registryTarget,
   UNLIMITED,
 } from './limits/limits.ts';
+export {
+  type LiveLogLimits,
+  liveLogLimits,
+  type MemoryLevel,
+  type MemoryUse,
+  memoryLevel,
+} from './limits/memory-level.ts';
 export type {
   ConsideredHost,
   DecisionReason,
@@ -109,7 +134,7 @@ export {
   type MountRecord,
   mountsUsed,
 } from './warmth/attribution.ts';
-export { type CacheOwner, cacheKey, readCacheKey } from './warmth/cache-owner.ts';
+export { type CacheOwner, cacheKey, domainOfKey, readCacheKey } from './warmth/cache-owner.ts';
 export { CACHE_SCOPES, type CacheScope } from './warmth/cache-scope.ts';
 export type { HeldLayers, HeldMount, Inventory } from './warmth/inventory.ts';
 export { heldLayers, type LayerTrace, learnLayers } from './warmth/layer-trace.ts';

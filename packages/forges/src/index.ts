@@ -4,7 +4,6 @@ export { type Explanation, explain, type ImageVerdict } from './explain/explain.
 export { CONTEXT_PREFIX, type Occasion, occasionOf } from './explain/occasion.ts';
 export type { Forge } from './forge.ts';
 export { forge, guessForge } from './forges.ts';
-export { type CommitFiles, GitFailed, type GitLimits, type GitSource, openCommit } from './git/commit-files.ts';
 export type { ForgeConnection, ReportedState, StatusReport } from './status/report.ts';
 export { type Delivery, reportStatus, type StatusTransport } from './status/send.ts';
 export type { Verification } from './webhook/authentic.ts';

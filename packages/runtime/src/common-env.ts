@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { InvalidEnvironment } from './env.ts';
+import { InvalidEnvironment, wholeNumber } from './env.ts';
 
 /** Settings that every process of a pool has. */
 export const commonEnv = {
   KILN_REDIS_URL: z.string('a Redis URL: redis://, rediss://, unix:// or redis+sentinel://'),
+  KILN_REDIS_MIN_REPLICAS: wholeNumber(0, 0),
   KILN_NAMESPACE: z
     .string()
     .regex(/^[a-z0-9-]{1,32}$/, 'lower-case letters, digits and -, at most 32 long')

@@ -1,6 +1,7 @@
 export { commonEnv, formatSecretKeys, parseSecretKeys, secretKeys, valueOrFile } from './common-env.ts';
 export { InvalidEnvironment, readEnv, wholeNumber } from './env.ts';
 export { createLogger, type Logger, type LoggerOptions } from './logger.ts';
+export { METADATA_NETWORKS } from './outgoing/address-range.ts';
 export { type AllowedHosts, allowedHosts, NO_ALLOWED_HOSTS } from './outgoing/allowed-hosts.ts';
 export { AddressRefused, OutgoingGuard, type Resolve } from './outgoing/outgoing-guard.ts';
 export { Pulse } from './pulse.ts';

@@ -4,7 +4,7 @@ export { type NewToken, type StoredToken, TokenStore } from './access/token-stor
 export { AuditLog, type AuditRange, type NewAuditEntry } from './audit/audit-log.ts';
 export { type BlobInfo, type BlobStore, FsBlobStore } from './blobs/fs-blob-store.ts';
 export { type AttemptRef, AttemptStore } from './builds/attempt-store.ts';
-export { BuildStore, type BuildStoreOptions } from './builds/build-store.ts';
+export { BuildStore, type BuildStoreOptions, inOrder } from './builds/build-store.ts';
 export type { CancelOutcome } from './builds/cancel.ts';
 export { CorruptState, IdempotencyKeyReused, NotLeader, QueueFull, StaleAttempt } from './builds/errors.ts';
 export { FollowUps } from './builds/follow-ups.ts';
@@ -18,6 +18,7 @@ export {
 } from './builds/pending-store.ts';
 export { type HostWriter, InventoryStore } from './caches/inventory-store.ts';
 export { UsageStore } from './caches/usage-store.ts';
+export { type EndedBuild, type EndedRef, HistoryClaimLost, HistoryStore } from './history/history-store.ts';
 export { type ConnectionSecrets, ConnectionStore, type StoredConnection } from './hooks/connection-store.ts';
 export { type DeliveryFilter, DeliveryStore, type NewDelivery, type StoredDelivery } from './hooks/delivery-store.ts';
 export { type FixedReport, ReportStore, type ReportTarget, type StoredReport } from './hooks/report-store.ts';
@@ -30,7 +31,9 @@ export { type DesiredState, HostStore, type WorkerIdentity } from './hosts/host-
 export { Leadership } from './leases/leadership.ts';
 export { LimitStore, type LimitUsage, subjectKey, subjectOf } from './limits/limit-store.ts';
 export { RATE_WINDOW_SECONDS, type RateState, RequestRates } from './limits/request-rates.ts';
-export { LogStore, LogTail } from './logs/log-store.ts';
+export type { LogClaim } from './logs/log-claim.ts';
+export { type AppendOptions, type LogName, LogStore, liveBytes, type PieceOutcome } from './logs/log-store.ts';
+export { LogTail } from './logs/log-tail.ts';
 export { openState, type State, type StateOptions } from './open-state.ts';
 export { type Learned, LearnedStore } from './placement/learned-store.ts';
 export { type AttemptConsumer, AttemptQueues, consumeAttempts } from './queue/attempt-queue.ts';
@@ -38,8 +41,11 @@ export { type ConsumeOptions, HookQueues, type JobConsumer, type JobTry, RetryLa
 export { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptions } from './redis/connect.ts';
 export type { EventGroupOptions } from './redis/event-group.ts';
 export { Keys } from './redis/keys.ts';
+export { isOutOfMemory, type LiveLogSettings, Memory, type MemoryState, StoreFull } from './redis/memory.ts';
 export { isPassing, persist } from './redis/persist.ts';
 export { PoolEvents } from './redis/pool-events.ts';
+export type { ReplicaState } from './redis/replicas.ts';
+export { NotReplicated, Replication } from './redis/replication.ts';
 export { type DueSchedule, InvalidCron } from './schedules/schedule-clock.ts';
 export {
   type LastRun,
@@ -65,8 +71,10 @@ export type { MeteredUpload, UploadAllowance } from './storage/metered-upload.ts
 export { type StorageEntry, StorageLedger, type StorageShare } from './storage/storage-ledger.ts';
 export { storeArtifact } from './storage/store-artifact.ts';
 export type {
+  ArchivedBuild,
   BuildFilter,
   BuildPageRequest,
+  HistoryPlace,
   HostState,
   Idempotency,
   KeySpace,

@@ -8,6 +8,7 @@ import { AttemptStore } from './builds/attempt-store.ts';
 import { BuildStore, DEFAULT_SECRET_TTL_MS } from './builds/build-store.ts';
 import { FollowUps } from './builds/follow-ups.ts';
 import { PendingStore } from './builds/pending-store.ts';
+import { HistoryStore } from './history/history-store.ts';
 import { ConnectionStore } from './hooks/connection-store.ts';
 import { DeliveryStore } from './hooks/delivery-store.ts';
 import { ReportStore } from './hooks/report-store.ts';
@@ -21,10 +22,13 @@ import { LogStore } from './logs/log-store.ts';
 import { LearnedStore } from './placement/learned-store.ts';
 import { AttemptQueues } from './queue/attempt-queue.ts';
 import { HookQueues } from './queue/hook-queues.ts';
-import { connectRedis } from './redis/connect.ts';
+import { connectRedis, isSentinel } from './redis/connect.ts';
 import { consumeEvents, type EventGroupOptions } from './redis/event-group.ts';
 import { Keys } from './redis/keys.ts';
+import { Memory } from './redis/memory.ts';
 import { PoolEvents } from './redis/pool-events.ts';
+import { type ReplicaState, readReplicas } from './redis/replicas.ts';
+import { Replication } from './redis/replication.ts';
 import { ScheduleClock } from './schedules/schedule-clock.ts';
 import { ScheduleStore } from './schedules/schedule-store.ts';
 import { BuildSecretReader } from './secrets/build-secrets.ts';
@@ -41,6 +45,10 @@ export interface StateOptions {
   /** 32 bytes; the same for every process of the pool. Where several are given the first one seals, and all open. */
   readonly secretKey: Buffer | readonly Buffer[];
   readonly secretTtlMs?: number;
+  /** Replicas that must have what is acknowledged: acceptances, cancels, leases, starts and ends of attempts. Default 0. */
+  readonly minReplicas?: number;
+  /** How long replicas may take for that, ms. */
+  readonly replicaTimeoutMs?: number;
   /** Called for connection trouble; the connection heals itself. */
   onError(error: Error): void;
   readonly now?: () => number;
@@ -50,9 +58,11 @@ export interface StateOptions {
 export interface State extends AsyncDisposable {
   readonly redis: Redis;
   readonly keys: Keys;
+  readonly replication: Replication;
   /** Seals by the pool's first key. */
   readonly sealer: Sealer;
   readonly builds: BuildStore;
+  readonly history: HistoryStore;
   readonly attempts: AttemptStore;
   readonly pending: PendingStore;
   readonly followUps: FollowUps;
@@ -70,6 +80,7 @@ export interface State extends AsyncDisposable {
   readonly rates: RequestRates;
   readonly storage: StorageLedger;
   readonly logs: LogStore;
+  readonly memory: Memory;
   readonly schedules: ScheduleStore;
   readonly queues: AttemptQueues;
   readonly connections: ConnectionStore;
@@ -81,6 +92,8 @@ export interface State extends AsyncDisposable {
   /** See `consumeEvents` in event-group.ts. */
   consumeEvents(options: EventGroupOptions, handle: (event: PoolEvent) => Promise<void>): AsyncDisposable;
   readonly events: PoolEvents;
+  /** The master's replicas, and what a failover could lose by the present settings. */
+  replicas(): Promise<ReplicaState>;
   /** Settings of this Redis that would lose builds, each as a sentence; empty where it is fit. */
   unfitness(): Promise<string[]>;
 }
@@ -94,16 +107,24 @@ export async function openState(options: StateOptions): Promise<State> {
   const followUps = new FollowUps(redis, keys, { now, secretTtlMs });
   const queues = new AttemptQueues(redis, keys);
   const events = await PoolEvents.open(redis, keys);
-  const hosts = new HostStore(redis, keys, now);
+  const replication = new Replication(redis, keys, {
+    minReplicas: options.minReplicas ?? 0,
+    ...(options.replicaTimeoutMs !== undefined && { timeoutMs: options.replicaTimeoutMs }),
+  });
+  const hosts = new HostStore(redis, keys, now, replication);
   const sealer = new Sealer(secretKey);
   const clock = new ScheduleClock(redis, keys);
   const hookQueues = new HookQueues(redis, keys);
+  const replicas = () =>
+    readReplicas(redis, { required: replication.minReplicas, hasSentinel: isSentinel(options.redisUrl) });
   return {
     redis,
     keys,
+    replication,
     sealer,
-    builds: new BuildStore({ redis, keys, sealer, followUps, now, secretTtlMs }),
-    attempts: new AttemptStore(redis, keys, { now, secretTtlMs }),
+    builds: new BuildStore({ redis, keys, sealer, followUps, replication, now, secretTtlMs }),
+    history: new HistoryStore(redis, keys, now),
+    attempts: new AttemptStore(redis, keys, { now, secretTtlMs, replication }),
     pending: new PendingStore(redis, keys, now),
     learned: new LearnedStore(redis, keys, now),
     followUps,
@@ -120,6 +141,7 @@ export async function openState(options: StateOptions): Promise<State> {
     rates: new RequestRates(redis, keys),
     storage: new StorageLedger(redis, keys, now),
     logs: new LogStore(redis, keys),
+    memory: new Memory(redis, keys),
     schedules: new ScheduleStore(redis, keys, { sealer, clock, now }),
     queues,
     connections: new ConnectionStore(redis, keys, sealer),
@@ -130,9 +152,11 @@ export async function openState(options: StateOptions): Promise<State> {
     hookQueues,
     consumeEvents: (options, handle) => consumeEvents(redis, keys, options, handle),
     events,
-    unfitness: () => unfitness(redis),
+    replicas,
+    unfitness: async () => [...(await unfitness(redis)), ...(await replicas()).problems],
     async [Symbol.asyncDispose]() {
       await events[Symbol.asyncDispose]();
+      await replication[Symbol.asyncDispose]();
       await queues[Symbol.asyncDispose]();
       await clock[Symbol.asyncDispose]();
       await hookQueues[Symbol.asyncDispose]();
@@ -141,6 +165,9 @@ export async function openState(options: StateOptions): Promise<State> {
   };
 }
 
+/** The first version whose scripts say whether they may run when it is full. */
+const LEAST_REDIS = 7;
+
 /** Where CONFIG is forbidden, as with hosted Redis, nothing can be said. */
 async function unfitness(redis: Redis): Promise<string[]> {
   const setting = async (name: string) => {
@@ -148,8 +175,12 @@ async function unfitness(redis: Redis): Promise<string[]> {
     return answer[1];
   };
   const policy = await setting('maxmemory-policy');
+  const version = /^redis_version:((\d+)\.\S*)/m.exec(await redis.info('server').catch(() => ''));
   const appendOnly = await setting('appendonly');
   return [
+    ...(version && Number(version[2]) < LEAST_REDIS
+      ? [`its version is ${version[1]}, expected ${LEAST_REDIS}.0 or later: Kiln’s scripts don’t run`]
+      : []),
     ...(policy !== undefined && policy !== 'noeviction'
       ? [`maxmemory-policy is ${policy}, expected noeviction: Redis may throw builds away`]
       : []),

@@ -6,6 +6,22 @@ import type { HostOrders } from './hosts/desired.ts';
 export interface StoredBuild {
   readonly record: BuildRecord;
   readonly spec: BuildSpec;
+  /** Of an ended build that has moved to the blob store. */
+  readonly archived?: ArchivedBuild;
+}
+
+/** Where a build's document lies: a gzip member of a blob. */
+export interface HistoryPlace {
+  /** Key of the blob. */
+  readonly blob: string;
+  /** First byte, and how many there are. */
+  readonly start: number;
+  readonly bytes: number;
+}
+
+export interface ArchivedBuild extends HistoryPlace {
+  /** Record and request are here without their long parts: the document has them whole. */
+  readonly isCut: boolean;
 }
 
 /**
@@ -71,6 +87,8 @@ export interface HostState {
   readonly draining: boolean;
   /** Whether its lease holds. */
   readonly alive: boolean;
+  /** The one isolation domain that it serves, by its report, or by the builds that it was given before it could say so. */
+  readonly serves?: string;
   /** Whether its worker ended in order: it is kept for its settings' sake. */
   readonly left: boolean;
   /** ms since the epoch. */

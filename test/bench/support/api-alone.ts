@@ -12,10 +12,13 @@ export interface ApiAlone extends AsyncDisposable {
   readonly redisPath: string;
 }
 
-/** One API in a process of its own, over a Redis of its own; nothing takes what it accepts. */
-export async function apiAlone(more: Readonly<Record<string, string>>): Promise<ApiAlone> {
+/** One API in a process of its own; nothing takes what it accepts. Redis and blob directory are its own unless they are `given`. */
+export async function apiAlone(
+  more: Readonly<Record<string, string>>,
+  given: { readonly redis?: TestRedis; readonly blobDir?: string } = {},
+): Promise<ApiAlone> {
   const dir = await mkdtemp(join(tmpdir(), 'kiln-bench-'));
-  const redis = await TestRedis.start();
+  const redis = given.redis ?? (await TestRedis.start());
   const port = await freePort();
   const token = 'bench-token';
   const child = await startProcess('api', {
@@ -24,7 +27,7 @@ export async function apiAlone(more: Readonly<Record<string, string>>): Promise<
     KILN_SECRET_KEY: Buffer.alloc(32, 1).toString('base64'),
     KILN_TOKEN: token,
     KILN_PORT: String(port),
-    KILN_BLOB_DIR: join(dir, 'blobs'),
+    KILN_BLOB_DIR: given.blobDir ?? join(dir, 'blobs'),
     ...more,
   });
   return {
@@ -35,7 +38,7 @@ export async function apiAlone(more: Readonly<Record<string, string>>): Promise<
       const exited = once(child, 'exit');
       child.kill('SIGTERM');
       await exited;
-      await redis[Symbol.asyncDispose]();
+      if (!given.redis) await redis[Symbol.asyncDispose]();
       await rm(dir, { recursive: true, force: true });
     },
   };

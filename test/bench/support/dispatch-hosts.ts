@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { openState } from '@kiln/state';
 import { type Executor, startWorker } from '@kiln/worker';
+import { fixedExecutors } from '@kiln/worker/testing';
 import { Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 
@@ -41,7 +42,7 @@ async function kilnHosts({ redisUrl, namespace, hosts, slots }: HostsOrder): Pro
         { hostName, slots, leaseTtlMs: 30_000, syncEveryMs: 3_000, fenceMarginMs: 4_000 },
         {
           ...state,
-          executors: [idle],
+          executors: fixedExecutors([idle]),
           identity: { machine: hostName, incarnation: hostName },
           openContext: async () => Readable.from([]),
           outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),

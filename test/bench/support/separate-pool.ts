@@ -36,6 +36,7 @@ export async function separatePool(): Promise<SeparatePool> {
     KILN_HOST_NAME: 'bench',
     KILN_SLOTS: '1',
     KILN_DRIVER: 'docker',
+    KILN_ISOLATION: 'pool',
   };
   const blobs = { KILN_BLOB_DIR: join(dir, 'blobs') };
   const children = new Map<Role, ChildProcess>();

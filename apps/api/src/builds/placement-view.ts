@@ -1,5 +1,5 @@
 import type { PlacementInfoView } from '@kiln/contracts';
-import { type BuildRecord, currentAttempt, type Prediction } from '@kiln/domain';
+import { type BuildRecord, currentAttempt, isolationDomain, type Prediction, readDomain } from '@kiln/domain';
 import type { StoredDecision } from '@kiln/state';
 import { instant } from '../http/answer.ts';
 
@@ -26,6 +26,7 @@ function viewDecision(record: BuildRecord, decision: StoredDecision): DecisionVi
       usedSlots: one.usedSlots,
       warmth: one.warmth,
       verdict: one.verdict,
+      ...(one.serves !== undefined && { serves: servedFor(record.team, one.serves) }),
       ...(expected && { predicted: viewPrediction(expected) }),
       ...(extras && { extras: { ...extras } }),
     })),
@@ -54,4 +55,11 @@ function actualOf(record: BuildRecord, { attempt: number, decidedAt }: StoredDec
     ...(end && { end }),
     ...(steps && { steps: { ...steps } }),
   };
+}
+
+/** What a team may know of the domain that a host serves: of another team's, not which repo. */
+function servedFor(team: string, domain: string): string {
+  const parts = readDomain(domain);
+  if (parts?.isolation !== 'repo' || parts.team === undefined || parts.team === team) return domain;
+  return isolationDomain({ trust: parts.trust, team: parts.team, repo: '' }, 'team');
 }

@@ -2,8 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { type BuildRequest, buildRequest } from '@kiln/contracts';
 import type { MeteredBlobs, StorageShare } from '@kiln/state';
+import { buildFiles, NoBuildFile } from '@kiln/trees';
 import type { ApiConfig } from '../config.ts';
-import { incomplete } from '../contexts/context-inspector.ts';
+import { incomplete } from '../contexts/inspect-context.ts';
 import { type StagedContext, stageContext } from '../contexts/stage-context.ts';
 import { admitBody } from '../http/body-gate.ts';
 import { type Complaint, fieldComplaint, parsed } from '../http/complaint.ts';
@@ -131,12 +132,17 @@ function checkContext({ source, dockerfile }: BuildRequest, { digest, tree }: St
       `the digest of the context that was sent, ${digest}`,
     );
   }
-  if (!tree.has(dockerfile)) {
+  try {
+    buildFiles(tree, dockerfile);
+  } catch (error) {
+    if (!(error instanceof NoBuildFile)) throw error;
+    if (error.code === 'outside')
+      throw fieldComplaint('context_invalid', ['context', error.path], error.got, 'a file inside the context');
     throw fieldComplaint(
       'context_invalid',
       'dockerfile',
       dockerfile,
-      `a file of the context, which has ${tree.entries} entries`,
+      `a file of the context, which has ${tree.size} entries`,
     );
   }
 }

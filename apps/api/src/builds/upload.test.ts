@@ -10,6 +10,7 @@ import { gzipSync } from 'node:zlib';
 import type { BuildView, Problem } from '@kiln/contracts';
 import { contextKey } from '@kiln/contracts';
 import { TestRedis } from '@kiln/state/testing';
+import { climbingLinks, rawTar, twofoldTar } from '@kiln/trees/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Packed, tarOf } from '../testing/pack.ts';
 import { TestApi, TOKEN } from '../testing/test-api.ts';
@@ -97,6 +98,16 @@ describe('a good context', () => {
     expect((await api.fetch('/v1/builds', { method: 'POST', body: form })).status).toBe(202);
   });
 
+  test('may hold links that lead out: they stay links', async () => {
+    await start();
+    const links: Packed[] = [
+      { name: 'abs', type: 'symlink', linkname: '/etc/passwd' },
+      { name: 'rootfs/up', type: 'symlink', linkname: '../../../etc' },
+    ];
+    const answer = await upload(['request', JSON.stringify(REQUEST)], ['context', await tarOf('Dockerfile', ...links)]);
+    expect(answer.status).toBe(202);
+  });
+
   test('it can be named by a later build, and must be there', async () => {
     await start();
     const view = (await (
@@ -114,12 +125,12 @@ describe('a bad context', () => {
   test.each<[string, Packed]>([
     ['../escape', { name: '../escape' }],
     ['/etc/passwd', { name: '/etc/passwd' }],
-    ['out', { name: 'out', type: 'symlink', linkname: '../../etc' }],
-    ['abs', { name: 'abs', type: 'symlink', linkname: '/etc/passwd' }],
     ['hard', { name: 'hard', type: 'link', linkname: '../secret' }],
     ['dev', { name: 'dev', type: 'character-device' }],
     ['blk', { name: 'blk', type: 'block-device' }],
     ['pipe', { name: 'pipe', type: 'fifo' }],
+    ['missing', { name: 'missing', type: 'link', linkname: 'nowhere' }],
+    ['Dockerfile/x', { name: 'Dockerfile/x' }],
   ])('with %s is refused by the entry’s name', async (name, entry) => {
     await start();
     const answer = await upload(
@@ -135,11 +146,37 @@ describe('a bad context', () => {
     await start();
     const answer = await upload(
       ['request', JSON.stringify(REQUEST)],
-      ['context', await tarOf({ name: `${'n'.repeat(200)}/`.repeat(25) })],
+      ['context', await tarOf({ name: `${'n'.repeat(200)}/`.repeat(25), type: 'directory' })],
     );
     const { errors } = await refused(answer, 422, 'context_invalid');
-    expect(errors[0]).toMatchObject({ got: expect.stringContaining('a name of'), expected: 'at most 4096 bytes' });
+    expect(errors[0]).toMatchObject({ got: expect.stringContaining('a name of'), expected: 'at most 4095 bytes' });
     expect(errors[0]?.field.length).toBeLessThan(200);
+  });
+
+  test('that two readers would read differently', async () => {
+    await start();
+    const links = climbingLinks(3, 'docker');
+    const tar = twofoldTar(links, [{ name: 'Dockerfile', content: 'FROM scratch' }]);
+    for (const context of [tar, gzipSync(tar)]) {
+      const answer = await upload(['request', JSON.stringify(REQUEST)], ['context', context]);
+      const { errors } = await refused(answer, 422, 'context_invalid');
+      expect(errors[0]).toMatchObject({ field: 'context', got: expect.stringContaining('a line end in "comment"') });
+    }
+    expect(await stored()).toEqual([]);
+  });
+
+  test('whose Dockerfile lies outside of it', async () => {
+    await start();
+    const request = JSON.stringify({ ...REQUEST, dockerfile: 'sub/config.json' });
+    const answer = await upload(['request', request], ['context', rawTar(...climbingLinks(3, 'docker'))]);
+    const { errors } = await refused(answer, 422, 'context_invalid');
+    expect(errors).toEqual([
+      {
+        field: 'context["sub/config.json"]',
+        got: expect.stringMatching(/^a path through the symbolic link ".*" that leads out of the context$/),
+        expected: 'a file inside the context',
+      },
+    ]);
   });
 
   test('that is no tar at all', async () => {

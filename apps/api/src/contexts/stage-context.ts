@@ -3,10 +3,10 @@ import { open, rm } from 'node:fs/promises';
 import { contextKey } from '@kiln/contracts';
 import { ALL_TEAMS, type Principal } from '@kiln/domain';
 import type { MeteredBlobs, MeteredUpload, StorageShare } from '@kiln/state';
+import type { EntryTree } from '@kiln/trees';
 import { type Complaint, fieldComplaint } from '../http/complaint.ts';
 import type { Blobs, ContextTeams } from '../ports.ts';
-import { ContextInspector, type ContextLimits } from './context-inspector.ts';
-import type { ContextTree } from './context-tree.ts';
+import { type ContextLimits, inspectContext } from './inspect-context.ts';
 
 export interface StagingLimits extends ContextLimits {
   /** As it is sent. */
@@ -17,13 +17,13 @@ export interface StagingLimits extends ContextLimits {
 export interface StagedContext extends AsyncDisposable {
   readonly digest: string;
   readonly sizeBytes: number;
-  readonly tree: ContextTree;
+  readonly tree: EntryTree;
   /** Makes it a context of the store, counted for `share`; it is durable when this answers. @throws StorageQuotaExceeded */
   keep(share: StorageShare): Promise<void>;
 }
 
 /**
- * Streams a context to disk, through a hash and the inspector; a piece at a time is in memory. It counts for `share`, where that is
+ * Streams a context to disk, through a hash and the reader of tars that the worker unpacks it by; a piece at a time is in memory. It counts for `share`, where that is
  * known already, while it comes. Whatever goes wrong, nothing is left behind.
  * @throws Complaint `context_invalid`, `context_incomplete`, `body_too_large`; StorageQuotaExceeded, StorageFull; the file
  * system's errors (ENOSPC)
@@ -54,27 +54,28 @@ async function receive(
   { maxContextBytes, ...limits }: StagingLimits,
 ): Promise<Pick<StagedContext, 'digest' | 'sizeBytes' | 'tree'>> {
   const hash = createHash('sha256');
-  using inspector = new ContextInspector(limits);
   await using file = await open(temp, 'wx', 0o600);
   let sizeBytes = 0;
-  for await (const chunk of source) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > maxContextBytes) {
-      throw fieldComplaint(
-        'body_too_large',
-        'context',
-        `more than ${maxContextBytes} bytes`,
-        `at most ${maxContextBytes} bytes`,
-      );
+  async function* kept(): AsyncGenerator<Buffer> {
+    for await (const chunk of source) {
+      sizeBytes += chunk.length;
+      if (sizeBytes > maxContextBytes) {
+        throw fieldComplaint(
+          'body_too_large',
+          'context',
+          `more than ${maxContextBytes} bytes`,
+          `at most ${maxContextBytes} bytes`,
+        );
+      }
+      await upload.take(chunk.length);
+      hash.update(chunk);
+      await file.writeFile(chunk);
+      yield chunk;
     }
-    await upload.take(chunk.length);
-    hash.update(chunk);
-    await file.writeFile(chunk);
-    await inspector.write(chunk);
   }
-  await inspector.end();
+  const tree = await inspectContext(kept(), limits);
   await file.datasync();
-  return { digest: `sha256:${hash.digest('hex')}`, sizeBytes, tree: inspector.tree };
+  return { digest: `sha256:${hash.digest('hex')}`, sizeBytes, tree };
 }
 
 /**

@@ -52,7 +52,7 @@ export function startHooks(
         untrustedPush: config.untrustedPush,
         contextGrantMs: 2 * config.contextRetentionMs,
         known,
-        git: { timeoutMs: config.gitTimeoutMs, maxFetchBytes: config.maxGitBytes },
+        git: { timeoutMs: config.gitTimeoutMs, maxFetchBytes: config.maxGitBytes, guard: deps.outgoing },
         ...{ log, now, signal },
       }),
   );

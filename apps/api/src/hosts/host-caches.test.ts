@@ -123,7 +123,7 @@ test('shows whose the caches are where a host keeps two classes of trust, and a 
   const shown = {
     ...budgets,
     trust: ['trusted', 'untrusted'],
-    caches: { usedByTrust: { trusted: 40, untrusted: 20 } },
+    caches: { usedByDomain: { trusted: 40, untrusted: 20 } },
   };
   expect(await listed()).toMatchObject(shown);
   const { inventory, ...head } = await detail();
@@ -136,7 +136,7 @@ test('shows whose the caches are where a host keeps two classes of trust, and a 
   expect(rows).toHaveLength(3);
   expect(rows).toEqual(
     expect.arrayContaining([
-      ['app', 'trusted', undefined],
+      ['app', 'trusted', 'default'],
       ['app', 'untrusted', 'web'],
       ['app', 'untrusted', 'ops'],
     ]),

@@ -1,5 +1,5 @@
 import type { HostDetailView } from '@kiln/contracts';
-import { readCacheKey } from '@kiln/domain';
+import { readCacheKey, readDomain } from '@kiln/domain';
 import type { HostState, PublishedInventory } from '@kiln/state';
 import { viewHost } from './host-view.ts';
 
@@ -13,15 +13,24 @@ function viewInventory(
   inventory: PublishedInventory,
   mountUsers: ReadonlyMap<string, readonly string[]>,
 ): NonNullable<HostDetailView['inventory']> {
-  const { readAt, sizesAreFloors, usedBytes, usedByTrust, mounts, mountsLeftOut, layers } = inventory;
+  const {
+    readAt,
+    sizesAreFloors,
+    usedBytes,
+    usedByDomain = inventory.usedByTrust,
+    mounts,
+    mountsLeftOut,
+    layers,
+  } = inventory;
   return {
     readAt: instant(readAt),
     sizesAreFloors,
     usedBytes,
-    ...(usedByTrust && { usedByTrust: { ...usedByTrust } }),
-    mounts: mounts.map(({ id, trust = 'trusted', bytes, lastUsedAt, inUse, records }) => ({
+    ...(usedByDomain && { usedByDomain: { ...usedByDomain } }),
+    mounts: mounts.map(({ id, domain, trust = 'trusted', bytes, lastUsedAt, inUse, records }) => ({
       id,
-      trust,
+      trust: domain === undefined ? trust : (readDomain(domain)?.trust ?? trust),
+      ...(domain !== undefined && { domain }),
       repos: [...new Set(mountUsers.get(id)?.map((key) => readCacheKey(key).repo))].sort(),
       bytes,
       lastUsedAt: instant(lastUsedAt),

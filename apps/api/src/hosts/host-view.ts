@@ -9,7 +9,7 @@ const WARM = 0.5;
 export function viewHost(host: HostState): HostInfoView {
   const { report, reported, orders, held, lastSeenAt } = host;
   const { name, slots, labels, platforms, driver, engineVersion, buildxVersion, buildkitVersion, disk } = report;
-  const { trust, cacheBudgetBytes, cacheBudgets, cacheBudgetFrom } = report;
+  const { trust, isolation, oneDomain, cacheBudgetBytes, cacheBudgets, cacheBudgetFrom } = report;
   const isChanged = orders.slots !== undefined || Object.keys(orders.labels).length > 0;
   return {
     name,
@@ -27,6 +27,9 @@ export function viewHost(host: HostState): HostInfoView {
     platforms: [...platforms],
     driver,
     trust: [...trust],
+    isolation,
+    oneDomain,
+    ...(host.serves !== undefined && { domain: host.serves }),
     engineVersion,
     buildxVersion,
     ...(buildkitVersion !== undefined && { buildkitVersion }),
@@ -41,11 +44,11 @@ export function viewHost(host: HostState): HostInfoView {
 }
 
 function viewCaches({ caches }: HostState, inventory: PublishedInventory): NonNullable<HostInfoView['caches']> {
-  const { readAt, usedBytes, usedByTrust, mounts, mountsLeftOut, sizesAreFloors } = inventory;
+  const { readAt, usedBytes, usedByDomain = inventory.usedByTrust, mounts, mountsLeftOut, sizesAreFloors } = inventory;
   return {
     readAt: instant(readAt),
     usedBytes,
-    ...(usedByTrust && { usedByTrust: { ...usedByTrust } }),
+    ...(usedByDomain && { usedByDomain: { ...usedByDomain } }),
     mounts: mounts.length + mountsLeftOut,
     warmRepos: [...caches.values()].filter(({ warmth }) => warmth >= WARM).length,
     sizesAreFloors,

@@ -17,11 +17,12 @@ const ANY_ADDRESS = /^(?:0\.0\.0\.0|::)$/;
  * What a worker is told that asks to join.
  * @throws Complaint `join_impossible` where it can't get at Redis from where it is, with what to do about that
  */
-export function joinGrant({ redisUrl, namespace, secretKey }: JoinConfig, ends: Ends): JoinGrant {
+export function joinGrant({ redisUrl, namespace, secretKey, minReplicas = 0 }: JoinConfig, ends: Ends): JoinGrant {
   return {
     redisUrl: reachableUrl(redisUrl, plain(ends.localAddress), plain(ends.remoteAddress)),
     namespace,
     secretKey,
+    ...(minReplicas > 0 && { minReplicas }),
   };
 }
 

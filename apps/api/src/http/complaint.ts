@@ -6,7 +6,7 @@ import {
   type Problem,
   type ProblemCode,
 } from '@kiln/contracts';
-import type { StorageFull, StorageQuotaExceeded } from '@kiln/state';
+import { isOutOfMemory, type StorageFull, type StorageQuotaExceeded } from '@kiln/state';
 import { z } from 'zod';
 
 /** A refusal that the client is told of, as problem details. `detail` and `errors` are shown: no secret's value may be in them. */
@@ -52,6 +52,8 @@ export class Complaint extends Error {
 /** What anything that was thrown is to the client. Unknown errors say nothing of themselves: the log has them. */
 export function complaintOf(error: unknown): Complaint {
   if (error instanceof Complaint) return error;
+  if (isOutOfMemory(error)) return storeFull();
+  if (error instanceof Error && error.message.startsWith('NOREPLICAS')) return notReplicated();
   if (error instanceof URIError) return new Complaint('not_found', 'the path is not valid percent-encoding');
   switch (codeOf(error)) {
     case 'idempotency_key_reused':
@@ -60,6 +62,12 @@ export function complaintOf(error: unknown): Complaint {
           { field: 'header Idempotency-Key', got: 'a key that is in use', expected: 'a new key for a new request' },
         ],
       });
+    case 'store_full':
+      return storeFull();
+    case 'build_document_lost':
+      return new Complaint('unavailable', (error as Error).message);
+    case 'not_replicated':
+      return notReplicated();
     case 'ENOSPC':
     case 'EDQUOT':
       return new Complaint(
@@ -73,6 +81,17 @@ export function complaintOf(error: unknown): Complaint {
     default:
       return new Complaint('internal', 'the request failed by a fault of Kiln’s own; its log has the details');
   }
+}
+
+/** When a refused client may come again, s: no sooner does memory get free. */
+const STORE_FULL_RETRY_S = 10;
+
+function storeFull(): Complaint {
+  return new Complaint(
+    'store_full',
+    `Kiln’s Redis is nearly full, so nothing new is accepted; what runs goes on; try again in ${STORE_FULL_RETRY_S} s`,
+    { headers: { 'Retry-After': String(STORE_FULL_RETRY_S) } },
+  );
 }
 
 function storageFull({ message, freeBytes, reserveBytes }: StorageFull): Complaint {
@@ -91,6 +110,17 @@ function quotaExceeded({ message, quotaBytes, usedBytes }: StorageQuotaExceeded)
       },
     ],
   });
+}
+
+/** When a refused client may come again, s. */
+const NOT_REPLICATED_RETRY_S = 5;
+
+function notReplicated(): Complaint {
+  return new Complaint(
+    'unavailable',
+    `too few replicas of Kiln’s Redis are in step, so that a failover could lose what was asked for, and it doesn’t count; ask again in ${NOT_REPLICATED_RETRY_S} s, with the same Idempotency-Key where there was one`,
+    { headers: { 'Retry-After': String(NOT_REPLICATED_RETRY_S) } },
+  );
 }
 
 export function codeOf(error: unknown): unknown {

@@ -38,10 +38,12 @@ import type { MeteredDeps } from '../ports.ts';
 import { scheduleHandlers } from '../schedules/schedule-handlers.ts';
 import type { ScheduleSubmitting } from '../schedules/submit-schedule.ts';
 import { secretHandlers } from '../secrets/secret-handlers.ts';
+import { liveLogSettings, memoryLines } from '../upkeep/watch-memory.ts';
 import { sendBlob, sendJson } from './answer.ts';
 import { Complaint, fieldComplaint, parameter, parsed } from './complaint.ts';
 import { within } from './deadline.ts';
 import { logFormat } from './log-format.ts';
+import { replicaLines } from './replica-lines.ts';
 
 export interface HandlerParts {
   readonly config: ApiConfig;
@@ -90,6 +92,7 @@ export function handlers({
     async submitBuild(request, response, { principal, note }) {
       await using submission = await receiveSubmission(request, blobs, config, async (asked, named) => {
         const admitted = admitRequest(asked, named, principal, config.untrustedPush);
+        await stored(deps.memory.assertRoom());
         const own = await rulesFor(principal, admitted.team);
         await own.checkTargets(admitted);
         return { request: admitted, maxContextBytes: own.contextBytes, share: own.share };
@@ -227,10 +230,12 @@ export function handlers({
 
     async ready(_request, response) {
       if (closing.aborted) throw new Complaint('unavailable', 'this process stops');
-      await within(READY_MS, hosts.list()).catch((error: unknown) => {
+      const reading = Promise.all([deps.memory.read(liveLogSettings(config)), deps.replicas?.(), hosts.list()]);
+      const [memory, replicas] = await within(READY_MS, reading).catch((error: unknown) => {
         throw error instanceof Complaint ? error : new Complaint('unavailable', 'Kiln’s Redis answers with an error');
       });
-      response.type('text/plain').send('ready\n');
+      const lines = ['ready', ...memoryLines(memory), ...replicaLines(replicas)];
+      response.type('text/plain').send(`${lines.join('\n')}\n`);
     },
 
     async openapi(_request, response) {

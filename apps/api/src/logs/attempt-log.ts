@@ -36,7 +36,6 @@ export class AttemptLog implements AsyncDisposable {
   /** The attempt has ended, so its log is complete: what isn't there now never will be. */
   #isOver = false;
   #end: EndRecord | undefined;
-  #fault: LogGap | undefined;
 
   constructor(ref: LogRef, parts: AttemptLogParts) {
     this.ref = ref;
@@ -56,7 +55,6 @@ export class AttemptLog implements AsyncDisposable {
    */
   async after(seq: number, wait: boolean, signal: AbortSignal): Promise<LogChunk | undefined> {
     while (!signal.aborted && !this.#stop.signal.aborted) {
-      if (this.#fault) throw this.#fault;
       const chunk = this.#ring.after(seq) ?? (await this.#beside(seq, wait));
       if (chunk === 'wait') await this.#advance(seq, signal);
       else if (chunk !== 'look again') {
@@ -121,7 +119,6 @@ export class AttemptLog implements AsyncDisposable {
       // Nothing for a while. An event may have been missed while Redis was away; the record knows.
       if (batches.length === 0 && !this.#isOver) await this.#refresh();
     } catch (error) {
-      if (error instanceof LogGap) this.#fault = error;
       if (this.#stop.signal.aborted || this.#isOver) return;
       log.warn({ ...this.ref, err: error, retryMs: this.#retryMs }, 'log reader failed');
       await this.#closeTail();
@@ -132,7 +129,8 @@ export class AttemptLog implements AsyncDisposable {
   #push(chunk: LogChunk): void {
     const head = this.#head ?? 0;
     if (chunk.lastSeq <= head) return;
-    if (chunk.firstSeq > head + 1) throw new LogGap(this.ref, head + 1, chunk.firstSeq);
+    // What lies between was moved to the blob store before it was read here. Whoever needs it finds it by pages.
+    if (chunk.firstSeq > head + 1) this.#ring.clear();
     this.#ring.push(chunk.after(head));
     this.#head = chunk.lastSeq;
     if (!chunk.end) return;

@@ -1,21 +1,15 @@
 import { Readable } from 'node:stream';
-import { setImmediate as breathe } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
-import { logIndexKey, logKey } from '@kiln/contracts';
+import { type LogPiece, logIndexKey, logKey } from '@kiln/contracts';
+import type { LogBatch } from '@kiln/state';
 import type { Logger } from 'pino';
 import type { Blobs, LogStreams } from '../ports.ts';
-import type { LogIndex } from './archived-logs.ts';
+import { type MemberList, packMembers } from './log-members.ts';
 import type { LogRef } from './log-pages.ts';
 
-const pack = promisify(gzip);
-
-/** What a gzip member holds, in characters: what a reader unpacks to begin anywhere. */
-const MEMBER_CHARS = 128 * 1024;
 const READ_BATCHES = 16;
 const MAX_AT_ONCE = 16;
 
-/** The stream ended before the log did: it expired while it was being read, because somebody else has archived it meanwhile. */
+/** The stream, or a piece, ended before the log did: somebody else has archived it meanwhile, or it was lost. */
 class LogBrokeOff extends Error {
   readonly code = 'log_broke_off';
   constructor({ buildId, attempt }: LogRef, lastSeq: number) {
@@ -23,26 +17,38 @@ class LogBrokeOff extends Error {
   }
 }
 
-type Streams = Pick<LogStreams, 'read' | 'unarchived' | 'claimArchive' | 'markArchived'>;
+type Streams = Pick<LogStreams, 'read' | 'unarchived' | 'claim' | 'pieces' | 'markArchived'>;
+type Store = Pick<Blobs, 'put' | 'stat' | 'open' | 'delete'>;
 
-/** Moves the logs of attempts that have ended from Redis into the blob store, a page at a time. */
+/**
+ * Moves the logs of attempts that have ended into the archive: their pieces, which lie in the blob store already, one after the other as they are,
+ * and what is left in Redis, a page at a time.
+ */
 export class LogArchiver {
   readonly #logs: Streams;
-  readonly #blobs: Pick<Blobs, 'put' | 'stat'>;
+  readonly #blobs: Store;
   readonly #log: Logger;
 
-  constructor(logs: Streams, blobs: Pick<Blobs, 'put' | 'stat'>, log: Logger) {
+  constructor(logs: Streams, blobs: Store, log: Logger) {
     this.#logs = logs;
     this.#blobs = blobs;
     this.#log = log;
   }
 
-  /** One round over what waits. Answers how many were archived. A log that fails is tried again in another round. */
-  async round(signal: AbortSignal): Promise<number> {
+  /**
+   * One round over what waits. Answers how many were archived, and on how many another process has a claim. A log that fails is tried again in
+   * another round.
+   */
+  async round(signal: AbortSignal): Promise<{ archived: number; claimed: number }> {
     let archived = 0;
+    let claimed = 0;
     for (const ref of await this.#logs.unarchived(MAX_AT_ONCE)) {
       if (signal.aborted) break;
-      if (!(await this.#logs.claimArchive(ref.buildId, ref.attempt))) continue;
+      await using claim = await this.#logs.claim(ref.buildId, ref.attempt);
+      if (!claim) {
+        claimed += 1;
+        continue;
+      }
       try {
         await this.#archive(ref, signal);
         archived += 1;
@@ -50,63 +56,70 @@ export class LogArchiver {
         if (!signal.aborted) this.#log.error({ ...ref, err: error }, 'log not archived');
       }
     }
-    return archived;
+    return { archived, claimed };
   }
 
-  /** A claim may lapse, and two archive the same log: whoever finds it done, or its stream gone, overwrites nothing. */
+  /**
+   * A claim may lapse, and two archive the same log: since it has ended neither its pieces nor its stream change any more, so both
+   * write the same bytes; whoever finds it done, or its stream gone, overwrites nothing.
+   */
   async #archive(ref: LogRef, signal: AbortSignal): Promise<void> {
-    if (await this.#blobs.stat(logIndexKey(ref.buildId, ref.attempt))) {
-      return await this.#logs.markArchived(ref.buildId, ref.attempt);
+    const { buildId, attempt } = ref;
+    const pieces = await this.#logs.pieces(buildId, attempt);
+    if (!(await this.#blobs.stat(logIndexKey(buildId, attempt)))) {
+      const list: MemberList = { members: [], lastSeq: 0, sizeBytes: 0 };
+      await this.#blobs.put(
+        logKey(buildId, attempt),
+        Readable.from(this.#whole(ref, pieces, list, signal), { objectMode: false }),
+      );
+      const { members, lastSeq, sizeBytes } = list;
+      // Last: readers begin with the index.
+      const index = Readable.from([Buffer.from(JSON.stringify({ members, lastSeq }))]);
+      await this.#blobs.put(logIndexKey(buildId, attempt), index);
+      this.#log.info({ ...ref, records: lastSeq, sizeBytes, pieces: pieces.length }, 'log archived');
     }
-    const index: { members: LogIndex['members'][number][]; lastSeq: number } = { members: [], lastSeq: 0 };
-    const { sizeBytes } = await this.#blobs.put(
-      logKey(ref.buildId, ref.attempt),
-      Readable.from(this.#members(ref, index, signal), { objectMode: false }),
-    );
-    // Last: readers begin with the index.
-    await this.#blobs.put(logIndexKey(ref.buildId, ref.attempt), Readable.from([Buffer.from(JSON.stringify(index))]));
-    await this.#logs.markArchived(ref.buildId, ref.attempt);
-    this.#log.info({ ...ref, records: index.lastSeq, sizeBytes }, 'log archived');
+    await this.#logs.markArchived(buildId, attempt);
+    // Last of all: whoever finds no piece finds the archive.
+    for (const { key } of pieces) await this.#blobs.delete(key);
   }
 
-  /** Compresses in a thread of libuv's pool; the event loop only joins lines. */
-  async *#members(
-    ref: LogRef,
-    index: { members: LogIndex['members'][number][]; lastSeq: number },
-    signal: AbortSignal,
-  ) {
-    let byte = 0;
-    let isWhole = false;
-    for await (const { firstSeq, lines } of this.#pages(ref)) {
+  async *#whole(ref: LogRef, pieces: readonly LogPiece[], list: MemberList, signal: AbortSignal) {
+    for (const piece of pieces) {
       signal.throwIfAborted();
-      isWhole = isEnd(lines.at(-1));
-      const member = await pack(`${lines.join('\n')}\n`);
-      index.members.push({ byte, firstSeq });
-      index.lastSeq = firstSeq + lines.length - 1;
-      byte += member.length;
-      yield member;
-      await breathe();
+      yield* this.#piece(ref, piece, list);
     }
-    if (!isWhole) throw new LogBrokeOff(ref, index.lastSeq);
+    let isWhole = false;
+    const noteEnd = (line: string | undefined) => {
+      isWhole = isEnd(line);
+    };
+    yield* packMembers(this.#rest(ref, list.lastSeq, noteEnd), list, signal);
+    if (!isWhole) throw new LogBrokeOff(ref, list.lastSeq);
   }
 
-  async *#pages({ buildId, attempt }: LogRef): AsyncGenerator<{ firstSeq: number; lines: string[] }> {
-    let page: { firstSeq: number; lines: string[]; chars: number } = { firstSeq: 1, lines: [], chars: 0 };
-    for (let seq = 0; ; ) {
-      const batches = await this.#logs.read(buildId, attempt, seq, READ_BATCHES);
+  async *#piece(ref: LogRef, { key, members, lastSeq, sizeBytes }: LogPiece, list: MemberList) {
+    const blob = await this.#blobs.open(key);
+    if (!blob) throw new LogBrokeOff(ref, list.lastSeq);
+    const start = list.sizeBytes;
+    for (const { byte, firstSeq } of members) list.members.push({ byte: start + byte, firstSeq });
+    for await (const chunk of blob as AsyncIterable<Buffer>) {
+      list.sizeBytes += chunk.length;
+      yield chunk;
+    }
+    if (list.sizeBytes !== start + sizeBytes) throw new LogBrokeOff(ref, list.lastSeq);
+    list.lastSeq = lastSeq;
+  }
+
+  /** What Redis has after record `seq`. */
+  async *#rest(ref: LogRef, seq: number, noteLast: (line: string | undefined) => void): AsyncGenerator<LogBatch> {
+    for (let last = seq; ; ) {
+      const batches = await this.#logs.read(ref.buildId, ref.attempt, last, READ_BATCHES);
       for (const batch of batches) {
-        for (const line of batch.lines) {
-          page.lines.push(line);
-          page.chars += line.length + 1;
-        }
-        seq = batch.firstSeq + batch.lines.length - 1;
-        if (page.chars < MEMBER_CHARS) continue;
-        yield page;
-        page = { firstSeq: seq + 1, lines: [], chars: 0 };
+        if (batch.firstSeq !== last + 1) throw new LogBrokeOff(ref, last);
+        noteLast(batch.lines.at(-1));
+        last = batch.firstSeq + batch.lines.length - 1;
+        yield batch;
       }
-      if (batches.length > 0) continue;
-      if (page.lines.length > 0) yield page;
-      return;
+      if (batches.length === 0) return;
     }
   }
 }

@@ -9,7 +9,9 @@ import { ArchivedLogs } from './archived-logs.ts';
 import { followBuild } from './follow-build.ts';
 import { LogArchiver } from './log-archiver.ts';
 import { LogHub } from './log-hub.ts';
+import { LogMover } from './log-mover.ts';
 import { LogPages } from './log-pages.ts';
+import { LogPieces } from './log-pieces.ts';
 
 const INCARNATION = 'i';
 const quiet = pino({ level: 'silent' });
@@ -26,8 +28,12 @@ class House implements AsyncDisposable {
 
   constructor({ ringChars = 400, pageChars = 600, lingerMs = 0 } = {}) {
     const { builds, logs, events } = this.pool;
-    const pages = new LogPages(logs, this.archive, pageChars);
+    const pages = new LogPages(logs, new LogPieces(logs, this.blobs), this.archive, pageChars);
     this.hub = new LogHub({ builds, logs, events, pages, ringChars, lingerMs, log: quiet });
+  }
+
+  mover(): LogMover {
+    return new LogMover({ logs: this.pool.logs, blobs: this.blobs, log: quiet, now: () => 0 });
   }
 
   follow(from = { attempt: 1, seq: 0 }, { follow = true, only = undefined as number | undefined } = {}) {
@@ -78,7 +84,9 @@ const outputs = (count: number) => Array.from({ length: count }, (_, i) => outpu
 
 describe('invariant 3: no gap, no repeat, no reordering', () => {
   const attempt = fc.record({
-    batches: fc.array(fc.record({ records: fc.integer({ min: 1, max: 9 }), pause: fc.nat(4) }), { maxLength: 25 }),
+    batches: fc.array(fc.record({ records: fc.integer({ min: 1, max: 9 }), pause: fc.nat(4), movers: fc.nat(2) }), {
+      maxLength: 25,
+    }),
     archiveAfter: fc.nat(30),
     expireAfter: fc.nat(30),
     deaf: fc.boolean(),
@@ -91,7 +99,7 @@ describe('invariant 3: no gap, no repeat, no reordering', () => {
     rest: fc.oneof({ weight: 3, arbitrary: fc.nat(3) }, { weight: 1, arbitrary: fc.integer({ min: 20, max: 60 }) }),
   });
 
-  test('whoever resumes gets exactly the rest, however slow, over attempts, ring, pages and archive', async () => {
+  test('whoever resumes gets exactly the rest, however slow, over attempts, ring, pages, pieces and archive', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(attempt, { minLength: 1, maxLength: 3 }),
@@ -110,11 +118,13 @@ describe('invariant 3: no gap, no repeat, no reordering', () => {
             return { seen, ids: await made.ids({ attempt: a, seq }, rest) };
           });
 
-          const upkeep: Promise<void>[] = [];
+          const upkeep: Promise<unknown>[] = [];
           for (const [i, { batches, archiveAfter, expireAfter, deaf }] of attempts.entries()) {
             const number = made.begin();
-            for (const { records, pause } of batches) {
+            for (const { records, pause, movers } of batches) {
               made.pool.append(number, outputs(records));
+              // API processes that move pieces while it grows, and don't wait for each other.
+              for (let n = 0; n < movers; n += 1) upkeep.push(made.mover().round(0, made.stop.signal));
               for (let n = 0; n < records; n += 1)
                 written.push(`${number}.${written.filter((id) => id.startsWith(`${number}.`)).length + 1}`);
               await ticks(pause);

@@ -1,6 +1,7 @@
 import type { LogStreams } from '../ports.ts';
 import type { ArchivedLogs } from './archived-logs.ts';
 import { LogChunk } from './log-chunk.ts';
+import type { LogPieces } from './log-pieces.ts';
 
 /** One attempt's log. */
 export interface LogRef {
@@ -23,11 +24,13 @@ const PAGE_CHARS = 128 * 1024;
 const MAX_PAGE_BATCHES = 512;
 
 /**
- * Reads logs from their stores by pages: from the live stream while there is one, then from the archive.
+ * Reads logs from their stores by pages: from the live stream, from the pieces that were moved out of it, from the archive. In this order,
+ * which is the one that records move in: so none is missed that moves meanwhile.
  * Readers at the same place share a page: each begins where the one before ended, so those who started together stay together.
  */
 export class LogPages {
   readonly #logs: Pick<LogStreams, 'read'>;
+  readonly #pieces: Pick<LogPieces, 'after'>;
   readonly #archive: ArchivedLogs;
   readonly #maxChars: number;
   /** In order of use, oldest first. */
@@ -37,8 +40,14 @@ export class LogPages {
   /** Batches of one log that make a page, from what its batches weighed so far. */
   readonly #batches = new Map<string, number>();
 
-  constructor(logs: Pick<LogStreams, 'read'>, archive: ArchivedLogs, maxChars: number) {
+  constructor(
+    logs: Pick<LogStreams, 'read'>,
+    pieces: Pick<LogPieces, 'after'>,
+    archive: ArchivedLogs,
+    maxChars: number,
+  ) {
     this.#logs = logs;
+    this.#pieces = pieces;
     this.#archive = archive;
     this.#maxChars = maxChars;
   }
@@ -60,16 +69,23 @@ export class LogPages {
   }
 
   async #read(ref: LogRef, seq: number): Promise<LogChunk | undefined> {
-    return (await this.#readLive(ref, seq)) ?? (await this.#archive.after(ref, seq));
+    const live = await this.#readLive(ref, seq);
+    if (live instanceof LogChunk) return live;
+    const moved = (await this.#pieces.after(ref, seq)) ?? (await this.#archive.after(ref, seq));
+    if (!moved && live) throw new LogGap(ref, seq + 1, live.firstSeq);
+    return moved;
   }
 
-  async #readLive(ref: LogRef, seq: number): Promise<LogChunk | undefined> {
+  /** Of a stream that goes on only later, where it does. */
+  async #readLive(ref: LogRef, seq: number): Promise<LogChunk | { firstSeq: number } | undefined> {
     const log = `${ref.buildId}.${ref.attempt}`;
     const batches = await this.#logs.read(ref.buildId, ref.attempt, seq, this.#batches.get(log) ?? 4);
     if (batches.length === 0) {
       this.#batches.delete(log);
       return undefined;
     }
+    const [{ firstSeq } = { firstSeq: 0 }] = batches;
+    if (firstSeq > seq + 1) return { firstSeq };
     const lines: string[] = [];
     for (const batch of batches) {
       if (batch.firstSeq !== seq + 1 + lines.length) throw new LogGap(ref, seq + 1 + lines.length, batch.firstSeq);

@@ -19,6 +19,12 @@ export class LogRing {
     }
   }
 
+  /** Begins anew: what is pushed next doesn't follow on what is here. */
+  clear(): void {
+    this.#chunks.length = 0;
+    this.#chars = 0;
+  }
+
   /** The records right after `seq`; undefined where they are no longer, or not yet, here. */
   after(seq: number): LogChunk | undefined {
     const [oldest] = this.#chunks;

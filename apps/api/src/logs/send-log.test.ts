@@ -266,8 +266,8 @@ describe('clients that stay', () => {
       await start({ socketIdleMs: REST_MS, sseHeartbeatMs: REST_MS / 4 });
       const { id, attempt } = await started();
       const [dead, slow] = [await open(id, format), await open(id, format)];
+      for (const { socket } of [dead, slow]) socket.pause();
       await flood(attempt);
-      dead.socket.pause();
       const since = performance.now();
       let isSlowClosed = false;
       void slow.closed.then(() => {
@@ -278,7 +278,6 @@ describe('clients that stay', () => {
         slow.socket.resume();
         slow.socket.once('data', () => slow.socket.pause());
       }, REST_MS / 50);
-      slow.socket.pause();
       try {
         // Only the server's end tells: a paused socket reads no end.
         await expect.poll(() => api.logged.filter((line) => line.includes('"cutOff":true')).length, PATIENT).toBe(1);

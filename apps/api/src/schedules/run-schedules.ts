@@ -6,7 +6,7 @@ import type { Audit } from '../ports.ts';
 import { type ScheduleSubmitting, schedulePrincipal, submitSchedule } from './submit-schedule.ts';
 
 /** Refusals that a later try may not meet. */
-const PASSING: ReadonlySet<ProblemCode> = new Set(['queue_full', 'unavailable', 'disk_full']);
+const PASSING: ReadonlySet<ProblemCode> = new Set(['queue_full', 'store_full', 'unavailable', 'disk_full']);
 
 /**
  * Submits the builds of schedules that are due. What fails for a passing reason is thrown, and tried again a little later; what is refused is

@@ -1,7 +1,8 @@
-import type { LogRecord, PoolEvent } from '@kiln/contracts';
+import { randomUUID } from 'node:crypto';
+import type { LogPiece, LogRecord, PoolEvent } from '@kiln/contracts';
 import { buildRequest } from '@kiln/contracts';
 import { type BuildEvent, type BuildRecord, currentAttempt, isIllegal, transition } from '@kiln/domain';
-import type { LogBatch, StoredBuild } from '@kiln/state';
+import type { LogBatch, PieceOutcome, StoredBuild } from '@kiln/state';
 import type { Builds, Events, LogStreams, Tail } from '../ports.ts';
 
 /** Lets everything else that is ready run first. */
@@ -22,6 +23,9 @@ export class FakePool {
   readonly listeners = new Set<(event: PoolEvent) => void>();
   readonly streams = new Map<number, LogBatch[]>();
   readonly archived = new Set<number>();
+  /** Pieces that were moved out of the streams. */
+  readonly moved = new Map<number, LogPiece[]>();
+  readonly #claims = new Map<number, string>();
   /** Events that are swallowed, as when Redis was away. */
   deaf = false;
   reads = 0;
@@ -72,9 +76,44 @@ export class FakePool {
       this.#record.attempts
         .filter(({ number, endedAt }) => endedAt !== undefined && !this.archived.has(number))
         .map(({ number }) => ({ buildId: this.id, attempt: number })),
-    claimArchive: async () => true,
-    markArchived: async (_id, attempt) => void this.archived.add(attempt),
+    claim: async (_id, attempt) => this.#claim(attempt),
+    loud: async () => this.#record.attempts.map(({ number }) => ({ buildId: this.id, attempt: number })),
+    newestFirst: async (_id, attempt) => this.streams.get(attempt)?.at(-1)?.firstSeq,
+    pieces: async (_id, attempt) => [...(this.moved.get(attempt) ?? [])],
+    pieceAfter: async (_id, attempt, seq) => {
+      await tick();
+      return this.moved.get(attempt)?.find(({ lastSeq }) => lastSeq > seq);
+    },
+    movePiece: async ({ attempt }, holder, piece) => this.#movePiece(attempt, holder, piece),
+    recount: async () => {},
+    markArchived: async (_id, attempt) => {
+      const stream = this.streams.get(attempt);
+      if (stream) this.streams.set(attempt, stream.slice(-1));
+      this.archived.add(attempt);
+    },
   };
+
+  async #claim(attempt: number) {
+    await tick();
+    if (this.#claims.has(attempt)) return undefined;
+    const holder = randomUUID();
+    this.#claims.set(attempt, holder);
+    return { holder, [Symbol.asyncDispose]: async () => void this.#claims.delete(attempt) };
+  }
+
+  /** As the script has it: all or nothing. */
+  async #movePiece(attempt: number, holder: string, piece: LogPiece): Promise<PieceOutcome> {
+    await tick();
+    const stream = this.streams.get(attempt) ?? [];
+    const pieces = this.moved.get(attempt) ?? [];
+    if (this.#claims.get(attempt) !== holder) return 'lost';
+    if (this.#record.attempts[attempt - 1]?.endedAt !== undefined) return 'ended';
+    const left = stream.filter(({ firstSeq }) => firstSeq > piece.lastSeq);
+    if (piece.firstSeq !== (pieces.at(-1)?.lastSeq ?? 0) + 1 || left.length === 0) return 'stale';
+    this.streams.set(attempt, left);
+    this.moved.set(attempt, [...pieces, piece]);
+    return 'moved';
+  }
 
   stored(): StoredBuild {
     const { secrets: _, ...request } = buildRequest.parse({ source: { type: 'upload', name: 'app' } });
@@ -107,6 +146,7 @@ export class FakePool {
 
   expire(attempt: number): void {
     this.streams.delete(attempt);
+    this.moved.delete(attempt);
   }
 
   #tail(attempt: number, from: number): Tail {

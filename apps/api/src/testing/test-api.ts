@@ -43,7 +43,9 @@ export class TestApi implements AsyncDisposable {
   static async start(
     config: Partial<ApiConfig> = {},
     given: {
-      redis?: TestRedis;
+      redis?: Pick<TestRedis, 'url'>;
+      minReplicas?: number;
+      replicaTimeoutMs?: number;
       blobDir?: string;
       namespace?: string;
       secretKey?: Buffer | readonly Buffer[];
@@ -64,6 +66,8 @@ export class TestApi implements AsyncDisposable {
         namespace: given.namespace ?? `api-${randomUUID()}`,
         secretKey: given.secretKey ?? Buffer.alloc(32, 1),
         onError: () => {},
+        ...(given.minReplicas !== undefined && { minReplicas: given.minReplicas }),
+        ...(given.replicaTimeoutMs !== undefined && { replicaTimeoutMs: given.replicaTimeoutMs }),
       }),
     );
     const blobs = new FsBlobStore(given.blobDir ?? dir);

@@ -7,7 +7,8 @@ import {
   type ForgeName,
 } from '@kiln/contracts';
 import { forge } from '@kiln/forges';
-import { delivery, GitServer, SECRET, StatusApi, sign } from '@kiln/forges/testing';
+import { delivery, SECRET, StatusApi, sign } from '@kiln/forges/testing';
+import { GitServer } from '@kiln/git/testing';
 import type { TestApi } from './test-api.ts';
 
 /** A webhook as a forge sends it. */
@@ -32,7 +33,10 @@ const ID_HEADERS: Readonly<Record<ForgeName, readonly string[]>> = {
   bitbucket: ['x-request-uuid'],
 };
 
-/** A recorded payload that names the given commits, signed, with a delivery id of its own. */
+/** Makes each webhook's bytes others, as times and ids in a real one do. */
+let made = 0;
+
+/** A recorded payload that names the given commits, signed, with a delivery id and bytes of its own. */
 export function hook(
   name: ForgeName,
   fixture: string,
@@ -40,12 +44,23 @@ export function hook(
 ): Hook {
   const recorded = delivery(name, fixture);
   const pairs = [...Object.entries(commits), ...Object.entries(texts)];
-  const body = Buffer.from(pairs.reduce((text, [from, to]) => text.replaceAll(from, to), recorded.body.toString()));
+  const text = pairs.reduce((before, [from, to]) => before.replaceAll(from, to), recorded.body.toString());
+  made += 1;
+  const body = Buffer.from(text + ' '.repeat(made));
   const headers = sign(name, body, recorded.headers).headers as Record<string, string>;
   return {
     forge: name,
     body,
     headers: { ...headers, ...Object.fromEntries(ID_HEADERS[name].map((one) => [one, id])) },
+  };
+}
+
+/** The same webhook, signature and all, with another delivery id: what anybody can send who has seen it. */
+export function replayed(one: Hook): Hook {
+  const id = randomUUID();
+  return {
+    ...one,
+    headers: { ...one.headers, ...Object.fromEntries(ID_HEADERS[one.forge].map((name) => [name, id])) },
   };
 }
 

@@ -6,13 +6,13 @@ export interface Repeating extends AsyncDisposable {
 }
 
 /**
- * Runs `work` every `everyMs`, counted from its end, and whenever asked; never twice at a time. A failure is logged and tried
+ * Runs `work` every `everyMs`, which may go by what it came to, counted from its end, and whenever asked; never twice at a time. A failure is logged and tried
  * again the next time. Disposing of it aborts the signal and waits for the work to end.
  */
-export function repeat(
+export function repeat<Result>(
   name: string,
-  everyMs: number,
-  work: (signal: AbortSignal) => Promise<unknown>,
+  everyMs: number | ((result: Result | undefined) => number),
+  work: (signal: AbortSignal) => Promise<Result>,
   log: Logger,
 ): Repeating {
   const stop = new AbortController();
@@ -21,14 +21,16 @@ export function repeat(
   let again = false;
 
   const run = async () => {
+    let result: Result | undefined;
     do {
       again = false;
-      await work(stop.signal).catch((error: unknown) => {
+      result = await work(stop.signal).catch((error: unknown) => {
         if (!stop.signal.aborted) log.error({ err: error, work: name }, 'upkeep failed');
+        return undefined;
       });
     } while (again && !stop.signal.aborted);
     running = undefined;
-    if (!stop.signal.aborted) timer = setTimeout(now, everyMs);
+    if (!stop.signal.aborted) timer = setTimeout(now, typeof everyMs === 'number' ? everyMs : everyMs(result));
   };
   const now = () => {
     clearTimeout(timer);

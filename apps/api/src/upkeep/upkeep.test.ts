@@ -46,9 +46,9 @@ describe('archiver', () => {
         { t: i, type: 'note', message: 'ü' },
       ]);
     pool.apply({ type: 'finish', attempt: 1, incarnation: 'i', outcome: { end: 'succeeded' } });
-    expect(await new LogArchiver(pool.logs, blobs, quiet).round(signal)).toBe(1);
-    const packed = blobs.held.get(logKey(pool.id, 1))?.bytes ?? Buffer.alloc(0);
     const stream = (pool.streams.get(1) ?? []).flatMap(({ lines }) => lines);
+    expect(await new LogArchiver(pool.logs, blobs, quiet).round(signal)).toEqual({ archived: 1, claimed: 0 });
+    const packed = blobs.held.get(logKey(pool.id, 1))?.bytes ?? Buffer.alloc(0);
     expect(gunzipSync(packed).toString()).toBe(stream.map((line) => `${line}\n`).join(''));
     expect(pool.archived).toEqual(new Set([1]));
   });
@@ -66,10 +66,14 @@ describe('archiver', () => {
       return put.call(blobs, key, content);
     };
     const archiver = new LogArchiver(pool.logs, blobs, quiet);
-    expect(await archiver.round(signal)).toBe(1);
+    expect(await archiver.round(signal)).toEqual({ archived: 1, claimed: 0 });
     expect(pool.archived).toEqual(new Set([2]));
     blobs.put = put;
-    expect(await archiver.round(signal)).toBe(1);
+    {
+      await using _other = await pool.logs.claim(pool.id, 1);
+      expect(await archiver.round(signal)).toEqual({ archived: 0, claimed: 1 });
+    }
+    expect(await archiver.round(signal)).toEqual({ archived: 1, claimed: 0 });
   });
 });
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFile, readlink, symlink } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, readlink, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { LogRecord } from '@kiln/contracts';
@@ -357,16 +357,37 @@ describe('-o', () => {
     await artifactOf({ name });
     const at = io();
     expect(await runCli(['build', '-o', 'out'], at)).toBe(125);
-    expect(at.stderr.text).toContain('leads out of the directory');
+    expect(at.stderr.text).toContain(`the artifact has ${JSON.stringify(name)}: got a name`);
   });
 
-  it('does not write through a link', async () => {
+  it('does not write through a link that was there before', async () => {
     await using outside = await TempDir.with({});
-    await artifactOf({ name: 'd', type: 'symlink', linkname: outside.path }, { name: 'd/evil' });
+    await mkdir(join(dir.path, 'out'));
+    await symlink(outside.path, join(dir.path, 'out/d'));
+    await artifactOf({ name: 'd/evil' });
     const at = io();
     expect(await runCli(['build', '-o', 'out'], at)).toBe(125);
     expect(at.stderr.text).toContain('written through');
-    await expect(readFile(join(outside.path, 'evil'))).rejects.toThrow('ENOENT');
+    expect(await readdir(outside.path)).toEqual([]);
+  });
+
+  it('does not change what a link leads to, not the mode either', async () => {
+    await using outside = await TempDir.with({});
+    await chmod(outside.path, 0o700);
+    const link = { name: 'd', type: 'symlink', linkname: outside.path } as const;
+    const directory = { name: 'd', type: 'directory', mode: 0o777 } as const;
+    for (const entries of [
+      [link, { name: 'd/evil' }],
+      [directory, link],
+      [link, directory],
+      [link, { name: 'd' }],
+    ]) {
+      await artifactOf(...entries);
+      const at = io();
+      expect(await runCli(['build', '-o', 'out'], at)).toBe(125);
+      expect(at.stderr.text).toContain('the artifact has "d');
+      expect([await readdir(outside.path), (await stat(outside.path)).mode & 0o7777]).toEqual([[], 0o700]);
+    }
   });
 
   it('notices what arrives damaged', async () => {

@@ -1,4 +1,5 @@
 import type { PlacementInfoView } from '@kiln/contracts';
+import { domainText } from '@kiln/domain';
 import { duration } from '../io/ages.ts';
 
 type Decision = PlacementInfoView['decisions'][number];
@@ -15,6 +16,7 @@ const REASONS: Readonly<Record<string, string>> = {
   all_full: 'every host that fits is full',
   no_host: 'no host has joined the pool',
   none_fits: 'no host fits',
+  none_of_domain: 'every host that takes such builds serves others’ builds only',
   team_limit: 'its team has as many builds running as it may',
   token_limit: 'who submitted it has as many builds running as they may',
   none_trusted: 'no host takes trusted builds',
@@ -32,6 +34,8 @@ const VERDICTS: Readonly<Record<string, string>> = {
   platform_missing: "can't build for the platform",
   label_missing: 'lacks a label',
   trust_missing: "has no builder for the build's trust",
+  other_domain: 'serves others’ builds only',
+  domain_away: 'has a builder of its own for such builds, which is away',
   too_small: 'too small',
   lost_it_before: 'lost this build before',
 };
@@ -67,7 +71,8 @@ export function decisionText(decision: Decision): string {
 }
 
 /** A verdict with what tipped it: `would cost other builds more: evicts caches (2m05s)`. */
-export function hostVerdict({ verdict, extras = {} }: Considered): string {
+export function hostVerdict({ verdict, extras = {}, serves }: Considered): string {
+  if (serves !== undefined) return `serves ${domainText(serves)} only`;
   if (verdict !== 'costs_others') return verdictText(verdict);
   const costs = Object.entries(extras)
     .filter(([, ms]) => ms > 0)
@@ -125,7 +130,9 @@ export function waitingReason(placement: PlacementInfoView): string | undefined 
   return `${reasonText(last)}${hosts ? ` (${hosts})` : ''}`;
 }
 
-function hostText({ host, usedSlots, slots, verdict }: Considered): string {
+function hostText(considered: Considered): string {
+  const { host, usedSlots, slots, verdict, serves } = considered;
+  if (serves !== undefined) return `${host} ${hostVerdict(considered)}`;
   const full = verdict === 'full' || verdict === 'awaited' || verdict === 'later';
   return full ? `${host} ${usedSlots}/${slots}` : `${host} ${verdictText(verdict)}`;
 }

@@ -325,7 +325,7 @@ describe('the rest', () => {
       ...{ engineVersion: '28.2', buildxVersion: '0.24', builds: [], lastSeenAt: seen },
       ...{ cacheBudgetBytes: 30e9, cacheBudgetFrom: 'engine' },
     };
-    const trusted = { trust: ['trusted'] };
+    const trusted = { trust: ['trusted'], isolation: 'pool', oneDomain: false };
     const caches = { readAt: seen, usedBytes: 1.5e9, mounts: 2, warmRepos: 1, sizesAreFloors: false };
     const inventory = {
       ...{
@@ -351,6 +351,7 @@ describe('the rest', () => {
         'host-a  ready',
         'slots   1 of 4 taken',
         'takes   trusted builds',
+        'serves  every team together',
         'engine  28.2, buildx 0.24, driver docker',
         'cache   1.50GB used of 30.00GB by the engine’s own policy, read 2s ago',
         'layers  7, 1.20GB',
@@ -377,7 +378,7 @@ describe('the rest', () => {
       {
         ...{ ...host, caches, trust: ['trusted', 'untrusted'], cacheBudgets: { trusted: 25e9, untrusted: 5e9 } },
         inventory: {
-          ...{ ...inventory, usedByTrust: { trusted: 1.3e9, untrusted: 0.2e9 } },
+          ...{ ...inventory, usedByDomain: { trusted: 1.3e9, untrusted: 0.2e9 } },
           mounts: inventory.mounts.map((one) => ({ ...one, ...own })),
           repos: [...inventory.repos, ...inventory.repos.map((one) => ({ ...one, ...own, team: 'web' }))],
         },

@@ -1,5 +1,6 @@
 import { bytes, type HostDetailView } from '@kiln/contracts';
-import { ownerText } from '../host/host-text.ts';
+import { readDomain } from '@kiln/domain';
+import { ownerText, servesText } from '../host/host-text.ts';
 import { age } from '../io/ages.ts';
 import type { Io } from '../io/output.ts';
 import { renderTable } from '../io/table.ts';
@@ -15,6 +16,7 @@ export function hostText(host: HostDetailView, io: Io): string {
     `${out.style('bold', name)}  ${out.style(hostStyle(state), state)}`,
     `slots   ${usedSlots} of ${slots} taken`,
     `takes   ${trust.join(' and ')} builds${trust.length > 1 ? ', each on a builder of its own' : ''}`,
+    `serves  ${servesText(host)}`,
     `engine  ${engineVersion}, buildx ${buildxVersion}, driver ${driver}`,
   ];
   if (!inventory) return `${[...head, `cache   not read yet${budgetText(host, ' (')}`].join('\n')}\n`;
@@ -42,11 +44,14 @@ function budgetText({ cacheBudgetBytes, cacheBudgetFrom }: HostDetailView, befor
 }
 
 /** ` (untrusted 0.20GB of 1.00GB)`: the part of the whole that untrusted builds have, where there are builders of both. */
-function partsText({ trust, cacheBudgets, inventory }: HostDetailView): string {
-  const used = inventory?.usedByTrust?.untrusted;
-  if (used === undefined || trust.length < 2) return '';
-  const budget = cacheBudgets?.untrusted;
-  return ` (untrusted ${bytes(used)}${budget === undefined ? '' : ` of ${bytes(budget)}`})`;
+function partsText({ trust, cacheBudgets = {}, inventory }: HostDetailView): string {
+  const untrusted = Object.entries(inventory?.usedByDomain ?? {}).filter(
+    ([key]) => readDomain(key)?.trust === 'untrusted',
+  );
+  if (untrusted.length === 0 || trust.length < 2) return '';
+  const sum = (all: readonly (readonly [string, number])[]) => all.reduce((total, [, count]) => total + count, 0);
+  const budget = sum(Object.entries(cacheBudgets).filter(([key]) => readDomain(key)?.trust === 'untrusted'));
+  return ` (untrusted ${bytes(sum(untrusted))}${budget === 0 ? '' : ` of ${bytes(budget)}`})`;
 }
 
 function reposText({ repos }: Inventory, { out, now }: Io): string {

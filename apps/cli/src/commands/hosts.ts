@@ -1,5 +1,5 @@
 import { bytes, type HostInfoView } from '@kiln/contracts';
-import { diskText, labelsText, platformsText, settingsText, stateText } from '../host/host-text.ts';
+import { diskText, labelsText, platformsText, servesText, settingsText, stateText } from '../host/host-text.ts';
 import { age } from '../io/ages.ts';
 import { EXIT } from '../io/exit-codes.ts';
 import type { Io, Style } from '../io/output.ts';
@@ -66,6 +66,7 @@ function columns({ now }: Io, hosts: readonly HostInfoView[]): Column<HostInfoVi
     },
     { title: 'PLATFORMS', text: platformsText, min: 11, dispensable: 6 },
     { title: 'TRUST', text: ({ trust }) => trust.join(','), dispensable: 4, shown: hosts.some(isUnlikeMost) },
+    { title: 'SERVES', text: servesText, dispensable: 4, shown: hosts.some(isApart) },
     { title: 'DRIVER', text: ({ driver }) => driver, dispensable: 7 },
     { title: 'ENGINE', text: ({ engineVersion }) => engineVersion, dispensable: 8 },
     {
@@ -91,6 +92,11 @@ function columns({ now }: Io, hosts: readonly HostInfoView[]): Column<HostInfoVi
 /** Most take trusted builds, and nothing needs to be said of it. */
 function isUnlikeMost({ trust }: HostInfoView): boolean {
   return trust.join() !== 'trusted';
+}
+
+/** Of hosts that all keep nobody apart nothing needs to be said; where one doesn't, the others are worth a look. */
+function isApart({ isolation }: HostInfoView): boolean {
+  return isolation !== 'pool';
 }
 
 function hasLabels({ labels }: HostInfoView): boolean {

@@ -39,5 +39,6 @@ const HINTS: Readonly<Partial<Record<KilnProblem['problem']['code'], string>>> =
   schedule_not_found: '`kiln schedule ls` lists those that there are.',
   queue_full: '`kiln ps` lists what waits; `kiln limits` says how much may.',
   too_many_requests: '`kiln limits` says how many there may be.',
+  store_full: '`/readyz` says how full Redis is; running builds go on, and their ends make room.',
   unavailable: 'Kiln is there, but can’t serve just now. Try again in a moment.',
 };

@@ -1,4 +1,4 @@
-import { lstat, readFile, stat } from 'node:fs/promises';
+import { readFile, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { OUTSIDE_DOCKERFILE } from '@kiln/contracts';
 import { UsageError } from '../io/errors.ts';
@@ -26,8 +26,6 @@ export interface LocalContextInput {
   readonly dockerfileText?: Uint8Array | undefined;
 }
 
-const SHOWN_LINKS = 5;
-
 /** Looks at the context and its Dockerfile before anything is sent. Throws `UsageError` at whatever a build couldn't begin with. */
 export async function readLocalContext(input: LocalContextInput): Promise<LocalContext> {
   const root = resolve(input.cwd, input.path);
@@ -39,7 +37,6 @@ export async function readLocalContext(input: LocalContextInput): Promise<LocalC
   const patterns = ignore ? readIgnoreFile(ignore.text, relative(input.cwd, ignore.path) || ignore.path) : [];
   const always = new Set([dockerfile.name, `${dockerfile.name}.dockerignore`, '.dockerignore']);
   const tree = await walkContext(root, patterns, always).catch(explainWalkError);
-  if (tree.escaping.length > 0) throw new UsageError(escapingLinks(tree.escaping));
   const entries = dockerfile.extra
     ? [...tree.entries.filter(({ path }) => path !== OUTSIDE_DOCKERFILE), dockerfile.extra]
     : tree.entries;
@@ -79,10 +76,9 @@ async function findDockerfile(root: string, { cwd, path, dockerfile }: LocalCont
   const inside = relative(root, file);
   const ignoreFiles = [`${file}.dockerignore`];
   if (inside !== '' && !isAbsolute(inside) && inside.split(sep)[0] !== '..') {
-    const link = await lstat(file);
     const name = inside.split(sep).join('/');
-    // A link to a Dockerfile outside would not survive in the tar: send what it points to.
-    if (!link.isSymbolicLink()) return { name, ignoreFiles };
+    // Where a link is on the way it may lead out of the tar: send what it points to.
+    if ((await realpath(file)) === join(await realpath(root), inside)) return { name, ignoreFiles };
   }
   return {
     name: OUTSIDE_DOCKERFILE,
@@ -129,17 +125,6 @@ function explainWalkError(error: NodeJS.ErrnoException): never {
     );
   }
   throw error;
-}
-
-function escapingLinks(links: readonly string[]): string {
-  const shown = links.slice(0, SHOWN_LINKS).map((link) => `  ${link}`);
-  const more = links.length > SHOWN_LINKS ? [`  … and ${links.length - SHOWN_LINKS} more`] : [];
-  return [
-    `${links.length === 1 ? 'a symbolic link leads' : 'symbolic links lead'} out of the build context, where Kiln's hosts can't follow:`,
-    ...shown,
-    ...more,
-    'Make them relative to a file inside, or add them to .dockerignore.',
-  ].join('\n');
 }
 
 /** The last part of a directory's path, for a name. */

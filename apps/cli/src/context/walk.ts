@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
-import { join, posix } from 'node:path';
+import { join } from 'node:path';
 import { type IgnoreMatch, matchIgnore, mayHaveExceptions } from './ignore-matcher.ts';
 import type { IgnorePattern } from './ignore-pattern.ts';
 
@@ -23,8 +23,6 @@ export interface ContextTree {
   readonly entries: readonly ContextEntry[];
   /** Sockets, devices and pipes, which aren't sent. */
   readonly skipped: readonly string[];
-  /** Links that lead out of the context, as `path -> target`. */
-  readonly escaping: readonly string[];
 }
 
 /**
@@ -38,7 +36,6 @@ export async function walkContext(
 ): Promise<ContextTree> {
   const entries: ContextEntry[] = [];
   const skipped: string[] = [];
-  const escaping: string[] = [];
 
   async function visit(directory: string, parent: IgnoreMatch | undefined, pending: readonly ContextEntry[]) {
     // Ignored directories above, listed as soon as something in them is.
@@ -66,9 +63,6 @@ export async function walkContext(
       const entry = await leafEntry(root, path, stats);
       if (!entry) skipped.push(path);
       else {
-        if (entry.linkTarget !== undefined && leadsOut(path, entry.linkTarget)) {
-          escaping.push(`${path} -> ${entry.linkTarget}`);
-        }
         entries.push(...waiting, entry);
         waiting = [];
       }
@@ -76,7 +70,7 @@ export async function walkContext(
   }
 
   await visit('', undefined, []);
-  return { entries, skipped, escaping };
+  return { entries, skipped };
 }
 
 async function leafEntry(root: string, path: string, stats: Stats): Promise<ContextEntry | undefined> {
@@ -98,13 +92,6 @@ export function entryOf(path: string, type: ContextEntry['type'], stats: Stats):
 
 function holdsOneOf(directory: string, paths: ReadonlySet<string>): boolean {
   return [...paths].some((path) => path.startsWith(`${directory}/`));
-}
-
-/** Whether a link's target, followed as text, is absolute or climbs out of the context. */
-export function leadsOut(path: string, target: string): boolean {
-  if (posix.isAbsolute(target)) return true;
-  const reached = posix.normalize(posix.join(posix.dirname(path), target));
-  return reached === '..' || reached.startsWith('../');
 }
 
 function byBytes(a: string, b: string): number {

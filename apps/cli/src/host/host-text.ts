@@ -1,4 +1,5 @@
 import { bytes, type HostDetailView, type HostInfoView } from '@kiln/contracts';
+import { domainText } from '@kiln/domain';
 import { shortId } from '../commands/resolve-id.ts';
 import { duration } from '../io/ages.ts';
 
@@ -43,9 +44,17 @@ export function labelsText({ labels }: HostInfoView): string {
     .join(',');
 }
 
-/** `app (untrusted, web)`: whose caches they are, where that isn't the trusted builds'. */
+/** Whose builds share caches there: `team web only`, `teams apart`, `the first team that builds there`, `every team together`. */
+export function servesText({ isolation, oneDomain, domain }: HostInfoView): string {
+  if (isolation === 'pool') return 'every team together';
+  if (!oneDomain) return `${isolation}s apart`;
+  return domain === undefined ? `the first ${isolation} that builds there` : `${domainText(domain)} only`;
+}
+
+/** `app (untrusted, web)`: whose caches they are, where that isn't the default team's trusted builds'. */
 export function ownerText({ repo, trust, team }: Pick<Row, 'repo' | 'trust' | 'team'>): string {
-  return trust === 'trusted' ? repo : `${repo} (${[trust, ...(team === undefined ? [] : [team])].join(', ')})`;
+  if (trust === 'trusted') return team === undefined || team === 'default' ? repo : `${repo} (${team})`;
+  return `${repo} (${[trust, ...(team === undefined ? [] : [team])].join(', ')})`;
 }
 
 /** `linux/amd64(+v2,v3),linux/arm64`: the variants of an architecture behind it. */

@@ -1,12 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { API_DEFAULTS, type accessConfig, startApi } from '@kiln/api';
-import { type Builder, startBuilders } from '@kiln/buildkit';
+import { HostBuilders } from '@kiln/buildkit';
 import { artifactKey, contextKey } from '@kiln/contracts';
 import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
 import { DEFAULT_SCHEDULER, startScheduler } from '@kiln/scheduler';
 import { FsBlobStore, Leadership, MeteredBlobs, openState, storeArtifact } from '@kiln/state';
-import { DEFAULT_LEASE, diskOf, type RunningWorker, startWorker, type trustSettings } from '@kiln/worker';
+import {
+  DEFAULT_LEASE,
+  diskOf,
+  type idleSettings,
+  type RunningWorker,
+  startWorker,
+  type trustSettings,
+} from '@kiln/worker';
 import { openDataDir } from './data-dir.ts';
 import { startPrivateRedis } from './private-redis.ts';
 import type { UpOptions } from './up-options.ts';
@@ -24,12 +31,13 @@ export interface BuilderSettings extends ReturnType<typeof trustSettings> {
 /** What the environment may say of a pool. */
 export interface PoolSettings {
   readonly builder: BuilderSettings;
+  readonly idle: ReturnType<typeof idleSettings>;
   readonly access: ReturnType<typeof accessConfig>;
 }
 
 export interface RunningPool {
   readonly url: string;
-  readonly builders: readonly [Builder['info'], ...Builder['info'][]];
+  readonly builders: HostBuilders['info'];
   readonly tokenFile: string;
   readonly joinTokenFile: string;
   readonly worker: RunningWorker;
@@ -75,16 +83,17 @@ async function compose(
   // Before the builders end what an older process left running.
   const epoch = await state.hosts.nextEpoch();
   // The builders first: nothing is announced before builds can run.
-  const builders = await startBuilders({
+  const builders = await HostBuilders.start({
     ...settings.builder,
     ...(options.trust && { trust: options.trust }),
+    ...(options.isolation && { isolation: options.isolation }),
     hostName: options.name,
     instance: data.machine.slice(0, 8),
     scratchDir: data.scratch,
     driver: options.driver,
     log: log.child({ part: 'builder' }),
   });
-  shutdown.add('builder', async () => void (await Promise.all(builders.map((builder) => builder.close()))));
+  shutdown.add('builder', () => builders.close());
 
   const blobs = new FsBlobStore(data.blobs);
   const { allowedHosts, ...access } = settings.access;
@@ -132,6 +141,7 @@ async function compose(
       slots: options.slots,
       labels: options.labels,
       ledgerFile: `${data.path}/layers.json`,
+      ...settings.idle,
     },
     {
       ...state,
@@ -147,10 +157,9 @@ async function compose(
   );
   shutdown.add('worker', () => worker.drain(options.drainTimeoutMs));
   await data.announce(api.url);
-  const [first, ...more] = builders;
   return {
     url: api.url,
-    builders: [first.info, ...more.map(({ info }) => info)],
+    builders: builders.info,
     tokenFile: join(data.path, 'token'),
     joinTokenFile: join(data.path, 'join-token'),
     worker,

@@ -28,6 +28,8 @@ describe('parseUpOptions', () => {
   test('a class of trust is asked for, or left to the driver', () => {
     expect(parseUpOptions(['--trust', 'untrusted'], {})).toMatchObject({ trust: 'untrusted' });
     expect(parseUpOptions([], {})).not.toHaveProperty('trust');
+    expect(parseUpOptions(['--isolation', 'pool'], {})).toMatchObject({ isolation: 'pool' });
+    expect(parseUpOptions([], {})).not.toHaveProperty('isolation');
   });
 
   test.each([
@@ -35,6 +37,7 @@ describe('parseUpOptions', () => {
     [['--slots', 'x'], '--slots: got "x", expected a whole number from 1 to 1024'],
     [['--driver', 'podman'], '--driver: got "podman", expected auto, docker-container, docker'],
     [['--trust', 'both'], '--trust: got "both", expected trusted, untrusted'],
+    [['--isolation', 'none'], '--isolation: got "none", expected team, repo, pool'],
     [['--name', 'Not A Name'], '--name: got "Not A Name", expected lower-case letters, digits and -'],
     [['--listen-workers', 'here'], '--listen-workers: got "here", expected an IP address of this machine and a port'],
     [['--listen-workers', '10.0.0.5:99999'], 'expected an IP address of this machine and a port'],

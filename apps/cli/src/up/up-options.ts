@@ -3,7 +3,7 @@ import { cpus, homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { hostLabels, hostName } from '@kiln/contracts';
-import { TRUSTS, type Trust, trim, trimEnd } from '@kiln/domain';
+import { ISOLATIONS, type Isolation, TRUSTS, type Trust, trim, trimEnd } from '@kiln/domain';
 import { z } from 'zod';
 
 /** A flag of `kiln up` that doesn't hold what it should. */
@@ -29,13 +29,15 @@ Options:
       --driver DRIVER       auto, docker-container or docker (default $KILN_DRIVER, or auto)
       --trust CLASS         Take trusted or untrusted builds only (default $KILN_TRUST, or both with docker-container,
                             trusted with docker)
+      --isolation WHO       Who shares caches: the builds of a team, of a repo, or of the whole pool (default
+                            $KILN_ISOLATION, or team)
       --drain-timeout SECS  How long Ctrl-C lets running builds go on (default 300)
       --log-level LEVEL     trace, debug, info, warn, error or silent (default info)
       --log FILE            Where Kiln's own log goes, - for standard error (default DIR/kiln.log)
   -h, --help                Show this
 
 Environment: KILN_TOOL_IMAGE, KILN_BUILDKIT_IMAGE, KILN_DOCKER_SOCKET, KILN_CACHE_BUDGET_BYTES, KILN_DOCKER_CONFIG,
-KILN_TRUST, KILN_UNTRUSTED_CACHE_BUDGET_BYTES, KILN_UNTRUSTED_DOCKER_CONFIG,
+KILN_TRUST, KILN_ISOLATION, KILN_BUILDER_IDLE_MS, KILN_UNTRUSTED_CACHE_BUDGET_BYTES, KILN_UNTRUSTED_DOCKER_CONFIG, KILN_BUILD_EGRESS,
 KILN_OIDC_FILE, KILN_PUBLIC_URL, KILN_SESSION_HOURS, KILN_TRUST_PROXY, KILN_AUDIT_RETENTION_DAYS, KILN_LIMITS_FILE,
 KILN_ALLOWED_HOSTS, KILN_MAX_CONNECTIONS`;
 
@@ -56,6 +58,7 @@ const flags = z.strictObject({
   'listen-workers': z.string().transform(readListener).optional(),
   driver: z.enum(['auto', 'docker-container', 'docker']),
   trust: z.enum(TRUSTS).optional(),
+  isolation: z.enum(ISOLATIONS).optional(),
   'drain-timeout': count(0, 86_400),
   'log-level': z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']),
   log: z.string().optional(),
@@ -73,6 +76,7 @@ export interface UpOptions {
   readonly driver: 'auto' | 'docker-container' | 'docker';
   /** The only class of builds that it takes. */
   readonly trust?: Trust;
+  readonly isolation?: Isolation;
   readonly drainTimeoutMs: number;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
   /** `-` is standard error. */
@@ -104,6 +108,7 @@ export function parseUpOptions(argv: readonly string[], env: NodeJS.ProcessEnv):
     ...(data['listen-workers'] && { listenWorkers: data['listen-workers'] }),
     driver: data.driver,
     ...(data.trust && { trust: data.trust }),
+    ...(data.isolation && { isolation: data.isolation }),
     drainTimeoutMs: data['drain-timeout'] * 1000,
     logLevel: data['log-level'],
     logFile: data.log ?? join(dataDir, 'kiln.log'),
@@ -125,6 +130,7 @@ function parse(argv: readonly string[]) {
         'listen-workers': text,
         driver: text,
         trust: text,
+        isolation: text,
         'drain-timeout': text,
         'log-level': text,
         log: text,

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { accessConfig, accessEnv } from '@kiln/api';
 import { createLogger, onStopSignal, readEnv } from '@kiln/runtime';
-import { checkTrust, trustEnv, trustSettings } from '@kiln/worker';
+import { checkTrust, idleSettings, trustEnv, trustSettings } from '@kiln/worker';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { buildersText } from '../host/builders-text.ts';
@@ -86,7 +86,7 @@ function poolSettings(): PoolSettings {
     ...trustSettings(env),
     ...(env.KILN_DOCKER_CONFIG !== undefined && { dockerConfigDir: env.KILN_DOCKER_CONFIG }),
   };
-  return { builder, access: accessConfig(env) };
+  return { builder, idle: idleSettings(env), access: accessConfig(env) };
 }
 
 function greeting(pool: RunningPool, options: UpOptions): string {

@@ -39,6 +39,11 @@ const FLAGS = {
     value: 'CLASS',
     help: 'Take trusted or untrusted builds only (default: $KILN_TRUST, or both with docker-container, trusted with docker)',
   },
+  isolation: {
+    kind: 'text',
+    value: 'WHO',
+    help: 'Who shares caches: the builds of a team, of a repo, or of the whole pool (default: $KILN_ISOLATION, or team)',
+  },
   exit: { kind: 'bool', help: 'End with 0 when an operator has drained this host' },
   'drain-timeout': {
     kind: 'text',
@@ -65,6 +70,7 @@ const VARIABLES = {
   'data-dir': 'KILN_DATA_DIR',
   driver: 'KILN_DRIVER',
   trust: 'KILN_TRUST',
+  isolation: 'KILN_ISOLATION',
   exit: 'KILN_EXIT_WHEN_DRAINED',
   'drain-timeout': 'KILN_DRAIN_SECONDS',
   'log-level': 'KILN_LOG_LEVEL',

@@ -76,6 +76,8 @@ export async function lab(fields: Partial<BuilderOptions> = {}): Promise<Lab> {
 export interface TestBuild {
   /** Default: the builder's. */
   readonly trust?: RunRequest['trust'];
+  /** Default: the builder's. */
+  readonly domain?: string;
   readonly dockerfile?: string;
   readonly files?: Readonly<Record<string, string | Buffer>>;
   readonly spec?: object;
@@ -103,11 +105,13 @@ export function begin(builder: Builder, build: TestBuild): RunningBuild {
   const controller = new AbortController();
   const context = tar({ Dockerfile: build.dockerfile ?? '', ...build.files });
   const id = `lab${process.pid}x${builds++}`;
+  const domain = build.domain ?? builder.info.domain;
   const outcome = builder.run(
     {
       buildId: id,
       attempt: 1,
       trust: build.trust ?? builder.info.trust,
+      ...(domain !== undefined && { domain }),
       spec: buildSpec.parse({
         source: { type: 'upload', name: 'lab' },
         secrets: Object.keys(build.secrets ?? {}),

@@ -4,14 +4,15 @@ import { begin, FROM, lab } from './lab.ts';
 /** What a Dockerfile begins with whose context has `smallRoot()` as `root.tar`. */
 export const BASE = 'FROM scratch\nADD root.tar /';
 
-/** A root file system of a few megabytes, for a BuildKit that has none of the engine's images: `sh`, `cat` and `sleep`. */
-export async function smallRoot(): Promise<Buffer> {
+/** A root file system of a few megabytes, for a BuildKit that has none of the engine's images: `sh`, `cat`, `sleep`, and `more` by their paths. */
+export async function smallRoot(more: readonly string[] = []): Promise<Buffer> {
+  const programs = ['/bin/sh', '/bin/cat', '/bin/sleep', ...more].join(' ');
   await using engines = await lab();
   const parts: Buffer[] = [];
   const { outcome } = begin(engines.builder, {
     dockerfile: [
       `${FROM} AS full`,
-      `RUN mkdir /out && cp -L --parents /bin/sh /bin/sleep /bin/cat $(ldd /bin/sh /bin/cat | grep -o '/lib[^ ]*' | sort -u) /out`,
+      `RUN mkdir /out && cp -L --parents ${programs} $(ldd ${programs} | grep -o '/lib[^ ]*' | sort -u) /out`,
       'FROM scratch',
       'COPY --from=full /out /',
     ].join('\n'),

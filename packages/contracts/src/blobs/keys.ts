@@ -20,6 +20,35 @@ export function logIndexKey(buildId: string, attempt: number): string {
   return `logs/${buildId}-${attempt}.index.json`;
 }
 
+/** A part of a live log, from record `firstSeq` on. `nonce` is new for each writing: a key is written once, and then never again. */
+export function logPieceKey(buildId: string, attempt: number, firstSeq: number, nonce: string): string {
+  return `logs/${buildId}-${attempt}.${firstSeq}-${nonce}.piece`;
+}
+
+/** Whose piece lies under a key; undefined where none does. */
+export function logOfPiece(key: string): { buildId: string; attempt: number } | undefined {
+  const match = /^logs\/([^/.-]+)-(\d+)\.\d+-[^/.]+\.piece$/.exec(key);
+  return match?.[1] === undefined ? undefined : { buildId: match[1], attempt: Number(match[2]) };
+}
+
+/** Where the documents of ended builds lie. */
+export const HISTORY_PREFIX = 'history';
+const HISTORY_KEY = /^history\/(\d{13})-([a-z0-9]+)\.ndjson\.gz$/;
+
+/**
+ * The documents of ended builds, many in one blob: a gzip member of one line for each. `newestEnd` (ms since the epoch) is the end of
+ * the build that ended last: when builds of that time are forgotten, the blob is of no use any more.
+ */
+export function historyKey(newestEnd: number, unique: string): string {
+  return `${HISTORY_PREFIX}/${String(Math.ceil(newestEnd)).padStart(13, '0')}-${unique}.ndjson.gz`;
+}
+
+/** The `newestEnd` of a key that `historyKey` made; undefined for any other. */
+export function historyEnd(key: string): number | undefined {
+  const [, end] = HISTORY_KEY.exec(key) ?? [];
+  return end === undefined ? undefined : Number(end);
+}
+
 /** Kinds of blobs, by the first part of their keys. What lies under another one isn't counted for anybody. */
 export const BLOB_KINDS = ['contexts', 'logs', 'artifacts'] as const;
 

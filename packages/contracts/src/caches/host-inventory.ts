@@ -1,6 +1,6 @@
 import { TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
-import { perTrust } from '../http/host-report.ts';
+import { domainKey, perDomain } from '../http/host-report.ts';
 
 const bytes = z.int().min(0);
 /** ms since the epoch. */
@@ -17,13 +17,17 @@ export const hostInventory = z.strictObject({
   sizesAreFloors: z.boolean(),
   /** What counts against the host's cache budget. */
   usedBytes: bytes,
-  /** By the class of the builder; absent where there is only that of the trusted. */
-  usedByTrust: perTrust(bytes).optional(),
+  /** By the isolation domain of the builder; absent where there is only that of the pool's trusted builds. */
+  usedByDomain: perDomain(bytes).optional(),
+  /** The same from workers that knew classes of trust alone, whose names are the keys of the pool's domains. */
+  usedByTrust: perDomain(bytes).optional(),
   mounts: z.array(
     z.strictObject({
       /** `<namespace>/<id>`: the same on every host. */
       id: z.string(),
-      /** Class of the builder that holds it; absent: trusted. */
+      /** Isolation domain of the builder that holds it; absent: `trust`. */
+      domain: domainKey.optional(),
+      /** From workers that knew classes of trust alone; absent: trusted. */
       trust: z.enum(TRUSTS).optional(),
       bytes,
       lastUsedAt: instant,

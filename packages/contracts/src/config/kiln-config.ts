@@ -72,7 +72,7 @@ const image = z.strictObject({
   }),
   supersede: z.enum(['none', 'queued', 'running']).optional().meta({
     description:
-      'What a newer build of the same branch or pull request takes the place of: none, queued builds, or running ones too. Default: running for pull requests, none for branches. Tags: never.',
+      'What a newer build of the same branch or pull request takes the place of: none, queued builds, or running ones too. Default: running for pull requests; for branches nothing is superseded, but a push that the branch has moved on from by then isn’t built: `none` builds that one, too. Tags: never.',
   }),
   timeoutSeconds,
   priority,

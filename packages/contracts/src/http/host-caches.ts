@@ -1,6 +1,6 @@
 import { TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
-import { perTrust } from './host-report.ts';
+import { perDomain } from './host-report.ts';
 import { hostView } from './views.ts';
 
 const instant = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
@@ -10,6 +10,7 @@ const mountView = z
   .strictObject({
     id: z.string().meta({ description: 'With its namespace: `<namespace>/<id>`.' }),
     trust: z.enum(TRUSTS).default('trusted').meta({ description: 'Class of the builder that holds it.' }),
+    domain: z.string().optional().meta({ description: 'Isolation domain of the builder that holds it.' }),
     repos: z
       .array(z.string())
       .meta({ description: 'Repos whose recent builds used it; none where no such build is known.' }),
@@ -28,7 +29,7 @@ const inventoryView = z
     sizesAreFloors: z.boolean().meta({
       description: 'True where the engine measures a cache mount only once: it may be larger by now than `bytes` says.',
     }),
-    usedByTrust: perTrust(z.int()).optional(),
+    usedByDomain: perDomain(z.int()).optional().meta({ description: 'By isolation domain.' }),
     usedBytes: z.int().meta({ description: 'What counts against the budget: all but what images share.' }),
     mounts: z.array(mountView).meta({ description: 'The last used first.' }),
     mountsLeftOut: z.int().meta({ description: 'How many more there are.' }),
@@ -38,7 +39,7 @@ const inventoryView = z
         z.strictObject({
           repo: z.string(),
           trust: z.enum(TRUSTS).default('trusted').meta({ description: 'Of the builds that it is warm for.' }),
-          team: z.string().optional().meta({ description: 'Whose untrusted builds.' }),
+          team: z.string().optional().meta({ description: 'Whose builds.' }),
           warmth: z.number(),
           bytes: z.int(),
           lastUsedAt: instant,

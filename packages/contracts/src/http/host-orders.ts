@@ -52,6 +52,11 @@ export const joinGrant = z
   .strictObject({
     redisUrl: z.string(),
     namespace: z.string(),
+    minReplicas: z
+      .int()
+      .min(0)
+      .optional()
+      .meta({ description: 'Replicas of Redis that must have what the worker acknowledges. Default 0.' }),
     secretKey: z.string().meta({
       description: 'Opens secrets: 32 bytes in base64; several with commas between, of which the first seals.',
     }),

@@ -1,4 +1,4 @@
-import { TRUSTS } from '@kiln/domain';
+import { ISOLATIONS, readDomain, TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
 
 /** Host names become part of queue, container and key names. */
@@ -25,8 +25,13 @@ export const hostLabels = z
 export const hostDisk = z.strictObject({ totalBytes: z.int().min(0), freeBytes: z.int().min(0) });
 export type HostDisk = z.output<typeof hostDisk>;
 
-/** Something of each class of trust that a host has builders for. */
-export const perTrust = <S extends z.ZodType>(schema: S) => z.partialRecord(z.enum(TRUSTS), schema);
+/** Key of an isolation domain, as `isolationDomain` makes it. */
+export const domainKey = z
+  .string()
+  .refine((key) => readDomain(key) !== undefined, 'the key of an isolation domain, as "trusted team web"');
+
+/** Something of each isolation domain that a host has builders for. */
+export const perDomain = <S extends z.ZodType>(schema: S) => z.record(z.string(), schema);
 
 /** What a worker says of its host when it joins, and with each report after that. */
 export const hostReport = z.strictObject({
@@ -37,12 +42,20 @@ export const hostReport = z.strictObject({
   driver: z.enum(['docker-container', 'docker']),
   /** Classes whose builds it keeps apart. A worker that doesn't say so has one builder, which must stay the trusted builds’ own. */
   trust: z.array(z.enum(TRUSTS)).min(1).default(['trusted']),
+  /** Who shares a builder. A worker that doesn't say so has one for all teams. */
+  isolation: z.enum(ISOLATIONS).default('pool'),
+  /** Whether it serves one isolation domain only: the first whose build it runs, for good (the `docker` driver). */
+  oneDomain: z.boolean().default(false),
+  /** That domain, once there is one. */
+  domain: domainKey.optional(),
+  /** Domains whose builders don't answer at present. */
+  domainsAway: z.array(domainKey).optional(),
   engineVersion: z.string(),
   buildxVersion: z.string(),
   /** How much cache the host keeps. */
   cacheBudgetBytes: z.int().min(0).optional(),
-  /** The part of each class. */
-  cacheBudgets: perTrust(z.int().min(0)).optional(),
+  /** The part of each domain. */
+  cacheBudgets: perDomain(z.int().min(0)).optional(),
   /** Who says so: Kiln's configuration, the engine's, or a guess from the size of the disk. */
   cacheBudgetFrom: z.enum(['configured', 'engine', 'estimated']).optional(),
   /** Absent where BuildKit doesn't say. */
@@ -53,4 +66,5 @@ export const hostReport = z.strictObject({
 });
 export type HostReport = z.output<typeof hostReport>;
 /** As a worker may give it. */
-export type NewHostReport = Omit<HostReport, 'trust'> & Partial<Pick<HostReport, 'trust'>>;
+export type NewHostReport = Omit<HostReport, Defaulted> & Partial<Pick<HostReport, Defaulted>>;
+type Defaulted = 'trust' | 'isolation' | 'oneDomain';

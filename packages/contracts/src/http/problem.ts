@@ -50,6 +50,7 @@ export const PROBLEM_CODES = [
   'webhook_not_found',
   'message_not_found',
   'disk_full',
+  'store_full',
   'storage_full',
   'storage_quota_exceeded',
   'unavailable',

@@ -1,8 +1,8 @@
-import { BUILD_STATES, FAILURE_CODES, TERMINAL_STATES, TRUSTS } from '@kiln/domain';
+import { BUILD_STATES, FAILURE_CODES, ISOLATIONS, TERMINAL_STATES, TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
 import { buildSpec } from './build-request.ts';
 import { buildId, instant } from './fields.ts';
-import { hostDisk, perTrust } from './host-report.ts';
+import { hostDisk, perDomain } from './host-report.ts';
 
 export const failureView = z
   .strictObject({
@@ -143,6 +143,17 @@ export const hostView = z
     trust: z.array(z.enum(TRUSTS)).default(['trusted']).meta({
       description: 'Classes whose builds it takes, each on a builder of its own. None gets caches of another’s.',
     }),
+    isolation: z.enum(ISOLATIONS).default('pool').meta({
+      description:
+        'Who shares a builder, and so caches, there: builds of a team, of a repo of a team, or of the whole pool.',
+    }),
+    oneDomain: z.boolean().default(false).meta({
+      description: 'Whether it serves one isolation domain only, the first whose build it runs (driver `docker`).',
+    }),
+    domain: z
+      .string()
+      .optional()
+      .meta({ description: 'The one isolation domain that it serves, as `trusted team web`.' }),
     engineVersion: z.string(),
     buildxVersion: z.string(),
     buildkitVersion: z.string().optional(),
@@ -150,7 +161,7 @@ export const hostView = z
     builds: z.array(z.strictObject({ id: buildId, attempt: z.int() })),
     lastSeenAt: instant,
     cacheBudgetBytes: z.int().optional().meta({ description: 'How much cache the host keeps.' }),
-    cacheBudgets: perTrust(z.int()).optional().meta({ description: 'The part of each class.' }),
+    cacheBudgets: perDomain(z.int()).optional().meta({ description: 'The part of each isolation domain.' }),
     cacheBudgetFrom: z.enum(['configured', 'engine', 'estimated']).optional().meta({
       description: 'Who says so: Kiln’s configuration, the engine’s, or a guess from the size of the disk.',
     }),
@@ -158,7 +169,7 @@ export const hostView = z
       .strictObject({
         readAt: instant,
         usedBytes: z.int(),
-        usedByTrust: perTrust(z.int()).optional(),
+        usedByDomain: perDomain(z.int()).optional(),
         mounts: z.int(),
         warmRepos: z.int().meta({ description: 'Repos that are warm there by at least one half.' }),
         sizesAreFloors: z.boolean(),
@@ -204,6 +215,10 @@ export const placementView = z
                 .number()
                 .meta({ description: '0 to 1: how much of what the repo’s last builds used was there.' }),
               verdict: z.string(),
+              serves: z
+                .string()
+                .optional()
+                .meta({ description: 'The one isolation domain that it serves, where that rules it out.' }),
               predicted: prediction.optional(),
               extras: z.record(z.string(), z.int()).optional().meta({
                 description:

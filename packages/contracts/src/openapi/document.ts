@@ -12,6 +12,7 @@ const EVERYWHERE: readonly ProblemCode[] = [
   'malformed_http',
   'headers_too_large',
   'request_timeout',
+  'store_full',
   'unavailable',
   'internal',
 ];

@@ -46,6 +46,7 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = {
   webhook_not_found: { status: 404, title: 'There is no such webhook' },
   message_not_found: { status: 404, title: 'There is no such message' },
   disk_full: { status: 507, title: 'The disk is full' },
+  store_full: { status: 503, title: 'Kiln has no memory for more at the moment' },
   storage_full: { status: 507, title: 'The blob store has no room for uploads' },
   storage_quota_exceeded: { status: 403, title: 'The team has stored as much as it may' },
   unavailable: { status: 503, title: 'Kiln cannot answer at the moment' },

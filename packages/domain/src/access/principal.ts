@@ -23,7 +23,7 @@ export type PrincipalKind = (typeof PRINCIPAL_KINDS)[number];
 export const ALL_TEAMS = '*';
 
 /** Team of what is submitted without naming one, by those who aren't of a team. */
-const FALLBACK_TEAM = 'default';
+export const FALLBACK_TEAM = 'default';
 
 /** Whoever a request comes from, for as long as it lasts. */
 export interface Principal {

@@ -27,10 +27,12 @@ export const FAILURE_CODES = [
   'secret_withheld',
   'secret_unreadable',
   'trust_refused',
+  'egress_refused',
   'build_failed',
   'infrastructure',
   'host_lost',
   'host_drained',
+  'host_taken',
   'poisoned',
 ] as const;
 export type FailureCode = (typeof FAILURE_CODES)[number];
@@ -47,7 +49,12 @@ export interface Failure {
   readonly excerpt?: string;
 }
 
-const INFRASTRUCTURE: ReadonlySet<FailureCode> = new Set(['infrastructure', 'host_lost', 'host_drained']);
+const INFRASTRUCTURE: ReadonlySet<FailureCode> = new Set(['infrastructure', 'host_lost', 'host_drained', 'host_taken']);
+
+/** Whether a host gave the build back though nothing went wrong: such an attempt counts for nothing. */
+export function isHandBack(failure: Failure | undefined): boolean {
+  return failure?.code === 'host_drained' || failure?.code === 'host_taken';
+}
 
 /** Whether another attempt, on another host, may do better. */
 export function isInfrastructure(code: FailureCode): boolean {

@@ -1,4 +1,4 @@
-import { type Failure, isInfrastructure } from './failure.ts';
+import { type Failure, isHandBack, isInfrastructure } from './failure.ts';
 import {
   type Attempt,
   type AttemptEnd,
@@ -66,7 +66,7 @@ const ALLOWED_SHARING: readonly BuildEventType[] = ['leave', 'share'];
 
 /**
  * A build whose hosts die under it, or whose attempts fail without its fault, is not tried for ever. An attempt that a host
- * handed back because it was told to (`host_drained`) doesn't count: however many hosts are drained, that is no sign of trouble.
+ * handed back though nothing went wrong (`host_drained`, `host_taken`) doesn't count: however many hosts are drained, that is no sign of trouble.
  */
 export const MAX_ATTEMPTS = 3;
 
@@ -150,8 +150,8 @@ function lose(build: BuildRecord, failure: Failure, now: number): BuildRecord {
           : superseded(build.supersededBy),
     });
   }
-  const counted = attempts.filter((attempt) => attempt.failure?.code !== 'host_drained');
-  if (failure.code !== 'host_drained' && counted.length >= MAX_ATTEMPTS) {
+  const counted = attempts.filter((attempt) => !isHandBack(attempt.failure));
+  if (!isHandBack(failure) && counted.length >= MAX_ATTEMPTS) {
     return next(build, { state: 'failed', finishedAt: now, attempts, failure: exhausted(counted, failure) });
   }
   return next(build, { state: 'queued', queuedAt: now, attempts });

@@ -49,7 +49,7 @@ export class Costs {
   /** Other repos' caches that must go. */
   eviction(host: PoolHost, repo: PoolRepo): number {
     const bytes = repo.estimate.bytes ?? this.#pool.estimate.bytes;
-    const lost = host.evictionLoss(bytes, repo.trust, repo, this.clock);
+    const lost = host.evictionLoss(bytes, repo.domain(host.isolation), repo, this.clock);
     return repo.openHolders > 0 ? this.#pool.settings.furtherEviction * lost : lost;
   }
 
@@ -63,7 +63,9 @@ export class Costs {
   /** How a free host looks for any cold run of the class. */
   coldScore(host: PoolHost, free: number, trust: Trust): number {
     const { cold, bytes } = this.#pool.estimate;
-    const eviction = host.evictionLoss(bytes, trust, undefined, this.clock);
+    // Of a class it isn't known whose its builds are, but where that makes no difference.
+    const domain = host.isolation === 'pool' ? trust : undefined;
+    const eviction = host.evictionLoss(bytes, domain, undefined, this.clock);
     return this.wanted(host, free) + this.crowding(host, free, cold) + eviction;
   }
 }

@@ -31,6 +31,8 @@ export type DecisionReason =
   /** No host has a builder of the build's class. */
   | 'none_trusted'
   | 'none_untrusted'
+  /** Every host that takes builds of its class serves builds of another isolation domain only. */
+  | 'none_of_domain'
   | 'none_fits'
   /** Waits: hosts have as many builds of its team, or of the credential that submitted it, as there may be. */
   | 'team_limit'
@@ -55,6 +57,8 @@ export interface ConsideredHost {
   /** 0 to 1: what it has of the repo's cache now. */
   readonly warmth: number;
   readonly verdict: Verdict;
+  /** The isolation domain that it serves alone, where that rules it out. */
+  readonly serves?: string;
   /** Missing where the host is ruled out, or nothing tells when it would have room. */
   readonly predicted?: Prediction;
   /** What a run there would cost others, by name; what is below zero speaks for it. */

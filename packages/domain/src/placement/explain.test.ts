@@ -33,6 +33,7 @@ const REASONS: Readonly<Record<Exclude<DecisionReason, 'team_limit' | 'token_lim
   all_full: () => scene().host('a').run('r', 'a', { repo: 'other' }),
   no_host: () => scene(),
   none_fits: () => scene().host('a', { cordoned: true }),
+  none_of_domain: () => scene().host('a', { isolation: 'team', domain: 'trusted team web' }),
   none_trusted: () => scene().host('a', { trust: ['untrusted'] }),
   none_untrusted: () => scene().host('a', { trust: ['trusted'] }),
 };
@@ -50,6 +51,7 @@ test.each(Object.entries(REASONS))('says %s', (reason, make) => {
     'all_full',
     'no_host',
     'none_fits',
+    'none_of_domain',
     'none_trusted',
     'none_untrusted',
   ];

@@ -131,7 +131,10 @@ function reasonOf(
   fitting: number,
 ): DecisionReason {
   if (pass.pool.hosts.all.size === 0) return 'no_host';
-  if (fitting === 0) return isServed(pass, build.trust) ? 'none_fits' : `none_${build.trust}`;
+  if (fitting === 0) {
+    if (!isServed(pass, build.trust)) return `none_${build.trust}`;
+    return isOthers(pass, group) ? 'none_of_domain' : 'none_fits';
+  }
   if (!choice) return 'all_full';
   if (choice.startAt > pass.now) return pass.coldHosts(group.hosts).length > 0 ? 'waits_for_warm' : 'all_full';
   if (choice.warmth >= 0.75) return 'warm';
@@ -148,10 +151,19 @@ function isServed(pass: Pass, trust: Trust): boolean {
   return [...pass.pool.hosts.all.values()].some(({ view }) => view.trust.includes(trust));
 }
 
+/** Whether every host that takes builds of the class serves others' builds only. */
+function isOthers(pass: Pass, { hosts }: PendingGroup): boolean {
+  const counts = hosts.ruledOutCounts(pass.pool.hosts);
+  const others = counts.get('other_domain') ?? 0;
+  return others > 0 && others + (counts.get('trust_missing') ?? 0) === pass.pool.hosts.all.size;
+}
+
 function bare({ repo, cacheVersion }: PendingGroup, host: PoolHost, verdict: Verdict): ConsideredHost {
   const cache = host.caches.get(repo);
   const warmth = cache ? warmthFor(cache, cacheVersion) : 0;
-  return { host: host.view.name, slots: host.view.slots, usedSlots: host.usedSlots, warmth, verdict };
+  const { name, slots, domain } = host.view;
+  const serves = verdict === 'other_domain' && domain !== undefined ? { serves: domain } : {};
+  return { host: name, slots, usedSlots: host.usedSlots, warmth, verdict, ...serves };
 }
 
 function prediction({ startAt, runMs, warmth }: Pick<Choice, 'startAt' | 'runMs' | 'warmth'>): Prediction {

@@ -35,14 +35,14 @@ test('leaves no remainder in the sum of cached bytes once every cache of a host 
     if (cache) hosts.drop(host, cache);
   }
   expect(host.caches.size).toBe(0);
-  expect(host.cachedBytes.trusted).toBe(0);
+  expect(host.cachedBytes.size).toBe(0);
 });
 
 test('counts a cache in whole bytes, and again when it is reported with another size', () => {
   const { hosts, host, caches } = tableWith({ b: 10.6 });
-  expect(host.cachedBytes.trusted).toBe(11);
+  expect(host.cachedBytes.get('trusted')).toBe(11);
   const repo = caches[0]?.repo as PoolRepo;
   hosts.hold(host, repo, { warmth: 1, bytes: 7.2, lastUsedAt: 1 });
-  expect(host.cachedBytes.trusted).toBe(7);
+  expect(host.cachedBytes.get('trusted')).toBe(7);
   expect(host.caches.get(repo)?.bytes).toBe(7);
 });

@@ -1,5 +1,7 @@
+import { finerIsolation, type Isolation } from '../isolation/isolation-domain.ts';
 import { type Cache, PoolHost } from './pool-host.ts';
 import type { PoolRepo } from './pool-repo.ts';
+import { selectiveness } from './requirements.ts';
 import type { HeldCache, HostView } from './words.ts';
 
 /** The pool's hosts and their caches, with the sums over them that placement asks for again and again. */
@@ -7,6 +9,8 @@ export class HostTable {
   readonly #hosts = new Map<string, PoolHost>();
   /** Open hosts that have a slot free. */
   readonly free = new Set<PoolHost>();
+  /** How finely any host so far has told builds apart by whose they are; never coarser again. */
+  tellsApart: Isolation = 'pool';
   /** Grows when a host comes, changes or goes. */
   revision = 0;
   openSlots = 0;
@@ -23,7 +27,8 @@ export class HostTable {
   up(view: HostView): void {
     const host = this.#hosts.get(view.name) ?? new PoolHost(view);
     if (this.#hosts.has(view.name)) this.#uncount(host);
-    host.view = view;
+    host.see(view);
+    this.tellsApart = finerIsolation(this.tellsApart, selectiveness(view));
     this.#hosts.set(view.name, host);
     this.#count(host);
     this.revision++;
@@ -52,14 +57,14 @@ export class HostTable {
     const known = host.caches.get(repo);
     if (known) {
       host.caches.delete(repo);
-      host.cachedBytes[repo.trust] -= known.bytes;
+      host.countCached(repo, -known.bytes);
     } else {
       host.wanted += repo.queued;
       if (host.open) countHolder(repo, host, 1);
     }
     const cache: Cache = { repo, warmth, bytes, lastUsedAt, version };
     host.caches.set(repo, cache);
-    host.cachedBytes[repo.trust] += bytes;
+    host.countCached(repo, bytes);
     repo.holders.set(host, cache);
     host.cachesChanged();
   }
@@ -74,7 +79,7 @@ export class HostTable {
 
   drop(host: PoolHost, { repo, bytes }: Cache): void {
     host.caches.delete(repo);
-    host.cachedBytes[repo.trust] -= bytes;
+    host.countCached(repo, -bytes);
     host.wanted -= repo.queued;
     repo.holders.delete(host);
     if (host.open) countHolder(repo, host, -1);

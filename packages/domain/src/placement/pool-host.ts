@@ -1,4 +1,4 @@
-import type { Trust } from '../access/principal.ts';
+import type { Isolation } from '../isolation/isolation-domain.ts';
 import type { DemandClock } from './demand.ts';
 import type { PoolRepo } from './pool-repo.ts';
 import type { HostView } from './words.ts';
@@ -35,7 +35,8 @@ const LOAD_KEPT_MS = 30_000;
 export class PoolHost {
   view: HostView;
   usedSlots = 0;
-  readonly cachedBytes: Record<Trust, number> = { trusted: 0, untrusted: 0 };
+  /** Bytes of caches by isolation domain; one that holds nothing is missing. */
+  readonly cachedBytes = new Map<string, number>();
   /** Slots that waiting builds would take whose caches are here. */
   wanted = 0;
   readonly running = new Map<string, Running>();
@@ -46,6 +47,26 @@ export class PoolHost {
 
   constructor(view: HostView) {
     this.view = view;
+  }
+
+  get isolation(): Isolation {
+    return this.view.isolation ?? 'pool';
+  }
+
+  /** Takes in what has changed about it. */
+  see(view: HostView): void {
+    const isRegrouped = (view.isolation ?? 'pool') !== this.isolation;
+    this.view = view;
+    if (!isRegrouped) return;
+    this.cachedBytes.clear();
+    for (const { repo, bytes } of this.caches.values()) this.countCached(repo, bytes);
+  }
+
+  countCached(repo: PoolRepo, bytes: number): void {
+    const domain = repo.domain(this.isolation);
+    const count = (this.cachedBytes.get(domain) ?? 0) + bytes;
+    if (count === 0) this.cachedBytes.delete(domain);
+    else this.cachedBytes.set(domain, count);
   }
 
   get freeSlots(): number {
@@ -74,23 +95,34 @@ export class PoolHost {
 
   /**
    * What the pool would lose, in ms of future runs, by the caches that must go for `bytes` more: how much longer a cold run of each is,
-   * by how likely one comes within the horizon, shared among its copies. A class of trust evicts its own caches only.
+   * by how likely one comes within the horizon, shared among its copies. A domain with a part of the budget for itself evicts its own caches
+   * only; one without (undefined: which one isn't known) will get its part from all others.
    */
-  evictionLoss(bytes: number, trust: Trust, except: PoolRepo | undefined, clock: DemandClock): number {
+  evictionLoss(bytes: number, domain: string | undefined, except: PoolRepo | undefined, clock: DemandClock): number {
     const { cacheBudgetBytes, cacheBudgets } = this.view;
-    const budget = cacheBudgets?.[trust] ?? cacheBudgetBytes;
+    const part = domain === undefined ? undefined : cacheBudgets?.[domain];
+    const budget = part ?? cacheBudgetBytes;
     if (budget === undefined) return 0;
-    let excess = this.cachedBytes[trust] + bytes - budget;
+    const { isolation } = this;
+    const isOwn = (repo: PoolRepo) => part === undefined || repo.domain(isolation) === domain;
+    const held = part === undefined ? this.#allCached() : (this.cachedBytes.get(domain ?? '') ?? 0);
+    let excess = held + bytes - budget;
     if (excess <= 0) return 0;
     let loss = 0;
     for (const cache of this.caches.values()) {
       const { repo } = cache;
-      if (repo === except || repo.trust !== trust) continue;
+      if (repo === except || !isOwn(repo)) continue;
       const { cold, warm } = repo.runs;
       loss += (cache.warmth * (cold - warm) * (1 - Math.exp(-repo.demand.expected(clock)))) / repo.copies;
       excess -= cache.bytes;
       if (excess <= 0) break;
     }
     return loss;
+  }
+
+  #allCached(): number {
+    let sum = 0;
+    for (const bytes of this.cachedBytes.values()) sum += bytes;
+    return sum;
   }
 }

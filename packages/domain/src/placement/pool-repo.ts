@@ -1,5 +1,5 @@
-import type { Trust } from '../access/principal.ts';
-import { readCacheKey } from '../warmth/cache-owner.ts';
+import type { Isolation } from '../isolation/isolation-domain.ts';
+import { domainOfKey } from '../warmth/cache-owner.ts';
 import { Demand } from './demand.ts';
 import { type ExpectedRuns, expectedRuns, type PoolEstimate, type RepoEstimate } from './estimates.ts';
 import type { Cache, PoolHost, Running } from './pool-host.ts';
@@ -8,8 +8,6 @@ import { expectedRest, GUESSED_SPREAD, KNOWN_SPREAD } from './residual.ts';
 /** A repo in the pool's state: what is known of its builds, where its caches are, and what of it waits and runs. */
 export class PoolRepo {
   readonly name: string;
-  /** Of the builders that keep its caches. */
-  readonly trust: Trust;
   estimate: RepoEstimate = {};
   readonly demand = new Demand();
   /** Also on hosts that take no builds at present. */
@@ -21,11 +19,21 @@ export class PoolRepo {
   /** Slots that its waiting builds would take. */
   queued = 0;
   #runs: ExpectedRuns;
+  readonly #domains: Readonly<Record<Isolation, string>>;
 
   constructor(name: string, pool: PoolEstimate) {
     this.name = name;
-    this.trust = readCacheKey(name).trust;
+    this.#domains = {
+      pool: domainOfKey(name, 'pool'),
+      team: domainOfKey(name, 'team'),
+      repo: domainOfKey(name, 'repo'),
+    };
     this.#runs = expectedRuns(this.estimate, pool);
+  }
+
+  /** Key of the isolation domain whose builders keep its caches. */
+  domain(isolation: Isolation): string {
+    return this.#domains[isolation];
   }
 
   get runs(): ExpectedRuns {

@@ -1,12 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Trust } from '../access/principal.ts';
 import type { PlacementDecision } from './decision.ts';
 import type { PoolRepo } from './pool-repo.ts';
 import { ruleOut } from './requirements.ts';
 import { type HostChange, Life, type LifeEvent } from './testing/life.ts';
 
-const REPOS = ['a', 'b', 'c', 'd'] as const;
+const REPOS = ['a', 'team web b', 'team web c', 'untrusted web d'] as const;
 const hostChange: fc.Arbitrary<HostChange> = fc.record({
   slots: fc.constantFrom(0, 1, 2, 3, 4),
   platforms: fc.constantFrom(['linux/amd64'], ['linux/arm64'], ['linux/amd64', 'linux/arm64']),
@@ -15,6 +14,9 @@ const hostChange: fc.Arbitrary<HostChange> = fc.record({
   cordoned: fc.constantFrom(false, false, false, true),
   draining: fc.constantFrom(false, false, false, true),
   cacheBudgetBytes: fc.constantFrom(undefined, 0, 40, 100),
+  isolation: fc.constantFrom(undefined, 'team', 'repo'),
+  domain: fc.constantFrom(undefined, undefined, 'trusted team web', 'trusted repo web b'),
+  domainsAway: fc.constantFrom(undefined, undefined, ['trusted team default', 'trusted repo default a']),
 });
 const index = fc.nat(1_000);
 const event: fc.Arbitrary<LifeEvent> = fc.oneof(
@@ -158,7 +160,15 @@ test('places every build in the end, when no more events arrive', () => {
 function checkDecision({ host, considered, reason, predicted }: PlacementDecision): void {
   const chosen = considered.filter(({ verdict }) => verdict === 'chosen');
   expect(chosen.map((one) => one.host)).toEqual(host === null ? [] : [host]);
-  const waits = ['waits_for_warm', 'all_full', 'no_host', 'none_fits', 'none_trusted', 'none_untrusted'];
+  const waits = [
+    'waits_for_warm',
+    'all_full',
+    'no_host',
+    'none_fits',
+    'none_trusted',
+    'none_untrusted',
+    'none_of_domain',
+  ];
   expect(waits.includes(reason)).toBe(host === null);
   if (host !== null) expect(predicted).toEqual(chosen[0]?.predicted);
 }
@@ -207,8 +217,11 @@ function recounted(life: Life): ReturnType<typeof sums> {
   const builds = groups.flatMap((group) => group.builds.map(({ weight }) => ({ repo: group.repo, weight })));
   const total = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
   const queued = (repo: PoolRepo) => total(builds.filter((one) => one.repo === repo).map(({ weight }) => weight));
-  const cached = (host: (typeof all)[number], trust: Trust) =>
-    total([...host.caches.values()].filter(({ repo }) => repo.trust === trust).map(({ bytes }) => bytes));
+  const cached = (host: (typeof all)[number]) => {
+    const byDomain = Map.groupBy(host.caches.values(), ({ repo }) => repo.domain(host.view.isolation ?? 'pool'));
+    const sums = [...byDomain].map(([domain, caches]) => [domain, total(caches.map(({ bytes }) => bytes))] as const);
+    return new Map(sums.filter(([, bytes]) => bytes > 0));
+  };
   const used = (host: (typeof all)[number]) => total([...host.running.values()].map(({ weight }) => weight));
   const open = all.filter(({ view }) => !view.cordoned && !view.draining);
   const freeOf = (host: (typeof all)[number]) => Math.max(0, host.view.slots - used(host));
@@ -221,10 +234,7 @@ function recounted(life: Life): ReturnType<typeof sums> {
     hosts: all.map((host) => ({
       name: host.view.name,
       usedSlots: used(host),
-      cachedBytes: {
-        trusted: cached(host, 'trusted'),
-        untrusted: cached(host, 'untrusted'),
-      },
+      cachedBytes: cached(host),
       wanted: total([...host.caches.keys()].map(queued)),
     })),
     repos: [...reposOf(life)].map((repo) => {

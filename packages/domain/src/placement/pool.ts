@@ -93,6 +93,8 @@ export class PlacementPool implements PoolState {
   hostUp(view: HostView, now: number): void {
     this.#advance(now);
     this.hosts.up(view);
+    // Those that have come since the last pass are in no group any more; the next one is a whole one.
+    if (this.waiting.tellApart(this.hosts.tellsApart)) this.#arrived = [];
     this.#stale = true;
   }
 

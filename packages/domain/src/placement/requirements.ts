@@ -1,3 +1,5 @@
+import type { Isolation } from '../isolation/isolation-domain.ts';
+import { domainOfKey } from '../warmth/cache-owner.ts';
 import type { HostView, PendingBuild } from './words.ts';
 
 /** Why a host can't take a build, whatever its load. */
@@ -7,12 +9,14 @@ export const RULED_OUT = [
   'platform_missing',
   'label_missing',
   'trust_missing',
+  'other_domain',
+  'domain_away',
   'too_small',
   'lost_it_before',
 ] as const;
 export type RuledOut = (typeof RULED_OUT)[number];
 
-type Needs = Pick<PendingBuild, 'weight' | 'platforms' | 'hostLabels' | 'trust' | 'lostOn'>;
+type Needs = Pick<PendingBuild, 'repo' | 'weight' | 'platforms' | 'hostLabels' | 'trust' | 'lostOn'>;
 
 /** Undefined where the host can take the build. `lost_it_before` comes last: it is the one that may be taken back. */
 export function ruleOut(needs: Needs, host: HostView): RuledOut | undefined {
@@ -21,12 +25,35 @@ export function ruleOut(needs: Needs, host: HostView): RuledOut | undefined {
   for (const platform of needs.platforms) if (!host.platforms.includes(platform)) return 'platform_missing';
   for (const label in needs.hostLabels) if (host.labels[label] !== needs.hostLabels[label]) return 'label_missing';
   if (!host.trust.includes(needs.trust)) return 'trust_missing';
+  const isolated = ruleOutDomain(needs, host);
+  if (isolated) return isolated;
   if (needs.weight > host.slots) return 'too_small';
   return needs.lostOn.includes(host.name) ? 'lost_it_before' : undefined;
 }
 
-/** The same for all builds that fit the same hosts. */
-export function requirementsKey({ weight, platforms, hostLabels, trust, lostOn }: Needs): string {
+function ruleOutDomain(
+  { repo }: Needs,
+  { isolation = 'pool', domain, domainsAway = [] }: HostView,
+): RuledOut | undefined {
+  if (domain === undefined && domainsAway.length === 0) return undefined;
+  const own = domainOfKey(repo, isolation);
+  if (domain !== undefined && domain !== own) return 'other_domain';
+  return domainsAway.includes(own) ? 'domain_away' : undefined;
+}
+
+/** The isolation by which the host tells apart builds that it takes from builds that it doesn't. */
+export function selectiveness({ isolation = 'pool', domain, domainsAway = [] }: HostView): Isolation {
+  return domain === undefined && domainsAway.length === 0 ? 'pool' : isolation;
+}
+
+/**
+ * The same for all builds that fit the same hosts. `told`: how finely hosts tell builds apart by whose they are; as long as that is `pool`, none
+ * does.
+ */
+export function requirementsKey(
+  { repo, weight, platforms, hostLabels, trust, lostOn }: Needs,
+  told: Isolation = 'pool',
+): string {
   const labels = Object.entries(hostLabels).sort(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify([weight, [...platforms].sort(), labels, trust, [...lostOn].sort()]);
+  return JSON.stringify([weight, [...platforms].sort(), labels, domainOfKey(repo, told), trust, [...lostOn].sort()]);
 }

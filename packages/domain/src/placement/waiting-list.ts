@@ -1,3 +1,4 @@
+import type { Isolation } from '../isolation/isolation-domain.ts';
 import { HostClass } from './host-class.ts';
 import { PendingGroup } from './pending-group.ts';
 import type { PoolRepo } from './pool-repo.ts';
@@ -14,6 +15,7 @@ export class WaitingList {
   readonly #builds = new Map<string, Waiting>();
   readonly #groups = new Map<string, PendingGroup>();
   readonly #classes = new Map<string, HostClass>();
+  #told: Isolation = 'pool';
   /** Slots that all of them would take. */
   queuedSlots = 0;
 
@@ -27,6 +29,16 @@ export class WaitingList {
 
   get(id: string): Waiting | undefined {
     return this.#builds.get(id);
+  }
+
+  /** Groups all builds anew, where hosts have come to tell them apart more finely by whose they are. Answers whether they had. */
+  tellApart(told: Isolation): boolean {
+    if (told === this.#told) return false;
+    const all = [...this.#builds.values()];
+    for (const { build } of all) this.remove(build.id);
+    this.#told = told;
+    for (const { build, group } of all) this.add(build, group.repo);
+    return true;
   }
 
   add(build: PendingBuild, repo: PoolRepo): Waiting {
@@ -52,7 +64,7 @@ export class WaitingList {
   }
 
   #groupOf(build: PendingBuild, repo: PoolRepo): PendingGroup {
-    const needs = requirementsKey(build);
+    const needs = requirementsKey(build, this.#told);
     const key = JSON.stringify([build.repo, build.team, build.priority, build.cacheVersion ?? null, needs]);
     let group = this.#groups.get(key);
     if (!group) {

@@ -1,4 +1,5 @@
 import type { Trust } from '../access/principal.ts';
+import type { Isolation } from '../isolation/isolation-domain.ts';
 
 export const PRIORITIES = ['interactive', 'normal', 'batch'] as const;
 export type Priority = (typeof PRIORITIES)[number];
@@ -6,7 +7,7 @@ export type Priority = (typeof PRIORITIES)[number];
 /** A build that waits for a host. Times in ms since the epoch. */
 export interface PendingBuild {
   readonly id: string;
-  /** Of its repo's caches (`cacheKey`): placement keeps classes of trust apart by it. */
+  /** Of its repo's caches (`cacheKey`): it tells the isolation domain that they are of. */
   readonly repo: string;
   readonly team: string;
   readonly priority: Priority;
@@ -36,8 +37,14 @@ export interface HostView {
   readonly draining: boolean;
   /** What its caches may take; unknown where it is missing, and then nothing is expected to be evicted. */
   readonly cacheBudgetBytes?: number | undefined;
-  /** Where each class has a part of it for itself. */
-  readonly cacheBudgets?: Readonly<Partial<Record<Trust, number>>> | undefined;
+  /** Where isolation domains have a part of it each, by their keys. */
+  readonly cacheBudgets?: Readonly<Record<string, number>> | undefined;
+  /** Who shares a builder there. Default: the pool. */
+  readonly isolation?: Isolation | undefined;
+  /** The only isolation domain that it serves, for good; absent: any of the classes in `trust`. */
+  readonly domain?: string | undefined;
+  /** Domains whose builders are away at present. */
+  readonly domainsAway?: readonly string[] | undefined;
 }
 
 /** What a host holds of one repo. */

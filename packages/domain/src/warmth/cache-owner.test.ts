@@ -4,28 +4,30 @@ import { cacheKey, readCacheKey } from './cache-owner.ts';
 
 const REPO = 'git.example/app//sub:docker/my Dockerfile';
 
-test('a trusted build’s caches are its repo’s; untrusted ones are apart, for each team', () => {
+test('each class, team and repo has a key of its own; trusted builds of the default team go by the repo', () => {
   const keys = [
-    cacheKey({ repo: REPO, team: 'web' }),
+    cacheKey({ repo: REPO, team: 'default' }),
     cacheKey({ repo: REPO, team: 'ops', trust: 'trusted' }),
     cacheKey({ repo: REPO, team: 'web', trust: 'untrusted' }),
     cacheKey({ repo: REPO, team: 'ops', trust: 'untrusted' }),
     cacheKey({ repo: 'app', team: 'web', trust: 'untrusted' }),
   ];
-  expect(keys.slice(0, 2)).toEqual([REPO, REPO]);
-  expect(new Set(keys.slice(1)).size).toBe(4);
+  expect(keys[0]).toBe(REPO);
+  expect(new Set(keys).size).toBe(5);
   expect(keys.map(readCacheKey)).toEqual([
-    { repo: REPO, trust: 'trusted' },
-    { repo: REPO, trust: 'trusted' },
+    { repo: REPO, trust: 'trusted', team: 'default' },
+    { repo: REPO, trust: 'trusted', team: 'ops' },
     { repo: REPO, trust: 'untrusted', team: 'web' },
     { repo: REPO, trust: 'untrusted', team: 'ops' },
     { repo: 'app', trust: 'untrusted', team: 'web' },
   ]);
 });
 
-test('no trusted repo can be named so that its key is an untrusted one', () => {
+test('no repo of the default team can be named so that its key is another’s', () => {
   for (const dockerfile of [' web app', 'web app']) {
-    const repo = repoKey({ origin: 'untrusted', dockerfile });
-    expect(readCacheKey(cacheKey({ repo, team: 'web' }))).toEqual({ repo, trust: 'trusted' });
+    for (const origin of ['untrusted', 'team']) {
+      const repo = repoKey({ origin, dockerfile });
+      expect(readCacheKey(cacheKey({ repo, team: 'default' }))).toEqual({ repo, trust: 'trusted', team: 'default' });
+    }
   }
 });

@@ -1,4 +1,5 @@
-import type { Trust } from '../access/principal.ts';
+import { FALLBACK_TEAM, type Trust } from '../access/principal.ts';
+import { type Isolation, isolationDomain } from '../isolation/isolation-domain.ts';
 
 /** Whose a build's caches are. */
 export interface CacheOwner {
@@ -10,18 +11,31 @@ export interface CacheOwner {
 
 /** No repo's own key begins so: origins hold no white space. */
 const UNTRUSTED = 'untrusted ';
+const TEAM = 'team ';
 
 /**
- * The key by which caches, estimates and placement know a build's repo. Untrusted builds have one of their own, for each team and repo: what
- * trusted builds have left makes them no warmer, and the other way round (ADR 5).
+ * The key by which caches, estimates and placement know a build's repo: one for each class of trust, team and repo, so that whatever a host keeps
+ * apart, the key tells whose it is. Trusted builds of the default team go by the repo alone.
  */
 export function cacheKey({ repo, team, trust }: CacheOwner): string {
-  return trust === 'untrusted' ? `${UNTRUSTED}${team} ${repo}` : repo;
+  if (trust === 'untrusted') return `${UNTRUSTED}${team} ${repo}`;
+  return team === FALLBACK_TEAM ? repo : `${TEAM}${team} ${repo}`;
 }
 
-/** What `cacheKey` made a key of; the team only where it is in it. */
-export function readCacheKey(key: string): { readonly repo: string; readonly trust: Trust; readonly team?: string } {
-  if (!key.startsWith(UNTRUSTED)) return { repo: key, trust: 'trusted' };
-  const [team = '', ...repo] = key.slice(UNTRUSTED.length).split(' ');
-  return { repo: repo.join(' '), trust: 'untrusted', team };
+/** What `cacheKey` made a key of. */
+export function readCacheKey(key: string): { readonly repo: string; readonly trust: Trust; readonly team: string } {
+  for (const [prefix, trust] of [
+    [UNTRUSTED, 'untrusted'],
+    [TEAM, 'trusted'],
+  ] as const) {
+    if (!key.startsWith(prefix)) continue;
+    const [team = '', ...repo] = key.slice(prefix.length).split(' ');
+    return { repo: repo.join(' '), trust, team };
+  }
+  return { repo: key, trust: 'trusted', team: FALLBACK_TEAM };
+}
+
+/** The isolation domain of the builds that have this cache key. */
+export function domainOfKey(key: string, isolation: Isolation): string {
+  return isolationDomain(readCacheKey(key), isolation);
 }

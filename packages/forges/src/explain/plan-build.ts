@@ -19,6 +19,8 @@ export interface PlannedBuild {
   /** The request's stored secrets: the build's id → the name under which the server keeps it. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly notes: readonly string[];
+  /** The configuration asks for a build of each push, also where the branch has moved on by the time it is built. */
+  readonly everyPush: boolean;
 }
 
 /** The build that an image makes on an occasion. What an untrusted build may not have is taken away here, and noted. */
@@ -30,6 +32,7 @@ export function planBuild(image: KilnImage, occasion: Occasion, settings: RepoSe
   const urgent = occasion.fork && image.priority === 'interactive';
   return {
     trust: occasion.fork ? 'untrusted' : 'trusted',
+    everyPush: image.supersede === 'none',
     secrets: occasion.fork ? {} : secrets,
     notes: [
       ...pushed.notes,

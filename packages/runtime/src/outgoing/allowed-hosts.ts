@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
+import { type Address, matches } from './address-range.ts';
 
 /** Hosts that may be reached though their addresses are not public. */
 export interface AllowedHosts {
@@ -9,7 +10,7 @@ export interface AllowedHosts {
   readonly networks: readonly Network[];
 }
 
-type Network = readonly [address: ipaddr.IPv4 | ipaddr.IPv6, bits: number];
+type Network = readonly [address: Address, bits: number];
 
 /** What has a word of its own, so that nobody has to know the networks. */
 const WORDS: Readonly<Record<string, readonly string[]>> = {
@@ -46,11 +47,16 @@ function isNetwork(text: string): boolean {
   return isIP(address) !== 0 && (text.includes('/') ? ipaddr.isValidCIDR(text) : true);
 }
 
+/** `::ffff:10.0.0.0/104` is another way to write `10.0.0.0/8`. */
 function networkOf(text: string): Network {
-  if (text.includes('/')) return ipaddr.parseCIDR(text);
-  const address = ipaddr.parse(text);
-  return [address, address.kind() === 'ipv4' ? 32 : 128];
+  const address = ipaddr.parse(text.split('/')[0] ?? '');
+  const all = address.kind() === 'ipv4' ? 32 : 128;
+  const bits = text.includes('/') ? ipaddr.parseCIDR(text)[1] : all;
+  const isMapped = address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && bits >= MAPPED_BITS;
+  return isMapped ? [address.toIPv4Address(), bits - MAPPED_BITS] : [address, bits];
 }
+
+const MAPPED_BITS = 96;
 
 export function allowsName({ names }: AllowedHosts, host: string): boolean {
   const name = host.toLowerCase().replace(/\.$/, '');
@@ -60,16 +66,7 @@ export function allowsName({ names }: AllowedHosts, host: string): boolean {
 }
 
 /** `exactly`: the address itself is named, not only a network around it. */
-export function allowsAddress(
-  { networks }: AllowedHosts,
-  address: ipaddr.IPv4 | ipaddr.IPv6,
-  exactly = false,
-): boolean {
-  return networks.some(
-    ([network, bits]) =>
-      network.kind() === address.kind() &&
-      (!exactly || bits === (address.kind() === 'ipv4' ? 32 : 128)) &&
-      // The two kinds have one method of one shape, which their types don't know of each other.
-      (address as ipaddr.IPv4).match(network as ipaddr.IPv4, bits),
-  );
+export function allowsAddress({ networks }: AllowedHosts, address: Address, exactly = false): boolean {
+  const all = address.kind() === 'ipv4' ? 32 : 128;
+  return networks.some((network) => (!exactly || network[1] === all) && matches(address, network));
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { InvalidEnvironment, readEnv } from '../env.ts';
@@ -43,6 +44,13 @@ describe('addresses', () => {
     '64:ff9b::a00:1',
     '2002:7f00:1::',
     '[::1]',
+    // IPv4-compatible, translated, Teredo's server and client, NAT64 of a network's own, ISATAP; IPv6 that nobody routes.
+    ...['::7f00:1', '::10.0.0.1', '::ffff:0:7f00:1', '2001:0:7f00:1::1', '2001:0:5db8:d822:0:0:80ff:fffe'],
+    ...['64:ff9b:1::7f00:1', '64:ff9b:1:7f00:0:100::', '2600::5efe:7f00:1', '2600::200:5efe:a9fe:a9fe'],
+    ...['4000::1', '1::1', 'fec0::1', '5f00::1', '2001:db8::1'],
+    // Metadata.
+    ...['fd20:ce::254', 'fd00:ec2::253', 'fd00:c1::a9fe:a9fe', '169.254.170.2', '192.0.0.192', '::ffff:a9fe:a9fe'],
+    ...['64:ff9b::a9fe:a9fe', '::a9fe:a9fe', '64:ff9b::a83f:8110'],
   ])('%s is refused, by itself and as what a name resolves to', async (address) => {
     await expect(guard('').check(address)).rejects.toMatchObject({ code: 'address_refused' });
     await expect(guard('', [address]).check('git.example')).rejects.toMatchObject({ host: 'git.example' });
@@ -71,7 +79,22 @@ describe('addresses', () => {
     ['private', 'x.example', '127.0.0.1', false],
     ['private', 'x.example', 'fd12::1', true],
     ['private', 'x.example', 'fd00:ec2::254', false],
+    ['private', 'x.example', 'fd00:ec2::23', false],
+    ['private', 'x.example', 'fd20:ce::254', false],
     ['private', 'x.example', '100.100.100.200', false],
+    ['private', 'x.example', '::7f00:1', false],
+    ['private', 'x.example', '::10.0.0.1', false],
+    ['private,loopback', 'x.example', '2002:7f00:1::', false],
+    ['169.254.0.0/16, fc00::/7', 'x.example', '169.254.169.254', false],
+    ['169.254.0.0/16, fc00::/7', 'x.example', 'fd20:ce::254', false],
+    ['169.254.0.0/16', 'x.example', '169.254.7.7', true],
+    ['x.example', 'x.example', '168.63.129.16', false],
+    ['x.example', 'x.example', '64:ff9b::168.63.129.16', false],
+    ['*', 'x.example', '2002:a9fe:a9fe::', false],
+    ['*', 'x.example', '2002:7f00:1::', true],
+    ['fd20:ce::254', 'x.example', 'fd20:ce::254', true],
+    ['::ffff:10.0.0.0/104', 'x.example', '10.7.7.7', true],
+    ['::ffff:169.254.169.254', 'x.example', '169.254.169.254', true],
     ['loopback', 'localhost', '::1', true],
     ['*', 'x.example', '10.0.0.1', true],
     ['*', 'x.example', '169.254.169.254', false],
@@ -92,6 +115,59 @@ describe('addresses', () => {
       expect(() => allowed(text)).toThrow(InvalidEnvironment);
     },
   );
+});
+
+describe('an IPv4 address in an IPv6 one', () => {
+  const hex = (bytes: readonly number[], at: number) =>
+    (((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)).toString(16).padStart(4, '0');
+  /** Every format that has a place for one, by what it makes of the address. */
+  const FORMATS: Readonly<Record<string, (bytes: readonly number[]) => string>> = {
+    mapped: (v4) => `::ffff:${hex(v4, 0)}:${hex(v4, 2)}`,
+    dotted: (v4) => `::ffff:${v4.join('.')}`,
+    compatible: (v4) => `::${v4.join('.')}`,
+    translated: (v4) => `::ffff:0:${hex(v4, 0)}:${hex(v4, 2)}`,
+    nat64: (v4) => `64:ff9b::${v4.join('.')}`,
+    'nat64 of its own /96': (v4) => `64:ff9b:1::${v4.join('.')}`,
+    'nat64 of its own /48': (v4) =>
+      `64:ff9b:1:${hex(v4, 0)}:${hex([0, ...v4], 2).replace(/^../, '00')}:${hex([...v4, 0], 3)}::`,
+    '6to4': (v4) => `2002:${hex(v4, 0)}:${hex(v4, 2)}::1`,
+    'teredo server': (v4) => `2001:0:${hex(v4, 0)}:${hex(v4, 2)}::1`,
+    'teredo client': (v4) =>
+      `2001:0:5db8:d822:0:0:${hex(
+        v4.map((byte) => byte ^ 255),
+        0,
+      )}:${hex(
+        v4.map((byte) => byte ^ 255),
+        2,
+      )}`,
+    isatap: (v4) => `2600::5efe:${hex(v4, 0)}:${hex(v4, 2)}`,
+  };
+  const isRefused = (text: string, address: string) =>
+    guard(text)
+      .check(address)
+      .then(
+        () => false,
+        () => true,
+      );
+  const octet = fc.integer({ min: 0, max: 255 });
+  const special = fc.constantFrom(
+    [127, 0, 0, 1],
+    [10, 0, 0, 1],
+    [169, 254, 169, 254],
+    [168, 63, 129, 16],
+    [100, 100, 100, 200],
+  );
+
+  test.each(Object.keys(FORMATS))('is refused as %s wherever it is refused by itself', async (format) => {
+    const any = fc.oneof(special, fc.tuple(octet, octet, octet, octet));
+    const allowing = fc.constantFrom('', 'private', 'loopback', 'private, loopback', '169.254.0.0/16');
+    const property = fc.asyncProperty(any, allowing, async (v4, text) => {
+      if (await isRefused(text, v4.join('.'))) {
+        expect(await isRefused(text, FORMATS[format]?.(v4) ?? '')).toBe(true);
+      }
+    });
+    await fc.assert(property, { numRuns: 100 });
+  });
 });
 
 describe('fetch', () => {

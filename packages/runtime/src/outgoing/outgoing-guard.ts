@@ -1,7 +1,7 @@
 import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { Agent, buildConnector, fetch as undiciFetch } from 'undici';
-import { plainAddress, specialRange } from './address-range.ts';
+import { readAddress, specialRange } from './address-range.ts';
 import { type AllowedHosts, allowsAddress, allowsName } from './allowed-hosts.ts';
 
 /** A host that may not be reached; the message says why, and what would allow it. */
@@ -105,13 +105,15 @@ export class OutgoingGuard {
     );
   };
 
+  /** Of an address that stands for others as well, all have to be allowed. */
   #checkAddress(host: string, text: string): void {
-    const address = plainAddress(text);
-    const range = specialRange(address);
-    if (range === undefined || allowsAddress(this.#allowed, address, range === 'metadata')) return;
-    // A name that stands for all hosts can't have meant the metadata.
-    if (allowsName(this.#allowed, host) && range !== 'metadata') return;
-    throw new AddressRefused(host, address.toString(), range);
+    for (const address of readAddress(text)) {
+      const range = specialRange(address);
+      if (range === undefined || allowsAddress(this.#allowed, address, range === 'metadata')) continue;
+      // A name, and the word for all hosts, can't have meant the metadata.
+      if (allowsName(this.#allowed, host) && range !== 'metadata') continue;
+      throw new AddressRefused(host, address.toString(), range);
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat, statfs, utimes } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import { mkdir, open, opendir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Transform } from 'node:stream';
@@ -43,7 +43,10 @@ export class FsBlobStore implements BlobStore {
     await rename(tempPath, path);
   }
 
-  /** `digest` is sha256 of the bytes. Errors of the file system (ENOSPC) come through; nothing is left behind. */
+  /**
+   * Durable when it answers, also through a power failure. `digest` is sha256 of the bytes. Errors of the file system (ENOSPC) come
+   * through; nothing is left behind.
+   */
   async put(key: string, content: Readable): Promise<{ digest: string; sizeBytes: number }> {
     this.#path(key);
     const temp = await this.tempPath();
@@ -57,8 +60,9 @@ export class FsBlobStore implements BlobStore {
       },
     });
     try {
-      await pipeline(content, measure, createWriteStream(temp, { mode: 0o600 }));
+      await pipeline(content, measure, createWriteStream(temp, { mode: 0o600, flush: true }));
       await this.adopt(temp, key);
+      await syncDir(dirname(this.#path(key)));
     } catch (error) {
       await rm(temp, { force: true });
       throw error;
@@ -68,11 +72,15 @@ export class FsBlobStore implements BlobStore {
 
   /** From byte `start` to byte `end`, both included; the whole where they aren't given. Counts as a use. */
   async open(key: string, range: { start?: number; end?: number } = {}): Promise<Readable | undefined> {
-    const path = this.#path(key);
     if (!(await this.stat(key))) return undefined;
+    // Opened now: one that is deleted while it is read is read to its end.
+    const file = await open(this.#path(key)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    });
     const now = new Date();
-    await utimes(path, now, now).catch(() => {});
-    return createReadStream(path, range);
+    await file?.utimes(now, now).catch(() => {});
+    return file?.createReadStream(range);
   }
 
   async stat(key: string): Promise<BlobInfo | undefined> {
@@ -84,15 +92,13 @@ export class FsBlobStore implements BlobStore {
     await rm(this.#path(key), { force: true });
   }
 
-  /** Every key below `prefix`, a directory. `tmp` lists what unfinished uploads left. */
+  /** Every key below `prefix`, a directory, read as it is asked for: there may be millions. `tmp` lists what unfinished uploads left. */
   async *list(prefix: string): AsyncGenerator<string> {
-    const found = await readdir(this.#path(prefix), { recursive: true, withFileTypes: true }).catch(() => []);
-    for (const entry of found) {
-      if (entry.isFile())
-        yield join(entry.parentPath, entry.name)
-          .slice(this.dir.length + 1)
-          .split(sep)
-          .join('/');
+    for await (const path of filesBelow(this.#path(prefix))) {
+      yield path
+        .slice(this.dir.length + 1)
+        .split(sep)
+        .join('/');
     }
   }
 
@@ -106,5 +112,28 @@ export class FsBlobStore implements BlobStore {
   #path(key: string): string {
     if (!KEY.test(key)) throw new RangeError(`not a blob key: ${JSON.stringify(key)}`);
     return join(this.dir, key);
+  }
+}
+
+/** Entries that one read of a directory brings. */
+const ENTRIES_AT_A_TIME = 256;
+
+/** Files below a directory, in no order; none where there is no such directory. What is deleted meanwhile may come or not. */
+async function* filesBelow(path: string): AsyncGenerator<string> {
+  const dir = await opendir(path, { bufferSize: ENTRIES_AT_A_TIME }).catch(() => undefined);
+  for await (const entry of dir ?? []) {
+    const below = join(path, entry.name);
+    if (entry.isDirectory()) yield* filesBelow(below);
+    else if (entry.isFile()) yield below;
+  }
+}
+
+/** Makes the names in a directory durable. */
+async function syncDir(path: string): Promise<void> {
+  const dir = await open(path);
+  try {
+    await dir.sync();
+  } finally {
+    await dir.close();
   }
 }

@@ -18,6 +18,7 @@ export interface AcceptParts {
 export type Acceptance =
   | { readonly outcome: 'accepted' | 'superseding' | 'shared'; readonly record: BuildRecord }
   | { readonly outcome: 'full'; readonly whose: 'team' | 'token' }
+  | { readonly outcome: 'store_full' }
   | { readonly outcome: 'replayed'; readonly held: string };
 
 /** How often the run that can be shared may become another one while a build is accepted. */
@@ -34,6 +35,7 @@ export async function acceptBuild(parts: AcceptParts, build: NewBuild, id: strin
     if (answer === 'full team' || answer === 'full token') {
       return { outcome: 'full', whose: answer === 'full team' ? 'team' : 'token' };
     }
+    if (answer === 'full store') return { outcome: 'store_full' };
     if (answer !== 'again') return { outcome: 'replayed', held: answer };
     // The script decides whether this one can be shared: where it can't be, it asks for a build without a run to share.
     run = run === '' ? ((await redis.get(keys.share(shareKey))) ?? '') : '';

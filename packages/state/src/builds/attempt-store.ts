@@ -1,6 +1,7 @@
 import { type Attempt, type BuildRecord, currentAttempt, type Failure, type Outcome } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
+import { MASTER_ONLY, type Replication } from '../redis/replication.ts';
 import { runScript } from '../redis/scripts.ts';
 import { DEFAULT_SECRET_TTL_MS } from './build-store.ts';
 import { StaleAttempt } from './errors.ts';
@@ -16,26 +17,39 @@ export interface AttemptRef {
   readonly nonce?: string;
 }
 
+export interface AttemptStoreOptions {
+  readonly now?: () => number;
+  readonly secretTtlMs?: number;
+  /** What a start and an end wait for: default, for nothing beyond the master. */
+  readonly replication?: Pick<Replication, 'after'> | undefined;
+}
+
 /** What a worker writes of its attempts. Every method refuses a stale attempt. */
 export class AttemptStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
   readonly #now: () => number;
   readonly #secretTtlMs: number;
+  readonly #replication: Pick<Replication, 'after'>;
 
-  constructor(redis: Redis, keys: Keys, options: { now?: () => number; secretTtlMs?: number } = {}) {
+  constructor(redis: Redis, keys: Keys, options: AttemptStoreOptions = {}) {
     this.#redis = redis;
     this.#keys = keys;
     this.#now = options.now ?? Date.now;
     this.#secretTtlMs = options.secretTtlMs ?? DEFAULT_SECRET_TTL_MS;
+    this.#replication = options.replication ?? MASTER_ONLY;
   }
 
   /**
    * Begins an attempt that the host was assigned. Repeating it with the same `now` (ms since the epoch) is harmless; another start of an
-   * attempt that has begun is refused.
-   * @throws StaleAttempt
+   * attempt that has begun is refused. When it answers, enough replicas know of it: what runs is not forgotten by a failover.
+   * @throws StaleAttempt @throws NotReplicated
    */
-  async start(ref: AttemptRef, now: number = this.#now()): Promise<BuildRecord> {
+  start(ref: AttemptRef, now: number = this.#now()): Promise<BuildRecord> {
+    return this.#replication.after(() => this.#start(ref, now));
+  }
+
+  async #start(ref: AttemptRef, now: number): Promise<BuildRecord> {
     const { buildId } = ref;
     const applied = await applyEvent(
       this.#redis,
@@ -79,9 +93,14 @@ export class AttemptStore {
   /**
    * Ends an attempt; the log must be appended in full before. An infrastructure failure sends the build back to the queue.
    * Repeating a settle whose answer was lost gives what the first one did.
-   * @throws StaleAttempt
+   * When it answers, enough replicas know of it: what was pushed isn't pushed again after a failover.
+   * @throws StaleAttempt @throws NotReplicated
    */
-  async settle(ref: AttemptRef, outcome: Outcome): Promise<BuildRecord> {
+  settle(ref: AttemptRef, outcome: Outcome): Promise<BuildRecord> {
+    return this.#replication.after(() => this.#settle(ref, outcome));
+  }
+
+  async #settle(ref: AttemptRef, outcome: Outcome): Promise<BuildRecord> {
     const now = this.#now();
     const { buildId, attempt, incarnation, host } = ref;
     const applied = await applyEvent(

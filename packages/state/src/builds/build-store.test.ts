@@ -158,7 +158,7 @@ describe('canceling and forgetting', () => {
     const ended = await state.builds.accept(newBuild('app', { a: 'b' }));
     await state.builds.accept(newBuild('other'));
     await state.builds.cancel(ended.build.record.id);
-    await state.builds.forget(Date.now() + 1, 10);
+    await state.history.forget(Date.now() + 1, 10);
     expect(await state.builds.get(ended.build.record.id)).toBeUndefined();
     expect((await state.builds.list({}, { limit: 10 })).builds).toHaveLength(1);
     const left = await state.redis.keys('*');

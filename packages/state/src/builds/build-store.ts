@@ -1,22 +1,24 @@
-import { type BuildSpec, buildSpec } from '@kiln/contracts';
 import { isTerminal } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import { monotonicFactory } from 'ulid';
-import { Keys } from '../redis/keys.ts';
-import { runScript } from '../redis/scripts.ts';
+import type { Keys } from '../redis/keys.ts';
+import { StoreFull } from '../redis/memory.ts';
+import { MASTER_ONLY, NotReplicated, type Replication } from '../redis/replication.ts';
 import type { Sealer } from '../secrets/sealer.ts';
 import type { BuildFilter, BuildPageRequest, NewBuild, StoredBuild, StoredDecision } from '../types.ts';
-import { type AcceptParts, acceptBuild } from './accept.ts';
+import { type Acceptance, type AcceptParts, acceptBuild } from './accept.ts';
 import { type CancelOutcome, type CancelParts, cancelBuild } from './cancel.ts';
 import { CorruptState, IdempotencyKeyReused, QueueFull } from './errors.ts';
 import type { FollowUps } from './follow-ups.ts';
-import { parseRecord } from './write.ts';
+import { readBuild, readBuilds } from './read.ts';
 
 export interface BuildStoreOptions {
   readonly redis: Redis;
   readonly keys: Keys;
   readonly sealer: Sealer;
   readonly followUps: Pick<FollowUps, 'run'>;
+  /** What an acceptance and a cancel wait for: default, for nothing beyond the master. */
+  readonly replication?: Pick<Replication, 'after' | 'assertReplicas'> | undefined;
   readonly now?: () => number;
   /** How long the secrets of an ended build are kept for a retry, ms. */
   readonly secretTtlMs?: number;
@@ -35,6 +37,7 @@ export class BuildStore {
   readonly #now: () => number;
   readonly #followUps: Pick<FollowUps, 'run'>;
   readonly #parts: AcceptParts & CancelParts;
+  readonly #replication: Pick<Replication, 'after' | 'assertReplicas'>;
   readonly #newId = monotonicFactory();
 
   constructor(options: BuildStoreOptions) {
@@ -43,6 +46,7 @@ export class BuildStore {
     this.#sealer = options.sealer;
     this.#now = options.now ?? Date.now;
     this.#followUps = options.followUps;
+    this.#replication = options.replication ?? MASTER_ONLY;
     this.#parts = {
       ...options,
       secretTtlMs: options.secretTtlMs ?? DEFAULT_SECRET_TTL_MS,
@@ -53,18 +57,32 @@ export class BuildStore {
   /**
    * Accepts a build; when it answers, the build is durable. The same idempotency key with the same fingerprint gives the build
    * of the first time. An identical build in flight lends its run where both ask for `dedupe`: `sharedRun` names it.
-   * @throws IdempotencyKeyReused the key came with another request before @throws QueueFull
+   * @throws IdempotencyKeyReused the key came with another request before @throws QueueFull @throws StoreFull
+   * @throws NotReplicated too few replicas have it: without an idempotency key it is canceled again
    */
   async accept(build: NewBuild): Promise<{ build: StoredBuild; replayed: boolean }> {
     const now = this.#now();
     const id = this.#newId(now).toLowerCase();
-    const accepted = await acceptBuild(this.#parts, build, id, now);
+    const accepted = await this.#accepted(build, id, now);
     if (accepted.outcome === 'replayed') {
       return { build: await this.#replayed(accepted.held, build.idempotency?.fingerprint ?? ''), replayed: true };
     }
+    if (accepted.outcome === 'store_full') throw new StoreFull();
     if (accepted.outcome === 'full') throw new QueueFull(accepted.whose, build.maxQueued?.[accepted.whose] ?? 0);
     if (accepted.outcome === 'superseding') await this.#followUp();
     return { build: { record: accepted.record, spec: build.spec }, replayed: false };
+  }
+
+  /** An acceptance that could be lost isn't one: it is taken back, unless its key lets it be asked for again. */
+  async #accepted(build: NewBuild, id: string, now: number): Promise<Acceptance> {
+    const asked = this.#replication.assertReplicas();
+    if (asked) await asked;
+    try {
+      return await this.#replication.after(() => acceptBuild(this.#parts, build, id, now));
+    } catch (error) {
+      if (error instanceof NotReplicated && !build.idempotency) await cancelBuild(this.#parts, id, this.#now());
+      throw error;
+    }
   }
 
   /** What fails here has been noted as due, and the leader sees to it. */
@@ -80,9 +98,9 @@ export class BuildStore {
     return build;
   }
 
-  async get(id: string): Promise<StoredBuild | undefined> {
-    const [doc, spec] = await this.#redis.hmget(this.#keys.build(id), 'doc', 'spec');
-    return doc && spec ? { record: parseRecord(doc), spec: parseSpec(spec) } : undefined;
+  /** An ended build may have moved to the blob store: `archived` then says where, and whether anything of it is only there. */
+  get(id: string): Promise<StoredBuild | undefined> {
+    return readBuild(this.#redis, this.#keys, id);
   }
 
   /** A page of builds, newest first; `next` is the cursor of the page after it. */
@@ -93,7 +111,7 @@ export class BuildStore {
     while (builds.length <= page.limit) {
       const ids = await this.#redis.zrevrangebylex(index, from, '-', 'LIMIT', 0, page.limit + 1);
       if (ids.length === 0) break;
-      const found = await this.#getAll(ids);
+      const found = await readBuilds(this.#redis, this.#keys, ids);
       builds.push(...found.filter((build) => matches(build, filter)));
       from = `(${ids.at(-1)}`;
     }
@@ -110,17 +128,14 @@ export class BuildStore {
     return state ? this.#keys.indexState(state) : this.#keys.indexAll();
   }
 
-  async #getAll(ids: readonly string[]): Promise<StoredBuild[]> {
-    return (await Promise.all(ids.map((id) => this.get(id)))).filter((build) => build !== undefined);
-  }
-
   /**
    * Cancels, for its caller: a queued build ends at once; one that a host holds is marked (`requested`), and ends when the host has
    * stopped it; one whose run others share goes on for them (`released`). One that shares a run leaves it, or ends with it
-   * (`requested`) where nobody else wants it.
+   * (`requested`) where nobody else wants it. When it answers, a failover doesn't undo it.
+   * @throws NotReplicated
    */
   async cancel(id: string): Promise<{ build: StoredBuild; outcome: CancelOutcome } | undefined> {
-    const outcome = await cancelBuild(this.#parts, id, this.#now());
+    const outcome = await this.#replication.after(() => cancelBuild(this.#parts, id, this.#now()));
     if (outcome === 'requested') await this.#followUp();
     const build = await this.get(id);
     if (!build || outcome === 'gone') return undefined;
@@ -132,37 +147,25 @@ export class BuildStore {
    * @throws SealBroken sealed with another key
    */
   async secretsOf(id: string): Promise<Record<string, string> | undefined> {
-    const [[, ids], [, sealed]] = (await this.#redis
-      .multi()
-      .hget(this.#keys.build(id), 'spec')
-      .get(this.#keys.secrets(id))
-      .exec()) as [[unknown, string | null], [unknown, string | null]];
+    const sealed = await this.#redis.get(this.#keys.secrets(id));
     if (sealed) return JSON.parse(this.#sealer.open(sealed, id)) as Record<string, string>;
-    return ids && parseSpec(ids).secrets.length === 0 ? {} : undefined;
+    const build = await this.get(id);
+    return build?.spec.secrets.length === 0 ? {} : undefined;
   }
 
-  /** Placement decisions, oldest first: of each attempt why the build last waited for it, if it did, and where it went. */
+  /**
+   * Placement decisions, oldest first: of each attempt why the build last waited for it, if it did, and where it went. Those of a build
+   * that has moved to the blob store are in its document only.
+   */
   async decisions(id: string): Promise<StoredDecision[]> {
-    const byAttempt = await this.#redis.hgetall(this.#keys.decisions(id));
-    return Object.values(byAttempt)
-      .map((json) => JSON.parse(json) as StoredDecision)
-      .sort((a, b) => a.attempt - b.attempt || a.decidedAt - b.decidedAt);
+    const byAttempt = await this.#redis.hvals(this.#keys.decisions(id));
+    return inOrder(byAttempt.map((json) => JSON.parse(json) as StoredDecision));
   }
+}
 
-  /** Removes builds that ended before `endedBefore` (ms since the epoch), at most `limit`; answers how many. */
-  async forget(endedBefore: number, limit: number): Promise<number> {
-    const ids = await this.#redis.zrangebyscore(this.#keys.ended(), '-inf', endedBefore, 'LIMIT', 0, limit);
-    for (const id of ids) {
-      const build = await this.get(id);
-      await runScript(
-        this.#redis,
-        'forget-build',
-        [this.#keys.build(id)],
-        [this.#keys.prefix, id, build?.record.team ?? '', Keys.digest(build?.record.repo ?? '')],
-      );
-    }
-    return ids.length;
-  }
+/** Oldest first. */
+export function inOrder(decisions: readonly StoredDecision[]): StoredDecision[] {
+  return decisions.toSorted((a, b) => a.attempt - b.attempt || a.decidedAt - b.decidedAt);
 }
 
 /** What a requested cancel has come to by now. */
@@ -177,10 +180,4 @@ function matches({ record }: StoredBuild, { repo, state, team }: BuildFilter): b
     (state === undefined || record.state === state) &&
     (team === undefined || record.team === team)
   );
-}
-
-function parseSpec(json: string): BuildSpec {
-  const parsed = buildSpec.safeParse(JSON.parse(json));
-  if (!parsed.success) throw new CorruptState(`a stored build request is not one: ${parsed.error.message}`);
-  return parsed.data;
 }

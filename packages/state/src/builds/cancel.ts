@@ -2,7 +2,8 @@ import { type BuildRecord, isTerminal } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
-import { applyEvent, changeArgs, parseRecord } from './write.ts';
+import { readRecord } from './read.ts';
+import { applyEvent, changeArgs } from './write.ts';
 
 export interface CancelParts {
   readonly redis: Redis;
@@ -27,9 +28,8 @@ const OTHERS_CHANGED = -3;
 export async function cancelBuild(parts: CancelParts, id: string, now: number): Promise<CancelOutcome | 'gone'> {
   const { redis, keys, secretTtlMs } = parts;
   for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const doc = await redis.hget(keys.build(id), 'doc');
-    if (doc === null) return 'gone';
-    const build = parseRecord(doc);
+    const build = await readRecord(redis, keys, id);
+    if (!build) return 'gone';
     if (isTerminal(build.state)) return 'already_finished';
     const run = build.sharedRun ?? id;
     const wanted = (await redis.smembers(keys.interest(run))).some((wants) => wants !== id);

@@ -3,7 +3,8 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import { CorruptState } from './errors.ts';
-import { applyEvent, changeArgs, parseRecord } from './write.ts';
+import { parseRecord, readRecord } from './read.ts';
+import { applyEvent, changeArgs } from './write.ts';
 
 /**
  * What a script decides for one build and leaves to be carried out for others: a newer build of a concurrency key was accepted, and
@@ -66,8 +67,7 @@ export class FollowUps {
   }
 
   async #endOf(id: string): Promise<EndedRun> {
-    const doc = await this.#redis.hget(this.#keys.build(id), 'doc');
-    const run = doc === null ? undefined : parseRecord(doc);
+    const run = await readRecord(this.#redis, this.#keys, id);
     return run ? endedRun(run) : { state: 'failed', failure: { code: 'infrastructure', message: goneMessage(id) } };
   }
 }

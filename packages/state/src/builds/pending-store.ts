@@ -1,6 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { AttemptCall } from '@kiln/contracts';
-import { type BuildRecord, cacheKey, currentAttempt, type PendingBuild, type PlacementDecision } from '@kiln/domain';
+import {
+  type BuildRecord,
+  cacheKey,
+  currentAttempt,
+  domainOfKey,
+  isHandBack,
+  type PendingBuild,
+  type PlacementDecision,
+} from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
@@ -16,7 +24,16 @@ export interface ChosenHost {
 
 export type AssignOutcome =
   | { readonly outcome: 'assigned'; readonly build: BuildRecord }
-  | { readonly outcome: 'not_queued' | 'no_slot' | 'host_unfit' | 'not_leader' | 'team_limit' | 'token_limit' };
+  | {
+      readonly outcome:
+        | 'not_queued'
+        | 'no_slot'
+        | 'host_unfit'
+        | 'not_leader'
+        | 'team_limit'
+        | 'token_limit'
+        | 'store_full';
+    };
 
 /** Most builds that hosts may have at a time, of the build's team and of who submitted it; absent: any number. */
 export interface ConcurrencyLimits {
@@ -33,6 +50,7 @@ const REFUSALS: Readonly<Record<number, Exclude<AssignOutcome['outcome'], 'assig
   [-6]: 'not_queued',
   [-7]: 'team_limit',
   [-8]: 'token_limit',
+  [-9]: 'store_full',
 };
 
 const NONCE_BYTES = 8;
@@ -99,6 +117,7 @@ export class PendingStore {
             limits.team ?? '',
             limits.token ?? '',
             pending.trust,
+            ...(['pool', 'team', 'repo'] as const).map((isolation) => domainOfKey(pending.repo, isolation)),
             ...changeArgs(next, now),
           ],
         ),
@@ -134,7 +153,7 @@ export function pendingBuild({ record, spec }: StoredBuild): PendingBuild {
     hostLabels: spec.hostLabels,
     trust: record.trust ?? 'trusted',
     // A host that only had to give it back may take it again.
-    lostOn: record.attempts.filter(({ failure }) => failure?.code !== 'host_drained').map(({ host }) => host),
+    lostOn: record.attempts.filter(({ failure }) => !isHandBack(failure)).map(({ host }) => host),
   };
 }
 

@@ -10,6 +10,7 @@ import {
 } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
+import { parseRecord, readShrunk } from './read.ts';
 
 /** Names of the fields of a build's hash that the scripts read; the rest of a build is in `doc`. */
 export function changeArgs(build: BuildRecord, at: number): (string | number)[] {
@@ -27,10 +28,6 @@ export function changeArgs(build: BuildRecord, at: number): (string | number)[] 
   ];
 }
 
-export function parseRecord(doc: string): BuildRecord {
-  return JSON.parse(doc) as BuildRecord;
-}
-
 /** The last record of an attempt's log, for the state that its end left the build in. */
 export function endRecord(build: BuildRecord, at: number): EndRecord {
   const failure = build.state === 'queued' ? currentAttempt(build)?.failure : build.failure;
@@ -46,7 +43,7 @@ const GONE = -1;
  * What a script knows a record by: its revision, and its digest. A failover of Redis that loses writes gives their revisions
  * again; a record that was read before it must not be taken for another one after it.
  */
-function recordStamp(revision: number, doc: string): string {
+export function recordStamp(revision: number, doc: string): string {
   return `${revision} ${createHash('sha1').update(doc).digest('hex')}`;
 }
 
@@ -75,7 +72,7 @@ export async function applyEvent(
   let written: string | undefined;
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const doc = await redis.hget(keys.build(id), 'doc');
-    if (doc === null) return { outcome: 'gone' };
+    if (doc === null) return lateFor(await readShrunk(redis, keys, id), event, now);
     const build = parseRecord(doc);
     if (doc === written) return { outcome: 'applied', build };
     const next = transition(build, event, now);
@@ -88,4 +85,11 @@ export async function applyEvent(
     if (code !== STALE_REVISION) return { outcome: 'refused', code, build };
   }
   throw new Error(`build ${id} changed ${MAX_TRIES} times while ${event.type} was applied to it`);
+}
+
+/** A build without its hash has ended and was shrunk: no event changes it. */
+function lateFor(build: BuildRecord | undefined, event: BuildEvent, now: number): Applied {
+  if (!build) return { outcome: 'gone' };
+  const next = transition(build, event, now);
+  return isIllegal(next) ? { outcome: 'illegal', build, illegal: next } : { outcome: 'unchanged', build };
 }

@@ -2,6 +2,7 @@ import { type HostInventory, hostInventory } from '@kiln/contracts';
 import { cacheOf, cachesOf, type HostCache, type Inventory, type RepoUsage } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
+import { readTogether } from '../redis/read-together.ts';
 import type { PublishedInventory } from '../types.ts';
 import { parseUsage } from './usage-store.ts';
 
@@ -87,12 +88,12 @@ export class CacheIndex {
   }
 
   async #refresh(): Promise<void> {
-    const [[, newest], [, count], [, changed]] = (await this.#redis
-      .multi()
-      .get(this.#keys.usagesRevision())
-      .zcard(this.#keys.usagesChanged())
-      .zrangebyscore(this.#keys.usagesChanged(), `(${this.#revision}`, '+inf')
-      .exec()) as [[unknown, string | null], [unknown, number], [unknown, string[]]];
+    const [newest, count, changed] = await readTogether<[string | null, number, string[]]>(
+      this.#redis,
+      ['GET', this.#keys.usagesRevision()],
+      ['ZCARD', this.#keys.usagesChanged()],
+      ['ZRANGEBYSCORE', this.#keys.usagesChanged(), `(${this.#revision}`, '+inf'],
+    );
     const revision = Number(newest ?? 0);
     if (changed.length > 0) await this.#take(changed);
     // Forgotten ones leave no trace but their number; another Redis begins to count anew.

@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip as gunzipCallback, gzip as gzipCallback } from 'node:zlib';
 import type { DeliveryFailure, DeliveryView, EventOutcome, ForgeEvent, ForgeName } from '@kiln/contracts';
 import type { Redis } from 'ioredis';
 import { encodeTime, monotonicFactory } from 'ulid';
 import { Keys } from '../redis/keys.ts';
+import { StoreFull } from '../redis/memory.ts';
 import { runScript } from '../redis/scripts.ts';
 
 const gzip = promisify(gzipCallback);
@@ -34,6 +36,8 @@ export interface StoredDelivery {
   readonly outcomes: readonly EventOutcome[];
   /** What an earlier round came to. */
   readonly earlier?: readonly EventOutcome[];
+  /** The first delivery of the connection with the same body, byte for byte, where this one is not the first. */
+  readonly original?: string;
 }
 
 export type NewDelivery = Pick<StoredDelivery, 'connection' | 'forge' | 'team' | 'forgeId' | 'ip' | 'headers'>;
@@ -46,6 +50,8 @@ export interface DeliveryFilter {
 
 /** How long a delivery is kept, and a repeat of it recognised, ms: GitHub sends one again for three days. */
 const KEPT_MS = 7 * 24 * 3_600_000;
+/** How long the same bytes are recognised, ms: as long as what is known of a branch is kept. */
+const BODY_KEPT_MS = 30 * 24 * 3_600_000;
 const SCAN = 200;
 
 /** Deliveries of webhooks. A delivery is recorded by one script, and worked on by one job at a time, which writes it whole. */
@@ -61,22 +67,29 @@ export class DeliveryStore {
     this.#now = now;
   }
 
-  /** Records a delivery durably, or finds the one that it repeats. */
+  /** Records a delivery durably, or finds the one that it repeats. @throws StoreFull */
   async receive(delivery: NewDelivery, body: Uint8Array): Promise<{ delivery: StoredDelivery; isRepeat: boolean }> {
     const now = this.#now();
     const id = this.#newId(now).toLowerCase();
     const stored: StoredDelivery = {
       ...{ id, ...delivery, receivedAt: now, state: 'pending', round: 1, tries: 0, outcomes: [] },
     };
+    const { connection, forgeId, team } = delivery;
+    const bodyDigest = createHash('sha256').update(`${connection} `).update(body).digest('hex');
     const held = await runScript(
       this.#redis,
       'receive-delivery',
-      [this.#keys.deliveryOf(Keys.digest(`${delivery.connection} ${delivery.forgeId}`)), this.#keys.delivery(id)],
       [
-        ...[this.#keys.prefix, id, JSON.stringify(stored), await gzip(body, { level: 1 }), KEPT_MS, now, delivery.team],
-        encodeTime(Math.max(0, now - KEPT_MS)).toLowerCase(),
+        this.#keys.deliveryOf(Keys.digest(`${connection} ${forgeId}`)),
+        this.#keys.delivery(id),
+        this.#keys.deliveryOfBody(bodyDigest),
+      ],
+      [
+        ...[this.#keys.prefix, id, JSON.stringify(stored), await gzip(body, { level: 1 }), KEPT_MS, now, team],
+        ...[encodeTime(Math.max(0, now - KEPT_MS)).toLowerCase(), BODY_KEPT_MS],
       ],
     );
+    if (held === 'full') throw new StoreFull();
     if (held === null) return { delivery: stored, isRepeat: false };
     const earlier = await this.get(String(held));
     if (!earlier) throw new Error(`delivery ${String(held)} is gone`);
@@ -84,8 +97,8 @@ export class DeliveryStore {
   }
 
   async get(id: string): Promise<StoredDelivery | undefined> {
-    const doc = await this.#redis.hget(this.#keys.delivery(id), 'doc');
-    return doc ? (JSON.parse(doc) as StoredDelivery) : undefined;
+    const [doc, original] = await this.#redis.hmget(this.#keys.delivery(id), 'doc', 'original');
+    return doc ? { ...(JSON.parse(doc) as StoredDelivery), ...(original && { original }) } : undefined;
   }
 
   /** The bytes as they came; undefined when they are no longer needed. */

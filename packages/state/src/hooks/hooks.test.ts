@@ -39,6 +39,22 @@ describe('deliveries', () => {
     expect(await state.deliveries.body(other.delivery.id)).toEqual(body);
   });
 
+  test('name the first delivery with the same bytes, which forges don’t tie to their ids', async () => {
+    const receive = async (id: string, body: string, more: Partial<NewDelivery> = {}) =>
+      (await state.deliveries.receive({ ...delivery(id), ...more }, Buffer.from(body))).delivery.id;
+    const originalOf = async (id: string) => (await state.deliveries.get(id))?.original;
+    const first = await receive('x', '{"a":1}');
+    expect(await originalOf(first)).toBeUndefined();
+    expect(await originalOf(await receive('y', '{"a":1}'))).toBe(first);
+    expect(await originalOf(await receive('z', '{"a":2}'))).toBeUndefined();
+    expect(await originalOf(await receive('y', '{"a":1}', { connection: 'other' }))).toBeUndefined();
+    // What is kept of a delivery later doesn't lose it.
+    const third = await state.deliveries.get(await receive('w', '{"a":1}'));
+    if (!third) throw new Error('the delivery is gone');
+    await state.deliveries.save({ ...third, state: 'done' });
+    expect(await originalOf(third.id)).toBe(first);
+  });
+
   test('keep their bytes until it is known what they say, and stay open until they are settled', async () => {
     const { delivery: one } = await state.deliveries.receive(delivery('x'), Buffer.from('{}'));
     expect((await state.deliveries.open(now, 10)).map(({ id }) => id)).toEqual([one.id]);

@@ -2,6 +2,8 @@ import { type AttemptCall, type HostReport, hostDisk, hostReport, type NewHostRe
 import type { Redis } from 'ioredis';
 import { CacheIndex, type InventoryStamp } from '../caches/cache-index.ts';
 import type { Keys } from '../redis/keys.ts';
+import { hashOf, readTogether } from '../redis/read-together.ts';
+import { MASTER_ONLY, type Replication } from '../redis/replication.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { HostState } from '../types.ts';
 import { effective, parseOrders } from './desired.ts';
@@ -39,11 +41,19 @@ export class HostStore {
   readonly #keys: Keys;
   readonly #now: () => number;
   readonly #caches: CacheIndex;
+  readonly #replication: Pick<Replication, 'after'>;
 
-  constructor(redis: Redis, keys: Keys, now: () => number = Date.now) {
+  /** @param replication what a report waits for: default, for nothing beyond the master */
+  constructor(
+    redis: Redis,
+    keys: Keys,
+    now: () => number = Date.now,
+    replication: Pick<Replication, 'after'> = MASTER_ONLY,
+  ) {
     this.#redis = redis;
     this.#keys = keys;
     this.#now = now;
+    this.#replication = replication;
     this.#caches = new CacheIndex(redis, keys);
   }
 
@@ -57,7 +67,8 @@ export class HostStore {
 
   /**
    * A worker's report; joins the pool or renews the lease for `leaseTtlMs`, and answers what the worker should be doing.
-   * @throws HostNameTaken @throws WorkerReplaced @throws HostRemoved
+   * When it answers, enough replicas know of the lease: it holds after a failover, too.
+   * @throws HostNameTaken @throws WorkerReplaced @throws HostRemoved @throws NotReplicated
    */
   async sync(
     report: NewHostReport,
@@ -66,24 +77,29 @@ export class HostStore {
   ): Promise<DesiredState> {
     const { disk, ...lasting } = report;
     const { name } = report;
-    const answer = await runScript(
-      this.#redis,
-      'sync-host',
-      [...this.#ownKeys(name), this.#keys.hosts(), this.#keys.hostDesired(name)],
-      [
-        this.#keys.prefix,
-        name,
-        incarnation,
-        machine,
-        JSON.stringify(lasting),
-        this.#now(),
-        leaseTtlMs,
-        report.accepting ? '1' : '0',
-        report.slots,
-        disk ? JSON.stringify(disk) : '',
-        (report.trust ?? ['trusted']).join(),
-        epoch,
-      ],
+    const answer = await this.#replication.after(() =>
+      runScript(
+        this.#redis,
+        'sync-host',
+        [...this.#ownKeys(name), this.#keys.hosts(), this.#keys.hostDesired(name)],
+        [
+          this.#keys.prefix,
+          name,
+          incarnation,
+          machine,
+          JSON.stringify(lasting),
+          this.#now(),
+          leaseTtlMs,
+          report.accepting ? '1' : '0',
+          report.slots,
+          disk ? JSON.stringify(disk) : '',
+          (report.trust ?? ['trusted']).join(),
+          epoch,
+          report.isolation ?? 'pool',
+          report.oneDomain ? '1' : '0',
+          report.domain ?? '',
+        ],
+      ),
     );
     if (answer === -1) throw new HostNameTaken(name);
     if (answer === -2) throw new WorkerReplaced(name);
@@ -122,23 +138,28 @@ export class HostStore {
   }
 
   async #read(name: string): Promise<HostState | undefined> {
-    const [[, host], [, lease], [, held], [, desired], [, stamp]] = (await this.#redis
-      .multi()
-      .hgetall(this.#keys.host(name))
-      .get(this.#keys.hostLease(name))
-      .hgetall(this.#keys.hostHeld(name))
-      .hgetall(this.#keys.hostDesired(name))
-      .hmget(this.#keys.hostInventory(name), 'digest', 'readAt')
-      .exec()) as [Answer<Hash>, Answer<string | null>, Answer<Hash>, Answer<Hash>, Answer<InventoryStamp>];
+    const [fields, lease, heldFields, desired, stamp] = await readTogether<
+      [string[], string | null, string[], string[], InventoryStamp]
+    >(
+      this.#redis,
+      ['HGETALL', this.#keys.host(name)],
+      ['GET', this.#keys.hostLease(name)],
+      ['HGETALL', this.#keys.hostHeld(name)],
+      ['HGETALL', this.#keys.hostDesired(name)],
+      ['HMGET', this.#keys.hostInventory(name), 'digest', 'readAt'],
+    );
+    const host = hashOf(fields);
+    const held = hashOf(heldFields);
     // A newer version's report may have more in it.
     const parsed = hostReport.strip().safeParse(JSON.parse(host.report ?? 'null'));
     if (!parsed.success) {
       this.#caches.forget(name);
       return undefined;
     }
-    const orders = parseOrders(desired);
+    const orders = parseOrders(hashOf(desired));
     const disk = hostDisk.safeParse(JSON.parse(host.disk || 'null'));
-    const { slots, labels } = parsed.data;
+    const { slots, labels, oneDomain, domain } = parsed.data;
+    const serves = domain ?? (oneDomain && Object.keys(held).length > 0 ? host.claiming : undefined);
     return {
       report: { ...parsed.data, ...effective(parsed.data, orders), ...(disk.success && { disk: disk.data }) },
       reported: { slots, labels },
@@ -148,6 +169,7 @@ export class HostStore {
       cordoned: orders.cordoned,
       draining: orders.drain !== undefined,
       alive: lease !== null && lease === host.incarnation,
+      ...(serves !== undefined && { serves }),
       left: host.left === '1',
       lastSeenAt: Number(host.lastSeenAt),
       held: Object.entries(held).map(([key, weight]) => ({ ...parseHeld(key), weight: Number(weight) })),
@@ -174,15 +196,13 @@ export class HostStore {
   }
 }
 
-type Hash = Record<string, string>;
-type Answer<T> = [unknown, T];
 type SyncAnswer = [settings: string[], held: string[], serverNow: string, inventoryKnown: number];
 
 function desiredState(
   report: Pick<HostReport, 'slots' | 'labels'>,
   [settings, held, serverNow, inventoryKnown]: SyncAnswer,
 ): DesiredState {
-  const orders = parseOrders(Object.fromEntries(pairs(settings)));
+  const orders = parseOrders(hashOf(settings));
   const { drain } = orders;
   const handBackInMs = drain?.deadline === undefined ? undefined : Math.max(0, drain.deadline - Number(serverNow));
   return {
@@ -199,10 +219,6 @@ function heldAttempts(flat: readonly string[]): DesiredState['attempts'] {
     const [key = '', cancel, nonce = ''] = flat.slice(3 * i, 3 * i + 3);
     return { ...parseHeld(key), ...(nonce !== '' && { nonce }), cancel: cancel === '1' };
   });
-}
-
-function pairs(flat: readonly string[]): [string, string][] {
-  return Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i] ?? '', flat[2 * i + 1] ?? '']);
 }
 
 function parseHeld(key: string): { buildId: string; attempt: number } {

@@ -2,6 +2,7 @@ import type { LimitSubject } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Keys } from '../redis/keys.ts';
+import { isOutOfMemory } from '../redis/memory.ts';
 import { subjectKey } from './limit-store.ts';
 
 /** Length of the window in which requests are counted, from the first request on. */
@@ -27,13 +28,14 @@ export class RequestRates {
     this.#keys = keys;
   }
 
-  /** Counts one request. A refused one counts, too. */
+  /** Counts one request. A refused one counts, too. While Redis has no memory to count in, all are allowed: reads must go on. */
   async take(subject: LimitSubject, perMinute: number): Promise<RateState> {
     if (perMinute === 0) return { allowed: false, remaining: 0, resetMs: RATE_WINDOW_SECONDS * 1_000 };
     try {
       return stateOf(await this.#limiter(perMinute).consume(subjectKey(subject)), true);
     } catch (refusal) {
       if (refusal instanceof RateLimiterRes) return stateOf(refusal, false);
+      if (isOutOfMemory(refusal)) return { allowed: true, remaining: perMinute, resetMs: RATE_WINDOW_SECONDS * 1_000 };
       throw refusal;
     }
   }

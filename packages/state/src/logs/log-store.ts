@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type LogPiece, logPiece } from '@kiln/contracts';
 import type { Redis } from 'ioredis';
 import type { AttemptRef } from '../builds/attempt-store.ts';
 import { CorruptState, StaleAttempt } from '../builds/errors.ts';
@@ -5,17 +7,42 @@ import { blockingTwin } from '../redis/connect.ts';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { LogBatch } from '../types.ts';
+import { LogClaim } from './log-claim.ts';
+import { batchOf, LogTail, MAX_SEQ } from './log-tail.ts';
 
-/** How long an archived log stays in Redis for those who are reading it there, ms. */
+/** How long the end of an archived log stays in Redis for those who wait for it there, ms. */
 const ARCHIVED_TTL_MS = 60_000;
-/** How long one process may take to archive one log before another tries, ms. */
-const CLAIM_TTL_MS = 300_000;
-const BLOCK_MS = 5_000;
-const MAX_SEQ = '18446744073709551615';
+/** Waits of a log without room, ms: each is twice as long as the one before. */
+const ROOM_WAIT_MS = { first: 25, most: 1_000 };
 
-type StreamEntry = [id: string, fields: string[]];
+/** An attempt's log. */
+export interface LogName {
+  readonly buildId: string;
+  readonly attempt: number;
+}
 
-/** Live logs: one Redis stream per attempt, records numbered from 1 without gaps. */
+export interface AppendOptions {
+  /**
+   * Whether these are the last records, of a build that has ended: they don't wait for room. Asked again before each try.
+   * Default: never.
+   */
+  readonly isLast?: () => boolean;
+}
+
+/** What became of a piece: `lost`, its claim is another's by now; `stale`, it doesn't follow on the last one; `ended`, the log has. */
+export type PieceOutcome = 'moved' | 'lost' | 'stale' | 'ended';
+
+const PIECE_OUTCOMES: Readonly<Record<number, PieceOutcome>> = {
+  0: 'moved',
+  [-1]: 'lost',
+  [-2]: 'stale',
+  [-3]: 'ended',
+};
+
+/**
+ * Live logs: one Redis stream per attempt, records numbered from 1 without gaps. What the API has moved to the blob store while the log
+ * grew is noted as pieces; the stream goes on where the last piece ends.
+ */
 export class LogStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -27,26 +54,37 @@ export class LogStore {
 
   /**
    * Appends records, already as JSON lines, in the name of a live attempt; `firstSeq` is the number of the first.
+   * While the log has no room in Redis it waits until pieces of it, or of louder ones, are in the blob store: that holds the writer up.
    * May be repeated when the answer was lost.
-   * @throws StaleAttempt
+   * @throws StaleAttempt also while it waits
    */
-  async append(ref: AttemptRef, firstSeq: number, lines: readonly string[]): Promise<void> {
+  async append(
+    ref: AttemptRef,
+    firstSeq: number,
+    lines: readonly string[],
+    { isLast = () => false }: AppendOptions = {},
+  ): Promise<void> {
     const { buildId, attempt, incarnation, nonce = '' } = ref;
-    const code = await runScript(
-      this.#redis,
-      'append-log',
-      [this.#keys.build(buildId), this.#keys.log(buildId, attempt)],
-      [attempt, incarnation, nonce, firstSeq, lines.length, lines.join('\n')],
-    );
-    if (code === -1) throw new StaleAttempt(buildId, attempt);
-    if (code === -2) throw new CorruptState(`log of ${buildId}, attempt ${attempt}: a gap before record ${firstSeq}`);
+    const keys = [this.#keys.build(buildId), this.#keys.log(buildId, attempt)];
+    const batch = [firstSeq, lines.length, lines.join('\n')];
+    const args = [attempt, incarnation, nonce, ...batch, this.#keys.prefix, nameOf(ref)];
+    for (let waitMs = ROOM_WAIT_MS.first; ; waitMs = Math.min(ROOM_WAIT_MS.most, 2 * waitMs)) {
+      const code = await runScript(this.#redis, 'append-log', keys, [...args, isLast() ? '1' : '0']);
+      if (code === -1) throw new StaleAttempt(buildId, attempt);
+      if (code === -2) throw new CorruptState(`log of ${buildId}, attempt ${attempt}: a gap before record ${firstSeq}`);
+      if (code !== -3) return;
+      await delay(waitMs);
+    }
   }
 
   exists(buildId: string, attempt: number): Promise<boolean> {
     return this.#redis.exists(this.#keys.log(buildId, attempt)).then((count) => count > 0);
   }
 
-  /** Batches after record `afterSeq`, oldest first, at most `maxBatches`; empty when there is nothing after it. */
+  /**
+   * Batches after record `afterSeq`, oldest first, at most `maxBatches`; empty when there is nothing after it. The first one is a later
+   * one than was asked for where a piece has the records between.
+   */
   async read(buildId: string, attempt: number, afterSeq: number, maxBatches: number): Promise<LogBatch[]> {
     const entries = await this.#redis.xrange(
       this.#keys.log(buildId, attempt),
@@ -63,80 +101,105 @@ export class LogStore {
     return new LogTail(blockingTwin(this.#redis), this.#keys.log(buildId, attempt), afterSeq);
   }
 
+  /**
+   * Logs that go on, and have at least `bytes` in Redis or a writer that waits for room; those that wait, and the loudest, first.
+   * Those that have ended are the archive's.
+   */
+  async loud(bytes: number, limit: number): Promise<LogName[]> {
+    const [waiting, loud] = await Promise.all([
+      this.#redis.srandmember(this.#keys.waitingLogs(), limit),
+      this.#redis.zrevrangebyscore(this.#keys.liveLogs(), '+inf', bytes, 'LIMIT', 0, limit),
+    ]);
+    const names = [...new Set([...waiting, ...loud])].slice(0, limit);
+    if (names.length === 0) return [];
+    const ended = await this.#redis.zmscore(this.#keys.unarchived(), ...names);
+    return names.filter((_, i) => ended[i] === null).map(logOf);
+  }
+
+  /** First record of the newest batch, which no piece may have; undefined where there is no live log. */
+  async newestFirst(buildId: string, attempt: number): Promise<number | undefined> {
+    const [entry] = await this.#redis.xrevrange(this.#keys.log(buildId, attempt), '+', '-', 'COUNT', 1);
+    return entry && batchOf(entry, 0).firstSeq;
+  }
+
+  /** Takes the right to move a log, to pieces or to the archive; undefined while another process has it. */
+  claim(buildId: string, attempt: number): Promise<LogClaim | undefined> {
+    return LogClaim.take(this.#redis, this.#keys.logClaim(buildId, attempt));
+  }
+
+  /**
+   * Notes a piece that is durable in the blob store, and takes its records out of Redis. `batches`: those that it holds.
+   * May be repeated when the answer was lost.
+   */
+  async movePiece(
+    { buildId, attempt }: LogName,
+    holder: string,
+    piece: LogPiece,
+    bytes: number,
+  ): Promise<PieceOutcome> {
+    const code = await runScript(
+      this.#redis,
+      'move-piece',
+      [this.#keys.log(buildId, attempt), this.#keys.logPieces(buildId, attempt), this.#keys.logClaim(buildId, attempt)],
+      [
+        ...[this.#keys.prefix, nameOf({ buildId, attempt }), holder, piece.firstSeq, piece.lastSeq, bytes],
+        JSON.stringify(piece),
+      ],
+    );
+    return PIECE_OUTCOMES[Number(code)] ?? 'stale';
+  }
+
+  /** All pieces of a log, in order. */
+  async pieces(buildId: string, attempt: number): Promise<LogPiece[]> {
+    return (await this.#redis.zrange(this.#keys.logPieces(buildId, attempt), '0', '-1')).map(parsePiece);
+  }
+
+  /** The first piece that has records after `seq`. */
+  async pieceAfter(buildId: string, attempt: number, seq: number): Promise<LogPiece | undefined> {
+    const key = this.#keys.logPieces(buildId, attempt);
+    const [piece] = await this.#redis.zrangebyscore(key, `(${seq}`, '+inf', 'LIMIT', 0, 1);
+    return piece === undefined ? undefined : parsePiece(piece);
+  }
+
   /** Attempts that have ended and whose log is not in the archive yet, oldest first. */
-  async unarchived(limit: number): Promise<{ buildId: string; attempt: number }[]> {
-    const members = await this.#redis.zrange(this.#keys.unarchived(), '0', String(limit - 1));
-    return members.map((member) => {
-      const at = member.lastIndexOf(':');
-      return { buildId: member.slice(0, at), attempt: Number(member.slice(at + 1)) };
-    });
+  async unarchived(limit: number): Promise<LogName[]> {
+    return (await this.#redis.zrange(this.#keys.unarchived(), '0', String(limit - 1))).map(logOf);
   }
 
-  /** Whether this process may archive the log now; the claim lapses by itself. */
-  async claimArchive(buildId: string, attempt: number): Promise<boolean> {
-    const claim = await this.#redis.set(this.#keys.archiveClaim(buildId, attempt), '1', 'PX', CLAIM_TTL_MS, 'NX');
-    return claim === 'OK';
-  }
-
-  /** Says that the archive holds the log; the stream expires a little later. */
+  /** Says that the archive holds the log: what Redis has of it goes, its end a little later. */
   async markArchived(buildId: string, attempt: number): Promise<void> {
-    await this.#redis
-      .multi()
-      .pexpire(this.#keys.log(buildId, attempt), ARCHIVED_TTL_MS)
-      .zrem(this.#keys.unarchived(), `${buildId}:${attempt}`)
-      .del(this.#keys.archiveClaim(buildId, attempt))
-      .exec();
+    await runScript(
+      this.#redis,
+      'archive-log',
+      [this.#keys.log(buildId, attempt), this.#keys.logPieces(buildId, attempt)],
+      [this.#keys.prefix, nameOf({ buildId, attempt }), ARCHIVED_TTL_MS],
+    );
+  }
+
+  /** Counts live logs again, so that what went wrong with a sum goes wrong no further. */
+  async recount(): Promise<void> {
+    const { prefix, liveLogs, liveLogBytes, waitingLogs } = this.#keys;
+    await runScript(this.#redis, 'recount-logs', [liveLogs(), liveLogBytes(), waitingLogs()], [prefix]);
   }
 }
 
-/** One reader of one live log. */
-export class LogTail implements AsyncDisposable {
-  readonly #redis: Redis;
-  readonly #key: string;
-  #after: number;
+/** What a batch counts among the bytes of a live log: see lua/lib/live-logs.lua. */
+export function liveBytes(lines: readonly string[]): number {
+  return lines.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0) - 1 + ENTRY_BYTES;
+}
+const ENTRY_BYTES = 32;
 
-  constructor(redis: Redis, key: string, afterSeq: number) {
-    this.#redis = redis;
-    this.#key = key;
-    this.#after = afterSeq;
-  }
-
-  /** The next batches; waits for them. Empty where nothing came for some seconds, or the tail was disposed of. */
-  async next(signal?: AbortSignal): Promise<LogBatch[]> {
-    const stop = () => this.#redis.disconnect();
-    signal?.addEventListener('abort', stop, { once: true });
-    try {
-      const found = await this.#redis.xread(
-        'COUNT',
-        64,
-        'BLOCK',
-        BLOCK_MS,
-        'STREAMS',
-        this.#key,
-        `${this.#after}-${MAX_SEQ}`,
-      );
-      const batches = (found?.[0]?.[1] ?? []).map((entry) => batchOf(entry, this.#after));
-      const last = batches.at(-1);
-      if (last) this.#after = last.firstSeq + last.lines.length - 1;
-      return batches;
-    } catch (error) {
-      if (signal?.aborted || this.#redis.status === 'end') return [];
-      throw error;
-    } finally {
-      signal?.removeEventListener('abort', stop);
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#redis.disconnect();
-  }
+function nameOf({ buildId, attempt }: LogName): string {
+  return `${buildId}:${attempt}`;
 }
 
-/** An entry's records, without those up to `afterSeq`. */
-function batchOf([id, fields]: StreamEntry, afterSeq: number): LogBatch {
-  const [last, count] = id.split('-').map(Number) as [number, number];
-  const firstSeq = last - count + 1;
-  const lines = (fields[1] ?? '').split('\n');
-  const skip = Math.max(0, afterSeq + 1 - firstSeq);
-  return { firstSeq: firstSeq + skip, lines: skip > 0 ? lines.slice(skip) : lines };
+function logOf(name: string): LogName {
+  const at = name.lastIndexOf(':');
+  return { buildId: name.slice(0, at), attempt: Number(name.slice(at + 1)) };
+}
+
+function parsePiece(json: string): LogPiece {
+  const parsed = logPiece.safeParse(JSON.parse(json));
+  if (!parsed.success) throw new CorruptState(`a piece of a log is not one: ${parsed.error.message}`);
+  return parsed.data;
 }

@@ -8,7 +8,8 @@
 --       submitter or '', most builds of the team and of the submitter that may wait ('' each: any number)
 -- Repeating it when its answer was lost is harmless: the id is the call's own, so a build of it is what the first one accepted.
 -- out: 'accepted'; 'superseding': accepted, and older builds are due; 'shared'; 'again': the doc shares another run than it
---      can, see shareableRun; 'full team' or 'full token'; or what the idempotency key held: '<build id> <fingerprint>'
+--      can, see shareableRun; 'full team' or 'full token'; 'full store': Redis has no memory for more;
+--      or what the idempotency key held: '<build id> <fingerprint>'
 -- @include concurrency
 -- @include sharing
 local prefix, id = ARGV[1], ARGV[2]
@@ -17,6 +18,7 @@ if ARGV[9] ~= '' then
   local held = redis.call('GET', KEYS[2])
   if held then return held end
 end
+if redis.call('EXISTS', prefix .. 'memory:level') == 1 then return 'full store' end
 local shareKey, run = ARGV[13], ARGV[14]
 if shareKey ~= '' and (shareableRun(prefix, shareKey, ARGV[15] == '1') or '') ~= run then return 'again' end
 

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Appends to the audit log. Ids follow on each other by Redis' clock over both of its streams, also where that clock steps back.
 -- KEYS[1] stream to append to  KEYS[2] last id
 -- ARGV: entry, most entries of the stream ('' without end)

@@ -1,8 +1,14 @@
+#!lua flags=allow-oom
 -- Appends a batch of records to the log of a live attempt. Repeating a batch whose answer was lost is harmless.
 -- KEYS[1] build  KEYS[2] log
--- ARGV: attempt, incarnation, nonce or '', first seq, count, records as NDJSON
--- out: 0 appended or there already, -1 stale attempt, -2 gap before the first record
+-- ARGV: attempt, incarnation, nonce or '', first seq, count, records as NDJSON, prefix, log as `<build id>:<attempt>`,
+--       '1' where the records are the log's last ones and wait for no room, or '0'
+-- out: 0 appended or there already, -1 stale attempt, -2 gap before the first record, -3 no room: again a little later
+-- Room: a log has at most `log` bytes here. Where all have more than `all`, only those go on that have less than their share
+-- of it: the loudest wait first. A log of one entry always has room, because its last entry can't be moved to the blob store.
 -- @include attempt-identity
+-- @include live-logs
+local prefix, log = ARGV[7], ARGV[8]
 local build = redis.call('HMGET', KEYS[1], 'state', 'attempt', 'incarnation', 'identity')
 if build[1] ~= 'running' and build[1] ~= 'assigned' then return -1 end
 if build[2] ~= ARGV[1] or build[3] ~= ARGV[2] then return -1 end
@@ -13,5 +19,24 @@ if newest[1] then last = tonumber(string.match(newest[1][1], '^(%d+)')) end
 local first, count = tonumber(ARGV[4]), tonumber(ARGV[5])
 if first + count - 1 <= last then return 0 end
 if first ~= last + 1 then return -2 end
+
+local MIB = 1024 * 1024
+-- Nobody's share is less, however many logs there are.
+local LEAST_SHARE = 32 * 1024
+local size = #ARGV[6] + ENTRY_BYTES
+local function hasRoom()
+  if redis.call('XLEN', KEYS[2]) <= 1 then return true end
+  local limits = redis.call('HMGET', prefix .. 'logs:limits', 'log', 'all')
+  local most, all = tonumber(limits[1] or 4 * MIB), tonumber(limits[2] or 256 * MIB)
+  local own = tonumber(redis.call('ZSCORE', prefix .. 'logs:live', log) or '0') + size
+  if own > most then return false end
+  if tonumber(redis.call('GET', prefix .. 'logs:live:bytes') or '0') + size <= all then return true end
+  return own <= math.max(LEAST_SHARE, all / redis.call('ZCARD', prefix .. 'logs:live'))
+end
+if ARGV[9] ~= '1' and not hasRoom() then
+  redis.call('SADD', prefix .. 'logs:waiting', log)
+  return -3
+end
 redis.call('XADD', KEYS[2], string.format('%d-%d', first + count - 1, count), 'r', ARGV[6])
+countLive(prefix, log, size)
 return 0

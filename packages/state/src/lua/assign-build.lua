@@ -2,23 +2,31 @@
 -- KEYS[1] build  KEYS[2] host  KEYS[3] host's lease  KEYS[4] host's held attempts  KEYS[5] leader's token  KEYS[6] decisions
 -- KEYS[7] host's desired state
 -- ARGV: prefix, id, expected stamp, fencing token, weight, slots of the host as the leader saw them, decision,
---       most builds of the team and of the submitter that hosts may have ('' each: any number), class of trust, then the change
--- out: 0 assigned, -1 gone, -2 stale revision, -3 no free slot, -4 not the leader, -5 host gone, cordoned, draining, or without a builder of the class,
---      -6 outdated: a newer build of its concurrency key was accepted, -7 its team, or -8 its submitter, has as many as it may
+--       most builds of the team and of the submitter that hosts may have ('' each: any number), class of trust, key of its isolation domain in
+--       the pool, by team and by repo, then the change
+-- out: 0 assigned, -1 gone, -2 stale revision, -3 no free slot, -4 not the leader, -5 host gone, cordoned, draining, without a builder of the class, or another domain's,
+--      -6 outdated: a newer build of its concurrency key was accepted, -7 its team, or -8 its submitter, has as many as it may,
+--      -9 Redis is so full that only what runs goes on
 -- @include leads
 -- @include write-build
 local prefix, id = ARGV[1], ARGV[2]
-local change = changeFrom(11)
+local change = changeFrom(14)
 if not leads(KEYS[5], ARGV[4]) then return -4 end
 local rev = redis.call('HGET', KEYS[1], 'rev')
 if not rev then return -1 end
 if not isAsRead(KEYS[1], rev, ARGV[3]) then return -2 end
 if redis.call('HEXISTS', KEYS[1], 'newer') == 1 then return -6 end
+if redis.call('GET', prefix .. 'memory:level') == 'critical' then return -9 end
 if redis.call('GET', KEYS[3]) ~= change.incarnation then return -5 end
-local host = redis.call('HMGET', KEYS[2], 'accepting', 'slots', 'trust')
+local host = redis.call('HMGET', KEYS[2], 'accepting', 'slots', 'trust', 'isolation', 'domain', 'oneDomain', 'claiming')
 local desired = redis.call('HMGET', KEYS[7], 'cordoned', 'slots')
 if host[1] == '0' or desired[1] == '1' then return -5 end
 if not string.find(',' .. (host[3] or 'trusted') .. ',', ',' .. ARGV[10] .. ',', 1, true) then return -5 end
+local domain = ({ pool = ARGV[11], team = ARGV[12], repo = ARGV[13] })[host[4] or 'pool']
+local serves = host[5] or ''
+-- Until its worker has said so, a host that serves one domain is that of the builds that it was given.
+if serves == '' and host[6] == '1' and redis.call('HLEN', KEYS[4]) > 0 then serves = host[7] or '' end
+if serves ~= '' and serves ~= domain then return -5 end
 -- An operator may have changed them since the leader looked.
 local slots = math.min(tonumber(ARGV[6]), tonumber(desired[2] or host[2] or ARGV[6]))
 local used = 0
@@ -28,6 +36,7 @@ for i, subject in ipairs(subjectsOf(KEYS[1])) do
   local most = ARGV[7 + i]
   if most ~= '' and redis.call('SCARD', prefix .. 'active:' .. subject) >= tonumber(most) then return -6 - i end
 end
+if host[6] == '1' then redis.call('HSET', KEYS[2], 'claiming', domain) end
 redis.call('HSET', KEYS[4], id .. ':' .. change.attempt, ARGV[5])
 redis.call('HSET', KEYS[6], change.attempt, ARGV[7])
 writeBuild(prefix, id, change)

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Carries a caller's cancel out: ends a queued build, or marks one that a host holds; or, where others want the same run,
 -- takes only this caller out of it.
 -- KEYS[1] build that is written  KEYS[2] its secrets  KEYS[3] builds that want the run

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Counts a blob for its teams, in place of what was counted for it before. A team that it was counted for stays one of them.
 -- Refuses, and changes nothing, where a team would have more than it may.
 -- KEYS[1] blobs  KEYS[2] sums of teams

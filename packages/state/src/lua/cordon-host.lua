@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- An operator's order: the host gets nothing new.
 -- KEYS[1] hosts  KEYS[2] desired
 -- ARGV: prefix, name

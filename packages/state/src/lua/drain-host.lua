@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- An operator's order: the host gets nothing new and finishes what it holds, or hands it back at the deadline. Asked again,
 -- the new deadline holds.
 -- KEYS[1] hosts  KEYS[2] desired

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Ends a session, and tells every API process to cut off what it still follows.
 -- KEYS[1] session
 -- ARGV: prefix, id by which it is known

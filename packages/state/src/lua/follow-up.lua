@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Carries out what was due for a build: it is superseded, or ends as the run that it shared.
 -- KEYS[1] build  KEYS[2] secrets  KEYS[3] builds that something is due for
 -- ARGV: prefix, id, expected stamp, ttl of the secrets (ms), then the change

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- The leader looks after a host without a lease: completes its removal, or forgets it after a while.
 -- KEYS[1] host  KEYS[2] lease  KEYS[3] held attempts  KEYS[4] desired
 -- ARGV: prefix, name, last seen before (ms): only then forgotten

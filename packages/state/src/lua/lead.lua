@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Takes, renews or gives up the scheduler's lease. Each new holder gets another token, '<number>-<random>'; writes with an older one are
 -- refused. The number grows, and is never below the clock's microseconds: where a failover of Redis, or a restored backup, has lost
 -- tokens, none of them comes again.

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- A worker leaves: gives up its lease. A host that holds nothing is forgotten, unless an operator's settings are kept for it.
 -- KEYS[1] host  KEYS[2] lease  KEYS[3] held attempts  KEYS[4] desired
 -- ARGV: prefix, name, incarnation, '1' where it leaves because it was drained: cordon and drain have done their work

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Gives a worker process its epoch: higher than all before it, in the whole pool, and by this server's clock alone.
 -- KEYS[1] newest epoch
 -- out: the epoch

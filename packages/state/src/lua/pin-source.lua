@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Writes the commit that a running build's source was resolved to.
 -- KEYS[1] build
 -- ARGV: prefix, id, expected stamp, then the change

@@ -1,12 +1,18 @@
--- Records a webhook that came: once for each of the forge's own ids.
--- KEYS[1] the forge's id  KEYS[2] delivery
--- ARGV: prefix, id, doc, body (packed), how long it is kept (ms), now (ms), team, begin of the ids that are kept no longer
--- out: nil, or the id of the delivery that was recorded before
+-- Records a webhook: once for each of the forge's own ids. Forges don't sign that id, so the first delivery with the same body is noted
+-- beside it: bytes that are sent again under another id are told from a new event.
+-- KEYS[1] the forge's id  KEYS[2] delivery  KEYS[3] the body's digest
+-- ARGV: prefix, id, doc, body (packed), how long it is kept (ms), now (ms), team, begin of the ids that are kept no longer,
+--       how long the body's digest is kept (ms)
+-- out: nil, or the id of the delivery that was recorded before, or 'full': Redis has no memory for more
 local held = redis.call('GET', KEYS[1])
 if held then return held end
 local prefix, id = ARGV[1], ARGV[2]
+if redis.call('EXISTS', prefix .. 'memory:level') == 1 then return 'full' end
 redis.call('SET', KEYS[1], id, 'PX', ARGV[5])
 redis.call('HSET', KEYS[2], 'doc', ARGV[3], 'body', ARGV[4])
+local original = redis.call('GET', KEYS[3])
+if original then redis.call('HSET', KEYS[2], 'original', original)
+else redis.call('SET', KEYS[3], id, 'PX', ARGV[9]) end
 redis.call('PEXPIRE', KEYS[2], ARGV[5])
 for _, index in ipairs({ prefix .. 'deliveries', prefix .. 'deliveries:team:' .. ARGV[7] }) do
   redis.call('ZADD', index, 0, id)

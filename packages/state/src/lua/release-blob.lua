@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Counts a blob no longer.
 -- KEYS[1] blobs  KEYS[2] sums of teams
 -- ARGV: blob key, time (ms; '': whenever) before which it must have been counted last

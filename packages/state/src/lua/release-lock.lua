@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Gives a lock back, unless its time was over and somebody else has it.
 -- KEYS[1] lock
 -- ARGV: holder

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- An operator's order: the host is no part of the pool any more.
 -- KEYS[1] hosts  KEYS[2] desired  KEYS[3] held attempts
 -- ARGV: prefix, name, force ('1' or '0')

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Removes a secret, with its value and uses.
 -- KEYS[1] team's secrets  KEYS[2] their values  KEYS[3] their uses  KEYS[4] teams that have secrets
 -- ARGV: field, team

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Revokes a token with its limits, and tells every API process to cut off what it still follows.
 -- KEYS[1] tokens
 -- ARGV: prefix, id

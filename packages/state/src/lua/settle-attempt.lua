@@ -1,8 +1,10 @@
+#!lua flags=allow-oom
 -- A host reports the end of an attempt: the build ends, or goes back to the queue; the slots are free, the log is complete.
 -- KEYS[1] build  KEYS[2] host's held attempts  KEYS[3] host's lease
 -- ARGV: prefix, id, expected stamp, end record, attempt, ttl of the secrets (ms), incarnation, then the change
 -- out: 0 settled, -1 gone, -2 stale revision, -3 the host's lease is over: what it did may be done again elsewhere
 -- @include write-build
+-- @include live-logs
 -- @include end-log
 local prefix, id = ARGV[1], ARGV[2]
 local change = changeFrom(8)

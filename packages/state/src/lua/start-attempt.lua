@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- A host begins an attempt that it was assigned.
 -- KEYS[1] build  KEYS[2] host's lease
 -- ARGV: prefix, id, expected stamp, then the change

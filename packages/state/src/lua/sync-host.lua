@@ -1,7 +1,9 @@
+#!lua flags=allow-oom
 -- A worker reports itself: joins or renews its lease, and learns what it should be doing.
 -- KEYS[1] host  KEYS[2] lease  KEYS[3] held attempts  KEYS[4] hosts  KEYS[5] desired
 -- ARGV: prefix, name, incarnation, machine, report, now (ms), lease ttl (ms), accepting ('1' or '0'), slots, disk as JSON or '',
---       classes of trust with commas between, epoch of the worker process or '' (of an older version: then :past and :removed tell)
+--       classes of trust with commas between, epoch of the worker process or '' (of an older version: then :past and :removed tell),
+--       isolation, whether it serves one domain only ('1' or '0'), that domain or ''
 -- out: -1 another machine's worker holds the name; -2 this incarnation was replaced by a newer one on its machine;
 --      -3 the host was removed, or is now, for it holds nothing any more;
 --      else { operators' settings: field, value, …
@@ -26,7 +28,8 @@ end
 redis.call('SET', KEYS[2], incarnation, 'PX', ARGV[7])
 redis.call('SADD', KEYS[4], name)
 redis.call('HSET', KEYS[1], 'machine', machine, 'incarnation', incarnation, 'report', ARGV[5], 'lastSeenAt', ARGV[6],
-  'accepting', ARGV[8], 'slots', ARGV[9], 'disk', ARGV[10], 'trust', ARGV[11])
+  'accepting', ARGV[8], 'slots', ARGV[9], 'disk', ARGV[10], 'trust', ARGV[11],
+  'isolation', ARGV[13], 'oneDomain', ARGV[14], 'domain', ARGV[15])
 if epoch then redis.call('HSET', KEYS[1], 'epoch', ARGV[12]) end
 redis.call('HDEL', KEYS[1], 'left')
 if redis.call('HEXISTS', KEYS[5], 'removing') == 1 and redis.call('HLEN', KEYS[3]) == 0 then

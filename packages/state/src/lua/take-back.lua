@@ -1,9 +1,11 @@
+#!lua flags=allow-oom
 -- The leader takes an attempt back from a host that is gone: its lease is over, or another incarnation holds it.
 -- KEYS[1] build  KEYS[2] host's held attempts  KEYS[3] host's lease  KEYS[4] leader's token
 -- ARGV: prefix, id, expected stamp, fencing token, end record, attempt, incarnation, ttl of the secrets (ms), then the change
 -- out: 0 taken back, -1 gone, -2 stale revision, -3 the host is alive, -4 not the leader
 -- @include leads
 -- @include write-build
+-- @include live-logs
 -- @include end-log
 local prefix, id = ARGV[1], ARGV[2]
 local change = changeFrom(9)

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- An operator's order: the host gets builds again. Ends a cordon, a drain, and a removal under way.
 -- KEYS[1] hosts  KEYS[2] desired
 -- ARGV: prefix, name

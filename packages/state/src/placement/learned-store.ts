@@ -1,5 +1,5 @@
 import { learnedPool, learnedRepo } from '@kiln/contracts';
-import type { LearnedPool, LearnedRepo } from '@kiln/domain';
+import { expectedRuns, FIRST_GUESS, type LearnedPool, type LearnedRepo } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { z } from 'zod';
 import type { Keys } from '../redis/keys.ts';
@@ -44,6 +44,20 @@ export class LearnedStore {
         }),
       ),
     };
+  }
+
+  /** How much longer a repo's build is expected to run without its caches than with them, ms, as far as the pool knows. */
+  async savedByCaches(repo: string): Promise<number> {
+    const [pool, known] = await Promise.all([
+      this.#redis.get(this.#keys.learnedPool()),
+      this.#redis.hget(this.#keys.learnedRepos(), repo),
+    ]);
+    const { estimate = FIRST_GUESS } = (pool === null ? undefined : read(learnedPool, pool)) ?? {};
+    const { cold, warm } = expectedRuns(
+      (known === null ? undefined : read(learnedRepo, known))?.estimate ?? {},
+      estimate,
+    );
+    return cold - warm;
   }
 
   /** In the name of the leader with `fencingToken`. `not_leader`: a newer one keeps its own. */

@@ -86,10 +86,21 @@ export function connectRedis(url: string, onError: (error: Error) => void, silen
     retryStrategy: (times: number) => Math.min(50 * times, 1_000),
     enableReadyCheck: true,
     socketTimeout: silenceMs,
+    ...(isSentinel(url) && { reconnectOnError: leavesReplica }),
   };
   const redis = new PoolRedis(options);
   redis.on('error', onError);
   return redis;
+}
+
+/** Whether Sentinel is asked which server is the master. */
+export function isSentinel(url: string): boolean {
+  return url.startsWith('redis+sentinel://');
+}
+
+/** A master that has become a replica keeps its connections: the command is sent again, to whom Sentinel names now. */
+function leavesReplica({ message }: Error): 2 | false {
+  return message.startsWith('READONLY') ? 2 : false;
 }
 
 /** A Redis that doesn't let one in, or isn't there. The message says which of its addresses, and what came back. */

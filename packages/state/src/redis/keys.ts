@@ -24,8 +24,14 @@ export class Keys {
   decisions = (id: string) => `${this.prefix}build:${id}:decisions`;
   /** Sorted set by time of acceptance (ms): builds in `queued`. */
   pending = () => `${this.prefix}pending`;
-  /** Sorted set by end (ms): builds in a terminal state, for retention. */
+  /** Sorted set by end (ms): builds in a terminal state that are whole here, until their documents are in the blob store. */
   ended = () => `${this.prefix}ended`;
+  /** Hash: build → what is left of it here once its document is in the blob store, packed. */
+  history = () => `${this.prefix}history`;
+  /** String: the process that moves builds to the blob store; expires. */
+  historyClaim = () => `${this.prefix}history:claim`;
+  /** String: builds that ended before are forgotten, all of them, ms since the epoch. */
+  historyForgotten = () => `${this.prefix}history:forgotten`;
   /** Sorted sets without scores, in order of id, that is of time. */
   indexAll = () => `${this.prefix}idx:all`;
   indexState = (state: string) => `${this.prefix}idx:state:${state}`;
@@ -77,8 +83,20 @@ export class Keys {
   log = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}`;
   /** Sorted set by end (ms): `<build id>:<attempt>` whose log is still only in Redis. */
   unarchived = () => `${this.prefix}logs:unarchived`;
-  /** String that a process holds while it archives one log; expires. */
-  archiveClaim = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}:claim`;
+  /** Sorted set by last seq: LogPiece as JSON, a part of a live log that was moved to the blob store. */
+  logPieces = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}:pieces`;
+  /** Sorted set by bytes: `<build id>:<attempt>` of logs that have records in Redis. */
+  liveLogs = () => `${this.prefix}logs:live`;
+  /** String: the sum of those bytes. */
+  liveLogBytes = () => `${this.prefix}logs:live:bytes`;
+  /** Set of `<build id>:<attempt>` whose writer waits for room. */
+  waitingLogs = () => `${this.prefix}logs:waiting`;
+  /** Hash: log and all, the bytes that one log, and all, may have in Redis. */
+  liveLogLimits = () => `${this.prefix}logs:limits`;
+  /** String: `full` or `critical` while Redis is; expires. */
+  memoryLevel = () => `${this.prefix}memory:level`;
+  /** String that a process holds while it moves one log; expires. */
+  logClaim = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}:claim`;
   /** Hash: token id → hash of the token. */
   tokens = () => `${this.prefix}tokens`;
   /** Hash: doc (StoredToken as JSON), usedAt. Named by the token's hash: the token itself is kept nowhere. */
@@ -123,7 +141,9 @@ export class Keys {
   connections = () => `${this.prefix}connections`;
   /** String: the delivery that one of a forge's own ids stands for; expires. */
   deliveryOf = (digest: string) => `${this.prefix}delivery:of:${digest}`;
-  /** Hash: doc (StoredDelivery as JSON), body (packed, until it has been read); expires. */
+  /** String: the first delivery with these bytes; expires. */
+  deliveryOfBody = (digest: string) => `${this.prefix}delivery:body:${digest}`;
+  /** Hash: doc (StoredDelivery as JSON), body (packed, until it has been read), original (see StoredDelivery); expires. */
   delivery = (id: string) => `${this.prefix}delivery:${id}`;
   /** Sorted sets without scores, in order of id, that is of time. */
   deliveries = () => `${this.prefix}deliveries`;
@@ -144,6 +164,8 @@ export class Keys {
   message = (id: string) => `${this.prefix}message:${id}`;
   /** Sorted set by creation (ms): a webhook's messages. */
   messagesOf = (webhook: string) => `${this.prefix}webhook:${webhook}:messages`;
+  /** String: written before replicas are asked whether they have all that was written before. */
+  replicated = () => `${this.prefix}replicated`;
   /** BullMQ's own prefix. */
   queues = () => `${this.prefix}q`;
 

@@ -4,7 +4,10 @@ import type { Redis } from 'ioredis';
 
 const FOLDER = new URL('../lua/', import.meta.url);
 
-/** A Lua file, with `-- @include name` lines replaced by `lib/name.lua`. */
+/**
+ * A Lua file, with `-- @include name` lines replaced by `lib/name.lua`. Its first line may say when Redis runs it
+ * (`#!lua flags=…`, Redis 7): `allow-oom` for what must go on when Redis is full, `no-writes` for what only reads.
+ */
 function source(name: string): string {
   const text = readFileSync(new URL(`${name}.lua`, FOLDER), 'utf8');
   return text.replace(/^-- @include (\S+)$/gm, (_, included: string) =>
@@ -21,8 +24,15 @@ export type ScriptName =
   | 'cancel-build'
   | 'follow-up'
   | 'take-back'
-  | 'forget-build'
+  | 'shrink-builds'
+  | 'forget-builds'
   | 'append-log'
+  | 'move-piece'
+  | 'archive-log'
+  | 'recount-logs'
+  | 'hold-lock'
+  | 'read-together'
+  | 'note-memory'
   | 'next-epoch'
   | 'sync-host'
   | 'leave-host'

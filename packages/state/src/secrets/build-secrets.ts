@@ -1,6 +1,7 @@
 import { chooseSecrets, type Failure, type SecretKind, type SecretWishes } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
+import { readTogether } from '../redis/read-together.ts';
 import { runScript } from '../redis/scripts.ts';
 import { SecretsUnavailable } from './errors.ts';
 import { SealBroken, type Sealer } from './sealer.ts';
@@ -90,11 +91,11 @@ export class BuildSecretReader {
   async #open({ team, trust }: TeamSecretWishes, secrets: readonly StoredSecret[]): Promise<Opening | undefined> {
     if (secrets.length === 0) return new Map();
     const fields = secrets.map(fieldOf);
-    const [[, docs], [, values]] = (await this.#redis
-      .multi()
-      .hmget(this.#keys.teamSecrets(team), ...fields)
-      .hmget(this.#keys.teamSecretValues(team), ...fields)
-      .exec()) as [[unknown, (string | null)[]], [unknown, (string | null)[]]];
+    const [docs, values] = await readTogether<[(string | null)[], (string | null)[]]>(
+      this.#redis,
+      ['HMGET', this.#keys.teamSecrets(team), ...fields],
+      ['HMGET', this.#keys.teamSecretValues(team), ...fields],
+    );
     const opening: Opening = new Map();
     for (const [i, field] of fields.entries()) {
       const doc = docs[i];

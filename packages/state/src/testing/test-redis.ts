@@ -10,6 +10,8 @@ export interface TestRedisOptions {
   readonly listenAt?: string;
   /** When a write is on the disk. Default `everysec`, Redis' own: a machine that fails may lose a second, a killed Redis nothing. */
   readonly appendFsync?: 'always' | 'everysec';
+  /** `maxmemory`, with `noeviction`. Default: none. */
+  readonly maxMemoryBytes?: number;
 }
 
 /** A real redis-server of a test's own: append-only, on a unix socket, in a temporary directory. */
@@ -22,13 +24,18 @@ export class TestRedis implements AsyncDisposable {
   readonly #settings: readonly string[];
   #child: ChildProcess | undefined;
 
-  private constructor(dir: string, { listenAt, appendFsync = 'everysec' }: TestRedisOptions, port: number) {
+  private constructor(
+    dir: string,
+    { listenAt, appendFsync = 'everysec', maxMemoryBytes = 0 }: TestRedisOptions,
+    port: number,
+  ) {
     this.#dir = dir;
     this.#socket = join(dir, 'redis.sock');
     this.url = `unix://${this.#socket}`;
     this.tcpUrl = listenAt === undefined ? undefined : `redis://${listenAt}:${port}`;
     this.#settings = [
       ...['--port', `${port}`, '--unixsocket', this.#socket, '--dir', dir],
+      ...['--maxmemory', `${maxMemoryBytes}`],
       ...['--appendonly', 'yes', '--appendfsync', appendFsync, '--save', ''],
       ...(listenAt === undefined ? [] : ['--bind', listenAt, '--protected-mode', 'no']),
     ];

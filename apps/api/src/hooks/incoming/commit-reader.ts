@@ -1,5 +1,6 @@
 import { isCommit } from '@kiln/domain';
-import { type CommitFiles, type GitLimits, type GitSource, InvalidConfig, openCommit } from '@kiln/forges';
+import { InvalidConfig } from '@kiln/forges';
+import { type CommitFiles, type GitLimits, type GitSource, openCommit } from '@kiln/git';
 
 /** A configuration is far smaller; what is larger is cut off and refused. */
 const MAX_CONFIG_BYTES = 256 * 1024;

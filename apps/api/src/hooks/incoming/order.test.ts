@@ -1,6 +1,6 @@
 import type { Subject } from '@kiln/state';
 import { expect, test } from 'vitest';
-import { advance, lateness, type RepositoryEvent } from './order.ts';
+import { advance, lateness, type RepositoryEvent, repeatOf } from './order.ts';
 
 const EMPTY: Subject = { past: [], builds: [] };
 const repository = { fullName: 'a/b', cloneUrl: 'https://git.example/a/b.git' };
@@ -65,4 +65,12 @@ test('of pull requests the forge’s time decides, and where it is the same or m
   expect(counting([pull(2), pull(2)], ['d2', 'd1'])).toEqual([true, false]);
   expect(counting([pull(undefined), pull(undefined)])).toEqual([true, true]);
   expect(counting([pull(5, 'closed'), pull(4)])).toEqual([true, false]);
+});
+
+test('takes the bytes of an earlier delivery for a repeat, except for a push to where the branch no longer is', () => {
+  const at = (tip: string): Subject => ({ ...EMPTY, tip });
+  expect(repeatOf(at('b'), push('a', 'b'), undefined)).toBeUndefined();
+  expect(repeatOf(at('b'), push('a', 'b'), 'd1')).toBe('the same webhook was delivered before, as d1');
+  expect(repeatOf(at('a'), push('a', 'b'), 'd1')).toBeUndefined();
+  expect(repeatOf(EMPTY, pull(1), 'd1')).toBe('the same webhook was delivered before, as d1');
 });

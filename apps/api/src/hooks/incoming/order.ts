@@ -56,6 +56,17 @@ export function lateness(subject: Subject, event: RepositoryEvent, delivery: str
   }
 }
 
+/**
+ * Why an event is taken for a repeat, or undefined. Its bytes are those of the delivery `original`, sent once more under another id, which
+ * forges don't sign: whoever has seen a webhook can do that. A push to a commit that the branch has left since may come again by itself,
+ * in the same bytes, when the branch is put back; where the branch really is has to be asked of git.
+ */
+export function repeatOf(subject: Subject, event: RepositoryEvent, original: string | undefined): string | undefined {
+  if (original === undefined) return undefined;
+  if (event.type === 'push' && event.after !== subject.tip) return undefined;
+  return `the same webhook was delivered before, as ${original}`;
+}
+
 /** The subject after an event that made `builds`; one that came too late leaves the order as it is. */
 export function advance(
   subject: Subject,

@@ -4,7 +4,15 @@ import { allowedHosts } from '@kiln/runtime';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { TestApi } from '../../testing/test-api.ts';
-import { eventually, type HookChange, hook, repositoryOf, said, TestForge } from '../../testing/test-forge.ts';
+import {
+  eventually,
+  type HookChange,
+  hook,
+  replayed,
+  repositoryOf,
+  said,
+  TestForge,
+} from '../../testing/test-forge.ts';
 
 const CONFIG = `version: 1
 on: { push: null, pull_request: null }
@@ -33,6 +41,13 @@ beforeEach(async () => {
     await api[Symbol.asyncDispose]();
   };
 });
+
+/** Has a recorded payload of a tag name this commit. */
+function commitsOf(name: ForgeName, fixture: string, commit: string) {
+  const event = said(name, fixture);
+  if (event.type !== 'tag' || event.commit === null) throw new Error('no tag');
+  return { [event.commit]: commit };
+}
 
 /** A recorded push of `main` that goes from one commit to another. */
 function push(name: ForgeName, from: string, to: string, more: HookChange = {}) {
@@ -109,12 +124,13 @@ describe('a push', () => {
     expect(mended.builds).toHaveLength(2);
   });
 
-  test('of a commit that is known asks git nothing; what one connection has read is for no other', async () => {
+  test('of a commit that is known asks git only where the branch is; what one connection has read is for no other', async () => {
     await forge.delivered(push('github', first, first));
     forge.git.seen.length = 0;
     const again = await forge.delivered(push('github', first, first));
     expect(again.builds).toHaveLength(2);
-    expect(forge.git.seen).toEqual([]);
+    expect(forge.git.seen.map(({ path }) => path)).toEqual(['/app.git/info/refs', '/app.git/git-upload-pack']);
+    forge.git.seen.length = 0;
     await api.fetch('/v1/connections/other', {
       method: 'PUT',
       headers: { 'content-type': 'application/json' },
@@ -166,6 +182,7 @@ describe('order', () => {
     expect(late.reasons[0]).toContain('a newer push of main');
     expect((await built(newer)).map(({ state }) => state)).toEqual(['queued']);
     // Taken back on purpose: that is newer than all.
+    forge.git.ref('refs/heads/main', second);
     const back = await forge.delivered(push('gitea', third, second));
     expect(back.builds).toHaveLength(1);
     expect((await built(newer)).map(({ state, supersededBy }) => [state, supersededBy])).toEqual([
@@ -197,6 +214,69 @@ describe('order', () => {
     expect((await built(newer))[0]?.state).toBe('canceled');
     const after = await forge.delivered(pull('github', 'pull_request-synchronize', head, at('2026-01-14T09:10:00Z')));
     expect(after.builds).toEqual([]);
+  });
+});
+
+describe('a webhook that is sent again under another id', () => {
+  test('builds nothing, whether its branch has moved on or not', async () => {
+    const second = forge.git.commit({ 'docs/x.md': '2' });
+    const original = push('gitea', first, second);
+    const before = await forge.delivered(original);
+    expect(before.builds).toHaveLength(1);
+    const again = await forge.delivered(replayed(original));
+    expect(again).toMatchObject({ state: 'done', builds: [] });
+    expect(again.id).not.toBe(before.id);
+    expect(again.reasons).toContain(`docs: the same webhook was delivered before, as ${before.id}`);
+    const third = forge.git.commit({ 'docs/x.md': '3' });
+    await forge.delivered(push('gitea', second, third));
+    expect((await forge.delivered(replayed(original))).builds).toEqual([]);
+    const tag = hook('gitea', 'push-tag', { commits: commitsOf('gitea', 'push-tag', third) });
+    await forge.delivered(tag);
+    expect((await forge.delivered(replayed(tag))).builds).toEqual([]);
+    // One of each push, two of the tag.
+    expect(await all()).toHaveLength(4);
+  });
+
+  test('is built where the branch was put back, and the same push really happened twice', async () => {
+    const second = forge.git.commit({ 'docs/x.md': '2' });
+    const there = push('gitea', first, second);
+    await forge.delivered(there);
+    forge.git.ref('refs/heads/main', first);
+    await forge.delivered(push('gitea', second, first));
+    forge.git.ref('refs/heads/main', second);
+    expect((await forge.delivered(replayed(there))).builds).toHaveLength(1);
+  });
+
+  test('is worked on where the first delivery has failed', async () => {
+    const second = forge.git.commit({ 'docs/x.md': '2' });
+    forge.git.instead = (_request, response) => void response.writeHead(404).end();
+    const one = push('gitea', first, second);
+    expect((await forge.delivered(one)).state).toBe('failed');
+    forge.git.instead = undefined;
+    expect((await forge.delivered(replayed(one))).builds).toHaveLength(1);
+  });
+});
+
+describe('a push that its branch has moved on from', () => {
+  test('is built only by an image that asks for every push, though Kiln has never heard of the branch', async () => {
+    const every = `${CONFIG}  - { name: every, supersede: none }\n`;
+    const second = forge.git.commit({ '.kiln.yaml': every, 'docs/x.md': '2' });
+    const third = forge.git.commit({ 'docs/x.md': '3' });
+    const old = await forge.delivered(push('github', first, second));
+    expect(outcomes(old)).toEqual({ api: 'skipped', docs: 'skipped', every: 'built' });
+    expect(old.reasons).toContain(
+      `docs: main has moved on to ${third.slice(0, 12)}; supersede: none builds every push all the same`,
+    );
+    const newest = await forge.delivered(push('github', second, third));
+    expect(outcomes(newest)).toEqual({ api: 'built', docs: 'built', every: 'built' });
+  });
+
+  test('is not built where the branch is gone', async () => {
+    const second = forge.git.commit({ 'docs/x.md': '2' });
+    forge.git.ref('refs/heads/other', second);
+    forge.git.drop('refs/heads/main');
+    const old = await forge.delivered(push('github', first, second));
+    expect(old.reasons).toContain('docs: there is no branch main any more');
   });
 });
 

@@ -1,5 +1,6 @@
 import type { DeliveryFailure, ForgeEvent } from '@kiln/contracts';
-import { BadPayload, forge, GitFailed, InvalidConfig } from '@kiln/forges';
+import { BadPayload, forge, InvalidConfig } from '@kiln/forges';
+import { GitFailed } from '@kiln/git';
 import { type JobTry, RetryLater, type StoredDelivery } from '@kiln/state';
 import type { Logger } from 'pino';
 import type { HookDeps } from '../ports.ts';
@@ -42,12 +43,17 @@ export async function workOnDelivery(id: string, attempt: JobTry, parts: Deliver
     }
     const events = delivery.events ?? (await eventsOf(delivery, parts));
     if (!delivery.events) await keep({ events });
+    const original = await originalOf(delivery, parts);
     // Of an event that an earlier try has worked on.
     let failure = found.failure?.code === 'config_invalid' ? found.failure : undefined;
     for (const [index, event] of events.entries()) {
       if (index < delivery.outcomes.length) continue;
       try {
-        const outcome = await workOnEvent(event, { connection, delivery, index, signal: parts.signal }, parts);
+        const outcome = await workOnEvent(
+          event,
+          { connection, delivery, index, original, signal: parts.signal },
+          parts,
+        );
         await keep({ outcomes: [...delivery.outcomes, outcome] });
       } catch (error) {
         if (!(error instanceof InvalidConfig)) throw error;
@@ -62,6 +68,12 @@ export async function workOnDelivery(id: string, attempt: JobTry, parts: Deliver
     if (parts.signal.aborted) throw error;
     await giveUpOrRetry(error, attempt, keep, parts);
   }
+}
+
+/** The delivery that this one repeats; not one that has failed, which nothing came of. */
+async function originalOf({ original }: StoredDelivery, { deliveries }: DeliveryParts): Promise<string | undefined> {
+  if (original === undefined) return undefined;
+  return (await deliveries.get(original))?.state === 'failed' ? undefined : original;
 }
 
 async function eventsOf(delivery: StoredDelivery, { deliveries }: DeliveryParts): Promise<readonly ForgeEvent[]> {
@@ -94,7 +106,8 @@ function faultOf(error: unknown): Fault {
     return { failure: { code: 'payload_invalid', message }, isPassing: false };
   }
   if (error instanceof GitFailed) {
-    return { failure: { code: error.code, message: error.message }, isPassing: error.isPassing };
+    const code = error.fault === 'ref_missing' ? 'commit_missing' : 'repository_unreachable';
+    return { failure: { code, message: error.message }, isPassing: error.isPassing };
   }
   return { failure: { code: 'internal', message: 'a fault of Kiln’s own; its log has the details' }, isPassing: true };
 }

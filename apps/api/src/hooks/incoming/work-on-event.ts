@@ -1,18 +1,20 @@
 import type { ChangedPaths, EventOutcome, ForgeEvent, RepoSettings } from '@kiln/contracts';
-import { explain, type GitLimits, type ImageVerdict, occasionOf, parseConfig } from '@kiln/forges';
+import { explain, type ImageVerdict, occasionOf, parseConfig } from '@kiln/forges';
+import type { GitGuard, GitLimits } from '@kiln/git';
 import type { StoredConnection, StoredDelivery } from '@kiln/state';
 import { Complaint } from '../../http/complaint.ts';
 import type { GitHostCheck } from '../../limits/git-host-check.ts';
 import type { Builds } from '../../ports.ts';
 import type { HookDeps } from '../ports.ts';
+import { movedOn } from './branch-tip.ts';
 import { CommitReader, type KnownConfigs } from './commit-reader.ts';
-import { advance, lateness, type RepositoryEvent, subjectOf } from './order.ts';
+import { advance, lateness, type RepositoryEvent, repeatOf, subjectOf } from './order.ts';
 import { asksForPaths, foreignSource, gitCredentials, settingsFor } from './repository-config.ts';
 import { type ImageContext, type ImageOutcome, type SubmitImageParts, submitImage } from './submit-image.ts';
 
 export interface EventParts extends SubmitImageParts, Pick<HookDeps, 'subjects'> {
   readonly builds: Builds;
-  readonly git: GitLimits;
+  readonly git: GitLimits & { readonly guard: GitGuard };
   readonly known: KnownConfigs;
   readonly checkGitHost: GitHostCheck;
 }
@@ -21,6 +23,8 @@ export interface EventAt {
   readonly connection: StoredConnection;
   readonly delivery: StoredDelivery;
   readonly index: number;
+  /** The delivery whose bytes this one repeats, where that one has done its work. */
+  readonly original: string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -54,21 +58,26 @@ export async function workOnEvent(given: ForgeEvent, at: EventAt, parts: EventPa
   const { images, commit, none } = await planned(event, reader, settings, delivery.receivedAt);
   const context: ImageContext = { ...at, occasion, repository, commit };
   const summary = { event: summaryOf(event), repository, commit, ...(none !== undefined && { none }) };
+  const followsTip = images.some((verdict) => verdict.outcome === 'build' && !verdict.everyPush);
+  const behind = event.type === 'push' && followsTip ? await movedOn(event, source, git.guard, at.signal) : undefined;
   return parts.subjects.alone(subjectOf(connection.name, event), at.signal, async (subject) => {
     const late = lateness(subject, event, delivery.id);
+    const repeat = repeatOf(subject, event, at.original);
     const outcomes: ImageOutcome[] = [];
     for (const verdict of images) {
       const built = builtBefore(verdict.image, at);
       outcomes.push(
         built ??
           (verdict.outcome === 'build'
-            ? (tooLate(verdict, late, subject.closed) ?? (await submitImage(verdict, context, parts)))
+            ? (outOfOrder(verdict, { repeat, behind, late, closed: subject.closed }) ??
+              (await submitImage(verdict, context, parts)))
             : skipped(verdict)),
       );
     }
     const builds = outcomes.flatMap(({ build }) => build ?? []);
     const value: EventOutcome = { ...summary, images: outcomes, canceled: [] };
-    return { subject: advance(subject, event, { delivery: delivery.id, builds, isLate: late !== undefined }), value };
+    const isLate = (late ?? repeat ?? behind) !== undefined;
+    return { subject: advance(subject, event, { delivery: delivery.id, builds, isLate }), value };
   });
 }
 
@@ -142,14 +151,25 @@ function builtBefore(image: string, { delivery, index }: EventAt): ImageOutcome 
   return delivery.earlier?.[index]?.images.find((one) => one.image === image && one.build !== undefined);
 }
 
-/** Of what came too late is built only what takes no newer build's place. */
-function tooLate(
-  { image, request, notes }: Extract<ImageVerdict, { outcome: 'build' }>,
-  late: string | undefined,
-  closed = false,
+interface Order {
+  /** See `repeatOf`. */
+  readonly repeat: string | undefined;
+  /** See `movedOn`. */
+  readonly behind: string | undefined;
+  /** See `lateness`. */
+  readonly late: string | undefined;
+  /** The pull request was closed. */
+  readonly closed: boolean | undefined;
+}
+
+/** An image that isn't built because of what happened before or since. Of a late event is built only what takes no newer build's place. */
+function outOfOrder(
+  { image, request, notes, everyPush }: Extract<ImageVerdict, { outcome: 'build' }>,
+  { repeat, behind, late, closed = false }: Order,
 ): ImageOutcome | undefined {
-  if (late === undefined || (request.supersede === undefined && !closed)) return undefined;
-  return { image, outcome: 'skipped', filter: 'order', why: late, notes: [...notes] };
+  const why =
+    repeat ?? (request.supersede !== undefined || closed ? late : undefined) ?? (everyPush ? undefined : behind);
+  return why === undefined ? undefined : { image, outcome: 'skipped', filter: 'order', why, notes: [...notes] };
 }
 
 function skipped(verdict: Exclude<ImageVerdict, { outcome: 'build' }>): ImageOutcome {

@@ -1,10 +1,13 @@
 -- endLog(prefix, id, attempt, record, at): appends an attempt's last record and hands the log over to the archive.
--- The end of an attempt and the end of its log are one write: who has read the one can rely on the other.
+-- The end of an attempt and the end of its log are one write: who has read the one can rely on the other. Needs live-logs.
 local function endLog(prefix, id, attempt, record, at)
-  local key = prefix .. 'log:' .. id .. ':' .. attempt
+  local log = id .. ':' .. attempt
+  local key = prefix .. 'log:' .. log
   local last = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)
   local seq = 0
   if last[1] then seq = tonumber(string.match(last[1][1], '^(%d+)')) end
   redis.call('XADD', key, string.format('%d-1', seq + 1), 'r', record)
-  redis.call('ZADD', prefix .. 'logs:unarchived', at, id .. ':' .. attempt)
+  countLive(prefix, log, #record + ENTRY_BYTES)
+  redis.call('SREM', prefix .. 'logs:waiting', log)
+  redis.call('ZADD', prefix .. 'logs:unarchived', at, log)
 end

@@ -1,0 +1,197 @@
+import { type BuildView, HISTORY_PREFIX } from '@kiln/contracts';
+import { TestRedis } from '@kiln/state/testing';
+import { pino } from 'pino';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { API_DEFAULTS } from '../config.ts';
+import type { History } from '../ports.ts';
+import { TestApi } from '../testing/test-api.ts';
+import { BuildArchiver } from './archive-builds.ts';
+import { sweepDocuments } from './sweep-documents.ts';
+
+const quiet = pino({ level: 'silent' });
+const { signal } = new AbortController();
+const LATER = Date.now() + 3_600_000;
+/** Too much to stay in Redis. */
+const LARGE = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`ARG_${i}`, `${i * 104_729}`]));
+
+let redis: TestRedis;
+let api: TestApi;
+
+beforeAll(async () => {
+  redis = await TestRedis.start();
+});
+afterAll(() => redis[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  const started = await TestApi.start({ archiveIntervalMs: 50 }, { redis });
+  api = started;
+  return () => started[Symbol.asyncDispose]();
+});
+
+const archiver = () => new BuildArchiver(api.state.history, api.blobs, quiet);
+const archive = () => archiver().round(LATER, signal);
+
+async function blobKeys(): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const key of api.blobs.list(HISTORY_PREFIX)) keys.push(key);
+  return keys.sort();
+}
+
+async function ended(request: Parameters<TestApi['submit']>[0] = {}): Promise<string> {
+  const { id } = await api.submit(request);
+  const attempt = await api.run(id);
+  await attempt.log({ t: 1, type: 'note', message: 'hello' });
+  await attempt.settle({ end: 'succeeded', steps: { total: 3, cached: 1 }, result: { digest: `sha256:${id}` } });
+  return id;
+}
+
+/** Everything that clients can ask about a build. */
+async function answers(id: string): Promise<unknown[]> {
+  const paths = ['', '/placement', '/logs?format=ndjson', '?wait=1'];
+  return Promise.all(paths.map(async (path) => (await api.fetch(`/v1/builds/${id}${path}`)).text()));
+}
+
+const pageOf = async (query: string) => (await api.fetch(`/v1/builds?${query}`)).json();
+
+describe('archived builds', () => {
+  test.each([
+    ['small ones', {}],
+    ['those that are too large for Redis', { buildArgs: LARGE }],
+  ])('%s answer as before: themselves, placement, log, and in lists', async (_, request) => {
+    const id = await ended(request);
+    await ended();
+    const before = [await answers(id), await pageOf('limit=1'), await pageOf('state=succeeded&team=default')];
+    expect(JSON.parse((before[0] as string[])[1] ?? '').decisions).toHaveLength(1);
+    expect(await archive()).toBe(2);
+    expect((await api.state.builds.get(id))?.archived?.isCut).toBe('buildArgs' in request);
+    expect(await blobKeys()).toHaveLength(1);
+    expect([await answers(id), await pageOf('limit=1'), await pageOf('state=succeeded&team=default')]).toEqual(before);
+  });
+
+  test('can be retried with all that was asked for, are replayed by their idempotency key, and are too late to cancel', async () => {
+    const body = {
+      source: { type: 'git', url: 'https://git.example/app' },
+      buildArgs: LARGE,
+      secrets: { npm: 'hunter22' },
+    };
+    const first = (await (await api.post('/v1/builds', body, { 'idempotency-key': 'k' })).json()) as BuildView;
+    const { request } = first;
+    const canceled = await (await api.post(`/v1/builds/${first.id}/cancel`, '')).json();
+    await archive();
+    const retried = (await (await api.post(`/v1/builds/${first.id}/retry`, '')).json()) as BuildView;
+    expect(retried).toMatchObject({ state: 'queued', request, retryOf: first.id });
+    expect(await api.state.builds.secretsOf(retried.id)).toEqual({ npm: 'hunter22' });
+    const replayed = await api.post('/v1/builds', body, { 'idempotency-key': 'k' });
+    expect(replayed.headers.get('idempotency-replayed')).toBe('true');
+    expect(await replayed.json()).toMatchObject({ id: first.id, state: 'canceled', request });
+    expect(await (await api.post(`/v1/builds/${first.id}/cancel`, '')).json()).toEqual(canceled);
+  });
+
+  test('that share a run find its placement and log by it', async () => {
+    const request = {
+      dedupe: true,
+      source: { type: 'git', url: 'https://git.example/app', ref: 'a'.repeat(40) },
+    } as const;
+    const run = await api.submit(request);
+    const sharer = await api.submit(request);
+    expect(sharer.sharedRun).toBe(run.id);
+    const attempt = await api.run(run.id);
+    await attempt.log({ t: 1, type: 'note', message: 'hello' });
+    await attempt.settle({ end: 'succeeded' });
+    await api.state.followUps.run();
+    const before = await answers(sharer.id);
+    expect(await archive()).toBe(2);
+    expect(await answers(sharer.id)).toEqual(before);
+  });
+
+  test('of a blob that is lost are a clear error where the whole is asked for, and hold no list up', async () => {
+    const id = await ended({ buildArgs: LARGE });
+    const small = await ended();
+    await archive();
+    for (const key of await blobKeys()) await api.blobs.delete(key);
+    for (const path of [`/v1/builds/${id}`, `/v1/builds/${id}/placement`, `/v1/builds/${small}/placement`]) {
+      const answer = await api.fetch(path);
+      expect(answer.status).toBe(503);
+      expect(await answer.json()).toMatchObject({
+        code: 'unavailable',
+        detail: expect.stringMatching(
+          /^the document of build \w+ can’t be read from blob history\/.*: there is no such blob$/,
+        ),
+      });
+    }
+    expect((await api.post(`/v1/builds/${id}/retry`, '')).status).toBe(503);
+    expect((await api.view(small)).id).toBe(small);
+    expect(await pageOf('')).toMatchObject({ builds: [{ id: small }, { id, state: 'succeeded' }] });
+  });
+});
+
+describe('the archiver', () => {
+  test('works by itself, once a build’s time in Redis is over, also on what an earlier version left', async () => {
+    const id = await ended();
+    expect(await archiver().round(Date.now() - 60_000, signal)).toBe(0);
+    expect((await api.state.builds.get(id))?.archived).toBeUndefined();
+    const namespace = api.state.keys.prefix.slice(1, -2);
+    await using _other = await TestApi.start(
+      { buildArchiveMs: 0, historyIntervalMs: 20 },
+      { redis, namespace, blobDir: api.dir },
+    );
+    await expect.poll(async () => (await api.state.builds.get(id))?.archived).toBeDefined();
+    expect((await api.view(id)).state).toBe('succeeded');
+  });
+
+  test('that dies between blob and Redis loses nothing: the next one does it again, and what it left is swept', async () => {
+    const id = await ended();
+    const before = await answers(id);
+    const { history } = api.state;
+    const dying: History = {
+      claim: (holder) => history.claim(holder),
+      release: async () => {},
+      ended: (...range) => history.ended(...range),
+      read: (ids) => history.read(ids),
+      shrink: () => Promise.reject(new Error('killed')),
+      forgottenUpTo: () => history.forgottenUpTo(),
+    };
+    await expect(new BuildArchiver(dying, api.blobs, quiet).round(LATER, signal)).rejects.toThrow('killed');
+    expect(await answers(id)).toEqual(before);
+    // Its claim holds for a while.
+    expect(await archive()).toBe(0);
+    await api.state.redis.del(api.state.keys.historyClaim());
+    expect(await archive()).toBe(1);
+    expect(await answers(id)).toEqual(before);
+    expect(await blobKeys()).toHaveLength(2);
+    const hoursLater = Date.now() + 2 * 3_600_000;
+    const sweep = (now: number) => sweepDocuments(history, api.blobs, now, quiet, signal);
+    expect(await sweep(hoursLater)).toBe(0);
+    await history.forget(LATER, 10);
+    await api.state.redis.set(api.state.keys.historyForgotten(), hoursLater);
+    // They are too young to tell whether somebody is about to name them.
+    expect(await sweep(Date.now())).toBe(0);
+    expect(await sweep(hoursLater)).toBe(2);
+    expect(await blobKeys()).toEqual([]);
+  });
+
+  test('shares its work with others: each build is archived once', async () => {
+    const ids = new Set<string>();
+    for (let i = 0; i < 40; i += 1) ids.add(await ended());
+    const moved = await Promise.all([archiver(), archiver(), archiver()].map((one) => one.round(LATER, signal)));
+    expect(moved.reduce((sum, count) => sum + count)).toBe(ids.size);
+    expect(await blobKeys()).toHaveLength(1);
+    for (const id of ids) expect((await api.view(id)).id).toBe(id);
+  });
+
+  test('goes past what must wait', async () => {
+    const { state } = api;
+    const run = await ended({ dedupe: true });
+    const other = await ended();
+    await state.redis.sadd(state.keys.due(), 'somebody');
+    expect(await archive()).toBe(1);
+    expect((await state.builds.get(run))?.archived).toBeUndefined();
+    expect((await state.builds.get(other))?.archived).toBeDefined();
+    await state.redis.del(state.keys.due());
+    expect(await archive()).toBe(1);
+  });
+
+  test('is asked for ten minutes after a build’s end by default', () => {
+    expect(API_DEFAULTS.buildArchiveMs).toBe(600_000);
+  });
+});

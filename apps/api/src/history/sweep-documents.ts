@@ -1,0 +1,37 @@
+import { HISTORY_PREFIX, historyEnd } from '@kiln/contracts';
+import { pMapIterable } from 'p-map';
+import type { Logger } from 'pino';
+import type { Blobs, History } from '../ports.ts';
+
+/** A blob younger than that may be one whose builds are about to be shrunk. Far longer than a claim holds. */
+const YOUNG_MS = 3_600_000;
+const AT_ONCE = 16;
+
+/**
+ * Deletes the documents of builds that have been forgotten, and with them those of their time that nothing ever named. Answers how
+ * many blobs went. Of a Redis that hasn't forgotten anything nothing is deleted.
+ */
+export async function sweepDocuments(
+  history: Pick<History, 'forgottenUpTo'>,
+  blobs: Pick<Blobs, 'list' | 'stat' | 'delete'>,
+  now: number,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<number> {
+  const forgottenUpTo = await history.forgottenUpTo();
+  const sweep = async (key: string): Promise<number> => {
+    const newestEnd = historyEnd(key);
+    if (signal.aborted || newestEnd === undefined || newestEnd >= forgottenUpTo) return 0;
+    const info = await blobs.stat(key);
+    if (!info || now - info.usedAt <= YOUNG_MS) return 0;
+    await blobs.delete(key);
+    return 1;
+  };
+  let deleted = 0;
+  for await (const count of pMapIterable(blobs.list(HISTORY_PREFIX), sweep, { concurrency: AT_ONCE })) {
+    deleted += count;
+    if (signal.aborted) break;
+  }
+  if (deleted > 0) log.info({ deleted, forgottenUpTo }, 'documents of forgotten builds deleted');
+  return deleted;
+}

@@ -1,0 +1,57 @@
+import type { MemoryLevel } from '@kiln/domain';
+import type { LiveLogSettings, MemoryState } from '@kiln/state';
+import type { Logger } from 'pino';
+import type { ApiConfig } from '../config.ts';
+import type { Memory } from '../ports.ts';
+import { repeat } from './repeat.ts';
+
+/** What an operator set for live logs. */
+export function liveLogSettings({ liveLogBytes, liveLogsBytes }: ApiConfig): LiveLogSettings {
+  return { logBytes: liveLogBytes, allBytes: liveLogsBytes };
+}
+
+/** Looks at Redis' memory again and again, so that nothing new is accepted before Redis is full. */
+export class MemoryWatch implements AsyncDisposable {
+  readonly #work: AsyncDisposable;
+  #logBytes: number;
+
+  constructor(config: ApiConfig, memory: Pick<Memory, 'note'>, log: Logger) {
+    const settings = liveLogSettings(config);
+    this.#logBytes = settings.logBytes;
+    const look = async () => {
+      const { state, before } = await memory.note(settings);
+      this.#logBytes = state.logs.logBytes;
+      if (state.level !== before) tell(log, state, before);
+    };
+    this.#work = repeat('memory', config.memoryIntervalMs, look, log);
+  }
+
+  /** A log that has so much in Redis is to be moved: early enough that its writer needn't wait. */
+  get pieceBytes(): number {
+    return Math.ceil(this.#logBytes / 4);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#work[Symbol.asyncDispose]();
+  }
+}
+
+function tell(log: Logger, { level, usedBytes, limitBytes, logs }: MemoryState, before: MemoryLevel): void {
+  const fields = { level, before, usedBytes, limitBytes, logs };
+  if (level === 'ok') log.info(fields, 'redis has room again');
+  else log.warn(fields, 'redis is full');
+}
+
+const MIB = 1024 * 1024;
+
+/** The state as `/readyz` tells it, line by line. */
+export function memoryLines({ level, usedBytes, limitBytes, logs }: MemoryState): string[] {
+  const mib = (bytes: number) => `${(bytes / MIB).toFixed(1)} MiB`;
+  const used = limitBytes === undefined ? mib(usedBytes) : `${mib(usedBytes)} of ${mib(limitBytes)}`;
+  return [
+    ...(level === 'ok' ? [] : ['not accepting builds or webhooks: Redis is nearly full (store_full)']),
+    ...(level === 'critical' ? ['not starting builds that wait: Redis is nearly full'] : []),
+    `redis memory: ${used}`,
+    `live logs: ${logs.count}, ${mib(logs.bytes)} of ${mib(logs.allBytes)}; waiting for room: ${logs.waiting}`,
+  ];
+}

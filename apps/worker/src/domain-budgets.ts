@@ -1,0 +1,52 @@
+import { type BudgetShares, type DomainWorth, readDomain, shareBudget, type Trust, worthOf } from '@kiln/domain';
+import type { DomainLedger } from './domain-ledger.ts';
+import type { ExecutorSource } from './executor.ts';
+
+/** Divides what Kiln lets a host's caches take among the isolation domains that are there. */
+export class DomainBudgets {
+  readonly #info: ExecutorSource['info'];
+  readonly #ledger: DomainLedger;
+  readonly #isBusy: (domain: string) => boolean;
+  readonly #now: () => number;
+
+  constructor(
+    info: ExecutorSource['info'],
+    ledger: DomainLedger,
+    isBusy: (domain: string) => boolean,
+    now: () => number,
+  ) {
+    this.#info = info;
+    this.#ledger = ledger;
+    this.#isBusy = isBusy;
+    this.#now = now;
+  }
+
+  /** Undefined where nothing of Kiln's rules the caches. `coming`: a domain that is needed though it may not be there yet. */
+  shares(coming?: string): BudgetShares | undefined {
+    const { cacheBudgets } = this.#info;
+    if (!cacheBudgets) return undefined;
+    const domains = this.#domains(coming);
+    const shares = new Map<string, number>();
+    const givenUp: string[] = [];
+    // Untrusted builds can't take from what trusted ones have, however many of them there are.
+    for (const trust of this.#info.trust) {
+      const ofClass = domains.filter(({ domain }) => readDomain(domain)?.trust === trust);
+      const shared = shareBudget(cacheBudgets[trust] ?? 0, ofClass);
+      for (const [domain, bytes] of shared.shares) shares.set(domain, bytes);
+      givenUp.push(...shared.givenUp);
+    }
+    return { shares, givenUp };
+  }
+
+  #domains(coming: string | undefined): DomainWorth[] {
+    const now = this.#now();
+    // The pool's own are as good as there: nobody else could have their part.
+    const always: readonly Trust[] = this.#info.isolation === 'pool' ? this.#info.trust : [];
+    const names = new Set([...this.#ledger.all.keys(), ...always, ...(coming === undefined ? [] : [coming])]);
+    return [...names].map((domain) => {
+      const { worth, lastUsedAt = now } = this.#ledger.all.get(domain) ?? {};
+      const isNeeded = domain === coming || this.#isBusy(domain);
+      return { domain, worth: worthOf(worth, now), lastUsedAt, isNeeded };
+    });
+  }
+}

@@ -1,0 +1,239 @@
+import type { Outcome } from '@kiln/domain';
+import type { Logger } from '@kiln/runtime';
+import type { EndedAttempt } from './cache-reporter.ts';
+import { EngineWatch, withEngineWatch } from './engine-watch.ts';
+import type { DomainRequest, Executor } from './executor.ts';
+import { reportingCaches } from './report-caches.ts';
+
+/** A domain's executor that can't be brought up is tried again after this time, doubled each time up to the last, ms. */
+const FIRST_RETRY_MS = 1_000;
+const LAST_RETRY_MS = 60_000;
+
+/** What looks after an executor's caches while it is up. */
+export interface LaneCaches {
+  wanted(): void;
+  /** What it holds is another now, though no attempt has ended. */
+  changed(): void;
+  attemptEnded(attempt: EndedAttempt): void;
+  close(withinMs: number): Promise<void>;
+  abandon(): void;
+}
+
+export interface DomainLaneDeps {
+  readonly domain: string;
+  /** Brings the executor up. */
+  open(): Promise<Executor>;
+  /** Stops it; its caches stay. */
+  stop(): Promise<void>;
+  /** Undefined where the executor has no caches. */
+  caches(executor: Executor): LaneCaches | undefined;
+  /** When everything is to be killed unless it is put off, ms since the epoch; undefined: not known yet. */
+  fenceMs(): number | undefined;
+  /** The domain's executor has gone, or can't be brought up; and has come back. */
+  onAway(isAway: boolean): Promise<void>;
+  readonly checkEveryMs: number;
+  /** Without a build for so long, the executor is stopped; undefined: never. */
+  readonly idleMs: number | undefined;
+  readonly now: () => number;
+  readonly log: Logger;
+}
+
+interface Up {
+  readonly executor: Executor;
+  readonly running: { run(request: DomainRequest, signal: AbortSignal): Promise<Outcome> };
+  readonly caches: LaneCaches | undefined;
+  readonly watch: EngineWatch | undefined;
+}
+
+/** What a worker that stops an executor waits for its last report of the caches, ms. */
+const LAST_REPORT_MS = 5_000;
+
+/** One isolation domain's executor: brought up when a build needs it, stopped when none has for long, looked after in between. */
+export class DomainLane {
+  readonly #deps: DomainLaneDeps;
+  #up: Promise<Up> | undefined;
+  #now: Up | undefined;
+  #stopping: Promise<void> = Promise.resolve();
+  #users = 0;
+  #idle: NodeJS.Timeout | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #retryMs = FIRST_RETRY_MS;
+  #closed = false;
+
+  constructor(deps: DomainLaneDeps) {
+    this.#deps = deps;
+  }
+
+  /** Whether a build of the domain runs, or waits for its executor. */
+  get isBusy(): boolean {
+    return this.#users > 0;
+  }
+
+  get isUp(): boolean {
+    return this.#now !== undefined;
+  }
+
+  /** Runs an attempt, on an executor that is brought up first where it isn't. Rejects where that fails, or `signal` aborts meanwhile. */
+  run(request: DomainRequest, signal: AbortSignal): Promise<Outcome> {
+    return this.#use(async () => (await unlessAborted(this.#bringUp(), signal)).running.run(request, signal));
+  }
+
+  /** Brings the executor up, though no build needs it yet. */
+  async open(): Promise<void> {
+    await this.#use(() => this.#bringUp());
+  }
+
+  /** Does something with the executor, which is brought up for it. */
+  async with(use: (executor: Executor) => Promise<void>): Promise<void> {
+    await this.#use(async () => use((await this.#bringUp()).executor));
+  }
+
+  /** Stops the executor where no build needs it; answers whether it is stopped. */
+  async rest(): Promise<boolean> {
+    if (this.#users > 0) return false;
+    const up = this.#now;
+    if (!up) return this.#up === undefined;
+    this.#forget();
+    this.#stopping = this.#stop(up);
+    await this.#stopping;
+    return true;
+  }
+
+  async extendFence(untilMs: number): Promise<void> {
+    await this.#now?.executor.extendFence(untilMs);
+  }
+
+  cachesWanted(): void {
+    this.#now?.caches?.wanted();
+  }
+
+  cachesChanged(): void {
+    this.#now?.caches?.changed();
+  }
+
+  /** Looks after the executor no longer, which goes on; what has ended so far is reported first, within `withinMs`. */
+  async close(withinMs: number): Promise<void> {
+    this.stopWatching();
+    await this.#now?.caches?.close(withinMs);
+  }
+
+  abandon(): void {
+    this.stopWatching();
+    this.#now?.caches?.abandon();
+  }
+
+  stopWatching(): void {
+    this.#closed = true;
+    clearTimeout(this.#idle);
+    clearTimeout(this.#retry);
+    this.#now?.watch?.stop();
+  }
+
+  async #use<T>(use: () => Promise<T>): Promise<T> {
+    this.#users += 1;
+    clearTimeout(this.#idle);
+    try {
+      return await use();
+    } finally {
+      this.#users -= 1;
+      this.#restLater();
+    }
+  }
+
+  #restLater(): void {
+    const { idleMs, log, domain } = this.#deps;
+    clearTimeout(this.#idle);
+    if (idleMs === undefined || this.#closed || this.#users > 0) return;
+    this.#idle = setTimeout(() => {
+      this.rest().then(
+        (rests) => rests && log.info({ domain, idleMs }, 'builder stopped: no build for long'),
+        (error: unknown) => log.warn({ err: error, domain }, 'builder could not be stopped'),
+      );
+    }, idleMs);
+  }
+
+  /** However many need it at once, it is brought up once. */
+  #bringUp(): Promise<Up> {
+    this.#up ??= this.#start().catch((error: unknown) => {
+      this.#up = undefined;
+      throw error;
+    });
+    return this.#up;
+  }
+
+  async #start(): Promise<Up> {
+    const { log, domain, fenceMs, onAway } = this.#deps;
+    clearTimeout(this.#retry);
+    await this.#stopping;
+    let up: Up;
+    try {
+      const executor = await this.#deps.open();
+      const untilMs = fenceMs();
+      if (untilMs !== undefined) await executor.extendFence(untilMs);
+      up = this.#lookAfter(executor);
+    } catch (error) {
+      if (isTaken(error)) throw error;
+      log.error({ err: error, domain }, 'builder could not be started; taking none of its builds until it can');
+      await onAway(true).catch(() => undefined);
+      this.#tryAgain();
+      throw error;
+    }
+    const isBack = this.#retryMs > FIRST_RETRY_MS;
+    this.#retryMs = FIRST_RETRY_MS;
+    this.#now = up;
+    up.caches?.wanted();
+    if (isBack) await onAway(false).catch((error: unknown) => log.warn({ err: error }, 'the pool could not be told'));
+    return up;
+  }
+
+  #lookAfter(executor: Executor): Up {
+    const { checkEveryMs, log, now, onAway } = this.#deps;
+    const caches = this.#deps.caches(executor);
+    const watch =
+      executor.ping &&
+      new EngineWatch({
+        check: executor.ping.bind(executor),
+        onChange: (isThere) => onAway(!isThere),
+        everyMs: checkEveryMs,
+        log,
+      });
+    const reporting = caches ? reportingCaches(executor, caches, now) : executor;
+    return { executor, running: watch ? withEngineWatch(reporting, watch) : reporting, caches, watch };
+  }
+
+  /** No build comes to a domain that is away: so it is brought back without one. */
+  #tryAgain(): void {
+    if (this.#closed) return;
+    this.#retry = setTimeout(() => void this.open().catch(() => undefined), this.#retryMs);
+    this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 2);
+  }
+
+  #forget(): void {
+    this.#up = undefined;
+    this.#now = undefined;
+  }
+
+  async #stop({ caches, watch }: Up): Promise<void> {
+    watch?.stop();
+    await caches?.close(LAST_REPORT_MS);
+    await this.#deps.stop();
+  }
+}
+
+/** The host serves another domain than the build's: nothing that would be mended by trying again. */
+export function isTaken(error: unknown): error is Error & { readonly domain: string } {
+  return error instanceof Error && 'code' in error && error.code === 'engine_taken' && 'domain' in error;
+}
+
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    work.catch(() => undefined);
+  }
+}

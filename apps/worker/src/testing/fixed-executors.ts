@@ -1,0 +1,43 @@
+import type { Isolation, Trust } from '@kiln/domain';
+import type { Executor, ExecutorSource } from '../executor.ts';
+
+/** Executors that are always up, each for a domain of its own: where how they come and go isn't what is tested. */
+export function fixedExecutors(
+  executors: readonly [Executor, ...Executor[]],
+  isolation: Isolation = 'pool',
+): ExecutorSource {
+  const byDomain = new Map(executors.map((executor) => [domainOf(executor), executor]));
+  const [first] = executors;
+  const { trust: _, domain: __, ...info } = first.info;
+  const budgets = executors.flatMap(({ info: own }) =>
+    own.cacheBudget ? [[own.trust ?? 'trusted', own.cacheBudget.bytes] as const] : [],
+  );
+  const total = budgets.reduce((sum, [, bytes]) => sum + bytes, 0);
+  const all = executors.map(({ ping }) => ping);
+  return {
+    info: {
+      ...info,
+      ...(info.cacheBudget && { cacheBudget: { ...info.cacheBudget, bytes: total } }),
+      ...(budgets.length > 0 && { cacheBudgets: Object.fromEntries(budgets) }),
+      trust: [...new Set(executors.map((executor): Trust => executor.info.trust ?? 'trusted'))],
+      isolation,
+      oneDomain: false,
+    },
+    domain: undefined,
+    running: [...byDomain.keys()],
+    stored: async () => [...byDomain.keys()],
+    open: async (domain) => {
+      const executor = byDomain.get(domain);
+      if (!executor) throw new Error(`no executor of ${domain}`);
+      return executor;
+    },
+    stop: async () => {},
+    discard: async () => {},
+    // Only where all are away is nothing to be run here.
+    ...(all.every((ping) => ping) && { ping: async () => void (await Promise.any(all.map((ping) => ping?.()))) }),
+  };
+}
+
+function domainOf({ info }: Executor): string {
+  return info.domain ?? info.trust ?? 'trusted';
+}

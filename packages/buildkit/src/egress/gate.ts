@@ -1,0 +1,180 @@
+import { createHash } from 'node:crypto';
+import type Docker from 'dockerode';
+import type { BuilderOptions } from '../builder-options.ts';
+import { FrameDemuxer } from '../demux-frames.ts';
+import { removeContainer } from '../domain-volumes.ts';
+import { callEngine, hasStatus } from '../engine.ts';
+import { EgressUnenforceable } from './egress.ts';
+import { CLEAR_SCRIPT, GATE_SCRIPT, READY } from './gate-script.ts';
+import { type GateNames, type Guarded, noIpv6, packetRules } from './packet-rules.ts';
+
+export interface GateHost {
+  readonly engine: Docker;
+  /** The image has `sh` and `iptables`, as BuildKit's own has. It must be there. */
+  readonly options: Pick<BuilderOptions, 'hostName' | 'instance' | 'buildkitImage' | 'log'>;
+}
+
+const READY_TIMEOUT_MS = 30_000;
+const RULES_LABEL = 'kiln.egress';
+
+/** Of one name one at a time: builders that start together share the gate. */
+const ensuring = new Map<string, Promise<string>>();
+
+/**
+ * Makes sure that the builders' network is there and what leaves it is filtered, and answers the network's name. Rules stand on the machine's
+ * side of the bridge, where nothing that runs in a build can go around them, and concern no other bridge. A container in the machine's
+ * network namespace keeps them there.
+ * @throws EgressUnenforceable where the rules can't be set @throws EngineError
+ */
+export async function ensureGate(host: GateHost, egress: Guarded): Promise<string> {
+  const name = gateName(host);
+  const before = ensuring.get(name) ?? Promise.resolve('');
+  const next = before.catch(() => '').then(() => ensure(host, egress));
+  ensuring.set(name, next);
+  try {
+    return await next;
+  } finally {
+    if (ensuring.get(name) === next) ensuring.delete(name);
+  }
+}
+
+/** Removes what `ensureGate` has made, where it has and nothing uses it any more. */
+export async function removeGate(host: GateHost): Promise<void> {
+  const name = gateName(host);
+  const gate = await find(host.engine, name);
+  if (!gate) return;
+  if (gate.State.Running) await clear(host.engine, name);
+  await removeContainer(host.engine, name);
+  await callEngine('remove the builders’ network', () => host.engine.getNetwork(name).remove()).catch(() => undefined);
+}
+
+async function ensure(host: GateHost, egress: Guarded): Promise<string> {
+  const { engine } = host;
+  const name = gateName(host);
+  const spec = specOf(host, egress);
+  const gate = await find(engine, name);
+  const isSame = gate?.Config.Labels[RULES_LABEL] === spec.Labels[RULES_LABEL];
+  if (isSame && gate?.State.Running && !gate.State.Restarting) return name;
+  await ensureNetwork(host);
+  // Its rules stay until the new ones replace them.
+  if (gate) await removeContainer(engine, name);
+  const container = await callEngine('create the egress gate', () => engine.createContainer({ ...spec, name }));
+  try {
+    await startAndAwait(container);
+  } catch (error) {
+    await removeContainer(engine, name);
+    throw error;
+  }
+  host.options.log.info({ container: name, allowed: egress.allowed }, 'egress of builds is guarded');
+  return name;
+}
+
+async function ensureNetwork(host: GateHost): Promise<void> {
+  const { engine } = host;
+  const name = gateName(host);
+  try {
+    await callEngine('inspect the builders’ network', () => engine.getNetwork(name).inspect());
+    return;
+  } catch (error) {
+    if (!hasStatus(error, 404)) throw error;
+  }
+  await callEngine('create the builders’ network', () =>
+    engine.createNetwork({
+      Name: name,
+      Driver: 'bridge',
+      EnableIPv6: false,
+      Options: {
+        'com.docker.network.bridge.name': namesOf(host).bridge,
+        // Builders of different isolation domains don't reach each other either.
+        'com.docker.network.bridge.enable_icc': 'false',
+      },
+    }),
+  );
+}
+
+function specOf(host: GateHost, egress: Guarded) {
+  const names = namesOf(host);
+  const { buildkitImage } = host.options;
+  const env = [
+    `BRIDGE=${names.bridge}`,
+    `CHAIN=${names.chain}`,
+    `OWN_CHAIN=${names.ownChain}`,
+    `RULES=${packetRules(egress, names)}`,
+    `RULES6=${noIpv6(names)}`,
+  ];
+  const digest = createHash('sha256')
+    .update([buildkitImage, GATE_SCRIPT, ...env].join('\n'))
+    .digest('hex');
+  return {
+    Image: buildkitImage,
+    Entrypoint: ['/bin/sh', '-c', GATE_SCRIPT],
+    Cmd: [],
+    Env: env,
+    User: '0:0',
+    Labels: { [RULES_LABEL]: digest },
+    // There is nothing to be ended in order.
+    StopSignal: 'SIGKILL',
+    HostConfig: {
+      NetworkMode: 'host',
+      CapDrop: ['ALL'],
+      CapAdd: ['NET_ADMIN', 'NET_RAW'],
+      SecurityOpt: ['no-new-privileges'],
+      ReadonlyRootfs: true,
+      // The lock that iptables takes.
+      Tmpfs: { '/run': '' },
+      RestartPolicy: { Name: 'unless-stopped' },
+      LogConfig: { Type: 'json-file', Config: { 'max-size': '1m' } },
+    },
+  };
+}
+
+/** Resolves when the rules are in force. @throws EgressUnenforceable with what iptables says, where they can't be set */
+async function startAndAwait(container: Docker.Container): Promise<void> {
+  const output = await callEngine('attach to the egress gate', () =>
+    container.attach({ stream: true, stdout: true, stderr: true }),
+  );
+  const timer = setTimeout(() => (output as unknown as { destroy(): void }).destroy(), READY_TIMEOUT_MS);
+  const demuxer = new FrameDemuxer();
+  let said = '';
+  try {
+    await callEngine('start the egress gate', () => container.start(), READY_TIMEOUT_MS);
+    for await (const chunk of output as AsyncIterable<Buffer>) {
+      for (const { data } of demuxer.push(chunk)) said += data.toString();
+      if (said.includes(READY)) return;
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+  const why = said.trim().split('\n').at(-1) || `nothing said within ${READY_TIMEOUT_MS / 1000} s`;
+  throw new EgressUnenforceable(
+    `packet rules can’t be set by iptables of the BuildKit image (${why}); it needs NET_ADMIN in the host’s network`,
+  );
+}
+
+async function clear(engine: Docker, name: string): Promise<void> {
+  const exec = await callEngine('clear the egress rules', () =>
+    engine.getContainer(name).exec({ Cmd: ['/bin/sh', '-c', CLEAR_SCRIPT], AttachStdout: true, AttachStderr: true }),
+  );
+  const output = await callEngine('clear the egress rules', () => exec.start({ hijack: true, stdin: false }));
+  for await (const _ of output);
+}
+
+async function find(engine: Docker, name: string): Promise<Docker.ContainerInspectInfo | undefined> {
+  try {
+    return await callEngine('inspect the egress gate', () => engine.getContainer(name).inspect());
+  } catch (error) {
+    if (hasStatus(error, 404)) return undefined;
+    throw error;
+  }
+}
+
+/** Of the network and of the container. */
+export function gateName({ options: { hostName, instance } }: GateHost): string {
+  return `kiln-egress-${hostName}-${instance}`;
+}
+
+/** An interface has a name of at most 15 characters, a chain one of 28. */
+export function namesOf({ options: { hostName, instance } }: GateHost): GateNames {
+  const id = createHash('sha256').update(`${hostName}\n${instance}`).digest('hex').slice(0, 8);
+  return { bridge: `kiln-${id}`, chain: `KILN-${id}`, ownChain: `KILN-${id}-OWN` };
+}

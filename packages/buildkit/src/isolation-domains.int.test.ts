@@ -1,0 +1,179 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isolationDomain } from '@kiln/domain';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Builder, EngineTaken, HostBuilders, type HostBuildersOptions } from './index.ts';
+import { begin, engine, FROM, IMAGES } from './testing/lab.ts';
+import { type PrivateEngine, startPrivateEngine } from './testing/private-engine.ts';
+import { BASE, smallRoot } from './testing/small-root.ts';
+
+const FENCE_MS = 600_000;
+const WEB = isolationDomain({ team: 'web', repo: 'app' }, 'team');
+const OPS = isolationDomain({ team: 'ops', repo: 'app' }, 'team');
+
+/** What team web has in the mount that it shares the name of with everybody. */
+const FILL = 'RUN --mount=type=cache,id=shared,sharing=locked,target=/c echo falsified > /c/lib';
+/** What team ops makes of its own mount of that name, in a step that is told apart by nothing but its text. */
+const USE =
+  'RUN --mount=type=cache,id=shared,sharing=locked,target=/c [ -e /c/lib ] || echo genuine > /c/lib; cat /c/lib; cat /proc/sys/kernel/random/uuid';
+
+async function open(host: HostBuilders, domain: string): Promise<Builder> {
+  const builder = await host.open(domain);
+  await builder.extendFence(Date.now() + FENCE_MS);
+  return builder;
+}
+
+/** Runs the step for the team: what it printed, and whether it was taken from what another build left. */
+async function step(builder: Builder, base: string, text: string, team: string, files = {}) {
+  const run = begin(builder, { dockerfile: `${base}\n${text}`, files, spec: { team }, repo: `team ${team} app` });
+  const { end, failure, steps } = await run.outcome;
+  expect([end, failure]).toEqual(['succeeded', undefined]);
+  return { output: run.output(), cached: steps?.cached };
+}
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+describe('docker-container', () => {
+  const instance = randomUUID().slice(0, 8);
+  let scratch: string;
+  let options: HostBuildersOptions;
+  let host: HostBuilders;
+  let files: { 'root.tar': Buffer };
+
+  const volumes = async () => {
+    const { Volumes } = await engine.listVolumes({ filters: { label: [`kiln.instance=${instance}`] } });
+    return Volumes.map(({ Labels }) => Labels?.['kiln.domain']).sort();
+  };
+
+  beforeAll(async () => {
+    files = { 'root.tar': await smallRoot() };
+    scratch = await mkdtemp(join(tmpdir(), 'kiln-domains-'));
+    options = {
+      ...{ hostName: 'lab', instance, scratchDir: join(scratch, 'scratch'), driver: 'docker-container' },
+      ...{ toolImage: IMAGES.tool, buildkitImage: IMAGES.buildkit, cacheBudgetBytes: 4e9, log: silent },
+    };
+    host = await HostBuilders.start(options);
+  });
+  afterAll(async () => {
+    await host?.close();
+    for (const domain of await host.stored()) await host.discard(domain);
+    await rm(scratch, { recursive: true, force: true });
+  });
+
+  test('has no builder until a build of its domain comes, but knows what they are like', async () => {
+    expect(host.info).toMatchObject({
+      ...{ driver: 'docker-container', isolation: 'team', oneDomain: false, trust: ['trusted', 'untrusted'] },
+      cacheBudget: { bytes: 4e9 },
+      cacheBudgets: { trusted: 3e9, untrusted: 1e9 },
+    });
+    expect(host.info.platforms).not.toEqual([]);
+    expect([host.running, await host.stored(), await volumes()]).toEqual([[], [], []]);
+  });
+
+  test('a team that fills its own mount and builds another’s step falsifies nothing of that team', async () => {
+    const [web, ops] = [await open(host, WEB), await open(host, OPS)];
+    expect(await volumes()).toEqual([OPS, WEB].sort());
+    await step(web, BASE, FILL, 'web', files);
+    const attack = await step(web, BASE, USE, 'web', files);
+    expect(attack.output).toMatch(/^falsified\n[0-9a-f-]{36}\n$/);
+    expect((await step(web, BASE, USE, 'web', files)).cached).toBe(2);
+    const victim = await step(ops, BASE, USE, 'ops', files);
+    expect(victim.output).toMatch(/^genuine\n[0-9a-f-]{36}\n$/);
+  });
+
+  test('a builder runs no build of another domain', async () => {
+    const run = begin(await open(host, WEB), { domain: OPS, dockerfile: `${BASE}\nRUN echo ran`, files });
+    expect((await run.outcome).failure).toEqual({
+      code: 'infrastructure',
+      message: 'the builder is for trusted builds of team web, the build is one of trusted builds of team ops',
+    });
+    expect(run.records).toEqual([]);
+  });
+
+  test('a builder that is stopped finds its caches again; a domain that is discarded has none', async () => {
+    await host.stop(WEB);
+    expect(host.running).not.toContain(WEB);
+    expect([...(await host.stored())].sort()).toEqual([OPS, WEB].sort());
+    expect((await step(await open(host, WEB), BASE, USE, 'web', files)).cached).toBe(2);
+    await host.discard(WEB);
+    expect(await host.stored()).toEqual([OPS]);
+    expect((await step(await open(host, WEB), BASE, USE, 'web', files)).output).toMatch(/^genuine\n/);
+  });
+
+  test('a new worker stops what an old one left running, and keeps no caches of another isolation', async () => {
+    await host.close();
+    host = await HostBuilders.start(options);
+    expect(host.running).toHaveLength(1);
+    expect([...(await host.stored())].sort()).toEqual([OPS, WEB].sort());
+    await host.close();
+    host = await HostBuilders.start({ ...options, isolation: 'pool' });
+    expect(await host.stored()).toEqual(['trusted']);
+    await host.close();
+    host = await HostBuilders.start(options);
+    expect([host.running, await host.stored()]).toEqual([[], []]);
+  });
+});
+
+describe('docker', () => {
+  let own: PrivateEngine;
+  let hosts = 0;
+
+  const start = (isolation?: 'team' | 'pool') =>
+    HostBuilders.start({
+      ...{
+        hostName: `lab${++hosts}`,
+        instance: 'domains',
+        driver: 'docker',
+        toolImage: IMAGES.tool,
+        buildkitImage: 'none',
+      },
+      ...{ dockerSocket: own.socket, engineSocketPath: own.innerSocket, scratchDir: join(own.dir, `scratch${hosts}`) },
+      ...(isolation && { isolation }),
+      log: silent,
+    });
+
+  beforeAll(async () => {
+    own = await startPrivateEngine([IMAGES.tool, IMAGES.debian]);
+  });
+  afterAll(() => own?.[Symbol.asyncDispose]());
+
+  test('the engine is the first team’s that builds there, whichever worker of the engine asks', async () => {
+    await using host = await start();
+    await using other = await start();
+    expect([host.info, host.domain]).toMatchObject([{ isolation: 'team', oneDomain: true }, undefined]);
+    const claims = await Promise.allSettled([open(host, WEB), open(other, OPS)]);
+    expect(claims.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    const lost = claims.find((claim) => claim.status === 'rejected');
+    expect(lost?.reason).toBeInstanceOf(EngineTaken);
+    const winner = claims[0]?.status === 'fulfilled' ? 'web' : 'ops';
+    expect([host.domain, other.domain]).toEqual(Array(2).fill(`trusted team ${winner}`));
+    expect(String(lost?.reason)).toContain(`is for trusted builds of team ${winner} only`);
+    await own.engine.getVolume('kiln-engine-domain').remove();
+  });
+
+  test('a team that fills its own mount finds no other team to falsify; where the operator says pool, it does', async () => {
+    await using host = await start();
+    const web = await open(host, WEB);
+    await step(web, FROM, FILL, 'web');
+    expect((await step(web, FROM, USE, 'web')).output).toMatch(/^falsified\n/);
+    await expect(open(host, OPS)).rejects.toThrow(EngineTaken);
+    const refused = begin(web, { domain: OPS, dockerfile: `${FROM}\n${USE}`, spec: { team: 'ops' } });
+    expect((await refused.outcome).failure?.code).toBe('infrastructure');
+    // A restarted worker hasn’t forgotten it.
+    await using again = await start();
+    expect(again.domain).toBe(WEB);
+
+    await using pool = await start('pool');
+    expect([pool.info.isolation, pool.domain]).toEqual(['pool', 'trusted']);
+    const shared = await open(pool, 'trusted');
+    const victim = await step(shared, FROM, USE, 'ops');
+    expect([victim.output, victim.cached]).toEqual(['', 1]);
+    // Back again it takes an engine without what all have left.
+    await expect(start('team')).rejects.toThrow(/docker builder prune --all && docker volume rm kiln-engine-domain/);
+    // Who doesn’t say it, goes by what the engine was opened for.
+    await using unset = await start();
+    expect(unset.info.isolation).toBe('pool');
+  });
+});

@@ -1,0 +1,156 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isCommit } from '@kiln/domain';
+import { type Asked, explain } from './explain.ts';
+import { authorizing, gitEnvironment } from './git-environment.ts';
+import { GitFailed } from './git-failed.ts';
+import { requireGit } from './git-version.ts';
+import { type GitGuard, reach } from './reach.ts';
+import { type GitRun, runGit } from './run-git.ts';
+
+/** How git shows who it is. */
+export interface GitCredentials {
+  readonly user: string;
+  readonly token: string;
+}
+
+export interface GitSource {
+  readonly url: string;
+  /** A commit, or a full ref. */
+  readonly ref: string;
+  readonly credentials?: GitCredentials | undefined;
+}
+
+export interface GitLimits {
+  /** For each command. */
+  readonly timeoutMs: number;
+  /** Most that the other side may send at once. */
+  readonly maxFetchBytes: number;
+  /** Keeps git away from what only this network reaches. */
+  readonly guard: Pick<GitGuard, 'check'>;
+}
+
+/** One commit, without its files: those are fetched as they are read. Disposing of it removes what was fetched. */
+export interface CommitFiles extends AsyncDisposable {
+  readonly commit: string;
+  /** The text of a file, its first `maxBytes` at most; undefined where the commit has none. @throws GitFailed */
+  read(path: string, maxBytes: number): Promise<{ text: string; isWhole: boolean } | undefined>;
+  /** Paths in which the commit differs from another one; undefined where that can't be told. */
+  changedSince(commit: string): Promise<string[] | undefined>;
+  /** Paths that were changed since the commit left a branch; undefined where that can't be told. */
+  changedOn(branch: string): Promise<string[] | undefined>;
+}
+
+const HEAD = 'refs/kiln/head';
+const BASE = 'refs/kiln/base';
+const FILTER = '--filter=blob:none';
+/** How far back the place is looked for where a branch was left: commits of either side. */
+const HISTORY_DEPTH = 200;
+const MAX_PATHS_BYTES = 8 * 1024 * 1024;
+/** Those that are to be answered at once go first. */
+const NICENESS = 10;
+
+/**
+ * Fetches one commit at depth 1 and without files, into a directory of its own.
+ * @throws GitFailed @throws the signal's reason
+ */
+export async function openCommit(source: GitSource, limits: GitLimits, signal: AbortSignal): Promise<CommitFiles> {
+  await requireGit();
+  const way = await reach(source.url, limits.guard);
+  await using stack = new AsyncDisposableStack();
+  const dir = stack.adopt(await mkdtemp(join(tmpdir(), 'kiln-fetch-')), (path) =>
+    rm(path, { recursive: true, force: true, maxRetries: 3 }),
+  );
+  // A commit that was fetched without its history isn't fetched again with it: that has a place of its own.
+  const history = join(dir, 'history');
+  await mkdir(history);
+  await Promise.all([makeRepository(dir, way.url), makeRepository(history, way.url)]);
+  const base: GitRun = {
+    cwd: dir,
+    env: gitEnvironment({ ...way, config: { ...way.config, ...authorizing(source.url, basic(source.credentials)) } }),
+    timeoutMs: limits.timeoutMs,
+    maxFileBytes: limits.maxFetchBytes,
+    maxOutputBytes: 1024 * 1024,
+    niceness: NICENESS,
+    signal,
+  };
+  const asked: Asked = {
+    ...{ url: source.url, ref: source.ref, timeoutMs: limits.timeoutMs, maxBytes: limits.maxFetchBytes },
+    credentials: 'the connection’s gitToken',
+  };
+  const git = (args: readonly string[], more: Partial<GitRun> = {}) =>
+    runGit(['--git-dir=.', ...args], { ...base, ...more });
+  const fetch = (refspecs: readonly string[], depth = 1, cwd = dir) =>
+    git(['fetch', '--quiet', '--no-tags', `--depth=${depth}`, FILTER, 'origin', ...refspecs], { cwd });
+
+  const fetched = await fetch([`+${source.ref}:${HEAD}`]);
+  if (!fetched.ok) throw explain(asked, fetched);
+  const named = isCommit(source.ref) ? undefined : await git(['rev-parse', '--verify', '--quiet', `${HEAD}^{commit}`]);
+  if (named?.ok === false) {
+    throw new GitFailed('ref_missing', `${source.ref} of ${source.url} is no commit`, false);
+  }
+  const commit = named?.output.toString().trim() ?? source.ref;
+
+  const difference = async (from: string, cwd: string): Promise<string[] | undefined> => {
+    const compared = await git(['diff-tree', '-r', '-z', '--name-only', '--no-renames', from, HEAD], {
+      cwd,
+      maxOutputBytes: MAX_PATHS_BYTES,
+    });
+    if (!compared.ok || compared.isCut) return undefined;
+    return compared.output
+      .toString()
+      .split('\0')
+      .filter((path) => path !== '');
+  };
+  const kept = stack.move();
+  return {
+    commit,
+    async read(path, maxBytes) {
+      const name = path.replace(/^(?:\.\/)+/, '');
+      const found = await git(['cat-file', '--batch'], {
+        stdin: `${HEAD}:${name}\n`,
+        maxOutputBytes: maxBytes + 200,
+      });
+      if (!found.ok) throw explain(asked, found);
+      return blobOf(found.output, maxBytes);
+    },
+    async changedSince(other) {
+      const before = await fetch([`+${other}:${BASE}`]);
+      return before.ok ? difference(BASE, dir) : undefined;
+    },
+    async changedOn(branch) {
+      const wanted = [`+refs/heads/${branch}:${BASE}`, `+${source.ref}:${HEAD}`];
+      const both = await fetch(wanted, HISTORY_DEPTH, history);
+      const left = both.ok ? await git(['merge-base', BASE, HEAD], { cwd: history }) : both;
+      return left.ok ? difference(left.output.toString().trim(), history) : undefined;
+    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+/** What `git init --bare` makes, as far as git needs it, and a remote that hands out missing files. */
+async function makeRepository(dir: string, url: string): Promise<void> {
+  const config = [
+    '[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tpartialClone = origin',
+    `[remote "origin"]\n\turl = ${JSON.stringify(url)}\n\tpromisor = true\n\tpartialclonefilter = blob:none\n`,
+  ];
+  await Promise.all([mkdir(join(dir, 'objects')), mkdir(join(dir, 'refs'))]);
+  await Promise.all([
+    writeFile(join(dir, 'HEAD'), 'ref: refs/heads/none\n'),
+    writeFile(join(dir, 'config'), config.join('\n')),
+  ]);
+}
+
+/** `<id> blob <size>\n<bytes>\n`, or `<name> missing`. A directory is no file. */
+function blobOf(output: Buffer, maxBytes: number): { text: string; isWhole: boolean } | undefined {
+  const end = output.indexOf(10);
+  const [, size] = /^[0-9a-f]+ blob (\d+)$/.exec(output.subarray(0, end).toString()) ?? [];
+  if (size === undefined) return undefined;
+  const bytes = Math.min(Number(size), maxBytes);
+  return { text: output.subarray(end + 1, end + 1 + bytes).toString(), isWhole: bytes === Number(size) };
+}
+
+function basic(credentials: GitCredentials | undefined): string | undefined {
+  return credentials && `Basic ${Buffer.from(`${credentials.user}:${credentials.token}`).toString('base64')}`;
+}

@@ -1,0 +1,41 @@
+import { readGitComplaint } from '@kiln/domain';
+import { GitFailed } from './git-failed.ts';
+import type { GitEnd } from './run-git.ts';
+
+export interface Asked {
+  readonly url: string;
+  readonly ref?: string | undefined;
+  readonly timeoutMs: number;
+  /** What a server was allowed to send. */
+  readonly maxBytes: number;
+  /** What would give git the credentials that it misses: `wants credentials, or refuses …`. */
+  readonly credentials: string;
+}
+
+/** Why git failed, for whoever gave the URL. */
+export function explain(asked: Asked, end: Extract<GitEnd, { ok: false }>): GitFailed {
+  const { url, ref } = asked;
+  const { fault, said = 'git failed and said nothing' } = readGitComplaint(end.stderr);
+  if (end.why === 'timeout') {
+    return new GitFailed('unreachable', `${url} didn’t answer within ${asked.timeoutMs / 1000} s`, true);
+  }
+  if (end.why === 'too_large' || fault === 'too_large') return sendsTooMuch(asked);
+  switch (fault) {
+    case 'git_missing':
+      return new GitFailed(fault, 'git isn’t installed where Kiln runs, or isn’t in its PATH', false);
+    case 'ref_missing':
+      return new GitFailed(fault, `${url} has no ${ref ?? 'such ref'}: ${said}`, true);
+    case 'auth_refused':
+      return new GitFailed(fault, `${url} wants credentials, or refuses ${asked.credentials} (${said})`, false);
+    case 'redirected':
+    case 'repository_missing':
+      return new GitFailed(fault, `${url} can’t be read: ${said}`, false);
+    default:
+      return new GitFailed(fault, `${url} can’t be read: ${said}`, true);
+  }
+}
+
+export function sendsTooMuch({ url, maxBytes }: Asked): GitFailed {
+  const most = `${Math.floor(maxBytes / (1024 * 1024))} MiB`;
+  return new GitFailed('too_large', `${url} sends more than ${most}, which is the most that Kiln takes`, false);
+}

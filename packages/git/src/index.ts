@@ -1,0 +1,4 @@
+export { type CommitFiles, type GitLimits, type GitSource, openCommit } from './commit-files.ts';
+export { GitFailed, type GitFailedFault } from './git-failed.ts';
+export { type GitGuard, reach } from './reach.ts';
+export { resolveRef } from './resolve-ref.ts';

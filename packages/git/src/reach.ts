@@ -1,0 +1,99 @@
+import { isIP } from 'node:net';
+import { AddressRefused, type OutgoingGuard } from '@kiln/runtime';
+import type { GitSettings } from './git-environment.ts';
+import { GitFailed } from './git-failed.ts';
+
+export type GitGuard = Pick<OutgoingGuard, 'check' | 'fetch'>;
+
+/** How git gets at a repository, and at nothing else. */
+export interface Reach extends GitSettings {
+  /** What git is given for the URL. */
+  readonly url: string;
+}
+
+const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'https:': '443', 'http:': '80' };
+const MAX_REDIRECTS = 5;
+/** What git asks a server first; it takes the address that answers for the repository's. */
+const FIRST_REQUEST = '/info/refs?service=git-upload-pack';
+
+/**
+ * Looks the host of a clone URL up, and answers what makes git go to the addresses that were found and nowhere else: neither where the
+ * name leads a moment later, nor where the server sends it. For https and http libcurl is told the addresses; with `git://` the first of
+ * them is in the URL, and the name is still told to the server. A name that can't be looked up here is left to git only where there is a
+ * proxy, which then looks it up.
+ * @throws GitFailed `host_refused`, `unreachable`
+ */
+export async function reach(url: string, guard: Pick<GitGuard, 'check'>): Promise<Reach> {
+  const { hostname, protocol, port, host } = new URL(url);
+  const scheme = protocol.slice(0, -1);
+  const addresses = await lookUp(url, guard);
+  const [first] = addresses;
+  if (first === undefined || isIP(bare(hostname)) !== 0) return { url, protocol: scheme, config: {} };
+  if (protocol === 'git:') {
+    const pinned = url.replace(`//${host}`, `//${bracketed(first)}${port && `:${port}`}`);
+    return { url: pinned, protocol: scheme, config: {}, variables: { GIT_OVERRIDE_VIRTUAL_HOST: host } };
+  }
+  const at = port || DEFAULT_PORTS[protocol];
+  const config = { 'http.curloptResolve': `${hostname}:${at}:${addresses.map(bracketed).join(',')}` };
+  return { url, protocol: scheme, config };
+}
+
+/** None where only the operator's proxy can tell. */
+async function lookUp(url: string, guard: Pick<GitGuard, 'check'>): Promise<string[]> {
+  const { hostname, protocol } = new URL(url);
+  let why = '';
+  try {
+    const found = await guard.check(hostname);
+    if (found.length > 0) return found;
+  } catch (error) {
+    if (error instanceof AddressRefused) throw hostRefused(url, error);
+    if (error instanceof Error && 'code' in error) why = ` (${error.code})`;
+  }
+  if (hasProxy(protocol)) return [];
+  throw new GitFailed('unreachable', `${url} can’t be read: ${hostname} can’t be looked up${why}`, true);
+}
+
+/** As libcurl reads them. Which hosts go by one is its business, too: this only tells whether any may. */
+function hasProxy(protocol: string): boolean {
+  const { env } = process;
+  const all = env.all_proxy ?? env.ALL_PROXY;
+  if (protocol === 'https:') return Boolean(env.https_proxy ?? env.HTTPS_PROXY ?? all);
+  return protocol === 'http:' && Boolean(env.http_proxy ?? all);
+}
+
+/**
+ * Where the server at a clone URL sends git, as for a repository that was renamed; undefined where nowhere else, or it can't be told.
+ * @throws GitFailed `host_refused`
+ */
+export async function followRedirect(url: string, guard: GitGuard, signal: AbortSignal): Promise<string | undefined> {
+  let at = `${url.replace(/\/+$/, '')}${FIRST_REQUEST}`;
+  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
+    const answer = await guard.fetch(at, { redirect: 'manual', signal }).catch((error: unknown) => {
+      if (error instanceof Error && error.cause instanceof AddressRefused) throw hostRefused(url, error.cause);
+      return undefined;
+    });
+    await answer?.body?.cancel();
+    const location = answer?.headers.get('location');
+    if (answer === undefined || answer.status < 300 || answer.status > 399 || !location) {
+      return redirects > 0 && at.endsWith(FIRST_REQUEST) ? at.slice(0, -FIRST_REQUEST.length) : undefined;
+    }
+    const next = URL.parse(location, at);
+    // Never from https to http: what is fetched would be anybody's.
+    if (!next || !/^https?:$/.test(next.protocol) || (at.startsWith('https:') && next.protocol !== 'https:'))
+      return undefined;
+    at = next.href;
+  }
+  return undefined;
+}
+
+function hostRefused(url: string, { message }: AddressRefused): GitFailed {
+  return new GitFailed('host_refused', `${url} is not fetched from: ${message}`, false);
+}
+
+function bare(hostname: string): string {
+  return hostname.replace(/^\[|\]$/g, '');
+}
+
+function bracketed(address: string): string {
+  return address.includes(':') ? `[${address}]` : address;
+}

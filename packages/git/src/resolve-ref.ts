@@ -1,0 +1,99 @@
+import { isCommit } from '@kiln/domain';
+import { type Asked, explain, sendsTooMuch } from './explain.ts';
+import { authorizing, gitEnvironment } from './git-environment.ts';
+import { GitFailed } from './git-failed.ts';
+import { requireGit } from './git-version.ts';
+import { followRedirect, type GitGuard, reach } from './reach.ts';
+import { runGit } from './run-git.ts';
+
+export interface GitRemote {
+  readonly url: string;
+  /** Default: the remote HEAD. */
+  readonly ref?: string | undefined;
+  /** Value of the `Authorization` header; sent to the origin of `url` only. */
+  readonly authorization?: string | undefined;
+}
+
+const TIMEOUT_MS = 30_000;
+/** Refs that match are few; a server that sends all it has is read by git alone. */
+const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
+
+/**
+ * The commit that `ref` names now. A full commit id is taken as it is.
+ * Order as in gitrevisions(7): the exact ref, a tag (peeled), a branch.
+ * @throws GitFailed @throws the signal's reason
+ */
+export async function resolveRef(remote: GitRemote, guard: GitGuard, signal: AbortSignal): Promise<string> {
+  const { url, ref } = remote;
+  if (ref !== undefined && isCommit(ref)) return ref;
+  const wanted = ref ?? 'HEAD';
+  const found = await listRefs(remote, patterns(wanted), guard, signal);
+  for (const name of preference(wanted)) {
+    const commit = found.get(name);
+    if (commit) return commit;
+  }
+  throw new GitFailed('ref_missing', `${url} has no branch, tag or ref ${JSON.stringify(wanted)}`, false);
+}
+
+function patterns(ref: string): string[] {
+  return ref === 'HEAD' ? ['HEAD'] : [ref, `refs/tags/${ref}`, `refs/tags/${ref}^{}`, `refs/heads/${ref}`, `${ref}^{}`];
+}
+
+function preference(ref: string): string[] {
+  if (ref === 'HEAD') return ['HEAD'];
+  const full = ref.startsWith('refs/') ? [`${ref}^{}`, ref] : [];
+  return [...full, `refs/tags/${ref}^{}`, `refs/tags/${ref}`, `refs/heads/${ref}`];
+}
+
+async function listRefs(
+  remote: GitRemote,
+  refs: readonly string[],
+  guard: GitGuard,
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
+  await requireGit();
+  const { url } = remote;
+  const listed = await askRemote(url, remote, refs, guard, signal).catch(async (error: unknown) => {
+    if (!(error instanceof GitFailed) || error.fault !== 'redirected') throw error;
+    const elsewhere = await followRedirect(url, guard, signal);
+    if (elsewhere === undefined) throw error;
+    return askRemote(elsewhere, remote, refs, guard, signal);
+  });
+  return new Map(
+    listed
+      .split('\n')
+      .filter((line) => line.includes('\t'))
+      .map((line) => {
+        const [commit = '', name = ''] = line.split('\t');
+        return [name, commit];
+      }),
+  );
+}
+
+/** Asks the server at `at`; credentials go to the origin of the remote's own URL only. */
+async function askRemote(
+  at: string,
+  { url, authorization }: GitRemote,
+  refs: readonly string[],
+  guard: GitGuard,
+  signal: AbortSignal,
+): Promise<string> {
+  const way = await reach(at, guard);
+  const end = await runGit(['ls-remote', '--', way.url, ...refs], {
+    cwd: '/',
+    env: gitEnvironment({ ...way, config: { ...way.config, ...authorizing(url, authorization) } }),
+    timeoutMs: TIMEOUT_MS,
+    maxFileBytes: 0,
+    maxOutputBytes: MAX_OUTPUT_BYTES,
+    signal,
+  });
+  const asked: Asked = {
+    url: at,
+    timeoutMs: TIMEOUT_MS,
+    maxBytes: MAX_OUTPUT_BYTES,
+    credentials: `the ones given: kiln git-token set ${new URL(url).host} keeps some, a secret GIT_AUTH_TOKEN passes some`,
+  };
+  if (!end.ok) throw explain(asked, end);
+  if (end.isCut) throw sendsTooMuch(asked);
+  return end.output.toString();
+}

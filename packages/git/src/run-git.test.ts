@@ -1,0 +1,76 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { gitEnvironment } from './git-environment.ts';
+import { type GitRun, runGit } from './run-git.ts';
+
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'kiln-run-git-'));
+});
+afterAll(() => rm(dir, { recursive: true }));
+
+/** Has git run a script, as it runs its own helpers. */
+function script(text: string, more: Partial<GitRun> = {}) {
+  return runGit(['script'], {
+    cwd: dir,
+    env: gitEnvironment({ protocol: 'https', config: { 'alias.script': `!${text}` } }),
+    timeoutMs: 20_000,
+    maxFileBytes: 64 * 1024,
+    maxOutputBytes: 1000,
+    signal: new AbortController().signal,
+    ...more,
+  });
+}
+const isAlive = (pid: number) => {
+  try {
+    // A killed process whose parent hasn't read its end yet is dead.
+    return !execFileSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).startsWith('Z');
+  } catch {
+    return false;
+  }
+};
+
+test('reads no more than it may, and ends git then', async () => {
+  const end = await script('yes');
+  if (!end.ok) throw new Error(end.stderr);
+  expect(end.isCut).toBe(true);
+  expect(end.output.length).toBeLessThan(200_000);
+});
+
+test('keeps little of what git complains of', async () => {
+  const end = await script('head -c 1000000 /dev/zero >&2; exit 1');
+  expect(end).toMatchObject({ ok: false, why: 'exit' });
+  expect(end.ok || end.stderr.length).toBeLessThanOrEqual(16 * 1024);
+});
+
+test('limits files and memory, of what git starts too', async () => {
+  const end = await script('ulimit -f; ulimit -v');
+  expect(end.ok && end.output.toString()).toBe(`128\n${2 * 1024 * 1024}\n`);
+  const written = await script('head -c 100000 /dev/zero > large');
+  expect(written).toMatchObject({ ok: false });
+});
+
+test.each(['timeout', 'abort'])('ends all that git has started, on %s', async (cause) => {
+  const file = join(dir, `pid-${cause}`);
+  const stop = new AbortController();
+  const running = script(`sleep 600 & echo $! > ${file}; wait`, {
+    signal: stop.signal,
+    ...(cause === 'timeout' && { timeoutMs: 2_000 }),
+  });
+  // So that a failure below doesn't go unheard.
+  running.catch(() => {});
+  let pid = Number.NaN;
+  while (Number.isNaN(pid)) pid = Number.parseInt(await readFile(file, 'utf8').catch(() => ''), 10);
+  expect(isAlive(pid)).toBe(true);
+  if (cause === 'timeout') {
+    expect(await running).toMatchObject({ ok: false, why: 'timeout' });
+  } else {
+    stop.abort(new Error('enough'));
+    await expect(running).rejects.toThrow('enough');
+  }
+  while (isAlive(pid)) await new Promise((resolve) => setImmediate(resolve));
+});

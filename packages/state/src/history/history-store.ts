@@ -1,0 +1,199 @@
+import { type BuildRecord, isTerminal } from '@kiln/domain';
+import type { Redis } from 'ioredis';
+import { decodeTime, encodeTime } from 'ulid';
+import { parseRecord } from '../builds/read.ts';
+import { recordStamp } from '../builds/write.ts';
+import { Keys } from '../redis/keys.ts';
+import { runScript } from '../redis/scripts.ts';
+import type { HistoryPlace } from '../types.ts';
+import { packBuild, unpackRecord } from './packed-build.ts';
+
+/** An ended build that is still whole in Redis. */
+export interface EndedBuild {
+  readonly id: string;
+  /** Of the record, see `recordStamp`. */
+  readonly stamp: string;
+  /** Its document for the blob store: record, request and placement decisions as one line of JSON. */
+  readonly document: string;
+  /** As they are stored. */
+  readonly doc: string;
+  readonly spec: string;
+}
+
+export interface EndedRef {
+  readonly id: string;
+  /** Its end, or its acceptance where that is later, by another process's clock: it isn't forgotten before. ms since the epoch. */
+  readonly endedAt: number;
+}
+
+/** How long a claim holds without a write, ms. */
+const CLAIM_TTL_MS = 60_000;
+const SHRUNK_AT_A_TIME = 100;
+const FORGOTTEN_AT_A_TIME = 200;
+const CLAIM_LOST = -1;
+/** The last time that an id can tell, ms since the epoch. */
+const LAST_ID_TIME = 2 ** 48 - 1;
+
+/** Another process moves builds by now: this one's claim has lapsed. */
+export class HistoryClaimLost extends Error {
+  readonly code = 'history_claim_lost';
+  constructor() {
+    super('another process moves ended builds by now');
+  }
+}
+
+/**
+ * Ended builds on their way out of Redis: first whole, then shrunk to what lists need, with a document in the blob store, then
+ * forgotten. One process at a time moves them; all may read.
+ */
+export class HistoryStore {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly #now: () => number;
+
+  constructor(redis: Redis, keys: Keys, now: () => number = Date.now) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#now = now;
+  }
+
+  /** Whether `holder` may move builds now. Renewed by each `shrink`; lapses by itself a minute after the last one. */
+  async claim(holder: string): Promise<boolean> {
+    return (await runScript(this.#redis, 'hold-lock', [this.#keys.historyClaim()], [holder, CLAIM_TTL_MS])) === 1;
+  }
+
+  async release(holder: string): Promise<void> {
+    await runScript(this.#redis, 'release-lock', [this.#keys.historyClaim()], [holder]);
+  }
+
+  /** Builds that are whole and ended before `endedBefore`, by their end, at most `limit`, without the first `skip`. */
+  async ended(endedBefore: number, skip: number, limit: number): Promise<EndedRef[]> {
+    const answer = await this.#redis.zrangebyscore(
+      this.#keys.ended(),
+      '-inf',
+      `(${endedBefore}`,
+      'WITHSCORES',
+      'LIMIT',
+      skip,
+      limit,
+    );
+    return Array.from({ length: answer.length / 2 }, (_, i) => {
+      const id = answer[2 * i] ?? '';
+      return { id, endedAt: Math.max(Number(answer[2 * i + 1]), decodeTime(id.toUpperCase())) };
+    });
+  }
+
+  /** Those of `ids` that can be moved now: not what is gone, nor a run whose end others have still to take over. */
+  async read(ids: readonly string[]): Promise<EndedBuild[]> {
+    const asking = this.#redis.pipeline().scard(this.#keys.due());
+    for (const id of ids) {
+      asking.hmget(this.#keys.build(id), 'rev', 'doc', 'spec', 'share').hvals(this.#keys.decisions(id));
+    }
+    const [due, ...answers] = (await asking.exec())?.map(([error, value]) => answered(error, value)) ?? [];
+    return ids.flatMap((id, i) => {
+      const [rev, doc, spec, share] = answers[2 * i] as (string | null)[];
+      const decisions = answers[2 * i + 1] as string[];
+      if (!rev || !doc || !spec || (share && Number(due) > 0)) return [];
+      const document = `{"record":${doc},"spec":${spec},"decisions":[${decisions.join(',')}]}`;
+      return [{ id, stamp: recordStamp(Number(rev), doc), document, doc, spec }];
+    });
+  }
+
+  /**
+   * Shrinks builds whose documents are stored by now. What has changed since it was read, or is gone, is left as it is. Answers how many.
+   * @throws HistoryClaimLost
+   */
+  async shrink(
+    holder: string,
+    stored: readonly (Pick<EndedBuild, 'id' | 'stamp' | 'doc' | 'spec'> & { readonly place: HistoryPlace })[],
+  ): Promise<number> {
+    let shrunk = 0;
+    for (let i = 0; i < stored.length; i += SHRUNK_AT_A_TIME) {
+      const builds = stored
+        .slice(i, i + SHRUNK_AT_A_TIME)
+        .flatMap(({ id, stamp, doc, spec, place }) => [id, stamp, packBuild(doc, spec, place)]);
+      const keys = this.#keys;
+      const code = Number(
+        await runScript(
+          this.#redis,
+          'shrink-builds',
+          [keys.historyClaim(), keys.history(), keys.ended(), keys.due()],
+          [keys.prefix, holder, CLAIM_TTL_MS, ...builds],
+        ),
+      );
+      if (code === CLAIM_LOST) throw new HistoryClaimLost();
+      shrunk += code;
+    }
+    return shrunk;
+  }
+
+  /**
+   * Removes builds that ended by `endedBy` (ms since the epoch), with all their indexes, at most `limit`; answers how many. Looks through
+   * all that were accepted by then: an index by end would cost each of them more than what is left of it.
+   */
+  async forget(endedBy: number, limit: number): Promise<number> {
+    const to = endedBy < LAST_ID_TIME ? `(${idsFrom(endedBy + 1)}` : '+';
+    let forgotten = 0;
+    let kept = 0;
+    while (forgotten < limit) {
+      const ids = await this.#redis.zrangebylex(this.#keys.indexAll(), '-', to, 'LIMIT', kept, FORGOTTEN_AT_A_TIME);
+      if (ids.length === 0) {
+        await this.#forget([], Math.floor(Math.min(endedBy, this.#now())));
+        return forgotten;
+      }
+      const over = (await this.#endedBy(ids, endedBy)).slice(0, limit - forgotten);
+      const gone = over.length > 0 ? await this.#forget(over) : 0;
+      forgotten += gone;
+      kept += ids.length - gone;
+    }
+    return forgotten;
+  }
+
+  /** No build that ended before is known any more, ms since the epoch; 0 where none was ever forgotten. */
+  async forgottenUpTo(): Promise<number> {
+    return Number((await this.#redis.get(this.#keys.historyForgotten())) ?? 0);
+  }
+
+  /** Those of `ids` that ended by then, or of which nothing can be read; each with the indexes that it is in. */
+  async #endedBy(ids: readonly string[], endedBy: number): Promise<Indexed[]> {
+    const asking = this.#redis.pipeline();
+    for (const id of ids) asking.hget(this.#keys.build(id), 'doc').hgetBuffer(this.#keys.history(), id);
+    const answers = (await asking.exec())?.map(([error, value]) => answered(error, value)) ?? [];
+    return ids.flatMap((id, i): Indexed[] => {
+      const record = readable(id, answers[2 * i] as string | null, answers[2 * i + 1] as Buffer | null);
+      if (!record) return [[id, '', '', '']];
+      const { state, team, repo, finishedAt = Number.POSITIVE_INFINITY } = record;
+      return isTerminal(state) && finishedAt <= endedBy ? [[id, state, team, Keys.digest(repo)]] : [];
+    });
+  }
+
+  async #forget(builds: readonly Indexed[], upTo?: number): Promise<number> {
+    const keys = this.#keys;
+    const args = [keys.prefix, upTo ?? '', ...builds.flat()];
+    return Number(
+      await runScript(this.#redis, 'forget-builds', [keys.history(), keys.ended(), keys.historyForgotten()], args),
+    );
+  }
+}
+
+/** A build and the names of the indexes that it is in: state, team, digest of its repo. */
+type Indexed = readonly [id: string, state: string, team: string, repo: string];
+
+function readable(id: string, doc: string | null, packed: Buffer | null): BuildRecord | undefined {
+  try {
+    if (doc) return parseRecord(doc);
+    return packed ? unpackRecord(id, packed) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where ids of builds accepted from `at` (ms since the epoch) on begin. */
+function idsFrom(at: number): string {
+  return encodeTime(Math.max(0, Math.floor(at))).toLowerCase();
+}
+
+function answered(error: Error | null, value: unknown): unknown {
+  if (error) throw error;
+  return value;
+}

@@ -1,0 +1,26 @@
+#!lua flags=allow-oom
+-- Removes ended builds whose retention is over, with all their indexes. Their live logs must be archived already.
+-- KEYS[1] packed builds  KEYS[2] ended, whole  KEYS[3] up to when builds are forgotten
+-- ARGV: prefix, the time up to which none is left then (ms) or '', then for each build: id, state, team, repo's digest; '' each where nothing tells them
+-- out: how many were forgotten
+local prefix = ARGV[1]
+local forgotten = 0
+if ARGV[2] ~= '' then redis.call('SET', KEYS[3], ARGV[2]) end
+for i = 3, #ARGV, 4 do
+  local id, state = ARGV[i], ARGV[i + 1]
+  local key = prefix .. 'build:' .. id
+  local now = redis.call('HGET', key, 'state')
+  if now ~= 'queued' and now ~= 'assigned' and now ~= 'running' then
+    redis.call('UNLINK', key, key .. ':secrets', key .. ':decisions')
+    redis.call('HDEL', KEYS[1], id)
+    redis.call('ZREM', KEYS[2], id)
+    redis.call('ZREM', prefix .. 'idx:all', id)
+    for _, ended in ipairs({ 'succeeded', 'failed', 'canceled' }) do
+      if state == '' or state == ended then redis.call('ZREM', prefix .. 'idx:state:' .. ended, id) end
+    end
+    redis.call('ZREM', prefix .. 'idx:team:' .. ARGV[i + 2], id)
+    redis.call('ZREM', prefix .. 'idx:repo:' .. ARGV[i + 3], id)
+    forgotten = forgotten + 1
+  end
+end
+return forgotten

@@ -1,0 +1,136 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+
+const LOCAL = '127.0.0.1';
+/** How long Sentinel waits for a silent master, ms. */
+const DOWN_AFTER_MS = 500;
+
+type Ports = Readonly<Record<'master' | 'replica' | 'sentinel', number>>;
+
+/** A master, a replica and a Sentinel over them: real processes of a test's own, in a temporary directory. */
+export class TestSentinel implements AsyncDisposable {
+  readonly url: string;
+  readonly #dir: string;
+  readonly #ports: Ports;
+  readonly #children = new Map<string, ChildProcess>();
+
+  private constructor(dir: string, ports: Ports) {
+    this.#dir = dir;
+    this.#ports = ports;
+    this.url = `redis+sentinel://${LOCAL}:${ports.sentinel}/main`;
+  }
+
+  static async start(): Promise<TestSentinel> {
+    const [master, replica, sentinel] = await freePorts(3);
+    if (!master || !replica || !sentinel) throw new Error('no free ports');
+    const dir = await mkdtemp(join(tmpdir(), 'kiln-sentinel-'));
+    const started = new TestSentinel(dir, { master, replica, sentinel });
+    await started.#server('master');
+    await started.#server('replica', ['--replicaof', LOCAL, String(master)]);
+    await started.#until('the replica is in step', async (redis) => {
+      await redis.set('in-step', '1');
+      return (await redis.wait(1, 1_000)) === 1;
+    });
+    await started.#sentinel();
+    return started;
+  }
+
+  /** The master itself, without Sentinel's word. */
+  get masterUrl(): string {
+    return `redis://${LOCAL}:${this.#ports.master}`;
+  }
+
+  get replicaUrl(): string {
+    return `redis://${LOCAL}:${this.#ports.replica}`;
+  }
+
+  /** From here on the replica learns nothing more of the master, which goes on taking writes. Connections that are there stay. */
+  async cutReplication(): Promise<void> {
+    await this.#on('master', async (redis) => {
+      await redis.config('SET', 'requirepass', 'not-for-the-replica');
+      await redis.call('CLIENT', 'KILL', 'TYPE', 'replica');
+    });
+  }
+
+  /** Kills the master: Sentinel puts the replica in its place. */
+  async killMaster(): Promise<void> {
+    const child = this.#children.get('master');
+    if (!child) throw new Error('there is no master');
+    const exited = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exited;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#children.values()) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      const exited = once(child, 'exit');
+      child.kill('SIGKILL');
+      await exited;
+    }
+    await rm(this.#dir, { recursive: true, force: true });
+  }
+
+  async #server(name: 'master' | 'replica', more: readonly string[] = []): Promise<void> {
+    const dir = join(this.#dir, name);
+    await mkdir(dir);
+    const settings = ['--port', String(this.#ports[name]), '--bind', LOCAL, '--dir', dir, '--appendonly', 'yes'];
+    const quick = ['--save', '', '--repl-diskless-sync-delay', '0'];
+    this.#children.set(name, spawn('redis-server', [...settings, ...quick, ...more], { stdio: 'ignore' }));
+    await this.#on(name, async (redis) => void (await redis.ping()));
+  }
+
+  async #sentinel(): Promise<void> {
+    const file = join(this.#dir, 'sentinel.conf');
+    const { master, sentinel } = this.#ports;
+    const lines = [
+      `port ${sentinel}`,
+      `bind ${LOCAL}`,
+      `dir ${this.#dir}`,
+      `sentinel monitor main ${LOCAL} ${master} 1`,
+      `sentinel down-after-milliseconds main ${DOWN_AFTER_MS}`,
+      'sentinel failover-timeout main 3000',
+    ];
+    await writeFile(file, `${lines.join('\n')}\n`);
+    this.#children.set('sentinel', spawn('redis-server', [file, '--sentinel'], { stdio: 'ignore' }));
+    await this.#on('sentinel', async (redis) => {
+      const knows = async () => ((await redis.call('SENTINEL', 'REPLICAS', 'main')) as unknown[]).length === 1;
+      while (!(await knows())) await new Promise((resolve) => setTimeout(resolve, 20));
+    });
+  }
+
+  async #until(what: string, holds: (redis: Redis) => Promise<boolean>): Promise<void> {
+    await this.#on('master', async (redis) => {
+      for (let tries = 0; !(await holds(redis)); tries++) if (tries > 100) throw new Error(`not so: ${what}`);
+    });
+  }
+
+  async #on(name: 'master' | 'replica' | 'sentinel', work: (redis: Redis) => Promise<void>): Promise<void> {
+    const redis = new Redis({ host: LOCAL, port: this.#ports[name], retryStrategy: () => 20 });
+    redis.on('error', () => {});
+    try {
+      await work(redis);
+    } finally {
+      redis.disconnect();
+    }
+  }
+}
+
+/** All open at a time, so that they differ. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer().listen(0, LOCAL);
+      await once(server, 'listening');
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}

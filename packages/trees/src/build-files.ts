@@ -1,0 +1,48 @@
+import type { EntryTree } from './entry-tree.ts';
+import { quoted } from './tar-fault.ts';
+
+/** What a build reads of its context before any step does. Real paths in the tree, of files. */
+export interface BuildFiles {
+  readonly dockerfile: string;
+  /** The Dockerfile's own, else the context's; undefined where there is none. */
+  readonly ignoreFile: string | undefined;
+}
+
+/** One of them is missing, or leads out of the tree. */
+export class NoBuildFile extends Error {
+  readonly code: 'missing' | 'outside';
+  /** As it was asked for. */
+  readonly path: string;
+  /** What was found instead, for a message: `a symbolic link …`. */
+  readonly got: string;
+
+  constructor(code: 'missing' | 'outside', path: string, got: string) {
+    super(`${path}: ${got}`);
+    this.name = 'NoBuildFile';
+    this.code = code;
+    this.path = path;
+    this.got = got;
+  }
+}
+
+/**
+ * Finds the Dockerfile and the ignore file that goes with it, as buildx does, but in the tree as it was read and verified: links are followed as far
+ * as they stay inside. An ignore file that leads out is none, as to BuildKit. @throws NoBuildFile
+ */
+export function buildFiles(tree: EntryTree, dockerfile: string): BuildFiles {
+  const found = tree.resolve(dockerfile);
+  if (found.type === 'outside') {
+    const how =
+      found.link === dockerfile ? 'a symbolic link' : `a path through the symbolic link ${quoted(found.link)}`;
+    throw new NoBuildFile('outside', dockerfile, `${how} that leads out of the context`);
+  }
+  const path = fileAt(tree, dockerfile);
+  if (path === undefined) throw new NoBuildFile('missing', dockerfile, 'no file of this name');
+  const ignoreFile = fileAt(tree, `${dockerfile}.dockerignore`) ?? fileAt(tree, '.dockerignore');
+  return { dockerfile: path, ignoreFile };
+}
+
+function fileAt(tree: EntryTree, path: string): string | undefined {
+  const found = tree.resolve(path);
+  return found.type === 'found' && found.node.type === 'file' ? found.path : undefined;
+}

@@ -1,0 +1,75 @@
+import { decoded } from './header-fields.ts';
+import { quoted, TarFault } from './tar-fault.ts';
+
+const LF = 0x0a;
+/** Extended attributes, as tars write them: values are bytes. */
+const ATTRIBUTES = /^(?:SCHILY\.xattr|LIBARCHIVE\.xattr)\./;
+/** Say where the real name or size of an entry is, or what kind of thing it is, beside the fields that everybody reads. */
+const REFUSED = /^(?:GNU\.|SCHILY\.(?:realsize|filetype)$|(?:hdr)?charset$)/;
+/** Git's `archive` puts the commit there. */
+const GIT_COMMENT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+
+export interface PaxOptions {
+  /** Whether values of extended attributes, which aren't kept, may be any bytes. Else they are text like all others. */
+  readonly allowBinaryAttributes: boolean;
+}
+
+/**
+ * The records `<length> <key>=<value>\n` of an extended header; the length counts itself. Refused is all that a reader by lines and one by
+ * lengths take differently: line ends and zero bytes, a length that isn't the record's, a key twice.
+ * @throws TarFault
+ */
+export function paxRecords(content: Buffer, { allowBinaryAttributes }: PaxOptions): ReadonlyMap<string, string> {
+  const records = new Map<string, string>();
+  for (let at = 0; at < content.length; ) {
+    const end = endOfRecord(content, at);
+    const equals = content.indexOf(0x3d, at);
+    const space = content.indexOf(0x20, at);
+    if (equals < 0 || equals >= end || equals === space + 1) throw damaged();
+    const key = decoded(content.subarray(space + 1, equals), 'a key');
+    const value = content.subarray(equals + 1, end - 1);
+    if (/[\n\0]/.test(key)) throw damaged();
+    if (REFUSED.test(key)) throw refusedKey(key);
+    if (!(allowBinaryAttributes && ATTRIBUTES.test(key))) checkText(key, value);
+    if (records.has(key)) throw new TarFault(`an extended header with ${quoted(key)} twice`, 'each key once');
+    records.set(key, ATTRIBUTES.test(key) ? '' : decoded(value, 'a value of an extended header'));
+    at = end;
+  }
+  if (records.size === 0) throw new TarFault('an empty extended header', 'none, or one with records');
+  return records;
+}
+
+/** The one global header that is accepted, and says nothing of any entry: what `git archive` writes. @throws TarFault at any other */
+export function checkGlobal(records: ReadonlyMap<string, string>): void {
+  if (records.size === 1 && GIT_COMMENT.test(records.get('comment') ?? '')) return;
+  throw new TarFault(
+    `a global extended header with ${[...records.keys()].map(quoted).join(', ')}`,
+    'none, or that of git archive, with the commit as its only comment',
+  );
+}
+
+/** Offset behind the record's line end. */
+function endOfRecord(content: Buffer, at: number): number {
+  const space = content.indexOf(0x20, at);
+  const digits = space < 0 ? '' : content.toString('latin1', at, space);
+  if (!/^[1-9][0-9]{0,7}$/.test(digits)) throw damaged();
+  const end = at + Number(digits);
+  if (end > content.length || end <= space || content[end - 1] !== LF) throw damaged();
+  return end;
+}
+
+function checkText(key: string, value: Buffer): void {
+  const what = value.includes(LF) ? 'a line end' : value.includes(0) ? 'a zero byte' : undefined;
+  if (what === undefined) return;
+  const hint = ATTRIBUTES.test(key) ? ': pack it without extended attributes (--no-xattrs)' : '';
+  throw new TarFault(`an extended header with ${what} in ${quoted(key)}`, `values of one line${hint}`);
+}
+
+function refusedKey(key: string): TarFault {
+  if (key.startsWith('GNU.sparse.')) return new TarFault('a sparse file', 'whole files: pack it without --sparse');
+  return new TarFault(`an extended header with ${quoted(key)}`, 'names in UTF-8, and whole files');
+}
+
+function damaged(): TarFault {
+  return new TarFault('a damaged extended header', 'records of length, key and value');
+}

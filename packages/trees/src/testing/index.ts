@@ -1,0 +1,12 @@
+export {
+  BLOCK_BYTES,
+  CLOSE,
+  climbingLinks,
+  paxRecord,
+  type RawHeader,
+  rawEntry,
+  rawPax,
+  rawTar,
+  signed,
+  twofoldTar,
+} from './raw-tar.ts';
