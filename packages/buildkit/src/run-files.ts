@@ -4,11 +4,9 @@ import type { Readable } from 'node:stream';
 import type { SecretPlace } from './buildx-arguments.ts';
 import { type ContextDir, unpackContext } from './context-dir.ts';
 import { dockerConfig, hostDockerConfig, type RegistryLogin } from './docker-config.ts';
-
 import { SOURCE_POLICY_VARIABLE, type SourcePolicy } from './egress/source-policy.ts';
 import type { RunOwner } from './run-owner.ts';
 import { RunUser } from './run-users.ts';
-
 import type { ToolPaths } from './tool-scripts.ts';
 
 /** A process's environment takes no more than 128 KiB in one string (Linux, MAX_ARG_STRLEN). */
