@@ -1,5 +1,6 @@
 import { globSync, readFileSync } from 'node:fs';
 import { parseSync, Visitor } from 'oxc-parser';
+import { z } from 'zod';
 
 /** A regular expression in a source. */
 export interface FoundRegexp {
@@ -75,6 +76,22 @@ export function collectFrom(
       if (name !== undefined) found.formats.set(name, at(node as unknown as Node));
     },
   }).visit(program);
+}
+
+/** What zod has for the formats that were found: one, or several by options. */
+export function formatRegexps(formats: ReadonlyMap<string, string>): FoundRegexp[] {
+  return [...formats].flatMap(([name, at]) =>
+    regexpsOfZod(name).map(({ source, flags }) => ({ at: `${at} (zod’s ${name})`, source, flags })),
+  );
+}
+
+function regexpsOfZod(name: string): RegExp[] {
+  const known = (z.regexes as Readonly<Record<string, unknown>>)[name];
+  if (known instanceof RegExp) return [known];
+  if (typeof known !== 'function') return [];
+  const variants = [{}, { offset: true }, { local: true }, { precision: 3 }];
+  const made = variants.map((options) => (known as (options: object) => unknown)(options));
+  return made.filter((one) => one instanceof RegExp);
 }
 
 function regexpOf({ type, regex }: Node): { readonly pattern: string; readonly flags: string } | undefined {

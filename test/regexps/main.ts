@@ -1,6 +1,6 @@
 /** `npm run check:regexps`: checks every regular expression of the code, and keeps which are linear. */
 import { check } from './check.ts';
-import { collectRegexps } from './collect.ts';
+import { collectRegexps, formatRegexps } from './collect.ts';
 import { faultOf, formOf, keepLinear, knownLinear } from './verdicts.ts';
 
 const TIMEOUT_MS = 120_000;
@@ -9,7 +9,8 @@ const isFresh = process.argv.includes('--all');
 const known = isFresh ? new Set<string>() : knownLinear();
 const linear = new Set<string>();
 const faults: string[] = [];
-for (const found of collectRegexps().regexps) {
+const { regexps, formats } = collectRegexps();
+for (const found of [...regexps, ...formatRegexps(formats)]) {
   const form = formOf(found);
   if (linear.has(form)) continue;
   if (known.has(form) || check(found, TIMEOUT_MS) === 'linear') linear.add(form);

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { z } from 'zod';
 import { check } from './check.ts';
-import { collectFrom, collectRegexps, type FoundRegexp, type MadeRegexp } from './collect.ts';
-import { BOUNDED, faultOf, formOf, knownLinear, MAX_BOUND_CHARS } from './verdicts.ts';
+import { collectFrom, collectRegexps, type FoundRegexp, formatRegexps, type MadeRegexp } from './collect.ts';
+import { faultOf, formOf, knownLinear } from './verdicts.ts';
 
 /** For one that nobody has checked yet, ms. */
 const TIMEOUT_MS = 10_000;
@@ -13,20 +12,10 @@ const MADE: readonly { readonly file: string; readonly why: string }[] = [
     file: 'apps/cli/src/context/ignore-pattern.ts',
     why: 'of one’s own .dockerignore, on one’s own machine, as docker does',
   },
+  { file: 'packages/state/src/redis/memory.ts', why: 'of names of fields of Redis’ that stand in the code' },
 ];
 
 const found = collectRegexps();
-
-/** What zod has for a format: one, or several by options. */
-function formatRegexps(name: string): RegExp[] {
-  const known = (z.regexes as Readonly<Record<string, unknown>>)[name];
-  if (known instanceof RegExp) return [known];
-  if (typeof known !== 'function') return [];
-  const variants = [{}, { offset: true }, { local: true }, { precision: 3 }];
-  return variants
-    .map((options) => (known as (options: object) => unknown)(options))
-    .filter((one) => one instanceof RegExp);
-}
 
 function foundIn(text: string): { regexps: FoundRegexp[]; made: MadeRegexp[]; formats: Map<string, string> } {
   const all = { regexps: [] as FoundRegexp[], made: [] as MadeRegexp[], formats: new Map<string, string>() };
@@ -39,6 +28,7 @@ describe('the collector', () => {
     const text = [
       "const A = 'a+'; const B = String.raw`\\d{2}`;",
       'const one: RegExp = /x/gi;',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: a text that holds code
       'new RegExp(`^${A}|${B}$`, "u");',
       'RegExp("^" + A);',
       'z.string().regex(/y/).max(3); z.iso.datetime(); z.email();',
@@ -68,7 +58,7 @@ describe('the collector', () => {
 
 describe('the checker', () => {
   test.each([
-    ['^[a-z]+=[^\\s]{1,20}(,[a-z]+=[^\\s]{1,20})*$', 'exponential'],
+    ['^[a-z]+=[^\\s]+(,[a-z]+=[^\\s]+)*$', 'exponential'],
     ['^(?:a+)+$', 'exponential'],
     ['\\/+$', 'polynomial'],
     ['^[a-z]+=\\S+$', 'linear'],
@@ -84,21 +74,11 @@ test('no text makes a regular expression of the code take long', () => {
 });
 
 test('no text makes a format of zod’s that the code uses take long', () => {
-  const used = [...found.formats].flatMap(([name, at]) =>
-    formatRegexps(name).map(({ source, flags }) => ({ at: `${at} (zod’s ${name})`, source, flags })),
-  );
+  const used = formatRegexps(found.formats);
   expect(used.map(({ at }) => at).join()).toContain('datetime');
   expect(used.flatMap((one) => faultOf(one, knownLinear(), TIMEOUT_MS) ?? [])).toEqual([]);
 });
 
 test('what makes regular expressions of texts is known', () => {
   expect(found.made.map(({ at }) => at.replace(/:\d+$/, ''))).toEqual(MADE.map(({ file }) => file));
-});
-
-test('what is excused is there, and sees nothing long', () => {
-  const forms = new Set(found.regexps.map(formOf));
-  for (const { form, maxChars } of BOUNDED) {
-    expect(forms).toContain(form);
-    expect(maxChars).toBeLessThanOrEqual(MAX_BOUND_CHARS);
-  }
 });

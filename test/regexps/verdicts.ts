@@ -22,30 +22,16 @@ export function keepLinear(forms: Iterable<string>): void {
   writeFileSync(FILE, `${JSON.stringify([...forms].sort(), null, 2)}\n`);
 }
 
-export interface Bound {
-  readonly form: string;
-  /** Nothing longer ever reaches it. */
-  readonly maxChars: number;
-  readonly why: string;
-}
-
-/** Polynomial ones that see nothing long. */
-export const BOUNDED: readonly Bound[] = [];
-
-/** A quadratic one takes some milliseconds for so many characters. */
-export const MAX_BOUND_CHARS = 4_096;
-
 /** What is to be said of one that was found; undefined where it is in order. */
 export function faultOf(found: FoundRegexp, known: ReadonlySet<string>, timeoutMs: number): string | undefined {
   const form = formOf(found);
   if (known.has(form)) return undefined;
   const verdict: Verdict = check(found, timeoutMs);
-  const bound = BOUNDED.find((one) => one.form === form);
-  if (verdict === 'linear' || (verdict === 'polynomial' && bound)) return undefined;
+  if (verdict === 'linear') return undefined;
   const what = {
     exponential: 'can take for ever',
     polynomial: 'takes too long for long texts',
     unknown: 'is too hard to check',
   };
-  return `${found.at}: ${form} ${what[verdict]}: write it so that no text can be matched in two ways (see test/regexps/verdicts.ts)`;
+  return `${found.at}: ${form} ${what[verdict]}: write it so that no text can be matched in two ways (then run npm run check:regexps)`;
 }
