@@ -87,7 +87,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
   const hub = stack.use(
     new LogHub({ logs, builds, pages, events, log, ringChars: config.logRingBytes, lingerMs: config.logLingerMs }),
   );
-  const archiver = new LogArchiver(logs, blobs, log);
+  const archiver = new LogArchiver(logs, blobs, log, now);
   // A log whose last piece is being moved as it ends is free again in a moment.
   const archiveEvery = (done?: { claimed: number }) =>
     done && done.claimed > 0 ? CLAIMED_LOG_MS : config.archiveIntervalMs;

@@ -13,6 +13,7 @@ import {
   type PendingStore,
 } from '@kiln/state';
 import type { PoolView } from './pool-view.ts';
+import type { Settling } from './settling.ts';
 
 export interface CaretakerDeps {
   readonly builds: BuildStore;
@@ -37,15 +38,39 @@ export class Caretaker {
   }
 
   /**
-   * Takes back what hosts hold that are gone: no lease, or another incarnation than the attempt's.
+   * Takes back what hosts hold that are gone: no lease, or another incarnation than the attempt's. Not from hosts that may not know of
+   * a new Redis server yet.
    * @throws NotLeader
    */
-  async takeBack(view: PoolView, fencingToken: string): Promise<void> {
+  async takeBack(view: PoolView, settling: Settling, fencingToken: string): Promise<void> {
     await view.readHosts();
-    for (const host of view.hosts.values()) {
-      await Promise.all(host.held.map((held) => this.#check(host, held, fencingToken)));
+    await all([...view.hosts.values()], async (host) => {
+      if (!settling.isSettled(host, view.now)) return;
+      await all(host.held, (held) => this.#check(host, held, fencingToken));
       if (!host.alive && host.held.length === 0) await this.#deps.hosts.forget(host.report.name);
-    }
+    });
+  }
+
+  /**
+   * Takes back what hosts that live hold and, by their own reports, haven't run for `idleMs`: workers see to such attempts themselves, so this
+   * is for one that doesn't.
+   * @throws NotLeader
+   */
+  async takeBackIdle(view: PoolView, idleMs: number, fencingToken: string): Promise<void> {
+    const { attempts, builds, hosts, log } = this.#deps;
+    const busy = [...view.hosts.values()].filter(({ alive, held }) => alive && held.length > 0);
+    await all(busy, async ({ report: { name } }) => {
+      for (const { buildId, attempt } of await hosts.idle(name, idleMs)) {
+        const record = await builds.record(buildId);
+        const live = record && currentAttempt(record);
+        if (live?.number !== attempt || live.host !== name || live.end !== undefined) continue;
+        const message = `host ${name} had the build and did not run it`;
+        const ref = { buildId, attempt, host: name, incarnation: live.incarnation, ...identity(live) };
+        const { outcome } = await attempts.takeBack(ref, { code: 'infrastructure', message }, fencingToken, idleMs);
+        if (outcome === 'not_leader') throw new NotLeader();
+        if (outcome === 'taken_back') log.warn({ buildId, attempt, host: name }, 'idle attempt taken back');
+      }
+    });
   }
 
   async #check(
@@ -54,8 +79,8 @@ export class Caretaker {
     token: string,
   ): Promise<void> {
     const { attempts, builds, log } = this.#deps;
-    const build = await builds.get(buildId);
-    const live = build && currentAttempt(build.record);
+    const record = await builds.record(buildId);
+    const live = record && currentAttempt(record);
     const mine = live?.number === attempt && live.end === undefined;
     if (mine && host.alive && live.incarnation === host.incarnation) return;
     const { outcome } = await attempts.takeBack(
@@ -70,11 +95,11 @@ export class Caretaker {
   /** A leader that died between assignment and job leaves a build without one: puts the job there again. */
   async restoreJobs(): Promise<void> {
     const { builds, pending, queues } = this.#deps;
-    for (const id of await pending.assignedIds()) {
-      const build = await builds.get(id);
-      const assignment = build && assignmentOf(build.record);
+    await all(await pending.assignedIds(), async (id) => {
+      const record = await builds.record(id);
+      const assignment = record && assignmentOf(record);
       if (assignment) await queues.enqueue(assignment.host, assignment.call);
-    }
+    });
   }
 
   /**
@@ -104,6 +129,13 @@ export class Caretaker {
     }
     if (forgotten > 0) log.info({ forgotten }, 'ended builds forgotten');
   }
+}
+
+/** Does it for each, so that what fails for one keeps none of the others from it; then throws the first failure, `NotLeader` before others. */
+async function all<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const done = await Promise.allSettled(items.map(work));
+  const errors = done.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
+  if (errors.length > 0) throw errors.find((error) => error instanceof NotLeader) ?? errors[0];
 }
 
 function identity({ nonce }: Attempt): { nonce?: string } {

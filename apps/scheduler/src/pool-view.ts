@@ -8,6 +8,7 @@ import {
   PlacementPool,
   waitsForHost,
 } from '@kiln/domain';
+import type { Logger } from '@kiln/runtime';
 import {
   type BuildStore,
   type HostState,
@@ -16,6 +17,8 @@ import {
   NotLeader,
   type PendingStore,
   pendingBuild,
+  RequestNotUnderstood,
+  type StoredBuild,
 } from '@kiln/state';
 import type { Allowances, Exhausted, Owners } from './allowances.ts';
 
@@ -25,6 +28,7 @@ export interface PoolViewDeps {
   readonly pending: PendingStore;
   readonly hosts: HostStore;
   readonly learned: LearnedStore;
+  readonly log: Logger;
   readonly now: () => number;
 }
 
@@ -170,12 +174,23 @@ export class PoolView {
   }
 
   async #readBuild(id: string): Promise<void> {
-    const build = await this.#deps.builds.get(id);
+    const build = await this.#understood(id);
     if (!build || !waitsForHost(build.record)) return this.left(id);
     const waiting = pendingBuild(build);
     const owners = ownersOf(build.record);
     this.pending.set(id, { build: waiting, owners, attempt: build.record.attempts.length + 1 });
     this.#limit(id, waiting, owners);
+  }
+
+  /** A build whose request is of another version waits for a scheduler that understands it, and holds up no other. */
+  async #understood(id: string): Promise<StoredBuild | undefined> {
+    try {
+      return await this.#deps.builds.get(id);
+    } catch (error) {
+      if (!(error instanceof RequestNotUnderstood)) throw error;
+      this.#deps.log.error({ err: error, buildId: id }, 'build not placed: update the scheduler');
+      return undefined;
+    }
   }
 
   async #readHost(name: string, withCaches: boolean): Promise<void> {
@@ -206,9 +221,9 @@ export class PoolView {
     if (told?.caches !== caches) this.#pool.cachesReported(name, host.caches, this.now);
     this.#told.set(name, { view: words, caches });
     const running = this.#runningOn(name);
-    const held = new Set(host.held.map(({ buildId }) => buildId));
+    const held = new Map(host.held.map(({ buildId, weight }) => [buildId, weight]));
     for (const build of running) if (!held.has(build)) await this.#ended(build, host);
-    for (const build of held) if (!running.has(build)) await this.#found(build, name);
+    for (const [build, weight] of held) if (!running.has(build)) await this.#found(build, name, weight);
   }
 
   #gone(name: string): void {
@@ -224,22 +239,22 @@ export class PoolView {
   }
 
   /** A build holds slots that this leader didn't give it. */
-  async #found(id: string, host: string): Promise<void> {
-    const build = await this.#deps.builds.get(id);
-    if (!build) return;
-    const { team } = build.record;
-    const repo = cacheKey(build.record);
-    const startedAt = currentAttempt(build.record)?.assignedAt ?? this.now;
+  async #found(id: string, host: string, weight: number): Promise<void> {
+    const record = await this.#deps.builds.record(id);
+    if (!record) return;
+    const { team } = record;
+    const repo = cacheKey(record);
+    const startedAt = currentAttempt(record)?.assignedAt ?? this.now;
     this.#runningOn(host).add(id);
-    this.#deps.allowances.began(id, ownersOf(build.record));
-    this.#pool.attemptStarted({ build: id, host, repo, team, weight: build.spec.weight, startedAt }, this.now);
+    this.#deps.allowances.began(id, ownersOf(record));
+    this.#pool.attemptStarted({ build: id, host, repo, team, weight, startedAt }, this.now);
   }
 
   /** An attempt has given its slots back: what it tells of its repo's builds is learned. */
   async #ended(id: string, host: HostState): Promise<void> {
     this.#runningOn(host.report.name).delete(id);
     this.#deps.allowances.ended(id);
-    const record = (await this.#deps.builds.get(id))?.record;
+    const record = await this.#deps.builds.record(id);
     const attempt = record?.attempts.findLast((one) => one.host === host.report.name && one.endedAt !== undefined);
     const { startedAt, endedAt, end } = attempt ?? {};
     // A build that failed may have done so at its first step; a lost or canceled one says nothing at all.

@@ -18,6 +18,7 @@ import { Allowances } from './allowances.ts';
 import { Caretaker } from './caretaker.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { PoolView } from './pool-view.ts';
+import { Settling } from './settling.ts';
 
 export interface SchedulerConfig {
   /** How long the lease of leadership lasts without renewal, ms. */
@@ -26,6 +27,8 @@ export interface SchedulerConfig {
   readonly tickMs: number;
   /** How long an ended build is kept, ms. */
   readonly buildRetentionMs: number;
+  /** How long a host that lives may hold an attempt that it reports it doesn't run, ms; longer than a host's lease. Default: a minute. */
+  readonly idleAttemptMs?: number;
   /** What teams and credentials may do, unless something is set for them by themselves. */
   readonly limits: LimitDefaults;
 }
@@ -62,6 +65,7 @@ export interface RunningScheduler {
 
 /** Jobs of assigned builds are looked after, and old builds forgotten, once in so many ticks. */
 const HOUSEKEEPING_TICKS = 10;
+const IDLE_ATTEMPT_MS = 60_000;
 
 /**
  * Starts a scheduler. Several may run; the one that leads places builds and takes back what dead hosts held, the others wait for
@@ -80,8 +84,13 @@ class Scheduler implements RunningScheduler {
   readonly #view: PoolView;
   readonly #dispatcher: Dispatcher;
   readonly #caretaker: Caretaker;
+  readonly #settling = new Settling();
   #token: string | undefined;
+  /** The token of the leadership for which the view was built: whoever leads with another one doesn't place yet. */
+  #viewToken: string | undefined;
   #ticks = 0;
+  /** Something failed: what was missed by that is looked after at the next tick. */
+  #overdue = false;
   #closed = false;
   #timer: NodeJS.Timeout | undefined;
   #subscription: Disposable | undefined;
@@ -123,17 +132,22 @@ class Scheduler implements RunningScheduler {
     if (this.#token !== undefined) await this.#deps.leadership.release();
   }
 
-  /** A failed piece of work is said and left: what it should have done is done again at the next tick. */
   #enqueue(work: () => Promise<void>): void {
     this.#work = this.#work.then(async () => {
-      if (this.#closed) return;
-      try {
-        await work();
-      } catch (error) {
-        if (error instanceof NotLeader) this.#token = undefined;
-        else this.#deps.log.error({ err: error }, 'scheduler work failed');
-      }
+      if (!this.#closed && !(await this.#attempt(work))) this.#overdue = true;
     });
+  }
+
+  /** A failed piece of work is said and left: while it is overdue, the next tick compares everything with Redis, and does what is missing. */
+  async #attempt(work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      if (error instanceof NotLeader) this.#token = undefined;
+      else this.#deps.log.error({ err: error }, 'scheduler work failed');
+      return false;
+    }
   }
 
   /** Several events in a row are answered by one pass. */
@@ -147,9 +161,9 @@ class Scheduler implements RunningScheduler {
   }
 
   async #pass(): Promise<void> {
-    if (this.#token === undefined) return;
+    if (this.#token === undefined || this.#token !== this.#viewToken) return;
     await this.#caretaker.followUp();
-    await this.#dispatcher.dispatch(this.#token);
+    if (this.#settling.isOver(this.#view.hosts, this.#view.now)) await this.#dispatcher.dispatch(this.#token);
   }
 
   #forgetOld(): void {
@@ -164,40 +178,43 @@ class Scheduler implements RunningScheduler {
       await this.#lead();
       this.#deps.onRound?.();
     } finally {
-      if (!this.#closed) this.#timer = setTimeout(() => this.#enqueue(() => this.#tick()), this.#config.tickMs);
+      const { tickMs } = this.#config;
+      if (!this.#closed) this.#timer = setTimeout(() => this.#enqueue(() => this.#tick()), tickMs);
     }
   }
 
   async #lead(): Promise<void> {
     const { leadership, log } = this.#deps;
-    const before = this.#token;
-    this.#token = await leadership.hold();
-    if (this.#token === undefined) return;
-    const housekeeping = this.#ticks++ % HOUSEKEEPING_TICKS === 0;
-    if (this.#token !== before) {
-      log.info({ fencingToken: this.#token }, 'scheduler leads');
+    const token = await leadership.hold();
+    if (token !== undefined && token !== this.#token) log.info({ fencingToken: token }, 'scheduler leads');
+    this.#token = token;
+    if (token === undefined) return;
+    const { server } = leadership;
+    const isOtherServer = this.#settling.note(server, this.#view.hosts, this.#view.now);
+    if (isOtherServer && server?.changedAgoMs !== undefined) log.warn({ server: server.id }, 'redis was replaced');
+    const isNew = token !== this.#viewToken || isOtherServer;
+    const housekeeping = this.#ticks++ % HOUSEKEEPING_TICKS === 0 || this.#overdue || isNew;
+    this.#overdue = false;
+    if (isNew) {
+      this.#viewToken = undefined;
       await this.#view.rebuild();
+      this.#viewToken = token;
     } else if (housekeeping) {
       // Events may be trimmed while a leader is away from Redis; the truth is read anew now and then.
       await this.#view.refresh();
     }
-    const token = this.#token;
-    await this.#attempt('take back', () => this.#caretaker.takeBack(this.#view, token));
-    if (token !== before || housekeeping) {
-      this.#forgetOld();
-      await this.#attempt('restore jobs', () => this.#caretaker.restoreJobs());
-    }
-    await this.#attempt('place', () => this.#pass());
-    await this.#view.saveLearned(token);
+    if (housekeeping) this.#forgetOld();
+    for (const work of this.#chores(token, housekeeping)) this.#overdue = !(await this.#attempt(work)) || this.#overdue;
+    // Kept until it is saved: nothing is overdue by that.
+    await this.#attempt(() => this.#view.saveLearned(token));
   }
 
-  /** What can't be done now, as where Redis has no memory for it, holds up nothing else that the leader does. @throws NotLeader */
-  async #attempt(work: string, run: () => Promise<void>): Promise<void> {
-    try {
-      await run();
-    } catch (error) {
-      if (error instanceof NotLeader) throw error;
-      this.#deps.log.error({ err: error, work }, 'scheduler work failed');
-    }
+  /** What a round is for, beside its events; none of it keeps the rest from being done. */
+  #chores(token: string, housekeeping: boolean): (() => Promise<void>)[] {
+    const { idleAttemptMs = IDLE_ATTEMPT_MS } = this.#config;
+    const often = [() => this.#caretaker.takeBack(this.#view, this.#settling, token), () => this.#pass()];
+    if (!housekeeping) return often;
+    const idle = () => this.#caretaker.takeBackIdle(this.#view, idleAttemptMs, token);
+    return [...often, idle, () => this.#caretaker.restoreJobs()];
   }
 }

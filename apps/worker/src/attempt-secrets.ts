@@ -11,6 +11,8 @@ import {
 export interface SecretDeps {
   readonly builds: Pick<BuildStore, 'secretsOf'>;
   readonly buildSecrets: Pick<BuildSecretReader, 'read'>;
+  /** Repeats a call to the pool until it is taken or refused. */
+  persistent<T>(call: () => Promise<T>): Promise<T>;
 }
 
 /** The build can't have the secrets that it asks for; the failure is the build's. */
@@ -24,14 +26,14 @@ export class NoSecrets extends Error {
 
 /** All that an attempt gets: what came with the build, and what its team keeps as that is now. @throws NoSecrets */
 export async function attemptSecrets(
-  { builds, buildSecrets }: SecretDeps,
+  { builds, buildSecrets, persistent }: SecretDeps,
   { id, trust = 'trusted' }: BuildRecord,
   spec: BuildSpec,
 ): Promise<BuildSecrets> {
-  const own = await ownSecrets(builds, id);
+  const own = await ownSecrets(() => persistent(() => builds.secretsOf(id)));
   const wishes = { team: spec.team, repo: secretRepoOf(spec), trust, named: storedSecretsOf(spec) };
   try {
-    const kept = await buildSecrets.read(wishes, Object.keys(own));
+    const kept = await persistent(() => buildSecrets.read(wishes, Object.keys(own)));
     return { ...kept, values: new Map([...kept.values, ...Object.entries(own)]) };
   } catch (error) {
     if (error instanceof SecretsUnavailable) throw new NoSecrets(error.failure);
@@ -39,9 +41,9 @@ export async function attemptSecrets(
   }
 }
 
-async function ownSecrets(builds: SecretDeps['builds'], id: string): Promise<Record<string, string>> {
+async function ownSecrets(read: () => ReturnType<BuildStore['secretsOf']>): Promise<Record<string, string>> {
   try {
-    const own = await builds.secretsOf(id);
+    const own = await read();
     if (own) return own;
   } catch (error) {
     if (!(error instanceof SealBroken)) throw error;

@@ -2,10 +2,18 @@ import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
 import type { Isolation, LayerRecord, MountRecord, Outcome, Trust } from '@kiln/domain';
 import type { RegistryLogin } from '@kiln/state';
+import type { CommitDockerfile } from './commit-dockerfile.ts';
 
 /** What an attempt builds from: a commit of a git remote, or a tar that is read once. */
 export type AttemptSource =
-  | { readonly type: 'git'; readonly url: string; readonly commit: string; readonly subdir?: string }
+  | {
+      readonly type: 'git';
+      readonly url: string;
+      readonly commit: string;
+      readonly subdir?: string;
+      /** The Dockerfile of the commit, for builders that have to know which frontend it names; undefined where there is none. */
+      dockerfile(signal: AbortSignal): Promise<CommitDockerfile | undefined>;
+    }
   | { readonly type: 'tar'; open(): Promise<Readable> };
 
 export interface ExecuteRequest {

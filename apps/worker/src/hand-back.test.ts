@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { HandBack } from './hand-back.ts';
 import { RunningAttempts } from './running-attempts.ts';
 
-const HELD = { buildId: 'b', attempt: 1, cancel: false };
+const HELD = { buildId: 'b', attempt: 1, cancel: false, begun: false };
 const desired = (attempts: readonly (typeof HELD)[], drain: { handBackInMs?: number } = { handBackInMs: 0 }) => ({
   ...{ cordoned: true, drain, slots: 2, labels: {}, inventoryKnown: true },
   attempts,

@@ -1,16 +1,14 @@
 import type { AttemptCall } from '@kiln/contracts';
 import type { Logger } from '@kiln/runtime';
-import { type AttemptRef, type AttemptStore, type DesiredState, StaleAttempt } from '@kiln/state';
+import { type AttemptRef, type AttemptStore, type DesiredState, type HeldAttempt, StaleAttempt } from '@kiln/state';
 import { HANDED_BACK } from './run-attempt.ts';
-import { attemptKey, type RunningAttempts } from './running-attempts.ts';
-
-type Held = DesiredState['attempts'][number];
+import { type AttemptRun, attemptKey, type RunningAttempts } from './running-attempts.ts';
 
 /** Empties the host at a drain's deadline: what runs is stopped, what hasn't begun goes back as it is. */
 export class HandBack {
   readonly #running: RunningAttempts;
   readonly #attempts: Pick<AttemptStore, 'settle'>;
-  readonly #ref: (held: Held) => AttemptRef;
+  readonly #ref: (held: HeldAttempt) => AttemptRef;
   readonly #log: Logger;
   /** Handed back before their jobs came: these must not begin any more. */
   readonly #unbegun = new Set<string>();
@@ -18,12 +16,12 @@ export class HandBack {
   #due = false;
   /** By this worker's own end, which no order of an operator's takes back. */
   #forGood = false;
-  #held: readonly Held[] = [];
+  #held: readonly HeldAttempt[] = [];
 
   constructor(
     running: RunningAttempts,
     attempts: Pick<AttemptStore, 'settle'>,
-    ref: (held: Held) => AttemptRef,
+    ref: (held: HeldAttempt) => AttemptRef,
     log: Logger,
   ) {
     this.#running = running;
@@ -33,9 +31,14 @@ export class HandBack {
   }
 
   /** Runs an attempt, unless it is being handed back; past the deadline it is told to stop before it begins. */
-  async run(call: AttemptCall, run: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  async run(call: AttemptCall, run: AttemptRun): Promise<void> {
     if (this.#unbegun.has(attemptKey(call))) return;
     await this.#running.run(call, run, this.#due ? 'drain' : undefined);
+  }
+
+  /** Whether the host gives back what it holds: what it doesn't run it settles by itself. */
+  get isDue(): boolean {
+    return this.#due;
   }
 
   /** Takes in what the answer to a report says of a drain. */
@@ -71,7 +74,7 @@ export class HandBack {
   }
 
   /** Without a run of its own, so that nothing of it can be under way. Repeated with each report until the pool knows. */
-  async #settle(held: Held): Promise<void> {
+  async #settle(held: HeldAttempt): Promise<void> {
     const key = attemptKey(held);
     this.#unbegun.add(key);
     try {

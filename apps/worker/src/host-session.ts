@@ -1,4 +1,4 @@
-import type { HostDisk, HostReport } from '@kiln/contracts';
+import type { AttemptCall, HostDisk, HostReport } from '@kiln/contracts';
 import type { Logger } from '@kiln/runtime';
 import {
   type DesiredState,
@@ -27,9 +27,14 @@ export interface HostSessionHandlers {
   extended(untilMs: number): Promise<void>;
   /** This worker can't go on: its name is another's, or its host was removed. */
   fatal(error: HostNameTaken | WorkerReplaced | HostRemoved): void;
+  /** What runs here now. */
+  running(): readonly AttemptCall[];
   /** Room on the data directory's disk; undefined where that can't be told. */
   disk?(): Promise<HostDisk | undefined>;
 }
+
+/** Until a failed report is repeated for the first time, ms; doubled with each, up to the usual interval. */
+const RETRY_MS = 100;
 
 /**
  * A worker's membership in the pool: reports, renews the lease, and calls `fence` when it can't before somebody else may
@@ -46,6 +51,8 @@ export class HostSession {
   #fenceTimer: NodeJS.Timeout | undefined;
   #syncing: Promise<void> | undefined;
   #again = false;
+  /** Reports that failed since the last one that didn't. */
+  #failures = 0;
   #closed = false;
 
   constructor(
@@ -109,11 +116,14 @@ export class HostSession {
   #schedule(): void {
     if (this.#closed) return;
     clearTimeout(this.#timer);
+    const { syncEveryMs } = this.#times;
+    // A report that failed is repeated much sooner: the lease doesn't wait.
+    const afterMs = this.#failures === 0 ? syncEveryMs : Math.min(syncEveryMs, RETRY_MS * 2 ** (this.#failures - 1));
     this.#timer = setTimeout(() => {
       // For the next report: this one's lease doesn't wait for a disk.
-      void this.#measure();
+      if (this.#failures === 0) void this.#measure();
       this.#run();
-    }, this.#times.syncEveryMs);
+    }, afterMs);
   }
 
   #run(): void {
@@ -135,6 +145,7 @@ export class HostSession {
       this.abandon();
       this.#handlers.fatal(error);
     } else if (!this.#closed) {
+      this.#failures += 1;
       this.#log.warn({ err: error }, 'report failed');
     }
   }
@@ -148,8 +159,9 @@ export class HostSession {
     const { leaseTtlMs, fenceMarginMs } = this.#times;
     const sentAt = performance.now();
     const sentAtEpoch = Date.now();
-    const state = await this.#hosts.sync(this.#report, this.#identity, leaseTtlMs);
+    const state = await this.#hosts.sync(this.#report, this.#identity, leaseTtlMs, this.#handlers.running());
     if (this.#closed) return;
+    this.#failures = 0;
     const left = leaseTtlMs - fenceMarginMs - (performance.now() - sentAt);
     clearTimeout(this.#fenceTimer);
     this.#fenceTimer = setTimeout(() => this.#fence(), Math.max(0, left));

@@ -1,5 +1,5 @@
 import type { LogRecord } from '@kiln/contracts';
-import type { AttemptRef, LogStore } from '@kiln/state';
+import { type AttemptRef, type LogStore, persist } from '@kiln/state';
 
 /** A record waits for others at most this long, ms. */
 const BATCH_MS = 25;
@@ -9,13 +9,15 @@ const BATCH_CHARS = 64 * 1024;
 const BUFFER_CHARS = 1024 * 1024;
 
 /**
- * Writes an attempt's log in batches, in order, each record numbered. While Redis is away, or has no room for this log, it holds at most
- * `BUFFER_CHARS` and then holds the build up; nothing is dropped. After a refused write (`StaleAttempt`) everything else is refused too.
+ * Writes an attempt's log in batches, in order, each record numbered. A batch that Redis doesn't take now, whatever the reason, is sent again
+ * until it does; meanwhile, and while Redis has no room for this log, at most `BUFFER_CHARS` wait, and then the build is held up; nothing is
+ * dropped. After a write that can never be taken (`StaleAttempt`, or a damaged log) everything else is refused too.
  */
 export class LogWriter {
   readonly #logs: Pick<LogStore, 'append'>;
   readonly #ref: AttemptRef;
   readonly #maxBytes: number;
+  readonly #onFailure: (error: Error) => void;
   #bytes = 0;
   #lines: string[] = [];
   #chars = 0;
@@ -26,11 +28,20 @@ export class LogWriter {
   #failure: unknown;
   #isFlushing = false;
 
-  /** @param maxBytes what the log may hold: output beyond it is left out */
-  constructor(logs: Pick<LogStore, 'append'>, ref: AttemptRef, maxBytes = Number.POSITIVE_INFINITY) {
+  /**
+   * @param maxBytes what the log may hold: output beyond it is left out
+   * @param onFailure told of each failure of a batch that is sent again
+   */
+  constructor(
+    logs: Pick<LogStore, 'append'>,
+    ref: AttemptRef,
+    maxBytes = Number.POSITIVE_INFINITY,
+    onFailure: (error: Error) => void = () => {},
+  ) {
     this.#logs = logs;
     this.#ref = ref;
     this.#maxBytes = maxBytes;
+    this.#onFailure = onFailure;
   }
 
   /** Takes a record; a promise asks to wait with the next one. Throws, or rejects, what an earlier write was refused with. */
@@ -86,8 +97,8 @@ export class LogWriter {
     const firstSeq = this.#seq + 1;
     this.#seq += lines.length;
     this.#sentAt = performance.now();
-    this.#sending = this.#logs
-      .append(this.#ref, firstSeq, lines, { isLast: () => this.#isFlushing })
+    const append = () => this.#logs.append(this.#ref, firstSeq, lines, { isLast: () => this.#isFlushing });
+    this.#sending = persist(append, this.#onFailure)
       .catch((error: unknown) => {
         this.#failure = error;
         this.#lines = [];

@@ -42,7 +42,8 @@ const CODES: Readonly<Record<GitFailedFault, FailureCode>> = {
   unreachable: 'git_unreachable',
 };
 
-function authorizationOf(url: string, secrets: ReadonlyMap<string, string>): string | undefined {
+/** What the server of a clone URL is told of who asks, out of the secrets that BuildKit takes it from. */
+export function authorizationOf(url: string, secrets: ReadonlyMap<string, string>): string | undefined {
   const { host } = new URL(url);
   const token = secrets.get(`GIT_AUTH_TOKEN.${host}`) ?? secrets.get('GIT_AUTH_TOKEN');
   const basic = token && `basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`;

@@ -3,15 +3,24 @@ import type { BuildSpec, LogRecord } from '@kiln/contracts';
 import { type BuildRecord, cacheKey, currentAttempt, type Outcome, refusedTo } from '@kiln/domain';
 import type { GitGuard } from '@kiln/git';
 import type { Logger } from '@kiln/runtime';
-import { type AttemptRef, type AttemptStore, type BuildStore, type LogStore, StaleAttempt } from '@kiln/state';
+import {
+  type AttemptRef,
+  type AttemptStore,
+  type BuildStore,
+  type LogStore,
+  persist,
+  RequestNotUnderstood,
+  StaleAttempt,
+} from '@kiln/state';
 import { rethrowRefusal } from './artifact-refusal.ts';
 import { attemptSecrets, NoSecrets, type SecretDeps } from './attempt-secrets.ts';
+import { commitDockerfile } from './commit-dockerfile.ts';
 import type { AttemptSource, ExecuteRequest, StopReason } from './executor.ts';
 import { LogWriter } from './log-writer.ts';
 import { checkGitHost, resolveCommit } from './resolve-git.ts';
 import { SourceUnresolved } from './source-unresolved.ts';
 
-export interface RunAttemptDeps extends SecretDeps {
+export interface RunAttemptDeps extends Omit<SecretDeps, 'persistent'> {
   readonly builds: BuildStore;
   readonly attempts: AttemptStore;
   readonly logs: LogStore;
@@ -26,6 +35,8 @@ export interface RunAttemptDeps extends SecretDeps {
   ): Promise<{ digest: string; sizeBytes: number }>;
   /** Keeps git away from what only this network reaches. */
   readonly outgoing: GitGuard;
+  /** Resolves when nothing else of the build runs here any more. */
+  alone(): Promise<void>;
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -37,19 +48,17 @@ export const HANDED_BACK: Outcome = {
 };
 
 /**
- * One attempt from its start to its end in the record. Never throws: a stale attempt ends quietly, because its build is
- * somebody else's by then.
+ * One attempt from its start to its end in the record. Never throws. Whatever goes wrong, the attempt gets an end: what Redis doesn't take now
+ * is repeated until it takes or refuses it, and what fails on this side ends it as the infrastructure's fault. A stale attempt ends quietly,
+ * because its build is somebody else's by then.
  */
 export async function runAttempt(deps: RunAttemptDeps, ref: AttemptRef, signal: AbortSignal): Promise<void> {
   const log = deps.log.child({ buildId: ref.buildId, attempt: ref.attempt });
+  const persistent = <T>(call: () => Promise<T>) =>
+    persist(call, (error) => log.warn({ err: error }, 'redis refused; trying again'));
   try {
-    const record = await deps.attempts.start(ref);
-    const spec = (await deps.builds.get(ref.buildId))?.spec;
-    if (!spec) return;
-    const writer = new LogWriter(deps.logs, ref, record.maxLogBytes);
-    const outcome = await execute(deps, ref, { record, spec }, writer, signal);
-    await writer.flush();
-    const settled = await deps.attempts.settle(ref, outcome);
+    const outcome = await attemptOutcome({ ...deps, log, persistent }, ref, signal);
+    const settled = await persistent(() => deps.attempts.settle(ref, outcome));
     log.info({ end: outcome.end, state: settled.state, code: outcome.failure?.code }, 'attempt ended');
   } catch (error) {
     if (error instanceof StaleAttempt) log.warn({}, 'attempt is stale; its result is thrown away');
@@ -57,8 +66,43 @@ export async function runAttempt(deps: RunAttemptDeps, ref: AttemptRef, signal: 
   }
 }
 
+interface PersistentDeps extends RunAttemptDeps {
+  /** Repeats a call to the pool until it is taken or refused. */
+  persistent<T>(call: () => Promise<T>): Promise<T>;
+}
+
+/** What the attempt comes to, with its log whole. @throws StaleAttempt */
+async function attemptOutcome(deps: PersistentDeps, ref: AttemptRef, signal: AbortSignal): Promise<Outcome> {
+  const { persistent, attempts, builds, logs, log } = deps;
+  try {
+    const startedAt = deps.now();
+    const record = await persistent(() => attempts.start(ref, startedAt));
+    await deps.alone();
+    const spec = (await persistent(() => builds.get(ref.buildId)))?.spec;
+    if (!spec) throw new StaleAttempt(ref.buildId, ref.attempt);
+    const writer = new LogWriter(logs, ref, record.maxLogBytes, (error) => log.warn({ err: error }, 'log not written'));
+    const outcome = await execute(deps, ref, { record, spec }, writer, signal);
+    await writer.flush();
+    return outcome;
+  } catch (error) {
+    if (error instanceof StaleAttempt) throw error;
+    log.error({ err: error }, 'attempt broke off');
+    return error instanceof RequestNotUnderstood ? outdated(ref, error) : brokenOff(error);
+  }
+}
+
+/** The build isn't to blame, and other hosts may be newer. */
+function outdated({ host }: AttemptRef, { message }: RequestNotUnderstood): Outcome {
+  return failed('host_outdated', `the worker of host ${host} does not understand the build, update it: ${message}`);
+}
+
+function brokenOff(error: unknown): Outcome {
+  const message = error instanceof Error ? error.message : String(error);
+  return failed('infrastructure', `the host could not run the build: ${message}`);
+}
+
 async function execute(
-  deps: RunAttemptDeps,
+  deps: PersistentDeps,
   ref: AttemptRef,
   { record, spec }: { record: BuildRecord; spec: BuildSpec },
   writer: LogWriter,
@@ -81,6 +125,7 @@ async function execute(
     for (const message of warnings) await writer.write({ t: deps.now(), type: 'warning', message });
     const source = await openSource(deps, ref, { record, spec }, secrets, note, signal);
     if (!source) return failed('context_invalid', 'the uploaded context is no longer kept; submit it again');
+    if (signal.aborted) return stopped(signal.reason as StopReason);
     return await deps.executor.run(
       {
         buildId: ref.buildId,
@@ -102,17 +147,14 @@ async function execute(
     if (signal.aborted) return stopped(signal.reason as StopReason);
     if (error instanceof SourceUnresolved || error instanceof NoSecrets)
       return { end: 'failed', failure: error.failure };
-    deps.log.error({ err: error, buildId: ref.buildId }, 'executor failed');
-    return failed(
-      'infrastructure',
-      `the host could not run the build: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    deps.log.error({ err: error }, 'executor failed');
+    return brokenOff(error);
   }
 }
 
 /** Pins a git source to a commit, once for all attempts; finds an uploaded one. */
 async function openSource(
-  deps: RunAttemptDeps,
+  deps: PersistentDeps,
   ref: AttemptRef,
   { record, spec }: { record: BuildRecord; spec: BuildSpec },
   secrets: ReadonlyMap<string, string>,
@@ -128,12 +170,14 @@ async function openSource(
   }
   const commit = record.commit ?? (await resolveCommit(source, secrets, deps.outgoing, signal));
   if (record.commit === undefined) {
-    await deps.attempts.pin(ref, commit);
+    await deps.persistent(() => deps.attempts.pin(ref, commit));
     await note(`${source.url} ${source.ref ?? 'HEAD'} is ${commit}`);
   }
   // BuildKit looks the name up by itself, a moment later: this leaves as little time as there can be for another answer.
   await checkGitHost(source.url, deps.outgoing);
-  return { type: 'git', url: source.url, commit, ...(source.subdir !== undefined && { subdir: source.subdir }) };
+  const place = { url: source.url, commit, ...(source.subdir !== undefined && { subdir: source.subdir }) };
+  const dockerfile = (running: AbortSignal) => commitDockerfile(place, spec, secrets, deps.outgoing, running);
+  return { type: 'git', ...place, dockerfile };
 }
 
 function stopped(reason: StopReason): Outcome {
@@ -147,6 +191,9 @@ function stopped(reason: StopReason): Outcome {
   }
 }
 
-function failed(code: 'trust_refused' | 'context_invalid' | 'infrastructure', message: string): Outcome {
+function failed(
+  code: 'trust_refused' | 'context_invalid' | 'infrastructure' | 'host_outdated',
+  message: string,
+): Outcome {
   return { end: 'failed', failure: { code, message } };
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { workerSettings } from './settings.ts';
-import { trustSettings } from './trust-settings.ts';
+import { idleSettings, trustSettings } from './trust-settings.ts';
 
 const KEY = Buffer.alloc(32, 7).toString('base64');
 const BASE = { KILN_HOST_NAME: 'h1', KILN_DATA_DIR: '/data' };
@@ -59,6 +59,12 @@ describe('how a worker gets at its pool', () => {
       'KILN_LABELS: holds "Disk=x", expected label=value,…: a label of lower-case letters',
     ],
     [{ ...JOIN, KILN_TRUST: 'both' }, 'KILN_TRUST: holds "both", expected trusted or untrusted'],
+    [{ ...JOIN, KILN_ISOLATION: 'none' }, 'KILN_ISOLATION: holds "none", expected team, repo or pool'],
+    [
+      { ...JOIN, KILN_FRONTENDS: 'docker/dockerfile:1' },
+      'KILN_FRONTENDS: holds "docker/dockerfile:1", expected none, any',
+    ],
+    [{ ...JOIN, KILN_FRONTENDS: 'a/b, none' }, 'KILN_FRONTENDS: holds "a/b, none", expected none, any'],
     [
       { ...JOIN, KILN_CACHE_BUDGET_BYTES: '1000', KILN_UNTRUSTED_CACHE_BUDGET_BYTES: '1000' },
       'KILN_UNTRUSTED_CACHE_BUDGET_BYTES: holds "1000", expected less than KILN_CACHE_BUDGET_BYTES, 1000',
@@ -77,15 +83,21 @@ describe('how a worker gets at its pool', () => {
 });
 
 test('what a host keeps apart', () => {
-  expect(trustSettings(workerSettings(JOIN))).toEqual({});
+  const frontends = ['docker.io/docker/dockerfile'];
+  expect(trustSettings(workerSettings(JOIN))).toEqual({ frontends });
+  expect(idleSettings(workerSettings(JOIN))).toEqual({ builderIdleMs: 1_800_000 });
+  expect(idleSettings(workerSettings({ ...JOIN, KILN_BUILDER_IDLE_MS: '0' }))).toEqual({});
   const all = {
     ...{ KILN_TRUST: 'untrusted', KILN_CACHE_BUDGET_BYTES: '1000', KILN_UNTRUSTED_CACHE_BUDGET_BYTES: '999' },
-    KILN_UNTRUSTED_DOCKER_CONFIG: '/previews',
+    ...{ KILN_UNTRUSTED_DOCKER_CONFIG: '/previews', KILN_ISOLATION: 'repo', KILN_FRONTENDS: 'a/b, r.example:5000/c' },
   };
   expect(trustSettings(workerSettings({ ...JOIN, ...all }))).toEqual({
     ...{ trust: 'untrusted', cacheBudgetBytes: 1_000, untrustedCacheBudgetBytes: 999 },
-    untrustedDockerConfigDir: '/previews',
+    ...{ untrustedDockerConfigDir: '/previews', isolation: 'repo' },
+    frontends: ['docker.io/a/b', 'r.example:5000/c'],
   });
+  const of = (text: string) => trustSettings(workerSettings({ ...JOIN, KILN_FRONTENDS: text })).frontends;
+  expect([of('none'), of('any')]).toEqual([[], 'any']);
 });
 
 test('labels, with commas between', () => {

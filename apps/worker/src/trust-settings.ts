@@ -1,5 +1,5 @@
 import type { HostBuildersOptions } from '@kiln/buildkit';
-import { ISOLATIONS, TRUSTS } from '@kiln/domain';
+import { type AllowedFrontends, ISOLATIONS, repositoryOf, TRUSTS } from '@kiln/domain';
 import { wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
 import { buildEgress } from './egress-settings.ts';
@@ -9,12 +9,30 @@ import { DEFAULT_BUILDER_IDLE_MS } from './worker.ts';
 export const trustEnv = {
   KILN_TRUST: z.enum(TRUSTS, { error: 'trusted or untrusted' }).optional(),
   KILN_ISOLATION: z.enum(ISOLATIONS, { error: 'team, repo or pool' }).optional(),
+  KILN_FRONTENDS: z.string().default('docker/dockerfile').transform(readFrontends),
   KILN_BUILDER_IDLE_MS: wholeNumber(0, DEFAULT_BUILDER_IDLE_MS),
   KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0),
   KILN_UNTRUSTED_CACHE_BUDGET_BYTES: wholeNumber(0, 0),
   KILN_UNTRUSTED_DOCKER_CONFIG: z.string().optional(),
   KILN_BUILD_EGRESS: buildEgress,
 };
+
+/** `any`, `none`, or repositories with commas between. */
+function readFrontends(text: string, ctx: z.RefinementCtx): AllowedFrontends {
+  if (text === 'any') return 'any';
+  const names = text === 'none' ? [] : text.split(',').map((name) => name.trim());
+  const wrong = names.find(
+    (name) =>
+      !/^[a-z0-9][a-z0-9._:/-]{0,254}$/.test(name) ||
+      name.lastIndexOf(':') > name.lastIndexOf('/') ||
+      name === 'none' ||
+      name === 'any',
+  );
+  if (wrong === undefined) return names.map(repositoryOf);
+  const message = 'none, any, or repositories of images without tags, with commas between: docker/dockerfile';
+  ctx.addIssue({ code: 'custom', message, input: text });
+  return z.NEVER;
+}
 
 type TrustEnv = z.output<z.ZodObject<typeof trustEnv>>;
 
@@ -31,13 +49,20 @@ export function trustSettings(
   env: TrustEnv,
 ): Pick<
   HostBuildersOptions,
-  'trust' | 'isolation' | 'cacheBudgetBytes' | 'untrustedCacheBudgetBytes' | 'untrustedDockerConfigDir' | 'egress'
+  | 'trust'
+  | 'isolation'
+  | 'frontends'
+  | 'cacheBudgetBytes'
+  | 'untrustedCacheBudgetBytes'
+  | 'untrustedDockerConfigDir'
+  | 'egress'
 > {
   const { KILN_TRUST: trust, KILN_ISOLATION: isolation, KILN_UNTRUSTED_DOCKER_CONFIG: logins } = env;
   const { KILN_CACHE_BUDGET_BYTES: all, KILN_UNTRUSTED_CACHE_BUDGET_BYTES: part } = env;
   return {
     ...(trust !== undefined && { trust }),
     ...(isolation !== undefined && { isolation }),
+    frontends: env.KILN_FRONTENDS,
     ...(all > 0 && { cacheBudgetBytes: all }),
     ...(part > 0 && { untrustedCacheBudgetBytes: part }),
     ...(logins !== undefined && { untrustedDockerConfigDir: logins }),

@@ -18,6 +18,7 @@ import {
   type Keys,
   LogStore,
   type PoolEvents,
+  persist,
   type Replication,
   type WorkerIdentity,
   WorkerReplaced,
@@ -25,6 +26,7 @@ import {
 import { ENGINE_CHECK_EVERY_MS } from './engine-watch.ts';
 import type { ExecutorSource } from './executor.ts';
 import { HandBack } from './hand-back.ts';
+import { HeldAttempts } from './held-attempts.ts';
 import { HostExecutors } from './host-executors.ts';
 import { HostSession, type LeaseTimes } from './host-session.ts';
 import { noteOrders } from './note-orders.ts';
@@ -107,8 +109,9 @@ class Worker implements RunningWorker {
   readonly #deps: WorkerDeps;
   readonly #running = new RunningAttempts();
   readonly #handBack: HandBack;
+  readonly #heldAttempts: HeldAttempts;
   readonly #session: HostSession;
-  readonly #attemptDeps: RunAttemptDeps;
+  readonly #attemptDeps: Omit<RunAttemptDeps, 'alone'>;
   readonly #executors: HostExecutors;
   readonly #log: Logger;
   readonly #failed = Promise.withResolvers<never>();
@@ -120,6 +123,7 @@ class Worker implements RunningWorker {
   /** The pool has ended this worker: there is nothing to take leave of. */
   #expelled = false;
   #onDesired: () => void = () => {};
+  readonly #onReconnected = () => this.#session.poke();
 
   static async make(config: WorkerConfig, deps: WorkerDeps): Promise<Worker> {
     const { executors, redis, keys, identity, now = Date.now, engineCheckEveryMs = ENGINE_CHECK_EVERY_MS } = deps;
@@ -171,6 +175,7 @@ class Worker implements RunningWorker {
         fence: () => this.#running.stopAll('fence'),
         extended: (untilMs) => executors.extendFence(untilMs),
         fatal: (error) => this.#expel(error),
+        running: () => this.#running.calls,
         disk: async () => await deps.disk?.(),
       },
       this.#log,
@@ -189,6 +194,13 @@ class Worker implements RunningWorker {
       now,
     };
     this.#handBack = new HandBack(this.#running, attempts, (job) => this.#ref(job), this.#log);
+    this.#heldAttempts = new HeldAttempts({
+      running: this.#running,
+      attempts,
+      ref: (held) => this.#ref(held),
+      run: (call) => this.#begin(call),
+      log: this.#log,
+    });
   }
 
   get failed(): Promise<never> {
@@ -207,6 +219,8 @@ class Worker implements RunningWorker {
       const isHost = event.type === 'host' && event.host === this.#config.hostName;
       if (isHost || (event.type === 'build' && this.#running.runs(event.id))) this.#session.poke();
     });
+    // What answers now may be another server, which waits for a word of this host.
+    redis.on('ready', this.#onReconnected);
     this.#consumer = consumeAttempts(
       redis,
       keys,
@@ -234,7 +248,12 @@ class Worker implements RunningWorker {
 
   async #depart(drained: boolean): Promise<void> {
     this.#executors.stopWatching();
-    if (!this.#expelled) await this.#session.change({ accepting: false }).catch((error) => this.#expelOrThrow(error));
+    const failed = (error: Error) =>
+      this.#log.warn({ err: error }, 'the pool does not know yet that the worker leaves');
+    if (!this.#expelled) {
+      const leaving = persist(() => this.#session.change({ accepting: false }), failed);
+      await leaving.catch((error) => this.#expelOrThrow(error));
+    }
     // What was assigned before the pool knew is still coming through the queue.
     while (!this.#expelled && this.#isBusy()) {
       const changed = new Promise<void>((resolve) => {
@@ -244,10 +263,11 @@ class Worker implements RunningWorker {
       if (this.#running.size === 0 && this.#isBusy()) this.#session.poke();
     }
     this.#handBack.end();
+    this.#deps.redis.off('ready', this.#onReconnected);
     this.#subscription?.[Symbol.dispose]();
     await this.#consumer?.drain();
     await this.#executors.closeCaches(LAST_REPORT_MS);
-    if (!this.#expelled) await this.#session.leave(drained);
+    if (!this.#expelled) await persist(() => this.#session.leave(drained), failed);
     this.#log.info({}, 'worker left');
   }
 
@@ -258,14 +278,20 @@ class Worker implements RunningWorker {
 
   async #run(called: AttemptCall): Promise<void> {
     const call = called.nonce === undefined ? await this.#identified(called) : called;
-    await this.#handBack.run(call, (signal) => runAttempt(this.#attemptDeps, this.#ref(call), signal));
+    await this.#begin(call);
+  }
+
+  async #begin(call: AttemptCall): Promise<void> {
+    await this.#handBack.run(call, (signal, alone) =>
+      runAttempt({ ...this.#attemptDeps, alone }, this.#ref(call), signal),
+    );
     // Somebody waits for this host to be empty: it shall know at once.
     if (this.#desired?.drain) this.#session.poke();
   }
 
   /** A scheduler of an older version calls for an attempt by its number alone; the record tells which one that is. */
   async #identified({ buildId, attempt }: AttemptCall): Promise<AttemptCall> {
-    const record = (await this.#deps.builds.get(buildId))?.record;
+    const record = await persist(() => this.#deps.builds.record(buildId));
     const nonce = record?.attempts.find(({ number }) => number === attempt)?.nonce;
     return { buildId, attempt, ...(nonce !== undefined && { nonce }) };
   }
@@ -282,6 +308,7 @@ class Worker implements RunningWorker {
     this.#desired = state;
     this.#running.reconcile(state.attempts, sentAt);
     this.#handBack.order(state);
+    if (!this.#handBack.isDue) this.#heldAttempts.order(state.attempts);
     this.#onDesired();
     this.#leaveIfDrained();
   }

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
-import type { Trust } from '@kiln/domain';
+import type { AllowedFrontends, Trust } from '@kiln/domain';
 import type { RegistryLogin } from './docker-config.ts';
 import type { Egress } from './egress/egress.ts';
 
@@ -44,6 +44,8 @@ export interface BuilderOptions {
   readonly dockerConfigDir?: string;
   /** Registries (`host:port`) that speak plain HTTP, for the `docker-container` driver; the engine has its own list. */
   readonly plainHttpRegistries?: readonly string[];
+  /** Frontends that builds may name beside BuildKit's own. Default: any. */
+  readonly frontends?: AllowedFrontends;
   /** Default: builds reach whatever the host reaches. */
   readonly egress?: Egress;
   readonly log: Logger;
@@ -68,8 +70,22 @@ export interface CacheBudget {
   readonly from: 'configured' | 'engine' | 'estimated';
 }
 
+/** A Dockerfile as a commit has it. */
+export interface CommitDockerfile {
+  readonly text: string;
+  /** Text of the ignore file of its own, where it has one. */
+  readonly ignore?: string | undefined;
+}
+
 export type ContextSource =
-  | { readonly type: 'git'; readonly url: string; readonly commit: string; readonly subdir?: string | undefined }
+  | {
+      readonly type: 'git';
+      readonly url: string;
+      readonly commit: string;
+      readonly subdir?: string | undefined;
+      /** The Dockerfile of the commit, for builders that have to know which frontend it names; undefined where there is none. Rejects where it is no plain file. */
+      dockerfile?(signal: AbortSignal): Promise<CommitDockerfile | undefined>;
+    }
   | { readonly type: 'tar'; open(): Promise<Readable> };
 
 export interface RunRequest {

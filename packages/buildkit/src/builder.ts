@@ -9,6 +9,7 @@ import { BuildkitControl } from './buildkit-control.ts';
 import { type BuilderHost, chooseDriver, command, prepareBuilder } from './buildx-builder.ts';
 import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
 import { cacheBudget } from './cache-budget.ts';
+import { enforcesFrontends } from './check-frontend.ts';
 import { stopContainer } from './domain-volumes.ts';
 import { BuilderEgress } from './egress/builder-egress.ts';
 import { callEngine, connectEngine, DEFAULT_SOCKET } from './engine.ts';
@@ -121,6 +122,7 @@ export class Builder {
       builder,
       features: featuresOf(help),
       connectBuildkit,
+      frontends: { allowed: options.frontends ?? 'any', isEnforced: enforcesFrontends(driver, buildkit) },
       dockerConfigDir: options.dockerConfigDir,
       sourcePolicy: (source: ContextSource) => host.egress.sourcePolicy(source),
       log: options.log,

@@ -2,7 +2,11 @@ import { expect, test } from 'vitest';
 import { buildkitdConfig } from './buildkitd-config.ts';
 
 test('caps everything at the budget, and ages nothing but sources', () => {
-  const text = buildkitdConfig({ cacheBudgetBytes: 10_000.5, plainHttpRegistries: ['127.0.0.1:5000'] });
+  const text = buildkitdConfig({
+    cacheBudgetBytes: 10_000.5,
+    plainHttpRegistries: ['127.0.0.1:5000'],
+    frontends: 'any',
+  });
   expect(text).toContain('gc = true');
   expect(text.match(/keepDuration/g)).toHaveLength(1);
   expect(text).toMatch(/filters = \["type==source\.local"\]\n\s+keepDuration = 172800\n\s+keepBytes = 1000\n/);
@@ -10,4 +14,14 @@ test('caps everything at the budget, and ages nothing but sources', () => {
   expect(text).not.toContain('exec.cachemount');
   expect(text).toMatch(/\[registry\."127\.0\.0\.1:5000"\]\n {2}http = true/);
   expect(text.indexOf('all = true')).toBeGreaterThan(text.lastIndexOf('[[worker.oci.gcpolicy]]'));
+});
+
+test('lets no frontend in but those that are allowed; an empty list would mean all', () => {
+  const of = (frontends: 'any' | string[]) =>
+    buildkitdConfig({ cacheBudgetBytes: 1, plainHttpRegistries: [], frontends });
+  expect(of('any')).not.toContain('frontend');
+  expect(of(['docker.io/docker/dockerfile', 'r.example/f'])).toContain(
+    '[frontend."gateway.v0"]\n  enabled = true\n  allowedRepositories = ["docker.io/docker/dockerfile","r.example/f"]\n',
+  );
+  expect(of([])).toContain('[frontend."gateway.v0"]\n  enabled = false\n');
 });

@@ -20,7 +20,14 @@ export interface BuildxInvocation {
   readonly spec: BuildSpec;
   readonly repo: string;
   readonly context:
-    | { readonly type: 'git'; readonly url: string; readonly commit: string; readonly subdir?: string | undefined }
+    | {
+        readonly type: 'git';
+        readonly url: string;
+        readonly commit: string;
+        readonly subdir?: string | undefined;
+        /** Absolute path of a copy in the commit's place. */
+        readonly dockerfile?: string;
+      }
     | { readonly type: 'directory'; readonly path: string; readonly dockerfile: string };
   readonly secrets: readonly SecretPlace[];
   readonly metadataFile: string;
@@ -38,7 +45,7 @@ export function buildxArguments(invocation: BuildxInvocation): string[] {
     `--builder=${builder}`,
     '--progress=rawjson',
     `--metadata-file=${metadataFile}`,
-    `--file=${context.type === 'directory' ? context.dockerfile : spec.dockerfile}`,
+    `--file=${context.dockerfile ?? spec.dockerfile}`,
     ...optional('--target', spec.target),
     ...pairs('--build-arg', buildArgs),
     ...pairs('--label', spec.labels),

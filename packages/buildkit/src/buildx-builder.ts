@@ -57,6 +57,7 @@ export async function prepareBuilder(host: BuilderHost, driver: DriverName): Pro
   const config = buildkitdConfig({
     cacheBudgetBytes: await configuredBudget(options),
     plainHttpRegistries: options.plainHttpRegistries ?? [],
+    frontends: options.frontends ?? 'any',
   });
   const configFile = join(options.scratchDir, 'buildkitd.toml');
   const stampFile = join(options.scratchDir, 'builder.stamp');

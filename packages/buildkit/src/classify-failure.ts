@@ -59,6 +59,7 @@ const RULES: readonly Rule[] = [
   gitFailed,
   engineGone,
   pushFailed,
+  frontend,
   baseImage,
   dockerfile,
   otherStep,
@@ -153,6 +154,16 @@ function isEngineFault(text: string): boolean {
 }
 
 const NO_SPACE = /\bno space left on device\b|\bENOSPC\b/i;
+
+/** As BuildKit says it that was told which frontends it may run (frontend/gateway/gateway.go). */
+const FRONTEND_REFUSED = /'([^'\n]{1,500})' is not an allowed gateway source/;
+
+function frontend({ message, step }: Evidence): Failure | undefined {
+  const image = FRONTEND_REFUSED.exec(message)?.[1] ?? FRONTEND_REFUSED.exec(step?.error ?? '')?.[1];
+  return image === undefined
+    ? undefined
+    : { code: 'frontend_refused', message: `the host allows no frontend ${image}` };
+}
 
 function diskFull({ step, message }: Evidence): Failure | undefined {
   if (!NO_SPACE.test(message) && !NO_SPACE.test(step?.error ?? '')) return undefined;

@@ -15,7 +15,7 @@ import {
 } from '@kiln/trees';
 
 /** Leaves room for `.dockerignore` behind it. */
-const MAX_NAME_BYTES = 240;
+export const MAX_NAME_BYTES = 240;
 
 /** A context that buildx can't begin with. */
 export class ContextUnusable extends Error {

@@ -5,6 +5,7 @@ export type {
   BuilderInfo,
   BuilderOptions,
   CacheBudget,
+  CommitDockerfile,
   ContextSource,
   DriverName,
   Logger,

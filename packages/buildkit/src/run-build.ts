@@ -1,5 +1,5 @@
 import type { BuildSpec } from '@kiln/contracts';
-import type { Outcome, Trust } from '@kiln/domain';
+import type { AllowedFrontends, Failure, Outcome, Trust } from '@kiln/domain';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
 import { stopCause } from './build-stop.ts';
@@ -7,6 +7,7 @@ import type { ContextSource, Logger, RunRequest } from './builder-options.ts';
 import type { ConnectBuildkit } from './buildkit-connection.ts';
 import { BuildkitControl } from './buildkit-control.ts';
 import { type BuildxFeatures, type BuildxInvocation, buildxArguments } from './buildx-arguments.ts';
+import { checkFrontend, dockerfileHead } from './check-frontend.ts';
 import { ContextUnusable } from './context-dir.ts';
 import type { BuildHistory } from './control-messages.ts';
 import type { SourcePolicy } from './egress/source-policy.ts';
@@ -35,6 +36,8 @@ export interface RunHost {
   readonly builder: string;
   readonly features: BuildxFeatures;
   readonly connectBuildkit: ConnectBuildkit;
+  /** Frontends that builds may name, and whether BuildKit keeps to them by itself. */
+  readonly frontends: { readonly allowed: AllowedFrontends; readonly isEnforced: boolean };
   /** Directory of the host's own registry logins. */
   readonly dockerConfigDir?: string | undefined;
   /** What BuildKit may fetch from for a build; undefined: from everywhere. */
@@ -51,7 +54,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   if (signal.aborted) return neverStarted(stopCause(signal.reason), spec);
   using halt = new Halt(signal, spec.timeoutSeconds * 1000);
   await using files = await RunFiles.create(host.paths, host.owner, `${request.buildId}-${request.attempt}`);
-  const context = await contextOf(request, files, halt);
+  const context = await contextOf(host, request, files, halt);
   if ('end' in context) return context;
   const { env, places } = await files.placeSecrets(request.secrets);
   await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
@@ -174,19 +177,58 @@ function isAllDone(spec: BuildSpec, history: BuildHistory, reader: ProgressReade
 
 /** What buildx builds from; or the outcome, where there is nothing to build from. */
 async function contextOf(
-  { source, spec }: RunRequest,
+  host: RunHost,
+  request: RunRequest,
   files: RunFiles,
   halt: Halt,
 ): Promise<BuildxInvocation['context'] | Outcome> {
-  if (source.type === 'git') return source;
   try {
-    const unpacked = await files.unpackContext(() => source.open(), spec.dockerfile, halt.signal);
-    return { type: 'directory', ...unpacked };
+    return await checkedContext(host, request, files, halt);
   } catch (error) {
-    if (halt.reason?.type === 'stop') return neverStarted(halt.reason.cause, spec);
+    if (halt.reason?.type === 'stop') return neverStarted(halt.reason.cause, request.spec);
     if (error instanceof ContextUnusable) return { end: 'failed', failure: error.failure };
     throw error;
   }
+}
+
+/** The context, with a Dockerfile that names no frontend but an allowed one. @throws ContextUnusable */
+async function checkedContext(
+  { frontends }: RunHost,
+  { source, spec }: RunRequest,
+  files: RunFiles,
+  halt: Halt,
+): Promise<BuildxInvocation['context']> {
+  const check = (text: string | undefined) => {
+    const failure = checkFrontend(frontends.allowed, spec, text);
+    if (failure) throw new ContextUnusable(failure);
+  };
+  // A build argument’s before anything is read.
+  check(undefined);
+  if (source.type === 'tar') {
+    const unpacked = await files.unpackContext(() => source.open(), spec.dockerfile, halt.signal);
+    const text = await dockerfileHead(unpacked.dockerfile);
+    if (text === undefined && frontends.allowed !== 'any')
+      throw new ContextUnusable(untold(spec.dockerfile, 'too large'));
+    check(text);
+    return { type: 'directory', ...unpacked };
+  }
+  const { type, url, commit, subdir } = source;
+  if (frontends.allowed === 'any' || frontends.isEnforced) return { type, url, commit, subdir };
+  const read = await source.dockerfile?.(halt.signal).catch((error: unknown) => {
+    if (halt.signal.aborted) throw error;
+    throw new ContextUnusable(untold(spec.dockerfile, messageOf(error)));
+  });
+  if (!read) {
+    const message = `failed to read dockerfile: open ${spec.dockerfile}: no such file or directory`;
+    throw new ContextUnusable({ code: 'dockerfile_missing', message });
+  }
+  check(read.text);
+  // The very text that was looked at: what BuildKit makes of the commit by itself, attributes or links may make another.
+  return { type, url, commit, subdir, dockerfile: await files.placeDockerfile(spec.dockerfile, read) };
+}
+
+function untold(dockerfile: string, why: string): Failure {
+  return { code: 'frontend_refused', message: `which frontend ${dockerfile} names can’t be told: ${why}` };
 }
 
 async function stopOnHalt(

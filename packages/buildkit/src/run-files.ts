@@ -1,8 +1,9 @@
 import { chmod, cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
+import type { CommitDockerfile } from './builder-options.ts';
 import type { SecretPlace } from './buildx-arguments.ts';
-import { type ContextDir, unpackContext } from './context-dir.ts';
+import { type ContextDir, MAX_NAME_BYTES, unpackContext } from './context-dir.ts';
 import { dockerConfig, hostDockerConfig, type RegistryLogin } from './docker-config.ts';
 import { SOURCE_POLICY_VARIABLE, type SourcePolicy } from './egress/source-policy.ts';
 import type { RunOwner } from './run-owner.ts';
@@ -111,6 +112,18 @@ export class RunFiles {
   /** An uploaded context, unpacked. @throws ContextUnusable */
   unpackContext(open: () => Promise<Readable>, dockerfile: string, signal: AbortSignal): Promise<ContextDir> {
     return unpackContext(open, dockerfile, { dir: this.#own, modesFile: `${this.#own}.modes` }, signal);
+  }
+
+  /** A Dockerfile that doesn't come with the context, with its own ignore file; answers its path. */
+  async placeDockerfile(asked: string, { text, ignore }: CommitDockerfile): Promise<string> {
+    const dir = join(this.#own, 'dockerfile');
+    await mkdir(dir);
+    // BuildKit's messages have the name.
+    const name = basename(asked);
+    const path = join(dir, Buffer.byteLength(name) > MAX_NAME_BYTES ? 'Dockerfile' : name);
+    await writeFile(path, text);
+    if (ignore !== undefined) await writeFile(`${path}.dockerignore`, ignore);
+    return path;
   }
 
   /** What buildx says of the result; empty where it got no further. */

@@ -27,6 +27,7 @@ export {
 } from './access/untrusted.ts';
 export { isCommit } from './build/commit.ts';
 export { FAILURE_CODES, type Failure, type FailureCode, isHandBack, isInfrastructure } from './build/failure.ts';
+export { type AllowedFrontends, refusedFrontend, repositoryOf } from './build/frontend.ts';
 export {
   type Attempt,
   type AttemptEnd,

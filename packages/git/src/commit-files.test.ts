@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { allowedHosts, OutgoingGuard } from '@kiln/runtime';
+import { allowedHosts, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openCommit } from './commit-files.ts';
 import { GitFailed } from './git-failed.ts';
@@ -70,6 +70,22 @@ describe('a commit', () => {
     expect(leftovers()).toEqual([]);
   });
 
+  it('is fetched from the addresses that were checked, files later on as well, and from no other', async () => {
+    const allowed = allowedHosts.parse('git.test');
+    // Nobody else knows this name: git can have its address only from the check.
+    const named = new OutgoingGuard(allowed, async () => [{ address: '127.0.0.1', family: 4 }]);
+    const url = `http://git.test:${new URL(server.origin).port}/app.git`;
+    await using files = await open(first, { url }, { guard: named });
+    expect(await files.read('.kiln.yaml', 1_000)).toMatchObject({ text: CONFIG });
+    const closed = new OutgoingGuard(NO_ALLOWED_HOSTS);
+    const before = server.seen.length;
+    expect(await failure(open(first, {}, { guard: closed }))).toMatchObject({
+      fault: 'host_refused',
+      isPassing: false,
+    });
+    expect(server.seen).toHaveLength(before);
+  });
+
   it('is found by a branch, too', async () => {
     await using files = await open('refs/heads/main');
     expect(files.commit).toBe(second);
@@ -84,6 +100,18 @@ describe('a commit', () => {
     await using pulled = await open(fork);
     expect(await pulled.changedOn('main')).toEqual(['src/c.ts']);
     expect(await pulled.changedOn('gone')).toBeUndefined();
+  });
+
+  it('tells plain files from links, and from what lies below one', async () => {
+    const linked = server.commit(
+      { l: { link: 'src/a.ts' }, d: { link: 'src' }, 'deep/d': { link: '../src' } },
+      'linked',
+    );
+    await using files = await open(linked);
+    const paths = ['src/a.ts', 'l', 'd', 'd/a.ts', 'deep/d/a.ts', 'src', 'none', 'src/none', 'none/none', 'src/*'];
+    expect(await Promise.all(paths.map((path) => files.isPlainFile(path)))).toEqual(
+      [true, false, false, false, false, false].concat(Array(4).fill(undefined)),
+    );
   });
 });
 

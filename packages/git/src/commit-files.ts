@@ -19,6 +19,8 @@ export interface GitSource {
   readonly url: string;
   /** A commit, or a full ref. */
   readonly ref: string;
+  /** Value of an Authorization header, in place of `credentials`. */
+  readonly authorization?: string | undefined;
   readonly credentials?: GitCredentials | undefined;
 }
 
@@ -36,6 +38,8 @@ export interface CommitFiles extends AsyncDisposable {
   readonly commit: string;
   /** The text of a file, its first `maxBytes` at most; undefined where the commit has none. @throws GitFailed */
   read(path: string, maxBytes: number): Promise<{ text: string; isWhole: boolean } | undefined>;
+  /** Whether a path is a plain file of the commit: neither a link, nor below one; undefined where there is nothing. @throws GitFailed */
+  isPlainFile(path: string): Promise<boolean | undefined>;
   /** Paths in which the commit differs from another one; undefined where that can't be told. */
   changedSince(commit: string): Promise<string[] | undefined>;
   /** Paths that were changed since the commit left a branch; undefined where that can't be told. */
@@ -68,7 +72,10 @@ export async function openCommit(source: GitSource, limits: GitLimits, signal: A
   await Promise.all([makeRepository(dir, way.url), makeRepository(history, way.url)]);
   const base: GitRun = {
     cwd: dir,
-    env: gitEnvironment({ ...way, config: { ...way.config, ...authorizing(source.url, basic(source.credentials)) } }),
+    env: gitEnvironment({
+      ...way,
+      config: { ...way.config, ...authorizing(source.url, source.authorization ?? basic(source.credentials)) },
+    }),
     timeoutMs: limits.timeoutMs,
     maxFileBytes: limits.maxFetchBytes,
     maxOutputBytes: 1024 * 1024,
@@ -115,6 +122,16 @@ export async function openCommit(source: GitSource, limits: GitLimits, signal: A
       if (!found.ok) throw explain(asked, found);
       return blobOf(found.output, maxBytes);
     },
+    async isPlainFile(path) {
+      const listed = await git(['ls-tree', '-z', '--full-tree', HEAD, '--', path]);
+      if (!listed.ok) throw explain(asked, listed);
+      const entry = listed.output
+        .toString()
+        .split('\0')
+        .find((line) => line.slice(line.indexOf('\t') + 1) === path);
+      if (entry !== undefined) return entry.startsWith('100');
+      return (await isBelowLink(path, git)) ? false : undefined;
+    },
     async changedSince(other) {
       const before = await fetch([`+${other}:${BASE}`]);
       return before.ok ? difference(BASE, dir) : undefined;
@@ -127,6 +144,24 @@ export async function openCommit(source: GitSource, limits: GitLimits, signal: A
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
+}
+
+/** Whether a directory on the way to a path is a link, which git itself doesn't follow. */
+async function isBelowLink(
+  path: string,
+  git: (args: readonly string[]) => ReturnType<typeof runGit>,
+): Promise<boolean> {
+  const parts = path.split('/');
+  const above = parts.slice(1).map((_, i) => parts.slice(0, i + 1).join('/'));
+  if (above.length === 0) return false;
+  const listed = await git(['ls-tree', '-z', '--full-tree', HEAD, '--', ...above]);
+  return (
+    listed.ok &&
+    listed.output
+      .toString()
+      .split('\0')
+      .some((line) => line.startsWith('120000 '))
+  );
 }
 
 /** What `git init --bare` makes, as far as git needs it, and a remote that hands out missing files. */

@@ -6,7 +6,14 @@ export { type BlobInfo, type BlobStore, FsBlobStore } from './blobs/fs-blob-stor
 export { type AttemptRef, AttemptStore } from './builds/attempt-store.ts';
 export { BuildStore, type BuildStoreOptions, inOrder } from './builds/build-store.ts';
 export type { CancelOutcome } from './builds/cancel.ts';
-export { CorruptState, IdempotencyKeyReused, NotLeader, QueueFull, StaleAttempt } from './builds/errors.ts';
+export {
+  CorruptState,
+  IdempotencyKeyReused,
+  NotLeader,
+  QueueFull,
+  RequestNotUnderstood,
+  StaleAttempt,
+} from './builds/errors.ts';
 export { FollowUps } from './builds/follow-ups.ts';
 export {
   type AssignOutcome,
@@ -27,8 +34,8 @@ export { type NewMessage, type StoredMessage, type StoredWebhook, WebhookStore }
 export type { Drain, HostOrders } from './hosts/desired.ts';
 export { HostNameTaken, HostRemoved, TooManyLabels, WorkerReplaced } from './hosts/errors.ts';
 export { HostOperations } from './hosts/host-operations.ts';
-export { type DesiredState, HostStore, type WorkerIdentity } from './hosts/host-store.ts';
-export { Leadership } from './leases/leadership.ts';
+export { type DesiredState, type HeldAttempt, HostStore, type WorkerIdentity } from './hosts/host-store.ts';
+export { Leadership, type ServerRun } from './leases/leadership.ts';
 export { LimitStore, type LimitUsage, subjectKey, subjectOf } from './limits/limit-store.ts';
 export { RATE_WINDOW_SECONDS, type RateState, RequestRates } from './limits/request-rates.ts';
 export type { LogClaim } from './logs/log-claim.ts';

@@ -93,6 +93,10 @@ export interface HostState {
   readonly left: boolean;
   /** ms since the epoch. */
   readonly lastSeenAt: number;
+  /** Redis' server process that took its last report. */
+  readonly serverRun?: string;
+  /** How long its reports keep the lease, ms. */
+  readonly leaseTtlMs?: number;
   readonly held: readonly { readonly buildId: string; readonly attempt: number; readonly weight: number }[];
   /**
    * What the host holds, by cache key; a repo that is cold there is missing. Stays current: what this process learns of repos'

@@ -1,12 +1,14 @@
 import { type BuildView, HISTORY_PREFIX } from '@kiln/contracts';
-import { TestRedis } from '@kiln/state/testing';
+import { openState } from '@kiln/state';
+import { FaultyRedis, TestRedis } from '@kiln/state/testing';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { API_DEFAULTS } from '../config.ts';
 import type { History } from '../ports.ts';
 import { TestApi } from '../testing/test-api.ts';
 import { BuildArchiver } from './archive-builds.ts';
+import { BuildDocuments } from './build-documents.ts';
 import { sweepDocuments } from './sweep-documents.ts';
+import { wholeBuilds } from './whole-builds.ts';
 
 const quiet = pino({ level: 'silent' });
 const { signal } = new AbortController();
@@ -170,6 +172,39 @@ describe('the archiver', () => {
     expect(await blobKeys()).toEqual([]);
   });
 
+  test('loses nothing by an error at whichever call to Redis', async () => {
+    await using proxy = await FaultyRedis.start(redis.url);
+    await using faulty = await openState({
+      ...{ redisUrl: proxy.url, namespace: api.state.keys.prefix.slice(1, -2), secretKey: Buffer.alloc(32, 1) },
+      onError: () => {},
+    });
+    const archiving = new BuildArchiver(faulty.history, api.blobs, quiet);
+    const whole = wholeBuilds(api.state.builds, new BuildDocuments(api.blobs), quiet);
+    let calls = 0;
+    const stored = async (id: string) => {
+      const { record, spec } = (await whole.get(id)) ?? {};
+      return { record, spec, decisions: await whole.decisions(id) };
+    };
+    for (const kind of ['OOM', 'reset', 'lost reply'] as const) {
+      for (let at = 0, isOver = false; !isOver; at += 1) {
+        const id = await ended({ buildArgs: LARGE });
+        const before = await stored(id);
+        let seen = 0;
+        proxy.fault = () => (seen++ === at ? kind : undefined);
+        await archiving.round(LATER, signal).catch(() => 0);
+        proxy.fault = () => undefined;
+        isOver = seen <= at;
+        calls = Math.max(calls, seen);
+        expect(await stored(id)).toEqual(before);
+        await api.state.redis.del(api.state.keys.historyClaim());
+        await archive();
+        expect((await api.state.builds.get(id))?.archived?.isCut).toBe(true);
+        expect(await stored(id)).toEqual(before);
+      }
+    }
+    expect(calls).toBeGreaterThanOrEqual(6);
+  });
+
   test('shares its work with others: each build is archived once', async () => {
     const ids = new Set<string>();
     for (let i = 0; i < 40; i += 1) ids.add(await ended());
@@ -189,9 +224,5 @@ describe('the archiver', () => {
     expect((await state.builds.get(other))?.archived).toBeDefined();
     await state.redis.del(state.keys.due());
     expect(await archive()).toBe(1);
-  });
-
-  test('is asked for ten minutes after a build’s end by default', () => {
-    expect(API_DEFAULTS.buildArchiveMs).toBe(600_000);
   });
 });

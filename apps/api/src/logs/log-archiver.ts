@@ -7,7 +7,13 @@ import { type MemberList, packMembers } from './log-members.ts';
 import type { LogRef } from './log-pages.ts';
 
 const READ_BATCHES = 16;
-const MAX_AT_ONCE = 16;
+/** Logs that are looked at in a round, and those of them that are moved: others that fail again and again don't keep them away. */
+const MAX_LISTED = 1_000;
+const MAX_AT_ONCE = 64;
+/** Each log waits for its blobs to be on the disk; several do so together. */
+const CONCURRENCY = 4;
+/** Waits after a log couldn't be archived, ms: each is twice as long as the one before. */
+const RETRY_MS = { first: 5_000, most: 300_000 };
 
 /** The stream, or a piece, ended before the log did: somebody else has archived it meanwhile, or it was lost. */
 class LogBrokeOff extends Error {
@@ -28,35 +34,53 @@ export class LogArchiver {
   readonly #logs: Streams;
   readonly #blobs: Store;
   readonly #log: Logger;
+  readonly #now: () => number;
+  /** Logs that couldn't be archived, by name. */
+  readonly #failing = new Map<string, { waitMs: number; retryAt: number }>();
 
-  constructor(logs: Streams, blobs: Store, log: Logger) {
+  constructor(logs: Streams, blobs: Store, log: Logger, now: () => number = Date.now) {
     this.#logs = logs;
     this.#blobs = blobs;
     this.#log = log;
+    this.#now = now;
   }
 
   /**
    * One round over what waits. Answers how many were archived, and on how many another process has a claim. A log that fails is tried again in
-   * another round.
+   * a later round; the others don't wait for it.
    */
   async round(signal: AbortSignal): Promise<{ archived: number; claimed: number }> {
-    let archived = 0;
-    let claimed = 0;
-    for (const ref of await this.#logs.unarchived(MAX_AT_ONCE)) {
-      if (signal.aborted) break;
+    const done = { archived: 0, claimed: 0 };
+    const waiting = (await this.#logs.unarchived(MAX_LISTED)).filter((ref) => this.#isDue(ref)).slice(0, MAX_AT_ONCE);
+    const lane = async () => {
+      for (let ref = waiting.shift(); ref && !signal.aborted; ref = waiting.shift()) {
+        const outcome = await this.#tryArchive(ref, signal);
+        if (outcome !== 'failed') done[outcome] += 1;
+      }
+    };
+    await Promise.all(Array.from({ length: CONCURRENCY }, lane));
+    return done;
+  }
+
+  async #tryArchive(ref: LogRef, signal: AbortSignal): Promise<'archived' | 'claimed' | 'failed'> {
+    const name = `${ref.buildId}:${ref.attempt}`;
+    try {
       await using claim = await this.#logs.claim(ref.buildId, ref.attempt);
-      if (!claim) {
-        claimed += 1;
-        continue;
-      }
-      try {
-        await this.#archive(ref, signal);
-        archived += 1;
-      } catch (error) {
-        if (!signal.aborted) this.#log.error({ ...ref, err: error }, 'log not archived');
-      }
+      if (!claim) return 'claimed';
+      await this.#archive(ref, signal);
+      this.#failing.delete(name);
+      return 'archived';
+    } catch (error) {
+      if (signal.aborted) return 'failed';
+      const waitMs = Math.min(RETRY_MS.most, 2 * (this.#failing.get(name)?.waitMs ?? RETRY_MS.first / 2));
+      this.#failing.set(name, { waitMs, retryAt: this.#now() + waitMs });
+      this.#log.error({ ...ref, err: error, retryMs: waitMs }, 'log not archived');
+      return 'failed';
     }
-    return { archived, claimed };
+  }
+
+  #isDue({ buildId, attempt }: LogRef): boolean {
+    return this.#now() >= (this.#failing.get(`${buildId}:${attempt}`)?.retryAt ?? 0);
   }
 
   /**

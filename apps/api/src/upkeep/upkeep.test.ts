@@ -65,10 +65,13 @@ describe('archiver', () => {
       if (key === logKey(pool.id, 1)) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
       return put.call(blobs, key, content);
     };
-    const archiver = new LogArchiver(pool.logs, blobs, quiet);
+    let now = 0;
+    const archiver = new LogArchiver(pool.logs, blobs, quiet, () => now);
     expect(await archiver.round(signal)).toEqual({ archived: 1, claimed: 0 });
     expect(pool.archived).toEqual(new Set([2]));
     blobs.put = put;
+    expect(await archiver.round(signal)).toEqual({ archived: 0, claimed: 0 });
+    now += 60_000;
     {
       await using _other = await pool.logs.claim(pool.id, 1);
       expect(await archiver.round(signal)).toEqual({ archived: 0, claimed: 1 });

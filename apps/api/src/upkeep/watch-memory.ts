@@ -5,6 +5,9 @@ import type { ApiConfig } from '../config.ts';
 import type { Memory } from '../ports.ts';
 import { repeat } from './repeat.ts';
 
+/** No piece is made of less unless a writer waits: small blobs cost more than they free. */
+const LEAST_PIECE_BYTES = 64 * 1024;
+
 /** What an operator set for live logs. */
 export function liveLogSettings({ liveLogBytes, liveLogsBytes }: ApiConfig): LiveLogSettings {
   return { logBytes: liveLogBytes, allBytes: liveLogsBytes };
@@ -13,14 +16,14 @@ export function liveLogSettings({ liveLogBytes, liveLogsBytes }: ApiConfig): Liv
 /** Looks at Redis' memory again and again, so that nothing new is accepted before Redis is full. */
 export class MemoryWatch implements AsyncDisposable {
   readonly #work: AsyncDisposable;
-  #logBytes: number;
+  #pieceBytes: number;
 
   constructor(config: ApiConfig, memory: Pick<Memory, 'note'>, log: Logger) {
     const settings = liveLogSettings(config);
-    this.#logBytes = settings.logBytes;
+    this.#pieceBytes = pieceBytes({ ...settings, allBytes: Number.POSITIVE_INFINITY, count: 0 });
     const look = async () => {
       const { state, before } = await memory.note(settings);
-      this.#logBytes = state.logs.logBytes;
+      this.#pieceBytes = pieceBytes(state.logs);
       if (state.level !== before) tell(log, state, before);
     };
     this.#work = repeat('memory', config.memoryIntervalMs, look, log);
@@ -28,12 +31,21 @@ export class MemoryWatch implements AsyncDisposable {
 
   /** A log that has so much in Redis is to be moved: early enough that its writer needn't wait. */
   get pieceBytes(): number {
-    return Math.ceil(this.#logBytes / 4);
+    return this.#pieceBytes;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#work[Symbol.asyncDispose]();
   }
+}
+
+/** A quarter of what one may have; half of its share, where there are so many that they could have more than all may. */
+function pieceBytes({
+  logBytes,
+  allBytes,
+  count,
+}: Pick<MemoryState['logs'], 'logBytes' | 'allBytes' | 'count'>): number {
+  return Math.ceil(Math.min(logBytes / 4, Math.max(LEAST_PIECE_BYTES, allBytes / (2 * Math.max(1, count)))));
 }
 
 function tell(log: Logger, { level, usedBytes, limitBytes, logs }: MemoryState, before: MemoryLevel): void {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { BuilderOptions } from '../builder-options.ts';
 import { FrameDemuxer } from '../demux-frames.ts';
@@ -16,6 +17,10 @@ export interface GateHost {
 
 const READY_TIMEOUT_MS = 30_000;
 const RULES_LABEL = 'kiln.egress';
+
+const READY_POLL_MS = 50;
+/** When the gate of a name was started whose rules are known to be in force. */
+const inForce = new Map<string, string>();
 
 /** Of one name one at a time: builders that start together share the gate. */
 const ensuring = new Map<string, Promise<string>>();
@@ -54,7 +59,10 @@ async function ensure(host: GateHost, egress: Guarded): Promise<string> {
   const spec = specOf(host, egress);
   const gate = await find(engine, name);
   const isSame = gate?.Config.Labels[RULES_LABEL] === spec.Labels[RULES_LABEL];
-  if (isSame && gate?.State.Running && !gate.State.Restarting) return name;
+  if (isSame && gate?.State.Running && !gate.State.Restarting) {
+    await awaitRules(engine, name, gate.State.StartedAt);
+    return name;
+  }
   await ensureNetwork(host);
   // Its rules stay until the new ones replace them.
   if (gate) await removeContainer(engine, name);
@@ -126,6 +134,23 @@ function specOf(host: GateHost, egress: Guarded) {
       LogConfig: { Type: 'json-file', Config: { 'max-size': '1m' } },
     },
   };
+}
+
+/** A gate that the engine has started by itself, as after its own restart, has set its rules only a moment later. */
+async function awaitRules(engine: Docker, name: string, startedAt: string): Promise<void> {
+  if (inForce.get(name) === startedAt) return;
+  const since = new Date(startedAt).getTime() / 1000;
+  const end = Date.now() + READY_TIMEOUT_MS;
+  for (;;) {
+    const said = await callEngine('read the egress gate’s log', () =>
+      engine.getContainer(name).logs({ stdout: true, stderr: true, since }),
+    );
+    if (said.includes(READY)) break;
+    if (Date.now() > end)
+      throw new EgressUnenforceable(`${name} has not set its packet rules: see docker logs ${name}`);
+    await delay(READY_POLL_MS);
+  }
+  inForce.set(name, startedAt);
 }
 
 /** Resolves when the rules are in force. @throws EgressUnenforceable with what iptables says, where they can't be set */

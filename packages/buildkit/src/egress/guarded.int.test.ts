@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { networkInterfaces } from 'node:os';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { containerOf } from '../builder-names.ts';
 import { Builder } from '../index.ts';
@@ -9,8 +11,9 @@ import { BASE, smallRoot } from '../testing/small-root.ts';
 import type { Egress } from './egress.ts';
 import { gateName, namesOf } from './gate.ts';
 
-const METADATA = '169.254.169.254';
-const PUBLIC = '93.184.216.34';
+/** Other runs on this machine take others. */
+const METADATA = `169.254.169.${1 + (process.pid % 254)}`;
+const PUBLIC = `93.184.216.${1 + (process.pid % 254)}`;
 const guarded = (...allowed: string[]): Egress => ({ mode: 'guarded', allowed, metadata: ['169.254.169.0/24'] });
 
 let outside: OutsideNetwork;
@@ -65,6 +68,18 @@ describe('a guarded builder', () => {
     expect(await byAdd(own.builder, PUBLIC)).toBe('reached');
     expect(await byAdd(own.builder, METADATA)).toBe('refused');
     expect(await byAdd(own.builder, machine())).toBe('refused');
+  });
+
+  test('is held from outside: all rights within its network don’t help', async () => {
+    const reach = `iptables -F; iptables -t mangle -F; exec 3<>/dev/tcp/${METADATA}/80 && echo through`;
+    const output = new PassThrough();
+    const said = text(output);
+    const [, ran] = (await engine.run(IMAGES.buildkit, ['-c', reach], output, {
+      Entrypoint: ['/bin/bash'],
+      HostConfig: { NetworkMode: gateName(host()), Privileged: true, AutoRemove: true },
+    })) as [unknown, { id: string }];
+    expect(ran.id).toBeTruthy();
+    expect(await said).toMatch(/No route to host/);
   });
 
   test('is kept so when its container starts again, others throw the rules away, and the gate is gone', async () => {

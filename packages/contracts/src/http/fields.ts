@@ -49,10 +49,12 @@ export const relativePath = z
     (path) =>
       !/^[-/]/.test(path) &&
       !path.includes('\\') &&
+      // buildx would download it.
+      !path.includes('://') &&
       // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are just what must not get through
       !/[\u0000-\u001f\u007f#]/.test(path) &&
       !path.split('/').includes('..'),
-    'a path relative to the context, without .., leading / or -, backslash, # or control characters',
+    'a path relative to the context, without .., leading / or -, ://, backslash, # or control characters',
   );
 
 const HOST = /^[a-zA-Z0-9.-]+(?::[0-9]{1,5})?$/;

@@ -1,7 +1,10 @@
 import { z } from 'zod';
 
-/** The job that carries an assignment to its host. What to build is read from the record: the record is the truth, the job only a call. */
-export const runAttemptJob = z.strictObject({ buildId: z.string(), attempt: z.int().min(1) });
+/**
+ * The job that carries an assignment to its host. What to build is read from the record: the record is the truth, the job only a call. So what
+ * another version puts in it beside that is passed over.
+ */
+export const runAttemptJob = z.object({ buildId: z.string(), attempt: z.int().min(1) });
 export type RunAttemptJob = z.output<typeof runAttemptJob>;
 
 /** An attempt with what tells it from another of the same number, where it has that. */
@@ -43,6 +46,8 @@ export const JOBS = {
     queue: (host: string) => `host-${host}`,
     jobId: attemptJobId,
     lockDurationMs: 30_000,
+    /** After BullMQ's own calls failed; its default of 15 s is longer than most builds. */
+    retryAfterMs: 1_000,
   },
   runSchedule: {
     name: 'run-schedule',

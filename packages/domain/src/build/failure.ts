@@ -6,6 +6,7 @@ export const FAILURE_CODES = [
   'step_failed',
   'dockerfile_missing',
   'dockerfile_invalid',
+  'frontend_refused',
   'target_missing',
   'context_invalid',
   'base_image_unavailable',
@@ -32,6 +33,7 @@ export const FAILURE_CODES = [
   'infrastructure',
   'host_lost',
   'host_drained',
+  'host_outdated',
   'host_taken',
   'poisoned',
 ] as const;
@@ -49,7 +51,13 @@ export interface Failure {
   readonly excerpt?: string;
 }
 
-const INFRASTRUCTURE: ReadonlySet<FailureCode> = new Set(['infrastructure', 'host_lost', 'host_drained', 'host_taken']);
+const INFRASTRUCTURE: ReadonlySet<FailureCode> = new Set([
+  'infrastructure',
+  'host_lost',
+  'host_drained',
+  'host_outdated',
+  'host_taken',
+]);
 
 /** Whether a host gave the build back though nothing went wrong: such an attempt counts for nothing. */
 export function isHandBack(failure: Failure | undefined): boolean {

@@ -71,6 +71,17 @@ const ALLOWED_SHARING: readonly BuildEventType[] = ['leave', 'share'];
 export const MAX_ATTEMPTS = 3;
 
 /**
+ * Hosts whose workers didn't understand the build (`host_outdated`) count by themselves: nothing was tried, and in the middle of an update
+ * there may be many of them. Each is the last resort from then on, so these are as many different hosts where there are so many.
+ */
+export const MAX_OUTDATED_HOSTS = 10;
+
+/** Attempts that say nothing of the build, nor of its hosts' health. */
+function isUncounted(failure: Failure | undefined): boolean {
+  return isHandBack(failure) || failure?.code === 'host_outdated';
+}
+
+/**
  * The lifecycle of a build: what `event`, at `now` (ms since the epoch), makes of `build`.
  * Never throws; an event that the state doesn't take, or that a stale attempt sends, comes back as `IllegalTransition`.
  */
@@ -150,8 +161,12 @@ function lose(build: BuildRecord, failure: Failure, now: number): BuildRecord {
           : superseded(build.supersededBy),
     });
   }
-  const counted = attempts.filter((attempt) => !isHandBack(attempt.failure));
-  if (!isHandBack(failure) && counted.length >= MAX_ATTEMPTS) {
+  const outdated = attempts.filter((attempt) => attempt.failure?.code === 'host_outdated');
+  if (failure.code === 'host_outdated' && outdated.length >= MAX_OUTDATED_HOSTS) {
+    return next(build, { state: 'failed', finishedAt: now, attempts, failure: exhausted(outdated, failure) });
+  }
+  const counted = attempts.filter((attempt) => !isUncounted(attempt.failure));
+  if (!isUncounted(failure) && counted.length >= MAX_ATTEMPTS) {
     return next(build, { state: 'failed', finishedAt: now, attempts, failure: exhausted(counted, failure) });
   }
   return next(build, { state: 'queued', queuedAt: now, attempts });

@@ -64,10 +64,14 @@ export class GitServer implements AsyncDisposable {
   }
 
   /**
-   * Commits files to a branch; null removes one. Answers the commit.
+   * Commits files to a branch, some of which may be links; null removes one. Answers the commit.
    * @param from the branch on whose last commit it builds. Default: whatever was committed last
    */
-  commit(files: Readonly<Record<string, string | null>>, branch = 'main', from?: string): string {
+  commit(
+    files: Readonly<Record<string, string | null | { readonly link: string }>>,
+    branch = 'main',
+    from?: string,
+  ): string {
     this.#commits += 1;
     const parent = from === undefined ? this.#last : `refs/heads/${from}^0`;
     const lines = [
@@ -75,9 +79,11 @@ export class GitServer implements AsyncDisposable {
       // Each commit a second later than the one before.
       `committer t <t@example.org> ${FIRST_COMMIT_AT + this.#commits} +0000\ndata 6\nchange`,
       ...(parent === undefined ? [] : [`from ${parent}`]),
-      ...Object.entries(files).map(([path, text]) =>
-        text === null ? `D ${path}` : `M 100644 inline ${path}\ndata ${Buffer.byteLength(text)}\n${text}`,
-      ),
+      ...Object.entries(files).map(([path, file]) => {
+        if (file === null) return `D ${path}`;
+        const [mode, text] = typeof file === 'string' ? ['100644', file] : ['120000', file.link];
+        return `M ${mode} inline ${path}\ndata ${Buffer.byteLength(text)}\n${text}`;
+      }),
       'get-mark :1\n',
     ];
     const args = ['--git-dir', this.#repository, 'fast-import', '--quiet', '--force'];

@@ -140,7 +140,9 @@ describe('an attempt', () => {
   test('learns of a cancel by the answer to its host’s report', async () => {
     const { id } = await running();
     expect((await state.builds.cancel(id))?.outcome).toBe('requested');
-    expect((await join()).attempts).toEqual([{ buildId: id, attempt: 1, nonce: expect.any(String), cancel: true }]);
+    expect((await join()).attempts).toEqual([
+      { buildId: id, attempt: 1, nonce: expect.any(String), cancel: true, begun: true },
+    ]);
   });
 
   test('that was taken back can write nothing more: no start, pin, log or end', async () => {

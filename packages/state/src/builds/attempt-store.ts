@@ -61,7 +61,7 @@ export class AttemptStore {
         runScript(
           this.#redis,
           'start-attempt',
-          [this.#keys.build(buildId), this.#keys.hostLease(ref.host)],
+          [this.#keys.build(buildId), this.#keys.hostLease(ref.host), this.#keys.hostIdle(ref.host)],
           [this.#keys.prefix, buildId, expected, ...changeArgs(next, now)],
         ),
     );
@@ -131,13 +131,15 @@ export class AttemptStore {
   }
 
   /**
-   * Takes an attempt back from a host that is gone, in the name of the leader with `fencingToken`.
+   * Takes an attempt back from a host that is gone, or that lives and by its own reports hasn't run it for `idleMs`, in the name of the leader
+   * with `fencingToken`.
    * `alive` where the host turned out to be there; `settled` where the attempt had ended already.
    */
   async takeBack(
     ref: AttemptRef,
     failure: Failure,
     fencingToken: string,
+    idleMs: number = Number.MAX_SAFE_INTEGER,
   ): Promise<{ outcome: 'taken_back'; build: BuildRecord } | { outcome: 'alive' | 'settled' | 'not_leader' }> {
     const now = this.#now();
     const { buildId, attempt, incarnation, host, nonce } = ref;
@@ -151,7 +153,10 @@ export class AttemptStore {
         runScript(
           this.#redis,
           'take-back',
-          [this.#keys.build(buildId), this.#keys.hostHeld(host), this.#keys.hostLease(host), this.#keys.leaderToken()],
+          [
+            ...[this.#keys.build(buildId), this.#keys.hostHeld(host), this.#keys.hostLease(host)],
+            ...[this.#keys.leaderToken(), this.#keys.hostIdle(host)],
+          ],
           [
             this.#keys.prefix,
             buildId,
@@ -161,6 +166,7 @@ export class AttemptStore {
             attempt,
             incarnation,
             this.#secretTtlMs,
+            idleMs,
             ...changeArgs(next, now),
           ],
         ),

@@ -1,4 +1,4 @@
-import { isTerminal } from '@kiln/domain';
+import { type BuildRecord, isTerminal } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import { monotonicFactory } from 'ulid';
 import type { Keys } from '../redis/keys.ts';
@@ -10,7 +10,7 @@ import { type Acceptance, type AcceptParts, acceptBuild } from './accept.ts';
 import { type CancelOutcome, type CancelParts, cancelBuild } from './cancel.ts';
 import { CorruptState, IdempotencyKeyReused, QueueFull } from './errors.ts';
 import type { FollowUps } from './follow-ups.ts';
-import { readBuild, readBuilds } from './read.ts';
+import { readBuild, readBuilds, readRecord } from './read.ts';
 
 export interface BuildStoreOptions {
   readonly redis: Redis;
@@ -98,9 +98,17 @@ export class BuildStore {
     return build;
   }
 
-  /** An ended build may have moved to the blob store: `archived` then says where, and whether anything of it is only there. */
+  /**
+   * An ended build may have moved to the blob store: `archived` then says where, and whether anything of it is only there.
+   * @throws RequestNotUnderstood
+   */
   get(id: string): Promise<StoredBuild | undefined> {
     return readBuild(this.#redis, this.#keys, id);
+  }
+
+  /** A build's life without its request, which may be of another version; of one that was shrunk perhaps without its long texts. */
+  record(id: string): Promise<BuildRecord | undefined> {
+    return readRecord(this.#redis, this.#keys, id);
   }
 
   /** A page of builds, newest first; `next` is the cursor of the page after it. */

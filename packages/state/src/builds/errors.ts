@@ -29,6 +29,14 @@ export class CorruptState extends Error {
   readonly code = 'corrupt_state';
 }
 
+/** A build's request is of another version of Kiln: this one doesn't know all that it asks for, and must not build it. */
+export class RequestNotUnderstood extends Error {
+  readonly code = 'request_not_understood';
+  constructor(buildId: string, issue: string) {
+    super(`the request of build ${buildId} is of another version of Kiln: ${issue}`);
+  }
+}
+
 /** As many builds of its team, or of who submits it, wait already as may. */
 export class QueueFull extends Error {
   readonly code = 'queue_full';

@@ -59,7 +59,7 @@ describe('an attempt whose assignment Redis has lost', () => {
   test('is no longer among what its worker is told to run', async () => {
     const { again } = await lostAndAgain();
     const { attempts } = await pool.joinHost();
-    expect(attempts).toEqual([{ buildId: again.buildId, attempt: 1, nonce: again.nonce, cancel: false }]);
+    expect(attempts).toEqual([{ buildId: again.buildId, attempt: 1, nonce: again.nonce, cancel: false, begun: true }]);
   });
 });
 

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { unpackBuild, unpackRecord } from '../history/packed-build.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { StoredBuild } from '../types.ts';
-import { CorruptState } from './errors.ts';
+import { RequestNotUnderstood } from './errors.ts';
 
 export function parseRecord(doc: string): BuildRecord {
   return JSON.parse(doc) as BuildRecord;
@@ -28,7 +28,7 @@ export async function readBuild(redis: Redis, keys: Keys, id: string): Promise<S
   return build;
 }
 
-/** Those of `ids` that are there, in this order. @throws CorruptState */
+/** Those of `ids` that are there, in this order. @throws RequestNotUnderstood */
 export async function readBuilds(redis: Redis, keys: Keys, ids: readonly string[]): Promise<StoredBuild[]> {
   const whole = await Promise.all(ids.map((id) => redis.hmget(keys.build(id), 'doc', 'spec')));
   const missing = ids.filter((_, i) => !whole[i]?.[0]);
@@ -37,14 +37,15 @@ export async function readBuilds(redis: Redis, keys: Keys, ids: readonly string[
   const packedOf = new Map(missing.map((id, i) => [id, packed[i]]));
   return ids.flatMap((id, i) => {
     const [doc, spec] = whole[i] ?? [];
-    if (doc && spec) return [{ record: parseRecord(doc), spec: parseSpec(spec) }];
+    if (doc && spec) return [{ record: parseRecord(doc), spec: parseSpec(spec, id) }];
     const rest = packedOf.get(id);
     return rest ? [unpackBuild(id, rest)] : [];
   });
 }
 
-function parseSpec(json: string): BuildSpec {
+function parseSpec(json: string, id: string): BuildSpec {
   const parsed = buildSpec.safeParse(JSON.parse(json));
-  if (!parsed.success) throw new CorruptState(`a stored build request is not one: ${parsed.error.message}`);
-  return parsed.data;
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map(({ path, message }) => [...path, message].join(' '));
+  throw new RequestNotUnderstood(id, issues.join('; '));
 }

@@ -32,7 +32,14 @@ export interface DesiredState {
   /** Whether the pool has an inventory of it: a host that was forgotten meanwhile must publish again. */
   readonly inventoryKnown: boolean;
   /** Attempts that this incarnation holds; one that it runs and that isn't here is no longer its own. */
-  readonly attempts: readonly (AttemptCall & { readonly cancel: boolean })[];
+  readonly attempts: readonly HeldAttempt[];
+}
+
+/** An attempt that a host holds by the pool's record. */
+export interface HeldAttempt extends AttemptCall {
+  readonly cancel: boolean;
+  /** Whether the host has begun it: its job may still be on the way where not. */
+  readonly begun: boolean;
 }
 
 /** The pool's hosts: their reports, leases and taken slots. */
@@ -68,12 +75,14 @@ export class HostStore {
   /**
    * A worker's report; joins the pool or renews the lease for `leaseTtlMs`, and answers what the worker should be doing.
    * When it answers, enough replicas know of the lease: it holds after a failover, too.
+   * @param runs what it runs now: of what it holds and doesn't run it is noted since when. Without, nothing is
    * @throws HostNameTaken @throws WorkerReplaced @throws HostRemoved @throws NotReplicated
    */
   async sync(
     report: NewHostReport,
     { machine, incarnation, epoch = '' }: WorkerIdentity,
     leaseTtlMs: number,
+    runs?: readonly AttemptCall[],
   ): Promise<DesiredState> {
     const { disk, ...lasting } = report;
     const { name } = report;
@@ -81,7 +90,7 @@ export class HostStore {
       runScript(
         this.#redis,
         'sync-host',
-        [...this.#ownKeys(name), this.#keys.hosts(), this.#keys.hostDesired(name)],
+        [...this.#ownKeys(name), this.#keys.hosts(), this.#keys.hostDesired(name), this.#keys.hostIdle(name)],
         [
           this.#keys.prefix,
           name,
@@ -98,6 +107,7 @@ export class HostStore {
           report.isolation ?? 'pool',
           report.oneDomain ? '1' : '0',
           report.domain ?? '',
+          runs?.map(({ buildId, attempt }) => `${buildId}:${attempt}`).join(' ') ?? '-',
         ],
       ),
     );
@@ -118,6 +128,13 @@ export class HostStore {
       [...this.#ownKeys(name), this.#keys.hostDesired(name)],
       [this.#keys.prefix, name, incarnation, drained ? '1' : '0'],
     );
+  }
+
+  /** Attempts that the host holds and, by its own reports, hasn't run for at least `idleMs`. */
+  async idle(name: string, idleMs: number): Promise<{ buildId: string; attempt: number }[]> {
+    const [idle, [seconds]] = await Promise.all([this.#redis.hgetall(this.#keys.hostIdle(name)), this.#redis.time()]);
+    const idleBefore = Number(seconds) * 1000 - idleMs;
+    return Object.entries(idle).flatMap(([key, since]) => (Number(since) <= idleBefore ? [parseHeld(key)] : []));
   }
 
   async list(): Promise<HostState[]> {
@@ -172,6 +189,8 @@ export class HostStore {
       ...(serves !== undefined && { serves }),
       left: host.left === '1',
       lastSeenAt: Number(host.lastSeenAt),
+      ...(host.run !== undefined && { serverRun: host.run }),
+      ...(host.leaseTtl !== undefined && { leaseTtlMs: Number(host.leaseTtl) }),
       held: Object.entries(held).map(([key, weight]) => ({ ...parseHeld(key), weight: Number(weight) })),
       ...(await this.#caches.read(name, stamp)),
     };
@@ -215,9 +234,9 @@ function desiredState(
 }
 
 function heldAttempts(flat: readonly string[]): DesiredState['attempts'] {
-  return Array.from({ length: flat.length / 3 }, (_, i) => {
-    const [key = '', cancel, nonce = ''] = flat.slice(3 * i, 3 * i + 3);
-    return { ...parseHeld(key), ...(nonce !== '' && { nonce }), cancel: cancel === '1' };
+  return Array.from({ length: flat.length / 4 }, (_, i) => {
+    const [key = '', cancel, nonce = '', begun] = flat.slice(4 * i, 4 * i + 4);
+    return { ...parseHeld(key), ...(nonce !== '' && { nonce }), cancel: cancel === '1', begun: begun === '1' };
   });
 }
 

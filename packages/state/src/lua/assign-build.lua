@@ -7,6 +7,7 @@
 -- out: 0 assigned, -1 gone, -2 stale revision, -3 no free slot, -4 not the leader, -5 host gone, cordoned, draining, without a builder of the class, or another domain's,
 --      -6 outdated: a newer build of its concurrency key was accepted, -7 its team, or -8 its submitter, has as many as it may,
 --      -9 Redis is so full that only what runs goes on
+-- @include server-run
 -- @include leads
 -- @include write-build
 local prefix, id = ARGV[1], ARGV[2]

@@ -2,10 +2,12 @@
 -- Takes, renews or gives up the scheduler's lease. Each new holder gets another token, '<number>-<random>'; writes with an older one are
 -- refused. The number grows, and is never below the clock's microseconds: where a failover of Redis, or a restored backup, has lost
 -- tokens, none of them comes again.
--- KEYS[1] lease  KEYS[2] token's number; its :fence is the whole token
+-- KEYS[1] lease  KEYS[2] token's number; its :fence is the whole token, its :server which server process leaders know, and since when
 -- ARGV: owner, ttl (ms), random; a ttl of 0 gives the lease up
--- out: the token while `owner` leads, '' otherwise
+-- out: '' while another leads; else { token, id of the server process, ms since a leader saw first that it is another one than before, '-'
+--      where it has always been the same }
 -- @include never-again
+-- @include server-run
 local holder = redis.call('GET', KEYS[1])
 if tonumber(ARGV[2]) == 0 then
   if holder == ARGV[1] then redis.call('DEL', KEYS[1]) end
@@ -13,10 +15,20 @@ if tonumber(ARGV[2]) == 0 then
 end
 if holder and holder ~= ARGV[1] then return '' end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local server = redis.call('HMGET', KEYS[2] .. ':server', 'run', 'since')
+if server[1] ~= serverRun() then
+  server[2] = server[1] and string.format('%.0f', now) or '-'
+  redis.call('HSET', KEYS[2] .. ':server', 'run', serverRun(), 'since', server[2])
+end
+local ago = server[2] == '-' and '-' or string.format('%.0f', math.max(0, now - server[2]))
 local fence = redis.call('GET', KEYS[2] .. ':fence')
 -- The number alone is counted up by leaders of older versions.
-if holder and fence and string.match(fence, '^(%d+)-') == redis.call('GET', KEYS[2]) then return fence end
-local number = neverAgain(redis.call('GET', KEYS[2]))
-redis.call('SET', KEYS[2], number)
-redis.call('SET', KEYS[2] .. ':fence', number .. '-' .. ARGV[3])
-return number .. '-' .. ARGV[3]
+if not holder or not fence or string.match(fence, '^(%d+)-') ~= redis.call('GET', KEYS[2]) then
+  local number = neverAgain(redis.call('GET', KEYS[2]))
+  fence = number .. '-' .. ARGV[3]
+  redis.call('SET', KEYS[2], number)
+  redis.call('SET', KEYS[2] .. ':fence', fence)
+end
+return { fence, serverRun(), ago }

@@ -2,6 +2,7 @@
 -- KEYS[1] leader's token  KEYS[2] of the pool  KEYS[3] by repo  KEYS[4] repos by the time of their last change
 -- ARGV: fencing token, the pool's doc, now (ms), how many repos are kept, then for each changed repo: name, doc
 -- out: 0 saved, -4 not the leader
+-- @include server-run
 -- @include leads
 if not leads(KEYS[1], ARGV[1]) then return -4 end
 redis.call('SET', KEYS[2], ARGV[2])

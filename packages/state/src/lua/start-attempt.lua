@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- A host begins an attempt that it was assigned.
--- KEYS[1] build  KEYS[2] host's lease
+-- KEYS[1] build  KEYS[2] host's lease  KEYS[3] host's idle attempts
 -- ARGV: prefix, id, expected stamp, then the change
 -- out: 0 started, -1 gone, -2 stale revision, -3 the host's lease is over
 -- @include write-build
@@ -9,5 +9,6 @@ local rev = redis.call('HGET', KEYS[1], 'rev')
 if not rev then return -1 end
 if not isAsRead(KEYS[1], rev, ARGV[3]) then return -2 end
 if redis.call('GET', KEYS[2]) ~= change.incarnation then return -3 end
+redis.call('HDEL', KEYS[3], ARGV[2] .. ':' .. change.attempt)
 writeBuild(ARGV[1], ARGV[2], change)
 return 0

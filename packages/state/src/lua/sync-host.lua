@@ -1,23 +1,25 @@
 #!lua flags=allow-oom
 -- A worker reports itself: joins or renews its lease, and learns what it should be doing.
--- KEYS[1] host  KEYS[2] lease  KEYS[3] held attempts  KEYS[4] hosts  KEYS[5] desired
+-- KEYS[1] host  KEYS[2] lease  KEYS[3] held attempts  KEYS[4] hosts  KEYS[5] desired  KEYS[6] idle attempts
 -- ARGV: prefix, name, incarnation, machine, report, now (ms), lease ttl (ms), accepting ('1' or '0'), slots, disk as JSON or '',
 --       classes of trust with commas between, epoch of the worker process or '' (of an older version: then :past and :removed tell),
---       isolation, whether it serves one domain only ('1' or '0'), that domain or ''
+--       isolation, whether it serves one domain only ('1' or '0'), that domain or '',
+--       '<build id>:<attempt> …' of what it runs ('-' where it doesn't say)
 -- out: -1 another machine's worker holds the name; -2 this incarnation was replaced by a newer one on its machine;
 --      -3 the host was removed, or is now, for it holds nothing any more;
 --      else { operators' settings: field, value, …
---             attempts that this incarnation holds: '<build id>:<attempt>', cancel, nonce or '', …
+--             attempts that this incarnation holds: '<build id>:<attempt>', cancel, nonce or '', whether it has begun (1 or 0), …
 --             ms since the epoch, by the clock of the settings' deadline, whether its inventory is known (1 or 0) }
 -- A machine's newer worker takes over at once: it has killed whatever its predecessor left running before it joins. Newer is who has the
 -- higher epoch, which it got before that (next-epoch.lua); for how long the older one was frozen doesn't matter.
 -- @include attempt-identity
+-- @include server-run
 -- @include host-life
 local prefix, name, incarnation, machine = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local epoch = tonumber(ARGV[12])
 if wasRemoved(prefix, name, incarnation, epoch) then return -3 end
 local lease = redis.call('GET', KEYS[2])
-local known = redis.call('HMGET', KEYS[1], 'machine', 'incarnation', 'report', 'epoch')
+local known = redis.call('HMGET', KEYS[1], 'machine', 'incarnation', 'report', 'epoch', 'run')
 if known[2] and known[2] ~= incarnation then
   if lease and known[1] ~= machine then return -1 end
   if epoch and known[4] and epoch <= tonumber(known[4]) then return -2 end
@@ -31,6 +33,9 @@ redis.call('HSET', KEYS[1], 'machine', machine, 'incarnation', incarnation, 'rep
   'accepting', ARGV[8], 'slots', ARGV[9], 'disk', ARGV[10], 'trust', ARGV[11],
   'isolation', ARGV[13], 'oneDomain', ARGV[14], 'domain', ARGV[15])
 if epoch then redis.call('HSET', KEYS[1], 'epoch', ARGV[12]) end
+-- A leader waits for it where the server has been replaced.
+local run = serverRun()
+redis.call('HSET', KEYS[1], 'run', run, 'leaseTtl', ARGV[7])
 redis.call('HDEL', KEYS[1], 'left')
 if redis.call('HEXISTS', KEYS[5], 'removing') == 1 and redis.call('HLEN', KEYS[3]) == 0 then
   dropHost(prefix, name)
@@ -38,15 +43,25 @@ if redis.call('HEXISTS', KEYS[5], 'removing') == 1 and redis.call('HLEN', KEYS[3
   return -3
 end
 -- The room on the disk changes with every report; that alone is no news.
-if not lease or lease ~= incarnation or known[3] ~= ARGV[5] then announceHost(prefix, name) end
+if not lease or lease ~= incarnation or known[3] ~= ARGV[5] or known[5] ~= run then announceHost(prefix, name) end
 local attempts = {}
+local runs = {}
+for held in string.gmatch(ARGV[16], '%S+') do runs[held] = true end
+local idle = {}
 for _, held in ipairs(redis.call('HKEYS', KEYS[3])) do
   local id, attempt = string.match(held, '^(.*):(%d+)$')
-  local build = redis.call('HMGET', prefix .. 'build:' .. id, 'attempt', 'incarnation', 'cancel', 'identity')
+  local build = redis.call('HMGET', prefix .. 'build:' .. id, 'attempt', 'incarnation', 'cancel', 'identity', 'state')
   if build[1] == attempt and build[2] == incarnation then
     attempts[#attempts + 1] = held
     attempts[#attempts + 1] = build[3] or '0'
     attempts[#attempts + 1] = nonceOf(build[4], attempt)
+    attempts[#attempts + 1] = build[5] == 'running' and '1' or '0'
+    if ARGV[16] ~= '-' and not runs[held] then
+      idle[#idle + 1] = held
+      idle[#idle + 1] = redis.call('HGET', KEYS[6], held) or tostring(serverNow())
+    end
   end
 end
+redis.call('DEL', KEYS[6])
+if #idle > 0 then redis.call('HSET', KEYS[6], unpack(idle)) end
 return { redis.call('HGETALL', KEYS[5]), attempts, tostring(serverNow()), redis.call('EXISTS', KEYS[1] .. ':inventory') }

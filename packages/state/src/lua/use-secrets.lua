@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Notes that a build got secrets; not where that was noted a little while ago, or they were removed meanwhile.
 -- KEYS[1] team's secrets  KEYS[2] their uses
 -- ARGV: now (ms), how long one note holds (ms), then fields

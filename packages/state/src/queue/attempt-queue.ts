@@ -67,12 +67,13 @@ export function consumeAttempts(
   options: { concurrency: number; onError: (error: Error) => void },
   run: (call: AttemptCall) => Promise<void>,
 ): AttemptConsumer {
-  const { queue, lockDurationMs } = JOBS.runAttempt;
+  const { queue, lockDurationMs, retryAfterMs } = JOBS.runAttempt;
   const worker = new Worker(queue(host), (job) => run(calledAttempt(runAttemptJob.parse(job.data), job.id)), {
     connection: redis,
     prefix: keys.queues(),
     concurrency: options.concurrency,
     lockDuration: lockDurationMs,
+    runRetryDelay: retryAfterMs,
     maxStalledCount: 1,
   });
   worker.on('error', options.onError);

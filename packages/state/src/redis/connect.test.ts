@@ -59,6 +59,17 @@ test('a connection that answers nothing any more is made anew, and what waited i
   redis.disconnect();
 });
 
+test('a connection that is given up while it is between two rejects what waits for it', async () => {
+  await using server = await TestRedis.start();
+  const redis = connectRedis(server.url, () => {});
+  await redis.ping();
+  await server.down();
+  const waiting = redis.ping();
+  while (redis.status !== 'reconnecting') await new Promise((resolve) => setImmediate(resolve));
+  redis.disconnect();
+  await expect(waiting).rejects.toThrow('Connection is closed.');
+});
+
 describe('a real server', () => {
   let dir: string;
   const ports = { plain: 0, tls: 0, sentinel: 0 };

@@ -69,8 +69,15 @@ const BLOCKED_SILENCE_MS = 15_000;
 
 /** Its duplicates, which BullMQ makes as well, are there to be blocked. */
 class PoolRedis extends Redis {
-  override duplicate(override?: Partial<IoRedisOptions>): Redis {
-    return super.duplicate({ socketTimeout: BLOCKED_SILENCE_MS, ...override });
+  override duplicate(override?: Partial<RedisOptions>): Redis {
+    const options: RedisOptions = this.options;
+    return new PoolRedis({ ...options, socketTimeout: BLOCKED_SILENCE_MS, ...override });
+  }
+
+  /** ioredis would leave commands unanswered for ever that wait for the next connection: one that is given up at once rejects them. */
+  override disconnect(reconnect = false): void {
+    if (this.status === 'reconnecting' && !reconnect) this.connect().catch(() => {});
+    super.disconnect(reconnect);
   }
 }
 

@@ -59,6 +59,8 @@ export class Keys {
   hostLease = (name: string) => `${this.prefix}host:${name}:lease`;
   /** Hash: `<build id>:<attempt>` → weight. The slots that are taken. */
   hostHeld = (name: string) => `${this.prefix}host:${name}:held`;
+  /** Hash: `<build id>:<attempt>` → since when (ms, Redis' clock) the host's reports say that it doesn't run what it holds. */
+  hostIdle = (name: string) => `${this.prefix}host:${name}:idle`;
   /** Hash: doc (HostInventory as JSON), its digest, readAt. */
   hostInventory = (name: string) => `${this.prefix}host:${name}:inventory`;
   /** Hash: repo → RepoUsage as JSON. */
@@ -77,7 +79,7 @@ export class Keys {
   learnedAt = () => `${this.prefix}learned:at`;
   /** String: owner of the scheduler's lease; expires. */
   leader = () => `${this.prefix}leader`;
-  /** Counter: the number of the newest leader's fencing token; `:fence`, a string, is the whole. */
+  /** Counter: the number of the newest leader's fencing token; `:fence`, a string, is the whole; `:server`, a hash, is the server process that leaders know. */
   leaderToken = () => `${this.prefix}leader:token`;
   /** Stream of an attempt's log: entry `<last seq>-<count>`, field `r`: records as NDJSON. */
   log = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}`;

@@ -29,7 +29,7 @@ describe('before Redis is full', () => {
   test('accepts nothing new from 85 % on, but answers what it accepted before; accepts again when there is room', async () => {
     const idempotency = { key: 'k', fingerprint: 'f', space: 'request' } as const;
     const before = await state.builds.accept({ ...newBuild({}), idempotency });
-    await fillMemory(state.redis, 0.86);
+    await fillMemory(state.redis, 0.9);
     expect((await state.memory.note(SETTINGS)).state.level).toBe('full');
     await expect(pool.submit()).rejects.toThrow(StoreFull);
     await expect(state.memory.assertRoom()).rejects.toThrow(StoreFull);
@@ -48,7 +48,7 @@ describe('before Redis is full', () => {
 
   test('starts none of those that wait from 95 % on', async () => {
     const { id } = await pool.submit();
-    await fillMemory(state.redis, 0.96);
+    await fillMemory(state.redis, 0.975);
     expect((await state.memory.note(SETTINGS)).state.level).toBe('critical');
     expect(await pool.assign(id)).toBe('store_full');
     await freeMemory(state.redis);
@@ -57,7 +57,7 @@ describe('before Redis is full', () => {
   });
 
   test('a level that nobody looks at any more lapses', async () => {
-    await fillMemory(state.redis, 0.86);
+    await fillMemory(state.redis, 0.9);
     await state.memory.note(SETTINGS);
     expect(await state.redis.pttl(state.keys.memoryLevel())).toBeGreaterThan(0);
   });

@@ -1,5 +1,6 @@
 import pRetry from 'p-retry';
-import { CorruptState, StaleAttempt } from '../builds/errors.ts';
+import { CorruptState, NotLeader, RequestNotUnderstood, StaleAttempt } from '../builds/errors.ts';
+import { HostNameTaken, HostRemoved, WorkerReplaced } from '../hosts/errors.ts';
 import { SecretsUnavailable } from '../secrets/errors.ts';
 import { SealBroken } from '../secrets/sealer.ts';
 
@@ -8,7 +9,10 @@ const FIRST_WAIT_MS = 25;
 const LONGEST_WAIT_MS = 2_000;
 
 /** What Kiln itself decided, or what is broken in the data: a repeat gives the same. */
-const OWN = [StaleAttempt, CorruptState, SealBroken, SecretsUnavailable];
+const OWN = [
+  ...[StaleAttempt, NotLeader, HostNameTaken, HostRemoved, WorkerReplaced],
+  ...[CorruptState, RequestNotUnderstood, SealBroken, SecretsUnavailable],
+];
 /** Errors of the program. */
 const BUGS = [TypeError, RangeError, SyntaxError, ReferenceError];
 /** First words of Redis' errors that are about the command or the data; any other is about Redis' own state, which changes. */

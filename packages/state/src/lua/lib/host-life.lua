@@ -1,4 +1,4 @@
--- What the scripts of a host's life share. A host's own keys are its record, :lease, :held, :past, :removed, :desired, :inventory.
+-- What the scripts of a host's life share. A host's own keys are its record, :lease, :held, :past, :removed, :desired, :inventory, :idle.
 
 -- Tells schedulers and the host's own worker that something about the host has changed.
 local function announceHost(prefix, name)
@@ -15,7 +15,7 @@ end
 local function forgetHost(prefix, name)
   local key = prefix .. 'host:' .. name
   redis.call('SREM', prefix .. 'hosts', name)
-  redis.call('DEL', key, key .. ':lease', key .. ':held', key .. ':past', key .. ':inventory')
+  redis.call('DEL', key, key .. ':lease', key .. ':held', key .. ':past', key .. ':inventory', key .. ':idle')
 end
 
 -- Takes a host that holds nothing out of the pool for good, settings and all. Its worker, and those before it, are refused from

@@ -1,0 +1,89 @@
+/**
+ * The frontends that builds may name: `any`, or repositories of images, by their full names (`docker.io/docker/dockerfile`). BuildKit's built-in
+ * one needs no leave.
+ */
+export type AllowedFrontends = 'any' | readonly string[];
+
+/** Build argument by which a build names a frontend, before its Dockerfile does. */
+export const SYNTAX_ARG = 'BUILDKIT_SYNTAX';
+
+const HUB = 'docker.io';
+
+/**
+ * The frontend, an image, that BuildKit would run for a Dockerfile, in any of the forms that any version of it knows (frontend/dockerfile/parser/directives.go):
+ * `# syntax=…` among the directives at the top, `// syntax=…`, or a JSON document's `syntax`. Undefined: its own.
+ */
+export function syntaxOf(dockerfile: string): string | undefined {
+  const text = withoutShebang(dockerfile.replace(/^\ufeff/, ''));
+  return directive(text, '#') ?? directive(text, '//') ?? jsonSyntax(text);
+}
+
+/**
+ * The frontend that a build names and may not have; undefined where it names none, or an allowed one.
+ * @param dockerfile its text, or as much as holds its directives
+ */
+export function refusedFrontend(
+  dockerfile: string | undefined,
+  buildArgs: Readonly<Record<string, string>>,
+  allowed: AllowedFrontends,
+): string | undefined {
+  if (allowed === 'any') return undefined;
+  const argument = Object.hasOwn(buildArgs, SYNTAX_ARG) ? (buildArgs[SYNTAX_ARG] ?? '').trim() : undefined;
+  const named = argument ?? (dockerfile === undefined ? undefined : syntaxOf(dockerfile));
+  if (named === undefined) return undefined;
+  const [image = ''] = named.split(' ');
+  return allowed.includes(repositoryOf(image)) ? undefined : image;
+}
+
+/** An image's repository without tag and digest, with the registry that Docker takes it from: `docker/dockerfile:1` is `docker.io/docker/dockerfile`. */
+export function repositoryOf(image: string): string {
+  const [undigested = ''] = image.split('@');
+  const slash = undigested.lastIndexOf('/');
+  const colon = undigested.indexOf(':', slash + 1);
+  const name = colon < 0 ? undigested : undigested.slice(0, colon);
+  const first = name.indexOf('/');
+  const host = first < 0 ? '' : name.slice(0, first);
+  const isHost = host === 'localhost' || host.includes('.') || host.includes(':') || host !== host.toLowerCase();
+  if (!isHost) return `${HUB}/${first < 0 ? 'library/' : ''}${name}`;
+  return host === 'index.docker.io' ? `${HUB}${name.slice(first)}` : name;
+}
+
+/** Of the lines at the top that look like directives, whatever they are called: early versions went on behind unknown ones, too. */
+function directive(text: string, comment: '#' | '//'): string | undefined {
+  for (const line of lines(text)) {
+    if (!line.startsWith(comment)) return undefined;
+    const rest = line.slice(comment.length);
+    const equals = rest.indexOf('=');
+    const name = rest.slice(0, Math.max(0, equals)).trim().toLowerCase();
+    if (!/^[a-z][a-z0-9]{0,100}$/.test(name)) return undefined;
+    const value = rest.slice(equals + 1).trim();
+    if (value === '') return undefined;
+    if (name === 'syntax') return value;
+  }
+  return undefined;
+}
+
+function* lines(text: string): Generator<string> {
+  for (let from = 0; from < text.length; ) {
+    const end = text.indexOf('\n', from);
+    yield text.slice(from, end < 0 ? undefined : end);
+    if (end < 0) return;
+    from = end + 1;
+  }
+}
+
+function withoutShebang(text: string): string {
+  if (!text.startsWith('#!')) return text;
+  const end = text.indexOf('\n');
+  return end < 0 ? '' : text.slice(end + 1);
+}
+
+function jsonSyntax(text: string): string | undefined {
+  if (!text.trimStart().startsWith('{')) return undefined;
+  try {
+    const { syntax } = JSON.parse(text) as { syntax?: unknown };
+    return typeof syntax === 'string' ? syntax : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,79 @@
+import { REDIS_FAULTS, TestRedis } from '@kiln/state/testing';
+import type { Call, Case } from './counted-faults.ts';
+import { Lane, LIVES, type Life } from './lane.ts';
+
+export interface CallReport {
+  /** Calls that a build's life makes, by its kind. */
+  readonly calls: ReadonlyMap<Life, readonly Call[]>;
+  /** Cases in which something went wrong, and those whose call didn't come. */
+  readonly happened: number;
+  readonly missed: readonly string[];
+  /** What was wrong afterwards, by case. */
+  readonly faults: readonly string[];
+}
+
+export interface CallOptions {
+  /** `each`: every call; `first`: the first of each name, and a burst in place of one call now and then. */
+  readonly which: 'each' | 'first';
+  /** Pools side by side. */
+  readonly lanes: number;
+  say?(text: string): void;
+}
+
+type Planned = { readonly life: Life; readonly armed: Case };
+
+/** Makes each call to Redis in a build's life fail in each way, one after the other, and looks at what becomes of the build. */
+export async function failCalls({ which, lanes: count, say = () => {} }: CallOptions): Promise<CallReport> {
+  await using redis = await TestRedis.start();
+  await using stack = new AsyncDisposableStack();
+  const lanes: Lane[] = [];
+  for (let i = 0; i < count; i++) lanes.push(stack.use(await Lane.start(redis.url, `lane-${i}`)));
+  const calls = new Map<Life, readonly Call[]>();
+  const faults: string[] = [];
+  for (const life of LIVES) {
+    // The first life of a pool has calls that no other has.
+    for (const _ of ['warm', 'counted']) {
+      const lived = await lanes[0]?.live(life);
+      faults.push(...(lived?.faults ?? []).map((fault) => `${life}, without any fault: ${fault}`));
+      calls.set(life, lived?.calls ?? []);
+    }
+  }
+  const left = plan(calls, which);
+  const total = left.length;
+  say(`${total} cases, of ${[...calls].map(([life, made]) => `${made.length} calls of a life "${life}"`).join(', ')}`);
+  const missed: string[] = [];
+  let happened = 0;
+  const work = async (lane: Lane) => {
+    for (let next = left.shift(); next; next = left.shift()) {
+      const lived = await lane.live(next.life, next.armed);
+      if (lived.happened) happened += 1;
+      else missed.push(describe(next));
+      faults.push(...lived.faults.map((fault) => `${describe(next)}: ${fault}`));
+      if (left.length % 100 === 0) say(`${total - left.length} of ${total} cases`);
+    }
+  };
+  await Promise.all(lanes.map(work));
+  return { calls, happened, missed, faults };
+}
+
+const BURST_MS = 1_000;
+
+function plan(calls: ReadonlyMap<Life, readonly Call[]>, which: 'each' | 'first'): Planned[] {
+  const planned: Planned[] = [];
+  const covered = new Set<string>();
+  for (const [life, made] of calls) {
+    for (const call of made) {
+      const key = `${call.role} ${call.name}`;
+      if (which === 'first' && covered.has(key)) continue;
+      covered.add(key);
+      for (const fault of REDIS_FAULTS) planned.push({ life, armed: { ...call, fault, burstMs: 0 } });
+      const burst = REDIS_FAULTS[covered.size % REDIS_FAULTS.length] ?? 'OOM';
+      if (which === 'each') planned.push({ life, armed: { ...call, fault: burst, burstMs: BURST_MS } });
+    }
+  }
+  return planned;
+}
+
+function describe({ life, armed: { role, name, nth, fault, burstMs } }: Planned): string {
+  return `${life}: ${fault}${burstMs > 0 ? ` for ${burstMs} ms` : ''} at ${role}’s ${name} ${nth}`;
+}
