@@ -156,4 +156,26 @@ describe('a log with a limit', () => {
     ]);
     expect(records[3]).toMatchObject({ message: expect.stringContaining(`limit of ${3 * line} bytes`) });
   });
+
+  test('waits for room until it is flushed: from then on its records are the last ones, also those under way', async () => {
+    const log = new FakeLog();
+    const asked: (() => boolean)[] = [];
+    const held = Promise.withResolvers<void>();
+    log.hold = held.promise;
+    const append: ConstructorParameters<typeof LogWriter>[0]['append'] = (ref, firstSeq, lines, options) => {
+      asked.push(options?.isLast ?? (() => false));
+      return log.append(ref, firstSeq, lines);
+    };
+    const writer = new LogWriter({ append }, REF);
+    writer.write(record(1));
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(asked.map((isLast) => isLast())).toEqual([false]);
+    writer.write(record(2));
+    const flushed = writer.flush();
+    expect(asked.map((isLast) => isLast())).toEqual([true]);
+    held.resolve();
+    await flushed;
+    expect(asked.map((isLast) => isLast())).toEqual([true, true]);
+    expect(log.times).toEqual([1, 2]);
+  });
 });
