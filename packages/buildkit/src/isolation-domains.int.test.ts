@@ -102,6 +102,18 @@ describe('docker-container', () => {
     expect((await step(await open(host, WEB), BASE, USE, 'web', files)).output).toMatch(/^genuine\n/);
   });
 
+  test('gives up what goes beyond its part of the budget, the least recently used first', async () => {
+    const ops = await open(host, OPS);
+    const fill = (id: string) => `RUN --mount=type=cache,id=${id},target=/c head -c 20000000 /dev/zero > /c/x # ${id}`;
+    for (const id of ['older', 'younger']) await step(ops, BASE, fill(id), 'ops', files);
+    const ids = async () => (await ops.inventory()).mounts.map(({ id }) => id.split('/').at(-1));
+    expect(await ids()).toEqual(expect.arrayContaining(['older', 'younger']));
+    await ops.trim(30_000_000);
+    expect((await ops.inventory()).usedBytes).toBeLessThanOrEqual(30_000_000);
+    expect(await ids()).toContain('younger');
+    expect(await ids()).not.toContain('older');
+  });
+
   test('a new worker stops what an old one left running, and keeps no caches of another isolation', async () => {
     await host.close();
     host = await HostBuilders.start(options);
