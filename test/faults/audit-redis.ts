@@ -12,12 +12,15 @@ const STANDING: readonly RegExp[] = [
   /^usages(:changed|:revision)?$/,
   /^learned:(pool|repos|at)$/,
   /^audit(:last|:strangers)?$/,
+  // What lies in the blob store outlives its builds; what live logs may take, and the sum of it.
+  /^storage:(blobs|used)$/,
+  /^logs:(limits|live:bytes)$/,
   // BullMQ's memory of a queue, not of its jobs.
   /^q:(?:host-[^:]+|schedules|hooks-in|hooks-out|reports):(meta|id|events|marker|stalled-check|pc)$/,
 ];
 const EXPIRING: readonly RegExp[] = [
   /^idem:/,
-  /^history:claim$/,
+  /^(history:claim|storage:recount)$/,
   /^log:[^:]+:\d+(:claim)?$/,
   /^context:[^:]+:[0-9a-f]+:teams$/,
 ];

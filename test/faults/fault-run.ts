@@ -57,6 +57,8 @@ export async function runFaults({
     apis: 2,
     // With `everysec` Redis answers before it writes where the last fsync is still under way: a SIGKILL then loses what it had promised.
     appendFsync: 'always',
+    // Builds move to the blob store as soon as they have ended, under this fire.
+    env: { api: { KILN_BUILD_ARCHIVE_MINUTES: '0' } },
   });
   const faults: string[] = [];
   const injector = new Injector(pool, hosts);
@@ -139,6 +141,7 @@ async function audit(
     const lines = known && ['chatty', 'canceled', 'broken'].includes(known.plan.kind) ? known.plan.lines : undefined;
     const found = [
       ...(events.get(build.id) ?? []),
+      ...(await historyFaults(pool, build)),
       ...(known ? endFaults(build, known.plan.kind) : []),
       ...(lines === undefined ? [] : logFaults(log, build, lines)),
       ...(known?.tag === undefined || build.state !== 'succeeded' ? [] : pushFaults(registry, known.tag, build)),
@@ -188,6 +191,14 @@ async function lapseClaims(state: State): Promise<void> {
 async function unarchived(state: State): Promise<string[]> {
   const left = await state.logs.unarchived(1_000);
   return left.map(({ buildId, attempt }) => `the log of ${buildId}, attempt ${attempt} is not in the archive`);
+}
+
+/** What clients don't find of an ended build, wherever it lies by now. */
+async function historyFaults({ client }: Pool, { id, state, attempts }: BuildRecord): Promise<string[]> {
+  const [view, { decisions }] = await Promise.all([client.get(id), client.placement(id)]);
+  if (view.state !== state) return [`clients are told that it is ${view.state}, and it is ${state}`];
+  const placed = new Set(decisions.filter(({ host }) => host !== null).map(({ attempt }) => attempt));
+  return attempts.flatMap(({ number }) => (placed.has(number) ? [] : [`no decision is kept of attempt ${number}`]));
 }
 
 function pushFaults(registry: TestRegistry, tag: string, { result }: BuildRecord): string[] {

@@ -1,3 +1,4 @@
+import { safeText } from '@kiln/contracts';
 import { auditCommand } from './audit/command.ts';
 import { buildCommand } from './build/command.ts';
 import { cancelCommand } from './commands/cancel.ts';
@@ -78,7 +79,8 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
     return await command.run(args, io);
   } catch (error) {
     const explained = explainError(error);
-    io.err.line(`kiln: ${explained ?? (error instanceof Error ? (error.stack ?? error.message) : String(error))}`);
+    const text = explained ?? (error instanceof Error ? (error.stack ?? error.message) : String(error));
+    io.err.line(`kiln: ${safeText(text)}`);
     if (error instanceof FlagError) {
       io.err.line(`See \`kiln ${name} --help\`.`);
     }

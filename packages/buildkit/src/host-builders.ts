@@ -130,7 +130,9 @@ export class HostBuilders {
   /** Removes a domain's caches, and its builder with them. @throws EngineError */
   async discard(domain: string): Promise<void> {
     await this.stop(domain);
-    for (const stored of await this.#stored()) if (stored.domain === domain) await removeStored(this.#engine, stored);
+    for (const stored of await this.#stored()) {
+      if (stored.domain === domain) await removeDomain(this.#options, this.#engine, stored);
+    }
   }
 
   /** @throws EngineError while the engine isn't there */
@@ -196,7 +198,7 @@ async function apart(options: HostBuildersOptions, engine: Docker): Promise<Part
       if (classes.includes(parts.trust)) usable ??= stored.domain;
       continue;
     }
-    await removeStored(engine, stored);
+    await removeDomain(options, engine, stored);
     if (stored.domain !== PROBE) log.warn({ isolation, domain: stored.domain }, 'caches of another isolation removed');
   }
   const [first = 'trusted'] = classes;
@@ -211,10 +213,18 @@ async function apart(options: HostBuildersOptions, engine: Docker): Promise<Part
   const info = { ...infoOf(builder, classes, isolation, false), cacheBudget, cacheBudgets };
   if (domain !== PROBE) return { options, engine, info, started: builder };
   await builder.stop();
-  for (const stored of await storedCaches(engine, options))
-    if (stored.domain === PROBE) await removeStored(engine, stored);
-  await rm(ofDomain(options, ofClass, PROBE).scratchDir, { recursive: true, force: true });
+  for (const stored of await storedCaches(engine, options)) {
+    if (stored.domain === PROBE) await removeDomain(options, engine, stored);
+  }
   return { options, engine, info, started: undefined };
+}
+
+/** Removes what a domain has left in the engine, and its directory. */
+async function removeDomain(options: HostBuildersOptions, engine: Docker, stored: StoredCaches): Promise<void> {
+  await removeStored(engine, stored);
+  const { scratchDir } = ofDomain(options, readDomain(stored.domain)?.trust ?? 'trusted', stored.domain);
+  // The pool's trusted builder has the one in which all others’ budget is measured.
+  if (scratchDir !== options.scratchDir) await rm(scratchDir, { recursive: true, force: true });
 }
 
 function infoOf(builder: Builder, trust: readonly Trust[], isolation: Isolation, oneDomain: boolean): HostBuildersInfo {

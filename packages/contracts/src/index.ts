@@ -222,6 +222,7 @@ export {
   parseLogId,
   type StepRecord,
 } from './log/record.ts';
+export { safeName, safeText } from './log/safe-text.ts';
 export { openApiDocument } from './openapi/document.ts';
 export { PROBLEM_KINDS, type ProblemKind } from './openapi/problem-kinds.ts';
 export {

@@ -32,7 +32,9 @@ export function auditCommand(args: readonly string[], io: Io): Promise<number> {
     const stop = io.onInterrupt(() => leave.abort());
     try {
       for await (const entry of client.audit({ since, until, follow: flags.follow, signal: leave.signal })) {
-        await io.out.writeBytes(Buffer.from(flags.json ? `${JSON.stringify(entry)}\n` : `${describe(entry, io)}\n`));
+        await io.out.writeBytes(
+          Buffer.from(io.out.shown(flags.json ? `${JSON.stringify(entry)}\n` : `${describe(entry, io)}\n`)),
+        );
       }
       return EXIT.ok;
     } catch (error) {

@@ -32,7 +32,7 @@ export function logsCommand(args: readonly string[], io: Io): Promise<number> {
       const follow = Boolean(flags.follow) && !hasEnded(build);
       for await (const record of client.followLog(id, { attempt, follow, signal: leave.signal })) {
         const text = format === 'ndjson' ? `${JSON.stringify(record)}\n` : renderer.render(record);
-        if (text !== '') await io.out.writeBytes(Buffer.from(text));
+        if (text !== '') await io.out.writeBytes(Buffer.from(io.out.shown(text)));
         // Steps of the next attempt are numbered from 1 again.
         if (record.type === 'end') renderer = new PlainRenderer();
       }

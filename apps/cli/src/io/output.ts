@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { safeText } from '@kiln/contracts';
 
 export type Style = Parameters<typeof styleText>[0];
 
@@ -39,12 +40,23 @@ export class Channel {
     return this.sink.rows || DEFAULT_ROWS;
   }
 
+  /** Text with colours at most: on a terminal other control sequences in it, whoever put them there, are left out. */
   write(text: string): void {
-    this.sink.write(text);
+    this.sink.write(this.shown(text));
   }
 
   line(text = ''): void {
-    this.sink.write(`${text}\n`);
+    this.write(`${text}\n`);
+  }
+
+  /** `text` as `write` writes it. */
+  shown(text: string): string {
+    return this.isTerminal ? safeText(text) : text;
+  }
+
+  /** Orders to the terminal, all text in them `shown`. */
+  control(sequence: string): void {
+    this.sink.write(sequence);
   }
 
   /** Writes, and waits where the reader is slower. */

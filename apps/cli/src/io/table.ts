@@ -1,3 +1,4 @@
+import { safeName } from '@kiln/contracts';
 import stringWidth from 'string-width';
 import { fit } from '../progress/terminal-text.ts';
 import type { Channel, Style } from './output.ts';
@@ -16,7 +17,8 @@ export interface Column<T> {
 const GAP = 2;
 
 /** Aligned columns with a heading. On a terminal as wide as it is; into a pipe or file nothing is cut or left out. */
-export function renderTable<T>(columns: readonly Column<T>[], rows: readonly T[], channel: Channel): string {
+export function renderTable<T>(given: readonly Column<T>[], rows: readonly T[], channel: Channel): string {
+  const columns = given.map((column) => ({ ...column, text: (row: T) => safeName(column.text(row)) }));
   const natural = columns.map(({ title, text }) =>
     Math.max(title.length, ...rows.map((row) => stringWidth(text(row)))),
   );

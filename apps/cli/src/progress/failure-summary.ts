@@ -1,5 +1,5 @@
 import { hasEnded } from '@kiln/client';
-import type { BuildView } from '@kiln/contracts';
+import { type BuildView, safeName, safeText } from '@kiln/contracts';
 import type { Channel } from '../io/output.ts';
 import type { ProgressModel } from './model.ts';
 import { tameLine } from './terminal-text.ts';
@@ -12,10 +12,10 @@ export function failureSummary(build: BuildView, model: ProgressModel, err: Chan
   const { failure } = build;
   if (!hasEnded(build)) return `build ${build.id} goes on for others that share its run\n`;
   const sentence = failure
-    ? `build ${build.id} ${build.state}: ${failure.message} [${failure.code}]`
+    ? `build ${build.id} ${build.state}: ${safeText(failure.message)} [${failure.code}]`
     : `build ${build.id} ${build.state}`;
   if (build.state === 'canceled') return `${sentence}\n`;
-  const excerpt = failure?.excerpt ? `${failure.excerpt.trimEnd()}\n` : '';
+  const excerpt = failure?.excerpt ? `${safeText(failure.excerpt).trimEnd()}\n` : '';
   return `${stepTail(model, err)}${excerpt}${err.style(['red', 'bold'], 'ERROR:')} ${sentence}\n`;
 }
 
@@ -27,5 +27,5 @@ function stepTail(model: ProgressModel, err: Channel): string {
     const since = Math.max(0, at - (step.startedAt ?? at)) / 1000;
     return `${since.toFixed(3)} ${tameLine(text, err.hasColour)}\n`;
   });
-  return `${RULE}\n > ${step.name}:\n${shown.join('')}${RULE}\n`;
+  return `${RULE}\n > ${safeName(step.name)}:\n${shown.join('')}${RULE}\n`;
 }

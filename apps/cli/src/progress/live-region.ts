@@ -31,20 +31,20 @@ export class LiveRegion {
       BEGIN_FRAME,
       this.#hidden ? '' : HIDE_CURSOR,
       up > 0 ? `\u001b[${up}A\r` : '\r',
-      ...[...above, ...lines].map((line) => `${line}${CLEAR_LINE_END}\n`),
+      ...[...above, ...lines].map((line) => `${this.#channel.shown(line)}${CLEAR_LINE_END}\n`),
       CLEAR_BELOW,
       END_FRAME,
     ];
     this.#hidden = true;
     this.#drawn = lines;
-    this.#channel.write(frame.join(''));
+    this.#channel.control(frame.join(''));
   }
 
   /** Takes the region away, and gives the cursor back. */
   close(): void {
     if (!this.#hidden) return;
     const up = this.#rowsDrawn();
-    this.#channel.write(`${up > 0 ? `\u001b[${up}A` : ''}\r${CLEAR_BELOW}${SHOW_CURSOR}`);
+    this.#channel.control(`${up > 0 ? `\u001b[${up}A` : ''}\r${CLEAR_BELOW}${SHOW_CURSOR}`);
     this.#hidden = false;
     this.#drawn = [];
   }

@@ -1,16 +1,8 @@
+import { safeName, safeText } from '@kiln/contracts';
 import sliceAnsi from 'slice-ansi';
 import stringWidth from 'string-width';
 
-/** Escape sequences: CSI, OSC (ended by BEL or ST), and two-character ones. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: this is what is looked for
-const ESCAPES = /\u001b(?:\[([0-?]*)[ -/]*([@-~])|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-Z\\^_])/g;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: this is what is looked for
-const CONTROLS = /[\u0000-\u0008\u000b-\u001a\u001c-\u001f\u007f-\u009f]/g;
-/** Cut off from its sequence. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: this is what is looked for
-const LONE_ESCAPE = /\u001b(?!\[[0-?]*m)/g;
 const TAB_COLUMNS = 4;
-const RESET = '\u001b[0m';
 
 /**
  * Makes a line of a build's output fit to be shown in a line of ours: what stands after the last carriage return (a progress bar's
@@ -18,12 +10,8 @@ const RESET = '\u001b[0m';
  */
 export function tameLine(text: string, colours: boolean): string {
   const shown = text.split('\r').findLast((part) => part.trim() !== '') ?? '';
-  const tamed = shown
-    .replace(ESCAPES, (whole, _args, final) => (colours && final === 'm' ? whole : ''))
-    .replaceAll('\t', ' '.repeat(TAB_COLUMNS))
-    .replace(CONTROLS, '')
-    .replace(LONE_ESCAPE, '');
-  return tamed.includes('\u001b') ? `${tamed}${RESET}` : tamed;
+  const line = shown.replaceAll('\n', ' ').replaceAll('\t', ' '.repeat(TAB_COLUMNS));
+  return colours ? safeText(line) : safeName(line);
 }
 
 /** Cuts to so many columns, with `…` where something is missing. Knows colours and wide characters. */

@@ -13,7 +13,6 @@ export function fixedExecutors(
     own.cacheBudget ? [[own.trust ?? 'trusted', own.cacheBudget.bytes] as const] : [],
   );
   const total = budgets.reduce((sum, [, bytes]) => sum + bytes, 0);
-  const all = executors.map(({ ping }) => ping);
   return {
     info: {
       ...info,
@@ -34,7 +33,9 @@ export function fixedExecutors(
     stop: async () => {},
     discard: async () => {},
     // Only where all are away is nothing to be run here.
-    ...(all.every((ping) => ping) && { ping: async () => void (await Promise.any(all.map((ping) => ping?.()))) }),
+    ...(executors.every(({ ping }) => ping) && {
+      ping: async () => void (await Promise.any(executors.map((executor) => executor.ping?.()))),
+    }),
   };
 }
 

@@ -72,7 +72,10 @@ export function secretRepoOf({ source }: Pick<BuildSpec, 'source'>): string {
 /** Attestations are passed through as buildx takes them: on, off, or its own `mode=max` notation. */
 const attestation = z.union([
   z.boolean(),
-  z.string().regex(/^[a-z]+=[^\s]{1,200}(,[a-z]+=[^\s]{1,200})*$/, 'key=value[,key=value]'),
+  z
+    .string()
+    .max(2_048, { abort: true })
+    .regex(/^[a-z]+=\S+$/, 'key=value[,key=value]'),
 ]);
 
 /** Which older builds of its concurrency key a build cancels. */
@@ -108,7 +111,7 @@ export const buildRequest = z
     noCache: z.boolean().default(false),
     cacheScope: z.enum(CACHE_SCOPES).default('repo').meta({
       description:
-        'Who shares the build’s cache mounts: the builds of its repo, those of its team that ask for the same, or all that do. Whoever shares a mount can change what the others find in it. Untrusted builds share theirs with their team’s untrusted builds of the repo only.',
+        'Who shares the build’s cache mounts: the builds of its repo, those of its team that ask for the same, or all that do. Whoever shares a mount can change what the others find in it. Wider than what the host keeps apart (each team, by default) no scope reaches. Untrusted builds share theirs with their team’s untrusted builds of the repo only.',
     }),
     pull: z.boolean().default(false),
     timeoutSeconds: z.int().min(1).max(86_400).default(3_600),

@@ -91,3 +91,21 @@ kiln: attempt lost (host h1 was lost); the build is queued again
 test('sizes are in powers of 1000', () => {
   expect([0, 999, 1_000, 12_340_000].map(bytes)).toEqual(['0B', '999B', '1.00kB', '12.34MB']);
 });
+
+test('keeps colours, and no other control sequence, however a build’s output is cut into records', () => {
+  const orders = '\u001b]52;c;c2g=\u0007\u001b[2J\u001b[31mred\u001b[0m\u009b1Aend';
+  const begun: LogRecord = { t: 0, type: 'step', step: 1, name: 'a\u001b]0;t\u0007\nb', state: 'started' };
+  const output = (data: string): LogRecord => ({ t: 0, type: 'output', step: 1, stream: 'stdout', data });
+  const whole = render(begun, output(`${orders}\n`));
+  expect(whole).toBe('#1 a b\n#1 0.000 \u001b[31mred\u001b[0mend\u001b[0m\n');
+  for (let at = 1; at < orders.length; at += 1)
+    expect(render(begun, output(orders.slice(0, at)), output(`${orders.slice(at)}\n`))).toBe(whole);
+});
+
+test('shows what a carriage return would have written over, each in a line of its own', () => {
+  const records: LogRecord[] = [
+    { t: 0, type: 'step', step: 1, name: 'RUN npm ci', state: 'started' },
+    { t: 0, type: 'output', step: 1, stream: 'stderr', data: '10%\r20%\r\n\n' },
+  ];
+  expect(render(...records)).toBe('#1 RUN npm ci\n#1 0.000 10%\n#1 0.000 20%\n#1 0.000 \n');
+});

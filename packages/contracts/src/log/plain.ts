@@ -1,4 +1,5 @@
 import type { IdentifiedLogRecord, LogRecord } from './record.ts';
+import { safeLines, safeName, safeText } from './safe-text.ts';
 
 type Of<T extends LogRecord['type']> = Extract<LogRecord, { type: T }>;
 
@@ -10,7 +11,8 @@ interface Partial {
 /**
  * Renders records as `docker buildx build --progress=plain` prints them: `#5 [2/4] RUN npm ci`, `#5 1.234 output`, `#5 DONE 3.2s`.
  * Whenever the output goes over to another step, that step's name stands above it again, and `#5 ...` says that the one before
- * isn't finished. One renderer serves one reader of one log.
+ * isn't finished. What a build prints keeps its colours and loses every other control sequence, however it is cut into records: a log must not
+ * be able to give orders to the terminal of who reads it. One renderer serves one reader of one log.
  */
 export class PlainRenderer {
   readonly #names = new Map<number, string>();
@@ -44,7 +46,7 @@ export class PlainRenderer {
       case 'warning':
         return this.#warning(record);
       case 'note':
-        return `${this.#leave()}kiln: ${record.message}\n`;
+        return `${this.#leave()}kiln: ${safeText(record.message)}\n`;
       case 'end':
         return this.#end(record);
     }
@@ -52,7 +54,7 @@ export class PlainRenderer {
 
   #step(record: Of<'step'>): string {
     const { step } = record;
-    this.#names.set(step, record.name);
+    this.#names.set(step, safeName(record.name));
     switch (record.state) {
       case 'pending':
         return '';
@@ -65,7 +67,7 @@ export class PlainRenderer {
       case 'completed':
         return this.#finish(step, `DONE ${seconds(record.ms ?? 0, 1)}s`);
       case 'failed':
-        return this.#finish(step, `ERROR: ${record.error ?? 'failed'}`);
+        return this.#finish(step, `ERROR: ${safeText(record.error ?? 'failed')}`);
       case 'canceled':
         return this.#finish(step, 'CANCELED');
     }
@@ -85,7 +87,10 @@ export class PlainRenderer {
 
   #line(step: number, at: number, text: string): string {
     const since = at - (this.#startedAt.get(step) ?? at);
-    return `#${step} ${seconds(Math.max(0, since), 3)} ${text.replace(/\r$/, '')}\n`;
+    const prefix = `#${step} ${seconds(Math.max(0, since), 3)} `;
+    return safeLines(text)
+      .map((line) => `${prefix}${line}\n`)
+      .join('');
   }
 
   #status(record: Of<'status'>): string {
@@ -93,12 +98,12 @@ export class PlainRenderer {
     if (!record.done || this.#transfersDone.has(key)) return '';
     this.#transfersDone.add(key);
     const size = record.total > 0 ? ` ${bytes(record.current)} / ${bytes(record.total)}` : '';
-    return `${this.#enter(record.step)}#${record.step} ${record.name}${size} done\n`;
+    return `${this.#enter(record.step)}#${record.step} ${safeName(record.name)}${size} done\n`;
   }
 
   #warning(record: Of<'warning'>): string {
-    const detail = record.detail ? `\n${record.detail}` : '';
-    return `${this.#leave()}${record.step ? `#${record.step} ` : ''}WARN: ${record.message}${detail}\n`;
+    const detail = record.detail ? `\n${safeText(record.detail)}` : '';
+    return `${this.#leave()}${record.step ? `#${record.step} ` : ''}WARN: ${safeText(record.message)}${detail}\n`;
   }
 
   #end(record: Of<'end'>): string {
@@ -106,11 +111,11 @@ export class PlainRenderer {
     const unfinished = [...this.#names.keys()].map((step) => this.#flush(step)).join('');
     const before = unfinished + this.#leave();
     if (state === 'queued') {
-      return `${before}kiln: attempt lost (${failure?.message ?? 'host lost'}); the build is queued again\n`;
+      return `${before}kiln: attempt lost (${safeText(failure?.message ?? 'host lost')}); the build is queued again\n`;
     }
     if (!failure) return `${before}kiln: ${state}\n`;
-    const excerpt = failure.excerpt ? failure.excerpt.replace(/\n?$/, '\n') : '';
-    return `${before}${excerpt}kiln: ${state}: ${failure.message} [${failure.code}]\n`;
+    const excerpt = failure.excerpt ? safeText(failure.excerpt).replace(/\n?$/, '\n') : '';
+    return `${before}${excerpt}kiln: ${state}: ${safeText(failure.message)} [${failure.code}]\n`;
   }
 
   /** Makes `step` the one that is written of. */

@@ -44,9 +44,9 @@ test('a key of one isolation is none of another, and reads back as what it was m
       expect(parts).toEqual({ trust, isolation: 'repo', team, repo });
     }),
   );
-  expect(['', 'else', 'trusted team', 'trusted team a b', 'trusted else a'].map(readDomain)).toEqual(
-    Array(5).fill(undefined),
-  );
+  expect(
+    ['', 'else', 'trusted team', 'trusted team a b', 'trusted else a', 'trusted team %zz'].map(readDomain),
+  ).toEqual(Array(6).fill(undefined));
 });
 
 test('is told in words', () => {

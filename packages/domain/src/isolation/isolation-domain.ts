@@ -43,13 +43,13 @@ export function isolationDomain({ trust = 'trusted', team, repo }: DomainOwner, 
 
 /** Reads what `isolationDomain` wrote; undefined where the text is no such key. */
 export function readDomain(key: string): DomainParts | undefined {
-  const [trust, kind, team, ...repo] = key.split(' ');
+  const [trust, kind, encoded = '', ...repo] = key.split(' ');
   if (!isTrust(trust)) return undefined;
   if (kind === undefined) return { trust, isolation: 'pool' };
+  const team = unescaped(encoded);
   if (team === undefined || team === '') return undefined;
-  if (kind === 'team' && repo.length === 0) return { trust, isolation: 'team', team: decodeURIComponent(team) };
-  if (kind === 'repo' && repo.length > 0)
-    return { trust, isolation: 'repo', team: decodeURIComponent(team), repo: repo.join(' ') };
+  if (kind === 'team' && repo.length === 0) return { trust, isolation: 'team', team };
+  if (kind === 'repo' && repo.length > 0) return { trust, isolation: 'repo', team, repo: repo.join(' ') };
   return undefined;
 }
 
@@ -82,4 +82,13 @@ function isTrust(text: string | undefined): text is Trust {
 /** Without white space, so that what follows it can't be taken for a part of it. */
 function word(text: string): string {
   return text.replace(/[%\s]/g, (sign) => `%${sign.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
+/** What `word` made the text of; undefined where it made none such. */
+function unescaped(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
 }
