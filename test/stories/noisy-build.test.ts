@@ -16,9 +16,9 @@ import { expect, onTestFinished, test } from 'vitest';
 import { until } from '../support/conditions.ts';
 
 const MIB = 1024 * 1024;
-const MEMORY_BYTES = 14 * MIB;
+const MEMORY_BYTES = 12 * MIB;
 /** What the noisy build prints: more than twice of all that Redis has. */
-const PRINTED_BYTES = 32 * MIB;
+const PRINTED_BYTES = 26 * MIB;
 const LINE = 'x'.repeat(4_000);
 const TOKEN = 'a-token-of-the-tests';
 const LEASE = { leaseTtlMs: 10_000, syncEveryMs: 500, fenceMarginMs: 2_000 };

@@ -46,6 +46,8 @@ export interface ApiConfig {
   readonly untrustedPush: readonly PushRule[];
   /** Largest webhook of a forge: GitHub's own limit. */
   readonly maxHookBytes: number;
+  /** Webhooks that are being read, together: they lie in memory until their signature is checked. One address has a quarter. */
+  readonly maxHookMemoryBytes: number;
   /** How long the answer to a webhook waits for what it comes to. */
   readonly hookAnswerMs: number;
   /** Time for one git command that reads a repository's configuration, and the most that the other side may send. */
@@ -71,11 +73,19 @@ export interface ApiConfig {
   readonly headersTimeoutMs: number;
   /** How long a client may take for a body that isn't a context or artifact. */
   readonly bodyTimeoutMs: number;
+  /** … and for how long it may bring next to nothing. */
+  readonly bodyIdleMs: number;
   /** How long a connection without a request is kept. Longer than a proxy in front keeps its own. */
   readonly keepAliveMs: number;
   /** A connection on which nothing moves for so long is closed. Longer than any answer may be waited for. */
   readonly socketIdleMs: number;
   readonly maxConnections: number;
+  /** Of one client address (of IPv6 one /64); not of proxies that are trusted, nor of this machine. */
+  readonly maxConnectionsByAddress: number;
+  /** Logs that one credential follows and builds that it waits for at the same time. */
+  readonly maxStreamsByCredential: number;
+  /** Requests a minute of one client address without a valid credential; 0: any number. */
+  readonly strangerRequestsPerMinute: number;
   /** An upload that brings next to nothing for so long is given up. */
   readonly uploadIdleMs: number;
   /** How long a cancel waits for the host to confirm. */
@@ -138,6 +148,7 @@ export const API_DEFAULTS = {
   limits: limitDefaults(),
   untrustedPush: [],
   maxHookBytes: 25 * MIB,
+  maxHookMemoryBytes: 256 * MIB,
   hookAnswerMs: 400,
   gitTimeoutMs: 20_000,
   maxGitBytes: 256 * MIB,
@@ -152,9 +163,13 @@ export const API_DEFAULTS = {
   blobReserveBytes: DEFAULT_BLOB_RESERVE_BYTES,
   headersTimeoutMs: 20_000,
   bodyTimeoutMs: 30_000,
+  bodyIdleMs: 5_000,
   keepAliveMs: 75_000,
   socketIdleMs: 330_000,
   maxConnections: 10_000,
+  maxConnectionsByAddress: 1_000,
+  maxStreamsByCredential: 500,
+  strangerRequestsPerMinute: 600,
   uploadIdleMs: 60_000,
   cancelWaitMs: 10_000,
   storeTimeoutMs: 15_000,

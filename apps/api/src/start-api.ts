@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { openApiDocument } from '@kiln/contracts';
+import { trimEnd } from '@kiln/domain';
 import { MeteredBlobs } from '@kiln/state';
 import { authenticator } from './access/authenticate.ts';
 import { LiveRequests } from './access/live-requests.ts';
@@ -9,6 +10,8 @@ import { AuditTrail } from './audit/audit-trail.ts';
 import { BuildWatch } from './builds/build-watch.ts';
 import type { ApiConfig } from './config.ts';
 import { docsPage } from './docs/docs-page.ts';
+import { StrangerGate } from './edge/stranger-gate.ts';
+import { StreamCap } from './edge/stream-cap.ts';
 import { BuildArchiver } from './history/archive-builds.ts';
 import { BuildDocuments } from './history/build-documents.ts';
 import { sweepDocuments } from './history/sweep-documents.ts';
@@ -44,6 +47,9 @@ import { MemoryWatch } from './upkeep/watch-memory.ts';
 export const API_VERSION = '0.1.0';
 /** When the archive looks again at a log that another process has a claim on, ms. */
 const CLAIMED_LOG_MS = 500;
+
+/** A body that is read whole brings so many bytes within `bodyIdleMs`, or its end. */
+const LEAST_BODY_BYTES = 1024;
 
 export interface RunningApi {
   readonly url: string;
@@ -123,6 +129,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     hub,
     watch,
     heartbeatMs: config.sseHeartbeatMs,
+    idleMs: config.socketIdleMs,
     retryMs: config.sseRetryMs,
     closing: closing.signal,
   };
@@ -175,16 +182,19 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     live: stack.use(new LiveRequests(events, now)),
     trail: new AuditTrail(deps.audit, log),
     trustProxy: config.trustProxy,
-    bodyTimeoutMs: config.bodyTimeoutMs,
+    bodyTime: { ms: config.bodyTimeoutMs, leastBytes: LEAST_BODY_BYTES, withinMs: config.bodyIdleMs },
+    strangers: new StrangerGate(config.strangerRequestsPerMinute, now),
+    streams: new StreamCap(config.maxStreamsByCredential),
     log,
     now,
     closing: closing.signal,
   });
-  const server = createHttpServer(config, app, log);
+  const trusts = app.get('trust proxy fn') as (address: string, hop: number) => boolean;
+  const server = createHttpServer(config, app, (address) => trusts(address, 0), log);
   await listen(server, config);
   const { port } = server.address() as AddressInfo;
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
-  stack.use(startHooks(config, deps, hookRules, config.publicUrl.replace(/\/+$/, '') || url));
+  stack.use(startHooks(config, deps, hookRules, trimEnd(config.publicUrl, '/') || url));
   log.info({ url }, 'api listening');
   let closed: Promise<void> | undefined;
   return {

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { setTimeout as delay } from 'node:timers/promises';
 import { problem } from '@kiln/contracts';
+import { trimEnd } from '@kiln/domain';
 import type { AttemptRef } from '@kiln/state';
 import { z } from 'zod';
 import { refusalByApi } from './artifact-refusal.ts';
@@ -18,7 +19,7 @@ export class ApiBlobs {
   readonly #awayMs: number;
 
   constructor(url: string, token: string, { awayMs = AWAY_MS } = {}) {
-    this.#url = url.replace(/\/+$/, '');
+    this.#url = trimEnd(url, '/');
     this.#token = token;
     this.#awayMs = awayMs;
   }

@@ -126,7 +126,6 @@ function engineGone({ step, message }: Evidence): Failure | undefined {
 
 const ENGINE_FAULTS: readonly RegExp[] = [
   /\bno active session\b/,
-  /\bsession\b.*\bclosed\b/,
   /(?:^|[:\s])EOF$/,
   /\brpc error: code = (?:Unavailable|Canceled|DeadlineExceeded)\b/,
   /\btransport is closing\b/,
@@ -141,15 +140,23 @@ const ENGINE_FAULTS: readonly RegExp[] = [
   /\bcould not connect to \S*buildkit\b/i,
 ];
 
+/** By itself: one expression for both words would take long for a text with many of the first. */
+function isSessionClosed(text: string): boolean {
+  const at = text.search(/\bsession\b/);
+  return at >= 0 && /\bclosed\b/.test(text.slice(at));
+}
+
 function isEngineFault(text: string): boolean {
   // A tar that is cut short says "unexpected EOF": the context's fault, or a download's.
-  return !/\bunexpected EOF$/.test(text) && ENGINE_FAULTS.some((pattern) => pattern.test(text));
+  return (
+    !/\bunexpected EOF$/.test(text) && (isSessionClosed(text) || ENGINE_FAULTS.some((pattern) => pattern.test(text)))
+  );
 }
 
 const NO_SPACE = /\bno space left on device\b|\bENOSPC\b/i;
 
 /** As BuildKit says it that was told which frontends it may run (frontend/gateway/gateway.go). */
-const FRONTEND_REFUSED = /'([^'\n]{1,500})' is not an allowed gateway source/;
+const FRONTEND_REFUSED = /'([^'\n]+)' is not an allowed gateway source/;
 
 function frontend({ message, step }: Evidence): Failure | undefined {
   const image = FRONTEND_REFUSED.exec(message)?.[1] ?? FRONTEND_REFUSED.exec(step?.error ?? '')?.[1];

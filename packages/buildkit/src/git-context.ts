@@ -1,3 +1,4 @@
+import { trimEnd } from '@kiln/domain';
 export interface GitContext {
   readonly url: string;
   readonly commit: string;
@@ -9,12 +10,12 @@ export interface GitContext {
  * ends in `.git` (else it downloads the URL as a file), so that is added where it is missing.
  */
 export function gitContext({ url, commit, subdir }: GitContext): string {
-  const under = subdir === undefined ? '' : subdir.replace(/^(?:\.?\/)+|\/+$/g, '');
+  const under = subdir === undefined ? '' : trimEnd(subdir.replace(/^(?:\.?\/)+/, ''), '/');
   return `${withDotGit(url)}#${commit}${under && under !== '.' ? `:${under}` : ''}`;
 }
 
 function withDotGit(url: string): string {
   if (!/^https?:/i.test(url)) return url;
-  const bare = url.replace(/\/+$/, '');
+  const bare = trimEnd(url, '/');
   return bare.endsWith('.git') ? bare : `${bare}.git`;
 }

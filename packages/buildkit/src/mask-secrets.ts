@@ -57,7 +57,7 @@ function base64Forms(plain: string): string[] {
     return encoded.slice(Math.ceil((lead * 8) / 6), Math.floor(((lead + bytes.length) * 8) / 6));
   });
   const whole = bytes.toString('base64');
-  return [whole, whole.replace(/=+$/, ''), ...inner].flatMap((form) => [
+  return [whole, whole.replace(/={1,2}$/, ''), ...inner].flatMap((form) => [
     form,
     form.replaceAll('+', '-').replaceAll('/', '_'),
   ]);

@@ -56,5 +56,5 @@ export function fullReference(tag: string): string {
   const hasHost = more.length > 0 && (/[.:]/.test(first) || first === 'localhost');
   const host = hasHost ? first : 'docker.io';
   const path = hasHost ? more.join('/') : more.length > 0 ? tag : `library/${tag}`;
-  return `${host}/${/:[^/]+$/.test(path) ? path : `${path}:latest`}`;
+  return `${host}/${/:[^/:]+$/.test(path) ? path : `${path}:latest`}`;
 }

@@ -79,7 +79,7 @@ function isCanceled(error: string): boolean {
   return /\bcontext canceled\b/i.test(error);
 }
 
-const INSTRUCTION = /^\[(?:[^\]]+ )?\s*\d+\/\d+\] (\S+)/;
+const INSTRUCTION = /^\[(?:[^\]]* )?\d+\/\d+\] (\S+)/;
 
 /** `[2/4] RUN …`, `[build 3/5] COPY …`, `[linux/amd64 build 1/2] FROM …`: an instruction of the Dockerfile. */
 export function isDockerfileStep(name: string): boolean {

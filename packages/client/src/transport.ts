@@ -24,7 +24,9 @@ export class Transport {
   constructor(url: string, token: TokenSource | undefined, fetchImpl: typeof fetch) {
     const base = new URL(url);
     if (base.protocol !== 'http:' && base.protocol !== 'https:') throw new TypeError(`${url}: not an http(s) URL`);
-    this.url = base.href.replace(/\/+$/, '');
+    let { href } = base;
+    while (href.endsWith('/')) href = href.slice(0, -1);
+    this.url = href;
     this.#token = token;
     this.#fetch = fetchImpl;
   }

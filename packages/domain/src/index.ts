@@ -127,6 +127,7 @@ export {
 } from './secrets/choose-secrets.ts';
 export { isMasked, MIN_MASKED_CHARS } from './secrets/masking.ts';
 export { SECRET_KINDS, type SecretIdentity, type SecretInfo, type SecretKind } from './secrets/stored-secret.ts';
+export { trim, trimEnd } from './text/trim.ts';
 export {
   type AttemptWindow,
   type LayerRecord,

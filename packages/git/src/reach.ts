@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { trimEnd } from '@kiln/domain';
 import { AddressRefused, type OutgoingGuard } from '@kiln/runtime';
 import type { GitSettings } from './git-environment.ts';
 import { GitFailed } from './git-failed.ts';
@@ -66,7 +67,7 @@ function hasProxy(protocol: string): boolean {
  * @throws GitFailed `host_refused`
  */
 export async function followRedirect(url: string, guard: GitGuard, signal: AbortSignal): Promise<string | undefined> {
-  let at = `${url.replace(/\/+$/, '')}${FIRST_REQUEST}`;
+  let at = `${trimEnd(url, '/')}${FIRST_REQUEST}`;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
     const answer = await guard.fetch(at, { redirect: 'manual', signal }).catch((error: unknown) => {
       if (error instanceof Error && error.cause instanceof AddressRefused) throw hostRefused(url, error.cause);

@@ -23,6 +23,9 @@ export const accessEnv = {
     .optional(),
   KILN_SESSION_HOURS: wholeNumber(1, API_DEFAULTS.sessionMs / HOUR_MS),
   KILN_MAX_CONNECTIONS: wholeNumber(1, API_DEFAULTS.maxConnections),
+  KILN_MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(1, API_DEFAULTS.maxConnectionsByAddress),
+  KILN_MAX_STREAMS_PER_CREDENTIAL: wholeNumber(1, API_DEFAULTS.maxStreamsByCredential),
+  KILN_STRANGER_REQUESTS_PER_MINUTE: wholeNumber(0, API_DEFAULTS.strangerRequestsPerMinute),
   KILN_LIMITS_FILE: z.string().optional(),
   KILN_BLOB_RESERVE_BYTES: wholeNumber(0, API_DEFAULTS.blobReserveBytes),
   KILN_ALLOWED_HOSTS: allowedHosts,
@@ -41,6 +44,9 @@ type AccessConfig = Pick<
   | 'limits'
   | 'blobReserveBytes'
   | 'maxConnections'
+  | 'maxConnectionsByAddress'
+  | 'maxStreamsByCredential'
+  | 'strangerRequestsPerMinute'
 >;
 /** … and what may be reached on others' behalf. */
 interface AccessSettings extends AccessConfig {
@@ -65,6 +71,9 @@ export function accessConfig(env: AccessEnv): AccessSettings {
     ),
     blobReserveBytes: env.KILN_BLOB_RESERVE_BYTES,
     maxConnections: env.KILN_MAX_CONNECTIONS,
+    maxConnectionsByAddress: env.KILN_MAX_CONNECTIONS_PER_ADDRESS,
+    maxStreamsByCredential: env.KILN_MAX_STREAMS_PER_CREDENTIAL,
+    strangerRequestsPerMinute: env.KILN_STRANGER_REQUESTS_PER_MINUTE,
     allowedHosts: env.KILN_ALLOWED_HOSTS,
     untrustedPush: env.KILN_UNTRUSTED_PUSH,
     auditRetentionMs: env.KILN_AUDIT_RETENTION_DAYS * DAY_MS,

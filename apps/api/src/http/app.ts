@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { changesState, type OperationId, ROUTES, type RouteDoc } from '@kiln/contracts';
-import { ANONYMOUS } from '@kiln/domain';
+import { ANONYMOUS, type Principal } from '@kiln/domain';
 import express, {
   type ErrorRequestHandler,
   type Express,
@@ -16,9 +16,11 @@ import type { LiveRequests } from '../access/live-requests.ts';
 import { authorize } from '../access/refusals.ts';
 import type { Audited, AuditTrail } from '../audit/audit-trail.ts';
 import { incomplete } from '../contexts/inspect-context.ts';
+import type { Entry, StrangerGate } from '../edge/stranger-gate.ts';
+import type { StreamCap } from '../edge/stream-cap.ts';
 import type { RequestGate } from '../limits/request-gate.ts';
 import { sendComplaint } from './answer.ts';
-import { limitBodyTime } from './body-gate.ts';
+import { type BodyTime, limitBodyTime } from './body-gate.ts';
 import { Complaint, complaintOf, fieldComplaint } from './complaint.ts';
 
 export interface AppParts {
@@ -29,8 +31,10 @@ export interface AppParts {
   readonly trail: AuditTrail;
   /** Whose `X-Forwarded-For` is believed, as express takes it: addresses and networks, or a number of proxies. */
   readonly trustProxy: readonly string[] | number;
-  /** How long a body may take that is read whole, ms. */
-  readonly bodyTimeoutMs: number;
+  /** Of a body that is read whole. */
+  readonly bodyTime: BodyTime;
+  readonly strangers: StrangerGate;
+  readonly streams: StreamCap;
   readonly log: Logger;
   readonly now: () => number;
   readonly closing: AbortSignal;
@@ -43,7 +47,8 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** The routes of the catalogue, and what goes round each of them. */
 export function createApp(parts: AppParts): Express {
-  const { handlers, authenticate, gate, live, trail, trustProxy, bodyTimeoutMs, log, now, closing } = parts;
+  const { handlers, authenticate, gate, live, trail, trustProxy, bodyTime, log, now, closing } = parts;
+  const { strangers, streams } = parts;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -51,7 +56,7 @@ export function createApp(parts: AppParts): Express {
   app.set('trust proxy', trustProxy);
   app.use(identify(log, now, closing));
   app.use((request, _response, next) => {
-    limitBodyTime(request, bodyTimeoutMs);
+    limitBodyTime(request, bodyTime);
     if (request.headers.host === undefined && request.httpVersion === '1.1') {
       throw fieldComplaint('malformed_http', 'header Host', 'nothing', 'a Host, as HTTP/1.1 has it');
     }
@@ -68,14 +73,19 @@ export function createApp(parts: AppParts): Express {
     for (const [id, route] of routes) {
       const { method, access } = route;
       app[method](path, async (request: Request, response: Response) => {
+        // Before anything is written: a flood isn't to fill the audit log either.
+        const { requestId, ip } = response.locals as { requestId: string; ip: string };
+        const credential = access.who === 'anyone' ? undefined : credentialOf(request);
+        const entry = UNCOUNTED.has(id) ? undefined : strangers.enter(ip, credential);
         const audited = trail.begin({ action: id, isAlways: changesState(route) }, request, response);
         response.locals.audited = audited;
-        const principal = access.who === 'anyone' ? ANONYMOUS : await authenticate(request);
+        const principal = access.who === 'anyone' ? ANONYMOUS : await proven(authenticate(request), entry);
         audited.principal = principal;
+        if (id === 'receiveWebhook') response.on('finish', () => response.statusCode < 400 && entry?.vouched());
         await gate(principal, response);
         authorize(principal, route);
+        if (LONG.has(id)) streams.enter(principal, ip, response);
         if (principal !== ANONYMOUS && !ENDS_CREDENTIALS.has(id)) live.add(principal, response);
-        const { requestId, ip } = response.locals as { requestId: string; ip: string };
         const call: Call = { principal, requestId, ip, note: audited.note };
         // What one credential is shown is for nobody else, whatever lies between.
         if (principal !== ANONYMOUS) response.setHeader('Cache-Control', 'private, no-store');
@@ -89,6 +99,30 @@ export function createApp(parts: AppParts): Express {
   });
   app.use(complain(log));
   return app;
+}
+
+/** Answers that may stay open for long. */
+const LONG: ReadonlySet<OperationId> = new Set(['readLog', 'readAudit', 'getBuild']);
+
+/** What watches over Kiln asks for, from wherever it is. */
+const UNCOUNTED: ReadonlySet<OperationId> = new Set(['health', 'ready']);
+
+/** What a request brings to be known by, whatever it is worth. */
+function credentialOf(request: Request): string | undefined {
+  return request.get('authorization') ?? request.get('cookie');
+}
+
+/** Whom it stands for; `entry` hears whether it was any good. */
+async function proven(authenticated: Promise<Principal>, entry: Entry | undefined): Promise<Principal> {
+  try {
+    const principal = await authenticated;
+    if (principal === ANONYMOUS) entry?.unknown();
+    else entry?.proved();
+    return principal;
+  } catch (error) {
+    if (error instanceof Complaint && error.code === 'unauthorized') entry?.failed();
+    throw error;
+  }
 }
 
 /** Gives each request an id and a logger, and logs its end. Headers and bodies are not logged: tokens and secrets are in them. */

@@ -1,7 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Pace } from '../edge/body-pace.ts';
 
 const WAITING = new WeakMap<IncomingMessage, ServerResponse>();
-const DEADLINES = new WeakMap<object, number>();
+const TIMES = new WeakMap<object, BodyTime>();
+
+/** How long a body may take, and how fast it has to come. */
+export interface BodyTime extends Pace {
+  readonly ms: number;
+}
 
 /** The client asked (`Expect: 100-continue`) whether it should send its body at all: it is told when somebody reads it. */
 export function holdBody(request: IncomingMessage, response: ServerResponse): void {
@@ -14,12 +20,12 @@ export function admitBody(request: IncomingMessage): void {
   WAITING.delete(request);
 }
 
-/** A body that is read whole, as JSON, has `ms` to arrive. */
-export function limitBodyTime(request: IncomingMessage, ms: number): void {
-  DEADLINES.set(request, ms);
+/** Holds for a body that is read whole, as JSON. */
+export function limitBodyTime(request: IncomingMessage, time: BodyTime): void {
+  TIMES.set(request, time);
 }
 
-/** How long it has, ms; undefined for what isn't a request's own body. */
-export function bodyTimeOf(stream: object): number | undefined {
-  return DEADLINES.get(stream);
+/** Undefined for what isn't a request's own body. */
+export function bodyTimeOf(stream: object): BodyTime | undefined {
+  return TIMES.get(stream);
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { Busboy, type BusboyHeaders, type BusboyInstance } from '@fastify/busboy';
+import { BodyPace } from '../edge/body-pace.ts';
 import { Complaint } from './complaint.ts';
 
 /** The request ended, or fell silent, before its last boundary. */
@@ -38,14 +39,10 @@ export async function eachPart(
   parser.on('error', () =>
     fail(request.readableEnded ? new CutOff('the multipart body is cut off') : malformed('damaged')),
   );
-  const silence = setTimeout(() => fail(new CutOff(`less than ${LEAST_BYTES} bytes came within ${idleMs} ms`)), idleMs);
-  let came = 0;
-  request.on('data', (chunk: Buffer) => {
-    came += chunk.length;
-    if (came < LEAST_BYTES) return;
-    came = 0;
-    silence.refresh();
-  });
+  using pace = new BodyPace({ leastBytes: LEAST_BYTES, withinMs: idleMs }, () =>
+    fail(new CutOff(`less than ${LEAST_BYTES} bytes came within ${idleMs} ms`)),
+  );
+  request.on('data', (chunk: Buffer) => pace.add(chunk.length));
   request.on('error', () => fail(new CutOff('the connection was lost')));
   request.on('close', () => {
     if (!request.complete) fail(new CutOff('the connection was lost'));
@@ -59,13 +56,11 @@ export async function eachPart(
     // What the parts have opened is closed before anybody is told.
     await chain.catch(() => {});
     throw error;
-  } finally {
-    clearTimeout(silence);
   }
 }
 
 const MAX_PARTS = 8;
-/** Who sends less within the time for which one may be silent is as good as silent: a byte now and then would hold a connection for ever. */
+/** Of what has to come within the time for which one may be silent. */
 const LEAST_BYTES = 16 * 1024;
 
 function openParser(request: IncomingMessage): BusboyInstance {

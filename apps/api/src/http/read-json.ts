@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { type ParseError, parse as parseTolerantly, printParseErrorCode } from 'jsonc-parser';
-import { bodyTimeOf } from './body-gate.ts';
+import type { HeldBody } from '../edge/body-memory.ts';
+import { BodyPace } from '../edge/body-pace.ts';
+import { type BodyTime, bodyTimeOf } from './body-gate.ts';
 import { Complaint, fieldComplaint } from './complaint.ts';
 
 /**
@@ -17,19 +19,23 @@ export async function readJson(request: IncomingMessage, maxBytes: number): Prom
 }
 
 /**
- * A stream's bytes, at most `maxBytes` of them; of a request's body in the time that it has. What is left of it is left unread.
- * @throws Complaint `body_too_large`, `request_timeout`
+ * A stream's bytes, at most `maxBytes` of them; of a request's body in the time that it has. What is left of it is left unread. `held`
+ * counts what lies in memory.
+ * @throws Complaint `body_too_large`, `request_timeout`, and what `held` throws
  */
-export async function readAll(stream: Readable, maxBytes: number): Promise<Buffer> {
+export async function readAll(stream: Readable, maxBytes: number, held?: HeldBody): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   // Not by `for await`: left early, that destroys the stream, and with it the connection on which the client is to be told.
   const reading: AsyncIterator<Buffer> = stream[Symbol.asyncIterator]();
   using late = deadline(bodyTimeOf(stream));
+  const ends = held ? [late.passed, held.dropped] : [late.passed];
   for (;;) {
-    const { done, value } = await Promise.race([reading.next(), late.passed]);
+    const { done, value } = await Promise.race([reading.next(), ...ends]);
     if (done) return Buffer.concat(chunks);
     length += value.length;
+    late.came(value.length);
+    held?.add(value.length);
     if (length > maxBytes) {
       throw fieldComplaint('body_too_large', 'body', `more than ${maxBytes} bytes`, `at most ${maxBytes} bytes`);
     }
@@ -37,13 +43,27 @@ export async function readAll(stream: Readable, maxBytes: number): Promise<Buffe
   }
 }
 
-function deadline(ms: number | undefined): Disposable & { readonly passed: Promise<never> } {
-  const { promise, reject } = Promise.withResolvers<never>();
-  promise.catch(() => {});
-  const late = () =>
-    reject(fieldComplaint('request_timeout', 'body', `not whole after ${ms} ms`, 'a body without pauses'));
-  const timer = ms === undefined ? undefined : setTimeout(late, ms);
-  return { passed: promise, [Symbol.dispose]: () => clearTimeout(timer) };
+interface Deadline extends Disposable {
+  readonly passed: Promise<never>;
+  came(bytes: number): void;
+}
+
+function deadline(time: BodyTime | undefined): Deadline {
+  const { promise: passed, reject } = Promise.withResolvers<never>();
+  passed.catch(() => {});
+  if (!time) return { passed, came() {}, [Symbol.dispose]() {} };
+  const { ms, leastBytes, withinMs } = time;
+  const late = (got: string) => reject(fieldComplaint('request_timeout', 'body', got, 'a body without pauses'));
+  const timer = setTimeout(() => late(`not whole after ${ms} ms`), ms);
+  const pace = new BodyPace(time, () => late(`less than ${leastBytes} bytes within ${withinMs} ms`));
+  return {
+    passed,
+    came: (bytes) => pace.add(bytes),
+    [Symbol.dispose]() {
+      clearTimeout(timer);
+      pace[Symbol.dispose]();
+    },
+  };
 }
 
 /** @throws Complaint `malformed_json`, with line and column; what stands there isn't quoted: it may be a secret. */

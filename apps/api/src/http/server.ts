@@ -11,11 +11,16 @@ import type { Socket } from 'node:net';
 import type { ProblemCode } from '@kiln/contracts';
 import type { Logger } from 'pino';
 import type { ApiConfig } from '../config.ts';
+import { isLoopback } from '../edge/client-network.ts';
+import { capConnections } from '../edge/connection-cap.ts';
 import { sendComplaint } from './answer.ts';
 import { holdBody } from './body-gate.ts';
 import { Complaint, fieldComplaint } from './complaint.ts';
 
-type ServerTimes = Pick<ApiConfig, 'headersTimeoutMs' | 'keepAliveMs' | 'socketIdleMs' | 'maxConnections'>;
+type ServerTimes = Pick<
+  ApiConfig,
+  'headersTimeoutMs' | 'keepAliveMs' | 'socketIdleMs' | 'maxConnections' | 'maxConnectionsByAddress'
+>;
 
 /** A request has no more header fields than so many; further ones are not read. */
 const MAX_HEADERS = 100;
@@ -28,8 +33,13 @@ const TELL_EVERY_MS = 10_000;
  * The HTTP server: bounded in connections and header fields, and in how long anybody may take to send them. What isn't HTTP is answered
  * with problem details, too. How long a body may take is a matter of its reader: a build context may well take hours.
  */
-export function createHttpServer(times: ServerTimes, app: RequestListener, log: Logger): Server {
-  const { headersTimeoutMs, keepAliveMs, socketIdleMs, maxConnections } = times;
+export function createHttpServer(
+  times: ServerTimes,
+  app: RequestListener,
+  isProxy: (address: string) => boolean,
+  log: Logger,
+): Server {
+  const { headersTimeoutMs, keepAliveMs, socketIdleMs, maxConnections, maxConnectionsByAddress } = times;
   const server = createServer(
     {
       headersTimeout: headersTimeoutMs,
@@ -66,13 +76,37 @@ export function createHttpServer(times: ServerTimes, app: RequestListener, log: 
     const [code, detail] = FAULTS[error.code ?? ''] ?? ['malformed_http', 'what was sent is not HTTP/1.1'];
     answerRaw(socket, new Complaint(code, detail));
   });
-  let toldAt = Number.NEGATIVE_INFINITY;
-  server.on('drop', () => {
-    if (performance.now() - toldAt < TELL_EVERY_MS) return;
-    toldAt = performance.now();
-    log.warn({ maxConnections }, 'connections refused: there are as many as may be');
+  const dropped = seldom();
+  server.on('drop', () =>
+    dropped(() => log.warn({ maxConnections }, 'connections refused: there are as many as may be')),
+  );
+  const refused = seldom();
+  capConnections(server, {
+    max: maxConnectionsByAddress,
+    isExempt: (address) => isLoopback(address) || isProxy(address),
+    refuse: (socket, network) => {
+      refused(() => log.warn({ network, maxConnectionsByAddress }, 'connections of one address refused'));
+      answerRaw(socket, tooManyConnections(network, maxConnectionsByAddress));
+    },
   });
   return server;
+}
+
+/** Calls what it is given, but not again within `TELL_EVERY_MS`. */
+function seldom(): (tell: () => void) => void {
+  let toldAt = Number.NEGATIVE_INFINITY;
+  return (tell) => {
+    if (performance.now() - toldAt < TELL_EVERY_MS) return;
+    toldAt = performance.now();
+    tell();
+  };
+}
+
+function tooManyConnections(network: string, max: number): Complaint {
+  return new Complaint('too_many_requests', `${network} has ${max} connections open, as many as one address may`, {
+    errors: [{ field: 'address', got: 'one more connection', expected: `at most ${max} at a time` }],
+    headers: { 'Retry-After': '5' },
+  });
 }
 
 /** Faults of the connection that have a code of their own; all others are no HTTP. */
@@ -98,6 +132,7 @@ function answerRaw(socket: Socket, complaint: Complaint): void {
     `X-Request-Id: ${requestId}`,
     'Cache-Control: no-store',
     'Connection: close',
+    ...Object.entries(complaint.headers).map(([name, value]) => `${name}: ${value}`),
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }

@@ -50,3 +50,14 @@ export class Outlet implements Disposable {
     this.#wrote = false;
   }
 }
+
+/**
+ * Cuts off a client that has taken nothing for `idleMs` of what was written to it. One that reads slowly takes something, and
+ * one to which nothing was written is left alone: whether it is still there is what TCP's own probes tell.
+ */
+export function dropStalled(response: ServerResponse, idleMs: number): void {
+  response.setTimeout(idleMs, () => {
+    if (response.writableLength > 0) response.destroy();
+    else response.socket?.setTimeout(idleMs);
+  });
+}

@@ -233,3 +233,101 @@ describe('slow readers and closing', () => {
     await expect(fetch(`${api.api.url}/healthz`)).rejects.toThrow();
   });
 });
+
+describe('clients that stay', () => {
+  const REST_MS = 1_000;
+  const PATIENT = { timeout: 20_000 };
+  const BIG = `${'x'.repeat(200_000)}\n`;
+
+  /** Asks by a socket of its own; `read` is what it has taken so far. */
+  async function open(id: string, format: string) {
+    const socket = connect(api.api.port, '127.0.0.1');
+    let read = '';
+    socket.on('data', (chunk) => {
+      read += chunk.toString('latin1');
+    });
+    socket.on('error', () => {});
+    const closed = once(socket, 'close');
+    await once(socket, 'connect');
+    socket.write(
+      `GET /v1/builds/${id}/logs?format=${format} HTTP/1.1\r\nHost: k\r\nAuthorization: Bearer ${TOKEN}\r\n\r\n`,
+    );
+    return { socket, closed, read: () => read };
+  }
+
+  test('one that reads nothing is dropped, whatever the format; one that reads slowly is not', async () => {
+    await start({ socketIdleMs: 2 * REST_MS, sseHeartbeatMs: REST_MS / 4 });
+    const { id, attempt } = await started();
+    const dead = await Promise.all(['text', 'ndjson', 'sse'].map((format) => open(id, format)));
+    const slow = await open(id, 'text');
+    for (const { socket } of [...dead, slow]) socket.pause();
+    // A little at a time.
+    const timer = setInterval(() => void slow.socket.read(64 * 1024), 10);
+    const cutOff = () => api.logged.filter((line) => line.includes('"cutOff":true')).length;
+    try {
+      // More than the system's buffers hold.
+      for (let i = 0; i < 20; i += 1) await attempt.log(...[1, 2, 3, 4, 5].map((n) => output(i * 5 + n, BIG)));
+      await expect.poll(cutOff, PATIENT).toBe(3);
+      expect(slow.socket.closed).toBe(false);
+    } finally {
+      clearInterval(timer);
+      for (const { socket } of [...dead, slow]) socket.destroy();
+    }
+  });
+
+  test.each(['text', 'ndjson'])('a quiet %s stream is kept', async (format) => {
+    await start({ socketIdleMs: REST_MS, sseHeartbeatMs: REST_MS / 4 });
+    const { id, attempt } = await started();
+    const { socket, closed, read } = await open(id, format);
+    await attempt.log(output(1, 'first\n'));
+    await expect.poll(read, PATIENT).toContain('first');
+    const since = performance.now();
+    await expect.poll(() => performance.now() - since, PATIENT).toBeGreaterThan(2.5 * REST_MS);
+    await attempt.log(output(2, 'second\n'));
+    await attempt.settle(DONE);
+    await expect.poll(read, PATIENT).toContain('second');
+    // Chunks of one line end: signs of life.
+    expect(read().includes('\r\n1\r\n\n\r\n')).toBe(format === 'ndjson');
+    socket.end();
+    await closed;
+  });
+
+  test('one credential has so many streams at most, whatever others have; one that ends makes room', async () => {
+    await start({ maxStreamsByCredential: 2 });
+    const { id } = await started();
+    const [one, other] = await Promise.all([
+      api.token({ team: '*', scopes: ['builds:read', 'logs:read'] }),
+      api.token({ team: '*', scopes: ['logs:read'] }),
+    ]);
+    const stop = new AbortController();
+    const follow = (headers: Record<string, string>, signal?: AbortSignal) =>
+      api.fetch(`/v1/builds/${id}/logs`, { headers, ...(signal && { signal }) });
+    const first = await follow(one.headers, stop.signal);
+    const second = await follow(one.headers);
+    const refused = await follow(one.headers);
+    expect([first.status, second.status, refused.status, refused.headers.get('retry-after')]).toEqual([
+      200,
+      200,
+      429,
+      '5',
+    ]);
+    expect(await refused.json()).toMatchObject({
+      code: 'too_many_requests',
+      errors: [{ field: 'streams of the credential', expected: 'at most 2 at a time' }],
+    });
+    expect((await api.fetch(`/v1/builds/${id}?wait=1`, { headers: one.headers })).status).toBe(429);
+    expect((await api.fetch('/v1/builds', { headers: one.headers })).status).toBe(200);
+    const others = await follow(other.headers);
+    const admins = await Promise.all([1, 2, 3].map(() => follow({})));
+    expect([others, ...admins].map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    stop.abort();
+    await expect
+      .poll(async () => {
+        const again = await follow(one.headers);
+        await again.body?.cancel();
+        return again.status;
+      })
+      .toBe(200);
+    await Promise.all([second, others, ...admins].map((answer) => answer.body?.cancel()));
+  });
+});

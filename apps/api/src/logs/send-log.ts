@@ -11,7 +11,7 @@ import { followBuild } from './follow-build.ts';
 import { followSharedRun } from './follow-shared-run.ts';
 import type { LogChunk, LogFormat, TextState } from './log-chunk.ts';
 import type { LogHub } from './log-hub.ts';
-import { Outlet } from './outlet.ts';
+import { dropStalled, Outlet } from './outlet.ts';
 
 export interface LogSending {
   readonly builds: Builds;
@@ -20,6 +20,8 @@ export interface LogSending {
   readonly hub: LogHub;
   readonly watch: BuildWatch;
   readonly heartbeatMs: number;
+  /** A client that takes nothing of what there is for so long is dropped. */
+  readonly idleMs: number;
   readonly retryMs: number;
   /** Aborts when the process is to stop. */
   readonly closing: AbortSignal;
@@ -32,6 +34,9 @@ const MEDIA_TYPES: Readonly<Record<LogFormat, string>> = {
   ndjson: 'application/x-ndjson',
   text: 'text/plain; charset=utf-8',
 };
+
+/** Signs of life: a comment, an empty line. */
+const BEATS: Readonly<Partial<Record<LogFormat, string>>> = { sse: ': alive\n\n', ndjson: '\n' };
 
 /** Answers `GET /v1/builds/:id/logs`. @throws Complaint, as long as nothing has been sent; the stores' errors */
 export async function sendLog(
@@ -69,7 +74,7 @@ export async function sendLog(
 }
 
 async function stream(
-  { heartbeatMs, retryMs, closing }: LogSending,
+  { heartbeatMs, idleMs, retryMs, closing }: LogSending,
   response: ServerResponse,
   format: LogFormat,
   chunks: AsyncIterable<LogChunk>,
@@ -81,10 +86,11 @@ async function stream(
     'X-Accel-Buffering': 'no',
   });
   response.flushHeaders();
-  // A quiet build has nothing to say for as long as it likes; only server-sent events have a sign of life.
-  if (format !== 'sse') response.setTimeout(0);
+  const beat = BEATS[format];
+  // A quiet build has nothing to say for as long as it likes, and text has no sign of life.
+  if (beat === undefined) dropStalled(response, idleMs);
   const encode = encoder(format);
-  using outlet = new Outlet(response, format === 'sse' ? { text: ': alive\n\n', everyMs: heartbeatMs } : undefined);
+  using outlet = new Outlet(response, beat === undefined ? undefined : { text: beat, everyMs: heartbeatMs });
   if (format === 'sse') await outlet.write(`retry: ${retryMs}\n\n`);
   for await (const chunk of chunks) await outlet.write(encode(chunk));
   if (closing.aborted && format === 'sse') await outlet.write(': this process stops; come back\n\n');

@@ -1,3 +1,4 @@
+import { trim } from '@kiln/domain';
 import { UsageError } from '../io/errors.ts';
 
 export interface GitSource {
@@ -35,7 +36,7 @@ export function gitSourceOf(operand: string, ref: string | undefined): GitSource
   }
   const colon = fragment.indexOf(':');
   const hashRef = colon < 0 ? fragment : fragment.slice(0, colon);
-  const subdir = colon < 0 ? '' : fragment.slice(colon + 1).replace(/^\/+|\/+$/g, '');
+  const subdir = colon < 0 ? '' : trim(fragment.slice(colon + 1), '/');
   if (ref !== undefined && hashRef !== '' && hashRef !== ref) {
     throw new UsageError(`--ref ${ref} and #${hashRef}: which of them?`);
   }

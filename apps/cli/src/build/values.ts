@@ -56,7 +56,7 @@ export function durationSeconds(flag: string, text: string): number {
   if (/^\d+$/.test(text)) return Number(text);
   if (!/^(?:\d+[smh])+$/.test(text))
     throw new UsageError(`${flag} ${text}: expected a duration such as 90s, 20m or 1h30m`);
-  return [...text.matchAll(/(\d+)([smh])/g)].reduce(
+  return [...text.matchAll(/(\d+)([smh])/gy)].reduce(
     (sum, [, n, unit]) => sum + Number(n) * (SECONDS[unit ?? ''] ?? 0),
     0,
   );

@@ -3,7 +3,7 @@ import { cpus, homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { hostLabels, hostName } from '@kiln/contracts';
-import { ISOLATIONS, type Isolation, TRUSTS, type Trust } from '@kiln/domain';
+import { ISOLATIONS, type Isolation, TRUSTS, type Trust, trim, trimEnd } from '@kiln/domain';
 import { z } from 'zod';
 
 /** A flag of `kiln up` that doesn't hold what it should. */
@@ -195,11 +195,6 @@ export function defaultSlots(): number {
 
 /** The machine's name with what a host's name may not hold replaced. */
 export function toHostName(name: string): string {
-  const plain = name
-    .toLowerCase()
-    .replace(/[^a-z0-9-]+/g, '-')
-    .replace(/^-+|-+$/g, '')
-    .slice(0, 63)
-    .replace(/-+$/, '');
-  return plain || 'host';
+  const plain = trim(name.toLowerCase().replace(/[^a-z0-9-]+/g, '-'), '-');
+  return trimEnd(plain.slice(0, 63), '-') || 'host';
 }

@@ -39,7 +39,7 @@ function globProblem(pattern: string): string | undefined {
   if (/[\\\u0000-\u001f\u007f]/.test(body)) return 'a pattern without backslash or control characters';
   const unbalanced = body.replace(/\[!?[^[\]{}/]+\]|\{[^{}[\]]*\}/g, '');
   if (/[[\]{}]/.test(unbalanced)) return 'brackets and braces that are closed, and not inside one another';
-  const count = [...body.matchAll(/\{([^}]*)\}/g)].reduce((n, [, inner = '']) => n * inner.split(',').length, 1);
+  const count = [...body.matchAll(/\{([^{}]*)\}/g)].reduce((n, [, inner = '']) => n * inner.split(',').length, 1);
   if (count > MAX_ALTERNATIVES) return `braces that make at most ${MAX_ALTERNATIVES} patterns`;
   return expandBraces(body).map(partsProblem).find(Boolean);
 }

@@ -1,3 +1,4 @@
+import { trimEnd } from '@kiln/domain';
 import { z } from 'zod';
 import { globs } from '../config/glob.ts';
 import { repoSettings } from '../config/repo-settings.ts';
@@ -16,7 +17,7 @@ const baseUrl = z
   .string()
   .max(2048)
   .refine(isBaseUrl, 'an https:// or http:// URL without user, password, ? or #')
-  .transform((url) => url.replace(/\/+$/, ''));
+  .transform((url) => trimEnd(url, '/'));
 
 function isBaseUrl(text: string): boolean {
   const url = URL.parse(text);

@@ -31,3 +31,30 @@ test('a key may be a branch of any language', () => {
   const keyed = { source: SOURCE, concurrencyKey: 'acme/app#bücher/größe', supersede: 'running' };
   expect(buildRequest.parse(keyed)).toMatchObject({ concurrencyKey: 'acme/app#bücher/größe', dedupe: false });
 });
+
+test.each(['mode=max', 'mode=min,inline-only=true', 'mode=max,builder-id=https://ci.example/run?a=b'])(
+  'an attestation may be %s',
+  (provenance) => {
+    expect(buildRequest.parse({ source: SOURCE, provenance })).toMatchObject({ provenance });
+  },
+);
+
+test.each([
+  `${'a=,'.repeat(38)}a`,
+  `a=${'a=,'.repeat(38)} `,
+  `mode=${'x,a='.repeat(1_000_000)}\n`,
+  `registry.example/${'a-'.repeat(1_000_000)}`,
+])('an attestation or a tag that would have many readings is refused at once', (text) => {
+  const before = performance.now();
+  expect(problemsOf({ provenance: text, sbom: text, tags: [text] })).toBeDefined();
+  expect(performance.now() - before).toBeLessThan(1_000);
+});
+
+test('tags are image references: a registry perhaps, a name in lower case, a tag perhaps', () => {
+  const good = 'a a:1 a/b R.example:5000/a/b-c__d.e:V_1.x localhost/a r-1.example/a A/b a:1/b 127.0.0.1:5000/a'.split(
+    ' ',
+  );
+  const bad = ['', ...'A a: a:1:2 a/B /a a/ a//b -a a- a..b a/b:c/d r_x:1/a -r/a r./a r:123456/a a:.x'.split(' ')];
+  expect(good.filter((tag) => problemsOf({ tags: [tag] }))).toEqual([]);
+  expect(bad.filter((tag) => !problemsOf({ tags: [tag] }))).toEqual([]);
+});

@@ -72,7 +72,10 @@ export function secretRepoOf({ source }: Pick<BuildSpec, 'source'>): string {
 /** Attestations are passed through as buildx takes them: on, off, or its own `mode=max` notation. */
 const attestation = z.union([
   z.boolean(),
-  z.string().regex(/^[a-z]+=[^\s]{1,200}(,[a-z]+=[^\s]{1,200})*$/, 'key=value[,key=value]'),
+  z
+    .string()
+    .max(2_048, { abort: true })
+    .regex(/^[a-z]+=\S+$/, 'key=value[,key=value]'),
 ]);
 
 /** Which older builds of its concurrency key a build cancels. */

@@ -209,7 +209,7 @@ function bodySchema(body: BodyDoc, io: 'input' | 'output', components: Component
 /** One answer for each status, naming its codes. */
 function problemAnswers({ problems, access }: RouteDoc, components: Components): Json {
   const refusals: readonly ProblemCode[] =
-    access.who === 'anyone' ? [] : ['unauthorized', 'forbidden', 'too_many_requests'];
+    access.who === 'anyone' ? ['too_many_requests'] : ['unauthorized', 'forbidden', 'too_many_requests'];
   const codes: ProblemCode[] = [...problems, ...refusals, ...EVERYWHERE];
   const byStatus = Object.groupBy(new Set(codes), (code) => String(PROBLEM_KINDS[code].status));
   const schema = components.schema(problem, 'output');

@@ -169,7 +169,7 @@ export const ROUTES = {
           },
           'application/x-ndjson': logRecord.meta({
             id: 'LogRecord',
-            description: 'One record in each line, with its `id` first.',
+            description: 'One record in each line, with its `id` first; empty lines as heartbeats.',
           }),
           'text/plain': { raw: 'text', description: 'As `docker buildx build --progress=plain` prints it.' },
         },

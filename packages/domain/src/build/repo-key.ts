@@ -1,3 +1,4 @@
+import { trimEnd } from '../text/trim.ts';
 /** The parts of a source that decide which builds share caches. */
 export interface RepoKeyParts {
   /** Git URL, or the name given with an upload. */
@@ -33,5 +34,5 @@ function normaliseOrigin(origin: string): string {
 }
 
 function trimSlashes(path: string): string {
-  return path.replace(/^(?:\.?\/)+|\/+$/g, '');
+  return trimEnd(path.replace(/^(?:\.?\/)+/, ''), '/');
 }

@@ -36,7 +36,7 @@ const FAULTS: readonly (readonly [RegExp, GitFault])[] = [
   ],
   [/returned error: 30[1278]\b|unable to update url base from redirection/i, 'redirected'],
   [
-    /repository '[^']{0,2000}' not found|Repository not found|returned error: 404\b|does not appear to be a git repository/i,
+    /' not found|Repository not found|returned error: 404\b|does not appear to be a git repository/i,
     'repository_missing',
   ],
   [/File too large|signal 25|file size limit|Out of memory, (?:malloc|realloc|calloc) failed/i, 'too_large'],

@@ -1,4 +1,5 @@
 import { globMatches } from '../access/claim-rules.ts';
+import { trimEnd } from '../text/trim.ts';
 
 export const UNLIMITED = 'unlimited';
 export type Limit = number | typeof UNLIMITED;
@@ -110,5 +111,5 @@ export function registryTarget(tag: string): string {
 /** `host[:port]/path` of a clone URL, without `.git`. @throws TypeError where it is no URL */
 export function gitTarget(url: string): string {
   const { host, pathname } = new URL(url);
-  return `${host.toLowerCase()}${pathname.replace(/\/+$/, '').replace(/\.git$/, '')}`;
+  return `${host.toLowerCase()}${trimEnd(pathname, '/').replace(/\.git$/, '')}`;
 }

@@ -66,11 +66,23 @@ function invalid(got: string, expected: string, line = 1, column = 1): InvalidCo
   return new InvalidConfig([{ line, column, field: 'file', got, expected }]);
 }
 
+/** Of block collections, with white space after them. */
+const INDICATORS: ReadonlySet<string> = new Set(['-', '?', ':']);
+const MAX_DASHES = 100;
+
 /** The YAML library takes seconds over a few ten thousand open brackets or dashes; those in quotes and comments count along. */
 function isTooDeep(text: string): boolean {
-  if (/(?:[-?:][ \t]+){100}/.test(text)) return true;
   let depth = 0;
+  let dashes = 0;
+  let before = '';
   for (const character of text) {
+    if (INDICATORS.has(character)) {
+      // One after another without a space between are none.
+      if (INDICATORS.has(before)) dashes = 0;
+    } else if (character !== ' ' && character !== '\t') dashes = 0;
+    else if (INDICATORS.has(before)) dashes += 1;
+    if (dashes >= MAX_DASHES) return true;
+    before = character;
     if (character === '[' || character === '{') depth += 1;
     else if (character === ']' || character === '}') depth = Math.max(0, depth - 1);
     if (depth > MAX_DEPTH) return true;

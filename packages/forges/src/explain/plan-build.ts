@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { BuildRequestInput, KilnImage, RepoSettings } from '@kiln/contracts';
-import { repoKey } from '@kiln/domain';
+import { repoKey, trimEnd } from '@kiln/domain';
 import { mayPushUntrusted } from './filters.ts';
 import type { Occasion } from './occasion.ts';
 import { renderTags } from './render-tags.ts';
@@ -88,7 +88,7 @@ function secretsOf(image: KilnImage): Record<string, string> {
 }
 
 function subdirOf(context: string): string | undefined {
-  const path = context.replace(/^(?:\.\/)+|\/+$/g, '');
+  const path = trimEnd(context.replace(/^(?:\.\/)+/, ''), '/');
   return path === '.' || path === '' ? undefined : path;
 }
 

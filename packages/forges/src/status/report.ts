@@ -1,3 +1,4 @@
+import { trimEnd } from '@kiln/domain';
 /** What becomes of a build, as forges are told. */
 export type ReportedState = 'pending' | 'running' | 'succeeded' | 'failed' | 'canceled' | 'error';
 
@@ -52,7 +53,7 @@ export function jsonRequest(
 ): StatusRequest {
   return {
     method,
-    url: `${connection.apiUrl.replace(/\/+$/, '')}${path}`,
+    url: `${trimEnd(connection.apiUrl, '/')}${path}`,
     headers: {
       accept: 'application/json',
       'content-type': 'application/json',

@@ -28,7 +28,7 @@ const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR('2000::/3');
  * in it, as whoever sends to the former may reach the latter. Prefixes that a network has chosen by itself for NAT64 or 6rd can't be told from others.
  */
 export function readAddress(text: string): readonly Address[] {
-  const bare = text.replace(/^\[|\]$/g, '').replace(/%.*$/, '');
+  const bare = withoutZone(text.replace(/^\[|\]$/g, ''));
   // In the URL standard's own notation: ipaddr.js takes ::10.0.0.1 for ::ffff:10.0.0.1, which it isn't.
   const address = ipaddr.process(isIPv6(bare) ? new URL(`http://[${bare}]`).hostname.slice(1, -1) : bare);
   if (address.kind() === 'ipv4') return [address];
@@ -75,4 +75,10 @@ function isIn(address: Address, network: string): boolean {
 
 function ipv4(bytes: readonly number[]): ipaddr.IPv4 {
   return new ipaddr.IPv4([...bytes]);
+}
+
+/** `fe80::1%eth0` names the interface, too. */
+function withoutZone(text: string): string {
+  const at = text.indexOf('%');
+  return at < 0 ? text : text.slice(0, at);
 }

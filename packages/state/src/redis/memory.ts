@@ -46,7 +46,8 @@ export class Memory {
 
   /** Looks, and notes the level and what live logs may hold. Answers the level that was noted before beside it. */
   async note(settings: LiveLogSettings): Promise<{ state: MemoryState; before: MemoryLevel }> {
-    const state = await this.read(settings);
+    const now = await this.read(settings);
+    const state = { ...now, level: memoryLevel(now, now.level) };
     const before = await runScript(
       this.#redis,
       'note-memory',
@@ -56,8 +57,9 @@ export class Memory {
     return { state, before: before as MemoryLevel };
   }
 
+  /** How full it is, and the level that is noted. */
   async read(settings: LiveLogSettings): Promise<MemoryState> {
-    const [info, before, count, bytes, waiting] = await Promise.all([
+    const [info, level, count, bytes, waiting] = await Promise.all([
       this.#info(),
       this.#level(),
       this.#redis.zcard(this.#keys.liveLogs()),
@@ -68,7 +70,7 @@ export class Memory {
     const limits = liveLogLimits(settings, use.limitBytes);
     return {
       ...use,
-      level: memoryLevel(use, before),
+      level,
       logs: { ...limits, count, bytes: Number(bytes ?? 0), waiting },
     };
   }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { connectionName, connectionRequest, type OperationId } from '@kiln/contracts';
+import { trimEnd } from '@kiln/domain';
 import type { Request } from 'express';
 import type { Handler } from '../../access/call.ts';
 import type { ApiConfig } from '../../config.ts';
@@ -23,7 +24,7 @@ export function connectionHandlers(
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const nameOf = (request: Request) => parameter(connectionName, 'name', request.params.name);
   // Where nobody has said how Kiln is reached from outside, it is as whoever asks has reached it.
-  const baseOf = (request: Request) => config.publicUrl.replace(/\/+$/, '') || `${request.protocol}://${request.host}`;
+  const baseOf = (request: Request) => trimEnd(config.publicUrl, '/') || `${request.protocol}://${request.host}`;
   const found = async (name: string) => {
     const connection = await stored(connections.get(name));
     if (!connection) throw connectionNotFound(name);

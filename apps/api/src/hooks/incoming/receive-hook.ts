@@ -40,7 +40,7 @@ export interface ReceiveParts extends Pick<HookDeps, 'connections' | 'deliveries
  */
 export function receiveHook(config: ApiConfig, parts: ReceiveParts): Handler {
   const { connections, deliveries, hookQueues, watch, now, log, closing } = parts;
-  const reader = new HookReader(config.maxHookBytes);
+  const reader = new HookReader(config);
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
 
   return async (request, response, { ip, note, requestId }) => {
@@ -48,7 +48,7 @@ export function receiveHook(config: ApiConfig, parts: ReceiveParts): Handler {
     const from = forge(parameter(forgeName, 'forge', forgeParameter));
     const connection = await stored(connections.get(parameter(connectionName, 'connection', name)));
     if (!connection || connection.forge !== from.name) throw connectionNotFound(String(name));
-    const body = await reader.read(request, from.mediaTypes);
+    const body = await reader.read(request, from.mediaTypes, ip);
     const verdict = from.verify(request.headers, body, connection.secrets.webhook, now());
     if (!verdict.ok) {
       log.warn({ requestId, connection: connection.name, why: verdict.why }, 'webhook refused');

@@ -1,0 +1,38 @@
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+import { clientNetwork } from './client-network.ts';
+
+/**
+ * Lets at most `max` connections from one address be open at a time: `refuse` is handed each one that is too many. Those for whose address
+ * `isExempt` aren't counted: this machine, and proxies, for all clients of a proxy come from one address.
+ */
+export function capConnections(
+  server: Server,
+  {
+    max,
+    isExempt,
+    refuse,
+  }: {
+    readonly max: number;
+    readonly isExempt: (address: string) => boolean;
+    readonly refuse: (socket: Socket, network: string) => void;
+  },
+): void {
+  const open = new Map<string, number>();
+  server.on('connection', (socket: Socket) => {
+    const { remoteAddress } = socket;
+    if (remoteAddress === undefined || isExempt(remoteAddress)) return;
+    const network = clientNetwork(remoteAddress);
+    const before = open.get(network) ?? 0;
+    if (before >= max) {
+      refuse(socket, network);
+      return;
+    }
+    open.set(network, before + 1);
+    socket.once('close', () => {
+      const left = (open.get(network) ?? 1) - 1;
+      if (left > 0) open.set(network, left);
+      else open.delete(network);
+    });
+  });
+}

@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import { Complaint } from '../http/complaint.ts';
+import { BoundedTable } from './bounded-table.ts';
+import { clientNetwork, isLoopback } from './client-network.ts';
+
+const MINUTE_MS = 60_000;
+/** A wrong credential costs as much as so many requests without one: somebody guesses, or has to be told once. */
+const WRONG_CREDENTIAL_COST = 10;
+/** Addresses that are remembered: some MB, however many attack. */
+const MAX_ADDRESSES = 20_000;
+/** Credentials that were good a while ago. */
+const MAX_KNOWN_CREDENTIALS = 10_000;
+
+interface Bucket {
+  tokens: number;
+  at: number;
+}
+
+/** What a request is let in on. */
+export interface Entry {
+  /** What it brought was good: requests with it aren't held up by what others at its address do. */
+  proved(): void;
+  /** What it brought stands for nobody: a cookie of another site. */
+  unknown(): void;
+  /** What it brought was not. */
+  failed(): void;
+  /** It came without a credential, and was what it said: a signed webhook. It doesn't count. */
+  vouched(): void;
+}
+
+const NOT_COUNTED: Entry = { proved() {}, unknown() {}, failed() {}, vouched() {} };
+
+/**
+ * Limits requests of callers that nobody knows, by address: without a credential, or with a wrong one. Each address has a bucket that fills
+ * again within a minute. A credential that was good before goes through whatever else comes from its address, so that a
+ * guesser doesn't lock out who shares an address with it. Counted in this process alone; callers on this machine aren't counted.
+ */
+export class StrangerGate {
+  readonly #perMinute: number;
+  readonly #now: () => number;
+  readonly #buckets = new BoundedTable<Bucket>(MAX_ADDRESSES);
+  readonly #known = new BoundedTable<true>(MAX_KNOWN_CREDENTIALS);
+
+  /** `perMinute` 0: no limit. */
+  constructor(perMinute: number, now: () => number) {
+    this.#perMinute = perMinute;
+    this.#now = now;
+  }
+
+  /** `credential`: what the request brings, whatever it is; undefined where it brings none. @throws Complaint `too_many_requests` */
+  enter(ip: string, credential: string | undefined): Entry {
+    if (this.#perMinute === 0 || isLoopback(ip)) return NOT_COUNTED;
+    const network = clientNetwork(ip);
+    const digest = credential === undefined ? undefined : digestOf(credential);
+    if (digest !== undefined && this.#known.get(digest)) {
+      return { ...NOT_COUNTED, failed: () => void this.#take(network, WRONG_CREDENTIAL_COST) };
+    }
+    // A credential costs nothing until it is known to be wrong, but an address that has nothing left can't try one.
+    const cost = digest === undefined ? 1 : 0;
+    if (!this.#has(network, Math.max(1, cost))) throw this.#refusal(network);
+    this.#take(network, cost);
+    return {
+      proved: () => {
+        if (digest !== undefined) this.#known.set(digest, true);
+      },
+      unknown: () => this.#take(network, 1 - cost),
+      failed: () => this.#take(network, WRONG_CREDENTIAL_COST),
+      vouched: () => this.#take(network, -cost),
+    };
+  }
+
+  #bucket(network: string): Bucket {
+    const now = this.#now();
+    const bucket = this.#buckets.get(network) ?? { tokens: this.#perMinute, at: now };
+    const gained = (Math.max(0, now - bucket.at) * this.#perMinute) / MINUTE_MS;
+    bucket.tokens = Math.min(this.#perMinute, bucket.tokens + gained);
+    bucket.at = now;
+    return bucket;
+  }
+
+  #has(network: string, tokens: number): boolean {
+    return this.#bucket(network).tokens >= tokens;
+  }
+
+  /** Many wrong credentials at once may take more than there is: the address waits longer then, a minute at most. */
+  #take(network: string, tokens: number): void {
+    const bucket = this.#bucket(network);
+    bucket.tokens = Math.max(-this.#perMinute, Math.min(this.#perMinute, bucket.tokens - tokens));
+    this.#buckets.set(network, bucket);
+  }
+
+  #refusal(network: string): Complaint {
+    const { tokens } = this.#bucket(network);
+    const wait = Math.max(1, Math.ceil(((1 - tokens) * MINUTE_MS) / this.#perMinute / 1_000));
+    const most = this.#perMinute;
+    return new Complaint(
+      'too_many_requests',
+      `${network} may make ${most} requests a minute without a valid credential; try again in ${wait} s`,
+      {
+        errors: [
+          {
+            field: 'address',
+            got: `more requests without a credential, or with wrong ones, than ${network} may make`,
+            expected: `at most ${most} a minute; a wrong credential counts as ${WRONG_CREDENTIAL_COST}`,
+          },
+        ],
+        headers: { 'Retry-After': String(wait) },
+      },
+    );
+  }
+}
+
+function digestOf(credential: string): string {
+  return createHash('sha256').update(credential).digest('base64url');
+}

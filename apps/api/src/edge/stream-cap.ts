@@ -1,0 +1,45 @@
+import type { ServerResponse } from 'node:http';
+import { ANONYMOUS, type Principal } from '@kiln/domain';
+import { Complaint } from '../http/complaint.ts';
+import { credentialSubject } from '../limits/limit-book.ts';
+import { clientNetwork } from './client-network.ts';
+
+const RETRY_SECONDS = 5;
+
+/**
+ * Lets one credential have at most `max` answers open at a time that may take long: logs that are followed, builds that are waited for. Who
+ * has no credential is counted by address; the local admin and workers, whom nothing limits, not at all. In this process alone.
+ */
+export class StreamCap {
+  readonly #max: number;
+  readonly #open = new Map<string, number>();
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** Counts the answer until it is closed. @throws Complaint `too_many_requests` */
+  enter(principal: Principal, ip: string, response: ServerResponse): void {
+    const whose = principal === ANONYMOUS ? clientNetwork(ip) : credentialSubject(principal)?.name;
+    if (whose === undefined) return;
+    const before = this.#open.get(whose) ?? 0;
+    if (before >= this.#max) throw tooMany(principal === ANONYMOUS ? whose : principal.name, this.#max);
+    this.#open.set(whose, before + 1);
+    response.once('close', () => {
+      const left = (this.#open.get(whose) ?? 1) - 1;
+      if (left > 0) this.#open.set(whose, left);
+      else this.#open.delete(whose);
+    });
+  }
+}
+
+function tooMany(whose: string, max: number): Complaint {
+  return new Complaint(
+    'too_many_requests',
+    `${whose} has ${max} streams open here, as many as may be at a time; close some, or use another token`,
+    {
+      errors: [{ field: 'streams of the credential', got: 'one more', expected: `at most ${max} at a time` }],
+      headers: { 'Retry-After': String(RETRY_SECONDS) },
+    },
+  );
+}
