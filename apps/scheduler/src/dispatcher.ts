@@ -85,7 +85,8 @@ export class Dispatcher {
   ): Promise<AttemptCall | undefined> {
     const waiting = this.#view.pending.get(id);
     const host = this.#view.hosts.get(name);
-    if (!waiting || !host || !decision) return undefined;
+    // Where it is still being stopped the next report of that host brings the next pass.
+    if (!waiting || !host || !decision || this.#view.isStopping(id)) return undefined;
     const { report, incarnation } = host;
     const chosen = { name, incarnation, slots: report.slots };
     const limits = this.#allowances.limitsFor(waiting.owners);

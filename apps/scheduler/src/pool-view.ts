@@ -115,6 +115,11 @@ export class PoolView {
     if (this.pending.delete(id) && !this.#withheld.delete(id)) this.#pool.buildLeft(id, this.now);
   }
 
+  /** Whether a host that lives still runs an attempt of the build that Redis doesn't know, and is about to stop it. */
+  isStopping(id: string): boolean {
+    return [...this.hosts.values()].some(({ alive, stale }) => alive && stale?.includes(id));
+  }
+
   /** Why placement isn't told of a build that waits; undefined where it is. */
   withheld(id: string): Exhausted | undefined {
     return this.#withheld.get(id);

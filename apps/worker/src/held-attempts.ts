@@ -8,6 +8,8 @@ export interface HeldAttemptsDeps {
   readonly running: RunningAttempts;
   readonly attempts: Pick<AttemptStore, 'settle'>;
   ref(held: HeldAttempt): AttemptRef;
+  /** How an attempt ended here, where that is remembered: Redis may have lost it. */
+  outcomeOf(call: AttemptCall): Outcome | undefined;
   /** Runs it, as its job would. */
   run(call: AttemptCall): Promise<void>;
   readonly log: Logger;
@@ -54,7 +56,10 @@ export class HeldAttempts {
     if (this.#settling.has(key)) return;
     this.#settling.add(key);
     try {
-      const { attempts: ended } = await attempts.settle(ref(held), held.cancel ? CANCELED : ORPHANED);
+      const { attempts: ended } = await attempts.settle(
+        ref(held),
+        this.#deps.outcomeOf(held) ?? (held.cancel ? CANCELED : ORPHANED),
+      );
       const end = ended.find(({ number }) => number === held.attempt)?.end;
       log.warn({ buildId: held.buildId, attempt: held.attempt, end }, 'attempt that nothing runs is settled');
     } catch (error) {

@@ -1,5 +1,5 @@
 import type { LogRecord } from '@kiln/contracts';
-import { StaleAttempt } from '@kiln/state';
+import { LogBehind, StaleAttempt } from '@kiln/state';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { LogWriter } from './log-writer.ts';
@@ -17,6 +17,7 @@ class FakeLog {
   append = async (_ref: unknown, firstSeq: number, lines: readonly string[]): Promise<void> => {
     await this.hold;
     if (this.refuse) throw new StaleAttempt('b', 1);
+    if (firstSeq > this.next) throw new LogBehind(REF, this.next - 1, firstSeq);
     expect(firstSeq).toBe(this.next);
     this.next += lines.length;
     this.batches.push([...lines]);
@@ -32,6 +33,35 @@ beforeEach(() => {
 });
 afterEach(() => {
   vi.useRealTimers();
+});
+
+describe('where Redis has lost records', () => {
+  async function afterLoss(written: number, size: number, kept: number): Promise<FakeLog> {
+    const log = new FakeLog();
+    const writer = new LogWriter(log, REF);
+    for (let n = 1; n <= written; n++) {
+      void writer.write(record(n, size));
+      await writer.flush();
+    }
+    log.batches.length = kept;
+    log.next = kept + 1;
+    void writer.write(record(written + 1, size));
+    await writer.flush();
+    return log;
+  }
+
+  test('they are sent again', async () => {
+    expect((await afterLoss(9, 10, 4)).times).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  });
+
+  test('and where they are too many, notes stand for the oldest: no number is left out', async () => {
+    const { times } = await afterLoss(40, 64 * 1024, 2);
+    expect(times).toHaveLength(41);
+    expect(times.slice(0, 3)).toEqual([1, 2, 0]);
+    const again = times.lastIndexOf(0) + 1;
+    expect(times.slice(again)).toEqual(Array.from({ length: 41 - again }, (_, i) => again + i + 1));
+    expect(41 - again).toBeGreaterThan(10);
+  });
 });
 
 describe('LogWriter', () => {

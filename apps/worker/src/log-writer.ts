@@ -1,5 +1,5 @@
 import type { LogRecord } from '@kiln/contracts';
-import { type AttemptRef, type LogStore, persist } from '@kiln/state';
+import { type AttemptRef, LogBehind, type LogStore, persist } from '@kiln/state';
 
 /** A record waits for others at most this long, ms. */
 const BATCH_MS = 25;
@@ -7,11 +7,15 @@ const BATCH_MS = 25;
 const BATCH_CHARS = 64 * 1024;
 /** So much may wait for Redis before the build is held up, in characters of JSON. */
 const BUFFER_CHARS = 1024 * 1024;
+/** So much of what Redis has taken is kept, in characters of JSON: a failover may lose the last moments of it. */
+const KEPT_CHARS = 1024 * 1024;
+/** Records at a time that stand for lost ones. */
+const LOST_AT_A_TIME = 1_000;
 
 /**
  * Writes an attempt's log in batches, in order, each record numbered. A batch that Redis doesn't take now, whatever the reason, is sent again
  * until it does; meanwhile, and while Redis has no room for this log, at most `BUFFER_CHARS` wait, and then the build is held up; nothing is
- * dropped. After a write that can never be taken (`StaleAttempt`, or a damaged log) everything else is refused too.
+ * dropped. What Redis took and has lost is sent again, or, where that is too long ago, a note in its place. After a write that can never be taken (`StaleAttempt`, or a damaged log) everything else is refused too.
  */
 export class LogWriter {
   readonly #logs: Pick<LogStore, 'append'>;
@@ -27,6 +31,9 @@ export class LogWriter {
   #sending: Promise<void> | undefined;
   #failure: unknown;
   #isFlushing = false;
+  /** The last batches that Redis took, oldest first. */
+  #kept: Batch[] = [];
+  #keptChars = 0;
 
   /**
    * @param maxBytes what the log may hold: output beyond it is left out
@@ -97,8 +104,9 @@ export class LogWriter {
     const firstSeq = this.#seq + 1;
     this.#seq += lines.length;
     this.#sentAt = performance.now();
-    const append = () => this.#logs.append(this.#ref, firstSeq, lines, { isLast: () => this.#isFlushing });
-    this.#sending = persist(append, this.#onFailure)
+    const batch = { firstSeq, lines };
+    this.#sending = persist(() => this.#append(batch), this.#onFailure)
+      .then(() => this.#keep(batch))
       .catch((error: unknown) => {
         this.#failure = error;
         this.#lines = [];
@@ -109,6 +117,35 @@ export class LogWriter {
         if (this.#chars >= BATCH_CHARS) this.#send();
         else if (this.#lines.length > 0) this.#timer ??= setTimeout(() => this.#send(), this.#untilDue());
       });
+  }
+
+  async #append({ firstSeq, lines }: Batch): Promise<void> {
+    const append = (seq: number, records: readonly string[]) =>
+      this.#logs.append(this.#ref, seq, records, { isLast: () => this.#isFlushing });
+    try {
+      await append(firstSeq, lines);
+    } catch (error) {
+      if (!(error instanceof LogBehind)) throw error;
+      const kept = this.#kept.filter((batch) => batch.firstSeq + batch.lines.length - 1 > error.lastSeq);
+      const keptFrom = kept[0]?.firstSeq ?? firstSeq;
+      for (let seq = error.lastSeq + 1; seq < keptFrom; seq += LOST_AT_A_TIME) {
+        await append(seq, Array(Math.min(LOST_AT_A_TIME, keptFrom - seq)).fill(LOST_RECORD));
+      }
+      for (const batch of kept) {
+        const there = Math.max(0, error.lastSeq + 1 - batch.firstSeq);
+        await append(batch.firstSeq + there, batch.lines.slice(there));
+      }
+      await append(firstSeq, lines);
+    }
+  }
+
+  #keep(batch: Batch): void {
+    this.#kept.push(batch);
+    this.#keptChars += charsOf(batch);
+    while (this.#keptChars > KEPT_CHARS && this.#kept.length > 1) {
+      const oldest = this.#kept.shift();
+      this.#keptChars -= oldest ? charsOf(oldest) : 0;
+    }
   }
 
   #takeBatch(): string[] {
@@ -123,6 +160,22 @@ export class LogWriter {
     return batch;
   }
 }
+
+interface Batch {
+  readonly firstSeq: number;
+  readonly lines: readonly string[];
+}
+
+function charsOf({ lines }: Batch): number {
+  return lines.reduce((sum, line) => sum + line.length, 0);
+}
+
+/** In the place of a record that nobody has any more. */
+const LOST_RECORD = JSON.stringify({
+  t: 0,
+  type: 'note',
+  message: 'a record of the log that Redis has lost',
+} satisfies LogRecord);
 
 function cutMessage(maxBytes: number): string {
   return `the log has reached its limit of ${maxBytes} bytes: what the build prints from here on is left out; it goes on`;

@@ -37,6 +37,8 @@ export interface RunAttemptDeps extends Omit<SecretDeps, 'persistent'> {
   readonly outgoing: GitGuard;
   /** Resolves when nothing else of the build runs here any more. */
   alone(): Promise<void>;
+  /** Told how the attempt ended before the pool is. */
+  onOutcome?(ref: AttemptRef, outcome: Outcome): void;
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -58,6 +60,7 @@ export async function runAttempt(deps: RunAttemptDeps, ref: AttemptRef, signal: 
     persist(call, (error) => log.warn({ err: error }, 'redis refused; trying again'));
   try {
     const outcome = await attemptOutcome({ ...deps, log, persistent }, ref, signal);
+    deps.onOutcome?.(ref, outcome);
     const settled = await persistent(() => deps.attempts.settle(ref, outcome));
     log.info({ end: outcome.end, state: settled.state, code: outcome.failure?.code }, 'attempt ended');
   } catch (error) {

@@ -3,8 +3,16 @@ import { Readable } from 'node:stream';
 import { buildRequest, type LogRecord } from '@kiln/contracts';
 import { type BuildRecord, isTerminal, type Outcome, type Trust } from '@kiln/domain';
 import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
-import { HostNameTaken, Leadership, openState, pendingBuild, type SecretContent, type State } from '@kiln/state';
-import { decisionFor, TestRedis } from '@kiln/state/testing';
+import {
+  HostNameTaken,
+  type HostState,
+  Leadership,
+  openState,
+  pendingBuild,
+  type SecretContent,
+  type State,
+} from '@kiln/state';
+import { decisionFor, moment, TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ExecuteRequest, Executor } from './executor.ts';
 import { fixedExecutors } from './testing/fixed-executors.ts';
@@ -43,6 +51,8 @@ class FakeExecutor implements Executor {
   readonly started: ExecuteRequest[] = [];
   readonly stopped: unknown[] = [];
   fenceUntilMs = 0;
+  /** Whether what is stopped ends only when the test says so. */
+  holdsOut = false;
   #ends: ((outcome: Outcome) => void)[] = [];
   #onStart: (() => void)[] = [];
 
@@ -53,6 +63,7 @@ class FakeExecutor implements Executor {
       this.#ends.push(resolve);
       signal.addEventListener('abort', () => {
         this.stopped.push(signal.reason);
+        if (this.holdsOut) return;
         const code = signal.reason === 'cancel' ? 'canceled' : 'infrastructure';
         resolve({
           end: code === 'canceled' ? 'canceled' : 'failed',
@@ -341,4 +352,62 @@ test('two machines can’t have the same name', async () => {
   const first = await startHost('m1');
   await expect(startHost('m2')).rejects.toThrow(HostNameTaken);
   worker = first;
+});
+
+describe('when Redis has lost the last writes', () => {
+  const anyHost = async (seen: (host: HostState) => boolean) => {
+    for (;;) {
+      const host = await state.hosts.get('h1');
+      if (host && seen(host)) return host;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  };
+
+  test('the end of an attempt is told again, and the build isn’t run again', async () => {
+    await startHost();
+    const id = await assigned();
+    await executor.starts(1);
+    const before = await moment(state.redis);
+    executor.finishAll({ end: 'succeeded', result: { digest: 'sha256:1' } });
+    await until(id, ({ state }) => state === 'succeeded');
+    await before.rewind();
+    expect((await state.builds.get(id))?.record.state).not.toBe('succeeded');
+    const ended = await until(id, ({ state }) => isTerminal(state));
+    expect(ended).toMatchObject({ state: 'succeeded', result: { digest: 'sha256:1' }, attempts: [{ number: 1 }] });
+    expect(executor.started).toHaveLength(1);
+  });
+
+  test('an attempt whose assignment is lost is stopped, and until it has ended its host says that it runs it', async () => {
+    await startHost();
+    const before = await moment(state.redis);
+    const id = await assigned();
+    await executor.starts(1);
+    // A build that is slow to stop.
+    executor.holdsOut = true;
+    await before.rewind();
+    await anyHost(({ stale }) => stale?.includes(id) ?? false);
+    expect(executor.stopped).toEqual(['fence']);
+    executor.finishAll();
+    await anyHost(({ stale }) => stale === undefined);
+  });
+
+  test('its log has the lost records again', async () => {
+    await startHost();
+    const id = await assigned();
+    await executor.starts(1);
+    const said = async () => (await logOf(id)).flatMap((entry) => (entry.type === 'note' ? [entry.message] : []));
+    const say = async (message: string) => {
+      await executor.started[0]?.sink({ t: 1, type: 'note', message });
+      while (!(await said()).includes(message)) await new Promise((resolve) => setTimeout(resolve, 5));
+    };
+    await say('one');
+    const before = await moment(state.redis);
+    await say('two');
+    await say('three');
+    await before.rewind();
+    await say('four');
+    executor.finishAll();
+    await until(id, ({ state }) => isTerminal(state));
+    expect((await said()).slice(-4)).toEqual(['one', 'two', 'three', 'four']);
+  });
 });

@@ -30,6 +30,7 @@ import { HeldAttempts } from './held-attempts.ts';
 import { HostExecutors } from './host-executors.ts';
 import { HostSession, type LeaseTimes } from './host-session.ts';
 import { noteOrders } from './note-orders.ts';
+import { RecentOutcomes } from './recent-outcomes.ts';
 import { type RunAttemptDeps, runAttempt } from './run-attempt.ts';
 import { RunningAttempts } from './running-attempts.ts';
 
@@ -109,6 +110,7 @@ class Worker implements RunningWorker {
   readonly #deps: WorkerDeps;
   readonly #running = new RunningAttempts();
   readonly #handBack: HandBack;
+  readonly #outcomes = new RecentOutcomes();
   readonly #heldAttempts: HeldAttempts;
   readonly #session: HostSession;
   readonly #attemptDeps: Omit<RunAttemptDeps, 'alone'>;
@@ -186,6 +188,7 @@ class Worker implements RunningWorker {
       buildSecrets: deps.buildSecrets,
       attempts,
       logs: new LogStore(deps.redis, deps.keys),
+      onOutcome: (ref, outcome) => this.#outcomes.note(ref, outcome),
       executor: executors,
       openContext: (digest, signal) => deps.openContext(digest, signal),
       storeArtifact: (ref, content, record) => deps.storeArtifact(ref, content, record),
@@ -195,6 +198,7 @@ class Worker implements RunningWorker {
     };
     this.#handBack = new HandBack(this.#running, attempts, (job) => this.#ref(job), this.#log);
     this.#heldAttempts = new HeldAttempts({
+      outcomeOf: (call) => this.#outcomes.of(call),
       running: this.#running,
       attempts,
       ref: (held) => this.#ref(held),
@@ -282,11 +286,13 @@ class Worker implements RunningWorker {
   }
 
   async #begin(call: AttemptCall): Promise<void> {
-    await this.#handBack.run(call, (signal, alone) =>
-      runAttempt({ ...this.#attemptDeps, alone }, this.#ref(call), signal),
-    );
-    // Somebody waits for this host to be empty: it shall know at once.
-    if (this.#desired?.drain) this.#session.poke();
+    let stop: AbortSignal | undefined;
+    await this.#handBack.run(call, (signal, alone) => {
+      stop = signal;
+      return runAttempt({ ...this.#attemptDeps, alone }, this.#ref(call), signal);
+    });
+    // Somebody waits for this host to be empty, or not to run what isn't its own any more: it shall know at once.
+    if (this.#desired?.drain || stop?.reason === 'fence') this.#session.poke();
   }
 
   /** A scheduler of an older version calls for an attempt by its number alone; the record tells which one that is. */

@@ -39,7 +39,14 @@ export { Leadership, type ServerRun } from './leases/leadership.ts';
 export { LimitStore, type LimitUsage, subjectKey, subjectOf } from './limits/limit-store.ts';
 export { RATE_WINDOW_SECONDS, type RateState, RequestRates } from './limits/request-rates.ts';
 export type { LogClaim } from './logs/log-claim.ts';
-export { type AppendOptions, type LogName, LogStore, liveBytes, type PieceOutcome } from './logs/log-store.ts';
+export {
+  type AppendOptions,
+  LogBehind,
+  type LogName,
+  LogStore,
+  liveBytes,
+  type PieceOutcome,
+} from './logs/log-store.ts';
 export { LogTail } from './logs/log-tail.ts';
 export { openState, type State, type StateOptions } from './open-state.ts';
 export { type Learned, LearnedStore } from './placement/learned-store.ts';

@@ -97,6 +97,8 @@ export interface HostState {
   readonly serverRun?: string;
   /** How long its reports keep the lease, ms. */
   readonly leaseTtlMs?: number;
+  /** Builds of which it runs an attempt that isn't its own by the records: it stops them, and until then nobody else may begin. */
+  readonly stale?: readonly string[];
   readonly held: readonly { readonly buildId: string; readonly attempt: number; readonly weight: number }[];
   /**
    * What the host holds, by cache key; a repo that is cold there is missing. Stays current: what this process learns of repos'

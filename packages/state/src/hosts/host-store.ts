@@ -190,6 +190,7 @@ export class HostStore {
       left: host.left === '1',
       lastSeenAt: Number(host.lastSeenAt),
       ...(host.run !== undefined && { serverRun: host.run }),
+      ...(host.stale && { stale: host.stale.split(' ') }),
       ...(host.leaseTtl !== undefined && { leaseTtlMs: Number(host.leaseTtl) }),
       held: Object.entries(held).map(([key, weight]) => ({ ...parseHeld(key), weight: Number(weight) })),
       ...(await this.#caches.read(name, stamp)),

@@ -39,6 +39,16 @@ const PIECE_OUTCOMES: Readonly<Record<number, PieceOutcome>> = {
   [-3]: 'ended',
 };
 
+/** Redis has fewer records of the log than were written: it has lost the last ones. */
+export class LogBehind extends CorruptState {
+  /** Number of the last record that is there; 0 where none is. */
+  readonly lastSeq: number;
+  constructor({ buildId, attempt }: AttemptRef, lastSeq: number, firstSeq: number) {
+    super(`log of ${buildId}, attempt ${attempt}: a gap between record ${lastSeq} and ${firstSeq}`);
+    this.lastSeq = lastSeq;
+  }
+}
+
 /**
  * Live logs: one Redis stream per attempt, records numbered from 1 without gaps. What the API has moved to the blob store while the log
  * grew is noted as pieces; the stream goes on where the last piece ends.
@@ -56,7 +66,7 @@ export class LogStore {
    * Appends records, already as JSON lines, in the name of a live attempt; `firstSeq` is the number of the first.
    * While the log has no room in Redis it waits until pieces of it, or of louder ones, are in the blob store: that holds the writer up.
    * May be repeated when the answer was lost.
-   * @throws StaleAttempt also while it waits
+   * @throws StaleAttempt also while it waits @throws LogBehind
    */
   async append(
     ref: AttemptRef,
@@ -71,7 +81,7 @@ export class LogStore {
     for (let waitMs = ROOM_WAIT_MS.first; ; waitMs = Math.min(ROOM_WAIT_MS.most, 2 * waitMs)) {
       const code = await runScript(this.#redis, 'append-log', keys, [...args, isLast() ? '1' : '0']);
       if (code === -1) throw new StaleAttempt(buildId, attempt);
-      if (code === -2) throw new CorruptState(`log of ${buildId}, attempt ${attempt}: a gap before record ${firstSeq}`);
+      if (Array.isArray(code)) throw new LogBehind(ref, Number(code[0]), firstSeq);
       if (code !== -3) return;
       await delay(waitMs);
     }

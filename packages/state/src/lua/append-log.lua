@@ -3,7 +3,8 @@
 -- KEYS[1] build  KEYS[2] log
 -- ARGV: attempt, incarnation, nonce or '', first seq, count, records as NDJSON, prefix, log as `<build id>:<attempt>`,
 --       '1' where the records are the log's last ones and wait for no room, or '0'
--- out: 0 appended or there already, -1 stale attempt, -2 gap before the first record, -3 no room: again a little later
+-- out: 0 appended or there already, -1 stale attempt, -3 no room: again a little later;
+--      { seq of the last record } where there is a gap between that and the first one
 -- Room: a log has at most `log` bytes here. Where all have more than `all`, only those go on that have less than their share
 -- of it: the loudest wait first. A log of one entry always has room, because its last entry can't be moved to the blob store.
 -- @include attempt-identity
@@ -18,7 +19,7 @@ local last = 0
 if newest[1] then last = tonumber(string.match(newest[1][1], '^(%d+)')) end
 local first, count = tonumber(ARGV[4]), tonumber(ARGV[5])
 if first + count - 1 <= last then return 0 end
-if first ~= last + 1 then return -2 end
+if first ~= last + 1 then return { last } end
 
 -- Nobody's share is less, however many logs there are.
 local LEAST_SHARE = 32 * 1024

@@ -19,7 +19,7 @@ local prefix, name, incarnation, machine = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local epoch = tonumber(ARGV[12])
 if wasRemoved(prefix, name, incarnation, epoch) then return -3 end
 local lease = redis.call('GET', KEYS[2])
-local known = redis.call('HMGET', KEYS[1], 'machine', 'incarnation', 'report', 'epoch', 'run')
+local known = redis.call('HMGET', KEYS[1], 'machine', 'incarnation', 'report', 'epoch', 'run', 'stale')
 if known[2] and known[2] ~= incarnation then
   if lease and known[1] ~= machine then return -1 end
   if epoch and known[4] and epoch <= tonumber(known[4]) then return -2 end
@@ -46,12 +46,14 @@ end
 if not lease or lease ~= incarnation or known[3] ~= ARGV[5] or known[5] ~= run then announceHost(prefix, name) end
 local attempts = {}
 local runs = {}
+local mine = {}
 for held in string.gmatch(ARGV[16], '%S+') do runs[held] = true end
 local idle = {}
 for _, held in ipairs(redis.call('HKEYS', KEYS[3])) do
   local id, attempt = string.match(held, '^(.*):(%d+)$')
   local build = redis.call('HMGET', prefix .. 'build:' .. id, 'attempt', 'incarnation', 'cancel', 'identity', 'state')
   if build[1] == attempt and build[2] == incarnation then
+    mine[held] = true
     attempts[#attempts + 1] = held
     attempts[#attempts + 1] = build[3] or '0'
     attempts[#attempts + 1] = nonceOf(build[4], attempt)
@@ -61,6 +63,17 @@ for _, held in ipairs(redis.call('HKEYS', KEYS[3])) do
       idle[#idle + 1] = redis.call('HGET', KEYS[6], held) or tostring(serverNow())
     end
   end
+end
+-- What it runs and doesn't hold it is about to stop: nobody else may begin it before.
+local stale = {}
+for held in pairs(runs) do
+  if held ~= '-' and not mine[held] then stale[#stale + 1] = string.match(held, '^(.*):%d+$') end
+end
+table.sort(stale)
+local staleBuilds = table.concat(stale, ' ')
+if staleBuilds ~= (known[6] or '') then
+  redis.call('HSET', KEYS[1], 'stale', staleBuilds)
+  announceHost(prefix, name)
 end
 redis.call('DEL', KEYS[6])
 if #idle > 0 then redis.call('HSET', KEYS[6], unpack(idle)) end

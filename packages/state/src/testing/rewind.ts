@@ -13,10 +13,12 @@ export async function moment(redis: Redis): Promise<Moment> {
   );
   return {
     async rewind() {
-      await redis.flushall();
+      // In one step: others go on writing.
+      const steps = redis.multi().flushall();
       for (const { key, dump, expiresAt } of kept) {
-        if (dump) await redis.restore(key, Math.max(0, expiresAt), dump, 'ABSTTL');
+        if (dump) steps.restore(key, Math.max(0, expiresAt), dump, 'ABSTTL');
       }
+      await steps.exec();
     },
   };
 }

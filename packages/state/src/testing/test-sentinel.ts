@@ -10,9 +10,13 @@ const LOCAL = '127.0.0.1';
 /** How long Sentinel waits for a silent master, ms. */
 const DOWN_AFTER_MS = 500;
 
-type Ports = Readonly<Record<'master' | 'replica' | 'sentinel', number>>;
+interface Ports {
+  readonly master: number;
+  readonly sentinel: number;
+  readonly replicas: readonly number[];
+}
 
-/** A master, a replica and a Sentinel over them: real processes of a test's own, in a temporary directory. */
+/** A master, its replicas and a Sentinel over them: real processes of a test's own, in a temporary directory. */
 export class TestSentinel implements AsyncDisposable {
   readonly url: string;
   readonly #dir: string;
@@ -25,16 +29,17 @@ export class TestSentinel implements AsyncDisposable {
     this.url = `redis+sentinel://${LOCAL}:${ports.sentinel}/main`;
   }
 
-  static async start(): Promise<TestSentinel> {
-    const [master, replica, sentinel] = await freePorts(3);
-    if (!master || !replica || !sentinel) throw new Error('no free ports');
+  /** `replicas`: with two, one is left when the other has become the master. */
+  static async start({ replicas: count = 1 } = {}): Promise<TestSentinel> {
+    const [master, sentinel, ...replicas] = await freePorts(2 + count);
+    if (!master || !sentinel) throw new Error('no free ports');
     const dir = await mkdtemp(join(tmpdir(), 'kiln-sentinel-'));
-    const started = new TestSentinel(dir, { master, replica, sentinel });
-    await started.#server('master');
-    await started.#server('replica', ['--replicaof', LOCAL, String(master)]);
-    await started.#until('the replica is in step', async (redis) => {
+    const started = new TestSentinel(dir, { master, sentinel, replicas });
+    await started.#server('master', master);
+    for (const port of replicas) await started.#server(`replica-${port}`, port, ['--replicaof', LOCAL, String(master)]);
+    await started.#until('the replicas are in step', async (redis) => {
       await redis.set('in-step', '1');
-      return (await redis.wait(1, 1_000)) === 1;
+      return (await redis.wait(count, 1_000)) === count;
     });
     await started.#sentinel();
     return started;
@@ -46,18 +51,18 @@ export class TestSentinel implements AsyncDisposable {
   }
 
   get replicaUrl(): string {
-    return `redis://${LOCAL}:${this.#ports.replica}`;
+    return `redis://${LOCAL}:${this.#ports.replicas[0]}`;
   }
 
-  /** From here on the replica learns nothing more of the master, which goes on taking writes. Connections that are there stay. */
+  /** From here on no replica learns anything more of the master, which goes on taking writes. Connections that are there stay. */
   async cutReplication(): Promise<void> {
-    await this.#on('master', async (redis) => {
+    await this.#on(this.#ports.master, async (redis) => {
       await redis.config('SET', 'requirepass', 'not-for-the-replica');
       await redis.call('CLIENT', 'KILL', 'TYPE', 'replica');
     });
   }
 
-  /** Kills the master: Sentinel puts the replica in its place. */
+  /** Kills the master: Sentinel puts a replica in its place. */
   async killMaster(): Promise<void> {
     const child = this.#children.get('master');
     if (!child) throw new Error('there is no master');
@@ -76,18 +81,18 @@ export class TestSentinel implements AsyncDisposable {
     await rm(this.#dir, { recursive: true, force: true });
   }
 
-  async #server(name: 'master' | 'replica', more: readonly string[] = []): Promise<void> {
+  async #server(name: string, port: number, more: readonly string[] = []): Promise<void> {
     const dir = join(this.#dir, name);
     await mkdir(dir);
-    const settings = ['--port', String(this.#ports[name]), '--bind', LOCAL, '--dir', dir, '--appendonly', 'yes'];
+    const settings = ['--port', String(port), '--bind', LOCAL, '--dir', dir, '--appendonly', 'yes'];
     const quick = ['--save', '', '--repl-diskless-sync-delay', '0'];
     this.#children.set(name, spawn('redis-server', [...settings, ...quick, ...more], { stdio: 'ignore' }));
-    await this.#on(name, async (redis) => void (await redis.ping()));
+    await this.#on(port, async (redis) => void (await redis.ping()));
   }
 
   async #sentinel(): Promise<void> {
     const file = join(this.#dir, 'sentinel.conf');
-    const { master, sentinel } = this.#ports;
+    const { master, sentinel, replicas } = this.#ports;
     const lines = [
       `port ${sentinel}`,
       `bind ${LOCAL}`,
@@ -98,20 +103,21 @@ export class TestSentinel implements AsyncDisposable {
     ];
     await writeFile(file, `${lines.join('\n')}\n`);
     this.#children.set('sentinel', spawn('redis-server', [file, '--sentinel'], { stdio: 'ignore' }));
-    await this.#on('sentinel', async (redis) => {
-      const knows = async () => ((await redis.call('SENTINEL', 'REPLICAS', 'main')) as unknown[]).length === 1;
+    await this.#on(sentinel, async (redis) => {
+      const knows = async () =>
+        ((await redis.call('SENTINEL', 'REPLICAS', 'main')) as unknown[]).length === replicas.length;
       while (!(await knows())) await new Promise((resolve) => setTimeout(resolve, 20));
     });
   }
 
   async #until(what: string, holds: (redis: Redis) => Promise<boolean>): Promise<void> {
-    await this.#on('master', async (redis) => {
+    await this.#on(this.#ports.master, async (redis) => {
       for (let tries = 0; !(await holds(redis)); tries++) if (tries > 100) throw new Error(`not so: ${what}`);
     });
   }
 
-  async #on(name: 'master' | 'replica' | 'sentinel', work: (redis: Redis) => Promise<void>): Promise<void> {
-    const redis = new Redis({ host: LOCAL, port: this.#ports[name], retryStrategy: () => 20 });
+  async #on(port: number, work: (redis: Redis) => Promise<void>): Promise<void> {
+    const redis = new Redis({ host: LOCAL, port, retryStrategy: () => 20 });
     redis.on('error', () => {});
     try {
       await work(redis);
