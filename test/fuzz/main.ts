@@ -1,6 +1,6 @@
 /**
  * `npm run test:fuzz [-- --inputs N --seed N]`: throws inputs at an API (bodies, headers, paths, bytes that are no HTTP) and at what reads
- * webhooks and `.kiln.yaml`. Exit code 1, with the smallest input that does it, where an answer is a 5xx or no problem document, where
+ * webhooks, `.kiln.yaml` and tars. Exit code 1, with the smallest input that does it, where an answer is a 5xx or no problem document, where
  * something is thrown that nobody expects, or the process would have died.
  */
 import { randomInt } from 'node:crypto';

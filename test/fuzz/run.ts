@@ -3,6 +3,7 @@ import type { Known } from './api-under-test.ts';
 import { HttpTarget, sendRaw } from './http-target.ts';
 import { delivery, readConfig, readDelivery } from './parser-targets.ts';
 import { request } from './requests.ts';
+import { changedTar, readThrice } from './tars.ts';
 import { kilnYaml, raw } from './texts.ts';
 
 export interface KindReport {
@@ -16,13 +17,13 @@ export interface KindReport {
 }
 
 /** Of a hundred inputs. */
-const SHARES = { http: 50, raw: 10, webhooks: 25, config: 15 } as const;
+const SHARES = { http: 50, raw: 10, webhooks: 25, config: 13, tars: 2 } as const;
 /** Of a description of what failed. */
 const SHOWN_CHARS = 4_000;
 /** Requests at a time. */
 const LANES = 4;
 
-/** Throws `inputs` inputs at the API and at what reads webhooks and configurations, as `seed` says. */
+/** Throws `inputs` inputs at the API and at what reads webhooks, configurations and tars, as `seed` says. */
 export async function fuzz(known: Known, inputs: number, seed: number): Promise<KindReport[]> {
   using target = new HttpTarget(known);
   const share = (percent: number) => Math.ceil((inputs * percent) / 100);
@@ -36,6 +37,7 @@ export async function fuzz(known: Known, inputs: number, seed: number): Promise<
     await run('raw bytes', raw, share(SHARES.raw), seed, async (bytes) => (await sendRaw(known, bytes)).map(String)),
     await run('webhooks', delivery, share(SHARES.webhooks), seed, async (one) => [readDelivery(one)]),
     await run('.kiln.yaml', kilnYaml, share(SHARES.config), seed, async (text) => [readConfig(text)]),
+    await run('tars', changedTar, share(SHARES.tars), seed, async (tar) => [await readThrice(tar)]),
   ];
 }
 

@@ -204,7 +204,7 @@ export class Builder {
     return (await control.prune(recordIds)).reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** Removes the least recently used records, but for those in use, until all take at most `toBytes`. @throws as `inventory` */
+  /** Removes what BuildKit holds least worth keeping, but for what is in use, until all takes at most `toBytes`. @throws as `inventory` */
   async trim(toBytes: number): Promise<void> {
     await using control = await BuildkitControl.open(this.#host.connectBuildkit);
     await control.trim(toBytes);

@@ -74,7 +74,7 @@ export class BuildkitControl implements AsyncDisposable {
     return (await this.#call('Prune', pruneRequest(filters), USAGE_TIMEOUT_MS)).map(usageRecord);
   }
 
-  /** Removes the least recently used records, but for those in use, until all together take at most `toBytes`. */
+  /** Removes records in BuildKit’s own order, by last use and how often they were used, until all together take at most `toBytes`. */
   async trim(toBytes: number): Promise<UsageRecord[]> {
     return (await this.#call('Prune', trimRequest(Math.floor(toBytes)), PRUNE_TIMEOUT_MS)).map(usageRecord);
   }

@@ -93,7 +93,7 @@ export function pruneRequest(filters: readonly string[]): Uint8Array {
   return request.tag(2, WireType.Varint).bool(true).finish();
 }
 
-/** Removes what was used least recently until all records together take at most `bytes`. */
+/** Removes records, in the order of garbage collection, until all together take at most `bytes`. */
 export function trimRequest(bytes: number): Uint8Array {
   // PruneRequest: all 2, keepBytes or, since BuildKit 0.17, reservedSpace 4, maxUsedSpace 5. Each version ignores the other's.
   const request = new BinaryWriter().tag(2, WireType.Varint).bool(true);

@@ -66,6 +66,11 @@ export class EntryTree {
     return { path, linked };
   }
 
+  /** All of it but the root, by path. */
+  nodes(): IterableIterator<[string, TreeNode]> {
+    return this.#nodes.entries();
+  }
+
   get(path: string): TreeNode | undefined {
     return path === '' ? DIRECTORY : this.#nodes.get(path);
   }

@@ -24,6 +24,8 @@ export function headerFields(block: Buffer): HeaderFields {
   }
   const name = text(block.subarray(0, 100), 'a name');
   const target = text(block.subarray(157, 257), 'the target of a link');
+  checkNumber(block.subarray(100, 108), 'the mode', name);
+  checkNumber(block.subarray(136, 148), 'the time', name);
   const prefix = isPosix(block) ? text(block.subarray(345, 500), 'a name') : '';
   return {
     type: String.fromCharCode(block[156] as number),
@@ -72,6 +74,13 @@ function text(field: Buffer, what: string): string {
 function octal(field: Buffer): number {
   const digits = /^ *([0-7]+)[ \0]*$/.exec(field.toString('latin1'))?.[1];
   return digits === undefined ? Number.NaN : Number.parseInt(digits, 8);
+}
+
+/** Where readers would make the best of it, each its own. */
+function checkNumber(field: Buffer, what: string, name: string): void {
+  const isBase256 = field[0] === 0x80 || field[0] === 0xff;
+  if (isZero(field) || isBase256 || !Number.isNaN(octal(field))) return;
+  throw new TarFault(`${what} ${JSON.stringify(field.toString('latin1'))}`, 'an octal number', name);
 }
 
 /** Octal, or GNU's base 256 for what doesn't fit into that. */

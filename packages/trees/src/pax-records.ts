@@ -6,6 +6,15 @@ const LF = 0x0a;
 const ATTRIBUTES = /^(?:SCHILY\.xattr|LIBARCHIVE\.xattr)\./;
 /** Say where the real name or size of an entry is, or what kind of thing it is, beside the fields that everybody reads. */
 const REFUSED = /^(?:GNU\.|SCHILY\.(?:realsize|filetype)$|(?:hdr)?charset$)/;
+const TIME = /^-?[0-9]{1,20}(?:\.[0-9]{1,20})?$/;
+const WHOLE = /^[0-9]{1,20}$/;
+const NUMBERS = new Map([
+  ['mtime', TIME],
+  ['atime', TIME],
+  ['ctime', TIME],
+  ['uid', WHOLE],
+  ['gid', WHOLE],
+]);
 /** Git's `archive` puts the commit there. */
 const GIT_COMMENT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 
@@ -60,6 +69,8 @@ function endOfRecord(content: Buffer, at: number): number {
 
 function checkText(key: string, value: Buffer): void {
   const what = value.includes(LF) ? 'a line end' : value.includes(0) ? 'a zero byte' : undefined;
+  if (NUMBERS.get(key)?.test(value.toString('latin1')) === false)
+    throw new TarFault(`an extended header with ${quoted(key)} ${quoted(value.toString('latin1'))}`, 'a number');
   if (what === undefined) return;
   const hint = ATTRIBUTES.test(key) ? ': pack it without extended attributes (--no-xattrs)' : '';
   throw new TarFault(`an extended header with ${what} in ${quoted(key)}`, `values of one line${hint}`);

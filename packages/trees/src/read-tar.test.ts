@@ -120,6 +120,8 @@ describe('readTar', () => {
     ['a size that disagrees', rawTar(rawPax([paxRecord('size', '0')]), file())],
     ['a size that is no number', rawTar(rawPax([paxRecord('size', '4 ')]), file())],
     ['a size in another notation', rawTar(rawPax([paxRecord('size', '0x4')]), file())],
+    ['a time that is no number', rawTar(rawPax([paxRecord('mtime', '1x')]), file())],
+    ['a mode that is no number', rawTar(spoiled(100, '75x'))],
     ['another character set', rawTar(rawPax([paxRecord('hdrcharset', 'BINARY')]), file())],
     ['a sparse file of GNU', rawTar({ name: 'f', type: 'S' })],
     ['a sparse file of pax', rawTar(rawPax([paxRecord('GNU.sparse.name', '../../etc/p')]), file())],
@@ -155,6 +157,11 @@ describe('readTar', () => {
     ['no archive', Buffer.alloc(2048, 'hello ')],
   ])('refuses %s', async (_what, tar) => {
     await expect(small(tar)).rejects.toMatchObject({ code: 'tar_fault' });
+  });
+
+  test('takes keys that nobody knows, whatever their names', async () => {
+    const records = ['constructor', '__proto__', 'toString'].map((key) => paxRecord(key, 'x'));
+    expect(await small(rawTar(rawPax(records), file()))).toEqual(['f']);
   });
 
   test('takes a size that only an extended header can say, and one that says the same', async () => {

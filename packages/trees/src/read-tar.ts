@@ -72,21 +72,31 @@ export async function* readTar(
   const feeding = pipeline(Readable.from(checked(), { objectMode: true, highWaterMark: 1 }), tar);
   // The loop below meets the same error; this keeps it from counting as unhandled before it does.
   feeding.catch(() => {});
+  const explained = (error: unknown): unknown => {
+    if (failure) return failure.error;
+    if (error instanceof TarFault) return error;
+    return new TarFault(`an archive that cannot be read (${(error as Error).message})`, 'a tar or a gzipped tar');
+  };
+  async function* contentOf(source: Source): AsyncGenerator<Uint8Array> {
+    try {
+      yield* source as AsyncIterable<Uint8Array>;
+    } catch (error) {
+      throw explained(error);
+    }
+  }
   try {
     for await (const source of tar) {
-      yield entryOf(source, guarded.shift());
+      yield { ...entryOf(source, guarded.shift()), content: contentOf(source) };
       source.resume();
     }
     await feeding;
   } catch (error) {
-    if (failure) throw failure.error;
-    if (error instanceof TarFault) throw error;
-    throw new TarFault(`an archive that cannot be read (${(error as Error).message})`, 'a tar or a gzipped tar');
+    throw explained(error);
   }
   if (guarded.length > 0) throw disagreement(guarded[0]?.name ?? '');
 }
 
-function entryOf(source: Source, guarded: GuardedEntry | undefined): TarEntry {
+function entryOf(source: Source, guarded: GuardedEntry | undefined): Omit<TarEntry, 'content'> {
   const { name, type, size, linkname, mode, mtime, pax } = source.header;
   // A directory of before POSIX is a file to the library.
   const isSame =
@@ -97,7 +107,7 @@ function entryOf(source: Source, guarded: GuardedEntry | undefined): TarEntry {
     (guarded.type === LIBRARY_TYPES[type] || (guarded.type === 'directory' && type === 'file' && size === 0));
   if (!isSame) throw disagreement(name);
   if (!Number.isInteger(mode) || mode < 0) throw new TarFault('a mode that is not a number', 'an octal number', name);
-  return { ...guarded, mode: mode & 0o7777, mtimeMs: timeOf(mtime, pax), content: source as AsyncIterable<Uint8Array> };
+  return { ...guarded, mode: mode & 0o7777, mtimeMs: timeOf(mtime, pax) };
 }
 
 /** Extended headers have fractions of seconds. What is no time is the epoch. */
