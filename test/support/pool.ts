@@ -439,7 +439,8 @@ async function endInOrder({ process: child }: Member): Promise<string[]> {
   clearTimeout(timer);
   // So early in its start that it doesn't listen yet: it has nothing to leave behind.
   if (signal === 'SIGTERM' && child.lines.length === 0) return [];
-  return code === 0 ? [] : [`${child.title} ended with ${code ?? signal}`];
+  const words = child.lines.slice(-3).join(' | ');
+  return code === 0 ? [] : [`${child.title} ended with ${code ?? signal}, its last words: ${words}`];
 }
 
 /** The `sleep` itself, or a shell that is about to start it. */
