@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TestHosts } from '../support/hosts.ts';
 import type { Pool, Role } from '../support/pool.ts';
+import { failRedis } from './fail-redis.ts';
 import { describeFault, type FaultPlan, type Lane, type PlannedFault } from './plan.ts';
 
 const SUPERVISE_EVERY_MS = 500;
@@ -70,6 +71,13 @@ export class Injector {
         });
         this.#pool.launch('worker', target);
         return;
+      case 'starve redis':
+      case 'unreplicated redis':
+      case 'read-only redis':
+      case 'pause redis':
+      case 'freeze redis':
+      case 'reset redis':
+        return await failRedis(this.#pool.redis, kind, holdMs, signal);
       case 'restart engine':
         await this.#hosts.host(target).kill();
         await hold();

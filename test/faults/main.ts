@@ -1,19 +1,25 @@
 /**
- * `npm run test:faults [-- --seed N --builds N --clients N]`: builds on three real hosts while workers, hosts, engines, schedulers, APIs and Redis
- * are killed, frozen and cut off, as the seed says; then looks at everything that Kiln promises. Exit code 1, with seed, history and evidence,
- * where a promise was broken.
+ * `npm run test:faults [-- --seed N --builds N --clients N --calls each|first|none]`: builds on three real hosts while workers, hosts, engines,
+ * schedulers, APIs and Redis are killed, frozen and cut off, and Redis answers errors, as the seed says; then looks at everything that Kiln
+ * promises. Before that each call to Redis in a build's life fails in each way, in pools of one process. Exit code 1, with seed, history and
+ * evidence, where a promise was broken.
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { ms, percentile } from '../bench/support/report.ts';
+import { failCalls } from '../redis-faults/redis-calls.ts';
 import { startHosts } from '../support/hosts.ts';
 import { runFaults } from './fault-run.ts';
+
+/** Pools at a time whose calls to Redis fail. */
+const LANES = 6;
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string' },
     builds: { type: 'string', default: '300' },
     clients: { type: 'string', default: '8' },
+    calls: { type: 'string', default: 'each' },
   },
 });
 const whole = (name: string, text: string) => {
@@ -25,6 +31,17 @@ const say = (text: string) => void process.stdout.write(`${text}\n`);
 
 // Children end with the process only where it ends in order.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
+
+if (values.calls === 'each' || values.calls === 'first') {
+  const { happened, missed, faults: broken } = await failCalls({ which: values.calls, lanes: LANES, say });
+  say(`${happened} calls to Redis failed, ${missed.length} did not come; ${broken.length} promises broken`);
+  if (broken.length > 0) {
+    say(broken.join('\n'));
+    process.exit(1);
+  }
+} else if (values.calls !== 'none') {
+  throw new RangeError(`--calls: expected each, first or none, got ${JSON.stringify(values.calls)}`);
+}
 
 say(`fault run of seed ${seed}; again with: npm run test:faults -- --seed ${seed} --builds ${values.builds}`);
 await using hosts = await startHosts('a', 'b', 'c');

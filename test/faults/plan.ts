@@ -39,7 +39,22 @@ export const FAULTS = {
     'cut host': 2,
     'cut redis': 2,
   },
-  control: { 'kill scheduler': 4, 'freeze scheduler': 2, 'kill api': 4, 'freeze api': 1, 'kill redis': 3 },
+  control: {
+    'kill scheduler': 4,
+    'freeze scheduler': 2,
+    'kill api': 4,
+    'freeze api': 1,
+    'kill redis': 3,
+    // It answers OOM, NOREPLICAS, READONLY to whatever writes.
+    'starve redis': 2,
+    'unreplicated redis': 2,
+    'read-only redis': 1,
+    // It answers late: all of it at once, or nothing of it until then.
+    'pause redis': 1,
+    'freeze redis': 1,
+    // All connections break, again and again.
+    'reset redis': 2,
+  },
 } as const;
 
 export type Lane = keyof typeof FAULTS;
@@ -71,7 +86,7 @@ export function makePlan(seed: number, count: number, hosts: readonly string[]):
       hosts: () => planFault(onHosts, onHosts.weighted(FAULTS.hosts), onHosts.pick(hosts)),
       control: () => {
         const kind = onControl.weighted(FAULTS.control);
-        return planFault(onControl, kind, kind === 'kill redis' ? '' : onControl.pick(['1', '2']));
+        return planFault(onControl, kind, kind.endsWith(' redis') ? '' : onControl.pick(['1', '2']));
       },
     },
   };

@@ -13,7 +13,7 @@ export interface CallReport {
 }
 
 export interface CallOptions {
-  /** `each`: every call; `first`: the first of each name, and a burst in place of one call now and then. */
+  /** `each`: every call, up to the `MOST` first of a name, and a second of failures from the first one on; `first`: the first of each name. */
   readonly which: 'each' | 'first';
   /** Pools side by side. */
   readonly lanes: number;
@@ -57,6 +57,8 @@ export async function failCalls({ which, lanes: count, say = () => {} }: CallOpt
 }
 
 const BURST_MS = 1_000;
+/** Of calls that come oftener in a life the rest are polls, each like the last. */
+const MOST = 10;
 
 function plan(calls: ReadonlyMap<Life, readonly Call[]>, which: 'each' | 'first'): Planned[] {
   const planned: Planned[] = [];
@@ -64,11 +66,12 @@ function plan(calls: ReadonlyMap<Life, readonly Call[]>, which: 'each' | 'first'
   for (const [life, made] of calls) {
     for (const call of made) {
       const key = `${call.role} ${call.name}`;
-      if (which === 'first' && covered.has(key)) continue;
+      if (call.nth > MOST || (which === 'first' && covered.has(key))) continue;
+      const isFirst = !covered.has(key);
       covered.add(key);
       for (const fault of REDIS_FAULTS) planned.push({ life, armed: { ...call, fault, burstMs: 0 } });
       const burst = REDIS_FAULTS[covered.size % REDIS_FAULTS.length] ?? 'OOM';
-      if (which === 'each') planned.push({ life, armed: { ...call, fault: burst, burstMs: BURST_MS } });
+      if (which === 'each' && isFirst) planned.push({ life, armed: { ...call, fault: burst, burstMs: BURST_MS } });
     }
   }
   return planned;

@@ -99,8 +99,8 @@ function regexpOf({ type, regex }: Node): { readonly pattern: string; readonly f
 }
 
 /** What an expression of constants of this file comes to. */
-function stringOf(node: Node, constants: ReadonlyMap<string, string>): string | undefined {
-  switch (node.type) {
+function stringOf(node: Node | undefined, constants: ReadonlyMap<string, string>): string | undefined {
+  switch (node?.type) {
     case 'Literal':
       return typeof node.value === 'string' ? node.value : undefined;
     case 'Identifier':
@@ -116,9 +116,20 @@ function stringOf(node: Node, constants: ReadonlyMap<string, string>): string | 
       const [left, right] = [node.left, node.right].map((side) => stringOf(side as Node, constants));
       return node.operator === '+' && left !== undefined && right !== undefined ? left + right : undefined;
     }
+    case 'CallExpression':
+      return joinedOf(node, constants);
     default:
       return undefined;
   }
+}
+
+/** `[…].join(…)` of constants. */
+function joinedOf(node: Node, constants: ReadonlyMap<string, string>): string | undefined {
+  const { object, property } = node.callee as unknown as { object?: Node; property?: { name?: string } };
+  const separator = stringOf((node.arguments as Node[])[0], constants);
+  if (object?.type !== 'ArrayExpression' || property?.name !== 'join' || separator === undefined) return undefined;
+  const parts = (object.elements as Node[]).map((one) => stringOf(one, constants));
+  return parts.includes(undefined) ? undefined : parts.join(separator);
 }
 
 function templateOf(node: Node, constants: ReadonlyMap<string, string>, kind: 'cooked' | 'raw'): string | undefined {

@@ -30,7 +30,7 @@ describe('the collector', () => {
       'const one: RegExp = /x/gi;',
       // biome-ignore lint/suspicious/noTemplateCurlyInString: a text that holds code
       'new RegExp(`^${A}|${B}$`, "u");',
-      'RegExp("^" + A);',
+      'RegExp("^" + A); RegExp([A, "b"].join("|"), "g");',
       'z.string().regex(/y/).max(3); z.iso.datetime(); z.email();',
     ].join('\n');
     const { regexps, made, formats } = foundIn(text);
@@ -38,6 +38,7 @@ describe('the collector', () => {
       'a.ts:2 /x/gi',
       'a.ts:3 /^a+|\\d{2}$/u',
       'a.ts:4 /^a+/',
+      'a.ts:4 /a+|b/g',
       'a.ts:5 /y/',
     ]);
     expect(made).toEqual([]);

@@ -1,6 +1,14 @@
 import type { Readable } from 'node:stream';
 import type { AuditEntry, HostChange, LimitChange, LogPiece, PoolEvent, ScheduleChange } from '@kiln/contracts';
-import type { LimitSettings, LimitSubject, MemoryLevel, Principal, SecretIdentity, SecretRef } from '@kiln/domain';
+import type {
+  BuildRecord,
+  LimitSettings,
+  LimitSubject,
+  MemoryLevel,
+  Principal,
+  SecretIdentity,
+  SecretRef,
+} from '@kiln/domain';
 import type { OutgoingGuard } from '@kiln/runtime';
 import type {
   AuditRange,
@@ -43,6 +51,8 @@ import type { HookDeps } from './hooks/ports.ts';
 export interface Builds {
   accept(build: NewBuild): Promise<{ build: StoredBuild; replayed: boolean }>;
   get(id: string): Promise<StoredBuild | undefined>;
+  /** Of an archived build perhaps without its long texts: for those who want to know how it stands. */
+  record(id: string): Promise<BuildRecord | undefined>;
   list(filter: BuildFilter, page: BuildPageRequest): Promise<{ builds: StoredBuild[]; next?: string }>;
   cancel(id: string): Promise<{ build: StoredBuild; outcome: CancelOutcome } | undefined>;
   /** Undefined where they are no longer kept. */

@@ -73,7 +73,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
   const { history, logs, events, log, now = Date.now } = given;
   const blobs = new MeteredBlobs(given.blobs, {
     ledger: given.storage,
-    teamOf: async (id) => (await given.builds.get(id))?.record.team,
+    teamOf: async (id) => (await given.builds.record(id))?.team,
     reserveBytes: config.blobReserveBytes,
     now,
   });

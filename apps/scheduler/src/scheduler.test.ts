@@ -14,7 +14,7 @@ import {
 } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type RunningScheduler, type SchedulerDeps, startScheduler } from './scheduler.ts';
+import { type RunningScheduler, type SchedulerConfig, type SchedulerDeps, startScheduler } from './scheduler.ts';
 
 const CONFIG = { leaderTtlMs: 1_000, tickMs: 100, buildRetentionMs: 3_600_000, limits: limitDefaults() };
 const log = createLogger({ app: 'test', level: 'silent' });
@@ -44,7 +44,11 @@ afterEach(async () => {
   await state[Symbol.asyncDispose]();
 });
 
-function startOne(owner: string, config = CONFIG, more: Partial<SchedulerDeps> = {}): RunningScheduler {
+function startOne(
+  owner: string,
+  config: SchedulerConfig = CONFIG,
+  more: Partial<SchedulerDeps> = {},
+): RunningScheduler {
   const leadership = new Leadership(state.redis, state.keys, owner, config.leaderTtlMs);
   const scheduler = startScheduler(config, { ...state, leadership, log, now, ...more });
   running.push(scheduler);
@@ -423,6 +427,36 @@ describe('taking back', () => {
     expect((await build(id, ({ state }) => state === 'canceled'))?.failure).toMatchObject({ code: 'canceled' });
   });
 
+  test('a build that its host reports not to run for long goes on elsewhere; one that it runs stays', async () => {
+    const report = async (runs: string[], name = 'a') => {
+      const { report: before, incarnation, machine } = (await state.hosts.get(name)) ?? {};
+      if (!before) throw new Error('no host');
+      await state.hosts.sync(
+        before,
+        { machine: machine ?? '', incarnation: incarnation ?? '' },
+        60_000,
+        runs.map((buildId) => ({ buildId, attempt: 1 })),
+      );
+    };
+    await join('a');
+    startOne('s1', { ...CONFIG, idleAttemptMs: 1_000 });
+    const [idle, busy] = [await submit(), await submit()];
+    for (const id of [idle, busy]) await build(id, ({ state }) => state === 'assigned');
+    await join('other');
+    const again = await until(
+      async () => {
+        await report([busy]);
+        return (await state.builds.get(idle))?.record;
+      },
+      (record) => record?.attempts.length === 2,
+    );
+    expect(again?.attempts).toMatchObject([
+      { host: 'a', end: 'lost', failure: { code: 'infrastructure' } },
+      { host: 'other' },
+    ]);
+    expect((await state.builds.get(busy))?.record.attempts).toHaveLength(1);
+  });
+
   test('a slot that nothing holds any more is given back', async () => {
     await join('a', { slots: 1 });
     await state.redis.hset(state.keys.hostHeld('a'), 'nobody:1', '1');
@@ -433,6 +467,17 @@ describe('taking back', () => {
 });
 
 describe('leading', () => {
+  test('a build whose request is of a newer version waits, and holds up neither the leader nor other builds', async () => {
+    await join('a');
+    const newer = await submit();
+    const key = state.keys.build(newer);
+    const spec = JSON.parse((await state.redis.hget(key, 'spec')) ?? '');
+    await state.redis.hset(key, 'spec', JSON.stringify({ ...spec, gpus: 2 }));
+    startOne('s1');
+    await build(await submit(), ({ state }) => state === 'assigned');
+    expect((await state.builds.record(newer))?.state).toBe('queued');
+  });
+
   test('one of two leads; when it dies the other goes on, also with what was assigned but not delivered', async () => {
     await join('a');
     // A leader that dies between the assignment and its job.

@@ -110,6 +110,27 @@ describe('LogWriter', () => {
     expect(log.times).toEqual(Array.from({ length: n }, (_, i) => i));
   });
 
+  test('what Redis doesn’t take is sent again until it does, whatever the reason, also when it had taken it', async () => {
+    const log = new FakeLog();
+    const { append } = log;
+    const failures = ['OOM', 'lost', 'ECONNRESET', 'unknown'];
+    log.append = async (ref, firstSeq, lines) => {
+      const failure = failures.shift();
+      if (failure === 'lost') await append(ref, firstSeq, lines);
+      if (failure !== undefined) throw Object.assign(new Error(failure), { name: 'ReplyError' });
+      // As the store does with a batch that is there already.
+      if (firstSeq < log.next) return;
+      await append(ref, firstSeq, lines);
+    };
+    const writer = new LogWriter(log, REF);
+    for (let n = 1; n <= 100; n += 1) void writer.write(record(n, 2_000));
+    const flushed = writer.flush();
+    await vi.advanceTimersByTimeAsync(10_000);
+    await flushed;
+    expect(failures).toEqual([]);
+    expect(log.times).toEqual(Array.from({ length: 100 }, (_, i) => i + 1));
+  });
+
   test('a refused write is what every later one is refused with', async () => {
     const log = new FakeLog();
     log.refuse = true;

@@ -120,8 +120,11 @@ async function assigned(
     maxLogBytes?: number;
     storedSecrets?: string[];
     trust?: Trust;
+    /** The job is put into the host's queue. Default: it is. */
+    deliver?: boolean;
   } = {},
 ): Promise<string> {
+  const { deliver = true } = more;
   const { secrets = {}, digest = [...contexts.keys()][0] ?? '', maxLogBytes, storedSecrets, trust } = more;
   const request = buildRequest.parse({ source: more.source ?? { type: 'upload', name: 'app', digest }, storedSecrets });
   const spec = { ...request, secrets: Object.keys(secrets) };
@@ -132,7 +135,7 @@ async function assigned(
   if (!host) throw new Error('no host');
   const chosen = { name: 'h1', incarnation: host.incarnation, slots: 2 };
   expect((await state.pending.assign(pending, chosen, decision, token)).outcome).toBe('assigned');
-  await state.queues.enqueue('h1', { buildId: pending.id, attempt: 1 });
+  if (deliver) await state.queues.enqueue('h1', { buildId: pending.id, attempt: 1 });
   return pending.id;
 }
 
@@ -346,6 +349,70 @@ describe('what its team keeps', () => {
     const warnings = (await logOf(id)).flatMap((record) => (record.type === 'warning' ? [record.message] : []));
     expect(warnings).toEqual([expect.stringMatching(/^the git token git\.public of team default can’t be opened/)]);
   });
+});
+
+describe('an attempt that its host holds', () => {
+  test('begins by the answer to a report where its job is lost, and once where that comes late', async () => {
+    await startHost();
+    const id = await assigned({ deliver: false });
+    await executor.starts(1);
+    await state.queues.enqueue('h1', { buildId: id, attempt: 1 });
+    const other = await assigned();
+    await executor.starts(2);
+    executor.finishAll();
+    await until(id, ({ state }) => state === 'succeeded');
+    await until(other, ({ state }) => state === 'succeeded');
+    expect(executor.started.map(({ buildId }) => buildId)).toEqual([id, other]);
+  });
+
+  test.each([
+    [false, { state: 'queued', attempts: [{ end: 'lost', failure: { code: 'infrastructure' } }] }],
+    [true, { state: 'canceled' }],
+  ])('and has begun, but that nothing runs, is settled at the next report; canceled: %s', async (canceled, ended) => {
+    await startHost();
+    const id = await assigned({ deliver: false });
+    const { incarnation = '' } = (await state.hosts.get('h1')) ?? {};
+    // As a process did that lost it.
+    await state.attempts.start({ buildId: id, attempt: 1, host: 'h1', incarnation });
+    if (canceled) await state.builds.cancel(id);
+    expect(await until(id, ({ state }) => state !== 'running')).toMatchObject(ended);
+    expect((await state.hosts.get('h1'))?.held).toEqual([]);
+    expect(executor.started).toEqual([]);
+  });
+
+  test('and whose request is of a newer version goes back to the pool for a host that understands it', async () => {
+    await startHost();
+    const id = await assigned({ deliver: false });
+    const key = state.keys.build(id);
+    const spec = JSON.parse((await state.redis.hget(key, 'spec')) ?? '');
+    await state.redis.hset(key, 'spec', JSON.stringify({ ...spec, gpus: 2 }));
+    const ended = async () => (await state.builds.record(id))?.state === 'queued' || undefined;
+    while (!(await ended())) await new Promise((resolve) => setTimeout(resolve, 10));
+    const message = expect.stringMatching(/worker of host h1 does not understand the build.*"gpus"/);
+    expect((await state.builds.record(id))?.attempts).toMatchObject([
+      { end: 'lost', failure: { code: 'host_outdated', message } },
+    ]);
+    expect(executor.started).toEqual([]);
+  });
+});
+
+test('a Redis that refuses writes for a while holds a build up, no more: its log is whole, it ends once, its slot is free', async () => {
+  await startHost();
+  const id = await assigned();
+  await executor.starts(1);
+  const [request] = executor.started;
+  await state.redis.config('SET', 'min-replicas-to-write', '1');
+  for (let t = 1; t <= 5; t += 1) {
+    await request?.sink({ t, type: 'output', step: 1, stream: 'stdout', text: `${t}` } as never);
+  }
+  executor.finishAll();
+  // Past the first tries of the log, and of the end.
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect((await state.builds.record(id))?.state).toBe('running');
+  await state.redis.config('SET', 'min-replicas-to-write', '0');
+  expect(await until(id, ({ state }) => isTerminal(state))).toMatchObject({ state: 'succeeded' });
+  expect((await logOf(id)).map(({ type }) => type)).toEqual(['note', ...Array(5).fill('output'), 'end']);
+  expect((await state.hosts.get('h1'))?.held).toEqual([]);
 });
 
 test('two machines can’t have the same name', async () => {

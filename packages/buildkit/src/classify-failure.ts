@@ -156,7 +156,7 @@ function isEngineFault(text: string): boolean {
 const NO_SPACE = /\bno space left on device\b|\bENOSPC\b/i;
 
 /** As BuildKit says it that was told which frontends it may run (frontend/gateway/gateway.go). */
-const FRONTEND_REFUSED = /'([^'\n]{1,500})' is not an allowed gateway source/;
+const FRONTEND_REFUSED = /'([^'\n]+)' is not an allowed gateway source/;
 
 function frontend({ message, step }: Evidence): Failure | undefined {
   const image = FRONTEND_REFUSED.exec(message)?.[1] ?? FRONTEND_REFUSED.exec(step?.error ?? '')?.[1];

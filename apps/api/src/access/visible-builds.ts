@@ -9,21 +9,26 @@ export function visibleBuilds(builds: Builds, principal: Principal): Builds {
     const build = await builds.get(id);
     return build && seesTeam(principal, build.record.team) ? build : undefined;
   };
+  const visibleRecord = async (id: string) => {
+    const record = await builds.record(id);
+    return record && seesTeam(principal, record.team) ? record : undefined;
+  };
   const cancel: Builds['cancel'] = async (id) => {
-    const build = await visible(id);
-    if (!build) return undefined;
-    requireActsOn(principal, 'build', build.record);
+    const record = await visibleRecord(id);
+    if (!record) return undefined;
+    requireActsOn(principal, 'build', record);
     return builds.cancel(id);
   };
   return {
     accept: (build) => builds.accept(build),
     get: visible,
+    record: visibleRecord,
     list: async (filter, page) => {
       if (team === ALL_TEAMS) return builds.list(filter, page);
       return seesTeam(principal, filter.team ?? team) ? builds.list({ ...filter, team }, page) : { builds: [] };
     },
     cancel,
-    secretsOf: async (id) => ((await visible(id)) ? builds.secretsOf(id) : undefined),
-    decisions: async (id) => ((await visible(id)) ? builds.decisions(id) : []),
+    secretsOf: async (id) => ((await visibleRecord(id)) ? builds.secretsOf(id) : undefined),
+    decisions: async (id) => ((await visibleRecord(id)) ? builds.decisions(id) : []),
   };
 }

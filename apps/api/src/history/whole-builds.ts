@@ -35,6 +35,7 @@ export function wholeBuilds(builds: Builds, documents: BuildDocuments, log: Logg
       const build = await builds.get(id);
       return build && whole(build);
     },
+    record: (id) => builds.record(id),
     list: async (filter, page) => {
       const found = await builds.list(filter, page);
       return { ...found, builds: await pMap(found.builds, listed, { concurrency: READ_AT_ONCE }) };

@@ -92,7 +92,8 @@ export function handlers({
     async submitBuild(request, response, { principal, note }) {
       await using submission = await receiveSubmission(request, blobs, config, async (asked, named) => {
         const admitted = admitRequest(asked, named, principal, config.untrustedPush);
-        await stored(deps.memory.assertRoom());
+        // Before a context is read; others are refused where they are accepted, after a look at their idempotency key.
+        if (request.is('multipart/form-data')) await stored(deps.memory.assertRoom());
         const own = await rulesFor(principal, admitted.team);
         await own.checkTargets(admitted);
         return { request: admitted, maxContextBytes: own.contextBytes, share: own.share };

@@ -18,6 +18,7 @@ test('while Redis is out of memory everything is read, cancels and revocations w
   const reader = await api.token({ scopes: ['builds:read', 'logs:read'] });
   const [runs, waits] = [await api.submit({ team: 'web' }), await api.submit({ team: 'web' })];
   const attempt = await api.run(runs.id);
+  await api.post('/v1/builds', BUILD, { 'idempotency-key': 'before' });
   await attempt.log({ t: 1, type: 'note', message: 'hello' });
   const refused = async (answer: Response) => {
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '10']);
@@ -27,6 +28,11 @@ test('while Redis is out of memory everything is read, cancels and revocations w
   await fillMemory(api.state.redis);
   for (let full = false; !full; ) full = /nearly full/.test(await (await api.fetch('/readyz')).text());
   await refused(await api.post('/v1/builds', BUILD));
+  expect((await api.post('/v1/builds', BUILD, { 'idempotency-key': 'before' })).status).toBe(202);
+  const upload = new FormData();
+  upload.append('request', JSON.stringify({ source: { type: 'upload', name: 'app' } }));
+  upload.append('context', new Blob(['not even a tar']));
+  await refused(await api.fetch('/v1/builds', { method: 'POST', body: upload }));
   await refused(await forge.send(hook('github', 'push')));
   // With a credential whose requests are counted, and whose uses are noted.
   for (const path of [`/v1/builds/${runs.id}`, '/v1/builds', `/v1/builds/${runs.id}/logs?follow=false`]) {

@@ -39,7 +39,7 @@ export function scheduleHandlers(config: ApiConfig, parts: ScheduleSubmitting): 
   const view = async (schedule: StoredSchedule): Promise<ScheduleView> => {
     const { id, createdAt, spec, ...shown } = schedule;
     const [nextRunAt, lastRun] = await Promise.all([schedules.nextRunAt(id), schedules.lastRun(id)]);
-    const state = lastRun?.build === undefined ? undefined : (await builds.get(lastRun.build))?.record.state;
+    const state = lastRun?.build === undefined ? undefined : (await builds.record(lastRun.build))?.state;
     return {
       ...{ id, ...shown, createdAt: instant(createdAt), request: spec },
       ...(nextRunAt !== undefined && { nextRunAt: instant(nextRunAt) }),

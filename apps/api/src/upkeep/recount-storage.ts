@@ -8,7 +8,7 @@ const GONE_MS = 10 * 60_000;
 interface Recounted {
   readonly blobs: Pick<Blobs, 'list' | 'stat'>;
   readonly storage: Pick<MeteredDeps['storage'], 'entry' | 'charge' | 'entries' | 'release'>;
-  readonly builds: Pick<Builds, 'get'>;
+  readonly builds: Pick<Builds, 'record'>;
   readonly contextTeams: Pick<ContextTeams, 'teamsOf'>;
 }
 
@@ -25,7 +25,7 @@ export async function recountStorage(
   const teamsOf = async (key: string): Promise<string[]> => {
     const buildId = buildOfKey(key);
     if (buildId === undefined) return contextTeams.teamsOf(digestOf(key));
-    const team = (await builds.get(buildId))?.record.team;
+    const team = (await builds.record(buildId))?.team;
     return team === undefined ? [] : [team];
   };
   let mended = 0;

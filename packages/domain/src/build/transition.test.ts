@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Failure } from './failure.ts';
 import { type BuildRecord, currentAttempt } from './record.ts';
 import { isTerminal, TERMINAL_STATES } from './state.ts';
-import { type BuildEvent, isIllegal, MAX_ATTEMPTS, transition } from './transition.ts';
+import { type BuildEvent, isIllegal, MAX_ATTEMPTS, MAX_OUTDATED_HOSTS, transition } from './transition.ts';
 
 const fresh: BuildRecord = {
   id: 'b1',
@@ -83,6 +83,21 @@ describe('the life of a build', () => {
       state: 'failed',
       failure: { code: 'poisoned', message: `${MAX_ATTEMPTS} hosts in a row were lost while they ran this build` },
     });
+  });
+
+  test('hosts that don’t understand a build count by themselves, and end it when there are too many', () => {
+    const outdated = { code: 'host_outdated', message: 'update it' } as const;
+    const round = (attempt: number): BuildEvent[] => [
+      assign(),
+      { type: 'finish', attempt, incarnation: 'i1', outcome: { end: 'failed', failure: outdated } },
+    ];
+    const rounds = (count: number) => Array.from({ length: count }, (_, i) => round(i + 1)).flat();
+    expect(after(...rounds(MAX_OUTDATED_HOSTS - 1))).toMatchObject({ state: 'queued' });
+    expect(after(...rounds(MAX_OUTDATED_HOSTS))).toMatchObject({
+      state: 'failed',
+      failure: { code: 'host_outdated', message: `update it (gave up after ${MAX_OUTDATED_HOSTS} attempts)` },
+    });
+    expect(after(...rounds(4), assign(), start(5), lose(5))).toMatchObject({ state: 'queued' });
   });
 
   test('a stale attempt can write nothing', () => {

@@ -151,6 +151,13 @@ describe('room of a live log', () => {
     await expect(waiting).rejects.toThrow(StaleAttempt);
   });
 
+  test('no log waits in a pool whose API processes move none, as those of an older version', async () => {
+    await pool.state.redis.del(pool.state.keys.liveLogLimits());
+    const log = await Log.start();
+    await log.print(200);
+    expect(await log.live()).toHaveLength(200);
+  });
+
   test('one record that is larger than all room holds nothing up for good', async () => {
     const log = await Log.start();
     const giant = 'x'.repeat(300 * KIB);

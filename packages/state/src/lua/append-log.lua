@@ -21,14 +21,15 @@ local first, count = tonumber(ARGV[4]), tonumber(ARGV[5])
 if first + count - 1 <= last then return 0 end
 if first ~= last + 1 then return { last } end
 
-local MIB = 1024 * 1024
 -- Nobody's share is less, however many logs there are.
 local LEAST_SHARE = 32 * 1024
 local size = #ARGV[6] + ENTRY_BYTES
 local function hasRoom()
   if redis.call('XLEN', KEYS[2]) <= 1 then return true end
   local limits = redis.call('HMGET', prefix .. 'logs:limits', 'log', 'all')
-  local most, all = tonumber(limits[1] or 4 * MIB), tonumber(limits[2] or 256 * MIB)
+  -- Where API processes are of an older version nobody moves logs, and waiting would be for nothing.
+  if not limits[1] then return true end
+  local most, all = tonumber(limits[1]), tonumber(limits[2])
   local own = tonumber(redis.call('ZSCORE', prefix .. 'logs:live', log) or '0') + size
   if own > most then return false end
   if tonumber(redis.call('GET', prefix .. 'logs:live:bytes') or '0') + size <= all then return true end

@@ -69,6 +69,11 @@ export class TestRedis implements AsyncDisposable {
     await exited;
   }
 
+  /** Stops the server where it stands, as a machine without time for it would, or lets it go on. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child?.kill(name);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.down();
     await rm(this.#dir, { recursive: true, force: true });

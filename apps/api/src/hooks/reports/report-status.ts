@@ -7,7 +7,7 @@ import type { HookDeps } from '../ports.ts';
 import { buildLink, describeBuild } from './describe-build.ts';
 
 export interface ReportParts extends Pick<HookDeps, 'connections' | 'reports'> {
-  readonly builds: Pick<Builds, 'get'>;
+  readonly builds: Pick<Builds, 'record'>;
   readonly fetch: typeof fetch;
   /** Root of this Kiln, as it is reached from outside; no slash at its end. */
   readonly base: string;
@@ -76,11 +76,11 @@ async function wantedOf(
     return { id, state, description, url: base + path, isEnd: true };
   }
   if (build === undefined) return undefined;
-  const found = await builds.get(build);
-  if (!found) {
+  const record = await builds.record(build);
+  if (!record) {
     await reports.close(build);
     return undefined;
   }
-  const { state, description } = describeBuild(found.record);
-  return { id: build, state, description, url: buildLink(base, build), isEnd: isTerminal(found.record.state) };
+  const { state, description } = describeBuild(record);
+  return { id: build, state, description, url: buildLink(base, build), isEnd: isTerminal(record.state) };
 }
