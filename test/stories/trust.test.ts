@@ -60,6 +60,7 @@ test('an untrusted build waits for a host that keeps its class apart, and shares
   expect(waits).toMatchObject({ host: null, reason: 'none_untrusted', considered: [{ verdict: 'trust_missing' }] });
 
   worker.KILN_DRIVER = 'docker-container';
+  worker.KILN_ISOLATION = 'team';
   await pool.start('worker', 'apart');
   const machine = await readFile(join(pool.dataDir('worker', 'apart'), 'machine-id'), 'utf8');
   onTestFinished(() => removeBuilders(machine.slice(0, 8)));
@@ -74,13 +75,23 @@ test('an untrusted build waits for a host that keeps its class apart, and shares
   const again = await submit(fork);
   expect((await pool.end(again.id)).steps).toEqual({ total: 2, cached: 2 });
 
-  const held = await until('the caches of both are known', async () => {
+  // Another team’s build of the same repo finds nothing of that, either.
+  const other = await pool.client.submit({ source: { type: 'upload', name: 'app' }, team: 'ops' }, { context });
+  expect(await pool.end(other.id)).toMatchObject({ state: 'succeeded', trust: 'trusted', host: 'apart' });
+  expect(outputOf(await pool.log(other.id))).toBe('built\n');
+
+  const held = await until('the caches of all are known', async () => {
     const { inventory } = await pool.client.host('apart');
-    return inventory?.mounts.length === 2 && inventory.repos.length === 2 && inventory;
+    return inventory?.mounts.length === 3 && inventory.repos.length === 3 && inventory;
   });
   expect(held.repos.map(({ repo, trust, team }) => [repo, trust, team]).sort()).toEqual([
     ['app', 'trusted', 'default'],
+    ['app', 'trusted', 'ops'],
     ['app', 'untrusted', 'default'],
   ]);
-  expect(new Set(held.mounts.map(({ trust }) => trust))).toEqual(new Set(['trusted', 'untrusted']));
+  expect(held.mounts.map(({ domain }) => domain).sort()).toEqual([
+    'trusted team default',
+    'trusted team ops',
+    'untrusted team default',
+  ]);
 }, 180_000);

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { ArtifactRefused } from '@kiln/buildkit';
 import { afterEach, expect, test } from 'vitest';
@@ -110,4 +110,27 @@ test.each([
   await expect(refused).rejects.toMatchObject({
     failure: { code: failure, message: 'the artifact was not stored: why' },
   });
+});
+
+test('an artifact whose first byte comes late is stored, though the API waits for no request for so long', async () => {
+  const port = await listen(async (request, response) => {
+    await text(request);
+    response.end(JSON.stringify(STORED));
+  });
+  Object.assign(server as Server, { keepAliveTimeout: 50, headersTimeout: 100 });
+  let asked = 0;
+  server?.on('request', () => {
+    asked += 1;
+  });
+  const content = new PassThrough();
+  const stored = blobsAt(port).storeArtifact(REF, content);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(asked).toBe(0);
+  content.write('a ');
+  content.end('tar');
+  expect(await stored).toEqual(STORED);
+  const broken = new PassThrough();
+  const failed = blobsAt(port).storeArtifact(REF, broken);
+  broken.destroy(new Error('the build failed'));
+  await expect(failed).rejects.toThrow('the build failed');
 });

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -32,11 +33,15 @@ export class ApiBlobs {
     return Readable.fromWeb(answer.body as ReadableStream);
   }
 
-  /** What is sent can't be sent twice: an API that is away is waited for before it begins. */
+  /**
+   * What is sent can't be sent twice: an API that is away is waited for before it begins. Nothing is asked before there is something to
+   * send: that is when the build is nearly done, and the API waits for nobody's request for so long.
+   */
   async storeArtifact(
     { buildId, attempt }: AttemptRef,
     content: Readable,
   ): Promise<{ digest: string; sizeBytes: number }> {
+    await hasBegun(content);
     await this.#whenThere('/readyz');
     const answer = await this.#call(`/v1/artifacts/${buildId}-${attempt}`, {
       method: 'PUT',
@@ -80,6 +85,11 @@ export class ApiBlobs {
   #call(path: string, init: RequestInit & { headers?: Record<string, string>; duplex?: 'half' }): Promise<Response> {
     return fetch(this.#url + path, { ...init, headers: { ...init.headers, authorization: `Bearer ${this.#token}` } });
   }
+}
+
+/** Comes back when there is something to read, or the end. @throws what `content` fails with */
+async function hasBegun(content: Readable): Promise<void> {
+  if (content.readableLength === 0 && !content.readableEnded && !content.destroyed) await once(content, 'readable');
 }
 
 function refusal(buildId: string, status: number, text: string): Error {

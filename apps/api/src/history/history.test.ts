@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterAll(() => redis[Symbol.asyncDispose]());
 
 beforeEach(async () => {
-  const started = await TestApi.start({ archiveIntervalMs: 50 }, { redis });
+  const started = await TestApi.start({ archiveIntervalMs: 50, historyIntervalMs: 3_600_000 }, { redis });
   api = started;
   return () => started[Symbol.asyncDispose]();
 });
@@ -139,7 +139,7 @@ describe('the archiver', () => {
       { buildArchiveMs: 0, historyIntervalMs: 20 },
       { redis, namespace, blobDir: api.dir },
     );
-    await expect.poll(async () => (await api.state.builds.get(id))?.archived).toBeDefined();
+    await expect.poll(async () => (await api.state.builds.get(id))?.archived, { timeout: 60_000 }).toBeDefined();
     expect((await api.view(id)).state).toBe('succeeded');
   });
 

@@ -266,7 +266,7 @@ describe('forgetting', () => {
     await pool.run(running);
     const inTime = await ended();
     const between = Date.now();
-    await expect.poll(() => Date.now()).toBeGreaterThan(between);
+    await expect.poll(() => Date.now(), { timeout: 60_000 }).toBeGreaterThan(between);
     await pool.settle(await pool.run(early), { end: 'succeeded' });
     for (const shrink of [false, true]) {
       if (shrink) await shrinkAll();
