@@ -187,10 +187,10 @@ describe('a drain by an operator', () => {
     await startHost({ syncEveryMs: 50 });
     const id = await assign();
     await runs(id);
-    await state.hostOperations.drain('h1', 150);
+    await state.hostOperations.drain('h1', 800);
     await state.hostOperations.uncordon('h1');
     const since = Date.now();
-    await host(({ lastSeenAt }) => lastSeenAt > since + 400);
+    await host(({ lastSeenAt }) => lastSeenAt > since + 1_000);
     expect(executor.stopped).toEqual([]);
   });
 

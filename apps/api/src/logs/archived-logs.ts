@@ -24,6 +24,14 @@ export class ArchivedLogs {
     return (await this.#blobs.stat(logIndexKey(buildId, attempt))) !== undefined;
   }
 
+  /** The last record, by itself; undefined where there is no archive. */
+  async last({ buildId, attempt }: LogRef): Promise<LogChunk | undefined> {
+    const stream = await this.#blobs.open(logIndexKey(buildId, attempt));
+    if (!stream) return undefined;
+    const { members, lastSeq } = logIndex.parse(await json(stream));
+    return readMember(this.#blobs, { key: logKey(buildId, attempt), members, attempt }, lastSeq - 1);
+  }
+
   /** The rest of the member that holds the record after `seq`; undefined where there is no such record. */
   async after({ buildId, attempt }: LogRef, seq: number): Promise<LogChunk | undefined> {
     const stream = await this.#blobs.open(logIndexKey(buildId, attempt));

@@ -3,6 +3,7 @@ import { type LogPiece, logIndexKey, logKey } from '@kiln/contracts';
 import type { LogBatch } from '@kiln/state';
 import type { Logger } from 'pino';
 import type { Blobs, LogStreams } from '../ports.ts';
+import { ArchivedLogs } from './archived-logs.ts';
 import { type MemberList, packMembers } from './log-members.ts';
 import type { LogRef } from './log-pages.ts';
 
@@ -90,7 +91,7 @@ export class LogArchiver {
   async #archive(ref: LogRef, signal: AbortSignal): Promise<void> {
     const { buildId, attempt } = ref;
     const pieces = await this.#logs.pieces(buildId, attempt);
-    if (!(await this.#blobs.stat(logIndexKey(buildId, attempt)))) {
+    if (!(await this.#isArchived(ref))) {
       const list: MemberList = { members: [], lastSeq: 0, sizeBytes: 0 };
       await this.#blobs.put(
         logKey(buildId, attempt),
@@ -105,6 +106,19 @@ export class LogArchiver {
     await this.#logs.markArchived(buildId, attempt);
     // Last of all: whoever finds no piece finds the archive.
     for (const { key } of pieces) await this.#blobs.delete(key);
+  }
+
+  /**
+   * Whether the archive holds this very log, by its last record. Where Redis was put back to an earlier state, as by a restored backup, it may
+   * hold that of another attempt of the same number, which Redis has forgotten.
+   */
+  async #isArchived(ref: LogRef): Promise<boolean> {
+    const archived = await new ArchivedLogs(this.#blobs).last(ref);
+    if (!archived) return false;
+    const stream = async (afterSeq: number) => (await this.#logs.read(ref.buildId, ref.attempt, afterSeq, 1))[0];
+    if (!(await stream(0))) return true;
+    const last = await stream(archived.lastSeq - 1);
+    return last?.lines.length === 1 && last.lines[0] === archived.lines.at(-1);
   }
 
   async *#whole(ref: LogRef, pieces: readonly LogPiece[], list: MemberList, signal: AbortSignal) {

@@ -53,6 +53,19 @@ describe('archiver', () => {
     expect(pool.archived).toEqual(new Set([1]));
   });
 
+  test('a log of the same number that Redis has forgotten, as after a restored backup, is replaced', async () => {
+    const blobs = new MemoryBlobs();
+    for (const message of ['forgotten', 'again']) {
+      const pool = new FakePool();
+      pool.apply({ type: 'assign', host: 'h', incarnation: 'i' });
+      for (let t = 0; t < message.length; t++) pool.append(1, [{ t, type: 'note', message }]);
+      pool.apply({ type: 'finish', attempt: 1, incarnation: 'i', outcome: { end: 'failed' } });
+      expect(await new LogArchiver(pool.logs, blobs, quiet).round(signal)).toEqual({ archived: 1, claimed: 0 });
+      const packed = blobs.held.get(logKey(pool.id, 1))?.bytes ?? Buffer.alloc(0);
+      expect(gunzipSync(packed).toString()).toContain(message);
+    }
+  });
+
   test('one that fails is left for another round, and the others go on', async () => {
     const pool = new FakePool();
     const blobs = new MemoryBlobs();
