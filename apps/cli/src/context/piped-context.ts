@@ -1,4 +1,5 @@
 import { UsageError } from '../io/errors.ts';
+import { packerOf, unpacked } from './unpacked.ts';
 
 /** What standard input turned out to be. */
 export type PipedContext =
@@ -7,7 +8,7 @@ export type PipedContext =
 
 const BLOCK_BYTES = 512;
 
-/** Tells a tar or a gzip (of one) by its first bytes; anything else is a Dockerfile without a context, as docker has it. */
+/** Tells a tar, or one packed by gzip, bzip2, xz or zstd, by its first bytes; anything else is a Dockerfile without a context, as docker has it. */
 export async function readPipedContext(stdin: AsyncIterable<Uint8Array>): Promise<PipedContext> {
   const chunks = stdin[Symbol.asyncIterator]();
   const head: Uint8Array[] = [];
@@ -24,8 +25,8 @@ export async function readPipedContext(stdin: AsyncIterable<Uint8Array>): Promis
   if (start.length === 0) throw new UsageError('the context on standard input is empty');
   const gzip = start[0] === 0x1f && start[1] === 0x8b;
   if (gzip || looksLikeTar(start)) return { kind: 'tar', gzip, bytes: () => joined(start, chunks) };
-  const packer = otherPacker(start);
-  if (packer) throw new UsageError(`the context on standard input is packed by ${packer}: send a tar, or gzip of one`);
+  const packer = packerOf(start);
+  if (packer) return { kind: 'tar', gzip: false, bytes: () => unpacked(joined(start, chunks), packer) };
   return { kind: 'dockerfile', text: Buffer.concat([start, ...(ended ? [] : await rest(chunks))]) };
 }
 
@@ -53,11 +54,4 @@ function looksLikeTar(block: Buffer): boolean {
   );
   const sum = header.reduce((total, byte, i) => total + (i >= 148 && i < 156 ? 0x20 : byte), 0);
   return stored === sum && sum > 8 * 0x20;
-}
-
-function otherPacker(start: Buffer): string | undefined {
-  if (start.toString('latin1', 0, 3) === 'BZh') return 'bzip2';
-  if (start.toString('latin1', 0, 6) === '\xfd7zXZ\0') return 'xz';
-  if (start.readUInt32BE(0) === 0x28b52ffd) return 'zstd';
-  return undefined;
 }

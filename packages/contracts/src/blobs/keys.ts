@@ -49,7 +49,7 @@ export function historyEnd(key: string): number | undefined {
   return end === undefined ? undefined : Number(end);
 }
 
-/** Kinds of blobs, by the first part of their keys. What lies under another one isn't counted for anybody. */
+/** Kinds of blobs that count for teams, by the first part of their keys: these are recounted. */
 export const BLOB_KINDS = ['contexts', 'logs', 'artifacts'] as const;
 
 const OF_BUILD = /^[a-z-]{1,40}\/([0-9a-z]{26})(?=[-./]|$)/;

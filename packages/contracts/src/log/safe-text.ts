@@ -6,15 +6,9 @@ const SGR = /^\u001b\[[0-9;:]*m$/;
  * end, sequences that move the cursor or change modes (CSI), other escapes; then single control characters. Of each sequence only an ending is optional
  * and no part begins like the next one, so it takes linear time.
  */
-const ORDERS = new RegExp(
-  [
-    '(?:\\u001b[\\]PX^_]|[\\u0090\\u0098\\u009d-\\u009f])[^\\u0007\\u001b\\u009c\\n]*(?:\\u0007|\\u001b\\\\|\\u009c)?',
-    '(?:\\u001b\\[|\\u009b)[0-?]*[ -/]*[@-~]?',
-    '\\u001b[ -/]*[0-~]?',
-    '[\\u0000-\\u0008\\u000b-\\u001a\\u001c-\\u001f\\u007f-\\u009f]',
-  ].join('|'),
-  'g',
-);
+const ORDERS =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: this is what is looked for
+  /(?:\u001b[\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\u0007\u001b\u009c\n]*(?:\u0007|\u001b\\|\u009c)?|(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]?|\u001b[ -/]*[0-~]?|[\u0000-\u0008\u000b-\u001a\u001c-\u001f\u007f-\u009f]/g;
 const RESET = '\u001b[0m';
 
 /**

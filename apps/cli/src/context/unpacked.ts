@@ -1,0 +1,62 @@
+import { spawn } from 'node:child_process';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createZstdDecompress } from 'node:zlib';
+import { UsageError } from '../io/errors.ts';
+
+/** What packs a tar, beside gzip, which Kiln itself reads. */
+export type Packer = 'bzip2' | 'xz' | 'zstd';
+
+/** The packer of a stream that begins so, if one is known. */
+export function packerOf(start: Buffer): Packer | undefined {
+  if (start.toString('latin1', 0, 3) === 'BZh') return 'bzip2';
+  if (start.toString('latin1', 0, 6) === '\xfd7zXZ\0') return 'xz';
+  if (start.length >= 4 && start.readUInt32BE(0) === 0x28b52ffd) return 'zstd';
+  return undefined;
+}
+
+/** The bytes unpacked: bzip2's and xz's by the program of that name, as docker has it. @throws UsageError where it is missing, or the bytes are damaged */
+export async function* unpacked(bytes: AsyncIterable<Uint8Array>, packer: Packer): AsyncGenerator<Uint8Array> {
+  if (packer === 'zstd') yield* unpackedHere(bytes);
+  else yield* unpackedBy(packer, bytes);
+}
+
+async function* unpackedHere(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const zstd = createZstdDecompress();
+  // The loop below meets the same error.
+  pipeline(Readable.from(bytes), zstd).catch(() => {});
+  try {
+    for await (const chunk of zstd) yield chunk as Buffer;
+  } catch (error) {
+    throw damaged('zstd', (error as Error).message);
+  }
+}
+
+async function* unpackedBy(program: 'bzip2' | 'xz', bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const child = spawn(program, ['-dc'], { stdio: 'pipe' });
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject).once('close', resolve);
+  });
+  ended.catch(() => {});
+  let said = '';
+  child.stderr.on('data', (data: Buffer) => {
+    said = (said + data.toString()).slice(0, 1_000);
+  });
+  // A program that ends early tells why by its exit code.
+  pipeline(Readable.from(bytes), child.stdin).catch(() => {});
+  try {
+    for await (const chunk of child.stdout) yield chunk as Buffer;
+    if ((await ended) !== 0) throw damaged(program, said.trim());
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new UsageError(
+      `the context on standard input is packed by ${program}, which isn't installed here: install it, or send a tar or a gzipped tar`,
+    );
+  } finally {
+    child.kill();
+  }
+}
+
+function damaged(packer: Packer, what: string): UsageError {
+  return new UsageError(`the context on standard input is packed by ${packer} and damaged: ${what}`);
+}
