@@ -258,6 +258,8 @@ describe('hosts', () => {
       platforms: [],
       trust: ['trusted'],
       driver: 'docker',
+      isolation: 'pool',
+      oneDomain: false,
     },
     ...{ engineVersion: '1', buildxVersion: '1', builds: [], lastSeenAt: '2026-01-02T03:04:05.000Z' },
   };
