@@ -21,7 +21,7 @@ const STANDING: readonly RegExp[] = [
 const EXPIRING: readonly RegExp[] = [
   /^idem:/,
   /^(history:claim|storage:recount)$/,
-  /^log:[^:]+:\d+(:claim)?$/,
+  /^log:[^:]+:\d+(:claim|:pieces)?$/,
   /^context:[^:]+:[0-9a-f]+:teams$/,
 ];
 
