@@ -23,7 +23,7 @@ test.each([
 });
 
 test.each([
-  ['closed', '"closed" is none of the three'],
+  ['closed', '"closed" is not one of open, guarded, listed'],
   ['open,10.0.0.0/8', 'nothing is named beside it'],
   ['guarded,registry.corp.example', 'is a name: packets have addresses only'],
   ['guarded,fd00::/8', 'is IPv6, which guarded builders don’t have'],

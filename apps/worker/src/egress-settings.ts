@@ -36,7 +36,7 @@ export const buildEgress = z
         return { mode, hosts: named };
       }
       default:
-        return refuse(`${JSON.stringify(mode)} is none of the three`);
+        return refuse(`${JSON.stringify(mode)} is not one of open, guarded, listed`);
     }
   });
 

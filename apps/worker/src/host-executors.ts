@@ -24,7 +24,7 @@ export interface HostExecutorsOptions {
   readonly ledgerFile: string | undefined;
   readonly inventoryEveryMs: number;
   readonly engineCheckEveryMs: number;
-  /** How often the budget is divided anew. */
+  /** How often the budget is divided again. */
   readonly shareEveryMs: number;
   /** Without a build for so long a builder is stopped; undefined: never. */
   readonly idleMs: number | undefined;
@@ -159,7 +159,7 @@ export class HostExecutors {
     for (const lane of this.#lanes.values()) lane.stopWatching();
   }
 
-  /** Divides the budget anew, and has builders give up what goes beyond their part. */
+  /** Divides the budget again, and has builders give up what goes beyond their part. */
   share(): Promise<void> {
     const { log } = this.#options;
     this.#sharing = this.#sharing

@@ -74,7 +74,7 @@ test('an artifact that can’t be stored fails the build without its fault', asy
   });
 });
 
-test('an artifact that is refused fails the build as whoever stores it says', async () => {
+test('an artifact that is refused fails the build with the reason that the store gives', async () => {
   const failure = { code: 'artifact_too_large', message: 'the artifact has more than 9 bytes' } as const;
   const { outcome } = begin(shared.builder, {
     dockerfile: `${FROM}\n`,

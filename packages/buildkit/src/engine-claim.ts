@@ -22,7 +22,7 @@ export class EngineTaken extends EngineNotApart {
   constructor(owner: string, wanted: string) {
     super(
       `the engine’s BuildKit is for ${domainText(owner)} only, as its volume ${DOMAIN_MARKER} says; got ${domainText(wanted)}. ` +
-        `To give it to others, stop whoever uses it and run ${PRUNE} && docker volume rm ${DOMAIN_MARKER}`,
+        `To give it to others, stop what uses it and run ${PRUNE} && docker volume rm ${DOMAIN_MARKER}`,
     );
     this.domain = owner;
   }

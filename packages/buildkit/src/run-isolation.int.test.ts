@@ -99,7 +99,7 @@ test('a context’s modes reach the image, those of other users and groups too',
   expect(output()).toBe('6755 0:0 set\n600 0:0 private\n666 0:0 open\n1777 0:0 d\n660 0:0 d/f\n');
 });
 
-test('a builder that starts removes what a worker that was killed left, whoever it belongs to', async () => {
+test('a builder that starts removes what a killed worker left, whatever user owns it', async () => {
   const left = await lab();
   const build = begin(left.builder, { dockerfile: `${FROM}\nRUN sleep ${uniqueSeconds()}` });
   await until(() => build.records.some(({ type }) => type === 'step'));

@@ -12,7 +12,7 @@ export interface Asked {
   readonly credentials: string;
 }
 
-/** Why git failed, for whoever gave the URL. */
+/** Why git failed, in words for the user who gave the URL. */
 export function explain(asked: Asked, end: Extract<GitEnd, { ok: false }>): GitFailed {
   const { url, ref } = asked;
   const { fault, said = 'git failed and said nothing' } = readGitComplaint(end.stderr);

@@ -4,7 +4,7 @@ import { BoundedTable } from './bounded-table.ts';
 import { clientNetwork, isLoopback } from './client-network.ts';
 
 const MINUTE_MS = 60_000;
-/** A wrong credential costs as much as so many requests without one: somebody guesses, or has to be told once. */
+/** A wrong credential costs as much as so many requests without one: it may be a guess. */
 const WRONG_CREDENTIAL_COST = 10;
 /** Addresses that are remembered: some MB, however many attack. */
 const MAX_ADDRESSES = 20_000;

@@ -36,7 +36,7 @@ export class StreamCap {
 function tooMany(whose: string, max: number): Complaint {
   return new Complaint(
     'too_many_requests',
-    `${whose} has ${max} streams open here, as many as may be at a time; close some, or use another token`,
+    `${whose} has ${max} streams open here, which is the limit; close some, or use another token`,
     {
       errors: [{ field: 'streams of the credential', got: 'one more', expected: `at most ${max} at a time` }],
       headers: { 'Retry-After': String(RETRY_SECONDS) },

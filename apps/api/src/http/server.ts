@@ -77,9 +77,7 @@ export function createHttpServer(
     answerRaw(socket, new Complaint(code, detail));
   });
   const dropped = seldom();
-  server.on('drop', () =>
-    dropped(() => log.warn({ maxConnections }, 'connections refused: there are as many as may be')),
-  );
+  server.on('drop', () => dropped(() => log.warn({ maxConnections }, 'connections refused: the limit is reached')));
   const refused = seldom();
   capConnections(server, {
     max: maxConnectionsByAddress,

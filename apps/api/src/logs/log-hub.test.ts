@@ -99,7 +99,7 @@ describe('invariant 3: no gap, no repeat, no reordering', () => {
     rest: fc.oneof({ weight: 3, arbitrary: fc.nat(3) }, { weight: 1, arbitrary: fc.integer({ min: 20, max: 60 }) }),
   });
 
-  test('whoever resumes gets exactly the rest, however slow, over attempts, ring, pages, pieces and archive', async () => {
+  test('a reader that resumes gets exactly the rest, however slow, over attempts, ring, pages, pieces and archive', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(attempt, { minLength: 1, maxLength: 3 }),

@@ -111,7 +111,7 @@ export const buildRequest = z
     noCache: z.boolean().default(false),
     cacheScope: z.enum(CACHE_SCOPES).default('repo').meta({
       description:
-        'Who shares the build’s cache mounts: the builds of its repo, those of its team that ask for the same, or all that do. Whoever shares a mount can change what the others find in it. Wider than what the host keeps apart (each team, by default) no scope reaches. Untrusted builds share theirs with their team’s untrusted builds of the repo only.',
+        'Who shares the build’s cache mounts: the builds of its repo, those of its team that ask for the same, or all that do. Builds that share a mount can change what the others find in it. Wider than what the host keeps apart (each team, by default) no scope reaches. Untrusted builds share theirs with their team’s untrusted builds of the repo only.',
     }),
     pull: z.boolean().default(false),
     timeoutSeconds: z.int().min(1).max(86_400).default(3_600),

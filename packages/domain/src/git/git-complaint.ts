@@ -13,7 +13,7 @@ export type GitFault =
   | 'too_large'
   /** There is no git where Kiln runs. */
   | 'git_missing'
-  /** Anything else: nobody there, no answer, an answer that isn't a git server's. */
+  /** Anything else: no connection, no answer, an answer that isn't a git server's. */
   | 'unreachable';
 
 export interface GitComplaint {

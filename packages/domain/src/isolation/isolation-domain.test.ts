@@ -35,7 +35,7 @@ test('two builds have one key exactly where isolation lets them share a builder'
   );
 });
 
-test('a key of one isolation is none of another, and reads back as what it was made of', () => {
+test('never gives two isolations the same key, and reads keys back as what it was made of', () => {
   fc.assert(
     fc.property(owner, fc.constantFrom(...ISOLATIONS), ({ trust, team, repo }, isolation) => {
       const { team: _, repo: __, ...rest } = readDomain(isolationDomain({ trust, team, repo }, isolation)) ?? {};

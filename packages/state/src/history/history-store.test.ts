@@ -96,7 +96,7 @@ describe('shrinking', () => {
     expect(await pool.state.builds.secretsOf(id)).toBeUndefined();
   });
 
-  test('leaves what an ended build answers as it was: too late, whoever comes', async () => {
+  test('leaves the answer of an ended build as it was: every later event is too late', async () => {
     const { id } = await pool.submit();
     const ref = await pool.run(id);
     const settled = await pool.settle(ref, { end: 'succeeded' });

@@ -39,7 +39,7 @@ describe('redisOptions', () => {
   });
 });
 
-test('a connection that answers nothing any more is made anew, and what waited is sent again; one that is blocked on purpose is left', async () => {
+test('replaces a connection that no longer answers, and sends again what waited; leaves one that is blocked on purpose', async () => {
   await using server = await TestRedis.start();
   await using proxy = await FaultyRedis.start(server.url, { silenceMs: 600_000 });
   const errors: string[] = [];

@@ -84,7 +84,7 @@ class PoolRedis extends Redis {
 /**
  * Opens a connection that never gives a command up: while Redis is away commands wait, and the leases decide what that means.
  * BullMQ needs it so (`maxRetriesPerRequest: null`). A command whose answer was lost is sent again: what is written must be harmless to repeat.
- * @param silenceMs how long an answer may take before the connection is made anew
+ * @param silenceMs how long an answer may take before the connection is replaced
  */
 export function connectRedis(url: string, onError: (error: Error) => void, silenceMs = SILENCE_MS): Redis {
   const options: RedisOptions = {

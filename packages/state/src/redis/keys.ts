@@ -128,7 +128,7 @@ export class Keys {
   storageBlobs = () => `${this.prefix}storage:blobs`;
   /** Hash: team → bytes of its blobs. */
   storageUsed = () => `${this.prefix}storage:used`;
-  /** String that says that somebody has recounted; expires. */
+  /** Set for a while after a recount; expires. */
   storageRecount = () => `${this.prefix}storage:recount`;
   /** Sets of builds of a team, or of a credential: those that wait for a host, and those that a host has. */
   queuedOf = (subject: string) => `${this.prefix}queued:${subject}`;

@@ -1,5 +1,5 @@
 /**
- * The door to the blob store: whoever stores or deletes a blob through it need not care for quotas.
+ * The door to the blob store: callers that store or delete a blob through it need not care for quotas.
  *
  * - `put(key, content)` and `adopt` count a blob for its team by itself, where its key tells its build (`<kind>/<build id>…`, see
  *   `buildOfKey`): logs, pieces of logs, records, artifacts. They are never refused: a log is always kept.
