@@ -31,7 +31,8 @@ export async function keyFaults({ redis, keys }: State): Promise<string[]> {
   for (const key of await redis.keys(`${keys.prefix.replace(/[{}]/g, '?')}*`)) {
     const name = key.slice(keys.prefix.length);
     if (STANDING.some((pattern) => pattern.test(name))) continue;
-    if (EXPIRING.some((pattern) => pattern.test(name)) && (await redis.pttl(key)) > 0) continue;
+    // -1 would be a key that never expires; -2 is one that has just done so.
+    if (EXPIRING.some((pattern) => pattern.test(name)) && (await redis.pttl(key)) !== -1) continue;
     faults.push(`key ${name} (${await redis.type(key)}) is left`);
   }
   return faults;
