@@ -42,14 +42,15 @@ export async function failCalls({ which, lanes: count, say = () => {} }: CallOpt
   const total = left.length;
   say(`${total} cases, of ${[...calls].map(([life, made]) => `${made.length} calls of a life "${life}"`).join(', ')}`);
   const missed: string[] = [];
-  let happened = 0;
+  let [happened, done] = [0, 0];
   const work = async (lane: Lane) => {
     for (let next = left.shift(); next; next = left.shift()) {
       const lived = await lane.live(next.life, next.armed);
       if (lived.happened) happened += 1;
       else missed.push(describe(next));
       faults.push(...lived.faults.map((fault) => `${describe(next)}: ${fault}`));
-      if (left.length % 100 === 0) say(`${total - left.length} of ${total} cases`);
+      done += 1;
+      if (done % 250 === 0) say(`${done} of ${total} cases, ${faults.length} promises broken`);
     }
   };
   await Promise.all(lanes.map(work));

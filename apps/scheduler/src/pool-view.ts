@@ -257,9 +257,10 @@ export class PoolView {
 
   /** An attempt has given its slots back: what it tells of its repo's builds is learned. */
   async #ended(id: string, host: HostState): Promise<void> {
+    // First, for it may fail: then the attempt is still known here, and its end is taken in the next time.
+    const record = await this.#deps.builds.record(id);
     this.#runningOn(host.report.name).delete(id);
     this.#deps.allowances.ended(id);
-    const record = await this.#deps.builds.record(id);
     const attempt = record?.attempts.findLast((one) => one.host === host.report.name && one.endedAt !== undefined);
     const { startedAt, endedAt, end } = attempt ?? {};
     // A build that failed may have done so at its first step; a lost or canceled one says nothing at all.

@@ -467,6 +467,27 @@ describe('taking back', () => {
 });
 
 describe('leading', () => {
+  test('a failed read at an attempt’s end doesn’t leave its slot taken for the leader', async () => {
+    await join('a', { slots: 1 });
+    let [fails, failed] = [false, 0];
+    const builds = {
+      get: (id: string) => state.builds.get(id),
+      record: async (id: string) => {
+        if (fails && failed++ === 0) throw new Error("OOM command not allowed when used memory > 'maxmemory'.");
+        return await state.builds.record(id);
+      },
+    };
+    startOne('s1', CONFIG, { builds: builds as never });
+    const first = await submit();
+    const { attempts } = (await build(first, ({ state }) => state === 'assigned')) ?? {};
+    const ref = { buildId: first, attempt: 1, host: 'a', incarnation: attempts?.[0]?.incarnation ?? '' };
+    await state.attempts.start(ref);
+    fails = true;
+    await state.attempts.settle(ref, { end: 'succeeded' });
+    await build(await submit(), ({ state }) => state === 'assigned');
+    expect(failed).toBeGreaterThan(0);
+  });
+
   test('a build whose request is of a newer version waits, and holds up neither the leader nor other builds', async () => {
     await join('a');
     const newer = await submit();
