@@ -21,7 +21,7 @@ import { startHooks } from './hooks/start-hooks.ts';
 import { createApp } from './http/app.ts';
 import { within } from './http/deadline.ts';
 import { handlers } from './http/handlers.ts';
-import { createHttpServer } from './http/server.ts';
+import { createHttpServer, type HttpServer } from './http/server.ts';
 import { BuildRules } from './limits/build-rules.ts';
 import { gitHostCheck } from './limits/git-host-check.ts';
 import { LimitBook } from './limits/limit-book.ts';
@@ -190,7 +190,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     closing: closing.signal,
   });
   const trusts = app.get('trust proxy fn') as (address: string, hop: number) => boolean;
-  const server = createHttpServer(config, app, (address) => trusts(address, 0), log);
+  const { server, connections } = createHttpServer(config, app, (address) => trusts(address, 0), log);
   await listen(server, config);
   const { port } = server.address() as AddressInfo;
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
@@ -201,7 +201,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     url,
     port,
     close: () => {
-      closed ??= stop(server, closing, config.closeTimeoutMs).finally(() => stack.disposeAsync());
+      closed ??= stop({ server, connections }, closing, config.closeTimeoutMs).finally(() => stack.disposeAsync());
       return closed;
     },
   };
@@ -217,9 +217,10 @@ function listen(server: Server, { host, port }: ApiConfig): Promise<void> {
   });
 }
 
-async function stop(server: Server, closing: AbortController, timeoutMs: number): Promise<void> {
+async function stop({ server, connections }: HttpServer, closing: AbortController, timeoutMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   closing.abort();
+  connections.closeUnused();
   const force = setTimeout(() => server.closeAllConnections(), timeoutMs);
   await closed;
   clearTimeout(force);

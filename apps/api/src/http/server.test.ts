@@ -221,3 +221,16 @@ test('a process that stops sends who follows a log to another one, which goes on
   expect(rounds[0]).toContain('this process stops; come back');
   expect(seen).toEqual(Array.from({ length: 121 }, (_, i) => `1.${i + 1}`));
 });
+
+test('a stop waits neither for connections that have sent no request, nor for half of one, but for what is under way', async () => {
+  // Longer than the test may take: a connection that is waited for makes it fail.
+  await using stopping = await start({ closeTimeoutMs: 1_000_000 });
+  const [silent, half] = [await open(stopping), await open(stopping)];
+  half.socket.write('GET /healthz HTTP/1.1\r\nHost: k\r\n');
+  // Connections are accepted in their order: by this answer the two are known to the server.
+  const { id } = await stopping.submit();
+  const stream = await stopping.fetch(`/v1/builds/${id}/logs?format=sse`);
+  await stopping.api.close();
+  await Promise.all([silent.ended, half.ended]);
+  expect(await stream.text()).toContain('this process stops; come back');
+});

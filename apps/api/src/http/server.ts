@@ -16,6 +16,7 @@ import { capConnections } from '../edge/connection-cap.ts';
 import { sendComplaint } from './answer.ts';
 import { holdBody } from './body-gate.ts';
 import { Complaint, fieldComplaint } from './complaint.ts';
+import { OpenConnections } from './open-connections.ts';
 
 type ServerTimes = Pick<
   ApiConfig,
@@ -29,16 +30,23 @@ const TCP_PROBE_MS = 60_000;
 /** A refused connection is told of at most so often, ms: they come in floods. */
 const TELL_EVERY_MS = 10_000;
 
+export interface HttpServer {
+  readonly server: Server;
+  readonly connections: OpenConnections;
+}
+
 /**
  * The HTTP server: bounded in connections and header fields, and in how long anybody may take to send them. What isn't HTTP is answered
  * with problem details, too. How long a body may take is a matter of its reader: a build context may well take hours.
  */
 export function createHttpServer(
   times: ServerTimes,
-  app: RequestListener,
+  listener: RequestListener,
   isProxy: (address: string) => boolean,
   log: Logger,
-): Server {
+): HttpServer {
+  const connections = new OpenConnections();
+  const app = connections.counting(listener);
   const { headersTimeoutMs, keepAliveMs, socketIdleMs, maxConnections, maxConnectionsByAddress } = times;
   const server = createServer(
     {
@@ -55,6 +63,7 @@ export function createHttpServer(
     },
     app,
   );
+  server.on('connection', (socket: Socket) => connections.add(socket));
   server.maxHeadersCount = MAX_HEADERS;
   server.maxConnections = maxConnections;
   server.timeout = socketIdleMs;
@@ -87,7 +96,7 @@ export function createHttpServer(
       answerRaw(socket, tooManyConnections(network, maxConnectionsByAddress));
     },
   });
-  return server;
+  return { server, connections };
 }
 
 /** Calls what it is given, but not again within `TELL_EVERY_MS`. */
