@@ -82,5 +82,6 @@ test('the leader takes back what a dead host held while Redis is out of memory, 
   await freeMemory(state.redis);
   expect((await until(lost.buildId, ({ state }) => state === 'assigned')).attempts.at(-1)?.host).toBe('b');
   while (jobs.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
-  expect(jobs).toEqual([lost.buildId]);
+  // A job that nothing comes of is made again; it is never one of another build.
+  expect(new Set(jobs)).toEqual(new Set([lost.buildId]));
 });
