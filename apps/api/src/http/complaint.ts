@@ -54,6 +54,11 @@ export function complaintOf(error: unknown): Complaint {
   if (error instanceof Complaint) return error;
   if (isOutOfMemory(error)) return storeFull();
   if (error instanceof Error && error.message.startsWith('NOREPLICAS')) return notReplicated();
+  if (isRedisAway(error)) {
+    return new Complaint('unavailable', 'Kiln’s Redis takes no writes at the moment', {
+      headers: { 'Retry-After': '2' },
+    });
+  }
   if (error instanceof URIError) return new Complaint('not_found', 'the path is not valid percent-encoding');
   switch (codeOf(error)) {
     case 'idempotency_key_reused':
@@ -151,4 +156,11 @@ export function fieldComplaint(
 ): Complaint {
   const field = typeof path === 'string' ? path : fieldPath(path);
   return new Complaint(code, `${field}: expected ${expected}`, { errors: [{ field, got, expected }] });
+}
+
+/** What a Redis server says that is starting, is being replaced, or is a replica now: the same request succeeds a little later. */
+const AWAY: ReadonlySet<string> = new Set(['LOADING', 'READONLY', 'MASTERDOWN', 'TRYAGAIN', 'BUSY', 'CLUSTERDOWN']);
+
+function isRedisAway(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError' && AWAY.has(error.message.split(' ', 1)[0] ?? '');
 }
