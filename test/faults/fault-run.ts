@@ -30,7 +30,9 @@ export interface FaultReport {
   /** Builds that three attempts weren't enough for. */
   readonly unlucky: number;
   readonly seconds: number;
-  /** What the processes said of the builds something is wrong with. */
+  /** Why each lost attempt was lost. */
+  readonly lost: readonly string[];
+  /** Log lines of failed requests, and of the builds something is wrong with. */
   readonly evidence: readonly string[];
 }
 
@@ -63,6 +65,7 @@ export async function runFaults({
   const faults: string[] = [];
   const injector = new Injector(pool, hosts);
   let builds: BuildRecord[] = [];
+  const lost: string[] = [];
   let evidence: string[] = [];
   try {
     const stop = new AbortController();
@@ -84,11 +87,14 @@ export async function runFaults({
     await inflicted;
     await hosts.recover();
     say('all clients are done; looking at what is left');
-    builds = await audit(pool, registry, promised, faults);
+    builds = await audit(pool, registry, promised, faults, lost);
     retire.abort();
     await supervised;
     const blamed = [...new Set(faults.flatMap((fault) => fault.match(/\b01[0-9a-hjkmnp-tv-z]{24}\b/g) ?? []))];
-    evidence = blamed.flatMap((id) => [...pool.linesOf(id), JSON.stringify(builds.find((build) => build.id === id))]);
+    evidence = pool.linesOf('"msg":"request failed"');
+    evidence.push(
+      ...blamed.flatMap((id) => [...pool.linesOf(id), JSON.stringify(builds.find((build) => build.id === id))]),
+    );
   } catch (error) {
     faults.push(`the run itself broke off: ${error instanceof Error ? error.stack : error}`);
   }
@@ -98,7 +104,7 @@ export async function runFaults({
   await pool[Symbol.asyncDispose]().catch((error: Error) => faults.push(error.message));
   faults.push(...(await hostFaults(hosts)));
   const seconds = (performance.now() - startedAt) / 1000;
-  return { faults, history: injector.history, builds, unlucky, seconds, evidence };
+  return { faults, history: injector.history, builds, unlucky, seconds, lost, evidence };
 }
 
 async function attend(
@@ -123,6 +129,7 @@ async function audit(
   registry: TestRegistry,
   promised: readonly Promised[],
   faults: string[],
+  causes: string[],
 ): Promise<BuildRecord[]> {
   const state = await pool.state();
   // Also those whose acceptance no client ever heard of.
@@ -141,7 +148,7 @@ async function audit(
     const lines = known && ['chatty', 'canceled', 'broken'].includes(known.plan.kind) ? known.plan.lines : undefined;
     const found = [
       ...(events.get(build.id) ?? []),
-      ...(await historyFaults(pool, build)),
+      ...(await historyFaults(pool, build, causes)),
       ...(known ? endFaults(build, known.plan.kind) : []),
       ...(lines === undefined ? [] : logFaults(log, build, lines)),
       ...(known?.tag === undefined || build.state !== 'succeeded' ? [] : pushFaults(registry, known.tag, build)),
@@ -194,8 +201,18 @@ async function unarchived(state: State): Promise<string[]> {
 }
 
 /** What clients don't find of an ended build, wherever it lies by now. */
-async function historyFaults({ client }: Pool, { id, state, attempts }: BuildRecord): Promise<string[]> {
+async function historyFaults(
+  { client }: Pool,
+  { id, state, attempts }: BuildRecord,
+  causes: string[],
+): Promise<string[]> {
   const [view, { decisions }] = await Promise.all([client.get(id), client.placement(id)]);
+  // The archived document has the failures of attempts, the record in Redis no longer does.
+  causes.push(
+    ...view.attempts.flatMap(({ end, failure }) =>
+      end === 'lost' ? [`${failure?.code}: ${failure?.message.slice(0, 100)}`] : [],
+    ),
+  );
   if (view.state !== state) return [`clients are told that it is ${view.state}, and it is ${state}`];
   const placed = new Set(decisions.filter(({ host }) => host !== null).map(({ attempt }) => attempt));
   return attempts.flatMap(({ number }) => (placed.has(number) ? [] : [`no decision is kept of attempt ${number}`]));

@@ -52,7 +52,7 @@ const report = await runFaults({
   clients: whole('clients', values.clients),
   say,
 });
-const { faults, history, builds, unlucky, seconds, evidence } = report;
+const { faults, history, builds, unlucky, seconds, lost, evidence } = report;
 if (faults.length > 0) {
   say(
     `\nwhat was done\n${history.join('\n')}\n\nwhat was said\n${evidence.join('\n')}\n\nwhat is wrong (seed ${seed})\n${faults.join('\n')}`,
@@ -63,8 +63,7 @@ say(
   `\n${builds.length} builds, ${history.length} faults in ${seconds.toFixed(0)} s: ${again} took more than one attempt, ` +
     `${unlucky} ran out of attempts; ${faults.length === 0 ? 'every promise kept' : `${faults.length} promises broken`}`,
 );
-const lost = builds.flatMap(({ attempts }) => attempts.filter(({ end }) => end === 'lost'));
-const causes = Map.groupBy(lost, ({ failure }) => `${failure?.code}: ${failure?.message.slice(0, 100)}`);
+const causes = Map.groupBy(lost, (cause) => cause);
 for (const [cause, { length }] of [...causes].sort(([, a], [, b]) => b.length - a.length))
   say(`  ${length} attempts lost, ${cause}`);
 const waits = builds.flatMap(({ attempts }) =>
