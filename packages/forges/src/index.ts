@@ -4,7 +4,9 @@ export { type Explanation, explain, type ImageVerdict } from './explain/explain.
 export { CONTEXT_PREFIX, type Occasion, occasionOf } from './explain/occasion.ts';
 export type { Forge } from './forge.ts';
 export { forge, guessForge } from './forges.ts';
+export { failureReason } from './status/failure-reason.ts';
 export type { ForgeConnection, ReportedState, StatusReport } from './status/report.ts';
+export { retryAfterMs } from './status/retry-after.ts';
 export { type Delivery, reportStatus, type StatusTransport } from './status/send.ts';
 export type { Verification } from './webhook/authentic.ts';
 export type { Headers } from './webhook/headers.ts';

@@ -131,7 +131,7 @@ describe('kiln config explain', () => {
     ['github/pull_request-opened-fork', '', 'build   api, untrusted'],
     ['github/pull_request-opened-fork', '', 'secrets withheld from a fork: NPM_TOKEN'],
     ['github/ping', '', 'nothing to build: a ping'],
-    ['bitbucket/push', '', 'note     paths unknown, so it is built: Bitbucket names no'],
+    ['bitbucket/push', '', 'note     paths unknown, so it is built: Bitbucket doesn’t list'],
     ['gitlab/push', ' --changed x/y', 'skip    docs: no changed path (x/y) matches docs/**'],
     ['gitea/pull_request-closed', '', 'cancel  api: the pull request was closed'],
     ['gitea/push', ' --forge gitea --event-name issues', 'nothing to build: issues is an event'],

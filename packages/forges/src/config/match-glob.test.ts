@@ -4,7 +4,7 @@ import picomatch from 'picomatch';
 import { describe, expect, it } from 'vitest';
 import { matchGlob, matchGlobs } from './match-glob.ts';
 
-describe('patterns', () => {
+describe('glob patterns', () => {
   it.each([
     ['main', 'main', true],
     ['main', 'maint', false],
@@ -25,7 +25,7 @@ describe('patterns', () => {
     ['*', '.env', true],
     ['a*b*c', 'aXbXbc', true],
     ['[a-]', '-', true],
-  ])('%s against %s: %s', (pattern, text, expected) => {
+  ])('%s matches %s: %s', (pattern, text, expected) => {
     expect(matchGlob(pattern, text)).toBe(expected);
   });
 
@@ -39,7 +39,7 @@ describe('patterns', () => {
     fc.assert(
       fc.property(pattern, text, (pattern, text) => {
         fc.pre(glob.safeParse(pattern).success);
-        // To picomatch `a/**` is `a` too; with branches that is a surprise, so here it is what lies below.
+        // picomatch's `a/**` matches `a`, too. That would surprise with branches, so Kiln's matches only what is below `a`.
         const oracle = pattern.endsWith('/**') ? `${pattern}/*` : pattern;
         expect(matchGlob(pattern, text)).toBe(picomatch.isMatch(text, oracle.replaceAll('[!', '[^'), { dot: true }));
       }),
@@ -47,14 +47,14 @@ describe('patterns', () => {
     );
   });
 
-  it('give up soon on a pattern that would hold a regular expression up for ever', () => {
+  it('take linear time where a backtracking regular expression takes exponential time', () => {
     const pattern = `${'*a'.repeat(120)}b`;
     expect(glob.safeParse(pattern).success).toBe(true);
     expect(matchGlob(pattern, 'a'.repeat(4_000))).toBe(false);
     expect(matchGlob(`${'**/a/'.repeat(50)}b`, 'a/'.repeat(2_000))).toBe(false);
   });
 
-  it('of a list: the last that matches decides', () => {
+  it('in a list: the last one that matches decides', () => {
     const list = ['**', '!dependabot/**', 'dependabot/docker/**'];
     expect(matchGlobs(list, 'main')).toEqual({ matches: true, by: '**' });
     expect(matchGlobs(list, 'dependabot/npm/x')).toEqual({ matches: false, by: '!dependabot/**' });

@@ -1,29 +1,29 @@
 import { expandBraces } from '@kiln/contracts';
 
-/** What a list of patterns says of a text: whether it is let in, and by which pattern it was decided. */
+/** Whether a list of patterns matches a text, and which pattern decided that. */
 export interface GlobVerdict {
   readonly matches: boolean;
-  /** The last pattern that matched, with its `!`; undefined where none did. */
+  /** The last pattern that matched, with its `!`; undefined if none did. */
   readonly by?: string;
 }
 
-/** The last pattern that matches decides. */
+/** Matches a list of patterns: the last one that matches decides. */
 export function matchGlobs(patterns: readonly string[], text: string): GlobVerdict {
   const by = patterns.findLast((pattern) => matchGlob(pattern.replace(/^!/, ''), text));
   return by === undefined ? { matches: false } : { matches: !by.startsWith('!'), by };
 }
 
 /**
- * Whether `pattern` (see `glob` in contracts) matches the whole of `text`. In time of at most pattern × text: patterns come from pull
- * requests of strangers, and the libraries for them compile to backtracking regular expressions, which `*a*a*a…` holds up
- * for ever.
+ * Whether `pattern` (see `glob` in contracts) matches the whole of `text`. Takes time proportional to pattern × text at most. Patterns come
+ * from pull requests of strangers, and glob libraries compile them to backtracking regular expressions, for which `*a*a*a…` takes
+ * exponential time.
  */
 export function matchGlob(pattern: string, text: string): boolean {
   const parts = text.split('/');
   return expandBraces(pattern).some((one) => matchParts(one.split('/'), parts));
 }
 
-/** `**` stands for any number of parts, at the end for one at least. */
+/** `**` matches any number of parts; at the end of a pattern, at least one. */
 function matchParts(pattern: readonly string[], parts: readonly string[]): boolean {
   if (pattern.at(-1) === '**') {
     return matchWild([...pattern.slice(0, -1), '**', '*'], parts, (one) => one === '**', matchPart);
@@ -57,8 +57,8 @@ function inClass(inner: readonly string[], character: string): boolean {
 }
 
 /**
- * The usual two-pointer match of a sequence with wildcards: only the last wildcard is ever tried again, since an earlier one that took
- * less could do no better.
+ * The usual two-pointer match of a sequence with wildcards. Only the last wildcard is ever retried: giving an earlier one a different
+ * share can't lead to a match that this misses.
  */
 function matchWild(
   pattern: readonly string[],

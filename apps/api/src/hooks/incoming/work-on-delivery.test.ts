@@ -99,7 +99,7 @@ describe('a push', () => {
     );
     const [ping, labeled, deleted] = await Promise.all(answers.map(async (one) => forge.settled((await one).id)));
     expect(ping).toMatchObject({ state: 'done', builds: [], reasons: ['a ping: the connection works'] });
-    expect(labeled?.reasons).toEqual(['a pull request was labeled: no new commits']);
+    expect(labeled?.reasons).toEqual(['pull request labeled: no new commits']);
     expect(deleted?.reasons).toEqual([expect.stringContaining('was deleted')]);
   });
 
@@ -369,7 +369,7 @@ describe('the configuration', () => {
     expect(without).toMatchObject({
       state: 'done',
       builds: [],
-      reasons: ['there is no .kiln.yaml, and the server has no settings for it'],
+      reasons: ['there is no .kiln.yaml, and the server has no configuration for this repository'],
     });
     const config = { version: 1 as const, on: { push: null }, images: [{ name: 'all' }] };
     await forge.connect('github', { repositories: [{ match: [REPO], cloneUrl: forge.git.url(), config }] });
@@ -417,7 +417,7 @@ describe('faults', () => {
     expect(delivery.failure?.message).toContain('ref: holds 7, expected string');
     const broken = hook('github', 'push', { texts: { '{': '(' } });
     expect(await forge.delivered(broken)).toMatchObject({
-      failure: { code: 'payload_invalid', message: 'the body is not JSON' },
+      failure: { code: 'payload_invalid', message: 'the body is not valid JSON' },
     });
   });
 
