@@ -1,5 +1,6 @@
 import {
   type ConnectionRequest,
+  type ConnectionSecretRotation,
   type ConnectionView,
   connectionList,
   connectionView,
@@ -10,6 +11,7 @@ import {
   messagePage,
   messageView,
   type WebhookRequest,
+  type WebhookSecretRotation,
   type WebhookView,
   webhookList,
   webhookView,
@@ -44,6 +46,16 @@ export class HooksClient {
   /** Makes it, or replaces the one of its name. A webhook secret that Kiln made up is in the answer, this once. */
   putConnection(name: string, request: ConnectionRequest, { signal }: Options = {}): Promise<ConnectionView> {
     return this.#json(connectionPath(name), connectionView, { method: 'PUT', ...jsonBody(request), signal });
+  }
+
+  /** Rotates the webhook secret. A new one that Kiln made up is in the answer, this once. */
+  rotateConnectionSecret(
+    name: string,
+    rotation: ConnectionSecretRotation = {},
+    { signal }: Options = {},
+  ): Promise<ConnectionView> {
+    const path = `${connectionPath(name)}/rotate-secret`;
+    return this.#json(path, connectionView, { method: 'POST', ...jsonBody(rotation), signal });
   }
 
   removeConnection(name: string, { signal }: Options = {}): Promise<ConnectionView> {
@@ -82,6 +94,16 @@ export class HooksClient {
     return (await this.#json('/v1/webhooks', webhookList, { signal })).webhooks;
   }
 
+  /** Rotates the secret that signs messages. The new one is in the answer, this once. */
+  rotateWebhookSecret(
+    id: string,
+    rotation: WebhookSecretRotation = {},
+    { signal }: Options = {},
+  ): Promise<WebhookView> {
+    const path = `${webhookPath(id)}/rotate-secret`;
+    return this.#json(path, webhookView, { method: 'POST', ...jsonBody(rotation), signal });
+  }
+
   removeWebhook(id: string, { signal }: Options = {}): Promise<WebhookView> {
     return this.#json(webhookPath(id), webhookView, { method: 'DELETE', signal });
   }
@@ -97,7 +119,7 @@ export class HooksClient {
     return (await this.#json(`${webhookPath(webhook)}/messages`, messagePage, { query, signal })).messages;
   }
 
-  /** Has a message sent once more; doesn't wait for that. */
+  /** Sends a message again, at once; doesn't wait for the outcome. */
   resend(webhook: string, message: string, { signal }: Options = {}): Promise<MessageView> {
     const path = `${webhookPath(webhook)}/messages/${encodeURIComponent(message)}/resend`;
     return this.#json(path, messageView, { method: 'POST', signal });

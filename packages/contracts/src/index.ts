@@ -49,6 +49,8 @@ export {
   connectionList,
   connectionName,
   connectionRequest,
+  type ConnectionSecretRotation,
+  connectionSecretRotation,
   connectionView,
   forgeAddresses,
   forgeName,
@@ -77,6 +79,8 @@ export {
   webhookId,
   webhookList,
   webhookRequest,
+  type WebhookSecretRotation,
+  webhookSecretRotation,
   webhookView,
 } from './hooks/webhook.ts';
 export {

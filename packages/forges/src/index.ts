@@ -8,6 +8,6 @@ export { failureReason } from './status/failure-reason.ts';
 export type { ForgeConnection, ReportedState, StatusReport } from './status/report.ts';
 export { retryAfterMs } from './status/retry-after.ts';
 export { type Delivery, reportStatus, type StatusTransport } from './status/send.ts';
-export type { Verification } from './webhook/authentic.ts';
+export { isStandardSecret, type Verification } from './webhook/authentic.ts';
 export type { Headers } from './webhook/headers.ts';
 export { BadPayload } from './webhook/payload.ts';

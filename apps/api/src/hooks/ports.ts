@@ -19,7 +19,7 @@ export interface HookDeps {
   readonly webhooks: Methods<WebhookStore>;
   readonly hookQueues: Pick<
     HookQueues,
-    'planDelivery' | 'planDeliveryNow' | 'reportStatus' | 'sendMessage' | 'consume'
+    'planDelivery' | 'planDeliveryNow' | 'reportStatus' | 'sendMessage' | 'sendMessageNow' | 'consume'
   >;
   readonly consumeEvents: State['consumeEvents'];
 }

@@ -4,6 +4,8 @@ import { type CommandGroup, runGroup } from '../commands/subcommands.ts';
 import { EXIT } from '../io/exit-codes.ts';
 import type { Channel, Io } from '../io/output.ts';
 import { type Column, renderTable } from '../io/table.ts';
+import { rotateCommand } from './rotate-secret.ts';
+import { overlapText } from './secret-overlap.ts';
 import { setCommand } from './set-connection.ts';
 
 const GROUP: CommandGroup = {
@@ -14,6 +16,7 @@ const GROUP: CommandGroup = {
     set: { about: 'Make one, or change it', run: setCommand },
     ls: { about: 'List them', run: listCommand },
     show: { about: 'Show one, without its secrets', run: showCommand },
+    'rotate-secret': { about: 'Replace its webhook secret; the old one stays valid for a while', run: rotateCommand },
     rm: { about: 'Remove some: their webhooks are refused from then on', run: removeCommand },
   },
   elsewhere: {
@@ -88,12 +91,14 @@ function removeCommand(args: readonly string[], io: Io): Promise<number> {
 /** One line for each thing that a person would look for. */
 export function printConnection(connection: ConnectionView, out: Channel): void {
   const { name, forge, team, url, apiUrl, checks, gitUser, hasApiToken, hasGitToken, hookUrl } = connection;
+  const { previousSecretExpiresAt } = connection;
   const rows = [
     ['name', `${name} (${forge})`],
     ['team', team],
     ['site', url],
     ['API', apiUrl],
     ['webhook', hookUrl],
+    ...(previousSecretExpiresAt === undefined ? [] : [['secret', overlapText(previousSecretExpiresAt)]]),
     ['statuses', hasApiToken ? (checks ? 'as check runs' : 'as commit statuses') : 'none: it has no apiToken'],
     ['clones', hasGitToken ? `with a token, as ${gitUser}` : 'without credentials'],
     ...connection.repositories.map(({ match, ...settings }) => [

@@ -106,6 +106,39 @@ repositories:
   });
 });
 
+describe('rotate-secret', () => {
+  it('of a connection prints the new secret alone on standard output, and until when the old one is valid', async () => {
+    await run('connection set acme --forge github --team acme --repo acme/**');
+    const rotated = await run('connection rotate-secret acme --overlap 1h');
+    expect(rotated).toMatchObject({ code: 0, out: expect.stringMatching(/^[\w-]{43}\n$/) });
+    expect(rotated.err).toMatch(/^kiln: connection acme: the old secret is valid until \d{4}-/);
+    expect((await run('connection show acme')).out).toMatch(/^secret +the old secret is valid until \d{4}-/m);
+    expect(await run('connection rotate-secret acme --webhook-secret-file - --overlap 0', 'mine\n')).toMatchObject({
+      ...{ code: 0, out: '', err: 'kiln: connection acme: the old secret is no longer valid\n' },
+    });
+    expect((await run('connection show acme')).out).not.toMatch(/^secret/m);
+    await run('connection rm acme');
+  });
+
+  it('of a webhook that Kiln sends prints the new secret alone on standard output', async () => {
+    const made = await run('hook create --team web https://target.example/x');
+    const id = /webhook (\w{26})/.exec(made.err)?.[1] ?? '';
+    const rotated = await run(`hook rotate-secret ${id}`);
+    expect(rotated).toMatchObject({ code: 0, out: expect.stringMatching(/^whsec_[\w+/]{43}=\n$/) });
+    expect(rotated.out).not.toBe(made.out);
+    expect(rotated.err).toMatch(/^kiln: webhook \w{26}: the old secret is valid until \d{4}-/);
+    await run(`hook rm ${id}`);
+  });
+
+  it.each([
+    ['connection rotate-secret gone', 'kiln connection ls'],
+    ['connection rotate-secret acme --overlap soon', '--overlap soon: expected a duration'],
+    ['hook rotate-secret', 'ID'],
+  ])('%s: says what is wrong', async (line, words) => {
+    expect(await run(line)).toMatchObject({ code: 125, out: '', err: expect.stringContaining(words) });
+  });
+});
+
 describe('kiln deliveries and delivery', () => {
   it('say what came of webhooks, and work on one again', async () => {
     const { out: secret } = await run('connection set acme --forge github --team acme --repo acme/**');

@@ -7,6 +7,7 @@ import { FlagError, UsageError } from '../io/errors.ts';
 import { EXIT } from '../io/exit-codes.ts';
 import type { Io } from '../io/output.ts';
 import { printConnection } from './connection-command.ts';
+import { readSecret } from './read-secret.ts';
 
 const SPEC = {
   usage: 'kiln connection set [FLAGS] NAME',
@@ -109,13 +110,6 @@ async function readFields(path: string, io: Io): Promise<Record<string, unknown>
   const value: unknown = document.toJS({ maxAliasCount: 100 });
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
   throw new UsageError(`${path}: expected the fields of a connection`);
-}
-
-/** The first line: editors end files with one. */
-async function readSecret(path: string, io: Io): Promise<string> {
-  const secret = (await readText(path, io)).replace(/\r?\n$/, '');
-  if (secret === '') throw new UsageError(`${path}: is empty, expected a secret`);
-  return secret;
 }
 
 /** Without what no flag gave. */

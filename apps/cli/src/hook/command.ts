@@ -2,6 +2,7 @@ import { type CommandGroup, runGroup } from '../commands/subcommands.ts';
 import type { Io } from '../io/output.ts';
 import { createCommand, listCommand, removeCommand } from './manage.ts';
 import { messagesCommand, resendCommand } from './messages.ts';
+import { rotateCommand } from './rotate-secret.ts';
 
 const GROUP: CommandGroup = {
   name: 'hook',
@@ -10,9 +11,10 @@ const GROUP: CommandGroup = {
   commands: {
     create: { about: 'Have Kiln call an address', run: createCommand },
     ls: { about: 'List them', run: listCommand },
+    'rotate-secret': { about: 'Replace its secret; messages are signed with both for a while', run: rotateCommand },
     rm: { about: 'Remove some, with their messages', run: removeCommand },
     messages: { about: 'List what one was told, and what came of it', run: messagesCommand },
-    resend: { about: 'Send messages once more', run: resendCommand },
+    resend: { about: 'Send messages again, at once', run: resendCommand },
   },
   elsewhere: {
     list: 'kiln hook ls lists them',

@@ -50,7 +50,7 @@ function columns({ now }: Io): Column<MessageView>[] {
 
 const RESEND = {
   usage: 'kiln hook resend [FLAGS] ID MESSAGE…',
-  about: 'Sends messages of a webhook once more.',
+  about: 'Sends messages of a webhook again, at once: also those that wait for their next try, and delivered ones.',
   operands: [2, Number.POSITIVE_INFINITY],
   flags: {},
 } as const;
@@ -59,7 +59,7 @@ export function resendCommand(args: readonly string[], io: Io): Promise<number> 
   return runCommand(RESEND, args, io, async ({ flags, client, operands: [webhook = '', ...messages] }) => {
     for (const id of messages) {
       const message = await client.hooks.resend(webhook, id);
-      io.out.line(flags.json ? JSON.stringify(message) : `${id} will be sent`);
+      io.out.line(flags.json ? JSON.stringify(message) : `${id} is being sent`);
     }
     return EXIT.ok;
   });

@@ -4,6 +4,7 @@ import { globs } from '../config/glob.ts';
 import { repoSettings } from '../config/repo-settings.ts';
 import { FORGES, type ForgeName } from '../forge/event.ts';
 import { instant, teamName } from '../http/fields.ts';
+import { overlapSeconds, PREVIOUS_SECRET_HELP } from './secret-overlap.ts';
 
 /** Part of the address that a forge calls: no secret. */
 export const connectionName = z
@@ -92,6 +93,15 @@ export type ConnectionRequest = z.input<typeof connectionRequest>;
 
 export const REPOSITORY_PLACEHOLDER = '{repository}';
 
+/** Body of `POST /v1/connections/:name/rotate-secret`. */
+export const connectionSecretRotation = z
+  .strictObject({
+    webhookSecret: signingSecret.optional().meta({ description: 'Default: a new one, shown in the answer this once.' }),
+    overlapSeconds,
+  })
+  .meta({ id: 'ConnectionSecretRotation' });
+export type ConnectionSecretRotation = z.input<typeof connectionSecretRotation>;
+
 export const connectionView = z
   .strictObject({
     name: connectionName,
@@ -107,6 +117,7 @@ export const connectionView = z
     hookUrl: z.string().meta({ description: 'The address that the forge is to call.' }),
     createdAt: instant,
     updatedAt: instant,
+    previousSecretExpiresAt: instant.optional().meta({ description: PREVIOUS_SECRET_HELP }),
     webhookSecret: z.string().optional().meta({ description: 'Only in the answer that made it up.' }),
   })
   .meta({ id: 'Connection' });

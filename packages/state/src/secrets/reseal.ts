@@ -37,6 +37,9 @@ interface Counts {
 }
 
 const PAGE = 200;
+/** `previousSealed`: a webhook's secret before its last rotation. */
+const SEALED_FIELDS = ['sealed', 'previousSealed'] as const;
+type SealedDoc = { readonly [name in (typeof SEALED_FIELDS)[number]]?: string };
 
 /**
  * Seals with the first key what another one seals. Any number of processes may do so at a time, also with another first key: each value is
@@ -109,7 +112,7 @@ export class Resealer {
     }
   }
 
-  /** Documents of a hash, each with what is sealed of it in a field of its own. */
+  /** Reseals the sealed fields of documents in a hash, one after another. */
   async #resealDocs(
     key: string,
     contextOf: (field: string) => string,
@@ -117,11 +120,17 @@ export class Resealer {
     isThorough: boolean,
   ): Promise<void> {
     for (const [field, doc] of Object.entries(await this.#redis.hgetall(key))) {
-      const parsed = JSON.parse(doc) as { sealed?: string };
-      if (!parsed.sealed) continue;
-      await this.#reseal(parsed.sealed, contextOf(field), counts, isThorough, (sealed) =>
-        runScript(this.#redis, 'reseal-doc', [key], [field, doc, JSON.stringify({ ...parsed, sealed })]),
-      );
+      let current = doc;
+      for (const name of SEALED_FIELDS) {
+        const sealed = (JSON.parse(doc) as SealedDoc)[name];
+        if (!sealed) continue;
+        await this.#reseal(sealed, contextOf(field), counts, isThorough, async (anew) => {
+          const next = JSON.stringify({ ...(JSON.parse(current) as SealedDoc), [name]: anew });
+          const replaced = await runScript(this.#redis, 'reseal-doc', [key], [field, current, next]);
+          if (Number(replaced) === 1) current = next;
+          return replaced;
+        });
+      }
     }
   }
 

@@ -5,13 +5,14 @@ import { type Complaint, fieldComplaint } from '../../http/complaint.ts';
 
 export interface Merged {
   readonly connection: StoredConnection;
-  /** Made up just now: to be shown. */
+  /** A webhook secret that was just generated, to be shown once. */
   readonly newSecret?: string;
 }
 
 /**
- * What a request makes of the connection that was there before. Secrets that it leaves out are kept; but where they would go to
- * another server than before they have to be given again: else whoever may set a connection up could read them.
+ * Merges a request into the connection that existed before, if any. Keeps the secrets that the request leaves out. If a token would go to
+ * another server than before, it has to be given again: otherwise anyone who may change a connection could have its tokens sent to
+ * themselves.
  * @throws Complaint `invalid_request`
  */
 export function mergeConnection(
@@ -34,8 +35,11 @@ export function mergeConnection(
   const newSecret = webhookSecret === undefined && !kept ? makeSecret() : undefined;
   const api = apiToken === undefined ? kept?.api : (apiToken ?? undefined);
   const git = gitToken === undefined ? kept?.git : (gitToken ?? undefined);
+  // A secret that is set outright ends the previous one: it may have leaked.
+  const previous = webhookSecret === undefined ? kept?.previousWebhook : undefined;
   const secrets: ConnectionSecrets = {
     webhook: webhookSecret ?? kept?.webhook ?? newSecret ?? '',
+    ...(previous && { previousWebhook: previous }),
     ...(api !== undefined && { api }),
     ...(git !== undefined && { git }),
   };

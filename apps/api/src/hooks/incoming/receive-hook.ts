@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { connectionName, forgeName } from '@kiln/contracts';
-import { forge, type Headers } from '@kiln/forges';
-import type { StoredDelivery } from '@kiln/state';
+import { type Forge, forge, type Headers, type Verification } from '@kiln/forges';
+import type { ConnectionSecrets, StoredDelivery } from '@kiln/state';
 import type { Logger } from 'pino';
 import type { Handler } from '../../access/call.ts';
 import type { ApiConfig } from '../../config.ts';
@@ -10,6 +10,7 @@ import { Complaint, parameter } from '../../http/complaint.ts';
 import { within } from '../../http/deadline.ts';
 import { connectionNotFound } from '../connections/connection-handlers.ts';
 import type { HookDeps } from '../ports.ts';
+import { validSecrets } from '../valid-secrets.ts';
 import { connectionPrincipal } from './connection-principal.ts';
 import { viewDelivery } from './delivery-view.ts';
 import type { DeliveryWatch } from './delivery-watch.ts';
@@ -49,7 +50,7 @@ export function receiveHook(config: ApiConfig, parts: ReceiveParts): Handler {
     const connection = await stored(connections.get(parameter(connectionName, 'connection', name)));
     if (!connection || connection.forge !== from.name) throw connectionNotFound(String(name));
     const body = await reader.read(request, from.mediaTypes, ip);
-    const verdict = from.verify(request.headers, body, connection.secrets.webhook, now());
+    const verdict = verify(from, request.headers, body, connection.secrets, now());
     if (!verdict.ok) {
       log.warn({ requestId, connection: connection.name, why: verdict.why }, 'webhook refused');
       throw new Complaint('unauthorized', 'the webhook isn’t signed with this connection’s secret', {
@@ -81,6 +82,20 @@ export function receiveHook(config: ApiConfig, parts: ReceiveParts): Handler {
     await listening.settled;
     return (await stored(deliveries.get(delivery.id)).catch(() => undefined)) ?? delivery;
   }
+}
+
+/** Verifies a webhook with the secrets that are valid now, the current one first. The result is that of the first that fits, if any. */
+function verify(
+  from: Forge,
+  headers: Headers,
+  body: Buffer,
+  { webhook, previousWebhook }: ConnectionSecrets,
+  nowMs: number,
+): Verification {
+  const verdicts = validSecrets(webhook, previousWebhook, nowMs).map((secret) =>
+    from.verify(headers, body, secret, nowMs),
+  );
+  return verdicts.find(({ ok }) => ok) ?? verdicts[0] ?? { ok: false, why: 'the connection has no secret' };
 }
 
 function kept(headers: Headers): Record<string, string> {

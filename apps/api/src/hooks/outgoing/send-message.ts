@@ -1,6 +1,7 @@
 import { type JobTry, RetryLater, type StoredMessage } from '@kiln/state';
 import type { Logger } from 'pino';
 import type { HookDeps } from '../ports.ts';
+import { validSecrets } from '../valid-secrets.ts';
 import { send } from './send.ts';
 import { signMessage } from './sign-message.ts';
 
@@ -25,7 +26,7 @@ export async function sendMessage(id: string, { isLast, delayMs }: JobTry, parts
     return;
   }
   const at = now();
-  const headers = signMessage(id, message.body, webhook.secret, at);
+  const headers = signMessage(id, message.body, validSecrets(webhook.secret, webhook.previous, at), at);
   const sent = await send(webhook.url, headers, message.body, { fetch, timeoutMs, signal, nowMs: at });
   if (!sent.ok && signal.aborted) throw new RetryLater('this process stops');
   const { retryAt: _, why: __, status: ___, ...rest } = message;
