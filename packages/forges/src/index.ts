@@ -1,6 +1,7 @@
 export { matchGlobs } from './config/match-glob.ts';
 export { type ConfigProblem, InvalidConfig, parseConfig } from './config/parse-config.ts';
 export { type Explanation, explain, type ImageVerdict } from './explain/explain.ts';
+export { mayPushUntrusted } from './explain/filters.ts';
 export { CONTEXT_PREFIX, type Occasion, occasionOf } from './explain/occasion.ts';
 export type { Forge } from './forge.ts';
 export { forge, guessForge } from './forges.ts';

@@ -71,13 +71,15 @@ export async function submitBuild(
 export interface RetryParts
   extends Pick<SubmitParts, 'builds' | 'blobs' | 'buildSecrets' | 'principal' | 'untrustedPush'> {
   readonly rulesOf: (team: string) => Promise<BuildRules>;
+  /** What connections to forges let this untrusted build push. */
+  readonly connectionRules: (spec: BuildSpec) => Promise<readonly PushRule[]>;
 }
 
 /** Accepts an ended build's request once more. @throws Complaint `build_not_found`, `not_retriable`, `forbidden`, `secret_missing` */
 export async function retryBuild(
   id: string,
   key: RequestKey | undefined,
-  { builds, blobs, buildSecrets, principal, rulesOf, untrustedPush }: RetryParts,
+  { builds, blobs, buildSecrets, principal, rulesOf, untrustedPush, connectionRules }: RetryParts,
 ): Promise<Accepted> {
   checkKey(key);
   const old = await builds.get(id);
@@ -85,7 +87,9 @@ export async function retryBuild(
   const { record, spec } = old;
   if (!isTerminal(record.state)) throw notRetriable('state', record.state, 'succeeded, failed or canceled');
   const trust = leastTrust(record.trust, principal.trust);
-  const granted = grantTo(spec, trust, untrustedPush);
+  // Pushes of a fork's build were allowed by its connection, if not by the server.
+  const fromConnections = record.trust === 'untrusted' && record.granted?.push ? await connectionRules(spec) : [];
+  const granted = grantTo(spec, trust, [...untrustedPush, ...fromConnections]);
   await requireSecrets(spec, trust, buildSecrets);
   const rules = await rulesOf(record.team);
   await rules.checkTargets(spec);

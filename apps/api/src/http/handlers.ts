@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import {
   artifactKey,
   artifactName,
+  type BuildSpec,
   buildId,
   buildQuery,
   contextDigest,
@@ -26,6 +27,7 @@ import { viewPlacement } from '../builds/placement-view.ts';
 import { receiveSubmission, wholeBody } from '../builds/receive-submission.ts';
 import { type Accepted, buildNotFound, type RequestKey, retryBuild, submitBuild } from '../builds/submit-build.ts';
 import type { ApiConfig } from '../config.ts';
+import { connectionPushRules } from '../hooks/connections/connection-push-rules.ts';
 import { hookHandlers } from '../hooks/hook-handlers.ts';
 import type { DeliveryWatch } from '../hooks/incoming/delivery-watch.ts';
 import { hostHandlers } from '../hosts/host-handlers.ts';
@@ -146,6 +148,7 @@ export function handlers({
       const parts = {
         ...{ builds: buildsOf(principal), blobs, buildSecrets, principal, untrustedPush: config.untrustedPush },
         rulesOf: (team: string) => rulesFor(principal, team),
+        connectionRules: (spec: BuildSpec) => connectionPushRules(spec, deps.connections),
       };
       const accepted = await stored(retryBuild(idOf(request), idempotencyKey(request), parts));
       note(acceptedNote(accepted));

@@ -152,7 +152,7 @@ describe('kiln deliveries and delivery', () => {
       const { code, out } = await run(`delivery ${id}`);
       expect(code).toBe(0);
       if (!out.includes(': done after')) continue;
-      expect(out).toContain('github: ping\n  nothing built: a ping: the connection works\n');
+      expect(out).toContain('github: ping\n  nothing built: ping: the connection works\n');
       break;
     }
     expect(await run(`delivery ${'0'.repeat(26)}`)).toMatchObject({

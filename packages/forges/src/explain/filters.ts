@@ -99,7 +99,7 @@ function shorten(paths: readonly string[]): string {
 }
 
 /** Whether an untrusted build may push this image reference. Only the server can allow that, not the repository's file. */
-export function mayPushUntrusted(reference: string, settings: RepoSettings): boolean {
+export function mayPushUntrusted(reference: string, settings: Pick<RepoSettings, 'untrustedPush'>): boolean {
   const name = reference.replace(/:[^/:]*$/, '');
   return settings.untrustedPush !== undefined && matchGlobs(settings.untrustedPush, name).matches;
 }

@@ -3,7 +3,7 @@ import type { StoredConnection, StoredDelivery } from '@kiln/state';
 import type { HookDeps } from '../ports.ts';
 import { CONFIG_CONTEXT } from './delivery-view.ts';
 
-/** Has whoever pushed a faulty configuration told so where they look: at their commit. */
+/** Reports an invalid configuration at its commit, where the author looks. */
 export async function reportConfigFault(
   event: ForgeEvent,
   { message }: DeliveryFailure,

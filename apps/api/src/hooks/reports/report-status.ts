@@ -6,10 +6,10 @@ import type { Builds } from '../../ports.ts';
 import type { HookDeps } from '../ports.ts';
 import { buildLink, describeBuild } from './describe-build.ts';
 
-export interface ReportParts extends Pick<HookDeps, 'connections' | 'reports'> {
+export interface ReportDeps extends Pick<HookDeps, 'connections' | 'reports'> {
   readonly builds: Pick<Builds, 'record'>;
   readonly fetch: typeof fetch;
-  /** Root of this Kiln, as it is reached from outside; no slash at its end. */
+  /** The public URL of this Kiln, without a slash at its end. */
   readonly base: string;
   readonly timeoutMs: number;
   readonly log: Logger;
@@ -17,18 +17,18 @@ export interface ReportParts extends Pick<HookDeps, 'connections' | 'reports'> {
   readonly signal: AbortSignal;
 }
 
-/** What is to be shown now. `id`: of the build, or of what else it is about. */
+/** What the status has to show now. `id`: of the build, or of the delivery whose configuration is invalid. */
 interface Wanted extends Pick<StatusReport, 'state' | 'description' | 'url'> {
   readonly id: string;
   readonly isEnd: boolean;
 }
 
 /**
- * Tells a forge what a target's newest build is like now, unless that is what it has been told last. What the build was like when the
- * job was made doesn't matter: so a state that is over is never told after a newer one.
- * @throws RetryLater where another try is to come
+ * Reports the current state of a target's newest build to the forge, unless it was reported last. Because the state is read now, not when
+ * the job was enqueued, an older state is never reported after a newer one.
+ * @throws RetryLater if there will be another try
  */
-export async function reportTarget(id: string, { isLast }: JobTry, parts: ReportParts): Promise<void> {
+export async function reportTarget(id: string, { isLast }: JobTry, parts: ReportDeps): Promise<void> {
   const { reports, connections, log } = parts;
   const target = await reports.get(id);
   const wanted = target && (await wantedOf(target, parts));
@@ -38,7 +38,7 @@ export async function reportTarget(id: string, { isLast }: JobTry, parts: Report
   };
   if (target.sent?.id === wanted.id && target.sent.state === wanted.state) return close();
   const connection = await connections.get(target.connection);
-  // Nobody is there to be told, now or later.
+  // Without a connection or an API token, nothing can be reported, now or later.
   if (connection?.secrets.api === undefined) return reports.close(wanted.id);
   const { repository, commit, context, ref, remote } = target;
   const { state, description, url } = wanted;
@@ -56,7 +56,7 @@ export async function reportTarget(id: string, { isLast }: JobTry, parts: Report
     await reports.noteSent(id, { id: wanted.id, state }, sent.remoteId);
     return close();
   }
-  if (parts.signal.aborted) throw new RetryLater('this process stops');
+  if (parts.signal.aborted) throw new RetryLater('this process is stopping');
   const givesUp = !sent.retry || isLast;
   await reports.noteFailure(id, sent.why, givesUp);
   log.warn(
@@ -69,7 +69,7 @@ export async function reportTarget(id: string, { isLast }: JobTry, parts: Report
 
 async function wantedOf(
   { build, fixed }: StoredReport,
-  { builds, reports, base }: ReportParts,
+  { builds, reports, base }: ReportDeps,
 ): Promise<Wanted | undefined> {
   if (fixed) {
     const { id, state, description, path } = fixed;
