@@ -9,6 +9,7 @@ import {
 import { forge } from '@kiln/forges';
 import { delivery, SECRET, StatusApi, sign } from '@kiln/forges/testing';
 import { GitServer } from '@kiln/git/testing';
+import { vi } from 'vitest';
 import type { TestApi } from './test-api.ts';
 
 /** A webhook as a forge sends it. */
@@ -19,10 +20,10 @@ export interface Hook {
 }
 
 export interface HookChange {
-  /** Commits of the payload → those that it is to name. */
+  /** Commits of the payload → the ones to name instead. */
   readonly commits?: Readonly<Record<string, string>>;
   readonly id?: string;
-  /** Texts of the payload → what stands there instead. */
+  /** Texts of the payload → their replacements. */
   readonly texts?: Readonly<Record<string, string>>;
 }
 
@@ -33,10 +34,10 @@ const ID_HEADERS: Readonly<Record<ForgeName, readonly string[]>> = {
   bitbucket: ['x-request-uuid'],
 };
 
-/** Makes each webhook's bytes others, as times and ids in a real one do. */
+/** Makes the bytes of each webhook unique, as times and ids do in real ones. */
 let made = 0;
 
-/** A recorded payload that names the given commits, signed, with a delivery id and bytes of its own. */
+/** A recorded payload with the given commits, signed, with a unique delivery id and unique bytes. */
 export function hook(
   name: ForgeName,
   fixture: string,
@@ -55,7 +56,7 @@ export function hook(
   };
 }
 
-/** The same webhook, signature and all, with another delivery id: what anybody can send who has seen it. */
+/** The same webhook with another delivery id: anyone who has seen a webhook can send that. */
 export function replayed(one: Hook): Hook {
   const id = randomUUID();
   return {
@@ -64,21 +65,21 @@ export function replayed(one: Hook): Hook {
   };
 }
 
-/** What a recorded payload says. */
+/** The event of a recorded payload. */
 export function said(name: ForgeName, fixture: string): ForgeEvent {
   const { headers, body } = delivery(name, fixture);
   const from = forge(name);
   return from.events(headers, from.payload(headers, body))[0];
 }
 
-/** The repository that recorded payloads are of. */
+/** The repository of the recorded payloads. */
 export function repositoryOf(name: ForgeName): string {
   const event = said(name, 'push');
   if (event.type !== 'push') throw new Error(`${name} has no recorded push`);
   return event.repository.fullName;
 }
 
-/** A forge beside an API: its git server, its status API, and connections to it. */
+/** A forge for an API: its git server, its status API, and connections to it. */
 export class TestForge implements AsyncDisposable {
   readonly git: GitServer;
   readonly statuses: StatusApi;
@@ -94,7 +95,7 @@ export class TestForge implements AsyncDisposable {
     return new TestForge(api, await GitServer.start(), await StatusApi.start());
   }
 
-  /** Connects it under the forge's name. */
+  /** Creates a connection with the forge's name. */
   async connect(name: ForgeName, more: Partial<ConnectionRequest> = {}): Promise<void> {
     const request: ConnectionRequest = {
       ...{ forge: name, team: 'web', webhookSecret: SECRET, apiUrl: this.statuses.url, apiToken: 'status-token' },
@@ -112,12 +113,12 @@ export class TestForge implements AsyncDisposable {
 
   send({ forge: name, headers, body }: Hook, connection: string = name): Promise<Response> {
     const path = `/v1/hooks/${name}/${connection}`;
-    // Making commits holds this process up; a connection that is kept meanwhile may be closed just when it is used again.
+    // Making commits blocks this process. A connection that is kept alive meanwhile may be closed just when it is used again.
     const all = { connection: 'close', ...headers };
     return fetch(this.#api.api.url + path, { method: 'POST', headers: all, body: new Uint8Array(body) });
   }
 
-  /** Sends it and waits until it has been worked on. */
+  /** Sends a webhook, and waits until it has been processed. */
   async delivered(one: Hook): Promise<DeliveryView> {
     const answer = await this.send(one);
     if (answer.status !== 202) throw new Error(await answer.text());
@@ -132,12 +133,13 @@ export class TestForge implements AsyncDisposable {
     return this.until(id, ({ state }) => state !== 'pending');
   }
 
+  /** Waits until `holds` is true for the delivery. */
   async until(id: string, holds: (delivery: DeliveryView) => boolean): Promise<DeliveryView> {
-    for (;;) {
+    return vi.waitFor(async () => {
       const now = await this.delivery(id);
-      if (holds(now)) return now;
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+      if (!holds(now)) throw new Error(`the delivery is still ${JSON.stringify(now)}`);
+      return now;
+    }, WAIT);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -146,7 +148,11 @@ export class TestForge implements AsyncDisposable {
   }
 }
 
-/** Comes back when `holds`; the test's own time limit is the only other way out. */
+/** Waits until `holds` is true. */
 export async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 10));
+  await vi.waitFor(async () => {
+    if (!(await holds())) throw new Error(`not true in time: ${holds}`);
+  }, WAIT);
 }
+
+const WAIT = { timeout: 20_000, interval: 10 };
