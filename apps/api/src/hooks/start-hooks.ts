@@ -50,6 +50,7 @@ export function startHooks(
         ...{ connections, deliveries, subjects, reports, hookQueues, builds, blobs, contextTeams, audit },
         ...{ buildSecrets, rulesFor, checkGitHost },
         untrustedPush: config.untrustedPush,
+        contextLimits: config,
         contextGrantMs: 2 * config.contextRetentionMs,
         known,
         git: { timeoutMs: config.gitTimeoutMs, maxFetchBytes: config.maxGitBytes, guard: deps.outgoing },

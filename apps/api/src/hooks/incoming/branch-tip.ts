@@ -1,4 +1,4 @@
-import { GitFailed, type GitGuard, type GitSource, resolveRef } from '@kiln/git';
+import { authorizationOf, GitFailed, type GitGuard, type GitSource, resolveRef } from '@kiln/git';
 import type { RepositoryEvent } from './order.ts';
 
 /**
@@ -8,22 +8,18 @@ import type { RepositoryEvent } from './order.ts';
  */
 export async function movedOn(
   event: Extract<RepositoryEvent, { type: 'push' }>,
-  { url, credentials }: Pick<GitSource, 'url' | 'credentials'>,
+  source: Pick<GitSource, 'url' | 'credentials'>,
   guard: GitGuard,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const { branch, after } = event;
-  const authorization = credentials && basic(credentials);
+  const authorization = authorizationOf(source);
   try {
-    const tip = await resolveRef({ url, ref: `refs/heads/${branch}`, authorization }, guard, signal);
+    const tip = await resolveRef({ url: source.url, ref: `refs/heads/${branch}`, authorization }, guard, signal);
     if (tip === after) return undefined;
     return `${branch} has moved on to ${tip.slice(0, 12)}; only images with supersede: none are built for every push`;
   } catch (error) {
     if (error instanceof GitFailed && error.fault === 'ref_missing') return `the branch ${branch} no longer exists`;
     throw error;
   }
-}
-
-function basic({ user, token }: NonNullable<GitSource['credentials']>): string {
-  return `Basic ${Buffer.from(`${user}:${token}`).toString('base64')}`;
 }

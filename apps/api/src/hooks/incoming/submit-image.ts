@@ -1,6 +1,7 @@
 import { buildRequest, type EventOutcome, fieldProblems } from '@kiln/contracts';
 import type { Principal } from '@kiln/domain';
 import { CONTEXT_PREFIX, type ImageVerdict, type Occasion } from '@kiln/forges';
+import { GitFailed } from '@kiln/git';
 import type { ReportTarget, StoredConnection, StoredDelivery } from '@kiln/state';
 import { admitRequest } from '../../access/admit-request.ts';
 import { type Accepted, type SubmitParts, submitBuild } from '../../builds/submit-build.ts';
@@ -9,6 +10,7 @@ import type { Audit } from '../../ports.ts';
 import { pushRules } from '../connections/connection-push-rules.ts';
 import type { HookDeps } from '../ports.ts';
 import { connectionPrincipal } from './connection-principal.ts';
+import type { ForkContexts } from './fork-contexts.ts';
 import { gitSecret } from './repository-config.ts';
 
 export type ImageOutcome = EventOutcome['images'][number];
@@ -30,6 +32,8 @@ export interface ImageContext {
   readonly repository: string;
   /** The full commit id. */
   readonly commit: string;
+  /** The context to build from instead of the source, for forks of private repositories. */
+  readonly forkContexts: ForkContexts | undefined;
 }
 
 /**
@@ -44,7 +48,15 @@ export async function submitImage(wanted: Wanted, at: ImageContext, parts: Submi
   // Stored secrets are only named in the request, and read when the build starts.
   const secrets = trust === 'untrusted' ? {} : gitSecret(at.occasion, at.connection);
   const { concurrencyKey, supersede, ...rest } = wanted.request;
-  const planned = { ...rest, secrets, ...(supersede && { concurrencyKey, supersede }) };
+  const { source } = rest;
+  const { forkContexts } = at;
+  const subdir = source.type === 'git' ? source.subdir : undefined;
+  const planned = {
+    ...rest,
+    ...(forkContexts && { source: { type: 'upload', name: forkContexts.nameOf(subdir) } }),
+    secrets,
+    ...(supersede && { concurrencyKey, supersede }),
+  };
   const request = buildRequest.safeParse(planned);
   if (!request.success) {
     const [first] = fieldProblems(request.error, planned);
@@ -57,7 +69,8 @@ export async function submitImage(wanted: Wanted, at: ImageContext, parts: Submi
     const admitted = admitRequest(request.data, request.data.team, principal, untrustedPush);
     const rules = await parts.rulesFor(principal, admitted.team);
     await rules.checkTargets(admitted);
-    const submission = { request: admitted, [Symbol.asyncDispose]: async () => {} };
+    await using context = await forkContexts?.stage(subdir, rules.share);
+    const submission = { request: admitted, ...(context && { context }), [Symbol.asyncDispose]: async () => {} };
     const { build, replayed } = await submitBuild(submission, key, { ...parts, principal, rules, untrustedPush });
     if (!replayed) await audited(build, at, parts);
     await report(build.record.id, image, at, parts);
@@ -70,6 +83,7 @@ export async function submitImage(wanted: Wanted, at: ImageContext, parts: Submi
       return { image, outcome: 'built', build: buildId, notes: [...notes] };
     }
     if (error instanceof Complaint && error.status < 500 && error.status !== 429) return refused(error.message);
+    if (error instanceof GitFailed && error.fault === 'subdir_missing') return refused(error.message);
     throw error;
   }
 }

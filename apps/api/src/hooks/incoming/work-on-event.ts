@@ -1,7 +1,8 @@
 import type { ChangedPaths, EventOutcome, ForgeEvent, RepoSettings } from '@kiln/contracts';
 import { explain, type ImageVerdict, occasionOf, parseConfig } from '@kiln/forges';
-import type { GitGuard, GitLimits } from '@kiln/git';
-import type { StoredConnection, StoredDelivery } from '@kiln/state';
+import type { GitGuard, GitLimits, GitSource } from '@kiln/git';
+import type { MeteredBlobs, StoredConnection, StoredDelivery } from '@kiln/state';
+import type { StagingLimits } from '../../contexts/stage-context.ts';
 import { Complaint } from '../../http/complaint.ts';
 import type { GitHostCheck } from '../../limits/git-host-check.ts';
 import type { Builds } from '../../ports.ts';
@@ -9,6 +10,7 @@ import { foreignSource } from '../connections/foreign-source.ts';
 import type { HookDeps } from '../ports.ts';
 import { movedOn } from './branch-tip.ts';
 import { CommitReader, type KnownConfigs } from './commit-reader.ts';
+import { ForkContexts } from './fork-contexts.ts';
 import { advance, lateness, type RepositoryEvent, repeatOf, subjectOf } from './order.ts';
 import { asksForPaths, gitCredentials, settingsFor } from './repository-config.ts';
 import { type ImageContext, type ImageOutcome, type SubmitImageDeps, submitImage } from './submit-image.ts';
@@ -18,6 +20,8 @@ export interface EventDeps extends SubmitImageDeps, Pick<HookDeps, 'subjects'> {
   readonly git: GitLimits & { readonly guard: GitGuard };
   readonly known: KnownConfigs;
   readonly checkGitHost: GitHostCheck;
+  readonly blobs: MeteredBlobs;
+  readonly contextLimits: StagingLimits;
 }
 
 export interface EventAt {
@@ -57,7 +61,8 @@ export async function workOnEvent(given: ForgeEvent, at: EventAt, parts: EventDe
   const { known, git } = parts;
   await using reader = new CommitReader(source, { connection: connection.name, known, git, signal: at.signal });
   const { images, commit, none } = await planned(event, reader, settings, delivery.receivedAt);
-  const context: ImageContext = { ...at, occasion, repository, commit };
+  const forkContexts = occasion.fork ? await forkContextsOf({ ...source, ref: commit }, at, parts) : undefined;
+  const context: ImageContext = { ...at, occasion, repository, commit, forkContexts };
   const summary = { event: summaryOf(event), repository, commit, ...(none !== undefined && { none }) };
   const followsTip = images.some((verdict) => verdict.outcome === 'build' && !verdict.everyPush);
   const behind = event.type === 'push' && followsTip ? await movedOn(event, source, git.guard, at.signal) : undefined;
@@ -80,6 +85,14 @@ export async function workOnEvent(given: ForgeEvent, at: EventAt, parts: EventDe
     const isLate = (late ?? repeat ?? behind) !== undefined;
     return { subject: advance(subject, event, { delivery: delivery.id, builds, isLate }), value };
   });
+}
+
+function forkContextsOf(
+  source: GitSource,
+  { signal }: EventAt,
+  { blobs, git, contextLimits: limits }: EventDeps,
+): Promise<ForkContexts | undefined> {
+  return ForkContexts.ifPrivate(source, { blobs, git, limits, signal });
 }
 
 /** Returns why a git server may not be contacted, or undefined if it may. */
