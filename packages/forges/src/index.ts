@@ -5,6 +5,14 @@ export { mayPushUntrusted } from './explain/filters.ts';
 export { CONTEXT_PREFIX, type Occasion, occasionOf } from './explain/occasion.ts';
 export type { Forge } from './forge.ts';
 export { forge, guessForge } from './forges.ts';
+export {
+  type GithubApp,
+  type InstallationToken,
+  installationToken,
+  isAppKey,
+  NoInstallationToken,
+  type TokenPurpose,
+} from './github/app-token.ts';
 export { failureReason } from './status/failure-reason.ts';
 export type { ForgeConnection, ReportedState, StatusReport } from './status/report.ts';
 export { retryAfterMs } from './status/retry-after.ts';

@@ -11,7 +11,10 @@ let commit: string;
 
 beforeAll(async () => {
   server = await GitServer.start();
-  server.commit({ 'app/old.txt': 'of an older commit', 'app/.gitattributes': 'hidden.txt export-ignore\n*.sub export-subst\n' });
+  server.commit({
+    'app/old.txt': 'of an older commit',
+    'app/.gitattributes': 'hidden.txt export-ignore\n*.sub export-subst\n',
+  });
   commit = server.commit({ 'app/hidden.txt': 'not hidden', 'app/x.sub': '$Format:%H$', 'other.txt': 'not below app' });
 });
 afterAll(() => server[Symbol.asyncDispose]());

@@ -56,8 +56,10 @@ export async function archiveCommit(
   };
   await succeed(git('fetch', '--quiet', '--no-tags', '--depth=1', way.url, `+${source.ref}:${HEAD}`));
   const tree = `${HEAD}:${subdir ?? ''}`;
-  const found = await git('rev-parse', '--verify', '--quiet', `${tree}^{tree}`);
-  if (!found.ok) throw new GitFailed('subdir_missing', `${source.ref} of ${source.url} has no directory ${subdir}`, false);
+  const type = await git('cat-file', '-t', tree);
+  if (!type.ok || type.output.toString().trim() !== 'tree') {
+    throw new GitFailed('subdir_missing', `${source.ref} of ${source.url} has no directory ${subdir ?? ''}`, false);
+  }
   const path = join(dir, 'context.tar');
   await succeed(git('archive', '--format=tar', `--output=${path}`, tree));
   const kept = stack.move();

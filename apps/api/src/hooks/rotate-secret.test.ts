@@ -120,11 +120,7 @@ describe('rotating the secret of a webhook that Kiln sends', () => {
     const timestamp = String(headers['webhook-timestamp']);
     expect(signatures.split(' ').length).toBeLessThanOrEqual(2);
     return secrets.map((secret = '') => {
-      const own = new Webhook(secret).sign(
-        String(headers['webhook-id']),
-        new Date(Number(timestamp) * 1_000),
-        text,
-      );
+      const own = new Webhook(secret).sign(String(headers['webhook-id']), new Date(Number(timestamp) * 1_000), text);
       return signatures.split(' ').includes(own);
     });
   }

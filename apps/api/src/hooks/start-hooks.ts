@@ -4,12 +4,13 @@ import type { ApiConfig } from '../config.ts';
 import type { GitHostCheck } from '../limits/git-host-check.ts';
 import type { MeteredDeps } from '../ports.ts';
 import { repeat } from '../upkeep/repeat.ts';
+import { ConnectionTokens } from './connections/connection-tokens.ts';
 import { doubling, messageDelay } from './delays.ts';
 import { KnownConfigs } from './incoming/commit-reader.ts';
 import type { SubmitImageDeps } from './incoming/submit-image.ts';
 import { workOnDelivery } from './incoming/work-on-delivery.ts';
 import { sendMessage } from './outgoing/send-message.ts';
-import { tellWebhooks } from './outgoing/tell-webhooks.ts';
+import { notifyWebhooks } from './outgoing/notify-webhooks.ts';
 import { reportTarget } from './reports/report-status.ts';
 
 /** How often to look for work that a dead process left behind. */
@@ -42,6 +43,7 @@ export function startHooks(
   };
   const delayMs = doubling(config.hookRetryMs, Math.random);
   const known = new KnownConfigs();
+  const tokens = new ConnectionTokens({ fetch: deps.outgoing.fetch, timeoutMs: config.hookSendTimeoutMs, now });
   const planning = hookQueues.consume(
     'planDelivery',
     { concurrency: config.hookConcurrency, delayMs, onError },
@@ -51,6 +53,7 @@ export function startHooks(
         ...{ buildSecrets, rulesFor, checkGitHost },
         untrustedPush: config.untrustedPush,
         contextLimits: config,
+        tokens,
         contextGrantMs: 2 * config.contextRetentionMs,
         known,
         git: { timeoutMs: config.gitTimeoutMs, maxFetchBytes: config.maxGitBytes, guard: deps.outgoing },
@@ -68,6 +71,7 @@ export function startHooks(
         reports,
         builds,
         base,
+        tokens,
         timeoutMs: config.hookSendTimeoutMs,
       }),
   );
@@ -81,7 +85,7 @@ export function startHooks(
     if (event.type !== 'build') return;
     const target = await reports.targetOf(event.id);
     if (target !== undefined) await hookQueues.reportStatus(target);
-    await tellWebhooks(event, { webhooks, hookQueues, builds, now });
+    await notifyWebhooks(event, { webhooks, hookQueues, builds, now });
   };
   const hearing = deps.consumeEvents({ group: 'hooks', consumer: randomUUID(), onError }, hear);
   const sweep = async () => {

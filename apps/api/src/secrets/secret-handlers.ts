@@ -17,7 +17,7 @@ import { jsonBody } from '../http/json-body.ts';
 import type { ApiDeps } from '../ports.ts';
 import { viewResealing } from './reseal.ts';
 
-type SecretOperation = Extract<OperationId, `${string}Secret` | `${string}Secrets`>;
+type SecretOperation = Extract<OperationId, 'setSecret' | 'listSecrets' | 'removeSecret' | 'resealSecrets'>;
 
 export function secretHandlers(
   config: ApiConfig,

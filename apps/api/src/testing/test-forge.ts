@@ -66,7 +66,7 @@ export function replayed(one: Hook): Hook {
 }
 
 /** The event of a recorded payload. */
-export function said(name: ForgeName, fixture: string): ForgeEvent {
+export function recordedEvent(name: ForgeName, fixture: string): ForgeEvent {
   const { headers, body } = delivery(name, fixture);
   const from = forge(name);
   return from.events(headers, from.payload(headers, body))[0];
@@ -74,7 +74,7 @@ export function said(name: ForgeName, fixture: string): ForgeEvent {
 
 /** The repository of the recorded payloads. */
 export function repositoryOf(name: ForgeName): string {
-  const event = said(name, 'push');
+  const event = recordedEvent(name, 'push');
   if (event.type !== 'push') throw new Error(`${name} has no recorded push`);
   return event.repository.fullName;
 }
@@ -155,4 +155,4 @@ export async function eventually(holds: () => boolean | Promise<boolean>): Promi
   }, WAIT);
 }
 
-const WAIT = { timeout: 20_000, interval: 10 };
+const WAIT = { timeout: 60_000, interval: 10 };

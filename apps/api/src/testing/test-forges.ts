@@ -2,7 +2,7 @@ import { type BuildView, type DeliveryView, FORGES, type ForgeName } from '@kiln
 import { allowedHosts } from '@kiln/runtime';
 import type { TestRedis } from '@kiln/state/testing';
 import { TestApi } from './test-api.ts';
-import { type Hook, type HookChange, hook, said, TestForge } from './test-forge.ts';
+import { type Hook, type HookChange, hook, recordedEvent, TestForge } from './test-forge.ts';
 
 /** Lets the API reach the forge of the test. */
 export const LOOPBACK = allowedHosts.parse('loopback');
@@ -52,7 +52,7 @@ export class TestForges implements AsyncDisposable {
 
 /** A recorded push of `main` that moves it from one commit to another. */
 export function push(name: ForgeName, from: string, to: string, more: HookChange = {}): Hook {
-  const event = said(name, 'push');
+  const event = recordedEvent(name, 'push');
   if (event.type !== 'push' || event.before === null || event.after === null) {
     throw new Error(`the payload of ${name} is not a push from one commit to another`);
   }
@@ -61,14 +61,14 @@ export function push(name: ForgeName, from: string, to: string, more: HookChange
 
 /** A recorded event of a pull request with this commit as its head. */
 export function pull(name: ForgeName, fixture: string, head: string, more: HookChange = {}): Hook {
-  const event = said(name, fixture);
+  const event = recordedEvent(name, fixture);
   if (event.type !== 'pull_request') throw new Error(`${fixture} of ${name} is not a pull request`);
   return hook(name, fixture, { ...more, commits: { [event.head.commit]: head } });
 }
 
 /** A recorded push of a tag to this commit. */
 export function pushTag(name: ForgeName, fixture: string, commit: string): Hook {
-  const event = said(name, fixture);
+  const event = recordedEvent(name, fixture);
   if (event.type !== 'tag' || event.commit === null) throw new Error(`${fixture} of ${name} is not a pushed tag`);
   return hook(name, fixture, { commits: { [event.commit]: commit } });
 }

@@ -37,7 +37,7 @@ const COLUMNS: Column<ConnectionView>[] = [
   { title: 'FORGE', text: ({ forge }) => forge },
   { title: 'TEAM', text: ({ team }) => team, min: 4 },
   { title: 'REPOSITORIES', text: ({ repositories }) => repositories.flatMap(({ match }) => match).join(' '), min: 12 },
-  { title: 'STATUSES', text: ({ hasApiToken, checks }) => (hasApiToken ? (checks ? 'checks' : 'yes') : 'no') },
+  { title: 'STATUSES', text: ({ hasApiToken, githubApp, checks }) => (hasApiToken || githubApp ? (checks ? 'checks' : 'yes') : 'no') },
   { title: 'WEBHOOK URL', text: ({ hookUrl }) => hookUrl, min: 20, dispensable: 1 },
 ];
 
@@ -91,7 +91,7 @@ function removeCommand(args: readonly string[], io: Io): Promise<number> {
 /** One line for each thing that a person would look for. */
 export function printConnection(connection: ConnectionView, out: Channel): void {
   const { name, forge, team, url, apiUrl, checks, gitUser, hasApiToken, hasGitToken, hookUrl } = connection;
-  const { previousSecretExpiresAt } = connection;
+  const { previousSecretExpiresAt, githubApp } = connection;
   const rows = [
     ['name', `${name} (${forge})`],
     ['team', team],
@@ -99,8 +99,9 @@ export function printConnection(connection: ConnectionView, out: Channel): void 
     ['API', apiUrl],
     ['webhook', hookUrl],
     ...(previousSecretExpiresAt === undefined ? [] : [['secret', overlapText(previousSecretExpiresAt)]]),
-    ['statuses', hasApiToken ? (checks ? 'as check runs' : 'as commit statuses') : 'none: it has no apiToken'],
-    ['clones', hasGitToken ? `with a token, as ${gitUser}` : 'without credentials'],
+    ...(githubApp ? [['app', `GitHub App ${githubApp.appId}`]] : []),
+    ['statuses', hasApiToken || githubApp ? (checks ? 'as check runs' : 'as commit statuses') : 'none: it has no apiToken'],
+    ['clones', hasGitToken ? `with a token, as ${gitUser}` : githubApp ? 'as the App' : 'without credentials'],
     ...connection.repositories.map(({ match, ...settings }) => [
       'builds',
       `${match.join(' ')}${settingsText(settings)}`,

@@ -28,6 +28,9 @@ const SPEC = {
     'webhook-secret-file': { kind: 'text', value: 'FILE', help: 'Default: Kiln makes one up' },
     'api-token-file': { kind: 'text', value: 'FILE', help: 'Reports statuses' },
     'no-api-token': { kind: 'bool', help: 'Report no statuses' },
+    'app-id': { kind: 'text', value: 'ID', help: 'A GitHub App that reports statuses and clones; needs --app-key-file' },
+    'app-key-file': { kind: 'text', value: 'FILE', help: 'A private key of the App, PEM' },
+    'no-app': { kind: 'bool', help: 'Use no GitHub App' },
     checks: { kind: 'bool', help: 'GitHub Apps: report check runs instead of statuses' },
     'git-token-file': { kind: 'text', value: 'FILE', help: 'Clones private repositories' },
     'no-git-token': { kind: 'bool', help: 'Clone without credentials' },
@@ -44,12 +47,18 @@ export function setCommand(args: readonly string[], io: Io): Promise<number> {
     if (flags['git-token-file'] !== undefined && flags['no-git-token']) {
       throw new FlagError('give --git-token-file or --no-git-token, not both');
     }
+    if ((flags['app-id'] === undefined) !== (flags['app-key-file'] === undefined)) {
+      throw new FlagError('--app-id and --app-key-file: give both or neither');
+    }
+    if (flags['app-id'] !== undefined && flags['no-app']) throw new FlagError('give --app-id or --no-app, not both');
     const secret = async (path: string | undefined) => (path === undefined ? undefined : readSecret(path, io));
     const [webhookSecret, apiToken, gitToken] = [
       await secret(flags['webhook-secret-file']),
       flags['no-api-token'] ? null : await secret(flags['api-token-file']),
       flags['no-git-token'] ? null : await secret(flags['git-token-file']),
     ];
+    const privateKey = await secret(flags['app-key-file']);
+    const githubApp = flags['no-app'] ? null : privateKey && { appId: flags['app-id'], privateKey };
     const file = flags.file === undefined ? undefined : await readFields(flags.file, io);
     const before = file ? {} : await fieldsOf(name, (known) => client.hooks.connection(known));
     const { repo } = flags;
@@ -59,7 +68,7 @@ export function setCommand(args: readonly string[], io: Io): Promise<number> {
       ...defined({ forge: flags.forge, team: flags.team, checks: flags.checks, gitUser: flags['git-user'] }),
       ...moved(flags.site, flags.api),
       ...(repo.length > 0 && { repositories: [{ match: [...repo] }] }),
-      ...defined({ webhookSecret, apiToken, gitToken }),
+      ...defined({ webhookSecret, apiToken, gitToken, githubApp }),
     });
     const missing = [...(request.forge ? [] : ['--forge']), ...(request.team ? [] : ['--team'])];
     if (!request.repositories) missing.push('--repo');

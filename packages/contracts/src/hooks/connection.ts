@@ -32,6 +32,20 @@ const credential = z.string().regex(/^[\x21-\x7e]{1,4096}$/, '1 to 4096 visible 
 
 const signingSecret = z.string().regex(/^[\x20-\x7e]{1,1024}$/, '1 to 1024 printable ASCII characters');
 
+const githubApp = z.strictObject({
+  appId: z
+    .union([z.int().min(1).transform(String), z.string().regex(/^[A-Za-z0-9.]{1,64}$/)], 'an App’s id or client id')
+    .meta({ description: 'The id of the App, or its client id.' }),
+  privateKey: z
+    .string()
+    .max(16_384)
+    .regex(
+      /^\s*-----BEGIN (?:RSA )?PRIVATE KEY-----[^-]+-----END (?:RSA )?PRIVATE KEY-----\s*$/,
+      'an RSA key in PEM format',
+    )
+    .meta({ description: 'A private key of the App, as GitHub hands it out: PEM.' }),
+});
+
 const { team: _, ...settings } = repoSettings.shape;
 
 const connectedRepository = z.strictObject({
@@ -63,6 +77,10 @@ export const connectionRequest = z
     apiToken: credential.nullish().meta({
       description: 'Reports statuses; without it none are reported. For Bitbucket also user:password.',
     }),
+    githubApp: githubApp.nullish().meta({
+      description:
+        'GitHub: report statuses and clone as an App that is installed in the repositories, where apiToken or gitToken is missing. Kiln makes installation tokens, each for one repository and an hour.',
+    }),
     checks: z.boolean().default(false).meta({
       description: 'GitHub: report check runs instead of commit statuses. Only a GitHub App’s token may.',
     }),
@@ -80,6 +98,9 @@ export const connectionRequest = z
     const refuse = (path: (string | number)[], message: string, input: unknown) =>
       ctx.addIssue({ code: 'custom', path, message, input });
     if (request.forge === 'gitea' && request.url === undefined) refuse(['url'], 'the URL of the site', request.url);
+    if (request.githubApp && request.forge !== 'github') {
+      refuse(['githubApp'], 'nothing where forge isn’t github', undefined);
+    }
     if (request.checks && request.forge !== 'github') refuse(['checks'], 'false where forge isn’t github', true);
     request.repositories.forEach(({ match, cloneUrl }, i) => {
       const isOne = match.length === 1 && !/[*?[{!]/.test(match[0] ?? '');
@@ -114,6 +135,7 @@ export const connectionView = z
     gitUser: z.string(),
     hasApiToken: z.boolean(),
     hasGitToken: z.boolean(),
+    githubApp: z.strictObject({ appId: z.string() }).optional().meta({ description: 'Without its private key.' }),
     hookUrl: z.string().meta({ description: 'The address that the forge is to call.' }),
     createdAt: instant,
     updatedAt: instant,

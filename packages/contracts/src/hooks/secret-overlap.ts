@@ -9,7 +9,8 @@ export const overlapSeconds = z
   .max(7 * DAY_SECONDS)
   .default(DAY_SECONDS)
   .meta({
-    description: 'How long the old secret stays valid beside the new one, in seconds. 0 ends it at once. Default: a day.',
+    description:
+      'How long the old secret stays valid beside the new one, in seconds. 0 ends it at once. Default: a day.',
   });
 
 export const PREVIOUS_SECRET_HELP = 'Until then the secret before the last rotation is still valid.';

@@ -74,7 +74,14 @@ export type Problem = z.output<typeof problem>;
 
 const SHOWN_CHARS = 200;
 /** Fields whose values are never quoted, nor what is below them. */
-const HIDDEN: ReadonlySet<PropertyKey> = new Set(['secrets', 'secret', 'webhookSecret', 'apiToken', 'gitToken']);
+const HIDDEN: ReadonlySet<PropertyKey> = new Set([
+  'secrets',
+  'secret',
+  'webhookSecret',
+  'apiToken',
+  'gitToken',
+  'privateKey',
+]);
 
 /**
  * Turns a zod error into field problems. `input` is what was parsed; values of secrets are never quoted.

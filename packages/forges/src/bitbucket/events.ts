@@ -44,9 +44,7 @@ function changed(change: Change, { actor, repository }: z.output<typeof push>): 
 }
 
 function pathsOf(deleted: boolean): ChangedPaths {
-  return deleted
-    ? { complete: true, paths: [] }
-    : { complete: false, paths: [], reason: NO_PATHS };
+  return deleted ? { complete: true, paths: [] } : { complete: false, paths: [], reason: NO_PATHS };
 }
 
 function pullRequestEvent(key: keyof typeof ACTIONS, payload: z.output<typeof pullRequest>): ForgeEvent {

@@ -59,7 +59,8 @@ function pullRequestSkip(on: KilnTriggers, { name, fork, byHand }: Occasion, set
   if (fork && settings.forks === 'ignore') {
     return skip('forks', 'a fork', [], 'the server doesn’t build pull requests from forks of this repository').skip;
   }
-  if (fork && forks === 'ignore') return skip('forks', 'a fork', [], 'the configuration ignores pull requests from forks').skip;
+  if (fork && forks === 'ignore')
+    return skip('forks', 'a fork', [], 'the configuration ignores pull requests from forks').skip;
   // The re-run of a fork's check names no branch. The first run has passed this filter.
   if (branches === undefined || (byHand && name === '')) return undefined;
   return globSkip('branches', 'base branch', branches, name);

@@ -139,7 +139,11 @@ describe('a response', () => {
     ],
     ['a cut connection', breaks, { retry: true }],
     ['429 with a day of waiting', says(429, { 'retry-after': '86400' }), { retry: true, afterMs: 12 * 3_600_000 }],
-    ['429 with the year 9999', says(429, { 'retry-after': 'Fri, 31 Dec 9999 23:59:59 GMT' }), { afterMs: 12 * 3_600_000 }],
+    [
+      '429 with the year 9999',
+      says(429, { 'retry-after': 'Fri, 31 Dec 9999 23:59:59 GMT' }),
+      { afterMs: 12 * 3_600_000 },
+    ],
   ])('%s is a failure with the right wait', async (_, answer, expected) => {
     api.next(answer);
     expect(await send('github')).toMatchObject({ delivered: false, why: expect.any(String), ...expected });

@@ -54,7 +54,8 @@ export function checkStandardSignature(
 ): Verification {
   const key = STANDARD_SECRET.exec(secret)?.[1];
   if (key === undefined) return refused('the connection’s secret does not begin with whsec_');
-  if (id === undefined || timestamp === undefined || signatures === undefined) return refused('the signature is missing');
+  if (id === undefined || timestamp === undefined || signatures === undefined)
+    return refused('the signature is missing');
   if (!/^\d{1,12}$/.test(timestamp)) return refused('the timestamp is not a number of seconds');
   if (Math.abs(nowMs - Number(timestamp) * 1000) > TOLERANCE_MS) {
     return refused('the timestamp differs from the server’s clock by more than five minutes');

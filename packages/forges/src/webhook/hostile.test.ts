@@ -38,8 +38,8 @@ describe.each(FORGES)('%s', (name) => {
   it('answers a million invalid fields with a short problem', () => {
     const commits = Array(1_000_000).fill(0);
     const spoilt = { ...(json as object), commits, push: { changes: commits } };
-    const said = read(name, headers, Buffer.from(JSON.stringify(spoilt)));
-    expect(JSON.stringify(said).length).toBeLessThan(20_000);
+    const result = read(name, headers, Buffer.from(JSON.stringify(spoilt)));
+    expect(JSON.stringify(result).length).toBeLessThan(20_000);
   });
 
   it('survives nesting a hundred thousand levels deep, in ignored fields and in fields that it reads', () => {
@@ -47,8 +47,8 @@ describe.each(FORGES)('%s', (name) => {
     const text = body.toString();
     expect(read(name, headers, Buffer.from(text.replace('{', `{"padding":${deep},`)))).toHaveProperty('events');
     const spoilt = JSON.stringify({ ...(json as object), repository: 'HERE', project: 'HERE' });
-    const said = read(name, headers, Buffer.from(spoilt.replaceAll('"HERE"', deep)));
-    expect(said).toMatchObject({ code: 'invalid_request', errors: [{ got: '[[[["[…]"]]]]' }] });
+    const result = read(name, headers, Buffer.from(spoilt.replaceAll('"HERE"', deep)));
+    expect(result).toMatchObject({ code: 'invalid_request', errors: [{ got: '[[[["[…]"]]]]' }] });
   });
 
   it('ignores keys named __proto__ and constructor', () => {
@@ -78,9 +78,9 @@ describe.each(FORGES)('%s', (name) => {
   it.each(['null', '1', '"x"', '[]', '{}', '{"repository":null,"object_kind":"push"}'])(
     'names the fields that are missing in %s',
     (text) => {
-      const said = read(name, JSON_HEADERS[name], Buffer.from(text));
-      expect(said.errors?.length).toBeGreaterThan(0);
-      expect(said.code).toBe('invalid_request');
+      const result = read(name, JSON_HEADERS[name], Buffer.from(text));
+      expect(result.errors?.length).toBeGreaterThan(0);
+      expect(result.code).toBe('invalid_request');
     },
   );
 
@@ -161,8 +161,8 @@ describe('a payload with an unsafe value is refused', () => {
     ['ref', 'refs/heads/a b'],
     ['after', 'HEAD'],
   ])('%s: %s', (path, value) => {
-    const said = alter((json) => assign(json, path.split('.'), value));
-    expect(said).toMatchObject({
+    const result = alter((json) => assign(json, path.split('.'), value));
+    expect(result).toMatchObject({
       code: 'invalid_request',
       errors: [expect.objectContaining({ expected: expect.any(String) })],
     });
@@ -177,9 +177,9 @@ it('lists at most 20 problems of very many invalid pull requests', () => {
     check_suite: { ...check_suite, pull_requests: Array(count).fill({}) },
   });
   for (const count of [900, 500_000]) {
-    const said = read('github', headers, Buffer.from(JSON.stringify(withPulls(count))));
-    expect(said.code).toBe('invalid_request');
-    expect(said.errors?.length).toBeLessThanOrEqual(20);
+    const result = read('github', headers, Buffer.from(JSON.stringify(withPulls(count))));
+    expect(result.code).toBe('invalid_request');
+    expect(result.errors?.length).toBeLessThanOrEqual(20);
   }
 });
 

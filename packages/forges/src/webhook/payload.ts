@@ -26,7 +26,8 @@ export function readPayload(headers: Headers, body: Uint8Array, { form }: { read
   if (type === 'application/json') return parseJson(utf8(body));
   if (form && type === 'application/x-www-form-urlencoded') {
     const payload = new URLSearchParams(utf8(body)).get('payload');
-    if (payload === null) throw new BadPayload('invalid_request', 'the form has no field payload, expected one with the JSON');
+    if (payload === null)
+      throw new BadPayload('invalid_request', 'the form has no field payload, expected one with the JSON');
     return parseJson(payload);
   }
   const expected = form ? 'application/json or application/x-www-form-urlencoded' : 'application/json';

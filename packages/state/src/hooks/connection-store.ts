@@ -11,6 +11,8 @@ export interface ConnectionSecrets {
   readonly previousWebhook?: PreviousSecret;
   readonly api?: string;
   readonly git?: string;
+  /** A GitHub App that makes tokens where `api` or `git` is missing. */
+  readonly app?: { readonly appId: string; readonly privateKey: string };
 }
 
 /** A connection to a forge. Times in ms since the epoch. */

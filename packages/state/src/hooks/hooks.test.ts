@@ -18,10 +18,7 @@ beforeEach(async () => {
   return () => state[Symbol.asyncDispose]();
 });
 
-function openNamespace(
-  namespace: string,
-  secretKey: Buffer | readonly Buffer[] = Buffer.alloc(32, 1),
-): Promise<State> {
+function openNamespace(namespace: string, secretKey: Buffer | readonly Buffer[] = Buffer.alloc(32, 1)): Promise<State> {
   return openState({ redisUrl: redis.url, namespace, secretKey, onError: () => {}, now: () => now });
 }
 

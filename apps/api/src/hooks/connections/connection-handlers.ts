@@ -15,10 +15,7 @@ import { outgoingSecret } from '../valid-secrets.ts';
 import { viewConnection } from './connection-view.ts';
 import { mergeConnection } from './merge-connection.ts';
 
-type ConnectionOperation = Extract<
-  OperationId,
-  `${string}Connection` | 'listConnections' | 'rotateConnectionSecret'
->;
+type ConnectionOperation = Extract<OperationId, `${string}Connection` | 'listConnections' | 'rotateConnectionSecret'>;
 
 const SECRET_BYTES = 32;
 

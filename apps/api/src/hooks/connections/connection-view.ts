@@ -19,6 +19,7 @@ export function viewConnection(
     hookUrl: `${base}/v1/hooks/${forge}/${name}`,
     createdAt: instant(createdAt),
     updatedAt: instant(updatedAt),
+    ...(secrets.app && { githubApp: { appId: secrets.app.appId } }),
     ...(previousWebhook &&
       isValid(previousWebhook, nowMs) && { previousSecretExpiresAt: instant(previousWebhook.expiresAt) }),
   };

@@ -1,4 +1,5 @@
 import { type connectionRequest, forgeAddresses } from '@kiln/contracts';
+import { isAppKey } from '@kiln/forges';
 import type { ConnectionSecrets, StoredConnection } from '@kiln/state';
 import type { z } from 'zod';
 import { type Complaint, fieldComplaint } from '../../http/complaint.ts';
@@ -22,19 +23,31 @@ export function mergeConnection(
   now: number,
   makeSecret: () => string,
 ): Merged {
-  const { forge, team, repositories, checks, gitUser, webhookSecret, apiToken, gitToken } = request;
+  const { forge, team, repositories, checks, gitUser, webhookSecret, apiToken, gitToken, githubApp } = request;
   const { url, apiUrl } = forgeAddresses(forge, request);
   const kept = before?.secrets;
   if (apiToken === undefined && kept?.api !== undefined && !isSameServer(before?.apiUrl, apiUrl)) {
     throw giveAgain('apiToken', apiUrl);
   }
+  if (githubApp && !isAppKey(githubApp.privateKey)) {
+    throw fieldComplaint(
+      'invalid_request',
+      'githubApp.privateKey',
+      'a value that is not shown',
+      'an RSA key in PEM format',
+    );
+  }
   const servers = [url, ...cloneServers(repositories)];
   const known = before ? [before.url, ...cloneServers(before.repositories)] : [];
   const isNew = servers.some((one) => !known.some((other) => isSameServer(other, one)));
   if (gitToken === undefined && kept?.git !== undefined && isNew) throw giveAgain('gitToken', servers.join(', '));
+  if (githubApp === undefined && kept?.app && (isNew || !isSameServer(before?.apiUrl, apiUrl))) {
+    throw giveAgain('githubApp', [apiUrl, ...servers].join(', '));
+  }
   const newSecret = webhookSecret === undefined && !kept ? makeSecret() : undefined;
   const api = apiToken === undefined ? kept?.api : (apiToken ?? undefined);
   const git = gitToken === undefined ? kept?.git : (gitToken ?? undefined);
+  const app = githubApp === undefined ? kept?.app : githubApp;
   // A secret that is set outright ends the previous one: it may have leaked.
   const previous = webhookSecret === undefined ? kept?.previousWebhook : undefined;
   const secrets: ConnectionSecrets = {
@@ -42,6 +55,7 @@ export function mergeConnection(
     ...(previous && { previousWebhook: previous }),
     ...(api !== undefined && { api }),
     ...(git !== undefined && { git }),
+    ...(app && { app }),
   };
   return {
     connection: {

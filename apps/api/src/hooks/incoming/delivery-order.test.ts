@@ -55,7 +55,7 @@ describe('events out of order', () => {
     const newer = await forge.delivered(pull('github', 'pull_request-synchronize', head, at('2026-01-14T09:00:00Z')));
     expect(newer.builds).toHaveLength(1);
     const late = await forge.delivered(pull('github', 'pull_request-opened', head, at('2026-01-14T08:59:59Z')));
-    expect(late.reasons[0]).toContain('something newer of pull request 42');
+    expect(late.reasons[0]).toContain('a newer event of pull request 42');
     const closed = await forge.delivered(
       hook('github', 'pull_request-closed', { texts: { '2026-01-14T08:02:55Z': '2026-01-14T09:30:00Z' } }),
     );

@@ -27,29 +27,32 @@ async function textOf(digest: string): Promise<string> {
   return Buffer.concat(await Array.fromAsync(blob as AsyncIterable<Buffer>)).toString();
 }
 
-test.each(FORKS)('a fork of a private repository of %s is built without the repository’s credential', async (name, fixture) => {
-  const { forge, api } = forges;
-  const cloneUrl = forge.git.url('/private/app.git');
-  await forge.connect(name, {
-    repositories: [{ match: [repositoryOf(name)], cloneUrl }],
-    gitToken: forge.git.token,
-  });
-  const head = forge.git.commit({ 'docs/x.md': 'of the fork', 'README.md': 'elsewhere' }, 'feature/tides');
-  const delivery = await forge.delivered(pull(name, fixture, head));
-  expect(outcomes(delivery)).toEqual({ api: 'skipped', docs: 'built' });
-  const [build] = await forges.built(delivery);
-  expect(build).toMatchObject({
-    ...{ trust: 'untrusted', state: 'queued', repo: `${new URL(cloneUrl).host}/private/app//docs` },
-    request: { source: { type: 'upload' }, secrets: [] },
-  });
-  expect(delivery.events[0]).toMatchObject({ commit: head });
-  const { source } = build?.request ?? {};
-  const text = await textOf((source?.type === 'upload' && source.digest) || '');
-  expect(text).toContain('of the fork');
-  expect(text).not.toContain('elsewhere');
-  expect(await api.state.builds.secretsOf(build?.id ?? '')).toEqual({});
-  expect(JSON.stringify([delivery, build, api.logged])).not.toContain(forge.git.token);
-});
+test.each(FORKS)(
+  'a fork of a private repository of %s is built without the repository’s credential',
+  async (name, fixture) => {
+    const { forge, api } = forges;
+    const cloneUrl = forge.git.url('/private/app.git');
+    await forge.connect(name, {
+      repositories: [{ match: [repositoryOf(name)], cloneUrl }],
+      gitToken: forge.git.token,
+    });
+    const head = forge.git.commit({ 'docs/x.md': 'of the fork', 'README.md': 'elsewhere' }, 'feature/tides');
+    const delivery = await forge.delivered(pull(name, fixture, head));
+    expect(outcomes(delivery)).toEqual({ api: 'skipped', docs: 'built' });
+    const [build] = await forges.built(delivery);
+    expect(build).toMatchObject({
+      ...{ trust: 'untrusted', state: 'queued', repo: `${new URL(cloneUrl).host}/private/app//docs` },
+      request: { source: { type: 'upload' }, secrets: [] },
+    });
+    expect(delivery.events[0]).toMatchObject({ commit: head });
+    const { source } = build?.request ?? {};
+    const text = await textOf((source?.type === 'upload' && source.digest) || '');
+    expect(text).toContain('of the fork');
+    expect(text).not.toContain('elsewhere');
+    expect(await api.state.builds.secretsOf(build?.id ?? '')).toEqual({});
+    expect(JSON.stringify([delivery, build, api.logged])).not.toContain(forge.git.token);
+  },
+);
 
 test('a fork of a public repository is cloned by its build, even if the connection has a credential', async () => {
   const { forge } = forges;

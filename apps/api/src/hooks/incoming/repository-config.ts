@@ -1,5 +1,6 @@
 import { type ForgeRepository, type KilnConfig, REPOSITORY_PLACEHOLDER, type RepoSettings } from '@kiln/contracts';
 import { matchGlobs, type Occasion } from '@kiln/forges';
+import type { GitSource } from '@kiln/git';
 import type { StoredConnection } from '@kiln/state';
 
 /** The settings of a repository; undefined if the connection may not build it. */
@@ -19,14 +20,8 @@ export function asksForPaths(config: KilnConfig): boolean {
   return config.images.some((image) => image.paths !== undefined || image['paths-ignore'] !== undefined);
 }
 
-/** The credentials with which the repository is read, if any. */
-export function gitCredentials({ secrets, gitUser }: StoredConnection): { user: string; token: string } | undefined {
-  return secrets.git === undefined ? undefined : { user: gitUser, token: secrets.git };
-}
-
 /** The build secret with which the worker and BuildKit clone the source. */
-export function gitSecret(occasion: Occasion, connection: StoredConnection): Record<string, string> {
-  const credentials = gitCredentials(connection);
+export function gitSecret(occasion: Occasion, credentials: GitSource['credentials']): Record<string, string> {
   if (!credentials) return {};
   const { user, token } = credentials;
   const basic = Buffer.from(`${user}:${token}`).toString('base64');

@@ -1,13 +1,14 @@
 import { buildRequest, type EventOutcome, fieldProblems } from '@kiln/contracts';
 import type { Principal } from '@kiln/domain';
 import { CONTEXT_PREFIX, type ImageVerdict, type Occasion } from '@kiln/forges';
-import { GitFailed } from '@kiln/git';
+import { GitFailed, type GitSource } from '@kiln/git';
 import type { ReportTarget, StoredConnection, StoredDelivery } from '@kiln/state';
 import { admitRequest } from '../../access/admit-request.ts';
 import { type Accepted, type SubmitParts, submitBuild } from '../../builds/submit-build.ts';
 import { Complaint, codeOf } from '../../http/complaint.ts';
 import type { Audit } from '../../ports.ts';
 import { pushRules } from '../connections/connection-push-rules.ts';
+import { reportsStatuses } from '../connections/connection-tokens.ts';
 import type { HookDeps } from '../ports.ts';
 import { connectionPrincipal } from './connection-principal.ts';
 import type { ForkContexts } from './fork-contexts.ts';
@@ -32,6 +33,8 @@ export interface ImageContext {
   readonly repository: string;
   /** The full commit id. */
   readonly commit: string;
+  /** With which the source is cloned. Untrusted builds don't get them. */
+  readonly credentials: GitSource['credentials'];
   /** The context to build from instead of the source, for forks of private repositories. */
   readonly forkContexts: ForkContexts | undefined;
 }
@@ -46,7 +49,7 @@ export async function submitImage(wanted: Wanted, at: ImageContext, parts: Submi
   const refused = (why: string): ImageOutcome => ({ image, outcome: 'refused', why, notes: [...notes] });
   const principal = connectionPrincipal(at.connection, trust);
   // Stored secrets are only named in the request, and read when the build starts.
-  const secrets = trust === 'untrusted' ? {} : gitSecret(at.occasion, at.connection);
+  const secrets = trust === 'untrusted' ? {} : gitSecret(at.occasion, at.credentials);
   const { concurrencyKey, supersede, ...rest } = wanted.request;
   const { source } = rest;
   const { forkContexts } = at;
@@ -108,7 +111,7 @@ async function report(
   { connection, repository, commit, occasion }: ImageContext,
   { reports, hookQueues }: SubmitImageDeps,
 ): Promise<void> {
-  if (connection.secrets.api === undefined) return;
+  if (!reportsStatuses(connection)) return;
   const target: ReportTarget = {
     ...{ connection: connection.name, repository, commit, context: `${CONTEXT_PREFIX}${image}` },
     ...(occasion.on !== 'pull_request' && { ref: occasion.name }),

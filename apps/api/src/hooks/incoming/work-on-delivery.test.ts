@@ -3,7 +3,7 @@ import { SECRET } from '@kiln/forges/testing';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { TestApi } from '../../testing/test-api.ts';
-import { hook, repositoryOf, said, type TestForge } from '../../testing/test-forge.ts';
+import { hook, repositoryOf, recordedEvent, type TestForge } from '../../testing/test-forge.ts';
 import { CONFIG, outcomes, pull, push, TestForges } from '../../testing/test-forges.ts';
 
 const REPO = repositoryOf('github');
@@ -102,7 +102,10 @@ describe('a push', () => {
 
   test('of a repository or server that the connection doesn’t cover builds nothing', async () => {
     const other = await forge.delivered(push('github', first, first, { texts: { [REPO]: 'evil/harbor' } }));
-    expect(other).toMatchObject({ builds: [], reasons: ['connection github doesn’t cover the repository evil/harbor'] });
+    expect(other).toMatchObject({
+      builds: [],
+      reasons: ['connection github doesn’t cover the repository evil/harbor'],
+    });
     await forge.connect('github', { repositories: [{ match: ['**'] }], url: 'https://code.example' });
     forge.git.seen.length = 0;
     const elsewhere = await forge.delivered(push('github', first, first));
@@ -180,7 +183,11 @@ describe('a pull request', () => {
     expect(answer.status).toBe(202);
     expect(await answer.json()).toMatchObject({
       ...{ retryOf: build?.id, trust: 'untrusted', state: 'queued' },
-      request: { source: { url: forge.git.url(), ref: head }, tags: ['r.example/docs:pr-42'], output: { type: 'push' } },
+      request: {
+        source: { url: forge.git.url(), ref: head },
+        tags: ['r.example/docs:pr-42'],
+        output: { type: 'push' },
+      },
     });
     await forge.connect('github', { repositories: [repository] });
     const refused = await retry();
@@ -199,7 +206,7 @@ describe('a pull request', () => {
 describe('a re-run by hand', () => {
   test('builds the one image again, untrusted if it was untrusted before', async () => {
     const head = forge.git.commit({ 'services/api/b.ts': '1' }, 'feature/tides');
-    const event = said('github', 'check_run-rerequested');
+    const event = recordedEvent('github', 'check_run-rerequested');
     if (event.type !== 'rerun') throw new Error('no re-run');
     const commits = { [event.commit]: head };
     const again = await forge.delivered(hook('github', 'check_run-rerequested', { commits }));

@@ -1,5 +1,5 @@
 import type { DeliveryFailure, ForgeEvent } from '@kiln/contracts';
-import { BadPayload, forge, InvalidConfig } from '@kiln/forges';
+import { BadPayload, forge, InvalidConfig, NoInstallationToken } from '@kiln/forges';
 import { GitFailed } from '@kiln/git';
 import { type JobTry, RetryLater, type StoredDelivery } from '@kiln/state';
 import type { Logger } from 'pino';
@@ -109,7 +109,13 @@ function faultOf(error: unknown): Fault {
     const code = error.fault === 'ref_missing' ? 'commit_missing' : 'repository_unreachable';
     return { failure: { code, message: error.message }, isPassing: error.isPassing };
   }
-  return { failure: { code: 'internal', message: 'an internal error of Kiln; its log has the details' }, isPassing: true };
+  if (error instanceof NoInstallationToken) {
+    return { failure: { code: 'repository_unreachable', message: error.message }, isPassing: error.isPassing };
+  }
+  return {
+    failure: { code: 'internal', message: 'an internal error of Kiln; its log has the details' },
+    isPassing: true,
+  };
 }
 
 /** The failure as it is shown at the forge, where it is cut to some 140 characters. */

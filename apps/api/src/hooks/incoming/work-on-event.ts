@@ -6,13 +6,14 @@ import type { StagingLimits } from '../../contexts/stage-context.ts';
 import { Complaint } from '../../http/complaint.ts';
 import type { GitHostCheck } from '../../limits/git-host-check.ts';
 import type { Builds } from '../../ports.ts';
+import type { ConnectionTokens } from '../connections/connection-tokens.ts';
 import { foreignSource } from '../connections/foreign-source.ts';
 import type { HookDeps } from '../ports.ts';
 import { movedOn } from './branch-tip.ts';
 import { CommitReader, type KnownConfigs } from './commit-reader.ts';
 import { ForkContexts } from './fork-contexts.ts';
 import { advance, lateness, type RepositoryEvent, repeatOf, subjectOf } from './order.ts';
-import { asksForPaths, gitCredentials, settingsFor } from './repository-config.ts';
+import { asksForPaths, settingsFor } from './repository-config.ts';
 import { type ImageContext, type ImageOutcome, type SubmitImageDeps, submitImage } from './submit-image.ts';
 
 export interface EventDeps extends SubmitImageDeps, Pick<HookDeps, 'subjects'> {
@@ -20,6 +21,7 @@ export interface EventDeps extends SubmitImageDeps, Pick<HookDeps, 'subjects'> {
   readonly git: GitLimits & { readonly guard: GitGuard };
   readonly known: KnownConfigs;
   readonly checkGitHost: GitHostCheck;
+  readonly tokens: ConnectionTokens;
   readonly blobs: MeteredBlobs;
   readonly contextLimits: StagingLimits;
 }
@@ -35,7 +37,7 @@ export interface EventAt {
 
 /**
  * Processes an event of a webhook: submits builds, or cancels them.
- * @throws GitFailed @throws InvalidConfig @throws the stores' errors, which may pass
+ * @throws GitFailed @throws InvalidConfig @throws NoInstallationToken @throws the stores' errors, which may pass
  */
 export async function workOnEvent(given: ForgeEvent, at: EventAt, parts: EventDeps): Promise<EventOutcome> {
   const { connection, delivery } = at;
@@ -43,11 +45,11 @@ export async function workOnEvent(given: ForgeEvent, at: EventAt, parts: EventDe
     ...{ event: summaryOf(given), none, images: [], canceled: [] },
     ...more,
   });
-  if (!('repository' in given))
-    return nothing(given.type === 'ignored' ? given.reason : 'ping: the connection works');
+  if (!('repository' in given)) return nothing(given.type === 'ignored' ? given.reason : 'ping: the connection works');
   const repository = given.repository.fullName;
   const settings = settingsFor(connection, given.repository);
-  if (!settings) return nothing(`connection ${connection.name} doesn’t cover the repository ${repository}`, { repository });
+  if (!settings)
+    return nothing(`connection ${connection.name} doesn’t cover the repository ${repository}`, { repository });
   if (given.type === 'pull_request' && given.action === 'closed') return cancelBuilds(given, at, parts);
   const event = await asTrustedAsBefore(given, parts);
   const occasion = occasionOf(event, settings);
@@ -57,12 +59,13 @@ export async function workOnEvent(given: ForgeEvent, at: EventAt, parts: EventDe
   const unreachable = await refusalOf(parts.checkGitHost(occasion.source.url));
   if (unreachable !== undefined) return nothing(unreachable, { repository });
 
-  const source = { ...occasion.source, credentials: gitCredentials(connection) };
+  const credentials = await parts.tokens.git(connection, repository, at.signal);
+  const source = { ...occasion.source, credentials };
   const { known, git } = parts;
   await using reader = new CommitReader(source, { connection: connection.name, known, git, signal: at.signal });
   const { images, commit, none } = await planned(event, reader, settings, delivery.receivedAt);
   const forkContexts = occasion.fork ? await forkContextsOf({ ...source, ref: commit }, at, parts) : undefined;
-  const context: ImageContext = { ...at, occasion, repository, commit, forkContexts };
+  const context: ImageContext = { ...at, occasion, repository, commit, credentials, forkContexts };
   const summary = { event: summaryOf(event), repository, commit, ...(none !== undefined && { none }) };
   const followsTip = images.some((verdict) => verdict.outcome === 'build' && !verdict.everyPush);
   const behind = event.type === 'push' && followsTip ? await movedOn(event, source, git.guard, at.signal) : undefined;

@@ -22,7 +22,11 @@ export async function sendMessage(id: string, { isLast, delayMs }: JobTry, parts
   if (message?.state !== 'pending') return;
   const webhook = await webhooks.get(message.webhook);
   if (!webhook || webhook.disabledAt !== undefined) {
-    await webhooks.saveMessage({ ...message, state: 'dead', why: 'the webhook was removed, or its target has answered 410' });
+    await webhooks.saveMessage({
+      ...message,
+      state: 'dead',
+      why: 'the webhook was removed, or its target has answered 410',
+    });
     return;
   }
   const at = now();
@@ -41,7 +45,10 @@ export async function sendMessage(id: string, { isLast, delayMs }: JobTry, parts
   const isGone = sent.status === GONE;
   if (isGone) await webhooks.disable(webhook);
   const isDead = isLast || isGone;
-  log.warn({ webhook: webhook.id, team: webhook.team, message: id, why: sent.why, isDead }, 'webhook message not delivered');
+  log.warn(
+    { webhook: webhook.id, team: webhook.team, message: id, why: sent.why, isDead },
+    'webhook message not delivered',
+  );
   if (isDead) {
     await webhooks.saveMessage({ ...tried, state: 'dead', why: sent.why });
     return;

@@ -4,7 +4,7 @@ import { allowedHosts } from '@kiln/runtime';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { TestApi } from '../../testing/test-api.ts';
-import { eventually, hook, repositoryOf, said, TestForge } from '../../testing/test-forge.ts';
+import { eventually, hook, repositoryOf, recordedEvent, TestForge } from '../../testing/test-forge.ts';
 
 const CONFIG = 'version: 1\non: { push: null }\nimages: [{ name: api }]\n';
 const REPO = repositoryOf('github');
@@ -39,7 +39,7 @@ async function pushed(more: Partial<ConnectionRequest> = {}): Promise<{ id: stri
 }
 
 async function again(): Promise<{ id: string; build: string }> {
-  const event = said('github', 'push');
+  const event = recordedEvent('github', 'push');
   if (event.type !== 'push' || event.after === null) throw new Error('no push');
   const delivery: DeliveryView = await forge.delivered(hook('github', 'push', { commits: { [event.after]: commit } }));
   return { id: delivery.id, build: delivery.builds[0] ?? '' };
@@ -47,7 +47,7 @@ async function again(): Promise<{ id: string; build: string }> {
 
 const bodies = () => forge.statuses.seen.map(({ body }) => body as Record<string, string>);
 const states = () => bodies().map(({ description }) => description);
-const told = (count: number) => eventually(() => forge.statuses.seen.length >= count);
+const reported = (count: number) => eventually(() => forge.statuses.seen.length >= count);
 
 /** Runs the build to its end, as a host does. */
 async function run(build: string, whileRunning: () => Promise<void> = async () => {}) {
@@ -59,9 +59,9 @@ async function run(build: string, whileRunning: () => Promise<void> = async () =
 describe('a commit’s status', () => {
   test('goes from pending to running to the result, with link, time and cached steps', async () => {
     const { build } = await pushed();
-    await told(1);
-    await run(build, () => told(2));
-    await told(3);
+    await reported(1);
+    await run(build, () => reported(2));
+    await reported(3);
     expect(forge.statuses.seen.map(({ method, path }) => [method, path])).toEqual(
       Array(3).fill(['POST', `/repos/${REPO}/statuses/${commit}`]),
     );
@@ -97,16 +97,16 @@ describe('a commit’s status', () => {
 
   test('as a check run is created once, and then updated by the forge’s id', async () => {
     const { build } = await pushed({ checks: true });
-    await told(1);
-    await run(build, () => told(2));
-    await told(3);
+    await reported(1);
+    await run(build, () => reported(2));
+    await reported(3);
     expect(forge.statuses.seen.map(({ method, path }) => `${method} ${path}`)).toEqual([
       `POST /repos/${REPO}/check-runs`,
       ...Array(2).fill(`PATCH /repos/${REPO}/check-runs/7`),
     ]);
     expect(bodies().at(-1)).toMatchObject({ status: 'completed', conclusion: 'success', external_id: build });
     await again();
-    await told(4);
+    await reported(4);
     expect(forge.statuses.seen[3]?.method).toBe('POST');
   });
 });
@@ -119,16 +119,16 @@ describe('the order of reports', () => {
     await eventually(() => slow.length === 1);
     await run(build);
     slow[0]?.();
-    await told(2);
+    await reported(2);
     await eventually(async () => (await api.state.reports.targetOf(build)) === undefined);
     expect(states()).toEqual(['Waiting for a host', expect.stringMatching(/^Built/)]);
   });
 
   test('shows the newest build of a commit', async () => {
     const older = await pushed();
-    await told(1);
+    await reported(1);
     const newer = await again();
-    await told(2);
+    await reported(2);
     await run(older.build);
     await run(newer.build);
     await eventually(() => states().at(-1)?.startsWith('Built') === true);
@@ -142,7 +142,7 @@ describe('a forge that', () => {
   test('fails, hangs or breaks off gets the report again until it accepts it', async () => {
     forge.statuses.next(says(500), hangs, says(502));
     const { build } = await pushed();
-    await told(4);
+    await reported(4);
     expect(states()).toEqual(Array(4).fill('Waiting for a host'));
     await run(build);
     await eventually(() => states().at(-1)?.startsWith('Built') === true);
@@ -161,7 +161,7 @@ describe('a forge that', () => {
       },
     );
     await pushed();
-    await told(2);
+    await reported(2);
     expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(900);
   });
 
@@ -170,7 +170,7 @@ describe('a forge that', () => {
       ...Array.from({ length: 10 }, () => says(401, {}, '{"message":"Bad credentials status-token"}')),
     );
     const { id, build } = await pushed();
-    await told(1);
+    await reported(1);
     const shown = await forge.until(id, ({ reports }) => reports?.[0]?.gaveUp === true);
     expect(shown.reports).toMatchObject([{ context: 'kiln/api', commit, build, why: expect.stringContaining('401') }]);
     expect(JSON.stringify(shown)).not.toContain('status-token');
@@ -183,7 +183,7 @@ describe('a forge that', () => {
 
 test('reports what happened without any API process as soon as one starts', async () => {
   const { build } = await pushed();
-  await told(1);
+  await reported(1);
   await api.api.close();
   await run(build);
   expect(forge.statuses.seen).toHaveLength(1);

@@ -1,13 +1,15 @@
 import { isTerminal } from '@kiln/domain';
-import { forge, reportStatus, type StatusReport } from '@kiln/forges';
-import { type JobTry, RetryLater, type StoredReport } from '@kiln/state';
+import { type Delivery, forge, NoInstallationToken, reportStatus, type StatusReport } from '@kiln/forges';
+import { type JobTry, RetryLater, type StoredConnection, type StoredReport } from '@kiln/state';
 import type { Logger } from 'pino';
 import type { Builds } from '../../ports.ts';
+import { type ConnectionTokens, reportsStatuses } from '../connections/connection-tokens.ts';
 import type { HookDeps } from '../ports.ts';
 import { buildLink, describeBuild } from './describe-build.ts';
 
 export interface ReportDeps extends Pick<HookDeps, 'connections' | 'reports'> {
   readonly builds: Pick<Builds, 'record'>;
+  readonly tokens: Pick<ConnectionTokens, 'api'>;
   readonly fetch: typeof fetch;
   /** The public URL of this Kiln, without a slash at its end. */
   readonly base: string;
@@ -39,18 +41,14 @@ export async function reportTarget(id: string, { isLast }: JobTry, parts: Report
   if (target.sent?.id === wanted.id && target.sent.state === wanted.state) return close();
   const connection = await connections.get(target.connection);
   // Without a connection or an API token, nothing can be reported, now or later.
-  if (connection?.secrets.api === undefined) return reports.close(wanted.id);
+  if (!connection || !reportsStatuses(connection)) return reports.close(wanted.id);
   const { repository, commit, context, ref, remote } = target;
   const { state, description, url } = wanted;
-  const sent = await reportStatus(
-    forge(connection.forge),
-    {
-      ...{ repository, commit, context, state, description, url, buildId: wanted.id },
-      remoteId: remote?.id === wanted.id ? remote.remoteId : undefined,
-      ref,
-    },
-    { apiUrl: connection.apiUrl, token: connection.secrets.api, checks: connection.checks },
-    { fetch: parts.fetch, timeoutMs: parts.timeoutMs, nowMs: parts.now(), signal: parts.signal },
+  const remoteId = remote?.id === wanted.id ? remote.remoteId : undefined;
+  const sent = await send(
+    { repository, commit, context, state, description, url, buildId: wanted.id, remoteId, ref },
+    connection,
+    parts,
   );
   if (sent.delivered) {
     await reports.noteSent(id, { id: wanted.id, state }, sent.remoteId);
@@ -65,6 +63,25 @@ export async function reportTarget(id: string, { isLast }: JobTry, parts: Report
   );
   if (!givesUp) throw new RetryLater(sent.why, sent.afterMs);
   return close();
+}
+
+async function send(report: StatusReport, connection: StoredConnection, deps: ReportDeps): Promise<Delivery> {
+  const { tokens, fetch, timeoutMs, now, signal } = deps;
+  try {
+    const token = (await tokens.api(connection, report.repository, signal)) ?? '';
+    const { apiUrl, checks } = connection;
+    return await reportStatus(
+      forge(connection.forge),
+      report,
+      { apiUrl, token, checks },
+      {
+        ...{ fetch, timeoutMs, nowMs: now(), signal },
+      },
+    );
+  } catch (error) {
+    if (!(error instanceof NoInstallationToken)) throw error;
+    return { delivered: false, retry: error.isPassing, why: error.message };
+  }
 }
 
 async function wantedOf(

@@ -3,15 +3,15 @@ import { viewBuild } from '../../builds/build-view.ts';
 import type { Builds } from '../../ports.ts';
 import type { HookDeps } from '../ports.ts';
 
-export interface TellDeps extends Pick<HookDeps, 'webhooks' | 'hookQueues'> {
+export interface NotifyDeps extends Pick<HookDeps, 'webhooks' | 'hookQueues'> {
   readonly builds: Pick<Builds, 'get'>;
   readonly now: () => number;
 }
 
 /** Enqueues a message about a build's change for each webhook of its team that subscribes to it. Idempotent. */
-export async function tellWebhooks(
+export async function notifyWebhooks(
   changed: BuildChanged,
-  { webhooks, hookQueues, builds, now }: TellDeps,
+  { webhooks, hookQueues, builds, now }: NotifyDeps,
 ): Promise<void> {
   const event = eventOf(changed);
   if (event === undefined || !(await webhooks.any())) return;
