@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 
-/** A tar (ustar) of small files, for contexts. */
+/** Returns a tar (ustar) of small files. */
 export function tar(files: Readonly<Record<string, string | Buffer>>): Buffer {
   const blocks = Object.entries(files).flatMap(([name, content]) => {
     const body = Buffer.from(content);
