@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isCommit } from '@kiln/domain';
-import { type Asked, explain } from './explain.ts';
+import { explain, type GitQuery } from './explain.ts';
 import { authorizing, gitEnvironment } from './git-environment.ts';
 import { GitFailed } from './git-failed.ts';
 import { requireGit } from './git-version.ts';
@@ -61,7 +61,7 @@ const NICENESS = 10;
  */
 export async function openCommit(source: GitSource, limits: GitLimits, signal: AbortSignal): Promise<CommitFiles> {
   await requireGit();
-  const way = await reach(source.url, limits.guard);
+  const reached = await reach(source.url, limits.guard);
   await using stack = new AsyncDisposableStack();
   const dir = stack.adopt(await mkdtemp(join(tmpdir(), 'kiln-fetch-')), (path) =>
     rm(path, { recursive: true, force: true, maxRetries: 3 }),
@@ -69,12 +69,12 @@ export async function openCommit(source: GitSource, limits: GitLimits, signal: A
   // git doesn't fetch the history of a commit that it already has without it, hence a separate repository.
   const history = join(dir, 'history');
   await mkdir(history);
-  await Promise.all([makeRepository(dir, way.url), makeRepository(history, way.url)]);
+  await Promise.all([makeRepository(dir, reached.url), makeRepository(history, reached.url)]);
   const base: GitRun = {
     cwd: dir,
     env: gitEnvironment({
-      ...way,
-      config: { ...way.config, ...authorizing(source.url, source.authorization ?? basic(source.credentials)) },
+      ...reached,
+      config: { ...reached.config, ...authorizing(source.url, source.authorization ?? basic(source.credentials)) },
     }),
     timeoutMs: limits.timeoutMs,
     maxFileBytes: limits.maxFetchBytes,
@@ -82,7 +82,7 @@ export async function openCommit(source: GitSource, limits: GitLimits, signal: A
     niceness: NICENESS,
     signal,
   };
-  const asked: Asked = {
+  const query: GitQuery = {
     ...{ url: source.url, ref: source.ref, timeoutMs: limits.timeoutMs, maxBytes: limits.maxFetchBytes },
     credentials: 'set the connection’s gitToken',
   };
@@ -92,7 +92,7 @@ export async function openCommit(source: GitSource, limits: GitLimits, signal: A
     git(['fetch', '--quiet', '--no-tags', `--depth=${depth}`, FILTER, 'origin', ...refspecs], { cwd });
 
   const fetched = await fetch([`+${source.ref}:${HEAD}`]);
-  if (!fetched.ok) throw explain(asked, fetched);
+  if (!fetched.ok) throw explain(query, fetched);
   const named = isCommit(source.ref) ? undefined : await git(['rev-parse', '--verify', '--quiet', `${HEAD}^{commit}`]);
   if (named?.ok === false) {
     throw new GitFailed('ref_missing', `${source.ref} of ${source.url} is not a commit`, false);
@@ -119,12 +119,12 @@ export async function openCommit(source: GitSource, limits: GitLimits, signal: A
         stdin: `${HEAD}:${name}\n`,
         maxOutputBytes: maxBytes + 200,
       });
-      if (!found.ok) throw explain(asked, found);
+      if (!found.ok) throw explain(query, found);
       return blobOf(found.output, maxBytes);
     },
     async isPlainFile(path) {
       const listed = await git(['ls-tree', '-z', '--full-tree', HEAD, '--', path]);
-      if (!listed.ok) throw explain(asked, listed);
+      if (!listed.ok) throw explain(query, listed);
       const entry = listed.output
         .toString()
         .split('\0')

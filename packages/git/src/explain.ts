@@ -2,7 +2,7 @@ import { readGitComplaint } from '@kiln/domain';
 import { GitFailed } from './git-failed.ts';
 import type { GitEnd } from './run-git.ts';
 
-export interface Asked {
+export interface GitQuery {
   readonly url: string;
   readonly ref?: string | undefined;
   readonly timeoutMs: number;
@@ -13,20 +13,20 @@ export interface Asked {
 }
 
 /** Explains to the user who gave the URL why git failed. */
-export function explain(asked: Asked, end: Extract<GitEnd, { ok: false }>): GitFailed {
-  const { url, ref } = asked;
+export function explain(query: GitQuery, end: Extract<GitEnd, { ok: false }>): GitFailed {
+  const { url, ref } = query;
   const { fault, said = 'git failed without a message' } = readGitComplaint(end.stderr);
   if (end.why === 'timeout') {
-    return new GitFailed('unreachable', `${url} didn’t answer within ${asked.timeoutMs / 1000} s`, true);
+    return new GitFailed('unreachable', `${url} didn’t answer within ${query.timeoutMs / 1000} s`, true);
   }
-  if (end.why === 'too_large' || fault === 'too_large') return sendsTooMuch(asked);
+  if (end.why === 'too_large' || fault === 'too_large') return sendsTooMuch(query);
   switch (fault) {
     case 'git_missing':
       return new GitFailed(fault, 'git isn’t installed on Kiln’s machine, or isn’t in its PATH', false);
     case 'ref_missing':
       return new GitFailed(fault, `${url} has no ${ref ?? 'such ref'}: ${said}`, true);
     case 'auth_refused':
-      return new GitFailed(fault, `${url}: credentials are missing or invalid: ${asked.credentials} (${said})`, false);
+      return new GitFailed(fault, `${url}: credentials are missing or invalid: ${query.credentials} (${said})`, false);
     case 'redirected':
     case 'repository_missing':
       return new GitFailed(fault, `${url} can’t be read: ${said}`, false);
@@ -35,7 +35,7 @@ export function explain(asked: Asked, end: Extract<GitEnd, { ok: false }>): GitF
   }
 }
 
-export function sendsTooMuch({ url, maxBytes }: Asked): GitFailed {
+export function sendsTooMuch({ url, maxBytes }: GitQuery): GitFailed {
   const most = `${Math.floor(maxBytes / (1024 * 1024))} MiB`;
   return new GitFailed('too_large', `${url} sends more than ${most}, the limit of a fetch`, false);
 }

@@ -1,5 +1,5 @@
 import { isCommit } from '@kiln/domain';
-import { type Asked, explain, sendsTooMuch } from './explain.ts';
+import { explain, type GitQuery, sendsTooMuch } from './explain.ts';
 import { authorizing, gitEnvironment } from './git-environment.ts';
 import { GitFailed } from './git-failed.ts';
 import { requireGit } from './git-version.ts';
@@ -78,22 +78,22 @@ async function askRemote(
   guard: GitGuard,
   signal: AbortSignal,
 ): Promise<string> {
-  const way = await reach(at, guard);
-  const end = await runGit(['ls-remote', '--', way.url, ...refs], {
+  const reached = await reach(at, guard);
+  const end = await runGit(['ls-remote', '--', reached.url, ...refs], {
     cwd: '/',
-    env: gitEnvironment({ ...way, config: { ...way.config, ...authorizing(url, authorization) } }),
+    env: gitEnvironment({ ...reached, config: { ...reached.config, ...authorizing(url, authorization) } }),
     timeoutMs: TIMEOUT_MS,
     maxFileBytes: 0,
     maxOutputBytes: MAX_OUTPUT_BYTES,
     signal,
   });
-  const asked: Asked = {
+  const query: GitQuery = {
     url: at,
     timeoutMs: TIMEOUT_MS,
     maxBytes: MAX_OUTPUT_BYTES,
     credentials: `store some with kiln git-token set ${new URL(url).host}, or pass a secret GIT_AUTH_TOKEN`,
   };
-  if (!end.ok) throw explain(asked, end);
-  if (end.isCut) throw sendsTooMuch(asked);
+  if (!end.ok) throw explain(query, end);
+  if (end.isCut) throw sendsTooMuch(query);
   return end.output.toString();
 }

@@ -1,8 +1,8 @@
 import { Duplex } from 'node:stream';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { expect, test } from 'vitest';
-import { BuildkitControl } from './buildkit-control.ts';
 import { capOf } from '../lifecycle/cache-budget.ts';
+import { BuildkitControl } from './buildkit-control.ts';
 import { gcPolicies, pruneRequest, type UsageRecord, usageRecord, usageRecords } from './control-messages.ts';
 import { InventoryReader, mountId } from './inventory.ts';
 

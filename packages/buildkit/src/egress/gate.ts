@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
-import type { Logger } from '../engine/logger.ts';
-import { FrameDemuxer } from '../engine/demux-frames.ts';
 import { removeContainer } from '../engine/containers.ts';
+import { FrameDemuxer } from '../engine/demux-frames.ts';
 import { callEngine, hasStatus } from '../engine/engine.ts';
+import type { Logger } from '../engine/logger.ts';
 import { EgressUnenforceable } from './egress.ts';
 import { CLEAR_SCRIPT, GATE_SCRIPT, READY } from './gate-script.ts';
 import { type GateNames, type Guarded, noIpv6, packetRules } from './packet-rules.ts';

@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { GitServer } from '@kiln/git/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startGitServer, type TestGitServer } from '../testing/git-server.ts';
 import { begin, FROM, type Lab, lab, type TestBuild } from '../testing/lab.ts';
 
 let server: Server;
-let git: TestGitServer;
+let git: GitServer;
+let commit: string;
 let open: Lab;
 let own: Lab;
 let other: string;
@@ -19,8 +20,9 @@ beforeAll(async () => {
     response.end('secret');
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  git = await startGitServer({ Dockerfile: `# ${Math.random()}\nFROM scratch\nCOPY Dockerfile /` });
-  other = `localhost:${new URL(git.url).port}`;
+  git = await GitServer.start();
+  commit = git.commit({ Dockerfile: `# ${Math.random()}\nFROM scratch\nCOPY Dockerfile /` });
+  other = `localhost:${new URL(git.origin).port}`;
   [open, own] = await Promise.all([lab(), lab({ egress: { mode: 'listed', hosts: ['kiln.local', host()] } })]);
 });
 afterAll(async () => {
@@ -69,12 +71,12 @@ describe('with a list of servers, the engine', () => {
       code: 'egress_refused',
       message: expect.stringContaining('the image 127.0.0.1:1/base'),
     });
-    const repository = await run(own, { dockerfile: `FROM scratch\nADD http://${other}/app.git#${git.commit} /x` });
+    const repository = await run(own, { dockerfile: `FROM scratch\nADD http://${other}/app.git#${commit} /x` });
     expect(repository).toMatchObject({ code: 'egress_refused', message: expect.stringContaining('the repository') });
   });
 
   test('fetches the build’s own repository, although its server isn’t listed', async () => {
-    const source = { type: 'git', url: `${git.url}/app.git`, commit: git.commit } as const;
+    const source = { type: 'git', url: git.url(), commit } as const;
     expect(await run(own, { source })).toEqual({ code: 'succeeded', message: '' });
   });
 

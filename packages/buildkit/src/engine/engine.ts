@@ -27,7 +27,8 @@ export function connectEngine(address: string): Docker {
   if (!address.includes('://')) return new Docker(settings({ socketPath: address }));
   const url = new URL(address);
   if (url.protocol === 'unix:') return new Docker(settings({ socketPath: url.pathname }));
-  if (url.protocol !== 'tcp:' || !url.port) throw new Error(`docker socket: got ${address}, expected a path or tcp://host:port`);
+  if (url.protocol !== 'tcp:' || !url.port)
+    throw new Error(`docker socket: got ${address}, expected a path or tcp://host:port`);
   return new Docker(settings({ host: url.hostname, port: url.port, protocol: 'http' }));
 }
 

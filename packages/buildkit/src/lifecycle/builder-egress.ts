@@ -1,12 +1,12 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BuilderOptions } from './builder-options.ts';
-import type { ContextSource } from '../run/run-request.ts';
-import { type BuilderHost, chooseDriver } from './buildx-builder.ts';
-import type { ToolContainer } from '../tool/tool-container.ts';
 import { EgressUnenforceable } from '../egress/egress.ts';
 import { ensureGate, removeGate } from '../egress/gate.ts';
 import { SOURCE_POLICY_VARIABLE, type SourcePolicy, sourcePolicy } from '../egress/source-policy.ts';
+import type { ContextSource } from '../run/run-request.ts';
+import type { ToolContainer } from '../tool/tool-container.ts';
+import type { BuilderOptions } from './builder-options.ts';
+import { type BuilderHost, chooseDriver } from './buildx-builder.ts';
 
 type Host = Pick<BuilderHost, 'options' | 'engine'>;
 

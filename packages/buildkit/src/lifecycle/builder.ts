@@ -2,27 +2,27 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { domainText, type Outcome } from '@kiln/domain';
 import type Docker from 'dockerode';
-import { containerOf, domainOf, toolContainerName } from './builder-names.ts';
-import type { BuilderInfo, BuilderOptions } from './builder-options.ts';
-import type { ContextSource, RunRequest } from '../run/run-request.ts';
 import { buildkitConnector, type ConnectBuildkit } from '../control/buildkit-connection.ts';
 import { BuildkitControl } from '../control/buildkit-control.ts';
-import { type BuilderHost, chooseDriver, prepareBuilder } from './buildx-builder.ts';
-import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
-import { cacheBudget } from './cache-budget.ts';
-import { enforcesFrontends } from '../run/check-frontend.ts';
-import { stopContainer } from '../engine/containers.ts';
-import { BuilderEgress } from './builder-egress.ts';
-import { callEngine, connectEngine, DEFAULT_SOCKET } from '../engine/engine.ts';
-import { claimDomain, claimEngine, EngineTaken, engineDomain } from './engine-claim.ts';
 import { type BuilderInventory, InventoryReader } from '../control/inventory.ts';
+import { stopContainer } from '../engine/containers.ts';
+import { callEngine, connectEngine, DEFAULT_SOCKET } from '../engine/engine.ts';
 import { messageOf } from '../engine/message-of.ts';
+import { enforcesFrontends } from '../run/check-frontend.ts';
 import { runBuild } from '../run/run-build.ts';
 import type { RunHost } from '../run/run-host.ts';
 import { RunOwner } from '../run/run-owner.ts';
-import { ToolContainer } from '../tool/tool-container.ts';
+import type { ContextSource, RunRequest } from '../run/run-request.ts';
 import { runCommand } from '../tool/run-command.ts';
+import { ToolContainer } from '../tool/tool-container.ts';
 import { toolPaths, writeDeadline, writeToolScripts } from '../tool/tool-scripts.ts';
+import { BuilderEgress } from './builder-egress.ts';
+import { containerOf, domainOf, toolContainerName } from './builder-names.ts';
+import type { BuilderInfo, BuilderOptions } from './builder-options.ts';
+import { type BuilderHost, chooseDriver, prepareBuilder } from './buildx-builder.ts';
+import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
+import { cacheBudget } from './cache-budget.ts';
+import { claimDomain, claimEngine, EngineTaken, engineDomain } from './engine-claim.ts';
 
 /** Covers the time from the start to the worker's first lease, in which only the builder's own commands run. */
 const FIRST_FENCE_MS = 120_000;
@@ -182,10 +182,7 @@ export class Builder {
       await this.#egress.ensure();
       return await runBuild(this.#host, request, signal);
     } catch (error) {
-      this.#options.log.error(
-        { err: error, buildId: request.buildId, attempt: request.attempt },
-        'build run failed',
-      );
+      this.#options.log.error({ err: error, buildId: request.buildId, attempt: request.attempt }, 'build run failed');
       return { end: 'failed', failure: { code: 'infrastructure', message: messageOf(error) } };
     }
   }

@@ -2,17 +2,17 @@ import { createHash } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
-import { builderName, containerOf } from './builder-names.ts';
 import type { DriverName } from '../control/buildkit-connection.ts';
-import type { BuilderOptions } from './builder-options.ts';
-import { buildkitdConfig } from './buildkitd-config.ts';
-import { configuredBudget } from './cache-budget.ts';
-import { ensureVolume } from './domain-volumes.ts';
 import { removeContainer } from '../engine/containers.ts';
 import { callEngine } from '../engine/engine.ts';
 import { ensureImage } from '../engine/engine-images.ts';
 import { runCommand } from '../tool/run-command.ts';
 import type { ToolContainer } from '../tool/tool-container.ts';
+import { builderName, containerOf } from './builder-names.ts';
+import type { BuilderOptions } from './builder-options.ts';
+import { buildkitdConfig } from './buildkitd-config.ts';
+import { configuredBudget } from './cache-budget.ts';
+import { ensureVolume } from './domain-volumes.ts';
 
 const COMMAND_TIMEOUT_MS = 60_000;
 /** BuildKit reads its cache when it starts, which takes long for a large one. */

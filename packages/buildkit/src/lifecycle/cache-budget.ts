@@ -1,9 +1,9 @@
 import { statfs } from 'node:fs/promises';
 import type { Trust } from '@kiln/domain';
-import type { BuilderOptions, CacheBudget } from './builder-options.ts';
 import type { ConnectBuildkit, DriverName } from '../control/buildkit-connection.ts';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import type { GcPolicy } from '../control/control-messages.ts';
+import type { BuilderOptions, CacheBudget } from './builder-options.ts';
 
 const DEFAULT_SHARE = 0.5;
 const ESTIMATED_SHARE = 0.75;

@@ -1,9 +1,9 @@
 import { readDomain } from '@kiln/domain';
 import type Docker from 'dockerode';
-import { builderName, builderPrefix, containerOf, domainOf, volumeOf } from './builder-names.ts';
-import type { BuilderOptions } from './builder-options.ts';
 import { removeContainer } from '../engine/containers.ts';
 import { callEngine, EngineError, hasStatus } from '../engine/engine.ts';
+import { builderName, builderPrefix, containerOf, domainOf, volumeOf } from './builder-names.ts';
+import type { BuilderOptions } from './builder-options.ts';
 
 const HOST = 'kiln.host';
 const INSTANCE = 'kiln.instance';

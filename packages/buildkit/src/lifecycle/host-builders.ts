@@ -1,14 +1,14 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { type Isolation, readDomain, TRUSTS, type Trust } from '@kiln/domain';
 import type Docker from 'dockerode';
+import { removeContainer, stopContainer } from '../engine/containers.ts';
+import { callEngine, connectEngine, DEFAULT_SOCKET } from '../engine/engine.ts';
 import { Builder } from './builder.ts';
 import { domainSlug, PROBE } from './builder-names.ts';
 import type { BuilderInfo, BuilderOptions } from './builder-options.ts';
 import { chooseDriver } from './buildx-builder.ts';
 import { configuredBudget, splitBudget } from './cache-budget.ts';
-import { removeContainer, stopContainer } from '../engine/containers.ts';
 import { removeStored, type StoredCaches, storedCaches, toolContainers } from './domain-volumes.ts';
-import { callEngine, connectEngine, DEFAULT_SOCKET } from '../engine/engine.ts';
 import { EngineNotApart, EngineTaken, engineDomain } from './engine-claim.ts';
 
 export interface HostBuildersOptions extends Omit<BuilderOptions, 'domain'> {
@@ -160,7 +160,10 @@ async function engineOnly(options: HostBuildersOptions, engine: Docker): Promise
   if (claimed && claimed.trust !== trust)
     throw new EngineNotApart(`the engine’s BuildKit is claimed for ${claimed.trust} builds, got ${trust}`);
   if (isolation === 'pool' && claimed && claimed.isolation !== 'pool')
-    log.warn({ domain: owner }, 'the engine’s BuildKit was claimed for one team or repo; from now on all builds share its caches');
+    log.warn(
+      { domain: owner },
+      'the engine’s BuildKit was claimed for one team or repo; from now on all builds share its caches',
+    );
   // All of the pool's builds of a class are one domain, so it is known before the first build.
   const builder = await Builder.start({
     ...ofDomain(options, trust, null),

@@ -1,9 +1,9 @@
 import type { Failure, FailureCode } from '@kiln/domain';
-import { type BuildxError, readErrorLines } from './buildx-error.ts';
 import type { FailedStep } from '../progress/decode-status.ts';
-import { gitFailure } from './git-failure.ts';
 import { isDockerfileStep } from '../progress/step.ts';
 import { FENCED_EXIT_CODE } from '../tool/tool-scripts.ts';
+import { type BuildxError, readErrorLines } from './buildx-error.ts';
+import { gitFailure } from './git-failure.ts';
 
 /** What is known of a failed run of buildx. Secrets are already masked. */
 export interface FailedRun {
@@ -83,7 +83,9 @@ function runFailed({ step, message }: Evidence): Failure | undefined {
 }
 
 function exitText(exitCode: number): string {
-  return exitCode === SIGKILLED ? 'exit code 137 (killed, often because it ran out of memory)' : `exit code ${exitCode}`;
+  return exitCode === SIGKILLED
+    ? 'exit code 137 (killed, often because it ran out of memory)'
+    : `exit code ${exitCode}`;
 }
 
 function egressRefused({ step, message }: Evidence): Failure | undefined {

@@ -1,8 +1,8 @@
 import { type LogRecord, logRecord } from '@kiln/contracts';
 import { expect, test } from 'vitest';
-import { StatusDecoder } from './decode-status.ts';
-import { secretNeedles } from '../masking/mask-secrets.ts';
 import { type SolveStatus, solveStatus, timeOf } from '../control/solve-status.ts';
+import { secretNeedles } from '../masking/mask-secrets.ts';
+import { StatusDecoder } from './decode-status.ts';
 
 const T0 = Date.parse('2026-01-01T00:00:00Z');
 const time = (ms: number) => new Date(T0 + ms).toISOString().replace('Z', '123456Z');

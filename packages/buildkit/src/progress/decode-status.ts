@@ -1,8 +1,8 @@
 import type { LogRecord } from '@kiln/contracts';
 import type { StepCounts } from '@kiln/domain';
+import { type SolveStatus, timeOf, type Vertex, type VertexLog, type VertexWarning } from '../control/solve-status.ts';
 import { maskText } from '../masking/mask-secrets.ts';
 import { PushedTags } from './pushed-tags.ts';
-import { type SolveStatus, timeOf, type Vertex, type VertexLog, type VertexWarning } from '../control/solve-status.ts';
 import { isCountedStep, Step } from './step.ts';
 import { StepOutput } from './step-output.ts';
 import { TransferProgress } from './transfer-progress.ts';

@@ -19,7 +19,12 @@ test('records a repeated end without another start only once', () => {
 
 test('records the second end of a step that runs again', () => {
   const again = { started: at(3), completed: at(4) };
-  expect(statesOf({ started: at(1), completed: at(2) }, again)).toEqual(['started', 'completed', 'started', 'completed']);
+  expect(statesOf({ started: at(1), completed: at(2) }, again)).toEqual([
+    'started',
+    'completed',
+    'started',
+    'completed',
+  ]);
 });
 
 test('records an error that follows the end', () => {

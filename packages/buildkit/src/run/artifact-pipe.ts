@@ -1,8 +1,8 @@
 import { PassThrough } from 'node:stream';
 import type { BuildResult, Failure } from '@kiln/domain';
-import type { RunRequest } from './run-request.ts';
-import type { Halt } from '../outcome/halt.ts';
 import { messageOf } from '../engine/message-of.ts';
+import type { Halt } from '../outcome/halt.ts';
+import type { RunRequest } from './run-request.ts';
 
 type Artifact = NonNullable<BuildResult['artifact']>;
 

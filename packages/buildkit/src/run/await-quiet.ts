@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Logger } from '../engine/logger.ts';
 import type { ConnectBuildkit } from '../control/buildkit-connection.ts';
 import { BuildkitControl } from '../control/buildkit-control.ts';
+import type { Logger } from '../engine/logger.ts';
 
 const POLL_MS = 25;
 const MAX_WAIT_MS = 10_000;

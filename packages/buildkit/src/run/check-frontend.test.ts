@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { enforcesFrontends } from './check-frontend.ts';
 import { classifyFailure } from '../outcome/classify-failure.ts';
+import { enforcesFrontends } from './check-frontend.ts';
 
 test.each([
   ['docker-container', '0.26.3', true],

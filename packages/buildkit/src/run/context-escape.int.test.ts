@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => shared[Symbol.asyncDispose]());
 
 /** Returns everything that a build of this context reports, as one text. */
-async function told(tar: Buffer, dockerfile: string): Promise<string> {
+async function report(tar: Buffer, dockerfile: string): Promise<string> {
   const build = begin(shared.builder, {
     source: { type: 'tar', open: async () => Readable.from([tar]) },
     spec: { dockerfile, noCache: true },
@@ -31,27 +31,30 @@ async function told(tar: Buffer, dockerfile: string): Promise<string> {
 const chains = [2, 3, 4, 5].map((levels) => [levels, climbingLinks(levels, 'outside')] as const);
 
 test.each(chains)('does not read a Dockerfile behind links that lead %i directories up', async (_levels, links) => {
-  const text = await told(rawTar(...links), 'sub/config.json');
+  const text = await report(rawTar(...links), 'sub/config.json');
   expect(text).toContain('context_invalid');
   expect(text).not.toContain(MARK);
 });
 
-test.each(chains)('does not read a Dockerfile behind links that only one of two tar readers sees, %i directories up', async (_levels, links) => {
-  const text = await told(twofoldTar(links), 'sub/config.json');
-  expect(text).toContain('context_invalid');
-  expect(text).not.toContain(MARK);
-});
+test.each(chains)(
+  'does not read a Dockerfile behind links that only one of two tar readers sees, %i directories up',
+  async (_levels, links) => {
+    const text = await report(twofoldTar(links), 'sub/config.json');
+    expect(text).toContain('context_invalid');
+    expect(text).not.toContain(MARK);
+  },
+);
 
 test('copies such links as they are, and no file through them', async () => {
   const links = chains.flatMap(([levels]) => climbingLinks(levels, 'outside').map((link) => at(`c${levels}`, link)));
   const named = chains.map(([levels]) => `COPY c${levels}/sub/config.json /x${levels}`);
   for (const copy of named) {
-    const text = await told(rawTar({ name: 'Dockerfile', content: `FROM scratch\n${copy}` }, ...links), 'Dockerfile');
+    const text = await report(rawTar({ name: 'Dockerfile', content: `FROM scratch\n${copy}` }, ...links), 'Dockerfile');
     expect(text).toContain('"end":"failed"');
     expect(text).not.toContain(MARK);
   }
   const all = `${FROM}\nCOPY . /x\nRUN cat /x/c*/sub/*; readlink /x/c3/sub`;
-  const text = await told(rawTar({ name: 'Dockerfile', content: all }, ...links), 'Dockerfile');
+  const text = await report(rawTar({ name: 'Dockerfile', content: all }, ...links), 'Dockerfile');
   expect(text).toContain('"end":"succeeded"');
   expect(text).toContain('/up/../../../outside');
   expect(text).not.toContain(MARK);

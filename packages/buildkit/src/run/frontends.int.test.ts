@@ -1,5 +1,5 @@
+import { GitServer } from '@kiln/git/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startGitServer, type TestGitServer } from '../testing/git-server.ts';
 import { begin, FROM, type Lab, lab, type TestBuild } from '../testing/lab.ts';
 
 /** No registry answers at this address: a build that contacts it is trying to run the frontend. */
@@ -8,9 +8,11 @@ const EXPECTED = 'expected docker.io/docker/dockerfile';
 
 let open: Lab;
 let kept: Lab;
-let server: TestGitServer;
+let server: GitServer;
+let commit: string;
 beforeAll(async () => {
-  server = await startGitServer({
+  server = await GitServer.start();
+  commit = server.commit({
     Dockerfile: `${FROM}\nRUN echo benign ${Math.random()}`,
     'evil/Dockerfile': `# syntax=${EVIL}\n${FROM}`,
   });
@@ -23,7 +25,7 @@ afterAll(async () => {
 const run = async ({ builder }: Lab, build: TestBuild) => begin(builder, build).outcome;
 const git = (text: string | undefined, subdir?: string): TestBuild => ({
   source: {
-    ...{ type: 'git', url: `${server.url}/app.git`, commit: server.commit, subdir },
+    ...{ type: 'git', url: server.url(), commit, subdir },
     dockerfile: async () => (text === undefined ? undefined : { text }),
   },
 });

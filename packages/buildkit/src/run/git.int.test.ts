@@ -1,13 +1,15 @@
+import { GitServer } from '@kiln/git/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startGitServer, type TestGitServer } from '../testing/git-server.ts';
 import { begin, FROM, type Lab, lab } from '../testing/lab.ts';
 
 let shared: Lab;
-let server: TestGitServer;
+let server: GitServer;
+let head: string;
 beforeAll(async () => {
   // A new commit in each run: BuildKit caches commits by their id, whatever their remote.
   const dockerfile = `${FROM}\nRUN echo built from git # ${Math.random()}`;
-  server = await startGitServer({ Dockerfile: dockerfile, 'services/web/Dockerfile': `${FROM}\nRUN echo below` });
+  server = await GitServer.start();
+  head = server.commit({ Dockerfile: dockerfile, 'services/web/Dockerfile': `${FROM}\nRUN echo below` });
   shared = await lab();
 });
 afterAll(async () => {
@@ -17,13 +19,13 @@ afterAll(async () => {
 
 const NO_COMMIT = '1234567890123456789012345678901234567890';
 const source = (path: string, commit: string, subdir?: string) =>
-  ({ type: 'git', url: `${server.url}/${path}`, commit, ...(subdir && { subdir }) }) as const;
+  ({ type: 'git', url: server.url(`/${path}`), commit, ...(subdir && { subdir }) }) as const;
 
 test('builds a private repository only with its token', async () => {
-  const refused = begin(shared.builder, { source: source('private/app.git', server.commit) });
+  const refused = begin(shared.builder, { source: source('private/app.git', head) });
   expect((await refused.outcome).failure?.code).toBe('git_auth_failed');
   const allowed = begin(shared.builder, {
-    source: source('private/app.git', server.commit),
+    source: source('private/app.git', head),
     secrets: { GIT_AUTH_TOKEN: server.token },
   });
   expect((await allowed.outcome).end).toBe('succeeded');
@@ -32,7 +34,7 @@ test('builds a private repository only with its token', async () => {
 });
 
 test('builds a directory of a repository whose URL has no .git', async () => {
-  const build = begin(shared.builder, { source: source('app', server.commit, 'services/web') });
+  const build = begin(shared.builder, { source: source('app', head, 'services/web') });
   expect((await build.outcome).end).toBe('succeeded');
 });
 
@@ -41,6 +43,6 @@ test.each([
   ['git_unreachable', 'nothing.git', NO_COMMIT, undefined],
   ['git_subdir_missing', 'app.git', undefined, 'services/none'],
 ])('fails with %s for %s at commit %s, directory %s', async (code, path, commit, subdir) => {
-  const build = begin(shared.builder, { source: source(path, commit ?? server.commit, subdir) });
+  const build = begin(shared.builder, { source: source(path, commit ?? head, subdir) });
   expect((await build.outcome).failure?.code).toBe(code);
 });

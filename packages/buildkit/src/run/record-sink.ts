@@ -1,7 +1,7 @@
 import type { LogRecord } from '@kiln/contracts';
-import type { RunRequest } from './run-request.ts';
-import type { Halt } from '../outcome/halt.ts';
 import { messageOf } from '../engine/message-of.ts';
+import type { Halt } from '../outcome/halt.ts';
+import type { RunRequest } from './run-request.ts';
 
 /** After a halt the last records are still delivered, but a hanging sink must not keep the run from ending. */
 const GRACE_MS = 5_000;

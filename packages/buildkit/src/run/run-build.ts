@@ -26,7 +26,8 @@ const PROGRESS_MEMORY_BYTES = 4 * 1024 * 1024;
 /** Runs one build from beginning to end; resolves when its buildx has exited. */
 export async function runBuild(host: RunHost, request: RunRequest, signal: AbortSignal): Promise<Outcome> {
   const { spec } = request;
-  if (spec.output.type === 'artifact' && !request.artifact) throw new Error('output artifact requested, but request.artifact is missing');
+  if (spec.output.type === 'artifact' && !request.artifact)
+    throw new Error('output artifact requested, but request.artifact is missing');
   if (signal.aborted) return neverStarted(stopCause(signal.reason), spec);
   using halt = new Halt(signal, spec.timeoutSeconds * 1000);
   await using files = await RunFiles.create(host.paths, host.owner, `${request.buildId}-${request.attempt}`);
@@ -52,7 +53,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   }
   const process = await host.tool.start({
     argv: [host.paths.exec, host.paths.fence, files.pidFile, 'docker-buildx', ...argv],
-    user: await files.giveAway(),
+    user: await files.handOver(),
     // A context's .git may have settings that name programs, which git would run if buildx called it there.
     env: [...files.env, 'BUILDX_GIT_INFO=false', ...policy, ...env],
   });
@@ -65,13 +66,14 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   await ended;
   // The outcome is decided only when the whole log is delivered, even if the log is slower than the build was.
   await delivered;
-  const [exitCode] = await Promise.all([process.exitCode(), takeBack(files, host.log), stopped]);
+  const [exitCode] = await Promise.all([process.exitCode(), reclaim(files, host.log), stopped]);
   await reader.endOfText();
   const ref = exitCode === 0 && reader.idle ? undefined : await files.ref();
   if (ref !== undefined && !reader.idle) await awaitQuiet(host.connectBuildkit, ref, host.log);
   const history = ref === undefined || halt.reason ? undefined : await readRest(host, ref, reader);
   await reader.end();
-  const finished = history && exitCode !== 0 && reader.brokenOff && isAllDone(spec, history, reader) ? history : undefined;
+  const finished =
+    history && exitCode !== 0 && reader.brokenOff && isAllDone(spec, history, reader) ? history : undefined;
   const stored = await artifact?.finish(exitCode === 0 || finished !== undefined);
   return outcomeOf({
     spec,
@@ -83,7 +85,11 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   });
 }
 
-function progressReader(host: RunHost, { spec, secrets, registryLogins = [], hidden = [] }: RunRequest, sink: RecordSink) {
+function progressReader(
+  host: RunHost,
+  { spec, secrets, registryLogins = [], hidden = [] }: RunRequest,
+  sink: RecordSink,
+) {
   return new ProgressReader(
     {
       hidden: [...secrets.values(), ...registryLogins.map(({ password }) => password), ...hidden],
@@ -94,9 +100,9 @@ function progressReader(host: RunHost, { spec, secrets, registryLogins = [], hid
 }
 
 /** If the tool container is gone as well, the run's files have nothing to tell. */
-async function takeBack(files: RunFiles, log: Logger): Promise<void> {
+async function reclaim(files: RunFiles, log: Logger): Promise<void> {
   try {
-    await files.takeBack();
+    await files.reclaim();
   } catch (error) {
     log.warn({ err: error }, 'run files could not be read');
   }

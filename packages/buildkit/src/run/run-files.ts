@@ -1,20 +1,20 @@
 import { chmod, cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
-import type { CommitDockerfile } from './run-request.ts';
+import { SOURCE_POLICY_VARIABLE, type SourcePolicy } from '../egress/source-policy.ts';
+import type { ToolPaths } from '../tool/tool-scripts.ts';
 import type { SecretPlace } from './buildx-arguments.ts';
 import { type ContextDir, MAX_NAME_BYTES, unpackContext } from './context-dir.ts';
 import { dockerConfig, hostDockerConfig, type RegistryLogin } from './docker-config.ts';
-import { SOURCE_POLICY_VARIABLE, type SourcePolicy } from '../egress/source-policy.ts';
 import type { RunOwner } from './run-owner.ts';
+import type { CommitDockerfile } from './run-request.ts';
 import { RunUser } from './run-users.ts';
-import type { ToolPaths } from '../tool/tool-scripts.ts';
 
 /** Linux limits a variable of the environment to 128 KiB (MAX_ARG_STRLEN). */
 const MAX_ENV_BYTES = 100 * 1024;
 
 /**
- * The files of one run. `<dir>/own` is for buildx: from `giveAway` until `takeBack` it belongs to a user that no other run has, and only that
+ * The files of one run. `<dir>/own` is for buildx: from `handOver` until `reclaim` it belongs to a user that no other run has, and only that
  * user and root have access. Files beside it belong to this process.
  */
 export class RunFiles {
@@ -59,13 +59,13 @@ export class RunFiles {
   }
 
   /** Gives all placed files to the run's user; returns the user, `uid:gid`, that buildx has to run as. @throws as `RunOwner.give` */
-  async giveAway(): Promise<string> {
+  async handOver(): Promise<string> {
     return await this.#owner.give(this.#own, this.#user.uid);
   }
 
-  /** Makes the files readable again after buildx has exited. @throws as `RunOwner.takeBack` */
-  async takeBack(): Promise<void> {
-    await this.#owner.takeBack(this.#own);
+  /** Makes the files readable again after buildx has exited. @throws as `RunOwner.reclaim` */
+  async reclaim(): Promise<void> {
+    await this.#owner.reclaim(this.#own);
   }
 
   /** Returns BuildKit's ref of the build, the name of a file in `refs/<builder>/<node>`; undefined until buildx has sent the build. */

@@ -7,7 +7,16 @@ import { pipeline, Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { rawTar } from '@kiln/trees/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { begin, FROM, type Lab, lab, type RunningBuild, toolContainerOf, uniqueSeconds, until } from '../testing/lab.ts';
+import {
+  begin,
+  FROM,
+  type Lab,
+  lab,
+  type RunningBuild,
+  toolContainerOf,
+  uniqueSeconds,
+  until,
+} from '../testing/lab.ts';
 import { ToolProcess } from '../tool/tool-process.ts';
 
 let shared: Lab;
@@ -121,9 +130,7 @@ test('refuses to start with a socket that only its owner may use, and names a mo
   });
   const path = join(dir, 'docker.sock');
   await new Promise<void>((resolve) => server.listen(path, resolve));
-  await expect(lab({ dockerSocket: path })).rejects.toThrow(
-    'got mode 755, expected one that lets its group write',
-  );
+  await expect(lab({ dockerSocket: path })).rejects.toThrow('got mode 755, expected one that lets its group write');
   server.close();
   await rm(dir, { recursive: true });
 });

@@ -56,7 +56,7 @@ export class RunOwner {
   }
 
   /** Gives `dir` back to this process; removes the context in it, which is no longer needed. @throws as `give` */
-  async takeBack(dir: string): Promise<void> {
+  async reclaim(dir: string): Promise<void> {
     const { owner } = await this.#known();
     await this.#order(`take ${owner} ${dir}`);
   }

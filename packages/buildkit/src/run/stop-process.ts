@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../engine/logger.ts';
-import type { RunFiles } from './run-files.ts';
 import type { ToolContainer } from '../tool/tool-container.ts';
 import type { ToolProcess } from '../tool/tool-process.ts';
 import type { ToolPaths } from '../tool/tool-scripts.ts';
+import type { RunFiles } from './run-files.ts';
 
 /** On SIGTERM buildx cancels the build in BuildKit, and waits for its last statuses. */
 const TERM_GRACE_MS = 2_000;

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import type Docker from 'dockerode';
-import type { Logger } from '../engine/logger.ts';
 import { callEngine, EngineError, hasStatus } from '../engine/engine.ts';
 import { ensureImage } from '../engine/engine-images.ts';
+import type { Logger } from '../engine/logger.ts';
 import { ToolProcess } from './tool-process.ts';
 import { toolPaths } from './tool-scripts.ts';
 import { type ContainerUser, ROOT, toolUser } from './tool-user.ts';
