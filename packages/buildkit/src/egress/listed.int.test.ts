@@ -56,7 +56,7 @@ describe('with a list of servers, the engine', () => {
     ['a name before which a listed one stands as a user', () => `http://${host()}@127.0.0.2:1/file`],
     ['a listed name as the user of another server', () => `http://${host().replace(':', '%3A')}@127.0.0.2:1/file`],
     ['another protocol', () => `https://metadata.google.internal/file`],
-  ])('nothing from %s', async (_, url) => {
+  ])('fetches nothing from %s', async (_, url) => {
     asked.length = 0;
     expect(await run(own, add(url()))).toEqual({
       code: 'egress_refused',

@@ -98,7 +98,7 @@ describe('docker-container', () => {
     expect(await left(reader)).toHaveLength(1);
   });
 
-  test.each(BOTH)('does not cache the steps of a %s build for a %s one', async (first, second) => {
+  test.each(BOTH)('keeps steps of %s builds from being cached for %s ones', async (first, second) => {
     const step = `RUN --mount=type=cache,id=l,sharing=locked,target=/c cat /proc/sys/kernel/random/uuid # ${first} first`;
     const own = await build(first, step);
     expect(own.output).toMatch(/^[0-9a-f-]{36}\n$/);
@@ -119,7 +119,7 @@ describe('docker-container', () => {
     expect((await at('two', 3)).output).toBe('two\n');
   });
 
-  test.each(BOTH)('the %s builder refuses a %s build', async (own, other) => {
+  test.each(BOTH)('the builder for %s builds refuses a build that is %s', async (own, other) => {
     const run = begin(builders[own], { trust: other, domain: other, dockerfile: `${BASE}\nRUN echo ran`, files });
     expect(await run.outcome).toMatchObject({
       failure: { code: 'infrastructure', message: `the builder is for ${own} builds, got a build that is ${other}` },

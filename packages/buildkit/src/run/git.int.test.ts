@@ -42,7 +42,7 @@ test.each([
   ['git_ref_missing', 'app.git', NO_COMMIT, undefined],
   ['git_unreachable', 'nothing.git', NO_COMMIT, undefined],
   ['git_subdir_missing', 'app.git', undefined, 'services/none'],
-])('fails with %s for %s at commit %s, directory %s', async (code, path, commit, subdir) => {
+])('fails with %s', async (code, path, commit, subdir) => {
   const build = begin(shared.builder, { source: source(path, commit ?? head, subdir) });
   expect((await build.outcome).failure?.code).toBe(code);
 });
