@@ -67,7 +67,12 @@ async function randomPools(count: number, { seeds, policies, depKnown, json }: S
   const results: PoolResult[] = [];
   for (let seed = first; seed < first + count; seed++) {
     const pool = randomPool(seed);
-    const played = runCase(makeTrace(pool, seed), ['kiln', ...policies.filter((name) => name !== 'kiln')], seed, depKnown);
+    const played = runCase(
+      makeTrace(pool, seed),
+      ['kiln', ...policies.filter((name) => name !== 'kiln')],
+      seed,
+      depKnown,
+    );
     const byPolicy = new Map(played.map(({ policy, metrics }) => [policy, metrics]));
     results.push({ pool: pool.name, size: `${pool.hosts} × ${pool.slots}`, load: pool.load, byPolicy });
   }

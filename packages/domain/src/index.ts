@@ -89,13 +89,6 @@ export {
   type MemoryUse,
   memoryLevel,
 } from './limits/memory-level.ts';
-export type {
-  ConsideredHost,
-  DecisionReason,
-  PlacementDecision,
-  Prediction,
-  Verdict,
-} from './placement/model/decision.ts';
 export {
   expectedRuns,
   FIRST_GUESS,
@@ -106,10 +99,13 @@ export {
   runAt,
 } from './placement/estimates/estimates.ts';
 export type { LearnedPool, LearnedRepo } from './placement/estimates/learned.ts';
-export type { Assignment } from './placement/pass/pass.ts';
-export { type DecideOptions, type Decisions, PlacementPool } from './placement/placement-pool.ts';
-export type { RuledOut } from './placement/model/requirements.ts';
-export { DEFAULT_PLACEMENT, type PlacementSettings } from './placement/model/settings.ts';
+export type {
+  ConsideredHost,
+  DecisionReason,
+  PlacementDecision,
+  Prediction,
+  Verdict,
+} from './placement/model/decision.ts';
 export {
   type AttemptOutcome,
   type HeldCache,
@@ -119,6 +115,10 @@ export {
   PRIORITIES,
   type Priority,
 } from './placement/model/model.ts';
+export type { RuledOut } from './placement/model/requirements.ts';
+export { DEFAULT_PLACEMENT, type PlacementSettings } from './placement/model/settings.ts';
+export type { Assignment } from './placement/pass/pass.ts';
+export { type DecideOptions, type Decisions, PlacementPool } from './placement/placement-pool.ts';
 export {
   type ChosenSecrets,
   chooseSecrets,

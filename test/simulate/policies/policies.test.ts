@@ -61,11 +61,14 @@ describe('a policy that Kiln is compared with', () => {
     expect(play('volume-locality', busyWarm(5))).toMatchObject({ 2: 'a 700', 3: 'a 1700' });
   });
 
-  test.each([60, 300, 900])('delay-%d waits that many seconds for a host with the cache, then takes any', (patience) => {
-    expect(play(`delay-${patience}`, busyWarm(5))).toMatchObject({ 2: 'a 700', 3: `b ${705 + patience}` });
-    const soon = trace([build('1', 0), build('2', 700), build('3', 701)], { hosts });
-    expect(play(`delay-${patience}`, soon)).toMatchObject({ 3: 'a 760' });
-  });
+  test.each([60, 300, 900])(
+    'delay-%d waits that many seconds for a host with the cache, then takes any',
+    (patience) => {
+      expect(play(`delay-${patience}`, busyWarm(5))).toMatchObject({ 2: 'a 700', 3: `b ${705 + patience}` });
+      const soon = trace([build('1', 0), build('2', 700), build('3', 701)], { hosts });
+      expect(play(`delay-${patience}`, soon)).toMatchObject({ 3: 'a 760' });
+    },
+  );
 
   test('never places a build on a drained host', () => {
     const changes = [{ type: 'drain', t: 650, host: 'a' }] as const;

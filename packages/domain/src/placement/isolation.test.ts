@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { cacheKey } from '../warmth/cache-owner.ts';
-import { PlacementPool } from './placement-pool.ts';
 import type { HostView, PendingBuild } from './model/model.ts';
+import { PlacementPool } from './placement-pool.ts';
 
 const NOW = 10_000_000;
 

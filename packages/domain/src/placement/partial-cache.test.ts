@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { PlacementPool } from './placement-pool.ts';
 import type { HostView, PendingBuild } from './model/model.ts';
+import { PlacementPool } from './placement-pool.ts';
 
 const host = (name: string): HostView => ({
   name,

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { PlacementDecision } from './model/decision.ts';
-import type { PoolRepo } from './pool/pool-repo.ts';
 import { ruleOut } from './model/requirements.ts';
+import type { PoolRepo } from './pool/pool-repo.ts';
 import { type HostChange, Life, type LifeEvent } from './testing/life.ts';
 
 const REPOS = ['a', 'team web b', 'team web c', 'untrusted web d'] as const;

@@ -1,18 +1,19 @@
-import type { PlacementDecision } from './model/decision.ts';
 import type { DemandClock } from './estimates/demand.ts';
 import { FIRST_GUESS, learnPool, learnRun, type PoolEstimate, runAt } from './estimates/estimates.ts';
-import { explain } from './explain/explain.ts';
-import { HostTable } from './pool/host-table.ts';
 import type { LearnedPool, LearnedRepo } from './estimates/learned.ts';
+import { Saturation } from './estimates/saturation.ts';
+import { TeamShares } from './estimates/team-shares.ts';
+import { explain } from './explain/explain.ts';
+import type { PlacementDecision } from './model/decision.ts';
+import type { AttemptOutcome, HeldCache, HostAttempt, HostView, PendingBuild } from './model/model.ts';
+import { DEFAULT_PLACEMENT, type PlacementSettings } from './model/settings.ts';
+import { warmthFor } from './model/warmth-for.ts';
 import { type Assignment, Pass } from './pass/pass.ts';
+import { HostTable } from './pool/host-table.ts';
 import type { Running } from './pool/pool-host.ts';
 import { PoolRepo } from './pool/pool-repo.ts';
 import type { PoolState } from './pool/pool-state.ts';
-import { Saturation } from './estimates/saturation.ts';
-import { DEFAULT_PLACEMENT, type PlacementSettings } from './model/settings.ts';
-import { TeamShares } from './estimates/team-shares.ts';
 import { type Waiting, WaitingList } from './pool/waiting-list.ts';
-import type { AttemptOutcome, HeldCache, HostAttempt, HostView, PendingBuild } from './model/model.ts';
 
 export interface Decisions {
   readonly assignments: readonly Assignment[];

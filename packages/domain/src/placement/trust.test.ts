@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { Trust } from '../access/principal.ts';
 import { cacheKey } from '../warmth/cache-owner.ts';
-import { PlacementPool } from './placement-pool.ts';
 import type { HostView, PendingBuild } from './model/model.ts';
+import { PlacementPool } from './placement-pool.ts';
 
 const NOW = 10_000_000;
 

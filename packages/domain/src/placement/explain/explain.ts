@@ -1,12 +1,12 @@
 import type { Trust } from '../../access/principal.ts';
 import type { ConsideredHost, DecisionReason, PlacementDecision, Prediction, Verdict } from '../model/decision.ts';
-import type { HeldHost } from '../pass/held-hosts.ts';
+import type { PendingBuild } from '../model/model.ts';
+import { warmthFor } from '../model/warmth-for.ts';
 import type { Choice } from '../pass/choice.ts';
+import type { HeldHost } from '../pass/held-hosts.ts';
 import type { Pass } from '../pass/pass.ts';
 import type { PendingGroup } from '../pool/pending-group.ts';
 import type { PoolHost } from '../pool/pool-host.ts';
-import { warmthFor } from '../model/warmth-for.ts';
-import type { PendingBuild } from '../model/model.ts';
 
 /** How many hosts a decision lists at most. */
 const LISTED = 20;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { requirementsKey, ruleOut } from './requirements.ts';
 import type { HostView } from './model.ts';
+import { requirementsKey, ruleOut } from './requirements.ts';
 
 const needs = {
   repo: 'team web app',

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ColdWindow } from './cold-window.ts';
 import { PoolHost } from '../pool/pool-host.ts';
+import { ColdWindow } from './cold-window.ts';
 
 const FULL = Number.POSITIVE_INFINITY;
 const hosts = (count: number) =>

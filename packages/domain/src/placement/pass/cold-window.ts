@@ -1,5 +1,5 @@
-import { MinHeap } from './heap.ts';
 import type { PoolHost } from '../pool/pool-host.ts';
+import { MinHeap } from './heap.ts';
 
 /**
  * The few free hosts that look best for any cold run; only these are weighed exactly for each build. Scores only rise within a pass; a

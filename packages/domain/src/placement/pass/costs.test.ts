@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { Costs } from './costs.ts';
 import { Scene } from '../testing/scene.ts';
+import { Costs } from './costs.ts';
 
 const MINUTE = 60;
 const MB = 1_000_000;

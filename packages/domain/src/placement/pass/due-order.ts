@@ -1,8 +1,8 @@
 import { runAt } from '../estimates/estimates.ts';
+import type { PendingBuild } from '../model/model.ts';
 import type { PendingGroup } from '../pool/pending-group.ts';
 import type { PoolRepo } from '../pool/pool-repo.ts';
 import type { PoolState } from '../pool/pool-state.ts';
-import type { PendingBuild } from '../model/model.ts';
 
 /**
  * The order in which waiting builds are decided: by age, put off by class, by their team's recent use of the pool, and by their

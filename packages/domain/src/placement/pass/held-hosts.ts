@@ -1,11 +1,11 @@
-import type { Costs } from './costs.ts';
 import { runAt } from '../estimates/estimates.ts';
-import { MinHeap } from './heap.ts';
 import { STALE_WARMTH, warmthFor } from '../model/warmth-for.ts';
 import type { HostTable } from '../pool/host-table.ts';
 import type { PendingGroup } from '../pool/pending-group.ts';
 import type { PoolHost } from '../pool/pool-host.ts';
 import type { PoolRepo } from '../pool/pool-repo.ts';
+import type { Costs } from './costs.ts';
+import { MinHeap } from './heap.ts';
 import type { SlotTimeline } from './slot-timeline.ts';
 
 /** A host that has a cache for a group's builds, or will have one when a run under way ends there. Times in ms. */

@@ -1,18 +1,18 @@
-import type { Choice } from './choice.ts';
-import { ColdWindow } from './cold-window.ts';
-import { Costs } from './costs.ts';
 import type { PlacementDecision } from '../model/decision.ts';
-import { DueOrder } from './due-order.ts';
-import { MinHeap } from './heap.ts';
-import { HeldHosts } from './held-hosts.ts';
+import type { PendingBuild } from '../model/model.ts';
 import type { HostClass } from '../pool/host-class.ts';
 import type { PendingGroup } from '../pool/pending-group.ts';
 import type { PoolHost } from '../pool/pool-host.ts';
 import type { PoolRepo } from '../pool/pool-repo.ts';
 import type { PoolState } from '../pool/pool-state.ts';
-import { SlotTimeline } from './slot-timeline.ts';
 import type { Waiting } from '../pool/waiting-list.ts';
-import type { PendingBuild } from '../model/model.ts';
+import type { Choice } from './choice.ts';
+import { ColdWindow } from './cold-window.ts';
+import { Costs } from './costs.ts';
+import { DueOrder } from './due-order.ts';
+import { MinHeap } from './heap.ts';
+import { HeldHosts } from './held-hosts.ts';
+import { SlotTimeline } from './slot-timeline.ts';
 
 /** A build that gets a host's slots now. */
 export interface Assignment {

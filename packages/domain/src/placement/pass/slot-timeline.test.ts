@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { FIRST_GUESS } from '../estimates/estimates.ts';
+import { KNOWN_SPREAD } from '../estimates/residual.ts';
 import { PoolHost, type Running } from '../pool/pool-host.ts';
 import { PoolRepo } from '../pool/pool-repo.ts';
-import { KNOWN_SPREAD } from '../estimates/residual.ts';
 import { SlotTimeline } from './slot-timeline.ts';
 
 const repo = new PoolRepo('app', FIRST_GUESS);

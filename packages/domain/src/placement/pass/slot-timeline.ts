@@ -1,5 +1,5 @@
-import type { PoolHost, Running } from '../pool/pool-host.ts';
 import { expectedRest } from '../estimates/residual.ts';
+import type { PoolHost, Running } from '../pool/pool-host.ts';
 
 /** Slots that stay idle for a while because they are reserved for a wide build that waits for more of them. */
 interface Gap {

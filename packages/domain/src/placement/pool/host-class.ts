@@ -1,8 +1,8 @@
 import type { Trust } from '../../access/principal.ts';
+import type { PendingBuild } from '../model/model.ts';
+import { type RuledOut, ruleOut } from '../model/requirements.ts';
 import type { HostTable } from './host-table.ts';
 import type { PoolHost } from './pool-host.ts';
-import { type RuledOut, ruleOut } from '../model/requirements.ts';
-import type { PendingBuild } from '../model/model.ts';
 
 /** The hosts that fit builds with the same requirements. Recomputed only after a host joined, changed or left. */
 export class HostClass {

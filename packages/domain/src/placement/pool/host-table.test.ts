@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { FIRST_GUESS } from '../estimates/estimates.ts';
+import type { HostView } from '../model/model.ts';
 import { HostTable } from './host-table.ts';
 import { PoolRepo } from './pool-repo.ts';
-import type { HostView } from '../model/model.ts';
 
 const VIEW: HostView = {
   name: 'a',

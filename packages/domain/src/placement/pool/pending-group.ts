@@ -1,6 +1,6 @@
+import type { PendingBuild, Priority } from '../model/model.ts';
 import type { HostClass } from './host-class.ts';
 import type { PoolRepo } from './pool-repo.ts';
-import type { PendingBuild, Priority } from '../model/model.ts';
 
 /**
  * Waiting builds that differ only in age: they have the same repo, team, priority and requirements. A pass therefore compares groups

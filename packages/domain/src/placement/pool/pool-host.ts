@@ -1,8 +1,8 @@
 import type { Isolation } from '../../isolation/isolation-domain.ts';
 import type { DemandClock } from '../estimates/demand.ts';
 import type { RunUnderWay } from '../estimates/residual.ts';
-import type { PoolRepo } from './pool-repo.ts';
 import type { HostView } from '../model/model.ts';
+import type { PoolRepo } from './pool-repo.ts';
 
 /** One repo's cache on one host. */
 export interface Cache {

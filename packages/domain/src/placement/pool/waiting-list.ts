@@ -1,10 +1,10 @@
 import type { Isolation } from '../../isolation/isolation-domain.ts';
-import { HostClass } from './host-class.ts';
-import { PendingGroup } from './pending-group.ts';
-import type { HostTable } from './host-table.ts';
-import type { PoolRepo } from './pool-repo.ts';
-import { requirementsKey } from '../model/requirements.ts';
 import type { PendingBuild } from '../model/model.ts';
+import { requirementsKey } from '../model/requirements.ts';
+import { HostClass } from './host-class.ts';
+import type { HostTable } from './host-table.ts';
+import { PendingGroup } from './pending-group.ts';
+import type { PoolRepo } from './pool-repo.ts';
 
 export interface Waiting {
   readonly build: PendingBuild;

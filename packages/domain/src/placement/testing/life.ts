@@ -1,6 +1,6 @@
 import type { PlacementDecision } from '../model/decision.ts';
-import { PlacementPool } from '../placement-pool.ts';
 import type { HeldCache, HostView, PendingBuild } from '../model/model.ts';
+import { PlacementPool } from '../placement-pool.ts';
 import { START } from './scene.ts';
 
 export type HostChange = Omit<HostView, 'name'>;

@@ -1,10 +1,10 @@
-import type { PlacementDecision } from '../model/decision.ts';
 import type { DurationTrack } from '../estimates/duration-track.ts';
 import { FIRST_GUESS, type PoolEstimate } from '../estimates/estimates.ts';
 import type { LearnedRepo } from '../estimates/learned.ts';
-import { PlacementPool } from '../placement-pool.ts';
-import { DEFAULT_PLACEMENT, type PlacementSettings } from '../model/settings.ts';
+import type { PlacementDecision } from '../model/decision.ts';
 import type { AttemptOutcome, HeldCache, HostView, PendingBuild } from '../model/model.ts';
+import { DEFAULT_PLACEMENT, type PlacementSettings } from '../model/settings.ts';
+import { PlacementPool } from '../placement-pool.ts';
 
 /** When scenes begin, ms since the epoch. */
 export const START = 1_800_000_000_000;
