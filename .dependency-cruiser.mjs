@@ -57,7 +57,10 @@ export default {
       comment: 'import another room by its name: its index.ts lists what others may use',
       severity: 'error',
       from: { path: '^((?:packages|apps)/[^/]+)/' },
-      to: { path: '^(packages|apps)/[^/]+/src/', pathNot: ['^$1/', String.raw`^[^/]+/[^/]+/src/(testing/)?index\.ts$`] },
+      to: {
+        path: '^(packages|apps)/[^/]+/src/',
+        pathNot: ['^$1/', String.raw`^[^/]+/[^/]+/src/(testing/)?index\.ts$`],
+      },
     },
     {
       name: 'testing-only-in-tests',
@@ -91,7 +94,11 @@ export default {
     tsPreCompilationDeps: true,
     doNotFollow: { path: 'node_modules' },
     exclude: { path: String.raw`^(\.toolchain|examples)/` },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'], extensions: ['.ts', '.mjs', '.js', '.json'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+      extensions: ['.ts', '.mjs', '.js', '.json'],
+    },
     reporterOptions: { archi: { collapsePattern: '^(packages|apps)/[^/]+' } },
   },
 };
