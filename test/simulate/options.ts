@@ -35,7 +35,7 @@ Plays traces against Kiln's placement and the policies it is compared with, on a
   --policy NAME[,…]    ${Object.keys(POLICIES).join(', ')}; default: all
   --suite              play every scenario; print tables of ratios to the bound
   --pools N            play N random pools; print a line for each
-  --trace FILE         play a recorded trace (JSON lines; docs/placement.md)
+  --trace FILE         play a recorded trace (JSON lines; docs/develop/placement.md)
   --export FILE        record the history of the pool at KILN_URL (with KILN_TOKEN) as such a trace, and exit
   --save-trace FILE    write the trace that was played
   --hide-deps          hide the builds' dependency versions from the policies, as in production

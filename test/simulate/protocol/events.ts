@@ -1,6 +1,6 @@
 import type { CacheState, HostSpec, PriorityClass } from '../trace/trace.ts';
 
-/** The events of the line protocol (docs/placement.md). Times in seconds; `t` never decreases. */
+/** The events of the line protocol (docs/develop/placement.md). Times in seconds; `t` never decreases. */
 export type PolicyEvent =
   | {
       readonly type: 'init';

@@ -36,7 +36,7 @@ const traceLine = z.discriminatedUnion('type', [
 type TraceLine = z.output<typeof traceLine>;
 
 /**
- * Reads a trace from JSON lines (docs/placement.md). For runs recorded at one warmth, the durations at the others are estimated from the
+ * Reads a trace from JSON lines (docs/develop/placement.md). For runs recorded at one warmth, the durations at the others are estimated from the
  * repo's and all repos' builds in the trace.
  * @throws TraceFileError
  */
