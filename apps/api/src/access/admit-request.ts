@@ -9,11 +9,11 @@ import {
   type Trust,
   teamFor,
 } from '@kiln/domain';
-import { type Complaint, fieldComplaint } from '../http/complaint.ts';
+import { type ApiProblem, fieldProblem } from '../http/api-problem.ts';
 
 /**
  * A build request as `principal` may make it: of the team that it names, or else of the principal's own.
- * `team` is what it names; `rules`: what untrusted builds may push. @throws Complaint `forbidden`
+ * `team` is what it names; `rules`: what untrusted builds may push. @throws ApiProblem `forbidden`
  */
 export function admitRequest(
   request: BuildRequest,
@@ -23,7 +23,7 @@ export function admitRequest(
 ): BuildRequest {
   const own = teamFor(principal, team);
   if (own === undefined) {
-    throw fieldComplaint('forbidden', 'team', JSON.stringify(team), `${principal.team}, the team of ${principal.name}`);
+    throw fieldProblem('forbidden', 'team', JSON.stringify(team), `${principal.team}, the team of ${principal.name}`);
   }
   const admitted = { ...request, team: own };
   grantTo({ ...admitted, secrets: Object.keys(request.secrets) }, principal.trust, rules);
@@ -32,7 +32,7 @@ export function admitRequest(
 
 /**
  * What a build of this class is granted beyond it, to be kept with it; undefined where that is nothing.
- * @throws Complaint `forbidden` for what it may not have
+ * @throws ApiProblem `forbidden` for what it may not have
  */
 export function grantTo(
   { team, output, tags, secrets }: Pick<BuildSpec, 'team' | 'output' | 'tags' | 'secrets'>,
@@ -53,6 +53,6 @@ function checkTags(tags: readonly string[], patterns: readonly string[]): void {
   if (i >= 0) throw untrusted(['tags', i], JSON.stringify(tags[i]), `an image of ${patterns.join(', ')}`);
 }
 
-function untrusted(field: string | readonly PropertyKey[], got: string, expected: string): Complaint {
-  return fieldComplaint('forbidden', field, got, `${expected}: the build is untrusted`);
+function untrusted(field: string | readonly PropertyKey[], got: string, expected: string): ApiProblem {
+  return fieldProblem('forbidden', field, got, `${expected}: the build is untrusted`);
 }

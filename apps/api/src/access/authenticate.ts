@@ -23,7 +23,7 @@ export interface AuthenticatorParts {
   readonly log: Logger;
 }
 
-/** Whom a request comes from: `ANONYMOUS` where it brings nothing. @throws Complaint `unauthorized` where what it brings is no good */
+/** Whom a request comes from: `ANONYMOUS` where it brings nothing. @throws ApiProblem `unauthorized` where what it brings is no good */
 export type Authenticate = (request: Pick<Request, 'get' | 'method'>) => Promise<Principal>;
 
 export function authenticator(parts: AuthenticatorParts): Authenticate {
@@ -36,7 +36,7 @@ export function authenticator(parts: AuthenticatorParts): Authenticate {
   };
 }
 
-/** Whom the cookie stands for, where there is one. @throws Complaint `unauthorized`; `forbidden` for what another site sent */
+/** Whom the cookie stands for, where there is one. @throws ApiProblem `unauthorized`; `forbidden` for what another site sent */
 async function sessionPrincipal(
   request: Pick<Request, 'get' | 'method'>,
   { sessions, cookies, publicUrl, storeTimeoutMs }: AuthenticatorParts,

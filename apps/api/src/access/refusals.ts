@@ -1,13 +1,13 @@
 import { changesState, type RouteDoc } from '@kiln/contracts';
 import { decideAccess, type Principal } from '@kiln/domain';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
 
 /** What was sent as a credential is never repeated. */
 const NOT_SHOWN = 'a value that is not shown';
 
 /** A 401; `isMissing` where there was no credential at all. */
-export function unauthorized(detail: string, { isMissing = false } = {}): Complaint {
-  return new Complaint('unauthorized', detail, {
+export function unauthorized(detail: string, { isMissing = false } = {}): ApiProblem {
+  return new ApiProblem('unauthorized', detail, {
     errors: [
       {
         field: 'header Authorization',
@@ -19,7 +19,7 @@ export function unauthorized(detail: string, { isMissing = false } = {}): Compla
   });
 }
 
-/** Lets `principal` in by a route, or refuses. @throws Complaint `unauthorized` or `forbidden` */
+/** Lets `principal` in by a route, or refuses. @throws ApiProblem `unauthorized` or `forbidden` */
 export function authorize(principal: Principal, route: Pick<RouteDoc, 'access' | 'method' | 'changes'>): void {
   const { access } = route;
   switch (decideAccess(principal, access, changesState(route))) {
@@ -40,7 +40,7 @@ export function authorize(principal: Principal, route: Pick<RouteDoc, 'access' |
     case 'scope_missing':
       throw scopeMissing(principal, access.who === 'users' ? access.scopes : []);
     case 'untrusted':
-      throw new Complaint(
+      throw new ApiProblem(
         'forbidden',
         `${principal.name} is an untrusted credential: it only makes and changes untrusted builds and schedules`,
         {
@@ -50,16 +50,16 @@ export function authorize(principal: Principal, route: Pick<RouteDoc, 'access' |
   }
 }
 
-function wrongKind(detail: string, expected: string): Complaint {
-  return new Complaint('forbidden', detail, {
+function wrongKind(detail: string, expected: string): ApiProblem {
+  return new ApiProblem('forbidden', detail, {
     errors: [{ field: 'header Authorization', got: NOT_SHOWN, expected }],
   });
 }
 
-function scopeMissing({ name, scopes }: Principal, needed: readonly string[]): Complaint {
+function scopeMissing({ name, scopes }: Principal, needed: readonly string[]): ApiProblem {
   const wanted = needed.join(' or ');
   const held = scopes.join(', ') || 'no scope';
-  return new Complaint('forbidden', `this needs the scope ${wanted}; ${name} has ${held}`, {
+  return new ApiProblem('forbidden', `this needs the scope ${wanted}; ${name} has ${held}`, {
     errors: [{ field: 'scope', got: held, expected: wanted }],
     headers: { 'WWW-Authenticate': `Bearer realm="kiln", error="insufficient_scope", scope="${needed[0] ?? ''}"` },
   });

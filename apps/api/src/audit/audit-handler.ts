@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { auditQuery } from '@kiln/contracts';
 import type { Handler } from '../access/call.ts';
 import type { ApiConfig } from '../config.ts';
-import { parsed } from '../http/complaint.ts';
+import { parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
-import { Outlet } from '../logs/outlet.ts';
+import { LogResponse } from '../logs/log-response.ts';
 import type { Audit } from '../ports.ts';
 
 const PAGE = 500;
@@ -26,12 +26,12 @@ export function auditHandler(config: ApiConfig, audit: Audit, closing: AbortSign
     let entries = await page(asked.after, limit);
     response.writeHead(200, { 'Content-Type': 'application/x-ndjson', 'Cache-Control': 'no-store' });
     response.flushHeaders();
-    using outlet = new Outlet(response, follow ? { text: '\n', everyMs: config.sseHeartbeatMs } : undefined);
+    using output = new LogResponse(response, follow ? { text: '\n', everyMs: config.sseHeartbeatMs } : undefined);
     let { after } = asked;
     for (let left = limit; !signal.aborted; entries = await page(after, left)) {
       left -= entries.length;
       after = entries.at(-1)?.id ?? after;
-      await outlet.write(entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+      await output.write(entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
       if (left <= 0 || (entries.length < PAGE && !follow)) break;
       if (entries.length < PAGE) await delay(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
     }

@@ -2,7 +2,7 @@ import type { AuditEntry } from '@kiln/contracts';
 import { ANONYMOUS, type Principal } from '@kiln/domain';
 import type { Request, Response } from 'express';
 import type { Logger } from 'pino';
-import type { Complaint } from '../http/complaint.ts';
+import type { ApiProblem } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import type { Audit } from '../ports.ts';
 
@@ -17,7 +17,7 @@ export interface AuditNote {
 /** A request whose entry is still to be written. */
 export interface Audited {
   principal: Principal;
-  complaint?: Complaint;
+  problem?: ApiProblem;
   note(note: AuditNote): void;
   /** Writes the entry, once; undefined where there is to be none. Never throws. */
   settle(): Promise<void> | undefined;
@@ -87,7 +87,7 @@ export class AuditTrail {
 
 function entryOf(
   action: string,
-  { principal: { kind, id, name, team }, complaint }: Audited,
+  { principal: { kind, id, name, team }, problem }: Audited,
   { target, details }: AuditNote,
   { statusCode: status, locals }: Response,
 ): Omit<AuditEntry, 'id' | 'at'> {
@@ -98,7 +98,7 @@ function entryOf(
     ...(target !== undefined && { target }),
     outcome: status < 400 ? 'done' : status === 401 || status === 403 ? 'refused' : 'failed',
     status,
-    ...(complaint && { code: complaint.code, reason: complaint.message }),
+    ...(problem && { code: problem.code, reason: problem.message }),
     ...(details && Object.keys(details).length > 0 && { details: { ...details } }),
     ip,
     requestId,

@@ -1,6 +1,6 @@
 import { isTerminal } from '@kiln/domain';
 import type { StoredBuild } from '@kiln/state';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
 import type { Builds } from '../ports.ts';
 import type { BuildWatch } from './build-watch.ts';
 import { buildNotFound } from './submit-build.ts';
@@ -9,7 +9,7 @@ import { buildNotFound } from './submit-build.ts';
  * Cancels a build and waits, until `signal` aborts, for the host that holds it to confirm.
  * `confirmed` says whether the build has ended, or goes on for others only. Canceling a canceled build again changes nothing: a client whose answer was
  * lost may ask twice.
- * @throws Complaint `build_not_found`, `already_finished`
+ * @throws ApiProblem `build_not_found`, `already_finished`
  */
 export async function cancelBuild(
   id: string,
@@ -20,7 +20,7 @@ export async function cancelBuild(
   const { build, outcome } = canceled;
   const { state } = build.record;
   if (outcome === 'already_finished' && state !== 'canceled') {
-    throw new Complaint('already_finished', `the build has ended before: ${state}`, {
+    throw new ApiProblem('already_finished', `the build has ended before: ${state}`, {
       errors: [{ field: 'state', got: state, expected: 'queued, assigned or running' }],
     });
   }

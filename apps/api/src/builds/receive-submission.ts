@@ -6,8 +6,8 @@ import { buildFiles, NoBuildFile } from '@kiln/trees';
 import type { ApiConfig } from '../config.ts';
 import { incomplete } from '../contexts/inspect-context.ts';
 import { type StagedContext, stageContext } from '../contexts/stage-context.ts';
+import { type ApiProblem, fieldProblem, parsed } from '../http/api-problem.ts';
 import { admitBody } from '../http/body-gate.ts';
-import { type Complaint, fieldComplaint, parsed } from '../http/complaint.ts';
 import { CutOff, eachPart } from '../http/multipart.ts';
 import { parseJson, readAll, readJson } from '../http/read-json.ts';
 
@@ -22,7 +22,7 @@ type Limits = Pick<
   'maxJsonBytes' | 'maxContextBytes' | 'maxUnpackedContextBytes' | 'maxContextEntries' | 'uploadIdleMs'
 >;
 
-/** Lets a request through, perhaps changed, before its context is read; `team` is the one that it names. @throws Complaint */
+/** Lets a request through, perhaps changed, before its context is read; `team` is the one that it names. @throws ApiProblem */
 export type Admission = (request: BuildRequest, team: string | undefined) => Promise<Admitted>;
 
 interface Admitted {
@@ -33,7 +33,7 @@ interface Admitted {
   readonly share: StorageShare;
 }
 
-/** Reads a submission, JSON or multipart. @throws Complaint; the file system's errors */
+/** Reads a submission, JSON or multipart. @throws ApiProblem; the file system's errors */
 export async function receiveSubmission(
   message: IncomingMessage,
   blobs: MeteredBlobs,
@@ -52,7 +52,7 @@ export async function receiveSubmission(
     admitBody(message);
     return receiveMultipart(message, blobs, limits, admit);
   }
-  throw fieldComplaint(
+  throw fieldProblem(
     'unsupported_media_type',
     'header Content-Type',
     type || 'nothing',
@@ -86,8 +86,8 @@ async function receiveMultipart(
   } catch (error) {
     throw error instanceof CutOff ? incomplete(error.message) : error;
   }
-  if (!request) throw fieldComplaint('invalid_request', 'request', 'nothing', 'a part with the build request as JSON');
-  if (!context) throw fieldComplaint('invalid_request', 'context', 'nothing', 'a part with the context as a tar');
+  if (!request) throw fieldProblem('invalid_request', 'request', 'nothing', 'a part with the build request as JSON');
+  if (!context) throw fieldProblem('invalid_request', 'context', 'nothing', 'a part with the context as a tar');
   checkContext(request, context);
   const kept = staged.move();
   return { request, context, [Symbol.asyncDispose]: () => kept.disposeAsync() };
@@ -99,8 +99,8 @@ async function requestOf(body: unknown, admit: Admission): Promise<Admitted> {
   return admit(request, namesTeam ? request.team : undefined);
 }
 
-function unexpectedPart(name: string): Complaint {
-  return fieldComplaint(
+function unexpectedPart(name: string): ApiProblem {
+  return fieldProblem(
     'invalid_request',
     name || 'part',
     'a part of this name',
@@ -111,10 +111,10 @@ function unexpectedPart(name: string): Complaint {
 /** Whether the source goes with a context in this request, or without one. */
 function checkParts({ source }: BuildRequest, hasContext: boolean): void {
   if (source.type === 'git' && hasContext) {
-    throw fieldComplaint('invalid_request', ['source', 'type'], '"git"', '"upload" where a context is sent');
+    throw fieldProblem('invalid_request', ['source', 'type'], '"git"', '"upload" where a context is sent');
   }
   if (source.type === 'upload' && !hasContext && source.digest === undefined) {
-    throw fieldComplaint(
+    throw fieldProblem(
       'invalid_request',
       ['source', 'digest'],
       'nothing',
@@ -125,7 +125,7 @@ function checkParts({ source }: BuildRequest, hasContext: boolean): void {
 
 function checkContext({ source, dockerfile }: BuildRequest, { digest, tree }: StagedContext): void {
   if (source.type === 'upload' && source.digest !== undefined && source.digest !== digest) {
-    throw fieldComplaint(
+    throw fieldProblem(
       'context_invalid',
       ['source', 'digest'],
       source.digest,
@@ -137,8 +137,8 @@ function checkContext({ source, dockerfile }: BuildRequest, { digest, tree }: St
   } catch (error) {
     if (!(error instanceof NoBuildFile)) throw error;
     if (error.code === 'outside')
-      throw fieldComplaint('context_invalid', ['context', error.path], error.got, 'a file inside the context');
-    throw fieldComplaint(
+      throw fieldProblem('context_invalid', ['context', error.path], error.got, 'a file inside the context');
+    throw fieldProblem(
       'context_invalid',
       'dockerfile',
       dockerfile,
@@ -147,7 +147,7 @@ function checkContext({ source, dockerfile }: BuildRequest, { digest, tree }: St
   }
 }
 
-/** Reads a body that is stored as it comes. @throws Complaint `context_incomplete` when it is cut off */
+/** Reads a body that is stored as it comes. @throws ApiProblem `context_incomplete` when it is cut off */
 export async function* wholeBody(message: IncomingMessage & Readable): AsyncGenerator<Buffer> {
   admitBody(message);
   try {

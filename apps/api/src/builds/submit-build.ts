@@ -3,7 +3,7 @@ import { isTerminal, leastTrust, type Principal, type PushRule, repoKey } from '
 import { type Idempotency, type MeteredBlobs, type NewBuild, QueueFull, type StoredBuild } from '@kiln/state';
 import { grantTo } from '../access/admit-request.ts';
 import { requireContext, requireGrant } from '../contexts/stage-context.ts';
-import { Complaint, fieldComplaint } from '../http/complaint.ts';
+import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import { type BuildRules, queueFull } from '../limits/build-rules.ts';
 import type { BuildSecrets, Builds, ContextTeams } from '../ports.ts';
 import { requireSecrets } from '../secrets/require-secrets.ts';
@@ -35,7 +35,7 @@ export interface SubmitParts {
   readonly untrustedPush: readonly PushRule[];
 }
 
-/** Accepts what was submitted; when it answers, build and context are durable. @throws Complaint, StorageQuotaExceeded; the stores' errors */
+/** Accepts what was submitted; when it answers, build and context are durable. @throws ApiProblem, StorageQuotaExceeded; the stores' errors */
 export async function submitBuild(
   { request, context }: Submission,
   key: RequestKey | undefined,
@@ -73,7 +73,7 @@ export interface RetryParts
   readonly rulesOf: (team: string) => Promise<BuildRules>;
 }
 
-/** Accepts an ended build's request once more. @throws Complaint `build_not_found`, `not_retriable`, `forbidden`, `secret_missing` */
+/** Accepts an ended build's request once more. @throws ApiProblem `build_not_found`, `not_retriable`, `forbidden`, `secret_missing` */
 export async function retryBuild(
   id: string,
   key: RequestKey | undefined,
@@ -113,7 +113,7 @@ export async function retryBuild(
   });
 }
 
-/** @throws Complaint `queue_full` */
+/** @throws ApiProblem `queue_full` */
 async function accept(builds: Builds, build: NewBuild): Promise<Accepted> {
   try {
     return await builds.accept(build);
@@ -122,26 +122,26 @@ async function accept(builds: Builds, build: NewBuild): Promise<Accepted> {
   }
 }
 
-/** @throws Complaint `body_too_large` */
+/** @throws ApiProblem `body_too_large` */
 function checkContextSize(sizeBytes: number, { contextBytes }: BuildRules): void {
   if (contextBytes === undefined || sizeBytes <= contextBytes) return;
-  throw fieldComplaint('body_too_large', 'context', `${sizeBytes} bytes`, `at most ${contextBytes} bytes`);
+  throw fieldProblem('body_too_large', 'context', `${sizeBytes} bytes`, `at most ${contextBytes} bytes`);
 }
 
-export function buildNotFound(id: string): Complaint {
-  return fieldComplaint('build_not_found', 'id', id, 'the id of a build');
+export function buildNotFound(id: string): ApiProblem {
+  return fieldProblem('build_not_found', 'id', id, 'the id of a build');
 }
 
-function notRetriable(field: string, got: string, expected: string): Complaint {
-  return new Complaint('not_retriable', `${field}: ${got}; expected ${expected}`, {
+function notRetriable(field: string, got: string, expected: string): ApiProblem {
+  return new ApiProblem('not_retriable', `${field}: ${got}; expected ${expected}`, {
     errors: [{ field, got, expected }],
   });
 }
 
-/** @throws Complaint `invalid_request` for a caller's key of another form; Kiln's own keys hold names that it has checked before */
+/** @throws ApiProblem `invalid_request` for a caller's key of another form; Kiln's own keys hold names that it has checked before */
 function checkKey(given: RequestKey | undefined): void {
   if (given?.space !== 'request' || IDEMPOTENCY_KEY.test(given.key)) return;
-  throw fieldComplaint(
+  throw fieldProblem(
     'invalid_request',
     'header Idempotency-Key',
     given.key.slice(0, 300),

@@ -4,7 +4,7 @@ import { contextKey } from '@kiln/contracts';
 import { ALL_TEAMS, type Principal } from '@kiln/domain';
 import type { MeteredBlobs, MeteredUpload, StorageShare } from '@kiln/state';
 import type { EntryTree } from '@kiln/trees';
-import { type Complaint, fieldComplaint } from '../http/complaint.ts';
+import { type ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import type { Blobs, ContextTeams } from '../ports.ts';
 import { type ContextLimits, inspectContext } from './inspect-context.ts';
 
@@ -25,7 +25,7 @@ export interface StagedContext extends AsyncDisposable {
 /**
  * Streams a context to disk, through a hash and the reader of tars that the worker unpacks it by; a piece at a time is in memory. It counts for `share`, where that is
  * known already, while it comes. Whatever goes wrong, nothing is left behind.
- * @throws Complaint `context_invalid`, `context_incomplete`, `body_too_large`; StorageQuotaExceeded, StorageFull; the file
+ * @throws ApiProblem `context_invalid`, `context_incomplete`, `body_too_large`; StorageQuotaExceeded, StorageFull; the file
  * system's errors (ENOSPC)
  */
 export async function stageContext(
@@ -60,7 +60,7 @@ async function receive(
     for await (const chunk of source) {
       sizeBytes += chunk.length;
       if (sizeBytes > maxContextBytes) {
-        throw fieldComplaint(
+        throw fieldProblem(
           'body_too_large',
           'context',
           `more than ${maxContextBytes} bytes`,
@@ -80,21 +80,21 @@ async function receive(
 
 /**
  * Whether `principal` may name a context by its digest. One of another team is not found: neither what is in it nor that it is there
- * is told. @throws Complaint `context_not_found`
+ * is told. @throws ApiProblem `context_not_found`
  */
 export async function requireGrant(digest: string, { team }: Principal, contextTeams: ContextTeams): Promise<void> {
   if (team !== ALL_TEAMS && !(await contextTeams.has(digest, team))) throw contextNotFound(digest);
 }
 
-/** @throws Complaint `context_not_found`; looking at it counts as a use, so it isn't cleared away under the build */
+/** @throws ApiProblem `context_not_found`; looking at it counts as a use, so it isn't cleared away under the build */
 export async function requireContext(digest: string, blobs: Pick<Blobs, 'open'>): Promise<void> {
   const stream = await blobs.open(contextKey(digest));
   if (!stream) throw contextNotFound(digest);
   stream.destroy();
 }
 
-function contextNotFound(digest: string): Complaint {
-  return fieldComplaint(
+function contextNotFound(digest: string): ApiProblem {
+  return fieldProblem(
     'context_not_found',
     ['source', 'digest'],
     digest,

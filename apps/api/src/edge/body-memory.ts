@@ -1,9 +1,9 @@
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
 import { clientNetwork } from './client-network.ts';
 
 /** A body that is being read into memory. Disposing of it gives the memory back. */
 export interface HeldBody extends Disposable {
-  /** Counts bytes that came. @throws Complaint `unavailable`, `too_many_requests` */
+  /** Counts bytes that came. @throws ApiProblem `unavailable`, `too_many_requests` */
   add(bytes: number): void;
   /** Rejects when the body had to make room for others. */
   readonly dropped: Promise<never>;
@@ -11,7 +11,7 @@ export interface HeldBody extends Disposable {
 
 interface Body {
   bytes: number;
-  readonly drop: (why: Complaint) => void;
+  readonly drop: (why: ApiProblem) => void;
 }
 
 /**
@@ -66,7 +66,7 @@ export class BodyMemory {
   #makeRoom(newest: Body): void {
     let largest = newest;
     for (const body of this.#bodies) if (body.bytes > largest.bytes) largest = body;
-    const why = new Complaint('unavailable', 'too many webhooks are being read at the moment', RETRY);
+    const why = new ApiProblem('unavailable', 'too many webhooks are being read at the moment', RETRY);
     if (largest === newest) throw why;
     // It is given back when its reader has noticed; until then it doesn't count as one that could make room.
     this.#bodies.delete(largest);
@@ -76,8 +76,8 @@ export class BodyMemory {
 
 const RETRY = { headers: { 'Retry-After': '5' } };
 
-function tooMuchOf(network: string): Complaint {
-  return new Complaint('too_many_requests', `${network} is sending too many webhooks at a time; send them one by one`, {
+function tooMuchOf(network: string): ApiProblem {
+  return new ApiProblem('too_many_requests', `${network} is sending too many webhooks at a time; send them one by one`, {
     errors: [{ field: 'address', got: 'several large bodies at a time', expected: 'fewer at a time' }],
     ...RETRY,
   });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
 import { BodyMemory } from './body-memory.ts';
 import { BoundedTable } from './bounded-table.ts';
 import { clientNetwork, isLoopback } from './client-network.ts';
@@ -13,12 +13,12 @@ function gateAt(): { gate: StrangerGate; clock: { now: number } } {
   return { gate: new StrangerGate(PER_MINUTE, () => clock.now), clock };
 }
 
-function refusal(gate: StrangerGate, ip = HERE, credential?: string): Complaint | undefined {
+function refusal(gate: StrangerGate, ip = HERE, credential?: string): ApiProblem | undefined {
   try {
     gate.enter(ip, credential);
     return undefined;
   } catch (error) {
-    if (error instanceof Complaint) return error;
+    if (error instanceof ApiProblem) return error;
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
 import { BoundedTable } from './bounded-table.ts';
 import { clientNetwork, isLoopback } from './client-network.ts';
 
@@ -47,7 +47,7 @@ export class StrangerGate {
     this.#now = now;
   }
 
-  /** `credential`: what the request brings, whatever it is; undefined where it brings none. @throws Complaint `too_many_requests` */
+  /** `credential`: what the request brings, whatever it is; undefined where it brings none. @throws ApiProblem `too_many_requests` */
   enter(ip: string, credential: string | undefined): Entry {
     if (this.#perMinute === 0 || isLoopback(ip)) return NOT_COUNTED;
     const network = clientNetwork(ip);
@@ -89,11 +89,11 @@ export class StrangerGate {
     this.#buckets.set(network, bucket);
   }
 
-  #refusal(network: string): Complaint {
+  #refusal(network: string): ApiProblem {
     const { tokens } = this.#bucket(network);
     const wait = Math.max(1, Math.ceil(((1 - tokens) * MINUTE_MS) / this.#perMinute / 1_000));
     const most = this.#perMinute;
-    return new Complaint(
+    return new ApiProblem(
       'too_many_requests',
       `${network} may make ${most} requests a minute without a valid credential; try again in ${wait} s`,
       {

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { ANONYMOUS, type Principal } from '@kiln/domain';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
 import { credentialSubject } from '../limits/limit-book.ts';
 import { clientNetwork } from './client-network.ts';
 
@@ -18,7 +18,7 @@ export class StreamCap {
     this.#max = max;
   }
 
-  /** Counts the answer until it is closed. @throws Complaint `too_many_requests` */
+  /** Counts the answer until it is closed. @throws ApiProblem `too_many_requests` */
   enter(principal: Principal, ip: string, response: ServerResponse): void {
     const whose = principal === ANONYMOUS ? clientNetwork(ip) : credentialSubject(principal)?.name;
     if (whose === undefined) return;
@@ -33,8 +33,8 @@ export class StreamCap {
   }
 }
 
-function tooMany(whose: string, max: number): Complaint {
-  return new Complaint(
+function tooMany(whose: string, max: number): ApiProblem {
+  return new ApiProblem(
     'too_many_requests',
     `${whose} has ${max} streams open here, which is the limit; close some, or use another token`,
     {

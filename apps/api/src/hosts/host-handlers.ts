@@ -6,7 +6,7 @@ import type { Handler } from '../access/call.ts';
 import { visibleBuilds } from '../access/visible-builds.ts';
 import type { ApiConfig } from '../config.ts';
 import { sendJson } from '../http/answer.ts';
-import { Complaint, codeOf, fieldComplaint, parameter, parsed } from '../http/complaint.ts';
+import { ApiProblem, codeOf, fieldProblem, parameter, parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import { hasBody, jsonBody } from '../http/json-body.ts';
 import type { ApiDeps } from '../ports.ts';
@@ -80,7 +80,7 @@ export function hostHandlers(
         operations.change(name, change).catch((error: unknown) => {
           if (codeOf(error) !== 'too_many_labels') throw error;
           const got = `${Object.keys(change.labels ?? {}).length} labels beside those that the host has`;
-          throw fieldComplaint('invalid_request', 'labels', got, 'at most 32 labels on a host');
+          throw fieldProblem('invalid_request', 'labels', got, 'at most 32 labels on a host');
         }),
       );
     },
@@ -100,7 +100,7 @@ export function hostHandlers(
     async joinPool(request, response, { note }) {
       const { name } = parsed(joinRequest, await body(request));
       note({ target: name });
-      if (!config.join) throw new Complaint('join_impossible', 'this API is not set up to take workers');
+      if (!config.join) throw new ApiProblem('join_impossible', 'this API is not set up to take workers');
       const { localAddress = '', remoteAddress = '' } = request.socket;
       const grant = joinGrant(config.join, { localAddress, remoteAddress });
       log.info({ host: name, remoteAddress }, 'worker joins');
@@ -110,22 +110,22 @@ export function hostHandlers(
   };
 }
 
-function hostNotFound(name: string): Complaint {
-  return new Complaint('host_not_found', `there is no host ${name} in this pool`, {
+function hostNotFound(name: string): ApiProblem {
+  return new ApiProblem('host_not_found', `there is no host ${name} in this pool`, {
     errors: [{ field: 'name', got: JSON.stringify(name), expected: 'the name of a host; GET /v1/hosts lists them' }],
   });
 }
 
 const SHOWN_BUILDS = 5;
 
-function hostBusy(name: string, { held, alive }: HostState): Complaint {
+function hostBusy(name: string, { held, alive }: HostState): ApiProblem {
   const ids = held.slice(0, SHOWN_BUILDS).map(({ buildId }) => buildId);
   const more = held.length > ids.length ? ` and ${held.length - ids.length} more` : '';
   const what = `${held.length === 1 ? 'build' : 'builds'} ${ids.join(', ')}${more}`;
   const advice = alive
     ? 'Drain it first, or force the removal to hand them back to the pool'
     : 'It is lost: its builds are being taken back, after which it can be removed';
-  return new Complaint('host_busy', `host ${name} still holds ${what}. ${advice}`, {
+  return new ApiProblem('host_busy', `host ${name} still holds ${what}. ${advice}`, {
     errors: [{ field: 'name', got: `a host with ${held.length} under way`, expected: 'a host that holds no build' }],
   });
 }

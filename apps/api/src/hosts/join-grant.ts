@@ -1,7 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import type { JoinGrant } from '@kiln/contracts';
 import type { JoinConfig } from '../config.ts';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
 
 /** Both ends of the connection over which a worker asks. */
 export interface Ends {
@@ -15,7 +15,7 @@ const ANY_ADDRESS = /^(?:0\.0\.0\.0|::)$/;
 
 /**
  * What a worker is told that asks to join.
- * @throws Complaint `join_impossible` where it can't get at Redis from where it is, with what to do about that
+ * @throws ApiProblem `join_impossible` where it can't get at Redis from where it is, with what to do about that
  */
 export function joinGrant({ redisUrl, namespace, secretKey, minReplicas = 0 }: JoinConfig, ends: Ends): JoinGrant {
   return {
@@ -44,8 +44,8 @@ function reachableUrl(redisUrl: string, local: string, remote: string): string {
   return redisUrl;
 }
 
-function impossible(remote: string, why: string): Complaint {
-  return new Complaint(
+function impossible(remote: string, why: string): ApiProblem {
+  return new ApiProblem(
     'join_impossible',
     `this Kiln’s Redis ${why}, which a worker at ${remote} can’t reach. Start \`kiln up\` with --listen-workers ADDRESS:PORT, or, where the API runs alone, set its KILN_WORKER_REDIS_URL to an address that workers reach`,
   );

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Complaint } from './complaint.ts';
+import type { ApiProblem } from './api-problem.ts';
 
 /** How long an unread body is thrown away after a refusal, ms: a client that is still sending reads the answer only if the connection stays. */
 const LINGER_MS = 1_000;
@@ -18,16 +18,16 @@ export function sendJson(response: ServerResponse, status: number, body: unknown
 }
 
 /** Sends problem details. After it, a body that hasn't been read is thrown away for a moment and the connection is closed. */
-export function sendComplaint(
+export function sendProblem(
   request: IncomingMessage,
   response: ServerResponse,
-  complaint: Complaint,
+  problem: ApiProblem,
   requestId: string,
 ): void {
-  for (const [name, value] of Object.entries(complaint.headers)) response.setHeader(name, value);
-  const bytes = Buffer.from(JSON.stringify(complaint.toProblem(requestId)));
+  for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
+  const bytes = Buffer.from(JSON.stringify(problem.toProblem(requestId)));
   const isUnread = !request.complete && hasBody(request);
-  response.writeHead(complaint.status, {
+  response.writeHead(problem.status, {
     'Content-Type': 'application/problem+json',
     'Content-Length': bytes.length,
     'Cache-Control': 'no-store',

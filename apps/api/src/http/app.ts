@@ -19,9 +19,9 @@ import { incomplete } from '../contexts/inspect-context.ts';
 import type { Entry, StrangerGate } from '../edge/stranger-gate.ts';
 import type { StreamCap } from '../edge/stream-cap.ts';
 import type { RequestGate } from '../limits/request-gate.ts';
-import { sendComplaint } from './answer.ts';
+import { sendProblem } from './answer.ts';
+import { ApiProblem, fieldProblem, problemOf } from './api-problem.ts';
 import { type BodyTime, limitBodyTime } from './body-gate.ts';
-import { Complaint, complaintOf, fieldComplaint } from './complaint.ts';
 
 export interface AppParts {
   readonly handlers: Readonly<Record<OperationId, Handler>>;
@@ -58,7 +58,7 @@ export function createApp(parts: AppParts): Express {
   app.use((request, _response, next) => {
     limitBodyTime(request, bodyTime);
     if (request.headers.host === undefined && request.httpVersion === '1.1') {
-      throw fieldComplaint('malformed_http', 'header Host', 'nothing', 'a Host, as HTTP/1.1 has it');
+      throw fieldProblem('malformed_http', 'header Host', 'nothing', 'a Host, as HTTP/1.1 has it');
     }
     next();
   });
@@ -95,9 +95,9 @@ export function createApp(parts: AppParts): Express {
     app.all(path, wrongMethod(routes.map(([, { method }]) => method.toUpperCase())));
   }
   app.use((request) => {
-    throw new Complaint('not_found', `there is nothing at ${request.path}`);
+    throw new ApiProblem('not_found', `there is nothing at ${request.path}`);
   });
-  app.use(complain(log));
+  app.use(answerErrors(log));
   return app;
 }
 
@@ -120,7 +120,7 @@ async function proven(authenticated: Promise<Principal>, entry: Entry | undefine
     else entry?.proved();
     return principal;
   } catch (error) {
-    if (error instanceof Complaint && error.code === 'unauthorized') entry?.failed();
+    if (error instanceof ApiProblem && error.code === 'unauthorized') entry?.failed();
     throw error;
   }
 }
@@ -163,24 +163,24 @@ function auditedOf({ locals }: Response): Audited | undefined {
 function wrongMethod(methods: readonly string[]): RequestHandler {
   const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : [])].join(', ');
   return (request) => {
-    const complaint = fieldComplaint('method_not_allowed', 'method', request.method, allowed);
-    throw new Complaint(complaint.code, complaint.message, { errors: complaint.errors, headers: { Allow: allowed } });
+    const problem = fieldProblem('method_not_allowed', 'method', request.method, allowed);
+    throw new ApiProblem(problem.code, problem.message, { errors: problem.errors, headers: { Allow: allowed } });
   };
 }
 
-function complain(log: Logger): ErrorRequestHandler {
+function answerErrors(log: Logger): ErrorRequestHandler {
   return (error: unknown, request, response, _next) => {
     // Who has gone doesn't read it; the audit log is to say how it was.
-    const isCutOff = request.destroyed && !request.complete && !(error instanceof Complaint);
-    const complaint = isCutOff ? incomplete('the connection was lost') : complaintOf(error);
+    const isCutOff = request.destroyed && !request.complete && !(error instanceof ApiProblem);
+    const problem = isCutOff ? incomplete('the connection was lost') : problemOf(error);
     const audited = auditedOf(response);
-    if (audited) audited.complaint = complaint;
+    if (audited) audited.problem = problem;
     const { requestId } = response.locals as { requestId: string };
-    if (complaint.status >= 500 && !request.destroyed) log.error({ requestId, err: error }, 'request failed');
+    if (problem.status >= 500 && !request.destroyed) log.error({ requestId, err: error }, 'request failed');
     // In the middle of an answer nothing can be said any more: a cut-off connection tells the client that it isn't whole.
     if (response.headersSent) {
       void audited?.settle();
       response.destroy();
-    } else sendComplaint(request, response, complaint, requestId);
+    } else sendProblem(request, response, problem, requestId);
   };
 }

@@ -40,7 +40,7 @@ import type { ScheduleSubmitting } from '../schedules/submit-schedule.ts';
 import { secretHandlers } from '../secrets/secret-handlers.ts';
 import { liveLogSettings, memoryLines } from '../upkeep/watch-memory.ts';
 import { sendBlob, sendJson } from './answer.ts';
-import { Complaint, fieldComplaint, parameter, parsed } from './complaint.ts';
+import { ApiProblem, fieldProblem, parameter, parsed } from './api-problem.ts';
 import { within } from './deadline.ts';
 import { logFormat } from './log-format.ts';
 import { replicaLines } from './replica-lines.ts';
@@ -177,7 +177,7 @@ export function handlers({
         const got = record.result?.artifact
           ? 'an artifact that is no longer kept'
           : `a build that is ${record.state} and has none`;
-        throw fieldComplaint('artifact_not_found', 'id', got, 'a succeeded build with output.type artifact');
+        throw fieldProblem('artifact_not_found', 'id', got, 'a succeeded build with output.type artifact');
       }
       await sendBlob(response, blob, {
         'Content-Type': 'application/x-tar',
@@ -200,7 +200,7 @@ export function handlers({
       const isOwn = team === ALL_TEAMS || (await stored(contextTeams.has(digest, team)));
       const info = isOwn ? await blobs.stat(contextKey(digest)) : undefined;
       const blob = info && (await blobs.open(contextKey(digest)));
-      if (!blob) throw fieldComplaint('context_not_found', 'digest', digest, 'a context that is stored here');
+      if (!blob) throw fieldProblem('context_not_found', 'digest', digest, 'a context that is stored here');
       await sendBlob(response, blob, {
         'Content-Type': 'application/octet-stream',
         'Content-Length': info.sizeBytes,
@@ -215,14 +215,14 @@ export function handlers({
       const { record } = await found(id, principal);
       const live = currentAttempt(record);
       if (live?.number !== Number(attempt) || live.endedAt !== undefined) {
-        throw new Complaint(
+        throw new ApiProblem(
           'already_finished',
           `attempt ${attempt} is not the build’s live one: what it made is not stored`,
         );
       }
       const body = Readable.from(wholeBody(request), { objectMode: false });
       const stored = storeArtifact(blobs, artifactKey(id, Number(attempt)), body, record);
-      sendJson(response, 201, await stored.catch(artifactComplaint));
+      sendJson(response, 201, await stored.catch(artifactProblem));
     },
 
     async health(_request, response) {
@@ -230,10 +230,10 @@ export function handlers({
     },
 
     async ready(_request, response) {
-      if (closing.aborted) throw new Complaint('unavailable', 'this process stops');
+      if (closing.aborted) throw new ApiProblem('unavailable', 'this process stops');
       const reading = Promise.all([deps.memory.read(liveLogSettings(config)), deps.replicas?.(), hosts.list()]);
       const [memory, replicas] = await within(READY_MS, reading).catch((error: unknown) => {
-        throw error instanceof Complaint ? error : new Complaint('unavailable', 'Kiln’s Redis answers with an error');
+        throw error instanceof ApiProblem ? error : new ApiProblem('unavailable', 'Kiln’s Redis answers with an error');
       });
       const lines = ['ready', ...memoryLines(memory), ...replicaLines(replicas)];
       response.type('text/plain').send(`${lines.join('\n')}\n`);
@@ -247,10 +247,10 @@ export function handlers({
   };
 }
 
-function artifactComplaint(error: unknown): never {
+function artifactProblem(error: unknown): never {
   if (!(error instanceof BlobTooLarge)) throw error;
   const [got, expected] = [error.message, `at most ${error.maxBytes} bytes (limit artifactBytes)`];
-  throw fieldComplaint('body_too_large', 'artifact', got, expected);
+  throw fieldProblem('body_too_large', 'artifact', got, expected);
 }
 
 function sendAccepted(response: Response, { build, replayed }: Accepted): void {

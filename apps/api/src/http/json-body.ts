@@ -1,13 +1,13 @@
 import type { Request } from 'express';
+import { fieldProblem } from './api-problem.ts';
 import { admitBody } from './body-gate.ts';
-import { fieldComplaint } from './complaint.ts';
 import { readJson } from './read-json.ts';
 
-/** A JSON body. @throws Complaint `unsupported_media_type`, `malformed_json`, `body_too_large` */
+/** A JSON body. @throws ApiProblem `unsupported_media_type`, `malformed_json`, `body_too_large` */
 export async function jsonBody(request: Request, maxBytes: number): Promise<unknown> {
   const type = request.get('content-type');
   if (!request.is('application/json')) {
-    throw fieldComplaint('unsupported_media_type', 'header Content-Type', type ?? 'nothing', 'application/json');
+    throw fieldProblem('unsupported_media_type', 'header Content-Type', type ?? 'nothing', 'application/json');
   }
   admitBody(request);
   return await readJson(request, maxBytes);

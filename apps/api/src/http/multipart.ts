@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { Busboy, type BusboyHeaders, type BusboyInstance } from '@fastify/busboy';
 import { BodyPace } from '../edge/body-pace.ts';
-import { Complaint } from './complaint.ts';
+import { ApiProblem } from './api-problem.ts';
 
 /** The request ended, or fell silent, before its last boundary. */
 export class CutOff extends Error {
@@ -12,7 +12,7 @@ export class CutOff extends Error {
 /**
  * Hands each part of a multipart body to `onPart`, one after another: a part isn't read before the one before it is done with.
  * When `onPart` throws, the rest of the body stays unread.
- * @throws CutOff; Complaint `malformed_multipart`; what `onPart` throws
+ * @throws CutOff; ApiProblem `malformed_multipart`; what `onPart` throws
  */
 export async function eachPart(
   request: IncomingMessage,
@@ -35,7 +35,7 @@ export async function eachPart(
   });
   parser.on('partsLimit', () => fail(malformed('too many parts')));
   parser.on('finish', finish);
-  // A parser's complaint at the very end of the body means that the last boundary is missing.
+  // A parser's problem at the very end of the body means that the last boundary is missing.
   parser.on('error', () =>
     fail(request.readableEnded ? new CutOff('the multipart body is cut off') : malformed('damaged')),
   );
@@ -75,8 +75,8 @@ function openParser(request: IncomingMessage): BusboyInstance {
   }
 }
 
-function malformed(got: string): Complaint {
-  return new Complaint('malformed_multipart', `the multipart body cannot be read: ${got}`, {
+function malformed(got: string): ApiProblem {
+  return new ApiProblem('malformed_multipart', `the multipart body cannot be read: ${got}`, {
     errors: [{ field: 'body', got, expected: 'multipart/form-data with the parts request and context' }],
   });
 }

@@ -3,17 +3,17 @@ import type { Readable } from 'node:stream';
 import { type ParseError, parse as parseTolerantly, printParseErrorCode } from 'jsonc-parser';
 import type { HeldBody } from '../edge/body-memory.ts';
 import { BodyPace } from '../edge/body-pace.ts';
+import { ApiProblem, fieldProblem } from './api-problem.ts';
 import { type BodyTime, bodyTimeOf } from './body-gate.ts';
-import { Complaint, fieldComplaint } from './complaint.ts';
 
 /**
  * The body of a request, as JSON. `what` names it in complaints.
- * @throws Complaint `body_too_large`, `malformed_json`, `request_timeout`, `unsupported_media_type`
+ * @throws ApiProblem `body_too_large`, `malformed_json`, `request_timeout`, `unsupported_media_type`
  */
 export async function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
-    throw fieldComplaint('unsupported_media_type', 'header Content-Encoding', encoding, 'none');
+    throw fieldProblem('unsupported_media_type', 'header Content-Encoding', encoding, 'none');
   }
   return parseJson(await readAll(request, maxBytes), 'body');
 }
@@ -21,7 +21,7 @@ export async function readJson(request: IncomingMessage, maxBytes: number): Prom
 /**
  * A stream's bytes, at most `maxBytes` of them; of a request's body in the time that it has. What is left of it is left unread. `held`
  * counts what lies in memory.
- * @throws Complaint `body_too_large`, `request_timeout`, and what `held` throws
+ * @throws ApiProblem `body_too_large`, `request_timeout`, and what `held` throws
  */
 export async function readAll(stream: Readable, maxBytes: number, held?: HeldBody): Promise<Buffer> {
   const chunks: Buffer[] = [];
@@ -37,7 +37,7 @@ export async function readAll(stream: Readable, maxBytes: number, held?: HeldBod
     late.came(value.length);
     held?.add(value.length);
     if (length > maxBytes) {
-      throw fieldComplaint('body_too_large', 'body', `more than ${maxBytes} bytes`, `at most ${maxBytes} bytes`);
+      throw fieldProblem('body_too_large', 'body', `more than ${maxBytes} bytes`, `at most ${maxBytes} bytes`);
     }
     chunks.push(value);
   }
@@ -53,7 +53,7 @@ function deadline(time: BodyTime | undefined): Deadline {
   passed.catch(() => {});
   if (!time) return { passed, came() {}, [Symbol.dispose]() {} };
   const { ms, leastBytes, withinMs } = time;
-  const late = (got: string) => reject(fieldComplaint('request_timeout', 'body', got, 'a body without pauses'));
+  const late = (got: string) => reject(fieldProblem('request_timeout', 'body', got, 'a body without pauses'));
   const timer = setTimeout(() => late(`not whole after ${ms} ms`), ms);
   const pace = new BodyPace(time, () => late(`less than ${leastBytes} bytes within ${withinMs} ms`));
   return {
@@ -66,7 +66,7 @@ function deadline(time: BodyTime | undefined): Deadline {
   };
 }
 
-/** @throws Complaint `malformed_json`, with line and column; what stands there isn't quoted: it may be a secret. */
+/** @throws ApiProblem `malformed_json`, with line and column; what stands there isn't quoted: it may be a secret. */
 export function parseJson(bytes: Buffer | string, field: string): unknown {
   let text: string;
   try {
@@ -81,8 +81,8 @@ export function parseJson(bytes: Buffer | string, field: string): unknown {
   }
 }
 
-function malformed(field: string, got: string): Complaint {
-  return new Complaint('malformed_json', `${field}: ${got}`, { errors: [{ field, got, expected: 'valid JSON' }] });
+function malformed(field: string, got: string): ApiProblem {
+  return new ApiProblem('malformed_json', `${field}: ${got}`, { errors: [{ field, got, expected: 'valid JSON' }] });
 }
 
 function firstFault(text: string): string {

@@ -13,9 +13,9 @@ import type { Logger } from 'pino';
 import type { ApiConfig } from '../config.ts';
 import { isLoopback } from '../edge/client-network.ts';
 import { capConnections } from '../edge/connection-cap.ts';
-import { sendComplaint } from './answer.ts';
+import { sendProblem } from './answer.ts';
+import { ApiProblem, fieldProblem } from './api-problem.ts';
 import { holdBody } from './body-gate.ts';
-import { Complaint, fieldComplaint } from './complaint.ts';
 import { OpenConnections } from './open-connections.ts';
 
 type ServerTimes = Pick<
@@ -73,17 +73,17 @@ export function createHttpServer(
   });
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     const expected = request.headers.expect?.slice(0, 100) ?? '';
-    const complaint = fieldComplaint('invalid_request', 'header Expect', expected, '100-continue or nothing');
+    const problem = fieldProblem('invalid_request', 'header Expect', expected, '100-continue or nothing');
     const requestId = randomUUID();
     response.setHeader('X-Request-Id', requestId);
-    sendComplaint(request, response, complaint, requestId);
+    sendProblem(request, response, problem, requestId);
   });
   server.on('connect', (_request, socket: Socket) => {
-    answerRaw(socket, new Complaint('method_not_allowed', 'this is no proxy'));
+    answerRaw(socket, new ApiProblem('method_not_allowed', 'this is no proxy'));
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     const [code, detail] = FAULTS[error.code ?? ''] ?? ['malformed_http', 'what was sent is not HTTP/1.1'];
-    answerRaw(socket, new Complaint(code, detail));
+    answerRaw(socket, new ApiProblem(code, detail));
   });
   const dropped = seldom();
   server.on('drop', () => dropped(() => log.warn({ maxConnections }, 'connections refused: the limit is reached')));
@@ -109,8 +109,8 @@ function seldom(): (tell: () => void) => void {
   };
 }
 
-function tooManyConnections(network: string, max: number): Complaint {
-  return new Complaint('too_many_requests', `${network} has ${max} connections open, as many as one address may`, {
+function tooManyConnections(network: string, max: number): ApiProblem {
+  return new ApiProblem('too_many_requests', `${network} has ${max} connections open, as many as one address may`, {
     errors: [{ field: 'address', got: 'one more connection', expected: `at most ${max} at a time` }],
     headers: { 'Retry-After': '5' },
   });
@@ -123,15 +123,15 @@ const FAULTS: Readonly<Record<string, readonly [ProblemCode, string]>> = {
 };
 
 /** Answers where there is no request to answer to, and closes the connection. */
-function answerRaw(socket: Socket, complaint: Complaint): void {
+function answerRaw(socket: Socket, problem: ApiProblem): void {
   // Who has gone, or is in the middle of an answer, can't be told anything.
   if (!socket.writable || socket.bytesWritten > 0) {
     socket.destroy();
     return;
   }
   const requestId = randomUUID();
-  const body = JSON.stringify(complaint.toProblem(requestId));
-  const { status } = complaint;
+  const body = JSON.stringify(problem.toProblem(requestId));
+  const { status } = problem;
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
     'Content-Type: application/problem+json',
@@ -139,7 +139,7 @@ function answerRaw(socket: Socket, complaint: Complaint): void {
     `X-Request-Id: ${requestId}`,
     'Cache-Control: no-store',
     'Connection: close',
-    ...Object.entries(complaint.headers).map(([name, value]) => `${name}: ${value}`),
+    ...Object.entries(problem.headers).map(([name, value]) => `${name}: ${value}`),
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }

@@ -9,7 +9,7 @@ import {
   registryTarget,
 } from '@kiln/domain';
 import type { NewBuild, StorageLedger, StorageShare } from '@kiln/state';
-import { Complaint, fieldComplaint } from '../http/complaint.ts';
+import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import type { GitHostCheck } from './git-host-check.ts';
 import { credentialSubject, type LimitBook } from './limit-book.ts';
 
@@ -77,7 +77,7 @@ export class BuildRules {
     };
   }
 
-  /** Whether git server and registries are allowed, and reachable for others than this network. @throws Complaint `target_refused` */
+  /** Whether git server and registries are allowed, and reachable for others than this network. @throws ApiProblem `target_refused` */
   async checkTargets({ source, output, tags }: Targets): Promise<void> {
     for (const { whose, limits } of this.#limits) {
       if (source.type === 'git' && !isAllowedTarget(limits.gitHosts, gitTarget(source.url))) {
@@ -97,9 +97,9 @@ export interface BuildRuleParts {
   readonly storage: Pick<StorageLedger, 'usedBy'>;
 }
 
-export function queueFull(whose: 'team' | 'token', most: number): Complaint {
+export function queueFull(whose: 'team' | 'token', most: number): ApiProblem {
   const who = whose === 'team' ? 'the team' : 'this credential';
-  return new Complaint('queue_full', `${most} builds of ${who} wait for a host already, as many as may`, {
+  return new ApiProblem('queue_full', `${most} builds of ${who} wait for a host already, as many as may`, {
     errors: [
       { field: `limit queuedBuilds of the ${whose}`, got: 'one more build', expected: `at most ${most} that wait` },
     ],
@@ -107,8 +107,8 @@ export function queueFull(whose: 'team' | 'token', most: number): Complaint {
   });
 }
 
-function notAllowed(field: string, got: string, allowed: readonly string[], whose: string): Complaint {
-  return fieldComplaint(
+function notAllowed(field: string, got: string, allowed: readonly string[], whose: string): ApiProblem {
+  return fieldProblem(
     'target_refused',
     field,
     JSON.stringify(got),

@@ -1,7 +1,7 @@
 import { AddressRefused, type OutgoingGuard } from '@kiln/runtime';
-import { type Complaint, fieldComplaint } from '../http/complaint.ts';
+import { type ApiProblem, fieldProblem } from '../http/api-problem.ts';
 
-/** Refuses a clone URL whose server isn't one that others than this network reach. @throws Complaint `target_refused` */
+/** Refuses a clone URL whose server isn't one that others than this network reach. @throws ApiProblem `target_refused` */
 export type GitHostCheck = (url: string) => Promise<void>;
 
 /** What a name resolved to is believed for so long, ms: the worker looks again just before it uses it. */
@@ -49,8 +49,8 @@ async function verdictOf(guard: Pick<OutgoingGuard, 'check'>, hostname: string):
   }
 }
 
-function refusal(url: string, { message }: AddressRefused): Complaint {
-  return fieldComplaint(
+function refusal(url: string, { message }: AddressRefused): ApiProblem {
+  return fieldProblem(
     'target_refused',
     'source.url',
     JSON.stringify(url),

@@ -13,7 +13,7 @@ import type { Request, Response } from 'express';
 import type { Call, Handler } from '../access/call.ts';
 import type { ApiConfig } from '../config.ts';
 import { sendJson } from '../http/answer.ts';
-import { fieldComplaint, parameter, parsed } from '../http/complaint.ts';
+import { fieldProblem, parameter, parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import { jsonBody } from '../http/json-body.ts';
 import type { ApiDeps } from '../ports.ts';
@@ -46,7 +46,7 @@ export function limitHandlers(
     const asked = parsed(limitChange, await jsonBody(request, config.maxJsonBytes));
     if (subject.kind === 'token' && typeof asked.storedBytes === 'number') {
       const expected = 'unlimited: what is stored is counted by team';
-      throw fieldComplaint('invalid_request', 'storedBytes', String(asked.storedBytes), expected);
+      throw fieldProblem('invalid_request', 'storedBytes', String(asked.storedBytes), expected);
     }
     note({ target: `${subject.kind} ${subject.name}`, details: { change: JSON.stringify(asked) } });
     await stored(sets.change(subject, asked));
@@ -83,7 +83,7 @@ export function limitHandlers(
     async changeTokenLimits(request, response, call) {
       const id = parameter(tokenId, 'token', request.params.token);
       const token = (await stored(tokens.list())).find((one) => one.id === id);
-      if (!token) throw fieldComplaint('token_not_found', 'token', id, 'the id of a token; GET /v1/tokens lists them');
+      if (!token) throw fieldProblem('token_not_found', 'token', id, 'the id of a token; GET /v1/tokens lists them');
       await change({ kind: 'token', name: id }, request, response, call);
     },
   };

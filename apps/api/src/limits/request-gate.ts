@@ -1,12 +1,12 @@
 import type { LimitSubject, Principal } from '@kiln/domain';
 import { RATE_WINDOW_SECONDS, type RateState } from '@kiln/state';
 import type { Response } from 'express';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import type { Rates } from '../ports.ts';
 import { credentialSubject, type LimitBook, teamSubject } from './limit-book.ts';
 
-/** Lets a principal's request in, or refuses it, and says in the answer how many are left. @throws Complaint `too_many_requests` */
+/** Lets a principal's request in, or refuses it, and says in the answer how many are left. @throws ApiProblem `too_many_requests` */
 export type RequestGate = (principal: Principal, response: Response) => Promise<void>;
 
 interface Counted {
@@ -41,11 +41,11 @@ export function requestGate(book: LimitBook, rates: Rates, storeTimeoutMs: numbe
   };
 }
 
-function tooMany(refused: readonly Counted[]): Complaint {
+function tooMany(refused: readonly Counted[]): ApiProblem {
   const wait = Math.max(...refused.map(({ state }) => seconds(state.resetMs)));
   const [{ subject, perMinute } = { subject: { kind: 'token', name: '' }, perMinute: 0 }] = refused;
   const whose = subject.kind === 'team' ? `the team ${subject.name}` : 'this credential';
-  return new Complaint(
+  return new ApiProblem(
     'too_many_requests',
     `${whose} may make ${perMinute} requests a minute; try again in ${wait} s`,
     {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Principal } from '@kiln/domain';
 import * as oidc from 'openid-client';
 import { unauthorized } from '../access/refusals.ts';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
 import type { Issuer } from '../oidc/settings.ts';
 import { principalOf } from '../oidc/verify-token.ts';
 import type { Sealing } from '../ports.ts';
@@ -44,7 +44,7 @@ export class LoginFlow {
     this.#parts = parts;
   }
 
-  /** Where to send the browser, and what to put into its cookie. @throws Complaint `unavailable` */
+  /** Where to send the browser, and what to put into its cookie. @throws ApiProblem `unavailable` */
   async begin(returnTo: string): Promise<{ url: string; sealed: string }> {
     const { login, sealer, now } = this.#parts;
     const configuration = await this.#configured();
@@ -60,7 +60,7 @@ export class LoginFlow {
 
   /**
    * Who has logged in. `search` is what the issuer sent the browser back with, `sealed` what the cookie held.
-   * @throws Complaint `unauthorized`, `forbidden` (no rule lets them in), `unavailable`
+   * @throws ApiProblem `unauthorized`, `forbidden` (no rule lets them in), `unavailable`
    */
   async finish(search: string, sealed: string | undefined): Promise<{ principal: Principal; returnTo: string }> {
     const { issuer } = this.#parts;
@@ -131,16 +131,16 @@ export class LoginFlow {
   }
 
   #explained(error: unknown): unknown {
-    if (error instanceof Complaint) return error;
+    if (error instanceof ApiProblem) return error;
     if (error instanceof oidc.AuthorizationResponseError) {
       return refused(`the issuer says ${error.error === 'access_denied' ? 'no' : 'that it failed'}`);
     }
     if (error instanceof oidc.ResponseBodyError && error.status < 500) return refused('the issuer does not confirm it');
     const { name } = this.#parts.issuer;
     if (error instanceof oidc.ClientError && !isNetwork(error)) return refused('what the issuer sent is not valid');
-    const complaint = new Complaint('unavailable', `the OIDC issuer ${name} does not answer as it should`);
-    complaint.cause = error;
-    return complaint;
+    const problem = new ApiProblem('unavailable', `the OIDC issuer ${name} does not answer as it should`);
+    problem.cause = error;
+    return problem;
   }
 }
 
@@ -156,6 +156,6 @@ function isNetwork({ code, cause }: oidc.ClientError): boolean {
   return NETWORK_CODES.has(code ?? '') || cause instanceof TypeError;
 }
 
-function refused(why: string): Complaint {
+function refused(why: string): ApiProblem {
   return unauthorized(`the login is refused: ${why}. Begin anew at /auth/login`);
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { loginQuery, type OperationId } from '@kiln/contracts';
 import type { Handler } from '../access/call.ts';
 import type { ApiConfig } from '../config.ts';
-import { Complaint, parsed } from '../http/complaint.ts';
+import { ApiProblem, parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import type { Sealing, Sessions } from '../ports.ts';
 import type { Cookies } from './cookies.ts';
@@ -28,7 +28,7 @@ export function loginHandlers(config: ApiConfig, deps: LoginDeps): Record<LoginO
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const configured = () => {
     if (flow) return flow;
-    throw new Complaint('not_found', 'nobody can log in here: no issuer with login is set up (KILN_OIDC_FILE)');
+    throw new ApiProblem('not_found', 'nobody can log in here: no issuer with login is set up (KILN_OIDC_FILE)');
   };
 
   return {

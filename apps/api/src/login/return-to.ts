@@ -1,14 +1,14 @@
-import { fieldComplaint } from '../http/complaint.ts';
+import { fieldProblem } from '../http/api-problem.ts';
 
 const MAX_CHARS = 1_000;
 
 /**
  * Where to go after a login: a path of this site, and nothing that a browser could take for another one.
- * @throws Complaint `invalid_request`
+ * @throws ApiProblem `invalid_request`
  */
 export function safeReturnTo(path: string, publicUrl: string): string {
   const refuse = () =>
-    fieldComplaint(
+    fieldProblem(
       'invalid_request',
       'query returnTo',
       JSON.stringify(path.slice(0, 200)),

@@ -4,14 +4,14 @@ import { isTerminal } from '@kiln/domain';
 import type { z } from 'zod';
 import type { BuildWatch } from '../builds/build-watch.ts';
 import { buildNotFound } from '../builds/submit-build.ts';
-import { Complaint, fieldComplaint } from '../http/complaint.ts';
+import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import type { Builds, LogStreams } from '../ports.ts';
 import type { ArchivedLogs } from './archived-logs.ts';
 import { followBuild } from './follow-build.ts';
 import { followSharedRun } from './follow-shared-run.ts';
 import type { LogChunk, LogFormat, TextState } from './log-chunk.ts';
 import type { LogHub } from './log-hub.ts';
-import { dropStalled, Outlet } from './outlet.ts';
+import { dropStalled, LogResponse } from './log-response.ts';
 
 export interface LogSending {
   readonly builds: Builds;
@@ -38,7 +38,7 @@ const MEDIA_TYPES: Readonly<Record<LogFormat, string>> = {
 /** Signs of life: a comment, an empty line. */
 const BEATS: Readonly<Partial<Record<LogFormat, string>>> = { sse: ': alive\n\n', ndjson: '\n' };
 
-/** Answers `GET /v1/builds/:id/logs`. @throws Complaint, as long as nothing has been sent; the stores' errors */
+/** Answers `GET /v1/builds/:id/logs`. @throws ApiProblem, as long as nothing has been sent; the stores' errors */
 export async function sendLog(
   sending: LogSending,
   request: IncomingMessage,
@@ -90,10 +90,10 @@ async function stream(
   // A quiet build has nothing to say for as long as it likes, and text has no sign of life.
   if (beat === undefined) dropStalled(response, idleMs);
   const encode = encoder(format);
-  using outlet = new Outlet(response, beat === undefined ? undefined : { text: beat, everyMs: heartbeatMs });
-  if (format === 'sse') await outlet.write(`retry: ${retryMs}\n\n`);
-  for await (const chunk of chunks) await outlet.write(encode(chunk));
-  if (closing.aborted && format === 'sse') await outlet.write(': this process stops; come back\n\n');
+  using output = new LogResponse(response, beat === undefined ? undefined : { text: beat, everyMs: heartbeatMs });
+  if (format === 'sse') await output.write(`retry: ${retryMs}\n\n`);
+  for await (const chunk of chunks) await output.write(encode(chunk));
+  if (closing.aborted && format === 'sse') await output.write(': this process stops; come back\n\n');
   response.end();
 }
 
@@ -134,8 +134,8 @@ async function hasLog(
   return false;
 }
 
-function logNotFound(id: string): Complaint {
-  return new Complaint(
+function logNotFound(id: string): ApiProblem {
+  return new ApiProblem(
     'log_not_found',
     `no log of build ${id} is kept from there on: it was never written, or its time is over`,
   );
@@ -147,7 +147,7 @@ function startOf({ headers }: IncomingMessage, { after, attempt }: LogQuery): Lo
   if (given === undefined) return { attempt: attempt ?? 1, seq: 0 };
   const position = parseLogId(given);
   if (!position)
-    throw fieldComplaint(
+    throw fieldProblem(
       'invalid_request',
       'header Last-Event-ID',
       given.slice(0, 100),

@@ -1,6 +1,6 @@
 import { createRemoteJWKSet, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
 
 export interface KeyTimes {
   /** How long an issuer may take to answer, ms. */
@@ -39,7 +39,7 @@ export class IssuerKeys {
     this.#now = now;
   }
 
-  /** Finds the key of a token. @throws Complaint `unavailable` where the issuer doesn't answer; jose's errors where the token is at fault */
+  /** Finds the key of a token. @throws ApiProblem `unavailable` where the issuer doesn't answer; jose's errors where the token is at fault */
   readonly get: JWTVerifyGetKey = async (header, token) => {
     if (this.#now() - this.#failedAt < PAUSE_MS) throw this.#unavailable();
     try {
@@ -77,13 +77,13 @@ export class IssuerKeys {
     return found.jwks_uri;
   }
 
-  #unavailable(cause?: unknown): Complaint {
-    const complaint = new Complaint(
+  #unavailable(cause?: unknown): ApiProblem {
+    const problem = new ApiProblem(
       'unavailable',
       `the OIDC issuer ${this.#issuer.name} does not say with which keys it signs`,
       { headers: { 'Retry-After': '2' } },
     );
-    if (cause !== undefined) complaint.cause = cause;
-    return complaint;
+    if (cause !== undefined) problem.cause = cause;
+    return problem;
   }
 }

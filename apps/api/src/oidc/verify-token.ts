@@ -1,7 +1,7 @@
 import { firstMatch, type Principal } from '@kiln/domain';
 import { decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
 import { unauthorized } from '../access/refusals.ts';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
 import { IssuerKeys, type KeyTimes } from './issuer-keys.ts';
 import type { Issuer } from './settings.ts';
 
@@ -16,7 +16,7 @@ export function looksLikeJwt(token: string): boolean {
   return JWT.test(token);
 }
 
-/** Whom a token of one of `issuers` stands for. @throws Complaint `unauthorized`, `forbidden`, `unavailable` */
+/** Whom a token of one of `issuers` stands for. @throws ApiProblem `unauthorized`, `forbidden`, `unavailable` */
 export function tokenVerifier(
   issuers: readonly Issuer[],
   times: KeyTimes,
@@ -46,11 +46,11 @@ export function tokenVerifier(
   };
 }
 
-/** What `payload`, which has been verified, makes of its subject. @throws Complaint `forbidden` where no rule lets it in */
+/** What `payload`, which has been verified, makes of its subject. @throws ApiProblem `forbidden` where no rule lets it in */
 export function principalOf(kind: 'oidc' | 'session', issuer: Issuer, payload: JWTPayload, id: string): Principal {
   const rule = firstMatch(issuer.rules, payload);
   if (!rule) {
-    throw new Complaint('forbidden', `no rule of issuer ${issuer.name} lets ${nameOf(payload)} in`, {
+    throw new ApiProblem('forbidden', `no rule of issuer ${issuer.name} lets ${nameOf(payload)} in`, {
       errors: [{ field: 'claims', got: 'claims that match no rule', expected: 'all claims of one rule' }],
     });
   }

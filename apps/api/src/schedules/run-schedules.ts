@@ -1,7 +1,7 @@
 import type { ProblemCode } from '@kiln/contracts';
 import type { DueSchedule, NewAuditEntry } from '@kiln/state';
 import type { Logger } from 'pino';
-import { Complaint, complaintOf } from '../http/complaint.ts';
+import { ApiProblem, problemOf } from '../http/api-problem.ts';
 import type { Audit } from '../ports.ts';
 import { type ScheduleSubmitting, schedulePrincipal, submitSchedule } from './submit-schedule.ts';
 
@@ -31,13 +31,13 @@ export function scheduleRunner(
       log.info({ scheduleId: id, dueAt, buildId: build.record.id, replayed }, 'schedule submitted');
       if (!replayed) await note({ target: build.record.id, outcome: 'done', status: 202 });
     } catch (error) {
-      const complaint = complaintOf(error);
-      const mayPass = !(error instanceof Complaint) || PASSING.has(complaint.code);
+      const problem = problemOf(error);
+      const mayPass = !(error instanceof ApiProblem) || PASSING.has(problem.code);
       if (mayPass && !isLastTry) throw error;
-      const refused = { code: complaint.code, message: complaint.message };
+      const refused = { code: problem.code, message: problem.message };
       await parts.schedules.noteRun(id, { dueAt, at: parts.now(), refused });
       log.warn({ err: error, scheduleId: id, dueAt }, 'schedule not submitted');
-      const { status, code, message: reason } = complaint;
+      const { status, code, message: reason } = problem;
       await note({ target: id, outcome: status === 403 ? 'refused' : 'failed', status, code, reason });
     }
   };

@@ -8,7 +8,7 @@ import type { Handler } from '../access/call.ts';
 import { viewBuild } from '../builds/build-view.ts';
 import type { ApiConfig } from '../config.ts';
 import { instant, sendJson } from '../http/answer.ts';
-import { Complaint, codeOf, fieldComplaint, parameter, parsed } from '../http/complaint.ts';
+import { ApiProblem, codeOf, fieldProblem, parameter, parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import { jsonBody } from '../http/json-body.ts';
 import { type ScheduleSubmitting, submitSchedule } from './submit-schedule.ts';
@@ -29,7 +29,7 @@ export function scheduleHandlers(config: ApiConfig, parts: ScheduleSubmitting): 
     return schedule;
   };
 
-  /** @throws Complaint `schedule_not_found`; `forbidden` for an untrusted principal and a trusted schedule */
+  /** @throws ApiProblem `schedule_not_found`; `forbidden` for an untrusted principal and a trusted schedule */
   const toChange = async (request: Request, principal: Principal): Promise<StoredSchedule> => {
     const schedule = await found(request, principal);
     requireActsOn(principal, 'schedule', schedule);
@@ -118,21 +118,21 @@ function namedTeam(body: unknown): string | undefined {
   return (body as { readonly request: { readonly team?: string } }).request.team;
 }
 
-function notFound(id: string): Complaint {
-  return fieldComplaint('schedule_not_found', 'id', id, 'the id of a schedule; GET /v1/schedules lists them');
+function notFound(id: string): ApiProblem {
+  return fieldProblem('schedule_not_found', 'id', id, 'the id of a schedule; GET /v1/schedules lists them');
 }
 
 /** What the store refuses, to the client. */
 function explained(name: string): (error: unknown) => never {
   return (error) => {
     if (codeOf(error) === 'schedule_exists') {
-      throw new Complaint('schedule_exists', `the team has a schedule ${name}`, {
+      throw new ApiProblem('schedule_exists', `the team has a schedule ${name}`, {
         errors: [{ field: 'name', got: JSON.stringify(name), expected: 'a name that no schedule of the team has' }],
       });
     }
     if (codeOf(error) === 'invalid_cron') {
       const { message } = error as Error;
-      throw fieldComplaint('invalid_request', 'cron', message, 'a cron expression that comes at some time');
+      throw fieldProblem('invalid_request', 'cron', message, 'a cron expression that comes at some time');
     }
     throw error;
   };

@@ -18,7 +18,7 @@ export interface ScheduleSubmitting extends Omit<SubmitParts, 'principal' | 'rul
 /**
  * Submits what a schedule builds, as `POST /v1/builds` would, and notes what came of it. `dueAt`, ms since the epoch: the same one
  * makes one build, however often, and wherever, it is submitted.
- * @throws Complaint; the stores' errors
+ * @throws ApiProblem; the stores' errors
  */
 export async function submitSchedule(
   schedule: StoredSchedule,

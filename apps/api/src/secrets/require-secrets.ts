@@ -1,11 +1,11 @@
 import { type BuildSpec, secretRepoOf, storedSecretsOf } from '@kiln/contracts';
 import type { Trust } from '@kiln/domain';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
 import type { BuildSecrets } from '../ports.ts';
 
 /**
  * What is missing already needn't wait for a host to fail. What is there now is read when the build starts, and may be gone by then.
- * @throws Complaint `secret_missing`, `forbidden`
+ * @throws ApiProblem `secret_missing`, `forbidden`
  */
 export async function requireSecrets(
   request: Pick<BuildSpec, 'storedSecrets' | 'source' | 'team'>,
@@ -27,5 +27,5 @@ export async function requireSecrets(
   }));
   const code = refused.some(({ why }) => why === 'withheld') ? 'forbidden' : 'secret_missing';
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
-  throw new Complaint(code, `${errors[0]?.field}: expected ${errors[0]?.expected}${more}`, { errors });
+  throw new ApiProblem(code, `${errors[0]?.field}: expected ${errors[0]?.expected}${more}`, { errors });
 }

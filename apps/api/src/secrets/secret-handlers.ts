@@ -11,7 +11,7 @@ import type { SecretContent, StoredSecret } from '@kiln/state';
 import type { Handler } from '../access/call.ts';
 import type { ApiConfig } from '../config.ts';
 import { instant, sendJson } from '../http/answer.ts';
-import { Complaint, codeOf, fieldComplaint, parsed } from '../http/complaint.ts';
+import { ApiProblem, codeOf, fieldProblem, parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import { jsonBody } from '../http/json-body.ts';
 import type { ApiDeps } from '../ports.ts';
@@ -57,7 +57,7 @@ export function secretHandlers(
       if (!removed) {
         const { team, repo, name } = identity;
         const whose = repo === undefined ? `of team ${team} for all its repos` : `of team ${team} for repo ${repo}`;
-        throw fieldComplaint('secret_not_found', 'query name', JSON.stringify(name), `the name of a secret ${whose}`);
+        throw fieldProblem('secret_not_found', 'query name', JSON.stringify(name), `the name of a secret ${whose}`);
       }
       sendJson(response, 200, view(removed));
     },
@@ -72,19 +72,19 @@ export function secretHandlers(
   };
 }
 
-/** Fields of an order that hold no secret, and may be shown in a complaint. */
+/** Fields of an order that hold no secret, and may be shown in a problem. */
 const SHOWN = new Set(['kind', 'name', 'host', 'team', 'repo', 'untrustedOk']);
 
-/** @throws Complaint `invalid_request`, in which no value is quoted */
+/** @throws ApiProblem `invalid_request`, in which no value is quoted */
 function parsedOrder(body: unknown): SecretOrder {
   try {
     return parsed(secretOrder, body);
   } catch (error) {
-    if (!(error instanceof Complaint)) throw error;
+    if (!(error instanceof ApiProblem)) throw error;
     const errors = error.errors.map((one) =>
       SHOWN.has(one.field) || one.got === 'nothing' ? one : { ...one, got: 'a value that is not shown' },
     );
-    throw new Complaint(error.code, error.message, { errors });
+    throw new ApiProblem(error.code, error.message, { errors });
   }
 }
 
@@ -118,11 +118,11 @@ function identityOf({ kind, name, team, repo }: Asked, principal: Principal, fie
   };
 }
 
-/** @throws Complaint `forbidden` for another team's than the principal's own */
+/** @throws ApiProblem `forbidden` for another team's than the principal's own */
 function ownTeam(asked: string | undefined, principal: Principal, field = 'query team'): string {
   const team = teamFor(principal, asked);
   if (team !== undefined) return team;
-  throw fieldComplaint('forbidden', field, JSON.stringify(asked), `${principal.team}, the team of ${principal.name}`);
+  throw fieldProblem('forbidden', field, JSON.stringify(asked), `${principal.team}, the team of ${principal.name}`);
 }
 
 /** Docker Hub has several names, of which image references know one. */
@@ -134,9 +134,9 @@ function noteOf({ team, repo, kind, name }: SecretIdentity, more: Readonly<Recor
   return { target: name, details: { team, kind, ...(repo !== undefined && { repo }), ...more } };
 }
 
-function tooMany(team: string, error: unknown): Complaint {
+function tooMany(team: string, error: unknown): ApiProblem {
   const most = String((error as { readonly most?: unknown }).most);
-  return fieldComplaint('too_many_secrets', 'team', `team ${team} with ${most} secrets`, `at most ${most} of a team`);
+  return fieldProblem('too_many_secrets', 'team', `team ${team} with ${most} secrets`, `at most ${most} of a team`);
 }
 
 function viewSecret(secret: StoredSecret, readable: boolean): SecretView {

@@ -4,7 +4,7 @@ import { CONTEXT_PREFIX, type ImageVerdict, type Occasion } from '@kiln/forges';
 import type { ReportTarget, StoredConnection, StoredDelivery } from '@kiln/state';
 import { admitRequest } from '../../access/admit-request.ts';
 import { type Accepted, type SubmitParts, submitBuild } from '../../builds/submit-build.ts';
-import { Complaint, codeOf } from '../../http/complaint.ts';
+import { ApiProblem, codeOf } from '../../http/api-problem.ts';
 import type { Audit } from '../../ports.ts';
 import type { HookDeps } from '../ports.ts';
 import { connectionPrincipal } from './connection-principal.ts';
@@ -68,7 +68,7 @@ export async function submitImage(wanted: Wanted, at: ImageContext, parts: Submi
       await report(buildId, image, at, parts);
       return { image, outcome: 'built', build: buildId, notes: [...notes] };
     }
-    if (error instanceof Complaint && error.status < 500 && error.status !== 429) return refused(error.message);
+    if (error instanceof ApiProblem && error.status < 500 && error.status !== 429) return refused(error.message);
     throw error;
   }
 }

@@ -7,7 +7,7 @@ const TURN_BYTES = 256 * 1024;
 /**
  * A response that a log is written to. Waits for a slow client; never holds more for it than the piece it couldn't take at once.
  */
-export class Outlet implements Disposable {
+export class LogResponse implements Disposable {
   readonly #response: ServerResponse;
   readonly #heartbeat: NodeJS.Timeout | undefined;
   #wrote = false;
