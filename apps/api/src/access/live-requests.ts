@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Principal } from '@kiln/domain';
-import type { Events } from '../ports.ts';
+import type { PoolEvents } from '@kiln/state';
 
 /** An event may come before the request is known here whose credential it ends; it is remembered for so long, ms. */
 const REMEMBER_MS = 60_000;
@@ -17,7 +17,7 @@ export class LiveRequests implements Disposable {
   readonly #subscription: Disposable;
   readonly #now: () => number;
 
-  constructor(events: Events, now: () => number) {
+  constructor(events: Pick<PoolEvents, 'subscribe'>, now: () => number) {
     this.#now = now;
     this.#subscription = events.subscribe((event) => {
       if (event.type === 'credential') this.#end(event.id);

@@ -1,23 +1,7 @@
 import { changesState, type RouteDoc } from '@kiln/contracts';
 import { decideAccess, type Principal } from '@kiln/domain';
 import { ApiProblem } from '../http/api-problem.ts';
-
-/** What was sent as a credential is never repeated. */
-const NOT_SHOWN = 'a value that is not shown';
-
-/** A 401; `isMissing` where there was no credential at all. */
-export function unauthorized(detail: string, { isMissing = false } = {}): ApiProblem {
-  return new ApiProblem('unauthorized', detail, {
-    errors: [
-      {
-        field: 'header Authorization',
-        got: isMissing ? 'nothing' : NOT_SHOWN,
-        expected: 'Bearer and a token of this Kiln',
-      },
-    ],
-    headers: { 'WWW-Authenticate': isMissing ? 'Bearer realm="kiln"' : 'Bearer realm="kiln", error="invalid_token"' },
-  });
-}
+import { NOT_SHOWN, unauthorized } from '../http/unauthorized.ts';
 
 /** Lets `principal` in by a route, or refuses. @throws ApiProblem `unauthorized` or `forbidden` */
 export function authorize(principal: Principal, route: Pick<RouteDoc, 'access' | 'method' | 'changes'>): void {

@@ -1,20 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { type OperationId, type TokenView, tokenId, tokenRequest, type WhoamiView } from '@kiln/contracts';
 import { ALL_TEAMS, formatToken, TOKEN_BYTES } from '@kiln/domain';
-import type { StoredToken } from '@kiln/state';
+import type { StoredToken, TokenStore } from '@kiln/state';
 import type { ApiConfig } from '../config.ts';
 import { instant, sendJson } from '../http/answer.ts';
 import { fieldProblem, parameter, parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import { jsonBody } from '../http/json-body.ts';
-import type { Tokens } from '../ports.ts';
 import type { Handler } from './call.ts';
 
 type TokenOperation = Extract<OperationId, `${string}Token` | 'listTokens' | 'whoami'>;
 
 export function tokenHandlers(
   config: ApiConfig,
-  { tokens, now }: { tokens: Tokens; now: () => number },
+  { tokens, now }: { tokens: Pick<TokenStore, 'create' | 'list' | 'revoke'>; now: () => number },
 ): Record<TokenOperation, Handler> {
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
 

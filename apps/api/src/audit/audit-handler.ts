@@ -1,18 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { auditQuery } from '@kiln/contracts';
+import type { AuditLog } from '@kiln/state';
 import type { Handler } from '../access/call.ts';
 import type { ApiConfig } from '../config.ts';
 import { parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import { LogResponse } from '../logs/log-response.ts';
-import type { Audit } from '../ports.ts';
 
 const PAGE = 500;
 /** How often a follower looks for new entries, ms. */
 const LOOK_EVERY_MS = 1_000;
 
 /** `GET /v1/audit`: entries as lines of JSON, a page of them in memory at a time. */
-export function auditHandler(config: ApiConfig, audit: Audit, closing: AbortSignal): Handler {
+export function auditHandler(config: ApiConfig, audit: Pick<AuditLog, 'read'>, closing: AbortSignal): Handler {
   const moment = (text: string | undefined) => (text === undefined ? undefined : Date.parse(text));
   return async (request, response) => {
     const { follow, limit = Number.POSITIVE_INFINITY, ...asked } = parsed(auditQuery, request.query, 'query ');

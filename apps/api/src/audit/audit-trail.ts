@@ -1,10 +1,10 @@
 import type { AuditEntry } from '@kiln/contracts';
 import { ANONYMOUS, type Principal } from '@kiln/domain';
+import type { AuditLog, NewAuditEntry } from '@kiln/state';
 import type { Request, Response } from 'express';
 import type { Logger } from 'pino';
 import type { ApiProblem } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
-import type { Audit } from '../ports.ts';
 
 /** What a route tells of what it did, beside what every entry has. No secret's or token's value may be in it. */
 export interface AuditNote {
@@ -38,10 +38,10 @@ const MAX_TARGET_CHARS = 200;
  * and its entry leaves none: its client has no answer then, either. Where the log can't be written the entry goes to Kiln's own log.
  */
 export class AuditTrail {
-  readonly #audit: Pick<Audit, 'append'>;
+  readonly #audit: Pick<AuditLog, 'append'>;
   readonly #log: Logger;
 
-  constructor(audit: Pick<Audit, 'append'>, log: Logger) {
+  constructor(audit: Pick<AuditLog, 'append'>, log: Logger) {
     this.#audit = audit;
     this.#log = log;
   }
@@ -76,7 +76,7 @@ export class AuditTrail {
     return audited;
   }
 
-  async #append(entry: Parameters<Audit['append']>[0]): Promise<void> {
+  async #append(entry: NewAuditEntry): Promise<void> {
     try {
       await within(APPEND_TIMEOUT_MS, this.#audit.append(entry));
     } catch (error) {

@@ -1,5 +1,4 @@
-import type { StoredBuild } from '@kiln/state';
-import type { Builds, Events } from '../ports.ts';
+import type { BuildStore, PoolEvents, StoredBuild } from '@kiln/state';
 
 /** Events may be missed while Redis is away: each watched build is looked at this often all the same, ms. */
 const LOOK_AGAIN_MS = 5_000;
@@ -21,12 +20,12 @@ interface Watched {
  * Waits for builds to become something. However many wait for a build, its record is read once per event.
  */
 export class BuildWatch implements Disposable {
-  readonly #builds: Pick<Builds, 'get'>;
+  readonly #builds: Pick<BuildStore, 'get'>;
   readonly #watched = new Map<string, Watched>();
   readonly #subscription: Disposable;
   readonly #lookAgainMs: number;
 
-  constructor(builds: Pick<Builds, 'get'>, events: Events, lookAgainMs = LOOK_AGAIN_MS) {
+  constructor(builds: Pick<BuildStore, 'get'>, events: Pick<PoolEvents, 'subscribe'>, lookAgainMs = LOOK_AGAIN_MS) {
     this.#builds = builds;
     this.#lookAgainMs = lookAgainMs;
     this.#subscription = events.subscribe((event) => {

@@ -1,9 +1,8 @@
 import { isTerminal } from '@kiln/domain';
-import type { StoredBuild } from '@kiln/state';
+import type { BuildStore, StoredBuild } from '@kiln/state';
 import { ApiProblem } from '../http/api-problem.ts';
-import type { Builds } from '../ports.ts';
 import type { BuildWatch } from './build-watch.ts';
-import { buildNotFound } from './submit-build.ts';
+import { buildNotFound } from './find-build.ts';
 
 /**
  * Cancels a build and waits, until `signal` aborts, for the host that holds it to confirm.
@@ -13,7 +12,7 @@ import { buildNotFound } from './submit-build.ts';
  */
 export async function cancelBuild(
   id: string,
-  { builds, watch, signal }: { builds: Builds; watch: BuildWatch; signal: AbortSignal },
+  { builds, watch, signal }: { builds: Pick<BuildStore, 'cancel'>; watch: BuildWatch; signal: AbortSignal },
 ): Promise<{ build: StoredBuild; confirmed: boolean }> {
   const canceled = await builds.cancel(id);
   if (!canceled) throw buildNotFound(id);

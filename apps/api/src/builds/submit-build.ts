@@ -1,12 +1,21 @@
 import { type BuildRequest, type BuildSpec, contextKey } from '@kiln/contracts';
 import { isTerminal, leastTrust, type Principal, type PushRule, repoKey } from '@kiln/domain';
-import { type Idempotency, type MeteredBlobs, type NewBuild, QueueFull, type StoredBuild } from '@kiln/state';
+import {
+  type BuildSecretReader,
+  type ContextTeams,
+  type Idempotency,
+  type MeteredBlobs,
+  type NewBuild,
+  QueueFull,
+  type StoredBuild,
+} from '@kiln/state';
 import { grantTo } from '../access/admit-request.ts';
 import { requireContext, requireGrant } from '../contexts/stage-context.ts';
 import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import { type BuildRules, queueFull } from '../limits/build-rules.ts';
-import type { BuildSecrets, Builds, ContextTeams } from '../ports.ts';
+import type { Builds } from '../ports.ts';
 import { requireSecrets } from '../secrets/require-secrets.ts';
+import { buildNotFound } from './find-build.ts';
 import { fingerprint, hashed } from './fingerprint.ts';
 import type { Submission } from './receive-submission.ts';
 
@@ -21,25 +30,30 @@ export type RequestKey = Pick<Idempotency, 'space' | 'key'>;
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
-export interface SubmitParts {
+/** What every submission needs, whether it comes over HTTP, from a schedule or from a webhook. */
+export interface SubmissionDeps {
   readonly builds: Builds;
   readonly blobs: Pick<MeteredBlobs, 'open' | 'stat' | 'share'>;
-  readonly contextTeams: ContextTeams;
+  readonly contextTeams: Pick<ContextTeams, 'grant' | 'has'>;
   /** For how long a team may name a context after its last use, ms. */
   readonly contextGrantMs: number;
-  readonly buildSecrets: BuildSecrets;
+  readonly buildSecrets: Pick<BuildSecretReader, 'refusals'>;
+  /** Images that untrusted builds may push. */
+  readonly untrustedPush: readonly PushRule[];
+  readonly rulesFor: (principal: Principal, team: string) => Promise<BuildRules>;
+}
+
+export interface SubmitDeps extends Omit<SubmissionDeps, 'rulesFor'> {
   readonly principal: Principal;
   /** Of the principal and the request's team. */
   readonly rules: BuildRules;
-  /** Images that untrusted builds may push. */
-  readonly untrustedPush: readonly PushRule[];
 }
 
 /** Accepts what was submitted; when it answers, build and context are durable. @throws ApiProblem, StorageQuotaExceeded; the stores' errors */
 export async function submitBuild(
   { request, context }: Submission,
   key: RequestKey | undefined,
-  { builds, blobs, contextTeams, contextGrantMs, buildSecrets, principal, rules, untrustedPush }: SubmitParts,
+  { builds, blobs, contextTeams, contextGrantMs, buildSecrets, principal, rules, untrustedPush }: SubmitDeps,
 ): Promise<Accepted> {
   checkKey(key);
   await requireSecrets(request, principal.trust, buildSecrets);
@@ -68,16 +82,16 @@ export async function submitBuild(
   });
 }
 
-export interface RetryParts
-  extends Pick<SubmitParts, 'builds' | 'blobs' | 'buildSecrets' | 'principal' | 'untrustedPush'> {
-  readonly rulesOf: (team: string) => Promise<BuildRules>;
+export interface RetryDeps
+  extends Pick<SubmissionDeps, 'builds' | 'blobs' | 'buildSecrets' | 'untrustedPush' | 'rulesFor'> {
+  readonly principal: Principal;
 }
 
 /** Accepts an ended build's request once more. @throws ApiProblem `build_not_found`, `not_retriable`, `forbidden`, `secret_missing` */
 export async function retryBuild(
   id: string,
   key: RequestKey | undefined,
-  { builds, blobs, buildSecrets, principal, rulesOf, untrustedPush }: RetryParts,
+  { builds, blobs, buildSecrets, principal, rulesFor, untrustedPush }: RetryDeps,
 ): Promise<Accepted> {
   checkKey(key);
   const old = await builds.get(id);
@@ -87,7 +101,7 @@ export async function retryBuild(
   const trust = leastTrust(record.trust, principal.trust);
   const granted = grantTo(spec, trust, untrustedPush);
   await requireSecrets(spec, trust, buildSecrets);
-  const rules = await rulesOf(record.team);
+  const rules = await rulesFor(principal, record.team);
   await rules.checkTargets(spec);
   if (spec.source.type === 'upload') {
     const context = await blobs.stat(contextKey(spec.source.digest ?? ''));
@@ -126,10 +140,6 @@ async function accept(builds: Builds, build: NewBuild): Promise<Accepted> {
 function checkContextSize(sizeBytes: number, { contextBytes }: BuildRules): void {
   if (contextBytes === undefined || sizeBytes <= contextBytes) return;
   throw fieldProblem('body_too_large', 'context', `${sizeBytes} bytes`, `at most ${contextBytes} bytes`);
-}
-
-export function buildNotFound(id: string): ApiProblem {
-  return fieldProblem('build_not_found', 'id', id, 'the id of a build');
 }
 
 function notRetriable(field: string, got: string, expected: string): ApiProblem {

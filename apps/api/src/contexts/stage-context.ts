@@ -2,10 +2,9 @@ import { createHash } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import { contextKey } from '@kiln/contracts';
 import { ALL_TEAMS, type Principal } from '@kiln/domain';
-import type { MeteredBlobs, MeteredUpload, StorageShare } from '@kiln/state';
+import type { BlobStore, ContextTeams, MeteredBlobs, MeteredUpload, StorageShare } from '@kiln/state';
 import type { EntryTree } from '@kiln/trees';
 import { type ApiProblem, fieldProblem } from '../http/api-problem.ts';
-import type { Blobs, ContextTeams } from '../ports.ts';
 import { type ContextLimits, inspectContext } from './inspect-context.ts';
 
 export interface StagingLimits extends ContextLimits {
@@ -82,12 +81,12 @@ async function receive(
  * Whether `principal` may name a context by its digest. One of another team is not found: neither what is in it nor that it is there
  * is told. @throws ApiProblem `context_not_found`
  */
-export async function requireGrant(digest: string, { team }: Principal, contextTeams: ContextTeams): Promise<void> {
+export async function requireGrant(digest: string, { team }: Principal, contextTeams: Pick<ContextTeams, 'has'>): Promise<void> {
   if (team !== ALL_TEAMS && !(await contextTeams.has(digest, team))) throw contextNotFound(digest);
 }
 
 /** @throws ApiProblem `context_not_found`; looking at it counts as a use, so it isn't cleared away under the build */
-export async function requireContext(digest: string, blobs: Pick<Blobs, 'open'>): Promise<void> {
+export async function requireContext(digest: string, blobs: Pick<BlobStore, 'open'>): Promise<void> {
   const stream = await blobs.open(contextKey(digest));
   if (!stream) throw contextNotFound(digest);
   stream.destroy();

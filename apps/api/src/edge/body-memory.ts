@@ -1,13 +1,6 @@
 import { ApiProblem } from '../http/api-problem.ts';
+import type { HeldBody } from '../http/read-json.ts';
 import { clientNetwork } from './client-network.ts';
-
-/** A body that is being read into memory. Disposing of it gives the memory back. */
-export interface HeldBody extends Disposable {
-  /** Counts bytes that came. @throws ApiProblem `unavailable`, `too_many_requests` */
-  add(bytes: number): void;
-  /** Rejects when the body had to make room for others. */
-  readonly dropped: Promise<never>;
-}
 
 interface Body {
   bytes: number;

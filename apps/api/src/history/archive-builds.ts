@@ -3,9 +3,8 @@ import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { historyKey } from '@kiln/contracts';
-import type { EndedBuild, EndedRef, HistoryPlace } from '@kiln/state';
+import type { BlobStore, EndedBuild, EndedRef, HistoryPlace, HistoryStore } from '@kiln/state';
 import type { Logger } from 'pino';
-import type { Blobs, History } from '../ports.ts';
 
 const pack = promisify(gzip);
 
@@ -19,18 +18,20 @@ interface Stored extends Pick<EndedBuild, 'id' | 'stamp' | 'doc' | 'spec'> {
   readonly place: HistoryPlace;
 }
 
+type ArchivedHistory = Pick<HistoryStore, 'claim' | 'release' | 'ended' | 'read' | 'shrink'>;
+
 /**
  * Moves ended builds out of Redis: their documents go into a blob, many together, and then Redis keeps of each what lists need. Until
  * that has happened a build is whole in Redis; whoever dies in between leaves a blob that nothing names, which is swept with the others
  * of its time.
  */
 export class BuildArchiver {
-  readonly #history: History;
-  readonly #blobs: Pick<Blobs, 'put'>;
+  readonly #history: ArchivedHistory;
+  readonly #blobs: Pick<BlobStore, 'put'>;
   readonly #log: Logger;
   readonly #holder = randomUUID();
 
-  constructor(history: History, blobs: Pick<Blobs, 'put'>, log: Logger) {
+  constructor(history: ArchivedHistory, blobs: Pick<BlobStore, 'put'>, log: Logger) {
     this.#history = history;
     this.#blobs = blobs;
     this.#log = log;

@@ -3,8 +3,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { type BuildSpec, buildSpec } from '@kiln/contracts';
 import type { BuildRecord } from '@kiln/domain';
-import { type ArchivedBuild, inOrder, type StoredDecision } from '@kiln/state';
-import type { Blobs } from '../ports.ts';
+import { type ArchivedBuild, type BlobStore, inOrder, type StoredDecision } from '@kiln/state';
 
 const unpack = promisify(gunzip);
 
@@ -26,9 +25,9 @@ export class DocumentLost extends Error {
 
 /** Reads what archived builds have in the blob store. */
 export class BuildDocuments {
-  readonly #blobs: Pick<Blobs, 'open'>;
+  readonly #blobs: Pick<BlobStore, 'open'>;
 
-  constructor(blobs: Pick<Blobs, 'open'>) {
+  constructor(blobs: Pick<BlobStore, 'open'>) {
     this.#blobs = blobs;
   }
 

@@ -1,9 +1,8 @@
 import { type BuildView, HISTORY_PREFIX } from '@kiln/contracts';
-import { openState } from '@kiln/state';
+import { type HistoryStore, openState } from '@kiln/state';
 import { FaultyRedis, TestRedis } from '@kiln/state/testing';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { History } from '../ports.ts';
 import { TestApi } from '../testing/test-api.ts';
 import { BuildArchiver } from './archive-builds.ts';
 import { BuildDocuments } from './build-documents.ts';
@@ -147,13 +146,12 @@ describe('the archiver', () => {
     const id = await ended();
     const before = await answers(id);
     const { history } = api.state;
-    const dying: History = {
+    const dying: Pick<HistoryStore, 'claim' | 'release' | 'ended' | 'read' | 'shrink'> = {
       claim: (holder) => history.claim(holder),
       release: async () => {},
       ended: (...range) => history.ended(...range),
       read: (ids) => history.read(ids),
       shrink: () => Promise.reject(new Error('killed')),
-      forgottenUpTo: () => history.forgottenUpTo(),
     };
     await expect(new BuildArchiver(dying, api.blobs, quiet).round(LATER, signal)).rejects.toThrow('killed');
     expect(await answers(id)).toEqual(before);

@@ -1,7 +1,7 @@
 import { HISTORY_PREFIX, historyEnd } from '@kiln/contracts';
+import type { BlobStore, HistoryStore } from '@kiln/state';
 import { pMapIterable } from 'p-map';
 import type { Logger } from 'pino';
-import type { Blobs, History } from '../ports.ts';
 
 /** A blob younger than that may be one whose builds are about to be shrunk. Far longer than a claim holds. */
 const YOUNG_MS = 3_600_000;
@@ -12,8 +12,8 @@ const AT_ONCE = 16;
  * many blobs went. Of a Redis that hasn't forgotten anything nothing is deleted.
  */
 export async function sweepDocuments(
-  history: Pick<History, 'forgottenUpTo'>,
-  blobs: Pick<Blobs, 'list' | 'stat' | 'delete'>,
+  history: Pick<HistoryStore, 'forgottenUpTo'>,
+  blobs: Pick<BlobStore, 'list' | 'stat' | 'delete'>,
   now: number,
   log: Logger,
   signal: AbortSignal,

@@ -1,7 +1,8 @@
 import { drainOrder, hostChange, hostName, joinRequest, type OperationId, removeQuery } from '@kiln/contracts';
 import { ALL_TEAMS, holds } from '@kiln/domain';
-import type { HostState } from '@kiln/state';
+import type { HostOperations, HostState, HostStore } from '@kiln/state';
 import type { Request, Response } from 'express';
+import type { Logger } from 'pino';
 import type { Handler } from '../access/call.ts';
 import { visibleBuilds } from '../access/visible-builds.ts';
 import type { ApiConfig } from '../config.ts';
@@ -9,17 +10,24 @@ import { sendJson } from '../http/answer.ts';
 import { ApiProblem, codeOf, fieldProblem, parameter, parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import { hasBody, jsonBody } from '../http/json-body.ts';
-import type { ApiDeps } from '../ports.ts';
+import type { Builds } from '../ports.ts';
 import { viewHostDetail } from './host-detail.ts';
 import { viewHost } from './host-view.ts';
 import { joinGrant } from './join-grant.ts';
 
 type HostOperation = Extract<OperationId, `${string}Host` | 'listHosts' | 'joinPool'>;
 
+export interface HostHandlerDeps {
+  readonly builds: Builds;
+  readonly hosts: Pick<HostStore, 'list' | 'get' | 'mountUsers'>;
+  readonly hostOperations: Pick<HostOperations, 'cordon' | 'uncordon' | 'drain' | 'change' | 'remove'>;
+  readonly log: Logger;
+}
+
 /** The routes of hosts: what operators do with them, and how they join. */
 export function hostHandlers(
   config: ApiConfig,
-  { builds, hosts, hostOperations: operations, log }: Pick<ApiDeps, 'builds' | 'hosts' | 'hostOperations' | 'log'>,
+  { builds, hosts, hostOperations: operations, log }: HostHandlerDeps,
 ): Record<HostOperation, Handler> {
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const body = (request: Request) => jsonBody(request, config.maxJsonBytes);

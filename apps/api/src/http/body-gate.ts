@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Pace } from '../edge/body-pace.ts';
+import type { Pace } from './body-pace.ts';
 
 const WAITING = new WeakMap<IncomingMessage, ServerResponse>();
 const TIMES = new WeakMap<object, BodyTime>();

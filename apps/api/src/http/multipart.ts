@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { Busboy, type BusboyHeaders, type BusboyInstance } from '@fastify/busboy';
-import { BodyPace } from '../edge/body-pace.ts';
 import { ApiProblem } from './api-problem.ts';
+import { BodyPace } from './body-pace.ts';
 
 /** The request ended, or fell silent, before its last boundary. */
 export class CutOff extends Error {

@@ -1,10 +1,17 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { type ParseError, parse as parseTolerantly, printParseErrorCode } from 'jsonc-parser';
-import type { HeldBody } from '../edge/body-memory.ts';
-import { BodyPace } from '../edge/body-pace.ts';
 import { ApiProblem, fieldProblem } from './api-problem.ts';
 import { type BodyTime, bodyTimeOf } from './body-gate.ts';
+import { BodyPace } from './body-pace.ts';
+
+/** A body that is being read into memory. Disposing of it gives the memory back. */
+export interface HeldBody extends Disposable {
+  /** Counts bytes that came. @throws ApiProblem `unavailable`, `too_many_requests` */
+  add(bytes: number): void;
+  /** Rejects when the body had to make room for others. */
+  readonly dropped: Promise<never>;
+}
 
 /**
  * The body of a request, as JSON. `what` names it in complaints.

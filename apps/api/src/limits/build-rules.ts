@@ -35,26 +35,26 @@ export class BuildRules {
     token: LimitSubject | undefined,
     limits: readonly { readonly whose: string; readonly limits: Limits }[],
     { share, bytesLeft }: { readonly share: StorageShare; readonly bytesLeft: number | undefined },
-    parts: BuildRuleParts,
+    deps: BuildRuleDeps,
   ) {
     this.#token = token;
     this.#limits = limits;
     this.share = share;
     this.#bytesLeft = bytesLeft;
-    this.#checkGitHost = parts.checkGitHost;
+    this.#checkGitHost = deps.checkGitHost;
   }
 
-  static async of(principal: Principal, team: string, parts: BuildRuleParts): Promise<BuildRules> {
+  static async of(principal: Principal, team: string, deps: BuildRuleDeps): Promise<BuildRules> {
     const own = credentialSubject(principal);
-    const ofTeam = await parts.book.of({ kind: 'team', name: team });
+    const ofTeam = await deps.book.of({ kind: 'team', name: team });
     const limits = [
       { whose: `the team ${team}`, limits: ofTeam },
-      ...(own ? [{ whose: principal.name, limits: await parts.book.of(own) }] : []),
+      ...(own ? [{ whose: principal.name, limits: await deps.book.of(own) }] : []),
     ];
     const quotaBytes = lowest(ofTeam.storedBytes);
     const bytesLeft =
-      quotaBytes === undefined ? undefined : Math.max(0, quotaBytes - (await parts.storage.usedBy(team)));
-    return new BuildRules(own, limits, { share: { team, quotaBytes }, bytesLeft }, parts);
+      quotaBytes === undefined ? undefined : Math.max(0, quotaBytes - (await deps.storage.usedBy(team)));
+    return new BuildRules(own, limits, { share: { team, quotaBytes }, bytesLeft }, deps);
   }
 
   /** Most bytes of a context, as it is sent; undefined where nothing but the pool limits them. */
@@ -91,7 +91,7 @@ export class BuildRules {
   }
 }
 
-export interface BuildRuleParts {
+export interface BuildRuleDeps {
   readonly book: LimitBook;
   readonly checkGitHost: GitHostCheck;
   readonly storage: Pick<StorageLedger, 'usedBy'>;

@@ -6,8 +6,7 @@ import {
   limitsOf,
   type Principal,
 } from '@kiln/domain';
-import { subjectKey } from '@kiln/state';
-import type { Events, LimitSets } from '../ports.ts';
+import { type LimitStore, type PoolEvents, subjectKey } from '@kiln/state';
 
 /** However still the event stream is, what is set is read anew after so long, ms. */
 const FRESH_MS = 10_000;
@@ -18,13 +17,13 @@ const UNLIMITED_KINDS: ReadonlySet<Principal['kind']> = new Set(['local-admin', 
 /** What teams and credentials may do: what is set for them over what everybody has, as this process knows it. */
 export class LimitBook implements Disposable {
   readonly defaults: LimitDefaults;
-  readonly #sets: Pick<LimitSets, 'all'>;
+  readonly #sets: Pick<LimitStore, 'all'>;
   readonly #now: () => number;
   readonly #subscription: Disposable;
   #known: Promise<ReadonlyMap<string, LimitSettings>> | undefined;
   #readAt = Number.NEGATIVE_INFINITY;
 
-  constructor(defaults: LimitDefaults, sets: Pick<LimitSets, 'all'>, events: Events, now: () => number) {
+  constructor(defaults: LimitDefaults, sets: Pick<LimitStore, 'all'>, events: Pick<PoolEvents, 'subscribe'>, now: () => number) {
     this.defaults = defaults;
     this.#sets = sets;
     this.#now = now;

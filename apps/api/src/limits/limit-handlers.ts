@@ -8,7 +8,7 @@ import {
   tokenId,
 } from '@kiln/contracts';
 import type { LimitSettings, LimitSubject } from '@kiln/domain';
-import { subjectOf } from '@kiln/state';
+import { type LimitStore, type StorageLedger, subjectOf, type TokenStore } from '@kiln/state';
 import type { Request, Response } from 'express';
 import type { Call, Handler } from '../access/call.ts';
 import type { ApiConfig } from '../config.ts';
@@ -16,15 +16,21 @@ import { sendJson } from '../http/answer.ts';
 import { fieldProblem, parameter, parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import { jsonBody } from '../http/json-body.ts';
-import type { ApiDeps } from '../ports.ts';
 import { credentialSubject, type LimitBook, teamSubject } from './limit-book.ts';
 
 type LimitOperation = Extract<OperationId, `${string}Limits`>;
 
+export interface LimitHandlerDeps {
+  readonly limits: Pick<LimitStore, 'all' | 'change' | 'usage'>;
+  readonly tokens: Pick<TokenStore, 'list'>;
+  readonly storage: Pick<StorageLedger, 'usedBy'>;
+  readonly book: LimitBook;
+}
+
 /** The routes of limits. */
 export function limitHandlers(
   config: ApiConfig,
-  { limits: sets, tokens, storage, book }: Pick<ApiDeps, 'limits' | 'tokens' | 'storage'> & { book: LimitBook },
+  { limits: sets, tokens, storage, book }: LimitHandlerDeps,
 ): Record<LimitOperation, Handler> {
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const view = async (subject: LimitSubject): Promise<LimitView> => {

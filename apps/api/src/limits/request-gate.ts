@@ -1,9 +1,8 @@
 import type { LimitSubject, Principal } from '@kiln/domain';
-import { RATE_WINDOW_SECONDS, type RateState } from '@kiln/state';
+import { RATE_WINDOW_SECONDS, type RateState, type RequestRates } from '@kiln/state';
 import type { Response } from 'express';
 import { ApiProblem } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
-import type { Rates } from '../ports.ts';
 import { credentialSubject, type LimitBook, teamSubject } from './limit-book.ts';
 
 /** Lets a principal's request in, or refuses it, and says in the answer how many are left. @throws ApiProblem `too_many_requests` */
@@ -16,7 +15,7 @@ interface Counted {
 }
 
 /** Counts requests by credential and by team. Header fields as in draft-ietf-httpapi-ratelimit-headers-10. */
-export function requestGate(book: LimitBook, rates: Rates, storeTimeoutMs: number): RequestGate {
+export function requestGate(book: LimitBook, rates: Pick<RequestRates, 'take'>, storeTimeoutMs: number): RequestGate {
   const count = async (subject: LimitSubject | undefined): Promise<Counted[]> => {
     if (!subject) return [];
     const { requestsPerMinute: perMinute } = await book.of(subject);

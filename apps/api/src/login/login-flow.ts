@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import type { Principal } from '@kiln/domain';
+import type { Sealer } from '@kiln/state';
 import * as oidc from 'openid-client';
-import { unauthorized } from '../access/refusals.ts';
 import { ApiProblem } from '../http/api-problem.ts';
+import { unauthorized } from '../http/unauthorized.ts';
 import type { Issuer } from '../oidc/settings.ts';
 import { principalOf } from '../oidc/verify-token.ts';
-import type { Sealing } from '../ports.ts';
 
 /** How long somebody may take to log in, ms. */
 export const LOGIN_TTL_MS = 600_000;
@@ -23,12 +23,12 @@ interface Attempt {
   readonly until: number;
 }
 
-export interface LoginParts {
+export interface LoginDeps {
   readonly issuer: Issuer;
   readonly login: NonNullable<Issuer['login']>;
   /** Where browsers find this API; the issuer must know `<it>/auth/callback`. */
   readonly publicUrl: string;
-  readonly sealer: Sealing;
+  readonly sealer: Pick<Sealer, 'seal' | 'open'>;
   readonly now: () => number;
 }
 
@@ -37,16 +37,16 @@ export interface LoginParts {
  * is in a cookie of the browser that began it, sealed, so that nobody can fill a store, and nobody's answer counts for another browser.
  */
 export class LoginFlow {
-  readonly #parts: LoginParts;
+  readonly #deps: LoginDeps;
   #configuration: Promise<oidc.Configuration> | undefined;
 
-  constructor(parts: LoginParts) {
-    this.#parts = parts;
+  constructor(deps: LoginDeps) {
+    this.#deps = deps;
   }
 
   /** Where to send the browser, and what to put into its cookie. @throws ApiProblem `unavailable` */
   async begin(returnTo: string): Promise<{ url: string; sealed: string }> {
-    const { login, sealer, now } = this.#parts;
+    const { login, sealer, now } = this.#deps;
     const configuration = await this.#configured();
     const [state, nonce, verifier] = [oidc.randomState(), oidc.randomNonce(), oidc.randomPKCECodeVerifier()];
     const url = oidc.buildAuthorizationUrl(configuration, {
@@ -63,7 +63,7 @@ export class LoginFlow {
    * @throws ApiProblem `unauthorized`, `forbidden` (no rule lets them in), `unavailable`
    */
   async finish(search: string, sealed: string | undefined): Promise<{ principal: Principal; returnTo: string }> {
-    const { issuer } = this.#parts;
+    const { issuer } = this.#deps;
     const attempt = this.#attempt(sealed);
     const configuration = await this.#configured();
     const claims = await this.#claims(configuration, new URL(`${this.#redirectUri}${search}`), attempt);
@@ -72,11 +72,11 @@ export class LoginFlow {
   }
 
   get #redirectUri(): string {
-    return `${this.#parts.publicUrl.replace(/\/$/, '')}/auth/callback`;
+    return `${this.#deps.publicUrl.replace(/\/$/, '')}/auth/callback`;
   }
 
   #attempt(sealed: string | undefined): Attempt {
-    const { sealer, now } = this.#parts;
+    const { sealer, now } = this.#deps;
     if (sealed === undefined) throw refused('this browser has begun none, or refuses cookies');
     let attempt: Attempt;
     try {
@@ -113,7 +113,7 @@ export class LoginFlow {
   }
 
   async #discover(): Promise<oidc.Configuration> {
-    const { issuer, login } = this.#parts;
+    const { issuer, login } = this.#deps;
     const secret =
       login.clientSecretFile === undefined ? undefined : readFileSync(login.clientSecretFile, 'utf8').trim();
     const isLocal = issuer.issuer.startsWith('http:');
@@ -136,7 +136,7 @@ export class LoginFlow {
       return refused(`the issuer says ${error.error === 'access_denied' ? 'no' : 'that it failed'}`);
     }
     if (error instanceof oidc.ResponseBodyError && error.status < 500) return refused('the issuer does not confirm it');
-    const { name } = this.#parts.issuer;
+    const { name } = this.#deps.issuer;
     if (error instanceof oidc.ClientError && !isNetwork(error)) return refused('what the issuer sent is not valid');
     const problem = new ApiProblem('unavailable', `the OIDC issuer ${name} does not answer as it should`);
     problem.cause = error;

@@ -1,19 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { loginQuery, type OperationId } from '@kiln/contracts';
+import type { Sealer, SessionStore } from '@kiln/state';
 import type { Handler } from '../access/call.ts';
 import type { ApiConfig } from '../config.ts';
 import { ApiProblem, parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
-import type { Sealing, Sessions } from '../ports.ts';
-import type { Cookies } from './cookies.ts';
+import type { Cookies } from '../access/cookies.ts';
 import { LOGIN_TTL_MS, LoginFlow } from './login-flow.ts';
 import { safeReturnTo } from './return-to.ts';
 
 type LoginOperation = Extract<OperationId, `${string}Login` | 'logout'>;
 
 interface LoginDeps {
-  readonly sessions: Sessions;
-  readonly sealer: Sealing;
+  readonly sessions: Pick<SessionStore, 'create' | 'end'>;
+  readonly sealer: Pick<Sealer, 'seal' | 'open'>;
   readonly cookies: Cookies;
   readonly now: () => number;
 }

@@ -1,10 +1,9 @@
 import { json } from 'node:stream/consumers';
 import { logIndexKey, logKey, logMembers } from '@kiln/contracts';
+import type { BlobStore, LogName } from '@kiln/state';
 import { z } from 'zod';
-import type { Blobs } from '../ports.ts';
 import type { LogChunk } from './log-chunk.ts';
 import { readMember } from './log-members.ts';
-import type { LogRef } from './log-pages.ts';
 
 /** `lastSeq` is the log's last record. */
 const logIndex = z.strictObject({ members: logMembers, lastSeq: z.int() });
@@ -14,18 +13,18 @@ const logIndex = z.strictObject({ members: logMembers, lastSeq: z.int() });
  * the index lets us begin in the middle. It is written last: where it is, the log is whole.
  */
 export class ArchivedLogs {
-  readonly #blobs: Pick<Blobs, 'open' | 'stat'>;
+  readonly #blobs: Pick<BlobStore, 'open' | 'stat'>;
 
-  constructor(blobs: Pick<Blobs, 'open' | 'stat'>) {
+  constructor(blobs: Pick<BlobStore, 'open' | 'stat'>) {
     this.#blobs = blobs;
   }
 
-  async exists({ buildId, attempt }: LogRef): Promise<boolean> {
+  async exists({ buildId, attempt }: LogName): Promise<boolean> {
     return (await this.#blobs.stat(logIndexKey(buildId, attempt))) !== undefined;
   }
 
   /** The last record, by itself; undefined where there is no archive. */
-  async last({ buildId, attempt }: LogRef): Promise<LogChunk | undefined> {
+  async last({ buildId, attempt }: LogName): Promise<LogChunk | undefined> {
     const stream = await this.#blobs.open(logIndexKey(buildId, attempt));
     if (!stream) return undefined;
     const { members, lastSeq } = logIndex.parse(await json(stream));
@@ -33,7 +32,7 @@ export class ArchivedLogs {
   }
 
   /** The rest of the member that holds the record after `seq`; undefined where there is no such record. */
-  async after({ buildId, attempt }: LogRef, seq: number): Promise<LogChunk | undefined> {
+  async after({ buildId, attempt }: LogName, seq: number): Promise<LogChunk | undefined> {
     const stream = await this.#blobs.open(logIndexKey(buildId, attempt));
     if (!stream) return undefined;
     const { members, lastSeq } = logIndex.parse(await json(stream));

@@ -1,15 +1,15 @@
 import type { EndRecord } from '@kiln/contracts';
 import { isTerminal } from '@kiln/domain';
-import type { StoredBuild } from '@kiln/state';
+import type { BuildStore, LogName, StoredBuild } from '@kiln/state';
 import type { Logger } from 'pino';
-import type { Builds, LogStreams, Tail } from '../ports.ts';
+import type { LiveLogs, LiveTail } from './live-logs.ts';
 import { LogChunk } from './log-chunk.ts';
-import { LogGap, type LogPages, type LogRef } from './log-pages.ts';
+import { LogGap, type LogPages } from './log-pages.ts';
 import { LogRing } from './log-ring.ts';
 
-export interface AttemptLogParts {
-  readonly logs: Pick<LogStreams, 'openTail'>;
-  readonly builds: Pick<Builds, 'get'>;
+export interface AttemptLogDeps {
+  readonly logs: Pick<LiveLogs, 'openTail'>;
+  readonly builds: Pick<BuildStore, 'get'>;
   readonly pages: LogPages;
   readonly ringChars: number;
   readonly log: Logger;
@@ -23,24 +23,24 @@ const RETRY_MS = { first: 100, most: 2_000 };
  * watcher falls out of the ring and catches up by pages. It keeps no list of watchers: each brings his position.
  */
 export class AttemptLog implements AsyncDisposable {
-  readonly ref: LogRef;
-  readonly #parts: AttemptLogParts;
+  readonly ref: LogName;
+  readonly #deps: AttemptLogDeps;
   readonly #ring: LogRing;
   readonly #waiting = new Set<() => void>();
   readonly #stop = new AbortController();
   /** The last record that the reader has read, or where it will begin. */
   #head: number | undefined;
-  #tail: Tail | undefined;
+  #tail: LiveTail | undefined;
   #pump: Promise<void> | undefined;
   #retryMs = RETRY_MS.first;
   /** The attempt has ended, so its log is complete: what isn't there now never will be. */
   #isOver = false;
   #end: EndRecord | undefined;
 
-  constructor(ref: LogRef, parts: AttemptLogParts) {
+  constructor(ref: LogName, deps: AttemptLogDeps) {
     this.ref = ref;
-    this.#parts = parts;
-    this.#ring = new LogRing(parts.ringChars);
+    this.#deps = deps;
+    this.#ring = new LogRing(deps.ringChars);
   }
 
   /** The closing record, once a watcher has come to it. */
@@ -89,7 +89,7 @@ export class AttemptLog implements AsyncDisposable {
     if (!this.#isOver && wait && !isBehind) return 'wait';
     // Asked before the page is read: what ended in between has its last records in no page that was read before.
     const wasOver = this.#isOver;
-    const page = await this.#parts.pages.after(this.ref, seq);
+    const page = await this.#deps.pages.after(this.ref, seq);
     if (page || !wait) return page;
     if (wasOver) return this.#missingEnd(seq);
     // Others have read it here, and it is gone: the stream has expired, or records were lost.
@@ -110,7 +110,7 @@ export class AttemptLog implements AsyncDisposable {
   }
 
   async #read(): Promise<void> {
-    const { logs, log } = this.#parts;
+    const { logs, log } = this.#deps;
     try {
       this.#tail ??= logs.openTail(this.ref.buildId, this.ref.attempt, this.#head ?? 0);
       const batches = await this.#tail.next(this.#stop.signal);
@@ -144,20 +144,20 @@ export class AttemptLog implements AsyncDisposable {
    */
   async #missingEnd(seq: number): Promise<LogChunk | undefined> {
     if (seq === 0) return undefined;
-    const last = await this.#parts.pages.after(this.ref, seq - 1);
+    const last = await this.#deps.pages.after(this.ref, seq - 1);
     if (!last) return undefined;
     if (last.end) {
       this.#end = last.end;
       return undefined;
     }
-    const build = await this.#parts.builds.get(this.ref.buildId);
+    const build = await this.#deps.builds.get(this.ref.buildId);
     if (!build) return undefined;
-    this.#parts.log.error({ ...this.ref, seq }, 'log without an end');
+    this.#deps.log.error({ ...this.ref, seq }, 'log without an end');
     return new LogChunk(this.ref.attempt, seq + 1, [JSON.stringify(endOfAttempt(build, this.ref.attempt))]);
   }
 
   async #refresh(): Promise<void> {
-    const build = await this.#parts.builds.get(this.ref.buildId);
+    const build = await this.#deps.builds.get(this.ref.buildId);
     if (build) this.note(build);
   }
 

@@ -1,14 +1,14 @@
 import { logOfPiece } from '@kiln/contracts';
+import type { BlobStore, LogStore } from '@kiln/state';
 import type { Logger } from 'pino';
-import type { Blobs, LogStreams } from '../ports.ts';
 import type { ArchivedLogs } from './archived-logs.ts';
 
 /** A piece is noted within the time of a claim after it was written, or never: one that is older and isn't belongs to nobody. */
 const ORPHANED_MS = 3_600_000;
 
 export interface PieceClearing {
-  readonly logs: Pick<LogStreams, 'pieces' | 'exists'>;
-  readonly blobs: Pick<Blobs, 'list' | 'stat' | 'delete'>;
+  readonly logs: Pick<LogStore, 'pieces' | 'exists'>;
+  readonly blobs: Pick<BlobStore, 'list' | 'stat' | 'delete'>;
   readonly archive: Pick<ArchivedLogs, 'exists'>;
   readonly log: Logger;
 }

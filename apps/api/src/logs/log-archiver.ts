@@ -1,11 +1,10 @@
 import { Readable } from 'node:stream';
 import { type LogPiece, logIndexKey, logKey } from '@kiln/contracts';
-import type { LogBatch } from '@kiln/state';
+import type { BlobStore, LogBatch, LogName } from '@kiln/state';
 import type { Logger } from 'pino';
-import type { Blobs, LogStreams } from '../ports.ts';
+import type { LiveLogs } from './live-logs.ts';
 import { ArchivedLogs } from './archived-logs.ts';
 import { type MemberList, packMembers } from './log-members.ts';
-import type { LogRef } from './log-pages.ts';
 
 const READ_BATCHES = 16;
 /** Logs that are looked at in a round, and those of them that are moved: others that fail again and again don't keep them away. */
@@ -19,13 +18,13 @@ const RETRY_MS = { first: 5_000, most: 300_000 };
 /** The stream, or a piece, ended before the log did: somebody else has archived it meanwhile, or it was lost. */
 class LogBrokeOff extends Error {
   readonly code = 'log_broke_off';
-  constructor({ buildId, attempt }: LogRef, lastSeq: number) {
+  constructor({ buildId, attempt }: LogName, lastSeq: number) {
     super(`log of ${buildId}, attempt ${attempt}: nothing after record ${lastSeq}, which is not its end`);
   }
 }
 
-type Streams = Pick<LogStreams, 'read' | 'unarchived' | 'claim' | 'pieces' | 'markArchived'>;
-type Store = Pick<Blobs, 'put' | 'stat' | 'open' | 'delete'>;
+type Streams = Pick<LiveLogs, 'read' | 'unarchived' | 'claim' | 'pieces' | 'markArchived'>;
+type Store = Pick<BlobStore, 'put' | 'stat' | 'open' | 'delete'>;
 
 /**
  * Moves the logs of attempts that have ended into the archive: their pieces, which lie in the blob store already, one after the other as they are,
@@ -63,7 +62,7 @@ export class LogArchiver {
     return done;
   }
 
-  async #tryArchive(ref: LogRef, signal: AbortSignal): Promise<'archived' | 'claimed' | 'failed'> {
+  async #tryArchive(ref: LogName, signal: AbortSignal): Promise<'archived' | 'claimed' | 'failed'> {
     const name = `${ref.buildId}:${ref.attempt}`;
     try {
       await using claim = await this.#logs.claim(ref.buildId, ref.attempt);
@@ -80,7 +79,7 @@ export class LogArchiver {
     }
   }
 
-  #isDue({ buildId, attempt }: LogRef): boolean {
+  #isDue({ buildId, attempt }: LogName): boolean {
     return this.#now() >= (this.#failing.get(`${buildId}:${attempt}`)?.retryAt ?? 0);
   }
 
@@ -88,7 +87,7 @@ export class LogArchiver {
    * A claim may lapse, and two archive the same log: since it has ended neither its pieces nor its stream change any more, so both
    * write the same bytes; whoever finds it done, or its stream gone, overwrites nothing.
    */
-  async #archive(ref: LogRef, signal: AbortSignal): Promise<void> {
+  async #archive(ref: LogName, signal: AbortSignal): Promise<void> {
     const { buildId, attempt } = ref;
     const pieces = await this.#logs.pieces(buildId, attempt);
     if (!(await this.#isArchived(ref))) {
@@ -112,7 +111,7 @@ export class LogArchiver {
    * Whether the archive holds this very log, by its last record. Where Redis was put back to an earlier state, as by a restored backup, it may
    * hold that of another attempt of the same number, which Redis has forgotten.
    */
-  async #isArchived(ref: LogRef): Promise<boolean> {
+  async #isArchived(ref: LogName): Promise<boolean> {
     const archived = await new ArchivedLogs(this.#blobs).last(ref);
     if (!archived) return false;
     const stream = async (afterSeq: number) => (await this.#logs.read(ref.buildId, ref.attempt, afterSeq, 1))[0];
@@ -121,7 +120,7 @@ export class LogArchiver {
     return last?.lines.length === 1 && last.lines[0] === archived.lines.at(-1);
   }
 
-  async *#whole(ref: LogRef, pieces: readonly LogPiece[], list: MemberList, signal: AbortSignal) {
+  async *#whole(ref: LogName, pieces: readonly LogPiece[], list: MemberList, signal: AbortSignal) {
     for (const piece of pieces) {
       signal.throwIfAborted();
       yield* this.#piece(ref, piece, list);
@@ -134,7 +133,7 @@ export class LogArchiver {
     if (!isWhole) throw new LogBrokeOff(ref, list.lastSeq);
   }
 
-  async *#piece(ref: LogRef, { key, members, lastSeq, sizeBytes }: LogPiece, list: MemberList) {
+  async *#piece(ref: LogName, { key, members, lastSeq, sizeBytes }: LogPiece, list: MemberList) {
     const blob = await this.#blobs.open(key);
     if (!blob) throw new LogBrokeOff(ref, list.lastSeq);
     const start = list.sizeBytes;
@@ -148,7 +147,7 @@ export class LogArchiver {
   }
 
   /** What Redis has after record `seq`. */
-  async *#rest(ref: LogRef, seq: number, noteLast: (line: string | undefined) => void): AsyncGenerator<LogBatch> {
+  async *#rest(ref: LogName, seq: number, noteLast: (line: string | undefined) => void): AsyncGenerator<LogBatch> {
     for (let last = seq; ; ) {
       const batches = await this.#logs.read(ref.buildId, ref.attempt, last, READ_BATCHES);
       for (const batch of batches) {

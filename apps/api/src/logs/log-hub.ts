@@ -1,10 +1,9 @@
 import type { PoolEvent } from '@kiln/contracts';
-import type { Events } from '../ports.ts';
-import { AttemptLog, type AttemptLogParts } from './attempt-log.ts';
-import type { LogRef } from './log-pages.ts';
+import type { LogName, PoolEvents } from '@kiln/state';
+import { AttemptLog, type AttemptLogDeps } from './attempt-log.ts';
 
-export interface LogHubOptions extends AttemptLogParts {
-  readonly events: Events;
+export interface LogHubOptions extends AttemptLogDeps {
+  readonly events: Pick<PoolEvents, 'subscribe'>;
   /** How long a log without watchers keeps its reader, ms. */
   readonly lingerMs: number;
 }
@@ -36,7 +35,7 @@ export class LogHub implements AsyncDisposable {
     return this.#held.size;
   }
 
-  hold(ref: LogRef): LogHold {
+  hold(ref: LogName): LogHold {
     const key = `${ref.buildId}.${ref.attempt}`;
     const held = this.#held.get(key) ?? { log: new AttemptLog(ref, this.#options), holds: 0, linger: undefined };
     this.#held.set(key, held);

@@ -3,8 +3,7 @@ import { setImmediate as breathe } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import type { LogMembers } from '@kiln/contracts';
-import type { LogBatch } from '@kiln/state';
-import type { Blobs } from '../ports.ts';
+import type { BlobStore, LogBatch } from '@kiln/state';
 import { LogChunk } from './log-chunk.ts';
 
 const pack = promisify(gzip);
@@ -58,7 +57,7 @@ async function* pagesOf(batches: AsyncIterable<LogBatch>): AsyncGenerator<LogBat
 
 /** The rest, after record `seq`, of the member that holds the record after it; undefined where the blob isn't there. */
 export async function readMember(
-  blobs: Pick<Blobs, 'open'>,
+  blobs: Pick<BlobStore, 'open'>,
   { key, members, attempt }: { readonly key: string; readonly members: LogMembers; readonly attempt: number },
   seq: number,
 ): Promise<LogChunk | undefined> {

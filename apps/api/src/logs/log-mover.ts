@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { logPieceKey } from '@kiln/contracts';
-import { type LogBatch, liveBytes } from '@kiln/state';
+import { type BlobStore, liveBytes, type LogBatch, type LogName } from '@kiln/state';
 import type { Logger } from 'pino';
-import type { Blobs, LogStreams } from '../ports.ts';
+import type { LiveLogs } from './live-logs.ts';
 import { type MemberList, packMembers } from './log-members.ts';
-import type { LogRef } from './log-pages.ts';
 
 const READ_BATCHES = 16;
 /** A piece ends when it has so much, in bytes of JSON. */
@@ -15,9 +14,9 @@ const CONCURRENCY = 4;
 /** Waits after a log couldn't be moved, ms: each is twice as long as the one before. */
 const RETRY_MS = { first: 500, most: 15_000 };
 
-export interface LogMoverParts {
-  readonly logs: Pick<LogStreams, 'loud' | 'claim' | 'newestFirst' | 'pieces' | 'read' | 'movePiece'>;
-  readonly blobs: Pick<Blobs, 'put' | 'delete'>;
+export interface LogMoverDeps {
+  readonly logs: Pick<LiveLogs, 'loud' | 'claim' | 'newestFirst' | 'pieces' | 'read' | 'movePiece'>;
+  readonly blobs: Pick<BlobStore, 'put' | 'delete'>;
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -27,12 +26,12 @@ export interface LogMoverParts {
  * and trims the stream. Whoever dies in between leaves a blob that nobody reads; `clearPieces` finds it.
  */
 export class LogMover {
-  readonly #parts: LogMoverParts;
+  readonly #deps: LogMoverDeps;
   /** Logs that couldn't be moved, by name. */
   readonly #failing = new Map<string, { waitMs: number; retryAt: number }>();
 
-  constructor(parts: LogMoverParts) {
-    this.#parts = parts;
+  constructor(deps: LogMoverDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -41,7 +40,7 @@ export class LogMover {
    */
   async round(bytes: number, signal: AbortSignal): Promise<number> {
     for (let all = 0; ; ) {
-      const logs = await this.#parts.logs.loud(bytes, MAX_AT_ONCE);
+      const logs = await this.#deps.logs.loud(bytes, MAX_AT_ONCE);
       const moved = await this.#moveAll(
         logs.filter((log) => this.#isDue(log)),
         signal,
@@ -51,7 +50,7 @@ export class LogMover {
     }
   }
 
-  async #moveAll(logs: LogRef[], signal: AbortSignal): Promise<number> {
+  async #moveAll(logs: LogName[], signal: AbortSignal): Promise<number> {
     let moved = 0;
     const lane = async () => {
       for (let log = logs.shift(); log && !signal.aborted; log = logs.shift()) {
@@ -62,7 +61,7 @@ export class LogMover {
     return moved;
   }
 
-  async #tryMove(ref: LogRef, signal: AbortSignal): Promise<boolean> {
+  async #tryMove(ref: LogName, signal: AbortSignal): Promise<boolean> {
     const name = nameOf(ref);
     try {
       const moved = await this.#move(ref, signal);
@@ -71,14 +70,14 @@ export class LogMover {
     } catch (error) {
       if (signal.aborted) return false;
       const waitMs = Math.min(RETRY_MS.most, 2 * (this.#failing.get(name)?.waitMs ?? RETRY_MS.first / 2));
-      this.#failing.set(name, { waitMs, retryAt: this.#parts.now() + waitMs });
-      this.#parts.log.error({ ...ref, err: error, retryMs: waitMs }, 'piece of a log not moved');
+      this.#failing.set(name, { waitMs, retryAt: this.#deps.now() + waitMs });
+      this.#deps.log.error({ ...ref, err: error, retryMs: waitMs }, 'piece of a log not moved');
       return false;
     }
   }
 
-  async #move(ref: LogRef, signal: AbortSignal): Promise<boolean> {
-    const { logs, blobs, log } = this.#parts;
+  async #move(ref: LogName, signal: AbortSignal): Promise<boolean> {
+    const { logs, blobs, log } = this.#deps;
     const { buildId, attempt } = ref;
     await using claim = await logs.claim(buildId, attempt);
     if (!claim) return false;
@@ -106,11 +105,11 @@ export class LogMover {
 
   /** Batches from record `from` on, at most a piece of them, and none that has record `end`. */
   async *#batches(
-    { buildId, attempt }: LogRef,
+    { buildId, attempt }: LogName,
     { from, end, taken }: { readonly from: number; readonly end: number; readonly taken: { bytes: number } },
   ): AsyncGenerator<LogBatch> {
     for (let next = from; ; ) {
-      const batches = await this.#parts.logs.read(buildId, attempt, next - 1, READ_BATCHES);
+      const batches = await this.#deps.logs.read(buildId, attempt, next - 1, READ_BATCHES);
       for (const batch of batches) {
         if (batch.firstSeq >= end) return;
         if (batch.firstSeq !== next)
@@ -124,11 +123,11 @@ export class LogMover {
     }
   }
 
-  #isDue(ref: LogRef): boolean {
-    return this.#parts.now() >= (this.#failing.get(nameOf(ref))?.retryAt ?? 0);
+  #isDue(ref: LogName): boolean {
+    return this.#deps.now() >= (this.#failing.get(nameOf(ref))?.retryAt ?? 0);
   }
 }
 
-function nameOf({ buildId, attempt }: LogRef): string {
+function nameOf({ buildId, attempt }: LogName): string {
   return `${buildId}:${attempt}`;
 }

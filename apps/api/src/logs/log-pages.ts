@@ -1,18 +1,12 @@
-import type { LogStreams } from '../ports.ts';
+import type { LogName, LogStore } from '@kiln/state';
 import type { ArchivedLogs } from './archived-logs.ts';
 import { LogChunk } from './log-chunk.ts';
 import type { LogPieces } from './log-pieces.ts';
 
-/** One attempt's log. */
-export interface LogRef {
-  readonly buildId: string;
-  readonly attempt: number;
-}
-
 /** What a store gave doesn't follow on what was asked: a record is missing. */
 export class LogGap extends Error {
   readonly code = 'log_gap';
-  constructor({ buildId, attempt }: LogRef, wanted: number, got: number | undefined) {
+  constructor({ buildId, attempt }: LogName, wanted: number, got: number | undefined) {
     super(
       `log of ${buildId}, attempt ${attempt}: record ${wanted} is missing${got === undefined ? '' : `, next is ${got}`}`,
     );
@@ -29,7 +23,7 @@ const MAX_PAGE_BATCHES = 512;
  * Readers at the same place share a page: each begins where the one before ended, so those who started together stay together.
  */
 export class LogPages {
-  readonly #logs: Pick<LogStreams, 'read'>;
+  readonly #logs: Pick<LogStore, 'read'>;
   readonly #pieces: Pick<LogPieces, 'after'>;
   readonly #archive: ArchivedLogs;
   readonly #maxChars: number;
@@ -41,7 +35,7 @@ export class LogPages {
   readonly #batches = new Map<string, number>();
 
   constructor(
-    logs: Pick<LogStreams, 'read'>,
+    logs: Pick<LogStore, 'read'>,
     pieces: Pick<LogPieces, 'after'>,
     archive: ArchivedLogs,
     maxChars: number,
@@ -53,7 +47,7 @@ export class LogPages {
   }
 
   /** Some records right after `seq`; undefined where no store has any. @throws LogGap; the stores' errors */
-  async after(ref: LogRef, seq: number): Promise<LogChunk | undefined> {
+  async after(ref: LogName, seq: number): Promise<LogChunk | undefined> {
     const key = `${ref.buildId}.${ref.attempt}.${seq}`;
     const cached = this.#cache.get(key);
     if (cached) {
@@ -68,7 +62,7 @@ export class LogPages {
     return page;
   }
 
-  async #read(ref: LogRef, seq: number): Promise<LogChunk | undefined> {
+  async #read(ref: LogName, seq: number): Promise<LogChunk | undefined> {
     const live = await this.#readLive(ref, seq);
     if (live instanceof LogChunk) return live;
     const moved = (await this.#pieces.after(ref, seq)) ?? (await this.#archive.after(ref, seq));
@@ -77,7 +71,7 @@ export class LogPages {
   }
 
   /** Of a stream that goes on only later, where it does. */
-  async #readLive(ref: LogRef, seq: number): Promise<LogChunk | { firstSeq: number } | undefined> {
+  async #readLive(ref: LogName, seq: number): Promise<LogChunk | { firstSeq: number } | undefined> {
     const log = `${ref.buildId}.${ref.attempt}`;
     const batches = await this.#logs.read(ref.buildId, ref.attempt, seq, this.#batches.get(log) ?? 4);
     if (batches.length === 0) {

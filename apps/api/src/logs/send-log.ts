@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type LogPosition, type logStreamQuery, parseLogId } from '@kiln/contracts';
 import { isTerminal } from '@kiln/domain';
+import type { LogStore } from '@kiln/state';
 import type { z } from 'zod';
 import type { BuildWatch } from '../builds/build-watch.ts';
-import { buildNotFound } from '../builds/submit-build.ts';
+import { buildNotFound } from '../builds/find-build.ts';
 import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
-import type { Builds, LogStreams } from '../ports.ts';
+import type { Builds } from '../ports.ts';
 import type { ArchivedLogs } from './archived-logs.ts';
 import { followBuild } from './follow-build.ts';
 import { followSharedRun } from './follow-shared-run.ts';
@@ -13,9 +14,9 @@ import type { LogChunk, LogFormat, TextState } from './log-chunk.ts';
 import type { LogHub } from './log-hub.ts';
 import { dropStalled, LogResponse } from './log-response.ts';
 
-export interface LogSending {
+export interface LogSendDeps {
   readonly builds: Builds;
-  readonly logs: LogStreams;
+  readonly logs: Pick<LogStore, 'exists'>;
   readonly archive: ArchivedLogs;
   readonly hub: LogHub;
   readonly watch: BuildWatch;
@@ -40,7 +41,7 @@ const BEATS: Readonly<Partial<Record<LogFormat, string>>> = { sse: ': alive\n\n'
 
 /** Answers `GET /v1/builds/:id/logs`. @throws ApiProblem, as long as nothing has been sent; the stores' errors */
 export async function sendLog(
-  sending: LogSending,
+  sending: LogSendDeps,
   request: IncomingMessage,
   response: ServerResponse,
   { id, query, format }: { id: string; query: LogQuery; format: LogFormat },
@@ -74,7 +75,7 @@ export async function sendLog(
 }
 
 async function stream(
-  { heartbeatMs, idleMs, retryMs, closing }: LogSending,
+  { heartbeatMs, idleMs, retryMs, closing }: LogSendDeps,
   response: ServerResponse,
   format: LogFormat,
   chunks: AsyncIterable<LogChunk>,
@@ -122,7 +123,7 @@ async function* withFirst(first: LogChunk, rest: AsyncGenerator<LogChunk>): Asyn
 
 /** Whether a log is kept of the attempt that a watcher asks for, or of one after it. */
 async function hasLog(
-  { logs, archive }: LogSending,
+  { logs, archive }: LogSendDeps,
   buildId: string,
   from: LogPosition,
   attempts: number,

@@ -1,7 +1,7 @@
 import { firstMatch, type Principal } from '@kiln/domain';
 import { decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
-import { unauthorized } from '../access/refusals.ts';
 import { ApiProblem } from '../http/api-problem.ts';
+import { unauthorized } from '../http/unauthorized.ts';
 import { IssuerKeys, type KeyTimes } from './issuer-keys.ts';
 import type { Issuer } from './settings.ts';
 

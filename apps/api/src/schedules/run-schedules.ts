@@ -1,9 +1,8 @@
 import type { ProblemCode } from '@kiln/contracts';
-import type { DueSchedule, NewAuditEntry } from '@kiln/state';
+import type { AuditLog, DueSchedule, NewAuditEntry } from '@kiln/state';
 import type { Logger } from 'pino';
 import { ApiProblem, problemOf } from '../http/api-problem.ts';
-import type { Audit } from '../ports.ts';
-import { type ScheduleSubmitting, schedulePrincipal, submitSchedule } from './submit-schedule.ts';
+import { type ScheduleDeps, schedulePrincipal, submitSchedule } from './submit-schedule.ts';
 
 /** Refusals that a later try may not meet. */
 const PASSING: ReadonlySet<ProblemCode> = new Set(['queue_full', 'store_full', 'unavailable', 'disk_full']);
@@ -13,11 +12,11 @@ const PASSING: ReadonlySet<ProblemCode> = new Set(['queue_full', 'store_full', '
  * noted with the schedule, and waits for its next time.
  */
 export function scheduleRunner(
-  parts: ScheduleSubmitting,
-  { audit, log }: { readonly audit: Pick<Audit, 'append'>; readonly log: Logger },
+  deps: ScheduleDeps,
+  { audit, log }: { readonly audit: Pick<AuditLog, 'append'>; readonly log: Logger },
 ): (due: DueSchedule) => Promise<void> {
   return async ({ id, dueAt, isLastTry }) => {
-    const schedule = await parts.schedules.get(id);
+    const schedule = await deps.schedules.get(id);
     // Paused, or removed, when it was already on its way.
     if (!schedule || schedule.paused) return;
     const { kind, id: actor, name, team } = schedulePrincipal(schedule);
@@ -27,7 +26,7 @@ export function scheduleRunner(
         ...rest,
       });
     try {
-      const { build, replayed } = await submitSchedule(schedule, dueAt, parts);
+      const { build, replayed } = await submitSchedule(schedule, dueAt, deps);
       log.info({ scheduleId: id, dueAt, buildId: build.record.id, replayed }, 'schedule submitted');
       if (!replayed) await note({ target: build.record.id, outcome: 'done', status: 202 });
     } catch (error) {
@@ -35,7 +34,7 @@ export function scheduleRunner(
       const mayPass = !(error instanceof ApiProblem) || PASSING.has(problem.code);
       if (mayPass && !isLastTry) throw error;
       const refused = { code: problem.code, message: problem.message };
-      await parts.schedules.noteRun(id, { dueAt, at: parts.now(), refused });
+      await deps.schedules.noteRun(id, { dueAt, at: deps.now(), refused });
       log.warn({ err: error, scheduleId: id, dueAt }, 'schedule not submitted');
       const { status, code, message: reason } = problem;
       await note({ target: id, outcome: status === 403 ? 'refused' : 'failed', status, code, reason });

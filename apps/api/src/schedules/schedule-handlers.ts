@@ -11,13 +11,13 @@ import { instant, sendJson } from '../http/answer.ts';
 import { ApiProblem, codeOf, fieldProblem, parameter, parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import { jsonBody } from '../http/json-body.ts';
-import { type ScheduleSubmitting, submitSchedule } from './submit-schedule.ts';
+import { type ScheduleDeps, submitSchedule } from './submit-schedule.ts';
 
 type ScheduleOperation = Extract<OperationId, `${string}Schedule` | 'listSchedules'>;
 
 /** The routes of schedules. */
-export function scheduleHandlers(config: ApiConfig, parts: ScheduleSubmitting): Record<ScheduleOperation, Handler> {
-  const { schedules, builds } = parts;
+export function scheduleHandlers(config: ApiConfig, deps: ScheduleDeps): Record<ScheduleOperation, Handler> {
+  const { schedules, builds } = deps;
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const body = (request: Request) => jsonBody(request, config.maxJsonBytes);
   const idOf = (request: Request) => parameter(scheduleId, 'id', request.params.id);
@@ -59,8 +59,8 @@ export function scheduleHandlers(config: ApiConfig, parts: ScheduleSubmitting): 
     async createSchedule(request, response, { principal, note }) {
       const asked = await body(request);
       const { request: build, ...times } = parsed(scheduleRequest, asked);
-      const admitted = admitRequest(build, namedTeam(asked), principal, parts.untrustedPush);
-      await (await parts.rulesFor(principal, admitted.team)).checkTargets(admitted);
+      const admitted = admitRequest(build, namedTeam(asked), principal, deps.untrustedPush);
+      await (await deps.rulesFor(principal, admitted.team)).checkTargets(admitted);
       const { secrets, ...rest } = admitted;
       const { trust, name: createdBy } = principal;
       const schedule = await stored(
@@ -97,7 +97,7 @@ export function scheduleHandlers(config: ApiConfig, parts: ScheduleSubmitting): 
 
     async runSchedule(request, response, { principal, note }) {
       const schedule = await toChange(request, principal);
-      const { build } = await stored(submitSchedule(schedule, undefined, parts));
+      const { build } = await stored(submitSchedule(schedule, undefined, deps));
       note({ details: { build: build.record.id } });
       response.setHeader('Location', viewBuild(build).links.self);
       sendJson(response, 202, viewBuild(build));

@@ -1,7 +1,7 @@
 import { type BuildSpec, secretRepoOf, storedSecretsOf } from '@kiln/contracts';
 import type { Trust } from '@kiln/domain';
+import type { BuildSecretReader } from '@kiln/state';
 import { ApiProblem } from '../http/api-problem.ts';
-import type { BuildSecrets } from '../ports.ts';
 
 /**
  * What is missing already needn't wait for a host to fail. What is there now is read when the build starts, and may be gone by then.
@@ -10,7 +10,7 @@ import type { BuildSecrets } from '../ports.ts';
 export async function requireSecrets(
   request: Pick<BuildSpec, 'storedSecrets' | 'source' | 'team'>,
   trust: Trust,
-  secrets: BuildSecrets,
+  secrets: Pick<BuildSecretReader, 'refusals'>,
 ): Promise<void> {
   const named = storedSecretsOf(request);
   const repo = secretRepoOf(request);

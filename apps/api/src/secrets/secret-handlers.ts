@@ -7,21 +7,26 @@ import {
   secretsQuery,
 } from '@kiln/contracts';
 import { ALL_TEAMS, type Principal, repoOrigin, type SecretIdentity, teamFor } from '@kiln/domain';
-import type { SecretContent, StoredSecret } from '@kiln/state';
+import type { Resealer, SecretContent, SecretStore, StoredSecret } from '@kiln/state';
 import type { Handler } from '../access/call.ts';
 import type { ApiConfig } from '../config.ts';
 import { instant, sendJson } from '../http/answer.ts';
 import { ApiProblem, codeOf, fieldProblem, parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import { jsonBody } from '../http/json-body.ts';
-import type { ApiDeps } from '../ports.ts';
 import { viewResealing } from './reseal.ts';
 
 type SecretOperation = Extract<OperationId, `${string}Secret` | `${string}Secrets`>;
 
 export function secretHandlers(
   config: ApiConfig,
-  { secrets, resealer }: Pick<ApiDeps, 'secrets' | 'resealer'>,
+  {
+    secrets,
+    resealer,
+  }: {
+    readonly secrets: Pick<SecretStore, 'set' | 'list' | 'remove' | 'isReadable'>;
+    readonly resealer: Pick<Resealer, 'run'>;
+  },
 ): Record<SecretOperation, Handler> {
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const view = (secret: StoredSecret) => viewSecret(secret, secrets.isReadable(secret));

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { LogPiece, LogRecord, PoolEvent } from '@kiln/contracts';
 import { buildRequest } from '@kiln/contracts';
 import { type BuildEvent, type BuildRecord, currentAttempt, isIllegal, transition } from '@kiln/domain';
-import type { LogBatch, PieceOutcome, StoredBuild } from '@kiln/state';
-import type { Builds, Events, LogStreams, Tail } from '../ports.ts';
+import type { BuildStore, LogBatch, PieceOutcome, PoolEvents, StoredBuild } from '@kiln/state';
+import type { LiveLogs, LiveTail } from '../logs/live-logs.ts';
 
 /** Lets everything else that is ready run first. */
 export const tick = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -50,21 +50,21 @@ export class FakePool {
     return this.#record;
   }
 
-  readonly builds: Pick<Builds, 'get'> = {
+  readonly builds: Pick<BuildStore, 'get'> = {
     get: async (id) => {
       await tick();
       return id === this.id ? this.stored() : undefined;
     },
   };
 
-  readonly events: Events = {
+  readonly events: Pick<PoolEvents, 'subscribe'> = {
     subscribe: (listener) => {
       this.listeners.add(listener);
       return { [Symbol.dispose]: () => void this.listeners.delete(listener) };
     },
   };
 
-  readonly logs: { -readonly [M in keyof LogStreams]: LogStreams[M] } = {
+  readonly logs: { -readonly [M in keyof LiveLogs]: LiveLogs[M] } = {
     exists: async (_id, attempt) => this.streams.has(attempt),
     read: async (_id, attempt, after, max) => {
       this.reads += 1;
@@ -149,7 +149,7 @@ export class FakePool {
     this.moved.delete(attempt);
   }
 
-  #tail(attempt: number, from: number): Tail {
+  #tail(attempt: number, from: number): LiveTail {
     let after = from;
     let closed = false;
     this.tails += 1;

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import type { Blobs } from '../ports.ts';
+import type { BlobStore } from '@kiln/state';
 
 /** Blobs in memory; `now` is their clock. No temporary files: what stages uploads is tested on a real disk. */
-export class MemoryBlobs implements Blobs {
+export class MemoryBlobs implements BlobStore {
   readonly held = new Map<string, { bytes: Buffer; usedAt: number }>();
   now = 0;
 

@@ -1,6 +1,6 @@
+import type { BlobStore } from '@kiln/state';
 import { pMapIterable } from 'p-map';
 import type { Logger } from 'pino';
-import type { Blobs } from '../ports.ts';
 
 export interface Retention {
   readonly logRetentionMs: number;
@@ -14,7 +14,7 @@ const AT_ONCE = 16;
 
 /** Deletes what nobody has used for as long as `retention` says. Answers how many blobs went. */
 export async function clearAway(
-  blobs: Pick<Blobs, 'list' | 'stat' | 'delete'>,
+  blobs: Pick<BlobStore, 'list' | 'stat' | 'delete'>,
   retention: Retention,
   now: number,
   log: Logger,
@@ -38,7 +38,7 @@ export async function clearAway(
 }
 
 async function clear(
-  blobs: Pick<Blobs, 'list' | 'stat' | 'delete'>,
+  blobs: Pick<BlobStore, 'list' | 'stat' | 'delete'>,
   kind: string,
   unusedSince: number,
   signal: AbortSignal,

@@ -1,14 +1,14 @@
 import { BLOB_KINDS, buildOfKey, isCountedKey } from '@kiln/contracts';
+import type { BlobStore, BuildStore, ContextTeams, StorageLedger } from '@kiln/state';
 import type { Logger } from 'pino';
-import type { Blobs, Builds, ContextTeams, MeteredDeps } from '../ports.ts';
 
 /** An entry without a blob, counted last so long ago, is of an upload or a blob that is gone, ms. */
 const GONE_MS = 10 * 60_000;
 
 interface Recounted {
-  readonly blobs: Pick<Blobs, 'list' | 'stat'>;
-  readonly storage: Pick<MeteredDeps['storage'], 'entry' | 'charge' | 'entries' | 'release'>;
-  readonly builds: Pick<Builds, 'record'>;
+  readonly blobs: Pick<BlobStore, 'list' | 'stat'>;
+  readonly storage: Pick<StorageLedger, 'entry' | 'charge' | 'entries' | 'release'>;
+  readonly builds: Pick<BuildStore, 'record'>;
   readonly contextTeams: Pick<ContextTeams, 'teamsOf'>;
 }
 

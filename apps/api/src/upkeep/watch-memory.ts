@@ -1,8 +1,7 @@
 import type { MemoryLevel } from '@kiln/domain';
-import type { LiveLogSettings, MemoryState } from '@kiln/state';
+import type { LiveLogSettings, Memory, MemoryState } from '@kiln/state';
 import type { Logger } from 'pino';
 import type { ApiConfig } from '../config.ts';
-import type { Memory } from '../ports.ts';
 import { repeat } from './repeat.ts';
 
 /** No piece is made of less unless a writer waits: small blobs cost more than they free. */

@@ -19,11 +19,11 @@ import { incomplete } from '../contexts/inspect-context.ts';
 import type { Entry, StrangerGate } from '../edge/stranger-gate.ts';
 import type { StreamCap } from '../edge/stream-cap.ts';
 import type { RequestGate } from '../limits/request-gate.ts';
-import { sendProblem } from './answer.ts';
-import { ApiProblem, fieldProblem, problemOf } from './api-problem.ts';
-import { type BodyTime, limitBodyTime } from './body-gate.ts';
+import { sendProblem } from '../http/answer.ts';
+import { ApiProblem, fieldProblem, problemOf } from '../http/api-problem.ts';
+import { type BodyTime, limitBodyTime } from '../http/body-gate.ts';
 
-export interface AppParts {
+export interface AppDeps {
   readonly handlers: Readonly<Record<OperationId, Handler>>;
   readonly authenticate: Authenticate;
   readonly gate: RequestGate;
@@ -46,7 +46,7 @@ const ENDS_CREDENTIALS: ReadonlySet<OperationId> = new Set(['logout', 'revokeTok
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** The routes of the catalogue, and what goes round each of them. */
-export function createApp(parts: AppParts): Express {
+export function createApp(parts: AppDeps): Express {
   const { handlers, authenticate, gate, live, trail, trustProxy, bodyTime, log, now, closing } = parts;
   const { strangers, streams } = parts;
   const app = express();

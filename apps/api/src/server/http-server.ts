@@ -13,9 +13,9 @@ import type { Logger } from 'pino';
 import type { ApiConfig } from '../config.ts';
 import { isLoopback } from '../edge/client-network.ts';
 import { capConnections } from '../edge/connection-cap.ts';
-import { sendProblem } from './answer.ts';
-import { ApiProblem, fieldProblem } from './api-problem.ts';
-import { holdBody } from './body-gate.ts';
+import { sendProblem } from '../http/answer.ts';
+import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
+import { holdBody } from '../http/body-gate.ts';
 import { OpenConnections } from './open-connections.ts';
 
 type ServerTimes = Pick<

@@ -1,5 +1,5 @@
 import type { Request } from 'express';
-import type { LogFormat } from '../logs/log-chunk.ts';
+import type { LogFormat } from './log-chunk.ts';
 
 /** In order of preference: a client that takes anything gets the event stream, which is all there is to know. */
 const BY_TYPE: Readonly<Record<string, LogFormat>> = {
