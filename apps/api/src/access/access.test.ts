@@ -149,7 +149,7 @@ describe('trust', () => {
         errors: [
           {
             ...{ field: 'tags[1]', got: `"${tag}"` },
-            expected: 'an image of r.example/web/**, r.example/previews/*: the build is untrusted',
+            expected: 'an image that matches r.example/web/** or r.example/previews/*, since the build is untrusted',
           },
         ],
       });

@@ -2,8 +2,8 @@ import type { Principal, Trust } from '@kiln/domain';
 import { fieldProblem } from '../http/api-problem.ts';
 
 /**
- * Refuses an untrusted principal's change to something trusted, also within its own team: untrusted credentials change only what is
- * untrusted. `kind` names what it is in the error, such as `build`.
+ * Refuses an untrusted principal's change to something trusted, also within its own team. `kind` names the target in the error, such
+ * as `build`.
  * @throws ApiProblem `forbidden`
  */
 export function requireActsOn(

@@ -10,7 +10,7 @@ import { looksLikeJwt } from '../oidc/verify-token.ts';
 import { checkSameOrigin } from './same-origin.ts';
 
 export interface AuthenticatorDeps {
-  /** Verifies OIDC tokens; absent where no issuer is set up. */
+  /** Verifies OIDC tokens; undefined if no issuer is configured. */
   readonly verifyJwt: ((token: string) => Promise<Principal>) | undefined;
   readonly local: (token: string) => Principal | undefined;
   readonly tokens: Pick<TokenStore, 'find' | 'isUseStale' | 'noteUse'>;
@@ -22,7 +22,7 @@ export interface AuthenticatorDeps {
   readonly log: Logger;
 }
 
-/** Whom a request comes from: `ANONYMOUS` where it brings nothing. @throws ApiProblem `unauthorized` where what it brings is no good */
+/** Identifies the caller of a request: `ANONYMOUS` without a credential. @throws ApiProblem `unauthorized` for an invalid credential */
 export type Authenticate = (request: Pick<Request, 'get' | 'method'>) => Promise<Principal>;
 
 export function authenticator(deps: AuthenticatorDeps): Authenticate {
@@ -35,7 +35,7 @@ export function authenticator(deps: AuthenticatorDeps): Authenticate {
   };
 }
 
-/** Whom the cookie stands for, where there is one. @throws ApiProblem `unauthorized`; `forbidden` for what another site sent */
+/** Identifies the caller by the session cookie, if any. @throws ApiProblem `unauthorized`; `forbidden` for a request from another site */
 async function sessionPrincipal(
   request: Pick<Request, 'get' | 'method'>,
   { sessions, cookies, publicUrl, storeTimeoutMs }: AuthenticatorDeps,
@@ -50,7 +50,7 @@ async function sessionPrincipal(
 
 async function verified(token: string, { verifyJwt }: AuthenticatorDeps): Promise<Principal> {
   if (verifyJwt) return verifyJwt(token);
-  throw unauthorized('this Kiln takes no OIDC tokens: no issuer is set up (KILN_OIDC_FILE)');
+  throw unauthorized('OIDC tokens are not accepted: no issuer is configured (KILN_OIDC_FILE)');
 }
 
 async function storedPrincipal(
@@ -58,17 +58,17 @@ async function storedPrincipal(
   { tokens, storeTimeoutMs, now, log }: AuthenticatorDeps,
 ): Promise<Principal> {
   const kind = tokenKind(text);
-  if (kind === 'mistyped') throw unauthorized('the bearer token is mistyped or cut off: its checksum is wrong');
+  if (kind === 'mistyped') throw unauthorized('the bearer token is mistyped or truncated: its checksum is wrong');
   const token = kind === undefined ? undefined : await within(storeTimeoutMs, tokens.find(text));
-  if (!token) throw unauthorized('the bearer token is not one of this Kiln, or was revoked');
+  if (!token) throw unauthorized('the bearer token is unknown to this Kiln, or was revoked');
   if (token.expiresAt !== undefined && token.expiresAt <= now()) {
     throw unauthorized(`the token ${token.id} (${token.name}) expired at ${instant(token.expiresAt)}`);
   }
-  // Nobody waits for that, and nobody is refused because of it.
+  // In the background: neither its duration nor its failure affects the request.
   if (tokens.isUseStale(token)) {
     tokens
       .noteUse(text)
-      .catch((error: unknown) => log.warn({ err: error, tokenId: token.id }, 'use of token not noted'));
+      .catch((error: unknown) => log.warn({ err: error, tokenId: token.id }, 'last use of token not recorded'));
   }
   return principalOf(token);
 }

@@ -11,6 +11,7 @@ import type { Handler } from './call.ts';
 
 type TokenOperation = Extract<OperationId, `${string}Token` | 'listTokens' | 'whoami'>;
 
+/** The routes of tokens, and of the caller's own identity. */
 export function tokenHandlers(
   config: ApiConfig,
   { tokens, now }: { tokens: Pick<TokenStore, 'create' | 'list' | 'revoke'>; now: () => number },

@@ -11,7 +11,7 @@ const PAGE = 500;
 /** How often a follower looks for new entries, ms. */
 const LOOK_EVERY_MS = 1_000;
 
-/** `GET /v1/audit`: entries as lines of JSON, a page of them in memory at a time. */
+/** Handles `GET /v1/audit`: sends entries as lines of JSON, with one page in memory at a time. */
 export function auditHandler(config: ApiConfig, audit: Pick<AuditLog, 'read'>, closing: AbortSignal): Handler {
   const moment = (text: string | undefined) => (text === undefined ? undefined : Date.parse(text));
   return async (request, response) => {
@@ -22,7 +22,7 @@ export function auditHandler(config: ApiConfig, audit: Pick<AuditLog, 'read'>, c
     const gone = new AbortController();
     response.on('close', () => gone.abort());
     const signal = AbortSignal.any([gone.signal, closing]);
-    // The first page before the status: what fails can still be told.
+    // The first page is read before the status is sent, so that a failure can still be answered.
     let entries = await page(asked.after, limit);
     response.writeHead(200, { 'Content-Type': 'application/x-ndjson', 'Cache-Control': 'no-store' });
     response.flushHeaders();

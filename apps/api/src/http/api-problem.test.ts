@@ -11,5 +11,5 @@ test('answers 503 with Retry-After while Redis is starting or has become a repli
     expect(problemOf(reply(message))).toMatchObject({ code: 'unavailable', headers: { 'Retry-After': '2' } });
   }
   expect(problemOf(reply('ERR unknown command'))).toMatchObject({ code: 'internal' });
-  expect(problemOf(new Error('LOADING, says something else'))).toMatchObject({ code: 'internal' });
+  expect(problemOf(new Error('LOADING from something else'))).toMatchObject({ code: 'internal' });
 });

@@ -5,16 +5,16 @@ import { ApiProblem, fieldProblem } from './api-problem.ts';
 import { type BodyTime, bodyTimeOf } from './body-gate.ts';
 import { BodyPace } from './body-pace.ts';
 
-/** A body that is being read into memory. Disposing of it gives the memory back. */
+/** Accounts for a body that is being read into memory. Disposing of it gives the memory back. */
 export interface HeldBody extends Disposable {
-  /** Counts bytes that came. @throws ApiProblem `unavailable`, `too_many_requests` */
+  /** Counts bytes that arrived. @throws ApiProblem `unavailable`, `too_many_requests` */
   add(bytes: number): void;
-  /** Rejects when the body had to make room for others. */
+  /** Rejects when the body must make room for others. */
   readonly dropped: Promise<never>;
 }
 
 /**
- * The body of a request, as JSON. `what` names it in complaints.
+ * Reads the body of a request as JSON.
  * @throws ApiProblem `body_too_large`, `malformed_json`, `request_timeout`, `unsupported_media_type`
  */
 export async function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
@@ -26,14 +26,14 @@ export async function readJson(request: IncomingMessage, maxBytes: number): Prom
 }
 
 /**
- * A stream's bytes, at most `maxBytes` of them; of a request's body in the time that it has. What is left of it is left unread. `held`
- * counts what lies in memory.
- * @throws ApiProblem `body_too_large`, `request_timeout`, and what `held` throws
+ * Reads a stream into memory: at most `maxBytes`, and a request's body within its time limit. On an error the rest stays unread.
+ * `held` accounts for the memory.
+ * @throws ApiProblem `body_too_large`, `request_timeout`; what `held` throws
  */
 export async function readAll(stream: Readable, maxBytes: number, held?: HeldBody): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
-  // Not by `for await`: left early, that destroys the stream, and with it the connection on which the client is to be told.
+  // Not `for await`: leaving it early destroys the stream, and with it the connection that the answer needs.
   const reading: AsyncIterator<Buffer> = stream[Symbol.asyncIterator]();
   using late = deadline(bodyTimeOf(stream));
   const ends = held ? [late.passed, held.dropped] : [late.passed];
@@ -60,8 +60,8 @@ function deadline(time: BodyTime | undefined): Deadline {
   passed.catch(() => {});
   if (!time) return { passed, came() {}, [Symbol.dispose]() {} };
   const { ms, leastBytes, withinMs } = time;
-  const late = (got: string) => reject(fieldProblem('request_timeout', 'body', got, 'a body without pauses'));
-  const timer = setTimeout(() => late(`not whole after ${ms} ms`), ms);
+  const late = (got: string) => reject(fieldProblem('request_timeout', 'body', got, 'a steadily arriving body'));
+  const timer = setTimeout(() => late(`incomplete after ${ms} ms`), ms);
   const pace = new BodyPace(time, () => late(`less than ${leastBytes} bytes within ${withinMs} ms`));
   return {
     passed,
@@ -73,7 +73,7 @@ function deadline(time: BodyTime | undefined): Deadline {
   };
 }
 
-/** @throws ApiProblem `malformed_json`, with line and column; what stands there isn't quoted: it may be a secret. */
+/** Parses JSON. @throws ApiProblem `malformed_json` with line and column; the text there isn't quoted, as it may be a secret */
 export function parseJson(bytes: Buffer | string, field: string): unknown {
   let text: string;
   try {

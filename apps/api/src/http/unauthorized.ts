@@ -10,7 +10,7 @@ export function unauthorized(detail: string, { isMissing = false } = {}): ApiPro
       {
         field: 'header Authorization',
         got: isMissing ? 'nothing' : NOT_SHOWN,
-        expected: 'Bearer and a token of this Kiln',
+        expected: 'Bearer followed by a token of this Kiln',
       },
     ],
     headers: { 'WWW-Authenticate': isMissing ? 'Bearer realm="kiln"' : 'Bearer realm="kiln", error="invalid_token"' },

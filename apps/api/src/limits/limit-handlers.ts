@@ -51,7 +51,7 @@ export function limitHandlers(
   const change = async (subject: LimitSubject, request: Request, response: Response, { note }: Call) => {
     const asked = parsed(limitChange, await jsonBody(request, config.maxJsonBytes));
     if (subject.kind === 'token' && typeof asked.storedBytes === 'number') {
-      const expected = 'unlimited: what is stored is counted by team';
+      const expected = 'unlimited, since storage is counted by team';
       throw fieldProblem('invalid_request', 'storedBytes', String(asked.storedBytes), expected);
     }
     note({ target: `${subject.kind} ${subject.name}`, details: { change: JSON.stringify(asked) } });
@@ -97,7 +97,7 @@ export function limitHandlers(
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly string[] | undefined ? string[] : T[K] };
 
-/** Views may be changed by who holds them. */
+/** Views are mutable. */
 function copy<T extends LimitSettings>(limits: T): Mutable<T> {
   return structuredClone(limits) as Mutable<T>;
 }

@@ -110,7 +110,7 @@ describe('builds', () => {
     const refused = await api.post('/v1/builds', GIT, headers);
     expect(refused.headers.get('retry-after')).toBe('30');
     expect(await problemOf(refused)).toMatchObject({
-      ...{ status: 429, code: 'queue_full', detail: '1 builds of the team wait for a host already, as many as may' },
+      ...{ status: 429, code: 'queue_full', detail: '1 builds of the team are already queued, which is the limit' },
       errors: [{ field: 'limit queuedBuilds of the team', expected: 'at most 1 that wait' }],
     });
     expect(await (await api.post('/v1/builds', GIT, key)).json()).toMatchObject({ id: first.id });
@@ -173,7 +173,7 @@ describe('builds', () => {
         {
           field: 'tags[1]',
           got: '"r.example/others/app:1"',
-          expected: 'r.example/pushers/**, docker.io: that is what the team pushers may use',
+          expected: 'one that the team pushers may use: r.example/pushers/**, docker.io',
         },
       ],
     });

@@ -5,7 +5,7 @@ import { ApiProblem } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import { credentialSubject, type LimitBook, teamSubject } from './limit-book.ts';
 
-/** Lets a principal's request in, or refuses it, and says in the answer how many are left. @throws ApiProblem `too_many_requests` */
+/** Counts a principal's request, and sets the rate-limit headers of the answer. @throws ApiProblem `too_many_requests` */
 export type RequestGate = (principal: Principal, response: Response) => Promise<void>;
 
 interface Counted {

@@ -20,6 +20,7 @@ interface LoginDeps {
 
 const SESSION_BYTES = 32;
 
+/** The routes of login and logout. */
 export function loginHandlers(config: ApiConfig, deps: LoginDeps): Record<LoginOperation, Handler> {
   const { sessions, cookies, now } = deps;
   const { publicUrl, sessionMs } = config;
@@ -28,7 +29,7 @@ export function loginHandlers(config: ApiConfig, deps: LoginDeps): Record<LoginO
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const configured = () => {
     if (flow) return flow;
-    throw new ApiProblem('not_found', 'nobody can log in here: no issuer with login is set up (KILN_OIDC_FILE)');
+    throw new ApiProblem('not_found', 'login is not available: no issuer with login is configured (KILN_OIDC_FILE)');
   };
 
   return {
@@ -45,13 +46,13 @@ export function loginHandlers(config: ApiConfig, deps: LoginDeps): Record<LoginO
       const login = configured();
       const header = request.get('cookie');
       response.setHeader('Cache-Control', 'no-store');
-      // Whatever comes of it: a login is tried once.
+      // Cleared whatever the result: a login is tried once.
       cookies.clear(response, cookies.login);
       const { principal, returnTo } = await login.finish(
         new URL(request.originalUrl, publicUrl).search,
         cookies.read(header, cookies.login),
       );
-      // A new session for each login: one that somebody else could know is worth nothing.
+      // Each login gets a new session, so that one planted by somebody else is worthless.
       const before = cookies.read(header, cookies.session);
       if (before !== undefined) await stored(sessions.end(before));
       const secret = randomBytes(SESSION_BYTES).toString('base64url');

@@ -110,7 +110,7 @@ describe('a login', () => {
     expect((await browser.fetch(url('/v1/tokens'))).status).toBe(200);
     const stranger = new Browser();
     const answer = await logIn('mallory', stranger);
-    expect(await problemOf(answer)).toMatchObject({ status: 403, detail: 'no rule of issuer corp lets mallory in' });
+    expect(await problemOf(answer)).toMatchObject({ status: 403, detail: 'no rule of issuer corp admits mallory' });
     expect(await cookies(stranger)).toEqual([]);
     const entries = (await api.state.audit.read({}, 100)).filter(({ action }) => action === 'finishLogin');
     expect(entries.map(({ outcome }) => outcome)).toEqual(['done', 'refused']);
@@ -151,19 +151,19 @@ describe('an answer that isn’t this browser’s own', () => {
     const refusal = async (by: Browser, href: string) => (await problemOf(await by.fetch(href))).detail;
     const first = await toCallback('alice');
     // Another browser is lured to it: it would be logged in as alice.
-    expect(await refusal(new Browser(), first.href)).toContain('this browser has begun none');
+    expect(await refusal(new Browser(), first.href)).toContain('this browser has not begun a login');
     const other = new Browser();
     await other.fetch(url('/auth/login'));
-    expect(await refusal(other, first.href)).toContain('what the issuer sent is not valid');
+    expect(await refusal(other, first.href)).toContain('the issuer’s answer is not valid');
     const altered = new URL(first);
     altered.searchParams.set('state', 'another');
-    expect(await refusal(browser, altered.href)).toContain('what the issuer sent is not valid');
+    expect(await refusal(browser, altered.href)).toContain('the issuer’s answer is not valid');
     expect(await cookies()).toEqual([]);
 
     const second = await toCallback('alice');
     await browser.fetch(second.href);
     expect(await cookies()).toEqual(['kiln-session']);
-    expect(await refusal(browser, second.href)).toContain('this browser has begun none');
+    expect(await refusal(browser, second.href)).toContain('this browser has not begun a login');
 
     const late = await toCallback('alice');
     now += 601_000;
@@ -175,18 +175,18 @@ describe('an answer that isn’t this browser’s own', () => {
     const thief = new Browser();
     for (const cookie of await browser.jar.getCookies(url('/'))) await thief.jar.setCookie(cookie, url('/'));
     expect((await browser.fetch(callback.href)).status).toBe(303);
-    expect((await problemOf(await thief.fetch(callback.href))).detail).toContain('the issuer does not confirm it');
+    expect((await problemOf(await thief.fetch(callback.href))).detail).toContain('the issuer rejected the authorization code');
   });
 
   test('a cookie that somebody made up, and an issuer that says no', async () => {
     await browser.jar.setCookie('kiln-login=made-up', url('/'));
     expect((await problemOf(await browser.fetch(url('/auth/callback?code=x&state=y')))).detail).toContain(
-      'not of this Kiln',
+      'its cookie was not made by this Kiln',
     );
     const { searchParams } = new URL((await browser.fetch(url('/auth/login'))).headers.get('location') ?? '');
     const denied = `/auth/callback?error=access_denied&state=${searchParams.get('state')}&iss=${encodeURIComponent(provider.url)}`;
     expect(await problemOf(await browser.fetch(url(denied)))).toMatchObject({
-      ...{ status: 401, detail: expect.stringContaining('the issuer says no') },
+      ...{ status: 401, detail: expect.stringContaining('the issuer denied it') },
     });
   });
 });

@@ -61,7 +61,7 @@ describe('a token of a trusted issuer', () => {
     expect(await who({ repository_id: '7' })).toMatchObject({ team: 'seven', scopes: ['builds:read'] });
     const other = await ask(await issuer.token({ repository: 'evil/app', ref: 'refs/heads/main' }));
     expect(await other.json()).toMatchObject({
-      ...{ status: 403, code: 'forbidden', detail: 'no rule of issuer ci lets repo:acme/app in' },
+      ...{ status: 403, code: 'forbidden', detail: 'no rule of issuer ci admits repo:acme/app' },
     });
     const build = await api.post(
       '/v1/builds',
@@ -81,7 +81,7 @@ describe('a token of a trusted issuer', () => {
 
 describe('is refused with 401 and a reason', () => {
   test.each([
-    ['of another audience', { aud: 'other' }, 'its claim aud is not what it should be'],
+    ['of another audience', { aud: 'other' }, 'its claim aud is not the expected value'],
     ['without an audience', { aud: undefined }, 'its claim aud is missing'],
     ['expired', { exp: seconds(-31) }, 'it has expired'],
     ['without an end', { exp: undefined }, 'its claim exp is missing'],
@@ -89,8 +89,8 @@ describe('is refused with 401 and a reason', () => {
     ['issued tomorrow', { iat: seconds(86_400) }, 'its claim iat'],
     ['issued long ago', { iat: seconds(-90_000) }, 'it has expired'],
     ['without a subject', { sub: undefined }, 'its claim sub is missing'],
-    ['of another issuer', { iss: 'https://evil.example' }, 'not set up to take tokens of'],
-    ['without an issuer', { iss: undefined }, 'not set up to take tokens of'],
+    ['of another issuer', { iss: 'https://evil.example' }, 'not configured for bearer tokens'],
+    ['without an issuer', { iss: undefined }, 'not configured for bearer tokens'],
   ])('a token %s', async (_what, claims, reason) => {
     expect(await problem(await issuer.token({ ...MAIN, ...claims }))).toMatchObject({
       ...{ status: 401, code: 'unauthorized', detail: expect.stringContaining(reason) },
@@ -106,7 +106,7 @@ describe('is refused with 401 and a reason', () => {
   test('a token signed by somebody else’s key of the same name', async () => {
     const { privateKey, publicKey } = await generateKeyPair('RS256');
     const forged = await issuer.token(MAIN, { key: { kid: issuer.key.kid, alg: 'RS256', privateKey, publicKey } });
-    expect((await problem(forged)).detail).toContain('its signature is not the issuer’s');
+    expect((await problem(forged)).detail).toContain('its signature is not by the issuer’s key');
   });
 
   test('alg none, and HS256 with the public key as the secret', async () => {

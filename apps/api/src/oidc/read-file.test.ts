@@ -77,15 +77,15 @@ describe('what is wrong is named', () => {
       'issuers[0].rules[0].team: holds nothing, expected a team',
     ],
     [{ issuers: [issuer({ rules: [rule({ scopes: ['root'] })] })] }, 'issuers[0].rules[0].scopes[0]: holds "root"'],
-    [{ issuers: [issuer({ rules: [rule({ scopes: ['admin'] })] })] }, 'expected none where a scope is admin'],
-    [{ issuers: [issuer({ rules: [rule({ claims: {} })] })] }, 'else everybody of this issuer would be let in'],
+    [{ issuers: [issuer({ rules: [rule({ scopes: ['admin'] })] })] }, 'expected no team with the scope admin'],
+    [{ issuers: [issuer({ rules: [rule({ claims: {} })] })] }, 'otherwise everybody of this issuer would be admitted'],
     [
       { issuers: [issuer({ rules: [rule({ claims: { sub: '**' } })] })] },
-      'else everybody of this issuer would be let in',
+      'otherwise everybody of this issuer would be admitted',
     ],
-    [{ issuers: [issuer({ rules: [rule({ claims: { sub: ['a', '*'] } })] })] }, 'else everybody'],
-    [{ issuers: [issuer({}), issuer({})] }, 'issuers[1].name: holds "a", expected a name of its own'],
-    [{ issuers: [issuer({ ...LOGIN, audience: 'kiln' })] }, 'a browser’s ID token is no bearer token'],
+    [{ issuers: [issuer({ rules: [rule({ claims: { sub: ['a', '*'] } })] })] }, 'otherwise everybody'],
+    [{ issuers: [issuer({}), issuer({})] }, 'issuers[1].name: holds "a", expected a name that no other issuer has'],
+    [{ issuers: [issuer({ ...LOGIN, audience: 'kiln' })] }, 'a browser’s ID token is not a bearer token'],
     [{ issuers: [issuer({ rule: 1 })] }, 'issuers[0].rule: holds 1, expected no such field'],
     [
       {
@@ -94,7 +94,7 @@ describe('what is wrong is named', () => {
           issuer({ name: 'b', issuer: 'https://b.example', ...LOGIN, audience: 'x' }),
         ],
       },
-      'issuers[1].login: holds {"clientId":"kiln"}, expected one issuer with login at most',
+      'issuers[1].login: holds {"clientId":"kiln"}, expected at most one issuer with login',
     ],
   ])('%j', async (value, words) => {
     await expect(read(JSON.stringify(value))).rejects.toThrow(words);

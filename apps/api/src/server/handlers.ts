@@ -34,7 +34,7 @@ export interface HandlerDeps {
   readonly sending: LogSendDeps;
   readonly openapi: unknown;
   readonly docsPage: Handler;
-  /** Aborts when the process stops: requests that wait are then answered with what there is. */
+  /** Aborts when the process stops: waiting requests are then answered with the present state. */
   readonly closing: AbortSignal;
 }
 
