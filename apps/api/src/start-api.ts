@@ -38,27 +38,27 @@ import { startUpkeep } from './upkeep/start-upkeep.ts';
 
 export const API_VERSION = '0.1.0';
 
-/** A body that is read whole brings so many bytes within `bodyIdleMs`, or its end. */
+/** Fewest bytes within `bodyIdleMs` of a body that is read whole. */
 const LEAST_BODY_BYTES = 1024;
 
 export interface RunningApi {
   readonly url: string;
   readonly port: number;
   /**
-   * Stops: no new connections, event streams end so that their clients come back elsewhere, other requests have
-   * `closeTimeoutMs`. The stores stay open: they are the caller's.
+   * Stops serving: refuses new connections, ends event streams so that their clients reconnect elsewhere, and gives other requests
+   * `closeTimeoutMs`. The stores stay open, as they belong to the caller.
    */
   close(): Promise<void>;
 }
 
-/** Starts to serve. @throws when the address is taken, no token is given, or a user's is a worker's too */
+/** Starts the API. @throws RangeError for missing, empty or shared tokens; the error of listening, as for an address in use */
 export async function startApi(config: ApiConfig, given: ApiDeps): Promise<RunningApi> {
   const joinTokens = config.join?.tokens ?? [];
   if (config.tokens.length === 0 || [...config.tokens, ...joinTokens].some((token) => token === '')) {
-    throw new RangeError('the API needs at least one token, and no empty one');
+    throw new RangeError('tokens: got none or an empty one, expected at least one token');
   }
   if (config.tokens.some((token) => joinTokens.includes(token))) {
-    throw new RangeError('a join token must be another one than a user’s');
+    throw new RangeError('join.tokens: got a token that is also a user’s, expected another token');
   }
   const { logs, events, log, now = Date.now } = given;
   const blobs = new MeteredBlobs(given.blobs, {
@@ -104,7 +104,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
   stack.use(repeat('schedules', config.scheduleCheckMs, () => deps.schedules.follow(), log));
   stack.use(
     deps.schedules.consume(scheduleRunner(submission, deps), (error) =>
-      log.warn({ err: error }, 'schedule queue error'),
+      log.warn({ err: error }, 'schedule queue failed'),
     ),
   );
   const cookies = new Cookies(config.publicUrl);

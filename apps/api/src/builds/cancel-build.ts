@@ -5,9 +5,8 @@ import type { BuildWatch } from './build-watch.ts';
 import { buildNotFound } from './find-build.ts';
 
 /**
- * Cancels a build and waits, until `signal` aborts, for the host that holds it to confirm.
- * `confirmed` says whether the build has ended, or goes on for others only. Canceling a canceled build again changes nothing: a client whose answer was
- * lost may ask twice.
+ * Cancels a build and waits, until `signal` aborts, for its host to confirm. `confirmed`: the build has ended, or continues only for the
+ * others that share its run. Canceling a canceled build changes nothing, so a client whose answer was lost may retry.
  * @throws ApiProblem `build_not_found`, `already_finished`
  */
 export async function cancelBuild(
@@ -19,7 +18,7 @@ export async function cancelBuild(
   const { build, outcome } = canceled;
   const { state } = build.record;
   if (outcome === 'already_finished' && state !== 'canceled') {
-    throw new ApiProblem('already_finished', `the build has ended before: ${state}`, {
+    throw new ApiProblem('already_finished', `the build has already ended: ${state}`, {
       errors: [{ field: 'state', got: state, expected: 'queued, assigned or running' }],
     });
   }

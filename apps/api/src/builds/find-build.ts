@@ -10,6 +10,7 @@ import type { Builds } from '../ports.ts';
 /** Reads a build as the principal may see it. @throws ApiProblem `build_not_found`, `unavailable`; the store's errors */
 export type FindBuild = (id: string, principal: Principal) => Promise<StoredBuild>;
 
+/** Creates a `FindBuild`. `timeoutMs`: how long to wait for the store. */
 export function buildFinder(builds: Builds, timeoutMs: number): FindBuild {
   return async (id, principal) => {
     const build = await within(timeoutMs, visibleBuilds(builds, principal).get(id));

@@ -11,7 +11,7 @@ import { admitBody } from '../http/body-gate.ts';
 import { CutOff, eachPart } from '../http/multipart.ts';
 import { parseJson, readAll, readJson } from '../http/read-json.ts';
 
-/** What came with `POST /v1/builds`. Disposing of it removes a context that wasn't kept. */
+/** The content of a `POST /v1/builds`. Disposing of it removes a context that wasn't kept. */
 export interface Submission extends AsyncDisposable {
   readonly request: BuildRequest;
   readonly context?: StagedContext;
@@ -22,14 +22,14 @@ type Limits = Pick<
   'maxJsonBytes' | 'maxContextBytes' | 'maxUnpackedContextBytes' | 'maxContextEntries' | 'uploadIdleMs'
 >;
 
-/** Lets a request through, perhaps changed, before its context is read; `team` is the one that it names. @throws ApiProblem */
+/** Checks a request before its context is read, and may change it. `team` is the one that the request names. @throws ApiProblem */
 export type Admission = (request: BuildRequest, team: string | undefined) => Promise<Admitted>;
 
 interface Admitted {
   readonly request: BuildRequest;
-  /** Of its context, where that may have less than the pool allows. */
+  /** Limit of the context; undefined if only the pool's limit applies. */
   readonly maxContextBytes: number | undefined;
-  /** Whose storage its context counts in. */
+  /** The storage that the context counts towards. */
   readonly share: StorageShare;
 }
 
@@ -68,7 +68,7 @@ async function receiveMultipart(
 ): Promise<Submission> {
   let request: BuildRequest | undefined;
   let { maxContextBytes } = limits;
-  // A context that comes before its request is nobody's until it is kept.
+  // A context that arrives before its request counts for no team until it is kept.
   let share: StorageShare | undefined;
   let context: StagedContext | undefined;
   await using staged = new AsyncDisposableStack();
@@ -103,22 +103,22 @@ function unexpectedPart(name: string): ApiProblem {
   return fieldProblem(
     'invalid_request',
     name || 'part',
-    'a part of this name',
-    'one part request and one part context',
+    'an unknown or repeated part',
+    'one part named request and one named context',
   );
 }
 
-/** Whether the source goes with a context in this request, or without one. */
+/** Checks that a context was sent if, and only if, the source needs one. */
 function checkParts({ source }: BuildRequest, hasContext: boolean): void {
   if (source.type === 'git' && hasContext) {
-    throw fieldProblem('invalid_request', ['source', 'type'], '"git"', '"upload" where a context is sent');
+    throw fieldProblem('invalid_request', ['source', 'type'], '"git"', '"upload", since a context was sent');
   }
   if (source.type === 'upload' && !hasContext && source.digest === undefined) {
     throw fieldProblem(
       'invalid_request',
       ['source', 'digest'],
       'nothing',
-      'the digest of a context uploaded before, or multipart/form-data with a part context',
+      'the digest of a context uploaded before, or multipart/form-data with a part named context',
     );
   }
 }
@@ -142,16 +142,16 @@ function checkContext({ source, dockerfile }: BuildRequest, { digest, tree }: St
       'context_invalid',
       'dockerfile',
       dockerfile,
-      `a file of the context, which has ${tree.size} entries`,
+      `a file in the context, which has ${tree.size} entries`,
     );
   }
 }
 
-/** Reads a body that is stored as it comes. @throws ApiProblem `context_incomplete` when it is cut off */
+/** Reads a body that is stored as it arrives. @throws ApiProblem `context_incomplete` if the body is cut off */
 export async function* wholeBody(message: IncomingMessage & Readable): AsyncGenerator<Buffer> {
   admitBody(message);
   try {
-    // Left early, it stays: on the connection of a destroyed request nobody could be told why.
+    // When left early the request isn't destroyed: its connection is still needed for the answer.
     for await (const chunk of message.iterator({ destroyOnReturn: false })) yield chunk as Buffer;
   } catch {
     throw incomplete('the connection was lost');

@@ -21,7 +21,7 @@ import type { Submission } from './receive-submission.ts';
 
 export interface Accepted {
   readonly build: StoredBuild;
-  /** Accepted by an earlier request with the same idempotency key. */
+  /** Whether an earlier request with the same idempotency key was accepted. */
   readonly replayed: boolean;
 }
 
@@ -30,7 +30,7 @@ export type RequestKey = Pick<Idempotency, 'space' | 'key'>;
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
-/** What every submission needs, whether it comes over HTTP, from a schedule or from a webhook. */
+/** What every submission needs, whether over HTTP, by a schedule or by a webhook. */
 export interface SubmissionDeps {
   readonly builds: Builds;
   readonly blobs: Pick<MeteredBlobs, 'open' | 'stat' | 'share'>;
@@ -45,11 +45,11 @@ export interface SubmissionDeps {
 
 export interface SubmitDeps extends Omit<SubmissionDeps, 'rulesFor'> {
   readonly principal: Principal;
-  /** Of the principal and the request's team. */
+  /** The rules for the principal and the request's team. */
   readonly rules: BuildRules;
 }
 
-/** Accepts what was submitted; when it answers, build and context are durable. @throws ApiProblem, StorageQuotaExceeded; the stores' errors */
+/** Accepts a submission; on return, build and context are durable. @throws ApiProblem, StorageQuotaExceeded; the stores' errors */
 export async function submitBuild(
   { request, context }: Submission,
   key: RequestKey | undefined,
@@ -87,7 +87,7 @@ export interface RetryDeps
   readonly principal: Principal;
 }
 
-/** Accepts an ended build's request once more. @throws ApiProblem `build_not_found`, `not_retriable`, `forbidden`, `secret_missing` */
+/** Accepts the request of an ended build as a new build. @throws ApiProblem `build_not_found`, `not_retriable`, `forbidden`, `secret_missing` */
 export async function retryBuild(
   id: string,
   key: RequestKey | undefined,
@@ -109,12 +109,12 @@ export async function retryBuild(
     else
       throw notRetriable(
         'source.digest',
-        'a context that is no longer kept',
+        'a context that is no longer stored',
         'a new build with the context uploaded again',
       );
   }
   const secrets = spec.secrets.length > 0 ? await builds.secretsOf(id) : {};
-  if (!secrets) throw notRetriable('secrets', 'secrets that are no longer kept', 'a new build with its secrets');
+  if (!secrets) throw notRetriable('secrets', 'secrets that are no longer stored', 'a new build with its secrets');
   return accept(builds, {
     ...rules.acceptance,
     repo: record.repo,
@@ -143,12 +143,12 @@ function checkContextSize(sizeBytes: number, { contextBytes }: BuildRules): void
 }
 
 function notRetriable(field: string, got: string, expected: string): ApiProblem {
-  return new ApiProblem('not_retriable', `${field}: ${got}; expected ${expected}`, {
+  return new ApiProblem('not_retriable', `${field}: got ${got}, expected ${expected}`, {
     errors: [{ field, got, expected }],
   });
 }
 
-/** @throws ApiProblem `invalid_request` for a caller's key of another form; Kiln's own keys hold names that it has checked before */
+/** Checks the form of a caller's key; Kiln's own keys consist of names that are already checked. @throws ApiProblem `invalid_request` */
 function checkKey(given: RequestKey | undefined): void {
   if (given?.space !== 'request' || IDEMPOTENCY_KEY.test(given.key)) return;
   throw fieldProblem(

@@ -7,8 +7,8 @@ export interface ContextLimits {
 }
 
 /**
- * Looks through a context, tar or gzipped tar, to its end, by the reader that the worker unpacks it with.
- * @throws ApiProblem `context_invalid`, `context_incomplete`; whatever `bytes` throws
+ * Reads a context, tar or gzipped tar, to its end with the same reader as the worker's unpacker.
+ * @throws ApiProblem `context_invalid`, `context_incomplete`; what `bytes` throws
  */
 export async function inspectContext(bytes: AsyncIterable<Buffer>, limits: ContextLimits): Promise<EntryTree> {
   try {

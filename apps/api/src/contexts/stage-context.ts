@@ -8,22 +8,22 @@ import { type ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import { type ContextLimits, inspectContext } from './inspect-context.ts';
 
 export interface StagingLimits extends ContextLimits {
-  /** As it is sent. */
+  /** Most bytes of a context as sent. */
   readonly maxContextBytes: number;
 }
 
-/** A context that has arrived whole and was found good, but isn't stored yet. Disposing of it removes what wasn't kept. */
+/** A context that has arrived completely and is valid, but isn't stored yet. Disposing of it removes what wasn't kept. */
 export interface StagedContext extends AsyncDisposable {
   readonly digest: string;
   readonly sizeBytes: number;
   readonly tree: EntryTree;
-  /** Makes it a context of the store, counted for `share`; it is durable when this answers. @throws StorageQuotaExceeded */
+  /** Stores the context, counted for `share`; it is durable on return. @throws StorageQuotaExceeded */
   keep(share: StorageShare): Promise<void>;
 }
 
 /**
- * Streams a context to disk, through a hash and the reader of tars that the worker unpacks it by; a piece at a time is in memory. It counts for `share`, where that is
- * known already, while it comes. Whatever goes wrong, nothing is left behind.
+ * Streams a context to disk, hashing it and checking it with the worker's tar reader on the way; only a chunk at a time is in memory. Bytes
+ * count for `share`, if already known, as they arrive. On any error nothing is left behind.
  * @throws ApiProblem `context_invalid`, `context_incomplete`, `body_too_large`; StorageQuotaExceeded, StorageFull; the file
  * system's errors (ENOSPC)
  */
@@ -78,14 +78,14 @@ async function receive(
 }
 
 /**
- * Whether `principal` may name a context by its digest. One of another team is not found: neither what is in it nor that it is there
- * is told. @throws ApiProblem `context_not_found`
+ * Checks that `principal` may name a context by its digest. Another team's context is reported as not found, which hides its existence.
+ * @throws ApiProblem `context_not_found`
  */
 export async function requireGrant(digest: string, { team }: Principal, contextTeams: Pick<ContextTeams, 'has'>): Promise<void> {
   if (team !== ALL_TEAMS && !(await contextTeams.has(digest, team))) throw contextNotFound(digest);
 }
 
-/** @throws ApiProblem `context_not_found`; looking at it counts as a use, so it isn't cleared away under the build */
+/** Checks that a context is stored. The check counts as a use, so the context isn't deleted before the build. @throws ApiProblem `context_not_found` */
 export async function requireContext(digest: string, blobs: Pick<BlobStore, 'open'>): Promise<void> {
   const stream = await blobs.open(contextKey(digest));
   if (!stream) throw contextNotFound(digest);
@@ -97,6 +97,6 @@ function contextNotFound(digest: string): ApiProblem {
     'context_not_found',
     ['source', 'digest'],
     digest,
-    'a context that is stored here: upload it again',
+    'the digest of a stored context; upload it again',
   );
 }

@@ -3,13 +3,13 @@ import type { BlobStore, HistoryStore } from '@kiln/state';
 import { pMapIterable } from 'p-map';
 import type { Logger } from 'pino';
 
-/** A blob younger than that may be one whose builds are about to be shrunk. Far longer than a claim holds. */
+/** A younger blob may have builds that are about to be shrunk, ms. Far longer than a claim lasts. */
 const YOUNG_MS = 3_600_000;
 const AT_ONCE = 16;
 
 /**
- * Deletes the documents of builds that have been forgotten, and with them those of their time that nothing ever named. Answers how
- * many blobs went. Of a Redis that hasn't forgotten anything nothing is deleted.
+ * Deletes the documents of builds that Redis has purged, and unreferenced documents of the same age. Returns the number of deleted blobs.
+ * Nothing is deleted before Redis has purged a build.
  */
 export async function sweepDocuments(
   history: Pick<HistoryStore, 'forgottenUpTo'>,
@@ -32,6 +32,6 @@ export async function sweepDocuments(
     deleted += count;
     if (signal.aborted) break;
   }
-  if (deleted > 0) log.info({ deleted, forgottenUpTo }, 'documents of forgotten builds deleted');
+  if (deleted > 0) log.info({ deleted, forgottenUpTo }, 'documents of purged builds deleted');
   return deleted;
 }

@@ -24,7 +24,7 @@ export interface HostHandlerDeps {
   readonly log: Logger;
 }
 
-/** The routes of hosts: what operators do with them, and how they join. */
+/** The routes of hosts: operators' orders, and joining. */
 export function hostHandlers(
   config: ApiConfig,
   { builds, hosts, hostOperations: operations, log }: HostHandlerDeps,
@@ -32,7 +32,7 @@ export function hostHandlers(
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const body = (request: Request) => jsonBody(request, config.maxJsonBytes);
   const nameOf = (request: Request) => parameter(hostName, 'name', request.params.name);
-  /** Answers the host as the order left it. */
+  /** Gives an order, and answers the host as it is afterwards. */
   const order = async (
     request: Request,
     response: Response,
@@ -51,7 +51,7 @@ export function hostHandlers(
         sendJson(response, 200, { hosts: views });
         return;
       }
-      // A team learns that a slot is taken, not by which build of another team.
+      // A team sees that a slot is taken, but not by which build of another team.
       const own = visibleBuilds(builds, principal);
       const isVisible = async ({ id }: { id: string }) => (await stored(own.get(id))) !== undefined;
       const shown = views.map(async (view) => {
@@ -87,7 +87,7 @@ export function hostHandlers(
       await order(request, response, (name) =>
         operations.change(name, change).catch((error: unknown) => {
           if (codeOf(error) !== 'too_many_labels') throw error;
-          const got = `${Object.keys(change.labels ?? {}).length} labels beside those that the host has`;
+          const got = `${Object.keys(change.labels ?? {}).length} labels in addition to the host’s present ones`;
           throw fieldProblem('invalid_request', 'labels', got, 'at most 32 labels on a host');
         }),
       );
@@ -108,7 +108,7 @@ export function hostHandlers(
     async joinPool(request, response, { note }) {
       const { name } = parsed(joinRequest, await body(request));
       note({ target: name });
-      if (!config.join) throw new ApiProblem('join_impossible', 'this API is not set up to take workers');
+      if (!config.join) throw new ApiProblem('join_impossible', 'this API is not configured for joining workers');
       const { localAddress = '', remoteAddress = '' } = request.socket;
       const grant = joinGrant(config.join, { localAddress, remoteAddress });
       log.info({ host: name, remoteAddress }, 'worker joins');
@@ -119,7 +119,7 @@ export function hostHandlers(
 }
 
 function hostNotFound(name: string): ApiProblem {
-  return new ApiProblem('host_not_found', `there is no host ${name} in this pool`, {
+  return new ApiProblem('host_not_found', `no host ${name} in this pool`, {
     errors: [{ field: 'name', got: JSON.stringify(name), expected: 'the name of a host; GET /v1/hosts lists them' }],
   });
 }
@@ -132,8 +132,8 @@ function hostBusy(name: string, { held, alive }: HostState): ApiProblem {
   const what = `${held.length === 1 ? 'build' : 'builds'} ${ids.join(', ')}${more}`;
   const advice = alive
     ? 'Drain it first, or force the removal to hand them back to the pool'
-    : 'It is lost: its builds are being taken back, after which it can be removed';
-  return new ApiProblem('host_busy', `host ${name} still holds ${what}. ${advice}`, {
-    errors: [{ field: 'name', got: `a host with ${held.length} under way`, expected: 'a host that holds no build' }],
+    : 'It is lost: once its builds have been reclaimed, it can be removed';
+  return new ApiProblem('host_busy', `host ${name} still has ${what}. ${advice}`, {
+    errors: [{ field: 'name', got: `a host with ${held.length} builds under way`, expected: 'a host without builds' }],
   });
 }

@@ -101,7 +101,7 @@ describe('operators', () => {
     expect(await answer.json()).toMatchObject({
       status: 404,
       code: 'host_not_found',
-      detail: 'there is no host nobody in this pool',
+      detail: 'no host nobody in this pool',
       errors: [{ field: 'name', got: '"nobody"' }],
     });
   });

@@ -75,7 +75,7 @@ describe('POST /v1/workers/join', () => {
 
   test('the API doesn’t start with one token for both', async () => {
     await expect(TestApi.start({ join: { ...JOIN, tokens: [TOKEN] } }, { redis })).rejects.toThrow(
-      'a join token must be another one than a user’s',
+      'join.tokens: got a token that is also a user’s',
     );
     await expect(TestApi.start({ join: { ...JOIN, tokens: [''] } }, { redis })).rejects.toThrow('no empty one');
   });

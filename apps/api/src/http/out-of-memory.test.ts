@@ -43,7 +43,7 @@ test('while Redis is out of memory everything is read, cancels and revocations w
   expect([ready.status, await ready.text()]).toEqual([
     200,
     expect.stringMatching(
-      /^ready\nnot accepting builds or webhooks: .+ \(store_full\)\nnot starting builds that wait: .+\nredis memory: \d/,
+      /^ready\nnot accepting builds or webhooks: .+ \(store_full\)\nnot starting queued builds: .+\nredis memory: \d/,
     ),
   ]);
   expect((await api.fetch(`/v1/builds/${waits.id}/cancel`, { method: 'POST' })).status).toBe(200);

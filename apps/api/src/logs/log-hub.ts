@@ -8,7 +8,7 @@ export interface LogHubOptions extends AttemptLogDeps {
   readonly lingerMs: number;
 }
 
-/** A watcher's hold on a log; the log is let go of when nobody holds it. */
+/** A watcher's hold on a log, which is released when nobody holds it. */
 export interface LogHold extends Disposable {
   readonly log: AttemptLog;
 }
@@ -19,7 +19,7 @@ interface Held {
   linger: NodeJS.Timeout | undefined;
 }
 
-/** The logs that are being watched in this process, each read once. */
+/** Shares the logs that are being watched in this process, so that each is read once. */
 export class LogHub implements AsyncDisposable {
   readonly #options: LogHubOptions;
   readonly #held = new Map<string, Held>();
@@ -27,7 +27,7 @@ export class LogHub implements AsyncDisposable {
 
   constructor(options: LogHubOptions) {
     this.#options = options;
-    this.#subscription = options.events.subscribe((event) => this.#heard(event));
+    this.#subscription = options.events.subscribe((event) => this.#onEvent(event));
   }
 
   /** How many logs have a reader, or may have one. */
@@ -61,8 +61,8 @@ export class LogHub implements AsyncDisposable {
     }, this.#options.lingerMs);
   }
 
-  /** A build that is watched has changed: its attempt may have ended. */
-  #heard(event: PoolEvent): void {
+  /** Checks the watched logs of a changed build: their attempt may have ended. */
+  #onEvent(event: PoolEvent): void {
     if (event.type !== 'build' || event.state === 'running' || event.state === 'assigned') return;
     const logs = [...this.#held.values()].map(({ log }) => log).filter(({ ref }) => ref.buildId === event.id);
     if (logs.length === 0) return;
@@ -70,7 +70,7 @@ export class LogHub implements AsyncDisposable {
       (build) => {
         for (const log of build ? logs : []) if (build) log.note(build);
       },
-      (error: unknown) => this.#options.log.warn({ buildId: event.id, err: error }, 'build not read'),
+      (error: unknown) => this.#options.log.warn({ buildId: event.id, err: error }, 'reading a watched build failed'),
     );
   }
 }

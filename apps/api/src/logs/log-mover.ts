@@ -2,16 +2,18 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { logPieceKey } from '@kiln/contracts';
 import { type BlobStore, liveBytes, type LogBatch, type LogName } from '@kiln/state';
+import pMap from 'p-map';
 import type { Logger } from 'pino';
 import type { LiveLogs } from './live-logs.ts';
+import { LogBackoff } from './log-backoff.ts';
 import { type MemberList, packMembers } from './log-members.ts';
 
 const READ_BATCHES = 16;
-/** A piece ends when it has so much, in bytes of JSON. */
+/** Size at which a piece ends, in bytes of JSON. */
 const PIECE_BYTES = 4 * 1024 * 1024;
 const MAX_AT_ONCE = 64;
 const CONCURRENCY = 4;
-/** Waits after a log couldn't be moved, ms: each is twice as long as the one before. */
+/** Waits before retrying a log, ms. */
 const RETRY_MS = { first: 500, most: 15_000 };
 
 export interface LogMoverDeps {
@@ -22,27 +24,27 @@ export interface LogMoverDeps {
 }
 
 /**
- * Moves live logs in pieces from Redis to the blob store while they grow: first the piece, durably, then one script that notes it
- * and trims the stream. Whoever dies in between leaves a blob that nobody reads; `clearPieces` finds it.
+ * Moves live logs in pieces from Redis to the blob store while they grow: first writes the piece, durably, then runs one script that records
+ * it and trims the stream. A process that dies in between leaves an orphaned blob, which `clearPieces` deletes.
  */
 export class LogMover {
   readonly #deps: LogMoverDeps;
-  /** Logs that couldn't be moved, by name. */
-  readonly #failing = new Map<string, { waitMs: number; retryAt: number }>();
+  readonly #backoff: LogBackoff;
 
   constructor(deps: LogMoverDeps) {
     this.#deps = deps;
+    this.#backoff = new LogBackoff(RETRY_MS, deps.now);
   }
 
   /**
-   * Moves pieces as long as there are logs with `bytes` in Redis, or that have no room. Answers how many pieces. A log that fails is
-   * tried again in a later round; the others don't wait for it.
+   * Moves pieces as long as there are logs that have `bytes` in Redis, or whose writer waits for room. Returns the number of pieces. A log
+   * that fails is retried in a later round, without delaying the others.
    */
   async round(bytes: number, signal: AbortSignal): Promise<number> {
     for (let all = 0; ; ) {
       const logs = await this.#deps.logs.loud(bytes, MAX_AT_ONCE);
       const moved = await this.#moveAll(
-        logs.filter((log) => this.#isDue(log)),
+        logs.filter((ref) => this.#backoff.isDue(ref)),
         signal,
       );
       all += moved;
@@ -50,28 +52,20 @@ export class LogMover {
     }
   }
 
-  async #moveAll(logs: LogName[], signal: AbortSignal): Promise<number> {
-    let moved = 0;
-    const lane = async () => {
-      for (let log = logs.shift(); log && !signal.aborted; log = logs.shift()) {
-        if (await this.#tryMove(log, signal)) moved += 1;
-      }
-    };
-    await Promise.all(Array.from({ length: CONCURRENCY }, lane));
-    return moved;
+  async #moveAll(logs: readonly LogName[], signal: AbortSignal): Promise<number> {
+    const move = async (ref: LogName) => !signal.aborted && (await this.#tryMove(ref, signal));
+    const outcomes = await pMap(logs, move, { concurrency: CONCURRENCY });
+    return outcomes.filter((moved) => moved).length;
   }
 
   async #tryMove(ref: LogName, signal: AbortSignal): Promise<boolean> {
-    const name = nameOf(ref);
     try {
       const moved = await this.#move(ref, signal);
-      this.#failing.delete(name);
+      this.#backoff.succeeded(ref);
       return moved;
     } catch (error) {
       if (signal.aborted) return false;
-      const waitMs = Math.min(RETRY_MS.most, 2 * (this.#failing.get(name)?.waitMs ?? RETRY_MS.first / 2));
-      this.#failing.set(name, { waitMs, retryAt: this.#deps.now() + waitMs });
-      this.#deps.log.error({ ...ref, err: error, retryMs: waitMs }, 'piece of a log not moved');
+      this.#deps.log.error({ ...ref, err: error, retryMs: this.#backoff.failed(ref) }, 'moving a log piece failed');
       return false;
     }
   }
@@ -81,7 +75,7 @@ export class LogMover {
     const { buildId, attempt } = ref;
     await using claim = await logs.claim(buildId, attempt);
     if (!claim) return false;
-    // After the claim: nobody else adds a piece from here on.
+    // Read after the claim, since from then on nobody else adds a piece.
     const last = (await logs.pieces(buildId, attempt)).at(-1)?.lastSeq ?? 0;
     const end = await logs.newestFirst(buildId, attempt);
     if (end === undefined || end <= last + 1) return false;
@@ -95,15 +89,15 @@ export class LogMover {
     // A stream that expired meanwhile leaves an empty piece.
     const outcome = lastSeq > last ? await logs.movePiece(ref, claim.holder, piece, taken.bytes) : 'stale';
     if (outcome === 'moved') {
-      log.debug({ ...ref, firstSeq: piece.firstSeq, lastSeq, sizeBytes }, 'piece of a log moved');
+      log.debug({ ...ref, firstSeq: piece.firstSeq, lastSeq, sizeBytes }, 'log piece moved');
       return true;
     }
-    log.debug({ ...ref, outcome }, 'piece of a log dropped');
+    log.debug({ ...ref, outcome }, 'log piece discarded');
     await blobs.delete(key);
     return false;
   }
 
-  /** Batches from record `from` on, at most a piece of them, and none that has record `end`. */
+  /** The batches from record `from` on, up to the size of a piece and before record `end`. */
   async *#batches(
     { buildId, attempt }: LogName,
     { from, end, taken }: { readonly from: number; readonly end: number; readonly taken: { bytes: number } },
@@ -113,7 +107,7 @@ export class LogMover {
       for (const batch of batches) {
         if (batch.firstSeq >= end) return;
         if (batch.firstSeq !== next)
-          throw new RangeError(`record ${next} is missing in Redis, next is ${batch.firstSeq}`);
+          throw new RangeError(`log in Redis: got record ${batch.firstSeq}, expected ${next}`);
         yield batch;
         taken.bytes += liveBytes(batch.lines);
         if (taken.bytes >= PIECE_BYTES) return;
@@ -122,12 +116,4 @@ export class LogMover {
       if (batches.length === 0) return;
     }
   }
-
-  #isDue(ref: LogName): boolean {
-    return this.#deps.now() >= (this.#failing.get(nameOf(ref))?.retryAt ?? 0);
-  }
-}
-
-function nameOf({ buildId, attempt }: LogName): string {
-  return `${buildId}:${attempt}`;
 }

@@ -3,7 +3,7 @@ import type { ArchivedLogs } from './archived-logs.ts';
 import { LogChunk } from './log-chunk.ts';
 import type { LogPieces } from './log-pieces.ts';
 
-/** What a store gave doesn't follow on what was asked: a record is missing. */
+/** A record is missing: what a store returned doesn't follow on the requested position. */
 export class LogGap extends Error {
   readonly code = 'log_gap';
   constructor({ buildId, attempt }: LogName, wanted: number, got: number | undefined) {
@@ -13,25 +13,25 @@ export class LogGap extends Error {
   }
 }
 
-/** Pages aim at this many characters: enough for throughput, little enough for 500 slow sockets that hold one each. */
+/** Target size of a page, in characters: large enough for throughput, small enough for 500 slow sockets that hold one each. */
 const PAGE_CHARS = 128 * 1024;
 const MAX_PAGE_BATCHES = 512;
 
 /**
- * Reads logs from their stores by pages: from the live stream, from the pieces that were moved out of it, from the archive. In this order,
- * which is the one that records move in: so none is missed that moves meanwhile.
- * Readers at the same place share a page: each begins where the one before ended, so those who started together stay together.
+ * Reads logs from their stores by pages: from the live stream, then the pieces moved out of it, then the archive. Records move in the same
+ * order, so none is missed that moves meanwhile. Readers at the same position share a page; since each page begins where the previous one
+ * ended, readers that started together stay together.
  */
 export class LogPages {
   readonly #logs: Pick<LogStore, 'read'>;
   readonly #pieces: Pick<LogPieces, 'after'>;
   readonly #archive: ArchivedLogs;
   readonly #maxChars: number;
-  /** In order of use, oldest first. */
+  /** Least recently used first. */
   readonly #cache = new Map<string, LogChunk>();
   readonly #reading = new Map<string, Promise<LogChunk | undefined>>();
   #chars = 0;
-  /** Batches of one log that make a page, from what its batches weighed so far. */
+  /** Batches per page of each log, estimated from the size of its batches so far. */
   readonly #batches = new Map<string, number>();
 
   constructor(
@@ -46,7 +46,7 @@ export class LogPages {
     this.#maxChars = maxChars;
   }
 
-  /** Some records right after `seq`; undefined where no store has any. @throws LogGap; the stores' errors */
+  /** Some records right after `seq`; undefined if no store has any. @throws LogGap; the stores' errors */
   async after(ref: LogName, seq: number): Promise<LogChunk | undefined> {
     const key = `${ref.buildId}.${ref.attempt}.${seq}`;
     const cached = this.#cache.get(key);
@@ -70,7 +70,7 @@ export class LogPages {
     return moved;
   }
 
-  /** Of a stream that goes on only later, where it does. */
+  /** A page of the live stream; if the stream starts only after a later record, that record's number. */
   async #readLive(ref: LogName, seq: number): Promise<LogChunk | { firstSeq: number } | undefined> {
     const log = `${ref.buildId}.${ref.attempt}`;
     const batches = await this.#logs.read(ref.buildId, ref.attempt, seq, this.#batches.get(log) ?? 4);

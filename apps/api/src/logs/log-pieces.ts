@@ -2,7 +2,7 @@ import type { BlobStore, LogName, LogStore } from '@kiln/state';
 import type { LogChunk } from './log-chunk.ts';
 import { readMember } from './log-members.ts';
 
-/** Reads what was moved of live logs to the blob store. */
+/** Reads the pieces of live logs that were moved to the blob store. */
 export class LogPieces {
   readonly #logs: Pick<LogStore, 'pieceAfter'>;
   readonly #blobs: Pick<BlobStore, 'open'>;
@@ -12,7 +12,7 @@ export class LogPieces {
     this.#blobs = blobs;
   }
 
-  /** Some records right after `seq`; undefined where no piece has them, or it is gone because the archive has the log. */
+  /** Some records right after `seq`; undefined if no piece has them, or if it was deleted because the log is archived. */
   async after({ buildId, attempt }: LogName, seq: number): Promise<LogChunk | undefined> {
     const piece = await this.#logs.pieceAfter(buildId, attempt, seq);
     if (!piece || piece.firstSeq > seq + 1) return undefined;

@@ -227,7 +227,7 @@ describe('slow readers and closing', () => {
     await vi.waitFor(async () => expect(await api.state.redis.client('LIST')).toMatch(/cmd=xread/));
     const closedIdle = once(idle, 'close');
     await api.api.close();
-    expect(await watching).toContain(': this process stops; come back');
+    expect(await watching).toContain(': this process is stopping; reconnect');
     expect(await waiting).toMatchObject({ state: 'running' });
     await closedIdle;
     await expect(fetch(`${api.api.url}/healthz`)).rejects.toThrow();

@@ -4,12 +4,12 @@ import type { Logger } from 'pino';
 import { ApiProblem, problemOf } from '../http/api-problem.ts';
 import { type ScheduleDeps, schedulePrincipal, submitSchedule } from './submit-schedule.ts';
 
-/** Refusals that a later try may not meet. */
+/** Refusals that may be gone at the next try. */
 const PASSING: ReadonlySet<ProblemCode> = new Set(['queue_full', 'store_full', 'unavailable', 'disk_full']);
 
 /**
- * Submits the builds of schedules that are due. What fails for a passing reason is thrown, and tried again a little later; what is refused is
- * noted with the schedule, and waits for its next time.
+ * Creates the consumer that submits the builds of due schedules. It throws on transient failures, so that the run is retried soon; a
+ * refusal is recorded with the schedule, which then waits for its next time.
  */
 export function scheduleRunner(
   deps: ScheduleDeps,
@@ -17,7 +17,7 @@ export function scheduleRunner(
 ): (due: DueSchedule) => Promise<void> {
   return async ({ id, dueAt, isLastTry }) => {
     const schedule = await deps.schedules.get(id);
-    // Paused, or removed, when it was already on its way.
+    // Paused or removed after the run was queued.
     if (!schedule || schedule.paused) return;
     const { kind, id: actor, name, team } = schedulePrincipal(schedule);
     const note = (rest: Pick<NewAuditEntry, 'target' | 'outcome' | 'status' | 'code' | 'reason'>) =>

@@ -113,7 +113,7 @@ export function scheduleHandlers(config: ApiConfig, deps: ScheduleDeps): Record<
   };
 }
 
-/** The team that a schedule's request names itself. */
+/** The team that a schedule's request names, if any. */
 function namedTeam(body: unknown): string | undefined {
   return (body as { readonly request: { readonly team?: string } }).request.team;
 }
@@ -122,17 +122,17 @@ function notFound(id: string): ApiProblem {
   return fieldProblem('schedule_not_found', 'id', id, 'the id of a schedule; GET /v1/schedules lists them');
 }
 
-/** What the store refuses, to the client. */
+/** Maps the store's refusals to problems. */
 function explained(name: string): (error: unknown) => never {
   return (error) => {
     if (codeOf(error) === 'schedule_exists') {
-      throw new ApiProblem('schedule_exists', `the team has a schedule ${name}`, {
-        errors: [{ field: 'name', got: JSON.stringify(name), expected: 'a name that no schedule of the team has' }],
+      throw new ApiProblem('schedule_exists', `the team already has a schedule named ${name}`, {
+        errors: [{ field: 'name', got: JSON.stringify(name), expected: 'a name that no other schedule of the team has' }],
       });
     }
     if (codeOf(error) === 'invalid_cron') {
       const { message } = error as Error;
-      throw fieldProblem('invalid_request', 'cron', message, 'a cron expression that comes at some time');
+      throw fieldProblem('invalid_request', 'cron', message, 'a cron expression that matches at least one time');
     }
     throw error;
   };

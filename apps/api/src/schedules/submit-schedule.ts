@@ -3,7 +3,7 @@ import type { Principal } from '@kiln/domain';
 import type { ScheduleStore, StoredSchedule } from '@kiln/state';
 import { type Accepted, type SubmissionDeps, submitBuild } from '../builds/submit-build.ts';
 
-/** In whose name a schedule submits: that of nobody but its team, with the trust of who created it. */
+/** The principal of a schedule's builds: it acts for the team, with the trust of the schedule's creator. */
 export function schedulePrincipal({ id, name, team, trust }: StoredSchedule): Principal {
   return { kind: 'schedule', id: `schedule-${id}`, name, team, scopes: ['builds:write'], trust };
 }
@@ -17,8 +17,8 @@ export interface ScheduleDeps extends SubmissionDeps {
 }
 
 /**
- * Submits what a schedule builds, as `POST /v1/builds` would, and notes what came of it. `dueAt`, ms since the epoch: the same one
- * makes one build, however often, and wherever, it is submitted.
+ * Submits the build of a schedule as `POST /v1/builds` would, and records the result. `dueAt` (ms since the epoch) is the idempotency
+ * key: however often and wherever a run is submitted, it makes one build.
  * @throws ApiProblem; the stores' errors
  */
 export async function submitSchedule(

@@ -4,7 +4,8 @@ import type { BuildSecretReader } from '@kiln/state';
 import { ApiProblem } from '../http/api-problem.ts';
 
 /**
- * What is missing already needn't wait for a host to fail. What is there now is read when the build starts, and may be gone by then.
+ * Checks early that the secrets that a build names exist, so that it needn't wait for a host to fail. They are read when the build starts,
+ * and may be missing by then.
  * @throws ApiProblem `secret_missing`, `forbidden`
  */
 export async function requireSecrets(
@@ -22,8 +23,8 @@ export async function requireSecrets(
     got: JSON.stringify(ref.name),
     expected:
       why === 'missing'
-        ? `a secret of repo ${repo} or team ${team}; kiln secret set ${ref.name} makes one`
-        : 'a secret that untrusted builds may have: the build is untrusted',
+        ? `a secret of repo ${repo} or team ${team}; create it with kiln secret set ${ref.name}`
+        : 'a secret that untrusted builds may have, since the build is untrusted',
   }));
   const code = refused.some(({ why }) => why === 'withheld') ? 'forbidden' : 'secret_missing';
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';

@@ -2,7 +2,7 @@ import type { ResealReport } from '@kiln/contracts';
 import type { Resealer, Resealing } from '@kiln/state';
 import type { Logger } from 'pino';
 
-/** A round of the background: seals anew what an older key seals, and says what was done and what can't be. */
+/** Reseals in the background what is sealed with an older key, and logs what was resealed and what is unreadable. */
 export async function resealAll(resealer: Pick<Resealer, 'run'>, log: Logger, signal: AbortSignal): Promise<void> {
   const { keyId, stored, builds } = viewResealing(await resealer.run({ signal }));
   if (stored.resealed + builds.resealed > 0) {
@@ -13,6 +13,7 @@ export async function resealAll(resealer: Pick<Resealer, 'run'>, log: Logger, si
   }
 }
 
+/** The report of a resealing. */
 export function viewResealing({ keyId, stored, builds }: Resealing): ResealReport {
   return {
     keyId,

@@ -18,6 +18,7 @@ import { viewResealing } from './reseal.ts';
 
 type SecretOperation = Extract<OperationId, `${string}Secret` | `${string}Secrets`>;
 
+/** The routes of stored secrets. */
 export function secretHandlers(
   config: ApiConfig,
   {
@@ -77,10 +78,10 @@ export function secretHandlers(
   };
 }
 
-/** Fields of an order that hold no secret, and may be shown in a problem. */
+/** Fields of an order whose values aren't secret and may be shown in a problem. */
 const SHOWN = new Set(['kind', 'name', 'host', 'team', 'repo', 'untrustedOk']);
 
-/** @throws ApiProblem `invalid_request`, in which no value is quoted */
+/** Parses an order. @throws ApiProblem `invalid_request`, which quotes no secret value */
 function parsedOrder(body: unknown): SecretOrder {
   try {
     return parsed(secretOrder, body);
@@ -123,14 +124,14 @@ function identityOf({ kind, name, team, repo }: Asked, principal: Principal, fie
   };
 }
 
-/** @throws ApiProblem `forbidden` for another team's than the principal's own */
+/** The team of the request. @throws ApiProblem `forbidden` if it isn't the principal's own */
 function ownTeam(asked: string | undefined, principal: Principal, field = 'query team'): string {
   const team = teamFor(principal, asked);
   if (team !== undefined) return team;
   throw fieldProblem('forbidden', field, JSON.stringify(asked), `${principal.team}, the team of ${principal.name}`);
 }
 
-/** Docker Hub has several names, of which image references know one. */
+/** Maps other names of Docker Hub to the one in image references. */
 function registryHost(host: string): string {
   return host === 'index.docker.io' || host === 'registry-1.docker.io' ? 'docker.io' : host;
 }
@@ -141,7 +142,7 @@ function noteOf({ team, repo, kind, name }: SecretIdentity, more: Readonly<Recor
 
 function tooMany(team: string, error: unknown): ApiProblem {
   const most = String((error as { readonly most?: unknown }).most);
-  return fieldProblem('too_many_secrets', 'team', `team ${team} with ${most} secrets`, `at most ${most} of a team`);
+  return fieldProblem('too_many_secrets', 'team', `one more secret; team ${team} has ${most}`, `at most ${most} secrets in a team`);
 }
 
 function viewSecret(secret: StoredSecret, readable: boolean): SecretView {

@@ -219,7 +219,7 @@ test('a process that stops sends who follows a log to another one, which goes on
   await following;
   server.close();
   expect(rounds.length).toBeGreaterThan(1);
-  expect(rounds[0]).toContain('this process stops; come back');
+  expect(rounds[0]).toContain('this process is stopping; reconnect');
   expect(seen).toEqual(Array.from({ length: 121 }, (_, i) => `1.${i + 1}`));
 });
 
@@ -233,5 +233,5 @@ test('a stop waits neither for connections that have sent no request, nor for ha
   const stream = await stopping.fetch(`/v1/builds/${id}/logs?format=sse`);
   await stopping.api.close();
   await Promise.all([silent.ended, half.ended]);
-  expect(await stream.text()).toContain('this process stops; come back');
+  expect(await stream.text()).toContain('this process is stopping; reconnect');
 });

@@ -17,7 +17,7 @@ export async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await tick();
 }
 
-/** One build and its logs, in memory, with the promises of the state room: an attempt and its log end by one write. */
+/** One build and its logs in memory, with the guarantee of the real stores that an attempt and its log end by one write. */
 export class FakePool {
   readonly id = '01arz3ndektsv4rrffq69g5fav';
   readonly listeners = new Set<(event: PoolEvent) => void>();
@@ -26,7 +26,7 @@ export class FakePool {
   /** Pieces that were moved out of the streams. */
   readonly moved = new Map<number, LogPiece[]>();
   readonly #claims = new Map<number, string>();
-  /** Events that are swallowed, as when Redis was away. */
+  /** Whether events are lost, as while Redis is away. */
   deaf = false;
   reads = 0;
   tails = 0;
@@ -101,7 +101,7 @@ export class FakePool {
     return { holder, [Symbol.asyncDispose]: async () => void this.#claims.delete(attempt) };
   }
 
-  /** As the script has it: all or nothing. */
+  /** Moves a piece or nothing, as the script does. */
   async #movePiece(attempt: number, holder: string, piece: LogPiece): Promise<PieceOutcome> {
     await tick();
     const stream = this.streams.get(attempt) ?? [];
@@ -131,8 +131,8 @@ export class FakePool {
     const { state, revision } = next;
     this.#wake();
     if (this.deaf) return;
-    const told: PoolEvent = { type: 'build', id: this.id, state, revision, attempt: before ?? 0, host: '' };
-    for (const listener of this.listeners) listener(told);
+    const published: PoolEvent = { type: 'build', id: this.id, state, revision, attempt: before ?? 0, host: '' };
+    for (const listener of this.listeners) listener(published);
   }
 
   append(attempt: number, records: readonly LogRecord[]): void {
@@ -157,7 +157,7 @@ export class FakePool {
       next: async () => {
         const changed = this.#changed.promise;
         let found = (this.streams.get(attempt) ?? []).flatMap((batch) => cut(batch, after)).slice(0, 3);
-        // Idle for a while, as BLOCK has it.
+        // Waits for a while, as XREAD BLOCK does.
         if (found.length === 0 && !closed) await Promise.race([changed, ticks(20)]);
         found = closed ? [] : (this.streams.get(attempt) ?? []).flatMap((batch) => cut(batch, after)).slice(0, 3);
         const last = found.at(-1);

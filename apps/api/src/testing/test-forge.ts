@@ -19,10 +19,10 @@ export interface Hook {
 }
 
 export interface HookChange {
-  /** Commits of the payload → those that it is to name. */
+  /** Replacements of commits in the payload. */
   readonly commits?: Readonly<Record<string, string>>;
   readonly id?: string;
-  /** Texts of the payload → what stands there instead. */
+  /** Replacements of texts in the payload. */
   readonly texts?: Readonly<Record<string, string>>;
 }
 
@@ -33,10 +33,10 @@ const ID_HEADERS: Readonly<Record<ForgeName, readonly string[]>> = {
   bitbucket: ['x-request-uuid'],
 };
 
-/** Makes each webhook's bytes others, as times and ids in a real one do. */
+/** Makes the bytes of each webhook unique, as times and ids do in real ones. */
 let made = 0;
 
-/** A recorded payload that names the given commits, signed, with a delivery id and bytes of its own. */
+/** Makes a signed webhook from a recorded payload, with the given commits, its own delivery id and unique bytes. */
 export function hook(
   name: ForgeName,
   fixture: string,
@@ -55,7 +55,7 @@ export function hook(
   };
 }
 
-/** The same webhook, signature and all, with another delivery id: what anybody can send who has seen it. */
+/** The same webhook, including the signature, with another delivery id: a replay that anybody who saw it can send. */
 export function replayed(one: Hook): Hook {
   const id = randomUUID();
   return {
@@ -64,21 +64,21 @@ export function replayed(one: Hook): Hook {
   };
 }
 
-/** What a recorded payload says. */
+/** The event that a recorded payload contains. */
 export function said(name: ForgeName, fixture: string): ForgeEvent {
   const { headers, body } = delivery(name, fixture);
   const from = forge(name);
   return from.events(headers, from.payload(headers, body))[0];
 }
 
-/** The repository that recorded payloads are of. */
+/** The repository of the recorded payloads. */
 export function repositoryOf(name: ForgeName): string {
   const event = said(name, 'push');
   if (event.type !== 'push') throw new Error(`${name} has no recorded push`);
   return event.repository.fullName;
 }
 
-/** A forge beside an API: its git server, its status API, and connections to it. */
+/** A forge for an API: its git server, its status API and connections to it. */
 export class TestForge implements AsyncDisposable {
   readonly git: GitServer;
   readonly statuses: StatusApi;
@@ -94,7 +94,7 @@ export class TestForge implements AsyncDisposable {
     return new TestForge(api, await GitServer.start(), await StatusApi.start());
   }
 
-  /** Connects it under the forge's name. */
+  /** Creates a connection with the forge's name. */
   async connect(name: ForgeName, more: Partial<ConnectionRequest> = {}): Promise<void> {
     const request: ConnectionRequest = {
       ...{ forge: name, team: 'web', webhookSecret: SECRET, apiUrl: this.statuses.url, apiToken: 'status-token' },
@@ -117,7 +117,7 @@ export class TestForge implements AsyncDisposable {
     return fetch(this.#api.api.url + path, { method: 'POST', headers: all, body: new Uint8Array(body) });
   }
 
-  /** Sends it and waits until it has been worked on. */
+  /** Sends a webhook and waits until it has been processed. */
   async delivered(one: Hook): Promise<DeliveryView> {
     const answer = await this.send(one);
     if (answer.status !== 202) throw new Error(await answer.text());

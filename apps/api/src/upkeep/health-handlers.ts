@@ -12,11 +12,11 @@ export interface HealthDeps {
   readonly hosts: Pick<HostStore, 'list'>;
   readonly memory: Pick<Memory, 'read'>;
   replicas?(): Promise<ReplicaState>;
-  /** Aborts when the process stops: from then on it isn't ready. */
+  /** Aborts when the process stops; it is no longer ready then. */
   readonly closing: AbortSignal;
 }
 
-/** The routes of probes. */
+/** The routes of liveness and readiness probes. */
 export function healthHandlers(
   config: ApiConfig,
   { hosts, memory, closing, ...deps }: HealthDeps,
@@ -30,7 +30,7 @@ export function healthHandlers(
       if (closing.aborted) throw new ApiProblem('unavailable', 'this process is stopping');
       const reading = Promise.all([memory.read(liveLogSettings(config)), deps.replicas?.(), hosts.list()]);
       const [state, replicas] = await within(READY_TIMEOUT_MS, reading).catch((error: unknown) => {
-        throw error instanceof ApiProblem ? error : new ApiProblem('unavailable', 'Kiln’s Redis answers with an error');
+        throw error instanceof ApiProblem ? error : new ApiProblem('unavailable', 'Kiln’s Redis responded with an error');
       });
       const lines = ['ready', ...memoryLines(state), ...replicaLines(replicas)];
       response.type('text/plain').send(`${lines.join('\n')}\n`);

@@ -9,10 +9,10 @@ export interface Retention {
   readonly tempRetentionMs: number;
 }
 
-/** Blobs that are looked at, or deleted, at a time: what a disk does beside serving others. */
+/** Blobs that are checked or deleted at once: few enough for a disk that serves others meanwhile. */
 const AT_ONCE = 16;
 
-/** Deletes what nobody has used for as long as `retention` says. Answers how many blobs went. */
+/** Deletes blobs that have been unused for longer than their `retention`. Returns the number of deleted blobs. */
 export async function clearAway(
   blobs: Pick<BlobStore, 'list' | 'stat' | 'delete'>,
   retention: Retention,
@@ -24,14 +24,14 @@ export async function clearAway(
     ['logs', retention.logRetentionMs],
     ['contexts', retention.contextRetentionMs],
     ['artifacts', retention.artifactRetentionMs],
-    // Uploads whose process died under them.
+    // Uploads whose process died.
     ['tmp', retention.tempRetentionMs],
   ];
   let deleted = 0;
   for (const [kind, maxMs] of ages) {
     const { blobs: count, bytes } = await clear(blobs, kind, now - maxMs, signal);
     deleted += count;
-    if (count > 0) log.info({ kind, blobs: count, bytes }, 'blobs cleared away');
+    if (count > 0) log.info({ kind, blobs: count, bytes }, 'unused blobs deleted');
     if (signal.aborted) break;
   }
   return deleted;

@@ -23,7 +23,7 @@ export function startUpkeep(config: ApiConfig, deps: MeteredDeps, archive: Archi
   const { history, logs, blobs, events, storage, log, now = Date.now } = deps;
   const stack = new AsyncDisposableStack();
   const archiver = new LogArchiver(logs, blobs, log, now);
-  // A log whose last piece is being moved as it ends is free again in a moment.
+  // A log that ends while its last piece is being moved is released in a moment.
   const archiveEvery = (done?: { claimed: number }) =>
     done && done.claimed > 0 ? CLAIMED_LOG_MS : config.archiveIntervalMs;
   const archiving = stack.use(repeat('archive', archiveEvery, (signal) => archiver.round(signal), log));
@@ -43,7 +43,7 @@ export function startUpkeep(config: ApiConfig, deps: MeteredDeps, archive: Archi
   const sweep = (signal: AbortSignal) => sweepDocuments(history, blobs, now(), log, signal);
   stack.use(repeat('history sweep', config.janitorIntervalMs, sweep, log));
   const recount = async (signal: AbortSignal) => {
-    // The others leave it to whoever was first.
+    // Only the first process to claim it recounts.
     if (!(await storage.claimRecount(config.janitorIntervalMs / 2))) return;
     await recountStorage(deps, now(), log, signal);
   };
