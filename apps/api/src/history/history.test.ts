@@ -12,7 +12,7 @@ import { wholeBuilds } from './whole-builds.ts';
 const quiet = pino({ level: 'silent' });
 const { signal } = new AbortController();
 const LATER = Date.now() + 3_600_000;
-/** Too much to stay in Redis. */
+/** Too large to stay in Redis. */
 const LARGE = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`ARG_${i}`, `${i * 104_729}`]));
 
 let redis: TestRedis;
@@ -46,7 +46,7 @@ async function ended(request: Parameters<TestApi['submit']>[0] = {}): Promise<st
   return id;
 }
 
-/** Everything that clients can ask about a build. */
+/** Everything that clients can read about a build. */
 async function answers(id: string): Promise<unknown[]> {
   const paths = ['', '/placement', '/logs?format=ndjson', '?wait=1'];
   return Promise.all(paths.map(async (path) => (await api.fetch(`/v1/builds/${id}${path}`)).text()));
@@ -58,7 +58,7 @@ describe('archived builds', () => {
   test.each([
     ['small ones', {}],
     ['those that are too large for Redis', { buildArgs: LARGE }],
-  ])('%s answer as before: themselves, placement, log, and in lists', async (_, request) => {
+  ])('%s are answered as before: view, placement, log and lists', async (_, request) => {
     const id = await ended(request);
     await ended();
     const before = [await answers(id), await pageOf('limit=1'), await pageOf('state=succeeded&team=default')];
@@ -69,7 +69,7 @@ describe('archived builds', () => {
     expect([await answers(id), await pageOf('limit=1'), await pageOf('state=succeeded&team=default')]).toEqual(before);
   });
 
-  test('can be retried with all that was asked for, are replayed by their idempotency key, and are too late to cancel', async () => {
+  test('can be retried with their whole request, are replayed by idempotency key, and can’t be canceled', async () => {
     const body = {
       source: { type: 'git', url: 'https://git.example/app' },
       buildArgs: LARGE,
@@ -88,7 +88,7 @@ describe('archived builds', () => {
     expect(await (await api.post(`/v1/builds/${first.id}/cancel`, '')).json()).toEqual(canceled);
   });
 
-  test('that share a run find its placement and log by it', async () => {
+  test('that share a run have its placement and log', async () => {
     const request = {
       dedupe: true,
       source: { type: 'git', url: 'https://git.example/app', ref: 'a'.repeat(40) },
@@ -105,7 +105,7 @@ describe('archived builds', () => {
     expect(await answers(sharer.id)).toEqual(before);
   });
 
-  test('of a blob that is lost are a clear error where the whole is asked for, and hold no list up', async () => {
+  test('whose blob is lost are answered with a clear error, and don’t break lists', async () => {
     const id = await ended({ buildArgs: LARGE });
     const small = await ended();
     await archive();
@@ -122,14 +122,14 @@ describe('archived builds', () => {
     }
     expect((await api.post(`/v1/builds/${id}/retry`, '')).status).toBe(503);
     expect((await api.view(small)).id).toBe(small);
-    // Who wants to know only how it ended isn't held up.
+    // The record alone, without the document, is still readable.
     expect(await api.state.builds.record(id)).toMatchObject({ id, state: 'succeeded', team: 'default' });
     expect(await pageOf('')).toMatchObject({ builds: [{ id: small }, { id, state: 'succeeded' }] });
   });
 });
 
 describe('the archiver', () => {
-  test('works by itself, once a build’s time in Redis is over, also on what an earlier version left', async () => {
+  test('archives builds once their time in Redis is over, also those of an earlier version', async () => {
     const id = await ended();
     expect(await archiver().round(Date.now() - 60_000, signal)).toBe(0);
     expect((await api.state.builds.get(id))?.archived).toBeUndefined();
@@ -142,7 +142,7 @@ describe('the archiver', () => {
     expect((await api.view(id)).state).toBe('succeeded');
   });
 
-  test('that dies between blob and Redis loses nothing: the next one does it again, and what it left is swept', async () => {
+  test('loses nothing if it dies between blob and Redis: the next one repeats the work, and the orphaned blob is deleted', async () => {
     const id = await ended();
     const before = await answers(id);
     const { history } = api.state;
@@ -155,7 +155,7 @@ describe('the archiver', () => {
     };
     await expect(new BuildArchiver(dying, api.blobs, quiet).round(LATER, signal)).rejects.toThrow('killed');
     expect(await answers(id)).toEqual(before);
-    // Its claim holds for a while.
+    // Its claim lasts for a while.
     expect(await archive()).toBe(0);
     await api.state.redis.del(api.state.keys.historyClaim());
     expect(await archive()).toBe(1);
@@ -166,13 +166,13 @@ describe('the archiver', () => {
     expect(await sweep(hoursLater)).toBe(0);
     await history.forget(LATER, 10);
     await api.state.redis.set(api.state.keys.historyForgotten(), hoursLater);
-    // They are too young to tell whether somebody is about to name them.
+    // They are too young: a process may be about to reference them.
     expect(await sweep(Date.now())).toBe(0);
     expect(await sweep(hoursLater)).toBe(2);
     expect(await blobKeys()).toEqual([]);
   });
 
-  test('loses nothing by an error at whichever call to Redis', async () => {
+  test('loses nothing by an error of any call to Redis', async () => {
     await using proxy = await FaultyRedis.start(redis.url);
     await using faulty = await openState({
       ...{ redisUrl: proxy.url, namespace: api.state.keys.prefix.slice(1, -2), secretKey: Buffer.alloc(32, 1) },
@@ -205,7 +205,7 @@ describe('the archiver', () => {
     expect(calls).toBeGreaterThanOrEqual(6);
   });
 
-  test('shares its work with others: each build is archived once', async () => {
+  test('shares its work with other processes: each build is archived once', async () => {
     const ids = new Set<string>();
     for (let i = 0; i < 40; i += 1) ids.add(await ended());
     const moved = await Promise.all([archiver(), archiver(), archiver()].map((one) => one.round(LATER, signal)));
@@ -214,7 +214,7 @@ describe('the archiver', () => {
     for (const id of ids) expect((await api.view(id)).id).toBe(id);
   });
 
-  test('goes past what must wait', async () => {
+  test('skips builds that must wait', async () => {
     const { state } = api;
     const run = await ended({ dedupe: true });
     const other = await ended();

@@ -41,7 +41,7 @@ class House implements AsyncDisposable {
     return followBuild(this.hub, this.watch, { buildId: this.pool.id, from, only, follow, signal });
   }
 
-  /** Ids of all that a watcher gets, who rests for `rest` turns of the loop after each chunk. */
+  /** The ids of all records that a watcher gets, resting for `rest` turns of the event loop after each chunk. */
   async ids(from?: { attempt: number; seq: number }, rest = 0, options?: { follow?: boolean; only?: number }) {
     const ids: string[] = [];
     for await (const chunk of this.follow(from, options)) {
@@ -82,7 +82,7 @@ function house(options?: ConstructorParameters<typeof House>[0]): House {
 const output = (n: number): LogRecord => ({ t: n, type: 'output', step: 1, stream: 'stdout', data: `line ${n}\n` });
 const outputs = (count: number) => Array.from({ length: count }, (_, i) => output(i));
 
-describe('invariant 3: no gap, no repeat, no reordering', () => {
+describe('a log without gap, repeat or reordering', () => {
   const attempt = fc.record({
     batches: fc.array(fc.record({ records: fc.integer({ min: 1, max: 9 }), pause: fc.nat(4), movers: fc.nat(2) }), {
       maxLength: 25,
@@ -92,14 +92,14 @@ describe('invariant 3: no gap, no repeat, no reordering', () => {
     deaf: fc.boolean(),
   });
   const watcher = fc.record({
-    /** How much of the whole log has been written when he comes. */
+    /** Share of the whole log that has been written when the watcher joins. */
     joinsAt: fc.double({ min: 0, max: 1, noNaN: true }),
-    /** How much of that he has already. */
+    /** Share of that which the watcher already has. */
     has: fc.double({ min: 0, max: 1, noNaN: true }),
     rest: fc.oneof({ weight: 3, arbitrary: fc.nat(3) }, { weight: 1, arbitrary: fc.integer({ min: 20, max: 60 }) }),
   });
 
-  test('a reader that resumes gets exactly the rest, however slow, over attempts, ring, pages, pieces and archive', async () => {
+  test('gives a resuming reader exactly the rest, however slow it is, across attempts, ring, pages, pieces and archive', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(attempt, { minLength: 1, maxLength: 3 }),
@@ -123,7 +123,7 @@ describe('invariant 3: no gap, no repeat, no reordering', () => {
             const number = made.begin();
             for (const { records, pause, movers } of batches) {
               made.pool.append(number, outputs(records));
-              // API processes that move pieces while it grows, and don't wait for each other.
+              // API processes move pieces while the log grows, without waiting for each other.
               for (let n = 0; n < movers; n += 1) upkeep.push(made.mover().round(0, made.stop.signal));
               for (let n = 0; n < records; n += 1)
                 written.push(`${number}.${written.filter((id) => id.startsWith(`${number}.`)).length + 1}`);
@@ -153,8 +153,8 @@ describe('invariant 3: no gap, no repeat, no reordering', () => {
   });
 });
 
-describe('one reader', () => {
-  test('fifty watchers of a live log share one tail, and its bytes', async () => {
+describe('the hub', () => {
+  test('shares one tail, and its bytes, among fifty watchers of a live log', async () => {
     const it = house({ ringChars: 1e6 });
     it.begin();
     const all = Array.from({ length: 50 }, async () => {
@@ -178,7 +178,7 @@ describe('one reader', () => {
     }
   });
 
-  test('watchers of an ended log share the pages', async () => {
+  test('shares pages among watchers of an ended log', async () => {
     const it = house({ pageChars: 1e6 });
     const attempt = it.begin();
     for (let i = 0; i < 40; i += 1) it.pool.append(attempt, outputs(5));
@@ -189,7 +189,7 @@ describe('one reader', () => {
     expect(it.pool.tails).toBe(0);
   });
 
-  test('nobody makes the reader run ahead: it stands where the foremost watcher is', async () => {
+  test('reads no further than the foremost watcher needs', async () => {
     const it = house();
     const attempt = it.begin();
     for (let i = 0; i < 100; i += 1) it.pool.append(attempt, outputs(2));
@@ -203,7 +203,7 @@ describe('one reader', () => {
     await until(() => it.hub.size === 0 && it.pool.tails === 0);
   });
 
-  test('a watcher who leaves in the middle of a wait leaves nothing behind', async () => {
+  test('keeps nothing of a watcher that leaves while it waits', async () => {
     const it = house();
     it.begin();
     const watching = it.ids();
@@ -214,8 +214,8 @@ describe('one reader', () => {
   });
 });
 
-describe('ends', () => {
-  test('a build canceled while it was queued gives an end of its own making', async () => {
+describe('the end of a log', () => {
+  test('is made for a build that was canceled while queued', async () => {
     const it = house();
     const watching = it.ids();
     it.pool.apply({ type: 'cancel' });
@@ -223,7 +223,7 @@ describe('ends', () => {
     expect(await it.ids({ attempt: 1, seq: 1 })).toEqual([]);
   });
 
-  test('so does one that was canceled while it waited for its second attempt', async () => {
+  test('is made for a build that was canceled before its second attempt', async () => {
     const it = house();
     const attempt = it.begin();
     const watching = it.ids();
@@ -235,7 +235,7 @@ describe('ends', () => {
     expect(await it.ids({ attempt: 1, seq: 3 })).toEqual(['2.1']);
   });
 
-  test('a log whose end Redis lost is closed by what the record says', async () => {
+  test('is made from the build’s record if Redis lost it', async () => {
     const it = house();
     const attempt = it.begin();
     it.pool.append(attempt, outputs(2));
@@ -244,7 +244,7 @@ describe('ends', () => {
     expect(await it.ids()).toEqual(['1.1', '1.2', '1.3']);
   });
 
-  test('without follow there is what there is, and no waiting', async () => {
+  test('isn’t waited for without follow', async () => {
     const it = house();
     expect(await it.ids(undefined, 0, { follow: false })).toEqual([]);
     const attempt = it.begin();
@@ -254,7 +254,7 @@ describe('ends', () => {
     expect(await it.ids(undefined, 0, { follow: false })).toEqual(['1.1', '1.2', '1.3']);
   });
 
-  test('one attempt only, when asked for', async () => {
+  test('is that of the requested attempt', async () => {
     const it = house();
     it.lose(it.begin());
     const second = it.begin();
@@ -265,8 +265,8 @@ describe('ends', () => {
   });
 });
 
-describe('trouble', () => {
-  test('a reader that fails begins again where it was', async () => {
+describe('a reader', () => {
+  test('that fails resumes where it was', async () => {
     const it = house();
     const { logs } = it.pool;
     const open = logs.openTail;
@@ -283,7 +283,7 @@ describe('trouble', () => {
     expect(await watching).toEqual(['1.1', '1.2', '1.3', '1.4']);
   });
 
-  test('a missing record is never passed over', async () => {
+  test('never skips a missing record', async () => {
     const it = house();
     const attempt = it.begin();
     const watching = it.ids();

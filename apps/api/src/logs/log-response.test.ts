@@ -5,7 +5,7 @@ import { setImmediate as tick } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { LogResponse } from './log-response.ts';
 
-/** A response under way, and the client's end of it, which reads nothing. */
+/** Opens a response whose client reads nothing. */
 async function paused(): Promise<{ response: ServerResponse; client: Socket }> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
@@ -23,7 +23,7 @@ async function paused(): Promise<{ response: ServerResponse; client: Socket }> {
 
 const PIECE = Buffer.alloc(100_000);
 
-/** Writes until the client can't take more; answers what was written, and the write that waits. */
+/** Writes until the client can't take more; returns the written bytes and the pending write. */
 async function fill(output: LogResponse, response: ServerResponse): Promise<{ written: number; waiting: Promise<void> }> {
   for (let written = PIECE.length; ; written += PIECE.length) {
     const waiting = output.write(PIECE);
@@ -39,12 +39,12 @@ async function fill(output: LogResponse, response: ServerResponse): Promise<{ wr
   }
 }
 
-test('a stuck client has one piece waiting for it, however much there is', async () => {
+test('a stuck client has only one chunk pending, however long the log is', async () => {
   const { response, client } = await paused();
   using output = new LogResponse(response, { text: ': alive\n\n', everyMs: 1 });
   const { written, waiting } = await fill(output, response);
   expect(response.writableLength).toBeLessThanOrEqual(PIECE.length + 100);
-  // No heartbeat is put behind it.
+  // No keep-alive is written behind it.
   const length = response.writableLength;
   for (let i = 0; i < 50; i += 1) await tick();
   expect(response.writableLength).toBe(length);
@@ -59,7 +59,7 @@ test('a stuck client has one piece waiting for it, however much there is', async
   expect(read).toBeGreaterThanOrEqual(written);
 });
 
-test('a stuck client that goes away frees the writer', async () => {
+test('a stuck client that disconnects releases the writer', async () => {
   const { response, client } = await paused();
   using output = new LogResponse(response);
   const { waiting } = await fill(output, response);

@@ -26,7 +26,7 @@ afterEach(async () => {
   await issuer[Symbol.asyncDispose]();
 });
 
-/** An API that trusts the issuer; its clock stands `now` ms before or after the real one. */
+/** An API that trusts the issuer; its clock differs by `now` ms from the real one. */
 function start(times = TIMES, more: object = {}): Promise<TestApi> {
   now = 0;
   const { issuers } = oidcSettings.parse({
@@ -51,7 +51,7 @@ const problem = async (token: string, on = api) => (await (await ask(token, on))
 const seconds = (offset: number) => Math.floor(Date.now() / 1_000) + offset;
 
 describe('a token of a trusted issuer', () => {
-  test('is of the team of the first rule whose claims all match', async () => {
+  test('belongs to the team of the first rule whose claims all match', async () => {
     const who = async (claims: object) => (await (await ask(await issuer.token({ ...claims }))).json()) as WhoamiView;
     expect(await who(MAIN)).toMatchObject({
       ...{ kind: 'oidc', id: 'oidc:ci:repo:acme/app', name: 'repo:acme/app', team: 'acme', trust: 'trusted' },
@@ -79,7 +79,7 @@ describe('a token of a trusted issuer', () => {
   });
 });
 
-describe('is refused with 401 and a reason', () => {
+describe('a token', () => {
   test.each([
     ['of another audience', { aud: 'other' }, 'its claim aud is not the expected value'],
     ['without an audience', { aud: undefined }, 'its claim aud is missing'],
@@ -91,25 +91,25 @@ describe('is refused with 401 and a reason', () => {
     ['without a subject', { sub: undefined }, 'its claim sub is missing'],
     ['of another issuer', { iss: 'https://evil.example' }, 'not configured for bearer tokens'],
     ['without an issuer', { iss: undefined }, 'not configured for bearer tokens'],
-  ])('a token %s', async (_what, claims, reason) => {
+  ])('%s is refused with 401 and the reason', async (_what, claims, reason) => {
     expect(await problem(await issuer.token({ ...MAIN, ...claims }))).toMatchObject({
       ...{ status: 401, code: 'unauthorized', detail: expect.stringContaining(reason) },
     });
   });
 
-  test('one a little early or late is not', async () => {
+  test('a little early or late is accepted', async () => {
     for (const claims of [{ exp: seconds(-15) }, { nbf: seconds(15), iat: seconds(15) }]) {
       expect((await ask(await issuer.token({ ...MAIN, ...claims }))).status).toBe(200);
     }
   });
 
-  test('a token signed by somebody else’s key of the same name', async () => {
+  test('signed by another key of the same name is refused', async () => {
     const { privateKey, publicKey } = await generateKeyPair('RS256');
     const forged = await issuer.token(MAIN, { key: { kid: issuer.key.kid, alg: 'RS256', privateKey, publicKey } });
     expect((await problem(forged)).detail).toContain('its signature is not by the issuer’s key');
   });
 
-  test('alg none, and HS256 with the public key as the secret', async () => {
+  test('with alg none, or HS256 with the public key as the secret, is refused', async () => {
     const [, payload] = (await issuer.token(MAIN)).split('.');
     const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
     for (const alg of ['none', 'None', '']) {
@@ -122,18 +122,18 @@ describe('is refused with 401 and a reason', () => {
     }
   });
 
-  test('an algorithm that the operator doesn’t take', async () => {
+  test('with an algorithm that the operator doesn’t accept is refused', async () => {
     await using strict = await start(TIMES, { algorithms: ['ES256'] });
     expect((await problem(await issuer.token(MAIN), strict)).detail).toContain('not signed by an algorithm');
   });
 
-  test('what only looks like one, and any where no issuer is set up', async () => {
+  test('that only looks like a JWT is refused, as is any if no issuer is configured', async () => {
     expect(await problem('a.b.c')).toMatchObject({ status: 401, code: 'unauthorized' });
     await using none = await TestApi.start({}, { redis });
     expect((await problem(await issuer.token(MAIN), none)).detail).toContain('no issuer is set up (KILN_OIDC_FILE)');
   });
 
-  test('a token altered by one character', async () => {
+  test('altered by one character is refused', async () => {
     const token = await issuer.token(MAIN);
     const at = token.indexOf('.') + 20;
     const altered = token.slice(0, at) + (token[at] === 'A' ? 'B' : 'A') + token.slice(at + 1);
@@ -142,7 +142,7 @@ describe('is refused with 401 and a reason', () => {
 });
 
 describe('the issuer’s keys', () => {
-  test('are fetched once, and again for a key that isn’t known: rotation needs nobody', async () => {
+  test('are fetched once, and again for an unknown key, so that rotation needs no operator', async () => {
     const old = await issuer.token(MAIN);
     for (let i = 0; i < 5; i += 1) expect((await ask(old)).status).toBe(200);
     expect(issuer.fetches).toBe(1);
@@ -153,7 +153,7 @@ describe('the issuer’s keys', () => {
     expect((await problem(await issuer.token(MAIN, { key }))).detail).toContain('the issuer has no such key');
   });
 
-  test('unknown key names don’t make Kiln ask without end', async () => {
+  test('are not fetched endlessly for unknown key names', async () => {
     await using calm = await start({ ...TIMES, cooldownMs: 60_000 });
     for (let i = 0; i < 5; i += 1) {
       expect((await ask(await issuer.token(MAIN, { kid: `made-up-${i}` }), calm)).status).toBe(401);
@@ -161,7 +161,7 @@ describe('the issuer’s keys', () => {
     expect(issuer.fetches).toBe(1);
   });
 
-  test('while they can’t be had: 503 for its tokens, everything else goes on; once they can, all is well', async () => {
+  test('answer its tokens with 503 while they can’t be fetched, without affecting other credentials', async () => {
     const token = await issuer.token(MAIN);
     const unavailable = { status: 503, code: 'unavailable', detail: expect.stringContaining('the OIDC issuer ci') };
     await issuer.down();

@@ -33,7 +33,7 @@ issuers:
         scopes: [builds:write]
 `;
 
-test('reads YAML, and JSON, with what may be left out', async () => {
+test('reads YAML and JSON with defaults for omitted fields', async () => {
   const { issuers } = await read(GITHUB);
   expect(issuers[0]).toMatchObject({
     audience: ['https://kiln.example.com'],
@@ -58,7 +58,7 @@ const issuer = (change: object) => ({
 });
 const LOGIN = { login: { clientId: 'kiln' } };
 
-describe('what is wrong is named', () => {
+describe('an invalid file', () => {
   test.each([
     [{ issuers: [] }, 'issuers: holds [], expected at least 1 items'],
     [
@@ -96,11 +96,11 @@ describe('what is wrong is named', () => {
       },
       'issuers[1].login: holds {"clientId":"kiln"}, expected at most one issuer with login',
     ],
-  ])('%j', async (value, words) => {
+  ])('is refused with the field: %j', async (value, words) => {
     await expect(read(JSON.stringify(value))).rejects.toThrow(words);
   });
 
-  test('no YAML, no file, no secret’s value', async () => {
+  test('is refused if it is not YAML or doesn’t exist, or has an empty secret, without showing the secret', async () => {
     await expect(read('issuers: [')).rejects.toThrow(/KILN_OIDC_FILE: .*oidc.yaml is no YAML or JSON: .* at line 1/);
     expect(() => readOidcFile(join(dir, 'missing'))).toThrow(
       /KILN_OIDC_FILE: holds ".*missing", expected a readable file/,

@@ -12,9 +12,16 @@ export async function ticks(count: number): Promise<void> {
   for (let i = 0; i < count; i += 1) await tick();
 }
 
-/** Comes back when `holds`; the test's own time limit is the only other way out. */
+/** How long `until` waits, ms. */
+const PATIENCE_MS = 30_000;
+
+/** Waits, turn by turn of the event loop, until `holds` returns true. @throws after 30 s */
 export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await tick();
+  const giveUpAt = performance.now() + PATIENCE_MS;
+  while (!holds()) {
+    if (performance.now() > giveUpAt) throw new Error(`not true within ${PATIENCE_MS} ms: ${holds}`);
+    await tick();
+  }
 }
 
 /** One build and its logs in memory, with the guarantee of the real stores that an attempt and its log end by one write. */

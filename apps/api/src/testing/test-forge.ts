@@ -9,7 +9,10 @@ import {
 import { forge } from '@kiln/forges';
 import { delivery, SECRET, StatusApi, sign } from '@kiln/forges/testing';
 import { GitServer } from '@kiln/git/testing';
+import { vi } from 'vitest';
 import type { TestApi } from './test-api.ts';
+
+const PATIENT = { interval: 10, timeout: 60_000 };
 
 /** A webhook as a forge sends it. */
 export interface Hook {
@@ -112,7 +115,7 @@ export class TestForge implements AsyncDisposable {
 
   send({ forge: name, headers, body }: Hook, connection: string = name): Promise<Response> {
     const path = `/v1/hooks/${name}/${connection}`;
-    // Making commits holds this process up; a connection that is kept meanwhile may be closed just when it is used again.
+    // Making commits blocks this process, and a kept connection may be closed by the API just when it is used again.
     const all = { connection: 'close', ...headers };
     return fetch(this.#api.api.url + path, { method: 'POST', headers: all, body: new Uint8Array(body) });
   }
@@ -132,12 +135,13 @@ export class TestForge implements AsyncDisposable {
     return this.until(id, ({ state }) => state !== 'pending');
   }
 
-  async until(id: string, holds: (delivery: DeliveryView) => boolean): Promise<DeliveryView> {
-    for (;;) {
+  /** Waits until `holds` returns true for a delivery. @throws after 60 s */
+  until(id: string, holds: (delivery: DeliveryView) => boolean): Promise<DeliveryView> {
+    return vi.waitFor(async () => {
       const now = await this.delivery(id);
-      if (holds(now)) return now;
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+      if (!holds(now)) throw new Error(`not true of delivery ${id}, which is ${now.state}: ${holds}`);
+      return now;
+    }, PATIENT);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -146,7 +150,9 @@ export class TestForge implements AsyncDisposable {
   }
 }
 
-/** Comes back when `holds`; the test's own time limit is the only other way out. */
+/** Waits until `holds` returns true. @throws after 60 s */
 export async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 10));
+  await vi.waitFor(async () => {
+    if (!(await holds())) throw new Error(`not true: ${holds}`);
+  }, PATIENT);
 }
