@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { resealReport, type SecretView, secretList, secretView } from '@kiln/contracts';
+import { type Problem, resealReport, type SecretView, secretList, secretView } from '@kiln/contracts';
 import { openState } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
