@@ -1,3 +1,4 @@
+import type { OutgoingGuard } from '@kiln/runtime';
 import type {
   BlobStore,
   BuildStore,
@@ -8,7 +9,6 @@ import type {
   State,
   StorageLedger,
 } from '@kiln/state';
-import type { OutgoingGuard } from '@kiln/runtime';
 import type { Logger } from 'pino';
 import type { HookDeps } from './hooks/ports.ts';
 

@@ -1,6 +1,6 @@
 import { buildQuery, type OperationId, waitQuery } from '@kiln/contracts';
 import { isTerminal, type Principal } from '@kiln/domain';
-import type { MeteredBlobs, Memory } from '@kiln/state';
+import type { Memory, MeteredBlobs } from '@kiln/state';
 import type { Request, Response } from 'express';
 import { admitRequest } from '../access/admit-request.ts';
 import type { Handler } from '../access/call.ts';

@@ -10,7 +10,15 @@ import { TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { tarOf } from '../testing/pack.ts';
 import { TestApi, TOKEN } from '../testing/test-api.ts';
-import { BOUNDARY, expectRefusal, multipart, type Part, REQUEST_PART, sendForm, uploadTo } from '../testing/upload-form.ts';
+import {
+  BOUNDARY,
+  expectRefusal,
+  multipart,
+  type Part,
+  REQUEST_PART,
+  sendForm,
+  uploadTo,
+} from '../testing/upload-form.ts';
 
 let redis: TestRedis;
 let api: TestApi;
@@ -35,24 +43,8 @@ describe('a bad form', () => {
   test.each<[string, number, string, () => Part[]]>([
     ['no request', 400, 'invalid_request', () => [['context', TAR]]],
     ['no context', 400, 'invalid_request', () => [REQUEST_PART]],
-    [
-      'an unknown part',
-      400,
-      'invalid_request',
-      () => [
-        REQUEST_PART,
-        ['more', 'x'],
-      ],
-    ],
-    [
-      'two requests',
-      400,
-      'invalid_request',
-      () => [
-        REQUEST_PART,
-        ['request', '{}'],
-      ],
-    ],
+    ['an unknown part', 400, 'invalid_request', () => [REQUEST_PART, ['more', 'x']]],
+    ['two requests', 400, 'invalid_request', () => [REQUEST_PART, ['request', '{}']]],
     [
       'a request that is not JSON',
       400,
@@ -129,10 +121,30 @@ describe('a context that does not arrive completely', () => {
   test('is refused if its tar, its gzip or the form is cut off', async () => {
     await start();
     const tar = await tarOf('Dockerfile', 'a', 'b');
-    await expectRefusal(api, await uploadTo(api, REQUEST_PART, ['context', tar.subarray(0, 1024)]), 400, 'context_incomplete');
-    await expectRefusal(api, await uploadTo(api, REQUEST_PART, ['context', tar.subarray(0, 700)]), 400, 'context_incomplete');
-    await expectRefusal(api, await uploadTo(api, REQUEST_PART, ['context', gzipSync(tar).subarray(0, -20)]), 400, 'context_incomplete');
-    await expectRefusal(api, await uploadTo(api, REQUEST_PART, ['context', gzipSync(tar.subarray(0, 1024))]), 400, 'context_incomplete');
+    await expectRefusal(
+      api,
+      await uploadTo(api, REQUEST_PART, ['context', tar.subarray(0, 1024)]),
+      400,
+      'context_incomplete',
+    );
+    await expectRefusal(
+      api,
+      await uploadTo(api, REQUEST_PART, ['context', tar.subarray(0, 700)]),
+      400,
+      'context_incomplete',
+    );
+    await expectRefusal(
+      api,
+      await uploadTo(api, REQUEST_PART, ['context', gzipSync(tar).subarray(0, -20)]),
+      400,
+      'context_incomplete',
+    );
+    await expectRefusal(
+      api,
+      await uploadTo(api, REQUEST_PART, ['context', gzipSync(tar.subarray(0, 1024))]),
+      400,
+      'context_incomplete',
+    );
     const whole = multipart(REQUEST_PART, ['context', tar]);
     await expectRefusal(api, await sendForm(api, whole.subarray(0, -BOUNDARY.length)), 400, 'context_incomplete');
     await expectRefusal(api, await sendForm(api, whole.subarray(0, -3000)), 400, 'context_incomplete');
@@ -174,9 +186,7 @@ describe('a context that does not arrive completely', () => {
       const context = Buffer.concat([await tarOf('Dockerfile')].concat(Buffer.alloc(3_000_000)));
       await expectRefusal(api, await uploadTo(api, REQUEST_PART, ['context', context]), 507, 'disk_full');
       expect(await api.temps()).toEqual([]);
-      expect((await uploadTo(api, REQUEST_PART, ['context', await tarOf('Dockerfile')])).status).toBe(
-        202,
-      );
+      expect((await uploadTo(api, REQUEST_PART, ['context', await tarOf('Dockerfile')])).status).toBe(202);
     } finally {
       execFileSync('umount', ['-l', mount]);
       await rm(mount, { recursive: true, force: true });

@@ -27,26 +27,26 @@ const start = async (config: Parameters<typeof TestApi.start>[0] = {}) => {
 const stored = async () => Array.fromAsync(api.blobs.list('contexts'));
 
 describe('a good context', () => {
-  test.each(['after its request', 'before its request', 'gzipped'])('is stored by its digest, whether sent %s', async (how) => {
-    await start();
-    const tar = await tarOf('Dockerfile', 'src/main.c');
-    const context = how === 'gzipped' ? gzipSync(tar) : tar;
-    const parts: Part[] = [
-      REQUEST_PART,
-      ['context', context],
-    ];
-    const answer = await uploadTo(api, ...(how === 'before its request' ? parts.reverse() : parts));
-    expect(answer.status).toBe(202);
-    const digest = `sha256:${createHash('sha256').update(context).digest('hex')}`;
-    expect((await answer.json()) as BuildView).toMatchObject({
-      repo: 'app',
-      request: { source: { type: 'upload', digest } },
-    });
-    expect(await stored()).toEqual([contextKey(digest)]);
-    const read = await api.fetch(`/v1/contexts/${digest}`);
-    expect(Buffer.from(await read.arrayBuffer()).equals(context)).toBe(true);
-    expect(read.headers.get('content-length')).toBe(String(context.length));
-  });
+  test.each(['after its request', 'before its request', 'gzipped'])(
+    'is stored by its digest, whether sent %s',
+    async (how) => {
+      await start();
+      const tar = await tarOf('Dockerfile', 'src/main.c');
+      const context = how === 'gzipped' ? gzipSync(tar) : tar;
+      const parts: Part[] = [REQUEST_PART, ['context', context]];
+      const answer = await uploadTo(api, ...(how === 'before its request' ? parts.reverse() : parts));
+      expect(answer.status).toBe(202);
+      const digest = `sha256:${createHash('sha256').update(context).digest('hex')}`;
+      expect((await answer.json()) as BuildView).toMatchObject({
+        repo: 'app',
+        request: { source: { type: 'upload', digest } },
+      });
+      expect(await stored()).toEqual([contextKey(digest)]);
+      const read = await api.fetch(`/v1/contexts/${digest}`);
+      expect(Buffer.from(await read.arrayBuffer()).equals(context)).toBe(true);
+      expect(read.headers.get('content-length')).toBe(String(context.length));
+    },
+  );
 
   test('may be sent by a browser’s or fetch’s own form', async () => {
     await start();
@@ -91,10 +91,7 @@ describe('a bad context', () => {
     ['Dockerfile/x', { name: 'Dockerfile/x' }],
   ])('with the entry %s is refused, naming the entry', async (name, entry) => {
     await start();
-    const answer = await uploadTo(api, 
-      REQUEST_PART,
-      ['context', gzipSync(await tarOf('Dockerfile', entry))],
-    );
+    const answer = await uploadTo(api, REQUEST_PART, ['context', gzipSync(await tarOf('Dockerfile', entry))]);
     const { errors } = await expectRefusal(api, answer, 422, 'context_invalid');
     expect(errors[0]?.field).toBe(/^[a-z]+$/.test(name) ? `context.${name}` : `context["${name}"]`);
     expect(await stored()).toEqual([]);
@@ -102,10 +99,10 @@ describe('a bad context', () => {
 
   test('with an entry name over 4 KiB is refused, shortening the name', async () => {
     await start();
-    const answer = await uploadTo(api, 
-      REQUEST_PART,
-      ['context', await tarOf({ name: `${'n'.repeat(200)}/`.repeat(25), type: 'directory' })],
-    );
+    const answer = await uploadTo(api, REQUEST_PART, [
+      'context',
+      await tarOf({ name: `${'n'.repeat(200)}/`.repeat(25), type: 'directory' }),
+    ]);
     const { errors } = await expectRefusal(api, answer, 422, 'context_invalid');
     expect(errors[0]).toMatchObject({ got: expect.stringContaining('a name of'), expected: 'at most 4095 bytes' });
     expect(errors[0]?.field.length).toBeLessThan(200);
@@ -139,7 +136,8 @@ describe('a bad context', () => {
 
   test('that is not a tar is refused', async () => {
     await start();
-    await expectRefusal(api, 
+    await expectRefusal(
+      api,
       await uploadTo(api, REQUEST_PART, ['context', 'PK\x03\x04 a zip, say'.repeat(100)]),
       422,
       'context_invalid',
@@ -149,7 +147,8 @@ describe('a bad context', () => {
 
   test('without the Dockerfile is refused', async () => {
     await start();
-    const answer = await uploadTo(api, 
+    const answer = await uploadTo(
+      api,
       ['request', JSON.stringify({ ...UPLOAD, dockerfile: 'docker/Dockerfile' })],
       ['context', await tarOf('Dockerfile')],
     );
@@ -174,7 +173,8 @@ describe('a bad context', () => {
     await start({ maxUnpackedContextBytes: 10_000_000 });
     const tar = await tarOf('Dockerfile');
     const bomb = gzipSync(Buffer.concat([Buffer.alloc(200_000_000), tar]), { level: 9 });
-    const { detail } = await expectRefusal(api, 
+    const { detail } = await expectRefusal(
+      api,
       await uploadTo(api, REQUEST_PART, ['context', bomb]),
       422,
       'context_invalid',

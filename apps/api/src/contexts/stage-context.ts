@@ -81,7 +81,11 @@ async function receive(
  * Checks that `principal` may name a context by its digest. Another team's context is reported as not found, which hides its existence.
  * @throws ApiProblem `context_not_found`
  */
-export async function requireGrant(digest: string, { team }: Principal, contextTeams: Pick<ContextTeams, 'has'>): Promise<void> {
+export async function requireGrant(
+  digest: string,
+  { team }: Principal,
+  contextTeams: Pick<ContextTeams, 'has'>,
+): Promise<void> {
   if (team !== ALL_TEAMS && !(await contextTeams.has(digest, team))) throw contextNotFound(digest);
 }
 

@@ -69,8 +69,12 @@ export class BodyMemory {
 const RETRY = { headers: { 'Retry-After': '5' } };
 
 function tooMuchFrom(network: string): ApiProblem {
-  return new ApiProblem('too_many_requests', `${network} is sending too many webhooks at a time; send them one by one`, {
-    errors: [{ field: 'address', got: 'several large bodies at once', expected: 'fewer at once' }],
-    ...RETRY,
-  });
+  return new ApiProblem(
+    'too_many_requests',
+    `${network} is sending too many webhooks at a time; send them one by one`,
+    {
+      errors: [{ field: 'address', got: 'several large bodies at once', expected: 'fewer at once' }],
+      ...RETRY,
+    },
+  );
 }

@@ -75,10 +75,7 @@ export function problemOf(error: unknown): ApiProblem {
       return notReplicated();
     case 'ENOSPC':
     case 'EDQUOT':
-      return new ApiProblem(
-        'disk_full',
-        'the disk for contexts and artifacts is full; nothing was accepted',
-      );
+      return new ApiProblem('disk_full', 'the disk for contexts and artifacts is full; nothing was accepted');
     case 'storage_full':
       return storageFull(error as StorageFull);
     case 'storage_quota_exceeded':

@@ -88,13 +88,16 @@ describe('every route of the catalogue', () => {
     },
   );
 
-  test.each(routes.filter(([, { query }]) => query))('%s names an unknown query parameter', async (_id, { method, path }) => {
-    const answer = await api.fetch(`${at(path)}?nope=1`, { method: method.toUpperCase() });
-    const { code, errors } = await problemIn(answer);
-    expect(code).toBe('invalid_request');
-    // There may be further errors, for missing parameters.
-    expect(errors).toContainEqual(expect.objectContaining({ field: 'query nope', expected: 'no such field' }));
-  });
+  test.each(routes.filter(([, { query }]) => query))(
+    '%s names an unknown query parameter',
+    async (_id, { method, path }) => {
+      const answer = await api.fetch(`${at(path)}?nope=1`, { method: method.toUpperCase() });
+      const { code, errors } = await problemIn(answer);
+      expect(code).toBe('invalid_request');
+      // There may be further errors, for missing parameters.
+      expect(errors).toContainEqual(expect.objectContaining({ field: 'query nope', expected: 'no such field' }));
+    },
+  );
 });
 
 describe('an invalid body', () => {

@@ -23,7 +23,12 @@ export class LimitBook implements Disposable {
   #known: Promise<ReadonlyMap<string, LimitSettings>> | undefined;
   #readAt = Number.NEGATIVE_INFINITY;
 
-  constructor(defaults: LimitDefaults, sets: Pick<LimitStore, 'all'>, events: Pick<PoolEvents, 'subscribe'>, now: () => number) {
+  constructor(
+    defaults: LimitDefaults,
+    sets: Pick<LimitStore, 'all'>,
+    events: Pick<PoolEvents, 'subscribe'>,
+    now: () => number,
+  ) {
     this.defaults = defaults;
     this.#sets = sets;
     this.#now = now;

@@ -135,7 +135,8 @@ export class LoginFlow {
     if (error instanceof oidc.AuthorizationResponseError) {
       return refused(error.error === 'access_denied' ? 'the issuer denied it' : 'the issuer reported an error');
     }
-    if (error instanceof oidc.ResponseBodyError && error.status < 500) return refused('the issuer rejected the authorization code');
+    if (error instanceof oidc.ResponseBodyError && error.status < 500)
+      return refused('the issuer rejected the authorization code');
     const { name } = this.#deps.issuer;
     if (error instanceof oidc.ClientError && !isNetwork(error)) return refused('the issuer’s answer is not valid');
     const problem = new ApiProblem('unavailable', `the OIDC issuer ${name} does not respond correctly`);

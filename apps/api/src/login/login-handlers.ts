@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { loginQuery, type OperationId } from '@kiln/contracts';
 import type { Sealer, SessionStore } from '@kiln/state';
 import type { Handler } from '../access/call.ts';
+import type { Cookies } from '../access/cookies.ts';
 import type { ApiConfig } from '../config.ts';
 import { ApiProblem, parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
-import type { Cookies } from '../access/cookies.ts';
 import { LOGIN_TTL_MS, LoginFlow } from './login-flow.ts';
 import { safeReturnTo } from './return-to.ts';
 

@@ -106,9 +106,12 @@ describe('an answer of the issuer', () => {
   test('counts once, even for somebody who has the cookie', async () => {
     const callback = await login.toCallback('alice');
     const thief = new Browser();
-    for (const cookie of await login.browser.jar.getCookies(login.url('/'))) await thief.jar.setCookie(cookie, login.url('/'));
+    for (const cookie of await login.browser.jar.getCookies(login.url('/')))
+      await thief.jar.setCookie(cookie, login.url('/'));
     expect((await login.browser.fetch(callback.href)).status).toBe(303);
-    expect((await problemIn(await thief.fetch(callback.href))).detail).toContain('the issuer rejected the authorization code');
+    expect((await problemIn(await thief.fetch(callback.href))).detail).toContain(
+      'the issuer rejected the authorization code',
+    );
   });
 
   test('is refused with a forged cookie, or if the issuer denies the login', async () => {
@@ -116,7 +119,9 @@ describe('an answer of the issuer', () => {
     expect((await problemIn(await login.browser.fetch(login.url('/auth/callback?code=x&state=y')))).detail).toContain(
       'its cookie was not made by this Kiln',
     );
-    const { searchParams } = new URL((await login.browser.fetch(login.url('/auth/login'))).headers.get('location') ?? '');
+    const { searchParams } = new URL(
+      (await login.browser.fetch(login.url('/auth/login'))).headers.get('location') ?? '',
+    );
     const denied = `/auth/callback?error=access_denied&state=${searchParams.get('state')}&iss=${encodeURIComponent(login.provider.url)}`;
     expect(await problemIn(await login.browser.fetch(login.url(denied)))).toMatchObject({
       ...{ status: 401, detail: expect.stringContaining('the issuer denied it') },
@@ -136,7 +141,10 @@ describe('an issuer that does not respond', () => {
   test('is answered with 503 also at the end of a login', async () => {
     const callback = await login.toCallback('alice');
     await login.provider[Symbol.asyncDispose]();
-    expect(await problemIn(await login.browser.fetch(callback.href))).toMatchObject({ status: 503, code: 'unavailable' });
+    expect(await problemIn(await login.browser.fetch(callback.href))).toMatchObject({
+      status: 503,
+      code: 'unavailable',
+    });
   });
 });
 

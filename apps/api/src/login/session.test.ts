@@ -19,7 +19,11 @@ afterEach(() => login[Symbol.asyncDispose]());
 
 describe('a session', () => {
   const post = (path: string, headers: Record<string, string>, body = '{}') =>
-    login.browser.fetch(login.url(path), { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body });
+    login.browser.fetch(login.url(path), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body,
+    });
 
   test('authorizes changes only from Kiln’s own pages', async () => {
     await login.logIn('alice');

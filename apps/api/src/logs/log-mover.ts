@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { logPieceKey } from '@kiln/contracts';
-import { type BlobStore, liveBytes, type LogBatch, type LogName } from '@kiln/state';
+import { type BlobStore, type LogBatch, type LogName, liveBytes } from '@kiln/state';
 import pMap from 'p-map';
 import type { Logger } from 'pino';
 import type { LiveLogs } from './live-logs.ts';

@@ -34,12 +34,7 @@ export class LogPages {
   /** Batches per page of each log, estimated from the size of its batches so far. */
   readonly #batches = new Map<string, number>();
 
-  constructor(
-    logs: Pick<LogStore, 'read'>,
-    pieces: Pick<LogPieces, 'after'>,
-    archive: ArchivedLogs,
-    maxChars: number,
-  ) {
+  constructor(logs: Pick<LogStore, 'read'>, pieces: Pick<LogPieces, 'after'>, archive: ArchivedLogs, maxChars: number) {
     this.#logs = logs;
     this.#pieces = pieces;
     this.#archive = archive;

@@ -24,7 +24,10 @@ async function paused(): Promise<{ response: ServerResponse; client: Socket }> {
 const PIECE = Buffer.alloc(100_000);
 
 /** Writes until the client can't take more; returns the written bytes and the pending write. */
-async function fill(output: LogResponse, response: ServerResponse): Promise<{ written: number; waiting: Promise<void> }> {
+async function fill(
+  output: LogResponse,
+  response: ServerResponse,
+): Promise<{ written: number; waiting: Promise<void> }> {
   for (let written = PIECE.length; ; written += PIECE.length) {
     const waiting = output.write(PIECE);
     const isDone = await Promise.race([

@@ -73,7 +73,8 @@ export class IssuerKeys {
     });
     if (!response.ok) throw new Error(`discovery answered ${response.status}`);
     const found = discovery.parse(await response.json());
-    if (found.issuer !== issuer) throw new Error(`the discovery document is of issuer ${found.issuer}, expected ${issuer}`);
+    if (found.issuer !== issuer)
+      throw new Error(`the discovery document is of issuer ${found.issuer}, expected ${issuer}`);
     return found.jwks_uri;
   }
 

@@ -127,7 +127,9 @@ function explained(name: string): (error: unknown) => never {
   return (error) => {
     if (codeOf(error) === 'schedule_exists') {
       throw new ApiProblem('schedule_exists', `the team already has a schedule named ${name}`, {
-        errors: [{ field: 'name', got: JSON.stringify(name), expected: 'a name that no other schedule of the team has' }],
+        errors: [
+          { field: 'name', got: JSON.stringify(name), expected: 'a name that no other schedule of the team has' },
+        ],
       });
     }
     if (codeOf(error) === 'invalid_cron') {

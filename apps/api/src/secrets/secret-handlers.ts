@@ -142,7 +142,12 @@ function noteOf({ team, repo, kind, name }: SecretIdentity, more: Readonly<Recor
 
 function tooMany(team: string, error: unknown): ApiProblem {
   const most = String((error as { readonly most?: unknown }).most);
-  return fieldProblem('too_many_secrets', 'team', `one more secret; team ${team} has ${most}`, `at most ${most} secrets in a team`);
+  return fieldProblem(
+    'too_many_secrets',
+    'team',
+    `one more secret; team ${team} has ${most}`,
+    `at most ${most} secrets in a team`,
+  );
 }
 
 function viewSecret(secret: StoredSecret, readable: boolean): SecretView {

@@ -133,13 +133,15 @@ describe('a build that names secrets', () => {
     await put({ ...NPM, name: 'HERE', team: 'c', repo: 'git.example/acme/app' });
     const submit = (more: object) => api.post('/v1/builds', { ...GIT, team: 'c', ...more });
     expect((await submit({ storedSecrets: ['HERE', { id: 'x', name: 'HERE' }] })).status).toBe(202);
-    expect(await problemIn(await submit({ storedSecrets: ['HERE', 'NOT', { id: 'x', name: 'NEVER' }] }))).toMatchObject({
-      ...{ status: 422, code: 'secret_missing' },
-      errors: [
-        { field: 'storedSecrets[1]', got: '"NOT"', expected: expect.stringContaining('kiln secret set NOT') },
-        { field: 'storedSecrets[2]', got: '"NEVER"' },
-      ],
-    });
+    expect(await problemIn(await submit({ storedSecrets: ['HERE', 'NOT', { id: 'x', name: 'NEVER' }] }))).toMatchObject(
+      {
+        ...{ status: 422, code: 'secret_missing' },
+        errors: [
+          { field: 'storedSecrets[1]', got: '"NOT"', expected: expect.stringContaining('kiln secret set NOT') },
+          { field: 'storedSecrets[2]', got: '"NEVER"' },
+        ],
+      },
+    );
     const elsewhere = { source: { type: 'git', url: 'https://git.example/acme/other' }, storedSecrets: ['HERE'] };
     expect((await submit(elsewhere)).status).toBe(422);
     expect((await submit({ team: 'd', storedSecrets: ['HERE'] })).status).toBe(422);

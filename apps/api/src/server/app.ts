@@ -18,10 +18,10 @@ import type { Audited, AuditTrail } from '../audit/audit-trail.ts';
 import { incomplete } from '../contexts/inspect-context.ts';
 import type { Entry, StrangerGate } from '../edge/stranger-gate.ts';
 import type { StreamCap } from '../edge/stream-cap.ts';
-import type { RequestGate } from '../limits/request-gate.ts';
 import { sendProblem } from '../http/answer.ts';
 import { ApiProblem, fieldProblem, problemOf } from '../http/api-problem.ts';
 import { type BodyTime, limitBodyTime } from '../http/body-gate.ts';
+import type { RequestGate } from '../limits/request-gate.ts';
 
 export interface AppDeps {
   readonly handlers: Readonly<Record<OperationId, Handler>>;

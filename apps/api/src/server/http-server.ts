@@ -110,10 +110,14 @@ function throttled(): (call: () => void) => void {
 }
 
 function tooManyConnections(network: string, max: number): ApiProblem {
-  return new ApiProblem('too_many_requests', `${network} has ${max} open connections, the most that one address may have`, {
-    errors: [{ field: 'address', got: 'one more connection', expected: `at most ${max} at a time` }],
-    headers: { 'Retry-After': '5' },
-  });
+  return new ApiProblem(
+    'too_many_requests',
+    `${network} has ${max} open connections, the most that one address may have`,
+    {
+      errors: [{ field: 'address', got: 'one more connection', expected: `at most ${max} at a time` }],
+      headers: { 'Retry-After': '5' },
+    },
+  );
 }
 
 /** Node's errors that have a problem code of their own; all others mean invalid HTTP. */

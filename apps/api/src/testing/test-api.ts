@@ -87,20 +87,7 @@ export class TestApi implements AsyncDisposable {
       ),
       (running) => running.close(),
     );
-    await state.hosts.sync(
-      {
-        name: HOST,
-        slots: 100,
-        platforms: [],
-        labels: {},
-        driver: 'docker',
-        engineVersion: '1',
-        buildxVersion: '1',
-        accepting: true,
-      },
-      { machine: 'm1', incarnation: INCARNATION },
-      LEASE_MS,
-    );
+    await reportHost(state);
     return new TestApi({ state, api, dir, blobs, logged }, stack.move());
   }
 
@@ -202,22 +189,21 @@ export class TestAttempt {
 
   /** Lets the host die: its lease expires and the scheduler reclaims the build. */
   async lose(): Promise<void> {
-    const { redis, keys, attempts, hosts } = this.#state;
+    const { redis, keys, attempts } = this.#state;
     await redis.del(keys.hostLease(HOST));
     await attempts.takeBack(this.ref, { code: 'host_lost', message: 'the host was lost' }, this.#token);
-    await hosts.sync(
-      {
-        name: HOST,
-        slots: 100,
-        platforms: [],
-        labels: {},
-        driver: 'docker',
-        engineVersion: '1',
-        buildxVersion: '1',
-        accepting: true,
-      },
-      { machine: 'm1', incarnation: INCARNATION },
-      LEASE_MS,
-    );
+    await reportHost(this.#state);
   }
+}
+
+/** Reports the host as its worker would. */
+async function reportHost({ hosts }: State): Promise<void> {
+  await hosts.sync(
+    {
+      ...{ name: HOST, slots: 100, platforms: [], labels: {}, accepting: true },
+      ...{ driver: 'docker', engineVersion: '1', buildxVersion: '1' },
+    },
+    { machine: 'm1', incarnation: INCARNATION },
+    LEASE_MS,
+  );
 }

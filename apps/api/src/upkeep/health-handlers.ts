@@ -30,7 +30,9 @@ export function healthHandlers(
       if (closing.aborted) throw new ApiProblem('unavailable', 'this process is stopping');
       const reading = Promise.all([memory.read(liveLogSettings(config)), deps.replicas?.(), hosts.list()]);
       const [state, replicas] = await within(READY_TIMEOUT_MS, reading).catch((error: unknown) => {
-        throw error instanceof ApiProblem ? error : new ApiProblem('unavailable', 'Kiln’s Redis responded with an error');
+        throw error instanceof ApiProblem
+          ? error
+          : new ApiProblem('unavailable', 'Kiln’s Redis responded with an error');
       });
       const lines = ['ready', ...memoryLines(state), ...replicaLines(replicas)];
       response.type('text/plain').send(`${lines.join('\n')}\n`);
