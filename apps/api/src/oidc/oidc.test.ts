@@ -118,19 +118,19 @@ describe('a token', () => {
     const body = `${encode({ alg: 'HS256', kid: issuer.key.kid })}.${payload}`;
     for (const secret of [await exportSPKI(issuer.key.publicKey), '']) {
       const hmac = createHmac('sha256', secret).update(body).digest('base64url');
-      expect((await problem(`${body}.${hmac}`)).detail).toContain('not signed by an algorithm that is taken');
+      expect((await problem(`${body}.${hmac}`)).detail).toContain('its signature algorithm is not accepted');
     }
   });
 
   test('with an algorithm that the operator doesn’t accept is refused', async () => {
     await using strict = await start(TIMES, { algorithms: ['ES256'] });
-    expect((await problem(await issuer.token(MAIN), strict)).detail).toContain('not signed by an algorithm');
+    expect((await problem(await issuer.token(MAIN), strict)).detail).toContain('its signature algorithm is not accepted');
   });
 
   test('that only looks like a JWT is refused, as is any if no issuer is configured', async () => {
     expect(await problem('a.b.c')).toMatchObject({ status: 401, code: 'unauthorized' });
     await using none = await TestApi.start({}, { redis });
-    expect((await problem(await issuer.token(MAIN), none)).detail).toContain('no issuer is set up (KILN_OIDC_FILE)');
+    expect((await problem(await issuer.token(MAIN), none)).detail).toContain('no issuer is configured (KILN_OIDC_FILE)');
   });
 
   test('altered by one character is refused', async () => {
