@@ -116,7 +116,7 @@ describe('archived builds', () => {
       expect(await answer.json()).toMatchObject({
         code: 'unavailable',
         detail: expect.stringMatching(
-          /^the document of build \w+ can’t be read from blob history\/.*: there is no such blob$/,
+          /^the document of build \w+ cannot be read from blob history\/.*: no such blob$/,
         ),
       });
     }
