@@ -115,9 +115,7 @@ describe('archived builds', () => {
       expect(answer.status).toBe(503);
       expect(await answer.json()).toMatchObject({
         code: 'unavailable',
-        detail: expect.stringMatching(
-          /^the document of build \w+ cannot be read from blob history\/.*: no such blob$/,
-        ),
+        detail: expect.stringMatching(/^the document of build \w+ cannot be read from blob history\/.*: no such blob$/),
       });
     }
     expect((await api.post(`/v1/builds/${id}/retry`, '')).status).toBe(503);

@@ -124,13 +124,17 @@ describe('a token', () => {
 
   test('with an algorithm that the operator doesn’t accept is refused', async () => {
     await using strict = await start(TIMES, { algorithms: ['ES256'] });
-    expect((await problem(await issuer.token(MAIN), strict)).detail).toContain('its signature algorithm is not accepted');
+    expect((await problem(await issuer.token(MAIN), strict)).detail).toContain(
+      'its signature algorithm is not accepted',
+    );
   });
 
   test('that only looks like a JWT is refused, as is any if no issuer is configured', async () => {
     expect(await problem('a.b.c')).toMatchObject({ status: 401, code: 'unauthorized' });
     await using none = await TestApi.start({}, { redis });
-    expect((await problem(await issuer.token(MAIN), none)).detail).toContain('no issuer is configured (KILN_OIDC_FILE)');
+    expect((await problem(await issuer.token(MAIN), none)).detail).toContain(
+      'no issuer is configured (KILN_OIDC_FILE)',
+    );
   });
 
   test('altered by one character is refused', async () => {
