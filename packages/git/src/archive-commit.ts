@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { authorizationOf, type GitLimits, type GitSource } from './commit-files.ts';
-import { type Asked, explain } from './explain.ts';
+import { explain, type GitQuery } from './explain.ts';
 import { authorizing, gitEnvironment } from './git-environment.ts';
 import { GitFailed } from './git-failed.ts';
 import { requireGit } from './git-version.ts';
@@ -30,7 +30,7 @@ export async function archiveCommit(
   signal: AbortSignal,
 ): Promise<CommitArchive> {
   await requireGit();
-  const way = await reach(source.url, limits.guard);
+  const reached = await reach(source.url, limits.guard);
   await using stack = new AsyncDisposableStack();
   const dir = stack.adopt(await mkdtemp(join(tmpdir(), 'kiln-archive-')), (path) =>
     rm(path, { recursive: true, force: true, maxRetries: 3 }),
@@ -38,23 +38,26 @@ export async function archiveCommit(
   await makeRepository(dir);
   const run: GitRun = {
     cwd: dir,
-    env: gitEnvironment({ ...way, config: { ...way.config, ...authorizing(source.url, authorizationOf(source)) } }),
+    env: gitEnvironment({
+      ...reached,
+      config: { ...reached.config, ...authorizing(source.url, authorizationOf(source)) },
+    }),
     timeoutMs: limits.timeoutMs,
     maxFileBytes: limits.maxFetchBytes,
     maxOutputBytes: 1024 * 1024,
     niceness: NICENESS,
     signal,
   };
-  const asked: Asked = {
+  const query: GitQuery = {
     ...{ url: source.url, ref: source.ref, timeoutMs: limits.timeoutMs, maxBytes: limits.maxFetchBytes },
-    credentials: 'the connection’s gitToken',
+    credentials: 'set the connection’s gitToken',
   };
   const git = (...args: readonly string[]): Promise<GitEnd> => runGit(['--git-dir=.', ...args], run);
   const succeed = async (ending: Promise<GitEnd>) => {
     const end = await ending;
-    if (!end.ok) throw explain(asked, end);
+    if (!end.ok) throw explain(query, end);
   };
-  await succeed(git('fetch', '--quiet', '--no-tags', '--depth=1', way.url, `+${source.ref}:${HEAD}`));
+  await succeed(git('fetch', '--quiet', '--no-tags', '--depth=1', reached.url, `+${source.ref}:${HEAD}`));
   const tree = `${HEAD}:${subdir ?? ''}`;
   const type = await git('cat-file', '-t', tree);
   if (!type.ok || type.output.toString().trim() !== 'tree') {

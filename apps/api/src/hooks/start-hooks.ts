@@ -9,8 +9,8 @@ import { doubling, messageDelay } from './delays.ts';
 import { KnownConfigs } from './incoming/commit-reader.ts';
 import type { SubmitImageDeps } from './incoming/submit-image.ts';
 import { workOnDelivery } from './incoming/work-on-delivery.ts';
-import { sendMessage } from './outgoing/send-message.ts';
 import { notifyWebhooks } from './outgoing/notify-webhooks.ts';
+import { sendMessage } from './outgoing/send-message.ts';
 import { reportTarget } from './reports/report-status.ts';
 
 /** How often to look for work that a dead process left behind. */

@@ -7,7 +7,7 @@ export interface ReceivedMessage {
   readonly path: string;
 }
 
-/** The target of an outgoing webhook: records messages, and answers what the test tells it to, or else 204. */
+/** The target of an outgoing webhook: receives messages, and answers with the given statuses, then with 204. */
 export class HookTarget implements AsyncDisposable {
   readonly received: ReceivedMessage[] = [];
   readonly #answers: ((response: ServerResponse) => void)[] = [];

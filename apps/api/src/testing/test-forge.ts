@@ -12,6 +12,8 @@ import { GitServer } from '@kiln/git/testing';
 import { vi } from 'vitest';
 import type { TestApi } from './test-api.ts';
 
+const PATIENT = { interval: 10, timeout: 60_000 };
+
 /** A webhook as a forge sends it. */
 export interface Hook {
   readonly forge: ForgeName;
@@ -20,10 +22,10 @@ export interface Hook {
 }
 
 export interface HookChange {
-  /** Commits of the payload → the ones to name instead. */
+  /** Replacements of commits in the payload. */
   readonly commits?: Readonly<Record<string, string>>;
   readonly id?: string;
-  /** Texts of the payload → their replacements. */
+  /** Replacements of texts in the payload. */
   readonly texts?: Readonly<Record<string, string>>;
 }
 
@@ -37,7 +39,7 @@ const ID_HEADERS: Readonly<Record<ForgeName, readonly string[]>> = {
 /** Makes the bytes of each webhook unique, as times and ids do in real ones. */
 let made = 0;
 
-/** A recorded payload with the given commits, signed, with a unique delivery id and unique bytes. */
+/** Makes a signed webhook from a recorded payload, with the given commits, its own delivery id and unique bytes. */
 export function hook(
   name: ForgeName,
   fixture: string,
@@ -56,7 +58,7 @@ export function hook(
   };
 }
 
-/** The same webhook with another delivery id: anyone who has seen a webhook can send that. */
+/** The same webhook, including the signature, with another delivery id: a replay that anybody who saw it can send. */
 export function replayed(one: Hook): Hook {
   const id = randomUUID();
   return {
@@ -65,7 +67,7 @@ export function replayed(one: Hook): Hook {
   };
 }
 
-/** The event of a recorded payload. */
+/** The event that a recorded payload contains. */
 export function recordedEvent(name: ForgeName, fixture: string): ForgeEvent {
   const { headers, body } = delivery(name, fixture);
   const from = forge(name);
@@ -79,7 +81,7 @@ export function repositoryOf(name: ForgeName): string {
   return event.repository.fullName;
 }
 
-/** A forge for an API: its git server, its status API, and connections to it. */
+/** A forge for an API: its git server, its status API and connections to it. */
 export class TestForge implements AsyncDisposable {
   readonly git: GitServer;
   readonly statuses: StatusApi;
@@ -113,12 +115,12 @@ export class TestForge implements AsyncDisposable {
 
   send({ forge: name, headers, body }: Hook, connection: string = name): Promise<Response> {
     const path = `/v1/hooks/${name}/${connection}`;
-    // Making commits blocks this process. A connection that is kept alive meanwhile may be closed just when it is used again.
+    // Making commits blocks this process, and a kept connection may be closed by the API just when it is used again.
     const all = { connection: 'close', ...headers };
     return fetch(this.#api.api.url + path, { method: 'POST', headers: all, body: new Uint8Array(body) });
   }
 
-  /** Sends a webhook, and waits until it has been processed. */
+  /** Sends a webhook and waits until it has been processed. */
   async delivered(one: Hook): Promise<DeliveryView> {
     const answer = await this.send(one);
     if (answer.status !== 202) throw new Error(await answer.text());
@@ -133,13 +135,13 @@ export class TestForge implements AsyncDisposable {
     return this.until(id, ({ state }) => state !== 'pending');
   }
 
-  /** Waits until `holds` is true for the delivery. */
-  async until(id: string, holds: (delivery: DeliveryView) => boolean): Promise<DeliveryView> {
+  /** Waits until `holds` returns true for a delivery. @throws after 60 s */
+  until(id: string, holds: (delivery: DeliveryView) => boolean): Promise<DeliveryView> {
     return vi.waitFor(async () => {
       const now = await this.delivery(id);
-      if (!holds(now)) throw new Error(`the delivery is still ${JSON.stringify(now)}`);
+      if (!holds(now)) throw new Error(`not true of delivery ${id}, which is ${now.state}: ${holds}`);
       return now;
-    }, WAIT);
+    }, PATIENT);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -148,11 +150,9 @@ export class TestForge implements AsyncDisposable {
   }
 }
 
-/** Waits until `holds` is true. */
+/** Waits until `holds` returns true. @throws after 60 s */
 export async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
   await vi.waitFor(async () => {
-    if (!(await holds())) throw new Error(`not true in time: ${holds}`);
-  }, WAIT);
+    if (!(await holds())) throw new Error(`not true: ${holds}`);
+  }, PATIENT);
 }
-
-const WAIT = { timeout: 60_000, interval: 10 };

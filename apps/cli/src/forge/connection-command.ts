@@ -37,7 +37,10 @@ const COLUMNS: Column<ConnectionView>[] = [
   { title: 'FORGE', text: ({ forge }) => forge },
   { title: 'TEAM', text: ({ team }) => team, min: 4 },
   { title: 'REPOSITORIES', text: ({ repositories }) => repositories.flatMap(({ match }) => match).join(' '), min: 12 },
-  { title: 'STATUSES', text: ({ hasApiToken, githubApp, checks }) => (hasApiToken || githubApp ? (checks ? 'checks' : 'yes') : 'no') },
+  {
+    title: 'STATUSES',
+    text: ({ hasApiToken, githubApp, checks }) => (hasApiToken || githubApp ? (checks ? 'checks' : 'yes') : 'no'),
+  },
   { title: 'WEBHOOK URL', text: ({ hookUrl }) => hookUrl, min: 20, dispensable: 1 },
 ];
 
@@ -100,7 +103,10 @@ export function printConnection(connection: ConnectionView, out: Channel): void 
     ['webhook', hookUrl],
     ...(previousSecretExpiresAt === undefined ? [] : [['secret', overlapText(previousSecretExpiresAt)]]),
     ...(githubApp ? [['app', `GitHub App ${githubApp.appId}`]] : []),
-    ['statuses', hasApiToken || githubApp ? (checks ? 'as check runs' : 'as commit statuses') : 'none: it has no apiToken'],
+    [
+      'statuses',
+      hasApiToken || githubApp ? (checks ? 'as check runs' : 'as commit statuses') : 'none: it has no apiToken',
+    ],
     ['clones', hasGitToken ? `with a token, as ${gitUser}` : githubApp ? 'as the App' : 'without credentials'],
     ...connection.repositories.map(({ match, ...settings }) => [
       'builds',

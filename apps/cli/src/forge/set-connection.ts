@@ -28,7 +28,11 @@ const SPEC = {
     'webhook-secret-file': { kind: 'text', value: 'FILE', help: 'Default: Kiln makes one up' },
     'api-token-file': { kind: 'text', value: 'FILE', help: 'Reports statuses' },
     'no-api-token': { kind: 'bool', help: 'Report no statuses' },
-    'app-id': { kind: 'text', value: 'ID', help: 'A GitHub App that reports statuses and clones; needs --app-key-file' },
+    'app-id': {
+      kind: 'text',
+      value: 'ID',
+      help: 'A GitHub App that reports statuses and clones; needs --app-key-file',
+    },
     'app-key-file': { kind: 'text', value: 'FILE', help: 'A private key of the App, PEM' },
     'no-app': { kind: 'bool', help: 'Use no GitHub App' },
     checks: { kind: 'bool', help: 'GitHub Apps: report check runs instead of statuses' },

@@ -7,7 +7,7 @@ import type { Request } from 'express';
 import type { Handler } from '../../access/call.ts';
 import type { ApiConfig } from '../../config.ts';
 import { sendJson } from '../../http/answer.ts';
-import { type Complaint, fieldComplaint, parameter, parsed } from '../../http/complaint.ts';
+import { type ApiProblem, fieldProblem, parameter, parsed } from '../../http/api-problem.ts';
 import { within } from '../../http/deadline.ts';
 import { jsonBody } from '../../http/json-body.ts';
 import type { HookDeps } from '../ports.ts';
@@ -66,7 +66,7 @@ export function connectionHandlers(
       const asked = parsed(connectionSecretRotation, await jsonBody(request, config.maxJsonBytes));
       const { previousWebhook: _, webhook: current, ...tokens } = connection.secrets;
       if (asked.webhookSecret === current) {
-        throw fieldComplaint('invalid_request', 'webhookSecret', 'the current secret', 'another one');
+        throw fieldProblem('invalid_request', 'webhookSecret', 'the current secret', 'another one');
       }
       const nowMs = now();
       const made = asked.webhookSecret === undefined ? makeSecret(isStandardSecret(current)) : undefined;
@@ -96,6 +96,6 @@ function makeSecret(isStandard = false): string {
   return isStandard ? `whsec_${bytes.toString('base64')}` : bytes.toString('base64url');
 }
 
-export function connectionNotFound(name: string): Complaint {
-  return fieldComplaint('connection_not_found', 'name', name, 'the name of a connection');
+export function connectionNotFound(name: string): ApiProblem {
+  return fieldProblem('connection_not_found', 'name', name, 'the name of a connection');
 }

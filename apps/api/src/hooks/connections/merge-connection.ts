@@ -2,7 +2,7 @@ import { type connectionRequest, forgeAddresses } from '@kiln/contracts';
 import { isAppKey } from '@kiln/forges';
 import type { ConnectionSecrets, StoredConnection } from '@kiln/state';
 import type { z } from 'zod';
-import { type Complaint, fieldComplaint } from '../../http/complaint.ts';
+import { type ApiProblem, fieldProblem } from '../../http/api-problem.ts';
 
 export interface Merged {
   readonly connection: StoredConnection;
@@ -14,7 +14,7 @@ export interface Merged {
  * Merges a request into the connection that existed before, if any. Keeps the secrets that the request leaves out. If a token would go to
  * another server than before, it has to be given again: otherwise anyone who may change a connection could have its tokens sent to
  * themselves.
- * @throws Complaint `invalid_request`
+ * @throws ApiProblem `invalid_request`
  */
 export function mergeConnection(
   name: string,
@@ -30,7 +30,7 @@ export function mergeConnection(
     throw giveAgain('apiToken', apiUrl);
   }
   if (githubApp && !isAppKey(githubApp.privateKey)) {
-    throw fieldComplaint(
+    throw fieldProblem(
       'invalid_request',
       'githubApp.privateKey',
       'a value that is not shown',
@@ -75,8 +75,8 @@ function isSameServer(a: string | undefined, b: string): boolean {
   return a !== undefined && new URL(a).origin === new URL(b).origin;
 }
 
-function giveAgain(field: string, servers: string): Complaint {
-  return fieldComplaint(
+function giveAgain(field: string, servers: string): ApiProblem {
+  return fieldProblem(
     'invalid_request',
     field,
     'nothing',

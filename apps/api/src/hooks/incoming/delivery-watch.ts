@@ -1,11 +1,11 @@
-import type { Events } from '../../ports.ts';
+import type { PoolEvents } from '@kiln/state';
 
 /** Wakes up requests that wait for a delivery to be processed. */
 export class DeliveryWatch implements Disposable {
   readonly #waiting = new Map<string, Set<() => void>>();
   readonly #subscription: Disposable;
 
-  constructor(events: Events) {
+  constructor(events: Pick<PoolEvents, 'subscribe'>) {
     this.#subscription = events.subscribe((event) => {
       if (event.type === 'delivery') for (const wake of this.#waiting.get(event.id) ?? []) wake();
     });

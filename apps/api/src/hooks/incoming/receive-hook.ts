@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import type { Handler } from '../../access/call.ts';
 import type { ApiConfig } from '../../config.ts';
 import { sendJson } from '../../http/answer.ts';
-import { Complaint, parameter } from '../../http/complaint.ts';
+import { ApiProblem, parameter } from '../../http/api-problem.ts';
 import { within } from '../../http/deadline.ts';
 import { connectionNotFound } from '../connections/connection-handlers.ts';
 import type { HookDeps } from '../ports.ts';
@@ -53,7 +53,7 @@ export function receiveHook(config: ApiConfig, parts: ReceiveDeps): Handler {
     const verdict = verify(from, request.headers, body, connection.secrets, now());
     if (!verdict.ok) {
       log.warn({ requestId, connection: connection.name, why: verdict.why }, 'webhook refused');
-      throw new Complaint('unauthorized', 'the webhook is not signed with the secret of this connection', {
+      throw new ApiProblem('unauthorized', 'the webhook is not signed with the secret of this connection', {
         errors: [{ field: 'signature', got: 'no matching signature', expected: 'one by the connection’s secret' }],
       });
     }

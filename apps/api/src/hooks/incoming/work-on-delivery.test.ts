@@ -3,7 +3,7 @@ import { SECRET } from '@kiln/forges/testing';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { TestApi } from '../../testing/test-api.ts';
-import { hook, repositoryOf, recordedEvent, type TestForge } from '../../testing/test-forge.ts';
+import { hook, recordedEvent, repositoryOf, type TestForge } from '../../testing/test-forge.ts';
 import { CONFIG, outcomes, pull, push, TestForges } from '../../testing/test-forges.ts';
 
 const REPO = repositoryOf('github');

@@ -3,7 +3,7 @@ import { explain, type ImageVerdict, occasionOf, parseConfig } from '@kiln/forge
 import type { GitGuard, GitLimits, GitSource } from '@kiln/git';
 import type { MeteredBlobs, StoredConnection, StoredDelivery } from '@kiln/state';
 import type { StagingLimits } from '../../contexts/stage-context.ts';
-import { Complaint } from '../../http/complaint.ts';
+import { ApiProblem } from '../../http/api-problem.ts';
 import type { GitHostCheck } from '../../limits/git-host-check.ts';
 import type { Builds } from '../../ports.ts';
 import type { ConnectionTokens } from '../connections/connection-tokens.ts';
@@ -104,7 +104,7 @@ async function refusalOf(checking: Promise<void>): Promise<string | undefined> {
     await checking;
     return undefined;
   } catch (error) {
-    if (error instanceof Complaint) return error.message;
+    if (error instanceof ApiProblem) return error.message;
     throw error;
   }
 }

@@ -15,7 +15,7 @@ import type { Request } from 'express';
 import type { Handler } from '../../access/call.ts';
 import type { ApiConfig } from '../../config.ts';
 import { instant, sendJson } from '../../http/answer.ts';
-import { fieldComplaint, parameter, parsed } from '../../http/complaint.ts';
+import { fieldProblem, parameter, parsed } from '../../http/api-problem.ts';
 import { within } from '../../http/deadline.ts';
 import { jsonBody } from '../../http/json-body.ts';
 import type { HookDeps } from '../ports.ts';
@@ -39,7 +39,7 @@ export function webhookHandlers(
     const id = parameter(webhookId, 'id', request.params.id);
     const webhook = await stored(webhooks.get(id));
     if (webhook && seesTeam(principal, webhook.team)) return webhook;
-    throw fieldComplaint('webhook_not_found', 'id', id, 'the id of a webhook; GET /v1/webhooks lists them');
+    throw fieldProblem('webhook_not_found', 'id', id, 'the id of a webhook; GET /v1/webhooks lists them');
   };
 
   return {
@@ -48,7 +48,7 @@ export function webhookHandlers(
       const team = teamFor(principal, asked.team);
       if (team === undefined) {
         const own = `${principal.team}, the team of ${principal.name}`;
-        throw fieldComplaint('forbidden', 'team', JSON.stringify(asked.team), own);
+        throw fieldProblem('forbidden', 'team', JSON.stringify(asked.team), own);
       }
       const secret = asked.secret ?? makeSecret();
       const { url, events } = asked;
@@ -67,7 +67,7 @@ export function webhookHandlers(
       const webhook = await found(request, principal);
       const asked = parsed(webhookSecretRotation, await jsonBody(request, config.maxJsonBytes));
       if (asked.secret === webhook.secret) {
-        throw fieldComplaint('invalid_request', 'secret', 'the current secret', 'another one');
+        throw fieldProblem('invalid_request', 'secret', 'the current secret', 'another one');
       }
       const secret = asked.secret ?? makeSecret();
       const nowMs = now();
@@ -96,7 +96,7 @@ export function webhookHandlers(
       const id = parameter(messageId, 'message', request.params.message);
       const message = await stored(webhooks.message(id));
       if (message?.webhook !== webhook.id) {
-        throw fieldComplaint('message_not_found', 'message', id, 'the id of a message of this webhook');
+        throw fieldProblem('message_not_found', 'message', id, 'the id of a message of this webhook');
       }
       const { why: _, retryAt: __, ...rest } = message;
       const isOpen = message.state === 'pending';

@@ -4,7 +4,7 @@ import { allowedHosts } from '@kiln/runtime';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { TestApi } from '../../testing/test-api.ts';
-import { eventually, hook, repositoryOf, recordedEvent, TestForge } from '../../testing/test-forge.ts';
+import { eventually, hook, recordedEvent, repositoryOf, TestForge } from '../../testing/test-forge.ts';
 
 const CONFIG = 'version: 1\non: { push: null }\nimages: [{ name: api }]\n';
 const REPO = repositoryOf('github');

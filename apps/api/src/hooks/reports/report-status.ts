@@ -1,14 +1,13 @@
 import { isTerminal } from '@kiln/domain';
 import { type Delivery, forge, NoInstallationToken, reportStatus, type StatusReport } from '@kiln/forges';
-import { type JobTry, RetryLater, type StoredConnection, type StoredReport } from '@kiln/state';
+import { type BuildStore, type JobTry, RetryLater, type StoredConnection, type StoredReport } from '@kiln/state';
 import type { Logger } from 'pino';
-import type { Builds } from '../../ports.ts';
 import { type ConnectionTokens, reportsStatuses } from '../connections/connection-tokens.ts';
 import type { HookDeps } from '../ports.ts';
 import { buildLink, describeBuild } from './describe-build.ts';
 
 export interface ReportDeps extends Pick<HookDeps, 'connections' | 'reports'> {
-  readonly builds: Pick<Builds, 'record'>;
+  readonly builds: Pick<BuildStore, 'record'>;
   readonly tokens: Pick<ConnectionTokens, 'api'>;
   readonly fetch: typeof fetch;
   /** The public URL of this Kiln, without a slash at its end. */
