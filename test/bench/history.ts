@@ -1,6 +1,6 @@
 /**
  * `npm run bench:history [-- --builds N --rounds N --json FILE]`: what ended builds cost. Redis memory of each, whole and archived; how fast an
- * API process archives them, a leader forgets them, and an API process clears old blobs away; how long lists and reads take before and
+ * API process archives them, a leader purges them, and an API process clears old blobs away; how long lists and reads take before and
  * after. Beside it, in the same run and on the same Redis, as many plain values: SET and DEL in pipelines. Fails only on wrong results.
  */
 import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
@@ -27,7 +27,7 @@ const rounds = Number(values.rounds);
 if (!(count >= 100 && rounds >= 1)) throw new RangeError('--builds: expected at least 100; --rounds: at least 1');
 
 const PIPELINE = 200;
-const FORGET_AT_A_TIME = 1_000;
+const PURGE_BATCH = 1_000;
 const PLAIN_BYTES = 400;
 const READS = 200;
 const PAGE = 50;
@@ -48,15 +48,15 @@ interface Round {
   readonly documentBytes: number;
   /** A minute. */
   readonly archived: number;
-  readonly forgotten: number;
+  readonly purged: number;
   readonly cleared: number;
   /** The same of plain values: SET and DEL of each, DEL of each. */
   readonly plainMoves: number;
   readonly plainDeletes: number;
-  /** CPU time of Redis for each build, ms: for its life from accept to end, to archive it, to forget it. */
+  /** CPU time of Redis for each build, ms: for its life from accept to end, to archive it, to purge it. */
   readonly lifeCpu: number;
   readonly archiveCpu: number;
-  readonly forgetCpu: number;
+  readonly purgeCpu: number;
   /** Medians, ms. */
   readonly whole: Latencies;
   readonly packed: Latencies;
@@ -188,11 +188,11 @@ async function measure(state: State, redis: TestRedis, dir: string): Promise<Rou
   const documentBytes = (await sizeBelow(blobs, 'history')) / count;
   await fillPlain(state);
   const plainDeletes = await perMinute(() => plain(state, false));
-  const beforeForget = await cpu();
-  const forgotten = await perMinute(async () => {
-    while ((await state.history.forget(Date.now(), FORGET_AT_A_TIME)) === FORGET_AT_A_TIME);
+  const beforePurge = await cpu();
+  const purged = await perMinute(async () => {
+    while ((await state.history.purge(Date.now(), PURGE_BATCH)) === PURGE_BATCH);
   });
-  const forgetCpu = (await cpu(beforeForget)) / count;
+  const purgeCpu = (await cpu(beforePurge)) / count;
   if ((await state.builds.list({}, { limit: 1 })).builds.length > 0) throw new Error('a build is left');
   await oldLogs(dir);
   await using janitor = await apiAlone({}, given);
@@ -203,12 +203,12 @@ async function measure(state: State, redis: TestRedis, dir: string): Promise<Rou
     while ((await old()) > 0) await delay(20);
   }, oldLeft / 2);
   return {
-    ...{ lifeCpu, archiveCpu, forgetCpu },
+    ...{ lifeCpu, archiveCpu, purgeCpu },
     wholeBytes,
     archivedBytes,
     documentBytes,
     archived,
-    forgotten,
+    purged,
     cleared,
     plainMoves,
     plainDeletes,
@@ -246,9 +246,9 @@ say(
     ],
     ['  a plain value: SET, DEL', figure((one) => one.plainMoves), '1'],
     [
-      'forgotten by the leader',
-      figure((one) => one.forgotten),
-      of((one) => one.forgotten / one.plainDeletes).toFixed(3),
+      'purged by the leader',
+      figure((one) => one.purged),
+      of((one) => one.purged / one.plainDeletes).toFixed(3),
     ],
     ['  a plain value: DEL', figure((one) => one.plainDeletes), '1'],
     ['builds’ old logs cleared away, two blobs each', figure((one) => one.cleared), ''],
@@ -261,7 +261,7 @@ say(
     ['CPU time of Redis for each build', ''],
     ['from accept to end, without logs, queues and hosts’ reports', micros((one) => one.lifeCpu)],
     ['to archive it', micros((one) => one.archiveCpu)],
-    ['to forget it', micros((one) => one.forgetCpu)],
+    ['to purge it', micros((one) => one.purgeCpu)],
   ]),
 );
 say();

@@ -4,7 +4,7 @@ import { failCalls } from './redis-calls.ts';
 /** Scripts of a build's life. */
 const SCRIPTS = [
   ...['accept-build', 'assign-build', 'start-attempt', 'pin-source', 'append-log', 'settle-attempt'],
-  ...['cancel-build', 'take-back', 'sync-host', 'lead'],
+  ...['cancel-build', 'reclaim-attempt', 'sync-host', 'lead'],
 ];
 
 /** `npm run test:faults` does it for every call, this for the first of each command and script in each process. */

@@ -104,7 +104,7 @@ function joinToken(
   if (value === undefined && file === undefined) return undefined;
   const token = valueOrFile('KILN_JOIN_TOKEN', value, file);
   if (token === userToken) {
-    throw new InvalidEnvironment('KILN_JOIN_TOKEN: holds the same as KILN_TOKEN, expected another token');
+    throw new InvalidEnvironment('KILN_JOIN_TOKEN: got the same value as KILN_TOKEN, expected another token');
   }
   return token;
 }

@@ -71,7 +71,7 @@ export interface History {
     stored: readonly (Pick<EndedBuild, 'id' | 'stamp' | 'doc' | 'spec'> & { readonly place: HistoryPlace })[],
   ): Promise<number>;
   /** Builds that ended before are forgotten, ms since the epoch. */
-  forgottenUpTo(): Promise<number>;
+  purgedUpTo(): Promise<number>;
 }
 
 /** Kiln's own tokens. `find` reads anew each time: a revoked one is found no more. */

@@ -135,7 +135,7 @@ export class Dispatcher {
   async #explain(id: string, waiting: WaitingBuild | undefined): Promise<void> {
     const decision = this.#decisionFor(id);
     if (!waiting || !decision) return;
-    const words = wordsOf(decision);
+    const words = decisionKey(decision);
     const before = this.#explained.get(id);
     this.#explained.delete(id);
     this.#explained.set(id, words);
@@ -152,7 +152,7 @@ export class Dispatcher {
 }
 
 /** What makes a decision another one: its times change with every look. */
-function wordsOf({ host, reason, limit, predicted, considered }: PlacementDecision): string {
+function decisionKey({ host, reason, limit, predicted, considered }: PlacementDecision): string {
   const start = predicted && Math.round(predicted.startAt / PREDICTION_STEP_MS);
   return JSON.stringify([host, reason, limit, start, considered.map((one) => [one.host, one.verdict, one.usedSlots])]);
 }

@@ -605,7 +605,7 @@ describe('what others have decided', () => {
   });
 });
 
-test('builds past their retention are forgotten', async () => {
+test('purges builds past their retention', async () => {
   const id = await submit();
   await state.builds.cancel(id);
   startOne('s1', { ...CONFIG, buildRetentionMs: -1_000 });

@@ -15,7 +15,7 @@ import {
   type PoolEvents,
 } from '@kiln/state';
 import { Allowances } from './allowances.ts';
-import { Caretaker } from './caretaker.ts';
+import { Housekeeper } from './housekeeper.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { PoolView } from './pool-view.ts';
 import { Settling } from './settling.ts';
@@ -63,7 +63,7 @@ export interface RunningScheduler {
   close(): Promise<void>;
 }
 
-/** Jobs of assigned builds are looked after, and old builds forgotten, once in so many ticks. */
+/** Jobs of assigned builds are looked after, and old builds purged, once in so many ticks. */
 const HOUSEKEEPING_TICKS = 10;
 const IDLE_ATTEMPT_MS = 60_000;
 
@@ -83,7 +83,7 @@ class Scheduler implements RunningScheduler {
   readonly #now: () => number;
   readonly #view: PoolView;
   readonly #dispatcher: Dispatcher;
-  readonly #caretaker: Caretaker;
+  readonly #housekeeper: Housekeeper;
   readonly #settling = new Settling();
   #token: string | undefined;
   /** The token of the leadership for which the view was built: whoever leads with another one doesn't place yet. */
@@ -98,7 +98,7 @@ class Scheduler implements RunningScheduler {
   #work: Promise<void> = Promise.resolve();
   #passDue = false;
   /** Beside that: it takes long where there is much, and touches nothing of the view. */
-  #forgetting: Promise<void> | undefined;
+  #purging: Promise<void> | undefined;
   readonly #stop = new AbortController();
 
   constructor(config: SchedulerConfig, deps: SchedulerDeps) {
@@ -108,7 +108,7 @@ class Scheduler implements RunningScheduler {
     const allowances = new Allowances(config.limits, deps.limits);
     this.#view = new PoolView({ ...deps, allowances, now: this.#now });
     this.#dispatcher = new Dispatcher(this.#view, { ...deps, allowances });
-    this.#caretaker = new Caretaker(deps);
+    this.#housekeeper = new Housekeeper(deps);
   }
 
   start(): void {
@@ -128,7 +128,7 @@ class Scheduler implements RunningScheduler {
     clearTimeout(this.#timer);
     this.#subscription?.[Symbol.dispose]();
     await this.#work;
-    await this.#forgetting;
+    await this.#purging;
     if (this.#token !== undefined) await this.#deps.leadership.release();
   }
 
@@ -162,14 +162,14 @@ class Scheduler implements RunningScheduler {
 
   async #pass(): Promise<void> {
     if (this.#token === undefined || this.#token !== this.#viewToken) return;
-    await this.#caretaker.followUp();
+    await this.#housekeeper.followUp();
     if (this.#settling.isOver(this.#view.hosts, this.#view.now)) await this.#dispatcher.dispatch(this.#token);
   }
 
-  #forgetOld(): void {
+  #purgeExpired(): void {
     const endedBy = this.#now() - this.#config.buildRetentionMs;
-    this.#forgetting ??= this.#caretaker.forgetOld(endedBy, this.#stop.signal).finally(() => {
-      this.#forgetting = undefined;
+    this.#purging ??= this.#housekeeper.purgeExpired(endedBy, this.#stop.signal).finally(() => {
+      this.#purging = undefined;
     });
   }
 
@@ -203,7 +203,7 @@ class Scheduler implements RunningScheduler {
       // Events may be trimmed while a leader is away from Redis; the truth is read anew now and then.
       await this.#view.refresh();
     }
-    if (housekeeping) this.#forgetOld();
+    if (housekeeping) this.#purgeExpired();
     for (const work of this.#chores(token, housekeeping)) this.#overdue = !(await this.#attempt(work)) || this.#overdue;
     // Kept until it is saved: nothing is overdue by that.
     await this.#attempt(() => this.#view.saveLearned(token));
@@ -212,9 +212,9 @@ class Scheduler implements RunningScheduler {
   /** What a round is for, beside its events; none of it keeps the rest from being done. */
   #chores(token: string, housekeeping: boolean): (() => Promise<void>)[] {
     const { idleAttemptMs = IDLE_ATTEMPT_MS } = this.#config;
-    const often = [() => this.#caretaker.takeBack(this.#view, this.#settling, token), () => this.#pass()];
+    const often = [() => this.#housekeeper.reclaimLost(this.#view, this.#settling, token), () => this.#pass()];
     if (!housekeeping) return often;
-    const idle = () => this.#caretaker.takeBackIdle(this.#view, idleAttemptMs, token);
-    return [...often, idle, () => this.#caretaker.restoreJobs()];
+    const idle = () => this.#housekeeper.reclaimIdle(this.#view, idleAttemptMs, token);
+    return [...often, idle, () => this.#housekeeper.restoreJobs()];
   }
 }

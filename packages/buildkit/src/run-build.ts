@@ -87,7 +87,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   await ended;
   // Also where the log is slower than the build was: nothing is settled before all of it is told.
   await told;
-  const [exitCode] = await Promise.all([process.exitCode(), takeBack(files, host.log), stopped]);
+  const [exitCode] = await Promise.all([process.exitCode(), reclaim(files, host.log), stopped]);
   await reader.endOfText();
   const ref = exitCode === 0 && reader.idle ? undefined : await files.ref();
   if (ref !== undefined && !reader.idle) await awaitQuiet(host.connectBuildkit, ref, host.log);
@@ -106,9 +106,9 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
 }
 
 /** Where the tool container is gone with the build there is nothing to be learned from its files. */
-async function takeBack(files: RunFiles, log: Logger): Promise<void> {
+async function reclaim(files: RunFiles, log: Logger): Promise<void> {
   try {
-    await files.takeBack();
+    await files.reclaim();
   } catch (error) {
     log.warn({ err: error }, 'a run’s files could not be read');
   }

@@ -15,7 +15,7 @@ const MAX_ENV_BYTES = 100 * 1024;
 
 /**
  * The files of one run. `<dir>/own` is buildx's: once `giveAway` has been called it belongs to a user that no other run has, and nobody else but
- * root gets in, until `takeBack`. What lies beside it is this process's.
+ * root gets in, until `reclaim`. What lies beside it is this process's.
  */
 export class RunFiles {
   readonly #dir: string;
@@ -63,9 +63,9 @@ export class RunFiles {
     return await this.#owner.give(this.#own, this.#user.uid);
   }
 
-  /** buildx is gone: what it left can be read. @throws as `RunOwner.takeBack` */
-  async takeBack(): Promise<void> {
-    await this.#owner.takeBack(this.#own);
+  /** buildx is gone: what it left can be read. @throws as `RunOwner.reclaim` */
+  async reclaim(): Promise<void> {
+    await this.#owner.reclaim(this.#own);
   }
 
   /** The ref under which BuildKit knows the build, once buildx has sent it: the name of a file in `refs/<builder>/<node>`. */

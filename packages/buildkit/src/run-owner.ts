@@ -55,7 +55,7 @@ export class RunOwner {
   }
 
   /** Makes what buildx left in `dir` this process's again; contexts, which nobody reads any more, are removed. @throws as `give` */
-  async takeBack(dir: string): Promise<void> {
+  async reclaim(dir: string): Promise<void> {
     const { owner } = await this.#known();
     await this.#order(`take ${owner} ${dir}`);
   }

@@ -59,7 +59,7 @@ export function accessConfig(env: AccessEnv): AccessSettings {
   const oidc = env.KILN_OIDC_FILE === undefined ? undefined : readOidcFile(env.KILN_OIDC_FILE);
   if (env.KILN_PUBLIC_URL === undefined && oidc?.issuers.some(({ login }) => login)) {
     throw new InvalidEnvironment(
-      'KILN_PUBLIC_URL: holds nothing, expected the URL at which browsers find this API: an issuer in KILN_OIDC_FILE has login',
+      'KILN_PUBLIC_URL: got nothing, expected the URL at which browsers find this API: an issuer in KILN_OIDC_FILE has login',
     );
   }
   return {

@@ -153,7 +153,7 @@ describe('the archiver', () => {
       ended: (...range) => history.ended(...range),
       read: (ids) => history.read(ids),
       shrink: () => Promise.reject(new Error('killed')),
-      forgottenUpTo: () => history.forgottenUpTo(),
+      purgedUpTo: () => history.purgedUpTo(),
     };
     await expect(new BuildArchiver(dying, api.blobs, quiet).round(LATER, signal)).rejects.toThrow('killed');
     expect(await answers(id)).toEqual(before);
@@ -166,8 +166,8 @@ describe('the archiver', () => {
     const hoursLater = Date.now() + 2 * 3_600_000;
     const sweep = (now: number) => sweepDocuments(history, api.blobs, now, quiet, signal);
     expect(await sweep(hoursLater)).toBe(0);
-    await history.forget(LATER, 10);
-    await api.state.redis.set(api.state.keys.historyForgotten(), hoursLater);
+    await history.purge(LATER, 10);
+    await api.state.redis.set(api.state.keys.historyPurged(), hoursLater);
     // They are too young to tell whether somebody is about to name them.
     expect(await sweep(Date.now())).toBe(0);
     expect(await sweep(hoursLater)).toBe(2);

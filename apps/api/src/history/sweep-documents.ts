@@ -8,20 +8,20 @@ const YOUNG_MS = 3_600_000;
 const AT_ONCE = 16;
 
 /**
- * Deletes the documents of builds that have been forgotten, and with them those of their time that nothing ever named. Answers how
- * many blobs went. Of a Redis that hasn't forgotten anything nothing is deleted.
+ * Deletes the documents of purged builds, and with them those of their time that nothing ever named. Answers how
+ * many blobs went. Deletes nothing while Redis has purged nothing.
  */
 export async function sweepDocuments(
-  history: Pick<History, 'forgottenUpTo'>,
+  history: Pick<History, 'purgedUpTo'>,
   blobs: Pick<Blobs, 'list' | 'stat' | 'delete'>,
   now: number,
   log: Logger,
   signal: AbortSignal,
 ): Promise<number> {
-  const forgottenUpTo = await history.forgottenUpTo();
+  const purgedUpTo = await history.purgedUpTo();
   const sweep = async (key: string): Promise<number> => {
     const newestEnd = historyEnd(key);
-    if (signal.aborted || newestEnd === undefined || newestEnd >= forgottenUpTo) return 0;
+    if (signal.aborted || newestEnd === undefined || newestEnd >= purgedUpTo) return 0;
     const info = await blobs.stat(key);
     if (!info || now - info.usedAt <= YOUNG_MS) return 0;
     await blobs.delete(key);
@@ -32,6 +32,6 @@ export async function sweepDocuments(
     deleted += count;
     if (signal.aborted) break;
   }
-  if (deleted > 0) log.info({ deleted, forgottenUpTo }, 'documents of forgotten builds deleted');
+  if (deleted > 0) log.info({ deleted, purgedUpTo }, 'documents of purged builds deleted');
   return deleted;
 }

@@ -135,12 +135,12 @@ export class AttemptStore {
    * with `fencingToken`.
    * `alive` where the host turned out to be there; `settled` where the attempt had ended already.
    */
-  async takeBack(
+  async reclaim(
     ref: AttemptRef,
     failure: Failure,
     fencingToken: string,
     idleMs: number = Number.MAX_SAFE_INTEGER,
-  ): Promise<{ outcome: 'taken_back'; build: BuildRecord } | { outcome: 'alive' | 'settled' | 'not_leader' }> {
+  ): Promise<{ outcome: 'reclaimed'; build: BuildRecord } | { outcome: 'alive' | 'settled' | 'not_leader' }> {
     const now = this.#now();
     const { buildId, attempt, incarnation, host, nonce } = ref;
     const applied = await applyEvent(
@@ -152,7 +152,7 @@ export class AttemptStore {
       (next, expected) =>
         runScript(
           this.#redis,
-          'take-back',
+          'reclaim-attempt',
           [
             ...[this.#keys.build(buildId), this.#keys.hostHeld(host), this.#keys.hostLease(host)],
             ...[this.#keys.leaderToken(), this.#keys.hostIdle(host)],
@@ -171,7 +171,7 @@ export class AttemptStore {
           ],
         ),
     );
-    if (applied.outcome === 'applied') return { outcome: 'taken_back', build: applied.build };
+    if (applied.outcome === 'applied') return { outcome: 'reclaimed', build: applied.build };
     if (applied.outcome === 'refused') return { outcome: applied.code === -4 ? 'not_leader' : 'alive' };
     // Nothing holds this slot any more, whatever wrote it: give it back.
     await this.#redis.hdel(this.#keys.hostHeld(host), `${buildId}:${attempt}`);

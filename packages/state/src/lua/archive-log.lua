@@ -8,5 +8,5 @@ redis.call('XTRIM', KEYS[1], 'MAXLEN', 1)
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 redis.call('ZREM', ARGV[1] .. 'logs:unarchived', ARGV[2])
-forgetLive(ARGV[1], ARGV[2])
+removeLive(ARGV[1], ARGV[2])
 return 0

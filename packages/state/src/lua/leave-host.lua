@@ -9,11 +9,11 @@ if redis.call('GET', KEYS[2]) ~= ARGV[3] then return -1 end
 redis.call('DEL', KEYS[2])
 if redis.call('HLEN', KEYS[3]) == 0 then
   if redis.call('HEXISTS', KEYS[4], 'removing') == 1 then
-    dropHost(prefix, name)
+    removeHost(prefix, name)
   else
     if ARGV[4] == '1' then redis.call('HDEL', KEYS[4], 'cordoned', 'drainSince', 'drainDeadline') end
     redis.call('HSET', KEYS[1], 'left', '1')
-    forgetIfLeft(prefix, name)
+    purgeIfLeft(prefix, name)
   end
 end
 announceHost(prefix, name)

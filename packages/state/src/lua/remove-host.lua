@@ -9,7 +9,7 @@ if redis.call('SISMEMBER', KEYS[1], name) == 0 then return -1 end
 local isEmpty = redis.call('HLEN', KEYS[3]) == 0
 if not isEmpty and ARGV[3] ~= '1' then return -2 end
 if isEmpty then
-  dropHost(prefix, name)
+  removeHost(prefix, name)
 else
   local now = serverNow()
   redis.call('HSET', KEYS[2], 'cordoned', '1', 'drainDeadline', now, 'removing', '1')

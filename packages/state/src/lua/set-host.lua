@@ -39,5 +39,5 @@ elseif ARGV[5] ~= '' then
   redis.call('HSET', KEYS[2], 'slots', ARGV[5])
 end
 announceHost(prefix, name)
-forgetIfLeft(prefix, name)
+purgeIfLeft(prefix, name)
 return 0

@@ -38,7 +38,7 @@ local run = serverRun()
 redis.call('HSET', KEYS[1], 'run', run, 'leaseTtl', ARGV[7])
 redis.call('HDEL', KEYS[1], 'left')
 if redis.call('HEXISTS', KEYS[5], 'removing') == 1 and redis.call('HLEN', KEYS[3]) == 0 then
-  dropHost(prefix, name)
+  removeHost(prefix, name)
   announceHost(prefix, name)
   return -3
 end

@@ -7,5 +7,5 @@
 if redis.call('SISMEMBER', KEYS[1], ARGV[2]) == 0 then return -1 end
 redis.call('HDEL', KEYS[2], 'cordoned', 'drainSince', 'drainDeadline', 'removing')
 announceHost(ARGV[1], ARGV[2])
-forgetIfLeft(ARGV[1], ARGV[2])
+purgeIfLeft(ARGV[1], ARGV[2])
 return 0

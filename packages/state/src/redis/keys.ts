@@ -31,7 +31,7 @@ export class Keys {
   /** String: the process that moves builds to the blob store; expires. */
   historyClaim = () => `${this.prefix}history:claim`;
   /** String: builds that ended before are forgotten, all of them, ms since the epoch. */
-  historyForgotten = () => `${this.prefix}history:forgotten`;
+  historyPurged = () => `${this.prefix}history:forgotten`;
   /** Sorted sets without scores, in order of id, that is of time. */
   indexAll = () => `${this.prefix}idx:all`;
   indexState = (state: string) => `${this.prefix}idx:state:${state}`;

@@ -12,7 +12,7 @@ local function serverNow()
 end
 
 -- Takes a host that holds nothing off the list; its operators' settings stay.
-local function forgetHost(prefix, name)
+local function purgeHost(prefix, name)
   local key = prefix .. 'host:' .. name
   redis.call('SREM', prefix .. 'hosts', name)
   redis.call('DEL', key, key .. ':lease', key .. ':held', key .. ':past', key .. ':inventory', key .. ':idle')
@@ -20,7 +20,7 @@ end
 
 -- Takes a host that holds nothing out of the pool for good, settings and all. Its worker, and those before it, are refused from
 -- then on: a worker that doesn't know yet would join again by its next report. Those of versions without epochs for a day.
-local function dropHost(prefix, name)
+local function removeHost(prefix, name)
   local key = prefix .. 'host:' .. name
   local epoch = redis.call('HGET', key, 'epoch')
   if epoch then redis.call('HSET', prefix .. 'hosts:removed', name, epoch) end
@@ -29,14 +29,14 @@ local function dropHost(prefix, name)
   if incarnation then redis.call('SADD', key .. ':removed', incarnation) end
   redis.call('EXPIRE', key .. ':removed', 86400)
   redis.call('DEL', key .. ':desired')
-  forgetHost(prefix, name)
+  purgeHost(prefix, name)
 end
 
 -- A host whose worker has left is listed only for its settings' sake: without any it is forgotten.
-local function forgetIfLeft(prefix, name)
+local function purgeIfLeft(prefix, name)
   local key = prefix .. 'host:' .. name
   if redis.call('HGET', key, 'left') == '1' and redis.call('EXISTS', key .. ':desired') == 0 then
-    forgetHost(prefix, name)
+    purgeHost(prefix, name)
   end
 end
 

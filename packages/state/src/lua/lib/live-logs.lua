@@ -13,8 +13,8 @@ local function countLive(prefix, log, bytes)
   redis.call('INCRBY', prefix .. 'logs:live:bytes', string.format('%d', after - before))
 end
 
--- forgetLive(prefix, log): the log is live no longer.
-local function forgetLive(prefix, log)
+-- removeLive(prefix, log): the log is live no longer.
+local function removeLive(prefix, log)
   local before = tonumber(redis.call('ZSCORE', prefix .. 'logs:live', log) or '0')
   redis.call('ZREM', prefix .. 'logs:live', log)
   redis.call('SREM', prefix .. 'logs:waiting', log)

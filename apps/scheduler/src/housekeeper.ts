@@ -15,7 +15,7 @@ import {
 import type { PoolView } from './pool-view.ts';
 import type { Settling } from './settling.ts';
 
-export interface CaretakerDeps {
+export interface HousekeeperDeps {
   readonly builds: BuildStore;
   readonly attempts: AttemptStore;
   readonly hosts: HostStore;
@@ -26,14 +26,14 @@ export interface CaretakerDeps {
   readonly log: Logger;
 }
 
-/** Ended builds that are forgotten before others have a turn. */
-const FORGET_AT_A_TIME = 1_000;
+/** Ended builds that are purged before others have a turn. */
+const PURGE_BATCH = 1_000;
 
 /** The leader's care for what nobody else would notice: dead hosts, lost jobs, what is due of others' decisions, builds past their retention. */
-export class Caretaker {
-  readonly #deps: CaretakerDeps;
+export class Housekeeper {
+  readonly #deps: HousekeeperDeps;
 
-  constructor(deps: CaretakerDeps) {
+  constructor(deps: HousekeeperDeps) {
     this.#deps = deps;
   }
 
@@ -42,12 +42,12 @@ export class Caretaker {
    * a new Redis server yet.
    * @throws NotLeader
    */
-  async takeBack(view: PoolView, settling: Settling, fencingToken: string): Promise<void> {
+  async reclaimLost(view: PoolView, settling: Settling, fencingToken: string): Promise<void> {
     await view.readHosts();
     await all([...view.hosts.values()], async (host) => {
       if (!settling.isSettled(host, view.now)) return;
       await all(host.held, (held) => this.#check(host, held, fencingToken));
-      if (!host.alive && host.held.length === 0) await this.#deps.hosts.forget(host.report.name);
+      if (!host.alive && host.held.length === 0) await this.#deps.hosts.purgeLost(host.report.name);
     });
   }
 
@@ -56,7 +56,7 @@ export class Caretaker {
    * is for one that doesn't.
    * @throws NotLeader
    */
-  async takeBackIdle(view: PoolView, idleMs: number, fencingToken: string): Promise<void> {
+  async reclaimIdle(view: PoolView, idleMs: number, fencingToken: string): Promise<void> {
     const { attempts, builds, hosts, log } = this.#deps;
     const busy = [...view.hosts.values()].filter(({ alive, held }) => alive && held.length > 0);
     await all(busy, async ({ report: { name } }) => {
@@ -66,9 +66,9 @@ export class Caretaker {
         if (live?.number !== attempt || live.host !== name || live.end !== undefined) continue;
         const message = `host ${name} had the build and did not run it`;
         const ref = { buildId, attempt, host: name, incarnation: live.incarnation, ...identity(live) };
-        const { outcome } = await attempts.takeBack(ref, { code: 'infrastructure', message }, fencingToken, idleMs);
+        const { outcome } = await attempts.reclaim(ref, { code: 'infrastructure', message }, fencingToken, idleMs);
         if (outcome === 'not_leader') throw new NotLeader();
-        if (outcome === 'taken_back') log.warn({ buildId, attempt, host: name }, 'idle attempt taken back');
+        if (outcome === 'reclaimed') log.warn({ buildId, attempt, host: name }, 'idle attempt reclaimed');
       }
     });
   }
@@ -83,13 +83,13 @@ export class Caretaker {
     const live = record && currentAttempt(record);
     const mine = live?.number === attempt && live.end === undefined;
     if (mine && host.alive && live.incarnation === host.incarnation) return;
-    const { outcome } = await attempts.takeBack(
+    const { outcome } = await attempts.reclaim(
       { buildId, attempt, host: host.report.name, incarnation: live?.incarnation ?? '', ...(mine && identity(live)) },
       { code: 'host_lost', message: `host ${host.report.name} was lost` },
       token,
     );
     if (outcome === 'not_leader') throw new NotLeader();
-    if (outcome === 'taken_back') log.warn({ buildId, attempt, host: host.report.name }, 'attempt taken back');
+    if (outcome === 'reclaimed') log.warn({ buildId, attempt, host: host.report.name }, 'attempt reclaimed');
   }
 
   /** A leader that died between assignment and job leaves a build without one: puts the job there again. */
@@ -115,19 +115,19 @@ export class Caretaker {
    * Forgets all builds that ended by `endedBy`, ms since the epoch. Needs no fencing, and nothing waits for it: call it beside
    * placement, once at a time.
    */
-  async forgetOld(endedBy: number, signal: AbortSignal): Promise<void> {
+  async purgeExpired(endedBy: number, signal: AbortSignal): Promise<void> {
     const { history, log } = this.#deps;
-    let forgotten = 0;
+    let purged = 0;
     try {
       for (let more = true; more && !signal.aborted; ) {
-        const count = await history.forget(endedBy, FORGET_AT_A_TIME);
-        forgotten += count;
-        more = count === FORGET_AT_A_TIME;
+        const count = await history.purge(endedBy, PURGE_BATCH);
+        purged += count;
+        more = count === PURGE_BATCH;
       }
     } catch (error) {
-      if (!signal.aborted) log.error({ err: error }, 'ended builds not forgotten');
+      if (!signal.aborted) log.error({ err: error }, 'purging expired builds failed');
     }
-    if (forgotten > 0) log.info({ forgotten }, 'ended builds forgotten');
+    if (purged > 0) log.info({ purged }, 'expired builds purged');
   }
 }
 
