@@ -16,20 +16,20 @@ import type { PoolView } from './pool-view.ts';
 import type { Settling } from './settling.ts';
 
 export interface HousekeeperDeps {
-  readonly builds: BuildStore;
-  readonly attempts: AttemptStore;
-  readonly hosts: HostStore;
-  readonly pending: PendingStore;
-  readonly followUps: FollowUps;
-  readonly history: HistoryStore;
-  readonly queues: AttemptQueues;
+  readonly builds: Pick<BuildStore, 'record'>;
+  readonly attempts: Pick<AttemptStore, 'reclaim'>;
+  readonly hosts: Pick<HostStore, 'idle' | 'purgeLost'>;
+  readonly pending: Pick<PendingStore, 'assignedIds'>;
+  readonly followUps: Pick<FollowUps, 'run'>;
+  readonly history: Pick<HistoryStore, 'purge'>;
+  readonly queues: Pick<AttemptQueues, 'enqueue'>;
   readonly log: Logger;
 }
 
-/** Ended builds that are purged before others have a turn. */
+/** How many builds one call purges. */
 const PURGE_BATCH = 1_000;
 
-/** The leader's care for what nobody else would notice: dead hosts, lost jobs, what is due of others' decisions, builds past their retention. */
+/** The leader's periodic work beside placement: reclaims attempts from lost hosts, restores missing jobs, runs follow-ups and purges expired builds. */
 export class Housekeeper {
   readonly #deps: HousekeeperDeps;
 
@@ -38,8 +38,8 @@ export class Housekeeper {
   }
 
   /**
-   * Takes back what hosts hold that are gone: no lease, or another incarnation than the attempt's. Not from hosts that may not know of
-   * a new Redis server yet.
+   * Reclaims the attempts of lost hosts: those without a lease, or whose worker is another incarnation than the attempt's. Skips hosts
+   * that may not have reported to a new Redis server yet.
    * @throws NotLeader
    */
   async reclaimLost(view: PoolView, settling: Settling, fencingToken: string): Promise<void> {
@@ -52,8 +52,8 @@ export class Housekeeper {
   }
 
   /**
-   * Takes back what hosts that live hold and, by their own reports, haven't run for `idleMs`: workers see to such attempts themselves, so this
-   * is for one that doesn't.
+   * Reclaims attempts that live hosts hold but, by their own reports, haven't run for `idleMs`. Workers normally end such attempts
+   * themselves; this covers a worker that doesn't.
    * @throws NotLeader
    */
   async reclaimIdle(view: PoolView, idleMs: number, fencingToken: string): Promise<void> {
@@ -64,7 +64,7 @@ export class Housekeeper {
         const record = await builds.record(buildId);
         const live = record && currentAttempt(record);
         if (live?.number !== attempt || live.host !== name || live.end !== undefined) continue;
-        const message = `host ${name} had the build and did not run it`;
+        const message = `host ${name} was assigned the build but did not run it`;
         const ref = { buildId, attempt, host: name, incarnation: live.incarnation, ...identity(live) };
         const { outcome } = await attempts.reclaim(ref, { code: 'infrastructure', message }, fencingToken, idleMs);
         if (outcome === 'not_leader') throw new NotLeader();
@@ -73,6 +73,7 @@ export class Housekeeper {
     });
   }
 
+  /** Reclaims an attempt that the host's current incarnation doesn't own. */
   async #check(
     host: HostState,
     { buildId, attempt }: { buildId: string; attempt: number },
@@ -81,10 +82,10 @@ export class Housekeeper {
     const { attempts, builds, log } = this.#deps;
     const record = await builds.record(buildId);
     const live = record && currentAttempt(record);
-    const mine = live?.number === attempt && live.end === undefined;
-    if (mine && host.alive && live.incarnation === host.incarnation) return;
+    const isLive = live?.number === attempt && live.end === undefined;
+    if (isLive && host.alive && live.incarnation === host.incarnation) return;
     const { outcome } = await attempts.reclaim(
-      { buildId, attempt, host: host.report.name, incarnation: live?.incarnation ?? '', ...(mine && identity(live)) },
+      { buildId, attempt, host: host.report.name, incarnation: live?.incarnation ?? '', ...(isLive && identity(live)) },
       { code: 'host_lost', message: `host ${host.report.name} was lost` },
       token,
     );
@@ -92,7 +93,7 @@ export class Housekeeper {
     if (outcome === 'reclaimed') log.warn({ buildId, attempt, host: host.report.name }, 'attempt reclaimed');
   }
 
-  /** A leader that died between assignment and job leaves a build without one: puts the job there again. */
+  /** Adds the jobs of assigned builds again: a leader that died between assignment and job left a build without one. */
   async restoreJobs(): Promise<void> {
     const { builds, pending, queues } = this.#deps;
     await all(await pending.assignedIds(), async (id) => {
@@ -103,8 +104,8 @@ export class Housekeeper {
   }
 
   /**
-   * Ends what others have decided the end of: builds that newer ones supersede, and those that shared a run. Both need no fencing:
-   * whoever is late changes nothing. What fails holds no placement up, and is due at the next pass again.
+   * Ends builds whose end another build decided: superseded ones, and those that shared a run. Needs no fencing, because repeats change
+   * nothing. A failure doesn't stop placement; the next pass tries again.
    */
   async followUp(): Promise<void> {
     const { followUps, log } = this.#deps;
@@ -112,8 +113,8 @@ export class Housekeeper {
   }
 
   /**
-   * Forgets all builds that ended by `endedBy`, ms since the epoch. Needs no fencing, and nothing waits for it: call it beside
-   * placement, once at a time.
+   * Purges all builds that ended by `endedBy`, ms since the epoch. Needs no fencing. Takes long if there are many, so call it beside
+   * placement, one call at a time.
    */
   async purgeExpired(endedBy: number, signal: AbortSignal): Promise<void> {
     const { history, log } = this.#deps;
@@ -131,7 +132,7 @@ export class Housekeeper {
   }
 }
 
-/** Does it for each, so that what fails for one keeps none of the others from it; then throws the first failure, `NotLeader` before others. */
+/** Runs `work` for every item, even if some fail, then throws the first failure; `NotLeader` takes precedence. */
 async function all<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const done = await Promise.allSettled(items.map(work));
   const errors = done.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
