@@ -54,7 +54,7 @@ export { type AttemptConsumer, AttemptQueues, consumeAttempts } from './queue/at
 export { type ConsumeOptions, HookQueues, type JobConsumer, type JobTry, RetryLater } from './queue/hook-queues.ts';
 export { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptions } from './redis/connect.ts';
 export type { EventGroupOptions } from './redis/event-group.ts';
-export { Keys } from './redis/keys.ts';
+export type { Keys } from './redis/keys.ts';
 export { isOutOfMemory, type LiveLogSettings, Memory, type MemoryState, StoreFull } from './redis/memory.ts';
 export { isPassing, persist } from './redis/persist.ts';
 export { PoolEvents } from './redis/pool-events.ts';

@@ -20,7 +20,7 @@ afterEach(async () => {
     await pool.state.hostOperations.remove(report.name, true);
   }
   // The tests' workers are all of one incarnation, which is refused once its host is removed.
-  for (const name of ['a', 'b', 'fits', 'other']) await pool.state.redis.del(`${pool.state.keys.host(name)}:removed`);
+  for (const name of ['a', 'b', 'fits', 'other']) await pool.state.redis.del(pool.state.keys.hostRemoved(name));
 });
 
 const io = (terminal?: { columns: number; rows: number }) => fakeIo({ env: pool.env, ...(terminal && { terminal }) });

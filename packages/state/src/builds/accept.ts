@@ -1,7 +1,8 @@
 import { canonicalJson } from '@kiln/contracts';
 import { type BuildRecord, isCommit, type Trust } from '@kiln/domain';
 import type { Redis } from 'ioredis';
-import { Keys } from '../redis/keys.ts';
+import { keyDigest } from '../redis/key-schema.ts';
+import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { Sealer } from '../secrets/sealer.ts';
 import type { NewBuild } from '../types.ts';
@@ -60,7 +61,7 @@ function acceptCall(
       JSON.stringify(spec),
       record.createdAt,
       team,
-      Keys.digest(record.repo),
+      keyDigest(record.repo),
       Object.keys(secrets).length > 0 ? sealer.seal(JSON.stringify(secrets), id) : '',
       idempotency ? `${id} ${idempotency.fingerprint}` : '',
       idempotencyTtlMs,
@@ -79,7 +80,7 @@ function acceptCall(
 /** Names the builds that supersede one another. The trust class is part of it: an untrusted build never ends a trusted one. */
 function concurrencyDigest(team: string, trust: Trust, key: string): string {
   // Trusted builds keep the form of earlier versions, so that they supersede those in flight when Kiln is upgraded.
-  return Keys.digest(trust === 'trusted' ? `${team} ${key}` : JSON.stringify([trust, team, key]));
+  return keyDigest(trust === 'trusted' ? `${team} ${key}` : JSON.stringify([trust, team, key]));
 }
 
 function newRecord(

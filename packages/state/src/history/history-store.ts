@@ -3,7 +3,8 @@ import type { Redis } from 'ioredis';
 import { decodeTime, encodeTime } from 'ulid';
 import { parseRecord } from '../builds/read.ts';
 import { recordStamp } from '../builds/write.ts';
-import { Keys } from '../redis/keys.ts';
+import { keyDigest } from '../redis/key-schema.ts';
+import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { HistoryPlace } from '../types.ts';
 import { packBuild, unpackRecord } from './packed-build.ts';
@@ -163,7 +164,7 @@ export class HistoryStore {
       const record = readable(id, answers[2 * i] as string | null, answers[2 * i + 1] as Buffer | null);
       if (!record) return [[id, '', '', '']];
       const { state, team, repo, finishedAt = Number.POSITIVE_INFINITY } = record;
-      return isTerminal(state) && finishedAt <= endedBy ? [[id, state, team, Keys.digest(repo)]] : [];
+      return isTerminal(state) && finishedAt <= endedBy ? [[id, state, team, keyDigest(repo)]] : [];
     });
   }
 

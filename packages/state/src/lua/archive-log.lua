@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Says that the archive holds a log. Its end stays for a while, for those who wait for it there; the rest goes at once.
+-- Removes an archived log from Redis, except for its end record, which stays for a while for readers that wait for it.
 -- KEYS[1] log  KEYS[2] its pieces
--- ARGV: prefix, log as `<build id>:<attempt>`, how long the end stays (ms)
+-- ARGV: prefix, log as `<build id>:<attempt>`, how long the end record stays (ms)
 -- out: 0
 -- @include live-logs
 redis.call('XTRIM', KEYS[1], 'MAXLEN', 1)

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- A worker leaves: gives up its lease. A host that holds nothing is forgotten, unless an operator's settings are kept for it.
+-- Releases the lease of a worker that leaves. A host without attempts is purged, unless it has an operator's settings.
 -- KEYS[1] host  KEYS[2] lease  KEYS[3] held attempts  KEYS[4] desired
--- ARGV: prefix, name, incarnation, '1' where it leaves because it was drained: cordon and drain have done their work
--- out: 0 left, -1 not the holder
+-- ARGV: prefix, name, incarnation, '1' if it leaves because it was drained, which ends its cordon and drain
+-- out: 0 left, -1 the incarnation doesn't hold the lease
 -- @include host-life
 local prefix, name = ARGV[1], ARGV[2]
 if redis.call('GET', KEYS[2]) ~= ARGV[3] then return -1 end

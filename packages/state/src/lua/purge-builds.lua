@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
--- Removes ended builds whose retention is over, with all their indexes. Their live logs must be archived already.
--- KEYS[1] packed builds  KEYS[2] ended, whole  KEYS[3] up to when builds are purged
--- ARGV: prefix, the time up to which none is left then (ms) or '', then for each build: id, state, team, repo's digest; '' each where nothing tells them
+-- Purges ended builds past their retention, with all their index entries.
+-- KEYS[1] packed builds  KEYS[2] ended builds that are whole  KEYS[3] time up to which builds are purged
+-- ARGV: prefix, time up to which no ended build is left after this call (ms) or '',
+--       then for each build: id, state, team, digest of the repo ('' where unknown)
 -- out: how many were purged
 local prefix = ARGV[1]
 local purged = 0

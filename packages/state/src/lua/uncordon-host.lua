@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- An operator's order: the host gets builds again. Ends a cordon, a drain, and a removal under way.
+-- Uncordons a host for an operator: ends its cordon and drain, and a removal in progress.
 -- KEYS[1] hosts  KEYS[2] desired
 -- ARGV: prefix, name
 -- out: 0 uncordoned, -1 no such host

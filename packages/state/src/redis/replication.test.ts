@@ -72,7 +72,7 @@ describe('where a replica must have what is acknowledged', () => {
   test('after a failover the replica’s own word counts, and tokens of before don’t', async () => {
     const before = await new Leadership(state.redis, state.keys, 'other', 60_000).hold();
     expect(before).toBeUndefined();
-    const token = await state.redis.get(`${state.keys.leaderToken()}:fence`);
+    const token = await state.redis.get(state.keys.leaderFence());
     await pool[Symbol.asyncDispose]();
     await servers.killMaster();
     await state.redis.del(state.keys.leader());

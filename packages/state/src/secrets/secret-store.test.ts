@@ -3,7 +3,7 @@ import type { Trust } from '@kiln/domain';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { openState } from '../open-state.ts';
 import { connectRedis } from '../redis/connect.ts';
-import { Keys } from '../redis/keys.ts';
+import { createKeys } from '../redis/keys.ts';
 import { TestRedis } from '../testing/test-redis.ts';
 import { BuildSecretReader } from './build-secrets.ts';
 import { SecretsUnavailable, TooManySecrets } from './errors.ts';
@@ -14,7 +14,7 @@ import { type NewSecret, SecretStore } from './secret-store.ts';
 
 const [OLD, NEW] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
 const APP = 'git.example/acme/app';
-const keys = new Keys('secrets');
+const keys = createKeys('secrets');
 let server: TestRedis;
 let redis: ReturnType<typeof connectRedis>;
 let now = 1_000_000;
