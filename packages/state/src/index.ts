@@ -56,7 +56,7 @@ export { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptio
 export type { EventGroupOptions } from './redis/event-group.ts';
 export type { Keys } from './redis/keys.ts';
 export { isOutOfMemory, type LiveLogSettings, Memory, type MemoryState, StoreFull } from './redis/memory.ts';
-export { isPassing, persist } from './redis/persist.ts';
+export { isPassing, persist } from './persist.ts';
 export { PoolEvents } from './redis/pool-events.ts';
 export type { ReplicaState } from './redis/replicas.ts';
 export { NotReplicated, Replication } from './redis/replication.ts';
@@ -70,7 +70,7 @@ export {
 } from './schedules/schedule-store.ts';
 export { BuildSecretReader, type BuildSecrets, type TeamSecretWishes } from './secrets/build-secrets.ts';
 export { SecretsUnavailable, TooManySecrets } from './secrets/errors.ts';
-export { Resealer, type Resealing } from './secrets/reseal.ts';
+export { Resealer, type Resealing } from './reseal.ts';
 export { SealBroken, Sealer } from './secrets/sealer.ts';
 export type { RegistryLogin, SecretContent } from './secrets/secret-content.ts';
 export { type NewSecret, SecretStore, type StoredSecret } from './secrets/secret-store.ts';

@@ -32,7 +32,7 @@ import { Replication } from './redis/replication.ts';
 import { ScheduleClock } from './schedules/schedule-clock.ts';
 import { ScheduleStore } from './schedules/schedule-store.ts';
 import { BuildSecretReader } from './secrets/build-secrets.ts';
-import { Resealer } from './secrets/reseal.ts';
+import { Resealer } from './reseal.ts';
 import { Sealer } from './secrets/sealer.ts';
 import { SecretStore } from './secrets/secret-store.ts';
 import { StorageLedger } from './storage/storage-ledger.ts';

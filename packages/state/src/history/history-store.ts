@@ -7,7 +7,7 @@ import { keyDigest } from '../redis/key-schema.ts';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { HistoryPlace } from '../types.ts';
-import { packBuild, unpackRecord } from './packed-build.ts';
+import { packBuild, unpackRecord } from '../builds/packed-build.ts';
 
 /** An ended build that is still whole in Redis. */
 export interface EndedBuild {
