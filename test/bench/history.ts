@@ -245,11 +245,7 @@ say(
       of((one) => one.archived / one.plainMoves).toFixed(3),
     ],
     ['  a plain value: SET, DEL', figure((one) => one.plainMoves), '1'],
-    [
-      'purged by the leader',
-      figure((one) => one.purged),
-      of((one) => one.purged / one.plainDeletes).toFixed(3),
-    ],
+    ['purged by the leader', figure((one) => one.purged), of((one) => one.purged / one.plainDeletes).toFixed(3)],
     ['  a plain value: DEL', figure((one) => one.plainDeletes), '1'],
     ['builds’ old logs cleared away, two blobs each', figure((one) => one.cleared), ''],
   ]),

@@ -23,11 +23,12 @@ describe('the leader', () => {
   });
 
   test('doesn’t run a superseded build again when its host is lost', async ({ pool }) => {
-    await pool.join('dying', { ttlMs: 1_000, slots: 1 });
+    await pool.join('dying', { slots: 1 });
     pool.start();
     const older = await pool.submit(KEYED);
     await pool.reaches(older, 'assigned');
     const newer = await pool.submit(KEYED);
+    await pool.lose('dying');
     await pool.join('other', { slots: 2 });
     const ended = await pool.reaches(older, 'canceled');
     expect(ended.attempts).toMatchObject([{ host: 'dying', end: 'lost' }]);

@@ -78,11 +78,12 @@ describe('limits on running builds', () => {
 
   test('apply by default too, and a lost host’s builds no longer count', async ({ pool }) => {
     const limits = limitDefaults({ eachTeam: { concurrentBuilds: 1 } });
-    await pool.join('dying', { ttlMs: 400, slots: 4 });
+    await pool.join('dying', { slots: 4 });
     pool.start('s1', { limits });
     const [first, second] = [await pool.submit(), await pool.submit()];
     await pool.reaches(first, 'assigned');
     await pool.decided(second, 'team_limit');
+    await pool.lose('dying');
     await pool.join('other', { slots: 4 });
     // Either of the two builds runs on the other host, and only one of them.
     await until(

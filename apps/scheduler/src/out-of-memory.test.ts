@@ -18,13 +18,19 @@ test('the leader reclaims a lost host’s build while Redis is out of memory, an
   hold.mockClear();
   await vi.waitFor(() => expect(hold.mock.calls.length).toBeGreaterThanOrEqual(5), PATIENCE);
   await pool.join('b');
-  await connection.del(keys.hostLease('a'));
+  await pool.lose('a');
   const back = await pool.reaches(lost.buildId, 'queued');
   expect(back.attempts.at(-1)).toMatchObject({ host: 'a', end: 'lost' });
 
   const jobs: string[] = [];
   const options = { concurrency: 1, onError: () => {} };
-  await using _consumer = consumeAttempts(connection, keys, 'b', options, async ({ buildId }) => void jobs.push(buildId));
+  await using _consumer = consumeAttempts(
+    connection,
+    keys,
+    'b',
+    options,
+    async ({ buildId }) => void jobs.push(buildId),
+  );
   await freeMemory(connection);
   expect(await pool.placed(lost.buildId)).toBe('b');
   await vi.waitFor(() => expect(jobs).not.toEqual([]), PATIENCE);

@@ -3,10 +3,11 @@ import { test, until } from './testing/scheduler-pool.ts';
 
 describe('the leader', () => {
   test('reclaims the builds of a host without a lease and assigns them to another', async ({ pool }) => {
-    await pool.join('dying', { ttlMs: 400 });
+    await pool.join('dying');
     pool.start();
     const id = await pool.submit();
     await pool.reaches(id, 'assigned');
+    await pool.lose('dying');
     await pool.join('other');
     const again = await pool.build(id, ({ attempts, state }) => attempts.length === 2 && state === 'assigned');
     expect(again.attempts).toMatchObject([
@@ -28,11 +29,12 @@ describe('the leader', () => {
   });
 
   test('ends a canceled build of a lost host as canceled', async ({ pool }) => {
-    await pool.join('dying', { ttlMs: 400 });
+    await pool.join('dying');
     pool.start();
     const id = await pool.submit();
     await pool.reaches(id, 'assigned');
     await pool.state.builds.cancel(id);
+    await pool.lose('dying');
     expect((await pool.reaches(id, 'canceled')).failure).toMatchObject({ code: 'canceled' });
   });
 

@@ -15,8 +15,8 @@ import {
   type PoolEvents,
 } from '@kiln/state';
 import { Allowances } from './allowances.ts';
-import { Housekeeper } from './housekeeper.ts';
 import { Dispatcher } from './dispatcher.ts';
+import { Housekeeper } from './housekeeper.ts';
 import { PoolView } from './pool-view.ts';
 import { Settling } from './settling.ts';
 
@@ -41,17 +41,17 @@ export const DEFAULT_SCHEDULER: SchedulerConfig = {
 };
 
 export interface SchedulerDeps {
-  readonly builds: BuildStore;
-  readonly attempts: AttemptStore;
-  readonly hosts: HostStore;
-  readonly pending: PendingStore;
-  readonly followUps: FollowUps;
-  readonly history: HistoryStore;
-  readonly learned: LearnedStore;
-  readonly limits: LimitStore;
-  readonly queues: AttemptQueues;
-  readonly events: PoolEvents;
-  readonly leadership: Leadership;
+  readonly builds: Pick<BuildStore, 'get' | 'record'>;
+  readonly attempts: Pick<AttemptStore, 'reclaim'>;
+  readonly hosts: Pick<HostStore, 'get' | 'list' | 'idle' | 'purgeLost'>;
+  readonly pending: Pick<PendingStore, 'queuedIds' | 'assignedIds' | 'assign' | 'explain'>;
+  readonly followUps: Pick<FollowUps, 'run'>;
+  readonly history: Pick<HistoryStore, 'purge'>;
+  readonly learned: Pick<LearnedStore, 'load' | 'save'>;
+  readonly limits: Pick<LimitStore, 'all'>;
+  readonly queues: Pick<AttemptQueues, 'enqueue'>;
+  readonly events: Pick<PoolEvents, 'subscribe'>;
+  readonly leadership: Pick<Leadership, 'hold' | 'release' | 'server'>;
   readonly log: Logger;
   readonly now?: () => number;
   /** Called after each round that succeeded, whether this scheduler leads or another one does. */

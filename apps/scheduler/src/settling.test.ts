@@ -67,14 +67,16 @@ test('a host whose lease Redis has lost keeps its build and gets no other until 
   await pool.join('a');
   let rounds = 0;
   const leadership = new Leadership(state.redis, state.keys, 's', 5_000);
-  const onRound = () => void (rounds += 1);
+  const onRound = () => {
+    rounds += 1;
+  };
   pool.start('s', { leaderTtlMs: 5_000, tickMs: 20 }, { leadership, onRound });
   const { buildId: running } = await pool.begin(await pool.submit());
 
   await redis.down('SIGKILL');
   await redis.up();
   // As after a failover that lost the lease's last renewals.
-  await state.redis.del(state.keys.hostLease('a'));
+  await pool.lose('a');
   const waiting = await pool.submit();
   await vi.waitFor(() => expect(leadership.server?.changedAgoMs).toBeDefined(), PATIENCE);
   const before = rounds;

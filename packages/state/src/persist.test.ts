@@ -1,9 +1,9 @@
 import { expect, test, vi } from 'vitest';
 import { CorruptState, StaleAttempt } from './builds/errors.ts';
+import { isPassing, persist } from './persist.ts';
+import { connectRedis } from './redis/connect.ts';
 import { FaultyRedis, REDIS_FAULTS } from './testing/faulty-redis.ts';
 import { TestRedis } from './testing/test-redis.ts';
-import { connectRedis } from './redis/connect.ts';
-import { isPassing, persist } from './persist.ts';
 
 const errorOf = (call: Promise<unknown>) => call.then(() => undefined).catch((error: Error) => error);
 

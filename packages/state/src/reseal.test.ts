@@ -1,7 +1,17 @@
 import { buildRequest } from '@kiln/contracts';
 import { describe, expect } from 'vitest';
 import { openState } from './open-state.ts';
-import { APP, failureOf, LOGIN, NEW_KEY, newSecret, OLD_KEY, test, wishes, type VaultProcess } from './testing/secret-vault.ts';
+import {
+  APP,
+  failureOf,
+  LOGIN,
+  NEW_KEY,
+  newSecret,
+  OLD_KEY,
+  test,
+  type VaultProcess,
+  wishes,
+} from './testing/secret-vault.ts';
 
 describe('resealing with another key', () => {
   const fill = async ({ store }: VaultProcess) => {

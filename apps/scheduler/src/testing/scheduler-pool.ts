@@ -7,12 +7,12 @@ import { test as base, vi } from 'vitest';
 import { type RunningScheduler, type SchedulerConfig, type SchedulerDeps, startScheduler } from '../scheduler.ts';
 
 const CONFIG = { leaderTtlMs: 1_000, tickMs: 100, buildRetentionMs: 3_600_000, limits: limitDefaults() };
+/** Longer than any test. */
+const LEASE_MS = 600_000;
 export const PATIENCE = { timeout: 60_000, interval: 10 };
 
 export interface TestHost {
   readonly slots?: number;
-  /** How long its lease lasts; it isn't renewed. */
-  readonly ttlMs?: number;
   readonly incarnation?: string;
   /** The trust classes that it takes. Default: none reported, as by a worker of an older version. */
   readonly trust?: readonly Trust[];
@@ -48,11 +48,7 @@ export class SchedulerPool implements AsyncDisposable {
   readonly now = (): number => Date.now() + this.#clock.aheadMs;
 
   /** Starts a scheduler, which is stopped with the pool. */
-  start(
-    owner = 's1',
-    config: Partial<SchedulerConfig> = {},
-    deps: Partial<SchedulerDeps> = {},
-  ): RunningScheduler {
+  start(owner = 's1', config: Partial<SchedulerConfig> = {}, deps: Partial<SchedulerDeps> = {}): RunningScheduler {
     const whole = { ...CONFIG, ...config };
     const leadership = new Leadership(this.state.redis, this.state.keys, owner, whole.leaderTtlMs);
     const log = createLogger({ app: 'test', level: 'silent' });
@@ -64,7 +60,7 @@ export class SchedulerPool implements AsyncDisposable {
   /** Reports a host, which joins the pool or renews its lease. `runs`: the builds whose first attempts it says that it runs. */
   async join(
     name: string,
-    { slots = 2, ttlMs = 600_000, incarnation = 'i1', trust }: TestHost = {},
+    { slots = 2, incarnation = 'i1', trust }: TestHost = {},
     runs?: readonly string[],
   ): Promise<void> {
     await this.state.hosts.sync(
@@ -73,9 +69,14 @@ export class SchedulerPool implements AsyncDisposable {
         ...{ buildxVersion: '1', accepting: true, ...(trust && { trust: [...trust] }) },
       },
       { machine: `m-${name}`, incarnation },
-      ttlMs,
+      LEASE_MS,
       runs?.map((buildId) => ({ buildId, attempt: 1 })),
     );
+  }
+
+  /** Ends a host's lease, as if its worker had died. */
+  async lose(name: string): Promise<void> {
+    await this.state.redis.del(this.state.keys.hostLease(name));
   }
 
   /** Submits a build of the repo `app`. */

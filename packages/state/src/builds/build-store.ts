@@ -7,7 +7,7 @@ import { MASTER_ONLY, NotReplicated, type Replication } from '../redis/replicati
 import type { Sealer } from '../secrets/sealer.ts';
 import type { BuildFilter, BuildPageRequest, NewBuild, StoredBuild, StoredDecision } from '../types.ts';
 import { type Acceptance, type AcceptDeps, acceptBuild } from './accept.ts';
-import { type CancelOutcome, type CancelDeps, cancelBuild } from './cancel.ts';
+import { type CancelDeps, type CancelOutcome, cancelBuild } from './cancel.ts';
 import { CorruptState, IdempotencyKeyReused, QueueFull } from './errors.ts';
 import type { FollowUps } from './follow-ups.ts';
 import { readBuild, readBuilds, readRecord } from './read.ts';

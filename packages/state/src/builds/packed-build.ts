@@ -1,8 +1,8 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { type BuildSpec, buildSpec } from '@kiln/contracts';
 import type { Attempt, BuildRecord } from '@kiln/domain';
-import { CorruptState } from './errors.ts';
 import type { HistoryPlace, StoredBuild } from '../types.ts';
+import { CorruptState } from './errors.ts';
 import { DICTIONARIES, NEWEST_DICTIONARY } from './packed-dictionary.ts';
 
 /** The most bytes that Redis keeps of an archived build, so that it can keep millions of them. */

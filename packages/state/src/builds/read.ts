@@ -1,10 +1,10 @@
 import { type BuildSpec, buildSpec } from '@kiln/contracts';
 import type { BuildRecord } from '@kiln/domain';
 import type { Redis } from 'ioredis';
-import { unpackBuild, unpackRecord } from './packed-build.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { StoredBuild } from '../types.ts';
 import { RequestNotUnderstood } from './errors.ts';
+import { unpackBuild, unpackRecord } from './packed-build.ts';
 
 export function parseRecord(doc: string): BuildRecord {
   return JSON.parse(doc) as BuildRecord;

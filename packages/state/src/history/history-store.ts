@@ -1,13 +1,13 @@
 import { type BuildRecord, isTerminal } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import { decodeTime, encodeTime } from 'ulid';
+import { packBuild, unpackRecord } from '../builds/packed-build.ts';
 import { parseRecord } from '../builds/read.ts';
 import { recordStamp } from '../builds/write.ts';
 import { keyDigest } from '../redis/key-schema.ts';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { HistoryPlace } from '../types.ts';
-import { packBuild, unpackRecord } from '../builds/packed-build.ts';
 
 /** An ended build that is still whole in Redis. */
 export interface EndedBuild {

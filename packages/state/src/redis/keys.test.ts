@@ -20,6 +20,11 @@ function piece(_: string, literal: string | undefined, variable = ''): string {
   return literal ?? (variable.startsWith('log') ? '*:*' : '*');
 }
 
+/** Matches the keys of a pattern; a subject is `team:<name>` or `token:<id>`. */
+function matcher(pattern: string): RegExp {
+  return new RegExp(`^${pattern.replace('<subject>', '(?:team|token):[^:]+').replace(/<[^>]*>/g, '[^:]+')}$`);
+}
+
 /** A pattern with every argument as `*`. */
 const blank = (pattern: string) => pattern.replace(/<[^>]*>/g, '*');
 
@@ -65,7 +70,9 @@ describe('keys', () => {
     let seen = 0;
     for (const { file, text } of await sources('packages/state/src/lua/**/*.lua')) {
       const made = text.matchAll(/(?:prefix|ARGV\[1\])((?: \.\. (?:'[^']*'|[\w.]+(?:\[[\w +]+\])?))+)/g);
-      const names = [...made].map(([, rest = '']) => rest.replace(/ \.\. (?:'([^']*)'|([^' ]+(?:\[[^\]]+\])?))/g, piece));
+      const names = [...made].map(([, rest = '']) =>
+        rest.replace(/ \.\. (?:'([^']*)'|([\w.]+(?:\[[\w +]+\])?))/g, piece),
+      );
       const wrong = names.filter((name) => !patterns.some((pattern) => pattern.test(name)));
       const added = [...text.matchAll(/(?:\bkey|KEYS\[\d\]) \.\. ':([^']*)'/g)].map(([, suffix = '']) => suffix);
       wrong.push(...added.filter((suffix) => !suffixes.has(suffix)).map((suffix) => `…:${suffix}`));
@@ -80,8 +87,9 @@ describe('keys', () => {
     await using redis = await TestRedis.start();
     await using pool = await TestPool.open(redis.url, 'in-use');
     const { state } = pool;
-    const { id } = await pool.submit({ secrets: { A: 'b' }, concurrencyKey: 'main', dedupe: true });
-    await pool.submit({ concurrencyKey: 'main', dedupe: true });
+    const keyed = { concurrencyKey: 'main', supersede: 'queued' } as const;
+    const { id } = await pool.submit({ secrets: { A: 'b' }, dedupe: true, ...keyed });
+    await pool.submit({ secrets: { A: 'b' }, dedupe: true, ...keyed });
     const ref = await pool.run(id);
     await state.logs.append(ref, 1, ['{"type":"note","text":"a"}']);
     await state.limits.change({ kind: 'team', name: 'web' }, { concurrentBuilds: 2 });
@@ -93,7 +101,7 @@ describe('keys', () => {
     const check = async () => {
       for (const key of await state.redis.keys('*')) {
         const name = key.slice(state.keys.prefix.length);
-        const specs = SPECS.filter(({ pattern }) => new RegExp(`^${pattern.replace(/<[^>]*>/g, '[^:]+')}$`).test(name));
+        const specs = SPECS.filter(({ pattern }) => matcher(pattern).test(name));
         const spec = specs.find(({ pattern }) => pattern === name) ?? specs.at(-1);
         if (!spec) found.push(`${name} is missing`);
         else if (spec.type !== TYPES[await state.redis.type(key)]) found.push(`${name} is of another type`);

@@ -70,7 +70,9 @@ describe('a stored secret', () => {
 });
 
 describe('a build', () => {
-  test('gets the secrets that it names, and logins and git tokens for hosts that it has no credentials for; uses are recorded', async ({ vault }) => {
+  test('gets the secrets that it names, and logins and git tokens for hosts that it has no credentials for; uses are recorded', async ({
+    vault,
+  }) => {
     const { store, reader } = vault.process(OLD_KEY);
     await store.set(newSecret('NPM'));
     await store.set(newSecret('NPM', { kind: 'build', value: 'of-the-repo' }, { repo: APP }));
