@@ -33,6 +33,8 @@ export interface FaultReport {
   readonly seconds: number;
   /** Cause of each lost attempt. */
   readonly lost: readonly string[];
+  /** Errors behind 5xx responses. */
+  readonly requestErrors: readonly string[];
   /** Log lines of failed requests, and of builds that have faults. */
   readonly evidence: readonly string[];
 }
@@ -105,7 +107,23 @@ export async function runFaults({
   await pool[Symbol.asyncDispose]().catch((error: Error) => faults.push(error.message));
   faults.push(...(await hostFaults(hosts)));
   const seconds = (performance.now() - startedAt) / 1000;
-  return { faults, history: injector.history, builds, unlucky, seconds, lost, evidence };
+  return {
+    faults,
+    history: injector.history,
+    builds,
+    unlucky,
+    seconds,
+    lost,
+    requestErrors: requestErrorsOf(pool),
+    evidence,
+  };
+}
+
+function requestErrorsOf(pool: Pool): string[] {
+  return pool.linesOf('"msg":"request failed"').map((line) => {
+    const { err } = JSON.parse(line.slice(line.indexOf('{')));
+    return `${err?.type}: ${String(err?.message).slice(0, 120)}`;
+  });
 }
 
 async function attend(
