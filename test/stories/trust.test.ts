@@ -70,6 +70,7 @@ test('an untrusted build waits for a host that keeps trust classes apart, and sh
   let app: ScenarioBuild = { dockerfile: `FROM scratch\nADD root.tar /\n${STEP}\n` };
   let fork: ScenarioBuild = {};
   await scenario()
+    .redis()
     .host('plain')
     .host('apart', { starts: 'later', env: { KILN_DRIVER: 'docker-container', KILN_ISOLATION: 'team' } })
     .step('prepare the builds', async ({ pool }) => {

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KilnClient } from '@kiln/client';
 import type { BuildView } from '@kiln/contracts';
@@ -8,7 +8,6 @@ import type { TestRedis } from '@kiln/state/testing';
 import { onTestFailed } from 'vitest';
 import { contextOf } from '../context.ts';
 import { hanging } from '../dockerfiles.ts';
-import { containersOf, removeContainer } from '../engine.ts';
 import type { TestHost } from '../hosts/test-host.ts';
 import type { BuildLog } from '../logs.ts';
 import { type Exit, ManagedProcess } from '../process.ts';
@@ -18,6 +17,7 @@ import { HangingBuild } from './hanging-build.ts';
 import { type Member, Members } from './members.ts';
 import type { PoolOptions, Role, SubmitRequest } from './options.ts';
 import { NAMESPACE, type PoolSettings, processEnv } from './process-env.ts';
+import { sweepContainers, sweepHanging } from './sweep.ts';
 
 const MAIN: Record<Role, string> = {
   api: new URL('../../../apps/api/src/main.ts', import.meta.url).pathname,
@@ -27,7 +27,6 @@ const MAIN: Record<Role, string> = {
 /** Log message by which a process is ready. */
 const READY: Partial<Record<Role, string>> = { api: 'api listening', worker: 'worker joined' };
 const LEADER_TIMEOUT_MS = 60_000;
-const SWEEP_TIMEOUT_MS = 10_000;
 
 /** A pool of real processes on this machine, or with workers on hosts of their own. See `startPool` and `sharedPool`. */
 export class Pool implements AsyncDisposable {
@@ -234,37 +233,21 @@ export class Pool implements AsyncDisposable {
     await this.#options.hosts?.recover();
     // Workers first, because they need the other processes to leave in order.
     const leaks = [...(await this.#members.stop('worker')), ...(await this.#members.stop('api', 'scheduler'))];
-    leaks.push(...(await this.#sweepContainers()), ...(await this.#sweepHanging()));
+    leaks.push(...(await this.#sweep()));
     await (await this.#state)?.[Symbol.asyncDispose]();
     await this.redis[Symbol.asyncDispose]();
     await rm(this.#settings.dir, { recursive: true, force: true });
     if (leaks.length > 0) throw new Error(`the pool left behind: ${leaks.join('; ')}`);
   }
 
-  /** Removes all containers of the workers. One of a worker that was killed is expected; one of a worker that stopped in order is a leak. */
-  async #sweepContainers(): Promise<string[]> {
+  async #sweep(): Promise<string[]> {
     const leaks: string[] = [];
     for (const name of this.#members.namesOf('worker')) {
-      const machine = await readFile(join(this.dataDir('worker', name), 'machine-id'), 'utf8').catch(() => undefined);
-      if (machine === undefined) continue;
-      const { code } = await this.process('worker', name).exited;
       const socket = this.#hostOf('worker', name)?.socket;
-      for (const container of await containersOf(machine.slice(0, 8), socket)) {
-        if (code === 0) leaks.push(`container ${container}`);
-        await removeContainer(container, socket);
-      }
+      const worker = { process: this.process('worker', name), dataDir: this.dataDir('worker', name), socket };
+      leaks.push(...(await sweepContainers(worker)));
     }
-    return leaks;
-  }
-
-  async #sweepHanging(): Promise<string[]> {
-    const leaks: string[] = [];
-    for (const build of this.#hanging) {
-      await build.stopped(SWEEP_TIMEOUT_MS).catch(async () => {
-        leaks.push(`a RUN process of build ${build.id}`);
-        await build.release();
-      });
-    }
+    for (const build of this.#hanging) leaks.push(...(await sweepHanging(build)));
     return leaks;
   }
 }

@@ -1,6 +1,5 @@
 import type { TestRedisOptions } from '@kiln/state/testing';
 import { expect } from 'vitest';
-import type { TestHosts } from '../hosts.ts';
 import { outputOf } from '../logs.ts';
 import type { PoolOptions, Role, SubmitRequest } from '../pool/options.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -54,32 +53,12 @@ export class Scenario {
     this.#given = pool;
   }
 
+  /** Options of Redis. Without options, it only states that there is one, as in every pool. */
   redis(options: Pick<TestRedisOptions, 'appendFsync'> = {}): this {
     return this.#with(options);
   }
 
-  apis(count: number): this {
-    return this.#with({ apis: count });
-  }
-
-  schedulers(count: number): this {
-    return this.#with({ schedulers: count });
-  }
-
-  /** Slots of each host. */
-  slots(slots: number): this {
-    return this.#with({ slots });
-  }
-
-  env(role: Role, settings: NodeJS.ProcessEnv): this {
-    return this.#with({ env: { ...this.#options.env, [role]: settings } });
-  }
-
-  /** Engines of their own for the hosts of these names. */
-  engines(hosts: TestHosts): this {
-    return this.#with({ hosts });
-  }
-
+  /** Adds a host. On a given pool, the host must exist, and is only made warm. */
   host(name: string, options: ScenarioHost = {}): this {
     this.#hosts.set(name, options);
     return this;
@@ -101,6 +80,11 @@ export class Scenario {
   /** Submits a build whose RUN hangs until `release`, and waits until it does. */
   hang(name: string, request: SubmitRequest = {}): this {
     return this.step(`hang ${name}`, (story) => story.hang(name, request));
+  }
+
+  /** Waits until the RUN of this attempt of a hanging build hangs. */
+  expectHangs(name: string, attempt: number): this {
+    return this.step(`expect attempt ${attempt} of ${name} to hang`, (story) => story.hanging(name).hangs(attempt));
   }
 
   /** Follows the log of a build from now on. */
@@ -170,7 +154,7 @@ export class Scenario {
     return this;
   }
 
-  /** Carries the steps out. @throws Error that names the failed step, with its reason as the cause */
+  /** Carries the steps out. @throws the error of the failed step, with the step's title in its message */
   async run(): Promise<void> {
     if (this.#given) return await this.#runOn(this.#given);
     const hosts = [...this.#hosts];

@@ -40,11 +40,11 @@ export class Story {
   }
 
   /** Host that runs the build, or ran it last. */
-  async hostOf(name: string): Promise<string> {
+  readonly hostOf = async (name: string): Promise<string> => {
     const { host } = await this.pool.client.get(this.build(name).id);
     if (host === undefined) throw new Error(`build ${name} has no host`);
     return host;
-  }
+  };
 
   async submit(name: string, { dockerfile, ...request }: ScenarioBuild): Promise<void> {
     this.#claim(name);
