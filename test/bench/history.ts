@@ -243,11 +243,7 @@ say(
       of((one) => one.archived / one.plainMoves).toFixed(3),
     ],
     ['  a plain value: SET, DEL', figure((one) => one.plainMoves), '1'],
-    [
-      'purged by the leader',
-      figure((one) => one.forgotten),
-      of((one) => one.forgotten / one.plainDeletes).toFixed(3),
-    ],
+    ['purged by the leader', figure((one) => one.forgotten), of((one) => one.forgotten / one.plainDeletes).toFixed(3)],
     ['  a plain value: DEL', figure((one) => one.plainDeletes), '1'],
     ['builds whose old logs were deleted, two blobs each', figure((one) => one.cleared), ''],
   ]),

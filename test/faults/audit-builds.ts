@@ -69,7 +69,8 @@ export function logFaults(log: BuildLog, build: BuildRecord, lines: number): str
     if (whole && printed.length !== lines) faults.push(`attempt ${attempt}: got ${printed.length} of ${lines} lines`);
   }
   const last = log.at(-1);
-  if (last?.type !== 'end' || last.state !== build.state) faults.push(`the last record of the log is ${JSON.stringify(last)}`);
+  if (last?.type !== 'end' || last.state !== build.state)
+    faults.push(`the last record of the log is ${JSON.stringify(last)}`);
   return faults;
 }
 

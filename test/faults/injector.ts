@@ -56,7 +56,7 @@ export class Injector {
   async #rest(builds: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const rest = { due: this.#ended + builds, over: resolve };
+    const rest = { due: this.#ended + builds, over: () => resolve() };
     this.#rests.add(rest);
     signal.addEventListener('abort', rest.over, { once: true });
     await promise;

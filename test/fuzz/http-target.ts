@@ -90,7 +90,8 @@ export function checkProblem(status: number, type: string, text: string | undefi
   if (text === undefined) return;
   const parsed = problem.safeParse(JSON.parse(text));
   if (!parsed.success || parsed.data.status !== status) throw new Broken(`status ${status} with ${text}`);
-  if (/\bat .*\.[jt]s:\d+|node:internal|\/node_modules\//.test(text)) throw new Broken(`a stack trace in a response: ${text}`);
+  if (/\bat .*\.[jt]s:\d+|node:internal|\/node_modules\//.test(text))
+    throw new Broken(`a stack trace in a response: ${text}`);
 }
 
 /** Sends exactly these bytes on a new connection. Returns the statuses of the responses. @throws Broken */

@@ -22,7 +22,9 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
   process.on(event, (error: unknown) => void uncaught.push(error instanceof Error ? `${error.stack}` : String(error)));
 }
 
-say(`fuzz run with seed ${seed}, ${inputs} inputs; to repeat it: npm run test:fuzz -- --seed ${seed} --inputs ${inputs}`);
+say(
+  `fuzz run with seed ${seed}, ${inputs} inputs; to repeat it: npm run test:fuzz -- --seed ${seed} --inputs ${inputs}`,
+);
 await using api = await startApiUnderTest();
 const reports = await fuzz(api, inputs, seed);
 for (const { kind, inputs: count, seconds, outcomes, failure } of reports) {

@@ -232,7 +232,9 @@ function said(outcome: EntryTree | string): string {
 function sameLists(whose: string, a: readonly string[], b: readonly string[]): void {
   const [first, second] = [a.filter((one) => !b.includes(one)), b.filter((one) => !a.includes(one))];
   if (first.length + second.length > 0)
-    throw new Error(`${whose} differ: only the first has ${first.join('; ')}; only the second has ${second.join('; ')}`);
+    throw new Error(
+      `${whose} differ: only the first has ${first.join('; ')}; only the second has ${second.join('; ')}`,
+    );
 }
 
 interface Listed {

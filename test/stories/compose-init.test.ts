@@ -86,13 +86,18 @@ test('names the socket if there is no engine', async () => {
   await expect(composeInit('--env-file', file)).rejects.toThrow(/\/nowhere\.sock is not a socket/);
 });
 
-test.each([['KILN_REDIS_PASSWORD'], ['KILN_SECRET_KEY'], ['KILN_TOKEN']])('compose refuses to start without %s', async (name) => {
-  await composeInit('--env-file', file);
-  const text = await readFile(file, 'utf8');
-  expect(await compose(['--env-file', file, 'config', '--services'])).toContain('redis');
-  await writeFile(file, text.replace(new RegExp(`^${name}=.*\n`, 'm'), ''));
-  await expect(compose(['--env-file', file, 'config'])).rejects.toThrow(new RegExp(`${name}.*run infra/compose-init`));
-});
+test.each([['KILN_REDIS_PASSWORD'], ['KILN_SECRET_KEY'], ['KILN_TOKEN']])(
+  'compose refuses to start without %s',
+  async (name) => {
+    await composeInit('--env-file', file);
+    const text = await readFile(file, 'utf8');
+    expect(await compose(['--env-file', file, 'config', '--services'])).toContain('redis');
+    await writeFile(file, text.replace(new RegExp(`^${name}=.*\n`, 'm'), ''));
+    await expect(compose(['--env-file', file, 'config'])).rejects.toThrow(
+      new RegExp(`${name}.*run infra/compose-init`),
+    );
+  },
+);
 
 test('gives workers more time to stop than their drain takes', async () => {
   await composeInit('--env-file', file);

@@ -18,7 +18,10 @@ test('a Redis that crashes in mid-build and restarts costs nothing: there is one
   await pool.redis.up();
   await followed.receivesMore();
   await build.release();
-  expect(await pool.client.waitForEnd(build.id)).toMatchObject({ state: 'succeeded', attempts: [{ end: 'succeeded' }] });
+  expect(await pool.client.waitForEnd(build.id)).toMatchObject({
+    state: 'succeeded',
+    attempts: [{ end: 'succeeded' }],
+  });
   expect(await pool.client.waitForEnd(waiting)).toMatchObject({ state: 'succeeded', attempts: [{ number: 1 }] });
   await followed.ended;
   expectWhole(followed.records, 1);

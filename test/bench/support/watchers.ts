@@ -93,7 +93,9 @@ process.once('message', async (order: WatchOrder) => {
   const [first] = all;
   for (const { kind, bytes, checksum } of all) {
     if (bytes !== first?.bytes || checksum !== first.checksum)
-      faults.push(`a ${kind} got ${bytes} bytes or another checksum, expected ${first?.bytes} bytes as the first watcher`);
+      faults.push(
+        `a ${kind} got ${bytes} bytes or another checksum, expected ${first?.bytes} bytes as the first watcher`,
+      );
   }
   const report: WatchReport = {
     bytes: all.reduce((sum, { bytes }) => sum + bytes, 0),

@@ -68,5 +68,7 @@ async function stopInOrder({ process: child }: Member): Promise<string[]> {
 function stopFaults({ title, lines }: ManagedProcess, { code, signal }: Exit): string[] {
   // A process that is stopped before it handles signals has nothing to clean up yet.
   if (signal === 'SIGTERM' && lines.length === 0) return [];
-  return code === 0 ? [] : [`${title} exited with ${code ?? signal}; its last log lines: ${lines.slice(-3).join(' | ')}`];
+  return code === 0
+    ? []
+    : [`${title} exited with ${code ?? signal}; its last log lines: ${lines.slice(-3).join(' | ')}`];
 }
