@@ -1,6 +1,6 @@
 import type { ReplicaState } from '@kiln/state';
 
-/** What `/readyz` says of the replicas of Redis; nothing where none are there and none are asked for. */
+/** The lines of `/readyz` about Redis' replicas; empty if there are none and none are required. */
 export function replicaLines(state: ReplicaState | undefined): string[] {
   if (!state) return [];
   const { required, connected, problems } = state;

@@ -1,18 +1,18 @@
 import { parseCookie, stringifySetCookie } from 'cookie';
 import type { Response } from 'express';
 
-/** Cookies of one site. Over https their names are bound to host, path and TLS by `__Host-`. */
+/** Reads and sets the cookies of one site. Over https the prefix `__Host-` binds them to host, path and TLS. */
 export class Cookies {
   readonly #isSecure: boolean;
 
-  /** `publicUrl`: https, or http on this machine, where browsers take no Secure cookie from. */
+  /** `publicUrl` is https, or http on this machine, from where browsers accept no Secure cookie. */
   constructor(publicUrl: string) {
     this.#isSecure = publicUrl.startsWith('https:');
   }
 
-  /** The session's; it is sent with requests, but not with those that other sites make in the background. */
+  /** The session's cookie. Browsers don't send it with background requests of other sites. */
   readonly session = 'kiln-session';
-  /** Holds a login that is under way, sealed. */
+  /** The cookie of a login under way, sealed. */
   readonly login = 'kiln-login';
 
   read(header: string | undefined, name: string): string | undefined {

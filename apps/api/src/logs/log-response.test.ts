@@ -3,9 +3,9 @@ import { createServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { setImmediate as tick } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { Outlet } from './outlet.ts';
+import { LogResponse } from './log-response.ts';
 
-/** A response under way, and the client's end of it, which reads nothing. */
+/** Opens a response whose client reads nothing. */
 async function paused(): Promise<{ response: ServerResponse; client: Socket }> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
@@ -23,10 +23,13 @@ async function paused(): Promise<{ response: ServerResponse; client: Socket }> {
 
 const PIECE = Buffer.alloc(100_000);
 
-/** Writes until the client can't take more; answers what was written, and the write that waits. */
-async function fill(outlet: Outlet, response: ServerResponse): Promise<{ written: number; waiting: Promise<void> }> {
+/** Writes until the client can't take more; returns the written bytes and the pending write. */
+async function fill(
+  output: LogResponse,
+  response: ServerResponse,
+): Promise<{ written: number; waiting: Promise<void> }> {
   for (let written = PIECE.length; ; written += PIECE.length) {
-    const waiting = outlet.write(PIECE);
+    const waiting = output.write(PIECE);
     const isDone = await Promise.race([
       waiting.then(() => true),
       tick()
@@ -39,12 +42,12 @@ async function fill(outlet: Outlet, response: ServerResponse): Promise<{ written
   }
 }
 
-test('a stuck client has one piece waiting for it, however much there is', async () => {
+test('a stuck client has only one chunk pending, however long the log is', async () => {
   const { response, client } = await paused();
-  using outlet = new Outlet(response, { text: ': alive\n\n', everyMs: 1 });
-  const { written, waiting } = await fill(outlet, response);
+  using output = new LogResponse(response, { text: ': alive\n\n', everyMs: 1 });
+  const { written, waiting } = await fill(output, response);
   expect(response.writableLength).toBeLessThanOrEqual(PIECE.length + 100);
-  // No heartbeat is put behind it.
+  // No keep-alive is written behind it.
   const length = response.writableLength;
   for (let i = 0; i < 50; i += 1) await tick();
   expect(response.writableLength).toBe(length);
@@ -59,11 +62,11 @@ test('a stuck client has one piece waiting for it, however much there is', async
   expect(read).toBeGreaterThanOrEqual(written);
 });
 
-test('a stuck client that goes away frees the writer', async () => {
+test('a stuck client that disconnects releases the writer', async () => {
   const { response, client } = await paused();
-  using outlet = new Outlet(response);
-  const { waiting } = await fill(outlet, response);
+  using output = new LogResponse(response);
+  const { waiting } = await fill(output, response);
   client.destroy();
   await waiting;
-  await outlet.write(PIECE);
+  await output.write(PIECE);
 });

@@ -9,11 +9,11 @@ import {
 import { isOutOfMemory, type StorageFull, type StorageQuotaExceeded } from '@kiln/state';
 import { z } from 'zod';
 
-/** A refusal that the client is told of, as problem details. `detail` and `errors` are shown: no secret's value may be in them. */
-export class Complaint extends Error {
+/** An error that is answered as problem details. `detail` and `errors` are shown to the client: they must not contain a secret's value. */
+export class ApiProblem extends Error {
   readonly code: ProblemCode;
   readonly errors: readonly FieldProblem[];
-  /** Headers that belong to the refusal, such as `Allow`. */
+  /** Headers that belong to the answer, such as `Allow`. */
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(
@@ -34,7 +34,7 @@ export class Complaint extends Error {
     return PROBLEM_KINDS[this.code].status;
   }
 
-  /** RFC 9457; `requestId` identifies the occurrence. */
+  /** The body of the answer, by RFC 9457; `requestId` identifies the occurrence. */
   toProblem(requestId: string): Problem {
     const { status, title } = PROBLEM_KINDS[this.code];
     return {
@@ -49,20 +49,20 @@ export class Complaint extends Error {
   }
 }
 
-/** What anything that was thrown is to the client. Unknown errors say nothing of themselves: the log has them. */
-export function complaintOf(error: unknown): Complaint {
-  if (error instanceof Complaint) return error;
+/** Maps a thrown error to the problem that the client gets. Unknown errors become `internal` without details, which are only in the log. */
+export function problemOf(error: unknown): ApiProblem {
+  if (error instanceof ApiProblem) return error;
   if (isOutOfMemory(error)) return storeFull();
   if (error instanceof Error && error.message.startsWith('NOREPLICAS')) return notReplicated();
   if (isRedisAway(error)) {
-    return new Complaint('unavailable', 'Kiln’s Redis takes no writes at the moment', {
+    return new ApiProblem('unavailable', 'Kiln’s Redis does not accept writes at the moment', {
       headers: { 'Retry-After': '2' },
     });
   }
-  if (error instanceof URIError) return new Complaint('not_found', 'the path is not valid percent-encoding');
+  if (error instanceof URIError) return new ApiProblem('not_found', 'the path is not valid percent-encoding');
   switch (codeOf(error)) {
     case 'idempotency_key_reused':
-      return new Complaint('idempotency_key_reused', 'this Idempotency-Key came with another request before', {
+      return new ApiProblem('idempotency_key_reused', 'this Idempotency-Key was already used for another request', {
         errors: [
           { field: 'header Idempotency-Key', got: 'a key that is in use', expected: 'a new key for a new request' },
         ],
@@ -70,60 +70,57 @@ export function complaintOf(error: unknown): Complaint {
     case 'store_full':
       return storeFull();
     case 'build_document_lost':
-      return new Complaint('unavailable', (error as Error).message);
+      return new ApiProblem('unavailable', (error as Error).message);
     case 'not_replicated':
       return notReplicated();
     case 'ENOSPC':
     case 'EDQUOT':
-      return new Complaint(
-        'disk_full',
-        'no space is left where Kiln stores contexts and artifacts; nothing was accepted',
-      );
+      return new ApiProblem('disk_full', 'the disk for contexts and artifacts is full; nothing was accepted');
     case 'storage_full':
       return storageFull(error as StorageFull);
     case 'storage_quota_exceeded':
       return quotaExceeded(error as StorageQuotaExceeded);
     default:
-      return new Complaint('internal', 'the request failed by a fault of Kiln’s own; its log has the details');
+      return new ApiProblem('internal', 'internal error in Kiln; see its log for details');
   }
 }
 
-/** When a refused client may come again, s: no sooner does memory get free. */
+/** When a client may retry after `store_full`, s: memory is not freed sooner. */
 const STORE_FULL_RETRY_S = 10;
 
-function storeFull(): Complaint {
-  return new Complaint(
+function storeFull(): ApiProblem {
+  return new ApiProblem(
     'store_full',
-    `Kiln’s Redis is nearly full, so nothing new is accepted; what runs goes on; try again in ${STORE_FULL_RETRY_S} s`,
+    `Kiln’s Redis is nearly full: new builds are refused, running builds continue; try again in ${STORE_FULL_RETRY_S} s`,
     { headers: { 'Retry-After': String(STORE_FULL_RETRY_S) } },
   );
 }
 
-function storageFull({ message, freeBytes, reserveBytes }: StorageFull): Complaint {
-  return new Complaint('storage_full', message, {
-    errors: [{ field: 'blob store', got: `${freeBytes} bytes left`, expected: `at least ${reserveBytes} bytes left` }],
+function storageFull({ message, freeBytes, reserveBytes }: StorageFull): ApiProblem {
+  return new ApiProblem('storage_full', message, {
+    errors: [{ field: 'blob store', got: `${freeBytes} bytes free`, expected: `at least ${reserveBytes} bytes free` }],
   });
 }
 
-function quotaExceeded({ message, quotaBytes, usedBytes }: StorageQuotaExceeded): Complaint {
-  return new Complaint('storage_quota_exceeded', message, {
+function quotaExceeded({ message, quotaBytes, usedBytes }: StorageQuotaExceeded): ApiProblem {
+  return new ApiProblem('storage_quota_exceeded', message, {
     errors: [
       {
         field: 'limit storedBytes of the team',
-        got: `more on top of the ${usedBytes} bytes that are stored`,
+        got: `more on top of the ${usedBytes} bytes already stored`,
         expected: `at most ${quotaBytes} bytes`,
       },
     ],
   });
 }
 
-/** When a refused client may come again, s. */
+/** When a client may retry after a write that too few replicas confirmed, s. */
 const NOT_REPLICATED_RETRY_S = 5;
 
-function notReplicated(): Complaint {
-  return new Complaint(
+function notReplicated(): ApiProblem {
+  return new ApiProblem(
     'unavailable',
-    `too few replicas of Kiln’s Redis are in step, so that a failover could lose what was asked for, and it doesn’t count; ask again in ${NOT_REPLICATED_RETRY_S} s, with the same Idempotency-Key where there was one`,
+    `too few replicas of Kiln’s Redis confirmed the write, so a failover could lose it and the request does not count; retry in ${NOT_REPLICATED_RETRY_S} s, with the same Idempotency-Key if any`,
     { headers: { 'Retry-After': String(NOT_REPLICATED_RETRY_S) } },
   );
 }
@@ -132,33 +129,33 @@ export function codeOf(error: unknown): unknown {
   return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
 }
 
-/** The value that `schema` makes of `input`. @throws Complaint `invalid_request`; `where` stands before the fields' names */
+/** Parses `input` by `schema`. `where` is put before the names of fields. @throws ApiProblem `invalid_request` */
 export function parsed<S extends z.ZodType>(schema: S, input: unknown, where = ''): z.output<S> {
   const result = schema.safeParse(input);
   if (result.success) return result.data;
   const errors = fieldProblems(result.error, input).map((problem) => ({ ...problem, field: where + problem.field }));
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
   const [first] = errors;
-  throw new Complaint('invalid_request', `${first?.field}: expected ${first?.expected}${more}`, { errors });
+  throw new ApiProblem('invalid_request', `${first?.field}: expected ${first?.expected}${more}`, { errors });
 }
 
-/** A parameter of the path. @throws Complaint `invalid_request` */
+/** Parses a parameter of the path. @throws ApiProblem `invalid_request` */
 export function parameter<S extends z.ZodType>(schema: S, name: string, value: unknown): z.output<S> {
   return parsed(z.object({ [name]: schema }), { [name]: value })[name] as z.output<S>;
 }
 
-/** A complaint of one field, by its path or, where it isn't part of the body, by its name. */
-export function fieldComplaint(
+/** A problem with one field, named by its path in the body or by its name elsewhere. */
+export function fieldProblem(
   code: ProblemCode,
   path: string | readonly PropertyKey[],
   got: string,
   expected: string,
-): Complaint {
+): ApiProblem {
   const field = typeof path === 'string' ? path : fieldPath(path);
-  return new Complaint(code, `${field}: expected ${expected}`, { errors: [{ field, got, expected }] });
+  return new ApiProblem(code, `${field}: expected ${expected}`, { errors: [{ field, got, expected }] });
 }
 
-/** What a Redis server says that is starting, is being replaced, or is a replica now: the same request succeeds a little later. */
+/** Replies of a Redis server that is starting, is being replaced or has become a replica: the same request succeeds a little later. */
 const AWAY: ReadonlySet<string> = new Set(['LOADING', 'READONLY', 'MASTERDOWN', 'TRYAGAIN', 'BUSY', 'CLUSTERDOWN']);
 
 function isRedisAway(error: unknown): boolean {

@@ -2,8 +2,8 @@ import type { RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
 
 /**
- * Knows which connections have a request under way, from its headers to the end of its answer. Node closes connections between two requests
- * when a server stops, but waits for those that have never sent a whole request header: one silent stranger would hold the stop up.
+ * Tracks which connections have a request under way, from its headers to the end of its answer. When a server stops, Node closes
+ * connections between two requests, but waits for those that never sent complete headers: one silent client would delay the stop.
  */
 export class OpenConnections {
   readonly #requests = new Map<Socket, number>();
@@ -14,7 +14,7 @@ export class OpenConnections {
     socket.once('close', () => this.#requests.delete(socket));
   }
 
-  /** `app`, with its requests counted. */
+  /** Wraps `app` so that its requests are counted. */
   counting(app: RequestListener): RequestListener {
     return (request, response) => {
       const { socket } = request;
@@ -24,7 +24,7 @@ export class OpenConnections {
     };
   }
 
-  /** Closes those on which no request is under way. */
+  /** Closes the connections without a request under way. */
   closeUnused(): void {
     for (const [socket, requests] of this.#requests) if (requests === 0) socket.destroy();
   }

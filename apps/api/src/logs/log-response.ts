@@ -1,20 +1,18 @@
 import type { ServerResponse } from 'node:http';
 import { setImmediate as turn } from 'node:timers/promises';
 
-/** After so many bytes to a client that takes everything, the others have their turn: nothing else would interrupt. */
+/** Bytes to a fast client after which other work gets a turn: nothing else would interrupt it. */
 const TURN_BYTES = 256 * 1024;
 
-/**
- * A response that a log is written to. Waits for a slow client; never holds more for it than the piece it couldn't take at once.
- */
-export class Outlet implements Disposable {
+/** Writes a log to a response. Waits for a slow client, and buffers no more than the chunk that it couldn't take at once. */
+export class LogResponse implements Disposable {
   readonly #response: ServerResponse;
   readonly #heartbeat: NodeJS.Timeout | undefined;
   #wrote = false;
   #drained: (() => void) | undefined;
   #sinceTurn = 0;
 
-  /** `beat` is written in every `beatMs` in which nothing else was. */
+  /** `beat.text` is written after each `beat.everyMs` without other output. */
   constructor(response: ServerResponse, beat?: { readonly text: string; readonly everyMs: number }) {
     this.#response = response;
     const resume = () => this.#drained?.();
@@ -23,7 +21,7 @@ export class Outlet implements Disposable {
     if (beat) this.#heartbeat = setInterval(() => this.#beat(beat.text), beat.everyMs);
   }
 
-  /** Comes back when the client has room for more, or has gone. */
+  /** Resolves when the client can take more, or has disconnected. */
   async write(bytes: Buffer | string): Promise<void> {
     this.#wrote = true;
     this.#sinceTurn += bytes.length;
@@ -45,15 +43,15 @@ export class Outlet implements Disposable {
   }
 
   #beat(text: string): void {
-    // A client that is behind has bytes on the way; more would only pile up.
+    // A client that is behind already has bytes pending; more would only pile up.
     if (!this.#wrote && !this.#drained && !this.#response.destroyed) this.#response.write(text);
     this.#wrote = false;
   }
 }
 
 /**
- * Cuts off a client that has taken nothing for `idleMs` of what was written to it. One that reads slowly takes something, and
- * one to which nothing was written is left alone: whether it is still there is what TCP's own probes tell.
+ * Disconnects a client that has read nothing of the pending output for `idleMs`. A slow reader keeps its connection, as does a client without
+ * pending output: TCP keep-alive detects whether that one is gone.
  */
 export function dropStalled(response: ServerResponse, idleMs: number): void {
   response.setTimeout(idleMs, () => {

@@ -14,7 +14,7 @@ afterAll(() => redis[Symbol.asyncDispose]());
 
 const start = (config: Partial<ApiConfig>) => TestApi.start(config, { redis });
 
-/** A connection of one's own, and all that came on it until its end. */
+/** Opens a connection, and collects everything that arrives on it. */
 async function open(api: TestApi): Promise<{ socket: Socket; ended: Promise<string> }> {
   const socket = connect(api.api.port, '127.0.0.1');
   let text = '';
@@ -26,7 +26,7 @@ async function open(api: TestApi): Promise<{ socket: Socket; ended: Promise<stri
   return { socket, ended: once(socket, 'close').then(() => text) };
 }
 
-/** Sends what is given in one piece, then a byte of `drip` every 20 ms, until the connection ends; answers what came. */
+/** Sends the text at once, then a byte of `drip` every 20 ms until the connection ends; returns what arrived. */
 async function slowly(api: TestApi, first: string, drip = ''): Promise<string> {
   const { socket, ended } = await open(api);
   socket.write(first);
@@ -37,7 +37,7 @@ async function slowly(api: TestApi, first: string, drip = ''): Promise<string> {
   return ended.finally(() => clearInterval(timer));
 }
 
-/** The one answer that came on a connection, as a problem. */
+/** Parses the single answer on a connection as a problem. */
 function problemIn(text: string) {
   const [head = '', body = ''] = text.split('\r\n\r\n');
   expect(head).toMatch(/^content-type: application\/problem\+json$/im);
@@ -51,13 +51,13 @@ const POST = `POST /v1/builds HTTP/1.1\r\nHost: k\r\nAuthorization: Bearer ${TOK
 const JSON_BODY = 'Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{';
 
 describe('slow clients', () => {
-  test('that don’t get their header fields sent are told, and cut off', async () => {
+  test('that don’t finish their header fields get an answer and are disconnected', async () => {
     await using api = await start({ headersTimeoutMs: 300 });
     const answer = problemIn(await slowly(api, 'GET /v1/builds HTTP/1.1\r\nHost: k\r\nX-Slow: ', 'x'));
     expect(answer).toMatchObject({ status: 408, code: 'request_timeout' });
   });
 
-  test('that don’t get a body sent likewise, however steadily they drip', async () => {
+  test('that don’t finish a body get an answer and are disconnected, however steadily they drip', async () => {
     await using api = await start({ bodyTimeoutMs: 300 });
     const answer = problemIn(await slowly(api, POST + JSON_BODY, ' '));
     expect(answer).toMatchObject({ status: 408, code: 'request_timeout', errors: [{ field: 'body' }] });
@@ -66,14 +66,14 @@ describe('slow clients', () => {
     expect((await api.fetch('/v1/builds')).status).toBe(200);
   });
 
-  test('that send too much are told before they have sent all of it', async () => {
+  test('that send too much get an answer before they have sent everything', async () => {
     await using api = await start({ maxJsonBytes: 5_000 });
     const head = `${POST}Content-Type: application/json\r\nContent-Length: 1000000\r\n\r\n`;
     const answer = problemIn(await slowly(api, `${head}"${'x'.repeat(10_000)}`));
     expect(answer).toMatchObject({ status: 413, code: 'body_too_large' });
   });
 
-  test('that drip a context lose it, and leave nothing behind', async () => {
+  test('that drip a context are refused, and leave nothing behind', async () => {
     await using api = await start({ uploadIdleMs: 300 });
     const part = `--b\r\nContent-Disposition: form-data; name="request"\r\n\r\n${JSON.stringify({
       source: { type: 'upload', name: 'app' },
@@ -83,26 +83,26 @@ describe('slow clients', () => {
     expect(await api.temps()).toEqual([]);
   });
 
-  test('that ask for nothing more are let go', async () => {
+  test('that send no further request are disconnected', async () => {
     await using api = await start({ keepAliveMs: 100 });
     const text = await slowly(api, 'GET /healthz HTTP/1.1\r\nHost: k\r\n\r\n');
     expect(text).toMatch(/^HTTP\/1.1 200 OK/);
     expect(text).toMatch(/ok\n$/);
   });
 
-  test('that neither send nor take anything in the middle of it are cut off', async () => {
+  test('that neither send nor read anything during a request are disconnected', async () => {
     await using api = await start({ socketIdleMs: 200, bodyTimeoutMs: 60_000 });
     expect(await slowly(api, POST + JSON_BODY)).toBe('');
   });
 
-  test('of quiet builds are not: a log in whatever format waits as long as the build does', async () => {
-    // So long that no request of this test's own takes as long on a busy machine.
+  test('that follow quiet builds are not disconnected, in any log format', async () => {
+    // Long enough that no request of this test takes as long on a busy machine.
     await using api = await start({ socketIdleMs: 1_000, sseHeartbeatMs: 300 });
     const { id } = await api.submit();
     const attempt = await api.run(id);
     const formats = ['text', 'ndjson', 'sse'];
     const logs = formats.map(async (format) => (await api.fetch(`/v1/builds/${id}/logs?format=${format}`)).text());
-    // An idle connection beside them has gone by then.
+    // By then an idle connection has been closed.
     expect(await slowly(api, POST + JSON_BODY)).toBe('');
     expect(await slowly(api, POST + JSON_BODY)).toBe('');
     await attempt.log({ t: 1, type: 'note', message: 'at last' });
@@ -110,7 +110,7 @@ describe('slow clients', () => {
     for (const text of await Promise.all(logs)) expect(text).toContain('at last');
   });
 
-  test('have as many connections between them as there may be', async () => {
+  test('share the maximum number of connections', async () => {
     await using api = await start({ maxConnections: 2 });
     const held = [await open(api), await open(api)];
     await using third = { ...(await open(api)), [Symbol.asyncDispose]: async () => {} };
@@ -122,7 +122,7 @@ describe('slow clients', () => {
   });
 });
 
-describe('what is no HTTP, or none of ours', () => {
+describe('a request that is not valid HTTP', () => {
   let api: TestApi;
   beforeAll(async () => {
     api = await start({});
@@ -160,14 +160,14 @@ describe('what is no HTTP, or none of ours', () => {
       404,
       'not_found',
     ],
-  ])('%s', async (_what, bytes, status, code) => {
+  ])('with %s is answered with a problem', async (_what, bytes, status, code) => {
     const { socket, ended } = await open(api);
     socket.write(Buffer.from(bytes, 'latin1'));
     expect(problemIn(await ended)).toMatchObject({ status, code });
   });
 });
 
-/** One address for several APIs: connections go to whichever `to` names. */
+/** One address for several APIs: forwards connections to the API in `to`. */
 async function frontDoor(to: () => number): Promise<{ server: Server; url: string }> {
   const server = createServer((client) => {
     const inner = connect(to(), '127.0.0.1');
@@ -183,7 +183,7 @@ async function frontDoor(to: () => number): Promise<{ server: Server; url: strin
   return { server, url: `http://127.0.0.1:${(server.address() as { port: number }).port}` };
 }
 
-test('a process that stops sends who follows a log to another one, which goes on without gap or repeat', async () => {
+test('a stopping process sends log followers to another one, which continues without gap or repeat', async () => {
   await using first = await start({ sseRetryMs: 10 });
   const namespace = first.state.keys.prefix.slice(1, -2);
   await using second = await TestApi.start({ sseRetryMs: 10 }, { redis, namespace, blobDir: first.blobs.dir });
@@ -193,7 +193,7 @@ test('a process that stops sends who follows a log to another one, which goes on
   const attempt = await first.run(id);
   const seen: string[] = [];
   const rounds: string[] = [];
-  /** As an EventSource does it: comes back with the last id until there is nothing more. */
+  /** Reconnects with the last id until there is nothing more, as an EventSource does. */
   const following = (async () => {
     for (let last = ''; ; ) {
       const answer = await fetch(`${url}/v1/builds/${id}/logs?format=sse`, {
@@ -219,19 +219,19 @@ test('a process that stops sends who follows a log to another one, which goes on
   await following;
   server.close();
   expect(rounds.length).toBeGreaterThan(1);
-  expect(rounds[0]).toContain('this process stops; come back');
+  expect(rounds[0]).toContain('this process is stopping; reconnect');
   expect(seen).toEqual(Array.from({ length: 121 }, (_, i) => `1.${i + 1}`));
 });
 
-test('a stop waits neither for connections that have sent no request, nor for half of one, but for what is under way', async () => {
-  // Longer than the test may take: a connection that is waited for makes it fail.
+test('a stop waits for requests under way, but not for connections without a complete request', async () => {
+  // Longer than the test's time limit, so that waiting for a connection makes it fail.
   await using stopping = await start({ closeTimeoutMs: 1_000_000 });
   const [silent, half] = [await open(stopping), await open(stopping)];
   half.socket.write('GET /healthz HTTP/1.1\r\nHost: k\r\n');
-  // Connections are accepted in their order: by this answer the two are known to the server.
+  // Connections are accepted in order, so after this answer the server knows both.
   const { id } = await stopping.submit();
   const stream = await stopping.fetch(`/v1/builds/${id}/logs?format=sse`);
   await stopping.api.close();
   await Promise.all([silent.ended, half.ended]);
-  expect(await stream.text()).toContain('this process stops; come back');
+  expect(await stream.text()).toContain('this process is stopping; reconnect');
 });

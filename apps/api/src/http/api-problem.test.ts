@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { complaintOf } from './complaint.ts';
+import { problemOf } from './api-problem.ts';
 
 const reply = (message: string) => Object.assign(new Error(message), { name: 'ReplyError' });
 
@@ -8,8 +8,8 @@ test('answers 503 with Retry-After while Redis is starting or has become a repli
     'LOADING Redis is loading the dataset in memory',
     "READONLY You can't write against a replica.",
   ]) {
-    expect(complaintOf(reply(message))).toMatchObject({ code: 'unavailable', headers: { 'Retry-After': '2' } });
+    expect(problemOf(reply(message))).toMatchObject({ code: 'unavailable', headers: { 'Retry-After': '2' } });
   }
-  expect(complaintOf(reply('ERR unknown command'))).toMatchObject({ code: 'internal' });
-  expect(complaintOf(new Error('LOADING, says something else'))).toMatchObject({ code: 'internal' });
+  expect(problemOf(reply('ERR unknown command'))).toMatchObject({ code: 'internal' });
+  expect(problemOf(new Error('LOADING from something else'))).toMatchObject({ code: 'internal' });
 });

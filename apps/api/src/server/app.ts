@@ -18,20 +18,20 @@ import type { Audited, AuditTrail } from '../audit/audit-trail.ts';
 import { incomplete } from '../contexts/inspect-context.ts';
 import type { Entry, StrangerGate } from '../edge/stranger-gate.ts';
 import type { StreamCap } from '../edge/stream-cap.ts';
+import { sendProblem } from '../http/answer.ts';
+import { ApiProblem, fieldProblem, problemOf } from '../http/api-problem.ts';
+import { type BodyTime, limitBodyTime } from '../http/body-gate.ts';
 import type { RequestGate } from '../limits/request-gate.ts';
-import { sendComplaint } from './answer.ts';
-import { type BodyTime, limitBodyTime } from './body-gate.ts';
-import { Complaint, complaintOf, fieldComplaint } from './complaint.ts';
 
-export interface AppParts {
+export interface AppDeps {
   readonly handlers: Readonly<Record<OperationId, Handler>>;
   readonly authenticate: Authenticate;
   readonly gate: RequestGate;
   readonly live: LiveRequests;
   readonly trail: AuditTrail;
-  /** Whose `X-Forwarded-For` is believed, as express takes it: addresses and networks, or a number of proxies. */
+  /** Proxies whose `X-Forwarded-For` is trusted, as express takes it: addresses and networks, or a number of proxies. */
   readonly trustProxy: readonly string[] | number;
-  /** Of a body that is read whole. */
+  /** For bodies that are read whole. */
   readonly bodyTime: BodyTime;
   readonly strangers: StrangerGate;
   readonly streams: StreamCap;
@@ -40,15 +40,15 @@ export interface AppParts {
   readonly closing: AbortSignal;
 }
 
-/** Whoever ends the credential by which they ask is still to be answered. */
-const ENDS_CREDENTIALS: ReadonlySet<OperationId> = new Set(['logout', 'revokeToken']);
+/** These revoke the caller's own credential, so the response must still be sent. */
+const REVOKES_CREDENTIAL: ReadonlySet<OperationId> = new Set(['logout', 'revokeToken']);
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
-/** The routes of the catalogue, and what goes round each of them. */
-export function createApp(parts: AppParts): Express {
-  const { handlers, authenticate, gate, live, trail, trustProxy, bodyTime, log, now, closing } = parts;
-  const { strangers, streams } = parts;
+/** The express app: the routes of the catalogue, each behind authentication, limits and the audit log. */
+export function createApp(deps: AppDeps): Express {
+  const { handlers, authenticate, gate, live, trail, trustProxy, bodyTime, log, now, closing } = deps;
+  const { strangers, streams } = deps;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -58,11 +58,11 @@ export function createApp(parts: AppParts): Express {
   app.use((request, _response, next) => {
     limitBodyTime(request, bodyTime);
     if (request.headers.host === undefined && request.httpVersion === '1.1') {
-      throw fieldComplaint('malformed_http', 'header Host', 'nothing', 'a Host, as HTTP/1.1 has it');
+      throw fieldProblem('malformed_http', 'header Host', 'nothing', 'a Host header, which HTTP/1.1 requires');
     }
     next();
   });
-  // The routes set what pages need; an API answer may load nothing at all.
+  // An API answer may load nothing at all; routes of pages set their own policy.
   app.use(
     helmet({
       contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
@@ -73,7 +73,7 @@ export function createApp(parts: AppParts): Express {
     for (const [id, route] of routes) {
       const { method, access } = route;
       app[method](path, async (request: Request, response: Response) => {
-        // Before anything is written: a flood isn't to fill the audit log either.
+        // Before anything is written, so that a flood doesn't fill the audit log.
         const { requestId, ip } = response.locals as { requestId: string; ip: string };
         const credential = access.who === 'anyone' ? undefined : credentialOf(request);
         const entry = UNCOUNTED.has(id) ? undefined : strangers.enter(ip, credential);
@@ -85,9 +85,9 @@ export function createApp(parts: AppParts): Express {
         await gate(principal, response);
         authorize(principal, route);
         if (LONG.has(id)) streams.enter(principal, ip, response);
-        if (principal !== ANONYMOUS && !ENDS_CREDENTIALS.has(id)) live.add(principal, response);
+        if (principal !== ANONYMOUS && !REVOKES_CREDENTIAL.has(id)) live.add(principal, response);
         const call: Call = { principal, requestId, ip, note: audited.note };
-        // What one credential is shown is for nobody else, whatever lies between.
+        // Answers depend on the credential: shared caches must not keep them.
         if (principal !== ANONYMOUS) response.setHeader('Cache-Control', 'private, no-store');
         await handlers[id](request, response, call);
       });
@@ -95,24 +95,24 @@ export function createApp(parts: AppParts): Express {
     app.all(path, wrongMethod(routes.map(([, { method }]) => method.toUpperCase())));
   }
   app.use((request) => {
-    throw new Complaint('not_found', `there is nothing at ${request.path}`);
+    throw new ApiProblem('not_found', `no route for ${request.method} ${request.path}`);
   });
-  app.use(complain(log));
+  app.use(answerErrors(log));
   return app;
 }
 
-/** Answers that may stay open for long. */
+/** Answers that may stay open for a long time. */
 const LONG: ReadonlySet<OperationId> = new Set(['readLog', 'readAudit', 'getBuild']);
 
-/** What watches over Kiln asks for, from wherever it is. */
+/** Probes, which monitors may call from anywhere. */
 const UNCOUNTED: ReadonlySet<OperationId> = new Set(['health', 'ready']);
 
-/** What a request brings to be known by, whatever it is worth. */
+/** The credential that a request carries, valid or not. */
 function credentialOf(request: Request): string | undefined {
   return request.get('authorization') ?? request.get('cookie');
 }
 
-/** Whom it stands for; `entry` hears whether it was any good. */
+/** The authenticated principal; reports to `entry` how the credential turned out. */
 async function proven(authenticated: Promise<Principal>, entry: Entry | undefined): Promise<Principal> {
   try {
     const principal = await authenticated;
@@ -120,18 +120,18 @@ async function proven(authenticated: Promise<Principal>, entry: Entry | undefine
     else entry?.proved();
     return principal;
   } catch (error) {
-    if (error instanceof Complaint && error.code === 'unauthorized') entry?.failed();
+    if (error instanceof ApiProblem && error.code === 'unauthorized') entry?.failed();
     throw error;
   }
 }
 
-/** Gives each request an id and a logger, and logs its end. Headers and bodies are not logged: tokens and secrets are in them. */
+/** Gives each request an id, and logs its end. Headers and bodies are not logged: they contain tokens and secrets. */
 function identify(log: Logger, now: () => number, closing: AbortSignal): RequestHandler {
   return (request, response, next) => {
     const given = request.get('x-request-id');
     const requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
     const startedAt = now();
-    // Of the socket, which is gone when the answer has been sent.
+    // Read now: the socket is gone when the answer has been sent.
     const ip = request.ip ?? '';
     response.locals.ip = ip;
     response.locals.requestId = requestId;
@@ -155,7 +155,7 @@ function identify(log: Logger, now: () => number, closing: AbortSignal): Request
   };
 }
 
-/** Undefined for what is at no address of the catalogue. */
+/** Undefined for a path outside the catalogue. */
 function auditedOf({ locals }: Response): Audited | undefined {
   return locals.audited as Audited | undefined;
 }
@@ -163,24 +163,24 @@ function auditedOf({ locals }: Response): Audited | undefined {
 function wrongMethod(methods: readonly string[]): RequestHandler {
   const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : [])].join(', ');
   return (request) => {
-    const complaint = fieldComplaint('method_not_allowed', 'method', request.method, allowed);
-    throw new Complaint(complaint.code, complaint.message, { errors: complaint.errors, headers: { Allow: allowed } });
+    const problem = fieldProblem('method_not_allowed', 'method', request.method, allowed);
+    throw new ApiProblem(problem.code, problem.message, { errors: problem.errors, headers: { Allow: allowed } });
   };
 }
 
-function complain(log: Logger): ErrorRequestHandler {
+function answerErrors(log: Logger): ErrorRequestHandler {
   return (error: unknown, request, response, _next) => {
-    // Who has gone doesn't read it; the audit log is to say how it was.
-    const isCutOff = request.destroyed && !request.complete && !(error instanceof Complaint);
-    const complaint = isCutOff ? incomplete('the connection was lost') : complaintOf(error);
+    // The client has disconnected and won't read it; it is for the audit log.
+    const isCutOff = request.destroyed && !request.complete && !(error instanceof ApiProblem);
+    const problem = isCutOff ? incomplete('the connection was lost') : problemOf(error);
     const audited = auditedOf(response);
-    if (audited) audited.complaint = complaint;
+    if (audited) audited.problem = problem;
     const { requestId } = response.locals as { requestId: string };
-    if (complaint.status >= 500 && !request.destroyed) log.error({ requestId, err: error }, 'request failed');
-    // In the middle of an answer nothing can be said any more: a cut-off connection tells the client that it isn't whole.
+    if (problem.status >= 500 && !request.destroyed) log.error({ requestId, err: error }, 'request failed');
+    // In the middle of an answer it is too late for a problem; closing the connection shows the client that the answer is incomplete.
     if (response.headersSent) {
       void audited?.settle();
       response.destroy();
-    } else sendComplaint(request, response, complaint, requestId);
+    } else sendProblem(request, response, problem, requestId);
   };
 }
