@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 const ROOT = join(import.meta.dirname, '../..');
 const PAGES = globSync(['*.md', 'docs/**/*.md', 'infra/**/*.md'], { cwd: ROOT, exclude: ['**/node_modules/**'] });
 
-const textOf = (page: string) => readFileSync(join(ROOT, page), 'utf8').replace(/^```[^]*?^```/gm, '');
+const textOf = (page: string) => readFileSync(join(ROOT, page), 'utf8').replace(/^```[\s\S]*?^```/gm, '');
 
 /** Anchors as GitHub makes them of headings. */
 function anchorsOf(page: string): Set<string> {
