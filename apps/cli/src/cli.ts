@@ -1,31 +1,31 @@
 import { safeText } from '@kiln/contracts';
-import { auditCommand } from './audit/command.ts';
-import { buildCommand } from './build/command.ts';
-import { cancelCommand } from './commands/cancel.ts';
-import { hostsCommand } from './commands/hosts.ts';
-import { logsCommand } from './commands/logs.ts';
-import { psCommand } from './commands/ps.ts';
-import { retryCommand } from './commands/retry.ts';
-import { whoamiCommand } from './commands/whoami.ts';
-import { whyCommand } from './commands/why.ts';
-import { configCommand } from './config/command.ts';
-import { explainError } from './connection/explain-error.ts';
-import { connectionCommand } from './forge/connection-command.ts';
-import { deliveriesCommand } from './forge/deliveries.ts';
-import { deliveryCommand } from './forge/delivery.ts';
-import { hookCommand } from './hook/command.ts';
-import { hostCommand } from './host/command.ts';
+import { auditCommand } from './commands/audit/audit.ts';
+import { buildCommand } from './commands/build/build.ts';
+import { cancelCommand } from './commands/build/cancel.ts';
+import { hostsCommand } from './commands/host/hosts.ts';
+import { logsCommand } from './commands/build/logs.ts';
+import { psCommand } from './commands/build/ps.ts';
+import { retryCommand } from './commands/build/retry.ts';
+import { whoamiCommand } from './commands/token/whoami.ts';
+import { whyCommand } from './commands/build/why.ts';
+import { configCommand } from './commands/config/group.ts';
+import { explainError } from './server/explain-error.ts';
+import { connectionCommand } from './commands/connection/group.ts';
+import { deliveriesCommand } from './commands/delivery/deliveries.ts';
+import { deliveryCommand } from './commands/delivery/delivery.ts';
+import { hookCommand } from './commands/hook/group.ts';
+import { hostCommand } from './commands/host/group.ts';
 import { FlagError, UsageError } from './io/errors.ts';
 import { EXIT } from './io/exit-codes.ts';
-import { editDistance } from './io/flags.ts';
-import { rows, wrap } from './io/help.ts';
+import { editDistance } from './framework/flags.ts';
+import { rows, wrap } from './framework/help.ts';
 import type { Io } from './io/output.ts';
-import { limitsCommand } from './limits/command.ts';
-import { scheduleCommand } from './schedule/command.ts';
-import { secretCommand } from './secret/command.ts';
-import { gitTokenCommand } from './secret/git-token.ts';
-import { registryCommand } from './secret/registry.ts';
-import { tokenCommand } from './token/command.ts';
+import { limitsCommand } from './commands/limits/group.ts';
+import { scheduleCommand } from './commands/schedule/group.ts';
+import { secretCommand } from './commands/secret/group.ts';
+import { gitTokenCommand } from './commands/secret/git-token.ts';
+import { registryCommand } from './commands/secret/registry.ts';
+import { tokenCommand } from './commands/token/group.ts';
 
 interface Command {
   readonly about: string;
@@ -55,12 +55,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   whoami: { about: 'Say who Kiln takes you for', run: whoamiCommand },
   worker: {
     about: 'Run a worker here that joins a pool elsewhere',
-    run: async (args, io) => (await import('./worker/worker.ts')).runWorker(args, io),
+    run: async (args, io) => (await import('./commands/worker/worker.ts')).runWorker(args, io),
   },
   config: { about: 'Check a .kiln.yaml, or say which builds an event would make', run: configCommand },
   up: {
     about: 'Start Kiln here: API, scheduler and a worker in one process',
-    run: async (args) => (await import('./up/up.ts')).runUp([...args]),
+    run: async (args) => (await import('./commands/up/up.ts')).runUp([...args]),
   },
 };
 

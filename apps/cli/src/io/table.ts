@@ -1,6 +1,6 @@
 import { safeName } from '@kiln/contracts';
 import stringWidth from 'string-width';
-import { fit } from '../progress/terminal-text.ts';
+import { fit } from './terminal-text.ts';
 import type { Channel, Style } from './output.ts';
 
 export interface Column<T> {

@@ -2,7 +2,7 @@ import { hasEnded } from '@kiln/client';
 import { type BuildView, safeName, safeText } from '@kiln/contracts';
 import type { Channel } from '../io/output.ts';
 import type { ProgressModel } from './model.ts';
-import { tameLine } from './terminal-text.ts';
+import { tameLine } from '../io/terminal-text.ts';
 
 const SHOWN_LINES = 10;
 const RULE = '------';

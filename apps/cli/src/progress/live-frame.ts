@@ -1,7 +1,7 @@
 import { bytes } from '@kiln/contracts';
 import type { Channel } from '../io/output.ts';
 import type { Step, Transfer } from './model.ts';
-import { fit, spread, tameLine } from './terminal-text.ts';
+import { fit, spread, tameLine } from '../io/terminal-text.ts';
 
 /** What one frame shows. Times in ms, on one clock. */
 export interface LiveState {

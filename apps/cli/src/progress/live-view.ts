@@ -3,7 +3,7 @@ import type { Channel } from '../io/output.ts';
 import { finishedLine, lineColumns, liveFrame } from './live-frame.ts';
 import { LiveRegion } from './live-region.ts';
 import { ProgressModel, type Step } from './model.ts';
-import { fit, tameLine } from './terminal-text.ts';
+import { fit, tameLine } from '../io/terminal-text.ts';
 import { CANCELING, type ProgressView } from './view.ts';
 
 /** 20 frames a second. */

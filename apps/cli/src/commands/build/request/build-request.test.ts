@@ -1,0 +1,258 @@
+import { buildRequest } from '@kiln/contracts';
+import { describe, expect, it } from 'vitest';
+import { parseFlags } from '../../../framework/flags.ts';
+import { TempDir } from '../../../testing/temp-dir.ts';
+import { buildxWarnings } from './buildx-compat.ts';
+import { DOCKER_FLAGS, IGNORED_FLAGS, KILN_FLAGS, REFUSED_FLAGS } from './build-flags.ts';
+import { gitSourceOf } from './git-source.ts';
+import { planOutput } from './output-flag.ts';
+import { buildRequestOf } from './build-request.ts';
+import { readSecrets } from './secret-flag.ts';
+
+const TABLE = { ...DOCKER_FLAGS, ...KILN_FLAGS, ...IGNORED_FLAGS, ...REFUSED_FLAGS };
+
+function requestOf(...args: string[]) {
+  const { flags } = parseFlags(args, TABLE);
+  return buildRequestOf({
+    flags,
+    env: { FROM_ENV: 'e' },
+    plan: planOutput(flags),
+    secrets: {},
+    source: { type: 'upload', name: 'app' },
+    dockerfile: undefined,
+  });
+}
+
+describe('docker’s flags', () => {
+  it('become a request that the API takes', () => {
+    const request = requestOf(
+      ...[
+        '-t',
+        'r.io/app:1',
+        '-t',
+        'r.io/app:2',
+        '--build-arg',
+        'A=b=c',
+        '--build-arg',
+        'FROM_ENV',
+        '--build-arg',
+        'UNSET',
+      ],
+      ...[
+        '--target',
+        'prod',
+        '--platform',
+        'linux/amd64,arm64',
+        '--platform',
+        'linux/aarch64',
+        '--label',
+        'x=1',
+        '--label',
+        'y',
+      ],
+      ...[
+        '--push',
+        '--no-cache',
+        '--pull',
+        '--provenance=mode=max',
+        '--sbom',
+        'true',
+        '--timeout',
+        '1h30m',
+        '-m',
+        '512m',
+      ],
+      ...['--priority', 'batch', '--team', 'web', '--cache-scope', 'team'],
+      ...['--weight', '2', '--host-label', 'disk=nvme', '--host-label', 'gpu'],
+    );
+    expect(buildRequest.parse(request)).toMatchObject({
+      tags: ['r.io/app:1', 'r.io/app:2'],
+      buildArgs: { A: 'b=c', FROM_ENV: 'e' },
+      target: 'prod',
+      platforms: ['linux/amd64', 'linux/arm64'],
+      labels: { x: '1', y: '' },
+      output: { type: 'push' },
+      noCache: true,
+      pull: true,
+      provenance: 'mode=max',
+      sbom: true,
+      timeoutSeconds: 5400,
+      resources: { memoryBytes: 512 * 1024 * 1024 },
+      priority: 'batch',
+      team: 'web',
+      cacheScope: 'team',
+      weight: 2,
+      hostLabels: { disk: 'nvme', gpu: '' },
+    });
+  });
+
+  it('take --attest apart', () => {
+    expect(requestOf('--attest', 'type=provenance,mode=min', '--attest', 'type=sbom,disabled=true')).toMatchObject({
+      provenance: 'mode=min',
+      sbom: false,
+    });
+  });
+
+  it.each([
+    ['--priority', 'urgent', 'expected interactive, normal, batch'],
+    ['--cache-scope', 'world', 'expected repo, team, pool'],
+    ['--build-arg', 'BUILDKIT_CACHE_MOUNT_NS=x', 'Kiln sets it; --repo says whose caches to use'],
+    ['--build-arg', 'BUILDKIT_CACHE_MOUNT_NS', 'Kiln sets it'],
+    ['--timeout', 'soon', 'expected a duration'],
+    ['--memory', 'lots', 'expected a size'],
+    ['--cpus', '0', 'expected a number above 0'],
+    ['--weight', '0', 'expected a whole number from 1 to 64'],
+    ['--weight', '1.5', 'expected a whole number from 1 to 64'],
+    ['--host-label', '=x', '--host-label =x: expected KEY=VALUE'],
+    ['--attest', 'type=x', 'expected type=provenance'],
+    ['--build-arg', '=x', 'expected KEY=VALUE'],
+  ])('%s %s is refused', (flag, value, message) => {
+    expect(() => requestOf(flag, value)).toThrow(message);
+  });
+});
+
+describe('--output', () => {
+  const plan = (...args: string[]) => planOutput(parseFlags(args, TABLE).flags);
+  const toDirectory = (path: string) => ({ output: 'artifact', destination: { type: 'directory', path } });
+  const toStdout = { output: 'artifact', destination: { type: 'stdout' } };
+
+  it.each([
+    [[], { output: 'none' }],
+    [['--push'], { output: 'push' }],
+    [['--load'], { output: 'load' }],
+    [['-o', 'out'], toDirectory('out')],
+    [['-o', '-'], toStdout],
+    [['-o', 'type=local,dest=out'], toDirectory('out')],
+    [['-o', 'type=local,"dest=a,b"'], toDirectory('a,b')],
+    [['-o', 'type=tar'], toStdout],
+    [['-o', 'type=tar,dest=-'], toStdout],
+    [['-o', 'type=tar,dest=x.tar'], { output: 'artifact', destination: { type: 'file', path: 'x.tar' } }],
+    [['-o', 'type=registry'], { output: 'push' }],
+    [['-o', 'type=image,name=r.io/a,push=true'], { output: 'push', names: ['r.io/a'] }],
+    [['-o', 'type=image,"name=r.io/a,r.io/b",push=true'], { output: 'push', names: ['r.io/a', 'r.io/b'] }],
+    [['-o', 'type=image', '--push'], { output: 'push' }],
+    [['-o', 'type=docker'], { output: 'load' }],
+    [['-o', 'type=cacheonly'], { output: 'none' }],
+  ])('%j', (args, expected) => {
+    expect(plan(...args)).toMatchObject(expected);
+  });
+
+  it.each([
+    [['-o', 'type=oci,dest=x'], "can't write an OCI archive"],
+    [['-o', 'type=docker,dest=x.tar'], "can't write an image to a file"],
+    [['-o', 'type=local'], 'dest=DIRECTORY is missing'],
+    [['-o', 'type=wasm'], "isn't one of local, tar"],
+    [['-o', 'dest=x'], 'type= is missing'],
+    [['-o', 'type=registry,compression=zstd'], 'no compression='],
+    [['-o', 'a', '-o', 'b'], 'one --output only'],
+    [['--push', '--load'], 'choose one'],
+    [['--push', '-o', 'out'], "can't be used together"],
+    [['--load', '-o', 'type=registry'], "can't be used together"],
+    [['-o', 'type=local,"dest=x'], 'unbalanced quotes'],
+  ])('%j is refused', (args, message) => {
+    expect(() => plan(...args)).toThrow(message);
+  });
+});
+
+describe('Kiln’s own flags', () => {
+  it('say which builds it supersedes, and whether it shares a run', () => {
+    const request = requestOf('--concurrency-key=pr/12', '--supersede', 'queued', '--dedupe');
+    expect(buildRequest.parse(request)).toMatchObject({
+      concurrencyKey: 'pr/12',
+      supersede: 'queued',
+      dedupe: true,
+    });
+    expect(buildRequest.parse(requestOf())).toMatchObject({ dedupe: false });
+    expect(() => requestOf('--supersede', 'all')).toThrow('--supersede all: expected queued or running');
+  });
+});
+
+describe('--secret', () => {
+  it('reads files and variables as buildx does', async () => {
+    await using dir = await TempDir.with({ '.npmrc': 'from file\n', both: 'file' });
+    const env = { TOKEN: 'from env', both: 'env' };
+    const { values, warnings } = await readSecrets(
+      [
+        'id=a,src=.npmrc',
+        'id=b,env=TOKEN',
+        'id=both',
+        'id=TOKEN',
+        'id=c,type=env,src=TOKEN',
+        'type=file,id=.npmrc',
+        'id=d,env=NO',
+      ],
+      env,
+      dir.path,
+    );
+    expect(values).toEqual({
+      a: 'from file\n',
+      b: 'from env',
+      both: 'env',
+      TOKEN: 'from env',
+      c: 'from env',
+      '.npmrc': 'from file\n',
+    });
+    expect(warnings).toEqual(['--secret id=d: the environment has no NO; the build goes without']);
+  });
+
+  it.each([
+    ['src=x', 'id= is missing'],
+    ['id=x,src=nope', 'no such file'],
+    ['id=x,type=vault', 'expected file or env'],
+    ['id=x,foo=1', 'unknown key foo'],
+    ['id=x,src=binary', "isn't UTF-8"],
+  ])('%s is refused', async (flag, message) => {
+    await using dir = await TempDir.with({});
+    await import('node:fs/promises').then(({ writeFile }) =>
+      writeFile(`${dir.path}/binary`, Buffer.of(0xff, 0xfe, 0x00)),
+    );
+    await expect(readSecrets([flag], {}, dir.path)).rejects.toThrow(message);
+  });
+});
+
+describe('git contexts', () => {
+  it.each([
+    ['https://h/r.git', undefined, { url: 'https://h/r.git' }],
+    ['https://h/r.git#main', undefined, { url: 'https://h/r.git', ref: 'main' }],
+    ['https://h/r.git#main:sub/dir', undefined, { url: 'https://h/r.git', ref: 'main', subdir: 'sub/dir' }],
+    ['https://h/r.git#:sub', undefined, { url: 'https://h/r.git', subdir: 'sub' }],
+    ['https://h/r', 'v1', { url: 'https://h/r', ref: 'v1' }],
+    ['git://h/r', undefined, { url: 'git://h/r' }],
+    ['github.com/a/b', undefined, { url: 'https://github.com/a/b' }],
+  ])('%s', (operand, ref, expected) => {
+    expect(gitSourceOf(operand, ref)).toEqual({ type: 'git', ...expected });
+  });
+
+  it.each(['.', './x.git', '/a/b', 'dir', '-', 'github.company/x'])('%s is a path', (operand) => {
+    expect(gitSourceOf(operand, undefined)).toBeUndefined();
+  });
+
+  it.each([
+    ['git@github.com:a/b.git', undefined, 'over https:// only'],
+    ['ssh://git@h/r.git', undefined, 'over https:// only'],
+    ['https://h/x.tar.gz', undefined, "can't build from a remote file"],
+    ['https://u:s3cret@h/r.git', undefined, 'https://…@h/r.git: no user or password'],
+    ['https://h/r.git#a', 'b', 'which of them'],
+  ])('%s is refused', (operand, ref, message) => {
+    expect(() => gitSourceOf(operand, ref)).toThrow(message);
+  });
+});
+
+describe('flags that a pool has no use for', () => {
+  const warn = (...args: string[]) => buildxWarnings(parseFlags(args, TABLE).flags);
+
+  it('are named, and passed over', () => {
+    expect(warn('--builder', 'b', '--cache-from', 'type=gha', '--cache-to=type=gha,mode=max', '--rm')).toHaveLength(4);
+    expect(warn('--network=default', '--call', 'build', '--squash=false', '--tag', 'x')).toEqual([]);
+  });
+
+  it.each([
+    ['--ssh', 'default'],
+    ['--build-context', 'a=b'],
+    ['--network', 'host'],
+    ['--add-host', 'a:1'],
+    ['--check'],
+  ])('%s is refused where it would be another build', (...args) => {
+    expect(() => warn(...args)).toThrow(`${args[0]}: Kiln has no such thing`);
+  });
+});

@@ -1,0 +1,71 @@
+import type { ContextUpload } from '@kiln/client';
+import type { BuildRequestInput } from '@kiln/contracts';
+import { directoryName, dockerfileEntry, type LocalContext, readLocalContext } from '../../../context/local-context.ts';
+import { packContext } from '../../../context/pack.ts';
+import { readPipedContext } from '../../../context/piped-context.ts';
+import { UsageError } from '../../../io/errors.ts';
+import type { Io } from '../../../io/output.ts';
+import { gitSourceOf } from './git-source.ts';
+import { projectName } from './project-name.ts';
+
+/** What is built, and what has to be sent for it. */
+export interface BuildSource {
+  readonly source: BuildRequestInput['source'];
+  readonly dockerfile: string | undefined;
+  readonly upload?: Omit<ContextUpload, 'onProgress'>;
+  readonly context?: LocalContext;
+}
+
+export interface SourceInput {
+  readonly operand: string;
+  readonly file: string | undefined;
+  readonly ref: string | undefined;
+  readonly repo: string | undefined;
+  readonly io: Io;
+}
+
+/** A git URL, `-` for a tar on standard input, or a directory. Throws `UsageError` where there is nothing to build from. */
+export async function readSource({ operand, file, ref, repo, io }: SourceInput): Promise<BuildSource> {
+  const git = gitSourceOf(operand, ref);
+  if (git) {
+    if (repo !== undefined) throw new UsageError("--repo names an uploaded context; a git source's name is its URL");
+    if (file === '-') throw new UsageError('-f - needs a directory as context, not a git repository');
+    return { source: git, dockerfile: file };
+  }
+  if (ref !== undefined) throw new UsageError('--ref needs a git URL as the context');
+  if (operand === '-') return fromPipe(file, repo, io);
+  const context = await readLocalContext({
+    cwd: io.cwd,
+    path: operand,
+    dockerfile: file === '-' ? undefined : file,
+    ...(file === '-' && { dockerfileText: await readDockerfile(io) }),
+  });
+  const name = repo ?? (await projectName(context.root, directoryName(context.root)));
+  return {
+    source: { type: 'upload', name },
+    dockerfile: context.dockerfile,
+    upload: { open: context.pack, repeatable: true },
+    context,
+  };
+}
+
+async function fromPipe(file: string | undefined, repo: string | undefined, io: Io): Promise<BuildSource> {
+  if (file === '-') throw new UsageError("can't read both the context and the Dockerfile from standard input");
+  if (io.stdin.isTTY) throw new UsageError('the context - is a tar on standard input, which is a terminal');
+  const source = { type: 'upload' as const, name: repo ?? directoryName(io.cwd) };
+  const piped = await readPipedContext(io.stdin);
+  if (piped.kind === 'tar') {
+    return { source, dockerfile: file, upload: { open: piped.bytes, gzip: piped.gzip, repeatable: false } };
+  }
+  if (file !== undefined) throw new UsageError(`standard input isn't a tar, so there is no ${file} in it`);
+  const entry = dockerfileEntry(piped.text);
+  return { source, dockerfile: entry.path, upload: { open: () => packContext('', [entry]), repeatable: true } };
+}
+
+async function readDockerfile(io: Io): Promise<Uint8Array> {
+  if (io.stdin.isTTY) throw new UsageError('-f - reads the Dockerfile from standard input, which is a terminal');
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of io.stdin) chunks.push(chunk);
+  if (chunks.length === 0) throw new UsageError('-f -: the Dockerfile on standard input is empty');
+  return Buffer.concat(chunks);
+}

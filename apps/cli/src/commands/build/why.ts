@@ -1,0 +1,76 @@
+import type { PlacementInfoView } from '@kiln/contracts';
+import { decisionText, hostVerdict, othersLine, outcomeLines, percent } from './placement-text.ts';
+import { age, duration } from '../../io/ages.ts';
+import { EXIT } from '../../io/exit-codes.ts';
+import type { Io } from '../../io/output.ts';
+import { renderTable } from '../../io/table.ts';
+import { runCommand } from '../../framework/command.ts';
+import { resolveId } from './build-id.ts';
+
+const SPEC = {
+  usage: 'kiln why [FLAGS] ID',
+  about: 'Says why a build runs where it runs, or why it waits: each decision, and what it thought of every host.',
+  operands: [1, 1],
+  flags: {},
+} as const;
+
+type Decision = PlacementInfoView['decisions'][number];
+
+export function whyCommand(args: readonly string[], io: Io): Promise<number> {
+  return runCommand(SPEC, args, io, async ({ flags, client, operands }) => {
+    const placement = await client.placement(await resolveId(client, operands[0] ?? ''));
+    if (flags.json) io.out.line(JSON.stringify(placement, null, 2));
+    else if (placement.decisions.length === 0) io.err.line('kiln: nothing decided yet');
+    else io.out.write(placement.decisions.map((decision) => render(decision, io)).join('\n'));
+    return EXIT.ok;
+  });
+}
+
+function render(decision: Decision, { out, now }: Io): string {
+  const { attempt, decidedAt } = decision;
+  const [what = '', ...why] = decisionText(decision).split(', ');
+  const ago = `(${age(Date.parse(decidedAt), now())} ago)`;
+  const head = `attempt ${attempt}: ${[out.style('bold', what), ...why].join(', ')} ${ago}`;
+  const others = othersLine(decision);
+  return [
+    `${head}\n`,
+    ...outcomeLines(decision).map((line) => `  ${line}\n`),
+    hostTable(decision, out),
+    ...(others ? [`  ${others}\n`] : []),
+  ].join('');
+}
+
+function hostTable({ considered, decidedAt }: Decision, out: Io['out']): string {
+  if (considered.length === 0) return '';
+  const after = (at: string) => Math.max(0, Date.parse(at) - Date.parse(decidedAt));
+  return renderTable(
+    [
+      { title: '  HOST', text: (row) => `  ${row.host}`, min: 10 },
+      { title: 'SLOTS', text: (row) => `${row.usedSlots}/${row.slots}`, align: 'right' },
+      { title: 'WARM', text: (row) => percent(row.warmth), align: 'right' },
+      {
+        title: 'START',
+        text: ({ predicted }) => {
+          if (!predicted) return '';
+          const wait = after(predicted.startAt);
+          return wait < 1_000 ? 'now' : `in ${duration(wait)}`;
+        },
+        align: 'right',
+        dispensable: 1,
+      },
+      {
+        title: 'FINISH',
+        text: ({ predicted }) => (predicted ? `in ${duration(after(predicted.finishAt))}` : ''),
+        align: 'right',
+      },
+      {
+        title: 'VERDICT',
+        text: hostVerdict,
+        style: ({ verdict }) => (verdict === 'chosen' ? 'green' : undefined),
+        min: 12,
+      },
+    ],
+    considered,
+    out,
+  );
+}
