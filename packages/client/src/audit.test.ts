@@ -24,28 +24,28 @@ async function clientOf(...answers: ((response: ServerResponse) => void)[]) {
 }
 
 describe('KilnClient.audit', () => {
-it('with follow, reconnects after the last entry that it received completely', async () => {
-  const { client, seen } = await clientOf(
-    (response) => response.write(`${line(1)}\n${line(2)}{"id":"3-`, () => response.destroy()),
-    (response) => response.destroy(),
-    (response) => response.end(line(3)),
-    (response) => response.end(line(4)),
-  );
-  const ids: string[] = [];
-  for await (const { id } of client.audit({ since: '2026-01-01T00:00:00Z', follow: true })) {
-    ids.push(id);
-    if (id === '4-0') break;
-  }
-  expect(ids).toEqual(['1-0', '2-0', '3-0', '4-0']);
-  expect(seen.map((url) => new URL(url, 'http://x').searchParams.get('after'))).toEqual([null, '2-0', '2-0', '3-0']);
-});
+  it('with follow, reconnects after the last entry that it received completely', async () => {
+    const { client, seen } = await clientOf(
+      (response) => response.write(`${line(1)}\n${line(2)}{"id":"3-`, () => response.destroy()),
+      (response) => response.destroy(),
+      (response) => response.end(line(3)),
+      (response) => response.end(line(4)),
+    );
+    const ids: string[] = [];
+    for await (const { id } of client.audit({ since: '2026-01-01T00:00:00Z', follow: true })) {
+      ids.push(id);
+      if (id === '4-0') break;
+    }
+    expect(ids).toEqual(['1-0', '2-0', '3-0', '4-0']);
+    expect(seen.map((url) => new URL(url, 'http://x').searchParams.get('after'))).toEqual([null, '2-0', '2-0', '3-0']);
+  });
 
-it('throws KilnUnreachable when the answer breaks off without follow, and KilnProblem when the API refuses', async () => {
-  const { client } = await clientOf(
-    (response) => response.write(line(1), () => response.destroy()),
-    (response) => response.writeHead(403).end('{}'),
-  );
-  await expect(Array.fromAsync(client.audit())).rejects.toBeInstanceOf(KilnUnreachable);
-  await expect(Array.fromAsync(client.audit({ follow: true }))).rejects.toBeInstanceOf(KilnProblem);
-});
+  it('throws KilnUnreachable when the answer breaks off without follow, and KilnProblem when the API refuses', async () => {
+    const { client } = await clientOf(
+      (response) => response.write(line(1), () => response.destroy()),
+      (response) => response.writeHead(403).end('{}'),
+    );
+    await expect(Array.fromAsync(client.audit())).rejects.toBeInstanceOf(KilnUnreachable);
+    await expect(Array.fromAsync(client.audit({ follow: true }))).rejects.toBeInstanceOf(KilnProblem);
+  });
 });

@@ -1,7 +1,7 @@
 import { type AuditEntry, auditEntry } from '@kiln/contracts';
 import { parseJson, readAnswer } from './answer.ts';
 import { KilnBadAnswer } from './errors.ts';
-import { type ClientDeps, backoffMs, isTransient } from './retry.ts';
+import { backoffMs, type ClientDeps, isTransient } from './retry.ts';
 import type { Transport } from './transport.ts';
 
 export interface AuditOptions {

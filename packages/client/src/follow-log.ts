@@ -2,7 +2,7 @@ import { type IdentifiedLogRecord, type LogPosition, parseLogId } from '@kiln/co
 import { isPassing } from './answer.ts';
 import { KilnProblem, KilnUnreachable } from './errors.ts';
 import { logEvents } from './log-events.ts';
-import { type ClientDeps, backoffMs } from './retry.ts';
+import { backoffMs, type ClientDeps } from './retry.ts';
 import type { Transport } from './transport.ts';
 
 export interface FollowOptions {
@@ -42,7 +42,10 @@ export async function* followLog(
   for (;;) {
     // Aborts only this connection: when the caller asks for it, when it falls silent, or when the caller stops reading.
     const connection = new AbortController();
-    const silence = setTimeout(() => connection.abort(new KilnUnreachable(transport.url, 'the connection fell silent')), silenceMs);
+    const silence = setTimeout(
+      () => connection.abort(new KilnUnreachable(transport.url, 'the connection fell silent')),
+      silenceMs,
+    );
     let lost: unknown = new KilnUnreachable(transport.url, 'the log stream ended early');
     try {
       const response = await transport.call(`/v1/builds/${encodeURIComponent(id)}/logs`, {

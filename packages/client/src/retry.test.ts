@@ -27,16 +27,16 @@ async function waits(giveUpAfterMs: number, ...refusals: readonly KilnProblem[])
 }
 
 describe('withRetry', () => {
-test('waits as long as the API asks, and backs off on its own if it doesn’t', async () => {
-  const tooMany = refusal('too_many_requests', 429, 7_000);
-  expect(await waits(60_000, tooMany, refusal('unavailable', 503), tooMany)).toEqual([7_000, 200, 7_000]);
-});
+  test('waits as long as the API asks, and backs off on its own if it doesn’t', async () => {
+    const tooMany = refusal('too_many_requests', 429, 7_000);
+    expect(await waits(60_000, tooMany, refusal('unavailable', 503), tooMany)).toEqual([7_000, 200, 7_000]);
+  });
 
-test('gives up immediately if the wait would exceed giveUpAfterMs', async () => {
-  await expect(waits(5_000, refusal('too_many_requests', 429, 7_000))).rejects.toThrow(KilnProblem);
-});
+  test('gives up immediately if the wait would exceed giveUpAfterMs', async () => {
+    await expect(waits(5_000, refusal('too_many_requests', 429, 7_000))).rejects.toThrow(KilnProblem);
+  });
 
-test('does not retry when the queue is full', async () => {
-  await expect(waits(60_000, refusal('queue_full', 429, 30_000))).rejects.toThrow(KilnProblem);
-});
+  test('does not retry when the queue is full', async () => {
+    await expect(waits(60_000, refusal('queue_full', 429, 30_000))).rejects.toThrow(KilnProblem);
+  });
 });

@@ -1,48 +1,66 @@
-import { FlagError, UsageError } from '../io/errors.ts';
+import { UsageError } from '../io/errors.ts';
 import { EXIT } from '../io/exit-codes.ts';
-import { editDistance } from './flags.ts';
-import { rows, wrap } from './help.ts';
-import type { Io } from '../io/output.ts';
+import type { Command } from './command.ts';
+import { nearest } from './edit-distance.ts';
+import { renderHelp } from './help.ts';
 
-type Run = (args: readonly string[], io: Io) => Promise<number>;
-
-/** A command that only has commands of its own, such as `kiln host`. */
-export interface CommandGroup {
+export interface GroupSpec {
   readonly name: string;
-  readonly about: string;
-  /** What the commands take, for the usage line. */
-  readonly operands: string;
-  readonly commands: Readonly<Record<string, { readonly about: string; readonly run: Run }>>;
-  /** What to say of names that others would have for it, where that isn't the nearest one. */
-  readonly elsewhere?: Readonly<Record<string, string>>;
+  readonly summary: string;
+  /** The text of the help page. Default: the summary. */
+  readonly description?: string;
+  readonly commands: Readonly<Record<string, Command>>;
+  /** Answers for command names that people know from other tools, where the closest spelling isn't the right suggestion. */
+  readonly hints?: Readonly<Record<string, string>>;
+  /** The command that runs if none is named. Default: print the help page and fail. */
+  readonly fallback?: Command;
 }
 
-export async function runGroup(group: CommandGroup, [name, ...args]: readonly string[], io: Io): Promise<number> {
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    io.out.write(overview(group, io.out.columns));
-    return name === undefined ? EXIT.usage : EXIT.ok;
-  }
-  const command = Object.hasOwn(group.commands, name) ? group.commands[name] : undefined;
-  if (!command) throw new UsageError(unknown(group, name));
-  try {
-    return await command.run(args, io);
-  } catch (error) {
-    if (!(error instanceof FlagError)) throw error;
-    throw new UsageError(`${error.message}\nSee \`kiln ${group.name} ${name} --help\`.`);
-  }
+/** A command that consists of subcommands, such as `kiln host`. */
+export interface CommandGroup extends Command {
+  readonly commands: Readonly<Record<string, Command>>;
 }
 
-function unknown({ name: group, commands, elsewhere = {} }: CommandGroup, name: string): string {
-  const hint = Object.hasOwn(elsewhere, name) ? elsewhere[name] : undefined;
-  if (hint !== undefined) return `there is no kiln ${group} ${name}; ${hint}`;
-  const near = Object.keys(commands).find((known) => editDistance(name, known) <= 2);
-  return `there is no kiln ${group} ${name}${near ? `; did you mean ${near}?` : `; see kiln ${group} --help`}`;
+/** Defines a command that consists of subcommands. */
+export function commandGroup(spec: GroupSpec): CommandGroup {
+  const { name: group, summary, description, commands, fallback } = spec;
+  const help = {
+    usage: `kiln ${group} ${fallback ? '[COMMAND]' : 'COMMAND'}`,
+    about: description ?? `${summary}.`,
+    sections: [
+      { title: 'Commands', rows: Object.entries(commands).map(([name, command]) => [name, command.summary] as const) },
+    ],
+    footer: `Run kiln ${group} COMMAND --help for the flags of a command.`,
+  };
+  return {
+    summary,
+    help,
+    commands,
+    run: async ([name, ...args], io) => {
+      if (fallback && isFallback(name)) return fallback.run(name === undefined ? [] : [name, ...args], io);
+      if (name === undefined || name === 'help' || isHelp(name)) {
+        io.out.write(renderHelp(help, io.out.columns));
+        return name === undefined ? EXIT.usage : EXIT.ok;
+      }
+      const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+      if (!command) throw new UsageError(unknownCommand(spec, name));
+      return command.run(args, io);
+    },
+  };
 }
 
-function overview({ name, about, operands, commands }: CommandGroup, columns: number): string {
-  const list = rows(
-    Object.entries(commands).map(([command, { about: what }]) => [command, what]),
-    columns,
-  );
-  return `Usage: kiln ${name} COMMAND ${operands}\n\n${wrap(about, columns)}\n\nCommands:\n${list}\n\nFlags of a command: kiln ${name} COMMAND --help.\n`;
+/** No command name, or a flag of the fallback in its place. */
+function isFallback(name: string | undefined): boolean {
+  return name === undefined || (name.startsWith('-') && !isHelp(name));
+}
+
+function isHelp(name: string): boolean {
+  return name === '--help' || name === '-h';
+}
+
+function unknownCommand({ name: group, commands, hints = {} }: GroupSpec, name: string): string {
+  const hint = Object.hasOwn(hints, name) ? hints[name] : undefined;
+  const meant = nearest(name, Object.keys(commands));
+  const advice = hint ?? (meant ? `did you mean ${meant}?` : `see kiln ${group} --help`);
+  return `no command kiln ${group} ${name}; ${advice}`;
 }

@@ -1,19 +1,20 @@
 import { parseArgs } from 'node:util';
 import { FlagError } from '../io/errors.ts';
+import { nearest } from './edit-distance.ts';
 
-/** One flag of a command. `bool` takes a value only as `--flag=false`, as docker's flags do. */
+/** One flag of a command. `bool` takes a value only as `--flag=false`, like docker's flags. */
 export interface FlagSpec {
   readonly kind: 'bool' | 'text' | 'list';
   readonly short?: string;
-  /** Name of the value in the help. */
+  /** Placeholder of the value in the help. */
   readonly value?: string;
-  /** Absent: known, but not shown in the help. */
+  /** What the flag does. A flag without help is accepted, but hidden. */
   readonly help?: string;
 }
 
 export type FlagTable = Readonly<Record<string, FlagSpec>>;
 
-/** `bool`: undefined where it wasn't given. `list`: empty where it wasn't. */
+/** The values of the flags that were given. A `bool` or `text` that wasn't given is undefined, a `list` is empty. */
 export type FlagValues<T extends FlagTable> = {
   readonly [K in keyof T]: T[K]['kind'] extends 'bool'
     ? boolean | undefined
@@ -28,8 +29,9 @@ export interface Parsed<T extends FlagTable> {
 }
 
 /**
- * Parses as docker's command line does: `--flag value`, `--flag=value`, `-f value`, `-fvalue`, `-f=value`, `-qf value`,
- * flags and operands in any order, `--` before operands only. The last one wins. Throws `UsageError`.
+ * Parses a command line by docker's rules: `--flag value`, `--flag=value`, `-f value`, `-fvalue`, `-f=value`, `-qf value`;
+ * flags and operands in any order; only operands after `--`. If a flag is repeated, the last one wins.
+ * @throws FlagError
  */
 export function parseFlags<T extends FlagTable>(args: readonly string[], table: T): Parsed<T> {
   const options = Object.fromEntries(
@@ -70,7 +72,7 @@ function isShort(rawName: string): boolean {
   return !rawName.startsWith('--');
 }
 
-/** The spellings that docker's flags take. */
+/** Accepts the spellings of docker's flags. */
 function readBoolean(rawName: string, value: string | undefined): boolean {
   if (value === undefined || /^(?:1|t|true)$/i.test(value)) return true;
   if (/^(?:0|f|false)$/i.test(value)) return false;
@@ -78,23 +80,9 @@ function readBoolean(rawName: string, value: string | undefined): boolean {
 }
 
 function unknownFlag(rawName: string, known: readonly string[]): string {
-  const near = known
-    .map((name) => ({ name: `--${name}`, distance: editDistance(rawName, `--${name}`) }))
-    .filter(({ distance }) => distance <= 2)
-    .sort((a, b) => a.distance - b.distance)[0];
-  return `unknown flag ${rawName}${near ? `; did you mean ${near.name}?` : ''}`;
-}
-
-/** Levenshtein distance. */
-export function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const swap = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
+  const meant = nearest(
+    rawName,
+    known.map((name) => `--${name}`),
+  );
+  return `unknown flag ${rawName}${meant ? `; did you mean ${meant}?` : ''}`;
 }

@@ -5,32 +5,46 @@ const GAP = 3;
 const MIN_TEXT_COLUMNS = 24;
 const MAX_COLUMNS = 120;
 
+export type HelpSection = { readonly title: string } & (
+  | { readonly rows: readonly (readonly [name: string, text: string])[] }
+  | { readonly lines: readonly string[] }
+);
+
 export interface HelpPage {
   readonly usage: string;
+  /** One or more paragraphs, separated by blank lines. */
   readonly about: string;
-  readonly sections: readonly { readonly title: string; readonly flags: FlagTable }[];
-  /** Paragraphs printed as they are after the flags. */
-  readonly notes?: string;
+  /** `rows` are aligned in two columns, `lines` are printed verbatim. */
+  readonly sections: readonly HelpSection[];
+  /** Where to read on. */
+  readonly footer?: string;
 }
 
-/** A command's help, `columns` wide. */
-export function renderHelp(page: HelpPage, columns: number): string {
+/** Renders a help page that is `columns` wide. */
+export function renderHelp({ usage, about, sections, footer }: HelpPage, columns: number): string {
   const width = Math.min(columns, MAX_COLUMNS);
-  const sections = page.sections.map(({ title, flags }) => `${title}:\n${rows(flagRows(flags), width)}`);
-  const notes = page.notes === undefined ? [] : [page.notes];
-  return `${[`Usage: ${page.usage}`, wrap(page.about, width), ...sections, ...notes].join('\n\n')}\n`;
+  const blocks = sections.map((section) => {
+    const body =
+      'rows' in section
+        ? rows(section.rows, width)
+        : section.lines.map((line) => `${' '.repeat(INDENT)}${line}`).join('\n');
+    return `${section.title}:\n${body}`;
+  });
+  return `${[`Usage: ${usage}`, wrap(about, width), ...blocks, ...(footer === undefined ? [] : [wrap(footer, width)])].join('\n\n')}\n`;
 }
 
-function flagRows(flags: FlagTable): [string, string][] {
-  return Object.entries(flags).flatMap(([name, { short, value, help }]): [string, string][] =>
+/** The section of a help page that lists flags. */
+export function flagSection(title: string, flags: FlagTable): HelpSection {
+  const shown = Object.entries(flags).flatMap(([name, { short, value, help }]): [string, string][] =>
     help === undefined
       ? []
       : [[`${short ? `-${short}, ` : '    '}--${name}${value === undefined ? '' : ` ${value}`}`, help]],
   );
+  return { title, rows: shown };
 }
 
-/** Two columns: names, and what they mean; under one another where there isn't room for both. */
-export function rows(pairs: readonly (readonly [string, string])[], columns: number): string {
+/** Renders names and their meaning in two columns, or one below the other if there isn't room for both. */
+function rows(pairs: readonly (readonly [string, string])[], columns: number): string {
   const nameWidth = Math.max(...pairs.map(([name]) => name.length));
   const room = columns - INDENT - nameWidth - GAP;
   return pairs
@@ -45,8 +59,8 @@ export function rows(pairs: readonly (readonly [string, string])[], columns: num
     .join('\n');
 }
 
-/** Breaks at spaces; a longer word stands on a line of its own. */
-export function wrap(text: string, columns: number): string {
+/** Breaks lines at spaces. A word longer than a line gets a line of its own. */
+function wrap(text: string, columns: number): string {
   return text
     .split('\n')
     .map(

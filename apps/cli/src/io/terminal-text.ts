@@ -5,8 +5,8 @@ import stringWidth from 'string-width';
 const TAB_COLUMNS = 4;
 
 /**
- * Makes a line of a build's output fit to be shown in a line of ours: what stands after the last carriage return (a progress bar's
- * newest state), colours if wanted, and no other control sequence: a build must not be able to move our cursor.
+ * Makes a line of a build's output safe to show within a line of the CLI: keeps the text after the last carriage return (the newest
+ * state of a progress bar) and, if wanted, colours. Removes all other control sequences: a build must not be able to move the cursor.
  */
 export function tameLine(text: string, colours: boolean): string {
   const shown = text.split('\r').findLast((part) => part.trim() !== '') ?? '';
@@ -14,7 +14,7 @@ export function tameLine(text: string, colours: boolean): string {
   return colours ? safeText(line) : safeName(line);
 }
 
-/** Cuts to so many columns, with `…` where something is missing. Knows colours and wide characters. */
+/** Truncates text to a number of columns and marks the cut with `…`. Handles colours and wide characters. */
 export function fit(text: string, columns: number): string {
   if (columns <= 0) return '';
   if (text.length <= columns && isPlainAscii(text)) return text;
@@ -22,7 +22,7 @@ export function fit(text: string, columns: number): string {
   return `${sliceAnsi(text, 0, columns - 1)}…`;
 }
 
-/** `left` and `right` at the two ends of a line of so many columns; `left` gives way. */
+/** Puts `left` and `right` at the two ends of a line. If there isn't room for both, `left` is truncated. */
 export function spread(left: string, right: string, columns: number): string {
   const rightWidth = stringWidth(right);
   if (rightWidth + 2 > columns) return fit(left, columns);

@@ -7,7 +7,7 @@ export type ProgressMode = 'plain' | 'tty' | 'quiet' | 'rawjson' | 'json';
 
 const MODES = ['auto', 'plain', 'tty', 'quiet', 'rawjson', 'none'] as const;
 
-/** How progress is shown, by the flags, $BUILDKIT_PROGRESS, and whether stderr is a terminal. Throws `UsageError`. */
+/** Chooses how to show progress, by the flags, $BUILDKIT_PROGRESS, and whether stderr is a terminal. @throws UsageError */
 export function readMode(
   flags: {
     readonly progress: string | undefined;
@@ -17,14 +17,15 @@ export function readMode(
   { env, err }: Pick<Io, 'env' | 'err'>,
 ): ProgressMode {
   if (flags.quiet && flags.progress !== undefined && flags.progress !== 'quiet' && flags.progress !== 'auto') {
-    throw new UsageError(`--quiet can't be used together with --progress ${flags.progress}`);
+    throw new UsageError(`--quiet cannot be combined with --progress ${flags.progress}`);
   }
   if (flags.quiet) return 'quiet';
   if (flags.json && flags.progress === undefined) return 'json';
   const given = flags.progress ?? (env.BUILDKIT_PROGRESS || 'auto');
   const mode = MODES.find((known) => known === given);
-  if (!mode) throw new UsageError(`--progress ${given}: expected auto, plain, tty, quiet or rawjson`);
-  if (mode === 'tty' && !err.isTerminal) throw new UsageError('--progress tty: standard error is no terminal');
+  if (!mode)
+    throw new UsageError(`--progress: got ${JSON.stringify(given)}, expected auto, plain, tty, quiet or rawjson`);
+  if (mode === 'tty' && !err.isTerminal) throw new UsageError('--progress tty: standard error is not a terminal');
   if (mode === 'none') return 'quiet';
   if (mode === 'auto') return err.isTerminal && env.TERM !== 'dumb' ? 'tty' : 'plain';
   return mode;

@@ -2,41 +2,42 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { KilnClient, type TokenSource } from '@kiln/client';
-import { UsageError } from '../io/errors.ts';
 import type { FlagTable, FlagValues } from '../framework/flags.ts';
+import { UsageError } from '../io/errors.ts';
 import { ciIdentity } from './ci-identity.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** Flags of every command that speaks to the API. */
+/** Flags of every command that talks to the API. */
 export const CONNECTION_FLAGS = {
   url: {
     kind: 'text',
     value: 'URL',
-    help: 'Where Kiln is (default: $KILN_URL, else the Kiln that `kiln up` started here)',
+    help: "Address of Kiln (default: $KILN_URL, or that of this user's kiln up)",
   },
   token: {
     kind: 'text',
     value: 'TOKEN',
-    help: 'API token (default: $KILN_TOKEN; rather use that: others can see a command line)',
+    help: 'API token (default: $KILN_TOKEN); others can read a command line, so prefer the variable',
   },
 } as const satisfies FlagTable;
 
-/** Where the address came from, for messages. */
 export interface Server {
   readonly url: string;
   readonly token: TokenSource | undefined;
+  /** Where the address comes from, for messages. */
   readonly from: string;
 }
 
-/** Kiln's data directory: $KILN_DATA_DIR, else `kiln` below the user's XDG data directory. */
+/** Returns Kiln's data directory: $KILN_DATA_DIR, or `kiln` in the user's XDG data directory. */
 export function dataDirectory(env: Env): string {
   return env.KILN_DATA_DIR || join(env.XDG_DATA_HOME || join(env.HOME || homedir(), '.local', 'share'), 'kiln');
 }
 
 /**
- * Flags before environment before `client.json`; a token before a CI's identity. A token from the file goes only with the URL from the
- * file: it isn't shown to another server. Throws `UsageError` where there is none.
+ * Finds the server to talk to. Flags take precedence over the environment, and that over `client.json`; a token takes precedence over a
+ * CI identity. The token in the file is used only with the URL in the file, so that no other server sees it.
+ * @throws UsageError if no server is configured
  */
 export async function findServer(flags: FlagValues<typeof CONNECTION_FLAGS>, env: Env): Promise<Server> {
   const given = flags.token ?? (env.KILN_TOKEN || undefined);
@@ -47,19 +48,19 @@ export async function findServer(flags: FlagValues<typeof CONNECTION_FLAGS>, env
   const file = await readClientFile(path);
   if (file) return { url: file.url, token: tokenFor(file.url) ?? file.token, from: path };
   throw new UsageError(
-    `which Kiln? Start one here with \`kiln up\`, or set KILN_URL and KILN_TOKEN (or --url, --token) to reach one elsewhere. (${path} doesn't exist.)`,
+    `no server configured: start one on this machine with \`kiln up\`, or set KILN_URL and KILN_TOKEN (or --url and --token); ${path} doesn't exist`,
   );
 }
 
-/** Throws `UsageError` where the address isn't one. */
+/** Creates a client. @throws UsageError if the URL or the token is malformed */
 export function connect({ url, token, from }: Server): KilnClient {
   if (typeof token === 'string' && !/^[\x21-\x7e]+$/.test(token)) {
-    throw new UsageError('the API token has characters that no token has (white space, perhaps a line end?)');
+    throw new UsageError('the API token contains characters that no token has, such as white space or a line end');
   }
   try {
     return new KilnClient({ url, token });
   } catch {
-    throw new UsageError(`${from} is ${JSON.stringify(url)}: expected a URL with http:// or https://`);
+    throw new UsageError(`${from}: got ${JSON.stringify(url)}, expected an http:// or https:// URL`);
   }
 }
 
@@ -73,7 +74,7 @@ async function readClientFile(path: string): Promise<{ url: string; token: strin
   }
   const value = parse(text);
   if (typeof value?.url !== 'string') {
-    throw new UsageError(`${path}: expected {"url": …, "token": …}; \`kiln up\` writes it anew`);
+    throw new UsageError(`${path}: expected {"url": …, "token": …}; \`kiln up\` rewrites the file`);
   }
   return { url: value.url, token: typeof value.token === 'string' ? value.token : undefined };
 }

@@ -1,28 +1,27 @@
 import { type KilnClient, KilnProblem } from '@kiln/client';
 import type { BuildView } from '@kiln/contracts';
-import { explainError } from '../../server/explain-error.ts';
 import { EXIT } from '../../io/exit-codes.ts';
-import type { Io } from '../../io/output.ts';
-import { runCommand } from '../../framework/command.ts';
+import { clientCommand } from '../../server/client-command.ts';
+import { explainError } from '../../server/explain-error.ts';
 import { resolveId } from './build-id.ts';
 
-const SPEC = {
-  usage: 'kiln cancel [FLAGS] ID…',
-  about: 'Cancels builds, and waits until their hosts have confirmed it: after that nothing is pushed.',
-  operands: [1, Number.POSITIVE_INFINITY],
-  flags: {},
-} as const;
-
-/** A build that has already ended is no error: there is nothing left of it to cancel. */
-export function cancelCommand(args: readonly string[], io: Io): Promise<number> {
-  return runCommand(SPEC, args, io, async ({ flags, client, operands }) => {
+export const cancelCommand = clientCommand(
+  {
+    name: 'cancel',
+    synopsis: 'ID...',
+    summary: 'Cancel builds',
+    description:
+      'Cancel builds and wait until their hosts have confirmed it. After that, nothing is pushed. A build that has already ended is left as it is, which is not an error.',
+    operands: [1, Number.POSITIVE_INFINITY],
+    flags: {},
+  },
+  async ({ flags, client, operands, io }) => {
     let code: number = EXIT.ok;
     for (const operand of operands) {
       try {
         const id = await resolveId(client, operand);
         const build = await cancelAndWait(client, id);
-        if (flags.json) io.out.line(JSON.stringify(build));
-        else io.out.line(`${id} ${outcomeText(build)}`);
+        io.out.line(flags.json ? JSON.stringify(build) : `${id} ${outcomeText(build)}`);
       } catch (error) {
         const explained = explainError(error);
         if (explained === undefined) throw error;
@@ -31,13 +30,13 @@ export function cancelCommand(args: readonly string[], io: Io): Promise<number> 
       }
     }
     return code;
-  });
-}
+  },
+);
 
 function outcomeText({ state, supersededBy, releasedAt }: BuildView): string {
   if (state === 'canceled') return supersededBy === undefined ? 'canceled' : `superseded by ${supersededBy}`;
-  if (releasedAt !== undefined) return 'goes on for others that share its run, and is canceled with the last of them';
-  return `had already ${state === 'succeeded' ? 'succeeded' : 'failed'}`;
+  if (releasedAt !== undefined) return 'continues for other builds that share its run; canceled when they are';
+  return `already ${state === 'succeeded' ? 'succeeded' : 'failed'}`;
 }
 
 async function cancelAndWait(client: KilnClient, id: string) {

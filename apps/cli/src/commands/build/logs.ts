@@ -1,53 +1,49 @@
 import { hasEnded } from '@kiln/client';
 import { PlainRenderer } from '@kiln/contracts';
-import { UsageError } from '../../io/errors.ts';
+import { badFlag, oneOf } from '../../framework/flag-values.ts';
 import { EXIT } from '../../io/exit-codes.ts';
-import type { Io } from '../../io/output.ts';
-import { runCommand } from '../../framework/command.ts';
+import { untilInterrupted } from '../../io/interruptible.ts';
+import { clientCommand } from '../../server/client-command.ts';
 import { resolveId } from './build-id.ts';
 
-const SPEC = {
-  usage: 'kiln logs [FLAGS] ID',
-  about: 'Prints a build’s log. --json is --format ndjson.',
-  operands: [1, 1],
-  flags: {
-    follow: { kind: 'bool', short: 'f', help: 'Go on until the build has ended' },
-    attempt: { kind: 'text', value: 'N', help: 'One attempt only (default: all)' },
-    format: { kind: 'text', value: 'FORMAT', help: 'plain (default) or ndjson' },
-  },
-} as const;
+const FORMATS = ['plain', 'ndjson'] as const;
 
-/** Exits with 0 whatever became of the build: this command is about the log. */
-export function logsCommand(args: readonly string[], io: Io): Promise<number> {
-  return runCommand(SPEC, args, io, async ({ flags, client, operands }) => {
-    const format = flags.format ?? (flags.json ? 'ndjson' : 'plain');
-    if (format !== 'plain' && format !== 'ndjson') throw new UsageError(`--format ${format}: expected plain or ndjson`);
+export const logsCommand = clientCommand(
+  {
+    name: 'logs',
+    synopsis: 'ID',
+    summary: 'Print the log of a build',
+    description:
+      'Print the log of a build. --json means --format ndjson.\n\nThe exit code is 0 also if the build failed.',
+    examples: ['kiln logs -f 00aaaaaa', 'kiln logs --attempt 1 --format ndjson 00aaaaaa'],
+    operands: [1, 1],
+    flags: {
+      follow: { kind: 'bool', short: 'f', help: 'Follow the log until the build ends' },
+      attempt: { kind: 'text', value: 'N', help: 'Print only this attempt (default: all)' },
+      format: { kind: 'text', value: 'FORMAT', help: 'plain or ndjson (default: plain)' },
+    },
+  },
+  async ({ flags, client, operands, io }) => {
+    const format = oneOf('--format', flags.format ?? (flags.json ? 'ndjson' : 'plain'), FORMATS);
     const attempt = readAttempt(flags.attempt);
     const id = await resolveId(client, operands[0] ?? '');
     const build = await client.get(id);
-    const leave = new AbortController();
-    const stop = io.onInterrupt(() => leave.abort());
-    let renderer = new PlainRenderer();
-    try {
+    return untilInterrupted(io, async (signal) => {
+      let renderer = new PlainRenderer();
       const follow = Boolean(flags.follow) && !hasEnded(build);
-      for await (const record of client.followLog(id, { attempt, follow, signal: leave.signal })) {
+      for await (const record of client.followLog(id, { attempt, follow, signal })) {
         const text = format === 'ndjson' ? `${JSON.stringify(record)}\n` : renderer.render(record);
         if (text !== '') await io.out.writeBytes(Buffer.from(io.out.shown(text)));
-        // Steps of the next attempt are numbered from 1 again.
+        // The next attempt numbers its steps from 1 again.
         if (record.type === 'end') renderer = new PlainRenderer();
       }
       return EXIT.ok;
-    } catch (error) {
-      if (leave.signal.aborted) return EXIT.interrupted;
-      throw error;
-    } finally {
-      stop();
-    }
-  });
-}
+    });
+  },
+);
 
 function readAttempt(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  throw new UsageError(`--attempt ${text}: expected a number from 1`);
+  throw badFlag('--attempt', text, 'a number of at least 1');
 }

@@ -1,26 +1,29 @@
+import { EXIT } from '../../io/exit-codes.ts';
 import { chooseView, readMode } from '../../progress/choose-view.ts';
-import { followBuild, introduction } from './follow/follow-build.ts';
+import { clientCommand } from '../../server/client-command.ts';
+import { resolveId } from './build-id.ts';
 import { Interruption } from './follow/interruption.ts';
 import { outcomeCode } from './follow/outcome.ts';
-import { EXIT } from '../../io/exit-codes.ts';
-import type { Io } from '../../io/output.ts';
-import { failureSummary } from '../../progress/failure-summary.ts';
-import { ProgressModel } from '../../progress/model.ts';
-import { runCommand } from '../../framework/command.ts';
-import { resolveId } from './build-id.ts';
+import { reportBuild } from './follow/report-build.ts';
 
-const SPEC = {
-  usage: 'kiln retry [FLAGS] ID',
-  about: 'Submits the same request again, as a new build. With -f follows it, and exits as kiln build does.',
-  operands: [1, 1],
-  flags: {
-    follow: { kind: 'bool', short: 'f', help: 'Follow the new build; Ctrl-C cancels it' },
-    progress: { kind: 'text', value: 'MODE', help: 'auto, plain, tty, quiet or rawjson' },
+export const retryCommand = clientCommand(
+  {
+    name: 'retry',
+    synopsis: 'ID',
+    summary: 'Submit a build again',
+    description:
+      'Submit the request of a build again as a new build and print its id. With -f, follow the new build and exit with the codes of kiln build.',
+    operands: [1, 1],
+    flags: {
+      follow: { kind: 'bool', short: 'f', help: 'Follow the new build; Ctrl-C cancels it' },
+      progress: {
+        kind: 'text',
+        value: 'MODE',
+        help: 'auto, plain, tty, quiet or rawjson (default: $BUILDKIT_PROGRESS or auto)',
+      },
+    },
   },
-} as const;
-
-export function retryCommand(args: readonly string[], io: Io): Promise<number> {
-  return runCommand(SPEC, args, io, async ({ flags, client, operands }) => {
+  async ({ flags, client, operands, io }) => {
     const mode = readMode({ progress: flags.progress, quiet: undefined, json: flags.json }, io);
     const build = await client.retry(await resolveId(client, operands[0] ?? ''));
     if (!flags.follow) {
@@ -30,15 +33,10 @@ export function retryCommand(args: readonly string[], io: Io): Promise<number> {
     const view = chooseView(mode, io);
     using interruption = new Interruption(io, () => view.close());
     try {
-      view.say(introduction(build));
-      const model = new ProgressModel();
-      const ended = await followBuild({ client, build, view, model, interruption });
-      view.close();
-      if (flags.json) io.out.line(JSON.stringify({ type: 'build', build: ended }));
-      if (ended.state !== 'succeeded') io.err.write(failureSummary(ended, model, io.err));
+      const ended = await reportBuild({ client, build, view, interruption, json: flags.json, io });
       return outcomeCode(ended, interruption.requested);
     } finally {
       view.close();
     }
-  });
-}
+  },
+);

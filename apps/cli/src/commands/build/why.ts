@@ -1,30 +1,33 @@
 import type { PlacementInfoView } from '@kiln/contracts';
-import { decisionText, hostVerdict, othersLine, outcomeLines, percent } from './placement-text.ts';
 import { age, duration } from '../../io/ages.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import type { Io } from '../../io/output.ts';
+import { printJson } from '../../io/print.ts';
 import { renderTable } from '../../io/table.ts';
-import { runCommand } from '../../framework/command.ts';
+import { clientCommand } from '../../server/client-command.ts';
 import { resolveId } from './build-id.ts';
-
-const SPEC = {
-  usage: 'kiln why [FLAGS] ID',
-  about: 'Says why a build runs where it runs, or why it waits: each decision, and what it thought of every host.',
-  operands: [1, 1],
-  flags: {},
-} as const;
+import { decisionText, hostVerdict, othersLine, outcomeLines, percent } from './placement-text.ts';
 
 type Decision = PlacementInfoView['decisions'][number];
 
-export function whyCommand(args: readonly string[], io: Io): Promise<number> {
-  return runCommand(SPEC, args, io, async ({ flags, client, operands }) => {
+export const whyCommand = clientCommand(
+  {
+    name: 'why',
+    synopsis: 'ID',
+    summary: 'Explain where a build was placed, or why it waits',
+    description:
+      'Explain where a build was placed, or why it waits: list each placement decision with all hosts that were considered, their warmth, and the predicted start and finish.',
+    operands: [1, 1],
+    flags: {},
+  },
+  async ({ flags, client, operands, io }) => {
     const placement = await client.placement(await resolveId(client, operands[0] ?? ''));
-    if (flags.json) io.out.line(JSON.stringify(placement, null, 2));
-    else if (placement.decisions.length === 0) io.err.line('kiln: nothing decided yet');
+    if (flags.json) printJson(io, placement);
+    else if (placement.decisions.length === 0) io.err.line('kiln: no placement decision yet');
     else io.out.write(placement.decisions.map((decision) => render(decision, io)).join('\n'));
     return EXIT.ok;
-  });
-}
+  },
+);
 
 function render(decision: Decision, { out, now }: Io): string {
   const { attempt, decidedAt } = decision;

@@ -1,35 +1,39 @@
 import type { KilnConfig } from '@kiln/contracts';
 import { type ConfigProblem, InvalidConfig, parseConfig } from '@kiln/forges';
-import { runLocalCommand } from '../../framework/command.ts';
+import { localCommand } from '../../framework/command.ts';
 import { EXIT } from '../../io/exit-codes.ts';
-import type { Io } from '../../io/output.ts';
+import { printJson } from '../../io/print.ts';
 import { readText } from '../../io/read-file.ts';
 
 export const CONFIG_FILE = '.kiln.yaml';
 
-const SPEC = {
-  usage: 'kiln config check [--json] [FILE]',
-  about: `Names all that is wrong with a ${CONFIG_FILE} (default: the one here; - for standard input). Exit code: 0 right, 1 not.`,
-  operands: [0, 1],
-  flags: { json: { kind: 'bool', help: 'JSON on standard output' } },
-} as const;
-
-export function checkCommand(args: readonly string[], io: Io): Promise<number> {
-  return runLocalCommand(SPEC, args, io, async ({ flags, operands: [path = CONFIG_FILE] }) => {
+export const checkCommand = localCommand(
+  {
+    name: 'config check',
+    synopsis: '[FILE]',
+    summary: 'Validate a .kiln.yaml',
+    description: `Report all problems of a ${CONFIG_FILE} with line and column. FILE is ${CONFIG_FILE} in the current directory by default; - is standard input.`,
+    exitCodes: [
+      ['0', 'the file is valid'],
+      ['1', 'the file is not valid'],
+    ],
+    operands: [0, 1],
+    flags: { json: { kind: 'bool', help: 'Print JSON' } },
+  },
+  async ({ flags, operands: [path = CONFIG_FILE], io }) => {
     const read = readConfig(await readText(path, io));
-    if (flags.json) {
-      const problems = 'problems' in read ? read.problems : [];
-      io.out.line(JSON.stringify({ file: path, valid: problems.length === 0, problems }, null, 2));
-    } else if ('problems' in read) io.err.write(problemLines(path, read.problems));
+    const problems = 'problems' in read ? read.problems : [];
+    if (flags.json) printJson(io, { file: path, valid: problems.length === 0, problems });
+    else if ('problems' in read) io.err.write(problemLines(path, problems));
     else {
       const names = read.config.images.map(({ name }) => name);
       io.out.line(
-        `${path}: right; ${names.length === 1 ? 'one image' : `${names.length} images`}: ${names.join(', ')}`,
+        `${path} is valid; ${names.length === 1 ? '1 image' : `${names.length} images`}: ${names.join(', ')}`,
       );
     }
-    return 'problems' in read ? EXIT.invalid : EXIT.ok;
-  });
-}
+    return problems.length > 0 ? EXIT.invalid : EXIT.ok;
+  },
+);
 
 type Read = { readonly config: KilnConfig } | { readonly problems: readonly ConfigProblem[] };
 
@@ -42,7 +46,7 @@ export function readConfig(text: string): Read {
   }
 }
 
-/** `FILE:LINE:COLUMN: field: got …, expected …`, which editors and CI annotations understand. */
+/** Formats problems as `FILE:LINE:COLUMN: field: got …, expected …`, which editors and CI annotations understand. */
 export function problemLines(path: string, problems: readonly ConfigProblem[]): string {
   return problems
     .map(

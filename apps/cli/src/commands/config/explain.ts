@@ -1,5 +1,6 @@
 import {
   type FieldProblem,
+  FORGES,
   type ForgeEvent,
   fieldProblems,
   type KilnConfig,
@@ -7,46 +8,57 @@ import {
   repoSettings,
 } from '@kiln/contracts';
 import { explain } from '@kiln/forges';
-import { runLocalCommand } from '../../framework/command.ts';
-import { UsageError } from '../../io/errors.ts';
+import { localCommand } from '../../framework/command.ts';
+import { FlagError } from '../../io/errors.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import type { Io } from '../../io/output.ts';
+import { printJson } from '../../io/print.ts';
+import { readJson, readText } from '../../io/read-file.ts';
 import { CONFIG_FILE, problemLines, readConfig } from './check.ts';
 import { printExplanation } from './print-explanation.ts';
 import { readEvents } from './read-event.ts';
-import { readJson, readText } from '../../io/read-file.ts';
 
-const SPEC = {
-  usage: 'kiln config explain --event FILE [FLAGS]',
-  about:
-    'Says which builds a webhook would make, and for every other image which filter said no. Exit code: 0 explained, 1 the file or the event is not right.',
-  operands: [0, 0],
-  flags: {
-    event: {
-      kind: 'text',
-      value: 'FILE',
-      help: 'A webhook’s JSON body as the forge sent it, or an event in Kiln’s form; - for stdin',
+export const explainCommand = localCommand(
+  {
+    name: 'config explain',
+    synopsis: '--event FILE',
+    summary: 'Show which builds a webhook would create, and why not others',
+    description: 'Show which builds a webhook would create and, for every other image, which filter excludes it.',
+    examples: [
+      '# With the body of a webhook that GitHub sent',
+      'kiln config explain --event payload.json',
+      '# As if other files had changed',
+      'kiln config explain --event payload.json --changed docs/index.md',
+    ],
+    exitCodes: [
+      ['0', 'the event was explained'],
+      ['1', 'the file or the event is not valid'],
+    ],
+    operands: [0, 0],
+    flags: {
+      event: {
+        kind: 'text',
+        value: 'FILE',
+        help: "JSON body of a webhook as the forge sent it, or an event in Kiln's own form; - is standard input",
+      },
+      config: { kind: 'text', value: 'FILE', help: `Configuration to use (default: ${CONFIG_FILE})` },
+      forge: {
+        kind: 'text',
+        value: 'NAME',
+        help: `${FORGES.join(', ')}; gitea includes Forgejo (default: detected from the body)`,
+      },
+      'event-name': {
+        kind: 'text',
+        value: 'NAME',
+        help: "Event name from the forge's header, such as pull_request or pullrequest:created (default: detected)",
+      },
+      changed: { kind: 'list', value: 'PATH', help: 'Changed path, replacing those of the event (repeatable)' },
+      settings: { kind: 'text', value: 'FILE', help: "JSON file with the server's settings of the repository" },
+      json: { kind: 'bool', help: 'Print JSON' },
     },
-    config: { kind: 'text', value: 'FILE', help: `Default: ${CONFIG_FILE} here` },
-    forge: {
-      kind: 'text',
-      value: 'NAME',
-      help: 'github, gitlab, gitea (Forgejo too) or bitbucket; default: what it looks like',
-    },
-    'event-name': {
-      kind: 'text',
-      value: 'NAME',
-      help: 'What the forge’s header says, such as pull_request or pullrequest:created',
-    },
-    changed: { kind: 'list', value: 'PATH', help: 'A path that changed, instead of those of the event; repeat it' },
-    settings: { kind: 'text', value: 'FILE', help: 'What the server holds of the repository, as JSON' },
-    json: { kind: 'bool', help: 'JSON on standard output' },
   },
-} as const;
-
-export function explainCommand(args: readonly string[], io: Io): Promise<number> {
-  return runLocalCommand(SPEC, args, io, async ({ flags }) => {
-    if (flags.event === undefined) throw new UsageError(`--event is needed: usage: ${SPEC.usage}`);
+  async ({ flags, io }) => {
+    if (flags.event === undefined) throw new FlagError('--event is required');
     const configPath = flags.config ?? CONFIG_FILE;
     const read = readConfig(await readText(configPath, io));
     if ('problems' in read) {
@@ -54,15 +66,15 @@ export function explainCommand(args: readonly string[], io: Io): Promise<number>
       return EXIT.invalid;
     }
     const events = readEvents(await readJson(flags.event, io), flags);
-    if ('problems' in events) return complain(flags.event, events.problems, io);
+    if ('problems' in events) return reportProblems(flags.event, events.problems, io);
     const settings = await readSettings(flags.settings, io);
-    if ('problems' in settings) return complain(flags.settings ?? '', settings.problems, io);
+    if ('problems' in settings) return reportProblems(flags.settings ?? '', settings.problems, io);
     const explained = explainAll(events.events, read.config, settings.settings, flags.changed, io.now());
-    if (flags.json) io.out.line(JSON.stringify({ events: explained }, null, 2));
+    if (flags.json) printJson(io, { events: explained });
     else for (const one of explained) printExplanation(one, io.out);
     return EXIT.ok;
-  });
-}
+  },
+);
 
 function explainAll(
   events: readonly ForgeEvent[],
@@ -88,7 +100,7 @@ async function readSettings(
   return parsed.success ? { settings: parsed.data } : { problems: fieldProblems(parsed.error, json) };
 }
 
-function complain(path: string, problems: readonly FieldProblem[], io: Io): number {
+function reportProblems(path: string, problems: readonly FieldProblem[], io: Io): number {
   for (const { field, got, expected } of problems) {
     io.err.line(`${path}: ${field}: got ${got}, expected ${expected}`);
   }

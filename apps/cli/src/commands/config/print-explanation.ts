@@ -5,7 +5,7 @@ import { tameLine } from '../../io/terminal-text.ts';
 const STYLES = { build: 'green', cancel: 'yellow', skip: 'dim' } as const;
 const WIDTH = 'cancel'.length;
 
-/** An explanation for people: the event, then each image with what becomes of it. */
+/** Prints the event and, for each image, what happens to it. */
 export function printExplanation({ event, none, images }: Explanation, out: Channel): void {
   out.line(out.style('bold', tame(event)));
   if (none !== undefined) out.line(`nothing to build: ${tame(none)}`);
@@ -16,7 +16,7 @@ export function printExplanation({ event, none, images }: Explanation, out: Chan
   }
 }
 
-/** Names of paths and branches are other people's words. */
+/** Makes text safe for the terminal: names of paths and branches are untrusted. */
 function tame(text: string): string {
   return tameLine(text, false);
 }

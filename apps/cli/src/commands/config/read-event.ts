@@ -1,5 +1,6 @@
 import { type FieldProblem, FORGES, type ForgeEvent, type ForgeName, fieldProblems, forgeEvent } from '@kiln/contracts';
 import { BadPayload, forge, guessForge } from '@kiln/forges';
+import { oneOf } from '../../framework/flag-values.ts';
 import { UsageError } from '../../io/errors.ts';
 
 export interface EventFlags {
@@ -10,8 +11,8 @@ export interface EventFlags {
 type Read = { readonly events: readonly ForgeEvent[] } | { readonly problems: readonly FieldProblem[] };
 
 /**
- * The events of a saved webhook body, or of Kiln's own form of them. Which forge it is from, and which event, is seen from the payload
- * where it isn't said. Throws `UsageError`.
+ * Reads the events of a saved webhook body, or an event in Kiln's own form. Without flags, forge and event are detected from the body.
+ * @throws UsageError
  */
 export function readEvents(json: unknown, flags: EventFlags): Read {
   if (flags.forge === undefined && isOwnForm(json)) {
@@ -32,12 +33,11 @@ function isOwnForm(json: unknown): boolean {
 }
 
 function forgeName(flag: string | undefined): ForgeName | undefined {
-  if (flag === undefined) return undefined;
-  const found = FORGES.find((known) => known === flag);
-  if (!found) throw new UsageError(`--forge ${flag}: expected ${FORGES.join(', ')}`);
-  return found;
+  return flag === undefined ? undefined : oneOf('--forge', flag, FORGES);
 }
 
 function refuse(): never {
-  throw new UsageError(`this looks like no forge's webhook: say whose it is with --forge ${FORGES.join('|')}`);
+  throw new UsageError(
+    `the body does not look like a webhook of a known forge; name it with --forge ${FORGES.join('|')}`,
+  );
 }

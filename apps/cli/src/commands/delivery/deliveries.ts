@@ -1,47 +1,40 @@
 import type { DeliveryView } from '@kiln/contracts';
-import { runCommand } from '../../framework/command.ts';
+import { oneOf, wholeNumber } from '../../framework/flag-values.ts';
 import { age } from '../../io/ages.ts';
-import { UsageError } from '../../io/errors.ts';
-import { EXIT } from '../../io/exit-codes.ts';
 import type { Io, Style } from '../../io/output.ts';
-import { type Column, renderTable } from '../../io/table.ts';
+import { printList } from '../../io/print.ts';
+import type { Column } from '../../io/table.ts';
+import { clientCommand } from '../../server/client-command.ts';
 
 const STATES = ['pending', 'done', 'failed'] as const;
-
-const SPEC = {
-  usage: 'kiln deliveries [FLAGS]',
-  about: 'Lists the webhooks that forges have sent in the last week, the newest first, and what came of them.',
-  operands: [0, 0],
-  flags: {
-    connection: { kind: 'text', value: 'NAME', help: 'Of this connection only' },
-    state: { kind: 'text', value: 'STATE', help: STATES.join(', ') },
-    limit: { kind: 'text', short: 'n', value: 'N', help: 'At most so many (default: 50, at most 200)' },
-  },
-} as const;
-
-/** `kiln deliveries`. */
-export function deliveriesCommand(args: readonly string[], io: Io): Promise<number> {
-  return runCommand(SPEC, args, io, async ({ flags, client }) => {
-    const state = STATES.find((known) => known === flags.state);
-    if (flags.state !== undefined && !state)
-      throw new UsageError(`--state ${flags.state}: expected ${STATES.join(', ')}`);
-    const { connection } = flags;
-    const { deliveries } = await client.hooks.deliveries({ connection, state, limit: readLimit(flags.limit) });
-    if (flags.json) io.out.line(JSON.stringify({ deliveries }, null, 2));
-    else if (deliveries.length > 0) io.out.write(renderTable(columns(io), deliveries, io.out));
-    else io.err.line('kiln: no webhooks');
-    return EXIT.ok;
-  });
-}
-
+const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 200;
 
-function readLimit(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const limit = Number(text);
-  if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_LIMIT) return limit;
-  throw new UsageError(`--limit ${text}: expected 1 to ${MAX_LIMIT}`);
-}
+export const deliveriesCommand = clientCommand(
+  {
+    name: 'deliveries',
+    summary: 'List incoming webhooks and their results',
+    description: 'List the webhooks that forges sent in the last week, newest first, and the builds they created.',
+    operands: [0, 0],
+    flags: {
+      connection: { kind: 'text', value: 'NAME', help: 'Show only webhooks of this connection' },
+      state: { kind: 'text', value: 'STATE', help: `Show only webhooks in this state: ${STATES.join(', ')}` },
+      limit: {
+        kind: 'text',
+        short: 'n',
+        value: 'N',
+        help: `Show at most N webhooks, up to ${MAX_LIMIT} (default: ${DEFAULT_LIMIT})`,
+      },
+    },
+  },
+  async ({ flags, client, io }) => {
+    const { connection } = flags;
+    const state = flags.state === undefined ? undefined : oneOf('--state', flags.state, STATES);
+    const limit = wholeNumber('--limit', flags.limit ?? String(DEFAULT_LIMIT), { min: 1, max: MAX_LIMIT });
+    const { deliveries } = await client.hooks.deliveries({ connection, state, limit });
+    return printList(io, flags.json, 'deliveries', { rows: deliveries, columns: columns(io), none: 'no webhooks' });
+  },
+);
 
 const STYLES: Readonly<Partial<Record<DeliveryView['state'], Style>>> = { pending: 'cyan', failed: 'red' };
 

@@ -1,28 +1,25 @@
-import { type CommandGroup, runGroup } from '../../framework/command-group.ts';
-import type { Io } from '../../io/output.ts';
-import { createCommand, listCommand, removeCommand } from './manage.ts';
-import { messagesCommand, resendCommand } from './messages.ts';
+import { commandGroup } from '../../framework/command-group.ts';
+import { createCommand } from './create.ts';
+import { listCommand } from './list.ts';
+import { messagesCommand } from './messages.ts';
+import { removeCommand } from './remove.ts';
+import { resendCommand } from './resend.ts';
 
-const GROUP: CommandGroup = {
+export const hookCommand = commandGroup({
   name: 'hook',
-  about: 'Webhooks that Kiln sends: a team’s builds, told to an address.',
-  operands: '…',
+  summary: 'Manage outgoing webhooks, which report builds to a URL',
+  description: "Manage outgoing webhooks: Kiln calls a URL when a team's builds start or end.",
   commands: {
-    create: { about: 'Have Kiln call an address', run: createCommand },
-    ls: { about: 'List them', run: listCommand },
-    rm: { about: 'Remove some, with their messages', run: removeCommand },
-    messages: { about: 'List what one was told, and what came of it', run: messagesCommand },
-    resend: { about: 'Send messages once more', run: resendCommand },
+    create: createCommand,
+    ls: listCommand,
+    rm: removeCommand,
+    messages: messagesCommand,
+    resend: resendCommand,
   },
-  elsewhere: {
-    list: 'kiln hook ls lists them',
-    remove: 'kiln hook rm does that',
-    delete: 'kiln hook rm does that',
-    redeliver: 'kiln hook resend does that; kiln delivery --redeliver is for those that forges send',
+  hints: {
+    list: 'use kiln hook ls',
+    remove: 'use kiln hook rm',
+    delete: 'use kiln hook rm',
+    redeliver: 'use kiln hook resend, or kiln delivery --redeliver for incoming webhooks',
   },
-};
-
-/** `kiln hook …`. */
-export function hookCommand(args: readonly string[], io: Io): Promise<number> {
-  return runGroup(GROUP, args, io);
-}
+});

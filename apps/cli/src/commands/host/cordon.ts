@@ -1,39 +1,38 @@
-import { runCommand } from '../../framework/command.ts';
 import { EXIT } from '../../io/exit-codes.ts';
-import type { Io } from '../../io/output.ts';
-import { forEachHost, sayHost } from './for-each-host.ts';
+import { clientCommand } from '../../server/client-command.ts';
+import { forEachHost, printHost } from './for-each-host.ts';
 import { buildsText } from './host-text.ts';
 
-const CORDON = {
-  usage: 'kiln host cordon [FLAGS] NAME…',
-  about: 'Gives hosts nothing new. What they hold goes on; so does the cordon, until `kiln host uncordon`.',
-  operands: [1, Number.POSITIVE_INFINITY],
-  flags: {},
-} as const;
-
-export function cordonCommand(args: readonly string[], io: Io): Promise<number> {
-  return runCommand(CORDON, args, io, ({ flags, client, operands }) =>
+export const cordonCommand = clientCommand(
+  {
+    name: 'host cordon',
+    synopsis: 'NAME...',
+    summary: 'Stop placing builds on hosts',
+    description: 'Stop placing builds on hosts until kiln host uncordon. Builds that the hosts already have continue.',
+    operands: [1, Number.POSITIVE_INFINITY],
+    flags: {},
+  },
+  ({ flags, client, operands, io }) =>
     forEachHost(operands, io, async (name) => {
       const host = await client.cordonHost(name);
-      sayHost(io, flags.json, host, `${name} cordoned${host.builds.length > 0 ? `; ${buildsText(host)}` : ''}`);
+      printHost(io, flags.json, host, `${name} cordoned${host.builds.length > 0 ? `; ${buildsText(host)}` : ''}`);
       return EXIT.ok;
     }),
-  );
-}
+);
 
-const UNCORDON = {
-  usage: 'kiln host uncordon [FLAGS] NAME…',
-  about: 'Gives hosts builds again: ends a cordon, a drain, and a removal under way.',
-  operands: [1, Number.POSITIVE_INFINITY],
-  flags: {},
-} as const;
-
-export function uncordonCommand(args: readonly string[], io: Io): Promise<number> {
-  return runCommand(UNCORDON, args, io, ({ flags, client, operands }) =>
+export const uncordonCommand = clientCommand(
+  {
+    name: 'host uncordon',
+    synopsis: 'NAME...',
+    summary: 'Resume placing builds on hosts',
+    description: 'Resume placing builds on hosts. Ends a cordon, a drain, or a removal that is under way.',
+    operands: [1, Number.POSITIVE_INFINITY],
+    flags: {},
+  },
+  ({ flags, client, operands, io }) =>
     forEachHost(operands, io, async (name) => {
       const host = await client.uncordonHost(name);
-      sayHost(io, flags.json, host, `${name} uncordoned${host.state === 'ready' ? '' : `; it is ${host.state}`}`);
+      printHost(io, flags.json, host, `${name} uncordoned${host.state === 'ready' ? '' : `; it is ${host.state}`}`);
       return EXIT.ok;
     }),
-  );
-}
+);

@@ -1,9 +1,9 @@
 import type { HostInfoView } from '@kiln/contracts';
-import { explainError } from '../../server/explain-error.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import type { Io } from '../../io/output.ts';
+import { explainError } from '../../server/explain-error.ts';
 
-/** Does the same with each host of a command line; one that it fails for doesn't keep it from the others. Gives back the exit code. */
+/** Runs `act` for each host, side by side. An error of one host doesn't affect the others. Returns the exit code. */
 export async function forEachHost(
   names: readonly string[],
   io: Io,
@@ -24,7 +24,7 @@ export async function forEachHost(
   return Math.max(...codes);
 }
 
-/** The host as JSON where that is asked for, else the words. */
-export function sayHost(io: Io, json: boolean | undefined, host: HostInfoView, words: string): void {
-  io.out.line(json ? JSON.stringify(host) : words);
+/** Prints a host as JSON, or `text` in its place. */
+export function printHost(io: Io, json: boolean | undefined, host: HostInfoView, text: string): void {
+  io.out.line(json ? JSON.stringify(host) : text);
 }

@@ -1,28 +1,22 @@
-import { type CommandGroup, runGroup } from '../../framework/command-group.ts';
-import type { Io } from '../../io/output.ts';
+import { commandGroup } from '../../framework/command-group.ts';
 import { cordonCommand, uncordonCommand } from './cordon.ts';
 import { drainCommand } from './drain.ts';
 import { removeCommand } from './remove.ts';
 import { setCommand } from './set.ts';
 
-const LISTED = 'kiln hosts lists them';
+const LIST = 'use kiln hosts';
 
-const GROUP: CommandGroup = {
+export const hostCommand = commandGroup({
   name: 'host',
-  about:
-    'What operators do with the hosts of the pool; kiln hosts lists them. Takes effect at once, without a restart.',
-  operands: 'NAME…',
+  summary: 'Manage hosts: cordon, drain, set, remove',
+  description:
+    'Manage the hosts of the pool. Changes take effect immediately, without restarting a worker. kiln hosts lists hosts.',
   commands: {
-    cordon: { about: 'Give a host nothing new', run: cordonCommand },
-    uncordon: { about: 'Give it builds again; ends a drain, too', run: uncordonCommand },
-    drain: { about: 'Empty it: nothing new, and finish what runs or hand it back', run: drainCommand },
-    set: { about: 'Set its slots and labels', run: setCommand },
-    remove: { about: 'Take it out of the pool', run: removeCommand },
+    cordon: cordonCommand,
+    uncordon: uncordonCommand,
+    drain: drainCommand,
+    set: setCommand,
+    remove: removeCommand,
   },
-  elsewhere: { list: LISTED, ls: LISTED, ps: LISTED },
-};
-
-/** `kiln host …`: what operators do with hosts. */
-export function hostCommand(args: readonly string[], io: Io): Promise<number> {
-  return runGroup(GROUP, args, io);
-}
+  hints: { list: LIST, ls: LIST, ps: LIST, rm: 'use kiln host remove' },
+});

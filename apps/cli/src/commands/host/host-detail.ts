@@ -1,50 +1,47 @@
 import { bytes, type HostDetailView } from '@kiln/contracts';
 import { readDomain } from '@kiln/domain';
-import { ownerText, servesText } from './host-text.ts';
 import { age } from '../../io/ages.ts';
 import type { Io } from '../../io/output.ts';
 import { renderTable } from '../../io/table.ts';
-import { hostStyle } from '../state-style.ts';
+import { hostStyle } from './host-style.ts';
+import { ownerText, servesText } from './host-text.ts';
 
 type Inventory = NonNullable<HostDetailView['inventory']>;
 
-/** One host to read: how busy it is, and what its caches hold. */
+/** Describes a host: how busy it is, and what its caches contain. */
 export function hostText(host: HostDetailView, io: Io): string {
   const { out, now } = io;
   const { name, state, usedSlots, slots, trust, driver, engineVersion, buildxVersion, inventory } = host;
   const head = [
     `${out.style('bold', name)}  ${out.style(hostStyle(state), state)}`,
-    `slots   ${usedSlots} of ${slots} taken`,
-    `takes   ${trust.join(' and ')} builds${trust.length > 1 ? ', each on a builder of its own' : ''}`,
+    `slots   ${usedSlots} of ${slots} in use`,
+    `takes   ${trust.join(' and ')} builds${trust.length > 1 ? ', with separate builders' : ''}`,
     `serves  ${servesText(host)}`,
     `engine  ${engineVersion}, buildx ${buildxVersion}, driver ${driver}`,
   ];
-  if (!inventory) return `${[...head, `cache   not read yet${budgetText(host, ' (')}`].join('\n')}\n`;
+  if (!inventory) return `${[...head, `cache   not measured yet${budgetText(host, ' (')}`].join('\n')}\n`;
   const { usedBytes, readAt, layers, sizesAreFloors } = inventory;
   const facts = [
     ...head,
-    `cache   ${bytes(usedBytes)} used${budgetText(host, ' of ')}${partsText(host)}, read ${age(Date.parse(readAt), now())} ago`,
+    `cache   ${bytes(usedBytes)} used${budgetText(host, ' of ')}${untrustedText(host)}, measured ${age(Date.parse(readAt), now())} ago`,
     `layers  ${layers.count}, ${bytes(layers.bytes)}`,
     ...(sizesAreFloors
-      ? [
-          '',
-          'The engine’s classic image store measures a cache mount only once: mounts may be larger by now than shown.',
-        ]
+      ? ['', 'The engine’s classic image store measures a cache mount only once, so mounts may be larger than shown.']
       : []),
   ];
   return `${facts.join('\n')}\n\n${reposText(inventory, io)}\n${mountsText(inventory, io)}`;
 }
 
-/** `before` the budget; nothing where it isn't known. */
+/** Describes the cache budget after `before`. Empty if the budget isn't known. */
 function budgetText({ cacheBudgetBytes, cacheBudgetFrom }: HostDetailView, before: ' of ' | ' ('): string {
   if (cacheBudgetBytes === undefined) return '';
-  const from = { configured: '', engine: ' by the engine’s own policy', estimated: ' by estimate' };
+  const from = { configured: '', engine: ' by the engine’s policy', estimated: ' estimated' };
   const text = `${bytes(cacheBudgetBytes)}${cacheBudgetFrom ? from[cacheBudgetFrom] : ''}`;
   return before === ' (' ? ` (budget ${text})` : `${before}${text}`;
 }
 
-/** ` (untrusted 0.20GB of 1.00GB)`: the part of the whole that untrusted builds have, where there are builders of both. */
-function partsText({ trust, cacheBudgets = {}, inventory }: HostDetailView): string {
+/** Describes the part of untrusted builds, ` (untrusted 0.20GB of 1.00GB)`, if the host takes both classes. */
+function untrustedText({ trust, cacheBudgets = {}, inventory }: HostDetailView): string {
   const untrusted = Object.entries(inventory?.usedByDomain ?? {}).filter(
     ([key]) => readDomain(key)?.trust === 'untrusted',
   );
@@ -55,7 +52,7 @@ function partsText({ trust, cacheBudgets = {}, inventory }: HostDetailView): str
 }
 
 function reposText({ repos }: Inventory, { out, now }: Io): string {
-  if (repos.length === 0) return 'warm for no repo yet\n';
+  if (repos.length === 0) return 'no repo is warm yet\n';
   const at = now();
   return renderTable(
     [

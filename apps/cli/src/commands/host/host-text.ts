@@ -1,20 +1,20 @@
 import { bytes, type HostDetailView, type HostInfoView } from '@kiln/contracts';
 import { domainText } from '@kiln/domain';
-import { shortId } from '../build/build-id.ts';
 import { duration } from '../../io/ages.ts';
+import { shortId } from '../build/build-id.ts';
 
 type Row = NonNullable<HostDetailView['inventory']>['repos'][number];
 
 const SHOWN_BUILDS = 4;
 
-/** `3 builds still run: 00aaaaaa, …`; a host's builds in words. */
+/** Lists a host's builds: `3 builds left: 00aaaaaa, …`. */
 export function buildsText({ builds }: HostInfoView): string {
   const ids = builds.slice(0, SHOWN_BUILDS).map(({ id }) => shortId(id));
   const list = [...ids, ...(builds.length > ids.length ? ['…'] : [])].join(', ');
-  return `${builds.length} ${builds.length === 1 ? 'build' : 'builds'} still there: ${list}`;
+  return `${builds.length} ${builds.length === 1 ? 'build' : 'builds'} left: ${list}`;
 }
 
-/** The state, and how long a drain has left. */
+/** Describes the state, with the time until the deadline of a drain. */
 export function stateText({ state, drain }: HostInfoView, nowMs: number): string {
   if (state !== 'draining' || drain?.deadline === undefined) return state;
   return `${state}, ${leftText(drain.deadline, nowMs)}`;
@@ -22,10 +22,10 @@ export function stateText({ state, drain }: HostInfoView, nowMs: number): string
 
 export function leftText(deadline: string, nowMs: number): string {
   const leftMs = Date.parse(deadline) - nowMs;
-  return leftMs <= 0 ? 'deadline over' : `${duration(Math.ceil(leftMs / 1000) * 1000).replace('.0s', 's')} left`;
+  return leftMs <= 0 ? 'deadline passed' : `${duration(Math.ceil(leftMs / 1000) * 1000).replace('.0s', 's')} left`;
 }
 
-/** What operators have set, spelt as in `kiln host set`: `slots=4 disk=nvme zone-`; empty where nothing is. */
+/** Lists what was set with `kiln host set`, in its notation: `slots=4 disk=nvme zone-`. Empty if nothing is set. */
 export function settingsText({ slots, labels, reported }: HostInfoView): string {
   if (!reported) return '';
   const set = Object.entries(labels).filter(([label, value]) => reported.labels[label] !== value);
@@ -44,20 +44,20 @@ export function labelsText({ labels }: HostInfoView): string {
     .join(',');
 }
 
-/** Whose builds share caches there: `team web only`, `teams apart`, `the first team that builds there`, `every team together`. */
+/** Describes who shares the host's caches: `builds of team web only`, `isolated by team`, `first team that builds there`, `all teams together`. */
 export function servesText({ isolation, oneDomain, domain }: HostInfoView): string {
-  if (isolation === 'pool') return 'every team together';
-  if (!oneDomain) return `${isolation}s apart`;
-  return domain === undefined ? `the first ${isolation} that builds there` : `${domainText(domain)} only`;
+  if (isolation === 'pool') return 'all teams together';
+  if (!oneDomain) return `isolated by ${isolation}`;
+  return domain === undefined ? `first ${isolation} that builds there` : `${domainText(domain)} only`;
 }
 
-/** `app (untrusted, web)`: whose caches they are, where that isn't the default team's trusted builds'. */
+/** Names the owner of caches: `app (untrusted, web)`, or just `app` for trusted builds of the default team. */
 export function ownerText({ repo, trust, team }: Pick<Row, 'repo' | 'trust' | 'team'>): string {
   if (trust === 'trusted') return team === undefined || team === 'default' ? repo : `${repo} (${team})`;
   return `${repo} (${[trust, ...(team === undefined ? [] : [team])].join(', ')})`;
 }
 
-/** `linux/amd64(+v2,v3),linux/arm64`: the variants of an architecture behind it. */
+/** Lists platforms with the variants of an architecture in brackets: `linux/amd64(+v2,v3),linux/arm64`. */
 export function platformsText({ platforms }: HostInfoView): string {
   const variants = new Map<string, string[]>();
   for (const platform of platforms) {
@@ -68,7 +68,7 @@ export function platformsText({ platforms }: HostInfoView): string {
   return [...variants].map(([base, found]) => (found.length > 0 ? `${base}(+${found.join(',')})` : base)).join(',');
 }
 
-/** `212GB/460GB`: free, and all there is. */
+/** Formats free and total disk space: `212GB/460GB`. */
 export function diskText({ disk }: HostInfoView): string {
   return disk ? `${size(disk.freeBytes)}/${size(disk.totalBytes)}` : '-';
 }

@@ -1,39 +1,42 @@
 import { bytes, type HostInfoView } from '@kiln/contracts';
-import { diskText, labelsText, platformsText, servesText, settingsText, stateText } from './host-text.ts';
 import { age } from '../../io/ages.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import type { Io, Style } from '../../io/output.ts';
-import { type Column, renderTable } from '../../io/table.ts';
-import { runCommand } from '../../framework/command.ts';
-import { hostText } from './host-detail.ts';
+import { printJson, printList } from '../../io/print.ts';
+import type { Column } from '../../io/table.ts';
+import { clientCommand } from '../../server/client-command.ts';
 import { shortId } from '../build/build-id.ts';
-import { hostStyle } from '../state-style.ts';
+import { hostText } from './host-detail.ts';
+import { hostStyle } from './host-style.ts';
+import { diskText, labelsText, platformsText, servesText, settingsText, stateText } from './host-text.ts';
 
-const SPEC = {
-  usage: 'kiln hosts [FLAGS] [NAME]',
-  about:
-    'Lists the hosts of the pool, how busy they are, and what they build for. SET is what `kiln host set` has put before what the worker reports. With a name, says what that host’s caches hold.',
-  operands: [0, 1],
-  flags: {},
-} as const;
-
-export function hostsCommand(args: readonly string[], io: Io): Promise<number> {
-  return runCommand(SPEC, args, io, async ({ flags, client, operands: [name] }) => {
-    if (name !== undefined) {
-      const host = await client.host(name);
-      if (flags.json) io.out.line(JSON.stringify(host, null, 2));
-      else io.out.write(hostText(host, io));
-      return EXIT.ok;
+export const hostsCommand = clientCommand(
+  {
+    name: 'hosts',
+    synopsis: '[NAME]',
+    summary: 'List the hosts of the pool, or show one',
+    description:
+      'List the hosts of the pool. SET shows what kiln host set overrides. With a name, show that host and the contents of its caches.',
+    operands: [0, 1],
+    flags: {},
+  },
+  async ({ flags, client, operands: [name], io }) => {
+    if (name === undefined) {
+      const rows = await client.hosts();
+      return printList(io, flags.json, 'hosts', {
+        rows,
+        columns: columns(io, rows),
+        none: 'no host has joined the pool',
+      });
     }
-    const hosts = await client.hosts();
-    if (flags.json) io.out.line(JSON.stringify({ hosts }, null, 2));
-    else if (hosts.length > 0) io.out.write(renderTable(columns(io, hosts), hosts, io.out));
-    else io.err.line('kiln: no host has joined the pool');
+    const host = await client.host(name);
+    if (flags.json) printJson(io, host);
+    else io.out.write(hostText(host, io));
     return EXIT.ok;
-  });
-}
+  },
+);
 
-/** Share of the disk below which it is worth a look. */
+/** Free share of the disk below which it is highlighted. */
 const LOW_DISK = 0.1;
 
 function columns({ now }: Io, hosts: readonly HostInfoView[]): Column<HostInfoView>[] {
@@ -65,8 +68,8 @@ function columns({ now }: Io, hosts: readonly HostInfoView[]): Column<HostInfoVi
       shown: hosts.some(({ disk }) => disk),
     },
     { title: 'PLATFORMS', text: platformsText, min: 11, dispensable: 6 },
-    { title: 'TRUST', text: ({ trust }) => trust.join(','), dispensable: 4, shown: hosts.some(isUnlikeMost) },
-    { title: 'SERVES', text: servesText, dispensable: 4, shown: hosts.some(isApart) },
+    { title: 'TRUST', text: ({ trust }) => trust.join(','), dispensable: 4, shown: hosts.some(takesUntrusted) },
+    { title: 'SERVES', text: servesText, dispensable: 4, shown: hosts.some(isIsolated) },
     { title: 'DRIVER', text: ({ driver }) => driver, dispensable: 7 },
     { title: 'ENGINE', text: ({ engineVersion }) => engineVersion, dispensable: 8 },
     {
@@ -89,13 +92,13 @@ function columns({ now }: Io, hosts: readonly HostInfoView[]): Column<HostInfoVi
   return all.filter(({ shown = true }) => shown);
 }
 
-/** Most take trusted builds, and nothing needs to be said of it. */
-function isUnlikeMost({ trust }: HostInfoView): boolean {
+/** Most hosts take only trusted builds; the column is shown if one doesn't. */
+function takesUntrusted({ trust }: HostInfoView): boolean {
   return trust.join() !== 'trusted';
 }
 
-/** Of hosts that all keep nobody apart nothing needs to be said; where one doesn't, the others are worth a look. */
-function isApart({ isolation }: HostInfoView): boolean {
+/** The column is shown if a host isolates teams or repos. */
+function isIsolated({ isolation }: HostInfoView): boolean {
   return isolation !== 'pool';
 }
 
@@ -107,7 +110,7 @@ function diskStyle({ disk }: HostInfoView): Style | undefined {
   return disk && disk.freeBytes < disk.totalBytes * LOW_DISK ? 'yellow' : undefined;
 }
 
-/** How much there is, of how much there may be. */
+/** Formats the used size and the budget. */
 function cacheText({ caches, cacheBudgetBytes }: HostInfoView): string {
   const used = caches ? bytes(caches.usedBytes) : '-';
   return cacheBudgetBytes === undefined ? used : `${used}/${bytes(cacheBudgetBytes)}`;

@@ -1,49 +1,43 @@
 import { type KilnClient, KilnProblem } from '@kiln/client';
-import { runCommand } from '../../framework/command.ts';
 import { UsageError } from '../../io/errors.ts';
 import { EXIT } from '../../io/exit-codes.ts';
+import { untilInterrupted } from '../../io/interruptible.ts';
 import type { Io } from '../../io/output.ts';
-import { forEachHost, sayHost } from './for-each-host.ts';
+import { clientCommand } from '../../server/client-command.ts';
+import { forEachHost, printHost } from './for-each-host.ts';
 import { buildsText } from './host-text.ts';
 import { watchHost } from './watch-host.ts';
 
-const SPEC = {
-  usage: 'kiln host remove [FLAGS] NAME…',
-  about:
-    'Takes hosts out of the pool, with what was set for them. A worker that lives there is told so and ends. ' +
-    'A host that holds builds is refused; with --force it hands them back first.',
-  operands: [1, Number.POSITIVE_INFINITY],
-  flags: {
-    force: {
-      kind: 'bool',
-      short: 'f',
-      help: 'Hand back to the pool what the host holds, then remove it; waits for that',
+export const removeCommand = clientCommand(
+  {
+    name: 'host remove',
+    synopsis: 'NAME...',
+    summary: 'Remove hosts from the pool',
+    description:
+      'Remove hosts from the pool, with the slots and labels that were set for them. A worker that is still alive is told and exits. ' +
+      'Removing a host that has builds is refused without --force.',
+    operands: [1, Number.POSITIVE_INFINITY],
+    flags: {
+      force: {
+        kind: 'bool',
+        short: 'f',
+        help: "Return the hosts' builds to the queue, wait for that, and remove the hosts",
+      },
     },
   },
-} as const;
-
-export function removeCommand(args: readonly string[], io: Io): Promise<number> {
-  return runCommand(SPEC, args, io, async ({ flags, client, operands }) => {
-    const leave = new AbortController();
-    const stop = io.onInterrupt(() => leave.abort());
-    try {
-      return await forEachHost(operands, io, async (name) => {
-        const host = await remove(client, name, flags.force);
-        if (host.state === 'removed') {
-          sayHost(io, flags.json, host, `${name} removed`);
+  ({ flags, client, operands, io }) =>
+    untilInterrupted(
+      io,
+      async (signal) =>
+        forEachHost(operands, io, async (name) => {
+          const host = await remove(client, name, flags.force);
+          if (host.state !== 'removed') return waitRemoved(client, name, { io, json: flags.json, signal });
+          printHost(io, flags.json, host, `${name} removed`);
           return EXIT.ok;
-        }
-        return await waitRemoved(client, name, { io, json: flags.json, signal: leave.signal });
-      });
-    } catch (error) {
-      if (!leave.signal.aborted) throw error;
-      io.err.line('kiln: not waiting any longer; the removal goes on');
-      return EXIT.interrupted;
-    } finally {
-      stop();
-    }
-  });
-}
+        }),
+      'stopped waiting; the removal continues',
+    ),
+);
 
 async function remove(client: KilnClient, name: string, force: boolean | undefined) {
   try {
@@ -51,7 +45,7 @@ async function remove(client: KilnClient, name: string, force: boolean | undefin
   } catch (error) {
     if (!(error instanceof KilnProblem) || error.problem.code !== 'host_busy') throw error;
     throw new UsageError(
-      `${error.problem.detail} [host_busy]\n\`kiln host drain --wait ${name}\` empties it, \`kiln host remove --force ${name}\` does both.`,
+      `${error.problem.detail} [host_busy]\nEmpty it with \`kiln host drain --wait ${name}\`, or do both with \`kiln host remove --force ${name}\`.`,
     );
   }
 }
@@ -69,11 +63,11 @@ async function waitRemoved(
     }
     last = host;
     if (host.state !== 'removing' && host.state !== 'lost' && host.state !== 'left') {
-      io.err.line(`kiln: ${name} is ${host.state}: somebody has called the removal off`);
+      io.err.line(`kiln: ${name} is ${host.state}: the removal was called off`);
       return EXIT.notDone;
     }
     io.err.line(
-      `kiln: ${name} ${host.state === 'lost' ? 'is lost; the pool takes its builds back' : `hands back; ${buildsText(host)}`}`,
+      `kiln: ${name} ${host.state === 'lost' ? 'is lost; its builds return to the queue' : `is returning its builds; ${buildsText(host)}`}`,
     );
   }
   return EXIT.notDone;

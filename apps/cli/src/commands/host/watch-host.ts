@@ -5,8 +5,8 @@ import type { HostInfoView } from '@kiln/contracts';
 const EVERY_MS = 1_000;
 
 /**
- * A host as it changes: whenever it looks different than before, and first as it is; undefined once it is gone from the pool. An
- * API that doesn't answer is waited for. Throws the signal's reason when that aborts.
+ * Yields a host as it is now and after each change, and undefined once it is gone from the pool. Retries while the API doesn't respond.
+ * Throws the signal's reason when that aborts.
  */
 export async function* watchHost(
   client: KilnClient,

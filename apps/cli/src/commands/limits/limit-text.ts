@@ -2,24 +2,24 @@ import { bytes, type LimitView } from '@kiln/contracts';
 
 type Limits = LimitView['limits'];
 
-/** Limits of one team or token, a line for each. */
+/** Describes the limits of a team or token, a line each. */
 export function limitRows({ kind, name, limits, set, running, queued, storedBytes }: LimitView): string {
   const rows = limitTexts(limits, kind).map(
     ([label, text]) => [label, text, label in marks(set) ? 'set' : ''] as const,
   );
-  const taken: Readonly<Record<string, string>> = {
+  const used: Readonly<Record<string, string>> = {
     [LABELS.concurrentBuilds]: `${running} of `,
     [LABELS.queuedBuilds]: `${queued} of `,
     [LABELS.storedBytes]: `${bytes(storedBytes ?? 0)} of `,
   };
   const lines = rows.map(([label, text, mark]) => {
-    const line = `  ${label.padEnd(14)} ${taken[label] ?? ''}${text}`;
+    const line = `  ${label.padEnd(14)} ${used[label] ?? ''}${text}`;
     return mark === '' ? line : `${line} (${mark})`;
   });
   return [`${kind} ${name}`, ...lines].join('\n');
 }
 
-/** What is set of them, in a few words. */
+/** Describes the limits that are set, on one line. */
 export function settingsText(set: LimitView['set']): string {
   const known = marks(set);
   return (
@@ -54,7 +54,7 @@ const LABELS = {
   gitHosts: 'git hosts',
 } as const satisfies Readonly<Record<keyof Limits, string>>;
 
-/** What is stored is counted by team: a token has no row of it. */
+/** Storage is counted by team, so a token has no row for it. */
 function limitTexts(limits: Limits, kind: LimitView['kind'] = 'team'): [label: string, text: string][] {
   const number = (limit: number | 'unlimited', unit: (count: number) => string = String) =>
     limit === 'unlimited' ? limit : unit(limit);
@@ -74,7 +74,7 @@ function limitTexts(limits: Limits, kind: LimitView['kind'] = 'team'): [label: s
   ];
 }
 
-/** Labels of what is set. */
+/** The labels of the limits that are set. */
 function marks(set: LimitView['set']): Readonly<Record<string, true>> {
   return Object.fromEntries(Object.keys(definedOf(set)).map((name) => [LABELS[name as keyof Limits], true]));
 }

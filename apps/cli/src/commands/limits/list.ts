@@ -1,30 +1,31 @@
 import { bytes, type LimitView } from '@kiln/contracts';
-import { runCommand } from '../../framework/command.ts';
 import { EXIT } from '../../io/exit-codes.ts';
-import type { Io } from '../../io/output.ts';
+import { printJson } from '../../io/print.ts';
 import { type Column, renderTable } from '../../io/table.ts';
+import { clientCommand } from '../../server/client-command.ts';
 import { settingsText } from './limit-text.ts';
 
-const SPEC = {
-  usage: 'kiln limits ls [FLAGS]',
-  about: 'Lists what each team and each token may do by default, and those for whom something else is set.',
-  operands: [0, 0],
-  flags: {},
-} as const;
-
-export function listCommand(args: readonly string[], io: Io): Promise<number> {
-  return runCommand(SPEC, args, io, async ({ flags, client }) => {
+export const listCommand = clientCommand(
+  {
+    name: 'limits ls',
+    summary: 'List the default limits and all that are set',
+    description:
+      'List the default limits of teams and tokens, and the teams and tokens with limits of their own.\n\nNeeds the scope admin.',
+    operands: [0, 0],
+    flags: {},
+  },
+  async ({ flags, client, io }) => {
     const all = await client.allLimits();
     if (flags.json) {
-      io.out.line(JSON.stringify(all, null, 2));
+      printJson(io, all);
       return EXIT.ok;
     }
     io.out.line(`each team: ${settingsText(all.eachTeam)}`);
     io.out.line(`each token: ${settingsText(all.eachToken)}`);
     if (all.set.length > 0) io.out.write(`\n${renderTable(COLUMNS, all.set, io.out)}`);
     return EXIT.ok;
-  });
-}
+  },
+);
 
 const COLUMNS: Column<LimitView>[] = [
   { title: 'WHOSE', text: ({ kind, name }) => `${kind} ${name}`, min: 10 },

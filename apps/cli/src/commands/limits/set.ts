@@ -1,38 +1,9 @@
 import type { LimitChange } from '@kiln/contracts';
-import { runCommand } from '../../framework/command.ts';
-import { FlagError, UsageError } from '../../io/errors.ts';
+import { badFlag } from '../../framework/flag-values.ts';
+import { FlagError } from '../../io/errors.ts';
 import { EXIT } from '../../io/exit-codes.ts';
-import type { Io } from '../../io/output.ts';
+import { clientCommand } from '../../server/client-command.ts';
 import { limitRows } from './limit-text.ts';
-
-const SPEC = {
-  usage: 'kiln limits set [FLAGS] TEAM',
-  about:
-    'Sets what a team may do at most, or with --of-token what a token may, at once. Numbers may be `unlimited`; `default` takes a limit back. ' +
-    'Lists replace what was set before: `any` is everything, `none` nothing.',
-  operands: [1, 1],
-  flags: {
-    'of-token': { kind: 'bool', help: 'TEAM is the id of a token' },
-    running: { kind: 'text', value: 'N', help: 'Builds that hosts have at the same time' },
-    queued: { kind: 'text', value: 'N', help: 'Builds that wait for a host' },
-    requests: { kind: 'text', value: 'N', help: 'Requests a minute' },
-    log: { kind: 'text', value: 'SIZE', help: 'Log of a build, such as 64MB' },
-    context: { kind: 'text', value: 'SIZE', help: 'Uploaded context of a build, such as 2GB' },
-    artifact: { kind: 'text', value: 'SIZE', help: 'Artifact of a build, such as 2GB' },
-    stored: {
-      kind: 'text',
-      value: 'SIZE',
-      help: 'All contexts, logs and artifacts of a team, such as 100GB',
-    },
-    registry: {
-      kind: 'list',
-      value: 'HOST[/PATH]',
-      help: 'Where it may push to: r.example.org/web/**; may be repeated',
-    },
-    'git-host': { kind: 'list', value: 'HOST[/PATH]', help: 'Whose repositories it may build; may be repeated' },
-    reset: { kind: 'bool', help: 'Take everything back that was set before' },
-  },
-} as const;
 
 const RESET: LimitChange = {
   concurrentBuilds: null,
@@ -46,8 +17,42 @@ const RESET: LimitChange = {
   gitHosts: null,
 };
 
-export function setCommand(args: readonly string[], io: Io): Promise<number> {
-  return runCommand(SPEC, args, io, async ({ flags, client, operands }) => {
+export const setCommand = clientCommand(
+  {
+    name: 'limits set',
+    synopsis: 'TEAM',
+    summary: 'Set limits of a team or a token',
+    description:
+      'Set limits of a team or, with --of-token, of a token. They apply immediately. Numbers and sizes may also be unlimited, or default to restore the default. ' +
+      'Lists replace the previous ones; any allows everything, none nothing, and default restores the default.\n\nNeeds the scope admin.',
+    examples: [
+      'kiln limits set web --running 20 --stored 100GB',
+      'kiln limits set web --registry "registry.example.org/web/**" --git-host any',
+    ],
+    operands: [1, 1],
+    flags: {
+      'of-token': { kind: 'bool', help: 'TEAM is the id of a token' },
+      running: { kind: 'text', value: 'N', help: 'Running builds' },
+      queued: { kind: 'text', value: 'N', help: 'Queued builds' },
+      requests: { kind: 'text', value: 'N', help: 'Requests per minute' },
+      log: { kind: 'text', value: 'SIZE', help: 'Log of a build, such as 64MB' },
+      context: { kind: 'text', value: 'SIZE', help: 'Uploaded context of a build, such as 2GB' },
+      artifact: { kind: 'text', value: 'SIZE', help: 'Artifact of a build, such as 2GB' },
+      stored: { kind: 'text', value: 'SIZE', help: 'All contexts, logs and artifacts of a team, such as 100GB' },
+      registry: {
+        kind: 'list',
+        value: 'HOST[/PATH]',
+        help: 'Registries to push to, such as r.example.org/web/** (repeatable)',
+      },
+      'git-host': {
+        kind: 'list',
+        value: 'HOST[/PATH]',
+        help: 'Git servers whose repositories may be built (repeatable)',
+      },
+      reset: { kind: 'bool', help: 'Restore all defaults' },
+    },
+  },
+  async ({ flags, client, operands, io }) => {
     const change: LimitChange = {
       ...(flags.reset && RESET),
       ...limit('concurrentBuilds', 'running', flags.running, count),
@@ -60,12 +65,12 @@ export function setCommand(args: readonly string[], io: Io): Promise<number> {
       ...(flags.registry.length > 0 && { registries: targets('registry', flags.registry) }),
       ...(flags['git-host'].length > 0 && { gitHosts: targets('git-host', flags['git-host']) }),
     };
-    if (Object.keys(change).length === 0) throw new FlagError('nothing to set: give a limit, or --reset');
+    if (Object.keys(change).length === 0) throw new FlagError('nothing to set; use a flag for a limit, or --reset');
     const view = await client.setLimits(flags['of-token'] ? 'token' : 'team', operands[0] ?? '', change);
     io.out.line(flags.json ? JSON.stringify(view, null, 2) : limitRows(view));
     return EXIT.ok;
-  });
-}
+  },
+);
 
 interface Unit {
   readonly expected: string;
@@ -89,13 +94,13 @@ function limit(field: keyof LimitChange, flag: string, text: string | undefined,
   if (text === 'unlimited') return { [field]: 'unlimited' };
   const number = unit.read(text);
   if (number !== undefined) return { [field]: number };
-  throw new UsageError(`--${flag} ${text}: expected ${unit.expected}, unlimited or default`);
+  throw badFlag(`--${flag}`, text, `${unit.expected}, unlimited or default`);
 }
 
 function targets(flag: string, texts: readonly string[]): string[] | null {
   const [word] = texts;
   const isWord = word === 'any' || word === 'none' || word === 'default';
   if (!isWord) return [...texts];
-  if (texts.length > 1) throw new UsageError(`--${flag} ${word}: expected it alone`);
+  if (texts.length > 1) throw new FlagError(`--${flag} ${word} cannot be combined with other values`);
   return word === 'any' ? ['*'] : word === 'none' ? [] : null;
 }

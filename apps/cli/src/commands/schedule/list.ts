@@ -1,27 +1,25 @@
 import type { ScheduleView } from '@kiln/contracts';
-import { runCommand } from '../../framework/command.ts';
+import { printList } from '../../io/print.ts';
+import type { Column } from '../../io/table.ts';
+import { clientCommand } from '../../server/client-command.ts';
 import { shortId } from '../build/build-id.ts';
-import { EXIT } from '../../io/exit-codes.ts';
-import type { Io } from '../../io/output.ts';
-import { type Column, renderTable } from '../../io/table.ts';
 import { lastText, whenText } from './when-text.ts';
 
-const SPEC = {
-  usage: 'kiln schedule ls [FLAGS]',
-  about: 'Lists schedules by team and name. BUILD is that of the last run.',
-  operands: [0, 0],
-  flags: {},
-} as const;
-
-export function listCommand(args: readonly string[], io: Io): Promise<number> {
-  return runCommand(SPEC, args, io, async ({ flags, client }) => {
-    const schedules = await client.schedules();
-    if (flags.json) io.out.line(JSON.stringify({ schedules }, null, 2));
-    else if (schedules.length > 0) io.out.write(renderTable(columns(io.now()), schedules, io.out));
-    else io.err.line('kiln: no schedules; kiln schedule create makes one');
-    return EXIT.ok;
-  });
-}
+export const listCommand = clientCommand(
+  {
+    name: 'schedule ls',
+    summary: 'List schedules with their next and last run',
+    description: 'List schedules by team and name, with their next run and the result and build of their last run.',
+    operands: [0, 0],
+    flags: {},
+  },
+  async ({ flags, client, io }) =>
+    printList(io, flags.json, 'schedules', {
+      rows: await client.schedules(),
+      columns: columns(io.now()),
+      none: 'no schedules; create one with kiln schedule create',
+    }),
+);
 
 function columns(now: number): Column<ScheduleView>[] {
   return [

@@ -1,41 +1,33 @@
-import { type CommandGroup, runGroup } from '../../framework/command-group.ts';
-import type { Io } from '../../io/output.ts';
+import { commandGroup } from '../../framework/command-group.ts';
 import { listCommand } from './list.ts';
 import { removal } from './remove.ts';
 import { resealCommand } from './reseal.ts';
 import { setCommand } from './set.ts';
 
-const HIDDEN = 'nothing shows a secret’s value; kiln secret ls lists their names';
+const HIDDEN = 'values of secrets can’t be read back; kiln secret ls lists their names';
 
-const GROUP: CommandGroup = {
+export const secretCommand = commandGroup({
   name: 'secret',
-  about: 'Secrets that Kiln keeps for a team’s builds. Needs the scope secrets:write.',
-  operands: '…',
+  summary: 'Manage secrets for builds',
+  description: 'Manage the secrets that Kiln stores for the builds of a team.\n\nNeeds the scope secrets:write.',
   commands: {
-    set: { about: 'Keep one, in place of the one of that name', run: setCommand },
-    ls: { about: 'List secrets, registry logins and git tokens, without their values', run: listCommand },
-    rm: {
-      about: 'Remove some',
-      run: removal(
-        'build',
-        'kiln secret rm [FLAGS] NAME…',
-        'Removes secrets; builds that start from now on don’t get them.',
-      ),
-    },
-    reseal: { about: 'Seal all with the first key, and see whether they open', run: resealCommand },
+    set: setCommand,
+    ls: listCommand,
+    rm: removal('build', {
+      name: 'secret rm',
+      synopsis: 'NAME...',
+      summary: 'Remove secrets',
+      description: 'Remove secrets. Builds that start from now on don’t get them.',
+    }),
+    reseal: resealCommand,
   },
-  elsewhere: {
-    list: 'kiln secret ls lists them',
-    create: 'kiln secret set does that',
+  hints: {
+    list: 'use kiln secret ls',
+    create: 'use kiln secret set',
     get: HIDDEN,
     show: HIDDEN,
-    remove: 'kiln secret rm does that',
-    delete: 'kiln secret rm does that',
-    rotate: 'kiln secret reseal seals them with the first key',
+    remove: 'use kiln secret rm',
+    delete: 'use kiln secret rm',
+    rotate: 'use kiln secret reseal, after putting the new key first in KILN_SECRET_KEY',
   },
-};
-
-/** `kiln secret …`. */
-export function secretCommand(args: readonly string[], io: Io): Promise<number> {
-  return runGroup(GROUP, args, io);
-}
+});

@@ -1,27 +1,27 @@
 import type { SecretView } from '@kiln/contracts';
-import { runCommand } from '../../framework/command.ts';
 import { age } from '../../io/ages.ts';
-import { EXIT } from '../../io/exit-codes.ts';
 import type { Io } from '../../io/output.ts';
-import { type Column, renderTable } from '../../io/table.ts';
-import { WHERE_FLAGS, whereOf } from './where.ts';
+import { printList } from '../../io/print.ts';
+import type { Column } from '../../io/table.ts';
+import { clientCommand } from '../../server/client-command.ts';
+import { OWNER_FLAGS, ownerOf } from './owner.ts';
 
-const SPEC = {
-  usage: 'kiln secret ls [FLAGS]',
-  about: 'Lists secrets, registry logins and git tokens; never their values. USED is right to about a minute.',
-  operands: [0, 0],
-  flags: WHERE_FLAGS,
-} as const;
-
-export function listCommand(args: readonly string[], io: Io): Promise<number> {
-  return runCommand(SPEC, args, io, async ({ flags, client }) => {
-    const secrets = await client.secrets(whereOf(flags, io));
-    if (flags.json) io.out.line(JSON.stringify({ secrets }, null, 2));
-    else if (secrets.length > 0) io.out.write(renderTable(columns(io), secrets, io.out));
-    else io.err.line('kiln: no secrets; kiln secret set makes one');
-    return EXIT.ok;
-  });
-}
+export const listCommand = clientCommand(
+  {
+    name: 'secret ls',
+    summary: 'List secrets, registry logins and git tokens',
+    description:
+      'List secrets, registry logins and git tokens, without their values. USED is accurate to about a minute.',
+    operands: [0, 0],
+    flags: OWNER_FLAGS,
+  },
+  async ({ flags, client, io }) =>
+    printList(io, flags.json, 'secrets', {
+      rows: await client.secrets(ownerOf(flags, io)),
+      columns: columns(io),
+      none: 'no secrets; store one with kiln secret set',
+    }),
+);
 
 const KINDS: Readonly<Record<SecretView['kind'], string>> = {
   build: 'secret',

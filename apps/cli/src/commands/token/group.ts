@@ -1,26 +1,12 @@
-import { type CommandGroup, runGroup } from '../../framework/command-group.ts';
-import type { Io } from '../../io/output.ts';
+import { commandGroup } from '../../framework/command-group.ts';
 import { createCommand } from './create.ts';
 import { listCommand } from './list.ts';
 import { revokeCommand } from './revoke.ts';
 
-const GROUP: CommandGroup = {
+export const tokenCommand = commandGroup({
   name: 'token',
-  about: 'Tokens of this Kiln: what people, CI and workers show it. Needs the scope admin.',
-  operands: '…',
-  commands: {
-    create: { about: 'Create one; it is printed this once', run: createCommand },
-    ls: { about: 'List those that are not revoked', run: listCommand },
-    revoke: { about: 'Revoke some, at once and for good', run: revokeCommand },
-  },
-  elsewhere: {
-    list: 'kiln token ls lists them',
-    rm: 'kiln token revoke does that',
-    delete: 'kiln token revoke does that',
-  },
-};
-
-/** `kiln token …`. */
-export function tokenCommand(args: readonly string[], io: Io): Promise<number> {
-  return runGroup(GROUP, args, io);
-}
+  summary: 'Manage API tokens',
+  description: 'Manage the tokens with which people, CI and workers authenticate.\n\nNeeds the scope admin.',
+  commands: { create: createCommand, ls: listCommand, revoke: revokeCommand },
+  hints: { list: 'use kiln token ls', rm: 'use kiln token revoke', delete: 'use kiln token revoke' },
+});

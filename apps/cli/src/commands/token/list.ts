@@ -1,26 +1,25 @@
 import type { TokenView } from '@kiln/contracts';
-import { runCommand } from '../../framework/command.ts';
 import { age } from '../../io/ages.ts';
-import { EXIT } from '../../io/exit-codes.ts';
 import type { Io } from '../../io/output.ts';
-import { type Column, renderTable } from '../../io/table.ts';
+import { printList } from '../../io/print.ts';
+import type { Column } from '../../io/table.ts';
+import { clientCommand } from '../../server/client-command.ts';
 
-const SPEC = {
-  usage: 'kiln token ls [FLAGS]',
-  about: 'Lists the tokens that are not revoked, the oldest first. USED is right to about a minute.',
-  operands: [0, 0],
-  flags: {},
-} as const;
-
-export function listCommand(args: readonly string[], io: Io): Promise<number> {
-  return runCommand(SPEC, args, io, async ({ flags, client }) => {
-    const tokens = await client.tokens();
-    if (flags.json) io.out.line(JSON.stringify({ tokens }, null, 2));
-    else if (tokens.length > 0) io.out.write(renderTable(columns(io), tokens, io.out));
-    else io.err.line('kiln: no tokens; kiln token create makes one');
-    return EXIT.ok;
-  });
-}
+export const listCommand = clientCommand(
+  {
+    name: 'token ls',
+    summary: 'List tokens that are not revoked',
+    description: 'List tokens that are not revoked, oldest first. USED is accurate to about a minute.',
+    operands: [0, 0],
+    flags: {},
+  },
+  async ({ flags, client, io }) =>
+    printList(io, flags.json, 'tokens', {
+      rows: await client.tokens(),
+      columns: columns(io),
+      none: 'no tokens; create one with kiln token create',
+    }),
+);
 
 function columns({ now }: Io): Column<TokenView>[] {
   const at = now();

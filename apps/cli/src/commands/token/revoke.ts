@@ -1,20 +1,21 @@
-import { runCommand } from '../../framework/command.ts';
 import { EXIT } from '../../io/exit-codes.ts';
-import type { Io } from '../../io/output.ts';
+import { clientCommand } from '../../server/client-command.ts';
 
-const SPEC = {
-  usage: 'kiln token revoke [FLAGS] ID…',
-  about: 'Revokes tokens, at once and for good. kiln token ls shows their ids; the token itself isn’t needed.',
-  operands: [1, Number.POSITIVE_INFINITY],
-  flags: {},
-} as const;
-
-export function revokeCommand(args: readonly string[], io: Io): Promise<number> {
-  return runCommand(SPEC, args, io, async ({ flags, client, operands }) => {
+export const revokeCommand = clientCommand(
+  {
+    name: 'token revoke',
+    synopsis: 'ID...',
+    summary: 'Revoke tokens',
+    description:
+      'Revoke tokens immediately and permanently. kiln token ls lists their ids; the tokens themselves are not needed.',
+    operands: [1, Number.POSITIVE_INFINITY],
+    flags: {},
+  },
+  async ({ flags, client, operands, io }) => {
     for (const id of operands) {
       const revoked = await client.revokeToken(id);
       io.out.line(flags.json ? JSON.stringify(revoked) : `${id} (${revoked.name}) revoked`);
     }
     return EXIT.ok;
-  });
-}
+  },
+);

@@ -5,13 +5,13 @@ import type { ProgressView } from '../../../progress/view.ts';
 import type { Interruption } from './interruption.ts';
 import { QueueWatch } from './queue-watch.ts';
 
-/** After a build has ended for certain, its log may take so long to end, too. */
+/** How long to wait for the end of the log after the build itself has ended. */
 const LOG_GRACE_MS = 5_000;
 
-/** How long a cancel is tried while the API doesn't answer. */
+/** How long to retry a cancel while the API doesn't respond. */
 const CANCEL_GIVE_UP_MS = 120_000;
 
-export interface FollowInput {
+export interface FollowBuildOptions {
   readonly client: KilnClient;
   readonly build: BuildView;
   readonly view: ProgressView;
@@ -19,16 +19,17 @@ export interface FollowInput {
   readonly interruption: Interruption;
 }
 
-/** Which build it is, for the person who follows it. */
-export function introduction({ id, sharedRun }: BuildView): string {
-  return sharedRun === undefined ? `build ${id}` : `build ${id}, which shares the run of build ${sharedRun}`;
-}
-
 /**
- * Shows a build until it has ended, and gives back how it did. At the first Ctrl-C cancels it, and waits until that is confirmed, or
- * until it goes on for others only.
+ * Shows a build's log until the build has ended, and returns the ended build. The first Ctrl-C cancels the build and waits until that
+ * is confirmed, or until the build continues only for other builds that share its run.
  */
-export async function followBuild({ client, build, view, model, interruption }: FollowInput): Promise<BuildView> {
+export async function followBuild({
+  client,
+  build,
+  view,
+  model,
+  interruption,
+}: FollowBuildOptions): Promise<BuildView> {
   const { id } = build;
   using watch = new QueueWatch(client, id, (reason) => view.waiting(reason));
   const follow = new AbortController();
@@ -47,7 +48,7 @@ export async function followBuild({ client, build, view, model, interruption }: 
     const records = client.followLog(id, {
       signal: follow.signal,
       onReconnect: (error, delayMs) => {
-        if (delayMs > 1_000) view.say(`${error instanceof Error ? error.message : String(error)}; trying again`);
+        if (delayMs > 1_000) view.say(`${error instanceof Error ? error.message : String(error)}; retrying`);
       },
     });
     for await (const record of records) {
@@ -64,7 +65,7 @@ export async function followBuild({ client, build, view, model, interruption }: 
   return released ?? client.waitForEnd(id);
 }
 
-/** Asks for the cancel and waits until the build has ended, one way or the other; gives it back where it goes on for others. */
+/** Cancels the build and waits until it has ended. Returns the build only if it continues for other builds that share its run. */
 async function cancelBuild(client: KilnClient, id: string, view: ProgressView): Promise<BuildView | undefined> {
   try {
     const { build, confirmed } = await client.cancel(id, { giveUpAfterMs: CANCEL_GIVE_UP_MS });
@@ -77,7 +78,7 @@ async function cancelBuild(client: KilnClient, id: string, view: ProgressView): 
   return undefined;
 }
 
-/** The log's last records are worth waiting for, but a stream that doesn't end mustn't hold up the exit. */
+/** Gives the last log records some time to arrive, so that a stream that doesn't end can't delay the exit for long. */
 function endSoon(follow: AbortController): void {
   setTimeout(() => follow.abort(), LOG_GRACE_MS).unref();
 }

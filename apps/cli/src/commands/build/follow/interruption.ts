@@ -1,16 +1,16 @@
 import { EXIT } from '../../../io/exit-codes.ts';
 import type { Io } from '../../../io/output.ts';
 
-/** Ctrl-C during a build: the first one asks to cancel, the second leaves at once. */
+/** Handles Ctrl-C during a build: the first requests a cancel, the second exits immediately. */
 export class Interruption implements Disposable {
   readonly #controller = new AbortController();
   readonly #stop: () => void;
 
-  /** `beforeLeaving` runs at the second one, to give the terminal back. */
-  constructor(io: Io, beforeLeaving: () => void) {
+  /** `beforeExit` runs before the second Ctrl-C exits, to restore the terminal. */
+  constructor(io: Io, beforeExit: () => void) {
     this.#stop = io.onInterrupt(() => {
       if (!this.requested) return this.#controller.abort(new Interrupted());
-      beforeLeaving();
+      beforeExit();
       io.exitNow(EXIT.interrupted);
     });
   }
@@ -19,7 +19,7 @@ export class Interruption implements Disposable {
     return this.#controller.signal.aborted;
   }
 
-  /** Aborts at the first one. */
+  /** Aborts at the first Ctrl-C. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }

@@ -1,7 +1,7 @@
 import type { BuildView } from '@kiln/contracts';
 import { EXIT } from '../../../io/exit-codes.ts';
 
-/** The exit code for a build that has ended, or goes on for others only; `interrupted` says that Ctrl-C asked for it. */
+/** Returns the exit code for a build that has ended or continues only for other builds. `interrupted`: Ctrl-C requested the cancel. */
 export function outcomeCode(
   { state, failure, releasedAt }: Pick<BuildView, 'state' | 'failure' | 'releasedAt'>,
   interrupted: boolean,

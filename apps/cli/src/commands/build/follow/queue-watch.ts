@@ -5,7 +5,7 @@ import { waitingReason } from '../placement-text.ts';
 const FIRST_MS = 700;
 const EVERY_MS = 2_000;
 
-/** Asks why a build waits until it no longer does. Answers that don't come are left out: this is only for show. */
+/** Polls and shows why a build waits, until it is stopped. Errors are ignored: this is only for display. */
 export class QueueWatch implements Disposable {
   readonly #client: KilnClient;
   readonly #id: string;
@@ -40,7 +40,7 @@ export class QueueWatch implements Disposable {
         const reason = waitingReason(await this.#client.placement(this.#id, { signal }));
         if (reason !== undefined && !signal.aborted) this.#show(reason);
       } catch {
-        // Aborted, or not answered: the log is what counts.
+        // Aborted or unreachable: following the log reports problems that matter.
       }
     }
   }

@@ -1,10 +1,10 @@
 import type { KilnClient } from '@kiln/client';
 import type { BuildRequestInput, BuildView } from '@kiln/contracts';
 import type { ProgressView } from '../../../progress/view.ts';
-import type { Interruption } from './interruption.ts';
 import type { BuildSource } from '../request/source.ts';
+import type { Interruption } from './interruption.ts';
 
-export interface SubmitInput {
+export interface SubmitOptions {
   readonly client: KilnClient;
   readonly request: BuildRequestInput;
   readonly source: BuildSource;
@@ -14,8 +14,8 @@ export interface SubmitInput {
 }
 
 /**
- * Sends the request, and the context with it. A Ctrl-C while the context is being sent takes it all back; one after that
- * waits for the answer, for the build may have been accepted, and only its id can cancel it.
+ * Sends the request with its context. Ctrl-C while the context is being sent aborts the submission. A later Ctrl-C has to
+ * wait for the answer: the build may have been accepted, and canceling it takes its id.
  */
 export async function submit({
   client,
@@ -24,21 +24,21 @@ export async function submit({
   idempotencyKey,
   view,
   interruption,
-}: SubmitInput): Promise<BuildView> {
+}: SubmitOptions): Promise<BuildView> {
   const { upload, context } = source;
   const whenUnanswered = {
     idempotencyKey,
-    onRetry: (error: unknown) => view.say(`${error instanceof Error ? error.message : String(error)}; trying again`),
+    onRetry: (error: unknown) => view.say(`${error instanceof Error ? error.message : String(error)}; retrying`),
   };
   if (!upload) return client.submit(request, whenUnanswered);
   const sending = new AbortController();
-  const takeBack = () => sending.abort(interruption.signal.reason);
-  interruption.signal.addEventListener('abort', takeBack, { once: true });
+  const abort = () => sending.abort(interruption.signal.reason);
+  interruption.signal.addEventListener('abort', abort, { once: true });
   interruption.signal.throwIfAborted();
   const total = context && tarBytes(context.entries);
   async function* packed(): AsyncGenerator<Uint8Array> {
     if (upload) yield* upload.open();
-    interruption.signal.removeEventListener('abort', takeBack);
+    interruption.signal.removeEventListener('abort', abort);
     view.uploaded();
   }
   try {
@@ -48,13 +48,13 @@ export async function submit({
       context: { ...upload, open: packed, onProgress: (sentBytes) => view.uploading(sentBytes, total) },
     });
   } finally {
-    interruption.signal.removeEventListener('abort', takeBack);
+    interruption.signal.removeEventListener('abort', abort);
   }
 }
 
 const BLOCK_BYTES = 512;
 
-/** Size of the tar, bytes: a header for each entry, contents in whole blocks, two empty blocks. Long names add a little. */
+/** Estimates the size of the tar in bytes: a header per entry, contents in whole blocks, two empty blocks. Long names add a little. */
 function tarBytes(entries: readonly { readonly sizeBytes: number }[]): number {
   const blocks = entries.reduce((sum, { sizeBytes }) => sum + 1 + Math.ceil(sizeBytes / BLOCK_BYTES), 2);
   return blocks * BLOCK_BYTES;

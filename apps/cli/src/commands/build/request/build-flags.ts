@@ -1,88 +1,101 @@
+import { CACHE_SCOPES, PRIORITIES } from '@kiln/domain';
 import type { FlagTable } from '../../../framework/flags.ts';
 
-/** Spelt and meant as in `docker buildx build`. */
+/** Flags with the names and meanings of `docker buildx build`. */
 export const DOCKER_FLAGS = {
-  tag: { kind: 'list', short: 't', value: 'NAME', help: 'Name of the image: [registry/]name[:tag]' },
+  tag: { kind: 'list', short: 't', value: 'NAME', help: 'Name of the image: [registry/]name[:tag] (repeatable)' },
   file: {
     kind: 'text',
     short: 'f',
     value: 'FILE',
-    help: 'Dockerfile (default: PATH/Dockerfile); - reads it from standard input',
+    help: 'Dockerfile; - reads it from standard input (default: PATH/Dockerfile)',
   },
   'build-arg': {
     kind: 'list',
     value: 'KEY[=VALUE]',
-    help: 'Build argument; without a value, the variable of that name',
+    help: 'Build argument; without a value, that of the environment variable (repeatable)',
   },
-  secret: { kind: 'list', value: 'id=ID[,src=FILE|,env=VAR]', help: 'Secret for RUN --mount=type=secret' },
-  target: { kind: 'text', value: 'STAGE', help: 'Stop at this stage' },
-  platform: { kind: 'list', value: 'OS/ARCH,…', help: 'Build for these platforms' },
-  push: { kind: 'bool', help: 'Push to the registries of the tags: the same as --output=type=registry' },
-  load: { kind: 'bool', help: "Load into the engine of the host that built it (not this machine's)" },
+  secret: {
+    kind: 'list',
+    value: 'id=ID[,src=FILE|,env=VAR]',
+    help: 'Secret for RUN --mount=type=secret (repeatable)',
+  },
+  target: { kind: 'text', value: 'STAGE', help: 'Stage to build (default: the last one)' },
+  platform: { kind: 'list', value: 'OS/ARCH,…', help: 'Target platforms' },
+  push: { kind: 'bool', help: 'Push to the registries of the tags; same as --output=type=registry' },
+  load: { kind: 'bool', help: "Load the image into the engine of the build's host, not of this machine" },
   output: {
     kind: 'list',
     short: 'o',
     value: 'DIR|-|type=…',
-    help: 'type=local,dest=DIR; type=tar,dest=FILE; type=registry; type=image,push=true; type=docker (loads); type=cacheonly',
+    help: 'Destination: type=local,dest=DIR; type=tar,dest=FILE; type=registry; type=image,push=true; type=docker (same as --load); type=cacheonly',
   },
-  'no-cache': { kind: 'bool', help: 'Run every step anew, with empty cache mounts' },
-  pull: { kind: 'bool', help: 'Ask the registry for newer base images' },
-  label: { kind: 'list', value: 'KEY=VALUE', help: 'Label of the image' },
+  'no-cache': { kind: 'bool', help: 'Run every step, with empty cache mounts' },
+  pull: { kind: 'bool', help: 'Pull newer versions of base images' },
+  label: { kind: 'list', value: 'KEY=VALUE', help: 'Label of the image (repeatable)' },
   provenance: { kind: 'text', value: 'BOOL|mode=…', help: 'Provenance attestation' },
   sbom: { kind: 'text', value: 'BOOL|generator=…', help: 'SBOM attestation' },
-  attest: { kind: 'list', value: 'type=…', help: 'type=provenance,… or type=sbom,…' },
-  memory: { kind: 'text', short: 'm', value: 'BYTES', help: 'Memory limit of RUN containers: 512m, 2g' },
-  'metadata-file': { kind: 'text', value: 'FILE', help: 'Write what came out, as JSON' },
-  iidfile: { kind: 'text', value: 'FILE', help: "Write the image's ID" },
+  attest: { kind: 'list', value: 'type=…', help: 'Attestation: type=provenance,… or type=sbom,… (repeatable)' },
+  memory: { kind: 'text', short: 'm', value: 'BYTES', help: 'Memory limit of RUN containers, such as 512m or 2g' },
+  'metadata-file': { kind: 'text', value: 'FILE', help: "Write the build's metadata to a file, as JSON" },
+  iidfile: { kind: 'text', value: 'FILE', help: "Write the image's ID to a file" },
   progress: {
     kind: 'text',
     value: 'MODE',
     help: 'auto, plain, tty, quiet or rawjson (default: $BUILDKIT_PROGRESS or auto)',
   },
-  quiet: { kind: 'bool', short: 'q', help: "No progress; the image's ID on standard output" },
+  quiet: { kind: 'bool', short: 'q', help: "Show no progress and print the image's ID" },
 } as const satisfies FlagTable;
 
-/** Kiln's own. */
+/** Kiln's own flags. */
 export const KILN_FLAGS = {
   repo: {
     kind: 'text',
     value: 'NAME',
-    help: "Project whose caches to use (default: the directory's git remote, else its name)",
+    help: "Project whose caches to use (default: the directory's git remote, or its name)",
   },
   'cache-scope': {
     kind: 'text',
     value: 'SCOPE',
-    help: 'Who shares the cache mounts: repo, team or pool (default: repo)',
+    help: `Who shares the cache mounts: ${CACHE_SCOPES.join(', ')} (default: repo)`,
   },
   'stored-secret': {
     kind: 'list',
     value: '[ID=]NAME',
-    help: 'A secret that Kiln keeps (kiln secret set), for RUN --mount=type=secret,id=ID (default: NAME)',
+    help: 'Secret stored with kiln secret set, for RUN --mount=type=secret,id=ID (default ID: NAME; repeatable)',
   },
   ref: { kind: 'text', value: 'REF', help: 'Branch, tag or commit of a git source' },
-  team: { kind: 'text', value: 'NAME', help: 'Team that the build counts for (default: $KILN_TEAM)' },
-  priority: { kind: 'text', value: 'CLASS', help: 'interactive, normal or batch' },
-  timeout: { kind: 'text', value: 'DURATION', help: 'End the build after so long: 90s, 20m, 2h (default: 1h)' },
+  team: { kind: 'text', value: 'NAME', help: 'Team that the build belongs to (default: $KILN_TEAM)' },
+  priority: { kind: 'text', value: 'CLASS', help: `${PRIORITIES.join(', ')} (default: normal)` },
+  timeout: { kind: 'text', value: 'DURATION', help: 'Time limit of the build, such as 90s, 20m or 2h (default: 1h)' },
   'concurrency-key': {
     kind: 'text',
     value: 'KEY',
-    help: 'Builds of the same key follow on each other; with --supersede',
+    help: 'Group of builds of which newer ones replace older ones; see --supersede',
   },
   supersede: {
     kind: 'text',
     value: 'WHICH',
-    help: 'Cancel older builds of the same key: queued (those that wait) or running (all)',
+    help: 'Cancel older builds with the same concurrency key: queued (only waiting ones) or running (all)',
   },
-  dedupe: { kind: 'bool', help: 'Share the run of an identical build in flight that has --dedupe, too' },
+  dedupe: { kind: 'bool', help: 'Share the run of an identical build that is in flight, if it has --dedupe too' },
   cpus: { kind: 'text', value: 'N', help: 'CPU limit of RUN containers' },
   weight: { kind: 'text', value: 'N', help: 'Slots that the build takes on its host (default: 1)' },
-  'host-label': { kind: 'list', value: 'KEY=VALUE', help: 'Only on a host with this label (kiln hosts shows them)' },
-  detach: { kind: 'bool', short: 'd', help: "Don't follow: print the build's id and leave" },
-  json: { kind: 'bool', help: 'Log records, then the build, as JSON lines on standard output' },
-  'idempotency-key': { kind: 'text', value: 'KEY', help: 'The same key never makes two builds' },
+  'host-label': {
+    kind: 'list',
+    value: 'KEY=VALUE',
+    help: 'Run only on hosts with this label; kiln hosts lists labels (repeatable)',
+  },
+  detach: { kind: 'bool', short: 'd', help: "Print the build's id and exit without following it" },
+  json: { kind: 'bool', help: 'Print log records, then the build, as JSON lines' },
+  'idempotency-key': {
+    kind: 'text',
+    value: 'KEY',
+    help: 'Key that can create at most one build, however often it is sent',
+  },
 } as const satisfies FlagTable;
 
-/** Flags of buildx that a pool has no use for. They can't change what is built: named on stderr, and passed over. */
+/** Flags of buildx that don't apply to a pool and don't affect the result. They are ignored with a warning. */
 export const IGNORED_FLAGS = {
   builder: { kind: 'text' },
   'cache-from': { kind: 'list' },
@@ -95,7 +108,7 @@ export const IGNORED_FLAGS = {
   debug: { kind: 'bool', short: 'D' },
 } as const satisfies FlagTable;
 
-/** Flags of buildx without which the build would be another one: refused. */
+/** Flags of buildx that Kiln doesn't support and that affect the result. They are refused. */
 export const REFUSED_FLAGS = {
   'add-host': { kind: 'list' },
   allow: { kind: 'list' },

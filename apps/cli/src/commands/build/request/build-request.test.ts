@@ -2,11 +2,11 @@ import { buildRequest } from '@kiln/contracts';
 import { describe, expect, it } from 'vitest';
 import { parseFlags } from '../../../framework/flags.ts';
 import { TempDir } from '../../../testing/temp-dir.ts';
-import { buildxWarnings } from './buildx-compat.ts';
 import { DOCKER_FLAGS, IGNORED_FLAGS, KILN_FLAGS, REFUSED_FLAGS } from './build-flags.ts';
+import { buildRequestOf } from './build-request.ts';
+import { buildxWarnings } from './buildx-compat.ts';
 import { gitSourceOf } from './git-source.ts';
 import { planOutput } from './output-flag.ts';
-import { buildRequestOf } from './build-request.ts';
 import { readSecrets } from './secret-flag.ts';
 
 const TABLE = { ...DOCKER_FLAGS, ...KILN_FLAGS, ...IGNORED_FLAGS, ...REFUSED_FLAGS };

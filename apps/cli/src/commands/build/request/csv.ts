@@ -1,6 +1,6 @@
 import { UsageError } from '../../../io/errors.ts';
 
-/** Splits one CSV record as docker does for `--output` and `--secret`: commas, and fields in double quotes (`""` for a quote). */
+/** Splits one CSV record like docker does for `--output` and `--secret`: at commas, with fields in double quotes (`""` for a quote). */
 export function csvFields(flag: string, text: string): string[] {
   const fields: string[] = [];
   const field = /(?:"((?:[^"]|"")*)"|([^",]*))(,|$)/y;
@@ -13,12 +13,12 @@ export function csvFields(flag: string, text: string): string[] {
   return fields;
 }
 
-/** `key=value` fields by their key, in lower case. Throws `UsageError` at a field without `=`. */
+/** Parses `key=value` fields. Keys are in lower case. @throws UsageError for a field without `=` */
 export function csvPairs(flag: string, text: string): Map<string, string> {
   return new Map(
     csvFields(flag, text).map((field) => {
       const at = field.indexOf('=');
-      if (at < 1) throw new UsageError(`${flag} ${text}: ${JSON.stringify(field)} must be key=value`);
+      if (at < 1) throw new UsageError(`${flag} ${text}: got ${JSON.stringify(field)}, expected key=value`);
       return [field.slice(0, at).trim().toLowerCase(), field.slice(at + 1)];
     }),
   );

@@ -1,36 +1,36 @@
 import { UsageError } from '../../../io/errors.ts';
 import { csvFields, csvPairs } from './csv.ts';
 
-/** Where the files of an `artifact` go. */
+/** Where to write the files of an output of type `artifact`. */
 export type Destination =
   | { readonly type: 'directory'; readonly path: string }
   | { readonly type: 'file'; readonly path: string }
   | { readonly type: 'stdout' };
 
-/** What becomes of the result: the request's `output`, and what is done here with what comes back. */
+/** The request's `output`, and what this command does with the artifact. */
 export interface OutputPlan {
   readonly output: 'none' | 'push' | 'load' | 'artifact';
   readonly destination?: Destination;
-  /** Names that the output itself gives: `type=image,name=…`. */
+  /** Image names in the output itself: `type=image,name=…`. */
   readonly names: readonly string[];
 }
 
-/** Together `-o`, `--push` and `--load` as buildx takes them. Throws `UsageError` at what Kiln's hosts can't do. */
+/** Combines `-o`, `--push` and `--load` like buildx does. @throws UsageError for outputs that Kiln doesn't support */
 export function planOutput(flags: {
   readonly output: readonly string[];
   readonly push: boolean | undefined;
   readonly load: boolean | undefined;
 }): OutputPlan {
-  if (flags.output.length > 1) throw new UsageError('one --output only: a Kiln build has one result');
+  if (flags.output.length > 1) throw new UsageError('--output can be given only once');
   const given = flags.output[0] === undefined ? undefined : parseOutput(flags.output[0]);
-  if (flags.push && flags.load) throw new UsageError('--push and --load: choose one');
+  if (flags.push && flags.load) throw new UsageError('--push cannot be combined with --load');
   if (flags.push) {
-    if (given && !given.isImage) throw new UsageError(`--push can't be used together with --output ${flags.output[0]}`);
+    if (given && !given.isImage) throw new UsageError(`--push cannot be combined with --output ${flags.output[0]}`);
     return { output: 'push', names: given?.plan.names ?? [] };
   }
   if (flags.load) {
     if (given && given.plan.output !== 'load') {
-      throw new UsageError(`--load can't be used together with --output ${flags.output[0]}`);
+      throw new UsageError(`--load cannot be combined with --output ${flags.output[0]}`);
     }
     return { output: 'load', names: given?.plan.names ?? [] };
   }
@@ -47,9 +47,9 @@ const KNOWN = 'local, tar, registry, image, docker, cacheonly';
 function parseOutput(text: string): ParsedOutput {
   const fields = csvFields('--output', text);
   const [only] = fields;
-  // Docker's short form: a directory, or - for a tar on standard output.
+  // Docker's short form: a directory, or `-` for a tar on standard output.
   if (fields.length === 1 && only !== undefined && !only.includes('=')) {
-    if (only === '') throw new UsageError('--output needs a directory, -, or type=…');
+    if (only === '') throw new UsageError('--output: got "", expected a directory, -, or type=…');
     return artifact(only === '-' ? { type: 'stdout' } : { type: 'directory', path: only });
   }
   const attributes = csvPairs('--output', text);
@@ -57,7 +57,7 @@ function parseOutput(text: string): ParsedOutput {
   const dest = take(attributes, 'dest');
   const parsed = byType(text, type, dest, attributes);
   const [left] = attributes.keys();
-  if (left !== undefined) throw new UsageError(`--output ${text}: Kiln has no ${left}= for type=${type}`);
+  if (left !== undefined) throw new UsageError(`--output ${text}: ${left}= is not supported for type=${type}`);
   return parsed;
 }
 
@@ -69,16 +69,17 @@ function byType(
 ): ParsedOutput {
   switch (type) {
     case undefined:
-      throw new UsageError(`--output ${text}: type= is missing; Kiln knows ${KNOWN}`);
+      throw new UsageError(`--output ${text}: type= is required: ${KNOWN}`);
     case 'local':
-      if (!dest) throw new UsageError(`--output ${text}: dest=DIRECTORY is missing`);
+      if (!dest) throw new UsageError(`--output ${text}: dest=DIRECTORY is required`);
       return artifact({ type: 'directory', path: dest });
     case 'tar':
       return artifact(
         dest === undefined || dest === '-' || dest === '' ? { type: 'stdout' } : { type: 'file', path: dest },
       );
     case 'docker':
-      if (dest !== undefined) throw new UsageError(`--output ${text}: Kiln can't write an image to a file; ${OTHERS}`);
+      if (dest !== undefined)
+        throw new UsageError(`--output ${text}: writing an image to a file is not supported; ${OTHERS}`);
       return { plan: { output: 'load', names: names(attributes) }, isImage: false };
     case 'registry':
       take(attributes, 'push');
@@ -90,13 +91,13 @@ function byType(
     case 'cacheonly':
       return { plan: { output: 'none', names: [] }, isImage: false };
     case 'oci':
-      throw new UsageError(`--output ${text}: Kiln can't write an OCI archive; ${OTHERS}`);
+      throw new UsageError(`--output ${text}: OCI archives are not supported; ${OTHERS}`);
     default:
-      throw new UsageError(`--output ${text}: type=${type} isn't one of ${KNOWN}`);
+      throw new UsageError(`--output ${text}: got type=${type}, expected ${KNOWN}`);
   }
 }
 
-const OTHERS = '--push it to a registry, or take its files with type=local or type=tar';
+const OTHERS = 'use --push, or export the files with type=local or type=tar';
 
 function artifact(destination: Destination): ParsedOutput {
   return { plan: { output: 'artifact', destination, names: [] }, isImage: false };

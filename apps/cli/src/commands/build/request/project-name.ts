@@ -7,8 +7,8 @@ const GIT_TIMEOUT_MS = 5_000;
 const MAX_CHARS = 255;
 
 /**
- * The name under which a directory's builds share caches: its git remote and its place in the repository, so that any
- * checkout of it, on any machine, has the same; without git the directory's own name.
+ * Returns the name under which builds of a directory share caches: its git remote and its path in the repository, so that
+ * every checkout on every machine gets the same name. Without git, the name of the directory.
  */
 export async function projectName(root: string, directoryName: string): Promise<string> {
   const remote = await git(root, ['config', '--get', 'remote.origin.url']);
@@ -26,7 +26,7 @@ async function git(cwd: string, args: readonly string[]): Promise<string> {
   }
 }
 
-/** Only what the API takes in a name. */
+/** Replaces the characters that the API doesn't allow in a name. */
 function allowed(name: string): string {
   return (
     name

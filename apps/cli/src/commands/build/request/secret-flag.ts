@@ -13,9 +13,9 @@ export interface ReadSecrets {
 }
 
 /**
- * Reads `--secret id=npm,src=.npmrc`, `id=token,env=TOKEN`, `id=TOKEN` as buildx does: with neither, the variable of that
- * name, else the file of that name. A variable that isn't set is left out with a warning: only a mount with `required` fails by it.
- * Throws `UsageError`; a value is never part of a message.
+ * Reads `--secret id=npm,src=.npmrc`, `id=token,env=TOKEN` or `id=TOKEN` like buildx does: without src and env, the value is that of the
+ * variable of that name, or else of the file of that name. A variable that isn't set is omitted with a warning, because only a mount
+ * with `required` fails without it. A value is never part of a message. @throws UsageError
  */
 export async function readSecrets(flags: readonly string[], env: Env, cwd: string): Promise<ReadSecrets> {
   const values: Record<string, string> = {};
@@ -26,7 +26,9 @@ export async function readSecrets(flags: readonly string[], env: Env, cwd: strin
     else {
       const value = env[source.env];
       if (value === undefined)
-        warnings.push(`--secret id=${id}: the environment has no ${source.env}; the build goes without`);
+        warnings.push(
+          `--secret id=${id}: the environment variable ${source.env} is not set; the build runs without this secret`,
+        );
       else values[id] = value;
     }
   }
@@ -43,9 +45,9 @@ function parseSecret(flag: string, env: Env): { id: string; source: Source } {
     if (!['id', 'type', 'src', 'source', 'env'].includes(key))
       throw new UsageError(`--secret ${flag}: unknown key ${key}`);
   }
-  if (!id) throw new UsageError(`--secret ${flag}: id= is missing`);
+  if (!id) throw new UsageError(`--secret ${flag}: id= is required`);
   if (type !== undefined && type !== 'file' && type !== 'env') {
-    throw new UsageError(`--secret ${flag}: type=${type}; expected file or env`);
+    throw new UsageError(`--secret ${flag}: got type=${type}, expected file or env`);
   }
   if (variable !== undefined) return { id, source: { env: variable } };
   if (type === 'env') return { id, source: { env: file ?? id } };
@@ -63,6 +65,8 @@ async function readSecretFile(id: string, path: string): Promise<string> {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data);
   } catch {
-    throw new UsageError(`--secret id=${id}: ${path} isn't UTF-8 text; encode it (base64) and decode it in the RUN`);
+    throw new UsageError(
+      `--secret id=${id}: ${path} is not UTF-8 text; encode it with base64 and decode it in the RUN step`,
+    );
   }
 }

@@ -8,7 +8,7 @@ import type { Io } from '../../../io/output.ts';
 import { gitSourceOf } from './git-source.ts';
 import { projectName } from './project-name.ts';
 
-/** What is built, and what has to be sent for it. */
+/** The source of a build, and what has to be uploaded for it. */
 export interface BuildSource {
   readonly source: BuildRequestInput['source'];
   readonly dockerfile: string | undefined;
@@ -16,7 +16,7 @@ export interface BuildSource {
   readonly context?: LocalContext;
 }
 
-export interface SourceInput {
+export interface SourceOptions {
   readonly operand: string;
   readonly file: string | undefined;
   readonly ref: string | undefined;
@@ -24,15 +24,16 @@ export interface SourceInput {
   readonly io: Io;
 }
 
-/** A git URL, `-` for a tar on standard input, or a directory. Throws `UsageError` where there is nothing to build from. */
-export async function readSource({ operand, file, ref, repo, io }: SourceInput): Promise<BuildSource> {
+/** Reads the context operand: a git URL, `-` for a tar on standard input, or a directory. @throws UsageError */
+export async function readSource({ operand, file, ref, repo, io }: SourceOptions): Promise<BuildSource> {
   const git = gitSourceOf(operand, ref);
   if (git) {
-    if (repo !== undefined) throw new UsageError("--repo names an uploaded context; a git source's name is its URL");
-    if (file === '-') throw new UsageError('-f - needs a directory as context, not a git repository');
+    if (repo !== undefined)
+      throw new UsageError('--repo cannot be combined with a git source, which is named by its URL');
+    if (file === '-') throw new UsageError('-f - cannot be combined with a git source');
     return { source: git, dockerfile: file };
   }
-  if (ref !== undefined) throw new UsageError('--ref needs a git URL as the context');
+  if (ref !== undefined) throw new UsageError('--ref requires a git URL as the context');
   if (operand === '-') return fromPipe(file, repo, io);
   const context = await readLocalContext({
     cwd: io.cwd,
@@ -50,20 +51,24 @@ export async function readSource({ operand, file, ref, repo, io }: SourceInput):
 }
 
 async function fromPipe(file: string | undefined, repo: string | undefined, io: Io): Promise<BuildSource> {
-  if (file === '-') throw new UsageError("can't read both the context and the Dockerfile from standard input");
-  if (io.stdin.isTTY) throw new UsageError('the context - is a tar on standard input, which is a terminal');
+  if (file === '-')
+    throw new UsageError('-f - cannot be combined with the context -: both are read from standard input');
+  if (io.stdin.isTTY)
+    throw new UsageError('the context - is read from standard input, which is a terminal; pipe a tar into it');
   const source = { type: 'upload' as const, name: repo ?? directoryName(io.cwd) };
   const piped = await readPipedContext(io.stdin);
   if (piped.kind === 'tar') {
     return { source, dockerfile: file, upload: { open: piped.bytes, gzip: piped.gzip, repeatable: false } };
   }
-  if (file !== undefined) throw new UsageError(`standard input isn't a tar, so there is no ${file} in it`);
+  if (file !== undefined)
+    throw new UsageError(`-f ${file}: standard input is not a tar, so it does not contain the file`);
   const entry = dockerfileEntry(piped.text);
   return { source, dockerfile: entry.path, upload: { open: () => packContext('', [entry]), repeatable: true } };
 }
 
 async function readDockerfile(io: Io): Promise<Uint8Array> {
-  if (io.stdin.isTTY) throw new UsageError('-f - reads the Dockerfile from standard input, which is a terminal');
+  if (io.stdin.isTTY)
+    throw new UsageError('-f - reads the Dockerfile from standard input, which is a terminal; pipe it');
   const chunks: Uint8Array[] = [];
   for await (const chunk of io.stdin) chunks.push(chunk);
   if (chunks.length === 0) throw new UsageError('-f -: the Dockerfile on standard input is empty');

@@ -8,10 +8,10 @@ import type { KilnClient } from '@kiln/client';
 import type { BuildView } from '@kiln/contracts';
 import { UsageError } from '../../../io/errors.ts';
 import type { Io } from '../../../io/output.ts';
-import { extractTar } from './extract-tar.ts';
 import type { Destination } from '../request/output-flag.ts';
+import { extractTar } from './extract-tar.ts';
 
-/** Fetches what the build made and puts it where `-o` says. Throws `UsageError` where it arrives damaged or can't be written. */
+/** Downloads the build's artifact to the destination of `-o`. @throws UsageError if it arrives damaged or can't be written */
 export async function fetchArtifact(
   client: KilnClient,
   build: BuildView,
@@ -31,7 +31,7 @@ export async function fetchArtifact(
   }
 }
 
-/** The file appears only when all of it is there. */
+/** Writes a file that appears only once it is complete. */
 async function writeWhole(path: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
   const partial = `${path}.${process.pid}.partial`;
   try {

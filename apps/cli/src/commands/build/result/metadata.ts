@@ -2,12 +2,12 @@ import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { BuildView } from '@kiln/contracts';
 
-/** What docker calls the image's ID: its config's digest where known, else the manifest's. */
+/** Returns what docker calls the image's ID: the digest of its config if known, else of its manifest. */
 export function imageId({ result }: BuildView): string | undefined {
   return result?.configDigest ?? result?.digest;
 }
 
-/** The keys that buildx writes into `--metadata-file`, as far as Kiln knows their values, and `kiln.build`. */
+/** Returns the keys that buildx writes into `--metadata-file`, as far as Kiln knows their values, and `kiln.build`. */
 export function metadata(build: BuildView): Record<string, unknown> {
   const { result } = build;
   const names = result?.pushed ?? result?.loaded;
@@ -20,7 +20,7 @@ export function metadata(build: BuildView): Record<string, unknown> {
   };
 }
 
-/** Writes the files that the flags ask for. */
+/** Writes the files requested by `--metadata-file` and `--iidfile`. */
 export async function writeResultFiles(
   build: BuildView,
   files: { readonly metadataFile: string | undefined; readonly iidFile: string | undefined; readonly cwd: string },

@@ -7,14 +7,14 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Logger } from '@kiln/runtime';
 
-/** redis-server is missing, or ends as soon as it starts; the message has its last words. */
+/** redis-server is missing, or exits when it starts; the message contains its last output. */
 export class RedisNotStarted extends Error {
   readonly code = 'redis_not_started';
 }
 
-/** Where a Redis of our own listens for workers of other machines: never without a password. */
+/** Where the private Redis listens for workers on other machines, always with a password. */
 export interface RedisListener {
-  /** An IP address of this machine; `0.0.0.0` or `::` for all. */
+  /** An IP address of this machine, or `0.0.0.0` or `::` for all. */
   readonly address: string;
   readonly port: number;
   readonly password: string;
@@ -23,22 +23,22 @@ export interface RedisListener {
 export interface PrivateRedis extends AsyncDisposable {
   /** `unix://…` */
   readonly url: string;
-  /** `redis://…`, for workers; undefined where it doesn't listen for them. */
+  /** `redis://…`, for workers. Undefined if it doesn't listen for them. */
   readonly workerUrl: string | undefined;
-  /** Of the present child, for tests that kill it. */
+  /** Returns the pid of the current child, for tests that kill it. */
   readonly pid: () => number | undefined;
 }
 
 const START_TIMEOUT_MS = 15_000;
 const STOP_TIMEOUT_MS = 10_000;
-/** Longest path of a unix socket that every kernel takes, in bytes. */
+/** Longest path of a unix socket that every kernel accepts, in bytes. */
 const SOCKET_PATH_MAX = 100;
 const RESTART_AFTER_MS = 200;
 const KEPT_OUTPUT_CHARS = 4_000;
 
 /**
- * Starts a Redis of our own as a child: append-only file in `dir`, a unix socket that only this user may open, and a port only
- * where `listen` says so. A child that dies is started again on the same data.
+ * Starts a private Redis as a child process, with an append-only file in `dir` and a unix socket that only this user can open. It opens a
+ * port only if `listen` is given. A child that dies is restarted on the same data.
  * @throws RedisNotStarted
  */
 export async function startPrivateRedis(
@@ -64,7 +64,7 @@ function listenerUrl({ address, port, password }: RedisListener): string {
   return `redis://:${encodeURIComponent(password)}@${address.includes(':') ? `[${address}]` : address}:${port}`;
 }
 
-/** A leading `-` has it read further settings, the password, from its standard input: others can see a command line. */
+/** With a leading `-`, Redis reads further settings from standard input: the password, because others can read a command line. */
 function redisArguments(dir: string, socket: string, listen: RedisListener | undefined): string[] {
   return [
     ...(listen ? ['-', '--port', String(listen.port), '--bind', listen.address] : ['--port', '0']),
@@ -76,7 +76,7 @@ function redisArguments(dir: string, socket: string, listen: RedisListener | und
   ];
 }
 
-/** Beside the data where the path is short enough, else in a folder of this user's among the temporary files. */
+/** Returns a path beside the data if it is short enough, else one in a temporary directory of this user. */
 async function socketPath(dir: string): Promise<string> {
   const beside = join(dir, 'redis.sock');
   if (Buffer.byteLength(beside) <= SOCKET_PATH_MAX) return beside;
@@ -85,7 +85,7 @@ async function socketPath(dir: string): Promise<string> {
   return join(short, 'redis.sock');
 }
 
-interface ChildSettings {
+interface ChildOptions {
   readonly args: readonly string[];
   readonly socket: string;
   readonly listen: RedisListener | undefined;
@@ -101,7 +101,7 @@ class RedisChild {
   #output = '';
   #stopping = false;
 
-  constructor(command: string, { args, socket, listen }: ChildSettings, log: Logger) {
+  constructor(command: string, { args, socket, listen }: ChildOptions, log: Logger) {
     this.#command = command;
     this.#args = args;
     this.#socket = socket;
@@ -115,10 +115,10 @@ class RedisChild {
 
   async start(): Promise<void> {
     await rm(this.#socket, { force: true });
-    // A group of its own: Ctrl-C in the terminal must reach Kiln, which then stops Redis last.
+    // In a process group of its own, so that Ctrl-C reaches only Kiln, which stops Redis last.
     const child = spawn(this.#command, this.#args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
     this.#child = child;
-    // It may end before it has read: that is told by its exit.
+    // The child may exit before it has read its input; its exit is reported below.
     child.stdin.on('error', () => {});
     child.stdin.end(this.#password === undefined ? '' : `requirepass ${this.#password}\n`);
     const keep = (chunk: Buffer) => {
@@ -127,12 +127,12 @@ class RedisChild {
     child.stdout?.on('data', keep);
     child.stderr?.on('data', keep);
     const ended = new Promise<never>((_, reject) => {
-      child.once('error', (error) =>
-        reject(new RedisNotStarted(`${this.#command} can’t be started: ${error.message}`)),
-      );
+      child.once('error', (error) => reject(new RedisNotStarted(`can’t start ${this.#command}: ${error.message}`)));
       child.once('exit', (code, signal) => {
         reject(
-          new RedisNotStarted(`${this.#command} ended with ${signal ?? code}; its last words:\n${this.#output.trim()}`),
+          new RedisNotStarted(
+            `${this.#command} exited with ${signal ?? code}; its last output:\n${this.#output.trim()}`,
+          ),
         );
       });
     });
@@ -154,23 +154,23 @@ class RedisChild {
 
   #restart(code: number | null, signal: NodeJS.Signals | null): void {
     if (this.#stopping) return;
-    this.#log.error({ code, signal, output: this.#output.slice(-500) }, 'redis ended; starting it again');
+    this.#log.error({ code, signal, output: this.#output.slice(-500) }, 'redis exited; restarting it');
     setTimeout(() => {
       if (this.#stopping) return;
       this.start().catch((error: unknown) => {
-        this.#log.error({ err: error }, 'redis could not be started again');
+        this.#log.error({ err: error }, 'redis restart failed');
         this.#restart(null, null);
       });
     }, RESTART_AFTER_MS);
   }
 
-  /** Waits until PING is answered: while the append-only file is loaded it isn't. */
+  /** Waits until Redis answers PING, which it doesn't while it loads the append-only file. */
   async #answers(): Promise<void> {
     const giveUpAt = performance.now() + START_TIMEOUT_MS;
     while (!(await ping(this.#socket, this.#password))) {
       if (performance.now() > giveUpAt) {
         throw new RedisNotStarted(
-          `${this.#command} doesn’t answer after ${START_TIMEOUT_MS / 1000} s; its last words:\n${this.#output}`,
+          `${this.#command} did not answer within ${START_TIMEOUT_MS / 1000} s; its last output:\n${this.#output}`,
         );
       }
       await new Promise((resolve) => setTimeout(resolve, 20));

@@ -20,7 +20,7 @@ import type { UpOptions } from './up-options.ts';
 
 const NAMESPACE = 'kiln';
 
-/** What the environment may say of the builder. */
+/** Settings of the builders, from the environment. */
 export interface BuilderSettings extends ReturnType<typeof trustSettings> {
   readonly toolImage: string;
   readonly buildkitImage: string;
@@ -28,7 +28,7 @@ export interface BuilderSettings extends ReturnType<typeof trustSettings> {
   readonly dockerConfigDir?: string;
 }
 
-/** What the environment may say of a pool. */
+/** Settings of a pool, from the environment. */
 export interface PoolSettings {
   readonly builder: BuilderSettings;
   readonly idle: ReturnType<typeof idleSettings>;
@@ -46,8 +46,8 @@ export interface RunningPool {
 }
 
 /**
- * Starts a whole pool in this process. Whatever fails on the way, what was started before is stopped again.
- * @throws DataDirInUse @throws RedisNotStarted and what the API's port and the builder throw
+ * Starts a complete pool in this process. If a part fails to start, those that were started before are stopped again.
+ * @throws DataDirInUse @throws RedisNotStarted, and the errors of the API's port and the builders
  */
 export async function startPool(options: UpOptions, settings: PoolSettings, log: Logger): Promise<RunningPool> {
   const shutdown = new Shutdown();
@@ -80,9 +80,9 @@ async function compose(
   });
   shutdown.add('state', () => state[Symbol.asyncDispose]());
 
-  // Before the builders end what an older process left running.
+  // Taken before the builders stop what an older process left running.
   const epoch = await state.hosts.nextEpoch();
-  // The builders first: nothing is announced before builds can run.
+  // The builders start first: the pool is announced only when builds can run.
   const builders = await HostBuilders.start({
     ...settings.builder,
     ...(options.trust && { trust: options.trust }),

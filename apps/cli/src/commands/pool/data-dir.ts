@@ -4,34 +4,34 @@ import { join } from 'node:path';
 import { formatToken, TOKEN_BYTES } from '@kiln/domain';
 import { parseSecretKeys } from '@kiln/runtime';
 
-/** Another `kiln up` uses the directory. */
+/** Another `kiln up` is using the directory. */
 export class DataDirInUse extends Error {
   readonly code = 'data_dir_in_use';
   constructor(dir: string, pid: number) {
-    super(`${dir} is in use by another kiln up (process ${pid}); stop it, or give this one another --data-dir`);
+    super(`${dir} is in use by another kiln up (process ${pid}); stop it, or use another --data-dir`);
   }
 }
 
-/** What `kiln up` keeps on disk. Everything in it is readable by its owner only. */
+/** The files of `kiln up`. All are readable only by their owner. */
 export interface DataDir extends AsyncDisposable {
   readonly path: string;
   readonly token: string;
-  /** With it workers join; it opens nothing else. */
+  /** The token with which workers join. It grants nothing else. */
   readonly joinToken: string;
-  /** Of the Redis, where that listens for workers. */
+  /** The password of Redis when it listens for workers. */
   readonly redisPassword: string;
-  /** From `secret.key`: the first line’s seals, all open. */
+  /** The keys in `secret.key`. The first one seals, all of them open. */
   readonly secretKeys: readonly Buffer[];
-  /** The machine's identity in the pool: survives restarts, so that a new worker may take its predecessor's place. */
+  /** The machine's identity in the pool. It survives restarts, so that a new worker can replace its predecessor. */
   readonly machine: string;
   readonly blobs: string;
   readonly redis: string;
   readonly scratch: string;
-  /** Tells CLIs of this user where the pool is. */
+  /** Writes the pool's address for the CLIs of this user. */
   announce(url: string): Promise<void>;
 }
 
-/** Opens the directory, making what is missing, and holds it against a second `kiln up`. @throws DataDirInUse */
+/** Opens the directory, creates what is missing, and locks it against a second `kiln up`. @throws DataDirInUse */
 export async function openDataDir(path: string): Promise<DataDir> {
   await mkdir(path, { recursive: true, mode: 0o700 });
   const lock = join(path, 'up.pid');
@@ -59,7 +59,7 @@ export async function openDataDir(path: string): Promise<DataDir> {
 
 const newSecretKey = () => randomBytes(32).toString('base64');
 
-/** The file's content, made by `make` where the file is missing. */
+/** Returns the file's content, creating the file with `make` if it is missing. */
 async function keep(path: string, make: () => string): Promise<string> {
   try {
     await writeFile(path, `${make()}\n`, { mode: 0o600, flag: 'wx' });
@@ -69,7 +69,7 @@ async function keep(path: string, make: () => string): Promise<string> {
   return (await readFile(path, 'utf8')).trim();
 }
 
-/** A lock file with our pid; one that a dead process left is taken over. */
+/** Creates a lock file with our pid, replacing one that a dead process left. */
 async function takeLock(dir: string, lock: string): Promise<void> {
   for (;;) {
     try {
@@ -86,7 +86,7 @@ async function takeLock(dir: string, lock: string): Promise<void> {
   }
 }
 
-/** Whether `pid` lives and is a Kiln, not somebody who got a dead one's number. */
+/** Whether `pid` is a running `kiln up`, and not another process that reuses the number. */
 async function isKilnUp(pid: number): Promise<boolean> {
   try {
     process.kill(pid, 0);

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { runCli } from '../cli.ts';
-import { FakeApi, fakeBuild } from '../testing/fake-api.ts';
-import { fakeIo } from '../testing/fake-io.ts';
+import { runCli } from './cli.ts';
+import { FakeApi, fakeBuild } from './testing/fake-api.ts';
+import { fakeIo } from './testing/fake-io.ts';
 
 /** Sets the clipboard, the title and the screen, by 7 and by 8 bits. */
 const ORDERS = '\u001b]52;c;c2g=\u0007\u001b]0;owned\u001b\\\u001b[2J\u001b[1A\u009b2J\u009d52;c;c2g=\u009c\u0008';

@@ -3,28 +3,28 @@ import { dirname } from 'node:path';
 import { createLogger, onStopSignal, Shutdown } from '@kiln/runtime';
 import { type RunningHost, runHost } from '@kiln/worker';
 import { pino } from 'pino';
-import { buildersText } from '../host/builders-text.ts';
+import type { FlagValues } from '../../framework/flags.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import type { Io } from '../../io/output.ts';
-import { parseWorkerOptions, type WorkerOptions, workerHelp } from './worker-options.ts';
+import { fieldLines } from '../../io/table.ts';
+import { buildersText } from '../host/builders-text.ts';
+import type { WORKER_FLAGS } from './flags.ts';
+import { readWorkerOptions, type WorkerOptions } from './worker-options.ts';
 
-/** `kiln worker`: runs a worker until it is asked to stop, drained or removed; answers the exit code. @throws UsageError */
-export async function runWorker(args: readonly string[], io: Io): Promise<number> {
-  const options = parseWorkerOptions(args, io.env);
-  if (options === 'help') {
-    io.out.write(workerHelp(io.out.columns));
-    return EXIT.ok;
-  }
+/** Runs a worker until it is asked to stop, drained or removed. Returns the exit code. @throws UsageError */
+export async function runWorker(flags: FlagValues<typeof WORKER_FLAGS>, io: Io): Promise<number> {
+  const options = readWorkerOptions(flags, io.env);
   const say = (text: string) => io.err.line(text);
   try {
-    return await serve(options, say);
+    await serve(options, say);
+    return EXIT.ok;
   } catch (error) {
     say(`kiln worker: ${error instanceof Error ? error.message : String(error)}`);
     return EXIT.notDone;
   }
 }
 
-async function serve(options: WorkerOptions, say: (text: string) => void): Promise<number> {
+async function serve(options: WorkerOptions, say: (text: string) => void): Promise<void> {
   using stop = onStopSignal();
   const { settings, logFile } = options;
   if (logFile !== '-') await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
@@ -45,23 +45,22 @@ async function serve(options: WorkerOptions, say: (text: string) => void): Promi
     await shutdown.run((step, error) => log.error({ err: error, step }, 'shutdown step failed'));
   }
   say('kiln worker: stopped');
-  return EXIT.ok;
 }
 
 function farewell(why: NodeJS.Signals | 'drained' | 'removed', name: string): string {
   if (why === 'drained') return `${name} is drained; leaving`;
   if (why === 'removed') return `${name} was removed from the pool; leaving`;
-  return `${why}; finishing what runs (again to stop at once)`;
+  return `${why}; finishing running builds (repeat to stop immediately)`;
 }
 
 function greeting({ builders }: RunningHost, { settings, logFile }: WorkerOptions): string {
   const labels = Object.entries(settings.KILN_LABELS).map(([label, value]) => `${label}=${value}`);
-  const rows = [
-    ['host', `${settings.KILN_HOST_NAME}: ${settings.KILN_SLOTS} at a time, ${buildersText(builders)}`],
-    ...(labels.length > 0 ? [['labels', labels.join(' ')]] : []),
+  const { KILN_HOST_NAME: name, KILN_SLOTS: slots } = settings;
+  const rows: [string, string][] = [
+    ['host', `${name}: ${slots} ${slots === 1 ? 'slot' : 'slots'}, ${buildersText(builders)}`],
+    ...(labels.length > 0 ? [['labels', labels.join(' ')] satisfies [string, string]] : []),
     ['data', settings.KILN_DATA_DIR],
     ['log', logFile === '-' ? 'standard error' : logFile],
   ];
-  const table = rows.map(([label = '', text = '']) => `  ${label.padEnd(6)} ${text}`).join('\n');
-  return `kiln worker: joined\n${table}\nCtrl-C finishes what runs and leaves.`;
+  return `kiln worker: joined\n${fieldLines(rows, '  ')}Ctrl-C finishes running builds and leaves.`;
 }
