@@ -3,7 +3,7 @@ import { runCli } from './cli.ts';
 import { FakeApi, fakeBuild } from './testing/fake-api.ts';
 import { fakeIo } from './testing/fake-io.ts';
 
-/** Sets the clipboard, the title and the screen, by 7 and by 8 bits. */
+/** Control sequences that set the clipboard, the title and the screen, in 7-bit and 8-bit form. */
 const ORDERS = '\u001b]52;c;c2g=\u0007\u001b]0;owned\u001b\\\u001b[2J\u001b[1A\u009b2J\u009d52;c;c2g=\u009c\u0008';
 const RED = '\u001b[31mred\u001b[0m';
 const SCREEN = { columns: 200, rows: 40 };
@@ -20,14 +20,14 @@ async function run(args: string[], terminal?: { columns: number; rows: number })
   return Buffer.from(at.stdout.text + at.stderr.text, 'latin1').toString();
 }
 
-/** No order of others is in it: no string sequence, no 8-bit control, no cursor but what our own live region moves. */
+/** Expects no string sequence, no 8-bit control and no cursor movement other than that of the live region. */
 function expectTame(text: string) {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: none of these may be there
   expect(text).not.toMatch(/\u001b[\]PX^_c]|[\u0000-\u0008\u000b\u000c\u000e-\u001a\u007f-\u009f]|\u001b\[2J/);
   expect(text).not.toMatch(/owned|c2g=/);
 }
 
-describe('what others wrote gives the terminal no orders', () => {
+describe('untrusted text can’t control the terminal', () => {
   const build = fakeBuild({ state: 'failed', repo: `app${ORDERS}`, host: `h${ORDERS}1` });
 
   const failure = { code: 'step_failed', message: `exit${ORDERS}`, excerpt: ` 1 | >>> RUN x${ORDERS}` } as const;
@@ -50,7 +50,7 @@ describe('what others wrote gives the terminal no orders', () => {
   it.each([
     ['on a terminal', SCREEN],
     ['into a pipe', undefined],
-  ])('kiln logs %s', async (_where, terminal) => {
+  ])('in kiln logs %s', async (_where, terminal) => {
     logOf();
     const text = await run(['logs', build.id], terminal);
     expectTame(text);
@@ -58,7 +58,7 @@ describe('what others wrote gives the terminal no orders', () => {
     for (const words of ['RUN x', 'careful', 'so', 'bad', 'exit']) expect(text).toContain(words);
   });
 
-  it('kiln logs --json on a terminal; into a pipe it is exact', async () => {
+  it('in kiln logs --json on a terminal; a pipe gets it unchanged', async () => {
     logOf();
     expectTame((await run(['logs', '--json', build.id], SCREEN)).replaceAll(/\\u00[0-9a-f]{2}|owned|c2g=/g, ''));
     const lines = (await run(['logs', '--json', build.id])).trim().split('\n');
@@ -73,7 +73,7 @@ describe('what others wrote gives the terminal no orders', () => {
   it.each([
     ['on a terminal', SCREEN],
     ['into a pipe', undefined],
-  ])('kiln ps and errors %s', async (_where, terminal) => {
+  ])('in kiln ps and errors %s', async (_where, terminal) => {
     logOf();
     const list = await run(['ps', '-a'], terminal);
     expectTame(list);
@@ -86,7 +86,7 @@ describe('what others wrote gives the terminal no orders', () => {
     expect(error).toContain('no such build');
   });
 
-  it.each(['plain', 'tty'])('kiln build --progress=%s', async (progress) => {
+  it.each(['plain', 'tty'])('in kiln build --progress=%s', async (progress) => {
     api.onSubmit = () => {
       logSteps();
       api.end('failed', failure);

@@ -11,7 +11,7 @@ const TABLE = {
 
 const parse = (line: string) => parseFlags(line === '' ? [] : line.split(' '), TABLE);
 
-describe('flags as docker takes them', () => {
+describe('parseFlags', () => {
   it.each([
     ['-t a --tag b --tag=c -td -t=e .', { tag: ['a', 'b', 'c', 'd', 'e'] }, ['.']],
     ['. --push', { push: true }, ['.']],
@@ -24,7 +24,7 @@ describe('flags as docker takes them', () => {
     ['-f a -f b', { file: 'b' }, []],
     ['-', {}, ['-']],
     ['-- --push', { push: undefined }, ['--push']],
-  ])('%s', (line, flags, operands) => {
+  ])('parses %s like docker', (line, flags, operands) => {
     const parsed = parse(line);
     expect(parsed.flags).toMatchObject(flags);
     expect(parsed.operands).toEqual(operands);
@@ -36,7 +36,7 @@ describe('flags as docker takes them', () => {
     ['-x', 'unknown flag -x'],
     ['--tag', '--tag needs a value'],
     ['--push=maybe', '--push=maybe: expected true or false'],
-  ])('%s is refused', (line, message) => {
+  ])('refuses %s', (line, message) => {
     expect(() => parse(line)).toThrow(message);
   });
 });

@@ -29,7 +29,7 @@ afterEach(async () => {
   await kiln[Symbol.asyncDispose]();
 });
 
-/** What GitHub would give, as far as the CLI looks into it: the API alone verifies. */
+/** A token like GitHub's, as far as the CLI reads it. Only the API verifies tokens. */
 function idToken(seconds: number): string {
   made += 1;
   const payload = { n: made, exp: Math.floor(Date.now() / 1_000) + seconds };
@@ -49,7 +49,7 @@ async function run(line: string, more: Record<string, string> = {}) {
 }
 
 describe('KILN_OIDC=github', () => {
-  it('shows Kiln the job’s identity, made out for this Kiln', async () => {
+  it('sends the job’s identity, with this Kiln as its audience', async () => {
     expect((await run('ps')).code).toBe(0);
     expect(asked[0]?.headers.authorization).toBe('Bearer of-the-job');
     const { searchParams } = new URL(asked[0]?.url ?? '', 'http://x');
@@ -59,7 +59,7 @@ describe('KILN_OIDC=github', () => {
     expect(new URL(asked.at(-1)?.url ?? '', 'http://x').searchParams.get('audience')).toBe('https://kiln.example');
   });
 
-  it('asks once while the token lasts, and anew before it ends', async () => {
+  it('requests a token once, and again before it expires', async () => {
     await run('ps');
     expect([asked.length, kiln.seen.length]).toEqual([1, 3]);
     answer = (response) => response.end(JSON.stringify({ value: idToken(20) }));
@@ -69,30 +69,32 @@ describe('KILN_OIDC=github', () => {
     expect(asked).toHaveLength(3);
   });
 
-  it('gives way to a token that was given', async () => {
+  it('is ignored if a token is given', async () => {
     kiln.token = 'given';
     expect((await run('ps', { KILN_TOKEN: 'given' })).code).toBe(0);
     expect(asked).toEqual([]);
   });
 
   it.each([
-    [(response: ServerResponse) => response.writeHead(403).end(), 'answered 403'],
-    [(response: ServerResponse) => response.end('{}'), 'answered without a token'],
-    [(response: ServerResponse) => response.end('<html>'), 'answered without a token'],
+    [(response: ServerResponse) => response.writeHead(403).end(), 'responded with status 403'],
+    [(response: ServerResponse) => response.end('{}'), 'responded without a token'],
+    [(response: ServerResponse) => response.end('<html>'), 'responded without a token'],
     [(response: ServerResponse) => response.destroy(), "can't be reached"],
-  ])('says what is wrong with GitHub’s answer', async (badly, words) => {
+  ])('reports what is wrong with GitHub’s answer', async (badly, words) => {
     answer = badly;
     expect(await run('ps')).toMatchObject({ code: 125, err: expect.stringContaining(words) });
   });
 
-  it('says what the job lacks', async () => {
+  it('reports what the job lacks', async () => {
     const { code, err } = await run('ps', { ACTIONS_ID_TOKEN_REQUEST_URL: '' });
     expect([code, err]).toEqual([125, expect.stringContaining('permissions: id-token: write')]);
-    expect((await run('ps', { KILN_OIDC: 'gitlab' })).err).toContain('expected github; elsewhere set KILN_ID_TOKEN');
+    expect((await run('ps', { KILN_OIDC: 'gitlab' })).err).toContain(
+      'KILN_OIDC: got "gitlab", expected github; elsewhere, set KILN_ID_TOKEN',
+    );
   });
 });
 
-it('KILN_ID_TOKEN is sent as it is', async () => {
+it('sends KILN_ID_TOKEN unchanged', async () => {
   kiln.token = 'e30.e30.c2ln';
   expect((await run('ps', { KILN_OIDC: '', KILN_ID_TOKEN: 'e30.e30.c2ln' })).code).toBe(0);
   expect(asked).toEqual([]);

@@ -70,4 +70,3 @@ function multipart({ headers, body }: Seen): Multipart {
     contextType: /Content-Type: (\S+)/.exec(context)?.[1] ?? '',
   };
 }
-

@@ -1,26 +1,16 @@
 import { auditEntry } from '@kiln/contracts';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runCli } from '../../cli.ts';
-import { fakeIo } from '../../testing/fake-io.ts';
-import { RealPool } from '../../testing/real-pool.ts';
+import { describe, expect, it } from 'vitest';
+import { runIn } from '../../testing/run.ts';
+import { withRealPool } from '../../testing/with-real-pool.ts';
 
-let pool: RealPool;
-beforeAll(async () => {
-  pool = await RealPool.start();
-});
-afterAll(() => pool[Symbol.asyncDispose]());
-
-const at = (token = pool.token) => fakeIo({ env: { ...pool.env, KILN_TOKEN: token } });
-async function run(line: string, io = at()) {
-  const code = await runCli(line.split(' '), io);
-  return { code, out: io.stdout.text, err: io.stderr.text };
-}
+const cli = withRealPool();
+const run = (line: string, token = cli.pool.token) => cli.run(line, { env: { KILN_TOKEN: token } });
 
 describe('kiln audit', () => {
-  it('prints who did what, a line each, and whole entries with --json', async () => {
+  it('prints a line per entry, and complete entries with --json', async () => {
     const token = (await run('token create --team web ci')).out.trim();
-    await run('token create --team web x', at(token));
-    await run('whoami', at('nobody'));
+    await run('token create --team web x', token);
+    await run('whoami', 'nobody');
     const { code, out } = await run('audit');
     expect(code).toBe(0);
     const [created, refused, unknown] = out.split('\n');
@@ -38,9 +28,9 @@ describe('kiln audit', () => {
     expect(out).not.toContain(token);
   });
 
-  it('goes on with what comes, until Ctrl-C', async () => {
-    const io = at();
-    const following = run('audit -f --json --since 0s', io);
+  it('follows new entries with -f until Ctrl-C', async () => {
+    const io = cli.io();
+    const following = runIn(io, 'audit -f --json --since 0s');
     const printed = (count: number) =>
       expect.poll(() => io.stdout.text.split('\n').length - 1, { timeout: 10_000 }).toBe(count);
     await run('host cordon nobody');
@@ -51,9 +41,9 @@ describe('kiln audit', () => {
     expect((await following).code).toBe(130);
   });
 
-  it('says what is wrong with a time', async () => {
+  it('refuses a malformed time', async () => {
     expect(await run('audit --since yesterday')).toMatchObject({
-      ...{ code: 125, err: expect.stringContaining('--since yesterday: expected a span such as 24h') },
+      ...{ code: 125, err: expect.stringContaining('--since: got "yesterday", expected a span such as 24h') },
     });
   });
 });

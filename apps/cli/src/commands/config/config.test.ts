@@ -37,15 +37,15 @@ async function run(line: string, files: Record<string, string> = {}, stdin?: str
 }
 
 describe('kiln config check', () => {
-  it('finds a right file right', async () => {
+  it('accepts a valid file', async () => {
     expect(await run('config check', { '.kiln.yaml': CONFIG })).toEqual({
       code: 0,
-      out: '.kiln.yaml: right; 2 images: api, docs\n',
+      out: '.kiln.yaml is valid; 2 images: api, docs\n',
       err: '',
     });
   });
 
-  it('names all that is wrong, as editors and CI read it', async () => {
+  it('reports all problems in the format of editors and CI', async () => {
     const wrong = CONFIG.replace('output: push', 'output: pish').replace('supersede: queued', 'supercede: queued');
     expect(await run('config check sub/k.yaml', { 'sub/k.yaml': wrong })).toEqual({
       code: 1,
@@ -56,12 +56,12 @@ describe('kiln config check', () => {
     });
   });
 
-  it('finds the example of the documentation right', async () => {
-    const page = await readFile(new URL('../../../../../docs/webhooks.md', import.meta.url), 'utf8');
+  it('accepts the example of the documentation', async () => {
+    const page = await readFile(new URL('../../../../../docs/use/webhooks.md', import.meta.url), 'utf8');
     const example = /```yaml\n(# yaml-language-server.*?)```/s.exec(page)?.[1] ?? '';
     expect(await run('config check -', {}, example)).toEqual({
       code: 0,
-      out: '-: right; 2 images: api, docs\n',
+      out: '- is valid; 2 images: api, docs\n',
       err: '',
     });
     const event = /```json\n(.*?)```/s.exec(page)?.[1] ?? '';
@@ -69,7 +69,7 @@ describe('kiln config check', () => {
     expect(out).toContain('services/api/src/main.ts changed');
   });
 
-  it('reads standard input, and gives JSON', async () => {
+  it('reads standard input and prints JSON', async () => {
     const { code, out } = await run('config check --json -', {}, 'version: 3\nimages: 1\n');
     expect(code).toBe(1);
     expect(JSON.parse(out)).toMatchObject({
@@ -88,26 +88,25 @@ describe('kiln config check', () => {
   });
 
   it.each([
-    ['config check', '.kiln.yaml: there is no such file'],
-    ['config check .', ". can't be read: EISDIR"],
-    ['config check a b', 'usage: kiln config check'],
-    ['config', 'usage: kiln config check|explain|schema'],
-    ['config chekc', 'usage: kiln config check|explain|schema'],
+    ['config check', '.kiln.yaml: no such file'],
+    ['config check .', "can't read .: EISDIR"],
+    ['config check a b', 'got 2 arguments, expected at most 1; usage: kiln config check [FLAGS] [FILE]'],
+    ['config chekc', 'no command kiln config chekc; did you mean check?'],
     ['config check --jsn', 'unknown flag --jsn; did you mean --json?'],
-  ])('%s is refused', async (line, message) => {
+  ])('refuses %s', async (line, message) => {
     expect(await run(line)).toMatchObject({ code: 125, err: expect.stringContaining(message) });
   });
 
-  it('refuses a file that is no text', async () => {
+  it('refuses a file that is not text', async () => {
     await using dir = await TempDir.with({});
     const io = fakeIo({ cwd: dir.path, stdin: Buffer.from([0xff]) });
     expect(await runCli(['config', 'check', '-'], io)).toBe(125);
-    expect(io.stderr.text).toContain('expected text in UTF-8');
+    expect(io.stderr.text).toContain('is not UTF-8 text');
   });
 });
 
 describe('kiln config explain', () => {
-  it('says what a push makes and what not', async () => {
+  it('shows which images a push builds, and why not the others', async () => {
     const event = (await payload('github/push')).replaceAll('docs/', 'notes/');
     const { code, out } = await run('config explain --event e.json', { '.kiln.yaml': CONFIG, 'e.json': event });
     expect(code).toBe(0);
@@ -138,7 +137,7 @@ describe('kiln config explain', () => {
     ['bitbucket/pullrequest-created', '', 'pull request 42 of tidewater/harbor synchronised'],
     ['bitbucket/pullrequest-created', ' --event-name pullrequest:created', 'tidewater/harbor opened'],
     ['bitbucket/push-several', '', 'tag v1.4.0 of tidewater/harbor'],
-  ])('%s%s: %s', async (path, flags, expected) => {
+  ])('explains %s%s: %s', async (path, flags, expected) => {
     const { code, out, err } = await run(
       `config explain --config k.yaml --event -${flags}`,
       { 'k.yaml': CONFIG },
@@ -148,7 +147,7 @@ describe('kiln config explain', () => {
     expect(out).toContain(expected);
   });
 
-  it('takes an event in Kiln’s own form, and the server’s settings', async () => {
+  it('accepts an event in Kiln’s own form, and the server’s settings', async () => {
     const repository = { fullName: 'a/b', cloneUrl: 'https://git.example.org/a/b.git' };
     const changed = { complete: true, paths: ['docs/x'] };
     const after = 'ab'.repeat(20);
@@ -176,7 +175,7 @@ describe('kiln config explain', () => {
     });
   });
 
-  it('shows no control sequence that a path holds', async () => {
+  it('removes control sequences from paths', async () => {
     const event = (await payload('github/push')).replaceAll('services/api/src', 'services/api/\\u001b[2Jx');
     const { out } = await run('config explain --event -', { '.kiln.yaml': CONFIG }, event);
     expect(out).toContain('services/api/x/berths.ts changed');
@@ -184,12 +183,12 @@ describe('kiln config explain', () => {
   });
 
   it.each([
-    ['config explain', '--event is needed'],
-    ['config explain --event nope.json', 'nope.json: there is no such file'],
-    ['config explain --event bad.json', 'bad.json: expected JSON'],
-    ['config explain --event empty.json', 'looks like no forge’s webhook'.replace('’', "'")],
-    ['config explain --event empty.json --forge svn', '--forge svn: expected github, gitlab, gitea, bitbucket'],
-  ])('%s is refused', async (line, message) => {
+    ['config explain', '--event is required'],
+    ['config explain --event nope.json', 'nope.json: no such file'],
+    ['config explain --event bad.json', 'bad.json is not valid JSON'],
+    ['config explain --event empty.json', 'does not look like a webhook of a known forge'],
+    ['config explain --event empty.json --forge svn', '--forge: got "svn", expected github, gitlab, gitea, bitbucket'],
+  ])('refuses %s', async (line, message) => {
     const files = { '.kiln.yaml': CONFIG, 'bad.json': '{', 'empty.json': '{}' };
     expect(await run(line, files)).toMatchObject({ code: 125, err: expect.stringContaining(message) });
   });
@@ -199,7 +198,7 @@ describe('kiln config explain', () => {
     ['--event wrong.json', 'wrong.json: before: got nothing, expected string'],
     ['--event own.json', 'own.json: branch: got nothing, expected string'],
     ['--event e.json --settings s.json', 's.json: teem: got 1, expected no such field'],
-  ])('%s: what is wrong is named, and the code is 1', async (flags, message) => {
+  ])('%s: reports the problem and exits with 1', async (flags, message) => {
     const files = {
       '.kiln.yaml': CONFIG,
       'wrong.yaml': 'images: []\n',
@@ -218,15 +217,15 @@ describe('kiln config explain', () => {
 describe('kiln config schema', () => {
   const committed = fileURLToPath(new URL('../../../../../docs/kiln.schema.json', import.meta.url));
 
-  it('prints what is committed in docs/, made anew with `kiln config schema > docs/kiln.schema.json`', async () => {
+  it('prints the schema that is committed as docs/kiln.schema.json; renew it with `kiln config schema`', async () => {
     const { code, out } = await run('config schema');
     expect(code).toBe(0);
     expect(JSON.parse(out)).toEqual(kilnConfigJsonSchema());
     expect(JSON.parse(await readFile(committed, 'utf8'))).toEqual(JSON.parse(out));
   });
 
-  it('--help tells of all three', async () => {
-    expect((await run('config --help')).out).toMatch(/check \[FILE\].*explain --event FILE.*schema/s);
+  it('is listed with the other commands in the help', async () => {
+    expect((await run('config --help')).out).toMatch(/ check .* explain .* schema /s);
     expect((await run('config explain --help')).out).toContain('--event-name NAME');
   });
 });

@@ -18,7 +18,9 @@ describe('kiln hosts', () => {
       'HOST    STATE  SLOTS  BUILDS    PLATFORMS    DRIVER  ENGINE  BUILDX  SEEN\n' +
         'host-a  ready    1/4  00aaaaaa  linux/amd64  docker  28.2    0.24      2s\n',
     );
-    expect((await cli.run('hosts', { terminal: { columns: 40, rows: 24 } })).out).toContain('host-a  ready    1/4  00aaaaaa    2s\n');
+    expect((await cli.run('hosts', { terminal: { columns: 40, rows: 24 } })).out).toContain(
+      'host-a  ready    1/4  00aaaaaa    2s\n',
+    );
     cli.api.hosts = [];
     expect((await cli.run('hosts')).err).toBe('kiln: no host has joined the pool\n');
   });

@@ -10,7 +10,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-test('keeps its token, key and identity over restarts, and from others', async () => {
+test('openDataDir keeps token, key and identity across restarts, unreadable for others', async () => {
   const first = await openDataDir(join(dir, 'kiln'));
   await first.announce('http://x');
   expect(JSON.parse(await readFile(join(first.path, 'client.json'), 'utf8'))).toEqual({
@@ -35,7 +35,7 @@ test('keeps its token, key and identity over restarts, and from others', async (
   expect(second.secretKeys.map(({ length }) => length)).toEqual([32]);
 });
 
-test('takes over the lock of a process that is gone, or is no kiln up', async () => {
+test('openDataDir replaces the lock of a process that is gone or is not kiln up', async () => {
   const data = await openDataDir(dir);
   await data[Symbol.asyncDispose]();
   await writeFile(join(dir, 'up.pid'), '999999999');

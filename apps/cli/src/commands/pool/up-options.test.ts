@@ -1,9 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { InvalidFlag, parseUpOptions, toHostName } from './up-options.ts';
+import { parseFlags } from '../../framework/flags.ts';
+import { FlagError } from '../../io/errors.ts';
+import { UP_FLAGS } from './flags.ts';
+import { toHostName } from './host-defaults.ts';
+import { readUpOptions } from './up-options.ts';
 
-describe('parseUpOptions', () => {
+const parse = (argv: readonly string[], env: Record<string, string> = {}) =>
+  readUpOptions(parseFlags(argv, UP_FLAGS).flags, env);
+
+describe('readUpOptions', () => {
   test('has a default for everything', () => {
-    const options = parseUpOptions([], { KILN_DATA_DIR: '/data' });
+    const options = parse([], { KILN_DATA_DIR: '/data' });
     expect(options).toMatchObject({
       dataDir: '/data',
       host: '127.0.0.1',
@@ -13,9 +20,9 @@ describe('parseUpOptions', () => {
     });
   });
 
-  test('flags go before the environment', () => {
+  test('lets flags take precedence over the environment', () => {
     const argv = ['--data-dir', '/other', '--port', '0', '--slots', '4', '--drain-timeout', '5', '--log', '-'];
-    expect(parseUpOptions(argv, { KILN_DATA_DIR: '/data', KILN_DRIVER: 'docker' })).toMatchObject({
+    expect(parse(argv, { KILN_DATA_DIR: '/data', KILN_DRIVER: 'docker' })).toMatchObject({
       driver: 'docker',
       dataDir: '/other',
       port: 0,
@@ -25,11 +32,11 @@ describe('parseUpOptions', () => {
     });
   });
 
-  test('a class of trust is asked for, or left to the driver', () => {
-    expect(parseUpOptions(['--trust', 'untrusted'], {})).toMatchObject({ trust: 'untrusted' });
-    expect(parseUpOptions([], {})).not.toHaveProperty('trust');
-    expect(parseUpOptions(['--isolation', 'pool'], {})).toMatchObject({ isolation: 'pool' });
-    expect(parseUpOptions([], {})).not.toHaveProperty('isolation');
+  test('sets trust and isolation only if they are given', () => {
+    expect(parse(['--trust', 'untrusted'], {})).toMatchObject({ trust: 'untrusted' });
+    expect(parse([], {})).not.toHaveProperty('trust');
+    expect(parse(['--isolation', 'pool'], {})).toMatchObject({ isolation: 'pool' });
+    expect(parse([], {})).not.toHaveProperty('isolation');
   });
 
   test.each([
@@ -43,10 +50,9 @@ describe('parseUpOptions', () => {
     [['--listen-workers', '10.0.0.5:99999'], 'expected an IP address of this machine and a port'],
     [['--label', 'Disk=x'], '--label: got ["Disk=x"], expected KEY=VALUE: a label of lower-case letters'],
     [['--sluts', '1'], '--sluts'],
-    [['extra'], 'extra'],
-  ])('%j is refused by name', (argv, words) => {
-    expect(() => parseUpOptions(argv, {})).toThrow(InvalidFlag);
-    expect(() => parseUpOptions(argv, {})).toThrow(words);
+  ])('refuses %j by name', (argv, words) => {
+    expect(() => parse(argv, {})).toThrow(FlagError);
+    expect(() => parse(argv, {})).toThrow(words);
   });
 
   test.each([
@@ -54,18 +60,14 @@ describe('parseUpOptions', () => {
     ['0.0.0.0', { address: '0.0.0.0', port: 7701 }],
     ['[fd00::1]:7000', { address: 'fd00::1', port: 7000 }],
     ['::', { address: '::', port: 7701 }],
-  ])('workers are listened for at %s', (text, listenWorkers) => {
-    expect(parseUpOptions(['--listen-workers', text], {})).toMatchObject({ listenWorkers });
+  ])('listens for workers at %s', (text, listenWorkers) => {
+    expect(parse(['--listen-workers', text], {})).toMatchObject({ listenWorkers });
   });
 
-  test('labels are gathered', () => {
-    expect(parseUpOptions(['--label', 'disk=nvme', '--label', 'gpu'], {})).toMatchObject({
+  test('collects labels', () => {
+    expect(parse(['--label', 'disk=nvme', '--label', 'gpu'], {})).toMatchObject({
       labels: { disk: 'nvme', gpu: '' },
     });
-  });
-
-  test('help is asked for', () => {
-    expect(parseUpOptions(['-h'], {})).toBe('help');
   });
 });
 
@@ -74,6 +76,6 @@ test.each([
   ['-x-', 'x'],
   ['ñ', 'host'],
   ['a'.repeat(80), 'a'.repeat(63)],
-])('%s becomes %s', (name, host) => {
+])('toHostName turns %s into %s', (name, host) => {
   expect(toHostName(name)).toBe(host);
 });

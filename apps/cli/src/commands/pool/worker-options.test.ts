@@ -1,18 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { runCli } from '../../cli.ts';
+import { parseFlags } from '../../framework/flags.ts';
 import { UsageError } from '../../io/errors.ts';
-import { fakeIo } from '../../testing/fake-io.ts';
-import { parseWorkerOptions } from './worker-options.ts';
+import { run } from '../../testing/run.ts';
+import { WORKER_FLAGS } from './flags.ts';
+import { readWorkerOptions } from './worker-options.ts';
 
-const parse = (args: string[], env: Record<string, string> = {}) => {
-  const options = parseWorkerOptions(args, { HOME: '/home/me', ...env });
-  if (options === 'help') throw new Error('help');
-  return options;
-};
+const parse = (args: string[], env: Record<string, string> = {}) =>
+  readWorkerOptions(parseFlags(args, WORKER_FLAGS).flags, { HOME: '/home/me', ...env });
 const JOIN = ['--join', 'https://kiln.example', '--token', 't'];
 
 describe('kiln worker', () => {
-  it('has a default for everything but where to join', () => {
+  it('has a default for everything except the pool to join', () => {
     const { settings, logFile } = parse([...JOIN, '--name', 'h1']);
     expect(settings).toMatchObject({
       access: { type: 'join', url: 'https://kiln.example', token: 't' },
@@ -25,7 +23,7 @@ describe('kiln worker', () => {
     expect(logFile).toBe('/home/me/.local/share/kiln/worker/h1/worker.log');
   });
 
-  it('takes flags before the environment, and a token’s flag instead of both of its variables', () => {
+  it('lets flags take precedence over the environment, and a token flag over both token variables', () => {
     const env = {
       ...{ KILN_JOIN_URL: 'http://other', KILN_JOIN_TOKEN_FILE: '/nowhere', KILN_SLOTS: '9', KILN_LABELS: 'a=1' },
       ...{ KILN_DATA_DIR: '/data', KILN_DRIVER: 'docker' },
@@ -52,7 +50,7 @@ describe('kiln worker', () => {
   });
 
   it.each([
-    [[], 'which pool? Give --join URL and --token-file FILE, or set KILN_JOIN_URL and KILN_JOIN_TOKEN'],
+    [[], 'no pool given: use --join URL and --token-file FILE, or set KILN_JOIN_URL and KILN_JOIN_TOKEN'],
     [['--join', 'kiln'], '--join (KILN_JOIN_URL): holds "kiln", expected an http:// or https:// URL'],
     [
       ['--join', 'http://k'],
@@ -67,18 +65,18 @@ describe('kiln worker', () => {
     [[...JOIN, '--name', 'Not A Name'], '--name (KILN_HOST_NAME): holds "Not A Name", expected lower-case letters'],
     [[...JOIN, '--driver', 'podman'], '--driver (KILN_DRIVER): holds "podman"'],
     [[...JOIN, '--sluts', '1'], 'unknown flag --sluts; did you mean --slots?'],
-    [[...JOIN, 'extra'], 'usage: kiln worker'],
-  ])('%j is refused', (args, words) => {
+  ])('refuses %j', (args, words) => {
     expect(() => parse(args)).toThrow(UsageError);
     expect(() => parse(args)).toThrow(words);
   });
 
-  it('helps', async () => {
-    const at = fakeIo({});
-    expect(await runCli(['worker', '--help'], at)).toBe(0);
-    expect(at.stdout.text).toContain('--join URL');
-    expect(at.stdout.text).toContain('--exit');
-    expect(await runCli(['worker'], at)).toBe(125);
-    expect(at.stderr.text).toMatch(/^kiln: which pool\?.*\nSee `kiln worker --help`\.\n$/);
+  it('prints help, and refers to it when the command line is wrong', async () => {
+    expect(await run('worker --help')).toMatchObject({ code: 0, out: expect.stringContaining('--join URL') });
+    const { code, err } = await run('worker');
+    expect(code).toBe(125);
+    expect(err).toMatch(/^kiln: no pool given.*\nSee `kiln worker --help`\.\n$/);
+    expect((await run('worker extra')).err).toContain(
+      'got 1 argument, expected none; usage: kiln worker [FLAGS] --join',
+    );
   });
 });

@@ -29,7 +29,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-/** A `kiln` that goes on until it is stopped, as a process of its own. */
+/** A `kiln` process that runs until it is stopped. */
 class Kiln {
   said = '';
   readonly exit: Promise<number | null>;
@@ -49,7 +49,7 @@ class Kiln {
     children.push(this);
   }
 
-  /** Throws where the process ends before it has said so. */
+  /** Waits until the process has printed `text`. Throws if it exits first. */
   async says(text: string): Promise<void> {
     const gone = this.exit.then((code) => {
       throw new Error(`ended with ${code} before it said ${text}:\n${this.said}`);
@@ -81,7 +81,7 @@ async function* tarOf(dockerfile: string): AsyncGenerator<Uint8Array> {
   yield* packing as unknown as AsyncIterable<Uint8Array>;
 }
 
-test('joins by URL and token alone, builds with what the API gives it, and ends when it is drained', async () => {
+test('joins with only a URL and a token, builds with what the API provides, and exits when drained', async () => {
   const worker = startWorker(...joining(), '--slots', '3', '--label', 'place=far', '--exit');
   await worker.says('kiln worker: joined');
   const [host] = await client().hosts();
@@ -110,7 +110,7 @@ test('joins by URL and token alone, builds with what the API gives it, and ends 
   expect(await readFile(join(dir, 'data', 'worker.log'), 'utf8')).not.toMatch(/a-join-token|AQEBAQEB/);
 });
 
-test('ends with 0 when its host is removed, so that nothing starts it again, and at SIGTERM', async () => {
+test('exits with 0 when its host is removed, so that nothing restarts it, and at SIGTERM', async () => {
   const removed = startWorker(...joining());
   await removed.says('kiln worker: joined');
   await client().removeHost('far');
@@ -124,7 +124,7 @@ test('ends with 0 when its host is removed, so that nothing starts it again, and
   expect(await client().hosts()).toEqual([]);
 });
 
-test('joins a `kiln up` that listens for workers, over TCP and with its password', async () => {
+test('joins a kiln up that listens for workers, over TCP with a password', async () => {
   const port = await freePort();
   const data = join(dir, 'up');
   const listen = ['--listen-workers', `127.0.0.1:${port}`];
@@ -156,14 +156,14 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-describe('says what is wrong, and ends with 1', () => {
+describe('exits with 1 and reports', () => {
   const run = async (args: string[]) => {
     const at = fakeIo({ env: { HOME: dir } });
     const code = await runCli(['worker', ...args, '--data-dir', join(dir, 'data')], at);
     return { code, err: at.stderr.text };
   };
 
-  test('a wrong token, a user’s token', async () => {
+  test('a wrong token, and a user’s token', async () => {
     const wrong = await run(['--join', pool.api.url, '--token', 'nope']);
     expect(wrong).toMatchObject({
       code: 1,
@@ -173,7 +173,7 @@ describe('says what is wrong, and ends with 1', () => {
     expect(users).toMatchObject({ code: 1, err: expect.stringContaining('only a worker may do this') });
   });
 
-  test('nobody there', async () => {
+  test('an API that can’t be reached', async () => {
     const url = pool.api.url;
     await pool.api.close();
     const { code, err } = await run(['--join', url, '--token', pool.joinToken]);
@@ -181,14 +181,14 @@ describe('says what is wrong, and ends with 1', () => {
     expect(err).toContain(`kiln worker: ${url} can't be reached: `);
   });
 
-  test('the name is another machine’s', async () => {
+  test('a name that another machine uses', async () => {
     await pool.report('far');
     const { code, err } = await run(joining());
     expect(code).toBe(1);
     expect(err).toContain("another machine's worker is alive under the name far: give this one another (--name or");
   });
 
-  test('a Redis out of reach', async () => {
+  test('a Redis that can’t be reached', async () => {
     await using elsewhere = await RealPool.start({ redisUrl: 'unix:///nowhere/redis.sock' });
     const { code, err } = await run(['--join', elsewhere.api.url, '--token', elsewhere.joinToken]);
     expect(code).toBe(1);

@@ -1,40 +1,33 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { secretList, secretView } from '@kiln/contracts';
 import { openState } from '@kiln/state';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { runCli } from '../../cli.ts';
-import { type FakeIo, fakeIo } from '../../testing/fake-io.ts';
-import { RealPool } from '../../testing/real-pool.ts';
+import type { FakeIo } from '../../testing/fake-io.ts';
+import { runIn } from '../../testing/run.ts';
+import { TempDir } from '../../testing/temp-dir.ts';
+import { withRealPool } from '../../testing/with-real-pool.ts';
 
-let pool: RealPool;
-let dir: string;
+const cli = withRealPool();
+let dir: TempDir;
 beforeAll(async () => {
-  pool = await RealPool.start();
-  dir = await mkdtemp(join(tmpdir(), 'kiln-secret-'));
+  dir = await TempDir.with({});
 });
-afterAll(async () => {
-  await pool[Symbol.asyncDispose]();
-  await rm(dir, { recursive: true });
-});
+afterAll(() => dir[Symbol.asyncDispose]());
 beforeEach(async () => {
-  for (const secret of await pool.state.secrets.list()) await pool.state.secrets.remove(secret);
+  for (const secret of await cli.pool.state.secrets.list()) await cli.pool.state.secrets.remove(secret);
 });
 
-async function run(line: string, stdin = '', change: Partial<FakeIo> = {}) {
-  const io = { ...fakeIo({ env: pool.env, cwd: dir, stdin: Buffer.from(stdin) }), ...change };
-  const code = await runCli(line.split(' '), io);
-  return { code, out: io.stdout.text, err: io.stderr.text };
-}
+const run = (line: string, stdin = '', change: Partial<FakeIo> = {}) =>
+  runIn({ ...cli.io({ cwd: dir.path, stdin: Buffer.from(stdin) }), ...change }, line);
 
-/** What a build of team default gets. */
+/** Returns the secrets that a build of team default gets. */
 const given = async (...names: string[]) => {
   const named = names.map((name) => ({ id: name, name }));
-  return pool.state.buildSecrets.read({ team: 'default', repo: 'github.com/acme/app', trust: 'trusted', named });
+  return cli.pool.state.buildSecrets.read({ team: 'default', repo: 'github.com/acme/app', trust: 'trusted', named });
 };
 
-/** A terminal at which somebody types, and what it shows. */
+/** A terminal at which these keys are typed. */
 function typing(...keys: string[]): { io: Partial<FakeIo>; modes: boolean[] } {
   const modes: boolean[] = [];
   async function* stdin() {
@@ -45,14 +38,14 @@ function typing(...keys: string[]): { io: Partial<FakeIo>; modes: boolean[] } {
 }
 
 describe('kiln secret', () => {
-  it('keeps what is piped in, lists it, and removes it', async () => {
+  it('stores a value from a pipe, lists it and removes it', async () => {
     expect(await run('secret set NPM_TOKEN', 'hunter22\n')).toEqual({
       ...{ code: 0, out: 'NPM_TOKEN set for team default\n', err: '' },
     });
     expect((await given('NPM_TOKEN')).values.get('NPM_TOKEN')).toBe('hunter22');
     const only = 'secret set KEY --repo https://github.com/acme/app.git --untrusted-ok';
     expect((await run(only, 'a\nb\n\n')).out).toBe(
-      'KEY set for repo github.com/acme/app of team default, untrusted builds too\n',
+      'KEY set for repo github.com/acme/app of team default, also for untrusted builds\n',
     );
     expect((await given('KEY')).values.get('KEY')).toBe('a\nb\n');
     const { out } = await run('secret ls');
@@ -69,17 +62,17 @@ describe('kiln secret', () => {
     expect(await run('secret ls')).toMatchObject({ out: '', err: expect.stringContaining('no secrets') });
   });
 
-  it('takes a file as it is', async () => {
-    await writeFile(join(dir, 'key.pem'), 'line\n\n');
+  it('stores a file unchanged', async () => {
+    await writeFile(join(dir.path, 'key.pem'), 'line\n\n');
     expect((await run('secret set PEM --from-file key.pem')).code).toBe(0);
     expect((await given('PEM')).values.get('PEM')).toBe('line\n\n');
-    await writeFile(join(dir, 'raw'), Buffer.from([0xff, 0xfe]));
+    await writeFile(join(dir.path, 'raw'), Buffer.from([0xff, 0xfe]));
     expect(await run('secret set RAW --from-file raw')).toMatchObject({
-      ...{ code: 125, err: expect.stringContaining('not UTF-8') },
+      ...{ code: 125, err: expect.stringContaining('raw is not UTF-8') },
     });
   });
 
-  it('asks on a terminal, shows nothing of what is typed, and gives the terminal back', async () => {
+  it('prompts on a terminal without echo, and restores the terminal', async () => {
     const { io, modes } = typing('wrong', '\u0015', 'hun', 'x\u007f', 'ter2ä\b2', '2\r');
     const { code, out, err } = await run('secret set TYPED', '', io);
     expect([code, out, err]).toEqual([0, 'TYPED set for team default\n', 'Value of TYPED: \n']);
@@ -87,25 +80,25 @@ describe('kiln secret', () => {
     expect((await given('TYPED')).values.get('TYPED')).toBe('hunter222');
   });
 
-  it('leaves at Ctrl-C, with nothing kept', async () => {
+  it('exits at Ctrl-C without storing anything', async () => {
     const { io, modes } = typing('hun', '\u0003', 'ter\r');
     const exits: number[] = [];
     await run('secret set TYPED', '', { ...io, exitNow: (code) => void exits.push(code) });
     expect([exits, modes.at(-1)]).toEqual([[130], false]);
-    expect(await pool.state.secrets.list()).toEqual([]);
+    expect(await cli.pool.state.secrets.list()).toEqual([]);
   });
 
-  it('says where logs will not hide a value', async () => {
-    expect((await run('secret set PIN', '123\n')).err).toContain('shorter than 4 characters: logs will not hide it');
+  it('warns that logs will not mask a short value', async () => {
+    expect((await run('secret set PIN', '123\n')).err).toContain('shorter than 4 characters, so logs will not mask it');
   });
 
-  it('seals with the first key, and says what doesn’t open', async () => {
+  it('reseals with the first key and reports what doesn’t open', async () => {
     await run('secret set NPM_TOKEN', 'hunter22');
     expect(await run('secret reseal')).toMatchObject({
       code: 0,
-      out: expect.stringMatching(/is stored: 1 in all, 0 with another key before; and/),
+      out: expect.stringMatching(/stored secrets: 1 in total, 0 of them resealed; secrets of builds/),
     });
-    const other = { redisUrl: pool.redis.url, namespace: 'pool', secretKey: Buffer.alloc(32, 2) };
+    const other = { redisUrl: cli.pool.redis.url, namespace: 'pool', secretKey: Buffer.alloc(32, 2) };
     await using stranger = await openState({ ...other, onError: () => {} });
     const content = { kind: 'build', value: 'hunter22' } as const;
     await stranger.secrets.set({ team: 'web', name: 'ALIEN', content, untrustedOk: false, updatedBy: 'ada' });
@@ -117,7 +110,7 @@ describe('kiln secret', () => {
     expect((await run('secret ls --team web')).out).toContain(`unreadable: key ${stranger.sealer.keyId} is missing`);
   });
 
-  it('a build names them', async () => {
+  it('refuses builds that name secrets that don’t exist', async () => {
     const { err } = await run('build --stored-secret NONE --stored-secret key=NEVER https://git.example/acme/app.git');
     expect(err).toContain('[secret_missing]');
     expect(err).toContain(
@@ -128,24 +121,24 @@ describe('kiln secret', () => {
 
   it.each([
     ['secret set', 'usage: kiln secret set'],
-    ['secret set NPM=hunter22', 'doesn’t belong on the command line'],
+    ['secret set NPM=hunter22', 'a value on the command line can be read by others'],
     ['secret set 0', 'name: got "0"'],
     ['secret set A', 'value: got a value that is not shown, expected a value that is not empty'],
     ['secret set A --from-file none', 'none: ENOENT'],
-    ['secret get A', 'nothing shows a secret’s value'],
-    ['secret list', 'kiln secret ls'],
-    ['registry login r.example', 'Give --username'],
-    ['registry login r.example/path -u a', '"r.example/path": expected a host'],
+    ['secret get A', 'values of secrets can’t be read back'],
+    ['secret list', 'use kiln secret ls'],
+    ['registry login r.example', '--username is required'],
+    ['registry login r.example/path -u a', 'got "r.example/path", expected a host'],
     ['registry login r.example -u a', '--password-stdin'],
     ['git-token set https://u@git.example', 'expected a host'],
-    ['git-token ls', 'kiln secret ls'],
-  ])('%s: says what is wrong', async (line, words) => {
+    ['git-token ls', 'use kiln secret ls'],
+  ])('refuses %s', async (line, words) => {
     expect(await run(line)).toMatchObject({ code: 125, out: '', err: expect.stringContaining(words) });
   });
 });
 
 describe('kiln registry and git-token', () => {
-  it('keep logins and tokens by host, and remove them', async () => {
+  it('store logins and tokens by host, and remove them', async () => {
     const login = 'registry login https://R.example:5000/ --username robot --password-stdin';
     expect((await run(login, 'hunter33\n')).out).toBe('login to r.example:5000 set for team default\n');
     expect((await run('git-token set git.example', 'hunter44\n')).out).toBe(
@@ -164,7 +157,7 @@ describe('kiln registry and git-token', () => {
     expect(await given()).toMatchObject({ logins: [], values: new Map() });
   });
 
-  it('ask on a terminal', async () => {
+  it('prompt on a terminal', async () => {
     const { io } = typing('hunter33\r');
     expect((await run('registry login docker.io -u robot', '', io)).err).toBe('Password of robot at docker.io: \n');
     expect((await given()).logins).toMatchObject([{ host: 'docker.io', password: 'hunter33' }]);

@@ -1,26 +1,15 @@
 import { createdToken, tokenList, whoamiView } from '@kiln/contracts';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runCli } from '../../cli.ts';
-import { fakeIo } from '../../testing/fake-io.ts';
-import { RealPool } from '../../testing/real-pool.ts';
+import { describe, expect, it } from 'vitest';
+import { withRealPool } from '../../testing/with-real-pool.ts';
 
-let pool: RealPool;
-beforeAll(async () => {
-  pool = await RealPool.start();
-});
-afterAll(() => pool[Symbol.asyncDispose]());
-
-async function run(line: string, token = pool.token) {
-  const io = fakeIo({ env: { ...pool.env, KILN_TOKEN: token } });
-  const code = await runCli(line.split(' '), io);
-  return { code, out: io.stdout.text, err: io.stderr.text };
-}
+const cli = withRealPool();
+const run = (line: string, token = cli.pool.token) => cli.run(line, { env: { KILN_TOKEN: token } });
 
 describe('kiln token', () => {
-  it('creates one that works, printed alone; lists it; revokes it', async () => {
+  it('creates a token and prints only that, lists it and revokes it', async () => {
     const created = await run('token create --team web ci-of-web');
     expect(created).toMatchObject({ code: 0, out: expect.stringMatching(/^kiln_api_\w{49}\n$/) });
-    expect(created.err).toMatch(/^kiln: token \w{26} \(ci-of-web\), good until 20.*; it is not shown again:\n$/);
+    expect(created.err).toMatch(/^kiln: token \w{26} \(ci-of-web\), valid until 20.*; it is not shown again:\n$/);
     const token = created.out.trim();
     const id = /token (\w{26})/.exec(created.err)?.[1] ?? '';
     const me = await run('whoami', token);
@@ -35,7 +24,7 @@ describe('kiln token', () => {
     expect(await run(`token revoke ${id}`)).toMatchObject({ code: 125, err: expect.stringContaining('kiln token ls') });
   });
 
-  it('speaks JSON', async () => {
+  it('prints JSON with --json', async () => {
     const line = 'token create --json --all-teams -s builds:read,logs:read --untrusted --expires never board';
     const created = createdToken.parse(JSON.parse((await run(line)).out));
     expect(created).toMatchObject({ team: '*', scopes: ['builds:read', 'logs:read'], trust: 'untrusted' });
@@ -46,10 +35,10 @@ describe('kiln token', () => {
     expect(JSON.parse((await run(`token revoke --json ${created.id}`)).out)).toMatchObject({ id: created.id });
   });
 
-  it('makes worker and admin tokens', async () => {
+  it('creates worker and admin tokens', async () => {
     const worker = (await run('token create --worker h7')).out.trim();
     expect(worker).toMatch(/^kiln_worker_/);
-    expect((await run('whoami', worker)).out).toContain('scopes  to work, and nothing else');
+    expect((await run('whoami', worker)).out).toContain('scopes  joining the pool as a worker');
     const admin = (await run('token create -s admin root')).out.trim();
     expect((await run('token ls', admin)).code).toBe(0);
     const { err } = await run('token ls', worker);
@@ -57,16 +46,16 @@ describe('kiln token', () => {
   });
 
   it.each([
-    ['token create x', 'whose builds? Give --team NAME or --all-teams'],
-    ['token create --team a --all-teams x', 'not both'],
-    ['token create --worker --team a x', '--worker goes without'],
-    ['token create --team a -s root x', '--scope root: expected builds:read'],
-    ['token create --team a --expires soon x', '--expires soon: expected a span'],
+    ['token create x', '--team or --all-teams is required'],
+    ['token create --team a --all-teams x', '--team cannot be combined with --all-teams'],
+    ['token create --worker --team a x', '--worker cannot be combined with --team'],
+    ['token create --team a -s root x', '--scope: got "root", expected builds:read'],
+    ['token create --team a --expires soon x', '--expires: got "soon", expected a span'],
     ['token create --team A x', 'team: got "A"'],
     ['token create --team a', 'usage: kiln token create'],
-    ['token list', 'kiln token ls lists them'],
+    ['token list', 'use kiln token ls'],
     ['token craete', 'did you mean create?'],
-  ])('%s: says what is wrong', async (line, words) => {
+  ])('refuses %s', async (line, words) => {
     expect(await run(line)).toMatchObject({ code: 125, out: '', err: expect.stringContaining(words) });
   });
 });

@@ -23,8 +23,8 @@ function requestOf(...args: string[]) {
   });
 }
 
-describe('docker’s flags', () => {
-  it('become a request that the API takes', () => {
+describe('buildRequestOf', () => {
+  it('turns docker’s flags into a request that the API accepts', () => {
     const request = requestOf(
       ...[
         '-t',
@@ -86,7 +86,7 @@ describe('docker’s flags', () => {
     });
   });
 
-  it('take --attest apart', () => {
+  it('parses --attest', () => {
     expect(requestOf('--attest', 'type=provenance,mode=min', '--attest', 'type=sbom,disabled=true')).toMatchObject({
       provenance: 'mode=min',
       sbom: false,
@@ -96,22 +96,22 @@ describe('docker’s flags', () => {
   it.each([
     ['--priority', 'urgent', 'expected interactive, normal, batch'],
     ['--cache-scope', 'world', 'expected repo, team, pool'],
-    ['--build-arg', 'BUILDKIT_CACHE_MOUNT_NS=x', 'Kiln sets it; --repo says whose caches to use'],
-    ['--build-arg', 'BUILDKIT_CACHE_MOUNT_NS', 'Kiln sets it'],
+    ['--build-arg', 'BUILDKIT_CACHE_MOUNT_NS=x', 'is set by Kiln; choose caches with --repo'],
+    ['--build-arg', 'BUILDKIT_CACHE_MOUNT_NS', 'is set by Kiln'],
     ['--timeout', 'soon', 'expected a duration'],
     ['--memory', 'lots', 'expected a size'],
     ['--cpus', '0', 'expected a number above 0'],
     ['--weight', '0', 'expected a whole number from 1 to 64'],
     ['--weight', '1.5', 'expected a whole number from 1 to 64'],
-    ['--host-label', '=x', '--host-label =x: expected KEY=VALUE'],
+    ['--host-label', '=x', '--host-label: got "=x", expected KEY=VALUE'],
     ['--attest', 'type=x', 'expected type=provenance'],
     ['--build-arg', '=x', 'expected KEY=VALUE'],
-  ])('%s %s is refused', (flag, value, message) => {
+  ])('refuses %s %s', (flag, value, message) => {
     expect(() => requestOf(flag, value)).toThrow(message);
   });
 });
 
-describe('--output', () => {
+describe('planOutput', () => {
   const plan = (...args: string[]) => planOutput(parseFlags(args, TABLE).flags);
   const toDirectory = (path: string) => ({ output: 'artifact', destination: { type: 'directory', path } });
   const toStdout = { output: 'artifact', destination: { type: 'stdout' } };
@@ -133,29 +133,29 @@ describe('--output', () => {
     [['-o', 'type=image', '--push'], { output: 'push' }],
     [['-o', 'type=docker'], { output: 'load' }],
     [['-o', 'type=cacheonly'], { output: 'none' }],
-  ])('%j', (args, expected) => {
+  ])('plans %j', (args, expected) => {
     expect(plan(...args)).toMatchObject(expected);
   });
 
   it.each([
-    [['-o', 'type=oci,dest=x'], "can't write an OCI archive"],
-    [['-o', 'type=docker,dest=x.tar'], "can't write an image to a file"],
-    [['-o', 'type=local'], 'dest=DIRECTORY is missing'],
-    [['-o', 'type=wasm'], "isn't one of local, tar"],
-    [['-o', 'dest=x'], 'type= is missing'],
-    [['-o', 'type=registry,compression=zstd'], 'no compression='],
-    [['-o', 'a', '-o', 'b'], 'one --output only'],
-    [['--push', '--load'], 'choose one'],
-    [['--push', '-o', 'out'], "can't be used together"],
-    [['--load', '-o', 'type=registry'], "can't be used together"],
+    [['-o', 'type=oci,dest=x'], 'OCI archives are not supported'],
+    [['-o', 'type=docker,dest=x.tar'], 'writing an image to a file is not supported'],
+    [['-o', 'type=local'], 'dest=DIRECTORY is required'],
+    [['-o', 'type=wasm'], 'got type=wasm, expected local, tar'],
+    [['-o', 'dest=x'], 'type= is required'],
+    [['-o', 'type=registry,compression=zstd'], 'compression= is not supported'],
+    [['-o', 'a', '-o', 'b'], '--output can be given only once'],
+    [['--push', '--load'], '--push cannot be combined with --load'],
+    [['--push', '-o', 'out'], '--push cannot be combined with --output out'],
+    [['--load', '-o', 'type=registry'], '--load cannot be combined with --output'],
     [['-o', 'type=local,"dest=x'], 'unbalanced quotes'],
-  ])('%j is refused', (args, message) => {
+  ])('refuses %j', (args, message) => {
     expect(() => plan(...args)).toThrow(message);
   });
 });
 
-describe('Kiln’s own flags', () => {
-  it('say which builds it supersedes, and whether it shares a run', () => {
+describe('buildRequestOf with Kiln’s own flags', () => {
+  it('sets what the build supersedes and whether it shares a run', () => {
     const request = requestOf('--concurrency-key=pr/12', '--supersede', 'queued', '--dedupe');
     expect(buildRequest.parse(request)).toMatchObject({
       concurrencyKey: 'pr/12',
@@ -163,12 +163,12 @@ describe('Kiln’s own flags', () => {
       dedupe: true,
     });
     expect(buildRequest.parse(requestOf())).toMatchObject({ dedupe: false });
-    expect(() => requestOf('--supersede', 'all')).toThrow('--supersede all: expected queued or running');
+    expect(() => requestOf('--supersede', 'all')).toThrow('--supersede: got "all", expected queued, running');
   });
 });
 
-describe('--secret', () => {
-  it('reads files and variables as buildx does', async () => {
+describe('readSecrets', () => {
+  it('reads files and variables like buildx does', async () => {
     await using dir = await TempDir.with({ '.npmrc': 'from file\n', both: 'file' });
     const env = { TOKEN: 'from env', both: 'env' };
     const { values, warnings } = await readSecrets(
@@ -192,16 +192,18 @@ describe('--secret', () => {
       c: 'from env',
       '.npmrc': 'from file\n',
     });
-    expect(warnings).toEqual(['--secret id=d: the environment has no NO; the build goes without']);
+    expect(warnings).toEqual([
+      '--secret id=d: the environment variable NO is not set; the build runs without this secret',
+    ]);
   });
 
   it.each([
-    ['src=x', 'id= is missing'],
+    ['src=x', 'id= is required'],
     ['id=x,src=nope', 'no such file'],
     ['id=x,type=vault', 'expected file or env'],
     ['id=x,foo=1', 'unknown key foo'],
-    ['id=x,src=binary', "isn't UTF-8"],
-  ])('%s is refused', async (flag, message) => {
+    ['id=x,src=binary', 'is not UTF-8'],
+  ])('refuses %s', async (flag, message) => {
     await using dir = await TempDir.with({});
     await import('node:fs/promises').then(({ writeFile }) =>
       writeFile(`${dir.path}/binary`, Buffer.of(0xff, 0xfe, 0x00)),
@@ -210,7 +212,7 @@ describe('--secret', () => {
   });
 });
 
-describe('git contexts', () => {
+describe('gitSourceOf', () => {
   it.each([
     ['https://h/r.git', undefined, { url: 'https://h/r.git' }],
     ['https://h/r.git#main', undefined, { url: 'https://h/r.git', ref: 'main' }],
@@ -219,29 +221,29 @@ describe('git contexts', () => {
     ['https://h/r', 'v1', { url: 'https://h/r', ref: 'v1' }],
     ['git://h/r', undefined, { url: 'git://h/r' }],
     ['github.com/a/b', undefined, { url: 'https://github.com/a/b' }],
-  ])('%s', (operand, ref, expected) => {
+  ])('parses %s', (operand, ref, expected) => {
     expect(gitSourceOf(operand, ref)).toEqual({ type: 'git', ...expected });
   });
 
-  it.each(['.', './x.git', '/a/b', 'dir', '-', 'github.company/x'])('%s is a path', (operand) => {
+  it.each(['.', './x.git', '/a/b', 'dir', '-', 'github.company/x'])('treats %s as a path', (operand) => {
     expect(gitSourceOf(operand, undefined)).toBeUndefined();
   });
 
   it.each([
-    ['git@github.com:a/b.git', undefined, 'over https:// only'],
-    ['ssh://git@h/r.git', undefined, 'over https:// only'],
-    ['https://h/x.tar.gz', undefined, "can't build from a remote file"],
-    ['https://u:s3cret@h/r.git', undefined, 'https://…@h/r.git: no user or password'],
-    ['https://h/r.git#a', 'b', 'which of them'],
-  ])('%s is refused', (operand, ref, message) => {
+    ['git@github.com:a/b.git', undefined, 'only https:// is supported'],
+    ['ssh://git@h/r.git', undefined, 'only https:// is supported'],
+    ['https://h/x.tar.gz', undefined, 'building from a remote file is not supported'],
+    ['https://u:s3cret@h/r.git', undefined, 'https://…@h/r.git: credentials in the URL are not supported'],
+    ['https://h/r.git#a', 'b', 'name different refs'],
+  ])('refuses %s', (operand, ref, message) => {
     expect(() => gitSourceOf(operand, ref)).toThrow(message);
   });
 });
 
-describe('flags that a pool has no use for', () => {
+describe('buildxWarnings', () => {
   const warn = (...args: string[]) => buildxWarnings(parseFlags(args, TABLE).flags);
 
-  it('are named, and passed over', () => {
+  it('warns of each flag that is ignored', () => {
     expect(warn('--builder', 'b', '--cache-from', 'type=gha', '--cache-to=type=gha,mode=max', '--rm')).toHaveLength(4);
     expect(warn('--network=default', '--call', 'build', '--squash=false', '--tag', 'x')).toEqual([]);
   });
@@ -252,7 +254,7 @@ describe('flags that a pool has no use for', () => {
     ['--network', 'host'],
     ['--add-host', 'a:1'],
     ['--check'],
-  ])('%s is refused where it would be another build', (...args) => {
-    expect(() => warn(...args)).toThrow(`${args[0]}: Kiln has no such thing`);
+  ])('refuses %s, which would change the result', (...args) => {
+    expect(() => warn(...args)).toThrow(`${args[0]} is not supported`);
   });
 });
