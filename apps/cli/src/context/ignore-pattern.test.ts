@@ -69,7 +69,7 @@ describe('.dockerignore', () => {
 
   it('names the line of a malformed pattern', () => {
     expect(() => readIgnoreFile('a\n[b', 'sub/.dockerignore')).toThrow(
-      'sub/.dockerignore:2: "[b" isn\'t a valid pattern',
+      'sub/.dockerignore:2: "[b" is not a valid pattern',
     );
     expect(() => readIgnoreFile('!')).toThrow('.dockerignore:1');
   });

@@ -206,7 +206,7 @@ describe('LiveView', () => {
     screen.log(done(1, 100));
     vi.advanceTimersByTime(60);
     const lines = await screen.text();
-    expect(lines[0]).toBe('kiln: attempt lost (a is gone); the build is queued again');
+    expect(lines[0]).toBe('kiln: attempt lost (a is gone); the build returns to the queue');
     expect(lines[1]).toMatch(/RUN step 1 .* 0\.1s$/);
     expect(lines.at(-1)).toMatch(/\(1\/1\)/);
   });

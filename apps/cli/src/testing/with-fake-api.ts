@@ -6,7 +6,7 @@ import { type RunResult, runIn } from './run.ts';
 export interface FakeApiCli {
   /** The API of the current test. */
   readonly api: FakeApi;
-  /** A process whose environment names the API. */
+  /** A process whose environment names the API. Without colours. */
   readonly io: (options?: FakeIoOptions) => FakeIo;
   readonly run: (line: string | readonly string[], options?: FakeIoOptions) => Promise<RunResult>;
 }
@@ -19,7 +19,7 @@ export function withFakeApi({ now = Date.now }: { now?: () => number } = {}): Fa
   });
   afterEach(() => api[Symbol.asyncDispose]());
   const io = (options: FakeIoOptions = {}) => ({
-    ...fakeIo({ ...options, env: { KILN_URL: api.url, KILN_TOKEN: api.token, ...options.env } }),
+    ...fakeIo({ ...options, env: { KILN_URL: api.url, KILN_TOKEN: api.token, NO_COLOR: '1', ...options.env } }),
     now,
   });
   return {
