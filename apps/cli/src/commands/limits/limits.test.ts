@@ -27,7 +27,7 @@ describe('kiln limits', () => {
       ].join('\n'),
     );
     expect((await run(`limits set --of-token ${id} --stored 1GB`)).err).toContain(
-      'storedBytes: got 1000000000, expected unlimited: what is stored is counted by team',
+      'storedBytes: got 1000000000, expected unlimited, since storage is counted by team',
     );
     expect((await run(`limits set --of-token ${id} --requests 600`)).out).toContain(
       'requests       600 a minute (set)',
