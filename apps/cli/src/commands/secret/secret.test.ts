@@ -50,8 +50,8 @@ describe('kiln secret', () => {
     expect((await given('KEY')).values.get('KEY')).toBe('a\nb\n');
     const { out } = await run('secret ls');
     expect(out).toMatch(/^NAME +KIND +TEAM +REPO +BUILDS +SET +BY +USED\n/);
-    expect(out).toMatch(/\nNPM_TOKEN +secret +default +all +trusted +0s +local admin +0s\n/);
-    expect(out).toMatch(/\nKEY +secret +default +github\.com\/acme\/app +untrusted too +0s +local admin +0s\n/);
+    expect(out).toMatch(/\nNPM_TOKEN +secret +default +all +trusted +\d+s +local admin +\d+s\n/);
+    expect(out).toMatch(/\nKEY +secret +default +github\.com\/acme\/app +untrusted too +\d+s +local admin +\d+s\n/);
     const listed = secretList.parse(JSON.parse((await run('secret ls --json --repo github.com/acme/app')).out));
     expect(listed.secrets.map(({ name }) => name)).toEqual(['KEY']);
     expect(await run('secret rm KEY')).toMatchObject({ code: 125, err: expect.stringContaining('kiln secret ls') });
