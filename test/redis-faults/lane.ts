@@ -98,12 +98,12 @@ export class Lane implements AsyncDisposable {
       ),
       (worker) => worker.drain(0),
     );
-    const ambience = {
+    const deps = {
       sleep: (ms: number) => delay(Math.min(ms, 50)),
       random: Math.random,
       now: () => performance.now(),
     };
-    const client = new KilnClient({ url: api.url, token: TOKEN, ambience });
+    const client = new KilnClient({ url: api.url, token: TOKEN, deps });
     return new Lane(faults, own, client, executor, stack.move());
   }
 
