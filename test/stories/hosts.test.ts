@@ -169,7 +169,7 @@ test(
   PATIENCE_MS,
 );
 
-const isStale = (line: string) => line.includes('attempt is stale; its result is thrown away');
+const isStale = (line: string) => line.includes('attempt is stale; its result is discarded');
 
 /** How many processes on this host have `argument` among their arguments. */
 async function running(host: string, argument: string): Promise<number> {

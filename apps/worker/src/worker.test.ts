@@ -14,7 +14,7 @@ import {
 } from '@kiln/state';
 import { decisionFor, moment, TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { ExecuteRequest, Executor } from './executor.ts';
+import type { ExecuteRequest, Executor } from './engine/executor.ts';
 import { fixedExecutors } from './testing/fixed-executors.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
 
@@ -388,7 +388,7 @@ describe('an attempt that its host holds', () => {
     await state.redis.hset(key, 'spec', JSON.stringify({ ...spec, gpus: 2 }));
     const ended = async () => (await state.builds.record(id))?.state === 'queued' || undefined;
     while (!(await ended())) await new Promise((resolve) => setTimeout(resolve, 10));
-    const message = expect.stringMatching(/worker of host h1 does not understand the build.*"gpus"/);
+    const message = expect.stringMatching(/worker of host h1 is too old to understand this build.*"gpus"/);
     expect((await state.builds.record(id))?.attempts).toMatchObject([
       { end: 'lost', failure: { code: 'host_outdated', message } },
     ]);

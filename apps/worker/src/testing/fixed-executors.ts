@@ -1,5 +1,5 @@
 import type { Isolation, Trust } from '@kiln/domain';
-import type { Executor, ExecutorSource } from '../executor.ts';
+import type { Executor, ExecutorSource } from '../engine/executor.ts';
 
 /** Executors that are always up, each for a domain of its own: where how they come and go isn't what is tested. */
 export function fixedExecutors(

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { AttemptCall } from '@kiln/contracts';
 import type { DesiredState } from '@kiln/state';
-import type { StopReason } from './executor.ts';
+import type { StopReason } from '../engine/executor.ts';
 
 interface RunningAttempt {
   readonly call: AttemptCall;

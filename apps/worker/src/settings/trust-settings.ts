@@ -3,7 +3,7 @@ import { type AllowedFrontends, ISOLATIONS, repositoryOf, TRUSTS } from '@kiln/d
 import { wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
 import { buildEgress } from './egress-settings.ts';
-import { DEFAULT_BUILDER_IDLE_MS } from './worker.ts';
+import { DEFAULT_BUILDER_IDLE_MS } from '../executors/domain-lane.ts';
 
 /** Variables by which an operator says what a host keeps apart, the same for `kiln up` and a worker of its own. */
 export const trustEnv = {

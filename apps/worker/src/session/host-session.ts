@@ -18,6 +18,8 @@ export interface LeaseTimes {
   readonly fenceMarginMs: number;
 }
 
+export const DEFAULT_LEASE: LeaseTimes = { leaseTtlMs: 15_000, syncEveryMs: 3_000, fenceMarginMs: 4_000 };
+
 export interface HostSessionHandlers {
   /** The answer to a report that was sent at `sentAt` (performance.now()). */
   desired(state: DesiredState, sentAt: number): void;

@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import type { CommitDockerfile } from '@kiln/buildkit';
 import type { BuildSpec } from '@kiln/contracts';
 import { type GitGuard, openCommit } from '@kiln/git';
 import { authorizationOf } from './resolve-git.ts';
@@ -7,12 +8,6 @@ const TIMEOUT_MS = 60_000;
 /** The commit's directories, without any file's content, and two files. */
 const MAX_FETCH_BYTES = 256 * 1024 * 1024;
 const MAX_DOCKERFILE_BYTES = 1024 * 1024;
-
-export interface CommitDockerfile {
-  readonly text: string;
-  /** Of the ignore file that is the Dockerfile's own. */
-  readonly ignore?: string;
-}
 
 interface Place {
   readonly url: string;

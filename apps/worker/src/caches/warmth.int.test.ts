@@ -9,8 +9,8 @@ import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { type HostState, Leadership, openState, pendingBuild, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { fixedExecutors } from './testing/fixed-executors.ts';
-import { type RunningWorker, startWorker } from './worker.ts';
+import { fixedExecutors } from '../testing/fixed-executors.ts';
+import { type RunningWorker, startWorker } from '../worker.ts';
 
 const FROM = `FROM ${IMAGES.debian}`;
 const log = createLogger({ app: 'test', level: 'silent' });

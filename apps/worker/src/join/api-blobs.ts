@@ -6,7 +6,7 @@ import { problem } from '@kiln/contracts';
 import { trimEnd } from '@kiln/domain';
 import type { AttemptRef } from '@kiln/state';
 import { z } from 'zod';
-import { refusalByApi } from './artifact-refusal.ts';
+import { refusalByApi } from '../attempt/artifact-refusal.ts';
 
 /** While the API is away an attempt waits for it: another host would find it just as absent. After so long it gives up, ms. */
 const AWAY_MS = 120_000;

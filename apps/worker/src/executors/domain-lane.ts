@@ -1,11 +1,14 @@
+import { EngineTaken } from '@kiln/buildkit';
 import type { Outcome } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
-import type { EndedAttempt } from './cache-reporter.ts';
-import { EngineWatch, withEngineWatch } from './engine-watch.ts';
-import type { DomainRequest, Executor } from './executor.ts';
-import { reportingCaches } from './report-caches.ts';
+import type { EndedAttempt } from '../caches/cache-reporter.ts';
+import { EngineWatch, withEngineWatch } from '../engine/engine-watch.ts';
+import type { DomainRequest, Executor } from '../engine/executor.ts';
+import { reportingCaches } from '../caches/report-caches.ts';
 
-/** A domain's executor that can't be brought up is tried again after this time, doubled each time up to the last, ms. */
+/** How long a domain's executor is kept running without a build, ms. */
+export const DEFAULT_BUILDER_IDLE_MS = 1_800_000;
+/** Delay before an executor that couldn't be started is tried again, ms; doubled each time up to `LAST_RETRY_MS`. */
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 60_000;
 
@@ -172,7 +175,8 @@ export class DomainLane {
       if (untilMs !== undefined) await executor.extendFence(untilMs);
       up = this.#lookAfter(executor);
     } catch (error) {
-      if (isTaken(error)) throw error;
+      // Trying again wouldn't help: the host serves another domain for good.
+      if (error instanceof EngineTaken) throw error;
       log.error({ err: error, domain }, 'builder could not be started; taking none of its builds until it can');
       await onAway(true).catch(() => undefined);
       this.#tryAgain();
@@ -218,11 +222,6 @@ export class DomainLane {
     await caches?.close(LAST_REPORT_MS);
     await this.#deps.stop();
   }
-}
-
-/** The host serves another domain than the build's: nothing that would be mended by trying again. */
-export function isTaken(error: unknown): error is Error & { readonly domain: string } {
-  return error instanceof Error && 'code' in error && error.code === 'engine_taken' && 'domain' in error;
 }
 
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

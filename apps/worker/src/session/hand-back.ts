@@ -1,7 +1,7 @@
 import type { AttemptCall } from '@kiln/contracts';
 import type { Logger } from '@kiln/runtime';
 import { type AttemptRef, type AttemptStore, type DesiredState, type HeldAttempt, StaleAttempt } from '@kiln/state';
-import { HANDED_BACK } from './run-attempt.ts';
+import { HANDED_BACK } from '../attempt/run-attempt.ts';
 import { type AttemptRun, attemptKey, type RunningAttempts } from './running-attempts.ts';
 
 /** Empties the host at a drain's deadline: what runs is stopped, what hasn't begun goes back as it is. */

@@ -6,9 +6,10 @@ import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { type HostState, Leadership, openState, pendingBuild, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { ExecuteRequest, Executor } from './executor.ts';
-import { fixedExecutors } from './testing/fixed-executors.ts';
-import { type RunningWorker, startWorker, type WorkerConfig } from './worker.ts';
+import type { ExecuteRequest, Executor } from '../engine/executor.ts';
+import { fixedExecutors } from '../testing/fixed-executors.ts';
+import { type RunningWorker, startWorker } from '../worker.ts';
+import type { WorkerOptions } from '../worker-options.ts';
 
 /** Reports come so seldom that whatever is obeyed at once was brought forward by an event. */
 const SELDOM = { leaseTtlMs: 60_000, syncEveryMs: 30_000, fenceMarginMs: 4_000 };
@@ -75,7 +76,7 @@ class HeldExecutor implements Executor {
 }
 
 async function startHost(
-  change: Partial<WorkerConfig> = {},
+  change: Partial<WorkerOptions> = {},
   incarnation: string = randomUUID(),
 ): Promise<RunningWorker> {
   const worker = await startWorker(

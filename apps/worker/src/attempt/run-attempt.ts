@@ -1,7 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
 import { type BuildRecord, cacheKey, currentAttempt, type Outcome, refusedTo } from '@kiln/domain';
-import type { GitGuard } from '@kiln/git';
 import type { Logger } from '@kiln/runtime';
 import {
   type AttemptRef,
@@ -12,69 +11,64 @@ import {
   RequestNotUnderstood,
   StaleAttempt,
 } from '@kiln/state';
+import type { ExecuteRequest, StopReason } from '../engine/executor.ts';
 import { rethrowRefusal } from './artifact-refusal.ts';
 import { attemptSecrets, NoSecrets, type SecretDeps } from './attempt-secrets.ts';
-import { commitDockerfile } from './commit-dockerfile.ts';
-import type { AttemptSource, ExecuteRequest, StopReason } from './executor.ts';
 import { LogWriter } from './log-writer.ts';
-import { checkGitHost, resolveCommit } from './resolve-git.ts';
+import { openSource, type SourceDeps } from './open-source.ts';
 import { SourceUnresolved } from './source-unresolved.ts';
 
-export interface RunAttemptDeps extends Omit<SecretDeps, 'persistent'> {
-  readonly builds: BuildStore;
-  readonly attempts: AttemptStore;
-  readonly logs: LogStore;
+export interface RunAttemptDeps extends Omit<SecretDeps & SourceDeps, 'persistent'> {
+  readonly builds: Pick<BuildStore, 'get' | 'record' | 'secretsOf'>;
+  readonly attempts: Pick<AttemptStore, 'start' | 'pin' | 'settle'>;
+  readonly logs: Pick<LogStore, 'append'>;
   readonly executor: { run(request: ExecuteRequest, signal: AbortSignal): Promise<Outcome> };
-  /** An uploaded context by its digest; undefined where it is gone. Rejects when `signal` aborts while it waits for it. */
-  openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
-  /** Within what the build's record allows. */
+  /** Stores an artifact within the limits in the build's record. */
   storeArtifact(
     ref: AttemptRef,
     content: Readable,
     record: BuildRecord,
   ): Promise<{ digest: string; sizeBytes: number }>;
-  /** Keeps git away from what only this network reaches. */
-  readonly outgoing: GitGuard;
-  /** Resolves when nothing else of the build runs here any more. */
+  /** Resolves when no other attempt of the build runs here any more. */
   alone(): Promise<void>;
-  /** Told how the attempt ended before the pool is. */
+  /** Called with the outcome before it is written to the pool. */
   onOutcome?(ref: AttemptRef, outcome: Outcome): void;
   readonly log: Logger;
   readonly now: () => number;
 }
 
-/** The end of an attempt that its host was told to give up. The build isn't blamed for it, nor the host. */
+/** The outcome of an attempt that a draining host gave up. Neither the build nor the host is blamed for it. */
 export const HANDED_BACK: Outcome = {
   end: 'failed',
   failure: { code: 'host_drained', message: 'the host was drained, and handed the build back' },
 };
 
 /**
- * One attempt from its start to its end in the record. Never throws. Whatever goes wrong, the attempt gets an end: what Redis doesn't take now
- * is repeated until it takes or refuses it, and what fails on this side ends it as the infrastructure's fault. A stale attempt ends quietly,
- * because its build is somebody else's by then.
+ * Runs one attempt from its start to its recorded end. Never rejects. Every attempt gets an end: a write that Redis can't take now is
+ * repeated until it is accepted or refused, and an error on this side ends the attempt with `infrastructure`. A stale attempt ends without
+ * a write, because another attempt owns the build by then.
  */
 export async function runAttempt(deps: RunAttemptDeps, ref: AttemptRef, signal: AbortSignal): Promise<void> {
   const log = deps.log.child({ buildId: ref.buildId, attempt: ref.attempt });
   const persistent = <T>(call: () => Promise<T>) =>
-    persist(call, (error) => log.warn({ err: error }, 'redis refused; trying again'));
+    persist(call, (error) => log.warn({ err: error }, 'redis call failed; trying again'));
   try {
     const outcome = await attemptOutcome({ ...deps, log, persistent }, ref, signal);
     deps.onOutcome?.(ref, outcome);
     const settled = await persistent(() => deps.attempts.settle(ref, outcome));
     log.info({ end: outcome.end, state: settled.state, code: outcome.failure?.code }, 'attempt ended');
   } catch (error) {
-    if (error instanceof StaleAttempt) log.warn({}, 'attempt is stale; its result is thrown away');
-    else log.error({ err: error }, 'attempt failed to end');
+    if (error instanceof StaleAttempt) log.warn({}, 'attempt is stale; its result is discarded');
+    else log.error({ err: error }, 'attempt could not be settled');
   }
 }
 
 interface PersistentDeps extends RunAttemptDeps {
-  /** Repeats a call to the pool until it is taken or refused. */
+  /** Repeats a call to the pool until it is accepted or refused. */
   persistent<T>(call: () => Promise<T>): Promise<T>;
 }
 
-/** What the attempt comes to, with its log whole. @throws StaleAttempt */
+/** Runs the attempt; when this resolves, its log is complete. @throws StaleAttempt */
 async function attemptOutcome(deps: PersistentDeps, ref: AttemptRef, signal: AbortSignal): Promise<Outcome> {
   const { persistent, attempts, builds, logs, log } = deps;
   try {
@@ -83,20 +77,25 @@ async function attemptOutcome(deps: PersistentDeps, ref: AttemptRef, signal: Abo
     await deps.alone();
     const spec = (await persistent(() => builds.get(ref.buildId)))?.spec;
     if (!spec) throw new StaleAttempt(ref.buildId, ref.attempt);
-    const writer = new LogWriter(logs, ref, record.maxLogBytes, (error) => log.warn({ err: error }, 'log not written'));
+    const writer = new LogWriter(logs, ref, record.maxLogBytes, (error) =>
+      log.warn({ err: error }, 'writing the log failed; trying again'),
+    );
     const outcome = await execute(deps, ref, { record, spec }, writer, signal);
     await writer.flush();
     return outcome;
   } catch (error) {
     if (error instanceof StaleAttempt) throw error;
-    log.error({ err: error }, 'attempt broke off');
+    log.error({ err: error }, 'attempt failed');
     return error instanceof RequestNotUnderstood ? outdated(ref, error) : brokenOff(error);
   }
 }
 
-/** The build isn't to blame, and other hosts may be newer. */
+/** The build isn't to blame, and other hosts may run a newer version. */
 function outdated({ host }: AttemptRef, { message }: RequestNotUnderstood): Outcome {
-  return failed('host_outdated', `the worker of host ${host} does not understand the build, update it: ${message}`);
+  return failed(
+    'host_outdated',
+    `the worker of host ${host} is too old to understand this build; update the worker: ${message}`,
+  );
 }
 
 function brokenOff(error: unknown): Outcome {
@@ -118,16 +117,18 @@ async function execute(
   await note(`attempt ${ref.attempt} on host ${ref.host}, after ${startedAt - record.queuedAt} ms in the queue`);
   try {
     const { trust = 'trusted' } = record;
-    // The API has seen to this; whatever came in otherwise is refused here.
+    // The API checks this too. A build that reached the queue in another way is refused here.
     const refusal = refusedTo(trust, { output: spec.output, secrets: spec.secrets }, record.granted);
     if (refusal) {
       const { field, got, expected } = refusal;
-      return failed('trust_refused', `${field}: ${got}; expected ${expected}: the build is untrusted`);
+      return failed('trust_refused', `${field}: got ${got}, expected ${expected}, because the build is untrusted`);
     }
     const { values: secrets, logins: registryLogins, hidden, warnings } = await attemptSecrets(deps, record, spec);
     for (const message of warnings) await writer.write({ t: deps.now(), type: 'warning', message });
     const source = await openSource(deps, ref, { record, spec }, secrets, note, signal);
-    if (!source) return failed('context_invalid', 'the uploaded context is no longer kept; submit it again');
+    if (!source) {
+      return failed('context_invalid', 'the uploaded context is no longer stored; upload it and submit the build again');
+    }
     if (signal.aborted) return stopped(signal.reason as StopReason);
     return await deps.executor.run(
       {
@@ -153,34 +154,6 @@ async function execute(
     deps.log.error({ err: error }, 'executor failed');
     return brokenOff(error);
   }
-}
-
-/** Pins a git source to a commit, once for all attempts; finds an uploaded one. */
-async function openSource(
-  deps: PersistentDeps,
-  ref: AttemptRef,
-  { record, spec }: { record: BuildRecord; spec: BuildSpec },
-  secrets: ReadonlyMap<string, string>,
-  note: (message: string) => void | Promise<void>,
-  signal: AbortSignal,
-): Promise<AttemptSource | undefined> {
-  const { source } = spec;
-  if (source.type === 'upload') {
-    const { digest } = source;
-    if (digest === undefined) return undefined;
-    const content = await deps.openContext(digest, signal);
-    return content && { type: 'tar', open: async () => content };
-  }
-  const commit = record.commit ?? (await resolveCommit(source, secrets, deps.outgoing, signal));
-  if (record.commit === undefined) {
-    await deps.persistent(() => deps.attempts.pin(ref, commit));
-    await note(`${source.url} ${source.ref ?? 'HEAD'} is ${commit}`);
-  }
-  // BuildKit looks the name up by itself, a moment later: this leaves as little time as there can be for another answer.
-  await checkGitHost(source.url, deps.outgoing);
-  const place = { url: source.url, commit, ...(source.subdir !== undefined && { subdir: source.subdir }) };
-  const dockerfile = (running: AbortSignal) => commitDockerfile(place, spec, secrets, deps.outgoing, running);
-  return { type: 'git', ...place, dockerfile };
 }
 
 function stopped(reason: StopReason): Outcome {

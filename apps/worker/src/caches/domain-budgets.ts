@@ -1,6 +1,6 @@
 import { type BudgetShares, type DomainWorth, readDomain, shareBudget, type Trust, worthOf } from '@kiln/domain';
 import type { DomainLedger } from './domain-ledger.ts';
-import type { ExecutorSource } from './executor.ts';
+import type { ExecutorSource } from '../engine/executor.ts';
 
 /** Divides what Kiln lets a host's caches take among the isolation domains that are there. */
 export class DomainBudgets {

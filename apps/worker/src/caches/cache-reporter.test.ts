@@ -10,9 +10,9 @@ import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { type HostState, Leadership, openState, pendingBuild, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Executor, ExecutorInventory } from './executor.ts';
-import { fixedExecutors } from './testing/fixed-executors.ts';
-import { type RunningWorker, startWorker } from './worker.ts';
+import type { Executor, ExecutorInventory } from '../engine/executor.ts';
+import { fixedExecutors } from '../testing/fixed-executors.ts';
+import { type RunningWorker, startWorker } from '../worker.ts';
 
 const NS = cacheNamespace({ repo: 'app', team: 'default', scope: 'repo' });
 

@@ -1,6 +1,6 @@
 import { cacheNamespace } from '@kiln/buildkit';
 import type { EndedAttempt } from './cache-reporter.ts';
-import type { Executor } from './executor.ts';
+import type { Executor } from '../engine/executor.ts';
 
 /** The executor, which tells `reporter` of each attempt when it has run, without waiting for what comes of that. */
 export function reportingCaches(

@@ -3,14 +3,16 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { EngineTaken } from '@kiln/buildkit';
 import { buildRequest } from '@kiln/contracts';
 import { type BuildRecord, domainOfKey, isTerminal, type Outcome } from '@kiln/domain';
 import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { type HostState, Leadership, openState, pendingBuild, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { DomainRequest, Executor, ExecutorInventory, ExecutorSource } from './executor.ts';
-import { type RunningWorker, startWorker, type WorkerConfig } from './worker.ts';
+import type { DomainRequest, Executor, ExecutorInventory, ExecutorSource } from '../engine/executor.ts';
+import { type RunningWorker, startWorker } from '../worker.ts';
+import type { WorkerOptions } from '../worker-options.ts';
 
 const DIGEST = `sha256:${'0'.repeat(64)}`;
 const [WEB, OPS] = ['trusted team web', 'trusted team ops'];
@@ -38,16 +40,6 @@ afterEach(async () => {
   await state[Symbol.asyncDispose]();
   await rm(dir, { recursive: true, force: true });
 });
-
-class Taken extends Error {
-  readonly code = 'engine_taken';
-  readonly domain: string;
-
-  constructor(domain: string) {
-    super(`is ${domain}’s`);
-    this.domain = domain;
-  }
-}
 
 /** Executors that build at once, or when they are told to, and the volumes that they leave. */
 class FakeSource implements ExecutorSource {
@@ -93,7 +85,7 @@ class FakeSource implements ExecutorSource {
     if (this.broken.has(domain)) throw new Error('no space left on device');
     if (this.info.oneDomain) {
       this.domain ??= domain;
-      if (this.domain !== domain) throw new Taken(this.domain);
+      if (this.domain !== domain) throw new EngineTaken(this.domain, domain);
     }
     this.up.set(domain, { budgetBytes });
     if (!this.volumes.has(domain)) this.volumes.set(domain, 0);
@@ -132,7 +124,7 @@ class FakeSource implements ExecutorSource {
   }
 }
 
-async function startHost(more: Partial<WorkerConfig> = {}): Promise<void> {
+async function startHost(more: Partial<WorkerOptions> = {}): Promise<void> {
   worker = await startWorker(
     { hostName: 'h1', slots: 4, leaseTtlMs: 5_000, syncEveryMs: 50, fenceMarginMs: 1_000, ...more },
     {
@@ -314,7 +306,7 @@ describe('a host that serves one domain', () => {
       {
         failure: {
           code: 'host_taken',
-          message: 'this host serves trusted builds of team ops only, and handed the build back',
+          message: 'this host serves only trusted builds of team ops, and handed the build back',
         },
       },
     ]);

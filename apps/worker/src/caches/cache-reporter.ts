@@ -2,7 +2,7 @@ import { type HostInventory, MAX_PUBLISHED_MOUNTS, MAX_PUBLISHED_REPOS } from '@
 import { type AttemptWindow, layersUsed, mountsUsed } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import type { HostWriter, InventoryStore, UsageStore } from '@kiln/state';
-import type { ExecutorInventory } from './executor.ts';
+import type { ExecutorInventory } from '../engine/executor.ts';
 import type { LayerLedger } from './layer-ledger.ts';
 
 /** An attempt that has ended: whose it was, when it ran, and where its mounts are. */
@@ -21,6 +21,8 @@ export interface CacheReporterDeps {
   learned?(attempt: EndedAttempt): Promise<void>;
   readonly log: Logger;
 }
+
+export const DEFAULT_INVENTORY_EVERY_MS = 60_000;
 
 /** Attempts that wait for a BuildKit that answers; the oldest beyond are given up. */
 const MAX_WAITING = 200;

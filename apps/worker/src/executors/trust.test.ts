@@ -6,9 +6,9 @@ import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { Leadership, openState, pendingBuild, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { ExecuteRequest, Executor } from './executor.ts';
-import { fixedExecutors } from './testing/fixed-executors.ts';
-import { type RunningWorker, startWorker } from './worker.ts';
+import type { ExecuteRequest, Executor } from '../engine/executor.ts';
+import { fixedExecutors } from '../testing/fixed-executors.ts';
+import { type RunningWorker, startWorker } from '../worker.ts';
 
 const DIGEST = `sha256:${'0'.repeat(64)}`;
 let redis: TestRedis;
@@ -140,7 +140,7 @@ describe('the builder of its class', () => {
     await startHost('trusted');
     const back = await deliver('untrusted', { takenFor: 'trusted' }, ({ state: now }) => now === 'queued');
     expect(back.attempts).toMatchObject([
-      { end: 'lost', failure: { code: 'infrastructure', message: 'this host has no builder of untrusted builds' } },
+      { end: 'lost', failure: { code: 'infrastructure', message: 'this host has no builder for untrusted builds' } },
     ]);
     expect(builders.trusted.ran).toEqual([]);
   });

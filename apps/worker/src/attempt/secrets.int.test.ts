@@ -16,9 +16,9 @@ import { allowedHosts, createLogger, OutgoingGuard } from '@kiln/runtime';
 import { Leadership, openState, pendingBuild, type SecretContent, type State } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Executor } from './executor.ts';
-import { fixedExecutors } from './testing/fixed-executors.ts';
-import { type RunningWorker, startWorker } from './worker.ts';
+import type { Executor } from '../engine/executor.ts';
+import { fixedExecutors } from '../testing/fixed-executors.ts';
+import { type RunningWorker, startWorker } from '../worker.ts';
 
 const FROM = `FROM ${process.env.KILN_EXAMPLE_DEBIAN_IMAGE ?? 'kiln.local/debian:bookworm-slim'}`;
 const log = createLogger({ app: 'test', level: 'silent' });

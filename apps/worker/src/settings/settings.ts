@@ -12,7 +12,8 @@ import {
 import { DEFAULT_BLOB_RESERVE_BYTES } from '@kiln/state';
 import { z } from 'zod';
 import { checkTrust, trustEnv } from './trust-settings.ts';
-import { DEFAULT_INVENTORY_EVERY_MS, DEFAULT_LEASE } from './worker.ts';
+import { DEFAULT_INVENTORY_EVERY_MS } from '../caches/cache-reporter.ts';
+import { DEFAULT_LEASE } from '../session/host-session.ts';
 
 const { KILN_REDIS_URL, ...common } = commonEnv;
 

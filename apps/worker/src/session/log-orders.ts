@@ -2,7 +2,7 @@ import type { Logger } from '@kiln/runtime';
 import type { DesiredState } from '@kiln/state';
 
 /** Says in the worker's log what an answer to its report asks for that the last one didn't. `reported`: the worker's own slots. */
-export function noteOrders(
+export function logOrders(
   log: Logger,
   before: DesiredState | undefined,
   { slots, labels, cordoned, drain }: DesiredState,
