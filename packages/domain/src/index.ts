@@ -51,6 +51,14 @@ export {
 } from './build/transition.ts';
 export { type GitComplaint, type GitFault, readGitComplaint } from './git/git-complaint.ts';
 export {
+  type ImageReference,
+  parseReference,
+  type ReferenceParts,
+  repositoryName,
+  splitReference,
+  taggedName,
+} from './image/reference.ts';
+export {
   type DomainOwner,
   type DomainParts,
   domainText,

@@ -1,5 +1,5 @@
 import type { HostBuildersOptions } from '@kiln/buildkit';
-import { type AllowedFrontends, ISOLATIONS, repositoryOf, TRUSTS } from '@kiln/domain';
+import { type AllowedFrontends, ISOLATIONS, repositoryOf, splitReference, TRUSTS } from '@kiln/domain';
 import { wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
 import { buildEgress } from './egress-settings.ts';
@@ -21,17 +21,15 @@ export const trustEnv = {
 function readFrontends(text: string, ctx: z.RefinementCtx): AllowedFrontends {
   if (text === 'any') return 'any';
   const names = text === 'none' ? [] : text.split(',').map((name) => name.trim());
-  const wrong = names.find(
-    (name) =>
-      !/^[a-z0-9][a-z0-9._:/-]{0,254}$/.test(name) ||
-      name.lastIndexOf(':') > name.lastIndexOf('/') ||
-      name === 'none' ||
-      name === 'any',
-  );
-  if (wrong === undefined) return names.map(repositoryOf);
+  const repositories = names.map((name) => (isRepository(name) ? repositoryOf(name) : undefined));
+  if (repositories.every((name) => name !== undefined)) return repositories;
   const message = 'none, any, or repositories of images without tags, with commas between: docker/dockerfile';
   ctx.addIssue({ code: 'custom', message, input: text });
   return z.NEVER;
+}
+
+function isRepository(text: string): boolean {
+  return splitReference(text).name === text && text !== 'none' && text !== 'any';
 }
 
 type TrustEnv = z.output<z.ZodObject<typeof trustEnv>>;

@@ -1,3 +1,4 @@
+import { splitReference } from '@kiln/domain';
 import { z } from 'zod';
 import { tagReference } from '../http/fields.ts';
 
@@ -34,9 +35,7 @@ function templateProblem(template: string): string | undefined {
   if (unknown !== undefined) {
     return `placeholders of ${TAG_PLACEHOLDERS.map((name) => `{${name}}`).join(', ')}; {${unknown}} isn't one`;
   }
-  const colon = template.lastIndexOf(':');
-  const name = template.lastIndexOf('/') > colon ? template : template.slice(0, Math.max(colon, 0));
-  if (placeholdersOf(name).length > 0 || (colon < 0 && placeholdersOf(template).length > 0)) {
+  if (placeholdersOf(splitReference(template).name).length > 0) {
     return 'placeholders after the colon only, as in registry.example.org/team/app:{branch}';
   }
   const parsed = tagReference.safeParse(fillTemplate(template, () => 'x'));

@@ -1,3 +1,4 @@
+import { parseReference } from '@kiln/domain';
 import { z } from 'zod';
 
 /** Git transports whose argument can't be turned into a command or a path of the server. */
@@ -57,35 +58,13 @@ export const relativePath = z
     'a path relative to the context, without .., leading / or -, ://, backslash, # or control characters',
   );
 
-const HOST = /^[a-zA-Z0-9.-]+(?::[0-9]{1,5})?$/;
-const HOST_LABEL = /^[a-zA-Z0-9]+(?:-+[a-zA-Z0-9]+)*$/;
-const PATH_PART = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
-const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
-
-/**
- * Reference grammar of distribution/reference: `[host[:port]/]path[:tag]`. Part by part: as one regular expression it is too much for a
- * checker to say how long it may take.
- */
-function isTagReference(text: string): boolean {
-  const parts = text.split('/');
-  const [name = '', ...tags] = (parts.pop() ?? '').split(':');
-  const [first, ...rest] = parts;
-  if (tags.length > 1 || !tags.every((tag) => TAG.test(tag))) return false;
-  return (
-    (first === undefined || PATH_PART.test(first) || isHost(first)) &&
-    [...rest, name].every((part) => PATH_PART.test(part))
-  );
-}
-
-function isHost(text: string): boolean {
-  const [name = ''] = text.split(':', 1);
-  return HOST.test(text) && name.split('.').every((label) => HOST_LABEL.test(label));
-}
-
 export const tagReference = z
   .string()
   .max(512, { abort: true })
-  .refine(isTagReference, 'an image reference [registry[:port]/]name[:tag], the name in lower case');
+  .refine(
+    (text) => !text.includes('@') && parseReference(text) !== undefined,
+    'an image reference [registry[:port]/]name[:tag], the name in lower case',
+  );
 
 /** Content address of an uploaded context tar. */
 export const contextDigest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'sha256: and 64 hexadecimal digits');

@@ -1,4 +1,5 @@
 import { globMatches } from './claim-rules.ts';
+import { splitReference } from '../image/reference.ts';
 import type { Trust } from './principal.ts';
 
 /** Images that untrusted builds may push, by name without tag (`globMatches`). Of one team, or of all. */
@@ -48,6 +49,6 @@ export function pushPatterns(rules: readonly PushRule[], team: string): string[]
 
 /** Whether one of the patterns lets an untrusted build push the image reference `[registry[:port]/]name[:tag]`. */
 export function mayPush(reference: string, patterns: readonly string[]): boolean {
-  const name = reference.replace(/:[^/:]*$/, '');
+  const { name } = splitReference(reference);
   return patterns.some((pattern) => globMatches(pattern, name));
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { refusedFrontend, repositoryOf, syntaxOf } from './frontend.ts';
 
+const DIGEST = `sha256:${'0a'.repeat(32)}`;
 const ALLOWED = ['docker.io/docker/dockerfile'];
 
 test.each([
@@ -32,14 +33,16 @@ test.each([
 test.each([
   ['docker/dockerfile', 'docker.io/docker/dockerfile'],
   ['docker/dockerfile:1.7', 'docker.io/docker/dockerfile'],
-  ['docker.io/docker/dockerfile@sha256:00', 'docker.io/docker/dockerfile'],
-  ['index.docker.io/docker/dockerfile:1@sha256:00', 'docker.io/docker/dockerfile'],
+  [`docker.io/docker/dockerfile@${DIGEST}`, 'docker.io/docker/dockerfile'],
+  [`index.docker.io/docker/dockerfile:1@${DIGEST}`, 'docker.io/docker/dockerfile'],
   ['dockerfile', 'docker.io/library/dockerfile'],
   ['localhost/docker/dockerfile', 'localhost/docker/dockerfile'],
   ['evil.example:5000/docker/dockerfile:1', 'evil.example:5000/docker/dockerfile'],
   ['evil:5000/x', 'evil:5000/x'],
   ['docker/dockerfile-upstream:master', 'docker.io/docker/dockerfile-upstream'],
   ['docker/dockerfile/x', 'docker.io/docker/dockerfile/x'],
+  ['docker/dockerfile@sha256:00', undefined],
+  ['docker/Dockerfile', undefined],
 ])('%s is of %s', (image, repository) => {
   expect(repositoryOf(image)).toBe(repository);
 });

@@ -1,3 +1,5 @@
+import { parseReference, repositoryName } from '../image/reference.ts';
+
 /**
  * The frontends that builds may name: `any`, or repositories of images, by their full names (`docker.io/docker/dockerfile`). BuildKit's built-in
  * one needs no leave.
@@ -6,8 +8,6 @@ export type AllowedFrontends = 'any' | readonly string[];
 
 /** Build argument by which a build names a frontend, before its Dockerfile does. */
 export const SYNTAX_ARG = 'BUILDKIT_SYNTAX';
-
-const HUB = 'docker.io';
 
 /**
  * The frontend, an image, that BuildKit would run for a Dockerfile, in any of the forms that any version of it knows (frontend/dockerfile/parser/directives.go):
@@ -32,20 +32,14 @@ export function refusedFrontend(
   const named = argument ?? (dockerfile === undefined ? undefined : syntaxOf(dockerfile));
   if (named === undefined) return undefined;
   const [image = ''] = named.split(' ');
-  return allowed.includes(repositoryOf(image)) ? undefined : image;
+  const repository = repositoryOf(image);
+  return repository !== undefined && allowed.includes(repository) ? undefined : image;
 }
 
-/** An image's repository without tag and digest, with the registry that Docker takes it from: `docker/dockerfile:1` is `docker.io/docker/dockerfile`. */
-export function repositoryOf(image: string): string {
-  const [undigested = ''] = image.split('@');
-  const slash = undigested.lastIndexOf('/');
-  const colon = undigested.indexOf(':', slash + 1);
-  const name = colon < 0 ? undigested : undigested.slice(0, colon);
-  const first = name.indexOf('/');
-  const host = first < 0 ? '' : name.slice(0, first);
-  const isHost = host === 'localhost' || host.includes('.') || host.includes(':') || host !== host.toLowerCase();
-  if (!isHost) return `${HUB}/${first < 0 ? 'library/' : ''}${name}`;
-  return host === 'index.docker.io' ? `${HUB}${name.slice(first)}` : name;
+/** Returns the full name of an image's repository: `docker.io/docker/dockerfile` for `docker/dockerfile:1`. Undefined if it isn't an image reference. */
+export function repositoryOf(image: string): string | undefined {
+  const reference = parseReference(image);
+  return reference && repositoryName(reference);
 }
 
 /** Of the lines at the top that look like directives, whatever they are called: early versions went on behind unknown ones, too. */

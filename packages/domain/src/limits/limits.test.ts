@@ -30,6 +30,9 @@ describe('targets', () => {
     ['localhost/app:2', 'localhost/app'],
     ['app', 'docker.io/library/app'],
     ['team/app:1', 'docker.io/team/app'],
+    ['REG/app', 'reg/app'],
+    ['docker.io/app', 'docker.io/library/app'],
+    ['index.docker.io/team/app', 'docker.io/team/app'],
   ])('%s is pushed to %s', (tag, target) => {
     expect(registryTarget(tag)).toBe(target);
   });

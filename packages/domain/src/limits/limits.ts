@@ -1,4 +1,5 @@
 import { globMatches } from '../access/claim-rules.ts';
+import { parseReference, repositoryName } from '../image/reference.ts';
 import { trimEnd } from '../text/trim.ts';
 
 export const UNLIMITED = 'unlimited';
@@ -98,17 +99,14 @@ export function isAllowedTarget(patterns: readonly string[], target: string): bo
   );
 }
 
-const DOCKER_HUB = 'docker.io';
-
-/** `host[:port]/path` that a push of `tag` goes to, by the rules of image references: without a registry it is Docker Hub. */
+/** Returns the `host[:port]/path` to which a push of `tag` goes, with the host in lower case. @throws RangeError if it isn't an image reference */
 export function registryTarget(tag: string): string {
-  const [first = '', ...rest] = tag.replace(/:[^:/]*$/, '').split('/');
-  const hasHost = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost' || first !== first.toLowerCase());
-  if (hasHost) return [first.toLowerCase(), ...rest].join('/');
-  return [DOCKER_HUB, ...(rest.length === 0 ? ['library'] : []), first, ...rest].join('/');
+  const reference = parseReference(tag);
+  if (!reference) throw new RangeError(`got ${JSON.stringify(tag)}, expected an image reference`);
+  return repositoryName({ ...reference, domain: reference.domain.toLowerCase() });
 }
 
-/** `host[:port]/path` of a clone URL, without `.git`. @throws TypeError where it is no URL */
+/** Returns the `host[:port]/path` of a clone URL, without `.git`. @throws TypeError if it isn't a URL */
 export function gitTarget(url: string): string {
   const { host, pathname } = new URL(url);
   return `${host.toLowerCase()}${trimEnd(pathname, '/').replace(/\.git$/, '')}`;

@@ -1,4 +1,5 @@
 import type { ChangedPaths, KilnConfig, KilnImage, KilnTriggers, RepoSettings } from '@kiln/contracts';
+import { splitReference } from '@kiln/domain';
 import { matchGlobs } from '../config/match-glob.ts';
 import type { Occasion } from './occasion.ts';
 
@@ -100,6 +101,6 @@ function shorten(paths: readonly string[]): string {
 
 /** Whether an untrusted build may push to this reference; registries are opened to them by the server only. */
 export function mayPushUntrusted(reference: string, settings: RepoSettings): boolean {
-  const name = reference.replace(/:[^/:]*$/, '');
+  const { name } = splitReference(reference);
   return settings.untrustedPush !== undefined && matchGlobs(settings.untrustedPush, name).matches;
 }
