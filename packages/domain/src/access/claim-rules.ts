@@ -1,3 +1,4 @@
+import { wildcardMatches } from '../text/wildcards.ts';
 import type { Scope, Trust } from './principal.ts';
 
 /** What the claims of an identity must be, and what whoever has them may do. */
@@ -9,9 +10,6 @@ export interface ClaimRule {
   readonly trust: Trust;
 }
 
-/** Claims are matched up to this length: a longer one matches nothing. */
-const MAX_CLAIM_CHARS = 2_048;
-
 /** The first rule that all of whose patterns match. */
 export function firstMatch<R extends ClaimRule>(
   rules: readonly R[],
@@ -19,7 +17,7 @@ export function firstMatch<R extends ClaimRule>(
 ): R | undefined {
   return rules.find((rule) =>
     Object.entries(rule.claims).every(([name, patterns]) =>
-      valuesOf(claims, name).some((value) => patterns.some((pattern) => globMatches(pattern, value))),
+      valuesOf(claims, name).some((value) => patterns.some((pattern) => wildcardMatches(pattern, value))),
     ),
   );
 }
@@ -42,27 +40,4 @@ function claimAt(claims: unknown, path: readonly string[]): unknown {
 
 function isPlain(value: unknown): value is string | number | boolean {
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
-}
-
-/**
- * Whether the whole of `text` is as `pattern` says: `*` stands for any characters but `/`, `**` for any at all, everything else for
- * itself. In time proportional to the product of their lengths, whatever they hold.
- */
-export function globMatches(pattern: string, text: string): boolean {
-  if (text.length > MAX_CLAIM_CHARS) return false;
-  const parts = pattern.match(/\*\*|\*|[^*]/gsu) ?? [];
-  const characters = [...text];
-  // reached[j]: the parts so far can stand for the first j characters.
-  let reached = characters.map(() => false);
-  reached.unshift(true);
-  for (const part of parts) {
-    const next = [part === '*' || part === '**' ? reached[0] === true : false];
-    characters.forEach((character, j) => {
-      if (part === '**') next.push(reached[j + 1] === true || next[j] === true);
-      else if (part === '*') next.push(reached[j + 1] === true || (next[j] === true && character !== '/'));
-      else next.push(reached[j] === true && character === part);
-    });
-    reached = next;
-  }
-  return reached[characters.length] === true;
 }

@@ -1,8 +1,8 @@
-import { globMatches } from './claim-rules.ts';
 import { splitReference } from '../image/reference.ts';
+import { wildcardMatches } from '../text/wildcards.ts';
 import type { Trust } from './principal.ts';
 
-/** Images that untrusted builds may push, by name without tag (`globMatches`). Of one team, or of all. */
+/** Images that untrusted builds may push, by name without tag (`wildcardMatches`). Of one team, or of all. */
 export interface PushRule {
   readonly team?: string;
   readonly pattern: string;
@@ -50,5 +50,5 @@ export function pushPatterns(rules: readonly PushRule[], team: string): string[]
 /** Whether one of the patterns lets an untrusted build push the image reference `[registry[:port]/]name[:tag]`. */
 export function mayPush(reference: string, patterns: readonly string[]): boolean {
   const { name } = splitReference(reference);
-  return patterns.some((pattern) => globMatches(pattern, name));
+  return patterns.some((pattern) => wildcardMatches(pattern, name));
 }

@@ -1,6 +1,6 @@
-import { globMatches } from '../access/claim-rules.ts';
 import { parseReference, repositoryName } from '../image/reference.ts';
 import { trimEnd } from '../text/trim.ts';
+import { wildcardMatches } from '../text/wildcards.ts';
 
 export const UNLIMITED = 'unlimited';
 export type Limit = number | typeof UNLIMITED;
@@ -95,7 +95,7 @@ export function lowest(...limits: readonly (Limit | undefined)[]): number | unde
  */
 export function isAllowedTarget(patterns: readonly string[], target: string): boolean {
   return patterns.some(
-    (pattern) => pattern === ANY_TARGET || globMatches(pattern.includes('/') ? pattern : `${pattern}/**`, target),
+    (pattern) => pattern === ANY_TARGET || wildcardMatches(pattern.includes('/') ? pattern : `${pattern}/**`, target),
   );
 }
 

@@ -1,6 +1,5 @@
 import type { ChangedPaths, KilnConfig, KilnImage, KilnTriggers, RepoSettings } from '@kiln/contracts';
-import { splitReference } from '@kiln/domain';
-import { matchGlobs } from '../config/match-glob.ts';
+import { matchGlobs, splitReference } from '@kiln/domain';
 import type { Occasion } from './occasion.ts';
 
 /** The filter that said no: what it was held against, and what it would have let through. */
