@@ -11,11 +11,11 @@ import {
 export interface SecretDeps {
   readonly builds: Pick<BuildStore, 'secretsOf'>;
   readonly buildSecrets: Pick<BuildSecretReader, 'read'>;
-  /** Repeats a call to the pool until it is taken or refused. */
+  /** Repeats a call to the pool until it is accepted or refused. */
   persistent<T>(call: () => Promise<T>): Promise<T>;
 }
 
-/** The build can't have the secrets that it asks for; the failure is the build's. */
+/** The build can't get the secrets that it asks for, and fails with `failure`. */
 export class NoSecrets extends Error {
   readonly failure: Failure;
   constructor(failure: Failure) {
@@ -24,16 +24,16 @@ export class NoSecrets extends Error {
   }
 }
 
-/** All that an attempt gets: what came with the build, and what its team keeps as that is now. @throws NoSecrets */
+/** Reads an attempt's secrets: those sent with the build, and its team's stored secrets in their current version. @throws NoSecrets */
 export async function attemptSecrets(
   { builds, buildSecrets, persistent }: SecretDeps,
   { id, trust = 'trusted' }: BuildRecord,
   spec: BuildSpec,
 ): Promise<BuildSecrets> {
   const own = await ownSecrets(() => persistent(() => builds.secretsOf(id)));
-  const wishes = { team: spec.team, repo: secretRepoOf(spec), trust, named: storedSecretsOf(spec) };
+  const wanted = { team: spec.team, repo: secretRepoOf(spec), trust, named: storedSecretsOf(spec) };
   try {
-    const kept = await persistent(() => buildSecrets.read(wishes, Object.keys(own)));
+    const kept = await persistent(() => buildSecrets.read(wanted, Object.keys(own)));
     return { ...kept, values: new Map([...kept.values, ...Object.entries(own)]) };
   } catch (error) {
     if (error instanceof SecretsUnavailable) throw new NoSecrets(error.failure);
@@ -49,8 +49,8 @@ async function ownSecrets(read: () => ReturnType<BuildStore['secretsOf']>): Prom
     if (!(error instanceof SealBroken)) throw error;
     throw new NoSecrets({
       code: 'secrets_expired',
-      message: `the build’s secrets are ${error.message}; submit it again`,
+      message: `the build’s secrets are ${error.message}; submit the build again`,
     });
   }
-  throw new NoSecrets({ code: 'secrets_expired', message: 'the build’s secrets are no longer kept; submit it again' });
+  throw new NoSecrets({ code: 'secrets_expired', message: 'the build’s secrets have expired; submit the build again' });
 }

@@ -5,7 +5,7 @@ import { type GitGuard, openCommit } from '@kiln/git';
 import { authorizationOf } from './resolve-git.ts';
 
 const TIMEOUT_MS = 60_000;
-/** The commit's directories, without any file's content, and two files. */
+/** Enough for a commit's directories, without the contents of files, and two files. */
 const MAX_FETCH_BYTES = 256 * 1024 * 1024;
 const MAX_DOCKERFILE_BYTES = 1024 * 1024;
 
@@ -16,8 +16,8 @@ interface Place {
 }
 
 /**
- * The Dockerfile of a commit, as BuildKit looks for it: `Dockerfile` may be written in small letters. Undefined where there is none.
- * @throws GitFailed @throws Error where it is a link, below one, or too large
+ * Reads the Dockerfile of a commit as BuildKit finds it: `dockerfile` is read if there is no `Dockerfile`. Undefined if there is neither.
+ * @throws GitFailed @throws Error if it is a symbolic link, below one, or too large
  */
 export async function commitDockerfile(
   { url, commit, subdir = '' }: Place,
@@ -35,7 +35,7 @@ export async function commitDockerfile(
   const read = async (path: string): Promise<string | undefined> => {
     const isPlain = await files.isPlainFile(path);
     if (isPlain === undefined) return undefined;
-    if (!isPlain) throw new Error(`${path} is a link, or below one`);
+    if (!isPlain) throw new Error(`${path} is a symbolic link, or below one`);
     const found = await files.read(path, MAX_DOCKERFILE_BYTES);
     if (found?.isWhole === false) throw new Error(`${path} is larger than ${MAX_DOCKERFILE_BYTES} bytes`);
     return found?.text;

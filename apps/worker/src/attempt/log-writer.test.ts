@@ -7,7 +7,7 @@ import { LogWriter } from './log-writer.ts';
 const REF = { buildId: 'b', attempt: 1, host: 'h', incarnation: 'i' };
 const record = (n: number, size = 10): LogRecord => ({ t: n, type: 'note', message: 'x'.repeat(size) });
 
-/** A log that checks numbering, and whose appends end when the test says. */
+/** A log that checks the numbering of records, and whose appends the test can hold or refuse. */
 class FakeLog {
   readonly batches: string[][] = [];
   next = 1;
@@ -35,7 +35,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe('where Redis has lost records', () => {
+describe('if Redis has lost records, the writer', () => {
   async function afterLoss(written: number, size: number, kept: number): Promise<FakeLog> {
     const log = new FakeLog();
     const writer = new LogWriter(log, REF);
@@ -50,11 +50,11 @@ describe('where Redis has lost records', () => {
     return log;
   }
 
-  test('they are sent again', async () => {
+  test('sends them again', async () => {
     expect((await afterLoss(9, 10, 4)).times).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
 
-  test('and where they are too many, notes stand for the oldest: no number is left out', async () => {
+  test('replaces the oldest by notes without gaps in the numbering, if too many are lost', async () => {
     const { times } = await afterLoss(40, 64 * 1024, 2);
     expect(times).toHaveLength(41);
     expect(times.slice(0, 3)).toEqual([1, 2, 0]);
@@ -80,7 +80,7 @@ describe('LogWriter', () => {
     expect(log.times).toEqual([1, 2, 3]);
   });
 
-  test('doesn’t wait when 64 KiB are there', async () => {
+  test('sends a batch at once when it has 64 KiB', async () => {
     const log = new FakeLog();
     const writer = new LogWriter(log, REF);
     await vi.advanceTimersByTimeAsync(1_000);
@@ -93,7 +93,7 @@ describe('LogWriter', () => {
     expect(log.times).toEqual(Array.from({ length: 71 }, (_, n) => n));
   });
 
-  test('holds the build up when Redis doesn’t take what it writes, and loses nothing', async () => {
+  test('holds the build up while Redis accepts no writes, and loses nothing', async () => {
     const log = new FakeLog();
     let release = () => {};
     log.hold = new Promise((resolve) => {
@@ -110,7 +110,7 @@ describe('LogWriter', () => {
     expect(log.times).toEqual(Array.from({ length: n }, (_, i) => i));
   });
 
-  test('what Redis doesn’t take is sent again until it does, whatever the reason, also when it had taken it', async () => {
+  test('repeats a failed write until it succeeds, whatever the reason, even if Redis had accepted it', async () => {
     const log = new FakeLog();
     const { append } = log;
     const failures = ['OOM', 'lost', 'ECONNRESET', 'unknown'];
@@ -118,7 +118,7 @@ describe('LogWriter', () => {
       const failure = failures.shift();
       if (failure === 'lost') await append(ref, firstSeq, lines);
       if (failure !== undefined) throw Object.assign(new Error(failure), { name: 'ReplyError' });
-      // As the store does with a batch that is there already.
+      // The store ignores a batch that it already has.
       if (firstSeq < log.next) return;
       await append(ref, firstSeq, lines);
     };
@@ -131,7 +131,7 @@ describe('LogWriter', () => {
     expect(log.times).toEqual(Array.from({ length: 100 }, (_, i) => i + 1));
   });
 
-  test('a refused write is what every later one is refused with', async () => {
+  test('refuses every later write with the error of a refused one', async () => {
     const log = new FakeLog();
     log.refuse = true;
     const writer = new LogWriter(log, REF);
@@ -140,7 +140,7 @@ describe('LogWriter', () => {
     expect(() => writer.write(record(2))).toThrow(StaleAttempt);
   });
 
-  test('any sequence of records and pauses arrives once, in order, in numbered batches', async () => {
+  test('writes any sequence of records and pauses once, in order, in numbered batches', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(fc.nat(3_000), fc.nat(40)), { maxLength: 80 }), async (steps) => {
         const log = new FakeLog();
@@ -157,11 +157,11 @@ describe('LogWriter', () => {
   });
 });
 
-describe('a log with a limit', () => {
+describe('with a limited log, the writer', () => {
   const output = (n: number): LogRecord =>
     ({ t: n, type: 'output', step: 1, stream: 1, text: 'x'.repeat(100) }) as never;
 
-  test('leaves out what the build prints beyond it, and says so once; steps and the rest are still told', async () => {
+  test('omits output beyond the limit with one note, and still writes other records', async () => {
     const log = new FakeLog();
     const line = Buffer.byteLength(JSON.stringify(output(1)));
     const writer = new LogWriter(log, REF, 3 * line);
@@ -178,7 +178,7 @@ describe('a log with a limit', () => {
     expect(records[3]).toMatchObject({ message: expect.stringContaining(`limit of ${3 * line} bytes`) });
   });
 
-  test('waits for room until it is flushed: from then on its records are the last ones, also those under way', async () => {
+  test('marks records as the last ones from the flush on, including those in flight', async () => {
     const log = new FakeLog();
     const asked: (() => boolean)[] = [];
     const held = Promise.withResolvers<void>();

@@ -1,21 +1,22 @@
 import type { LogRecord } from '@kiln/contracts';
 import { type AttemptRef, LogBehind, type LogStore, persist } from '@kiln/state';
 
-/** A record waits for others at most this long, ms. */
+/** How long a record may wait for others in its batch, ms. */
 const BATCH_MS = 25;
-/** A batch is sent when it holds so much, in characters of JSON. */
+/** A batch of this size is sent at once, in characters of JSON. */
 const BATCH_CHARS = 64 * 1024;
-/** So much may wait for Redis before the build is held up, in characters of JSON. */
+/** How much may wait for Redis before the build is held up, in characters of JSON. */
 const BUFFER_CHARS = 1024 * 1024;
-/** So much of what Redis has taken is kept, in characters of JSON: a failover may lose the last moments of it. */
+/** How much of what Redis has accepted is kept for sending it again, in characters of JSON: a failover may lose the last writes. */
 const KEPT_CHARS = 1024 * 1024;
-/** Records at a time that stand for lost ones. */
-const LOST_AT_A_TIME = 1_000;
+/** How many placeholders of lost records are written at once. */
+const LOST_BATCH = 1_000;
 
 /**
- * Writes an attempt's log in batches, in order, each record numbered. A batch that Redis doesn't take now, whatever the reason, is sent again
- * until it does; meanwhile, and while Redis has no room for this log, at most `BUFFER_CHARS` wait, and then the build is held up; nothing is
- * dropped. What Redis took and has lost is sent again, or, where that is too long ago, a note in its place. After a write that can never be taken (`StaleAttempt`, or a damaged log) everything else is refused too.
+ * Writes an attempt's log in numbered, ordered batches. A batch that Redis doesn't accept is sent again until it does. Meanwhile, and while
+ * Redis has no room for this log, at most `BUFFER_CHARS` wait; then the build is held up, and nothing is dropped. Records that Redis
+ * accepted and has lost are sent again, or replaced by notes if they are too old to be kept here. After a write that can never succeed
+ * (`StaleAttempt`, or a damaged log) all further writes are refused.
  */
 export class LogWriter {
   readonly #logs: Pick<LogStore, 'append'>;
@@ -31,13 +32,13 @@ export class LogWriter {
   #sending: Promise<void> | undefined;
   #failure: unknown;
   #isFlushing = false;
-  /** The last batches that Redis took, oldest first. */
+  /** The last batches that Redis has accepted, oldest first. */
   #kept: Batch[] = [];
   #keptChars = 0;
 
   /**
-   * @param maxBytes what the log may hold: output beyond it is left out
-   * @param onFailure told of each failure of a batch that is sent again
+   * @param maxBytes the log's limit: output beyond it is omitted
+   * @param onFailure called whenever a batch has failed and will be sent again
    */
   constructor(
     logs: Pick<LogStore, 'append'>,
@@ -51,7 +52,7 @@ export class LogWriter {
     this.#onFailure = onFailure;
   }
 
-  /** Takes a record; a promise asks to wait with the next one. Throws, or rejects, what an earlier write was refused with. */
+  /** Adds a record. If it returns a promise, wait for it before the next record. @throws the error with which an earlier write was refused */
   write(record: LogRecord): void | Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     const line = JSON.stringify(this.#withinLimit(record));
@@ -60,10 +61,10 @@ export class LogWriter {
     this.#chars += line.length;
     if (this.#chars >= BATCH_CHARS) this.#send();
     else this.#timer ??= setTimeout(() => this.#send(), this.#untilDue());
-    if (this.#chars > BUFFER_CHARS) return this.#room();
+    if (this.#chars > BUFFER_CHARS) return this.#waitForRoom();
   }
 
-  /** Steps, Kiln's own words and the end are always told; of what builds print, what is within the limit. */
+  /** Applies the limit to the build's output; steps, Kiln's notes and the end are always kept. */
   #withinLimit(record: LogRecord): LogRecord | undefined {
     if (record.type !== 'output' && record.type !== 'status' && record.type !== 'warning') return record;
     const isOver = this.#bytes > this.#maxBytes;
@@ -72,7 +73,7 @@ export class LogWriter {
     return isOver ? undefined : { t: record.t, type: 'note', message: cutMessage(this.#maxBytes) };
   }
 
-  /** Waits until everything is written. Nothing follows: what is left waits for no room in Redis, so that the attempt can end. */
+  /** Writes what is left and waits for it. These last records don't wait for room in Redis, so that the attempt can end. */
   async flush(): Promise<void> {
     this.#isFlushing = true;
     while (this.#lines.length > 0 || this.#sending) {
@@ -83,12 +84,12 @@ export class LogWriter {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** After a quiet time the first record goes at once, together with what comes in the same turn. */
+  /** 0 after a quiet time: then the first record is sent at once, together with those of the same turn of the event loop. */
   #untilDue(): number {
     return Math.max(0, this.#sentAt + BATCH_MS - performance.now());
   }
 
-  async #room(): Promise<void> {
+  async #waitForRoom(): Promise<void> {
     while (this.#chars > BUFFER_CHARS && this.#failure === undefined) {
       this.#send();
       await this.#sending;
@@ -128,8 +129,8 @@ export class LogWriter {
       if (!(error instanceof LogBehind)) throw error;
       const kept = this.#kept.filter((batch) => batch.firstSeq + batch.lines.length - 1 > error.lastSeq);
       const keptFrom = kept[0]?.firstSeq ?? firstSeq;
-      for (let seq = error.lastSeq + 1; seq < keptFrom; seq += LOST_AT_A_TIME) {
-        await append(seq, Array(Math.min(LOST_AT_A_TIME, keptFrom - seq)).fill(LOST_RECORD));
+      for (let seq = error.lastSeq + 1; seq < keptFrom; seq += LOST_BATCH) {
+        await append(seq, Array(Math.min(LOST_BATCH, keptFrom - seq)).fill(LOST_RECORD));
       }
       for (const batch of kept) {
         const there = Math.max(0, error.lastSeq + 1 - batch.firstSeq);
@@ -170,13 +171,13 @@ function charsOf({ lines }: Batch): number {
   return lines.reduce((sum, line) => sum + line.length, 0);
 }
 
-/** In the place of a record that nobody has any more. */
+/** Replaces a record that is stored nowhere any more. */
 const LOST_RECORD = JSON.stringify({
   t: 0,
   type: 'note',
-  message: 'a record of the log that Redis has lost',
+  message: 'a log record was lost by Redis',
 } satisfies LogRecord);
 
 function cutMessage(maxBytes: number): string {
-  return `the log has reached its limit of ${maxBytes} bytes: what the build prints from here on is left out; it goes on`;
+  return `the log has reached its limit of ${maxBytes} bytes; further output is omitted, and the build continues`;
 }

@@ -3,8 +3,8 @@ import { GitFailed, type GitFailedFault, type GitGuard, reach, resolveRef } from
 import { SourceUnresolved } from './source-unresolved.ts';
 
 /**
- * The commit that a git source's ref (default: the remote HEAD) names now.
- * `secrets`: `GIT_AUTH_TOKEN.<host>`, `GIT_AUTH_TOKEN`, `GIT_AUTH_HEADER.<host>`, `GIT_AUTH_HEADER`, as BuildKit has them.
+ * Resolves a git source's ref (default: the remote HEAD) to the commit that it names now.
+ * @param secrets among them `GIT_AUTH_TOKEN[.<host>]` and `GIT_AUTH_HEADER[.<host>]`, which have the same meaning as in BuildKit
  * @throws SourceUnresolved @throws the signal's reason
  */
 export async function resolveCommit(
@@ -16,7 +16,7 @@ export async function resolveCommit(
   return asSource(resolveRef({ url, ref, authorization: authorizationOf(url, secrets) }, guard, signal));
 }
 
-/** Looks once more whether the server of a clone URL may be reached. @throws SourceUnresolved `git_host_refused` */
+/** Checks again that the server of a clone URL may be reached. @throws SourceUnresolved `git_host_refused` */
 export async function checkGitHost(url: string, guard: GitGuard): Promise<void> {
   await asSource(reach(url, guard));
 }
@@ -42,7 +42,7 @@ const CODES: Readonly<Record<GitFailedFault, FailureCode>> = {
   unreachable: 'git_unreachable',
 };
 
-/** What the server of a clone URL is told of who asks, out of the secrets that BuildKit takes it from. */
+/** Returns the value of the `Authorization` header for a clone URL, from the same secrets as BuildKit. */
 export function authorizationOf(url: string, secrets: ReadonlyMap<string, string>): string | undefined {
   const { host } = new URL(url);
   const token = secrets.get(`GIT_AUTH_TOKEN.${host}`) ?? secrets.get('GIT_AUTH_TOKEN');

@@ -1,6 +1,6 @@
 import type { Failure } from '@kiln/domain';
 
-/** A git source that can't be resolved to a commit, or not be fetched; the failure is the build's. */
+/** A git source can't be resolved to a commit or fetched, and the build fails with `failure`. */
 export class SourceUnresolved extends Error {
   readonly failure: Failure;
   constructor(failure: Failure) {

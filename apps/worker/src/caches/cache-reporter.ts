@@ -5,47 +5,47 @@ import type { HostWriter, InventoryStore, UsageStore } from '@kiln/state';
 import type { ExecutorInventory } from '../engine/executor.ts';
 import type { LayerLedger } from './layer-ledger.ts';
 
-/** An attempt that has ended: whose it was, when it ran, and where its mounts are. */
+/** An attempt that has ended: its repo, when it ran, and the namespace of its mounts. */
 export interface EndedAttempt extends AttemptWindow {
   readonly repo: string;
 }
 
 export interface CacheReporterDeps {
   readonly writer: HostWriter;
-  /** @throws where BuildKit doesn't answer */
+  /** @throws if BuildKit doesn't answer */
   inventory(): Promise<ExecutorInventory>;
   readonly inventories: Pick<InventoryStore, 'publish'>;
   readonly usages: UsageStore;
   readonly ledger: LayerLedger;
-  /** Called for each attempt whose use of the caches has been learned. */
+  /** Called for each attempt whose cache usage has been learned. */
   learned?(attempt: EndedAttempt): Promise<void>;
   readonly log: Logger;
 }
 
 export const DEFAULT_INVENTORY_EVERY_MS = 60_000;
 
-/** Attempts that wait for a BuildKit that answers; the oldest beyond are given up. */
+/** How many ended attempts may wait while BuildKit doesn't answer; older ones are dropped. */
 const MAX_WAITING = 200;
 /**
- * BuildKit lets go of a mount a moment after buildx has ended, on a busy machine some seconds, and says its size only then. What
- * was learned without sizes would stay wrong until the repo's next build.
+ * Delay before mounts that are still in use are read again, ms. BuildKit releases a mount shortly after buildx has ended, on a busy machine
+ * seconds later, and reports its size only then. A usage without sizes would stay wrong until the repo's next build.
  */
 const SETTLE_MS = 300;
 const MAX_SETTLES = 30;
 
-/** After a reading BuildKit is left alone three times as long as it took, so that many small builds don't keep it busy with this. */
+/** After a reading BuildKit is left alone for this multiple of its duration, so that many small builds don't keep it busy. */
 const REST_FACTOR = 3;
 const MAX_REST_MS = 3_000;
 
 interface Waiting {
   readonly attempt: EndedAttempt;
-  /** Readings in which its mounts had no size yet. */
+  /** How many readings found its mounts still in use. */
   readonly settles: number;
 }
 
 /**
- * Reads what the builder's caches hold, and tells the pool: at the start, after each attempt, and every so often, for BuildKit evicts
- * when it likes. Everything happens beside the builds: no build waits for it, and none fails by it.
+ * Reads the contents of a builder's caches and reports them to the pool: at the start, after each attempt, and at intervals, because BuildKit
+ * may evict at any time. No build waits for this or fails by it.
  */
 export class CacheReporter {
   readonly #deps: CacheReporterDeps;
@@ -65,12 +65,12 @@ export class CacheReporter {
     this.#everyMs = everyMs;
   }
 
-  /** Reads and reports, unless that is under way. */
+  /** Reads and reports, unless that is already happening. */
   wanted(): void {
     if (!this.#round) this.now();
   }
 
-  /** Reads and reports now, or as soon as BuildKit has had its rest after the last reading. */
+  /** Reads and reports now, or as soon as BuildKit has rested after the last reading. */
   now(): void {
     if (this.#closed) return;
     if (this.#round) {
@@ -99,7 +99,7 @@ export class CacheReporter {
     this.#timer = setTimeout(() => this.now(), Math.min(ms, this.#everyMs));
   }
 
-  /** Reads and reports what has changed, if need be before it closes. */
+  /** Reads and reports a change that no attempt has caused; `close` waits for it. */
   changed(): void {
     this.#changed = true;
     this.now();
@@ -110,7 +110,7 @@ export class CacheReporter {
     this.now();
   }
 
-  /** Stops when what has ended so far is reported, or can't be, but after `withinMs` in any case. */
+  /** Stops after the attempts that have ended are reported, or that has failed, or `withinMs` has passed. */
   async close(withinMs: number): Promise<void> {
     this.#closing = true;
     if (this.#waiting.length > 0 || this.#changed) this.now();
@@ -121,7 +121,7 @@ export class CacheReporter {
     this.abandon();
   }
 
-  /** Stops without a word. */
+  /** Stops without a last report. */
   abandon(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -143,14 +143,14 @@ export class CacheReporter {
       this.#restUntil = began + tookMs + Math.min(MAX_REST_MS, tookMs * REST_FACTOR);
     } catch (error) {
       this.#waiting = [...waiting, ...this.#waiting].slice(-MAX_WAITING);
-      return log.warn({ err: error }, 'caches could not be read');
+      return log.warn({ err: error }, 'reading the caches failed');
     }
     try {
       await this.#learn(waiting, read);
       const outcome = await inventories.publish(writer, this.#inventoryOf(read), read.readAt);
       log.debug({ outcome, usedBytes: read.usedBytes, mounts: read.mounts.length }, 'caches reported');
     } catch (error) {
-      log.warn({ err: error }, 'caches could not be reported');
+      log.warn({ err: error }, 'reporting the caches failed');
     }
   }
 
@@ -162,7 +162,7 @@ export class CacheReporter {
         learned += 1;
       }
     } finally {
-      // Redis was away: what is left is learned when it is back.
+      // If Redis has failed, the rest is learned with the next reading.
       this.#waiting = [...waiting.slice(learned), ...this.#waiting].slice(-MAX_WAITING);
     }
     if (waiting.length > 0) await this.#saveLedger();
@@ -186,12 +186,12 @@ export class CacheReporter {
     await this.#deps.learned?.(attempt);
   }
 
-  /** Without the file, repos look colder after a restart than they are. */
+  /** A failure is only logged: without the file, repos look colder after a restart than they are. */
   async #saveLedger(): Promise<void> {
     try {
       await this.#deps.ledger.save();
     } catch (error) {
-      this.#deps.log.warn({ err: error }, 'layer ledger could not be saved');
+      this.#deps.log.warn({ err: error }, 'saving the layer ledger failed');
     }
   }
 

@@ -2,7 +2,7 @@ import { type BudgetShares, type DomainWorth, readDomain, shareBudget, type Trus
 import type { DomainLedger } from './domain-ledger.ts';
 import type { ExecutorSource } from '../engine/executor.ts';
 
-/** Divides what Kiln lets a host's caches take among the isolation domains that are there. */
+/** Divides a host's cache budget among the isolation domains on it. */
 export class DomainBudgets {
   readonly #info: ExecutorSource['info'];
   readonly #ledger: DomainLedger;
@@ -21,14 +21,14 @@ export class DomainBudgets {
     this.#now = now;
   }
 
-  /** Undefined where nothing of Kiln's rules the caches. `coming`: a domain that is needed though it may not be there yet. */
+  /** Returns each domain's share; undefined if Kiln doesn't limit the caches. @param coming a domain that is about to be started */
   shares(coming?: string): BudgetShares | undefined {
     const { cacheBudgets } = this.#info;
     if (!cacheBudgets) return undefined;
     const domains = this.#domains(coming);
     const shares = new Map<string, number>();
     const givenUp: string[] = [];
-    // Untrusted builds can't take from what trusted ones have, however many of them there are.
+    // Each class has its own budget, so that untrusted builds can't take from trusted ones, however many there are.
     for (const trust of this.#info.trust) {
       const ofClass = domains.filter(({ domain }) => readDomain(domain)?.trust === trust);
       const shared = shareBudget(cacheBudgets[trust] ?? 0, ofClass);
@@ -40,7 +40,7 @@ export class DomainBudgets {
 
   #domains(coming: string | undefined): DomainWorth[] {
     const now = this.#now();
-    // The pool's own are as good as there: nobody else could have their part.
+    // With isolation `pool` each class has exactly one domain, which gets the whole budget even before its first build.
     const always: readonly Trust[] = this.#info.isolation === 'pool' ? this.#info.trust : [];
     const names = new Set([...this.#ledger.all.keys(), ...always, ...(coming === undefined ? [] : [coming])]);
     return [...names].map((domain) => {

@@ -3,12 +3,12 @@ import { type HostInventory, hostInventory } from '@kiln/contracts';
 import { addWorth, type FadingWorth } from '@kiln/domain';
 import { z } from 'zod';
 
-/** What is kept of a domain whose caches are on the host. */
+/** An isolation domain whose caches are on the host. */
 export interface KnownDomain {
   /** ms since the epoch. */
   readonly lastUsedAt: number;
   readonly worth?: FadingWorth | undefined;
-  /** As it was read last, which is all there is while its builder is stopped: nothing changes its caches then. */
+  /** The last reading of its caches. It stays valid while the builder is stopped, because nothing changes them then. */
   readonly read?: { readonly inventory: HostInventory; readonly readAt: number } | undefined;
 }
 
@@ -22,13 +22,13 @@ const stored = z.record(
 );
 
 /**
- * The isolation domains whose caches are on this host, with what they are worth and what they were last seen to hold. Lies in a file; what lies in the
- * engine itself goes before it: a domain whose volume is gone is forgotten.
+ * The isolation domains whose caches are on this host, with the worth and the last known contents of those caches. Stored in a file. The
+ * engine's volumes take precedence over it: a domain whose volume is gone is forgotten.
  */
 export class DomainLedger {
   readonly #path: string | undefined;
   readonly #domains: Map<string, KnownDomain>;
-  /** One after the other. */
+  /** Saves run one after the other. */
   #saving: Promise<void> = Promise.resolve();
 
   private constructor(path: string | undefined, domains: Map<string, KnownDomain>) {
@@ -36,7 +36,7 @@ export class DomainLedger {
     this.#domains = domains;
   }
 
-  /** @param path undefined keeps it in memory alone @param there domains whose caches are on the host */
+  /** Reads the file. @param path undefined keeps the ledger only in memory @param there domains whose caches are on the host */
   static async open(path: string | undefined, there: readonly string[], now: number): Promise<DomainLedger> {
     const text = path === undefined ? undefined : await readFile(path, 'utf8').catch(() => undefined);
     const known = parse(text);
@@ -66,7 +66,7 @@ export class DomainLedger {
     this.#domains.delete(domain);
   }
 
-  /** Whole or not at all: by a rename. */
+  /** Saves the ledger atomically, by a rename. */
   async save(): Promise<void> {
     const path = this.#path;
     if (path === undefined) return;

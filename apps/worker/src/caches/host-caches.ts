@@ -5,27 +5,24 @@ import type { DomainLedger } from './domain-ledger.ts';
 export interface HostCachesDeps {
   readonly store: InventoryStore;
   readonly ledger: DomainLedger;
-  /** Whether the domain's builder is up, so that what it holds may change. */
+  /** Whether the domain's builder is up, so that its contents may change. */
   isUp(domain: string): boolean;
 }
 
-/** The pool's trusted builds, which nothing has to be said of. */
+/** The domain of the pool's trusted builds, which inventories don't name. */
 const PLAIN = 'trusted';
 
-/**
- * What the builders of a host hold, each as its reporter read it last, added up to the one inventory that a host has in the pool. Of a builder that is
- * stopped it is what was read last while it ran.
- */
+/** Adds the last inventories of a host's builders up to the one inventory that the host has in the pool. A stopped builder counts with its last reading. */
 export class HostCaches {
   readonly #deps: HostCachesDeps;
-  /** One after the other, so that what is published last is the latest. */
+  /** Publishing runs one after the other, so that the last published inventory is the latest. */
   #publishing: Promise<unknown> = Promise.resolve();
 
   constructor(deps: HostCachesDeps) {
     this.#deps = deps;
   }
 
-  /** Where the reporter of a domain publishes. */
+  /** Returns the store for the reporter of a domain. */
   of(domain: string): Pick<InventoryStore, 'publish'> {
     return {
       publish: (writer, inventory, readAt) => {
@@ -35,14 +32,14 @@ export class HostCaches {
     };
   }
 
-  /** Publishes what is known. `readAt`: where nothing that may change is older, ms since the epoch. */
+  /** Publishes what is known. @param readAt the time of the inventory, unless a running builder was read earlier, ms since the epoch */
   publish(writer: HostWriter, readAt: number): ReturnType<InventoryStore['publish']> {
     const published = this.#publishing.then(() => this.#publish(writer, readAt));
     this.#publishing = published.catch(() => undefined);
     return published;
   }
 
-  /** Resolves when nothing is being published. */
+  /** Resolves when nothing is being published any more. */
   async settled(): Promise<void> {
     await this.#publishing;
   }
@@ -51,7 +48,7 @@ export class HostCaches {
     const { ledger, store, isUp } = this.#deps;
     const all = [...ledger.all].flatMap(([domain, { read }]) => (read ? [{ domain, ...read }] : []));
     const oldest = Math.min(readAt, ...all.filter(({ domain }) => isUp(domain)).map((one) => one.readAt));
-    // Without the file, stopped builders' caches are unknown after a restart.
+    // If saving fails, the caches of stopped builders are unknown after a restart, and nothing else is lost.
     await ledger.save().catch(() => undefined);
     return store.publish(writer, addedUp(all), oldest);
   }
@@ -77,5 +74,5 @@ function addedUp(all: readonly { readonly domain: string; readonly inventory: Ho
   };
 }
 
-/** Of all builders of a host together. */
+/** For all builders of a host together. */
 const MAX_MOUNTS = 3 * MAX_PUBLISHED_MOUNTS;

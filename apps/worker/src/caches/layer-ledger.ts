@@ -2,7 +2,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import { type HeldLayers, heldLayers, type LayerRecord, type LayerTrace, learnLayers } from '@kiln/domain';
 import { z } from 'zod';
 
-/** A host that builds more repos than this forgets the layers of those built longest ago. */
+/** Beyond this number, the repos built longest ago are forgotten. */
 const MAX_REPOS = 300;
 
 const stored = z.record(
@@ -11,8 +11,8 @@ const stored = z.record(
 );
 
 /**
- * Which layers of this host's BuildKit each repo's recent builds used. Lies in a file beside the caches themselves, for it means
- * nothing elsewhere; a lost one only makes repos look colder than they are until they are built again.
+ * Records which layers of this host's BuildKit each repo's recent builds used. Stored in a file on the host, because it is meaningless
+ * elsewhere. If the file is lost, repos look colder than they are until they are built again.
  */
 export class LayerLedger {
   readonly #path: string | undefined;
@@ -23,7 +23,7 @@ export class LayerLedger {
     this.#traces = traces;
   }
 
-  /** @param path undefined keeps it in memory alone */
+  /** Reads the file. @param path undefined keeps the ledger only in memory */
   static async open(path: string | undefined): Promise<LayerLedger> {
     const text = path === undefined ? undefined : await readFile(path, 'utf8').catch(() => undefined);
     return new LayerLedger(path, new Map(Object.entries(parse(text))));
@@ -40,7 +40,7 @@ export class LayerLedger {
     }
   }
 
-  /** What is left of each repo's layers, the last built first. */
+  /** Returns how much of each repo's layers is left, the most recently built repo first. */
   held(layers: readonly LayerRecord[]): ({ readonly repo: string } & HeldLayers)[] {
     const byId = new Map(layers.map((layer) => [layer.id, layer]));
     return [...this.#traces]
@@ -51,7 +51,7 @@ export class LayerLedger {
       .sort((a, b) => b.lastUsedAt - a.lastUsedAt);
   }
 
-  /** Whole or not at all: by a rename. */
+  /** Saves the ledger atomically, by a rename. */
   async save(): Promise<void> {
     if (this.#path === undefined) return;
     await writeFile(`${this.#path}.new`, JSON.stringify(Object.fromEntries(this.#traces)), { mode: 0o600 });

@@ -2,7 +2,7 @@ import { cacheNamespace } from '@kiln/buildkit';
 import type { EndedAttempt } from './cache-reporter.ts';
 import type { Executor } from '../engine/executor.ts';
 
-/** The executor, which tells `reporter` of each attempt when it has run, without waiting for what comes of that. */
+/** Decorates an executor so that `reporter` is told of each attempt that has ended. The attempt doesn't wait for the report. */
 export function reportingCaches(
   executor: Executor,
   reporter: { attemptEnded(attempt: EndedAttempt): void },

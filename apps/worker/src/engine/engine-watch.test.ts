@@ -1,6 +1,6 @@
 import type { Outcome } from '@kiln/domain';
 import { createLogger } from '@kiln/runtime';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { EngineWatch, withEngineWatch } from './engine-watch.ts';
 import type { DomainRequest } from './executor.ts';
 
@@ -30,10 +30,6 @@ function start(everyMs: number, tell: (isThere: boolean) => Promise<void> = asyn
   });
 }
 
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
-}
-
 const run = (outcome: Outcome, signal = new AbortController().signal) =>
   withEngineWatch(
     {
@@ -45,18 +41,18 @@ const run = (outcome: Outcome, signal = new AbortController().signal) =>
     watch,
   ).run({} as DomainRequest, signal);
 
-test('notices by itself that the engine is gone, and that it is back; tells each once', async () => {
+test('reports once that the engine is gone, and once that it is back', async () => {
   start(5);
   engine.away = true;
-  await until(() => told.length === 1);
+  await vi.waitFor(() => expect(told).toHaveLength(1));
   const { checks } = engine;
-  await until(() => engine.checks > checks);
+  await vi.waitFor(() => expect(engine.checks).toBeGreaterThan(checks));
   engine.away = false;
-  await until(() => told.length === 2);
+  await vi.waitFor(() => expect(told).toHaveLength(2));
   expect(told).toEqual([false, true]);
 });
 
-test('an attempt that ends by the infrastructure’s fault ends when the pool knows whether the engine is there', async () => {
+test('lets an attempt that failed with infrastructure end only after the pool knows whether the engine answers', async () => {
   const pool = Promise.withResolvers<void>();
   start(60_000, () => pool.promise);
   engine.away = true;
@@ -64,7 +60,7 @@ test('an attempt that ends by the infrastructure’s fault ends when the pool kn
   const attempt = run(LOST).finally(() => {
     ended = true;
   });
-  await until(() => engine.checks === 1);
+  await vi.waitFor(() => expect(engine.checks).toBe(1));
   await new Promise((resolve) => setImmediate(resolve));
   expect(ended).toBe(false);
   pool.resolve();
@@ -72,14 +68,14 @@ test('an attempt that ends by the infrastructure’s fault ends when the pool kn
   expect(told).toEqual([false]);
 });
 
-test('a build’s own failure says nothing of the engine, nor does one that was stopped', async () => {
+test('does not check the engine after a build’s own failure or a stopped attempt', async () => {
   start(60_000);
   expect(await run(FAILED)).toBe(FAILED);
   expect(await run(LOST, AbortSignal.abort('fence'))).toBe(LOST);
   expect(engine.checks).toBe(0);
 });
 
-test('a pool that can’t be told keeps no attempt from ending', async () => {
+test('lets an attempt end even if reporting to the pool fails', async () => {
   start(60_000, () => Promise.reject(new Error('another machine’s worker has the name')));
   engine.away = true;
   expect(await run(LOST)).toBe(LOST);

@@ -2,21 +2,21 @@ import type { Logger } from '@kiln/runtime';
 import type { Executor } from './executor.ts';
 
 export const ENGINE_CHECK_EVERY_MS = 10_000;
-/** An engine that is away is looked for more often: each moment counts until builds may come again. */
+/** An engine that doesn't answer is checked more often, so that builds can be accepted again as soon as possible. */
 const AWAY_CHECK_EVERY_MS = 500;
 
 export interface EngineWatchOptions {
   /** Rejects while the engine doesn't answer. */
   check(): Promise<void>;
-  /** Called when the engine has gone, and when it has come back. */
+  /** Called when the engine stops answering, and when it answers again. */
   onChange(isThere: boolean): Promise<void>;
   readonly everyMs: number;
   readonly log: Logger;
 }
 
 /**
- * Knows whether the host's engine answers. Without it a host whose engine is gone would fail each build at once, be free again, and so
- * attract the next: it would cost every build of the pool an attempt.
+ * Checks whether the host's engine answers. Without it, a host whose engine has stopped would fail each build at once, be free again and get
+ * the next one, and so cost every build of the pool an attempt.
  */
 export class EngineWatch {
   readonly #options: EngineWatchOptions;
@@ -30,7 +30,7 @@ export class EngineWatch {
     this.#schedule();
   }
 
-  /** Looks now; resolves when whoever has to know of a change does. */
+  /** Checks now; resolves when a change has been reported. */
   now(): Promise<void> {
     if (this.#stopped) return Promise.resolve();
     clearTimeout(this.#timer);
@@ -60,15 +60,15 @@ export class EngineWatch {
     const isThere = failure === undefined;
     if (this.#stopped || isThere === this.#isThere) return;
     this.#isThere = isThere;
-    if (isThere) log.info({}, 'the engine answers again; taking builds');
-    else log.error({ err: failure.error }, 'the engine does not answer; taking no builds until it does');
-    await onChange(isThere).catch((error: unknown) => log.warn({ err: error }, 'the pool could not be told'));
+    if (isThere) log.info({}, 'engine answers again; accepting builds');
+    else log.error({ err: failure.error }, 'engine does not answer; accepting no builds until it does');
+    await onChange(isThere).catch((error: unknown) => log.warn({ err: error }, 'reporting the change to the pool failed'));
   }
 }
 
 /**
- * An attempt that ended by the infrastructure's fault may have found out that the engine is gone: the pool knows that before the
- * attempt's slot is free again.
+ * Decorates an executor so that the engine is checked after each attempt that ended with `infrastructure`. If the engine is gone, the pool
+ * knows before the attempt's slot is free again.
  */
 export function withEngineWatch(executor: Executor, watch: EngineWatch): Pick<Executor, 'run'> {
   return {

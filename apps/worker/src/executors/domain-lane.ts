@@ -12,10 +12,10 @@ export const DEFAULT_BUILDER_IDLE_MS = 1_800_000;
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 60_000;
 
-/** What looks after an executor's caches while it is up. */
+/** Reports an executor's caches while it is up: a `CacheReporter`. */
 export interface LaneCaches {
   wanted(): void;
-  /** What it holds is another now, though no attempt has ended. */
+  /** The contents have changed without an attempt. */
   changed(): void;
   attemptEnded(attempt: EndedAttempt): void;
   close(withinMs: number): Promise<void>;
@@ -28,14 +28,14 @@ export interface DomainLaneDeps {
   open(): Promise<Executor>;
   /** Stops it; its caches stay. */
   stop(): Promise<void>;
-  /** Undefined where the executor has no caches. */
+  /** Creates the executor's reporter; undefined if it has no caches. */
   caches(executor: Executor): LaneCaches | undefined;
-  /** When everything is to be killed unless it is put off, ms since the epoch; undefined: not known yet. */
+  /** The fence of the current lease, ms since the epoch; undefined before the first lease. */
   fenceMs(): number | undefined;
-  /** The domain's executor has gone, or can't be brought up; and has come back. */
+  /** Called when the domain's executor stops answering or can't be started, and when it is back. */
   onAway(isAway: boolean): Promise<void>;
   readonly checkEveryMs: number;
-  /** Without a build for so long, the executor is stopped; undefined: never. */
+  /** How long the executor is kept running without a build, ms; undefined: forever. */
   readonly idleMs: number | undefined;
   readonly now: () => number;
   readonly log: Logger;
@@ -48,10 +48,10 @@ interface Up {
   readonly watch: EngineWatch | undefined;
 }
 
-/** What a worker that stops an executor waits for its last report of the caches, ms. */
+/** How long an executor that is stopped waits for its last report of the caches, ms. */
 const LAST_REPORT_MS = 5_000;
 
-/** One isolation domain's executor: brought up when a build needs it, stopped when none has for long, looked after in between. */
+/** One isolation domain's executor: started when a build needs it, watched while it is up, and stopped when it has been idle. */
 export class DomainLane {
   readonly #deps: DomainLaneDeps;
   #up: Promise<Up> | undefined;
@@ -67,7 +67,7 @@ export class DomainLane {
     this.#deps = deps;
   }
 
-  /** Whether a build of the domain runs, or waits for its executor. */
+  /** Whether a build of the domain runs or waits for its executor. */
   get isBusy(): boolean {
     return this.#users > 0;
   }
@@ -76,22 +76,22 @@ export class DomainLane {
     return this.#now !== undefined;
   }
 
-  /** Runs an attempt, on an executor that is brought up first where it isn't. Rejects where that fails, or `signal` aborts meanwhile. */
+  /** Runs an attempt, and starts the executor first if necessary. Rejects if that fails, or `signal` aborts meanwhile. */
   run(request: DomainRequest, signal: AbortSignal): Promise<Outcome> {
     return this.#use(async () => (await unlessAborted(this.#bringUp(), signal)).running.run(request, signal));
   }
 
-  /** Brings the executor up, though no build needs it yet. */
+  /** Starts the executor before a build needs it. */
   async open(): Promise<void> {
     await this.#use(() => this.#bringUp());
   }
 
-  /** Does something with the executor, which is brought up for it. */
+  /** Calls `use` with the executor, which is started first if necessary. */
   async with(use: (executor: Executor) => Promise<void>): Promise<void> {
     await this.#use(async () => use((await this.#bringUp()).executor));
   }
 
-  /** Stops the executor where no build needs it; answers whether it is stopped. */
+  /** Stops the executor unless a build needs it. @returns whether it is stopped */
   async rest(): Promise<boolean> {
     if (this.#users > 0) return false;
     const up = this.#now;
@@ -114,7 +114,7 @@ export class DomainLane {
     this.#now?.caches?.changed();
   }
 
-  /** Looks after the executor no longer, which goes on; what has ended so far is reported first, within `withinMs`. */
+  /** Stops watching the executor, which keeps running. Attempts that have ended are reported first, within `withinMs`. */
   async close(withinMs: number): Promise<void> {
     this.stopWatching();
     await this.#now?.caches?.close(withinMs);
@@ -149,13 +149,13 @@ export class DomainLane {
     if (idleMs === undefined || this.#closed || this.#users > 0) return;
     this.#idle = setTimeout(() => {
       this.rest().then(
-        (rests) => rests && log.info({ domain, idleMs }, 'builder stopped: no build for long'),
-        (error: unknown) => log.warn({ err: error, domain }, 'builder could not be stopped'),
+        (rests) => rests && log.info({ domain, idleMs }, 'idle builder stopped'),
+        (error: unknown) => log.warn({ err: error, domain }, 'stopping the idle builder failed'),
       );
     }, idleMs);
   }
 
-  /** However many need it at once, it is brought up once. */
+  /** Starts the executor once, however many builds need it at the same time. */
   #bringUp(): Promise<Up> {
     this.#up ??= this.#start().catch((error: unknown) => {
       this.#up = undefined;
@@ -173,11 +173,11 @@ export class DomainLane {
       const executor = await this.#deps.open();
       const untilMs = fenceMs();
       if (untilMs !== undefined) await executor.extendFence(untilMs);
-      up = this.#lookAfter(executor);
+      up = this.#watched(executor);
     } catch (error) {
       // Trying again wouldn't help: the host serves another domain for good.
       if (error instanceof EngineTaken) throw error;
-      log.error({ err: error, domain }, 'builder could not be started; taking none of its builds until it can');
+      log.error({ err: error, domain }, 'starting the builder failed; accepting none of its builds until it succeeds');
       await onAway(true).catch(() => undefined);
       this.#tryAgain();
       throw error;
@@ -186,11 +186,11 @@ export class DomainLane {
     this.#retryMs = FIRST_RETRY_MS;
     this.#now = up;
     up.caches?.wanted();
-    if (isBack) await onAway(false).catch((error: unknown) => log.warn({ err: error }, 'the pool could not be told'));
+    if (isBack) await onAway(false).catch((error: unknown) => log.warn({ err: error }, 'reporting the change to the pool failed'));
     return up;
   }
 
-  #lookAfter(executor: Executor): Up {
+  #watched(executor: Executor): Up {
     const { checkEveryMs, log, now, onAway } = this.#deps;
     const caches = this.#deps.caches(executor);
     const watch =
@@ -205,7 +205,7 @@ export class DomainLane {
     return { executor, running: watch ? withEngineWatch(reporting, watch) : reporting, caches, watch };
   }
 
-  /** No build comes to a domain that is away: so it is brought back without one. */
+  /** While a domain is away it gets no build that would start the executor, so this does. */
   #tryAgain(): void {
     if (this.#closed) return;
     this.#retry = setTimeout(() => void this.open().catch(() => undefined), this.#retryMs);

@@ -22,7 +22,7 @@ async function listen(answer: RequestListener, port = 0): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** A port on which nothing listens until `listen` does. */
+/** Finds a port on which nothing listens until `listen` does. */
 async function freePort(): Promise<number> {
   const port = await listen(() => {});
   server?.close();
@@ -33,7 +33,7 @@ async function freePort(): Promise<number> {
 const blobsAt = (port: number, awayMs?: number) =>
   new ApiBlobs(`http://127.0.0.1:${port}/`, 'token', awayMs === undefined ? {} : { awayMs });
 
-test('reads a context, and tells one that is gone', async () => {
+test('openContext reads a context, and returns undefined for one that is gone', async () => {
   const blobs = blobsAt(
     await listen((request, response) => {
       response.statusCode = request.url === '/v1/contexts/sha256:1' ? 200 : 404;
@@ -45,7 +45,7 @@ test('reads a context, and tells one that is gone', async () => {
   expect(await blobs.openContext('sha256:2')).toBeUndefined();
 });
 
-test('waits for an API that is away, or says that it is being replaced', async () => {
+test('openContext waits for an API that is away or being replaced', async () => {
   const port = await freePort();
   const opened = blobsAt(port).openContext('sha256:1');
   let calls = 0;
@@ -59,18 +59,18 @@ test('waits for an API that is away, or says that it is being replaced', async (
   expect(calls).toBe(2);
 });
 
-test('gives up when it is told to, and after a while by itself, with the reason', async () => {
+test('openContext gives up when its signal aborts, and after a time with the reason', async () => {
   const port = await freePort();
   const stop = new AbortController();
   const opened = blobsAt(port).openContext('sha256:1', stop.signal);
   stop.abort('cancel');
   await expect(opened).rejects.toThrow();
   await expect(blobsAt(port, 0).openContext('sha256:1')).rejects.toThrow(
-    `the API at http://127.0.0.1:${port} can't be reached: connect ECONNREFUSED 127.0.0.1:${port}`,
+    `the API at http://127.0.0.1:${port} can’t be reached: connect ECONNREFUSED 127.0.0.1:${port}`,
   );
 });
 
-test('an artifact is sent once, when the API is there', async () => {
+test('storeArtifact sends the artifact once, when the API answers', async () => {
   const port = await freePort();
   const stored = blobsAt(port).storeArtifact(REF, Readable.from(['a tar']));
   const calls: string[] = [];
@@ -82,7 +82,7 @@ test('an artifact is sent once, when the API is there', async () => {
   expect(calls).toEqual(['GET /readyz ', 'PUT /v1/artifacts/b1-1 a tar']);
 });
 
-test('what the API refuses is not tried again', async () => {
+test('does not repeat a request that the API has refused', async () => {
   let calls = 0;
   const blobs = blobsAt(
     await listen((_, response) => {
@@ -90,7 +90,7 @@ test('what the API refuses is not tried again', async () => {
       response.writeHead(401).end();
     }),
   );
-  await expect(blobs.openContext('sha256:1')).rejects.toThrow('the API answered 401 to a read of context sha256:1');
+  await expect(blobs.openContext('sha256:1')).rejects.toThrow('reading context sha256:1: got status 401 from the API');
   expect(calls).toBe(1);
 });
 
@@ -98,7 +98,7 @@ test.each([
   ['body_too_large', 413, 'artifact_too_large'],
   ['storage_quota_exceeded', 403, 'storage_quota_exceeded'],
   ['storage_full', 507, 'storage_full'],
-])('an artifact that the API refuses as %s fails the build as its own fault', async (code, status, failure) => {
+])('storeArtifact rejects with ArtifactRefused if the API answers %s', async (code, status, failure) => {
   const answer = { type: 'urn:x', title: 'x', status, code, detail: 'why' };
   const blobs = blobsAt(
     await listen((request, response) => {
@@ -112,7 +112,7 @@ test.each([
   });
 });
 
-test('an artifact whose first byte comes late is stored, though the API waits for no request for so long', async () => {
+test('storeArtifact makes no request before the first byte, for which the API would not wait long enough', async () => {
   const port = await listen(async (request, response) => {
     await text(request);
     response.end(JSON.stringify(STORED));

@@ -8,12 +8,12 @@ import type { AttemptRef } from '@kiln/state';
 import { z } from 'zod';
 import { refusalByApi } from '../attempt/artifact-refusal.ts';
 
-/** While the API is away an attempt waits for it: another host would find it just as absent. After so long it gives up, ms. */
+/** How long an attempt waits for an API that doesn't answer, ms: another host couldn't reach it either. */
 const AWAY_MS = 120_000;
 const RETRY_MS = 250;
 const ANSWER_MS = 15_000;
 
-/** How a worker on another machine reads contexts and stores artifacts: through the API. */
+/** Reads contexts and stores artifacts through the API, for workers that don't share its blob directory. */
 export class ApiBlobs {
   readonly #url: string;
   readonly #token: string;
@@ -25,17 +25,17 @@ export class ApiBlobs {
     this.#awayMs = awayMs;
   }
 
-  /** An uploaded context; undefined where the API no longer has it. Waits for an API that is away, until `signal` aborts. */
+  /** Opens an uploaded context; undefined if the API no longer has it. Waits for an API that is away, until `signal` aborts. */
   async openContext(digest: string, signal?: AbortSignal): Promise<Readable | undefined> {
     const answer = await this.#whenThere(`/v1/contexts/${digest}`, signal);
     if (answer.status === 404) return undefined;
-    if (!answer.ok || !answer.body) throw new Error(`the API answered ${answer.status} to a read of context ${digest}`);
+    if (!answer.ok || !answer.body) throw new Error(`reading context ${digest}: got status ${answer.status} from the API`);
     return Readable.fromWeb(answer.body as ReadableStream);
   }
 
   /**
-   * What is sent can't be sent twice: an API that is away is waited for before it begins. Nothing is asked before there is something to
-   * send: that is when the build is nearly done, and the API waits for nobody's request for so long.
+   * Stores an artifact. A stream can't be sent twice, so this waits for an API that is away before it starts to send. It makes no request
+   * before there is content, which is when the build is nearly done: the API would time such a request out.
    */
   async storeArtifact(
     { buildId, attempt }: AttemptRef,
@@ -49,13 +49,13 @@ export class ApiBlobs {
       duplex: 'half',
       headers: { 'content-type': 'application/x-tar' },
     }).catch((error: Error) => {
-      throw new Error(`the API at ${this.#url} didn't take it: ${causeOf(error)}`);
+      throw new Error(`sending the artifact to the API at ${this.#url} failed: ${causeOf(error)}`);
     });
     if (!answer.ok) throw refusal(buildId, answer.status, await answer.text());
     return z.object({ digest: z.string(), sizeBytes: z.int() }).parse(await answer.json());
   }
 
-  /** Reads `path` as soon as the API answers: no answer, or 502 to 504, says that it is away, or being replaced. */
+  /** Gets `path` as soon as the API answers. No answer, or a status of 502 to 504, means that it is away or being replaced. */
   async #whenThere(path: string, signal?: AbortSignal): Promise<Response> {
     const end = performance.now() + this.#awayMs;
     for (;;) {
@@ -66,12 +66,12 @@ export class ApiBlobs {
         await delay(RETRY_MS, undefined, signal && { signal });
         continue;
       }
-      if (answer instanceof Error) throw new Error(`the API at ${this.#url} can't be reached: ${causeOf(answer)}`);
+      if (answer instanceof Error) throw new Error(`the API at ${this.#url} can’t be reached: ${causeOf(answer)}`);
       return answer;
     }
   }
 
-  /** Its status and headers in time; the body may take as long as it likes. */
+  /** Limits the time until status and headers arrive; the body may take any time. */
   async #answer(path: string): Promise<Response> {
     const silent = new AbortController();
     const timer = setTimeout(() => silent.abort(new Error(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS);
@@ -87,7 +87,7 @@ export class ApiBlobs {
   }
 }
 
-/** Comes back when there is something to read, or the end. @throws what `content` fails with */
+/** Resolves when there is something to read, or the end. @throws the stream's error */
 async function hasBegun(content: Readable): Promise<void> {
   if (content.readableLength === 0 && !content.readableEnded && !content.destroyed) await once(content, 'readable');
 }
@@ -95,7 +95,7 @@ async function hasBegun(content: Readable): Promise<void> {
 function refusal(buildId: string, status: number, text: string): Error {
   const parsed = problem.safeParse(jsonOf(text));
   const known = parsed.success ? refusalByApi(parsed.data.code, parsed.data.detail) : undefined;
-  return known ?? new Error(`the API answered ${status} to an artifact of ${buildId}: ${text}`);
+  return known ?? new Error(`storing the artifact of ${buildId}: got status ${status} from the API: ${text}`);
 }
 
 function jsonOf(text: string): unknown {
@@ -106,7 +106,7 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** fetch itself says no more than `fetch failed`. */
+/** The message of fetch's own error is only `fetch failed`. */
 function causeOf({ cause, message }: Error): string {
   return cause instanceof Error && cause.message !== '' ? cause.message : message;
 }

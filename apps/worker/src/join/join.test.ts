@@ -21,7 +21,7 @@ afterEach(() => {
   }
 });
 
-/** An API that answers a join so. */
+/** Starts an API that answers every request with `status` and `body`. */
 async function api(status: number, body: unknown, host = '127.0.0.1'): Promise<string> {
   const server = createServer((_request, response) =>
     response
@@ -50,29 +50,29 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-test('gives what the API says, once its Redis answers; or the Redis that this host was told of', async () => {
+test('returns the API’s grant once its Redis answers, with the worker’s own Redis URL if it has one', async () => {
   const grant = { ...GRANT, redisUrl: redis.url };
   expect(await join(await api(200, grant))).toEqual(grant);
   expect(await join(await api(200, { ...GRANT, redisUrl: 'redis://nowhere.invalid' }), redis.url)).toEqual(grant);
 });
 
-describe('says exactly what keeps it out', () => {
+describe('throws JoinFailed with the reason', () => {
   test.each([
     [
       401,
       refusal(401, 'unauthorized', 'the bearer token is not one of this Kiln'),
-      /refuses the join token: the bearer token is not one/,
+      /refused the join token: the bearer token is not one/,
     ],
-    [403, refusal(403, 'forbidden', 'this is a user’s token'), /refuses: this is a user’s token/],
+    [403, refusal(403, 'forbidden', 'this is a user’s token'), /refused to let this worker join: this is a user’s token/],
     [
       409,
       refusal(409, 'join_impossible', 'start kiln up with --listen-workers'),
       /start kiln up with --listen-workers \[join_impossible\]/,
     ],
-    [404, '<h1>Not found</h1>', /knows of no workers: is it Kiln’s API, with the right path\?/],
-    [200, '<h1>Welcome</h1>', /is no Kiln API of about this version/],
+    [404, '<h1>Not found</h1>', /has no route for workers to join; check that it is the URL of Kiln’s API/],
+    [200, '<h1>Welcome</h1>', /is not a Kiln API of a compatible version/],
     [503, refusal(503, 'unavailable', 'Redis does not answer'), /Redis does not answer \[unavailable\]/],
-  ])('%i %j', async (status, body, words) => {
+  ])('if the API answers %i %j', async (status, body, words) => {
     const url = await api(status, body);
     const error = await join(url).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(JoinFailed);
@@ -80,17 +80,17 @@ describe('says exactly what keeps it out', () => {
     expect((error as Error).message).toContain(url);
   });
 
-  test('an API that isn’t there', async () => {
+  test('if no API answers', async () => {
     const url = `http://127.0.0.1:${await freePort()}`;
-    await expect(join(url)).rejects.toThrow(/can't be reached: .*ECONNREFUSED.*does the API run.*KILN_HOST/);
+    await expect(join(url)).rejects.toThrow(/can't be reached: .*ECONNREFUSED.*that the API is running.*KILN_HOST/);
   });
 
-  test('a Redis that isn’t there, or lets nobody in', async () => {
+  test('if Redis does not answer, without its password in the message', async () => {
     const port = await freePort();
     const url = await api(200, { ...GRANT, redisUrl: `redis://:pw@127.0.0.1:${port}` });
     await expect(join(url)).rejects.toThrow(
       new RegExp(
-        `let this worker in, but the Redis .* \\(Redis at 127.0.0.1:${port}: .*ECONNREFUSED.*KILN_WORKER_REDIS_URL`,
+        `accepted the join token, but its Redis .* \\(Redis at 127.0.0.1:${port}: .*ECONNREFUSED.*KILN_WORKER_REDIS_URL`,
       ),
     );
     await expect(join(url)).rejects.not.toThrow(/:pw@/);
@@ -98,12 +98,12 @@ describe('says exactly what keeps it out', () => {
     await expect(join(gone)).rejects.toThrow(/Redis at \/nowhere\/redis.sock: .*ENOENT/);
   });
 
-  test('a Redis of the API’s own machine, seen from another one', async () => {
+  test('if the API is on another machine and gives a loopback address for Redis', async () => {
     const own = Object.values(networkInterfaces())
       .flatMap((each) => each ?? [])
       .find(({ internal, family }) => !internal && family === 'IPv4');
     if (!own) throw new Error('this machine has no address but loopback');
     const url = await api(200, { ...GRANT, redisUrl: 'redis://127.0.0.1:6379' }, own.address);
-    await expect(join(url)).rejects.toThrow(/its Redis is at 127\.0\.0\.1, which on this machine is another one/);
+    await expect(join(url)).rejects.toThrow(/its Redis is at 127\.0\.0\.1, which refers to this machine itself/);
   });
 });

@@ -2,17 +2,17 @@ import { KilnBadAnswer, KilnClient, KilnProblem, KilnUnreachable } from '@kiln/c
 import type { JoinGrant } from '@kiln/contracts';
 import { RedisUnreachable, reachRedis, redisOptions } from '@kiln/state';
 
-/** A worker can't join; the message says why, and what to do about it. */
+/** A worker can't join the pool; the message says why and what to do about it. */
 export class JoinFailed extends Error {
   readonly code = 'join_failed';
 }
 
-export interface JoinSettings {
-  /** Of the API. */
+export interface JoinOptions {
+  /** The API's URL. */
   readonly url: string;
   readonly token: string;
   readonly hostName: string;
-  /** Where this host finds Redis, if not where the API says. */
+  /** Redis as this host reaches it. Default: as the API says. */
   readonly redisUrl?: string | undefined;
 }
 
@@ -20,13 +20,13 @@ const ANSWER_TIMEOUT_MS = 30_000;
 const REDIS_TIMEOUT_MS = 10_000;
 const LOOPBACK = /^(?:127\.|\[?::1\]?$|localhost$)/;
 
-/** Asks the API for what a worker needs, and makes sure that it is of use here. @throws JoinFailed */
-export async function joinPool({ url, token, hostName, redisUrl }: JoinSettings): Promise<JoinGrant> {
-  const grant = await ask(url, token, hostName);
+/** Gets what a worker needs from the API, and checks that its Redis can be reached from here. @throws JoinFailed */
+export async function joinPool({ url, token, hostName, redisUrl }: JoinOptions): Promise<JoinGrant> {
+  const grant = await requestGrant(url, token, hostName);
   const found = redisUrl ?? grant.redisUrl;
   if (redisUrl === undefined && !isLoopback(url) && isLoopback(found)) {
     throw new JoinFailed(
-      `the API at ${url} says that its Redis is at ${hostOf(found)}, which on this machine is another one. Set KILN_WORKER_REDIS_URL of the API, or KILN_REDIS_URL of this worker, to an address that this machine reaches`,
+      `the API at ${url} says that its Redis is at ${hostOf(found)}, which refers to this machine itself. Set KILN_WORKER_REDIS_URL of the API, or KILN_REDIS_URL of this worker, to an address that this machine can reach`,
     );
   }
   try {
@@ -34,13 +34,13 @@ export async function joinPool({ url, token, hostName, redisUrl }: JoinSettings)
   } catch (error) {
     if (!(error instanceof RedisUnreachable)) throw error;
     throw new JoinFailed(
-      `the API at ${url} let this worker in, but the Redis that it named can’t be used from here (${error.message}). Open that address for this machine, or set KILN_WORKER_REDIS_URL of the API (or KILN_REDIS_URL of this worker) to one that it reaches`,
+      `the API at ${url} accepted the join token, but its Redis can’t be used from here (${error.message}). Open that address for this machine, or set KILN_WORKER_REDIS_URL of the API (or KILN_REDIS_URL of this worker) to an address that this machine can reach`,
     );
   }
   return { ...grant, redisUrl: found };
 }
 
-async function ask(url: string, token: string, hostName: string): Promise<JoinGrant> {
+async function requestGrant(url: string, token: string, hostName: string): Promise<JoinGrant> {
   try {
     return await new KilnClient({ url, token }).join(hostName, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
   } catch (error) {
@@ -50,20 +50,20 @@ async function ask(url: string, token: string, hostName: string): Promise<JoinGr
 
 function explained(error: unknown, url: string): string {
   if (error instanceof KilnUnreachable) {
-    return `${error.message}. Is that the API’s address, does the API run, and does it listen on an address that this machine reaches (KILN_HOST, --host)?`;
+    return `${error.message}. Check that this is the API’s address, that the API is running, and that it listens on an address that this machine can reach (KILN_HOST, --host)`;
   }
   if (error instanceof KilnBadAnswer)
-    return `what answers at ${url} is no Kiln API of about this version: ${error.message}`;
+    return `${url} is not a Kiln API of a compatible version: ${error.message}`;
   if (error instanceof KilnProblem) {
     const { code, status, detail } = error.problem;
-    if (code === 'unauthorized') return `the API at ${url} refuses the join token: ${detail}`;
-    if (code === 'forbidden') return `the API at ${url} refuses: ${detail}`;
+    if (code === 'unauthorized') return `the API at ${url} refused the join token: ${detail}`;
+    if (code === 'forbidden') return `the API at ${url} refused to let this worker join: ${detail}`;
     if (status === 404 || status === 405)
-      return `what answers at ${url} knows of no workers: is it Kiln’s API, with the right path?`;
-    return `the API at ${url} refuses: ${detail} [${code}]`;
+      return `${url} has no route for workers to join; check that it is the URL of Kiln’s API, with the right path`;
+    return `the API at ${url} refused to let this worker join: ${detail} [${code}]`;
   }
   if (error instanceof Error && error.name === 'TimeoutError')
-    return `the API at ${url} doesn’t answer within ${ANSWER_TIMEOUT_MS / 1000} s`;
+    return `the API at ${url} did not answer within ${ANSWER_TIMEOUT_MS / 1000} s`;
   return `${url}: ${error instanceof Error ? error.message : String(error)}`;
 }
 
@@ -71,7 +71,7 @@ function isLoopback(url: string): boolean {
   return LOOPBACK.test(hostOf(url));
 }
 
-/** Of an http or Redis URL; empty for a socket. */
+/** Returns the host of an http or Redis URL; empty for a socket. */
 function hostOf(url: string): string {
   if (url.startsWith('http')) return new URL(url).hostname;
   return redisOptions(url).host ?? '';

@@ -11,7 +11,7 @@ const desired = (attempts: readonly (typeof HELD)[], drain: { handBackInMs?: num
   attempts,
 });
 
-/** A hand-back whose writes end as the test says, and what was begun and stopped. */
+/** Creates a hand-back that settles attempts by `settle`, and records what was begun and stopped. */
 function setUp(settle: () => Promise<never>) {
   const asked: Outcome[] = [];
   const begun: string[] = [];
@@ -42,14 +42,14 @@ function setUp(settle: () => Promise<never>) {
   return { handBack, asked, begun, stopped, begin };
 }
 
-test('an attempt doesn’t begin while its end is being written as of one of which nothing runs', async () => {
+test('does not begin an attempt while it is being handed back', async () => {
   const { promise, reject } = Promise.withResolvers<never>();
   const { handBack, asked, begun, begin } = setUp(() => promise);
   handBack.order(desired([HELD]));
   expect(asked).toMatchObject([{ end: 'failed', failure: { code: 'host_drained' } }]);
   await begin('b');
   expect(begun).toEqual([]);
-  // Somebody else has ended it: from here on the record refuses its start.
+  // Another process has ended it: from now on the record refuses to start it.
   reject(new StaleAttempt('b', 1));
   await promise.catch(() => {});
   handBack.order(desired([], {}));
@@ -57,7 +57,7 @@ test('an attempt doesn’t begin while its end is being written as of one of whi
   expect(begun).toEqual(['b']);
 });
 
-test('nor where nobody knows whether that was written; it is written again', async () => {
+test('does not begin an attempt whose hand-back may have failed, and hands it back again', async () => {
   const { handBack, asked, begun, begin } = setUp(() => Promise.reject(new Error('Redis is away')));
   handBack.order(desired([HELD]));
   await begin('b');
@@ -67,7 +67,7 @@ test('nor where nobody knows whether that was written; it is written again', asy
   expect(asked).toHaveLength(2);
 });
 
-test('what runs is stopped instead; what begins after the deadline is stopped at once, and not after the drain', async () => {
+test('stops running attempts, and those that begin after the deadline, but none that begin after the drain', async () => {
   const { handBack, asked, begun, stopped, begin } = setUp(() => Promise.reject(new Error('not to be called')));
   const first = begin('b');
   handBack.order(desired([HELD]));

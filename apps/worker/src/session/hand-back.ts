@@ -4,18 +4,18 @@ import { type AttemptRef, type AttemptStore, type DesiredState, type HeldAttempt
 import { HANDED_BACK } from '../attempt/run-attempt.ts';
 import { type AttemptRun, attemptKey, type RunningAttempts } from './running-attempts.ts';
 
-/** Empties the host at a drain's deadline: what runs is stopped, what hasn't begun goes back as it is. */
+/** Empties the host at a drain's deadline: stops running attempts, and hands back those that haven't begun. */
 export class HandBack {
   readonly #running: RunningAttempts;
   readonly #attempts: Pick<AttemptStore, 'settle'>;
   readonly #ref: (held: HeldAttempt) => AttemptRef;
   readonly #log: Logger;
-  /** Handed back before their jobs came: these must not begin any more. */
+  /** Attempts handed back before their jobs arrived: they must not begin any more. */
   readonly #unbegun = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #due = false;
-  /** By this worker's own end, which no order of an operator's takes back. */
-  #forGood = false;
+  /** Whether the worker itself is leaving, which an operator can't revoke. */
+  #isFinal = false;
   #held: readonly HeldAttempt[] = [];
 
   constructor(
@@ -30,30 +30,30 @@ export class HandBack {
     this.#log = log;
   }
 
-  /** Runs an attempt, unless it is being handed back; past the deadline it is told to stop before it begins. */
+  /** Runs an attempt, unless it is being handed back. After the deadline it starts with an aborted signal. */
   async run(call: AttemptCall, run: AttemptRun): Promise<void> {
     if (this.#unbegun.has(attemptKey(call))) return;
     await this.#running.run(call, run, this.#due ? 'drain' : undefined);
   }
 
-  /** Whether the host gives back what it holds: what it doesn't run it settles by itself. */
+  /** Whether the host is handing everything back; it then settles assigned attempts that don't run here. */
   get isDue(): boolean {
     return this.#due;
   }
 
-  /** Takes in what the answer to a report says of a drain. */
+  /** Carries out the drain, if any, in the answer to a report. */
   order({ drain, attempts }: DesiredState): void {
     this.#held = attempts;
     clearTimeout(this.#timer);
     const inMs = drain?.handBackInMs;
-    this.#due = this.#forGood || inMs === 0;
-    if (this.#due) this.#giveBack();
+    this.#due = this.#isFinal || inMs === 0;
+    if (this.#due) this.#handBackAll();
     else if (inMs !== undefined) this.#timer = setTimeout(() => this.#begin(), inMs);
   }
 
-  /** The worker ends, and can't wait any longer. */
+  /** Hands everything back now, because the worker is leaving and can't wait any longer. */
   begin(): void {
-    this.#forGood = true;
+    this.#isFinal = true;
     this.#begin();
   }
 
@@ -63,17 +63,17 @@ export class HandBack {
 
   #begin(): void {
     this.#due = true;
-    this.#giveBack();
+    this.#handBackAll();
   }
 
-  #giveBack(): void {
+  #handBackAll(): void {
     this.#running.stopAll('drain');
     for (const held of this.#held) {
       if (!this.#running.has(attemptKey(held))) void this.#settle(held);
     }
   }
 
-  /** Without a run of its own, so that nothing of it can be under way. Repeated with each report until the pool knows. */
+  /** Settles an attempt that hasn't begun here. Repeated with each report until the pool has accepted it. */
   async #settle(held: HeldAttempt): Promise<void> {
     const key = attemptKey(held);
     this.#unbegun.add(key);
@@ -82,11 +82,11 @@ export class HandBack {
       this.#log.info({ buildId: held.buildId, attempt: held.attempt }, 'attempt handed back before it began');
     } catch (error) {
       if (!(error instanceof StaleAttempt)) {
-        this.#log.warn({ err: error, buildId: held.buildId }, 'hand-back failed');
+        this.#log.warn({ err: error, buildId: held.buildId }, 'handing an attempt back failed');
         return;
       }
     }
-    // From here on the record itself refuses its start.
+    // From now on the record itself refuses to start it.
     this.#unbegun.delete(key);
   }
 }

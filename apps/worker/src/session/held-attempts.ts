@@ -8,26 +8,26 @@ export interface HeldAttemptsDeps {
   readonly running: RunningAttempts;
   readonly attempts: Pick<AttemptStore, 'settle'>;
   ref(held: HeldAttempt): AttemptRef;
-  /** How an attempt ended here, where that is remembered: Redis may have lost it. */
+  /** The attempt's outcome on this host, if it is remembered. Redis may have lost it. */
   outcomeOf(call: AttemptCall): Outcome | undefined;
-  /** Runs it, as its job would. */
+  /** Runs the attempt, as its job would. */
   run(call: AttemptCall): Promise<void>;
   readonly log: Logger;
 }
 
-/** What has begun and is over has an end to be told; nobody knows which any more. */
+/** For an attempt that has begun and no longer runs, but whose outcome is unknown. */
 const ORPHANED: Outcome = {
   end: 'failed',
-  failure: { code: 'infrastructure', message: 'the host no longer ran the build, and could not tell how it ended' },
+  failure: { code: 'infrastructure', message: 'the host no longer ran the build and does not know how it ended' },
 };
 const CANCELED: Outcome = {
   end: 'canceled',
-  failure: { code: 'canceled', message: 'canceled; the host no longer ran it' },
+  failure: { code: 'canceled', message: 'canceled; the host was no longer running it' },
 };
 
 /**
- * Sees to attempts that the pool counts as this host's and that don't run here. The answer to a report is the truth, a job only a faster
- * call: what hasn't begun is begun now, whatever became of its job; what has begun is settled, so that its slot is free.
+ * Handles attempts that the pool assigns to this host but that don't run here. The answer to a report is authoritative, and a job only a
+ * faster notice: an attempt that hasn't begun is begun now, even if its job was lost; one that has begun is settled, which frees its slot.
  */
 export class HeldAttempts {
   readonly #deps: HeldAttemptsDeps;
@@ -37,7 +37,7 @@ export class HeldAttempts {
     this.#deps = deps;
   }
 
-  /** Takes in what the answer to a report says of attempts. */
+  /** Begins or settles the assigned attempts that don't run here. */
   order(attempts: readonly HeldAttempt[]): void {
     for (const held of attempts) {
       if (this.#deps.running.has(attemptKey(held))) continue;
@@ -47,8 +47,9 @@ export class HeldAttempts {
   }
 
   /**
-   * An attempt is registered here from before its record says that it has begun until after it says how it ended. So one that has begun by
-   * the record and isn't registered runs nowhere; where it has been settled since the answer was written, this changes nothing.
+   * Settles an attempt that has begun and doesn't run here. A running attempt is registered from before its record says that it has begun
+   * until after it says how it ended. So one that has begun and isn't registered runs nowhere. If it has been settled since the answer was
+   * written, this changes nothing.
    */
   async #settle(held: HeldAttempt): Promise<void> {
     const { attempts, ref, log } = this.#deps;
@@ -61,10 +62,10 @@ export class HeldAttempts {
         this.#deps.outcomeOf(held) ?? (held.cancel ? CANCELED : ORPHANED),
       );
       const end = ended.find(({ number }) => number === held.attempt)?.end;
-      log.warn({ buildId: held.buildId, attempt: held.attempt, end }, 'attempt that nothing runs is settled');
+      log.warn({ buildId: held.buildId, attempt: held.attempt, end }, 'settled an attempt that was no longer running');
     } catch (error) {
-      // With the next report it is tried again.
-      if (!(error instanceof StaleAttempt)) log.warn({ err: error, buildId: held.buildId }, 'attempt not settled');
+      // The next report tries again.
+      if (!(error instanceof StaleAttempt)) log.warn({ err: error, buildId: held.buildId }, 'settling an attempt failed');
     } finally {
       this.#settling.delete(key);
     }

@@ -14,33 +14,33 @@ export interface LeaseTimes {
   readonly leaseTtlMs: number;
   /** How often the worker reports, ms. */
   readonly syncEveryMs: number;
-  /** How long before the lease's end everything is killed, ms. Covers what the kill itself takes. */
+  /** How long before the end of the lease everything is killed, ms. Has to cover the duration of the kill. */
   readonly fenceMarginMs: number;
 }
 
 export const DEFAULT_LEASE: LeaseTimes = { leaseTtlMs: 15_000, syncEveryMs: 3_000, fenceMarginMs: 4_000 };
 
 export interface HostSessionHandlers {
-  /** The answer to a report that was sent at `sentAt` (performance.now()). */
+  /** Called with the answer to a report that was sent at `sentAt` (performance.now()). */
   desired(state: DesiredState, sentAt: number): void;
-  /** The lease can't be renewed in time: kill everything, now. */
+  /** Called when the lease couldn't be renewed in time: everything has to be killed now. */
   fence(): void;
-  /** The lease holds until `untilMs`, ms since the epoch, less the margin. */
+  /** Called when the lease was renewed. @param untilMs its end less the margin, ms since the epoch */
   extended(untilMs: number): Promise<void>;
-  /** This worker can't go on: its name is another's, or its host was removed. */
+  /** Called when this worker can't continue: another one has its name, or its host was removed. */
   fatal(error: HostNameTaken | WorkerReplaced | HostRemoved): void;
-  /** What runs here now. */
+  /** Returns the attempts that run here now. */
   running(): readonly AttemptCall[];
-  /** Room on the data directory's disk; undefined where that can't be told. */
+  /** Measures the data directory's disk; undefined if that isn't possible. */
   disk?(): Promise<HostDisk | undefined>;
 }
 
-/** Until a failed report is repeated for the first time, ms; doubled with each, up to the usual interval. */
+/** Delay before a failed report is repeated, ms. Doubled with each failure, up to the usual interval. */
 const RETRY_MS = 100;
 
 /**
- * A worker's membership in the pool: reports, renews the lease, and calls `fence` when it can't before somebody else may
- * take over. The lease's end is counted from before the report was sent, so this side's clock is never the late one.
+ * A worker's membership in the pool. Reports, which renews the lease, and calls `fence` if it can't renew it before another host may
+ * take over. The end of the lease is counted from before the report was sent, so that this side never takes it to be later than Redis does.
  */
 export class HostSession {
   readonly #hosts: HostStore;
@@ -53,7 +53,7 @@ export class HostSession {
   #fenceTimer: NodeJS.Timeout | undefined;
   #syncing: Promise<void> | undefined;
   #again = false;
-  /** Reports that failed since the last one that didn't. */
+  /** How many reports have failed since the last successful one. */
   #failures = 0;
   #closed = false;
 
@@ -81,7 +81,7 @@ export class HostSession {
     this.#schedule();
   }
 
-  /** Reports now, or right after the report under way. */
+  /** Reports now, or right after the report in flight. */
   poke(): void {
     if (this.#closed) return;
     if (this.#syncing) {
@@ -92,14 +92,14 @@ export class HostSession {
     this.#run();
   }
 
-  /** Changes what is reported, and reports it; resolves when the pool knows. */
+  /** Changes the report and sends it; resolves when the pool has accepted it. */
   async change(change: Partial<HostReport>): Promise<void> {
     this.#report = { ...this.#report, ...change };
     await this.#syncing;
     await this.#sync();
   }
 
-  /** `drained`: because the host was told to drain. */
+  /** Leaves the pool. @param drained whether it leaves because an operator drained the host */
   async leave(drained: boolean): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -108,7 +108,7 @@ export class HostSession {
     await this.#hosts.leave(this.#report.name, this.#identity.incarnation, drained);
   }
 
-  /** Stops reporting without a word to the pool, as a killed process would. */
+  /** Stops reporting without leaving the pool, as a killed process would. */
   abandon(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -119,10 +119,10 @@ export class HostSession {
     if (this.#closed) return;
     clearTimeout(this.#timer);
     const { syncEveryMs } = this.#times;
-    // A report that failed is repeated much sooner: the lease doesn't wait.
+    // A failed report is repeated much sooner, because the lease goes on running out.
     const afterMs = this.#failures === 0 ? syncEveryMs : Math.min(syncEveryMs, RETRY_MS * 2 ** (this.#failures - 1));
     this.#timer = setTimeout(() => {
-      // For the next report: this one's lease doesn't wait for a disk.
+      // For the next report: a slow disk must not delay this one.
       if (this.#failures === 0) void this.#measure();
       this.#run();
     }, afterMs);

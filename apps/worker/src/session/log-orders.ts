@@ -1,15 +1,15 @@
 import type { Logger } from '@kiln/runtime';
 import type { DesiredState } from '@kiln/state';
 
-/** Says in the worker's log what an answer to its report asks for that the last one didn't. `reported`: the worker's own slots. */
+/** Logs what the answer to a report asks for that the previous answer didn't. @param reported the worker's own number of slots */
 export function logOrders(
   log: Logger,
   before: DesiredState | undefined,
   { slots, labels, cordoned, drain }: DesiredState,
   reported: number,
 ): void {
-  if (slots !== (before?.slots ?? reported)) log.info({ slots, reported }, 'slots set by the pool');
-  if (before && JSON.stringify(before.labels) !== JSON.stringify(labels)) log.info({ labels }, 'labels changed');
+  if (slots !== (before?.slots ?? reported)) log.info({ slots, reported }, 'pool changed the slots');
+  if (before && JSON.stringify(before.labels) !== JSON.stringify(labels)) log.info({ labels }, 'pool changed the labels');
   if (drain && !before?.drain) log.info({ ...drain }, 'draining');
   else if (cordoned && !before?.cordoned) log.info({}, 'cordoned');
   else if (!cordoned && before?.cordoned) log.info({}, 'uncordoned');

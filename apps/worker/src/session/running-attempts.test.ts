@@ -4,7 +4,7 @@ import { type AttemptRun, RunningAttempts } from './running-attempts.ts';
 const lost = { buildId: 'b', attempt: 2, nonce: 'lost' };
 const again = { buildId: 'b', attempt: 2, nonce: 'again' };
 
-/** A run that ends when the test says so. */
+/** Creates a run that the test ends. */
 function controlled() {
   const ended = Promise.withResolvers<void>();
   const begun = Promise.withResolvers<AbortSignal>();
@@ -16,7 +16,7 @@ function controlled() {
   return { run, begun: begun.promise, end: () => ended.resolve() };
 }
 
-test('an attempt that the pool has lost is stopped, and over, before the next one of its number begins', async () => {
+test('stops an attempt that the pool has lost, and waits for its end, before the next attempt of its number begins', async () => {
   const running = new RunningAttempts();
   const [first, second] = [controlled(), controlled()];
   const firstDone = running.run(lost, first.run);
@@ -37,7 +37,7 @@ test('an attempt that the pool has lost is stopped, and over, before the next on
   expect(running.size).toBe(0);
 });
 
-test('a late call for an attempt that the record refuses stops none that runs', async () => {
+test('does not stop a running attempt on a late call for one that the record refuses', async () => {
   const running = new RunningAttempts();
   const run = controlled();
   const done = running.run(again, run.run);
@@ -50,7 +50,7 @@ test('a late call for an attempt that the record refuses stops none that runs', 
   await done;
 });
 
-test('two attempts that each take the other for the old one don’t wait for each other for ever', async () => {
+test('does not deadlock if two attempts each take the other for the old one', async () => {
   const running = new RunningAttempts();
   const runs = [controlled(), controlled()];
   const done = [
@@ -62,7 +62,7 @@ test('two attempts that each take the other for the old one don’t wait for eac
   expect(running.size).toBe(0);
 });
 
-test('a call that comes twice runs once', async () => {
+test('runs an attempt once that is called for twice', async () => {
   const running = new RunningAttempts();
   const run = controlled();
   const done = running.run(again, run.run);
@@ -75,7 +75,7 @@ test('a call that comes twice runs once', async () => {
   expect(ranTwice).toBe(false);
 });
 
-test('of two attempts of one number, the one that the pool doesn’t name is stopped', async () => {
+test('stops the attempt whose nonce the pool does not name', async () => {
   const running = new RunningAttempts();
   const run = controlled();
   const done = running.run(lost, run.run);

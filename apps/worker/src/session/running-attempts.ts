@@ -6,23 +6,23 @@ import type { StopReason } from '../engine/executor.ts';
 interface RunningAttempt {
   readonly call: AttemptCall;
   readonly controller: AbortController;
-  /** performance.now() at the time of its registration: reports sent before can't know of it. */
+  /** performance.now() at its registration. The pool's answers to earlier reports may not contain it. */
   readonly since: number;
   readonly done: Promise<void>;
 }
 
-/** What tells an attempt from all others, also from one of the same number that Redis has lost. */
+/** Identifies an attempt. The nonce distinguishes it from one with the same number whose assignment Redis has lost. */
 export function attemptKey({ buildId, attempt, nonce = '' }: AttemptCall): string {
   return `${buildId}:${attempt}:${nonce}`;
 }
 
 /**
- * @param alone to be called once the pool has confirmed that the attempt is the build's live one, and before anything of it runs: what this
- * host still runs of the build's other attempts the pool no longer knows. A call that comes late for an old one must stop nothing.
+ * @param alone stops the build's other attempts on this host, which the pool no longer knows. Call it after the pool has confirmed that this
+ * attempt is the live one, so that a late call for an old attempt stops nothing, and before anything of the attempt runs.
  */
 export type AttemptRun = (signal: AbortSignal, alone: () => Promise<void>) => Promise<void>;
 
-/** What this worker runs now, and the one place from which it is stopped. */
+/** The attempts that this worker is running, and the only place from which they are stopped. */
 export class RunningAttempts {
   readonly #running = new Map<string, RunningAttempt>();
 
@@ -38,7 +38,7 @@ export class RunningAttempts {
     return this.#running.has(key);
   }
 
-  /** Resolves when any of them has ended; never where there is none. */
+  /** Resolves when any of them has ended; never if there is none. */
   anyEnd(): Promise<void> {
     return Promise.race([...this.#running.values()].map(({ done }) => done));
   }
@@ -48,7 +48,7 @@ export class RunningAttempts {
     return this.#ofBuild(buildId).length > 0;
   }
 
-  /** Runs it, unless it runs already; resolves at its end. */
+  /** Runs the attempt, unless it is already running; resolves when it has ended. */
   run(call: AttemptCall, run: AttemptRun, stopAtOnce?: StopReason): Promise<void> {
     const key = attemptKey(call);
     const known = this.#running.get(key);
@@ -62,7 +62,7 @@ export class RunningAttempts {
     return done;
   }
 
-  /** Stops the build's other attempts, and waits until they are over; or until this one is stopped itself. */
+  /** Stops the build's other attempts and waits until they have ended, or until this one is stopped itself. */
   async #alone(key: string, buildId: string, signal: AbortSignal): Promise<void> {
     const own = this.#running.get(key);
     const others = this.#ofBuild(buildId).filter((other) => other !== own);
@@ -76,7 +76,10 @@ export class RunningAttempts {
     return [...this.#running.values()].filter(({ call }) => call.buildId === buildId);
   }
 
-  /** Stops what was canceled, and what is no longer this worker's by the answer to a report sent at `sentAt` (performance.now()). */
+  /**
+   * Stops the attempts that were canceled, and those that the answer to a report no longer assigns to this worker.
+   * @param sentAt when that report was sent (performance.now())
+   */
   reconcile(attempts: DesiredState['attempts'], sentAt: number): void {
     const mine = new Map(attempts.map((held) => [attemptKey(held), held]));
     for (const [key, { controller, since }] of this.#running) {

@@ -10,8 +10,8 @@ const BASE = { KILN_HOST_NAME: 'h1', KILN_DATA_DIR: '/data' };
 const DIRECT = { ...BASE, KILN_REDIS_URL: 'redis://r', KILN_SECRET_KEY: KEY };
 const JOIN = { ...BASE, KILN_JOIN_URL: 'https://kiln.example', KILN_JOIN_TOKEN: 'a-token' };
 
-describe('how a worker gets at its pool', () => {
-  test('by settings of its own, with the shared directory or the API for blobs', () => {
+describe('workerSettings', () => {
+  test('reads access by the worker’s own settings, with the shared directory or the API for blobs', () => {
     expect(workerSettings({ ...DIRECT, KILN_BLOB_DIR: '/blobs' }).access).toEqual({
       type: 'direct',
       redisUrl: 'redis://r',
@@ -24,7 +24,7 @@ describe('how a worker gets at its pool', () => {
     });
   });
 
-  test('by joining: then the API tells the rest, but where Redis is may be said here', async () => {
+  test('reads access by joining, optionally with the worker’s own Redis URL', async () => {
     const access = { type: 'join', url: 'https://kiln.example', token: 'a-token' };
     expect(workerSettings(JOIN).access).toEqual({ ...access, redisUrl: undefined });
     expect(workerSettings({ ...JOIN, KILN_REDIS_URL: 'redis://nat' }).access).toEqual({
@@ -41,16 +41,16 @@ describe('how a worker gets at its pool', () => {
   test.each([
     [
       BASE,
-      'KILN_REDIS_URL: holds nothing, expected a Redis URL: redis://, rediss://, unix:// or redis+sentinel://; or KILN_JOIN_URL',
+      'KILN_REDIS_URL: holds nothing, expected a Redis URL (redis://, rediss://, unix:// or redis+sentinel://), or KILN_JOIN_URL',
     ],
     [DIRECT, 'KILN_API_URL: holds nothing, expected either KILN_BLOB_DIR'],
-    [{ ...JOIN, KILN_BLOB_DIR: '/b' }, 'KILN_BLOB_DIR: holds "/b", expected nothing beside KILN_JOIN_URL'],
+    [{ ...JOIN, KILN_BLOB_DIR: '/b' }, 'KILN_BLOB_DIR: holds "/b", expected it to be unset together with KILN_JOIN_URL'],
     [
       { ...JOIN, KILN_JOIN_URL: 'kiln.example' },
       'KILN_JOIN_URL: holds "kiln.example", expected an http:// or https:// URL',
     ],
     [{ ...JOIN, KILN_JOIN_TOKEN: '' }, 'KILN_JOIN_TOKEN: holds nothing, expected a value, or KILN_JOIN_TOKEN_FILE'],
-    [{ ...JOIN, KILN_JOIN_TOKEN: 'two words' }, 'KILN_JOIN_TOKEN: holds a value that is not shown, expected a token'],
+    [{ ...JOIN, KILN_JOIN_TOKEN: 'two words' }, 'KILN_JOIN_TOKEN: got a value that is not shown, expected a token'],
     [{ ...JOIN, KILN_JOIN_TOKEN_FILE: '/f' }, 'KILN_JOIN_TOKEN: set as well as KILN_JOIN_TOKEN_FILE'],
     [{ ...JOIN, KILN_SLOTS: '0' }, 'KILN_SLOTS: holds "0", expected a whole number of at least 1'],
     [{ ...JOIN, KILN_EXIT_WHEN_DRAINED: 'maybe' }, 'KILN_EXIT_WHEN_DRAINED: holds "maybe", expected true or false'],
@@ -67,14 +67,14 @@ describe('how a worker gets at its pool', () => {
     [{ ...JOIN, KILN_FRONTENDS: 'a/b, none' }, 'KILN_FRONTENDS: holds "a/b, none", expected none, any'],
     [
       { ...JOIN, KILN_CACHE_BUDGET_BYTES: '1000', KILN_UNTRUSTED_CACHE_BUDGET_BYTES: '1000' },
-      'KILN_UNTRUSTED_CACHE_BUDGET_BYTES: holds "1000", expected less than KILN_CACHE_BUDGET_BYTES, 1000',
+      'KILN_UNTRUSTED_CACHE_BUDGET_BYTES: holds "1000", expected less than KILN_CACHE_BUDGET_BYTES (1000)',
     ],
     [{ ...JOIN, KILN_LABELS: 'disk=a b' }, 'expected label=value,…: letters, digits and . _ -'],
-  ])('%j is refused', (env, words) => {
+  ])('refuses %j', (env, words) => {
     expect(() => workerSettings(env)).toThrow(words);
   });
 
-  test('a setting is called as it was given', () => {
+  test('names a setting in errors as the user gave it', () => {
     const nameOf = (variable: string) => (variable === 'KILN_SLOTS' ? '--slots' : variable);
     expect(() => workerSettings({ ...JOIN, KILN_SLOTS: 'x' }, nameOf)).toThrow(
       '--slots: holds "x", expected a whole number',
@@ -82,7 +82,7 @@ describe('how a worker gets at its pool', () => {
   });
 });
 
-test('what a host keeps apart', () => {
+test('trustSettings and idleSettings return the options that are set', () => {
   const frontends = ['docker.io/docker/dockerfile'];
   expect(trustSettings(workerSettings(JOIN))).toEqual({ frontends });
   expect(idleSettings(workerSettings(JOIN))).toEqual({ builderIdleMs: 1_800_000 });
@@ -100,7 +100,7 @@ test('what a host keeps apart', () => {
   expect([of('none'), of('any')]).toEqual([[], 'any']);
 });
 
-test('labels, with commas between', () => {
+test('workerSettings reads labels separated by commas', () => {
   expect(workerSettings({ ...JOIN, KILN_LABELS: 'disk=nvme, gpu ,zone=a.b' }).KILN_LABELS).toEqual({
     disk: 'nvme',
     gpu: '',

@@ -52,26 +52,26 @@ const schema = z
     const refuse = (name: keyof typeof env, message: string) =>
       ctx.addIssue({ code: 'custom', path: [name], message, input: env[name] });
     if (env.KILN_FENCE_MARGIN_MS + env.KILN_SYNC_EVERY_MS >= env.KILN_LEASE_TTL_MS) {
-      refuse('KILN_LEASE_TTL_MS', 'KILN_SYNC_EVERY_MS and KILN_FENCE_MARGIN_MS together to be below KILN_LEASE_TTL_MS');
+      refuse('KILN_LEASE_TTL_MS', 'more than KILN_SYNC_EVERY_MS and KILN_FENCE_MARGIN_MS together');
     }
     checkTrust(env, refuse);
     if (env.KILN_JOIN_URL !== undefined) {
       const given = (['KILN_BLOB_DIR', 'KILN_API_URL'] as const).find((name) => env[name] !== undefined);
-      if (given) refuse(given, 'nothing beside KILN_JOIN_URL: contexts are read through the API there');
+      if (given) refuse(given, 'it to be unset together with KILN_JOIN_URL, because contexts are then read through that API');
       return;
     }
     if (env.KILN_REDIS_URL === undefined) {
       refuse(
         'KILN_REDIS_URL',
-        'a Redis URL: redis://, rediss://, unix:// or redis+sentinel://; or KILN_JOIN_URL to be set',
+        'a Redis URL (redis://, rediss://, unix:// or redis+sentinel://), or KILN_JOIN_URL to be set',
       );
     }
     if ((env.KILN_BLOB_DIR === undefined) === (env.KILN_API_URL === undefined)) {
-      refuse('KILN_API_URL', 'either KILN_BLOB_DIR (the API’s own, shared) or KILN_API_URL to be set');
+      refuse('KILN_API_URL', 'either KILN_BLOB_DIR (shared with the API) or KILN_API_URL to be set');
     }
   });
 
-/** How a worker gets at its pool: by what the API says to one with a join token, or by settings of its own. */
+/** How a worker accesses its pool: through the API with a join token, or with settings of its own. */
 export type PoolAccess =
   | { readonly type: 'join'; readonly url: string; readonly token: string; readonly redisUrl: string | undefined }
   | {
@@ -79,7 +79,7 @@ export type PoolAccess =
       readonly redisUrl: string;
       readonly namespace: string;
       readonly secretKeys: readonly Buffer[];
-      /** The API's blob directory, or the API. */
+      /** The API's blob directory, or the API itself. */
       readonly blobs:
         | { readonly dir: string; readonly reserveBytes: number }
         | { readonly url: string; readonly token: string };
@@ -88,8 +88,8 @@ export type PoolAccess =
 export type WorkerSettings = z.output<typeof schema> & { readonly access: PoolAccess };
 
 /**
- * A worker's settings out of the environment. `nameOf`: how a setting is called to the person who made it, where that isn't by its
- * variable.
+ * Reads a worker's settings from the environment.
+ * @param nameOf how a variable is called in errors; the CLI sets them by flags
  * @throws InvalidEnvironment
  */
 export function workerSettings(env: NodeJS.ProcessEnv, nameOf: (variable: string) => string = String): WorkerSettings {
@@ -101,9 +101,9 @@ function accessOf(env: z.output<typeof schema>, nameOf: (variable: string) => st
   if (env.KILN_JOIN_URL !== undefined) {
     const token = valueOrFile('KILN_JOIN_TOKEN', env.KILN_JOIN_TOKEN, env.KILN_JOIN_TOKEN_FILE, nameOf);
     if (!/^[\x21-\x7e]+$/.test(token)) {
-      const expected = 'a token: letters, digits and signs without white space';
+      const expected = 'a token of printable ASCII characters without white space';
       throw new InvalidEnvironment(
-        `${nameOf('KILN_JOIN_TOKEN')}: holds a value that is not shown, expected ${expected}`,
+        `${nameOf('KILN_JOIN_TOKEN')}: got a value that is not shown, expected ${expected}`,
       );
     }
     return { type: 'join', url: env.KILN_JOIN_URL, token, redisUrl: env.KILN_REDIS_URL };
@@ -120,7 +120,7 @@ function accessOf(env: z.output<typeof schema>, nameOf: (variable: string) => st
   };
 }
 
-/** `disk=nvme,zone=a`: with commas between. */
+/** Reads labels separated by commas: `disk=nvme,zone=a`. */
 function readLabels(text: string, ctx: z.RefinementCtx): Record<string, string> {
   const pairs = text
     .split(',')

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { buildEgress } from './egress-settings.ts';
 import { DEFAULT_BUILDER_IDLE_MS } from '../executors/domain-lane.ts';
 
-/** Variables by which an operator says what a host keeps apart, the same for `kiln up` and a worker of its own. */
+/** Variables that configure trust and isolation, the same for `kiln up` and a separate worker. */
 export const trustEnv = {
   KILN_TRUST: z.enum(TRUSTS, { error: 'trusted or untrusted' }).optional(),
   KILN_ISOLATION: z.enum(ISOLATIONS, { error: 'team, repo or pool' }).optional(),
@@ -17,13 +17,13 @@ export const trustEnv = {
   KILN_BUILD_EGRESS: buildEgress,
 };
 
-/** `any`, `none`, or repositories with commas between. */
+/** Reads `any`, `none`, or repositories separated by commas. */
 function readFrontends(text: string, ctx: z.RefinementCtx): AllowedFrontends {
   if (text === 'any') return 'any';
   const names = text === 'none' ? [] : text.split(',').map((name) => name.trim());
   const repositories = names.map((name) => (isRepository(name) ? repositoryOf(name) : undefined));
   if (repositories.every((name) => name !== undefined)) return repositories;
-  const message = 'none, any, or repositories of images without tags, with commas between: docker/dockerfile';
+  const message = 'none, any, or image repositories without tags, separated by commas: docker/dockerfile';
   ctx.addIssue({ code: 'custom', message, input: text });
   return z.NEVER;
 }
@@ -34,15 +34,15 @@ function isRepository(text: string): boolean {
 
 type TrustEnv = z.output<z.ZodObject<typeof trustEnv>>;
 
-/** Budgets that leave nothing for trusted builds are refused; where only the part is given, when the whole is known. */
+/** Refuses budgets that leave nothing for trusted builds. If only the untrusted part is given, `HostBuilders.start` checks it. */
 export function checkTrust(env: TrustEnv, refuse: (name: keyof TrustEnv, expected: string) => void): void {
   const { KILN_CACHE_BUDGET_BYTES: all, KILN_UNTRUSTED_CACHE_BUDGET_BYTES: part } = env;
   if (all > 0 && part >= all) {
-    refuse('KILN_UNTRUSTED_CACHE_BUDGET_BYTES', `less than KILN_CACHE_BUDGET_BYTES, ${all}, of which it is a part`);
+    refuse('KILN_UNTRUSTED_CACHE_BUDGET_BYTES', `less than KILN_CACHE_BUDGET_BYTES (${all}), of which it is a part`);
   }
 }
 
-/** What they say of the builders. */
+/** Returns the options of `HostBuilders` that these variables set. */
 export function trustSettings(
   env: TrustEnv,
 ): Pick<
@@ -68,7 +68,7 @@ export function trustSettings(
   };
 }
 
-/** How long builders are kept up without builds; 0: for good. */
+/** Returns how long idle builders are kept running; with 0, forever. */
 export function idleSettings({ KILN_BUILDER_IDLE_MS: builderIdleMs }: Pick<TrustEnv, 'KILN_BUILDER_IDLE_MS'>): {
   builderIdleMs?: number;
 } {
