@@ -21,7 +21,7 @@ const user = (...scopes: Principal['scopes']): Principal => ({
 const UNTRUSTED: Principal = { ...user(...SCOPES), trust: 'untrusted' };
 const WORKER: Principal = { ...LOCAL_ADMIN, kind: 'worker', scopes: [] };
 
-describe('who may come in', () => {
+describe('decideAccess', () => {
   const users = (...scopes: readonly [Principal['scopes'][number], ...Principal['scopes']]): RouteAccess => ({
     ...{ who: 'users', scopes, teams: 'pool' },
   });
@@ -46,12 +46,12 @@ describe('who may come in', () => {
     [WORKER, { who: 'workers' }, 'allowed'],
     [ANONYMOUS, { who: 'workers' }, 'unknown'],
   ];
-  test.each(rows)('%j by %j: %s', (principal, access, decision) => {
+  test.each(rows)('of %j for %j returns %s', (principal, access, decision) => {
     expect(decideAccess(principal, access, true)).toBe(decision);
     expect(decideAccess(principal, access, false)).toBe(decision);
   });
 
-  test('an untrusted credential reads by any route of its scopes, and changes only by routes that are for it', () => {
+  test('lets an untrusted credential read by any route of its scopes, and change only by routes that are open to it', () => {
     const [admins, own] = [users('admin'), { ...users('builds:write'), untrusted: 'own' } as const];
     expect(decideAccess(UNTRUSTED, admins, false)).toBe('allowed');
     expect(decideAccess(UNTRUSTED, admins, true)).toBe('untrusted');
@@ -62,7 +62,7 @@ describe('who may come in', () => {
     );
   });
 
-  test('a team sees its own and nothing else; the anonymous see none', () => {
+  test('seesTeam and teamFor give a team only its own, and an anonymous caller nothing', () => {
     expect([seesTeam({ team: 'web' }, 'web'), seesTeam({ team: 'web' }, 'ops')]).toEqual([true, false]);
     expect([seesTeam({ team: ALL_TEAMS }, 'ops'), seesTeam(ANONYMOUS, 'ops')]).toEqual([true, false]);
     expect([teamFor({ team: 'web' }, undefined), teamFor({ team: 'web' }, 'web')]).toEqual(['web', 'web']);
@@ -70,16 +70,16 @@ describe('who may come in', () => {
     expect([teamFor(LOCAL_ADMIN, undefined), teamFor(LOCAL_ADMIN, 'ops')]).toEqual(['default', 'ops']);
   });
 
-  test('one untrusted party is enough', () => {
+  test('leastTrust returns untrusted if one party is', () => {
     expect(leastTrust('trusted', 'untrusted')).toBe('untrusted');
     expect(leastTrust('trusted', undefined)).toBe('trusted');
   });
 });
 
-describe('token format', () => {
+describe('formatToken', () => {
   const bytes = fc.uint8Array({ minLength: TOKEN_BYTES, maxLength: TOKEN_BYTES });
 
-  test('is what scanners look for, and carries the CRC-32 that zlib makes', () => {
+  test('returns what secret scanners look for, with a CRC-32 as zlib computes it', () => {
     fc.assert(
       fc.property(fc.constantFrom(...TOKEN_KINDS), bytes, (kind, random) => {
         const token = formatToken(kind, random);
@@ -94,14 +94,14 @@ describe('token format', () => {
     );
   });
 
-  test('keeps all of the bytes: different ones make different tokens', () => {
+  test('returns different tokens for different bytes', () => {
     const [low, high] = [new Uint8Array(TOKEN_BYTES), new Uint8Array(TOKEN_BYTES).fill(255)];
     const near = Uint8Array.from(high, (byte, i) => (i === 0 ? byte - 1 : byte));
     expect(new Set([low, high, near].map((one) => formatToken('api', one))).size).toBe(3);
     expect(() => formatToken('api', new Uint8Array(31))).toThrow(RangeError);
   });
 
-  test('one character altered is noticed', () => {
+  test('returns tokens of which tokenKind detects any changed character', () => {
     const token = formatToken('api', new Uint8Array(TOKEN_BYTES).fill(7));
     for (let i = 'kiln_api_'.length; i < token.length; i += 1) {
       const other = token[i] === 'x' ? 'y' : 'x';
@@ -112,13 +112,13 @@ describe('token format', () => {
   });
 });
 
-describe('claim rules', () => {
+describe('firstMatch', () => {
   const rule = (team: string, claims: ClaimRule['claims']): ClaimRule => ({
     ...{ team, claims, scopes: ['builds:write'], trust: 'trusted' },
   });
   const teamOf = (rules: ClaimRule[], claims: Record<string, unknown>) => firstMatch(rules, claims)?.team;
 
-  test('all claims of a rule must match, and the first rule wins', () => {
+  test('returns the first rule whose claims all match', () => {
     const rules = [
       rule('release', { repository: ['acme/*'], ref: ['refs/heads/main', 'refs/tags/**'] }),
       rule('any', { repository: ['acme/*'] }),
@@ -130,7 +130,7 @@ describe('claim rules', () => {
     expect(teamOf(rules, {})).toBeUndefined();
   });
 
-  test('lists, numbers, truth values, names with dots and paths', () => {
+  test('matches lists, numbers, booleans, names with dots and paths', () => {
     expect(teamOf([rule('g', { groups: ['ops'] })], { groups: ['web', 'ops'] })).toBe('g');
     expect(teamOf([rule('g', { groups: ['ops'] })], { groups: [['ops']] })).toBeUndefined();
     expect(teamOf([rule('n', { project_id: ['42'] })], { project_id: 42 })).toBe('n');

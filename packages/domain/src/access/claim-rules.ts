@@ -1,16 +1,16 @@
 import { wildcardMatches } from '../text/wildcards.ts';
 import type { Scope, Trust } from './principal.ts';
 
-/** What the claims of an identity must be, and what whoever has them may do. */
+/** Grants a team, scopes and trust to identities whose claims match. */
 export interface ClaimRule {
-  /** By the claim's name, or by a path with dots: patterns, of which one must match. All claims must. */
+  /** Wildcard patterns by the claim's name, or its path with dots. Every claim must match one of its patterns. */
   readonly claims: Readonly<Record<string, readonly string[]>>;
   readonly team: string;
   readonly scopes: readonly Scope[];
   readonly trust: Trust;
 }
 
-/** The first rule that all of whose patterns match. */
+/** Returns the first rule whose claims all match. */
 export function firstMatch<R extends ClaimRule>(
   rules: readonly R[],
   claims: Readonly<Record<string, unknown>>,
@@ -22,7 +22,7 @@ export function firstMatch<R extends ClaimRule>(
   );
 }
 
-/** A claim as texts: one for a plain value, one for each of a list; none where it is missing or anything else. */
+/** Returns a claim's values as texts: one for a plain value, one for each of a list, none if it is missing or of another type. */
 function valuesOf(claims: Readonly<Record<string, unknown>>, name: string): string[] {
   const value = Object.hasOwn(claims, name) ? claims[name] : claimAt(claims, name.split('.'));
   return (Array.isArray(value) ? value : [value]).filter(isPlain).map(String);

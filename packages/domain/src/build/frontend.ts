@@ -1,17 +1,18 @@
 import { parseReference, repositoryName } from '../image/reference.ts';
 
 /**
- * The frontends that builds may name: `any`, or repositories of images, by their full names (`docker.io/docker/dockerfile`). BuildKit's built-in
- * one needs no leave.
+ * The frontends that builds may use: `any`, or image repositories by their full names (`docker.io/docker/dockerfile`). BuildKit's built-in
+ * frontend is always allowed.
  */
 export type AllowedFrontends = 'any' | readonly string[];
 
-/** Build argument by which a build names a frontend, before its Dockerfile does. */
+/** The build argument that names a frontend. It takes precedence over the Dockerfile. */
 export const SYNTAX_ARG = 'BUILDKIT_SYNTAX';
 
 /**
- * The frontend, an image, that BuildKit would run for a Dockerfile, in any of the forms that any version of it knows (frontend/dockerfile/parser/directives.go):
- * `# syntax=…` among the directives at the top, `// syntax=…`, or a JSON document's `syntax`. Undefined: its own.
+ * Returns the image of the frontend that BuildKit would run for a Dockerfile; undefined for the built-in one. Reads all forms that any version
+ * of BuildKit supports (frontend/dockerfile/parser/directives.go): `# syntax=…` among the directives at the top, `// syntax=…`, or the
+ * `syntax` of a JSON document.
  */
 export function syntaxOf(dockerfile: string): string | undefined {
   const text = withoutShebang(dockerfile.replace(/^\ufeff/, ''));
@@ -19,8 +20,8 @@ export function syntaxOf(dockerfile: string): string | undefined {
 }
 
 /**
- * The frontend that a build names and may not have; undefined where it names none, or an allowed one.
- * @param dockerfile its text, or as much as holds its directives
+ * Returns the frontend that a build names but may not use; undefined if it names none, or an allowed one.
+ * @param dockerfile its text, or at least the part with its directives
  */
 export function refusedFrontend(
   dockerfile: string | undefined,
@@ -42,7 +43,7 @@ export function repositoryOf(image: string): string | undefined {
   return reference && repositoryName(reference);
 }
 
-/** Of the lines at the top that look like directives, whatever they are called: early versions went on behind unknown ones, too. */
+/** Reads the lines at the top that look like directives, whatever their names: early versions of BuildKit continue after unknown ones, too. */
 function directive(text: string, comment: '#' | '//'): string | undefined {
   for (const line of lines(text)) {
     if (!line.startsWith(comment)) return undefined;
