@@ -32,6 +32,8 @@ export interface FaultReport {
   readonly seconds: number;
   /** Why each lost attempt was lost. */
   readonly lost: readonly string[];
+  /** The errors behind answers of 5xx. */
+  readonly requestErrors: readonly string[];
   /** Log lines of failed requests, and of the builds something is wrong with. */
   readonly evidence: readonly string[];
 }
@@ -104,7 +106,23 @@ export async function runFaults({
   await pool[Symbol.asyncDispose]().catch((error: Error) => faults.push(error.message));
   faults.push(...(await hostFaults(hosts)));
   const seconds = (performance.now() - startedAt) / 1000;
-  return { faults, history: injector.history, builds, unlucky, seconds, lost, evidence };
+  return {
+    faults,
+    history: injector.history,
+    builds,
+    unlucky,
+    seconds,
+    lost,
+    requestErrors: requestErrorsOf(pool),
+    evidence,
+  };
+}
+
+function requestErrorsOf(pool: Pool): string[] {
+  return pool.linesOf('"msg":"request failed"').map((line) => {
+    const { err } = JSON.parse(line.slice(line.indexOf('{')));
+    return `${err?.type}: ${String(err?.message).slice(0, 120)}`;
+  });
 }
 
 async function attend(

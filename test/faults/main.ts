@@ -52,7 +52,7 @@ const report = await runFaults({
   clients: whole('clients', values.clients),
   say,
 });
-const { faults, history, builds, unlucky, seconds, lost, evidence } = report;
+const { faults, history, builds, unlucky, seconds, lost, requestErrors, evidence } = report;
 if (faults.length > 0) {
   say(
     `\nwhat was done\n${history.join('\n')}\n\nwhat was said\n${evidence.join('\n')}\n\nwhat is wrong (seed ${seed})\n${faults.join('\n')}`,
@@ -63,9 +63,8 @@ say(
   `\n${builds.length} builds, ${history.length} faults in ${seconds.toFixed(0)} s: ${again} took more than one attempt, ` +
     `${unlucky} ran out of attempts; ${faults.length === 0 ? 'every promise kept' : `${faults.length} promises broken`}`,
 );
-const causes = Map.groupBy(lost, (cause) => cause);
-for (const [cause, { length }] of [...causes].sort(([, a], [, b]) => b.length - a.length))
-  say(`  ${length} attempts lost, ${cause}`);
+sayCounted('attempts lost', lost);
+sayCounted('requests answered with 5xx', requestErrors);
 const waits = builds.flatMap(({ attempts }) =>
   attempts.flatMap(({ assignedAt, startedAt }) => (startedAt === undefined ? [] : [startedAt - assignedAt])),
 );
@@ -73,3 +72,9 @@ say(
   `  from assigned to started: ${ms(percentile(waits, 50))} at the median, ${ms(percentile(waits, 99))} at the 99th percentile`,
 );
 process.exitCode = faults.length === 0 ? 0 : 1;
+
+/** How often each cause came, the most frequent first. */
+function sayCounted(what: string, causes: readonly string[]): void {
+  const counts = [...Map.groupBy(causes, (cause) => cause)].map(([cause, { length }]) => ({ cause, length }));
+  for (const { cause, length } of counts.sort((a, b) => b.length - a.length)) say(`  ${length} ${what}, ${cause}`);
+}
