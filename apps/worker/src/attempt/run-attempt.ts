@@ -127,7 +127,10 @@ async function execute(
     for (const message of warnings) await writer.write({ t: deps.now(), type: 'warning', message });
     const source = await openSource(deps, ref, { record, spec }, secrets, note, signal);
     if (!source) {
-      return failed('context_invalid', 'the uploaded context is no longer stored; upload it and submit the build again');
+      return failed(
+        'context_invalid',
+        'the uploaded context is no longer stored; upload it and submit the build again',
+      );
     }
     if (signal.aborted) return stopped(signal.reason as StopReason);
     return await deps.executor.run(

@@ -1,6 +1,6 @@
 import { type BudgetShares, type DomainWorth, readDomain, shareBudget, type Trust, worthOf } from '@kiln/domain';
-import type { DomainLedger } from './domain-ledger.ts';
 import type { ExecutorSource } from '../engine/executor.ts';
+import type { DomainLedger } from './domain-ledger.ts';
 
 /** Divides a host's cache budget among the isolation domains on it. */
 export class DomainBudgets {

@@ -1,6 +1,6 @@
 import { cacheNamespace } from '@kiln/buildkit';
-import type { EndedAttempt } from './cache-reporter.ts';
 import type { Executor } from '../engine/executor.ts';
+import type { EndedAttempt } from './cache-reporter.ts';
 
 /** Decorates an executor so that `reporter` is told of each attempt that has ended. The attempt doesn't wait for the report. */
 export function reportingCaches(

@@ -76,14 +76,11 @@ test('neither class is warm by the other’s caches, even if their builds ran at
   const ledgerFile = join(dir, 'layers.json');
   const first = await startHost({ ledgerFile });
   // At the same time, an untrusted build used little and a trusted one filled its caches.
-  await build(
-    () => {
-      kit.mount(`${NS}//npm`, 30);
-      kit.layer('trusted', 100);
-      untrusted.layer('base', 5);
-    },
-    'untrusted',
-  );
+  await build(() => {
+    kit.mount(`${NS}//npm`, 30);
+    kit.layer('trusted', 100);
+    untrusted.layer('base', 5);
+  }, 'untrusted');
   await host(({ caches }) => caches.get(key)?.bytes === 5);
   await build(() => {
     kit.mount(`${NS}//npm`, 30);

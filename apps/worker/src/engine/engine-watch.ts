@@ -62,7 +62,9 @@ export class EngineWatch {
     this.#isThere = isThere;
     if (isThere) log.info({}, 'engine answers again; accepting builds');
     else log.error({ err: failure.error }, 'engine does not answer; accepting no builds until it does');
-    await onChange(isThere).catch((error: unknown) => log.warn({ err: error }, 'reporting the change to the pool failed'));
+    await onChange(isThere).catch((error: unknown) =>
+      log.warn({ err: error }, 'reporting the change to the pool failed'),
+    );
   }
 }
 

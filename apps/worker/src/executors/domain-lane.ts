@@ -2,9 +2,9 @@ import { EngineTaken } from '@kiln/buildkit';
 import type { Outcome } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import type { EndedAttempt } from '../caches/cache-reporter.ts';
+import { reportingCaches } from '../caches/report-caches.ts';
 import { EngineWatch, withEngineWatch } from '../engine/engine-watch.ts';
 import type { DomainRequest, Executor } from '../engine/executor.ts';
-import { reportingCaches } from '../caches/report-caches.ts';
 
 /** How long a domain's executor is kept running without a build, ms. */
 export const DEFAULT_BUILDER_IDLE_MS = 1_800_000;
@@ -186,7 +186,10 @@ export class DomainLane {
     this.#retryMs = FIRST_RETRY_MS;
     this.#now = up;
     up.caches?.wanted();
-    if (isBack) await onAway(false).catch((error: unknown) => log.warn({ err: error }, 'reporting the change to the pool failed'));
+    if (isBack)
+      await onAway(false).catch((error: unknown) =>
+        log.warn({ err: error }, 'reporting the change to the pool failed'),
+      );
     return up;
   }
 

@@ -119,7 +119,11 @@ describe('an untrusted build', () => {
     ['a push', push, 'output.type: got "push", expected "none" or "artifact", because the build is untrusted'],
     ['a load', { request: { output: { type: 'load' as const } }, granted: { push: true } }, 'output.type: got "load"'],
     ['a secret', { secrets: { npm: 's3cret' } }, 'secrets: got npm, expected none, because the build is untrusted'],
-    ['another secret', { secrets: { npm: 'a', a: 'b' }, granted: { secrets: ['a'] } }, 'secrets: got npm, expected none'],
+    [
+      'another secret',
+      { secrets: { npm: 'a', a: 'b' }, granted: { secrets: ['a'] } },
+      'secrets: got npm, expected none',
+    ],
   ])('that asks for %s is refused by the worker, too', async (_what, wish, words) => {
     await startHost('trusted', 'untrusted');
     const { state: end, failure, attempts } = await deliver('untrusted', wish);

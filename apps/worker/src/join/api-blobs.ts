@@ -29,7 +29,8 @@ export class ApiBlobs {
   async openContext(digest: string, signal?: AbortSignal): Promise<Readable | undefined> {
     const answer = await this.#whenThere(`/v1/contexts/${digest}`, signal);
     if (answer.status === 404) return undefined;
-    if (!answer.ok || !answer.body) throw new Error(`reading context ${digest}: got status ${answer.status} from the API`);
+    if (!answer.ok || !answer.body)
+      throw new Error(`reading context ${digest}: got status ${answer.status} from the API`);
     return Readable.fromWeb(answer.body as ReadableStream);
   }
 

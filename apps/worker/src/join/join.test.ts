@@ -63,7 +63,11 @@ describe('throws JoinFailed with the reason', () => {
       refusal(401, 'unauthorized', 'the bearer token is not one of this Kiln'),
       /refused the join token: the bearer token is not one/,
     ],
-    [403, refusal(403, 'forbidden', 'this is a user’s token'), /refused to let this worker join: this is a user’s token/],
+    [
+      403,
+      refusal(403, 'forbidden', 'this is a user’s token'),
+      /refused to let this worker join: this is a user’s token/,
+    ],
     [
       409,
       refusal(409, 'join_impossible', 'start kiln up with --listen-workers'),

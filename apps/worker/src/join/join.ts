@@ -52,8 +52,7 @@ function explained(error: unknown, url: string): string {
   if (error instanceof KilnUnreachable) {
     return `${error.message}. Check that this is the API’s address, that the API is running, and that it listens on an address that this machine can reach (KILN_HOST, --host)`;
   }
-  if (error instanceof KilnBadAnswer)
-    return `${url} is not a Kiln API of a compatible version: ${error.message}`;
+  if (error instanceof KilnBadAnswer) return `${url} is not a Kiln API of a compatible version: ${error.message}`;
   if (error instanceof KilnProblem) {
     const { code, status, detail } = error.problem;
     if (code === 'unauthorized') return `the API at ${url} refused the join token: ${detail}`;

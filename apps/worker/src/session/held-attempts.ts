@@ -65,7 +65,8 @@ export class HeldAttempts {
       log.warn({ buildId: held.buildId, attempt: held.attempt, end }, 'settled an attempt that was no longer running');
     } catch (error) {
       // The next report tries again.
-      if (!(error instanceof StaleAttempt)) log.warn({ err: error, buildId: held.buildId }, 'settling an attempt failed');
+      if (!(error instanceof StaleAttempt))
+        log.warn({ err: error, buildId: held.buildId }, 'settling an attempt failed');
     } finally {
       this.#settling.delete(key);
     }

@@ -29,10 +29,7 @@ afterEach(async () => {
   await pool[Symbol.asyncDispose]();
 });
 
-const startHost = (
-  options: Partial<WorkerOptions> = {},
-  incarnation: string = randomUUID(),
-): Promise<RunningWorker> =>
+const startHost = (options: Partial<WorkerOptions> = {}, incarnation: string = randomUUID()): Promise<RunningWorker> =>
   pool.start(
     { labels: { disk: 'ssd' }, ...SELDOM, ...options },
     {

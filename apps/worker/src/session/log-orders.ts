@@ -9,7 +9,8 @@ export function logOrders(
   reported: number,
 ): void {
   if (slots !== (before?.slots ?? reported)) log.info({ slots, reported }, 'pool changed the slots');
-  if (before && JSON.stringify(before.labels) !== JSON.stringify(labels)) log.info({ labels }, 'pool changed the labels');
+  if (before && JSON.stringify(before.labels) !== JSON.stringify(labels))
+    log.info({ labels }, 'pool changed the labels');
   if (drain && !before?.drain) log.info({ ...drain }, 'draining');
   else if (cordoned && !before?.cordoned) log.info({}, 'cordoned');
   else if (!cordoned && before?.cordoned) log.info({}, 'uncordoned');

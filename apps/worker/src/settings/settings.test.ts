@@ -44,7 +44,10 @@ describe('workerSettings', () => {
       'KILN_REDIS_URL: holds nothing, expected a Redis URL (redis://, rediss://, unix:// or redis+sentinel://), or KILN_JOIN_URL',
     ],
     [DIRECT, 'KILN_API_URL: holds nothing, expected either KILN_BLOB_DIR'],
-    [{ ...JOIN, KILN_BLOB_DIR: '/b' }, 'KILN_BLOB_DIR: holds "/b", expected it to be unset together with KILN_JOIN_URL'],
+    [
+      { ...JOIN, KILN_BLOB_DIR: '/b' },
+      'KILN_BLOB_DIR: holds "/b", expected it to be unset together with KILN_JOIN_URL',
+    ],
     [
       { ...JOIN, KILN_JOIN_URL: 'kiln.example' },
       'KILN_JOIN_URL: holds "kiln.example", expected an http:// or https:// URL',

@@ -11,9 +11,9 @@ import {
 } from '@kiln/runtime';
 import { DEFAULT_BLOB_RESERVE_BYTES } from '@kiln/state';
 import { z } from 'zod';
-import { checkTrust, trustEnv } from './trust-settings.ts';
 import { DEFAULT_INVENTORY_EVERY_MS } from '../caches/cache-reporter.ts';
 import { DEFAULT_LEASE } from '../session/host-session.ts';
+import { checkTrust, trustEnv } from './trust-settings.ts';
 
 const { KILN_REDIS_URL, ...common } = commonEnv;
 
@@ -57,7 +57,8 @@ const schema = z
     checkTrust(env, refuse);
     if (env.KILN_JOIN_URL !== undefined) {
       const given = (['KILN_BLOB_DIR', 'KILN_API_URL'] as const).find((name) => env[name] !== undefined);
-      if (given) refuse(given, 'it to be unset together with KILN_JOIN_URL, because contexts are then read through that API');
+      if (given)
+        refuse(given, 'it to be unset together with KILN_JOIN_URL, because contexts are then read through that API');
       return;
     }
     if (env.KILN_REDIS_URL === undefined) {
@@ -102,9 +103,7 @@ function accessOf(env: z.output<typeof schema>, nameOf: (variable: string) => st
     const token = valueOrFile('KILN_JOIN_TOKEN', env.KILN_JOIN_TOKEN, env.KILN_JOIN_TOKEN_FILE, nameOf);
     if (!/^[\x21-\x7e]+$/.test(token)) {
       const expected = 'a token of printable ASCII characters without white space';
-      throw new InvalidEnvironment(
-        `${nameOf('KILN_JOIN_TOKEN')}: got a value that is not shown, expected ${expected}`,
-      );
+      throw new InvalidEnvironment(`${nameOf('KILN_JOIN_TOKEN')}: got a value that is not shown, expected ${expected}`);
     }
     return { type: 'join', url: env.KILN_JOIN_URL, token, redisUrl: env.KILN_REDIS_URL };
   }

@@ -2,8 +2,8 @@ import type { HostBuildersOptions } from '@kiln/buildkit';
 import { type AllowedFrontends, ISOLATIONS, repositoryOf, splitReference, TRUSTS } from '@kiln/domain';
 import { wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
-import { buildEgress } from './egress-settings.ts';
 import { DEFAULT_BUILDER_IDLE_MS } from '../executors/domain-lane.ts';
+import { buildEgress } from './egress-settings.ts';
 
 /** Variables that configure trust and isolation, the same for `kiln up` and a separate worker. */
 export const trustEnv = {

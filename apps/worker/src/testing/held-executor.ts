@@ -31,7 +31,10 @@ export class HeldExecutor implements Executor {
         this.stopped.push(signal.reason);
         if (this.holdsOut) return;
         const code = FAILURE_OF_STOP[signal.reason as keyof typeof FAILURE_OF_STOP];
-        resolve({ end: code === 'canceled' ? 'canceled' : 'failed', failure: { code, message: String(signal.reason) } });
+        resolve({
+          end: code === 'canceled' ? 'canceled' : 'failed',
+          failure: { code, message: String(signal.reason) },
+        });
       });
     });
     this.running.delete(request.buildId);

@@ -73,7 +73,14 @@ export class TestHost implements AsyncDisposable {
   ): Promise<StoredBuild> {
     const parsed = buildRequest.parse({ source: { type: 'upload', name: 'app', digest: DIGEST }, ...request });
     const spec = { ...parsed, secrets: Object.keys(secrets) };
-    const { build } = await builds.accept({ repo, spec, secrets, maxLogBytes, ...(trust && { trust }), ...(granted && { granted }) });
+    const { build } = await builds.accept({
+      repo,
+      spec,
+      secrets,
+      maxLogBytes,
+      ...(trust && { trust }),
+      ...(granted && { granted }),
+    });
     return build;
   }
 
@@ -108,10 +115,7 @@ export class TestHost implements AsyncDisposable {
   }
 
   /** Waits until the build is as `seen` wants it. Default: until it has ended. */
-  build(
-    id: string,
-    seen: (record: BuildRecord) => boolean = ({ state }) => isTerminal(state),
-  ): Promise<BuildRecord> {
+  build(id: string, seen: (record: BuildRecord) => boolean = ({ state }) => isTerminal(state)): Promise<BuildRecord> {
     return eventually(async () => {
       const record = (await this.state.builds.get(id))?.record;
       return record && seen(record) ? record : undefined;

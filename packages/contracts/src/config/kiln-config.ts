@@ -29,7 +29,8 @@ const pullRequestTrigger = z
   .strictObject({
     branches: globs.optional().meta({ description: 'Target branches of the pull request. Default: any.' }),
     forks: z.enum(['untrusted', 'ignore']).default('untrusted').meta({
-      description: 'Pull requests from forks: `untrusted` builds them without secrets and push, on separate builders; `ignore` doesn’t build them.',
+      description:
+        'Pull requests from forks: `untrusted` builds them without secrets and push, on separate builders; `ignore` doesn’t build them.',
     }),
   })
   .nullable()
@@ -67,8 +68,7 @@ const image = z.strictObject({
     .default('none')
     .meta({ description: '`push`: push to the registries of `tags`; `none`: only build.' }),
   secrets: z.array(storedSecretRef).max(64).default([]).meta({
-    description:
-      'Names of stored secrets for `RUN --mount=type=secret,id=NAME`; {id, name} if the id differs.',
+    description: 'Names of stored secrets for `RUN --mount=type=secret,id=NAME`; {id, name} if the id differs.',
   }),
   supersede: z.enum(['none', 'queued', 'running']).optional().meta({
     description:

@@ -78,12 +78,17 @@ export const connectionRequest = z
   .superRefine((request, ctx) => {
     const refuse = (path: (string | number)[], message: string, input: unknown) =>
       ctx.addIssue({ code: 'custom', path, message, input });
-    if (request.forge === 'gitea' && request.url === undefined) refuse(['url'], 'the URL of the Gitea site', request.url);
+    if (request.forge === 'gitea' && request.url === undefined)
+      refuse(['url'], 'the URL of the Gitea site', request.url);
     if (request.checks && request.forge !== 'github') refuse(['checks'], 'false, because forge is not github', true);
     request.repositories.forEach(({ match, cloneUrl }, i) => {
       const isOne = match.length === 1 && !/[*?[{!]/.test(match[0] ?? '');
       if (cloneUrl !== undefined && !isOne && !cloneUrl.includes(REPOSITORY_PLACEHOLDER)) {
-        refuse(['repositories', i, 'cloneUrl'], `a URL with ${REPOSITORY_PLACEHOLDER}, because match is a pattern`, cloneUrl);
+        refuse(
+          ['repositories', i, 'cloneUrl'],
+          `a URL with ${REPOSITORY_PLACEHOLDER}, because match is a pattern`,
+          cloneUrl,
+        );
       }
     });
   })

@@ -47,7 +47,9 @@ const reportView = z
   .strictObject({
     context: z.string(),
     commit: z.string(),
-    build: buildId.optional().meta({ description: 'The newest build for this status, which is the one that is reported.' }),
+    build: buildId
+      .optional()
+      .meta({ description: 'The newest build for this status, which is the one that is reported.' }),
     reported: z.string().optional().meta({ description: 'The last status that the forge accepted.' }),
     why: z.string().optional().meta({ description: 'Why the last report failed.' }),
     gaveUp: z.boolean().default(false),

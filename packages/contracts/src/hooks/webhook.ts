@@ -31,7 +31,9 @@ const target = z
 export const webhookRequest = z
   .strictObject({
     url: target.meta({ description: 'URL to which messages are sent.' }),
-    team: teamName.optional().meta({ description: 'The team whose builds it reports. Default: the credential’s own team.' }),
+    team: teamName
+      .optional()
+      .meta({ description: 'The team whose builds it reports. Default: the credential’s own team.' }),
     events: z
       .array(z.enum(WEBHOOK_EVENTS))
       .min(1)
@@ -53,7 +55,9 @@ export const webhookView = z
     events: z.array(z.enum(WEBHOOK_EVENTS)),
     createdAt: instant,
     createdBy: z.string(),
-    disabledAt: instant.optional().meta({ description: 'When its target answered 410 (gone). Nothing is sent since then.' }),
+    disabledAt: instant
+      .optional()
+      .meta({ description: 'When its target answered 410 (gone). Nothing is sent since then.' }),
     secret: z.string().optional().meta({ description: 'Only in the response that created the webhook.' }),
   })
   .meta({ id: 'Webhook' });

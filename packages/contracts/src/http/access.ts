@@ -24,7 +24,9 @@ export const tokenRequest = z
     team: z
       .union([teamName, z.literal(ALL_TEAMS)])
       .optional()
-      .meta({ description: 'The team whose builds it can access, or `*` for all. Required unless a scope is `admin`.' }),
+      .meta({
+        description: 'The team whose builds it can access, or `*` for all. Required unless a scope is `admin`.',
+      }),
     scopes: z.array(scope).max(SCOPES.length).default([]).meta({ description: '`admin` includes all others.' }),
     trust: trust.default('trusted').meta({
       description:

@@ -41,5 +41,8 @@ export const auditQuery = z.strictObject({
   until: moment.optional().meta({ description: 'Only entries before this time.' }),
   after: auditId.optional().meta({ description: 'Only entries after this one, the last of the previous page.' }),
   limit: z.coerce.number().int().min(1).max(100_000).optional().meta({ description: 'Default: all entries.' }),
-  follow: z.stringbool().default(false).meta({ description: 'Continue with new entries until the client disconnects.' }),
+  follow: z
+    .stringbool()
+    .default(false)
+    .meta({ description: 'Continue with new entries until the client disconnects.' }),
 });

@@ -29,7 +29,8 @@ export const uploadSource = z
       .regex(/^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}$/, 'a name of letters, digits and . _ - / : @, at most 255 long')
       .meta({ description: 'Name of the project; builds with the same name share caches.' }),
     digest: contextDigest.optional().meta({
-      description: 'Digest of a context that was uploaded before. Not needed if the tar is in the same multipart request.',
+      description:
+        'Digest of a context that was uploaded before. Not needed if the tar is in the same multipart request.',
     }),
   })
   .meta({ id: 'UploadSource' });
@@ -93,7 +94,8 @@ export const buildRequest = z
       .optional(),
     buildArgs: z.record(name('build argument'), z.string().max(32_768)).default({}),
     secrets: z.record(name('secret id'), secretValue).default({}).meta({
-      description: 'Values by id, for `RUN --mount=type=secret,id=…`. They are sealed before they are stored, and never shown again.',
+      description:
+        'Values by id, for `RUN --mount=type=secret,id=…`. They are sealed before they are stored, and never shown again.',
     }),
     storedSecrets: z.array(storedSecretRef).max(MAX_STORED_SECRETS).optional().meta({
       description:
@@ -121,13 +123,19 @@ export const buildRequest = z
       .min(1)
       .max(64)
       .default(1)
-      .meta({ description: 'How many slots the build occupies on its host, for example 2 if it needs the resources of two builds.' }),
+      .meta({
+        description:
+          'How many slots the build occupies on its host, for example 2 if it needs the resources of two builds.',
+      }),
     hostLabels: hostLabels.default({}).meta({ description: 'Labels that a host must have to run the build.' }),
     concurrencyKey: z
       .string()
       .regex(/^[^\s\p{Cc}]{1,255}$/u, '1 to 255 characters without white space or control characters')
       .optional()
-      .meta({ description: 'Identifies a sequence of builds of a team, such as those of one branch, in which newer ones supersede older ones.' }),
+      .meta({
+        description:
+          'Identifies a sequence of builds of a team, such as those of one branch, in which newer ones supersede older ones.',
+      }),
     supersede: z.enum(SUPERSEDE_MODES).optional().meta({
       description:
         'Which older builds with the same `concurrencyKey` this one cancels: `queued`: those that still wait for a host; `running`: all of them. They end as `canceled` with failure code `superseded`.',
@@ -162,7 +170,8 @@ export const buildRequest = z
       ctx.addIssue({
         code: 'custom',
         path: ['buildArgs', NAMESPACE_ARG],
-        message: 'it to be absent, because Kiln sets this build argument; use cacheScope to choose who shares cache mounts',
+        message:
+          'it to be absent, because Kiln sets this build argument; use cacheScope to choose who shares cache mounts',
         input: request.buildArgs[NAMESPACE_ARG],
       });
     }

@@ -11,15 +11,15 @@ const mountView = z
     id: z.string().meta({ description: 'Id with its namespace: `<namespace>/<id>`.' }),
     trust: z.enum(TRUSTS).default('trusted').meta({ description: 'Trust class of its builder.' }),
     domain: z.string().optional().meta({ description: 'Isolation domain of its builder.' }),
-    repos: z
-      .array(z.string())
-      .meta({ description: 'Repos whose recent builds used it; empty if none are known.' }),
+    repos: z.array(z.string()).meta({ description: 'Repos whose recent builds used it; empty if none are known.' }),
     bytes: z.int(),
     lastUsedAt: instant,
     inUse: z.boolean(),
     records: z
       .int()
-      .meta({ description: 'How many records BuildKit has of it; several after parallel builds with `sharing=private`.' }),
+      .meta({
+        description: 'How many records BuildKit has of it; several after parallel builds with `sharing=private`.',
+      }),
   })
   .meta({ id: 'CacheMount' });
 
@@ -27,10 +27,13 @@ const inventoryView = z
   .strictObject({
     readAt: instant,
     sizesAreFloors: z.boolean().meta({
-      description: 'Whether the engine measures a cache mount only once, so that it may be larger by now than its `bytes`.',
+      description:
+        'Whether the engine measures a cache mount only once, so that it may be larger by now than its `bytes`.',
     }),
     usedByDomain: perDomain(z.int()).optional().meta({ description: 'Used bytes by isolation domain.' }),
-    usedBytes: z.int().meta({ description: 'Bytes that count against the budget: all except those shared with images.' }),
+    usedBytes: z
+      .int()
+      .meta({ description: 'Bytes that count against the budget: all except those shared with images.' }),
     mounts: z.array(mountView).meta({ description: 'The last used first.' }),
     mountsLeftOut: z.int().meta({ description: 'How many more mounts there are.' }),
     layers: z.strictObject({ count: z.int(), bytes: z.int() }),
@@ -38,7 +41,10 @@ const inventoryView = z
       .array(
         z.strictObject({
           repo: z.string(),
-          trust: z.enum(TRUSTS).default('trusted').meta({ description: 'Trust class of the builds for which it is warm.' }),
+          trust: z
+            .enum(TRUSTS)
+            .default('trusted')
+            .meta({ description: 'Trust class of the builds for which it is warm.' }),
           team: z.string().optional().meta({ description: 'Team of the builds for which it is warm.' }),
           warmth: z.number(),
           bytes: z.int(),

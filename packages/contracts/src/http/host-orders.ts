@@ -24,7 +24,9 @@ export const hostChange = z
       .max(1024)
       .nullable()
       .optional()
-      .meta({ description: 'Slots of the host; null: as many as its worker reports. Reducing them stops no running build.' }),
+      .meta({
+        description: 'Slots of the host; null: as many as its worker reports. Reducing them stops no running build.',
+      }),
     labels: z
       .record(labelName, labelValue.nullable())
       .refine((labels) => Object.keys(labels).length <= MAX_LABELS, `at most ${MAX_LABELS} labels`)
@@ -56,9 +58,12 @@ export const joinGrant = z
       .int()
       .min(0)
       .optional()
-      .meta({ description: 'How many replicas of Redis must have a write before the worker acknowledges it. Default: 0.' }),
+      .meta({
+        description: 'How many replicas of Redis must have a write before the worker acknowledges it. Default: 0.',
+      }),
     secretKey: z.string().meta({
-      description: 'Keys of secrets, 32 bytes in base64 each, separated by commas. All of them open secrets, the first one also seals.',
+      description:
+        'Keys of secrets, 32 bytes in base64 each, separated by commas. All of them open secrets, the first one also seals.',
     }),
   })
   .meta({ id: 'JoinGrant' });

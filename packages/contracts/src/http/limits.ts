@@ -24,8 +24,13 @@ const fields = {
     description:
       'Size of all that is stored for a team: contexts, logs and artifacts. Beyond it uploads are refused, builds with an artifact fail, and logs are truncated. Only for teams.',
   }),
-  registries: targets.meta({ description: 'Registries to which images may be pushed: patterns of `host[:port][/path]`, in which `*` matches within a path segment and `**` anything. `*` alone allows all.' }),
-  gitHosts: targets.meta({ description: 'Git servers whose repositories may be built, in the same notation as `registries`.' }),
+  registries: targets.meta({
+    description:
+      'Registries to which images may be pushed: patterns of `host[:port][/path]`, in which `*` matches within a path segment and `**` anything. `*` alone allows all.',
+  }),
+  gitHosts: targets.meta({
+    description: 'Git servers whose repositories may be built, in the same notation as `registries`.',
+  }),
 };
 
 /** Limits that are set. For missing ones the defaults apply. */

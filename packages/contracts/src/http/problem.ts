@@ -4,7 +4,9 @@ import { z } from 'zod';
 export const fieldProblem = z
   .strictObject({
     field: z.string().meta({ description: 'Path of the field, such as `source.url` or `header Idempotency-Key`.' }),
-    got: z.string().meta({ description: 'What it contained, as abbreviated JSON; the value of a secret is never shown.' }),
+    got: z
+      .string()
+      .meta({ description: 'What it contained, as abbreviated JSON; the value of a secret is never shown.' }),
     expected: z.string(),
   })
   .meta({ id: 'FieldProblem' });

@@ -67,7 +67,10 @@ export const scheduleRun = z.strictObject({
   dueAt: instant.optional().meta({ description: 'When it was due; absent if it was started by hand.' }),
   at: instant.meta({ description: 'When it was submitted or refused.' }),
   build: buildId.optional(),
-  state: z.enum(BUILD_STATES).optional().meta({ description: 'Current state of the build; absent if it is no longer stored.' }),
+  state: z
+    .enum(BUILD_STATES)
+    .optional()
+    .meta({ description: 'Current state of the build; absent if it is no longer stored.' }),
   refused: z
     .strictObject({ code: z.enum(PROBLEM_CODES), message: z.string() })
     .optional()

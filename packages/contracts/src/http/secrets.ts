@@ -25,7 +25,8 @@ const where = {
   team: teamName.optional().meta({ description: 'Default: the credential’s own team, else `default`.' }),
   repo: repo.optional(),
   untrustedOk: z.boolean().default(false).meta({
-    description: 'Whether untrusted builds, such as those of pull requests from forks, get it, too. Their authors can then read it.',
+    description:
+      'Whether untrusted builds, such as those of pull requests from forks, get it, too. Their authors can then read it.',
   }),
 };
 
@@ -90,14 +91,14 @@ export const secretView = z
     kind,
     name: z.string(),
     untrustedOk: z.boolean(),
-    masked: z
-      .boolean()
-      .meta({ description: 'Whether logs hide the value: false if it is shorter than 4 characters.' }),
+    masked: z.boolean().meta({ description: 'Whether logs hide the value: false if it is shorter than 4 characters.' }),
     keyId: z.string().meta({ description: 'Id of the key with which it is sealed.' }),
     readable: z.boolean().meta({ description: 'Whether Kiln has that key. If not, builds that need the secret fail.' }),
     updatedAt: instant,
     updatedBy: z.string().meta({ description: 'Name of the last person or token that set the value.' }),
-    lastUsedAt: instant.optional().meta({ description: 'When a build that got it started, accurate to about a minute.' }),
+    lastUsedAt: instant
+      .optional()
+      .meta({ description: 'When a build that got it started, accurate to about a minute.' }),
   })
   .meta({ id: 'Secret' });
 export type SecretView = z.output<typeof secretView>;
@@ -122,7 +123,9 @@ export const resealReport = z
             ...{ keyId: z.string(), reason: z.string() },
           }),
         )
-        .meta({ description: 'Secrets that were left as they are: add the key that they name again, or set them again.' }),
+        .meta({
+          description: 'Secrets that were left as they are: add the key that they name again, or set them again.',
+        }),
     }),
     builds: z.strictObject({ ...resealCounts, unreadable: z.int() }).meta({
       description:

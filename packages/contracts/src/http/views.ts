@@ -54,7 +54,8 @@ export const buildView = z
       .optional()
       .meta({ description: 'The build or its push had already finished when it was canceled.' }),
     supersededBy: buildId.optional().meta({
-      description: 'The newer build with the same `concurrencyKey` that canceled this one, or tried to and was too late.',
+      description:
+        'The newer build with the same `concurrencyKey` that canceled this one, or tried to and was too late.',
     }),
     sharedRun: buildId.optional().meta({
       description:
@@ -163,7 +164,8 @@ export const hostView = z
     cacheBudgetBytes: z.int().optional().meta({ description: 'The host’s cache budget.' }),
     cacheBudgets: perDomain(z.int()).optional().meta({ description: 'The budget of each isolation domain.' }),
     cacheBudgetFrom: z.enum(['configured', 'engine', 'estimated']).optional().meta({
-      description: 'Where the budget comes from: Kiln’s configuration, the engine’s, or an estimate from the size of the disk.',
+      description:
+        'Where the budget comes from: Kiln’s configuration, the engine’s, or an estimate from the size of the disk.',
     }),
     caches: z
       .strictObject({
@@ -204,7 +206,9 @@ export const placementView = z
           .optional()
           .meta({ description: 'How many builds may run at a time, if that limit is the reason.' }),
         decidedAt: instant,
-        predicted: prediction.optional().meta({ description: 'The prediction for the chosen host, or for the one that it waits for.' }),
+        predicted: prediction
+          .optional()
+          .meta({ description: 'The prediction for the chosen host, or for the one that it waits for.' }),
         considered: z
           .array(
             z.strictObject({

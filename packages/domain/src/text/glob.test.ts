@@ -50,7 +50,6 @@ describe('matchGlob', () => {
     expect(matchGlob(pattern, 'a'.repeat(4_000))).toBe(false);
     expect(matchGlob(`${'**/a/'.repeat(50)}b`, 'a/'.repeat(2_000))).toBe(false);
   });
-
 });
 
 describe('matchGlobs', () => {
