@@ -167,7 +167,7 @@ test('a build argument can’t set the namespace of cache mounts; the cache scop
       {
         field: 'buildArgs.BUILDKIT_CACHE_MOUNT_NS',
         got: '"mine"',
-        expected: 'no such build argument: Kiln sets it; cacheScope says who shares the cache mounts',
+        expected: 'it to be absent, because Kiln sets this build argument; use cacheScope to choose who shares cache mounts',
       },
     ],
   });
