@@ -1,4 +1,4 @@
-/** `npm run simulate`: see USAGE in options.ts, and docs/placement.md. */
+/** `npm run simulate`: see USAGE in options.ts, and docs/develop/placement.md. */
 import { writeFile } from 'node:fs/promises';
 import { saveJson, say } from '../bench/support/report.ts';
 import { exportHistory } from './export-history.ts';

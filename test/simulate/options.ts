@@ -32,7 +32,7 @@ Plays traces against Kiln's placement and what it is compared with, on a virtual
   --seed N[,…]         seeds of the traces; default: 1, with --suite 101,102,103
   --policy NAME[,…]    ${Object.keys(POLICIES).join(', ')}; default: all
   --suite              every scenario, as tables of ratios to the bound
-  --trace FILE         a recorded trace instead of a made one (JSON lines; docs/placement.md)
+  --trace FILE         a recorded trace instead of a made one (JSON lines; docs/develop/placement.md)
   --export FILE        records the history of the pool at KILN_URL (with KILN_TOKEN) as such a trace, and ends
   --save-trace FILE    writes the trace that was played
   --hide-deps          builds don't say which dependencies they have, as in production

@@ -1,4 +1,4 @@
-/** `npm run --silent policy`: Kiln's placement behind the line protocol that docs/placement.md describes. */
+/** `npm run --silent policy`: Kiln's placement behind the line protocol that docs/develop/placement.md describes. */
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { KilnPolicy } from './protocol/bridge.ts';

@@ -4,26 +4,26 @@ import { DEFAULT_BLOB_RESERVE_BYTES } from '@kiln/state';
 import type { KeyTimes } from './oidc/issuer-keys.ts';
 import type { Issuer } from './oidc/settings.ts';
 
-/** What a worker that joins is told. */
+/** What a joining worker is given. */
 export interface JoinConfig {
-  /** Bearer tokens of workers, beside those that an admin makes; none of them may be a user's. */
+  /** Bearer tokens of workers, in addition to those that an admin creates; none may be a user's. */
   readonly tokens: readonly string[];
-  /** Where workers find Redis. Its host may be `0.0.0.0` or `[::]`: the address at which the worker reached the API then. */
+  /** Where workers reach Redis. The host `0.0.0.0` or `[::]` stands for the address at which the worker reached the API. */
   readonly redisUrl: string;
   readonly namespace: string;
-  /** Replicas that must have what workers acknowledge. Default 0. */
+  /** Replicas that must have confirmed a write before workers acknowledge it. Default 0. */
   readonly minReplicas?: number;
-  /** 32 bytes in base64; several with commas between, of which the first seals. */
+  /** 32 bytes in base64; comma-separated if there are several, of which the first seals. */
   readonly secretKey: string;
 }
 
-/** OIDC issuers that are trusted, for CI and for people in the browser. */
+/** Trusted OIDC issuers, for CI and for people in the browser. */
 export interface OidcConfig {
   readonly issuers: readonly Issuer[];
   readonly keyTimes: KeyTimes;
 }
 
-/** What an API process is told. Sizes in bytes, times in ms. */
+/** The settings of an API process. Sizes in bytes, times in ms. */
 export interface ApiConfig {
   readonly host: string;
   /** 0 takes any free port. */
@@ -34,102 +34,102 @@ export interface ApiConfig {
   readonly join?: JoinConfig;
   /** Absent: Kiln's own tokens are the only credentials. */
   readonly oidc?: OidcConfig;
-  /** Where browsers find this API: an https URL, or http on this machine. Empty where nobody can log in. */
+  /** Where browsers reach this API: an https URL, or http on this machine. Empty: no login. */
   readonly publicUrl: string;
   /** How long a session lasts. */
   readonly sessionMs: number;
-  /** Whose `X-Forwarded-For` is believed: addresses and networks, or a number of proxies in front. */
+  /** Proxies whose `X-Forwarded-For` is trusted: addresses and networks, or the number of proxies in front. */
   readonly trustProxy: readonly string[] | number;
-  /** What teams and credentials may do, unless something is set for them by themselves. */
+  /** The limits of teams and credentials for which nothing else is set. */
   readonly limits: LimitDefaults;
   /** Images that untrusted builds may push. */
   readonly untrustedPush: readonly PushRule[];
-  /** Largest webhook of a forge: GitHub's own limit. */
+  /** Largest webhook of a forge; the default is GitHub's own limit. */
   readonly maxHookBytes: number;
-  /** Webhooks that are being read, together: they lie in memory until their signature is checked. One address has a quarter. */
+  /** All webhooks that are being read: they are held in memory until their signature is checked. One address may use a quarter. */
   readonly maxHookMemoryBytes: number;
-  /** How long the answer to a webhook waits for what it comes to. */
+  /** How long the answer to a webhook waits for its outcome. */
   readonly hookAnswerMs: number;
-  /** Time for one git command that reads a repository's configuration, and the most that the other side may send. */
+  /** Time-out of one git command that reads a repository's configuration, and the most bytes that the server may send. */
   readonly gitTimeoutMs: number;
   readonly maxGitBytes: number;
-  /** The wait after the first failed try of what webhooks and reports need done; it doubles with each further one. */
+  /** Wait before the first retry of work on webhooks and reports; it doubles with each further retry. */
   readonly hookRetryMs: number;
-  /** How long a forge, or the target of a webhook, has to answer. */
+  /** Time-out of requests to forges and to targets of webhooks. */
   readonly hookSendTimeoutMs: number;
   /** Webhooks that one process works on at a time. */
   readonly hookConcurrency: number;
   /** Largest JSON body. */
   readonly maxJsonBytes: number;
-  /** Largest context, as it is sent. */
+  /** Largest context as sent. */
   readonly maxContextBytes: number;
-  /** Largest context once unpacked: what a gzip bomb runs into. */
+  /** Largest unpacked context; stops gzip bombs. */
   readonly maxUnpackedContextBytes: number;
-  /** Most entries in a context: their names are held in memory while it arrives. */
+  /** Most entries of a context, whose names are held in memory while it arrives. */
   readonly maxContextEntries: number;
-  /** Room in the blob store that is kept for logs: with less left, uploads are refused. */
+  /** Free space in the blob store that is reserved for logs: with less left, uploads are refused. */
   readonly blobReserveBytes: number;
   /** How long a client may take for the header fields of a request. */
   readonly headersTimeoutMs: number;
   /** How long a client may take for a body that isn't a context or artifact. */
   readonly bodyTimeoutMs: number;
-  /** … and for how long it may bring next to nothing. */
+  /** … and how long it may be next to idle meanwhile. */
   readonly bodyIdleMs: number;
-  /** How long a connection without a request is kept. Longer than a proxy in front keeps its own. */
+  /** How long a connection without a request is kept. Must be longer than a proxy in front keeps its own. */
   readonly keepAliveMs: number;
-  /** A connection on which nothing moves for so long is closed. Longer than any answer may be waited for. */
+  /** How long a connection may be idle before it is closed. Must be longer than any answer may take. */
   readonly socketIdleMs: number;
   readonly maxConnections: number;
-  /** Of one client address (of IPv6 one /64); not of proxies that are trusted, nor of this machine. */
+  /** Connections from one client address (IPv6: one /64), except trusted proxies and this machine. */
   readonly maxConnectionsByAddress: number;
-  /** Logs that one credential follows and builds that it waits for at the same time. */
+  /** Logs that one credential may follow, and builds that it may wait for, at the same time. */
   readonly maxStreamsByCredential: number;
-  /** Requests a minute of one client address without a valid credential; 0: any number. */
+  /** Requests per minute from one client address without a valid credential; 0: unlimited. */
   readonly strangerRequestsPerMinute: number;
-  /** An upload that brings next to nothing for so long is given up. */
+  /** How long an upload may be next to idle before it is aborted. */
   readonly uploadIdleMs: number;
   /** How long a cancel waits for the host to confirm. */
   readonly cancelWaitMs: number;
-  /** How long an answer may wait for Redis before it is `unavailable`. */
+  /** How long a request may wait for Redis before it is answered with `unavailable`. */
   readonly storeTimeoutMs: number;
-  /** Longest silence on an event stream. */
+  /** Interval of keep-alives on an event stream. */
   readonly sseHeartbeatMs: number;
-  /** What a client is told to wait before it comes back to an event stream. */
+  /** How long clients are told to wait before they reconnect to an event stream. */
   readonly sseRetryMs: number;
-  /** Records of one live log that are kept for those who are a little behind. */
+  /** Memory for the newest records of one live log, for watchers that are a little behind. */
   readonly logRingBytes: number;
-  /** Pages of logs, of all builds together, that are kept for those who read the same ones. */
+  /** Memory for pages of all logs, for readers of the same pages. */
   readonly logPageCacheBytes: number;
-  /** How long a log without watchers keeps its reader, for a watcher that comes right back. */
+  /** How long a log without watchers keeps its reader, for watchers that reconnect at once. */
   readonly logLingerMs: number;
-  /** What one live log may have in Redis; what all may, where it isn't to follow from Redis' memory. */
+  /** Most bytes of one live log in Redis, and of all together; the latter follows from Redis' memory by default. */
   readonly liveLogBytes: number;
   readonly liveLogsBytes?: number;
-  /** How often live logs are looked for that are to be moved to the blob store. */
+  /** How often to look for live logs to move to the blob store. */
   readonly logMoveIntervalMs: number;
-  /** How often Redis' memory is looked at. */
+  /** How often Redis' memory is checked. */
   readonly memoryIntervalMs: number;
-  /** How often ended logs are looked for, beside at every end of a build. */
+  /** How often to look for ended logs, in addition to each end of a build. */
   readonly archiveIntervalMs: number;
-  /** How long an ended build stays whole in Redis before it moves to the blob store, and how often such builds are looked for. */
+  /** How long an ended build stays whole in Redis before it moves to the blob store, and how often to look for such builds. */
   readonly buildArchiveMs: number;
   readonly historyIntervalMs: number;
   readonly janitorIntervalMs: number;
-  /** How often the clock of schedules is compared with what is kept, beside at every change. */
+  /** How often the job schedulers are compared with the stored schedules, in addition to each change. */
   readonly scheduleCheckMs: number;
   /** Time without a reader after which an archived log is deleted. */
   readonly logRetentionMs: number;
-  /** Time without use after which a context is deleted. Keep it longer than a build may wait in the queue. */
+  /** Time without use after which a context is deleted. Must be longer than a build may be queued. */
   readonly contextRetentionMs: number;
   /** Time without a download after which an artifact is deleted. */
   readonly artifactRetentionMs: number;
-  /** Age at which entries of the audit log are dropped. */
+  /** Age at which entries of the audit log are deleted. */
   readonly auditRetentionMs: number;
-  /** How often secrets are looked for that an older key seals. */
+  /** How often to look for secrets that are sealed with an older key. */
   readonly resealIntervalMs: number;
-  /** Age at which a temporary file belongs to nobody any more. */
+  /** Age at which a temporary file is deleted. */
   readonly tempRetentionMs: number;
-  /** How long requests under way have when the process is to stop. */
+  /** How long requests under way may take when the process stops. */
   readonly closeTimeoutMs: number;
 }
 
@@ -138,7 +138,7 @@ const GIB = 1024 * MIB;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** Every setting but the tokens, and what workers are told. */
+/** The defaults of all settings except tokens and those for joining workers. */
 export const API_DEFAULTS = {
   host: '127.0.0.1',
   port: 7700,
@@ -154,7 +154,7 @@ export const API_DEFAULTS = {
   maxGitBytes: 256 * MIB,
   hookRetryMs: 1_000,
   hookSendTimeoutMs: 15_000,
-  // Git is many short processes: more of them at once than cores hold answers up, and plan nothing sooner.
+  // Git runs as many short processes: running more of them than there are cores delays answers without planning builds sooner.
   hookConcurrency: Math.max(2, availableParallelism()),
   maxJsonBytes: 4 * MIB,
   maxContextBytes: 4 * GIB,

@@ -20,9 +20,9 @@ import { startApi } from './start-api.ts';
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** A batch of records has up to 64 KiB, or one record: less room than for some of them would hold every build up. */
+/** A batch has up to 64 KiB, or one record: with room for fewer batches every build would stall. */
 const LEAST_LIVE_LOG_BYTES = 256 * 1024;
-/** While Redis is away nothing of it ends in order. */
+/** How long closing the connections to Redis may take, ms: while Redis is away they don't end properly. */
 const STATE_CLOSE_LIMIT_MS = 3_000;
 const API_CLOSE_LIMIT_MS = API_DEFAULTS.closeTimeoutMs + 3_000;
 
@@ -38,7 +38,7 @@ const settings = settingsOrExit(() => {
       KILN_JOIN_TOKEN: z.string().optional(),
       KILN_JOIN_TOKEN_FILE: z.string().optional(),
       KILN_WORKER_REDIS_URL: z.string().optional(),
-      KILN_BLOB_DIR: z.string('a directory for contexts, logs and artifacts; one and the same for all API processes'),
+      KILN_BLOB_DIR: z.string('a directory for contexts, logs and artifacts, shared by all API processes'),
       KILN_LIVE_LOG_BYTES: wholeNumber(LEAST_LIVE_LOG_BYTES, API_DEFAULTS.liveLogBytes),
       KILN_LIVE_LOGS_BYTES: wholeNumber(0, 0),
       KILN_MAX_CONTEXT_BYTES: wholeNumber(1, API_DEFAULTS.maxContextBytes),
@@ -95,7 +95,7 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
   return {};
 });
 
-/** Undefined where workers join by tokens that an admin made, if at all. @throws InvalidEnvironment */
+/** The join token, if any. Without one, workers need a token that an admin created. @throws InvalidEnvironment */
 function joinToken(
   env: { KILN_JOIN_TOKEN?: string | undefined; KILN_JOIN_TOKEN_FILE?: string | undefined },
   userToken: string,
@@ -104,7 +104,7 @@ function joinToken(
   if (value === undefined && file === undefined) return undefined;
   const token = valueOrFile('KILN_JOIN_TOKEN', value, file);
   if (token === userToken) {
-    throw new InvalidEnvironment('KILN_JOIN_TOKEN: holds the same as KILN_TOKEN, expected another token');
+    throw new InvalidEnvironment('KILN_JOIN_TOKEN: got the value of KILN_TOKEN, expected another token');
   }
   return token;
 }

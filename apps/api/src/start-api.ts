@@ -4,6 +4,7 @@ import { openApiDocument } from '@kiln/contracts';
 import { trimEnd } from '@kiln/domain';
 import { MeteredBlobs } from '@kiln/state';
 import { authenticator } from './access/authenticate.ts';
+import { Cookies } from './access/cookies.ts';
 import { LiveRequests } from './access/live-requests.ts';
 import { localTokens } from './access/local-tokens.ts';
 import { AuditTrail } from './audit/audit-trail.ts';
@@ -12,65 +13,54 @@ import type { ApiConfig } from './config.ts';
 import { docsPage } from './docs/docs-page.ts';
 import { StrangerGate } from './edge/stranger-gate.ts';
 import { StreamCap } from './edge/stream-cap.ts';
-import { BuildArchiver } from './history/archive-builds.ts';
 import { BuildDocuments } from './history/build-documents.ts';
-import { sweepDocuments } from './history/sweep-documents.ts';
 import { wholeBuilds } from './history/whole-builds.ts';
 import { DeliveryWatch } from './hooks/incoming/delivery-watch.ts';
 import { startHooks } from './hooks/start-hooks.ts';
-import { createApp } from './http/app.ts';
 import { within } from './http/deadline.ts';
-import { handlers } from './http/handlers.ts';
-import { createHttpServer, type HttpServer } from './http/server.ts';
 import { BuildRules } from './limits/build-rules.ts';
 import { gitHostCheck } from './limits/git-host-check.ts';
 import { LimitBook } from './limits/limit-book.ts';
 import { requestGate } from './limits/request-gate.ts';
-import { Cookies } from './login/cookies.ts';
 import { ArchivedLogs } from './logs/archived-logs.ts';
-import { clearPieces } from './logs/clear-pieces.ts';
-import { LogArchiver } from './logs/log-archiver.ts';
 import { LogHub } from './logs/log-hub.ts';
-import { LogMover } from './logs/log-mover.ts';
 import { LogPages } from './logs/log-pages.ts';
 import { LogPieces } from './logs/log-pieces.ts';
 import { tokenVerifier } from './oidc/verify-token.ts';
 import type { ApiDeps, MeteredDeps } from './ports.ts';
 import { scheduleRunner } from './schedules/run-schedules.ts';
-import type { ScheduleSubmitting } from './schedules/submit-schedule.ts';
-import { resealAll } from './secrets/reseal.ts';
-import { clearAway } from './upkeep/janitor.ts';
-import { recountStorage } from './upkeep/recount-storage.ts';
+import type { ScheduleDeps } from './schedules/submit-schedule.ts';
+import { createApp } from './server/app.ts';
+import { handlers } from './server/handlers.ts';
+import { createHttpServer, type HttpServer } from './server/http-server.ts';
 import { repeat } from './upkeep/repeat.ts';
-import { MemoryWatch } from './upkeep/watch-memory.ts';
+import { startUpkeep } from './upkeep/start-upkeep.ts';
 
 export const API_VERSION = '0.1.0';
-/** When the archive looks again at a log that another process has a claim on, ms. */
-const CLAIMED_LOG_MS = 500;
 
-/** A body that is read whole brings so many bytes within `bodyIdleMs`, or its end. */
+/** Fewest bytes within `bodyIdleMs` of a body that is read whole. */
 const LEAST_BODY_BYTES = 1024;
 
 export interface RunningApi {
   readonly url: string;
   readonly port: number;
   /**
-   * Stops: no new connections, event streams end so that their clients come back elsewhere, other requests have
-   * `closeTimeoutMs`. The stores stay open: they are the caller's.
+   * Stops serving: refuses new connections, ends event streams so that their clients reconnect elsewhere, and gives other requests
+   * `closeTimeoutMs`. The stores stay open, as they belong to the caller.
    */
   close(): Promise<void>;
 }
 
-/** Starts to serve. @throws when the address is taken, no token is given, or a user's is a worker's too */
+/** Starts the API. @throws RangeError for missing, empty or shared tokens; the error of listening, as for an address in use */
 export async function startApi(config: ApiConfig, given: ApiDeps): Promise<RunningApi> {
   const joinTokens = config.join?.tokens ?? [];
   if (config.tokens.length === 0 || [...config.tokens, ...joinTokens].some((token) => token === '')) {
-    throw new RangeError('the API needs at least one token, and no empty one');
+    throw new RangeError('tokens: got none or an empty one, expected at least one token');
   }
   if (config.tokens.some((token) => joinTokens.includes(token))) {
-    throw new RangeError('a join token must be another one than a user’s');
+    throw new RangeError('join.tokens: got a token that is also a user’s, expected another token');
   }
-  const { history, logs, events, log, now = Date.now } = given;
+  const { logs, events, log, now = Date.now } = given;
   const blobs = new MeteredBlobs(given.blobs, {
     ledger: given.storage,
     teamOf: async (id) => (await given.builds.record(id))?.team,
@@ -87,41 +77,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
   const hub = stack.use(
     new LogHub({ logs, builds, pages, events, log, ringChars: config.logRingBytes, lingerMs: config.logLingerMs }),
   );
-  const archiver = new LogArchiver(logs, blobs, log, now);
-  // A log whose last piece is being moved as it ends is free again in a moment.
-  const archiveEvery = (done?: { claimed: number }) =>
-    done && done.claimed > 0 ? CLAIMED_LOG_MS : config.archiveIntervalMs;
-  const archiving = stack.use(repeat('archive', archiveEvery, (signal) => archiver.round(signal), log));
-  const memory = stack.use(new MemoryWatch(config, deps.memory, log));
-  const mover = new LogMover({ logs, blobs, log, now });
-  const move = (signal: AbortSignal) => mover.round(memory.pieceBytes, signal);
-  stack.use(repeat('log pieces', config.logMoveIntervalMs, move, log));
-  stack.use(repeat('janitor', config.janitorIntervalMs, (signal) => clearAway(blobs, config, now(), log, signal), log));
-  const clear = async (signal: AbortSignal) => {
-    await logs.recount();
-    await clearPieces({ logs, blobs, archive, log }, now(), signal);
-  };
-  stack.use(repeat('log upkeep', config.janitorIntervalMs, clear, log));
-  const buildArchiver = new BuildArchiver(history, blobs, log);
-  const archiveBuilds = (signal: AbortSignal) => buildArchiver.round(now() - config.buildArchiveMs, signal);
-  stack.use(repeat('build archive', config.historyIntervalMs, archiveBuilds, log));
-  const sweep = (signal: AbortSignal) => sweepDocuments(history, blobs, now(), log, signal);
-  stack.use(repeat('history sweep', config.janitorIntervalMs, sweep, log));
-  const recount = async (signal: AbortSignal) => {
-    // The others leave it to whoever was first.
-    if (!(await deps.storage.claimRecount(config.janitorIntervalMs / 2))) return;
-    await recountStorage(deps, now(), log, signal);
-  };
-  stack.use(repeat('recount of storage', config.janitorIntervalMs, recount, log));
-  const trim = () => deps.audit.trim(now() - config.auditRetentionMs);
-  const reseal = (signal: AbortSignal) => resealAll(deps.resealer, log, signal);
-  stack.use(repeat('reseal', config.resealIntervalMs, reseal, log));
-  stack.use(repeat('audit retention', config.janitorIntervalMs, trim, log));
-  stack.use(
-    events.subscribe((event) => {
-      if (event.type === 'build' && event.state !== 'running' && event.state !== 'assigned') archiving.now();
-    }),
-  );
+  stack.use(startUpkeep(config, deps, archive));
   const sending = {
     builds,
     logs,
@@ -135,10 +91,10 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
   };
   const book = stack.use(new LimitBook(config.limits, deps.limits, events, now));
   const rules = { book, checkGitHost: gitHostCheck(deps.outgoing, now), storage: deps.storage };
-  const rulesFor: ScheduleSubmitting['rulesFor'] = (principal, team) =>
+  const rulesFor: ScheduleDeps['rulesFor'] = (principal, team) =>
     within(config.storeTimeoutMs, BuildRules.of(principal, team, rules));
   const hookRules = { rulesFor, checkGitHost: rules.checkGitHost };
-  const scheduling: ScheduleSubmitting = {
+  const submission: ScheduleDeps = {
     ...deps,
     now,
     contextGrantMs: 2 * config.contextRetentionMs,
@@ -147,8 +103,8 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
   };
   stack.use(repeat('schedules', config.scheduleCheckMs, () => deps.schedules.follow(), log));
   stack.use(
-    deps.schedules.consume(scheduleRunner(scheduling, deps), (error) =>
-      log.warn({ err: error }, 'schedule queue error'),
+    deps.schedules.consume(scheduleRunner(submission, deps), (error) =>
+      log.warn({ err: error }, 'schedule queue failed'),
     ),
   );
   const cookies = new Cookies(config.publicUrl);
@@ -160,8 +116,8 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
       watch,
       deliveryWatch: stack.use(new DeliveryWatch(events)),
       cookies,
-      rules,
-      scheduling,
+      book,
+      submission,
       sending,
       openapi,
       docsPage: docsPage(openapi),

@@ -1,6 +1,6 @@
 import type { CacheState, HostSpec, PriorityClass } from '../trace/trace.ts';
 
-/** What a policy is told, as docs/placement.md has it. Times in seconds; `t` never goes back. */
+/** What a policy is told, as docs/develop/placement.md has it. Times in seconds; `t` never goes back. */
 export type PolicyEvent =
   | {
       readonly type: 'init';

@@ -36,7 +36,7 @@ const traceLine = z.discriminatedUnion('type', [
 type TraceLine = z.output<typeof traceLine>;
 
 /**
- * Reads a trace of JSON lines, as docs/placement.md describes them. Runs that were recorded at one warmth are filled in for the
+ * Reads a trace of JSON lines, as docs/develop/placement.md describes them. Runs that were recorded at one warmth are filled in for the
  * others from what the trace shows of the repo and of all repos.
  * @throws TraceFileError
  */

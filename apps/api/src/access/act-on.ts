@@ -1,10 +1,10 @@
 import type { Principal, Trust } from '@kiln/domain';
-import { fieldComplaint } from '../http/complaint.ts';
+import { fieldProblem } from '../http/api-problem.ts';
 
 /**
- * Refuses an untrusted principal's change to something trusted, also within its own team: untrusted credentials change only what is
- * untrusted. `kind` names what it is in the error, such as `build`.
- * @throws Complaint `forbidden`
+ * Refuses an untrusted principal's change to something trusted, also within its own team. `kind` names the target in the error, such
+ * as `build`.
+ * @throws ApiProblem `forbidden`
  */
 export function requireActsOn(
   { name, trust }: Pick<Principal, 'name' | 'trust'>,
@@ -13,5 +13,5 @@ export function requireActsOn(
 ): void {
   if (trust === 'trusted' || target.trust === 'untrusted') return;
   const got = `${target.id}, a trusted ${kind}`;
-  throw fieldComplaint('forbidden', 'id', got, `an untrusted ${kind}: ${name} is an untrusted credential`);
+  throw fieldProblem('forbidden', 'id', got, `an untrusted ${kind}: ${name} is an untrusted credential`);
 }

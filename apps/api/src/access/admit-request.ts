@@ -9,11 +9,12 @@ import {
   type Trust,
   teamFor,
 } from '@kiln/domain';
-import { type Complaint, fieldComplaint } from '../http/complaint.ts';
+import { type ApiProblem, fieldProblem } from '../http/api-problem.ts';
 
 /**
- * A build request as `principal` may make it: of the team that it names, or else of the principal's own.
- * `team` is what it names; `rules`: what untrusted builds may push. @throws Complaint `forbidden`
+ * Admits a build request of `principal`: for the team that the request names (`team`), or else for the principal's own. `rules` say what
+ * untrusted builds may push.
+ * @throws ApiProblem `forbidden`
  */
 export function admitRequest(
   request: BuildRequest,
@@ -23,7 +24,7 @@ export function admitRequest(
 ): BuildRequest {
   const own = teamFor(principal, team);
   if (own === undefined) {
-    throw fieldComplaint('forbidden', 'team', JSON.stringify(team), `${principal.team}, the team of ${principal.name}`);
+    throw fieldProblem('forbidden', 'team', JSON.stringify(team), `${principal.team}, the team of ${principal.name}`);
   }
   const admitted = { ...request, team: own };
   grantTo({ ...admitted, secrets: Object.keys(request.secrets) }, principal.trust, rules);
@@ -31,8 +32,8 @@ export function admitRequest(
 }
 
 /**
- * What a build of this class is granted beyond it, to be kept with it; undefined where that is nothing.
- * @throws Complaint `forbidden` for what it may not have
+ * Decides what a build of this trust class is granted beyond its class; undefined if nothing. The grant is stored with the build.
+ * @throws ApiProblem `forbidden` if the build asks for something that it may not have
  */
 export function grantTo(
   { team, output, tags, secrets }: Pick<BuildSpec, 'team' | 'output' | 'tags' | 'secrets'>,
@@ -50,9 +51,9 @@ export function grantTo(
 
 function checkTags(tags: readonly string[], patterns: readonly string[]): void {
   const i = tags.findIndex((tag) => !mayPush(tag, patterns));
-  if (i >= 0) throw untrusted(['tags', i], JSON.stringify(tags[i]), `an image of ${patterns.join(', ')}`);
+  if (i >= 0) throw untrusted(['tags', i], JSON.stringify(tags[i]), `an image that matches ${patterns.join(' or ')}`);
 }
 
-function untrusted(field: string | readonly PropertyKey[], got: string, expected: string): Complaint {
-  return fieldComplaint('forbidden', field, got, `${expected}: the build is untrusted`);
+function untrusted(field: string | readonly PropertyKey[], got: string, expected: string): ApiProblem {
+  return fieldProblem('forbidden', field, got, `${expected}, since the build is untrusted`);
 }

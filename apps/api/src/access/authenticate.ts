@@ -1,21 +1,20 @@
 import { ANONYMOUS, type Principal, tokenKind } from '@kiln/domain';
-import type { StoredToken } from '@kiln/state';
+import type { SessionStore, StoredToken, TokenStore } from '@kiln/state';
 import type { Request } from 'express';
 import type { Logger } from 'pino';
 import { instant } from '../http/answer.ts';
 import { within } from '../http/deadline.ts';
-import type { Cookies } from '../login/cookies.ts';
+import { unauthorized } from '../http/unauthorized.ts';
 import { looksLikeJwt } from '../oidc/verify-token.ts';
-import type { Sessions, Tokens } from '../ports.ts';
-import { unauthorized } from './refusals.ts';
+import type { Cookies } from './cookies.ts';
 import { checkSameOrigin } from './same-origin.ts';
 
-export interface AuthenticatorParts {
-  /** Verifies OIDC tokens; absent where no issuer is set up. */
+export interface AuthenticatorDeps {
+  /** Verifies OIDC tokens; undefined if no issuer is configured. */
   readonly verifyJwt: ((token: string) => Promise<Principal>) | undefined;
   readonly local: (token: string) => Principal | undefined;
-  readonly tokens: Tokens;
-  readonly sessions: Sessions;
+  readonly tokens: Pick<TokenStore, 'find' | 'isUseStale' | 'noteUse'>;
+  readonly sessions: Pick<SessionStore, 'find'>;
   readonly cookies: Cookies;
   readonly publicUrl: string;
   readonly storeTimeoutMs: number;
@@ -23,23 +22,23 @@ export interface AuthenticatorParts {
   readonly log: Logger;
 }
 
-/** Whom a request comes from: `ANONYMOUS` where it brings nothing. @throws Complaint `unauthorized` where what it brings is no good */
+/** Identifies the caller of a request: `ANONYMOUS` without a credential. @throws ApiProblem `unauthorized` for an invalid credential */
 export type Authenticate = (request: Pick<Request, 'get' | 'method'>) => Promise<Principal>;
 
-export function authenticator(parts: AuthenticatorParts): Authenticate {
+export function authenticator(deps: AuthenticatorDeps): Authenticate {
   return async (request) => {
     const header = request.get('authorization');
-    if (header === undefined) return sessionPrincipal(request, parts);
+    if (header === undefined) return sessionPrincipal(request, deps);
     const token = /^Bearer +([^\s]+) *$/i.exec(header)?.[1];
     if (token === undefined) throw unauthorized('no bearer token was sent', { isMissing: true });
-    return parts.local(token) ?? (looksLikeJwt(token) ? verified(token, parts) : storedPrincipal(token, parts));
+    return deps.local(token) ?? (looksLikeJwt(token) ? verified(token, deps) : storedPrincipal(token, deps));
   };
 }
 
-/** Whom the cookie stands for, where there is one. @throws Complaint `unauthorized`; `forbidden` for what another site sent */
+/** Identifies the caller by the session cookie, if any. @throws ApiProblem `unauthorized`; `forbidden` for a request from another site */
 async function sessionPrincipal(
   request: Pick<Request, 'get' | 'method'>,
-  { sessions, cookies, publicUrl, storeTimeoutMs }: AuthenticatorParts,
+  { sessions, cookies, publicUrl, storeTimeoutMs }: AuthenticatorDeps,
 ): Promise<Principal> {
   const secret = cookies.read(request.get('cookie'), cookies.session);
   if (secret === undefined || publicUrl === '') return ANONYMOUS;
@@ -49,27 +48,27 @@ async function sessionPrincipal(
   return principal;
 }
 
-async function verified(token: string, { verifyJwt }: AuthenticatorParts): Promise<Principal> {
+async function verified(token: string, { verifyJwt }: AuthenticatorDeps): Promise<Principal> {
   if (verifyJwt) return verifyJwt(token);
-  throw unauthorized('this Kiln takes no OIDC tokens: no issuer is set up (KILN_OIDC_FILE)');
+  throw unauthorized('OIDC tokens are not accepted: no issuer is configured (KILN_OIDC_FILE)');
 }
 
 async function storedPrincipal(
   text: string,
-  { tokens, storeTimeoutMs, now, log }: AuthenticatorParts,
+  { tokens, storeTimeoutMs, now, log }: AuthenticatorDeps,
 ): Promise<Principal> {
   const kind = tokenKind(text);
-  if (kind === 'mistyped') throw unauthorized('the bearer token is mistyped or cut off: its checksum is wrong');
+  if (kind === 'mistyped') throw unauthorized('the bearer token is mistyped or truncated: its checksum is wrong');
   const token = kind === undefined ? undefined : await within(storeTimeoutMs, tokens.find(text));
-  if (!token) throw unauthorized('the bearer token is not one of this Kiln, or was revoked');
+  if (!token) throw unauthorized('the bearer token is unknown to this Kiln, or was revoked');
   if (token.expiresAt !== undefined && token.expiresAt <= now()) {
     throw unauthorized(`the token ${token.id} (${token.name}) expired at ${instant(token.expiresAt)}`);
   }
-  // Nobody waits for that, and nobody is refused because of it.
+  // In the background: neither its duration nor its failure affects the request.
   if (tokens.isUseStale(token)) {
     tokens
       .noteUse(text)
-      .catch((error: unknown) => log.warn({ err: error, tokenId: token.id }, 'use of token not noted'));
+      .catch((error: unknown) => log.warn({ err: error, tokenId: token.id }, 'last use of token not recorded'));
   }
   return principalOf(token);
 }

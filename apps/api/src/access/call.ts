@@ -2,15 +2,15 @@ import type { Principal } from '@kiln/domain';
 import type { Request, Response } from 'express';
 import type { AuditNote } from '../audit/audit-trail.ts';
 
-/** Who makes a request, and from where. */
+/** The caller of a request. */
 export interface Call {
   readonly principal: Principal;
   readonly requestId: string;
-  /** Address of who asks; of a proxy's client where that proxy is trusted. */
+  /** The caller's address; behind a trusted proxy, the address of the proxy's client. */
   readonly ip: string;
-  /** Adds to the request's entry in the audit log. */
+  /** Adds to the request's audit entry. */
   readonly note: (note: AuditNote) => void;
 }
 
-/** Answers a request whole, or throws before it has sent anything. */
+/** Answers a request, or throws before anything has been sent. */
 export type Handler = (request: Request, response: Response, call: Call) => Promise<void>;

@@ -1,15 +1,15 @@
 import type { ServerResponse } from 'node:http';
 import type { Principal } from '@kiln/domain';
-import type { Events } from '../ports.ts';
+import type { PoolEvents } from '@kiln/state';
 
-/** An event may come before the request is known here whose credential it ends; it is remembered for so long, ms. */
+/** How long a revoked credential is remembered, ms: the event may arrive before a request with that credential is added. */
 const REMEMBER_MS = 60_000;
-/** The longest time that a timer can wait. */
+/** The longest delay of a timer. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * Requests under way by the credential that let them in: when it is revoked or expires, what still streams is cut off. Whoever
- * follows a log comes back, and is refused then.
+ * Tracks requests under way by their credential, and closes their connections when it is revoked or expires. A client that follows a log
+ * reconnects, and is refused then.
  */
 export class LiveRequests implements Disposable {
   readonly #byCredential = new Map<string, Set<ServerResponse>>();
@@ -17,14 +17,14 @@ export class LiveRequests implements Disposable {
   readonly #subscription: Disposable;
   readonly #now: () => number;
 
-  constructor(events: Events, now: () => number) {
+  constructor(events: Pick<PoolEvents, 'subscribe'>, now: () => number) {
     this.#now = now;
     this.#subscription = events.subscribe((event) => {
       if (event.type === 'credential') this.#end(event.id);
     });
   }
 
-  /** To be called as soon as `principal` is known; forgets the request when it ends. */
+  /** Tracks a request until it ends. Must be called as soon as `principal` is known. */
   add({ id: principal, credentialId: id = principal, expiresAt }: Principal, response: ServerResponse): void {
     if (this.#ended.has(id)) {
       response.destroy();

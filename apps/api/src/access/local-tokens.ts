@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { ALL_TEAMS, LOCAL_ADMIN, type Principal } from '@kiln/domain';
 
-/** Who has the join token that the API was given. */
+/** The bearer of a join token from the API's settings. */
 export const JOIN_TOKEN: Principal = {
   kind: 'worker',
   id: 'join-token',
@@ -12,8 +12,8 @@ export const JOIN_TOKEN: Principal = {
 };
 
 /**
- * Finds whom a token stands for that this process was given by its settings. Takes as long for a wrong one as for a right one: all
- * are compared, by hashes, which are of one length and tell nothing of the length of a token.
+ * Looks up the principal of a token from this process's settings. Runs in constant time: every known token is compared, by hashes of
+ * equal length.
  */
 export function localTokens(
   admins: readonly string[],

@@ -1,25 +1,9 @@
 import { changesState, type RouteDoc } from '@kiln/contracts';
 import { decideAccess, type Principal } from '@kiln/domain';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
+import { NOT_SHOWN, unauthorized } from '../http/unauthorized.ts';
 
-/** What was sent as a credential is never repeated. */
-const NOT_SHOWN = 'a value that is not shown';
-
-/** A 401; `isMissing` where there was no credential at all. */
-export function unauthorized(detail: string, { isMissing = false } = {}): Complaint {
-  return new Complaint('unauthorized', detail, {
-    errors: [
-      {
-        field: 'header Authorization',
-        got: isMissing ? 'nothing' : NOT_SHOWN,
-        expected: 'Bearer and a token of this Kiln',
-      },
-    ],
-    headers: { 'WWW-Authenticate': isMissing ? 'Bearer realm="kiln"' : 'Bearer realm="kiln", error="invalid_token"' },
-  });
-}
-
-/** Lets `principal` in by a route, or refuses. @throws Complaint `unauthorized` or `forbidden` */
+/** Checks that `principal` may use a route. @throws ApiProblem `unauthorized`, `forbidden` */
 export function authorize(principal: Principal, route: Pick<RouteDoc, 'access' | 'method' | 'changes'>): void {
   const { access } = route;
   switch (decideAccess(principal, access, changesState(route))) {
@@ -30,19 +14,19 @@ export function authorize(principal: Principal, route: Pick<RouteDoc, 'access' |
     case 'workers_only':
       throw wrongKind(
         'only a worker may do this, with the join token (KILN_JOIN_TOKEN of the API; `kiln up` keeps it in the file join-token of its data directory) or another worker token',
-        'Bearer and a worker token',
+        'Bearer followed by a worker token',
       );
     case 'users_only':
       throw wrongKind(
-        'this is a worker token: with it a worker joins, reads contexts and stores artifacts, and nothing else',
-        'Bearer and a user’s token',
+        'this is a worker token: it only lets a worker join, read contexts and store artifacts',
+        'Bearer followed by a user’s token',
       );
     case 'scope_missing':
       throw scopeMissing(principal, access.who === 'users' ? access.scopes : []);
     case 'untrusted':
-      throw new Complaint(
+      throw new ApiProblem(
         'forbidden',
-        `${principal.name} is an untrusted credential: it only makes and changes untrusted builds and schedules`,
+        `${principal.name} is an untrusted credential: it may only create and change untrusted builds and schedules`,
         {
           errors: [{ field: 'header Authorization', got: 'an untrusted credential', expected: 'a trusted credential' }],
         },
@@ -50,16 +34,16 @@ export function authorize(principal: Principal, route: Pick<RouteDoc, 'access' |
   }
 }
 
-function wrongKind(detail: string, expected: string): Complaint {
-  return new Complaint('forbidden', detail, {
+function wrongKind(detail: string, expected: string): ApiProblem {
+  return new ApiProblem('forbidden', detail, {
     errors: [{ field: 'header Authorization', got: NOT_SHOWN, expected }],
   });
 }
 
-function scopeMissing({ name, scopes }: Principal, needed: readonly string[]): Complaint {
+function scopeMissing({ name, scopes }: Principal, needed: readonly string[]): ApiProblem {
   const wanted = needed.join(' or ');
-  const held = scopes.join(', ') || 'no scope';
-  return new Complaint('forbidden', `this needs the scope ${wanted}; ${name} has ${held}`, {
+  const held = scopes.join(', ') || 'no scopes';
+  return new ApiProblem('forbidden', `this needs the scope ${wanted}; ${name} has ${held}`, {
     errors: [{ field: 'scope', got: held, expected: wanted }],
     headers: { 'WWW-Authenticate': `Bearer realm="kiln", error="insufficient_scope", scope="${needed[0] ?? ''}"` },
   });

@@ -23,10 +23,10 @@ const REFUSED = '403 forbidden';
 const HIDDEN = '404 build_not_found';
 const NO_SCHEDULE = '404 schedule_not_found';
 
-/** Everybody's outcome by one route, written out by hand: what the catalogue says is checked, not repeated. */
+/** Every role's outcome on one route, written by hand so that it checks the catalogue instead of repeating it. */
 type Row = Readonly<Record<Role, Outcome>>;
 
-/** A row out of what differs: nobody but admins comes in, with `ok`, unless it says so. */
+/** Makes a row from its differences to the default: only admins are admitted, with `ok`. */
 function row(ok: Outcome, change: Partial<Row>): Row {
   return {
     ...{ anonymous: UNKNOWN, expired: UNKNOWN, revoked: UNKNOWN },
@@ -36,7 +36,7 @@ function row(ok: Outcome, change: Partial<Row>): Row {
     ...change,
   };
 }
-/** … by a route that an untrusted credential may not use, whatever its scopes. */
+/** … on a route that an untrusted credential may not use, whatever its scopes. */
 const trustedOnly = (ok: Outcome, change: Partial<Row> = {}) => row(ok, { untrusted: REFUSED, ...change });
 const everyone = (ok: Outcome) => Object.fromEntries(ROLES.map((role) => [role, ok])) as Row;
 const operators = (ok: Outcome) => row(ok, { operate: ok, other: ok, all: ok });

@@ -1,12 +1,12 @@
 import type { Request } from 'express';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
 
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
- * A request that changes something and is let in by a cookie must come from a page of this site: a browser sends the cookie
- * whoever makes it send the request. Browsers say where a request comes from in headers that pages can't set; one that says
- * nothing isn't believed. @throws Complaint `forbidden`
+ * Checks that a state-changing request with a session cookie comes from a page of this site, since browsers send the cookie whichever
+ * site triggers the request. Browsers state the origin in headers that pages can't set; a request without them is refused.
+ * @throws ApiProblem `forbidden`
  */
 export function checkSameOrigin(request: Pick<Request, 'get' | 'method'>, publicUrl: string): void {
   if (SAFE_METHODS.has(request.method)) return;
@@ -18,8 +18,8 @@ export function checkSameOrigin(request: Pick<Request, 'get' | 'method'>, public
   if (site === undefined && origin === undefined) throw crossSite('header Origin', 'nothing', own);
 }
 
-function crossSite(field: string, got: string, expected: string): Complaint {
-  return new Complaint('forbidden', 'a session’s cookie counts for this only in requests of Kiln’s own pages', {
+function crossSite(field: string, got: string, expected: string): ApiProblem {
+  return new ApiProblem('forbidden', 'a session cookie authorizes changes only in requests from Kiln’s own pages', {
     errors: [{ field, got: got.slice(0, 200), expected }],
   });
 }

@@ -12,7 +12,7 @@ import { untrustedPush } from './untrusted-push.ts';
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** Variables by which an operator says who may come in, the same for `kiln up` and an API of its own. */
+/** Environment variables for access, the same for `kiln up` and a separate API process. */
 export const accessEnv = {
   KILN_TRUST_PROXY: trustProxy,
   KILN_UNTRUSTED_PUSH: untrustedPush,
@@ -48,18 +48,18 @@ type AccessConfig = Pick<
   | 'maxStreamsByCredential'
   | 'strangerRequestsPerMinute'
 >;
-/** … and what may be reached on others' behalf. */
+/** … plus the hosts that Kiln may contact on users' behalf. */
 interface AccessSettings extends AccessConfig {
   readonly allowedHosts: AllowedHosts;
 }
 
-/** What they say. @throws InvalidEnvironment */
+/** Turns the variables into settings. @throws InvalidEnvironment */
 export function accessConfig(env: AccessEnv): AccessSettings {
   const limits = env.KILN_LIMITS_FILE;
   const oidc = env.KILN_OIDC_FILE === undefined ? undefined : readOidcFile(env.KILN_OIDC_FILE);
   if (env.KILN_PUBLIC_URL === undefined && oidc?.issuers.some(({ login }) => login)) {
     throw new InvalidEnvironment(
-      'KILN_PUBLIC_URL: holds nothing, expected the URL at which browsers find this API: an issuer in KILN_OIDC_FILE has login',
+      'KILN_PUBLIC_URL: got nothing, expected the URL at which browsers reach this API, since an issuer in KILN_OIDC_FILE has login',
     );
   }
   return {

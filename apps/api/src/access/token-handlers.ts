@@ -1,20 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { type OperationId, type TokenView, tokenId, tokenRequest, type WhoamiView } from '@kiln/contracts';
 import { ALL_TEAMS, formatToken, TOKEN_BYTES } from '@kiln/domain';
-import type { StoredToken } from '@kiln/state';
+import type { StoredToken, TokenStore } from '@kiln/state';
 import type { ApiConfig } from '../config.ts';
 import { instant, sendJson } from '../http/answer.ts';
-import { fieldComplaint, parameter, parsed } from '../http/complaint.ts';
+import { fieldProblem, parameter, parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import { jsonBody } from '../http/json-body.ts';
-import type { Tokens } from '../ports.ts';
 import type { Handler } from './call.ts';
 
 type TokenOperation = Extract<OperationId, `${string}Token` | 'listTokens' | 'whoami'>;
 
+/** The routes of tokens, and of the caller's own identity. */
 export function tokenHandlers(
   config: ApiConfig,
-  { tokens, now }: { tokens: Tokens; now: () => number },
+  { tokens, now }: { tokens: Pick<TokenStore, 'create' | 'list' | 'revoke'>; now: () => number },
 ): Record<TokenOperation, Handler> {
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
 
@@ -46,7 +46,7 @@ export function tokenHandlers(
     async revokeToken(request, response, { note }) {
       const id = parameter(tokenId, 'id', request.params.id);
       const revoked = await stored(tokens.revoke(id));
-      if (!revoked) throw fieldComplaint('token_not_found', 'id', id, 'the id of a token; GET /v1/tokens lists them');
+      if (!revoked) throw fieldProblem('token_not_found', 'id', id, 'the id of a token; GET /v1/tokens lists them');
       note({ details: tokenDetails(revoked) });
       sendJson(response, 200, viewToken(revoked));
     },

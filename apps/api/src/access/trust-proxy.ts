@@ -3,10 +3,10 @@ import { z } from 'zod';
 
 const NETWORKS = ['loopback', 'linklocal', 'uniquelocal'];
 const EXPECTED =
-  'addresses or networks with commas between, such as 10.0.0.0/8, loopback or uniquelocal; or the number of proxies in front';
+  'comma-separated addresses or networks, such as 10.0.0.0/8, loopback or uniquelocal; or the number of proxies in front';
 
 /**
- * Whose `X-Forwarded-For` is believed. `true`, which would believe everybody, is no value of it.
+ * Parses the proxies whose `X-Forwarded-For` is trusted. `true`, which would trust everybody, isn't accepted.
  */
 export const trustProxy = z
   .string()

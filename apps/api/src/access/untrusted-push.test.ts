@@ -9,7 +9,7 @@ test.each([
     'localhost:5000/pr-*, web=registry.example.org/web/app',
     [{ pattern: 'localhost:5000/pr-*' }, { team: 'web', pattern: 'registry.example.org/web/app' }],
   ],
-])('%s', (text, rules) => {
+])('reads %s', (text, rules) => {
   expect(untrustedPush.parse(text)).toEqual(rules);
 });
 
@@ -20,8 +20,8 @@ test.each([
   'registry.example.org/app:pr',
   'r.example/a/',
   'Web=r.example/a',
-])('%s is refused', (text) => {
+])('refuses %s', (text) => {
   expect(untrustedPush.safeParse(text).error?.issues[0]?.message).toContain(
-    `the registry spelt out, no tag; not "${text}"`,
+    `with a full registry name and no tag; got "${text}"`,
   );
 });

@@ -2,12 +2,12 @@ import { teamName } from '@kiln/contracts';
 import type { PushRule } from '@kiln/domain';
 import { z } from 'zod';
 
-/** A registry (or account of Docker Hub's) spelt out, and a path in which `*` stands within a part, `**` for any. */
+/** A registry (or Docker Hub account) without wildcards, and a path in which `*` matches within one part and `**` any number of parts. */
 const PATTERN = /^[a-zA-Z0-9][a-zA-Z0-9.-]*(?::\d{1,5})?(?:\/[a-z0-9._*-]+)+$/;
 const EXPECTED =
-  '[TEAM=]IMAGE with commas between, such as registry.example.org/previews/**: the registry spelt out, no tag';
+  'comma-separated [TEAM=]IMAGE, such as registry.example.org/previews/**, with a full registry name and no tag';
 
-/** Images that untrusted builds may push, of one team's or all. Empty: none. */
+/** Parses the images that untrusted builds of one team, or of all, may push. Empty: none. */
 export const untrustedPush = z
   .string()
   .default('')
@@ -16,7 +16,7 @@ export const untrustedPush = z
     const rules = parts.map(ruleOf);
     const wrong = parts[rules.indexOf(undefined)];
     if (wrong === undefined) return rules.filter((rule) => rule !== undefined);
-    ctx.addIssue({ code: 'custom', message: `${EXPECTED}; not ${JSON.stringify(wrong)}`, input: text });
+    ctx.addIssue({ code: 'custom', message: `${EXPECTED}; got ${JSON.stringify(wrong)}`, input: text });
     return z.NEVER;
   });
 

@@ -2,7 +2,7 @@ import { ALL_TEAMS, type Principal, seesTeam } from '@kiln/domain';
 import type { Builds } from '../ports.ts';
 import { requireActsOn } from './act-on.ts';
 
-/** The builds as they are for `principal`: those of other teams don't exist, and an untrusted principal cancels only untrusted ones. */
+/** Restricts the builds to those that `principal` may see: other teams' builds don't exist, and an untrusted principal cancels only untrusted ones. */
 export function visibleBuilds(builds: Builds, principal: Principal): Builds {
   const { team } = principal;
   const visible = async (id: string) => {

@@ -6,7 +6,7 @@ import { AuditTrail } from './audit-trail.ts';
 
 const ALL = { action: 'createToken', isAlways: true };
 
-/** A server with one audited route, whose entries wait for `open`. */
+/** Starts a server with one audited route, whose entries wait for `open`. */
 async function serve() {
   const entries: unknown[] = [];
   const gate = Promise.withResolvers<string>();
@@ -38,7 +38,7 @@ async function serve() {
   return { url, entries, open: () => gate.resolve('1-0'), [Symbol.asyncDispose]: close };
 }
 
-test('an answer isn’t there before its entry is', async () => {
+test('an answer ends only after its entry is written', async () => {
   await using server = await serve();
   let answered = false;
   const answer = fetch(`${server.url}/audited`).then((response) => {
@@ -46,14 +46,14 @@ test('an answer isn’t there before its entry is', async () => {
     return response;
   });
   await expect.poll(() => server.entries.length).toBe(1);
-  // Had it been sent, it would be here before an answer that was asked for later.
+  // If it had been sent, it would have arrived before the answer to a later request.
   for (let i = 0; i < 3; i += 1) await (await fetch(`${server.url}/other`)).text();
   expect(answered).toBe(false);
   server.open();
   expect([(await answer).status, await (await answer).text()]).toEqual([201, 'made']);
 });
 
-test('there is one entry, however often the end is tried', async () => {
+test('one entry is written, however often the answer is ended', async () => {
   await using server = await serve();
   server.open();
   expect(await (await fetch(`${server.url}/twice`)).text()).toBe('first');

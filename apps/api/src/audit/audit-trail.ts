@@ -1,31 +1,31 @@
 import type { AuditEntry } from '@kiln/contracts';
 import { ANONYMOUS, type Principal } from '@kiln/domain';
+import type { AuditLog, NewAuditEntry } from '@kiln/state';
 import type { Request, Response } from 'express';
 import type { Logger } from 'pino';
-import type { Complaint } from '../http/complaint.ts';
+import type { ApiProblem } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
-import type { Audit } from '../ports.ts';
 
-/** What a route tells of what it did, beside what every entry has. No secret's or token's value may be in it. */
+/** What a route adds to its audit entry. Must not contain the value of a secret or token. */
 export interface AuditNote {
   readonly target?: string | undefined;
   readonly details?: Readonly<Record<string, string>> | undefined;
-  /** Who it was, where that was found out only now: by a login. */
+  /** The caller, if known only now, as after a login. */
   readonly principal?: Principal | undefined;
 }
 
-/** A request whose entry is still to be written. */
+/** A request whose audit entry isn't written yet. */
 export interface Audited {
   principal: Principal;
-  complaint?: Complaint;
+  problem?: ApiProblem;
   note(note: AuditNote): void;
-  /** Writes the entry, once; undefined where there is to be none. Never throws. */
+  /** Writes the entry, once; undefined if the request needs none. Never throws. */
   settle(): Promise<void> | undefined;
 }
 
 interface AuditedRoute {
   readonly action: string;
-  /** Every request gets an entry; of others only those that are refused. */
+  /** Whether every request gets an entry; otherwise only refused ones do. */
   readonly isAlways: boolean;
 }
 
@@ -34,19 +34,19 @@ const APPEND_TIMEOUT_MS = 2_000;
 const MAX_TARGET_CHARS = 200;
 
 /**
- * Sees to it that what was done, or refused, is in the audit log before the answer says so. Only a process that dies between the deed
- * and its entry leaves none: its client has no answer then, either. Where the log can't be written the entry goes to Kiln's own log.
+ * Writes what was done or refused to the audit log before the answer is sent. An entry is missing only if the process dies before writing
+ * it, and then the client has no answer either. If the audit log can't be written, the entry goes to Kiln's own log.
  */
 export class AuditTrail {
-  readonly #audit: Pick<Audit, 'append'>;
+  readonly #audit: Pick<AuditLog, 'append'>;
   readonly #log: Logger;
 
-  constructor(audit: Pick<Audit, 'append'>, log: Logger) {
+  constructor(audit: Pick<AuditLog, 'append'>, log: Logger) {
     this.#audit = audit;
     this.#log = log;
   }
 
-  /** Holds the end of `response` back until the entry is written. */
+  /** Begins an entry, and delays the end of `response` until it is written. */
   begin(route: AuditedRoute, request: Request, response: Response): Audited {
     let noted: AuditNote = { target: targetOf(request) };
     let settled: Promise<void> | undefined;
@@ -76,7 +76,7 @@ export class AuditTrail {
     return audited;
   }
 
-  async #append(entry: Parameters<Audit['append']>[0]): Promise<void> {
+  async #append(entry: NewAuditEntry): Promise<void> {
     try {
       await within(APPEND_TIMEOUT_MS, this.#audit.append(entry));
     } catch (error) {
@@ -87,7 +87,7 @@ export class AuditTrail {
 
 function entryOf(
   action: string,
-  { principal: { kind, id, name, team }, complaint }: Audited,
+  { principal: { kind, id, name, team }, problem }: Audited,
   { target, details }: AuditNote,
   { statusCode: status, locals }: Response,
 ): Omit<AuditEntry, 'id' | 'at'> {
@@ -98,14 +98,14 @@ function entryOf(
     ...(target !== undefined && { target }),
     outcome: status < 400 ? 'done' : status === 401 || status === 403 ? 'refused' : 'failed',
     status,
-    ...(complaint && { code: complaint.code, reason: complaint.message }),
+    ...(problem && { code: problem.code, reason: problem.message }),
     ...(details && Object.keys(details).length > 0 && { details: { ...details } }),
     ip,
     requestId,
   };
 }
 
-/** What the path names: all of the catalogue's name one thing at most. */
+/** The target that the path names; no path of the catalogue names more than one. */
 function targetOf({ params }: Request): string | undefined {
   const [first] = Object.values(params).flat();
   return first?.slice(0, MAX_TARGET_CHARS);

@@ -20,7 +20,7 @@ afterAll(async () => {
   await redis[Symbol.asyncDispose]();
 });
 
-/** Sends the route's good request; answers the status and the entries that it left. */
+/** Sends a valid request to the route; returns the status and the new entries. */
 async function entriesOf(id: OperationId, headers: Record<string, string>) {
   const { path, init } = await requests.for(id);
   const requestId = randomUUID();
@@ -37,7 +37,7 @@ async function entriesWith(requestId: string): Promise<AuditEntry[]> {
   return (await exported('')).filter((entry) => entry.requestId === requestId);
 }
 
-/** What the API exports; every line is an entry by its schema. */
+/** Exports entries from the API, checking each line by its schema. */
 async function exported(query: string): Promise<AuditEntry[]> {
   const answer = await api.fetch(`/v1/audit${query}`);
   expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'application/x-ndjson']);
@@ -48,13 +48,13 @@ async function exported(query: string): Promise<AuditEntry[]> {
 const LOCAL_ADMIN = { kind: 'local-admin', id: 'local-admin', name: 'local admin', team: '*' };
 
 describe('every route that changes something', () => {
-  test.each(routes.filter(([, route]) => changesState(route)))('%s leaves one entry', async (id, route) => {
+  test.each(routes.filter(([, route]) => changesState(route)))('%s writes one entry', async (id, route) => {
     const { who } = route.access;
     const isWorkers = who === 'workers';
     const authorization = `Bearer ${isWorkers ? JOIN.tokens[0] : TOKEN}`;
     const { status, entries, requestId } = await entriesOf(id, { authorization });
     const known = isWorkers ? { kind: 'worker', id: 'join-token' } : LOCAL_ADMIN;
-    // Who sends a webhook shows by its signature whose it is.
+    // Webhooks are authenticated by their signature.
     const stranger = { kind: id === 'receiveWebhook' ? 'connection' : 'anonymous' };
     const actor = who === 'anyone' ? stranger : known;
     const outcome = status < 400 ? 'done' : 'failed';
@@ -62,7 +62,7 @@ describe('every route that changes something', () => {
     if (route.path.includes(':') || status === 202 || status === 201) expect(entries[0]?.target).toBeTruthy();
   });
 
-  test('all methods but GET do', () => {
+  test('uses a method other than GET', () => {
     for (const [, route] of routes) expect(changesState(route)).toBe(route.method !== 'get' || route.changes === true);
   });
 });
@@ -87,13 +87,13 @@ describe('every route that needs a credential', () => {
     },
   );
 
-  test.each(routes.filter(([, route]) => !changesState(route)))('%s: reading leaves none', async (id) => {
+  test.each(routes.filter(([, route]) => !changesState(route)))('%s writes no entry, as it only reads', async (id) => {
     const { entries } = await entriesOf(id, { authorization: `Bearer ${TOKEN}` });
     expect(entries).toEqual([]);
   });
 });
 
-describe('what entries tell', () => {
+describe('an entry', () => {
   const call = async (path: string, method: string, body?: unknown) => {
     const requestId = randomUUID();
     const answer = await api.fetch(path, {
@@ -105,7 +105,7 @@ describe('what entries tell', () => {
     return { answered, entry: (await entriesWith(requestId))[0] };
   };
 
-  test('what was made and changed, and how', async () => {
+  test('names what was created or changed, and how', async () => {
     const { answered, entry } = await call('/v1/tokens', 'POST', {
       ...{ name: 'ci', team: 'web', scopes: ['builds:read', 'logs:read'] },
     });
@@ -126,7 +126,7 @@ describe('what entries tell', () => {
     expect(failed.entry).toMatchObject({ outcome: 'failed', status: 400, code: 'invalid_request' });
   });
 
-  test('no token and no secret, whatever was sent', async () => {
+  test('contains no token and no secret, whatever was sent', async () => {
     const { token } = await api.token();
     for (const authorization of [`Bearer ${token}`, `Bearer ${token}x`, `Basic ${token}`, `Bearer ${TOKEN}`]) {
       await entriesOf('createToken', { authorization });
@@ -156,8 +156,8 @@ describe('what entries tell', () => {
   });
 });
 
-describe('export', () => {
-  test('in pages, by time, and onwards', async () => {
+describe('the export', () => {
+  test('reads in pages, by time, and from an entry on', async () => {
     const all = (await exported('')).map(({ id }) => id);
     expect(all.length).toBeGreaterThan(50);
     const paged: string[] = [];
@@ -180,7 +180,7 @@ describe('export', () => {
     }
   });
 
-  test('a follower gets what comes', async () => {
+  test('sends new entries to a follower', async () => {
     const last = (await exported('')).at(-1)?.id;
     const leave = new AbortController();
     const answer = await api.fetch(`/v1/audit?follow=true&after=${last}`, { signal: leave.signal });
@@ -193,7 +193,7 @@ describe('export', () => {
   });
 });
 
-test('while the log can’t be written, its entries go to Kiln’s own', async () => {
+test('while the audit log can’t be written, its entries go to Kiln’s own log', async () => {
   await api.state.redis.set(api.state.keys.auditLast(), 'nonsense');
   const { status, requestId } = await entriesOf('cordonHost', { authorization: `Bearer ${TOKEN}` });
   expect(status).toBe(200);

@@ -3,7 +3,7 @@ import { type Attempt, type BuildRecord, currentAttempt } from '@kiln/domain';
 import type { StoredBuild } from '@kiln/state';
 import { instant } from '../http/answer.ts';
 
-/** A stored build as clients see it. */
+/** The view of a stored build. */
 export function viewBuild({ record, spec }: StoredBuild): BuildView {
   const attempt = currentAttempt(record);
   const { commit, retryOf, steps, result, failure, finishedAt, cancelRequestedAt, releasedAt } = record;
@@ -44,7 +44,7 @@ export function viewBuild({ record, spec }: StoredBuild): BuildView {
   };
 }
 
-/** Whether a cancel was asked for and the build ended by itself all the same. */
+/** Whether a cancel was requested, but the build ended by itself first. */
 function cancelCameTooLate({ state, cancelRequestedAt }: BuildRecord): boolean {
   return cancelRequestedAt !== undefined && (state === 'succeeded' || state === 'failed');
 }
@@ -54,7 +54,7 @@ function viewResult(result: NonNullable<BuildRecord['result']>): NonNullable<Bui
   return { ...rest, ...(pushed && { pushed: [...pushed] }), ...(loaded && { loaded: [...loaded] }) };
 }
 
-/** The worker's incarnation stays inside. */
+/** The view of an attempt, which leaves out the worker's incarnation. */
 function viewAttempt({
   number,
   host,

@@ -1,7 +1,6 @@
-import type { StoredBuild } from '@kiln/state';
-import type { Builds, Events } from '../ports.ts';
+import type { BuildStore, PoolEvents, StoredBuild } from '@kiln/state';
 
-/** Events may be missed while Redis is away: each watched build is looked at this often all the same, ms. */
+/** How often each watched build is read without an event, ms: events may be missed while Redis is away. */
 const LOOK_AGAIN_MS = 5_000;
 
 interface Waiter {
@@ -12,21 +11,19 @@ interface Waiter {
 interface Watched {
   readonly waiters: Set<Waiter>;
   readonly timer: NodeJS.Timeout;
-  /** An event came while the record was being read: it may already be old. */
+  /** An event arrived during a read, which may therefore be stale. */
   again: boolean;
   reading: boolean;
 }
 
-/**
- * Waits for builds to become something. However many wait for a build, its record is read once per event.
- */
+/** Waits for conditions on builds. However many callers wait for a build, its record is read once per event. */
 export class BuildWatch implements Disposable {
-  readonly #builds: Pick<Builds, 'get'>;
+  readonly #builds: Pick<BuildStore, 'get'>;
   readonly #watched = new Map<string, Watched>();
   readonly #subscription: Disposable;
   readonly #lookAgainMs: number;
 
-  constructor(builds: Pick<Builds, 'get'>, events: Events, lookAgainMs = LOOK_AGAIN_MS) {
+  constructor(builds: Pick<BuildStore, 'get'>, events: Pick<PoolEvents, 'subscribe'>, lookAgainMs = LOOK_AGAIN_MS) {
     this.#builds = builds;
     this.#lookAgainMs = lookAgainMs;
     this.#subscription = events.subscribe((event) => {
@@ -34,9 +31,7 @@ export class BuildWatch implements Disposable {
     });
   }
 
-  /**
-   * The build, as soon as `until` holds of it; undefined where there is none, or `signal` aborts first.
-   */
+  /** Resolves to the build as soon as `until` returns true for it; to undefined if there is no such build or `signal` aborts first. */
   async until(
     id: string,
     until: (build: StoredBuild) => boolean,
@@ -92,7 +87,7 @@ export class BuildWatch implements Disposable {
     watched.reading = true;
     do {
       watched.again = false;
-      // Redis being away is no reason to wake anybody: the next look may do better.
+      // A failed read wakes nobody: the next one may succeed.
       const build = await this.#builds.get(id).catch(() => 'unknown' as const);
       if (build === 'unknown') continue;
       for (const { until, resolve } of watched.waiters) if (!build || until(build)) resolve(build);

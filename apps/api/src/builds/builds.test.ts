@@ -21,8 +21,8 @@ const cancel = (id: string) => api.fetch(`/v1/builds/${id}/cancel`, { method: 'P
 const retry = (id: string, headers: Record<string, string> = {}) => api.post(`/v1/builds/${id}/retry`, '', headers);
 const GIT = { source: { type: 'git', url: 'https://git.example/app' } };
 
-describe('submit and read', () => {
-  test('an accepted build reads as its schema says, and its secrets are only ids', async () => {
+describe('a build', () => {
+  test('is read by the schema of its view, with only the ids of its secrets', async () => {
     await start();
     const answer = await api.post('/v1/builds', { ...GIT, secrets: { token: 'hunter2' }, tags: ['a/b:c'] });
     expect(answer.status).toBe(202);
@@ -37,7 +37,7 @@ describe('submit and read', () => {
     expect(await api.state.builds.secretsOf(view.id)).toEqual({ token: 'hunter2' });
   });
 
-  test('an idempotency key gives the same build again, and only for the same request', async () => {
+  test('is returned again for a repeated idempotency key, and only for the same request', async () => {
     await start();
     const key = { 'idempotency-key': 'once' };
     const body = { ...GIT, secrets: { a: '1', b: '2' } };
@@ -57,7 +57,7 @@ describe('submit and read', () => {
     expect(await bad.json()).toMatchObject({ code: 'invalid_request', errors: [{ field: 'header Idempotency-Key' }] });
   });
 
-  test('lists by pages, newest first, filtered', async () => {
+  test('is listed by pages, newest first, and by filters', async () => {
     await start();
     const ids: string[] = [];
     for (let i = 0; i < 7; i += 1) ids.unshift((await api.submit({ team: i % 2 ? 'odd' : 'even' })).id);
@@ -77,7 +77,7 @@ describe('submit and read', () => {
     expect(odd.builds).toHaveLength(3);
   });
 
-  test('wait holds the answer until the end, and no longer than asked', async () => {
+  test('is answered when it ends if the request waits, and no later than requested', async () => {
     await start();
     const { id } = await api.submit();
     expect(await (await api.fetch(`/v1/builds/${id}?wait=1`)).json()).toMatchObject({ state: 'queued' });
@@ -95,7 +95,7 @@ describe('submit and read', () => {
     expect(JSON.stringify(view)).not.toContain('incarnation');
   });
 
-  test('placement: what was expected, and how it went', async () => {
+  test('has a placement with the prediction and what happened', async () => {
     await start();
     const { id } = await api.submit();
     const placement = async () => placementView.parse(await (await api.fetch(`/v1/builds/${id}/placement`)).json());
@@ -140,7 +140,7 @@ describe('submit and read', () => {
     });
   });
 
-  test('hosts', async () => {
+  test('is shown with its host in the list of hosts', async () => {
     await start();
     const { id } = await api.submit();
     await api.run(id);
@@ -151,8 +151,8 @@ describe('submit and read', () => {
   });
 });
 
-describe('cancel', () => {
-  test('a queued build ends at once; canceling again changes nothing', async () => {
+describe('canceling', () => {
+  test('ends a queued build at once; doing so again changes nothing', async () => {
     await start();
     const { id } = await api.submit();
     const [first, again] = [await cancel(id), await cancel(id)];
@@ -163,7 +163,7 @@ describe('cancel', () => {
     expect(await again.json()).toEqual(view);
   });
 
-  test('a running build: the answer waits for the host', async () => {
+  test('of a running build waits for the host to confirm', async () => {
     await start();
     const { id } = await api.submit();
     const attempt = await api.run(id);
@@ -175,7 +175,7 @@ describe('cancel', () => {
     expect(await answer.json()).toMatchObject({ state: 'canceled', attempts: [{ end: 'canceled' }] });
   });
 
-  test('202 while the host hasn’t confirmed', async () => {
+  test('is answered with 202 while the host has not confirmed', async () => {
     await start({ cancelWaitMs: 20 });
     const { id } = await api.submit();
     await api.run(id);
@@ -184,7 +184,7 @@ describe('cancel', () => {
     expect(await answer.json()).toMatchObject({ state: 'running', cancelRequestedAt: expect.any(String) });
   });
 
-  test('too late: the build finished by itself, and says so', async () => {
+  test('that comes too late is shown in a build that finished by itself', async () => {
     await start();
     const { id } = await api.submit();
     const attempt = await api.run(id);
@@ -205,8 +205,8 @@ describe('cancel', () => {
   });
 });
 
-describe('retry', () => {
-  test('makes a new build of the same request and secrets', async () => {
+describe('retrying', () => {
+  test('makes a new build with the same request and secrets', async () => {
     await start();
     const old = await api.submit({ secrets: { token: 'hunter2' }, target: 'app' });
     const early = await retry(old.id);
@@ -225,7 +225,7 @@ describe('retry', () => {
     expect(await (await retry(old.id, { 'idempotency-key': 'k' })).json()).toEqual(view);
   });
 
-  test('says so where secrets or context are no longer kept', async () => {
+  test('is refused if secrets or context are no longer stored', async () => {
     await start();
     const old = await api.submit({ secrets: { token: 'hunter2' } });
     await cancel(old.id);
@@ -245,11 +245,11 @@ describe('retry', () => {
   });
 });
 
-describe('artifacts', () => {
+describe('an artifact', () => {
   const put = (name: string, body: string) =>
     api.fetch(`/v1/artifacts/${name}`, { method: 'PUT', body, headers: { 'content-type': 'application/x-tar' } });
 
-  test('a live attempt stores one, and it can be downloaded when the build has succeeded', async () => {
+  test('is stored by the live attempt, and can be downloaded when the build has succeeded', async () => {
     await start();
     const { id } = await api.submit({ output: { type: 'artifact' } });
     const none = await api.fetch(`/v1/builds/${id}/artifact`);
@@ -268,7 +268,7 @@ describe('artifacts', () => {
     expect((await api.fetch(`/v1/builds/${id}/artifact`)).status).toBe(404);
   });
 
-  test('a stale attempt stores nothing', async () => {
+  test('of a stale attempt is refused', async () => {
     await start();
     const { id } = await api.submit({ output: { type: 'artifact' } });
     const attempt = await api.run(id);

@@ -23,7 +23,7 @@ const CANCELED = { end: 'canceled', failure: { code: 'canceled', message: 'cance
 const KEYED = { concurrencyKey: 'main', supersede: 'running' } as const;
 const SAME = { dedupe: true, source: { type: 'git', url: 'https://git.example/app', ref: 'a'.repeat(40) } } as const;
 
-/** `<id> <type>` of every record, and of the last one its state and code. */
+/** Every record as `<id> <type>`, and the state and code of the last one. */
 async function log(id: string, query = 'format=ndjson', headers: Record<string, string> = {}) {
   const answer = await api.fetch(`/v1/builds/${id}/logs?${query}`, { headers });
   const records = (await answer.text())
@@ -38,8 +38,8 @@ async function log(id: string, query = 'format=ndjson', headers: Record<string, 
   };
 }
 
-describe('superseding', () => {
-  test('views and logs name the newer build', async () => {
+describe('a superseded build', () => {
+  test('names the newer build in its view and log', async () => {
     await start();
     const [waits, newer] = [await api.submit(KEYED), await api.submit(KEYED)];
     const view = buildView.parse(await api.view(waits.id));
@@ -50,7 +50,7 @@ describe('superseding', () => {
     expect(await log(waits.id)).toEqual({ status: 200, records: ['1.1 end'], end: ['canceled', 'superseded'] });
   });
 
-  test('one that runs is stopped, and its watchers are told why', async () => {
+  test('is stopped if it runs, and its watchers learn the reason', async () => {
     await start();
     const runs = await api.submit(KEYED);
     const attempt = await api.run(runs.id);
@@ -64,7 +64,7 @@ describe('superseding', () => {
     expect((await api.view(newer.id)).state).toBe('queued');
   });
 
-  test('a retry of an old build is a new build, and supersedes what came in between; a repeated request doesn’t', async () => {
+  test('supersedes newer builds when it is retried, but not when its request is repeated', async () => {
     await start();
     const key = { 'idempotency-key': 'once' };
     const body = { source: { type: 'git', url: 'https://git.example/app' }, ...KEYED };
@@ -78,7 +78,7 @@ describe('superseding', () => {
     expect(await api.view(retried.id)).toMatchObject({ state: 'queued', retryOf: old.id });
   });
 
-  test('what is wrong with the fields is said field by field', async () => {
+  test('is refused with each invalid field', async () => {
     await start();
     const answer = await api.post('/v1/builds', { ...SAME, supersede: 'queued', concurrencyKey: 'a b' });
     expect(await answer.json()).toMatchObject({
@@ -90,7 +90,7 @@ describe('superseding', () => {
 });
 
 describe('a build that shares a run', () => {
-  test('has its log, placement, result and artifact', async () => {
+  test('has the log, placement, result and artifact of the run', async () => {
     await start();
     const request = { ...SAME, output: { type: 'artifact' } } as const;
     const [run, sharer] = [await api.submit(request), await api.submit(request)];
@@ -116,7 +116,7 @@ describe('a build that shares a run', () => {
     expect(placementView.parse(await placement.json())).toMatchObject({ build: run.id, decisions: [{ host: 'h1' }] });
   });
 
-  test('is canceled alone: its log ends, the run goes on', async () => {
+  test('can be canceled alone: its log ends, and the run continues', async () => {
     await start();
     const [run, sharer] = [await api.submit(SAME), await api.submit(SAME)];
     const attempt = await api.run(run.id);
@@ -137,7 +137,7 @@ describe('a build that shares a run', () => {
     expect((await api.view(run.id)).state).toBe('succeeded');
   });
 
-  test('keeps the run when the one that it belongs to is canceled; the last cancel waits for the host', async () => {
+  test('keeps the run when the run’s own build is canceled; the last cancel waits for the host', async () => {
     await start();
     const [run, sharer] = [await api.submit(SAME), await api.submit(SAME)];
     const attempt = await api.run(run.id);
@@ -155,7 +155,7 @@ describe('a build that shares a run', () => {
     expect((await log(sharer.id)).end).toEqual(['canceled', 'canceled']);
   });
 
-  test('is retried as a build of its own, with its secrets', async () => {
+  test('is retried as a separate build with its secrets', async () => {
     await start();
     const request = { ...SAME, secrets: { token: 'hunter2' } };
     const [run, sharer] = [await api.submit(request), await api.submit(request)];

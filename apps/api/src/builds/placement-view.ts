@@ -5,7 +5,7 @@ import { instant } from '../http/answer.ts';
 
 type DecisionView = PlacementInfoView['decisions'][number];
 
-/** The decisions made for a build, as clients see them: what was expected, and how it went. */
+/** The view of a build's placement decisions: what was predicted, and what happened. */
 export function viewPlacement(record: BuildRecord, decisions: readonly StoredDecision[]): PlacementInfoView {
   return { build: record.id, decisions: decisions.map((decision) => viewDecision(record, decision)) };
 }
@@ -39,7 +39,7 @@ function viewPrediction({ startAt, finishAt, runMs, warmth }: Prediction): NonNu
   return { startAt: instant(startAt), finishAt: instant(finishAt), runMs: Math.round(runMs), warmth };
 }
 
-/** Undefined until the attempt has begun. Steps are known of the last attempt only. */
+/** What happened; undefined until the attempt has started. Steps are known only of the last attempt. */
 function actualOf(record: BuildRecord, { attempt: number, decidedAt }: StoredDecision): DecisionView['actual'] {
   const attempt = record.attempts.find((one) => one.number === number);
   if (attempt?.startedAt === undefined) return undefined;
@@ -57,7 +57,7 @@ function actualOf(record: BuildRecord, { attempt: number, decidedAt }: StoredDec
   };
 }
 
-/** What a team may know of the domain that a host serves: of another team's, not which repo. */
+/** The isolation domain that a host serves, as `team` may see it: the repo of another team is hidden. */
 function servedFor(team: string, domain: string): string {
   const parts = readDomain(domain);
   if (parts?.isolation !== 'repo' || parts.team === undefined || parts.team === team) return domain;

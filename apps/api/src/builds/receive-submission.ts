@@ -6,12 +6,12 @@ import { buildFiles, NoBuildFile } from '@kiln/trees';
 import type { ApiConfig } from '../config.ts';
 import { incomplete } from '../contexts/inspect-context.ts';
 import { type StagedContext, stageContext } from '../contexts/stage-context.ts';
+import { type ApiProblem, fieldProblem, parsed } from '../http/api-problem.ts';
 import { admitBody } from '../http/body-gate.ts';
-import { type Complaint, fieldComplaint, parsed } from '../http/complaint.ts';
 import { CutOff, eachPart } from '../http/multipart.ts';
 import { parseJson, readAll, readJson } from '../http/read-json.ts';
 
-/** What came with `POST /v1/builds`. Disposing of it removes a context that wasn't kept. */
+/** The content of a `POST /v1/builds`. Disposing of it removes a context that wasn't kept. */
 export interface Submission extends AsyncDisposable {
   readonly request: BuildRequest;
   readonly context?: StagedContext;
@@ -22,18 +22,18 @@ type Limits = Pick<
   'maxJsonBytes' | 'maxContextBytes' | 'maxUnpackedContextBytes' | 'maxContextEntries' | 'uploadIdleMs'
 >;
 
-/** Lets a request through, perhaps changed, before its context is read; `team` is the one that it names. @throws Complaint */
+/** Checks a request before its context is read, and may change it. `team` is the one that the request names. @throws ApiProblem */
 export type Admission = (request: BuildRequest, team: string | undefined) => Promise<Admitted>;
 
 interface Admitted {
   readonly request: BuildRequest;
-  /** Of its context, where that may have less than the pool allows. */
+  /** Limit of the context; undefined if only the pool's limit applies. */
   readonly maxContextBytes: number | undefined;
-  /** Whose storage its context counts in. */
+  /** The storage that the context counts towards. */
   readonly share: StorageShare;
 }
 
-/** Reads a submission, JSON or multipart. @throws Complaint; the file system's errors */
+/** Reads a submission, JSON or multipart. @throws ApiProblem; the file system's errors */
 export async function receiveSubmission(
   message: IncomingMessage,
   blobs: MeteredBlobs,
@@ -52,7 +52,7 @@ export async function receiveSubmission(
     admitBody(message);
     return receiveMultipart(message, blobs, limits, admit);
   }
-  throw fieldComplaint(
+  throw fieldProblem(
     'unsupported_media_type',
     'header Content-Type',
     type || 'nothing',
@@ -68,7 +68,7 @@ async function receiveMultipart(
 ): Promise<Submission> {
   let request: BuildRequest | undefined;
   let { maxContextBytes } = limits;
-  // A context that comes before its request is nobody's until it is kept.
+  // A context that arrives before its request counts for no team until it is kept.
   let share: StorageShare | undefined;
   let context: StagedContext | undefined;
   await using staged = new AsyncDisposableStack();
@@ -86,8 +86,8 @@ async function receiveMultipart(
   } catch (error) {
     throw error instanceof CutOff ? incomplete(error.message) : error;
   }
-  if (!request) throw fieldComplaint('invalid_request', 'request', 'nothing', 'a part with the build request as JSON');
-  if (!context) throw fieldComplaint('invalid_request', 'context', 'nothing', 'a part with the context as a tar');
+  if (!request) throw fieldProblem('invalid_request', 'request', 'nothing', 'a part with the build request as JSON');
+  if (!context) throw fieldProblem('invalid_request', 'context', 'nothing', 'a part with the context as a tar');
   checkContext(request, context);
   const kept = staged.move();
   return { request, context, [Symbol.asyncDispose]: () => kept.disposeAsync() };
@@ -99,33 +99,33 @@ async function requestOf(body: unknown, admit: Admission): Promise<Admitted> {
   return admit(request, namesTeam ? request.team : undefined);
 }
 
-function unexpectedPart(name: string): Complaint {
-  return fieldComplaint(
+function unexpectedPart(name: string): ApiProblem {
+  return fieldProblem(
     'invalid_request',
     name || 'part',
-    'a part of this name',
-    'one part request and one part context',
+    'an unknown or repeated part',
+    'one part named request and one named context',
   );
 }
 
-/** Whether the source goes with a context in this request, or without one. */
+/** Checks that a context was sent if, and only if, the source needs one. */
 function checkParts({ source }: BuildRequest, hasContext: boolean): void {
   if (source.type === 'git' && hasContext) {
-    throw fieldComplaint('invalid_request', ['source', 'type'], '"git"', '"upload" where a context is sent');
+    throw fieldProblem('invalid_request', ['source', 'type'], '"git"', '"upload", since a context was sent');
   }
   if (source.type === 'upload' && !hasContext && source.digest === undefined) {
-    throw fieldComplaint(
+    throw fieldProblem(
       'invalid_request',
       ['source', 'digest'],
       'nothing',
-      'the digest of a context uploaded before, or multipart/form-data with a part context',
+      'the digest of a context uploaded before, or multipart/form-data with a part named context',
     );
   }
 }
 
 function checkContext({ source, dockerfile }: BuildRequest, { digest, tree }: StagedContext): void {
   if (source.type === 'upload' && source.digest !== undefined && source.digest !== digest) {
-    throw fieldComplaint(
+    throw fieldProblem(
       'context_invalid',
       ['source', 'digest'],
       source.digest,
@@ -137,21 +137,21 @@ function checkContext({ source, dockerfile }: BuildRequest, { digest, tree }: St
   } catch (error) {
     if (!(error instanceof NoBuildFile)) throw error;
     if (error.code === 'outside')
-      throw fieldComplaint('context_invalid', ['context', error.path], error.got, 'a file inside the context');
-    throw fieldComplaint(
+      throw fieldProblem('context_invalid', ['context', error.path], error.got, 'a file inside the context');
+    throw fieldProblem(
       'context_invalid',
       'dockerfile',
       dockerfile,
-      `a file of the context, which has ${tree.size} entries`,
+      `a file in the context, which has ${tree.size} entries`,
     );
   }
 }
 
-/** Reads a body that is stored as it comes. @throws Complaint `context_incomplete` when it is cut off */
+/** Reads a body that is stored as it arrives. @throws ApiProblem `context_incomplete` if the body is cut off */
 export async function* wholeBody(message: IncomingMessage & Readable): AsyncGenerator<Buffer> {
   admitBody(message);
   try {
-    // Left early, it stays: on the connection of a destroyed request nobody could be told why.
+    // When left early the request isn't destroyed: its connection is still needed for the answer.
     for await (const chunk of message.iterator({ destroyOnReturn: false })) yield chunk as Buffer;
   } catch {
     throw incomplete('the connection was lost');

@@ -1,18 +1,27 @@
 import { type BuildRequest, type BuildSpec, contextKey } from '@kiln/contracts';
 import { isTerminal, leastTrust, type Principal, type PushRule, repoKey } from '@kiln/domain';
-import { type Idempotency, type MeteredBlobs, type NewBuild, QueueFull, type StoredBuild } from '@kiln/state';
+import {
+  type BuildSecretReader,
+  type ContextTeams,
+  type Idempotency,
+  type MeteredBlobs,
+  type NewBuild,
+  QueueFull,
+  type StoredBuild,
+} from '@kiln/state';
 import { grantTo } from '../access/admit-request.ts';
 import { requireContext, requireGrant } from '../contexts/stage-context.ts';
-import { Complaint, fieldComplaint } from '../http/complaint.ts';
+import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import { type BuildRules, queueFull } from '../limits/build-rules.ts';
-import type { BuildSecrets, Builds, ContextTeams } from '../ports.ts';
+import type { Builds } from '../ports.ts';
 import { requireSecrets } from '../secrets/require-secrets.ts';
+import { buildNotFound } from './find-build.ts';
 import { fingerprint, hashed } from './fingerprint.ts';
 import type { Submission } from './receive-submission.ts';
 
 export interface Accepted {
   readonly build: StoredBuild;
-  /** Accepted by an earlier request with the same idempotency key. */
+  /** Whether an earlier request with the same idempotency key was accepted. */
   readonly replayed: boolean;
 }
 
@@ -21,25 +30,30 @@ export type RequestKey = Pick<Idempotency, 'space' | 'key'>;
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
-export interface SubmitParts {
+/** What every submission needs, whether over HTTP, by a schedule or by a webhook. */
+export interface SubmissionDeps {
   readonly builds: Builds;
   readonly blobs: Pick<MeteredBlobs, 'open' | 'stat' | 'share'>;
-  readonly contextTeams: ContextTeams;
+  readonly contextTeams: Pick<ContextTeams, 'grant' | 'has'>;
   /** For how long a team may name a context after its last use, ms. */
   readonly contextGrantMs: number;
-  readonly buildSecrets: BuildSecrets;
-  readonly principal: Principal;
-  /** Of the principal and the request's team. */
-  readonly rules: BuildRules;
+  readonly buildSecrets: Pick<BuildSecretReader, 'refusals'>;
   /** Images that untrusted builds may push. */
   readonly untrustedPush: readonly PushRule[];
+  readonly rulesFor: (principal: Principal, team: string) => Promise<BuildRules>;
 }
 
-/** Accepts what was submitted; when it answers, build and context are durable. @throws Complaint, StorageQuotaExceeded; the stores' errors */
+export interface SubmitDeps extends Omit<SubmissionDeps, 'rulesFor'> {
+  readonly principal: Principal;
+  /** The rules for the principal and the request's team. */
+  readonly rules: BuildRules;
+}
+
+/** Accepts a submission; on return, build and context are durable. @throws ApiProblem, StorageQuotaExceeded; the stores' errors */
 export async function submitBuild(
   { request, context }: Submission,
   key: RequestKey | undefined,
-  { builds, blobs, contextTeams, contextGrantMs, buildSecrets, principal, rules, untrustedPush }: SubmitParts,
+  { builds, blobs, contextTeams, contextGrantMs, buildSecrets, principal, rules, untrustedPush }: SubmitDeps,
 ): Promise<Accepted> {
   checkKey(key);
   await requireSecrets(request, principal.trust, buildSecrets);
@@ -68,16 +82,16 @@ export async function submitBuild(
   });
 }
 
-export interface RetryParts
-  extends Pick<SubmitParts, 'builds' | 'blobs' | 'buildSecrets' | 'principal' | 'untrustedPush'> {
-  readonly rulesOf: (team: string) => Promise<BuildRules>;
+export interface RetryDeps
+  extends Pick<SubmissionDeps, 'builds' | 'blobs' | 'buildSecrets' | 'untrustedPush' | 'rulesFor'> {
+  readonly principal: Principal;
 }
 
-/** Accepts an ended build's request once more. @throws Complaint `build_not_found`, `not_retriable`, `forbidden`, `secret_missing` */
+/** Accepts the request of an ended build as a new build. @throws ApiProblem `build_not_found`, `not_retriable`, `forbidden`, `secret_missing` */
 export async function retryBuild(
   id: string,
   key: RequestKey | undefined,
-  { builds, blobs, buildSecrets, principal, rulesOf, untrustedPush }: RetryParts,
+  { builds, blobs, buildSecrets, principal, rulesFor, untrustedPush }: RetryDeps,
 ): Promise<Accepted> {
   checkKey(key);
   const old = await builds.get(id);
@@ -87,7 +101,7 @@ export async function retryBuild(
   const trust = leastTrust(record.trust, principal.trust);
   const granted = grantTo(spec, trust, untrustedPush);
   await requireSecrets(spec, trust, buildSecrets);
-  const rules = await rulesOf(record.team);
+  const rules = await rulesFor(principal, record.team);
   await rules.checkTargets(spec);
   if (spec.source.type === 'upload') {
     const context = await blobs.stat(contextKey(spec.source.digest ?? ''));
@@ -95,12 +109,12 @@ export async function retryBuild(
     else
       throw notRetriable(
         'source.digest',
-        'a context that is no longer kept',
+        'a context that is no longer stored',
         'a new build with the context uploaded again',
       );
   }
   const secrets = spec.secrets.length > 0 ? await builds.secretsOf(id) : {};
-  if (!secrets) throw notRetriable('secrets', 'secrets that are no longer kept', 'a new build with its secrets');
+  if (!secrets) throw notRetriable('secrets', 'secrets that are no longer stored', 'a new build with its secrets');
   return accept(builds, {
     ...rules.acceptance,
     repo: record.repo,
@@ -113,7 +127,7 @@ export async function retryBuild(
   });
 }
 
-/** @throws Complaint `queue_full` */
+/** @throws ApiProblem `queue_full` */
 async function accept(builds: Builds, build: NewBuild): Promise<Accepted> {
   try {
     return await builds.accept(build);
@@ -122,26 +136,22 @@ async function accept(builds: Builds, build: NewBuild): Promise<Accepted> {
   }
 }
 
-/** @throws Complaint `body_too_large` */
+/** @throws ApiProblem `body_too_large` */
 function checkContextSize(sizeBytes: number, { contextBytes }: BuildRules): void {
   if (contextBytes === undefined || sizeBytes <= contextBytes) return;
-  throw fieldComplaint('body_too_large', 'context', `${sizeBytes} bytes`, `at most ${contextBytes} bytes`);
+  throw fieldProblem('body_too_large', 'context', `${sizeBytes} bytes`, `at most ${contextBytes} bytes`);
 }
 
-export function buildNotFound(id: string): Complaint {
-  return fieldComplaint('build_not_found', 'id', id, 'the id of a build');
-}
-
-function notRetriable(field: string, got: string, expected: string): Complaint {
-  return new Complaint('not_retriable', `${field}: ${got}; expected ${expected}`, {
+function notRetriable(field: string, got: string, expected: string): ApiProblem {
+  return new ApiProblem('not_retriable', `${field}: got ${got}, expected ${expected}`, {
     errors: [{ field, got, expected }],
   });
 }
 
-/** @throws Complaint `invalid_request` for a caller's key of another form; Kiln's own keys hold names that it has checked before */
+/** Checks the form of a caller's key; Kiln's own keys consist of names that are already checked. @throws ApiProblem `invalid_request` */
 function checkKey(given: RequestKey | undefined): void {
   if (given?.space !== 'request' || IDEMPOTENCY_KEY.test(given.key)) return;
-  throw fieldComplaint(
+  throw fieldProblem(
     'invalid_request',
     'header Idempotency-Key',
     given.key.slice(0, 300),

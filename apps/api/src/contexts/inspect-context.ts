@@ -1,5 +1,5 @@
 import { type EntryTree, indexTar, shortened, TarCutOff, TarFault } from '@kiln/trees';
-import { Complaint, fieldComplaint } from '../http/complaint.ts';
+import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
 
 export interface ContextLimits {
   readonly maxUnpackedContextBytes: number;
@@ -7,26 +7,26 @@ export interface ContextLimits {
 }
 
 /**
- * Looks through a context, tar or gzipped tar, to its end, by the reader that the worker unpacks it with.
- * @throws Complaint `context_invalid`, `context_incomplete`; whatever `bytes` throws
+ * Reads a context, tar or gzipped tar, to its end with the same reader as the worker's unpacker.
+ * @throws ApiProblem `context_invalid`, `context_incomplete`; what `bytes` throws
  */
 export async function inspectContext(bytes: AsyncIterable<Buffer>, limits: ContextLimits): Promise<EntryTree> {
   try {
     return await indexTar(bytes, { maxBytes: limits.maxUnpackedContextBytes, maxEntries: limits.maxContextEntries });
   } catch (error) {
-    throw asComplaint(error);
+    throw asProblem(error);
   }
 }
 
-export function incomplete(what: string): Complaint {
-  return new Complaint('context_incomplete', `${what}; nothing was accepted`, {
+export function incomplete(what: string): ApiProblem {
+  return new ApiProblem('context_incomplete', `${what}; nothing was accepted`, {
     errors: [{ field: 'context', got: what, expected: 'the whole context' }],
   });
 }
 
-function asComplaint(error: unknown): unknown {
+function asProblem(error: unknown): unknown {
   if (error instanceof TarCutOff) return incomplete(error.what);
   if (!(error instanceof TarFault)) return error;
   const field = error.entry === undefined ? 'context' : (['context', shortened(error.entry)] as const);
-  return fieldComplaint('context_invalid', field, error.got, error.expected);
+  return fieldProblem('context_invalid', field, error.got, error.expected);
 }

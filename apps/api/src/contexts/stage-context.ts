@@ -2,30 +2,29 @@ import { createHash } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import { contextKey } from '@kiln/contracts';
 import { ALL_TEAMS, type Principal } from '@kiln/domain';
-import type { MeteredBlobs, MeteredUpload, StorageShare } from '@kiln/state';
+import type { BlobStore, ContextTeams, MeteredBlobs, MeteredUpload, StorageShare } from '@kiln/state';
 import type { EntryTree } from '@kiln/trees';
-import { type Complaint, fieldComplaint } from '../http/complaint.ts';
-import type { Blobs, ContextTeams } from '../ports.ts';
+import { type ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import { type ContextLimits, inspectContext } from './inspect-context.ts';
 
 export interface StagingLimits extends ContextLimits {
-  /** As it is sent. */
+  /** Most bytes of a context as sent. */
   readonly maxContextBytes: number;
 }
 
-/** A context that has arrived whole and was found good, but isn't stored yet. Disposing of it removes what wasn't kept. */
+/** A context that has arrived completely and is valid, but isn't stored yet. Disposing of it removes what wasn't kept. */
 export interface StagedContext extends AsyncDisposable {
   readonly digest: string;
   readonly sizeBytes: number;
   readonly tree: EntryTree;
-  /** Makes it a context of the store, counted for `share`; it is durable when this answers. @throws StorageQuotaExceeded */
+  /** Stores the context, counted for `share`; it is durable on return. @throws StorageQuotaExceeded */
   keep(share: StorageShare): Promise<void>;
 }
 
 /**
- * Streams a context to disk, through a hash and the reader of tars that the worker unpacks it by; a piece at a time is in memory. It counts for `share`, where that is
- * known already, while it comes. Whatever goes wrong, nothing is left behind.
- * @throws Complaint `context_invalid`, `context_incomplete`, `body_too_large`; StorageQuotaExceeded, StorageFull; the file
+ * Streams a context to disk, hashing it and checking it with the worker's tar reader on the way; only a chunk at a time is in memory. Bytes
+ * count for `share`, if already known, as they arrive. On any error nothing is left behind.
+ * @throws ApiProblem `context_invalid`, `context_incomplete`, `body_too_large`; StorageQuotaExceeded, StorageFull; the file
  * system's errors (ENOSPC)
  */
 export async function stageContext(
@@ -60,7 +59,7 @@ async function receive(
     for await (const chunk of source) {
       sizeBytes += chunk.length;
       if (sizeBytes > maxContextBytes) {
-        throw fieldComplaint(
+        throw fieldProblem(
           'body_too_large',
           'context',
           `more than ${maxContextBytes} bytes`,
@@ -79,25 +78,29 @@ async function receive(
 }
 
 /**
- * Whether `principal` may name a context by its digest. One of another team is not found: neither what is in it nor that it is there
- * is told. @throws Complaint `context_not_found`
+ * Checks that `principal` may name a context by its digest. Another team's context is reported as not found, which hides its existence.
+ * @throws ApiProblem `context_not_found`
  */
-export async function requireGrant(digest: string, { team }: Principal, contextTeams: ContextTeams): Promise<void> {
+export async function requireGrant(
+  digest: string,
+  { team }: Principal,
+  contextTeams: Pick<ContextTeams, 'has'>,
+): Promise<void> {
   if (team !== ALL_TEAMS && !(await contextTeams.has(digest, team))) throw contextNotFound(digest);
 }
 
-/** @throws Complaint `context_not_found`; looking at it counts as a use, so it isn't cleared away under the build */
-export async function requireContext(digest: string, blobs: Pick<Blobs, 'open'>): Promise<void> {
+/** Checks that a context is stored. The check counts as a use, so the context isn't deleted before the build. @throws ApiProblem `context_not_found` */
+export async function requireContext(digest: string, blobs: Pick<BlobStore, 'open'>): Promise<void> {
   const stream = await blobs.open(contextKey(digest));
   if (!stream) throw contextNotFound(digest);
   stream.destroy();
 }
 
-function contextNotFound(digest: string): Complaint {
-  return fieldComplaint(
+function contextNotFound(digest: string): ApiProblem {
+  return fieldProblem(
     'context_not_found',
     ['source', 'digest'],
     digest,
-    'a context that is stored here: upload it again',
+    'the digest of a stored context; upload it again',
   );
 }

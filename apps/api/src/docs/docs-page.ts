@@ -12,8 +12,8 @@ interface Route {
 }
 
 /**
- * The API's document as one page, made once: no script, no font and no request to anywhere, so that it can be read behind any
- * firewall and under a policy that allows nothing but its own style.
+ * Renders the OpenAPI document as one page, once. It has no script, font or external request, so that it works behind any firewall and
+ * under a policy that allows only its own style.
  */
 export function docsPage(document: unknown): (request: Request, response: Response) => Promise<void> {
   const page = Buffer.from(render(document as OpenApi).text);
@@ -48,17 +48,17 @@ function render({ info, tags, paths, components }: OpenApi): Html {
 <nav>
 <p class="brand">${info.title} <small>${info.version}</small></p>
 ${groups.map(({ name, routes }) => html`<h2>${name}</h2><ul>${routes.map(link)}</ul>`)}
-<h2>Shapes</h2>
+<h2>Schemas</h2>
 <ul>${Object.keys(components.schemas).map((name) => html`<li><a href="#schema-${name}">${name}</a></li>`)}</ul>
 </nav>
 <main>
 <header>
 <h1>${info.title} API</h1>
 <p>${prose(info.description)}</p>
-<p>Send <code>Authorization: Bearer TOKEN</code> with every request below <code>/v1</code>. Every answer from 400 up is a <a href="#schema-Problem">Problem</a>, <code>application/problem+json</code>. The same as JSON: <a href="/openapi.json">/openapi.json</a>.</p>
+<p>Send <code>Authorization: Bearer TOKEN</code> with every request below <code>/v1</code>. Every response with a status of 400 or above is a <a href="#schema-Problem">Problem</a>, <code>application/problem+json</code>. This page as OpenAPI: <a href="/openapi.json">/openapi.json</a>.</p>
 </header>
 ${groups.map(({ name, routes }) => html`<section><h2>${name}</h2>${routes.map(article)}</section>`)}
-<section><h2>Shapes</h2>
+<section><h2>Schemas</h2>
 ${Object.entries(components.schemas).map(
   ([name, schema]) =>
     html`<article id="schema-${name}"><h3>${name}</h3>${schema.description !== undefined && html`<p>${prose(schema.description)}</p>`}${fields(schema)}</article>`,
@@ -78,7 +78,7 @@ function badge(method: string): Html {
   return html`<b class="method ${method}">${method.toUpperCase()}</b>`;
 }
 
-/** Without what nearly all paths begin with: the margin is narrow. */
+/** The path without `/v1`, as the margin is narrow. */
 function shortPath(path: string): Html {
   return html`${path.replace(/^\/v1/, '')}`;
 }
@@ -96,7 +96,7 @@ ${
 <table><tbody>${parameters.map((one) => row(one.in === 'query' ? `?${one.name}` : one.name, one.schema, one.required, one.description))}</tbody></table>`
 }
 ${requestBody && html`<h4>Body</h4>${contents(requestBody.content, true)}`}
-<h4>Answers</h4>
+<h4>Responses</h4>
 <dl>${Object.entries(responses).map(
     ([status, answer]) =>
       html`<dt class="${status < '300' ? 'good' : 'bad'}">${status}</dt><dd>${prose(answer.description)}${answer.content && status < '400' && contents(answer.content, false)}</dd>`,
@@ -105,7 +105,7 @@ ${requestBody && html`<h4>Body</h4>${contents(requestBody.content, true)}`}
 `;
 }
 
-/** Media types and what they hold; `isWhole` unfolds shapes that have no name. */
+/** The media types and their schemas; `isWhole` expands schemas without a name. */
 function contents(content: Content, isWhole: boolean): Html {
   return html`${Object.entries(content).map(
     ([type, { schema }]) =>

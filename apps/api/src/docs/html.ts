@@ -8,12 +8,12 @@ export class Html {
 
 type Value = Html | string | number | undefined | false | readonly Html[];
 
-/** A template whose values are escaped, unless they are HTML themselves. */
+/** A template tag that escapes its values unless they are HTML. */
 export function html(strings: TemplateStringsArray, ...values: readonly Value[]): Html {
   return new Html(strings.map((string, i) => string + rendered(values[i])).join(''));
 }
 
-/** Escapes, and turns `code` in backticks into code. */
+/** Escapes text, and marks up `code` in backticks. */
 export function prose(text: string): Html {
   return new Html(escaped(text).replace(/`([^`]+)`/g, '<code>$1</code>'));
 }

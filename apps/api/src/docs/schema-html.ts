@@ -3,7 +3,7 @@ import type { Schema } from './openapi-shape.ts';
 
 const REF = '#/components/schemas/';
 
-/** What a value is, in a few words, with links to named shapes. */
+/** Describes the type of a value in a few words, with links to named schemas. */
 export function typeOf(schema: Schema): Html {
   if (schema.$ref) {
     const name = schema.$ref.replace(REF, '');
@@ -20,7 +20,7 @@ export function typeOf(schema: Schema): Html {
   return html`${schema.format ? `${schema.type}, ${schema.format}` : (schema.type ?? 'any')}`;
 }
 
-/** Defaults and bounds. */
+/** Describes default and bounds. */
 function bounds(schema: Schema): Html {
   const { default: fallback, minimum, maximum, exclusiveMinimum, minLength, maxLength, maxItems } = schema;
   const isPlain = maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER;
@@ -36,7 +36,7 @@ function bounds(schema: Schema): Html {
   return html`${said.map((one) => html`<span class="bound">${one}</span> `)}`;
 }
 
-/** The fields of an object, those of unnamed objects in it below their own, or the choices of a union. */
+/** Renders the fields of an object, with those of nested unnamed objects below them, or the options of a union. */
 export function fields(schema: Schema, prefix = ''): Html {
   const options = schema.oneOf ?? schema.anyOf;
   if (options?.some(({ properties }) => properties)) {
@@ -56,7 +56,7 @@ function rows({ properties = {}, required = [] }: Schema, prefix: string): reado
   });
 }
 
-/** One line of a table of fields or parameters. */
+/** Renders one row of a table of fields or parameters. */
 export function row(name: string, schema: Schema, isRequired: boolean, description = schema.description): Html {
   return html`<tr>
 <td><code>${name}</code>${isRequired && html` <em>required</em>`}</td>

@@ -1,4 +1,4 @@
-/** The page's style. Its hash is in the page's policy. */
+/** The page's style. Its hash is in the page's Content-Security-Policy. */
 export const STYLE = `
 :root {
   color-scheme: light dark;

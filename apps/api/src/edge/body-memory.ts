@@ -1,23 +1,15 @@
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
+import type { HeldBody } from '../http/read-json.ts';
 import { clientNetwork } from './client-network.ts';
-
-/** A body that is being read into memory. Disposing of it gives the memory back. */
-export interface HeldBody extends Disposable {
-  /** Counts bytes that came. @throws Complaint `unavailable`, `too_many_requests` */
-  add(bytes: number): void;
-  /** Rejects when the body had to make room for others. */
-  readonly dropped: Promise<never>;
-}
 
 interface Body {
   bytes: number;
-  readonly drop: (why: Complaint) => void;
+  readonly drop: (why: ApiProblem) => void;
 }
 
 /**
- * Bounds what bodies of callers without a credential take in memory together, by the bytes that came: what a header says will come costs
- * nothing. One address may hold a part of it; where all of it is held, the body that holds most makes room, so that a small
- * one always gets through.
+ * Bounds the memory of bodies that callers without a credential send, counting bytes as they arrive; a declared length costs nothing.
+ * One address may hold only a part of the memory. When all of it is held, the largest body is dropped, so a small one always gets through.
  */
 export class BodyMemory {
   readonly #maxBytes: number;
@@ -44,7 +36,7 @@ export class BodyMemory {
     return {
       dropped,
       add: (bytes) => {
-        if ((this.#byNetwork.get(network) ?? 0) + bytes > this.#maxBytesByAddress) throw tooMuchOf(network);
+        if ((this.#byNetwork.get(network) ?? 0) + bytes > this.#maxBytesByAddress) throw tooMuchFrom(network);
         this.#count(network, body, bytes);
         if (this.#heldBytes > this.#maxBytes) this.#makeRoom(body);
       },
@@ -66,9 +58,9 @@ export class BodyMemory {
   #makeRoom(newest: Body): void {
     let largest = newest;
     for (const body of this.#bodies) if (body.bytes > largest.bytes) largest = body;
-    const why = new Complaint('unavailable', 'too many webhooks are being read at the moment', RETRY);
+    const why = new ApiProblem('unavailable', 'too many webhooks are being read at the moment', RETRY);
     if (largest === newest) throw why;
-    // It is given back when its reader has noticed; until then it doesn't count as one that could make room.
+    // Its memory is given back when its reader notices; until then it isn't a candidate for dropping.
     this.#bodies.delete(largest);
     largest.drop(why);
   }
@@ -76,9 +68,13 @@ export class BodyMemory {
 
 const RETRY = { headers: { 'Retry-After': '5' } };
 
-function tooMuchOf(network: string): Complaint {
-  return new Complaint('too_many_requests', `${network} is sending too many webhooks at a time; send them one by one`, {
-    errors: [{ field: 'address', got: 'several large bodies at a time', expected: 'fewer at a time' }],
-    ...RETRY,
-  });
+function tooMuchFrom(network: string): ApiProblem {
+  return new ApiProblem(
+    'too_many_requests',
+    `${network} is sending too many webhooks at a time; send them one by one`,
+    {
+      errors: [{ field: 'address', got: 'several large bodies at once', expected: 'fewer at once' }],
+      ...RETRY,
+    },
+  );
 }

@@ -1,4 +1,4 @@
-/** A map that holds at most `maxEntries`: a new one takes the place of the one that was looked at least recently. */
+/** A map of at most `maxEntries`: a new entry evicts the least recently used one. */
 export class BoundedTable<V> {
   readonly #maxEntries: number;
   readonly #entries = new Map<string, V>();
@@ -11,7 +11,7 @@ export class BoundedTable<V> {
     return this.#entries.size;
   }
 
-  /** Counts as a look at it. */
+  /** Counts as a use. */
   get(key: string): V | undefined {
     const value = this.#entries.get(key);
     if (value !== undefined) this.set(key, value);

@@ -3,8 +3,8 @@ import ipaddr from 'ipaddr.js';
 const NETWORK_BITS = 64;
 
 /**
- * By what a client is counted: its IPv4 address, or the /64 of its IPv6 address, which is what one client gets to choose from. An IPv4
- * address that is written as an IPv6 one is that IPv4 address. What is no address is counted as it is written.
+ * The network that a client is counted by: its IPv4 address, or the /64 of its IPv6 address, since one client usually has a whole /64.
+ * An IPv4-mapped IPv6 address counts as its IPv4 address; text that isn't an address counts as it is.
  */
 export function clientNetwork(ip: string): string {
   const address = parse(ip);
@@ -13,7 +13,7 @@ export function clientNetwork(ip: string): string {
   return `${new ipaddr.IPv6(bytes).toString()}/${NETWORK_BITS}`;
 }
 
-/** Whether the client is on this machine: what watches over Kiln, or an operator. */
+/** Whether the client is on this machine, such as a monitor or an operator. */
 export function isLoopback(ip: string): boolean {
   return parse(ip)?.range() === 'loopback';
 }

@@ -3,8 +3,8 @@ import type { Socket } from 'node:net';
 import { clientNetwork } from './client-network.ts';
 
 /**
- * Lets at most `max` connections from one address be open at a time: `refuse` is handed each one that is too many. Those for whose address
- * `isExempt` aren't counted: this machine, and proxies, for all clients of a proxy come from one address.
+ * Allows at most `max` open connections from one address, and hands each further one to `refuse`. Addresses for which `isExempt` returns
+ * true aren't counted: this machine, and proxies, whose clients all share one address.
  */
 export function capConnections(
   server: Server,

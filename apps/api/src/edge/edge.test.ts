@@ -17,7 +17,7 @@ let forge: TestForge;
 
 beforeAll(async () => {
   redis = await TestRedis.start();
-  // Clients are told apart by what a proxy on this machine says of them.
+  // Clients are told apart by the X-Forwarded-For of a proxy on this machine.
   api = await TestApi.start(
     { trustProxy: ['loopback'], strangerRequestsPerMinute: PER_MINUTE, bodyIdleMs: 1_000 },
     { redis },
@@ -38,7 +38,7 @@ const pingFrom = (ip: string) => {
   return forge.send({ ...ping, headers: { ...ping.headers, ...from(ip) } });
 };
 
-/** Begins a webhook that declares 25 MiB, with `bytes` of them, and says no more. */
+/** Begins a webhook that declares 25 MiB, sends `bytes` of them, and then nothing. */
 async function declare(
   ip: string,
   bytes: number,
@@ -56,13 +56,13 @@ async function declare(
 }
 
 describe('idle connections without a credential', () => {
-  test('that declare large bodies hold nothing up: a webhook passes beside them, and they are told that they are slow', async () => {
+  test('that declare large bodies delay no webhook, and get an answer that they are too slow', async () => {
     const idle = await Promise.all(Array.from({ length: 60 }, (_, i) => declare(`198.51.100.${i}`, 1)));
     expect((await pingFrom('203.0.113.1')).status).toBe(202);
     for (const { answer } of idle) expect(await answer).toContain('"code":"request_timeout"');
   });
 
-  test('that have sent nearly all of them make room for a webhook, whatever their addresses', async () => {
+  test('that have sent nearly all of large bodies are dropped for a webhook, whatever their addresses', async () => {
     const memory = { maxHookBytes: MIB, maxHookMemoryBytes: 2 * MIB };
     await using other = await TestApi.start({ trustProxy: ['loopback'], ...memory }, { redis });
     const own = await TestForge.start(other);
@@ -79,8 +79,8 @@ describe('idle connections without a credential', () => {
   });
 });
 
-describe('callers that nobody knows', () => {
-  test('are limited by address; a known token, a signed webhook and health checks aren’t held up by it', async () => {
+describe('callers without a valid credential', () => {
+  test('are limited by address, without delaying a known token, a signed webhook or health checks', async () => {
     const ip = '203.0.113.10';
     const { headers } = await api.token({ scopes: ['builds:read'] });
     const known = () => bare('/v1/builds', from(ip, headers));
@@ -99,11 +99,11 @@ describe('callers that nobody knows', () => {
     expect((await bare('/v1/builds', from('203.0.113.11'))).status).toBe(401);
     expect((await bare('/v1/builds', {})).status).toBe(401);
 
-    // As many signed ones as a forge likes.
+    // Signed webhooks are unlimited.
     for (let i = 0; i < PER_MINUTE + 5; i += 1) expect((await pingFrom('203.0.113.12')).status).toBe(202);
   });
 
-  test('that guess tokens are stopped after a few', async () => {
+  test('that guess tokens are stopped after a few guesses', async () => {
     const ip = '203.0.113.20';
     const guess = async (i: number) =>
       (await bare('/v1/builds', from(ip, { authorization: `Bearer guess-${i}` }))).status;
@@ -113,7 +113,7 @@ describe('callers that nobody knows', () => {
   });
 });
 
-test('one address has so many connections at most; one that closes makes room', async () => {
+test('limits the connections of one address, and a closed one makes room', async () => {
   const refused: string[] = [];
   const server = createServer();
   capConnections(server, {

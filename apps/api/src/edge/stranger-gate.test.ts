@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
 import { BodyMemory } from './body-memory.ts';
 import { BoundedTable } from './bounded-table.ts';
 import { clientNetwork, isLoopback } from './client-network.ts';
@@ -13,12 +13,12 @@ function gateAt(): { gate: StrangerGate; clock: { now: number } } {
   return { gate: new StrangerGate(PER_MINUTE, () => clock.now), clock };
 }
 
-function refusal(gate: StrangerGate, ip = HERE, credential?: string): Complaint | undefined {
+function refusal(gate: StrangerGate, ip = HERE, credential?: string): ApiProblem | undefined {
   try {
     gate.enter(ip, credential);
     return undefined;
   } catch (error) {
-    if (error instanceof Complaint) return error;
+    if (error instanceof ApiProblem) return error;
     throw error;
   }
 }
@@ -34,7 +34,7 @@ test.each([
   ['2001:db8:1:2:ffff::1', '2001:db8:1:2::/64'],
   ['fe80::1%eth0', 'fe80::/64'],
   ['', ''],
-])('%s is counted as %s', (ip, network) => {
+])('%s counts as the network %s', (ip, network) => {
   expect(clientNetwork(ip)).toBe(network);
 });
 
@@ -44,11 +44,11 @@ test.each([
   ['::ffff:127.0.0.9', true],
   ['10.0.0.1', false],
   ['', false],
-])('%s is of this machine: %s', (ip, expected) => {
+])('%s is on this machine: %s', (ip, expected) => {
   expect(isLoopback(ip)).toBe(expected);
 });
 
-test('a bounded table forgets what was looked at least recently', () => {
+test('a bounded table evicts the least recently used entry', () => {
   const table = new BoundedTable<number>(2);
   table.set('a', 1);
   table.set('b', 2);
@@ -58,7 +58,7 @@ test('a bounded table forgets what was looked at least recently', () => {
 });
 
 describe('requests without a credential', () => {
-  test('are limited by address, say when to come again, and are let in again as time passes', () => {
+  test('are limited by address, with the time to retry, and are let in again as time passes', () => {
     const { gate, clock } = gateAt();
     spend(gate);
     expect(refusal(gate)).toMatchObject({
@@ -72,7 +72,7 @@ describe('requests without a credential', () => {
     expect([refusal(gate), refusal(gate)?.code]).toEqual([undefined, 'too_many_requests']);
   });
 
-  test('of one /64 count together, of this machine not at all, and none where the limit is 0', () => {
+  test('count together for one /64, and not at all on this machine or with limit 0', () => {
     const { gate } = gateAt();
     for (let i = 0; i < PER_MINUTE; i += 1) gate.enter(`2001:db8:0:1::${i.toString(16)}`, undefined);
     expect(refusal(gate, '2001:db8:0:1:9::')?.code).toBe('too_many_requests');
@@ -82,7 +82,7 @@ describe('requests without a credential', () => {
     for (let i = 0; i < 10 * PER_MINUTE; i += 1) open.enter(HERE, undefined);
   });
 
-  test('that turn out to be signed don’t count', () => {
+  test('that prove to be signed don’t count', () => {
     const { gate } = gateAt();
     for (let i = 0; i < 10 * PER_MINUTE; i += 1) gate.enter(HERE, undefined).vouched();
     expect(refusal(gate)).toBeUndefined();
@@ -90,7 +90,7 @@ describe('requests without a credential', () => {
 });
 
 describe('wrong credentials', () => {
-  test('use up an address’s requests ten times as fast; then no new one is tried', () => {
+  test('use up an address’s requests ten times as fast; then no new credential is tried', () => {
     const { gate, clock } = gateAt();
     for (let i = 0; i < 6; i += 1) gate.enter(HERE, `guess ${i}`).failed();
     expect(refusal(gate, HERE, 'guess 7')?.code).toBe('too_many_requests');
@@ -98,14 +98,14 @@ describe('wrong credentials', () => {
     expect(refusal(gate, HERE, 'guess 7')).toBeUndefined();
   });
 
-  test('don’t lock out a credential that was good before, while another is still refused', () => {
+  test('don’t lock out a credential that was valid before, but other ones', () => {
     const { gate } = gateAt();
     gate.enter(HERE, 'good').proved();
     for (let i = 0; i < 6; i += 1) gate.enter(HERE, `guess ${i}`).failed();
     expect([refusal(gate, HERE, 'good'), refusal(gate, HERE, 'other')?.code]).toEqual([undefined, 'too_many_requests']);
   });
 
-  test('that stand for nobody count as requests without one', () => {
+  test('that identify nobody count as requests without a credential', () => {
     const { gate } = gateAt();
     for (let i = 0; i < PER_MINUTE; i += 1) gate.enter(HERE, 'theme=dark').unknown();
     expect(refusal(gate, HERE, 'theme=dark')?.code).toBe('too_many_requests');
@@ -113,7 +113,7 @@ describe('wrong credentials', () => {
 });
 
 describe('memory of bodies', () => {
-  test('is counted by bytes that came, and given back', () => {
+  test('is counted by received bytes, and given back', () => {
     const memory = new BodyMemory(100, 60);
     {
       using one = memory.hold('a');
@@ -124,7 +124,7 @@ describe('memory of bodies', () => {
     expect(memory.heldBytes).toBe(0);
   });
 
-  test('the largest body makes room for a small one, and only a largest one is refused', async () => {
+  test('is freed by dropping the largest body for a small one; only the largest is refused', async () => {
     const memory = new BodyMemory(100, 60);
     using large = memory.hold('a');
     using medium = memory.hold('b');

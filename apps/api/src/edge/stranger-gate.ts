@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
 import { BoundedTable } from './bounded-table.ts';
 import { clientNetwork, isLoopback } from './client-network.ts';
 
 const MINUTE_MS = 60_000;
-/** A wrong credential costs as much as so many requests without one: it may be a guess. */
+/** A wrong credential costs as much as this many requests without one: it may be a guess. */
 const WRONG_CREDENTIAL_COST = 10;
-/** Addresses that are remembered: some MB, however many attack. */
+/** Addresses that are remembered: a few MB, however many attack. */
 const MAX_ADDRESSES = 20_000;
-/** Credentials that were good a while ago. */
+/** Credentials that are remembered as valid. */
 const MAX_KNOWN_CREDENTIALS = 10_000;
 
 interface Bucket {
@@ -16,24 +16,24 @@ interface Bucket {
   at: number;
 }
 
-/** What a request is let in on. */
+/** A request that was let in; its caller reports how its credential turned out. */
 export interface Entry {
-  /** What it brought was good: requests with it aren't held up by what others at its address do. */
+  /** The credential was valid: later requests with it aren't limited by what others at its address do. */
   proved(): void;
-  /** What it brought stands for nobody: a cookie of another site. */
+  /** The credential identifies nobody, such as a cookie of another site. */
   unknown(): void;
-  /** What it brought was not. */
+  /** The credential was wrong. */
   failed(): void;
-  /** It came without a credential, and was what it said: a signed webhook. It doesn't count. */
+  /** The request had no credential but was authentic, as a signed webhook is. It doesn't count. */
   vouched(): void;
 }
 
 const NOT_COUNTED: Entry = { proved() {}, unknown() {}, failed() {}, vouched() {} };
 
 /**
- * Limits requests of callers that nobody knows, by address: without a credential, or with a wrong one. Each address has a bucket that fills
- * again within a minute. A credential that was good before goes through whatever else comes from its address, so that a
- * guesser doesn't lock out who shares an address with it. Counted in this process alone; callers on this machine aren't counted.
+ * Limits requests without a valid credential, by address. Each address has a token bucket that refills within a minute. A credential that
+ * was valid before passes whatever else comes from its address, so that a guesser can't lock out others at the same address. Counted in
+ * this process alone; callers on this machine aren't counted.
  */
 export class StrangerGate {
   readonly #perMinute: number;
@@ -47,7 +47,7 @@ export class StrangerGate {
     this.#now = now;
   }
 
-  /** `credential`: what the request brings, whatever it is; undefined where it brings none. @throws Complaint `too_many_requests` */
+  /** Lets a request in. `credential` is what it carries, valid or not; undefined if nothing. @throws ApiProblem `too_many_requests` */
   enter(ip: string, credential: string | undefined): Entry {
     if (this.#perMinute === 0 || isLoopback(ip)) return NOT_COUNTED;
     const network = clientNetwork(ip);
@@ -55,7 +55,7 @@ export class StrangerGate {
     if (digest !== undefined && this.#known.get(digest)) {
       return { ...NOT_COUNTED, failed: () => void this.#take(network, WRONG_CREDENTIAL_COST) };
     }
-    // A credential costs nothing until it is known to be wrong, but an address that has nothing left can't try one.
+    // A credential costs nothing until it proves wrong, but an address with an empty bucket can't try one.
     const cost = digest === undefined ? 1 : 0;
     if (!this.#has(network, Math.max(1, cost))) throw this.#refusal(network);
     this.#take(network, cost);
@@ -82,25 +82,25 @@ export class StrangerGate {
     return this.#bucket(network).tokens >= tokens;
   }
 
-  /** Many wrong credentials at once may take more than there is: the address waits longer then, a minute at most. */
+  /** Many wrong credentials at once may overdraw the bucket: the address then waits longer, a minute at most. */
   #take(network: string, tokens: number): void {
     const bucket = this.#bucket(network);
     bucket.tokens = Math.max(-this.#perMinute, Math.min(this.#perMinute, bucket.tokens - tokens));
     this.#buckets.set(network, bucket);
   }
 
-  #refusal(network: string): Complaint {
+  #refusal(network: string): ApiProblem {
     const { tokens } = this.#bucket(network);
     const wait = Math.max(1, Math.ceil(((1 - tokens) * MINUTE_MS) / this.#perMinute / 1_000));
     const most = this.#perMinute;
-    return new Complaint(
+    return new ApiProblem(
       'too_many_requests',
       `${network} may make ${most} requests a minute without a valid credential; try again in ${wait} s`,
       {
         errors: [
           {
             field: 'address',
-            got: `more requests without a credential, or with wrong ones, than ${network} may make`,
+            got: `more requests from ${network} without a valid credential`,
             expected: `at most ${most} a minute; a wrong credential counts as ${WRONG_CREDENTIAL_COST}`,
           },
         ],

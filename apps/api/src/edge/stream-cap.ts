@@ -1,14 +1,14 @@
 import type { ServerResponse } from 'node:http';
 import { ANONYMOUS, type Principal } from '@kiln/domain';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
 import { credentialSubject } from '../limits/limit-book.ts';
 import { clientNetwork } from './client-network.ts';
 
 const RETRY_SECONDS = 5;
 
 /**
- * Lets one credential have at most `max` answers open at a time that may take long: logs that are followed, builds that are waited for. Who
- * has no credential is counted by address; the local admin and workers, whom nothing limits, not at all. In this process alone.
+ * Allows one credential at most `max` long answers at a time, such as followed logs and waits for builds. Callers without a credential are
+ * counted by address; the local admin and workers aren't limited. Counted in this process alone.
  */
 export class StreamCap {
   readonly #max: number;
@@ -18,7 +18,7 @@ export class StreamCap {
     this.#max = max;
   }
 
-  /** Counts the answer until it is closed. @throws Complaint `too_many_requests` */
+  /** Counts an answer until it closes. @throws ApiProblem `too_many_requests` */
   enter(principal: Principal, ip: string, response: ServerResponse): void {
     const whose = principal === ANONYMOUS ? clientNetwork(ip) : credentialSubject(principal)?.name;
     if (whose === undefined) return;
@@ -33,10 +33,10 @@ export class StreamCap {
   }
 }
 
-function tooMany(whose: string, max: number): Complaint {
-  return new Complaint(
+function tooMany(whose: string, max: number): ApiProblem {
+  return new ApiProblem(
     'too_many_requests',
-    `${whose} has ${max} streams open here, which is the limit; close some, or use another token`,
+    `${whose} has ${max} open streams, which is the limit; close some or use another token`,
     {
       errors: [{ field: 'streams of the credential', got: 'one more', expected: `at most ${max} at a time` }],
       headers: { 'Retry-After': String(RETRY_SECONDS) },

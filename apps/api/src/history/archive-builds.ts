@@ -3,13 +3,12 @@ import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { historyKey } from '@kiln/contracts';
-import type { EndedBuild, EndedRef, HistoryPlace } from '@kiln/state';
+import type { BlobStore, EndedBuild, EndedRef, HistoryPlace, HistoryStore } from '@kiln/state';
 import type { Logger } from 'pino';
-import type { Blobs, History } from '../ports.ts';
 
 const pack = promisify(gzip);
 
-/** Most builds whose documents share a blob, and about how many characters they may have. */
+/** Most builds whose documents share a blob, and about how many characters such documents have. */
 const BLOB_BUILDS = 1_000;
 const BLOB_CHARS = 16 * 1024 * 1024;
 const READ_AT_A_TIME = 16;
@@ -19,24 +18,25 @@ interface Stored extends Pick<EndedBuild, 'id' | 'stamp' | 'doc' | 'spec'> {
   readonly place: HistoryPlace;
 }
 
+type ArchivedHistory = Pick<HistoryStore, 'claim' | 'release' | 'ended' | 'read' | 'shrink'>;
+
 /**
- * Moves ended builds out of Redis: their documents go into a blob, many together, and then Redis keeps of each what lists need. Until
- * that has happened a build is whole in Redis; whoever dies in between leaves a blob that nothing names, which is swept with the others
- * of its time.
+ * Moves ended builds out of Redis: writes the documents of many builds into one blob, then shrinks each build in Redis to what lists need.
+ * Until then a build is whole in Redis. A process that dies in between leaves an unreferenced blob, which `sweepDocuments` deletes later.
  */
 export class BuildArchiver {
-  readonly #history: History;
-  readonly #blobs: Pick<Blobs, 'put'>;
+  readonly #history: ArchivedHistory;
+  readonly #blobs: Pick<BlobStore, 'put'>;
   readonly #log: Logger;
   readonly #holder = randomUUID();
 
-  constructor(history: History, blobs: Pick<Blobs, 'put'>, log: Logger) {
+  constructor(history: ArchivedHistory, blobs: Pick<BlobStore, 'put'>, log: Logger) {
     this.#history = history;
     this.#blobs = blobs;
     this.#log = log;
   }
 
-  /** Moves all that ended before `endedBefore` (ms since the epoch), unless another process is at it. Answers how many. */
+  /** Moves all builds that ended before `endedBefore` (ms since the epoch), unless another process has the claim. Returns their number. */
   async round(endedBefore: number, signal: AbortSignal): Promise<number> {
     if (!(await this.#history.claim(this.#holder))) return 0;
     try {
@@ -47,7 +47,7 @@ export class BuildArchiver {
         if (refs.length === 0) break;
         const { tried, shrunk } = await this.#move(refs, signal);
         moved += shrunk;
-        // What stays is still at the head of what has ended.
+        // Builds that weren't shrunk stay at the head of the list, and are skipped in the next page.
         left += tried - shrunk;
       }
       return moved;
@@ -91,7 +91,7 @@ export class BuildArchiver {
   }
 }
 
-/** What one blob has come to. */
+/** What has been written to one blob so far. */
 interface Writing {
   readonly key: string;
   tried: number;

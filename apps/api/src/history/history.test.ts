@@ -1,9 +1,8 @@
 import { type BuildView, HISTORY_PREFIX } from '@kiln/contracts';
-import { openState } from '@kiln/state';
+import { type HistoryStore, openState } from '@kiln/state';
 import { FaultyRedis, TestRedis } from '@kiln/state/testing';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { History } from '../ports.ts';
 import { TestApi } from '../testing/test-api.ts';
 import { BuildArchiver } from './archive-builds.ts';
 import { BuildDocuments } from './build-documents.ts';
@@ -13,7 +12,7 @@ import { wholeBuilds } from './whole-builds.ts';
 const quiet = pino({ level: 'silent' });
 const { signal } = new AbortController();
 const LATER = Date.now() + 3_600_000;
-/** Too much to stay in Redis. */
+/** Too large to stay in Redis. */
 const LARGE = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`ARG_${i}`, `${i * 104_729}`]));
 
 let redis: TestRedis;
@@ -47,7 +46,7 @@ async function ended(request: Parameters<TestApi['submit']>[0] = {}): Promise<st
   return id;
 }
 
-/** Everything that clients can ask about a build. */
+/** Everything that clients can read about a build. */
 async function answers(id: string): Promise<unknown[]> {
   const paths = ['', '/placement', '/logs?format=ndjson', '?wait=1'];
   return Promise.all(paths.map(async (path) => (await api.fetch(`/v1/builds/${id}${path}`)).text()));
@@ -59,7 +58,7 @@ describe('archived builds', () => {
   test.each([
     ['small ones', {}],
     ['those that are too large for Redis', { buildArgs: LARGE }],
-  ])('%s answer as before: themselves, placement, log, and in lists', async (_, request) => {
+  ])('%s are answered as before: view, placement, log and lists', async (_, request) => {
     const id = await ended(request);
     await ended();
     const before = [await answers(id), await pageOf('limit=1'), await pageOf('state=succeeded&team=default')];
@@ -70,7 +69,7 @@ describe('archived builds', () => {
     expect([await answers(id), await pageOf('limit=1'), await pageOf('state=succeeded&team=default')]).toEqual(before);
   });
 
-  test('can be retried with all that was asked for, are replayed by their idempotency key, and are too late to cancel', async () => {
+  test('can be retried with their whole request, are replayed by idempotency key, and can’t be canceled', async () => {
     const body = {
       source: { type: 'git', url: 'https://git.example/app' },
       buildArgs: LARGE,
@@ -89,7 +88,7 @@ describe('archived builds', () => {
     expect(await (await api.post(`/v1/builds/${first.id}/cancel`, '')).json()).toEqual(canceled);
   });
 
-  test('that share a run find its placement and log by it', async () => {
+  test('that share a run have its placement and log', async () => {
     const request = {
       dedupe: true,
       source: { type: 'git', url: 'https://git.example/app', ref: 'a'.repeat(40) },
@@ -106,7 +105,7 @@ describe('archived builds', () => {
     expect(await answers(sharer.id)).toEqual(before);
   });
 
-  test('of a blob that is lost are a clear error where the whole is asked for, and hold no list up', async () => {
+  test('whose blob is lost are answered with a clear error, and don’t break lists', async () => {
     const id = await ended({ buildArgs: LARGE });
     const small = await ended();
     await archive();
@@ -116,21 +115,19 @@ describe('archived builds', () => {
       expect(answer.status).toBe(503);
       expect(await answer.json()).toMatchObject({
         code: 'unavailable',
-        detail: expect.stringMatching(
-          /^the document of build \w+ can’t be read from blob history\/.*: there is no such blob$/,
-        ),
+        detail: expect.stringMatching(/^the document of build \w+ cannot be read from blob history\/.*: no such blob$/),
       });
     }
     expect((await api.post(`/v1/builds/${id}/retry`, '')).status).toBe(503);
     expect((await api.view(small)).id).toBe(small);
-    // Who wants to know only how it ended isn't held up.
+    // The record alone, without the document, is still readable.
     expect(await api.state.builds.record(id)).toMatchObject({ id, state: 'succeeded', team: 'default' });
     expect(await pageOf('')).toMatchObject({ builds: [{ id: small }, { id, state: 'succeeded' }] });
   });
 });
 
 describe('the archiver', () => {
-  test('works by itself, once a build’s time in Redis is over, also on what an earlier version left', async () => {
+  test('archives builds once their time in Redis is over, also those of an earlier version', async () => {
     const id = await ended();
     expect(await archiver().round(Date.now() - 60_000, signal)).toBe(0);
     expect((await api.state.builds.get(id))?.archived).toBeUndefined();
@@ -143,21 +140,20 @@ describe('the archiver', () => {
     expect((await api.view(id)).state).toBe('succeeded');
   });
 
-  test('that dies between blob and Redis loses nothing: the next one does it again, and what it left is swept', async () => {
+  test('loses nothing if it dies between blob and Redis: the next one repeats the work, and the orphaned blob is deleted', async () => {
     const id = await ended();
     const before = await answers(id);
     const { history } = api.state;
-    const dying: History = {
+    const dying: Pick<HistoryStore, 'claim' | 'release' | 'ended' | 'read' | 'shrink'> = {
       claim: (holder) => history.claim(holder),
       release: async () => {},
       ended: (...range) => history.ended(...range),
       read: (ids) => history.read(ids),
       shrink: () => Promise.reject(new Error('killed')),
-      forgottenUpTo: () => history.forgottenUpTo(),
     };
     await expect(new BuildArchiver(dying, api.blobs, quiet).round(LATER, signal)).rejects.toThrow('killed');
     expect(await answers(id)).toEqual(before);
-    // Its claim holds for a while.
+    // Its claim lasts for a while.
     expect(await archive()).toBe(0);
     await api.state.redis.del(api.state.keys.historyClaim());
     expect(await archive()).toBe(1);
@@ -168,13 +164,13 @@ describe('the archiver', () => {
     expect(await sweep(hoursLater)).toBe(0);
     await history.forget(LATER, 10);
     await api.state.redis.set(api.state.keys.historyForgotten(), hoursLater);
-    // They are too young to tell whether somebody is about to name them.
+    // They are too young: a process may be about to reference them.
     expect(await sweep(Date.now())).toBe(0);
     expect(await sweep(hoursLater)).toBe(2);
     expect(await blobKeys()).toEqual([]);
   });
 
-  test('loses nothing by an error at whichever call to Redis', async () => {
+  test('loses nothing by an error of any call to Redis', async () => {
     await using proxy = await FaultyRedis.start(redis.url);
     await using faulty = await openState({
       ...{ redisUrl: proxy.url, namespace: api.state.keys.prefix.slice(1, -2), secretKey: Buffer.alloc(32, 1) },
@@ -207,7 +203,7 @@ describe('the archiver', () => {
     expect(calls).toBeGreaterThanOrEqual(6);
   });
 
-  test('shares its work with others: each build is archived once', async () => {
+  test('shares its work with other processes: each build is archived once', async () => {
     const ids = new Set<string>();
     for (let i = 0; i < 40; i += 1) ids.add(await ended());
     const moved = await Promise.all([archiver(), archiver(), archiver()].map((one) => one.round(LATER, signal)));
@@ -216,7 +212,7 @@ describe('the archiver', () => {
     for (const id of ids) expect((await api.view(id)).id).toBe(id);
   });
 
-  test('goes past what must wait', async () => {
+  test('skips builds that must wait', async () => {
     const { state } = api;
     const run = await ended({ dedupe: true });
     const other = await ended();

@@ -1,19 +1,19 @@
 import { HISTORY_PREFIX, historyEnd } from '@kiln/contracts';
+import type { BlobStore, HistoryStore } from '@kiln/state';
 import { pMapIterable } from 'p-map';
 import type { Logger } from 'pino';
-import type { Blobs, History } from '../ports.ts';
 
-/** A blob younger than that may be one whose builds are about to be shrunk. Far longer than a claim holds. */
+/** A younger blob may have builds that are about to be shrunk, ms. Far longer than a claim lasts. */
 const YOUNG_MS = 3_600_000;
 const AT_ONCE = 16;
 
 /**
- * Deletes the documents of builds that have been forgotten, and with them those of their time that nothing ever named. Answers how
- * many blobs went. Of a Redis that hasn't forgotten anything nothing is deleted.
+ * Deletes the documents of builds that Redis has purged, and unreferenced documents of the same age. Returns the number of deleted blobs.
+ * Nothing is deleted before Redis has purged a build.
  */
 export async function sweepDocuments(
-  history: Pick<History, 'forgottenUpTo'>,
-  blobs: Pick<Blobs, 'list' | 'stat' | 'delete'>,
+  history: Pick<HistoryStore, 'forgottenUpTo'>,
+  blobs: Pick<BlobStore, 'list' | 'stat' | 'delete'>,
   now: number,
   log: Logger,
   signal: AbortSignal,
@@ -32,6 +32,6 @@ export async function sweepDocuments(
     deleted += count;
     if (signal.aborted) break;
   }
-  if (deleted > 0) log.info({ deleted, forgottenUpTo }, 'documents of forgotten builds deleted');
+  if (deleted > 0) log.info({ deleted, forgottenUpTo }, 'documents of purged builds deleted');
   return deleted;
 }

@@ -4,10 +4,10 @@ import type { Logger } from 'pino';
 import type { Builds } from '../ports.ts';
 import { type BuildDocuments, DocumentLost } from './build-documents.ts';
 
-/** Documents that one list reads at a time. */
+/** Documents that one list reads at once. */
 const READ_AT_ONCE = 16;
 
-/** The builds with what archived ones have in the blob store: nobody else need know where a build lies. */
+/** Completes archived builds from the blob store, so that callers needn't know where a build is stored. */
 export function wholeBuilds(builds: Builds, documents: BuildDocuments, log: Logger): Builds {
   /** @throws DocumentLost */
   const whole = async (build: StoredBuild): Promise<StoredBuild> => {
@@ -16,7 +16,7 @@ export function wholeBuilds(builds: Builds, documents: BuildDocuments, log: Logg
     const { record: all, spec } = await documents.read(record.id, archived);
     return { record: all, spec, archived };
   };
-  /** One that is lost holds no list up: it shows what Redis has of it. */
+  /** A lost document doesn't fail the whole list: the build is shown as Redis has it. */
   const listed = async (build: StoredBuild): Promise<StoredBuild> => {
     try {
       return await whole(build);
@@ -48,7 +48,7 @@ export function wholeBuilds(builds: Builds, documents: BuildDocuments, log: Logg
     decisions: async (id) => {
       const live = await builds.decisions(id);
       if (live.length > 0) return live;
-      // After the other: of a build that is archived in between they are found here.
+      // Read second, so that the decisions of a build that is archived in between are found here.
       const archived = (await builds.get(id))?.archived;
       return archived ? [...(await documents.read(id, archived)).decisions] : [];
     },

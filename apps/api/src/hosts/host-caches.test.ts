@@ -50,14 +50,14 @@ async function publish(): Promise<void> {
   );
 }
 
-test('a host whose caches haven’t been read says nothing of them', async () => {
+test('shows no caches before they have been read', async () => {
   expect(await listed()).not.toHaveProperty('caches');
   const host = await detail();
   expect(host).toMatchObject({ name: 'h1', state: 'ready' });
   expect(host).not.toHaveProperty('inventory');
 });
 
-test('shows what a host’s caches hold, whose it is, and how warm that makes the host', async () => {
+test('shows the content of a host’s caches, to whom it belongs, and the resulting warmth', async () => {
   await publish();
   const caches = { readAt: ISO, usedBytes: 1_000, mounts: 5, warmRepos: 1, sizesAreFloors: true };
   expect(await listed()).toMatchObject({ name: 'h1', caches });
@@ -82,7 +82,7 @@ test('shows what a host’s caches hold, whose it is, and how warm that makes th
   });
 });
 
-test('shows the budget, and who says so', async () => {
+test('shows the cache budget and where it comes from', async () => {
   const { report } = (await api.state.hosts.get('h1')) ?? {};
   if (!report) throw new Error('no host');
   await api.state.hosts.sync(
@@ -94,7 +94,7 @@ test('shows the budget, and who says so', async () => {
   expect(await detail()).toMatchObject({ cacheBudgetBytes: 5_000, cacheBudgetFrom: 'estimated' });
 });
 
-test('shows whose the caches are where a host keeps two classes of trust, and a host of old as trusted', async () => {
+test('shows the trust class of caches on a host with two classes; those of an older host are trusted', async () => {
   expect((await detail()).trust).toEqual(['trusted']);
   const { redis: connection, keys, hosts } = api.state;
   const { report } = (await hosts.get('h1')) ?? {};
@@ -151,13 +151,13 @@ test.each([
     { field: 'name', got: '"nobody"', expected: 'the name of a host; GET /v1/hosts lists them' },
   ],
   ['/v1/hosts/No_Body', 400, 'invalid_request', { field: 'name', got: '"No_Body"' }],
-])('%s is %s %s', async (path, status, code, error) => {
+])('%s is answered with %s %s', async (path, status, code, error) => {
   const answer = await api.fetch(path);
   expect(answer.status).toBe(status);
   expect(await answer.json()).toMatchObject({ code, errors: [error] });
 });
 
-test('a build argument can’t set the namespace of cache mounts; the cache scope can choose one', async () => {
+test('only the cache scope, not a build argument, sets the namespace of cache mounts', async () => {
   const source = { type: 'git', url: 'https://git.example/app' };
   const refused = await api.post('/v1/builds', { source, buildArgs: { A: '1', BUILDKIT_CACHE_MOUNT_NS: 'mine' } });
   expect(refused.status).toBe(400);

@@ -1,9 +1,10 @@
 import type { HostDetailView } from '@kiln/contracts';
 import { readCacheKey, readDomain } from '@kiln/domain';
 import type { HostState, PublishedInventory } from '@kiln/state';
+import { instant } from '../http/answer.ts';
 import { viewHost } from './host-view.ts';
 
-/** A host with what its caches hold. `mountUsers`: the repos (by cache key) whose recent builds used a mount, by its id. */
+/** The view of a host with the content of its caches. `mountUsers`: the cache keys whose recent builds used a mount, by the mount's id. */
 export function viewHostDetail(host: HostState, mountUsers: ReadonlyMap<string, readonly string[]>): HostDetailView {
   return { ...viewHost(host), ...(host.inventory && { inventory: viewInventory(host, host.inventory, mountUsers) }) };
 }
@@ -48,8 +49,4 @@ function viewInventory(
       }))
       .sort((a, b) => b.warmth - a.warmth || b.bytes - a.bytes || (a.repo < b.repo ? -1 : 1)),
   };
-}
-
-function instant(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -1,30 +1,38 @@
 import { drainOrder, hostChange, hostName, joinRequest, type OperationId, removeQuery } from '@kiln/contracts';
 import { ALL_TEAMS, holds } from '@kiln/domain';
-import type { HostState } from '@kiln/state';
+import type { HostOperations, HostState, HostStore } from '@kiln/state';
 import type { Request, Response } from 'express';
+import type { Logger } from 'pino';
 import type { Handler } from '../access/call.ts';
 import { visibleBuilds } from '../access/visible-builds.ts';
 import type { ApiConfig } from '../config.ts';
 import { sendJson } from '../http/answer.ts';
-import { Complaint, codeOf, fieldComplaint, parameter, parsed } from '../http/complaint.ts';
+import { ApiProblem, codeOf, fieldProblem, parameter, parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import { hasBody, jsonBody } from '../http/json-body.ts';
-import type { ApiDeps } from '../ports.ts';
+import type { Builds } from '../ports.ts';
 import { viewHostDetail } from './host-detail.ts';
 import { viewHost } from './host-view.ts';
 import { joinGrant } from './join-grant.ts';
 
 type HostOperation = Extract<OperationId, `${string}Host` | 'listHosts' | 'joinPool'>;
 
-/** The routes of hosts: what operators do with them, and how they join. */
+export interface HostHandlerDeps {
+  readonly builds: Builds;
+  readonly hosts: Pick<HostStore, 'list' | 'get' | 'mountUsers'>;
+  readonly hostOperations: Pick<HostOperations, 'cordon' | 'uncordon' | 'drain' | 'change' | 'remove'>;
+  readonly log: Logger;
+}
+
+/** The routes of hosts: operators' orders, and joining. */
 export function hostHandlers(
   config: ApiConfig,
-  { builds, hosts, hostOperations: operations, log }: Pick<ApiDeps, 'builds' | 'hosts' | 'hostOperations' | 'log'>,
+  { builds, hosts, hostOperations: operations, log }: HostHandlerDeps,
 ): Record<HostOperation, Handler> {
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const body = (request: Request) => jsonBody(request, config.maxJsonBytes);
   const nameOf = (request: Request) => parameter(hostName, 'name', request.params.name);
-  /** Answers the host as the order left it. */
+  /** Gives an order, and answers the host as it is afterwards. */
   const order = async (
     request: Request,
     response: Response,
@@ -43,7 +51,7 @@ export function hostHandlers(
         sendJson(response, 200, { hosts: views });
         return;
       }
-      // A team learns that a slot is taken, not by which build of another team.
+      // A team sees that a slot is taken, but not by which build of another team.
       const own = visibleBuilds(builds, principal);
       const isVisible = async ({ id }: { id: string }) => (await stored(own.get(id))) !== undefined;
       const shown = views.map(async (view) => {
@@ -79,8 +87,8 @@ export function hostHandlers(
       await order(request, response, (name) =>
         operations.change(name, change).catch((error: unknown) => {
           if (codeOf(error) !== 'too_many_labels') throw error;
-          const got = `${Object.keys(change.labels ?? {}).length} labels beside those that the host has`;
-          throw fieldComplaint('invalid_request', 'labels', got, 'at most 32 labels on a host');
+          const got = `${Object.keys(change.labels ?? {}).length} labels in addition to the host’s present ones`;
+          throw fieldProblem('invalid_request', 'labels', got, 'at most 32 labels on a host');
         }),
       );
     },
@@ -100,7 +108,7 @@ export function hostHandlers(
     async joinPool(request, response, { note }) {
       const { name } = parsed(joinRequest, await body(request));
       note({ target: name });
-      if (!config.join) throw new Complaint('join_impossible', 'this API is not set up to take workers');
+      if (!config.join) throw new ApiProblem('join_impossible', 'this API is not configured for joining workers');
       const { localAddress = '', remoteAddress = '' } = request.socket;
       const grant = joinGrant(config.join, { localAddress, remoteAddress });
       log.info({ host: name, remoteAddress }, 'worker joins');
@@ -110,22 +118,22 @@ export function hostHandlers(
   };
 }
 
-function hostNotFound(name: string): Complaint {
-  return new Complaint('host_not_found', `there is no host ${name} in this pool`, {
+function hostNotFound(name: string): ApiProblem {
+  return new ApiProblem('host_not_found', `no host ${name} in this pool`, {
     errors: [{ field: 'name', got: JSON.stringify(name), expected: 'the name of a host; GET /v1/hosts lists them' }],
   });
 }
 
 const SHOWN_BUILDS = 5;
 
-function hostBusy(name: string, { held, alive }: HostState): Complaint {
+function hostBusy(name: string, { held, alive }: HostState): ApiProblem {
   const ids = held.slice(0, SHOWN_BUILDS).map(({ buildId }) => buildId);
   const more = held.length > ids.length ? ` and ${held.length - ids.length} more` : '';
   const what = `${held.length === 1 ? 'build' : 'builds'} ${ids.join(', ')}${more}`;
   const advice = alive
     ? 'Drain it first, or force the removal to hand them back to the pool'
-    : 'It is lost: its builds are being taken back, after which it can be removed';
-  return new Complaint('host_busy', `host ${name} still holds ${what}. ${advice}`, {
-    errors: [{ field: 'name', got: `a host with ${held.length} under way`, expected: 'a host that holds no build' }],
+    : 'It is lost: once its builds have been reclaimed, it can be removed';
+  return new ApiProblem('host_busy', `host ${name} still has ${what}. ${advice}`, {
+    errors: [{ field: 'name', got: `a host with ${held.length} builds under way`, expected: 'a host without builds' }],
   });
 }

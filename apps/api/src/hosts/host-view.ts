@@ -2,10 +2,10 @@ import type { HostInfoView } from '@kiln/contracts';
 import type { HostState, PublishedInventory } from '@kiln/state';
 import { instant } from '../http/answer.ts';
 
-/** From this warmth on a repo counts as warm on a host. */
+/** Least warmth of a repo that counts as warm on a host. */
 const WARM = 0.5;
 
-/** A host as clients see it. The worker's incarnation and machine stay inside. */
+/** The view of a host, which leaves out the worker's incarnation and machine. */
 export function viewHost(host: HostState): HostInfoView {
   const { report, reported, orders, held, lastSeenAt } = host;
   const { name, slots, labels, platforms, driver, engineVersion, buildxVersion, buildkitVersion, disk } = report;
@@ -55,7 +55,7 @@ function viewCaches({ caches }: HostState, inventory: PublishedInventory): NonNu
   };
 }
 
-/** The first that holds: a dead host's orders matter less than that it is dead. */
+/** The state to show; the first match wins, so a lost host is `lost` whatever its orders. */
 function stateOf({ report, orders, alive, left, held }: HostState): HostInfoView['state'] {
   if (!alive) return left ? 'left' : 'lost';
   if (orders.removing) return 'removing';

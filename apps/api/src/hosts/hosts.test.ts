@@ -33,7 +33,7 @@ async function running(): Promise<{ id: string; attempt: Awaited<ReturnType<Test
 }
 
 describe('operators', () => {
-  test('cordon, uncordon, drain: each answers the host as it is then', async () => {
+  test('cordon, uncordon and drain hosts, and get the host as it is afterwards', async () => {
     expect(await host('POST', '/cordon')).toMatchObject({ status: 200, body: { name: 'h1', state: 'cordoned' } });
     expect((await listed())[0]?.state).toBe('cordoned');
     expect((await host('POST', '/uncordon')).body.state).toBe('ready');
@@ -49,7 +49,7 @@ describe('operators', () => {
     expect((await host('POST', '/uncordon')).body).not.toHaveProperty('drain');
   });
 
-  test('set slots and labels, and see what the worker itself reports', async () => {
+  test('set slots and labels, and see the worker’s own values', async () => {
     expect((await listed())[0]).not.toHaveProperty('reported');
     const { body } = await host('PATCH', '', { slots: 7, labels: { disk: 'nvme' } });
     const set = { slots: 7, labels: { disk: 'nvme' }, reported: { slots: 100, labels: {} } };
@@ -59,7 +59,7 @@ describe('operators', () => {
     expect((await host('PATCH', '', { reset: true })).body).not.toHaveProperty('reported');
   });
 
-  test('remove an empty host; a busy one only by force, and it says what it holds', async () => {
+  test('remove an empty host, and a busy one only by force; a refusal names its builds', async () => {
     const { id, attempt } = await running();
     const refused = await host('DELETE', '');
     expect(refused).toMatchObject({ status: 409, body: { code: 'host_busy', detail: expect.stringContaining(id) } });
@@ -73,7 +73,7 @@ describe('operators', () => {
     expect(await host('DELETE', '')).toMatchObject({ status: 404, body: { code: 'host_not_found' } });
   });
 
-  test('see hosts that are lost, and those that left but keep their settings', async () => {
+  test('see lost hosts, and hosts that left but keep their settings', async () => {
     const { hosts, redis, keys } = api.state;
     const report = (await hosts.get('h1'))?.report;
     if (!report) throw new Error('h1 is gone');
@@ -92,7 +92,7 @@ describe('operators', () => {
     ['POST', '/drain'],
     ['PATCH', ''],
     ['DELETE', ''],
-  ])('%s %s of an unknown host', async (method, path) => {
+  ])('get 404 from %s %s of an unknown host', async (method, path) => {
     const answer = await api.fetch(`/v1/hosts/nobody${path}`, {
       method,
       headers: { 'content-type': 'application/json' },
@@ -101,7 +101,7 @@ describe('operators', () => {
     expect(await answer.json()).toMatchObject({
       status: 404,
       code: 'host_not_found',
-      detail: 'there is no host nobody in this pool',
+      detail: 'no host nobody in this pool',
       errors: [{ field: 'name', got: '"nobody"' }],
     });
   });
@@ -113,14 +113,14 @@ describe('operators', () => {
     ['PATCH', '', { labels: { 'Bad Label': 'x' } }, 'labels["Bad Label"]', '"x"'],
     ['PATCH', '', { labels: { ok: 'not ok' } }, 'labels.ok', '"not ok"'],
     ['PATCH', '', [], 'body', '[]'],
-  ])('%s %s %j names the field', async (method, path, body, field, got) => {
+  ])('get the wrong field from %s %s %j', async (method, path, body, field, got) => {
     expect(await host(method, path, body)).toMatchObject({
       status: 400,
       body: { code: 'invalid_request', errors: [{ field, got }] },
     });
   });
 
-  test('bodies of another type, or without end, are refused', async () => {
+  test('are refused bodies of another type or of unlimited size', async () => {
     const text = await api.fetch('/v1/hosts/h1/drain', { method: 'POST', body: 'soon' });
     expect([text.status, ((await text.json()) as Problem).code]).toEqual([415, 'unsupported_media_type']);
     const none = await api.fetch('/v1/hosts/h1', { method: 'PATCH' });

@@ -1,11 +1,11 @@
 import { networkInterfaces } from 'node:os';
 import type { JoinGrant } from '@kiln/contracts';
 import type { JoinConfig } from '../config.ts';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
 
-/** Both ends of the connection over which a worker asks. */
+/** Both ends of the connection of a worker that joins. */
 export interface Ends {
-  /** This machine's address, by which the worker reached it. */
+  /** The address at which the worker reached this machine. */
   readonly localAddress: string;
   readonly remoteAddress: string;
 }
@@ -14,8 +14,8 @@ const LOOPBACK = /^(?:127\.|::1$|localhost$)/;
 const ANY_ADDRESS = /^(?:0\.0\.0\.0|::)$/;
 
 /**
- * What a worker is told that asks to join.
- * @throws Complaint `join_impossible` where it can't get at Redis from where it is, with what to do about that
+ * Builds the answer for a worker that joins.
+ * @throws ApiProblem `join_impossible` if the worker can't reach Redis from its address, with what to do about it
  */
 export function joinGrant({ redisUrl, namespace, secretKey, minReplicas = 0 }: JoinConfig, ends: Ends): JoinGrant {
   return {
@@ -32,7 +32,7 @@ function reachableUrl(redisUrl: string, local: string, remote: string): string {
     if (isHere) return redisUrl;
     throw impossible(remote, 'listens on a unix socket only');
   }
-  // What isn't a plain URL (Sentinel) was given by an operator who knows where it is.
+  // Anything but a plain URL (Sentinel) comes from an operator, who knows that workers reach it.
   if (!URL.canParse(redisUrl)) return redisUrl;
   const url = new URL(redisUrl);
   const host = plain(url.hostname);
@@ -44,14 +44,14 @@ function reachableUrl(redisUrl: string, local: string, remote: string): string {
   return redisUrl;
 }
 
-function impossible(remote: string, why: string): Complaint {
-  return new Complaint(
+function impossible(remote: string, why: string): ApiProblem {
+  return new ApiProblem(
     'join_impossible',
-    `this Kiln’s Redis ${why}, which a worker at ${remote} can’t reach. Start \`kiln up\` with --listen-workers ADDRESS:PORT, or, where the API runs alone, set its KILN_WORKER_REDIS_URL to an address that workers reach`,
+    `this Kiln’s Redis ${why}, which a worker at ${remote} cannot reach. Start \`kiln up\` with --listen-workers ADDRESS:PORT; for a separate API, set KILN_WORKER_REDIS_URL to an address that workers can reach`,
   );
 }
 
-/** Without an IPv6 URL's brackets, and without the prefix of an IPv4 address that came over an IPv6 socket. */
+/** Strips the brackets of an IPv6 URL, and the prefix of an IPv4-mapped IPv6 address. */
 function plain(address: string): string {
   return address.replace(/^\[|\]$/g, '').replace(/^::ffff:(?=\d+\.)/, '');
 }

@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => redis[Symbol.asyncDispose]());
 
 describe('POST /v1/workers/join', () => {
-  test('tells a worker what it needs; nothing of it gets into the log or a cache', async () => {
+  test('gives a worker what it needs, which never gets into the log or a cache', async () => {
     await using api = await TestApi.start({ join: JOIN }, { redis });
     const answer = await api.post('/v1/workers/join', { name: 'h2' }, AS_WORKER);
     expect(answer.status).toBe(200);
@@ -33,7 +33,7 @@ describe('POST /v1/workers/join', () => {
     expect(api.logged.join('')).not.toMatch(new RegExp(`${JOIN.tokens[0]}|:pw@|${JOIN.secretKey}`));
   });
 
-  test('names what is wrong', async () => {
+  test('names the wrong field', async () => {
     await using api = await TestApi.start({ join: JOIN }, { redis });
     const post = async (body: unknown, headers: Record<string, string>) =>
       (await (await api.post('/v1/workers/join', body, headers)).json()) as Problem;
@@ -45,7 +45,7 @@ describe('POST /v1/workers/join', () => {
     });
   });
 
-  test('says so where the API takes no workers; a worker token that an admin made will do where it does', async () => {
+  test('is refused if joining is not configured; otherwise a worker token from an admin works, too', async () => {
     for (const config of [{}, { join: { ...JOIN, tokens: [] } }]) {
       await using api = await TestApi.start(config, { redis });
       const { headers } = await api.token({ kind: 'worker', team: '*', scopes: [] });
@@ -59,7 +59,7 @@ describe('POST /v1/workers/join', () => {
     }
   });
 
-  test('the join token opens what a worker does, and nothing else', async () => {
+  test('accepts the join token, which allows only what a worker does', async () => {
     await using api = await TestApi.start({ join: JOIN }, { redis });
     const { id } = await api.submit();
     await api.run(id);
@@ -73,15 +73,15 @@ describe('POST /v1/workers/join', () => {
     }
   });
 
-  test('the API doesn’t start with one token for both', async () => {
+  test('stops the start if one token is both a user’s and a join token', async () => {
     await expect(TestApi.start({ join: { ...JOIN, tokens: [TOKEN] } }, { redis })).rejects.toThrow(
-      'a join token must be another one than a user’s',
+      'join.tokens: got a token that is also a user’s',
     );
     await expect(TestApi.start({ join: { ...JOIN, tokens: [''] } }, { redis })).rejects.toThrow('no empty one');
   });
 });
 
-describe('where a worker finds Redis', () => {
+describe('the Redis URL for a worker', () => {
   const own = Object.values(networkInterfaces())
     .flatMap((each) => each ?? [])
     .find(({ internal, family }) => !internal && family === 'IPv4');
@@ -96,11 +96,11 @@ describe('where a worker finds Redis', () => {
     ['unix://:pw@/run/redis.sock', '::ffff:127.0.0.1'],
     ['redis://127.0.0.1:6379', '::1'],
     ['redis://localhost', own?.address ?? 'no address but loopback'],
-  ])('%s, from %s, as it is', (redisUrl, remote) => {
+  ])('%s, for a worker at %s, is given as it is', (redisUrl, remote) => {
     expect(grant(redisUrl, remote)).toBe(redisUrl);
   });
 
-  test('at the address by which it reached the API, where Redis listens on all of them', () => {
+  test('has the address at which the worker reached the API, if Redis listens on all addresses', () => {
     expect(grant('redis://:pw@0.0.0.0:7701', '10.9.9.9', '::ffff:10.1.2.3')).toBe('redis://:pw@10.1.2.3:7701');
     expect(grant('redis://:pw@[::]:7701', 'fd00::9', 'fd00::1')).toBe('redis://:pw@[fd00::1]:7701');
   });
@@ -110,7 +110,7 @@ describe('where a worker finds Redis', () => {
     ['redis://127.0.0.1:6379', 'listens on 127.0.0.1 only'],
     ['redis://localhost:6379', 'listens on localhost only'],
     ['redis://[::1]:6379', 'listens on ::1 only'],
-  ])('%s is of no use elsewhere, and what to do is told', (redisUrl, why) => {
+  ])('%s is refused for workers elsewhere, with what to do', (redisUrl, why) => {
     expect(() => grant(redisUrl, '10.9.9.9')).toThrow(why);
     expect(() => grant(redisUrl, '10.9.9.9')).toThrow(
       /a worker at 10\.9\.9\.9 can’t reach.*--listen-workers.*KILN_WORKER_REDIS_URL/,

@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Complaint } from './complaint.ts';
+import type { ApiProblem } from './api-problem.ts';
 
-/** How long an unread body is thrown away after a refusal, ms: a client that is still sending reads the answer only if the connection stays. */
+/** How long an unread body is discarded after a refusal, ms: a client that is still sending reads the answer only if the connection stays open. */
 const LINGER_MS = 1_000;
 
-/** RFC 3339, as answers have it. */
+/** Formats a time for answers, by RFC 3339. */
 export function instant(ms: number): string {
   return new Date(ms).toISOString();
 }
@@ -17,17 +17,17 @@ export function sendJson(response: ServerResponse, status: number, body: unknown
   response.end(bytes);
 }
 
-/** Sends problem details. After it, a body that hasn't been read is thrown away for a moment and the connection is closed. */
-export function sendComplaint(
+/** Sends problem details. A body that hasn't been read is then discarded for a moment, and the connection is closed. */
+export function sendProblem(
   request: IncomingMessage,
   response: ServerResponse,
-  complaint: Complaint,
+  problem: ApiProblem,
   requestId: string,
 ): void {
-  for (const [name, value] of Object.entries(complaint.headers)) response.setHeader(name, value);
-  const bytes = Buffer.from(JSON.stringify(complaint.toProblem(requestId)));
+  for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
+  const bytes = Buffer.from(JSON.stringify(problem.toProblem(requestId)));
   const isUnread = !request.complete && hasBody(request);
-  response.writeHead(complaint.status, {
+  response.writeHead(problem.status, {
     'Content-Type': 'application/problem+json',
     'Content-Length': bytes.length,
     'Cache-Control': 'no-store',
@@ -53,7 +53,7 @@ function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** Streams a blob. The client going away is no error. */
+/** Streams a blob. A client that disconnects is not an error. */
 export async function sendBlob(
   response: ServerResponse,
   blob: Readable,

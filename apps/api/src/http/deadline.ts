@@ -1,14 +1,15 @@
-import { Complaint } from './complaint.ts';
+import { ApiProblem } from './api-problem.ts';
 
 /**
- * `work`, or Complaint `unavailable` when it hasn't ended within `ms`. While Redis is away its commands wait; a client shouldn't.
- * The work itself goes on: whether it took effect is then unknown, which is what idempotency keys are for.
+ * Waits for `work` for at most `ms`: while Redis is away its commands wait, but a client shouldn't. The work itself continues, so after
+ * a time-out it is unknown whether it took effect; idempotency keys make the retry safe.
+ * @throws ApiProblem `unavailable` after `ms`
  */
 export async function within<T>(ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => reject(new Complaint('unavailable', 'Kiln’s Redis does not answer', { headers: { 'Retry-After': '2' } })),
+      () => reject(new ApiProblem('unavailable', 'Kiln’s Redis does not answer', { headers: { 'Retry-After': '2' } })),
       ms,
     );
   });

@@ -1,18 +1,18 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { Busboy, type BusboyHeaders, type BusboyInstance } from '@fastify/busboy';
-import { BodyPace } from '../edge/body-pace.ts';
-import { Complaint } from './complaint.ts';
+import { ApiProblem } from './api-problem.ts';
+import { BodyPace } from './body-pace.ts';
 
-/** The request ended, or fell silent, before its last boundary. */
+/** The request ended, or became too slow, before its last boundary. */
 export class CutOff extends Error {
   readonly code = 'cut_off';
 }
 
 /**
- * Hands each part of a multipart body to `onPart`, one after another: a part isn't read before the one before it is done with.
+ * Hands each part of a multipart body to `onPart`, one at a time: the next part isn't read until `onPart` has finished with this one.
  * When `onPart` throws, the rest of the body stays unread.
- * @throws CutOff; Complaint `malformed_multipart`; what `onPart` throws
+ * @throws CutOff; ApiProblem `malformed_multipart`; what `onPart` throws
  */
 export async function eachPart(
   request: IncomingMessage,
@@ -28,19 +28,19 @@ export async function eachPart(
 
   parser.on('file', (name, content) => {
     open.add(content);
-    // The parser reports the same error; a part that nobody reads yet must not bring the process down with it.
+    // The parser reports the same error; unhandled on a part that isn't being read yet, it would crash the process.
     content.on('error', () => {});
     chain = chain.then(() => onPart(name, content)).finally(() => open.delete(content));
     chain.catch(fail);
   });
   parser.on('partsLimit', () => fail(malformed('too many parts')));
   parser.on('finish', finish);
-  // A parser's complaint at the very end of the body means that the last boundary is missing.
+  // A parser error at the very end of the body means that the last boundary is missing.
   parser.on('error', () =>
-    fail(request.readableEnded ? new CutOff('the multipart body is cut off') : malformed('damaged')),
+    fail(request.readableEnded ? new CutOff('the multipart body is cut off') : malformed('invalid multipart syntax')),
   );
   using pace = new BodyPace({ leastBytes: LEAST_BYTES, withinMs: idleMs }, () =>
-    fail(new CutOff(`less than ${LEAST_BYTES} bytes came within ${idleMs} ms`)),
+    fail(new CutOff(`less than ${LEAST_BYTES} bytes arrived within ${idleMs} ms`)),
   );
   request.on('data', (chunk: Buffer) => pace.add(chunk.length));
   request.on('error', () => fail(new CutOff('the connection was lost')));
@@ -53,14 +53,14 @@ export async function eachPart(
   } catch (error) {
     request.unpipe(parser);
     for (const content of open) content.destroy(error as Error);
-    // What the parts have opened is closed before anybody is told.
+    // Wait until the parts have closed what they opened.
     await chain.catch(() => {});
     throw error;
   }
 }
 
 const MAX_PARTS = 8;
-/** Of what has to come within the time for which one may be silent. */
+/** Fewest bytes within the idle time-out. */
 const LEAST_BYTES = 16 * 1024;
 
 function openParser(request: IncomingMessage): BusboyInstance {
@@ -75,8 +75,8 @@ function openParser(request: IncomingMessage): BusboyInstance {
   }
 }
 
-function malformed(got: string): Complaint {
-  return new Complaint('malformed_multipart', `the multipart body cannot be read: ${got}`, {
+function malformed(got: string): ApiProblem {
+  return new ApiProblem('malformed_multipart', `the multipart body cannot be read: ${got}`, {
     errors: [{ field: 'body', got, expected: 'multipart/form-data with the parts request and context' }],
   });
 }

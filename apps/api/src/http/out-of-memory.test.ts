@@ -5,9 +5,10 @@ import { expect, onTestFinished, test } from 'vitest';
 import { TestApi } from '../testing/test-api.ts';
 import { hook, TestForge } from '../testing/test-forge.ts';
 
+const PATIENT = { timeout: 20_000 };
 const BUILD = { source: { type: 'git', url: 'https://git.example/app' } } as const;
 
-test('while Redis is out of memory everything is read, cancels and revocations work, and what is new is refused with 503', async () => {
+test('while Redis is out of memory, reads, cancels and revocations work, and new builds and webhooks are refused with 503', async () => {
   const redis = await TestRedis.start({ maxMemoryBytes: 14 * 1024 * 1024 });
   onTestFinished(() => redis[Symbol.asyncDispose]());
   const api = await TestApi.start({ memoryIntervalMs: 20 }, { redis, allowed: allowedHosts.parse('loopback') });
@@ -20,13 +21,14 @@ test('while Redis is out of memory everything is read, cancels and revocations w
   const attempt = await api.run(runs.id);
   await api.post('/v1/builds', BUILD, { 'idempotency-key': 'before' });
   await attempt.log({ t: 1, type: 'note', message: 'hello' });
+  const readyz = async () => (await api.fetch('/readyz')).text();
   const refused = async (answer: Response) => {
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '10']);
     expect(((await answer.json()) as Problem).code).toBe('store_full');
   };
 
   await fillMemory(api.state.redis);
-  for (let full = false; !full; ) full = /nearly full/.test(await (await api.fetch('/readyz')).text());
+  await expect.poll(readyz, PATIENT).toContain('nearly full');
   await refused(await api.post('/v1/builds', BUILD));
   expect((await api.post('/v1/builds', BUILD, { 'idempotency-key': 'before' })).status).toBe(202);
   const upload = new FormData();
@@ -34,7 +36,7 @@ test('while Redis is out of memory everything is read, cancels and revocations w
   upload.append('context', new Blob(['not even a tar']));
   await refused(await api.fetch('/v1/builds', { method: 'POST', body: upload }));
   await refused(await forge.send(hook('github', 'push')));
-  // With a credential whose requests are counted, and whose uses are noted.
+  // With a credential whose requests are counted, and whose last use is recorded.
   for (const path of [`/v1/builds/${runs.id}`, '/v1/builds', `/v1/builds/${runs.id}/logs?follow=false`]) {
     expect((await api.fetch(path, { headers: reader.headers })).status).toBe(200);
   }
@@ -43,7 +45,7 @@ test('while Redis is out of memory everything is read, cancels and revocations w
   expect([ready.status, await ready.text()]).toEqual([
     200,
     expect.stringMatching(
-      /^ready\nnot accepting builds or webhooks: .+ \(store_full\)\nnot starting builds that wait: .+\nredis memory: \d/,
+      /^ready\nnot accepting builds or webhooks: .+ \(store_full\)\nnot starting queued builds: .+\nredis memory: \d/,
     ),
   ]);
   expect((await api.fetch(`/v1/builds/${waits.id}/cancel`, { method: 'POST' })).status).toBe(200);
@@ -54,7 +56,7 @@ test('while Redis is out of memory everything is read, cancels and revocations w
   expect((await api.view(runs.id)).state).toBe('succeeded');
 
   await freeMemory(api.state.redis);
-  for (let full = true; full; ) full = /nearly full/.test(await (await api.fetch('/readyz')).text());
+  await expect.poll(readyz, PATIENT).not.toContain('nearly full');
   expect((await api.post('/v1/builds', BUILD)).status).toBe(202);
   expect((await forge.send(hook('github', 'push'))).status).toBe(202);
 });

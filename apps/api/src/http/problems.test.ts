@@ -30,7 +30,7 @@ const at = (path: string) =>
 
 const needsOne = ([, { access }]: [OperationId, RouteDoc]) => access.who !== 'anyone';
 
-/** The problem in an answer; every answer of this file passes through here. */
+/** Parses and checks the problem in an answer. Every answer of this file passes through here. */
 async function problemIn(answer: Response): Promise<Problem> {
   const text = await answer.text();
   expect(answer.headers.get('content-type')).toBe('application/problem+json');
@@ -42,7 +42,7 @@ async function problemIn(answer: Response): Promise<Problem> {
 }
 
 describe('every route of the catalogue', () => {
-  test.each(routes.filter(needsOne))('%s wants a credential', async (_id, { method, path }) => {
+  test.each(routes.filter(needsOne))('%s requires a credential', async (_id, { method, path }) => {
     for (const authorization of ['', 'Bearer', 'Bearer wrong', `Basic ${TOKEN}`, `Bearer ${TOKEN}x`]) {
       const answer = await api.fetch(at(path), { method: method.toUpperCase(), headers: { authorization } });
       expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer realm="kiln"/);
@@ -51,7 +51,7 @@ describe('every route of the catalogue', () => {
   });
 
   test.each(routes.filter((route) => !needsOne(route) && route[1].tag === 'Service'))(
-    '%s needs none',
+    '%s requires no credential',
     async (_id, { path }) => {
       const answer = await fetch(api.api.url + path);
       expect(answer.status).toBe(200);
@@ -59,7 +59,7 @@ describe('every route of the catalogue', () => {
     },
   );
 
-  test.each(routes)('%s: other methods are told which there are', async (_id, { path }) => {
+  test.each(routes)('%s answers other methods with the allowed ones', async (_id, { path }) => {
     const there = routes.filter(([, route]) => route.path === path).map(([, { method }]) => method.toUpperCase());
     const other = ['DELETE', 'PUT', 'PATCH'].find((method) => !there.includes(method)) ?? '';
     const answer = await api.fetch(at(path), { method: other });
@@ -69,7 +69,7 @@ describe('every route of the catalogue', () => {
   });
 
   test.each(routes.filter(([, { path }]) => path.includes('/:')))(
-    '%s: a bad parameter is named',
+    '%s names an invalid parameter',
     async (_id, { method, path }) => {
       const answer = await api.fetch(path.replace(/:\w+/, 'no%20such'), { method: method.toUpperCase() });
       const { code, errors } = await problemIn(answer);
@@ -79,7 +79,7 @@ describe('every route of the catalogue', () => {
   );
 
   test.each(routes.filter(([, { path }]) => path.includes('/builds/:id')))(
-    '%s: a build that isn’t there',
+    '%s answers 404 for an unknown build',
     async (_id, { method, path }) => {
       expect(await problemIn(await api.fetch(at(path), { method: method.toUpperCase() }))).toMatchObject({
         status: 404,
@@ -88,16 +88,19 @@ describe('every route of the catalogue', () => {
     },
   );
 
-  test.each(routes.filter(([, { query }]) => query))('%s: a bad query is named', async (_id, { method, path }) => {
-    const answer = await api.fetch(`${at(path)}?nope=1`, { method: method.toUpperCase() });
-    const { code, errors } = await problemIn(answer);
-    expect(code).toBe('invalid_request');
-    // Beside what else the query lacks.
-    expect(errors).toContainEqual(expect.objectContaining({ field: 'query nope', expected: 'no such field' }));
-  });
+  test.each(routes.filter(([, { query }]) => query))(
+    '%s names an unknown query parameter',
+    async (_id, { method, path }) => {
+      const answer = await api.fetch(`${at(path)}?nope=1`, { method: method.toUpperCase() });
+      const { code, errors } = await problemIn(answer);
+      expect(code).toBe('invalid_request');
+      // There may be further errors, for missing parameters.
+      expect(errors).toContainEqual(expect.objectContaining({ field: 'query nope', expected: 'no such field' }));
+    },
+  );
 });
 
-describe('bad bodies', () => {
+describe('an invalid body', () => {
   const post = (body: string, headers: Record<string, string> = {}) => api.post('/v1/builds', body, headers);
 
   test.each([
@@ -106,13 +109,13 @@ describe('bad bodies', () => {
     ['{"a": 1', 'line 1, column 8'],
     ['', 'nothing'],
     ['{"a": 01}', 'line 1'],
-  ])('malformed JSON says where: %j', async (body, where) => {
+  ])('that is malformed JSON is refused with the position: %j', async (body, where) => {
     const { status, code, errors } = await problemIn(await post(body));
     expect([status, code]).toEqual([400, 'malformed_json']);
     expect(errors[0]?.got).toContain(where);
   });
 
-  test('no part of a malformed body is quoted: it may be a secret', async () => {
+  test('is never quoted, as it may contain a secret', async () => {
     const answer = await post('{"secrets": {"token": "hunter2"}, "x": hunter3}');
     const text = JSON.stringify(await problemIn(answer)) + api.logged.join('');
     expect(text).not.toMatch(/hunter/);
@@ -122,7 +125,7 @@ describe('bad bodies', () => {
     ['text', 'text/plain', '{}'],
     ['nothing', '', '{}'],
     ['a form', 'application/x-www-form-urlencoded', 'a=b'],
-  ])('%s is the wrong type', async (_what, type, body) => {
+  ])('with the content type %s is refused', async (_what, type, body) => {
     const answer = await api.fetch('/v1/builds', {
       method: 'POST',
       body: new Uint8Array(Buffer.from(body)),
@@ -135,7 +138,7 @@ describe('bad bodies', () => {
     });
   });
 
-  test('compressed, not UTF-8, too large', async () => {
+  test('that is compressed, not UTF-8 or too large is refused', async () => {
     expect(await problemIn(await post('{}', { 'content-encoding': 'gzip' }))).toMatchObject({ status: 415 });
     const latin = await api.fetch('/v1/builds', {
       method: 'POST',
@@ -147,7 +150,7 @@ describe('bad bodies', () => {
     expect(await problemIn(large)).toMatchObject({ status: 413, code: 'body_too_large' });
   });
 
-  test('each wrong field is named with what it held and what was expected', async () => {
+  test('is refused with each wrong field, its value and what was expected', async () => {
     const { errors } = await problemIn(
       await post(
         JSON.stringify({
@@ -170,7 +173,7 @@ describe('bad bodies', () => {
     expect(api.logged.join('')).not.toContain('hunter2');
   });
 
-  test('an upload without a context, a value without any shape', async () => {
+  test('is refused if it is an upload without a context, or not a request at all', async () => {
     expect(await problemIn(await post('{"source":{"type":"upload","name":"app"}}'))).toMatchObject({
       errors: [{ field: 'source.digest' }],
     });
@@ -180,15 +183,15 @@ describe('bad bodies', () => {
   });
 });
 
-describe('everything else', () => {
-  test('unknown and broken paths', async () => {
+describe('the API', () => {
+  test('answers unknown and malformed paths with 404', async () => {
     for (const path of ['/', '/v2/builds', '/v1/builds/x/y/z']) {
       expect(await problemIn(await api.fetch(path))).toMatchObject({ status: 404, code: 'not_found' });
     }
     expect(await problemIn(await api.fetch('/v1/builds/%E0%A4%A'))).toMatchObject({ status: 404 });
   });
 
-  test('a request id is taken over when it is a decent one', async () => {
+  test('takes over a valid request id', async () => {
     const get = async (id: string) =>
       (await api.fetch('/healthz', { headers: { 'x-request-id': id } })).headers.get('x-request-id');
     expect(await get('ci-42')).toBe('ci-42');
@@ -196,14 +199,14 @@ describe('everything else', () => {
     expect(await get('a b')).not.toBe('a b');
   });
 
-  test('requests are logged without tokens, headers or queries', async () => {
+  test('logs requests without tokens, headers or queries', async () => {
     await api.fetch(`/v1/builds?team=abc&cursor=${ID}`, { headers: { 'x-request-id': 'seen' } });
     const line = api.logged.map((text) => JSON.parse(text)).find(({ requestId }) => requestId === 'seen');
     expect(line).toMatchObject({ msg: 'request', method: 'GET', path: '/v1/builds', status: 200 });
     expect(api.logged.join('')).not.toContain(TOKEN);
   });
 
-  test('a fault of the store is an internal error that says nothing, and is logged', async () => {
+  test('answers an error of the store as internal without details, which it logs', async () => {
     await api.state.redis.set(api.state.keys.build(ID), 'not a hash');
     const { status, code, detail } = await problemIn(await api.fetch(`/v1/builds/${ID}`));
     expect([status, code]).toEqual([500, 'internal']);
@@ -212,14 +215,14 @@ describe('everything else', () => {
     await api.state.redis.del(api.state.keys.build(ID));
   });
 
-  test('security headers are set', async () => {
+  test('sets security headers', async () => {
     const { headers } = await api.fetch('/v1/hosts');
     expect(headers.get('content-security-policy')).toBe("default-src 'none';frame-ancestors 'none'");
     expect(headers.get('x-content-type-options')).toBe('nosniff');
     expect(headers.get('x-powered-by')).toBeNull();
   });
 
-  test('bytes that are no HTTP get a 400 and nothing more', async () => {
+  test('answers oversized header fields with 431', async () => {
     const status = await new Promise((resolve) => {
       const call = httpRequest(api.api.url, { method: 'GET', headers: { 'x-long': 'x'.repeat(40_000) } }, (answer) =>
         resolve(answer.statusCode),
@@ -230,7 +233,7 @@ describe('everything else', () => {
   });
 });
 
-test('while Redis is away, answers are 503 and /readyz says so; afterwards all is well', async () => {
+test('while Redis is away, answers and /readyz are 503, and afterwards they recover', async () => {
   await using own = await TestRedis.start();
   await using away = await TestApi.start({ storeTimeoutMs: 200 }, { redis: own });
   expect((await away.fetch('/readyz')).status).toBe(200);
@@ -243,7 +246,7 @@ test('while Redis is away, answers are 503 and /readyz says so; afterwards all i
   expect((await away.fetch('/v1/builds')).status).toBe(200);
 });
 
-test('a text made to be matched in many ways holds nothing up', async () => {
+test('a text made for catastrophic backtracking delays nothing', async () => {
   const provenance = `a=${'a,a='.repeat(28)}a `;
   const before = performance.now();
   const body = { source: { type: 'git', url: 'https://git.example/app' }, provenance };

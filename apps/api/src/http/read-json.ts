@@ -1,32 +1,39 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { type ParseError, parse as parseTolerantly, printParseErrorCode } from 'jsonc-parser';
-import type { HeldBody } from '../edge/body-memory.ts';
-import { BodyPace } from '../edge/body-pace.ts';
+import { ApiProblem, fieldProblem } from './api-problem.ts';
 import { type BodyTime, bodyTimeOf } from './body-gate.ts';
-import { Complaint, fieldComplaint } from './complaint.ts';
+import { BodyPace } from './body-pace.ts';
+
+/** Accounts for a body that is being read into memory. Disposing of it gives the memory back. */
+export interface HeldBody extends Disposable {
+  /** Counts bytes that arrived. @throws ApiProblem `unavailable`, `too_many_requests` */
+  add(bytes: number): void;
+  /** Rejects when the body must make room for others. */
+  readonly dropped: Promise<never>;
+}
 
 /**
- * The body of a request, as JSON. `what` names it in complaints.
- * @throws Complaint `body_too_large`, `malformed_json`, `request_timeout`, `unsupported_media_type`
+ * Reads the body of a request as JSON.
+ * @throws ApiProblem `body_too_large`, `malformed_json`, `request_timeout`, `unsupported_media_type`
  */
 export async function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
-    throw fieldComplaint('unsupported_media_type', 'header Content-Encoding', encoding, 'none');
+    throw fieldProblem('unsupported_media_type', 'header Content-Encoding', encoding, 'none');
   }
   return parseJson(await readAll(request, maxBytes), 'body');
 }
 
 /**
- * A stream's bytes, at most `maxBytes` of them; of a request's body in the time that it has. What is left of it is left unread. `held`
- * counts what lies in memory.
- * @throws Complaint `body_too_large`, `request_timeout`, and what `held` throws
+ * Reads a stream into memory: at most `maxBytes`, and a request's body within its time limit. On an error the rest stays unread.
+ * `held` accounts for the memory.
+ * @throws ApiProblem `body_too_large`, `request_timeout`; what `held` throws
  */
 export async function readAll(stream: Readable, maxBytes: number, held?: HeldBody): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
-  // Not by `for await`: left early, that destroys the stream, and with it the connection on which the client is to be told.
+  // Not `for await`: leaving it early destroys the stream, and with it the connection that the answer needs.
   const reading: AsyncIterator<Buffer> = stream[Symbol.asyncIterator]();
   using late = deadline(bodyTimeOf(stream));
   const ends = held ? [late.passed, held.dropped] : [late.passed];
@@ -37,7 +44,7 @@ export async function readAll(stream: Readable, maxBytes: number, held?: HeldBod
     late.came(value.length);
     held?.add(value.length);
     if (length > maxBytes) {
-      throw fieldComplaint('body_too_large', 'body', `more than ${maxBytes} bytes`, `at most ${maxBytes} bytes`);
+      throw fieldProblem('body_too_large', 'body', `more than ${maxBytes} bytes`, `at most ${maxBytes} bytes`);
     }
     chunks.push(value);
   }
@@ -53,8 +60,8 @@ function deadline(time: BodyTime | undefined): Deadline {
   passed.catch(() => {});
   if (!time) return { passed, came() {}, [Symbol.dispose]() {} };
   const { ms, leastBytes, withinMs } = time;
-  const late = (got: string) => reject(fieldComplaint('request_timeout', 'body', got, 'a body without pauses'));
-  const timer = setTimeout(() => late(`not whole after ${ms} ms`), ms);
+  const late = (got: string) => reject(fieldProblem('request_timeout', 'body', got, 'a steadily arriving body'));
+  const timer = setTimeout(() => late(`incomplete after ${ms} ms`), ms);
   const pace = new BodyPace(time, () => late(`less than ${leastBytes} bytes within ${withinMs} ms`));
   return {
     passed,
@@ -66,7 +73,7 @@ function deadline(time: BodyTime | undefined): Deadline {
   };
 }
 
-/** @throws Complaint `malformed_json`, with line and column; what stands there isn't quoted: it may be a secret. */
+/** Parses JSON. @throws ApiProblem `malformed_json` with line and column; the text there isn't quoted, as it may be a secret */
 export function parseJson(bytes: Buffer | string, field: string): unknown {
   let text: string;
   try {
@@ -81,8 +88,8 @@ export function parseJson(bytes: Buffer | string, field: string): unknown {
   }
 }
 
-function malformed(field: string, got: string): Complaint {
-  return new Complaint('malformed_json', `${field}: ${got}`, { errors: [{ field, got, expected: 'valid JSON' }] });
+function malformed(field: string, got: string): ApiProblem {
+  return new ApiProblem('malformed_json', `${field}: ${got}`, { errors: [{ field, got, expected: 'valid JSON' }] });
 }
 
 function firstFault(text: string): string {

@@ -5,10 +5,10 @@ import { TestApi } from '../testing/test-api.ts';
 
 const BUILD = { source: { type: 'git', url: 'https://git.example/app' } };
 
-/** What is said of replicas. */
+/** The lines about replicas. */
 const lines = (text: string) => text.split('\n').filter((line) => /replica/.test(line));
 
-test('202 waits for a replica; without one nothing is accepted, and /readyz says why', async () => {
+test('202 waits for a replica; without one nothing is accepted, and /readyz shows the reason', async () => {
   await using servers = await TestSentinel.start();
   await using api = await TestApi.start({}, { redis: servers, minReplicas: 1, replicaTimeoutMs: 200 });
   const ready = async () => lines(await (await api.fetch('/readyz')).text());
@@ -34,7 +34,7 @@ test('202 waits for a replica; without one nothing is accepted, and /readyz says
   expect(await ready()).toContain(
     'warning: redis: 0 replicas are connected, expected at least 1: nothing is accepted meanwhile',
   );
-  // The server itself refuses writes, too.
+  // The server itself also refuses writes.
   await master.config('SET', 'min-replicas-to-write', '1');
   await refused();
   master.disconnect();

@@ -9,60 +9,60 @@ import {
   registryTarget,
 } from '@kiln/domain';
 import type { NewBuild, StorageLedger, StorageShare } from '@kiln/state';
-import { Complaint, fieldComplaint } from '../http/complaint.ts';
+import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import type { GitHostCheck } from './git-host-check.ts';
 import { credentialSubject, type LimitBook } from './limit-book.ts';
 
 type Targets = Pick<BuildSpec, 'source' | 'output' | 'tags'>;
 type Admitted = Pick<NewBuild, 'submitter' | 'maxQueued' | 'maxLogBytes' | 'maxArtifactBytes' | 'maxStoredBytes'>;
 
-/** When builds that wait may have become fewer, s: nobody knows. */
+/** When a client may retry after `queue_full`, s: a guess. */
 const QUEUE_RETRY_SECONDS = 30;
-/** However much its team has stored, an attempt's log may have so many bytes. */
+/** Bytes that an attempt's log may always have, however much its team has stored. */
 const LEAST_LOG_BYTES = 1024 * 1024;
 
-/** What holds for the builds that one principal submits for a team. */
+/** The limits on builds that one principal submits for a team. */
 export class BuildRules {
   readonly #token: LimitSubject | undefined;
   readonly #limits: readonly { readonly whose: string; readonly limits: Limits }[];
   readonly #checkGitHost: GitHostCheck;
-  /** Whose storage is charged, and how much it may have. */
+  /** The team whose storage is charged, and its quota. */
   readonly share: StorageShare;
-  /** What the team's quota leaves; undefined where it has none. */
+  /** What is left of the team's quota; undefined if it has none. */
   readonly #bytesLeft: number | undefined;
 
   private constructor(
     token: LimitSubject | undefined,
     limits: readonly { readonly whose: string; readonly limits: Limits }[],
     { share, bytesLeft }: { readonly share: StorageShare; readonly bytesLeft: number | undefined },
-    parts: BuildRuleParts,
+    deps: BuildRuleDeps,
   ) {
     this.#token = token;
     this.#limits = limits;
     this.share = share;
     this.#bytesLeft = bytesLeft;
-    this.#checkGitHost = parts.checkGitHost;
+    this.#checkGitHost = deps.checkGitHost;
   }
 
-  static async of(principal: Principal, team: string, parts: BuildRuleParts): Promise<BuildRules> {
+  static async of(principal: Principal, team: string, deps: BuildRuleDeps): Promise<BuildRules> {
     const own = credentialSubject(principal);
-    const ofTeam = await parts.book.of({ kind: 'team', name: team });
+    const ofTeam = await deps.book.of({ kind: 'team', name: team });
     const limits = [
       { whose: `the team ${team}`, limits: ofTeam },
-      ...(own ? [{ whose: principal.name, limits: await parts.book.of(own) }] : []),
+      ...(own ? [{ whose: principal.name, limits: await deps.book.of(own) }] : []),
     ];
     const quotaBytes = lowest(ofTeam.storedBytes);
     const bytesLeft =
-      quotaBytes === undefined ? undefined : Math.max(0, quotaBytes - (await parts.storage.usedBy(team)));
-    return new BuildRules(own, limits, { share: { team, quotaBytes }, bytesLeft }, parts);
+      quotaBytes === undefined ? undefined : Math.max(0, quotaBytes - (await deps.storage.usedBy(team)));
+    return new BuildRules(own, limits, { share: { team, quotaBytes }, bytesLeft }, deps);
   }
 
-  /** Most bytes of a context, as it is sent; undefined where nothing but the pool limits them. */
+  /** Most bytes of a context as sent; undefined if only the pool's limit applies. */
   get contextBytes(): number | undefined {
     return lowest(...this.#limits.map(({ limits }) => limits.contextBytes));
   }
 
-  /** What the build's record and its acceptance need to know. */
+  /** The limits that are stored with the build or checked on its acceptance. */
   get acceptance(): Admitted {
     const [team, token] = this.#limits.map(({ limits }) => lowest(limits.queuedBuilds));
     return {
@@ -77,7 +77,7 @@ export class BuildRules {
     };
   }
 
-  /** Whether git server and registries are allowed, and reachable for others than this network. @throws Complaint `target_refused` */
+  /** Checks that git server and registries are allowed, and that the git server isn't in a private network. @throws ApiProblem `target_refused` */
   async checkTargets({ source, output, tags }: Targets): Promise<void> {
     for (const { whose, limits } of this.#limits) {
       if (source.type === 'git' && !isAllowedTarget(limits.gitHosts, gitTarget(source.url))) {
@@ -91,27 +91,27 @@ export class BuildRules {
   }
 }
 
-export interface BuildRuleParts {
+export interface BuildRuleDeps {
   readonly book: LimitBook;
   readonly checkGitHost: GitHostCheck;
   readonly storage: Pick<StorageLedger, 'usedBy'>;
 }
 
-export function queueFull(whose: 'team' | 'token', most: number): Complaint {
+export function queueFull(whose: 'team' | 'token', most: number): ApiProblem {
   const who = whose === 'team' ? 'the team' : 'this credential';
-  return new Complaint('queue_full', `${most} builds of ${who} wait for a host already, as many as may`, {
+  return new ApiProblem('queue_full', `${most} builds of ${who} are already queued, which is the limit`, {
     errors: [
-      { field: `limit queuedBuilds of the ${whose}`, got: 'one more build', expected: `at most ${most} that wait` },
+      { field: `limit queuedBuilds of the ${whose}`, got: 'one more build', expected: `at most ${most} queued builds` },
     ],
     headers: { 'Retry-After': String(QUEUE_RETRY_SECONDS) },
   });
 }
 
-function notAllowed(field: string, got: string, allowed: readonly string[], whose: string): Complaint {
-  return fieldComplaint(
+function notAllowed(field: string, got: string, allowed: readonly string[], whose: string): ApiProblem {
+  return fieldProblem(
     'target_refused',
     field,
     JSON.stringify(got),
-    `${allowed.length === 0 ? 'none at all' : allowed.join(', ')}: that is what ${whose} may use`,
+    `one that ${whose} may use: ${allowed.length === 0 ? 'none' : allowed.join(', ')}`,
   );
 }

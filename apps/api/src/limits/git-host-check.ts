@@ -1,13 +1,13 @@
 import { AddressRefused, type OutgoingGuard } from '@kiln/runtime';
-import { type Complaint, fieldComplaint } from '../http/complaint.ts';
+import { type ApiProblem, fieldProblem } from '../http/api-problem.ts';
 
-/** Refuses a clone URL whose server isn't one that others than this network reach. @throws Complaint `target_refused` */
+/** Refuses a clone URL whose server has an address that Kiln may not contact. @throws ApiProblem `target_refused` */
 export type GitHostCheck = (url: string) => Promise<void>;
 
-/** What a name resolved to is believed for so long, ms: the worker looks again just before it uses it. */
+/** How long the result for a name is kept, ms: the worker checks again just before it connects. */
 const REMEMBER_MS = 30_000;
 const MAX_REMEMBERED = 1_000;
-/** A submission waits no longer for a name, ms. */
+/** How long a submission waits for a name lookup, ms. */
 const LOOKUP_MS = 1_500;
 
 interface Remembered {
@@ -16,7 +16,7 @@ interface Remembered {
 }
 
 /**
- * Tells early what the worker finds out for certain. A name that can't be looked up here, or not in time, is let through.
+ * Checks git hosts early, for a quick answer; the worker's check is the one that counts. A name that can't be looked up here in time passes.
  */
 export function gitHostCheck(guard: Pick<OutgoingGuard, 'check'>, now: () => number): GitHostCheck {
   const remembered = new Map<string, Remembered>();
@@ -49,11 +49,11 @@ async function verdictOf(guard: Pick<OutgoingGuard, 'check'>, hostname: string):
   }
 }
 
-function refusal(url: string, { message }: AddressRefused): Complaint {
-  return fieldComplaint(
+function refusal(url: string, { message }: AddressRefused): ApiProblem {
+  return fieldProblem(
     'target_refused',
     'source.url',
     JSON.stringify(url),
-    `a git server that may be reached: ${message}`,
+    `a git server that Kiln may contact: ${message}`,
   );
 }

@@ -6,25 +6,29 @@ import {
   limitsOf,
   type Principal,
 } from '@kiln/domain';
-import { subjectKey } from '@kiln/state';
-import type { Events, LimitSets } from '../ports.ts';
+import { type LimitStore, type PoolEvents, subjectKey } from '@kiln/state';
 
-/** However still the event stream is, what is set is read anew after so long, ms. */
+/** How long limits are cached without an event, ms. */
 const FRESH_MS = 10_000;
 
-/** Kinds of principals that nothing limits: who mends Kiln, and what keeps builds going. */
+/** Kinds of principals without limits: those who repair Kiln, and those that keep builds running. */
 const UNLIMITED_KINDS: ReadonlySet<Principal['kind']> = new Set(['local-admin', 'worker', 'anonymous']);
 
-/** What teams and credentials may do: what is set for them over what everybody has, as this process knows it. */
+/** The limits of teams and credentials: the defaults, overridden by what is set for each. Cached in this process. */
 export class LimitBook implements Disposable {
   readonly defaults: LimitDefaults;
-  readonly #sets: Pick<LimitSets, 'all'>;
+  readonly #sets: Pick<LimitStore, 'all'>;
   readonly #now: () => number;
   readonly #subscription: Disposable;
   #known: Promise<ReadonlyMap<string, LimitSettings>> | undefined;
   #readAt = Number.NEGATIVE_INFINITY;
 
-  constructor(defaults: LimitDefaults, sets: Pick<LimitSets, 'all'>, events: Events, now: () => number) {
+  constructor(
+    defaults: LimitDefaults,
+    sets: Pick<LimitStore, 'all'>,
+    events: Pick<PoolEvents, 'subscribe'>,
+    now: () => number,
+  ) {
     this.defaults = defaults;
     this.#sets = sets;
     this.#now = now;
@@ -33,7 +37,7 @@ export class LimitBook implements Disposable {
     });
   }
 
-  /** What was read holds no longer: something was set. */
+  /** Drops the cache: a limit was set. */
   forget(): void {
     this.#known = undefined;
   }
@@ -42,7 +46,7 @@ export class LimitBook implements Disposable {
     return limitsOf(this.defaults[subject.kind], await this.set(subject));
   }
 
-  /** What is set for the subject by itself. */
+  /** What is set for this very subject. */
   async set(subject: LimitSubject): Promise<LimitSettings> {
     return (await this.#all()).get(subjectKey(subject)) ?? {};
   }
@@ -64,12 +68,12 @@ export class LimitBook implements Disposable {
   }
 }
 
-/** Whose limits a principal's own are; undefined where nothing limits it. */
+/** The subject of a principal's own limits; undefined if it has none. */
 export function credentialSubject({ kind, id }: Principal): LimitSubject | undefined {
   return UNLIMITED_KINDS.has(kind) ? undefined : { kind: 'token', name: id };
 }
 
-/** The team whose limits hold for all that a principal does; undefined where it is of none, or of all. */
+/** The team whose limits apply to a principal; undefined if it belongs to none or to all. */
 export function teamSubject({ team, kind }: Principal): LimitSubject | undefined {
   return UNLIMITED_KINDS.has(kind) || team === '' || team === '*' ? undefined : { kind: 'team', name: team };
 }

@@ -8,23 +8,29 @@ import {
   tokenId,
 } from '@kiln/contracts';
 import type { LimitSettings, LimitSubject } from '@kiln/domain';
-import { subjectOf } from '@kiln/state';
+import { type LimitStore, type StorageLedger, subjectOf, type TokenStore } from '@kiln/state';
 import type { Request, Response } from 'express';
 import type { Call, Handler } from '../access/call.ts';
 import type { ApiConfig } from '../config.ts';
 import { sendJson } from '../http/answer.ts';
-import { fieldComplaint, parameter, parsed } from '../http/complaint.ts';
+import { fieldProblem, parameter, parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import { jsonBody } from '../http/json-body.ts';
-import type { ApiDeps } from '../ports.ts';
 import { credentialSubject, type LimitBook, teamSubject } from './limit-book.ts';
 
 type LimitOperation = Extract<OperationId, `${string}Limits`>;
 
+export interface LimitHandlerDeps {
+  readonly limits: Pick<LimitStore, 'all' | 'change' | 'usage'>;
+  readonly tokens: Pick<TokenStore, 'list'>;
+  readonly storage: Pick<StorageLedger, 'usedBy'>;
+  readonly book: LimitBook;
+}
+
 /** The routes of limits. */
 export function limitHandlers(
   config: ApiConfig,
-  { limits: sets, tokens, storage, book }: Pick<ApiDeps, 'limits' | 'tokens' | 'storage'> & { book: LimitBook },
+  { limits: sets, tokens, storage, book }: LimitHandlerDeps,
 ): Record<LimitOperation, Handler> {
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const view = async (subject: LimitSubject): Promise<LimitView> => {
@@ -45,8 +51,8 @@ export function limitHandlers(
   const change = async (subject: LimitSubject, request: Request, response: Response, { note }: Call) => {
     const asked = parsed(limitChange, await jsonBody(request, config.maxJsonBytes));
     if (subject.kind === 'token' && typeof asked.storedBytes === 'number') {
-      const expected = 'unlimited: what is stored is counted by team';
-      throw fieldComplaint('invalid_request', 'storedBytes', String(asked.storedBytes), expected);
+      const expected = 'unlimited, since storage is counted by team';
+      throw fieldProblem('invalid_request', 'storedBytes', String(asked.storedBytes), expected);
     }
     note({ target: `${subject.kind} ${subject.name}`, details: { change: JSON.stringify(asked) } });
     await stored(sets.change(subject, asked));
@@ -83,7 +89,7 @@ export function limitHandlers(
     async changeTokenLimits(request, response, call) {
       const id = parameter(tokenId, 'token', request.params.token);
       const token = (await stored(tokens.list())).find((one) => one.id === id);
-      if (!token) throw fieldComplaint('token_not_found', 'token', id, 'the id of a token; GET /v1/tokens lists them');
+      if (!token) throw fieldProblem('token_not_found', 'token', id, 'the id of a token; GET /v1/tokens lists them');
       await change({ kind: 'token', name: id }, request, response, call);
     },
   };
@@ -91,7 +97,7 @@ export function limitHandlers(
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly string[] | undefined ? string[] : T[K] };
 
-/** Views may be changed by who holds them. */
+/** Views are mutable. */
 function copy<T extends LimitSettings>(limits: T): Mutable<T> {
   return structuredClone(limits) as Mutable<T>;
 }

@@ -1,12 +1,11 @@
 import type { LimitSubject, Principal } from '@kiln/domain';
-import { RATE_WINDOW_SECONDS, type RateState } from '@kiln/state';
+import { RATE_WINDOW_SECONDS, type RateState, type RequestRates } from '@kiln/state';
 import type { Response } from 'express';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
-import type { Rates } from '../ports.ts';
 import { credentialSubject, type LimitBook, teamSubject } from './limit-book.ts';
 
-/** Lets a principal's request in, or refuses it, and says in the answer how many are left. @throws Complaint `too_many_requests` */
+/** Counts a principal's request, and sets the rate-limit headers of the answer. @throws ApiProblem `too_many_requests` */
 export type RequestGate = (principal: Principal, response: Response) => Promise<void>;
 
 interface Counted {
@@ -16,7 +15,7 @@ interface Counted {
 }
 
 /** Counts requests by credential and by team. Header fields as in draft-ietf-httpapi-ratelimit-headers-10. */
-export function requestGate(book: LimitBook, rates: Rates, storeTimeoutMs: number): RequestGate {
+export function requestGate(book: LimitBook, rates: Pick<RequestRates, 'take'>, storeTimeoutMs: number): RequestGate {
   const count = async (subject: LimitSubject | undefined): Promise<Counted[]> => {
     if (!subject) return [];
     const { requestsPerMinute: perMinute } = await book.of(subject);
@@ -41,11 +40,11 @@ export function requestGate(book: LimitBook, rates: Rates, storeTimeoutMs: numbe
   };
 }
 
-function tooMany(refused: readonly Counted[]): Complaint {
+function tooMany(refused: readonly Counted[]): ApiProblem {
   const wait = Math.max(...refused.map(({ state }) => seconds(state.resetMs)));
   const [{ subject, perMinute } = { subject: { kind: 'token', name: '' }, perMinute: 0 }] = refused;
   const whose = subject.kind === 'team' ? `the team ${subject.name}` : 'this credential';
-  return new Complaint(
+  return new ApiProblem(
     'too_many_requests',
     `${whose} may make ${perMinute} requests a minute; try again in ${wait} s`,
     {

@@ -1,10 +1,11 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { artifactKey, type BuildView, contextKey, logKey, type OwnLimits, type Problem } from '@kiln/contracts';
+import { artifactKey, type BuildView, contextKey, logKey, type OwnLimits } from '@kiln/contracts';
 import { TestRedis } from '@kiln/state/testing';
 import { pino } from 'pino';
 import { pack } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { problemIn } from '../testing/problem-in.ts';
 import { TestApi } from '../testing/test-api.ts';
 import { clearAway } from '../upkeep/janitor.ts';
 import { recountStorage } from '../upkeep/recount-storage.ts';
@@ -26,7 +27,6 @@ afterAll(async () => {
   await redis[Symbol.asyncDispose]();
 });
 
-const problemOf = async (answer: Response) => (await answer.json()) as Problem;
 const setLimits = (team: string, change: object, on = api) =>
   on.state.limits.change({ kind: 'team', name: team }, change);
 
@@ -39,7 +39,7 @@ async function upload(team: string, tar: Uint8Array, { contextFirst = false, on 
   return on.fetch('/v1/builds', { method: 'POST', body: form });
 }
 
-/** A context of that many bytes and a little more; another one for each name. */
+/** Packs a context of slightly more than that many bytes, unique for each name. */
 async function bigTar(name: string, bytes: number): Promise<Buffer> {
   const packing = pack();
   packing.entry({ name: 'Dockerfile' }, 'FROM scratch');
@@ -54,7 +54,7 @@ async function digestOf(answer: Response): Promise<string> {
   return request.source.type === 'upload' ? (request.source.digest ?? '') : '';
 }
 
-/** Sends it in pieces, as a worker does. */
+/** Sends an artifact in chunks, as a worker does. */
 function putArtifact(name: string, pieces: number, pieceBytes = MIB, on = api): Promise<Response> {
   const body = Readable.from(Array.from({ length: pieces }, () => Buffer.alloc(pieceBytes, 1)));
   return on.fetch(`/v1/artifacts/${name}`, {
@@ -78,7 +78,7 @@ describe('a team’s quota', () => {
       const team = contextFirst ? 'quota-a' : 'quota-b';
       await setLimits(team, { storedBytes: MIB });
       const refused = await upload(team, await bigTar(team, 2 * MIB), { contextFirst });
-      expect([refused.status, await problemOf(refused)]).toMatchObject([
+      expect([refused.status, await problemIn(refused)]).toMatchObject([
         403,
         {
           code: 'storage_quota_exceeded',
@@ -95,7 +95,7 @@ describe('a team’s quota', () => {
     },
   );
 
-  test('counts a context fully for each team that may name it, once for each, and gives it back when it is cleared away', async () => {
+  test('counts a context once for each team that may name it, until it is deleted', async () => {
     const tar = await bigTar('both', 50_000);
     const digest = await digestOf(await upload('one', tar));
     await digestOf(await upload('one', tar));
@@ -103,7 +103,7 @@ describe('a team’s quota', () => {
     const byDigest = (team: string) =>
       api.post('/v1/builds', { team, source: { type: 'upload', name: 'app', digest } });
     await setLimits('three', { storedBytes: tar.length - 1 });
-    expect(await problemOf(await byDigest('three'))).toMatchObject({ code: 'storage_quota_exceeded' });
+    expect(await problemIn(await byDigest('three'))).toMatchObject({ code: 'storage_quota_exceeded' });
     expect((await byDigest('four')).status).toBe(202);
     const used = () => Promise.all(['one', 'two', 'three', 'four'].map((team) => api.state.storage.usedBy(team)));
     expect(await used()).toEqual([tar.length, tar.length, 0, tar.length]);
@@ -114,7 +114,7 @@ describe('a team’s quota', () => {
     expect(await used()).toEqual([0, 0, 0, 0]);
   });
 
-  test('is shown to the team with what is taken of it', async () => {
+  test('is shown to the team with its usage', async () => {
     const { headers } = await api.token({ team: 'shown' });
     await setLimits('shown', { storedBytes: 5 * MIB });
     await api.state.storage.charge('contexts/shown', 123, [{ team: 'shown' }]);
@@ -126,7 +126,7 @@ describe('a team’s quota', () => {
     expect(own.token?.storedBytes).toBeUndefined();
   });
 
-  test('leaves a build’s log what is left of it, and never less than a MiB', async () => {
+  test('limits a build’s log to what is left of it, but never below 1 MiB', async () => {
     await setLimits('logs', { storedBytes: 10 * MIB, logBytes: 'unlimited' });
     const limitOfNext = async () => {
       const { id } = await api.submit({ team: 'logs' });
@@ -139,12 +139,12 @@ describe('a team’s quota', () => {
   });
 });
 
-describe('artifacts', () => {
-  test('one over its limit, or its team’s quota, is refused while it is sent; what fits is counted', async () => {
+describe('an artifact', () => {
+  test('over its limit or its team’s quota is refused while it is sent; others are counted', async () => {
     await setLimits('art', { artifactBytes: 3 * MIB, storedBytes: 5 * MIB });
     const { id, name } = await runningBuild('art');
     const tooLarge = await putArtifact(name, 40);
-    expect([tooLarge.status, await problemOf(tooLarge)]).toMatchObject([
+    expect([tooLarge.status, await problemIn(tooLarge)]).toMatchObject([
       413,
       {
         code: 'body_too_large',
@@ -155,7 +155,7 @@ describe('artifacts', () => {
     expect(await api.state.storage.usedBy('art')).toBe(3 * MIB);
     const second = await runningBuild('art');
     const overQuota = await putArtifact(second.name, 3);
-    expect([overQuota.status, (await problemOf(overQuota)).code]).toEqual([403, 'storage_quota_exceeded']);
+    expect([overQuota.status, (await problemIn(overQuota)).code]).toEqual([403, 'storage_quota_exceeded']);
     await expect.poll(() => api.temps()).toEqual([]);
     expect(await api.blobs.stat(artifactKey(second.id, 1))).toBeUndefined();
     const deleted = await clearAway(
@@ -172,10 +172,10 @@ describe('artifacts', () => {
 });
 
 describe('a nearly full blob store', () => {
-  test('refuses contexts and artifacts by name, and still takes logs', async () => {
+  test('refuses contexts and artifacts, naming the reason, and still stores logs', async () => {
     await using full = await TestApi.start({ join: JOIN, blobReserveBytes: Number.MAX_SAFE_INTEGER }, { redis });
     const refused = await upload('web', await bigTar('web', 1_000), { on: full });
-    expect([refused.status, await problemOf(refused)]).toMatchObject([
+    expect([refused.status, await problemIn(refused)]).toMatchObject([
       507,
       {
         code: 'storage_full',
@@ -187,7 +187,7 @@ describe('a nearly full blob store', () => {
     const { id } = await full.submit({ team: 'web', output: { type: 'artifact' } });
     const attempt = await full.run(id);
     const artifact = await putArtifact(`${id}-1`, 2, MIB, full);
-    expect([artifact.status, (await problemOf(artifact)).code]).toEqual([507, 'storage_full']);
+    expect([artifact.status, (await problemIn(artifact)).code]).toEqual([507, 'storage_full']);
     expect(await full.temps()).toEqual([]);
     await attempt.log({ t: 0, type: 'note', message: 'still here' });
     await attempt.settle({ end: 'failed', failure: { code: 'build_failed', message: 'x' } });
@@ -197,7 +197,7 @@ describe('a nearly full blob store', () => {
 });
 
 describe('the recount', () => {
-  test('finds again what is there, drops what is gone, and leaves alone what is under way', async () => {
+  test('restores entries of existing blobs, drops those of missing ones, and leaves uploads under way alone', async () => {
     await using own = await TestApi.start({ join: JOIN }, { redis });
     const { state } = own;
     const tar = await bigTar('r', 20_000);

@@ -1,19 +1,19 @@
 import { readFileSync } from 'node:fs';
 import type { Principal } from '@kiln/domain';
+import type { Sealer } from '@kiln/state';
 import * as oidc from 'openid-client';
-import { unauthorized } from '../access/refusals.ts';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
+import { unauthorized } from '../http/unauthorized.ts';
 import type { Issuer } from '../oidc/settings.ts';
 import { principalOf } from '../oidc/verify-token.ts';
-import type { Sealing } from '../ports.ts';
 
-/** How long somebody may take to log in, ms. */
+/** How long a login may take, ms. */
 export const LOGIN_TTL_MS = 600_000;
 
 const ANSWER_TIMEOUT_SECONDS = 10;
 const SEAL_CONTEXT = 'login';
 
-/** What must come back with the answer of the issuer, and where to go then. Lies sealed in the browser's own cookie. */
+/** What the issuer's answer must match, and where to go afterwards. Kept sealed in the browser's cookie. */
 interface Attempt {
   readonly state: string;
   readonly nonce: string;
@@ -23,30 +23,30 @@ interface Attempt {
   readonly until: number;
 }
 
-export interface LoginParts {
+export interface LoginDeps {
   readonly issuer: Issuer;
   readonly login: NonNullable<Issuer['login']>;
-  /** Where browsers find this API; the issuer must know `<it>/auth/callback`. */
+  /** Where browsers reach this API; `<publicUrl>/auth/callback` must be registered with the issuer. */
   readonly publicUrl: string;
-  readonly sealer: Sealing;
+  readonly sealer: Pick<Sealer, 'seal' | 'open'>;
   readonly now: () => number;
 }
 
 /**
- * Login by OIDC: authorization code with PKCE, state and nonce. Nothing is kept here of a login that is under way: what must come back
- * is in a cookie of the browser that began it, sealed, so that nobody can fill a store, and nobody's answer counts for another browser.
+ * Login by OIDC: authorization code with PKCE, state and nonce. A login under way isn't stored here but in a sealed cookie of the browser
+ * that began it, so nobody can fill a store, and an answer counts only in that browser.
  */
 export class LoginFlow {
-  readonly #parts: LoginParts;
+  readonly #deps: LoginDeps;
   #configuration: Promise<oidc.Configuration> | undefined;
 
-  constructor(parts: LoginParts) {
-    this.#parts = parts;
+  constructor(deps: LoginDeps) {
+    this.#deps = deps;
   }
 
-  /** Where to send the browser, and what to put into its cookie. @throws Complaint `unavailable` */
+  /** Begins a login: the URL to redirect the browser to, and the content of its cookie. @throws ApiProblem `unavailable` */
   async begin(returnTo: string): Promise<{ url: string; sealed: string }> {
-    const { login, sealer, now } = this.#parts;
+    const { login, sealer, now } = this.#deps;
     const configuration = await this.#configured();
     const [state, nonce, verifier] = [oidc.randomState(), oidc.randomNonce(), oidc.randomPKCECodeVerifier()];
     const url = oidc.buildAuthorizationUrl(configuration, {
@@ -59,11 +59,11 @@ export class LoginFlow {
   }
 
   /**
-   * Who has logged in. `search` is what the issuer sent the browser back with, `sealed` what the cookie held.
-   * @throws Complaint `unauthorized`, `forbidden` (no rule lets them in), `unavailable`
+   * Finishes a login. `search` is the query with which the issuer sent the browser back, `sealed` the content of the cookie.
+   * @throws ApiProblem `unauthorized`, `forbidden` (no rule matches), `unavailable`
    */
   async finish(search: string, sealed: string | undefined): Promise<{ principal: Principal; returnTo: string }> {
-    const { issuer } = this.#parts;
+    const { issuer } = this.#deps;
     const attempt = this.#attempt(sealed);
     const configuration = await this.#configured();
     const claims = await this.#claims(configuration, new URL(`${this.#redirectUri}${search}`), attempt);
@@ -72,23 +72,23 @@ export class LoginFlow {
   }
 
   get #redirectUri(): string {
-    return `${this.#parts.publicUrl.replace(/\/$/, '')}/auth/callback`;
+    return `${this.#deps.publicUrl.replace(/\/$/, '')}/auth/callback`;
   }
 
   #attempt(sealed: string | undefined): Attempt {
-    const { sealer, now } = this.#parts;
-    if (sealed === undefined) throw refused('this browser has begun none, or refuses cookies');
+    const { sealer, now } = this.#deps;
+    if (sealed === undefined) throw refused('this browser has not begun a login, or refuses cookies');
     let attempt: Attempt;
     try {
       attempt = JSON.parse(sealer.open(sealed, SEAL_CONTEXT)) as Attempt;
     } catch {
-      throw refused('its cookie is not of this Kiln');
+      throw refused('its cookie was not made by this Kiln');
     }
     if (attempt.until <= now()) throw refused('it took too long');
     return attempt;
   }
 
-  /** Those of the ID token, and what the issuer tells of its subject beside them. */
+  /** The claims of the ID token, and those of the userinfo endpoint, if any. */
   async #claims(configuration: oidc.Configuration, url: URL, { state, nonce, verifier }: Attempt) {
     try {
       const tokens = await oidc.authorizationCodeGrant(configuration, url, {
@@ -113,7 +113,7 @@ export class LoginFlow {
   }
 
   async #discover(): Promise<oidc.Configuration> {
-    const { issuer, login } = this.#parts;
+    const { issuer, login } = this.#deps;
     const secret =
       login.clientSecretFile === undefined ? undefined : readFileSync(login.clientSecretFile, 'utf8').trim();
     const isLocal = issuer.issuer.startsWith('http:');
@@ -124,27 +124,28 @@ export class LoginFlow {
       secret === undefined ? oidc.None() : oidc.ClientSecretPost(secret),
       {
         timeout: ANSWER_TIMEOUT_SECONDS,
-        // The settings take http only of this machine. Signatures are verified although TLS would do by the letter.
+        // Settings allow http on this machine only. Signatures are verified although the standard would accept TLS alone.
         execute: [oidc.enableNonRepudiationChecks, ...(isLocal ? [oidc.allowInsecureRequests] : [])],
       },
     );
   }
 
   #explained(error: unknown): unknown {
-    if (error instanceof Complaint) return error;
+    if (error instanceof ApiProblem) return error;
     if (error instanceof oidc.AuthorizationResponseError) {
-      return refused(`the issuer says ${error.error === 'access_denied' ? 'no' : 'that it failed'}`);
+      return refused(error.error === 'access_denied' ? 'the issuer denied it' : 'the issuer reported an error');
     }
-    if (error instanceof oidc.ResponseBodyError && error.status < 500) return refused('the issuer does not confirm it');
-    const { name } = this.#parts.issuer;
-    if (error instanceof oidc.ClientError && !isNetwork(error)) return refused('what the issuer sent is not valid');
-    const complaint = new Complaint('unavailable', `the OIDC issuer ${name} does not answer as it should`);
-    complaint.cause = error;
-    return complaint;
+    if (error instanceof oidc.ResponseBodyError && error.status < 500)
+      return refused('the issuer rejected the authorization code');
+    const { name } = this.#deps.issuer;
+    if (error instanceof oidc.ClientError && !isNetwork(error)) return refused('the issuer’s answer is not valid');
+    const problem = new ApiProblem('unavailable', `the OIDC issuer ${name} does not respond correctly`);
+    problem.cause = error;
+    return problem;
   }
 }
 
-/** What openid-client says where an answer didn't come, or wasn't one. */
+/** Codes of openid-client for an answer that is missing or malformed. */
 const NETWORK_CODES = new Set([
   'OAUTH_TIMEOUT',
   'OAUTH_RESPONSE_IS_NOT_CONFORM',
@@ -156,6 +157,6 @@ function isNetwork({ code, cause }: oidc.ClientError): boolean {
   return NETWORK_CODES.has(code ?? '') || cause instanceof TypeError;
 }
 
-function refused(why: string): Complaint {
-  return unauthorized(`the login is refused: ${why}. Begin anew at /auth/login`);
+function refused(why: string): ApiProblem {
+  return unauthorized(`login refused: ${why}; start again at /auth/login`);
 }

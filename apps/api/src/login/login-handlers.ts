@@ -1,25 +1,26 @@
 import { randomBytes } from 'node:crypto';
 import { loginQuery, type OperationId } from '@kiln/contracts';
+import type { Sealer, SessionStore } from '@kiln/state';
 import type { Handler } from '../access/call.ts';
+import type { Cookies } from '../access/cookies.ts';
 import type { ApiConfig } from '../config.ts';
-import { Complaint, parsed } from '../http/complaint.ts';
+import { ApiProblem, parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
-import type { Sealing, Sessions } from '../ports.ts';
-import type { Cookies } from './cookies.ts';
 import { LOGIN_TTL_MS, LoginFlow } from './login-flow.ts';
 import { safeReturnTo } from './return-to.ts';
 
 type LoginOperation = Extract<OperationId, `${string}Login` | 'logout'>;
 
 interface LoginDeps {
-  readonly sessions: Sessions;
-  readonly sealer: Sealing;
+  readonly sessions: Pick<SessionStore, 'create' | 'end'>;
+  readonly sealer: Pick<Sealer, 'seal' | 'open'>;
   readonly cookies: Cookies;
   readonly now: () => number;
 }
 
 const SESSION_BYTES = 32;
 
+/** The routes of login and logout. */
 export function loginHandlers(config: ApiConfig, deps: LoginDeps): Record<LoginOperation, Handler> {
   const { sessions, cookies, now } = deps;
   const { publicUrl, sessionMs } = config;
@@ -28,7 +29,7 @@ export function loginHandlers(config: ApiConfig, deps: LoginDeps): Record<LoginO
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const configured = () => {
     if (flow) return flow;
-    throw new Complaint('not_found', 'nobody can log in here: no issuer with login is set up (KILN_OIDC_FILE)');
+    throw new ApiProblem('not_found', 'login is not available: no issuer with login is configured (KILN_OIDC_FILE)');
   };
 
   return {
@@ -45,13 +46,13 @@ export function loginHandlers(config: ApiConfig, deps: LoginDeps): Record<LoginO
       const login = configured();
       const header = request.get('cookie');
       response.setHeader('Cache-Control', 'no-store');
-      // Whatever comes of it: a login is tried once.
+      // Cleared whatever the result: a login is tried once.
       cookies.clear(response, cookies.login);
       const { principal, returnTo } = await login.finish(
         new URL(request.originalUrl, publicUrl).search,
         cookies.read(header, cookies.login),
       );
-      // A new session for each login: one that somebody else could know is worth nothing.
+      // Each login gets a new session, so that one planted by somebody else is worthless.
       const before = cookies.read(header, cookies.session);
       if (before !== undefined) await stored(sessions.end(before));
       const secret = randomBytes(SESSION_BYTES).toString('base64url');

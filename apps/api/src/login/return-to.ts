@@ -1,20 +1,20 @@
-import { fieldComplaint } from '../http/complaint.ts';
+import { fieldProblem } from '../http/api-problem.ts';
 
 const MAX_CHARS = 1_000;
 
 /**
- * Where to go after a login: a path of this site, and nothing that a browser could take for another one.
- * @throws Complaint `invalid_request`
+ * Checks where to go after a login: only a path of this site, and nothing that a browser could take for another site.
+ * @throws ApiProblem `invalid_request`
  */
 export function safeReturnTo(path: string, publicUrl: string): string {
   const refuse = () =>
-    fieldComplaint(
+    fieldProblem(
       'invalid_request',
       'query returnTo',
       JSON.stringify(path.slice(0, 200)),
       'a path of this site, such as /builds',
     );
-  // Browsers drop tabs and line ends out of URLs, and take a backslash for a slash.
+  // Browsers remove tabs and line breaks from URLs, and read a backslash as a slash.
   if (path.length > MAX_CHARS || !/^\/(?![/\\])[^\p{Cc}\\]*$/u.test(path)) throw refuse();
   if (!URL.canParse(path, publicUrl)) throw refuse();
   const url = new URL(path, publicUrl);

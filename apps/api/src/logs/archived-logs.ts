@@ -1,39 +1,38 @@
 import { json } from 'node:stream/consumers';
 import { logIndexKey, logKey, logMembers } from '@kiln/contracts';
+import type { BlobStore, LogName } from '@kiln/state';
 import { z } from 'zod';
-import type { Blobs } from '../ports.ts';
 import type { LogChunk } from './log-chunk.ts';
 import { readMember } from './log-members.ts';
-import type { LogRef } from './log-pages.ts';
 
-/** `lastSeq` is the log's last record. */
+/** The index of an archived log; `lastSeq` is its last record. */
 const logIndex = z.strictObject({ members: logMembers, lastSeq: z.int() });
 
 /**
- * Logs in the blob store: NDJSON, line n is record n, gzipped as a row of members of about a page each. Any gzip reads the whole;
- * the index lets us begin in the middle. It is written last: where it is, the log is whole.
+ * Reads logs from the blob store. A log is NDJSON, line n being record n, gzipped as consecutive members of about a page each: any gzip
+ * reads the whole, and an index allows starting in the middle. The index is written last, so a log with an index is complete.
  */
 export class ArchivedLogs {
-  readonly #blobs: Pick<Blobs, 'open' | 'stat'>;
+  readonly #blobs: Pick<BlobStore, 'open' | 'stat'>;
 
-  constructor(blobs: Pick<Blobs, 'open' | 'stat'>) {
+  constructor(blobs: Pick<BlobStore, 'open' | 'stat'>) {
     this.#blobs = blobs;
   }
 
-  async exists({ buildId, attempt }: LogRef): Promise<boolean> {
+  async exists({ buildId, attempt }: LogName): Promise<boolean> {
     return (await this.#blobs.stat(logIndexKey(buildId, attempt))) !== undefined;
   }
 
-  /** The last record, by itself; undefined where there is no archive. */
-  async last({ buildId, attempt }: LogRef): Promise<LogChunk | undefined> {
+  /** The last record alone; undefined if the log isn't archived. */
+  async last({ buildId, attempt }: LogName): Promise<LogChunk | undefined> {
     const stream = await this.#blobs.open(logIndexKey(buildId, attempt));
     if (!stream) return undefined;
     const { members, lastSeq } = logIndex.parse(await json(stream));
     return readMember(this.#blobs, { key: logKey(buildId, attempt), members, attempt }, lastSeq - 1);
   }
 
-  /** The rest of the member that holds the record after `seq`; undefined where there is no such record. */
-  async after({ buildId, attempt }: LogRef, seq: number): Promise<LogChunk | undefined> {
+  /** The records after `seq`, to the end of their member; undefined if there are none. */
+  async after({ buildId, attempt }: LogName, seq: number): Promise<LogChunk | undefined> {
     const stream = await this.#blobs.open(logIndexKey(buildId, attempt));
     if (!stream) return undefined;
     const { members, lastSeq } = logIndex.parse(await json(stream));

@@ -1,15 +1,15 @@
 import type { EndRecord } from '@kiln/contracts';
 import { isTerminal } from '@kiln/domain';
-import type { StoredBuild } from '@kiln/state';
+import type { BuildStore, LogName, StoredBuild } from '@kiln/state';
 import type { Logger } from 'pino';
-import type { Builds, LogStreams, Tail } from '../ports.ts';
+import type { LiveLogs, LiveTail } from './live-logs.ts';
 import { LogChunk } from './log-chunk.ts';
-import { LogGap, type LogPages, type LogRef } from './log-pages.ts';
+import { LogGap, type LogPages } from './log-pages.ts';
 import { LogRing } from './log-ring.ts';
 
-export interface AttemptLogParts {
-  readonly logs: Pick<LogStreams, 'openTail'>;
-  readonly builds: Pick<Builds, 'get'>;
+export interface AttemptLogDeps {
+  readonly logs: Pick<LiveLogs, 'openTail'>;
+  readonly builds: Pick<BuildStore, 'get'>;
   readonly pages: LogPages;
   readonly ringChars: number;
   readonly log: Logger;
@@ -18,40 +18,40 @@ export interface AttemptLogParts {
 const RETRY_MS = { first: 100, most: 2_000 };
 
 /**
- * The log of one attempt, for all who watch it: one reader on the live stream, a ring of what it read last, pages for those who
- * are further behind. The reader goes on when the foremost watcher needs more, so nobody's log is read ahead of him; a slow
- * watcher falls out of the ring and catches up by pages. It keeps no list of watchers: each brings his position.
+ * The log of one attempt, shared by all its watchers: one reader on the live stream, a ring of the records it read last, and pages for
+ * watchers that are further behind. The reader advances only when the foremost watcher needs more; a slow watcher falls out of the ring
+ * and catches up by pages. Watchers aren't listed: each passes its position.
  */
 export class AttemptLog implements AsyncDisposable {
-  readonly ref: LogRef;
-  readonly #parts: AttemptLogParts;
+  readonly ref: LogName;
+  readonly #deps: AttemptLogDeps;
   readonly #ring: LogRing;
   readonly #waiting = new Set<() => void>();
   readonly #stop = new AbortController();
-  /** The last record that the reader has read, or where it will begin. */
+  /** The last record that the reader has read, or the position at which it will start. */
   #head: number | undefined;
-  #tail: Tail | undefined;
+  #tail: LiveTail | undefined;
   #pump: Promise<void> | undefined;
   #retryMs = RETRY_MS.first;
-  /** The attempt has ended, so its log is complete: what isn't there now never will be. */
+  /** The attempt has ended, so its log is complete: no more records will be added. */
   #isOver = false;
   #end: EndRecord | undefined;
 
-  constructor(ref: LogRef, parts: AttemptLogParts) {
+  constructor(ref: LogName, deps: AttemptLogDeps) {
     this.ref = ref;
-    this.#parts = parts;
-    this.#ring = new LogRing(parts.ringChars);
+    this.#deps = deps;
+    this.#ring = new LogRing(deps.ringChars);
   }
 
-  /** The closing record, once a watcher has come to it. */
+  /** The closing record, once a watcher has reached it. */
   get end(): EndRecord | undefined {
     return this.#end;
   }
 
   /**
-   * The records right after `seq`. Waits for them where `wait` is set and the attempt goes on; undefined where nothing follows,
-   * nothing is there yet and `wait` isn't set, or `signal` aborted.
-   * @throws LogGap; the stores' errors, but not those of the live reader, which tries again
+   * The records right after `seq`. With `wait`, waits for them as long as the attempt runs. Undefined if nothing follows, if there is
+   * nothing yet and `wait` isn't set, or if `signal` aborts.
+   * @throws LogGap; the stores' errors, except those of the live reader, which retries
    */
   async after(seq: number, wait: boolean, signal: AbortSignal): Promise<LogChunk | undefined> {
     while (!signal.aborted && !this.#stop.signal.aborted) {
@@ -65,7 +65,7 @@ export class AttemptLog implements AsyncDisposable {
     return undefined;
   }
 
-  /** What is known of the build: whether this attempt has ended. */
+  /** Learns from the build's record whether this attempt has ended. */
   note({ record }: Pick<StoredBuild, 'record'>): void {
     const attempt = record.attempts[this.ref.attempt - 1];
     if (attempt?.endedAt === undefined && !isTerminal(record.state) && record.attempts.length <= this.ref.attempt)
@@ -83,22 +83,22 @@ export class AttemptLog implements AsyncDisposable {
     await this.#pump;
   }
 
-  /** What to do where the ring doesn't have it. */
+  /** Reads a page if the ring doesn't have the records, or says what to do instead. */
   async #beside(seq: number, wait: boolean): Promise<LogChunk | undefined | 'wait' | 'look again'> {
     const isBehind = this.#head !== undefined && seq < this.#head;
     if (!this.#isOver && wait && !isBehind) return 'wait';
-    // Asked before the page is read: what ended in between has its last records in no page that was read before.
+    // Checked before the page is read: if the attempt ends in between, the page may lack its last records.
     const wasOver = this.#isOver;
-    const page = await this.#parts.pages.after(this.ref, seq);
+    const page = await this.#deps.pages.after(this.ref, seq);
     if (page || !wait) return page;
     if (wasOver) return this.#missingEnd(seq);
-    // Others have read it here, and it is gone: the stream has expired, or records were lost.
+    // Other watchers have read these records, but they are gone: the stream has expired, or records were lost.
     await this.#refresh();
     if (!this.#isOver) throw new LogGap(this.ref, seq + 1, undefined);
     return 'look again';
   }
 
-  /** Lets the reader read on, and waits for what it brings. */
+  /** Makes the reader advance, and waits for its result. */
   async #advance(seq: number, signal: AbortSignal): Promise<void> {
     this.#head ??= seq;
     const woken = this.#woken(signal);
@@ -110,13 +110,13 @@ export class AttemptLog implements AsyncDisposable {
   }
 
   async #read(): Promise<void> {
-    const { logs, log } = this.#parts;
+    const { logs, log } = this.#deps;
     try {
       this.#tail ??= logs.openTail(this.ref.buildId, this.ref.attempt, this.#head ?? 0);
       const batches = await this.#tail.next(this.#stop.signal);
       for (const { firstSeq, lines } of batches) this.#push(new LogChunk(this.ref.attempt, firstSeq, lines));
       this.#retryMs = RETRY_MS.first;
-      // Nothing for a while. An event may have been missed while Redis was away; the record knows.
+      // Nothing for a while: an event may have been missed while Redis was away, so the record is checked.
       if (batches.length === 0 && !this.#isOver) await this.#refresh();
     } catch (error) {
       if (this.#stop.signal.aborted || this.#isOver) return;
@@ -129,7 +129,7 @@ export class AttemptLog implements AsyncDisposable {
   #push(chunk: LogChunk): void {
     const head = this.#head ?? 0;
     if (chunk.lastSeq <= head) return;
-    // What lies between was moved to the blob store before it was read here. Whoever needs it finds it by pages.
+    // The records in between were moved to the blob store before they were read here; pages have them.
     if (chunk.firstSeq > head + 1) this.#ring.clear();
     this.#ring.push(chunk.after(head));
     this.#head = chunk.lastSeq;
@@ -139,25 +139,25 @@ export class AttemptLog implements AsyncDisposable {
   }
 
   /**
-   * The attempt is over and nothing follows `seq`: usually because `seq` is the end. Where the log has no end (Redis lost its
-   * last second), the record knows how the attempt ended, and a watcher is told rather than left waiting.
+   * The attempt is over and nothing follows `seq`, usually because `seq` is the end. If the log lost its end (Redis lost its last
+   * second), an end is made from the build's record, so that watchers don't wait for ever.
    */
   async #missingEnd(seq: number): Promise<LogChunk | undefined> {
     if (seq === 0) return undefined;
-    const last = await this.#parts.pages.after(this.ref, seq - 1);
+    const last = await this.#deps.pages.after(this.ref, seq - 1);
     if (!last) return undefined;
     if (last.end) {
       this.#end = last.end;
       return undefined;
     }
-    const build = await this.#parts.builds.get(this.ref.buildId);
+    const build = await this.#deps.builds.get(this.ref.buildId);
     if (!build) return undefined;
-    this.#parts.log.error({ ...this.ref, seq }, 'log without an end');
+    this.#deps.log.error({ ...this.ref, seq }, 'log without an end');
     return new LogChunk(this.ref.attempt, seq + 1, [JSON.stringify(endOfAttempt(build, this.ref.attempt))]);
   }
 
   async #refresh(): Promise<void> {
-    const build = await this.#parts.builds.get(this.ref.buildId);
+    const build = await this.#deps.builds.get(this.ref.buildId);
     if (build) this.note(build);
   }
 
@@ -191,16 +191,16 @@ export class AttemptLog implements AsyncDisposable {
   }
 }
 
-/** The `end` of an attempt, or of a build that ended between attempts, as its record tells it. */
+/** Makes the `end` record of an attempt, or of a build that ended between attempts, from the build's record. */
 export function endOfAttempt({ record }: Pick<StoredBuild, 'record'>, attempt: number): EndRecord {
   const run = record.attempts[attempt - 1];
   const isLast = record.attempts.length <= attempt;
-  const goesOn = run?.end === 'lost' && !(isLast && isTerminal(record.state));
+  const isRequeued = run?.end === 'lost' && !(isLast && isTerminal(record.state));
   const failure = run?.failure ?? record.failure;
   return {
     t: run?.endedAt ?? record.finishedAt ?? record.queuedAt,
     type: 'end',
-    state: goesOn ? 'queued' : record.state,
+    state: isRequeued ? 'queued' : record.state,
     ...(failure && { failure: { ...failure } }),
   };
 }

@@ -1,24 +1,25 @@
 import { logOfPiece } from '@kiln/contracts';
+import type { BlobStore, LogStore } from '@kiln/state';
 import type { Logger } from 'pino';
-import type { Blobs, LogStreams } from '../ports.ts';
 import type { ArchivedLogs } from './archived-logs.ts';
 
-/** A piece is noted within the time of a claim after it was written, or never: one that is older and isn't belongs to nobody. */
+/** Age from which a piece that isn't recorded is orphaned, ms: pieces are recorded within the time of a claim, or never. */
 const ORPHANED_MS = 3_600_000;
 
-export interface PieceClearing {
-  readonly logs: Pick<LogStreams, 'pieces' | 'exists'>;
-  readonly blobs: Pick<Blobs, 'list' | 'stat' | 'delete'>;
+export interface ClearPiecesDeps {
+  readonly logs: Pick<LogStore, 'pieces' | 'exists'>;
+  readonly blobs: Pick<BlobStore, 'list' | 'stat' | 'delete'>;
   readonly archive: Pick<ArchivedLogs, 'exists'>;
   readonly log: Logger;
 }
 
 /**
- * Deletes pieces of logs that nobody reads any more: those of a process that died before it could note them, and those of archived logs. Where
- * Redis knows nothing of a log, and no archive has it, its pieces are all that is left: they stay for as long as logs do. Answers how many went.
+ * Deletes pieces of logs that are no longer read: those of a process that died before it recorded them, and those of archived logs. Pieces of
+ * a log that is neither in Redis nor archived are kept as long as logs are, since nothing else is left of it. Returns the number of deleted
+ * pieces.
  */
 export async function clearPieces(
-  { logs, blobs, archive, log }: PieceClearing,
+  { logs, blobs, archive, log }: ClearPiecesDeps,
   now: number,
   signal: AbortSignal,
 ): Promise<number> {
@@ -28,12 +29,12 @@ export async function clearPieces(
     const ref = logOfPiece(key);
     const info = ref && (await blobs.stat(key));
     if (!ref || !info || now - info.usedAt <= ORPHANED_MS) continue;
-    const isNoted = (await logs.pieces(ref.buildId, ref.attempt)).some((piece) => piece.key === key);
-    const isOrphan = (await archive.exists(ref)) || (!isNoted && (await logs.exists(ref.buildId, ref.attempt)));
+    const isRecorded = (await logs.pieces(ref.buildId, ref.attempt)).some((piece) => piece.key === key);
+    const isOrphan = (await archive.exists(ref)) || (!isRecorded && (await logs.exists(ref.buildId, ref.attempt)));
     if (!isOrphan) continue;
     await blobs.delete(key);
     deleted += 1;
-    log.info({ key, sizeBytes: info.sizeBytes }, 'piece of a log cleared away');
+    log.info({ key, sizeBytes: info.sizeBytes }, 'orphaned log piece deleted');
   }
   return deleted;
 }

@@ -8,18 +8,18 @@ import type { LogHub } from './log-hub.ts';
 
 export interface FollowRequest {
   readonly buildId: string;
-  /** The last record that the watcher has; seq 0 stands before the first one. */
+  /** The last record that the watcher has; seq 0 is before the first one. */
   readonly from: LogPosition;
   /** Only this attempt. */
   readonly only: number | undefined;
-  /** false: what is there now. */
+  /** Whether to wait for more; false: only what is there now. */
   readonly follow: boolean;
   readonly signal: AbortSignal;
 }
 
 /**
- * A build's log from a position on, over all its attempts: while it waits, the watcher waits. Ends after the final `end`, at once
- * when `signal` aborts. A build that ended while it waited for a host has no log of that wait: an `end` is made for it.
+ * Follows a build's log from a position on, across all its attempts, waiting while the build is queued. Ends after the final `end`, or at
+ * once when `signal` aborts. For a build that ended while it was queued, which no host logged, an `end` record is made.
  * @throws LogGap; the stores' errors
  */
 export async function* followBuild(
@@ -49,7 +49,7 @@ export async function* followBuild(
       if (chunk.end) break;
     }
     if (only !== undefined || signal.aborted) return;
-    // A log that is no longer kept doesn't say how it ended, and the build has gone on since it was read.
+    // A log that is no longer kept has no end, and the build may have changed since it was read.
     const now = hold.log.end ? build : await watch.until(buildId, () => true, signal);
     if (!now || isFinal(hold.log.end, now, attempt)) return;
     attempt += 1;
@@ -57,13 +57,13 @@ export async function* followBuild(
   }
 }
 
-/** Whether nothing follows this attempt. Where its log, and so its `end`, is no longer kept, the record decides. */
+/** Whether this attempt is the last one: by the `end` of its log, or by the build's record if the log is no longer kept. */
 function isFinal(end: { state: string } | undefined, { record }: StoredBuild, attempt: number): boolean {
   if (end) return end.state !== 'queued';
   return record.attempts.length <= attempt && record.attempts[attempt - 1]?.end !== 'lost';
 }
 
-/** The `end` of a build that no host's log tells of, as record `seq` of `attempt`. */
+/** Makes the `end` of a build that has none in a host's log, as record `seq` of `attempt`. */
 export function closingOf(build: StoredBuild, attempt: number, seq: number): LogChunk {
   return new LogChunk(attempt, seq, [JSON.stringify(endOfAttempt(build, attempt))]);
 }

@@ -5,8 +5,8 @@ import type { LogChunk } from './log-chunk.ts';
 import type { LogHub } from './log-hub.ts';
 
 /**
- * The log of a build that shares the run of build `run`: that one's, records and ids alike. Where the build leaves the run, its log
- * ends there.
+ * Follows the log of a build that shares the run of build `run`: the run's own log, with the same records and ids. If the build leaves the
+ * run, its log ends there.
  * @throws LogGap; the stores' errors
  */
 export async function* followSharedRun(

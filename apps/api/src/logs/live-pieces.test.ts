@@ -18,6 +18,7 @@ import { LogMover } from './log-mover.ts';
 
 const KIB = 1024;
 const LOG_BYTES = 32 * KIB;
+const PATIENT = { timeout: 60_000 };
 const quiet = pino({ level: 'silent' });
 let redis: TestRedis;
 let blobDir: string;
@@ -31,7 +32,7 @@ afterAll(async () => {
   await rm(blobDir, { recursive: true, force: true });
 });
 
-/** API processes of one pool, with live logs so small that pieces move all the time. */
+/** Starts API processes of one pool, with live logs so small that pieces move all the time. */
 async function processes(count: number, namespace: string, config = {}): Promise<[TestApi, ...TestApi[]]> {
   const small = { liveLogBytes: LOG_BYTES, logMoveIntervalMs: 2, logRingBytes: 4 * KIB, logPageCacheBytes: 16 * KIB };
   const all: TestApi[] = [];
@@ -57,7 +58,7 @@ async function print(attempt: TestAttempt, from: number, to: number): Promise<vo
   }
 }
 
-/** Numbers of all records that a watcher gets after record `after`; one that is slow rests for some turns after each chunk. */
+/** The numbers of all records that a watcher gets after record `after`. A slow one rests for `rest` turns after each chunk. */
 async function watch(api: TestApi, id: string, after: number, rest = 0): Promise<number[]> {
   const answer = await api.fetch(`/v1/builds/${id}/logs?format=ndjson&after=1.${after}`);
   expect(answer.status).toBe(200);
@@ -75,7 +76,7 @@ async function watch(api: TestApi, id: string, after: number, rest = 0): Promise
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
-test('readers at every position, of several processes, see no gap, no repeat and no reordering while pieces move', async () => {
+test('readers at every position in several processes see no gap, no repeat and no reordering while pieces move', async () => {
   const COUNT = 2_400;
   const apis = await processes(2, 'readers');
   const [api] = apis;
@@ -88,7 +89,7 @@ test('readers at every position, of several processes, see no gap, no repeat and
   };
   let mostInRedis = 0;
   for (let printed = 0; printed < COUNT; ) {
-    // From the first line, from the last one, and from everywhere between.
+    // From the first line, from the last one, and from positions in between.
     for (const share of [0, 0.3, 0.7, 1]) add(Math.floor(share * printed), watchers.length % 4 === 3 ? 20 : 0);
     await print(attempt, printed + 1, printed + 400);
     printed += 400;
@@ -101,8 +102,8 @@ test('readers at every position, of several processes, see no gap, no repeat and
   for (const { after, got } of await Promise.all(watchers)) expect(got).toEqual(range(after + 1, COUNT + 1));
   expect(mostInRedis).toBeLessThan(2 * LOG_BYTES);
 
-  // In the archive: the file that it always was, and nothing of the pieces.
-  while ((await api.state.logs.unarchived(1)).length > 0) await turn();
+  // The archive is one file as without pieces, and the pieces are gone.
+  await expect.poll(() => api.state.logs.unarchived(1), PATIENT).toEqual([]);
   const packed = await text(createReadStream(join(blobDir, logKey(id, 1))).pipe(createGunzip()));
   expect(
     packed
@@ -111,14 +112,15 @@ test('readers at every position, of several processes, see no gap, no repeat and
       .slice(0, -1)
       .map((json) => JSON.parse(json) as LogRecord),
   ).toEqual(range(1, COUNT).map(line));
-  while ((await readdir(join(blobDir, 'logs'))).some((name) => name.endsWith('.piece'))) await turn();
+  const pieceFiles = async () => (await readdir(join(blobDir, 'logs'))).filter((name) => name.endsWith('.piece'));
+  await expect.poll(pieceFiles, PATIENT).toEqual([]);
   for (const after of [0, 1, 1_234, COUNT]) expect(await watch(api, id, after)).toEqual(range(after + 1, COUNT + 1));
 });
 
 describe('a process that dies', () => {
   const dead = { logMoveIntervalMs: 1e9, archiveIntervalMs: 1e9 };
 
-  test('after it wrote a piece and before it noted it: another one moves the records, and the blob is cleared away', async () => {
+  test('after writing a piece and before recording it leaves the records to another one, and its blob is deleted', async () => {
     const [api] = await processes(1, 'dies', dead);
     const { logs } = api.state;
     const { id } = await api.submit();
@@ -133,7 +135,7 @@ describe('a process that dies', () => {
     expect(piece).toMatchObject({ firstSeq: 1 });
 
     const clearing = { logs, blobs: api.blobs, archive: new ArchivedLogs(api.blobs), log: quiet };
-    // One that was written a moment ago may be noted still.
+    // A piece that was written a moment ago may still be recorded.
     expect(await clearPieces(clearing, Date.now(), signal)).toBe(0);
     expect(await clearPieces(clearing, Date.now() + 2 * 3_600_000, signal)).toBe(1);
     expect(await api.blobs.stat(orphan)).toBeUndefined();
@@ -142,7 +144,7 @@ describe('a process that dies', () => {
     expect(await watch(api, id, 0)).toEqual(range(1, 61));
   });
 
-  test('after it archived a log and before it deleted its pieces: they are cleared away', async () => {
+  test('after archiving a log and before deleting its pieces leaves them to be deleted later', async () => {
     const [api] = await processes(1, 'leaves', dead);
     const { logs } = api.state;
     const { id } = await api.submit();
@@ -153,8 +155,8 @@ describe('a process that dies', () => {
     const [{ key } = { key: '' }] = await logs.pieces(id, 1);
     const bytes = await buffer((await api.blobs.open(key)) ?? Readable.from([]));
     await attempt.settle({ end: 'succeeded' });
-    while (await api.blobs.stat(key)) await turn();
-    // As if it had died before it could delete it.
+    await expect.poll(() => api.blobs.stat(key), PATIENT).toBeUndefined();
+    // As if the process had died before it could delete the piece.
     await api.blobs.put(key, Readable.from([bytes]));
     const clearing = { logs, blobs: api.blobs, archive: new ArchivedLogs(api.blobs), log: quiet };
     expect(await clearPieces(clearing, Date.now() + 2 * 3_600_000, signal)).toBe(1);
@@ -162,7 +164,7 @@ describe('a process that dies', () => {
     expect(await watch(api, id, 0)).toEqual(range(1, 61));
   });
 
-  test('pieces of a log that Redis lost are kept: they are all that is left of it', async () => {
+  test('leaves the pieces of a log that Redis lost, which are all that is left of it', async () => {
     const [api] = await processes(1, 'lost', dead);
     const key = logPieceKey('01arz3ndektsv4rrffq69g5fav', 1, 1, 'last');
     await api.blobs.put(key, Readable.from(['what it has']));
@@ -172,7 +174,7 @@ describe('a process that dies', () => {
   });
 });
 
-test('a blob store that takes nothing holds the loud build up, lets quiet ones and ends through, and goes on by itself', async () => {
+test('a failing blob store delays only builds with large logs, not quiet ones or ends, and recovers by itself', async () => {
   const [api] = await processes(1, 'stuck', { logMoveIntervalMs: 1e9, archiveIntervalMs: 1e9 });
   const { logs, memory } = api.state;
   const full = new FsBlobStore(join(blobDir, 'stuck'));
@@ -190,7 +192,7 @@ test('a blob store that takes nothing holds the loud build up, lets quiet ones a
   const printing = print(loud, 1, 1_000).then(() => {
     isDone = true;
   });
-  while ((await memory.read({ logBytes: 1 })).logs.waiting === 0) await turn();
+  await expect.poll(async () => (await memory.read({ logBytes: 1 })).logs.waiting, PATIENT).toBeGreaterThan(0);
   for (let round = 0; round < 5; round += 1) expect(await mover.round(LOG_BYTES / 4, signal)).toBe(0);
   await print(still, 1, 20);
   await still.settle({ end: 'succeeded' });
@@ -207,7 +209,7 @@ test('a blob store that takes nothing holds the loud build up, lets quiet ones a
   expect((await logs.pieces(loud.ref.buildId, 1)).at(-1)?.lastSeq).toBeGreaterThan(800);
 });
 
-test('when Redis is nearly full builds and uploads are refused with 503 and Retry-After, and /readyz says why', async () => {
+test('when Redis is nearly full, builds and uploads are refused with 503 and Retry-After, and /readyz shows the reason', async () => {
   const [api] = await processes(1, 'full', { memoryIntervalMs: 1e9 });
   const { redis: connection, keys } = api.state;
   await connection.set(keys.memoryLevel(), 'full', 'PX', 60_000);

@@ -2,25 +2,25 @@ import { type EndRecord, type LogRecord, PlainRenderer } from '@kiln/contracts';
 
 export type LogFormat = 'sse' | 'ndjson' | 'text';
 
-/** Where a reader's plain text stands: rendering goes on from what was rendered before. */
+/** The state of a reader's plain text, from which rendering continues. */
 export interface TextState {
   readonly renderer: PlainRenderer;
-  /** Everything since the attempt's first record went through: then all readers' text of a chunk is the same. */
+  /** Whether everything since the attempt's first record was rendered; then the text of a chunk is the same for all readers. */
   readonly isWhole: boolean;
 }
 
 const NEWLINE = '\n';
 
 /**
- * Consecutive records of one attempt. Immutable; each encoding is made once, however many read it, and the same Buffer goes to
+ * Consecutive records of one attempt. Immutable; each encoding is made once, however many readers there are, and the same Buffer goes to
  * every socket.
  */
 export class LogChunk {
   readonly attempt: number;
   readonly firstSeq: number;
-  /** Records as stored: JSON without id. */
+  /** Records as stored: JSON without an id. */
   readonly lines: readonly string[];
-  /** The record that closes the attempt, where it is the last one here. */
+  /** The record that closes the attempt, if it is the last one here. */
   readonly end: EndRecord | undefined;
   /** Characters of JSON, for budgets. */
   readonly sizeChars: number;
@@ -40,24 +40,24 @@ export class LogChunk {
     return this.firstSeq + this.lines.length - 1;
   }
 
-  /** The records after `seq`; this chunk itself where it has no others. */
+  /** The records after `seq`; this chunk itself if it has only those. */
   after(seq: number): LogChunk {
     return seq < this.firstSeq ? this : new LogChunk(this.attempt, seq + 1, this.lines.slice(seq + 1 - this.firstSeq));
   }
 
-  /** Server-sent events. */
+  /** Encodes the records as server-sent events. */
   sse(): Buffer {
     this.#sse ??= this.#encode((id, line) => `id: ${id}\nevent: ${typeOf(line)}\ndata: ${identified(id, line)}\n\n`);
     return this.#sse;
   }
 
-  /** Lines of JSON, each with its id. */
+  /** Encodes the records as lines of JSON, each with its id. */
   ndjson(): Buffer {
     this.#ndjson ??= this.#encode((id, line) => identified(id, line) + NEWLINE);
     return this.#ndjson;
   }
 
-  /** Plain text, and the state to go on from. */
+  /** Renders the records as plain text, and returns the state to continue from. */
   text(before: TextState | undefined): { bytes: Buffer; after: TextState } {
     const isWhole = before ? before.isWhole : this.firstSeq === 1;
     if (isWhole && this.#text) return this.#text;
@@ -78,7 +78,7 @@ function identified(id: string, line: string): string {
   return `{"id":"${id}",${line.slice(1)}`;
 }
 
-/** No string in JSON holds a bare `"`, so this is the key and not somebody's output; no record nests another `type`. */
+/** JSON strings contain no unescaped `"`, so this matches the key and not a build's output; no record nests another `type`. */
 const TYPE = /"type":"([a-z]+)"/;
 
 function typeOf(line: string): string {

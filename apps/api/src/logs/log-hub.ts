@@ -1,15 +1,14 @@
 import type { PoolEvent } from '@kiln/contracts';
-import type { Events } from '../ports.ts';
-import { AttemptLog, type AttemptLogParts } from './attempt-log.ts';
-import type { LogRef } from './log-pages.ts';
+import type { LogName, PoolEvents } from '@kiln/state';
+import { AttemptLog, type AttemptLogDeps } from './attempt-log.ts';
 
-export interface LogHubOptions extends AttemptLogParts {
-  readonly events: Events;
+export interface LogHubOptions extends AttemptLogDeps {
+  readonly events: Pick<PoolEvents, 'subscribe'>;
   /** How long a log without watchers keeps its reader, ms. */
   readonly lingerMs: number;
 }
 
-/** A watcher's hold on a log; the log is let go of when nobody holds it. */
+/** A watcher's hold on a log, which is released when nobody holds it. */
 export interface LogHold extends Disposable {
   readonly log: AttemptLog;
 }
@@ -20,7 +19,7 @@ interface Held {
   linger: NodeJS.Timeout | undefined;
 }
 
-/** The logs that are being watched in this process, each read once. */
+/** Shares the logs that are being watched in this process, so that each is read once. */
 export class LogHub implements AsyncDisposable {
   readonly #options: LogHubOptions;
   readonly #held = new Map<string, Held>();
@@ -28,7 +27,7 @@ export class LogHub implements AsyncDisposable {
 
   constructor(options: LogHubOptions) {
     this.#options = options;
-    this.#subscription = options.events.subscribe((event) => this.#heard(event));
+    this.#subscription = options.events.subscribe((event) => this.#onEvent(event));
   }
 
   /** How many logs have a reader, or may have one. */
@@ -36,7 +35,7 @@ export class LogHub implements AsyncDisposable {
     return this.#held.size;
   }
 
-  hold(ref: LogRef): LogHold {
+  hold(ref: LogName): LogHold {
     const key = `${ref.buildId}.${ref.attempt}`;
     const held = this.#held.get(key) ?? { log: new AttemptLog(ref, this.#options), holds: 0, linger: undefined };
     this.#held.set(key, held);
@@ -62,8 +61,8 @@ export class LogHub implements AsyncDisposable {
     }, this.#options.lingerMs);
   }
 
-  /** A build that is watched has changed: its attempt may have ended. */
-  #heard(event: PoolEvent): void {
+  /** Checks the watched logs of a changed build: their attempt may have ended. */
+  #onEvent(event: PoolEvent): void {
     if (event.type !== 'build' || event.state === 'running' || event.state === 'assigned') return;
     const logs = [...this.#held.values()].map(({ log }) => log).filter(({ ref }) => ref.buildId === event.id);
     if (logs.length === 0) return;
@@ -71,7 +70,7 @@ export class LogHub implements AsyncDisposable {
       (build) => {
         for (const log of build ? logs : []) if (build) log.note(build);
       },
-      (error: unknown) => this.#options.log.warn({ buildId: event.id, err: error }, 'build not read'),
+      (error: unknown) => this.#options.log.warn({ buildId: event.id, err: error }, 'reading a watched build failed'),
     );
   }
 }

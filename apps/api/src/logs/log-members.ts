@@ -3,26 +3,25 @@ import { setImmediate as breathe } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import type { LogMembers } from '@kiln/contracts';
-import type { LogBatch } from '@kiln/state';
-import type { Blobs } from '../ports.ts';
+import type { BlobStore, LogBatch } from '@kiln/state';
 import { LogChunk } from './log-chunk.ts';
 
 const pack = promisify(gzip);
 const unpack = promisify(gunzip);
 
-/** What a gzip member holds, in characters: what a reader unpacks to begin anywhere. */
+/** Size of a gzip member before compression, in characters: what a reader unpacks to start anywhere. */
 const MEMBER_CHARS = 128 * 1024;
 
-/** Where the members of a blob begin, as far as they were made. */
+/** The members of a blob written so far. */
 export interface MemberList {
   readonly members: LogMembers[number][];
-  /** The last record of them; before the first member, the one that goes before it. */
+  /** The last record so far; before the first member, the record that precedes it. */
   lastSeq: number;
   sizeBytes: number;
 }
 
 /**
- * Packs consecutive batches as gzip members of about a page each, and enters them in `list`. Compresses in a thread of libuv's pool; the
+ * Packs consecutive batches as gzip members of about a page each, and adds them to `list`. Compression runs in libuv's thread pool; the
  * event loop only joins lines.
  */
 export async function* packMembers(
@@ -56,9 +55,9 @@ async function* pagesOf(batches: AsyncIterable<LogBatch>): AsyncGenerator<LogBat
   if (page) yield page;
 }
 
-/** The rest, after record `seq`, of the member that holds the record after it; undefined where the blob isn't there. */
+/** Reads the records after `seq`, to the end of their member; undefined if the blob doesn't exist. */
 export async function readMember(
-  blobs: Pick<Blobs, 'open'>,
+  blobs: Pick<BlobStore, 'open'>,
   { key, members, attempt }: { readonly key: string; readonly members: LogMembers; readonly attempt: number },
   seq: number,
 ): Promise<LogChunk | undefined> {

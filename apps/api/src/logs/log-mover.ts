@@ -1,49 +1,50 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { logPieceKey } from '@kiln/contracts';
-import { type LogBatch, liveBytes } from '@kiln/state';
+import { type BlobStore, type LogBatch, type LogName, liveBytes } from '@kiln/state';
+import pMap from 'p-map';
 import type { Logger } from 'pino';
-import type { Blobs, LogStreams } from '../ports.ts';
+import type { LiveLogs } from './live-logs.ts';
+import { LogBackoff } from './log-backoff.ts';
 import { type MemberList, packMembers } from './log-members.ts';
-import type { LogRef } from './log-pages.ts';
 
 const READ_BATCHES = 16;
-/** A piece ends when it has so much, in bytes of JSON. */
+/** Size at which a piece ends, in bytes of JSON. */
 const PIECE_BYTES = 4 * 1024 * 1024;
 const MAX_AT_ONCE = 64;
 const CONCURRENCY = 4;
-/** Waits after a log couldn't be moved, ms: each is twice as long as the one before. */
+/** Waits before retrying a log, ms. */
 const RETRY_MS = { first: 500, most: 15_000 };
 
-export interface LogMoverParts {
-  readonly logs: Pick<LogStreams, 'loud' | 'claim' | 'newestFirst' | 'pieces' | 'read' | 'movePiece'>;
-  readonly blobs: Pick<Blobs, 'put' | 'delete'>;
+export interface LogMoverDeps {
+  readonly logs: Pick<LiveLogs, 'loud' | 'claim' | 'newestFirst' | 'pieces' | 'read' | 'movePiece'>;
+  readonly blobs: Pick<BlobStore, 'put' | 'delete'>;
   readonly log: Logger;
   readonly now: () => number;
 }
 
 /**
- * Moves live logs in pieces from Redis to the blob store while they grow: first the piece, durably, then one script that notes it
- * and trims the stream. Whoever dies in between leaves a blob that nobody reads; `clearPieces` finds it.
+ * Moves live logs in pieces from Redis to the blob store while they grow: first writes the piece, durably, then runs one script that records
+ * it and trims the stream. A process that dies in between leaves an orphaned blob, which `clearPieces` deletes.
  */
 export class LogMover {
-  readonly #parts: LogMoverParts;
-  /** Logs that couldn't be moved, by name. */
-  readonly #failing = new Map<string, { waitMs: number; retryAt: number }>();
+  readonly #deps: LogMoverDeps;
+  readonly #backoff: LogBackoff;
 
-  constructor(parts: LogMoverParts) {
-    this.#parts = parts;
+  constructor(deps: LogMoverDeps) {
+    this.#deps = deps;
+    this.#backoff = new LogBackoff(RETRY_MS, deps.now);
   }
 
   /**
-   * Moves pieces as long as there are logs with `bytes` in Redis, or that have no room. Answers how many pieces. A log that fails is
-   * tried again in a later round; the others don't wait for it.
+   * Moves pieces as long as there are logs that have `bytes` in Redis, or whose writer waits for room. Returns the number of pieces. A log
+   * that fails is retried in a later round, without delaying the others.
    */
   async round(bytes: number, signal: AbortSignal): Promise<number> {
     for (let all = 0; ; ) {
-      const logs = await this.#parts.logs.loud(bytes, MAX_AT_ONCE);
+      const logs = await this.#deps.logs.loud(bytes, MAX_AT_ONCE);
       const moved = await this.#moveAll(
-        logs.filter((log) => this.#isDue(log)),
+        logs.filter((ref) => this.#backoff.isDue(ref)),
         signal,
       );
       all += moved;
@@ -51,38 +52,30 @@ export class LogMover {
     }
   }
 
-  async #moveAll(logs: LogRef[], signal: AbortSignal): Promise<number> {
-    let moved = 0;
-    const lane = async () => {
-      for (let log = logs.shift(); log && !signal.aborted; log = logs.shift()) {
-        if (await this.#tryMove(log, signal)) moved += 1;
-      }
-    };
-    await Promise.all(Array.from({ length: CONCURRENCY }, lane));
-    return moved;
+  async #moveAll(logs: readonly LogName[], signal: AbortSignal): Promise<number> {
+    const move = async (ref: LogName) => !signal.aborted && (await this.#tryMove(ref, signal));
+    const outcomes = await pMap(logs, move, { concurrency: CONCURRENCY });
+    return outcomes.filter((moved) => moved).length;
   }
 
-  async #tryMove(ref: LogRef, signal: AbortSignal): Promise<boolean> {
-    const name = nameOf(ref);
+  async #tryMove(ref: LogName, signal: AbortSignal): Promise<boolean> {
     try {
       const moved = await this.#move(ref, signal);
-      this.#failing.delete(name);
+      this.#backoff.succeeded(ref);
       return moved;
     } catch (error) {
       if (signal.aborted) return false;
-      const waitMs = Math.min(RETRY_MS.most, 2 * (this.#failing.get(name)?.waitMs ?? RETRY_MS.first / 2));
-      this.#failing.set(name, { waitMs, retryAt: this.#parts.now() + waitMs });
-      this.#parts.log.error({ ...ref, err: error, retryMs: waitMs }, 'piece of a log not moved');
+      this.#deps.log.error({ ...ref, err: error, retryMs: this.#backoff.failed(ref) }, 'moving a log piece failed');
       return false;
     }
   }
 
-  async #move(ref: LogRef, signal: AbortSignal): Promise<boolean> {
-    const { logs, blobs, log } = this.#parts;
+  async #move(ref: LogName, signal: AbortSignal): Promise<boolean> {
+    const { logs, blobs, log } = this.#deps;
     const { buildId, attempt } = ref;
     await using claim = await logs.claim(buildId, attempt);
     if (!claim) return false;
-    // After the claim: nobody else adds a piece from here on.
+    // Read after the claim, since from then on nobody else adds a piece.
     const last = (await logs.pieces(buildId, attempt)).at(-1)?.lastSeq ?? 0;
     const end = await logs.newestFirst(buildId, attempt);
     if (end === undefined || end <= last + 1) return false;
@@ -96,25 +89,25 @@ export class LogMover {
     // A stream that expired meanwhile leaves an empty piece.
     const outcome = lastSeq > last ? await logs.movePiece(ref, claim.holder, piece, taken.bytes) : 'stale';
     if (outcome === 'moved') {
-      log.debug({ ...ref, firstSeq: piece.firstSeq, lastSeq, sizeBytes }, 'piece of a log moved');
+      log.debug({ ...ref, firstSeq: piece.firstSeq, lastSeq, sizeBytes }, 'log piece moved');
       return true;
     }
-    log.debug({ ...ref, outcome }, 'piece of a log dropped');
+    log.debug({ ...ref, outcome }, 'log piece discarded');
     await blobs.delete(key);
     return false;
   }
 
-  /** Batches from record `from` on, at most a piece of them, and none that has record `end`. */
+  /** The batches from record `from` on, up to the size of a piece and before record `end`. */
   async *#batches(
-    { buildId, attempt }: LogRef,
+    { buildId, attempt }: LogName,
     { from, end, taken }: { readonly from: number; readonly end: number; readonly taken: { bytes: number } },
   ): AsyncGenerator<LogBatch> {
     for (let next = from; ; ) {
-      const batches = await this.#parts.logs.read(buildId, attempt, next - 1, READ_BATCHES);
+      const batches = await this.#deps.logs.read(buildId, attempt, next - 1, READ_BATCHES);
       for (const batch of batches) {
         if (batch.firstSeq >= end) return;
         if (batch.firstSeq !== next)
-          throw new RangeError(`record ${next} is missing in Redis, next is ${batch.firstSeq}`);
+          throw new RangeError(`log in Redis: got record ${batch.firstSeq}, expected ${next}`);
         yield batch;
         taken.bytes += liveBytes(batch.lines);
         if (taken.bytes >= PIECE_BYTES) return;
@@ -123,12 +116,4 @@ export class LogMover {
       if (batches.length === 0) return;
     }
   }
-
-  #isDue(ref: LogRef): boolean {
-    return this.#parts.now() >= (this.#failing.get(nameOf(ref))?.retryAt ?? 0);
-  }
-}
-
-function nameOf({ buildId, attempt }: LogRef): string {
-  return `${buildId}:${attempt}`;
 }

@@ -1,59 +1,48 @@
-import type { LogStreams } from '../ports.ts';
+import type { LogName, LogStore } from '@kiln/state';
 import type { ArchivedLogs } from './archived-logs.ts';
 import { LogChunk } from './log-chunk.ts';
 import type { LogPieces } from './log-pieces.ts';
 
-/** One attempt's log. */
-export interface LogRef {
-  readonly buildId: string;
-  readonly attempt: number;
-}
-
-/** What a store gave doesn't follow on what was asked: a record is missing. */
+/** A record is missing: what a store returned doesn't follow on the requested position. */
 export class LogGap extends Error {
   readonly code = 'log_gap';
-  constructor({ buildId, attempt }: LogRef, wanted: number, got: number | undefined) {
+  constructor({ buildId, attempt }: LogName, wanted: number, got: number | undefined) {
     super(
       `log of ${buildId}, attempt ${attempt}: record ${wanted} is missing${got === undefined ? '' : `, next is ${got}`}`,
     );
   }
 }
 
-/** Pages aim at this many characters: enough for throughput, little enough for 500 slow sockets that hold one each. */
+/** Target size of a page, in characters: large enough for throughput, small enough for 500 slow sockets that hold one each. */
 const PAGE_CHARS = 128 * 1024;
 const MAX_PAGE_BATCHES = 512;
 
 /**
- * Reads logs from their stores by pages: from the live stream, from the pieces that were moved out of it, from the archive. In this order,
- * which is the one that records move in: so none is missed that moves meanwhile.
- * Readers at the same place share a page: each begins where the one before ended, so those who started together stay together.
+ * Reads logs from their stores by pages: from the live stream, then the pieces moved out of it, then the archive. Records move in the same
+ * order, so none is missed that moves meanwhile. Readers at the same position share a page; since each page begins where the previous one
+ * ended, readers that started together stay together.
  */
 export class LogPages {
-  readonly #logs: Pick<LogStreams, 'read'>;
+  readonly #logs: Pick<LogStore, 'read'>;
   readonly #pieces: Pick<LogPieces, 'after'>;
   readonly #archive: ArchivedLogs;
   readonly #maxChars: number;
-  /** In order of use, oldest first. */
+  /** Least recently used first. */
   readonly #cache = new Map<string, LogChunk>();
   readonly #reading = new Map<string, Promise<LogChunk | undefined>>();
   #chars = 0;
-  /** Batches of one log that make a page, from what its batches weighed so far. */
+  /** Batches per page of each log, estimated from the size of its batches so far. */
   readonly #batches = new Map<string, number>();
 
-  constructor(
-    logs: Pick<LogStreams, 'read'>,
-    pieces: Pick<LogPieces, 'after'>,
-    archive: ArchivedLogs,
-    maxChars: number,
-  ) {
+  constructor(logs: Pick<LogStore, 'read'>, pieces: Pick<LogPieces, 'after'>, archive: ArchivedLogs, maxChars: number) {
     this.#logs = logs;
     this.#pieces = pieces;
     this.#archive = archive;
     this.#maxChars = maxChars;
   }
 
-  /** Some records right after `seq`; undefined where no store has any. @throws LogGap; the stores' errors */
-  async after(ref: LogRef, seq: number): Promise<LogChunk | undefined> {
+  /** Some records right after `seq`; undefined if no store has any. @throws LogGap; the stores' errors */
+  async after(ref: LogName, seq: number): Promise<LogChunk | undefined> {
     const key = `${ref.buildId}.${ref.attempt}.${seq}`;
     const cached = this.#cache.get(key);
     if (cached) {
@@ -68,7 +57,7 @@ export class LogPages {
     return page;
   }
 
-  async #read(ref: LogRef, seq: number): Promise<LogChunk | undefined> {
+  async #read(ref: LogName, seq: number): Promise<LogChunk | undefined> {
     const live = await this.#readLive(ref, seq);
     if (live instanceof LogChunk) return live;
     const moved = (await this.#pieces.after(ref, seq)) ?? (await this.#archive.after(ref, seq));
@@ -76,8 +65,8 @@ export class LogPages {
     return moved;
   }
 
-  /** Of a stream that goes on only later, where it does. */
-  async #readLive(ref: LogRef, seq: number): Promise<LogChunk | { firstSeq: number } | undefined> {
+  /** A page of the live stream; if the stream starts only after a later record, that record's number. */
+  async #readLive(ref: LogName, seq: number): Promise<LogChunk | { firstSeq: number } | undefined> {
     const log = `${ref.buildId}.${ref.attempt}`;
     const batches = await this.#logs.read(ref.buildId, ref.attempt, seq, this.#batches.get(log) ?? 4);
     if (batches.length === 0) {

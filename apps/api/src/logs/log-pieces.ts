@@ -1,20 +1,19 @@
-import type { Blobs, LogStreams } from '../ports.ts';
+import type { BlobStore, LogName, LogStore } from '@kiln/state';
 import type { LogChunk } from './log-chunk.ts';
 import { readMember } from './log-members.ts';
-import type { LogRef } from './log-pages.ts';
 
-/** Reads what was moved of live logs to the blob store. */
+/** Reads the pieces of live logs that were moved to the blob store. */
 export class LogPieces {
-  readonly #logs: Pick<LogStreams, 'pieceAfter'>;
-  readonly #blobs: Pick<Blobs, 'open'>;
+  readonly #logs: Pick<LogStore, 'pieceAfter'>;
+  readonly #blobs: Pick<BlobStore, 'open'>;
 
-  constructor(logs: Pick<LogStreams, 'pieceAfter'>, blobs: Pick<Blobs, 'open'>) {
+  constructor(logs: Pick<LogStore, 'pieceAfter'>, blobs: Pick<BlobStore, 'open'>) {
     this.#logs = logs;
     this.#blobs = blobs;
   }
 
-  /** Some records right after `seq`; undefined where no piece has them, or it is gone because the archive has the log. */
-  async after({ buildId, attempt }: LogRef, seq: number): Promise<LogChunk | undefined> {
+  /** Some records right after `seq`; undefined if no piece has them, or if it was deleted because the log is archived. */
+  async after({ buildId, attempt }: LogName, seq: number): Promise<LogChunk | undefined> {
     const piece = await this.#logs.pieceAfter(buildId, attempt, seq);
     if (!piece || piece.firstSeq > seq + 1) return undefined;
     return readMember(this.#blobs, { ...piece, attempt }, seq);

@@ -1,6 +1,6 @@
 import type { LogChunk } from './log-chunk.ts';
 
-/** The newest records of a live log, without a gap, up to a budget. */
+/** Keeps the newest records of a live log, without gaps, up to a budget. */
 export class LogRing {
   readonly #maxChars: number;
   readonly #chunks: LogChunk[] = [];
@@ -10,7 +10,7 @@ export class LogRing {
     this.#maxChars = maxChars;
   }
 
-  /** `chunk` follows on what is here. The oldest go when there is too much; the newest stays, whatever its size. */
+  /** Adds a chunk that must follow on the newest one. Drops the oldest ones over budget, but never the newest. */
   push(chunk: LogChunk): void {
     this.#chunks.push(chunk);
     this.#chars += chunk.sizeChars;
@@ -19,13 +19,13 @@ export class LogRing {
     }
   }
 
-  /** Begins anew: what is pushed next doesn't follow on what is here. */
+  /** Drops everything, so that the next chunk needn't follow on it. */
   clear(): void {
     this.#chunks.length = 0;
     this.#chars = 0;
   }
 
-  /** The records right after `seq`; undefined where they are no longer, or not yet, here. */
+  /** The records right after `seq`; undefined if they are no longer, or not yet, here. */
   after(seq: number): LogChunk | undefined {
     const [oldest] = this.#chunks;
     if (!oldest || seq + 1 < oldest.firstSeq) return undefined;

@@ -1,29 +1,30 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type LogPosition, type logStreamQuery, parseLogId } from '@kiln/contracts';
 import { isTerminal } from '@kiln/domain';
+import type { LogStore } from '@kiln/state';
 import type { z } from 'zod';
 import type { BuildWatch } from '../builds/build-watch.ts';
-import { buildNotFound } from '../builds/submit-build.ts';
-import { Complaint, fieldComplaint } from '../http/complaint.ts';
-import type { Builds, LogStreams } from '../ports.ts';
+import { buildNotFound } from '../builds/find-build.ts';
+import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
+import type { Builds } from '../ports.ts';
 import type { ArchivedLogs } from './archived-logs.ts';
 import { followBuild } from './follow-build.ts';
 import { followSharedRun } from './follow-shared-run.ts';
 import type { LogChunk, LogFormat, TextState } from './log-chunk.ts';
 import type { LogHub } from './log-hub.ts';
-import { dropStalled, Outlet } from './outlet.ts';
+import { dropStalled, LogResponse } from './log-response.ts';
 
-export interface LogSending {
+export interface LogSendDeps {
   readonly builds: Builds;
-  readonly logs: LogStreams;
+  readonly logs: Pick<LogStore, 'exists'>;
   readonly archive: ArchivedLogs;
   readonly hub: LogHub;
   readonly watch: BuildWatch;
   readonly heartbeatMs: number;
-  /** A client that takes nothing of what there is for so long is dropped. */
+  /** How long a client may read nothing of pending output before it is disconnected, ms. */
   readonly idleMs: number;
   readonly retryMs: number;
-  /** Aborts when the process is to stop. */
+  /** Aborts when the process stops. */
   readonly closing: AbortSignal;
 }
 
@@ -35,12 +36,12 @@ const MEDIA_TYPES: Readonly<Record<LogFormat, string>> = {
   text: 'text/plain; charset=utf-8',
 };
 
-/** Signs of life: a comment, an empty line. */
-const BEATS: Readonly<Partial<Record<LogFormat, string>>> = { sse: ': alive\n\n', ndjson: '\n' };
+/** Keep-alives: a comment, an empty line. */
+const KEEP_ALIVES: Readonly<Partial<Record<LogFormat, string>>> = { sse: ': alive\n\n', ndjson: '\n' };
 
-/** Answers `GET /v1/builds/:id/logs`. @throws Complaint, as long as nothing has been sent; the stores' errors */
+/** Answers `GET /v1/builds/:id/logs`. @throws ApiProblem before anything is sent; the stores' errors */
 export async function sendLog(
-  sending: LogSending,
+  sending: LogSendDeps,
   request: IncomingMessage,
   response: ServerResponse,
   { id, query, format }: { id: string; query: LogQuery; format: LogFormat },
@@ -59,7 +60,7 @@ export async function sendLog(
     sharedRun === undefined
       ? followBuild(sending.hub, sending.watch, wanted)
       : followSharedRun(sending.hub, sending.watch, wanted, sharedRun);
-  // Of a build that has ended, the first records are there or not: say so while a status can still be sent.
+  // For an ended build, the first records are read while a status can still be sent, since there may be none.
   const ended = isTerminal(build.record.state);
   const first = ended ? await chunks.next() : undefined;
   if (first?.done && !signal.aborted) {
@@ -74,7 +75,7 @@ export async function sendLog(
 }
 
 async function stream(
-  { heartbeatMs, idleMs, retryMs, closing }: LogSending,
+  { heartbeatMs, idleMs, retryMs, closing }: LogSendDeps,
   response: ServerResponse,
   format: LogFormat,
   chunks: AsyncIterable<LogChunk>,
@@ -82,18 +83,18 @@ async function stream(
   response.writeHead(200, {
     'Content-Type': MEDIA_TYPES[format],
     'Cache-Control': 'no-store',
-    // Proxies that buffer would hold a quiet log back.
+    // Buffering proxies would hold back a quiet log.
     'X-Accel-Buffering': 'no',
   });
   response.flushHeaders();
-  const beat = BEATS[format];
-  // A quiet build has nothing to say for as long as it likes, and text has no sign of life.
+  const beat = KEEP_ALIVES[format];
+  // Plain text has no keep-alives, and a build may be quiet for any time.
   if (beat === undefined) dropStalled(response, idleMs);
   const encode = encoder(format);
-  using outlet = new Outlet(response, beat === undefined ? undefined : { text: beat, everyMs: heartbeatMs });
-  if (format === 'sse') await outlet.write(`retry: ${retryMs}\n\n`);
-  for await (const chunk of chunks) await outlet.write(encode(chunk));
-  if (closing.aborted && format === 'sse') await outlet.write(': this process stops; come back\n\n');
+  using output = new LogResponse(response, beat === undefined ? undefined : { text: beat, everyMs: heartbeatMs });
+  if (format === 'sse') await output.write(`retry: ${retryMs}\n\n`);
+  for await (const chunk of chunks) await output.write(encode(chunk));
+  if (closing.aborted && format === 'sse') await output.write(': this process is stopping; reconnect\n\n');
   response.end();
 }
 
@@ -103,7 +104,7 @@ function encoder(format: LogFormat): (chunk: LogChunk) => Buffer {
   let attempt = 0;
   let state: TextState | undefined;
   return (chunk) => {
-    // Each attempt begins afresh: its steps are numbered from 1 again.
+    // Each attempt starts anew: its steps are numbered from 1.
     const { bytes, after } = chunk.text(chunk.attempt === attempt ? state : undefined);
     attempt = chunk.attempt;
     state = after;
@@ -120,9 +121,9 @@ async function* withFirst(first: LogChunk, rest: AsyncGenerator<LogChunk>): Asyn
   }
 }
 
-/** Whether a log is kept of the attempt that a watcher asks for, or of one after it. */
+/** Whether a log exists of the requested attempt, or of a later one. */
 async function hasLog(
-  { logs, archive }: LogSending,
+  { logs, archive }: LogSendDeps,
   buildId: string,
   from: LogPosition,
   attempts: number,
@@ -134,10 +135,10 @@ async function hasLog(
   return false;
 }
 
-function logNotFound(id: string): Complaint {
-  return new Complaint(
+function logNotFound(id: string): ApiProblem {
+  return new ApiProblem(
     'log_not_found',
-    `no log of build ${id} is kept from there on: it was never written, or its time is over`,
+    `build ${id} has no log from there on: it was never written, or is no longer kept`,
   );
 }
 
@@ -147,13 +148,13 @@ function startOf({ headers }: IncomingMessage, { after, attempt }: LogQuery): Lo
   if (given === undefined) return { attempt: attempt ?? 1, seq: 0 };
   const position = parseLogId(given);
   if (!position)
-    throw fieldComplaint(
+    throw fieldProblem(
       'invalid_request',
       'header Last-Event-ID',
       given.slice(0, 100),
       'the id of a record, such as 1.42',
     );
   if (attempt === undefined || position.attempt === attempt) return position;
-  // Of another attempt: all of the wanted one is still to come, or has been before.
+  // The position is in another attempt: the wanted one lies entirely after or before it.
   return { attempt, seq: position.attempt < attempt ? 0 : Number.MAX_SAFE_INTEGER };
 }

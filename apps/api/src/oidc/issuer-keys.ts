@@ -1,24 +1,24 @@
 import { createRemoteJWKSet, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
 
 export interface KeyTimes {
   /** How long an issuer may take to answer, ms. */
   readonly timeoutMs: number;
-  /** Keys are fetched anew for one that isn't known, but no more often than this, ms. */
+  /** Least time between two fetches for unknown keys, ms. */
   readonly cooldownMs: number;
-  /** Keys are fetched anew after so long, ms. */
+  /** How long fetched keys are kept, ms. */
   readonly maxAgeMs: number;
 }
 
 export const KEY_TIMES: KeyTimes = { timeoutMs: 5_000, cooldownMs: 30_000, maxAgeMs: 600_000 };
 
-/** After a failure an issuer isn't asked again for so long, ms: whoever can send a request could have Kiln ask without end. */
+/** How long an issuer isn't asked again after a failure, ms: otherwise any caller could make Kiln send requests endlessly. */
 const PAUSE_MS = 1_000;
 
 const discovery = z.object({ issuer: z.string(), jwks_uri: z.string() });
 
-/** What jose says where the keys are the trouble, not the token. */
+/** Codes of jose for faults of the keys, not of the token. */
 const KEY_FAULTS = new Set(['ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID', 'ERR_JOSE_GENERIC']);
 
 /** The public keys of one issuer, fetched when they are first needed. */
@@ -39,7 +39,7 @@ export class IssuerKeys {
     this.#now = now;
   }
 
-  /** Finds the key of a token. @throws Complaint `unavailable` where the issuer doesn't answer; jose's errors where the token is at fault */
+  /** Finds the key of a token. @throws ApiProblem `unavailable` if the keys can't be fetched; jose's errors if the token is at fault */
   readonly get: JWTVerifyGetKey = async (header, token) => {
     if (this.#now() - this.#failedAt < PAUSE_MS) throw this.#unavailable();
     try {
@@ -73,17 +73,18 @@ export class IssuerKeys {
     });
     if (!response.ok) throw new Error(`discovery answered ${response.status}`);
     const found = discovery.parse(await response.json());
-    if (found.issuer !== issuer) throw new Error('the discovery document is another issuer’s');
+    if (found.issuer !== issuer)
+      throw new Error(`the discovery document is of issuer ${found.issuer}, expected ${issuer}`);
     return found.jwks_uri;
   }
 
-  #unavailable(cause?: unknown): Complaint {
-    const complaint = new Complaint(
+  #unavailable(cause?: unknown): ApiProblem {
+    const problem = new ApiProblem(
       'unavailable',
-      `the OIDC issuer ${this.#issuer.name} does not say with which keys it signs`,
+      `signing keys of the OIDC issuer ${this.#issuer.name} could not be fetched`,
       { headers: { 'Retry-After': '2' } },
     );
-    if (cause !== undefined) complaint.cause = cause;
-    return complaint;
+    if (cause !== undefined) problem.cause = cause;
+    return problem;
   }
 }

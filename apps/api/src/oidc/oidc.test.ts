@@ -26,7 +26,7 @@ afterEach(async () => {
   await issuer[Symbol.asyncDispose]();
 });
 
-/** An API that trusts the issuer; its clock stands `now` ms before or after the real one. */
+/** An API that trusts the issuer; its clock differs by `now` ms from the real one. */
 function start(times = TIMES, more: object = {}): Promise<TestApi> {
   now = 0;
   const { issuers } = oidcSettings.parse({
@@ -51,7 +51,7 @@ const problem = async (token: string, on = api) => (await (await ask(token, on))
 const seconds = (offset: number) => Math.floor(Date.now() / 1_000) + offset;
 
 describe('a token of a trusted issuer', () => {
-  test('is of the team of the first rule whose claims all match', async () => {
+  test('belongs to the team of the first rule whose claims all match', async () => {
     const who = async (claims: object) => (await (await ask(await issuer.token({ ...claims }))).json()) as WhoamiView;
     expect(await who(MAIN)).toMatchObject({
       ...{ kind: 'oidc', id: 'oidc:ci:repo:acme/app', name: 'repo:acme/app', team: 'acme', trust: 'trusted' },
@@ -61,7 +61,7 @@ describe('a token of a trusted issuer', () => {
     expect(await who({ repository_id: '7' })).toMatchObject({ team: 'seven', scopes: ['builds:read'] });
     const other = await ask(await issuer.token({ repository: 'evil/app', ref: 'refs/heads/main' }));
     expect(await other.json()).toMatchObject({
-      ...{ status: 403, code: 'forbidden', detail: 'no rule of issuer ci lets repo:acme/app in' },
+      ...{ status: 403, code: 'forbidden', detail: 'no rule of issuer ci admits repo:acme/app' },
     });
     const build = await api.post(
       '/v1/builds',
@@ -79,9 +79,9 @@ describe('a token of a trusted issuer', () => {
   });
 });
 
-describe('is refused with 401 and a reason', () => {
+describe('a token', () => {
   test.each([
-    ['of another audience', { aud: 'other' }, 'its claim aud is not what it should be'],
+    ['of another audience', { aud: 'other' }, 'its claim aud is not the expected value'],
     ['without an audience', { aud: undefined }, 'its claim aud is missing'],
     ['expired', { exp: seconds(-31) }, 'it has expired'],
     ['without an end', { exp: undefined }, 'its claim exp is missing'],
@@ -89,27 +89,27 @@ describe('is refused with 401 and a reason', () => {
     ['issued tomorrow', { iat: seconds(86_400) }, 'its claim iat'],
     ['issued long ago', { iat: seconds(-90_000) }, 'it has expired'],
     ['without a subject', { sub: undefined }, 'its claim sub is missing'],
-    ['of another issuer', { iss: 'https://evil.example' }, 'not set up to take tokens of'],
-    ['without an issuer', { iss: undefined }, 'not set up to take tokens of'],
-  ])('a token %s', async (_what, claims, reason) => {
+    ['of another issuer', { iss: 'https://evil.example' }, 'not configured for bearer tokens'],
+    ['without an issuer', { iss: undefined }, 'not configured for bearer tokens'],
+  ])('%s is refused with 401 and the reason', async (_what, claims, reason) => {
     expect(await problem(await issuer.token({ ...MAIN, ...claims }))).toMatchObject({
       ...{ status: 401, code: 'unauthorized', detail: expect.stringContaining(reason) },
     });
   });
 
-  test('one a little early or late is not', async () => {
+  test('a little early or late is accepted', async () => {
     for (const claims of [{ exp: seconds(-15) }, { nbf: seconds(15), iat: seconds(15) }]) {
       expect((await ask(await issuer.token({ ...MAIN, ...claims }))).status).toBe(200);
     }
   });
 
-  test('a token signed by somebody else’s key of the same name', async () => {
+  test('signed by another key of the same name is refused', async () => {
     const { privateKey, publicKey } = await generateKeyPair('RS256');
     const forged = await issuer.token(MAIN, { key: { kid: issuer.key.kid, alg: 'RS256', privateKey, publicKey } });
-    expect((await problem(forged)).detail).toContain('its signature is not the issuer’s');
+    expect((await problem(forged)).detail).toContain('its signature is not by the issuer’s key');
   });
 
-  test('alg none, and HS256 with the public key as the secret', async () => {
+  test('with alg none, or HS256 with the public key as the secret, is refused', async () => {
     const [, payload] = (await issuer.token(MAIN)).split('.');
     const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
     for (const alg of ['none', 'None', '']) {
@@ -118,22 +118,26 @@ describe('is refused with 401 and a reason', () => {
     const body = `${encode({ alg: 'HS256', kid: issuer.key.kid })}.${payload}`;
     for (const secret of [await exportSPKI(issuer.key.publicKey), '']) {
       const hmac = createHmac('sha256', secret).update(body).digest('base64url');
-      expect((await problem(`${body}.${hmac}`)).detail).toContain('not signed by an algorithm that is taken');
+      expect((await problem(`${body}.${hmac}`)).detail).toContain('its signature algorithm is not accepted');
     }
   });
 
-  test('an algorithm that the operator doesn’t take', async () => {
+  test('with an algorithm that the operator doesn’t accept is refused', async () => {
     await using strict = await start(TIMES, { algorithms: ['ES256'] });
-    expect((await problem(await issuer.token(MAIN), strict)).detail).toContain('not signed by an algorithm');
+    expect((await problem(await issuer.token(MAIN), strict)).detail).toContain(
+      'its signature algorithm is not accepted',
+    );
   });
 
-  test('what only looks like one, and any where no issuer is set up', async () => {
+  test('that only looks like a JWT is refused, as is any if no issuer is configured', async () => {
     expect(await problem('a.b.c')).toMatchObject({ status: 401, code: 'unauthorized' });
     await using none = await TestApi.start({}, { redis });
-    expect((await problem(await issuer.token(MAIN), none)).detail).toContain('no issuer is set up (KILN_OIDC_FILE)');
+    expect((await problem(await issuer.token(MAIN), none)).detail).toContain(
+      'no issuer is configured (KILN_OIDC_FILE)',
+    );
   });
 
-  test('a token altered by one character', async () => {
+  test('altered by one character is refused', async () => {
     const token = await issuer.token(MAIN);
     const at = token.indexOf('.') + 20;
     const altered = token.slice(0, at) + (token[at] === 'A' ? 'B' : 'A') + token.slice(at + 1);
@@ -142,7 +146,7 @@ describe('is refused with 401 and a reason', () => {
 });
 
 describe('the issuer’s keys', () => {
-  test('are fetched once, and again for a key that isn’t known: rotation needs nobody', async () => {
+  test('are fetched once, and again for an unknown key, so that rotation needs no operator', async () => {
     const old = await issuer.token(MAIN);
     for (let i = 0; i < 5; i += 1) expect((await ask(old)).status).toBe(200);
     expect(issuer.fetches).toBe(1);
@@ -153,7 +157,7 @@ describe('the issuer’s keys', () => {
     expect((await problem(await issuer.token(MAIN, { key }))).detail).toContain('the issuer has no such key');
   });
 
-  test('unknown key names don’t make Kiln ask without end', async () => {
+  test('are not fetched endlessly for unknown key names', async () => {
     await using calm = await start({ ...TIMES, cooldownMs: 60_000 });
     for (let i = 0; i < 5; i += 1) {
       expect((await ask(await issuer.token(MAIN, { kid: `made-up-${i}` }), calm)).status).toBe(401);
@@ -161,7 +165,7 @@ describe('the issuer’s keys', () => {
     expect(issuer.fetches).toBe(1);
   });
 
-  test('while they can’t be had: 503 for its tokens, everything else goes on; once they can, all is well', async () => {
+  test('answer its tokens with 503 while they can’t be fetched, without affecting other credentials', async () => {
     const token = await issuer.token(MAIN);
     const unavailable = { status: 503, code: 'unavailable', detail: expect.stringContaining('the OIDC issuer ci') };
     await issuer.down();

@@ -33,7 +33,7 @@ issuers:
         scopes: [builds:write]
 `;
 
-test('reads YAML, and JSON, with what may be left out', async () => {
+test('reads YAML and JSON with defaults for omitted fields', async () => {
   const { issuers } = await read(GITHUB);
   expect(issuers[0]).toMatchObject({
     audience: ['https://kiln.example.com'],
@@ -58,7 +58,7 @@ const issuer = (change: object) => ({
 });
 const LOGIN = { login: { clientId: 'kiln' } };
 
-describe('what is wrong is named', () => {
+describe('an invalid file', () => {
   test.each([
     [{ issuers: [] }, 'issuers: holds [], expected at least 1 items'],
     [
@@ -77,15 +77,15 @@ describe('what is wrong is named', () => {
       'issuers[0].rules[0].team: holds nothing, expected a team',
     ],
     [{ issuers: [issuer({ rules: [rule({ scopes: ['root'] })] })] }, 'issuers[0].rules[0].scopes[0]: holds "root"'],
-    [{ issuers: [issuer({ rules: [rule({ scopes: ['admin'] })] })] }, 'expected none where a scope is admin'],
-    [{ issuers: [issuer({ rules: [rule({ claims: {} })] })] }, 'else everybody of this issuer would be let in'],
+    [{ issuers: [issuer({ rules: [rule({ scopes: ['admin'] })] })] }, 'expected no team with the scope admin'],
+    [{ issuers: [issuer({ rules: [rule({ claims: {} })] })] }, 'otherwise everybody of this issuer would be admitted'],
     [
       { issuers: [issuer({ rules: [rule({ claims: { sub: '**' } })] })] },
-      'else everybody of this issuer would be let in',
+      'otherwise everybody of this issuer would be admitted',
     ],
-    [{ issuers: [issuer({ rules: [rule({ claims: { sub: ['a', '*'] } })] })] }, 'else everybody'],
-    [{ issuers: [issuer({}), issuer({})] }, 'issuers[1].name: holds "a", expected a name of its own'],
-    [{ issuers: [issuer({ ...LOGIN, audience: 'kiln' })] }, 'a browser’s ID token is no bearer token'],
+    [{ issuers: [issuer({ rules: [rule({ claims: { sub: ['a', '*'] } })] })] }, 'otherwise everybody'],
+    [{ issuers: [issuer({}), issuer({})] }, 'issuers[1].name: holds "a", expected a name that no other issuer has'],
+    [{ issuers: [issuer({ ...LOGIN, audience: 'kiln' })] }, 'a browser’s ID token is not a bearer token'],
     [{ issuers: [issuer({ rule: 1 })] }, 'issuers[0].rule: holds 1, expected no such field'],
     [
       {
@@ -94,13 +94,13 @@ describe('what is wrong is named', () => {
           issuer({ name: 'b', issuer: 'https://b.example', ...LOGIN, audience: 'x' }),
         ],
       },
-      'issuers[1].login: holds {"clientId":"kiln"}, expected one issuer with login at most',
+      'issuers[1].login: holds {"clientId":"kiln"}, expected at most one issuer with login',
     ],
-  ])('%j', async (value, words) => {
+  ])('is refused with the field: %j', async (value, words) => {
     await expect(read(JSON.stringify(value))).rejects.toThrow(words);
   });
 
-  test('no YAML, no file, no secret’s value', async () => {
+  test('is refused if it is not YAML or doesn’t exist, or has an empty secret, without showing the secret', async () => {
     await expect(read('issuers: [')).rejects.toThrow(/KILN_OIDC_FILE: .*oidc.yaml is no YAML or JSON: .* at line 1/);
     expect(() => readOidcFile(join(dir, 'missing'))).toThrow(
       /KILN_OIDC_FILE: holds ".*missing", expected a readable file/,

@@ -6,8 +6,8 @@ import { type OidcSettings, oidcSettings } from './settings.ts';
 const VARIABLE = 'KILN_OIDC_FILE';
 
 /**
- * Reads the issuers' file, YAML or JSON. Paths in it are taken from where it lies.
- * @throws InvalidEnvironment naming each field, what it holds and what was expected
+ * Reads the issuers' file, YAML or JSON. Paths in it are relative to the file's directory.
+ * @throws InvalidEnvironment naming each wrong field, its value and what was expected
  */
 export function readOidcFile(path: string): OidcSettings {
   const { issuers } = readSettingsFile(VARIABLE, path, oidcSettings, fieldProblems);

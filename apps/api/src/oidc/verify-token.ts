@@ -1,13 +1,13 @@
 import { firstMatch, type Principal } from '@kiln/domain';
 import { decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
-import { unauthorized } from '../access/refusals.ts';
-import { Complaint } from '../http/complaint.ts';
+import { ApiProblem } from '../http/api-problem.ts';
+import { unauthorized } from '../http/unauthorized.ts';
 import { IssuerKeys, type KeyTimes } from './issuer-keys.ts';
 import type { Issuer } from './settings.ts';
 
-/** Clocks may differ by so much, s. */
+/** How much clocks may differ, s. */
 const LEEWAY_SECONDS = 30;
-/** A token that was issued longer ago is refused, whatever it says of its end. */
+/** Tokens issued longer ago are refused, whatever their expiry. */
 const MAX_AGE = '24h';
 const MAX_NAME_CHARS = 200;
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]*$/;
@@ -16,7 +16,7 @@ export function looksLikeJwt(token: string): boolean {
   return JWT.test(token);
 }
 
-/** Whom a token of one of `issuers` stands for. @throws Complaint `unauthorized`, `forbidden`, `unavailable` */
+/** Verifies tokens of `issuers`, and maps them to principals. @throws ApiProblem `unauthorized`, `forbidden`, `unavailable` */
 export function tokenVerifier(
   issuers: readonly Issuer[],
   times: KeyTimes,
@@ -26,7 +26,7 @@ export function tokenVerifier(
   return async (token) => {
     const { issuer, keys } = known.get(claimedIssuer(token)) ?? {};
     if (!issuer?.audience || !keys) {
-      throw unauthorized('the bearer token is of an OIDC issuer that this Kiln is not set up to take tokens of');
+      throw unauthorized('the bearer token is from an OIDC issuer that is not configured for bearer tokens');
     }
     try {
       const { payload } = await jwtVerify(token, keys.get, {
@@ -40,17 +40,17 @@ export function tokenVerifier(
       });
       return principalOf('oidc', issuer, payload, `oidc:${issuer.name}:${payload.sub}`);
     } catch (error) {
-      if (error instanceof errors.JOSEError) throw unauthorized(`the OIDC token is refused: ${reasonOf(error)}`);
+      if (error instanceof errors.JOSEError) throw unauthorized(`OIDC token refused: ${reasonOf(error)}`);
       throw error;
     }
   };
 }
 
-/** What `payload`, which has been verified, makes of its subject. @throws Complaint `forbidden` where no rule lets it in */
+/** Maps a verified payload to its principal by the issuer's rules. @throws ApiProblem `forbidden` if no rule matches */
 export function principalOf(kind: 'oidc' | 'session', issuer: Issuer, payload: JWTPayload, id: string): Principal {
   const rule = firstMatch(issuer.rules, payload);
   if (!rule) {
-    throw new Complaint('forbidden', `no rule of issuer ${issuer.name} lets ${nameOf(payload)} in`, {
+    throw new ApiProblem('forbidden', `no rule of issuer ${issuer.name} admits ${nameOf(payload)}`, {
       errors: [{ field: 'claims', got: 'claims that match no rule', expected: 'all claims of one rule' }],
     });
   }
@@ -61,7 +61,7 @@ export function principalOf(kind: 'oidc' | 'session', issuer: Issuer, payload: J
   };
 }
 
-/** For people: what the issuer calls them, else its identifier. */
+/** The name to show: what the issuer calls the subject, else its identifier. */
 function nameOf({ preferred_username, email, name, sub }: JWTPayload): string {
   const [first = ''] = [preferred_username, email, name, sub].filter((text) => typeof text === 'string' && text !== '');
   return String(first)
@@ -69,12 +69,12 @@ function nameOf({ preferred_username, email, name, sub }: JWTPayload): string {
     .slice(0, MAX_NAME_CHARS);
 }
 
-/** Not verified: only to find whose keys to verify with. */
+/** The issuer that a token claims, not verified: only for choosing the keys to verify with. */
 function claimedIssuer(token: string): string {
   try {
     return decodeJwt(token).iss ?? '';
   } catch {
-    throw unauthorized('the bearer token looks like a JWT and is none');
+    throw unauthorized('the bearer token looks like a JWT but is not valid');
   }
 }
 
@@ -82,8 +82,8 @@ function reasonOf(error: errors.JOSEError): string {
   if (error instanceof errors.JWTExpired) return 'it has expired';
   if (error instanceof errors.JWTClaimValidationFailed)
     return `its claim ${error.claim} is ${REASONS[error.reason] ?? 'wrong'}`;
-  if (error instanceof errors.JOSEAlgNotAllowed) return 'it is not signed by an algorithm that is taken';
-  if (error instanceof errors.JWSSignatureVerificationFailed) return 'its signature is not the issuer’s';
+  if (error instanceof errors.JOSEAlgNotAllowed) return 'its signature algorithm is not accepted';
+  if (error instanceof errors.JWSSignatureVerificationFailed) return 'its signature is not by the issuer’s key';
   if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) {
     return 'the issuer has no such key';
   }
@@ -92,6 +92,6 @@ function reasonOf(error: errors.JOSEError): string {
 
 const REASONS: Readonly<Record<string, string>> = {
   missing: 'missing',
-  check_failed: 'not what it should be',
+  check_failed: 'not the expected value',
   invalid: 'not valid',
 };

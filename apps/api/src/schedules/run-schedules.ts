@@ -1,24 +1,23 @@
 import type { ProblemCode } from '@kiln/contracts';
-import type { DueSchedule, NewAuditEntry } from '@kiln/state';
+import type { AuditLog, DueSchedule, NewAuditEntry } from '@kiln/state';
 import type { Logger } from 'pino';
-import { Complaint, complaintOf } from '../http/complaint.ts';
-import type { Audit } from '../ports.ts';
-import { type ScheduleSubmitting, schedulePrincipal, submitSchedule } from './submit-schedule.ts';
+import { ApiProblem, problemOf } from '../http/api-problem.ts';
+import { type ScheduleDeps, schedulePrincipal, submitSchedule } from './submit-schedule.ts';
 
-/** Refusals that a later try may not meet. */
+/** Refusals that may be gone at the next try. */
 const PASSING: ReadonlySet<ProblemCode> = new Set(['queue_full', 'store_full', 'unavailable', 'disk_full']);
 
 /**
- * Submits the builds of schedules that are due. What fails for a passing reason is thrown, and tried again a little later; what is refused is
- * noted with the schedule, and waits for its next time.
+ * Creates the consumer that submits the builds of due schedules. It throws on transient failures, so that the run is retried soon; a
+ * refusal is recorded with the schedule, which then waits for its next time.
  */
 export function scheduleRunner(
-  parts: ScheduleSubmitting,
-  { audit, log }: { readonly audit: Pick<Audit, 'append'>; readonly log: Logger },
+  deps: ScheduleDeps,
+  { audit, log }: { readonly audit: Pick<AuditLog, 'append'>; readonly log: Logger },
 ): (due: DueSchedule) => Promise<void> {
   return async ({ id, dueAt, isLastTry }) => {
-    const schedule = await parts.schedules.get(id);
-    // Paused, or removed, when it was already on its way.
+    const schedule = await deps.schedules.get(id);
+    // Paused or removed after the run was queued.
     if (!schedule || schedule.paused) return;
     const { kind, id: actor, name, team } = schedulePrincipal(schedule);
     const note = (rest: Pick<NewAuditEntry, 'target' | 'outcome' | 'status' | 'code' | 'reason'>) =>
@@ -27,17 +26,17 @@ export function scheduleRunner(
         ...rest,
       });
     try {
-      const { build, replayed } = await submitSchedule(schedule, dueAt, parts);
+      const { build, replayed } = await submitSchedule(schedule, dueAt, deps);
       log.info({ scheduleId: id, dueAt, buildId: build.record.id, replayed }, 'schedule submitted');
       if (!replayed) await note({ target: build.record.id, outcome: 'done', status: 202 });
     } catch (error) {
-      const complaint = complaintOf(error);
-      const mayPass = !(error instanceof Complaint) || PASSING.has(complaint.code);
+      const problem = problemOf(error);
+      const mayPass = !(error instanceof ApiProblem) || PASSING.has(problem.code);
       if (mayPass && !isLastTry) throw error;
-      const refused = { code: complaint.code, message: complaint.message };
-      await parts.schedules.noteRun(id, { dueAt, at: parts.now(), refused });
+      const refused = { code: problem.code, message: problem.message };
+      await deps.schedules.noteRun(id, { dueAt, at: deps.now(), refused });
       log.warn({ err: error, scheduleId: id, dueAt }, 'schedule not submitted');
-      const { status, code, message: reason } = complaint;
+      const { status, code, message: reason } = problem;
       await note({ target: id, outcome: status === 403 ? 'refused' : 'failed', status, code, reason });
     }
   };

@@ -8,16 +8,16 @@ import type { Handler } from '../access/call.ts';
 import { viewBuild } from '../builds/build-view.ts';
 import type { ApiConfig } from '../config.ts';
 import { instant, sendJson } from '../http/answer.ts';
-import { Complaint, codeOf, fieldComplaint, parameter, parsed } from '../http/complaint.ts';
+import { ApiProblem, codeOf, fieldProblem, parameter, parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import { jsonBody } from '../http/json-body.ts';
-import { type ScheduleSubmitting, submitSchedule } from './submit-schedule.ts';
+import { type ScheduleDeps, submitSchedule } from './submit-schedule.ts';
 
 type ScheduleOperation = Extract<OperationId, `${string}Schedule` | 'listSchedules'>;
 
 /** The routes of schedules. */
-export function scheduleHandlers(config: ApiConfig, parts: ScheduleSubmitting): Record<ScheduleOperation, Handler> {
-  const { schedules, builds } = parts;
+export function scheduleHandlers(config: ApiConfig, deps: ScheduleDeps): Record<ScheduleOperation, Handler> {
+  const { schedules, builds } = deps;
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const body = (request: Request) => jsonBody(request, config.maxJsonBytes);
   const idOf = (request: Request) => parameter(scheduleId, 'id', request.params.id);
@@ -29,7 +29,7 @@ export function scheduleHandlers(config: ApiConfig, parts: ScheduleSubmitting): 
     return schedule;
   };
 
-  /** @throws Complaint `schedule_not_found`; `forbidden` for an untrusted principal and a trusted schedule */
+  /** @throws ApiProblem `schedule_not_found`; `forbidden` for an untrusted principal and a trusted schedule */
   const toChange = async (request: Request, principal: Principal): Promise<StoredSchedule> => {
     const schedule = await found(request, principal);
     requireActsOn(principal, 'schedule', schedule);
@@ -59,8 +59,8 @@ export function scheduleHandlers(config: ApiConfig, parts: ScheduleSubmitting): 
     async createSchedule(request, response, { principal, note }) {
       const asked = await body(request);
       const { request: build, ...times } = parsed(scheduleRequest, asked);
-      const admitted = admitRequest(build, namedTeam(asked), principal, parts.untrustedPush);
-      await (await parts.rulesFor(principal, admitted.team)).checkTargets(admitted);
+      const admitted = admitRequest(build, namedTeam(asked), principal, deps.untrustedPush);
+      await (await deps.rulesFor(principal, admitted.team)).checkTargets(admitted);
       const { secrets, ...rest } = admitted;
       const { trust, name: createdBy } = principal;
       const schedule = await stored(
@@ -97,7 +97,7 @@ export function scheduleHandlers(config: ApiConfig, parts: ScheduleSubmitting): 
 
     async runSchedule(request, response, { principal, note }) {
       const schedule = await toChange(request, principal);
-      const { build } = await stored(submitSchedule(schedule, undefined, parts));
+      const { build } = await stored(submitSchedule(schedule, undefined, deps));
       note({ details: { build: build.record.id } });
       response.setHeader('Location', viewBuild(build).links.self);
       sendJson(response, 202, viewBuild(build));
@@ -113,26 +113,28 @@ export function scheduleHandlers(config: ApiConfig, parts: ScheduleSubmitting): 
   };
 }
 
-/** The team that a schedule's request names itself. */
+/** The team that a schedule's request names, if any. */
 function namedTeam(body: unknown): string | undefined {
   return (body as { readonly request: { readonly team?: string } }).request.team;
 }
 
-function notFound(id: string): Complaint {
-  return fieldComplaint('schedule_not_found', 'id', id, 'the id of a schedule; GET /v1/schedules lists them');
+function notFound(id: string): ApiProblem {
+  return fieldProblem('schedule_not_found', 'id', id, 'the id of a schedule; GET /v1/schedules lists them');
 }
 
-/** What the store refuses, to the client. */
+/** Maps the store's refusals to problems. */
 function explained(name: string): (error: unknown) => never {
   return (error) => {
     if (codeOf(error) === 'schedule_exists') {
-      throw new Complaint('schedule_exists', `the team has a schedule ${name}`, {
-        errors: [{ field: 'name', got: JSON.stringify(name), expected: 'a name that no schedule of the team has' }],
+      throw new ApiProblem('schedule_exists', `the team already has a schedule named ${name}`, {
+        errors: [
+          { field: 'name', got: JSON.stringify(name), expected: 'a name that no other schedule of the team has' },
+        ],
       });
     }
     if (codeOf(error) === 'invalid_cron') {
       const { message } = error as Error;
-      throw fieldComplaint('invalid_request', 'cron', message, 'a cron expression that comes at some time');
+      throw fieldProblem('invalid_request', 'cron', message, 'a cron expression that matches at least one time');
     }
     throw error;
   };

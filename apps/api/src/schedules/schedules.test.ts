@@ -1,10 +1,11 @@
-import { type BuildView, type Problem, type ScheduleView, scheduleList, scheduleView } from '@kiln/contracts';
+import { type BuildView, type ScheduleView, scheduleList, scheduleView } from '@kiln/contracts';
 import { limitDefaults } from '@kiln/domain';
 import { TestRedis } from '@kiln/state/testing';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BuildRules } from '../limits/build-rules.ts';
 import { LimitBook } from '../limits/limit-book.ts';
+import { problemIn } from '../testing/problem-in.ts';
 import { TestApi } from '../testing/test-api.ts';
 import { scheduleRunner } from './run-schedules.ts';
 
@@ -21,7 +22,6 @@ afterEach(async () => {
 
 const GIT = { source: { type: 'git', url: 'https://git.example/app', ref: 'main' } } as const;
 const NEVER = '0 0 29 2 *';
-const problemOf = async (answer: Response) => (await answer.json()) as Problem;
 
 async function create(more: object = {}, headers: Record<string, string> = {}): Promise<ScheduleView> {
   const answer = await api.post('/v1/schedules', { name: 'nightly', cron: NEVER, request: GIT, ...more }, headers);
@@ -37,7 +37,7 @@ const patch = (id: string, change: object) =>
   });
 const builds = async () => ((await (await api.fetch('/v1/builds')).json()) as { builds: BuildView[] }).builds;
 
-/** The key of BullMQ's one waiting job of a schedule, and when it is due. */
+/** The key of BullMQ's single waiting job of a schedule, and its due time. */
 async function waiting(id: string): Promise<{ key: string; dueAt: number }> {
   const [key = ''] = await api.state.redis.keys(`${api.state.keys.queues()}:schedules:repeat:${id}:*`);
   return { key, dueAt: Number(key.split(':').at(-1)) };
@@ -51,13 +51,13 @@ async function comeDue(id: string): Promise<number> {
   await connection.hset(key, 'delay', 0);
   const job = key.slice(prefix.length + 1);
   await connection.zadd(`${prefix}:delayed`, 'XX', 1, job);
-  // A worker that sleeps until the next job looks again when there is a marker.
+  // A BullMQ worker that sleeps until the next job wakes up for a marker.
   await connection.zadd(`${prefix}:marker`, 0, '0');
   return dueAt;
 }
 
 describe('a schedule', () => {
-  test('says when it is next due, in its time zone', async () => {
+  test('shows its next run by its time zone', async () => {
     const { id } = await create({ cron: '30 4 * * *', timezone: 'Europe/Berlin', name: 'early' });
     const next = (await read(id)).nextRunAt ?? '';
     const local = new Intl.DateTimeFormat('en-GB', { timeZone: 'Europe/Berlin', timeStyle: 'short' }).format(
@@ -69,7 +69,7 @@ describe('a schedule', () => {
     expect(nextRunAt).toMatch(/^\d{4}-01-01T00:00:00\.000Z$/);
   });
 
-  test('that is due makes one build, however many processes there are, and shows what came of it', async () => {
+  test('makes one build when it is due, however many processes there are, and shows the result', async () => {
     const namespace = api.state.keys.prefix.slice(1, -2);
     await using _second = await TestApi.start({}, { redis, namespace });
     await using _third = await TestApi.start({}, { redis, namespace });
@@ -90,7 +90,7 @@ describe('a schedule', () => {
     });
   });
 
-  test('that was due while no process ran is made up for once when one does', async () => {
+  test('that was due while no process ran makes one build when a process starts', async () => {
     const { id } = await create();
     const namespace = api.state.keys.prefix.slice(1, -2);
     await api.api.close();
@@ -103,7 +103,7 @@ describe('a schedule', () => {
     expect((await back.state.builds.list({}, { limit: 10 })).builds).toHaveLength(1);
   });
 
-  test('waits while it is paused, goes on when resumed, can be asked for at any time, and is gone when removed', async () => {
+  test('can be paused, resumed, run at any time and removed', async () => {
     const { id } = await create();
     expect(scheduleView.parse(await (await patch(id, { paused: true })).json())).not.toHaveProperty('nextRunAt');
     expect((await waiting(id)).key).toBe('');
@@ -117,13 +117,13 @@ describe('a schedule', () => {
       nextRunAt: expect.stringContaining('T04:00:00'),
     });
     expect((await api.fetch(`/v1/schedules/${id}`, { method: 'DELETE' })).status).toBe(200);
-    expect(await problemOf(await api.fetch(`/v1/schedules/${id}`))).toMatchObject({ code: 'schedule_not_found' });
+    expect(await problemIn(await api.fetch(`/v1/schedules/${id}`))).toMatchObject({ code: 'schedule_not_found' });
     expect((await waiting(id)).key).toBe('');
     await create();
     expect(scheduleList.parse(await (await api.fetch('/v1/schedules')).json()).schedules).toHaveLength(1);
   });
 
-  test('keeps its clock: what somebody left undone who died is made good, and what is overdue stays so', async () => {
+  test('has its job scheduler repaired after a process died half-way, and stays overdue if it is', async () => {
     const { id } = await create();
     const { redis: connection, keys, schedules } = api.state;
     const lost = await connection.keys(`${keys.queues()}:schedules:*`);
@@ -135,14 +135,14 @@ describe('a schedule', () => {
     const { key } = await waiting(id);
     await connection.hset(key, 'delay', 1);
     await schedules.follow();
-    // Set anew, it would have another delay.
+    // If the job were replaced, it would have another delay.
     expect(await connection.hget(key, 'delay')).toBe('1');
     await connection.hdel(keys.schedules(), id);
     await schedules.follow();
     expect((await waiting(id)).key).toBe('');
   });
 
-  test('gives its builds secrets that are nowhere in the clear', async () => {
+  test('gives its builds secrets that are stored nowhere in plain text', async () => {
     const { id } = await create({ request: { ...GIT, secrets: { npm: 'hunter2' } } });
     expect(await (await api.fetch(`/v1/schedules/${id}`)).json()).toMatchObject({ request: { secrets: ['npm'] } });
     const build = (await (await api.fetch(`/v1/schedules/${id}/run`, { method: 'POST' })).json()) as BuildView;
@@ -155,7 +155,7 @@ describe('a schedule', () => {
   });
 });
 
-describe('what is refused', () => {
+describe('a schedule request', () => {
   test.each([
     [{ name: 'Nightly!' }, 'name'],
     [{ cron: 'daily' }, 'cron'],
@@ -165,18 +165,18 @@ describe('what is refused', () => {
     [{ timezone: 'Mars/Olympus' }, 'timezone'],
     [{ request: { source: { type: 'upload', name: 'app' } } }, 'request.source.digest'],
     [{ request: { ...GIT, nope: 1 } }, 'request.nope'],
-  ])('%j is named', async (more, field) => {
+  ])('with %j is refused, naming the field', async (more, field) => {
     const answer = await api.post('/v1/schedules', { name: 'n', cron: NEVER, request: GIT, ...more });
-    const { code, errors } = await problemOf(answer);
+    const { code, errors } = await problemIn(answer);
     expect([code, errors[0]?.field]).toEqual(['invalid_request', field]);
     expect(await api.state.schedules.list()).toEqual([]);
   });
 
-  test('a second one of the name; another team’s request; what an untrusted credential may not have', async () => {
+  test('is refused for a name in use, for another team, or for what an untrusted credential may not have', async () => {
     const { headers } = await api.token({ team: 'web', scopes: ['builds:read', 'builds:write'] });
     await create({}, headers);
     const refusal = async (more: object, as = headers) =>
-      problemOf(await api.post('/v1/schedules', { name: 'nightly', cron: NEVER, request: GIT, ...more }, as));
+      problemIn(await api.post('/v1/schedules', { name: 'nightly', cron: NEVER, request: GIT, ...more }, as));
     expect(await refusal({})).toMatchObject({ code: 'schedule_exists', errors: [{ field: 'name', got: '"nightly"' }] });
     expect(await refusal({ name: 'x', request: { ...GIT, team: 'ops' } })).toMatchObject({ code: 'forbidden' });
     const untrusted = await api.token({ team: 'web', scopes: ['builds:read', 'builds:write'], trust: 'untrusted' });
@@ -191,7 +191,7 @@ describe('what is refused', () => {
     ] as const) {
       const headers = { ...untrusted.headers, 'content-type': 'application/json' };
       const answer = await api.fetch(at, { method, headers, ...(body && { body }) });
-      expect(await problemOf(answer)).toMatchObject({ code: 'forbidden', errors: [{ field: 'id' }] });
+      expect(await problemIn(answer)).toMatchObject({ code: 'forbidden', errors: [{ field: 'id' }] });
     }
     expect(await api.state.schedules.list()).toEqual([before]);
     const own = await create({ name: 'own' }, untrusted.headers);
@@ -201,7 +201,7 @@ describe('what is refused', () => {
     expect(await refusal(inner)).toMatchObject({ code: 'target_refused' });
   });
 
-  test('a run for a passing reason is tried again, and noted when it is the last try; the same time makes one build', async () => {
+  test('that fails for a transient reason is retried, and recorded at the last try; one due time makes one build', async () => {
     const { id } = await create();
     const { state } = api;
     using book = new LimitBook(limitDefaults(), state.limits, state.events, Date.now);
@@ -227,14 +227,14 @@ describe('what is refused', () => {
     expect(await state.schedules.lastRun(id)).toBeUndefined();
     await run({ id, dueAt: 1_000, isLastTry: true });
     expect((await read(id)).lastRun).toMatchObject({ refused: { code: 'queue_full' } });
-    // What won't pass isn't tried again.
+    // A lasting refusal isn't retried.
     await state.limits.change({ kind: 'team', name: 'default' }, { queuedBuilds: null, gitHosts: [] });
     await expect.poll(async () => (await book.of({ kind: 'team', name: 'default' })).gitHosts).toEqual([]);
     await run({ id, dueAt: 2_000, isLastTry: false });
     expect((await read(id)).lastRun).toMatchObject({ refused: { code: 'target_refused' } });
     await state.limits.change({ kind: 'team', name: 'default' }, { gitHosts: null });
     await expect.poll(async () => (await book.of({ kind: 'team', name: 'default' })).gitHosts).toEqual(['*']);
-    // No caller can take the place of a run by naming its key.
+    // No caller can replace a run by using its idempotency key.
     const squatted = { 'idempotency-key': `${id}-3000` };
     await api.post('/v1/builds', GIT, squatted);
     await api.post('/v1/builds', GIT, { 'idempotency-key': `schedule-${id}-3000` });

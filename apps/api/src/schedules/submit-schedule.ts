@@ -1,29 +1,30 @@
 import { buildRequest } from '@kiln/contracts';
 import type { Principal } from '@kiln/domain';
-import type { StoredSchedule } from '@kiln/state';
-import { type Accepted, type SubmitParts, submitBuild } from '../builds/submit-build.ts';
-import type { Schedules } from '../ports.ts';
+import type { ScheduleStore, StoredSchedule } from '@kiln/state';
+import { type Accepted, type SubmissionDeps, submitBuild } from '../builds/submit-build.ts';
 
-/** In whose name a schedule submits: that of nobody but its team, with the trust of who created it. */
+/** The principal of a schedule's builds: it acts for the team, with the trust of the schedule's creator. */
 export function schedulePrincipal({ id, name, team, trust }: StoredSchedule): Principal {
   return { kind: 'schedule', id: `schedule-${id}`, name, team, scopes: ['builds:write'], trust };
 }
 
-export interface ScheduleSubmitting extends Omit<SubmitParts, 'principal' | 'rules'> {
-  readonly schedules: Schedules;
-  readonly rulesFor: (principal: Principal, team: string) => Promise<SubmitParts['rules']>;
+export interface ScheduleDeps extends SubmissionDeps {
+  readonly schedules: Pick<
+    ScheduleStore,
+    'create' | 'get' | 'list' | 'change' | 'remove' | 'secretsOf' | 'noteRun' | 'lastRun' | 'nextRunAt'
+  >;
   readonly now: () => number;
 }
 
 /**
- * Submits what a schedule builds, as `POST /v1/builds` would, and notes what came of it. `dueAt`, ms since the epoch: the same one
- * makes one build, however often, and wherever, it is submitted.
- * @throws Complaint; the stores' errors
+ * Submits the build of a schedule as `POST /v1/builds` would, and records the result. `dueAt` (ms since the epoch) is the idempotency
+ * key: however often and wherever a run is submitted, it makes one build.
+ * @throws ApiProblem; the stores' errors
  */
 export async function submitSchedule(
   schedule: StoredSchedule,
   dueAt: number | undefined,
-  { schedules, rulesFor, now, ...parts }: ScheduleSubmitting,
+  { schedules, rulesFor, now, ...deps }: ScheduleDeps,
 ): Promise<Accepted> {
   const { id, spec } = schedule;
   const principal = schedulePrincipal(schedule);
@@ -32,7 +33,7 @@ export async function submitSchedule(
   await rules.checkTargets(spec);
   const key = dueAt === undefined ? undefined : ({ space: 'schedule', key: `${id}-${dueAt}` } as const);
   const submission = { request, [Symbol.asyncDispose]: async () => {} };
-  const accepted = await submitBuild(submission, key, { ...parts, principal, rules });
+  const accepted = await submitBuild(submission, key, { ...deps, principal, rules });
   await schedules.noteRun(id, {
     ...(dueAt !== undefined && { dueAt }),
     at: now(),

@@ -1,16 +1,17 @@
 import { type BuildSpec, secretRepoOf, storedSecretsOf } from '@kiln/contracts';
 import type { Trust } from '@kiln/domain';
-import { Complaint } from '../http/complaint.ts';
-import type { BuildSecrets } from '../ports.ts';
+import type { BuildSecretReader } from '@kiln/state';
+import { ApiProblem } from '../http/api-problem.ts';
 
 /**
- * What is missing already needn't wait for a host to fail. What is there now is read when the build starts, and may be gone by then.
- * @throws Complaint `secret_missing`, `forbidden`
+ * Checks early that the secrets that a build names exist, so that it needn't wait for a host to fail. They are read when the build starts,
+ * and may be missing by then.
+ * @throws ApiProblem `secret_missing`, `forbidden`
  */
 export async function requireSecrets(
   request: Pick<BuildSpec, 'storedSecrets' | 'source' | 'team'>,
   trust: Trust,
-  secrets: BuildSecrets,
+  secrets: Pick<BuildSecretReader, 'refusals'>,
 ): Promise<void> {
   const named = storedSecretsOf(request);
   const repo = secretRepoOf(request);
@@ -22,10 +23,10 @@ export async function requireSecrets(
     got: JSON.stringify(ref.name),
     expected:
       why === 'missing'
-        ? `a secret of repo ${repo} or team ${team}; kiln secret set ${ref.name} makes one`
-        : 'a secret that untrusted builds may have: the build is untrusted',
+        ? `a secret of repo ${repo} or team ${team}; create it with kiln secret set ${ref.name}`
+        : 'a secret that untrusted builds may have, since the build is untrusted',
   }));
   const code = refused.some(({ why }) => why === 'withheld') ? 'forbidden' : 'secret_missing';
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
-  throw new Complaint(code, `${errors[0]?.field}: expected ${errors[0]?.expected}${more}`, { errors });
+  throw new ApiProblem(code, `${errors[0]?.field}: expected ${errors[0]?.expected}${more}`, { errors });
 }

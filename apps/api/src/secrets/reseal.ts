@@ -1,10 +1,9 @@
 import type { ResealReport } from '@kiln/contracts';
-import type { Resealing } from '@kiln/state';
+import type { Resealer, Resealing } from '@kiln/state';
 import type { Logger } from 'pino';
-import type { Reseal } from '../ports.ts';
 
-/** A round of the background: seals anew what an older key seals, and says what was done and what can't be. */
-export async function resealAll(resealer: Reseal, log: Logger, signal: AbortSignal): Promise<void> {
+/** Reseals in the background what is sealed with an older key, and logs what was resealed and what is unreadable. */
+export async function resealAll(resealer: Pick<Resealer, 'run'>, log: Logger, signal: AbortSignal): Promise<void> {
   const { keyId, stored, builds } = viewResealing(await resealer.run({ signal }));
   if (stored.resealed + builds.resealed > 0) {
     log.info({ keyId, stored: stored.resealed, builds: builds.resealed }, 'secrets sealed with the first key');
@@ -14,6 +13,7 @@ export async function resealAll(resealer: Reseal, log: Logger, signal: AbortSign
   }
 }
 
+/** The report of a resealing. */
 export function viewResealing({ keyId, stored, builds }: Resealing): ResealReport {
   return {
     keyId,

@@ -7,21 +7,27 @@ import {
   secretsQuery,
 } from '@kiln/contracts';
 import { ALL_TEAMS, type Principal, repoOrigin, type SecretIdentity, teamFor } from '@kiln/domain';
-import type { SecretContent, StoredSecret } from '@kiln/state';
+import type { Resealer, SecretContent, SecretStore, StoredSecret } from '@kiln/state';
 import type { Handler } from '../access/call.ts';
 import type { ApiConfig } from '../config.ts';
 import { instant, sendJson } from '../http/answer.ts';
-import { Complaint, codeOf, fieldComplaint, parsed } from '../http/complaint.ts';
+import { ApiProblem, codeOf, fieldProblem, parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import { jsonBody } from '../http/json-body.ts';
-import type { ApiDeps } from '../ports.ts';
 import { viewResealing } from './reseal.ts';
 
 type SecretOperation = Extract<OperationId, `${string}Secret` | `${string}Secrets`>;
 
+/** The routes of stored secrets. */
 export function secretHandlers(
   config: ApiConfig,
-  { secrets, resealer }: Pick<ApiDeps, 'secrets' | 'resealer'>,
+  {
+    secrets,
+    resealer,
+  }: {
+    readonly secrets: Pick<SecretStore, 'set' | 'list' | 'remove' | 'isReadable'>;
+    readonly resealer: Pick<Resealer, 'run'>;
+  },
 ): Record<SecretOperation, Handler> {
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const view = (secret: StoredSecret) => viewSecret(secret, secrets.isReadable(secret));
@@ -57,7 +63,7 @@ export function secretHandlers(
       if (!removed) {
         const { team, repo, name } = identity;
         const whose = repo === undefined ? `of team ${team} for all its repos` : `of team ${team} for repo ${repo}`;
-        throw fieldComplaint('secret_not_found', 'query name', JSON.stringify(name), `the name of a secret ${whose}`);
+        throw fieldProblem('secret_not_found', 'query name', JSON.stringify(name), `the name of a secret ${whose}`);
       }
       sendJson(response, 200, view(removed));
     },
@@ -72,19 +78,19 @@ export function secretHandlers(
   };
 }
 
-/** Fields of an order that hold no secret, and may be shown in a complaint. */
+/** Fields of an order whose values aren't secret and may be shown in a problem. */
 const SHOWN = new Set(['kind', 'name', 'host', 'team', 'repo', 'untrustedOk']);
 
-/** @throws Complaint `invalid_request`, in which no value is quoted */
+/** Parses an order. @throws ApiProblem `invalid_request`, which quotes no secret value */
 function parsedOrder(body: unknown): SecretOrder {
   try {
     return parsed(secretOrder, body);
   } catch (error) {
-    if (!(error instanceof Complaint)) throw error;
+    if (!(error instanceof ApiProblem)) throw error;
     const errors = error.errors.map((one) =>
       SHOWN.has(one.field) || one.got === 'nothing' ? one : { ...one, got: 'a value that is not shown' },
     );
-    throw new Complaint(error.code, error.message, { errors });
+    throw new ApiProblem(error.code, error.message, { errors });
   }
 }
 
@@ -118,14 +124,14 @@ function identityOf({ kind, name, team, repo }: Asked, principal: Principal, fie
   };
 }
 
-/** @throws Complaint `forbidden` for another team's than the principal's own */
+/** The team of the request. @throws ApiProblem `forbidden` if it isn't the principal's own */
 function ownTeam(asked: string | undefined, principal: Principal, field = 'query team'): string {
   const team = teamFor(principal, asked);
   if (team !== undefined) return team;
-  throw fieldComplaint('forbidden', field, JSON.stringify(asked), `${principal.team}, the team of ${principal.name}`);
+  throw fieldProblem('forbidden', field, JSON.stringify(asked), `${principal.team}, the team of ${principal.name}`);
 }
 
-/** Docker Hub has several names, of which image references know one. */
+/** Maps other names of Docker Hub to the one in image references. */
 function registryHost(host: string): string {
   return host === 'index.docker.io' || host === 'registry-1.docker.io' ? 'docker.io' : host;
 }
@@ -134,9 +140,14 @@ function noteOf({ team, repo, kind, name }: SecretIdentity, more: Readonly<Recor
   return { target: name, details: { team, kind, ...(repo !== undefined && { repo }), ...more } };
 }
 
-function tooMany(team: string, error: unknown): Complaint {
+function tooMany(team: string, error: unknown): ApiProblem {
   const most = String((error as { readonly most?: unknown }).most);
-  return fieldComplaint('too_many_secrets', 'team', `team ${team} with ${most} secrets`, `at most ${most} of a team`);
+  return fieldProblem(
+    'too_many_secrets',
+    'team',
+    `one more secret; team ${team} has ${most}`,
+    `at most ${most} secrets in a team`,
+  );
 }
 
 function viewSecret(secret: StoredSecret, readable: boolean): SecretView {

@@ -3,6 +3,7 @@ import { type Problem, resealReport, type SecretView, secretList, secretView } f
 import { openState } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { problemIn } from '../testing/problem-in.ts';
 import { TestApi, TOKEN } from '../testing/test-api.ts';
 
 const OLD_KEY = Buffer.alloc(32, 9);
@@ -26,7 +27,6 @@ const remove = (query: string, headers: Record<string, string> = {}) =>
   api.fetch(`/v1/secrets?${query}`, { method: 'DELETE', headers });
 const list = async (query = '', headers: Record<string, string> = {}) =>
   secretList.parse(await (await api.fetch(`/v1/secrets${query}`, { headers })).json()).secrets;
-const problem = async (answer: Response) => (await answer.json()) as Problem;
 
 const NPM = { kind: 'build', name: 'NPM', value: 'hunter22', team: 'web' };
 const GIT = { source: { type: 'git', url: 'https://git.example/acme/app' } };
@@ -63,7 +63,7 @@ describe('a secret', () => {
     const removed = await remove('team=web&kind=registry&name=docker.io');
     expect(removed.status).toBe(200);
     texts.push(await removed.text());
-    expect(await problem(await remove('team=web&kind=registry&name=docker.io'))).toMatchObject({
+    expect(await problemIn(await remove('team=web&kind=registry&name=docker.io'))).toMatchObject({
       code: 'secret_not_found',
       errors: [{ field: 'query name', expected: 'the name of a secret of team web for all its repos' }],
     });
@@ -86,7 +86,7 @@ describe('a secret', () => {
     [{ kind: 'registry', host: 'r', username: 'u' }, 'password', 'nothing'],
     [{ kind: 'git', host: 'r', token: 'two\nlines' }, 'token', 'a value that is not shown'],
     [{ kind: 'ssh', value: 'hunter22' }, 'kind', '"ssh"'],
-  ])('that is wrong is refused by its field, and not quoted: %j', async (body, field, got) => {
+  ])('that is invalid is refused by its field without quoting it: %j', async (body, field, got) => {
     const answer = await put(body);
     const text = await answer.text();
     expect(answer.status).toBe(400);
@@ -94,14 +94,14 @@ describe('a secret', () => {
     expect(text).not.toMatch(/hunter22|4711|two/);
   });
 
-  test('may be as large as BuildKit takes it, and no larger', async () => {
+  test('may be as large as BuildKit accepts, and no larger', async () => {
     expect((await put({ ...NPM, name: 'LARGE', value: 'x'.repeat(512_000) })).status).toBe(201);
-    expect((await problem(await put({ ...NPM, value: 'x'.repeat(512_001) }))).errors).toMatchObject([
+    expect((await problemIn(await put({ ...NPM, value: 'x'.repeat(512_001) }))).errors).toMatchObject([
       { field: 'value', expected: 'at most 512000 bytes' },
     ]);
   });
 
-  test('is a team’s own: others neither see, set nor remove it', async () => {
+  test('belongs to a team: others can neither see, set nor remove it', async () => {
     const scopes = ['secrets:write', 'builds:read'] as const;
     const [web, ops] = [await api.token({ team: 'a', scopes }), await api.token({ team: 'b', scopes })];
     const { team: _, ...own } = NPM;
@@ -113,47 +113,49 @@ describe('a secret', () => {
       await remove('team=a&name=NPM', ops.headers),
       await api.fetch('/v1/secrets?team=a', { headers: ops.headers }),
     ]) {
-      expect(await problem(answer)).toMatchObject({ status: 403, code: 'forbidden' });
+      expect(await problemIn(answer)).toMatchObject({ status: 403, code: 'forbidden' });
     }
     expect((await remove('name=NPM', ops.headers)).status).toBe(404);
     expect(await list('', web.headers)).toHaveLength(1);
   });
 
-  test('is not set by who builds, nor by who isn’t trusted', async () => {
+  test('can’t be set by credentials that only build, or that are untrusted', async () => {
     const builder = await api.token({ scopes: ['builds:write', 'builds:read'] });
     const doubtful = await api.token({ scopes: ['secrets:write'], trust: 'untrusted' });
     for (const { headers } of [builder, doubtful]) {
-      expect(await problem(await put(NPM, headers))).toMatchObject({ status: 403, code: 'forbidden' });
+      expect(await problemIn(await put(NPM, headers))).toMatchObject({ status: 403, code: 'forbidden' });
     }
   });
 });
 
 describe('a build that names secrets', () => {
-  test('is refused where one is missing, with the fields that name them', async () => {
+  test('is refused if one is missing, with the fields that name it', async () => {
     await put({ ...NPM, name: 'HERE', team: 'c', repo: 'git.example/acme/app' });
     const submit = (more: object) => api.post('/v1/builds', { ...GIT, team: 'c', ...more });
     expect((await submit({ storedSecrets: ['HERE', { id: 'x', name: 'HERE' }] })).status).toBe(202);
-    expect(await problem(await submit({ storedSecrets: ['HERE', 'NOT', { id: 'x', name: 'NEVER' }] }))).toMatchObject({
-      ...{ status: 422, code: 'secret_missing' },
-      errors: [
-        { field: 'storedSecrets[1]', got: '"NOT"', expected: expect.stringContaining('kiln secret set NOT') },
-        { field: 'storedSecrets[2]', got: '"NEVER"' },
-      ],
-    });
+    expect(await problemIn(await submit({ storedSecrets: ['HERE', 'NOT', { id: 'x', name: 'NEVER' }] }))).toMatchObject(
+      {
+        ...{ status: 422, code: 'secret_missing' },
+        errors: [
+          { field: 'storedSecrets[1]', got: '"NOT"', expected: expect.stringContaining('kiln secret set NOT') },
+          { field: 'storedSecrets[2]', got: '"NEVER"' },
+        ],
+      },
+    );
     const elsewhere = { source: { type: 'git', url: 'https://git.example/acme/other' }, storedSecrets: ['HERE'] };
     expect((await submit(elsewhere)).status).toBe(422);
     expect((await submit({ team: 'd', storedSecrets: ['HERE'] })).status).toBe(422);
   });
 
-  test('names each id once, its own secrets among them', async () => {
+  test('may name each id only once, including its own secrets', async () => {
     const answer = await api.post('/v1/builds', { ...GIT, secrets: { a: 'hunter22' }, storedSecrets: ['b', 'a', 'b'] });
-    expect((await problem(answer)).errors).toMatchObject([
+    expect((await problemIn(answer)).errors).toMatchObject([
       { field: 'storedSecrets[1]' },
       { field: 'storedSecrets[2]' },
     ]);
   });
 
-  test('holds their names alone, and a retry asks again whether they are there', async () => {
+  test('stores only their names, and a retry checks again that they exist', async () => {
     await put({ ...NPM, name: 'GONE', team: 'e' });
     const build = await api.submit({ team: 'e', storedSecrets: ['GONE'] });
     expect(build.request).toMatchObject({ storedSecrets: ['GONE'], secrets: [] });
@@ -162,27 +164,27 @@ describe('a build that names secrets', () => {
     expect(keys).not.toContain(api.state.keys.secrets(build.id));
     await remove('team=e&name=GONE');
     const retry = () => api.fetch(`/v1/builds/${build.id}/retry`, { method: 'POST' });
-    expect(await problem(await retry())).toMatchObject({ status: 422, code: 'secret_missing' });
+    expect(await problemIn(await retry())).toMatchObject({ status: 422, code: 'secret_missing' });
     await put({ ...NPM, name: 'GONE', team: 'e' });
     expect((await retry()).status).toBe(202);
   });
 
-  test('and isn’t trusted is refused those that aren’t marked for it', async () => {
+  test('is refused those that aren’t marked for untrusted builds, if it is untrusted', async () => {
     await put({ ...NPM, name: 'CLOSED', team: 'f' });
     await put({ ...NPM, name: 'OPEN', team: 'f', untrustedOk: true });
     const { headers } = await api.token({ team: 'f', scopes: ['builds:write'], trust: 'untrusted' });
     const submit = (...storedSecrets: string[]) => api.post('/v1/builds', { ...GIT, storedSecrets }, headers);
     expect((await submit('OPEN')).status).toBe(202);
-    expect(await problem(await submit('OPEN', 'CLOSED'))).toMatchObject({
+    expect(await problemIn(await submit('OPEN', 'CLOSED'))).toMatchObject({
       ...{ status: 403, code: 'forbidden' },
       errors: [{ field: 'storedSecrets[1]', got: '"CLOSED"' }],
     });
   });
 });
 
-describe('another key', () => {
-  test('is put in place by itself, and by order, which says what it can’t open', async () => {
-    // As an API with the old key left it.
+describe('a new key', () => {
+  test('reseals secrets in the background and on request, which reports unreadable ones', async () => {
+    // Sealed by an API with the old key.
     await using old = await openState({ redisUrl: redis.url, namespace, secretKey: OLD_KEY, onError: () => {} });
     const content = { kind: 'build', value: 'hunter22' } as const;
     await old.secrets.set({ team: 'g', name: 'OLD', untrustedOk: false, content, updatedBy: 'ada' });
@@ -195,7 +197,7 @@ describe('another key', () => {
       },
     ]);
     expect(await list('?team=g')).toMatchObject([{ name: 'OLD', readable: false, keyId: old.sealer.keyId }]);
-    // An API that has both seals it anew as soon as it starts.
+    // An API with both keys reseals it as soon as it starts.
     const keys = [Buffer.alloc(32, 1), OLD_KEY];
     await using both = await TestApi.start({}, { redis, namespace, secretKey: keys });
     const { sealer } = both.state;

@@ -1,10 +1,10 @@
 import { CookieJar } from 'tough-cookie';
 
-/** What a browser does, as far as logins need it: keeps cookies by the rules, follows redirects, fills in forms. */
+/** As much of a browser as logins need: keeps cookies by the rules, follows redirects, fills in forms. */
 export class Browser {
   readonly jar = new CookieJar();
 
-  /** One request, without following where it leads. */
+  /** Sends one request without following redirects. */
   async fetch(url: string, init: RequestInit = {}): Promise<Response> {
     const cookie = await this.jar.getCookieString(url);
     const headers = new Headers(init.headers);
@@ -14,7 +14,7 @@ export class Browser {
     return answer;
   }
 
-  /** Follows redirects until `stop` says so of an address (which isn't asked then), or a page comes. */
+  /** Follows redirects until a page comes, or until `stop` returns true for an address, which then isn't requested. */
   async go(url: string, stop: (url: URL) => boolean = () => false, init?: RequestInit): Promise<Page> {
     let at = new URL(url);
     let next = init;
@@ -44,7 +44,7 @@ export class Browser {
 
 export interface Page {
   readonly url: URL;
-  /** Undefined where it wasn't asked. */
+  /** Undefined if nothing was requested. */
   readonly answer: Response | undefined;
   readonly text: string;
 }

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { LogPiece, LogRecord, PoolEvent } from '@kiln/contracts';
 import { buildRequest } from '@kiln/contracts';
 import { type BuildEvent, type BuildRecord, currentAttempt, isIllegal, transition } from '@kiln/domain';
-import type { LogBatch, PieceOutcome, StoredBuild } from '@kiln/state';
-import type { Builds, Events, LogStreams, Tail } from '../ports.ts';
+import type { BuildStore, LogBatch, PieceOutcome, PoolEvents, StoredBuild } from '@kiln/state';
+import type { LiveLogs, LiveTail } from '../logs/live-logs.ts';
 
 /** Lets everything else that is ready run first. */
 export const tick = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -12,12 +12,19 @@ export async function ticks(count: number): Promise<void> {
   for (let i = 0; i < count; i += 1) await tick();
 }
 
-/** Comes back when `holds`; the test's own time limit is the only other way out. */
+/** How long `until` waits, ms. */
+const PATIENCE_MS = 30_000;
+
+/** Waits, turn by turn of the event loop, until `holds` returns true. @throws after 30 s */
 export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await tick();
+  const giveUpAt = performance.now() + PATIENCE_MS;
+  while (!holds()) {
+    if (performance.now() > giveUpAt) throw new Error(`not true within ${PATIENCE_MS} ms: ${holds}`);
+    await tick();
+  }
 }
 
-/** One build and its logs, in memory, with the promises of the state room: an attempt and its log end by one write. */
+/** One build and its logs in memory, with the guarantee of the real stores that an attempt and its log end by one write. */
 export class FakePool {
   readonly id = '01arz3ndektsv4rrffq69g5fav';
   readonly listeners = new Set<(event: PoolEvent) => void>();
@@ -26,7 +33,7 @@ export class FakePool {
   /** Pieces that were moved out of the streams. */
   readonly moved = new Map<number, LogPiece[]>();
   readonly #claims = new Map<number, string>();
-  /** Events that are swallowed, as when Redis was away. */
+  /** Whether events are lost, as while Redis is away. */
   deaf = false;
   reads = 0;
   tails = 0;
@@ -50,21 +57,21 @@ export class FakePool {
     return this.#record;
   }
 
-  readonly builds: Pick<Builds, 'get'> = {
+  readonly builds: Pick<BuildStore, 'get'> = {
     get: async (id) => {
       await tick();
       return id === this.id ? this.stored() : undefined;
     },
   };
 
-  readonly events: Events = {
+  readonly events: Pick<PoolEvents, 'subscribe'> = {
     subscribe: (listener) => {
       this.listeners.add(listener);
       return { [Symbol.dispose]: () => void this.listeners.delete(listener) };
     },
   };
 
-  readonly logs: { -readonly [M in keyof LogStreams]: LogStreams[M] } = {
+  readonly logs: { -readonly [M in keyof LiveLogs]: LiveLogs[M] } = {
     exists: async (_id, attempt) => this.streams.has(attempt),
     read: async (_id, attempt, after, max) => {
       this.reads += 1;
@@ -101,7 +108,7 @@ export class FakePool {
     return { holder, [Symbol.asyncDispose]: async () => void this.#claims.delete(attempt) };
   }
 
-  /** As the script has it: all or nothing. */
+  /** Moves a piece or nothing, as the script does. */
   async #movePiece(attempt: number, holder: string, piece: LogPiece): Promise<PieceOutcome> {
     await tick();
     const stream = this.streams.get(attempt) ?? [];
@@ -131,8 +138,8 @@ export class FakePool {
     const { state, revision } = next;
     this.#wake();
     if (this.deaf) return;
-    const told: PoolEvent = { type: 'build', id: this.id, state, revision, attempt: before ?? 0, host: '' };
-    for (const listener of this.listeners) listener(told);
+    const published: PoolEvent = { type: 'build', id: this.id, state, revision, attempt: before ?? 0, host: '' };
+    for (const listener of this.listeners) listener(published);
   }
 
   append(attempt: number, records: readonly LogRecord[]): void {
@@ -149,7 +156,7 @@ export class FakePool {
     this.moved.delete(attempt);
   }
 
-  #tail(attempt: number, from: number): Tail {
+  #tail(attempt: number, from: number): LiveTail {
     let after = from;
     let closed = false;
     this.tails += 1;
@@ -157,7 +164,7 @@ export class FakePool {
       next: async () => {
         const changed = this.#changed.promise;
         let found = (this.streams.get(attempt) ?? []).flatMap((batch) => cut(batch, after)).slice(0, 3);
-        // Idle for a while, as BLOCK has it.
+        // Waits for a while, as XREAD BLOCK does.
         if (found.length === 0 && !closed) await Promise.race([changed, ticks(20)]);
         found = closed ? [] : (this.streams.get(attempt) ?? []).flatMap((batch) => cut(batch, after)).slice(0, 3);
         const last = found.at(-1);

@@ -7,7 +7,7 @@ export interface ReceivedMessage {
   readonly path: string;
 }
 
-/** What an outgoing webhook calls: takes messages and says what it is told to, 204 when there is nothing left. */
+/** The target of an outgoing webhook: receives messages, and answers with the given statuses, then with 204. */
 export class HookTarget implements AsyncDisposable {
   readonly received: ReceivedMessage[] = [];
   readonly #answers: ((response: ServerResponse) => void)[] = [];

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import type { Blobs } from '../ports.ts';
+import type { BlobStore } from '@kiln/state';
 
-/** Blobs in memory; `now` is their clock. No temporary files: what stages uploads is tested on a real disk. */
-export class MemoryBlobs implements Blobs {
+/** Stores blobs in memory; `now` is its clock. Has no temporary files: staging uploads is tested on a real disk. */
+export class MemoryBlobs implements BlobStore {
   readonly held = new Map<string, { bytes: Buffer; usedAt: number }>();
   now = 0;
 
@@ -33,10 +33,10 @@ export class MemoryBlobs implements Blobs {
   }
 
   tempPath(): Promise<string> {
-    throw new Error('no files here');
+    throw new Error('MemoryBlobs has no files');
   }
 
   adopt(): Promise<void> {
-    throw new Error('no files here');
+    throw new Error('MemoryBlobs has no files');
   }
 }

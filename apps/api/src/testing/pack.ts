@@ -4,7 +4,7 @@ import { type Header, pack } from 'tar-stream';
 
 export type Packed = string | (Partial<Header> & { name: string });
 
-/** A tar of the given entries; a string is a file's content. */
+/** Packs a tar of the given entries; a string is a file's content. */
 export async function tarOf(...entries: readonly Packed[]): Promise<Buffer> {
   const packing = pack();
   for (const entry of entries) {

@@ -3,7 +3,7 @@ import { delivery, SECRET } from '@kiln/forges/testing';
 import { tarOf } from './pack.ts';
 import type { TestApi } from './test-api.ts';
 
-/** For APIs that workers can join. */
+/** Settings for APIs that workers can join. */
 export const JOIN = { tokens: ['the-join-token'], redisUrl: 'redis://r', namespace: 'n', secretKey: 'k' };
 
 interface RouteRequest {
@@ -23,7 +23,7 @@ const json = (value: unknown): RequestInit => ({
   headers: { 'content-type': 'application/json' },
 });
 
-/** A good request for every route of the catalogue: of something that is there, and of team web where it is of a team. */
+/** Makes a valid request for every route of the catalogue, for things that exist and, if they have a team, belong to team web. */
 export class RouteRequests {
   readonly #api: TestApi;
   readonly #digest: string;
@@ -119,7 +119,7 @@ export class RouteRequests {
     }
   }
 
-  /** The name of a secret. */
+  /** Creates a secret, and returns its name. */
   async #secret(): Promise<string> {
     const name = `S${this.#secrets++}`;
     const content = { kind: 'build', value: 'hunter22' } as const;
@@ -127,7 +127,7 @@ export class RouteRequests {
     return name;
   }
 
-  /** One that isn't due before the test is over. */
+  /** Creates a schedule that isn't due before the test is over. */
   #schedule(): object {
     this.#schedules += 1;
     const request = { source: { type: 'git', url: 'https://git.example/app' }, team: 'web' };
@@ -156,7 +156,7 @@ export class RouteRequests {
     return (await this.#api.submit({ team: 'web' })).id;
   }
 
-  /** The id of a build that runs on h1, whatever operators have ordered. */
+  /** Runs a build on h1, whatever its orders, and returns its id. */
   async #run(): Promise<string> {
     await this.#api.state.hostOperations.uncordon('h1');
     const id = await this.#submit();

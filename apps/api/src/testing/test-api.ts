@@ -17,10 +17,10 @@ const LEASE_MS = 600_000;
 const HOST = 'h1';
 const INCARNATION = 'i1';
 
-/** Names of tests are nobody's. */
+/** Resolves all names of the tests to one public address. */
 const everywherePublic: Resolve = async () => [{ address: '93.184.216.34', family: 4 }];
 
-/** A whole API over a real Redis and a real directory, with a host that does what the test says. */
+/** A whole API over a real Redis and a real directory, with a host that the test controls. */
 export class TestApi implements AsyncDisposable {
   readonly state: State;
   readonly api: RunningApi;
@@ -39,7 +39,7 @@ export class TestApi implements AsyncDisposable {
     this.#stack = stack;
   }
 
-  /** `redis` is the caller's where it is given; each API has a namespace of its own in it. */
+  /** A given `redis` belongs to the caller; each API has a namespace of its own in it. */
   static async start(
     config: Partial<ApiConfig> = {},
     given: {
@@ -51,7 +51,7 @@ export class TestApi implements AsyncDisposable {
       secretKey?: Buffer | readonly Buffer[];
       now?: () => number;
       resolve?: Resolve;
-      /** Addresses of this machine that may be reached on others' behalf. Default: none. */
+      /** Addresses of this machine that Kiln may contact on users' behalf. Default: none. */
       allowed?: AllowedHosts;
     } = {},
   ): Promise<TestApi> {
@@ -87,20 +87,7 @@ export class TestApi implements AsyncDisposable {
       ),
       (running) => running.close(),
     );
-    await state.hosts.sync(
-      {
-        name: HOST,
-        slots: 100,
-        platforms: [],
-        labels: {},
-        driver: 'docker',
-        engineVersion: '1',
-        buildxVersion: '1',
-        accepting: true,
-      },
-      { machine: 'm1', incarnation: INCARNATION },
-      LEASE_MS,
-    );
+    await reportHost(state);
     return new TestApi({ state, api, dir, blobs, logged }, stack.move());
   }
 
@@ -114,7 +101,7 @@ export class TestApi implements AsyncDisposable {
     return fetch(this.api.url + path, { ...init, headers: all });
   }
 
-  /** A token of the store's, with the headers that carry it. */
+  /** Creates a stored token; returns it with the headers to send it. */
   async token(
     change: Partial<NewToken> = {},
   ): Promise<{ id: string; token: string; headers: { authorization: string } }> {
@@ -147,11 +134,11 @@ export class TestApi implements AsyncDisposable {
     return (await (await this.fetch(`/v1/builds/${id}`)).json()) as BuildView;
   }
 
-  /** Places the build on the host and starts it there; answers the attempt. */
+  /** Places the build on the host and starts it; returns the attempt. */
   async run(id: string): Promise<TestAttempt> {
     const token = await new Leadership(this.state.redis, this.state.keys, 'test', LEASE_MS).hold();
     const build = await this.state.builds.get(id);
-    if (!build || token === undefined) throw new Error(`${id} cannot be placed`);
+    if (!build || token === undefined) throw new Error(`build ${id} cannot be placed`);
     const pending = pendingBuild(build);
     const decision = decisionFor(id, HOST);
     const assigned = await this.state.pending.assign(
@@ -174,7 +161,7 @@ export class TestApi implements AsyncDisposable {
 
 type Settlement = Parameters<State['attempts']['settle']>[1];
 
-/** What a worker does with its attempt. */
+/** An attempt, with what its worker does. */
 export class TestAttempt {
   readonly ref: Parameters<State['attempts']['start']>[0];
   readonly #state: State;
@@ -200,24 +187,23 @@ export class TestAttempt {
     await this.#state.attempts.settle(this.ref, outcome);
   }
 
-  /** The host dies: its lease runs out and the scheduler takes the build back. */
+  /** Lets the host die: its lease expires and the scheduler reclaims the build. */
   async lose(): Promise<void> {
-    const { redis, keys, attempts, hosts } = this.#state;
+    const { redis, keys, attempts } = this.#state;
     await redis.del(keys.hostLease(HOST));
     await attempts.takeBack(this.ref, { code: 'host_lost', message: 'the host was lost' }, this.#token);
-    await hosts.sync(
-      {
-        name: HOST,
-        slots: 100,
-        platforms: [],
-        labels: {},
-        driver: 'docker',
-        engineVersion: '1',
-        buildxVersion: '1',
-        accepting: true,
-      },
-      { machine: 'm1', incarnation: INCARNATION },
-      LEASE_MS,
-    );
+    await reportHost(this.#state);
   }
+}
+
+/** Reports the host as its worker would. */
+async function reportHost({ hosts }: State): Promise<void> {
+  await hosts.sync(
+    {
+      ...{ name: HOST, slots: 100, platforms: [], labels: {}, accepting: true },
+      ...{ driver: 'docker', engineVersion: '1', buildxVersion: '1' },
+    },
+    { machine: 'm1', incarnation: INCARNATION },
+    LEASE_MS,
+  );
 }

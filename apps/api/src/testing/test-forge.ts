@@ -9,7 +9,10 @@ import {
 import { forge } from '@kiln/forges';
 import { delivery, SECRET, StatusApi, sign } from '@kiln/forges/testing';
 import { GitServer } from '@kiln/git/testing';
+import { vi } from 'vitest';
 import type { TestApi } from './test-api.ts';
+
+const PATIENT = { interval: 10, timeout: 60_000 };
 
 /** A webhook as a forge sends it. */
 export interface Hook {
@@ -19,10 +22,10 @@ export interface Hook {
 }
 
 export interface HookChange {
-  /** Commits of the payload → those that it is to name. */
+  /** Replacements of commits in the payload. */
   readonly commits?: Readonly<Record<string, string>>;
   readonly id?: string;
-  /** Texts of the payload → what stands there instead. */
+  /** Replacements of texts in the payload. */
   readonly texts?: Readonly<Record<string, string>>;
 }
 
@@ -33,10 +36,10 @@ const ID_HEADERS: Readonly<Record<ForgeName, readonly string[]>> = {
   bitbucket: ['x-request-uuid'],
 };
 
-/** Makes each webhook's bytes others, as times and ids in a real one do. */
+/** Makes the bytes of each webhook unique, as times and ids do in real ones. */
 let made = 0;
 
-/** A recorded payload that names the given commits, signed, with a delivery id and bytes of its own. */
+/** Makes a signed webhook from a recorded payload, with the given commits, its own delivery id and unique bytes. */
 export function hook(
   name: ForgeName,
   fixture: string,
@@ -55,7 +58,7 @@ export function hook(
   };
 }
 
-/** The same webhook, signature and all, with another delivery id: what anybody can send who has seen it. */
+/** The same webhook, including the signature, with another delivery id: a replay that anybody who saw it can send. */
 export function replayed(one: Hook): Hook {
   const id = randomUUID();
   return {
@@ -64,21 +67,21 @@ export function replayed(one: Hook): Hook {
   };
 }
 
-/** What a recorded payload says. */
+/** The event that a recorded payload contains. */
 export function said(name: ForgeName, fixture: string): ForgeEvent {
   const { headers, body } = delivery(name, fixture);
   const from = forge(name);
   return from.events(headers, from.payload(headers, body))[0];
 }
 
-/** The repository that recorded payloads are of. */
+/** The repository of the recorded payloads. */
 export function repositoryOf(name: ForgeName): string {
   const event = said(name, 'push');
   if (event.type !== 'push') throw new Error(`${name} has no recorded push`);
   return event.repository.fullName;
 }
 
-/** A forge beside an API: its git server, its status API, and connections to it. */
+/** A forge for an API: its git server, its status API and connections to it. */
 export class TestForge implements AsyncDisposable {
   readonly git: GitServer;
   readonly statuses: StatusApi;
@@ -94,7 +97,7 @@ export class TestForge implements AsyncDisposable {
     return new TestForge(api, await GitServer.start(), await StatusApi.start());
   }
 
-  /** Connects it under the forge's name. */
+  /** Creates a connection with the forge's name. */
   async connect(name: ForgeName, more: Partial<ConnectionRequest> = {}): Promise<void> {
     const request: ConnectionRequest = {
       ...{ forge: name, team: 'web', webhookSecret: SECRET, apiUrl: this.statuses.url, apiToken: 'status-token' },
@@ -112,12 +115,12 @@ export class TestForge implements AsyncDisposable {
 
   send({ forge: name, headers, body }: Hook, connection: string = name): Promise<Response> {
     const path = `/v1/hooks/${name}/${connection}`;
-    // Making commits holds this process up; a connection that is kept meanwhile may be closed just when it is used again.
+    // Making commits blocks this process, and a kept connection may be closed by the API just when it is used again.
     const all = { connection: 'close', ...headers };
     return fetch(this.#api.api.url + path, { method: 'POST', headers: all, body: new Uint8Array(body) });
   }
 
-  /** Sends it and waits until it has been worked on. */
+  /** Sends a webhook and waits until it has been processed. */
   async delivered(one: Hook): Promise<DeliveryView> {
     const answer = await this.send(one);
     if (answer.status !== 202) throw new Error(await answer.text());
@@ -132,12 +135,13 @@ export class TestForge implements AsyncDisposable {
     return this.until(id, ({ state }) => state !== 'pending');
   }
 
-  async until(id: string, holds: (delivery: DeliveryView) => boolean): Promise<DeliveryView> {
-    for (;;) {
+  /** Waits until `holds` returns true for a delivery. @throws after 60 s */
+  until(id: string, holds: (delivery: DeliveryView) => boolean): Promise<DeliveryView> {
+    return vi.waitFor(async () => {
       const now = await this.delivery(id);
-      if (holds(now)) return now;
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+      if (!holds(now)) throw new Error(`not true of delivery ${id}, which is ${now.state}: ${holds}`);
+      return now;
+    }, PATIENT);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -146,7 +150,9 @@ export class TestForge implements AsyncDisposable {
   }
 }
 
-/** Comes back when `holds`; the test's own time limit is the only other way out. */
+/** Waits until `holds` returns true. @throws after 60 s */
 export async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 10));
+  await vi.waitFor(async () => {
+    if (!(await holds())) throw new Error(`not true: ${holds}`);
+  }, PATIENT);
 }

@@ -9,7 +9,7 @@ interface Key {
   readonly publicKey: CryptoKey;
 }
 
-/** An OIDC issuer: a real server with real keys, that can rotate them, hang, fail or be gone. */
+/** An OIDC issuer: a real server with real keys, which can rotate them, hang, fail or go away. */
 export class TestIssuer implements AsyncDisposable {
   readonly #server: Server;
   readonly url: string;
@@ -17,7 +17,7 @@ export class TestIssuer implements AsyncDisposable {
   #made = 0;
   /** How often its keys were fetched. */
   fetches = 0;
-  /** Answers instead of what it should, unless it answers false. */
+  /** Answers instead of the issuer, unless it returns false. */
   misbehave: ((path: string, response: ServerResponse) => unknown) | undefined;
 
   private constructor(server: Server) {
@@ -36,7 +36,7 @@ export class TestIssuer implements AsyncDisposable {
     return issuer;
   }
 
-  /** A new key takes the place of all others. */
+  /** Replaces all keys by a new one. */
   async rotate(alg = 'RS256'): Promise<void> {
     this.#made += 1;
     const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true });
@@ -49,7 +49,7 @@ export class TestIssuer implements AsyncDisposable {
     return key;
   }
 
-  /** A token as CI would get it, for `claims`; `change` alters what every one has. */
+  /** Signs a token as CI would get it, for `claims`; `change` alters the parts that all tokens have. */
   token(
     claims: { readonly [name: string]: unknown } = {},
     change: { key?: Key; alg?: string; kid?: string } = {},

@@ -4,7 +4,7 @@ import Provider from 'oidc-provider';
 
 export const CLIENT = { clientId: 'kiln', clientSecret: 'the-secret-of-kiln-at-the-provider' };
 
-/** A real OIDC provider, whose people log in by name alone; their groups are what the test says. */
+/** A real OIDC provider, where people log in by name alone; the test sets their groups. */
 export class TestProvider implements AsyncDisposable {
   readonly url: string;
   readonly #server: Server;
@@ -17,7 +17,7 @@ export class TestProvider implements AsyncDisposable {
     this.url = urlOf(server);
   }
 
-  /** `redirectUri`: of the API that is to use it. */
+  /** `redirectUri` is that of the API that uses the provider. */
   static async start(redirectUri: string): Promise<TestProvider> {
     const server = createServer();
     await new Promise<void>((resolve) => {
@@ -52,7 +52,7 @@ export class TestProvider implements AsyncDisposable {
   }
 }
 
-/** Its warnings, that all this isn't for production, are true and of no use here. */
+/** Silences the provider's warnings that this isn't for production. */
 function quietly(...args: ConstructorParameters<typeof Provider>): Provider {
   const { warn } = console;
   console.warn = () => {};

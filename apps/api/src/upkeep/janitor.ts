@@ -1,6 +1,6 @@
+import type { BlobStore } from '@kiln/state';
 import { pMapIterable } from 'p-map';
 import type { Logger } from 'pino';
-import type { Blobs } from '../ports.ts';
 
 export interface Retention {
   readonly logRetentionMs: number;
@@ -9,12 +9,12 @@ export interface Retention {
   readonly tempRetentionMs: number;
 }
 
-/** Blobs that are looked at, or deleted, at a time: what a disk does beside serving others. */
+/** Blobs that are checked or deleted at once: few enough for a disk that serves others meanwhile. */
 const AT_ONCE = 16;
 
-/** Deletes what nobody has used for as long as `retention` says. Answers how many blobs went. */
+/** Deletes blobs that have been unused for longer than their `retention`. Returns the number of deleted blobs. */
 export async function clearAway(
-  blobs: Pick<Blobs, 'list' | 'stat' | 'delete'>,
+  blobs: Pick<BlobStore, 'list' | 'stat' | 'delete'>,
   retention: Retention,
   now: number,
   log: Logger,
@@ -24,21 +24,21 @@ export async function clearAway(
     ['logs', retention.logRetentionMs],
     ['contexts', retention.contextRetentionMs],
     ['artifacts', retention.artifactRetentionMs],
-    // Uploads whose process died under them.
+    // Uploads whose process died.
     ['tmp', retention.tempRetentionMs],
   ];
   let deleted = 0;
   for (const [kind, maxMs] of ages) {
     const { blobs: count, bytes } = await clear(blobs, kind, now - maxMs, signal);
     deleted += count;
-    if (count > 0) log.info({ kind, blobs: count, bytes }, 'blobs cleared away');
+    if (count > 0) log.info({ kind, blobs: count, bytes }, 'unused blobs deleted');
     if (signal.aborted) break;
   }
   return deleted;
 }
 
 async function clear(
-  blobs: Pick<Blobs, 'list' | 'stat' | 'delete'>,
+  blobs: Pick<BlobStore, 'list' | 'stat' | 'delete'>,
   kind: string,
   unusedSince: number,
   signal: AbortSignal,

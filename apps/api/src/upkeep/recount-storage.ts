@@ -1,20 +1,20 @@
 import { BLOB_KINDS, buildOfKey, isCountedKey } from '@kiln/contracts';
+import type { BlobStore, BuildStore, ContextTeams, StorageLedger } from '@kiln/state';
 import type { Logger } from 'pino';
-import type { Blobs, Builds, ContextTeams, MeteredDeps } from '../ports.ts';
 
-/** An entry without a blob, counted last so long ago, is of an upload or a blob that is gone, ms. */
+/** Age from which an entry without a blob is stale, ms: its upload has failed, or its blob was deleted. */
 const GONE_MS = 10 * 60_000;
 
 interface Recounted {
-  readonly blobs: Pick<Blobs, 'list' | 'stat'>;
-  readonly storage: Pick<MeteredDeps['storage'], 'entry' | 'charge' | 'entries' | 'release'>;
-  readonly builds: Pick<Builds, 'record'>;
+  readonly blobs: Pick<BlobStore, 'list' | 'stat'>;
+  readonly storage: Pick<StorageLedger, 'entry' | 'charge' | 'entries' | 'release'>;
+  readonly builds: Pick<BuildStore, 'record'>;
   readonly contextTeams: Pick<ContextTeams, 'teamsOf'>;
 }
 
 /**
- * Compares what is counted for teams with the blobs that are there, and makes differences good: what a process left that died between
- * a blob and its entry, what was there before anything was counted, what somebody deleted by hand. Answers how many entries it mended.
+ * Compares the storage counted for teams with the stored blobs, and corrects differences: left by a process that died between a blob and
+ * its entry, from the time before anything was counted, or from blobs deleted by hand. Returns the number of corrected entries.
  */
 export async function recountStorage(
   { blobs, storage, builds, contextTeams }: Recounted,
@@ -28,16 +28,16 @@ export async function recountStorage(
     const team = (await builds.record(buildId))?.team;
     return team === undefined ? [] : [team];
   };
-  let mended = 0;
+  let corrected = 0;
   for (const kind of BLOB_KINDS) {
     for await (const key of blobs.list(kind)) {
-      if (signal.aborted) return mended;
+      if (signal.aborted) return corrected;
       if (!isCountedKey(key)) continue;
       const info = await blobs.stat(key);
       if (!info) continue;
       const entry = await storage.entry(key);
       const isSame = entry?.sizeBytes === info.sizeBytes;
-      // A build has one team, and keeps it; a context may have got another.
+      // The team of a build never changes, but a context may have been granted to another team.
       if (isSame && kind !== 'contexts') continue;
       const teams = [...new Set([...(entry?.teams ?? []), ...(await teamsOf(key))])];
       if (teams.length === 0 || (isSame && teams.length === entry.teams.length)) continue;
@@ -46,19 +46,19 @@ export async function recountStorage(
         info.sizeBytes,
         teams.map((team) => ({ team })),
       );
-      mended += 1;
+      corrected += 1;
     }
   }
   for await (const { key, at } of storage.entries()) {
-    if (signal.aborted) return mended;
+    if (signal.aborted) return corrected;
     const before = now - GONE_MS;
-    if (at < before && !(await blobs.stat(key)) && (await storage.release(key, before))) mended += 1;
+    if (at < before && !(await blobs.stat(key)) && (await storage.release(key, before))) corrected += 1;
   }
-  if (mended > 0) log.info({ mended }, 'storage recounted');
-  return mended;
+  if (corrected > 0) log.info({ corrected }, 'storage recounted');
+  return corrected;
 }
 
-/** `contexts/sha256-…` is of the digest `sha256:…`. */
+/** `contexts/sha256-…` is the key of the digest `sha256:…`. */
 function digestOf(key: string): string {
   return key.slice(key.indexOf('/') + 1).replace('-', ':');
 }

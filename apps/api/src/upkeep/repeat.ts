@@ -1,13 +1,13 @@
 import type { Logger } from 'pino';
 
 export interface Repeating extends AsyncDisposable {
-  /** Runs the work as soon as it isn't running. */
+  /** Runs the work at once, or again after the present run. */
   now(): void;
 }
 
 /**
- * Runs `work` every `everyMs`, which may go by what it came to, counted from its end, and whenever asked; never twice at a time. A failure is logged and tried
- * again the next time. Disposing of it aborts the signal and waits for the work to end.
+ * Runs `work` at once, `everyMs` after each end, and whenever `now` is called; never twice at the same time. `everyMs` may depend on the
+ * result, which is undefined after a failure; failures are logged. Disposing aborts the signal and waits for the work to end.
  */
 export function repeat<Result>(
   name: string,

@@ -12,8 +12,8 @@ import { repeat } from './repeat.ts';
 const quiet = pino({ level: 'silent' });
 const { signal } = new AbortController();
 
-describe('janitor', () => {
-  test('deletes what was unused for longer than its kind is kept', async () => {
+describe('the janitor', () => {
+  test('deletes blobs that have been unused for longer than their retention', async () => {
     const blobs = new MemoryBlobs();
     const put = async (key: string, usedAt: number) => {
       blobs.now = usedAt;
@@ -35,7 +35,7 @@ describe('janitor', () => {
   });
 });
 
-describe('archiver', () => {
+describe('the log archiver', () => {
   test('writes NDJSON that any gzip reads, line n being record n', async () => {
     const pool = new FakePool();
     const blobs = new MemoryBlobs();
@@ -53,7 +53,7 @@ describe('archiver', () => {
     expect(pool.archived).toEqual(new Set([1]));
   });
 
-  test('a log of the same number that Redis has forgotten, as after a restored backup, is replaced', async () => {
+  test('replaces an archived log of the same number that Redis has forgotten, as after a restored backup', async () => {
     const blobs = new MemoryBlobs();
     for (const message of ['forgotten', 'again']) {
       const pool = new FakePool();
@@ -66,7 +66,7 @@ describe('archiver', () => {
     }
   });
 
-  test('one that fails is left for another round, and the others go on', async () => {
+  test('leaves a failing log for a later round, and archives the others', async () => {
     const pool = new FakePool();
     const blobs = new MemoryBlobs();
     for (let i = 0; i < 2; i += 1) {
@@ -94,7 +94,7 @@ describe('archiver', () => {
 });
 
 describe('repeat', () => {
-  test('never runs twice at a time, runs again when asked meanwhile, survives failures, ends with its work', async () => {
+  test('never runs twice at a time, runs again when asked meanwhile, survives failures, and ends with its work', async () => {
     let running = 0;
     let runs = 0;
     let finish: (() => void) | undefined;

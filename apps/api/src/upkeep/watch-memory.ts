@@ -1,19 +1,18 @@
 import type { MemoryLevel } from '@kiln/domain';
-import type { LiveLogSettings, MemoryState } from '@kiln/state';
+import type { LiveLogSettings, Memory, MemoryState } from '@kiln/state';
 import type { Logger } from 'pino';
 import type { ApiConfig } from '../config.ts';
-import type { Memory } from '../ports.ts';
 import { repeat } from './repeat.ts';
 
-/** No piece is made of less unless a writer waits: small blobs cost more than they free. */
+/** Least size of a piece unless a writer waits, as small blobs cost more than they free. */
 const LEAST_PIECE_BYTES = 64 * 1024;
 
-/** What an operator set for live logs. */
+/** The operator's settings for live logs. */
 export function liveLogSettings({ liveLogBytes, liveLogsBytes }: ApiConfig): LiveLogSettings {
   return { logBytes: liveLogBytes, allBytes: liveLogsBytes };
 }
 
-/** Looks at Redis' memory again and again, so that nothing new is accepted before Redis is full. */
+/** Checks Redis' memory periodically, so that new builds are refused before Redis is full. */
 export class MemoryWatch implements AsyncDisposable {
   readonly #work: AsyncDisposable;
   #pieceBytes: number;
@@ -24,12 +23,12 @@ export class MemoryWatch implements AsyncDisposable {
     const look = async () => {
       const { state, before } = await memory.note(settings);
       this.#pieceBytes = pieceBytes(state.logs);
-      if (state.level !== before) tell(log, state, before);
+      if (state.level !== before) report(log, state, before);
     };
     this.#work = repeat('memory', config.memoryIntervalMs, look, log);
   }
 
-  /** A log that has so much in Redis is to be moved: early enough that its writer needn't wait. */
+  /** Size in Redis from which a log is moved, early enough that its writer needn't wait. */
   get pieceBytes(): number {
     return this.#pieceBytes;
   }
@@ -39,7 +38,7 @@ export class MemoryWatch implements AsyncDisposable {
   }
 }
 
-/** A quarter of what one may have; half of its share, where there are so many that they could have more than all may. */
+/** A quarter of one log's limit, or half of its share of the total limit if there are too many logs for that. */
 function pieceBytes({
   logBytes,
   allBytes,
@@ -48,21 +47,21 @@ function pieceBytes({
   return Math.ceil(Math.min(logBytes / 4, Math.max(LEAST_PIECE_BYTES, allBytes / (2 * Math.max(1, count)))));
 }
 
-function tell(log: Logger, { level, usedBytes, limitBytes, logs }: MemoryState, before: MemoryLevel): void {
+function report(log: Logger, { level, usedBytes, limitBytes, logs }: MemoryState, before: MemoryLevel): void {
   const fields = { level, before, usedBytes, limitBytes, logs };
-  if (level === 'ok') log.info(fields, 'redis has room again');
-  else log.warn(fields, 'redis is full');
+  if (level === 'ok') log.info(fields, 'redis memory is no longer full');
+  else log.warn(fields, 'redis memory is nearly full');
 }
 
 const MIB = 1024 * 1024;
 
-/** The state as `/readyz` tells it, line by line. */
+/** The lines of `/readyz` about Redis' memory. */
 export function memoryLines({ level, usedBytes, limitBytes, logs }: MemoryState): string[] {
   const mib = (bytes: number) => `${(bytes / MIB).toFixed(1)} MiB`;
   const used = limitBytes === undefined ? mib(usedBytes) : `${mib(usedBytes)} of ${mib(limitBytes)}`;
   return [
     ...(level === 'ok' ? [] : ['not accepting builds or webhooks: Redis is nearly full (store_full)']),
-    ...(level === 'critical' ? ['not starting builds that wait: Redis is nearly full'] : []),
+    ...(level === 'critical' ? ['not starting queued builds: Redis is nearly full'] : []),
     `redis memory: ${used}`,
     `live logs: ${logs.count}, ${mib(logs.bytes)} of ${mib(logs.allBytes)}; waiting for room: ${logs.waiting}`,
   ];

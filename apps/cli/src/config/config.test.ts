@@ -57,7 +57,7 @@ describe('kiln config check', () => {
   });
 
   it('finds the example of the documentation right', async () => {
-    const page = await readFile(new URL('../../../../docs/webhooks.md', import.meta.url), 'utf8');
+    const page = await readFile(new URL('../../../../docs/use/webhooks.md', import.meta.url), 'utf8');
     const example = /```yaml\n(# yaml-language-server.*?)```/s.exec(page)?.[1] ?? '';
     expect(await run('config check -', {}, example)).toEqual({
       code: 0,

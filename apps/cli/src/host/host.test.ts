@@ -41,7 +41,7 @@ describe('kiln host cordon and uncordon', () => {
       code: 125,
       out: `a cordoned; 1 build still there: ${short(ref.buildId)}\n`,
       err:
-        'kiln: nobody: there is no host nobody in this pool [host_not_found]\n' +
+        'kiln: nobody: no host nobody in this pool [host_not_found]\n' +
         '  name: got "nobody", expected the name of a host; GET /v1/hosts lists them\n' +
         '`kiln hosts` lists those that there are.\n',
     });
@@ -166,7 +166,7 @@ describe('kiln host remove', () => {
     const ref = await pool.assigned();
     const { code, err } = await run('host remove a');
     expect(code).toBe(125);
-    expect(err).toContain(`host a still holds build ${ref.buildId}`);
+    expect(err).toContain(`host a still has build ${ref.buildId}`);
     expect(err).toContain('`kiln host drain --wait a` empties it, `kiln host remove --force a` does both.');
     await finish(ref);
     expect(await run('host remove a')).toMatchObject({ code: 0, out: 'a removed\n' });

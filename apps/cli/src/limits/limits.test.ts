@@ -37,7 +37,7 @@ it('sets limits of a team and of a token, shows them to whom they concern, and t
     ].join('\n'),
   );
   expect((await run(`limits set --of-token ${id} --stored 1GB`)).err).toContain(
-    'storedBytes: got 1000000000, expected unlimited: what is stored is counted by team',
+    'storedBytes: got 1000000000, expected unlimited, since storage is counted by team',
   );
   expect((await run(`limits set --of-token ${id} --requests 600`)).out).toContain('requests       600 a minute (set)');
   const own = await run('limits', token);

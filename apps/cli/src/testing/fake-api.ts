@@ -149,7 +149,7 @@ export class FakeApi implements AsyncDisposable {
     const [, , kind, id, action] = pathname.split('/');
     if (kind === 'hosts' && id !== undefined) {
       const host = this.hosts.find((known) => (known as { name: string }).name === id);
-      return host ? json(res, 200, host) : problem(res, 404, 'host_not_found', `there is no host ${id}`);
+      return host ? json(res, 200, host) : problem(res, 404, 'host_not_found', `no host ${id}`);
     }
     if (kind === 'hosts') return json(res, 200, { hosts: this.hosts });
     if (kind !== 'builds') return problem(res, 404, 'not_found', 'no such path');

@@ -1,7 +1,7 @@
 import type { Priority } from './words.ts';
 
 /**
- * The constants of the policy; times in ms. They were chosen in the simulator, on the scenarios that docs/placement.md names; most lie
+ * The constants of the policy; times in ms. They were chosen in the simulator, on the scenarios that docs/develop/placement.md names; most lie
  * on flat ground, so that half or double changes little.
  */
 export interface PlacementSettings {

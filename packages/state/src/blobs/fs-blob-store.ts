@@ -12,11 +12,22 @@ export interface BlobInfo {
   readonly usedAt: number;
 }
 
-/** Something stored under a key; keys are `/`-separated names of letters, digits, `.`, `_`, `-`. */
+/** Stores blobs under keys, which are `/`-separated names of letters, digits, `.`, `_`, `-`. Errors of the file system (ENOSPC) come through. */
 export interface BlobStore {
+  /** A fresh path on the store's file system, for a file that `adopt` takes over. */
+  tempPath(): Promise<string>;
+  /** Makes a finished temporary file the blob `key`. */
+  adopt(tempPath: string, key: string): Promise<void>;
   /** Stores a stream whole or not at all. */
   put(key: string, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
-  open(key: string): Promise<Readable | undefined>;
+  /** Reads from byte `start` to byte `end`, both included; the whole blob by default. Counts as a use. */
+  open(key: string, range?: { start?: number; end?: number }): Promise<Readable | undefined>;
+  stat(key: string): Promise<BlobInfo | undefined>;
+  delete(key: string): Promise<void>;
+  /** Lists every key below `prefix`. */
+  list(prefix: string): AsyncIterable<string>;
+  /** Free space, bytes; absent in a store without a limit. */
+  freeBytes?(): Promise<number>;
 }
 
 const KEY = /^(?!.*(?:^|\/)\.\.?(?:\/|$))[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+)*$/;

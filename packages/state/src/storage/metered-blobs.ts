@@ -13,22 +13,10 @@
  */
 import { Readable } from 'node:stream';
 import { buildOfKey, isCountedKey } from '@kiln/contracts';
+import type { BlobInfo, BlobStore } from '../blobs/fs-blob-store.ts';
 import { StorageFull } from './errors.ts';
 import { MeteredUpload, type UploadAllowance } from './metered-upload.ts';
 import type { StorageLedger, StorageShare } from './storage-ledger.ts';
-
-/** What is metered: a directory, or another store. */
-export interface MeteredStore {
-  tempPath(): Promise<string>;
-  adopt(tempPath: string, key: string): Promise<void>;
-  put(key: string, content: Readable): Promise<{ digest: string; sizeBytes: number }>;
-  open(key: string, range?: { start?: number; end?: number }): Promise<Readable | undefined>;
-  stat(key: string): Promise<{ sizeBytes: number; usedAt: number } | undefined>;
-  delete(key: string): Promise<void>;
-  list(prefix: string): AsyncIterable<string>;
-  /** Room that is left, bytes; absent where a store has no end of it. */
-  freeBytes?(): Promise<number>;
-}
 
 export interface MeteredBlobsParts {
   readonly ledger: StorageLedger;
@@ -44,12 +32,12 @@ export const DEFAULT_BLOB_RESERVE_BYTES = 1024 * 1024 * 1024;
 /** How long one look at the room that is left holds, ms. */
 const ROOM_FRESH_MS = 500;
 
-export class MeteredBlobs implements MeteredStore {
-  readonly #store: MeteredStore;
+export class MeteredBlobs implements BlobStore {
+  readonly #store: BlobStore;
   readonly #parts: MeteredBlobsParts;
   #room: { readonly at: number; readonly freeBytes: Promise<number> } | undefined;
 
-  constructor(store: MeteredStore, parts: MeteredBlobsParts) {
+  constructor(store: BlobStore, parts: MeteredBlobsParts) {
     this.#store = store;
     this.#parts = parts;
   }
@@ -104,7 +92,7 @@ export class MeteredBlobs implements MeteredStore {
     return this.#store.open(key, range);
   }
 
-  stat(key: string): Promise<{ sizeBytes: number; usedAt: number } | undefined> {
+  stat(key: string): Promise<BlobInfo | undefined> {
     return this.#store.stat(key);
   }
 

@@ -5,7 +5,7 @@ import type { Request } from 'express';
 import type { Handler } from '../../access/call.ts';
 import type { ApiConfig } from '../../config.ts';
 import { sendJson } from '../../http/answer.ts';
-import { type Complaint, fieldComplaint, parameter, parsed } from '../../http/complaint.ts';
+import { type ApiProblem, fieldProblem, parameter, parsed } from '../../http/api-problem.ts';
 import { within } from '../../http/deadline.ts';
 import { jsonBody } from '../../http/json-body.ts';
 import type { HookDeps } from '../ports.ts';
@@ -66,6 +66,6 @@ export function connectionHandlers(
   };
 }
 
-export function connectionNotFound(name: string): Complaint {
-  return fieldComplaint('connection_not_found', 'name', name, 'the name of a connection');
+export function connectionNotFound(name: string): ApiProblem {
+  return fieldProblem('connection_not_found', 'name', name, 'the name of a connection');
 }

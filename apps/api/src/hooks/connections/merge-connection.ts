@@ -1,7 +1,7 @@
 import { type connectionRequest, forgeAddresses } from '@kiln/contracts';
 import type { ConnectionSecrets, StoredConnection } from '@kiln/state';
 import type { z } from 'zod';
-import { type Complaint, fieldComplaint } from '../../http/complaint.ts';
+import { type ApiProblem, fieldProblem } from '../../http/api-problem.ts';
 
 export interface Merged {
   readonly connection: StoredConnection;
@@ -12,7 +12,7 @@ export interface Merged {
 /**
  * What a request makes of the connection that was there before. Secrets that it leaves out are kept; but where they would go to
  * another server than before they have to be given again: else whoever may set a connection up could read them.
- * @throws Complaint `invalid_request`
+ * @throws ApiProblem `invalid_request`
  */
 export function mergeConnection(
   name: string,
@@ -57,8 +57,8 @@ function isSameServer(a: string | undefined, b: string): boolean {
   return a !== undefined && new URL(a).origin === new URL(b).origin;
 }
 
-function giveAgain(field: string, servers: string): Complaint {
-  return fieldComplaint(
+function giveAgain(field: string, servers: string): ApiProblem {
+  return fieldProblem(
     'invalid_request',
     field,
     'nothing',

@@ -5,7 +5,7 @@ import type { Request } from 'express';
 import type { Handler } from '../../access/call.ts';
 import type { ApiConfig } from '../../config.ts';
 import { sendJson } from '../../http/answer.ts';
-import { fieldComplaint, parameter, parsed } from '../../http/complaint.ts';
+import { fieldProblem, parameter, parsed } from '../../http/api-problem.ts';
 import { within } from '../../http/deadline.ts';
 import type { HookDeps } from '../ports.ts';
 import { viewDelivery, viewWholeDelivery } from './delivery-view.ts';
@@ -23,7 +23,7 @@ export function deliveryHandlers(
     const id = parameter(deliveryId, 'id', request.params.id);
     const delivery = await stored(deliveries.get(id));
     if (delivery && seesTeam(principal, delivery.team)) return delivery;
-    throw fieldComplaint('delivery_not_found', 'id', id, 'the id of a delivery');
+    throw fieldProblem('delivery_not_found', 'id', id, 'the id of a delivery');
   };
 
   return {

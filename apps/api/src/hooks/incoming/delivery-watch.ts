@@ -1,11 +1,11 @@
-import type { Events } from '../../ports.ts';
+import type { PoolEvents } from '@kiln/state';
 
 /** Tells who waits for a delivery that it has been worked on. */
 export class DeliveryWatch implements Disposable {
   readonly #waiting = new Map<string, Set<() => void>>();
   readonly #subscription: Disposable;
 
-  constructor(events: Events) {
+  constructor(events: Pick<PoolEvents, 'subscribe'>) {
     this.#subscription = events.subscribe((event) => {
       if (event.type === 'delivery') for (const wake of this.#waiting.get(event.id) ?? []) wake();
     });

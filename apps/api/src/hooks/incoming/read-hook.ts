@@ -1,8 +1,8 @@
 import type { Request } from 'express';
 import type { ApiConfig } from '../../config.ts';
 import { BodyMemory } from '../../edge/body-memory.ts';
+import { fieldProblem } from '../../http/api-problem.ts';
 import { admitBody } from '../../http/body-gate.ts';
-import { fieldComplaint } from '../../http/complaint.ts';
 import { readAll } from '../../http/read-json.ts';
 
 /** Reads bodies of webhooks, whole and as they come, without looking into them. */
@@ -17,13 +17,13 @@ export class HookReader {
 
   /**
    * `ip`: of who sends it.
-   * @throws Complaint `unsupported_media_type`, `body_too_large`, `request_timeout`, `unavailable`, `too_many_requests`
+   * @throws ApiProblem `unsupported_media_type`, `body_too_large`, `request_timeout`, `unavailable`, `too_many_requests`
    */
   async read(request: Request, mediaTypes: readonly string[], ip: string): Promise<Buffer> {
     checkType(request, mediaTypes);
     const length = Number(request.headers['content-length'] ?? 0);
     if (length > this.#maxBytes) {
-      throw fieldComplaint('body_too_large', 'body', `${length} bytes`, `at most ${this.#maxBytes} bytes`);
+      throw fieldProblem('body_too_large', 'body', `${length} bytes`, `at most ${this.#maxBytes} bytes`);
     }
     using held = this.#memory.hold(ip);
     admitBody(request);
@@ -34,11 +34,11 @@ export class HookReader {
 function checkType({ headers }: Request, mediaTypes: readonly string[]): void {
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
-    throw fieldComplaint('unsupported_media_type', 'header Content-Encoding', encoding.slice(0, 200), 'none');
+    throw fieldProblem('unsupported_media_type', 'header Content-Encoding', encoding.slice(0, 200), 'none');
   }
   const given = headers['content-type'];
   const type = given?.split(';', 1)[0]?.trim().toLowerCase();
   if (type !== undefined && mediaTypes.includes(type)) return;
   const got = given === undefined ? 'nothing' : JSON.stringify(given.slice(0, 200));
-  throw fieldComplaint('unsupported_media_type', 'header Content-Type', got, mediaTypes.join(' or '));
+  throw fieldProblem('unsupported_media_type', 'header Content-Type', got, mediaTypes.join(' or '));
 }

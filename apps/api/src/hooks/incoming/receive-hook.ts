@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import type { Handler } from '../../access/call.ts';
 import type { ApiConfig } from '../../config.ts';
 import { sendJson } from '../../http/answer.ts';
-import { Complaint, parameter } from '../../http/complaint.ts';
+import { ApiProblem, parameter } from '../../http/api-problem.ts';
 import { within } from '../../http/deadline.ts';
 import { connectionNotFound } from '../connections/connection-handlers.ts';
 import type { HookDeps } from '../ports.ts';
@@ -52,7 +52,7 @@ export function receiveHook(config: ApiConfig, parts: ReceiveParts): Handler {
     const verdict = from.verify(request.headers, body, connection.secrets.webhook, now());
     if (!verdict.ok) {
       log.warn({ requestId, connection: connection.name, why: verdict.why }, 'webhook refused');
-      throw new Complaint('unauthorized', 'the webhook isn’t signed with this connection’s secret', {
+      throw new ApiProblem('unauthorized', 'the webhook isn’t signed with this connection’s secret', {
         errors: [{ field: 'signature', got: 'one that is not shown', expected: 'one by the connection’s secret' }],
       });
     }

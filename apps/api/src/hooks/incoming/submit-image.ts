@@ -1,11 +1,10 @@
 import { buildRequest, type EventOutcome, fieldProblems } from '@kiln/contracts';
-import { type Principal, splitReference } from '@kiln/domain';
+import { splitReference } from '@kiln/domain';
 import { CONTEXT_PREFIX, type ImageVerdict, type Occasion } from '@kiln/forges';
-import type { ReportTarget, StoredConnection, StoredDelivery } from '@kiln/state';
+import type { AuditLog, ReportTarget, StoredConnection, StoredDelivery } from '@kiln/state';
 import { admitRequest } from '../../access/admit-request.ts';
-import { type Accepted, type SubmitParts, submitBuild } from '../../builds/submit-build.ts';
-import { Complaint, codeOf } from '../../http/complaint.ts';
-import type { Audit } from '../../ports.ts';
+import { type Accepted, type SubmissionDeps, submitBuild } from '../../builds/submit-build.ts';
+import { ApiProblem, codeOf } from '../../http/api-problem.ts';
 import type { HookDeps } from '../ports.ts';
 import { connectionPrincipal } from './connection-principal.ts';
 import { gitSecret } from './repository-config.ts';
@@ -13,11 +12,8 @@ import { gitSecret } from './repository-config.ts';
 export type ImageOutcome = EventOutcome['images'][number];
 type Wanted = Extract<ImageVerdict, { outcome: 'build' }>;
 
-export interface SubmitImageParts
-  extends Omit<SubmitParts, 'principal' | 'rules'>,
-    Pick<HookDeps, 'reports' | 'hookQueues'> {
-  readonly rulesFor: (principal: Principal, team: string) => Promise<SubmitParts['rules']>;
-  readonly audit: Pick<Audit, 'append'>;
+export interface SubmitImageParts extends SubmissionDeps, Pick<HookDeps, 'reports' | 'hookQueues'> {
+  readonly audit: Pick<AuditLog, 'append'>;
 }
 
 export interface ImageContext {
@@ -68,7 +64,7 @@ export async function submitImage(wanted: Wanted, at: ImageContext, parts: Submi
       await report(buildId, image, at, parts);
       return { image, outcome: 'built', build: buildId, notes: [...notes] };
     }
-    if (error instanceof Complaint && error.status < 500 && error.status !== 429) return refused(error.message);
+    if (error instanceof ApiProblem && error.status < 500 && error.status !== 429) return refused(error.message);
     throw error;
   }
 }

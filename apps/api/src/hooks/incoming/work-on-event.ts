@@ -2,7 +2,7 @@ import type { ChangedPaths, EventOutcome, ForgeEvent, RepoSettings } from '@kiln
 import { explain, type ImageVerdict, occasionOf, parseConfig } from '@kiln/forges';
 import type { GitGuard, GitLimits } from '@kiln/git';
 import type { StoredConnection, StoredDelivery } from '@kiln/state';
-import { Complaint } from '../../http/complaint.ts';
+import { ApiProblem } from '../../http/api-problem.ts';
 import type { GitHostCheck } from '../../limits/git-host-check.ts';
 import type { Builds } from '../../ports.ts';
 import type { HookDeps } from '../ports.ts';
@@ -87,7 +87,7 @@ async function refusalOf(checking: Promise<void>): Promise<string | undefined> {
     await checking;
     return undefined;
   } catch (error) {
-    if (error instanceof Complaint) return error.message;
+    if (error instanceof ApiProblem) return error.message;
     throw error;
   }
 }

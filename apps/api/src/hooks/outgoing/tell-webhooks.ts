@@ -1,10 +1,10 @@
 import type { BuildChanged, WebhookEvent } from '@kiln/contracts';
+import type { BuildStore } from '@kiln/state';
 import { viewBuild } from '../../builds/build-view.ts';
-import type { Builds } from '../../ports.ts';
 import type { HookDeps } from '../ports.ts';
 
 export interface TellParts extends Pick<HookDeps, 'webhooks' | 'hookQueues'> {
-  readonly builds: Pick<Builds, 'get'>;
+  readonly builds: Pick<BuildStore, 'get'>;
   readonly now: () => number;
 }
 

@@ -14,7 +14,7 @@ import type { Request } from 'express';
 import type { Handler } from '../../access/call.ts';
 import type { ApiConfig } from '../../config.ts';
 import { instant, sendJson } from '../../http/answer.ts';
-import { fieldComplaint, parameter, parsed } from '../../http/complaint.ts';
+import { fieldProblem, parameter, parsed } from '../../http/api-problem.ts';
 import { within } from '../../http/deadline.ts';
 import { jsonBody } from '../../http/json-body.ts';
 import type { HookDeps } from '../ports.ts';
@@ -37,7 +37,7 @@ export function webhookHandlers(
     const id = parameter(webhookId, 'id', request.params.id);
     const webhook = await stored(webhooks.get(id));
     if (webhook && seesTeam(principal, webhook.team)) return webhook;
-    throw fieldComplaint('webhook_not_found', 'id', id, 'the id of a webhook; GET /v1/webhooks lists them');
+    throw fieldProblem('webhook_not_found', 'id', id, 'the id of a webhook; GET /v1/webhooks lists them');
   };
 
   return {
@@ -46,7 +46,7 @@ export function webhookHandlers(
       const team = teamFor(principal, asked.team);
       if (team === undefined) {
         const own = `${principal.team}, the team of ${principal.name}`;
-        throw fieldComplaint('forbidden', 'team', JSON.stringify(asked.team), own);
+        throw fieldProblem('forbidden', 'team', JSON.stringify(asked.team), own);
       }
       const secret = asked.secret ?? `whsec_${randomBytes(SECRET_BYTES).toString('base64')}`;
       const { url, events } = asked;
@@ -79,7 +79,7 @@ export function webhookHandlers(
       const id = parameter(messageId, 'message', request.params.message);
       const message = await stored(webhooks.message(id));
       if (message?.webhook !== webhook.id) {
-        throw fieldComplaint('message_not_found', 'message', id, 'the id of a message of this webhook');
+        throw fieldProblem('message_not_found', 'message', id, 'the id of a message of this webhook');
       }
       const { why: _, retryAt: __, ...rest } = message;
       // One that is being sent goes on as it is.

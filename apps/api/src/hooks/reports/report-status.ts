@@ -1,13 +1,12 @@
 import { isTerminal } from '@kiln/domain';
 import { forge, reportStatus, type StatusReport } from '@kiln/forges';
-import { type JobTry, RetryLater, type StoredReport } from '@kiln/state';
+import { type BuildStore, type JobTry, RetryLater, type StoredReport } from '@kiln/state';
 import type { Logger } from 'pino';
-import type { Builds } from '../../ports.ts';
 import type { HookDeps } from '../ports.ts';
 import { buildLink, describeBuild } from './describe-build.ts';
 
 export interface ReportParts extends Pick<HookDeps, 'connections' | 'reports'> {
-  readonly builds: Pick<Builds, 'record'>;
+  readonly builds: Pick<BuildStore, 'record'>;
   readonly fetch: typeof fetch;
   /** Root of this Kiln, as it is reached from outside; no slash at its end. */
   readonly base: string;

@@ -1,0 +1,104 @@
+/**
+ * Who may import whom: the one table. `npm test` enforces it, and docs/develop/architecture.md shows the picture drawn from it.
+ * Decides without I/O → domain. Crosses a process → contracts. Talks to Redis → state. Talks to Docker → buildkit. Runs git → git.
+ */
+const ROOMS = {
+  // room: the rooms that it may import
+  domain: [],
+  runtime: [],
+  contracts: ['domain'],
+  client: ['contracts'],
+  git: ['domain', 'runtime'],
+  trees: ['domain', 'contracts'],
+  forges: ['domain', 'contracts'],
+  state: ['domain', 'contracts'],
+  buildkit: ['domain', 'contracts', 'trees'],
+};
+
+const APPS = {
+  // app: the other apps that it may import; every app may import every room
+  api: [],
+  scheduler: [],
+  worker: [],
+  cli: ['api', 'scheduler', 'worker'],
+};
+
+/** Libraries that only one room may import, because it hides them from all others. */
+const HIDDEN_LIBRARIES = {
+  ioredis: 'packages/state',
+  bullmq: 'packages/state',
+  dockerode: 'packages/buildkit',
+  express: 'apps/api',
+};
+
+const TEST_ONLY = String.raw`\.test\.ts$|/testing/`;
+
+const only = (from, allowed, name) => ({
+  name,
+  severity: 'error',
+  from: { path: `^${from}/` },
+  to: { path: '^(packages|apps)/', pathNot: `^(${[from, ...allowed].join('|')})/` },
+});
+
+export default {
+  forbidden: [
+    ...Object.entries(ROOMS).map(([room, rooms]) =>
+      only(
+        `packages/${room}`,
+        rooms.map((each) => `packages/${each}`),
+        `${room}-imports-only-${rooms.join('-') || 'nothing'}`,
+      ),
+    ),
+    ...Object.entries(APPS).map(([app, apps]) =>
+      only(`apps/${app}`, ['packages/[^/]+', ...apps.map((each) => `apps/${each}`)], `${app}-imports-no-other-app`),
+    ),
+    {
+      name: 'through-the-index',
+      comment: 'import another room by its name: its index.ts lists what others may use',
+      severity: 'error',
+      from: { path: '^((?:packages|apps)/[^/]+)/' },
+      to: {
+        path: '^(packages|apps)/[^/]+/src/',
+        pathNot: ['^$1/', String.raw`^[^/]+/[^/]+/src/(testing/)?index\.ts$`],
+      },
+    },
+    {
+      name: 'testing-only-in-tests',
+      comment: 'what a room exports for tests is no part of a program',
+      severity: 'error',
+      from: { path: '^(packages|apps)/', pathNot: TEST_ONLY },
+      to: { path: '/src/testing/' },
+    },
+    ...Object.entries(HIDDEN_LIBRARIES).map(([library, room]) => ({
+      name: `${library}-only-in-${room.replace('/', '-')}`,
+      severity: 'error',
+      from: { path: '^(packages|apps)/', pathNot: `^${room}/` },
+      to: { path: `node_modules/(@types/)?${library}/` },
+    })),
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: { path: '^(packages|apps|test)/' },
+      to: { circular: true },
+    },
+    {
+      name: 'resolvable',
+      severity: 'error',
+      from: {},
+      // Packages of types alone have nothing to resolve to.
+      to: { couldNotResolve: true, pathNot: '^@octokit/(types|openapi-webhooks-types)$' },
+    },
+  ],
+  options: {
+    parser: 'tsc',
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: String.raw`^(\.toolchain|examples)/` },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+      extensions: ['.ts', '.mjs', '.js', '.json'],
+    },
+    reporterOptions: { archi: { collapsePattern: '^(packages|apps)/[^/]+' } },
+  },
+};

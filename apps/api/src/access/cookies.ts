@@ -1,0 +1,37 @@
+import { parseCookie, stringifySetCookie } from 'cookie';
+import type { Response } from 'express';
+
+/** Reads and sets the cookies of one site. Over https the prefix `__Host-` binds them to host, path and TLS. */
+export class Cookies {
+  readonly #isSecure: boolean;
+
+  /** `publicUrl` is https, or http on this machine, from where browsers accept no Secure cookie. */
+  constructor(publicUrl: string) {
+    this.#isSecure = publicUrl.startsWith('https:');
+  }
+
+  /** The session's cookie. Browsers don't send it with background requests of other sites. */
+  readonly session = 'kiln-session';
+  /** The cookie of a login under way, sealed. */
+  readonly login = 'kiln-login';
+
+  read(header: string | undefined, name: string): string | undefined {
+    return header === undefined ? undefined : parseCookie(header)[this.#fullName(name)];
+  }
+
+  set(response: Response, name: string, value: string, maxAgeMs: number): void {
+    const cookie = stringifySetCookie({
+      ...{ name: this.#fullName(name), value, httpOnly: true, sameSite: 'lax', path: '/', secure: this.#isSecure },
+      maxAge: Math.floor(maxAgeMs / 1_000),
+    });
+    response.append('Set-Cookie', cookie);
+  }
+
+  clear(response: Response, name: string): void {
+    this.set(response, name, '', 0);
+  }
+
+  #fullName(name: string): string {
+    return this.#isSecure ? `__Host-${name}` : name;
+  }
+}

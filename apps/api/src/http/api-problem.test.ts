@@ -1,0 +1,15 @@
+import { expect, test } from 'vitest';
+import { problemOf } from './api-problem.ts';
+
+const reply = (message: string) => Object.assign(new Error(message), { name: 'ReplyError' });
+
+test('answers 503 with Retry-After while Redis is starting or has become a replica, and 500 for other errors of a command', () => {
+  for (const message of [
+    'LOADING Redis is loading the dataset in memory',
+    "READONLY You can't write against a replica.",
+  ]) {
+    expect(problemOf(reply(message))).toMatchObject({ code: 'unavailable', headers: { 'Retry-After': '2' } });
+  }
+  expect(problemOf(reply('ERR unknown command'))).toMatchObject({ code: 'internal' });
+  expect(problemOf(new Error('LOADING from something else'))).toMatchObject({ code: 'internal' });
+});

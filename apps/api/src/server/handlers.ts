@@ -1,0 +1,73 @@
+import type { OperationId } from '@kiln/contracts';
+import type { Handler } from '../access/call.ts';
+import type { Cookies } from '../access/cookies.ts';
+import { tokenHandlers } from '../access/token-handlers.ts';
+import { artifactHandlers } from '../artifacts/artifact-handlers.ts';
+import { auditHandler } from '../audit/audit-handler.ts';
+import { buildHandlers } from '../builds/build-handlers.ts';
+import type { BuildWatch } from '../builds/build-watch.ts';
+import type { ApiConfig } from '../config.ts';
+import { contextHandlers } from '../contexts/context-handlers.ts';
+import { hookHandlers } from '../hooks/hook-handlers.ts';
+import type { DeliveryWatch } from '../hooks/incoming/delivery-watch.ts';
+import { hostHandlers } from '../hosts/host-handlers.ts';
+import { sendJson } from '../http/answer.ts';
+import type { LimitBook } from '../limits/limit-book.ts';
+import { limitHandlers } from '../limits/limit-handlers.ts';
+import { loginHandlers } from '../login/login-handlers.ts';
+import { logHandlers } from '../logs/log-handlers.ts';
+import type { LogSendDeps } from '../logs/send-log.ts';
+import type { MeteredDeps } from '../ports.ts';
+import { scheduleHandlers } from '../schedules/schedule-handlers.ts';
+import type { ScheduleDeps } from '../schedules/submit-schedule.ts';
+import { secretHandlers } from '../secrets/secret-handlers.ts';
+import { healthHandlers } from '../upkeep/health-handlers.ts';
+
+export interface HandlerDeps {
+  readonly config: ApiConfig;
+  readonly deps: MeteredDeps;
+  readonly watch: BuildWatch;
+  readonly deliveryWatch: DeliveryWatch;
+  readonly cookies: Cookies;
+  readonly book: LimitBook;
+  readonly submission: ScheduleDeps;
+  readonly sending: LogSendDeps;
+  readonly openapi: unknown;
+  readonly docsPage: Handler;
+  /** Aborts when the process stops: waiting requests are then answered with the present state. */
+  readonly closing: AbortSignal;
+}
+
+/** The handlers of all routes of the catalogue. Each parses its request, calls one use case and answers. */
+export function handlers({
+  config,
+  deps,
+  watch,
+  deliveryWatch,
+  cookies,
+  book,
+  submission,
+  sending,
+  openapi,
+  docsPage,
+  closing,
+}: HandlerDeps): Record<OperationId, Handler> {
+  const { blobs, memory, now = Date.now } = deps;
+  return {
+    ...buildHandlers(config, { ...submission, blobs, memory, watch, closing }),
+    ...logHandlers(sending),
+    ...artifactHandlers(config, deps),
+    ...contextHandlers(config, deps),
+    ...hostHandlers(config, deps),
+    ...tokenHandlers(config, { ...deps, now }),
+    ...secretHandlers(config, deps),
+    ...scheduleHandlers(config, submission),
+    ...limitHandlers(config, { ...deps, book }),
+    ...loginHandlers(config, { ...deps, cookies, now }),
+    ...hookHandlers(config, { ...deps, now }, { watch: deliveryWatch, closing }),
+    readAudit: auditHandler(config, deps.audit, closing),
+    ...healthHandlers(config, { ...deps, closing }),
+    openapi: async (_request, response) => sendJson(response, 200, openapi),
+    docs: docsPage,
+  };
+}

@@ -1,0 +1,61 @@
+import type { ApiConfig } from '../config.ts';
+import { BuildArchiver } from '../history/archive-builds.ts';
+import { sweepDocuments } from '../history/sweep-documents.ts';
+import type { ArchivedLogs } from '../logs/archived-logs.ts';
+import { clearPieces } from '../logs/clear-pieces.ts';
+import { LogArchiver } from '../logs/log-archiver.ts';
+import { LogMover } from '../logs/log-mover.ts';
+import type { MeteredDeps } from '../ports.ts';
+import { resealAll } from '../secrets/reseal.ts';
+import { clearAway } from './janitor.ts';
+import { recountStorage } from './recount-storage.ts';
+import { repeat } from './repeat.ts';
+import { MemoryWatch } from './watch-memory.ts';
+
+/** How soon the archiver looks again at a log on which another process has a claim, ms. */
+const CLAIMED_LOG_MS = 500;
+
+/**
+ * Starts the background work of an API process: archiving logs and builds, deleting what is no longer kept, watching Redis' memory,
+ * recounting storage, resealing secrets. Disposing of the result stops it.
+ */
+export function startUpkeep(config: ApiConfig, deps: MeteredDeps, archive: ArchivedLogs): AsyncDisposable {
+  const { history, logs, blobs, events, storage, log, now = Date.now } = deps;
+  const stack = new AsyncDisposableStack();
+  const archiver = new LogArchiver(logs, blobs, log, now);
+  // A log that ends while its last piece is being moved is released in a moment.
+  const archiveEvery = (done?: { claimed: number }) =>
+    done && done.claimed > 0 ? CLAIMED_LOG_MS : config.archiveIntervalMs;
+  const archiving = stack.use(repeat('archive', archiveEvery, (signal) => archiver.round(signal), log));
+  const memory = stack.use(new MemoryWatch(config, deps.memory, log));
+  const mover = new LogMover({ logs, blobs, log, now });
+  const move = (signal: AbortSignal) => mover.round(memory.pieceBytes, signal);
+  stack.use(repeat('log pieces', config.logMoveIntervalMs, move, log));
+  stack.use(repeat('janitor', config.janitorIntervalMs, (signal) => clearAway(blobs, config, now(), log, signal), log));
+  const clear = async (signal: AbortSignal) => {
+    await logs.recount();
+    await clearPieces({ logs, blobs, archive, log }, now(), signal);
+  };
+  stack.use(repeat('log upkeep', config.janitorIntervalMs, clear, log));
+  const buildArchiver = new BuildArchiver(history, blobs, log);
+  const archiveBuilds = (signal: AbortSignal) => buildArchiver.round(now() - config.buildArchiveMs, signal);
+  stack.use(repeat('build archive', config.historyIntervalMs, archiveBuilds, log));
+  const sweep = (signal: AbortSignal) => sweepDocuments(history, blobs, now(), log, signal);
+  stack.use(repeat('history sweep', config.janitorIntervalMs, sweep, log));
+  const recount = async (signal: AbortSignal) => {
+    // Only the first process to claim it recounts.
+    if (!(await storage.claimRecount(config.janitorIntervalMs / 2))) return;
+    await recountStorage(deps, now(), log, signal);
+  };
+  stack.use(repeat('recount of storage', config.janitorIntervalMs, recount, log));
+  const trim = () => deps.audit.trim(now() - config.auditRetentionMs);
+  const reseal = (signal: AbortSignal) => resealAll(deps.resealer, log, signal);
+  stack.use(repeat('reseal', config.resealIntervalMs, reseal, log));
+  stack.use(repeat('audit retention', config.janitorIntervalMs, trim, log));
+  stack.use(
+    events.subscribe((event) => {
+      if (event.type === 'build' && event.state !== 'running' && event.state !== 'assigned') archiving.now();
+    }),
+  );
+  return stack;
+}
