@@ -118,15 +118,10 @@ export const buildRequest = z
     pull: z.boolean().default(false),
     timeoutSeconds: z.int().min(1).max(86_400).default(3_600),
     priority: z.enum(PRIORITIES).default('normal'),
-    weight: z
-      .int()
-      .min(1)
-      .max(64)
-      .default(1)
-      .meta({
-        description:
-          'How many slots the build occupies on its host, for example 2 if it needs the resources of two builds.',
-      }),
+    weight: z.int().min(1).max(64).default(1).meta({
+      description:
+        'How many slots the build occupies on its host, for example 2 if it needs the resources of two builds.',
+    }),
     hostLabels: hostLabels.default({}).meta({ description: 'Labels that a host must have to run the build.' }),
     concurrencyKey: z
       .string()

@@ -15,11 +15,9 @@ const mountView = z
     bytes: z.int(),
     lastUsedAt: instant,
     inUse: z.boolean(),
-    records: z
-      .int()
-      .meta({
-        description: 'How many records BuildKit has of it; several after parallel builds with `sharing=private`.',
-      }),
+    records: z.int().meta({
+      description: 'How many records BuildKit has of it; several after parallel builds with `sharing=private`.',
+    }),
   })
   .meta({ id: 'CacheMount' });
 

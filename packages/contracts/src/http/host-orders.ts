@@ -18,15 +18,9 @@ export type DrainOrder = z.input<typeof drainOrder>;
 /** Body of `PATCH /v1/hosts/:name`: settings that override what the worker reports, until they are reset. */
 export const hostChange = z
   .strictObject({
-    slots: z
-      .int()
-      .min(1)
-      .max(1024)
-      .nullable()
-      .optional()
-      .meta({
-        description: 'Slots of the host; null: as many as its worker reports. Reducing them stops no running build.',
-      }),
+    slots: z.int().min(1).max(1024).nullable().optional().meta({
+      description: 'Slots of the host; null: as many as its worker reports. Reducing them stops no running build.',
+    }),
     labels: z
       .record(labelName, labelValue.nullable())
       .refine((labels) => Object.keys(labels).length <= MAX_LABELS, `at most ${MAX_LABELS} labels`)
@@ -54,13 +48,9 @@ export const joinGrant = z
   .strictObject({
     redisUrl: z.string(),
     namespace: z.string(),
-    minReplicas: z
-      .int()
-      .min(0)
-      .optional()
-      .meta({
-        description: 'How many replicas of Redis must have a write before the worker acknowledges it. Default: 0.',
-      }),
+    minReplicas: z.int().min(0).optional().meta({
+      description: 'How many replicas of Redis must have a write before the worker acknowledges it. Default: 0.',
+    }),
     secretKey: z.string().meta({
       description:
         'Keys of secrets, 32 bytes in base64 each, separated by commas. All of them open secrets, the first one also seals.',

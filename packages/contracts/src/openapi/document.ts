@@ -44,7 +44,8 @@ export function openApiDocument(version: string): Json {
           type: 'apiKey',
           in: 'cookie',
           name: '__Host-kiln-session',
-          description: 'Set by a login with the browser. Requests that change something are accepted only from pages of the same origin.',
+          description:
+            'Set by a login with the browser. Requests that change something are accepted only from pages of the same origin.',
         },
         token: {
           type: 'http',
@@ -79,7 +80,8 @@ class Components {
     const { id: _, ...rest } = definition;
     const linked = relink(rest);
     const known = this.schemas[name];
-    if (known && JSON.stringify(known) !== JSON.stringify(linked)) throw new Error(`two schemas of different shape have the id ${name}`);
+    if (known && JSON.stringify(known) !== JSON.stringify(linked))
+      throw new Error(`two schemas of different shape have the id ${name}`);
     this.schemas[name] = linked;
   }
 }

@@ -162,7 +162,9 @@ export const HOOK_ROUTES = {
     summary: 'List a webhook’s messages, newest first',
     params: { id: webhookId },
     query: messageQuery,
-    answers: { 200: { description: 'The messages of the last 30 days.', content: { 'application/json': messagePage } } },
+    answers: {
+      200: { description: 'The messages of the last 30 days.', content: { 'application/json': messagePage } },
+    },
     problems: ['invalid_request', 'webhook_not_found'],
   },
   resendMessage: {

@@ -34,7 +34,8 @@ export const HOST_ROUTES = {
     tag: 'Hosts',
     access: users('hosts:operate', 'pool'),
     summary: 'Cordon a host',
-    description: 'The host gets no new builds; running ones continue. In effect until the host is uncordoned, even if its worker restarts.',
+    description:
+      'The host gets no new builds; running ones continue. In effect until the host is uncordoned, even if its worker restarts.',
     params: host,
     answers: { 200: hostAnswer },
     problems: ['invalid_request', 'host_not_found'],

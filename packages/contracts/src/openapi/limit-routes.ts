@@ -15,7 +15,9 @@ export const LIMIT_ROUTES = {
     tag: 'Limits',
     access: { who: 'known' },
     summary: 'Show your limits and their usage',
-    answers: { 200: { description: 'The limits of your team and of your token.', content: { 'application/json': ownLimits } } },
+    answers: {
+      200: { description: 'The limits of your team and of your token.', content: { 'application/json': ownLimits } },
+    },
     problems: [],
   },
   listLimits: {

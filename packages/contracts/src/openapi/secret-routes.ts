@@ -27,7 +27,12 @@ export const SECRET_ROUTES = {
     access: { who: 'users', scopes: ['builds:read', 'secrets:write'], teams: 'request' },
     summary: 'List secrets, without their values',
     query: secretsQuery,
-    answers: { 200: { description: 'The secrets, ordered by team, repo, kind and name.', content: { 'application/json': secretList } } },
+    answers: {
+      200: {
+        description: 'The secrets, ordered by team, repo, kind and name.',
+        content: { 'application/json': secretList },
+      },
+    },
     problems: ['invalid_request'],
   },
   removeSecret: {
