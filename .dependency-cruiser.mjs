@@ -31,14 +31,28 @@ const HIDDEN_LIBRARIES = {
   express: 'apps/api',
 };
 
+/** Folders of a room in layers: none may import a later one, except in tests. */
+const LAYERS = {
+  'packages/buildkit/src': 'engine tool control masking progress outcome egress run lifecycle'.split(' '),
+};
+
 const TEST_ONLY = String.raw`\.test\.ts$|/testing/`;
 
 const only = (from, allowed, name) => ({
   name,
   severity: 'error',
   from: { path: `^${from}/` },
-  to: { path: '^(packages|apps)/', pathNot: `^(${[from, ...allowed].join('|')})/` },
+  // What rooms export for tests is open to all tests: see `testing-only-in-tests`.
+  to: { path: '^(packages|apps)/', pathNot: `^(${[from, ...allowed].join('|')})/|/src/testing/index\\.ts$` },
 });
+
+const layers = (room, folders) =>
+  folders.slice(0, -1).map((folder, i) => ({
+    name: `${room.replaceAll('/', '-')}-${folder}-imports-only-lower-folders`,
+    severity: 'error',
+    from: { path: `^${room}/${folder}/`, pathNot: TEST_ONLY },
+    to: { path: `^${room}/(${folders.slice(i + 1).join('|')}|index\\.ts$)` },
+  }));
 
 export default {
   forbidden: [
@@ -52,6 +66,7 @@ export default {
     ...Object.entries(APPS).map(([app, apps]) =>
       only(`apps/${app}`, ['packages/[^/]+', ...apps.map((each) => `apps/${each}`)], `${app}-imports-no-other-app`),
     ),
+    ...Object.entries(LAYERS).flatMap(([room, folders]) => layers(room, folders)),
     {
       name: 'through-the-index',
       comment: 'import another room by its name: its index.ts lists what others may use',

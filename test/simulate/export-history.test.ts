@@ -16,7 +16,7 @@ const HOST = { name: 'h1', incarnation: 'i1', slots: 3 };
 const START = Date.parse('2026-01-01T00:00:00Z');
 const S = 1_000;
 
-/** A pool's state, and a clock that the test moves. */
+/** The state of a pool, on a clock that the test moves. */
 class Recorded implements AsyncDisposable {
   readonly state: State;
   readonly #token: string;
@@ -46,7 +46,7 @@ class Recorded implements AsyncDisposable {
     return new Recorded(state, token, clock);
   }
 
-  /** A build that comes at `at` and runs for `seconds` from `starts` on, at this warmth. */
+  /** Runs a build that arrives at `at` and runs for `seconds` from `starts` on, at this warmth. */
   async build(
     repo: string,
     [at, starts, seconds]: readonly [number, number, number],
@@ -79,7 +79,7 @@ class Recorded implements AsyncDisposable {
   }
 }
 
-test('a pool’s history becomes a trace that can be played', async () => {
+test('exports a pool’s history as a trace that can be played', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'kiln-export-'));
   await using redis = await TestRedis.start();
   await using pool = await Recorded.open(redis.url);
@@ -99,7 +99,7 @@ test('a pool’s history becomes a trace that can be played', async () => {
     await exportHistory(file, { KILN_URL: `${url}`, KILN_TOKEN: TOKEN });
     const { hosts, builds } = await readTrace(file);
     expect(hosts).toEqual([{ host: 'h1', slots: 3, disk: 20 }]);
-    // What failed says nothing of how long the repo's builds take.
+    // A failed build doesn't show how long the repo's builds take.
     expect(builds.map(({ build, submitted, repo, weight, prio }) => [build, submitted, repo, weight, prio])).toEqual([
       [first, 0, 'app', 2, 2],
       [second, 500, 'app', 2, 2],

@@ -4,7 +4,7 @@ import type { BuildView } from '@kiln/contracts';
 import { say } from '../bench/support/report.ts';
 import { FlagError } from './options.ts';
 
-/** The API says nothing of the size of caches: in an exported trace each counts 1, and a host holds so many. */
+/** How many caches a host holds in an exported trace. The API doesn't report sizes, so each cache counts 1. */
 const DISK = 20;
 const AT_ONCE = 16;
 
@@ -15,8 +15,8 @@ interface Ran {
 }
 
 /**
- * Writes what a pool has built as a trace that `--trace` plays: the hosts as they are now, and each build that ran to its own end, with
- * its last attempt's run and the warmth that its host had by the placement's decision.
+ * Writes a pool's history as a trace for `--trace`: the hosts as they are now, and each build that succeeded, with the duration of its last
+ * attempt and the warmth of its host by the placement decision.
  * @throws FlagError
  */
 export async function exportHistory(path: string, env: Readonly<NodeJS.ProcessEnv>): Promise<void> {

@@ -1,13 +1,13 @@
 import type { z } from 'zod';
 
-/** The first thing that is wrong with a line, in the words of this project's errors. */
+/** Describes the first fault of a line, as this project's errors do. */
 export interface LineIssue {
   readonly field: string;
   readonly got: string;
   readonly expected: string;
 }
 
-/** `value`: the line that was parsed. */
+/** `value`: the parsed line. */
 export function lineIssue(value: unknown, { issues: [issue] }: z.ZodError): LineIssue {
   const path = issue?.path ?? [];
   const words = issue?.message ?? 'another line';

@@ -25,7 +25,7 @@ function simulate(...args: string[]): Promise<{ code: number; stdout: string; st
   });
 }
 
-test('plays a trace file: a table, a chart, the figures, and the trace again', async () => {
+test('plays a trace file and writes a table, a chart, the figures, and the trace again', async () => {
   await writeTrace(path('in.jsonl'), makeTrace({ ...SMALL, hours: 3 }, 4));
   const files = ['--svg', path('out.svg'), '--json', path('out.json'), '--save-trace', path('again.jsonl')];
   const { code, stdout } = await simulate('--trace', path('in.jsonl'), '--policy', 'kiln,sticky-hash', ...files);
@@ -47,20 +47,20 @@ test('plays a made trace by name and seed, the same way each time', async () => 
   expect(second).toEqual(first);
 });
 
-test('the suite prints a table for each figure, and marks what the constants weren’t chosen on', async () => {
+test('prints a table for each figure of the suite, and marks scenarios on which the constants weren’t chosen', async () => {
   const { code, stdout } = await simulate('--suite', '--seed', '1', '--scenario', 'half,tight', '--policy', 'kiln');
   expect(code).toBe(0);
   expect(stdout).toMatch(/Mean time to finish ÷ pooled-cache bound\n\n +half +tight\*\n +kiln +\d/);
   expect(stdout).toMatch(/Longest wait of any build, in minutes\n\n +half +tight\*\n +pooled-bound +\d+ +\d+\n +kiln/);
 });
 
-test('says what it can', async () => {
+test('prints help', async () => {
   const { code, stdout } = await simulate('--help');
   expect(code).toBe(0);
   expect(stdout).toContain('--save-trace FILE');
 });
 
-test('a bad flag or trace ends it with 2 and one line that names it', async () => {
+test('exits with 2 and one line that names a bad flag or trace', async () => {
   await writeFile(path('bad.jsonl'), '{"type":"host"}\n');
   await writeTrace(path('empty.jsonl'), trace([build('1', 0)], { hosts: [] }));
   for (const [args, message] of [

@@ -4,10 +4,12 @@ import { saveJson, say } from '../bench/support/report.ts';
 import { exportHistory } from './export-history.ts';
 import { FlagError, readOptions, type SimulateOptions, USAGE } from './options.ts';
 import type { Metrics } from './report/metrics.ts';
+import { type PoolResult, poolTable } from './report/pool-table.ts';
 import { runCase } from './report/run-case.ts';
 import { finishChart } from './report/svg.ts';
 import { caseTable, SUITE_FIGURES, type SuiteRow, suiteTable, waitTable } from './report/tables.ts';
 import { makeTrace } from './trace/make-trace.ts';
+import { randomPool } from './trace/random-pool.ts';
 import type { Scenario } from './trace/scenario.ts';
 import { SCENARIOS, UNSEEN } from './trace/scenarios.ts';
 import type { Trace } from './trace/trace.ts';
@@ -17,6 +19,7 @@ async function run(options: SimulateOptions): Promise<void> {
   if (options.help) return say(USAGE);
   if (options.exportTo !== undefined) return exportHistory(options.exportTo, process.env);
   if (options.suite) return suite(options);
+  if (options.pools !== undefined) return randomPools(options.pools, options);
   const all: { trace: string; figures: Record<string, Metrics> }[] = [];
   for await (const trace of traces(options)) {
     if (options.saveTrace !== undefined) await writeTrace(options.saveTrace, trace);
@@ -56,6 +59,27 @@ async function suite({ scenarios, seeds, policies, depKnown, json }: SimulateOpt
   await saveJson(
     json,
     rows.map((row) => ({ scenario: row.scenario, figures: Object.fromEntries(row.byPolicy) })),
+  );
+}
+
+async function randomPools(count: number, { seeds, policies, depKnown, json }: SimulateOptions): Promise<void> {
+  const [first = 1] = seeds;
+  const results: PoolResult[] = [];
+  for (let seed = first; seed < first + count; seed++) {
+    const pool = randomPool(seed);
+    const played = runCase(
+      makeTrace(pool, seed),
+      ['kiln', ...policies.filter((name) => name !== 'kiln')],
+      seed,
+      depKnown,
+    );
+    const byPolicy = new Map(played.map(({ policy, metrics }) => [policy, metrics]));
+    results.push({ pool: pool.name, size: `${pool.hosts} × ${pool.slots}`, load: pool.load, byPolicy });
+  }
+  say(poolTable(results));
+  await saveJson(
+    json,
+    results.map(({ pool, byPolicy }) => ({ pool, figures: Object.fromEntries(byPolicy) })),
   );
 }
 

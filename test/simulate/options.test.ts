@@ -3,19 +3,19 @@ import { FlagError, readOptions } from './options.ts';
 import { POLICIES } from './policies/catalog.ts';
 import { SCENARIOS } from './trace/scenarios.ts';
 
-test('without flags: one trace, every policy', () => {
+test('plays one trace with every policy by default', () => {
   expect(readOptions([])).toMatchObject({
     ...{ suite: false, scenarios: ['busy'], seeds: [1], policies: Object.keys(POLICIES), depKnown: true },
   });
 });
 
-test('the suite: every scenario, three seeds', () => {
+test('plays every scenario with three seeds for --suite', () => {
   const { scenarios, seeds } = readOptions(['--suite']);
   expect(scenarios).toEqual(SCENARIOS.map(({ name }) => name));
   expect(seeds).toEqual([101, 102, 103]);
 });
 
-test('lists are separated by commas', () => {
+test('accepts lists separated by commas', () => {
   expect(
     readOptions(['--scenario', 'half,tight', '--seed', '1,2', '--policy', 'kiln,delay-60', '--hide-deps']),
   ).toMatchObject({
@@ -23,7 +23,7 @@ test('lists are separated by commas', () => {
   });
 });
 
-describe('a bad flag is refused: which, what it held, what was expected', () => {
+describe('refuses a bad flag with its name, what it got and what was expected', () => {
   test.each([
     [['--scenario', 'busy,bussy'], /^--scenario: got "bussy", expected one of half, busy, /],
     [['--policy', 'kilm'], /^--policy: got "kilm", expected one of kiln, /],

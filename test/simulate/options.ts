@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { POLICIES } from './policies/catalog.ts';
 import { SCENARIOS } from './trace/scenarios.ts';
 
-/** A flag that can't be used as it is; the message names it, what it held and what was expected. */
+/** A flag with a bad value. The message gives the flag, what it got and what was expected. */
 export class FlagError extends Error {
   readonly code = 'bad_flag';
   constructor(flag: string, got: string, expected: string) {
@@ -13,6 +13,8 @@ export class FlagError extends Error {
 export interface SimulateOptions {
   readonly help: boolean;
   readonly suite: boolean;
+  /** How many random pools to play instead of scenarios. */
+  readonly pools: number | undefined;
   readonly scenarios: readonly string[];
   readonly seeds: readonly number[];
   readonly policies: readonly string[];
@@ -26,23 +28,25 @@ export interface SimulateOptions {
 
 export const USAGE = `npm run simulate -- [FLAGS]
 
-Plays traces against Kiln's placement and what it is compared with, on a virtual clock.
+Plays traces against Kiln's placement and the policies it is compared with, on a virtual clock.
 
   --scenario NAME[,…]  ${SCENARIOS.map(({ name }) => name).join(', ')}; default: busy
-  --seed N[,…]         seeds of the traces; default: 1, with --suite 101,102,103
+  --seed N[,…]         seeds of the traces; default: 1, with --suite 101,102,103; with --pools the first seed
   --policy NAME[,…]    ${Object.keys(POLICIES).join(', ')}; default: all
-  --suite              every scenario, as tables of ratios to the bound
-  --trace FILE         a recorded trace instead of a made one (JSON lines; docs/develop/placement.md)
-  --export FILE        records the history of the pool at KILN_URL (with KILN_TOKEN) as such a trace, and ends
-  --save-trace FILE    writes the trace that was played
-  --hide-deps          builds don't say which dependencies they have, as in production
-  --svg FILE           a chart: how many builds had finished after which time
-  --json FILE          all figures
+  --suite              play every scenario; print tables of ratios to the bound
+  --pools N            play N random pools; print a line for each
+  --trace FILE         play a recorded trace (JSON lines; docs/develop/placement.md)
+  --export FILE        record the history of the pool at KILN_URL (with KILN_TOKEN) as such a trace, and exit
+  --save-trace FILE    write the trace that was played
+  --hide-deps          hide the builds' dependency versions from the policies, as in production
+  --svg FILE           write a chart of the times to finish
+  --json FILE          write all figures
 `;
 
 const FLAGS = {
   help: { type: 'boolean', short: 'h', default: false },
   suite: { type: 'boolean', default: false },
+  pools: { type: 'string' },
   scenario: { type: 'string' },
   seed: { type: 'string' },
   policy: { type: 'string' },
@@ -58,12 +62,19 @@ const FLAGS = {
 export function readOptions(args: readonly string[]): SimulateOptions {
   const { values } = parse(args);
   const { suite, trace, svg } = values;
+  const pools = values.pools === undefined ? undefined : poolsOf(values.pools);
+  if (pools !== undefined) {
+    for (const flag of ['suite', 'scenario', 'trace', 'svg', 'save-trace'] as const) {
+      const value = values[flag];
+      if (value) throw new FlagError(`--${flag}`, String(value), 'nothing beside --pools, which makes its own traces');
+    }
+  }
   if (suite && trace !== undefined)
-    throw new FlagError('--trace', trace, 'nothing beside --suite, which makes its traces');
+    throw new FlagError('--trace', trace, 'nothing beside --suite, which makes its own traces');
   if (suite && svg !== undefined) throw new FlagError('--svg', svg, 'nothing beside --suite: a chart shows one trace');
   const saved = values['save-trace'];
   if (suite && saved !== undefined)
-    throw new FlagError('--save-trace', saved, 'nothing beside --suite: a file is one trace');
+    throw new FlagError('--save-trace', saved, 'nothing beside --suite: a file contains one trace');
   if (trace !== undefined && values.scenario !== undefined) {
     throw new FlagError('--scenario', values.scenario, 'nothing beside --trace');
   }
@@ -76,17 +87,21 @@ export function readOptions(args: readonly string[]): SimulateOptions {
     );
   const policies = values.policy?.split(',') ?? Object.keys(POLICIES);
   for (const name of policies) oneOf('--policy', name, Object.keys(POLICIES));
+  if (pools !== undefined && policies.every((name) => name === 'kiln')) {
+    throw new FlagError('--policy', policies.join(','), 'another policy beside kiln, to compare it with');
+  }
   const seeds = (values.seed ?? (suite ? '101,102,103' : '1')).split(',').map(seedOf);
   for (const [flag, file] of [
     ['--svg', svg],
     ['--save-trace', saved],
   ] as const) {
     if (file === undefined || (scenarios.length === 1 && seeds.length === 1)) continue;
-    throw new FlagError(flag, file, 'one scenario and one seed: it is of one trace');
+    throw new FlagError(flag, file, 'one scenario and one seed: the file is of one trace');
   }
   return {
     help: values.help,
     suite,
+    pools,
     scenarios,
     seeds,
     policies,
@@ -110,6 +125,14 @@ function parse(args: readonly string[]) {
 
 function oneOf(flag: string, value: string, allowed: readonly string[]): void {
   if (!allowed.includes(value)) throw new FlagError(flag, JSON.stringify(value), `one of ${allowed.join(', ')}`);
+}
+
+function poolsOf(text: string): number {
+  const pools = Number(text);
+  if (!Number.isSafeInteger(pools) || pools < 1) {
+    throw new FlagError('--pools', JSON.stringify(text), 'a whole number from 1 on');
+  }
+  return pools;
 }
 
 function seedOf(text: string): number {

@@ -91,7 +91,6 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
     { ...state, outgoing, blobs: new FsBlobStore(resolve(settings.KILN_BLOB_DIR)), log },
   );
   shutdown.add('api', () => api.close(), API_CLOSE_LIMIT_MS);
-  log.info({ url: api.url }, 'api listening');
   return {};
 });
 

@@ -1,20 +1,24 @@
-export { ArtifactRefused } from './artifact-pipe.ts';
-export { BuildStop, type StopCause } from './build-stop.ts';
-export { Builder } from './builder.ts';
-export type {
-  BuilderInfo,
-  BuilderOptions,
-  CacheBudget,
-  CommitDockerfile,
-  ContextSource,
-  DriverName,
-  Logger,
-  RunRequest,
-} from './builder-options.ts';
-export { cacheNamespace } from './buildx-arguments.ts';
+// Folders, lower ones first; none imports a later one:
+//   engine     calls to the Docker Engine
+//   tool       the container in which buildx runs
+//   control    BuildKit's gRPC API, and the inventory read by it
+//   masking    secrets out of logs
+//   progress   buildx's progress output to log records
+//   outcome    why a run stopped, and classification of failures
+//   egress     rules for what builds may reach
+//   run        one build: its files, context, buildx process
+//   lifecycle  builders: starting, claiming, budgets, all of a host
+export type { DriverName } from './control/buildkit-connection.ts';
+export { BuildkitError } from './control/grpc-call.ts';
+export type { BuilderInventory, CacheMount } from './control/inventory.ts';
 export { type Egress, EgressUnenforceable } from './egress/egress.ts';
-export { EngineError } from './engine.ts';
-export { EngineNotApart, EngineTaken } from './engine-claim.ts';
-export { BuildkitError } from './grpc-call.ts';
-export { HostBuilders, type HostBuildersInfo, type HostBuildersOptions } from './host-builders.ts';
-export type { BuilderInventory, CacheMount } from './inventory.ts';
+export { EngineError } from './engine/engine.ts';
+export type { Logger } from './engine/logger.ts';
+export { Builder } from './lifecycle/builder.ts';
+export type { BuilderInfo, BuilderOptions, CacheBudget } from './lifecycle/builder-options.ts';
+export { EngineNotApart, EngineTaken } from './lifecycle/engine-claim.ts';
+export { HostBuilders, type HostBuildersInfo, type HostBuildersOptions } from './lifecycle/host-builders.ts';
+export { BuildStop, type StopCause } from './outcome/build-stop.ts';
+export { ArtifactRefused } from './run/artifact-pipe.ts';
+export { cacheNamespace } from './run/buildx-arguments.ts';
+export type { CommitDockerfile, ContextSource, RunRequest } from './run/run-request.ts';

@@ -97,13 +97,6 @@ export {
   type MemoryUse,
   memoryLevel,
 } from './limits/memory-level.ts';
-export type {
-  ConsideredHost,
-  DecisionReason,
-  PlacementDecision,
-  Prediction,
-  Verdict,
-} from './placement/decision.ts';
 export {
   expectedRuns,
   FIRST_GUESS,
@@ -112,12 +105,15 @@ export {
   type PoolEstimate,
   type RepoEstimate,
   runAt,
-} from './placement/estimates.ts';
-export type { LearnedPool, LearnedRepo } from './placement/learned.ts';
-export type { Assignment } from './placement/pass.ts';
-export { type DecideOptions, type Decisions, PlacementPool } from './placement/pool.ts';
-export type { RuledOut } from './placement/requirements.ts';
-export { DEFAULT_PLACEMENT, type PlacementSettings } from './placement/settings.ts';
+} from './placement/estimates/estimates.ts';
+export type { LearnedPool, LearnedRepo } from './placement/estimates/learned.ts';
+export type {
+  ConsideredHost,
+  DecisionReason,
+  PlacementDecision,
+  Prediction,
+  Verdict,
+} from './placement/model/decision.ts';
 export {
   type AttemptOutcome,
   type HeldCache,
@@ -126,7 +122,11 @@ export {
   type PendingBuild,
   PRIORITIES,
   type Priority,
-} from './placement/words.ts';
+} from './placement/model/model.ts';
+export type { RuledOut } from './placement/model/requirements.ts';
+export { DEFAULT_PLACEMENT, type PlacementSettings } from './placement/model/settings.ts';
+export type { Assignment } from './placement/pass/pass.ts';
+export { type DecideOptions, type Decisions, PlacementPool } from './placement/placement-pool.ts';
 export {
   type ChosenSecrets,
   chooseSecrets,

@@ -8,7 +8,7 @@ import { openCommit } from './commit-files.ts';
 import { GitFailed } from './git-failed.ts';
 import { GitServer } from './testing/git-server.ts';
 
-/** Lets git go to this machine by its address. */
+/** Lets git reach this machine by its address. */
 const guard = new OutgoingGuard(allowedHosts.parse('loopback'));
 const LIMITS = { timeoutMs: 20_000, maxFetchBytes: 8 * 1024 * 1024, guard };
 const never = new AbortController().signal;
@@ -20,7 +20,7 @@ let second: string;
 let dir: string;
 
 beforeAll(async () => {
-  // A place of its own: other processes fetch at the same time.
+  // A separate directory, because other processes fetch at the same time.
   dir = mkdtempSync(join(tmpdir(), 'kiln-commit-files-'));
   vi.stubEnv('TMPDIR', dir);
   server = await GitServer.start();
@@ -45,7 +45,7 @@ const open = (ref: string, more: object = {}, limits: object = {}) =>
   openCommit({ url: server.url(), ref, ...more }, { ...LIMITS, ...limits }, never);
 const leftovers = () => readdirSync(tmpdir()).filter((name) => name.startsWith('kiln-fetch-'));
 
-/** The failure that opening or reading ends in. */
+/** Returns the failure of opening or reading. */
 async function failure(work: Promise<unknown>): Promise<GitFailed> {
   const error = await work.then(
     () => undefined,
@@ -56,9 +56,9 @@ async function failure(work: Promise<unknown>): Promise<GitFailed> {
 }
 
 describe('a commit', () => {
-  it('is read at its own state, without the files that nobody asks for; nothing is left', async () => {
+  it('is read without fetching other files, and leaves nothing behind', async () => {
     {
-      // Far less than the other files: they aren't sent.
+      // Far less than the other files, which aren't sent.
       await using files = await open(first, {}, { maxFetchBytes: 64 * 1024 });
       expect(files.commit).toBe(first);
       expect(await files.read('.kiln.yaml', 1_000)).toEqual({ text: CONFIG, isWhole: true });
@@ -70,9 +70,9 @@ describe('a commit', () => {
     expect(leftovers()).toEqual([]);
   });
 
-  it('is fetched from the addresses that were checked, files later on as well, and from no other', async () => {
+  it('is fetched only from the addresses that were checked, also later for its files', async () => {
     const allowed = allowedHosts.parse('git.test');
-    // Nobody else knows this name: git can have its address only from the check.
+    // Only the check can resolve this name.
     const named = new OutgoingGuard(allowed, async () => [{ address: '127.0.0.1', family: 4 }]);
     const url = `http://git.test:${new URL(server.origin).port}/app.git`;
     await using files = await open(first, { url }, { guard: named });
@@ -86,12 +86,12 @@ describe('a commit', () => {
     expect(server.seen).toHaveLength(before);
   });
 
-  it('is found by a branch, too', async () => {
+  it('is found by a branch', async () => {
     await using files = await open('refs/heads/main');
     expect(files.commit).toBe(second);
   });
 
-  it('tells what it changed, against a commit and against a branch', async () => {
+  it('lists its changes since a commit and on a branch', async () => {
     const fork = server.commit({ 'src/c.ts': '3' }, 'feature');
     server.commit({ 'docs/later.md': 'not of the branch' }, 'main', 'main');
     await using pushed = await open(second);
@@ -102,7 +102,7 @@ describe('a commit', () => {
     expect(await pulled.changedOn('gone')).toBeUndefined();
   });
 
-  it('tells plain files from links, and from what lies below one', async () => {
+  it('distinguishes plain files from links and from paths below links', async () => {
     const linked = server.commit(
       { l: { link: 'src/a.ts' }, d: { link: 'src' }, 'deep/d': { link: '../src' } },
       'linked',
@@ -115,13 +115,13 @@ describe('a commit', () => {
   });
 });
 
-describe('what goes wrong', () => {
-  it('no such commit; it may come yet', async () => {
+describe('reading a commit', () => {
+  it('fails with ref_missing for a commit that does not exist, or not yet', async () => {
     expect(await failure(open('ab'.repeat(20)))).toMatchObject({ fault: 'ref_missing', isPassing: true });
     expect(await failure(open('refs/heads/none'))).toMatchObject({ fault: 'ref_missing' });
   });
 
-  it('credentials: needed, wrong, right, and sent in no other way than as a header', async () => {
+  it('fails without valid credentials, and sends them only as a header', async () => {
     const url = server.url('/private/app.git');
     const refused = await failure(open(first, { url }));
     expect(refused).toMatchObject({ fault: 'auth_refused', isPassing: false });
@@ -132,7 +132,7 @@ describe('what goes wrong', () => {
     expect(server.seen.every(({ path }) => !path.includes(server.token))).toBe(true);
   });
 
-  it('a server that is not there, hangs, or sends the client elsewhere', async () => {
+  it('fails for a server that is down, hangs, or redirects elsewhere', async () => {
     expect(await failure(open(first, { url: 'http://127.0.0.1:9/app.git' }))).toMatchObject({ isPassing: true });
     server.instead = () => {};
     const late = await failure(open(first, {}, { timeoutMs: 300 }));
@@ -148,18 +148,18 @@ describe('what goes wrong', () => {
     expect(elsewhere).toEqual([]);
   });
 
-  it('a file that is larger than a fetch may be', async () => {
+  it('fails for a file larger than the limit of a fetch', async () => {
     await using files = await open(first, {}, { maxFetchBytes: 64 * 1024 });
     const error = await failure(files.read('src/big.bin', 2 * 1024 * 1024));
     expect(error).toMatchObject({ fault: 'too_large', isPassing: false });
     expect(error.message).toContain('sends more than');
   });
 
-  it('is left at once when it is given up', async () => {
+  it('stops when the signal aborts', async () => {
     server.instead = () => {};
     const stop = new AbortController();
     const opening = openCommit({ url: server.url(), ref: first }, LIMITS, stop.signal);
-    while (server.seen.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await expect.poll(() => server.seen.length, { timeout: 20_000, interval: 10 }).toBeGreaterThan(0);
     stop.abort(new Error('enough'));
     await expect(opening).rejects.toThrow('enough');
   });

@@ -2,14 +2,14 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isCommit } from '@kiln/domain';
-import { type Asked, explain } from './explain.ts';
+import { explain, type GitQuery } from './explain.ts';
 import { authorizing, gitEnvironment } from './git-environment.ts';
 import { GitFailed } from './git-failed.ts';
 import { requireGit } from './git-version.ts';
 import { type GitGuard, reach } from './reach.ts';
 import { type GitRun, runGit } from './run-git.ts';
 
-/** How git shows who it is. */
+/** User name and password, or token, for HTTP basic authentication. */
 export interface GitCredentials {
   readonly user: string;
   readonly token: string;
@@ -19,62 +19,62 @@ export interface GitSource {
   readonly url: string;
   /** A commit, or a full ref. */
   readonly ref: string;
-  /** Value of an Authorization header, in place of `credentials`. */
+  /** Value of the Authorization header, instead of `credentials`. */
   readonly authorization?: string | undefined;
   readonly credentials?: GitCredentials | undefined;
 }
 
 export interface GitLimits {
-  /** For each command. */
+  /** Time-out of each git command. */
   readonly timeoutMs: number;
-  /** Most that the other side may send at once. */
+  /** Most that the server may send per fetch. */
   readonly maxFetchBytes: number;
-  /** Keeps git away from what only this network reaches. */
+  /** Keeps git from reaching addresses of this network. */
   readonly guard: Pick<GitGuard, 'check'>;
 }
 
-/** One commit, without its files: those are fetched as they are read. Disposing of it removes what was fetched. */
+/** One commit, whose files are fetched when they are read. Disposing of it removes everything that was fetched. */
 export interface CommitFiles extends AsyncDisposable {
   readonly commit: string;
-  /** The text of a file, its first `maxBytes` at most; undefined where the commit has none. @throws GitFailed */
+  /** Reads a file, at most its first `maxBytes`; undefined if the commit has no such file. @throws GitFailed */
   read(path: string, maxBytes: number): Promise<{ text: string; isWhole: boolean } | undefined>;
-  /** Whether a path is a plain file of the commit: neither a link, nor below one; undefined where there is nothing. @throws GitFailed */
+  /** Whether a path is a plain file: neither a link nor below one; undefined if the commit has no such path. @throws GitFailed */
   isPlainFile(path: string): Promise<boolean | undefined>;
-  /** Paths in which the commit differs from another one; undefined where that can't be told. */
+  /** Lists the paths in which the commit differs from another one; undefined if that can't be determined. */
   changedSince(commit: string): Promise<string[] | undefined>;
-  /** Paths that were changed since the commit left a branch; undefined where that can't be told. */
+  /** Lists the paths changed since the commit forked from a branch; undefined if that can't be determined. */
   changedOn(branch: string): Promise<string[] | undefined>;
 }
 
 const HEAD = 'refs/kiln/head';
 const BASE = 'refs/kiln/base';
 const FILTER = '--filter=blob:none';
-/** How far back the place is looked for where a branch was left: commits of either side. */
+/** How many commits of either side are searched for the fork point. */
 const HISTORY_DEPTH = 200;
 const MAX_PATHS_BYTES = 8 * 1024 * 1024;
-/** Those that are to be answered at once go first. */
+/** Lower than that of processes which answer requests. */
 const NICENESS = 10;
 
 /**
- * Fetches one commit at depth 1 and without files, into a directory of its own.
+ * Fetches one commit at depth 1 and without files, into a temporary directory.
  * @throws GitFailed @throws the signal's reason
  */
 export async function openCommit(source: GitSource, limits: GitLimits, signal: AbortSignal): Promise<CommitFiles> {
   await requireGit();
-  const way = await reach(source.url, limits.guard);
+  const reached = await reach(source.url, limits.guard);
   await using stack = new AsyncDisposableStack();
   const dir = stack.adopt(await mkdtemp(join(tmpdir(), 'kiln-fetch-')), (path) =>
     rm(path, { recursive: true, force: true, maxRetries: 3 }),
   );
-  // A commit that was fetched without its history isn't fetched again with it: that has a place of its own.
+  // git doesn't fetch the history of a commit that it already has without it, hence a separate repository.
   const history = join(dir, 'history');
   await mkdir(history);
-  await Promise.all([makeRepository(dir, way.url), makeRepository(history, way.url)]);
+  await Promise.all([makeRepository(dir, reached.url), makeRepository(history, reached.url)]);
   const base: GitRun = {
     cwd: dir,
     env: gitEnvironment({
-      ...way,
-      config: { ...way.config, ...authorizing(source.url, source.authorization ?? basic(source.credentials)) },
+      ...reached,
+      config: { ...reached.config, ...authorizing(source.url, source.authorization ?? basic(source.credentials)) },
     }),
     timeoutMs: limits.timeoutMs,
     maxFileBytes: limits.maxFetchBytes,
@@ -82,9 +82,9 @@ export async function openCommit(source: GitSource, limits: GitLimits, signal: A
     niceness: NICENESS,
     signal,
   };
-  const asked: Asked = {
+  const query: GitQuery = {
     ...{ url: source.url, ref: source.ref, timeoutMs: limits.timeoutMs, maxBytes: limits.maxFetchBytes },
-    credentials: 'the connection’s gitToken',
+    credentials: 'set the connection’s gitToken',
   };
   const git = (args: readonly string[], more: Partial<GitRun> = {}) =>
     runGit(['--git-dir=.', ...args], { ...base, ...more });
@@ -92,10 +92,10 @@ export async function openCommit(source: GitSource, limits: GitLimits, signal: A
     git(['fetch', '--quiet', '--no-tags', `--depth=${depth}`, FILTER, 'origin', ...refspecs], { cwd });
 
   const fetched = await fetch([`+${source.ref}:${HEAD}`]);
-  if (!fetched.ok) throw explain(asked, fetched);
+  if (!fetched.ok) throw explain(query, fetched);
   const named = isCommit(source.ref) ? undefined : await git(['rev-parse', '--verify', '--quiet', `${HEAD}^{commit}`]);
   if (named?.ok === false) {
-    throw new GitFailed('ref_missing', `${source.ref} of ${source.url} is no commit`, false);
+    throw new GitFailed('ref_missing', `${source.ref} of ${source.url} is not a commit`, false);
   }
   const commit = named?.output.toString().trim() ?? source.ref;
 
@@ -119,12 +119,12 @@ export async function openCommit(source: GitSource, limits: GitLimits, signal: A
         stdin: `${HEAD}:${name}\n`,
         maxOutputBytes: maxBytes + 200,
       });
-      if (!found.ok) throw explain(asked, found);
+      if (!found.ok) throw explain(query, found);
       return blobOf(found.output, maxBytes);
     },
     async isPlainFile(path) {
       const listed = await git(['ls-tree', '-z', '--full-tree', HEAD, '--', path]);
-      if (!listed.ok) throw explain(asked, listed);
+      if (!listed.ok) throw explain(query, listed);
       const entry = listed.output
         .toString()
         .split('\0')
@@ -146,7 +146,7 @@ export async function openCommit(source: GitSource, limits: GitLimits, signal: A
   };
 }
 
-/** Whether a directory on the way to a path is a link, which git itself doesn't follow. */
+/** Whether a parent directory of the path is a link, which git itself doesn't follow. */
 async function isBelowLink(
   path: string,
   git: (args: readonly string[]) => ReturnType<typeof runGit>,
@@ -164,7 +164,7 @@ async function isBelowLink(
   );
 }
 
-/** What `git init --bare` makes, as far as git needs it, and a remote that hands out missing files. */
+/** Creates the parts of a bare repository that git needs, with a remote from which missing files are fetched. */
 async function makeRepository(dir: string, url: string): Promise<void> {
   const config = [
     '[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tpartialClone = origin',
@@ -177,7 +177,7 @@ async function makeRepository(dir: string, url: string): Promise<void> {
   ]);
 }
 
-/** `<id> blob <size>\n<bytes>\n`, or `<name> missing`. A directory is no file. */
+/** Parses `<id> blob <size>\n<bytes>\n`; undefined for `<name> missing` and for directories. */
 function blobOf(output: Buffer, maxBytes: number): { text: string; isWhole: boolean } | undefined {
   const end = output.indexOf(10);
   const [, size] = /^[0-9a-f]+ blob (\d+)$/.exec(output.subarray(0, end).toString()) ?? [];

@@ -2,31 +2,31 @@ import { readGitComplaint } from '@kiln/domain';
 import { GitFailed } from './git-failed.ts';
 import type { GitEnd } from './run-git.ts';
 
-export interface Asked {
+export interface GitQuery {
   readonly url: string;
   readonly ref?: string | undefined;
   readonly timeoutMs: number;
-  /** What a server was allowed to send. */
+  /** Most that the server may send. */
   readonly maxBytes: number;
-  /** What would give git the credentials that it misses: `wants credentials, or refuses …`. */
+  /** Completes the message `credentials are missing or invalid: …`: where Kiln takes credentials from. */
   readonly credentials: string;
 }
 
-/** Why git failed, in words for the user who gave the URL. */
-export function explain(asked: Asked, end: Extract<GitEnd, { ok: false }>): GitFailed {
-  const { url, ref } = asked;
-  const { fault, said = 'git failed and said nothing' } = readGitComplaint(end.stderr);
+/** Explains to the user who gave the URL why git failed. */
+export function explain(query: GitQuery, end: Extract<GitEnd, { ok: false }>): GitFailed {
+  const { url, ref } = query;
+  const { fault, said = 'git failed without a message' } = readGitComplaint(end.stderr);
   if (end.why === 'timeout') {
-    return new GitFailed('unreachable', `${url} didn’t answer within ${asked.timeoutMs / 1000} s`, true);
+    return new GitFailed('unreachable', `${url} didn’t answer within ${query.timeoutMs / 1000} s`, true);
   }
-  if (end.why === 'too_large' || fault === 'too_large') return sendsTooMuch(asked);
+  if (end.why === 'too_large' || fault === 'too_large') return sendsTooMuch(query);
   switch (fault) {
     case 'git_missing':
-      return new GitFailed(fault, 'git isn’t installed where Kiln runs, or isn’t in its PATH', false);
+      return new GitFailed(fault, 'git isn’t installed on Kiln’s machine, or isn’t in its PATH', false);
     case 'ref_missing':
       return new GitFailed(fault, `${url} has no ${ref ?? 'such ref'}: ${said}`, true);
     case 'auth_refused':
-      return new GitFailed(fault, `${url} wants credentials, or refuses ${asked.credentials} (${said})`, false);
+      return new GitFailed(fault, `${url}: credentials are missing or invalid: ${query.credentials} (${said})`, false);
     case 'redirected':
     case 'repository_missing':
       return new GitFailed(fault, `${url} can’t be read: ${said}`, false);
@@ -35,7 +35,7 @@ export function explain(asked: Asked, end: Extract<GitEnd, { ok: false }>): GitF
   }
 }
 
-export function sendsTooMuch({ url, maxBytes }: Asked): GitFailed {
+export function sendsTooMuch({ url, maxBytes }: GitQuery): GitFailed {
   const most = `${Math.floor(maxBytes / (1024 * 1024))} MiB`;
-  return new GitFailed('too_large', `${url} sends more than ${most}, which is the most that Kiln takes`, false);
+  return new GitFailed('too_large', `${url} sends more than ${most}, the limit of a fetch`, false);
 }

@@ -16,7 +16,7 @@ const never = new AbortController().signal;
 
 let server: GitServer;
 let dir: string;
-/** What a program that git was made to run has seen. */
+/** The environment of a program that git was made to run. */
 const told = () => readFileSync(join(dir, 'told'), { encoding: 'utf8', flag: 'a+' });
 
 beforeAll(async () => {
@@ -29,7 +29,7 @@ beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'kiln-git-host-'));
   const helper = `#!/bin/sh\nenv >> ${dir}/told\necho username=x\necho password=${server.token}\n`;
   writeFileSync(join(dir, 'helper'), helper, { mode: 0o700 });
-  // What Kiln's processes hold beside git's settings.
+  // Variables of Kiln's processes that git must not get.
   vi.stubEnv('KILN_SECRET_KEY', 'the-pool-key');
   vi.stubEnv('HOME', dir);
 });
@@ -41,7 +41,7 @@ afterEach(async () => {
 const helperConfig = () =>
   `[credential]\n\thelper = ${dir}/helper\n[core]\n\taskPass = ${dir}/helper\n\thooksPath = ${dir}/hooks\n[http]\n\tfollowRedirects = true\n\tproxy = http://127.0.0.1:1\n`;
 
-/** By which a host can have credentials, or programs, for whoever runs git on it. */
+/** Ways in which a host can have credentials or programs for everybody who runs git on it. */
 const WAYS: readonly (readonly [string, () => void])[] = [
   ['~/.gitconfig', () => writeFileSync(join(dir, '.gitconfig'), helperConfig())],
   [
@@ -97,7 +97,7 @@ const WAYS: readonly (readonly [string, () => void])[] = [
 ];
 
 describe('a host’s own credentials', () => {
-  test.each(WAYS)('by %s open no repository for builds', async (_, prepare) => {
+  test.each(WAYS)('in %s open no repository for builds', async (_, prepare) => {
     prepare();
     const url = server.url('/private/app.git');
     const { token } = server;
@@ -109,7 +109,7 @@ describe('a host’s own credentials', () => {
     expect(told()).toBe('');
     expect(server.seen.length).toBeGreaterThan(0);
     expect(server.seen.filter(({ authorization }) => authorization !== undefined)).toEqual([]);
-    // What the build itself brings does.
+    // The build's own credentials do.
     const authorization = `basic ${Buffer.from(`x:${token}`).toString('base64')}`;
     expect(await resolveRef({ url, authorization }, guard, never)).toMatch(/^[0-9a-f]{40}$/);
     expect(told()).toBe('');
@@ -126,7 +126,7 @@ describe('git’s environment', () => {
     return end.output.toString();
   };
 
-  test('has nothing of Kiln’s settings, and of the operator’s only proxies and certificates', async () => {
+  test('contains none of Kiln’s settings, and only proxies and certificates of the operator’s', async () => {
     vi.stubEnv('https_proxy', 'http://proxy.corp.example:3128');
     vi.stubEnv('GIT_SSL_CAINFO', '/etc/ssl/corp.pem');
     vi.stubEnv('GIT_SSL_NO_VERIFY', '1');
@@ -148,7 +148,7 @@ describe('git’s environment', () => {
     ['https', 'file:///etc'],
     ['http', 'ext::sh -c "echo > told"'],
     ['http', 'ssh://127.0.0.1/x'],
-  ])('lets it speak %s, but not to %s', async (protocol, url) => {
+  ])('limited to %s does not allow %s', async (protocol, url) => {
     const end = await runGit(['ls-remote', '--', url], {
       ...{ cwd: dir, env: gitEnvironment({ protocol, config: {} }), timeoutMs: 20_000 },
       ...{ maxFileBytes: 0, maxOutputBytes: 1000, signal: never },
@@ -165,6 +165,6 @@ test.each([
   ['git version 2.34.1', false],
   ['git version 1.99', false],
   ['something else', false],
-])('%s can be kept to the addresses that were checked: %s', (printed, can) => {
+])('accepts %s: %s', (printed, can) => {
   expect(versionFault(printed) === undefined).toBe(can);
 });

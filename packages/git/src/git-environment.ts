@@ -1,17 +1,17 @@
-/** Settings of git by their names. */
+/** Git settings by name. */
 export type GitConfig = Readonly<Record<string, string>>;
 
 export interface GitSettings {
   /** The only protocol that git may speak: `https`, `http` or `git`. */
   readonly protocol: string;
-  /** Beside Kiln's own, over which it wins. What is secret may stand here: command lines can be read by everybody on the machine, this can't. */
+  /** Overrides Kiln's own settings. May contain secrets: unlike command lines, the environment isn't readable for other users. */
   readonly config: GitConfig;
   readonly variables?: Readonly<Record<string, string>>;
 }
 
 /**
- * All that git gets to see of the process' own environment: where programs are, by which proxy the operator's network is left, and whose
- * certificates are believed. libcurl reads the proxies in these spellings.
+ * The variables of the process's environment that git gets: the path, the operator's proxies (in the spellings that libcurl reads), and trusted
+ * certificates.
  */
 export const PASSED_ON: readonly string[] = [
   'PATH',
@@ -19,30 +19,29 @@ export const PASSED_ON: readonly string[] = [
   ...['GIT_SSL_CAINFO', 'GIT_SSL_CAPATH', 'SSL_CERT_FILE', 'SSL_CERT_DIR'],
 ];
 
-/** Nothing can be in it, and nobody can put anything there: no `.netrc`, no `.gitconfig`, no stored credentials. */
+/** Used as a directory that can't contain anything: no `.netrc`, no `.gitconfig`, no stored credentials. */
 const NO_DIRECTORY = '/dev/null';
 
 const ALWAYS: GitConfig = {
-  // Whatever it were sent to could be anything, and would get the credentials. `askRemote` follows by itself, where it may.
+  // A redirect may lead anywhere, and git would send the credentials there. `listRefs` follows redirects itself if they are allowed.
   'http.followRedirects': 'false',
-  // An empty one ends the list of helpers; there is no list, as no file of configuration is read.
+  // An empty entry clears the list of helpers.
   'credential.helper': '',
   'core.askPass': '',
   'core.hooksPath': NO_DIRECTORY,
-  // What is fetched is thrown away in a moment.
+  // Fetched objects are soon removed.
   'maintenance.auto': 'false',
   'gc.auto': '0',
-  // Threads reserve memory, which is limited (`runGit`); what is fetched is small.
+  // Threads reserve memory, which `runGit` limits, and the packs are small.
   'pack.threads': '1',
 };
 
-/** A server that sends less than a byte a second for so long is taken for dead, s. */
+/** A server that sends less than a byte per second for this long is considered dead, in s. */
 const SILENCE_SECONDS = '10';
 
 /**
- * Git's whole environment. It reads no file of configuration but that of the repository it is told to use, never asks, runs no helper and no
- * hook, and speaks one protocol. Objects that are fetched aren't checked for the faults that `fsck` knows: none is ever checked out, and
- * honest old repositories have some.
+ * Returns git's whole environment. With it git reads no configuration but that of the given repository, never prompts, runs no helper and no hook,
+ * and speaks only one protocol. Fetched objects aren't checked by `fsck`: none is ever checked out, and old repositories have harmless faults.
  */
 export function gitEnvironment({ protocol, config, variables = {} }: GitSettings): NodeJS.ProcessEnv {
   const settings = Object.entries({ ...ALWAYS, ...config });
@@ -57,7 +56,7 @@ export function gitEnvironment({ protocol, config, variables = {} }: GitSettings
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_CONFIG_SYSTEM: '/dev/null',
     GIT_CONFIG_GLOBAL: '/dev/null',
-    // Else git looks for a repository around the directory in which Kiln was started, and does what its configuration says.
+    // Otherwise git would search for a repository from Kiln's working directory upwards, and obey its configuration.
     GIT_DIR: NO_DIRECTORY,
     GIT_TERMINAL_PROMPT: '0',
     GIT_ASKPASS: '',
@@ -76,7 +75,7 @@ export function gitEnvironment({ protocol, config, variables = {} }: GitSettings
   };
 }
 
-/** Sends `Authorization: <header>` to the origin of a URL, and to no other. */
+/** Returns the setting that sends `Authorization: <header>` to the origin of a URL only. */
 export function authorizing(url: string, header: string | undefined): GitConfig {
   return header === undefined ? {} : { [`http.${new URL(url).origin}/.extraHeader`]: `Authorization: ${header}` };
 }

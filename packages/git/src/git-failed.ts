@@ -1,12 +1,12 @@
 import type { GitFault } from '@kiln/domain';
 
-/** `host_refused`: the server's address may not be reached. */
+/** `host_refused`: the server's address isn't allowed. */
 export type GitFailedFault = GitFault | 'host_refused';
 
-/** A repository that can't be read; the message names its URL and says why. */
+/** A repository can't be read; the message has its URL and the reason. */
 export class GitFailed extends Error {
   readonly fault: GitFailedFault;
-  /** Whether the same may succeed later. */
+  /** Whether a retry may succeed later. */
   readonly isPassing: boolean;
 
   constructor(fault: GitFailedFault, message: string, isPassing: boolean) {

@@ -2,13 +2,13 @@ import { gitEnvironment } from './git-environment.ts';
 import { GitFailed } from './git-failed.ts';
 import { runGit } from './run-git.ts';
 
-/** The first that has `http.curloptResolve`; an older one passes over the setting, and goes wherever the name leads. */
+/** The first version with `http.curloptResolve`; older ones ignore the setting and resolve the name themselves. */
 const OLDEST: readonly [number, number] = [2, 37];
 const TIMEOUT_MS = 10_000;
 
 let known: Promise<void> | undefined;
 
-/** Makes sure that git is there, and new enough to be kept to addresses. Asked once for each process. @throws GitFailed `git_missing` */
+/** Makes sure that git is installed, and new enough to be restricted to addresses. Checked once per process. @throws GitFailed `git_missing` */
 export function requireGit(): Promise<void> {
   known ??= askVersion().catch((error: unknown) => {
     known = undefined;
@@ -28,11 +28,11 @@ async function askVersion(): Promise<void> {
   });
   const fault = end.ok
     ? versionFault(end.output.toString())
-    : 'git isn’t installed where Kiln runs, or isn’t in its PATH';
+    : 'git isn’t installed on Kiln’s machine, or isn’t in its PATH';
   if (fault !== undefined) throw new GitFailed('git_missing', fault, false);
 }
 
-/** Why a git of this version can’t be used; undefined where it can. */
+/** Returns why a git of this version can’t be used; undefined if it can. */
 export function versionFault(printed: string): string | undefined {
   const [, major, minor] = /^git version (\d+)\.(\d+)/.exec(printed) ?? [];
   const [oldestMajor, oldestMinor] = OLDEST;
@@ -40,5 +40,5 @@ export function versionFault(printed: string): string | undefined {
     major !== undefined &&
     (Number(major) > oldestMajor || (Number(major) === oldestMajor && Number(minor) >= oldestMinor));
   if (isNewEnough) return undefined;
-  return `${printed.trim().slice(0, 100) || 'git'} can’t be kept to the addresses that were checked: git ${OLDEST.join('.')} or later is needed where Kiln runs`;
+  return `${printed.trim().slice(0, 100) || 'git'} can’t be restricted to checked addresses: got an older version, expected git ${OLDEST.join('.')} or later`;
 }

@@ -6,22 +6,21 @@ import { GitFailed } from './git-failed.ts';
 
 export type GitGuard = Pick<OutgoingGuard, 'check' | 'fetch'>;
 
-/** How git gets at a repository, and at nothing else. */
+/** Settings with which git reaches a repository, and no other server. */
 export interface Reach extends GitSettings {
-  /** What git is given for the URL. */
+  /** The URL to give to git. */
   readonly url: string;
 }
 
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'https:': '443', 'http:': '80' };
 const MAX_REDIRECTS = 5;
-/** What git asks a server first; it takes the address that answers for the repository's. */
+/** The first request of git; a redirect of it moves the whole repository. */
 const FIRST_REQUEST = '/info/refs?service=git-upload-pack';
 
 /**
- * Looks the host of a clone URL up, and answers what makes git go to the addresses that were found and nowhere else: neither where the
- * name leads a moment later, nor where the server sends it. For https and http libcurl is told the addresses; with `git://` the first of
- * them is in the URL, and the name is still told to the server. A name that can't be looked up here is left to git only where there is a
- * proxy, which then looks it up.
+ * Resolves the host of a clone URL, and returns settings that restrict git to these addresses: neither a later change of the name's address nor a
+ * redirect leads it elsewhere. For https and http libcurl gets the addresses; for `git://` the first of them replaces the host in the URL, and the
+ * server still gets the name. A name that can't be resolved here is left to git only if there is a proxy to resolve it.
  * @throws GitFailed `host_refused`, `unreachable`
  */
 export async function reach(url: string, guard: Pick<GitGuard, 'check'>): Promise<Reach> {
@@ -39,7 +38,7 @@ export async function reach(url: string, guard: Pick<GitGuard, 'check'>): Promis
   return { url, protocol: scheme, config };
 }
 
-/** None where only the operator's proxy can tell. */
+/** Returns the host's checked addresses; none if only the operator's proxy can resolve it. */
 async function lookUp(url: string, guard: Pick<GitGuard, 'check'>): Promise<string[]> {
   const { hostname, protocol } = new URL(url);
   let why = '';
@@ -51,10 +50,10 @@ async function lookUp(url: string, guard: Pick<GitGuard, 'check'>): Promise<stri
     if (error instanceof Error && 'code' in error) why = ` (${error.code})`;
   }
   if (hasProxy(protocol)) return [];
-  throw new GitFailed('unreachable', `${url} can’t be read: ${hostname} can’t be looked up${why}`, true);
+  throw new GitFailed('unreachable', `${url} can’t be read: ${hostname} can’t be resolved${why}`, true);
 }
 
-/** As libcurl reads them. Which hosts go by one is its business, too: this only tells whether any may. */
+/** Whether libcurl finds a proxy for the protocol. It may still exempt hosts. */
 function hasProxy(protocol: string): boolean {
   const { env } = process;
   const all = env.all_proxy ?? env.ALL_PROXY;
@@ -63,7 +62,7 @@ function hasProxy(protocol: string): boolean {
 }
 
 /**
- * Where the server at a clone URL sends git, as for a repository that was renamed; undefined where nowhere else, or it can't be told.
+ * Returns the URL to which the server redirects git, as for a renamed repository; undefined if there is no such redirect.
  * @throws GitFailed `host_refused`
  */
 export async function followRedirect(url: string, guard: GitGuard, signal: AbortSignal): Promise<string | undefined> {
@@ -79,7 +78,7 @@ export async function followRedirect(url: string, guard: GitGuard, signal: Abort
       return redirects > 0 && at.endsWith(FIRST_REQUEST) ? at.slice(0, -FIRST_REQUEST.length) : undefined;
     }
     const next = URL.parse(location, at);
-    // Never from https to http: what is fetched would be anybody's.
+    // Never from https to http, where anybody could change what is fetched.
     if (!next || !/^https?:$/.test(next.protocol) || (at.startsWith('https:') && next.protocol !== 'https:'))
       return undefined;
     at = next.href;
@@ -88,7 +87,7 @@ export async function followRedirect(url: string, guard: GitGuard, signal: Abort
 }
 
 function hostRefused(url: string, { message }: AddressRefused): GitFailed {
-  return new GitFailed('host_refused', `${url} is not fetched from: ${message}`, false);
+  return new GitFailed('host_refused', `${url} can’t be fetched: ${message}`, false);
 }
 
 function bare(hostname: string): string {

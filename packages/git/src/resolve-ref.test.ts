@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { allowedHosts, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { resolveRef } from './resolve-ref.ts';
 import { GitServer } from './testing/git-server.ts';
 
-/** Lets git go to this machine by its address. */
+/** Lets git reach this machine by its address. */
 const LOCAL = new OutgoingGuard(allowedHosts.parse('loopback'));
 const never = new AbortController().signal;
 
@@ -38,18 +38,18 @@ describe('a ref', () => {
     ['light', 'second'],
     ['refs/heads/old', 'first'],
     ['refs/tags/v1.0', 'second'],
-    // A tag goes before a branch of the same name, and an annotated one stands for its commit.
+    // A tag takes precedence over a branch of the same name, and an annotated one is resolved to its commit.
     ['v1.0', 'second'],
-  ])('%s is the %s commit', async (ref, name) => {
+  ])('%s resolves to the %s commit', async (ref, name) => {
     expect(await resolve(server.url(), ref)).toBe(commits[name]);
   });
 
-  test('that is a full commit id is taken as it is, without asking', async () => {
+  test('that is a full commit id is returned as it is, without a request', async () => {
     const commit = 'c'.repeat(40);
     expect(await resolve('http://127.0.0.1:1/x', commit)).toBe(commit);
   });
 
-  test('of a private repository is told to those who have the credentials, which go to its origin only', async () => {
+  test('of a private repository resolves only with its credentials', async () => {
     const authorization = `basic ${Buffer.from(`x-access-token:${server.token}`).toString('base64')}`;
     const url = server.url('/private/app.git');
     expect(await resolveRef({ url, authorization }, LOCAL, never)).toBe(commits.third);
@@ -64,14 +64,14 @@ describe('a ref', () => {
     await expect(resolve(server.url(path), ref)).rejects.toMatchObject({ fault });
   });
 
-  test('fails where nobody is', async () => {
+  test('fails for a server that is not listening', async () => {
     await expect(resolve('http://127.0.0.1:1/app.git')).rejects.toMatchObject({
       fault: 'unreachable',
       isPassing: true,
     });
   });
 
-  test('is given up at once with its signal', async () => {
+  test('stops resolving when its signal aborts', async () => {
     const asked = new Promise<void>((done) => {
       server.instead = () => done();
     });
@@ -83,9 +83,9 @@ describe('a ref', () => {
   });
 });
 
-describe('git goes', () => {
+describe('git connects', () => {
   const refused = { fault: 'host_refused' };
-  /** Names that this machine has, or seems to. */
+  /** A guard that resolves the given names. */
   const guard = (allowed: string, names: Readonly<Record<string, readonly string[]>>) =>
     new OutgoingGuard(allowed === '' ? NO_ALLOWED_HOSTS : allowedHosts.parse(allowed), async (name) => {
       const addresses = names[name];
@@ -94,7 +94,7 @@ describe('git goes', () => {
     });
   const at = (host: string, path = '/app.git') => `http://${host}:${new URL(server.origin).port}${path}`;
 
-  test('to no address of this network, by name or by itself, unless that is allowed', async () => {
+  test('to no address of this network, directly or by name, unless it is allowed', async () => {
     const closed = guard('', { 'git.test': ['127.0.0.1'] });
     for (const url of [server.url(), at('git.test'), 'git://git.test/app.git', 'git://127.0.0.1/app.git']) {
       await expect(resolve(url, 'main', closed)).rejects.toMatchObject(refused);
@@ -102,22 +102,22 @@ describe('git goes', () => {
     expect(server.seen).toEqual([]);
   });
 
-  test('to the addresses that were checked, whatever the name leads to by then', async () => {
-    // Nobody else knows this name: git can have its address only from the check.
+  test('only to the addresses that were checked', async () => {
+    // Only the check can resolve this name.
     expect(await resolve(at('git.test'), 'main', guard('git.test', { 'git.test': ['127.0.0.1'] }))).toBe(commits.third);
     expect(server.seen[0]?.host).toMatch(/^git\.test:/);
   });
 
-  test('to the address that was checked with git:// too, and tells the server the name', async () => {
+  test('to the address that was checked with git:// as well, and sends the server the name', async () => {
     const port = await freePort();
-    // The repository is found by the name that the client told.
+    // The daemon finds the repository by the name that the client sends.
     const daemon = spawn(
       'git',
       ['daemon', '--export-all', '--listen=127.0.0.1', `--port=${port}`, `--interpolated-path=${server.root}/%H/../%D`],
       { detached: true, stdio: 'ignore', env: { PATH: process.env.PATH ?? '', HOME: '/dev/null' } },
     );
     try {
-      await reachable(port);
+      await vi.waitFor(() => canConnect(port), { timeout: 20_000, interval: 10 });
       const open = guard('app.git', { 'app.git': ['127.0.0.1'] });
       expect(await resolve(`git://app.git:${port}/app.git`, 'main', open)).toBe(commits.third);
     } finally {
@@ -126,16 +126,16 @@ describe('git goes', () => {
   });
 
   test.each(['http://nowhere.test/app.git', 'git://nowhere.test/app.git'])(
-    'nowhere for %s, whose name can’t be looked up here',
+    'to nothing for %s, whose name can’t be resolved',
     async (url) => {
       await expect(resolve(url, 'main', guard('*', {}))).rejects.toMatchObject({
         fault: 'unreachable',
-        message: expect.stringContaining('nowhere.test can’t be looked up (ENOTFOUND)'),
+        message: expect.stringContaining('nowhere.test can’t be resolved (ENOTFOUND)'),
       });
     },
   );
 
-  /** The server itself moves a repository: `/moved/HOST/…` is at `HOST/…`. */
+  /** Makes the server redirect `/moved/HOST/…` to `HOST/…`. */
   const moving = () => {
     server.instead = (request, response) => {
       const [, host, path] = /^\/moved\/([^/]+)\/(.*)$/.exec(request.url ?? '') ?? [];
@@ -144,7 +144,7 @@ describe('git goes', () => {
     };
   };
 
-  test('where a server sends it, if it may go there, without the credentials', async () => {
+  test('to the target of an allowed redirect, without the credentials', async () => {
     moving();
     const open = guard('git.test,new.test', { 'git.test': ['127.0.0.1'], 'new.test': ['127.0.0.1'] });
     const { host } = new URL(at('new.test'));
@@ -154,7 +154,7 @@ describe('git goes', () => {
     expect(server.seen.at(-1)).toMatchObject({ host, authorization: undefined });
   });
 
-  test('not where a server sends it that it may not go', async () => {
+  test('to no target of a redirect that isn’t allowed', async () => {
     moving();
     const open = guard('git.test', { 'git.test': ['127.0.0.1'], 'inner.test': ['127.0.0.1'] });
     for (const inner of [new URL(at('inner.test')).host, new URL(server.origin).host]) {
@@ -176,15 +176,12 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-async function reachable(port: number): Promise<void> {
-  for (;;) {
-    const socket = connect(port, '127.0.0.1');
-    const isOpen = await once(socket, 'connect').then(
-      () => true,
-      () => false,
-    );
+/** @throws Error unless something listens at the port */
+async function canConnect(port: number): Promise<void> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+  } finally {
     socket.destroy();
-    if (isOpen) return;
-    await new Promise((done) => setImmediate(done));
   }
 }

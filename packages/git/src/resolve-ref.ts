@@ -1,5 +1,5 @@
 import { isCommit } from '@kiln/domain';
-import { type Asked, explain, sendsTooMuch } from './explain.ts';
+import { explain, type GitQuery, sendsTooMuch } from './explain.ts';
 import { authorizing, gitEnvironment } from './git-environment.ts';
 import { GitFailed } from './git-failed.ts';
 import { requireGit } from './git-version.ts';
@@ -15,12 +15,12 @@ export interface GitRemote {
 }
 
 const TIMEOUT_MS = 30_000;
-/** Refs that match are few; a server that sends all it has is read by git alone. */
+/** Matching refs are few; git itself filters those of servers that send all. */
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
 /**
- * The commit that `ref` names now. A full commit id is taken as it is.
- * Order as in gitrevisions(7): the exact ref, a tag (peeled), a branch.
+ * Resolves `ref` to its current commit. A full commit id is returned as it is.
+ * The order is that of gitrevisions(7): the exact ref, a tag (peeled), a branch.
  * @throws GitFailed @throws the signal's reason
  */
 export async function resolveRef(remote: GitRemote, guard: GitGuard, signal: AbortSignal): Promise<string> {
@@ -70,7 +70,7 @@ async function listRefs(
   );
 }
 
-/** Asks the server at `at`; credentials go to the origin of the remote's own URL only. */
+/** Lists refs of the server at `at`; sends credentials only to the origin of the remote's own URL. */
 async function askRemote(
   at: string,
   { url, authorization }: GitRemote,
@@ -78,22 +78,22 @@ async function askRemote(
   guard: GitGuard,
   signal: AbortSignal,
 ): Promise<string> {
-  const way = await reach(at, guard);
-  const end = await runGit(['ls-remote', '--', way.url, ...refs], {
+  const reached = await reach(at, guard);
+  const end = await runGit(['ls-remote', '--', reached.url, ...refs], {
     cwd: '/',
-    env: gitEnvironment({ ...way, config: { ...way.config, ...authorizing(url, authorization) } }),
+    env: gitEnvironment({ ...reached, config: { ...reached.config, ...authorizing(url, authorization) } }),
     timeoutMs: TIMEOUT_MS,
     maxFileBytes: 0,
     maxOutputBytes: MAX_OUTPUT_BYTES,
     signal,
   });
-  const asked: Asked = {
+  const query: GitQuery = {
     url: at,
     timeoutMs: TIMEOUT_MS,
     maxBytes: MAX_OUTPUT_BYTES,
-    credentials: `the ones given: kiln git-token set ${new URL(url).host} keeps some, a secret GIT_AUTH_TOKEN passes some`,
+    credentials: `store some with kiln git-token set ${new URL(url).host}, or pass a secret GIT_AUTH_TOKEN`,
   };
-  if (!end.ok) throw explain(asked, end);
-  if (end.isCut) throw sendsTooMuch(asked);
+  if (!end.ok) throw explain(query, end);
+  if (end.isCut) throw sendsTooMuch(query);
   return end.output.toString();
 }

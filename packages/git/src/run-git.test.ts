@@ -3,7 +3,7 @@ import { mkdtempSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { gitEnvironment } from './git-environment.ts';
 import { type GitRun, runGit } from './run-git.ts';
 
@@ -13,7 +13,7 @@ beforeAll(() => {
 });
 afterAll(() => rm(dir, { recursive: true }));
 
-/** Has git run a script, as it runs its own helpers. */
+/** Makes git run a script, like one of its own helpers. */
 function script(text: string, more: Partial<GitRun> = {}) {
   return runGit(['script'], {
     cwd: dir,
@@ -25,46 +25,52 @@ function script(text: string, more: Partial<GitRun> = {}) {
     ...more,
   });
 }
+const WAIT = { timeout: 20_000, interval: 10 };
+/** @throws Error until the file has a whole line */
+async function readPid(file: string): Promise<string> {
+  const [, pid] = /^(\d+)\n/.exec(await readFile(file, 'utf8')) ?? [];
+  if (pid === undefined) throw new Error(`no pid in ${file}`);
+  return pid;
+}
 const isAlive = (pid: number) => {
   try {
-    // A killed process whose parent hasn't read its end yet is dead.
+    // A zombie, whose parent hasn't collected it yet, is dead.
     return !execFileSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).startsWith('Z');
   } catch {
     return false;
   }
 };
 
-test('reads no more than it may, and ends git then', async () => {
+test('reads no more than the limit, and kills git then', async () => {
   const end = await script('yes');
   if (!end.ok) throw new Error(end.stderr);
   expect(end.isCut).toBe(true);
   expect(end.output.length).toBeLessThan(200_000);
 });
 
-test('keeps little of what git complains of', async () => {
+test('keeps only the beginning of a long stderr', async () => {
   const end = await script('head -c 1000000 /dev/zero >&2; exit 1');
   expect(end).toMatchObject({ ok: false, why: 'exit' });
   expect(end.ok || end.stderr.length).toBeLessThanOrEqual(16 * 1024);
 });
 
-test('limits files and memory, of what git starts too', async () => {
+test('limits files and memory, also of processes that git starts', async () => {
   const end = await script('ulimit -f; ulimit -v');
   expect(end.ok && end.output.toString()).toBe(`128\n${2 * 1024 * 1024}\n`);
   const written = await script('head -c 100000 /dev/zero > large');
   expect(written).toMatchObject({ ok: false });
 });
 
-test.each(['timeout', 'abort'])('ends all that git has started, on %s', async (cause) => {
+test.each(['timeout', 'abort'])('kills everything that git has started on %s', async (cause) => {
   const file = join(dir, `pid-${cause}`);
   const stop = new AbortController();
   const running = script(`sleep 600 & echo $! > ${file}; wait`, {
     signal: stop.signal,
     ...(cause === 'timeout' && { timeoutMs: 2_000 }),
   });
-  // So that a failure below doesn't go unheard.
+  // Keeps a failure below from becoming an unhandled rejection.
   running.catch(() => {});
-  let pid = Number.NaN;
-  while (Number.isNaN(pid)) pid = Number.parseInt(await readFile(file, 'utf8').catch(() => ''), 10);
+  const pid = Number(await vi.waitFor(() => readPid(file), WAIT));
   expect(isAlive(pid)).toBe(true);
   if (cause === 'timeout') {
     expect(await running).toMatchObject({ ok: false, why: 'timeout' });
@@ -72,5 +78,5 @@ test.each(['timeout', 'abort'])('ends all that git has started, on %s', async (c
     stop.abort(new Error('enough'));
     await expect(running).rejects.toThrow('enough');
   }
-  while (isAlive(pid)) await new Promise((resolve) => setImmediate(resolve));
+  await expect.poll(() => isAlive(pid), WAIT).toBe(false);
 });

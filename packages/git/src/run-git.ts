@@ -1,35 +1,35 @@
 import { spawn } from 'node:child_process';
 import { setPriority } from 'node:os';
 
-/** What git is started with, and what holds it in. */
+/** How to run git, and its limits. */
 export interface GitRun {
   readonly cwd: string;
   readonly env: NodeJS.ProcessEnv;
   readonly timeoutMs: number;
-  /** Largest file that git may write: what the other side sends comes as one. */
+  /** Largest file that git may write. A fetch is written as one file. */
   readonly maxFileBytes: number;
-  /** Most that is read of what git prints. */
+  /** Most that is read of git's stdout. */
   readonly maxOutputBytes: number;
-  /** Niceness: others, who are to be answered at once, go first. Default 0. */
+  /** Lowers git's priority. Default 0. */
   readonly niceness?: number;
   readonly signal: AbortSignal;
   readonly stdin?: string;
 }
 
-/** `output` is cut off at `maxOutputBytes`; git is ended then. */
+/** `isCut`: git was killed because it printed more than `maxOutputBytes`. */
 export type GitEnd =
   | { readonly ok: true; readonly output: Buffer; readonly isCut: boolean }
   | { readonly ok: false; readonly why: 'exit' | 'timeout' | 'too_large'; readonly stderr: string };
 
 const MAX_STDERR_CHARS = 16 * 1024;
 const BLOCK_BYTES = 512;
-/** Of addresses, for each process: a server that never stops sending refs costs no more, KiB. */
+/** Limit of each process's address space in KiB, in case a server never stops sending refs. */
 const MAX_MEMORY_KIB = 2 * 1024 * 1024;
-/** Not every system limits the memory; the size of files all do. Both limits are inherited by what git starts, which writes the packs. */
+/** Not every system can limit memory; all can limit the size of files. Git's child processes, which write the packs, inherit both limits. */
 const LIMITED = `ulimit -v ${MAX_MEMORY_KIB} 2>/dev/null; ulimit -f "$0" && exec git "$@"`;
 
 /**
- * Runs git in a process group of its own, so that with it ends what it has started: its helpers hold the connections.
+ * Runs git in a process group of its own, so that its helpers, which have the connections, end with it.
  * @throws the signal's reason
  */
 export async function runGit(args: readonly string[], run: GitRun): Promise<GitEnd> {
@@ -46,7 +46,7 @@ export async function runGit(args: readonly string[], run: GitRun): Promise<GitE
     try {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
     } catch {
-      // It has ended by itself.
+      // It has already ended.
     }
   };
   let isLate = false;
@@ -59,7 +59,7 @@ export async function runGit(args: readonly string[], run: GitRun): Promise<GitE
   let length = 0;
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => {
-    // What comes after that, before git has ended, isn't kept.
+    // Output that arrives after the limit, until git is dead, is discarded.
     if (length <= run.maxOutputBytes) chunks.push(chunk);
     length += chunk.length;
     if (length > run.maxOutputBytes) kill();
@@ -88,11 +88,11 @@ export async function runGit(args: readonly string[], run: GitRun): Promise<GitE
   }
 }
 
-/** Also for all that it starts from then on. */
+/** Lowers the priority of a process and of those that it starts from then on. */
 function lowerPriority(pid: number, niceness: number): void {
   try {
     setPriority(pid, niceness);
   } catch {
-    // It has ended, or this process is nicer already.
+    // It has ended, or this process's priority is already lower.
   }
 }

@@ -1,19 +1,19 @@
 import type { EntryTree } from './entry-tree.ts';
 import { quoted } from './tar-fault.ts';
 
-/** What a build reads of its context before any step does. Real paths in the tree, of files. */
+/** The files that a build reads before its steps run. Real paths in the tree. */
 export interface BuildFiles {
   readonly dockerfile: string;
-  /** The Dockerfile's own, else the context's; undefined where there is none. */
+  /** The Dockerfile's own, otherwise the context's; undefined if there is none. */
   readonly ignoreFile: string | undefined;
 }
 
-/** One of them is missing, or leads out of the tree. */
+/** The Dockerfile is missing, or leads out of the tree. */
 export class NoBuildFile extends Error {
   readonly code: 'missing' | 'outside';
-  /** As it was asked for. */
+  /** The requested path. */
   readonly path: string;
-  /** What was found instead, for a message: `a symbolic link …`. */
+  /** What was found instead: `a symbolic link …`. */
   readonly got: string;
 
   constructor(code: 'missing' | 'outside', path: string, got: string) {
@@ -26,8 +26,8 @@ export class NoBuildFile extends Error {
 }
 
 /**
- * Finds the Dockerfile and the ignore file that goes with it, as buildx does, but in the tree as it was read and verified: links are followed as far
- * as they stay inside. An ignore file that leads out is none, as to BuildKit. @throws NoBuildFile
+ * Finds the Dockerfile and its ignore file like buildx, but in the tree as it was read and verified: follows links that stay inside. An ignore file
+ * that leads out is ignored, as by BuildKit. @throws NoBuildFile
  */
 export function buildFiles(tree: EntryTree, dockerfile: string): BuildFiles {
   const found = tree.resolve(dockerfile);

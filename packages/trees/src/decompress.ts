@@ -5,8 +5,8 @@ import { TarCutOff, TarFault } from './tar-fault.ts';
 const MAGIC_BYTES = 2;
 
 /**
- * The bytes of a tar that may be gzipped, told apart by their first two.
- * @throws TarFault where the gzip stream is damaged, TarCutOff where it is cut off; whatever `bytes` throws
+ * Yields the bytes of a tar, decompressed if its first two bytes are those of gzip.
+ * @throws TarFault if the gzip stream is damaged @throws TarCutOff if it is truncated @throws whatever `bytes` throws
  */
 export async function* decompressed(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
   const source = bytes[Symbol.asyncIterator]();
@@ -31,7 +31,7 @@ async function* rest(head: Buffer, source: AsyncIterator<Uint8Array>): AsyncGene
 }
 
 async function* gunzipped(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  // Its errors come through the iteration below, the source's too.
+  // Errors, also the source's, arrive in the iteration below.
   const gunzip = pipeline(bytes, createGunzip(), () => {});
   try {
     for await (const chunk of gunzip) yield chunk as Buffer;

@@ -1,13 +1,13 @@
 import { quoted, TarFault } from './tar-fault.ts';
 
-/** As PATH_MAX has it, with the zero byte at its end: no system call takes more. */
+/** PATH_MAX without the final zero byte: the longest path of a system call. */
 const MAX_PATH_BYTES = 4095;
-/** As NAME_MAX has it. */
+/** NAME_MAX. */
 const MAX_NAME_BYTES = 255;
 
 /**
- * `value` normalised: relative, without `.` and outer slashes; empty for the root.
- * @throws TarFault where it is absolute, climbs, or is longer than a file system takes
+ * Normalises a path: without `.` and outer slashes; empty for the root.
+ * @throws TarFault if it is absolute, has `..`, or is too long for a file system
  */
 export function entryPath(entry: string, value: string, what: string): string {
   checkLength(entry, value, what);
@@ -20,19 +20,19 @@ export function entryPath(entry: string, value: string, what: string): string {
   return kept.join('/');
 }
 
-/** @throws TarFault */
+/** @throws TarFault if `value` is too long for a path */
 export function checkLength(entry: string, value: string, what: string): void {
   const length = Buffer.byteLength(value);
   if (length > MAX_PATH_BYTES)
     throw new TarFault(`${what} of ${length} bytes`, `at most ${MAX_PATH_BYTES} bytes`, entry);
 }
 
-/** Without empty parts and `.`. */
+/** Splits a path into its parts, without empty ones and `.`. */
 export function pathParts(path: string): string[] {
   return path.split('/').filter((part) => part !== '' && part !== '.');
 }
 
-/** The directory that `path` is in; empty for the root. */
+/** Returns the directory that contains `path`; empty for the root. */
 export function parentOf(path: string): string {
   const slash = path.lastIndexOf('/');
   return slash < 0 ? '' : path.slice(0, slash);

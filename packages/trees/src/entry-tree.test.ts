@@ -19,35 +19,35 @@ function tree(...entries: readonly NamedEntry[]): EntryTree {
 
 describe('EntryTree', () => {
   test.each<[string, NamedEntry[]]>([
-    ['a name without ..', [file('a/../../x')]],
-    ['a name without ..', [file('../x')]],
-    ['a name without ..', [directory('..')]],
-    ['a relative name', [file('/etc/passwd')]],
-    ['a short path', [file('x/'.repeat(2048))]],
-    ['short names', [file('x'.repeat(256))]],
-    ['a short target', [symlink('l', 'x'.repeat(4096))]],
-    ['a directory as its root', [symlink('.', 'x')]],
-    ['a hard link inside', [hardlink('h', '../x')]],
-    ['a hard link inside', [hardlink('h', '/etc/passwd')]],
-    ['a hard link to what is there', [hardlink('h', 'x')]],
-    ['a hard link to what was there before', [hardlink('h', 'x'), file('x')]],
-    ['a hard link to another', [file('h'), hardlink('h', 'h')]],
-    ['no hard link to a directory', [directory('d'), hardlink('h', 'd')]],
-    ['nothing below a link', [symlink('l', 'a'), file('l/x')]],
-    ['nothing below a link, in any order', [file('l/x'), symlink('l', 'a')]],
-    ['nothing below a hard link to a link', [symlink('l', 'a'), hardlink('m', 'l'), file('m/x')]],
-    ['nothing below a file', [file('f'), file('f/x')]],
-    ['nothing below a file, in any order', [file('f/x'), file('f')]],
-    ['one type for a name', [directory('d'), symlink('d', 'a')]],
-    ['one type for a name', [file('f'), symlink('f', 'a')]],
-    ['one type for a name', [symlink('./l', 'a'), directory('l')]],
-    ['not too many entries', Array.from({ length: 101 }, (_, i) => file(`f${i}`))],
-    ['not too many directories', [file('d/'.repeat(101))]],
-  ])('wants %s', (_what, entries) => {
+    ['a name with ..', [file('a/../../x')]],
+    ['a name with ..', [file('../x')]],
+    ['a name with ..', [directory('..')]],
+    ['an absolute name', [file('/etc/passwd')]],
+    ['a too long path', [file('x/'.repeat(2048))]],
+    ['a too long name', [file('x'.repeat(256))]],
+    ['a too long target', [symlink('l', 'x'.repeat(4096))]],
+    ['a link as the root', [symlink('.', 'x')]],
+    ['a hard link to a path with ..', [hardlink('h', '../x')]],
+    ['a hard link to an absolute path', [hardlink('h', '/etc/passwd')]],
+    ['a hard link to nothing', [hardlink('h', 'x')]],
+    ['a hard link to a later file', [hardlink('h', 'x'), file('x')]],
+    ['a hard link to itself', [file('h'), hardlink('h', 'h')]],
+    ['a hard link to a directory', [directory('d'), hardlink('h', 'd')]],
+    ['an entry below a link', [symlink('l', 'a'), file('l/x')]],
+    ['an entry below a later link', [file('l/x'), symlink('l', 'a')]],
+    ['an entry below a hard link to a link', [symlink('l', 'a'), hardlink('m', 'l'), file('m/x')]],
+    ['an entry below a file', [file('f'), file('f/x')]],
+    ['an entry below a later file', [file('f/x'), file('f')]],
+    ['a directory that becomes a link', [directory('d'), symlink('d', 'a')]],
+    ['a file that becomes a link', [file('f'), symlink('f', 'a')]],
+    ['a link that becomes a directory', [symlink('./l', 'a'), directory('l')]],
+    ['too many entries', Array.from({ length: 101 }, (_, i) => file(`f${i}`))],
+    ['too many implied directories', [file('d/'.repeat(101))]],
+  ])('rejects %s', (_what, entries) => {
     expect(() => tree(...entries)).toThrow(expect.objectContaining({ code: 'tar_fault' }));
   });
 
-  test('takes what real projects hold', () => {
+  test('accepts the entries of real projects', () => {
     const made = tree(
       directory('./'),
       directory('./node_modules/.bin/'),
@@ -78,7 +78,7 @@ describe('EntryTree', () => {
     expect(path('up/y')).toEqual({ type: 'outside', link: 'up' });
   });
 
-  test('resolves paths as a real file system does', () => {
+  test('resolves paths like a real file system', () => {
     const outside = mkdtempSync(join(tmpdir(), 'kiln-tree-'));
     onTestFinished(() => rmSync(outside, { recursive: true }));
     const step = fc.constantFrom('..', 'a', 'b', 'l0', 'l1', 'l2', '.', 'file');
@@ -92,9 +92,9 @@ describe('EntryTree', () => {
         const links = targets.map((target, i) => symlink(`${where}l${i}`, target));
         for (const { name, target } of links) symlinkSync(target, join(root, name));
         writeFileSync(join(root, 'a', 'b', 'file'), '');
-        // By its letters `join` would take `..` away.
+        // `join` would resolve `..` lexically.
         const at = `${root}/${asked}`;
-        // The native one: the other takes `..` after a link by its letters.
+        // The native variant: the other one resolves `..` after a link lexically.
         const real = existsSync(at) ? realpathSync.native(at) : undefined;
         const found = tree(directory('a'), directory('a/b'), file('a/b/file'), ...links).resolve(asked);
         const seen = { targets, where, asked, found };
@@ -110,7 +110,7 @@ describe('EntryTree', () => {
 describe('buildFiles', () => {
   const files = [file('Dockerfile'), file('.dockerignore'), file('docker/Dockerfile'), directory('docker')];
 
-  test('finds the Dockerfile and the ignore file that goes with it, through links that stay inside', () => {
+  test('finds the Dockerfile and its ignore file, through links that stay inside', () => {
     expect(buildFiles(tree(...files), 'Dockerfile')).toEqual({ dockerfile: 'Dockerfile', ignoreFile: '.dockerignore' });
     const own = tree(...files, symlink('svc', 'docker'), file('docker/Dockerfile.dockerignore'));
     expect(buildFiles(own, 'svc/../svc/Dockerfile')).toEqual({
@@ -129,7 +129,7 @@ describe('buildFiles', () => {
     ['missing', 'Dockerfile.dev', files],
     ['outside', 'x', [symlink('x', '../x')]],
     ['outside', 'd/x', [symlink('d', '/etc')]],
-  ])('says that a file is %s: %s', (code, path, entries) => {
+  ])('reports %s for %s', (code, path, entries) => {
     expect(() => buildFiles(tree(...entries), path)).toThrow(expect.objectContaining({ code }));
   });
 });

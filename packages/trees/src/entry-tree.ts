@@ -2,24 +2,24 @@ import { checkLength, entryPath, parentOf } from './entry-path.ts';
 import type { EntryType } from './header-guard.ts';
 import { quoted, TarFault } from './tar-fault.ts';
 
-/** As Linux has it. */
+/** Linux's limit of links in a path. */
 const MAX_HOPS = 40;
 
-/** One thing of a tree. A hard link is what it links to. */
+/** A node of a tree. A hard link is a node of the type that it links to. */
 export interface TreeNode {
   readonly type: 'file' | 'directory' | 'symlink';
-  /** Of a symbolic link. */
+  /** Only of a symbolic link. */
   readonly target?: string;
 }
 
 export interface NamedEntry {
   readonly type: EntryType;
-  /** As it stands in the archive. */
+  /** The name in the archive, not normalised. */
   readonly name: string;
   readonly target: string;
 }
 
-/** Where a path leads: to a file; or to none, because of what. */
+/** Where a path leads, or why to nothing. */
 export type Resolution =
   | { readonly type: 'found'; readonly path: string; readonly node: TreeNode }
   | { readonly type: 'missing' }
@@ -29,8 +29,8 @@ export type Resolution =
 const DIRECTORY: TreeNode = { type: 'directory' };
 
 /**
- * The names of an archive, judged as they come in, and what they make together: nothing lies outside of the tree, below a file or a symbolic
- * link, or is of two types. Symbolic links may lead anywhere: they are kept as they are, and nothing follows them out.
+ * The tree that an archive's entries make, each of which is checked when it is added: none is outside of the tree, below a file or a symbolic link, or
+ * of two types. Symbolic links may lead anywhere: they are kept as they are, and never followed out of the tree.
  */
 export class EntryTree {
   readonly #maxEntries: number;
@@ -40,12 +40,12 @@ export class EntryTree {
     this.#maxEntries = maxEntries;
   }
 
-  /** How many things there are in it, with directories that have no entry of their own. */
+  /** Number of nodes, including directories without an entry of their own. */
   get size(): number {
     return this.#nodes.size;
   }
 
-  /** Adds an entry; answers its path, normalised, and what a hard link links to. @throws TarFault */
+  /** Adds an entry; returns its normalised path, and that of a hard link's target. @throws TarFault */
   add({ name, type, target }: NamedEntry): { readonly path: string; readonly linked?: string } {
     const path = entryPath(name, name, 'a name');
     if (path === '') {
@@ -66,7 +66,7 @@ export class EntryTree {
     return { path, linked };
   }
 
-  /** All of it but the root, by path. */
+  /** Yields all nodes except the root, by path. */
   nodes(): IterableIterator<[string, TreeNode]> {
     return this.#nodes.entries();
   }
@@ -75,12 +75,12 @@ export class EntryTree {
     return path === '' ? DIRECTORY : this.#nodes.get(path);
   }
 
-  /** Where `path`, relative to the tree, leads through links as a file system resolves them. A circle of links leads to nothing. */
+  /** Resolves `path`, relative to the tree, through links like a file system. A cycle of links is `missing`. */
   resolve(path: string): Resolution {
     const todo = path.split('/');
     if (path.startsWith('/')) return { type: 'missing' };
     let at: string[] = [];
-    // What climbs by itself is as good as a link that does.
+    // A path that climbs out itself is reported as the link.
     let link = path;
     let hops = 0;
     for (let part = todo.shift(); part !== undefined; part = todo.shift()) {

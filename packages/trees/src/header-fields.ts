@@ -2,7 +2,7 @@ import { quoted, TarFault } from './tar-fault.ts';
 
 export const BLOCK_BYTES = 512;
 
-/** What one header block says, strictly read. */
+/** The fields of a header block. */
 export interface HeaderFields {
   /** The byte at 156, as a character. */
   readonly type: string;
@@ -14,8 +14,8 @@ export interface HeaderFields {
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Reads a header block (POSIX ustar, GNU, or from before either), and refuses what readers take differently: a field with something behind
- * its end, a number that isn't plainly one, a name that isn't UTF-8.
+ * Parses a header block (POSIX ustar, GNU, or older). Rejects what tar readers interpret differently: bytes after the end of a field, numbers that
+ * aren't plainly octal, names that aren't UTF-8.
  * @throws TarFault
  */
 export function headerFields(block: Buffer): HeaderFields {
@@ -39,7 +39,7 @@ export function isZero(block: Buffer): boolean {
   return block.every((byte) => byte === 0);
 }
 
-/** @throws TarFault where the bytes aren't UTF-8 */
+/** Decodes UTF-8. @throws TarFault if the bytes aren't UTF-8 */
 export function decoded(bytes: Buffer, what: string): string {
   try {
     return utf8.decode(bytes);
@@ -54,7 +54,7 @@ function checksum(block: Buffer): number {
   return sum;
 }
 
-/** In what old tars write there is nothing where the magic is. @throws TarFault at any other */
+/** Whether the header has POSIX's magic. Old tars write no magic. @throws TarFault at an unknown one */
 function isPosix(block: Buffer): boolean {
   const magic = block.toString('latin1', 257, 265);
   if (magic === 'ustar\x0000') return true;
@@ -62,12 +62,12 @@ function isPosix(block: Buffer): boolean {
   throw new TarFault(`a header of an unknown format, ${JSON.stringify(magic)}`, 'POSIX (ustar, pax) or GNU tar');
 }
 
-/** The text up to the first zero byte; behind it there may be nothing else. */
+/** Decodes the text up to the first zero byte, which only zero bytes may follow. */
 function text(field: Buffer, what: string): string {
   const end = field.indexOf(0);
   if (end < 0) return decoded(field, what);
   if (!isZero(field.subarray(end)))
-    throw new TarFault(`${what} with a zero byte in it`, 'zero bytes behind a field only');
+    throw new TarFault(`${what} with a zero byte in it`, 'zero bytes only at the end of a field');
   return decoded(field.subarray(0, end), what);
 }
 
@@ -76,17 +76,17 @@ function octal(field: Buffer): number {
   return digits === undefined ? Number.NaN : Number.parseInt(digits, 8);
 }
 
-/** Where readers would make the best of it, each its own. */
+/** Rejects invalid numbers, which tar readers repair in different ways. */
 function checkNumber(field: Buffer, what: string, name: string): void {
   const isBase256 = field[0] === 0x80 || field[0] === 0xff;
   if (isZero(field) || isBase256 || !Number.isNaN(octal(field))) return;
   throw new TarFault(`${what} ${JSON.stringify(field.toString('latin1'))}`, 'an octal number', name);
 }
 
-/** Octal, or GNU's base 256 for what doesn't fit into that. */
+/** Parses a size: octal, or GNU's base 256 for larger ones. */
 function size(field: Buffer, name: string): number {
   if (field[0] !== 0x80) {
-    // No digits: zero, as old tars leave it in headers of what has no content.
+    // Old tars leave the field empty for entries without content.
     const value = isZero(field) ? 0 : octal(field);
     if (Number.isNaN(value))
       throw new TarFault(`the size ${JSON.stringify(field.toString('latin1'))}`, 'an octal number', name);

@@ -4,7 +4,7 @@ import { quoted, TarCutOff, TarFault } from './tar-fault.ts';
 
 export type EntryType = 'file' | 'directory' | 'symlink' | 'hardlink';
 
-/** What the headers say of one entry. Names as they stand there, not normalised. */
+/** An entry according to its headers. Names aren't normalised. */
 export interface GuardedEntry {
   readonly type: EntryType;
   readonly name: string;
@@ -12,7 +12,7 @@ export interface GuardedEntry {
   readonly sizeBytes: number;
 }
 
-/** Extended headers are held in memory: a real one takes a few hundred bytes, or some thousands with attributes. */
+/** Limits extended headers, which are kept in memory: real ones take a few hundred bytes, or some thousands with attributes. */
 const MAX_META_BYTES = 1024 * 1024;
 const TYPES: Readonly<Record<string, EntryType>> = {
   '0': 'file',
@@ -28,12 +28,12 @@ const REFUSED_TYPES: Readonly<Record<string, string>> = {
   '6': 'a fifo',
   S: 'a sparse file',
 };
-/** Headers that speak of the next entry (`g`: of all that follow), in their content. */
+/** Headers whose content describes the next entry (`g`: all following entries). */
 const META_TYPES = 'xgLK';
-/** From here a size doesn't fit into eleven octal digits. */
+/** The first size that doesn't fit into eleven octal digits. */
 const OCTAL_LIMIT = 8 ** 11;
 
-/** What extended headers say of the next entry. */
+/** Fields of the next entry, from extended headers. */
 interface Overrides {
   pax?: ReadonlyMap<string, string>;
   longName?: string;
@@ -41,8 +41,8 @@ interface Overrides {
 }
 
 /**
- * Sees every header of a tar that is pushed in piece by piece, and refuses whatever two readers could take differently: each entry has one
- * meaning, by whichever rules it is read. Holds one block, or one extended header, at a time; content is skipped.
+ * Checks every header of a tar that is pushed in chunks. Rejects whatever two readers could interpret differently, so that each entry has only one
+ * meaning. Buffers one block or one extended header at a time; skips content.
  */
 export class HeaderGuard {
   readonly #options: PaxOptions;
@@ -59,7 +59,7 @@ export class HeaderGuard {
     this.#onEntry = onEntry;
   }
 
-  /** @throws TarFault, and whatever `onEntry` throws */
+  /** @throws TarFault @throws whatever `onEntry` throws */
   push(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
@@ -78,7 +78,7 @@ export class HeaderGuard {
     }
   }
 
-  /** All has been pushed. @throws TarCutOff where that is no whole archive, with its closing block */
+  /** Ends the archive. @throws TarCutOff if it isn't complete, with a closing block */
   end(): void {
     const isWhole = this.#skipBytes === 0 && this.#heldBytes === 0 && this.#meta === undefined;
     if (this.#state !== 'closed' || !isWhole) throw new TarCutOff('the tar is cut off');
@@ -97,7 +97,7 @@ export class HeaderGuard {
       this.#state = 'closed';
     } else {
       if (this.#state === 'closed')
-        throw new TarFault('something behind the end of the tar', 'one tar, and zeros behind it');
+        throw new TarFault('data after the end of the tar', 'one tar, followed only by zeros');
       this.#header(headerFields(bytes));
     }
   }
@@ -155,7 +155,7 @@ function entryOf(header: HeaderFields, { pax, longName, longTarget }: Overrides)
   return { type, name, target, sizeBytes };
 }
 
-/** Before POSIX, a directory was a file whose name ends in a slash; nobody else's name may. */
+/** Determines the type. Before POSIX, a directory was a file whose name ends in a slash; no other name may. */
 function typeOf(header: HeaderFields, type: EntryType, name: string, isOverridden: boolean): EntryType {
   if (type === 'directory' || !name.endsWith('/')) return type;
   const isOld = type === 'file' && header.type !== '7' && !isOverridden;
@@ -168,13 +168,13 @@ function sizeOf(header: HeaderFields, override: string | undefined, name: string
   const size = Number(override);
   if (!/^(?:0|[1-9][0-9]*)$/.test(override) || !Number.isSafeInteger(size))
     throw new TarFault(`the size ${quoted(override)}`, 'a whole number below 2^53', name);
-  // Where it fits there is no need for another.
+  // A size that fits into the header must not differ from it.
   if (size < OCTAL_LIMIT && size !== header.sizeBytes)
     throw new TarFault(`two sizes, ${header.sizeBytes} and ${size}`, 'one size', name);
   return size;
 }
 
-/** GNU's long name: a text with a zero byte at its end. */
+/** Decodes GNU's long name, which ends with a zero byte. */
 function longText(content: Buffer): string {
   const end = content.indexOf(0);
   const text = decoded(end < 0 ? content : content.subarray(0, end), 'a long name');

@@ -7,8 +7,8 @@ export interface IndexOptions extends ReadTarOptions {
 }
 
 /**
- * Looks through a tar, plain or gzipped, to its end, and answers what `unpackTar` would make of it. Holds names, no content.
- * @throws TarFault; whatever `bytes` throws
+ * Reads a tar, plain or gzipped, to its end, and returns the tree that `unpackTar` would create. Keeps names, but no content.
+ * @throws TarFault @throws whatever `bytes` throws
  */
 export async function indexTar(bytes: AsyncIterable<Uint8Array>, options: IndexOptions = {}): Promise<EntryTree> {
   const tree = new EntryTree(options.maxEntries);

@@ -2,9 +2,9 @@ import { decoded } from './header-fields.ts';
 import { quoted, TarFault } from './tar-fault.ts';
 
 const LF = 0x0a;
-/** Extended attributes, as tars write them: values are bytes. */
+/** Keys of extended attributes, whose values are bytes. */
 const ATTRIBUTES = /^(?:SCHILY\.xattr|LIBARCHIVE\.xattr)\./;
-/** Say where the real name or size of an entry is, or what kind of thing it is, beside the fields that everybody reads. */
+/** Keys that change the name, size or type of an entry, but that not all readers know. */
 const REFUSED = /^(?:GNU\.|SCHILY\.(?:realsize|filetype)$|(?:hdr)?charset$)/;
 const TIME = /^-?[0-9]{1,20}(?:\.[0-9]{1,20})?$/;
 const WHOLE = /^[0-9]{1,20}$/;
@@ -15,17 +15,17 @@ const NUMBERS = new Map([
   ['uid', WHOLE],
   ['gid', WHOLE],
 ]);
-/** Git's `archive` puts the commit there. */
+/** `git archive` writes the commit into a comment. */
 const GIT_COMMENT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 
 export interface PaxOptions {
-  /** Whether values of extended attributes, which aren't kept, may be any bytes. Else they are text like all others. */
+  /** Whether values of extended attributes, which are discarded, may be any bytes. Otherwise they must be text like all others. */
   readonly allowBinaryAttributes: boolean;
 }
 
 /**
- * The records `<length> <key>=<value>\n` of an extended header; the length counts itself. Refused is all that a reader by lines and one by
- * lengths take differently: line ends and zero bytes, a length that isn't the record's, a key twice.
+ * Parses the records `<length> <key>=<value>\n` of an extended header, whose length includes itself. Rejects what readers by lines and by lengths
+ * interpret differently: line breaks and zero bytes, wrong lengths, repeated keys.
  * @throws TarFault
  */
 export function paxRecords(content: Buffer, { allowBinaryAttributes }: PaxOptions): ReadonlyMap<string, string> {
@@ -48,7 +48,7 @@ export function paxRecords(content: Buffer, { allowBinaryAttributes }: PaxOption
   return records;
 }
 
-/** The one global header that is accepted, and says nothing of any entry: what `git archive` writes. @throws TarFault at any other */
+/** Checks a global header. Only that of `git archive` is accepted, which describes no entry. @throws TarFault */
 export function checkGlobal(records: ReadonlyMap<string, string>): void {
   if (records.size === 1 && GIT_COMMENT.test(records.get('comment') ?? '')) return;
   throw new TarFault(
@@ -57,7 +57,7 @@ export function checkGlobal(records: ReadonlyMap<string, string>): void {
   );
 }
 
-/** Offset behind the record's line end. */
+/** Returns the offset after the record. */
 function endOfRecord(content: Buffer, at: number): number {
   const space = content.indexOf(0x20, at);
   const digits = space < 0 ? '' : content.toString('latin1', at, space);

@@ -21,7 +21,7 @@ const small = (tar: Buffer) => collect(tar).then((entries) => entries.map(({ nam
 const file = (path = 'f') => rawEntry({ name: path, content: 'text' });
 
 describe('readTar', () => {
-  test('finds every entry that was packed, however the bytes are cut', async () => {
+  test('finds every packed entry, however the bytes are split', async () => {
     const entry = fc.oneof(
       fc.record({ type: fc.constant('file' as const), name, size: fc.nat(2_000) }),
       fc.record({ type: fc.constant('directory' as const), name }),
@@ -50,7 +50,7 @@ describe('readTar', () => {
     );
   });
 
-  test.each(['gnu', 'pax', 'ustar', 'v7', 'oldgnu'])('reads what GNU tar writes as %s', async (format) => {
+  test.each(['gnu', 'pax', 'ustar', 'v7', 'oldgnu'])('reads archives of GNU tar in the format %s', async (format) => {
     const dir = mkdtempSync(join(tmpdir(), 'kiln-tar-'));
     onTestFinished(() => rmSync(dir, { recursive: true }));
     const long =
@@ -70,7 +70,7 @@ describe('readTar', () => {
     ]);
   });
 
-  test('reads what git archive writes, with the commit in a global header', async () => {
+  test('reads archives of git archive, with the commit in a global header', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'kiln-tar-'));
     onTestFinished(() => rmSync(dir, { recursive: true }));
     const git = (...args: string[]) =>
@@ -83,7 +83,7 @@ describe('readTar', () => {
     expect(await small(gzipSync(git('archive', 'HEAD')))).toEqual(['Dockerfile']);
   });
 
-  test('tells a cut-off archive from a whole one, wherever it is cut', async () => {
+  test('distinguishes a truncated archive from a complete one, wherever it is cut', async () => {
     const tar = rawTar(file('Dockerfile'), file('b'));
     for (let at = 1; at <= tar.length - CLOSE.length; at += 37) {
       await expect(small(tar.subarray(0, at)), `cut at ${at}`).rejects.toMatchObject({ code: 'tar_cut_off' });
@@ -103,25 +103,25 @@ describe('readTar', () => {
     return Buffer.concat([signed(block.subarray(0, 512)), block.subarray(512)]);
   };
   test.each<[string, Buffer]>([
-    ['a line end in a pax value', twofoldTar([file('hidden')])],
-    ['a line end in a pax path', rawTar(rawPax([paxRecord('path', 'a\nb')]), file())],
+    ['a line break in a pax value', twofoldTar([file('hidden')])],
+    ['a line break in a pax path', rawTar(rawPax([paxRecord('path', 'a\nb')]), file())],
     ['a zero byte in a pax value', rawTar(rawPax([paxRecord('path', 'a\0b')]), file())],
-    ['a line end in an extended attribute', rawTar(rawPax([paxRecord('SCHILY.xattr.user.x', 'a\nb')]), file())],
-    ['a key twice', rawTar(rawPax([paxRecord('path', 'a'), paxRecord('path', 'b')]), file())],
+    ['a line break in an extended attribute', rawTar(rawPax([paxRecord('SCHILY.xattr.user.x', 'a\nb')]), file())],
+    ['a repeated key', rawTar(rawPax([paxRecord('path', 'a'), paxRecord('path', 'b')]), file())],
     ['a record longer than its header', rawTar(rawPax([Buffer.from('99 path=a\n')]), file())],
     ['a record without an end', rawTar(rawPax([Buffer.from('9 path=ab')]), file())],
-    ['a record of another length', rawTar(rawPax([Buffer.from('8 path=a\n')]), file())],
-    ['a record with a length of two readings', rawTar(rawPax([Buffer.from('010 path=a\n')]), file())],
-    ['something behind the records', rawTar(rawPax([paxRecord('path', 'a'), Buffer.from('\0\0')]), file())],
+    ['a record with a wrong length', rawTar(rawPax([Buffer.from('8 path=a\n')]), file())],
+    ['a record with an ambiguous length', rawTar(rawPax([Buffer.from('010 path=a\n')]), file())],
+    ['data after the records', rawTar(rawPax([paxRecord('path', 'a'), Buffer.from('\0\0')]), file())],
     ['a global header', rawTar(rawPax([paxRecord('path', 'a')], 'g'), file())],
-    ['a global comment that is no commit', rawTar(rawPax([paxRecord('comment', 'x')], 'g'), file())],
-    ['a global header later on', rawTar(file(), rawPax([paxRecord('comment', 'a'.repeat(40))], 'g'), file('g'))],
+    ['a global comment that is not a commit', rawTar(rawPax([paxRecord('comment', 'x')], 'g'), file())],
+    ['a global header between entries', rawTar(file(), rawPax([paxRecord('comment', 'a'.repeat(40))], 'g'), file('g'))],
     ['two global headers', rawTar(...Array(2).fill(rawPax([paxRecord('comment', 'a'.repeat(40))], 'g')), file())],
     ['a size that disagrees', rawTar(rawPax([paxRecord('size', '0')]), file())],
-    ['a size that is no number', rawTar(rawPax([paxRecord('size', '4 ')]), file())],
+    ['a size that is not a number', rawTar(rawPax([paxRecord('size', '4 ')]), file())],
     ['a size in another notation', rawTar(rawPax([paxRecord('size', '0x4')]), file())],
-    ['a time that is no number', rawTar(rawPax([paxRecord('mtime', '1x')]), file())],
-    ['a mode that is no number', rawTar(spoiled(100, '75x'))],
+    ['a time that is not a number', rawTar(rawPax([paxRecord('mtime', '1x')]), file())],
+    ['a mode that is not a number', rawTar(spoiled(100, '75x'))],
     ['another character set', rawTar(rawPax([paxRecord('hdrcharset', 'BINARY')]), file())],
     ['a sparse file of GNU', rawTar({ name: 'f', type: 'S' })],
     ['a sparse file of pax', rawTar(rawPax([paxRecord('GNU.sparse.name', '../../etc/p')]), file())],
@@ -131,7 +131,7 @@ describe('readTar', () => {
     ['two extended headers', rawTar(rawPax([paxRecord('path', 'a')]), rawPax([paxRecord('mtime', '1')]), file())],
     ['an extended header before the end', rawTar(rawPax([paxRecord('path', 'a')]))],
     ['an empty extended header', rawTar({ name: 'x', type: 'x' }, file())],
-    ['an extended header that would fill the memory', rawTar({ name: 'x', type: 'x', size: 2 ** 31 })],
+    ['a too large extended header', rawTar({ name: 'x', type: 'x', size: 2 ** 31 })],
     ['a long name with a zero byte in it', rawTar(long('L', 'a\0b\0'), file())],
     ['an empty long name', rawTar(long('L', '\0'), file())],
     ['content of a directory', rawTar({ name: 'd/', type: '5', content: 'x' })],
@@ -143,41 +143,41 @@ describe('readTar', () => {
     ['a file with the target of a link', rawTar({ name: 'f', target: 'g' })],
     ['a link without a target', rawTar({ name: 'f', type: '2' })],
     ['a link whose name ends in a slash', rawTar({ name: 'f/', type: '2', target: 'g' })],
-    ['a file that a long name makes a directory', rawTar(rawPax([paxRecord('path', 'a/')]), file())],
+    ['a file whose long name is that of a directory', rawTar(rawPax([paxRecord('path', 'a/')]), file())],
     ['an old directory with content', rawTar({ name: 'd/', content: 'x' })],
     ['no name', rawTar({ name: '' })],
-    ['a name with something behind its end', rawTar(spoiled(10, 'x'))],
+    ['a name with data after its end', rawTar(spoiled(10, 'x'))],
     ['a name that is not UTF-8', rawTar(spoiled(1, '\xff'))],
     ['a size that is not octal', rawTar(spoiled(124, '12x'))],
     ['a negative size', rawTar(spoiled(124, '\xff\xff\xff'))],
     ['an unknown format', rawTar(spoiled(257, 'gustar'))],
     ['a wrong checksum', Buffer.concat([file().fill('x', 300, 301), CLOSE])],
     ['a second archive', Buffer.concat([rawTar(file()), rawTar(file('g'))])],
-    ['an entry behind one block of zeros', Buffer.concat([file(), CLOSE.subarray(512), rawTar(file('g'))])],
-    ['no archive', Buffer.alloc(2048, 'hello ')],
+    ['an entry after one block of zeros', Buffer.concat([file(), CLOSE.subarray(512), rawTar(file('g'))])],
+    ['data that is not an archive', Buffer.alloc(2048, 'hello ')],
   ])('refuses %s', async (_what, tar) => {
     await expect(small(tar)).rejects.toMatchObject({ code: 'tar_fault' });
   });
 
-  test('takes keys that nobody knows, whatever their names', async () => {
+  test('accepts unknown keys, whatever their names', async () => {
     const records = ['constructor', '__proto__', 'toString'].map((key) => paxRecord(key, 'x'));
     expect(await small(rawTar(rawPax(records), file()))).toEqual(['f']);
   });
 
-  test('takes a size that only an extended header can say, and one that says the same', async () => {
+  test('accepts a size that only an extended header can express, and one equal to the header’s', async () => {
     expect(await small(rawTar(rawPax([paxRecord('size', '4')]), file()))).toEqual(['f']);
-    // Eight GiB aren't read here: that they are missing is what is found.
+    // The eight GiB of content are missing, which proves that the size was accepted.
     const large = Buffer.concat([rawPax([paxRecord('size', `${8 ** 11}`)]), rawEntry({ name: 'f' }), CLOSE]);
     await expect(small(large)).rejects.toMatchObject({ code: 'tar_cut_off' });
   });
 
-  test('takes binary attributes only where it is told to, and leaves them', async () => {
+  test('accepts binary attributes only if allowed, and discards them', async () => {
     const tar = rawTar(rawPax([paxRecord('SCHILY.xattr.security.capability', Buffer.from([1, 0, 10, 255]))]), file());
     await expect(small(tar)).rejects.toMatchObject({ code: 'tar_fault' });
     expect((await collect(tar, { allowBinaryAttributes: true })).map(({ name: found }) => found)).toEqual(['f']);
   });
 
-  test('refuses what is longer than it may be, before it has read it all', async () => {
+  test('rejects a too long archive before reading all of it', async () => {
     let read = 0;
     async function* endless(): AsyncGenerator<Buffer> {
       yield rawEntry({ name: 'f', size: 2 ** 30 });
@@ -193,7 +193,7 @@ describe('readTar', () => {
     expect(read).toBeLessThan(2 ** 21);
   });
 
-  test('throws what its source throws, and lets go of the source when its reader leaves', async () => {
+  test('throws its source’s error, and closes the source when the iteration is ended early', async () => {
     const broken = new Error('connection lost');
     async function* failing(): AsyncGenerator<Buffer> {
       yield rawTar(file()).subarray(0, 700);
@@ -209,7 +209,7 @@ describe('readTar', () => {
     await closed;
   });
 
-  test('any bytes give entries or a fault, never a hang or another error', async () => {
+  test('returns entries or a TarFault for any bytes', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 3_000 }), async (bytes) => {
         const outcome = await small(Buffer.from(bytes)).catch((error: { code?: string }) => error.code);

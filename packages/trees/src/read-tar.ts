@@ -6,19 +6,19 @@ import { type EntryType, type GuardedEntry, HeaderGuard } from './header-guard.t
 import { TarFault } from './tar-fault.ts';
 
 export interface ReadTarOptions {
-  /** Of the tar itself, decompressed. Default: no limit. */
+  /** Limit of the decompressed tar. Default: none. */
   readonly maxBytes?: number;
-  /** Values of extended attributes may hold any bytes; they aren't read. Default: false. */
+  /** Whether values of extended attributes, which aren't read, may be any bytes. Default: false. */
   readonly allowBinaryAttributes?: boolean;
 }
 
-/** One entry of an archive, as its headers say; names not normalised. */
+/** An entry of an archive according to its headers. Names aren't normalised. */
 export interface TarEntry extends GuardedEntry {
-  /** Permission bits, with those of set-user-ID, set-group-ID and sticky. */
+  /** Permission bits, including set-user-ID, set-group-ID and sticky. */
   readonly mode: number;
-  /** Since the epoch. */
+  /** Ms since the epoch. */
   readonly mtimeMs: number;
-  /** Of a file; to be read before the next entry is asked for, or left. */
+  /** Content of a file. It is skipped unless it is read before the next entry. */
   readonly content: AsyncIterable<Uint8Array>;
 }
 
@@ -36,9 +36,9 @@ const LIBRARY_TYPES: Readonly<Record<Header['type'], EntryType | undefined>> = {
 };
 
 /**
- * Reads a tar, plain or gzipped: the only way into an archive. tar-stream parses; `HeaderGuard` sees every header before it does, and refuses
- * what could be read in two ways. Both must say the same of each entry. Whoever has taken the last entry has seen the whole archive, with its end.
- * @throws TarFault for whatever is wrong with the archive; whatever `bytes` throws, unchanged
+ * Reads a tar, plain or gzipped; nothing else in Kiln reads archives. tar-stream parses; before it, `HeaderGuard` checks every header and rejects
+ * ambiguous ones. Both must agree on each entry. The iteration ends only after the whole archive, with its end, has been read.
+ * @throws TarFault for anything wrong with the archive @throws whatever `bytes` throws
  */
 export async function* readTar(
   bytes: AsyncIterable<Uint8Array>,
@@ -70,7 +70,7 @@ export async function* readTar(
   }
   const tar = extract({ allowUnknownFormat: true } as Parameters<typeof extract>[0]);
   const feeding = pipeline(Readable.from(checked(), { objectMode: true, highWaterMark: 1 }), tar);
-  // The loop below meets the same error; this keeps it from counting as unhandled before it does.
+  // The loop below throws the same error; this keeps it from being an unhandled rejection before that.
   feeding.catch(() => {});
   const explained = (error: unknown): unknown => {
     if (failure) return failure.error;
@@ -98,7 +98,7 @@ export async function* readTar(
 
 function entryOf(source: Source, guarded: GuardedEntry | undefined): Omit<TarEntry, 'content'> {
   const { name, type, size, linkname, mode, mtime, pax } = source.header;
-  // A directory of before POSIX is a file to the library.
+  // The library reports a pre-POSIX directory as a file.
   const isSame =
     guarded !== undefined &&
     guarded.name === name &&
@@ -110,14 +110,14 @@ function entryOf(source: Source, guarded: GuardedEntry | undefined): Omit<TarEnt
   return { ...guarded, mode: mode & 0o7777, mtimeMs: timeOf(mtime, pax) };
 }
 
-/** Extended headers have fractions of seconds. What is no time is the epoch. */
+/** Returns the time, with fractions from an extended header. An invalid time becomes the epoch. */
 function timeOf(mtime: Date, pax: unknown): number {
   const exact = Number((pax as Readonly<Record<string, string>> | null | undefined)?.mtime ?? Number.NaN) * 1000;
   const ms = Number.isFinite(exact) ? exact : mtime.getTime();
   return Math.abs(ms) <= MAX_TIME_MS ? ms : 0;
 }
 
-/** As `Date` has it. */
+/** The limit of `Date`. */
 const MAX_TIME_MS = 8.64e15;
 
 function disagreement(name: string): TarFault {

@@ -3,12 +3,12 @@ import { type FileHandle, lstat, mkdir, open } from 'node:fs/promises';
 import { parentOf } from './entry-path.ts';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
-/** Open at a time: more than most trees are deep, fewer than any limit of open files. */
+/** How many directories are kept open: more than most trees are deep, fewer than any limit of open files. */
 const MAX_OPEN = 64;
-/** Until all is written: only this process's user gets in, and it can write. */
+/** Mode until everything is written: only this process's user has access. */
 const NEW_MODE = 0o700;
 
-/** A path that should be a directory is something else: a file, or a symbolic link, which is never followed. */
+/** A path that should be a directory is a file or a symbolic link. */
 export class NotADirectory extends Error {
   readonly code = 'not_a_directory';
   readonly path: string;
@@ -22,40 +22,40 @@ export class NotADirectory extends Error {
 
 interface OpenDir {
   readonly handle: FileHandle;
-  /** What names of things in it are put behind. */
+  /** Prefix of paths in the directory. */
   readonly base: string;
 }
 
 /**
- * The directories below a root, each opened from the one above it and never through a symbolic link. On Linux paths then go through the opened
- * directories themselves (`/proc/self/fd`), so that nothing which is put in a directory's place meanwhile is followed either.
+ * Opens the directories below a root, each from its parent and never through a symbolic link. On Linux paths then go through the open directories
+ * (`/proc/self/fd`), so that a link which replaces a directory meanwhile isn't followed either.
  */
 export class RealDirs implements AsyncDisposable {
   readonly #root: string;
-  /** By path, the last used at the end. */
+  /** By path, the most recently used last. */
   readonly #open = new Map<string, OpenDir>();
   readonly #made = new Set<string>();
 
-  /** `root` exists; links on the way to it are the caller's own. */
+  /** @param root an existing directory. Links on the way to it are followed. */
   constructor(root: string) {
     this.#root = root;
   }
 
-  /** Directories that were made because something was to be put below them. */
+  /** Directories that `at` has created. */
   get made(): ReadonlySet<string> {
     return this.#made;
   }
 
   /**
-   * Where `path`, relative to the root, is to be found: for one system call, before the next call here.
-   * Missing directories above it are made. @throws NotADirectory
+   * Returns a path for a single system call on `path`, relative to the root; valid until the next call. Creates missing parent directories.
+   * @throws NotADirectory @throws the file system's errors
    */
   async at(path: string): Promise<string> {
     const { base } = await this.#dir(parentOf(path), true);
     return `${base}/${path.slice(path.lastIndexOf('/') + 1)}`;
   }
 
-  /** The directory itself, opened; to be used before the next call here. @throws NotADirectory */
+  /** Returns the open directory; valid until the next call. @throws NotADirectory @throws the file system's errors */
   async handle(path: string): Promise<FileHandle> {
     return (await this.#dir(path, false)).handle;
   }
@@ -81,7 +81,7 @@ export class RealDirs implements AsyncDisposable {
   }
 
   async #openDir(path: string, mayMake: boolean): Promise<FileHandle> {
-    // The root may be a link: where things go is the caller's choice.
+    // The root may be a link: the destination is the caller's choice.
     if (path === '') return await open(this.#root, O_RDONLY | O_DIRECTORY);
     const { base } = await this.#dir(parentOf(path), mayMake);
     const at = `${base}/${path.slice(path.lastIndexOf('/') + 1)}`;
@@ -97,7 +97,7 @@ export class RealDirs implements AsyncDisposable {
     }
   }
 
-  /** Never the root, whose name may by then mean another directory. */
+  /** Closes the least recently used directory. Never the root, whose path may lead elsewhere when it is opened again. */
   async #closeOldest(): Promise<void> {
     if (this.#open.size <= MAX_OPEN) return;
     for (const [path, { handle }] of this.#open) {
@@ -109,7 +109,7 @@ export class RealDirs implements AsyncDisposable {
   }
 }
 
-/** Makes the directory; answers whether it wasn't there. @throws NotADirectory where something else is */
+/** Creates the directory; returns false if it already exists. @throws NotADirectory if there is something else */
 export async function makeDir(at: string, path: string): Promise<boolean> {
   try {
     await mkdir(at, { mode: NEW_MODE });

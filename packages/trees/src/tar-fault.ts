@@ -1,4 +1,4 @@
-/** What an archive is refused for. `entry` as it stands in the archive, where one is at fault; `expected` says what would be accepted. */
+/** Why an archive is rejected. `entry` is the faulty entry's name in the archive, if any; `expected` is what would be accepted. */
 export class TarFault extends Error {
   readonly code: 'tar_fault' | 'tar_cut_off' = 'tar_fault';
   readonly entry: string | undefined;
@@ -16,10 +16,10 @@ export class TarFault extends Error {
   }
 }
 
-/** The archive ends before its closing blocks, or its compressed stream does. */
+/** The archive, or its compressed stream, is truncated. */
 export class TarCutOff extends TarFault {
   override readonly code = 'tar_cut_off';
-  /** `the tar is cut off`. */
+  /** What is truncated: `the tar is cut off`. */
   readonly what: string;
 
   constructor(what: string) {
@@ -30,12 +30,12 @@ export class TarCutOff extends TarFault {
 
 const SHOWN_CHARS = 120;
 
-/** A name as messages show it. */
+/** Shortens a name for messages. */
 export function shortened(name: string): string {
   return name.length > SHOWN_CHARS ? `${name.slice(0, SHOWN_CHARS)}…` : name;
 }
 
-/** A quoted name, as messages show it. */
+/** Shortens and quotes a name for messages. */
 export function quoted(name: string): string {
   return JSON.stringify(shortened(name));
 }

@@ -37,7 +37,7 @@ const directory = (name: string, mode = 0o755): RawHeader => ({ name, type: '5',
 const link = (name: string, target: string): RawHeader => ({ name, type: '2', target });
 const modeOf = (path: string) => lstatSync(join(root, path)).mode & 0o7777;
 
-/** Nothing beside the root has changed. */
+/** Expects that nothing outside of the root has changed. */
 function expectOutsideUntouched() {
   expect(readdirSync(dir).sort()).toEqual(['a', 'elsewhere', 'outside']);
   expect(readdirSync(join(dir, 'a'))).toEqual(['root']);
@@ -47,7 +47,7 @@ function expectOutsideUntouched() {
 }
 
 describe('unpackTar', () => {
-  test('makes files, directories and links with their modes and times, large files too', async () => {
+  test('creates files, directories and links with their modes and times, also large files', async () => {
     const large = 'x'.repeat(700_000);
     await unpack([
       directory('d', 0o1777),
@@ -80,7 +80,7 @@ describe('unpackTar', () => {
     expect([lstatSync(join(root, 'l')).mtimeMs, statSync(join(root, 'closed')).mtimeMs]).toEqual([1.6e12, 1.5e12]);
   });
 
-  test('the last of two entries counts, and what was linked to the first stays', async () => {
+  test('keeps the last of two entries, and hard links to the first', async () => {
     await unpack([
       { name: 'f', content: 'first' },
       { name: 'g', type: '1', target: 'f' },
@@ -97,21 +97,21 @@ describe('unpackTar', () => {
     ['a directory that becomes a link', [directory('l'), link('l', '../../elsewhere'), { name: 'l/x', content: 'x' }]],
     ['a link that becomes a directory', [link('l', '../../elsewhere'), directory('l', 0o777)]],
     ['a file over a link', [link('l', '../../outside'), { name: 'l', content: 'x' }]],
-    ['a hard link to what is outside', [{ name: 'h', type: '1', target: '../../outside' }]],
+    ['a hard link to the outside', [{ name: 'h', type: '1', target: '../../outside' }]],
     ['a hard link through a link', [link('l', '../..'), { name: 'h', type: '1', target: 'l/outside' }]],
     ['a name that climbs', [{ name: '../../outside', content: 'x' }]],
-  ])('refuses %s, and touches nothing outside', async (_what, entries) => {
+  ])('rejects %s, and changes nothing outside', async (_what, entries) => {
     await expect(unpack(entries)).rejects.toMatchObject({ code: 'tar_fault' });
     expectOutsideUntouched();
   });
 
-  test.each([1, 2, 3])('leaves a chain of links that leads %i up as it is', async (levels) => {
+  test.each([1, 2, 3])('creates a chain of links that leads %i directories up, and follows none', async (levels) => {
     await unpack([...climbingLinks(levels, 'outside'), directory('sub2', 0o700)]);
     expect(lstatSync(join(root, 'sub')).isSymbolicLink()).toBe(true);
     expectOutsideUntouched();
   });
 
-  test('into a directory with links in it: replaces them, and never goes through one', async () => {
+  test('replaces existing links in the directory, and never follows one', async () => {
     const before = () => {
       rmSync(root, { recursive: true });
       mkdirSync(root);
@@ -129,7 +129,7 @@ describe('unpackTar', () => {
     expectOutsideUntouched();
   });
 
-  test('a link that is put in a directory’s place meanwhile is not followed', async () => {
+  test('does not follow a link that replaces a directory meanwhile', async () => {
     let swapped = false;
     async function* swapping() {
       const tar = rawTar(directory('d'), { name: 'd/one', content: '1' }, { name: 'd/two', content: '2' });
@@ -145,12 +145,12 @@ describe('unpackTar', () => {
     expectOutsideUntouched();
   });
 
-  test('keeps the bits of modes that it is told to', async () => {
+  test('keeps only the mode bits of the mask', async () => {
     await unpack([{ name: 'f', mode: 0o6777 }, directory('d', 0o1777)], { modeMask: 0o777 });
     expect([modeOf('f'), modeOf('d')]).toEqual([0o777, 0o777]);
   });
 
-  test('unpacks what is deeper than it keeps directories open', async () => {
+  test('unpacks trees that are deeper than the number of open directories', async () => {
     const deep = Array.from({ length: 100 }, (_, i) => `d${i}`).join('/');
     const names = (records: Record<string, string>) =>
       rawPax(Object.entries(records).map(([key, value]) => paxRecord(key, value)));

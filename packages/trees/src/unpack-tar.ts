@@ -6,24 +6,24 @@ import { makeDir, NotADirectory, RealDirs } from './real-dirs.ts';
 import { quoted, TarFault } from './tar-fault.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
-/** Up to here a file is gathered first, and written while the next entries are read. */
+/** Up to this size a file is buffered, and written while the next entries are read. */
 const SMALL_BYTES = 256 * 1024;
 /** Set-user-ID and set-group-ID. */
 const SET_ID = 0o6000;
-/** Small files being written at a time. */
+/** How many small files are written concurrently. */
 const MAX_WRITES = 8;
-/** Of directories that have no entry of their own. */
+/** Mode of directories without an entry of their own. */
 const IMPLIED_MODE = 0o755;
 
 export interface UnpackOptions extends ReadTarOptions {
-  /** Bits of modes that are kept. Default: all twelve. */
+  /** Mask of the mode bits to keep. Default: all twelve. */
   readonly modeMask?: number;
   readonly signal?: AbortSignal;
 }
 
 export interface Unpacked {
   readonly tree: EntryTree;
-  /** Modes of files with set-user-ID or set-group-ID bits, which a change of the owner takes away; by path. */
+  /** Modes of files with set-user-ID or set-group-ID bits, which a change of the owner clears; by path. */
   readonly setIdModes: ReadonlyMap<string, number>;
 }
 
@@ -33,12 +33,12 @@ interface Stamp {
 }
 
 /**
- * Unpacks a tar, plain or gzipped, below `root`, which is made where it is missing. Nothing is written, changed or followed outside of it, whatever
- * the archive holds and whatever lies in `root` already: files, links and directories of the archive take the place of what is there, but no
- * entry goes through a symbolic link. Links that lead out are made as they are. Modes and times are the archive's, owners this process's.
+ * Unpacks a tar, plain or gzipped, into `root`, which is created if necessary. Nothing outside of it is written, changed or followed, whatever is in
+ * the archive and already in `root`: entries of the archive replace what exists, but are never created through a symbolic link. Links that lead out
+ * are created as they are. Modes and times are the archive's, the owner is this process's user.
  * @returns what was unpacked
- * @throws TarFault @throws NotADirectory where a directory is needed and something else was there; the file system's errors;
- * whatever `bytes` throws; the signal's reason
+ * @throws TarFault @throws NotADirectory if something else exists where a directory is needed @throws the file system's errors
+ * @throws whatever `bytes` throws @throws the signal's reason
  */
 export async function unpackTar(
   bytes: AsyncIterable<Uint8Array>,
@@ -59,7 +59,7 @@ class Unpacker implements AsyncDisposable, Unpacked {
   readonly tree = new EntryTree();
   readonly setIdModes = new Map<string, number>();
   readonly #dirs: RealDirs;
-  /** Where hard links' files are looked up: both directories have to stay open for one call. */
+  /** For the targets of hard links: `link` needs both directories open at the same time. */
   readonly #linked: RealDirs;
   readonly #modeMask: number;
   readonly #stamps = new Map<string, Stamp>();
@@ -92,7 +92,7 @@ class Unpacker implements AsyncDisposable, Unpacked {
     }
   }
 
-  /** Directories last and from the inside out: a mode without w would keep their own files out, and each file changes its directory's time. */
+  /** Sets modes and times of directories last, deepest first: a mode without w would prevent creating files, and each file changes its directory's time. */
   async finish(): Promise<void> {
     await Promise.all(this.#writes);
     if (this.#failed) throw this.#failed.error;
@@ -115,7 +115,7 @@ class Unpacker implements AsyncDisposable, Unpacked {
       await makeDir(at, path);
     } catch (error) {
       if (!(error instanceof NotADirectory)) throw error;
-      // The archive has nothing else of this name, so it was there before: what an archive brings replaces it.
+      // The archive has no other entry of this name, so it existed before, and the archive's entry replaces it.
       await rm(at, { force: true });
       await makeDir(at, path);
     }
@@ -135,7 +135,7 @@ class Unpacker implements AsyncDisposable, Unpacked {
       return await this.#stampHandle(file, stamp);
     }
     if (this.#writes.size >= MAX_WRITES) await Promise.race(this.#writes);
-    // Only the opened file is used from here on, so that what comes next can't change where this goes.
+    // From here on only the open file is used, so later entries can't redirect the write.
     const write = this.#writeSmall(handle, small, stamp)
       .catch((error: unknown) => {
         this.#failed ??= { error };
@@ -161,7 +161,7 @@ class Unpacker implements AsyncDisposable, Unpacked {
     await this.#replacing(path, (at) => link(from, at));
   }
 
-  /** Makes something at `path`, in the place of what was there before. */
+  /** Creates something at `path`, replacing what exists. */
   async #replacing<T>(path: string, make: (at: string) => Promise<T>): Promise<T> {
     try {
       return await make(await this.#dirs.at(path));
@@ -189,8 +189,9 @@ async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
 }
 
 /**
- * Copies a file of an unpacked tree to `destination`, outside of it, without following any link. `path` is a real path: as
- * `EntryTree.resolve` finds it. @throws NotADirectory; the file system's errors
+ * Copies a file of an unpacked tree to `destination`, outside of it, without following any link.
+ * @param path a real path, from `EntryTree.resolve`
+ * @throws NotADirectory @throws TarFault if it isn't a file @throws the file system's errors
  */
 export async function copyOut(root: string, path: string, destination: string): Promise<void> {
   await using dirs = new RealDirs(root);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { EventQueue } from './event-queue.ts';
 
-test('by time, and within one instant in the order in which they were added', () => {
+test('returns events by time, and those of one instant in the order in which they were added', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 60 }), (times) => {
       const queue = new EventQueue<{ at: number; i: number }>();

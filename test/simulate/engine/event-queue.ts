@@ -4,7 +4,7 @@ interface Entry<T> {
   readonly what: T;
 }
 
-/** What is still to come, by time; what was added first comes first within one instant. */
+/** Future events by time; those of one instant are in the order in which they were added. */
 export class EventQueue<T> {
   readonly #heap: Entry<T>[] = [];
   #added = 0;

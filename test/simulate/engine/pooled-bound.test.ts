@@ -9,7 +9,7 @@ const outcomes = (played: Trace) =>
     pooledBound(played).map(({ build, startedAt, finishedAt, cache }) => [build.build, [startedAt, finishedAt, cache]]),
   );
 
-test('a cache that one host has left is there for all', () => {
+test('shares the cache of each host with all', () => {
   const hosts = [host('a'), host('b')];
   const played = trace([build('1', 0), build('2', 700), build('3', 701), build('4', 900, { dep: 1 })], { hosts });
   expect(outcomes(played)).toEqual({
@@ -20,13 +20,13 @@ test('a cache that one host has left is there for all', () => {
   });
 });
 
-test('first come, first served, also where a wide one holds up the others', () => {
+test('serves builds in order of arrival, even if a wide one blocks the others', () => {
   const hosts = [host('a', { slots: 2 })];
   const builds = [build('1', 0), build('wide', 1, { weight: 2 }), build('2', 2)];
   expect(outcomes(trace(builds, { hosts }))).toMatchObject({ wide: [600, 660, 'warm'], 2: [660, 720, 'warm'] });
 });
 
-test('a lost host’s builds start again, at their old place, and a drained one takes none', () => {
+test('queues a lost host’s builds again at their old place, and gives a drained one none', () => {
   const hosts = [host('a'), host('b')];
   const changes = [
     { type: 'drain', t: 1, host: 'b' },
@@ -38,7 +38,7 @@ test('a lost host’s builds start again, at their old place, and a drained one 
   expect(second).toMatchObject({ host: 'c', startedAt: 800, cache: 'warm' });
 });
 
-test('finishes every build of a made trace, each once', () => {
+test('finishes every build of a made trace once', () => {
   const made = makeTrace(SMALL, 1);
   const ids = pooledBound(made).map(({ build }) => build.build);
   expect(new Set(ids).size).toBe(made.builds.length);

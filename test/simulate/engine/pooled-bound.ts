@@ -16,8 +16,8 @@ type Coming =
   | { readonly type: 'finish'; readonly run: PooledRun };
 
 /**
- * What no placement can do much better than: one cache for the whole pool, without end, that every host finds, and a queue in order of
- * arrival. A build is cold only where its repo never finished before, stale only for the first of a new dependency set.
+ * Plays the bound that hardly any placement can beat: every host uses one unlimited cache of the whole pool, and builds are served in order of
+ * arrival. A build is cold only if its repo never finished before, and stale only if it is the first of a new dependency set.
  */
 export function pooledBound(trace: Trace): BuildOutcome[] {
   const coming = new EventQueue<Coming>();
@@ -33,7 +33,7 @@ export function pooledBound(trace: Trace): BuildOutcome[] {
   });
   for (const build of trace.builds) coming.add(build.submitted, { type: 'submit', build, attempt: 1 });
 
-  // One that was lost comes again at its old place.
+  // A lost build is queued again at its old place.
   const enqueue = (one: { build: TraceBuild; attempt: number }) => {
     let at = queue.length;
     while (at > head && (queue[at - 1]?.build.submitted ?? 0) > one.build.submitted) at--;

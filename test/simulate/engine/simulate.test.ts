@@ -5,7 +5,7 @@ import { build, host, SMALL, trace } from '../testing/small-trace.ts';
 import { makeTrace } from '../trace/make-trace.ts';
 import { IllegalAssignment, type SimulationOptions, simulate } from './simulate.ts';
 
-/** Answers what it is scripted to, and remembers what it was told. */
+/** A policy that gives scripted answers and records the events. */
 class Scripted implements Policy {
   readonly told: PolicyEvent[] = [];
   readonly asked: number[] = [];
@@ -30,7 +30,7 @@ const first = (name = 'fifo-random') => POLICIES[name]?.make() as Policy;
 const types = ({ told }: Scripted) => told.map(({ type }) => type);
 
 describe('a simulation', () => {
-  test('tells what happens, in order, and asks once an instant', () => {
+  test('reports events in order, and asks once per instant', () => {
     const policy = new Scripted((t) => (t === 0 ? { assign: [{ build: '1', host: 'a' }] } : NOTHING));
     const outcomes = simulate(trace([build('1', 0), build('2', 0)], { hosts: [host('a')] }), {
       handle: (event) => policy.handle(event),
@@ -52,7 +52,7 @@ describe('a simulation', () => {
     ]);
   });
 
-  test('a lost host’s builds come again as another attempt; what was there is gone', () => {
+  test('queues a lost host’s builds again as another attempt, and drops its caches', () => {
     const changes = [
       { type: 'down', t: 100, host: 'a' },
       { type: 'up', t: 200, ...host('a') },
@@ -65,14 +65,14 @@ describe('a simulation', () => {
     expect(outcomes).toMatchObject([{ attempts: 2, startedAt: 200, finishedAt: 800, cache: 'cold' }]);
   });
 
-  test('asks again when it was asked to, and then only once', () => {
+  test('asks again once at the requested time', () => {
     const policy = new Scripted((t) => (t === 42 ? assign('1', 'a') : { assign: [], wake: 42 }));
     simulate(trace([build('1', 0)]), policy);
     expect(policy.asked).toEqual([0, 42, 642]);
     expect(policy.told).toContainEqual({ type: 'wake', t: 42 });
   });
 
-  test('tells the dependencies when a build is queued, unless they are hidden; with the end they are always known', () => {
+  test('reports dependencies when a build is queued unless they are hidden, and always when it ends', () => {
     const seen = (options: SimulationOptions) => {
       const policy = new Scripted((t) => (t === 0 ? assign('1', 'a') : NOTHING));
       simulate(trace([build('1', 0, { dep: 7 })]), policy, options);
@@ -85,7 +85,7 @@ describe('a simulation', () => {
     expect(seen({ depKnown: false })).toEqual([['build_finished', 7]]);
   });
 
-  test('a policy that never places a build is found out', () => {
+  test('refuses a policy that never places a build', () => {
     expect(() => simulate(trace([build('1', 0)]), new Scripted(() => NOTHING))).toThrow(/1 builds were never placed/);
   });
 

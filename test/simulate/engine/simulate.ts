@@ -3,7 +3,7 @@ import type { CacheState, HostChange, Trace, TraceBuild } from '../trace/trace.t
 import { EventQueue } from './event-queue.ts';
 import { type Running, WorldHost } from './world-host.ts';
 
-/** How one build went: the attempt that finished, and the whole time from submission. Seconds. */
+/** The attempt of a build that finished. Times in seconds. */
 export interface BuildOutcome {
   readonly build: TraceBuild;
   readonly host: string;
@@ -13,7 +13,7 @@ export interface BuildOutcome {
   readonly attempts: number;
 }
 
-/** A policy gave an answer that a real pool would refuse. */
+/** An assignment that a real pool would refuse. */
 export class IllegalAssignment extends Error {
   readonly code = 'illegal_assignment';
 }
@@ -31,9 +31,9 @@ interface Waiting {
 
 export interface SimulationOptions {
   readonly seed?: number;
-  /** Whether builds tell their `dep` when they are queued. */
+  /** Whether queued builds name their `dep`. Default: true. */
   readonly depKnown?: boolean;
-  /** Called for each event that the policy gets, and before each decision. */
+  /** Called for each event sent to the policy, and before each decision. */
   readonly watch?: (event: PolicyEvent | { readonly type: 'decide'; readonly t: number }) => void;
 }
 
@@ -122,7 +122,7 @@ class Simulation {
 
   #finish(host: WorldHost, running: Running, t: number): void {
     const { build } = running;
-    // A lost host's runs end nowhere.
+    // The runs of a lost host never finish.
     if (host.running.get(build.build) !== running) return;
     const evicted = host.finish(running);
     const { startedAt, cache, attempt } = running;

@@ -12,7 +12,7 @@ function begin(world: WorldHost, repo: string, more: { dep?: number; size?: numb
 }
 const use = (world: WorldHost, repo: string, more = {}) => world.finish(begin(world, repo, more));
 
-test('a build leaves its cache: warm for the same dependencies, stale for others', () => {
+test('keeps a build’s cache, which is warm for the same dependencies and stale for others', () => {
   const world = new WorldHost(host('a'));
   expect(begin(world, 'app').cache).toBe('cold');
   expect(use(world, 'app')).toEqual([]);
@@ -22,14 +22,14 @@ test('a build leaves its cache: warm for the same dependencies, stale for others
   expect(world.cacheFor(build('x', 0))).toBe('stale');
 });
 
-test('a full disk gives up what was used least recently', () => {
+test('evicts the least recently used cache from a full disk', () => {
   const world = new WorldHost(host('a', { disk: 3 }));
   for (const repo of ['a', 'b', 'c', 'a']) expect(use(world, repo)).toEqual([]);
   expect(use(world, 'd')).toEqual(['b']);
   expect(use(world, 'e', { size: 2 })).toEqual(['c', 'a']);
 });
 
-test('a cache is used when its build begins, and kept while it runs', () => {
+test('counts a cache as used when its build starts, and keeps it while the build runs', () => {
   const world = new WorldHost(host('a', { slots: 3, disk: 2 }));
   use(world, 'a');
   use(world, 'b');
@@ -39,7 +39,7 @@ test('a cache is used when its build begins, and kept while it runs', () => {
   expect(world.finish(running)).toEqual([]);
 });
 
-test('a cache that grew is counted once, and one that is larger than the disk stays for its repo alone', () => {
+test('counts a cache that has grown once, and keeps one that is larger than the disk', () => {
   const world = new WorldHost(host('a', { disk: 3 }));
   use(world, 'a', { size: 1 });
   use(world, 'a', { size: 2 });
@@ -48,7 +48,7 @@ test('a cache that grew is counted once, and one that is larger than the disk st
   expect(world.cacheFor(build('x', 0, { repo: 'huge' }))).toBe('warm');
 });
 
-test('slots are taken while builds run', () => {
+test('counts the slots of running builds as used', () => {
   const world = new WorldHost(host('a', { slots: 3 }));
   const wide = begin(world, 'a', { weight: 2 });
   begin(world, 'b');

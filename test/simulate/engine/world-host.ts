@@ -13,7 +13,7 @@ interface HeldCache {
   readonly size: number;
 }
 
-/** A simulated host: slots, and a disk from which the least recently used caches go when it is full. */
+/** A simulated host: slots, and a disk that evicts the least recently used caches when it is full. */
 export class WorldHost {
   readonly host: string;
   slots: number;
@@ -44,7 +44,7 @@ export class WorldHost {
     if (held) this.#put(build.repo, held);
   }
 
-  /** Frees the slots, keeps the repo's cache, and answers what had to go for it. */
+  /** Frees the slots and keeps the repo's cache. Returns the repos whose caches were evicted for it. */
   finish({ build }: Running): string[] {
     this.running.delete(build.build);
     this.usedSlots -= build.weight;

@@ -1,13 +1,13 @@
 import { ArrivalQueue, type KnownHost, KnownPool, type QueuedBuild } from './known-pool.ts';
 
-/** A build gets its host when it comes, and waits there; it is given another one only when that host goes. */
+/** Assigns a build to a host when it arrives, where it waits; it gets another host only if that one is lost or drained. */
 abstract class BoundEarly extends KnownPool {
   readonly #queues = new Map<string, ArrivalQueue>();
   readonly #homeless: QueuedBuild[] = [];
-  /** Slots that the builds waiting at each host will take. */
+  /** Slots that the builds waiting at each host need. */
   protected readonly waiting = new Map<string, number>();
 
-  /** Undefined where no host is open. */
+  /** Returns undefined if no host is open. */
   protected abstract home(build: QueuedBuild): KnownHost | undefined;
 
   protected queued(build: QueuedBuild): void {
@@ -46,13 +46,13 @@ abstract class BoundEarly extends KnownPool {
     }
   }
 
-  /** Slots taken and asked for at a host. */
+  /** Returns the slots used and waited for at a host. */
   protected load(host: KnownHost): number {
     return host.usedSlots + (this.waiting.get(host.host) ?? 0);
   }
 }
 
-/** Points on a ring of 32 bits, so that a host that comes or goes moves only its share of the repos. */
+/** Points on a ring of 32 bits. A host that joins or leaves moves only its share of the repos. */
 const POINTS = 100;
 
 abstract class HashRing extends BoundEarly {
@@ -65,7 +65,7 @@ abstract class HashRing extends BoundEarly {
     super.hostsChanged();
   }
 
-  /** Hosts in the ring's order from the repo's point on, each once. */
+  /** Yields each host once, in the ring's order from the repo's point on. */
   protected *from(repo: string): Generator<KnownHost> {
     const at = hash(repo);
     let first = this.#ring.findIndex((point) => point.at >= at);
@@ -80,7 +80,7 @@ abstract class HashRing extends BoundEarly {
   }
 }
 
-/** A repo always goes to the same host, as with buildx's kubernetes driver. */
+/** Always takes the same host for a repo, as the kubernetes driver of buildx does. */
 export class StickyHash extends HashRing {
   protected home({ repo }: QueuedBuild): KnownHost | undefined {
     for (const host of this.from(repo)) return host;
@@ -88,7 +88,7 @@ export class StickyHash extends HashRing {
   }
 }
 
-/** Consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam 2018): the next host on the ring where one has its share. */
+/** Consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam 2018): takes the next host on the ring that has less than its share. */
 export class BoundedLoadHash extends HashRing {
   readonly #c = 1.25;
 
@@ -105,7 +105,7 @@ export class BoundedLoadHash extends HashRing {
   }
 }
 
-/** The host that has the repo's volumes, the least loaded of them, however busy; one without where none has. As Concourse's `volume-locality`. */
+/** Takes the least loaded host that has the repo's volumes, however busy, or any if none has, as Concourse's `volume-locality` does. */
 export class VolumeLocality extends BoundEarly {
   protected home({ repo }: QueuedBuild): KnownHost | undefined {
     const open = this.openHosts;
@@ -118,7 +118,7 @@ export class VolumeLocality extends BoundEarly {
   }
 }
 
-/** FNV-1a with a final mix (murmur3's), 32 bits. */
+/** FNV-1a with the final mix of murmur3, 32 bits. */
 function hash(text: string): number {
   let h = 2_166_136_261;
   for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 16_777_619);

@@ -4,7 +4,7 @@ import { BoundedLoadHash, StickyHash, VolumeLocality } from './bound-early.ts';
 import { FifoRandom, LeastBusy, WarmFirst } from './central.ts';
 import { DelayScheduling } from './delay.ts';
 
-/** What can be named with `--policy`, in the order of the tables. */
+/** The policies that `--policy` accepts, in the order of the tables. */
 export const POLICIES: Readonly<Record<string, { readonly about: string; readonly make: () => Policy }>> = {
   kiln: { about: "Kiln's own, the code of production", make: () => new KilnPolicy() },
   'fifo-random': { about: 'in order of arrival, on any free host', make: () => new FifoRandom() },

@@ -1,7 +1,7 @@
 import { Random } from '../trace/random.ts';
 import { ArrivalQueue, type KnownHost, KnownPool, type QueuedBuild } from './known-pool.ts';
 
-/** One queue in order of arrival; the first build goes to the host that `choose` picks among those with room. */
+/** Serves one queue in order of arrival; `choose` picks the first build's host among those with room. */
 abstract class CentralQueue extends KnownPool {
   readonly #queue = new ArrivalQueue();
 
@@ -22,7 +22,7 @@ abstract class CentralQueue extends KnownPool {
   }
 }
 
-/** First come, first served, on any free host. */
+/** Takes any free host. */
 export class FifoRandom extends CentralQueue {
   #random: Random | undefined;
 
@@ -38,7 +38,7 @@ export class LeastBusy extends CentralQueue {
   }
 }
 
-/** A free host that has the cache, else any free one. */
+/** Takes a free host with the cache, else any free one. */
 export class WarmFirst extends CentralQueue {
   protected choose({ repo }: QueuedBuild, free: readonly KnownHost[]): KnownHost {
     const warm = free.filter(({ caches }) => caches.has(repo));

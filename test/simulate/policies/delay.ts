@@ -2,8 +2,8 @@ import { leastBusy } from './central.ts';
 import { ArrivalQueue, KnownPool, type QueuedBuild } from './known-pool.ts';
 
 /**
- * Delay scheduling (Zaharia et al. 2010) with one fixed patience: a build waits so long for a host that has its cache, then takes any.
- * Where no host has it there is nothing to wait for.
+ * Delay scheduling (Zaharia et al. 2010) with a fixed patience: a build waits that long for a host with its cache, then takes any. If no
+ * host has it, the build doesn't wait.
  */
 export class DelayScheduling extends KnownPool {
   readonly #patience: number;
@@ -33,7 +33,7 @@ export class DelayScheduling extends KnownPool {
     }
   }
 
-  /** The oldest build that has a free host with its cache, or is tired of waiting for one. */
+  /** Returns the oldest build that has a free host with its cache or has waited for longer than its patience. */
   #next(t: number) {
     const free = this.openHosts.filter((host) => this.room(host, 1));
     if (free.length === 0) return undefined;

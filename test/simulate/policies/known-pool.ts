@@ -5,7 +5,7 @@ export interface KnownHost {
   slots: number;
   usedSlots: number;
   draining: boolean;
-  /** Repos whose caches are there, whatever their dependency set. */
+  /** Repos whose caches it holds, whatever their dependency set. */
   readonly caches: Set<string>;
 }
 
@@ -16,7 +16,7 @@ export interface QueuedBuild {
   readonly weight: number;
 }
 
-/** What every policy that Kiln is compared with keeps track of, and the way it answers. */
+/** The base of the policies that Kiln is compared with: tracks the pool and collects assignments. */
 export abstract class KnownPool implements Policy {
   readonly hosts = new Map<string, KnownHost>();
   readonly #queued = new Map<string, QueuedBuild>();
@@ -24,9 +24,9 @@ export abstract class KnownPool implements Policy {
   #assign: { build: string; host: string }[] = [];
   protected seed = 1;
 
-  /** A build waits; it stays known until `place` is called for it. */
+  /** Called for each queued build; it stays queued until `place` is called for it. */
   protected abstract queued(build: QueuedBuild): void;
-  /** Gives builds to hosts by `place`; may answer when to be asked again. */
+  /** Assigns builds by calling `place`. May return when to be asked again. */
   protected abstract dispatch(t: number): number | undefined;
   protected hostsChanged(): void {}
 
@@ -77,7 +77,7 @@ export abstract class KnownPool implements Policy {
     return wake === undefined ? { assign } : { assign, wake };
   }
 
-  /** The build's host is decided: it has its slots from now on. */
+  /** Assigns the build to the host; it uses its slots from now on. */
   protected place(build: QueuedBuild, host: KnownHost): void {
     this.#queued.delete(build.build);
     this.#running.set(build.build, { host: host.host, build });
@@ -106,7 +106,7 @@ export abstract class KnownPool implements Policy {
   }
 }
 
-/** Builds in order of arrival, with removal from anywhere; one that was lost comes again at its old place. */
+/** Builds in order of arrival. A lost build is queued again at its old place. */
 export class ArrivalQueue {
   readonly #builds: QueuedBuild[] = [];
   #head = 0;

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { PriorityClass } from '../trace/trace.ts';
 import { KilnPolicy } from './bridge.ts';
 
-/** A policy that has hosts of one slot; answers in the protocol's words. */
+/** A policy with hosts of one slot each. */
 function policyOf(hosts: readonly string[], classes: readonly PriorityClass[] = [], depKnown = true) {
   const policy = new KilnPolicy();
   policy.handle({
@@ -12,7 +12,7 @@ function policyOf(hosts: readonly string[], classes: readonly PriorityClass[] = 
   const queue = (t: number, build: string, repo: string, more: { prio?: number; dep?: number } = {}) =>
     policy.handle({ type: 'build_queued', t, build, repo, prio: 0, submitted: t, attempt: 1, ...more });
   const decide = (t: number) => policy.decide(t).assign.map(({ build, host }) => `${build} ${host}`);
-  /** The build runs for a second, and leaves its cache. */
+  /** Runs the build for a second; it leaves its cache. */
   const run = (
     t: number,
     build: string,
@@ -27,7 +27,7 @@ function policyOf(hosts: readonly string[], classes: readonly PriorityClass[] = 
   return { policy, queue, decide, run };
 }
 
-test('a cache that was evicted is not there any more', () => {
+test('removes an evicted cache', () => {
   const { queue, decide, run, policy } = policyOf(['a', 'b']);
   queue(0, '1', 'x');
   queue(0, '2', 'y');
@@ -41,7 +41,7 @@ test('a cache that was evicted is not there any more', () => {
   expect([...policy.pool.cachesOf(host).keys()]).toEqual(['z']);
 });
 
-test('a start that found nothing says so: what was believed to be there isn’t', () => {
+test('removes a cache that a start didn’t find', () => {
   const { queue, decide, run, policy } = policyOf(['a']);
   queue(0, '1', 'x');
   decide(0);
@@ -53,7 +53,7 @@ test('a start that found nothing says so: what was believed to be there isn’t'
   expect(policy.pool.cachesOf('a').size).toBe(0);
 });
 
-test('a cache of another dependency set is stale, where sets are told', () => {
+test('counts a cache of another dependency set as stale if sets are known', () => {
   const { queue, decide, run, policy } = policyOf(['a', 'b']);
   queue(0, '1', 'x', { dep: 1 });
   expect(decide(0)).toEqual(['1 a']);
@@ -65,7 +65,7 @@ test('a cache of another dependency set is stale, where sets are told', () => {
   expect(policy.pool.hosts.get('a')?.running.get('2')).toMatchObject({ warmth: 0.5, cacheVersion: '2' });
 });
 
-test('where sets are not told, a cache is as warm as such starts have turned out to be', () => {
+test('counts a cache as warm as the repo’s starts turned out to be if sets are hidden', () => {
   const { queue, decide, run, policy } = policyOf(['a'], [], false);
   for (let i = 0; i < 40; i++) {
     queue(10 * i, `${i}`, 'x');
@@ -78,7 +78,7 @@ test('where sets are not told, a cache is as warm as such starts have turned out
   expect(held?.version).toBeUndefined();
 });
 
-test('a host that comes back may still have its caches: the first warm start there shows it', () => {
+test('restores the caches of a host that came back once a warm start shows them', () => {
   const { queue, decide, run, policy } = policyOf(['a']);
   for (const [i, repo] of ['x', 'y'].entries()) {
     queue(10 * i, repo, repo);
@@ -94,7 +94,7 @@ test('a host that comes back may still have its caches: the first warm start the
   expect([...policy.pool.cachesOf('a').keys()].sort()).toEqual(['x', 'y']);
 });
 
-test('a lost build avoids the host that lost it, should that come back at once', () => {
+test('keeps a lost build away from the host that lost it, even if that comes back at once', () => {
   const { queue, decide, policy } = policyOf(['a', 'b']);
   queue(0, '1', 'x');
   expect(decide(0)).toEqual(['1 a']);
@@ -118,7 +118,7 @@ describe('classes', () => {
     return served;
   };
 
-  test('are known by Kiln’s own names, whatever their numbers', () => {
+  test('map by Kiln’s own names, whatever their numbers', () => {
     expect(
       order([
         { prio: 0, name: 'batch' },
@@ -128,7 +128,7 @@ describe('classes', () => {
     ).toEqual(['interactive', 'normal', 'batch']);
   });
 
-  test('of other names go by their numbers, the smallest first', () => {
+  test('with other names map by their numbers, smallest first', () => {
     expect(
       order([
         { prio: 5, name: 'late' },
@@ -145,7 +145,7 @@ describe('classes', () => {
   });
 });
 
-test('a time that goes back is taken for no time at all', () => {
+test('ignores a time that goes back', () => {
   const { queue, decide } = policyOf(['a']);
   queue(100, '1', 'x');
   expect(decide(50)).toEqual(['1 a']);

@@ -11,10 +11,10 @@ import type { CacheState, HostSpec, PriorityClass } from '../trace/trace.ts';
 import type { Dep, FinishedEvent, Policy, PolicyDecision, PolicyEvent, QueuedEvent } from './events.ts';
 
 const S = 1_000;
-/** A unit of the protocol's `disk` and `size`, which may have fractions, in bytes, which the domain counts whole. */
+/** Bytes per unit of the protocol's `disk` and `size`, which may be fractions while the domain counts whole bytes. */
 const UNIT_BYTES = 1_000_000_000;
 const WARMTH: Readonly<Record<CacheState, number>> = { warm: 1, stale: 0.5, cold: 0 };
-/** How fast the share of stale starts is followed where builds don't tell their dependency set. */
+/** Weight of a start in the share of stale starts, used if builds don't name their dependency set. */
 const STALE_WEIGHT = 0.1;
 
 interface Queued {
@@ -29,9 +29,9 @@ interface Started {
 }
 
 /**
- * Kiln's production placement behind the policy protocol: maps its words to the domain's. A `disk` is a host's cache budget, a `size` a
- * repo's bytes in it, `evicted` is what the next inventory no longer shows, and a cache that an unknown `dep` may have outdated is as
- * warm as such starts have turned out to be.
+ * Kiln's production placement behind the policy protocol. A `disk` becomes a host's cache budget, a `size` a repo's bytes in it, and
+ * `evicted` the caches missing from the next inventory. If dependency sets are hidden, a cache counts as warm as earlier starts of its repo
+ * turned out to be on average.
  */
 export class KilnPolicy implements Policy {
   readonly pool: PlacementPool;
@@ -40,7 +40,7 @@ export class KilnPolicy implements Policy {
   readonly #lostOn = new Map<string, string[]>();
   readonly #hosts = new Map<string, HostView>();
   readonly #staleShare = new Map<string, number>();
-  /** What hosts held when they were lost: a host that comes back may still have it, as its first warm build shows. */
+  /** What hosts held when they were lost. A host that comes back may still have it, which its first warm build shows. */
   readonly #lostCaches = new Map<string, ReadonlyMap<string, HeldCache>>();
   #priorities = new Map<number, Priority>();
   #depKnown = true;
@@ -92,7 +92,7 @@ export class KilnPolicy implements Policy {
     return lookAgainAt === undefined ? { assign } : { assign, wake: lookAgainAt / S };
   }
 
-  /** ms; the pool's time never goes back, whatever the lines say. */
+  /** Returns the time in ms; it never goes back, whatever the lines say. */
   #at(t: number): number {
     this.#now = Math.max(this.#now, t * S);
     return this.#now;
@@ -169,7 +169,7 @@ export class KilnPolicy implements Policy {
     if (cache === 'cold') this.pool.cacheGone(host, repo, now);
   }
 
-  /** A build found a cache on a host that was lost before: then the others are there, too. */
+  /** Restores what a host held before it was lost once a build has found its cache there. */
   #remember(host: string, repo: string, now: number): void {
     const lost = this.#lostCaches.get(host);
     if (!lost) return;
@@ -194,7 +194,7 @@ export class KilnPolicy implements Policy {
   }
 }
 
-/** Classes by their names where those are Kiln's; else the smallest number goes first. */
+/** Maps classes by Kiln's own names; others by number, smallest first. */
 function prioritiesOf(classes: readonly PriorityClass[]): Map<number, Priority> {
   const known = (name: string): Priority | undefined =>
     name === 'interactive' || name === 'normal' || name === 'batch' ? name : undefined;

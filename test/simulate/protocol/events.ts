@@ -1,6 +1,6 @@
 import type { CacheState, HostSpec, PriorityClass } from '../trace/trace.ts';
 
-/** What a policy is told, as docs/develop/placement.md has it. Times in seconds; `t` never goes back. */
+/** The events of the line protocol (docs/develop/placement.md). Times in seconds; `t` never decreases. */
 export type PolicyEvent =
   | {
       readonly type: 'init';
@@ -8,7 +8,7 @@ export type PolicyEvent =
       readonly hosts: readonly HostSpec[];
       readonly classes: readonly PriorityClass[];
       readonly seed: number;
-      /** Whether builds name their `dep` when they are queued. */
+      /** Whether queued builds name their `dep`. */
       readonly dep_known: boolean;
     }
   | ({ readonly type: 'host_up'; readonly t: number } & HostSpec)
@@ -33,7 +33,7 @@ export interface QueuedEvent {
   readonly dep?: Dep | undefined;
   readonly submitted: number;
   readonly attempt: number;
-  /** Kiln's own additions; 1 and one team for all where they are missing. */
+  /** Kiln's own additions. Defaults: 1, and one team for all. */
   readonly weight?: number | undefined;
   readonly team?: string | undefined;
 }
@@ -49,16 +49,16 @@ export interface FinishedEvent {
   readonly dep?: Dep | undefined;
 }
 
-/** Version of a dependency set: compared, never counted. */
+/** Version of a dependency set; only compared for equality. */
 export type Dep = string | number;
 
 export interface PolicyDecision {
   readonly assign: readonly { readonly build: string; readonly host: string }[];
-  /** When to ask again, though nothing may have happened. */
+  /** When to ask again even if nothing has happened. */
   readonly wake?: number | undefined;
 }
 
-/** Something that places builds: Kiln's own code, or what it is compared with. */
+/** A placement policy: Kiln's own, or one that it is compared with. */
 export interface Policy {
   handle(event: PolicyEvent): void;
   decide(t: number): PolicyDecision;

@@ -37,13 +37,13 @@ const finished = (t: number, build: string, host: string, run_s: number, evicted
   ...{ type: 'build_finished', t, build, host, run_s, size: 1, evicted, dep: 0 },
 });
 
-describe('the policy, through its pipe', () => {
-  test('plays a whole game legally, and says nothing but answers', async () => {
+describe('the policy process', () => {
+  test('makes only legal assignments and prints nothing but answers', async () => {
     await using policy = new PolicyProcess();
     policy.send(INIT);
     expect(await policy.ask(0)).toEqual({ assign: [] });
 
-    // Two builds of repos that nobody knows, and two hosts.
+    // Two builds of unknown repos, and two hosts.
     policy.send(queued(1, '1', 'x'), queued(1, '2', 'y'));
     const { assign } = await policy.ask(1);
     expect(assign.map(({ build }) => build).sort()).toEqual(['1', '2']);
@@ -52,13 +52,13 @@ describe('the policy, through its pipe', () => {
     const y = x === 'a' ? 'b' : 'a';
     policy.send(started(1, '1', x, 'cold'), started(1, '2', y, 'cold'));
 
-    // Both are full: a third one waits, also when asked again.
+    // Both hosts are full, so a third build waits, even when asked again.
     policy.send(queued(2, '3', 'x'));
     expect((await policy.ask(2)).assign).toEqual([]);
     policy.send({ type: 'wake', t: 3 });
     expect((await policy.ask(3)).assign).toEqual([]);
 
-    // The host of y comes free, but that of x is about to: where its cache will be.
+    // The host of y comes free, but the build waits for that of x, which is about to, with its cache.
     policy.send(finished(300, '2', y, 299));
     const waits = await policy.ask(300);
     expect(waits.assign).toEqual([]);
@@ -67,12 +67,12 @@ describe('the policy, through its pipe', () => {
     expect((await policy.ask(310)).assign).toEqual([{ build: '3', host: x }]);
     policy.send(started(310, '3', x, 'warm'), finished(340, '3', x, 30));
 
-    // The host of x is drained: its repo goes to the other one, and comes back warm later.
+    // The host of x is drained, so its repo goes to the other one and is warm there later.
     policy.send({ type: 'host_drain', t: 341, host: x }, queued(341, '4', 'x'));
     expect((await policy.ask(341)).assign).toEqual([{ build: '4', host: y }]);
     policy.send(started(341, '4', y, 'cold'));
 
-    // It is lost in the middle: the build comes again, to another host, for that one is gone.
+    // It is lost during the build, which is queued again and goes to another host.
     policy.send({ type: 'host_down', t: 400, host: y }, queued(400, '4', 'x', { submitted: 341, attempt: 2 }));
     expect((await policy.ask(400)).assign).toEqual([]);
     policy.send({ type: 'host_up', t: 410, host: 'c', slots: 2, disk: 10 });
@@ -83,7 +83,7 @@ describe('the policy, through its pipe', () => {
     expect(await policy.finish()).toEqual({ code: 0, stdout: '', stderr: '' });
   });
 
-  test('answers just what the same code answers in the simulator, over a whole trace', async () => {
+  test('answers exactly as the same code does in the simulator, over a whole trace', async () => {
     const scenario = {
       ...SMALL,
       hours: 4,
@@ -118,7 +118,7 @@ describe('the policy, through its pipe', () => {
     expect([code, stderr]).toEqual([0, '']);
     expect(answers.some(({ assign }) => assign.length > 1)).toBe(true);
     expect(answers.some(({ wake }) => wake !== undefined)).toBe(true);
-    // What happens follows from the trace and the answers: the same answers are the same outcome.
+    // The outcome follows from the trace and the answers, so equal outcomes mean equal answers.
     expect(piped).toEqual(answers);
   });
 
@@ -157,7 +157,7 @@ describe('the policy, through its pipe', () => {
     expect(stderr).toMatch(message);
   });
 
-  test('ends when nobody speaks to it any more', async () => {
+  test('exits when its standard input is closed', async () => {
     await using policy = new PolicyProcess();
     policy.send(INIT);
     expect(await policy.finish()).toEqual({ code: 0, stdout: '', stderr: '' });

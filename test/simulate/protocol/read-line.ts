@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type LineIssue, lineIssue, shown } from '../line-issue.ts';
 import type { PolicyEvent } from './events.ts';
 
-/** A line that isn't one of the protocol's; names the field, what it held and what was expected. */
+/** An invalid line. The message names the field, what it got and what was expected. */
 export class ProtocolError extends Error {
   readonly code = 'bad_line';
   constructor({ field, got, expected }: LineIssue) {
@@ -20,7 +20,7 @@ const dep = z
   .transform((value) => value ?? undefined);
 const host = { host: id, slots, disk };
 
-/** Fields that aren't named here are passed over: a later version may send more. */
+/** Unknown fields are ignored, because a later version may send more. */
 const line = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('init'),

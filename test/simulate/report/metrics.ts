@@ -1,6 +1,6 @@
 import type { BuildOutcome } from '../engine/simulate.ts';
 
-/** What one policy made of one trace. Times in seconds. */
+/** The figures of one policy on one trace. Times in seconds. */
 export interface Metrics {
   readonly builds: number;
   readonly warmShare: number;
@@ -16,14 +16,14 @@ export interface Metrics {
   readonly longestWait: number;
   /** Share of the builds that waited longer than `STARVED_S`. */
   readonly starved: number;
-  /** Mean time to finish, by team, largest over smallest; 1 where there is one team. */
+  /** Ratio of the longest to the shortest mean wait of a team; 1 if there is only one. */
   readonly unfairness: number;
 }
 
-/** A wait that a person would call starvation. */
+/** Waits longer than this count as starvation, s. */
 export const STARVED_S = 1_800;
 
-/** Of the builds submitted from `measureFrom` on. */
+/** Returns the figures over the builds submitted from `measureFrom` on. */
 export function metricsOf(all: readonly BuildOutcome[], measureFrom = 0): Metrics {
   const outcomes = all.filter(({ build }) => build.submitted >= measureFrom);
   const finish = outcomes.map(({ build, finishedAt }) => finishedAt - build.submitted).sort(ascending);
@@ -45,7 +45,7 @@ export function metricsOf(all: readonly BuildOutcome[], measureFrom = 0): Metric
   };
 }
 
-/** The largest team's mean wait over the smallest's, each with a minute added so that none is divided by nothing. */
+/** Returns the longest mean wait of a team over the shortest, each plus a minute to avoid division by zero. */
 function unfairness(outcomes: readonly BuildOutcome[]): number {
   const byTeam = Map.groupBy(outcomes, ({ build }) => build.team);
   const waits = [...byTeam.values()].map(
@@ -58,7 +58,7 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
 }
 
-/** Nearest rank; `sorted` ascending. */
+/** Returns the quantile by nearest rank; `sorted` must be ascending. */
 function quantile(sorted: readonly number[], q: number): number {
   return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? 0;
 }

@@ -9,8 +9,8 @@ import { caseTable, SUITE_FIGURES, type SuiteRow, suiteTable, waitTable } from '
 const made = makeTrace({ ...SMALL, hours: 4, teams: { a: 1, b: 1 } }, 1);
 const results = runCase(made, ['kiln', 'delay-60'], 1, true);
 
-describe('one trace', () => {
-  test('the bound comes first, then the policies as they were named, each with all builds', () => {
+describe('the report of one trace', () => {
+  test('gives the bound first, then the policies in the given order, each with all builds', () => {
     expect(results.map(({ policy }) => policy)).toEqual([BOUND, 'kiln', 'delay-60']);
     const measured = made.builds.filter(({ submitted }) => submitted >= made.measureFrom).length;
     for (const { metrics, outcomes } of results) {
@@ -20,7 +20,7 @@ describe('one trace', () => {
     expect(() => runCase(made, ['nobody'], 1, true)).toThrow(/no policy nobody/);
   });
 
-  test('the table has a line for each, the bound at 1.00 of itself, and a column for teams where there are any', () => {
+  test('has a line for each policy, the bound at 1.00, and a column for teams if there are any', () => {
     const [head = '', bound = '', ...others] = caseTable(results).split('\n');
     expect(head).toContain('team ÷ team');
     expect(bound.trim()).toMatch(/^pooled-bound .* 1\.00 +1\.00 +\d/);
@@ -28,12 +28,12 @@ describe('one trace', () => {
     expect(caseTable(runCase(makeTrace({ ...SMALL, hours: 3 }, 1), ['kiln'], 1, true))).not.toContain('team ÷ team');
   });
 
-  test('the chart has a line for each policy, and is one piece of XML', () => {
+  test('draws a line for each policy in well-formed XML', () => {
     const svg = finishChart({ ...made, name: '<odd & "name">' }, results);
     expect(svg.match(/<polyline /g)).toHaveLength(3);
     expect(svg).toContain('&#60;odd &#38; &#34;name&#34;&#62;');
     expect(svg).not.toMatch(/NaN|Infinity|undefined/);
-    // Tags are closed in the order in which they were opened.
+    // Tags must be nested.
     const open: string[] = [];
     for (const [, end, name = '', alone] of svg.matchAll(/<(\/?)([a-z]+)[^>]*?(\/?)>/g)) {
       if (end) expect(open.pop()).toBe(name);
@@ -42,7 +42,7 @@ describe('one trace', () => {
     expect(open).toEqual([]);
   });
 
-  test('the chart’s curves rise from left to right, from the top of none to all', () => {
+  test('draws curves that rise from left to right', () => {
     for (const [, points = ''] of finishChart(made, results).matchAll(/points="([^"]+)"/g)) {
       const curve = points.split(' ').map((point) => point.split(',').map(Number) as [number, number]);
       for (const [i, [x, y]] of curve.entries()) {
@@ -69,14 +69,14 @@ describe('the suite', () => {
     },
   ];
 
-  test('gives ratios to the bound, as geometric means over the seeds', () => {
+  test('gives ratios to the bound as geometric means over the seeds', () => {
     const [mean, p95, warm] = SUITE_FIGURES.map((figure) => suiteTable(rows, ['kiln'], figure));
     expect(mean?.split('\n')).toEqual([expect.stringMatching(/ one$/), expect.stringMatching(/^ {2}kiln +1\.41$/)]);
     expect(p95).toContain('1.41');
     expect(warm).toContain('50 %');
   });
 
-  test('gives the longest wait over the seeds, beside the bound’s', () => {
+  test('gives the longest wait over the seeds beside the bound’s', () => {
     expect(
       waitTable(rows, ['kiln'])
         .split('\n')
@@ -89,7 +89,7 @@ describe('the suite', () => {
   });
 });
 
-test('a trace in which nothing waits has a bound that Kiln meets', () => {
+test('Kiln meets the bound of a trace in which nothing waits', () => {
   const alone = trace([{ ...made.builds[0], submitted: 0 } as (typeof made.builds)[number]], { hosts: made.hosts });
   const [bound, kiln] = runCase(alone, ['kiln'], 1, true);
   expect(kiln?.metrics).toEqual(bound?.metrics);

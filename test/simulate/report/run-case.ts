@@ -4,7 +4,7 @@ import { POLICIES } from '../policies/catalog.ts';
 import type { Trace } from '../trace/trace.ts';
 import { type Metrics, metricsOf } from './metrics.ts';
 
-/** One policy on one trace, beside the bound. */
+/** The result of one policy, or of the bound, on one trace. */
 export interface CaseResult {
   readonly policy: string;
   readonly metrics: Metrics;
@@ -13,7 +13,7 @@ export interface CaseResult {
 
 export const BOUND = 'pooled-bound';
 
-/** The bound first, then the policies as named. */
+/** Plays the trace with the bound and then with each policy, in the given order. */
 export function runCase(trace: Trace, policies: readonly string[], seed: number, depKnown: boolean): CaseResult[] {
   const bound = pooledBound(trace);
   const result = (policy: string, outcomes: readonly BuildOutcome[]): CaseResult => ({

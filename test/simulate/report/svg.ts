@@ -7,10 +7,10 @@ const LEFT = 70;
 const RIGHT = 170;
 const TOP = 50;
 const BOTTOM = 46;
-/** Distinguishable also without colour vision (Okabe and Ito's palette), and dashed from the eighth on. */
+/** Distinguishable without colour vision (the palette of Okabe and Ito); dashed from the eighth line on. */
 const COLOURS = ['#0072b2', '#e69f00', '#009e73', '#d55e00', '#cc79a7', '#56b4e9', '#000000'];
 
-/** How the time to finish is spread: the share of builds that finished within a time, a line for each policy; time on a log scale. */
+/** Draws the distribution of the time to finish: the share of builds that finished within a time on a log scale, a line for each policy. */
 export function finishChart(trace: Trace, results: readonly CaseResult[]): string {
   const curves = results.map(({ policy, outcomes }) => ({
     policy,

@@ -6,7 +6,7 @@ const seconds = (value: number) => (value < 6_000 ? value.toFixed(0) : `${(value
 const ratio = (value: number) => (value < 9.95 ? value.toFixed(2) : value.toFixed(0));
 const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
 
-/** All figures of one trace, a line for each policy. */
+/** Returns all figures of one trace, a line for each policy. */
 export function caseTable(results: readonly CaseResult[]): string {
   const bound = results.find(({ policy }) => policy === BOUND)?.metrics;
   const teams = results.some(({ metrics }) => metrics.unfairness > 1);
@@ -44,7 +44,7 @@ export function caseTable(results: readonly CaseResult[]): string {
   return table([[...head, ...(teams ? ['team ÷ team'] : [])], ...rows]);
 }
 
-/** What the suite gathers of one scenario: by policy, over its seeds. */
+/** The figures of one scenario by policy, one entry per seed. */
 export interface SuiteRow {
   readonly scenario: string;
   readonly byPolicy: ReadonlyMap<string, readonly Metrics[]>;
@@ -62,7 +62,7 @@ export const SUITE_FIGURES: readonly {
   { title: 'Builds that found a warm cache', figure: (m) => m.warmShare, show: percent },
 ];
 
-/** A line for each policy, a column for each scenario; geometric means over the seeds. */
+/** Returns a line for each policy and a column for each scenario, with geometric means over the seeds. */
 export function suiteTable(
   rows: readonly SuiteRow[],
   policies: readonly string[],
@@ -79,7 +79,7 @@ export function suiteTable(
   ]);
 }
 
-/** Longest waits in minutes, the bound's beside ours: the largest over the seeds. */
+/** Returns the longest waits in minutes over all seeds, the bound's first. */
 export function waitTable(rows: readonly SuiteRow[], policies: readonly string[]): string {
   const cell = ({ byPolicy }: SuiteRow, policy: string) =>
     (Math.max(...(byPolicy.get(policy) ?? []).map(({ longestWait }) => longestWait)) / 60).toFixed(0);

@@ -5,7 +5,7 @@ import type { PolicyDecision } from '../protocol/events.ts';
 
 const POLICY = fileURLToPath(new URL('../policy', import.meta.url));
 
-/** Kiln's policy as others run it: a process that is spoken to through its stdin and stdout. */
+/** Kiln's policy as a process with the line protocol on its stdin and stdout. */
 export class PolicyProcess implements AsyncDisposable {
   readonly #child = spawn('bash', [POLICY], { stdio: ['pipe', 'pipe', 'pipe'] });
   readonly #ended = once(this.#child, 'close');
@@ -22,7 +22,7 @@ export class PolicyProcess implements AsyncDisposable {
       this.#stderr += text;
     });
     this.#child.on('close', () => this.#tellMore());
-    // Who was refused closes its end: what is still written then goes nowhere.
+    // A process that has refused a line closes its stdin; later writes are dropped.
     this.#child.stdin.on('error', () => {});
   }
 
@@ -30,13 +30,13 @@ export class PolicyProcess implements AsyncDisposable {
     for (const line of lines) this.#child.stdin.write(`${typeof line === 'string' ? line : JSON.stringify(line)}\n`);
   }
 
-  /** Sends the question, and awaits the one line that answers it. */
+  /** Sends the question and awaits its one-line answer. */
   async ask(t: number): Promise<PolicyDecision> {
     this.send({ type: 'decide', t });
     return JSON.parse(await this.#line());
   }
 
-  /** All lines of stdout, from here on, until the process ends; closes its stdin first. */
+  /** Closes stdin and awaits the exit. Returns the code and what was left on stdout and stderr. */
   async finish(): Promise<{ code: number | null; stdout: string; stderr: string }> {
     this.#child.stdin.end();
     const [code] = await this.#ended;

@@ -29,7 +29,7 @@ export function trace(builds: readonly TraceBuild[], more: Partial<Trace> = {}):
   return { name: 'by hand', hosts: [host('a')], changes: [], builds, classes: CLASSES, measureFrom: 0, ...more };
 }
 
-/** Some hours of a small pool that is busy enough for placement to matter. */
+/** A few hours of a small pool that is busy enough for placement to matter. */
 export const SMALL: Scenario = {
   name: 'small',
   about: 'a few hours of a small pool',

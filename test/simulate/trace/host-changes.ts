@@ -2,35 +2,36 @@ import type { Random } from './random.ts';
 import type { Scenario } from './scenario.ts';
 import type { HostChange, HostSpec } from './trace.ts';
 
-/** Losses, replacements, scale-up and drains, in order of time. */
+/** Returns losses, replacements, scale-up and drains, ordered by time. */
 export function addHostChanges(scenario: Scenario, hosts: readonly HostSpec[], random: Random): HostChange[] {
-  const { hours, slots, disk, losses, scale } = scenario;
-  const end = hours * 3_600;
-  const changes: HostChange[] = [];
-  if (losses) {
-    const names = hosts.map(({ host }) => host);
-    let replaced = 0;
-    for (let t = random.exponential(losses.every); t < end; t += random.exponential(losses.every)) {
-      const index = random.integer(0, names.length - 1);
-      const back = `r${++replaced}`;
-      changes.push({ type: 'down', t, host: names[index] as string });
-      changes.push({ type: 'up', t: t + losses.backAfter, host: back, slots, disk });
-      names.splice(index, 1);
-      if (names.length < 2) names.push(back);
-      else if (t + losses.backAfter < end) names.push(back);
+  const changes = [...losses(scenario, hosts, random), ...scaling(scenario)];
+  return changes.sort((a, b) => a.t - b.t);
+}
+
+function* losses(scenario: Scenario, hosts: readonly HostSpec[], random: Random): Generator<HostChange> {
+  const { hours, slots, disk } = scenario;
+  if (!scenario.losses) return;
+  const { every, backAfter, together = 1 } = scenario.losses;
+  const up = hosts.map(({ host }) => host);
+  const coming: { readonly t: number; readonly host: string }[] = [];
+  let replaced = 0;
+  for (let t = random.exponential(every * together); t < hours * 3_600; t += random.exponential(every * together)) {
+    // A replacement can be lost only once it has joined.
+    while (coming[0] && coming[0].t <= t) up.push((coming.shift() as { host: string }).host);
+    for (let lost = 0; lost < together && up.length > 0; lost++) {
+      const [host] = up.splice(random.integer(0, up.length - 1), 1) as [string];
+      yield { type: 'down', t, host };
+      const back = { t: t + backAfter, host: `r${++replaced}` };
+      coming.push(back);
+      yield { type: 'up', ...back, slots, disk };
     }
   }
-  if (scale) {
-    for (let i = 1; i <= scale.hosts; i++) {
-      changes.push({ type: 'up', t: scale.upAt * end, host: `extra${i}`, slots, disk });
-      changes.push({ type: 'drain', t: scale.drainAt * end, host: `extra${i}` });
-    }
+}
+
+function* scaling({ hours, slots, disk, scale }: Scenario): Generator<HostChange> {
+  if (!scale) return;
+  for (let i = 1; i <= scale.hosts; i++) {
+    yield { type: 'up', t: scale.upAt * hours * 3_600, host: `extra${i}`, slots, disk };
+    yield { type: 'drain', t: scale.drainAt * hours * 3_600, host: `extra${i}` };
   }
-  // A replacement may be lost only once it is there.
-  const ordered = changes.sort((a, b) => a.t - b.t);
-  const there = new Set(hosts.map(({ host }) => host));
-  return ordered.filter((change) => {
-    if (change.type === 'up') there.add(change.host);
-    return there.has(change.host);
-  });
 }

@@ -12,7 +12,7 @@ const shareOf = (builds: readonly TraceBuild[], is: (build: TraceBuild) => boole
 
 describe('a made trace', () => {
   test.each(SCENARIOS.map((scenario) => [scenario.name, scenario] as const))(
-    '%s: the same seed, the same trace',
+    'of %s is the same for the same seed',
     (_, scenario) => {
       const short = { ...scenario, hours: Math.min(scenario.hours, 10) };
       const first = makeTrace(short, 7);
@@ -22,7 +22,7 @@ describe('a made trace', () => {
     },
   );
 
-  test('builds come in order, each named once, and none costs less the colder it is', () => {
+  test('has builds in order of submission, with unique ids and longer runs the colder they are', () => {
     const { builds } = make();
     expect(new Set(builds.map(({ build }) => build)).size).toBe(builds.length);
     expect(builds.map(({ submitted }) => submitted)).toEqual(
@@ -35,7 +35,7 @@ describe('a made trace', () => {
     }
   });
 
-  test.each([0.3, 0.8])('keeps the share %d of the slots busy, when all share one cache', (load) => {
+  test.each([0.3, 0.8])('keeps the share %d of the slots busy if all hosts share one cache', (load) => {
     const long = { load, hours: 200, repos: 20, warm: [60, 120] as const };
     const { builds, hosts, measureFrom } = make(long);
     const seen = new Map<string, number>();
@@ -49,20 +49,20 @@ describe('a made trace', () => {
     expect(work / (slots * (200 * HOUR - measureFrom)) / load).toBeCloseTo(1, 1);
   });
 
-  test('popularity falls with rank, by the exponent', () => {
+  test('has popularity that falls with the rank by the exponent', () => {
     const { builds } = make({ hours: 200, bursts: { share: 0, builds: [1, 1], within: 1 } });
     const share = (rank: number) => shareOf(builds, ({ repo }) => repo === `repo-${rank}`);
     expect(share(1) / share(4)).toBeCloseTo(4, 0);
     expect(share(1)).toBeGreaterThan(share(20));
   });
 
-  test('a pool begins at half the load', () => {
+  test('begins at half the load', () => {
     const { builds } = make({ hours: 100, warmUpHours: 50 });
     const before = shareOf(builds, ({ submitted }) => submitted < 50 * HOUR);
     expect(before).toBeCloseTo(1 / 3, 1);
   });
 
-  test('bursts are of one repo, and don’t change how many builds there are', () => {
+  test('has bursts of one repo, which don’t change the number of builds', () => {
     const alone = make({ hours: 100, bursts: { share: 0, builds: [1, 1], within: 1 } }).builds;
     const burst = make({ hours: 100, bursts: { share: 0.5, builds: [10, 10], within: 60 } }).builds;
     expect(burst.length / alone.length).toBeCloseTo(1, 0);
@@ -71,7 +71,7 @@ describe('a made trace', () => {
     expect(near(burst)).toBeGreaterThan(10 * near(alone) + 10);
   });
 
-  test('storms bring many builds within minutes', () => {
+  test('has storms of many builds within minutes', () => {
     const { builds } = make({ hours: 20, storms: { every: 2 * HOUR, builds: [200, 200], within: 300 } });
     const most = Math.max(
       ...builds.map((one, i) => builds.slice(i).filter(({ submitted }) => submitted < one.submitted + 300).length),
@@ -79,7 +79,7 @@ describe('a made trace', () => {
     expect(most).toBeGreaterThanOrEqual(200);
   });
 
-  test('by day there is more to do than by night', () => {
+  test('has more builds by day than by night', () => {
     const { builds } = make({ hours: 72, warmUpHours: 0, daySwing: 0.8 });
     const hour = ({ submitted }: TraceBuild) => (submitted / HOUR) % 24;
     const noon = shareOf(builds, (one) => hour(one) >= 9 && hour(one) < 15);
@@ -87,7 +87,7 @@ describe('a made trace', () => {
     expect(noon / night).toBeGreaterThan(4);
   });
 
-  test('a monorepo has its share, new repos theirs', () => {
+  test('gives the monorepo and new repos their shares', () => {
     const monorepo = { share: 0.4, warm: 100, coldFactor: 5, size: 3 };
     const builds = make({ hours: 100, monorepo, newRepos: 0.1 }).builds;
     expect(shareOf(builds, ({ repo }) => repo === 'monorepo')).toBeCloseTo(0.4 * 0.9, 1);
@@ -96,7 +96,7 @@ describe('a made trace', () => {
     expect(new Set(strangers.map(({ repo }) => repo)).size).toBe(strangers.length);
   });
 
-  test('dependencies change as often as they should, and never go back', () => {
+  test('changes dependencies at the given rate, and never back', () => {
     const { builds } = make({ hours: 100, depChanges: 0.2 });
     const last = new Map<string, number>();
     let changes = 0;
@@ -108,7 +108,7 @@ describe('a made trace', () => {
     expect(changes / builds.length).toBeCloseTo(0.2, 1);
   });
 
-  test('halfway durations change, where they should', () => {
+  test('changes durations halfway if the scenario drifts', () => {
     const means = (drift: Scenario['drift']) => {
       const change = { hours: 200, repos: 5, noise: 0.01, ...(drift && { drift }) };
       const { builds } = make(change);
@@ -124,7 +124,7 @@ describe('a made trace', () => {
     expect(means({ share: 1, factor: 4 }).filter((ratio) => Math.abs(Math.log(ratio)) > 0.2).length).toBeGreaterThan(2);
   });
 
-  test('teams, classes and wide builds have their shares', () => {
+  test('gives teams, classes and wide builds their shares', () => {
     const { builds } = make({
       hours: 100,
       repos: 400,
@@ -142,7 +142,7 @@ describe('a made trace', () => {
     expect(shareOf(builds, ({ weight }) => weight === 2)).toBeCloseTo(0.25, 1);
   });
 
-  test('lost hosts are replaced by empty ones, and only hosts that are there are lost', () => {
+  test('replaces lost hosts by empty ones, and loses only hosts that are up', () => {
     const { changes, hosts } = make({ hours: 100, losses: { every: HOUR, backAfter: 600 } });
     const there = new Set(hosts.map(({ host }) => host));
     let lost = 0;
@@ -158,7 +158,7 @@ describe('a made trace', () => {
     expect(changes.map(({ t }) => t)).toEqual(changes.map(({ t }) => t).sort((a, b) => a - b));
   });
 
-  test('a pool grows and shrinks', () => {
+  test('adds hosts and drains them again', () => {
     const { changes } = make({ scale: { hosts: 2, upAt: 0.25, drainAt: 0.75 } });
     expect(changes.map(({ type, t, host }) => [type, t / HOUR, host])).toEqual([
       ['up', 2, 'extra1'],

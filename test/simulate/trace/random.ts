@@ -1,11 +1,11 @@
-/** A seeded stream of random numbers (sfc32, of Chris Doty-Humphrey's PractRand), with the distributions that traces need. */
+/** A seeded stream of random numbers (sfc32 from PractRand by Chris Doty-Humphrey), with the distributions that traces need. */
 export class Random {
   #a: number;
   #b: number;
   #c: number;
   #counter = 1;
 
-  /** `stream` gives independent streams of one seed, so that one part of a trace doesn't shift when another draws more. */
+  /** `stream` selects one of the independent streams of a seed, so that one part of a trace doesn't change when another draws more. */
   constructor(seed: number, stream = '') {
     let hash = 2_166_136_261;
     for (let i = 0; i < stream.length; i++) hash = Math.imul(hash ^ stream.charCodeAt(i), 16_777_619);
@@ -28,7 +28,7 @@ export class Random {
     return low + (high - low) * this.next();
   }
 
-  /** Whole numbers, both ends included. */
+  /** Uniform among the whole numbers from `low` to `high`, both included. */
   integer(low: number, high: number): number {
     return low + Math.floor(this.next() * (high - low + 1));
   }

@@ -9,14 +9,14 @@ import {
 } from '@kiln/domain';
 import type { TraceBuild } from './trace.ts';
 
-/** A build as a pool recorded it: it ran once, at one warmth; or with all three runs, as in a made trace. */
+/** A build with one run at one warmth, as a pool recorded it, or with all three runs, as in a made trace. */
 export type RecordedBuild = Omit<TraceBuild, 'run'> & {
   readonly run: TraceBuild['run'] | { readonly seconds: number; readonly warmth: number };
 };
 
 const S = 1_000;
 
-/** What each build would have taken on the other kinds of cache, in proportion to what its repo's other builds show. */
+/** Estimates how long each build would have taken on the other kinds of cache, from the proportions of its repo's other builds. */
 export function fillRuns(builds: readonly RecordedBuild[]): TraceBuild[] {
   const repos = new Map<string, RepoEstimate>();
   let pool: PoolEstimate = FIRST_GUESS;

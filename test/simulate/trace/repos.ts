@@ -1,7 +1,7 @@
 import type { Random } from './random.ts';
 import type { Scenario } from './scenario.ts';
 
-/** What the builds of one repo are like. Runs in seconds. */
+/** A repo of a made trace. Runs in seconds. */
 export interface Repo {
   readonly name: string;
   readonly team: string;
@@ -14,7 +14,7 @@ export interface Repo {
   readonly size: number;
 }
 
-/** How far a stale run lies between a warm and a cold one. */
+/** Where a stale run is between a warm (0) and a cold one (1). */
 const STALE = [0.15, 0.6] as const;
 const SIZE_SIGMA = 0.5;
 

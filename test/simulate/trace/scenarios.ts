@@ -15,7 +15,7 @@ const BASE = {
   bursts: { share: 0.15, builds: [3, 8], within: 120 },
 } as const;
 
-/** Scenarios that the policy's constants were chosen on (seed 1 to 3). */
+/** Scenarios on which the policy's constants were chosen (seeds 1 to 3). */
 export const TUNED: readonly Scenario[] = [
   { ...BASE, name: 'half', about: 'half of the warm capacity', load: 0.5 },
   { ...BASE, name: 'busy', about: 'three quarters of the warm capacity', load: 0.75 },
@@ -51,7 +51,7 @@ export const TUNED: readonly Scenario[] = [
   },
 ];
 
-/** Scenarios that were looked at only afterwards. */
+/** Scenarios that were not used to choose the constants. */
 export const UNSEEN: readonly Scenario[] = [
   {
     ...BASE,

@@ -1,5 +1,5 @@
 import type { Random } from './random.ts';
-import type { Scenario } from './scenario.ts';
+import type { Scenario, Storms } from './scenario.ts';
 
 export interface Submission {
   readonly at: number;
@@ -9,7 +9,7 @@ export interface Submission {
 
 const DAY = 86_400;
 
-/** When builds of which repos come in: a Poisson stream of `rate` a second, with the scenario's bursts, storms and nights. */
+/** Returns when builds of which repos arrive: a Poisson process of `rate` per second, with the scenario's bursts, storms and nights. */
 export function submissionTimes(
   scenario: Scenario,
   rate: number,
@@ -17,7 +17,9 @@ export function submissionTimes(
   random: Random,
 ): Submission[] {
   const end = scenario.hours * 3_600;
-  const found = [...steady(scenario, rate, end, drawRepo, random), ...storms(scenario, end, drawRepo, random)];
+  const found = [...steady(scenario, rate, end, drawRepo, random)];
+  if (scenario.storms) found.push(...storms(scenario.storms, scenario, drawRepo, random));
+  if (scenario.trains) found.push(...trains(scenario.trains, scenario, drawRepo, random));
   return found.filter(({ at }) => at < end).sort((a, b) => a.at - b.at);
 }
 
@@ -30,11 +32,11 @@ function* steady(
 ): Generator<Submission> {
   const { bursts, daySwing = 0 } = scenario;
   const meanBurst = bursts ? (bursts.builds[0] + bursts.builds[1]) / 2 : 1;
-  // A burst is one arrival with several builds: arrivals are the rarer, so that the rate of builds stays.
+  // A burst is one arrival with several builds, so arrivals are rarer to keep the rate of builds.
   const burstShare = bursts ? bursts.share / meanBurst / (1 - bursts.share + bursts.share / meanBurst) : 0;
   const arrivals = rate / (1 - burstShare + burstShare * meanBurst);
   for (let at = random.exponential(1 / arrivals); at < end; at += random.exponential(1 / arrivals / (1 + daySwing))) {
-    // Thinning: candidates at the highest rate, kept in proportion to the hour's.
+    // Thinning: arrivals are drawn at the highest rate and kept in proportion to the current one.
     const level = 1 - daySwing * Math.cos((2 * Math.PI * at) / DAY);
     const warmUp = at < scenario.warmUpHours * 3_600 ? 0.5 : 1;
     if (random.next() * (1 + daySwing) >= level * warmUp) continue;
@@ -46,13 +48,35 @@ function* steady(
   }
 }
 
-/** As when a base image or a bot's update touches everything. */
-function* storms(scenario: Scenario, end: number, drawRepo: () => number, random: Random): Generator<Submission> {
-  const { storms } = scenario;
-  if (!storms) return;
-  for (let at = random.between(0.3, 1) * storms.every; at < end; at += random.between(0.7, 1.3) * storms.every) {
-    if (at < scenario.warmUpHours * 3_600) continue;
-    const builds = random.integer(...storms.builds);
-    for (let i = 0; i < builds; i++) yield { at: at + random.next() * storms.within, repo: drawRepo() };
+/** Yields builds of many repos at once, as after an update by a bot. */
+function* storms(
+  { every, builds, within }: Storms,
+  scenario: Scenario,
+  drawRepo: () => number,
+  random: Random,
+): Generator<Submission> {
+  for (const at of stormTimes(every, scenario, random)) {
+    const count = random.integer(...builds);
+    for (let i = 0; i < count; i++) yield { at: at + random.next() * within, repo: drawRepo() };
+  }
+}
+
+/** Yields many builds of one repo at once. */
+function* trains(
+  { every, builds, within }: Storms,
+  scenario: Scenario,
+  drawRepo: () => number,
+  random: Random,
+): Generator<Submission> {
+  for (const at of stormTimes(every, scenario, random)) {
+    const repo = drawRepo();
+    const count = random.integer(...builds);
+    for (let i = 0; i < count; i++) yield { at: at + random.next() * within, repo };
+  }
+}
+
+function* stormTimes(every: number, { hours, warmUpHours }: Scenario, random: Random): Generator<number> {
+  for (let at = random.between(0.3, 1) * every; at < hours * 3_600; at += random.between(0.7, 1.3) * every) {
+    if (at >= warmUpHours * 3_600) yield at;
   }
 }

@@ -23,7 +23,7 @@ const RUN = { warm: 10, stale: 20, cold: 100 };
 const BUILD = { type: 'build', build: '1', submitted: 5, repo: 'app', run: RUN };
 
 describe('a trace file', () => {
-  test('gives back what was written', async () => {
+  test('is read back as it was written', async () => {
     const made = {
       ...makeTrace(
         { ...SMALL, hours: 3, classes: { interactive: 0.3, normal: 0.3, batch: 0.4 }, teams: { a: 1, b: 1 } },
@@ -39,7 +39,7 @@ describe('a trace file', () => {
     expect(await readTrace(file())).toEqual({ ...made, name: file(), measureFrom: 0 });
   });
 
-  test('needs only what matters, and may hold empty lines; order doesn’t matter', async () => {
+  test('may leave out optional fields, contain empty lines and be in any order', async () => {
     const { builds, hosts, changes } = await read(
       BUILD,
       '',
@@ -56,7 +56,7 @@ describe('a trace file', () => {
     expect(builds).toEqual([build('0', 1, { run: RUN, prio: 2 }), build('1', 5, { run: RUN })]);
   });
 
-  test('a run that was recorded once is filled in for the other kinds of cache, in its repo’s proportions', async () => {
+  test('gets the durations on other caches for a recorded run, in its repo’s proportions', async () => {
     const at = (id: string, seconds: number, warmth: number, repo = 'app') => ({
       ...{ ...BUILD, build: id, repo },
       run: { seconds, warmth },
@@ -67,14 +67,14 @@ describe('a trace file', () => {
     expect(cold?.run).toMatchObject({ cold: 180, warm: expect.closeTo(20, -1) });
     expect(warm?.run).toMatchObject({ warm: 20, cold: expect.closeTo(150, -1) });
     for (const { run } of builds) expect(run.stale > run.warm && run.stale < run.cold).toBe(true);
-    // A build that took twice as long as the others would have done so cold as well.
+    // A build that took twice as long as the others would have taken twice as long cold as well.
     expect(builds.find((one) => one.build === 'odd')?.run.cold).toBeCloseTo(2 * (warm?.run.cold ?? 0));
-    // Of a repo that never ran cold, the other repos tell.
+    // For a repo that never ran cold, the other repos' proportions are used.
     expect(builds.find((one) => one.build === 'other')?.run.cold).toBeGreaterThan(150);
   });
 });
 
-describe('a faulty one is refused, with the line and the field', () => {
+describe('a faulty trace file is refused with the line and the field', () => {
   test.each<[string, readonly (object | string)[], RegExp]>([
     ['no JSON', [HOST, '{"type": "host"'], /:2: line: got ".*", expected a JSON object$/],
     ['no object', [HOST, '7'], /:2: line: got 7/],
@@ -105,11 +105,11 @@ describe('a faulty one is refused, with the line and the field', () => {
     await expect(refused).rejects.toThrow(file());
   });
 
-  test('a file that isn’t there', async () => {
+  test('if it doesn’t exist', async () => {
     await expect(readTrace(join(directory, 'nowhere'))).rejects.toThrow(/nowhere: can't be read \(ENOENT\)/);
   });
 
-  test('a trace without a change or a team is written short', async () => {
+  test('leaves out defaults when it is written', async () => {
     await writeTrace(file(), trace([build('1', 0)]));
     expect((await readFile(file(), 'utf8')).trim().split('\n')).toHaveLength(2);
   });

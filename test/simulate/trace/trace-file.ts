@@ -5,7 +5,7 @@ import { CLASSES } from './make-trace.ts';
 import { fillRuns, type RecordedBuild } from './recorded.ts';
 import type { HostChange, HostSpec, Trace } from './trace.ts';
 
-/** A trace file, or a line of it, that can't be used. */
+/** A trace file that can't be read, or a line of it that is invalid. */
 export class TraceFileError extends Error {
   readonly code = 'bad_trace';
 }
@@ -36,8 +36,8 @@ const traceLine = z.discriminatedUnion('type', [
 type TraceLine = z.output<typeof traceLine>;
 
 /**
- * Reads a trace of JSON lines, as docs/develop/placement.md describes them. Runs that were recorded at one warmth are filled in for the
- * others from what the trace shows of the repo and of all repos.
+ * Reads a trace from JSON lines (docs/develop/placement.md). For runs recorded at one warmth, the durations at the others are estimated from the
+ * repo's and all repos' builds in the trace.
  * @throws TraceFileError
  */
 export async function readTrace(path: string): Promise<Trace> {
@@ -100,7 +100,7 @@ function toTrace(lines: readonly TraceLine[], path: string): Trace {
   };
 }
 
-/** Writes a trace so that `readTrace` gives it back. */
+/** Writes a trace that `readTrace` reads back unchanged. */
 export async function writeTrace(path: string, { hosts, changes, builds }: Trace): Promise<void> {
   const lines: object[] = [
     ...hosts.map((host) => ({ type: 'host', ...host })),

@@ -1,13 +1,13 @@
-/** A trace: what happens to a pool, and what each build would take on each kind of cache. Times in seconds from the trace's start. */
+/** A trace: the events of a pool, and how long each build takes on each kind of cache. Times in seconds from the trace's start. */
 export interface Trace {
   readonly name: string;
   readonly hosts: readonly HostSpec[];
-  /** Hosts that come, drain or are lost, in order of time. */
+  /** Hosts that join, drain or are lost, in order of time. */
   readonly changes: readonly HostChange[];
   /** In order of submission. */
   readonly builds: readonly TraceBuild[];
   readonly classes: readonly PriorityClass[];
-  /** Builds submitted before aren't counted: they find a pool that nothing was ever built on. */
+  /** Builds submitted before aren't counted, because they find a pool with empty caches. */
   readonly measureFrom: number;
 }
 
@@ -27,7 +27,7 @@ export interface PriorityClass {
   readonly name: string;
 }
 
-/** The durations are drawn when the trace is made, so that every policy meets the very same work. */
+/** A build. Its durations are drawn when the trace is made, so that every policy meets the same work. */
 export interface TraceBuild {
   readonly build: string;
   readonly submitted: number;
@@ -39,7 +39,7 @@ export interface TraceBuild {
   /** Version of the repo's dependency set; a cache of another version is stale. */
   readonly dep: number;
   readonly run: Readonly<Record<CacheState, number>>;
-  /** What the repo's cache takes on a disk once it was built. */
+  /** Size of the repo's cache on a disk after the build. */
   readonly size: number;
 }
 

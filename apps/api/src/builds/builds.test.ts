@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { artifactKey, type BuildPage, buildPage, buildView, hostList, placementView } from '@kiln/contracts';
+import { type BuildPage, buildPage, buildView, hostList, placementView } from '@kiln/contracts';
 import { pendingBuild } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -184,7 +184,7 @@ describe('canceling', () => {
     expect(await answer.json()).toMatchObject({ state: 'running', cancelRequestedAt: expect.any(String) });
   });
 
-  test('that comes too late is shown in a build that finished by itself', async () => {
+  test('too late is shown in a build that finished by itself', async () => {
     await start();
     const { id } = await api.submit();
     const attempt = await api.run(id);
@@ -242,41 +242,5 @@ describe('retrying', () => {
       code: 'not_retriable',
       errors: [{ field: 'source.digest' }],
     });
-  });
-});
-
-describe('an artifact', () => {
-  const put = (name: string, body: string) =>
-    api.fetch(`/v1/artifacts/${name}`, { method: 'PUT', body, headers: { 'content-type': 'application/x-tar' } });
-
-  test('is stored by the live attempt, and can be downloaded when the build has succeeded', async () => {
-    await start();
-    const { id } = await api.submit({ output: { type: 'artifact' } });
-    const none = await api.fetch(`/v1/builds/${id}/artifact`);
-    expect(await none.json()).toMatchObject({ status: 404, code: 'artifact_not_found' });
-    const attempt = await api.run(id);
-    const stored = await put(`${id}-1`, 'a tar');
-    expect(stored.status).toBe(201);
-    const artifact = (await stored.json()) as { digest: string; sizeBytes: number };
-    expect(artifact.sizeBytes).toBe(5);
-    await attempt.settle({ end: 'succeeded', result: { artifact } });
-    expect((await api.view(id)).links.artifact).toBe(`/v1/builds/${id}/artifact`);
-    const got = await api.fetch(`/v1/builds/${id}/artifact`);
-    expect(await got.text()).toBe('a tar');
-    expect(got.headers.get('content-disposition')).toBe(`attachment; filename="${id}.tar"`);
-    await api.blobs.delete(artifactKey(id, 1));
-    expect((await api.fetch(`/v1/builds/${id}/artifact`)).status).toBe(404);
-  });
-
-  test('of a stale attempt is refused', async () => {
-    await start();
-    const { id } = await api.submit({ output: { type: 'artifact' } });
-    const attempt = await api.run(id);
-    await attempt.lose();
-    await api.run(id);
-    const answer = await put(`${id}-1`, 'stale');
-    expect(await answer.json()).toMatchObject({ status: 409, code: 'already_finished' });
-    expect(await api.blobs.stat(artifactKey(id, 1))).toBeUndefined();
-    expect((await put(`${id}-2`, 'live')).status).toBe(201);
   });
 });

@@ -54,7 +54,7 @@ describe('POST /v1/workers/join', () => {
       else
         expect(await answer.json()).toMatchObject({
           code: 'join_impossible',
-          detail: expect.stringContaining('not set up to take workers'),
+          detail: expect.stringContaining('not configured for joining workers'),
         });
     }
   });
@@ -77,7 +77,9 @@ describe('POST /v1/workers/join', () => {
     await expect(TestApi.start({ join: { ...JOIN, tokens: [TOKEN] } }, { redis })).rejects.toThrow(
       'join.tokens: got a token that is also a user’s',
     );
-    await expect(TestApi.start({ join: { ...JOIN, tokens: [''] } }, { redis })).rejects.toThrow('no empty one');
+    await expect(TestApi.start({ join: { ...JOIN, tokens: [''] } }, { redis })).rejects.toThrow(
+      'got none or an empty one',
+    );
   });
 });
 
@@ -113,7 +115,7 @@ describe('the Redis URL for a worker', () => {
   ])('%s is refused for workers elsewhere, with what to do', (redisUrl, why) => {
     expect(() => grant(redisUrl, '10.9.9.9')).toThrow(why);
     expect(() => grant(redisUrl, '10.9.9.9')).toThrow(
-      /a worker at 10\.9\.9\.9 can’t reach.*--listen-workers.*KILN_WORKER_REDIS_URL/,
+      /a worker at 10\.9\.9\.9 cannot reach.*--listen-workers.*KILN_WORKER_REDIS_URL/,
     );
   });
 });

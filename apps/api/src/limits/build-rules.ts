@@ -112,6 +112,6 @@ function notAllowed(field: string, got: string, allowed: readonly string[], whos
     'target_refused',
     field,
     JSON.stringify(got),
-    `one that ${whose} may use: ${allowed.length === 0 ? 'none' : allowed.join(', ')}`,
+    allowed.length === 0 ? `none, since ${whose} may use none` : `one that ${whose} may use: ${allowed.join(', ')}`,
   );
 }

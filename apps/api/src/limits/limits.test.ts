@@ -1,6 +1,5 @@
 import { limitList, limitView, ownLimits } from '@kiln/contracts';
 import { limitDefaults } from '@kiln/domain';
-import type { Resolve } from '@kiln/runtime';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tarOf } from '../testing/pack.ts';
@@ -9,19 +8,12 @@ import { TestApi } from '../testing/test-api.ts';
 
 const BUILDS = ['builds:read', 'builds:write', 'logs:read'] as const;
 const GIT = { source: { type: 'git', url: 'https://git.example/app' } };
-const NAMES: Readonly<Record<string, string>> = { 'inner.example': '10.0.0.7', 'meta.example': '169.254.169.254' };
-const lookedUp: string[] = [];
-const resolve: Resolve = async (name) => {
-  lookedUp.push(name);
-  if (name === 'nowhere.example') throw Object.assign(new Error('ENOTFOUND'), { code: 'ENOTFOUND' });
-  return [{ address: NAMES[name] ?? '93.184.216.34', family: 4 }];
-};
 
 let redis: TestRedis;
 let api: TestApi;
 beforeAll(async () => {
   redis = await TestRedis.start();
-  api = await TestApi.start({}, { redis, resolve });
+  api = await TestApi.start({}, { redis });
 });
 afterAll(async () => {
   await api[Symbol.asyncDispose]();
@@ -111,7 +103,7 @@ describe('builds', () => {
     expect(refused.headers.get('retry-after')).toBe('30');
     expect(await problemIn(refused)).toMatchObject({
       ...{ status: 429, code: 'queue_full', detail: '1 builds of the team are already queued, which is the limit' },
-      errors: [{ field: 'limit queuedBuilds of the team', expected: 'at most 1 that wait' }],
+      errors: [{ field: 'limit queuedBuilds of the team', expected: 'at most 1 queued builds' }],
     });
     expect(await (await api.post('/v1/builds', GIT, key)).json()).toMatchObject({ id: first.id });
     await api.fetch(`/v1/builds/${first.id}/cancel`, { method: 'POST', headers });
@@ -181,50 +173,7 @@ describe('builds', () => {
     expect((await api.post('/v1/builds', { ...GIT, tags: ['r.example/others/app'] }, headers)).status).toBe(202);
     await api.fetch(`/v1/limits/tokens/${id}`, json('PATCH', { registries: [] }));
     expect(await problemIn(await push('app'))).toMatchObject({
-      errors: [{ field: 'tags[0]', expected: 'none at all: that is what test may use' }],
-    });
-  });
-});
-
-describe('git servers', () => {
-  const from = async (url: string, headers?: Record<string, string>) => {
-    const answer = await api.post('/v1/builds', { source: { type: 'git', url } }, headers);
-    return answer.status === 202 ? 'accepted' : await problemIn(answer);
-  };
-
-  test.each([
-    'https://inner.example/app',
-    'http://meta.example/latest',
-    'http://127.0.0.1/app',
-    'http://0x7f.1/app',
-    'http://[::1]:8080/app',
-    'http://[::ffff:10.0.0.1]/app',
-    'git://inner.example/app',
-  ])('at %s, in a private network, are refused', async (url) => {
-    const problem = await from(url);
-    expect(problem).toMatchObject({
-      ...{ status: 403, code: 'target_refused' },
-      errors: [{ field: 'source.url', expected: expect.stringContaining('KILN_ALLOWED_HOSTS') }],
-    });
-    // The problem doesn't reveal the address that the name resolves to.
-    expect(JSON.stringify(problem)).not.toContain('10.0.0.7');
-  });
-
-  test('with a name that can’t be resolved here are left to the worker, and each name is resolved only now and then', async () => {
-    lookedUp.length = 0;
-    for (let i = 0; i < 3; i += 1) expect(await from('https://nowhere.example/app')).toBe('accepted');
-    expect(lookedUp).toEqual(['nowhere.example']);
-  });
-
-  test('are limited to those of the team, also on a retry', async () => {
-    const { headers } = await api.token({ team: 'forge', scopes: BUILDS });
-    const { id } = (await (await api.post('/v1/builds', GIT, headers)).json()) as { id: string };
-    await api.fetch(`/v1/builds/${id}/cancel`, { method: 'POST' });
-    await setTeam('forge', { gitHosts: ['github.com/acme/*'] });
-    expect(await from('https://github.com/acme/app.git', headers)).toBe('accepted');
-    expect(await from('https://github.com/other/app.git', headers)).toMatchObject({ code: 'target_refused' });
-    expect(await problemIn(await api.post(`/v1/builds/${id}/retry`, '', headers))).toMatchObject({
-      code: 'target_refused',
+      errors: [{ field: 'tags[0]', expected: 'none, since test may use none' }],
     });
   });
 });

@@ -152,7 +152,7 @@ export class AttemptLog implements AsyncDisposable {
     }
     const build = await this.#deps.builds.get(this.ref.buildId);
     if (!build) return undefined;
-    this.#deps.log.error({ ...this.ref, seq }, 'log without an end');
+    this.#deps.log.error({ ...this.ref, seq }, 'log has no end');
     return new LogChunk(this.ref.attempt, seq + 1, [JSON.stringify(endOfAttempt(build, this.ref.attempt))]);
   }
 

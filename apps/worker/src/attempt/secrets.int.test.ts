@@ -3,15 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Builder } from '@kiln/buildkit';
-import {
-  type PrivateRegistry,
-  removeImages,
-  startGitServer,
-  startPrivateRegistry,
-  type TestGitServer,
-} from '@kiln/buildkit/testing';
+import { type PrivateRegistry, removeImages, startPrivateRegistry } from '@kiln/buildkit/testing';
 import type { BuildRequestInput } from '@kiln/contracts';
 import type { Trust } from '@kiln/domain';
+import { GitServer } from '@kiln/git/testing';
 import { allowedHosts, createLogger, OutgoingGuard } from '@kiln/runtime';
 import type { SecretContent, State } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
@@ -46,13 +41,15 @@ let redis: TestRedis;
 let pool: TestHost;
 let state: State;
 let builder: Builder;
-let git: TestGitServer;
+let git: GitServer;
+let commit: string;
 let registry: PrivateRegistry;
 let dir: string;
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'kiln-secrets-'));
-  [redis, git, registry] = await Promise.all([TestRedis.start(), startGitServer(FILES), startPrivateRegistry()]);
+  [redis, git, registry] = await Promise.all([TestRedis.start(), GitServer.start(), startPrivateRegistry()]);
+  commit = git.commit(FILES);
   pool = await TestHost.open(redis.url);
   state = pool.state;
   builder = await Builder.start({
@@ -83,12 +80,12 @@ beforeEach(async () => {
 const keep = (name: string, content: SecretContent, untrustedOk = false) =>
   state.secrets.set({ team: 'web', name, content, untrustedOk, updatedBy: 'ada' });
 const tags = () => [`${registry.host}/web/app:1`];
-const gitHost = () => new URL(git.url).host;
+const gitHost = () => new URL(git.origin).host;
 
 /** Builds a repository of the git server. @returns the ended build and its log */
 async function build(path: string, more: Partial<BuildRequestInput> & { trust?: Trust } = {}) {
   const { trust, ...request } = more;
-  const url = `${git.url}/${path}`;
+  const url = git.url(`/${path}`);
   const source = { type: 'git', url, ref: 'main', ...(trust && { subdir: 'peek' }) } as const;
   const id = await pool.deliver({ request: { source, team: 'web', ...request }, ...(trust && { trust }) });
   const ended = await pool.build(id);
@@ -129,7 +126,7 @@ test.each([
   expect((await build('private/app.git')).ended.failure?.code).toBe('git_auth_failed');
   await keep(gitHost(), { kind: 'git', token: git.token, ...more });
   const { ended, text } = await build('private/app.git', { noCache: true });
-  expect([ended.failure, ended.state, ended.commit]).toEqual([undefined, 'succeeded', git.commit]);
+  expect([ended.failure, ended.state, ended.commit]).toEqual([undefined, 'succeeded', commit]);
   expect(text).not.toContain(git.token);
   expect((await build('private/app.git', { trust: 'untrusted' })).ended.failure?.code).toBe('git_auth_failed');
 });

@@ -1,20 +1,20 @@
-/** What builds may reach, where that isn't whatever the host reaches. */
+/** Restricts what builds may reach. */
 export type Egress =
-  /** Public IPv4 addresses, and what is named, for all that a build does: packets to others don't leave the builder's network. */
+  /** Builds reach public IPv4 addresses and the allowed networks. Packets to other addresses don't leave the builder's network. */
   | {
       readonly mode: 'guarded';
-      /** Networks, or single addresses, in CIDR notation. */
+      /** Networks or single addresses, in CIDR notation. */
       readonly allowed: readonly string[];
-      /** Where clouds answer machines with credentials: only an address that is allowed by itself opens one. */
+      /** Addresses of cloud metadata services: reachable only if the single address is allowed, not by a network. */
       readonly metadata: readonly string[];
     }
-  /** BuildKit itself fetches (FROM, ADD, git) from these hosts and from the build's own git server only. RUN steps aren't held. */
+  /** BuildKit itself (FROM, ADD, git) fetches only from these hosts and from the build's own git server. RUN steps aren't restricted. */
   | { readonly mode: 'listed'; readonly hosts: readonly string[] };
 
-/** What was asked for can't be had here: the builder isn't brought up. */
+/** The egress rules can't be enforced here. */
 export class EgressUnenforceable extends Error {
   readonly code = 'egress_unenforceable';
   constructor(why: string) {
-    super(`KILN_BUILD_EGRESS can’t be kept on this host: ${why}`);
+    super(`KILN_BUILD_EGRESS can’t be enforced on this host: ${why}`);
   }
 }

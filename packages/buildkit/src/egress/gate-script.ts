@@ -1,13 +1,13 @@
-/** What the gate prints when the rules are in force. */
+/** Printed by the gate when the rules are in force. */
 export const READY = 'kiln: egress rules are in force';
 
-/** Rules that somebody else has thrown away, or gone before, are missed for no longer than this, s. */
+/** How long rules may be missing that something else has removed or preceded, in s. */
 const CHECK_EVERY_SECONDS = 5;
 
 /**
- * Process 1 of the gate's container. It fills Kiln's chains, has them asked first for what comes from the builders' bridge, and goes on doing
- * both: engines and firewalls that start again put their rules before others, or throw all away. It ends where that fails.
- * `BRIDGE`, `CHAIN`, `OWN_CHAIN`, `RULES`, `RULES6`: as `packetRules` and `noIpv6` have them.
+ * PID 1 of the gate's container. Fills Kiln's chains and puts them first for packets from the builders' bridge, again and again: engines and
+ * firewalls that restart insert their rules before others, or remove all. Exits if that fails.
+ * Reads `BRIDGE`, `CHAIN`, `OWN_CHAIN`, `RULES`, `RULES6` from the environment: see `packetRules` and `noIpv6`.
  */
 export const GATE_SCRIPT = `set -eu
 # Of the two kinds of iptables, the one that works with this kernel.
@@ -42,7 +42,7 @@ while :; do
 done
 `;
 
-/** Takes the rules away again, and has process 1 leave it at that. */
+/** Removes the rules, and keeps PID 1 from setting them again. */
 export const CLEAR_SCRIPT = `touch /run/cleared
 for tables in iptables iptables-legacy ip6tables ip6tables-legacy; do
   "$tables" -w 5 -D FORWARD -i "$BRIDGE" -j "$CHAIN"

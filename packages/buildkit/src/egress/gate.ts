@@ -1,35 +1,40 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
-import type { BuilderOptions } from '../builder-options.ts';
-import { FrameDemuxer } from '../demux-frames.ts';
-import { removeContainer } from '../domain-volumes.ts';
-import { callEngine, hasStatus } from '../engine.ts';
+import { removeContainer } from '../engine/containers.ts';
+import { FrameDemuxer } from '../engine/demux-frames.ts';
+import { callEngine, hasStatus } from '../engine/engine.ts';
+import type { Logger } from '../engine/logger.ts';
 import { EgressUnenforceable } from './egress.ts';
 import { CLEAR_SCRIPT, GATE_SCRIPT, READY } from './gate-script.ts';
 import { type GateNames, type Guarded, noIpv6, packetRules } from './packet-rules.ts';
 
 export interface GateHost {
   readonly engine: Docker;
-  /** The image has `sh` and `iptables`, as BuildKit's own has. It must be there. */
-  readonly options: Pick<BuilderOptions, 'hostName' | 'instance' | 'buildkitImage' | 'log'>;
+  readonly options: {
+    readonly hostName: string;
+    readonly instance: string;
+    /** An image that the engine has, with `sh` and `iptables`, like BuildKit's own. */
+    readonly buildkitImage: string;
+    readonly log: Logger;
+  };
 }
 
 const READY_TIMEOUT_MS = 30_000;
 const RULES_LABEL = 'kiln.egress';
 
 const READY_POLL_MS = 50;
-/** When the gate of a name was started whose rules are known to be in force. */
+/** By name: start time of the gate whose rules are known to be in force. */
 const inForce = new Map<string, string>();
 
-/** Of one name one at a time: builders that start together share the gate. */
+/** By name: the last `ensureGate`, so that builders that start concurrently don't create the shared gate twice. */
 const ensuring = new Map<string, Promise<string>>();
 
 /**
- * Makes sure that the builders' network is there and what leaves it is filtered, and answers the network's name. Rules stand on the machine's
- * side of the bridge, where nothing that runs in a build can go around them, and concern no other bridge. A container in the machine's
- * network namespace keeps them there.
- * @throws EgressUnenforceable where the rules can't be set @throws EngineError
+ * Makes sure that the builders' network exists and that packets leaving it are filtered; returns the network's name. The rules are on the
+ * machine's side of the bridge, where no build can circumvent them, and affect no other bridge. A container in the machine's network
+ * namespace, the gate, maintains them.
+ * @throws EgressUnenforceable if the rules can't be set @throws EngineError
  */
 export async function ensureGate(host: GateHost, egress: Guarded): Promise<string> {
   const name = gateName(host);
@@ -43,7 +48,7 @@ export async function ensureGate(host: GateHost, egress: Guarded): Promise<strin
   }
 }
 
-/** Removes what `ensureGate` has made, where it has and nothing uses it any more. */
+/** Removes the gate and its rules, and the network if nothing uses it any more. Does nothing if there is no gate. @throws EngineError */
 export async function removeGate(host: GateHost): Promise<void> {
   const name = gateName(host);
   const gate = await find(host.engine, name);
@@ -64,7 +69,7 @@ async function ensure(host: GateHost, egress: Guarded): Promise<string> {
     return name;
   }
   await ensureNetwork(host);
-  // Its rules stay until the new ones replace them.
+  // The old gate's rules stay until the new ones replace them.
   if (gate) await removeContainer(engine, name);
   const container = await callEngine('create the egress gate', () => engine.createContainer({ ...spec, name }));
   try {
@@ -93,7 +98,7 @@ async function ensureNetwork(host: GateHost): Promise<void> {
       EnableIPv6: false,
       Options: {
         'com.docker.network.bridge.name': namesOf(host).bridge,
-        // Builders of different isolation domains don't reach each other either.
+        // Keeps builders of different isolation domains from reaching each other.
         'com.docker.network.bridge.enable_icc': 'false',
       },
     }),
@@ -120,7 +125,7 @@ function specOf(host: GateHost, egress: Guarded) {
     Env: env,
     User: '0:0',
     Labels: { [RULES_LABEL]: digest },
-    // There is nothing to be ended in order.
+    // There is nothing to shut down gracefully.
     StopSignal: 'SIGKILL',
     HostConfig: {
       NetworkMode: 'host',
@@ -128,7 +133,7 @@ function specOf(host: GateHost, egress: Guarded) {
       CapAdd: ['NET_ADMIN', 'NET_RAW'],
       SecurityOpt: ['no-new-privileges'],
       ReadonlyRootfs: true,
-      // The lock that iptables takes.
+      // For the lock file of iptables.
       Tmpfs: { '/run': '' },
       RestartPolicy: { Name: 'unless-stopped' },
       LogConfig: { Type: 'json-file', Config: { 'max-size': '1m' } },
@@ -136,16 +141,16 @@ function specOf(host: GateHost, egress: Guarded) {
   };
 }
 
-/** A gate that the engine has started by itself, as after its own restart, has set its rules only a moment later. */
+/** Waits for the rules of a running gate: one that the engine has just restarted sets them only after a moment. */
 async function awaitRules(engine: Docker, name: string, startedAt: string): Promise<void> {
   if (inForce.get(name) === startedAt) return;
   const since = new Date(startedAt).getTime() / 1000;
   const end = Date.now() + READY_TIMEOUT_MS;
   for (;;) {
-    const said = await callEngine('read the egress gate’s log', () =>
+    const log = await callEngine('read the egress gate’s log', () =>
       engine.getContainer(name).logs({ stdout: true, stderr: true, since }),
     );
-    if (said.includes(READY)) break;
+    if (log.includes(READY)) break;
     if (Date.now() > end)
       throw new EgressUnenforceable(`${name} has not set its packet rules: see docker logs ${name}`);
     await delay(READY_POLL_MS);
@@ -153,26 +158,26 @@ async function awaitRules(engine: Docker, name: string, startedAt: string): Prom
   inForce.set(name, startedAt);
 }
 
-/** Resolves when the rules are in force. @throws EgressUnenforceable with what iptables says, where they can't be set */
+/** Resolves when the rules are in force. @throws EgressUnenforceable with iptables' error if they can't be set */
 async function startAndAwait(container: Docker.Container): Promise<void> {
   const output = await callEngine('attach to the egress gate', () =>
     container.attach({ stream: true, stdout: true, stderr: true }),
   );
   const timer = setTimeout(() => (output as unknown as { destroy(): void }).destroy(), READY_TIMEOUT_MS);
   const demuxer = new FrameDemuxer();
-  let said = '';
+  let text = '';
   try {
     await callEngine('start the egress gate', () => container.start(), READY_TIMEOUT_MS);
     for await (const chunk of output as AsyncIterable<Buffer>) {
-      for (const { data } of demuxer.push(chunk)) said += data.toString();
-      if (said.includes(READY)) return;
+      for (const { data } of demuxer.push(chunk)) text += data.toString();
+      if (text.includes(READY)) return;
     }
   } finally {
     clearTimeout(timer);
   }
-  const why = said.trim().split('\n').at(-1) || `nothing said within ${READY_TIMEOUT_MS / 1000} s`;
+  const why = text.trim().split('\n').at(-1) || `no answer within ${READY_TIMEOUT_MS / 1000} s`;
   throw new EgressUnenforceable(
-    `packet rules can’t be set by iptables of the BuildKit image (${why}); it needs NET_ADMIN in the host’s network`,
+    `iptables of the BuildKit image could not set the packet rules, which requires NET_ADMIN in the host’s network: ${why}`,
   );
 }
 
@@ -193,12 +198,12 @@ async function find(engine: Docker, name: string): Promise<Docker.ContainerInspe
   }
 }
 
-/** Of the network and of the container. */
+/** Returns the name of the network and of the gate's container. */
 export function gateName({ options: { hostName, instance } }: GateHost): string {
   return `kiln-egress-${hostName}-${instance}`;
 }
 
-/** An interface has a name of at most 15 characters, a chain one of 28. */
+/** Returns names within the limits: 15 characters for an interface, 28 for a chain. */
 export function namesOf({ options: { hostName, instance } }: GateHost): GateNames {
   const id = createHash('sha256').update(`${hostName}\n${instance}`).digest('hex').slice(0, 8);
   return { bridge: `kiln-${id}`, chain: `KILN-${id}`, ownChain: `KILN-${id}-OWN` };

@@ -3,15 +3,15 @@ import { networkInterfaces } from 'node:os';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { containerOf } from '../builder-names.ts';
 import { Builder } from '../index.ts';
+import { containerOf } from '../lifecycle/builder-names.ts';
 import { begin, engine, IMAGES, type Lab, lab, until } from '../testing/lab.ts';
 import { OutsideNetwork } from '../testing/outside-network.ts';
 import { BASE, smallRoot } from '../testing/small-root.ts';
 import type { Egress } from './egress.ts';
 import { gateName, namesOf } from './gate.ts';
 
-/** Other runs on this machine take others. */
+/** Concurrent runs on this machine use other addresses. */
 const METADATA = `169.254.169.${1 + (process.pid % 254)}`;
 const PUBLIC = `93.184.216.${1 + (process.pid % 254)}`;
 const guarded = (...allowed: string[]): Egress => ({ mode: 'guarded', allowed, metadata: ['169.254.169.0/24'] });
@@ -21,7 +21,7 @@ let root: Buffer;
 let own: Lab;
 const host = () => ({ engine, options: own.options });
 const container = () => containerOf(`kiln-lab-${own.options.instance}-trusted`);
-/** One that this machine has itself. */
+/** An address of this machine. */
 const machine = () => {
   const all = Object.values(networkInterfaces()).flatMap((one) => one ?? []);
   return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '';
@@ -40,7 +40,7 @@ afterAll(async () => {
   await outside[Symbol.asyncDispose]();
 });
 
-/** What a RUN gets from port 80 of each address. */
+/** Returns what a RUN gets from port 80 of each address. */
 async function byRun(builder: Builder, ...addresses: string[]): Promise<string[]> {
   const get = `exec 3<>/dev/tcp/$a/80 && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3`;
   const each = `for a in ${addresses.join(' ')}; do echo "== $a"; ( ${get} ) 2>&1 || true; done`;
@@ -53,7 +53,7 @@ async function byRun(builder: Builder, ...addresses: string[]): Promise<string[]
     .map((part) => (/^reached$/m.test(part) ? 'reached' : /No route to host/.test(part) ? 'refused' : part));
 }
 
-/** What BuildKit itself gets there. */
+/** Returns what BuildKit itself gets there. */
 async function byAdd(builder: Builder, address: string): Promise<string> {
   const build = begin(builder, { dockerfile: `FROM scratch\nADD http://${address}/${Math.random()} /x` });
   const { end, failure } = await build.outcome;
@@ -62,7 +62,7 @@ async function byAdd(builder: Builder, address: string): Promise<string> {
 }
 
 describe('a guarded builder', () => {
-  test('reaches public addresses; neither metadata, nor private networks, nor the machine itself, and says so at once', async () => {
+  test('reaches public addresses, but not metadata, private networks or the machine itself, and fails at once', async () => {
     const addresses = [PUBLIC, METADATA, outside.address, machine()];
     expect(await byRun(own.builder, ...addresses)).toEqual(['reached', 'refused', 'refused', 'refused']);
     expect(await byAdd(own.builder, PUBLIC)).toBe('reached');
@@ -70,7 +70,7 @@ describe('a guarded builder', () => {
     expect(await byAdd(own.builder, machine())).toBe('refused');
   });
 
-  test('is held from outside: all rights within its network don’t help', async () => {
+  test('is restricted from outside, even with all privileges within its network', async () => {
     const reach = `iptables -F; iptables -t mangle -F; exec 3<>/dev/tcp/${METADATA}/80 && echo through`;
     const output = new PassThrough();
     const said = text(output);
@@ -82,7 +82,7 @@ describe('a guarded builder', () => {
     expect(await said).toMatch(/No route to host/);
   });
 
-  test('is kept so when its container starts again, others throw the rules away, and the gate is gone', async () => {
+  test('stays restricted when its container restarts, the rules are removed, or the gate is gone', async () => {
     const { bridge, chain } = namesOf(host());
     await engine.getContainer(container()).restart();
     execFileSync('iptables', ['-w', '5', '-D', 'FORWARD', '-i', bridge, '-j', chain]);
@@ -96,7 +96,7 @@ describe('a guarded builder', () => {
     expect((await engine.getContainer(gateName(host())).inspect()).State.Running).toBe(true);
   });
 
-  test('reaches what the operator names, metadata only by its own address', async () => {
+  test('reaches what the operator allows, metadata only by its single address', async () => {
     await own.builder.close();
     const { Id } = await engine.getContainer(container()).inspect();
     {
@@ -108,11 +108,11 @@ describe('a guarded builder', () => {
     await using more = await Builder.start({ ...own.options, egress: guarded(METADATA) });
     await more.extendFence(Date.now() + 600_000);
     expect(await byRun(more, METADATA, outside.address)).toEqual(['reached', 'refused']);
-    // The builder goes on as it is, with its caches: only the rules change.
+    // The builder keeps running with its caches: only the rules change.
     expect((await engine.getContainer(container()).inspect()).Id).toBe(Id);
   });
 
-  test('that is guarded no longer is in the engine’s own network, and nothing of the gate is left', async () => {
+  test('returns to the engine’s own network and removes the gate when it is no longer guarded', async () => {
     const { bridge, chain } = namesOf(host());
     const { egress: _, ...open } = own.options;
     await using builder = await Builder.start(open);
@@ -125,18 +125,18 @@ describe('a guarded builder', () => {
   });
 });
 
-describe('guarding is refused', () => {
-  test('with the docker driver, which has no network of its own', async () => {
+describe('guarded egress', () => {
+  test('is refused with the docker driver, which has no network of its own', async () => {
     await expect(lab({ driver: 'docker', egress: guarded() })).rejects.toThrow(
-      /^KILN_BUILD_EGRESS can’t be kept on this host: with the docker driver/,
+      /^KILN_BUILD_EGRESS can’t be enforced on this host: with the docker driver/,
     );
   });
 
-  test('where the rules can’t be set, and nothing is left', async () => {
+  test('is refused if the rules can’t be set, and leaves nothing behind', async () => {
     const instance = 'norules';
     const refused = lab({ driver: 'docker-container', instance, buildkitImage: IMAGES.debian, egress: guarded() });
     await expect(refused).rejects.toThrow(
-      /KILN_BUILD_EGRESS can’t be kept .*packet rules can’t be set .*iptables: not found/,
+      /KILN_BUILD_EGRESS can’t be enforced .*could not set the packet rules.*iptables: not found/,
     );
     const name = gateName({ engine, options: { ...own.options, instance } });
     await expect(engine.getContainer(name).inspect()).rejects.toMatchObject({ statusCode: 404 });

@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { GitServer } from '@kiln/git/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startGitServer, type TestGitServer } from '../testing/git-server.ts';
 import { begin, FROM, type Lab, lab, type TestBuild } from '../testing/lab.ts';
 
 let server: Server;
-let git: TestGitServer;
+let git: GitServer;
+let commit: string;
 let open: Lab;
 let own: Lab;
 let other: string;
@@ -19,8 +20,9 @@ beforeAll(async () => {
     response.end('secret');
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  git = await startGitServer({ Dockerfile: `# ${Math.random()}\nFROM scratch\nCOPY Dockerfile /` });
-  other = `localhost:${new URL(git.url).port}`;
+  git = await GitServer.start();
+  commit = git.commit({ Dockerfile: `# ${Math.random()}\nFROM scratch\nCOPY Dockerfile /` });
+  other = `localhost:${new URL(git.origin).port}`;
   [open, own] = await Promise.all([lab(), lab({ egress: { mode: 'listed', hosts: ['kiln.local', host()] } })]);
 });
 afterAll(async () => {
@@ -33,17 +35,17 @@ async function run({ builder }: Lab, build: TestBuild): Promise<{ code: string; 
   const { end, failure } = await begin(builder, build).outcome;
   return { code: failure?.code ?? end, message: failure?.message ?? '' };
 }
-/** The engine fetches no URL twice. */
+/** A new URL each time, because the engine caches them. */
 const add = (url: string) => ({ dockerfile: `FROM scratch\nADD ${url}?${Math.random()} /x` });
 
-test('with the docker driver the engine itself fetches what an ADD names: also from the machine’s loopback', async () => {
+test('without a list, the engine itself fetches an ADD, even from the machine’s loopback', async () => {
   asked.length = 0;
   expect((await run(open, add(`http://${host()}/file`))).code).toBe('succeeded');
   expect(asked).toHaveLength(1);
 });
 
-describe('where servers are listed, the engine fetches', () => {
-  test('from these', async () => {
+describe('with a list of servers, the engine', () => {
+  test('fetches from these', async () => {
     expect((await run(own, add(`http://${host()}/file`))).code).toBe('succeeded');
     expect((await run(own, { dockerfile: `${FROM}\nRUN true # ${Math.random()}` })).code).toBe('succeeded');
   });
@@ -54,31 +56,31 @@ describe('where servers are listed, the engine fetches', () => {
     ['a name before which a listed one stands as a user', () => `http://${host()}@127.0.0.2:1/file`],
     ['a listed name as the user of another server', () => `http://${host().replace(':', '%3A')}@127.0.0.2:1/file`],
     ['another protocol', () => `https://metadata.google.internal/file`],
-  ])('nothing from %s', async (_, url) => {
+  ])('fetches nothing from %s', async (_, url) => {
     asked.length = 0;
     expect(await run(own, add(url()))).toEqual({
       code: 'egress_refused',
-      message: expect.stringContaining('is not fetched: the host’s KILN_BUILD_EGRESS doesn’t list its server'),
+      message: expect.stringContaining('was not fetched: its server is not listed in the host’s KILN_BUILD_EGRESS'),
     });
     expect(asked).toEqual([]);
   });
 
-  test('no base image, and no repository, from another server', async () => {
+  test('fetches no base image and no repository from another server', async () => {
     const image = await run(own, { dockerfile: 'FROM 127.0.0.1:1/base' });
     expect(image).toMatchObject({
       code: 'egress_refused',
       message: expect.stringContaining('the image 127.0.0.1:1/base'),
     });
-    const repository = await run(own, { dockerfile: `FROM scratch\nADD http://${other}/app.git#${git.commit} /x` });
+    const repository = await run(own, { dockerfile: `FROM scratch\nADD http://${other}/app.git#${commit} /x` });
     expect(repository).toMatchObject({ code: 'egress_refused', message: expect.stringContaining('the repository') });
   });
 
-  test('the build’s own repository, though its server isn’t listed', async () => {
-    const source = { type: 'git', url: `${git.url}/app.git`, commit: git.commit } as const;
+  test('fetches the build’s own repository, although its server isn’t listed', async () => {
+    const source = { type: 'git', url: git.url(), commit } as const;
     expect(await run(own, { source })).toEqual({ code: 'succeeded', message: '' });
   });
 
-  test('no frontend from another server', async () => {
+  test('fetches no frontend from another server', async () => {
     const build = await run(own, { dockerfile: '# syntax=127.0.0.1:1/frontend\nFROM scratch' });
     expect(build.code).toBe('egress_refused');
   });

@@ -5,7 +5,7 @@ const NAMES = { bridge: 'kiln-b', chain: 'C', ownChain: 'OWN' };
 const rules = (allowed: string[]) =>
   packetRules({ mode: 'guarded', allowed, metadata: ['169.254.169.254/32', 'fd00:ec2::/112'] }, NAMES).split('\n');
 
-test('asks for single addresses first, for metadata before networks, and for what is special last', () => {
+test('puts single addresses first, metadata before networks, and special networks last', () => {
   const lines = rules(['10.0.0.0/8', '169.254.0.0/16', '10.1.2.3']).filter((line) => line.startsWith('-A C '));
   const at = (text: string) => lines.findIndex((line) => line.includes(text));
   const order = [
@@ -19,7 +19,7 @@ test('asks for single addresses first, for metadata before networks, and for wha
   expect(order.map(at)).not.toContain(-1);
 });
 
-test('lets nothing but names and single addresses through to the machine itself', () => {
+test('allows only DNS and single addresses to the machine itself', () => {
   const own = rules(['10.0.0.0/8', '10.1.2.3/32']).filter((line) => line.startsWith('-A OWN '));
   expect(own.filter((line) => line.includes('RETURN') && !line.includes('10.1.2.3/32'))).toEqual([
     '-A OWN -p udp --dport 53 -j RETURN',
@@ -28,6 +28,6 @@ test('lets nothing but names and single addresses through to the machine itself'
   expect(own.at(-1)).toMatch(/^-A OWN -j REJECT/);
 });
 
-test('has no IPv6 address in rules for IPv4', () => {
+test('puts no IPv6 address into the rules for IPv4', () => {
   expect(rules([]).join('\n')).not.toContain('fd00');
 });

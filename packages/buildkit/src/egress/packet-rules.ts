@@ -2,17 +2,17 @@ import type { Egress } from './egress.ts';
 
 export type Guarded = Extract<Egress, { mode: 'guarded' }>;
 
-/** Where the builders' network begins and what Kiln's chains are called, on one engine. */
+/** Names of the builders' network interface and of Kiln's chains. */
 export interface GateNames {
   /** The bridge's interface. */
   readonly bridge: string;
-  /** Of what is forwarded from it. */
+  /** Chain for packets that are forwarded from the bridge. */
   readonly chain: string;
-  /** Of what is for the machine itself. */
+  /** Chain for packets from the bridge to the machine itself. */
   readonly ownChain: string;
 }
 
-/** What isn't routed on the internet (IANA's registry of special-purpose addresses). */
+/** Networks that aren't routed on the internet (IANA's registry of special-purpose addresses). */
 const SPECIAL = [
   ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12', '192.0.0.0/24'],
   ...[
@@ -30,8 +30,8 @@ const REFUSE = 'REJECT --reject-with icmp-admin-prohibited';
 const NAMES = ['-p udp --dport 53 -j RETURN', '-p tcp --dport 53 -j RETURN'];
 
 /**
- * Rules for IPv4, as `iptables-restore --noflush` takes them; they fill Kiln's own chains in one step. The machine's own addresses are refused,
- * public ones as well, and those of metadata, unless named each by itself. Names are looked up wherever the engine has them looked up.
+ * Returns the rules for IPv4, for `iptables-restore --noflush`, which fills Kiln's own chains in one step. The machine's own addresses, even public
+ * ones, and those of metadata services are refused unless each is allowed as a single address. DNS is allowed to any resolver.
  */
 export function packetRules({ allowed, metadata }: Guarded, { chain, ownChain }: GateNames): string {
   const exact = allowed.filter(isSingle).flatMap(letThrough);
@@ -47,12 +47,12 @@ export function packetRules({ allowed, metadata }: Guarded, { chain, ownChain }:
   ]);
 }
 
-/** The network has no IPv6: what comes from it all the same is of somebody who makes frames by himself. */
+/** Returns the rules for IPv6, which drop everything: the network has no IPv6, so such packets can only be forged. */
 export function noIpv6({ chain, ownChain }: GateNames): string {
   return table([`:${chain} - [0:0]`, `:${ownChain} - [0:0]`, `-A ${chain} -j DROP`, `-A ${ownChain} -j DROP`]);
 }
 
-/** Also where the engine sends it on to a container that has published a port at that address. */
+/** Lets packets through to a network, also if the engine forwards them to a container that has published a port there. */
 function letThrough(network: string): string[] {
   return [`-d ${network} -j RETURN`, `-m conntrack --ctorigdst ${network} -j RETURN`];
 }

@@ -1,7 +1,7 @@
-/** buildx reads a policy's file there since 0.12, and has BuildKit keep to it. */
+/** Names the policy file for buildx (0.12 or later), which makes BuildKit enforce it. */
 export const SOURCE_POLICY_VARIABLE = 'EXPERIMENTAL_BUILDKIT_SOURCE_POLICY';
 
-/** BuildKit's source policy (`moby.buildkit.v1.sourcepolicy.Policy` as JSON): the last rule that fits decides. */
+/** BuildKit's source policy (`moby.buildkit.v1.sourcepolicy.Policy` as JSON): the last matching rule decides. */
 export interface SourcePolicy {
   readonly rules: readonly {
     readonly action: 'ALLOW' | 'DENY';
@@ -15,12 +15,13 @@ export interface SourcePolicy {
 
 type Rule = SourcePolicy['rules'][number];
 
-/** What comes over buildx's own connection, or lies in BuildKit. */
+/** Sources that buildx itself sends, or that BuildKit already has. */
 const LOCAL = ['local://*', 'oci-layout://*'];
 
 /**
- * Lets BuildKit fetch from `hosts` alone, each a name or address, `*.` before a name for all below it, with a port or for all ports (git: its
- * protocol's own); and from the server of the build's own repository. Base images are at `docker.io` unless they name another registry.
+ * Returns a policy that lets BuildKit fetch only from `hosts`, and from the server of the build's own repository. A host is a name or an address,
+ * with `*.` for all names below, and with a port or for all ports (for git only the protocol's default). Base images are at `docker.io` unless they
+ * name another registry.
  */
 export function sourcePolicy(hosts: readonly string[], gitUrl: string | undefined): SourcePolicy {
   const own = gitUrl === undefined ? [] : ownRepository(gitUrl);
@@ -45,8 +46,8 @@ function listed(host: string): Rule[] {
 const GIT_PROTOCOLS = ['https', 'http', 'git'];
 
 /**
- * A repository's identifier has only one scheme, whatever the protocol, and the URL that is fetched from beside it: of a frontend that puts
- * them together by itself, the two need not agree.
+ * A repository's identifier has the same scheme for all protocols; the URL to fetch from is a separate attribute. Both are checked, because a
+ * frontend may set them independently.
  */
 function git(pattern: string, url: string): Rule {
   const fetched = { key: 'git.fullurl', value: `${url}/*`, condition: 'MATCHES' } as const;
@@ -61,7 +62,7 @@ function ownRepository(gitUrl: string): Rule[] {
   return [git(escaped(host), `${protocol}//${host}`)];
 }
 
-/** Without a port, every port. User names before a host are never part of what is allowed. */
+/** Matches a host; every port if it has none. User names before a host are never allowed. */
 function hostPattern(host: string): string {
   const [, name = host, port] = /^(.*?)(:\d+)?$/.exec(host) ?? [];
   const named = name.startsWith('*.') ? `[a-z0-9_.-]+\\.${escaped(name.slice(2))}` : escaped(name);

@@ -1,4 +1,3 @@
-export { startGitServer, type TestGitServer } from './git-server.ts';
 export { IMAGES, removeImages } from './lab.ts';
 export { type PrivateEngine, startPrivateEngine } from './private-engine.ts';
 export { type PrivateRegistry, startPrivateRegistry } from './private-registry.ts';

@@ -6,11 +6,11 @@ import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { buildSpec, type LogRecord } from '@kiln/contracts';
 import type { Outcome } from '@kiln/domain';
-import { connectEngine } from '../engine.ts';
+import { connectEngine } from '../engine/engine.ts';
 import { Builder, type BuilderOptions, type RunRequest } from '../index.ts';
 import { tar } from './tar.ts';
 
-/** Images as `infra/setup` made or chose them. */
+/** Images that `infra/setup` has built or chosen. */
 export const IMAGES = {
   debian: process.env.KILN_EXAMPLE_DEBIAN_IMAGE ?? 'kiln.local/debian:bookworm-slim',
   tool: process.env.KILN_TOOL_IMAGE ?? 'kiln.local/tool:1',
@@ -18,7 +18,7 @@ export const IMAGES = {
 };
 
 export const FROM = `FROM ${IMAGES.debian}`;
-/** Far enough for a test. */
+/** Longer than any test. */
 const FENCE_MS = 600_000;
 
 export const engine = connectEngine('/var/run/docker.sock');
@@ -27,7 +27,7 @@ export function toolContainerOf({ options }: Lab) {
   return engine.getContainer(`kiln-tool-${options.hostName}-${options.instance}`);
 }
 
-/** Of images that a test loaded or pushed, which leaves them in the engine too. */
+/** Removes images that a test loaded or pushed, which leaves them in the engine too. */
 export async function removeImages(tags: readonly string[]): Promise<void> {
   for (const tag of tags)
     await engine
@@ -42,7 +42,7 @@ export interface Lab extends AsyncDisposable {
   readonly warnings: string[];
 }
 
-/** A builder of its own on the real engine, gone with all that belongs to it when the test ends. */
+/** Starts a separate builder on the real engine; disposing of it removes everything that belongs to it. */
 export async function lab(fields: Partial<BuilderOptions> = {}): Promise<Lab> {
   const warnings: string[] = [];
   const note = (_fields: object, event: string) => void warnings.push(event);
@@ -94,12 +94,13 @@ export interface RunningBuild {
   readonly records: LogRecord[];
   readonly id: string;
   stop(reason: unknown): void;
-  /** What the steps printed so far. */
+  /** The steps' output so far. */
   output(): string;
 }
 
 let builds = 0;
 
+/** Begins a build without waiting for it. */
 export function begin(builder: Builder, build: TestBuild): RunningBuild {
   const records: LogRecord[] = [];
   const controller = new AbortController();
@@ -138,21 +139,21 @@ export function begin(builder: Builder, build: TestBuild): RunningBuild {
   };
 }
 
-/** Resolves when `condition` holds; fails the test when it never does. */
+/** Waits until `condition` is true. @throws Error after `timeoutMs` */
 export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
   const end = Date.now() + timeoutMs;
   while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`not within ${timeoutMs} ms: ${condition}`);
+    if (Date.now() > end) throw new Error(`condition not met within ${timeoutMs} ms: ${condition}`);
     await delay(50);
   }
 }
 
-/** A number that no other process of the machine has among its arguments: for a `sleep` to look for. */
+/** Returns a number that no other process of the machine has among its arguments, for a `sleep` that the test looks for. */
 export function uniqueSeconds(): string {
   return `9${process.pid}${Math.floor(Math.random() * 1e6)}`;
 }
 
-/** Pids on this machine, whose kernel the builders share, that have `argument` among their arguments. */
+/** Returns the pids on this machine, whose kernel the builders share, that have `argument` among their arguments. */
 export async function processesWith(argument: string): Promise<string[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const found = await Promise.all(

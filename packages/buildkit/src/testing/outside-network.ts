@@ -4,8 +4,8 @@ import { once } from 'node:events';
 const SERVER = `require('node:http').createServer((_, response) => response.end('reached\\n')).listen(80, () => console.log('up'))`;
 
 /**
- * A machine beside this one, reached through it: a network namespace with a web server at port 80. It has an address of a private
- * network, and those that are given.
+ * Stands for another machine that is reached through this one: a network namespace with a web server at port 80. It has an address of a private
+ * network, and the given ones.
  */
 export class OutsideNetwork implements AsyncDisposable {
   readonly #namespace: string;
@@ -70,6 +70,6 @@ function attempt(...args: readonly string[]): void {
   try {
     ip(...args);
   } catch {
-    // It isn't there.
+    // It doesn't exist.
   }
 }

@@ -2,32 +2,33 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { connectEngine } from '../engine.ts';
+import { connectEngine } from '../engine/engine.ts';
 import { engine, IMAGES, until } from './lab.ts';
 
 export interface PrivateEngine extends AsyncDisposable {
   readonly engine: ReturnType<typeof connectEngine>;
   /** Path of its socket on this machine. */
   readonly socket: string;
-  /** The same where the engine itself sees it. */
+  /** Path of its socket as the engine itself sees it. */
   readonly innerSocket: string;
-  /** A directory that this machine and the engine see under the same path. */
+  /** A directory with the same path on this machine and in the engine's container. */
   readonly dir: string;
-  /** Kills the engine with all that it runs, as a crash would, and starts it again. */
+  /** Kills the engine with everything that it runs, like a crash, and starts it again. */
   restart(): Promise<void>;
-  /** The two halves of `restart`. */
+  /** The first half of `restart`. */
   stop(): Promise<void>;
+  /** The second half of `restart`. */
   start(): Promise<void>;
 }
 
 const INNER = '/run/buildkit';
-/** Where the stand-in keeps images and caches. */
+/** Where the engine stores images and caches. */
 const DATA = '/var/lib/buildkit';
 
 /**
- * A docker engine of the test's own, to be killed: the stand-in for BuildKit's image runs one in a container.
- * @param images to copy into it
- * @param diskBytes size of its disk; without it that of this machine
+ * Starts a separate Docker Engine in a container, from the tests' substitute for BuildKit's image.
+ * @param images images to copy into it
+ * @param diskBytes size of its disk. Default: this machine's
  */
 export async function startPrivateEngine(images: readonly string[], diskBytes?: number): Promise<PrivateEngine> {
   const dir = await mkdtemp(join(tmpdir(), 'kiln-engine-'));

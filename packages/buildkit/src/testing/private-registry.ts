@@ -8,19 +8,19 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 const USERNAME = 'robot';
 const PASSWORD = 'opensesame-4711';
-/** bcrypt of the password, as htpasswd -B makes it. */
+/** bcrypt of the password, made by htpasswd -B. */
 const HTPASSWD = `${USERNAME}:$2y$05$abcdefghijklmnopqrstuuNS4OnT/b0DtFv/mehW4Q4o9mA8vYX62\n`;
 
 export interface PrivateRegistry extends AsyncDisposable {
-  /** `127.0.0.1:port`; engines take it without TLS. */
+  /** `127.0.0.1:port`; engines use it without TLS. */
   readonly host: string;
   readonly username: string;
   readonly password: string;
-  /** Tags of a repository; empty where nothing was pushed. */
+  /** Lists the tags of a repository; empty if nothing was pushed. */
   tags(name: string): Promise<readonly string[]>;
 }
 
-/** The real registry (CNCF Distribution), which lets nobody in without a password. */
+/** Starts the real registry (CNCF Distribution), with a password. */
 export async function startPrivateRegistry(): Promise<PrivateRegistry> {
   const dir = await mkdtemp(join(tmpdir(), 'kiln-registry-'));
   const host = `127.0.0.1:${await freePort()}`;
@@ -32,7 +32,7 @@ export async function startPrivateRegistry(): Promise<PrivateRegistry> {
     http: { addr: host },
     auth: { htpasswd: { realm: 'test', path: join(dir, 'htpasswd') } },
   };
-  // YAML takes JSON.
+  // JSON is valid YAML.
   await writeFile(join(dir, 'config.yml'), JSON.stringify(config));
   const child = spawn('docker-registry', ['serve', join(dir, 'config.yml')], { stdio: 'ignore' });
   await answers(`http://${host}/v2/`, child);

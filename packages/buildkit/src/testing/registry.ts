@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A manifest that a tag was given. */
+/** A push of a manifest with a tag. */
 export interface TestPush {
   /** `name:tag`. */
   readonly tag: string;
@@ -11,25 +11,25 @@ export interface TestPush {
 }
 
 export interface TestRegistry extends AsyncDisposable {
-  /** `address:port`; engines take those of 127.0.0.0/8 without TLS. */
+  /** `address:port`; engines use those of 127.0.0.0/8 without TLS. */
   readonly host: string;
-  /** `name:tag` of what has been pushed. */
+  /** All pushed `name:tag`. */
   readonly tags: ReadonlySet<string>;
-  /** All that was pushed, in its order. */
+  /** All pushes, in order. */
   readonly pushes: readonly TestPush[];
-  /** A manifest that is pushed to this tag is not taken, and its push gets no answer, until `release`. */
+  /** Holds pushes of this tag: their manifests aren't stored, and they get no answer, until `release`. */
   hold(tag: string): void;
-  /** Takes and answers what is held of this tag, as far as whoever pushes still waits for it. */
+  /** Stores and answers the held pushes of this tag whose clients are still waiting. */
   release(tag: string): void;
-  /** The pushes that were ever held. */
+  /** All pushes that have been held. */
   readonly held: readonly TestPush[];
-  /** How many held pushes of this tag still wait for an answer: their connections are open. */
+  /** Returns how many held pushes of this tag are still waiting for an answer: their connections are open. */
   waiting(tag: string): number;
-  /** Uploads to this repository are refused, as a registry does without the right to push. */
+  /** Refuses uploads to this repository, like a registry without the permission to push. */
   refuse(name: string): void;
 }
 
-/** As much of the OCI distribution API, in memory, as pushing and pulling takes. */
+/** Starts an in-memory registry with the part of the OCI distribution API that pushing and pulling needs. */
 export async function startRegistry({ listenAt = '127.0.0.1' } = {}): Promise<TestRegistry> {
   const blobs = new Map<string, Buffer>();
   const manifests = new Map<string, { type: string; body: Buffer }>();

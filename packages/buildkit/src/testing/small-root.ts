@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream';
 import { begin, FROM, lab } from './lab.ts';
 
-/** What a Dockerfile begins with whose context has `smallRoot()` as `root.tar`. */
+/** The beginning of a Dockerfile whose context has `smallRoot()` as `root.tar`. */
 export const BASE = 'FROM scratch\nADD root.tar /';
 
-/** A root file system of a few megabytes, for a BuildKit that has none of the engine's images: `sh`, `cat`, `sleep`, and `more` by their paths. */
+/** Builds a root file system of a few megabytes, for a BuildKit without the engine's images: `sh`, `cat`, `sleep`, and the programs with the paths `more`. */
 export async function smallRoot(more: readonly string[] = []): Promise<Buffer> {
   const programs = ['/bin/sh', '/bin/cat', '/bin/sleep', ...more].join(' ');
   await using engines = await lab();
@@ -23,6 +23,6 @@ export async function smallRoot(more: readonly string[] = []): Promise<Buffer> {
     },
   });
   const { end, failure } = await outcome;
-  if (end !== 'succeeded') throw new Error(`no small root: ${failure?.message}`);
+  if (end !== 'succeeded') throw new Error(`the small root file system could not be built: ${failure?.message}`);
   return Buffer.concat(parts);
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { cacheKey } from '../warmth/cache-owner.ts';
-import { PlacementPool } from './pool.ts';
-import type { HostView, PendingBuild } from './words.ts';
+import type { HostView, PendingBuild } from './model/model.ts';
+import { PlacementPool } from './placement-pool.ts';
 
 const NOW = 10_000_000;
 
@@ -25,7 +25,7 @@ function placed(pool: PlacementPool, ...builds: readonly PendingBuild[]) {
   });
 }
 
-test('a host that serves one domain takes its builds; those of others go elsewhere, or wait with that word', () => {
+test('a host that serves one domain takes its builds; others go elsewhere or wait with none_of_domain', () => {
   const pool = new PlacementPool();
   const [web, ops] = [build('1', 'web'), build('2', 'ops')];
   pool.hostUp(host('a', { domain: 'trusted team web' }), NOW);
@@ -37,14 +37,14 @@ test('a host that serves one domain takes its builds; those of others go elsewhe
       considered: [{ host: 'a', verdict: 'other_domain', serves: 'trusted team web' }],
     },
   ]);
-  // A host that could take it, though not now, is another thing to mend.
+  // A cordoned host could take it, so the reason is another one.
   pool.hostUp(host('b', { cordoned: true }), NOW);
   expect(placed(pool, ops)).toMatchObject([{ host: null, reason: 'none_fits' }]);
   pool.hostUp(host('b'), NOW);
   expect(placed(pool, ops)).toMatchObject([{ host: 'b', reason: 'cold' }]);
 });
 
-test('builds that waited for any host are told apart once a host serves one domain', () => {
+test('waiting builds are regrouped by domain once a host serves only one', () => {
   const pool = new PlacementPool();
   const builds = [build('1', 'web'), build('2', 'ops'), build('3', 'web', 'site')];
   pool.hostUp(host('a', { slots: 0 }), NOW);
@@ -57,7 +57,7 @@ test('builds that waited for any host are told apart once a host serves one doma
   expect(placed(pool, ...builds).map((one) => one?.host)).toEqual(['a', null, null]);
 });
 
-test('a domain whose builder is away on a host takes its builds elsewhere, and no others', () => {
+test('a domain whose builder doesn’t answer on a host sends its builds elsewhere, and no others', () => {
   const pool = new PlacementPool();
   const builds = [build('1', 'web'), build('2', 'ops')];
   pool.hostUp(host('a', { domainsAway: ['trusted team web'] }), NOW);
@@ -68,7 +68,7 @@ test('a domain whose builder is away on a host takes its builds elsewhere, and n
   ]);
 });
 
-test('one team’s build is drawn nowhere by what another team’s of the same repo left', () => {
+test('a team’s build isn’t attracted by the caches of another team’s builds of the same repo', () => {
   const pool = new PlacementPool();
   const held = { warmth: 1, bytes: 100, lastUsedAt: NOW };
   for (const name of ['a', 'b']) pool.hostUp(host(name), NOW);
@@ -82,10 +82,10 @@ test('one team’s build is drawn nowhere by what another team’s of the same r
   ]);
 });
 
-test('a domain evicts caches of its own only, when its own part of the budget is full', () => {
+test('a domain with its own part of the budget evicts only its own caches', () => {
   const budgets = { 'trusted team web': 300e9, 'trusted team ops': 100e9 };
   const view = { cacheBudgetBytes: 400e9, cacheBudgets: budgets };
-  /** What a cold run of the team's would cost a host that holds the other repo, of the other team. */
+  /** Returns the eviction cost of a cold run of the team on a host that holds a cache of another team. */
   const eviction = (team: string, holder: string, bytes: number) => {
     const pool = new PlacementPool();
     for (const name of ['full', 'late']) pool.hostUp(host(name, view), NOW);
@@ -102,6 +102,6 @@ test('a domain evicts caches of its own only, when its own part of the budget is
   expect(eviction('ops', 'web', 300e9)).toBe(0);
   expect(eviction('ops', 'ops', 100e9)).toBeGreaterThan(0);
   expect(eviction('web', 'ops', 100e9)).toBe(0);
-  // A team that isn't there yet gets its part from the others.
+  // A new team gets its part from the others.
   expect(eviction('new', 'web', 400e9)).toBeGreaterThan(0);
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { PlacementPool } from './pool.ts';
-import type { HostView, PendingBuild } from './words.ts';
+import type { HostView, PendingBuild } from './model/model.ts';
+import { PlacementPool } from './placement-pool.ts';
 
 const host = (name: string): HostView => ({
   name,
@@ -25,7 +25,7 @@ const build = (id: string): PendingBuild => ({
   lostOn: [],
 });
 
-/** A pool that knows the repo's builds: 40 s cold, 4 s warm. */
+/** A pool that has learned the repo's runs: 40 s cold, 4 s warm. */
 function knowing(...names: string[]): PlacementPool {
   const pool = new PlacementPool();
   for (const name of names) pool.hostUp(host(name), 0);
@@ -35,7 +35,7 @@ function knowing(...names: string[]): PlacementPool {
   return pool;
 }
 
-test('a free host with some of the cache is better than one with none: a run there leaves a whole copy, too', () => {
+test('prefers a free host with part of the cache to one without, because either run leaves a whole copy', () => {
   const pool = knowing('none', 'some');
   pool.cachesReported('some', new Map([['app', { warmth: 0.25, bytes: 1, lastUsedAt: 0 }]]), 0);
   pool.buildQueued(build('b1'), 0);
@@ -43,7 +43,7 @@ test('a free host with some of the cache is better than one with none: a run the
   expect(assignment).toMatchObject({ host: 'some', decision: { reason: 'partly_warm', predicted: { warmth: 0.25 } } });
 });
 
-test('what little is left of a cache when it was evicted is none', () => {
+test('counts a cache of which hardly anything is left as none', () => {
   const pool = knowing('none', 'some');
   pool.cachesReported('some', new Map([['app', { warmth: 0.04, bytes: 1, lastUsedAt: 0 }]]), 0);
   pool.buildQueued(build('b1'), 0);

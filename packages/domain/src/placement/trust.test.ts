@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { Trust } from '../access/principal.ts';
 import { cacheKey } from '../warmth/cache-owner.ts';
-import { PlacementPool } from './pool.ts';
-import type { HostView, PendingBuild } from './words.ts';
+import type { HostView, PendingBuild } from './model/model.ts';
+import { PlacementPool } from './placement-pool.ts';
 
 const NOW = 10_000_000;
 
@@ -17,7 +17,7 @@ function build(id: string, trust: Trust, repo = 'app'): PendingBuild {
   };
 }
 
-/** A pool that knows the hosts and these builds, and what it decides of them: build, host, reason. */
+/** Returns the decisions of a pool with these hosts for these builds. */
 function decide(
   hosts: readonly HostView[],
   builds: readonly PendingBuild[],
@@ -34,7 +34,7 @@ function decide(
   });
 }
 
-test('each class goes where it is taken, and waits with that word where no host takes it', () => {
+test('a build goes to a host that takes its trust class, and waits with none_trusted or none_untrusted if there is none', () => {
   const both = [build('t', 'trusted'), build('u', 'untrusted')];
   expect(decide([host('a', ['untrusted']), host('b', ['trusted'])], both)).toMatchObject([
     { id: 't', host: 'b' },
@@ -50,7 +50,7 @@ test('each class goes where it is taken, and waits with that word where no host 
     },
   ]);
   expect(decide([host('a', ['untrusted'])], [build('t', 'trusted')])).toMatchObject([{ reason: 'none_trusted' }]);
-  // One takes them, though not now: another thing to mend.
+  // A cordoned host takes the class, so the reason is another one.
   const cordoned = host('b', ['untrusted'], { cordoned: true });
   expect(decide([host('a', ['trusted']), cordoned], [build('u', 'untrusted')])).toMatchObject([
     { reason: 'none_fits' },
@@ -58,7 +58,7 @@ test('each class goes where it is taken, and waits with that word where no host 
   expect(decide([], [build('u', 'untrusted')])).toMatchObject([{ reason: 'no_host' }]);
 });
 
-test('an untrusted build is drawn to no host by the caches of trusted ones, nor they by its', () => {
+test('builds aren’t attracted by the caches of the other trust class', () => {
   const hosts = [host('a', ['trusted', 'untrusted']), host('b', ['trusted', 'untrusted'])];
   const held = { warmth: 1, bytes: 100, lastUsedAt: NOW };
   const prepare = (pool: PlacementPool) => {
@@ -69,10 +69,10 @@ test('an untrusted build is drawn to no host by the caches of trusted ones, nor 
   expect(decide(hosts, [build('t', 'trusted')], prepare)).toMatchObject([{ host: 'a', reason: 'warm' }]);
 });
 
-test('a class evicts caches of its own only, when its own part of the budget is full', () => {
+test('a trust class evicts only its own caches when its part of the budget is full', () => {
   const budgets = { cacheBudgetBytes: 400e9, cacheBudgets: { trusted: 300e9, untrusted: 100e9 } };
   const hosts = [host('full', ['trusted', 'untrusted'], budgets), host('late', ['trusted', 'untrusted'], budgets)];
-  /** What a cold run of the class would cost the host, which holds these, the least recently used first. */
+  /** Returns the eviction cost of a cold run of the class on a host that holds these caches, least recently used first. */
   const eviction = (trust: Trust, ...held: { trust: Trust; bytes: number; wanted: boolean }[]) => {
     const [decision] = decide(hosts, [build('new', trust, 'new')], (pool) => {
       const caches = held.map((one, i) => {
@@ -92,9 +92,9 @@ test('a class evicts caches of its own only, when its own part of the budget is 
   ] as const) {
     expect(eviction(own, full(own, true))).toBeGreaterThan(0);
     expect(eviction(own, full(other, true))).toBe(0);
-    // What nobody wants goes; what is older, but another's, stays.
+    // The class's own unwanted cache is evicted, not the older one of the other class.
     expect(eviction(own, full(other, true), full(own, false))).toBe(0);
-    // There is room in its part, however much the other holds.
+    // Its part has room, however much the other class holds.
     expect(eviction(own, { trust: own, wanted: true, bytes: 1e9 }, full(other, false))).toBe(0);
   }
 });

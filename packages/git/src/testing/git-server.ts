@@ -23,14 +23,14 @@ export interface SeenGitRequest {
   readonly authorization: string | undefined;
 }
 
-/** Asked for once: a process costs more than what most tests do with it. */
+/** Determined once, because starting a process takes longer than most tests. */
 let backendPath: string | undefined;
 
-/** A git server over HTTP: git's own http-backend before one repository, which tests commit to. */
+/** A git server over HTTP (git's own http-backend) with one repository, to which tests commit. */
 export class GitServer implements AsyncDisposable {
   readonly token = 'the-git-token';
   readonly seen: SeenGitRequest[] = [];
-  /** While it is set, requests are answered by it. */
+  /** If set, answers requests instead of the server. */
   instead: ((request: IncomingMessage, response: ServerResponse) => void) | undefined;
   readonly #root: string;
   readonly #server: Server;
@@ -45,7 +45,7 @@ export class GitServer implements AsyncDisposable {
   static async start(): Promise<GitServer> {
     const root = mkdtempSync(join(tmpdir(), 'kiln-git-'));
     const server = new GitServer(root);
-    // What `git init --bare` makes, as far as git needs it.
+    // The parts of a bare repository that git needs.
     for (const name of ['objects', 'refs/heads']) mkdirSync(join(server.#repository, name), { recursive: true });
     writeFileSync(join(server.#repository, 'HEAD'), 'ref: refs/heads/main\n');
     writeFileSync(join(server.#repository, 'config'), CONFIG);
@@ -58,14 +58,14 @@ export class GitServer implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** `/private/app.git` is the same for those with the token. */
+  /** Returns a URL. `/private/app.git` is the same repository, but requires the token. */
   url(path = '/app.git'): string {
     return this.origin + path;
   }
 
   /**
-   * Commits files to a branch, some of which may be links; null removes one. Answers the commit.
-   * @param from the branch on whose last commit it builds. Default: whatever was committed last
+   * Commits files to a branch, some of which may be links; null removes one. Returns the commit.
+   * @param from branch whose last commit becomes the parent. Default: the last commit of any branch
    */
   commit(
     files: Readonly<Record<string, string | null | { readonly link: string }>>,
@@ -76,7 +76,7 @@ export class GitServer implements AsyncDisposable {
     const parent = from === undefined ? this.#last : `refs/heads/${from}^0`;
     const lines = [
       `commit refs/heads/${branch}\nmark :1`,
-      // Each commit a second later than the one before.
+      // Each commit is a second later than the one before.
       `committer t <t@example.org> ${FIRST_COMMIT_AT + this.#commits} +0000\ndata 6\nchange`,
       ...(parent === undefined ? [] : [`from ${parent}`]),
       ...Object.entries(files).map(([path, file]) => {
@@ -91,7 +91,7 @@ export class GitServer implements AsyncDisposable {
     return this.#last;
   }
 
-  /** Makes a tag or branch: `refs/tags/v1` at a commit. */
+  /** Creates a tag or branch at a commit, by its full name: `refs/tags/v1`. */
   ref(name: string, commit: string): void {
     this.#git('update-ref', name, commit);
   }
@@ -101,14 +101,14 @@ export class GitServer implements AsyncDisposable {
     this.#git('update-ref', '-d', name);
   }
 
-  /** Makes a tag that has a message; answers its object's id, which isn't the commit's. */
+  /** Creates an annotated tag; returns the id of its object, which isn't the commit's. */
   annotate(tag: string, commit: string): string {
     const by = ['-c', 'user.name=t', '-c', 'user.email=t@example.org'];
     this.#git(...by, 'tag', '--annotate', '--message', tag, tag, commit);
     return this.#git('rev-parse', `refs/tags/${tag}`);
   }
 
-  /** Directory that holds `app.git`. */
+  /** Directory that contains `app.git`. */
   get root(): string {
     return this.#root;
   }
@@ -135,7 +135,7 @@ export class GitServer implements AsyncDisposable {
     else this.answer(request, response);
   }
 
-  /** As the server answers where nothing stands in for it. */
+  /** Answers a request like the server itself. */
   answer(request: IncomingMessage, response: ServerResponse): void {
     const { authorization } = request.headers;
     const url = new URL(request.url ?? '/', 'http://git');

@@ -3,7 +3,7 @@ import { type ReadTarOptions, readTar, type TarEntry } from '../read-tar.ts';
 
 export type Collected = Omit<TarEntry, 'content'> & { readonly text: string };
 
-/** All entries of an archive with their content, read from pieces of the given sizes in turn. */
+/** Returns all entries of an archive with their content, read in chunks of the given sizes in turn. */
 export async function collect(
   tar: Buffer,
   options: ReadTarOptions = {},
@@ -17,6 +17,7 @@ export async function collect(
   return entries;
 }
 
+/** Returns a stream of the bytes, in chunks of the given sizes in turn. */
 export function pieces(bytes: Buffer, sizes: readonly number[] = [65_536]): Readable {
   const cut: Buffer[] = [];
   for (let at = 0, i = 0; at < bytes.length; i += 1) {

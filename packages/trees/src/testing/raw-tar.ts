@@ -1,10 +1,10 @@
-/** Fields of one header block, which may be anything: what a packer would never write too. */
+/** Fields of a header block, with any values, also those that no tar writes. */
 export interface RawHeader {
   readonly name: string;
   /** The byte at 156. Default: `0`, a file. */
   readonly type?: string;
   readonly target?: string;
-  /** What the header says; default: the content's length. */
+  /** Size in the header. Default: the content's length. */
   readonly size?: number;
   readonly mode?: number;
   readonly content?: string | Buffer;
@@ -13,7 +13,7 @@ export interface RawHeader {
 export const BLOCK_BYTES = 512;
 export const CLOSE = Buffer.alloc(2 * BLOCK_BYTES);
 
-/** A header block (ustar) with its content, padded. */
+/** Returns a header block (ustar) with its content, padded. */
 export function rawEntry({ name, type = '0', target = '', size, mode = 0o644, content = '' }: RawHeader): Buffer {
   const body = Buffer.from(content);
   const block = Buffer.alloc(BLOCK_BYTES);
@@ -30,7 +30,7 @@ export function rawEntry({ name, type = '0', target = '', size, mode = 0o644, co
   return Buffer.concat([signed(block), body, Buffer.alloc((BLOCK_BYTES - (body.length % BLOCK_BYTES)) % BLOCK_BYTES)]);
 }
 
-/** The block with its checksum made right. */
+/** Sets the block's checksum. */
 export function signed(block: Buffer): Buffer {
   block.fill(' ', 148, 156);
   const sum = block.reduce((total, byte) => total + byte, 0);
@@ -38,7 +38,7 @@ export function signed(block: Buffer): Buffer {
   return block;
 }
 
-/** A pax record, its length right. */
+/** Returns a pax record with the correct length. */
 export function paxRecord(key: string, value: string | Buffer): Buffer {
   const rest = Buffer.concat([Buffer.from(` ${key}=`), Buffer.from(value), Buffer.from('\n')]);
   let length = rest.length;
@@ -46,19 +46,19 @@ export function paxRecord(key: string, value: string | Buffer): Buffer {
   return Buffer.concat([Buffer.from(`${length}`), rest]);
 }
 
-/** An extended header of the given records, for the entry after it; `g` for all. */
+/** Returns an extended header for the next entry; `g` for all following entries. */
 export function rawPax(records: readonly Buffer[], type: 'x' | 'g' = 'x'): Buffer {
   return rawEntry({ name: 'PaxHeaders/x', type, content: Buffer.concat(records) });
 }
 
-/** A closed archive of these. */
+/** Returns a complete archive. */
 export function rawTar(...entries: readonly (Buffer | RawHeader)[]): Buffer {
   return Buffer.concat([...entries.map((entry) => (Buffer.isBuffer(entry) ? entry : rawEntry(entry))), CLOSE]);
 }
 
 /**
- * An archive that two readers read differently: by the lengths of its records it holds one file, by their lines the entries `hidden`, which then
- * lie in that file's content (a pax comment with line ends in it).
+ * Returns an archive that readers interpret differently, because a pax comment contains line breaks: by the records' lengths it has one file, by lines
+ * it has the entries `hidden`, which are that file's content.
  */
 export function twofoldTar(hidden: readonly (Buffer | RawHeader)[], shown: readonly RawHeader[] = []): Buffer {
   const content = rawTar(...hidden).subarray(0, -CLOSE.length);
@@ -66,7 +66,7 @@ export function twofoldTar(hidden: readonly (Buffer | RawHeader)[], shown: reado
   return rawTar(...shown, rawPax([paxRecord('comment', comment)]), { name: 'notes.txt', content });
 }
 
-/** Links each of which stays inside by its letters, while `sub` leads `levels` directories above the context, into `target`. */
+/** Returns links that stay inside if resolved lexically, while `sub` really leads `levels` directories above the context, to `target`. */
 export function climbingLinks(levels: number, target: string): RawHeader[] {
   const steps = Array.from({ length: levels + 1 }, (_, i) => `d${i}`);
   const deepest = steps.join('/');

@@ -1,11 +1,11 @@
-import type { PlacementDecision } from '../decision.ts';
-import { PlacementPool } from '../pool.ts';
-import type { HeldCache, HostView, PendingBuild } from '../words.ts';
+import type { PlacementDecision } from '../model/decision.ts';
+import type { HeldCache, HostView, PendingBuild } from '../model/model.ts';
+import { PlacementPool } from '../placement-pool.ts';
 import { START } from './scene.ts';
 
 export type HostChange = Omit<HostView, 'name'>;
 
-/** Something that happens to a pool. Hosts and builds are named by an index, taken modulo what there is. */
+/** An event in a pool. Hosts and builds are named by an index, modulo their number. */
 export type LifeEvent =
   | ({ readonly type: 'submit' } & Pick<
       PendingBuild,
@@ -32,7 +32,7 @@ interface Assigned {
   readonly decision: PlacementDecision | undefined;
 }
 
-/** A pool beside a plain account of what was told and decided, to compare it with. */
+/** A pool beside a plain record of the events and decisions, to compare it with. */
 export class Life {
   readonly pool = new PlacementPool();
   readonly hosts = new Map<string, HostView>();
@@ -54,19 +54,19 @@ export class Life {
     return this.#running.size;
   }
 
-  /** Slots of the host that builds hold. */
+  /** Returns how many slots of the host builds use. */
   given(host: string): number {
     let slots = 0;
     for (const one of this.#running.values()) if (one.host === host) slots += one.build.weight;
     return slots;
   }
 
-  /** … and that they held before the last decisions. */
+  /** Returns how many they used before the last decisions. */
   usedBefore(host: string): number {
     return this.#before.get(host) ?? 0;
   }
 
-  /** Answers what was assigned by it. */
+  /** Applies the event. Returns what was assigned. */
   happen(event: LifeEvent): Assigned[] {
     const { pool } = this;
     const now = this.#now;

@@ -1,17 +1,17 @@
-import type { PlacementDecision } from '../decision.ts';
-import type { DurationTrack } from '../duration-track.ts';
-import { FIRST_GUESS, type PoolEstimate } from '../estimates.ts';
-import type { LearnedRepo } from '../learned.ts';
-import { PlacementPool } from '../pool.ts';
-import { DEFAULT_PLACEMENT, type PlacementSettings } from '../settings.ts';
-import type { AttemptOutcome, HeldCache, HostView, PendingBuild } from '../words.ts';
+import type { DurationTrack } from '../estimates/duration-track.ts';
+import { FIRST_GUESS, type PoolEstimate } from '../estimates/estimates.ts';
+import type { LearnedRepo } from '../estimates/learned.ts';
+import type { PlacementDecision } from '../model/decision.ts';
+import type { AttemptOutcome, HeldCache, HostView, PendingBuild } from '../model/model.ts';
+import { DEFAULT_PLACEMENT, type PlacementSettings } from '../model/settings.ts';
+import { PlacementPool } from '../placement-pool.ts';
 
-/** Where scenes begin, ms since the epoch. */
+/** When scenes begin, ms since the epoch. */
 export const START = 1_800_000_000_000;
 const S = 1_000;
 const HOUR = 3_600 * S;
 
-/** What is known of a repo when the scene begins. Runs in seconds; `hourly`: builds an hour, for as long as anybody remembers. */
+/** What is known of a repo when the scene begins. Runs in seconds; `hourly`: builds per hour so far. */
 export interface KnownRepo {
   readonly warm?: number;
   readonly stale?: number;
@@ -26,7 +26,7 @@ interface SceneSpec {
   readonly settings?: Partial<PlacementSettings>;
 }
 
-/** A pool on a clock that the test moves. A build or host that isn't described further is ordinary. Times in seconds from the start. */
+/** A pool on a clock that the test moves. Unspecified properties of builds and hosts are ordinary. Times in seconds from the start. */
 export class Scene {
   readonly pool: PlacementPool;
   readonly #builds = new Map<string, PendingBuild>();
@@ -54,7 +54,7 @@ export class Scene {
     return this;
   }
 
-  /** `holds`: repos whose caches are there, by warmth where they aren't whole; the least recently used first. */
+  /** Adds a host. `holds`: the repos whose caches it has, with their warmth or more, least recently used first. */
   host(
     name: string,
     view: Partial<HostView> = {},
@@ -71,7 +71,7 @@ export class Scene {
     return this;
   }
 
-  /** `age`: how many seconds ago it was submitted. */
+  /** Queues a build. `age`: how many seconds ago it was submitted. */
   submit(id: string, { age = 0, ...more }: Partial<PendingBuild> & { readonly age?: number } = {}): this {
     const at = this.#now - age * S;
     const build = { ...ORDINARY_BUILD, id, queuedAt: at, createdAt: at, ...more };
@@ -80,7 +80,7 @@ export class Scene {
     return this;
   }
 
-  /** The build gets its slots, whatever would have been decided. `ago`: since how many seconds. */
+  /** Starts the build on the host, whatever would be decided. `ago`: how many seconds ago it started. */
   run(id: string, host: string, { ago = 0, ...more }: Partial<PendingBuild> & { readonly ago?: number } = {}): this {
     const { repo, team, weight, cacheVersion } = { ...ORDINARY_BUILD, ...this.#builds.get(id), ...more };
     const startedAt = this.#now - ago * S;
@@ -88,20 +88,20 @@ export class Scene {
     return this;
   }
 
-  /** The build's attempt ends well, after `ran` seconds, and leaves its cache. */
+  /** Ends the build's attempt with success after `ran` seconds; it leaves its cache. */
   end(id: string, ran: number, outcome: Partial<AttemptOutcome> = {}): this {
     this.pool.attemptEnded(id, { runMs: ran * S, keepsCache: true, ...outcome }, this.#now);
     return this;
   }
 
-  /** Decides, carries it out, and answers who went where. */
+  /** Decides, starts the assigned builds, and returns the host of each. */
   place(): Record<string, string> {
     const { assignments } = this.pool.decide(this.#now);
     for (const { build, host } of assignments) this.run(build, host);
     return Object.fromEntries(assignments.map(({ build, host }) => [build, host]));
   }
 
-  /** Decides with reasons, without carrying it out: the decision for this build. */
+  /** Decides with reasons, starts nothing, and returns the decision for this build. */
   why(id: string): PlacementDecision {
     const { assignments } = this.pool.decide(this.#now, { explained: true });
     const decision = assignments.find(({ build }) => build === id)?.decision ?? this.pool.explain(id, this.#now);

@@ -1,0 +1,105 @@
+import { type ClientHttp2Session, connect } from 'node:http2';
+import type { Duplex } from 'node:stream';
+import { setImmediate as immediate } from 'node:timers/promises';
+import type { ConnectBuildkit } from './buildkit-connection.ts';
+import {
+  activeRequest,
+  type BuildHistory,
+  buildHistory,
+  EMPTY_REQUEST,
+  type GcPolicy,
+  gcPolicies,
+  historyRequest,
+  pruneRequest,
+  statusRequest,
+  trimRequest,
+  type UsageRecord,
+  usageRecord,
+  usageRecords,
+} from './control-messages.ts';
+import { grpcStream } from './grpc-call.ts';
+import type { SolveStatus } from './solve-status.ts';
+import { statusMessage } from './status-message.ts';
+
+const SERVICE = '/moby.buildkit.v1.Control';
+const CALL_TIMEOUT_MS = 10_000;
+/** BuildKit measures records that have changed, which takes as long as `du` does. */
+const USAGE_TIMEOUT_MS = 30_000;
+/** Deleting many gigabytes takes time. */
+const PRUNE_TIMEOUT_MS = 600_000;
+
+/** The calls of BuildKit's `Control` service that Kiln makes itself. All of them throw BuildkitError. */
+export class BuildkitControl implements AsyncDisposable {
+  readonly #session: ClientHttp2Session;
+  readonly #socket: Duplex;
+
+  private constructor(socket: Duplex) {
+    this.#socket = socket;
+    this.#session = connect('http://buildkit', { createConnection: () => socket });
+    // The calls fail on their own; an 'error' event without a listener would end the process.
+    this.#session.on('error', () => undefined);
+  }
+
+  static async open(connection: ConnectBuildkit): Promise<BuildkitControl> {
+    return new BuildkitControl(await connection());
+  }
+
+  /** Whether BuildKit is still working on the build with this ref. */
+  async isActive(ref: string): Promise<boolean> {
+    // Yields one event for each matching build.
+    return (await this.#call('ListenBuildHistory', activeRequest(ref))).length > 0;
+  }
+
+  /** Returns how the build with this ref ended; undefined if it is unknown to BuildKit or hasn't ended. */
+  async history(ref: string): Promise<BuildHistory | undefined> {
+    return (await this.#call('ListenBuildHistory', historyRequest(ref)))
+      .map(buildHistory)
+      .find((build) => build.completed);
+  }
+
+  /** Yields all statuses of the build with this ref, from its beginning to its end, at the consumer's pace. */
+  async *status(ref: string): AsyncGenerator<SolveStatus> {
+    for await (const message of this.#stream('Status', statusRequest(ref), CALL_TIMEOUT_MS))
+      yield statusMessage(message);
+  }
+
+  /** Returns all records of BuildKit's disk usage. */
+  async diskUsage(timeoutMs = USAGE_TIMEOUT_MS): Promise<UsageRecord[]> {
+    return (await this.#call('DiskUsage', EMPTY_REQUEST, timeoutMs)).flatMap(usageRecords);
+  }
+
+  /** Removes the records with these ids that aren't in use; returns the removed ones. */
+  async prune(ids: readonly string[]): Promise<UsageRecord[]> {
+    if (ids.length === 0) return [];
+    const filters = ids.map((id) => `id==${id}`);
+    return (await this.#call('Prune', pruneRequest(filters), USAGE_TIMEOUT_MS)).map(usageRecord);
+  }
+
+  /**
+   * Removes records that aren't in use, in the order of BuildKit's garbage collection (by last use and number of uses), until all records
+   * take at most `toBytes`; returns the removed ones.
+   */
+  async trim(toBytes: number): Promise<UsageRecord[]> {
+    return (await this.#call('Prune', trimRequest(Math.floor(toBytes)), PRUNE_TIMEOUT_MS)).map(usageRecord);
+  }
+
+  /** Returns the garbage collection policies of all of BuildKit's workers (there is only one). */
+  async gcPolicies(): Promise<GcPolicy[]> {
+    return (await this.#call('ListWorkers', EMPTY_REQUEST)).flatMap(gcPolicies);
+  }
+
+  #call(method: string, request: Uint8Array, timeoutMs = CALL_TIMEOUT_MS): Promise<Buffer[]> {
+    return Array.fromAsync(this.#stream(method, request, timeoutMs));
+  }
+
+  #stream(method: string, request: Uint8Array, timeoutMs: number): AsyncGenerator<Buffer> {
+    return grpcStream(this.#session, `${SERVICE}/${method}`, request, timeoutMs);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // At the next tick Node reads data that has already arrived, and throws if the session is destroyed by then.
+    await immediate();
+    this.#session.destroy();
+    this.#socket.destroy();
+  }
+}

@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type Docker from 'dockerode';
+import type { DriverName } from '../control/buildkit-connection.ts';
+import { removeContainer } from '../engine/containers.ts';
+import { callEngine } from '../engine/engine.ts';
+import { ensureImage } from '../engine/engine-images.ts';
+import { runCommand } from '../tool/run-command.ts';
+import type { ToolContainer } from '../tool/tool-container.ts';
+import { builderName, containerOf } from './builder-names.ts';
+import type { BuilderOptions } from './builder-options.ts';
+import { buildkitdConfig } from './buildkitd-config.ts';
+import { configuredBudget } from './cache-budget.ts';
+import { ensureVolume } from './domain-volumes.ts';
+
+const COMMAND_TIMEOUT_MS = 60_000;
+/** BuildKit reads its cache when it starts, which takes long for a large one. */
+const BOOT_TIMEOUT_MS = 180_000;
+/** For `auto`: if the pull takes longer, the engine's own BuildKit is used. */
+const SHORT_PULL_TIMEOUT_MS = 30_000;
+const LONG_PULL_TIMEOUT_MS = 600_000;
+
+/** buildx's name for the engine's own builder. */
+const ENGINE_BUILDER = 'default';
+
+export interface BuilderHost {
+  readonly options: BuilderOptions;
+  readonly engine: Docker;
+  readonly tool: ToolContainer;
+  /** Docker network of the builder's container. Default: the engine's own. */
+  readonly network?: string | undefined;
+}
+
+/**
+ * Determines the driver for `options.driver`. `auto` becomes `docker`, the engine's own BuildKit, if BuildKit's image can't be pulled soon.
+ * @throws EngineError
+ */
+export async function chooseDriver({ options, engine }: Pick<BuilderHost, 'options' | 'engine'>): Promise<DriverName> {
+  if (options.driver === 'docker') return 'docker';
+  try {
+    const timeoutMs = options.driver === 'auto' ? SHORT_PULL_TIMEOUT_MS : LONG_PULL_TIMEOUT_MS;
+    await ensureImage(engine, options.buildkitImage, timeoutMs);
+    return 'docker-container';
+  } catch (error) {
+    if (options.driver !== 'auto') throw error;
+    options.log.warn({ err: error, image: options.buildkitImage }, 'no BuildKit image, using the engine’s BuildKit');
+    return 'docker';
+  }
+}
+
+/** Starts the builder and returns its name. Recreates an existing one only if its configuration has changed, and keeps its caches. */
+export async function prepareBuilder(host: BuilderHost, driver: DriverName): Promise<string> {
+  if (driver === 'docker') {
+    if (host.options.cacheBudgetBytes !== undefined) {
+      host.options.log.warn({}, 'cache budget not applied: the engine’s own configuration governs its cache');
+    }
+    return ENGINE_BUILDER;
+  }
+  const { options, engine, tool } = host;
+  const name = builderName(options);
+  await ensureVolume(engine, options);
+  const config = buildkitdConfig({
+    cacheBudgetBytes: await configuredBudget(options),
+    plainHttpRegistries: options.plainHttpRegistries ?? [],
+    frontends: options.frontends ?? 'any',
+  });
+  const configFile = join(options.scratchDir, 'buildkitd.toml');
+  const stampFile = join(options.scratchDir, 'builder.stamp');
+  const made = [name, options.buildkitImage, config, ...(host.network === undefined ? [] : [host.network])];
+  const stamp = createHash('sha256').update(made.join('\n')).digest('hex');
+  if ((await readText(stampFile)) !== stamp) {
+    await rm(stampFile, { force: true });
+    await writeFile(configFile, config);
+    await createBuilder(host, name, configFile);
+    await writeFile(stampFile, stamp);
+  }
+  await runCommand(tool, ['docker-buildx', 'inspect', '--bootstrap', name], BOOT_TIMEOUT_MS);
+  await keepRunning(engine, name);
+  return name;
+}
+
+async function createBuilder(host: BuilderHost, name: string, configFile: string): Promise<void> {
+  const { options, engine, tool, network } = host;
+  await tool.capture(['docker-buildx', 'rm', '--force', '--keep-state', name], COMMAND_TIMEOUT_MS);
+  // buildx may not know the container (a lost scratch directory). The named volume with the caches stays.
+  await removeContainer(engine, containerOf(name));
+  await runCommand(tool, [
+    'docker-buildx',
+    'create',
+    `--name=${name}`,
+    '--driver=docker-container',
+    `--driver-opt=image=${options.buildkitImage}`,
+    ...(network === undefined ? [] : [`--driver-opt=network=${network}`]),
+    // By default BuildKit truncates a step's output at 2 MiB and at 200 kB/s.
+    '--driver-opt=env.BUILDKIT_STEP_LOG_MAX_SIZE=-1',
+    '--driver-opt=env.BUILDKIT_STEP_LOG_MAX_SPEED=-1',
+    `${await configFlag(tool)}=${configFile}`,
+  ]);
+  options.log.info({ builder: name, image: options.buildkitImage }, 'builder created');
+}
+
+/** Returns the name of the flag for BuildKit's configuration, which was `--config` before buildx 0.13. */
+async function configFlag(tool: ToolContainer): Promise<string> {
+  const help = await runCommand(tool, ['docker-buildx', 'create', '--help']);
+  return help.includes('--buildkitd-config') ? '--buildkitd-config' : '--config';
+}
+
+/** Sets the restart policy. `--driver-opt restart-policy` would need buildx 0.14. */
+async function keepRunning(engine: Docker, name: string): Promise<void> {
+  await callEngine('set the restart policy of the builder', () =>
+    engine.getContainer(containerOf(name)).update({ RestartPolicy: { Name: 'unless-stopped' } }),
+  );
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  return await readFile(path, 'utf8').catch(() => undefined);
+}

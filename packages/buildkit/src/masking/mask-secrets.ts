@@ -1,0 +1,151 @@
+import { isMasked, MIN_MASKED_CHARS } from '@kiln/domain';
+import { WrappedNeedles } from './wrapped-needles.ts';
+
+/** Single lines of a longer secret, such as a key file, are masked from this length. */
+const MIN_LINE_CHARS = 8;
+export const MASK = '***';
+
+/**
+ * Returns every text that would reveal a secret: its value, trimmed and untrimmed, its longer lines, and each of these in base64 (also
+ * within a longer base64 text), base64url, JSON, URL and form encoding.
+ */
+export function secretNeedles(values: Iterable<string>): string[] {
+  const needles = new Set<string>();
+  for (const value of values) {
+    for (const plain of plainForms(value)) {
+      for (const form of [plain, ...base64Forms(plain), ...escapedForms(plain)]) {
+        if (form.length >= MIN_MASKED_CHARS) needles.add(form);
+      }
+    }
+  }
+  return [...needles].sort((a, b) => b.length - a.length);
+}
+
+function plainForms(value: string): string[] {
+  const lines = value.split(/\r?\n/).map((line) => line.trim());
+  const long = lines.length > 1 ? lines.filter((line) => line.length >= MIN_LINE_CHARS) : [];
+  return [value, value.trim(), ...long].filter(isMasked);
+}
+
+function escapedForms(plain: string): string[] {
+  return [JSON.stringify(plain).slice(1, -1), ...urlForms(plain.toWellFormed())];
+}
+
+/** Encoders differ in which marks they escape, in how they write a space, and in the case of their digits. */
+function urlForms(plain: string): string[] {
+  const component = encodeURIComponent(plain);
+  const marked = ["!'()", "!'()*", "!'()~", "!'()*~"].map((marks) => escapeMarks(component, marks));
+  const sloped = [component, ...marked].flatMap((form) => [form, form.replaceAll('%2F', '/')]);
+  const spaced = sloped.flatMap((form) => [form, form.replaceAll('%20', '+')]);
+  return [encodeURI(plain), ...spaced].flatMap((form) => [
+    form,
+    form.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()),
+  ]);
+}
+
+function escapeMarks(text: string, marks: string): string {
+  return Array.from(text, (char) =>
+    marks.includes(char) ? `%${char.charCodeAt(0).toString(16).toUpperCase()}` : char,
+  ).join('');
+}
+
+/** Base64 of `plain` at each of its three alignments, without the characters that also encode bits of adjacent text. */
+function base64Forms(plain: string): string[] {
+  const bytes = Buffer.from(plain, 'utf8');
+  const inner = [0, 1, 2].map((lead) => {
+    const encoded = Buffer.concat([Buffer.alloc(lead), bytes]).toString('base64');
+    return encoded.slice(Math.ceil((lead * 8) / 6), Math.floor(((lead + bytes.length) * 8) / 6));
+  });
+  const whole = bytes.toString('base64');
+  return [whole, whole.replace(/={1,2}$/, ''), ...inner].flatMap((form) => [
+    form,
+    form.replaceAll('+', '-').replaceAll('/', '_'),
+  ]);
+}
+
+/**
+ * Replaces secrets in a stream of text by `***`, also if a secret is split over several pushes: text that may be the beginning of one is
+ * held back until the next push, or the end. Line breaks within base64 are ignored.
+ */
+export class SecretMasker {
+  readonly #needles: readonly string[];
+  readonly #wrapped: WrappedNeedles;
+  /** Text that hasn't been returned yet: a proper prefix of some secret. */
+  #held = '';
+  /** Length of the part at the start of `#held` whose mask has already been returned. */
+  #masked = 0;
+
+  /** @param needles from `secretNeedles` */
+  constructor(needles: readonly string[]) {
+    this.#needles = needles;
+    this.#wrapped = new WrappedNeedles(needles);
+  }
+
+  push(text: string): string {
+    if (this.#needles.length === 0) return text;
+    return this.#advance(this.#held + text, false);
+  }
+
+  end(): string {
+    return this.#advance(this.#held, true);
+  }
+
+  #advance(text: string, last: boolean): string {
+    const secrets = this.#find(text);
+    const upTo = last ? text.length : Math.min(this.#holdFrom(text), this.#wrapped.holdFrom(text));
+    let shown = '';
+    let at = this.#masked;
+    let masked = 0;
+    for (const [from, to] of secrets) {
+      // A secret that begins in the held part is masked later, unless its mask has already been returned.
+      if (from >= upTo && from >= this.#masked) break;
+      if (from >= this.#masked) shown += text.slice(at, from) + MASK;
+      at = Math.max(at, to);
+      masked = Math.max(0, to - upTo);
+    }
+    shown += text.slice(at, Math.max(at, upTo));
+    this.#held = text.slice(upTo);
+    this.#masked = masked;
+    return shown;
+  }
+
+  /** Finds the ranges of secrets in `text`, in order; merges those that touch or overlap. */
+  #find(text: string): [number, number][] {
+    const found: [number, number][] = this.#masked > 0 ? [[0, this.#masked]] : [];
+    for (const needle of this.#needles) {
+      for (let at = text.indexOf(needle); at !== -1; at = text.indexOf(needle, at + 1)) {
+        found.push([at, at + needle.length]);
+      }
+    }
+    found.push(...this.#wrapped.find(text));
+    found.sort((a, b) => a[0] - b[0]);
+    const merged: [number, number][] = [];
+    for (const [from, to] of found) {
+      const before = merged.at(-1);
+      if (before && from <= before[1]) before[1] = Math.max(before[1], to);
+      else merged.push([from, to]);
+    }
+    return merged;
+  }
+
+  /** Returns the first position from which the rest of `text` is a proper prefix of a secret. */
+  #holdFrom(text: string): number {
+    let hold = text.length;
+    for (const needle of this.#needles) {
+      const first = needle.charAt(0);
+      let at = text.indexOf(first, Math.max(0, text.length - needle.length + 1));
+      while (at !== -1 && at < hold) {
+        if (needle.startsWith(text.slice(at))) hold = at;
+        at = text.indexOf(first, at + 1);
+      }
+    }
+    return hold;
+  }
+}
+
+/** Masks the secrets in a complete text. */
+export function maskText(text: string, needles: readonly string[]): string {
+  if (needles.length === 0) return text;
+  const masker = new SecretMasker(needles);
+  return masker.push(text) + masker.end();
+}

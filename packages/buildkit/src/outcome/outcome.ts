@@ -1,0 +1,64 @@
+import type { BuildSpec } from '@kiln/contracts';
+import type { BuildResult, Failure, Outcome, StepCounts } from '@kiln/domain';
+import type { StopCause } from './build-stop.ts';
+import { classifyFailure, type FailedRun } from './classify-failure.ts';
+import type { HaltReason } from './halt.ts';
+
+/** Everything known about a run that has ended. */
+export interface EndedRun extends FailedRun {
+  readonly spec: BuildSpec;
+  readonly halted: HaltReason | undefined;
+  readonly counts: StepCounts;
+  /** Tags whose push BuildKit reported as complete. */
+  readonly pushed: readonly string[];
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly artifact: BuildResult['artifact'] | undefined;
+}
+
+/** Determines the outcome of a run. */
+export function outcomeOf(run: EndedRun): Outcome {
+  const { halted, counts, exitCode } = run;
+  // A build that had already finished when it was stopped has succeeded. After a fault it hasn't: its log or artifact is incomplete.
+  const overruled = halted?.type === 'fault' || (halted?.type === 'stop' && halted.cause === 'fence');
+  if (exitCode === 0 && !overruled) return { end: 'succeeded', result: succeeded(run), steps: counts };
+  const pushed = run.pushed.length > 0 ? { result: { pushed: [...run.pushed] } } : {};
+  const rest = { steps: counts, ...pushed };
+  if (!halted) return { end: 'failed', failure: classifyFailure(run), ...rest };
+  if (halted.type === 'fault') return { end: 'failed', failure: halted.failure, ...rest };
+  return { end: halted.cause === 'cancel' ? 'canceled' : 'failed', failure: stopped(halted.cause, run.spec), ...rest };
+}
+
+/** Returns the outcome of a run that was stopped before it began. */
+export function neverStarted(cause: StopCause, spec: BuildSpec): Outcome {
+  return { end: cause === 'cancel' ? 'canceled' : 'failed', failure: stopped(cause, spec) };
+}
+
+function stopped(cause: StopCause, spec: BuildSpec): Failure {
+  switch (cause) {
+    case 'cancel':
+      return { code: 'canceled', message: 'canceled' };
+    case 'timeout':
+      return { code: 'timeout', message: `not finished within ${spec.timeoutSeconds} s` };
+    case 'fence':
+      return { code: 'infrastructure', message: 'the worker could not renew its lease' };
+    case 'drain':
+      return { code: 'host_drained', message: 'the host was drained and returned the build' };
+  }
+}
+
+function succeeded({ spec, metadata, artifact }: EndedRun): BuildResult {
+  const digest = text(metadata['containerimage.digest']);
+  const configDigest = text(metadata['containerimage.config.digest']);
+  return {
+    ...(digest && { digest }),
+    // The `docker` driver repeats the image's digest here.
+    ...(configDigest && configDigest !== digest && { configDigest }),
+    ...(spec.output.type === 'push' && { pushed: spec.tags }),
+    ...(spec.output.type === 'load' && { loaded: spec.tags }),
+    ...(artifact && { artifact }),
+  };
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}

@@ -1,0 +1,98 @@
+import type { LogRecord } from '@kiln/contracts';
+import { type SolveStatus, solveStatus } from '../control/solve-status.ts';
+import { maskText, secretNeedles } from '../masking/mask-secrets.ts';
+import { StatusDecoder } from './decode-status.ts';
+import { PlainLines } from './plain-lines.ts';
+import { ProgressScanner, type ScannedItem } from './scan-progress.ts';
+import { StatusReplay } from './status-replay.ts';
+
+/** What buildx prints if the stream of BuildKit's statuses broke before its end. */
+const BROKEN_OFF = 'failed to receive status';
+
+export interface ProgressReaderOptions {
+  /** Texts that the log must not show. */
+  readonly hidden: readonly string[];
+  /** Tags that the build pushes. */
+  readonly tags: readonly string[];
+}
+
+export interface ProgressReaderDeps {
+  /** Takes records in order; the returned promise is backpressure. */
+  deliver(records: readonly LogRecord[]): Promise<void>;
+  /** Ms since the epoch. */
+  now(): number;
+}
+
+/** Turns buildx's progress output (stderr) into log records. */
+export class ProgressReader {
+  readonly #scanner = new ProgressScanner();
+  readonly #lines = new PlainLines();
+  readonly #decoder: StatusDecoder;
+  readonly #needles: readonly string[];
+  readonly #deps: ProgressReaderDeps;
+  readonly #replay = new StatusReplay();
+
+  constructor({ hidden, tags }: ProgressReaderOptions, deps: ProgressReaderDeps) {
+    this.#deps = deps;
+    this.#needles = secretNeedles(hidden);
+    this.#decoder = new StatusDecoder(this.#needles, tags);
+  }
+
+  async push(data: Buffer): Promise<void> {
+    for (const item of this.#scanner.push(data)) await this.#take(item);
+  }
+
+  /** Reads what is left after the last `push`. */
+  async endOfText(): Promise<void> {
+    for (const item of this.#scanner.end()) await this.#take(item);
+  }
+
+  /** Reads a replay of the build's statuses from the beginning, and delivers only what `push` hasn't delivered. */
+  async takeRest(statuses: AsyncIterable<SolveStatus>): Promise<void> {
+    const withoutDelivered = this.#replay.start();
+    for await (const status of statuses) await this.#deliver(withoutDelivered(status));
+  }
+
+  /** Delivers what was held back. Nothing may be pushed afterwards. */
+  async end(): Promise<void> {
+    await this.#deps.deliver(this.#decoder.end());
+  }
+
+  async warn(message: string): Promise<void> {
+    await this.#deps.deliver([{ t: this.#deps.now(), type: 'warning', message }]);
+  }
+
+  /** Whether BuildKit has reported the end of every step that it reported as started. */
+  get idle(): boolean {
+    return this.#decoder.idle;
+  }
+
+  /** Whether buildx said that it didn't receive all statuses. */
+  get brokenOff(): boolean {
+    return this.#lines.list().some((line) => line.includes(BROKEN_OFF));
+  }
+
+  facts() {
+    const { counts, failed, pushed } = this.#decoder;
+    return { counts, failed, pushed, lines: this.#lines.list() };
+  }
+
+  async #take(item: ScannedItem): Promise<void> {
+    switch (item.type) {
+      case 'status':
+        return await this.#deliver(solveStatus(item.value));
+      case 'dropped':
+        return await this.warn(`${item.bytes} bytes of progress output were too long to read`);
+      case 'line': {
+        const line = maskText(item.text, this.#needles);
+        this.#lines.push(line);
+        if (line.startsWith('WARNING: ')) await this.warn(line.slice('WARNING: '.length));
+      }
+    }
+  }
+
+  async #deliver(status: SolveStatus): Promise<void> {
+    this.#replay.add(status);
+    await this.#deps.deliver(this.#decoder.decode(status, this.#deps.now()));
+  }
+}

@@ -1,0 +1,144 @@
+import { type BuildSpec, buildSpec } from '@kiln/contracts';
+import { expect, test } from 'vitest';
+import { type BuildxInvocation, buildxArguments, cacheNamespace, unenforcedLimits } from './buildx-arguments.ts';
+import { gitContext } from './git-context.ts';
+
+const NO_LIMITS = { memoryFlag: false, cpusFlag: false };
+
+function spec(fields: Partial<Parameters<typeof buildSpec.parse>[0] & object> = {}): BuildSpec {
+  return buildSpec.parse({ source: { type: 'upload', name: 'app' }, secrets: [], ...fields });
+}
+
+function argumentsOf(fields: object = {}, invocation: Partial<BuildxInvocation> = {}): string[] {
+  return buildxArguments({
+    builder: 'default',
+    trust: 'trusted',
+    spec: spec(fields),
+    repo: 'example.org/app',
+    context: { type: 'directory', path: '/run/1/context', dockerfile: '/run/1/context/Dockerfile' },
+    secrets: [],
+    metadataFile: '/scratch/meta.json',
+    features: NO_LIMITS,
+    ...invocation,
+  });
+}
+
+test('passes a plain build of an uploaded context without output', () => {
+  expect(argumentsOf()).toEqual([
+    'build',
+    '--builder=default',
+    '--progress=rawjson',
+    '--metadata-file=/scratch/meta.json',
+    '--file=/run/1/context/Dockerfile',
+    `--build-arg=BUILDKIT_CACHE_MOUNT_NS=${cacheNamespace({ repo: 'example.org/app', team: 'default', scope: 'repo' })}`,
+    '--output=type=cacheonly',
+    '/run/1/context',
+  ]);
+});
+
+test('passes everything that a request can contain', () => {
+  const all = argumentsOf(
+    {
+      dockerfile: 'docker/app.Dockerfile',
+      target: 'web',
+      buildArgs: { A: '1', B: 'x=y z' },
+      labels: { 'org.example.k': 'v w' },
+      platforms: ['linux/amd64', 'linux/arm64'],
+      tags: ['r.example/a:1', 'r.example/a:2'],
+      noCache: true,
+      pull: true,
+      output: { type: 'push' },
+      provenance: 'mode=max',
+      sbom: false,
+      resources: { memoryBytes: 1 << 30, cpus: 1.5 },
+    },
+    {
+      secrets: [
+        { id: 'npm', env: 'KILN_SECRET_0' },
+        { id: 'GIT_AUTH_TOKEN.github.com', src: '/scratch/secret-1' },
+      ],
+      features: { memoryFlag: true, cpusFlag: true },
+      context: { type: 'git', url: 'https://github.com/acme/app', commit: 'abc', subdir: './services/web/' },
+    },
+  );
+  expect(all.slice(4)).toEqual([
+    '--file=docker/app.Dockerfile',
+    '--target=web',
+    '--build-arg=A=1',
+    '--build-arg=B=x=y z',
+    expect.stringMatching(/^--build-arg=BUILDKIT_CACHE_MOUNT_NS=[0-9a-f]{16}$/),
+    '--label=org.example.k=v w',
+    '--platform=linux/amd64,linux/arm64',
+    '--tag=r.example/a:1',
+    '--tag=r.example/a:2',
+    '--no-cache',
+    '--pull',
+    '--secret=id=npm,env=KILN_SECRET_0',
+    '--secret=id=GIT_AUTH_TOKEN.github.com,src=/scratch/secret-1',
+    '--push',
+    '--provenance=mode=max',
+    '--sbom=false',
+    '--memory=1073741824',
+    '--cpus=1.5',
+    'https://github.com/acme/app.git#abc:services/web',
+  ]);
+});
+
+test.each([
+  ['none', '--output=type=cacheonly'],
+  ['push', '--push'],
+  ['load', '--load'],
+  ['artifact', '--output=type=tar,dest=-'],
+])('passes the output %s as %s', (type, flag) => {
+  expect(argumentsOf({ output: { type }, tags: ['a:1'] })).toContain(flag);
+});
+
+test('does not let a build argument choose another namespace', () => {
+  const given = argumentsOf({ buildArgs: { BUILDKIT_CACHE_MOUNT_NS: 'somebody-else' } });
+  const own = cacheNamespace({ repo: 'example.org/app', team: 'default', scope: 'repo' });
+  expect(given.filter((arg) => arg.includes('CACHE_MOUNT_NS'))).toEqual([`--build-arg=BUILDKIT_CACHE_MOUNT_NS=${own}`]);
+});
+
+test('derives the namespace from the cache scope', () => {
+  const namespace = (scope: 'repo' | 'team' | 'pool', repo = 'a', team = 'web') =>
+    cacheNamespace({ repo, team, scope });
+  expect(namespace('repo')).not.toBe(namespace('repo', 'b'));
+  expect(namespace('repo')).toBe(namespace('repo', 'a', 'another'));
+  expect(namespace('team')).toBe(namespace('team', 'b'));
+  expect(namespace('team')).not.toBe(namespace('team', 'a', 'another'));
+  expect(namespace('pool')).toBe(namespace('pool', 'b', 'another'));
+  expect(new Set([namespace('repo'), namespace('team'), namespace('pool'), namespace('team', 'a', 'pool')]).size).toBe(
+    4,
+  );
+  // A namespace with a slash wouldn't split the layer cache.
+  expect(namespace('repo', 'example.org/app//sub:Dockerfile')).toMatch(/^[0-9a-f]{16}$/);
+  const args = argumentsOf({ cacheScope: 'team', team: 'web' });
+  expect(args).toContain('--build-arg=BUILDKIT_CACHE_MOUNT_NS=team-web');
+});
+
+test('omits and lists limits for which this buildx has no flag', () => {
+  const limited = { resources: { memoryBytes: 1 << 30, cpus: 2 } };
+  expect(argumentsOf(limited).join(' ')).not.toMatch(/memory|cpus/);
+  expect(unenforcedLimits(spec(limited), NO_LIMITS)).toEqual(['memoryBytes', 'cpus']);
+  expect(unenforcedLimits(spec(limited), { memoryFlag: true, cpusFlag: true })).toEqual([]);
+  expect(unenforcedLimits(spec(), NO_LIMITS)).toEqual([]);
+});
+
+test.each([
+  [{ url: 'https://h/a/b', commit: 'c' }, 'https://h/a/b.git#c'],
+  [{ url: 'https://h/a/b/', commit: 'c' }, 'https://h/a/b.git#c'],
+  [{ url: 'http://h/a/b.git', commit: 'c', subdir: 'x/y' }, 'http://h/a/b.git#c:x/y'],
+  [{ url: 'git://h/a/b', commit: 'c', subdir: '.' }, 'git://h/a/b#c'],
+  [{ url: 'https://h/a.git', commit: 'c', subdir: './' }, 'https://h/a.git#c'],
+])('passes the git context %o as %s', (context, expected) => {
+  expect(gitContext(context)).toBe(expected);
+});
+
+test('shares mounts of untrusted builds only within their repo, whatever scope they request', () => {
+  const of = (repo: string, scope: 'repo' | 'team' | 'pool') =>
+    cacheNamespace({ repo, team: 'web', scope, trust: 'untrusted' });
+  expect(new Set([of('a', 'repo'), of('a', 'team'), of('a', 'pool')]).size).toBe(1);
+  expect(of('a', 'pool')).not.toBe(of('b', 'pool'));
+  const args = argumentsOf({ cacheScope: 'pool' }, { trust: 'untrusted' });
+  expect(args).toContain(`--build-arg=BUILDKIT_CACHE_MOUNT_NS=${of('example.org/app', 'repo')}`);
+});

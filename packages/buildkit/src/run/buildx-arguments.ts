@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto';
+import { type BuildSpec, NAMESPACE_ARG } from '@kiln/contracts';
+import type { CacheScope, Trust } from '@kiln/domain';
+import { gitContext } from './git-context.ts';
+
+/** Features that buildx has only since versions after 0.13. */
+export interface BuildxFeatures {
+  /** `build --memory`: limits RUN containers. */
+  readonly memoryFlag: boolean;
+  /** `build --cpus`. */
+  readonly cpusFlag: boolean;
+}
+
+/** Where buildx reads a secret: a variable of its environment, or a file that only it can read. */
+export type SecretPlace = { readonly id: string; readonly env: string } | { readonly id: string; readonly src: string };
+
+export interface BuildxInvocation {
+  readonly builder: string;
+  readonly trust: Trust;
+  readonly spec: BuildSpec;
+  readonly repo: string;
+  readonly context:
+    | {
+        readonly type: 'git';
+        readonly url: string;
+        readonly commit: string;
+        readonly subdir?: string | undefined;
+        /** Absolute path of a Dockerfile to use instead of the commit's. */
+        readonly dockerfile?: string;
+      }
+    | { readonly type: 'directory'; readonly path: string; readonly dockerfile: string };
+  readonly secrets: readonly SecretPlace[];
+  readonly metadataFile: string;
+  readonly features: BuildxFeatures;
+}
+
+/** Returns the argument list of `docker-buildx` for one build. It never passes through a shell. */
+export function buildxArguments(invocation: BuildxInvocation): string[] {
+  const { builder, trust, spec, repo, context, secrets, metadataFile, features } = invocation;
+  // Ours comes last: a build argument must not choose whose caches the build uses.
+  const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
+  const buildArgs = { ...spec.buildArgs, [NAMESPACE_ARG]: namespace };
+  return [
+    'build',
+    `--builder=${builder}`,
+    '--progress=rawjson',
+    `--metadata-file=${metadataFile}`,
+    `--file=${context.dockerfile ?? spec.dockerfile}`,
+    ...optional('--target', spec.target),
+    ...pairs('--build-arg', buildArgs),
+    ...pairs('--label', spec.labels),
+    ...(spec.platforms.length > 0 ? [`--platform=${spec.platforms.join(',')}`] : []),
+    ...spec.tags.map((tag) => `--tag=${tag}`),
+    ...(spec.noCache ? ['--no-cache'] : []),
+    ...(spec.pull ? ['--pull'] : []),
+    ...secrets.map((place) =>
+      'env' in place ? `--secret=id=${place.id},env=${place.env}` : `--secret=id=${place.id},src=${place.src}`,
+    ),
+    ...OUTPUT_FLAGS[spec.output.type],
+    ...attestation('--provenance', spec.provenance),
+    ...attestation('--sbom', spec.sbom),
+    ...(features.memoryFlag ? optional('--memory', spec.resources.memoryBytes) : []),
+    ...(features.cpusFlag ? optional('--cpus', spec.resources.cpus) : []),
+    context.type === 'directory' ? context.path : gitContext(context),
+  ];
+}
+
+/** `cacheonly` keeps the engine from storing an untagged image. */
+const OUTPUT_FLAGS: Readonly<Record<BuildSpec['output']['type'], readonly string[]>> = {
+  none: ['--output=type=cacheonly'],
+  push: ['--push'],
+  load: ['--load'],
+  artifact: ['--output=type=tar,dest=-'],
+};
+
+/** Returns the requested limits for which this buildx has no flag. */
+export function unenforcedLimits(spec: BuildSpec, features: BuildxFeatures): string[] {
+  return [
+    ...(spec.resources.memoryBytes !== undefined && !features.memoryFlag ? ['memoryBytes'] : []),
+    ...(spec.resources.cpus !== undefined && !features.cpusFlag ? ['cpus'] : []),
+  ];
+}
+
+/**
+ * Returns the namespace of a build's cache mounts, by who shares them. It has no `/`: a namespace with one wouldn't split the layer cache.
+ * A repo's is a hexadecimal digest, which none of the others can be. Untrusted builds of different repos never share one.
+ */
+export function cacheNamespace({ repo, team, scope, trust = 'trusted' }: NamespaceOwner): string {
+  switch (trust === 'untrusted' ? 'repo' : scope) {
+    case 'repo':
+      return createHash('sha256').update(repo).digest('hex').slice(0, 16);
+    case 'team':
+      return `team-${team}`;
+    case 'pool':
+      return 'pool';
+  }
+}
+
+export interface NamespaceOwner {
+  /** Cache key of the repo. */
+  readonly repo: string;
+  readonly team: string;
+  readonly scope: CacheScope;
+  /** Default `trusted`. */
+  readonly trust?: Trust;
+}
+
+function optional(flag: string, value: string | number | undefined): string[] {
+  return value === undefined ? [] : [`${flag}=${value}`];
+}
+
+function pairs(flag: string, values: Readonly<Record<string, string>>): string[] {
+  return Object.entries(values).map(([key, value]) => `${flag}=${key}=${value}`);
+}
+
+function attestation(flag: string, value: boolean | string | undefined): string[] {
+  return optional(flag, value === undefined ? undefined : String(value));
+}

@@ -1,0 +1,21 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { begin, FROM, IMAGES, lab } from '../testing/lab.ts';
+import { startPrivateEngine } from '../testing/private-engine.ts';
+
+const DISK_BYTES = 1_200_000_000;
+
+test('fails a build that fills the disk with disk_full, and runs the next one that fits', async () => {
+  await using own = await startPrivateEngine([IMAGES.tool, IMAGES.debian], DISK_BYTES);
+  const scratchDir = join(own.dir, 'scratch');
+  await mkdir(scratchDir);
+  await using on = await lab({ dockerSocket: own.socket, engineSocketPath: own.innerSocket, scratchDir });
+  const huge = begin(on.builder, { dockerfile: `${FROM}\nRUN head -c ${DISK_BYTES} /dev/zero > /huge` });
+  expect(await huge.outcome).toMatchObject({
+    end: 'failed',
+    failure: { code: 'disk_full', step: expect.stringContaining('RUN head') },
+  });
+  const small = begin(on.builder, { dockerfile: `${FROM}\nRUN echo small > /small` });
+  expect((await small.outcome).end).toBe('succeeded');
+}, 180_000);

@@ -1,0 +1,185 @@
+import type { BuildSpec } from '@kiln/contracts';
+import type { Outcome } from '@kiln/domain';
+import { BuildkitControl } from '../control/buildkit-control.ts';
+import type { BuildHistory } from '../control/control-messages.ts';
+import type { Logger } from '../engine/logger.ts';
+import { messageOf } from '../engine/message-of.ts';
+import { stopCause } from '../outcome/build-stop.ts';
+import { Halt } from '../outcome/halt.ts';
+import { neverStarted, outcomeOf } from '../outcome/outcome.ts';
+import { ProgressReader } from '../progress/progress-reader.ts';
+import type { ToolProcess } from '../tool/tool-process.ts';
+import { ArtifactPipe } from './artifact-pipe.ts';
+import { awaitQuiet } from './await-quiet.ts';
+import { buildxArguments, unenforcedLimits } from './buildx-arguments.ts';
+import { prepareContext } from './prepare-context.ts';
+import { RecordSink } from './record-sink.ts';
+import { RunFiles } from './run-files.ts';
+import type { RunHost } from './run-host.ts';
+import type { RunRequest } from './run-request.ts';
+import { SpillQueue } from './spill-queue.ts';
+import { stopProcess } from './stop-process.ts';
+
+/** How much progress waits in memory for a slow log before it goes to the disk. */
+const PROGRESS_MEMORY_BYTES = 4 * 1024 * 1024;
+
+/** Runs one build from beginning to end; resolves when its buildx has exited. */
+export async function runBuild(host: RunHost, request: RunRequest, signal: AbortSignal): Promise<Outcome> {
+  const { spec } = request;
+  if (spec.output.type === 'artifact' && !request.artifact)
+    throw new Error('output artifact requested, but request.artifact is missing');
+  if (signal.aborted) return neverStarted(stopCause(signal.reason), spec);
+  using halt = new Halt(signal, spec.timeoutSeconds * 1000);
+  await using files = await RunFiles.create(host.paths, host.owner, `${request.buildId}-${request.attempt}`);
+  const context = await prepareContext(host, request, files, halt);
+  if ('end' in context) return context;
+  const { env, places } = await files.placeSecrets(request.secrets);
+  await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
+  const policy = await files.placeSourcePolicy(host.sourcePolicy(request.source));
+  const argv = buildxArguments({
+    builder: host.builder,
+    trust: host.trust,
+    spec,
+    repo: request.repo,
+    context,
+    secrets: places,
+    metadataFile: files.metadataFile,
+    features: host.features,
+  });
+  using sink = new RecordSink(request.sink, halt);
+  const reader = progressReader(host, request, sink);
+  for (const limit of unenforcedLimits(spec, host.features)) {
+    await reader.warn(`resources.${limit} is not enforced: this host's buildx has no such limit`);
+  }
+  const process = await host.tool.start({
+    argv: [host.paths.exec, host.paths.fence, files.pidFile, 'docker-buildx', ...argv],
+    user: await files.handOver(),
+    // A context's .git may have settings that name programs, which git would run if buildx called it there.
+    env: [...files.env, 'BUILDX_GIT_INFO=false', ...policy, ...env],
+  });
+  const artifact =
+    spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
+  await using progress = new SpillQueue(files.spillFile, PROGRESS_MEMORY_BYTES);
+  const ended = pump(process, progress, artifact, halt);
+  const delivered = deliver(progress, reader, halt);
+  const stopped = stopOnHalt(host, files, process, ended, halt);
+  await ended;
+  // The outcome is decided only when the whole log is delivered, even if the log is slower than the build was.
+  await delivered;
+  const [exitCode] = await Promise.all([process.exitCode(), reclaim(files, host.log), stopped]);
+  await reader.endOfText();
+  const ref = exitCode === 0 && reader.idle ? undefined : await files.ref();
+  if (ref !== undefined && !reader.idle) await awaitQuiet(host.connectBuildkit, ref, host.log);
+  const history = ref === undefined || halt.reason ? undefined : await readRest(host, ref, reader);
+  await reader.end();
+  const finished =
+    history && exitCode !== 0 && reader.brokenOff && isAllDone(spec, history, reader) ? history : undefined;
+  const stored = await artifact?.finish(exitCode === 0 || finished !== undefined);
+  return outcomeOf({
+    spec,
+    exitCode: finished ? 0 : exitCode,
+    halted: halt.reason,
+    ...reader.facts(),
+    metadata: finished?.metadata ?? (exitCode === 0 ? await files.metadata() : {}),
+    artifact: stored,
+  });
+}
+
+function progressReader(
+  host: RunHost,
+  { spec, secrets, registryLogins = [], hidden = [] }: RunRequest,
+  sink: RecordSink,
+) {
+  return new ProgressReader(
+    {
+      hidden: [...secrets.values(), ...registryLogins.map(({ password }) => password), ...hidden],
+      tags: spec.output.type === 'push' ? spec.tags : [],
+    },
+    { deliver: (records) => sink.deliver(records), now: () => host.now() },
+  );
+}
+
+/** If the tool container is gone as well, the run's files have nothing to tell. */
+async function reclaim(files: RunFiles, log: Logger): Promise<void> {
+  try {
+    await files.reclaim();
+  } catch (error) {
+    log.warn({ err: error }, 'run files could not be read');
+  }
+}
+
+/** Reads buildx's output to its end, without delay: a buildx whose output isn't read blocks, and soon gives up (see `readRest`). */
+async function pump(
+  process: ToolProcess,
+  progress: SpillQueue,
+  artifact: ArtifactPipe | undefined,
+  halt: Halt,
+): Promise<void> {
+  for await (const { stream, data } of process.output()) {
+    try {
+      if (stream === 'stderr') await progress.push(data);
+      else await artifact?.write(data);
+    } catch (error) {
+      halt.fail({ code: 'infrastructure', message: `buildx’s output could not be stored: ${messageOf(error)}` });
+    }
+  }
+  progress.end();
+}
+
+/** Turns progress into records, as fast as the log takes them. */
+async function deliver(progress: SpillQueue, reader: ProgressReader, halt: Halt): Promise<void> {
+  for await (const data of progress.chunks()) {
+    try {
+      await reader.push(data);
+    } catch (error) {
+      halt.fail({ code: 'infrastructure', message: `buildx’s progress could not be read: ${messageOf(error)}` });
+    }
+  }
+}
+
+/**
+ * Reads from BuildKit what buildx left out, and how the build ended. A buildx that is still printing some seconds after the end of its
+ * build omits the rest and reports a failure, or nothing at all (moby/buildkit client/solve.go). What it did print doesn't show
+ * whether that happened: the end of a step may come before the rest of its output.
+ */
+async function readRest(host: RunHost, ref: string, reader: ProgressReader): Promise<BuildHistory | undefined> {
+  try {
+    await using control = await BuildkitControl.open(host.connectBuildkit);
+    const history = await control.history(ref);
+    if (history) await reader.takeRest(control.status(ref));
+    return history;
+  } catch (error) {
+    host.log.warn({ err: error, ref }, 'rest of the build progress could not be read');
+    return undefined;
+  }
+}
+
+/** Whether BuildKit did all that was asked for. Loading the image is buildx's own work after the build, which it then hasn't done. */
+function isAllDone(spec: BuildSpec, history: BuildHistory, reader: ProgressReader): boolean {
+  if (history.failed) return false;
+  const { pushed } = reader.facts();
+  switch (spec.output.type) {
+    case 'none':
+    case 'artifact':
+      return true;
+    case 'push':
+      return spec.tags.every((tag) => pushed.includes(tag));
+    case 'load':
+      return false;
+  }
+}
+
+async function stopOnHalt(
+  host: RunHost,
+  files: RunFiles,
+  process: ToolProcess,
+  ended: Promise<void>,
+  halt: Halt,
+): Promise<void> {
+  const halted = new Promise<boolean>((resolve) => {
+    if (halt.signal.aborted) resolve(true);
+    else halt.signal.addEventListener('abort', () => resolve(true), { once: true });
+  });
+  const first = await Promise.race([halted, ended.then(() => false)]);
+  if (first) await stopProcess({ tool: host.tool, paths: host.paths, files, process, ended, log: host.log });
+}

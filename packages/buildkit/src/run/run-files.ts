@@ -1,0 +1,151 @@
+import { chmod, cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { SOURCE_POLICY_VARIABLE, type SourcePolicy } from '../egress/source-policy.ts';
+import type { ToolPaths } from '../tool/tool-scripts.ts';
+import type { SecretPlace } from './buildx-arguments.ts';
+import { type ContextDir, MAX_NAME_BYTES, unpackContext } from './context-dir.ts';
+import { dockerConfig, hostDockerConfig, type RegistryLogin } from './docker-config.ts';
+import type { RunOwner } from './run-owner.ts';
+import type { CommitDockerfile } from './run-request.ts';
+import { RunUser } from './run-users.ts';
+
+/** Linux limits a variable of the environment to 128 KiB (MAX_ARG_STRLEN). */
+const MAX_ENV_BYTES = 100 * 1024;
+
+/**
+ * The files of one run. `<dir>/own` is for buildx: from `handOver` until `reclaim` it belongs to a user that no other run has, and only that
+ * user and root have access. Files beside it belong to this process.
+ */
+export class RunFiles {
+  readonly #dir: string;
+  readonly #own: string;
+  readonly #user = new RunUser();
+  readonly #owner: RunOwner;
+  readonly pidFile: string;
+  readonly metadataFile: string;
+  /** Buffers progress that arrives faster than the log takes it. */
+  readonly spillFile: string;
+  /** buildx's configuration for this run: has the shared builders; the rest, such as the build's ref, is the run's own. */
+  readonly #buildxConfig: string;
+  readonly #dockerConfig: string;
+
+  private constructor(dir: string, owner: RunOwner) {
+    this.#dir = dir;
+    this.#own = join(dir, 'own');
+    this.#owner = owner;
+    this.pidFile = join(this.#own, 'pid');
+    this.metadataFile = join(this.#own, 'metadata.json');
+    this.spillFile = join(dir, 'spill');
+    this.#buildxConfig = join(this.#own, 'buildx');
+    this.#dockerConfig = join(this.#own, 'docker');
+  }
+
+  static async create(paths: ToolPaths, owner: RunOwner, name: string): Promise<RunFiles> {
+    const dir = join(paths.runs, name);
+    const files = new RunFiles(dir, owner);
+    await files.#remove();
+    await mkdir(files.#own, { recursive: true });
+    await chmod(dir, 0o711);
+    await chmod(files.#own, 0o700);
+    await mkdir(files.#buildxConfig);
+    await cp(join(paths.buildxConfig, 'instances'), join(files.#buildxConfig, 'instances'), { recursive: true });
+    return files;
+  }
+
+  /** Variables that point buildx to the run's own files. */
+  get env(): string[] {
+    return [`BUILDX_CONFIG=${this.#buildxConfig}`, `DOCKER_CONFIG=${this.#dockerConfig}`, `HOME=${this.#own}`];
+  }
+
+  /** Gives all placed files to the run's user; returns the user, `uid:gid`, that buildx has to run as. @throws as `RunOwner.give` */
+  async handOver(): Promise<string> {
+    return await this.#owner.give(this.#own, this.#user.uid);
+  }
+
+  /** Makes the files readable again after buildx has exited. @throws as `RunOwner.reclaim` */
+  async reclaim(): Promise<void> {
+    await this.#owner.reclaim(this.#own);
+  }
+
+  /** Returns BuildKit's ref of the build, the name of a file in `refs/<builder>/<node>`; undefined until buildx has sent the build. */
+  async ref(): Promise<string | undefined> {
+    const refs = await readdir(join(this.#buildxConfig, 'refs'), { recursive: true, withFileTypes: true }).catch(
+      () => [],
+    );
+    return refs.find((entry) => entry.isFile())?.name;
+  }
+
+  /** Returns variables for the secrets, and each secret's place. Values that don't fit into a variable go into files of the run. */
+  async placeSecrets(secrets: ReadonlyMap<string, string>): Promise<{ env: string[]; places: SecretPlace[] }> {
+    const env: string[] = [];
+    const places: SecretPlace[] = [];
+    for (const [id, value] of secrets) {
+      if (Buffer.byteLength(value) <= MAX_ENV_BYTES && !value.includes('\0')) {
+        const variable = `KILN_SECRET_${places.length}`;
+        env.push(`${variable}=${value}`);
+        places.push({ id, env: variable });
+      } else {
+        const src = join(this.#own, `secret-${places.length}`);
+        await writeFile(src, value, { mode: 0o600 });
+        places.push({ id, src });
+      }
+    }
+    return { env, places };
+  }
+
+  /** Writes the host's registry logins and the build's own, which take precedence, into a file of the run. */
+  async placeLogins(logins: readonly RegistryLogin[], hostConfigDir: string | undefined): Promise<void> {
+    await mkdir(this.#dockerConfig, { mode: 0o700 });
+    const config = dockerConfig(logins, await hostDockerConfig(hostConfigDir));
+    await writeFile(join(this.#dockerConfig, 'config.json'), config, { mode: 0o600 });
+  }
+
+  /** Writes the source policy into a file; returns the variable that points buildx to it. */
+  async placeSourcePolicy(policy: SourcePolicy | undefined): Promise<string[]> {
+    if (policy === undefined) return [];
+    const file = join(this.#own, 'source-policy.json');
+    await writeFile(file, JSON.stringify(policy));
+    return [`${SOURCE_POLICY_VARIABLE}=${file}`];
+  }
+
+  /** Unpacks an uploaded context. @throws ContextUnusable */
+  unpackContext(open: () => Promise<Readable>, dockerfile: string, signal: AbortSignal): Promise<ContextDir> {
+    return unpackContext(open, dockerfile, { dir: this.#own, modesFile: `${this.#own}.modes` }, signal);
+  }
+
+  /** Writes a Dockerfile that doesn't come with the context, and its ignore file; returns its path. */
+  async placeDockerfile(asked: string, { text, ignore }: CommitDockerfile): Promise<string> {
+    const dir = join(this.#own, 'dockerfile');
+    await mkdir(dir);
+    // BuildKit's messages contain the name.
+    const name = basename(asked);
+    const path = join(dir, Buffer.byteLength(name) > MAX_NAME_BYTES ? 'Dockerfile' : name);
+    await writeFile(path, text);
+    if (ignore !== undefined) await writeFile(`${path}.dockerignore`, ignore);
+    return path;
+  }
+
+  /** Reads buildx's metadata of the result; empty if it didn't get that far. */
+  async metadata(): Promise<Readonly<Record<string, unknown>>> {
+    try {
+      return JSON.parse(await readFile(this.metadataFile, 'utf8')) as Record<string, unknown>;
+    } catch {
+      return {};
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    using _ = this.#user;
+    await this.#remove();
+  }
+
+  async #remove(): Promise<void> {
+    try {
+      await rm(this.#dir, { recursive: true, force: true });
+    } catch {
+      // Some file belongs to another user, or its directory isn't writable.
+      await this.#owner.remove(this.#dir);
+    }
+  }
+}

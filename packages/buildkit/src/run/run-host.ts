@@ -1,0 +1,29 @@
+import type { AllowedFrontends, Trust } from '@kiln/domain';
+import type { ConnectBuildkit } from '../control/buildkit-connection.ts';
+import type { SourcePolicy } from '../egress/source-policy.ts';
+import type { Logger } from '../engine/logger.ts';
+import type { ToolContainer } from '../tool/tool-container.ts';
+import type { ToolPaths } from '../tool/tool-scripts.ts';
+import type { BuildxFeatures } from './buildx-arguments.ts';
+import type { RunOwner } from './run-owner.ts';
+import type { ContextSource } from './run-request.ts';
+
+/** What all runs of one builder share. */
+export interface RunHost {
+  readonly trust: Trust;
+  readonly tool: ToolContainer;
+  readonly owner: RunOwner;
+  readonly paths: ToolPaths;
+  readonly builder: string;
+  readonly features: BuildxFeatures;
+  readonly connectBuildkit: ConnectBuildkit;
+  /** Frontends that builds may name, and whether BuildKit itself enforces them. */
+  readonly frontends: { readonly allowed: AllowedFrontends; readonly isEnforced: boolean };
+  /** Directory of the host's own registry logins. */
+  readonly dockerConfigDir?: string | undefined;
+  /** What BuildKit may fetch for a build; undefined for no restriction. */
+  sourcePolicy(source: ContextSource): SourcePolicy | undefined;
+  readonly log: Logger;
+  /** Ms since the epoch. */
+  now(): number;
+}

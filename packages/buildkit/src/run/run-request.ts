@@ -1,0 +1,45 @@
+import type { Readable } from 'node:stream';
+import type { BuildSpec, LogRecord } from '@kiln/contracts';
+import type { Trust } from '@kiln/domain';
+import type { RegistryLogin } from './docker-config.ts';
+
+/** The Dockerfile of a commit. */
+export interface CommitDockerfile {
+  readonly text: string;
+  /** Text of its own ignore file (`<name>.dockerignore`), if any. */
+  readonly ignore?: string | undefined;
+}
+
+export type ContextSource =
+  | {
+      readonly type: 'git';
+      readonly url: string;
+      readonly commit: string;
+      readonly subdir?: string | undefined;
+      /** Reads the commit's Dockerfile, for builders that must check its frontend; undefined if there is none. Rejects if it isn't a plain file. */
+      dockerfile?(signal: AbortSignal): Promise<CommitDockerfile | undefined>;
+    }
+  | { readonly type: 'tar'; open(): Promise<Readable> };
+
+export interface RunRequest {
+  readonly buildId: string;
+  readonly attempt: number;
+  readonly spec: BuildSpec;
+  /** Must be the builder's own. Default `trusted`. */
+  readonly trust?: Trust;
+  /** Key of its isolation domain; must be the builder's own. Default: the domain of all builds of its class in the pool. */
+  readonly domain?: string;
+  /** Cache key of the repo (`cacheKey`); together with `spec.cacheScope` and `spec.team` it determines the namespace of the cache mounts. */
+  readonly repo: string;
+  readonly source: ContextSource;
+  /** Values by the id in `RUN --mount=type=secret,id=…`. */
+  readonly secrets: ReadonlyMap<string, string>;
+  /** In addition to the host's own, over which they take precedence. */
+  readonly registryLogins?: readonly RegistryLogin[];
+  /** Texts that no log may show, in addition to the secrets' values and the logins' passwords. */
+  readonly hidden?: readonly string[];
+  /** Stores the tar of the result; required if `spec.output.type` is `artifact`. @throws ArtifactRefused to fail the build itself */
+  artifact?(stream: Readable): Promise<{ readonly digest: string; readonly sizeBytes: number }>;
+  /** Takes the records in order. A returned promise is backpressure: the next record waits until it resolves. */
+  sink(record: LogRecord): void | Promise<void>;
+}

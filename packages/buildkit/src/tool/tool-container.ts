@@ -1,0 +1,186 @@
+import { stat } from 'node:fs/promises';
+import type Docker from 'dockerode';
+import { callEngine, EngineError, hasStatus } from '../engine/engine.ts';
+import { ensureImage } from '../engine/engine-images.ts';
+import type { Logger } from '../engine/logger.ts';
+import { ToolProcess } from './tool-process.ts';
+import { toolPaths } from './tool-scripts.ts';
+import { type ContainerUser, ROOT, toolUser } from './tool-user.ts';
+
+export interface ToolContainerOptions {
+  readonly engine: Docker;
+  readonly name: string;
+  readonly image: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly scratchDir: string;
+  readonly engineSocketPath: string;
+  /** Its Docker network. Default: the host's, because buildx fetches registry tokens itself, and so must reach what the engine reaches. */
+  readonly network?: string | undefined;
+  readonly log: Logger;
+}
+
+export interface ToolCommand {
+  readonly argv: readonly string[];
+  readonly env?: readonly string[];
+  /** `uid:gid`. Default: this process's user, who then owns the files that the command leaves. */
+  readonly user?: string;
+  /** Whether it gets a standard input, for `ToolProcess.write`. */
+  readonly stdin?: boolean;
+}
+
+const PULL_TIMEOUT_MS = 600_000;
+const SIGNAL_TIMEOUT_MS = 5_000;
+
+/** The long-lived container in which buildx runs. Recreated when it is found missing or stopped, as after an engine restart. */
+export class ToolContainer {
+  readonly #options: ToolContainerOptions;
+  readonly #container: Docker.Container;
+  #ensuring: Promise<void> | undefined;
+  /** Identity of the engine's socket that is mounted in the container. */
+  #socket: string | undefined;
+
+  constructor(options: ToolContainerOptions) {
+    this.#options = options;
+    this.#container = options.engine.getContainer(options.name);
+  }
+
+  /** Replaces any container of this name: a buildx that a dead worker left behind must not continue. @throws EngineError */
+  async recreate(): Promise<void> {
+    const { engine, name, image, labels, scratchDir, engineSocketPath, network = 'host', log } = this.#options;
+    const paths = toolPaths(scratchDir);
+    this.#socket = await this.#socketNow();
+    await this.remove();
+    await ensureImage(engine, image, PULL_TIMEOUT_MS);
+    const { GroupAdd } = await this.#user();
+    const container = await callEngine('create the tool container', (abortSignal) =>
+      engine.createContainer({
+        name,
+        Image: image,
+        Entrypoint: ['/bin/sh', paths.watchdog, paths.fence],
+        Cmd: [],
+        Env: [`BUILDX_CONFIG=${paths.buildxConfig}`],
+        Labels: { ...labels },
+        // The watchdog kills processes of all runs' users.
+        User: ROOT,
+        HostConfig: {
+          ...(GroupAdd && { GroupAdd }),
+          NetworkMode: network,
+          Binds: [`${engineSocketPath}:/var/run/docker.sock`, `${scratchDir}:${scratchDir}`],
+          LogConfig: { Type: 'json-file', Config: { 'max-size': '1m' } },
+        },
+        abortSignal,
+      }),
+    );
+    await callEngine('start the tool container', (abortSignal) => container.start({ abortSignal }), 60_000);
+    log.info({ container: name, image }, 'tool container started');
+  }
+
+  /** Makes sure that it runs. Concurrent calls recreate it only once. @throws EngineError */
+  async ensure(): Promise<void> {
+    this.#ensuring ??= this.#ensure().finally(() => {
+      this.#ensuring = undefined;
+    });
+    await this.#ensuring;
+  }
+
+  async #ensure(): Promise<void> {
+    if ((await this.#socketNow()) === this.#socket && (await this.#isRunning())) return;
+    this.#options.log.warn({ container: this.#options.name }, 'tool container not running');
+    await this.recreate();
+  }
+
+  /**
+   * Identifies the engine's current socket. A restarted engine makes a new one, while a container that survives the restart
+   * (live-restore) still has the old one mounted, where nothing answers. Undefined if the socket isn't on this machine.
+   */
+  async #socketNow(): Promise<string | undefined> {
+    try {
+      const { ino, birthtimeMs } = await stat(this.#options.engineSocketPath);
+      return `${ino} ${birthtimeMs}`;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #user(): Promise<ContainerUser> {
+    const { getuid, getgid } = process;
+    if (!getuid || !getgid) return {};
+    const socket = await stat(this.#options.engineSocketPath).catch(() => undefined);
+    return toolUser({ uid: getuid(), gid: getgid() }, socket);
+  }
+
+  async #isRunning(): Promise<boolean> {
+    try {
+      const info = await callEngine('inspect the tool container', (abortSignal) =>
+        this.#container.inspect({ abortSignal }),
+      );
+      return info.State.Running;
+    } catch (error) {
+      if (hasStatus(error, 404)) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Starts a command. Checks the container only if the engine reports it missing or stopped, so that a build costs one exec.
+   * @throws EngineError
+   */
+  async start(command: ToolCommand): Promise<ToolProcess> {
+    if ((await this.#socketNow()) !== this.#socket) await this.ensure();
+    try {
+      return await this.#start(command);
+    } catch (error) {
+      if (!(error instanceof EngineError) || !hasStatus(error, 404, 409)) throw error;
+      await this.ensure();
+      return await this.#start(command);
+    }
+  }
+
+  async #start({ argv, env = [], user, stdin = false }: ToolCommand): Promise<ToolProcess> {
+    const { User = ROOT } = user === undefined ? await this.#user() : { User: user };
+    const exec = await callEngine('create an exec', (abortSignal) =>
+      this.#container.exec({
+        Cmd: [...argv],
+        Env: [...env],
+        User,
+        AttachStdin: stdin,
+        AttachStdout: true,
+        AttachStderr: true,
+        Tty: false,
+        abortSignal,
+      }),
+    );
+    const socket = await callEngine('start an exec', (abortSignal) =>
+      exec.start({ hijack: true, stdin, Tty: false, Detach: false, abortSignal }),
+    );
+    return new ToolProcess(exec, socket);
+  }
+
+  /** Runs a short command and collects its output. @throws EngineError */
+  async capture(
+    argv: readonly string[],
+    timeoutMs: number,
+  ): Promise<{ exitCode: number | undefined; stdout: string; stderr: string }> {
+    const running = await this.start({ argv });
+    return await running.capture(timeoutMs);
+  }
+
+  /** Runs a command as root without recreating the container: if that is gone, so is the process to signal. @throws EngineError */
+  async signal(argv: readonly string[]): Promise<void> {
+    const running = await this.#start({ argv, user: ROOT });
+    await running.capture(SIGNAL_TIMEOUT_MS);
+  }
+
+  /** Removes the container with all that runs in it. @throws EngineError */
+  async remove(): Promise<void> {
+    try {
+      await callEngine(
+        'remove the tool container',
+        (abortSignal) => this.#container.remove({ force: true, v: true, abortSignal }),
+        60_000,
+      );
+    } catch (error) {
+      if (!hasStatus(error, 404)) throw error;
+    }
+  }
+}

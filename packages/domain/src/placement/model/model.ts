@@ -1,0 +1,83 @@
+import type { Trust } from '../../access/principal.ts';
+import type { Isolation } from '../../isolation/isolation-domain.ts';
+
+export const PRIORITIES = ['interactive', 'normal', 'batch'] as const;
+export type Priority = (typeof PRIORITIES)[number];
+
+/** A build that waits for a host. Times in ms since the epoch. */
+export interface PendingBuild {
+  readonly id: string;
+  /** Key of its repo's caches (`cacheKey`), from which its isolation domain follows. */
+  readonly repo: string;
+  readonly team: string;
+  readonly priority: Priority;
+  readonly queuedAt: number;
+  readonly createdAt: number;
+  /** Slots that the build takes. */
+  readonly weight: number;
+  readonly platforms: readonly string[];
+  /** Labels that a host must have to take the build. */
+  readonly hostLabels: Readonly<Record<string, string>>;
+  readonly trust: Trust;
+  /** Hosts that already lost an attempt of this build; used again only if no other host fits. */
+  readonly lostOn: readonly string[];
+  /** Version of the repo's dependency set, if known: a cache of another version is only partly useful. */
+  readonly cacheVersion?: string | undefined;
+}
+
+/** A host as placement sees it. What runs there and what it has cached arrives in separate events. */
+export interface HostView {
+  readonly name: string;
+  readonly slots: number;
+  readonly platforms: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  /** Trust classes it has builders for: builds of different trust never share one. */
+  readonly trust: readonly Trust[];
+  readonly cordoned: boolean;
+  readonly draining: boolean;
+  /** Bytes its caches may take. If unknown, no eviction is predicted. */
+  readonly cacheBudgetBytes?: number | undefined;
+  /** Bytes reserved for single isolation domains, by domain key. */
+  readonly cacheBudgets?: Readonly<Record<string, number>> | undefined;
+  /** Which builds share a builder there. Default: the whole pool. */
+  readonly isolation?: Isolation | undefined;
+  /** The only isolation domain it will ever serve; absent: any domain of the classes in `trust`. */
+  readonly domain?: string | undefined;
+  /** Domains whose builders don't answer at present. */
+  readonly domainsAway?: readonly string[] | undefined;
+}
+
+/** What a host holds of one repo. */
+export interface HeldCache {
+  /** 0 to 1: how much of what the repo's last builds used is there. */
+  readonly warmth: number;
+  readonly bytes: number;
+  /** ms since the epoch. */
+  readonly lastUsedAt: number;
+  /** Version of the dependency set that the cache was built from, if known. */
+  readonly version?: string | undefined;
+}
+
+/** An attempt that takes slots of a host, from its assignment on. */
+export interface HostAttempt {
+  readonly build: string;
+  readonly host: string;
+  readonly repo: string;
+  readonly team: string;
+  readonly weight: number;
+  /** When it was given its slots, ms since the epoch. */
+  readonly startedAt: number;
+  /** Warmth of the host for it at that time, if known; default: what the pool believes. */
+  readonly warmth?: number | undefined;
+  readonly cacheVersion?: string | undefined;
+}
+
+/** How an attempt left its host. */
+export interface AttemptOutcome {
+  /** How long it ran, ms. Absent if that is not typical of the repo: the attempt was lost, canceled or failed early. */
+  readonly runMs?: number | undefined;
+  /** Whether the host holds the repo's cache now, by its last inventory or by what the attempt did. */
+  readonly keepsCache: boolean;
+  /** Size of that cache, if known. */
+  readonly bytes?: number | undefined;
+}
