@@ -22,12 +22,14 @@ beforeEach(async () => {
   executor = new HeldExecutor();
 });
 afterEach(async () => {
+  // A test that failed while Redis was down would hang here otherwise, and hide its own reason.
+  await redis.up();
   executor.finish();
   await host[Symbol.asyncDispose]();
 });
 
-function start(machine = 'm1'): Promise<RunningWorker> {
-  return host.start(LEASE, {
+function start(machine = 'm1', lease = LEASE): Promise<RunningWorker> {
+  return host.start(lease, {
     executors: fixedExecutors([executor]),
     identity: { machine, incarnation: machine },
     openContext: async (digest) => (digest.endsWith('0') ? Readable.from(['a tar']) : undefined),
@@ -119,11 +121,13 @@ test('throws HostNameTaken if another machine has the name', async () => {
 
 describe('while Redis fails', () => {
   test('kills its builds before the lease ends, and hands them back when Redis returns', async () => {
-    await start();
+    // The margin leaves room for a busy machine that doesn't schedule this process for a second or two.
+    const lease = { leaseTtlMs: 6_000, syncEveryMs: 200, fenceMarginMs: 3_500 };
+    await start('m1', lease);
     const id = await host.deliver();
     await executor.starts(1);
     await redis.down();
-    const leaseEnd = Date.now() + LEASE.leaseTtlMs;
+    const leaseEnd = Date.now() + lease.leaseTtlMs;
     await executor.stops();
     expect(executor.stopped).toEqual(['fence']);
     expect(Date.now()).toBeLessThan(leaseEnd);
