@@ -156,7 +156,7 @@ test('publishes again with the next report if the pool has forgotten the host', 
   await startHost();
   await build(() => kit.mount(`${NS}//npm`, 30));
   await warmth(1);
-  await pool.state.hosts.forget('h1');
+  await pool.state.hosts.purgeLost('h1');
   await warmth(1);
 });
 
