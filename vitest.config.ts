@@ -1,17 +1,19 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 
-/** Files that put something else in a module's place, which others of their process would get as well. */
+/** Files that mock modules, which would affect the other files of their process. */
 const MOCKING = ['packages/forges/src/webhook/verify.test.ts'];
 
 export default defineConfig({
   test: {
-    // Real engines, real Redis and two cores: patience costs nothing where nothing is timed.
+    // Real engines and real Redis on two cores. Long time-outs cost nothing unless a test fails.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // All of them build on this machine's one engine, in the names of several teams.
+    // The tests build for several teams on one engine.
     env: { KILN_ISOLATION: 'pool' },
     pool: 'forks',
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
@@ -19,7 +21,7 @@ export default defineConfig({
           name: 'shared',
           include: ['{apps,packages}/*/src/**/*.test.ts', 'test/**/*.test.ts'],
           exclude: ['**/node_modules/**', ...MOCKING],
-          // A process for each of two hundred files would take longer than most of them.
+          // Most files take less time than the start of their own process would.
           isolate: false,
         },
       },

@@ -1,6 +1,6 @@
 /**
- * `npm run demo`: a pool on this machine, a real project built through it cold and then warm after a one-line change.
- * Everything it makes lies in a temporary directory and is removed at the end, but for what the builder has cached.
+ * `npm run demo`: starts a pool on this machine, and builds a real project with it, first cold, then warm after a change of one line.
+ * All files are in a temporary directory, which is removed at the end; only the builder's cache stays.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const KILN = join(ROOT, 'apps/cli/src/main.ts');
 const PROJECT = join(ROOT, 'examples/typescript-service');
-/** A file of the project whose change makes the compilers work, and nothing else. */
+/** A file of the project whose change causes a compilation but no installation of packages. */
 const CHANGED_FILE = 'src/server/main.ts';
 const START_TIMEOUT_MS = 120_000;
 
@@ -50,9 +50,9 @@ async function main(): Promise<void> {
   }
 }
 
-/** Starts `kiln up` with a Redis of its own, and waits until it is ready. */
+/** Starts `kiln up`, which has its own Redis, and waits until it is ready. */
 async function startPool(dataDir: string, signal: AbortSignal): Promise<ChildProcess> {
-  say('demo: starting a pool: API, scheduler, worker, and a Redis of their own');
+  say('demo: starting a pool: API, scheduler, worker and Redis');
   const args = [KILN, 'up', '--data-dir', dataDir, '--port', '0', '--name', 'demo', '--slots', '1'];
   const pool = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'pipe'], detached: true });
   let said = '';
@@ -62,7 +62,7 @@ async function startPool(dataDir: string, signal: AbortSignal): Promise<ChildPro
       process.stderr.write(chunk);
       if (said.includes('kiln up: ready')) resolve();
     });
-    pool.once('exit', (code) => reject(new DemoFailed(`kiln up ended with ${code}`)));
+    pool.once('exit', (code) => reject(new DemoFailed(`kiln up exited with ${code}`)));
     signal.addEventListener('abort', () => reject(new DemoFailed('interrupted')), { once: true });
   });
   const late = setTimeout(() => pool.kill('SIGTERM'), START_TIMEOUT_MS);
@@ -84,7 +84,7 @@ async function stopPool(pool: ChildProcess): Promise<void> {
   await exited;
 }
 
-/** A copy under a name of its own: no layer and no cache mount of an earlier demo fits it. */
+/** Copies the project under a unique name, so that no layer and no cache mount of an earlier demo matches. */
 async function copyAsNewProject(project: string): Promise<void> {
   await cp(PROJECT, project, {
     recursive: true,
@@ -103,7 +103,7 @@ async function change(project: string): Promise<void> {
   await appendFile(join(project, CHANGED_FILE), `\nexport const demoChangedAt = ${Date.now()};\n`);
 }
 
-/** One `kiln build`, as somebody would type it, with its log on this terminal. */
+/** Runs one `kiln build`, as a user would, with its log on this terminal. */
 async function timedBuild(title: string, project: string, dataDir: string, signal: AbortSignal): Promise<Run> {
   const image = process.env.KILN_EXAMPLE_NODE_IMAGE;
   const args = ['build', '--progress', 'plain', '--repo', demoName(project), '-t', 'flagpost:demo'];
@@ -116,7 +116,7 @@ async function timedBuild(title: string, project: string, dataDir: string, signa
   });
   signal.addEventListener('abort', () => build.kill('SIGINT'), { once: true });
   const [code] = (await once(build, 'exit')) as [number | null];
-  if (code !== 0) throw new DemoFailed(`the build ended with ${code}`);
+  if (code !== 0) throw new DemoFailed(`the build failed: kiln build exited with ${code}`);
   return { title, seconds: (performance.now() - startedAt) / 1000 };
 }
 
@@ -126,7 +126,7 @@ function summary(runs: readonly Run[]): string {
     const ratio = seconds === cold ? '' : `${(cold / seconds).toFixed(1)}× faster`;
     return `  ${title.padEnd(52)} ${seconds.toFixed(1).padStart(7)} s  ${ratio}`.trimEnd();
   });
-  return ['', '── the times, from kiln build to its end', '', ...rows, ''].join('\n');
+  return ['', '── times of kiln build, from start to exit', '', ...rows, ''].join('\n');
 }
 
 try {

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154 # variables set by ../setup
-# The packages that Kiln itself imports, exactly as locked.
+# The npm packages that Kiln imports, in their locked versions.
 
-# What the last installation was made from. By content, since a checkout gives files new times.
+# Identifies the input of an installation. By content, because a checkout gives files new modification times.
 dependencies_fingerprint() {
   (
     cd "$root" || exit
@@ -20,7 +20,7 @@ provide_dependencies() {
   local log=$toolchain/pnpm-install.log
   planned dependencies || return 0
   say "installing the locked npm packages …"
-  # CI=true: never ask, for example whether node_modules may be replaced.
+  # CI=true keeps pnpm from asking questions, for example whether node_modules may be replaced.
   if ! (cd "$root" && CI=true pnpm install --frozen-lockfile </dev/null >"$log" 2>&1); then
     tail -n 20 "$log" >&2
     fail "pnpm install --frozen-lockfile failed"

@@ -1,21 +1,21 @@
 # shellcheck shell=bash disable=SC2154 # variables set by ../setup
-# A running Docker Engine. One that already answers is left as it is.
+# A running Docker Engine. An engine that already answers is not changed.
 
 engine_answers() { have docker && timeout 10 docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 
 plan_engine() {
   engine_answers && return 0
   if [[ -n ${DOCKER_HOST:-} ]]; then
-    need engine-elsewhere elsewhere "a Docker Engine at DOCKER_HOST ($DOCKER_HOST)" "running builds" "start it there, or unset DOCKER_HOST"
+    need engine-elsewhere elsewhere "a Docker Engine at DOCKER_HOST ($DOCKER_HOST)" "running builds" "start that engine, or unset DOCKER_HOST"
   else
-    need engine root "a running Docker Engine that this user may talk to" "running builds" "start dockerd as root; join the group docker"
+    need engine root "a running Docker Engine that this user may access" "running builds" "start dockerd as root, and add this user to the group docker"
   fi
 }
 
 # process_is PID NAME
 process_is() { [[ -r /proc/$1/comm && $(<"/proc/$1/comm") == "$2" ]]; }
 
-# After a machine's restart the old pid may belong to another process, and the daemon then refuses to start.
+# After a reboot the old pid may belong to another process, and then the daemon refuses to start.
 remove_stale_pid_file() {
   local file=$1 name=$2 pid
   [[ -s $file ]] || return 0
@@ -50,8 +50,8 @@ provide_engine() {
   else
     say "starting dockerd (log: ${log#"$root"/}) …"
     [[ -e /etc/docker/daemon.json ]] || arguments=(--config-file "$infra/engine/daemon.json")
-    # BuildKit clips a step's output at 2 MiB and 200 KiB/s otherwise, and a log must have no gap. Descriptor 9 is our
-    # lock, which the daemon must not keep.
+    # By default BuildKit clips a step's output at 2 MiB and 200 KiB/s, but a log must have no gap. Descriptor 9 is the
+    # lock of this script, which the daemon must not keep.
     BUILDKIT_STEP_LOG_MAX_SIZE=-1 BUILDKIT_STEP_LOG_MAX_SPEED=-1 \
       setsid dockerd ${arguments[@]+"${arguments[@]}"} </dev/null >>"$log" 2>&1 9>&- &
     pid=$!

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154 # variables set by ../setup
-# The base images that builders, examples and tests start from. Where an image registry answers they are pulled; where
-# none does, stand-ins are made from this machine's own package sources (see ../standins).
+# The base images of builders, examples and tests. They are pulled if an image registry answers. Otherwise stand-ins are
+# made from this machine's own package sources (see ../standins).
 
 image_variables=(KILN_TOOL_IMAGE KILN_EXAMPLE_DEBIAN_IMAGE KILN_EXAMPLE_NODE_IMAGE KILN_EXAMPLE_GCC_IMAGE KILN_BUILDKIT_IMAGE KILN_REDIS_IMAGE)
 
@@ -9,7 +9,7 @@ published_image() {
     KILN_TOOL_IMAGE) echo docker:cli ;;
     KILN_EXAMPLE_DEBIAN_IMAGE) echo debian:bookworm-slim ;;
     KILN_EXAMPLE_NODE_IMAGE) echo node:24-bookworm-slim ;;
-    # The C example wants ccache, which the published gcc image lacks: ours is built on the published Debian image.
+    # The C example needs ccache, which the published gcc image lacks. So this one is built from the published Debian image.
     KILN_EXAMPLE_GCC_IMAGE) echo kiln.local/gcc:bookworm ;;
     KILN_BUILDKIT_IMAGE) echo moby/buildkit:buildx-stable-1 ;;
     KILN_REDIS_IMAGE) echo redis:8 ;;
@@ -27,10 +27,10 @@ standin_image() {
   esac
 }
 
-# Stand-ins are of the machine's own release: some hold binaries copied from it, which need its libraries.
+# Stand-ins have the release of the machine, because some contain binaries copied from it, which need its libraries.
 standin_suite() { os_field VERSION_CODENAME; }
 
-# Stand-ins carry this as a label, so that a change to how they are made makes them anew.
+# A label of the stand-ins, by which they are rebuilt when the way to make them has changed.
 standin_fingerprint() { cat "$infra"/standins/{*.Dockerfile,make.sh,buildkitd,buildctl} "$infra/versions.env" | sha256sum | cut -c 1-16; }
 
 images_by() {
@@ -38,7 +38,7 @@ images_by() {
   for variable in "${image_variables[@]}"; do "$of" "$variable"; done
 }
 
-# have_images pulled|standin -- one question to the engine for all of them
+# have_images published|standin -- asks the engine once for all images
 have_images() {
   local images labels fingerprint
   mapfile -t images < <(images_by "$1_image")
@@ -50,11 +50,11 @@ have_images() {
   esac
 }
 
-# The environment that infra/run exports for a set of images.
+# Prints the settings that infra/run exports for a set of images.
 images_env() {
   local variable
   for variable in "${image_variables[@]}"; do printf '%s=%s\n' "$variable" "$("$1_image" "$variable")"; done
-  # Stand-ins lie in the engine's own store, where only its own BuildKit finds them.
+  # Stand-ins are in the engine's own store, where only its own BuildKit finds them.
   [[ $1 != standin ]] || echo KILN_DRIVER=docker
 }
 
@@ -63,7 +63,7 @@ images_are_there() { have_images published || have_images standin; }
 plan_images() {
   local kind
   for kind in published standin; do
-    # A fresh clone on a machine that has them only needs to write down which.
+    # In a fresh clone on a machine that has the images, only the settings have to be written.
     if engine_answers && have_images "$kind"; then
       [[ -f $toolchain/env && $(<"$toolchain/env") == "$(images_env "$kind")" ]] || need images-env engine "$toolchain/env" "naming the base images" "written by infra/setup"
       return 0
@@ -75,7 +75,7 @@ plan_images() {
 provide_images() {
   local kind
   if planned images && ! images_are_there; then
-    # Asked once: a network that drops packets would otherwise cost a time-out per image.
+    # One request decides for all images: in a network that drops packets, each image would otherwise cost a time-out.
     if timeout 15 docker buildx imagetools inspect "$(published_image KILN_EXAMPLE_DEBIAN_IMAGE)" >/dev/null 2>&1; then
       pull_images
     else
@@ -117,7 +117,7 @@ build_standin() {
 }
 
 make_standins() {
-  have mmdebstrap || fail "no image registry answers, and without mmdebstrap (and root) no stand-ins can be made for: $(images_by published_image | paste -sd ' ')"
+  have mmdebstrap || fail "no image registry answers, and stand-ins cannot be made without mmdebstrap and root. Missing images: $(images_by published_image | paste -sd ' ')"
   # shellcheck source=infra/standins/make.sh disable=SC1091
   source "$infra/standins/make.sh"
   standins_make

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154 # variables set by ../setup
-# Talking, and the plan: what is missing, what for, and how one gets it.
+# Messages, and the plan: what is missing, what it is needed for, and how to get it.
 
 say() { printf 'setup: %s\n' "$*"; }
 
@@ -13,7 +13,8 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # version_at_least HAVE WANTED
 version_at_least() { [[ $(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
 
-# One of os-release's fields, empty when the file or the field is missing. Run apart: it is a shell file that sets much.
+# Prints a field of os-release; nothing if the file or the field is missing. In a subshell, because the file is a shell
+# script that sets many variables.
 os_field() (
   set +u
   # shellcheck disable=SC1090
@@ -30,7 +31,7 @@ is_debian_like() {
 is_root() { ((EUID == 0)); }
 
 lock_file() {
-  # The engine and apt belong to the machine, so the lock does too, where we may write it.
+  # The engine and apt belong to the machine, and so does the lock, if this user may write it.
   if is_root && [[ -w $run_dir/lock ]]; then echo "$run_dir/lock/kiln-setup.lock"; else echo "$toolchain/setup.lock"; fi
 }
 
@@ -40,12 +41,12 @@ plan_clear() {
   plan_text=()
 }
 
-# need ID BY WHAT WHY HOW -- BY names what it takes: npm, apt, root, engine (no more than a running engine) or elsewhere
-# (not ours to provide)
+# need ID BY WHAT WHY HOW -- adds to the plan. BY is what it takes to provide it: npm, apt, root, engine (only a running
+# engine) or elsewhere (this script cannot provide it).
 need() {
   plan_ids+=("$1")
   plan_by+=("$2")
-  plan_text+=("$3: for $4; $5")
+  plan_text+=("$3: needed for $4; $5")
 }
 
 planned() {
@@ -61,7 +62,7 @@ plan_show() {
   for text in "${plan_text[@]}"; do printf '  - %s\n' "$text"; done
 }
 
-# Why a need of this kind cannot be met here; empty when it can.
+# Prints why a need of this kind cannot be met on this machine; nothing if it can.
 obstacle() {
   local system
   system=$(os_field NAME)
@@ -82,7 +83,7 @@ plan_refuse_if_blocked() {
   done
   ((${#reasons[@]})) || return 0
   {
-    printf 'setup: cannot install what is missing: %s. Nothing was changed. Missing:\n' "$(printf '%s\n' "${reasons[@]}" | paste -sd, | sed 's/,/, /g')"
+    printf 'setup: some requirements are missing and cannot be installed: %s. Nothing was changed. Missing:\n' "$(printf '%s\n' "${reasons[@]}" | paste -sd, | sed 's/,/, /g')"
     plan_show
   } >&2
   exit 1

@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2154 # variables set by ../setup
-# What comes from the system's package manager.
+# Packages of the system's package manager.
 
-# Asked of the plugin itself: a client may be found beside an older plugin. By version, since 0.13 knows
-# --progress=rawjson but does not yet mention it in its help. "github.com/docker/buildx v0.13.1 1234abc"; Debian has no v.
+# Asks the plugin itself, because the client may come with an older plugin. Goes by version, because 0.13 supports
+# --progress=rawjson but does not mention it in its help. "github.com/docker/buildx v0.13.1 1234abc"; Debian omits the v.
 buildx_is_good() {
   local version
   have docker || return 1
@@ -35,7 +35,7 @@ plan_packages() {
   if [[ $with_browser == yes ]]; then
     have chromium || need chromium apt "chromium" "browser tests" "$apt chromium"
   fi
-  # Only root can make the stand-ins that mmdebstrap is for; others need an image registry.
+  # mmdebstrap makes stand-ins, which only root can do. Other users need an image registry.
   if is_root && is_debian_like && ! have mmdebstrap && ! images_are_there; then
     need mmdebstrap apt "mmdebstrap" "making base images where no image registry answers" "$apt mmdebstrap"
   fi
@@ -55,7 +55,7 @@ apt_quietly() {
   rm -f "$log"
 }
 
-# Docker's own packages and Ubuntu's have other names for it; what Ubuntu calls docker-compose is another program.
+# Docker's own packages and Ubuntu's have other names for Compose 2; docker-compose of Ubuntu is Compose 1.
 compose_package() {
   local package
   for package in docker-compose-plugin docker-compose-v2; do
@@ -67,11 +67,11 @@ compose_package() {
   echo docker-compose
 }
 
-# The version apt would install; empty when it has none.
+# Prints the version that apt would install; nothing if there is none.
 apt_candidate() { apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: //p' | grep -v '^(none)$' || true; }
 
-# Prints the first stanza of this machine's own apt sources that serves its release, as a .sources stanza for another.
-# The mirror is whatever the machine uses; no address is written down here.
+# Prints the first stanza of this machine's apt sources that serves its release, as a .sources stanza for another release.
+# So the mirror is the one that the machine uses.
 source_for_release() {
   local release=$1 codename file
   codename=$(os_field VERSION_CODENAME)
@@ -105,7 +105,7 @@ source_for_release() {
   return 1
 }
 
-# Debian's newer release beside the machine's own. Pinned at 100, so it is used only for what is asked of it by name.
+# Adds a newer release of Debian as a package source. Pinned at 100, it is used only for packages requested from it by name.
 add_release() {
   local release=$1 sources=/etc/apt/sources.list.d/kiln-$1.sources
   if [[ ! -e $sources ]]; then
@@ -113,7 +113,7 @@ add_release() {
     printf 'Package: *\nPin: release n=%s\nPin-Priority: 100\n' "$release" >"/etc/apt/preferences.d/kiln-$release"
     source_for_release "$release" >"$sources.new" || {
       rm -f "$sources.new" "/etc/apt/preferences.d/kiln-$release"
-      fail "found no package source for $(os_field VERSION_CODENAME) in /etc/apt to take Debian $release's address from"
+      fail "/etc/apt has no package source for $(os_field VERSION_CODENAME) whose mirror could be used for Debian $release"
     }
     mv "$sources.new" "$sources"
   fi
@@ -121,8 +121,8 @@ add_release() {
     fail "could not read Debian $release's package lists"
 }
 
-# Services that the packages would start on installation stay down: Kiln starts its own Redis and registry, on its own
-# ports and data. Only for the length of one apt run, unless the machine already has such a policy.
+# Runs a command while packages may not start services on installation: Kiln starts its own Redis and registry, with its
+# own ports and data. A policy that the machine already has is kept.
 without_starting_services() {
   local policy=/usr/sbin/policy-rc.d status=0
   if [[ -e $policy ]]; then
@@ -144,11 +144,11 @@ provide_packages() {
   ((${#wanted[@]})) || return 0
 
   say "reading the package lists …"
-  apt_quietly update || say "some package lists could not be read; going on with the others"
+  apt_quietly update || say "some package lists could not be read; continuing with the others"
   if planned docker.io || planned docker-cli || planned docker-buildx || planned docker-compose; then
     if ! version_at_least "$(apt_candidate docker-buildx)" "$BUILDX_MINIMUM"; then
       [[ $(os_field VERSION_CODENAME) == bookworm ]] ||
-        fail "$(os_field PRETTY_NAME) has no buildx from $BUILDX_MINIMUM on; install Docker Engine and buildx, then run this again"
+        fail "$(os_field PRETTY_NAME) has no buildx $BUILDX_MINIMUM or later; install Docker Engine and buildx, then run infra/setup again"
       release=trixie
       add_release "$release"
     fi
@@ -157,7 +157,7 @@ provide_packages() {
   local targets=()
   for package in "${wanted[@]}"; do
     case $package in
-      # Ubuntu's client is part of its docker.io.
+      # On Ubuntu the client is part of docker.io.
       docker-cli) if [[ -n $release || -n $(apt_candidate docker-cli) ]]; then targets+=("docker-cli${release:+/$release}"); else targets+=(docker.io); fi ;;
       docker-compose) targets+=("$(compose_package)${release:+/$release}") ;;
       docker.io | docker-buildx) targets+=("$package${release:+/$release}") ;;
@@ -176,6 +176,6 @@ provide_packages() {
     done
   fi
   hash -r
-  planned docker-buildx && ! buildx_is_good && fail "docker buildx was installed but does not know --progress=rawjson: $(docker buildx version 2>&1 | head -n 1)"
+  planned docker-buildx && ! buildx_is_good && fail "docker buildx was installed, but does not support --progress=rawjson: $(docker buildx version 2>&1 | head -n 1)"
   return 0
 }

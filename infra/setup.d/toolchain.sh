@@ -1,12 +1,12 @@
 # shellcheck shell=bash disable=SC2154 # variables set by ../setup
-# Node and pnpm, pinned, inside the repository, so that an older system Node does not matter.
-# They come as npm packages that hold the real binaries; their install scripts are not needed and not run.
+# Node and pnpm in pinned versions, inside the repository, so that the system's Node may be older.
+# They are npm packages that contain the real binaries; their install scripts are not needed, and not run.
 
 node_arch() {
   case $(uname -m) in
     x86_64) echo x64 ;;
     aarch64 | arm64) echo arm64 ;;
-    *) fail "no Node binary is published on npm for $(uname -m)" ;;
+    *) fail "npm has no Node binary for $(uname -m)" ;;
   esac
 }
 
@@ -14,7 +14,7 @@ node_wanted() {
   if [[ $(node_arch) == arm64 ]]; then echo "$NODE_VERSION_ARM64"; else echo "$NODE_VERSION"; fi
 }
 
-# Also true for a system Node of the same major version that is no older than the pin.
+# Succeeds also for a system Node of the same major version that is not older than the pinned one.
 node_is_good() {
   local version wanted
   wanted=$(node_wanted)
@@ -39,12 +39,12 @@ npm_into() {
   local dir=$1
   shift
   mkdir -p "$dir"
-  # A package.json of its own, or npm would walk up and install into the repository.
+  # Without its own package.json, npm would install into the repository above.
   [[ -f $dir/package.json ]] || echo '{ "private": true }' >"$dir/package.json"
   npm install --prefix "$dir" --ignore-scripts --no-audit --no-fund --silent "$@" || fail "npm could not install $*"
 }
 
-# npm's own runner script around pnpm starts Node first; the binary itself is in a package for this platform.
+# The pnpm package is a script that starts Node; the binary is in a package for this platform.
 pnpm_binary() {
   local found
   for found in "$1"/node_modules/@pnpm/exe.*/pnpm; do
@@ -68,6 +68,6 @@ provide_toolchain() {
     pnpm=$(pnpm_binary "$toolchain/pnpm") || fail "pnpm $PNPM_VERSION has no binary that runs here"
     ln -sfn "../${pnpm#"$toolchain"/}" "$toolchain/bin/pnpm"
   fi
-  # From here on npm, too, runs on the pinned Node.
+  # From here on npm also runs on the pinned Node.
   PATH=$toolchain/bin:$PATH
 }

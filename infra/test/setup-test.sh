@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Checks how infra/setup itself behaves: what it does on machines that lack things, without touching this one.
-# Works on a copy of infra/ with fake tools first in PATH, so it neither installs nor starts anything real.
+# Tests infra/setup on machines that lack requirements, without changing this one: it works on a copy of infra/ with fake
+# tools first in PATH, so that it neither installs nor starts anything real.
 set -euo pipefail
 
 infra=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# Readable for the unprivileged user, wherever the repository itself lies.
+# Readable for the unprivileged user, wherever the repository is.
 chmod 755 "$work"
 
 passed=0
@@ -36,7 +36,7 @@ says() { [[ $output == *"$1"* ]]; }
 fails() { ((status != 0 && status != 124)); }
 succeeds_silently() { [[ $status == 0 && -z $output ]]; }
 
-# A repository with nothing but infra/ and a lock file.
+# A repository with only infra/ and a lock file.
 repo=$work/repo
 mkdir "$repo"
 cp -R "$infra" "$repo/infra"
@@ -44,13 +44,13 @@ touch "$repo/pnpm-lock.yaml"
 chmod -R a+rX "$repo"
 tree() { (cd "$repo" && find . -type f -o -type d | sort) && (cd "$work" && find "$machine" | sort) && find /etc/apt | sort; }
 
-# What this machine has, without what Kiln needs. Setup itself adds sbin to PATH, so tools there stay visible.
+# The tools of this machine, without those that Kiln needs. infra/setup adds sbin to PATH, so tools there stay visible.
 bare=$work/bare
 mkdir "$bare"
 find /usr/local/bin /usr/bin -maxdepth 1 ! -type d -exec ln -sf -t "$bare" {} +
 rm -f "$bare"/{docker,docker-*,redis-server,git,mmdebstrap,pnpm,chromium}
 
-# A stand-in for /var/run, so that the real engine's pid file and lock are left alone.
+# A stand-in for /var/run, so that the pid file and the lock of the real engine are not touched.
 machine=$work/run
 mkdir -p "$machine"
 
@@ -71,7 +71,7 @@ check 'without root: gives the reason' says 'not run as root'
 for missing in 'docker client: ' 'buildx 0' 'Docker Compose 2' 'redis-server: ' 'git: ' 'a running Docker Engine' 'base images: ' 'pnpm ' 'the locked npm packages: '; do
   check "without root: lists $missing" says "$missing"
 done
-check 'without root: says how to install' says 'apt-get install redis-server'
+check 'without root: tells how to install' says 'apt-get install redis-server'
 check 'without root: changes nothing' test "$before" = "$(tree)"
 
 # --- a system without apt -------------------------------------------------------------------------------------------
@@ -85,19 +85,19 @@ check 'unknown system: changes nothing' test "$before" = "$(tree)"
 
 run "${as_root[@]}" "${clean[@]}" PATH="$bare" KILN_SETUP_OS_RELEASE="$work/none" bash "$repo/infra/setup"
 check 'no os-release at all: fails' fails
-check 'no os-release at all: says so' says 'this system is not Debian or Ubuntu with apt'
+check 'no os-release at all: gives the reason' says 'this system is not Debian or Ubuntu with apt'
 
 # --- an engine elsewhere that does not answer ----------------------------------------------------------------------
 run "${as_root[@]}" "${clean[@]}" PATH="$bare" DOCKER_HOST=tcp://127.0.0.1:9 bash "$repo/infra/setup"
 check 'DOCKER_HOST without an engine: fails' fails
-check 'DOCKER_HOST without an engine: says so' says 'DOCKER_HOST names an engine that does not answer'
+check 'DOCKER_HOST without an engine: gives the reason' says 'DOCKER_HOST names an engine that does not answer'
 
 # --- wrong arguments -----------------------------------------------------------------------------------------------
 run "${clean[@]}" bash "$repo/infra/setup" --wiht browser
 check 'an unknown argument: fails' fails
 check 'an unknown argument: shows the usage' says 'usage: infra/setup'
 
-# --- everything there but the daemon -------------------------------------------------------------------------------
+# --- everything but the daemon is there ----------------------------------------------------------------------------
 # shellcheck source-path=SCRIPTDIR source=../versions.env
 source "$infra/versions.env"
 tools=$work/tools
@@ -117,7 +117,7 @@ esac
 fake "$chain/bin" node "echo v$node_version"
 fake "$chain/bin" pnpm "echo $PNPM_VERSION"
 for tool in redis-server docker-registry mmdebstrap git ip iptables systemd-analyze; do fake "$tools" "$tool" 'exit 0'; done
-# Talks to no engine; `up` makes it answer, as an engine that has every image.
+# Reaches no engine until the file `up` exists; then it answers like an engine that has every image.
 # shellcheck disable=SC2016
 fake "$tools" docker 'case "$1 $2" in' '"buildx version") echo "github.com/docker/buildx v0.30.1 abc" ;;' \
   '"compose version") echo "v2.40.1" ;;' \
@@ -129,25 +129,25 @@ with_fakes=("${as_root[@]}" "${clean[@]}" PATH="$tools:$PATH" KILN_TOOLCHAIN_DIR
 # shellcheck disable=SC2016
 fake "$tools" dockerd 'i=1; while [ $i -le 30 ]; do echo "daemon line $i"; i=$((i + 1)); done; echo "failed to start: no such disk"; exit 1'
 run "${with_fakes[@]}" bash "$repo/infra/setup"
-check 'a daemon that dies: fails' fails
-check 'a daemon that dies: says so' says 'dockerd ended before it answered'
-check 'a daemon that dies: shows its last words' says 'failed to start: no such disk'
-check 'a daemon that dies: shows 20 lines' test "$(grep -c 'daemon line' <<<"$output")" = 19
+check 'a daemon that exits: fails' fails
+check 'a daemon that exits: gives the reason' says 'dockerd ended before it answered'
+check 'a daemon that exits: shows the end of its log' says 'failed to start: no such disk'
+check 'a daemon that exits: shows 20 lines' test "$(grep -c 'daemon line' <<<"$output")" = 19
 
 printf '1' >"$machine/docker.pid"
 run "${with_fakes[@]}" bash "$repo/infra/setup"
-check "a dead daemon's pid file: said" says 'no dockerd runs as process 1'
-check "a dead daemon's pid file: removed" test ! -e "$machine/docker.pid"
+check "a stale pid file: reported" says 'no dockerd runs as process 1'
+check "a stale pid file: removed" test ! -e "$machine/docker.pid"
 
 # shellcheck disable=SC2016
 fake "$tools" dockerd 'echo "waiting for a disk"; echo $$ >"$UP.pid"; exec sleep 30'
 run "${with_fakes[@]}" KILN_SETUP_ENGINE_WAIT_S=1 bash "$repo/infra/setup"
 kill "$(cat "$work/up.pid")"
 check 'a daemon that hangs: fails' fails
-check 'a daemon that hangs: says for how long' says 'did not answer within 1 s'
+check 'a daemon that hangs: tells for how long' says 'did not answer within 1 s'
 check 'a daemon that hangs: shows its log' says 'waiting for a disk'
 
-# --- everything there ----------------------------------------------------------------------------------------------
+# --- everything is there -------------------------------------------------------------------------------------------
 # The label that current stand-ins carry.
 (
   set +e
@@ -159,14 +159,14 @@ run "${with_fakes[@]}" bash "$repo/infra/setup"
 check 'all there: succeeds' test "$status" = 0
 check 'all there: names the images' grep -q '^KILN_TOOL_IMAGE=.' "$chain/env"
 run "${with_fakes[@]}" bash "$repo/infra/setup"
-check 'all there: silent the next time' succeeds_silently
+check 'all there: prints nothing the next time' succeeds_silently
 
 # --- infra/run -----------------------------------------------------------------------------------------------------
 printf 'KILN_TOOL_IMAGE=from/file:1\nKILN_BUILDKIT_IMAGE=from/file:2\n' >"$chain/env"
 # shellcheck disable=SC2016
 run env -u KILN_TOOL_IMAGE KILN_TOOLCHAIN_DIR="$chain" KILN_BUILDKIT_IMAGE=from/caller:1 bash "$repo/infra/run" sh -c 'node; echo "$KILN_TOOL_IMAGE $KILN_BUILDKIT_IMAGE"; exit 7'
 check 'infra/run: the pinned Node comes first' says "v$node_version"
-check "infra/run: exports what was chosen; the caller's own value wins" says 'from/file:1 from/caller:1'
+check "infra/run: exports the settings; a variable of the caller takes precedence" says 'from/file:1 from/caller:1'
 check "infra/run: passes the command's exit status on" test "$status" = 7
 
 # --- the images' toolchain -----------------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ check 'another release from a .sources file' test "$output" = "$stanza"
 output=$(sources_of "$work/oneline" trixie)
 check 'another release from a one-line source' test "$output" = "${stanza/main/main contrib}"
 output=$(sources_of "$work/other" trixie) && status=0 || status=$?
-check 'no source of our release: fails' fails
+check 'no source of this release: fails' fails
 
 printf '%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0))

@@ -1,10 +1,11 @@
 /**
- * `npm run bench:dispatch [-- --builds N --hosts N --slots N --rounds N --json FILE]`: what dispatching costs. Builds whose executor does
- * nothing go from accept to their end through a real scheduler, real workers and a real Redis; beside them, alternating in the same run, as many
- * jobs through plain BullMQ: `add` to one queue per host, a processor that does nothing. Fails only where a build doesn't succeed.
+ * `npm run bench:dispatch [-- --builds N --hosts N --slots N --rounds N --json FILE]`: measures what dispatching costs. Builds whose executor
+ * does nothing go from accept to their end through a real scheduler, real workers and a real Redis. Alternating with them in the same run, as
+ * many jobs go through plain BullMQ: `add` to one queue per host, with a processor that does nothing. Fails only if a build does not succeed.
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildRequest } from '@kiln/contracts';
@@ -30,25 +31,25 @@ const count = Number(values.builds);
 const hosts = Number(values.hosts);
 const slots = Number(values.slots);
 const rounds = Number(values.rounds);
-/** In the second part of each round: builds at this rate, so that nothing waits for a slot. */
+/** Rate of the builds in the second part of each round, at which none waits for a slot. */
 const PACE_PER_SECOND = 50;
 const PACED = 250;
 const REPOS = 50;
 const DIGEST = `sha256:${'0'.repeat(64)}`;
 
-/** One of the two ways: hands one thing in; resolves with the time at which it began, ms since the epoch, when that has ended. */
+/** Submits one build or job, and waits until it has ended. Returns the time at which it started, ms since the epoch. */
 type Submit = (index: number) => Promise<number>;
 
 interface Figures {
   readonly perSecond: number;
-  /** CPU time of Redis for each, ms, also for what hosts and schedulers ask for meanwhile. */
+  /** CPU time of Redis per build or job, ms, including the requests of hosts and schedulers in the meantime. */
   readonly redisCpu: number;
-  /** From just before it is handed in to its start, ms. */
+  /** Times from just before the submit to the start, ms. */
   readonly busy: readonly number[];
   readonly paced: readonly number[];
 }
 
-/** First as many as there are slots at a time, for the rate; then at a pace, for the delay. */
+/** Measures the rate with as many builds at a time as there are slots, then the delay with builds at a fixed pace. */
 async function measure(submit: Submit, redis: Redis): Promise<Figures> {
   const timed = async (index: number) => {
     const submittedAt = Date.now();
@@ -66,7 +67,7 @@ async function measure(submit: Submit, redis: Redis): Promise<Figures> {
   const redisCpu = ((await redisCpuMs(redis)) - cpuBefore) / count;
   const paced = await Promise.all(
     Array.from({ length: PACED }, async (_, i) => {
-      await new Promise((resolve) => setTimeout(resolve, (i * 1000) / PACE_PER_SECOND));
+      await delay((i * 1000) / PACE_PER_SECOND);
       return await timed(count + i);
     }),
   );
@@ -93,13 +94,13 @@ async function startScheduler(redisUrl: string, namespace: string): Promise<Chil
     KILN_REDIS_URL: redisUrl,
     KILN_NAMESPACE: namespace,
     KILN_SECRET_KEY: Buffer.alloc(32, 1).toString('base64'),
-    // Its log isn't what is measured.
+    // Logging is not to be measured.
     KILN_LOG_LEVEL: 'error',
   };
   return spawn(process.execPath, [main], { env, stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
-/** From `accept`, past the API's HTTP, to the event of the end. */
+/** Submits builds by `accept`, without the API's HTTP, and waits for the event of their end. */
 function throughKiln(state: State): { submit: Submit; [Symbol.dispose](): void } {
   const waiting = new Map<string, () => void>();
   const heard = new Set<string>();
@@ -193,7 +194,7 @@ const row = (name: string, all: readonly Figures[]) => [
   }),
 ];
 say(
-  `\n${count} builds that do nothing, ${hosts} hosts of ${slots} slots, as many at a time as slots; median of ${rounds} rounds, alternating\n`,
+  `\n${count} builds that do nothing, ${hosts} hosts with ${slots} slots, as many builds at a time as slots; median of ${rounds} rounds, alternating\n`,
 );
 say(
   table([
@@ -202,6 +203,6 @@ say(
     row('BullMQ: add → process', bullmq),
   ]),
 );
-say(`\n  Kiln does ${(rate(kiln) / rate(bullmq)).toFixed(2)} times as many a second as plain BullMQ`);
+say(`\n  Kiln's rate is ${(rate(kiln) / rate(bullmq)).toFixed(2)} times that of plain BullMQ`);
 await saveJson(values.json, { builds: count, hosts, slots, kiln, bullmq });
 process.exit();

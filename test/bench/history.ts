@@ -1,15 +1,15 @@
 /**
- * `npm run bench:history [-- --builds N --rounds N --json FILE]`: what ended builds cost. Redis memory of each, whole and archived; how fast an
- * API process archives them, a leader forgets them, and an API process clears old blobs away; how long lists and reads take before and
- * after. Beside it, in the same run and on the same Redis, as many plain values: SET and DEL in pipelines. Fails only on wrong results.
+ * `npm run bench:history [-- --builds N --rounds N --json FILE]`: measures what ended builds cost: Redis memory of each, whole and archived; how
+ * fast an API process archives them, a leader purges them, and an API process deletes old blobs; how long lists and reads take before and
+ * after. For comparison, in the same run and on the same Redis, it does SET and DEL of as many plain values. Fails only on wrong results.
  */
 import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { FsBlobStore, openState, type State } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
+import { until } from '../support/until.ts';
 import { type ApiAlone, apiAlone } from './support/api-alone.ts';
 import { endedBuilds } from './support/ended-builds.ts';
 import { redisCpuMs } from './support/redis-cpu.ts';
@@ -33,6 +33,7 @@ const READS = 200;
 const PAGE = 50;
 const DAY_MS = 24 * 3_600_000;
 const LOG_BYTES = 2_048;
+const STEP_TIMEOUT_MS = 30 * 60_000;
 
 interface Latencies {
   readonly list: number;
@@ -44,16 +45,16 @@ interface Round {
   /** Redis memory of each build, bytes. */
   readonly wholeBytes: number;
   readonly archivedBytes: number;
-  /** Of the blob store, bytes. */
+  /** Size in the blob store per build, bytes. */
   readonly documentBytes: number;
-  /** A minute. */
+  /** Builds per minute. */
   readonly archived: number;
   readonly forgotten: number;
   readonly cleared: number;
-  /** The same of plain values: SET and DEL of each, DEL of each. */
+  /** Plain values per minute: SET and DEL of each, DEL of each. */
   readonly plainMoves: number;
   readonly plainDeletes: number;
-  /** CPU time of Redis for each build, ms: for its life from accept to end, to archive it, to forget it. */
+  /** CPU time of Redis per build, ms: for its life from accept to end, to archive it, to purge it. */
   readonly lifeCpu: number;
   readonly archiveCpu: number;
   readonly forgetCpu: number;
@@ -62,13 +63,13 @@ interface Round {
   readonly packed: Latencies;
 }
 
-/** Bytes that Redis uses, without the event stream, which is bounded. */
+/** Memory that Redis uses, bytes, without the event stream, whose size is bounded. */
 async function used({ redis, keys }: State): Promise<number> {
   const [, bytes] = /used_memory:(\d+)/.exec(await redis.info('memory')) ?? [];
   return Number(bytes) - Number((await redis.memory('USAGE', keys.events())) ?? 0);
 }
 
-/** How many a minute, of as many as there are. */
+/** Runs `work` on `of` items. Returns the rate per minute. */
 async function perMinute(work: () => Promise<unknown>, of: number = count): Promise<number> {
   const from = performance.now();
   await work();
@@ -127,7 +128,7 @@ async function sizeBelow(blobs: FsBlobStore, prefix: string): Promise<number> {
   return bytes;
 }
 
-/** Logs that nobody has read for longer than they are kept: two blobs of each build. */
+/** Writes logs, two blobs per build, that are older than their retention. */
 async function oldLogs(dir: string): Promise<void> {
   await mkdir(join(dir, 'logs'), { recursive: true });
   const old = new Date(Date.now() - 40 * DAY_MS);
@@ -174,12 +175,10 @@ async function measure(state: State, redis: TestRedis, dir: string): Promise<Rou
   await dropPlain(state);
   const beforeArchive = await cpu();
   await using api = await apiAlone({ KILN_BUILD_ARCHIVE_MINUTES: '0' }, given);
-  while ((await ended()) > count) await delay(1);
-  // The first blob took the time until now: it doesn't count.
+  await until('the first blob is written', async () => (await ended()) <= count, STEP_TIMEOUT_MS, 1);
+  // The time until the first blob does not count.
   const archived = await perMinute(
-    async () => {
-      while ((await ended()) > 0) await delay(5);
-    },
+    () => until('all builds are archived', async () => (await ended()) === 0, STEP_TIMEOUT_MS, 5),
     await ended(),
   );
   const archiveCpu = (await cpu(beforeArchive)) / count;
@@ -193,15 +192,14 @@ async function measure(state: State, redis: TestRedis, dir: string): Promise<Rou
     while ((await state.history.forget(Date.now(), FORGET_AT_A_TIME)) === FORGET_AT_A_TIME);
   });
   const forgetCpu = (await cpu(beforeForget)) / count;
-  if ((await state.builds.list({}, { limit: 1 })).builds.length > 0) throw new Error('a build is left');
+  if ((await state.builds.list({}, { limit: 1 })).builds.length > 0) throw new Error('some builds were not purged');
   await oldLogs(dir);
   await using janitor = await apiAlone({}, given);
   void janitor;
   const old = async () => (await Array.fromAsync(blobs.list('logs'))).length;
   const oldLeft = await old();
-  const cleared = await perMinute(async () => {
-    while ((await old()) > 0) await delay(20);
-  }, oldLeft / 2);
+  const isCleared = async () => (await old()) === 0;
+  const cleared = await perMinute(() => until('the old logs are deleted', isCleared, STEP_TIMEOUT_MS, 20), oldLeft / 2);
   return {
     ...{ lifeCpu, archiveCpu, forgetCpu },
     wholeBytes,
@@ -226,7 +224,7 @@ for (let n = 1; n <= rounds; n += 1) {
 
 const of = (figure: (one: Round) => number) => median(all.map(figure));
 const figure = (pick: (one: Round) => number) => of(pick).toFixed(0);
-say(`\n${count} ended builds, ${cpus().length} cores for all of it; median of ${rounds} rounds\n`);
+say(`\n${count} ended builds, ${cpus().length} cores for all processes; median of ${rounds} rounds\n`);
 say(
   table([
     ['Redis memory of an ended build', 'bytes'],
@@ -238,30 +236,26 @@ say(
 say();
 say(
   table([
-    ['', 'a minute', 'of plain values'],
+    ['', 'per minute', 'relative to plain values'],
     [
       'archived by an API process',
       figure((one) => one.archived),
       of((one) => one.archived / one.plainMoves).toFixed(3),
     ],
     ['  a plain value: SET, DEL', figure((one) => one.plainMoves), '1'],
-    [
-      'forgotten by the leader',
-      figure((one) => one.forgotten),
-      of((one) => one.forgotten / one.plainDeletes).toFixed(3),
-    ],
+    ['purged by the leader', figure((one) => one.forgotten), of((one) => one.forgotten / one.plainDeletes).toFixed(3)],
     ['  a plain value: DEL', figure((one) => one.plainDeletes), '1'],
-    ['builds’ old logs cleared away, two blobs each', figure((one) => one.cleared), ''],
+    ['builds whose old logs were deleted, two blobs each', figure((one) => one.cleared), ''],
   ]),
 );
 say();
 const micros = (pick: (one: Round) => number) => `${(of(pick) * 1_000).toFixed(0)} µs`;
 say(
   table([
-    ['CPU time of Redis for each build', ''],
+    ['CPU time of Redis per build', ''],
     ['from accept to end, without logs, queues and hosts’ reports', micros((one) => one.lifeCpu)],
     ['to archive it', micros((one) => one.archiveCpu)],
-    ['to forget it', micros((one) => one.forgetCpu)],
+    ['to purge it', micros((one) => one.forgetCpu)],
   ]),
 );
 say();

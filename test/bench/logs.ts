@@ -1,7 +1,7 @@
 /**
- * `npm run bench:logs [-- --mb N --watchers N --rate MB/s --json FILE]`: one real build that prints `mb` at `rate`, watched by `watchers` through
- * one API process. Beside it in the same run: the same build with one watcher, and a plain server that fans as many bytes out to as many
- * clients. Fails where a watcher lost, repeated or reordered anything; never on time.
+ * `npm run bench:logs [-- --mb N --watchers N --rate MB/s --json FILE]`: measures one real build that prints `mb` at `rate`, watched by `watchers`
+ * clients through one API process. For comparison, in the same run: the same build with one watcher, and a plain server that fans as many
+ * bytes out to as many clients. Fails if a watcher lost, repeated or reordered anything; never on time.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -33,7 +33,7 @@ interface Run extends WatchReport {
   readonly workerPeak: number;
 }
 
-/** A build that prints `total` bytes in chunks, at `rate`. Unlike any other: nothing of it is cached. */
+/** Submits a build that prints `total` bytes in chunks, at `rate`. It is unique, so that nothing is cached. */
 async function submitPrinter(pool: SeparatePool, total: number): Promise<string> {
   const chunks = Math.ceil(total / CHUNK_BYTES);
   const pause = (CHUNK_BYTES / rate).toFixed(4);
@@ -78,7 +78,7 @@ async function watchAll(order: WatchOrder): Promise<WatchReport> {
   return report;
 }
 
-/** As many bytes as the build's watchers got, to as many clients, by the plain server. */
+/** Has the plain server send as many bytes to as many clients as the build's watchers received. */
 async function fannedOut(bytesEach: number, seconds: number): Promise<Run> {
   const server: ChildProcess = fork(new URL('./support/fan-out.ts', import.meta.url));
   server.send({ clients: watchers, bytes: bytesEach, bytesPerSecond: bytesEach / seconds } satisfies FanOutOrder);
@@ -128,7 +128,7 @@ say(
   ]),
 );
 say(
-  `\n  ${kiln.slow} of the ${watchers} watchers were slow on purpose; delays are from BuildKit's time to a watcher that reads each record`,
+  `\n  ${kiln.slow} of the ${watchers} watchers were slow on purpose; delays are measured from BuildKit's timestamp to a watcher that reads each record`,
 );
 const faults = Object.entries(runs).flatMap(([name, run]) => run.faults.map((fault) => `${name}: ${fault}`));
 say(faults.length === 0 ? '  nothing lost, repeated or reordered\n' : `\n${faults.join('\n')}\n`);

@@ -1,6 +1,6 @@
 /**
- * `npm run bench:overhead [-- --runs N --json FILE]`: what Kiln adds to a fully cached build, from HTTP submit to the end seen by the client,
- * against `docker buildx build` on the same engine; alternating, in one run. Fails only where a build does.
+ * `npm run bench:overhead [-- --runs N --json FILE]`: measures what Kiln adds to a fully cached build, from the HTTP submit until the client sees
+ * the end, against `docker buildx build` on the same engine, alternating in one run. Fails only if a build fails.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -15,13 +15,13 @@ import { tarOf } from './support/tar.ts';
 
 const WARM_UP = 3;
 const NAME = 'bench-overhead';
-/** As the worker names the mounts of a repo: both sides must find the same layers. */
+/** The namespace that the worker gives the repo's mounts, so that both ways find the same layers. */
 const NAMESPACE = createHash('sha256').update(NAME).digest('hex').slice(0, 16);
 
 const { values } = parseArgs({ options: { runs: { type: 'string', default: '30' }, json: { type: 'string' } } });
 const runs = Math.max(20, Number(values.runs));
 
-/** Where the milliseconds of one build through Kiln went. */
+/** Durations of the phases of one build through Kiln, ms. */
 interface Phases {
   readonly total: number;
   readonly firstRecord: number;
@@ -81,7 +81,7 @@ async function viaBuildx(context: string, tar?: Buffer): Promise<number> {
   });
   child.stdin?.end(tar);
   const [code] = await once(child, 'exit');
-  if (code !== 0) throw new Error(`docker buildx build ended with ${code}`);
+  if (code !== 0) throw new Error(`docker buildx build exited with ${code}`);
   return performance.now() - startedAt;
 }
 

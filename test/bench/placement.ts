@@ -1,6 +1,6 @@
 /**
- * `npm run bench:placement [-- --runs N --json FILE]`: what deciding costs, as CPU time of this process. Fails where a pass over 10,000
- * builds and 1,000 hosts takes more than 50 ms, or one arrival there more than 1 ms.
+ * `npm run bench:placement [-- --runs N --json FILE]`: measures what placement decisions cost, as CPU time of this process. Fails if a pass over
+ * 10,000 builds and 1,000 hosts takes more than 50 ms, or one arrival there more than 1 ms.
  */
 import { parseArgs } from 'node:util';
 import { BenchPool } from './support/bench-pool.ts';
@@ -12,23 +12,23 @@ const runs = Math.max(3, Number(values.runs) || 0);
 const PASS_LIMIT_MS = 50;
 const ARRIVAL_LIMIT_MS = 1;
 const EVENTS = 100;
-/** Slots free in a pool that is nearly full: a build can be placed, but few; most are looked at and wait. */
+/** Share of free slots in a pool that is nearly full: few builds can be placed, most are considered and wait. */
 const NEARLY_FULL = 0.01;
 
 interface Costs {
   readonly hosts: number;
   readonly pending: number;
-  /** A pass in which every slot is free, and the same with the reasons of each decision. */
+  /** A pass in which all slots are free, without and with the reasons of each decision. */
   readonly idle: number;
   readonly explained: number;
-  /** A pass over a pool that is nearly full, with reasons, as a leader makes it. */
+  /** A pass over a pool that is nearly full, with reasons, as the leader makes it. */
   readonly full: number;
-  /** One more build there, and a build that ends there, each with the decisions that follow and their reasons. */
+  /** The arrival of one build there, and below the end of one, each with the decisions that follow and their reasons. */
   readonly arrival: number;
-  /** One more build where half of the slots are free and nothing else waits, likewise. */
+  /** The arrival of one build while half of the slots are free and nothing else waits, likewise. */
   readonly placedArrival: number;
   readonly finish: number;
-  /** Builds placed in the first pass, and in the third. */
+  /** Number of builds placed in the passes `idle` and `full`. */
   readonly placed: number;
   readonly placedFull: number;
 }
@@ -83,7 +83,7 @@ function once(hosts: number, pending: number, seed: number): Costs {
 
 function measure(hosts: number, pending: number): Costs {
   const all = Array.from({ length: runs }, (_, seed) => once(hosts, pending, seed + 1));
-  // The work of the runs is much the same; what takes longer in one is the machine's.
+  // The runs do nearly the same work: what makes one take longer is the machine.
   const of = (figure: keyof Costs) => Math.min(...all.map((one) => one[figure]));
   return {
     hosts,
@@ -132,8 +132,8 @@ function show(title: string, all: readonly Costs[]): void {
   );
 }
 
-for (let i = 0; i < 3; i++) once(1_000, 10_000, 0); // The compiler's own time isn't what is asked.
-say(`CPU, ms: least of ${runs} runs; arrival and finish with the decision that follows, means of ${EVENTS}`);
+for (let i = 0; i < 3; i++) once(1_000, 10_000, 0); // Warm-up, because the compiler's time is not to be measured.
+say(`CPU time, ms: minimum of ${runs} runs; arrival and finish include the decision that follows, mean of ${EVENTS}`);
 const byHosts = [10, 30, 100, 300, 1_000].map((hosts) => measure(hosts, 10_000));
 show('10,000 pending builds', byHosts);
 const byPending = [100, 1_000, 10_000, 100_000].map((pending) => measure(1_000, pending));

@@ -1,6 +1,6 @@
 /**
- * `npm run bench:submit [-- --seconds N --senders N --json FILE]`: how many builds a second one API process accepts over HTTP, against the jobs
- * a second that BullMQ's own `add` puts into the same Redis; alternating, in one run. Senders, API and Redis share this machine's cores.
+ * `npm run bench:submit [-- --seconds N --senders N --json FILE]`: measures how many builds per second one API process accepts over HTTP, against
+ * the jobs per second that BullMQ's `add` puts into the same Redis, alternating in one run. Senders, API and Redis share this machine's cores.
  */
 import { writeFile } from 'node:fs/promises';
 import { Agent, request as send } from 'node:http';
@@ -26,7 +26,7 @@ const seconds = Number(values.seconds);
 const senders = Number(values.senders);
 if (!(seconds > 0 && senders >= 1)) throw new RangeError('--seconds and --senders: expected numbers above 0');
 
-/** What is put into the queue, and what is posted: the same request. No name is looked up for it. */
+/** The request that is posted, and that is added to the queue. Its host is an address, so that no name is resolved. */
 const REQUEST = {
   source: { type: 'git', url: 'https://93.184.216.34/team/app.git', ref: 'main' },
   tags: ['registry.example.org/team/app:1'],
@@ -38,7 +38,7 @@ interface Round {
   readonly latencies: readonly number[];
 }
 
-/** Runs `once` from as many senders as there are, each its next when its last is answered. */
+/** Runs `once` from all senders; each sends the next request when the last one is answered. */
 async function round(once: () => Promise<void>, forSeconds: number): Promise<Round> {
   const latencies: number[] = [];
   const from = performance.now();
@@ -82,7 +82,7 @@ const add = async () => {
   await queue.add('build', REQUEST, { attempts: 1, removeOnComplete: true, removeOnFail: true });
 };
 
-say(`${senders} senders, ${ROUNDS} rounds of ${seconds} s each way, ${cpus().length} cores for all of it`);
+say(`${senders} senders, ${ROUNDS} rounds of ${seconds} s each way, ${cpus().length} cores for all processes`);
 for (const once of [submit, add]) await round(once, WARM_UP_SECONDS);
 const kiln: Round[] = [];
 const bullmq: Round[] = [];
@@ -114,7 +114,7 @@ say(
   ]),
 );
 const ratio = median(kiln.map(({ perSecond }, i) => perSecond / (bullmq[i]?.perSecond ?? Number.NaN)));
-say(`accepted builds to added jobs: ${ratio.toFixed(2)} (median of the rounds)`);
+say(`ratio of accepted builds to added jobs: ${ratio.toFixed(2)} (median of the rounds)`);
 await saveJson(values.json, {
   senders,
   cores: cpus().length,

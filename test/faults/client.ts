@@ -1,33 +1,34 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { KilnProblem, KilnUnreachable } from '@kiln/client';
 import type { BuildRequestInput, BuildView } from '@kiln/contracts';
 import { contextOf } from '../support/context.ts';
 import { DEBIAN } from '../support/dockerfiles.ts';
-import type { Pool } from '../support/pool.ts';
+import type { Pool } from '../support/pool/pool.ts';
 import type { PlannedBuild } from './plan.ts';
 
-/** What a client knows of a build that it was promised. */
+/** What a client knows about a build that was accepted. */
 export interface Promised {
   readonly plan: PlannedBuild;
   readonly id: string;
-  /** Where it was pushed. */
+  /** Tag that the build pushes. */
   readonly tag?: string;
-  /** Ids of the records that its follower was given. */
+  /** Ids of the records that a follower of its log received. */
   readonly watched?: readonly string[];
 }
 
 export interface ClientReport {
   readonly promised: readonly Promised[];
-  /** What the client itself found wrong. */
+  /** Broken promises that the client itself noticed. */
   readonly faults: readonly string[];
 }
 
 const GIVE_UP_MS = 120_000;
-/** So long a client waits for one API before it turns to the other. */
+/** Time after which a client that gets no answer tries the other API. */
 const TURN_AFTER_MS = 2_000;
 const SECRET = 's3cret-of-the-fault-run';
 
-/** Everything that one client does for one build: submit it, watch, cancel, wait, perhaps have it run again. */
+/** Does everything that one client does for one build: submits it, follows its log, cancels it, waits for its end, and may retry it. */
 export async function runClient(pool: Pool, registry: string, run: string, plan: PlannedBuild): Promise<ClientReport> {
   const faults: string[] = [];
   const tag = plan.kind === 'push' ? `${registry}/faults/${run}-${plan.index}:1` : undefined;
@@ -38,7 +39,7 @@ export async function runClient(pool: Pool, registry: string, run: string, plan:
   const watched = await watching;
   const promised: Promised[] = [{ plan, id, ...(tag !== undefined && { tag }), ...(watched && { watched }) }];
   if (plan.kind === 'broken' && plan.retried && ended.state === 'failed') {
-    const again = await retried(pool, plan, id);
+    const again = await retry(pool, plan, id);
     if (again) {
       promised.push({ plan, id: again.id });
       await pool.clientOf(plan.api).waitForEnd(again.id, { giveUpAfterMs: GIVE_UP_MS });
@@ -47,7 +48,7 @@ export async function runClient(pool: Pool, registry: string, run: string, plan:
   return { promised, faults };
 }
 
-/** Turns to the other API where one doesn't answer, with the same idempotency key. */
+/** Submits with the same idempotency key to one API and the other in turn until one answers. */
 async function submit(
   pool: Pool,
   plan: PlannedBuild,
@@ -65,11 +66,11 @@ async function submit(
       const { id } = await submitTo(api, TURN_AFTER_MS);
       if (plan.repeated) {
         const { id: again } = await submitTo(other(api), GIVE_UP_MS);
-        if (again !== id) faults.push(`build ${plan.index}: the same idempotency key gave ${id} and ${again}`);
+        if (again !== id) faults.push(`build ${plan.index}: the same idempotency key returned ${id} and ${again}`);
       }
       return id;
     } catch (error) {
-      if (!(error instanceof KilnUnreachable || isPassing(error)) || performance.now() > end) throw error;
+      if (!isTransient(error) || performance.now() > end) throw error;
     }
   }
 }
@@ -79,7 +80,8 @@ async function watch(pool: Pool, { api }: PlannedBuild, id: string): Promise<str
 }
 
 async function cancel(pool: Pool, { api, cancelAfterMs }: PlannedBuild, id: string): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, cancelAfterMs));
+  // The plan's own delay, so that the cancel comes at any moment of the build.
+  await delay(cancelAfterMs);
   try {
     await pool.clientOf(api).cancel(id, { giveUpAfterMs: GIVE_UP_MS });
   } catch (error) {
@@ -87,18 +89,18 @@ async function cancel(pool: Pool, { api, cancelAfterMs }: PlannedBuild, id: stri
   }
 }
 
-/** Undefined where the answer was lost: whether there is another build, the pool's own list tells. */
-async function retried(pool: Pool, { api }: PlannedBuild, id: string): Promise<BuildView | undefined> {
+/** Retries a build. Returns undefined if the answer was lost; the audit finds the new build in the pool's own list, if there is one. */
+async function retry(pool: Pool, { api }: PlannedBuild, id: string): Promise<BuildView | undefined> {
   try {
     return await pool.clientOf(api).retry(id);
   } catch (error) {
-    if (error instanceof KilnUnreachable || isPassing(error)) return undefined;
+    if (isTransient(error)) return undefined;
     throw error;
   }
 }
 
-function isPassing(error: unknown): boolean {
-  return error instanceof KilnProblem && error.problem.status >= 500;
+function isTransient(error: unknown): boolean {
+  return error instanceof KilnUnreachable || (error instanceof KilnProblem && error.problem.status >= 500);
 }
 
 function other(api: string): string {
@@ -108,7 +110,7 @@ function other(api: string): string {
 function requestOf(plan: PlannedBuild, tag: string | undefined): { request: BuildRequestInput; dockerfile: string } {
   const source = { type: 'upload', name: `faults-${plan.index % 7}` } as const;
   const from = `FROM ${DEBIAN}`;
-  // Unlike any other, so that nothing is cached: each RUN really runs.
+  // Unique, so that no step is cached and each RUN really runs.
   const nonce = randomUUID();
   const chat = `i=0; while [ $i -lt ${plan.lines} ]; do i=$((i+1)); echo "line $i"; sleep 0.05; done`;
   const file = `${from} AS build\nRUN echo ${nonce} > /f\nFROM scratch\nCOPY --from=build /f /f\n`;

@@ -12,7 +12,7 @@ export type RedisFailure =
 
 const RESET_EVERY_MS = 100;
 
-/** Has a real Redis answer errors, late, or break its connections, for so long or until `signal` aborts; then it works again. */
+/** Makes a real Redis answer with errors or late, or break its connections, for `holdMs` or until `signal` aborts. Then it works again. */
 export async function failRedis(
   server: TestRedis,
   kind: RedisFailure,
@@ -21,27 +21,27 @@ export async function failRedis(
 ): Promise<void> {
   const hold = (ms = holdMs) => delay(ms, undefined, { signal }).catch(() => {});
   const redis = connectRedis(server.url, () => {});
-  const tell = (...words: [string, ...string[]]) => redis.call(...words);
+  const send = (...words: [string, ...string[]]) => redis.call(...words);
   try {
     switch (kind) {
       case 'starve redis':
-        await tell('CONFIG', 'SET', 'maxmemory', '1');
+        await send('CONFIG', 'SET', 'maxmemory', '1');
         await hold();
-        await tell('CONFIG', 'SET', 'maxmemory', '0');
+        await send('CONFIG', 'SET', 'maxmemory', '0');
         return;
       case 'unreplicated redis':
-        await tell('CONFIG', 'SET', 'min-replicas-to-write', '1');
+        await send('CONFIG', 'SET', 'min-replicas-to-write', '1');
         await hold();
-        await tell('CONFIG', 'SET', 'min-replicas-to-write', '0');
+        await send('CONFIG', 'SET', 'min-replicas-to-write', '0');
         return;
       case 'read-only redis':
-        // Of a master that isn't there: it keeps what it has.
-        await tell('REPLICAOF', '127.0.0.1', '1');
+        // A replica of a master that does not exist: it keeps its data.
+        await send('REPLICAOF', '127.0.0.1', '1');
         await hold();
-        await tell('REPLICAOF', 'NO', 'ONE');
+        await send('REPLICAOF', 'NO', 'ONE');
         return;
       case 'pause redis':
-        await tell('CLIENT', 'PAUSE', `${holdMs}`, 'ALL');
+        await send('CLIENT', 'PAUSE', `${holdMs}`, 'ALL');
         await hold();
         return;
       case 'freeze redis':
@@ -51,7 +51,7 @@ export async function failRedis(
         return;
       case 'reset redis':
         for (let leftMs = holdMs; leftMs >= 0 && !signal.aborted; leftMs -= RESET_EVERY_MS) {
-          await tell('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+          await send('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
           await hold(RESET_EVERY_MS);
         }
         return;

@@ -1,9 +1,10 @@
 import { startRegistry, type TestRegistry } from '@kiln/buildkit/testing';
 import type { BuildRecord } from '@kiln/domain';
 import type { State } from '@kiln/state';
-import { until } from '../support/conditions.ts';
 import type { TestHosts } from '../support/hosts.ts';
-import { type Pool, startPool } from '../support/pool.ts';
+import type { Pool } from '../support/pool/pool.ts';
+import { startPool } from '../support/pool/start-pool.ts';
+import { until } from '../support/until.ts';
 import { endFaults, eventFaults, isUnlucky, logFaults } from './audit-builds.ts';
 import { jobFaults, keyFaults, slotFaults } from './audit-redis.ts';
 import { type Promised, runClient } from './client.ts';
@@ -12,39 +13,39 @@ import { makePlan, type PlannedBuild } from './plan.ts';
 
 export interface FaultRunOptions {
   readonly seed: number;
-  /** How many builds clients submit. */
+  /** Number of builds that clients submit. */
   readonly builds: number;
   readonly hosts: TestHosts;
-  /** Clients at a time. */
+  /** Number of clients that run side by side. Default: 8. */
   readonly clients?: number;
-  /** Is told of the progress. */
+  /** Called with lines that report progress. */
   readonly say?: (text: string) => void;
 }
 
 export interface FaultReport {
-  /** What was broken; empty where every promise was kept. */
+  /** Broken promises; empty if every promise was kept. */
   readonly faults: readonly string[];
-  /** What was done to the pool, and when. */
+  /** The faults that were inflicted, each with its time. */
   readonly history: readonly string[];
   readonly builds: readonly BuildRecord[];
-  /** Builds that three attempts weren't enough for. */
+  /** Number of builds that failed because all their attempts were lost. */
   readonly unlucky: number;
   readonly seconds: number;
-  /** Why each lost attempt was lost. */
+  /** Cause of each lost attempt. */
   readonly lost: readonly string[];
-  /** The errors behind answers of 5xx. */
+  /** Errors behind 5xx responses. */
   readonly requestErrors: readonly string[];
-  /** Log lines of failed requests, and of the builds something is wrong with. */
+  /** Log lines of failed requests, and of builds that have faults. */
   readonly evidence: readonly string[];
 }
 
-/** More than this share without luck, and what came through proves little. */
+/** If a larger share of the builds is unlucky, the rest proves little. */
 const UNLUCKY_SHARE = 0.2;
 const SETTLE_MS = 120_000;
-/** A job whose worker died comes back when its lock has ended, and BullMQ has looked twice. */
+/** The job of a dead worker returns to its queue when its lock has expired and BullMQ has found it stalled twice. */
 const JOBS_MS = 120_000;
 
-/** Clients build, faults strike, both out of one seed; then everything that Kiln promises is looked at. */
+/** Lets clients build while faults are inflicted, both drawn from one seed. Then checks everything that Kiln promises. */
 export async function runFaults({
   seed,
   builds: count,
@@ -59,9 +60,9 @@ export async function runFaults({
     hosts,
     schedulers: 2,
     apis: 2,
-    // With `everysec` Redis answers before it writes where the last fsync is still under way: a SIGKILL then loses what it had promised.
+    // With `everysec`, Redis answers before it writes while the last fsync is still under way: a SIGKILL then loses acknowledged writes.
     appendFsync: 'always',
-    // Builds move to the blob store as soon as they have ended, under this fire.
+    // Builds are archived as soon as they have ended, so that faults also hit the archiving.
     env: { api: { KILN_BUILD_ARCHIVE_MINUTES: '0' } },
   });
   const faults: string[] = [];
@@ -88,7 +89,7 @@ export async function runFaults({
     stop.abort();
     await inflicted;
     await hosts.recover();
-    say('all clients are done; looking at what is left');
+    say('all clients are done; checking what is left');
     builds = await audit(pool, registry, promised, faults, lost);
     retire.abort();
     await supervised;
@@ -98,11 +99,11 @@ export async function runFaults({
       ...blamed.flatMap((id) => [...pool.linesOf(id), JSON.stringify(builds.find((build) => build.id === id))]),
     );
   } catch (error) {
-    faults.push(`the run itself broke off: ${error instanceof Error ? error.stack : error}`);
+    faults.push(`the run itself failed: ${error instanceof Error ? error.stack : error}`);
   }
   const unlucky = builds.filter(isUnlucky).length;
   if (unlucky > count * UNLUCKY_SHARE)
-    faults.push(`${unlucky} of ${count} builds ran out of attempts: so few came through that it shows little`);
+    faults.push(`${unlucky} of ${count} builds ran out of attempts, so the run proves little`);
   await pool[Symbol.asyncDispose]().catch((error: Error) => faults.push(error.message));
   faults.push(...(await hostFaults(hosts)));
   const seconds = (performance.now() - startedAt) / 1000;
@@ -150,11 +151,11 @@ async function audit(
   causes: string[],
 ): Promise<BuildRecord[]> {
   const state = await pool.state();
-  // Also those whose acceptance no client ever heard of.
+  // Including those whose acceptance no client was told.
   const all = await state.redis.zrange(state.keys.indexAll(), '0', '-1');
   const lost = promised.filter(({ id }) => !all.includes(id));
-  faults.push(...lost.map(({ id, plan }) => `build ${id} (${plan.kind}) was accepted and is gone`));
-  await emptied('builds that run', SETTLE_MS, faults, () => unended(state));
+  faults.push(...lost.map(({ id, plan }) => `build ${id} (${plan.kind}) was accepted and does not exist any more`));
+  await emptied('unended builds', SETTLE_MS, faults, () => unended(state));
   await emptied('slots', SETTLE_MS, faults, () => slotFaults(state));
   const builds = (await Promise.all(all.map((id) => state.builds.get(id)))).flatMap((build) =>
     build ? [build.record] : [],
@@ -172,18 +173,18 @@ async function audit(
       ...(known?.tag === undefined || build.state !== 'succeeded' ? [] : pushFaults(registry, known.tag, build)),
     ];
     const watched = known?.watched;
-    if (watched && `${watched}` !== `${log.map(({ id }) => id)}`) found.push(`its watcher saw ${watched}`);
+    if (watched && `${watched}` !== `${log.map(({ id }) => id)}`) found.push(`its follower received ${watched}`);
     faults.push(...found.map((fault) => `build ${build.id}: ${fault}`));
   }
   await lapseClaims(state);
-  await emptied('logs to be archived', SETTLE_MS, faults, () => unarchived(state));
+  await emptied('unarchived logs', SETTLE_MS, faults, () => unarchived(state));
   await emptied('jobs', JOBS_MS, faults, () => jobFaults(state));
   await state.history.forget(Number.POSITIVE_INFINITY, all.length);
   faults.push(...(await keyFaults(state)));
   return builds;
 }
 
-/** Waits until nothing of `what` is left; where it stays, that is a fault. */
+/** Waits until nothing of `what` is left. What is still left after `timeoutMs` is added to `faults`. */
 async function emptied(
   what: string,
   timeoutMs: number,
@@ -195,7 +196,7 @@ async function emptied(
     left = await read();
     return left.length === 0;
   };
-  await until(`no ${what}`, isEmpty, timeoutMs).catch(() =>
+  await until(`there are no ${what}`, isEmpty, timeoutMs).catch(() =>
     faults.push(...left.map((each) => `${each}, after ${timeoutMs} ms`)),
   );
 }
@@ -206,7 +207,7 @@ async function unended({ redis, keys }: State): Promise<string[]> {
   return ids.flatMap((found, i) => found.map((id) => `build ${id} is still ${states[i]}`));
 }
 
-/** A claim that a killed API left on a log lapses after a while: here, now. */
+/** Removes the claims that killed APIs left on logs. They would expire by themselves, but later. */
 async function lapseClaims(state: State): Promise<void> {
   for (const { buildId, attempt } of await state.logs.unarchived(1_000)) {
     await state.redis.del(state.keys.logClaim(buildId, attempt));
@@ -218,31 +219,31 @@ async function unarchived(state: State): Promise<string[]> {
   return left.map(({ buildId, attempt }) => `the log of ${buildId}, attempt ${attempt} is not in the archive`);
 }
 
-/** What clients don't find of an ended build, wherever it lies by now. */
+/** Finds what clients cannot read of an ended build, whether it is in Redis or archived. */
 async function historyFaults(
   { client }: Pool,
   { id, state, attempts }: BuildRecord,
   causes: string[],
 ): Promise<string[]> {
   const [view, { decisions }] = await Promise.all([client.get(id), client.placement(id)]);
-  // The archived document has the failures of attempts, the record in Redis no longer does.
+  // Once a build is archived, only its document has the failures of its attempts.
   causes.push(
     ...view.attempts.flatMap(({ end, failure }) =>
       end === 'lost' ? [`${failure?.code}: ${failure?.message.slice(0, 100)}`] : [],
     ),
   );
-  if (view.state !== state) return [`clients are told that it is ${view.state}, and it is ${state}`];
+  if (view.state !== state) return [`clients see the state ${view.state}, expected ${state}`];
   const placed = new Set(decisions.filter(({ host }) => host !== null).map(({ attempt }) => attempt));
-  return attempts.flatMap(({ number }) => (placed.has(number) ? [] : [`no decision is kept of attempt ${number}`]));
+  return attempts.flatMap(({ number }) => (placed.has(number) ? [] : [`attempt ${number} has no placement decision`]));
 }
 
 function pushFaults(registry: TestRegistry, tag: string, { result }: BuildRecord): string[] {
   const name = tag.slice(registry.host.length + 1);
   const last = registry.pushes.findLast((push) => push.tag === name);
-  return last?.digest === result?.digest ? [] : [`its tag is ${last?.digest}, not the winner’s ${result?.digest}`];
+  return last?.digest === result?.digest ? [] : [`its tag points to ${last?.digest}, expected ${result?.digest}`];
 }
 
-/** What the pool left on its hosts. */
+/** Finds what the pool left on its hosts. */
 async function hostFaults(hosts: TestHosts): Promise<string[]> {
   const found: string[] = [];
   for (const name of hosts.names) {

@@ -1,22 +1,28 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TestHosts } from '../support/hosts.ts';
-import type { Pool, Role } from '../support/pool.ts';
+import type { Role } from '../support/pool/options.ts';
+import type { Pool } from '../support/pool/pool.ts';
 import { failRedis } from './fail-redis.ts';
 import { describeFault, type FaultPlan, type Lane, type PlannedFault } from './plan.ts';
 
 const SUPERVISE_EVERY_MS = 500;
-const LOOK_EVERY_MS = 50;
 
-/** Does to a pool what a plan says. */
+/** A lane that rests until `due` builds have ended. */
+interface Rest {
+  readonly due: number;
+  readonly over: () => void;
+}
+
+/** Inflicts the faults of a plan on a pool. */
 export class Injector {
   readonly #pool: Pool;
   readonly #hosts: TestHosts;
   readonly #startedAt = performance.now();
-  /** What was done when, for those who have to find out what went wrong. */
+  /** Each fault with its time, to find out what broke a promise. */
   readonly history: string[] = [];
   readonly #meantDown = new Set<string>();
-
-  /** Builds that have ended. */
+  readonly #rests = new Set<Rest>();
+  /** Number of builds that have ended. */
   #ended = 0;
 
   constructor(pool: Pool, hosts: TestHosts) {
@@ -24,12 +30,15 @@ export class Injector {
     this.#hosts = hosts;
   }
 
-  /** Is to be called for each build that has ended. */
+  /** Must be called for each build that has ended. */
   buildEnded(): void {
     this.#ended += 1;
+    for (const rest of this.#rests) {
+      if (this.#ended >= rest.due) rest.over();
+    }
   }
 
-  /** Goes through the lanes of a plan until `signal` aborts; whatever was begun is made good then. */
+  /** Inflicts the plan's faults, lane by lane and side by side, until `signal` aborts. A fault that is under way then is undone. */
   async run(plan: FaultPlan, signal: AbortSignal): Promise<void> {
     await Promise.all((Object.keys(plan.faults) as Lane[]).map((lane) => this.#lane(plan.faults[lane], signal)));
   }
@@ -39,9 +48,20 @@ export class Injector {
       const fault = next();
       this.#note(describeFault(fault));
       await this.#inflict(fault, signal);
-      const due = this.#ended + fault.restBuilds;
-      while (this.#ended < due && !signal.aborted) await pause(LOOK_EVERY_MS, signal);
+      await this.#rest(fault.restBuilds, signal);
     }
+  }
+
+  /** Waits until further `builds` builds have ended. */
+  async #rest(builds: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const rest = { due: this.#ended + builds, over: () => resolve() };
+    this.#rests.add(rest);
+    signal.addEventListener('abort', rest.over, { once: true });
+    await promise;
+    signal.removeEventListener('abort', rest.over);
+    this.#rests.delete(rest);
   }
 
   async #inflict({ kind, target, holdMs }: PlannedFault, signal: AbortSignal): Promise<void> {
@@ -99,11 +119,11 @@ export class Injector {
       await this.#pool.kill(role, name);
       await hold();
     });
-    // Not awaited until it serves: with Redis or the engine down that may take as long as they do.
+    // Its readiness is not awaited: while Redis or the engine is down, it may take as long as they do.
     this.#pool.launch(role, name);
   }
 
-  /** While a process is meant to be down, nobody starts it again. */
+  /** Keeps `supervise` from restarting a process that is meant to be down. */
   async #down(role: Role, name: string, during: () => Promise<void>): Promise<void> {
     this.#meantDown.add(`${role} ${name}`);
     try {
@@ -113,12 +133,12 @@ export class Injector {
     }
   }
 
-  /** Starts again what has ended by itself, as systemd or Kubernetes would: a worker whose engine is gone can't start, for one. */
+  /** Restarts processes that ended by themselves, as systemd or Kubernetes would: a worker cannot start while its engine is down, for example. */
   async supervise(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       for (const { role, name, process: ended } of this.#pool.ended()) {
         if (this.#meantDown.has(`${role} ${name}`)) continue;
-        this.#note(`${ended.title} had ended by itself, started again`);
+        this.#note(`${ended.title} ended by itself and was restarted`);
         this.#pool.launch(role, name);
       }
       await pause(SUPERVISE_EVERY_MS, signal);

@@ -1,8 +1,8 @@
 /**
- * `npm run test:faults [-- --seed N --builds N --clients N --calls each|first|none]`: builds on three real hosts while workers, hosts, engines,
- * schedulers, APIs and Redis are killed, frozen and cut off, and Redis answers errors, as the seed says; then looks at everything that Kiln
- * promises. Before that each call to Redis in a build's life fails in each way, in pools of one process. Exit code 1, with seed, history and
- * evidence, where a promise was broken.
+ * `npm run test:faults [-- --seed N --builds N --clients N --calls each|first|none]`: builds on three real hosts while workers, hosts,
+ * engines, schedulers, APIs and Redis are killed, frozen and cut off, and Redis answers with errors, as drawn from the seed. Then checks
+ * everything that Kiln promises. Before that, in pools of one process, each Redis call in a build's life fails in each way. Exits with 1, and
+ * prints the seed, the history and the evidence, if a promise was broken.
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
@@ -11,7 +11,7 @@ import { failCalls } from '../redis-faults/redis-calls.ts';
 import { startHosts } from '../support/hosts.ts';
 import { runFaults } from './fault-run.ts';
 
-/** Pools at a time whose calls to Redis fail. */
+/** Number of pools that run side by side while Redis calls fail. */
 const LANES = 6;
 
 const { values } = parseArgs({
@@ -29,12 +29,12 @@ const whole = (name: string, text: string) => {
 const seed = values.seed === undefined ? randomInt(1_000_000) : whole('seed', values.seed);
 const say = (text: string) => void process.stdout.write(`${text}\n`);
 
-// Children end with the process only where it ends in order.
+// Child processes end with this one only if it exits in order.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
 
 if (values.calls === 'each' || values.calls === 'first') {
   const { happened, missed, faults: broken } = await failCalls({ which: values.calls, lanes: LANES, say });
-  say(`${happened} calls to Redis failed, ${missed.length} did not come; ${broken.length} promises broken`);
+  say(`${happened} calls to Redis failed, ${missed.length} were not made; ${broken.length} promises broken`);
   if (broken.length > 0) {
     say(broken.join('\n'));
     process.exit(1);
@@ -43,7 +43,7 @@ if (values.calls === 'each' || values.calls === 'first') {
   throw new RangeError(`--calls: expected each, first or none, got ${JSON.stringify(values.calls)}`);
 }
 
-say(`fault run of seed ${seed}; again with: npm run test:faults -- --seed ${seed} --builds ${values.builds}`);
+say(`fault run with seed ${seed}; to repeat it: npm run test:faults -- --seed ${seed} --builds ${values.builds}`);
 await using hosts = await startHosts('a', 'b', 'c');
 const report = await runFaults({
   seed,
@@ -55,7 +55,7 @@ const report = await runFaults({
 const { faults, history, builds, unlucky, seconds, lost, requestErrors, evidence } = report;
 if (faults.length > 0) {
   say(
-    `\nwhat was done\n${history.join('\n')}\n\nwhat was said\n${evidence.join('\n')}\n\nwhat is wrong (seed ${seed})\n${faults.join('\n')}`,
+    `\nfaults inflicted\n${history.join('\n')}\n\nlogs\n${evidence.join('\n')}\n\nbroken promises (seed ${seed})\n${faults.join('\n')}`,
   );
 }
 const again = builds.filter(({ attempts }) => attempts.length > 1).length;

@@ -2,20 +2,20 @@ import { Random } from './random.ts';
 
 export type BuildKind = 'quick' | 'chatty' | 'secret' | 'push' | 'artifact' | 'broken' | 'canceled';
 
-/** One build and what its client does. */
+/** One build, and what its client does. */
 export interface PlannedBuild {
   readonly index: number;
   readonly kind: BuildKind;
   readonly api: string;
-  /** Lines that its RUN prints, 50 ms apart. */
+  /** Number of lines that its RUN prints, 50 ms apart. */
   readonly lines: number;
-  /** Of `canceled`: how long after the submit, ms. */
+  /** For `canceled`: time from submit to cancel, ms. */
   readonly cancelAfterMs: number;
-  /** The client follows the log while it runs. */
+  /** Whether the client follows the log while the build runs. */
   readonly watched: boolean;
-  /** The client submits it twice, to both APIs, with the same idempotency key. */
+  /** Whether the client submits it to both APIs, with the same idempotency key. */
   readonly repeated: boolean;
-  /** Of `broken`: the client has it run again. */
+  /** For `broken`: whether the client retries it. */
   readonly retried: boolean;
 }
 
@@ -45,14 +45,14 @@ export const FAULTS = {
     'kill api': 4,
     'freeze api': 1,
     'kill redis': 3,
-    // It answers OOM, NOREPLICAS, READONLY to whatever writes.
+    // It answers writes with OOM, NOREPLICAS, READONLY.
     'starve redis': 2,
     'unreplicated redis': 2,
     'read-only redis': 1,
-    // It answers late: all of it at once, or nothing of it until then.
+    // It answers late: commands are held back, or the whole process is frozen.
     'pause redis': 1,
     'freeze redis': 1,
-    // All connections break, again and again.
+    // All connections break repeatedly.
     'reset redis': 2,
   },
 } as const;
@@ -62,21 +62,21 @@ export type FaultKind = { [L in Lane]: keyof (typeof FAULTS)[L] }[Lane];
 
 export interface PlannedFault {
   readonly kind: FaultKind;
-  /** A host, or the name of a process; empty for Redis. */
+  /** Name of a host or of a process; empty for Redis. */
   readonly target: string;
-  /** How long it lasts, ms. */
+  /** Duration, ms. */
   readonly holdMs: number;
-  /** How many builds are to end after it before something else happens in its lane: a slow machine isn't shot at more often. */
+  /** Number of builds that must end before the next fault of the lane, so that a slow machine does not get more faults per build. */
   readonly restBuilds: number;
 }
 
 export interface FaultPlan {
   readonly builds: readonly PlannedBuild[];
-  /** What happens one after the other; the lanes side by side. As many as it takes until all builds have ended. */
+  /** Returns the next fault of a lane, without end. A lane has one fault at a time; lanes run side by side. */
   readonly faults: Readonly<Record<Lane, () => PlannedFault>>;
 }
 
-/** Everything that chance decides, out of one seed. */
+/** Draws everything that is random in a fault run from one seed. */
 export function makePlan(seed: number, count: number, hosts: readonly string[]): FaultPlan {
   const random = new Random(seed);
   const [builds, onHosts, onControl] = [random.fork(), random.fork(), random.fork()];
@@ -105,7 +105,7 @@ function planBuild(random: Random, index: number): PlannedBuild {
   };
 }
 
-/** The lease is 5 s: some last longer, most don't. */
+/** Some faults outlast the lease of 5 s, most do not. */
 function planFault(random: Random, kind: FaultKind, target: string): PlannedFault {
   const mostMs = /redis$|api$/.test(kind) && kind !== 'cut redis' ? 2_000 : 8_000;
   return { kind, target, holdMs: random.between(0, mostMs), restBuilds: random.between(2, 6) };

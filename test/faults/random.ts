@@ -1,4 +1,4 @@
-/** Chance out of a seed (mulberry32): the same seed, the same chance. */
+/** Random numbers from a seed (mulberry32): the same seed gives the same numbers. */
 export class Random {
   #state: number;
 
@@ -15,7 +15,7 @@ export class Random {
     return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** A whole number, both ends included. */
+  /** A whole number between `least` and `most`, both included. */
   between(least: number, most: number): number {
     return least + Math.floor(this.next() * (most - least + 1));
   }
@@ -28,7 +28,7 @@ export class Random {
     return items[Math.floor(this.next() * items.length)] as T;
   }
 
-  /** One of the keys, as often as its weight says. */
+  /** One of the keys, with a probability in proportion to its weight. */
   weighted<K extends string>(weights: Readonly<Record<K, number>>): K {
     const entries = Object.entries(weights) as [K, number][];
     let left = this.next() * entries.reduce((sum, [, weight]) => sum + weight, 0);
@@ -39,7 +39,7 @@ export class Random {
     return (entries.at(-1) as [K, number])[0];
   }
 
-  /** Another source of chance, so that one part of a plan doesn't depend on how much another one used. */
+  /** A further source, so that one part of a plan does not depend on how many numbers another part has drawn. */
   fork(): Random {
     return new Random(Math.floor(this.next() * 2 ** 32));
   }

@@ -7,12 +7,12 @@ import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { FsBlobStore, openState } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 
-/** What the generators know of the API: credentials that are good, and things that are there. */
+/** What the generators know about the API: valid credentials, and ids that exist. */
 export interface Known {
   readonly port: number;
   readonly tokens: readonly string[];
   readonly builds: readonly string[];
-  /** What the log said of requests that failed by a fault of Kiln's own. */
+  /** Log lines of requests that failed by a fault of Kiln itself. */
   readonly faults: readonly string[];
 }
 
@@ -21,7 +21,7 @@ export interface ApiUnderTest extends Known, AsyncDisposable {}
 const ADMIN = 'an-admin-token';
 const JOIN = 'a-join-token';
 
-/** An API in this process, over a Redis of its own: an error that nobody catches ends the run. */
+/** Starts an API in this process, so that an uncaught error ends the run. It has its own Redis. */
 export async function startApiUnderTest(): Promise<ApiUnderTest> {
   await using stack = new AsyncDisposableStack();
   const redis = stack.use(await TestRedis.start());

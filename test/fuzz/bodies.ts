@@ -28,7 +28,7 @@ const GOOD_BODIES: readonly unknown[] = [
   },
 ];
 
-/** A body, and the type that it would be of. */
+/** A body and its content type. */
 export interface FuzzBody {
   readonly bytes: Buffer;
   readonly type: string;
@@ -43,7 +43,7 @@ const form = (garbage: string): FuzzBody => ({
   type: 'multipart/form-data; boundary=b',
 });
 
-/** For any route: good, nearly good, nearly JSON, a webhook's, a form, or anything. */
+/** A body for any route: valid, nearly valid, nearly JSON, a webhook's, a form, or random bytes. */
 export const body: fc.Arbitrary<FuzzBody> = fc.oneof(
   { weight: 2, arbitrary: good.map(json) },
   { weight: 5, arbitrary: good.chain(mutated).map(json) },

@@ -4,15 +4,15 @@ import { problem } from '@kiln/contracts';
 import type { Known } from './api-under-test.ts';
 import type { FuzzRequest } from './requests.ts';
 
-/** An answer that may be waited for by the client's own wish is left after so long, ms; any other is late then. */
+/** Time after which a response is overdue, ms; a request that asks to wait is given up then. */
 const PATIENCE_MS = 5_000;
 
-/** A promise that an answer broke. */
+/** A promise that a response broke. */
 export class Broken extends Error {
   readonly code = 'promise_broken';
 }
 
-/** Sends requests over kept connections; answers statuses. */
+/** Sends requests over persistent connections. */
 export class HttpTarget implements Disposable {
   readonly #port: number;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 8 });
@@ -25,7 +25,7 @@ export class HttpTarget implements Disposable {
     this.#agent.destroy();
   }
 
-  /** @throws Broken for a 5xx, for what is no problem document though it should be, for no answer at all */
+  /** Sends a request. Returns the status. @throws Broken for a 5xx, for an error that is not a problem document, and if there is no response */
   async send({ method, path, headers, body }: FuzzRequest): Promise<number | 'left'> {
     const { promise, resolve, reject } = Promise.withResolvers<number | 'left'>();
     const going = send(
@@ -43,10 +43,10 @@ export class HttpTarget implements Disposable {
     );
     const timer = setTimeout(() => {
       if (mayWait(path)) resolve('left');
-      else reject(new Broken(`no answer within ${PATIENCE_MS} ms`));
+      else reject(new Broken(`no response within ${PATIENCE_MS} ms`));
       going.destroy();
     }, PATIENCE_MS);
-    // A body that was refused unread may break the connection off under it, after the answer.
+    // If the body is refused unread, the connection may break after the response.
     going.on('error', (error) => reject(new Broken(`the connection broke: ${error.message}`)));
     going.end(body);
     try {
@@ -57,7 +57,7 @@ export class HttpTarget implements Disposable {
   }
 }
 
-/** Long polls and followers wait because they ask to. */
+/** Whether the request asks to wait, as long polls and followers do. */
 function mayWait(path: string): boolean {
   return /[?&](?:wait|follow)=/.test(path);
 }
@@ -69,7 +69,7 @@ function length(body: Buffer | undefined): Record<string, string> {
 async function check(method: string, answer: IncomingMessage): Promise<number> {
   const status = answer.statusCode ?? 0;
   if (status < 400) {
-    // Logs and the like go on for as long as they have something to say: what matters came with the head.
+    // Streams such as logs may not end; what is checked came with the head.
     answer.destroy();
     return status;
   }
@@ -83,17 +83,18 @@ async function check(method: string, answer: IncomingMessage): Promise<number> {
   return status;
 }
 
-/** @throws Broken where an answer of status 400 and above isn't a problem document without anything of Kiln's insides */
+/** @throws Broken if a response with status 400 or above is not a problem document, or reveals internals of Kiln */
 export function checkProblem(status: number, type: string, text: string | undefined): void {
   if (status >= 500) throw new Broken(`status ${status}: ${text}`);
   if (!type.startsWith('application/problem+json')) throw new Broken(`status ${status} as ${JSON.stringify(type)}`);
   if (text === undefined) return;
   const parsed = problem.safeParse(JSON.parse(text));
   if (!parsed.success || parsed.data.status !== status) throw new Broken(`status ${status} with ${text}`);
-  if (/\bat .*\.[jt]s:\d+|node:internal|\/node_modules\//.test(text)) throw new Broken(`a stack in an answer: ${text}`);
+  if (/\bat .*\.[jt]s:\d+|node:internal|\/node_modules\//.test(text))
+    throw new Broken(`a stack trace in a response: ${text}`);
 }
 
-/** Sends bytes on a connection of their own, and no more; answers the statuses that came. @throws Broken */
+/** Sends exactly these bytes on a new connection. Returns the statuses of the responses. @throws Broken */
 export async function sendRaw({ port }: Pick<Known, 'port'>, bytes: Buffer): Promise<(number | 'nothing')[]> {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: false });
   const chunks: Buffer[] = [];
@@ -111,7 +112,7 @@ function answersIn(text: string): (number | 'nothing')[] {
   const statuses: (number | 'nothing')[] = [];
   for (let rest = text; rest !== ''; ) {
     const [, status = '', head = ''] = /^HTTP\/1\.1 (\d{3})[^\r\n]*\r\n([\s\S]*?)\r\n\r\n/.exec(rest) ?? [];
-    if (status === '') throw new Broken(`not an answer: ${JSON.stringify(rest.slice(0, 200))}`);
+    if (status === '') throw new Broken(`not an HTTP response: ${JSON.stringify(rest.slice(0, 200))}`);
     const from = rest.indexOf('\r\n\r\n') + 4;
     const size = Number(/^content-length: (\d+)$/im.exec(head)?.[1] ?? 0);
     const code = Number(status);

@@ -1,7 +1,7 @@
 /**
- * `npm run test:fuzz [-- --inputs N --seed N]`: throws inputs at an API (bodies, headers, paths, bytes that are no HTTP) and at what reads
- * webhooks, `.kiln.yaml` and tars. Exit code 1, with the smallest input that does it, where an answer is a 5xx or no problem document, where
- * something is thrown that nobody expects, or the process would have died.
+ * `npm run test:fuzz [-- --inputs N --seed N]`: sends random inputs to an API (bodies, headers, paths, bytes that are not HTTP) and to the
+ * parsers of webhooks, `.kiln.yaml` and tars. Exits with 1, and prints the smallest failing input, if a response is a 5xx or an error is not
+ * a problem document, or if there is an unexpected or uncaught error.
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
@@ -22,7 +22,9 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
   process.on(event, (error: unknown) => void uncaught.push(error instanceof Error ? `${error.stack}` : String(error)));
 }
 
-say(`fuzz run of seed ${seed}, ${inputs} inputs; again with: npm run test:fuzz -- --seed ${seed} --inputs ${inputs}`);
+say(
+  `fuzz run with seed ${seed}, ${inputs} inputs; to repeat it: npm run test:fuzz -- --seed ${seed} --inputs ${inputs}`,
+);
 await using api = await startApiUnderTest();
 const reports = await fuzz(api, inputs, seed);
 for (const { kind, inputs: count, seconds, outcomes, failure } of reports) {
@@ -31,8 +33,8 @@ for (const { kind, inputs: count, seconds, outcomes, failure } of reports) {
   if (failure !== undefined) say(`\n${failure}\n`);
 }
 for (const fault of api.faults) say(`logged as a fault: ${fault.trim()}`);
-for (const error of uncaught) say(`nobody caught: ${error}`);
+for (const error of uncaught) say(`uncaught: ${error}`);
 const total = reports.reduce((sum, report) => sum + report.inputs, 0);
 const isGood = reports.every(({ failure }) => failure === undefined) && api.faults.length + uncaught.length === 0;
-say(isGood ? `${total} inputs: no 5xx, no crash, every refusal a problem document` : 'promises were broken');
+say(isGood ? `${total} inputs: no 5xx, no crash, refused by problem documents only` : 'promises were broken');
 process.exitCode = isGood ? 0 : 1;

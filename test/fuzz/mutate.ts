@@ -3,7 +3,7 @@ import fc from 'fast-check';
 
 const PAYLOADS = new URL('../../packages/forges/src/testing/payloads/', import.meta.url);
 
-/** A payload as a forge sends it. */
+/** A recorded payload of a forge. */
 export interface Recorded {
   readonly forge: string;
   readonly event: string;
@@ -19,7 +19,7 @@ export const RECORDED: readonly Recorded[] = readdirSync(PAYLOADS).flatMap((forg
   })),
 );
 
-/** Values that have troubled parsers before. */
+/** Values that have broken parsers before. */
 const ODD = [
   ...[
     '',
@@ -56,7 +56,7 @@ export const odd = fc.oneof(
   fc.string({ unit: 'binary' }),
 );
 
-/** `value` with some of its parts taken away or replaced, wherever they are. */
+/** `value` with some of its parts removed or replaced, at any depth. */
 export function mutated(value: unknown): fc.Arbitrary<unknown> {
   return fc
     .array(fc.record({ at: fc.array(fc.nat(1_000), { minLength: 1, maxLength: 8 }), what: fc.option(odd) }), {
@@ -81,7 +81,7 @@ function change(value: unknown, [step = 0, ...rest]: readonly number[], what: un
   else holder[key] = what;
 }
 
-/** `text` with some of its characters taken away, doubled or replaced. */
+/** `text` with some of its characters removed or replaced, and others inserted. */
 export function garbled(text: string): fc.Arbitrary<string> {
   const one = fc.record({
     at: fc.nat(text.length),

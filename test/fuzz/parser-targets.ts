@@ -14,7 +14,7 @@ const forgeName = fc.constantFrom(...FORGES);
 const eventHeaders = (event: string) =>
   ({ 'x-github-event': event, 'x-gitea-event': event, 'x-gitlab-event': event, 'x-event-key': event }) as const;
 
-/** What a forge might send: recorded payloads, changed; under their own event or another; of their own forge or another. */
+/** What a forge might send: a recorded payload, altered, with its own event or another one, by its own forge or another one. */
 export const delivery: fc.Arbitrary<Delivery> = fc.constantFrom(...RECORDED).chain(({ forge: own, event, json }) =>
   fc.record({
     forge: fc.oneof({ weight: 5, arbitrary: fc.constant(own as ForgeName) }, forgeName),
@@ -41,7 +41,7 @@ export const delivery: fc.Arbitrary<Delivery> = fc.constantFrom(...RECORDED).cha
 const CONFIGURED = parseConfig(CONFIG);
 const SETTINGS: RepoSettings = repoSettings.parse({});
 
-/** Reads a delivery as the webhook's door does, and asks what it would build; answers what became of it. Throws where Kiln would fail. */
+/** Reads a delivery as the webhook endpoint does, and determines what it would build. Returns the event or the error code. @throws where Kiln would fail */
 export function readDelivery({ forge: name, headers, body }: Delivery): string {
   const one = forge(name);
   one.verify(headers, body, 'a-secret', 0);
@@ -58,7 +58,7 @@ export function readDelivery({ forge: name, headers, body }: Delivery): string {
   }
 }
 
-/** Reads a `.kiln.yaml`; answers what became of it. Throws where Kiln would fail. */
+/** Reads a `.kiln.yaml`. Returns `good` or the error code. @throws where Kiln would fail */
 export function readConfig(text: string): string {
   try {
     parseConfig(text);

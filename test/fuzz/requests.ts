@@ -34,7 +34,7 @@ const NAMES = [
   'x-http-method-override',
 ];
 
-/** What may stand in a header field, and be sent at all. */
+/** A value of a header field that a client is able to send. */
 const headerValue = fc.oneof(
   fc.string({ maxLength: 60 }).map((text) => text.replace(/[^\x20-\x7e]/g, '')),
   fc.constantFrom(
@@ -60,7 +60,7 @@ function typed(type: string | undefined): Record<string, string> {
 const ID_PATH = /:(\w+)/g;
 const routes = Object.values(ROUTES);
 
-/** A path of the catalogue with parameters good, bad or missing; one that webhooks come by; or any at all. */
+/** A path of the catalogue with valid, invalid or missing parameters, one of a webhook endpoint, or a random one. */
 function path(builds: readonly string[]): fc.Arbitrary<{ method: string; path: string }> {
   const value = fc.oneof(
     {
@@ -144,7 +144,7 @@ const query = fc
     pairs.length === 0 ? '' : `?${pairs.map(([name, value]) => `${encoded(name)}=${encoded(value)}`).join('&')}`,
   );
 
-/** Half a character is no reason to throw here. */
+/** Encodes any text, also one with lone surrogates, for which `encodeURIComponent` throws. */
 function encoded(text: string): string {
   return encodeURIComponent(text.toWellFormed());
 }
@@ -156,7 +156,7 @@ export interface FuzzRequest {
   readonly body: Buffer | undefined;
 }
 
-/** A request to the API that a client can send, whatever it holds. */
+/** Any request that a client is able to send to the API. */
 export function request(known: {
   readonly tokens: readonly string[];
   readonly builds: readonly string[];

@@ -10,20 +10,20 @@ export interface KindReport {
   readonly kind: string;
   readonly inputs: number;
   readonly seconds: number;
-  /** How often what came of them. */
+  /** Outcomes, each with its count. */
   readonly outcomes: ReadonlyMap<string, number>;
-  /** What broke a promise, made as small as it goes, and how to have it again. */
+  /** The error and the smallest input that causes it, with its seed. */
   readonly failure?: string;
 }
 
-/** Of a hundred inputs. */
+/** Shares of the inputs, percent. */
 const SHARES = { http: 50, raw: 10, webhooks: 25, config: 13, tars: 2 } as const;
-/** Of a description of what failed. */
+/** Maximum length of the description of a failure. */
 const SHOWN_CHARS = 4_000;
-/** Requests at a time. */
+/** Number of requests at a time. */
 const LANES = 4;
 
-/** Throws `inputs` inputs at the API and at what reads webhooks, configurations and tars, as `seed` says. */
+/** Sends `inputs` inputs, drawn from `seed`, to the API and to the parsers of webhooks, configurations and tars. */
 export async function fuzz(known: Known, inputs: number, seed: number): Promise<KindReport[]> {
   using target = new HttpTarget(known);
   const share = (percent: number) => Math.ceil((inputs * percent) / 100);

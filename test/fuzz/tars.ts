@@ -11,7 +11,7 @@ import fc from 'fast-check';
 
 const FORMATS = ['gnu', 'pax', 'ustar', 'v7'] as const;
 
-/** What GNU tar makes of a small tree, in its formats. */
+/** Packs a small tree with GNU tar, in each of its formats. */
 function packedByGnu(): Buffer[] {
   const dir = execFileSync('mktemp', ['-d'], { encoding: 'utf8' }).trim();
   try {
@@ -28,7 +28,7 @@ function packedByGnu(): Buffer[] {
   }
 }
 
-// Few names, so that entries meet.
+// Few names, so that entries collide.
 const name = fc.constantFrom(
   'a',
   'b',
@@ -60,7 +60,7 @@ const header: fc.Arbitrary<RawHeader> = fc
     content,
     size: fc.option(fc.constantFrom(0, 1, 512, 2 ** 31), { nil: undefined, freq: 20 }),
   })
-  // Mostly what a packer would write: targets of links only, content of files only.
+  // Mostly as a packer would write it: only links have targets, only files have content.
   .chain((made) =>
     fc.boolean().map((asMade) => {
       const { size, ...rest } = made;
@@ -118,7 +118,7 @@ interface Change {
   readonly inserted: Buffer;
 }
 
-/** An archive of GNU tar's or of our own, in which bytes of headers are changed (their checksums made right), and blocks come in, go, or come twice. */
+/** An archive made by GNU tar or by the generator, with altered bytes of headers (and valid checksums), and with blocks inserted, removed or doubled. */
 export const changedTar: fc.Arbitrary<Buffer> = fc
   .tuple(
     fc.oneof({ weight: 2, arbitrary: fc.constantFrom(...packedByGnu()) }, { weight: 3, arbitrary: made }),
@@ -165,7 +165,7 @@ function changed(tar: Buffer, { block, offset, byte, how, inserted }: Change): B
   }
 }
 
-/** Offsets of blocks with a right checksum, those of hidden headers, too. */
+/** Offsets of blocks with a valid checksum, including headers that are hidden in content. */
 function headersOf(tar: Buffer): number[] {
   const offsets: number[] = [];
   for (let at = 0; at + BLOCK_BYTES <= tar.length; at += BLOCK_BYTES) {
@@ -178,9 +178,10 @@ function headersOf(tar: Buffer): number[] {
 }
 
 /**
- * Has an archive read by the gate, unpacked by the worker's unpacker and by GNU tar; answers what became of it. Throws where the gate accepts what
- * the unpacker doesn't, or another tree than it makes; where GNU tar makes another; where anything outside changes; at any error but a `TarFault`.
- * Benign, and not compared: times; the root's own mode; what GNU tar says of fields that Kiln doesn't read, as long as it makes the same tree.
+ * Reads an archive by the API's gate, and unpacks it by the worker's unpacker and by GNU tar. Returns the outcome. Not compared are times, the
+ * mode of the root, and GNU tar's complaints about fields that Kiln does not read.
+ * @throws Error if the gate and the unpacker, or Kiln and GNU tar, disagree about the tree; if anything outside is written; and for any error
+ * other than a `TarFault`
  */
 export async function readThrice(tar: Buffer): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'kiln-tars-'));
@@ -193,10 +194,10 @@ export async function readThrice(tar: Buffer): Promise<string> {
     const unpacked = await judged(async () => (await unpackTar(Readable.from([tar]), ours)).tree);
     for (const other of [gzipped, unpacked]) {
       if ((typeof other === 'string') !== (typeof gate === 'string'))
-        throw new Error(`the gate: ${said(gate)}; then: ${said(other)}`);
+        throw new Error(`the gate: ${said(gate)}; another reader: ${said(other)}`);
     }
     if ((await readdir(dir)).join() !== 'in' || (await readdir(join(dir, 'in'))).sort().join() !== 'ours,theirs')
-      throw new Error('something outside was written');
+      throw new Error('something was written outside of the target directory');
     if (typeof gate === 'string') return 'refused';
     const mine = await listed(ours);
     const promised = [...gate.nodes()].map(([path, { type, target = '' }]) => `${type} ${path} ${target}`).sort();
@@ -204,7 +205,7 @@ export async function readThrice(tar: Buffer): Promise<string> {
     sameLists('the gate and the unpacker', promised, kept);
     await writeFile(join(dir, 'in.tar'), tar);
     const extract = ['-x', '-p', '--no-same-owner', '-f', join(dir, 'in.tar'), '-C', theirs];
-    // Its exit code says of fields that nobody reads that they are odd, too.
+    // The exit code is not checked, because GNU tar also complains about fields that Kiln does not read.
     await promisify(execFile)('sh', ['-c', 'umask 022; exec tar "$@"', 'tar', ...extract]).catch(() => undefined);
     const text = (all: Awaited<ReturnType<typeof listed>>) => all.map((one) => JSON.stringify(one)).sort();
     sameLists('Kiln and GNU tar', text(mine), text(await listed(theirs)));
@@ -231,7 +232,9 @@ function said(outcome: EntryTree | string): string {
 function sameLists(whose: string, a: readonly string[], b: readonly string[]): void {
   const [first, second] = [a.filter((one) => !b.includes(one)), b.filter((one) => !a.includes(one))];
   if (first.length + second.length > 0)
-    throw new Error(`${whose} differ: only the first has ${first.join('; ')}; only the second ${second.join('; ')}`);
+    throw new Error(
+      `${whose} differ: only the first has ${first.join('; ')}; only the second has ${second.join('; ')}`,
+    );
 }
 
 interface Listed {

@@ -8,7 +8,7 @@ const RAW = [
   'POST /v1/builds HTTP/1.1\r\nHost: k\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}',
 ] as const;
 
-/** Bytes on a connection that are nearly HTTP, or nothing like it. */
+/** Bytes on a connection that are nearly HTTP, or random. */
 export const raw: fc.Arbitrary<Buffer> = fc.oneof(
   {
     weight: 6,
@@ -36,7 +36,7 @@ images:
     secrets: [NPM_TOKEN, { id: key, name: SIGNING_KEY }]
 `;
 
-/** A `.kiln.yaml`: nearly good, any value as YAML, or anything. */
+/** A `.kiln.yaml`: nearly valid, any value as YAML, or any text. */
 export const kilnYaml: fc.Arbitrary<string> = fc.oneof(
   { weight: 5, arbitrary: garbled(CONFIG) },
   { weight: 2, arbitrary: fc.jsonValue({ maxDepth: 4 }).map((value) => JSON.stringify(value, undefined, 1)) },

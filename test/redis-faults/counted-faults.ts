@@ -3,7 +3,7 @@ import { FaultyRedis, type RedisFault } from '@kiln/state/testing';
 export const ROLES = ['api', 'scheduler', 'worker'] as const;
 export type Role = (typeof ROLES)[number];
 
-/** A call to Redis, as one process of the pool makes it: the `nth` of its name in a build's life, from 1. */
+/** A call to Redis by one process of the pool: the `nth` of its name in a build's life, from 1. */
 export interface Call {
   readonly role: Role;
   readonly name: string;
@@ -12,11 +12,11 @@ export interface Call {
 
 export interface Case extends Call {
   readonly fault: RedisFault;
-  /** The fault lasts so long, for every call of the process; 0: this call only. */
+  /** How long every call of the process fails, from this call on; 0: only this call fails. */
   readonly burstMs: number;
 }
 
-/** Counts the calls of a pool's processes, and makes one of them go wrong. */
+/** Counts the Redis calls of a pool's processes, and makes one of them fail. */
 export class CountedFaults implements AsyncDisposable {
   readonly proxies: Readonly<Record<Role, FaultyRedis>>;
   #counts = new Map<string, number>();
@@ -31,23 +31,28 @@ export class CountedFaults implements AsyncDisposable {
 
   static async start(redisUrl: string): Promise<CountedFaults> {
     const [api, scheduler, worker] = await Promise.all(ROLES.map(() => FaultyRedis.start(redisUrl, { silenceMs: 60 })));
-    if (!api || !scheduler || !worker) throw new Error('no proxies');
+    if (!api || !scheduler || !worker) throw new Error('the proxies did not start');
     return new CountedFaults({ api, scheduler, worker });
   }
 
-  /** Begins to count; `armed` goes wrong when it comes. */
+  /** Starts counting from zero. The call `armed` will fail. */
   begin(armed?: Case): void {
     this.#counts = new Map();
     this.#armed = armed;
     this.#happened = Promise.withResolvers();
   }
 
-  /** Resolves when what was armed has gone wrong. */
+  /** Resolves when the armed call has failed. */
   get happened(): Promise<void> {
     return this.#happened.promise;
   }
 
-  /** From here on nothing goes wrong any more. */
+  /** Whether no burst of faults is under way. */
+  get isQuiet(): boolean {
+    return performance.now() >= this.#untilMs;
+  }
+
+  /** Ends all faults. Returns the calls that were made since `begin`. */
   end(): Call[] {
     this.#armed = undefined;
     this.#untilMs = 0;

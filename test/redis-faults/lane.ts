@@ -12,26 +12,28 @@ import { FsBlobStore, Leadership, openState, type State } from '@kiln/state';
 import { type ExecuteRequest, type Executor, startWorker } from '@kiln/worker';
 import { fixedExecutors } from '@kiln/worker/testing';
 import { logFaults } from '../faults/audit-builds.ts';
-import { until } from '../support/conditions.ts';
+import { until } from '../support/until.ts';
 import { type Case, CountedFaults, type Role } from './counted-faults.ts';
 
 const TOKEN = 'a-token-of-these-tests';
 const HOST = 'h1';
 const COMMIT = 'c'.repeat(40);
 const LINES = 3;
+/** A little longer than the worker collects records for a batch. */
+const LINE_EVERY_MS = 26;
 const LEASE = { leaseTtlMs: 5_000, syncEveryMs: 100, fenceMarginMs: 1_000 };
 const END_MS = 40_000;
-/** A call that is made all the time comes within so long. */
+/** A call that a process makes periodically comes within this time. */
 const BACKGROUND_MS = 500;
 
-/** How a build lives: its first attempt fails with its host's fault and the second succeeds; it is canceled; its host's lease is lost. */
+/** How a build lives: `again`: its first attempt fails by the fault of its host, the second succeeds; `canceled`; `lost`: its host's lease is lost. */
 export const LIVES = ['again', 'canceled', 'lost'] as const;
 export type Life = (typeof LIVES)[number];
 
-/** A pool of one API, one scheduler and one worker in this process, each with a Redis connection of its own that can be made to fail. */
+/** A pool of one API, one scheduler and one worker in this process, each with its own Redis connection, which can be made to fail. */
 export class Lane implements AsyncDisposable {
   readonly faults: CountedFaults;
-  /** Not through any proxy. */
+  /** Connected to Redis directly, not through a proxy. */
   readonly #state: State;
   readonly #client: KilnClient;
   readonly #executor: ScriptedExecutor;
@@ -96,16 +98,16 @@ export class Lane implements AsyncDisposable {
       ),
       (worker) => worker.drain(0),
     );
-    const ambience = {
+    const deps = {
       sleep: (ms: number) => delay(Math.min(ms, 50)),
       random: Math.random,
       now: () => performance.now(),
     };
-    const client = new KilnClient({ url: api.url, token: TOKEN, ambience });
+    const client = new KilnClient({ url: api.url, token: TOKEN, deps });
     return new Lane(faults, own, client, executor, stack.move());
   }
 
-  /** A build's life with something going wrong in it; what is wrong afterwards, and whether anything went wrong at all. */
+  /** Takes a build through its life while the armed call fails. Returns what is wrong afterwards, and whether the call failed at all. */
   async live(
     life: Life,
     armed?: Case,
@@ -123,9 +125,9 @@ export class Lane implements AsyncDisposable {
     try {
       await until(`build ${id} ends`, async () => isTerminal((await this.#record(id)).state), END_MS);
       await until('its slot is free', async () => (await this.#state.hosts.get(HOST))?.held.length === 0, END_MS);
-      // What a process does all the time may come only now.
-      if (armed && !happened) await Promise.race([this.faults.happened, delay(BACKGROUND_MS)]);
-      await delay(armed?.burstMs ?? 0);
+      // A call that processes make periodically may come only now; one that does not come is reported as missed.
+      if (armed) await until('the fault happens', () => happened, BACKGROUND_MS).catch(() => {});
+      await until('the burst of faults is over', () => this.faults.isQuiet, END_MS);
       const calls = this.faults.end();
       found.push(...(await this.#audit(id, life)));
       return { faults: found, happened, calls };
@@ -136,23 +138,24 @@ export class Lane implements AsyncDisposable {
     }
   }
 
-  /** As a client does it that isn't answered: again, with the same key. */
+  /** Submits as a client does that gets no answer: again, with the same idempotency key. */
   async #submit(): Promise<string> {
     const idempotencyKey = randomUUID();
     const source = { type: 'git', url: 'https://git.example/app', ref: COMMIT } as const;
-    return await until('a build is accepted', async () => {
+    const submit = async () => {
       try {
         return (await this.#client.submit({ source, secrets: { word: 'hunter22' } }, { idempotencyKey })).id;
       } catch (error) {
         if (error instanceof KilnProblem && error.problem.status < 500) throw error;
         return undefined;
       }
-    });
+    };
+    return await until('a build is accepted', submit, END_MS);
   }
 
   async #cancel(id: string): Promise<void> {
     await until('it runs', () => this.#executor.runs(id), END_MS);
-    await until('the cancel is taken', async () => {
+    const cancel = async () => {
       try {
         await this.#client.cancel(id);
         return true;
@@ -160,20 +163,26 @@ export class Lane implements AsyncDisposable {
         if (error instanceof KilnProblem && error.problem.status < 500) return true;
         return undefined;
       }
-    });
+    };
+    await until('the cancel is accepted', cancel, END_MS);
   }
 
-  /** As if Redis had forgotten it for a moment: the leader takes back what the host holds, and the host stops what it runs. */
+  /**
+   * Removes the host's lease, as if Redis had forgotten it for a moment, until the leader has reclaimed what the host holds. The host renews
+   * its lease all the time, and the lease of the next attempt must not be removed: so it is removed only while the record is unchanged.
+   */
   async #loseLease(id: string): Promise<void> {
     const { redis, keys } = this.#state;
     await until('it runs', () => this.#executor.runs(id), END_MS);
-    await until('it is taken back', async () => {
-      if ((await this.#record(id)).attempts[0]?.end !== undefined) return true;
-      await redis.del(keys.hostLease(HOST));
-      // Until the leader has looked: the host renews its lease at any moment, and must not lose that of the next attempt.
-      await delay(120);
-      return undefined;
-    });
+    const isReclaimed = async () => {
+      await redis.watch(keys.build(id));
+      const isEnded = (await this.#record(id)).attempts[0]?.end !== undefined;
+      const change = redis.multi();
+      if (!isEnded) change.del(keys.hostLease(HOST));
+      await change.exec();
+      return isEnded;
+    };
+    await until('the build is reclaimed', isReclaimed, END_MS);
   }
 
   async #record(id: string) {
@@ -197,7 +206,7 @@ export class Lane implements AsyncDisposable {
     return [
       ...(record.state === expected ? [] : [`${record.state} instead of ${expected}: ${JSON.stringify(record)}`]),
       ...(ends.length === 1 ? [] : [`ended ${ends.length} times`]),
-      ...(pending === null ? [] : ['it still waits']),
+      ...(pending === null ? [] : ['it is still pending']),
       ...(record.attempts.length === tries
         ? []
         : [`${record.attempts.length} attempts: ${JSON.stringify(record.attempts)}`]),
@@ -212,7 +221,7 @@ export class Lane implements AsyncDisposable {
   }
 }
 
-/** Prints some lines, so that they are several batches, and ends as the life says. */
+/** Prints some lines, which become several batches, and ends as the build's life requires. */
 class ScriptedExecutor implements Executor {
   readonly info = { driver: 'docker', engineVersion: '1', buildxVersion: '1', platforms: ['linux/amd64'] } as const;
   life: Life = 'again';
@@ -227,7 +236,7 @@ class ScriptedExecutor implements Executor {
     try {
       for (let line = 1; line <= LINES; line++) {
         await sink({ t: line, type: 'output', step: 1, stream: 'stdout', data: `line ${line}\n` } as never);
-        if (line < LINES) await delay(26);
+        if (line < LINES) await delay(LINE_EVERY_MS);
       }
       if (this.life !== 'again' && attempt === 1) await aborted(signal);
       if (signal.reason === 'cancel') return { end: 'canceled', failure: { code: 'canceled', message: 'canceled' } };

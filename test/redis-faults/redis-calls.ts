@@ -3,26 +3,26 @@ import type { Call, Case } from './counted-faults.ts';
 import { Lane, LIVES, type Life } from './lane.ts';
 
 export interface CallReport {
-  /** Calls that a build's life makes, by its kind. */
+  /** Calls that are made in a build's life, by kind of life. */
   readonly calls: ReadonlyMap<Life, readonly Call[]>;
-  /** Cases in which something went wrong, and those whose call didn't come. */
+  /** Number of cases whose call failed, and the cases whose call was not made. */
   readonly happened: number;
   readonly missed: readonly string[];
-  /** What was wrong afterwards, by case. */
+  /** Broken promises, each with its case. */
   readonly faults: readonly string[];
 }
 
 export interface CallOptions {
-  /** `each`: every call, up to the `MOST` first of a name, and a second of failures from the first one on; `first`: the first of each name. */
+  /** `first`: the first call of each name. `each`: the first `MOST` calls of each name, and for each name a second in which all calls fail. */
   readonly which: 'each' | 'first';
-  /** Pools side by side. */
+  /** Number of pools that run side by side. */
   readonly lanes: number;
   say?(text: string): void;
 }
 
 type Planned = { readonly life: Life; readonly armed: Case };
 
-/** Makes each call to Redis in a build's life fail in each way, one after the other, and looks at what becomes of the build. */
+/** Makes each Redis call in a build's life fail in each way, one per life, and checks what becomes of the build. */
 export async function failCalls({ which, lanes: count, say = () => {} }: CallOptions): Promise<CallReport> {
   await using redis = await TestRedis.start();
   await using stack = new AsyncDisposableStack();
@@ -31,7 +31,7 @@ export async function failCalls({ which, lanes: count, say = () => {} }: CallOpt
   const calls = new Map<Life, readonly Call[]>();
   const faults: string[] = [];
   for (const life of LIVES) {
-    // The first life of a pool has calls that no other has.
+    // The first life in a pool makes calls that later ones do not.
     for (const _ of ['warm', 'counted']) {
       const lived = await lanes[0]?.live(life);
       faults.push(...(lived?.faults ?? []).map((fault) => `${life}, without any fault: ${fault}`));
@@ -58,7 +58,7 @@ export async function failCalls({ which, lanes: count, say = () => {} }: CallOpt
 }
 
 const BURST_MS = 1_000;
-/** Of calls that come oftener in a life the rest are polls, each like the last. */
+/** Calls that are made more often than this are polls, which are all alike. */
 const MOST = 10;
 
 function plan(calls: ReadonlyMap<Life, readonly Call[]>, which: 'each' | 'first'): Planned[] {

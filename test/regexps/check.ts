@@ -3,18 +3,18 @@ import type { FoundRegexp } from './collect.ts';
 
 type Checked = Pick<FoundRegexp, 'source' | 'flags'>;
 
-/** `linear`: no text makes it take longer than in proportion to its length. */
+/** `linear`: matching takes time in proportion to the length of the text at most. */
 export type Verdict = 'linear' | 'exponential' | 'polynomial' | 'unknown';
 
 const DETECTOR = { timeout: 5_000, maxScore: 50, maxSteps: 20_000, downgradePattern: true };
 
-// Its other parts are programs that are downloaded; it looks at this when it is loaded.
+// The other backends are downloaded programs. recheck reads this when it is loaded.
 process.env.RECHECK_BACKEND = 'pure';
 const require = createRequire(import.meta.url);
 
 /**
- * Whether a regular expression can be made to take long. Two checkers look at it: the first is quick and takes everything for dangerous
- * that backtracks without end, the second is exact and slow.
+ * Determines how long a regular expression can be made to take. Two checkers are used: the first is fast, but rejects some safe
+ * expressions; these are passed to the second, which is exact and slow.
  */
 export function check({ source, flags }: Checked, timeoutMs: number): Verdict {
   return isSafeAtSight({ source, flags }) ? 'linear' : exactVerdict({ source, flags }, timeoutMs);
@@ -29,7 +29,7 @@ function isSafeAtSight({ source, flags }: Checked): boolean {
       ...{ caseInsensitive: has('i'), unicode: has('u'), dotAll: has('s'), multiLine: has('m') },
     }).safe;
   } catch {
-    // What it can't read it can't clear.
+    // An expression that the checker cannot parse is not known to be safe.
     return false;
   }
 }

@@ -2,15 +2,15 @@ import { globSync, readFileSync } from 'node:fs';
 import { parseSync, Visitor } from 'oxc-parser';
 import { z } from 'zod';
 
-/** A regular expression in a source. */
+/** A regular expression in a source file. */
 export interface FoundRegexp {
-  /** `file:line`, from the root of the project. */
+  /** `file:line`, relative to the root of the project. */
   readonly at: string;
   readonly source: string;
   readonly flags: string;
 }
 
-/** One that the sources make of what they get: nobody can read from them what it is. */
+/** A regular expression that is made at run time, so that its source cannot be determined from the code. */
 export interface MadeRegexp {
   readonly at: string;
   readonly code: string;
@@ -19,7 +19,7 @@ export interface MadeRegexp {
 export interface Found {
   readonly regexps: readonly FoundRegexp[];
   readonly made: readonly MadeRegexp[];
-  /** `z.….name()`: formats of zod's, by their name. */
+  /** Formats of zod (`z.….name()`), by name. */
   readonly formats: ReadonlyMap<string, string>;
 }
 
@@ -27,7 +27,7 @@ const ROOT = new URL('../../', import.meta.url).pathname;
 
 type Node = { readonly type: string; readonly start: number } & Readonly<Record<string, unknown>>;
 
-/** Collects every regular expression of the code that runs: literals, `RegExp(…)` of constants, formats of zod. */
+/** Collects every regular expression of the production code: literals, `RegExp(…)` of constants, formats of zod. */
 export function collectRegexps(): Found {
   const regexps: FoundRegexp[] = [];
   const made: MadeRegexp[] = [];
@@ -39,7 +39,7 @@ export function collectRegexps(): Found {
   return { regexps, made, formats };
 }
 
-/** @throws where the text is no TypeScript */
+/** Adds the regular expressions of one file to `found`. @throws SyntaxError if the text is not TypeScript */
 export function collectFrom(
   file: string,
   text: string,
@@ -52,11 +52,11 @@ export function collectFrom(
   const construct = (node: Node) => {
     if ((node.callee as Node).name !== 'RegExp') return;
     const [source, flags] = node.arguments as Node[];
-    // A copy of another one has its source.
+    // A copy of another regular expression has the same source.
     const pattern = source && (regexpOf(source)?.pattern ?? stringOf(source, constants));
-    const made_ = flags === undefined ? '' : stringOf(flags, constants);
-    if (pattern === undefined || made_ === undefined) made.push({ at: at(node), code: codeOf(node, text) });
-    else if (!source || !regexpOf(source)) found.regexps.push({ at: at(node), source: pattern, flags: made_ });
+    const flagText = flags === undefined ? '' : stringOf(flags, constants);
+    if (pattern === undefined || flagText === undefined) made.push({ at: at(node), code: codeOf(node, text) });
+    else if (!source || !regexpOf(source)) found.regexps.push({ at: at(node), source: pattern, flags: flagText });
   };
   const { made } = found;
   new Visitor({
@@ -78,7 +78,7 @@ export function collectFrom(
   }).visit(program);
 }
 
-/** What zod has for the formats that were found: one, or several by options. */
+/** Regular expressions that zod uses for the formats: one each, or several depending on options. */
 export function formatRegexps(formats: ReadonlyMap<string, string>): FoundRegexp[] {
   return [...formats].flatMap(([name, at]) =>
     regexpsOfZod(name).map(({ source, flags }) => ({ at: `${at} (zod’s ${name})`, source, flags })),
@@ -98,7 +98,7 @@ function regexpOf({ type, regex }: Node): { readonly pattern: string; readonly f
   return type === 'Literal' && regex ? (regex as { pattern: string; flags: string }) : undefined;
 }
 
-/** What an expression of constants of this file comes to. */
+/** Evaluates an expression of string constants of this file. Returns undefined for any other expression. */
 function stringOf(node: Node | undefined, constants: ReadonlyMap<string, string>): string | undefined {
   switch (node?.type) {
     case 'Literal':
@@ -123,7 +123,7 @@ function stringOf(node: Node | undefined, constants: ReadonlyMap<string, string>
   }
 }
 
-/** `[…].join(…)` of constants. */
+/** Evaluates `[…].join(…)` of constants. */
 function joinedOf(node: Node, constants: ReadonlyMap<string, string>): string | undefined {
   const { object, property } = node.callee as unknown as { object?: Node; property?: { name?: string } };
   const separator = stringOf((node.arguments as Node[])[0], constants);
@@ -139,7 +139,7 @@ function templateOf(node: Node, constants: ReadonlyMap<string, string>, kind: 'c
   return quasis.map(({ value }, i) => value[kind] + (values[i] ?? '')).join('');
 }
 
-/** `datetime` of `z.iso.datetime`, `email` of `z.string().email`. */
+/** Returns `datetime` for `z.iso.datetime`, `email` for `z.string().email`. */
 function zodFormat(callee: Node): string | undefined {
   if (callee.type !== 'MemberExpression') return undefined;
   let { object } = callee as unknown as { object: Node };

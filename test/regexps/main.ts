@@ -1,4 +1,4 @@
-/** `npm run check:regexps`: checks every regular expression of the code, and keeps which are linear. */
+/** `npm run check:regexps [-- --all]`: checks every regular expression of the code, and records the linear ones. With `--all` it also checks the known ones again. */
 import { check } from './check.ts';
 import { collectRegexps, formatRegexps } from './collect.ts';
 import { faultOf, formOf, keepLinear, knownLinear } from './verdicts.ts';
@@ -21,5 +21,5 @@ for (const found of [...regexps, ...formatRegexps(formats)]) {
 }
 keepLinear(linear);
 for (const fault of faults) console.error(fault);
-console.log(`${linear.size} are linear, ${faults.length} are not in order`);
+console.log(`${linear.size} regular expressions are linear, ${faults.length} must be changed`);
 process.exitCode = faults.length === 0 ? 0 : 1;

@@ -3,16 +3,16 @@ import { check } from './check.ts';
 import { collectFrom, collectRegexps, type FoundRegexp, formatRegexps, type MadeRegexp } from './collect.ts';
 import { faultOf, formOf, knownLinear } from './verdicts.ts';
 
-/** For one that nobody has checked yet, ms. */
+/** For an expression that is not recorded in linear.json. */
 const TIMEOUT_MS = 10_000;
 
-/** Made of what somebody writes, and why that is in order. */
+/** Files that make regular expressions at run time, and why that is safe. */
 const MADE: readonly { readonly file: string; readonly why: string }[] = [
   {
     file: 'apps/cli/src/context/ignore-pattern.ts',
-    why: 'of one’s own .dockerignore, on one’s own machine, as docker does',
+    why: 'made from the user’s own .dockerignore, on the user’s machine, as docker does',
   },
-  { file: 'packages/state/src/redis/memory.ts', why: 'of names of fields of Redis’ that stand in the code' },
+  { file: 'packages/state/src/redis/memory.ts', why: 'made from names of fields of Redis, which are constants' },
 ];
 
 const found = collectRegexps();
@@ -24,7 +24,7 @@ function foundIn(text: string): { regexps: FoundRegexp[]; made: MadeRegexp[]; fo
 }
 
 describe('the collector', () => {
-  test('finds literals, RegExp of constants, and zod’s formats, with their lines', () => {
+  test('finds literals, RegExp of constants, and formats of zod, with their lines', () => {
     const text = [
       "const A = 'a+'; const B = String.raw`\\d{2}`;",
       'const one: RegExp = /x/gi;',
@@ -45,13 +45,13 @@ describe('the collector', () => {
     expect([...formats.keys()]).toEqual(expect.arrayContaining(['datetime', 'email']));
   });
 
-  test('tells those that nobody can read from the source', () => {
+  test('reports expressions that are made at run time', () => {
     expect(foundIn('export const f = (text: string) => new RegExp(text);').made).toEqual([
       { at: 'a.ts:1', code: 'new RegExp(text)' },
     ]);
   });
 
-  test('finds the code’s own', () => {
+  test('finds the expressions of the production code', () => {
     expect(found.regexps.length).toBeGreaterThan(200);
     expect(found.regexps.some(({ at }) => at.startsWith('packages/contracts/src/http/build-request.ts:'))).toBe(true);
   });
@@ -68,18 +68,18 @@ describe('the checker', () => {
   });
 });
 
-test('no text makes a regular expression of the code take long', () => {
+test('every regular expression of the code matches in linear time', () => {
   const known = knownLinear();
   const all = new Map(found.regexps.map((one) => [formOf(one), one]));
   expect([...all.values()].flatMap((one) => faultOf(one, known, TIMEOUT_MS) ?? [])).toEqual([]);
 });
 
-test('no text makes a format of zod’s that the code uses take long', () => {
+test('every format of zod that the code uses matches in linear time', () => {
   const used = formatRegexps(found.formats);
   expect(used.map(({ at }) => at).join()).toContain('datetime');
   expect(used.flatMap((one) => faultOf(one, knownLinear(), TIMEOUT_MS) ?? [])).toEqual([]);
 });
 
-test('what makes regular expressions of texts is known', () => {
+test('only known files make regular expressions at run time', () => {
   expect(found.made.map(({ at }) => at.replace(/:\d+$/, ''))).toEqual(MADE.map(({ file }) => file));
 });

@@ -5,8 +5,8 @@ import type { FoundRegexp } from './collect.ts';
 type Known = Pick<FoundRegexp, 'source' | 'flags'>;
 
 /**
- * Regular expressions that a checker has found linear, each as `/source/flags`, sorted. The exact one takes up to a minute for some, so
- * what it found is kept: `npm run check:regexps` brings the file up to date.
+ * Regular expressions that were found to be linear, each as `/source/flags`, sorted. They are recorded because the exact checker takes up to
+ * a minute for some. `npm run check:regexps` updates the file.
  */
 const FILE = new URL('linear.json', import.meta.url);
 
@@ -22,16 +22,16 @@ export function keepLinear(forms: Iterable<string>): void {
   writeFileSync(FILE, `${JSON.stringify([...forms].sort(), null, 2)}\n`);
 }
 
-/** What is to be said of one that was found; undefined where it is in order. */
+/** Describes what is wrong with a regular expression; undefined if it is linear. */
 export function faultOf(found: FoundRegexp, known: ReadonlySet<string>, timeoutMs: number): string | undefined {
   const form = formOf(found);
   if (known.has(form)) return undefined;
   const verdict: Verdict = check(found, timeoutMs);
   if (verdict === 'linear') return undefined;
   const what = {
-    exponential: 'can take for ever',
-    polynomial: 'takes too long for long texts',
-    unknown: 'is too hard to check',
+    exponential: 'can take exponential time',
+    polynomial: 'can take polynomial time',
+    unknown: 'could not be checked',
   };
-  return `${found.at}: ${form} ${what[verdict]}: write it so that no text can be matched in two ways (then run npm run check:regexps)`;
+  return `${found.at}: ${form} ${what[verdict]}: rewrite it so that no text can be matched in two ways, then run npm run check:regexps`;
 }

@@ -21,7 +21,7 @@ async function socketGroup(): Promise<string> {
   return `${(await stat('/var/run/docker.sock')).gid}`;
 }
 
-test('makes secrets of its own, for its user’s eyes only, and keeps them from then on', async () => {
+test('generates secrets that only its user can read, and keeps them when it runs again', async () => {
   await composeInit('--env-file', file);
   const made = await settings();
   expect(made).toMatchObject({
@@ -42,7 +42,7 @@ test('makes secrets of its own, for its user’s eyes only, and keeps them from 
   expect((await settings()).KILN_TOKEN).not.toBe(made.KILN_TOKEN);
 });
 
-test('keeps what somebody wrote, and closes a file that others could read', async () => {
+test('keeps existing settings, and makes a file private that others could read', async () => {
   await writeFile(file, '# mine\nKILN_SLOTS=8\nKILN_HOST_NAME=builder-1');
   await chmod(file, 0o644);
   await composeInit('--env-file', file);
@@ -52,7 +52,7 @@ test('keeps what somebody wrote, and closes a file that others could read', asyn
   expect((await stat(file)).mode & 0o777).toBe(0o600);
 });
 
-test('prints what a further machine needs, and there adds only what is that machine’s own', async () => {
+test('prints the settings for a further machine, and adds only that machine’s own when it runs there', async () => {
   await writeFile(file, 'KILN_BIND=10.0.0.5\nKILN_PORT=7800\n');
   await composeInit('--env-file', file);
   const pool = await settings();
@@ -70,31 +70,36 @@ test('prints what a further machine needs, and there adds only what is that mach
   });
 });
 
-test('doesn’t send a further machine to an address where nothing listens', async () => {
+test('rejects an address for further machines at which the pool does not listen', async () => {
   await composeInit('--env-file', file);
   await expect(composeInit('--env-file', file, 'join', '10.0.0.5')).rejects.toThrow(/KILN_BIND in .* is 127\.0\.0\.1/);
 });
 
-test('a further machine gets no secrets of its own: the pool’s wouldn’t open with them', async () => {
+test('generates no secrets for a further machine, because it needs the pool’s', async () => {
   await writeFile(file, 'KILN_REDIS_ADDRESS=10.0.0.5:6379\n');
   await expect(composeInit('--env-file', file)).rejects.toThrow(/has no KILN_SECRET_KEY/);
   expect(await readFile(file, 'utf8')).toBe('KILN_REDIS_ADDRESS=10.0.0.5:6379\n');
 });
 
-test('an engine that isn’t there is named', async () => {
+test('names the socket if there is no engine', async () => {
   await writeFile(file, 'KILN_DOCKER_SOCKET=/nowhere.sock\n');
   await expect(composeInit('--env-file', file)).rejects.toThrow(/\/nowhere\.sock is not a socket/);
 });
 
-test.each([['KILN_REDIS_PASSWORD'], ['KILN_SECRET_KEY'], ['KILN_TOKEN']])('nothing starts without %s', async (name) => {
-  await composeInit('--env-file', file);
-  const text = await readFile(file, 'utf8');
-  expect(await compose(['--env-file', file, 'config', '--services'])).toContain('redis');
-  await writeFile(file, text.replace(new RegExp(`^${name}=.*\n`, 'm'), ''));
-  await expect(compose(['--env-file', file, 'config'])).rejects.toThrow(new RegExp(`${name}.*run infra/compose-init`));
-});
+test.each([['KILN_REDIS_PASSWORD'], ['KILN_SECRET_KEY'], ['KILN_TOKEN']])(
+  'compose refuses to start without %s',
+  async (name) => {
+    await composeInit('--env-file', file);
+    const text = await readFile(file, 'utf8');
+    expect(await compose(['--env-file', file, 'config', '--services'])).toContain('redis');
+    await writeFile(file, text.replace(new RegExp(`^${name}=.*\n`, 'm'), ''));
+    await expect(compose(['--env-file', file, 'config'])).rejects.toThrow(
+      new RegExp(`${name}.*run infra/compose-init`),
+    );
+  },
+);
 
-test('the workers’ time to stop is above the drain’s', async () => {
+test('gives workers more time to stop than their drain takes', async () => {
   await composeInit('--env-file', file);
   const config = JSON.parse(await compose(['--env-file', file, 'config', '--format', 'json']));
   const { stop_grace_period: grace, environment } = config.services.worker;

@@ -2,18 +2,16 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ComposeProject, engineAddress } from '../support/compose.ts';
-import { processesWith, uniqueSeconds, until as untilWithin } from '../support/conditions.ts';
 import { hanging, quick } from '../support/dockerfiles.ts';
 import { containersOf } from '../support/engine.ts';
 import { expectWhole } from '../support/logs.ts';
 import type { ManagedProcess } from '../support/process.ts';
+import { killProcessesWith, processesWith, uniqueSeconds } from '../support/processes.ts';
 
 const KILN_UID = 10001;
-/** Each step starts a container or more, whose time a busy machine multiplies. */
-const STEP_TIMEOUT_MS = 120_000;
+/** Most steps start containers, which takes a multiple of the time on a busy machine. */
+const POLL = { timeout: 120_000, interval: 50 };
 const STORY_TIMEOUT_MS = 600_000;
-
-const until = <T>(what: string, read: () => T | Promise<T>) => untilWithin(what, read, STEP_TIMEOUT_MS);
 
 let pool: ComposeProject;
 let address: string;
@@ -25,24 +23,22 @@ beforeAll(async () => {
 }, STORY_TIMEOUT_MS);
 afterAll(() => pool?.[Symbol.asyncDispose](), STORY_TIMEOUT_MS);
 
-async function release(seconds: string): Promise<void> {
-  for (const pid of await processesWith(seconds)) process.kill(pid, 'SIGKILL');
-}
-
-/** `kiln build` of a Dockerfile that hangs; resolves with the build's id once it does. */
+/** Runs `kiln build` of a Dockerfile that hangs, and waits until it does. */
 async function hang(seconds: string): Promise<{ command: ManagedProcess; id: string }> {
   const command = await pool.kiln(['build', '--progress', 'plain', '.'], { Dockerfile: hanging(seconds) });
-  await until('the build hangs', async () => {
-    if (!command.running) throw new Error(`kiln build ended: ${command.lines.join('\n')}`);
+  const isHanging = async () => {
+    if (!command.running) return `kiln build ended: ${command.lines.join('\n')}`;
     return command.lines.some((line) => /\bbegun$/.test(line)) && (await processesWith(seconds)).length > 0;
-  });
+  };
+  await expect.poll(isHanging, POLL).not.toBe(false);
+  expect(await isHanging()).toBe(true);
   const client = await pool.client();
   const { builds } = await client.list({ state: 'running' });
   return { command, id: builds[0]?.id ?? '' };
 }
 
 describe('the pool of infra/compose.yaml', { timeout: STORY_TIMEOUT_MS }, () => {
-  test('builds what the command’s image sends it, and nothing in it runs as root', async () => {
+  test('builds what the command’s image sends, and runs nothing as root', async () => {
     const text = uniqueSeconds();
     const args = ['build', '--progress', 'plain', '.'];
     const command = await pool.kiln(args, { Dockerfile: quick(text) }, 'https://git.example.org/team/app.git');
@@ -53,18 +49,18 @@ describe('the pool of infra/compose.yaml', { timeout: STORY_TIMEOUT_MS }, () => 
     for (const service of ['api', 'scheduler', 'worker']) {
       expect(await pool.inspect(service, '{{.Config.User}} {{.State.Health.Status}}')).toBe('10001:10001 healthy');
     }
-    // What buildx left, in a container of its own, was the worker's to delete.
+    // The worker was able to delete what buildx left, although that runs in a container of its own.
     const data = await pool.setting('KILN_DATA_DIR');
     expect(await readdir(join(data, 'scratch', 'runs'))).toEqual([]);
     expect((await stat(join(data, 'scratch', 'buildx', 'instances'))).uid).toBe(KILN_UID);
   });
 
-  test('a stopped worker finishes its build; meanwhile builds go to a further machine, which joined with its worker alone', async () => {
+  test('a worker that is stopped finishes its build, while other builds go to a further machine that joined with only a worker', async () => {
     const client = await pool.client();
     const seconds = uniqueSeconds();
     const { command, id } = await hang(seconds);
     const stopped = pool.compose('stop', 'worker');
-    await until('the host takes no more', async () => (await client.hosts())[0]?.state === 'draining');
+    await expect.poll(async () => (await client.hosts())[0]?.state, POLL).toBe('draining');
 
     await using further = await pool.furtherMachine(address, { KILN_HOST_NAME: 'further' });
     await further.compose('up', '--detach', '--wait', '--no-build');
@@ -75,7 +71,7 @@ describe('the pool of infra/compose.yaml', { timeout: STORY_TIMEOUT_MS }, () => 
     expect(builds[0]).toMatchObject({ state: 'succeeded', host: 'further' });
 
     expect(await client.get(id)).toMatchObject({ state: 'running', host: 'first' });
-    await release(seconds);
+    await killProcessesWith(seconds);
     expect(await command.exited).toMatchObject({ code: 0 });
     await stopped;
     expect(await pool.inspect('worker', '{{.State.ExitCode}}')).toBe('0');
@@ -83,24 +79,24 @@ describe('the pool of infra/compose.yaml', { timeout: STORY_TIMEOUT_MS }, () => 
     await pool.compose('up', '--detach', '--wait', '--no-build', 'worker');
   });
 
-  test('a Redis that is killed loses nothing', async () => {
+  test('loses no build when Redis is killed', async () => {
     const client = await pool.client();
     const before = (await client.list({})).builds.map(({ id }) => id);
     const seconds = uniqueSeconds();
     const running = await hang(seconds);
     const queued = await pool.kiln(['build', '--progress', 'plain', '.'], { Dockerfile: quick(uniqueSeconds()) });
-    const queuedId = await until('a second build waits', async () => {
-      const { builds } = await client.list({ state: 'queued' });
-      return builds[0]?.id;
-    });
+    const queuedBuild = async () => (await client.list({ state: 'queued' })).builds[0]?.id;
+    await expect.poll(queuedBuild, POLL).toBeDefined();
+    const queuedId = await queuedBuild();
     await pool.compose('kill', '--signal', 'KILL', 'redis');
     await pool.compose('up', '--detach', '--wait', '--no-build', 'redis');
-    // Should that have taken longer than the host's lease, there is a second attempt.
+    // If the restart takes longer than the host's lease, there is a second attempt.
     const ended = Promise.all([running.command.exited, queued.exited]);
-    await until('both end', async () => {
-      await release(seconds);
-      return !running.command.running && !queued.running;
-    });
+    const isRunning = async () => {
+      await killProcessesWith(seconds);
+      return running.command.running || queued.running;
+    };
+    await expect.poll(isRunning, POLL).toBe(false);
     expect(await ended).toMatchObject([{ code: 0 }, { code: 0 }]);
     const { builds } = await client.list({});
     expect(builds.map(({ id }) => id)).toEqual([queuedId, running.id, ...before]);
@@ -108,13 +104,13 @@ describe('the pool of infra/compose.yaml', { timeout: STORY_TIMEOUT_MS }, () => 
     expectWhole(await Array.fromAsync(client.followLog(running.id, { follow: false })), attempts.length);
   });
 
-  test('the password is on no command line', async () => {
+  test('passes the Redis password on no command line', async () => {
     const password = await pool.setting('KILN_REDIS_PASSWORD');
     expect(password).toMatch(/^[0-9a-f]{64}$/);
     expect(await pool.compose('top', 'redis')).not.toContain(password);
   });
 
-  test('a Redis that hangs is seen: scheduler and worker say that they are not ready, and are again afterwards', async () => {
+  test('scheduler and worker report that they are not ready while Redis hangs, and are ready again afterwards', async () => {
     const ready = async (service: string, port = 7701) => {
       const check = ['exec', '-T', service, 'node', '/kiln/check-health.mjs', `http://127.0.0.1:${port}/readyz`];
       return await pool.compose(...check).then(
@@ -125,12 +121,12 @@ describe('the pool of infra/compose.yaml', { timeout: STORY_TIMEOUT_MS }, () => 
     const all = async () => await Promise.all([ready('scheduler'), ready('worker')]);
     expect(await all()).toEqual([true, true]);
     await pool.compose('pause', 'redis');
-    await until('neither is ready', async () => (await all()).every((each) => !each));
+    await expect.poll(all, POLL).toEqual([false, false]);
     await pool.compose('unpause', 'redis');
-    await until('both are ready', async () => (await all()).every((each) => each));
+    await expect.poll(all, POLL).toEqual([true, true]);
   });
 
-  test('taken down, it leaves no tool container behind', async () => {
+  test('leaves no tool container behind when it is taken down', async () => {
     await pool.compose('down', '--timeout', '20');
     const machine = await readFile(join(await pool.setting('KILN_DATA_DIR'), 'machine-id'), 'utf8');
     expect(await containersOf(machine.slice(0, 8))).toEqual([]);

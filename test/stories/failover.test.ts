@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buildRequest } from '@kiln/contracts';
-import { isTerminal, limitDefaults, type Outcome } from '@kiln/domain';
+import { type BuildState, isTerminal, limitDefaults, type Outcome } from '@kiln/domain';
 import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { startScheduler } from '@kiln/scheduler';
 import { Leadership, NotReplicated, openState, type State } from '@kiln/state';
@@ -11,17 +11,18 @@ import { fixedExecutors } from '@kiln/worker/testing';
 import { expect, test } from 'vitest';
 
 const log = createLogger({ app: 'test', level: 'silent' });
+const POLL = { timeout: 60_000, interval: 5 };
 const SUBMITTERS = 4;
 const LONGEST_RUN_MS = 150;
 
-/** What hosts really did, whatever Redis says of it. */
+/** What the hosts really did, whatever Redis contains. */
 class World {
   readonly pushes: string[] = [];
-  /** Builds of which two attempts ran at a time. */
+  /** Builds that had two attempts running at the same time. */
   readonly doubled: string[] = [];
   readonly #live = new Map<string, number>();
 
-  /** An executor that prints, works for a moment, and pushes, unless it was stopped, or its fence has closed. */
+  /** Returns an executor that prints, works for a moment, and pushes, unless it was stopped or its fence has passed. */
   executor(): Executor {
     let fenceAtMs = Number.POSITIVE_INFINITY;
     const run = async ({ buildId, sink }: ExecuteRequest, signal: AbortSignal): Promise<Outcome> => {
@@ -56,7 +57,7 @@ class World {
   }
 }
 
-/** Ends early when it is stopped. */
+/** Simulates work. Ends early when the build is stopped. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);
@@ -67,10 +68,10 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** A pool over Sentinel, each process with connections of its own, and callers that submit builds until they are stopped. */
+/** A pool on a Redis with Sentinel, in which each process has its own connections, and callers that submit builds until they are stopped. */
 class Pool implements AsyncDisposable {
   readonly world = new World();
-  /** Ids that a caller was answered. */
+  /** Ids of the builds whose acceptance a caller was told. */
   readonly accepted: string[] = [];
   readonly #stack = new AsyncDisposableStack();
   readonly #redisUrl: string;
@@ -89,24 +90,21 @@ class Pool implements AsyncDisposable {
     return pool;
   }
 
-  async acceptedSo(count: number): Promise<void> {
-    while (this.accepted.length < count) await new Promise((resolve) => setTimeout(resolve, 5));
+  async hasAccepted(count: number): Promise<void> {
+    await expect.poll(() => this.accepted.length, POLL).toBeGreaterThanOrEqual(count);
   }
 
-  /** Stops the callers and waits until everything that was accepted has ended; answers how it ended. */
+  /** Stops the callers and waits until all accepted builds have ended. Returns their ends by id. */
   async ended(): Promise<Map<string, string>> {
     this.#stopped = true;
     await Promise.all(this.#submitters);
     const { builds } = await this.#state();
     const ends = new Map<string, string>();
+    const stateOf = async (id: string) => (await builds.get(id))?.record.state ?? 'missing';
     for (const id of this.accepted) {
-      for (;;) {
-        const build = await builds.get(id);
-        if (!build) ends.set(id, 'lost');
-        else if (isTerminal(build.record.state)) ends.set(id, build.record.state);
-        if (ends.has(id)) break;
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
+      const isEnded = (state: string) => state === 'missing' || isTerminal(state as BuildState);
+      await expect.poll(() => stateOf(id), POLL).toSatisfy(isEnded);
+      ends.set(id, await stateOf(id));
     }
     return ends;
   }
@@ -157,7 +155,7 @@ class Pool implements AsyncDisposable {
       } catch (error) {
         if (!(error instanceof NotReplicated)) throw error;
       }
-      // As much as the hosts get done.
+      // The rate at which the hosts can keep up.
       await new Promise((resolve) => setTimeout(resolve, 60));
     }
   }
@@ -170,24 +168,24 @@ function expectAllWell({ world, accepted }: Pool, ends: ReadonlyMap<string, stri
   expect(world.doubled).toEqual([]);
 }
 
-test('the master is killed under load: nothing that was accepted is lost, nothing is pushed twice', async () => {
+test('loses no accepted build and pushes none twice when the master is killed under load', async () => {
   await using servers = await TestSentinel.start({ replicas: 2 });
   await using pool = await Pool.start(servers.url);
-  await pool.acceptedSo(25);
+  await pool.hasAccepted(25);
   await servers.killMaster();
-  await pool.acceptedSo(60);
+  await pool.hasAccepted(60);
   expectAllWell(pool, await pool.ended());
 });
 
-test('it is killed after its replicas have fallen behind: what they don’t have was never acknowledged, and isn’t done twice', async () => {
+test('acknowledges nothing that the replicas do not have, and pushes no build twice, when a master that they lag behind is killed', async () => {
   await using servers = await TestSentinel.start({ replicas: 2 });
   await using pool = await Pool.start(servers.url);
-  await pool.acceptedSo(25);
+  await pool.hasAccepted(25);
   await servers.cutReplication();
   const pushesAtCut = pool.world.pushes.length;
-  // What has begun goes on, and ends where nobody but the old master hears of it.
-  while (pool.world.pushes.length === pushesAtCut) await new Promise((resolve) => setTimeout(resolve, 5));
+  // Running builds continue, and end in a state that only the old master knows.
+  await expect.poll(() => pool.world.pushes.length, POLL).toBeGreaterThan(pushesAtCut);
   await servers.killMaster();
-  await pool.acceptedSo(50);
+  await pool.hasAccepted(50);
   expectAllWell(pool, await pool.ended());
 });

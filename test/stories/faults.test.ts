@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { runFaults } from '../faults/fault-run.ts';
 import { startHosts } from '../support/hosts.ts';
 
-/** As `npm run test:faults -- --seed 20 --builds 16` does it. */
-test('16 builds come through workers, hosts, engines, schedulers, APIs, links and Redis failing at random', async () => {
+/** The same as `npm run test:faults -- --calls none --seed 20 --builds 16`. */
+test('keeps every promise to 16 builds while workers, hosts, engines, schedulers, APIs, links and Redis fail at random', async () => {
   await using hosts = await startHosts('a', 'b', 'c');
   const report = await runFaults({ seed: 20, builds: 16, hosts });
   if (report.faults.length > 0) console.error([...report.history, ...report.evidence].join('\n'));

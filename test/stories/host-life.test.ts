@@ -1,12 +1,11 @@
 import { expect, test } from 'vitest';
-import { hanging } from '../support/dockerfiles.ts';
 import { expectWhole, outputOf } from '../support/logs.ts';
-import { startPool } from '../support/pool.ts';
+import { startPool } from '../support/pool/start-pool.ts';
 
-test('a worker that joined by URL and token is drained for an update: it hands back at the deadline and ends by itself', async () => {
+test('a worker that joined by URL and token is drained for an update: it hands its build back at the deadline and exits', async () => {
   const worker: NodeJS.ProcessEnv = { KILN_EXIT_WHEN_DRAINED: 'true' };
   await using pool = await startPool({ workers: [], env: { api: { KILN_JOIN_TOKEN: 'join-me' }, worker } });
-  // All that a worker is given: the API tells it the rest.
+  // This is all that a worker is given; the API tells it the rest.
   Object.assign(worker, {
     KILN_JOIN_URL: pool.client.url,
     KILN_JOIN_TOKEN: 'join-me',
@@ -17,29 +16,26 @@ test('a worker that joined by URL and token is drained for an update: it hands b
   });
   await Promise.all([pool.start('worker', 'a'), pool.start('worker', 'b')]);
 
-  const seconds = pool.sleepSeconds();
-  const { id } = await pool.submit(hanging(seconds));
-  await pool.sleeping(seconds, id);
-  const { host: first = '' } = await pool.client.get(id);
+  const build = await pool.hang();
+  const first = await build.host();
   const second = first === 'a' ? 'b' : 'a';
   const updated = pool.process('worker', first);
   await pool.client.drainHost(first, { deadlineSeconds: 1 });
   expect(await updated.exited).toEqual({ code: 0, signal: null });
-  await pool.sleeping(seconds, id, 2);
+  await build.hangs(2);
   expect((await pool.client.hosts()).map(({ name, state }) => [name, state])).toEqual([[second, 'ready']]);
 
   await pool.start('worker', first);
   expect((await pool.client.hosts()).map(({ state }) => state)).toEqual(['ready', 'ready']);
-  await pool.release(seconds);
-  const build = await pool.client.waitForEnd(id);
-  expect(build).toMatchObject({
+  await build.release();
+  expect(await pool.client.waitForEnd(build.id)).toMatchObject({
     state: 'succeeded',
     attempts: [
       { number: 1, host: first, end: 'lost', failure: { code: 'host_drained' } },
       { number: 2, host: second, end: 'succeeded' },
     ],
   });
-  const log = await pool.log(id);
+  const log = await pool.log(build.id);
   expectWhole(log, 2);
   expect(outputOf(log).match(/begun/g)).toHaveLength(2);
 });

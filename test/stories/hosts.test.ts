@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { startRegistry } from '@kiln/buildkit/testing';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { processesWith, until } from '../support/conditions.ts';
-import { hanging, quick, unique } from '../support/dockerfiles.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { quick, unique } from '../support/dockerfiles.ts';
 import { startHosts, type TestHosts } from '../support/hosts.ts';
 import { expectWhole, outputOf } from '../support/logs.ts';
-import { buildOn } from '../support/occupy.ts';
-import { type Pool, sharedPool } from '../support/pool.ts';
+import type { Pool } from '../support/pool/pool.ts';
+import { sharedPool } from '../support/pool/start-pool.ts';
+import { processesWith } from '../support/processes.ts';
 
 /** Three engines, four more processes and two cores. */
 const PATIENCE_MS = 300_000;
+const POLL = { timeout: 60_000, interval: 50 };
 
 let hosts: TestHosts;
 beforeAll(async () => {
@@ -18,87 +19,87 @@ beforeAll(async () => {
 afterAll(() => hosts?.[Symbol.asyncDispose](), PATIENCE_MS);
 const thePool = sharedPool(() => ({ hosts, leaseTtlMs: 8_000, fenceMarginMs: 4_000 }), PATIENCE_MS);
 
-/** A build that hangs on the host that is given back, as its attempt of this number. */
-async function hangingBuild(pool: Pool): Promise<{ id: string; seconds: string; host: string }> {
-  const seconds = pool.sleepSeconds();
-  const { id } = await pool.submit(hanging(seconds));
-  await pool.sleeping(seconds, id);
-  const { host = '' } = await pool.client.get(id);
-  return { id, seconds, host };
+/** Fails the test unless the next build for this host succeeds there. */
+async function expectTakesBuilds(pool: Pool, host: string): Promise<void> {
+  const { id } = await pool.submit(quick(randomUUID()), { hostLabels: { name: host } });
+  expect(await pool.end(id)).toMatchObject({ state: 'succeeded', host, attempts: [{ number: 1 }] });
 }
 
-test(
-  'a host that is lost in mid-build costs an attempt; the build ends once, on another, and the host comes back',
-  async () => {
+/** Number of processes on this host that have `argument` among their arguments. */
+async function running(host: string, argument: string): Promise<number> {
+  const onHost = new Set(await hosts.host(host).processes());
+  return (await processesWith(argument)).filter((pid) => onHost.has(pid)).length;
+}
+
+/** Waits until the worker has logged, since line `from`, that it discarded the result of a stale attempt. */
+async function expectStale(pool: Pool, host: string, from: number): Promise<void> {
+  const said = () => pool.process('worker', host).lines.slice(from).join('\n');
+  await expect.poll(said, POLL).toContain('attempt is stale; its result is thrown away');
+}
+
+describe('hosts with engines of their own', { timeout: PATIENCE_MS }, () => {
+  test('a host that is lost in mid-build costs one attempt; the build ends once, on another host, and the lost host comes back', async () => {
     const pool = thePool();
-    const { id, seconds, host } = await hangingBuild(pool);
+    const build = await pool.hang();
+    const host = await build.host();
     await pool.lose(host);
-    await pool.sleeping(seconds, id, 2);
-    await pool.release(seconds);
-    const build = await pool.end(id);
-    expect(build).toMatchObject({
+    await build.hangs(2);
+    await build.release();
+    expect(await pool.end(build.id)).toMatchObject({
       state: 'succeeded',
       attempts: [
         { number: 1, host, end: 'lost', failure: { code: 'host_lost' } },
         { number: 2, host: expect.not.stringMatching(host), end: 'succeeded' },
       ],
     });
-    const log = await pool.log(id);
+    const log = await pool.log(build.id);
     expectWhole(log, 2);
     expect(outputOf(log).match(/begun/g)).toHaveLength(2);
     expect(outputOf(log).match(/released/g)).toHaveLength(1);
 
     await pool.bringBack(host);
-    await buildOn(pool, host, () => pool.submit(quick(randomUUID())));
-  },
-  PATIENCE_MS,
-);
+    await expectTakesBuilds(pool, host);
+  });
 
-test(
-  'an engine that dies under a living worker is the host’s fault, not the build’s',
-  async () => {
+  test('an engine that dies while its worker lives is the host’s fault, not the build’s', async () => {
     const pool = thePool();
-    const { id, seconds, host } = await hangingBuild(pool);
+    const build = await pool.hang();
+    const host = await build.host();
     await hosts.host(host).kill();
-    await pool.sleeping(seconds, id, 2);
-    await pool.release(seconds);
-    const build = await pool.end(id);
-    expect(build).toMatchObject({
+    await build.hangs(2);
+    await build.release();
+    expect(await pool.end(build.id)).toMatchObject({
       state: 'succeeded',
       attempts: [
         { number: 1, host, end: 'lost', failure: { code: 'infrastructure' } },
         { number: 2, host: expect.not.stringMatching(host), end: 'succeeded' },
       ],
     });
-    expectWhole(await pool.log(id), 2);
+    expectWhole(await pool.log(build.id), 2);
 
     await hosts.host(host).start();
-    await buildOn(pool, host, () => pool.submit(quick(randomUUID())));
-  },
-  PATIENCE_MS,
-);
+    await expectTakesBuilds(pool, host);
+  });
 
-test(
-  'a host that is cut off from Redis while it pushes stops before its lease ends; what is pushed is the winner’s',
-  async () => {
+  test('a host that is cut off from Redis while it pushes stops before its lease ends; what is pushed is the winner’s', async () => {
     await using registry = await startRegistry({ listenAt: hosts.address });
     const pool = thePool();
     registry.hold('1');
     const tag = `${registry.host}/team/app:1`;
     const { id } = await pool.submit(unique, { tags: [tag], output: { type: 'push' } });
-    await until('attempt 1 pushes', () => registry.waiting('1') === 1);
+    await expect.poll(() => registry.waiting('1'), POLL).toBe(1);
     const { host = '' } = await pool.client.get(id);
     const loser = hosts.host(host);
-    const said = pool.process('worker', host).lines.length;
+    const before = pool.process('worker', host).lines.length;
     await loser.cut({ port: pool.redisPort });
 
-    // Its link to the registry is whole: nothing but the fence can stop this push.
-    await until('attempt 1 no longer pushes', () => registry.waiting('1') === 0);
-    await until('its buildx is gone', async () => (await running(host, 'docker-buildx')) === 0);
+    // Its link to the registry works: only the fence can stop this push.
+    await expect.poll(() => registry.waiting('1'), POLL).toBe(0);
+    await expect.poll(() => running(host, 'docker-buildx'), POLL).toBe(0);
     expect(await pool.leaseOf(host)).toBeGreaterThan(0);
     expect((await pool.client.get(id)).attempts).toHaveLength(1);
 
-    await until('attempt 2 pushes', () => registry.waiting('1') === 1);
+    await expect.poll(() => registry.waiting('1'), POLL).toBe(1);
     registry.release('1');
     const build = await pool.end(id);
     expect(build).toMatchObject({
@@ -108,71 +109,54 @@ test(
         { number: 2, host: expect.not.stringMatching(host), end: 'succeeded' },
       ],
     });
-    // For one push BuildKit and the engine put several manifests: the image's index and what it consists of.
+    // BuildKit and the engine put several manifests for one push: the image's index and its parts.
     const pushed = registry.pushes.map(({ digest }) => digest);
     expect([pushed[0], pushed.at(-1)]).toEqual([build.result?.digest, build.result?.digest]);
     expect(pushed).not.toContain(registry.held[0]?.digest);
     expectWhole(await pool.log(id), 2);
 
-    // Back again, it finds its attempt stale, throws the result away, and takes builds.
+    // When the link works again, the worker finds its attempt stale, discards the result, and takes builds.
     await loser.mend();
-    await until('it is thrown away', () => pool.process('worker', host).lines.slice(said).some(isStale));
+    await expectStale(pool, host, before);
     expect(await pool.client.get(id)).toEqual(build);
-    await buildOn(pool, host, () => pool.submit(quick(randomUUID())));
+    await expectTakesBuilds(pool, host);
     expect(registry.pushes).toHaveLength(pushed.length);
-  },
-  PATIENCE_MS,
-);
+  });
 
-test(
-  'a host that stands still while it builds finds its attempt stale when it goes on',
-  async () => {
+  test('a host that is frozen in mid-build finds its attempt stale when it continues', async () => {
     const pool = thePool();
-    const { id, seconds, host } = await hangingBuild(pool);
-    const said = pool.process('worker', host).lines.length;
+    const build = await pool.hang();
+    const host = await build.host();
+    const before = pool.process('worker', host).lines.length;
     await hosts.host(host).pause();
-    await until('attempt 2 begins', async () => (await pool.client.get(id)).attempts.length === 2);
+    await expect.poll(async () => (await pool.client.get(build.id)).attempts.length, POLL).toBe(2);
     hosts.host(host).resume();
-    await until('the RUN of attempt 1 has ended', async () => (await running(host, seconds)) === 0);
-    await until('it is thrown away', () => pool.process('worker', host).lines.slice(said).some(isStale));
-    await pool.sleeping(seconds, id, 2);
-    await pool.release(seconds);
-    const build = await pool.end(id);
-    expect(build).toMatchObject({ state: 'succeeded', attempts: [{ host, end: 'lost' }, { end: 'succeeded' }] });
-    expectWhole(await pool.log(id), 2);
-  },
-  PATIENCE_MS,
-);
+    await expect.poll(() => running(host, build.seconds), POLL).toBe(0);
+    await expectStale(pool, host, before);
+    await build.hangs(2);
+    await build.release();
+    const ended = await pool.end(build.id);
+    expect(ended).toMatchObject({ state: 'succeeded', attempts: [{ host, end: 'lost' }, { end: 'succeeded' }] });
+    expectWhole(await pool.log(build.id), 2);
+  });
 
-test(
-  'a build that takes three hosts’ workers down fails, and takes no fourth',
-  async () => {
+  test('a build that takes down the workers of three hosts fails, and gets no fourth host', async () => {
     const pool = thePool();
-    const seconds = pool.sleepSeconds();
-    const { id } = await pool.submit(hanging(seconds));
+    const build = await pool.hang();
     const killed: string[] = [];
     for (const attempt of [1, 2, 3]) {
-      await pool.sleeping(seconds, id, attempt);
-      const { host = '' } = await pool.client.get(id);
+      await build.hangs(attempt);
+      const host = await build.host();
       await pool.kill('worker', host);
       killed.push(host);
     }
-    const build = await pool.end(id);
+    const ended = await pool.end(build.id);
     expect(new Set(killed).size).toBe(3);
-    expect(build).toMatchObject({
+    expect(ended).toMatchObject({
       state: 'failed',
       failure: { code: 'poisoned' },
       attempts: killed.map((host) => ({ host, end: 'lost', failure: { code: 'host_lost' } })),
     });
-    expectWhole(await pool.log(id), 3);
-  },
-  PATIENCE_MS,
-);
-
-const isStale = (line: string) => line.includes('attempt is stale; its result is thrown away');
-
-/** How many processes on this host have `argument` among their arguments. */
-async function running(host: string, argument: string): Promise<number> {
-  const onHost = new Set(await hosts.host(host).processes());
-  return (await processesWith(argument)).filter((pid) => onHost.has(pid)).length;
-}
+    expectWhole(await pool.log(build.id), 3);
+  });
+});

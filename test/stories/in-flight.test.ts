@@ -1,50 +1,55 @@
 import { expect, test } from 'vitest';
-import { hanging, quick } from '../support/dockerfiles.ts';
+import { hanging } from '../support/dockerfiles.ts';
 import { expectWhole, outputOf } from '../support/logs.ts';
-import { sharedPool } from '../support/pool.ts';
+import { sharedPool } from '../support/pool/start-pool.ts';
+import { scenario } from '../support/scenario/scenario.ts';
+import type { Story } from '../support/scenario/story.ts';
 
 const thePool = sharedPool(() => ({ apis: 2, slots: 1 }));
 
-test('a newer build of the same key stops the one that runs and ends the one that waits, though its API is killed', async () => {
-  const pool = thePool();
-  const keyed = { concurrencyKey: 'main', supersede: 'running' } as const;
-  const seconds = pool.sleepSeconds();
-  const runs = await pool.submit(hanging(seconds), { concurrencyKey: 'main', supersede: 'queued' });
-  await pool.sleeping(seconds, runs.id);
-  const waits = await pool.submit(quick('waits'), { concurrencyKey: 'main', supersede: 'queued' });
-  const newest = await pool.submit(quick(seconds), keyed);
-  await pool.kill('api', '1');
-  const client = pool.clientOf('2');
-  const [ran, waited, built] = await Promise.all([runs, waits, newest].map(({ id }) => client.waitForEnd(id)));
-  const superseded = { state: 'canceled', supersededBy: newest.id, failure: { code: 'superseded' } };
-  expect(ran).toMatchObject({ ...superseded, attempts: [{ number: 1, end: 'canceled' }] });
-  expect(waited).toMatchObject({ ...superseded, attempts: [] });
-  expect(built).toMatchObject({ state: 'succeeded', attempts: [{ number: 1 }] });
-  await pool.awake(seconds);
+test('a newer build of the same key stops the running one and cancels the waiting one, even if its API is killed', async () => {
+  const older = { concurrencyKey: 'main', supersede: 'queued' } as const;
+  const superseded = (story: Story) => ({
+    ...{ state: 'canceled', supersededBy: story.build('newest').id, failure: { code: 'superseded' } },
+  });
+  await scenario(thePool())
+    .hang('running', older)
+    .submit('waiting', older)
+    .submit('newest', { concurrencyKey: 'main', supersede: 'running' })
+    .kill('api', '1')
+    .expectEnd('running', (story) => ({ ...superseded(story), attempts: [{ number: 1, end: 'canceled' }] }))
+    .expectEnd('waiting', (story) => ({ ...superseded(story), attempts: [] }))
+    .expectEnd('newest', { state: 'succeeded', attempts: [{ number: 1 }] })
+    .expectStopped('running')
+    .run();
 });
 
-test('two callers share one run; the one whose run it is cancels, the other gets log and result', async () => {
-  const pool = thePool();
-  const seconds = pool.sleepSeconds();
-  const same = { name: 'shared', dedupe: true };
-  const first = await pool.submit(hanging(seconds), same);
-  await pool.sleeping(seconds, first.id);
-  const second = await pool.submit(hanging(seconds), same);
-  expect(second).toMatchObject({ state: 'queued', sharedRun: first.id });
-  const { build, confirmed } = await pool.client.cancel(first.id);
-  expect({ confirmed, build }).toMatchObject({ confirmed: true, build: { state: 'running' } });
-  expect(build.releasedAt).toBeDefined();
-  const log = Array.fromAsync(pool.client.followLog(second.id));
-  await pool.release(seconds);
-  expect(await pool.client.waitForEnd(second.id)).toMatchObject({
-    state: 'succeeded',
-    attempts: [],
-    sharedRun: first.id,
-  });
-  expectWhole(await log, 1);
-  expect(outputOf(await log)).toContain('released');
-  expect((await pool.client.get(first.id)).attempts).toHaveLength(1);
-  const { redis, keys } = await pool.state();
-  const left = await redis.keys(`${keys.prefix}*`);
-  expect(left.filter((key) => /:(?:share|interest|due|concurrency)\b/.test(key))).toEqual([]);
+test('two callers share one run: when the caller that started it cancels, the other one gets its log and its result', async () => {
+  const shared = { name: 'shared', dedupe: true };
+  await scenario(thePool())
+    .hang('first', shared)
+    .submit('second', (story) => ({ ...shared, dockerfile: hanging(story.hanging('first').seconds) }))
+    .step('expect the second to share the run', async ({ build }) => {
+      expect(build('second')).toMatchObject({ state: 'queued', sharedRun: build('first').id });
+    })
+    .step('cancel the first', async ({ pool, build }) => {
+      const canceled = await pool.client.cancel(build('first').id);
+      expect(canceled).toMatchObject({ confirmed: true, build: { state: 'running', releasedAt: expect.any(String) } });
+    })
+    .follow('second')
+    .release('first')
+    .expectEnd('second', (story) => ({ state: 'succeeded', attempts: [], sharedRun: story.build('first').id }))
+    .step('expect the whole log of one run', async ({ pool, build, followed }) => {
+      const { ended, records } = followed('second');
+      await ended;
+      expectWhole(records, 1);
+      expect(outputOf(records)).toContain('released');
+      expect((await pool.client.get(build('first').id)).attempts).toHaveLength(1);
+    })
+    .step('expect no key of the shared run to be left', async ({ pool }) => {
+      const { redis, keys } = await pool.state();
+      const left = await redis.keys(`${keys.prefix}*`);
+      expect(left.filter((key) => /:(?:share|interest|due|concurrency)\b/.test(key))).toEqual([]);
+    })
+    .run();
 });

@@ -5,30 +5,27 @@ import { buffer } from 'node:stream/consumers';
 import { KilnClient } from '@kiln/client';
 import { formatToken, TOKEN_BYTES } from '@kiln/domain';
 import { expect, onTestFinished, test } from 'vitest';
-import { until } from '../support/conditions.ts';
-import { contextOf } from '../support/context.ts';
 import { DEBIAN } from '../support/dockerfiles.ts';
 import { removeBuilders } from '../support/engine.ts';
-import { outputOf } from '../support/logs.ts';
-import { type Pool, startPool } from '../support/pool.ts';
+import type { Pool } from '../support/pool/pool.ts';
+import { scenario } from '../support/scenario/scenario.ts';
+import type { ScenarioBuild, Story } from '../support/scenario/story.ts';
 
-/** As a fork's build is submitted: by a credential of the team's that is untrusted. */
-async function stranger(pool: Pool): Promise<KilnClient> {
+const POLL = { timeout: 60_000, interval: 100 };
+const STEP = 'RUN --mount=type=cache,id=left,sharing=locked,target=/c echo built >> /c/log; cat /c/log';
+
+/** A client by which builds of forks are submitted: its token is the team's, but untrusted. */
+async function forkClient(pool: Pool): Promise<KilnClient> {
   const token = formatToken('api', Buffer.alloc(TOKEN_BYTES, 7));
   const scopes = ['builds:read', 'builds:write', 'logs:read'] as const;
   const { tokens } = await pool.state();
   await tokens.create(token, {
-    kind: 'api',
-    name: 'fork',
-    team: 'default',
-    scopes,
-    trust: 'untrusted',
-    createdBy: 'test',
+    ...{ kind: 'api', name: 'fork', team: 'default', scopes, trust: 'untrusted', createdBy: 'test' },
   });
   return new KilnClient({ url: pool.client.url, token });
 }
 
-/** A root file system as a tar, for a BuildKit that has none of the engine's images. */
+/** Builds a root file system as a tar, for a BuildKit that has none of the engine's images. */
 async function smallRoot(pool: Pool): Promise<Buffer> {
   const { id } = await pool.submit(
     [
@@ -43,55 +40,62 @@ async function smallRoot(pool: Pool): Promise<Buffer> {
   return await buffer(Readable.from((await pool.client.artifact(id)).body));
 }
 
-test('an untrusted build waits for a host that keeps its class apart, and shares nothing there with trusted builds of its repo', async () => {
-  const worker: NodeJS.ProcessEnv = {};
-  await using pool = await startPool({ workers: ['plain'], env: { worker } });
-  const fork = await stranger(pool);
-  const step = 'RUN --mount=type=cache,id=left,sharing=locked,target=/c echo built >> /c/log; cat /c/log';
-  const Dockerfile = `FROM scratch\nADD root.tar /\n${step}\n`;
-  const context = await contextOf({ Dockerfile, 'root.tar': await smallRoot(pool) });
-  const submit = (client: KilnClient) => client.submit({ source: { type: 'upload', name: 'app' } }, { context });
+async function expectReasonToWait({ pool, build }: Story): Promise<void> {
+  const last = async () => (await pool.client.placement(build('app').id)).decisions.at(-1);
+  await expect
+    .poll(last, POLL)
+    .toMatchObject({ host: null, reason: 'none_untrusted', considered: [{ verdict: 'trust_missing' }] });
+}
 
-  const { id } = await submit(fork);
-  const waits = await until('it is told why it waits', async () => {
-    const { decisions } = await pool.client.placement(id);
-    return decisions.at(-1);
-  });
-  expect(waits).toMatchObject({ host: null, reason: 'none_untrusted', considered: [{ verdict: 'trust_missing' }] });
-
-  worker.KILN_DRIVER = 'docker-container';
-  worker.KILN_ISOLATION = 'team';
-  await pool.start('worker', 'apart');
+async function removeBuildersAtEnd({ pool }: Story): Promise<void> {
   const machine = await readFile(join(pool.dataDir('worker', 'apart'), 'machine-id'), 'utf8');
   onTestFinished(() => removeBuilders(machine.slice(0, 8)));
-  const built = await pool.end(id);
-  expect(built).toMatchObject({ state: 'succeeded', trust: 'untrusted', host: 'apart' });
-  expect(outputOf(await pool.log(id))).toBe('built\n');
+}
 
-  await pool.client.cordonHost('plain');
-  const trusted = await submit(pool.client);
-  expect(await pool.end(trusted.id)).toMatchObject({ state: 'succeeded', trust: 'trusted', host: 'apart' });
-  expect(outputOf(await pool.log(trusted.id))).toBe('built\n');
-  const again = await submit(fork);
-  expect((await pool.end(again.id)).steps).toEqual({ total: 2, cached: 2 });
-
-  // Another team’s build of the same repo finds nothing of that, either.
-  const other = await pool.client.submit({ source: { type: 'upload', name: 'app' }, team: 'ops' }, { context });
-  expect(await pool.end(other.id)).toMatchObject({ state: 'succeeded', trust: 'trusted', host: 'apart' });
-  expect(outputOf(await pool.log(other.id))).toBe('built\n');
-
-  const held = await until('the caches of all are known', async () => {
+async function expectThreeDomains({ pool }: Story): Promise<void> {
+  const held = async () => {
     const { inventory } = await pool.client.host('apart');
-    return inventory?.mounts.length === 3 && inventory.repos.length === 3 && inventory;
+    return {
+      repos: inventory?.repos.map(({ repo, trust, team }) => `${repo} ${trust} ${team}`).sort(),
+      domains: inventory?.mounts.map(({ domain }) => domain).sort(),
+    };
+  };
+  await expect.poll(held, POLL).toEqual({
+    repos: ['app trusted default', 'app trusted ops', 'app untrusted default'],
+    domains: ['trusted team default', 'trusted team ops', 'untrusted team default'],
   });
-  expect(held.repos.map(({ repo, trust, team }) => [repo, trust, team]).sort()).toEqual([
-    ['app', 'trusted', 'default'],
-    ['app', 'trusted', 'ops'],
-    ['app', 'untrusted', 'default'],
-  ]);
-  expect(held.mounts.map(({ domain }) => domain).sort()).toEqual([
-    'trusted team default',
-    'trusted team ops',
-    'untrusted team default',
-  ]);
+}
+
+test('an untrusted build waits for a host that keeps trust classes apart, and shares nothing there with trusted builds', async () => {
+  let app: ScenarioBuild = { dockerfile: `FROM scratch\nADD root.tar /\n${STEP}\n` };
+  let fork: ScenarioBuild = {};
+  await scenario()
+    .redis()
+    .host('plain')
+    .host('apart', { starts: 'later', env: { KILN_DRIVER: 'docker-container', KILN_ISOLATION: 'team' } })
+    .step('prepare the builds', async ({ pool }) => {
+      app = { ...app, files: { 'root.tar': await smallRoot(pool) } };
+      fork = { ...app, by: await forkClient(pool) };
+    })
+
+    .submit('app', () => fork)
+    .step('expect the reason why it waits', expectReasonToWait)
+    .start('worker', 'apart')
+    .step('have its builders removed at the end', removeBuildersAtEnd)
+    .expectEnd('app', { state: 'succeeded', trust: 'untrusted', host: 'apart' })
+    .expectOutput('app', 'built\n')
+
+    .step('leave only the host that keeps them apart', ({ pool }) => pool.client.cordonHost('plain'))
+    .submit('app#2', () => app)
+    .expectEnd('app#2', { state: 'succeeded', trust: 'trusted', host: 'apart' })
+    .expectOutput('app#2', 'built\n')
+    .submit('app#3', () => fork)
+    .expectEnd('app#3', { steps: { total: 2, cached: 2 } })
+
+    // A build of another team and the same repo finds nothing of it, either.
+    .submit('app#4', () => ({ ...app, team: 'ops' }))
+    .expectEnd('app#4', { state: 'succeeded', trust: 'trusted', host: 'apart' })
+    .expectOutput('app#4', 'built\n')
+    .step('expect the caches of three domains', expectThreeDomains)
+    .run();
 }, 180_000);

@@ -15,7 +15,7 @@ const COMPOSE_FILE = new URL('../../infra/compose.yaml', import.meta.url).pathna
 const INIT = new URL('../../infra/compose-init', import.meta.url).pathname;
 const IMAGES = ['api', 'scheduler', 'worker', 'cli'];
 
-/** The images that infra/setup chose; a published one where it isn't told. */
+/** Settings of every project: the base images that infra/setup chose, and a driver that works with them. */
 const BASES = {
   KILN_BASE_IMAGE: process.env.KILN_EXAMPLE_NODE_IMAGE ?? 'kiln.local/node:24',
   KILN_REDIS_IMAGE: process.env.KILN_REDIS_IMAGE ?? 'kiln.local/redis:1',
@@ -26,25 +26,25 @@ const BASES = {
 
 export type Settings = Readonly<Record<string, string>>;
 
-/** Runs infra/compose-init; rejects with what it said. */
+/** Runs infra/compose-init. Returns its output. @throws Error with what it wrote to stderr */
 export async function composeInit(...args: string[]): Promise<string> {
   const { stdout } = await run(INIT, args);
   return stdout;
 }
 
-/** The shell's own settings would win over those of the file. Attestations of images that live for a minute say nothing. */
+/** The environment without Kiln's settings, which would override those of the `.env` file; and without attestations of the short-lived images. */
 function bareEnv(): NodeJS.ProcessEnv {
   const others = Object.entries(process.env).filter(([name]) => !/^(KILN|COMPOSE)_/.test(name));
   return { ...Object.fromEntries(others), BUILDX_NO_DEFAULT_ATTESTATIONS: '1' };
 }
 
-/** docker compose with infra/compose.yaml; rejects with what it said. */
+/** Runs docker compose with infra/compose.yaml. Returns its output. @throws Error with what it wrote to stderr */
 export async function compose(args: readonly string[]): Promise<string> {
   const { stdout } = await run('docker', ['compose', '-f', COMPOSE_FILE, ...args], { env: bareEnv() });
   return stdout;
 }
 
-/** What infra/compose.yaml runs on one machine, under a name, ports and directories of its own. */
+/** A project of infra/compose.yaml on one machine, with its own name, ports and directories. */
 export class ComposeProject implements AsyncDisposable {
   readonly name: string;
   readonly dir: string;
@@ -58,7 +58,7 @@ export class ComposeProject implements AsyncDisposable {
     this.#builtImages = builtImages;
   }
 
-  /** A pool, with its images built; not yet up. */
+  /** Creates a pool and builds its images. The pool is not up yet. */
   static async pool(settings: Settings): Promise<ComposeProject> {
     const id = randomBytes(4).toString('hex');
     const prefix = `kiln-test-${id}/`;
@@ -68,7 +68,7 @@ export class ComposeProject implements AsyncDisposable {
       {
         ...BASES,
         KILN_IMAGE_PREFIX: prefix,
-        // Images of other digests than those of a project beside this one, whose removal would take ours along.
+        // Makes the images' digests unique, so that the removal of another project's images does not remove these.
         KILN_REVISION: id,
         KILN_PORT: `${await freePort()}`,
         KILN_REDIS_PORT: `${await freePort()}`,
@@ -85,7 +85,7 @@ export class ComposeProject implements AsyncDisposable {
     }
   }
 
-  /** A further machine of this pool, which lies on the same one. */
+  /** Creates a further machine of this pool, which in the test is the same machine. */
   async furtherMachine(address: string, settings: Settings): Promise<ComposeProject> {
     const joining = await composeInit('--env-file', this.envFile, 'join', address);
     const images = { ...BASES, KILN_IMAGE_PREFIX: await this.setting('KILN_IMAGE_PREFIX') };
@@ -107,12 +107,12 @@ export class ComposeProject implements AsyncDisposable {
     return ['--project-name', this.name, '--env-file', this.envFile, ...args];
   }
 
-  /** Rejects with what it said. */
+  /** Runs docker compose for this project. Returns its output. @throws Error with what it wrote to stderr */
   compose(...args: string[]): Promise<string> {
     return compose(this.#args(args));
   }
 
-  /** One command line of the `cli` image, with these files in its working directory, a clone of `remote` if there is one. */
+  /** Runs the `cli` image with these arguments. Its working directory has these files, and is a clone of `remote`, if given. */
   async kiln(args: readonly string[], files: ContextFiles = {}, remote?: string): Promise<ManagedProcess> {
     const work = await mkdtemp(join(this.dir, 'work-'));
     if (remote !== undefined) {
@@ -120,7 +120,7 @@ export class ComposeProject implements AsyncDisposable {
       await run('git', ['-C', work, 'remote', 'add', 'origin', remote]);
     }
     for (const [name, content] of Object.entries(files)) await writeFile(join(work, name), content);
-    // As this user, to whom the files belong.
+    // Runs as this user, who owns the files.
     const user = `${process.getuid?.()}:${process.getgid?.()}`;
     const inContainer = ['run', '--rm', '-T', '--no-deps', '--user', user, '-v', `${work}:/work:ro`, 'cli', ...args];
     const argv = ['compose', '-f', COMPOSE_FILE, ...this.#args(inContainer)];
@@ -137,17 +137,17 @@ export class ComposeProject implements AsyncDisposable {
     return new KilnClient({ url: `http://${host}:${port}`, token: await this.setting('KILN_TOKEN') });
   }
 
-  /** A field of `docker inspect` of a service's (first) container, running or not. */
+  /** Returns a field of `docker inspect` of a service's first container, which need not be running. */
   async inspect(service: string, format: string): Promise<string> {
     const id = (await this.compose('ps', '--all', '--quiet', service)).trim().split('\n')[0] ?? '';
     const { stdout } = await run('docker', ['inspect', '--format', format, id]);
     return stdout.trim();
   }
 
-  /** Takes everything away: containers, volumes, images, files. */
+  /** Removes everything: containers, volumes, images, files. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.compose('down', '--volumes', '--timeout', '20');
-    // Those of `run`, where a test broke off, `down` leaves.
+    // After a failed test there may be containers of `run`, which `down` does not remove.
     const label = `label=com.docker.compose.project=${this.name}`;
     const { stdout } = await run('docker', ['ps', '--all', '--quiet', '--filter', label]);
     const left = stdout.split('\n').filter((id) => id !== '');
@@ -157,7 +157,7 @@ export class ComposeProject implements AsyncDisposable {
   }
 }
 
-/** Where containers reach this machine: the engine's own address on its default network. */
+/** Returns the address by which containers reach this machine: the engine's own on its default network. */
 export async function engineAddress(): Promise<string> {
   const format = '{{(index .IPAM.Config 0).Gateway}}';
   const { stdout } = await run('docker', ['network', 'inspect', 'bridge', '--format', format]);

@@ -4,7 +4,7 @@ import { pack } from 'tar-stream';
 
 export type ContextFiles = Readonly<Record<string, string | Buffer>>;
 
-/** A build context of these files. */
+/** Makes a build context of these files. */
 export async function contextOf(files: ContextFiles): Promise<ContextUpload> {
   const tar = pack();
   for (const [name, content] of Object.entries(files)) tar.entry({ name, mtime: new Date(0) }, content);

@@ -1,10 +1,10 @@
-/** A base image as `infra/setup` made or chose it. */
+/** Base image that `infra/setup` made or chose. */
 export const DEBIAN = process.env.KILN_EXAMPLE_DEBIAN_IMAGE ?? 'kiln.local/debian:bookworm-slim';
 
-/** Says `begun`, hangs until `release(seconds)` or its own end, then says `released`. */
+/** Prints `begun`, sleeps until it is released, then prints `released`. See `HangingBuild`. */
 export const hanging = (seconds: string) => `FROM ${DEBIAN}\nRUN echo begun; sleep ${seconds} || true; echo released\n`;
 
-/** Prints a numbered line each 20 ms until `release(seconds)`, then `released`. */
+/** Prints a numbered line every 20 ms until it is released, then `released`. */
 export const chatting = (seconds: string) =>
   [
     `FROM ${DEBIAN}`,
@@ -13,14 +13,14 @@ export const chatting = (seconds: string) =>
     '',
   ].join('\n');
 
-/** A small image that no cache has yet. */
+/** A small image, not cached if `text` is new. */
 export const quick = (text: string) =>
   `FROM ${DEBIAN} AS build\nRUN echo ${text} > /f\nFROM scratch\nCOPY --from=build /f /f\n`;
 
-/** A small image that is another one each time it is built without a cache. */
+/** A small image that differs each time it is built without a cache. */
 export const unique = `FROM ${DEBIAN} AS build\nRUN cat /proc/sys/kernel/random/uuid > /f\nFROM scratch\nCOPY --from=build /f /f\n`;
 
-/** Finds what it left in a cache mount of its repo, and says `found the cache warm`; or says `cold`, and takes so many seconds longer. */
+/** Prints `found the cache warm` if a build of the repo has filled its cache mount; otherwise `found the cache cold`, and takes `coldSeconds` longer. */
 export const warmable = (text: string, coldSeconds: number) =>
   [
     `FROM ${DEBIAN} AS build`,

@@ -22,7 +22,7 @@ function call(method: string, path: string, socketPath = SOCKET): Promise<Answer
   });
 }
 
-/** Names of the containers, running or not, that belong to the worker of this instance (the start of its machine's id). */
+/** Lists the containers, running or not, of a worker. @param instance start of the worker's machine id */
 export async function containersOf(instance: string, socket?: string): Promise<string[]> {
   const filters = encodeURIComponent(JSON.stringify({ label: [`kiln.instance=${instance}`] }));
   const { body } = await call('GET', `/containers/json?all=true&filters=${filters}`, socket);
@@ -33,7 +33,7 @@ export async function removeContainer(name: string, socket?: string): Promise<vo
   await call('DELETE', `/containers/${name}?force=true&v=true`, socket);
 }
 
-/** Removes the builders of their own that a worker of this instance made, with their caches: they outlast workers by right. */
+/** Removes the builders that a worker of this instance created, with their caches: they outlive workers by design. */
 export async function removeBuilders(instance: string): Promise<void> {
   const filters = encodeURIComponent(JSON.stringify({ name: [`^/buildx_buildkit_kiln-.*-${instance}-`] }));
   const { body } = await call('GET', `/containers/json?all=true&filters=${filters}`);

@@ -14,7 +14,7 @@ import { TestHost } from './hosts/test-host.ts';
 const JANITOR = new URL('./hosts/janitor.sh', import.meta.url).pathname;
 const IMAGES = [DEBIAN, process.env.KILN_TOOL_IMAGE ?? 'kiln.local/tool:1'];
 
-/** Starts hosts of these names, each with its own engine, as `TestHost` says. About 5 s each. Dispose of them when the tests are over. */
+/** Starts hosts with these names, each with its own engine; see `TestHost`. Takes some seconds. The caller disposes of them. */
 export async function startHosts(...names: string[]): Promise<TestHosts> {
   await requireHosts(IMAGES);
   const network = await LabNetwork.take();
@@ -29,12 +29,12 @@ export async function startHosts(...names: string[]): Promise<TestHosts> {
   }
 }
 
-/** Several hosts on this machine, on a network of their own. */
+/** Several hosts on this machine, in a network of their own. */
 export class TestHosts implements AsyncDisposable {
   readonly #network: LabNetwork;
   readonly #dir: string;
   readonly #hosts = new Map<string, TestHost>();
-  /** Ends with this process, and then takes the hosts with it. */
+  /** Notices when this process ends, however it ends, and then removes the hosts. */
   readonly #janitor: ChildProcessByStdio<Writable, null, Readable>;
 
   constructor(network: LabNetwork, dir: string) {
@@ -65,7 +65,7 @@ export class TestHosts implements AsyncDisposable {
     await rm(images);
   }
 
-  /** Of this machine, as the hosts see it: where Redis, API and registries listen for them. */
+  /** Address of this machine in the hosts' network, at which Redis, API and registries listen for them. */
   get address(): string {
     return this.#network.address;
   }
@@ -80,21 +80,21 @@ export class TestHosts implements AsyncDisposable {
 
   host(name: string): TestHost {
     const host = this.#hosts.get(name);
-    if (!host) throw new Error(`no host ${name}; there are: ${this.names.join(', ')}`);
+    if (!host) throw new Error(`no host named ${name}, expected one of: ${this.names.join(', ')}`);
     return host;
   }
 
-  /** Back to hosts that work, whatever a test did to them. */
+  /** Restores working hosts, whatever a test did to them. */
   async recover(): Promise<void> {
     await Promise.all([...this.#hosts.values()].map((host) => host.recover()));
   }
 
-  /** Leaves nothing; throws, and says what, where something stays. */
+  /** Removes everything. @throws Error that lists what could not be removed */
   async [Symbol.asyncDispose](): Promise<void> {
     const said = text(this.#janitor.stderr);
     const exited = once(this.#janitor, 'exit');
     this.#janitor.stdin.end();
     const [code] = await exited;
-    if (code !== 0) throw new Error(`the hosts' janitor ended with ${code}: ${await said}`);
+    if (code !== 0) throw new Error(`the hosts' janitor exited with ${code}: ${await said}`);
   }
 }

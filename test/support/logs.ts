@@ -3,12 +3,12 @@ import { expect } from 'vitest';
 
 export type BuildLog = readonly IdentifiedLogRecord[];
 
-/** What the steps printed. */
+/** Output of the steps. */
 export function outputOf(log: BuildLog): string {
   return log.map((record) => (record.type === 'output' ? record.data : '')).join('');
 }
 
-/** Fails the test unless the log is whole: `attempts` in their order, each numbered 1..n and closed by its one `end`; the last ends the build. */
+/** Expects a whole log: `attempts` attempts in order, each numbered 1..n and closed by its only `end`; the last one ends the build. */
 export function expectWhole(log: BuildLog, attempts: number): void {
   const positions = log.map(({ id }) => {
     const position = parseLogId(id);
@@ -30,7 +30,7 @@ function numbers(upTo: number): number[] {
   return Array.from({ length: upTo }, (_, i) => i + 1);
 }
 
-/** Fails the test unless what `chatting` printed is `line 1`, `line 2`, … in each attempt, none missing and none twice. */
+/** Expects the output of `chatting`: `line 1`, `line 2`, … in each attempt, none missing and none twice. */
 export function expectNumbered(log: BuildLog): void {
   const attempts = Map.groupBy(log, ({ id }) => parseLogId(id)?.attempt);
   for (const records of attempts.values()) {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { until } from './conditions.ts';
+import { until } from './until.ts';
 
 /** A line of an app's log, as pino writes it. */
 export interface LogLine {
@@ -14,7 +14,7 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Ended with this process, however that ends: a test that is itself killed leaves nothing running. */
+/** Children that are killed when this process exits. */
 const alive = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of alive) child.kill('SIGKILL');
@@ -22,7 +22,7 @@ process.on('exit', () => {
 
 const READY_TIMEOUT_MS = 120_000;
 
-/** A child process, with all that it says. */
+/** A child process and the lines it has written. */
 export class ManagedProcess {
   readonly title: string;
   readonly lines: string[] = [];
@@ -45,7 +45,7 @@ export class ManagedProcess {
   }
 
   get pid(): number {
-    if (this.#child.pid === undefined) throw new Error(`${this.title} was never started`);
+    if (this.#child.pid === undefined) throw new Error(`${this.title} could not be started`);
     return this.#child.pid;
   }
 
@@ -58,7 +58,7 @@ export class ManagedProcess {
     this.#child.kill(name);
   }
 
-  /** Signals, and waits for the end. */
+  /** Sends the signal and waits until the process has ended. */
   async end(name: NodeJS.Signals): Promise<Exit> {
     if (this.running) {
       this.signal(name);
@@ -67,13 +67,13 @@ export class ManagedProcess {
     return await this.exited;
   }
 
-  /** The first line of its log with this message; waits for it, and throws where the process ends before. */
+  /** Waits for the first line of its log with this message. @throws Error if the process ends before */
   async said(msg: string, timeoutMs = READY_TIMEOUT_MS): Promise<LogLine> {
     return await until(
-      `${this.title} says “${msg}”`,
+      `${this.title} logs "${msg}"`,
       () => {
         const line = this.find(msg);
-        if (!line && !this.running) throw new Error(`${this.title} ended before it said “${msg}”`);
+        if (!line && !this.running) throw new Error(`${this.title} ended before it logged "${msg}"`);
         return line;
       },
       timeoutMs,

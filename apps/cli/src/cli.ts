@@ -1,105 +1,59 @@
 import { safeText } from '@kiln/contracts';
-import { auditCommand } from './audit/command.ts';
-import { buildCommand } from './build/command.ts';
-import { cancelCommand } from './commands/cancel.ts';
-import { hostsCommand } from './commands/hosts.ts';
-import { logsCommand } from './commands/logs.ts';
-import { psCommand } from './commands/ps.ts';
-import { retryCommand } from './commands/retry.ts';
-import { whoamiCommand } from './commands/whoami.ts';
-import { whyCommand } from './commands/why.ts';
-import { configCommand } from './config/command.ts';
-import { explainError } from './connection/explain-error.ts';
-import { connectionCommand } from './forge/connection-command.ts';
-import { deliveriesCommand } from './forge/deliveries.ts';
-import { deliveryCommand } from './forge/delivery.ts';
-import { hookCommand } from './hook/command.ts';
-import { hostCommand } from './host/command.ts';
-import { FlagError, UsageError } from './io/errors.ts';
+import { CATALOG, COMMANDS } from './commands/catalog.ts';
+import { localCommand } from './framework/command.ts';
+import { nearest } from './framework/edit-distance.ts';
+import { type HelpPage, renderHelp } from './framework/help.ts';
+import { referenceMarkdown } from './framework/reference.ts';
+import { UsageError } from './io/errors.ts';
 import { EXIT } from './io/exit-codes.ts';
-import { editDistance } from './io/flags.ts';
-import { rows, wrap } from './io/help.ts';
 import type { Io } from './io/output.ts';
-import { limitsCommand } from './limits/command.ts';
-import { scheduleCommand } from './schedule/command.ts';
-import { secretCommand } from './secret/command.ts';
-import { gitTokenCommand } from './secret/git-token.ts';
-import { registryCommand } from './secret/registry.ts';
-import { tokenCommand } from './token/command.ts';
+import { explainError } from './server/explain-error.ts';
 
-interface Command {
-  readonly about: string;
-  readonly run: (args: readonly string[], io: Io) => Promise<number>;
-}
-
-const COMMANDS: Readonly<Record<string, Command>> = {
-  build: { about: 'Build an image on the pool; takes the flags of docker buildx build', run: buildCommand },
-  logs: { about: 'Print or follow the log of a build', run: logsCommand },
-  ps: { about: 'List builds', run: psCommand },
-  cancel: { about: 'Cancel builds', run: cancelCommand },
-  retry: { about: 'Submit a build again', run: retryCommand },
-  why: { about: 'Say why a build runs where it runs, or waits', run: whyCommand },
-  hosts: { about: 'List the hosts of the pool', run: hostsCommand },
-  host: { about: 'Cordon, drain, set or remove a host', run: hostCommand },
-  secret: { about: 'Keep secrets for builds', run: secretCommand },
-  registry: { about: 'Keep logins to registries for builds', run: registryCommand },
-  'git-token': { about: 'Keep tokens by which builds read repositories', run: gitTokenCommand },
-  token: { about: 'Create, list and revoke tokens', run: tokenCommand },
-  connection: { about: 'Connect forges, whose webhooks make builds', run: connectionCommand },
-  deliveries: { about: 'List webhooks that came, and what they made', run: deliveriesCommand },
-  delivery: { about: 'Say what became of a webhook, or work on it once more', run: deliveryCommand },
-  hook: { about: 'Have Kiln call an address when builds begin or end', run: hookCommand },
-  schedule: { about: 'Have something built by the clock', run: scheduleCommand },
-  limits: { about: 'Say what you may do at most; set what teams and tokens may', run: limitsCommand },
-  audit: { about: 'Print who did what', run: auditCommand },
-  whoami: { about: 'Say who Kiln takes you for', run: whoamiCommand },
-  worker: {
-    about: 'Run a worker here that joins a pool elsewhere',
-    run: async (args, io) => (await import('./worker/worker.ts')).runWorker(args, io),
-  },
-  config: { about: 'Check a .kiln.yaml, or say which builds an event would make', run: configCommand },
-  up: {
-    about: 'Start Kiln here: API, scheduler and a worker in one process',
-    run: async (args) => (await import('./up/up.ts')).runUp([...args]),
-  },
-};
-
-/** Runs one command line and gives back the exit code. Never throws: whatever goes wrong has been said on stderr. */
+/** Runs a command line and returns the exit code. Never throws: errors are printed to standard error. */
 export async function runCli(argv: readonly string[], io: Io): Promise<number> {
-  const [name, ...args] = argv;
   try {
-    if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-      const [about] = args;
-      if (about !== undefined && Object.hasOwn(COMMANDS, about)) return await runCli([about, '--help'], io);
-      io.out.write(overview(io.out.columns));
-      return name === undefined ? EXIT.usage : EXIT.ok;
-    }
-    const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-    if (!command) throw new UsageError(unknownCommand(name));
-    return await command.run(args, io);
+    return await run(argv, io);
   } catch (error) {
     const explained = explainError(error);
     const text = explained ?? (error instanceof Error ? (error.stack ?? error.message) : String(error));
     io.err.line(`kiln: ${safeText(text)}`);
-    if (error instanceof FlagError) {
-      io.err.line(`See \`kiln ${name} --help\`.`);
-    }
     return EXIT.usage;
   }
 }
 
-function unknownCommand(name: string): string {
-  const near = Object.keys(COMMANDS).find((known) => editDistance(name, known) <= 2);
-  return `there is no command ${JSON.stringify(name)}${near ? `; did you mean ${near}?` : '; see kiln --help'}`;
+async function run([name, ...args]: readonly string[], io: Io): Promise<number> {
+  if (name === undefined || name === '--help' || name === '-h') {
+    io.out.write(renderHelp(OVERVIEW, io.out.columns));
+    return name === undefined ? EXIT.usage : EXIT.ok;
+  }
+  const command = name === 'help' ? helpCommand : Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command) return command.run(args, io);
+  const meant = nearest(name, Object.keys(COMMANDS));
+  throw new UsageError(`no command ${JSON.stringify(name)}; ${meant ? `did you mean ${meant}?` : 'see kiln --help'}`);
 }
 
-function overview(columns: number): string {
-  const commands = rows(
-    Object.entries(COMMANDS).map(([name, { about }]) => [name, about]),
-    columns,
-  );
-  const about = 'Kiln: a self-hosted pool of stateful build workers.';
-  const more =
-    'Flags of a command: kiln COMMAND --help. Which Kiln: --url and --token, else KILN_URL and KILN_TOKEN, else the one that `kiln up` started here.';
-  return `Usage: kiln COMMAND\n\n${wrap(about, columns)}\n\nCommands:\n${commands}\n\n${wrap(more, columns)}\n`;
-}
+const OVERVIEW: HelpPage = {
+  usage: 'kiln COMMAND',
+  about: 'Kiln, a self-hosted pool of stateful build workers.',
+  sections: CATALOG.map(({ title, commands }) => ({
+    title,
+    rows: Object.entries(commands).map(([name, { summary }]) => [name, summary] as const),
+  })),
+  footer:
+    'Run kiln COMMAND --help for the flags of a command.\n\n' +
+    'Commands talk to the Kiln that --url and --token name, or else KILN_URL and KILN_TOKEN, or else the one that kiln up started on this machine.',
+};
+
+const helpCommand = localCommand(
+  {
+    name: 'help',
+    synopsis: '[COMMAND...]',
+    summary: 'Show the help of a command',
+    operands: [0, 2],
+    flags: { markdown: { kind: 'bool', help: 'Print the reference of all commands as Markdown' } },
+  },
+  async ({ flags, operands, io }) => {
+    if (flags.markdown) io.out.write(referenceMarkdown(CATALOG));
+    return flags.markdown ? EXIT.ok : run([...operands, '--help'], io);
+  },
+);

@@ -20,7 +20,7 @@ const io: Io = {
   exitNow: (code) => process.exit(code),
 };
 
-// `kiln logs … | head`: the reader has seen enough, which isn't an error.
+// EPIPE, as in `kiln logs … | head`, means that the reader has seen enough. That isn't an error.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 }

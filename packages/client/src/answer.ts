@@ -5,8 +5,8 @@ import { KilnBadAnswer, KilnProblem } from './errors.ts';
 const SHOWN_CHARS = 200;
 
 /**
- * Checks an answer by its schema. Fields that the schema doesn't know are dropped instead of refused, so that a client
- * goes on working against a newer API; anything else that doesn't fit throws `KilnBadAnswer`.
+ * Parses an answer by its schema. Unknown fields are dropped, so that a client keeps working against a newer API;
+ * any other mismatch throws `KilnBadAnswer`.
  */
 export function readAnswer<S extends z.ZodType>(what: string, schema: S, value: unknown): z.output<S> {
   const first = schema.safeParse(value);
@@ -30,7 +30,7 @@ function isRecord(value: unknown): value is Record<PropertyKey, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
-/** The problem that an answer of status 400 and above carries, or one made up for what a proxy in between says. */
+/** Reads the problem from an answer with a status of 400 or above, or builds one if the answer is not Kiln's, such as a proxy's error page. */
 export async function readProblem(what: string, response: Response): Promise<KilnProblem> {
   const text = await response.text().catch(() => '');
   const parsed = problem.safeParse(parseJson(text));
@@ -69,7 +69,7 @@ function foreignProblem(what: string, status: number, text: string): Problem {
   };
 }
 
-/** Statuses that the same request may not meet again a little later. */
+/** Whether the same request may succeed a little later, judging by the status. */
 export function isPassing(status: number): boolean {
   return status === 429 || status === 502 || status === 503 || status === 504;
 }

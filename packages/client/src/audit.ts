@@ -1,24 +1,25 @@
 import { type AuditEntry, auditEntry } from '@kiln/contracts';
 import { parseJson, readAnswer } from './answer.ts';
 import { KilnBadAnswer } from './errors.ts';
-import { type Ambience, backoffMs, isTransient } from './retry.ts';
+import { backoffMs, type ClientDeps, isTransient } from './retry.ts';
 import type { Transport } from './transport.ts';
 
 export interface AuditOptions {
-  /** Entries from then on, before then: RFC 3339. */
+  /** Start of the time range, inclusive, as RFC 3339. */
   readonly since?: string | undefined;
+  /** End of the time range, exclusive, as RFC 3339. */
   readonly until?: string | undefined;
   /** Id of the last entry already seen. */
   readonly after?: string | undefined;
-  /** Go on with new entries as they come; comes back after every lost connection. */
+  /** Wait for new entries, and reconnect when the connection is lost. */
   readonly follow?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Yields the audit log, oldest first. Throws what `Transport.call` throws; with `follow` only what another try won't mend. */
+/** Yields the audit log, oldest first. Throws what `Transport.call` throws; with `follow`, only errors that a retry can't fix. */
 export async function* readAudit(
   transport: Transport,
-  ambience: Ambience,
+  deps: ClientDeps,
   { signal, follow, ...range }: AuditOptions,
 ): AsyncGenerator<AuditEntry> {
   let { after } = range;
@@ -40,13 +41,13 @@ export async function* readAudit(
       if (!follow || !isTransient(lost)) throw lost;
     }
     failures += 1;
-    await ambience.sleep(backoffMs(failures, ambience.random), signal);
+    await deps.sleep(backoffMs(failures, deps.random), signal);
   }
 }
 
 const MAX_LINE_CHARS = 1024 * 1024;
 
-/** Whole lines; what stands after the last line end was cut off, and is left out. */
+/** Yields complete lines. Text after the last line end was cut off and is dropped. */
 async function* lines(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
   let rest = '';
   for await (const text of body.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)) {

@@ -1,9 +1,9 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { describe, expect, it } from 'vitest';
 import { KilnClient } from './client.ts';
 import { KilnBadAnswer, KilnProblem, KilnUnreachable } from './errors.ts';
-import type { Ambience } from './retry.ts';
+import type { ClientDeps } from './retry.ts';
+import { closeServers, serve } from './testing/serve.ts';
 import type { ContextUpload } from './upload.ts';
 
 const BUILD = {
@@ -19,25 +19,8 @@ const BUILD = {
   links: { self: '/', logs: '/l', placement: '/p' },
 };
 const REQUEST = { source: { type: 'upload' as const, name: 'app' } };
-const closers: (() => void)[] = [];
 
-afterEach(() => {
-  for (const close of closers.splice(0)) close();
-});
-
-async function serve(handler: (req: IncomingMessage, res: ServerResponse) => void): Promise<string> {
-  const server = createServer(handler);
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  closers.push(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-function ambience(): Ambience {
+function deps(): ClientDeps {
   let now = 0;
   return {
     sleep: async (ms) => {
@@ -57,8 +40,8 @@ async function bodyOf(req: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-describe('submit', () => {
-  it('sends every try with the same idempotency key', async () => {
+describe('KilnClient.submit', () => {
+  it('sends the same idempotency key with every try', async () => {
     const keys: unknown[] = [];
     const url = await serve((req, res) => {
       keys.push(req.headers['idempotency-key']);
@@ -66,14 +49,14 @@ describe('submit', () => {
       else if (keys.length === 2) res.writeHead(503).end();
       else answer(res, BUILD);
     });
-    const client = new KilnClient({ url, ambience: ambience() });
+    const client = new KilnClient({ url, deps: deps() });
     expect((await client.submit(REQUEST)).id).toBe(BUILD.id);
     await client.submit(REQUEST);
     expect(new Set(keys.slice(0, 3)).size).toBe(1);
     expect(new Set(keys).size).toBe(2);
   });
 
-  it('frames request and context as multipart, the request first', async () => {
+  it('sends request and context as multipart, the request first', async () => {
     const seen = Promise.withResolvers<{ type: string; body: string }>();
     const url = await serve(async (req, res) => {
       seen.resolve({ type: String(req.headers['content-type']), body: (await bodyOf(req)).toString() });
@@ -100,7 +83,7 @@ describe('submit', () => {
     expect(sent).toEqual([0, 5, 10]);
   });
 
-  it('streams a large context in flat memory to a server that is slower', async () => {
+  it('streams a large context to a slow server in constant memory', async () => {
     let received = 0;
     const url = await serve(async (req, res) => {
       for await (const chunk of req) {
@@ -125,11 +108,11 @@ describe('submit', () => {
     };
     await new KilnClient({ url }).submit(REQUEST, { context });
     expect(received).toBeGreaterThan(chunks * chunkBytes);
-    // What the kernel holds between the two sockets, and a little more.
+    // Room for what the kernel buffers between the two sockets.
     expect(most).toBeLessThan(32 * chunkBytes);
   });
 
-  it('opens a repeatable context again for another try, and another one never', async () => {
+  it('opens a repeatable context again for a retry, but never one that is not repeatable', async () => {
     let tries = 0;
     const url = await serve((req, res) => {
       tries += 1;
@@ -144,14 +127,14 @@ describe('submit', () => {
         yield Buffer.from('x');
       },
     });
-    const client = new KilnClient({ url, ambience: ambience() });
+    const client = new KilnClient({ url, deps: deps() });
     await client.submit(REQUEST, { context: context(true) });
     expect(opened).toBe(2);
     await expect(client.submit(REQUEST, { context: context(false) })).rejects.toBeInstanceOf(KilnUnreachable);
     expect(opened).toBe(3);
   });
 
-  it('throws what reading the context threw', async () => {
+  it('throws the error that reading the context threw', async () => {
     const url = await serve(
       (req, res) =>
         void bodyOf(req).then(
@@ -169,7 +152,7 @@ describe('submit', () => {
     await expect(new KilnClient({ url }).submit(REQUEST, { context })).rejects.toThrow('the disk is gone');
   });
 
-  it('hears a refusal that comes before the context is through', async () => {
+  it('reports a refusal that arrives before the whole context is sent', async () => {
     const url = await serve((_req, res) => {
       res
         .writeHead(413, { connection: 'close' })
@@ -189,8 +172,8 @@ describe('submit', () => {
   });
 });
 
-describe('answers', () => {
-  it('tells a confirmed cancel from one that the host has yet to confirm', async () => {
+describe('KilnClient', () => {
+  it('distinguishes a confirmed cancel from one that the host has yet to confirm', async () => {
     const statuses = [202, 200];
     const url = await serve((_req, res) => answer(res, BUILD, statuses.shift()));
     const client = new KilnClient({ url });
@@ -198,17 +181,17 @@ describe('answers', () => {
     expect((await client.cancel(BUILD.id)).confirmed).toBe(true);
   });
 
-  it('waits for the end through polls and restarts', async () => {
+  it('waits for the end of a build across polls and restarts of the API', async () => {
     const answers = [BUILD, undefined, { ...BUILD, state: 'succeeded' }];
     const url = await serve((req, res) => {
       const next = answers.shift();
       if (next) answer(res, next, 200);
       else req.socket.destroy();
     });
-    expect((await new KilnClient({ url, ambience: ambience() }).waitForEnd(BUILD.id)).state).toBe('succeeded');
+    expect((await new KilnClient({ url, deps: deps() }).waitForEnd(BUILD.id)).state).toBe('succeeded');
   });
 
-  it('puts up with fields of a newer API, at any depth', async () => {
+  it('ignores unknown fields of a newer API at any depth', async () => {
     const url = await serve((_req, res) =>
       answer(res, { ...BUILD, mood: 'fine', links: { ...BUILD.links, more: '/m' } }, 200),
     );
@@ -217,18 +200,18 @@ describe('answers', () => {
     expect(build).not.toHaveProperty('mood');
   });
 
-  it('refuses what is not a build at all', async () => {
+  it('throws KilnBadAnswer for an answer that is not a build', async () => {
     const url = await serve((_req, res) => void res.writeHead(200).end('<html>'));
     await expect(new KilnClient({ url }).get(BUILD.id)).rejects.toBeInstanceOf(KilnBadAnswer);
   });
 
-  it('names the code of what a proxy says in its own words', async () => {
+  it('derives a problem code from a proxy’s error page', async () => {
     const url = await serve((_req, res) => void res.writeHead(502).end('<h1>Bad gateway</h1>'));
     const error = await new KilnClient({ url }).hosts().catch((thrown: unknown) => thrown);
     expect((error as KilnProblem).problem).toMatchObject({ status: 502, code: 'unavailable' });
   });
 
-  it('keeps the path of a base URL, and sends the token', async () => {
+  it('keeps the path of the base URL and sends the token', async () => {
     const seen = Promise.withResolvers<[string | undefined, string | undefined]>();
     const url = await serve((req, res) => {
       seen.resolve([req.url, req.headers.authorization]);
@@ -238,16 +221,16 @@ describe('answers', () => {
     expect(await seen.promise).toEqual(['/kiln/v1/builds?limit=3&repo=a+b', 'Bearer secret']);
   });
 
-  it('says what the socket said when nobody is there', async () => {
+  it('reports the socket’s error code when nothing listens', async () => {
     const url = await serve(() => {});
-    for (const close of closers.splice(0)) close();
+    await closeServers();
     const error = await new KilnClient({ url }).hosts().catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(KilnUnreachable);
     expect((error as KilnUnreachable).code).toBe('ECONNREFUSED');
   });
 });
 
-describe('hosts', () => {
+describe('KilnClient’s host methods', () => {
   const HOST = {
     ...{
       name: 'h1',
@@ -264,7 +247,7 @@ describe('hosts', () => {
     ...{ engineVersion: '1', buildxVersion: '1', builds: [], lastSeenAt: '2026-01-02T03:04:05.000Z' },
   };
 
-  it('are ordered about as the contract has it, and answered as they are then', async () => {
+  it('send the requests of the contract and return the changed host', async () => {
     const seen: string[] = [];
     const url = await serve(async (req, res) => {
       seen.push(`${req.method} ${req.url} ${(await bodyOf(req)).toString()}`.trim());

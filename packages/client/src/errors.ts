@@ -4,7 +4,7 @@ import type { Problem } from '@kiln/contracts';
 export class KilnProblem extends Error {
   override readonly name = 'KilnProblem';
   readonly problem: Problem;
-  /** How long the API asks to wait before another try, where it does; ms. */
+  /** How long the API asks the client to wait before a retry, in ms, if it does. */
   readonly retryAfterMs: number | undefined;
 
   constructor(problem: Problem, retryAfterMs?: number) {
@@ -14,7 +14,7 @@ export class KilnProblem extends Error {
   }
 }
 
-/** No answer at all: refused, reset, timed out, no such host. `code` is the system's own, such as `ECONNREFUSED`. */
+/** The API could not be reached: refused, reset, timed out, no such host. `code` is the system's error code, such as `ECONNREFUSED`. */
 export class KilnUnreachable extends Error {
   override readonly name = 'KilnUnreachable';
   readonly url: string;
@@ -28,16 +28,16 @@ export class KilnUnreachable extends Error {
   }
 }
 
-/** An answer that doesn't keep the contract: another version of the API, or not Kiln's API at all. */
+/** The answer doesn't match the contract: another version of the API, or not Kiln's API at all. */
 export class KilnBadAnswer extends Error {
   override readonly name = 'KilnBadAnswer';
 
   constructor(what: string, why: string) {
-    super(`${what}: not an answer that this version of Kiln's client knows (${why})`);
+    super(`${what}: this version of Kiln's client can't read the answer (${why})`);
   }
 }
 
-/** `fetch failed` says nothing; what the socket said sits at the end of the chain of causes. */
+/** Finds the socket's error, which is at the end of the chain of causes: `fetch failed` alone is of no use. */
 function rootCause(cause: unknown): { code: string | undefined; text: string } {
   let at = cause;
   while (at instanceof Error && at.cause instanceof Error) at = at.cause;

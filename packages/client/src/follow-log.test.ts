@@ -1,37 +1,15 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
 import type { LogRecord } from '@kiln/contracts';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { KilnClient } from './client.ts';
 import { KilnProblem, KilnUnreachable } from './errors.ts';
-import type { Ambience } from './retry.ts';
-
-type Handler = (req: IncomingMessage, res: ServerResponse) => void;
+import type { ClientDeps } from './retry.ts';
+import { serve } from './testing/serve.ts';
 
 const BUILD = '01kaqz6w5h0123456789abcdef';
-const closers: (() => Promise<void>)[] = [];
 
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-});
-
-/** Serves each connection by the next handler; the last one serves all further ones. */
-async function serve(...handlers: Handler[]): Promise<string> {
-  const server = createServer((req, res) => (handlers.length > 1 ? handlers.shift() : handlers[0])?.(req, res));
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  closers.push(async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => {
-      server.close(resolve);
-    });
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-/** Time that passes only by waiting. */
-function stillAmbience(): Ambience & { slept: number[] } {
+/** Time that passes only by sleeping. */
+function stillDeps(): ClientDeps & { slept: number[] } {
   const slept: number[] = [];
   return {
     slept,
@@ -55,14 +33,14 @@ function stream(res: ServerResponse, text: string): void {
   res.write(text);
 }
 
-async function idsOf(url: string, options = {}, ambience = stillAmbience()): Promise<string[]> {
+async function idsOf(url: string, options = {}, deps = stillDeps()): Promise<string[]> {
   const ids: string[] = [];
-  for await (const { id } of new KilnClient({ url, ambience }).followLog(BUILD, options)) ids.push(id);
+  for await (const { id } of new KilnClient({ url, deps }).followLog(BUILD, options)) ids.push(id);
   return ids;
 }
 
-describe('following a log', () => {
-  it('goes on after the last record when the connection breaks, without gap or repeat', async () => {
+describe('followLog', () => {
+  it('resumes after the last record when the connection breaks, without gap or repeat', async () => {
     const asked: (string | undefined)[] = [];
     const url = await serve(
       (req, res) => {
@@ -72,7 +50,7 @@ describe('following a log', () => {
       },
       (req, res) => {
         asked.push(req.headers['last-event-id'] as string | undefined);
-        // A server that begins too early: the repeat must not get through.
+        // This server resumes too early: the repeat must not get through.
         stream(res, event('1.2', note('b')) + event('1.3', note('c')) + event('1.4', end('succeeded')));
         res.end();
       },
@@ -82,26 +60,26 @@ describe('following a log', () => {
     expect(['1.1', '1.2', undefined]).toContain(asked[1]);
   });
 
-  it('goes on through another attempt, and ends with the final end', async () => {
+  it('continues into the next attempt and stops at the final end', async () => {
     const url = await serve((_req, res) => {
       stream(res, event('1.1', end('queued')) + event('2.1', note('again')) + event('2.2', end('succeeded')));
     });
     expect(await idsOf(url)).toEqual(['1.1', '2.1', '2.2']);
   });
 
-  it('ends with the attempt where one was asked for', async () => {
+  it('stops at the end of the requested attempt', async () => {
     const url = await serve((_req, res) => stream(res, event('1.1', note('a')) + event('1.2', end('queued'))));
     expect(await idsOf(url, { attempt: 1 })).toEqual(['1.1', '1.2']);
   });
 
-  it('begins after a given record', async () => {
+  it('starts after the given record', async () => {
     const url = await serve((req, res) => {
       stream(res, event(req.headers['last-event-id'] === '1.7' ? '1.8' : '9.9', end('succeeded')));
     });
     expect(await idsOf(url, { from: '1.7' })).toEqual(['1.8']);
   });
 
-  it('joins events cut anywhere, also inside a character', async () => {
+  it('joins events that are cut anywhere, also inside a character', async () => {
     const whole = Buffer.from(event('1.1', note('größer 漢字')) + event('1.2', end('succeeded')));
     const url = await serve((_req, res) => {
       res.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -114,16 +92,16 @@ describe('following a log', () => {
     expect(messages).toEqual(['größer 漢字']);
   });
 
-  it('waits longer each time while nobody answers, and tells why it gave up', async () => {
-    const ambience = stillAmbience();
+  it('backs off while the API doesn’t respond, then throws KilnUnreachable', async () => {
+    const deps = stillDeps();
     const url = await serve((_req, res) => res.destroy());
-    await expect(idsOf(url, { giveUpAfterMs: 60_000 }, ambience)).rejects.toBeInstanceOf(KilnUnreachable);
-    expect(ambience.slept.slice(0, 4)).toEqual([150, 300, 600, 1200]);
-    expect(Math.max(...ambience.slept)).toBeLessThanOrEqual(10_000);
-    expect(ambience.now()).toBeLessThanOrEqual(60_000);
+    await expect(idsOf(url, { giveUpAfterMs: 60_000 }, deps)).rejects.toBeInstanceOf(KilnUnreachable);
+    expect(deps.slept.slice(0, 4)).toEqual([150, 300, 600, 1200]);
+    expect(Math.max(...deps.slept)).toBeLessThanOrEqual(10_000);
+    expect(deps.now()).toBeLessThanOrEqual(60_000);
   });
 
-  it('takes a connection on which nothing comes for dead', async () => {
+  it('reconnects when a connection stays silent', async () => {
     const url = await serve(
       (_req, res) => stream(res, event('1.1', note('a'))),
       (_req, res) => stream(res, event('1.2', end('succeeded'))),
@@ -131,7 +109,7 @@ describe('following a log', () => {
     expect(await idsOf(url, { silenceMs: 50 })).toEqual(['1.1', '1.2']);
   });
 
-  it('does not try again where the API refuses', async () => {
+  it('does not retry when the API refuses', async () => {
     const url = await serve((_req, res) => {
       const body = { type: 'about:blank', title: 't', status: 404, code: 'build_not_found', detail: 'no such build' };
       res.writeHead(404).end(JSON.stringify(body));
@@ -141,7 +119,7 @@ describe('following a log', () => {
     expect((error as KilnProblem).problem).toMatchObject({ code: 'build_not_found', errors: [] });
   });
 
-  it('tries again where the API is not ready yet', async () => {
+  it('retries when the API is not ready yet', async () => {
     const url = await serve(
       (_req, res) => void res.writeHead(503).end('starting'),
       (_req, res) => stream(res, event('1.1', end('succeeded'))),
@@ -149,7 +127,7 @@ describe('following a log', () => {
     expect(await idsOf(url)).toEqual(['1.1']);
   });
 
-  it('stops at the caller’s signal', async () => {
+  it('stops when the caller’s signal aborts', async () => {
     const leave = new AbortController();
     const url = await serve((_req, res) => stream(res, event('1.1', note('a'))));
     const log = new KilnClient({ url }).followLog(BUILD, { signal: leave.signal });
@@ -168,7 +146,7 @@ describe('following a log', () => {
     await closed.promise;
   });
 
-  it('ends at once where nothing follows the record it resumes from', async () => {
+  it('ends immediately when the record it resumes from was the last one', async () => {
     const url = await serve((_req, res) => res.writeHead(204).end());
     expect(await Array.fromAsync(new KilnClient({ url }).followLog(BUILD, { from: '1.9' }))).toEqual([]);
   });

@@ -2,20 +2,20 @@ import { type IdentifiedLogRecord, type LogPosition, parseLogId } from '@kiln/co
 import { isPassing } from './answer.ts';
 import { KilnProblem, KilnUnreachable } from './errors.ts';
 import { logEvents } from './log-events.ts';
-import { type Ambience, backoffMs } from './retry.ts';
+import { backoffMs, type ClientDeps } from './retry.ts';
 import type { Transport } from './transport.ts';
 
 export interface FollowOptions {
-  /** Id of the last record already seen; the log goes on after it. Default: from the beginning. */
+  /** Id of the last record already seen; the log continues after it. Default: from the beginning. */
   readonly from?: string | undefined;
-  /** One attempt only. Default: all, one after another. */
+  /** Only this attempt. Default: all attempts in order. */
   readonly attempt?: number | undefined;
-  /** false: what is there now, without waiting for more. Default true. */
+  /** Whether to wait for new records. Default: true. */
   readonly follow?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Throws when nothing has been heard from the API for so long, ms. Default 10 minutes; `Infinity` never gives up. */
+  /** How long the API may stay silent before `followLog` throws, in ms. Default: 10 minutes; `Infinity` never gives up. */
   readonly giveUpAfterMs?: number | undefined;
-  /** A connection on which not even a heartbeat comes for so long is taken for dead, ms. Default 60 s. */
+  /** How long a connection may carry nothing, not even a heartbeat, before it is considered dead, in ms. Default: 60 s. */
   readonly silenceMs?: number | undefined;
   /** Called when the connection is lost, with the wait before the next try. */
   readonly onReconnect?: ((error: unknown, delayMs: number) => void) | undefined;
@@ -25,68 +25,71 @@ const GIVE_UP_AFTER_MS = 600_000;
 const SILENCE_MS = 60_000;
 
 /**
- * Yields a build's log, record by record, until its final `end`. Comes back after every lost connection, with the id of
- * the last record that was yielded: no gap, no repeat. Throws `KilnProblem` where the API refuses,
- * `KilnUnreachable` after `giveUpAfterMs`, the signal's reason when it aborts.
+ * Yields a build's log, record by record, until its final `end`. Reconnects after every lost connection with the id of
+ * the last record that was yielded, so that there is no gap and no repeat. Throws `KilnProblem` if the API refuses,
+ * `KilnUnreachable` after `giveUpAfterMs`, and the signal's reason when it aborts.
  */
 export async function* followLog(
   transport: Transport,
-  ambience: Ambience,
+  deps: ClientDeps,
   id: string,
   options: FollowOptions,
 ): AsyncGenerator<IdentifiedLogRecord> {
   const { attempt, follow = true, signal, giveUpAfterMs = GIVE_UP_AFTER_MS, silenceMs = SILENCE_MS } = options;
   let last = options.from;
-  let heardAt = ambience.now();
+  let heardAt = deps.now();
   let failures = 0;
   for (;;) {
-    // Aborts this one connection: at the caller's wish, when it falls silent, or when the caller stops reading.
+    // Aborts only this connection: when the caller asks for it, when it falls silent, or when the caller stops reading.
     const connection = new AbortController();
-    const silence = setTimeout(() => connection.abort(new KilnUnreachable(transport.url, 'it fell silent')), silenceMs);
-    let lost: unknown = new KilnUnreachable(transport.url, 'the log’s stream ended early');
+    const silence = setTimeout(
+      () => connection.abort(new KilnUnreachable(transport.url, 'the connection fell silent')),
+      silenceMs,
+    );
+    let lost: unknown = new KilnUnreachable(transport.url, 'the log stream ended early');
     try {
       const response = await transport.call(`/v1/builds/${encodeURIComponent(id)}/logs`, {
         query: { format: 'sse', follow, attempt },
         headers: { accept: 'text/event-stream', ...(last !== undefined && { 'last-event-id': last }) },
         signal: signal ? AbortSignal.any([signal, connection.signal]) : connection.signal,
       });
-      // Nothing follows: `from` was the log's last record.
+      // No content: `from` was the log's last record.
       if (response.status === 204) return;
       for await (const event of logEvents(response.body ?? ReadableStream.from([]))) {
         silence.refresh();
-        heardAt = ambience.now();
+        heardAt = deps.now();
         failures = 0;
         if (event.record === undefined || !isAfter(event.position, last)) continue;
         last = event.position;
         yield event.record;
-        // The reader may have taken its time: that isn't the API's silence.
+        // Time that the reader took doesn't count as silence of the API.
         silence.refresh();
-        heardAt = ambience.now();
+        heardAt = deps.now();
         if (event.record.type === 'end' && (attempt !== undefined || event.record.state !== 'queued')) return;
       }
       if (!follow) return;
     } catch (error) {
       signal?.throwIfAborted();
       lost = connection.signal.aborted ? connection.signal.reason : asLostConnection(transport.url, error);
-      if (!isWorthAnotherTry(lost)) throw lost;
+      if (!isRetryable(lost)) throw lost;
     } finally {
       clearTimeout(silence);
       connection.abort();
     }
     failures += 1;
-    const delayMs = backoffMs(failures, ambience.random);
-    if (ambience.now() - heardAt + delayMs > giveUpAfterMs) throw lost;
+    const delayMs = backoffMs(failures, deps.random);
+    if (deps.now() - heardAt + delayMs > giveUpAfterMs) throw lost;
     options.onReconnect?.(lost, delayMs);
-    await ambience.sleep(delayMs, signal);
+    await deps.sleep(delayMs, signal);
   }
 }
 
-/** A body that breaks off is a `TypeError: terminated` of fetch's, with the socket's error as its cause. */
+/** fetch reports a body that breaks off as `TypeError: terminated`, with the socket's error as its cause. */
 function asLostConnection(url: string, error: unknown): unknown {
   return error instanceof TypeError ? new KilnUnreachable(url, error) : error;
 }
 
-function isWorthAnotherTry(error: unknown): boolean {
+function isRetryable(error: unknown): boolean {
   if (error instanceof KilnUnreachable) return true;
   return error instanceof KilnProblem && (error.problem.status === 500 || isPassing(error.problem.status));
 }

@@ -14,17 +14,10 @@ import {
   webhookList,
   webhookView,
 } from '@kiln/contracts';
-import type { z } from 'zod';
-import type { Call } from './transport.ts';
+import { type CallJson, jsonBody } from './api-calls.ts';
+import type { CallOptions } from './options.ts';
 
-/** Calls a route and reads its answer. */
-type CallJson = <S extends z.ZodType>(path: string, schema: S, call: Call) => Promise<z.output<S>>;
-
-interface Options {
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Webhooks, in and out. Every method throws as those of `KilnClient` do. */
+/** Incoming and outgoing webhooks. Every method throws the same errors as those of `KilnClient`. */
 export class HooksClient {
   readonly #json: CallJson;
 
@@ -32,29 +25,29 @@ export class HooksClient {
     this.#json = json;
   }
 
-  /** Needs the scope `admin`, as do the three below. */
-  async connections({ signal }: Options = {}): Promise<ConnectionView[]> {
+  /** Lists the connections to forges. Needs the scope `admin`, as do the other methods about connections. */
+  async connections({ signal }: CallOptions = {}): Promise<ConnectionView[]> {
     return (await this.#json('/v1/connections', connectionList, { signal })).connections;
   }
 
-  connection(name: string, { signal }: Options = {}): Promise<ConnectionView> {
+  connection(name: string, { signal }: CallOptions = {}): Promise<ConnectionView> {
     return this.#json(connectionPath(name), connectionView, { signal });
   }
 
-  /** Makes it, or replaces the one of its name. A webhook secret that Kiln made up is in the answer, this once. */
-  putConnection(name: string, request: ConnectionRequest, { signal }: Options = {}): Promise<ConnectionView> {
+  /** Creates a connection or replaces the one of the same name. Only this answer contains a webhook secret that Kiln generated. */
+  putConnection(name: string, request: ConnectionRequest, { signal }: CallOptions = {}): Promise<ConnectionView> {
     return this.#json(connectionPath(name), connectionView, { method: 'PUT', ...jsonBody(request), signal });
   }
 
-  removeConnection(name: string, { signal }: Options = {}): Promise<ConnectionView> {
+  removeConnection(name: string, { signal }: CallOptions = {}): Promise<ConnectionView> {
     return this.#json(connectionPath(name), connectionView, { method: 'DELETE', signal });
   }
 
-  /** Webhooks that came, newest first. */
+  /** Lists incoming webhooks, newest first. */
   async deliveries({
     signal,
     ...query
-  }: Options & {
+  }: CallOptions & {
     readonly connection?: string | undefined;
     readonly state?: DeliveryView['state'] | undefined;
     readonly limit?: number | undefined;
@@ -63,42 +56,42 @@ export class HooksClient {
     return this.#json('/v1/hooks/deliveries', deliveryPage, { query, signal });
   }
 
-  delivery(id: string, { signal }: Options = {}): Promise<DeliveryView> {
+  delivery(id: string, { signal }: CallOptions = {}): Promise<DeliveryView> {
     return this.#json(deliveryPath(id), deliveryView, { signal });
   }
 
-  /** Has it worked on once more; doesn't wait for that. */
-  redeliver(id: string, { signal }: Options = {}): Promise<DeliveryView> {
+  /** Schedules a delivery to be processed again. Doesn't wait for that. */
+  redeliver(id: string, { signal }: CallOptions = {}): Promise<DeliveryView> {
     return this.#json(`${deliveryPath(id)}/redeliver`, deliveryView, { method: 'POST', signal });
   }
 
-  /** The answer holds its secret, this once. */
-  createWebhook(request: WebhookRequest, { signal }: Options = {}): Promise<WebhookView> {
+  /** Creates an outgoing webhook. Only this answer contains its secret. */
+  createWebhook(request: WebhookRequest, { signal }: CallOptions = {}): Promise<WebhookView> {
     return this.#json('/v1/webhooks', webhookView, { method: 'POST', ...jsonBody(request), signal });
   }
 
-  /** Webhooks that Kiln sends, oldest first. */
-  async webhooks({ signal }: Options = {}): Promise<WebhookView[]> {
+  /** Lists outgoing webhooks, oldest first. */
+  async webhooks({ signal }: CallOptions = {}): Promise<WebhookView[]> {
     return (await this.#json('/v1/webhooks', webhookList, { signal })).webhooks;
   }
 
-  removeWebhook(id: string, { signal }: Options = {}): Promise<WebhookView> {
+  removeWebhook(id: string, { signal }: CallOptions = {}): Promise<WebhookView> {
     return this.#json(webhookPath(id), webhookView, { method: 'DELETE', signal });
   }
 
-  /** Newest first. */
+  /** Lists the messages of an outgoing webhook, newest first. */
   async messages(
     webhook: string,
     {
       signal,
       ...query
-    }: Options & { readonly state?: MessageView['state'] | undefined; readonly limit?: number | undefined } = {},
+    }: CallOptions & { readonly state?: MessageView['state'] | undefined; readonly limit?: number | undefined } = {},
   ): Promise<MessageView[]> {
     return (await this.#json(`${webhookPath(webhook)}/messages`, messagePage, { query, signal })).messages;
   }
 
-  /** Has a message sent once more; doesn't wait for that. */
-  resend(webhook: string, message: string, { signal }: Options = {}): Promise<MessageView> {
+  /** Schedules a message to be sent again. Doesn't wait for that. */
+  resend(webhook: string, message: string, { signal }: CallOptions = {}): Promise<MessageView> {
     const path = `${webhookPath(webhook)}/messages/${encodeURIComponent(message)}/resend`;
     return this.#json(path, messageView, { method: 'POST', signal });
   }
@@ -114,8 +107,4 @@ function deliveryPath(id: string): string {
 
 function webhookPath(id: string): string {
   return `/v1/webhooks/${encodeURIComponent(id)}`;
-}
-
-function jsonBody(body: unknown): Pick<Call, 'headers' | 'body'> {
-  return { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
 }

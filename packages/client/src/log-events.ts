@@ -3,15 +3,15 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { parseJson, readAnswer } from './answer.ts';
 import { KilnBadAnswer } from './errors.ts';
 
-/** A record is at most a few hundred kB; a line beyond this isn't an event stream of Kiln's. */
+/** A record is at most a few hundred kB; a longer line isn't part of Kiln's event stream. */
 const MAX_EVENT_CHARS = 16 * 1024 * 1024;
 
-/** What came over the connection: a record with its place in the log, or only a sign of life. */
+/** What the connection delivered: a record with its position in the log, or only a sign of life. */
 export type LogEvent =
   | { readonly position: string; readonly record: IdentifiedLogRecord }
   | { readonly position?: undefined; readonly record?: undefined };
 
-/** Decodes the body of an event stream. A chunk that brings no record is an event without one. Ends where the body ends. */
+/** Decodes the body of an event stream. A chunk without a record yields an event without one. Ends when the body ends. */
 export async function* logEvents(body: AsyncIterable<Uint8Array>): AsyncGenerator<LogEvent> {
   const decoder = new TextDecoder();
   const messages: EventSourceMessage[] = [];

@@ -10,8 +10,8 @@ export interface StreamingPost {
 }
 
 /**
- * POSTs a body of any length at the pace of the connection. By node:http, since `fetch` (undici 7, Node 24) takes a stream as fast
- * as it comes: 570 MB of 600 were in memory when the reader was slow. Throws what the socket or `body` throws.
+ * POSTs a body of any length at the pace of the connection. Uses node:http because `fetch` (undici 7, Node 24) ignores
+ * backpressure: with a slow reader, 570 MB of a 600 MB stream were in memory. Throws what the socket or `body` throws.
  */
 export async function streamingPost(url: string, { headers, body, signal }: StreamingPost): Promise<Response> {
   const open = url.startsWith('https:') ? httpsRequest : httpRequest;
@@ -31,12 +31,12 @@ export async function streamingPost(url: string, { headers, body, signal }: Stre
       ),
     });
   } finally {
-    // Answered before it was through: the rest isn't wanted.
+    // The server answered before it had read the whole body: stop sending.
     if (!request.writableFinished) request.destroy();
   }
 }
 
-/** Writes until the end, or until there is an answer. */
+/** Writes the body until it ends or an answer arrives. */
 async function feed(request: ClientRequest, body: AsyncIterable<Uint8Array>, settled: AbortSignal): Promise<void> {
   for await (const chunk of body) {
     if (settled.aborted) return;

@@ -6,21 +6,21 @@ export interface Call {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly headers?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
-  /** A body that isn't text is sent by node:http, as fast as it is taken. */
+  /** A body that isn't text is streamed by node:http at the pace of the connection. */
   readonly body?: string | AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A bearer token, or where to get one for each request: one that doesn't live long. */
+/** A bearer token, or a function that returns one for each request, for short-lived tokens. */
 export type TokenSource = string | (() => Promise<string>);
 
-/** One server: its address, its token, and how to fetch. */
+/** Sends requests to one server: adds its address and token, and turns failures into errors. */
 export class Transport {
   readonly url: string;
   readonly #token: TokenSource | undefined;
   readonly #fetch: typeof fetch;
 
-  /** `url` may have a path, for an API behind a proxy. Throws `TypeError` where it isn't a URL. */
+  /** `url` may have a path, for an API behind a proxy. Throws `TypeError` if it isn't an http(s) URL. */
   constructor(url: string, token: TokenSource | undefined, fetchImpl: typeof fetch) {
     const base = new URL(url);
     if (base.protocol !== 'http:' && base.protocol !== 'https:') throw new TypeError(`${url}: not an http(s) URL`);
@@ -31,7 +31,7 @@ export class Transport {
     this.#fetch = fetchImpl;
   }
 
-  /** Answers below 400. Throws `KilnProblem`, `KilnUnreachable`, the signal's reason, or what getting a token throws. */
+  /** Returns an answer with a status below 400. Throws `KilnProblem`, `KilnUnreachable`, the signal's reason, or what getting a token throws. */
   async call(path: string, { method = 'GET', headers, query, body, signal }: Call): Promise<Response> {
     const url = `${this.url}${path}${search(query)}`;
     const token = typeof this.#token === 'function' ? await this.#token() : this.#token;
@@ -55,7 +55,7 @@ export class Transport {
     throw await readProblem(`${method} ${path}`, response);
   }
 
-  /** What to throw for a connection that broke off in the middle of an answer. */
+  /** Returns the error to throw when the connection breaks off in the middle of an answer. */
   lost(cause: unknown): KilnUnreachable {
     return new KilnUnreachable(this.url, cause);
   }

@@ -1,10 +1,10 @@
 import type { BuildRequestInput } from '@kiln/contracts';
 
-/** A build context to send: a tar, or gzip of one. */
+/** A build context to send: a tar or a gzipped tar. */
 export interface ContextUpload {
-  /** Begins to read the tar. Called again for another try where `repeatable`. */
+  /** Starts reading the tar. Called again for each retry if `repeatable`. */
   readonly open: () => AsyncIterable<Uint8Array>;
-  /** Whether `open` gives the same bytes again. A tar from a pipe isn't repeatable: a broken upload of it is an error. */
+  /** Whether `open` yields the same bytes again. A tar from a pipe isn't repeatable, so a broken upload of it is an error. */
   readonly repeatable: boolean;
   readonly gzip?: boolean | undefined;
   /** Bytes of the context handed to the connection so far; 0 again when an upload is repeated. */
@@ -14,11 +14,11 @@ export interface ContextUpload {
 export interface MultipartBody {
   readonly contentType: string;
   readonly stream: AsyncIterable<Uint8Array>;
-  /** What reading the context threw, if that, and not the connection, is why the upload broke. */
+  /** Returns the error from reading the context, if that and not the connection broke the upload. */
   readonly sourceError: () => unknown;
 }
 
-/** Frames request and context as multipart/form-data, pulled piece by piece as the connection takes them: nothing is held in memory. */
+/** Frames request and context as multipart/form-data. The stream is pulled chunk by chunk, so the context is never held in memory. */
 export function multipartBody(request: BuildRequestInput, context: ContextUpload, boundary: string): MultipartBody {
   let failure: unknown;
   const text = new TextEncoder();

@@ -4,15 +4,30 @@ import { InvalidEnvironment, wholeNumber } from './env.ts';
 
 /** Settings that every process of a pool has. */
 export const commonEnv = {
-  KILN_REDIS_URL: z.string('a Redis URL: redis://, rediss://, unix:// or redis+sentinel://'),
-  KILN_REDIS_MIN_REPLICAS: wholeNumber(0, 0),
+  KILN_REDIS_URL: z
+    .string('a Redis URL: redis://, rediss://, unix:// or redis+sentinel://')
+    .describe(
+      '`redis://[user:password@]host[:port][/db]`, `rediss://…`, `unix:///path` or `redis+sentinel://[user:password@]host:port,host:port/master[/db]`',
+    ),
+  KILN_REDIS_MIN_REPLICAS: wholeNumber(0, 0).describe(
+    'replicas of Redis that must have an acceptance, a cancel, a lease, and the start and end of an attempt before they are acknowledged ([redis.md](redis.md#replication-and-sentinel))',
+  ),
   KILN_NAMESPACE: z
     .string()
     .regex(/^[a-z0-9-]{1,32}$/, 'lower-case letters, digits and -, at most 32 long')
-    .default('kiln'),
-  KILN_SECRET_KEY: z.string().optional(),
-  KILN_SECRET_KEY_FILE: z.string().optional(),
-  KILN_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    .default('kiln')
+    .describe('keeps pools apart on one Redis'),
+  KILN_SECRET_KEY: z
+    .string()
+    .optional()
+    .describe(
+      'seals secrets: 32 bytes in base64, the same in all processes; several separated by commas: the first seals, all open ([secrets.md](../use/secrets.md#encryption-and-key-rotation))',
+    ),
+  KILN_SECRET_KEY_FILE: z.string().optional().describe('a file that contains `KILN_SECRET_KEY`, with one key per line'),
+  KILN_LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('`trace`, `debug`, `info`, `warn`, `error` or `silent`'),
 };
 
 const KEY_BYTES = 32;

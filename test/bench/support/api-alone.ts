@@ -8,11 +8,11 @@ import { freePort, startProcess } from './separate-pool.ts';
 export interface ApiAlone extends AsyncDisposable {
   readonly url: string;
   readonly token: string;
-  /** Of the socket of its Redis. */
+  /** Path of the socket of its Redis. */
   readonly redisPath: string;
 }
 
-/** One API in a process of its own; nothing takes what it accepts. Redis and blob directory are its own unless they are `given`. */
+/** Starts one API process, without scheduler or workers. It has its own Redis and blob directory unless they are `given`. */
 export async function apiAlone(
   more: Readonly<Record<string, string>>,
   given: { readonly redis?: TestRedis; readonly blobDir?: string } = {},

@@ -4,7 +4,7 @@ import { Random, weightedIndex } from '../../simulate/trace/random.ts';
 export interface BenchPoolSpec {
   readonly hosts: number;
   readonly pending: number;
-  /** Share of the slots that are free, 0 to 1. */
+  /** Share of free slots, 0 to 1. */
   readonly free: number;
   readonly seed: number;
 }
@@ -14,7 +14,7 @@ const CACHES_A_HOST = 20;
 const TEAMS = 8;
 const START = 1_800_000_000_000;
 
-/** A pool as placement holds it, with history: hosts with caches and running builds, and a queue of many repos, teams and classes. */
+/** A pool in placement's memory: hosts with caches and running builds, and a queue of builds of many repos, teams and priorities. */
 export class BenchPool {
   readonly pool = new PlacementPool();
   readonly #random: Random;
@@ -57,7 +57,7 @@ export class BenchPool {
     this.pool.buildQueued(build, this.#now);
   }
 
-  /** Some running build ends, and leaves its cache. */
+  /** Ends a random running build, which leaves its cache. */
   finish(): void {
     const at = this.#random.integer(0, this.#running.length - 1);
     const [id] = this.#running.splice(at, 1);
@@ -69,7 +69,7 @@ export class BenchPool {
     return this.pool.decide(this.#now, { explained }).assignments;
   }
 
-  /** Tells the pool that the assignments were carried out. */
+  /** Reports to the pool that the assignments were carried out. */
   start(assignments: readonly Assignment[]): void {
     for (const { build: id, host } of assignments) {
       const build = this.#pending.get(id);

@@ -1,6 +1,7 @@
 /**
- * The hosts of the dispatch benchmark, in a process of their own: fork it, send a `HostsOrder`, get `'ready'`. Kiln's are real workers but for
- * an executor that does nothing; the peer's are plain BullMQ workers whose processor does nothing, and each job's end is told to the parent.
+ * The hosts of the dispatch benchmark, in their own process: fork it, send a `HostsOrder`, and receive `'ready'`. Kiln's hosts are real workers
+ * with an executor that does nothing. The peer's are plain BullMQ workers with a processor that does nothing; the parent is sent the end of
+ * each job.
  */
 import { Readable } from 'node:stream';
 import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
@@ -13,13 +14,13 @@ import { Redis } from 'ioredis';
 export interface HostsOrder {
   readonly kind: 'kiln' | 'bullmq';
   readonly redisUrl: string;
-  /** Of Kiln, or the prefix of the peer's queues. */
+  /** Namespace of Kiln, or prefix of the peer's queues. */
   readonly namespace: string;
   readonly hosts: number;
   readonly slots: number;
 }
 
-/** Ids of the peer's jobs that have ended, with the time at which each began, ms since the epoch. */
+/** Ids of the peer's jobs that have ended, each with the time at which it started, ms since the epoch. */
 export type EndedJobs = readonly (readonly [id: string, startedAt: number])[];
 
 export const hostNames = (count: number) => Array.from({ length: count }, (_, i) => `h${i + 1}`);

@@ -10,10 +10,10 @@ const REPOS = 50;
 const CONSIDERED = 8;
 const AT_ONCE = 16;
 
-/** Takes `count` builds through their whole life, as they are in a pool of several teams; answers their ids. */
+/** Takes `count` builds through their whole life, as in a pool of several teams. Returns their ids. */
 export async function endedBuilds(state: State, count: number): Promise<string[]> {
   const token = await new Leadership(state.redis, state.keys, 'bench', LEASE_MS).hold();
-  if (token === undefined) throw new Error('another process leads');
+  if (token === undefined) throw new Error('another process is the leader');
   await state.hosts.sync(
     {
       ...{ name: HOST.name, slots: HOST.slots, platforms: [], labels: {}, driver: 'docker' },
@@ -53,7 +53,7 @@ async function endedBuild(state: State, token: string, index: number): Promise<s
   });
   const { id } = build.record;
   const { outcome } = await state.pending.assign(pendingBuild(build), HOST, decision(id), token);
-  if (outcome !== 'assigned') throw new Error(`build ${id} can't be assigned: ${outcome}`);
+  if (outcome !== 'assigned') throw new Error(`build ${id} was not assigned: ${outcome}`);
   const ref = { buildId: id, attempt: 1, host: HOST.name, incarnation: HOST.incarnation };
   await state.attempts.start(ref);
   await state.attempts.pin(ref, commit);
@@ -62,7 +62,7 @@ async function endedBuild(state: State, token: string, index: number): Promise<s
     steps: { total: 12, cached: 9 },
     result: { digest: `sha256:${hex(32)}`, configDigest: `sha256:${hex(32)}`, pushed: [tag] },
   });
-  // Its log is in the blob store, and counts for its team.
+  // Its log is in the blob store, and is charged to its team.
   await state.logs.markArchived(id, 1);
   await state.redis.del(state.keys.log(id, 1));
   await state.storage.charge(logKey(id, 1), 4_096, [{ team: request.team }]);

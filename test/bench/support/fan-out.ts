@@ -1,6 +1,6 @@
 /**
- * The peer of the log benchmark: the plainest server there is. Forked with the number of clients; each gets the same chunk, as event-stream
- * text, every 25 ms at the rate of the order; it keeps no history, resumes nobody, and waits for nobody.
+ * The peer of the log benchmark: the simplest possible server, in its own process. Every 25 ms it sends each client the same chunk of
+ * event-stream text, at the rate of the order. It keeps no history, and neither resumes clients nor waits for slow ones.
  */
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -36,7 +36,7 @@ process.once('message', ({ clients, bytes, bytesPerSecond }: FanOutOrder) => {
       for (const response of responses) response.write(chunk);
       if (sent < bytes) return;
       clearInterval(timer);
-      // `close` would cut off what is still on its way.
+      // `close` would discard what has not been sent yet.
       const flushed = responses.map((response) => new Promise((resolve) => response.once('close', resolve)));
       for (const response of responses) response.end();
       void Promise.all(flushed).then(() => server.close(() => process.disconnect()));

@@ -10,12 +10,12 @@ const CLI = fileURLToPath(new URL('../../../apps/cli/src/main.ts', import.meta.u
 
 export interface BenchPool extends AsyncDisposable {
   readonly client: KilnClient;
-  /** A temporary directory that goes with the pool. */
+  /** A temporary directory that is removed with the pool. */
   readonly dir: string;
   readonly pid: number;
 }
 
-/** A whole pool as `kiln up` gives it, with one slot, on the engine's own BuildKit. */
+/** Starts a pool by `kiln up`, with one slot, on the engine's own BuildKit. */
 export async function kilnUp(): Promise<BenchPool> {
   const dir = await mkdtemp(join(tmpdir(), 'kiln-bench-'));
   const data = join(dir, 'data');
@@ -27,7 +27,7 @@ export async function kilnUp(): Promise<BenchPool> {
       said += chunk;
       if (said.includes('kiln up: ready')) resolve();
     });
-    child.once('exit', (code) => reject(new Error(`kiln up ended with ${code}:\n${said}`)));
+    child.once('exit', (code) => reject(new Error(`kiln up exited with ${code}:\n${said}`)));
   });
   const { url, token } = JSON.parse(await readFile(join(data, 'client.json'), 'utf8')) as {
     url: string;

@@ -1,11 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 
-/** Median of some figures. */
+/** Median of the values. */
 export function median(values: readonly number[]): number {
   return percentile(values, 50);
 }
 
-/** The value that `percent` of the values don't exceed (nearest rank). */
+/** The value that `percent` of the values do not exceed (nearest rank). */
 export function percentile(values: readonly number[], percent: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? Number.NaN;
@@ -14,7 +14,7 @@ export function percentile(values: readonly number[], percent: number): number {
 export const ms = (value: number) => `${value.toFixed(1)} ms`;
 export const mb = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
 
-/** Aligned columns, the first to the left, the others to the right. */
+/** Formats rows as aligned columns, the first one left-aligned, the others right-aligned. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => (row[i] ?? '').length)));
   return rows
@@ -27,7 +27,7 @@ export function table(rows: readonly (readonly string[])[]): string {
 
 export const say = (text = '') => void process.stdout.write(`${text}\n`);
 
-/** Where `--json FILE` is given, the figures as JSON. */
+/** Writes the figures as JSON if `--json FILE` is given. */
 export async function saveJson(path: string | undefined, figures: unknown): Promise<void> {
   if (path !== undefined) await writeFile(path, `${JSON.stringify(figures, null, 2)}\n`);
 }

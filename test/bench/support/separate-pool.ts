@@ -21,7 +21,7 @@ export interface SeparatePool extends AsyncDisposable {
   memory(role: Role): number;
 }
 
-/** A pool whose API, scheduler and worker are processes of their own, so that each one's memory can be told. */
+/** Starts a pool whose API, scheduler and worker are separate processes, so that the memory of each can be measured. */
 export async function separatePool(): Promise<SeparatePool> {
   const dir = await mkdtemp(join(tmpdir(), 'kiln-bench-'));
   const redis = await TestRedis.start();
@@ -73,7 +73,7 @@ export async function startProcess(role: Role, env: NodeJS.ProcessEnv): Promise<
       said += chunk;
       if (said.includes(READY[role])) resolve();
     });
-    child.once('exit', (code) => reject(new Error(`${role} ended with ${code}:\n${said}`)));
+    child.once('exit', (code) => reject(new Error(`${role} exited with ${code}:\n${said}`)));
   });
   return child;
 }

@@ -1,6 +1,6 @@
 /**
- * Watchers of one event stream, in a process of their own: `fork` it, send `WatchOrder`, get `'watching'` when all are connected and a
- * `WatchReport` at the end. Most only add up bytes and a checksum; every 50th reads each record; every 100th is slow on purpose.
+ * Watchers of one event stream, in their own process: fork it, send a `WatchOrder`, and receive `'watching'` when all are connected and a
+ * `WatchReport` at the end. Most only sum up bytes and a checksum; every 50th reads each record; every 100th is slow on purpose.
  */
 import { request } from 'node:http';
 import { crc32 } from 'node:zlib';
@@ -15,9 +15,9 @@ export interface WatchOrder {
 export interface WatchReport {
   readonly bytes: number;
   readonly records: number;
-  /** What went wrong; empty where every watcher got everything once and in order. */
+  /** Faults; empty if every watcher received everything once and in order. */
   readonly faults: readonly string[];
-  /** From the record's own time to the watcher that read it, of the watchers that aren't slow, ms. */
+  /** Time from a record's timestamp to a watcher that reads it and is not slow, ms. */
   readonly delayMs: { readonly p50: number; readonly p99: number; readonly max: number };
   readonly slow: number;
 }
@@ -61,7 +61,7 @@ function watch({ url, token }: WatchOrder, kind: Watcher['kind'], onConnected: (
   });
 }
 
-/** Reads whole events out of `text`; gives back what is left. */
+/** Reads the whole events of `text`. Returns the rest. */
 function read(text: string, watcher: Watcher): string {
   const now = Date.now();
   let from = 0;
@@ -73,7 +73,7 @@ function read(text: string, watcher: Watcher): string {
     const id = /^id: 1\.(\d+)$/m.exec(event)?.[1];
     if (id === undefined) continue;
     watcher.records += 1;
-    if (Number(id) !== watcher.records) faults.push(`record ${id} where ${watcher.records} was due`);
+    if (Number(id) !== watcher.records) faults.push(`got record ${id}, expected ${watcher.records}`);
     if (event.includes('event: output')) delays.push(now - Number(/"t":([\d.]+)/.exec(event)?.[1]));
   }
 }
@@ -93,7 +93,9 @@ process.once('message', async (order: WatchOrder) => {
   const [first] = all;
   for (const { kind, bytes, checksum } of all) {
     if (bytes !== first?.bytes || checksum !== first.checksum)
-      faults.push(`a ${kind} got other bytes: ${bytes}, not ${first?.bytes}`);
+      faults.push(
+        `a ${kind} got ${bytes} bytes or another checksum, expected ${first?.bytes} bytes as the first watcher`,
+      );
   }
   const report: WatchReport = {
     bytes: all.reduce((sum, { bytes }) => sum + bytes, 0),

@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
 
-/** Runs a command and gives what it printed. Throws, with its words, where it fails. */
+/** Runs a command. Returns its stdout. @throws Error with its stderr if it fails */
 export async function run(command: string, ...args: readonly string[]): Promise<string> {
   try {
     return (await execute(command, [...args], { maxBuffer: 64 * 1024 * 1024 })).stdout;
@@ -13,7 +13,7 @@ export async function run(command: string, ...args: readonly string[]): Promise<
   }
 }
 
-/** Whether a command ends well; nothing it prints matters. */
+/** Runs a command. Returns whether it succeeded. */
 export async function succeeds(command: string, ...args: readonly string[]): Promise<boolean> {
   return await execute(command, [...args]).then(
     () => true,

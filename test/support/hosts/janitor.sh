@@ -1,20 +1,20 @@
 #!/bin/sh
-# Takes a lab of test hosts down as soon as its stdin ends: at its owner's wish, or because its owner is gone, however it went.
+# Removes a lab of test hosts as soon as stdin ends: because the owner closed it, or because the owner ended, in whatever way.
 #   janitor.sh NUMBER DIR
-# Exit code 0 where nothing is left, else what is left on stderr.
+# Exits with 0 if nothing is left; otherwise lists what is left on stderr.
 set -u
 number=$1
 dir=$2
 bridge=kilnlab$number
-# What ends its owner is not to end it too.
+# A signal that ends the owner must not end the janitor.
 trap '' HUP INT TERM PIPE
-# Not `read`, which a signal may end.
+# `read` would be interrupted by a signal.
 cat >/dev/null
 
 left=
 for namespace in $(ip netns list | sed -n "s/^\($bridge-[^ ]*\).*/\1/p"); do
   tries=0
-  # The first process of a host takes all others with it, those in namespaces of their own too.
+  # When the first process of a host ends, so do all others, including those in namespaces of their own.
   while pids=$(ip netns pids "$namespace") && [ -n "$pids" ]; do
     tries=$((tries + 1))
     [ $tries -le 200 ] || { left="$left processes $pids;"; break; }
@@ -29,6 +29,6 @@ while iptables -w 10 -t nat -D POSTROUTING -s "$subnet" ! -o "$bridge" -j MASQUE
 while iptables -w 10 -D FORWARD -i "$bridge" -j ACCEPT 2>/dev/null; do :; done
 while iptables -w 10 -D FORWARD -o "$bridge" -j ACCEPT 2>/dev/null; do :; done
 rm -rf "$dir" || left="$left $dir;"
-# Last, because the bridge's name is what keeps the number taken.
+# Last, because the bridge's name reserves the number.
 ip link del "$bridge" || left="$left bridge $bridge;"
 [ -z "$left" ] || { echo "left behind:$left" >&2; exit 1; }

@@ -1,23 +1,23 @@
 import { run, succeeds } from './command.ts';
 
-/** Tells at which place of the lab's network a host is. */
+/** A host's place in the lab's network. */
 export interface NetworkPlace {
   /** Path of its network namespace, for `nsenter --net=`. */
   readonly namespace: string;
   readonly address: string;
 }
 
-/** Traffic to and from a TCP port alone. Default: all. */
 export interface CutOptions {
+  /** Cuts only the traffic to and from this TCP port. Default: all traffic. */
   readonly port?: number;
 }
 
-/** Numbers that the third byte of a lab's subnet may have. */
+/** Number of values of the third byte of a lab's subnet. */
 const NUMBERS = 250;
 
 /**
- * A bridge with a subnet of its own, 10.99.<number>.0/24, to which each host of a lab is tied by its own network namespace. This machine
- * is at .1. An engine in this machine's own namespace isn't touched: it may have its rules in any chain but those are its own.
+ * A bridge with its own subnet, 10.99.<number>.0/24, to which each host of a lab is connected from its own network namespace. This machine
+ * has the address .1. The firewall rules name only this bridge and subnet, so that an engine of this machine is not affected.
  */
 export class LabNetwork {
   readonly number: number;
@@ -33,7 +33,7 @@ export class LabNetwork {
     this.#bridge = `kilnlab${number}`;
   }
 
-  /** Takes the first number that is free. The name of the bridge is what keeps it taken, also from other processes. */
+  /** Reserves a free number, also against other processes: the bridge's name is the lock. */
   static async take(): Promise<LabNetwork> {
     const routes = await run('ip', '-4', 'route', 'show');
     for (let number = process.pid % NUMBERS, tries = 0; tries < NUMBERS; tries++, number = (number + 1) % NUMBERS) {
@@ -41,21 +41,21 @@ export class LabNetwork {
       const network = new LabNetwork(number);
       if (await succeeds('ip', 'link', 'add', network.#bridge, 'type', 'bridge')) return network;
     }
-    throw new Error('no free subnet in 10.99.0.0/16 for a lab, or no right to make a bridge');
+    throw new Error('no bridge could be created: 10.99.0.0/16 has no free subnet, or this user may not create one');
   }
 
-  /** Gives the bridge its address, and its hosts a way out. */
+  /** Gives the bridge its address, and lets its hosts reach other networks. */
   async open(): Promise<void> {
     const bridge = this.#bridge;
     await run('ip', 'addr', 'add', `${this.address}/24`, 'dev', bridge);
     await run('ip', 'link', 'set', bridge, 'up');
     await firewall('-t', 'nat', '-A', 'POSTROUTING', '-s', this.subnet, '!', '-o', bridge, '-j', 'MASQUERADE');
-    // Before Docker's own rules, which drop what they don't know.
+    // Before Docker's own rules, which drop unknown traffic.
     await firewall('-I', 'FORWARD', '-i', bridge, '-j', 'ACCEPT');
     await firewall('-I', 'FORWARD', '-o', bridge, '-j', 'ACCEPT');
   }
 
-  /** Ties a further host to the bridge. */
+  /** Connects a further host to the bridge. */
   async join(name: string): Promise<NetworkPlace> {
     const index = ++this.#hosts;
     const namespace = `${this.#bridge}-${name}`;
@@ -72,7 +72,7 @@ export class LabNetwork {
   }
 }
 
-/** Drops packets in both directions, as a pulled cable does: nobody is told. */
+/** Drops packets in both directions, as an unplugged cable would: connections are not closed. */
 export async function cutLink(place: NetworkPlace, { port }: CutOptions): Promise<void> {
   for (const rule of rules(port)) await firewallOf(place, '-I', ...rule);
 }
@@ -90,7 +90,7 @@ function rules(port: number | undefined): string[][] {
   return [
     ['INPUT', ...inward, ...only('sport'), '-j', 'DROP'],
     ['OUTPUT', ...outward, ...only('dport'), '-j', 'DROP'],
-    // Containers with a network of their own.
+    // For containers with their own network.
     ['FORWARD', ...inward, ...only('sport'), '-j', 'DROP'],
     ['FORWARD', ...outward, ...only('dport'), '-j', 'DROP'],
   ];

@@ -9,10 +9,10 @@ const TOOLS = {
   docker: 'docker-cli',
 };
 
-/** Throws, with all that is missing, where this machine can't have hosts for tests. */
+/** @throws Error that lists everything that this machine lacks to run hosts for tests */
 export async function requireHosts(images: readonly string[]): Promise<void> {
   const missing: string[] = [];
-  if (process.getuid?.() !== 0) missing.push('to be root (network namespaces, and a second Docker Engine)');
+  if (process.getuid?.() !== 0) missing.push('root (for network namespaces and a second Docker Engine)');
   for (const [tool, name] of Object.entries(TOOLS)) {
     if (!(await succeeds('sh', '-c', `command -v ${tool}`))) missing.push(`${tool} (Debian's package ${name})`);
   }

@@ -3,21 +3,22 @@ import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { until } from '../conditions.ts';
+import { until } from '../until.ts';
 import { run, succeeds } from './command.ts';
 import { type CutOptions, cutLink, mendLink, type NetworkPlace } from './network.ts';
 
 const UP_TIMEOUT_MS = 60_000;
+const DOWN_TIMEOUT_MS = 30_000;
 
 /**
- * The first process of the host's own process namespace: waits for the engine and takes in its orphans. When it ends, the kernel kills
- * all the others: containers, their shims, and the RUN processes that a dead BuildKit leaves behind.
+ * The first process of the host's process namespace: waits for the engine and reaps its orphans. When it ends, the kernel kills all others:
+ * containers, their shims, and the RUN processes that a dead BuildKit leaves behind.
  */
 const FIRST_PROCESS = 'dockerd "$@" & wait "$!"';
 
 /**
- * A host for tests: a Docker Engine with its own data, containerd, caches, network and process namespace. A worker belongs to it when it is
- * started in its network namespace (`enter`).
+ * A host for tests: a Docker Engine with its own data, containerd, caches, network namespace and process namespace. A worker runs on the host
+ * if it is started in its network namespace (`enter`).
  */
 export class TestHost {
   readonly name: string;
@@ -27,7 +28,7 @@ export class TestHost {
   readonly #place: NetworkPlace;
   readonly #cuts: CutOptions[] = [];
   #engine: ChildProcess | undefined;
-  /** The process namespace of the engine that was last up. */
+  /** Process namespace of the engine that started last. */
   #namespace: string | undefined;
   #paused: readonly number[] = [];
 
@@ -38,11 +39,11 @@ export class TestHost {
     this.socket = join(dir, 'docker.sock');
   }
 
-  /** Writes the engine's settings. `insecure`: whose registries it takes without TLS. */
+  /** Writes the engine's settings. @param insecure subnet whose registries it may use without TLS */
   async prepare(insecure: string): Promise<void> {
     await mkdir(this.#dir, { recursive: true });
     const settings = {
-      // Only with this store are the sizes of cache mounts true.
+      // Only this store reports the true sizes of cache mounts.
       features: { 'containerd-snapshotter': true },
       'insecure-registries': [insecure],
       builder: { gc: { enabled: true, policy: [{ keepStorage: '30GB', all: true }] } },
@@ -50,7 +51,7 @@ export class TestHost {
     await writeFile(join(this.#dir, 'daemon.json'), JSON.stringify(settings));
   }
 
-  /** What to put before a command that is to run in this host's network. */
+  /** Prefix of a command that is to run in this host's network. */
   get enter(): readonly string[] {
     return ['nsenter', `--net=${this.#place.namespace}`];
   }
@@ -59,11 +60,11 @@ export class TestHost {
     return this.#engine !== undefined;
   }
 
-  /** Starts the engine, unless it runs, on what the last one left, and waits until it answers. */
+  /** Starts the engine, unless it is running, on the data of the last one, and waits until it answers. */
   async start(): Promise<void> {
     if (this.#engine) return;
     const path = (name: string) => join(this.#dir, name);
-    // What on a real machine lies in /run, and is gone when it boots.
+    // On a real machine these are in /run, which is empty after a boot.
     for (const name of ['pid', 'exec']) await rm(path(name), { force: true, recursive: true });
     const [command = '', ...args] = [
       ...this.enter,
@@ -84,7 +85,7 @@ export class TestHost {
     ];
     const env = { ...process.env, BUILDKIT_STEP_LOG_MAX_SIZE: '-1', BUILDKIT_STEP_LOG_MAX_SPEED: '-1' };
     const log = openSync(path('log'), 'a');
-    // A session of its own: Ctrl-C is for the tests, which then end the hosts.
+    // In its own session, because Ctrl-C is meant for the tests, which then end the hosts.
     const engine = spawn(command, args, { env, stdio: ['ignore', log, log], detached: true });
     closeSync(log);
     engine.once('exit', () => {
@@ -95,7 +96,7 @@ export class TestHost {
       `the engine of host ${this.name} answers`,
       async () => {
         if (this.#engine !== engine)
-          throw new Error(`the engine of host ${this.name} ended: ${await run('tail', '-n', '20', path('log'))}`);
+          throw new Error(`the engine of host ${this.name} exited: ${await run('tail', '-n', '20', path('log'))}`);
         return await succeeds('docker', '--host', `unix://${this.socket}`, 'version');
       },
       UP_TIMEOUT_MS,
@@ -103,7 +104,7 @@ export class TestHost {
     this.#namespace = await this.#namespaceOf(engine);
   }
 
-  /** Of its children. Never this process's own: whoever stops or kills by it would stop or kill the machine. */
+  /** Process namespace of the engine's children. Never that of this process, because its members get stopped and killed. */
   async #namespaceOf(engine: ChildProcess): Promise<string> {
     const namespace = await readlink(`/proc/${engine.pid}/ns/pid_for_children`);
     if (namespace === (await readlink('/proc/self/ns/pid'))) {
@@ -112,7 +113,7 @@ export class TestHost {
     return namespace;
   }
 
-  /** What a power cut does to the machine: all its processes end at once. Only the worker, which isn't the engine's child, is the caller's to kill. */
+  /** Ends all processes of the host at once, as a power cut would. Only the worker, which is not a child of the engine, is the caller's to kill. */
   async kill(): Promise<void> {
     const engine = this.#engine;
     if (!engine) return;
@@ -120,8 +121,9 @@ export class TestHost {
     engine.kill('SIGKILL');
     await gone;
     this.#paused = [];
-    await until(`nothing of host ${this.name}'s engine runs`, async () => (await this.#engineProcesses()).length === 0);
-    // Its number may be another's soon.
+    const isGone = async () => (await this.#engineProcesses()).length === 0;
+    await until(`nothing of the engine of host ${this.name} runs`, isGone, DOWN_TIMEOUT_MS);
+    // The kernel may soon give its number to another namespace.
     this.#namespace = undefined;
   }
 
@@ -130,14 +132,14 @@ export class TestHost {
     await this.start();
   }
 
-  /** Freezes all that runs on the host, its worker too. */
+  /** Freezes everything that runs on the host, including its worker. */
   async pause(): Promise<void> {
     const frozen = new Set<number>();
-    // What is started while the others are being stopped is found in the next round.
+    // A process that is started while others are being stopped is found in the next round.
     for (;;) {
       const running = (await this.processes()).filter((pid) => !frozen.has(pid));
       if (running.length === 0) break;
-      if (running.includes(process.pid)) throw new Error(`host ${this.name} can't be told from this machine`);
+      if (running.includes(process.pid)) throw new Error(`the processes of host ${this.name} include this one`);
       for (const pid of running) {
         signal(pid, 'SIGSTOP');
         frozen.add(pid);
@@ -151,7 +153,7 @@ export class TestHost {
     this.#paused = [];
   }
 
-  /** Cuts the host's link. Connections aren't closed; they fall silent. */
+  /** Cuts the host's link. Connections are not closed, they fall silent. */
   async cut(options: CutOptions = {}): Promise<void> {
     this.#cuts.push(options);
     await cutLink(this.#place, options);
@@ -161,14 +163,14 @@ export class TestHost {
     for (const options of this.#cuts.splice(0)) await mendLink(this.#place, options);
   }
 
-  /** Back to a host that works, whatever a test did to it. */
+  /** Restores a working host, whatever a test did to it. */
   async recover(): Promise<void> {
     this.resume();
     await this.mend();
     await this.start();
   }
 
-  /** Throws all cache mounts away, as the engine's own garbage collection may. */
+  /** Removes all cache mounts, as the engine's own garbage collection may. */
   async evictCacheMounts(): Promise<void> {
     await this.docker('builder', 'prune', '--all', '--force', '--filter', 'type=exec.cachemount');
   }
@@ -177,7 +179,7 @@ export class TestHost {
     return run('docker', '--host', `unix://${this.socket}`, ...args);
   }
 
-  /** Command lines of what runs on the host beside its engine. */
+  /** Command lines of the processes on the host other than its engine. */
   async strays(): Promise<string[]> {
     const lines = await Promise.all(
       (await this.processes()).map(async (pid) => {
@@ -188,14 +190,14 @@ export class TestHost {
     return lines.filter((line) => line !== '' && !line.includes(this.#dir));
   }
 
-  /** Pids of all that runs on the host. */
+  /** Pids of all processes on the host. */
   async processes(): Promise<number[]> {
     const pids = (await run('ip', 'netns', 'pids', this.#place.namespace.replace('/run/netns/', ''))).trim();
     const inNetwork = pids === '' ? [] : pids.split('\n').map(Number);
     return [...new Set([...inNetwork, ...(await this.#engineProcesses())])];
   }
 
-  /** By their process namespace: containers have other networks. */
+  /** Finds them by process namespace, because containers have other networks. */
   async #engineProcesses(): Promise<number[]> {
     if (this.#namespace === undefined) return [];
     const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
@@ -208,6 +210,6 @@ function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);
   } catch {
-    // It has ended.
+    // The process has ended.
   }
 }

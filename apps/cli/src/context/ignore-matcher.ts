@@ -1,16 +1,16 @@
 import type { IgnorePattern } from './ignore-pattern.ts';
 
-/** What matched at one path; its children's matches start from it. */
+/** The result of matching one path, from which matches of its children start. */
 export interface IgnoreMatch {
   readonly ignored: boolean;
-  /** By pattern: did it match here or further up. */
+  /** Per pattern, whether it matched this path or a parent. */
   readonly matched: readonly boolean[];
 }
 
 /**
- * Decides as moby's `PatternMatcher.MatchesUsingParentResults` does: the last pattern that matches wins, a pattern that
- * matches a directory matches everything below it, and a pattern that couldn't change the result isn't tried at all
- * (which shows in what the children inherit, so it is kept).
+ * Matches like moby's `PatternMatcher.MatchesUsingParentResults`: the last pattern that matches wins, a pattern that
+ * matches a directory matches everything below it, and a pattern that couldn't change the result isn't tried at all.
+ * The last rule affects what children inherit, so it can't be dropped as a mere optimisation.
  */
 export function matchIgnore(patterns: readonly IgnorePattern[], path: string, parent?: IgnoreMatch): IgnoreMatch {
   let ignored = false;
@@ -28,7 +28,7 @@ export function matchIgnore(patterns: readonly IgnorePattern[], path: string, pa
 
 const GLOB = /[*?[\]\\]/;
 
-/** Whether something below an ignored directory may have to be sent after all. False spares the walk of a whole tree. */
+/** Whether an exception may apply below an ignored directory. If not, the directory need not be walked. */
 export function mayHaveExceptions(patterns: readonly IgnorePattern[], directory: string): boolean {
   return patterns.some(({ exception, text }) => {
     if (!exception) return false;

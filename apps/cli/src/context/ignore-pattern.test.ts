@@ -63,13 +63,13 @@ const CASES: readonly [file: string, path: string, ignored: boolean][] = [
 ];
 
 describe('.dockerignore', () => {
-  it.each(CASES)('%j on %s: %s', (file, path, ignored) => {
+  it.each(CASES)('with %j, ignores %s: %s', (file, path, ignored) => {
     expect(isIgnored(file, path)).toBe(ignored);
   });
 
-  it('says where a pattern is broken', () => {
+  it('names the line of a malformed pattern', () => {
     expect(() => readIgnoreFile('a\n[b', 'sub/.dockerignore')).toThrow(
-      'sub/.dockerignore:2: "[b" isn\'t a valid pattern',
+      'sub/.dockerignore:2: "[b" is not a valid pattern',
     );
     expect(() => readIgnoreFile('!')).toThrow('.dockerignore:1');
   });

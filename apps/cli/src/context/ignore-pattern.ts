@@ -1,18 +1,18 @@
 import { posix } from 'node:path';
 import { UsageError } from '../io/errors.ts';
 
-/** One line of a .dockerignore, ready to match. */
+/** A compiled line of a .dockerignore. */
 export interface IgnorePattern {
-  /** Cleaned, without `!`. */
+  /** The cleaned pattern, without `!`. */
   readonly text: string;
-  /** Began with `!`: what it matches is sent after all. */
+  /** The line started with `!`: what it matches is sent. */
   readonly exception: boolean;
   readonly matches: (path: string) => boolean;
 }
 
 /**
- * Reads a .dockerignore as moby's `ignorefile.ReadAll` does: `#` begins a comment only in column 1, white space at both ends goes,
- * paths are cleaned, a leading slash goes. Throws `UsageError` at a pattern with a broken character class.
+ * Parses a .dockerignore like moby's `ignorefile.ReadAll`: `#` starts a comment only in column 1, surrounding white space and a leading
+ * slash are removed, and paths are cleaned. @throws UsageError for a pattern with a malformed character class
  */
 export function readIgnoreFile(text: string, file = '.dockerignore'): IgnorePattern[] {
   return text
@@ -40,18 +40,18 @@ function compile(body: string, exception: boolean, where: string): IgnorePattern
   try {
     regex = new RegExp(toRegex(text), 's');
   } catch {
-    throw new UsageError(`${where}: ${JSON.stringify(body)} isn't a valid pattern`);
+    throw new UsageError(`${where}: ${JSON.stringify(body)} is not a valid pattern`);
   }
   return { text, exception, matches: (path) => regex.test(path) };
 }
 
-/** As Go's `filepath.Clean`: no `.`, no doubled or trailing slash, `..` taken away with what is before it. */
+/** Cleans a path like Go's `filepath.Clean`: removes `.`, doubled and trailing slashes, and resolves `..`. */
 function cleanPath(path: string): string {
   const clean = posix.normalize(path);
   return clean.length > 1 ? clean.replace(/\/$/, '') : clean;
 }
 
-/** moby matches `**` + plain text by its end alone, so `**foo` matches `a/xfoo`, which the general rule would not. */
+/** moby matches `**` followed by plain text as a suffix, so `**foo` matches `a/xfoo`, unlike by the general rule. */
 function plainSuffix(text: string): string | undefined {
   const rest = text.startsWith('**') ? text.slice(2) : undefined;
   return rest !== undefined && rest !== '' && !/[*?[\]\\]/.test(rest) ? rest : undefined;
@@ -61,7 +61,7 @@ function hasSuffix(path: string, suffix: string): boolean {
   return path.endsWith(suffix) || (suffix.startsWith('/') && path === suffix.slice(1));
 }
 
-/** The regular expression that moby/patternmatcher makes of a pattern. Throws where a character class is broken. */
+/** Returns the regular expression that moby/patternmatcher derives from a pattern. */
 function toRegex(text: string): string {
   let regex = '^';
   let at = 0;

@@ -22,8 +22,8 @@ async function bytesOf(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(all);
 }
 
-describe('what is sent', () => {
-  it('is sorted by bytes, directories before what is in them', async () => {
+describe('readLocalContext', () => {
+  it('sorts entries by bytes, directories before their contents', async () => {
     await using dir = await TempDir.with({
       Dockerfile: '',
       'b/z': '',
@@ -37,7 +37,7 @@ describe('what is sent', () => {
     );
   });
 
-  it('always has the Dockerfile and the ignore files', async () => {
+  it('always includes the Dockerfile and the ignore files', async () => {
     await using dir = await TempDir.with({ Dockerfile: '', '.dockerignore': '**', 'a/b': '' });
     expect(await names(dir)).toEqual(['.dockerignore', 'Dockerfile']);
     await using deep = await TempDir.with({ 'docker/Dockerfile.ci': '', '.dockerignore': 'docker', 'docker/x': '' });
@@ -48,12 +48,12 @@ describe('what is sent', () => {
     ]);
   });
 
-  it('takes the Dockerfile’s own ignore file before the context’s', async () => {
+  it('prefers the Dockerfile’s own ignore file over that of the context', async () => {
     await using dir = await TempDir.with({ 'D.x': '', 'D.x.dockerignore': 'a', '.dockerignore': 'b', a: '', b: '' });
     expect(await names(dir, { dockerfile: 'D.x' })).toEqual(['.dockerignore', 'D.x', 'D.x.dockerignore', 'b']);
   });
 
-  it('has an ignored directory only with what is excepted in it', async () => {
+  it('includes an ignored directory only with the exceptions in it', async () => {
     await using dir = await TempDir.with({
       Dockerfile: '',
       '.dockerignore': '*\n!a/b/c',
@@ -64,7 +64,7 @@ describe('what is sent', () => {
     expect(await names(dir)).toEqual(['.dockerignore', 'Dockerfile', 'a', 'a/b', 'a/b/c']);
   });
 
-  it('takes a Dockerfile from outside, or from standard input, along', async () => {
+  it('adds a Dockerfile from outside the context or from standard input', async () => {
     await using dir = await TempDir.with({ 'ctx/a': '', 'D.prod': 'FROM prod', 'D.prod.dockerignore': 'a' });
     const outside = await read(dir, { path: 'ctx', dockerfile: 'D.prod' });
     expect(outside.dockerfile).toBe('.kiln.Dockerfile');
@@ -76,7 +76,7 @@ describe('what is sent', () => {
     ]);
   });
 
-  it('keeps modes, times and links, and nobody’s name', async () => {
+  it('keeps modes, times and links, but no owners', async () => {
     await using dir = await TempDir.with({ Dockerfile: 'FROM x', 'bin/run': '#!/bin/sh' });
     await chmod(join(dir.path, 'bin/run'), 0o4755);
     await utimes(join(dir.path, 'bin/run'), 1_700_000_000.75, 1_700_000_000.75);
@@ -93,7 +93,7 @@ describe('what is sent', () => {
     });
   });
 
-  it('sends links that lead out as links', async () => {
+  it('sends links that lead out of the context as links', async () => {
     await using dir = await TempDir.with({ Dockerfile: '', 'a/b': '' });
     await symlink('/etc/passwd', join(dir.path, 'a/abs'));
     await symlink('../../x', join(dir.path, 'a/up'));
@@ -101,7 +101,7 @@ describe('what is sent', () => {
     expect(links).toMatchObject([{ linkname: '/etc/passwd' }, { linkname: '../../x' }]);
   });
 
-  it('sends what a linked Dockerfile is, whichever part of its path is the link', async () => {
+  it('sends the target of a linked Dockerfile, whichever part of its path is the link', async () => {
     await using dir = await TempDir.with({ 'ctx/a': '', 'docker/Dockerfile': 'FROM linked' });
     await symlink('../docker', join(dir.path, 'ctx/docker'));
     await symlink('../docker/Dockerfile', join(dir.path, 'ctx/Dockerfile'));
@@ -112,7 +112,7 @@ describe('what is sent', () => {
     }
   });
 
-  it('is the same tar each time, whatever the names and sizes', async () => {
+  it('packs the same tree into the same tar, whatever the names and sizes', async () => {
     const long = `${'d/'.repeat(60)}${'ü'.repeat(100)}`;
     await using dir = await TempDir.with({
       Dockerfile: 'FROM x',
@@ -128,7 +128,7 @@ describe('what is sent', () => {
     expect(entries.find(({ name }) => name === 'big')?.text).toHaveLength(3_000_001);
   });
 
-  it('leaves out sockets, and says so', async () => {
+  it('skips sockets and reports them', async () => {
     await using dir = await TempDir.with({ Dockerfile: '' });
     const server = createServer();
     await new Promise<void>((resolve) => {
@@ -139,11 +139,11 @@ describe('what is sent', () => {
   });
 });
 
-describe('what is said before anything is sent', () => {
+describe('readLocalContext refuses', () => {
   it.each([
     ['a missing context', { path: 'nope' }, 'the build context "nope" doesn\'t exist'],
-    ['a file as context', { path: 'Dockerfile' }, "isn't a directory; for a Dockerfile use -f Dockerfile"],
-    ['a missing Dockerfile', { path: 'sub' }, 'there is no Dockerfile in "sub"; name another one with -f FILE'],
+    ['a file as context', { path: 'Dockerfile' }, 'is not a directory; for a Dockerfile use -f Dockerfile'],
+    ['a missing Dockerfile', { path: 'sub' }, 'no Dockerfile in "sub"; name another one with -f FILE'],
     ['a missing -f', { dockerfile: 'X' }, 'the Dockerfile "X" doesn\'t exist'],
     ['an -f relative to the context', { path: 'sub', dockerfile: 'D' }, 'did you mean -f sub/D?'],
   ])('%s', async (_what, input, message) => {
@@ -155,10 +155,10 @@ describe('what is said before anything is sent', () => {
     await using dir = await TempDir.with({ Dockerfile: '', big: 'x'.repeat(600_000), small: 'abc' });
     const context = await read(dir);
     await writeFile(join(dir.path, 'small'), 'a');
-    await expect(bytesOf(context.pack())).rejects.toThrow('small became shorter');
+    await expect(bytesOf(context.pack())).rejects.toThrow('small shrank');
     await writeFile(join(dir.path, 'small'), 'abcdef');
     await truncate(join(dir.path, 'big'), 10);
-    await expect(bytesOf(context.pack())).rejects.toThrow('big became shorter');
+    await expect(bytesOf(context.pack())).rejects.toThrow('big shrank');
   });
 });
 

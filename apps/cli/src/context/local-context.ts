@@ -6,7 +6,7 @@ import { readIgnoreFile } from './ignore-pattern.ts';
 import { packContext } from './pack.ts';
 import { type ContextEntry, entryOf, walkContext } from './walk.ts';
 
-/** A directory made ready to send. Sizes in bytes. */
+/** A local directory that is ready to be sent. Sizes in bytes. */
 export interface LocalContext {
   readonly root: string;
   /** Path of the Dockerfile in the tar. */
@@ -17,17 +17,17 @@ export interface LocalContext {
   readonly pack: () => AsyncGenerator<Uint8Array>;
 }
 
-export interface LocalContextInput {
+export interface LocalContextOptions {
   readonly cwd: string;
   readonly path: string;
-  /** As given with `-f`: relative to `cwd`; undefined for `Dockerfile` in the context. */
+  /** The value of `-f`, relative to `cwd`; undefined means `Dockerfile` in the context. */
   readonly dockerfile: string | undefined;
-  /** A Dockerfile from standard input, instead of a file. */
+  /** The Dockerfile from standard input, which replaces a file. */
   readonly dockerfileText?: Uint8Array | undefined;
 }
 
-/** Looks at the context and its Dockerfile before anything is sent. Throws `UsageError` at whatever a build couldn't begin with. */
-export async function readLocalContext(input: LocalContextInput): Promise<LocalContext> {
+/** Reads the context and finds its Dockerfile, before anything is sent. @throws UsageError if a build couldn't start with them */
+export async function readLocalContext(input: LocalContextOptions): Promise<LocalContext> {
   const root = resolve(input.cwd, input.path);
   await demandDirectory(root, input.path);
   const dockerfile = input.dockerfileText
@@ -55,20 +55,20 @@ async function demandDirectory(root: string, given: string): Promise<void> {
   if (!stats) throw new UsageError(`the build context ${JSON.stringify(given)} doesn't exist`);
   if (!stats.isDirectory()) {
     throw new UsageError(
-      `the build context ${JSON.stringify(given)} isn't a directory; for a Dockerfile use -f ${given}`,
+      `the build context ${JSON.stringify(given)} is not a directory; for a Dockerfile use -f ${given}`,
     );
   }
 }
 
 interface FoundDockerfile {
   readonly name: string;
-  /** Its own .dockerignore, which goes before the context's. */
+  /** The Dockerfile's own .dockerignore, which takes precedence over that of the context. */
   readonly ignoreFiles: readonly string[];
-  /** To be added to the tar, where it isn't in the context. */
+  /** Entry to add to the tar if the Dockerfile isn't in the context. */
   readonly extra?: ContextEntry;
 }
 
-async function findDockerfile(root: string, { cwd, path, dockerfile }: LocalContextInput): Promise<FoundDockerfile> {
+async function findDockerfile(root: string, { cwd, path, dockerfile }: LocalContextOptions): Promise<FoundDockerfile> {
   const file = dockerfile === undefined ? join(root, 'Dockerfile') : resolve(cwd, dockerfile);
   const stats = await stat(file).catch(() => undefined);
   if (!stats?.isFile())
@@ -77,7 +77,7 @@ async function findDockerfile(root: string, { cwd, path, dockerfile }: LocalCont
   const ignoreFiles = [`${file}.dockerignore`];
   if (inside !== '' && !isAbsolute(inside) && inside.split(sep)[0] !== '..') {
     const name = inside.split(sep).join('/');
-    // Where a link is on the way it may lead out of the tar: send what it points to.
+    // A link on the path may lead out of the tar, so that its target has to be sent instead.
     if ((await realpath(file)) === join(await realpath(root), inside)) return { name, ignoreFiles };
   }
   return {
@@ -92,9 +92,9 @@ async function missingDockerfile(
   file: string,
   { path, dockerfile, exists }: { path: string; dockerfile: string | undefined; exists: boolean },
 ): Promise<string> {
-  if (exists) return `the Dockerfile ${dockerfile ?? file} isn't a file`;
+  if (exists) return `the Dockerfile ${dockerfile ?? file} is not a file`;
   if (dockerfile === undefined) {
-    return `there is no Dockerfile in ${JSON.stringify(path)}; name another one with -f FILE`;
+    return `no Dockerfile in ${JSON.stringify(path)}; name another one with -f FILE`;
   }
   const inContext = join(root, dockerfile);
   const there = inContext !== file && (await stat(inContext).catch(() => undefined));
@@ -102,7 +102,7 @@ async function missingDockerfile(
   return `the Dockerfile ${JSON.stringify(dockerfile)} doesn't exist${hint}`;
 }
 
-/** A Dockerfile that is in no file. A fixed time, for the text has none of its own and the tar should be the same each time. */
+/** Returns an entry for a Dockerfile that isn't a file. Its time is fixed, so that the same text yields the same tar. */
 export function dockerfileEntry(content: Uint8Array): ContextEntry {
   return { path: OUTSIDE_DOCKERFILE, type: 'file', mode: 0o644, mtimeMs: 0, sizeBytes: content.length, content };
 }
@@ -127,7 +127,7 @@ function explainWalkError(error: NodeJS.ErrnoException): never {
   throw error;
 }
 
-/** The last part of a directory's path, for a name. */
+/** Returns the last part of a directory's path. */
 export function directoryName(root: string): string {
   return basename(root) || basename(dirname(root));
 }

@@ -6,13 +6,13 @@ import { type Pack, pack } from 'tar-stream';
 import { UsageError } from '../io/errors.ts';
 import type { ContextEntry } from './walk.ts';
 
-/** Up to here a file is read in one go: most files are small, and a stream for each costs more than the reading. */
+/** Files up to this size are read at once: most files are small, and a stream for each costs more than reading it. */
 const SMALL_BYTES = 256 * 1024;
 const CHUNK_BYTES = 256 * 1024;
 
 /**
- * The entries as a tar, made while it is read. The same tree gives the same bytes: owner 0, no names, times in whole seconds.
- * A file that grew since it was listed is sent at its listed size; at one that shrank, throws `UsageError`.
+ * Packs entries into a tar, lazily. The same tree yields the same bytes: owner 0, no owner names, times in whole seconds.
+ * A file that has grown since it was listed is cut at its listed size. @throws UsageError if a file has shrunk
  */
 export async function* packContext(root: string, entries: readonly ContextEntry[]): AsyncGenerator<Uint8Array> {
   const tar = pack();
@@ -71,5 +71,5 @@ async function* wholeFile(path: string, sizeBytes: number): AsyncGenerator<Buffe
 }
 
 function shrank(path: string): UsageError {
-  return new UsageError(`${path} became shorter while it was being sent; is something still writing to the context?`);
+  return new UsageError(`${path} shrank while it was being sent; make sure that nothing writes to the context`);
 }

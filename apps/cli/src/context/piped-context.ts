@@ -1,14 +1,14 @@
 import { UsageError } from '../io/errors.ts';
 import { packerOf, unpacked } from './unpacked.ts';
 
-/** What standard input turned out to be. */
+/** The kind of context that standard input contains. */
 export type PipedContext =
   | { readonly kind: 'tar'; readonly gzip: boolean; readonly bytes: () => AsyncIterable<Uint8Array> }
   | { readonly kind: 'dockerfile'; readonly text: Uint8Array };
 
 const BLOCK_BYTES = 512;
 
-/** Tells a tar, or one packed by gzip, bzip2, xz or zstd, by its first bytes; anything else is a Dockerfile without a context, as docker has it. */
+/** Detects a tar, or one compressed with gzip, bzip2, xz or zstd, by its first bytes. As in docker, anything else is a Dockerfile without a context. */
 export async function readPipedContext(stdin: AsyncIterable<Uint8Array>): Promise<PipedContext> {
   const chunks = stdin[Symbol.asyncIterator]();
   const head: Uint8Array[] = [];
@@ -41,7 +41,7 @@ async function rest(chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array[]> {
   return all;
 }
 
-/** By the header's checksum, which every tar has; `ustar` isn't in old ones. */
+/** Checks the header's checksum, which every tar has; old ones lack the `ustar` magic. */
 function looksLikeTar(block: Buffer): boolean {
   if (block.length < BLOCK_BYTES) return false;
   const header = block.subarray(0, BLOCK_BYTES);

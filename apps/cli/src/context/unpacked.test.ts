@@ -21,7 +21,7 @@ async function read(bytes: Buffer): Promise<Buffer> {
 }
 
 it.each(['bzip2', 'xz', 'zstd'])(
-  'takes a context packed by %s, and says when it is damaged or cut off',
+  'decompresses a context with %s, and reports when it is damaged or cut off',
   async (packer) => {
     const bytes = packed(packer);
     expect((await read(bytes)).equals(text)).toBe(true);
@@ -30,12 +30,12 @@ it.each(['bzip2', 'xz', 'zstd'])(
       packer === 'zstd'
         ? Buffer.concat([bytes.subarray(0, 6), Buffer.alloc(100, 0xff)])
         : bytes.subarray(0, bytes.length / 2);
-    await expect(read(bad)).rejects.toThrow(`packed by ${packer} and damaged`);
+    await expect(read(bad)).rejects.toThrow(`is damaged: ${packer}`);
   },
 );
 
-it.each(['bzip2', 'xz'])('says which program is missing: %s', async (packer) => {
+it.each(['bzip2', 'xz'])('reports that %s is missing', async (packer) => {
   const bytes = packed(packer);
   process.env.PATH = '/nowhere';
-  await expect(read(bytes)).rejects.toThrow(`packed by ${packer}, which isn't installed here`);
+  await expect(read(bytes)).rejects.toThrow(`compressed with ${packer}, which is not installed`);
 });

@@ -4,10 +4,10 @@ import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
 import { UsageError } from '../io/errors.ts';
 
-/** What packs a tar, beside gzip, which Kiln itself reads. */
+/** Compression formats besides gzip, which the API reads itself. */
 export type Packer = 'bzip2' | 'xz' | 'zstd';
 
-/** The packer of a stream that begins so, if one is known. */
+/** Detects the compression of a stream by its first bytes. */
 export function packerOf(start: Buffer): Packer | undefined {
   if (start.toString('latin1', 0, 3) === 'BZh') return 'bzip2';
   if (start.toString('latin1', 0, 6) === '\xfd7zXZ\0') return 'xz';
@@ -15,7 +15,7 @@ export function packerOf(start: Buffer): Packer | undefined {
   return undefined;
 }
 
-/** The bytes unpacked: bzip2's and xz's by the program of that name, as docker has it. @throws UsageError where it is missing, or the bytes are damaged */
+/** Decompresses bytes. Like docker, uses the programs bzip2 and xz. @throws UsageError if the program is missing or the bytes are damaged */
 export async function* unpacked(bytes: AsyncIterable<Uint8Array>, packer: Packer): AsyncGenerator<Uint8Array> {
   if (packer === 'zstd') yield* unpackedHere(bytes);
   else yield* unpackedBy(packer, bytes);
@@ -23,7 +23,7 @@ export async function* unpacked(bytes: AsyncIterable<Uint8Array>, packer: Packer
 
 async function* unpackedHere(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const zstd = createZstdDecompress();
-  // The loop below meets the same error.
+  // The loop below receives the same error.
   pipeline(Readable.from(bytes), zstd).catch(() => {});
   try {
     for await (const chunk of zstd) yield chunk as Buffer;
@@ -42,7 +42,7 @@ async function* unpackedBy(program: 'bzip2' | 'xz', bytes: AsyncIterable<Uint8Ar
   child.stderr.on('data', (data: Buffer) => {
     said = (said + data.toString()).slice(0, 1_000);
   });
-  // A program that ends early tells why by its exit code.
+  // If the program exits early, its exit code is reported below.
   pipeline(Readable.from(bytes), child.stdin).catch(() => {});
   try {
     for await (const chunk of child.stdout) yield chunk as Buffer;
@@ -50,7 +50,7 @@ async function* unpackedBy(program: 'bzip2' | 'xz', bytes: AsyncIterable<Uint8Ar
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     throw new UsageError(
-      `the context on standard input is packed by ${program}, which isn't installed here: install it, or send a tar or a gzipped tar`,
+      `the context on standard input is compressed with ${program}, which is not installed; install it, or send a tar or a gzipped tar`,
     );
   } finally {
     child.kill();
@@ -58,5 +58,5 @@ async function* unpackedBy(program: 'bzip2' | 'xz', bytes: AsyncIterable<Uint8Ar
 }
 
 function damaged(packer: Packer, what: string): UsageError {
-  return new UsageError(`the context on standard input is packed by ${packer} and damaged: ${what}`);
+  return new UsageError(`the context on standard input is damaged: ${packer}: ${what}`);
 }

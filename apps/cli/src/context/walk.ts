@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type IgnoreMatch, matchIgnore, mayHaveExceptions } from './ignore-matcher.ts';
 import type { IgnorePattern } from './ignore-pattern.ts';
 
-/** One thing to send. `path` is relative to the context, with `/`. Sizes in bytes, `mtimeMs` since the epoch. */
+/** A file, directory or link to send. `path` is relative to the context, with `/`. Sizes in bytes, `mtimeMs` since the epoch. */
 export interface ContextEntry {
   readonly path: string;
   readonly type: 'file' | 'directory' | 'symlink';
@@ -12,22 +12,22 @@ export interface ContextEntry {
   readonly mtimeMs: number;
   readonly sizeBytes: number;
   readonly linkTarget?: string;
-  /** Where the bytes are, if not at `path` below the context. */
+  /** The file that contains the bytes, if it isn't at `path` in the context. */
   readonly from?: string;
-  /** The bytes themselves, where they are in no file. */
+  /** The bytes, if they aren't in a file. */
   readonly content?: Uint8Array;
 }
 
 export interface ContextTree {
-  /** In the order in which they are sent: each directory before what is in it, names sorted by their bytes. */
+  /** In the order in which they are sent: directories before their contents, names sorted by their bytes. */
   readonly entries: readonly ContextEntry[];
-  /** Sockets, devices and pipes, which aren't sent. */
+  /** Paths of sockets, devices and pipes, which aren't sent. */
   readonly skipped: readonly string[];
 }
 
 /**
- * Lists what of `root` is sent. `always` are paths that are sent even where a pattern ignores them.
- * A directory that is ignored is listed only if something in it isn't. Throws what the file system throws.
+ * Lists the entries of `root` to send. Paths in `always` are sent even if a pattern ignores them.
+ * An ignored directory is listed only if something in it isn't ignored. Throws the errors of the file system.
  */
 export async function walkContext(
   root: string,
@@ -38,7 +38,7 @@ export async function walkContext(
   const skipped: string[] = [];
 
   async function visit(directory: string, parent: IgnoreMatch | undefined, pending: readonly ContextEntry[]) {
-    // Ignored directories above, listed as soon as something in them is.
+    // Ignored parent directories, which are listed as soon as something in them is.
     let waiting = pending;
     const names = await readdir(join(root, directory));
     for (const name of names.sort(byBytes)) {
@@ -79,7 +79,7 @@ async function leafEntry(root: string, path: string, stats: Stats): Promise<Cont
   return { ...entryOf(path, 'symlink', stats), linkTarget: await readlink(join(root, path)) };
 }
 
-/** The entry of a file, with its permission bits and its time. */
+/** Returns the entry of a file, with its permission bits and modification time. */
 export function entryOf(path: string, type: ContextEntry['type'], stats: Stats): ContextEntry {
   return {
     path,

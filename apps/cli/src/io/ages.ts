@@ -5,14 +5,14 @@ const UNITS = [
   ['s', 1],
 ] as const;
 
-/** `4s`, `12m`, `3h`, `5d`: the largest unit that fits. Clocks that disagree give `0s`, not a negative age. */
+/** Formats an age in the largest unit that fits: `4s`, `12m`, `3h`, `5d`. An age that is negative because clocks differ becomes `0s`. */
 export function age(fromMs: number, nowMs: number): string {
   const seconds = Math.max(0, Math.floor((nowMs - fromMs) / 1000));
   const [unit, size] = UNITS.find(([, size]) => seconds >= size) ?? ['s', 1];
   return `${Math.floor(seconds / size)}${unit}`;
 }
 
-/** `0.4s`, `12.3s`, `2m05s`, `1h02m`. */
+/** Formats a duration: `0.4s`, `12.3s`, `2m05s`, `1h02m`. */
 export function duration(ms: number): string {
   if (ms < 60_000) return `${(Math.floor(ms / 100) / 10).toFixed(1)}s`;
   const seconds = Math.floor(ms / 1000);

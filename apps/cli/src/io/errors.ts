@@ -1,7 +1,7 @@
-/** The command line, or what it names, is wrong. The message says what to do instead. */
+/** The command line, or something that it names, is wrong. The message says what to do. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** The flags themselves are wrong: the command's help says how they are meant. */
+/** The command line doesn't match the command's usage, so the message is followed by a pointer to its help. */
 export class FlagError extends UsageError {}

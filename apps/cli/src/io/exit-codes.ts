@@ -1,15 +1,15 @@
-/** What the shell sees. Told to people in `kiln build --help`. */
+/** The exit codes of `kiln`. */
 export const EXIT = {
   ok: 0,
-  /** The build ran, and failed. */
+  /** The build failed. */
   buildFailed: 1,
-  /** What was waited for did not come about. */
+  /** The condition that was waited for did not occur. */
   notDone: 1,
-  /** A configuration or an event was looked at, and is not right. */
+  /** A configuration or an event is not valid. */
   invalid: 1,
-  /** A newer build of the same concurrency key took its place. Of its own, so that CI can let it pass. */
+  /** A newer build of the same concurrency key superseded the build. A code of its own, so that CI can treat it as success. */
   superseded: 3,
-  /** A wrong command line, or an API that refused or didn't answer: docker's own code for this. */
+  /** Wrong usage, or the API refused or didn't respond. Docker uses the same code. */
   usage: 125,
   /** 128 + SIGINT. */
   interrupted: 130,

@@ -3,7 +3,7 @@ import { safeText } from '@kiln/contracts';
 
 export type Style = Parameters<typeof styleText>[0];
 
-/** What `Channel` needs of a stream; `process.stdout` is one. */
+/** The part of `process.stdout` that `Channel` uses. */
 export interface TextSink {
   write(data: string | Uint8Array): boolean;
   readonly isTTY?: boolean | undefined;
@@ -17,13 +17,13 @@ export interface TextSink {
 const DEFAULT_COLUMNS = 80;
 const DEFAULT_ROWS = 24;
 
-/** One of the two standard streams, with what is known of the terminal behind it. */
+/** A standard stream and the properties of its terminal, if it is one. */
 export class Channel {
   readonly sink: TextSink;
   readonly isTerminal: boolean;
   readonly hasColour: boolean;
 
-  /** `env`: NO_COLOR and TERM=dumb turn colours off, FORCE_COLOR turns them on. */
+  /** NO_COLOR and TERM=dumb in `env` turn colours off, FORCE_COLOR turns them on. */
   constructor(sink: TextSink, env: Readonly<Record<string, string | undefined>>) {
     this.sink = sink;
     this.isTerminal = sink.isTTY === true;
@@ -40,7 +40,7 @@ export class Channel {
     return this.sink.rows || DEFAULT_ROWS;
   }
 
-  /** Text with colours at most: on a terminal other control sequences in it, whoever put them there, are left out. */
+  /** Writes text. On a terminal, control sequences other than colours are removed, so that untrusted text can't control the terminal. */
   write(text: string): void {
     this.sink.write(this.shown(text));
   }
@@ -49,17 +49,17 @@ export class Channel {
     this.write(`${text}\n`);
   }
 
-  /** `text` as `write` writes it. */
+  /** Returns `text` as `write` would write it. */
   shown(text: string): string {
     return this.isTerminal ? safeText(text) : text;
   }
 
-  /** Orders to the terminal, all text in them `shown`. */
+  /** Writes control sequences. All text between them must have passed through `shown`. */
   control(sequence: string): void {
     this.sink.write(sequence);
   }
 
-  /** Writes, and waits where the reader is slower. */
+  /** Writes bytes and waits until the reader is ready for more. */
   async writeBytes(data: Uint8Array): Promise<void> {
     if (this.sink.write(data)) return;
     await new Promise<void>((resolve) => {
@@ -72,7 +72,7 @@ export class Channel {
   }
 }
 
-/** Everything that a command takes from its process. */
+/** The parts of the process that commands use. */
 export interface Io {
   readonly out: Channel;
   readonly err: Channel;
@@ -80,13 +80,13 @@ export interface Io {
   readonly cwd: string;
   readonly stdin: AsyncIterable<Uint8Array> & {
     readonly isTTY?: boolean | undefined;
-    /** Of a terminal: gives every key at once, and shows none. */
+    /** Only on a terminal: delivers every key immediately, without echo. */
     setRawMode?(isRaw: boolean): unknown;
   };
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Calls `listener` at each Ctrl-C, SIGTERM or SIGHUP; gives back how to stop that. */
+  /** Calls `listener` at each Ctrl-C, SIGTERM or SIGHUP. Returns a function that stops this. */
   readonly onInterrupt: (listener: () => void) => () => void;
-  /** Leaves at once, with whatever is still under way. */
+  /** Ends the process immediately, without waiting for pending work. */
   readonly exitNow: (code: number) => void;
 }

@@ -4,12 +4,12 @@ import { UsageError } from './errors.ts';
 import { EXIT } from './exit-codes.ts';
 import type { Io } from './output.ts';
 
-/** Longer input is read no further: no value is as long. */
+/** Longer input can't be a secret; reading stops there. */
 const MAX_INPUT_BYTES = 8 * 1024 * 1024;
 
 /**
- * A value that nobody is to see: what is piped in, less the line end that `echo` adds, or what somebody types, which isn't shown.
- * Throws `UsageError`; Ctrl-C leaves.
+ * Reads a secret value: from a pipe, without the line end that `echo` adds, or typed at a terminal without echo.
+ * Ctrl-C at the prompt ends the process. @throws UsageError
  */
 export async function readValue(io: Io, prompt: string): Promise<string> {
   if (io.stdin.isTTY) return await readTyped(io, prompt);
@@ -17,13 +17,13 @@ export async function readValue(io: Io, prompt: string): Promise<string> {
   let length = 0;
   for await (const part of io.stdin) {
     length += part.length;
-    if (length > MAX_INPUT_BYTES) throw new UsageError('standard input: too long for a secret');
+    if (length > MAX_INPUT_BYTES) throw new UsageError('standard input is too long for a secret');
     parts.push(part);
   }
   return text(Buffer.concat(parts), 'standard input').replace(/\r?\n$/, '');
 }
 
-/** A file's content as it is. Throws `UsageError`. */
+/** Reads a file's content unchanged. @throws UsageError */
 export async function readValueFile(io: Io, path: string): Promise<string> {
   const data = await readFile(resolve(io.cwd, path)).catch((error: Error) => {
     throw new UsageError(`${path}: ${error.message}`);
@@ -35,7 +35,7 @@ function text(data: Uint8Array, from: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data);
   } catch {
-    throw new UsageError(`${from}: not UTF-8 text; encode it (base64) and decode it in the RUN`);
+    throw new UsageError(`${from} is not UTF-8 text; encode it with base64 and decode it in the RUN step`);
   }
 }
 
@@ -70,5 +70,5 @@ async function readTyped(io: Io, prompt: string): Promise<string> {
 function leave({ stdin, exitNow }: Io): never {
   stdin.setRawMode?.(false);
   exitNow(EXIT.interrupted);
-  throw new UsageError('interrupted; nothing was kept');
+  throw new UsageError('interrupted; nothing was stored');
 }

@@ -1,22 +1,22 @@
 import { safeName } from '@kiln/contracts';
 import stringWidth from 'string-width';
-import { fit } from '../progress/terminal-text.ts';
 import type { Channel, Style } from './output.ts';
+import { fit } from './terminal-text.ts';
 
 export interface Column<T> {
   readonly title: string;
   readonly text: (row: T) => string;
   readonly style?: (row: T) => Style | undefined;
-  /** May be cut short, down to so many columns. */
+  /** The column may be truncated to this width. Absent: never truncated. */
   readonly min?: number;
-  /** Left out where the terminal is too narrow, the highest first. Absent: always shown. */
+  /** Columns with this number are dropped if the terminal is too narrow, the highest first. Absent: always shown. */
   readonly dispensable?: number;
   readonly align?: 'right';
 }
 
 const GAP = 2;
 
-/** Aligned columns with a heading. On a terminal as wide as it is; into a pipe or file nothing is cut or left out. */
+/** Renders aligned columns with a heading. Fits the width of a terminal; in a pipe or file, nothing is truncated or dropped. */
 export function renderTable<T>(given: readonly Column<T>[], rows: readonly T[], channel: Channel): string {
   const columns = given.map((column) => ({ ...column, text: (row: T) => safeName(column.text(row)) }));
   const natural = columns.map(({ title, text }) =>
@@ -64,4 +64,12 @@ function layout<T>(
 function pad(text: string, width: number, align: 'right' | undefined): string {
   const space = ' '.repeat(Math.max(0, width - stringWidth(text)));
   return align === 'right' ? space + text : text + space;
+}
+
+const FIELD_GAP = 1;
+
+/** Renders labelled values, a line each, with the values aligned. */
+export function fieldLines(fields: readonly (readonly [label: string, value: string])[], indent = ''): string {
+  const width = Math.max(...fields.map(([label]) => label.length)) + FIELD_GAP;
+  return fields.map(([label, value]) => `${indent}${label.padEnd(width)} ${value}\n`).join('');
 }

@@ -1,16 +1,16 @@
 import { hasEnded } from '@kiln/client';
 import { type BuildView, safeName, safeText } from '@kiln/contracts';
 import type { Channel } from '../io/output.ts';
+import { tameLine } from '../io/terminal-text.ts';
 import type { ProgressModel } from './model.ts';
-import { tameLine } from './terminal-text.ts';
 
 const SHOWN_LINES = 10;
 const RULE = '------';
 
-/** How a build that didn't succeed ends, or is left to others: the failed step's last lines, the Dockerfile's, and one sentence with the code. */
+/** Summarises a build that didn't succeed: the last lines of the failed step, the excerpt of the Dockerfile, and a sentence with the code. */
 export function failureSummary(build: BuildView, model: ProgressModel, err: Channel): string {
   const { failure } = build;
-  if (!hasEnded(build)) return `build ${build.id} goes on for others that share its run\n`;
+  if (!hasEnded(build)) return `build ${build.id} continues for other builds that share its run\n`;
   const sentence = failure
     ? `build ${build.id} ${build.state}: ${safeText(failure.message)} [${failure.code}]`
     : `build ${build.id} ${build.state}`;

@@ -1,32 +1,32 @@
 import { bytes } from '@kiln/contracts';
 import type { Channel } from '../io/output.ts';
+import { fit, spread, tameLine } from '../io/terminal-text.ts';
 import type { Step, Transfer } from './model.ts';
-import { fit, spread, tameLine } from './terminal-text.ts';
 
-/** What one frame shows. Times in ms, on one clock. */
+/** The content of one frame. Times in ms. */
 export interface LiveState {
   readonly running: readonly Step[];
   readonly finishedSteps: number;
   readonly knownSteps: number;
   readonly elapsedMs: number;
-  /** What to say beside the count: where it runs, why it waits. */
+  /** Shown beside the count, such as why the build waits. */
   readonly status: string;
-  /** The host's clock now. */
+  /** The current time by the host's clock. */
   readonly hostNow: number;
 }
 
 const TAIL_LINES = 6;
 const MAX_ROWS = 40;
 
-/** The lines of the live region: running steps, each with its last output as far as there is room, and the count at the foot. */
+/** Renders the live region: running steps, each with its last output as far as there is room, and a footer with the count. */
 export function liveFrame(state: LiveState, channel: Channel): string[] {
   const columns = lineColumns(channel);
-  // The row below the last line is the cursor's.
+  // The cursor takes the row below the last line.
   const rows = Math.max(2, Math.min(MAX_ROWS, channel.rows - 1)) - 1;
   const shown = state.running.length <= rows ? state.running : state.running.slice(0, rows - 1);
   const hidden = state.running.length - shown.length;
   let room = rows - shown.length - (hidden > 0 ? 1 : 0);
-  // What is left over goes to the steps in turn, so that the first one doesn't take it all.
+  // The remaining rows are shared between the steps, so that the first one doesn't take them all.
   const share = Math.min(TAIL_LINES, Math.max(0, Math.ceil(room / Math.max(1, shown.length))));
   const lines: string[] = [];
   for (const step of shown) {
@@ -40,7 +40,7 @@ export function liveFrame(state: LiveState, channel: Channel): string[] {
   return lines;
 }
 
-/** A finished step, as it stays in the terminal. */
+/** Renders a finished step as it stays in the terminal. */
 export function finishedLine(step: Step, channel: Channel): string {
   switch (step.state) {
     case 'cached':
@@ -88,7 +88,7 @@ function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)}s`;
 }
 
-/** The last column stays free: a terminal that has written it is between two lines, and erases differently from others. */
+/** Leaves the last column free: after writing it, terminals differ in whether the cursor is on the next line. */
 export function lineColumns({ columns }: Pick<Channel, 'columns'>): number {
   return columns - 1;
 }

@@ -3,16 +3,16 @@ import type { Channel } from '../io/output.ts';
 
 const HIDE_CURSOR = '\u001b[?25l';
 const SHOW_CURSOR = '\u001b[?25h';
-/** Between these a terminal that knows them shows nothing half drawn; others ignore them. */
+/** Terminals that support synchronised output draw everything between these at once; others ignore them. */
 const BEGIN_FRAME = '\u001b[?2026h';
 const END_FRAME = '\u001b[?2026l';
 const CLEAR_LINE_END = '\u001b[K';
 const CLEAR_BELOW = '\u001b[J';
 
 /**
- * The last lines of the terminal, drawn over and over in place; what is `print`ed goes above them and stays.
- * Each frame is one write, and only overwrites: nothing is blank in between. A frame must have fewer lines than the terminal
- * has rows, each at most as wide as it.
+ * Redraws the last lines of the terminal in place. Lines that are finished are written above them and stay.
+ * Each frame is a single write that only overwrites, so that nothing flickers. A frame must have fewer lines than the terminal
+ * has rows, and no line wider than the terminal.
  */
 export class LiveRegion {
   readonly #channel: Channel;
@@ -23,7 +23,7 @@ export class LiveRegion {
     this.#channel = channel;
   }
 
-  /** Draws `lines` in the place of the last ones, below `above`. */
+  /** Replaces the region with `lines`, after writing `above` for good. */
   draw(lines: readonly string[], above: readonly string[] = []): void {
     if (above.length === 0 && same(lines, this.#drawn)) return;
     const up = this.#rowsDrawn();
@@ -40,7 +40,7 @@ export class LiveRegion {
     this.#channel.control(frame.join(''));
   }
 
-  /** Takes the region away, and gives the cursor back. */
+  /** Erases the region and shows the cursor again. */
   close(): void {
     if (!this.#hidden) return;
     const up = this.#rowsDrawn();
@@ -49,7 +49,7 @@ export class LiveRegion {
     this.#drawn = [];
   }
 
-  /** Rows that the last frame takes now: after the terminal became narrower its lines are wrapped. */
+  /** The rows that the last frame takes now: lines wrap if the terminal has become narrower. */
   #rowsDrawn(): number {
     const { columns } = this.#channel;
     return this.#drawn.reduce((rows, line) => rows + Math.max(1, Math.ceil(stringWidth(line) / columns)), 0);

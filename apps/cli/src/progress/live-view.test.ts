@@ -78,7 +78,7 @@ const output = (step: number, data: string): LogRecord => ({
   data,
 });
 
-describe('the live display', () => {
+describe('LiveView', () => {
   it('shows finished steps above running ones, with time and last output', async () => {
     const screen = new Screen(60, 20);
     screen.log(started(1));
@@ -103,7 +103,7 @@ describe('the live display', () => {
     ]);
   });
 
-  it('draws at most 20 times a second, and not at all while nothing changes', () => {
+  it('draws at most 20 times a second, and only when something changes', () => {
     const screen = new Screen(60, 20);
     for (let i = 0; i < 1_000; i += 1) {
       screen.log(output(1, `line ${i}\n`));
@@ -112,7 +112,7 @@ describe('the live display', () => {
     expect(screen.writes).toBeLessThanOrEqual(20);
   });
 
-  it('leaves nothing of itself behind in the scrolled off lines, with 30 steps at once on 24 rows', async () => {
+  it('leaves no traces in scrolled-off lines, with 30 concurrent steps on 24 rows', async () => {
     const screen = new Screen(40, 24);
     for (let step = 1; step <= 30; step += 1) screen.log(started(step));
     for (let step = 1; step <= 30; step += 1) {
@@ -130,7 +130,7 @@ describe('the live display', () => {
     );
   });
 
-  it('never fills more rows than the terminal has, however narrow', async () => {
+  it('never takes more rows than the terminal has, however narrow', async () => {
     const screen = new Screen(40, 10);
     for (let step = 1; step <= 30; step += 1)
       screen.log(started(step, `[stage-${step}] RUN 漢字漢字漢字漢字漢字漢字 ${'x'.repeat(99)}`));
@@ -141,7 +141,7 @@ describe('the live display', () => {
     expect(lines.at(-1)).toBe('[+] Building 0.1s (0/30)');
   });
 
-  it('keeps its place when the terminal becomes narrower', async () => {
+  it('keeps its position when the terminal becomes narrower', async () => {
     const screen = new Screen(80, 24);
     screen.log(started(1, `[1/2] RUN ${'long '.repeat(20)}`));
     screen.log(output(1, `${'o'.repeat(79)}\n`));
@@ -153,7 +153,7 @@ describe('the live display', () => {
     expect(lines[0]).toMatch(/^ => \[1\/2] RUN long .*… 0\.\ds$/);
   });
 
-  it('does not let a build’s output steer the terminal', async () => {
+  it('does not let a build’s output control the terminal', async () => {
     const screen = new Screen(60, 20);
     screen.log(started(1));
     screen.log(output(1, 'a\u001b[2J\u001b[10;10Hb\u001b]0;title\u0007c\n10%\r50%\rdone 100%\r\n'));
@@ -161,7 +161,7 @@ describe('the live display', () => {
     expect((await screen.text()).slice(1, 3)).toEqual([' => => # abc', ' => => # done 100%']);
   });
 
-  it('keeps colours, unless NO_COLOR says otherwise', () => {
+  it('keeps colours, except with NO_COLOR', () => {
     for (const [env, coloured] of [
       [{}, true],
       [{ NO_COLOR: '1' }, false],
@@ -175,7 +175,7 @@ describe('the live display', () => {
     }
   });
 
-  it('gives the cursor back', () => {
+  it('restores the cursor', () => {
     const screen = new Screen(60, 20);
     vi.advanceTimersByTime(60);
     expect(screen.sink.text).toContain('\u001b[?25l');
@@ -186,7 +186,7 @@ describe('the live display', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('shows how the upload goes', async () => {
+  it('shows the progress of the upload', async () => {
     const screen = new Screen(80, 20);
     screen.view.uploading(0, 10_000_000);
     vi.advanceTimersByTime(1_000);
@@ -198,7 +198,7 @@ describe('the live display', () => {
     expect((await screen.text())[0]).toMatch(/^ => context sent, 4\.00MB in 2\.[01]s$/);
   });
 
-  it('begins anew with another attempt', async () => {
+  it('starts over with the next attempt', async () => {
     const screen = new Screen(80, 20);
     screen.log(started(1));
     screen.log({ t: Date.now(), type: 'end', state: 'queued', failure: { code: 'host_lost', message: 'a is gone' } });
@@ -206,7 +206,7 @@ describe('the live display', () => {
     screen.log(done(1, 100));
     vi.advanceTimersByTime(60);
     const lines = await screen.text();
-    expect(lines[0]).toBe('kiln: attempt lost (a is gone); the build is queued again');
+    expect(lines[0]).toBe('kiln: attempt lost (a is gone); the build returns to the queue');
     expect(lines[1]).toMatch(/RUN step 1 .* 0\.1s$/);
     expect(lines.at(-1)).toMatch(/\(1\/1\)/);
   });

@@ -1,17 +1,17 @@
 import { bytes, type IdentifiedLogRecord } from '@kiln/contracts';
 import type { Channel } from '../io/output.ts';
+import { fit, tameLine } from '../io/terminal-text.ts';
 import { finishedLine, lineColumns, liveFrame } from './live-frame.ts';
 import { LiveRegion } from './live-region.ts';
 import { ProgressModel, type Step } from './model.ts';
-import { fit, tameLine } from './terminal-text.ts';
 import { CANCELING, type ProgressView } from './view.ts';
 
 /** 20 frames a second. */
 const FRAME_MS = 50;
-/** Steps of one attempt that were printed for good: by number, with the state in which they were. */
+/** Steps of the current attempt that were printed for good, with their state then, by number. */
 type Printed = Map<number, Step['state']>;
 
-/** Progress on a terminal: finished steps scroll by and stay, running ones are drawn live below them. */
+/** Shows progress on a terminal: finished steps are printed for good, running ones are redrawn below them. */
 export class LiveView implements ProgressView {
   readonly #channel: Channel;
   readonly #region: LiveRegion;
@@ -23,7 +23,7 @@ export class LiveView implements ProgressView {
   #above: string[] = [];
   #status = '';
   #upload: { startedAt: number; sent: number; total: number | undefined } | undefined;
-  /** Host's clock minus ours, ms: the least seen is the one with the least delay in it. */
+  /** The host's clock minus ours, ms. Kept at the greatest value seen, which has the least delay in it. */
   #clockSkew: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #ended = false;
@@ -79,7 +79,7 @@ export class LiveView implements ProgressView {
       case 'end':
         this.#ended = record.state !== 'queued';
         if (this.#ended) return;
-        this.say(`attempt lost (${record.failure?.message ?? 'host lost'}); the build is queued again`);
+        this.say(`attempt lost (${record.failure?.message ?? 'host lost'}); the build returns to the queue`);
         this.#printed = new Map();
         this.#status = 'queued again';
     }
@@ -101,7 +101,7 @@ export class LiveView implements ProgressView {
       this.#channel.line(`[+] Building ${this.#elapsed()} (${size}/${this.#model.steps.size}) FINISHED`);
   }
 
-  /** BuildKit may complete a step more than once; it is printed again only if it ended differently. */
+  /** Prints a finished step. BuildKit may complete a step more than once; it is printed again only if its state differs. */
   #finish(number: number): void {
     const step = this.#model.steps.get(number);
     if (!step || this.#printed.get(number) === step.state) return;

@@ -8,7 +8,7 @@ export interface Transfer {
   readonly done: boolean;
 }
 
-/** What is known of one step of the attempt under way. Times in ms by the host's clock. */
+/** The progress of a step of the current attempt. Times in ms by the host's clock. */
 export interface Step {
   readonly number: number;
   name: string;
@@ -17,15 +17,15 @@ export interface Step {
   ms: number | undefined;
   error: string | undefined;
   readonly transfers: Map<string, Transfer>;
-  /** The last lines of output, the unfinished one last. */
+  /** The last lines of output, including an unfinished one. */
   readonly tail: Tail;
 }
 
-/** As many lines as BuildKit itself shows of a failed step, and a little more. */
+/** Somewhat more lines than BuildKit shows of a failed step. */
 const TAIL_LINES = 20;
 const MAX_LINE_CHARS = 4_096;
 
-/** The end of a text that comes in chunks. */
+/** Keeps the last lines of a text that arrives in chunks. */
 export class Tail {
   readonly #lines: { at: number; text: string }[] = [];
   #open = false;
@@ -41,13 +41,13 @@ export class Tail {
     this.#lines.splice(0, this.#lines.length - TAIL_LINES);
   }
 
-  /** The last `count` lines that aren't empty, with when they began (ms). */
+  /** Returns the last `count` non-empty lines with the time at which each began, in ms. */
   last(count: number): readonly { readonly at: number; readonly text: string }[] {
     return count > 0 ? this.#lines.filter(({ text }) => text.trim() !== '').slice(-count) : [];
   }
 }
 
-/** Reduces a build's records to what a person wants to see of them. */
+/** Reduces a build's log records to the state that is displayed. */
 export class ProgressModel {
   readonly steps = new Map<number, Step>();
 
@@ -76,7 +76,7 @@ export class ProgressModel {
     }
   }
 
-  /** The first step that failed by itself; others are canceled in its wake. */
+  /** The step that failed first. Other steps are canceled as a result. */
   get failed(): Step | undefined {
     return [...this.steps.values()].find(({ state }) => state === 'failed');
   }

@@ -1,25 +1,25 @@
 import { bytes, type IdentifiedLogRecord, PlainRenderer } from '@kiln/contracts';
 import type { Channel } from '../io/output.ts';
 
-/** Shows a build's progress. Everything but `record` is Kiln's own talk, not part of the log. */
+/** Shows a build's progress. Only `record` shows the log; everything else is a message of the CLI. */
 export interface ProgressView {
-  /** A line for the person: warnings, waiting, lost connections. */
+  /** Shows a message, such as a warning or a lost connection. */
   say(message: string): void;
-  /** Bytes of the context sent so far; `total` is an estimate, undefined for a pipe. */
+  /** Shows how many bytes of the context are sent. The total is an estimate, and undefined for a pipe. */
   uploading(sentBytes: number, totalBytes: number | undefined): void;
   uploaded(): void;
-  /** Why the build waits for a host. */
+  /** Shows why the build waits for a host. */
   waiting(reason: string): void;
   record(record: IdentifiedLogRecord): void;
-  /** The person asked to cancel, and the hosts are being told. */
+  /** Shows that a cancel was requested. */
   canceling(): void;
-  /** Ends the display and gives the terminal back. May be called twice. */
+  /** Ends the display and restores the terminal. Can be called twice. */
   close(): void;
 }
 
-export const CANCELING = 'canceling the build; Ctrl-C again leaves at once';
+export const CANCELING = 'canceling the build; Ctrl-C again exits immediately';
 
-/** As `docker buildx build --progress=plain`. */
+/** Shows the same as `docker buildx build --progress=plain`. */
 export class PlainView implements ProgressView {
   readonly #err: Channel;
   #renderer = new PlainRenderer();
@@ -50,7 +50,7 @@ export class PlainView implements ProgressView {
 
   record(record: IdentifiedLogRecord): void {
     this.#waiting = '';
-    // The failure itself is told at the very end, with the failed step's output.
+    // The failure itself is shown at the very end, with the output of the failed step.
     const { type } = record;
     const shown = type === 'end' && record.state === 'failed' ? { ...record, failure: undefined } : record;
     this.#err.write(this.#renderer.render(shown as IdentifiedLogRecord));
@@ -64,7 +64,7 @@ export class PlainView implements ProgressView {
   close(): void {}
 }
 
-/** Nothing but what is wrong. */
+/** Shows only problems. */
 export class QuietView implements ProgressView {
   readonly #err: Channel;
 
@@ -88,7 +88,7 @@ export class QuietView implements ProgressView {
   close(): void {}
 }
 
-/** The log's records as they are, one JSON object a line. */
+/** Prints log records unchanged, one JSON object per line. */
 export class JsonView implements ProgressView {
   readonly #to: Channel;
   readonly #err: Channel;

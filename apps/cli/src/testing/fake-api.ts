@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { BuildView, LogRecord, PlacementInfoView, ProblemCode } from '@kiln/contracts';
 
-/** A request that the fake has seen. */
+/** A request that the fake API has received. */
 export interface Seen {
   readonly method: string;
   readonly path: string;
@@ -13,7 +13,7 @@ export interface Seen {
 const AT = '2026-01-02T03:04:05.000Z';
 const ID = '01kaqz6w5h0123456789abcdef';
 
-/** A build as the API shows it, with whatever a test cares about put over it. */
+/** A build as the API returns it, with some fields changed. */
 export function fakeBuild(change: Partial<BuildView> = {}): BuildView {
   const id = change.id ?? ID;
   return {
@@ -51,7 +51,7 @@ export function fakeBuild(change: Partial<BuildView> = {}): BuildView {
   };
 }
 
-/** Kiln's API for tests: one build at a time, whose log the test writes. Speaks the contract, knows no rules. */
+/** A fake of Kiln's API with one current build, whose log the test writes. It follows the contract, but has no rules. */
 export class FakeApi implements AsyncDisposable {
   readonly seen: Seen[] = [];
   build: BuildView = fakeBuild();
@@ -60,9 +60,9 @@ export class FakeApi implements AsyncDisposable {
   placement: PlacementInfoView['decisions'] = [];
   artifact: Buffer = Buffer.alloc(0);
   token = 'test-token';
-  /** Answers to give instead, by method and path; used up from the front. */
+  /** Problems to return, by method and path. Each is used once, in order. */
   readonly refusals = new Map<string, { status: number; code: ProblemCode; detail: string; errors?: unknown[] }[]>();
-  /** Called at each cancel; the default ends the build at once. */
+  /** Called at each cancel. The default ends the build immediately. */
   onCancel: () => { status: number } = () => {
     this.end('canceled', { code: 'canceled', message: 'canceled' });
     return { status: 200 };
@@ -96,7 +96,7 @@ export class FakeApi implements AsyncDisposable {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
-  /** Appends a record to the log; `t` counts from the build's creation, ms. */
+  /** Appends a record to the log. */
   log(record: LogRecord): void {
     this.#seq += 1;
     const id = `${this.#attempt}.${this.#seq}`;

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { Channel, type Io, type TextSink } from '../io/output.ts';
 
-/** Collects what is written; a terminal of a given size, or none. */
+/** A stream that collects what is written, and a terminal if it has a size. */
 export class FakeSink extends EventEmitter implements TextSink {
   text = '';
   readonly isTTY: boolean;
@@ -27,21 +27,24 @@ export class FakeSink extends EventEmitter implements TextSink {
 export interface FakeIo extends Io {
   readonly stdout: FakeSink;
   readonly stderr: FakeSink;
-  /** Ctrl-C. */
+  /** Presses Ctrl-C. */
   readonly interrupt: () => void;
-  /** Codes that `exitNow` was called with. */
+  /** The codes passed to `exitNow`. */
   readonly exits: number[];
-  /** Resolves when `text` has been written on stderr. */
+  /** Resolves when standard error contains `text`. */
   readonly said: (text: string) => Promise<void>;
 }
 
-/** A process for `runCli`. */
-export function fakeIo(options: {
-  readonly env?: Record<string, string>;
+export interface FakeIoOptions {
+  readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly stdin?: Uint8Array;
-  readonly terminal?: { columns: number; rows: number };
-}): FakeIo {
+  /** Makes standard output and error a terminal of this size. */
+  readonly terminal?: { readonly columns: number; readonly rows: number };
+}
+
+/** A process for `runCli`. */
+export function fakeIo(options: FakeIoOptions): FakeIo {
   const env = options.env ?? {};
   const [stdout, stderr] = [new FakeSink(options.terminal), new FakeSink(options.terminal)];
   const listeners = new Set<() => void>();

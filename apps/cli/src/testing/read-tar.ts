@@ -11,7 +11,7 @@ export interface TarEntry {
   readonly text: string;
 }
 
-/** All entries of a tar, in its order. */
+/** Returns the entries of a tar in order. */
 export async function readTar(bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<TarEntry[]> {
   const tar = extract();
   Readable.from(bytes).pipe(tar as unknown as NodeJS.WritableStream);

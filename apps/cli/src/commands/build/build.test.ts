@@ -1,0 +1,174 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { pack } from 'tar-stream';
+import { describe, expect, it } from 'vitest';
+import { runCli } from '../../cli.ts';
+import { fakeIo } from '../../testing/fake-io.ts';
+import { step, withBuild } from '../../testing/with-build.ts';
+
+const cli = withBuild();
+
+describe('kiln build', () => {
+  it('sends the directory and shows the log on standard error only', async () => {
+    cli.api.onSubmit = () => cli.succeed();
+    const at = cli.io();
+    expect(await runCli(['build', '-t', 'app:1', '--load', '.'], at)).toBe(0);
+    const { request, entries } = await cli.submitted();
+    expect(request).toMatchObject({ tags: ['app:1'], output: { type: 'load' }, dockerfile: 'Dockerfile' });
+    expect(entries.map(({ name, text }) => [name, text])).toEqual([
+      ['Dockerfile', 'FROM x\nRUN make\n'],
+      ['src/', ''],
+      ['src/a', 'A'],
+    ]);
+    expect(at.stderr.text).toContain('#1 [2/2] RUN make\n#1 0.500 hello\n#1 DONE 1.0s\n');
+    expect(at.stdout.text).toBe('');
+  });
+
+  it('prints only the image’s id with -q', async () => {
+    cli.api.onSubmit = () => cli.succeed({ digest: 'sha256:manifest', configDigest: 'sha256:config' });
+    const at = cli.io();
+    expect(await runCli(['build', '-q', '.'], at)).toBe(0);
+    expect(at.stdout.text).toBe('sha256:config\n');
+  });
+
+  it('summarises a failure: the last lines, the excerpt and a sentence with the code', async () => {
+    cli.api.onSubmit = () => {
+      cli.api.log(step({}));
+      for (let i = 1; i <= 12; i += 1) {
+        cli.api.log({ t: 1_000 + i, type: 'output', step: 1, stream: 'stderr', data: `line ${i}\n` });
+      }
+      cli.api.log(step({ state: 'failed', ms: 20, error: 'exit code: 2' }));
+      const excerpt = 'Dockerfile:2\n   2 | >>> RUN make\n';
+      cli.api.end('failed', { code: 'step_failed', message: 'RUN make exited with code 2', exitCode: 2, excerpt });
+    };
+    const at = cli.io();
+    expect(await runCli(['build'], at)).toBe(1);
+    const lines = Array.from({ length: 10 }, (_, i) => `${((i + 3) / 1000).toFixed(3)} line ${i + 3}\n`).join('');
+    expect(at.stderr.text).toMatch(
+      new RegExp(
+        `------\n > \\[2/2\\] RUN make:\n${lines}------\nDockerfile:2\n   2 \\| >>> RUN make\n` +
+          `ERROR: build ${cli.api.build.id} failed: RUN make exited with code 2 \\[step_failed\\]\n$`,
+      ),
+    );
+  });
+
+  it('writes the files of --metadata-file and --iidfile', async () => {
+    cli.api.onSubmit = () => cli.succeed({ digest: 'sha256:m', pushed: ['r.io/a:1', 'r.io/a:2'] });
+    expect(await runCli(['build', '--metadata-file', 'm.json', '--iidfile', 'iid'], cli.io())).toBe(0);
+    expect(JSON.parse(await readFile(join(cli.dir.path, 'm.json'), 'utf8'))).toMatchObject({
+      'containerimage.digest': 'sha256:m',
+      'image.name': 'r.io/a:1,r.io/a:2',
+      'kiln.build': cli.api.build.id,
+    });
+    expect(await readFile(join(cli.dir.path, 'iid'), 'utf8')).toBe('sha256:m');
+  });
+
+  it('prints JSON lines with --json, the build last', async () => {
+    cli.api.onSubmit = () => cli.succeed();
+    const at = cli.io();
+    expect(await runCli(['build', '--json'], at)).toBe(0);
+    const lines = at.stdout.text.trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line).type)).toEqual(['step', 'output', 'step', 'end', 'build']);
+  });
+
+  it('exits after the submission with --detach', async () => {
+    const at = cli.io();
+    expect(await runCli(['build', '-d', '--idempotency-key', 'k1'], at)).toBe(0);
+    expect(at.stdout.text).toBe(`${cli.api.build.id}\n`);
+    expect(cli.api.seen.at(-1)?.headers['idempotency-key']).toBe('k1');
+  });
+
+  it('sends a git source without a context', async () => {
+    cli.api.onSubmit = () => cli.succeed();
+    expect(await runCli(['build', 'https://h/r.git#v1:sub', '-f', 'D'], cli.io())).toBe(0);
+    const seen = cli.api.seen.find(({ method }) => method === 'POST');
+    expect(JSON.parse(String(seen?.body))).toMatchObject({
+      source: { type: 'git', url: 'https://h/r.git', ref: 'v1', subdir: 'sub' },
+      dockerfile: 'D',
+    });
+  });
+
+  it('passes through a tar on standard input, gzipped or not, and treats anything else as a Dockerfile', async () => {
+    const tar = pack();
+    tar.entry({ name: 'Dockerfile' }, 'FROM y');
+    tar.finalize();
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of tar as AsyncIterable<Uint8Array>) chunks.push(chunk);
+    const plain = Buffer.concat(chunks);
+    for (const [stdin, type] of [
+      [plain, 'application/x-tar'],
+      [gzipSync(plain), 'application/gzip'],
+    ] as const) {
+      cli.api.seen.length = 0;
+      expect(await runCli(['build', '-d', '-'], cli.io({ stdin }))).toBe(0);
+      const { context, contextType } = await cli.submitted();
+      expect(contextType).toBe(type);
+      expect(context.equals(stdin)).toBe(true);
+    }
+    cli.api.seen.length = 0;
+    expect(await runCli(['build', '-d', '-'], cli.io({ stdin: Buffer.from('FROM z') }))).toBe(0);
+    const { request, entries } = await cli.submitted();
+    expect(entries).toMatchObject([{ name: request.dockerfile, text: 'FROM z' }]);
+  });
+
+  it('continues after a restart of the API', async () => {
+    const at = cli.io();
+    cli.api.onSubmit = () => cli.api.log(step({}));
+    const running = runCli(['build'], at);
+    await at.said('RUN make');
+    cli.api.dropReaders();
+    cli.api.log({ t: 1_500, type: 'output', step: 1, stream: 'stdout', data: 'hello\n' });
+    cli.api.log(step({ state: 'completed', ms: 1_000 }));
+    cli.api.end('succeeded');
+    expect(await running).toBe(0);
+    expect(at.stderr.text.match(/hello/g)).toHaveLength(1);
+  });
+
+  it('shows why a build waits', async () => {
+    const at = cli.io();
+    const host = { host: 'a', slots: 2, usedSlots: 2, warmth: 0, verdict: 'full' };
+    cli.api.placement = [
+      { attempt: 1, host: null, reason: 'all_full', decidedAt: '2026-01-02T03:04:05.000Z', considered: [host] },
+    ];
+    const running = runCli(['build'], at);
+    await at.said('kiln: waiting: every host that fits is full (a 2/2)');
+    cli.succeed();
+    expect(await running).toBe(0);
+  });
+});
+
+describe('errors of kiln build', () => {
+  it('list the fields that are not valid', async () => {
+    cli.api.refusals.set('POST /v1/builds', [
+      {
+        status: 400,
+        code: 'invalid_request',
+        detail: 'the request is not valid',
+        errors: [{ field: 'tags[0]', got: '"A"', expected: 'an image reference' }],
+      },
+    ]);
+    const at = cli.io();
+    expect(await runCli(['build', '-t', 'A'], at)).toBe(125);
+    expect(at.stderr.text).toContain(
+      'kiln: the request is not valid [invalid_request]\n  tags[0]: got "A", expected an image reference\n',
+    );
+  });
+
+  it('are reported before the context is sent', async () => {
+    const at = cli.io({ env: { KILN_TOKEN: 'wrong' } });
+    expect(await runCli(['build'], at)).toBe(125);
+    expect(at.stderr.text).toContain('Set KILN_TOKEN (or --token)');
+    expect(cli.api.seen.some(({ method }) => method === 'POST')).toBe(false);
+  });
+
+  it('say what to do when no server is configured or none listens', async () => {
+    const none = fakeIo({ cwd: cli.dir.path, env: { KILN_DATA_DIR: cli.dir.path } });
+    expect(await runCli(['build'], none)).toBe(125);
+    expect(none.stderr.text).toContain('start one on this machine with `kiln up`');
+    const gone = cli.io();
+    await cli.api[Symbol.asyncDispose]();
+    expect(await runCli(['build'], gone)).toBe(125);
+    expect(gone.stderr.text).toContain("Kiln isn't running");
+  });
+});

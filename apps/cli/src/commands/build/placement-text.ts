@@ -1,0 +1,142 @@
+import type { PlacementInfoView } from '@kiln/contracts';
+import { domainText } from '@kiln/domain';
+import { duration } from '../../io/ages.ts';
+
+type Decision = PlacementInfoView['decisions'][number];
+type Considered = Decision['considered'][number];
+
+const REASONS: Readonly<Record<string, string>> = {
+  warm: 'which has its cache',
+  partly_warm: 'which has part of its cache',
+  cold: 'no host has its cache; this one costs other builds least',
+  cold_sooner: 'cold, but finishes sooner than after waiting for a host with its cache',
+  spread: 'its repo is built so often that another host with the cache pays off',
+  waited_enough: 'cold, after waiting long enough for a host with its cache',
+  waits_for_warm: 'which has its cache: better than a cold start on a free host',
+  all_full: 'every host that fits is full',
+  no_host: 'no host has joined the pool',
+  none_fits: 'no host fits',
+  none_of_domain: 'every host that takes such builds is reserved for others',
+  team_limit: 'its team has reached its limit of running builds',
+  token_limit: 'its token has reached its limit of running builds',
+  none_trusted: 'no host takes trusted builds',
+  none_untrusted: 'no host takes untrusted builds',
+};
+
+const VERDICTS: Readonly<Record<string, string>> = {
+  chosen: 'chosen',
+  awaited: 'worth waiting for',
+  later: 'would finish later',
+  costs_others: 'would cost other builds more',
+  full: 'full',
+  cordoned: 'cordoned',
+  draining: 'draining',
+  platform_missing: "can't build for the platform",
+  label_missing: 'lacks a label',
+  trust_missing: "has no builder for the build's trust class",
+  other_domain: 'reserved for other builds',
+  domain_away: 'its builder for such builds is unavailable',
+  too_small: 'too small',
+  lost_it_before: 'lost this build before',
+};
+
+/** What a run would cost other builds. Advantages of a host are not shown. */
+const EXTRAS: Readonly<Record<string, string>> = {
+  wanted: 'takes a slot that warm builds wait for',
+  crowding: 'crowds out its warm builds',
+  eviction: 'evicts caches',
+  others: 'delays other builds',
+};
+
+/** How many hosts to list on the line that says why a build waits. */
+const HOSTS_NAMED = 6;
+
+/** Describes a reason. One that this version doesn't know is shown as it is. */
+function reasonText({ reason, limit }: Pick<Decision, 'reason' | 'limit'>): string {
+  const text = REASONS[reason] ?? reason.replaceAll('_', ' ');
+  return limit === undefined ? text : `${text} (${limit})`;
+}
+
+function verdictText(verdict: string): string {
+  return VERDICTS[verdict] ?? verdict.replaceAll('_', ' ');
+}
+
+/** Describes a decision and its reason: `run on a, which has its cache`. */
+export function decisionText(decision: Decision): string {
+  const { host, reason, considered } = decision;
+  const awaited = considered.find(({ verdict }) => verdict === 'awaited');
+  const what =
+    host !== null ? `run on ${host}` : reason === 'waits_for_warm' && awaited ? `wait for ${awaited.host}` : 'wait';
+  return `${what}, ${reasonText(decision)}`;
+}
+
+/** Describes a verdict and what caused it: `would cost other builds more: evicts caches (2m05s)`. */
+export function hostVerdict({ verdict, extras = {}, serves }: Considered): string {
+  if (serves !== undefined) return `serves only ${domainText(serves)}`;
+  if (verdict !== 'costs_others') return verdictText(verdict);
+  const costs = Object.entries(extras)
+    .filter(([, ms]) => ms > 0)
+    .sort(([, a], [, b]) => b - a)
+    .map(([name, ms]) => `${EXTRAS[name] ?? name.replaceAll('_', ' ')} (${duration(ms)})`);
+  return costs.length > 0 ? `${verdictText(verdict)}: ${costs.join(', ')}` : verdictText(verdict);
+}
+
+/** Describes the prediction and, once the attempt has started, the outcome: a line each. */
+export function outcomeLines({ decidedAt, predicted, actual }: Decision): string[] {
+  const lines: string[] = [];
+  if (predicted) {
+    const { startAt, runMs, warmth } = predicted;
+    const wait = Date.parse(startAt) - Date.parse(decidedAt);
+    const start = wait < 1_000 ? 'starts immediately' : `starts after ${duration(wait)}`;
+    lines.push(`predicted: ${start}, ${percent(warmth)} warm, runs ${duration(runMs)}`);
+  }
+  if (actual) {
+    const { waitedMs, runMs, end, steps } = actual;
+    const run = runMs === undefined ? 'still running' : `ran ${duration(runMs)}${end ? ` and ${endText(end)}` : ''}`;
+    const cached = steps ? `, ${steps.cached} of ${steps.total} steps cached` : '';
+    lines.push(`actual:    started after ${duration(waitedMs)}, ${run}${cached}`);
+  }
+  return lines;
+}
+
+/** Summarises the hosts that are not listed: `and 37 more: 30 full, 7 lacks a label`. */
+export function othersLine({ others = {} }: Decision): string | undefined {
+  const counts = Object.entries(others).sort(([, a], [, b]) => b - a);
+  if (counts.length === 0) return undefined;
+  const total = counts.reduce((sum, [, count]) => sum + count, 0);
+  return `and ${total} more: ${counts.map(([verdict, count]) => `${count} ${verdictText(verdict)}`).join(', ')}`;
+}
+
+export function percent(share: number): string {
+  return `${Math.round(share * 100)}%`;
+}
+
+/** Describes why the build waits, by the last decision. Returns undefined once the build has a host. */
+export function waitingReason(placement: PlacementInfoView): string | undefined {
+  const last = placement.decisions.at(-1);
+  if (!last) return 'for a placement decision';
+  if (last.host !== null) return undefined;
+  const awaited = last.considered.find(({ verdict }) => verdict === 'awaited');
+  if (last.reason === 'waits_for_warm' && awaited) {
+    const inMs = last.predicted ? Date.parse(last.predicted.startAt) - Date.parse(last.decidedAt) : 0;
+    return `for ${awaited.host}, ${reasonText(last)}${inMs >= 1_000 ? `, in about ${duration(inMs)}` : ''}`;
+  }
+  // The list of hosts would repeat the same for each.
+  if (last.reason === 'none_trusted' || last.reason === 'none_untrusted') return reasonText(last);
+  const hosts = [
+    ...last.considered.slice(0, HOSTS_NAMED).map(hostText),
+    ...(last.considered.length > HOSTS_NAMED ? ['…'] : []),
+  ].join(', ');
+  return `${reasonText(last)}${hosts ? ` (${hosts})` : ''}`;
+}
+
+function hostText(considered: Considered): string {
+  const { host, usedSlots, slots, verdict, serves } = considered;
+  if (serves !== undefined) return `${host} ${hostVerdict(considered)}`;
+  const full = verdict === 'full' || verdict === 'awaited' || verdict === 'later';
+  return full ? `${host} ${usedSlots}/${slots}` : `${host} ${verdictText(verdict)}`;
+}
+
+function endText(end: string): string {
+  return end === 'lost' ? 'was lost' : end === 'canceled' ? 'was canceled' : end;
+}

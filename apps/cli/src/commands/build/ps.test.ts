@@ -1,0 +1,60 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { FAILED, NOW, RUNNING } from '../../testing/builds.ts';
+import { fakeBuild } from '../../testing/fake-api.ts';
+import { withFakeApi } from '../../testing/with-fake-api.ts';
+
+const cli = withFakeApi({ now: () => NOW });
+beforeEach(() => {
+  cli.api.builds = [FAILED, RUNNING];
+});
+
+describe('kiln ps', () => {
+  it('lists unfinished builds, with full ids in a pipe', async () => {
+    expect((await cli.run('ps')).out).toBe(
+      'BUILD                       STATE    REPO                 TEAM     HOST    AGE   TOOK\n' +
+        '01kaqz6w5h0000000000aaaaaa  running  github.com/acme/app  default  host-a  10m  1m00s\n',
+    );
+  });
+
+  it('lists all builds with -a and fits a narrow terminal', async () => {
+    expect((await cli.run('ps -a', { terminal: { columns: 40, rows: 24 } })).out).toBe(
+      'BUILD     STATE    REPO              AGE\n' +
+        '00bbbbbb  failed   app               10m\n' +
+        '00aaaaaa  running  github.com/acme/… 10m\n'.replace('… 10m', '…  10m').replace('acme/…', 'acme…'),
+    );
+  });
+
+  it('shows which builds are superseded, canceling or sharing a run', async () => {
+    const superseded = { state: 'canceled', supersededBy: RUNNING.id } as const;
+    cli.api.builds = [
+      { ...FAILED, ...superseded },
+      fakeBuild({ sharedRun: RUNNING.id }),
+      { ...RUNNING, supersededBy: FAILED.id, cancelRequestedAt: '2026-01-02T03:13:10.000Z' },
+    ];
+    const states = (await cli.run('ps -a')).out.split('\n').map((line) => line.split(/\s+/)[1]);
+    expect(states.slice(1, 4)).toEqual(['superseded', 'sharing', 'canceling']);
+  });
+
+  it('prints one JSON document with --json', async () => {
+    expect(JSON.parse((await cli.run('ps --json')).out).builds).toHaveLength(1);
+    expect(JSON.parse((await cli.run('ps --json --state failed')).out).builds[0].id).toBe(FAILED.id);
+  });
+
+  it.each([
+    ['ps --state done', '--state: got "done", expected queued, assigned'],
+    ['ps --limit 0', '--limit: got "0", expected a whole number from 1 to 200'],
+    ['ps extra', 'got 1 argument, expected none; usage: kiln ps [FLAGS]'],
+  ])('refuses %s', async (line, message) => {
+    expect(await cli.run(line)).toMatchObject({ code: 125, err: expect.stringContaining(message) });
+  });
+});
+
+describe('resolveId', () => {
+  it('accepts the beginning or the end of a recent build’s id', async () => {
+    expect((await cli.run('why AAAA')).err).toBe('kiln: no placement decision yet\n');
+    expect((await cli.run('why 01kaqz6w')).err).toContain(`matches 2 builds:\n  ${FAILED.id}  failed  app\n`);
+    expect((await cli.run('why zzzz')).err).toContain('none of the last 200 builds');
+    expect((await cli.run('why aaa')).err).toContain('at least 4 characters');
+    expect((await cli.run('why ../x')).err).toContain('"../x" is not a build id');
+  });
+});

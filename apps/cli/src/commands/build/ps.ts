@@ -1,0 +1,85 @@
+import { hasEnded, type KilnClient, type ListOptions } from '@kiln/client';
+import type { BuildView } from '@kiln/contracts';
+import { BUILD_STATES } from '@kiln/domain';
+import { oneOf, wholeNumber } from '../../framework/flag-values.ts';
+import { age, duration } from '../../io/ages.ts';
+import type { Io, Style } from '../../io/output.ts';
+import { printList } from '../../io/print.ts';
+import type { Column } from '../../io/table.ts';
+import { clientCommand } from '../../server/client-command.ts';
+import { shortId } from './build-id.ts';
+
+const DEFAULT_LIMIT = 50;
+const MAX_LIMIT = 200;
+const UNFINISHED = ['queued', 'assigned', 'running'] as const;
+
+export const psCommand = clientCommand(
+  {
+    name: 'ps',
+    summary: 'List builds',
+    description: 'List builds, newest first. By default, only builds that have not ended are shown.',
+    examples: ['kiln ps -a --repo github.com/acme/app', 'kiln ps --state failed --json'],
+    operands: [0, 0],
+    flags: {
+      all: { kind: 'bool', short: 'a', help: 'Show all builds, also those that have ended' },
+      repo: { kind: 'text', value: 'NAME', help: 'Show only builds of this repo' },
+      state: { kind: 'text', value: 'STATE', help: `Show only builds in this state: ${BUILD_STATES.join(', ')}` },
+      team: { kind: 'text', value: 'NAME', help: 'Show only builds of this team' },
+      limit: {
+        kind: 'text',
+        short: 'n',
+        value: 'N',
+        help: `Show at most N builds, up to ${MAX_LIMIT} (default: ${DEFAULT_LIMIT})`,
+      },
+    },
+  },
+  async ({ flags, client, io }) => {
+    const state = flags.state === undefined ? undefined : oneOf('--state', flags.state, BUILD_STATES);
+    const limit = wholeNumber('--limit', flags.limit ?? String(DEFAULT_LIMIT), { min: 1, max: MAX_LIMIT });
+    const query = { repo: flags.repo, team: flags.team, limit };
+    const rows = state || flags.all ? (await client.list({ ...query, state })).builds : await unfinished(client, query);
+    const none = flags.all || state ? 'no builds' : 'no unfinished builds; kiln ps -a shows all';
+    return printList(io, flags.json, 'builds', { rows, columns: columns(io), none });
+  },
+);
+
+/** Lists unfinished builds, newest first: ids are ordered by time. */
+async function unfinished(client: KilnClient, query: ListOptions): Promise<BuildView[]> {
+  const pages = await Promise.all(UNFINISHED.map((state) => client.list({ ...query, state })));
+  // A build may have changed its state between two of the answers.
+  const byId = new Map(pages.flatMap(({ builds }) => builds).map((build) => [build.id, build]));
+  return [...byId.values()].sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, query.limit);
+}
+
+/** Ids are shortened only on a terminal: scripts need the full ones. */
+function columns({ out, now }: Io): Column<BuildView>[] {
+  const at = now();
+  return [
+    { title: 'BUILD', text: ({ id }) => (out.isTerminal ? shortId(id) : id) },
+    { title: 'STATE', text: stateText, style: ({ state }) => STYLES[state] },
+    { title: 'REPO', text: ({ repo }) => repo, min: 10 },
+    { title: 'TEAM', text: ({ team }) => team, min: 6, dispensable: 3 },
+    { title: 'HOST', text: ({ host }) => host ?? '-', min: 8, dispensable: 1 },
+    { title: 'AGE', text: ({ createdAt }) => age(Date.parse(createdAt), at), align: 'right' },
+    { title: 'TOOK', text: (build) => took(build, at), align: 'right', dispensable: 2 },
+  ];
+}
+
+const STYLES: Readonly<Partial<Record<BuildView['state'], Style>>> = {
+  assigned: 'cyan',
+  running: 'cyan',
+  succeeded: 'green',
+  failed: 'red',
+  canceled: 'yellow',
+};
+
+function stateText({ state, cancelRequestedAt, supersededBy, sharedRun }: BuildView): string {
+  if (supersededBy !== undefined && state === 'canceled') return 'superseded';
+  if (sharedRun !== undefined && state === 'queued') return 'sharing';
+  return cancelRequestedAt !== undefined && !hasEnded({ state }) ? 'canceling' : state;
+}
+
+function took({ durationMs, startedAt, state }: BuildView, at: number): string {
+  if (durationMs !== undefined) return duration(durationMs);
+  return startedAt !== undefined && !hasEnded({ state }) ? duration(Math.max(0, at - Date.parse(startedAt))) : '-';
+}

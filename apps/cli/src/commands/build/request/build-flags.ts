@@ -1,0 +1,135 @@
+import { CACHE_SCOPES, PRIORITIES } from '@kiln/domain';
+import type { FlagTable } from '../../../framework/flags.ts';
+
+/** Flags with the names and meanings of `docker buildx build`. */
+export const DOCKER_FLAGS = {
+  tag: { kind: 'list', short: 't', value: 'NAME', help: 'Name of the image: [registry/]name[:tag] (repeatable)' },
+  file: {
+    kind: 'text',
+    short: 'f',
+    value: 'FILE',
+    help: 'Dockerfile; - reads it from standard input (default: PATH/Dockerfile)',
+  },
+  'build-arg': {
+    kind: 'list',
+    value: 'KEY[=VALUE]',
+    help: 'Build argument; without a value, that of the environment variable (repeatable)',
+  },
+  secret: {
+    kind: 'list',
+    value: 'id=ID[,src=FILE|,env=VAR]',
+    help: 'Secret for RUN --mount=type=secret (repeatable)',
+  },
+  target: { kind: 'text', value: 'STAGE', help: 'Stage to build (default: the last one)' },
+  platform: { kind: 'list', value: 'OS/ARCH,…', help: 'Target platforms' },
+  push: { kind: 'bool', help: 'Push to the registries of the tags; same as --output=type=registry' },
+  load: { kind: 'bool', help: "Load the image into the engine of the build's host, not of this machine" },
+  output: {
+    kind: 'list',
+    short: 'o',
+    value: 'DIR|-|type=…',
+    help: 'Destination: type=local,dest=DIR; type=tar,dest=FILE; type=registry; type=image,push=true; type=docker (same as --load); type=cacheonly',
+  },
+  'no-cache': { kind: 'bool', help: 'Run every step, with empty cache mounts' },
+  pull: { kind: 'bool', help: 'Pull newer versions of base images' },
+  label: { kind: 'list', value: 'KEY=VALUE', help: 'Label of the image (repeatable)' },
+  provenance: { kind: 'text', value: 'BOOL|mode=…', help: 'Provenance attestation' },
+  sbom: { kind: 'text', value: 'BOOL|generator=…', help: 'SBOM attestation' },
+  attest: { kind: 'list', value: 'type=…', help: 'Attestation: type=provenance,… or type=sbom,… (repeatable)' },
+  memory: { kind: 'text', short: 'm', value: 'BYTES', help: 'Memory limit of RUN containers, such as 512m or 2g' },
+  'metadata-file': { kind: 'text', value: 'FILE', help: "Write the build's metadata to a file, as JSON" },
+  iidfile: { kind: 'text', value: 'FILE', help: "Write the image's ID to a file" },
+  progress: {
+    kind: 'text',
+    value: 'MODE',
+    help: 'auto, plain, tty, quiet or rawjson (default: $BUILDKIT_PROGRESS or auto)',
+  },
+  quiet: { kind: 'bool', short: 'q', help: "Show no progress and print the image's ID" },
+} as const satisfies FlagTable;
+
+/** Kiln's own flags. */
+export const KILN_FLAGS = {
+  repo: {
+    kind: 'text',
+    value: 'NAME',
+    help: "Project whose caches to use (default: the directory's git remote, or its name)",
+  },
+  'cache-scope': {
+    kind: 'text',
+    value: 'SCOPE',
+    help: `Who shares the cache mounts: ${CACHE_SCOPES.join(', ')} (default: repo)`,
+  },
+  'stored-secret': {
+    kind: 'list',
+    value: '[ID=]NAME',
+    help: 'Secret stored with kiln secret set, for RUN --mount=type=secret,id=ID (default ID: NAME; repeatable)',
+  },
+  ref: { kind: 'text', value: 'REF', help: 'Branch, tag or commit of a git source' },
+  team: { kind: 'text', value: 'NAME', help: 'Team that the build belongs to (default: $KILN_TEAM)' },
+  priority: { kind: 'text', value: 'CLASS', help: `${PRIORITIES.join(', ')} (default: normal)` },
+  timeout: { kind: 'text', value: 'DURATION', help: 'Time limit of the build, such as 90s, 20m or 2h (default: 1h)' },
+  'concurrency-key': {
+    kind: 'text',
+    value: 'KEY',
+    help: 'Group of builds of which newer ones replace older ones; see --supersede',
+  },
+  supersede: {
+    kind: 'text',
+    value: 'WHICH',
+    help: 'Cancel older builds with the same concurrency key: queued (only waiting ones) or running (all)',
+  },
+  dedupe: { kind: 'bool', help: 'Share the run of an identical build that is in flight, if it has --dedupe too' },
+  cpus: { kind: 'text', value: 'N', help: 'CPU limit of RUN containers' },
+  weight: { kind: 'text', value: 'N', help: 'Slots that the build takes on its host (default: 1)' },
+  'host-label': {
+    kind: 'list',
+    value: 'KEY=VALUE',
+    help: 'Run only on hosts with this label; kiln hosts lists labels (repeatable)',
+  },
+  detach: { kind: 'bool', short: 'd', help: "Print the build's id and exit without following it" },
+  json: { kind: 'bool', help: 'Print log records, then the build, as JSON lines' },
+  'idempotency-key': {
+    kind: 'text',
+    value: 'KEY',
+    help: 'Key that can create at most one build, however often it is sent',
+  },
+} as const satisfies FlagTable;
+
+/** Flags of buildx that don't apply to a pool and don't affect the result. They are ignored with a warning. */
+export const IGNORED_FLAGS = {
+  builder: { kind: 'text' },
+  'cache-from': { kind: 'list' },
+  'cache-to': { kind: 'list' },
+  'cgroup-parent': { kind: 'text' },
+  compress: { kind: 'bool' },
+  'disable-content-trust': { kind: 'bool' },
+  'force-rm': { kind: 'bool' },
+  rm: { kind: 'bool' },
+  debug: { kind: 'bool', short: 'D' },
+} as const satisfies FlagTable;
+
+/** Flags of buildx that Kiln doesn't support and that affect the result. They are refused. */
+export const REFUSED_FLAGS = {
+  'add-host': { kind: 'list' },
+  allow: { kind: 'list' },
+  annotation: { kind: 'list' },
+  'build-context': { kind: 'list' },
+  call: { kind: 'text' },
+  check: { kind: 'bool' },
+  'cpu-period': { kind: 'text' },
+  'cpu-quota': { kind: 'text' },
+  'cpu-shares': { kind: 'text' },
+  'cpuset-cpus': { kind: 'text' },
+  'cpuset-mems': { kind: 'text' },
+  isolation: { kind: 'text' },
+  'memory-swap': { kind: 'text' },
+  network: { kind: 'text' },
+  'no-cache-filter': { kind: 'list' },
+  policy: { kind: 'list' },
+  print: { kind: 'text' },
+  'security-opt': { kind: 'list' },
+  'shm-size': { kind: 'text' },
+  squash: { kind: 'bool' },
+  ssh: { kind: 'list' },
+  ulimit: { kind: 'list' },
+} as const satisfies FlagTable;

@@ -1,0 +1,260 @@
+import { buildRequest } from '@kiln/contracts';
+import { describe, expect, it } from 'vitest';
+import { parseFlags } from '../../../framework/flags.ts';
+import { TempDir } from '../../../testing/temp-dir.ts';
+import { DOCKER_FLAGS, IGNORED_FLAGS, KILN_FLAGS, REFUSED_FLAGS } from './build-flags.ts';
+import { buildRequestOf } from './build-request.ts';
+import { buildxWarnings } from './buildx-compat.ts';
+import { gitSourceOf } from './git-source.ts';
+import { planOutput } from './output-flag.ts';
+import { readSecrets } from './secret-flag.ts';
+
+const TABLE = { ...DOCKER_FLAGS, ...KILN_FLAGS, ...IGNORED_FLAGS, ...REFUSED_FLAGS };
+
+function requestOf(...args: string[]) {
+  const { flags } = parseFlags(args, TABLE);
+  return buildRequestOf({
+    flags,
+    env: { FROM_ENV: 'e' },
+    plan: planOutput(flags),
+    secrets: {},
+    source: { type: 'upload', name: 'app' },
+    dockerfile: undefined,
+  });
+}
+
+describe('buildRequestOf', () => {
+  it('turns docker’s flags into a request that the API accepts', () => {
+    const request = requestOf(
+      ...[
+        '-t',
+        'r.io/app:1',
+        '-t',
+        'r.io/app:2',
+        '--build-arg',
+        'A=b=c',
+        '--build-arg',
+        'FROM_ENV',
+        '--build-arg',
+        'UNSET',
+      ],
+      ...[
+        '--target',
+        'prod',
+        '--platform',
+        'linux/amd64,arm64',
+        '--platform',
+        'linux/aarch64',
+        '--label',
+        'x=1',
+        '--label',
+        'y',
+      ],
+      ...[
+        '--push',
+        '--no-cache',
+        '--pull',
+        '--provenance=mode=max',
+        '--sbom',
+        'true',
+        '--timeout',
+        '1h30m',
+        '-m',
+        '512m',
+      ],
+      ...['--priority', 'batch', '--team', 'web', '--cache-scope', 'team'],
+      ...['--weight', '2', '--host-label', 'disk=nvme', '--host-label', 'gpu'],
+    );
+    expect(buildRequest.parse(request)).toMatchObject({
+      tags: ['r.io/app:1', 'r.io/app:2'],
+      buildArgs: { A: 'b=c', FROM_ENV: 'e' },
+      target: 'prod',
+      platforms: ['linux/amd64', 'linux/arm64'],
+      labels: { x: '1', y: '' },
+      output: { type: 'push' },
+      noCache: true,
+      pull: true,
+      provenance: 'mode=max',
+      sbom: true,
+      timeoutSeconds: 5400,
+      resources: { memoryBytes: 512 * 1024 * 1024 },
+      priority: 'batch',
+      team: 'web',
+      cacheScope: 'team',
+      weight: 2,
+      hostLabels: { disk: 'nvme', gpu: '' },
+    });
+  });
+
+  it('parses --attest', () => {
+    expect(requestOf('--attest', 'type=provenance,mode=min', '--attest', 'type=sbom,disabled=true')).toMatchObject({
+      provenance: 'mode=min',
+      sbom: false,
+    });
+  });
+
+  it.each([
+    ['--priority', 'urgent', 'expected interactive, normal, batch'],
+    ['--cache-scope', 'world', 'expected repo, team, pool'],
+    ['--build-arg', 'BUILDKIT_CACHE_MOUNT_NS=x', 'is set by Kiln; choose caches with --repo'],
+    ['--build-arg', 'BUILDKIT_CACHE_MOUNT_NS', 'is set by Kiln'],
+    ['--timeout', 'soon', 'expected a duration'],
+    ['--memory', 'lots', 'expected a size'],
+    ['--cpus', '0', 'expected a number above 0'],
+    ['--weight', '0', 'expected a whole number from 1 to 64'],
+    ['--weight', '1.5', 'expected a whole number from 1 to 64'],
+    ['--host-label', '=x', '--host-label: got "=x", expected KEY=VALUE'],
+    ['--attest', 'type=x', 'expected type=provenance'],
+    ['--build-arg', '=x', 'expected KEY=VALUE'],
+  ])('refuses %s %s', (flag, value, message) => {
+    expect(() => requestOf(flag, value)).toThrow(message);
+  });
+});
+
+describe('planOutput', () => {
+  const plan = (...args: string[]) => planOutput(parseFlags(args, TABLE).flags);
+  const toDirectory = (path: string) => ({ output: 'artifact', destination: { type: 'directory', path } });
+  const toStdout = { output: 'artifact', destination: { type: 'stdout' } };
+
+  it.each([
+    [[], { output: 'none' }],
+    [['--push'], { output: 'push' }],
+    [['--load'], { output: 'load' }],
+    [['-o', 'out'], toDirectory('out')],
+    [['-o', '-'], toStdout],
+    [['-o', 'type=local,dest=out'], toDirectory('out')],
+    [['-o', 'type=local,"dest=a,b"'], toDirectory('a,b')],
+    [['-o', 'type=tar'], toStdout],
+    [['-o', 'type=tar,dest=-'], toStdout],
+    [['-o', 'type=tar,dest=x.tar'], { output: 'artifact', destination: { type: 'file', path: 'x.tar' } }],
+    [['-o', 'type=registry'], { output: 'push' }],
+    [['-o', 'type=image,name=r.io/a,push=true'], { output: 'push', names: ['r.io/a'] }],
+    [['-o', 'type=image,"name=r.io/a,r.io/b",push=true'], { output: 'push', names: ['r.io/a', 'r.io/b'] }],
+    [['-o', 'type=image', '--push'], { output: 'push' }],
+    [['-o', 'type=docker'], { output: 'load' }],
+    [['-o', 'type=cacheonly'], { output: 'none' }],
+  ])('plans %j', (args, expected) => {
+    expect(plan(...args)).toMatchObject(expected);
+  });
+
+  it.each([
+    [['-o', 'type=oci,dest=x'], 'OCI archives are not supported'],
+    [['-o', 'type=docker,dest=x.tar'], 'writing an image to a file is not supported'],
+    [['-o', 'type=local'], 'dest=DIRECTORY is required'],
+    [['-o', 'type=wasm'], 'got type=wasm, expected local, tar'],
+    [['-o', 'dest=x'], 'type= is required'],
+    [['-o', 'type=registry,compression=zstd'], 'compression= is not supported'],
+    [['-o', 'a', '-o', 'b'], '--output can be given only once'],
+    [['--push', '--load'], '--push cannot be combined with --load'],
+    [['--push', '-o', 'out'], '--push cannot be combined with --output out'],
+    [['--load', '-o', 'type=registry'], '--load cannot be combined with --output'],
+    [['-o', 'type=local,"dest=x'], 'unbalanced quotes'],
+  ])('refuses %j', (args, message) => {
+    expect(() => plan(...args)).toThrow(message);
+  });
+});
+
+describe('buildRequestOf with Kiln’s own flags', () => {
+  it('sets what the build supersedes and whether it shares a run', () => {
+    const request = requestOf('--concurrency-key=pr/12', '--supersede', 'queued', '--dedupe');
+    expect(buildRequest.parse(request)).toMatchObject({
+      concurrencyKey: 'pr/12',
+      supersede: 'queued',
+      dedupe: true,
+    });
+    expect(buildRequest.parse(requestOf())).toMatchObject({ dedupe: false });
+    expect(() => requestOf('--supersede', 'all')).toThrow('--supersede: got "all", expected queued, running');
+  });
+});
+
+describe('readSecrets', () => {
+  it('reads files and variables like buildx does', async () => {
+    await using dir = await TempDir.with({ '.npmrc': 'from file\n', both: 'file' });
+    const env = { TOKEN: 'from env', both: 'env' };
+    const { values, warnings } = await readSecrets(
+      [
+        'id=a,src=.npmrc',
+        'id=b,env=TOKEN',
+        'id=both',
+        'id=TOKEN',
+        'id=c,type=env,src=TOKEN',
+        'type=file,id=.npmrc',
+        'id=d,env=NO',
+      ],
+      env,
+      dir.path,
+    );
+    expect(values).toEqual({
+      a: 'from file\n',
+      b: 'from env',
+      both: 'env',
+      TOKEN: 'from env',
+      c: 'from env',
+      '.npmrc': 'from file\n',
+    });
+    expect(warnings).toEqual([
+      '--secret id=d: the environment variable NO is not set; the build runs without this secret',
+    ]);
+  });
+
+  it.each([
+    ['src=x', 'id= is required'],
+    ['id=x,src=nope', 'no such file'],
+    ['id=x,type=vault', 'expected file or env'],
+    ['id=x,foo=1', 'unknown key foo'],
+    ['id=x,src=binary', 'is not UTF-8'],
+  ])('refuses %s', async (flag, message) => {
+    await using dir = await TempDir.with({});
+    await import('node:fs/promises').then(({ writeFile }) =>
+      writeFile(`${dir.path}/binary`, Buffer.of(0xff, 0xfe, 0x00)),
+    );
+    await expect(readSecrets([flag], {}, dir.path)).rejects.toThrow(message);
+  });
+});
+
+describe('gitSourceOf', () => {
+  it.each([
+    ['https://h/r.git', undefined, { url: 'https://h/r.git' }],
+    ['https://h/r.git#main', undefined, { url: 'https://h/r.git', ref: 'main' }],
+    ['https://h/r.git#main:sub/dir', undefined, { url: 'https://h/r.git', ref: 'main', subdir: 'sub/dir' }],
+    ['https://h/r.git#:sub', undefined, { url: 'https://h/r.git', subdir: 'sub' }],
+    ['https://h/r', 'v1', { url: 'https://h/r', ref: 'v1' }],
+    ['git://h/r', undefined, { url: 'git://h/r' }],
+    ['github.com/a/b', undefined, { url: 'https://github.com/a/b' }],
+  ])('parses %s', (operand, ref, expected) => {
+    expect(gitSourceOf(operand, ref)).toEqual({ type: 'git', ...expected });
+  });
+
+  it.each(['.', './x.git', '/a/b', 'dir', '-', 'github.company/x'])('treats %s as a path', (operand) => {
+    expect(gitSourceOf(operand, undefined)).toBeUndefined();
+  });
+
+  it.each([
+    ['git@github.com:a/b.git', undefined, 'only https:// is supported'],
+    ['ssh://git@h/r.git', undefined, 'only https:// is supported'],
+    ['https://h/x.tar.gz', undefined, 'building from a remote file is not supported'],
+    ['https://u:s3cret@h/r.git', undefined, 'https://…@h/r.git: credentials in the URL are not supported'],
+    ['https://h/r.git#a', 'b', 'name different refs'],
+  ])('refuses %s', (operand, ref, message) => {
+    expect(() => gitSourceOf(operand, ref)).toThrow(message);
+  });
+});
+
+describe('buildxWarnings', () => {
+  const warn = (...args: string[]) => buildxWarnings(parseFlags(args, TABLE).flags);
+
+  it('warns of each flag that is ignored', () => {
+    expect(warn('--builder', 'b', '--cache-from', 'type=gha', '--cache-to=type=gha,mode=max', '--rm')).toHaveLength(4);
+    expect(warn('--network=default', '--call', 'build', '--squash=false', '--tag', 'x')).toEqual([]);
+  });
+
+  it.each([
+    ['--ssh', 'default'],
+    ['--build-context', 'a=b'],
+    ['--network', 'host'],
+    ['--add-host', 'a:1'],
+    ['--check'],
+  ])('refuses %s, which would change the result', (...args) => {
+    expect(() => warn(...args)).toThrow(`${args[0]} is not supported`);
+  });
+});

@@ -1,0 +1,72 @@
+import { readFile, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { MAX_SECRET_BYTES as MAX_BYTES } from '@kiln/contracts';
+import { UsageError } from '../../../io/errors.ts';
+import { csvPairs } from './csv.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+type Source = { readonly env: string } | { readonly file: string };
+
+export interface ReadSecrets {
+  readonly values: Readonly<Record<string, string>>;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Reads `--secret id=npm,src=.npmrc`, `id=token,env=TOKEN` or `id=TOKEN` like buildx does: without src and env, the value is that of the
+ * variable of that name, or else of the file of that name. A variable that isn't set is omitted with a warning, because only a mount
+ * with `required` fails without it. A value is never part of a message. @throws UsageError
+ */
+export async function readSecrets(flags: readonly string[], env: Env, cwd: string): Promise<ReadSecrets> {
+  const values: Record<string, string> = {};
+  const warnings: string[] = [];
+  for (const flag of flags) {
+    const { id, source } = parseSecret(flag, env);
+    if ('file' in source) values[id] = await readSecretFile(id, resolve(cwd, source.file));
+    else {
+      const value = env[source.env];
+      if (value === undefined)
+        warnings.push(
+          `--secret id=${id}: the environment variable ${source.env} is not set; the build runs without this secret`,
+        );
+      else values[id] = value;
+    }
+  }
+  return { values, warnings };
+}
+
+function parseSecret(flag: string, env: Env): { id: string; source: Source } {
+  const pairs = csvPairs('--secret', flag);
+  const id = pairs.get('id');
+  const type = pairs.get('type');
+  const file = pairs.get('src') ?? pairs.get('source');
+  const variable = pairs.get('env');
+  for (const key of pairs.keys()) {
+    if (!['id', 'type', 'src', 'source', 'env'].includes(key))
+      throw new UsageError(`--secret ${flag}: unknown key ${key}`);
+  }
+  if (!id) throw new UsageError(`--secret ${flag}: id= is required`);
+  if (type !== undefined && type !== 'file' && type !== 'env') {
+    throw new UsageError(`--secret ${flag}: got type=${type}, expected file or env`);
+  }
+  if (variable !== undefined) return { id, source: { env: variable } };
+  if (type === 'env') return { id, source: { env: file ?? id } };
+  if (file !== undefined) return { id, source: { file } };
+  return { id, source: type === undefined && env[id] !== undefined ? { env: id } : { file: id } };
+}
+
+async function readSecretFile(id: string, path: string): Promise<string> {
+  const stats = await stat(path).catch(() => undefined);
+  if (!stats?.isFile()) throw new UsageError(`--secret id=${id}: ${stats ? 'not a file' : 'no such file'}: ${path}`);
+  if (stats.size > MAX_BYTES) throw new UsageError(`--secret id=${id}: ${path} is larger than ${MAX_BYTES / 1024} KiB`);
+  const data = await readFile(path).catch((error: Error) => {
+    throw new UsageError(`--secret id=${id}: ${error.message}`);
+  });
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data);
+  } catch {
+    throw new UsageError(
+      `--secret id=${id}: ${path} is not UTF-8 text; encode it with base64 and decode it in the RUN step`,
+    );
+  }
+}

@@ -1,0 +1,76 @@
+import type { ContextUpload } from '@kiln/client';
+import type { BuildRequestInput } from '@kiln/contracts';
+import { directoryName, dockerfileEntry, type LocalContext, readLocalContext } from '../../../context/local-context.ts';
+import { packContext } from '../../../context/pack.ts';
+import { readPipedContext } from '../../../context/piped-context.ts';
+import { UsageError } from '../../../io/errors.ts';
+import type { Io } from '../../../io/output.ts';
+import { gitSourceOf } from './git-source.ts';
+import { projectName } from './project-name.ts';
+
+/** The source of a build, and what has to be uploaded for it. */
+export interface BuildSource {
+  readonly source: BuildRequestInput['source'];
+  readonly dockerfile: string | undefined;
+  readonly upload?: Omit<ContextUpload, 'onProgress'>;
+  readonly context?: LocalContext;
+}
+
+export interface SourceOptions {
+  readonly operand: string;
+  readonly file: string | undefined;
+  readonly ref: string | undefined;
+  readonly repo: string | undefined;
+  readonly io: Io;
+}
+
+/** Reads the context operand: a git URL, `-` for a tar on standard input, or a directory. @throws UsageError */
+export async function readSource({ operand, file, ref, repo, io }: SourceOptions): Promise<BuildSource> {
+  const git = gitSourceOf(operand, ref);
+  if (git) {
+    if (repo !== undefined)
+      throw new UsageError('--repo cannot be combined with a git source, which is named by its URL');
+    if (file === '-') throw new UsageError('-f - cannot be combined with a git source');
+    return { source: git, dockerfile: file };
+  }
+  if (ref !== undefined) throw new UsageError('--ref requires a git URL as the context');
+  if (operand === '-') return fromPipe(file, repo, io);
+  const context = await readLocalContext({
+    cwd: io.cwd,
+    path: operand,
+    dockerfile: file === '-' ? undefined : file,
+    ...(file === '-' && { dockerfileText: await readDockerfile(io) }),
+  });
+  const name = repo ?? (await projectName(context.root, directoryName(context.root)));
+  return {
+    source: { type: 'upload', name },
+    dockerfile: context.dockerfile,
+    upload: { open: context.pack, repeatable: true },
+    context,
+  };
+}
+
+async function fromPipe(file: string | undefined, repo: string | undefined, io: Io): Promise<BuildSource> {
+  if (file === '-')
+    throw new UsageError('-f - cannot be combined with the context -: both are read from standard input');
+  if (io.stdin.isTTY)
+    throw new UsageError('the context - is read from standard input, which is a terminal; pipe a tar into it');
+  const source = { type: 'upload' as const, name: repo ?? directoryName(io.cwd) };
+  const piped = await readPipedContext(io.stdin);
+  if (piped.kind === 'tar') {
+    return { source, dockerfile: file, upload: { open: piped.bytes, gzip: piped.gzip, repeatable: false } };
+  }
+  if (file !== undefined)
+    throw new UsageError(`-f ${file}: standard input is not a tar, so it does not contain the file`);
+  const entry = dockerfileEntry(piped.text);
+  return { source, dockerfile: entry.path, upload: { open: () => packContext('', [entry]), repeatable: true } };
+}
+
+async function readDockerfile(io: Io): Promise<Uint8Array> {
+  if (io.stdin.isTTY)
+    throw new UsageError('-f - reads the Dockerfile from standard input, which is a terminal; pipe it');
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of io.stdin) chunks.push(chunk);
+  if (chunks.length === 0) throw new UsageError('-f -: the Dockerfile on standard input is empty');
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,42 @@
+import { EXIT } from '../../io/exit-codes.ts';
+import { chooseView, readMode } from '../../progress/choose-view.ts';
+import { clientCommand } from '../../server/client-command.ts';
+import { resolveId } from './build-id.ts';
+import { Interruption } from './follow/interruption.ts';
+import { outcomeCode } from './follow/outcome.ts';
+import { reportBuild } from './follow/report-build.ts';
+
+export const retryCommand = clientCommand(
+  {
+    name: 'retry',
+    synopsis: 'ID',
+    summary: 'Submit a build again',
+    description:
+      'Submit the request of a build again as a new build and print its id. With -f, follow the new build and exit with the codes of kiln build.',
+    operands: [1, 1],
+    flags: {
+      follow: { kind: 'bool', short: 'f', help: 'Follow the new build; Ctrl-C cancels it' },
+      progress: {
+        kind: 'text',
+        value: 'MODE',
+        help: 'auto, plain, tty, quiet or rawjson (default: $BUILDKIT_PROGRESS or auto)',
+      },
+    },
+  },
+  async ({ flags, client, operands, io }) => {
+    const mode = readMode({ progress: flags.progress, quiet: undefined, json: flags.json }, io);
+    const build = await client.retry(await resolveId(client, operands[0] ?? ''));
+    if (!flags.follow) {
+      io.out.line(flags.json ? JSON.stringify(build) : build.id);
+      return EXIT.ok;
+    }
+    const view = chooseView(mode, io);
+    using interruption = new Interruption(io, () => view.close());
+    try {
+      const ended = await reportBuild({ client, build, view, interruption, json: flags.json, io });
+      return outcomeCode(ended, interruption.requested);
+    } finally {
+      view.close();
+    }
+  },
+);

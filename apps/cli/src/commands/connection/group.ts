@@ -1,0 +1,19 @@
+import { commandGroup } from '../../framework/command-group.ts';
+import { listCommand } from './list.ts';
+import { removeCommand } from './remove.ts';
+import { setCommand } from './set.ts';
+import { showCommand } from './show.ts';
+
+export const connectionCommand = commandGroup({
+  name: 'connection',
+  summary: 'Manage connections to forges, whose webhooks create builds',
+  description:
+    'Manage connections to forges. A connection defines whose webhooks create builds, of which repositories.\n\nNeeds the scope admin.',
+  commands: { set: setCommand, ls: listCommand, show: showCommand, rm: removeCommand },
+  hints: {
+    create: 'use kiln connection set',
+    list: 'use kiln connection ls',
+    remove: 'use kiln connection rm',
+    delete: 'use kiln connection rm',
+  },
+});

@@ -1,0 +1,25 @@
+import { commandGroup } from '../../framework/command-group.ts';
+import { createCommand } from './create.ts';
+import { listCommand } from './list.ts';
+import { messagesCommand } from './messages.ts';
+import { removeCommand } from './remove.ts';
+import { resendCommand } from './resend.ts';
+
+export const hookCommand = commandGroup({
+  name: 'hook',
+  summary: 'Manage outgoing webhooks, which report builds to a URL',
+  description: "Manage outgoing webhooks: Kiln calls a URL when a team's builds start or end.",
+  commands: {
+    create: createCommand,
+    ls: listCommand,
+    rm: removeCommand,
+    messages: messagesCommand,
+    resend: resendCommand,
+  },
+  hints: {
+    list: 'use kiln hook ls',
+    remove: 'use kiln hook rm',
+    delete: 'use kiln hook rm',
+    redeliver: 'use kiln hook resend, or kiln delivery --redeliver for incoming webhooks',
+  },
+});

@@ -1,0 +1,17 @@
+import type { HostInfoView } from '@kiln/contracts';
+import type { Style } from '../../io/output.ts';
+
+const STYLES: Readonly<Record<HostInfoView['state'], Style>> = {
+  ready: 'green',
+  cordoned: 'yellow',
+  draining: 'yellow',
+  drained: 'yellow',
+  removing: 'yellow',
+  removed: 'dim',
+  left: 'dim',
+  lost: 'red',
+};
+
+export function hostStyle(state: HostInfoView['state']): Style {
+  return STYLES[state];
+}

@@ -1,0 +1,117 @@
+import { bytes, type HostInfoView } from '@kiln/contracts';
+import { age } from '../../io/ages.ts';
+import { EXIT } from '../../io/exit-codes.ts';
+import type { Io, Style } from '../../io/output.ts';
+import { printJson, printList } from '../../io/print.ts';
+import type { Column } from '../../io/table.ts';
+import { clientCommand } from '../../server/client-command.ts';
+import { shortId } from '../build/build-id.ts';
+import { hostText } from './host-detail.ts';
+import { hostStyle } from './host-style.ts';
+import { diskText, labelsText, platformsText, servesText, settingsText, stateText } from './host-text.ts';
+
+export const hostsCommand = clientCommand(
+  {
+    name: 'hosts',
+    synopsis: '[NAME]',
+    summary: 'List the hosts of the pool, or show one',
+    description:
+      'List the hosts of the pool. SET shows what kiln host set overrides. With a name, show that host and the contents of its caches.',
+    operands: [0, 1],
+    flags: {},
+  },
+  async ({ flags, client, operands: [name], io }) => {
+    if (name === undefined) {
+      const rows = await client.hosts();
+      return printList(io, flags.json, 'hosts', {
+        rows,
+        columns: columns(io, rows),
+        none: 'no host has joined the pool',
+      });
+    }
+    const host = await client.host(name);
+    if (flags.json) printJson(io, host);
+    else io.out.write(hostText(host, io));
+    return EXIT.ok;
+  },
+);
+
+/** Free share of the disk below which it is highlighted. */
+const LOW_DISK = 0.1;
+
+function columns({ now }: Io, hosts: readonly HostInfoView[]): Column<HostInfoView>[] {
+  const at = now();
+  const all: (Column<HostInfoView> & { readonly shown?: boolean })[] = [
+    { title: 'HOST', text: ({ name }) => name, min: 8 },
+    { title: 'STATE', text: (host) => stateText(host, at), style: ({ state }) => hostStyle(state) },
+    { title: 'SLOTS', text: ({ slots, usedSlots }) => `${usedSlots}/${slots}`, align: 'right' },
+    {
+      title: 'BUILDS',
+      text: ({ builds }) => builds.map(({ id }) => shortId(id)).join(',') || '-',
+      min: 8,
+      dispensable: 1,
+    },
+    { title: 'LABELS', text: (host) => labelsText(host) || '-', min: 8, dispensable: 3, shown: hosts.some(hasLabels) },
+    {
+      title: 'SET',
+      text: (host) => settingsText(host) || '-',
+      min: 8,
+      dispensable: 4,
+      shown: hosts.some(settingsText),
+    },
+    {
+      title: 'FREE DISK',
+      text: diskText,
+      style: diskStyle,
+      align: 'right',
+      dispensable: 5,
+      shown: hosts.some(({ disk }) => disk),
+    },
+    { title: 'PLATFORMS', text: platformsText, min: 11, dispensable: 6 },
+    { title: 'TRUST', text: ({ trust }) => trust.join(','), dispensable: 4, shown: hosts.some(takesUntrusted) },
+    { title: 'SERVES', text: servesText, dispensable: 4, shown: hosts.some(isIsolated) },
+    { title: 'DRIVER', text: ({ driver }) => driver, dispensable: 7 },
+    { title: 'ENGINE', text: ({ engineVersion }) => engineVersion, dispensable: 8 },
+    {
+      title: 'BUILDKIT',
+      text: ({ buildkitVersion }) => buildkitVersion ?? '-',
+      dispensable: 10,
+      shown: hosts.some(({ buildkitVersion }) => buildkitVersion),
+    },
+    { title: 'BUILDX', text: ({ buildxVersion }) => buildxVersion, dispensable: 9 },
+    { title: 'CACHE', text: cacheText, align: 'right', dispensable: 3, shown: hosts.some(({ caches }) => caches) },
+    {
+      title: 'WARM',
+      text: ({ caches }) => String(caches?.warmRepos ?? '-'),
+      align: 'right',
+      dispensable: 3,
+      shown: hosts.some(({ caches }) => caches),
+    },
+    { title: 'SEEN', text: ({ lastSeenAt }) => age(Date.parse(lastSeenAt), at), align: 'right', dispensable: 2 },
+  ];
+  return all.filter(({ shown = true }) => shown);
+}
+
+/** Most hosts take only trusted builds; the column is shown if one doesn't. */
+function takesUntrusted({ trust }: HostInfoView): boolean {
+  return trust.join() !== 'trusted';
+}
+
+/** The column is shown if a host isolates teams or repos. */
+function isIsolated({ isolation }: HostInfoView): boolean {
+  return isolation !== 'pool';
+}
+
+function hasLabels({ labels }: HostInfoView): boolean {
+  return Object.keys(labels).length > 0;
+}
+
+function diskStyle({ disk }: HostInfoView): Style | undefined {
+  return disk && disk.freeBytes < disk.totalBytes * LOW_DISK ? 'yellow' : undefined;
+}
+
+/** Formats the used size and the budget. */
+function cacheText({ caches, cacheBudgetBytes }: HostInfoView): string {
+  const used = caches ? bytes(caches.usedBytes) : '-';
+  return cacheBudgetBytes === undefined ? used : `${used}/${bytes(cacheBudgetBytes)}`;
+}

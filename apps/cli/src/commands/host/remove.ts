@@ -1,0 +1,74 @@
+import { type KilnClient, KilnProblem } from '@kiln/client';
+import { UsageError } from '../../io/errors.ts';
+import { EXIT } from '../../io/exit-codes.ts';
+import { untilInterrupted } from '../../io/interruptible.ts';
+import type { Io } from '../../io/output.ts';
+import { clientCommand } from '../../server/client-command.ts';
+import { forEachHost, printHost } from './for-each-host.ts';
+import { buildsText } from './host-text.ts';
+import { watchHost } from './watch-host.ts';
+
+export const removeCommand = clientCommand(
+  {
+    name: 'host remove',
+    synopsis: 'NAME...',
+    summary: 'Remove hosts from the pool',
+    description:
+      'Remove hosts from the pool, with the slots and labels that were set for them. A worker that is still alive is told and exits. ' +
+      'Removing a host that has builds is refused without --force.',
+    operands: [1, Number.POSITIVE_INFINITY],
+    flags: {
+      force: {
+        kind: 'bool',
+        short: 'f',
+        help: "Return the hosts' builds to the queue, wait for that, and remove the hosts",
+      },
+    },
+  },
+  ({ flags, client, operands, io }) =>
+    untilInterrupted(
+      io,
+      async (signal) =>
+        forEachHost(operands, io, async (name) => {
+          const host = await remove(client, name, flags.force);
+          if (host.state !== 'removed') return waitRemoved(client, name, { io, json: flags.json, signal });
+          printHost(io, flags.json, host, `${name} removed`);
+          return EXIT.ok;
+        }),
+      'stopped waiting; the removal continues',
+    ),
+);
+
+async function remove(client: KilnClient, name: string, force: boolean | undefined) {
+  try {
+    return await client.removeHost(name, { force });
+  } catch (error) {
+    if (!(error instanceof KilnProblem) || error.problem.code !== 'host_busy') throw error;
+    throw new UsageError(
+      `${error.problem.detail} [host_busy]\nEmpty it with \`kiln host drain --wait ${name}\`, or do both with \`kiln host remove --force ${name}\`.`,
+    );
+  }
+}
+
+async function waitRemoved(
+  client: KilnClient,
+  name: string,
+  { io, json, signal }: { io: Io; json: boolean | undefined; signal: AbortSignal },
+): Promise<number> {
+  let last: object = { name };
+  for await (const host of watchHost(client, name, signal)) {
+    if (host === undefined) {
+      io.out.line(json ? JSON.stringify({ ...last, state: 'removed', builds: [], usedSlots: 0 }) : `${name} removed`);
+      return EXIT.ok;
+    }
+    last = host;
+    if (host.state !== 'removing' && host.state !== 'lost' && host.state !== 'left') {
+      io.err.line(`kiln: ${name} is ${host.state}: the removal was called off`);
+      return EXIT.notDone;
+    }
+    io.err.line(
+      `kiln: ${name} ${host.state === 'lost' ? 'is lost; its builds return to the queue' : `is returning its builds; ${buildsText(host)}`}`,
+    );
+  }
+  return EXIT.notDone;
+}

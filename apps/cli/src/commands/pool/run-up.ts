@@ -1,0 +1,124 @@
+import { mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname } from 'node:path';
+import { accessConfig, accessEnv } from '@kiln/api';
+import { createLogger, InvalidEnvironment, onStopSignal, readEnv } from '@kiln/runtime';
+import { checkTrust, idleSettings, trustEnv, trustSettings } from '@kiln/worker';
+import { pino } from 'pino';
+import { z } from 'zod';
+import type { FlagValues } from '../../framework/flags.ts';
+import { UsageError } from '../../io/errors.ts';
+import { EXIT } from '../../io/exit-codes.ts';
+import type { Io } from '../../io/output.ts';
+import { fieldLines } from '../../io/table.ts';
+import { buildersText } from '../host/builders-text.ts';
+import type { UP_FLAGS } from './flags.ts';
+import { type PoolSettings, type RunningPool, startPool } from './start-pool.ts';
+import { readUpOptions, type UpOptions } from './up-options.ts';
+
+const environment = z
+  .object({
+    KILN_TOOL_IMAGE: z.string().default('docker:cli'),
+    KILN_BUILDKIT_IMAGE: z.string().default('moby/buildkit:buildx-stable-1'),
+    KILN_DOCKER_SOCKET: z.string().optional(),
+    KILN_DOCKER_CONFIG: z.string().optional(),
+    ...trustEnv,
+    ...accessEnv,
+  })
+  .superRefine((env, ctx) => {
+    checkTrust(env, (name, message) => ctx.addIssue({ code: 'custom', path: [name], message, input: env[name] }));
+  });
+
+/** Runs a pool until it is asked to stop. Returns the exit code. @throws UsageError */
+export async function runUp(flags: FlagValues<typeof UP_FLAGS>, io: Io): Promise<number> {
+  const options = readUpOptions(flags, io.env);
+  const settings = poolSettings(io.env);
+  const say = (text: string) => io.err.line(text);
+  try {
+    await serve(options, settings, say);
+    return EXIT.ok;
+  } catch (error) {
+    say(`kiln up: ${error instanceof Error ? error.message : String(error)}`);
+    return EXIT.notDone;
+  }
+}
+
+async function serve(options: UpOptions, settings: PoolSettings, say: (text: string) => void): Promise<void> {
+  using stop = onStopSignal();
+  const { logFile } = options;
+  if (logFile !== '-') await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
+  const log = createLogger({
+    app: 'up',
+    level: options.logLevel,
+    ...(logFile !== '-' && { destination: pino.destination({ dest: logFile, mode: 0o600, sync: false }) }),
+  });
+  say('kiln up: starting');
+  const pool = await startPool(options, settings, log);
+  say(greeting(pool, options));
+  void pool.worker.left.then(() => {
+    say('kiln up: this host was removed from the pool; API and scheduler keep running for other hosts');
+  });
+  try {
+    const signal = await Promise.race([stop.received, pool.worker.failed]);
+    log.info({ signal }, 'stop requested');
+    say(`\nkiln up: ${signal}; finishing running builds (repeat to stop immediately)`);
+  } finally {
+    await pool.close();
+  }
+  say('kiln up: stopped');
+}
+
+function poolSettings(variables: Io['env']): PoolSettings {
+  const env = readEnvironment(variables);
+  const builder = {
+    toolImage: env.KILN_TOOL_IMAGE,
+    buildkitImage: env.KILN_BUILDKIT_IMAGE,
+    ...(env.KILN_DOCKER_SOCKET !== undefined && { dockerSocket: env.KILN_DOCKER_SOCKET }),
+    ...trustSettings(env),
+    ...(env.KILN_DOCKER_CONFIG !== undefined && { dockerConfigDir: env.KILN_DOCKER_CONFIG }),
+  };
+  return { builder, idle: idleSettings(env), access: accessConfig(env) };
+}
+
+function readEnvironment(variables: Io['env']) {
+  try {
+    return readEnv(environment, variables);
+  } catch (error) {
+    if (error instanceof InvalidEnvironment) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+function greeting(pool: RunningPool, options: UpOptions): string {
+  const { url, builders, tokenFile } = pool;
+  const { name, slots, dataDir, logFile } = options;
+  const rows: [string, string][] = [
+    ['API', `${url} (documentation: ${url}/docs)`],
+    ['token', `in ${tokenFile}; the kiln command of this user finds it there`],
+    ['host', `${name}: ${slots} ${slots === 1 ? 'slot' : 'slots'}, ${buildersText(builders)}`],
+    ...joinRows(pool, options),
+    ['data', dataDir],
+    ['log', logFile === '-' ? 'standard error' : logFile],
+  ];
+  return `kiln up: ready\n${fieldLines(rows, '  ')}\nTry: kiln build .\nCtrl-C finishes running builds and stops.`;
+}
+
+/** Describes how workers on other machines join, or what is missing for that. */
+function joinRows({ url, joinTokenFile }: RunningPool, { host, listenWorkers }: UpOptions): [string, string][] {
+  if (!listenWorkers) {
+    return [['join', `token in ${joinTokenFile}; for workers on other machines, use --listen-workers`]];
+  }
+  const { address, port } = listenWorkers;
+  const isLocal = /^(?:127\.|::1$|localhost$)/.test(host);
+  // 0.0.0.0 is not an address to connect to; the machine's name is what other machines most likely know.
+  const from = /^(?:0\.0\.0\.0|::)$/.test(host) ? `http://${hostname()}:${new URL(url).port}` : url;
+  return [
+    ['join', `token in ${joinTokenFile}; workers find Redis at ${address}:${port}`],
+    [
+      '',
+      isLocal
+        ? `the API listens only on ${host}: use --host as well, for workers on other machines`
+        : `on another machine: kiln worker --join ${from} --token-file FILE`,
+    ],
+  ];
+}

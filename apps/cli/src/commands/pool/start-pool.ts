@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { API_DEFAULTS, type accessConfig, startApi } from '@kiln/api';
+import { HostBuilders } from '@kiln/buildkit';
+import { artifactKey, contextKey } from '@kiln/contracts';
+import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
+import { DEFAULT_SCHEDULER, startScheduler } from '@kiln/scheduler';
+import { FsBlobStore, Leadership, MeteredBlobs, openState, storeArtifact } from '@kiln/state';
+import {
+  DEFAULT_LEASE,
+  diskOf,
+  type idleSettings,
+  type RunningWorker,
+  startWorker,
+  type trustSettings,
+} from '@kiln/worker';
+import { openDataDir } from './data-dir.ts';
+import { startPrivateRedis } from './private-redis.ts';
+import type { UpOptions } from './up-options.ts';
+
+const NAMESPACE = 'kiln';
+
+/** Settings of the builders, from the environment. */
+export interface BuilderSettings extends ReturnType<typeof trustSettings> {
+  readonly toolImage: string;
+  readonly buildkitImage: string;
+  readonly dockerSocket?: string;
+  readonly dockerConfigDir?: string;
+}
+
+/** Settings of a pool, from the environment. */
+export interface PoolSettings {
+  readonly builder: BuilderSettings;
+  readonly idle: ReturnType<typeof idleSettings>;
+  readonly access: ReturnType<typeof accessConfig>;
+}
+
+export interface RunningPool {
+  readonly url: string;
+  readonly builders: HostBuilders['info'];
+  readonly tokenFile: string;
+  readonly joinTokenFile: string;
+  readonly worker: RunningWorker;
+  /** Drains for at most `drainTimeoutMs`, then stops everything. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a complete pool in this process. If a part fails to start, those that were started before are stopped again.
+ * @throws DataDirInUse @throws RedisNotStarted, and the errors of the API's port and the builders
+ */
+export async function startPool(options: UpOptions, settings: PoolSettings, log: Logger): Promise<RunningPool> {
+  const shutdown = new Shutdown();
+  const close = () => shutdown.run((step, error) => log.error({ err: error, step }, 'shutdown step failed'));
+  try {
+    return await compose(options, settings, log, shutdown, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function compose(
+  options: UpOptions,
+  settings: PoolSettings,
+  log: Logger,
+  shutdown: Shutdown,
+  close: () => Promise<void>,
+): Promise<RunningPool> {
+  const data = await openDataDir(options.dataDir);
+  shutdown.add('data directory', () => data[Symbol.asyncDispose]());
+  const listen = options.listenWorkers && { ...options.listenWorkers, password: data.redisPassword };
+  const redis = await startPrivateRedis(data.redis, log, { listen });
+  shutdown.add('redis', () => redis[Symbol.asyncDispose]());
+  const state = await openState({
+    redisUrl: redis.url,
+    namespace: NAMESPACE,
+    secretKey: data.secretKeys,
+    onError: (error) => log.warn({ err: error }, 'redis connection error'),
+  });
+  shutdown.add('state', () => state[Symbol.asyncDispose]());
+
+  // Taken before the builders stop what an older process left running.
+  const epoch = await state.hosts.nextEpoch();
+  // The builders start first: the pool is announced only when builds can run.
+  const builders = await HostBuilders.start({
+    ...settings.builder,
+    ...(options.trust && { trust: options.trust }),
+    ...(options.isolation && { isolation: options.isolation }),
+    hostName: options.name,
+    instance: data.machine.slice(0, 8),
+    scratchDir: data.scratch,
+    driver: options.driver,
+    log: log.child({ part: 'builder' }),
+  });
+  shutdown.add('builder', () => builders.close());
+
+  const blobs = new FsBlobStore(data.blobs);
+  const { allowedHosts, ...access } = settings.access;
+  const outgoing = new OutgoingGuard(allowedHosts);
+  shutdown.add('outgoing', () => outgoing[Symbol.asyncDispose]());
+  const api = await startApi(
+    {
+      ...API_DEFAULTS,
+      ...access,
+      host: options.host,
+      port: options.port,
+      tokens: [data.token],
+      join: {
+        tokens: [data.joinToken],
+        redisUrl: redis.workerUrl ?? redis.url,
+        namespace: NAMESPACE,
+        secretKey: formatSecretKeys(data.secretKeys),
+      },
+    },
+    { ...state, outgoing, blobs, log: log.child({ part: 'api' }) },
+  );
+  shutdown.add('api', () => api.close());
+
+  const metered = new MeteredBlobs(blobs, {
+    ledger: state.storage,
+    teamOf: async (id) => (await state.builds.get(id))?.record.team,
+    reserveBytes: access.blobReserveBytes,
+    now: Date.now,
+  });
+  const owner = randomUUID();
+  const scheduler = startScheduler(
+    { ...DEFAULT_SCHEDULER, limits: access.limits },
+    {
+      ...state,
+      leadership: new Leadership(state.redis, state.keys, owner, DEFAULT_SCHEDULER.leaderTtlMs),
+      log: log.child({ part: 'scheduler' }),
+    },
+  );
+  shutdown.add('scheduler', () => scheduler.close());
+
+  const worker = await startWorker(
+    {
+      ...DEFAULT_LEASE,
+      hostName: options.name,
+      slots: options.slots,
+      labels: options.labels,
+      ledgerFile: `${data.path}/layers.json`,
+      ...settings.idle,
+    },
+    {
+      ...state,
+      executors: builders,
+      identity: { machine: data.machine, incarnation: owner, epoch },
+      openContext: (digest) => blobs.open(contextKey(digest)),
+      storeArtifact: ({ buildId, attempt }, content, record) =>
+        storeArtifact(metered, artifactKey(buildId, attempt), content, record),
+      outgoing,
+      disk: () => diskOf(data.path),
+      log: log.child({ part: 'worker' }),
+    },
+  );
+  shutdown.add('worker', () => worker.drain(options.drainTimeoutMs));
+  await data.announce(api.url);
+  return {
+    url: api.url,
+    builders: builders.info,
+    tokenFile: join(data.path, 'token'),
+    joinTokenFile: join(data.path, 'join-token'),
+    worker,
+    close,
+  };
+}

@@ -1,0 +1,22 @@
+import { localCommand } from '../../framework/command.ts';
+import { UP_FLAGS } from './flags.ts';
+
+/** `kiln up`. The code that runs a pool is loaded only then: other commands start faster without it. */
+export const upCommand = localCommand(
+  {
+    name: 'up',
+    summary: 'Run a pool on this machine',
+    description:
+      'Run a complete pool on this machine in one process: API, scheduler, one worker, and a private Redis. ' +
+      'Ctrl-C finishes running builds and stops; a second Ctrl-C stops immediately.',
+    examples: ['kiln up', '# Let workers on other machines join', 'kiln up --host 0.0.0.0 --listen-workers 0.0.0.0'],
+    exitCodes: [
+      ['0', 'stopped by Ctrl-C or SIGTERM'],
+      ['1', 'could not start, or failed'],
+      ['125', 'wrong usage'],
+    ],
+    operands: [0, 0],
+    flags: UP_FLAGS,
+  },
+  async ({ flags, io }) => (await import('./run-up.ts')).runUp(flags, io),
+);

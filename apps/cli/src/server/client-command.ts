@@ -1,0 +1,35 @@
+import type { KilnClient } from '@kiln/client';
+import {
+  type Command,
+  type CommandSpec,
+  defineCommand,
+  HELP_FLAG,
+  type LocalInvocation,
+} from '../framework/command.ts';
+import type { FlagTable } from '../framework/flags.ts';
+import { CONNECTION_FLAGS, connect, findServer } from './find-server.ts';
+
+const JSON_FLAG = { json: { kind: 'bool', help: 'Print JSON' } } as const satisfies FlagTable;
+
+type ClientFlags<T extends FlagTable> = T & typeof JSON_FLAG & typeof CONNECTION_FLAGS;
+
+export interface Invocation<T extends FlagTable> extends LocalInvocation<ClientFlags<T>> {
+  readonly client: KilnClient;
+}
+
+/** Defines a command that talks to a server: adds the flags for the connection and `--json`, and passes a client. */
+export function clientCommand<T extends FlagTable>(
+  spec: CommandSpec<T>,
+  body: (invocation: Invocation<T>) => Promise<number>,
+): Command {
+  const own = { ...spec.flags, ...JSON_FLAG };
+  const sections = [
+    { title: 'Flags', flags: { ...own, ...HELP_FLAG } },
+    { title: 'Connection', flags: CONNECTION_FLAGS },
+  ];
+  return defineCommand({ ...spec, flags: { ...own, ...CONNECTION_FLAGS } }, sections, async (local) => {
+    const invocation = local as unknown as LocalInvocation<ClientFlags<T>>;
+    const server = await findServer(local.flags as Parameters<typeof findServer>[0], local.io.env);
+    return body({ ...invocation, client: connect(server) });
+  });
+}
