@@ -44,10 +44,7 @@ describe('workerSettings', () => {
       'KILN_REDIS_URL: got nothing, expected a Redis URL (redis://, rediss://, unix:// or redis+sentinel://), or KILN_JOIN_URL',
     ],
     [DIRECT, 'KILN_API_URL: got nothing, expected either KILN_BLOB_DIR'],
-    [
-      { ...JOIN, KILN_BLOB_DIR: '/b' },
-      'KILN_BLOB_DIR: got "/b", expected it to be unset together with KILN_JOIN_URL',
-    ],
+    [{ ...JOIN, KILN_BLOB_DIR: '/b' }, 'KILN_BLOB_DIR: got "/b", expected it to be unset together with KILN_JOIN_URL'],
     [
       { ...JOIN, KILN_JOIN_URL: 'kiln.example' },
       'KILN_JOIN_URL: got "kiln.example", expected an http:// or https:// URL',
