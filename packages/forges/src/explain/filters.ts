@@ -1,5 +1,5 @@
 import type { ChangedPaths, KilnConfig, KilnImage, KilnTriggers, RepoSettings } from '@kiln/contracts';
-import { matchGlobs } from '../config/match-glob.ts';
+import { matchGlobs, splitReference } from '@kiln/domain';
 import type { Occasion } from './occasion.ts';
 
 /** The filter that excluded an image: the value it was applied to, and the patterns that would have let it pass. */
@@ -101,6 +101,6 @@ function shorten(paths: readonly string[]): string {
 
 /** Whether an untrusted build may push this image reference. Only the server can allow that, not the repository's file. */
 export function mayPushUntrusted(reference: string, settings: Pick<RepoSettings, 'untrustedPush'>): boolean {
-  const name = reference.replace(/:[^/:]*$/, '');
+  const { name } = splitReference(reference);
   return settings.untrustedPush !== undefined && matchGlobs(settings.untrustedPush, name).matches;
 }

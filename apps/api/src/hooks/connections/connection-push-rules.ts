@@ -1,5 +1,5 @@
 import type { BuildSpec } from '@kiln/contracts';
-import type { PushRule } from '@kiln/domain';
+import { type PushRule, splitReference } from '@kiln/domain';
 import { mayPushUntrusted } from '@kiln/forges';
 import type { HookDeps } from '../ports.ts';
 import { foreignSource } from './foreign-source.ts';
@@ -22,5 +22,5 @@ export async function connectionPushRules(
 
 /** Rules that allow just these image references, with any tag. */
 export function pushRules(references: readonly string[]): PushRule[] {
-  return references.map((reference) => ({ pattern: reference.replace(/:[^/:]*$/, '') }));
+  return references.map((reference) => ({ pattern: splitReference(reference).name }));
 }

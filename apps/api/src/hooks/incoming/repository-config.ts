@@ -1,5 +1,6 @@
 import { type ForgeRepository, type KilnConfig, REPOSITORY_PLACEHOLDER, type RepoSettings } from '@kiln/contracts';
-import { matchGlobs, type Occasion } from '@kiln/forges';
+import { matchGlobs } from '@kiln/domain';
+import type { Occasion } from '@kiln/forges';
 import type { GitSource } from '@kiln/git';
 import type { StoredConnection } from '@kiln/state';
 
