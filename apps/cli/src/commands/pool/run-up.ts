@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { accessConfig, accessEnv } from '@kiln/api';
 import { createLogger, InvalidEnvironment, onStopSignal, readEnv } from '@kiln/runtime';
-import { checkTrust, idleSettings, trustEnv, trustSettings } from '@kiln/worker';
+import { builderEnv, checkTrust, idleSettings, trustEnv, trustSettings } from '@kiln/worker';
 import { pino } from 'pino';
 import { z } from 'zod';
 import type { FlagValues } from '../../framework/flags.ts';
@@ -16,15 +16,15 @@ import type { UP_FLAGS } from './flags.ts';
 import { type PoolSettings, type RunningPool, startPool } from './start-pool.ts';
 import { readUpOptions, type UpOptions } from './up-options.ts';
 
+/** The settings of `kiln up` beside its flags, by the names of their environment variables. */
+export const upEnv = {
+  ...builderEnv,
+  ...trustEnv,
+  ...accessEnv,
+};
+
 const environment = z
-  .object({
-    KILN_TOOL_IMAGE: z.string().default('docker:cli'),
-    KILN_BUILDKIT_IMAGE: z.string().default('moby/buildkit:buildx-stable-1'),
-    KILN_DOCKER_SOCKET: z.string().optional(),
-    KILN_DOCKER_CONFIG: z.string().optional(),
-    ...trustEnv,
-    ...accessEnv,
-  })
+  .object(upEnv)
   .superRefine((env, ctx) => {
     checkTrust(env, (name, message) => ctx.addIssue({ code: 'custom', path: [name], message, input: env[name] }));
   });
