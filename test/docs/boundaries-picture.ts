@@ -13,5 +13,9 @@ export function boundariesPicture(): string {
     [...options, '--exclude', String.raw`\.test\.ts$|/testing/`, '--collapse', ROOM, 'apps', 'packages'],
     { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
   );
-  return `\`\`\`mermaid\n${picture.trim()}\n\`\`\``;
+  // Its order of arrows is that of the import lines, which no reader cares for.
+  const lines = picture.trim().split('\n');
+  const isArrow = (line: string) => line.includes('-->');
+  const sorted = [...lines.filter((line) => !isArrow(line)), ...lines.filter(isArrow).sort()];
+  return `\`\`\`mermaid\n${sorted.join('\n')}\n\`\`\``;
 }
