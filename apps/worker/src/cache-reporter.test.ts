@@ -255,7 +255,7 @@ test('a host that the pool forgot meanwhile publishes again with its next report
   await startHost();
   await build(() => kit.mount(`${NS}//npm`, 30));
   await warmth(1);
-  await state.hosts.forget('h1');
+  await state.hosts.purgeLost('h1');
   await warmth(1);
 });
 

@@ -41,33 +41,33 @@ describe('how a worker gets at its pool', () => {
   test.each([
     [
       BASE,
-      'KILN_REDIS_URL: holds nothing, expected a Redis URL: redis://, rediss://, unix:// or redis+sentinel://; or KILN_JOIN_URL',
+      'KILN_REDIS_URL: got nothing, expected a Redis URL: redis://, rediss://, unix:// or redis+sentinel://; or KILN_JOIN_URL',
     ],
-    [DIRECT, 'KILN_API_URL: holds nothing, expected either KILN_BLOB_DIR'],
-    [{ ...JOIN, KILN_BLOB_DIR: '/b' }, 'KILN_BLOB_DIR: holds "/b", expected nothing beside KILN_JOIN_URL'],
+    [DIRECT, 'KILN_API_URL: got nothing, expected either KILN_BLOB_DIR'],
+    [{ ...JOIN, KILN_BLOB_DIR: '/b' }, 'KILN_BLOB_DIR: got "/b", expected nothing beside KILN_JOIN_URL'],
     [
       { ...JOIN, KILN_JOIN_URL: 'kiln.example' },
-      'KILN_JOIN_URL: holds "kiln.example", expected an http:// or https:// URL',
+      'KILN_JOIN_URL: got "kiln.example", expected an http:// or https:// URL',
     ],
-    [{ ...JOIN, KILN_JOIN_TOKEN: '' }, 'KILN_JOIN_TOKEN: holds nothing, expected a value, or KILN_JOIN_TOKEN_FILE'],
-    [{ ...JOIN, KILN_JOIN_TOKEN: 'two words' }, 'KILN_JOIN_TOKEN: holds a value that is not shown, expected a token'],
+    [{ ...JOIN, KILN_JOIN_TOKEN: '' }, 'KILN_JOIN_TOKEN: got nothing, expected a value, or KILN_JOIN_TOKEN_FILE'],
+    [{ ...JOIN, KILN_JOIN_TOKEN: 'two words' }, 'KILN_JOIN_TOKEN: got a value that is not shown, expected a token'],
     [{ ...JOIN, KILN_JOIN_TOKEN_FILE: '/f' }, 'KILN_JOIN_TOKEN: set as well as KILN_JOIN_TOKEN_FILE'],
-    [{ ...JOIN, KILN_SLOTS: '0' }, 'KILN_SLOTS: holds "0", expected a whole number of at least 1'],
-    [{ ...JOIN, KILN_EXIT_WHEN_DRAINED: 'maybe' }, 'KILN_EXIT_WHEN_DRAINED: holds "maybe", expected true or false'],
+    [{ ...JOIN, KILN_SLOTS: '0' }, 'KILN_SLOTS: got "0", expected a whole number of at least 1'],
+    [{ ...JOIN, KILN_EXIT_WHEN_DRAINED: 'maybe' }, 'KILN_EXIT_WHEN_DRAINED: got "maybe", expected true or false'],
     [
       { ...JOIN, KILN_LABELS: 'Disk=x' },
-      'KILN_LABELS: holds "Disk=x", expected label=value,…: a label of lower-case letters',
+      'KILN_LABELS: got "Disk=x", expected label=value,…: a label of lower-case letters',
     ],
-    [{ ...JOIN, KILN_TRUST: 'both' }, 'KILN_TRUST: holds "both", expected trusted or untrusted'],
-    [{ ...JOIN, KILN_ISOLATION: 'none' }, 'KILN_ISOLATION: holds "none", expected team, repo or pool'],
+    [{ ...JOIN, KILN_TRUST: 'both' }, 'KILN_TRUST: got "both", expected trusted or untrusted'],
+    [{ ...JOIN, KILN_ISOLATION: 'none' }, 'KILN_ISOLATION: got "none", expected team, repo or pool'],
     [
       { ...JOIN, KILN_FRONTENDS: 'docker/dockerfile:1' },
-      'KILN_FRONTENDS: holds "docker/dockerfile:1", expected none, any',
+      'KILN_FRONTENDS: got "docker/dockerfile:1", expected none, any',
     ],
-    [{ ...JOIN, KILN_FRONTENDS: 'a/b, none' }, 'KILN_FRONTENDS: holds "a/b, none", expected none, any'],
+    [{ ...JOIN, KILN_FRONTENDS: 'a/b, none' }, 'KILN_FRONTENDS: got "a/b, none", expected none, any'],
     [
       { ...JOIN, KILN_CACHE_BUDGET_BYTES: '1000', KILN_UNTRUSTED_CACHE_BUDGET_BYTES: '1000' },
-      'KILN_UNTRUSTED_CACHE_BUDGET_BYTES: holds "1000", expected less than KILN_CACHE_BUDGET_BYTES, 1000',
+      'KILN_UNTRUSTED_CACHE_BUDGET_BYTES: got "1000", expected less than KILN_CACHE_BUDGET_BYTES, 1000',
     ],
     [{ ...JOIN, KILN_LABELS: 'disk=a b' }, 'expected label=value,…: letters, digits and . _ -'],
   ])('%j is refused', (env, words) => {
@@ -77,7 +77,7 @@ describe('how a worker gets at its pool', () => {
   test('a setting is called as it was given', () => {
     const nameOf = (variable: string) => (variable === 'KILN_SLOTS' ? '--slots' : variable);
     expect(() => workerSettings({ ...JOIN, KILN_SLOTS: 'x' }, nameOf)).toThrow(
-      '--slots: holds "x", expected a whole number',
+      '--slots: got "x", expected a whole number',
     );
   });
 });

@@ -101,9 +101,7 @@ function accessOf(env: z.output<typeof schema>, nameOf: (variable: string) => st
     const token = valueOrFile('KILN_JOIN_TOKEN', env.KILN_JOIN_TOKEN, env.KILN_JOIN_TOKEN_FILE, nameOf);
     if (!/^[\x21-\x7e]+$/.test(token)) {
       const expected = 'a token: letters, digits and signs without white space';
-      throw new InvalidEnvironment(
-        `${nameOf('KILN_JOIN_TOKEN')}: holds a value that is not shown, expected ${expected}`,
-      );
+      throw new InvalidEnvironment(`${nameOf('KILN_JOIN_TOKEN')}: got a value that is not shown, expected ${expected}`);
     }
     return { type: 'join', url: env.KILN_JOIN_URL, token, redisUrl: env.KILN_REDIS_URL };
   }

@@ -55,9 +55,9 @@ export function parseSecretKeys(text: string, name = 'KILN_SECRET_KEY'): Buffer[
     .map((part) => Buffer.from(part, 'base64'));
   const wrong = keys.findIndex((key) => key.length !== KEY_BYTES);
   if (keys.length > 0 && wrong < 0) return keys;
-  const which = keys.length > 1 ? ` as its key ${wrong + 1}` : '';
+  const which = keys.length > 1 ? ` for key ${wrong + 1}` : '';
   throw new InvalidEnvironment(
-    `${name}: holds ${keys[wrong]?.length ?? 0} bytes${which}, expected ${KEY_BYTES} in base64, such as: openssl rand -base64 ${KEY_BYTES}`,
+    `${name}: got ${keys[wrong]?.length ?? 0} bytes${which}, expected ${KEY_BYTES} in base64, such as: openssl rand -base64 ${KEY_BYTES}`,
   );
 }
 
@@ -83,12 +83,12 @@ export function valueOrFile(
   }
   if (value !== undefined) return value;
   if (file === undefined)
-    throw new InvalidEnvironment(`${name}: holds nothing, expected a value, or ${fileName} to name a file with it`);
+    throw new InvalidEnvironment(`${name}: got nothing, expected a value, or ${fileName} to name a file with it`);
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (error) {
     throw new InvalidEnvironment(
-      `${fileName}: holds ${JSON.stringify(file)}, expected a readable file (${(error as Error).message})`,
+      `${fileName}: got ${JSON.stringify(file)}, expected a readable file (${(error as Error).message})`,
     );
   }
 }

@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
--- The leader takes an attempt back from a host that is gone (its lease is over, or another incarnation holds it), or that has reported for
--- long enough that it doesn't run it.
+-- Reclaims an attempt from a host that is lost (its lease is over, or another incarnation has it), or that has reported for long
+-- enough that it doesn't run the attempt.
 -- KEYS[1] build  KEYS[2] host's held attempts  KEYS[3] host's lease  KEYS[4] leader's token  KEYS[5] host's idle attempts
 -- ARGV: prefix, id, expected stamp, fencing token, end record, attempt, incarnation, ttl of the secrets (ms),
---       how long it must have been idle on a host that lives (ms), then the change
--- out: 0 taken back, -1 gone, -2 stale revision, -3 the host is alive, and it isn't idle for so long, -4 not the leader
+--       least time that it must have been idle on a live host (ms), then the change
+-- out: 0 reclaimed, -1 gone, -2 stale revision, -3 the host is alive and the attempt hasn't been idle that long, -4 not the leader
 -- @include server-run
 -- @include leads
 -- @include write-build

@@ -1,35 +1,34 @@
 import type { Redis } from 'ioredis';
-import { contextOf as connectionContext } from '../hooks/connection-store.ts';
-import { contextOf as webhookContext } from '../hooks/webhook-store.ts';
-import type { Keys } from '../redis/keys.ts';
-import { runScript } from '../redis/scripts.ts';
-import { sealContext as scheduleContext } from '../schedules/schedule-store.ts';
-import { keyIdOf, SealBroken, type Sealer } from './sealer.ts';
-import { sealContext } from './secret-content.ts';
-import { fieldOf, parseSecret, type StoredSecret } from './secret-store.ts';
+import { contextOf as connectionContext } from './hooks/connection-store.ts';
+import { contextOf as webhookContext } from './hooks/webhook-store.ts';
+import type { Keys } from './redis/keys.ts';
+import { runScript } from './redis/scripts.ts';
+import { sealContext as scheduleContext } from './schedules/schedule-store.ts';
+import { keyIdOf, SealBroken, type Sealer } from './secrets/sealer.ts';
+import { sealContext } from './secrets/secret-content.ts';
+import { fieldOf, parseSecret, type StoredSecret } from './secrets/secret-store.ts';
 
 export interface ResealCounts {
-  /** Sealed anew, with the first key. */
+  /** Resealed with the first key. */
   readonly resealed: number;
-  /** Sealed with the first key already. */
+  /** Already sealed with the first key. */
   readonly current: number;
 }
 
 export interface Unreadable {
   readonly secret: StoredSecret;
-  /** Why it doesn't open, as a sentence's end. */
+  /** Why it can't be opened, as the end of a sentence. */
   readonly reason: string;
 }
 
-/** What was found. What doesn't open was left as it was. */
+/** The result of a run. Secrets that can't be opened were left unchanged. */
 export interface Resealing {
   readonly keyId: string;
   readonly stored: ResealCounts & { readonly unreadable: readonly Unreadable[] };
-  /** Secrets that came with builds, schedules, connections and webhooks. */
+  /** Secrets of builds, schedules, connections and webhooks. */
   readonly builds: ResealCounts & { readonly unreadable: number };
 }
 
-/** Of `ResealCounts`, while it is counted. */
 interface Counts {
   resealed: number;
   current: number;
@@ -39,8 +38,8 @@ interface Counts {
 const PAGE = 200;
 
 /**
- * Seals with the first key what another one seals. Any number of processes may do so at a time, also with another first key: each value is
- * replaced only if it is still the one that was opened.
+ * Reseals with the first key what is sealed with another one. Several processes may do so at once, even with different first keys: a
+ * value is replaced only if it is still the one that was opened.
  */
 export class Resealer {
   readonly #redis: Redis;
@@ -53,7 +52,7 @@ export class Resealer {
     this.#sealer = sealer;
   }
 
-  /** `isThorough`: opens also what the first key seals, to see whether it opens. */
+  /** @param options `isThorough` also opens what is sealed with the first key, to check it */
   async run({ isThorough = false, signal }: { isThorough?: boolean; signal?: AbortSignal } = {}): Promise<Resealing> {
     const stored = { resealed: 0, current: 0, unreadable: [] as Unreadable[] };
     for (const team of (await this.#redis.smembers(this.#keys.secretTeams())).sort()) {
@@ -81,16 +80,16 @@ export class Resealer {
     const sealed = await this.#redis.hget(values, field);
     // Removed meanwhile.
     if (sealed === null) return;
-    const anew = this.#anew(sealed, sealContext(secret));
-    if (anew instanceof SealBroken) {
-      // Set anew meanwhile: whoever did that has sealed it with a key of today.
+    const resealed = this.#sealAgain(sealed, sealContext(secret));
+    if (resealed instanceof SealBroken) {
+      // The secret was set again meanwhile, and sealed with a current key.
       if ((await this.#redis.hget(docs, field)) !== JSON.stringify(secret)) return;
-      counts.unreadable.push({ secret, reason: anew.message });
-    } else if (anew === undefined) counts.current++;
+      counts.unreadable.push({ secret, reason: resealed.message });
+    } else if (resealed === undefined) counts.current++;
     else {
       const doc = JSON.stringify({ ...secret, keyId: this.#sealer.keyId } satisfies StoredSecret);
       counts.resealed += Number(
-        await runScript(this.#redis, 'reseal-secret', [docs, values], [field, sealed, anew, doc]),
+        await runScript(this.#redis, 'reseal-secret', [docs, values], [field, sealed, resealed, doc]),
       );
     }
   }
@@ -102,14 +101,14 @@ export class Resealer {
       for (const [i, id] of ids.entries()) {
         const text = sealed[i];
         if (!text) continue;
-        await this.#reseal(text, id, counts, isThorough, (anew) =>
-          runScript(this.#redis, 'reseal-build', [this.#keys.secrets(id)], [text, anew]),
+        await this.#reseal(text, id, counts, isThorough, (resealed) =>
+          runScript(this.#redis, 'reseal-build', [this.#keys.secrets(id)], [text, resealed]),
         );
       }
     }
   }
 
-  /** Documents of a hash, each with what is sealed of it in a field of its own. */
+  /** Reseals the documents of a hash, whose sealed part is in their field `sealed`. */
   async #resealDocs(
     key: string,
     contextOf: (field: string) => string,
@@ -130,12 +129,13 @@ export class Resealer {
     context: string,
     counts: Counts,
     isThorough: boolean,
-    replace: (anew: string) => Promise<unknown>,
+    replace: (resealed: string) => Promise<unknown>,
   ): Promise<void> {
-    const anew = keyIdOf(sealed) === this.#sealer.keyId && !isThorough ? undefined : this.#anew(sealed, context);
-    if (anew instanceof SealBroken) counts.unreadable++;
-    else if (anew === undefined) counts.current++;
-    else counts.resealed += Number(await replace(anew));
+    const isCurrent = keyIdOf(sealed) === this.#sealer.keyId && !isThorough;
+    const resealed = isCurrent ? undefined : this.#sealAgain(sealed, context);
+    if (resealed instanceof SealBroken) counts.unreadable++;
+    else if (resealed === undefined) counts.current++;
+    else counts.resealed += Number(await replace(resealed));
   }
 
   async *#buildIds(): AsyncGenerator<string[]> {
@@ -147,8 +147,8 @@ export class Resealer {
     }
   }
 
-  /** Under the first key; undefined where it is that already. */
-  #anew(sealed: string, context: string): string | undefined | SealBroken {
+  /** Returns the text sealed with the first key; undefined if it is already. */
+  #sealAgain(sealed: string, context: string): string | undefined | SealBroken {
     try {
       const text = this.#sealer.open(sealed, context);
       return keyIdOf(sealed) === this.#sealer.keyId ? undefined : this.#sealer.seal(text, context);

@@ -1,7 +1,7 @@
 /**
- * What packed builds begin with in the eyes of zlib: texts that nearly every one holds. Names of fields cost next to nothing by it.
- * What was packed with a dictionary can be read with that one only: a better one is another version, beside this one.
- * The most likely texts stand last, as zlib asks for.
+ * The dictionary with which zlib packs builds: texts that nearly every build contains, so that names of fields cost next to nothing. A
+ * build can only be unpacked with the dictionary that it was packed with, so an improved one must be added as another version.
+ * The most likely texts come last, as zlib recommends.
  */
 const DICTIONARY_1 = [
   '"failure":{"code":"canceled","message":"canceled while queued"},"failure":{"code":"superseded","message":"superseded by build ',
@@ -25,6 +25,6 @@ const DICTIONARY_1 = [
   '"cacheScope":"repo","pull":false,"timeoutSeconds":3600,"priority":"normal","weight":1,"hostLabels":{},"dedupe":false,"resources":{}}}',
 ].join('');
 
-/** By version, the first byte of what is packed. */
+/** Dictionaries by version, which is the first byte of a packed build. */
 export const DICTIONARIES: ReadonlyMap<number, Buffer> = new Map([[1, Buffer.from(DICTIONARY_1)]]);
 export const NEWEST_DICTIONARY = 1;

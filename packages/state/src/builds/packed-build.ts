@@ -1,20 +1,20 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { type BuildSpec, buildSpec } from '@kiln/contracts';
 import type { Attempt, BuildRecord } from '@kiln/domain';
-import { CorruptState } from '../builds/errors.ts';
 import type { HistoryPlace, StoredBuild } from '../types.ts';
-import { DICTIONARIES, NEWEST_DICTIONARY } from './dictionary.ts';
+import { CorruptState } from './errors.ts';
+import { DICTIONARIES, NEWEST_DICTIONARY } from './packed-dictionary.ts';
 
-/** What Redis keeps of an ended build whose document is in the blob store. Small enough for millions of them. */
+/** The most bytes that Redis keeps of an archived build, so that it can keep millions of them. */
 const MAX_PACKED_BYTES = 480;
-/** Longer ones don't pack to that little: they aren't tried. */
+/** Longer records and requests never pack to that size and aren't tried. */
 const MAX_TRIED_CHARS = 8_192;
-/** What zlib sets aside to unpack into: more than one chunk is needed only for what is cut. */
+/** zlib's output chunk. Builds that are packed whole fit into one. */
 const UNPACK_CHUNK_BYTES = 4_096;
 const CUT_MESSAGE_CHARS = 160;
 const CUT_ATTEMPTS = 3;
 
-/** JSON before it is packed. `b`: place of the document; `c`: long parts are cut; `r`: record without its id; `s`: request. */
+/** What is packed, as JSON. `b`: place of the document; `c`: long parts are cut; `r`: record without its id; `s`: request. */
 interface Packed {
   readonly b: readonly [blob: string, start: number, bytes: number];
   readonly c?: 1;
@@ -22,7 +22,7 @@ interface Packed {
   readonly s: Partial<BuildSpec>;
 }
 
-/** `doc` and `spec` as they are stored in the build's hash. Whole where it stays small, else without its long parts. */
+/** Packs `doc` and `spec` of a build's hash: whole if that is small enough, else without the long parts. */
 export function packBuild(doc: string, spec: string, place: HistoryPlace): Buffer {
   const { id: _, ...record } = JSON.parse(doc) as BuildRecord;
   const request = JSON.parse(spec) as BuildSpec;
@@ -34,16 +34,16 @@ export function packBuild(doc: string, spec: string, place: HistoryPlace): Buffe
   return pack({ b, c: 1, r: cutRecord(record), s: cutSpec(request) });
 }
 
-/** @throws CorruptState */
+/** Unpacks a build. @throws CorruptState */
 export function unpackBuild(id: string, packed: Buffer): StoredBuild {
   const { b, c, r, s } = unpack(id, packed);
   const spec = buildSpec.safeParse(s);
-  if (!spec.success) throw new CorruptState(`the stored request of build ${id} is not one: ${spec.error.message}`);
+  if (!spec.success) throw new CorruptState(`the stored request of build ${id} is not valid: ${spec.error.message}`);
   const [blob, start, bytes] = b;
   return { record: { id, ...r }, spec: spec.data, archived: { blob, start, bytes, isCut: c === 1 } };
 }
 
-/** The record alone: what tells how the build ended is never cut but for its words. @throws CorruptState */
+/** Unpacks the record alone. How the build ended is never cut, only messages are. @throws CorruptState */
 export function unpackRecord(id: string, packed: Buffer): BuildRecord {
   return { id, ...unpack(id, packed).r };
 }
@@ -67,7 +67,7 @@ function unpack(id: string, packed: Buffer): Packed {
   }
 }
 
-/** Without what may be long. What lists are filtered by stays, and who ran it when. */
+/** The record without parts that may be long. Fields that lists filter by stay, and so do hosts and times of attempts. */
 function cutRecord({ failure, result, attempts, ...rest }: Omit<BuildRecord, 'id'>): Omit<BuildRecord, 'id'> {
   const { pushed: _, loaded: __, ...digests } = result ?? {};
   return {
@@ -82,7 +82,7 @@ function cutAttempt({ failure: _, ...attempt }: Attempt): Attempt {
   return attempt;
 }
 
-/** Of its secrets' ids one stays: whether it has any is asked without the document. */
+/** The request without parts that may be long. One secret's id stays, because it must show whether the build has any. */
 function cutSpec(spec: BuildSpec): Partial<BuildSpec> {
   const { buildArgs: _, labels: __, tags: ___, hostLabels: ____, storedSecrets: _____, secrets, ...rest } = spec;
   return { ...rest, secrets: secrets.slice(0, 1) };

@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
--- Removes ended builds whose retention is over, with all their indexes. Their live logs must be archived already.
--- KEYS[1] packed builds  KEYS[2] ended, whole  KEYS[3] up to when builds are forgotten
--- ARGV: prefix, the time up to which none is left then (ms) or '', then for each build: id, state, team, repo's digest; '' each where nothing tells them
--- out: how many were forgotten
+-- Purges ended builds past their retention, with all their index entries.
+-- KEYS[1] packed builds  KEYS[2] ended builds that are whole  KEYS[3] time up to which builds are purged
+-- ARGV: prefix, time up to which no ended build is left after this call (ms) or '',
+--       then for each build: id, state, team, digest of the repo ('' where unknown)
+-- out: how many were purged
 local prefix = ARGV[1]
-local forgotten = 0
+local purged = 0
 if ARGV[2] ~= '' then redis.call('SET', KEYS[3], ARGV[2]) end
 for i = 3, #ARGV, 4 do
   local id, state = ARGV[i], ARGV[i + 1]
@@ -20,7 +21,7 @@ for i = 3, #ARGV, 4 do
     end
     redis.call('ZREM', prefix .. 'idx:team:' .. ARGV[i + 2], id)
     redis.call('ZREM', prefix .. 'idx:repo:' .. ARGV[i + 3], id)
-    forgotten = forgotten + 1
+    purged = purged + 1
   end
 end
-return forgotten
+return purged

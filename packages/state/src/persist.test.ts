@@ -1,13 +1,13 @@
 import { expect, test, vi } from 'vitest';
-import { CorruptState, StaleAttempt } from '../builds/errors.ts';
-import { FaultyRedis, REDIS_FAULTS } from '../testing/faulty-redis.ts';
-import { TestRedis } from '../testing/test-redis.ts';
-import { connectRedis } from './connect.ts';
+import { CorruptState, StaleAttempt } from './builds/errors.ts';
 import { isPassing, persist } from './persist.ts';
+import { connectRedis } from './redis/connect.ts';
+import { FaultyRedis, REDIS_FAULTS } from './testing/faulty-redis.ts';
+import { TestRedis } from './testing/test-redis.ts';
 
 const errorOf = (call: Promise<unknown>) => call.then(() => undefined).catch((error: Error) => error);
 
-test('what Redis says of its own state passes; what it says of a command or the data, and what Kiln refused, does not', async () => {
+test('errors about Redis’ own state are passing; errors about commands or data, and Kiln’s refusals, are not', async () => {
   await using server = await TestRedis.start();
   await using proxy = await FaultyRedis.start(server.url);
   const redis = connectRedis(proxy.url, () => {});
@@ -27,7 +27,7 @@ test('what Redis says of its own state passes; what it says of a command or the 
   expect(refused.map(isPassing)).toEqual([false, false, false, false]);
 });
 
-test('a Redis that is really out of memory refuses writes for a while, no more', async () => {
+test('a write that a full Redis refuses succeeds once there is memory again', async () => {
   await using server = await TestRedis.start();
   const redis = connectRedis(server.url, () => {});
   await redis.config('SET', 'maxmemory', '1');
@@ -46,7 +46,7 @@ test('a Redis that is really out of memory refuses writes for a while, no more',
   redis.disconnect();
 });
 
-test('a call is repeated at growing intervals of at most two seconds, until it is taken or refused', async () => {
+test('a call is repeated at growing intervals of at most two seconds until Redis takes or refuses it', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
   const at: number[] = [];
   let outcome: () => void = () => {

@@ -1,7 +1,7 @@
 import { type BuildRequestInput, buildRequest } from '@kiln/contracts';
 import type { BuildRecord } from '@kiln/domain';
 import { describe, expect, test } from 'vitest';
-import { CorruptState } from '../builds/errors.ts';
+import { CorruptState } from './errors.ts';
 import { packBuild, unpackBuild, unpackRecord } from './packed-build.ts';
 
 const COMMIT = 'fc57126a791500fd21d2bfb23a1686dcf8804609';
