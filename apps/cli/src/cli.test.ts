@@ -49,7 +49,7 @@ describe('kiln help --markdown', () => {
     expect(code).toBe(0);
     expect(
       out === (await readFile(committed, 'utf8')),
-      'docs/use/cli.md is stale; renew it with: npm run --silent kiln -- help --markdown > docs/use/cli.md',
+      'docs/use/cli.md is stale; renew it with: npm run docs',
     ).toBe(true);
   });
 });

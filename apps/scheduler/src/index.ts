@@ -1,3 +1,4 @@
+export { schedulerEnv } from './env.ts';
 export {
   DEFAULT_SCHEDULER,
   type RunningScheduler,

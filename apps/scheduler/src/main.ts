@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { fieldProblems, limitsFile } from '@kiln/contracts';
 import { limitDefaults } from '@kiln/domain';
 import {
-  commonEnv,
   Pulse,
   readEnv,
   readSettingsFile,
@@ -10,10 +9,10 @@ import {
   secretKeys,
   serveHealth,
   settingsOrExit,
-  wholeNumber,
 } from '@kiln/runtime';
 import { Leadership, openState } from '@kiln/state';
 import { z } from 'zod';
+import { schedulerEnv } from './env.ts';
 import { DEFAULT_SCHEDULER, startScheduler } from './scheduler.ts';
 
 const DAY_MS = 24 * 3_600_000;
@@ -23,17 +22,7 @@ const STATE_CLOSE_LIMIT_MS = 3_000;
 const SCHEDULER_CLOSE_LIMIT_MS = 10_000;
 
 const settings = settingsOrExit(() => {
-  const env = readEnv(
-    z.object({
-      ...commonEnv,
-      KILN_LEADER_TTL_MS: wholeNumber(1_000, DEFAULT_SCHEDULER.leaderTtlMs),
-      KILN_TICK_MS: wholeNumber(50, DEFAULT_SCHEDULER.tickMs),
-      KILN_BUILD_RETENTION_DAYS: wholeNumber(1, DEFAULT_SCHEDULER.buildRetentionMs / DAY_MS),
-      KILN_LIMITS_FILE: z.string().optional(),
-      KILN_HEALTH_PORT: wholeNumber(0, 0),
-    }),
-    process.env,
-  );
+  const env = readEnv(z.object(schedulerEnv), process.env);
   const file = env.KILN_LIMITS_FILE;
   const limits = file === undefined ? {} : readSettingsFile('KILN_LIMITS_FILE', file, limitsFile, fieldProblems);
   return { ...env, limits: limitDefaults(limits), secretKeys: secretKeys(env) };
