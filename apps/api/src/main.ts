@@ -1,6 +1,5 @@
 import { resolve } from 'node:path';
 import {
-  commonEnv,
   formatSecretKeys,
   InvalidEnvironment,
   OutgoingGuard,
@@ -9,46 +8,20 @@ import {
   secretKeys,
   settingsOrExit,
   valueOrFile,
-  wholeNumber,
 } from '@kiln/runtime';
 import { FsBlobStore, openState } from '@kiln/state';
 import { z } from 'zod';
-import { accessConfig, accessEnv } from './access/settings.ts';
+import { accessConfig } from './access/settings.ts';
 import { API_DEFAULTS } from './config.ts';
+import { apiEnv, storageConfig } from './settings.ts';
 import { startApi } from './start-api.ts';
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
-/** A batch has up to 64 KiB, or one record: with room for fewer batches every build would stall. */
-const LEAST_LIVE_LOG_BYTES = 256 * 1024;
 /** How long closing the connections to Redis may take, ms: while Redis is away they don't end properly. */
 const STATE_CLOSE_LIMIT_MS = 3_000;
 const API_CLOSE_LIMIT_MS = API_DEFAULTS.closeTimeoutMs + 3_000;
 
 const settings = settingsOrExit(() => {
-  const env = readEnv(
-    z.object({
-      ...commonEnv,
-      KILN_HOST: z.string().default(API_DEFAULTS.host),
-      KILN_PORT: wholeNumber(0, API_DEFAULTS.port),
-      ...accessEnv,
-      KILN_TOKEN: z.string().optional(),
-      KILN_TOKEN_FILE: z.string().optional(),
-      KILN_JOIN_TOKEN: z.string().optional(),
-      KILN_JOIN_TOKEN_FILE: z.string().optional(),
-      KILN_WORKER_REDIS_URL: z.string().optional(),
-      KILN_BLOB_DIR: z.string('a directory for contexts, logs and artifacts, shared by all API processes'),
-      KILN_LIVE_LOG_BYTES: wholeNumber(LEAST_LIVE_LOG_BYTES, API_DEFAULTS.liveLogBytes),
-      KILN_LIVE_LOGS_BYTES: wholeNumber(0, 0),
-      KILN_MAX_CONTEXT_BYTES: wholeNumber(1, API_DEFAULTS.maxContextBytes),
-      KILN_LOG_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.logRetentionMs / DAY_MS),
-      KILN_ARTIFACT_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.artifactRetentionMs / DAY_MS),
-      KILN_BUILD_ARCHIVE_MINUTES: wholeNumber(0, API_DEFAULTS.buildArchiveMs / MINUTE_MS),
-      KILN_CONTEXT_RETENTION_HOURS: wholeNumber(1, API_DEFAULTS.contextRetentionMs / HOUR_MS),
-    }),
-    process.env,
-  );
+  const env = readEnv(z.object(apiEnv), process.env);
   const token = valueOrFile('KILN_TOKEN', env.KILN_TOKEN, env.KILN_TOKEN_FILE);
   const { allowedHosts, ...access } = accessConfig(env);
   return { ...env, access, allowedHosts, secretKeys: secretKeys(env), token, joinToken: joinToken(env, token) };
@@ -80,13 +53,7 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
         minReplicas: settings.KILN_REDIS_MIN_REPLICAS,
         secretKey: formatSecretKeys(settings.secretKeys),
       },
-      liveLogBytes: settings.KILN_LIVE_LOG_BYTES,
-      ...(settings.KILN_LIVE_LOGS_BYTES > 0 && { liveLogsBytes: settings.KILN_LIVE_LOGS_BYTES }),
-      maxContextBytes: settings.KILN_MAX_CONTEXT_BYTES,
-      logRetentionMs: settings.KILN_LOG_RETENTION_DAYS * DAY_MS,
-      artifactRetentionMs: settings.KILN_ARTIFACT_RETENTION_DAYS * DAY_MS,
-      buildArchiveMs: settings.KILN_BUILD_ARCHIVE_MINUTES * MINUTE_MS,
-      contextRetentionMs: settings.KILN_CONTEXT_RETENTION_HOURS * HOUR_MS,
+      ...storageConfig(settings),
     },
     { ...state, outgoing, blobs: new FsBlobStore(resolve(settings.KILN_BLOB_DIR)), log },
   );

@@ -5,3 +5,4 @@ export {
   type SchedulerDeps,
   startScheduler,
 } from './scheduler.ts';
+export { schedulerEnv, schedulingConfig, schedulingEnv } from './settings.ts';
