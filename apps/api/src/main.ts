@@ -13,8 +13,9 @@ import { FsBlobStore, openState } from '@kiln/state';
 import { z } from 'zod';
 import { accessConfig } from './access/settings.ts';
 import { API_DEFAULTS } from './config.ts';
-import { apiEnv, storageConfig } from './settings.ts';
+import { apiEnv } from './env.ts';
 import { startApi } from './start-api.ts';
+import { storageConfig } from './storage-settings.ts';
 
 /** How long closing the connections to Redis may take, ms: while Redis is away they don't end properly. */
 const STATE_CLOSE_LIMIT_MS = 3_000;

@@ -1,3 +1,4 @@
+export { schedulerEnv, schedulingConfig, schedulingEnv } from './env.ts';
 export {
   DEFAULT_SCHEDULER,
   type RunningScheduler,
@@ -5,4 +6,3 @@ export {
   type SchedulerDeps,
   startScheduler,
 } from './scheduler.ts';
-export { schedulerEnv, schedulingConfig, schedulingEnv } from './settings.ts';

@@ -4,12 +4,12 @@ import { limitDefaults } from '@kiln/domain';
 import { Pulse, readEnv, readSettingsFile, runApp, secretKeys, serveHealth, settingsOrExit } from '@kiln/runtime';
 import { Leadership, openState } from '@kiln/state';
 import { z } from 'zod';
+import { schedulerEnv, schedulingConfig } from './env.ts';
 import { startScheduler } from './scheduler.ts';
-import { schedulerEnv, schedulingConfig } from './settings.ts';
 
-/** While Redis is away nothing of it ends in order. */
+/** Closing the connections in order never finishes while Redis is unreachable. */
 const STATE_CLOSE_LIMIT_MS = 3_000;
-/** A round under way is finished first. */
+/** Leaves time to finish the current round. */
 const SCHEDULER_CLOSE_LIMIT_MS = 10_000;
 
 const settings = settingsOrExit(() => {
@@ -20,7 +20,7 @@ const settings = settingsOrExit(() => {
 });
 
 await runApp('scheduler', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
-  // A leader that has not been through a round for so long has lost its lease.
+  // A leader that hasn't finished a round for this long has lost its lease.
   const pulse = new Pulse(settings.KILN_LEADER_TTL_MS + settings.KILN_TICK_MS);
   if (settings.KILN_HEALTH_PORT > 0) {
     const health = await serveHealth(settings.KILN_HEALTH_PORT, pulse);

@@ -4,15 +4,30 @@ import { InvalidEnvironment, wholeNumber } from './env.ts';
 
 /** Settings that every process of a pool has. */
 export const commonEnv = {
-  KILN_REDIS_URL: z.string('a Redis URL: redis://, rediss://, unix:// or redis+sentinel://'),
-  KILN_REDIS_MIN_REPLICAS: wholeNumber(0, 0),
+  KILN_REDIS_URL: z
+    .string('a Redis URL: redis://, rediss://, unix:// or redis+sentinel://')
+    .describe(
+      '`redis://[user:password@]host[:port][/db]`, `rediss://…`, `unix:///path` or `redis+sentinel://[user:password@]host:port,host:port/master[/db]`',
+    ),
+  KILN_REDIS_MIN_REPLICAS: wholeNumber(0, 0).describe(
+    'replicas of Redis that must have an acceptance, a cancel, a lease, and the start and end of an attempt before they are acknowledged ([redis.md](redis.md#replication-and-sentinel))',
+  ),
   KILN_NAMESPACE: z
     .string()
     .regex(/^[a-z0-9-]{1,32}$/, 'lower-case letters, digits and -, at most 32 long')
-    .default('kiln'),
-  KILN_SECRET_KEY: z.string().optional(),
-  KILN_SECRET_KEY_FILE: z.string().optional(),
-  KILN_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    .default('kiln')
+    .describe('keeps pools apart on one Redis'),
+  KILN_SECRET_KEY: z
+    .string()
+    .optional()
+    .describe(
+      'seals secrets: 32 bytes in base64, the same in all processes; several separated by commas: the first seals, all open ([secrets.md](../use/secrets.md#encryption-and-key-rotation))',
+    ),
+  KILN_SECRET_KEY_FILE: z.string().optional().describe('a file that contains `KILN_SECRET_KEY`, with one key per line'),
+  KILN_LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('`trace`, `debug`, `info`, `warn`, `error` or `silent`'),
 };
 
 const KEY_BYTES = 32;
@@ -40,9 +55,9 @@ export function parseSecretKeys(text: string, name = 'KILN_SECRET_KEY'): Buffer[
     .map((part) => Buffer.from(part, 'base64'));
   const wrong = keys.findIndex((key) => key.length !== KEY_BYTES);
   if (keys.length > 0 && wrong < 0) return keys;
-  const which = keys.length > 1 ? ` as its key ${wrong + 1}` : '';
+  const which = keys.length > 1 ? ` for key ${wrong + 1}` : '';
   throw new InvalidEnvironment(
-    `${name}: holds ${keys[wrong]?.length ?? 0} bytes${which}, expected ${KEY_BYTES} in base64, such as: openssl rand -base64 ${KEY_BYTES}`,
+    `${name}: got ${keys[wrong]?.length ?? 0} bytes${which}, expected ${KEY_BYTES} in base64, such as: openssl rand -base64 ${KEY_BYTES}`,
   );
 }
 
@@ -68,12 +83,12 @@ export function valueOrFile(
   }
   if (value !== undefined) return value;
   if (file === undefined)
-    throw new InvalidEnvironment(`${name}: holds nothing, expected a value, or ${fileName} to name a file with it`);
+    throw new InvalidEnvironment(`${name}: got nothing, expected a value, or ${fileName} to name a file with it`);
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (error) {
     throw new InvalidEnvironment(
-      `${fileName}: holds ${JSON.stringify(file)}, expected a readable file (${(error as Error).message})`,
+      `${fileName}: got ${JSON.stringify(file)}, expected a readable file (${(error as Error).message})`,
     );
   }
 }

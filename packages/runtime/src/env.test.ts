@@ -20,9 +20,9 @@ describe('readEnv', () => {
   });
 
   test.each([
-    [{ KILN_REDIS_URL: 'r', KILN_SLOTS: '0' }, 'KILN_SLOTS: holds "0", expected a whole number of at least 1'],
-    [{ KILN_REDIS_URL: 'r', KILN_SLOTS: 'many' }, 'KILN_SLOTS: holds "many", expected a whole number'],
-    [{}, 'KILN_REDIS_URL: holds nothing, expected a Redis URL'],
+    [{ KILN_REDIS_URL: 'r', KILN_SLOTS: '0' }, 'KILN_SLOTS: got "0", expected a whole number of at least 1'],
+    [{ KILN_REDIS_URL: 'r', KILN_SLOTS: 'many' }, 'KILN_SLOTS: got "many", expected a whole number'],
+    [{}, 'KILN_REDIS_URL: got nothing, expected a Redis URL'],
   ])('names the variable, what it holds and what it should: %o', (env, words) => {
     expect(() => readEnv(schema, env)).toThrow(InvalidEnvironment);
     expect(() => readEnv(schema, env)).toThrow(words);
@@ -45,8 +45,8 @@ describe('secrets from the environment', () => {
   });
 
   test.each([
-    [{ KILN_SECRET_KEY: 'short' }, /holds 3 bytes, expected 32 in base64/],
-    [{ KILN_SECRET_KEY: '# none' }, /holds 0 bytes, expected 32/],
+    [{ KILN_SECRET_KEY: 'short' }, /got 3 bytes, expected 32 in base64/],
+    [{ KILN_SECRET_KEY: '# none' }, /got 0 bytes, expected 32/],
     [{}, /expected a value, or KILN_SECRET_KEY_FILE/],
     [{ KILN_SECRET_KEY: KEY, KILN_SECRET_KEY_FILE: '/x' }, /expected one of them/],
     [{ KILN_SECRET_KEY_FILE: '/nowhere/at/all' }, /expected a readable file/],
@@ -60,7 +60,7 @@ describe('secrets from the environment', () => {
     expect(parseSecretKeys(`${newer}, ${older}`)).toEqual(keys);
     expect(parseSecretKeys(`# since May\n${newer}\n\n# to be dropped\n${older}\n`)).toEqual(keys);
     expect(parseSecretKeys(formatSecretKeys(keys))).toEqual(keys);
-    expect(() => parseSecretKeys(`${newer},short`)).toThrow('holds 3 bytes as its key 2, expected 32');
+    expect(() => parseSecretKeys(`${newer},short`)).toThrow('got 3 bytes for key 2, expected 32');
   });
 
   test('valueOrFile prefers neither', () => {

@@ -21,7 +21,7 @@ export function readEnv<T extends z.ZodType>(
   if (parsed.success) return parsed.data;
   const lines = parsed.error.issues.map((issue) => {
     const name = issue.path.join('.');
-    return `  ${nameOf(name)}: holds ${shown(name, given[name])}, expected ${issue.message.replace(/^Invalid input: expected /, '')}`;
+    return `  ${nameOf(name)}: got ${shown(name, given[name])}, expected ${issue.message.replace(/^Invalid input: expected /, '')}`;
   });
   throw new InvalidEnvironment(`Settings are not usable:\n${lines.join('\n')}`);
 }

@@ -29,7 +29,7 @@ export function readSettingsFile<S extends z.ZodType>(
   if (parsed.success) return parsed.data;
   const lines = faultsOf(parsed.error, value).map(
     ({ field, got, expected }) =>
-      `  ${field}: holds ${/secret/i.test(field) ? 'a value that is not shown' : got}, expected ${expected}`,
+      `  ${field}: got ${/secret/i.test(field) ? 'a value that is not shown' : got}, expected ${expected}`,
   );
   throw new InvalidEnvironment(`${variable}: ${path} is not usable:\n${lines.join('\n')}`);
 }
@@ -40,7 +40,7 @@ export function settingsText(name: string, path: string): string {
     return readFileSync(path, 'utf8');
   } catch (error) {
     throw new InvalidEnvironment(
-      `${name}: holds ${JSON.stringify(path)}, expected a readable file (${(error as Error).message})`,
+      `${name}: got ${JSON.stringify(path)}, expected a readable file (${(error as Error).message})`,
     );
   }
 }

@@ -24,15 +24,15 @@ import { AttemptQueues } from './queue/attempt-queue.ts';
 import { HookQueues } from './queue/hook-queues.ts';
 import { connectRedis, isSentinel } from './redis/connect.ts';
 import { consumeEvents, type EventGroupOptions } from './redis/event-group.ts';
-import { Keys } from './redis/keys.ts';
+import { createKeys, type Keys } from './redis/keys.ts';
 import { Memory } from './redis/memory.ts';
 import { PoolEvents } from './redis/pool-events.ts';
 import { type ReplicaState, readReplicas } from './redis/replicas.ts';
 import { Replication } from './redis/replication.ts';
+import { Resealer } from './reseal.ts';
 import { ScheduleClock } from './schedules/schedule-clock.ts';
 import { ScheduleStore } from './schedules/schedule-store.ts';
 import { BuildSecretReader } from './secrets/build-secrets.ts';
-import { Resealer } from './secrets/reseal.ts';
 import { Sealer } from './secrets/sealer.ts';
 import { SecretStore } from './secrets/secret-store.ts';
 import { StorageLedger } from './storage/storage-ledger.ts';
@@ -102,7 +102,7 @@ export interface State extends AsyncDisposable {
 export async function openState(options: StateOptions): Promise<State> {
   const { namespace, secretKey, onError, now = Date.now } = options;
   const redis = connectRedis(options.redisUrl, onError);
-  const keys = new Keys(namespace);
+  const keys = createKeys(namespace);
   const { secretTtlMs = DEFAULT_SECRET_TTL_MS } = options;
   const followUps = new FollowUps(redis, keys, { now, secretTtlMs });
   const queues = new AttemptQueues(redis, keys);

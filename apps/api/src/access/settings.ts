@@ -14,22 +14,49 @@ const DAY_MS = 24 * HOUR_MS;
 
 /** Environment variables for access, the same for `kiln up` and a separate API process. */
 export const accessEnv = {
-  KILN_TRUST_PROXY: trustProxy,
-  KILN_UNTRUSTED_PUSH: untrustedPush,
-  KILN_OIDC_FILE: z.string().optional(),
+  KILN_TRUST_PROXY: trustProxy.describe(
+    'proxies whose `X-Forwarded-For` is believed: addresses and networks separated by commas, or a number of proxies',
+  ),
+  KILN_UNTRUSTED_PUSH: untrustedPush.describe(
+    'images that untrusted builds may push: `registry.example.org/previews/**`, for one team `web=registry.example.org/web/*`; separated by commas',
+  ),
+  KILN_OIDC_FILE: z
+    .string()
+    .optional()
+    .describe(
+      'OIDC issuers and rules: CI jobs and people without stored tokens ([access.md](access.md#ci-identities))',
+    ),
   KILN_PUBLIC_URL: z
     .string()
     .refine(isSafeUrl, 'the URL of this API with https:// (http:// on this machine only)')
-    .optional(),
-  KILN_SESSION_HOURS: wholeNumber(1, API_DEFAULTS.sessionMs / HOUR_MS),
-  KILN_MAX_CONNECTIONS: wholeNumber(1, API_DEFAULTS.maxConnections),
-  KILN_MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(1, API_DEFAULTS.maxConnectionsByAddress),
-  KILN_MAX_STREAMS_PER_CREDENTIAL: wholeNumber(1, API_DEFAULTS.maxStreamsByCredential),
-  KILN_STRANGER_REQUESTS_PER_MINUTE: wholeNumber(0, API_DEFAULTS.strangerRequestsPerMinute),
-  KILN_LIMITS_FILE: z.string().optional(),
-  KILN_BLOB_RESERVE_BYTES: wholeNumber(0, API_DEFAULTS.blobReserveBytes),
-  KILN_ALLOWED_HOSTS: allowedHosts,
-  KILN_AUDIT_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.auditRetentionMs / DAY_MS),
+    .optional()
+    .describe('the API’s address for browsers and forges: logins, webhook URLs and links'),
+  KILN_SESSION_HOURS: wholeNumber(1, API_DEFAULTS.sessionMs / HOUR_MS).describe('how long a browser’s session lasts'),
+  KILN_MAX_CONNECTIONS: wholeNumber(1, API_DEFAULTS.maxConnections).describe(
+    'connections at the same time, per process',
+  ),
+  KILN_MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(1, API_DEFAULTS.maxConnectionsByAddress).describe(
+    'connections of one address at the same time, per process',
+  ),
+  KILN_MAX_STREAMS_PER_CREDENTIAL: wholeNumber(1, API_DEFAULTS.maxStreamsByCredential).describe(
+    'logs followed and builds waited for by one credential at the same time, per process',
+  ),
+  KILN_STRANGER_REQUESTS_PER_MINUTE: wholeNumber(0, API_DEFAULTS.strangerRequestsPerMinute).describe(
+    'requests of one address without a valid credential; 0: no limit ([limits.md](limits.md#unknown-callers))',
+  ),
+  KILN_LIMITS_FILE: z
+    .string()
+    .optional()
+    .describe('default limits of each team and token, YAML or JSON ([limits.md](limits.md))'),
+  KILN_BLOB_RESERVE_BYTES: wholeNumber(0, API_DEFAULTS.blobReserveBytes).describe(
+    'space in the blob store that is kept for logs: with less left, uploads are refused; 0: none',
+  ),
+  KILN_ALLOWED_HOSTS: allowedHosts.describe(
+    'git servers at private addresses that may be reached: names, networks, `private`, `loopback` ([network.md](network.md))',
+  ),
+  KILN_AUDIT_RETENTION_DAYS: wholeNumber(1, API_DEFAULTS.auditRetentionMs / DAY_MS).describe(
+    'how long audit entries are kept',
+  ),
 };
 
 type AccessEnv = z.output<z.ZodObject<typeof accessEnv>>;

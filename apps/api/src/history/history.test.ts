@@ -162,8 +162,8 @@ describe('the archiver', () => {
     const hoursLater = Date.now() + 2 * 3_600_000;
     const sweep = (now: number) => sweepDocuments(history, api.blobs, now, quiet, signal);
     expect(await sweep(hoursLater)).toBe(0);
-    await history.forget(LATER, 10);
-    await api.state.redis.set(api.state.keys.historyForgotten(), hoursLater);
+    await history.purge(LATER, 10);
+    await api.state.redis.set(api.state.keys.historyPurged(), hoursLater);
     // They are too young: a process may be about to reference them.
     expect(await sweep(Date.now())).toBe(0);
     expect(await sweep(hoursLater)).toBe(2);

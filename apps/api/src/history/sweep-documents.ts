@@ -12,16 +12,16 @@ const AT_ONCE = 16;
  * Nothing is deleted before Redis has purged a build.
  */
 export async function sweepDocuments(
-  history: Pick<HistoryStore, 'forgottenUpTo'>,
+  history: Pick<HistoryStore, 'purgedUpTo'>,
   blobs: Pick<BlobStore, 'list' | 'stat' | 'delete'>,
   now: number,
   log: Logger,
   signal: AbortSignal,
 ): Promise<number> {
-  const forgottenUpTo = await history.forgottenUpTo();
+  const purgedUpTo = await history.purgedUpTo();
   const sweep = async (key: string): Promise<number> => {
     const newestEnd = historyEnd(key);
-    if (signal.aborted || newestEnd === undefined || newestEnd >= forgottenUpTo) return 0;
+    if (signal.aborted || newestEnd === undefined || newestEnd >= purgedUpTo) return 0;
     const info = await blobs.stat(key);
     if (!info || now - info.usedAt <= YOUNG_MS) return 0;
     await blobs.delete(key);
@@ -32,6 +32,6 @@ export async function sweepDocuments(
     deleted += count;
     if (signal.aborted) break;
   }
-  if (deleted > 0) log.info({ deleted, forgottenUpTo }, 'documents of purged builds deleted');
+  if (deleted > 0) log.info({ deleted, purgedUpTo }, 'documents of purged builds deleted');
   return deleted;
 }

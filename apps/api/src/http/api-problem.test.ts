@@ -3,10 +3,12 @@ import { problemOf } from './api-problem.ts';
 
 const reply = (message: string) => Object.assign(new Error(message), { name: 'ReplyError' });
 
-test('answers 503 with Retry-After while Redis is starting or has become a replica, and 500 for other errors of a command', () => {
+test('answers 503 with Retry-After while Redis is starting, has become a replica or cannot write, and 500 for other errors of a command', () => {
   for (const message of [
     'LOADING Redis is loading the dataset in memory',
     "READONLY You can't write against a replica.",
+    'EXECABORT Transaction discarded because of previous errors.',
+    'MISCONF Redis is configured to save RDB snapshots, but it is unable to persist on disk.',
   ]) {
     expect(problemOf(reply(message))).toMatchObject({ code: 'unavailable', headers: { 'Retry-After': '2' } });
   }

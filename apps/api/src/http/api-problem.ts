@@ -6,7 +6,7 @@ import {
   type Problem,
   type ProblemCode,
 } from '@kiln/contracts';
-import { isOutOfMemory, type StorageFull, type StorageQuotaExceeded } from '@kiln/state';
+import { isOutOfMemory, isPassing, type StorageFull, type StorageQuotaExceeded } from '@kiln/state';
 import { z } from 'zod';
 
 /** An error that is answered as problem details. `detail` and `errors` are shown to the client: they must not contain a secret's value. */
@@ -155,9 +155,7 @@ export function fieldProblem(
   return new ApiProblem(code, `${field}: expected ${expected}`, { errors: [{ field, got, expected }] });
 }
 
-/** Replies of a Redis server that is starting, is being replaced or has become a replica: the same request succeeds a little later. */
-const AWAY: ReadonlySet<string> = new Set(['LOADING', 'READONLY', 'MASTERDOWN', 'TRYAGAIN', 'BUSY', 'CLUSTERDOWN']);
-
+/** Whether it is a reply about the state of the Redis server, not about the command: the same request succeeds a little later. */
 function isRedisAway(error: unknown): boolean {
-  return error instanceof Error && error.name === 'ReplyError' && AWAY.has(error.message.split(' ', 1)[0] ?? '');
+  return error instanceof Error && error.name === 'ReplyError' && isPassing(error);
 }

@@ -1,27 +1,37 @@
 import { type ClientHttp2Session, connect } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { setImmediate as immediate } from 'node:timers/promises';
+import type { DescMethodServerStreaming, DescMethodUnary } from '@bufbuild/protobuf';
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from '@bufbuild/protobuf';
 import type { ConnectBuildkit } from './buildkit-connection.ts';
 import {
   activeRequest,
   type BuildHistory,
   buildHistory,
-  EMPTY_REQUEST,
   type GcPolicy,
   gcPolicies,
   historyRequest,
   pruneRequest,
-  statusRequest,
   trimRequest,
   type UsageRecord,
   usageRecord,
-  usageRecords,
 } from './control-messages.ts';
+import { Control } from './generated/moby/buildkit/v1/control_pb.ts';
 import { grpcStream } from './grpc-call.ts';
 import type { SolveStatus } from './solve-status.ts';
 import { statusMessage } from './status-message.ts';
 
-const SERVICE = '/moby.buildkit.v1.Control';
+const { diskUsage, prune, status, listWorkers, listenBuildHistory } = Control.method;
+
+type Method<I extends DescMessage, O extends DescMessage> = DescMethodUnary<I, O> | DescMethodServerStreaming<I, O>;
+
 const CALL_TIMEOUT_MS = 10_000;
 /** BuildKit measures records that have changed, which takes as long as `du` does. */
 const USAGE_TIMEOUT_MS = 30_000;
@@ -47,32 +57,30 @@ export class BuildkitControl implements AsyncDisposable {
   /** Whether BuildKit is still working on the build with this ref. */
   async isActive(ref: string): Promise<boolean> {
     // Yields one event for each matching build.
-    return (await this.#call('ListenBuildHistory', activeRequest(ref))).length > 0;
+    return (await this.#call(listenBuildHistory, activeRequest(ref))).length > 0;
   }
 
   /** Returns how the build with this ref ended; undefined if it is unknown to BuildKit or hasn't ended. */
   async history(ref: string): Promise<BuildHistory | undefined> {
-    return (await this.#call('ListenBuildHistory', historyRequest(ref)))
+    return (await this.#call(listenBuildHistory, historyRequest(ref)))
       .map(buildHistory)
       .find((build) => build.completed);
   }
 
   /** Yields all statuses of the build with this ref, from its beginning to its end, at the consumer's pace. */
   async *status(ref: string): AsyncGenerator<SolveStatus> {
-    for await (const message of this.#stream('Status', statusRequest(ref), CALL_TIMEOUT_MS))
-      yield statusMessage(message);
+    for await (const message of this.#stream(status, { ref }, CALL_TIMEOUT_MS)) yield statusMessage(message);
   }
 
   /** Returns all records of BuildKit's disk usage. */
   async diskUsage(timeoutMs = USAGE_TIMEOUT_MS): Promise<UsageRecord[]> {
-    return (await this.#call('DiskUsage', EMPTY_REQUEST, timeoutMs)).flatMap(usageRecords);
+    return (await this.#call(diskUsage, {}, timeoutMs)).flatMap(({ record }) => record.map(usageRecord));
   }
 
   /** Removes the records with these ids that aren't in use; returns the removed ones. */
   async prune(ids: readonly string[]): Promise<UsageRecord[]> {
     if (ids.length === 0) return [];
-    const filters = ids.map((id) => `id==${id}`);
-    return (await this.#call('Prune', pruneRequest(filters), USAGE_TIMEOUT_MS)).map(usageRecord);
+    return (await this.#call(prune, pruneRequest(ids), USAGE_TIMEOUT_MS)).map(usageRecord);
   }
 
   /**
@@ -80,20 +88,30 @@ export class BuildkitControl implements AsyncDisposable {
    * take at most `toBytes`; returns the removed ones.
    */
   async trim(toBytes: number): Promise<UsageRecord[]> {
-    return (await this.#call('Prune', trimRequest(Math.floor(toBytes)), PRUNE_TIMEOUT_MS)).map(usageRecord);
+    return (await this.#call(prune, trimRequest(Math.floor(toBytes)), PRUNE_TIMEOUT_MS)).map(usageRecord);
   }
 
   /** Returns the garbage collection policies of all of BuildKit's workers (there is only one). */
   async gcPolicies(): Promise<GcPolicy[]> {
-    return (await this.#call('ListWorkers', EMPTY_REQUEST)).flatMap(gcPolicies);
+    return (await this.#call(listWorkers, {})).flatMap(gcPolicies);
   }
 
-  #call(method: string, request: Uint8Array, timeoutMs = CALL_TIMEOUT_MS): Promise<Buffer[]> {
+  #call<I extends DescMessage, O extends DescMessage>(
+    method: Method<I, O>,
+    request: MessageInitShape<I>,
+    timeoutMs = CALL_TIMEOUT_MS,
+  ): Promise<MessageShape<O>[]> {
     return Array.fromAsync(this.#stream(method, request, timeoutMs));
   }
 
-  #stream(method: string, request: Uint8Array, timeoutMs: number): AsyncGenerator<Buffer> {
-    return grpcStream(this.#session, `${SERVICE}/${method}`, request, timeoutMs);
+  async *#stream<I extends DescMessage, O extends DescMessage>(
+    { parent, name, input, output }: Method<I, O>,
+    request: MessageInitShape<I>,
+    timeoutMs: number,
+  ): AsyncGenerator<MessageShape<O>> {
+    const bytes = toBinary(input, create(input, request));
+    const messages = grpcStream(this.#session, `/${parent.typeName}/${name}`, bytes, timeoutMs);
+    for await (const message of messages) yield fromBinary(output, message);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

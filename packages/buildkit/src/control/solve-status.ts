@@ -11,39 +11,39 @@ export interface SolveStatus {
 
 export interface Vertex {
   readonly digest: string;
-  readonly name?: string;
-  readonly started?: string;
-  readonly completed?: string;
-  readonly cached?: boolean;
-  readonly error?: string;
+  readonly name?: string | undefined;
+  readonly started?: string | undefined;
+  readonly completed?: string | undefined;
+  readonly cached?: boolean | undefined;
+  readonly error?: string | undefined;
 }
 
 export interface VertexStatus {
   readonly id: string;
   readonly vertex: string;
-  readonly name?: string;
-  readonly current?: number;
-  readonly total?: number;
-  readonly timestamp?: string;
-  readonly completed?: string;
+  readonly name?: string | undefined;
+  readonly current?: number | undefined;
+  readonly total?: number | undefined;
+  readonly timestamp?: string | undefined;
+  readonly completed?: string | undefined;
 }
 
 export interface VertexLog {
   readonly vertex: string;
   /** 1 is stdout, 2 is stderr. */
-  readonly stream?: number;
+  readonly stream?: number | undefined;
   /** Base64. */
-  readonly data?: string;
-  readonly timestamp?: string;
+  readonly data?: string | undefined;
+  readonly timestamp?: string | undefined;
 }
 
 export interface VertexWarning {
-  readonly vertex?: string;
+  readonly vertex?: string | undefined;
   /** Base64. */
-  readonly short?: string;
+  readonly short?: string | undefined;
   /** Lines, each in base64. */
-  readonly detail?: readonly string[];
-  readonly url?: string;
+  readonly detail?: readonly string[] | undefined;
+  readonly url?: string | undefined;
 }
 
 /** Picks what has the form of a status; any other JSON becomes an empty one. */

@@ -1,12 +1,12 @@
 import { ANONYMOUS, type Principal } from '@kiln/domain';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectRedis } from '../redis/connect.ts';
-import { Keys } from '../redis/keys.ts';
+import { createKeys } from '../redis/keys.ts';
 import { TestRedis } from '../testing/test-redis.ts';
 import { SessionStore } from './session-store.ts';
 
 const ALICE: Principal = { ...ANONYMOUS, kind: 'session', id: 'oidc:corp:alice', name: 'alice', team: 'web' };
-const keys = new Keys('sessions');
+const keys = createKeys('sessions');
 let server: TestRedis;
 let redis: ReturnType<typeof connectRedis>;
 

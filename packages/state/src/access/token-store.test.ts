@@ -1,7 +1,7 @@
 import { formatToken, TOKEN_BYTES } from '@kiln/domain';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connectRedis } from '../redis/connect.ts';
-import { Keys } from '../redis/keys.ts';
+import { createKeys } from '../redis/keys.ts';
 import { TestRedis } from '../testing/test-redis.ts';
 import { ContextTeams } from './context-teams.ts';
 import { type NewToken, TokenStore } from './token-store.ts';
@@ -13,7 +13,7 @@ const text = (byte: number) => formatToken('api', new Uint8Array(TOKEN_BYTES).fi
 let server: TestRedis;
 let redis: ReturnType<typeof connectRedis>;
 let now = 1_000_000;
-const keys = new Keys('tokens');
+const keys = createKeys('tokens');
 const open = () => new TokenStore(redis, keys, () => now);
 
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connectRedis } from '../redis/connect.ts';
-import { Keys } from '../redis/keys.ts';
+import { createKeys } from '../redis/keys.ts';
 import { TestRedis } from '../testing/test-redis.ts';
 import { AuditLog, type NewAuditEntry } from './audit-log.ts';
 
@@ -13,7 +13,7 @@ const STRANGER: NewAuditEntry = {
   actor: { kind: 'anonymous', id: 'anonymous', name: 'anonymous', team: '' },
   outcome: 'refused',
 };
-const keys = new Keys('audit');
+const keys = createKeys('audit');
 let server: TestRedis;
 let redis: ReturnType<typeof connectRedis>;
 let log: AuditLog;

@@ -150,7 +150,7 @@ describe('an attempt', () => {
     await state.logs.append(ref(id), 1, ['{"n":1}']);
     await endLease();
     const failure = { code: 'host_lost', message: 'gone' } as const;
-    expect((await state.attempts.takeBack(ref(id), failure, token)).outcome).toBe('taken_back');
+    expect((await state.attempts.reclaim(ref(id), failure, token)).outcome).toBe('reclaimed');
     await join('h1', 'i1');
     await expect(state.logs.append(ref(id), 3, ['{"late":1}'])).rejects.toThrow(StaleAttempt);
     await expect(state.attempts.settle(ref(id), { end: 'succeeded' })).rejects.toThrow(StaleAttempt);
@@ -172,9 +172,9 @@ describe('an attempt', () => {
   test('is not taken back from a host that lives, nor by a scheduler that doesn’t lead', async () => {
     const { id, token } = await running();
     const failure = { code: 'host_lost', message: 'gone' } as const;
-    expect((await state.attempts.takeBack(ref(id), failure, token)).outcome).toBe('alive');
+    expect((await state.attempts.reclaim(ref(id), failure, token)).outcome).toBe('alive');
     await endLease();
-    expect((await state.attempts.takeBack(ref(id), failure, '1-stale')).outcome).toBe('not_leader');
+    expect((await state.attempts.reclaim(ref(id), failure, '1-stale')).outcome).toBe('not_leader');
     expect((await state.builds.get(id))?.record.state).toBe('running');
   });
 });
@@ -238,7 +238,7 @@ describe('hosts', () => {
     const { id, token } = await running();
     expect((await join('h1', 'i2')).attempts).toEqual([]);
     const failure = { code: 'host_lost', message: 'restarted' } as const;
-    expect((await state.attempts.takeBack(ref(id), failure, token)).outcome).toBe('taken_back');
+    expect((await state.attempts.reclaim(ref(id), failure, token)).outcome).toBe('reclaimed');
   });
 
   test('leave the pool without a trace when they hold nothing', async () => {

@@ -144,7 +144,7 @@ describe('listing', () => {
   }
 });
 
-describe('canceling and forgetting', () => {
+describe('canceling and purging', () => {
   test('a queued build ends at once, a second cancel is too late', async () => {
     const { build } = await state.builds.accept(newBuild());
     const first = await state.builds.cancel(build.record.id);
@@ -158,7 +158,7 @@ describe('canceling and forgetting', () => {
     const ended = await state.builds.accept(newBuild('app', { a: 'b' }));
     await state.builds.accept(newBuild('other'));
     await state.builds.cancel(ended.build.record.id);
-    await state.history.forget(Date.now() + 1, 10);
+    await state.history.purge(Date.now() + 1, 10);
     expect(await state.builds.get(ended.build.record.id)).toBeUndefined();
     expect((await state.builds.list({}, { limit: 10 })).builds).toHaveLength(1);
     const left = await state.redis.keys('*');

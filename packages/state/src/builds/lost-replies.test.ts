@@ -153,9 +153,9 @@ describe('a write whose answer is lost does what one whose answer comes does:', 
     expect((await pool.state.builds.cancel(buildId))?.outcome).toBe('requested');
   });
 
-  test('take-back', async () => {
+  test('reclaim-attempt', async () => {
     const ref = await pool.run((await pool.submit()).id);
-    loseReplyOf('take-back');
+    loseReplyOf('reclaim-attempt');
     await pool.lose(ref);
     expect(await pool.record(ref.buildId)).toMatchObject({ state: 'queued', attempts: [{ end: 'lost' }] });
   });

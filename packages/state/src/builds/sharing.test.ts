@@ -86,7 +86,7 @@ describe('identical builds in flight', () => {
     const run = await pool.submit(SAME);
     const sharer = await pool.submit(SAME);
     await pool.settle(await pool.run(run.id), SUCCEEDED);
-    await pool.state.history.forget(Date.now() + 1, 10);
+    await pool.state.history.purge(Date.now() + 1, 10);
     await pool.state.followUps.run();
     expect(await pool.record(sharer.id)).toMatchObject({ state: 'failed', failure: { code: 'infrastructure' } });
   });

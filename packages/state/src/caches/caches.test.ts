@@ -163,7 +163,7 @@ describe('publishing', () => {
     expect(await left('a')).toEqual([0, undefined]);
     await state.redis.del(state.keys.hostLease('b'));
     await state.redis.hset(state.keys.host('b'), 'lastSeenAt', 0);
-    await state.hosts.forget('b');
+    await state.hosts.purgeLost('b');
     expect(await left('b')).toEqual([0, undefined]);
     expect(await join('a')).toMatchObject({ inventoryKnown: false });
     expect(await state.hosts.get('a')).not.toHaveProperty('inventory');

@@ -1,6 +1,7 @@
 import type { HostInventory } from '@kiln/contracts';
 import type { Redis } from 'ioredis';
-import { Keys } from '../redis/keys.ts';
+import { keyDigest } from '../redis/key-schema.ts';
+import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 
 /** In whose name a worker writes of its host. */
@@ -34,7 +35,7 @@ export class InventoryStore {
     readAt: number,
   ): Promise<'published' | 'unchanged' | 'refused'> {
     const doc = JSON.stringify(inventory);
-    const digest = Keys.digest(doc);
+    const digest = keyDigest(doc);
     let code = await this.#write(writer, digest, readAt, digest === this.#published ? '' : doc);
     if (code === NOT_THERE) code = await this.#write(writer, digest, readAt, doc);
     if (code === NOT_THE_HOST) return 'refused';

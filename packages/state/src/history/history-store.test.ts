@@ -234,7 +234,7 @@ describe('memory', () => {
   });
 });
 
-describe('forgetting', () => {
+describe('purging', () => {
   test('leaves no trace of builds, whole or shrunk, in one go, and none of those that go on', async () => {
     const shrunk = [await ended({ secrets: { a: 'b' } }), await ended({ team: 'other' })];
     await shrinkAll();
@@ -242,12 +242,12 @@ describe('forgetting', () => {
     const { id: running } = await pool.submit();
     await pool.run(running);
     const { history, redis: connection, keys, builds } = pool.state;
-    expect(await history.forgottenUpTo()).toBe(0);
-    expect(await history.forget(LATER, 2)).toBe(2);
-    expect(await history.forgottenUpTo()).toBe(0);
-    expect(await history.forget(LATER, 500)).toBe(1);
-    expect(await history.forgottenUpTo()).toBeLessThanOrEqual(Date.now());
-    expect(await history.forgottenUpTo()).toBeGreaterThan(Date.now() - 60_000);
+    expect(await history.purgedUpTo()).toBe(0);
+    expect(await history.purge(LATER, 2)).toBe(2);
+    expect(await history.purgedUpTo()).toBe(0);
+    expect(await history.purge(LATER, 500)).toBe(1);
+    expect(await history.purgedUpTo()).toBeLessThanOrEqual(Date.now());
+    expect(await history.purgedUpTo()).toBeGreaterThan(Date.now() - 60_000);
     for (const id of [...shrunk, whole]) {
       expect(await builds.get(id)).toBeUndefined();
       expect((await connection.keys(`${keys.prefix}*${id}*`)).filter((key) => !key.includes(':log:'))).toEqual([]);
@@ -270,16 +270,16 @@ describe('forgetting', () => {
     await pool.settle(await pool.run(early), { end: 'succeeded' });
     for (const shrink of [false, true]) {
       if (shrink) await shrinkAll();
-      const forgotten = await pool.state.history.forget(between, 10);
-      expect(forgotten).toBe(shrink ? 0 : 1);
+      const purged = await pool.state.history.purge(between, 10);
+      expect(purged).toBe(shrink ? 0 : 1);
       expect([await pool.state.builds.get(early), await pool.state.builds.get(inTime)]).toEqual([
         expect.anything(),
         undefined,
       ]);
     }
-    // A live build that can't be read is nothing to be forgotten.
+    // A live build that can't be read is nothing to be purged.
     await pool.state.redis.hset(pool.state.keys.build(running), 'doc', '{');
-    expect(await pool.state.history.forget(LATER, 10)).toBe(1);
+    expect(await pool.state.history.purge(LATER, 10)).toBe(1);
     expect(await pool.state.redis.exists(pool.state.keys.build(running))).toBe(1);
   });
 
@@ -288,7 +288,7 @@ describe('forgetting', () => {
     await shrinkAll();
     const { history, redis: connection, keys } = pool.state;
     await connection.hset(keys.history(), a, 'damaged');
-    expect(await history.forget(LATER, 10)).toBe(2);
+    expect(await history.purge(LATER, 10)).toBe(2);
     expect(await connection.exists(keys.history(), keys.indexAll())).toBe(0);
     expect(await pool.state.builds.get(b)).toBeUndefined();
   });

@@ -1,12 +1,13 @@
 import { type BuildRecord, isTerminal } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import { decodeTime, encodeTime } from 'ulid';
+import { packBuild, unpackRecord } from '../builds/packed-build.ts';
 import { parseRecord } from '../builds/read.ts';
 import { recordStamp } from '../builds/write.ts';
-import { Keys } from '../redis/keys.ts';
+import { keyDigest } from '../redis/key-schema.ts';
+import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { HistoryPlace } from '../types.ts';
-import { packBuild, unpackRecord } from './packed-build.ts';
 
 /** An ended build that is still whole in Redis. */
 export interface EndedBuild {
@@ -22,14 +23,14 @@ export interface EndedBuild {
 
 export interface EndedRef {
   readonly id: string;
-  /** Its end, or its acceptance where that is later, by another process's clock: it isn't forgotten before. ms since the epoch. */
+  /** Its end, or its acceptance where that is later, by another process's clock: it isn't purged before. ms since the epoch. */
   readonly endedAt: number;
 }
 
 /** How long a claim holds without a write, ms. */
 const CLAIM_TTL_MS = 60_000;
 const SHRUNK_AT_A_TIME = 100;
-const FORGOTTEN_AT_A_TIME = 200;
+const PURGE_PAGE = 200;
 const CLAIM_LOST = -1;
 /** The last time that an id can tell, ms since the epoch. */
 const LAST_ID_TIME = 2 ** 48 - 1;
@@ -44,7 +45,7 @@ export class HistoryClaimLost extends Error {
 
 /**
  * Ended builds on their way out of Redis: first whole, then shrunk to what lists need, with a document in the blob store, then
- * forgotten. One process at a time moves them; all may read.
+ * purged. One process at a time moves them; all may read.
  */
 export class HistoryStore {
   readonly #redis: Redis;
@@ -131,27 +132,27 @@ export class HistoryStore {
    * Removes builds that ended by `endedBy` (ms since the epoch), with all their indexes, at most `limit`; answers how many. Looks through
    * all that were accepted by then: an index by end would cost each of them more than what is left of it.
    */
-  async forget(endedBy: number, limit: number): Promise<number> {
+  async purge(endedBy: number, limit: number): Promise<number> {
     const to = endedBy < LAST_ID_TIME ? `(${idsFrom(endedBy + 1)}` : '+';
-    let forgotten = 0;
+    let purged = 0;
     let kept = 0;
-    while (forgotten < limit) {
-      const ids = await this.#redis.zrangebylex(this.#keys.indexAll(), '-', to, 'LIMIT', kept, FORGOTTEN_AT_A_TIME);
+    while (purged < limit) {
+      const ids = await this.#redis.zrangebylex(this.#keys.indexAll(), '-', to, 'LIMIT', kept, PURGE_PAGE);
       if (ids.length === 0) {
-        await this.#forget([], Math.floor(Math.min(endedBy, this.#now())));
-        return forgotten;
+        await this.#purge([], Math.floor(Math.min(endedBy, this.#now())));
+        return purged;
       }
-      const over = (await this.#endedBy(ids, endedBy)).slice(0, limit - forgotten);
-      const gone = over.length > 0 ? await this.#forget(over) : 0;
-      forgotten += gone;
+      const over = (await this.#endedBy(ids, endedBy)).slice(0, limit - purged);
+      const gone = over.length > 0 ? await this.#purge(over) : 0;
+      purged += gone;
       kept += ids.length - gone;
     }
-    return forgotten;
+    return purged;
   }
 
-  /** No build that ended before is known any more, ms since the epoch; 0 where none was ever forgotten. */
-  async forgottenUpTo(): Promise<number> {
-    return Number((await this.#redis.get(this.#keys.historyForgotten())) ?? 0);
+  /** No build that ended before is known any more, ms since the epoch; 0 where none was ever purged. */
+  async purgedUpTo(): Promise<number> {
+    return Number((await this.#redis.get(this.#keys.historyPurged())) ?? 0);
   }
 
   /** Those of `ids` that ended by then, or of which nothing can be read; each with the indexes that it is in. */
@@ -163,15 +164,15 @@ export class HistoryStore {
       const record = readable(id, answers[2 * i] as string | null, answers[2 * i + 1] as Buffer | null);
       if (!record) return [[id, '', '', '']];
       const { state, team, repo, finishedAt = Number.POSITIVE_INFINITY } = record;
-      return isTerminal(state) && finishedAt <= endedBy ? [[id, state, team, Keys.digest(repo)]] : [];
+      return isTerminal(state) && finishedAt <= endedBy ? [[id, state, team, keyDigest(repo)]] : [];
     });
   }
 
-  async #forget(builds: readonly Indexed[], upTo?: number): Promise<number> {
+  async #purge(builds: readonly Indexed[], upTo?: number): Promise<number> {
     const keys = this.#keys;
     const args = [keys.prefix, upTo ?? '', ...builds.flat()];
     return Number(
-      await runScript(this.#redis, 'forget-builds', [keys.history(), keys.ended(), keys.historyForgotten()], args),
+      await runScript(this.#redis, 'purge-builds', [keys.history(), keys.ended(), keys.historyPurged()], args),
     );
   }
 }

@@ -4,7 +4,8 @@ import { gunzip as gunzipCallback, gzip as gzipCallback } from 'node:zlib';
 import type { DeliveryFailure, DeliveryView, EventOutcome, ForgeEvent, ForgeName } from '@kiln/contracts';
 import type { Redis } from 'ioredis';
 import { encodeTime, monotonicFactory } from 'ulid';
-import { Keys } from '../redis/keys.ts';
+import { keyDigest } from '../redis/key-schema.ts';
+import type { Keys } from '../redis/keys.ts';
 import { StoreFull } from '../redis/memory.ts';
 import { runScript } from '../redis/scripts.ts';
 
@@ -80,7 +81,7 @@ export class DeliveryStore {
       this.#redis,
       'receive-delivery',
       [
-        this.#keys.deliveryOf(Keys.digest(`${connection} ${forgeId}`)),
+        this.#keys.deliveryOf(keyDigest(`${connection} ${forgeId}`)),
         this.#keys.delivery(id),
         this.#keys.deliveryOfBody(bodyDigest),
       ],

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
-import { Keys } from '../redis/keys.ts';
+import { keyDigest } from '../redis/key-schema.ts';
+import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 
 /** What is reported on: one line at one commit, as the forge shows it. */
@@ -48,7 +49,7 @@ export class ReportStore {
   }
 
   static idOf({ connection, repository, commit, context }: ReportTarget): string {
-    return Keys.digest(JSON.stringify([connection, repository, commit, context]));
+    return keyDigest(JSON.stringify([connection, repository, commit, context]));
   }
 
   /** From now on the build is what is reported at the target, unless a newer one is. Answers the target's id. */

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import { Keys } from '../redis/keys.ts';
+import { keyDigest } from '../redis/key-schema.ts';
+import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 
 /** What is known of a branch or a pull request, from its webhooks. */
@@ -44,7 +45,7 @@ export class SubjectStore {
     signal: AbortSignal,
     use: (subject: Subject) => Promise<{ subject: Subject; value: T }>,
   ) {
-    const digest = Keys.digest(name);
+    const digest = keyDigest(name);
     const lock = this.#keys.subjectLock(digest);
     const holder = randomUUID();
     while ((await this.#redis.set(lock, holder, 'PX', LOCK_MS, 'NX')) !== 'OK') {

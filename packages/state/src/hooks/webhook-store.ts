@@ -1,7 +1,8 @@
 import type { MessageView, WebhookEvent } from '@kiln/contracts';
 import type { Redis } from 'ioredis';
 import { monotonicFactory } from 'ulid';
-import { Keys } from '../redis/keys.ts';
+import { keyDigest } from '../redis/key-schema.ts';
+import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { Sealer } from '../secrets/sealer.ts';
 
@@ -102,7 +103,7 @@ export class WebhookStore {
    */
   async add(message: NewMessage, turn: string): Promise<StoredMessage> {
     const now = this.#now();
-    const id = `msg_${Keys.digest(`${message.webhook} ${message.build} ${message.event} ${turn}`)}`;
+    const id = `msg_${keyDigest(`${message.webhook} ${message.build} ${message.event} ${turn}`)}`;
     const stored: StoredMessage = { ...message, id, state: 'pending', createdAt: now, round: 1, tries: 0 };
     const held = await runScript(
       this.#redis,

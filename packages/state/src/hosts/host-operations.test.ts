@@ -281,10 +281,10 @@ describe('remove', () => {
     const { ref } = await assign();
     await state.redis.del(state.keys.hostLease('h1'));
     expect(await state.hostOperations.remove('h1', true)).toMatchObject({ outcome: 'removing' });
-    await state.hosts.forget('h1');
+    await state.hosts.purgeLost('h1');
     expect(await host()).toMatchObject({ alive: false, orders: { removing: true } });
-    await state.attempts.takeBack(ref, { code: 'host_lost', message: 'lost' }, token);
-    await state.hosts.forget('h1');
+    await state.attempts.reclaim(ref, { code: 'host_lost', message: 'lost' }, token);
+    await state.hosts.purgeLost('h1');
     expect(await state.hosts.list()).toEqual([]);
     await expect(join()).rejects.toThrow(HostRemoved);
   });
@@ -308,22 +308,22 @@ describe('hosts that are gone', () => {
   test('a lost one stays on the list for a day, then is forgotten', async () => {
     await join();
     await state.redis.del(state.keys.hostLease('h1'));
-    await state.hosts.forget('h1');
+    await state.hosts.purgeLost('h1');
     expect(await host()).toMatchObject({ alive: false, left: false });
     await state.redis.hset(state.keys.host('h1'), 'lastSeenAt', Date.now() - 25 * 3_600_000);
-    await state.hosts.forget('h1');
+    await state.hosts.purgeLost('h1');
     expect(await state.redis.keys(`${state.keys.prefix}host*`)).toEqual([]);
   });
 
   test('one with settings stays until they are taken back or it is removed; a live one stays', async () => {
     await join();
     await state.redis.hset(state.keys.host('h1'), 'lastSeenAt', 0);
-    await state.hosts.forget('h1');
+    await state.hosts.purgeLost('h1');
     expect(await host()).toMatchObject({ alive: true });
     await state.hostOperations.change('h1', { slots: 3 });
     await state.redis.del(state.keys.hostLease('h1'));
     await state.redis.hset(state.keys.host('h1'), 'lastSeenAt', 0);
-    await state.hosts.forget('h1');
+    await state.hosts.purgeLost('h1');
     expect(await host()).toMatchObject({ alive: false, report: { slots: 3 } });
     expect(await state.hostOperations.remove('h1', false)).toMatchObject({ outcome: 'removed' });
     await join('i2');

@@ -201,10 +201,10 @@ export class HostStore {
    * Sees to a host without a lease: completes a removal, and forgets one that was lost a day ago. One that still holds builds, or
    * has an operator's settings, is kept.
    */
-  async forget(name: string): Promise<void> {
+  async purgeLost(name: string): Promise<void> {
     await runScript(
       this.#redis,
-      'forget-host',
+      'purge-host',
       [...this.#ownKeys(name), this.#keys.hostDesired(name)],
       [this.#keys.prefix, name, this.#now() - LOST_RETENTION_MS],
     );

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { redisOptions } from '../redis/connect.ts';
-import { Keys } from '../redis/keys.ts';
+import { createKeys } from '../redis/keys.ts';
 import { moment } from '../testing/rewind.ts';
 import { TestRedis } from '../testing/test-redis.ts';
 import { Leadership } from './leadership.ts';
@@ -9,7 +9,7 @@ import { Leadership } from './leadership.ts';
 const TTL_MS = 60_000;
 let server: TestRedis;
 let redis: Redis;
-const keys = new Keys('lead');
+const keys = createKeys('lead');
 const leadership = (owner: string) => new Leadership(redis, keys, owner, TTL_MS);
 const endLease = () => redis.del(keys.leader());
 

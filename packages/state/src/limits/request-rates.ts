@@ -32,7 +32,7 @@ export class RequestRates {
   async take(subject: LimitSubject, perMinute: number): Promise<RateState> {
     if (perMinute === 0) return { allowed: false, remaining: 0, resetMs: RATE_WINDOW_SECONDS * 1_000 };
     try {
-      return stateOf(await this.#limiter(perMinute).consume(subjectKey(subject)), true);
+      return stateOf(await this.#limiter(perMinute).consume(this.#keys.rate(subjectKey(subject))), true);
     } catch (refusal) {
       if (refusal instanceof RateLimiterRes) return stateOf(refusal, false);
       if (isOutOfMemory(refusal)) return { allowed: true, remaining: perMinute, resetMs: RATE_WINDOW_SECONDS * 1_000 };
@@ -44,7 +44,7 @@ export class RequestRates {
     let limiter = this.#limiters.get(points);
     if (!limiter) {
       const window = { points, duration: RATE_WINDOW_SECONDS };
-      limiter = new RateLimiterRedis({ ...window, storeClient: this.#redis, keyPrefix: this.#keys.rates() });
+      limiter = new RateLimiterRedis({ ...window, storeClient: this.#redis, keyPrefix: '' });
       this.#limiters.set(points, limiter);
     }
     return limiter;

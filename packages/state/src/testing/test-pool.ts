@@ -82,7 +82,7 @@ export class TestPool implements AsyncDisposable {
   async lose(ref: AttemptRef): Promise<void> {
     const { redis, keys, attempts } = this.state;
     await redis.del(keys.hostLease(HOST));
-    await attempts.takeBack(ref, { code: 'host_lost', message: 'the host was lost' }, this.#token);
+    await attempts.reclaim(ref, { code: 'host_lost', message: 'the host was lost' }, this.#token);
     await this.joinHost();
   }
 

@@ -6,7 +6,7 @@ import { artifactKey, contextKey } from '@kiln/contracts';
 import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
 import { startScheduler } from '@kiln/scheduler';
 import { FsBlobStore, Leadership, MeteredBlobs, openState, storeArtifact } from '@kiln/state';
-import { DEFAULT_LEASE, diskOf, type RunningWorker, startWorker } from '@kiln/worker';
+import { diskOf, type RunningWorker, startWorker } from '@kiln/worker';
 import { openDataDir } from './data-dir.ts';
 import type { PoolSettings } from './pool-settings.ts';
 import { startPrivateRedis } from './private-redis.ts';
@@ -116,12 +116,11 @@ async function compose(
 
   const worker = await startWorker(
     {
-      ...DEFAULT_LEASE,
       hostName: options.name,
       slots: options.slots,
       labels: options.labels,
       ledgerFile: `${data.path}/layers.json`,
-      ...settings.idle,
+      ...settings.worker,
     },
     {
       ...state,
