@@ -1,4 +1,4 @@
-export { schedulerEnv } from './env.ts';
+export { schedulerEnv, schedulingConfig, schedulingEnv } from './env.ts';
 export {
   DEFAULT_SCHEDULER,
   type RunningScheduler,

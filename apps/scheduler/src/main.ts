@@ -1,21 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { fieldProblems, limitsFile } from '@kiln/contracts';
 import { limitDefaults } from '@kiln/domain';
-import {
-  Pulse,
-  readEnv,
-  readSettingsFile,
-  runApp,
-  secretKeys,
-  serveHealth,
-  settingsOrExit,
-} from '@kiln/runtime';
+import { Pulse, readEnv, readSettingsFile, runApp, secretKeys, serveHealth, settingsOrExit } from '@kiln/runtime';
 import { Leadership, openState } from '@kiln/state';
 import { z } from 'zod';
-import { schedulerEnv } from './env.ts';
-import { DEFAULT_SCHEDULER, startScheduler } from './scheduler.ts';
+import { schedulerEnv, schedulingConfig } from './env.ts';
+import { startScheduler } from './scheduler.ts';
 
-const DAY_MS = 24 * 3_600_000;
 /** Closing the connections in order never finishes while Redis is unreachable. */
 const STATE_CLOSE_LIMIT_MS = 3_000;
 /** Leaves time to finish the current round. */
@@ -46,10 +37,8 @@ await runApp('scheduler', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => 
   for (const problem of await state.unfitness()) log.warn({ problem }, 'redis is not fit');
   const scheduler = startScheduler(
     {
-      leaderTtlMs: settings.KILN_LEADER_TTL_MS,
-      tickMs: settings.KILN_TICK_MS,
+      ...schedulingConfig(settings),
       limits: settings.limits,
-      buildRetentionMs: settings.KILN_BUILD_RETENTION_DAYS * DAY_MS,
     },
     {
       ...state,
