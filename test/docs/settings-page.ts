@@ -3,7 +3,7 @@ import { apiEnv } from '@kiln/api';
 import { schedulerEnv } from '@kiln/scheduler';
 import { workerEnv } from '@kiln/worker';
 import type { z } from 'zod';
-import { upEnv } from '../../apps/cli/src/commands/pool/run-up.ts';
+import { upEnv } from '../../apps/cli/src/commands/pool/pool-settings.ts';
 
 type Env = Readonly<Record<string, z.ZodType>>;
 
@@ -17,6 +17,10 @@ const PROCESSES: Readonly<Record<string, Env>> = {
 
 /** Renders docs/operate/settings.md from the schemas by which the processes read their environment. @throws if one has no description */
 export function settingsPage(): string {
+  for (const [process, env] of Object.entries(PROCESSES)) {
+    const silent = Object.keys(env).filter((name) => env[name]?.description === undefined);
+    if (silent.length > 0) throw new Error(`${process}: no description of ${silent.join(', ')}`);
+  }
   const names = [...new Set(Object.values(PROCESSES).flatMap((env) => Object.keys(env)))];
   const [shared, own] = split(names, (name) => readersOf(name).length > 1);
   const only = Object.keys(PROCESSES).flatMap((process) => {
@@ -49,7 +53,7 @@ function table(names: readonly string[], withReaders: boolean): string[] {
     head.replace(/[^|]+/g, ' --- '),
     ...names.map((name) => {
       const readers = withReaders ? ` ${readersOf(name).join(', ')} |` : '';
-      return `| \`${name}\` |${readers} ${defaultText(schemaOf(name))} | ${descriptionOf(name)} |`;
+      return `| \`${name}\` |${readers} ${perReader(name, defaultText)} | ${perReader(name, descriptionOf)} |`;
     }),
   ];
 }
@@ -58,17 +62,18 @@ function readersOf(name: string): string[] {
   return Object.entries(PROCESSES).flatMap(([process, env]) => (Object.hasOwn(env, name) ? [process] : []));
 }
 
-function schemaOf(name: string): z.ZodType {
-  const schema = Object.values(PROCESSES).find((env) => Object.hasOwn(env, name))?.[name];
-  if (schema === undefined) throw new Error(`${name}: no process reads it`);
-  return schema;
+/** What `textOf` says of the variable; where processes differ, for each of them. */
+function perReader(name: string, textOf: (schema: z.ZodType) => string): string {
+  const texts = Object.entries(PROCESSES).flatMap(([process, { [name]: schema }]) =>
+    schema === undefined ? [] : [{ process, text: textOf(schema) }],
+  );
+  const same = Map.groupBy(texts, ({ text }) => text);
+  if (same.size === 1) return texts[0]?.text ?? '';
+  return [...same].map(([text, readers]) => `${readers.map(({ process }) => process).join(', ')}: ${text}`).join('; ');
 }
 
-function descriptionOf(name: string): string {
-  const described = Object.values(PROCESSES).flatMap((env) => env[name]?.description ?? []);
-  const [description] = described;
-  if (description === undefined) throw new Error(`${name}: its schema has no description`);
-  return description.replaceAll('|', '\\|');
+function descriptionOf({ description }: z.ZodType): string {
+  return description?.replaceAll('|', '\\|') ?? '';
 }
 
 function defaultText(schema: z.ZodType): string {
