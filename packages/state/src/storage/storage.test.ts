@@ -131,7 +131,7 @@ describe('the metered store', () => {
       return chunk;
     });
     await expect(blobs.putWithin('artifacts/b', counting, { share })).rejects.toThrow(
-      `the team web may store ${10 * MIB} bytes (limit storedBytes) and has ${6 * MIB}`,
+      `team web may store ${10 * MIB} bytes (limit storedBytes) and already stores ${6 * MIB}`,
     );
     expect(read.length).toBeLessThan(8);
     expect([await blobs.stat('artifacts/b'), ...(await usedBy('web'))]).toEqual([undefined, 6 * MIB]);
@@ -159,7 +159,7 @@ describe('the metered store', () => {
     await using upload = await blobs.beginUpload({ share: { team: 'web' } });
     freeBytes = 999;
     now += 1_000;
-    await expect(upload.take(1)).rejects.toThrow('the blob store has 999 bytes left, and keeps 1000 for logs');
+    await expect(upload.take(1)).rejects.toThrow('the blob store has 999 bytes free and reserves 1000 for logs');
     await expect(blobs.putWithin('artifacts/x', bytesOf(1), {})).rejects.toThrow(StorageFull);
     await blobs.put(logKey(BUILD, 2), bytesOf(300));
     expect(await usedBy('web')).toEqual([300]);
