@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import type { Sealer } from '../secrets/sealer.ts';
 
-/** What a connection shows to others, or is shown by them. Sealed where it is kept. */
+/** The secrets of a connection, which are stored sealed. */
 export interface ConnectionSecrets {
   readonly webhook: string;
   readonly api?: string;
@@ -25,7 +25,7 @@ export interface StoredConnection {
   readonly secrets: ConnectionSecrets;
 }
 
-/** Connections to forges, as operators set them up; few, and read anew each time: one that was removed counts no more. */
+/** Connections to forges, set up by operators. They are few, and always read from Redis, so a removed one stops working at once. */
 export class ConnectionStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -37,7 +37,7 @@ export class ConnectionStore {
     this.#sealer = sealer;
   }
 
-  /** Makes it, or takes the place of the one of its name. */
+  /** Stores a connection, replacing one of the same name. */
   async put({ secrets, ...connection }: StoredConnection): Promise<void> {
     const sealed = this.#sealer.seal(JSON.stringify(secrets), contextOf(connection.name));
     await this.#redis.hset(this.#keys.connections(), connection.name, JSON.stringify({ ...connection, sealed }));
@@ -49,13 +49,13 @@ export class ConnectionStore {
     return doc === null ? undefined : this.#parse(doc);
   }
 
-  /** By name. @throws SealBroken */
+  /** Reads all connections, sorted by name. @throws SealBroken */
   async list(): Promise<StoredConnection[]> {
     const docs = Object.values(await this.#redis.hgetall(this.#keys.connections()));
     return docs.map((doc) => this.#parse(doc)).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** Answers whether there was one. */
+  /** Removes a connection. Returns whether there was one. */
   async remove(name: string): Promise<boolean> {
     return (await this.#redis.hdel(this.#keys.connections(), name)) === 1;
   }
@@ -69,7 +69,7 @@ export class ConnectionStore {
   }
 }
 
-/** Where its secrets belong. */
+/** The seal context of a connection's secrets. */
 export function contextOf(name: string): string {
   return `connection:${name}`;
 }
