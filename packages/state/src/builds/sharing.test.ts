@@ -1,9 +1,9 @@
 import type { BuildRequestInput } from '@kiln/contracts';
 import type { BuildRecord } from '@kiln/domain';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { openState } from '../open-state.ts';
-import { newBuild, TestPool } from '../testing/test-pool.ts';
-import { TestRedis } from '../testing/test-redis.ts';
+import { eachTestPool } from '../testing/each-pool.ts';
+import { newBuild, type TestPool } from '../testing/test-pool.ts';
 
 type Request = Partial<BuildRequestInput>;
 
@@ -13,18 +13,9 @@ const SAME: Request = { dedupe: true, secrets: { npm: 'hunter2' }, buildArgs: { 
 const SUCCEEDED = { end: 'succeeded', result: { digest: 'sha256:x' }, steps: { total: 3, cached: 1 } } as const;
 const CANCELED = { end: 'canceled', failure: { code: 'canceled', message: 'canceled' } } as const;
 
-let redis: TestRedis;
 let pool: TestPool;
-let pools = 0;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
-beforeEach(async () => {
-  const opened = await TestPool.open(redis.url, `sharing-${++pools}`);
+eachTestPool('sharing', (opened) => {
   pool = opened;
-  return () => opened[Symbol.asyncDispose]();
 });
 
 const records = (ids: readonly string[]) => Promise.all(ids.map((id) => pool.record(id)));
@@ -95,7 +86,7 @@ describe('identical builds in flight', () => {
     const digestWith = async (key: number) => {
       const namespace = `digest-${++pools}`;
       const secretKey = Buffer.alloc(32, key);
-      await using state = await openState({ redisUrl: redis.url, namespace, secretKey, onError: () => {} });
+      await using state = await openState({ redisUrl: pool.url, namespace, secretKey, onError: () => {} });
       await state.builds.accept(newBuild(SAME));
       const keys = await state.redis.keys(state.keys.share('*'));
       expect(keys).toHaveLength(1);

@@ -1,25 +1,16 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Sealer } from '../secrets/sealer.ts';
-import { TestPool } from '../testing/test-pool.ts';
-import { TestRedis } from '../testing/test-redis.ts';
+import { eachTestPool } from '../testing/each-pool.ts';
+import type { TestPool } from '../testing/test-pool.ts';
 import { BuildStore } from './build-store.ts';
 
 const QUEUED = { concurrencyKey: 'main', supersede: 'queued' } as const;
 const RUNNING = { concurrencyKey: 'main', supersede: 'running' } as const;
 const CANCELED = { end: 'canceled', failure: { code: 'canceled', message: 'canceled' } } as const;
 
-let redis: TestRedis;
 let pool: TestPool;
-let pools = 0;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
-beforeEach(async () => {
-  const opened = await TestPool.open(redis.url, `superseding-${++pools}`);
+eachTestPool('superseding', (opened) => {
   pool = opened;
-  return () => opened[Symbol.asyncDispose]();
 });
 
 /** An API process that dies right after it ran the accepting script. */
@@ -63,7 +54,7 @@ describe('a newer build of the same key', () => {
 
   test('is the one accepted later, whatever the clocks of the API processes say', async () => {
     const older = await pool.submit(QUEUED);
-    await using late = await TestPool.open(redis.url, pool.state.keys.prefix.slice(1, -2), () => 1_000);
+    await using late = await TestPool.open(pool.url, pool.state.keys.prefix.slice(1, -2), () => 1_000);
     const newer = await late.submit(QUEUED);
     expect(newer.id < older.id).toBe(true);
     expect(await pool.record(older.id)).toMatchObject(supersededBy(newer.id));

@@ -1,27 +1,17 @@
 import { logKey } from '@kiln/contracts';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { recordStamp } from '../builds/write.ts';
 import { BLOB, endedBuild, HOLDER, LATER, shrinkAll } from '../testing/archive.ts';
-import { newBuild, TestPool } from '../testing/test-pool.ts';
-import { TestRedis } from '../testing/test-redis.ts';
+import { eachTestPool } from '../testing/each-pool.ts';
+import { newBuild, type TestPool } from '../testing/test-pool.ts';
 import type { BuildFilter } from '../types.ts';
 import { HistoryClaimLost } from './history-store.ts';
 
 const MOST_BYTES_EACH = 1_500;
 
-let redis: TestRedis;
 let pool: TestPool;
-let pools = 0;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  const opened = await TestPool.open(redis.url, `history-${++pools}`);
+eachTestPool('history', (opened) => {
   pool = opened;
-  return () => opened[Symbol.asyncDispose]();
 });
 
 async function listed(filter: BuildFilter): Promise<unknown[]> {

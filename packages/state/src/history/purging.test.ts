@@ -1,21 +1,11 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { endedBuild, LATER, shrinkAll } from '../testing/archive.ts';
-import { TestPool } from '../testing/test-pool.ts';
-import { TestRedis } from '../testing/test-redis.ts';
+import { eachTestPool } from '../testing/each-pool.ts';
+import type { TestPool } from '../testing/test-pool.ts';
 
-let redis: TestRedis;
 let pool: TestPool;
-let pools = 0;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
-
-beforeEach(async () => {
-  const opened = await TestPool.open(redis.url, `purging-${++pools}`);
+eachTestPool('purging', (opened) => {
   pool = opened;
-  return () => opened[Symbol.asyncDispose]();
 });
 
 describe('purging', () => {

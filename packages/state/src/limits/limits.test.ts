@@ -1,22 +1,15 @@
-import { randomUUID } from 'node:crypto';
 import type { PoolEvent } from '@kiln/contracts';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { pendingBuild } from '../builds/pending-store.ts';
 import { Leadership } from '../leases/leadership.ts';
-import { newBuild, TestPool } from '../testing/test-pool.ts';
-import { TestRedis } from '../testing/test-redis.ts';
+import { eachTestPool } from '../testing/each-pool.ts';
+import { newBuild, type TestPool } from '../testing/test-pool.ts';
 import { RequestRates } from './request-rates.ts';
 
-let redis: TestRedis;
 let pool: TestPool;
-beforeAll(async () => {
-  redis = await TestRedis.start();
+eachTestPool('limits', (opened) => {
+  pool = opened;
 });
-afterAll(() => redis[Symbol.asyncDispose]());
-beforeEach(async () => {
-  pool = await TestPool.open(redis.url, `limits-${randomUUID().slice(0, 8)}`);
-});
-afterEach(() => pool[Symbol.asyncDispose]());
 
 const DEFAULT = { kind: 'team', name: 'default' } as const;
 const ALICE = { kind: 'token', name: 'alice' } as const;

@@ -16,10 +16,12 @@ const INCARNATION = 'i1';
 
 /** A pool over a real Redis, with one host that the test controls. */
 export class TestPool implements AsyncDisposable {
+  readonly url: string;
   readonly state: State;
   readonly #token: string;
 
-  private constructor(state: State, token: string) {
+  private constructor(url: string, state: State, token: string) {
+    this.url = url;
     this.state = state;
     this.#token = token;
   }
@@ -27,7 +29,7 @@ export class TestPool implements AsyncDisposable {
   static async open(redisUrl: string, namespace: string, now: () => number = Date.now): Promise<TestPool> {
     const state = await openState({ redisUrl, namespace, secretKey: Buffer.alloc(32, 1), onError: () => {}, now });
     const token = (await new Leadership(state.redis, state.keys, 'test', LEASE_MS).hold()) ?? '';
-    const pool = new TestPool(state, token);
+    const pool = new TestPool(redisUrl, state, token);
     await pool.joinHost();
     return pool;
   }
