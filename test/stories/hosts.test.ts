@@ -34,7 +34,7 @@ async function running(host: string, argument: string): Promise<number> {
 /** Waits until the worker has logged, since line `from`, that it discarded the result of a stale attempt. */
 async function expectStale(pool: Pool, host: string, from: number): Promise<void> {
   const said = () => pool.process('worker', host).lines.slice(from).join('\n');
-  await expect.poll(said, POLL).toContain('attempt is stale; its result is thrown away');
+  await expect.poll(said, POLL).toContain('attempt is stale; its result is discarded');
 }
 
 describe('hosts with engines of their own', { timeout: PATIENCE_MS }, () => {

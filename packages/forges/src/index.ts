@@ -1,4 +1,3 @@
-export { matchGlobs } from './config/match-glob.ts';
 export { type ConfigProblem, InvalidConfig, parseConfig } from './config/parse-config.ts';
 export { type Explanation, explain, type ImageVerdict } from './explain/explain.ts';
 export { CONTEXT_PREFIX, type Occasion, occasionOf } from './explain/occasion.ts';

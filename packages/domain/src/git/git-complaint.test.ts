@@ -15,11 +15,11 @@ test.each([
   ['fatal: Out of memory, malloc failed (tried to allocate 9999 bytes)', 'too_large'],
   ["fatal: unable to access 'https://x/': Could not resolve host: x", 'unreachable'],
   ['', 'unreachable'],
-])('%j is %s', (stderr, fault) => {
+])('reads %j as %s', (stderr, fault) => {
   expect(readGitComplaint(stderr).fault).toBe(fault);
 });
 
-test('quotes the first line of git’s own words', () => {
+test('returns the first line of git’s own message', () => {
   expect(readGitComplaint('warning: x\nfatal: no such thing\nfatal: more').said).toBe('no such thing');
   expect(readGitComplaint('').said).toBeUndefined();
 });

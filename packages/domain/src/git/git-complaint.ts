@@ -1,28 +1,28 @@
-/** What is wrong, where git failed. */
+/** Why git failed. */
 export type GitFault =
-  /** The repository is there, the branch, tag or commit isn't. */
+  /** The repository has no such branch, tag or commit. */
   | 'ref_missing'
   | 'subdir_missing'
   /** Credentials are missing, or were refused. */
   | 'auth_refused'
-  /** No such repository; servers also say so of one that the given credentials may not see. */
+  /** There is no such repository, or the credentials may not see it: servers answer both in the same way. */
   | 'repository_missing'
-  /** The server sends the client elsewhere. */
+  /** The server redirects the client. */
   | 'redirected'
-  /** More was sent than may be. */
+  /** The server sent more than is allowed. */
   | 'too_large'
-  /** There is no git where Kiln runs. */
+  /** Git is not installed. */
   | 'git_missing'
-  /** Anything else: no connection, no answer, an answer that isn't a git server's. */
+  /** Anything else: no connection, no answer, or an answer that isn't a git server's. */
   | 'unreachable';
 
 export interface GitComplaint {
   readonly fault: GitFault;
-  /** Git's own words, one line; undefined where it said nothing that could be shown. */
+  /** The first line of git's own message; undefined if there is none. */
   readonly said: string | undefined;
 }
 
-/** What git, or BuildKit about git, says of each fault; the first that fits. */
+/** Messages of git, or of BuildKit about git, for each fault; the first match decides. */
 const FAULTS: readonly (readonly [RegExp, GitFault])[] = [
   [/git: (?:command )?not found$/m, 'git_missing'],
   [/invalid subdir /, 'subdir_missing'],
@@ -43,8 +43,8 @@ const FAULTS: readonly (readonly [RegExp, GitFault])[] = [
 ];
 
 /**
- * Reads what git printed on stderr. Its words decide, because its exit code is 128 for everything; they have to be in English (`LC_ALL=C`).
- * The one place that knows them, for git as Kiln runs it and for git as BuildKit does.
+ * Classifies what git printed on stderr. Its exit code is 128 for everything, so only the text tells; it has to be in English (`LC_ALL=C`).
+ * Used both for git as Kiln runs it and for git as BuildKit does.
  */
 export function readGitComplaint(stderr: string): GitComplaint {
   const fault = FAULTS.find(([pattern]) => pattern.test(stderr))?.[1] ?? 'unreachable';

@@ -34,7 +34,7 @@ describe('.kiln.yaml', () => {
 
   it('names line and column of a wrong value, of an unknown field, and of what lacks one', () => {
     expect(problems(GOOD.replace('{branch}', '{brunch}'))[0]).toMatch(
-      /^9:9 images\[0\]\.tags\[0\] .*\{brunch\} isn't one$/,
+      /^9:9 images\[0\]\.tags\[0\] .*, not \{brunch\}$/,
     );
     expect(problems(`${GOOD}    wieght: 2\n`)).toEqual(['11:5 images[0].wieght 2 → no such field']);
     expect(problems(GOOD.replace('  - name: api\n    context', '  - context'))).toEqual([

@@ -1,5 +1,5 @@
 import type { ChangedPaths, KilnConfig, KilnImage, KilnTriggers, RepoSettings } from '@kiln/contracts';
-import { matchGlobs } from '../config/match-glob.ts';
+import { matchGlobs, splitReference } from '@kiln/domain';
 import type { Occasion } from './occasion.ts';
 
 /** The filter that said no: what it was held against, and what it would have let through. */
@@ -100,6 +100,6 @@ function shorten(paths: readonly string[]): string {
 
 /** Whether an untrusted build may push to this reference; registries are opened to them by the server only. */
 export function mayPushUntrusted(reference: string, settings: RepoSettings): boolean {
-  const name = reference.replace(/:[^/:]*$/, '');
+  const { name } = splitReference(reference);
   return settings.untrustedPush !== undefined && matchGlobs(settings.untrustedPush, name).matches;
 }

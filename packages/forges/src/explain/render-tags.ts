@@ -1,4 +1,5 @@
 import { fillTemplate, type KilnImage, placeholdersOf, type TagPlaceholder } from '@kiln/contracts';
+import { splitReference } from '@kiln/domain';
 import type { Occasion } from './occasion.ts';
 
 const MAX_TAG_CHARS = 128;
@@ -52,8 +53,7 @@ function sanitise(name: string): string {
 }
 
 function shorten(reference: string): string {
-  const colon = reference.lastIndexOf(':');
-  if (colon <= reference.lastIndexOf('/')) return reference;
-  const tag = reference.slice(colon + 1).replace(/^[.-]+/, '');
-  return `${reference.slice(0, colon + 1)}${tag.slice(0, MAX_TAG_CHARS)}`;
+  const { name, tag } = splitReference(reference);
+  if (tag === undefined) return reference;
+  return `${name}:${tag.replace(/^[.-]+/, '').slice(0, MAX_TAG_CHARS)}`;
 }

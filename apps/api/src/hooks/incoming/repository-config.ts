@@ -1,5 +1,6 @@
 import { type ForgeRepository, type KilnConfig, REPOSITORY_PLACEHOLDER, type RepoSettings } from '@kiln/contracts';
-import { matchGlobs, type Occasion } from '@kiln/forges';
+import { matchGlobs } from '@kiln/domain';
+import type { Occasion } from '@kiln/forges';
 import type { StoredConnection } from '@kiln/state';
 
 /** What a connection says of a repository; undefined where it may not build that one. */

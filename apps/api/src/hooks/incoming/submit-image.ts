@@ -1,4 +1,5 @@
 import { buildRequest, type EventOutcome, fieldProblems } from '@kiln/contracts';
+import { splitReference } from '@kiln/domain';
 import { CONTEXT_PREFIX, type ImageVerdict, type Occasion } from '@kiln/forges';
 import type { AuditLog, ReportTarget, StoredConnection, StoredDelivery } from '@kiln/state';
 import { admitRequest } from '../../access/admit-request.ts';
@@ -44,7 +45,7 @@ export async function submitImage(wanted: Wanted, at: ImageContext, parts: Submi
     return refused(`${first?.field}: holds ${first?.got}, expected ${first?.expected}`);
   }
   // Of untrusted builds the plan has left only those tags that the connection's operator lets them push.
-  const own = request.data.tags.map((tag) => ({ pattern: tag.replace(/:[^/:]*$/, '') }));
+  const own = request.data.tags.map((tag) => ({ pattern: splitReference(tag).name }));
   const untrustedPush = [...parts.untrustedPush, ...own];
   const key = { space: 'hook', key: `${at.delivery.id}-${at.index}-${image}` } as const;
   try {

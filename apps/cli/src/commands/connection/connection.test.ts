@@ -73,7 +73,7 @@ repositories:
   it.each([
     ['connection set x', '--forge, --team, --repo are required for a new connection'],
     ['connection set x --forge svn --team a --repo b/c', 'forge: got "svn"'],
-    ['connection set x --forge gitea --team a --repo b/c', 'url: got nothing, expected the URL of the site'],
+    ['connection set x --forge gitea --team a --repo b/c', 'url: got nothing, expected the URL of the Gitea site'],
     ['connection set x --forge gitlab --team a --repo b/c --checks', 'checks: got true'],
     ['connection set x --api-token-file a --no-api-token', '--api-token-file cannot be combined with --no-api-token'],
     ['connection set X --forge github --team a --repo b/c', 'name: got "X"'],
