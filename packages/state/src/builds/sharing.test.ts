@@ -83,6 +83,7 @@ describe('identical builds in flight', () => {
   });
 
   test('are recognised by a digest that requires the pool’s key', async () => {
+    let pools = 0;
     const digestWith = async (key: number) => {
       const namespace = `digest-${++pools}`;
       const secretKey = Buffer.alloc(32, key);

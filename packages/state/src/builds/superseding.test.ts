@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Sealer } from '../secrets/sealer.ts';
 import { eachTestPool } from '../testing/each-pool.ts';
-import type { TestPool } from '../testing/test-pool.ts';
+import { TestPool } from '../testing/test-pool.ts';
 import { BuildStore } from './build-store.ts';
 
 const QUEUED = { concurrencyKey: 'main', supersede: 'queued' } as const;
