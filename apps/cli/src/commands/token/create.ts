@@ -14,7 +14,7 @@ export const createCommand = clientCommand(
     synopsis: 'NAME',
     summary: 'Create a token',
     description:
-      'Create a token and print it to standard output, alone, so that it can be piped into a secret store. It can’t be shown again: Kiln stores only its hash. ' +
+      'Create a token and print it to standard output, alone, so that it can be piped into a secret store. It cannot be shown again: Kiln stores only its hash. ' +
       'NAME describes who or what uses the token.',
     examples: [
       'kiln token create --team web ci-of-web',
