@@ -23,7 +23,7 @@ export function readSettingsFile<S extends z.ZodType>(
 ): z.output<S> {
   const document = parseDocument(settingsText(variable, path));
   const [fault] = document.errors;
-  if (fault) throw new InvalidEnvironment(`${variable}: ${path} is no YAML or JSON: ${fault.message}`);
+  if (fault) throw new InvalidEnvironment(`${variable}: ${path} is not valid YAML or JSON: ${fault.message}`);
   const value: unknown = document.toJS();
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;

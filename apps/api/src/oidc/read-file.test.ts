@@ -101,7 +101,9 @@ describe('an invalid file', () => {
   });
 
   test('is refused if it is not YAML or doesn’t exist, or has an empty secret, without showing the secret', async () => {
-    await expect(read('issuers: [')).rejects.toThrow(/KILN_OIDC_FILE: .*oidc.yaml is no YAML or JSON: .* at line 1/);
+    await expect(read('issuers: [')).rejects.toThrow(
+      /KILN_OIDC_FILE: .*oidc.yaml is not valid YAML or JSON: .* at line 1/,
+    );
     expect(() => readOidcFile(join(dir, 'missing'))).toThrow(
       /KILN_OIDC_FILE: got ".*missing", expected a readable file/,
     );

@@ -76,7 +76,14 @@ export type Problem = z.output<typeof problem>;
 
 const SHOWN_CHARS = 200;
 /** Fields whose values, and everything in them, are never quoted. */
-const HIDDEN: ReadonlySet<PropertyKey> = new Set(['secrets', 'secret', 'webhookSecret', 'apiToken', 'gitToken']);
+const HIDDEN: ReadonlySet<PropertyKey> = new Set([
+  'secrets',
+  'secret',
+  'webhookSecret',
+  'apiToken',
+  'gitToken',
+  'privateKey',
+]);
 
 /**
  * Converts a zod error to field problems. Values of secrets are never quoted.
