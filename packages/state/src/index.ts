@@ -28,6 +28,7 @@ export { UsageStore } from './caches/usage-store.ts';
 export { type EndedBuild, type EndedRef, HistoryClaimLost, HistoryStore } from './history/history-store.ts';
 export { type ConnectionSecrets, ConnectionStore, type StoredConnection } from './hooks/connection-store.ts';
 export { type DeliveryFilter, DeliveryStore, type NewDelivery, type StoredDelivery } from './hooks/delivery-store.ts';
+export type { PreviousSecret } from './hooks/previous-secret.ts';
 export { type FixedReport, ReportStore, type ReportTarget, type StoredReport } from './hooks/report-store.ts';
 export { type Subject, SubjectStore } from './hooks/subject-store.ts';
 export { type NewMessage, type StoredMessage, type StoredWebhook, WebhookStore } from './hooks/webhook-store.ts';

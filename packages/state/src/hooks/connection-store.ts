@@ -2,12 +2,17 @@ import type { ConnectedRepository, ForgeName } from '@kiln/contracts';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import type { Sealer } from '../secrets/sealer.ts';
+import type { PreviousSecret } from './previous-secret.ts';
 
 /** The secrets of a connection, which are stored sealed. */
 export interface ConnectionSecrets {
   readonly webhook: string;
+  /** The webhook secret before the last rotation. */
+  readonly previousWebhook?: PreviousSecret;
   readonly api?: string;
   readonly git?: string;
+  /** A GitHub App that makes tokens where `api` or `git` is missing. */
+  readonly app?: { readonly appId: string; readonly privateKey: string };
 }
 
 /** A connection to a forge. Times in ms since the epoch. */

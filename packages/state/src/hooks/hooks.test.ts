@@ -18,8 +18,7 @@ beforeEach(async () => {
   return () => state[Symbol.asyncDispose]();
 });
 
-function openNamespace(namespace: string): Promise<State> {
-  const secretKey = Buffer.alloc(32, 1);
+function openNamespace(namespace: string, secretKey: Buffer | readonly Buffer[] = Buffer.alloc(32, 1)): Promise<State> {
   return openState({ redisUrl: redis.url, namespace, secretKey, onError: () => {}, now: () => now });
 }
 
@@ -137,6 +136,36 @@ test('a report is about the newest build, in whatever order builds are tracked, 
   expect(await state.reports.openTargets()).toEqual([id]);
   await state.reports.close('01', '02', '03');
   expect(await state.reports.openTargets()).toEqual([]);
+});
+
+describe('the secrets of a webhook', () => {
+  const open = (...keys: readonly number[]) =>
+    openNamespace(
+      `hooks-${count}`,
+      keys.map((byte) => Buffer.alloc(32, byte)),
+    );
+  const create = () =>
+    state.webhooks.create({ team: 'web', url: 'https://a', events: ['build.failed'], secret: 'old', createdBy: 'me' });
+  const rotated = async () => state.webhooks.rotate(await create(), 'new', { secret: 'old', expiresAt: now + 1 });
+
+  test('are both resealed with the first key', async () => {
+    const webhook = await rotated();
+    await using both = await open(2, 1);
+    expect((await both.resealer.run()).builds).toEqual({ resealed: 2, current: 0, unreadable: 0 });
+    expect((await both.resealer.run({ isThorough: true })).builds).toMatchObject({ current: 2 });
+    await using next = await open(2);
+    expect(await next.webhooks.get(webhook.id)).toEqual(webhook);
+  });
+
+  test('survive that the webhook is disabled by a sender that read it before they were rotated', async () => {
+    const before = await create();
+    const after = await state.webhooks.rotate(before, 'new', { secret: 'old', expiresAt: now + 1 });
+    await state.webhooks.disable(before);
+    expect(await state.webhooks.get(before.id)).toEqual({ ...after, disabledAt: now });
+    await state.webhooks.remove(before.id);
+    await state.webhooks.disable(before);
+    expect(await state.webhooks.get(before.id)).toBeUndefined();
+  });
 });
 
 describe('events of a group', () => {

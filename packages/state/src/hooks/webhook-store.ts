@@ -5,6 +5,7 @@ import { keyDigest } from '../redis/key-schema.ts';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { Sealer } from '../secrets/sealer.ts';
+import type { PreviousSecret } from './previous-secret.ts';
 
 /** An outgoing webhook. Times in ms since the epoch. */
 export interface StoredWebhook {
@@ -13,6 +14,8 @@ export interface StoredWebhook {
   readonly url: string;
   readonly events: readonly WebhookEvent[];
   readonly secret: string;
+  /** The secret before the last rotation. */
+  readonly previous?: PreviousSecret;
   readonly createdAt: number;
   readonly createdBy: string;
   readonly disabledAt?: number;
@@ -82,9 +85,21 @@ export class WebhookStore {
     return (await this.#redis.hlen(this.#keys.webhooks())) > 0;
   }
 
-  /** Disables a webhook: nothing more is sent to it. */
-  async disable(webhook: StoredWebhook): Promise<void> {
-    await this.#put({ ...webhook, disabledAt: this.#now() });
+  /** Replaces the secret. `previous` stays valid until it expires. */
+  async rotate(
+    { previous: _, ...webhook }: StoredWebhook,
+    secret: string,
+    previous: PreviousSecret | undefined,
+  ): Promise<StoredWebhook> {
+    const rotated = { ...webhook, secret, ...(previous && { previous }) };
+    await this.#put(rotated);
+    return rotated;
+  }
+
+  /** Disables a webhook: nothing more is sent to it. Reads it again, because its secret may have been rotated since the caller read it. */
+  async disable({ id }: Pick<StoredWebhook, 'id'>): Promise<void> {
+    const webhook = await this.get(id);
+    if (webhook) await this.#put({ ...webhook, disabledAt: this.#now() });
   }
 
   /** Removes a webhook and its messages. */
@@ -134,18 +149,35 @@ export class WebhookStore {
     return found.slice(0, limit);
   }
 
-  async #put({ secret, ...webhook }: StoredWebhook): Promise<void> {
-    const sealed = this.#sealer.seal(secret, contextOf(webhook.id));
-    await this.#redis.hset(this.#keys.webhooks(), webhook.id, JSON.stringify({ ...webhook, sealed }));
+  async #put({ secret, previous, ...webhook }: StoredWebhook): Promise<void> {
+    const seal = (text: string) => this.#sealer.seal(text, contextOf(webhook.id));
+    const doc: WebhookDoc = {
+      ...{ ...webhook, sealed: seal(secret) },
+      ...(previous && { previousSealed: seal(previous.secret), previousExpiresAt: previous.expiresAt }),
+    };
+    await this.#redis.hset(this.#keys.webhooks(), webhook.id, JSON.stringify(doc));
   }
 
   #parse(doc: string): StoredWebhook {
-    const { sealed, ...webhook } = JSON.parse(doc) as Omit<StoredWebhook, 'secret'> & { readonly sealed: string };
-    return { ...webhook, secret: this.#sealer.open(sealed, contextOf(webhook.id)) };
+    const { sealed, previousSealed, previousExpiresAt, ...webhook } = JSON.parse(doc) as WebhookDoc;
+    const open = (text: string) => this.#sealer.open(text, contextOf(webhook.id));
+    return {
+      ...{ ...webhook, secret: open(sealed) },
+      ...(previousSealed !== undefined &&
+        previousExpiresAt !== undefined && {
+          previous: { secret: open(previousSealed), expiresAt: previousExpiresAt },
+        }),
+    };
   }
 }
 
-/** The seal context of a webhook's secret. */
+interface WebhookDoc extends Omit<StoredWebhook, 'secret' | 'previous'> {
+  readonly sealed: string;
+  readonly previousSealed?: string;
+  readonly previousExpiresAt?: number;
+}
+
+/** The seal context of a webhook's secrets. */
 export function contextOf(id: string): string {
   return `webhook:${id}`;
 }

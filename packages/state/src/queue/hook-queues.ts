@@ -54,12 +54,10 @@ export class HookQueues implements AsyncDisposable {
     return this.#add('planDelivery', { deliveryId: id } satisfies PlanDeliveryJob, { jobId: `${id}-${round}` });
   }
 
-  /** As `planDelivery`, but a job that waits for its next try runs now. */
+  /** Like `planDelivery`, but a job that waits for its next try runs at once. */
   async planDeliveryNow(id: string, round: number): Promise<void> {
     await this.planDelivery(id, round);
-    const job = await this.#queue('planDelivery').getJob(`${id}-${round}`);
-    // Refused if the job no longer waits, which is fine.
-    if (await job?.isDelayed()) await job?.promote().catch(() => {});
+    await this.#promote('planDelivery', `${id}-${round}`);
   }
 
   /**
@@ -74,6 +72,12 @@ export class HookQueues implements AsyncDisposable {
   /** Adds the job of a message. Repeating it is harmless while the job exists. */
   sendMessage(id: string, round: number): Promise<void> {
     return this.#add('sendMessage', { messageId: id } satisfies SendMessageJob, { jobId: `${id}-${round}` });
+  }
+
+  /** Like `sendMessage`, but a job that waits for its next try runs at once. */
+  async sendMessageNow(id: string, round: number): Promise<void> {
+    await this.sendMessage(id, round);
+    await this.#promote('sendMessage', `${id}-${round}`);
   }
 
   /**
@@ -122,6 +126,13 @@ export class HookQueues implements AsyncDisposable {
       removeOnComplete: true,
       removeOnFail: true,
     });
+  }
+
+  /** Ends the wait of a job for its next try. */
+  async #promote(name: HookJob, jobId: string): Promise<void> {
+    const job = await this.#queue(name).getJob(jobId);
+    // Refused if the job has begun in the meantime, which is as good.
+    if (await job?.isDelayed()) await job?.promote().catch(() => {});
   }
 
   #queue(name: HookJob): Queue {
