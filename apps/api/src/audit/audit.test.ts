@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type AuditEntry, auditEntry, changesState, type OperationId, ROUTES, type RouteDoc } from '@kiln/contracts';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readUntil, textReader } from '../testing/read-until.ts';
 import { JOIN, RouteRequests } from '../testing/route-requests.ts';
 import { TestApi, TOKEN } from '../testing/test-api.ts';
 
@@ -184,11 +185,12 @@ describe('the export', () => {
     const last = (await exported('')).at(-1)?.id;
     const leave = new AbortController();
     const answer = await api.fetch(`/v1/audit?follow=true&after=${last}`, { signal: leave.signal });
-    const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+    const reader = textReader(answer);
     const { requestId } = await entriesOf('cordonHost', { authorization: `Bearer ${TOKEN}` });
-    let text = '';
-    while (!text.includes('\n')) text += (await reader?.read())?.value ?? '';
-    expect(auditEntry.parse(JSON.parse(text))).toMatchObject({ action: 'cordonHost', requestId });
+    expect(auditEntry.parse(JSON.parse(await readUntil(reader, '\n')))).toMatchObject({
+      action: 'cordonHost',
+      requestId,
+    });
     leave.abort();
   });
 });

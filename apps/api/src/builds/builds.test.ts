@@ -1,18 +1,13 @@
 import { Readable } from 'node:stream';
 import { type BuildPage, buildPage, buildView, hostList, placementView } from '@kiln/contracts';
 import { pendingBuild } from '@kiln/state';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { redisForFile } from '../testing/for-file.ts';
 import { tarOf } from '../testing/pack.ts';
 import { TestApi } from '../testing/test-api.ts';
 
-let redis: TestRedis;
+const redis = await redisForFile();
 let api: TestApi;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 afterEach(() => api[Symbol.asyncDispose]());
 const start = async (config: Parameters<typeof TestApi.start>[0] = {}) => {
   api = await TestApi.start(config, { redis });

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { redisForFile } from '../testing/for-file.ts';
 import { tarOf } from '../testing/pack.ts';
 import { TestApi, TOKEN } from '../testing/test-api.ts';
 import {
@@ -20,13 +20,8 @@ import {
   uploadTo,
 } from '../testing/upload-form.ts';
 
-let redis: TestRedis;
+const redis = await redisForFile();
 let api: TestApi;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 afterEach(async () => {
   // However the uploads ended, none leaves a temporary file.
   await vi.waitFor(async () => expect(await api.temps()).toEqual([]));

@@ -1,13 +1,13 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { artifactKey, type BuildView, contextKey, logKey, type OwnLimits } from '@kiln/contracts';
-import { TestRedis } from '@kiln/state/testing';
 import { pino } from 'pino';
 import { pack } from 'tar-stream';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { apiForFile, redisForFile } from '../testing/for-file.ts';
 import { problemIn } from '../testing/problem-in.ts';
 import { TestApi } from '../testing/test-api.ts';
-import { clearAway } from '../upkeep/janitor.ts';
+import { pruneBlobs } from '../upkeep/prune-blobs.ts';
 import { recountStorage } from '../upkeep/recount-storage.ts';
 
 const MIB = 1024 * 1024;
@@ -15,17 +15,8 @@ const JOIN = { tokens: ['a-join-token'], redisUrl: 'redis://x', namespace: 'x', 
 const WORKER = { authorization: 'Bearer a-join-token' };
 const quiet = pino({ level: 'silent' });
 const { signal } = new AbortController();
-let redis: TestRedis;
-let api: TestApi;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-  api = await TestApi.start({ join: JOIN }, { redis });
-});
-afterAll(async () => {
-  await api[Symbol.asyncDispose]();
-  await redis[Symbol.asyncDispose]();
-});
+const redis = await redisForFile();
+const api = await apiForFile({ join: JOIN }, { redis });
 
 const setLimits = (team: string, change: object, on = api) =>
   on.state.limits.change({ kind: 'team', name: team }, change);
@@ -158,7 +149,7 @@ describe('an artifact', () => {
     expect([overQuota.status, (await problemIn(overQuota)).code]).toEqual([403, 'storage_quota_exceeded']);
     await expect.poll(() => api.temps()).toEqual([]);
     expect(await api.blobs.stat(artifactKey(second.id, 1))).toBeUndefined();
-    const deleted = await clearAway(
+    const deleted = await pruneBlobs(
       {
         list: (kind) => api.blobs.list(kind),
         stat: async () => ({ sizeBytes: 1, usedAt: 0 }),

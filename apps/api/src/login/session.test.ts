@@ -1,17 +1,12 @@
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Browser } from '../testing/browser.ts';
+import { redisForFile } from '../testing/for-file.ts';
 import { problemIn } from '../testing/problem-in.ts';
 import { TestLogin } from '../testing/test-login.ts';
 import { CLIENT } from '../testing/test-provider.ts';
 
-let redis: TestRedis;
+const redis = await redisForFile();
 let login: TestLogin;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
   login = await TestLogin.start(redis);
 });

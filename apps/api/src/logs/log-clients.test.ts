@@ -1,17 +1,12 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { redisForFile } from '../testing/for-file.ts';
 import { eventsIn, output, startedBuild } from '../testing/read-log.ts';
 import { TestApi, TOKEN } from '../testing/test-api.ts';
 
-let redis: TestRedis;
+const redis = await redisForFile();
 let api: TestApi;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 afterEach(() => api[Symbol.asyncDispose]());
 const start = async (config: Parameters<typeof TestApi.start>[0] = {}) => {
   api = await TestApi.start(config, { redis });

@@ -1,16 +1,12 @@
 import type { LogRecord } from '@kiln/contracts';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { redisForFile } from '../testing/for-file.ts';
 import { eventsIn, output, startedBuild } from '../testing/read-log.ts';
+import { readUntil, textReader } from '../testing/read-until.ts';
 import { TestApi } from '../testing/test-api.ts';
 
-let redis: TestRedis;
+const redis = await redisForFile();
 let api: TestApi;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 afterEach(() => api[Symbol.asyncDispose]());
 const start = async (config: Parameters<typeof TestApi.start>[0] = {}) => {
   api = await TestApi.start(config, { redis });
@@ -72,11 +68,10 @@ describe('a log', () => {
     await start({ sseHeartbeatMs: 5 });
     const { id, attempt } = await startedBuild(api);
     const answer = await logs(id, '?format=sse');
-    const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
-    let text = '';
-    while (!text.includes(': alive\n\n: alive\n\n')) text += (await reader?.read())?.value ?? '';
+    const reader = textReader(answer);
+    await readUntil(reader, ': alive\n\n: alive\n\n');
     await attempt.settle(DONE);
-    await reader?.cancel();
+    await reader.cancel();
   });
 });
 

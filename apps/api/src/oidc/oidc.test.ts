@@ -1,22 +1,17 @@
 import { createHmac } from 'node:crypto';
 import type { Problem, WhoamiView } from '@kiln/contracts';
-import { TestRedis } from '@kiln/state/testing';
 import { exportSPKI, generateKeyPair } from 'jose';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { redisForFile } from '../testing/for-file.ts';
 import { TestApi, TOKEN } from '../testing/test-api.ts';
 import { TestIssuer } from '../testing/test-issuer.ts';
 import { oidcSettings } from './settings.ts';
 
 const TIMES = { timeoutMs: 500, cooldownMs: 0, maxAgeMs: 600_000 };
-let redis: TestRedis;
+const redis = await redisForFile();
 let issuer: TestIssuer;
 let api: TestApi;
 let now = 0;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
   issuer = await TestIssuer.start();
   api = await start();

@@ -1,16 +1,12 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { problem } from '@kiln/contracts';
-import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ApiConfig } from '../config.ts';
+import { redisForFile } from '../testing/for-file.ts';
 import { TestApi, TOKEN } from '../testing/test-api.ts';
 
-let redis: TestRedis;
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
+const redis = await redisForFile();
 
 const start = (config: Partial<ApiConfig>) => TestApi.start(config, { redis });
 

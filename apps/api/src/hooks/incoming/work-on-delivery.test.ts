@@ -380,7 +380,7 @@ describe('the configuration', () => {
     const commit = forge.git.commit({ '.kiln.yaml': `${CONFIG}  - { name: signed, secrets: [KEY] }\n` });
     const delivery = await forge.delivered(push('github', first, commit));
     expect(outcomes(delivery)).toEqual({ api: 'built', docs: 'built', signed: 'refused' });
-    expect(delivery.reasons).toEqual([expect.stringMatching(/^signed: .*kiln secret set KEY makes one$/)]);
+    expect(delivery.reasons).toEqual([expect.stringMatching(/^signed: .*create it with kiln secret set KEY$/)]);
   });
 });
 

@@ -6,7 +6,7 @@ import type { ArchivedLogs } from './archived-logs.ts';
 /** Age from which a piece that isn't recorded is orphaned, ms: pieces are recorded within the time of a claim, or never. */
 const ORPHANED_MS = 3_600_000;
 
-export interface ClearPiecesDeps {
+export interface PrunePiecesDeps {
   readonly logs: Pick<LogStore, 'pieces' | 'exists'>;
   readonly blobs: Pick<BlobStore, 'list' | 'stat' | 'delete'>;
   readonly archive: Pick<ArchivedLogs, 'exists'>;
@@ -18,8 +18,8 @@ export interface ClearPiecesDeps {
  * a log that is neither in Redis nor archived are kept as long as logs are, since nothing else is left of it. Returns the number of deleted
  * pieces.
  */
-export async function clearPieces(
-  { logs, blobs, archive, log }: ClearPiecesDeps,
+export async function prunePieces(
+  { logs, blobs, archive, log }: PrunePiecesDeps,
   now: number,
   signal: AbortSignal,
 ): Promise<number> {

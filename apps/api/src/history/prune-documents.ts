@@ -11,7 +11,7 @@ const AT_ONCE = 16;
  * Deletes the documents of builds that Redis has purged, and unreferenced documents of the same age. Returns the number of deleted blobs.
  * Nothing is deleted before Redis has purged a build.
  */
-export async function sweepDocuments(
+export async function pruneDocuments(
   history: Pick<HistoryStore, 'purgedUpTo'>,
   blobs: Pick<BlobStore, 'list' | 'stat' | 'delete'>,
   now: number,
@@ -19,7 +19,7 @@ export async function sweepDocuments(
   signal: AbortSignal,
 ): Promise<number> {
   const purgedUpTo = await history.purgedUpTo();
-  const sweep = async (key: string): Promise<number> => {
+  const prune = async (key: string): Promise<number> => {
     const newestEnd = historyEnd(key);
     if (signal.aborted || newestEnd === undefined || newestEnd >= purgedUpTo) return 0;
     const info = await blobs.stat(key);
@@ -28,7 +28,7 @@ export async function sweepDocuments(
     return 1;
   };
   let deleted = 0;
-  for await (const count of pMapIterable(blobs.list(HISTORY_PREFIX), sweep, { concurrency: AT_ONCE })) {
+  for await (const count of pMapIterable(blobs.list(HISTORY_PREFIX), prune, { concurrency: AT_ONCE })) {
     deleted += count;
     if (signal.aborted) break;
   }

@@ -13,7 +13,7 @@ export interface Retention {
 const AT_ONCE = 16;
 
 /** Deletes blobs that have been unused for longer than their `retention`. Returns the number of deleted blobs. */
-export async function clearAway(
+export async function pruneBlobs(
   blobs: Pick<BlobStore, 'list' | 'stat' | 'delete'>,
   retention: Retention,
   now: number,
@@ -29,7 +29,7 @@ export async function clearAway(
   ];
   let deleted = 0;
   for (const [kind, maxMs] of ages) {
-    const { blobs: count, bytes } = await clear(blobs, kind, now - maxMs, signal);
+    const { blobs: count, bytes } = await prune(blobs, kind, now - maxMs, signal);
     deleted += count;
     if (count > 0) log.info({ kind, blobs: count, bytes }, 'unused blobs deleted');
     if (signal.aborted) break;
@@ -37,24 +37,24 @@ export async function clearAway(
   return deleted;
 }
 
-async function clear(
+async function prune(
   blobs: Pick<BlobStore, 'list' | 'stat' | 'delete'>,
   kind: string,
   unusedSince: number,
   signal: AbortSignal,
 ): Promise<{ blobs: number; bytes: number }> {
-  const look = async (key: string): Promise<number | undefined> => {
+  const pruneOne = async (key: string): Promise<number | undefined> => {
     const info = signal.aborted ? undefined : await blobs.stat(key);
     if (!info || info.usedAt >= unusedSince) return undefined;
     await blobs.delete(key);
     return info.sizeBytes;
   };
-  const cleared = { blobs: 0, bytes: 0 };
-  for await (const bytes of pMapIterable(blobs.list(kind), look, { concurrency: AT_ONCE })) {
+  const pruned = { blobs: 0, bytes: 0 };
+  for await (const bytes of pMapIterable(blobs.list(kind), pruneOne, { concurrency: AT_ONCE })) {
     if (signal.aborted) break;
     if (bytes === undefined) continue;
-    cleared.blobs += 1;
-    cleared.bytes += bytes;
+    pruned.blobs += 1;
+    pruned.bytes += bytes;
   }
-  return cleared;
+  return pruned;
 }
