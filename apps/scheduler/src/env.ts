@@ -6,9 +6,13 @@ const DAY_MS = 24 * 3_600_000;
 
 /** Environment variables for scheduling, the same for `kiln up` and a separate scheduler process. */
 export const schedulingEnv = {
-  KILN_LEADER_TTL_MS: wholeNumber(1_000, DEFAULT_SCHEDULER.leaderTtlMs),
-  KILN_TICK_MS: wholeNumber(50, DEFAULT_SCHEDULER.tickMs),
-  KILN_BUILD_RETENTION_DAYS: wholeNumber(1, DEFAULT_SCHEDULER.buildRetentionMs / DAY_MS),
+  KILN_LEADER_TTL_MS: wholeNumber(1_000, DEFAULT_SCHEDULER.leaderTtlMs).describe(
+    'how long a scheduler leads without renewing its lease; another one takes over after that',
+  ),
+  KILN_TICK_MS: wholeNumber(50, DEFAULT_SCHEDULER.tickMs).describe('how often the leader looks for work beside events'),
+  KILN_BUILD_RETENTION_DAYS: wholeNumber(1, DEFAULT_SCHEDULER.buildRetentionMs / DAY_MS).describe(
+    'how long ended builds are kept',
+  ),
 };
 
 /** Turns the variables into settings. */
@@ -24,6 +28,9 @@ export function schedulingConfig(env: z.output<z.ZodObject<typeof schedulingEnv>
 export const schedulerEnv = {
   ...commonEnv,
   ...schedulingEnv,
-  KILN_LIMITS_FILE: z.string().optional(),
-  KILN_HEALTH_PORT: wholeNumber(0, 0),
+  KILN_LIMITS_FILE: z
+    .string()
+    .optional()
+    .describe('default limits of each team and token, YAML or JSON ([limits.md](limits.md))'),
+  KILN_HEALTH_PORT: wholeNumber(0, 0).describe('`/healthz` and `/readyz` on this port of the loopback address; 0: off'),
 };

@@ -6,10 +6,16 @@ import type { WorkerOptions } from '../worker-options.ts';
 
 /** Environment variables for what a host reports and when, the same for `kiln up` and a separate worker process. */
 export const reportEnv = {
-  KILN_LEASE_TTL_MS: wholeNumber(2_000, DEFAULT_LEASE.leaseTtlMs),
-  KILN_SYNC_EVERY_MS: wholeNumber(100, DEFAULT_LEASE.syncEveryMs),
-  KILN_FENCE_MARGIN_MS: wholeNumber(500, DEFAULT_LEASE.fenceMarginMs),
-  KILN_INVENTORY_EVERY_MS: wholeNumber(1_000, DEFAULT_INVENTORY_EVERY_MS),
+  KILN_LEASE_TTL_MS: wholeNumber(2_000, DEFAULT_LEASE.leaseTtlMs).describe(
+    'how long a host counts as alive after a report; its builds run elsewhere after that',
+  ),
+  KILN_SYNC_EVERY_MS: wholeNumber(100, DEFAULT_LEASE.syncEveryMs).describe('how often a worker reports'),
+  KILN_FENCE_MARGIN_MS: wholeNumber(500, DEFAULT_LEASE.fenceMarginMs).describe(
+    'how long before the end of its lease a worker that cannot renew it kills its builds',
+  ),
+  KILN_INVENTORY_EVERY_MS: wholeNumber(1_000, DEFAULT_INVENTORY_EVERY_MS).describe(
+    'how often the caches are read, beside after each build',
+  ),
 };
 
 type ReportEnv = z.output<z.ZodObject<typeof reportEnv>>;

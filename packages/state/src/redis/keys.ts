@@ -1,6 +1,6 @@
 import { hash, type KeyMaker, type KeySpec, keyMaker, set, sortedSet, stream, string } from './key-schema.ts';
 
-// Every Redis key that Kiln uses. docs/develop/redis-keys.md is generated from this: npm run docs:redis-keys
+// Every Redis key that Kiln uses. docs/develop/redis-keys.md is generated from this: npm run docs
 
 const builds = {
   build: hash<[id: string]>(
