@@ -4,7 +4,7 @@ import { failCalls } from './redis-calls.ts';
 /** Scripts that run in a build's life. */
 const SCRIPTS = [
   ...['accept-build', 'assign-build', 'start-attempt', 'pin-source', 'append-log', 'settle-attempt'],
-  ...['cancel-build', 'take-back', 'sync-host', 'lead'],
+  ...['cancel-build', 'reclaim-attempt', 'sync-host', 'lead'],
 ];
 
 /** `npm run test:faults` covers every call; this test covers the first of each command and script in each process. */

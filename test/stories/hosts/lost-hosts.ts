@@ -25,7 +25,7 @@ async function running(hosts: TestHosts, host: string, argument: string): Promis
 /** Waits until the worker has logged, since line `from`, that it discarded the result of a stale attempt. */
 async function expectStale(pool: Pool, host: string, from: number): Promise<void> {
   const said = () => pool.process('worker', host).lines.slice(from).join('\n');
-  await expect.poll(said, POLL).toContain('attempt is stale; its result is thrown away');
+  await expect.poll(said, POLL).toContain('attempt is stale; its result is discarded');
 }
 
 /** Stories of hosts that are lost, cut off or frozen in mid-build. */

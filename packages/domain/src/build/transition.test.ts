@@ -17,7 +17,7 @@ const fresh: BuildRecord = {
 };
 const lost: Failure = { code: 'host_lost', message: 'gone' };
 
-/** Applies events in turn; fails the test where one is refused. */
+/** Applies events in turn; fails the test if one is refused. */
 function after(...events: BuildEvent[]): BuildRecord {
   return events.reduce<BuildRecord>((build, event, i) => {
     const next = transition(build, event, i + 1);
@@ -36,8 +36,8 @@ const finish = (attempt = 1, incarnation = 'i1'): BuildEvent => ({
 });
 const lose = (attempt = 1): BuildEvent => ({ type: 'lose', attempt, failure: lost });
 
-describe('the life of a build', () => {
-  test('goes from queued over assigned and running to its end', () => {
+describe('a build', () => {
+  test('goes from queued through assigned and running to its end', () => {
     const build = after(assign(), start(), finish());
     expect(build).toMatchObject({ state: 'succeeded', revision: 4, finishedAt: 3 });
     expect(build.attempts).toEqual([
@@ -45,24 +45,24 @@ describe('the life of a build', () => {
     ]);
   });
 
-  test('goes back to the queue when its host is lost, and keeps the commit it was pinned to', () => {
+  test('goes back to the queue when its host is lost, and keeps its pinned commit', () => {
     const pin: BuildEvent = { type: 'pin', attempt: 1, incarnation: 'i1', commit: 'c0ffee' };
     const build = after(assign(), start(), pin, lose());
     expect(build).toMatchObject({ state: 'queued', commit: 'c0ffee', queuedAt: 4 });
     expect(currentAttempt(build)).toMatchObject({ end: 'lost', failure: lost });
   });
 
-  test('an infrastructure failure is not the build’s own', () => {
+  test('goes back to the queue after an infrastructure failure', () => {
     const outcome = { end: 'failed', failure: { code: 'infrastructure', message: 'no active session' } } as const;
     expect(after(assign(), start(), { type: 'finish', attempt: 1, incarnation: 'i1', outcome }).state).toBe('queued');
   });
 
-  test('a build that takes down every host is poisoned', () => {
+  test('is poisoned if every host was lost while running it', () => {
     const rounds = Array.from({ length: MAX_ATTEMPTS }, (_, i) => [assign(), start(i + 1), lose(i + 1)]).flat();
     expect(after(...rounds)).toMatchObject({ state: 'failed', failure: { code: 'poisoned' } });
   });
 
-  test('hosts that are drained may hand a build back as often as they like: it goes on waiting for one that isn’t', () => {
+  test('may be handed back by draining hosts any number of times', () => {
     const handedBack = { code: 'host_drained', message: 'drained' } as const;
     const round = (attempt: number): BuildEvent[] => [
       assign(),
@@ -85,7 +85,7 @@ describe('the life of a build', () => {
     });
   });
 
-  test('hosts that don’t understand a build count by themselves, and end it when there are too many', () => {
+  test('fails after too many hosts that don’t understand it, which are counted separately', () => {
     const outdated = { code: 'host_outdated', message: 'update it' } as const;
     const round = (attempt: number): BuildEvent[] => [
       assign(),
@@ -100,7 +100,7 @@ describe('the life of a build', () => {
     expect(after(...rounds(4), assign(), start(5), lose(5))).toMatchObject({ state: 'queued' });
   });
 
-  test('a stale attempt can write nothing', () => {
+  test('refuses every event of a stale attempt', () => {
     const again = after(assign('i1'), start(), lose(), assign('i2'), start(2, 'i2'));
     for (const event of [finish(1, 'i1'), finish(1, 'i2'), finish(2, 'i1'), lose(1)]) {
       expect(transition(again, event, 9)).toEqual({
@@ -112,14 +112,14 @@ describe('the life of a build', () => {
     }
   });
 
-  test('cancel ends a queued build at once, and marks one that a host holds', () => {
+  test('ends at once if it is canceled while queued, and is only marked while a host has it', () => {
     expect(after({ type: 'cancel' })).toMatchObject({ state: 'canceled', finishedAt: 1 });
     const marked = after(assign(), start(), { type: 'cancel' });
     expect(marked).toMatchObject({ state: 'running', cancelRequestedAt: 3 });
     expect(transition(marked, { type: 'cancel' }, 9)).toBe(marked);
   });
 
-  test('a canceled build whose host is lost is canceled, not tried again', () => {
+  test('ends canceled, without another attempt, if its host is lost after the cancel', () => {
     expect(after(assign(), start(), { type: 'cancel' }, lose()).state).toBe('canceled');
   });
 });
@@ -133,7 +133,7 @@ describe('superseding', () => {
     outcome: { end: 'canceled', failure: { code: 'canceled', message: 'canceled' } },
   };
 
-  test('ends a queued build at once, and names the newer one', () => {
+  test('ends a queued build at once, with the newer one’s id', () => {
     expect(after(supersede())).toMatchObject({
       state: 'canceled',
       finishedAt: 1,
@@ -142,7 +142,7 @@ describe('superseding', () => {
     });
   });
 
-  test('marks one that a host holds, which ends so when the host confirms, or is lost', () => {
+  test('marks a build that a host has, which ends superseded when the host confirms or is lost', () => {
     const marked = after(assign(), start(), supersede());
     expect(marked).toMatchObject({ state: 'running', cancelRequestedAt: 3, supersededBy: 'b2' });
     expect(marked.failure).toBeUndefined();
@@ -156,11 +156,11 @@ describe('superseding', () => {
     });
   });
 
-  test('comes too late for one that finishes by itself', () => {
+  test('is too late for a build that finishes by itself', () => {
     expect(after(assign(), start(), supersede(), finish())).toMatchObject({ state: 'succeeded', supersededBy: 'b2' });
   });
 
-  test('and canceling: the first of them is the reason', () => {
+  test('is the recorded reason only if it comes before a cancel', () => {
     const canceled = after(assign(), start(), { type: 'cancel' });
     expect(transition(canceled, supersede(), 9)).toBe(canceled);
     expect(after(assign(), start(), { type: 'cancel' }, supersede(), stopped).failure?.code).toBe('canceled');
@@ -173,7 +173,7 @@ describe('superseding', () => {
 describe('sharing a run', () => {
   const sharer: BuildRecord = { ...fresh, id: 'b2', sharedRun: 'b1' };
 
-  test('a build that shares a run is never placed, and ends as the run does', () => {
+  test('ends the build as the run ends, and the build is never placed', () => {
     expect(transition(sharer, assign(), 1)).toMatchObject({ illegal: true, reason: 'not_allowed' });
     const result = { digest: 'sha256:x' };
     const run = { state: 'succeeded', result, commit: 'c0ffee', steps: { total: 2, cached: 1 } } as const;
@@ -184,7 +184,7 @@ describe('sharing a run', () => {
     expect(transition(fresh, { type: 'share', run }, 7)).toMatchObject({ illegal: true });
   });
 
-  test('it leaves the run when its caller cancels; it can’t cancel, supersede or release what isn’t its own', () => {
+  test('lets the build leave when its caller cancels, but not cancel, supersede or release the run', () => {
     const left = transition(sharer, { type: 'leave' }, 5);
     expect(left).toMatchObject({ state: 'canceled', failure: { code: 'canceled' }, finishedAt: 5 });
     expect(left).not.toHaveProperty('sharedRun');
@@ -194,7 +194,7 @@ describe('sharing a run', () => {
     expect(transition(fresh, { type: 'leave' }, 5)).toMatchObject({ illegal: true });
   });
 
-  test('a released build goes on, and can still be canceled', () => {
+  test('lets a released build continue, which can still be canceled', () => {
     const released = after(assign(), start(), { type: 'release' });
     expect(released).toMatchObject({ state: 'running', releasedAt: 3 });
     expect(released.cancelRequestedAt).toBeUndefined();
@@ -235,11 +235,11 @@ describe('any sequence of events', () => {
         events.forEach((each, i) => {
           const next = transition(build, each, i + 1);
           if (isIllegal(next)) return;
-          // 1. A terminal state is left by nothing.
+          // 1. A terminal state is never left.
           expect(isTerminal(build.state)).toBe(false);
-          // Revisions tell every change apart; only a cancel, supersede or release that comes second changes nothing.
+          // Every change has its own revision; only a second cancel, supersede or release changes nothing.
           expect(next.revision - build.revision).toBe(next === build ? 0 : 1);
-          // 2. At most one attempt lives, it is the last, and only assigned and running builds have one.
+          // 2. At most one attempt is live, it is the last one, and only assigned and running builds have one.
           const open = next.attempts.filter(({ end }) => end === undefined);
           const holds = next.state === 'assigned' || next.state === 'running';
           expect(open.map(({ number }) => number)).toEqual(holds ? [next.attempts.length] : []);
@@ -249,12 +249,12 @@ describe('any sequence of events', () => {
           // 4. A canceled build never runs again.
           if (build.cancelRequestedAt !== undefined) expect(['queued', 'assigned']).not.toContain(leftFor(build, next));
           expect(next.finishedAt !== undefined).toBe(isTerminal(next.state));
-          // The one who superseded it stays the same, and only a newer build is told as the reason of a build that one superseded.
+          // The superseding build stays the same, and only superseded builds have one as their reason.
           if (build.supersededBy !== undefined) expect(next.supersededBy).toBe(build.supersededBy);
           if (next.state === 'canceled' && next.attempts.length > 0) {
             expect(next.failure?.code === 'superseded').toBe(next.supersededBy !== undefined);
           }
-          // What shares a run has none of its own.
+          // A build that shares a run has none of its own.
           if (next.sharedRun !== undefined) expect(next.attempts).toEqual([]);
           build = next;
         });
