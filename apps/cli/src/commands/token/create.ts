@@ -1,9 +1,8 @@
 import type { TokenRequest } from '@kiln/contracts';
-import { ALL_TEAMS, SCOPES, type Scope } from '@kiln/domain';
+import { ALL_TEAMS, parseDuration, SCOPES, type Scope } from '@kiln/domain';
 import { badFlag, listOf } from '../../framework/flag-values.ts';
 import { FlagError } from '../../io/errors.ts';
 import { EXIT } from '../../io/exit-codes.ts';
-import { spanSeconds } from '../../io/spans.ts';
 import { clientCommand } from '../../server/client-command.ts';
 
 const DEFAULT_SCOPES: readonly Scope[] = ['builds:read', 'builds:write', 'logs:read'];
@@ -83,7 +82,7 @@ function readScopes(given: readonly string[]): Scope[] {
 
 function readLife(text: string): number | null {
   if (text === 'never') return null;
-  const seconds = spanSeconds(text);
+  const seconds = parseDuration(text);
   if (seconds !== undefined && seconds > 0) return seconds;
   throw badFlag('--expires', text, 'a span such as 30d or 12h, or never');
 }
