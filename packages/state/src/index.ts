@@ -76,7 +76,7 @@ export { SealBroken, Sealer } from './secrets/sealer.ts';
 export type { RegistryLogin, SecretContent } from './secrets/secret-content.ts';
 export { type NewSecret, SecretStore, type StoredSecret } from './secrets/secret-store.ts';
 export { BlobTooLarge, StorageFull, StorageQuotaExceeded } from './storage/errors.ts';
-export { DEFAULT_BLOB_RESERVE_BYTES, MeteredBlobs, type MeteredBlobsParts } from './storage/metered-blobs.ts';
+export { DEFAULT_BLOB_RESERVE_BYTES, MeteredBlobs, type MeteredBlobsDeps } from './storage/metered-blobs.ts';
 export type { MeteredUpload, UploadAllowance } from './storage/metered-upload.ts';
 export { type StorageEntry, StorageLedger, type StorageShare } from './storage/storage-ledger.ts';
 export { storeArtifact } from './storage/store-artifact.ts';

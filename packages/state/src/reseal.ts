@@ -123,8 +123,8 @@ export class Resealer {
       for (const name of SEALED_FIELDS) {
         const sealed = (JSON.parse(doc) as SealedDoc)[name];
         if (!sealed) continue;
-        await this.#reseal(sealed, contextOf(field), counts, isThorough, async (anew) => {
-          const next = JSON.stringify({ ...(JSON.parse(current) as SealedDoc), [name]: anew });
+        await this.#reseal(sealed, contextOf(field), counts, isThorough, async (resealed) => {
+          const next = JSON.stringify({ ...(JSON.parse(current) as SealedDoc), [name]: resealed });
           const replaced = await runScript(this.#redis, 'reseal-doc', [key], [field, current, next]);
           if (Number(replaced) === 1) current = next;
           return replaced;

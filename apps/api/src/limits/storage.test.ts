@@ -75,7 +75,7 @@ describe('a team’s quota', () => {
         {
           code: 'storage_quota_exceeded',
           detail: expect.stringContaining(
-            `the team ${team} may store ${MIB} bytes (limit storedBytes) and has 0: wait until`,
+            `team ${team} may store ${MIB} bytes (limit storedBytes) and already stores 0: wait until`,
           ),
           errors: [{ field: 'limit storedBytes of the team', expected: `at most ${MIB} bytes` }],
         },
@@ -172,7 +172,7 @@ describe('a nearly full blob store', () => {
       {
         code: 'storage_full',
         detail: expect.stringMatching(
-          /^the blob store has \d+ bytes left, and keeps \d+ for logs \(KILN_BLOB_RESERVE_BYTES\)/,
+          /^the blob store has \d+ bytes free and reserves \d+ for logs \(KILN_BLOB_RESERVE_BYTES\)/,
         ),
       },
     ]);

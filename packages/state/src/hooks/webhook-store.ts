@@ -7,7 +7,7 @@ import { runScript } from '../redis/scripts.ts';
 import type { Sealer } from '../secrets/sealer.ts';
 import type { PreviousSecret } from './previous-secret.ts';
 
-/** An address that Kiln calls. Times in ms since the epoch. */
+/** An outgoing webhook. Times in ms since the epoch. */
 export interface StoredWebhook {
   readonly id: string;
   readonly team: string;
@@ -21,7 +21,7 @@ export interface StoredWebhook {
   readonly disabledAt?: number;
 }
 
-/** One thing that a webhook is told, as it is sent each time. */
+/** A message to a webhook; every try sends the same body. */
 export interface StoredMessage {
   readonly id: string;
   readonly webhook: string;
@@ -30,7 +30,7 @@ export interface StoredMessage {
   readonly body: string;
   readonly state: MessageView['state'];
   readonly createdAt: number;
-  /** Grows each time that somebody has it sent anew. */
+  /** Incremented each time it is sent again on request. */
   readonly round: number;
   readonly tries: number;
   readonly triedAt?: number;
@@ -42,7 +42,7 @@ export interface StoredMessage {
 export type NewMessage = Pick<StoredMessage, 'webhook' | 'event' | 'build' | 'body'>;
 
 const KEPT_MS = 30 * 24 * 3_600_000;
-/** Messages of one webhook that are kept: the newest. */
+/** How many messages of a webhook are kept; the newest ones. */
 const MAX_MESSAGES = 5_000;
 
 /** Outgoing webhooks and their messages. */
@@ -73,14 +73,14 @@ export class WebhookStore {
     return doc === null ? undefined : this.#parse(doc);
   }
 
-  /** Oldest first; all teams' where none is named. @throws SealBroken */
+  /** Reads the webhooks of a team, or of all, oldest first. @throws SealBroken */
   async list(team?: string): Promise<StoredWebhook[]> {
     const docs = Object.values(await this.#redis.hgetall(this.#keys.webhooks()));
     const own = docs.filter((doc) => team === undefined || (JSON.parse(doc) as StoredWebhook).team === team);
     return own.map((doc) => this.#parse(doc)).sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  /** Whether there is any, of whatever team. */
+  /** Whether any team has a webhook. */
   async any(): Promise<boolean> {
     return (await this.#redis.hlen(this.#keys.webhooks())) > 0;
   }
@@ -96,13 +96,13 @@ export class WebhookStore {
     return rotated;
   }
 
-  /** Ends sending there. Reads the webhook again: its secret may have been rotated since the caller did. */
+  /** Disables a webhook: nothing more is sent to it. Reads it again, because its secret may have been rotated since the caller read it. */
   async disable({ id }: Pick<StoredWebhook, 'id'>): Promise<void> {
     const webhook = await this.get(id);
     if (webhook) await this.#put({ ...webhook, disabledAt: this.#now() });
   }
 
-  /** With its messages. */
+  /** Removes a webhook and its messages. */
   async remove(id: string): Promise<void> {
     const messages = await this.#redis.zrange(this.#keys.messagesOf(id), '0', '-1');
     await this.#redis
@@ -113,8 +113,7 @@ export class WebhookStore {
   }
 
   /**
-   * Keeps a message that is to be sent, or finds the one that says the same: of the same build, event and `turn`. The caller
-   * enqueues it.
+   * Stores a message, or returns the existing one for the same build, event and `turn`. The caller must enqueue it.
    */
   async add(message: NewMessage, turn: string): Promise<StoredMessage> {
     const now = this.#now();
@@ -134,12 +133,12 @@ export class WebhookStore {
     return doc === null ? undefined : (JSON.parse(doc) as StoredMessage);
   }
 
-  /** Keeps what came of a try; nothing where the message is gone by now. */
+  /** Stores the result of a try, unless the message is gone. */
   async saveMessage(message: StoredMessage): Promise<void> {
     await this.#redis.set(this.#keys.message(message.id), JSON.stringify(message), 'KEEPTTL', 'XX');
   }
 
-  /** Newest first. */
+  /** Reads the messages of a webhook, newest first. */
   async messages(webhook: string, limit: number, state?: StoredMessage['state']): Promise<StoredMessage[]> {
     const ids = await this.#redis.zrange(this.#keys.messagesOf(webhook), '0', '-1', 'REV');
     const found: StoredMessage[] = [];
@@ -178,7 +177,7 @@ interface WebhookDoc extends Omit<StoredWebhook, 'secret' | 'previous'> {
   readonly previousExpiresAt?: number;
 }
 
-/** Where its secrets belong. */
+/** The seal context of a webhook's secrets. */
 export function contextOf(id: string): string {
   return `webhook:${id}`;
 }

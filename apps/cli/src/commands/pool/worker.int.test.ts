@@ -185,7 +185,7 @@ describe('exits with 1 and reports', () => {
     await pool.report('far');
     const { code, err } = await run(joining());
     expect(code).toBe(1);
-    expect(err).toContain("another machine's worker is alive under the name far: give this one another (--name or");
+    expect(err).toContain('a worker of another machine uses the name far: choose another name (--name or');
   });
 
   test('a Redis that can’t be reached', async () => {
