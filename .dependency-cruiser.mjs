@@ -34,6 +34,7 @@ const HIDDEN_LIBRARIES = {
 /** Folders of a room in layers: none may import a later one, except in tests. */
 const LAYERS = {
   'packages/buildkit/src': 'engine tool control masking progress outcome egress run lifecycle'.split(' '),
+  'apps/cli/src': 'io framework server context progress commands'.split(' '),
 };
 
 const TEST_ONLY = String.raw`\.test\.ts$|/testing/`;

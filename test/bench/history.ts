@@ -27,7 +27,7 @@ const rounds = Number(values.rounds);
 if (!(count >= 100 && rounds >= 1)) throw new RangeError('--builds: expected at least 100; --rounds: at least 1');
 
 const PIPELINE = 200;
-const FORGET_AT_A_TIME = 1_000;
+const PURGE_BATCH = 1_000;
 const PLAIN_BYTES = 400;
 const READS = 200;
 const PAGE = 50;
@@ -49,7 +49,7 @@ interface Round {
   readonly documentBytes: number;
   /** Builds per minute. */
   readonly archived: number;
-  readonly forgotten: number;
+  readonly purged: number;
   readonly cleared: number;
   /** Plain values per minute: SET and DEL of each, DEL of each. */
   readonly plainMoves: number;
@@ -57,7 +57,7 @@ interface Round {
   /** CPU time of Redis per build, ms: for its life from accept to end, to archive it, to purge it. */
   readonly lifeCpu: number;
   readonly archiveCpu: number;
-  readonly forgetCpu: number;
+  readonly purgeCpu: number;
   /** Medians, ms. */
   readonly whole: Latencies;
   readonly packed: Latencies;
@@ -187,11 +187,11 @@ async function measure(state: State, redis: TestRedis, dir: string): Promise<Rou
   const documentBytes = (await sizeBelow(blobs, 'history')) / count;
   await fillPlain(state);
   const plainDeletes = await perMinute(() => plain(state, false));
-  const beforeForget = await cpu();
-  const forgotten = await perMinute(async () => {
-    while ((await state.history.forget(Date.now(), FORGET_AT_A_TIME)) === FORGET_AT_A_TIME);
+  const beforePurge = await cpu();
+  const purged = await perMinute(async () => {
+    while ((await state.history.purge(Date.now(), PURGE_BATCH)) === PURGE_BATCH);
   });
-  const forgetCpu = (await cpu(beforeForget)) / count;
+  const purgeCpu = (await cpu(beforePurge)) / count;
   if ((await state.builds.list({}, { limit: 1 })).builds.length > 0) throw new Error('some builds were not purged');
   await oldLogs(dir);
   await using janitor = await apiAlone({}, given);
@@ -201,12 +201,12 @@ async function measure(state: State, redis: TestRedis, dir: string): Promise<Rou
   const isCleared = async () => (await old()) === 0;
   const cleared = await perMinute(() => until('the old logs are deleted', isCleared, STEP_TIMEOUT_MS, 20), oldLeft / 2);
   return {
-    ...{ lifeCpu, archiveCpu, forgetCpu },
+    ...{ lifeCpu, archiveCpu, purgeCpu },
     wholeBytes,
     archivedBytes,
     documentBytes,
     archived,
-    forgotten,
+    purged,
     cleared,
     plainMoves,
     plainDeletes,
@@ -243,7 +243,7 @@ say(
       of((one) => one.archived / one.plainMoves).toFixed(3),
     ],
     ['  a plain value: SET, DEL', figure((one) => one.plainMoves), '1'],
-    ['purged by the leader', figure((one) => one.forgotten), of((one) => one.forgotten / one.plainDeletes).toFixed(3)],
+    ['purged by the leader', figure((one) => one.purged), of((one) => one.purged / one.plainDeletes).toFixed(3)],
     ['  a plain value: DEL', figure((one) => one.plainDeletes), '1'],
     ['builds whose old logs were deleted, two blobs each', figure((one) => one.cleared), ''],
   ]),
@@ -255,7 +255,7 @@ say(
     ['CPU time of Redis per build', ''],
     ['from accept to end, without logs, queues and hosts’ reports', micros((one) => one.lifeCpu)],
     ['to archive it', micros((one) => one.archiveCpu)],
-    ['to purge it', micros((one) => one.forgetCpu)],
+    ['to purge it', micros((one) => one.purgeCpu)],
   ]),
 );
 say();

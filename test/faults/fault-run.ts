@@ -179,7 +179,7 @@ async function audit(
   await lapseClaims(state);
   await emptied('unarchived logs', SETTLE_MS, faults, () => unarchived(state));
   await emptied('jobs', JOBS_MS, faults, () => jobFaults(state));
-  await state.history.forget(Number.POSITIVE_INFINITY, all.length);
+  await state.history.purge(Number.POSITIVE_INFINITY, all.length);
   faults.push(...(await keyFaults(state)));
   return builds;
 }

@@ -114,7 +114,7 @@ export interface ApiConfig {
   /** How long an ended build stays whole in Redis before it moves to the blob store, and how often to look for such builds. */
   readonly buildArchiveMs: number;
   readonly historyIntervalMs: number;
-  readonly janitorIntervalMs: number;
+  readonly pruneIntervalMs: number;
   /** How often the job schedulers are compared with the stored schedules, in addition to each change. */
   readonly scheduleCheckMs: number;
   /** Time without a reader after which an archived log is deleted. */
@@ -184,7 +184,7 @@ export const API_DEFAULTS = {
   archiveIntervalMs: 10_000,
   buildArchiveMs: 10 * 60_000,
   historyIntervalMs: 30_000,
-  janitorIntervalMs: HOUR_MS,
+  pruneIntervalMs: HOUR_MS,
   scheduleCheckMs: 60_000,
   logRetentionMs: 30 * DAY_MS,
   contextRetentionMs: 7 * DAY_MS,

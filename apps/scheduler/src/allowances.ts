@@ -1,24 +1,28 @@
-import { type LimitDefaults, type LimitSubject, lowest } from '@kiln/domain';
+import { type BuildRecord, type LimitDefaults, type LimitSubject, lowest } from '@kiln/domain';
 import { type ConcurrencyLimits, type LimitStore, subjectKey } from '@kiln/state';
 
-/** Whose builds a build counts among. */
+/** The team and the submitter whose limits a build counts towards. */
 export interface Owners {
   readonly team: string;
-  /** Principal that submitted it, where that has limits of its own. */
+  /** Principal that submitted it, if it has limits of its own. */
   readonly submitter?: string | undefined;
 }
 
-/** Why a build may not be given to a host now, though one may have room. */
+export function ownersOf({ team, submitter }: BuildRecord): Owners {
+  return { team, submitter };
+}
+
+/** The limit that keeps a build from being placed, even if a host has room. */
 export interface Exhausted {
   readonly reason: 'team_limit' | 'token_limit';
   readonly limit: number;
 }
 
-/** How many builds hosts may have of each team and each credential, and how many they have, as the leader knows it. */
+/** Limits on running builds by team and by submitter, and the leader's count of what runs. */
 export class Allowances {
   readonly #defaults: LimitDefaults;
   readonly #store: Pick<LimitStore, 'all'>;
-  /** By `subjectKey`: where a limit is set. */
+  /** Limits that were set, by `subjectKey`; undefined lifts the default. */
   #set: ReadonlyMap<string, number | undefined> = new Map();
   readonly #running = new Map<string, Owners>();
   readonly #counts = new Map<string, number>();
@@ -28,19 +32,19 @@ export class Allowances {
     this.#store = store;
   }
 
-  /** Whether anybody's builds are limited at all. */
+  /** Whether any limit exists. */
   get areAny(): boolean {
     const { team, token } = this.#defaults;
     return this.#set.size > 0 || lowest(team.concurrentBuilds, token.concurrentBuilds) !== undefined;
   }
 
-  /** Takes in what is set. */
+  /** Reads the limits that were set. */
   async read(): Promise<void> {
     const set = [...(await this.#store.all())].filter(([, { concurrentBuilds }]) => concurrentBuilds !== undefined);
     this.#set = new Map(set.map(([key, { concurrentBuilds }]) => [key, lowest(concurrentBuilds)]));
   }
 
-  /** Forgets what runs. */
+  /** Resets the count of running builds. */
   clear(): void {
     this.#running.clear();
     this.#counts.clear();
@@ -59,7 +63,7 @@ export class Allowances {
     this.#count(owners, -1);
   }
 
-  /** To be checked once more in the step that gives a build to a host. */
+  /** The limits for `assign-build`, which checks them again in the step that assigns a build. */
   limitsFor({ team, submitter }: Owners): ConcurrencyLimits {
     return {
       team: this.#limit('team', team),
@@ -67,7 +71,7 @@ export class Allowances {
     };
   }
 
-  /** Undefined while one more build of these may run. */
+  /** The limit that these owners have reached; undefined if they may run one more build. */
   exhausted(owners: Owners): Exhausted | undefined {
     const { team, token } = this.limitsFor(owners);
     if (team !== undefined && this.#runningOf('team', owners.team) >= team)

@@ -5,26 +5,26 @@ import { type AttemptQueues, assignmentOf, NotLeader, type PendingStore } from '
 import type { Allowances } from './allowances.ts';
 import type { PoolView, WaitingBuild } from './pool-view.ts';
 
-/** Reasons for waiting are looked after for so many builds in a pass, in turn, so that a deep queue doesn't hold up placing. */
+/** How many waiting builds have their reasons updated in each pass, in turn, so that a deep queue doesn't delay placement. */
 const EXPLAINED_A_PASS = 20;
-/** A predicted time that moved by less is no other reason, ms. */
+/** A predicted start that moves by less doesn't make a new decision, ms. */
 const PREDICTION_STEP_MS = 10_000;
 
 export interface DispatcherDeps {
   readonly allowances: Allowances;
-  readonly pending: PendingStore;
-  readonly queues: AttemptQueues;
+  readonly pending: Pick<PendingStore, 'assign' | 'explain'>;
+  readonly queues: Pick<AttemptQueues, 'enqueue'>;
   readonly log: Logger;
 }
 
-/** Carries out what placement decides, in the name of the leader with `fencingToken`. */
+/** Carries out placement's decisions on behalf of the leader. */
 export class Dispatcher {
   readonly #view: PoolView;
   readonly #allowances: Allowances;
-  readonly #pending: PendingStore;
-  readonly #queues: AttemptQueues;
+  readonly #pending: DispatcherDeps['pending'];
+  readonly #queues: DispatcherDeps['queues'];
   readonly #log: Logger;
-  /** Last reasons written for a waiting build, so that unchanged ones aren't written again; whose turn was longest ago first. */
+  /** `decisionKey` of the last reasons seen for each waiting build, so that unchanged ones aren't written again; least recently checked first. */
   readonly #explained = new Map<string, string>();
 
   constructor(view: PoolView, { allowances, pending, queues, log }: DispatcherDeps) {
@@ -36,7 +36,7 @@ export class Dispatcher {
   }
 
   /**
-   * Decides over all that waits, and does so.
+   * Places waiting builds, then stores why the others wait.
    * @throws NotLeader
    */
   async dispatch(fencingToken: string): Promise<void> {
@@ -45,14 +45,14 @@ export class Dispatcher {
       const { assignments } = this.#view.pool.decide(this.#view.now, { explained: true });
       const allowed = this.#withinLimits(assignments);
       const carriedOut = await Promise.all(allowed.map((assignment) => this.#carryOut(assignment, fencingToken)));
-      // The slots that were meant for builds over a limit are for others now. Each round withholds one more team's or credential's;
-      // where the view is behind, the event that tells so brings the next pass.
+      // Slots that placement chose for builds over a limit are free for others: decide again. Each round withholds the builds of one
+      // more team or submitter. If an assignment was refused, the view is outdated; the event on its way triggers the next pass.
       again = allowed.length < assignments.length && carriedOut.every((done) => done);
     }
     await this.#explainWaiting();
   }
 
-  /** Placement knows nothing of limits: of what it gives to hosts at once, those that are still within them. They count from now on. */
+  /** Keeps the assignments that are within their limits, which placement doesn't know, and counts them as running. */
   #withinLimits(assignments: readonly Assignment[]): Assignment[] {
     return assignments.filter(({ build: id }) => {
       const waiting = this.#view.pending.get(id);
@@ -62,7 +62,7 @@ export class Dispatcher {
     });
   }
 
-  /** Whether the build has its host now. */
+  /** Assigns a build to its host and enqueues the job. Returns whether it did. */
   async #carryOut({ build: id, host, decision }: Assignment, fencingToken: string): Promise<boolean> {
     let call: AttemptCall | undefined;
     try {
@@ -76,7 +76,7 @@ export class Dispatcher {
     return true;
   }
 
-  /** The attempt that the build has got; undefined where it has none. @throws NotLeader */
+  /** Assigns a build. Returns its new attempt, or undefined if the assignment was refused. @throws NotLeader */
   async #assign(
     id: string,
     name: string,
@@ -85,7 +85,7 @@ export class Dispatcher {
   ): Promise<AttemptCall | undefined> {
     const waiting = this.#view.pending.get(id);
     const host = this.#view.hosts.get(name);
-    // Where it is still being stopped the next report of that host brings the next pass.
+    // While an older attempt is being stopped the build waits; the next report of that host triggers the next pass.
     if (!waiting || !host || !decision || this.#view.isStopping(id)) return undefined;
     const { report, incarnation } = host;
     const chosen = { name, incarnation, slots: report.slots };
@@ -102,10 +102,10 @@ export class Dispatcher {
       case 'host_unfit':
       case 'team_limit':
       case 'token_limit':
-        // The view was behind; the event that tells so is on its way, and brings the next pass.
+        // The view is outdated; the event on its way triggers the next pass.
         return undefined;
       case 'store_full':
-        // It stays in the queue; the next tick brings the next pass.
+        // The build stays queued; the next tick tries again.
         this.#log.warn({ buildId: id }, 'build not assigned: redis is full');
         return undefined;
       case 'not_leader':
@@ -135,24 +135,24 @@ export class Dispatcher {
   async #explain(id: string, waiting: WaitingBuild | undefined): Promise<void> {
     const decision = this.#decisionFor(id);
     if (!waiting || !decision) return;
-    const words = wordsOf(decision);
+    const key = decisionKey(decision);
     const before = this.#explained.get(id);
     this.#explained.delete(id);
-    this.#explained.set(id, words);
-    // One that is about to be given a host isn't said to wait.
-    if (before === words || decision.host !== null) return;
+    this.#explained.set(id, key);
+    // A build that is about to be assigned gets no reason for waiting.
+    if (before === key || decision.host !== null) return;
     try {
       await this.#pending.explain(waiting.build, waiting.attempt, decision);
     } catch (error) {
-      // Not written: to be written by a later pass.
+      // A later pass writes it.
       this.#explained.delete(id);
       throw error;
     }
   }
 }
 
-/** What makes a decision another one: its times change with every look. */
-function wordsOf({ host, reason, limit, predicted, considered }: PlacementDecision): string {
+/** Identifies a decision by its reasons. Times are left out or rounded, because they change every time. */
+function decisionKey({ host, reason, limit, predicted, considered }: PlacementDecision): string {
   const start = predicted && Math.round(predicted.startAt / PREDICTION_STEP_MS);
   return JSON.stringify([host, reason, limit, start, considered.map((one) => [one.host, one.verdict, one.usedSlots])]);
 }

@@ -1,13 +1,5 @@
 import type { PoolEvent } from '@kiln/contracts';
-import {
-  type BuildRecord,
-  cacheKey,
-  currentAttempt,
-  type HostView,
-  type PendingBuild,
-  PlacementPool,
-  waitsForHost,
-} from '@kiln/domain';
+import { type PendingBuild, PlacementPool, waitsForHost } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
   type BuildStore,
@@ -20,19 +12,20 @@ import {
   RequestNotUnderstood,
   type StoredBuild,
 } from '@kiln/state';
-import type { Allowances, Exhausted, Owners } from './allowances.ts';
+import { type Allowances, type Exhausted, type Owners, ownersOf } from './allowances.ts';
+import { KnownHosts, type ReadOptions } from './known-hosts.ts';
 
 export interface PoolViewDeps {
   readonly allowances: Allowances;
-  readonly builds: BuildStore;
-  readonly pending: PendingStore;
-  readonly hosts: HostStore;
-  readonly learned: LearnedStore;
+  readonly builds: Pick<BuildStore, 'get' | 'record'>;
+  readonly pending: Pick<PendingStore, 'queuedIds'>;
+  readonly hosts: Pick<HostStore, 'get' | 'list'>;
+  readonly learned: Pick<LearnedStore, 'load' | 'save'>;
   readonly log: Logger;
   readonly now: () => number;
 }
 
-/** A build that waits, and the number that its next attempt will have. */
+/** A waiting build and the number of its next attempt. */
 export interface WaitingBuild {
   readonly build: PendingBuild;
   readonly owners: Owners;
@@ -40,101 +33,157 @@ export interface WaitingBuild {
 }
 
 /**
- * What waits and where it could go, as the leader holds it in memory: rebuilt from Redis when it begins to lead, kept current by
- * events, and compared with Redis now and then, for events may be trimmed while a leader is away.
+ * The leader's in-memory view of waiting builds and hosts. It is rebuilt from Redis when a scheduler starts to lead, kept current by
+ * events, and compared with Redis now and then, because events may be trimmed while a leader is cut off.
  */
 export class PoolView {
   readonly #deps: PoolViewDeps;
   readonly pending = new Map<string, WaitingBuild>();
-  readonly hosts = new Map<string, HostState>();
   #pool = new PlacementPool();
-  /** Builds that hold slots, by host, as placement was told. */
-  readonly #running = new Map<string, Set<string>>();
-  /** What placement was last told of a host, as JSON: an unchanged one must not make it think anew. */
-  readonly #told = new Map<string, { view: string; caches: string }>();
-  /** Builds that placement isn't told of, because hosts have as many of their team, or of who submitted them, as they may. */
+  #hosts: KnownHosts;
+  /** Builds withheld from placement because their team or submitter has reached its limit of running builds. */
   readonly #withheld = new Map<string, Exhausted>();
-  /** Builds of which placement was told at some time: they count as demand once. */
+  /** Builds that placement has been given before, so that each counts as demand only once. */
   readonly #offered = new Set<string>();
-  /** Repos of which something was learned that isn't stored yet. */
-  readonly #learned = new Set<string>();
   #latest = 0;
 
   constructor(deps: PoolViewDeps) {
     this.#deps = deps;
+    this.#hosts = this.#newHosts();
   }
 
   get pool(): PlacementPool {
     return this.#pool;
   }
 
-  /** ms since the epoch; never goes back, whatever the machine's clock does. */
+  get hosts(): ReadonlyMap<string, HostState> {
+    return this.#hosts.byName;
+  }
+
+  /** ms since the epoch; never goes back, even if the machine's clock does. */
   get now(): number {
     this.#latest = Math.max(this.#latest, this.#deps.now());
     return this.#latest;
   }
 
-  /** Forgets everything, and reads it anew. */
+  /** Discards the view and reads everything again. */
   async rebuild(): Promise<void> {
     this.#pool = new PlacementPool();
-    const { allowances } = this.#deps;
-    for (const known of [this.pending, this.hosts, this.#running, this.#told, this.#learned]) known.clear();
-    for (const known of [this.#withheld, this.#offered, allowances]) known.clear();
+    this.#hosts = this.#newHosts();
+    for (const known of [this.pending, this.#withheld, this.#offered, this.#deps.allowances]) known.clear();
     const { pool, repos } = await this.#deps.learned.load();
     if (pool) this.#pool.restore(pool, repos);
     await this.refresh();
   }
 
-  /** Takes in whatever differs from Redis. */
+  /**
+   * Compares the view with Redis and applies every difference. Waiting builds are read first: limits and hosts are then at least as new
+   * as the newest of them, so no build is placed by a state of the pool from before it was accepted.
+   */
   async refresh(): Promise<void> {
-    await this.#deps.allowances.read();
-    await this.#syncHosts(true);
     const ids = new Set(await this.#deps.pending.queuedIds());
+    await this.#deps.allowances.read();
+    await this.#hosts.readAll({ withCaches: true });
     for (const id of this.pending.keys()) if (!ids.has(id)) this.left(id);
     for (const id of ids) if (!this.pending.has(id)) await this.#readBuild(id);
   }
 
   readHosts(): Promise<void> {
-    return this.#syncHosts(false);
+    return this.#hosts.readAll({ withCaches: false });
   }
 
-  /** Takes in what an event says has changed. */
-  async apply(event: PoolEvent): Promise<void> {
-    if (event.type === 'limits') return this.#deps.allowances.read();
-    if (event.type === 'host' || event.type === 'caches') return this.#readHost(event.host, event.type === 'caches');
-    if (event.type !== 'build') return;
-    if (event.state === 'queued') await this.#readBuild(event.id);
-    else this.left(event.id);
-    // Assigned or ended: the host's slots have changed.
-    if (event.host) await this.#readHost(event.host, false);
+  /**
+   * Reads again what events say has changed: each build and host once, however many events are about it, so that a leader that has fallen
+   * behind catches up. Hosts are read after builds, as in `refresh`.
+   */
+  async apply(events: readonly PoolEvent[]): Promise<void> {
+    const builds = new Map<string, { readonly isQueued: boolean }>();
+    const hosts = new Map<string, ReadOptions>();
+    const changed = (name: string, withCaches: boolean) =>
+      hosts.set(name, { withCaches: withCaches || (hosts.get(name)?.withCaches ?? false) });
+    for (const event of events) {
+      if (event.type === 'host' || event.type === 'caches') changed(event.host, event.type === 'caches');
+      if (event.type !== 'build') continue;
+      builds.set(event.id, { isQueued: event.state === 'queued' });
+      // The build was assigned or has ended, so the host's free slots have changed.
+      if (event.host) changed(event.host, false);
+    }
+    if (events.some(({ type }) => type === 'limits')) await this.#deps.allowances.read();
+    for (const [id, { isQueued }] of builds) {
+      if (isQueued) await this.#readBuild(id);
+      else this.left(id);
+    }
+    await this.#hosts.read(hosts);
   }
 
-  /** The build waits no longer. */
+  /** Removes a build that no longer waits. */
   left(id: string): void {
     this.#offered.delete(id);
     if (this.pending.delete(id) && !this.#withheld.delete(id)) this.#pool.buildLeft(id, this.now);
   }
 
-  /** Whether a host that lives still runs an attempt of the build that Redis doesn't know, and is about to stop it. */
+  /** Whether a live host still runs an attempt of the build that Redis has lost, and is about to stop it. */
   isStopping(id: string): boolean {
     return [...this.hosts.values()].some(({ alive, stale }) => alive && stale?.includes(id));
   }
 
-  /** Why placement isn't told of a build that waits; undefined where it is. */
+  /** Why a waiting build is withheld from placement; undefined if it isn't. */
   withheld(id: string): Exhausted | undefined {
     return this.#withheld.get(id);
   }
 
-  /** Tells placement of those that may be given to a host, and of no others. */
+  /** Offers placement the builds that are within their limits and withholds the others. */
   applyLimits(): void {
     if (!this.#deps.allowances.areAny && this.#withheld.size === 0) return;
     for (const [id, { build, owners }] of this.pending) {
-      if (this.#withheld.has(id) || this.#deps.allowances.exhausted(owners)) this.#limit(id, build, owners);
+      if (this.#withheld.has(id) || this.#deps.allowances.exhausted(owners)) this.#offer(id, build, owners);
     }
   }
 
-  /** Tells placement of a build, or withholds it. */
-  #limit(id: string, build: PendingBuild, owners: Owners): void {
+  /** Records that the build has its slots on the host. */
+  assigned({ build, owners }: WaitingBuild, host: string): void {
+    this.pending.delete(build.id);
+    this.#offered.delete(build.id);
+    this.#hosts.assigned(build, owners, host);
+  }
+
+  /**
+   * Stores what was learned since the last call.
+   * @throws NotLeader
+   */
+  async saveLearned(fencingToken: string): Promise<void> {
+    const { learned } = this.#hosts;
+    if (learned.size === 0) return;
+    const names = [...learned];
+    const repos = names.flatMap((name) => {
+      const repo = this.#pool.learnedRepo(name);
+      return repo ? [[name, repo] as const] : [];
+    });
+    if ((await this.#deps.learned.save(this.#pool.learned, repos, fencingToken)) === 'not_leader')
+      throw new NotLeader();
+    for (const name of names) learned.delete(name);
+  }
+
+  #newHosts(): KnownHosts {
+    const { allowances, builds, hosts } = this.#deps;
+    return new KnownHosts({
+      ...{ allowances, builds, hosts, pool: this.#pool },
+      now: () => this.now,
+      onFound: (id) => this.left(id),
+    });
+  }
+
+  async #readBuild(id: string): Promise<void> {
+    const build = await this.#understood(id);
+    if (!build || !waitsForHost(build.record)) return this.left(id);
+    const waiting = pendingBuild(build);
+    const owners = ownersOf(build.record);
+    this.pending.set(id, { build: waiting, owners, attempt: build.record.attempts.length + 1 });
+    this.#offer(id, waiting, owners);
+  }
+
+  /** Offers a build to placement, or withholds it if its owners have reached a limit. */
+  #offer(id: string, build: PendingBuild, owners: Owners): void {
     const exhausted = this.#deps.allowances.exhausted(owners);
     if (exhausted) {
       if (!this.#withheld.has(id)) this.#pool.buildLeft(id, this.now);
@@ -146,48 +195,7 @@ export class PoolView {
     this.#offered.add(id);
   }
 
-  /** The build has got its slots on the host. */
-  assigned({ build: { id, repo, team, weight }, owners }: WaitingBuild, host: string): void {
-    this.pending.delete(id);
-    this.#offered.delete(id);
-    this.#deps.allowances.began(id, owners);
-    this.#runningOn(host).add(id);
-    const { now } = this;
-    this.#pool.attemptStarted({ build: id, host, repo, team, weight, startedAt: now }, now);
-  }
-
-  /**
-   * Stores what was learned since the last time.
-   * @throws NotLeader
-   */
-  async saveLearned(fencingToken: string): Promise<void> {
-    if (this.#learned.size === 0) return;
-    const names = [...this.#learned];
-    const repos = names.flatMap((name) => {
-      const learned = this.#pool.learnedRepo(name);
-      return learned ? [[name, learned] as const] : [];
-    });
-    if ((await this.#deps.learned.save(this.#pool.learned, repos, fencingToken)) === 'not_leader')
-      throw new NotLeader();
-    for (const name of names) this.#learned.delete(name);
-  }
-
-  #runningOn(host: string): Set<string> {
-    const running = this.#running.get(host) ?? new Set();
-    this.#running.set(host, running);
-    return running;
-  }
-
-  async #readBuild(id: string): Promise<void> {
-    const build = await this.#understood(id);
-    if (!build || !waitsForHost(build.record)) return this.left(id);
-    const waiting = pendingBuild(build);
-    const owners = ownersOf(build.record);
-    this.pending.set(id, { build: waiting, owners, attempt: build.record.attempts.length + 1 });
-    this.#limit(id, waiting, owners);
-  }
-
-  /** A build whose request is of another version waits for a scheduler that understands it, and holds up no other. */
+  /** Reads a build. One whose request is of a newer version waits for a newer scheduler and doesn't block the others. */
   async #understood(id: string): Promise<StoredBuild | undefined> {
     try {
       return await this.#deps.builds.get(id);
@@ -197,100 +205,4 @@ export class PoolView {
       return undefined;
     }
   }
-
-  async #readHost(name: string, withCaches: boolean): Promise<void> {
-    const host = await this.#deps.hosts.get(name);
-    if (host) await this.#sync(host, withCaches);
-    else this.#gone(name);
-  }
-
-  async #syncHosts(withCaches: boolean): Promise<void> {
-    const hosts = await this.#deps.hosts.list();
-    const names = new Set(hosts.map(({ report }) => report.name));
-    for (const host of hosts) await this.#sync(host, withCaches);
-    for (const name of [...this.hosts.keys()]) if (!names.has(name)) this.#gone(name);
-  }
-
-  /** Tells placement what is new about the host. */
-  async #sync(host: HostState, withCaches: boolean): Promise<void> {
-    const { name } = host.report;
-    this.hosts.set(name, host);
-    if (!host.alive) return this.#left(name);
-    const view = viewOf(host);
-    const told = this.#told.get(name);
-    const words = JSON.stringify(view);
-    if (told?.view !== words) this.#pool.hostUp(view, this.now);
-    const isNew = told === undefined;
-    const caches = isNew || withCaches ? JSON.stringify([...host.caches]) : told.caches;
-    // Before what runs there: an attempt is expected to run as long as the caches that it finds let it.
-    if (told?.caches !== caches) this.#pool.cachesReported(name, host.caches, this.now);
-    this.#told.set(name, { view: words, caches });
-    const running = this.#runningOn(name);
-    const held = new Map(host.held.map(({ buildId, weight }) => [buildId, weight]));
-    for (const build of running) if (!held.has(build)) await this.#ended(build, host);
-    for (const [build, weight] of held) if (!running.has(build)) await this.#found(build, name, weight);
-  }
-
-  #gone(name: string): void {
-    this.hosts.delete(name);
-    this.#left(name);
-  }
-
-  #left(name: string): void {
-    if (!this.#told.delete(name)) return;
-    this.#pool.hostGone(name, this.now);
-    for (const build of this.#runningOn(name)) this.#deps.allowances.ended(build);
-    this.#running.delete(name);
-  }
-
-  /** A build holds slots that this leader didn't give it. */
-  async #found(id: string, host: string, weight: number): Promise<void> {
-    const record = await this.#deps.builds.record(id);
-    if (!record) return;
-    const { team } = record;
-    const repo = cacheKey(record);
-    const startedAt = currentAttempt(record)?.assignedAt ?? this.now;
-    this.#runningOn(host).add(id);
-    this.#deps.allowances.began(id, ownersOf(record));
-    this.#pool.attemptStarted({ build: id, host, repo, team, weight, startedAt }, this.now);
-  }
-
-  /** An attempt has given its slots back: what it tells of its repo's builds is learned. */
-  async #ended(id: string, host: HostState): Promise<void> {
-    // First, for it may fail: then the attempt is still known here, and its end is taken in the next time.
-    const record = await this.#deps.builds.record(id);
-    this.#runningOn(host.report.name).delete(id);
-    this.#deps.allowances.ended(id);
-    const attempt = record?.attempts.findLast((one) => one.host === host.report.name && one.endedAt !== undefined);
-    const { startedAt, endedAt, end } = attempt ?? {};
-    // A build that failed may have done so at its first step; a lost or canceled one says nothing at all.
-    const runMs =
-      end === 'succeeded' && startedAt !== undefined && endedAt !== undefined ? endedAt - startedAt : undefined;
-    const bytes = record && host.caches.get(cacheKey(record))?.bytes;
-    const repo = this.#pool.attemptEnded(id, { runMs, keepsCache: runMs !== undefined, bytes }, this.now);
-    if (repo !== undefined) this.#learned.add(repo);
-  }
-}
-
-function ownersOf({ team, submitter }: BuildRecord): Owners {
-  return { team, submitter };
-}
-
-function viewOf({ report, cordoned, draining, serves }: HostState): HostView {
-  const { name, slots, platforms, labels, trust, accepting, cacheBudgetBytes, cacheBudgets } = report;
-  const { isolation, domainsAway } = report;
-  return {
-    name,
-    slots,
-    platforms,
-    labels,
-    trust,
-    cordoned,
-    draining: draining || !accepting,
-    cacheBudgetBytes,
-    cacheBudgets,
-    isolation,
-    domain: serves,
-    domainsAway,
-  };
 }

@@ -1,3 +1,4 @@
+import type { PoolEvent } from '@kiln/contracts';
 import { type LimitDefaults, limitDefaults } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
@@ -15,21 +16,21 @@ import {
   type PoolEvents,
 } from '@kiln/state';
 import { Allowances } from './allowances.ts';
-import { Caretaker } from './caretaker.ts';
 import { Dispatcher } from './dispatcher.ts';
+import { Housekeeper } from './housekeeper.ts';
 import { PoolView } from './pool-view.ts';
 import { Settling } from './settling.ts';
 
 export interface SchedulerConfig {
-  /** How long the lease of leadership lasts without renewal, ms. */
+  /** How long the leader's lease lasts without renewal, ms. */
   readonly leaderTtlMs: number;
-  /** How often the leader looks for dead hosts and places anew without any event, ms. */
+  /** How often the leader checks for lost hosts and runs a placement pass without any event, ms. */
   readonly tickMs: number;
   /** How long an ended build is kept, ms. */
   readonly buildRetentionMs: number;
-  /** How long a host that lives may hold an attempt that it reports it doesn't run, ms; longer than a host's lease. Default: a minute. */
+  /** How long a live host may hold an attempt that, by its own reports, it doesn't run, ms; longer than a host's lease. Default: a minute. */
   readonly idleAttemptMs?: number;
-  /** What teams and credentials may do, unless something is set for them by themselves. */
+  /** Limits of teams and tokens that have none of their own. */
   readonly limits: LimitDefaults;
 }
 
@@ -41,35 +42,34 @@ export const DEFAULT_SCHEDULER: SchedulerConfig = {
 };
 
 export interface SchedulerDeps {
-  readonly builds: BuildStore;
-  readonly attempts: AttemptStore;
-  readonly hosts: HostStore;
-  readonly pending: PendingStore;
-  readonly followUps: FollowUps;
-  readonly history: HistoryStore;
-  readonly learned: LearnedStore;
-  readonly limits: LimitStore;
-  readonly queues: AttemptQueues;
-  readonly events: PoolEvents;
-  readonly leadership: Leadership;
+  readonly builds: Pick<BuildStore, 'get' | 'record'>;
+  readonly attempts: Pick<AttemptStore, 'reclaim'>;
+  readonly hosts: Pick<HostStore, 'get' | 'list' | 'idle' | 'purgeLost'>;
+  readonly pending: Pick<PendingStore, 'queuedIds' | 'assignedIds' | 'assign' | 'explain'>;
+  readonly followUps: Pick<FollowUps, 'run'>;
+  readonly history: Pick<HistoryStore, 'purge'>;
+  readonly learned: Pick<LearnedStore, 'load' | 'save'>;
+  readonly limits: Pick<LimitStore, 'all'>;
+  readonly queues: Pick<AttemptQueues, 'enqueue'>;
+  readonly events: Pick<PoolEvents, 'subscribe'>;
+  readonly leadership: Pick<Leadership, 'hold' | 'release' | 'server'>;
   readonly log: Logger;
   readonly now?: () => number;
-  /** Called after each round in which it led, or saw that another does. */
+  /** Called after each round that succeeded, whether this scheduler leads or another one does. */
   readonly onRound?: () => void;
 }
 
 export interface RunningScheduler {
-  /** Stops placing and gives the lease up. */
+  /** Stops placing and releases the leader's lease. */
   close(): Promise<void>;
 }
 
-/** Jobs of assigned builds are looked after, and old builds forgotten, once in so many ticks. */
+/** The leader restores jobs, reclaims idle attempts and purges expired builds once in this many ticks. */
 const HOUSEKEEPING_TICKS = 10;
 const IDLE_ATTEMPT_MS = 60_000;
 
 /**
- * Starts a scheduler. Several may run; the one that leads places builds and takes back what dead hosts held, the others wait for
- * its lease to end.
+ * Starts a scheduler. Several may run: the leader places builds and reclaims those of lost hosts, the others wait for its lease to end.
  */
 export function startScheduler(config: SchedulerConfig, deps: SchedulerDeps): RunningScheduler {
   const scheduler = new Scheduler(config, deps);
@@ -83,22 +83,23 @@ class Scheduler implements RunningScheduler {
   readonly #now: () => number;
   readonly #view: PoolView;
   readonly #dispatcher: Dispatcher;
-  readonly #caretaker: Caretaker;
+  readonly #housekeeper: Housekeeper;
   readonly #settling = new Settling();
   #token: string | undefined;
-  /** The token of the leadership for which the view was built: whoever leads with another one doesn't place yet. */
+  /** The fencing token under which the view was built; nothing is placed while the current token is another one. */
   #viewToken: string | undefined;
   #ticks = 0;
-  /** Something failed: what was missed by that is looked after at the next tick. */
+  /** Something failed; the next tick compares the view with Redis and does all periodic work. */
   #overdue = false;
   #closed = false;
   #timer: NodeJS.Timeout | undefined;
   #subscription: Disposable | undefined;
-  /** Everything that touches the view runs one after the other. */
+  /** Serializes everything that touches the view. */
   #work: Promise<void> = Promise.resolve();
-  #passDue = false;
-  /** Beside that: it takes long where there is much, and touches nothing of the view. */
-  #forgetting: Promise<void> | undefined;
+  /** Events that aren't applied yet. */
+  readonly #events: PoolEvent[] = [];
+  /** Purging runs beside that: it may take long, and it doesn't touch the view. */
+  #purging: Promise<void> | undefined;
   readonly #stop = new AbortController();
 
   constructor(config: SchedulerConfig, deps: SchedulerDeps) {
@@ -108,16 +109,14 @@ class Scheduler implements RunningScheduler {
     const allowances = new Allowances(config.limits, deps.limits);
     this.#view = new PoolView({ ...deps, allowances, now: this.#now });
     this.#dispatcher = new Dispatcher(this.#view, { ...deps, allowances });
-    this.#caretaker = new Caretaker(deps);
+    this.#housekeeper = new Housekeeper(deps);
   }
 
   start(): void {
     this.#subscription = this.#deps.events.subscribe((event) => {
       if (this.#token === undefined) return;
-      this.#enqueue(async () => {
-        await this.#view.apply(event);
-        this.#schedulePass();
-      });
+      this.#events.push(event);
+      this.#scheduleEvents();
     });
     this.#enqueue(() => this.#tick());
   }
@@ -128,7 +127,7 @@ class Scheduler implements RunningScheduler {
     clearTimeout(this.#timer);
     this.#subscription?.[Symbol.dispose]();
     await this.#work;
-    await this.#forgetting;
+    await this.#purging;
     if (this.#token !== undefined) await this.#deps.leadership.release();
   }
 
@@ -138,7 +137,7 @@ class Scheduler implements RunningScheduler {
     });
   }
 
-  /** A failed piece of work is said and left: while it is overdue, the next tick compares everything with Redis, and does what is missing. */
+  /** Runs `work` and logs its failure. Returns whether it succeeded. */
   async #attempt(work: () => Promise<void>): Promise<boolean> {
     try {
       await work();
@@ -150,26 +149,23 @@ class Scheduler implements RunningScheduler {
     }
   }
 
-  /** Several events in a row are answered by one pass. */
-  #schedulePass(): void {
-    if (this.#passDue) return;
-    this.#passDue = true;
-    this.#enqueue(() => {
-      this.#passDue = false;
-      return this.#pass();
-    });
+  /** Applies all events that arrive before their turn together, followed by one pass. */
+  #scheduleEvents(): void {
+    if (this.#events.length > 1) return;
+    this.#enqueue(() => this.#view.apply(this.#events.splice(0)));
+    this.#enqueue(() => this.#pass());
   }
 
   async #pass(): Promise<void> {
     if (this.#token === undefined || this.#token !== this.#viewToken) return;
-    await this.#caretaker.followUp();
+    await this.#housekeeper.followUp();
     if (this.#settling.isOver(this.#view.hosts, this.#view.now)) await this.#dispatcher.dispatch(this.#token);
   }
 
-  #forgetOld(): void {
+  #purgeExpired(): void {
     const endedBy = this.#now() - this.#config.buildRetentionMs;
-    this.#forgetting ??= this.#caretaker.forgetOld(endedBy, this.#stop.signal).finally(() => {
-      this.#forgetting = undefined;
+    this.#purging ??= this.#housekeeper.purgeExpired(endedBy, this.#stop.signal).finally(() => {
+      this.#purging = undefined;
     });
   }
 
@@ -200,21 +196,21 @@ class Scheduler implements RunningScheduler {
       await this.#view.rebuild();
       this.#viewToken = token;
     } else if (housekeeping) {
-      // Events may be trimmed while a leader is away from Redis; the truth is read anew now and then.
+      // Events may be trimmed while a leader is cut off from Redis.
       await this.#view.refresh();
     }
-    if (housekeeping) this.#forgetOld();
+    if (housekeeping) this.#purgeExpired();
     for (const work of this.#chores(token, housekeeping)) this.#overdue = !(await this.#attempt(work)) || this.#overdue;
-    // Kept until it is saved: nothing is overdue by that.
+    // Estimates are kept until they are saved, so a failure makes nothing overdue.
     await this.#attempt(() => this.#view.saveLearned(token));
   }
 
-  /** What a round is for, beside its events; none of it keeps the rest from being done. */
+  /** The work of a round beside its events. If one part fails, the others still run. */
   #chores(token: string, housekeeping: boolean): (() => Promise<void>)[] {
     const { idleAttemptMs = IDLE_ATTEMPT_MS } = this.#config;
-    const often = [() => this.#caretaker.takeBack(this.#view, this.#settling, token), () => this.#pass()];
+    const often = [() => this.#housekeeper.reclaimLost(this.#view, this.#settling, token), () => this.#pass()];
     if (!housekeeping) return often;
-    const idle = () => this.#caretaker.takeBackIdle(this.#view, idleAttemptMs, token);
-    return [...often, idle, () => this.#caretaker.restoreJobs()];
+    const idle = () => this.#housekeeper.reclaimIdle(this.#view, idleAttemptMs, token);
+    return [...often, idle, () => this.#housekeeper.restoreJobs()];
   }
 }

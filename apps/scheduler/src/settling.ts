@@ -1,24 +1,28 @@
 import type { HostState, ServerRun } from '@kiln/state';
 
-/** How long a host's lease is taken to last that doesn't say, ms: the workers' default. */
+/** The lease assumed for a host that doesn't report one, ms: the workers' default. */
 const DEFAULT_LEASE_MS = 15_000;
 
 /**
- * The time after another Redis server has taken the place of the one before: a replica that Sentinel put there, a restarted or a restored
- * one. It may have lost the last writes: an assignment, of which a host runs the attempt all the same, or the renewal of a lease. Until each host
- * has reported to this server, and was told by the answer what isn't its own, or its lease of before has surely ended, so that it has
- * stopped by itself, nothing is taken back from it; and until that holds of all hosts nothing is placed: no build is given to a second host
- * while the first may still run it. ADR 8 has the reasons.
+ * Holds back reclaiming and placement after another Redis server took over: a replica promoted by Sentinel, or a restarted or restored
+ * server. It may have lost the last writes, such as an assignment whose attempt a host is running, or the renewal of a lease.
+ *
+ * A host is settled once it has reported to the new server, whose answer says which attempts it no longer owns, or once its old lease has
+ * surely ended, so that it has stopped by itself. Nothing is reclaimed from a host that isn't settled, and nothing is placed until all hosts
+ * are: no build is assigned to a second host while the first may still run it. See ADR 8.
  */
 export class Settling {
   #server: ServerRun | undefined;
-  /** ms since the epoch, by this process' clock, from which the leases of before count. */
+  /** When the old leases began at the latest, ms since the epoch by this process's clock. */
   #since = 0;
-  /** Hosts as this leader knew them before; Redis may have forgotten them. */
+  /** Hosts that this leader knew before the change; the new server may have lost them. */
   #before: ReadonlyMap<string, HostState> = new Map();
   #settled = true;
 
-  /** Takes in which server answers, at `now`; true where it is another one than this leader knew. `hosts`: as they were known until now. */
+  /**
+   * Notes which server answers at `now`. Returns true if it isn't the one that this leader knew.
+   * @param hosts the hosts as known so far
+   */
   note(server: ServerRun | undefined, hosts: ReadonlyMap<string, HostState>, now: number): boolean {
     if (server === undefined || server.id === this.#server?.id) return false;
     const isKnownBefore = this.#server !== undefined;
@@ -37,7 +41,7 @@ export class Settling {
     return this.#settled;
   }
 
-  /** Whether what the host holds may be taken back, where its lease is over. */
+  /** Whether the host's attempts may be reclaimed once its lease is over. */
   isSettled(host: HostState | undefined, now: number): boolean {
     if (this.#settled || host === undefined || host.left) return true;
     return host.serverRun === this.#server?.id || now - this.#since >= (host.leaseTtlMs ?? DEFAULT_LEASE_MS);

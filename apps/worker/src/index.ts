@@ -1,21 +1,8 @@
-export type {
-  AttemptSource,
-  ExecuteRequest,
-  Executor,
-  ExecutorInventory,
-  ExecutorSource,
-  StopReason,
-} from './executor.ts';
-export { JoinFailed } from './join.ts';
+export type { ExecuteRequest, Executor, ExecutorInventory, ExecutorSource, StopReason } from './engine/executor.ts';
+export { JoinFailed } from './join/join.ts';
 export { diskOf, type RunningHost, runHost } from './run-host.ts';
-export { type WorkerSettings, workerSettings } from './settings.ts';
-export { checkTrust, idleSettings, trustEnv, trustSettings } from './trust-settings.ts';
-export {
-  DEFAULT_BUILDER_IDLE_MS,
-  DEFAULT_INVENTORY_EVERY_MS,
-  DEFAULT_LEASE,
-  type RunningWorker,
-  startWorker,
-  type WorkerConfig,
-  type WorkerDeps,
-} from './worker.ts';
+export { checkLease, reportEnv, reportSettings } from './settings/report-settings.ts';
+export { builderEnv, type WorkerSettings, workerEnv, workerSettings } from './settings/settings.ts';
+export { checkTrust, idleSettings, trustEnv, trustSettings } from './settings/trust-settings.ts';
+export { type RunningWorker, startWorker } from './worker.ts';
+export type { WorkerDeps, WorkerOptions } from './worker-options.ts';

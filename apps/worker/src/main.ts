@@ -1,6 +1,6 @@
 import { runApp, settingsOrExit } from '@kiln/runtime';
 import { runHost } from './run-host.ts';
-import { workerSettings } from './settings.ts';
+import { workerSettings } from './settings/settings.ts';
 
 const settings = settingsOrExit(() => workerSettings(process.env));
 

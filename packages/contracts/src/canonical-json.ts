@@ -1,4 +1,4 @@
-/** JSON with sorted keys: equal texts for equal values, however they were written. */
+/** Formats JSON with sorted keys, so that equal values give equal texts. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, held: unknown) =>
     typeof held === 'object' && held !== null && !Array.isArray(held)

@@ -19,7 +19,7 @@ export {
   MAX_PUBLISHED_REPOS,
 } from './caches/host-inventory.ts';
 export { canonicalJson } from './canonical-json.ts';
-export { expandBraces, glob } from './config/glob.ts';
+export { glob } from './config/glob.ts';
 export { kilnConfigJsonSchema } from './config/json-schema.ts';
 export { type KilnConfig, type KilnImage, type KilnTriggers, kilnConfig } from './config/kiln-config.ts';
 export { type RepoSettings, repoSettings } from './config/repo-settings.ts';
@@ -45,10 +45,12 @@ export {
 export {
   type ConnectedRepository,
   type ConnectionRequest,
+  type ConnectionSecretRotation,
   type ConnectionView,
   connectionList,
   connectionName,
   connectionRequest,
+  connectionSecretRotation,
   connectionView,
   forgeAddresses,
   forgeName,
@@ -73,10 +75,12 @@ export {
   WEBHOOK_EVENTS,
   type WebhookEvent,
   type WebhookRequest,
+  type WebhookSecretRotation,
   type WebhookView,
   webhookId,
   webhookList,
   webhookRequest,
+  webhookSecretRotation,
   webhookView,
 } from './hooks/webhook.ts';
 export {

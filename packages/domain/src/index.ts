@@ -1,4 +1,4 @@
-export { type ClaimRule, firstMatch, globMatches } from './access/claim-rules.ts';
+export { type ClaimRule, firstMatch } from './access/claim-rules.ts';
 export {
   ALL_TEAMS,
   ANONYMOUS,
@@ -49,7 +49,15 @@ export {
   type Outcome,
   transition,
 } from './build/transition.ts';
-export { type GitComplaint, type GitFault, readGitComplaint } from './git/git-complaint.ts';
+export { classifyGitError, type GitError, type GitFault } from './git/git-error.ts';
+export {
+  type ImageReference,
+  parseReference,
+  type ReferenceParts,
+  repositoryName,
+  splitReference,
+  taggedName,
+} from './image/reference.ts';
 export {
   type DomainOwner,
   type DomainParts,
@@ -127,7 +135,9 @@ export {
 } from './secrets/choose-secrets.ts';
 export { isMasked, MIN_MASKED_CHARS } from './secrets/masking.ts';
 export { SECRET_KINDS, type SecretIdentity, type SecretInfo, type SecretKind } from './secrets/stored-secret.ts';
+export { expandBraces, type GlobVerdict, matchGlobs } from './text/glob.ts';
 export { trim, trimEnd } from './text/trim.ts';
+export { parseBytes, parseDuration } from './text/units.ts';
 export {
   type AttemptWindow,
   type LayerRecord,

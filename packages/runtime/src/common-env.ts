@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { InvalidEnvironment, wholeNumber } from './env.ts';
 
-/** Settings that every process of a pool has. */
+/** Settings that every process of a pool reads. */
 export const commonEnv = {
   KILN_REDIS_URL: z
     .string('a Redis URL: redis://, rediss://, unix:// or redis+sentinel://')
@@ -33,8 +33,8 @@ export const commonEnv = {
 const KEY_BYTES = 32;
 
 /**
- * The keys that seal secrets, from `KILN_SECRET_KEY` or the file that `KILN_SECRET_KEY_FILE` names. The first seals, all open: a new
- * one is put in front.
+ * Reads the keys for sealing secrets from `KILN_SECRET_KEY`, or from the file that `KILN_SECRET_KEY_FILE` names. The first one seals and
+ * all of them open, so a new key is added at the front.
  * @throws InvalidEnvironment
  */
 export function secretKeys(env: {
@@ -44,7 +44,7 @@ export function secretKeys(env: {
   return parseSecretKeys(valueOrFile('KILN_SECRET_KEY', env.KILN_SECRET_KEY, env.KILN_SECRET_KEY_FILE));
 }
 
-/** Keys in base64, with commas or line ends between; lines that begin with # don't count. @throws InvalidEnvironment */
+/** Parses keys in base64, separated by commas or line ends. Lines that begin with # are ignored. @throws InvalidEnvironment */
 export function parseSecretKeys(text: string, name = 'KILN_SECRET_KEY'): Buffer[] {
   const keys = text
     .split('\n')
@@ -55,19 +55,20 @@ export function parseSecretKeys(text: string, name = 'KILN_SECRET_KEY'): Buffer[
     .map((part) => Buffer.from(part, 'base64'));
   const wrong = keys.findIndex((key) => key.length !== KEY_BYTES);
   if (keys.length > 0 && wrong < 0) return keys;
-  const which = keys.length > 1 ? ` as its key ${wrong + 1}` : '';
+  const which = keys.length > 1 ? ` for key ${wrong + 1}` : '';
   throw new InvalidEnvironment(
-    `${name}: holds ${keys[wrong]?.length ?? 0} bytes${which}, expected ${KEY_BYTES} in base64, such as: openssl rand -base64 ${KEY_BYTES}`,
+    `${name}: got ${keys[wrong]?.length ?? 0} bytes${which}, expected ${KEY_BYTES} in base64, such as: openssl rand -base64 ${KEY_BYTES}`,
   );
 }
 
-/** The text from which `parseSecretKeys` makes these keys. */
+/** Formats keys for `parseSecretKeys`. */
 export function formatSecretKeys(keys: readonly Buffer[]): string {
   return keys.map((key) => key.toString('base64')).join(',');
 }
 
 /**
- * A secret setting: the variable itself, or the content of the file that `<variable>_FILE` names. `nameOf` as in `readEnv`.
+ * Reads a secret setting: the value of the variable, or the content of the file that `<variable>_FILE` names.
+ * @param nameOf as for `readEnv`
  * @throws InvalidEnvironment
  */
 export function valueOrFile(
@@ -83,12 +84,12 @@ export function valueOrFile(
   }
   if (value !== undefined) return value;
   if (file === undefined)
-    throw new InvalidEnvironment(`${name}: holds nothing, expected a value, or ${fileName} to name a file with it`);
+    throw new InvalidEnvironment(`${name}: got nothing, expected a value, or ${fileName} to name a file with it`);
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (error) {
     throw new InvalidEnvironment(
-      `${fileName}: holds ${JSON.stringify(file)}, expected a readable file (${(error as Error).message})`,
+      `${fileName}: got ${JSON.stringify(file)}, expected a readable file (${(error as Error).message})`,
     );
   }
 }

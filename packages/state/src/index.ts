@@ -28,6 +28,7 @@ export { UsageStore } from './caches/usage-store.ts';
 export { type EndedBuild, type EndedRef, HistoryClaimLost, HistoryStore } from './history/history-store.ts';
 export { type ConnectionSecrets, ConnectionStore, type StoredConnection } from './hooks/connection-store.ts';
 export { type DeliveryFilter, DeliveryStore, type NewDelivery, type StoredDelivery } from './hooks/delivery-store.ts';
+export type { PreviousSecret } from './hooks/previous-secret.ts';
 export { type FixedReport, ReportStore, type ReportTarget, type StoredReport } from './hooks/report-store.ts';
 export { type Subject, SubjectStore } from './hooks/subject-store.ts';
 export { type NewMessage, type StoredMessage, type StoredWebhook, WebhookStore } from './hooks/webhook-store.ts';
@@ -49,17 +50,18 @@ export {
 } from './logs/log-store.ts';
 export { LogTail } from './logs/log-tail.ts';
 export { openState, type State, type StateOptions } from './open-state.ts';
+export { isPassing, persist } from './persist.ts';
 export { type Learned, LearnedStore } from './placement/learned-store.ts';
 export { type AttemptConsumer, AttemptQueues, consumeAttempts } from './queue/attempt-queue.ts';
 export { type ConsumeOptions, HookQueues, type JobConsumer, type JobTry, RetryLater } from './queue/hook-queues.ts';
 export { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptions } from './redis/connect.ts';
 export type { EventGroupOptions } from './redis/event-group.ts';
-export { Keys } from './redis/keys.ts';
+export type { Keys } from './redis/keys.ts';
 export { isOutOfMemory, type LiveLogSettings, Memory, type MemoryState, StoreFull } from './redis/memory.ts';
-export { isPassing, persist } from './redis/persist.ts';
 export { PoolEvents } from './redis/pool-events.ts';
 export type { ReplicaState } from './redis/replicas.ts';
 export { NotReplicated, Replication } from './redis/replication.ts';
+export { Resealer, type Resealing } from './reseal.ts';
 export { type DueSchedule, InvalidCron } from './schedules/schedule-clock.ts';
 export {
   type LastRun,
@@ -70,12 +72,11 @@ export {
 } from './schedules/schedule-store.ts';
 export { BuildSecretReader, type BuildSecrets, type TeamSecretWishes } from './secrets/build-secrets.ts';
 export { SecretsUnavailable, TooManySecrets } from './secrets/errors.ts';
-export { Resealer, type Resealing } from './secrets/reseal.ts';
 export { SealBroken, Sealer } from './secrets/sealer.ts';
 export type { RegistryLogin, SecretContent } from './secrets/secret-content.ts';
 export { type NewSecret, SecretStore, type StoredSecret } from './secrets/secret-store.ts';
 export { BlobTooLarge, StorageFull, StorageQuotaExceeded } from './storage/errors.ts';
-export { DEFAULT_BLOB_RESERVE_BYTES, MeteredBlobs, type MeteredBlobsParts } from './storage/metered-blobs.ts';
+export { DEFAULT_BLOB_RESERVE_BYTES, MeteredBlobs, type MeteredBlobsDeps } from './storage/metered-blobs.ts';
 export type { MeteredUpload, UploadAllowance } from './storage/metered-upload.ts';
 export { type StorageEntry, StorageLedger, type StorageShare } from './storage/storage-ledger.ts';
 export { storeArtifact } from './storage/store-artifact.ts';

@@ -1,19 +1,10 @@
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { apiForFile, redisForFile } from '../testing/for-file.ts';
 import { problemIn } from '../testing/problem-in.ts';
 import { TestApi } from '../testing/test-api.ts';
 
-let redis: TestRedis;
-let api: TestApi;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-  api = await TestApi.start({}, { redis });
-});
-afterAll(async () => {
-  await api[Symbol.asyncDispose]();
-  await redis[Symbol.asyncDispose]();
-});
+const redis = await redisForFile();
+const api = await apiForFile({}, { redis });
 
 const GIT = { source: { type: 'git', url: 'https://git.example/app' } };
 const BUILDS = ['builds:read', 'builds:write', 'logs:read'] as const;

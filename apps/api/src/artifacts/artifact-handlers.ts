@@ -34,7 +34,7 @@ export function artifactHandlers(
       if (!info || !blob) {
         const got = record.result?.artifact
           ? 'an artifact that is no longer kept'
-          : `a build that is ${record.state} and has none`;
+          : `a build in state ${record.state} without an artifact`;
         throw fieldProblem('artifact_not_found', 'id', got, 'a succeeded build with output.type artifact');
       }
       await sendBlob(response, blob, {

@@ -1,19 +1,9 @@
 import { artifactKey } from '@kiln/contracts';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TestApi } from '../testing/test-api.ts';
+import { describe, expect, test } from 'vitest';
+import { apiForFile, redisForFile } from '../testing/for-file.ts';
 
-let redis: TestRedis;
-let api: TestApi;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-  api = await TestApi.start({}, { redis });
-});
-afterAll(async () => {
-  await api[Symbol.asyncDispose]();
-  await redis[Symbol.asyncDispose]();
-});
+const redis = await redisForFile();
+const api = await apiForFile({}, { redis });
 
 describe('an artifact', () => {
   const put = (name: string, body: string) =>

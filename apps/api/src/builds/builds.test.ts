@@ -1,18 +1,14 @@
 import { Readable } from 'node:stream';
 import { type BuildPage, buildPage, buildView, hostList, placementView } from '@kiln/contracts';
 import { pendingBuild } from '@kiln/state';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { redisForFile } from '../testing/for-file.ts';
 import { tarOf } from '../testing/pack.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { TestApi } from '../testing/test-api.ts';
 
-let redis: TestRedis;
+const redis = await redisForFile();
 let api: TestApi;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 afterEach(() => api[Symbol.asyncDispose]());
 const start = async (config: Parameters<typeof TestApi.start>[0] = {}) => {
   api = await TestApi.start(config, { redis });
@@ -168,7 +164,7 @@ describe('canceling', () => {
     const { id } = await api.submit();
     const attempt = await api.run(id);
     const canceling = cancel(id);
-    await vi.waitFor(async () => expect((await api.view(id)).cancelRequestedAt).toBeDefined());
+    await vi.waitFor(async () => expect((await api.view(id)).cancelRequestedAt).toBeDefined(), PATIENT);
     await attempt.settle({ end: 'canceled', failure: { code: 'canceled', message: 'canceled' } });
     const answer = await canceling;
     expect(answer.status).toBe(200);
@@ -189,7 +185,7 @@ describe('canceling', () => {
     const { id } = await api.submit();
     const attempt = await api.run(id);
     const canceling = cancel(id);
-    await vi.waitFor(async () => expect((await api.view(id)).cancelRequestedAt).toBeDefined());
+    await vi.waitFor(async () => expect((await api.view(id)).cancelRequestedAt).toBeDefined(), PATIENT);
     await attempt.settle({ end: 'succeeded', result: { pushed: ['r/app:1'] } });
     expect(await (await canceling).json()).toMatchObject({
       state: 'succeeded',

@@ -1,16 +1,13 @@
 import { Readable } from 'node:stream';
 import { artifactKey, buildView, type LogRecord, placementView } from '@kiln/contracts';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
+import { redisForFile } from '../testing/for-file.ts';
+import { PATIENT } from '../testing/patient.ts';
+import { readUntil, textReader } from '../testing/read-until.ts';
 import { TestApi } from '../testing/test-api.ts';
 
-let redis: TestRedis;
+const redis = await redisForFile();
 let api: TestApi;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 afterEach(() => api[Symbol.asyncDispose]());
 const start = async (config: Parameters<typeof TestApi.start>[0] = {}) => {
   api = await TestApi.start(config, { redis });
@@ -122,13 +119,12 @@ describe('a build that shares a run', () => {
     const attempt = await api.run(run.id);
     await attempt.log(note(1));
     const answer = await api.fetch(`/v1/builds/${sharer.id}/logs?format=sse`);
-    const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
-    let text = '';
-    while (!text.includes('id: 1.1')) text += (await reader?.read())?.value ?? '';
+    const reader = textReader(answer);
+    let text = await readUntil(reader, 'id: 1.1');
     const canceled = await cancel(sharer.id);
     expect(canceled.status).toBe(200);
     expect(await canceled.json()).toMatchObject({ state: 'canceled', failure: { code: 'canceled' } });
-    for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) text += part.value;
+    for (let part = await reader.read(); !part.done; part = await reader.read()) text += part.value;
     expect(text).toContain('id: 1.2\nevent: end\n');
     expect((await log(sharer.id, 'format=ndjson', { 'last-event-id': '1.2' })).status).toBe(204);
     await attempt.log(note(2));
@@ -145,7 +141,7 @@ describe('a build that shares a run', () => {
     expect(released.status).toBe(200);
     expect(buildView.parse(await released.json())).toMatchObject({ state: 'running', releasedAt: expect.any(String) });
     const last = cancel(sharer.id);
-    await expect.poll(async () => (await api.view(run.id)).cancelRequestedAt).toBeDefined();
+    await expect.poll(async () => (await api.view(run.id)).cancelRequestedAt, PATIENT).toBeDefined();
     expect((await api.view(sharer.id)).state).toBe('queued');
     await attempt.settle(CANCELED);
     await followUp();

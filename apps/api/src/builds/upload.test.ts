@@ -1,23 +1,19 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { type BuildView, contextKey } from '@kiln/contracts';
-import { TestRedis } from '@kiln/state/testing';
 import { climbingLinks, rawTar, twofoldTar } from '@kiln/trees/testing';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { redisForFile } from '../testing/for-file.ts';
 import { type Packed, tarOf } from '../testing/pack.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { TestApi } from '../testing/test-api.ts';
 import { expectRefusal, type Part, REQUEST_PART, UPLOAD, uploadTo } from '../testing/upload-form.ts';
 
-let redis: TestRedis;
+const redis = await redisForFile();
 let api: TestApi;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 afterEach(async () => {
   // However the uploads ended, none leaves a temporary file.
-  await vi.waitFor(async () => expect(await api.temps()).toEqual([]));
+  await vi.waitFor(async () => expect(await api.temps()).toEqual([]), PATIENT);
   await api[Symbol.asyncDispose]();
 });
 

@@ -22,7 +22,7 @@ type ArchivedHistory = Pick<HistoryStore, 'claim' | 'release' | 'ended' | 'read'
 
 /**
  * Moves ended builds out of Redis: writes the documents of many builds into one blob, then shrinks each build in Redis to what lists need.
- * Until then a build is whole in Redis. A process that dies in between leaves an unreferenced blob, which `sweepDocuments` deletes later.
+ * Until then a build is whole in Redis. A process that dies in between leaves an unreferenced blob, which `pruneDocuments` deletes later.
  */
 export class BuildArchiver {
   readonly #history: ArchivedHistory;

@@ -1,12 +1,14 @@
 import { type BuildView, HISTORY_PREFIX } from '@kiln/contracts';
 import { type HistoryStore, openState } from '@kiln/state';
-import { FaultyRedis, TestRedis } from '@kiln/state/testing';
+import { FaultyRedis } from '@kiln/state/testing';
 import { pino } from 'pino';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { redisForFile } from '../testing/for-file.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { TestApi } from '../testing/test-api.ts';
 import { BuildArchiver } from './archive-builds.ts';
 import { BuildDocuments } from './build-documents.ts';
-import { sweepDocuments } from './sweep-documents.ts';
+import { pruneDocuments } from './prune-documents.ts';
 import { wholeBuilds } from './whole-builds.ts';
 
 const quiet = pino({ level: 'silent' });
@@ -15,13 +17,8 @@ const LATER = Date.now() + 3_600_000;
 /** Too large to stay in Redis. */
 const LARGE = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`ARG_${i}`, `${i * 104_729}`]));
 
-let redis: TestRedis;
+const redis = await redisForFile();
 let api: TestApi;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 
 beforeEach(async () => {
   const started = await TestApi.start({ archiveIntervalMs: 50, historyIntervalMs: 3_600_000 }, { redis });
@@ -136,7 +133,7 @@ describe('the archiver', () => {
       { buildArchiveMs: 0, historyIntervalMs: 20 },
       { redis, namespace, blobDir: api.dir },
     );
-    await expect.poll(async () => (await api.state.builds.get(id))?.archived, { timeout: 60_000 }).toBeDefined();
+    await expect.poll(async () => (await api.state.builds.get(id))?.archived, PATIENT).toBeDefined();
     expect((await api.view(id)).state).toBe('succeeded');
   });
 
@@ -160,13 +157,13 @@ describe('the archiver', () => {
     expect(await answers(id)).toEqual(before);
     expect(await blobKeys()).toHaveLength(2);
     const hoursLater = Date.now() + 2 * 3_600_000;
-    const sweep = (now: number) => sweepDocuments(history, api.blobs, now, quiet, signal);
-    expect(await sweep(hoursLater)).toBe(0);
-    await history.forget(LATER, 10);
-    await api.state.redis.set(api.state.keys.historyForgotten(), hoursLater);
+    const prune = (now: number) => pruneDocuments(history, api.blobs, now, quiet, signal);
+    expect(await prune(hoursLater)).toBe(0);
+    await history.purge(LATER, 10);
+    await api.state.redis.set(api.state.keys.historyPurged(), hoursLater);
     // They are too young: a process may be about to reference them.
-    expect(await sweep(Date.now())).toBe(0);
-    expect(await sweep(hoursLater)).toBe(2);
+    expect(await prune(Date.now())).toBe(0);
+    expect(await prune(hoursLater)).toBe(2);
     expect(await blobKeys()).toEqual([]);
   });
 

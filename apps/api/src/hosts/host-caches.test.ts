@@ -1,21 +1,16 @@
 import { hostDetail, hostList } from '@kiln/contracts';
 import type { Trust } from '@kiln/domain';
 import { InventoryStore, UsageStore } from '@kiln/state';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { redisForFile } from '../testing/for-file.ts';
 import { TestApi } from '../testing/test-api.ts';
 
 const WRITER = { host: 'h1', incarnation: 'i1' };
 const READ_AT = Date.parse('2026-01-02T03:04:05.000Z');
 const ISO = '2026-01-02T03:04:05.000Z';
 
-let redis: TestRedis;
+const redis = await redisForFile();
 let api: TestApi;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
   api = await TestApi.start({}, { redis });
 });
@@ -167,7 +162,8 @@ test('only the cache scope, not a build argument, sets the namespace of cache mo
       {
         field: 'buildArgs.BUILDKIT_CACHE_MOUNT_NS',
         got: '"mine"',
-        expected: 'no such build argument: Kiln sets it; cacheScope says who shares the cache mounts',
+        expected:
+          'it to be absent, because Kiln sets this build argument; use cacheScope to choose who shares cache mounts',
       },
     ],
   });

@@ -1,15 +1,10 @@
 import { type HostInfoView, hostView, type Problem } from '@kiln/contracts';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { redisForFile } from '../testing/for-file.ts';
 import { TestApi } from '../testing/test-api.ts';
 
-let redis: TestRedis;
+const redis = await redisForFile();
 let api: TestApi;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
   api = await TestApi.start({}, { redis });
 });

@@ -1,8 +1,8 @@
 import { networkInterfaces } from 'node:os';
 import type { Problem } from '@kiln/contracts';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { JoinConfig } from '../config.ts';
+import { redisForFile } from '../testing/for-file.ts';
 import { TestApi, TOKEN } from '../testing/test-api.ts';
 import { joinGrant } from './join-grant.ts';
 
@@ -15,11 +15,7 @@ const JOIN: JoinConfig = {
 const AS_WORKER = { authorization: `Bearer ${JOIN.tokens[0]}` };
 const ID = '01arz3ndektsv4rrffq69g5fav';
 
-let redis: TestRedis;
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
+const redis = await redisForFile();
 
 describe('POST /v1/workers/join', () => {
   test('gives a worker what it needs, which never gets into the log or a cache', async () => {

@@ -1,25 +1,17 @@
 import { request as httpRequest } from 'node:http';
 import { type OperationId, type Problem, problem, ROUTES, type RouteDoc } from '@kiln/contracts';
 import { TestRedis } from '@kiln/state/testing';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { apiForFile, redisForFile } from '../testing/for-file.ts';
 import { TestApi, TOKEN } from '../testing/test-api.ts';
 
-let redis: TestRedis;
-let api: TestApi;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-  api = await TestApi.start({ maxJsonBytes: 10_000, join: JOIN }, { redis });
-});
-afterAll(async () => {
-  await api[Symbol.asyncDispose]();
-  await redis[Symbol.asyncDispose]();
-});
+const JOIN = { tokens: ['a-join-token'], redisUrl: 'redis://r', namespace: 'n', secretKey: 'k' };
+const redis = await redisForFile();
+const api = await apiForFile({ maxJsonBytes: 10_000, join: JOIN }, { redis });
 beforeEach(() => {
   api.logged.length = 0;
 });
 
-const JOIN = { tokens: ['a-join-token'], redisUrl: 'redis://r', namespace: 'n', secretKey: 'k' };
 const ID = '01arz3ndektsv4rrffq69g5fav';
 const routes = Object.entries(ROUTES) as [OperationId, RouteDoc][];
 const at = (path: string) =>

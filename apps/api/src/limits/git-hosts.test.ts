@@ -1,8 +1,7 @@
 import type { Resolve } from '@kiln/runtime';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { apiForFile, redisForFile } from '../testing/for-file.ts';
 import { problemIn } from '../testing/problem-in.ts';
-import { TestApi } from '../testing/test-api.ts';
 
 const BUILDS = ['builds:read', 'builds:write', 'logs:read'] as const;
 const GIT = { source: { type: 'git', url: 'https://git.example/app' } };
@@ -14,16 +13,8 @@ const resolve: Resolve = async (name) => {
   return [{ address: NAMES[name] ?? '93.184.216.34', family: 4 }];
 };
 
-let redis: TestRedis;
-let api: TestApi;
-beforeAll(async () => {
-  redis = await TestRedis.start();
-  api = await TestApi.start({}, { redis, resolve });
-});
-afterAll(async () => {
-  await api[Symbol.asyncDispose]();
-  await redis[Symbol.asyncDispose]();
-});
+const redis = await redisForFile();
+const api = await apiForFile({}, { redis, resolve });
 
 describe('git servers', () => {
   const from = async (url: string, headers?: Record<string, string>) => {

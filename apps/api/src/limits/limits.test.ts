@@ -1,24 +1,17 @@
 import { limitList, limitView, ownLimits } from '@kiln/contracts';
 import { limitDefaults } from '@kiln/domain';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { apiForFile, redisForFile } from '../testing/for-file.ts';
 import { tarOf } from '../testing/pack.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { problemIn } from '../testing/problem-in.ts';
 import { TestApi } from '../testing/test-api.ts';
 
 const BUILDS = ['builds:read', 'builds:write', 'logs:read'] as const;
 const GIT = { source: { type: 'git', url: 'https://git.example/app' } };
 
-let redis: TestRedis;
-let api: TestApi;
-beforeAll(async () => {
-  redis = await TestRedis.start();
-  api = await TestApi.start({}, { redis });
-});
-afterAll(async () => {
-  await api[Symbol.asyncDispose]();
-  await redis[Symbol.asyncDispose]();
-});
+const redis = await redisForFile();
+const api = await apiForFile({}, { redis });
 
 const json = (method: string, body: unknown): RequestInit => ({
   method,
@@ -61,7 +54,7 @@ describe('requests', () => {
     });
     // A new limit applies at once, also in the other process.
     await setTeam('rated', { requestsPerMinute: 100 });
-    await expect.poll(async () => (await get(dev.headers, other)).status).toBe(200);
+    await expect.poll(async () => (await get(dev.headers, other)).status, PATIENT).toBe(200);
   });
 
   test('are limited for one token by its own limit, without affecting other tokens of its team', async () => {

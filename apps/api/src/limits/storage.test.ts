@@ -1,13 +1,14 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { artifactKey, type BuildView, contextKey, logKey, type OwnLimits } from '@kiln/contracts';
-import { TestRedis } from '@kiln/state/testing';
 import { pino } from 'pino';
 import { pack } from 'tar-stream';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { apiForFile, redisForFile } from '../testing/for-file.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { problemIn } from '../testing/problem-in.ts';
 import { TestApi } from '../testing/test-api.ts';
-import { clearAway } from '../upkeep/janitor.ts';
+import { pruneBlobs } from '../upkeep/prune-blobs.ts';
 import { recountStorage } from '../upkeep/recount-storage.ts';
 
 const MIB = 1024 * 1024;
@@ -15,17 +16,8 @@ const JOIN = { tokens: ['a-join-token'], redisUrl: 'redis://x', namespace: 'x', 
 const WORKER = { authorization: 'Bearer a-join-token' };
 const quiet = pino({ level: 'silent' });
 const { signal } = new AbortController();
-let redis: TestRedis;
-let api: TestApi;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-  api = await TestApi.start({ join: JOIN }, { redis });
-});
-afterAll(async () => {
-  await api[Symbol.asyncDispose]();
-  await redis[Symbol.asyncDispose]();
-});
+const redis = await redisForFile();
+const api = await apiForFile({ join: JOIN }, { redis });
 
 const setLimits = (team: string, change: object, on = api) =>
   on.state.limits.change({ kind: 'team', name: team }, change);
@@ -83,12 +75,12 @@ describe('a team’s quota', () => {
         {
           code: 'storage_quota_exceeded',
           detail: expect.stringContaining(
-            `the team ${team} may store ${MIB} bytes (limit storedBytes) and has 0: wait until`,
+            `team ${team} may store ${MIB} bytes (limit storedBytes) and already stores 0: wait until`,
           ),
           errors: [{ field: 'limit storedBytes of the team', expected: `at most ${MIB} bytes` }],
         },
       ]);
-      await expect.poll(() => api.temps()).toEqual([]);
+      await expect.poll(() => api.temps(), PATIENT).toEqual([]);
       expect(await api.state.storage.usedBy(team)).toBe(0);
       await digestOf(await upload(team, await bigTar(team, 1_000)));
       expect(await api.state.storage.usedBy(team)).toBeGreaterThan(1_000);
@@ -156,9 +148,9 @@ describe('an artifact', () => {
     const second = await runningBuild('art');
     const overQuota = await putArtifact(second.name, 3);
     expect([overQuota.status, (await problemIn(overQuota)).code]).toEqual([403, 'storage_quota_exceeded']);
-    await expect.poll(() => api.temps()).toEqual([]);
+    await expect.poll(() => api.temps(), PATIENT).toEqual([]);
     expect(await api.blobs.stat(artifactKey(second.id, 1))).toBeUndefined();
-    const deleted = await clearAway(
+    const deleted = await pruneBlobs(
       {
         list: (kind) => api.blobs.list(kind),
         stat: async () => ({ sizeBytes: 1, usedAt: 0 }),
@@ -180,7 +172,7 @@ describe('a nearly full blob store', () => {
       {
         code: 'storage_full',
         detail: expect.stringMatching(
-          /^the blob store has \d+ bytes left, and keeps \d+ for logs \(KILN_BLOB_RESERVE_BYTES\)/,
+          /^the blob store has \d+ bytes free and reserves \d+ for logs \(KILN_BLOB_RESERVE_BYTES\)/,
         ),
       },
     ]);
@@ -191,8 +183,10 @@ describe('a nearly full blob store', () => {
     expect(await full.temps()).toEqual([]);
     await attempt.log({ t: 0, type: 'note', message: 'still here' });
     await attempt.settle({ end: 'failed', failure: { code: 'build_failed', message: 'x' } });
-    await expect.poll(() => full.blobs.stat(logKey(id, 1))).toBeDefined();
-    await expect.poll(() => full.state.storage.usedBy('web')).toBe((await full.blobs.stat(logKey(id, 1)))?.sizeBytes);
+    await expect.poll(() => full.blobs.stat(logKey(id, 1)), PATIENT).toBeDefined();
+    await expect
+      .poll(() => full.state.storage.usedBy('web'), PATIENT)
+      .toBe((await full.blobs.stat(logKey(id, 1)))?.sizeBytes);
   });
 });
 

@@ -1,19 +1,14 @@
 import type { WhoamiView } from '@kiln/contracts';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Browser } from '../testing/browser.ts';
+import { redisForFile } from '../testing/for-file.ts';
 import { problemIn } from '../testing/problem-in.ts';
 import { TestApi } from '../testing/test-api.ts';
 import { freePort, TestLogin } from '../testing/test-login.ts';
 
-let redis: TestRedis;
+const redis = await redisForFile();
 let login: TestLogin;
 let late = 0;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
   late = 0;
   login = await TestLogin.start(redis, { now: () => Date.now() + late });

@@ -11,14 +11,14 @@ import { FsBlobStore } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { PATIENT } from '../testing/patient.ts';
 import { TestApi, type TestAttempt } from '../testing/test-api.ts';
 import { ArchivedLogs } from './archived-logs.ts';
-import { clearPieces } from './clear-pieces.ts';
 import { LogMover } from './log-mover.ts';
+import { prunePieces } from './prune-pieces.ts';
 
 const KIB = 1024;
 const LOG_BYTES = 32 * KIB;
-const PATIENT = { timeout: 60_000 };
 const quiet = pino({ level: 'silent' });
 let redis: TestRedis;
 let blobDir: string;
@@ -136,8 +136,8 @@ describe('a process that dies', () => {
 
     const clearing = { logs, blobs: api.blobs, archive: new ArchivedLogs(api.blobs), log: quiet };
     // A piece that was written a moment ago may still be recorded.
-    expect(await clearPieces(clearing, Date.now(), signal)).toBe(0);
-    expect(await clearPieces(clearing, Date.now() + 2 * 3_600_000, signal)).toBe(1);
+    expect(await prunePieces(clearing, Date.now(), signal)).toBe(0);
+    expect(await prunePieces(clearing, Date.now() + 2 * 3_600_000, signal)).toBe(1);
     expect(await api.blobs.stat(orphan)).toBeUndefined();
     expect(await api.blobs.stat(piece?.key ?? '')).toBeDefined();
     await attempt.settle({ end: 'succeeded' });
@@ -159,7 +159,7 @@ describe('a process that dies', () => {
     // As if the process had died before it could delete the piece.
     await api.blobs.put(key, Readable.from([bytes]));
     const clearing = { logs, blobs: api.blobs, archive: new ArchivedLogs(api.blobs), log: quiet };
-    expect(await clearPieces(clearing, Date.now() + 2 * 3_600_000, signal)).toBe(1);
+    expect(await prunePieces(clearing, Date.now() + 2 * 3_600_000, signal)).toBe(1);
     expect(await api.blobs.stat(key)).toBeUndefined();
     expect(await watch(api, id, 0)).toEqual(range(1, 61));
   });
@@ -169,7 +169,7 @@ describe('a process that dies', () => {
     const key = logPieceKey('01arz3ndektsv4rrffq69g5fav', 1, 1, 'last');
     await api.blobs.put(key, Readable.from(['what it has']));
     const clearing = { logs: api.state.logs, blobs: api.blobs, archive: new ArchivedLogs(api.blobs), log: quiet };
-    await clearPieces(clearing, Date.now() + 2 * 3_600_000, new AbortController().signal);
+    await prunePieces(clearing, Date.now() + 2 * 3_600_000, new AbortController().signal);
     expect(await api.blobs.stat(key)).toBeDefined();
   });
 });

@@ -2,7 +2,7 @@ import type { PoolEvent } from '@kiln/contracts';
 import type { LogName, PoolEvents } from '@kiln/state';
 import { AttemptLog, type AttemptLogDeps } from './attempt-log.ts';
 
-export interface LogHubOptions extends AttemptLogDeps {
+export interface LogHubDeps extends AttemptLogDeps {
   readonly events: Pick<PoolEvents, 'subscribe'>;
   /** How long a log without watchers keeps its reader, ms. */
   readonly lingerMs: number;
@@ -21,13 +21,13 @@ interface Held {
 
 /** Shares the logs that are being watched in this process, so that each is read once. */
 export class LogHub implements AsyncDisposable {
-  readonly #options: LogHubOptions;
+  readonly #deps: LogHubDeps;
   readonly #held = new Map<string, Held>();
   readonly #subscription: Disposable;
 
-  constructor(options: LogHubOptions) {
-    this.#options = options;
-    this.#subscription = options.events.subscribe((event) => this.#onEvent(event));
+  constructor(deps: LogHubDeps) {
+    this.#deps = deps;
+    this.#subscription = deps.events.subscribe((event) => this.#onEvent(event));
   }
 
   /** How many logs have a reader, or may have one. */
@@ -37,7 +37,7 @@ export class LogHub implements AsyncDisposable {
 
   hold(ref: LogName): LogHold {
     const key = `${ref.buildId}.${ref.attempt}`;
-    const held = this.#held.get(key) ?? { log: new AttemptLog(ref, this.#options), holds: 0, linger: undefined };
+    const held = this.#held.get(key) ?? { log: new AttemptLog(ref, this.#deps), holds: 0, linger: undefined };
     this.#held.set(key, held);
     clearTimeout(held.linger);
     held.holds += 1;
@@ -58,7 +58,7 @@ export class LogHub implements AsyncDisposable {
     held.linger = setTimeout(() => {
       this.#held.delete(key);
       void held.log[Symbol.asyncDispose]();
-    }, this.#options.lingerMs);
+    }, this.#deps.lingerMs);
   }
 
   /** Checks the watched logs of a changed build: their attempt may have ended. */
@@ -66,11 +66,11 @@ export class LogHub implements AsyncDisposable {
     if (event.type !== 'build' || event.state === 'running' || event.state === 'assigned') return;
     const logs = [...this.#held.values()].map(({ log }) => log).filter(({ ref }) => ref.buildId === event.id);
     if (logs.length === 0) return;
-    this.#options.builds.get(event.id).then(
+    this.#deps.builds.get(event.id).then(
       (build) => {
         for (const log of build ? logs : []) if (build) log.note(build);
       },
-      (error: unknown) => this.#options.log.warn({ buildId: event.id, err: error }, 'reading a watched build failed'),
+      (error: unknown) => this.#deps.log.warn({ buildId: event.id, err: error }, 'reading a watched build failed'),
     );
   }
 }

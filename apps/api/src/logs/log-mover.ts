@@ -25,7 +25,7 @@ export interface LogMoverDeps {
 
 /**
  * Moves live logs in pieces from Redis to the blob store while they grow: first writes the piece, durably, then runs one script that records
- * it and trims the stream. A process that dies in between leaves an orphaned blob, which `clearPieces` deletes.
+ * it and trims the stream. A process that dies in between leaves an orphaned blob, which `prunePieces` deletes.
  */
 export class LogMover {
   readonly #deps: LogMoverDeps;

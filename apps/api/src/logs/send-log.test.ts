@@ -1,16 +1,13 @@
 import type { LogRecord } from '@kiln/contracts';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { redisForFile } from '../testing/for-file.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { eventsIn, output, startedBuild } from '../testing/read-log.ts';
+import { readUntil, textReader } from '../testing/read-until.ts';
 import { TestApi } from '../testing/test-api.ts';
 
-let redis: TestRedis;
+const redis = await redisForFile();
 let api: TestApi;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 afterEach(() => api[Symbol.asyncDispose]());
 const start = async (config: Parameters<typeof TestApi.start>[0] = {}) => {
   api = await TestApi.start(config, { redis });
@@ -72,11 +69,10 @@ describe('a log', () => {
     await start({ sseHeartbeatMs: 5 });
     const { id, attempt } = await startedBuild(api);
     const answer = await logs(id, '?format=sse');
-    const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
-    let text = '';
-    while (!text.includes(': alive\n\n: alive\n\n')) text += (await reader?.read())?.value ?? '';
+    const reader = textReader(answer);
+    await readUntil(reader, ': alive\n\n: alive\n\n');
     await attempt.settle(DONE);
-    await reader?.cancel();
+    await reader.cancel();
   });
 });
 
@@ -131,7 +127,7 @@ describe('a reader that resumes', () => {
     }
     const answer = await logs(id, '?format=sse');
     await attempt.settle(DONE);
-    await vi.waitFor(() => expect(api.logged.join('')).toContain('log archived'), 10_000);
+    await vi.waitFor(() => expect(api.logged.join('')).toContain('log archived'), PATIENT);
     await api.state.redis.del(api.state.keys.log(id, 1));
     expected.push('1.121 end');
     expect(await eventsIn(answer)).toEqual(expected);
@@ -156,7 +152,7 @@ describe('the log', () => {
     await start();
     const { id, attempt } = await startedBuild(api);
     await attempt.settle(DONE);
-    await vi.waitFor(() => expect(api.logged.join('')).toContain('log archived'), 10_000);
+    await vi.waitFor(() => expect(api.logged.join('')).toContain('log archived'), PATIENT);
     await api.state.redis.del(api.state.keys.log(id, 1));
     for await (const key of api.blobs.list('logs')) await api.blobs.delete(key);
     expect(await (await logs(id)).json()).toMatchObject({ status: 404, code: 'log_not_found' });

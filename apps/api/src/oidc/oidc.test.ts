@@ -1,22 +1,17 @@
 import { createHmac } from 'node:crypto';
 import type { Problem, WhoamiView } from '@kiln/contracts';
-import { TestRedis } from '@kiln/state/testing';
 import { exportSPKI, generateKeyPair } from 'jose';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { redisForFile } from '../testing/for-file.ts';
 import { TestApi, TOKEN } from '../testing/test-api.ts';
 import { TestIssuer } from '../testing/test-issuer.ts';
 import { oidcSettings } from './settings.ts';
 
 const TIMES = { timeoutMs: 500, cooldownMs: 0, maxAgeMs: 600_000 };
-let redis: TestRedis;
+const redis = await redisForFile();
 let issuer: TestIssuer;
 let api: TestApi;
 let now = 0;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
   issuer = await TestIssuer.start();
   api = await start();
@@ -85,7 +80,7 @@ describe('a token', () => {
     ['without an audience', { aud: undefined }, 'its claim aud is missing'],
     ['expired', { exp: seconds(-31) }, 'it has expired'],
     ['without an end', { exp: undefined }, 'its claim exp is missing'],
-    ['not yet good', { nbf: seconds(60) }, 'its claim nbf'],
+    ['not yet good', { nbf: seconds(3_600) }, 'its claim nbf'],
     ['issued tomorrow', { iat: seconds(86_400) }, 'its claim iat'],
     ['issued long ago', { iat: seconds(-90_000) }, 'it has expired'],
     ['without a subject', { sub: undefined }, 'its claim sub is missing'],

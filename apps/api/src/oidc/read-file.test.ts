@@ -60,23 +60,23 @@ const LOGIN = { login: { clientId: 'kiln' } };
 
 describe('an invalid file', () => {
   test.each([
-    [{ issuers: [] }, 'issuers: holds [], expected at least 1 items'],
+    [{ issuers: [] }, 'issuers: got [], expected at least 1 item'],
     [
       { issuers: [issuer({ issuer: 'http://a.example' })] },
-      'issuers[0].issuer: holds "http://a.example", expected a URL with https://',
+      'issuers[0].issuer: got "http://a.example", expected a URL with https://',
     ],
     [
       { issuers: [issuer({ audience: undefined })] },
-      'issuers[0].audience: holds nothing, expected an audience, or login',
+      'issuers[0].audience: got nothing, expected an audience, or login',
     ],
-    [{ issuers: [issuer({ algorithms: ['HS256'] })] }, 'issuers[0].algorithms[0]: holds "HS256", expected "RS256" or'],
-    [{ issuers: [issuer({ rules: [] })] }, 'issuers[0].rules: holds [], expected at least 1 items'],
-    [{ issuers: [issuer({ rules: [rule({ team: 'Web' })] })] }, 'issuers[0].rules[0].team: holds "Web"'],
+    [{ issuers: [issuer({ algorithms: ['HS256'] })] }, 'issuers[0].algorithms[0]: got "HS256", expected "RS256" or'],
+    [{ issuers: [issuer({ rules: [] })] }, 'issuers[0].rules: got [], expected at least 1 item'],
+    [{ issuers: [issuer({ rules: [rule({ team: 'Web' })] })] }, 'issuers[0].rules[0].team: got "Web"'],
     [
       { issuers: [issuer({ rules: [rule({ team: undefined })] })] },
-      'issuers[0].rules[0].team: holds nothing, expected a team',
+      'issuers[0].rules[0].team: got nothing, expected a team',
     ],
-    [{ issuers: [issuer({ rules: [rule({ scopes: ['root'] })] })] }, 'issuers[0].rules[0].scopes[0]: holds "root"'],
+    [{ issuers: [issuer({ rules: [rule({ scopes: ['root'] })] })] }, 'issuers[0].rules[0].scopes[0]: got "root"'],
     [{ issuers: [issuer({ rules: [rule({ scopes: ['admin'] })] })] }, 'expected no team with the scope admin'],
     [{ issuers: [issuer({ rules: [rule({ claims: {} })] })] }, 'otherwise everybody of this issuer would be admitted'],
     [
@@ -84,9 +84,9 @@ describe('an invalid file', () => {
       'otherwise everybody of this issuer would be admitted',
     ],
     [{ issuers: [issuer({ rules: [rule({ claims: { sub: ['a', '*'] } })] })] }, 'otherwise everybody'],
-    [{ issuers: [issuer({}), issuer({})] }, 'issuers[1].name: holds "a", expected a name that no other issuer has'],
+    [{ issuers: [issuer({}), issuer({})] }, 'issuers[1].name: got "a", expected a name that no other issuer has'],
     [{ issuers: [issuer({ ...LOGIN, audience: 'kiln' })] }, 'a browser’s ID token is not a bearer token'],
-    [{ issuers: [issuer({ rule: 1 })] }, 'issuers[0].rule: holds 1, expected no such field'],
+    [{ issuers: [issuer({ rule: 1 })] }, 'issuers[0].rule: got 1, expected no such field'],
     [
       {
         issuers: [
@@ -94,24 +94,26 @@ describe('an invalid file', () => {
           issuer({ name: 'b', issuer: 'https://b.example', ...LOGIN, audience: 'x' }),
         ],
       },
-      'issuers[1].login: holds {"clientId":"kiln"}, expected at most one issuer with login',
+      'issuers[1].login: got {"clientId":"kiln"}, expected at most one issuer with login',
     ],
   ])('is refused with the field: %j', async (value, words) => {
     await expect(read(JSON.stringify(value))).rejects.toThrow(words);
   });
 
   test('is refused if it is not YAML or doesn’t exist, or has an empty secret, without showing the secret', async () => {
-    await expect(read('issuers: [')).rejects.toThrow(/KILN_OIDC_FILE: .*oidc.yaml is no YAML or JSON: .* at line 1/);
+    await expect(read('issuers: [')).rejects.toThrow(
+      /KILN_OIDC_FILE: .*oidc.yaml is not valid YAML or JSON: .* at line 1/,
+    );
     expect(() => readOidcFile(join(dir, 'missing'))).toThrow(
-      /KILN_OIDC_FILE: holds ".*missing", expected a readable file/,
+      /KILN_OIDC_FILE: got ".*missing", expected a readable file/,
     );
     const inline = { issuers: [issuer({ audience: 'x', login: { clientId: 'k', clientSecret: 'hunter2' } })] };
     const told = await read(JSON.stringify(inline)).catch((error: Error) => error.message);
-    expect(told).toContain('issuers[0].login.clientSecret: holds a value that is not shown, expected no such field');
+    expect(told).toContain('issuers[0].login.clientSecret: got a value that is not shown, expected no such field');
     expect(told).not.toContain('hunter2');
     const login = { clientId: 'k', clientSecretFile: 'secret' };
     await expect(read(JSON.stringify({ issuers: [issuer({ audience: 'x', login })] }))).rejects.toThrow(
-      /issuers\[0\]\.login\.clientSecretFile: holds ".*secret", expected a readable file/,
+      /issuers\[0\]\.login\.clientSecretFile: got ".*secret", expected a readable file/,
     );
     await writeFile(join(dir, 'secret'), 'hunter2\n');
     const { issuers } = await read(JSON.stringify({ issuers: [issuer({ audience: 'x', login })] }));

@@ -1,24 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { type Problem, resealReport, type SecretView, secretList, secretView } from '@kiln/contracts';
 import { openState } from '@kiln/state';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { apiForFile, redisForFile } from '../testing/for-file.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { problemIn } from '../testing/problem-in.ts';
 import { TestApi, TOKEN } from '../testing/test-api.ts';
 
 const OLD_KEY = Buffer.alloc(32, 9);
-let redis: TestRedis;
-let api: TestApi;
 const namespace = `secrets-${randomUUID()}`;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-  api = await TestApi.start({}, { redis, namespace });
-});
-afterAll(async () => {
-  await api[Symbol.asyncDispose]();
-  await redis[Symbol.asyncDispose]();
-});
+const redis = await redisForFile();
+const api = await apiForFile({}, { redis, namespace });
 
 const json = { 'content-type': 'application/json' };
 const put = (body: unknown, headers: Record<string, string> = {}) =>
@@ -201,7 +193,9 @@ describe('a new key', () => {
     const keys = [Buffer.alloc(32, 1), OLD_KEY];
     await using both = await TestApi.start({}, { redis, namespace, secretKey: keys });
     const { sealer } = both.state;
-    await expect.poll(() => both.logged.some((line) => line.includes('secrets sealed with the first key'))).toBe(true);
+    await expect
+      .poll(() => both.logged.some((line) => line.includes('secrets sealed with the first key')), PATIENT)
+      .toBe(true);
     expect(await list('?team=g')).toMatchObject([{ name: 'OLD', readable: true, keyId: sealer.keyId }]);
     expect((await reseal()).stored).toMatchObject({ resealed: 0, unreadable: [] });
     const audit = await (await api.fetch('/v1/audit', { headers: { authorization: `Bearer ${TOKEN}` } })).text();

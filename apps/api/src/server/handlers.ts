@@ -54,7 +54,7 @@ export function handlers({
 }: HandlerDeps): Record<OperationId, Handler> {
   const { blobs, memory, now = Date.now } = deps;
   return {
-    ...buildHandlers(config, { ...submission, blobs, memory, watch, closing }),
+    ...buildHandlers(config, { ...submission, blobs, memory, watch, closing, connections: deps.connections }),
     ...logHandlers(sending),
     ...artifactHandlers(config, deps),
     ...contextHandlers(config, deps),

@@ -191,7 +191,7 @@ export class TestAttempt {
   async lose(): Promise<void> {
     const { redis, keys, attempts } = this.#state;
     await redis.del(keys.hostLease(HOST));
-    await attempts.takeBack(this.ref, { code: 'host_lost', message: 'the host was lost' }, this.#token);
+    await attempts.reclaim(this.ref, { code: 'host_lost', message: 'the host was lost' }, this.#token);
     await reportHost(this.#state);
   }
 }

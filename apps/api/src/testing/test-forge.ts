@@ -12,7 +12,8 @@ import { GitServer } from '@kiln/git/testing';
 import { vi } from 'vitest';
 import type { TestApi } from './test-api.ts';
 
-const PATIENT = { interval: 10, timeout: 60_000 };
+/** Just below the time limit of a test, as git is slow on a busy machine. */
+const PATIENT = { interval: 10, timeout: 110_000 };
 
 /** A webhook as a forge sends it. */
 export interface Hook {
@@ -68,7 +69,7 @@ export function replayed(one: Hook): Hook {
 }
 
 /** The event that a recorded payload contains. */
-export function said(name: ForgeName, fixture: string): ForgeEvent {
+export function recordedEvent(name: ForgeName, fixture: string): ForgeEvent {
   const { headers, body } = delivery(name, fixture);
   const from = forge(name);
   return from.events(headers, from.payload(headers, body))[0];
@@ -76,7 +77,7 @@ export function said(name: ForgeName, fixture: string): ForgeEvent {
 
 /** The repository of the recorded payloads. */
 export function repositoryOf(name: ForgeName): string {
-  const event = said(name, 'push');
+  const event = recordedEvent(name, 'push');
   if (event.type !== 'push') throw new Error(`${name} has no recorded push`);
   return event.repository.fullName;
 }
@@ -135,7 +136,7 @@ export class TestForge implements AsyncDisposable {
     return this.until(id, ({ state }) => state !== 'pending');
   }
 
-  /** Waits until `holds` returns true for a delivery. @throws after 60 s */
+  /** Waits until `holds` returns true for a delivery. @throws after 110 s */
   until(id: string, holds: (delivery: DeliveryView) => boolean): Promise<DeliveryView> {
     return vi.waitFor(async () => {
       const now = await this.delivery(id);
@@ -150,7 +151,7 @@ export class TestForge implements AsyncDisposable {
   }
 }
 
-/** Waits until `holds` returns true. @throws after 60 s */
+/** Waits until `holds` returns true. @throws after 110 s */
 export async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
   await vi.waitFor(async () => {
     if (!(await holds())) throw new Error(`not true: ${holds}`);

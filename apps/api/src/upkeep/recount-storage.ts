@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 /** Age from which an entry without a blob is stale, ms: its upload has failed, or its blob was deleted. */
 const GONE_MS = 10 * 60_000;
 
-interface Recounted {
+interface RecountDeps {
   readonly blobs: Pick<BlobStore, 'list' | 'stat'>;
   readonly storage: Pick<StorageLedger, 'entry' | 'charge' | 'entries' | 'release'>;
   readonly builds: Pick<BuildStore, 'record'>;
@@ -17,7 +17,7 @@ interface Recounted {
  * its entry, from the time before anything was counted, or from blobs deleted by hand. Returns the number of corrected entries.
  */
 export async function recountStorage(
-  { blobs, storage, builds, contextTeams }: Recounted,
+  { blobs, storage, builds, contextTeams }: RecountDeps,
   now: number,
   log: Logger,
   signal: AbortSignal,

@@ -1,13 +1,13 @@
 import type { ApiConfig } from '../config.ts';
 import { BuildArchiver } from '../history/archive-builds.ts';
-import { sweepDocuments } from '../history/sweep-documents.ts';
+import { pruneDocuments } from '../history/prune-documents.ts';
 import type { ArchivedLogs } from '../logs/archived-logs.ts';
-import { clearPieces } from '../logs/clear-pieces.ts';
 import { LogArchiver } from '../logs/log-archiver.ts';
 import { LogMover } from '../logs/log-mover.ts';
+import { prunePieces } from '../logs/prune-pieces.ts';
 import type { MeteredDeps } from '../ports.ts';
 import { resealAll } from '../secrets/reseal.ts';
-import { clearAway } from './janitor.ts';
+import { pruneBlobs } from './prune-blobs.ts';
 import { recountStorage } from './recount-storage.ts';
 import { repeat } from './repeat.ts';
 import { MemoryWatch } from './watch-memory.ts';
@@ -31,27 +31,29 @@ export function startUpkeep(config: ApiConfig, deps: MeteredDeps, archive: Archi
   const mover = new LogMover({ logs, blobs, log, now });
   const move = (signal: AbortSignal) => mover.round(memory.pieceBytes, signal);
   stack.use(repeat('log pieces', config.logMoveIntervalMs, move, log));
-  stack.use(repeat('janitor', config.janitorIntervalMs, (signal) => clearAway(blobs, config, now(), log, signal), log));
-  const clear = async (signal: AbortSignal) => {
+  stack.use(
+    repeat('prune blobs', config.pruneIntervalMs, (signal) => pruneBlobs(blobs, config, now(), log, signal), log),
+  );
+  const pruneLogs = async (signal: AbortSignal) => {
     await logs.recount();
-    await clearPieces({ logs, blobs, archive, log }, now(), signal);
+    await prunePieces({ logs, blobs, archive, log }, now(), signal);
   };
-  stack.use(repeat('log upkeep', config.janitorIntervalMs, clear, log));
+  stack.use(repeat('log upkeep', config.pruneIntervalMs, pruneLogs, log));
   const buildArchiver = new BuildArchiver(history, blobs, log);
   const archiveBuilds = (signal: AbortSignal) => buildArchiver.round(now() - config.buildArchiveMs, signal);
   stack.use(repeat('build archive', config.historyIntervalMs, archiveBuilds, log));
-  const sweep = (signal: AbortSignal) => sweepDocuments(history, blobs, now(), log, signal);
-  stack.use(repeat('history sweep', config.janitorIntervalMs, sweep, log));
+  const pruneHistory = (signal: AbortSignal) => pruneDocuments(history, blobs, now(), log, signal);
+  stack.use(repeat('prune documents', config.pruneIntervalMs, pruneHistory, log));
   const recount = async (signal: AbortSignal) => {
     // Only the first process to claim it recounts.
-    if (!(await storage.claimRecount(config.janitorIntervalMs / 2))) return;
+    if (!(await storage.claimRecount(config.pruneIntervalMs / 2))) return;
     await recountStorage(deps, now(), log, signal);
   };
-  stack.use(repeat('recount of storage', config.janitorIntervalMs, recount, log));
+  stack.use(repeat('recount of storage', config.pruneIntervalMs, recount, log));
   const trim = () => deps.audit.trim(now() - config.auditRetentionMs);
   const reseal = (signal: AbortSignal) => resealAll(deps.resealer, log, signal);
   stack.use(repeat('reseal', config.resealIntervalMs, reseal, log));
-  stack.use(repeat('audit retention', config.janitorIntervalMs, trim, log));
+  stack.use(repeat('audit retention', config.pruneIntervalMs, trim, log));
   stack.use(
     events.subscribe((event) => {
       if (event.type === 'build' && event.state !== 'running' && event.state !== 'assigned') archiving.now();

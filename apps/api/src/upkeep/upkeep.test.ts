@@ -6,13 +6,13 @@ import { describe, expect, test } from 'vitest';
 import { LogArchiver } from '../logs/log-archiver.ts';
 import { FakePool, until } from '../testing/fake-pool.ts';
 import { MemoryBlobs } from '../testing/memory-blobs.ts';
-import { clearAway } from './janitor.ts';
+import { pruneBlobs } from './prune-blobs.ts';
 import { repeat } from './repeat.ts';
 
 const quiet = pino({ level: 'silent' });
 const { signal } = new AbortController();
 
-describe('the janitor', () => {
+describe('pruneBlobs', () => {
   test('deletes blobs that have been unused for longer than their retention', async () => {
     const blobs = new MemoryBlobs();
     const put = async (key: string, usedAt: number) => {
@@ -22,7 +22,7 @@ describe('the janitor', () => {
     for (const kind of ['logs', 'contexts', 'artifacts', 'tmp'])
       for (const at of [0, 50, 100]) await put(`${kind}/${at}`, at);
     const retention = { logRetentionMs: 10, contextRetentionMs: 60, artifactRetentionMs: 1000, tempRetentionMs: 0 };
-    expect(await clearAway(blobs, retention, 100, quiet, signal)).toBe(5);
+    expect(await pruneBlobs(blobs, retention, 100, quiet, signal)).toBe(5);
     expect([...blobs.held.keys()]).toEqual([
       'logs/100',
       'contexts/50',

@@ -1,7 +1,7 @@
 import type { Isolation, Trust } from '@kiln/domain';
-import type { Executor, ExecutorSource } from '../executor.ts';
+import type { Executor, ExecutorSource } from '../engine/executor.ts';
 
-/** Executors that are always up, each for a domain of its own: where how they come and go isn't what is tested. */
+/** A source of executors that are always up, each for its own domain. For tests of other things than starting and stopping them. */
 export function fixedExecutors(
   executors: readonly [Executor, ...Executor[]],
   isolation: Isolation = 'pool',
@@ -32,7 +32,7 @@ export function fixedExecutors(
     },
     stop: async () => {},
     discard: async () => {},
-    // Only where all are away is nothing to be run here.
+    // The host can run nothing only when all of them are away.
     ...(executors.every(({ ping }) => ping) && {
       ping: async () => void (await Promise.any(executors.map((executor) => executor.ping?.()))),
     }),

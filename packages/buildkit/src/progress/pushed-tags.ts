@@ -1,3 +1,4 @@
+import { parseReference, taggedName } from '@kiln/domain';
 import { timeOf, type Vertex, type VertexStatus } from '../control/solve-status.ts';
 
 /**
@@ -14,7 +15,7 @@ export class PushedTags {
   readonly #unproven = new Map<string, string>();
 
   constructor(tags: readonly string[]) {
-    this.#wanted = new Map(tags.map((tag) => [fullReference(tag), tag]));
+    this.#wanted = new Map(tags.map((tag) => [fullName(tag), tag]));
   }
 
   onStatus(status: VertexStatus): void {
@@ -44,16 +45,12 @@ export class PushedTags {
   }
 
   #add(reference: string): void {
-    const tag = this.#wanted.get(fullReference(reference));
+    const tag = this.#wanted.get(fullName(reference));
     if (tag !== undefined) this.#done.add(tag);
   }
 }
 
-/** `app` is `docker.io/library/app:latest` (distribution/reference, "normalized"). */
-export function fullReference(tag: string): string {
-  const [first = '', ...more] = tag.split('/');
-  const hasHost = more.length > 0 && (/[.:]/.test(first) || first === 'localhost');
-  const host = hasHost ? first : 'docker.io';
-  const path = hasHost ? more.join('/') : more.length > 0 ? tag : `library/${tag}`;
-  return `${host}/${/:[^/:]+$/.test(path) ? path : `${path}:latest`}`;
+function fullName(text: string): string {
+  const reference = parseReference(text);
+  return reference ? taggedName(reference) : text;
 }

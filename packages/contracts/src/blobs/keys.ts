@@ -1,65 +1,65 @@
-/** Names of what lies in the blob store. The API and the workers must agree on them. */
+/** Keys of the blob store. The API and the workers must agree on them. */
 
-/** An uploaded context, by its digest (`sha256:…`): the bytes as they were sent. */
+/** Returns the key of an uploaded context by its digest (`sha256:…`). The blob has the bytes as they were sent. */
 export function contextKey(digest: string): string {
   return `contexts/${digest.replace(':', '-')}`;
 }
 
-/** The tar of an attempt's final stage; one for each attempt, so that a stale attempt overwrites nothing. */
+/** Returns the key of the tar of an attempt's final stage. Each attempt has its own, so that a stale one overwrites nothing. */
 export function artifactKey(buildId: string, attempt: number): string {
   return `artifacts/${buildId}-${attempt}.tar`;
 }
 
-/** The archived log of an attempt: gzipped lines of JSON; line n is record n. */
+/** Returns the key of an attempt's archived log: gzipped lines of JSON, where line n is record n. */
 export function logKey(buildId: string, attempt: number): string {
   return `logs/${buildId}-${attempt}.ndjson.gz`;
 }
 
-/** Where in an archived log one may begin to unpack. */
+/** Returns the key of the index of an archived log: the positions at which reading can start. */
 export function logIndexKey(buildId: string, attempt: number): string {
   return `logs/${buildId}-${attempt}.index.json`;
 }
 
-/** A part of a live log, from record `firstSeq` on. `nonce` is new for each writing: a key is written once, and then never again. */
+/** Returns the key of a part of a live log, from record `firstSeq` on. Each write uses a new `nonce`, so that a key is written only once. */
 export function logPieceKey(buildId: string, attempt: number, firstSeq: number, nonce: string): string {
   return `logs/${buildId}-${attempt}.${firstSeq}-${nonce}.piece`;
 }
 
-/** Whose piece lies under a key; undefined where none does. */
+/** Returns the attempt of a log piece by its key; undefined for other keys. */
 export function logOfPiece(key: string): { buildId: string; attempt: number } | undefined {
   const match = /^logs\/([^/.-]+)-(\d+)\.\d+-[^/.]+\.piece$/.exec(key);
   return match?.[1] === undefined ? undefined : { buildId: match[1], attempt: Number(match[2]) };
 }
 
-/** Where the documents of ended builds lie. */
+/** Prefix of the documents of ended builds. */
 export const HISTORY_PREFIX = 'history';
 const HISTORY_KEY = /^history\/(\d{13})-([a-z0-9]+)\.ndjson\.gz$/;
 
 /**
- * The documents of ended builds, many in one blob: a gzip member of one line for each. `newestEnd` (ms since the epoch) is the end of
- * the build that ended last: when builds of that time are forgotten, the blob is of no use any more.
+ * Returns the key of a blob with the documents of many ended builds, each a gzip member of one line.
+ * @param newestEnd when the last of them ended, ms since the epoch: after its retention the blob can be deleted
  */
 export function historyKey(newestEnd: number, unique: string): string {
   return `${HISTORY_PREFIX}/${String(Math.ceil(newestEnd)).padStart(13, '0')}-${unique}.ndjson.gz`;
 }
 
-/** The `newestEnd` of a key that `historyKey` made; undefined for any other. */
+/** Returns the `newestEnd` of a `historyKey`; undefined for other keys. */
 export function historyEnd(key: string): number | undefined {
   const [, end] = HISTORY_KEY.exec(key) ?? [];
   return end === undefined ? undefined : Number(end);
 }
 
-/** Kinds of blobs that count for teams, by the first part of their keys: these are recounted. */
+/** The kinds of blobs that count for a team's storage, by the first part of their keys. */
 export const BLOB_KINDS = ['contexts', 'logs', 'artifacts'] as const;
 
 const OF_BUILD = /^[a-z-]{1,40}\/([0-9a-z]{26})(?=[-./]|$)/;
 
-/** The build that a blob is of: whatever its kind, the key goes on with the build's id. Undefined where it is of none, as a context. */
+/** Returns the build of a blob, whose id follows the kind in its key; undefined for blobs without one, such as contexts. */
 export function buildOfKey(key: string): string | undefined {
   return OF_BUILD.exec(key)?.[1];
 }
 
-/** Whether a blob counts for its team's storage. An index doesn't: it is a few hundredths of the log that it belongs to. */
+/** Returns whether a blob counts for its team's storage. Indexes of logs don't, because they are so small. */
 export function isCountedKey(key: string): boolean {
   return !key.endsWith('.index.json');
 }

@@ -1,10 +1,11 @@
+import { expandBraces } from '@kiln/domain';
 import { z } from 'zod';
 
 const MAX_ALTERNATIVES = 64;
 
 /**
- * A pattern for branches, tags and paths: `*` and `?` stay within one part, `**` stands for whole parts, `[a-z]`, `{a,b}`.
- * A leading `!` takes back what an earlier pattern of the list let in.
+ * A glob for branches, tags, paths and repositories, in the dialect of `matchGlob` (domain): `*` and `?` within a segment, `**` for whole
+ * segments, `[a-z]`, `{a,b}`. In a list, a leading `!` excludes what an earlier pattern has matched.
  */
 export const glob = z
   .string()
@@ -15,39 +16,35 @@ export const glob = z
     if (problem) ctx.addIssue({ code: 'custom', message: problem, input: pattern });
   });
 
-/** The last pattern that matches decides, as in a .gitignore file. */
+/** A list of globs; the last one that matches decides, as in a .gitignore file. */
 export const globs = z
   .array(glob)
   .min(1)
   .max(64)
   .refine((patterns) => patterns.some((pattern) => !pattern.startsWith('!')), 'at least one pattern without !')
-  .meta({ description: 'Patterns with *, **, ?, [a-z] and {a,b}. The last one that matches decides; ! takes back.' });
-
-/** `a{b,c}` is `ab` and `ac`. Braces aren't nested. */
-export function expandBraces(pattern: string): string[] {
-  const match = /^([^{]*)\{([^{}]*)\}(.*)$/s.exec(pattern);
-  if (!match) return [pattern];
-  const [, before = '', inner = '', after = ''] = match;
-  const rests = expandBraces(after);
-  return inner.split(',').flatMap((one) => rests.map((rest) => before + one + rest));
-}
+  .meta({
+    description:
+      'Patterns: * and ? match within a path segment, ** matches whole segments, [a-z] one character, {a,b} alternatives. ' +
+      'The last pattern that matches decides; a leading ! excludes.',
+  });
 
 function globProblem(pattern: string): string | undefined {
   const body = pattern.replace(/^!/, '');
   if (body === '') return 'a pattern after !';
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are just what must not get through
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
   if (/[\\\u0000-\u001f\u007f]/.test(body)) return 'a pattern without backslash or control characters';
   const unbalanced = body.replace(/\[!?[^[\]{}/]+\]|\{[^{}[\]]*\}/g, '');
-  if (/[[\]{}]/.test(unbalanced)) return 'brackets and braces that are closed, and not inside one another';
+  if (/[[\]{}]/.test(unbalanced)) return 'brackets and braces that are closed and not nested';
   const count = [...body.matchAll(/\{([^{}]*)\}/g)].reduce((n, [, inner = '']) => n * inner.split(',').length, 1);
-  if (count > MAX_ALTERNATIVES) return `braces that make at most ${MAX_ALTERNATIVES} patterns`;
-  return expandBraces(body).map(partsProblem).find(Boolean);
+  if (count > MAX_ALTERNATIVES) return `braces that expand to at most ${MAX_ALTERNATIVES} patterns`;
+  return expandBraces(body).map(segmentsProblem).find(Boolean);
 }
 
-function partsProblem(pattern: string): string | undefined {
-  const parts = pattern.split('/');
+function segmentsProblem(pattern: string): string | undefined {
+  const segments = pattern.split('/');
   if (pattern.startsWith('/')) return 'a pattern without a leading /';
-  if (pattern.endsWith('/')) return `${pattern}** for all that is below it`;
-  if (parts.some((part) => part !== '**' && part.includes('**'))) return '** alone between slashes, as in docs/**/*.md';
+  if (pattern.endsWith('/')) return `a pattern without a trailing /; use ${pattern}** for everything below`;
+  if (segments.some((segment) => segment !== '**' && segment.includes('**')))
+    return '** as a whole path segment, as in docs/**/*.md';
   return undefined;
 }

@@ -22,14 +22,15 @@ const pushTrigger = z
   .nullable()
   .meta({
     description:
-      'Pushes of branches and tags. With neither list, or nothing at all: all of them. With one of the lists: only those.',
+      'Pushes of branches and tags. Without lists, or left empty: all of them. With one of the lists: only those.',
   });
 
 const pullRequestTrigger = z
   .strictObject({
-    branches: globs.optional().meta({ description: 'Branches into which the pull request goes. Default: any.' }),
+    branches: globs.optional().meta({ description: 'Target branches of the pull request. Default: any.' }),
     forks: z.enum(['untrusted', 'ignore']).default('untrusted').meta({
-      description: 'Pull requests from forks: built without secrets and push on builders of their own, or not built.',
+      description:
+        'Pull requests from forks: `untrusted` builds them without secrets and push, on separate builders; `ignore` doesn’t build them.',
     }),
   })
   .nullable()
@@ -38,26 +39,26 @@ const pullRequestTrigger = z
 const triggers = z
   .strictObject({ push: pushTrigger.optional(), pull_request: pullRequestTrigger.optional() })
   .refine((on) => on.push !== undefined || on.pull_request !== undefined, 'push, pull_request or both')
-  .meta({ description: 'The events that an image is built on.' });
+  .meta({ description: 'The events that trigger a build of an image.' });
 
 const image = z.strictObject({
   name: z
     .string()
     .regex(/^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and . _ -, at most 63 long')
-    .meta({ description: 'Names the image in statuses (kiln/NAME) and explanations.' }),
-  on: triggers.optional().meta({ description: 'Instead of the `on` at the top.' }),
-  paths: globs.optional().meta({ description: 'Built only if a changed path matches. Not asked of tags.' }),
-  'paths-ignore': globs.optional().meta({ description: 'Changed paths that match don’t count.' }),
+    .meta({ description: 'Name of the image in statuses (kiln/NAME) and explanations.' }),
+  on: triggers.optional().meta({ description: 'Replaces the top-level `on` for this image.' }),
+  paths: globs.optional().meta({ description: 'Build only if a changed path matches. Not used for tags.' }),
+  'paths-ignore': globs.optional().meta({ description: 'Changed paths that match are ignored.' }),
   context: relativePath
     .default('.')
-    .meta({ description: 'Directory of the repository that is the build context. Default: the root.' }),
-  dockerfile: relativePath.default('Dockerfile').meta({ description: 'Relative to the context.' }),
+    .meta({ description: 'Directory of the repository to use as build context. Default: the root.' }),
+  dockerfile: relativePath.default('Dockerfile').meta({ description: 'Path relative to the context.' }),
   target,
   platforms,
   buildArgs: z
     .record(
       z.string().regex(/^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$/, 'a letter or _, then letters, digits, _ . : -'),
-      z.string('a string; put numbers and true or false in quotes').max(32_768),
+      z.string('a string; put numbers, true and false in quotes').max(32_768),
     )
     .default({}),
   labels,
@@ -65,14 +66,13 @@ const image = z.strictObject({
   output: z
     .enum(['push', 'none'])
     .default('none')
-    .meta({ description: '`push` to the registries of `tags`, or `none`: only build.' }),
+    .meta({ description: '`push`: push to the registries of `tags`; `none`: only build.' }),
   secrets: z.array(storedSecretRef).max(64).default([]).meta({
-    description:
-      'Names of secrets that the server keeps, given to `RUN --mount=type=secret,id=NAME`; {id, name} where the id differs.',
+    description: 'Names of stored secrets for `RUN --mount=type=secret,id=NAME`; {id, name} if the id differs.',
   }),
   supersede: z.enum(['none', 'queued', 'running']).optional().meta({
     description:
-      'What a newer build of the same branch or pull request takes the place of: none, queued builds, or running ones too. Default: running for pull requests; for branches nothing is superseded, but a push that the branch has moved on from by then isn’t built: `none` builds that one, too. Tags: never.',
+      'Which older builds of the same branch or pull request a newer one cancels: `none`, `queued` ones, or also `running` ones. Default for pull requests: `running`. Default for branches: none are canceled, but a push is not built if the branch has a newer commit by then; `none` builds it, too. Builds of tags are never superseded.',
   }),
   timeoutSeconds,
   priority,
@@ -81,31 +81,31 @@ const image = z.strictObject({
   cacheScope: z
     .enum(['repo', 'team', 'pool'])
     .default('repo')
-    .meta({ description: 'Who shares the image’s cache mounts.' }),
+    .meta({ description: 'Which builds share the image’s cache mounts.' }),
 });
 
 /** `.kiln.yaml`: the images of a repository and when they are built. Unknown fields are refused. */
 export const kilnConfig = z
   .strictObject({
     version: z.literal(1),
-    on: triggers.optional().meta({ description: 'For all images that have no `on` of their own.' }),
+    on: triggers.optional().meta({ description: 'Default for all images without their own `on`.' }),
     images: z.array(image).min(1).max(100),
   })
   .superRefine((config, ctx) => {
     const names = new Set<string>();
     config.images.forEach((one, i) => {
-      const complain = (field: string, message: string, input: unknown) =>
+      const refuse = (field: string, message: string, input: unknown) =>
         ctx.addIssue({ code: 'custom', path: ['images', i, field], message, input });
-      if (names.has(one.name)) complain('name', 'a name that no other image has', one.name);
+      if (names.has(one.name)) refuse('name', 'a name that no other image has', one.name);
       names.add(one.name);
       if (one.output === 'push' && one.tags.length === 0) {
-        complain('tags', 'at least one tag where output is push', one.tags);
+        refuse('tags', 'at least one tag, because output is push', one.tags);
       }
       if (one.on === undefined && config.on === undefined) {
-        complain('on', 'push, pull_request or both, here or as `on` at the top', undefined);
+        refuse('on', 'push, pull_request or both, here or in the top-level `on`', undefined);
       }
       const ids = one.secrets.map((secret) => (typeof secret === 'string' ? secret : secret.id));
-      if (new Set(ids).size < ids.length) complain('secrets', 'each id once', ids);
+      if (new Set(ids).size < ids.length) refuse('secrets', 'different ids', ids);
     });
   })
   .meta({ title: 'Kiln build configuration' });

@@ -4,21 +4,21 @@ import { gitUrl, relativePath } from '../http/fields.ts';
 import { globs } from './glob.ts';
 import { kilnConfig } from './kiln-config.ts';
 
-/** What the server holds of a connected repository. The file in the repository can make none of it laxer. */
+/** The server's settings for a connected repository. The file in the repository can't weaken them. */
 export const repoSettings = z.strictObject({
   team: buildRequest.shape.team,
   configPath: relativePath.default('.kiln.yaml'),
-  config: kilnConfig.optional().meta({ description: 'Used where the repository has no file at `configPath`.' }),
+  config: kilnConfig.optional().meta({ description: 'Used if the repository has no file at `configPath`.' }),
   forks: z
     .enum(['untrusted', 'ignore'])
     .default('untrusted')
-    .meta({ description: '`ignore`: no pull request from a fork is built, whatever the file says.' }),
+    .meta({ description: '`ignore`: don’t build pull requests from forks, whatever the file says.' }),
   untrustedPush: globs.optional().meta({
     description:
-      'Image names, such as registry.example.org/previews/**, that untrusted builds may push to. Default: none.',
+      'Patterns of image names, such as registry.example.org/previews/**, that untrusted builds may push. Default: none.',
   }),
   cloneUrl: gitUrl
     .optional()
-    .meta({ description: 'Instead of the URL that the forge names, such as an inner address.' }),
+    .meta({ description: 'Replaces the forge’s clone URL, for example with an internal address.' }),
 });
 export type RepoSettings = z.output<typeof repoSettings>;

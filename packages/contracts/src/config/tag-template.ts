@@ -1,11 +1,12 @@
+import { splitReference } from '@kiln/domain';
 import { z } from 'zod';
 import { tagReference } from '../http/fields.ts';
 
-/** What a tag template may hold, in braces. Each stands only where the event has it: `{tag}` on a tag, `{pr}` on a pull request. */
+/** The placeholders of tag templates. Some have a value only for certain events: `{tag}` for tags, `{pr}` for pull requests. */
 export const TAG_PLACEHOLDERS = ['branch', 'tag', 'pr', 'sha', 'shortSha', 'date'] as const;
 export type TagPlaceholder = (typeof TAG_PLACEHOLDERS)[number];
 
-/** `registry.example.org/team/app:{branch}-{shortSha}`: placeholders stand after the last colon only. */
+/** A template such as `registry.example.org/team/app:{branch}-{shortSha}`. Placeholders are allowed only in the tag. */
 export const tagTemplate = z
   .string()
   .max(512)
@@ -14,17 +15,17 @@ export const tagTemplate = z
     if (problem) ctx.addIssue({ code: 'custom', message: problem, input: template });
   })
   .meta({
-    description: `An image reference whose tag may hold ${TAG_PLACEHOLDERS.map((name) => `{${name}}`).join(', ')}.`,
+    description: `An image reference whose tag may contain ${TAG_PLACEHOLDERS.map((name) => `{${name}}`).join(', ')}.`,
   });
 
 const PLACEHOLDER = /\{([^{}]*)\}/g;
 
-/** The placeholders of a template, in order; unknown names too. */
+/** Returns the placeholders of a template in order, including unknown ones. */
 export function placeholdersOf(template: string): string[] {
   return [...template.matchAll(PLACEHOLDER)].map(([, name = '']) => name);
 }
 
-/** Puts the `value` of each placeholder in its place. */
+/** Replaces each placeholder by its `value`. */
 export function fillTemplate(template: string, value: (name: string) => string): string {
   return template.replace(PLACEHOLDER, (_, name: string) => value(name));
 }
@@ -32,12 +33,10 @@ export function fillTemplate(template: string, value: (name: string) => string):
 function templateProblem(template: string): string | undefined {
   const unknown = placeholdersOf(template).find((name) => !TAG_PLACEHOLDERS.some((known) => known === name));
   if (unknown !== undefined) {
-    return `placeholders of ${TAG_PLACEHOLDERS.map((name) => `{${name}}`).join(', ')}; {${unknown}} isn't one`;
+    return `only the placeholders ${TAG_PLACEHOLDERS.map((name) => `{${name}}`).join(', ')}, not {${unknown}}`;
   }
-  const colon = template.lastIndexOf(':');
-  const name = template.lastIndexOf('/') > colon ? template : template.slice(0, Math.max(colon, 0));
-  if (placeholdersOf(name).length > 0 || (colon < 0 && placeholdersOf(template).length > 0)) {
-    return 'placeholders after the colon only, as in registry.example.org/team/app:{branch}';
+  if (placeholdersOf(splitReference(template).name).length > 0) {
+    return 'placeholders only after the colon, as in registry.example.org/team/app:{branch}';
   }
   const parsed = tagReference.safeParse(fillTemplate(template, () => 'x'));
   return parsed.success ? undefined : (parsed.error.issues[0]?.message ?? 'an image reference');

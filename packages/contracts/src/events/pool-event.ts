@@ -1,7 +1,7 @@
 import { BUILD_STATES } from '@kiln/domain';
 import { z } from 'zod';
 
-/** A build changed. Carries only what a listener needs to decide whether to read the record. */
+/** A build has changed. Contains only what a listener needs to decide whether to read the record. */
 export const buildChanged = z.strictObject({
   type: z.literal('build'),
   id: z.string(),
@@ -11,22 +11,22 @@ export const buildChanged = z.strictObject({
   host: z.string(),
 });
 
-/** A host joined, changed or left. */
+/** A host has joined, changed or left. */
 export const hostChanged = z.strictObject({ type: z.literal('host'), host: z.string() });
 
-/** A host's caches have changed: its inventory, or with it what is known of what repos use. */
+/** A host's caches have changed: its inventory, and possibly the usage of repos. */
 export const cachesChanged = z.strictObject({ type: z.literal('caches'), host: z.string() });
 
-/** A token was revoked, or a session has ended: whatever its principal still follows ends, too. */
+/** A token was revoked, or a session has ended. Everything that its principal still follows ends, too. */
 export const credentialEnded = z.strictObject({ type: z.literal('credential'), id: z.string() });
 
-/** Limits of a team or token were set: `team:<name>` or `token:<id>`. */
+/** The limits of a team (`team:<name>`) or token (`token:<id>`) have changed. */
 export const limitsChanged = z.strictObject({ type: z.literal('limits'), subject: z.string() });
 
-/** What a forge's webhook came to is known. */
+/** The processing of a forge's webhook has ended. */
 export const deliverySettled = z.strictObject({ type: z.literal('delivery'), id: z.string() });
 
-/** What goes through the pool's event stream. Numbers arrive as Redis writes them, as text. */
+/** An event of the pool's event stream. Numbers arrive as text, as Redis stores them. */
 export const poolEvent = z.discriminatedUnion('type', [
   buildChanged,
   hostChanged,

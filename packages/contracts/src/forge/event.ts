@@ -6,7 +6,7 @@ export type ForgeName = (typeof FORGES)[number];
 
 const commit = z.string().regex(/^[0-9a-f]{40}$|^[0-9a-f]{64}$/, 'a commit id of 40 or 64 hexadecimal digits');
 
-/** Bitbucket names commits of pull requests by 12 digits only. */
+/** Bitbucket gives only the first 12 digits of commits of pull requests. */
 const commitPrefix = z.string().regex(/^[0-9a-f]{7,64}$/, 'a commit id or the beginning of one');
 
 const repository = z
@@ -16,7 +16,7 @@ const repository = z
       .max(512)
       .regex(
         /^(?!(?:.*\/)?\.{1,2}(?:\/|$))[A-Za-z0-9_.-]+(?:\/[A-Za-z0-9_.-]+)+$/,
-        'owner/name, or group/sub/name: letters, digits and _ . -, no part . or ..',
+        'owner/name, or group/sub/name: letters, digits and _ . -, without parts . or ..',
       ),
     cloneUrl: gitUrl,
     webUrl: z.string().optional(),
@@ -26,8 +26,8 @@ const repository = z
 export type ForgeRepository = z.output<typeof repository>;
 
 /**
- * The paths that an event changes. Complete: there are no others, so a path filter may say no. Otherwise `reason` says why the
- * payload leaves some out; git has to be asked, and until then a path filter can't say no.
+ * The paths that an event changes. If `complete`, there are no others, so a path filter may skip the build. Otherwise `reason` says why the
+ * payload omits some; git has to be asked, and until then no path filter can skip the build.
  */
 const changedPaths = z.discriminatedUnion('complete', [
   z.strictObject({ complete: z.literal(true), paths: z.array(z.string()) }),
@@ -42,9 +42,9 @@ const push = z.strictObject({
   ...common,
   repository,
   branch: gitRef,
-  /** Null where the branch is new. */
+  /** Null if the branch is new. */
   before: commit.nullable(),
-  /** Null where the branch was deleted. */
+  /** Null if the branch was deleted. */
   after: commit.nullable(),
   deleted: z.boolean(),
   changed: changedPaths,
@@ -55,7 +55,7 @@ const tag = z.strictObject({
   ...common,
   repository,
   tag: gitRef,
-  /** The commit, not the tag object; null where the tag was deleted. */
+  /** The commit, not the tag object. Null if the tag was deleted. */
   commit: commit.nullable(),
   deleted: z.boolean(),
 });
@@ -67,13 +67,13 @@ const pullRequest = z.strictObject({
   action: z.enum(['opened', 'synchronised', 'reopened', 'closed']),
   number: z.int().min(1),
   title: z.string().max(256),
-  /** Who opened it, where the payload says so: GitLab's does only when it is the one who acted. */
+  /** Who opened it. Absent if the payload doesn't contain it: GitLab's does only if the author is also the actor. */
   author: z.string().max(256).optional(),
   draft: z.boolean(),
   merged: z.boolean(),
-  /** When the forge saw it change last, ms since the epoch: tells which of two events is the newer one. */
+  /** When it changed last on the forge, ms since the epoch. Orders two events. */
   updatedAt: z.int().optional(),
-  /** True also where the head's repository is gone: it can't be shown to be this one. */
+  /** Also true if the head's repository is gone, because it can't be verified then. */
   fork: z.boolean(),
   head: z.strictObject({ repository: repository.nullable(), branch: gitRef, commit: commitPrefix }),
   base: z.strictObject({ branch: gitRef }),
@@ -85,14 +85,14 @@ const rerun = z.strictObject({
   ...common,
   repository,
   commit,
-  /** Null where the commit is on no branch of this repository, as with a fork's. */
+  /** Null if the commit is on no branch of this repository, for example if it is a fork's. */
   branch: gitRef.nullable(),
   pullRequests: z.array(z.strictObject({ number: z.int().min(1), base: gitRef, branch: gitRef })),
-  /** The one check that is to run again; absent: all of the commit. `externalId` is what Kiln gave it: the build's id. */
+  /** The check to run again; `externalId` is the build's id. Absent: all checks of the commit. */
   check: z.strictObject({ name: z.string(), externalId: z.string().optional() }).optional(),
 });
 
-/** What a webhook said, the same for every forge. */
+/** The content of a webhook, in the same form for every forge. */
 export const forgeEvent = z.discriminatedUnion('type', [
   push,
   tag,

@@ -4,15 +4,16 @@ import { globs } from '../config/glob.ts';
 import { repoSettings } from '../config/repo-settings.ts';
 import { FORGES, type ForgeName } from '../forge/event.ts';
 import { instant, teamName } from '../http/fields.ts';
+import { overlapSeconds, PREVIOUS_SECRET_HELP } from './secret-overlap.ts';
 
-/** Part of the address that a forge calls: no secret. */
+/** Part of the URL that a forge calls, so not a secret. */
 export const connectionName = z
   .string()
   .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and -, at most 63 long');
 
 export const forgeName = z.enum(FORGES);
 
-/** Root of a web site or an API: no credentials, no query. Held without a slash at its end. */
+/** Root URL of a web site or API, without credentials or query. A trailing slash is removed. */
 const baseUrl = z
   .string()
   .max(2048)
@@ -26,64 +27,90 @@ function isBaseUrl(text: string): boolean {
   return isPlain && (url.protocol === 'https:' || url.protocol === 'http:');
 }
 
-/** What a forge would take as a header's value: visible ASCII. */
+/** A valid value of an HTTP header: visible ASCII. */
 const credential = z.string().regex(/^[\x21-\x7e]{1,4096}$/, '1 to 4096 visible ASCII characters');
 
 const signingSecret = z.string().regex(/^[\x20-\x7e]{1,1024}$/, '1 to 1024 printable ASCII characters');
 
+const githubApp = z.strictObject({
+  appId: z
+    .union([z.int().min(1).transform(String), z.string().regex(/^[A-Za-z0-9.]{1,64}$/)], 'an App’s id or client id')
+    .meta({ description: 'The id of the App, or its client id.' }),
+  privateKey: z
+    .string()
+    .max(16_384)
+    .regex(
+      /^\s*-----BEGIN (?:RSA )?PRIVATE KEY-----[^-]+-----END (?:RSA )?PRIVATE KEY-----\s*$/,
+      'an RSA key in PEM format',
+    )
+    .meta({ description: 'A private key of the App, as GitHub hands it out: PEM.' }),
+});
+
 const { team: _, ...settings } = repoSettings.shape;
 
 const connectedRepository = z.strictObject({
-  match: globs.meta({ description: 'Full names, such as acme/app or acme/**.' }),
+  match: globs.meta({ description: 'Patterns of full names, such as acme/app or acme/**.' }),
   ...settings,
   cloneUrl: settings.cloneUrl.meta({
     description:
-      'Instead of the URL that the forge names, such as an inner address; {repository} stands for the full name.',
+      'Replaces the forge’s clone URL, for example with an internal address; {repository} stands for the full name.',
   }),
 });
 export type ConnectedRepository = z.output<typeof connectedRepository>;
 
 /**
- * Body of `PUT /v1/connections/:name`: the whole connection. Of secrets, what is left out stays as it is, and null takes it away.
+ * Body of `PUT /v1/connections/:name`: the whole connection. A secret that is omitted stays as it is, and null removes it.
  */
 export const connectionRequest = z
   .strictObject({
-    forge: forgeName.meta({ description: '`gitea` is for Forgejo, too.' }),
-    team: teamName.meta({ description: 'Whose builds its webhooks make.' }),
+    forge: forgeName.meta({ description: '`gitea` also covers Forgejo.' }),
+    team: teamName.meta({ description: 'The team of the builds that its webhooks trigger.' }),
     url: baseUrl.optional().meta({
       description:
-        'Of the forge’s web site; repositories are cloned from there only. Default: the forge’s own; Gitea has none.',
+        'URL of the forge’s web site; repositories are cloned only from there. Default: the forge’s public site; required for Gitea.',
     }),
-    apiUrl: baseUrl.optional().meta({ description: 'Root of its API. Default: by `url`.' }),
+    apiUrl: baseUrl.optional().meta({ description: 'Root URL of its API. Default: derived from `url`.' }),
     repositories: z.array(connectedRepository).min(1).max(500).meta({
-      description: 'Which repositories it may build, and how. The first one that matches counts.',
+      description: 'The repositories that it may build, and how. The first match applies.',
     }),
-    webhookSecret: signingSecret.optional().meta({ description: 'Default: a new one, shown in the answer this once.' }),
+    webhookSecret: signingSecret.optional().meta({ description: 'Default: a new one, shown only in this response.' }),
     apiToken: credential.nullish().meta({
-      description: 'Reports statuses; without it none are reported. For Bitbucket also user:password.',
+      description: 'Token for reporting statuses; without it none are reported. For Bitbucket also user:password.',
+    }),
+    githubApp: githubApp.nullish().meta({
+      description:
+        'GitHub: report statuses and clone as an App that is installed in the repositories, where apiToken or gitToken is missing. Kiln makes installation tokens, each for one repository and an hour.',
     }),
     checks: z.boolean().default(false).meta({
-      description: 'GitHub: report check runs instead of commit statuses. Only a GitHub App’s token may.',
+      description: 'GitHub: report check runs instead of commit statuses. Requires the token of a GitHub App.',
     }),
     gitToken: credential.nullish().meta({
       description:
-        'Clones private repositories: for `.kiln.yaml`, and in trusted builds. Untrusted builds don’t get it.',
+        'Token for cloning private repositories, to read `.kiln.yaml` and in trusted builds. Untrusted builds don’t get it.',
     }),
     gitUser: z
       .string()
       .regex(/^[\x21-\x39\x3b-\x7e]{1,255}$/, '1 to 255 visible ASCII characters without :')
       .default('x-access-token')
-      .meta({ description: 'The user that goes with gitToken. Bitbucket’s access tokens want x-token-auth.' }),
+      .meta({ description: 'User name for gitToken. Bitbucket’s access tokens need x-token-auth.' }),
   })
   .superRefine((request, ctx) => {
     const refuse = (path: (string | number)[], message: string, input: unknown) =>
       ctx.addIssue({ code: 'custom', path, message, input });
-    if (request.forge === 'gitea' && request.url === undefined) refuse(['url'], 'the URL of the site', request.url);
-    if (request.checks && request.forge !== 'github') refuse(['checks'], 'false where forge isn’t github', true);
+    if (request.forge === 'gitea' && request.url === undefined)
+      refuse(['url'], 'the URL of the Gitea site', request.url);
+    if (request.githubApp && request.forge !== 'github') {
+      refuse(['githubApp'], 'nothing, because forge is not github', undefined);
+    }
+    if (request.checks && request.forge !== 'github') refuse(['checks'], 'false, because forge is not github', true);
     request.repositories.forEach(({ match, cloneUrl }, i) => {
       const isOne = match.length === 1 && !/[*?[{!]/.test(match[0] ?? '');
       if (cloneUrl !== undefined && !isOne && !cloneUrl.includes(REPOSITORY_PLACEHOLDER)) {
-        refuse(['repositories', i, 'cloneUrl'], `a URL with ${REPOSITORY_PLACEHOLDER}: match is a pattern`, cloneUrl);
+        refuse(
+          ['repositories', i, 'cloneUrl'],
+          `a URL with ${REPOSITORY_PLACEHOLDER}, because match is a pattern`,
+          cloneUrl,
+        );
       }
     });
   })
@@ -91,6 +118,15 @@ export const connectionRequest = z
 export type ConnectionRequest = z.input<typeof connectionRequest>;
 
 export const REPOSITORY_PLACEHOLDER = '{repository}';
+
+/** Body of `POST /v1/connections/:name/rotate-secret`. */
+export const connectionSecretRotation = z
+  .strictObject({
+    webhookSecret: signingSecret.optional().meta({ description: 'Default: a new one, shown only in this response.' }),
+    overlapSeconds,
+  })
+  .meta({ id: 'ConnectionSecretRotation' });
+export type ConnectionSecretRotation = z.input<typeof connectionSecretRotation>;
 
 export const connectionView = z
   .strictObject({
@@ -104,10 +140,12 @@ export const connectionView = z
     gitUser: z.string(),
     hasApiToken: z.boolean(),
     hasGitToken: z.boolean(),
-    hookUrl: z.string().meta({ description: 'The address that the forge is to call.' }),
+    githubApp: z.strictObject({ appId: z.string() }).optional().meta({ description: 'Without its private key.' }),
+    hookUrl: z.string().meta({ description: 'The URL for the forge to call.' }),
     createdAt: instant,
     updatedAt: instant,
-    webhookSecret: z.string().optional().meta({ description: 'Only in the answer that made it up.' }),
+    previousSecretExpiresAt: instant.optional().meta({ description: PREVIOUS_SECRET_HELP }),
+    webhookSecret: z.string().optional().meta({ description: 'Only in the response that generated it.' }),
   })
   .meta({ id: 'Connection' });
 export type ConnectionView = z.output<typeof connectionView>;
@@ -121,7 +159,7 @@ const SITES: Readonly<Record<ForgeName, string>> = {
   gitea: '',
 };
 
-/** The site and the API root of a connection that names neither, or only one. */
+/** Returns the web site and API root of a connection, with defaults for those that it doesn't name. */
 export function forgeAddresses(
   forge: ForgeName,
   { url = SITES[forge], apiUrl }: { readonly url?: string | undefined; readonly apiUrl?: string | undefined },

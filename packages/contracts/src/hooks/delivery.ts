@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { buildId, instant } from '../http/fields.ts';
 import { connectionName, forgeName } from './connection.ts';
 
-/** Ids of deliveries: as builds' ids, ordered by time. */
+/** Id of a delivery: a ULID, like ids of builds, ordered by time. */
 export const deliveryId = z.string().regex(/^[0-9a-hjkmnp-tv-z]{26}$/, 'a delivery id of 26 characters');
 
-/** Why a delivery came to nothing. `retry` has been tried already where the fault may pass. */
+/** Why a delivery failed. Faults that may pass have already been retried. */
 export const DELIVERY_FAILURES = [
   'payload_invalid',
   'config_invalid',
@@ -22,11 +22,11 @@ const imageOutcome = z
   .strictObject({
     image: z.string(),
     outcome: z.enum(['built', 'skipped', 'refused']).meta({
-      description: '`built`: a build was accepted; `skipped`: a filter said no; `refused`: it can’t be built.',
+      description: '`built`: a build was accepted; `skipped`: a filter excluded it; `refused`: it can’t be built.',
     }),
     build: buildId.optional(),
     why: z.string().optional().meta({ description: 'Why it wasn’t built.' }),
-    filter: z.string().optional().meta({ description: 'The filter that said no.' }),
+    filter: z.string().optional().meta({ description: 'The filter that excluded it.' }),
     notes: z.array(z.string()).default([]),
   })
   .meta({ id: 'DeliveryImage' });
@@ -36,7 +36,7 @@ const eventOutcome = z
     event: z.string().meta({ description: 'What happened, in one line.' }),
     repository: z.string().optional(),
     commit: z.string().optional(),
-    none: z.string().optional().meta({ description: 'Why no image was even looked at.' }),
+    none: z.string().optional().meta({ description: 'Why no image was considered.' }),
     images: z.array(imageOutcome).default([]),
     canceled: z.array(buildId).default([]).meta({ description: 'Builds that it canceled.' }),
   })
@@ -47,8 +47,10 @@ const reportView = z
   .strictObject({
     context: z.string(),
     commit: z.string(),
-    build: buildId.optional().meta({ description: 'The newest build of it: that one is reported.' }),
-    reported: z.string().optional().meta({ description: 'What the forge has taken last.' }),
+    build: buildId
+      .optional()
+      .meta({ description: 'The newest build for this status, which is the one that is reported.' }),
+    reported: z.string().optional().meta({ description: 'The last status that the forge accepted.' }),
     why: z.string().optional().meta({ description: 'Why the last report failed.' }),
     gaveUp: z.boolean().default(false),
   })
@@ -60,15 +62,15 @@ export const deliveryView = z
     connection: connectionName,
     forge: forgeName,
     team: z.string(),
-    forgeId: z.string().meta({ description: 'The forge’s own id of the delivery, the same in its repeats.' }),
+    forgeId: z.string().meta({ description: 'The forge’s own id of the delivery, the same when it is redelivered.' }),
     state: z.enum(['pending', 'done', 'failed']),
     receivedAt: instant,
     finishedAt: instant.optional(),
     tries: z.int(),
-    retryAt: instant.optional().meta({ description: 'When it is tried again, after a fault that may pass.' }),
-    failure: problem.optional().meta({ description: 'While it is pending: what went wrong last.' }),
-    builds: z.array(buildId).meta({ description: 'The builds that it made.' }),
-    reasons: z.array(z.string()).meta({ description: 'Why it made no others.' }),
+    retryAt: instant.optional().meta({ description: 'When it is tried again, after a temporary failure.' }),
+    failure: problem.optional().meta({ description: 'While it is pending: the last failure.' }),
+    builds: z.array(buildId).meta({ description: 'The builds that it triggered.' }),
+    reasons: z.array(z.string()).meta({ description: 'Why it triggered no others.' }),
     events: z.array(eventOutcome),
     reports: z.array(reportView).optional().meta({ description: 'Statuses of its builds; not in lists.' }),
   })

@@ -4,9 +4,9 @@ import { instant, teamName } from './fields.ts';
 
 const scope = z.enum(SCOPES);
 const trust = z.enum(TRUSTS);
-const teamOrAll = z.string().meta({ description: 'A team, or `*`: all teams.' });
+const teamOrAll = z.string().meta({ description: 'A team, or `*` for all teams.' });
 
-/** Ids of tokens: as builds' ids, ordered by time. */
+/** Id of a token: a ULID, like ids of builds, ordered by time. */
 export const tokenId = z.string().regex(/^[0-9a-hjkmnp-tv-z]{26}$/, 'a token id of 26 characters');
 
 const MAX_LIFE_SECONDS = 10 * 366 * 24 * 3_600;
@@ -15,20 +15,22 @@ const MAX_LIFE_SECONDS = 10 * 366 * 24 * 3_600;
 export const tokenRequest = z
   .strictObject({
     kind: z.enum(['api', 'worker']).default('api').meta({
-      description: '`worker`: with it a worker joins, reads contexts and stores artifacts, and nothing else.',
+      description: '`worker`: only for workers to join, read contexts and store artifacts.',
     }),
     name: z
       .string()
       .regex(/^[^\p{Cc}]{1,100}$/u, '1 to 100 characters without control characters')
-      .meta({ description: 'For people: who or what uses it.' }),
+      .meta({ description: 'Name for people to read: who or what uses it.' }),
     team: z
       .union([teamName, z.literal(ALL_TEAMS)])
       .optional()
-      .meta({ description: 'The team whose builds it reaches, or `*` for all. Needed unless a scope is `admin`.' }),
+      .meta({
+        description: 'The team whose builds it can access, or `*` for all. Required unless a scope is `admin`.',
+      }),
     scopes: z.array(scope).max(SCOPES.length).default([]).meta({ description: '`admin` includes all others.' }),
     trust: trust.default('trusted').meta({
       description:
-        '`untrusted`: its builds get no secrets, load nothing, and push only what a rule of the server’s allows.',
+        '`untrusted`: its builds get no secrets, can’t load images, and push only what a rule of the server allows.',
     }),
     expiresInSeconds: z
       .int()
@@ -36,21 +38,21 @@ export const tokenRequest = z
       .max(MAX_LIFE_SECONDS)
       .nullable()
       .default(null)
-      .meta({ description: 'null: until it is revoked.' }),
+      .meta({ description: 'null: valid until it is revoked.' }),
   })
   .superRefine((request, ctx) => {
     const refuse = (path: keyof typeof request, message: string) =>
       ctx.addIssue({ code: 'custom', path: [path], message, input: request[path] });
     if (request.kind === 'worker') {
-      if (request.scopes.length > 0) refuse('scopes', 'none where kind is worker');
-      if (request.team !== undefined) refuse('team', 'none where kind is worker: a host serves all teams');
-      if (request.trust !== 'trusted') refuse('trust', '"trusted" where kind is worker');
+      if (request.scopes.length > 0) refuse('scopes', 'none, because kind is worker');
+      if (request.team !== undefined) refuse('team', 'none, because kind is worker, and a host serves all teams');
+      if (request.trust !== 'trusted') refuse('trust', '"trusted", because kind is worker');
     } else if (request.scopes.length === 0) {
       refuse('scopes', 'at least one scope');
     } else if (request.scopes.includes('admin')) {
-      if (request.team !== undefined && request.team !== ALL_TEAMS) refuse('team', 'none where a scope is admin');
+      if (request.team !== undefined && request.team !== ALL_TEAMS) refuse('team', 'none, because a scope is admin');
     } else if (request.team === undefined) {
-      refuse('team', 'a team, or "*" for all of them');
+      refuse('team', 'a team, or "*" for all teams');
     }
   })
   .meta({ id: 'TokenRequest' });
@@ -65,9 +67,9 @@ export const tokenView = z
     scopes: z.array(scope),
     trust,
     createdAt: instant,
-    createdBy: z.string().meta({ description: 'Name of who created it.' }),
+    createdBy: z.string().meta({ description: 'Name of its creator.' }),
     expiresAt: instant.optional(),
-    lastUsedAt: instant.optional().meta({ description: 'To about a minute.' }),
+    lastUsedAt: instant.optional().meta({ description: 'Accurate to about a minute.' }),
   })
   .meta({ id: 'Token' });
 export type TokenView = z.output<typeof tokenView>;
@@ -77,14 +79,14 @@ export const tokenList = z.strictObject({ tokens: z.array(tokenView) }).meta({ i
 export const createdToken = z
   .strictObject({
     ...tokenView.shape,
-    token: z.string().meta({ description: 'The token itself. It is shown this once: only its hash is kept.' }),
+    token: z.string().meta({ description: 'The token itself, shown only once: Kiln stores only its hash.' }),
   })
   .meta({ id: 'CreatedToken' });
 export type CreatedToken = z.output<typeof createdToken>;
 
 /** Query of `GET /auth/login`. */
 export const loginQuery = z.strictObject({
-  returnTo: z.string().default('/').meta({ description: 'Path of this site to go to afterwards.' }),
+  returnTo: z.string().default('/').meta({ description: 'Path of this site to return to after the login.' }),
 });
 
 export const whoamiView = z

@@ -3,13 +3,13 @@ import { z } from 'zod';
 import { instant } from './fields.ts';
 import { PROBLEM_CODES } from './problem.ts';
 
-/** Ids of audit entries, in order of time: `<ms since the epoch>-<number>`. */
-export const auditId = z.string().regex(/^\d{1,15}-\d{1,10}$/, 'the id of an entry, such as 1767323045000-0');
+/** Id of an audit entry, ordered by time: `<ms since the epoch>-<number>`. */
+export const auditId = z.string().regex(/^\d{1,15}-\d{1,10}$/, 'the id of an audit entry, such as 1767323045000-0');
 
-/** What became of what was tried. `refused`: the credential was no good, or not for this. */
+/** `refused`: the credential was invalid or didn't allow the action. */
 const outcome = z.enum(['done', 'refused', 'failed']);
 
-/** One thing that somebody did, or tried to. Never holds a secret's or a token's value. */
+/** One action that somebody took or tried. Never contains the value of a secret or token. */
 export const auditEntry = z
   .strictObject({
     id: auditId,
@@ -21,11 +21,11 @@ export const auditEntry = z
       team: z.string(),
     }),
     action: z.string().meta({ description: 'Operation id of the route, such as `createToken`.' }),
-    target: z.string().optional().meta({ description: 'The build, host, token or context that it was done to.' }),
+    target: z.string().optional().meta({ description: 'The build, host, token or context that it concerns.' }),
     outcome,
     status: z.int(),
     code: z.enum(PROBLEM_CODES).optional(),
-    reason: z.string().optional().meta({ description: 'Why it was refused, or failed.' }),
+    reason: z.string().optional().meta({ description: 'Why it was refused or failed.' }),
     details: z.record(z.string(), z.string()).optional(),
     ip: z.string(),
     requestId: z.string(),
@@ -33,13 +33,16 @@ export const auditEntry = z
   .meta({ id: 'AuditEntry' });
 export type AuditEntry = z.output<typeof auditEntry>;
 
-const moment = z.iso.datetime({ offset: true, error: 'a time as RFC 3339 has it, such as 2026-01-02T03:04:05Z' });
+const moment = z.iso.datetime({ offset: true, error: 'an RFC 3339 time, such as 2026-01-02T03:04:05Z' });
 
 /** Query of `GET /v1/audit`. */
 export const auditQuery = z.strictObject({
-  since: moment.optional().meta({ description: 'Entries from then on.' }),
-  until: moment.optional().meta({ description: 'Entries before then.' }),
-  after: auditId.optional().meta({ description: 'Entries after this one: the last of the page before.' }),
-  limit: z.coerce.number().int().min(1).max(100_000).optional().meta({ description: 'Default: all there are.' }),
-  follow: z.stringbool().default(false).meta({ description: 'Go on with new entries as they come, until you leave.' }),
+  since: moment.optional().meta({ description: 'Only entries from this time on.' }),
+  until: moment.optional().meta({ description: 'Only entries before this time.' }),
+  after: auditId.optional().meta({ description: 'Only entries after this one, the last of the previous page.' }),
+  limit: z.coerce.number().int().min(1).max(100_000).optional().meta({ description: 'Default: all entries.' }),
+  follow: z
+    .stringbool()
+    .default(false)
+    .meta({ description: 'Continue with new entries until the client disconnects.' }),
 });

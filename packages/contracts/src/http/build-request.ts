@@ -17,7 +17,7 @@ export const gitSource = z
     type: z.literal('git'),
     url: gitUrl,
     ref: gitRef.optional().meta({ description: 'Branch, tag, full ref or commit. Default: the remote HEAD.' }),
-    subdir: relativePath.optional().meta({ description: 'Directory inside the repository that is the build context.' }),
+    subdir: relativePath.optional().meta({ description: 'Directory of the repository to use as build context.' }),
   })
   .meta({ id: 'GitSource' });
 
@@ -27,9 +27,10 @@ export const uploadSource = z
     name: z
       .string()
       .regex(/^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}$/, 'a name of letters, digits and . _ - / : @, at most 255 long')
-      .meta({ description: 'Name of the project; builds of the same name share caches.' }),
+      .meta({ description: 'Name of the project; builds with the same name share caches.' }),
     digest: contextDigest.optional().meta({
-      description: 'A context uploaded before. Not needed where the tar comes in the same multipart request.',
+      description:
+        'Digest of a context that was uploaded before. Not needed if the tar is in the same multipart request.',
     }),
   })
   .meta({ id: 'UploadSource' });
@@ -48,28 +49,28 @@ export const outputSpec = z
   .meta({
     id: 'Output',
     description:
-      'What becomes of the result: `push` to the registries of `tags`, `load` into the host’s engine, `artifact` (the final stage’s files as a tar to download), `none`.',
+      'What to do with the result: `push` it to the registries of `tags`, `load` it into the host’s engine, keep the files of the final stage as an `artifact` (a tar to download), or `none`.',
   });
 
-/** Build argument by which BuildKit's Dockerfile frontend sets the namespace of cache mount ids. Kiln sets it itself. */
+/** The build argument with which BuildKit's Dockerfile frontend sets the namespace of cache mount ids. Kiln sets it itself. */
 export const NAMESPACE_ARG = 'BUILDKIT_CACHE_MOUNT_NS';
 
-/** A secret that the server keeps: its name, which is also its id in the build, or both. */
+/** A stored secret: its name, which is then also its id in the build, or both. */
 export const storedSecretRef = z.union([secretName, z.strictObject({ id: secretName, name: secretName })]);
 
 const MAX_STORED_SECRETS = 64;
 
-/** The stored secrets that a request names, each with its id. */
+/** Returns the stored secrets that a request names, with their ids. */
 export function storedSecretsOf({ storedSecrets = [] }: Pick<BuildSpec, 'storedSecrets'>): SecretRef[] {
   return storedSecrets.map((one) => (typeof one === 'string' ? { id: one, name: one } : one));
 }
 
-/** The repository whose secrets a build gets: the one that it is built from, or that an upload names. */
+/** Returns the repository whose secrets a build gets: its git source, or the name of the upload. */
 export function secretRepoOf({ source }: Pick<BuildSpec, 'source'>): string {
   return repoOrigin(source.type === 'git' ? source.url : source.name);
 }
 
-/** Attestations are passed through as buildx takes them: on, off, or its own `mode=max` notation. */
+/** Attestations are passed to buildx: on, off, or in its own notation `mode=max`. */
 const attestation = z.union([
   z.boolean(),
   z
@@ -78,14 +79,14 @@ const attestation = z.union([
     .regex(/^[a-z]+=\S+$/, 'key=value[,key=value]'),
 ]);
 
-/** Which older builds of its concurrency key a build cancels. */
+/** Which older builds with its concurrency key a build cancels. */
 export const SUPERSEDE_MODES = ['queued', 'running'] as const;
 
-/** `POST /v1/builds`. Unknown fields are refused. */
+/** Body of `POST /v1/builds`. Unknown fields are refused. */
 export const buildRequest = z
   .strictObject({
     source: z.discriminatedUnion('type', [gitSource, uploadSource]),
-    team: teamName.default('default').meta({ description: 'Default: the credential’s own team, where it has one.' }),
+    team: teamName.default('default').meta({ description: 'Default: the credential’s own team, if it has one.' }),
     dockerfile: relativePath.default('Dockerfile'),
     target: z
       .string()
@@ -93,11 +94,12 @@ export const buildRequest = z
       .optional(),
     buildArgs: z.record(name('build argument'), z.string().max(32_768)).default({}),
     secrets: z.record(name('secret id'), secretValue).default({}).meta({
-      description: 'By id, for `RUN --mount=type=secret,id=…`. Sealed before they are stored, and never shown again.',
+      description:
+        'Values by id, for `RUN --mount=type=secret,id=…`. They are sealed before they are stored, and never shown again.',
     }),
     storedSecrets: z.array(storedSecretRef).max(MAX_STORED_SECRETS).optional().meta({
       description:
-        'Names of secrets that the server keeps (`PUT /v1/secrets`), for `RUN --mount=type=secret,id=NAME`; {id, name} where the id differs. The repo’s own go before the team’s. Read when the build starts.',
+        'Names of stored secrets (`PUT /v1/secrets`) for `RUN --mount=type=secret,id=NAME`; {id, name} if the id differs. The repo’s own secrets take precedence over the team’s. They are read when the build starts.',
     }),
     labels: z.record(shortText(256), z.string().max(4096)).default({}),
     platforms: z
@@ -111,30 +113,31 @@ export const buildRequest = z
     noCache: z.boolean().default(false),
     cacheScope: z.enum(CACHE_SCOPES).default('repo').meta({
       description:
-        'Who shares the build’s cache mounts: the builds of its repo, those of its team that ask for the same, or all that do. Builds that share a mount can change what the others find in it. Wider than what the host keeps apart (each team, by default) no scope reaches. Untrusted builds share theirs with their team’s untrusted builds of the repo only.',
+        'Which builds share the build’s cache mounts: those of its repo, those of its team with the same scope, or all with the same scope. Builds that share a mount can change what the others find in it. No scope crosses the isolation of the host (by default, the team). Untrusted builds share their mounts only with their team’s untrusted builds of the repo.',
     }),
     pull: z.boolean().default(false),
     timeoutSeconds: z.int().min(1).max(86_400).default(3_600),
     priority: z.enum(PRIORITIES).default('normal'),
-    weight: z
-      .int()
-      .min(1)
-      .max(64)
-      .default(1)
-      .meta({ description: 'Slots that the build takes on its host: 2 for one that needs the room of two.' }),
+    weight: z.int().min(1).max(64).default(1).meta({
+      description:
+        'How many slots the build occupies on its host, for example 2 if it needs the resources of two builds.',
+    }),
     hostLabels: hostLabels.default({}).meta({ description: 'Labels that a host must have to run the build.' }),
     concurrencyKey: z
       .string()
       .regex(/^[^\s\p{Cc}]{1,255}$/u, '1 to 255 characters without white space or control characters')
       .optional()
-      .meta({ description: 'Builds of a team with the same key follow on each other, as those of one branch do.' }),
+      .meta({
+        description:
+          'Identifies a sequence of builds of a team, such as those of one branch, in which newer ones supersede older ones.',
+      }),
     supersede: z.enum(SUPERSEDE_MODES).optional().meta({
       description:
-        'Which older builds of the same `concurrencyKey` this one cancels: `queued`, those that still wait for a host; `running`, all of them. They end as `canceled`, with failure code `superseded`.',
+        'Which older builds with the same `concurrencyKey` this one cancels: `queued`: those that still wait for a host; `running`: all of them. They end as `canceled` with failure code `superseded`.',
     }),
     dedupe: z.boolean().default(false).meta({
       description:
-        'Share the run of an identical build in flight (same team, source, options and secrets; also with `dedupe`): this one then ends as that one does. `sharedRun` names it. A git ref that is not a full commit is shared only until the run begins.',
+        'Share the run of an identical build in flight (same team, source, options and secrets, and also with `dedupe`). This build then ends as that one does, and `sharedRun` contains its id. The run of a git ref that is not a full commit is shared only until it begins.',
     }),
     resources: z
       .strictObject({
@@ -145,7 +148,7 @@ export const buildRequest = z
         cpus: z.number().positive().max(1024).optional(),
       })
       .default({})
-      .meta({ description: 'Limits of RUN containers, where the host’s buildx knows them.' }),
+      .meta({ description: 'Limits of RUN containers, if the host’s buildx supports them.' }),
     provenance: attestation.optional(),
     sbom: attestation.optional(),
   })
@@ -162,7 +165,8 @@ export const buildRequest = z
       ctx.addIssue({
         code: 'custom',
         path: ['buildArgs', NAMESPACE_ARG],
-        message: 'no such build argument: Kiln sets it; cacheScope says who shares the cache mounts',
+        message:
+          'it to be absent, because Kiln sets this build argument; use cacheScope to choose who shares cache mounts',
         input: request.buildArgs[NAMESPACE_ARG],
       });
     }
@@ -170,7 +174,7 @@ export const buildRequest = z
       ctx.addIssue({
         code: 'custom',
         path: ['tags'],
-        message: 'at least one tag where output.type is push',
+        message: 'at least one tag, because output.type is push',
         input: request.tags,
       });
     }
@@ -178,7 +182,7 @@ export const buildRequest = z
       ctx.addIssue({
         code: 'custom',
         path: ['platforms'],
-        message: 'one platform where output.type is load: an engine holds one',
+        message: 'one platform, because output.type is load and an engine can load only one',
         input: request.platforms,
       });
     }
@@ -186,7 +190,7 @@ export const buildRequest = z
       ctx.addIssue({
         code: 'custom',
         path: ['concurrencyKey'],
-        message: 'a key where supersede is given',
+        message: 'a key, because supersede is given',
         input: request.concurrencyKey,
       });
     }
@@ -194,7 +198,7 @@ export const buildRequest = z
       ctx.addIssue({
         code: 'custom',
         path: ['supersede'],
-        message: '"queued" or "running" where concurrencyKey is given',
+        message: '"queued" or "running", because concurrencyKey is given',
         input: request.supersede,
       });
     }
@@ -204,12 +208,12 @@ export const buildRequest = z
 export type BuildRequestInput = z.input<typeof buildRequest>;
 export type BuildRequest = z.output<typeof buildRequest>;
 
-/** Below this name a Dockerfile from outside of the context travels in an uploaded tar; it is no part of the context itself. */
+/** The name, in an uploaded tar, of a Dockerfile from outside the context. It isn't part of the context itself. */
 export const OUTSIDE_DOCKERFILE = '.kiln.Dockerfile';
 
-/** A request as it is stored: secrets are taken out and sealed apart; an upload names its context. */
+/** A request as it is stored. Secrets are removed and sealed separately; an upload names its context. */
 export const buildSpec = z.strictObject({
   ...buildRequest.shape,
-  secrets: z.array(z.string()).meta({ description: 'Ids only.' }),
+  secrets: z.array(z.string()).meta({ description: 'Only the ids.' }),
 });
 export type BuildSpec = z.output<typeof buildSpec>;

@@ -1,9 +1,10 @@
+import { parseReference } from '@kiln/domain';
 import { z } from 'zod';
 
-/** Git transports whose argument can't be turned into a command or a path of the server. */
+/** Git transports with which a URL can't become a command or a path on the server. */
 const GIT_SCHEMES = ['https:', 'http:', 'git:'];
 
-/** Clone URL of a repository. `file://`, local paths, `ext::` and anything that git could take for an option are refused. */
+/** Clone URL of a repository. Refuses `file://`, local paths, `ext::` and anything that git could interpret as an option. */
 export const gitUrl = z
   .string()
   .max(2048)
@@ -13,34 +14,34 @@ export const gitUrl = z
   })
   .meta({
     description:
-      'https://, http:// or git:// URL, without user or password: give credentials as a secret GIT_AUTH_TOKEN.',
+      'https://, http:// or git:// URL without user or password; pass credentials as a secret GIT_AUTH_TOKEN.',
   });
 
 const EXPECTED_URL = 'a URL with https://, http:// or git://';
 
 function gitUrlProblem(value: string): string | undefined {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are just what must not get through
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
   if (/[\s\u0000-\u001f\u007f]/.test(value)) return `${EXPECTED_URL}, without white space or control characters`;
   if (!URL.canParse(value)) return EXPECTED_URL;
   const url = new URL(value);
   if (!GIT_SCHEMES.includes(url.protocol)) return EXPECTED_URL;
   if (url.username || url.password) return `${EXPECTED_URL}, without user or password`;
-  if (url.hash || url.search) return `${EXPECTED_URL}, without # or ?: give ref and subdir in their own fields`;
+  if (url.hash || url.search) return `${EXPECTED_URL}, without # or ?; use the fields ref and subdir`;
   if (url.hostname.startsWith('-') || url.pathname.length < 2) return `${EXPECTED_URL} that names a repository`;
   return undefined;
 }
 
-/** What `git check-ref-format` allows, and nothing that begins with a dash. */
+/** A ref as `git check-ref-format` allows it, which doesn't begin with a dash. */
 export const gitRef = z
   .string()
   .max(255)
   .regex(
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: as git check-ref-format has it
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: same as git check-ref-format
     /^(?![-/.])(?!.*(?:\.\.|@\{|\/\/|\/\.|\.lock(?:\/|$)))[^\u0000-\u0020\u007f~^:?*[\\]+(?<![./])$/,
-    'a branch, tag, full ref or commit as git check-ref-format allows it, not beginning with -',
+    'a branch, tag, full ref or commit that git check-ref-format allows, not beginning with -',
   );
 
-/** A path below the context: relative, `/` between parts, no `..`, no leading dash (buildx would take it for a flag). */
+/** A relative path below the context, with `/` as separator, without `..` and a leading dash, which buildx would interpret as a flag. */
 export const relativePath = z
   .string()
   .min(1)
@@ -51,46 +52,24 @@ export const relativePath = z
       !path.includes('\\') &&
       // buildx would download it.
       !path.includes('://') &&
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are just what must not get through
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
       !/[\u0000-\u001f\u007f#]/.test(path) &&
       !path.split('/').includes('..'),
     'a path relative to the context, without .., leading / or -, ://, backslash, # or control characters',
   );
 
-const HOST = /^[a-zA-Z0-9.-]+(?::[0-9]{1,5})?$/;
-const HOST_LABEL = /^[a-zA-Z0-9]+(?:-+[a-zA-Z0-9]+)*$/;
-const PATH_PART = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
-const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
-
-/**
- * Reference grammar of distribution/reference: `[host[:port]/]path[:tag]`. Part by part: as one regular expression it is too much for a
- * checker to say how long it may take.
- */
-function isTagReference(text: string): boolean {
-  const parts = text.split('/');
-  const [name = '', ...tags] = (parts.pop() ?? '').split(':');
-  const [first, ...rest] = parts;
-  if (tags.length > 1 || !tags.every((tag) => TAG.test(tag))) return false;
-  return (
-    (first === undefined || PATH_PART.test(first) || isHost(first)) &&
-    [...rest, name].every((part) => PATH_PART.test(part))
-  );
-}
-
-function isHost(text: string): boolean {
-  const [name = ''] = text.split(':', 1);
-  return HOST.test(text) && name.split('.').every((label) => HOST_LABEL.test(label));
-}
-
 export const tagReference = z
   .string()
   .max(512, { abort: true })
-  .refine(isTagReference, 'an image reference [registry[:port]/]name[:tag], the name in lower case');
+  .refine(
+    (text) => !text.includes('@') && parseReference(text) !== undefined,
+    'an image reference [registry[:port]/]name[:tag], the name in lower case',
+  );
 
-/** Content address of an uploaded context tar. */
+/** Digest of an uploaded context tar. */
 export const contextDigest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'sha256: and 64 hexadecimal digits');
 
-/** Build ids: 26 characters of Crockford base 32 in lower case, ordered by time of acceptance (a ULID). */
+/** Id of a build: a ULID of 26 characters of Crockford base 32, in lower case, ordered by time of acceptance. */
 export const buildId = z.string().regex(/^[0-9a-hjkmnp-tv-z]{26}$/, 'a build id of 26 characters');
 
 export const teamName = z
@@ -99,10 +78,10 @@ export const teamName = z
 
 export const instant = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
 
-/** BuildKit's own limit for one secret: session/secrets/secretsprovider. */
+/** BuildKit's own limit for one secret (session/secrets/secretsprovider). */
 export const MAX_SECRET_BYTES = 500 * 1024;
 
-/** The value of a secret, at most as large as BuildKit takes it. */
+/** The value of a secret, limited to the size that BuildKit accepts. */
 export const secretValue = z
   .string()
   .refine((value) => utf8Bytes(value) <= MAX_SECRET_BYTES, `at most ${MAX_SECRET_BYTES} bytes`);

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { fieldProblems } from './problem.ts';
 
@@ -7,12 +7,12 @@ function gotOf(input: unknown): string | undefined {
   return parsed.success ? undefined : fieldProblems(parsed.error, input)[0]?.got;
 }
 
-it('shows a value as JSON, shortened', () => {
+test('fieldProblems shows a value as abbreviated JSON', () => {
   expect(gotOf({ ref: { a: [1, null], secrets: { x: 'y' } } })).toBe('{"a":[1,null],"secrets":"not shown"}');
   expect(gotOf({ ref: Array.from({ length: 100_000 }, () => 'x') })).toMatch(/… \(\d+ characters\)$/);
 });
 
-it('shows a value that is nested too deeply to print', () => {
+test('fieldProblems abbreviates a deeply nested value', () => {
   const deep = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000));
   expect(gotOf({ ref: deep })).toBe('[[[["[…]"]]]]');
 });

@@ -1,16 +1,18 @@
 import { z } from 'zod';
 
-/** One thing wrong with a request: where, what it held, and what was expected. */
+/** One error in a request: the field, what it contained and what was expected. */
 export const fieldProblem = z
   .strictObject({
     field: z.string().meta({ description: 'Path of the field, such as `source.url` or `header Idempotency-Key`.' }),
-    got: z.string().meta({ description: 'What it held, as JSON, shortened; a secret’s value is never shown.' }),
+    got: z
+      .string()
+      .meta({ description: 'What it contained, as abbreviated JSON; the value of a secret is never shown.' }),
     expected: z.string(),
   })
   .meta({ id: 'FieldProblem' });
 export type FieldProblem = z.output<typeof fieldProblem>;
 
-/** Stable codes of everything that an API answer can complain of. */
+/** Stable codes of all problems that the API can answer with. */
 export const PROBLEM_CODES = [
   'malformed_http',
   'headers_too_large',
@@ -73,11 +75,19 @@ export const problem = z
 export type Problem = z.output<typeof problem>;
 
 const SHOWN_CHARS = 200;
-/** Fields whose values are never quoted, nor what is below them. */
-const HIDDEN: ReadonlySet<PropertyKey> = new Set(['secrets', 'secret', 'webhookSecret', 'apiToken', 'gitToken']);
+/** Fields whose values, and everything in them, are never quoted. */
+const HIDDEN: ReadonlySet<PropertyKey> = new Set([
+  'secrets',
+  'secret',
+  'webhookSecret',
+  'apiToken',
+  'gitToken',
+  'privateKey',
+]);
 
 /**
- * Turns a zod error into field problems. `input` is what was parsed; values of secrets are never quoted.
+ * Converts a zod error to field problems. Values of secrets are never quoted.
+ * @param input the value that was parsed
  */
 export function fieldProblems(error: z.core.$ZodError, input: unknown): FieldProblem[] {
   return error.issues.flatMap((issue) => issueProblems(issue, input));
@@ -102,9 +112,9 @@ function expectation(issue: z.core.$ZodIssue): string {
     case 'invalid_value':
       return issue.values.map((value) => JSON.stringify(value)).join(' or ');
     case 'too_big':
-      return `at most ${issue.maximum}${unit(issue.origin)}`;
+      return `at most ${issue.maximum}${unit(issue.origin, issue.maximum)}`;
     case 'too_small':
-      return `at least ${issue.minimum}${unit(issue.origin)}`;
+      return `at least ${issue.minimum}${unit(issue.origin, issue.minimum)}`;
     case 'invalid_union':
       return issue.errors.length === 0 && 'discriminator' in issue
         ? `a known ${String(issue.discriminator)}`
@@ -118,9 +128,10 @@ function expectation(issue: z.core.$ZodIssue): string {
   }
 }
 
-function unit(origin: string): string {
-  if (origin === 'string') return ' characters';
-  if (origin === 'array') return ' items';
+function unit(origin: string, count: number | bigint): string {
+  const plural = Number(count) === 1 ? '' : 's';
+  if (origin === 'string') return ` character${plural}`;
+  if (origin === 'array') return ` item${plural}`;
   return '';
 }
 
@@ -132,7 +143,7 @@ function plain(message: string): string {
   return message.replace(/^Invalid input: expected /, '');
 }
 
-/** `['tags', 1]` is `tags[1]`; names that aren't plain are quoted. */
+/** Formats a path: `tags[1]` for `['tags', 1]`. Names that aren't identifiers are quoted. */
 export function fieldPath(path: readonly PropertyKey[]): string {
   return path.reduce<string>((text, part) => {
     if (typeof part === 'number') return `${text}[${part}]`;
@@ -160,7 +171,7 @@ function show(path: readonly PropertyKey[], value: unknown): string {
 const SHOWN_DEPTH = 4;
 const SHOWN_ITEMS = 50;
 
-/** A copy that is small enough to be printed, however large or deep the value is. */
+/** Returns a copy that is small enough to be printed, however large or deep the value is. */
 function shallow(value: unknown, depth: number): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (depth >= SHOWN_DEPTH) return Array.isArray(value) ? '[…]' : '{…}';

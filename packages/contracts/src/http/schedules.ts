@@ -7,7 +7,7 @@ import { PROBLEM_CODES } from './problem.ts';
 const scheduleName = z
   .string()
   .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'lower-case letters, digits and . _ -, at most 63 long')
-  .meta({ description: 'One of its own in its team.' });
+  .meta({ description: 'Unique within its team.' });
 
 const FIELD = '[0-9A-Za-z*,/?#-]+';
 const cron = z
@@ -22,7 +22,7 @@ const timezone = z
   .string()
   .max(64)
   .refine(isTimezone, 'a time zone of the IANA database, such as Europe/Berlin')
-  .meta({ description: 'In which the cron expression is meant, daylight saving time included.' });
+  .meta({ description: 'Time zone of the cron expression, with its daylight saving time.' });
 
 function isTimezone(text: string): boolean {
   try {
@@ -32,7 +32,7 @@ function isTimezone(text: string): boolean {
   }
 }
 
-/** Ids of schedules: as builds'. */
+/** Id of a schedule: a ULID, like ids of builds. */
 export const scheduleId = z.string().regex(/^[0-9a-hjkmnp-tv-z]{26}$/, 'a schedule id of 26 characters');
 
 /** Body of `POST /v1/schedules`. */
@@ -44,12 +44,12 @@ export const scheduleRequest = z
     paused: z.boolean().default(false),
     request: buildRequest.meta({
       description:
-        'What is built each time, as `POST /v1/builds` takes it. Secrets are sealed, and kept with the schedule.',
+        'The request of each build, as for `POST /v1/builds`. Its secrets are sealed and stored with the schedule.',
     }),
   })
   .superRefine(({ request: { source } }, ctx) => {
     if (source.type !== 'upload' || source.digest !== undefined) return;
-    const message = 'the digest of a context uploaded before, or a git source';
+    const message = 'the digest of a context that was uploaded before, or a git source';
     ctx.addIssue({ code: 'custom', path: ['request', 'source', 'digest'], message, input: undefined });
   })
   .meta({ id: 'ScheduleRequest' });
@@ -62,16 +62,19 @@ export const scheduleChange = z
   .meta({ id: 'ScheduleChange' });
 export type ScheduleChange = z.output<typeof scheduleChange>;
 
-/** What came of a run. */
+/** The result of a run. */
 export const scheduleRun = z.strictObject({
-  dueAt: instant.optional().meta({ description: 'When it was due; absent where somebody asked for it.' }),
-  at: instant.meta({ description: 'When it was submitted, or refused.' }),
+  dueAt: instant.optional().meta({ description: 'When it was due; absent if it was started by hand.' }),
+  at: instant.meta({ description: 'When it was submitted or refused.' }),
   build: buildId.optional(),
-  state: z.enum(BUILD_STATES).optional().meta({ description: 'Of the build, now; absent where it is no longer kept.' }),
+  state: z
+    .enum(BUILD_STATES)
+    .optional()
+    .meta({ description: 'Current state of the build; absent if it is no longer stored.' }),
   refused: z
     .strictObject({ code: z.enum(PROBLEM_CODES), message: z.string() })
     .optional()
-    .meta({ description: 'Why no build was made.' }),
+    .meta({ description: 'Why no build was accepted.' }),
 });
 
 export const scheduleView = z
@@ -82,7 +85,7 @@ export const scheduleView = z
     cron: z.string(),
     timezone: z.string(),
     paused: z.boolean(),
-    trust: z.enum(TRUSTS).meta({ description: 'Of who created it; its builds have the same.' }),
+    trust: z.enum(TRUSTS).meta({ description: 'Trust class of its creator and of its builds.' }),
     createdAt: instant,
     createdBy: z.string(),
     nextRunAt: instant.optional().meta({ description: 'Absent while it is paused.' }),

@@ -2,7 +2,7 @@ import { SECRET_KINDS } from '@kiln/domain';
 import { z } from 'zod';
 import { instant, secretName, secretValue, teamName } from './fields.ts';
 
-/** Of a registry or a git server. */
+/** Address of a registry or git server. */
 const hostAndPort = z
   .string()
   .max(255)
@@ -16,16 +16,17 @@ const repo = z
   .regex(/^[^\s\p{Cc}]{1,512}$/u, 'a repository such as github.com/acme/app, or its URL')
   .meta({ description: 'Only for builds of this repository. Default: for all builds of the team.' });
 
-/** What goes before the colon of HTTP's basic authentication. */
+/** A user name of HTTP basic authentication. */
 const username = z.string().regex(/^[^:\p{Cc}]{1,256}$/u, '1 to 256 characters without : and control characters');
-/** What goes into an HTTP header. */
+/** A value of an HTTP header. */
 const headerText = z.string().regex(/^[\x21-\x7e]{1,8192}$/, '1 to 8192 visible ASCII characters');
 
 const where = {
   team: teamName.optional().meta({ description: 'Default: the credential’s own team, else `default`.' }),
   repo: repo.optional(),
   untrustedOk: z.boolean().default(false).meta({
-    description: 'Untrusted builds, such as those of forks’ pull requests, get it, too. Their authors can read it.',
+    description:
+      'Whether untrusted builds, such as those of pull requests from forks, get it, too. Their authors can then read it.',
   }),
 };
 
@@ -51,7 +52,7 @@ export const secretOrder = z
       token: headerText,
       username: username.optional().meta({
         description:
-          'For servers that want a certain one, such as `x-token-auth`. Default: x-access-token, which GitHub, GitLab and Gitea take.',
+          'For servers that require a certain name, such as `x-token-auth`. Default: x-access-token, which GitHub, GitLab and Gitea accept.',
       }),
       ...where,
     }),
@@ -59,7 +60,7 @@ export const secretOrder = z
   .meta({
     id: 'SecretOrder',
     description:
-      '`build`: for `RUN --mount=type=secret`. `registry`: a login for pulls and pushes. `git`: a token by which BuildKit and Kiln read repositories.',
+      '`build`: for `RUN --mount=type=secret`. `registry`: a login for pulls and pushes. `git`: a token with which BuildKit and Kiln read repositories.',
   });
 export type SecretOrder = z.output<typeof secretOrder>;
 export type SecretOrderInput = z.input<typeof secretOrder>;
@@ -70,19 +71,19 @@ const anyName = z.string().min(1).max(255);
 
 /** Query of `GET /v1/secrets`. */
 export const secretsQuery = z.strictObject({
-  team: teamName.optional().meta({ description: 'Default: all that the credential sees.' }),
+  team: teamName.optional().meta({ description: 'Default: all teams that the credential can access.' }),
   repo: repo.optional().meta({ description: 'Only those of this repository.' }),
 });
 
 /** Query of `DELETE /v1/secrets`. */
 export const secretQuery = z.strictObject({
   kind: kind.default('build'),
-  name: anyName.meta({ description: 'For `registry` and `git` the host.' }),
+  name: anyName.meta({ description: 'For `registry` and `git`, the host.' }),
   team: where.team,
   repo: repo.optional().meta({ description: 'Default: the one for all builds of the team.' }),
 });
 
-/** A secret as it is shown: everything but the value, which nothing shows. */
+/** A secret as it is shown, without its value, which no route shows. */
 export const secretView = z
   .strictObject({
     team: z.string(),
@@ -90,14 +91,14 @@ export const secretView = z
     kind,
     name: z.string(),
     untrustedOk: z.boolean(),
-    masked: z
-      .boolean()
-      .meta({ description: 'Whether logs hide the value: false where it is shorter than 4 characters.' }),
-    keyId: z.string().meta({ description: 'The key that seals it.' }),
-    readable: z.boolean().meta({ description: 'Whether Kiln has that key. If not, builds that want the secret fail.' }),
+    masked: z.boolean().meta({ description: 'Whether logs hide the value: false if it is shorter than 4 characters.' }),
+    keyId: z.string().meta({ description: 'Id of the key with which it is sealed.' }),
+    readable: z.boolean().meta({ description: 'Whether Kiln has that key. If not, builds that need the secret fail.' }),
     updatedAt: instant,
-    updatedBy: z.string().meta({ description: 'Name of who set the value.' }),
-    lastUsedAt: instant.optional().meta({ description: 'By a build that started. To about a minute.' }),
+    updatedBy: z.string().meta({ description: 'Name of the last person or token that set the value.' }),
+    lastUsedAt: instant
+      .optional()
+      .meta({ description: 'When a build that got it started, accurate to about a minute.' }),
   })
   .meta({ id: 'Secret' });
 export type SecretView = z.output<typeof secretView>;
@@ -105,14 +106,14 @@ export type SecretView = z.output<typeof secretView>;
 export const secretList = z.strictObject({ secrets: z.array(secretView) }).meta({ id: 'SecretList' });
 
 const resealCounts = {
-  resealed: z.int().meta({ description: 'Sealed anew, with the first key.' }),
-  current: z.int().meta({ description: 'Sealed with the first key already.' }),
+  resealed: z.int().meta({ description: 'How many were sealed again with the first key.' }),
+  current: z.int().meta({ description: 'How many were already sealed with the first key.' }),
 };
 
-/** What `POST /v1/secrets/reseal` found. */
+/** Response of `POST /v1/secrets/reseal`. */
 export const resealReport = z
   .strictObject({
-    keyId: z.string().meta({ description: 'The first key: it seals from now on.' }),
+    keyId: z.string().meta({ description: 'Id of the first key, which seals from now on.' }),
     stored: z.strictObject({
       ...resealCounts,
       unreadable: z
@@ -122,11 +123,13 @@ export const resealReport = z
             ...{ keyId: z.string(), reason: z.string() },
           }),
         )
-        .meta({ description: 'Left as they are: give back the key that they name, or set them again.' }),
+        .meta({
+          description: 'Secrets that were left as they are: add the key that they name again, or set them again.',
+        }),
     }),
     builds: z.strictObject({ ...resealCounts, unreadable: z.int() }).meta({
       description:
-        'Secrets that came with builds, kept until a day after their end, and those of schedules, connections and webhooks.',
+        'Secrets that were sent with builds, stored until a day after their end, and those of schedules, connections and webhooks.',
     }),
   })
   .meta({ id: 'ResealReport' });

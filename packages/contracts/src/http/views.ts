@@ -38,13 +38,13 @@ export const buildView = z
     team: z.string(),
     trust: z.enum(TRUSTS).default('trusted').meta({
       description:
-        '`untrusted`: submitted by a credential that is, or from a fork; runs on builders for such builds, whose caches it shares with its team’s untrusted builds of the repo, whatever `cacheScope` says. Without secrets, loading nothing, pushing only what a rule of the server’s allows.',
+        '`untrusted`: submitted with an untrusted credential, or from a fork. Runs on builders for untrusted builds, and shares caches only with its team’s untrusted builds of the repo, whatever its `cacheScope`. It gets no secrets, can’t load images, and pushes only what a rule of the server allows.',
     }),
     createdAt: instant,
     queuedAt: instant,
     startedAt: instant.optional(),
     finishedAt: instant.optional(),
-    durationMs: z.int().optional().meta({ description: 'From the start of the last attempt to the end.' }),
+    durationMs: z.int().optional().meta({ description: 'From the start of the last attempt to its end.' }),
     host: z.string().optional(),
     commit: z.string().optional(),
     retryOf: buildId.optional(),
@@ -52,17 +52,18 @@ export const buildView = z
     cancelCameTooLate: z
       .boolean()
       .optional()
-      .meta({ description: 'The build, or its push, had already finished when the cancel came.' }),
+      .meta({ description: 'The build or its push had already finished when it was canceled.' }),
     supersededBy: buildId.optional().meta({
-      description: 'The newer build of the same `concurrencyKey` that canceled this one, or came too late to.',
+      description:
+        'The newer build with the same `concurrencyKey` that canceled this one, or tried to and was too late.',
     }),
     sharedRun: buildId.optional().meta({
       description:
-        'The build whose run this one shares (`dedupe`): log, artifact and placement are that one’s. It stays `queued` until the run ends.',
+        'The build whose run this one shares (`dedupe`), with its log, artifact and placement. This build stays `queued` until the run ends.',
     }),
     releasedAt: instant.optional().meta({
       description:
-        'When it was canceled while others shared its run: it goes on for them, and is canceled with the last of them.',
+        'When it was canceled while other builds shared its run. The run continues for them, and is canceled with the last of them.',
     }),
     steps: stepCounts.optional(),
     result: z
@@ -107,7 +108,7 @@ export const buildQuery = z.strictObject({
 /** Query of `GET /v1/builds/:id`. */
 export const waitQuery = z.strictObject({
   wait: z.coerce.number().int().min(0).max(300).default(0).meta({
-    description: 'Hold the answer until the build has ended, for at most so many seconds.',
+    description: 'Wait with the response until the build has ended, for at most this many seconds.',
   }),
 });
 
@@ -125,7 +126,7 @@ export const hostView = z
     name: z.string(),
     state: z.enum(HOST_STATES).meta({
       description:
-        '`ready` takes builds; `cordoned` takes none; `draining` finishes what it holds, `drained` has; `removing` hands back what it holds, `removed` is no part of the pool any more; `left`: its worker ended in order, an operator’s settings are kept; `lost`: its worker is silent.',
+        '`ready`: accepts builds; `cordoned`: accepts none; `draining`: finishes its builds; `drained`: has finished them; `removing`: hands its builds back; `removed`: is no longer part of the pool; `left`: its worker has left the pool, and an operator’s settings are kept; `lost`: its worker no longer reports.',
     }),
     slots: z.int(),
     usedSlots: z.int(),
@@ -133,37 +134,38 @@ export const hostView = z
     reported: z
       .strictObject({ slots: z.int(), labels: z.record(z.string(), z.string()) })
       .optional()
-      .meta({ description: 'What the worker itself reports, where an operator’s settings go before it.' }),
+      .meta({ description: 'What the worker itself reports, if an operator’s settings override it.' }),
     drain: z
       .strictObject({ since: instant, deadline: instant.optional() })
       .optional()
-      .meta({ description: 'An operator’s drain; what still runs at the deadline is handed back to the pool.' }),
+      .meta({ description: 'An operator’s drain. Builds that still run at the deadline are handed back to the pool.' }),
     platforms: z.array(z.string()),
     driver: z.string(),
     trust: z.array(z.enum(TRUSTS)).default(['trusted']).meta({
-      description: 'Classes whose builds it takes, each on a builder of its own. None gets caches of another’s.',
+      description: 'Trust classes whose builds it accepts, on separate builders that share no caches.',
     }),
     isolation: z.enum(ISOLATIONS).default('pool').meta({
       description:
-        'Who shares a builder, and so caches, there: builds of a team, of a repo of a team, or of the whole pool.',
+        'Which builds share a builder and its caches: those of a team, of a repo of a team, or of the whole pool.',
     }),
     oneDomain: z.boolean().default(false).meta({
-      description: 'Whether it serves one isolation domain only, the first whose build it runs (driver `docker`).',
+      description: 'Whether it serves only one isolation domain, that of its first build (driver `docker`).',
     }),
     domain: z
       .string()
       .optional()
-      .meta({ description: 'The one isolation domain that it serves, as `trusted team web`.' }),
+      .meta({ description: 'The only isolation domain that it serves, such as `trusted team web`.' }),
     engineVersion: z.string(),
     buildxVersion: z.string(),
     buildkitVersion: z.string().optional(),
-    disk: hostDisk.optional().meta({ description: 'Of the file system that holds the worker’s data.' }),
+    disk: hostDisk.optional().meta({ description: 'The file system of the worker’s data.' }),
     builds: z.array(z.strictObject({ id: buildId, attempt: z.int() })),
     lastSeenAt: instant,
-    cacheBudgetBytes: z.int().optional().meta({ description: 'How much cache the host keeps.' }),
-    cacheBudgets: perDomain(z.int()).optional().meta({ description: 'The part of each isolation domain.' }),
+    cacheBudgetBytes: z.int().optional().meta({ description: 'The host’s cache budget.' }),
+    cacheBudgets: perDomain(z.int()).optional().meta({ description: 'The budget of each isolation domain.' }),
     cacheBudgetFrom: z.enum(['configured', 'engine', 'estimated']).optional().meta({
-      description: 'Who says so: Kiln’s configuration, the engine’s, or a guess from the size of the disk.',
+      description:
+        'Where the budget comes from: Kiln’s configuration, the engine’s, or an estimate from the size of the disk.',
     }),
     caches: z
       .strictObject({
@@ -171,7 +173,7 @@ export const hostView = z
         usedBytes: z.int(),
         usedByDomain: perDomain(z.int()).optional(),
         mounts: z.int(),
-        warmRepos: z.int().meta({ description: 'Repos that are warm there by at least one half.' }),
+        warmRepos: z.int().meta({ description: 'Repos with a warmth of at least one half.' }),
         sizesAreFloors: z.boolean(),
       })
       .optional()
@@ -196,15 +198,17 @@ export const placementView = z
     build: buildId,
     decisions: z.array(
       z.strictObject({
-        attempt: z.int().meta({ description: 'The attempt that the decision led to, or would have led to.' }),
+        attempt: z.int().meta({ description: 'The attempt to which the decision led, or would have led.' }),
         host: z.string().nullable(),
         reason: z.string(),
         limit: z
           .int()
           .optional()
-          .meta({ description: 'How many builds there may be at a time, where that is the reason.' }),
+          .meta({ description: 'How many builds may run at a time, if that limit is the reason.' }),
         decidedAt: instant,
-        predicted: prediction.optional().meta({ description: 'On the host chosen, or on the one that it waits for.' }),
+        predicted: prediction
+          .optional()
+          .meta({ description: 'The prediction for the chosen host, or for the one that it waits for.' }),
         considered: z
           .array(
             z.strictObject({
@@ -213,24 +217,24 @@ export const placementView = z
               usedSlots: z.int(),
               warmth: z
                 .number()
-                .meta({ description: '0 to 1: how much of what the repo’s last builds used was there.' }),
+                .meta({ description: '0 to 1: how much of what the repo’s recent builds used was there.' }),
               verdict: z.string(),
               serves: z
                 .string()
                 .optional()
-                .meta({ description: 'The one isolation domain that it serves, where that rules it out.' }),
+                .meta({ description: 'The only isolation domain that it serves, if that rules it out.' }),
               predicted: prediction.optional(),
               extras: z.record(z.string(), z.int()).optional().meta({
                 description:
-                  'What a run there would have cost other builds, ms, by name; what is below zero spoke for the host.',
+                  'What a run there would have cost other builds, by name, in ms. Negative values favour the host.',
               }),
             }),
           )
-          .meta({ description: 'The best first; of a large pool only those.' }),
+          .meta({ description: 'The hosts, the best first; in a large pool only the best.' }),
         others: z
           .record(z.string(), z.int())
           .optional()
-          .meta({ description: 'How many hosts aren’t listed, by their verdict.' }),
+          .meta({ description: 'How many hosts aren’t listed, by verdict.' }),
         actual: z
           .strictObject({
             startedAt: instant,
@@ -241,7 +245,7 @@ export const placementView = z
             steps: stepCounts.optional(),
           })
           .optional()
-          .meta({ description: 'How the attempt went that the decision led to, once it has begun.' }),
+          .meta({ description: 'How the attempt of this decision went, after it has begun.' }),
       }),
     ),
   })

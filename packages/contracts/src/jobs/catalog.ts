@@ -1,44 +1,44 @@
 import { z } from 'zod';
 
 /**
- * The job that carries an assignment to its host. What to build is read from the record: the record is the truth, the job only a call. So what
- * another version puts in it beside that is passed over.
+ * The job that delivers an assignment to its host. What to build is read from the record, which is authoritative. So other fields, which another
+ * version may add, are ignored.
  */
 export const runAttemptJob = z.object({ buildId: z.string(), attempt: z.int().min(1) });
 export type RunAttemptJob = z.output<typeof runAttemptJob>;
 
-/** An attempt with what tells it from another of the same number, where it has that. */
+/** An attempt with the nonce, if any, that distinguishes it from another one of the same number. */
 export interface AttemptCall extends RunAttemptJob {
   readonly nonce?: string;
 }
 
-/** The nonce is a part of the id and not of the data, which workers of older versions take as strictly as this one does. */
+/** Returns the id of a job. The nonce is part of the id and not of the data, because older workers refuse unknown fields. */
 function attemptJobId({ buildId, attempt, nonce }: AttemptCall): string {
   return nonce === undefined ? `${buildId}-${attempt}` : `${buildId}-${attempt}-${nonce}`;
 }
 
-/** The attempt that a job calls for. */
+/** Returns the attempt that a job calls for. */
 export function calledAttempt(job: RunAttemptJob, jobId: string | undefined): AttemptCall {
   const before = `${attemptJobId(job)}-`;
   return jobId?.startsWith(before) ? { ...job, nonce: jobId.slice(before.length) } : job;
 }
 
-/** The job that says that a schedule is due. When it was due, BullMQ knows. */
+/** The job of a schedule that is due. BullMQ knows when it was due. */
 const runScheduleJob = z.strictObject({ schedule: z.string() });
 
-/** A forge's webhook that is to be worked on; what it said lies in its record. */
+/** The job to process a forge's webhook, whose payload is in its record. */
 export const planDeliveryJob = z.strictObject({ deliveryId: z.string() });
 export type PlanDeliveryJob = z.output<typeof planDeliveryJob>;
 
-/** A status that may have to be reported; which one is decided when it is sent, by the build as it is then. */
+/** The job to report a status. Which one is decided when it is sent, by the state of the build at that time. */
 export const reportStatusJob = z.strictObject({ target: z.string() });
 export type ReportStatusJob = z.output<typeof reportStatusJob>;
 
-/** A message of an outgoing webhook. */
+/** The job to send a message of an outgoing webhook. */
 export const sendMessageJob = z.strictObject({ messageId: z.string() });
 export type SendMessageJob = z.output<typeof sendMessageJob>;
 
-/** Every job that Kiln enqueues. Of an attempt BullMQ retries nothing: another one is the scheduler's decision. */
+/** Every job that Kiln enqueues. BullMQ doesn't retry attempts: another one is the scheduler's decision. */
 export const JOBS = {
   runAttempt: {
     name: 'run-attempt',
@@ -46,7 +46,7 @@ export const JOBS = {
     queue: (host: string) => `host-${host}`,
     jobId: attemptJobId,
     lockDurationMs: 30_000,
-    /** After BullMQ's own calls failed; its default of 15 s is longer than most builds. */
+    /** Delay after a failure of BullMQ's own calls. Its default of 15 s is longer than most builds. */
     retryAfterMs: 1_000,
   },
   runSchedule: {

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 
-/** Begin of each gzip member: its byte, and the number of its first record. */
+/** The start of each gzip member: its byte, and the number of its first record. */
 export const logMembers = z.array(z.strictObject({ byte: z.int(), firstSeq: z.int() }));
 export type LogMembers = z.output<typeof logMembers>;
 
 /**
- * A part of a live log that lies in the blob store, under `key`: the records from `firstSeq` to `lastSeq` as gzipped lines of JSON,
- * in members of about a page each.
+ * A part of a live log in the blob store, under `key`: the records from `firstSeq` to `lastSeq` as gzipped lines of JSON, in gzip members of
+ * about a page each.
  */
 export const logPiece = z.object({
   key: z.string(),

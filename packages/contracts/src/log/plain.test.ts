@@ -7,7 +7,7 @@ function render(...records: LogRecord[]): string {
   return records.map((record) => renderer.render(record)).join('');
 }
 
-test('reads as docker buildx build --progress=plain, also where two steps take turns', () => {
+test('prints steps like docker buildx build --progress=plain, even if two steps alternate', () => {
   const text = render(
     { t: 0, type: 'note', message: 'attempt 1 on host h1' },
     { t: 0, type: 'step', step: 1, name: '[internal] load build definition', state: 'pending' },
@@ -42,7 +42,7 @@ kiln: succeeded
 `);
 });
 
-test('a failure ends with the Dockerfile’s lines and one clear sentence', () => {
+test('ends a failure with the Dockerfile’s lines and one sentence', () => {
   const failure = {
     code: 'step_failed',
     message: 'RUN false ended with 1',
@@ -64,7 +64,7 @@ kiln: failed: RUN false ended with 1 [step_failed]
 `);
 });
 
-test('a lost attempt says that another follows; transfers are told once, when done', () => {
+test('announces the next attempt after a lost one, and prints transfers once, when they are done', () => {
   const transfer = {
     t: 0,
     type: 'status',
@@ -88,11 +88,11 @@ kiln: attempt lost (host h1 was lost); the build is queued again
 `);
 });
 
-test('sizes are in powers of 1000', () => {
+test('prints sizes in powers of 1000', () => {
   expect([0, 999, 1_000, 12_340_000].map(bytes)).toEqual(['0B', '999B', '1.00kB', '12.34MB']);
 });
 
-test('keeps colours, and no other control sequence, however a build’s output is cut into records', () => {
+test('keeps colours and no other control sequence, even if output is split across records', () => {
   const orders = '\u001b]52;c;c2g=\u0007\u001b[2J\u001b[31mred\u001b[0m\u009b1Aend';
   const begun: LogRecord = { t: 0, type: 'step', step: 1, name: 'a\u001b]0;t\u0007\nb', state: 'started' };
   const output = (data: string): LogRecord => ({ t: 0, type: 'output', step: 1, stream: 'stdout', data });
@@ -102,7 +102,7 @@ test('keeps colours, and no other control sequence, however a build’s output i
     expect(render(begun, output(orders.slice(0, at)), output(`${orders.slice(at)}\n`))).toBe(whole);
 });
 
-test('shows what a carriage return would have written over, each in a line of its own', () => {
+test('prints what a carriage return would have overwritten in separate lines', () => {
   const records: LogRecord[] = [
     { t: 0, type: 'step', step: 1, name: 'RUN npm ci', state: 'started' },
     { t: 0, type: 'output', step: 1, stream: 'stderr', data: '10%\r20%\r\n\n' },

@@ -10,9 +10,9 @@ interface Partial {
 
 /**
  * Renders records as `docker buildx build --progress=plain` prints them: `#5 [2/4] RUN npm ci`, `#5 1.234 output`, `#5 DONE 3.2s`.
- * Whenever the output goes over to another step, that step's name stands above it again, and `#5 ...` says that the one before
- * isn't finished. What a build prints keeps its colours and loses every other control sequence, however it is cut into records: a log must not
- * be able to give orders to the terminal of who reads it. One renderer serves one reader of one log.
+ * When the output changes to another step, that step's name is printed again, and `#5 ...` marks the previous one as unfinished. A build's
+ * output keeps its colours and loses all other control sequences, even if they are split across records: a log must not be able to control the
+ * reader's terminal. Use one renderer for one reader of one log.
  */
 export class PlainRenderer {
   readonly #names = new Map<number, string>();
@@ -22,7 +22,7 @@ export class PlainRenderer {
   readonly #finished = new Set<number>();
   #current: number | undefined;
 
-  /** One that goes on from here by itself: readers of one log share what is rendered (apps/api, LogChunk). */
+  /** Returns a copy that continues from here independently: readers of one log share what is rendered (LogChunk in apps/api). */
   clone(): PlainRenderer {
     const copy = new PlainRenderer();
     for (const [step, name] of this.#names) copy.#names.set(step, name);
@@ -34,7 +34,7 @@ export class PlainRenderer {
     return copy;
   }
 
-  /** Text for one record, with line ends; empty where the record has nothing to show in plain text. */
+  /** Returns the text of one record, with line ends; empty if it has no plain text. */
   render(record: LogRecord | IdentifiedLogRecord): string {
     switch (record.type) {
       case 'step':
@@ -118,7 +118,7 @@ export class PlainRenderer {
     return `${before}${excerpt}kiln: ${state}: ${safeText(failure.message)} [${failure.code}]\n`;
   }
 
-  /** Makes `step` the one that is written of. */
+  /** Switches the output to a step, and prints its name if that is a change. */
   #enter(step: number): string {
     if (this.#current === step) return '';
     const left = this.#leave();
@@ -126,7 +126,7 @@ export class PlainRenderer {
     return `${left}#${step} ${this.#names.get(step) ?? ''}\n`;
   }
 
-  /** Closes the paragraph of the step that was written of. */
+  /** Ends the output of the current step. */
   #leave(): string {
     const step = this.#current;
     this.#current = undefined;
@@ -140,7 +140,7 @@ export class PlainRenderer {
     return text;
   }
 
-  /** Lines that the step left without an end. */
+  /** Prints lines of the step that have no line end. */
   #flush(step: number): string {
     return ['stdout', 'stderr']
       .map((stream) => {
@@ -159,7 +159,7 @@ function seconds(ms: number, digits: number): string {
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 
-/** `12.34MB`, in powers of 1000 as buildx prints them. */
+/** Formats a size as buildx does, in powers of 1000: `12.34MB`. */
 export function bytes(count: number): string {
   const power = count > 0 ? Math.min(UNITS.length - 1, Math.floor(Math.log10(count) / 3)) : 0;
   return `${power === 0 ? count : (count / 1000 ** power).toFixed(2)}${UNITS[power]}`;

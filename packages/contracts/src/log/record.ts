@@ -1,9 +1,9 @@
 import { BUILD_STATES, FAILURE_CODES } from '@kiln/domain';
 import { z } from 'zod';
 
-/** Milliseconds since the epoch, from BuildKit's own clock where the record stems from it. */
+/** ms since the epoch, by BuildKit's clock if the record comes from BuildKit. */
 const at = z.number();
-/** Steps are numbered from 1 in the order in which BuildKit first names them, as in `docker buildx build --progress=plain`. */
+/** Steps are numbered from 1 in the order in which BuildKit first reports them, as in `docker buildx build --progress=plain`. */
 const step = z.int().min(1);
 
 export const stepRecord = z.strictObject({
@@ -12,12 +12,12 @@ export const stepRecord = z.strictObject({
   step,
   name: z.string(),
   state: z.enum(['pending', 'started', 'completed', 'cached', 'failed', 'canceled']),
-  /** Duration of the run that ended, ms. */
+  /** Duration of a step that has ended, ms. */
   ms: z.number().optional(),
   error: z.string().optional(),
 });
 
-/** Output of a RUN. `data` keeps line ends and ANSI colours; a chunk may end in mid-line, never in mid-character. */
+/** Output of a RUN. `data` keeps line ends and ANSI colours. A chunk may end within a line, but never within a character. */
 export const outputRecord = z.strictObject({
   t: at,
   type: z.literal('output'),
@@ -26,7 +26,7 @@ export const outputRecord = z.strictObject({
   data: z.string(),
 });
 
-/** Progress of a transfer inside a step. Bytes where `total` is known to be bytes; 0 where BuildKit doesn't say. */
+/** Progress of a transfer in a step, usually in bytes. `total` is 0 if BuildKit doesn't report it. */
 export const statusRecord = z.strictObject({
   t: at,
   type: z.literal('status'),
@@ -46,14 +46,14 @@ export const warningRecord = z.strictObject({
   detail: z.string().optional(),
 });
 
-/** A line of Kiln's own: which host, which commit, why again. */
+/** A line of Kiln's own, for example about the host, the commit or a retry. */
 export const noteRecord = z.strictObject({
   t: at,
   type: z.literal('note'),
   message: z.string(),
 });
 
-/** Last record of an attempt. `state: queued` says that another attempt follows. */
+/** Last record of an attempt. With `state: queued` another attempt follows. */
 export const endRecord = z.strictObject({
   t: at,
   type: z.literal('end'),
@@ -83,7 +83,7 @@ export type StepRecord = z.output<typeof stepRecord>;
 export type OutputRecord = z.output<typeof outputRecord>;
 export type EndRecord = z.output<typeof endRecord>;
 
-/** A record as a client sees it, with the id to resume from. */
+/** A record as clients get it, with the id to resume from. */
 export type IdentifiedLogRecord = LogRecord & { readonly id: string };
 
 /** Position in a build's log: attempt, and number of the record in it, both from 1. */
@@ -92,12 +92,12 @@ export interface LogPosition {
   readonly seq: number;
 }
 
-/** `2.15`: record 15 of attempt 2. */
+/** Formats a position: `2.15` for record 15 of attempt 2. */
 export function formatLogId({ attempt, seq }: LogPosition): string {
   return `${attempt}.${seq}`;
 }
 
-/** The position that an id names, or undefined where it isn't one. Seq 0 stands before the first record. */
+/** Parses a position; undefined if the text isn't one. Seq 0 is before the first record. */
 export function parseLogId(id: string): LogPosition | undefined {
   const match = /^([1-9]\d{0,8})\.(\d{1,15})$/.exec(id);
   return match ? { attempt: Number(match[1]), seq: Number(match[2]) } : undefined;

@@ -22,11 +22,11 @@ test.each([
   ['an escape in an escape', `a${ESC}${ESC}[31mb${ESC}]0;${ESC}[32mc`, `a${ESC}[31mb${ESC}[32mc${ESC}[0m`],
   ['an order put together from pieces', `a${ESC}${ESC}]0;x\u0007]0;y\u0007b`, 'a]0;yb'],
   ['single controls', 'a\u0000\u0007\u0008\u000b\u000c\u000e\u001a\u007f\u0085\u008d\r\nb', 'a\nb'],
-])('%s', (_what, text, shown) => {
+])('safeText handles %s', (_what, text, shown) => {
   expect(safeText(text)).toBe(shown);
 });
 
-test('leaves nothing but colours, whatever it gets, and nothing more to leave out', () => {
+test('safeText removes everything but colours from any text, and changes its own result no further', () => {
   const piece = fc.oneof(
     fc.constantFrom(
       ESC,
@@ -51,9 +51,9 @@ test('leaves nothing but colours, whatever it gets, and nothing more to leave ou
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 20 }), (pieces) => {
       const shown = safeText(pieces.join(''));
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: none of these may be there
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: none of these may remain
       const rest = shown.replace(/\u001b\[[0-9;:]*m/g, '');
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: none of these may be there
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: none of these may remain
       expect(rest).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/);
       expect(safeText(shown)).toBe(shown);
       expect(safeName(pieces.join(''))).not.toMatch(/\p{Cc}/u);
@@ -62,7 +62,7 @@ test('leaves nothing but colours, whatever it gets, and nothing more to leave ou
   );
 });
 
-test('takes time by the length of the text only', () => {
+test('safeText takes linear time', () => {
   const started = performance.now();
   for (const text of [`${ESC}]`, `${ESC}[`, ESC, '\u009d', `${ESC}[0;`, `${ESC}]0;x${ESC}`]) {
     safeText(text.repeat(200_000));
@@ -71,11 +71,11 @@ test('takes time by the length of the text only', () => {
   expect(performance.now() - started).toBeLessThan(5_000);
 });
 
-test('names are one line without colours', () => {
+test('safeName returns one line without colours', () => {
   expect(safeName(`[1/2] RUN ${ESC}[31mx\r\n\ty${ESC}]0;t\u0007`)).toBe('[1/2] RUN x   y');
 });
 
-test('what would be written over is shown in lines of its own', () => {
+test('safeLines returns what would be overwritten in separate lines', () => {
   expect(safeLines('10%\r20%\r\r100%\r')).toEqual(['10%', '20%', '100%']);
   expect(safeLines('done\r')).toEqual(['done']);
   expect(safeLines(' ')).toEqual([' ']);

@@ -2,7 +2,7 @@ import { createdToken, loginQuery, tokenId, tokenList, tokenRequest, tokenView, 
 import { auditEntry, auditQuery } from '../http/audit.ts';
 import { type RouteDoc, users } from './route.ts';
 
-/** Who may come in, and who did what. */
+/** Routes for tokens, logins and the audit log. */
 export const ACCESS_ROUTES = {
   createToken: {
     method: 'post',
@@ -11,7 +11,7 @@ export const ACCESS_ROUTES = {
     access: users('admin', 'pool'),
     summary: 'Create a token',
     description:
-      'The token is in the answer and nowhere else. Scanners find tokens by `kiln_(?:api|worker|admin)_[0-9A-Za-z]{49}`.',
+      'The token is only in this response. Secret scanners find tokens by `kiln_(?:api|worker|admin)_[0-9A-Za-z]{49}`.',
     body: { 'application/json': tokenRequest },
     answers: { 201: { description: 'Created.', content: { 'application/json': createdToken } } },
     problems: ['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'],
@@ -22,7 +22,7 @@ export const ACCESS_ROUTES = {
     tag: 'Access',
     access: users('admin', 'pool'),
     summary: 'List tokens, oldest first',
-    answers: { 200: { description: 'All that are not revoked.', content: { 'application/json': tokenList } } },
+    answers: { 200: { description: 'All tokens that are not revoked.', content: { 'application/json': tokenList } } },
     problems: [],
   },
   revokeToken: {
@@ -31,7 +31,7 @@ export const ACCESS_ROUTES = {
     tag: 'Access',
     access: users('admin', 'pool'),
     summary: 'Revoke a token',
-    description: 'At once and for good; what it follows at the time is cut off.',
+    description: 'Immediate and permanent. Streams that are open with it are closed.',
     params: { id: tokenId },
     answers: { 200: { description: 'The token as it was.', content: { 'application/json': tokenView } } },
     problems: ['invalid_request', 'token_not_found'],
@@ -43,7 +43,7 @@ export const ACCESS_ROUTES = {
     access: users('admin', 'pool'),
     summary: 'Export the audit log',
     description:
-      'Every change that was made or tried, and every refusal, oldest first, one in each line. Go on from where you are with `after`. Entries are only ever appended; they are dropped when their retention is over. Empty lines are signs of life.',
+      'Every change that was made or tried, and every refusal, oldest first, one in each line. Continue after the last entry with `after`. Entries are never changed, and are deleted after their retention. Empty lines are heartbeats.',
     query: auditQuery,
     answers: { 200: { description: 'The entries.', content: { 'application/x-ndjson': auditEntry } } },
     problems: ['invalid_request'],
@@ -53,9 +53,9 @@ export const ACCESS_ROUTES = {
     path: '/v1/whoami',
     tag: 'Access',
     access: { who: 'known' },
-    summary: 'Whom the credential stands for',
+    summary: 'Show the current identity',
     answers: {
-      200: { description: 'Who, of which team, with which scopes.', content: { 'application/json': whoamiView } },
+      200: { description: 'The identity with its team and scopes.', content: { 'application/json': whoamiView } },
     },
     problems: [],
   },
@@ -64,10 +64,10 @@ export const ACCESS_ROUTES = {
     path: '/auth/login',
     tag: 'Login',
     access: { who: 'anyone' },
-    summary: 'Log in in the browser',
-    description: 'By the OIDC issuer that this Kiln is set up with.',
+    summary: 'Log in with the browser',
+    description: 'With the OIDC issuer that this Kiln is configured for.',
     query: loginQuery,
-    answers: { 302: { description: 'To the issuer.' } },
+    answers: { 302: { description: 'Redirect to the issuer.' } },
     problems: ['invalid_request', 'not_found'],
   },
   finishLogin: {
@@ -76,8 +76,8 @@ export const ACCESS_ROUTES = {
     tag: 'Login',
     access: { who: 'anyone' },
     changes: true,
-    summary: 'Where the issuer sends the browser back to',
-    answers: { 303: { description: 'Logged in: to where the login was to lead.' } },
+    summary: 'Finish the login after the redirect from the issuer',
+    answers: { 303: { description: 'Logged in. Redirect to the path given as `returnTo`.' } },
     problems: ['unauthorized', 'forbidden', 'not_found'],
   },
   logout: {
@@ -86,8 +86,8 @@ export const ACCESS_ROUTES = {
     tag: 'Login',
     access: { who: 'known' },
     summary: 'Log out',
-    description: 'Ends the session at once. A bearer token is left as it is.',
-    answers: { 204: { description: 'There is no session any more.' } },
+    description: 'Ends the session at once. A bearer token is not revoked.',
+    answers: { 204: { description: 'The session has ended.' } },
     problems: [],
   },
 } as const satisfies Readonly<Record<string, RouteDoc>>;

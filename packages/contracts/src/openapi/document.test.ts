@@ -22,11 +22,11 @@ const document = openApiDocument('1.2.3') as unknown as Document;
 const operations = Object.values(document.paths).flatMap((path) => Object.values(path));
 
 describe('OpenAPI document', () => {
-  test('has every route of the catalogue, once', () => {
+  test('has every route of the catalogue once', () => {
     expect(operations.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(ROUTES).sort());
   });
 
-  test('every reference leads somewhere, and no definition is left inside', () => {
+  test('resolves every reference, and has no inline definitions', () => {
     const text = JSON.stringify(document);
     const names = [...text.matchAll(/"\$ref":"([^"]+)"/g)].map(([, ref]) => ref ?? '');
     expect(names.length).toBeGreaterThan(20);
@@ -35,7 +35,7 @@ describe('OpenAPI document', () => {
     expect(text).not.toContain('$defs');
   });
 
-  test('every parameter of a path is declared, and every answer has words', () => {
+  test('declares every path parameter, and describes every response', () => {
     for (const [path, methods] of Object.entries(document.paths)) {
       const wanted = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
       for (const { parameters, responses } of Object.values(methods)) {
@@ -45,7 +45,7 @@ describe('OpenAPI document', () => {
     }
   });
 
-  test('what may be left out of a request may be left out in the document; answers have all of it', () => {
+  test('makes fields with defaults optional in requests and required in responses', () => {
     const { BuildRequest, Build } = document.components.schemas;
     expect(BuildRequest?.required).toEqual(['source']);
     expect(Build?.required).toContain('attempts');
@@ -53,7 +53,7 @@ describe('OpenAPI document', () => {
     expect(list?.parameters.every(({ required }) => !required)).toBe(true);
   });
 
-  test('whoever needs a token says so, and how it is refused', () => {
+  test('documents security and refusals of every route that needs a credential', () => {
     for (const { operationId, security, responses } of operations) {
       const { access } = ROUTES[operationId as keyof typeof ROUTES];
       const isOpen = access.who === 'anyone';
@@ -64,7 +64,7 @@ describe('OpenAPI document', () => {
     }
   });
 
-  test('every code has a kind', () => {
+  test('has a status and title for every problem code', () => {
     expect(Object.keys(PROBLEM_KINDS).sort()).toEqual([...PROBLEM_CODES].sort());
     for (const { status } of Object.values(PROBLEM_KINDS)) expect(status).toBeGreaterThanOrEqual(400);
   });

@@ -7,7 +7,7 @@ import { ROUTES } from './routes.ts';
 
 type Json = Record<string, unknown>;
 
-/** What any route may complain with. */
+/** Problems that every route can answer with. */
 const EVERYWHERE: readonly ProblemCode[] = [
   'malformed_http',
   'headers_too_large',
@@ -17,7 +17,7 @@ const EVERYWHERE: readonly ProblemCode[] = [
   'internal',
 ];
 
-/** The OpenAPI 3.1 document of the API, made from the schemas that the API itself parses with. */
+/** Creates the OpenAPI 3.1 document of the API from the schemas with which the API parses requests. */
 export function openApiDocument(version: string): Json {
   const components = new Components();
   const paths: Record<string, Json> = {};
@@ -31,7 +31,7 @@ export function openApiDocument(version: string): Json {
       title: 'Kiln',
       version,
       description:
-        'A pool of stateful build workers. Every complaint is RFC 9457 problem details with a stable `code`; `errors` names each field, what it held and what was expected. Unknown fields are refused.',
+        'A pool of stateful build workers. Errors are RFC 9457 problem details with a stable `code`; `errors` lists each invalid field, what it contained and what was expected. Unknown fields are refused.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],
@@ -44,24 +44,25 @@ export function openApiDocument(version: string): Json {
           type: 'apiKey',
           in: 'cookie',
           name: '__Host-kiln-session',
-          description: 'Of a login in the browser. What changes something is taken only from pages of the same origin.',
+          description:
+            'Set by a login with the browser. Requests that change something are accepted only from pages of the same origin.',
         },
         token: {
           type: 'http',
           scheme: 'bearer',
           description:
-            'A token of this Kiln, or an OIDC token of an issuer that it is set up to trust. What each operation needs of scopes is listed with it: one of them is enough, and `admin` includes all.',
+            'A token of this Kiln, or an OIDC token of an issuer that it trusts. The scopes of each operation are listed with it: one of them is enough, and `admin` includes all.',
         },
       },
     },
   };
 }
 
-/** Collects what has an id into `#/components/schemas`; one id stands for one shape. */
+/** Collects schemas with an id in `#/components/schemas`. Each id stands for one shape. */
 class Components {
   readonly schemas: Record<string, Json> = {};
 
-  /** The schema as it goes in (defaults may be left out) or comes out. */
+  /** Returns the JSON Schema of a request (`input`, where fields with defaults are optional) or response. */
   schema(schema: z.ZodType, io: 'input' | 'output'): Json {
     const {
       $defs = {},
@@ -79,7 +80,8 @@ class Components {
     const { id: _, ...rest } = definition;
     const linked = relink(rest);
     const known = this.schemas[name];
-    if (known && JSON.stringify(known) !== JSON.stringify(linked)) throw new Error(`two shapes with the id ${name}`);
+    if (known && JSON.stringify(known) !== JSON.stringify(linked))
+      throw new Error(`two schemas of different shape have the id ${name}`);
     this.schemas[name] = linked;
   }
 }
@@ -124,33 +126,33 @@ function operation(operationId: string, route: RouteDoc, components: Components)
   };
 }
 
-/** A token or a session; workers have no sessions. Scopes are named for both: OpenAPI 3.1 takes them so. */
+/** Returns the accepted credentials: a token or, except for workers, a session, both with scopes, as OpenAPI 3.1 allows. */
 function credentials(access: RouteDoc['access']): Json[] {
   const scopes = access.who === 'users' ? access.scopes : [];
   return [{ token: scopes }, ...(access.who === 'workers' ? [] : [{ session: scopes }])];
 }
 
-/** What the credential must be good for, in words. */
+/** Describes which credentials a route accepts. */
 function accessText(route: RouteDoc): string {
   const { access } = route;
   switch (access.who) {
     case 'anyone':
       return '';
     case 'known':
-      return 'Any valid credential will do.';
+      return 'Accepts any valid credential.';
     case 'workers':
-      return 'For workers only.';
+      return 'Only for workers.';
     case 'users': {
       const scopes = access.scopes.map((scope) => `\`${scope}\``).join(' or ');
       const untrusted = changesState(route) ? UNTRUSTED_TEXTS[access.untrusted ?? 'refused'] : '';
-      return `Needs the scope ${scopes}${access.workers ? ', or a worker token' : ''}.${TEAM_TEXTS[access.teams]}${untrusted}`;
+      return `Requires the scope ${scopes}${access.workers ? ', or a worker token' : ''}.${TEAM_TEXTS[access.teams]}${untrusted}`;
     }
   }
 }
 
 const TEAM_TEXTS: Readonly<Record<TeamReach, string>> = {
   build: ' Builds of other teams are not found.',
-  list: ' Builds of other teams are left out.',
+  list: ' Builds of other teams are omitted.',
   request: ' A team other than the token’s own is refused.',
   context: ' Contexts that another team has uploaded are not found.',
   own: ' Those of other teams are not found.',
@@ -158,7 +160,7 @@ const TEAM_TEXTS: Readonly<Record<TeamReach, string>> = {
 };
 
 const UNTRUSTED_TEXTS = {
-  own: ' Untrusted credentials change only what is untrusted.',
+  own: ' Untrusted credentials can change only untrusted builds and schedules.',
   refused: ' Untrusted credentials are refused.',
 } as const;
 
@@ -206,7 +208,7 @@ function bodySchema(body: BodyDoc, io: 'input' | 'output', components: Component
   };
 }
 
-/** One answer for each status, naming its codes. */
+/** Returns one response for each status, with its problem codes. */
 function problemAnswers({ problems, access }: RouteDoc, components: Components): Json {
   const refusals: readonly ProblemCode[] =
     access.who === 'anyone' ? ['too_many_requests'] : ['unauthorized', 'forbidden', 'too_many_requests'];

@@ -7,7 +7,7 @@ import { type RouteDoc, users } from './route.ts';
 const host = { name: hostName };
 const hostAnswer = { description: 'The host as it is now.', content: { 'application/json': hostView } };
 
-/** What there is of hosts, and what operators want of them. */
+/** Routes for hosts and their operation. */
 export const HOST_ROUTES = {
   listHosts: {
     method: 'get',
@@ -23,7 +23,7 @@ export const HOST_ROUTES = {
     path: '/v1/hosts/:name',
     tag: 'Hosts',
     access: users('hosts:operate', 'pool'),
-    summary: 'Read a host and what its caches hold',
+    summary: 'Get a host and the contents of its caches',
     params: { name: hostName },
     answers: { 200: { description: 'The host.', content: { 'application/json': hostDetail } } },
     problems: ['invalid_request', 'host_not_found'],
@@ -33,8 +33,9 @@ export const HOST_ROUTES = {
     path: '/v1/hosts/:name/cordon',
     tag: 'Hosts',
     access: users('hosts:operate', 'pool'),
-    summary: 'Give a host nothing new',
-    description: 'What it holds goes on. Holds until it is uncordoned, also over restarts of its worker.',
+    summary: 'Cordon a host',
+    description:
+      'The host gets no new builds; running ones continue. In effect until the host is uncordoned, even if its worker restarts.',
     params: host,
     answers: { 200: hostAnswer },
     problems: ['invalid_request', 'host_not_found'],
@@ -44,8 +45,8 @@ export const HOST_ROUTES = {
     path: '/v1/hosts/:name/uncordon',
     tag: 'Hosts',
     access: users('hosts:operate', 'pool'),
-    summary: 'Give a host builds again',
-    description: 'Ends a cordon, a drain, and a removal that is under way.',
+    summary: 'Uncordon a host',
+    description: 'Ends a cordon, a drain, or a removal in progress, so that the host gets builds again.',
     params: host,
     answers: { 200: hostAnswer },
     problems: ['invalid_request', 'host_not_found'],
@@ -55,9 +56,9 @@ export const HOST_ROUTES = {
     path: '/v1/hosts/:name/drain',
     tag: 'Hosts',
     access: users('hosts:operate', 'pool'),
-    summary: 'Empty a host',
+    summary: 'Drain a host',
     description:
-      'A cordon, after which the host finishes what it holds and is `drained`. Asked again, the new deadline holds.',
+      'The host gets no new builds, finishes those that it has, and is then `drained`. If it is already draining, the new deadline applies.',
     params: host,
     body: { 'application/json': drainOrder },
     bodyRequired: false,
@@ -69,9 +70,9 @@ export const HOST_ROUTES = {
     path: '/v1/hosts/:name',
     tag: 'Hosts',
     access: users('hosts:operate', 'pool'),
-    summary: 'Set slots and labels',
+    summary: 'Set slots and labels of a host',
     description:
-      'They go before what the worker reports, at once and over its restarts, until they are taken back; `reported` in the answer shows the worker’s own.',
+      'They override what the worker reports, at once and even if it restarts, until they are reset. `reported` in the response shows the worker’s own.',
     params: host,
     body: { 'application/json': hostChange },
     answers: { 200: hostAnswer },
@@ -82,15 +83,15 @@ export const HOST_ROUTES = {
     path: '/v1/hosts/:name',
     tag: 'Hosts',
     access: users('hosts:operate', 'pool'),
-    summary: 'Take a host out of the pool',
+    summary: 'Remove a host from the pool',
     description:
-      'With its settings; its worker, where one lives, is told so and ends. A host that holds builds is refused unless `force` is true.',
+      'Also removes its settings, and stops its worker, if any. Refused while the host has builds, unless `force` is true.',
     params: host,
     query: removeQuery,
     answers: {
-      200: { description: 'Removed; the host as it was last.', content: { 'application/json': hostView } },
+      200: { description: 'Removed. The host as it was.', content: { 'application/json': hostView } },
       202: {
-        description: 'It hands back what it holds, and is removed when that is done.',
+        description: 'The host hands its builds back, and is removed after that.',
         content: { 'application/json': hostView },
       },
     },
@@ -101,10 +102,10 @@ export const HOST_ROUTES = {
     path: '/v1/workers/join',
     tag: 'Hosts',
     access: { who: 'workers' },
-    summary: 'What a worker needs to join',
-    description: 'For workers on other machines, with a worker token. The answer holds secrets.',
+    summary: 'Join the pool as a worker',
+    description: 'For workers on other machines, with a worker token. The response contains secrets.',
     body: { 'application/json': joinRequest },
-    answers: { 200: { description: 'How to reach the pool.', content: { 'application/json': joinGrant } } },
+    answers: { 200: { description: 'How to connect to the pool.', content: { 'application/json': joinGrant } } },
     problems: ['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large', 'join_impossible'],
   },
 } as const satisfies Readonly<Record<string, RouteDoc>>;

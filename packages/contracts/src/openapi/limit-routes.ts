@@ -4,18 +4,20 @@ import { limitChange, limitList, limitView, ownLimits } from '../http/limits.ts'
 import type { RouteDoc } from './route.ts';
 
 const admins = { who: 'users', scopes: ['admin'], teams: 'pool' } as const;
-const changed = { 200: { description: 'What holds now.', content: { 'application/json': limitView } } };
+const changed = { 200: { description: 'The limits that apply now.', content: { 'application/json': limitView } } };
 const CHANGE_PROBLEMS = ['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'] as const;
 
-/** What teams and tokens may do at most. */
+/** Routes for limits of teams and tokens. */
 export const LIMIT_ROUTES = {
   readLimits: {
     method: 'get',
     path: '/v1/limits',
     tag: 'Limits',
     access: { who: 'known' },
-    summary: 'What you may do at most, and how much of it is taken',
-    answers: { 200: { description: 'Of your team and of your token.', content: { 'application/json': ownLimits } } },
+    summary: 'Show your limits and their usage',
+    answers: {
+      200: { description: 'The limits of your team and of your token.', content: { 'application/json': ownLimits } },
+    },
     problems: [],
   },
   listLimits: {
@@ -23,7 +25,7 @@ export const LIMIT_ROUTES = {
     path: '/v1/limits/all',
     tag: 'Limits',
     access: admins,
-    summary: 'What each may do at most, and for whom something else is set',
+    summary: 'List default and individual limits',
     answers: { 200: { description: 'All limits.', content: { 'application/json': limitList } } },
     problems: [],
   },
@@ -33,7 +35,7 @@ export const LIMIT_ROUTES = {
     tag: 'Limits',
     access: admins,
     summary: 'Set limits of a team',
-    description: 'At once, for all API processes and for builds that wait. What runs is left alone.',
+    description: 'Applies at once in all API processes and to queued builds. Running builds are not affected.',
     params: { team: teamName },
     body: { 'application/json': limitChange },
     answers: changed,
@@ -45,7 +47,7 @@ export const LIMIT_ROUTES = {
     tag: 'Limits',
     access: admins,
     summary: 'Set limits of a token',
-    description: 'Beside those of its team: the lower one holds. They go with the token.',
+    description: 'Of these and the limits of its team, the lower ones apply. They are removed with the token.',
     params: { token: tokenId },
     body: { 'application/json': limitChange },
     answers: changed,

@@ -2,7 +2,7 @@ import type { RouteAccess, Scope, TeamReach } from '@kiln/domain';
 import type { z } from 'zod';
 import type { ProblemCode } from '../http/problem.ts';
 
-/** A body that JSON Schema cannot describe: bytes, or text. */
+/** A body that JSON Schema can't describe: bytes or text. */
 export interface RawBody {
   readonly raw: 'binary' | 'text';
   readonly description?: string;
@@ -27,10 +27,10 @@ export interface AnswerDoc {
   readonly headers?: Readonly<Record<string, HeaderDoc>>;
 }
 
-/** One route: what is served, what is documented and what is tested are read from here. */
+/** One route. Serving, documentation and tests are derived from this. */
 export interface RouteDoc {
   readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
-  /** With `:name` for parameters. */
+  /** Path with `:name` for parameters. */
   readonly path: string;
   readonly tag:
     | 'Builds'
@@ -46,9 +46,9 @@ export interface RouteDoc {
     | 'Service';
   readonly summary: string;
   readonly description?: string;
-  /** Who may come in, and what of each team they see. */
+  /** Who may use the route, and what of each team they see. */
   readonly access: RouteAccess;
-  /** Whether a GET changes something; all others do. What does gets an entry in the audit log. */
+  /** Whether a GET changes something, as all other methods do. Such requests get an entry in the audit log. */
   readonly changes?: true;
   readonly params?: Readonly<Record<string, z.ZodType>>;
   readonly query?: z.ZodObject;
@@ -57,19 +57,19 @@ export interface RouteDoc {
   /** Default: true. */
   readonly bodyRequired?: boolean;
   readonly answers: Readonly<Record<number, AnswerDoc>>;
-  /** Codes that this route may complain with, beside those of every route. */
+  /** Problems that this route can answer with, besides those of every route. */
   readonly problems: readonly ProblemCode[];
 }
 
-/** Whether a request by this route changes something. Each such request gets an entry in the audit log; of others only refused ones. */
+/** Returns whether requests of this route change something. All of these get an entry in the audit log, others only if they are refused. */
 export function changesState({ method, changes }: Pick<RouteDoc, 'method' | 'changes'>): boolean {
   return method !== 'get' || changes === true;
 }
 
-/** Users with a scope, who see their own team's. */
+/** Grants access to users with a scope, who see what belongs to their own team. */
 export const users = <S extends Scope, T extends TeamReach>(scope: S, teams: T) =>
   ({ who: 'users', scopes: [scope], teams }) as const;
 
-/** Users with a scope, untrusted ones too: for changes of which the handler keeps untrusted credentials to what is untrusted. */
+/** Grants access to users with a scope, also untrusted ones, for routes whose handler restricts those to untrusted builds. */
 export const anyTrust = <S extends Scope, T extends TeamReach>(scope: S, teams: T) =>
   ({ who: 'users', scopes: [scope], teams, untrusted: 'own' }) as const;

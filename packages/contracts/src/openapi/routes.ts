@@ -18,23 +18,23 @@ const tar = { 'application/x-tar': { raw: 'binary', description: 'A tar.' } } as
 const IDEMPOTENCY: Readonly<Record<string, HeaderDoc>> = {
   'Idempotency-Key': {
     description:
-      '1 to 255 visible ASCII characters of your choice. Sent again with the same request, the answer names the build of the first time.',
+      '1 to 255 visible ASCII characters of your choice. If the same request is sent again with the same key, the response contains the build of the first request.',
   },
 };
 const ACCEPTED_HEADERS: Readonly<Record<string, HeaderDoc>> = {
-  Location: { description: 'Address of the build.' },
+  Location: { description: 'URL of the build.' },
   'Idempotency-Replayed': {
-    description: '`true` where the build was accepted by an earlier request with the same key.',
+    description: '`true` if the build was accepted by an earlier request with the same key.',
   },
 };
 
-/** What a worker stores as an artifact is named by its attempt: `<build id>-<attempt>`. */
+/** Name of an artifact that a worker stores: `<build id>-<attempt>`. */
 export const artifactName = z.string().regex(/^[0-9a-hjkmnp-tv-z]{26}-[1-9]\d{0,3}$/, '<build id>-<attempt>');
 export const storedArtifact = z
   .strictObject({ digest: contextDigest, sizeBytes: z.int() })
   .meta({ id: 'StoredArtifact' });
 
-/** Query of `GET /v1/builds/:id/logs` as documented: `after` does what `Last-Event-ID` does, for clients that can't set headers. */
+/** Documented query of `GET /v1/builds/:id/logs`. `after` is the same as `Last-Event-ID`, for clients that can't set headers. */
 export const logStreamQuery = z.strictObject({
   ...logQuery.shape,
   after: z
@@ -42,7 +42,7 @@ export const logStreamQuery = z.strictObject({
     .regex(/^[1-9]\d{0,8}\.\d{1,15}$/, 'the id of a record, such as 1.42')
     .optional()
     .meta({
-      description: 'Id of the last record that you have: the log goes on after it. Header Last-Event-ID does the same.',
+      description: 'Id of the last record that you have; the log continues after it. Same as the header Last-Event-ID.',
     }),
 });
 
@@ -55,7 +55,7 @@ export const ROUTES = {
     access: anyTrust('builds:write', 'request'),
     summary: 'Submit a build',
     description:
-      'JSON for a git source or a context uploaded before; multipart/form-data for a context in the same request. 202 means that the build is stored durably and will end exactly once. With `supersede` it also means that no older build of its `concurrencyKey` that waits will be given to a host.',
+      'Send JSON for a git source or a context that was uploaded before, or multipart/form-data with the context in the same request. 202 means that the build is stored durably and will end exactly once. With `supersede` it also means that no older queued build with its `concurrencyKey` will be assigned to a host.',
     headers: IDEMPOTENCY,
     body: {
       'application/json': buildRequest,
@@ -65,7 +65,7 @@ export const ROUTES = {
           context: {
             raw: 'binary',
             description:
-              'Tar or gzipped tar of the build context. Sent last, a bad request is refused before it is read.',
+              'Tar or gzipped tar of the build context. Send it last, so that an invalid request is refused before the tar is read.',
           },
         },
         required: ['request', 'context'],
@@ -105,7 +105,7 @@ export const ROUTES = {
     path: '/v1/builds/:id',
     tag: 'Builds',
     access: users('builds:read', 'build'),
-    summary: 'Read a build',
+    summary: 'Get a build',
     params: id,
     query: waitQuery,
     answers: { 200: { description: 'The build.', content: build } },
@@ -118,10 +118,10 @@ export const ROUTES = {
     access: anyTrust('builds:write', 'build'),
     summary: 'Cancel a build',
     description:
-      'Waits some seconds for the host to confirm. 200: the build has ended; `cancelCameTooLate` says whether it did so by itself. 202: the host has not confirmed yet. Canceling a canceled build again is harmless. A build whose run others share (`dedupe`) goes on for them: 200, with `releasedAt`. One that shares another’s run ends at once and leaves the run to the others; the last one cancels the run.',
+      'Waits some seconds for the host to confirm. 200: the build has ended; `cancelCameTooLate` tells whether it ended by itself. 202: the host has not confirmed yet. Canceling a canceled build again has no effect. If other builds share its run (`dedupe`), the run continues for them: 200, with `releasedAt`. A build that shares another’s run ends at once without affecting the run; the last one cancels the run.',
     params: id,
     answers: {
-      200: { description: 'The build has ended, or goes on for others only.', content: build },
+      200: { description: 'The build has ended, or its run continues only for other builds.', content: build },
       202: { description: 'The cancel is stored; the host has not confirmed it yet.', content: build },
     },
     problems: ['invalid_request', 'build_not_found', 'already_finished'],
@@ -131,8 +131,8 @@ export const ROUTES = {
     path: '/v1/builds/:id/retry',
     tag: 'Builds',
     access: anyTrust('builds:write', 'build'),
-    summary: 'Build again what has ended',
-    description: 'A new build with the same request and secrets; `retryOf` names the old one.',
+    summary: 'Retry a build that has ended',
+    description: 'Creates a new build with the same request and secrets, whose `retryOf` contains the old id.',
     params: id,
     headers: IDEMPOTENCY,
     answers: { 202: { description: 'Accepted.', content: build, headers: ACCEPTED_HEADERS } },
@@ -154,10 +154,10 @@ export const ROUTES = {
     access: users('logs:read', 'build'),
     summary: 'Read or follow the log',
     description:
-      'As server-sent events, lines of JSON or plain text: by `format`, else by Accept. Each record has an id, `<attempt>.<number>`, from which a later request goes on without gap or repeat. The stream goes over to the next attempt where one follows, and ends after the final `end` record.',
+      'The format, given by `format` or else by Accept, is server-sent events, lines of JSON or plain text. Each record has an id, `<attempt>.<number>`, after which a later request continues without gap or repeat. The stream continues with the next attempt, if any, and ends after the final `end` record.',
     params: id,
     query: logStreamQuery,
-    headers: { 'Last-Event-ID': { description: 'Id of the last record that you have: the log goes on after it.' } },
+    headers: { 'Last-Event-ID': { description: 'Id of the last record that you have; the log continues after it.' } },
     answers: {
       200: {
         description: 'The log.',
@@ -174,7 +174,7 @@ export const ROUTES = {
           'text/plain': { raw: 'text', description: 'As `docker buildx build --progress=plain` prints it.' },
         },
       },
-      204: { description: 'You have all of it: an EventSource stops reconnecting.' },
+      204: { description: 'You have the whole log. An EventSource then stops reconnecting.' },
     },
     problems: ['invalid_request', 'build_not_found', 'log_not_found'],
   },
@@ -183,7 +183,7 @@ export const ROUTES = {
     path: '/v1/builds/:id/placement',
     tag: 'Builds',
     access: users('builds:read', 'build'),
-    summary: 'Why the build ran where it ran, or waits',
+    summary: 'Explain why a build ran on its host, or waits',
     params: id,
     answers: { 200: { description: 'The decisions, oldest first.', content: { 'application/json': placementView } } },
     problems: ['invalid_request', 'build_not_found'],
@@ -194,7 +194,7 @@ export const ROUTES = {
     tag: 'Contexts and artifacts',
     access: users('builds:read', 'build'),
     summary: 'Download the artifact',
-    description: 'The files of the final stage, of a build with output `artifact`.',
+    description: 'The files of the final stage of a build with output `artifact`.',
     params: id,
     answers: { 200: { description: 'A tar.', content: tar } },
     problems: ['invalid_request', 'build_not_found', 'artifact_not_found'],
@@ -205,7 +205,7 @@ export const ROUTES = {
     path: '/v1/contexts/:digest',
     tag: 'Contexts and artifacts',
     access: { who: 'users', scopes: ['builds:read'], workers: true, teams: 'context' },
-    summary: 'Read an uploaded context',
+    summary: 'Download an uploaded context',
     params: { digest: contextDigest },
     answers: {
       200: {
@@ -246,8 +246,8 @@ export const ROUTES = {
     path: '/healthz',
     tag: 'Service',
     access: { who: 'anyone' },
-    summary: 'Whether the process lives',
-    answers: { 200: { description: 'It does.', content: { 'text/plain': { raw: 'text' } } } },
+    summary: 'Check that the process is alive',
+    answers: { 200: { description: 'The process is alive.', content: { 'text/plain': { raw: 'text' } } } },
     problems: [],
   },
   ready: {
@@ -255,8 +255,8 @@ export const ROUTES = {
     path: '/readyz',
     tag: 'Service',
     access: { who: 'anyone' },
-    summary: 'Whether requests can be served',
-    answers: { 200: { description: 'They can.', content: { 'text/plain': { raw: 'text' } } } },
+    summary: 'Check that requests can be served',
+    answers: { 200: { description: 'Requests can be served.', content: { 'text/plain': { raw: 'text' } } } },
     problems: ['unavailable'],
   },
   openapi: {
@@ -264,7 +264,7 @@ export const ROUTES = {
     path: '/openapi.json',
     tag: 'Service',
     access: { who: 'anyone' },
-    summary: 'This document',
+    summary: 'Get the OpenAPI document',
     answers: {
       200: { description: 'OpenAPI 3.1.', content: { 'application/json': z.looseObject({ openapi: z.string() }) } },
     },
@@ -275,7 +275,7 @@ export const ROUTES = {
     path: '/docs',
     tag: 'Service',
     access: { who: 'anyone' },
-    summary: 'This document, to read',
+    summary: 'Show the API documentation',
     answers: { 200: { description: 'A page.', content: { 'text/html': { raw: 'text' } } } },
     problems: [],
   },

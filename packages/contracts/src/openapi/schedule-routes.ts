@@ -7,16 +7,16 @@ const params = { id: scheduleId };
 const mayWrite = anyTrust('builds:write', 'own');
 const BODY_PROBLEMS = ['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'] as const;
 
-/** Builds that come by the clock. */
+/** Routes for scheduled builds. */
 export const SCHEDULE_ROUTES = {
   createSchedule: {
     method: 'post',
     path: '/v1/schedules',
     tag: 'Schedules',
     access: anyTrust('builds:write', 'request'),
-    summary: 'Have something built by the clock',
+    summary: 'Create a schedule',
     description:
-      'Each time is one build, however many API processes there are. Of the times that were missed while none ran, one is made up for.',
+      'Each run is one build, however many API processes there are. If runs were missed while no API process was running, one build makes up for all of them.',
     body: { 'application/json': scheduleRequest },
     answers: { 201: { description: 'Created.', content: schedule } },
     problems: [...BODY_PROBLEMS, 'schedule_exists', 'target_refused'],
@@ -27,7 +27,7 @@ export const SCHEDULE_ROUTES = {
     tag: 'Schedules',
     access: { who: 'users', scopes: ['builds:read'], teams: 'own' },
     summary: 'List schedules by team and name',
-    answers: { 200: { description: 'All of them.', content: { 'application/json': scheduleList } } },
+    answers: { 200: { description: 'All schedules.', content: { 'application/json': scheduleList } } },
     problems: [],
   },
   readSchedule: {
@@ -35,7 +35,7 @@ export const SCHEDULE_ROUTES = {
     path: '/v1/schedules/:id',
     tag: 'Schedules',
     access: { who: 'users', scopes: ['builds:read'], teams: 'own' },
-    summary: 'Read a schedule',
+    summary: 'Get a schedule',
     params,
     answers: { 200: { description: 'The schedule.', content: schedule } },
     problems: ['invalid_request', 'schedule_not_found'],
@@ -45,7 +45,7 @@ export const SCHEDULE_ROUTES = {
     path: '/v1/schedules/:id',
     tag: 'Schedules',
     access: mayWrite,
-    summary: 'Pause a schedule, resume it, or set its times',
+    summary: 'Pause or resume a schedule, or change its times',
     params,
     body: { 'application/json': scheduleChange },
     answers: { 200: { description: 'The schedule as it is now.', content: schedule } },
@@ -56,7 +56,7 @@ export const SCHEDULE_ROUTES = {
     path: '/v1/schedules/:id/run',
     tag: 'Schedules',
     access: mayWrite,
-    summary: 'Build it now, paused or not',
+    summary: 'Run a schedule now, even if it is paused',
     params,
     answers: { 202: { description: 'Accepted.', content: { 'application/json': buildView } } },
     problems: [
@@ -74,7 +74,7 @@ export const SCHEDULE_ROUTES = {
     tag: 'Schedules',
     access: mayWrite,
     summary: 'Remove a schedule',
-    description: 'Its builds stay.',
+    description: 'Its builds are kept.',
     params,
     answers: { 200: { description: 'The schedule as it was.', content: schedule } },
     problems: ['invalid_request', 'schedule_not_found'],

@@ -3,7 +3,7 @@ import type { RouteDoc } from './route.ts';
 
 const WRITERS = { who: 'users', scopes: ['secrets:write'], teams: 'request' } as const;
 
-/** What the server keeps for builds. No route shows a value. */
+/** Routes for stored secrets. No route shows their values. */
 export const SECRET_ROUTES = {
   setSecret: {
     method: 'put',
@@ -12,11 +12,11 @@ export const SECRET_ROUTES = {
     access: WRITERS,
     summary: 'Set a secret, a registry login or a git token',
     description:
-      'In place of the one of the same team, repo, kind and name. Builds that start from now on get it; nothing shows it again.',
+      'Replaces the one with the same team, repo, kind and name. Builds that start from now on get it. Its value is never shown again.',
     body: { 'application/json': secretOrder },
     answers: {
-      200: { description: 'It took the place of another value.', content: { 'application/json': secretView } },
-      201: { description: 'It is new.', content: { 'application/json': secretView } },
+      200: { description: 'The secret was replaced.', content: { 'application/json': secretView } },
+      201: { description: 'The secret was created.', content: { 'application/json': secretView } },
     },
     problems: ['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large', 'too_many_secrets'],
   },
@@ -27,7 +27,12 @@ export const SECRET_ROUTES = {
     access: { who: 'users', scopes: ['builds:read', 'secrets:write'], teams: 'request' },
     summary: 'List secrets, without their values',
     query: secretsQuery,
-    answers: { 200: { description: 'By team, repo, kind and name.', content: { 'application/json': secretList } } },
+    answers: {
+      200: {
+        description: 'The secrets, ordered by team, repo, kind and name.',
+        content: { 'application/json': secretList },
+      },
+    },
     problems: ['invalid_request'],
   },
   removeSecret: {
@@ -48,8 +53,8 @@ export const SECRET_ROUTES = {
     access: { who: 'users', scopes: ['admin'], teams: 'pool' },
     summary: 'Seal all secrets with the first key',
     description:
-      'The API does so by itself within minutes of a new first key. This does it now, opens every one, and says whether an old key is still needed. What can’t be opened is left as it is.',
-    answers: { 200: { description: 'What was done.', content: { 'application/json': resealReport } } },
+      'The API does this by itself within minutes after the first key has changed. This does it now, opens every secret, and reports whether an old key is still needed. Secrets that can’t be opened are left as they are.',
+    answers: { 200: { description: 'The result.', content: { 'application/json': resealReport } } },
     problems: [],
   },
 } as const satisfies Readonly<Record<string, RouteDoc>>;

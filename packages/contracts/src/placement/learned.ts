@@ -9,7 +9,7 @@ const durationTrack = z.object({
   spread: z.number().min(0),
 });
 
-/** What placement keeps of a repo for the next leader, as the domain's `LearnedRepo` has it. */
+/** What placement stores about a repo for the next leader: the domain's `LearnedRepo`. */
 export const learnedRepo = z.object({
   estimate: z.object({
     cold: durationTrack.optional(),
@@ -20,7 +20,7 @@ export const learnedRepo = z.object({
   demand: z.object({ value: z.number().min(0), at: z.number() }),
 });
 
-/** … and of the pool: `LearnedPool`. */
+/** What placement stores about the pool: the domain's `LearnedPool`. */
 export const learnedPool = z.object({
   estimate: z.object({
     cold: ms,

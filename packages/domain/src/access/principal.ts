@@ -1,12 +1,12 @@
-/** What a token can be good for. `admin` includes all others. */
+/** What a credential may be allowed to do. `admin` includes all others. */
 export const SCOPES = ['builds:read', 'builds:write', 'logs:read', 'secrets:write', 'hosts:operate', 'admin'] as const;
 export type Scope = (typeof SCOPES)[number];
 
-/** How far what a principal has built is to be trusted: `untrusted` gets no secrets and publishes nothing. */
+/** The trust class of a principal's builds: `untrusted` ones get no secrets and publish nothing. */
 export const TRUSTS = ['trusted', 'untrusted'] as const;
 export type Trust = (typeof TRUSTS)[number];
 
-/** By what somebody has shown who they are. */
+/** How a principal has been authenticated. */
 export const PRINCIPAL_KINDS = [
   'anonymous',
   'local-admin',
@@ -19,26 +19,26 @@ export const PRINCIPAL_KINDS = [
 ] as const;
 export type PrincipalKind = (typeof PRINCIPAL_KINDS)[number];
 
-/** In place of a team: all of them. No team can be named so. */
+/** Stands for all teams. No team can have this name. */
 export const ALL_TEAMS = '*';
 
-/** Team of what is submitted without naming one, by those who aren't of a team. */
+/** The team of builds that are submitted without a team, by principals that belong to none. */
 export const FALLBACK_TEAM = 'default';
 
-/** Whoever a request comes from, for as long as it lasts. */
+/** The authenticated sender of a request. */
 export interface Principal {
   readonly kind: PrincipalKind;
-  /** Tells principals apart, now and later. */
+  /** Unique, and never given to another principal later. */
   readonly id: string;
-  /** What is revoked to end this one's access, where that isn't `id`: one of a person's sessions. */
+  /** What has to be revoked to end this access, if that isn't `id`: one of a person's sessions. */
   readonly credentialId?: string;
-  /** For people. */
+  /** Name for people to read. */
   readonly name: string;
-  /** A team's name, or ALL_TEAMS; empty for who is of none. */
+  /** A team's name, or ALL_TEAMS; empty if it belongs to no team. */
   readonly team: string;
   readonly scopes: readonly Scope[];
   readonly trust: Trust;
-  /** ms since the epoch; absent: until it is taken back. */
+  /** ms since the epoch. Absent: until it is revoked. */
   readonly expiresAt?: number;
 }
 
@@ -60,22 +60,23 @@ export const LOCAL_ADMIN: Principal = {
   trust: 'trusted',
 };
 
+/** Returns whether a principal has a scope. */
 export function holds({ scopes }: Pick<Principal, 'scopes'>, scope: Scope): boolean {
   return scopes.includes(scope) || scopes.includes('admin');
 }
 
-/** Whether what belongs to `team` exists for the principal at all. */
+/** Returns whether a principal may know of anything that belongs to `team`. */
 export function seesTeam({ team: own }: Pick<Principal, 'team'>, team: string): boolean {
   return own === ALL_TEAMS || own === team;
 }
 
-/** The team that a request is for which asks for `asked`, or for none; undefined where the principal isn't of the one asked for. */
+/** Returns the team of a request that names `asked`, or none. Undefined if the principal doesn't belong to the team that it names. */
 export function teamFor(principal: Pick<Principal, 'team'>, asked: string | undefined): string | undefined {
   if (asked === undefined) return principal.team === ALL_TEAMS ? FALLBACK_TEAM : principal.team;
   return seesTeam(principal, asked) ? asked : undefined;
 }
 
-/** Nothing becomes trusted by who repeats it: one untrusted party is enough. */
+/** Combines trust classes: `untrusted` if any of them is. */
 export function leastTrust(...trusts: readonly (Trust | undefined)[]): Trust {
   return trusts.includes('untrusted') ? 'untrusted' : 'trusted';
 }

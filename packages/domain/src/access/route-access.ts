@@ -1,19 +1,19 @@
 import { holds, type Principal, type Scope } from './principal.ts';
 
-/** Who may come in by a route. `teams` says what they then see of it. */
+/** Who may use a route. `teams` says what of it they then see. */
 export type RouteAccess =
   /** No credential is needed. */
   | { readonly who: 'anyone' }
-  /** Any valid credential will do, a worker's too. */
+  /** Any valid credential is enough, also a worker's. */
   | { readonly who: 'known' }
-  /** Users who hold one of `scopes`; `workers`: and workers. */
+  /** Users with one of `scopes`, and with `workers` also workers. */
   | {
       readonly who: 'users';
       readonly scopes: readonly [Scope, ...Scope[]];
       readonly workers?: true;
       readonly teams: TeamReach;
       /**
-       * By a route that changes something: untrusted credentials may use it, on what is untrusted, which the route's handler checks.
+       * Lets untrusted credentials use a route that changes something, for untrusted builds only, which the route's handler checks.
        * Without it they are refused, whatever their scopes.
        */
       readonly untrusted?: 'own';
@@ -21,26 +21,27 @@ export type RouteAccess =
   | { readonly who: 'workers' };
 
 /**
- * What a team's own principals reach by a route. `build`: it names a build, and those of other teams don't exist; `list`: other
- * teams' are left out; `request`: it may name a team, which must be their own; `context`: contexts that their team has uploaded;
- * `own`: it names something else of a team's, and those of other teams don't exist; `pool`: what is no team's.
+ * What the principals of one team can reach by a route. `build`: it names a build, and other teams' builds are not found; `list`: other
+ * teams' items are omitted; `request`: it may name a team, which must be their own; `context`: contexts that their team has uploaded;
+ * `own`: it names something else that belongs to a team, and other teams' are not found; `pool`: what belongs to no team.
  */
 export type TeamReach = 'build' | 'list' | 'request' | 'context' | 'own' | 'pool';
 
 export type AccessDecision =
   | 'allowed'
-  /** Nothing is known of who asks. */
+  /** The caller isn't authenticated. */
   | 'unknown'
-  /** A user, where only workers may. */
+  /** The caller is a user, and only workers may. */
   | 'workers_only'
-  /** A worker, where only users may. */
+  /** The caller is a worker, and only users may. */
   | 'users_only'
   | 'scope_missing'
-  /** An untrusted credential, where the route changes what trusted work rests on. */
+  /** The credential is untrusted, and the route changes something that trusted builds depend on. */
   | 'untrusted';
 
 /**
- * Whether `principal` may come in by a route, and by one that `changes` something. Which builds it then finds is a matter of its team.
+ * Decides whether a principal may use a route. Which builds it then finds depends on its team.
+ * @param changes whether the route changes something
  */
 export function decideAccess(principal: Principal, access: RouteAccess, changes: boolean): AccessDecision {
   if (access.who === 'anyone') return 'allowed';

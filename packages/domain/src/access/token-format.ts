@@ -1,7 +1,7 @@
 /**
- * The form of Kiln's own tokens: `kiln_<kind>_`, 43 characters for 256 random bits, 6 for their CRC-32, in base 62. A scanner finds
- * them by `kiln_(?:api|worker|admin)_[0-9A-Za-z]{49}` and can tell by the checksum that it found a real one; the form is the one
- * that GitHub chose for its tokens, for the same reasons.
+ * The format of Kiln's own tokens: `kiln_<kind>_`, 43 characters for 256 random bits and 6 for their CRC-32, in base 62. A secret scanner finds
+ * them by `kiln_(?:api|worker|admin)_[0-9A-Za-z]{49}` and verifies a match by its checksum. GitHub's tokens have the same format for the
+ * same reasons.
  */
 export const TOKEN_KINDS = ['api', 'worker', 'admin'] as const;
 export type TokenKind = (typeof TOKEN_KINDS)[number];
@@ -14,7 +14,7 @@ const RANDOM_CHARS = 43;
 const CHECK_CHARS = 6;
 const FORM = /^kiln_(api|worker|admin)_[0-9A-Za-z]{49}$/;
 
-/** @throws RangeError `random` isn't TOKEN_BYTES long */
+/** Formats a token. @throws RangeError if `random` isn't TOKEN_BYTES long */
 export function formatToken(kind: TokenKind, random: Uint8Array): string {
   if (random.length !== TOKEN_BYTES) throw new RangeError(`expected ${TOKEN_BYTES} random bytes, got ${random.length}`);
   const number = random.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
@@ -22,7 +22,7 @@ export function formatToken(kind: TokenKind, random: Uint8Array): string {
   return body + checksum(body);
 }
 
-/** What kind of token a text is; `mistyped` where it looks like one and its checksum is wrong; undefined for any other text. */
+/** Returns a token's kind; `mistyped` if it looks like a token but its checksum is wrong; undefined for any other text. */
 export function tokenKind(text: string): TokenKind | 'mistyped' | undefined {
   const kind = FORM.exec(text)?.[1] as TokenKind | undefined;
   if (kind === undefined) return undefined;
@@ -39,7 +39,7 @@ function base62(number: bigint, length: number): string {
   return text;
 }
 
-/** CRC-32 as in zlib, of ASCII text. */
+/** Computes the CRC-32 of ASCII text, as zlib does. */
 function crc32(text: string): number {
   let crc = ~0;
   for (let i = 0; i < text.length; i += 1) {

@@ -3,14 +3,14 @@ import { mayPush, pushPatterns, refusedTo } from './untrusted.ts';
 
 const wanted = (type: 'none' | 'artifact' | 'push' | 'load', ...secrets: string[]) => ({ output: { type }, secrets });
 
-describe('what an untrusted build may not have', () => {
+describe('refusedTo', () => {
   test.each([
     [wanted('push', 'npm'), {}, 'secrets'],
     [wanted('none', 'npm', 'b'), { secrets: ['b'] }, 'secrets'],
     [wanted('push'), {}, 'output.type'],
     [wanted('push'), { secrets: ['b'] }, 'output.type'],
     [wanted('load'), { push: true }, 'output.type'],
-  ] as const)('%j, granted %j: %s', (wish, granted, field) => {
+  ] as const)('with %j and %j granted refuses %s', (wish, granted, field) => {
     expect(refusedTo('untrusted', wish, granted)?.field).toBe(field);
     expect(refusedTo('trusted', wish)).toBeUndefined();
   });
@@ -19,12 +19,12 @@ describe('what an untrusted build may not have', () => {
     [wanted('none'), {}],
     [wanted('artifact'), {}],
     [wanted('push', 'npm'), { push: true, secrets: ['npm'] }],
-  ] as const)('%j, granted %j: nothing is refused', (wish, granted) => {
+  ] as const)('with %j and %j granted refuses nothing', (wish, granted) => {
     expect(refusedTo('untrusted', wish, granted)).toBeUndefined();
   });
 });
 
-test('a rule is of one team, or of all', () => {
+test('pushPatterns returns the rules of one team and those of all teams', () => {
   const rules = [{ pattern: 'r.example/all/**' }, { team: 'web', pattern: 'r.example/web/*' }];
   expect(pushPatterns(rules, 'web')).toEqual(['r.example/all/**', 'r.example/web/*']);
   expect(pushPatterns(rules, 'ops')).toEqual(['r.example/all/**']);
@@ -40,8 +40,8 @@ test.each([
   ['r.example:5000/app', 'r.example/app', false],
   ['r.example/application', 'r.example/app', false],
   ['evil.example/r.example/all/app', 'r.example/all/**', false],
-  // Docker Hub's own, whatever registry the pattern names.
+  // On Docker Hub, whatever registry the pattern names.
   ['previews/app', 'r.example/previews/**', false],
-])('%s by %s: %j', (reference, pattern, may) => {
+])('mayPush of %s with %s returns %j', (reference, pattern, may) => {
   expect(mayPush(reference, [pattern])).toBe(may);
 });

@@ -1,24 +1,25 @@
-import { globMatches } from './claim-rules.ts';
+import { splitReference } from '../image/reference.ts';
+import { wildcardMatches } from '../text/wildcards.ts';
 import type { Trust } from './principal.ts';
 
-/** Images that untrusted builds may push, by name without tag (`globMatches`). Of one team, or of all. */
+/** Lets untrusted builds, of one team or of all, push the images whose name without tag matches a pattern (`wildcardMatches`). */
 export interface PushRule {
   readonly team?: string;
   readonly pattern: string;
 }
 
 /**
- * What the server's rules let an untrusted build have beyond its class. It is decided when the build is accepted and kept with it; the
- * worker goes by nothing else, so that what was never checked is refused.
+ * What the server's rules grant an untrusted build beyond its class. Decided when the build is accepted, and stored with it. The worker
+ * relies on nothing else, so that a request that was never checked is refused.
  */
 export interface Granted {
   /** Whether it may push its tags. */
   readonly push?: boolean;
-  /** Ids of secrets. */
+  /** Ids of the secrets that it may have. */
   readonly secrets?: readonly string[];
 }
 
-/** What a build asks for of that which not every class may have. */
+/** The parts of a request that not every trust class may ask for. */
 export interface Wanted {
   readonly output: { readonly type: 'none' | 'artifact' | 'push' | 'load' };
   readonly secrets: readonly string[];
@@ -30,7 +31,7 @@ export interface Refusal {
   readonly expected: string;
 }
 
-/** Why a build of this class may not run as it asks to; undefined where it may. Entitlements no build can ask for. */
+/** Returns why a build of this class may not have what it asks for; undefined if it may. */
 export function refusedTo(trust: Trust, { output, secrets }: Wanted, granted: Granted = {}): Refusal | undefined {
   if (trust === 'trusted') return undefined;
   const withheld = secrets.filter((id) => !granted.secrets?.includes(id));
@@ -41,13 +42,13 @@ export function refusedTo(trust: Trust, { output, secrets }: Wanted, granted: Gr
   return undefined;
 }
 
-/** The patterns by which untrusted builds of a team may push. */
+/** Returns the patterns of the images that untrusted builds of a team may push. */
 export function pushPatterns(rules: readonly PushRule[], team: string): string[] {
   return rules.filter((rule) => rule.team === undefined || rule.team === team).map(({ pattern }) => pattern);
 }
 
-/** Whether one of the patterns lets an untrusted build push the image reference `[registry[:port]/]name[:tag]`. */
+/** Returns whether one of the patterns lets an untrusted build push the image reference `[registry[:port]/]name[:tag]`. */
 export function mayPush(reference: string, patterns: readonly string[]): boolean {
-  const name = reference.replace(/:[^/:]*$/, '');
-  return patterns.some((pattern) => globMatches(pattern, name));
+  const { name } = splitReference(reference);
+  return patterns.some((pattern) => wildcardMatches(pattern, name));
 }

@@ -1,6 +1,6 @@
 /**
- * Why a build, or one attempt of it, did not succeed. The codes are stable: scripts may match on them.
- * `infrastructure` codes are not the build's own fault, and lead to another attempt.
+ * Why a build, or one attempt of it, did not succeed. The codes are stable, so that scripts may depend on them. Those for which
+ * `isInfrastructure` is true are not the build's fault, and lead to another attempt.
  */
 export const FAILURE_CODES = [
   'step_failed',
@@ -41,13 +41,13 @@ export type FailureCode = (typeof FAILURE_CODES)[number];
 
 export interface Failure {
   readonly code: FailureCode;
-  /** One or a few lines for the person who has to mend it. */
+  /** One line or a few, for the person who has to fix it. */
   readonly message: string;
   /** The Dockerfile instruction that failed, as BuildKit names it: `[build 3/5] RUN npm ci`. */
   readonly step?: string;
   /** Exit code of the failed RUN. */
   readonly exitCode?: number;
-  /** The Dockerfile's lines around the fault, 1-based, as BuildKit reports them. */
+  /** The Dockerfile's lines around the error, numbered from 1, as BuildKit reports them. */
   readonly excerpt?: string;
 }
 
@@ -59,12 +59,12 @@ const INFRASTRUCTURE: ReadonlySet<FailureCode> = new Set([
   'host_taken',
 ]);
 
-/** Whether a host gave the build back though nothing went wrong: such an attempt counts for nothing. */
+/** Returns whether a host handed the build back without an error. Such an attempt doesn't count. */
 export function isHandBack(failure: Failure | undefined): boolean {
   return failure?.code === 'host_drained' || failure?.code === 'host_taken';
 }
 
-/** Whether another attempt, on another host, may do better. */
+/** Returns whether another attempt, on another host, may succeed. */
 export function isInfrastructure(code: FailureCode): boolean {
   return INFRASTRUCTURE.has(code);
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { refusedFrontend, repositoryOf, syntaxOf } from './frontend.ts';
 
+const DIGEST = `sha256:${'0a'.repeat(32)}`;
 const ALLOWED = ['docker.io/docker/dockerfile'];
 
 test.each([
@@ -19,32 +20,34 @@ test.each([
   ['  {"syntax": "evil/x"}\n', 'evil/x'],
   ['{"syntax": 1}', undefined],
   ['{"syntax": "evil/x"', undefined],
-  // Behind what is no directive it is a comment.
+  // After a line that isn't a directive it is a comment.
   ['# a comment\n# syntax=evil/x', undefined],
   ['\n# syntax=evil/x', undefined],
   ['FROM scratch\n# syntax=evil/x', undefined],
   ['# syntax=\n# syntax=evil/x', undefined],
   ['//x\n# syntax=evil/x', undefined],
-])('%j names the frontend %j', (dockerfile, named) => {
+])('syntaxOf(%j) returns %j', (dockerfile, named) => {
   expect(syntaxOf(dockerfile)).toBe(named);
 });
 
 test.each([
   ['docker/dockerfile', 'docker.io/docker/dockerfile'],
   ['docker/dockerfile:1.7', 'docker.io/docker/dockerfile'],
-  ['docker.io/docker/dockerfile@sha256:00', 'docker.io/docker/dockerfile'],
-  ['index.docker.io/docker/dockerfile:1@sha256:00', 'docker.io/docker/dockerfile'],
+  [`docker.io/docker/dockerfile@${DIGEST}`, 'docker.io/docker/dockerfile'],
+  [`index.docker.io/docker/dockerfile:1@${DIGEST}`, 'docker.io/docker/dockerfile'],
   ['dockerfile', 'docker.io/library/dockerfile'],
   ['localhost/docker/dockerfile', 'localhost/docker/dockerfile'],
   ['evil.example:5000/docker/dockerfile:1', 'evil.example:5000/docker/dockerfile'],
   ['evil:5000/x', 'evil:5000/x'],
   ['docker/dockerfile-upstream:master', 'docker.io/docker/dockerfile-upstream'],
   ['docker/dockerfile/x', 'docker.io/docker/dockerfile/x'],
-])('%s is of %s', (image, repository) => {
+  ['docker/dockerfile@sha256:00', undefined],
+  ['docker/Dockerfile', undefined],
+])('repositoryOf(%s) returns %s', (image, repository) => {
   expect(repositoryOf(image)).toBe(repository);
 });
 
-test('what isn’t allowed is refused by its name: the build argument’s before the Dockerfile’s', () => {
+test('refusedFrontend returns a frontend that isn’t allowed, and the build argument takes precedence over the Dockerfile', () => {
   const refused = (dockerfile: string | undefined, buildArgs = {}, allowed: 'any' | string[] = ALLOWED) =>
     refusedFrontend(dockerfile, buildArgs, allowed);
   expect(refused('FROM scratch')).toBeUndefined();
@@ -55,11 +58,11 @@ test('what isn’t allowed is refused by its name: the build argument’s before
   expect(refused('FROM scratch', { BUILDKIT_SYNTAX: ' evil/x arg' })).toBe('evil/x');
   expect(refused(undefined, { BUILDKIT_SYNTAX: 'evil/x' })).toBe('evil/x');
   expect(refused('# syntax=evil/x', { BUILDKIT_SYNTAX: 'docker/dockerfile:1' })).toBeUndefined();
-  // Nothing that could be allowed: BuildKit would look for an image without a name.
+  // Never allowed: BuildKit would look for an image without a name.
   expect(refused('FROM scratch', { BUILDKIT_SYNTAX: '' })).toBe('');
 });
 
-test('takes no longer for a hostile text than for any other', () => {
+test('syntaxOf takes no longer for a hostile text than for any other', () => {
   for (const text of [
     `#${' '.repeat(200_000)}`,
     `# ${'a'.repeat(200_000)}`,

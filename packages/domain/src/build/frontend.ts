@@ -1,17 +1,18 @@
+import { parseReference, repositoryName } from '../image/reference.ts';
+
 /**
- * The frontends that builds may name: `any`, or repositories of images, by their full names (`docker.io/docker/dockerfile`). BuildKit's built-in
- * one needs no leave.
+ * The frontends that builds may use: `any`, or image repositories by their full names (`docker.io/docker/dockerfile`). BuildKit's built-in
+ * frontend is always allowed.
  */
 export type AllowedFrontends = 'any' | readonly string[];
 
-/** Build argument by which a build names a frontend, before its Dockerfile does. */
+/** The build argument that names a frontend. It takes precedence over the Dockerfile. */
 export const SYNTAX_ARG = 'BUILDKIT_SYNTAX';
 
-const HUB = 'docker.io';
-
 /**
- * The frontend, an image, that BuildKit would run for a Dockerfile, in any of the forms that any version of it knows (frontend/dockerfile/parser/directives.go):
- * `# syntax=…` among the directives at the top, `// syntax=…`, or a JSON document's `syntax`. Undefined: its own.
+ * Returns the image of the frontend that BuildKit would run for a Dockerfile; undefined for the built-in one. Reads all forms that any version
+ * of BuildKit supports (frontend/dockerfile/parser/directives.go): `# syntax=…` among the directives at the top, `// syntax=…`, or the
+ * `syntax` of a JSON document.
  */
 export function syntaxOf(dockerfile: string): string | undefined {
   const text = withoutShebang(dockerfile.replace(/^\ufeff/, ''));
@@ -19,8 +20,8 @@ export function syntaxOf(dockerfile: string): string | undefined {
 }
 
 /**
- * The frontend that a build names and may not have; undefined where it names none, or an allowed one.
- * @param dockerfile its text, or as much as holds its directives
+ * Returns the frontend that a build names but may not use; undefined if it names none, or an allowed one.
+ * @param dockerfile its text, or at least the part with its directives
  */
 export function refusedFrontend(
   dockerfile: string | undefined,
@@ -32,23 +33,17 @@ export function refusedFrontend(
   const named = argument ?? (dockerfile === undefined ? undefined : syntaxOf(dockerfile));
   if (named === undefined) return undefined;
   const [image = ''] = named.split(' ');
-  return allowed.includes(repositoryOf(image)) ? undefined : image;
+  const repository = repositoryOf(image);
+  return repository !== undefined && allowed.includes(repository) ? undefined : image;
 }
 
-/** An image's repository without tag and digest, with the registry that Docker takes it from: `docker/dockerfile:1` is `docker.io/docker/dockerfile`. */
-export function repositoryOf(image: string): string {
-  const [undigested = ''] = image.split('@');
-  const slash = undigested.lastIndexOf('/');
-  const colon = undigested.indexOf(':', slash + 1);
-  const name = colon < 0 ? undigested : undigested.slice(0, colon);
-  const first = name.indexOf('/');
-  const host = first < 0 ? '' : name.slice(0, first);
-  const isHost = host === 'localhost' || host.includes('.') || host.includes(':') || host !== host.toLowerCase();
-  if (!isHost) return `${HUB}/${first < 0 ? 'library/' : ''}${name}`;
-  return host === 'index.docker.io' ? `${HUB}${name.slice(first)}` : name;
+/** Returns the full name of an image's repository: `docker.io/docker/dockerfile` for `docker/dockerfile:1`. Undefined if it isn't an image reference. */
+export function repositoryOf(image: string): string | undefined {
+  const reference = parseReference(image);
+  return reference && repositoryName(reference);
 }
 
-/** Of the lines at the top that look like directives, whatever they are called: early versions went on behind unknown ones, too. */
+/** Reads the lines at the top that look like directives, whatever their names: early versions of BuildKit continue after unknown ones, too. */
 function directive(text: string, comment: '#' | '//'): string | undefined {
   for (const line of lines(text)) {
     if (!line.startsWith(comment)) return undefined;

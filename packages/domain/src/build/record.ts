@@ -3,12 +3,12 @@ import type { Granted } from '../access/untrusted.ts';
 import type { Failure } from './failure.ts';
 import type { BuildState, TerminalState } from './state.ts';
 
-/** What a finished attempt leaves behind, beside its log. Sizes in bytes. */
+/** The result of a finished attempt, besides its log. Sizes in bytes. */
 export interface BuildResult {
-  /** Manifest digest of the image, where an image was made. */
+  /** Manifest digest of the image, if one was built. */
   readonly digest?: string;
   readonly configDigest?: string;
-  /** References that were pushed; a canceled build may have some, if its push had finished before the cancel came. */
+  /** References that were pushed. A canceled build may have some, if their push had finished before the cancel. */
   readonly pushed?: readonly string[];
   /** References loaded into the host's engine. */
   readonly loaded?: readonly string[];
@@ -20,18 +20,18 @@ export interface StepCounts {
   readonly cached: number;
 }
 
-/** How one attempt ended: with the build's end, or with the build going back to `queued`. */
+/** How an attempt ended: with the end of its build, or `lost`, with which the build goes back to `queued`. */
 export type AttemptEnd = TerminalState | 'lost';
 
 /** One run of a build on one host. Times in ms since the epoch. */
 export interface Attempt {
   readonly number: number;
   readonly host: string;
-  /** The worker process's own id: a restarted worker is another incarnation, and inherits nothing. */
+  /** Id of the worker process: a restarted worker is another incarnation, and inherits nothing. */
   readonly incarnation: string;
   /**
-   * Random, made with the assignment. Tells this attempt from another of the same number: a failover of Redis, or a restored
-   * backup, may lose an assignment, and its number is given again. Absent where an older version assigned it.
+   * Random, created with the assignment. Distinguishes this attempt from another one of the same number: after a failover of Redis, or from
+   * a restored backup, an assignment may be lost and its number used again. Absent if an older version assigned it.
    */
   readonly nonce?: string;
   readonly assignedAt: number;
@@ -42,8 +42,8 @@ export interface Attempt {
 }
 
 /**
- * The life of a build, without its request. Times in ms since the epoch.
- * `revision` grows by one with every change; every write names the revision that it read.
+ * The state of a build, without its request. Times in ms since the epoch.
+ * `revision` grows by one with every change, and every write names the revision that it has read.
  */
 export interface BuildRecord {
   readonly id: string;
@@ -51,30 +51,30 @@ export interface BuildRecord {
   readonly state: BuildState;
   readonly repo: string;
   readonly team: string;
-  /** Of who submitted it; absent: trusted. */
+  /** Trust class of its submitter. Absent: trusted. */
   readonly trust?: Trust;
-  /** Principal that submitted it, where that has limits of its own. */
+  /** Id of the principal that submitted it, if that has its own limits. */
   readonly submitter?: string;
-  /** Most bytes of an attempt's log; absent: without end. */
+  /** Limit of an attempt's log. Absent: unlimited. */
   readonly maxLogBytes?: number;
-  /** Most bytes of its artifact; absent: without end. */
+  /** Limit of its artifact. Absent: unlimited. */
   readonly maxArtifactBytes?: number;
-  /** Most bytes that its team may have stored when its artifact is; absent: without end. */
+  /** Limit of all that its team has stored, checked when its artifact is stored. Absent: unlimited. */
   readonly maxStoredBytes?: number;
-  /** Beyond what its class may have. */
+  /** What it may have beyond its trust class. */
   readonly granted?: Granted;
   readonly createdAt: number;
-  /** Start of the present wait: acceptance, or the loss of the last attempt. */
+  /** When it was queued last: at its acceptance, or at the loss of its last attempt. */
   readonly queuedAt: number;
   readonly finishedAt?: number;
   readonly cancelRequestedAt?: number;
-  /** The newer build of the same concurrency key that canceled this one, or came too late to. */
+  /** The newer build of the same concurrency key that canceled this one, or tried to and was too late. */
   readonly supersededBy?: string;
-  /** The build whose run this one shares: it has no attempts of its own, and ends as that one does. */
+  /** The build whose run this one shares. It then has no attempts of its own, and ends as that one does. */
   readonly sharedRun?: string;
-  /** When its own caller canceled it, but others shared its run: it goes on for them. */
+  /** When its own caller canceled it while others shared its run, which continues for them. */
   readonly releasedAt?: number;
-  /** Commit that the source was pinned to; every later attempt builds the same one. */
+  /** The commit to which the source was pinned; every later attempt builds the same one. */
   readonly commit?: string;
   readonly retryOf?: string;
   readonly attempts: readonly Attempt[];
@@ -83,7 +83,7 @@ export interface BuildRecord {
   readonly failure?: Failure;
 }
 
-/** What a build that shares another's run takes over from it when that has ended. */
+/** What a build takes over from the run that it shared, after that has ended. */
 export interface EndedRun {
   readonly state: TerminalState;
   readonly cancelRequestedAt?: number;
@@ -94,12 +94,12 @@ export interface EndedRun {
   readonly failure?: Failure;
 }
 
-/** Whether the build waits for a host; one that shares another's run is `queued`, too, but waits for that. */
+/** Returns whether a build waits for a host. A build that shares another's run is `queued` too, but waits for that run. */
 export function waitsForHost({ state, sharedRun }: Pick<BuildRecord, 'state' | 'sharedRun'>): boolean {
   return state === 'queued' && sharedRun === undefined;
 }
 
-/** The attempt under way, or the last one; undefined before the first assignment. */
+/** Returns the current or last attempt; undefined before the first assignment. */
 export function currentAttempt(build: BuildRecord): Attempt | undefined {
   return build.attempts.at(-1);
 }

@@ -8,11 +8,11 @@ test.each([
   ['ssh://git@github.com/Acme/App/', 'github.com/Acme/App'],
   ['git://git.example.org:9418/x', 'git.example.org:9418/x'],
   ['my-service', 'my-service'],
-])('%s is %s', (origin, key) => {
+])('repoKey of %s is %s', (origin, key) => {
   expect(repoKey({ origin, dockerfile: 'Dockerfile' })).toBe(key);
 });
 
-test('subdirectory and Dockerfile make another repo', () => {
+test('repoKey contains a subdirectory and another Dockerfile', () => {
   expect(repoKey({ origin: 'app', subdir: './svc/', dockerfile: 'docker/Dockerfile.prod' })).toBe(
     'app//svc:docker/Dockerfile.prod',
   );

@@ -1,4 +1,5 @@
 import { trimEnd } from '../text/trim.ts';
+
 /** The parts of a source that decide which builds share caches. */
 export interface RepoKeyParts {
   /** Git URL, or the name given with an upload. */
@@ -8,7 +9,7 @@ export interface RepoKeyParts {
 }
 
 /**
- * The affinity key of a build: normalised origin, `//subdir` and `:dockerfile` where they aren't the root and `Dockerfile`.
+ * Returns the affinity key of a build: the normalised origin, then `//subdir` and `:dockerfile` unless they are the root and `Dockerfile`.
  * `https://user@GitHub.com/Acme/App.git` and `git@github.com:Acme/App` are the same repo: `github.com/Acme/App`.
  */
 export function repoKey({ origin, subdir, dockerfile }: RepoKeyParts): string {
@@ -17,13 +18,13 @@ export function repoKey({ origin, subdir, dockerfile }: RepoKeyParts): string {
   return `${normaliseOrigin(origin)}${under ? `//${under}` : ''}${file}`;
 }
 
-/** The repository that an origin names, whatever the place in it: `github.com/Acme/App` for `github.com/Acme/App//services/web`, too. */
+/** Returns the repository of an origin, without a place in it: `github.com/Acme/App` also for `github.com/Acme/App//services/web`. */
 export function repoOrigin(origin: string): string {
   const [repo = ''] = normaliseOrigin(origin).split('//');
   return repo;
 }
 
-/** Host in lower case, path as it is (forges differ in whether case counts there), without scheme, user, `.git` and outer slashes. */
+/** Returns host and path without scheme, user, `.git` and outer slashes. Only the host is put in lower case: on some forges case matters in paths. */
 function normaliseOrigin(origin: string): string {
   const url = /^(?:[a-z][a-z0-9+.-]*:\/\/)(?:[^@/]*@)?([^/]+)\/(.*)$/i.exec(origin);
   const scp = /^(?:[^@/\s]+@)([^:/\s]+):(?!\/\/)(.*)$/.exec(origin);

@@ -1,4 +1,4 @@
-/** Where a build stands. The last three are terminal: nothing leaves them. */
+/** The states of a build. The last three are terminal: a build never leaves them. */
 export const BUILD_STATES = ['queued', 'assigned', 'running', 'succeeded', 'failed', 'canceled'] as const;
 export type BuildState = (typeof BUILD_STATES)[number];
 

@@ -1,43 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Failure } from './failure.ts';
 import { type BuildRecord, currentAttempt } from './record.ts';
 import { isTerminal, TERMINAL_STATES } from './state.ts';
+import { after, assign, finish, fresh, lose, lost, start } from './testing/lifecycle.ts';
 import { type BuildEvent, isIllegal, MAX_ATTEMPTS, MAX_OUTDATED_HOSTS, transition } from './transition.ts';
 
-const fresh: BuildRecord = {
-  id: 'b1',
-  revision: 1,
-  state: 'queued',
-  repo: 'app',
-  team: 'default',
-  createdAt: 0,
-  queuedAt: 0,
-  attempts: [],
-};
-const lost: Failure = { code: 'host_lost', message: 'gone' };
-
-/** Applies events in turn; fails the test where one is refused. */
-function after(...events: BuildEvent[]): BuildRecord {
-  return events.reduce<BuildRecord>((build, event, i) => {
-    const next = transition(build, event, i + 1);
-    if (isIllegal(next)) throw new Error(`${event.type} refused in ${build.state}: ${next.reason}`);
-    return next;
-  }, fresh);
-}
-
-const assign = (incarnation = 'i1'): BuildEvent => ({ type: 'assign', host: 'h1', incarnation });
-const start = (attempt = 1, incarnation = 'i1'): BuildEvent => ({ type: 'start', attempt, incarnation });
-const finish = (attempt = 1, incarnation = 'i1'): BuildEvent => ({
-  type: 'finish',
-  attempt,
-  incarnation,
-  outcome: { end: 'succeeded' },
-});
-const lose = (attempt = 1): BuildEvent => ({ type: 'lose', attempt, failure: lost });
-
-describe('the life of a build', () => {
-  test('goes from queued over assigned and running to its end', () => {
+describe('a build', () => {
+  test('goes from queued through assigned and running to its end', () => {
     const build = after(assign(), start(), finish());
     expect(build).toMatchObject({ state: 'succeeded', revision: 4, finishedAt: 3 });
     expect(build.attempts).toEqual([
@@ -45,24 +14,24 @@ describe('the life of a build', () => {
     ]);
   });
 
-  test('goes back to the queue when its host is lost, and keeps the commit it was pinned to', () => {
+  test('goes back to the queue when its host is lost, and keeps its pinned commit', () => {
     const pin: BuildEvent = { type: 'pin', attempt: 1, incarnation: 'i1', commit: 'c0ffee' };
     const build = after(assign(), start(), pin, lose());
     expect(build).toMatchObject({ state: 'queued', commit: 'c0ffee', queuedAt: 4 });
     expect(currentAttempt(build)).toMatchObject({ end: 'lost', failure: lost });
   });
 
-  test('an infrastructure failure is not the build’s own', () => {
+  test('goes back to the queue after an infrastructure failure', () => {
     const outcome = { end: 'failed', failure: { code: 'infrastructure', message: 'no active session' } } as const;
     expect(after(assign(), start(), { type: 'finish', attempt: 1, incarnation: 'i1', outcome }).state).toBe('queued');
   });
 
-  test('a build that takes down every host is poisoned', () => {
+  test('is poisoned if every host was lost while running it', () => {
     const rounds = Array.from({ length: MAX_ATTEMPTS }, (_, i) => [assign(), start(i + 1), lose(i + 1)]).flat();
     expect(after(...rounds)).toMatchObject({ state: 'failed', failure: { code: 'poisoned' } });
   });
 
-  test('hosts that are drained may hand a build back as often as they like: it goes on waiting for one that isn’t', () => {
+  test('may be handed back by draining hosts any number of times', () => {
     const handedBack = { code: 'host_drained', message: 'drained' } as const;
     const round = (attempt: number): BuildEvent[] => [
       assign(),
@@ -85,7 +54,7 @@ describe('the life of a build', () => {
     });
   });
 
-  test('hosts that don’t understand a build count by themselves, and end it when there are too many', () => {
+  test('fails after too many hosts that don’t understand it, which are counted separately', () => {
     const outdated = { code: 'host_outdated', message: 'update it' } as const;
     const round = (attempt: number): BuildEvent[] => [
       assign(),
@@ -100,7 +69,7 @@ describe('the life of a build', () => {
     expect(after(...rounds(4), assign(), start(5), lose(5))).toMatchObject({ state: 'queued' });
   });
 
-  test('a stale attempt can write nothing', () => {
+  test('refuses every event of a stale attempt', () => {
     const again = after(assign('i1'), start(), lose(), assign('i2'), start(2, 'i2'));
     for (const event of [finish(1, 'i1'), finish(1, 'i2'), finish(2, 'i1'), lose(1)]) {
       expect(transition(again, event, 9)).toEqual({
@@ -112,95 +81,15 @@ describe('the life of a build', () => {
     }
   });
 
-  test('cancel ends a queued build at once, and marks one that a host holds', () => {
+  test('ends at once if it is canceled while queued, and is only marked while a host has it', () => {
     expect(after({ type: 'cancel' })).toMatchObject({ state: 'canceled', finishedAt: 1 });
     const marked = after(assign(), start(), { type: 'cancel' });
     expect(marked).toMatchObject({ state: 'running', cancelRequestedAt: 3 });
     expect(transition(marked, { type: 'cancel' }, 9)).toBe(marked);
   });
 
-  test('a canceled build whose host is lost is canceled, not tried again', () => {
+  test('ends canceled, without another attempt, if its host is lost after the cancel', () => {
     expect(after(assign(), start(), { type: 'cancel' }, lose()).state).toBe('canceled');
-  });
-});
-
-describe('superseding', () => {
-  const supersede = (by = 'b2'): BuildEvent => ({ type: 'supersede', by });
-  const stopped: BuildEvent = {
-    type: 'finish',
-    attempt: 1,
-    incarnation: 'i1',
-    outcome: { end: 'canceled', failure: { code: 'canceled', message: 'canceled' } },
-  };
-
-  test('ends a queued build at once, and names the newer one', () => {
-    expect(after(supersede())).toMatchObject({
-      state: 'canceled',
-      finishedAt: 1,
-      supersededBy: 'b2',
-      failure: { code: 'superseded', message: expect.stringContaining('b2') },
-    });
-  });
-
-  test('marks one that a host holds, which ends so when the host confirms, or is lost', () => {
-    const marked = after(assign(), start(), supersede());
-    expect(marked).toMatchObject({ state: 'running', cancelRequestedAt: 3, supersededBy: 'b2' });
-    expect(marked.failure).toBeUndefined();
-    for (const last of [stopped, lose()]) {
-      const ended = after(assign(), start(), supersede(), last);
-      expect(ended).toMatchObject({ state: 'canceled', failure: { code: 'superseded' } });
-    }
-    expect(after(assign(), start(), supersede(), stopped).attempts[0]).toMatchObject({
-      end: 'canceled',
-      failure: { code: 'superseded' },
-    });
-  });
-
-  test('comes too late for one that finishes by itself', () => {
-    expect(after(assign(), start(), supersede(), finish())).toMatchObject({ state: 'succeeded', supersededBy: 'b2' });
-  });
-
-  test('and canceling: the first of them is the reason', () => {
-    const canceled = after(assign(), start(), { type: 'cancel' });
-    expect(transition(canceled, supersede(), 9)).toBe(canceled);
-    expect(after(assign(), start(), { type: 'cancel' }, supersede(), stopped).failure?.code).toBe('canceled');
-    const superseded = after(assign(), start(), supersede());
-    expect(transition(superseded, { type: 'cancel' }, 9)).toBe(superseded);
-    expect(transition(superseded, supersede('b3'), 9)).toBe(superseded);
-  });
-});
-
-describe('sharing a run', () => {
-  const sharer: BuildRecord = { ...fresh, id: 'b2', sharedRun: 'b1' };
-
-  test('a build that shares a run is never placed, and ends as the run does', () => {
-    expect(transition(sharer, assign(), 1)).toMatchObject({ illegal: true, reason: 'not_allowed' });
-    const result = { digest: 'sha256:x' };
-    const run = { state: 'succeeded', result, commit: 'c0ffee', steps: { total: 2, cached: 1 } } as const;
-    expect(transition(sharer, { type: 'share', run }, 7)).toMatchObject({
-      ...{ id: 'b2', state: 'succeeded', revision: 2, finishedAt: 7, attempts: [], sharedRun: 'b1' },
-      ...{ result, commit: 'c0ffee', steps: { total: 2, cached: 1 } },
-    });
-    expect(transition(fresh, { type: 'share', run }, 7)).toMatchObject({ illegal: true });
-  });
-
-  test('it leaves the run when its caller cancels; it can’t cancel, supersede or release what isn’t its own', () => {
-    const left = transition(sharer, { type: 'leave' }, 5);
-    expect(left).toMatchObject({ state: 'canceled', failure: { code: 'canceled' }, finishedAt: 5 });
-    expect(left).not.toHaveProperty('sharedRun');
-    for (const event of [{ type: 'cancel' }, { type: 'release' }, { type: 'supersede', by: 'b3' }] as const) {
-      expect(transition(sharer, event, 5)).toMatchObject({ illegal: true });
-    }
-    expect(transition(fresh, { type: 'leave' }, 5)).toMatchObject({ illegal: true });
-  });
-
-  test('a released build goes on, and can still be canceled', () => {
-    const released = after(assign(), start(), { type: 'release' });
-    expect(released).toMatchObject({ state: 'running', releasedAt: 3 });
-    expect(released.cancelRequestedAt).toBeUndefined();
-    expect(transition(released, { type: 'release' }, 9)).toBe(released);
-    expect(after(assign(), start(), { type: 'release' }, finish()).state).toBe('succeeded');
-    expect(after(assign(), start(), { type: 'release' }, { type: 'cancel' }, lose()).state).toBe('canceled');
   });
 });
 
@@ -235,11 +124,11 @@ describe('any sequence of events', () => {
         events.forEach((each, i) => {
           const next = transition(build, each, i + 1);
           if (isIllegal(next)) return;
-          // 1. A terminal state is left by nothing.
+          // 1. A terminal state is never left.
           expect(isTerminal(build.state)).toBe(false);
-          // Revisions tell every change apart; only a cancel, supersede or release that comes second changes nothing.
+          // Every change has its own revision; only a second cancel, supersede or release changes nothing.
           expect(next.revision - build.revision).toBe(next === build ? 0 : 1);
-          // 2. At most one attempt lives, it is the last, and only assigned and running builds have one.
+          // 2. At most one attempt is live, it is the last one, and only assigned and running builds have one.
           const open = next.attempts.filter(({ end }) => end === undefined);
           const holds = next.state === 'assigned' || next.state === 'running';
           expect(open.map(({ number }) => number)).toEqual(holds ? [next.attempts.length] : []);
@@ -249,12 +138,12 @@ describe('any sequence of events', () => {
           // 4. A canceled build never runs again.
           if (build.cancelRequestedAt !== undefined) expect(['queued', 'assigned']).not.toContain(leftFor(build, next));
           expect(next.finishedAt !== undefined).toBe(isTerminal(next.state));
-          // The one who superseded it stays the same, and only a newer build is told as the reason of a build that one superseded.
+          // The superseding build stays the same, and only superseded builds have one as their reason.
           if (build.supersededBy !== undefined) expect(next.supersededBy).toBe(build.supersededBy);
           if (next.state === 'canceled' && next.attempts.length > 0) {
             expect(next.failure?.code === 'superseded').toBe(next.supersededBy !== undefined);
           }
-          // What shares a run has none of its own.
+          // A build that shares a run has none of its own.
           if (next.sharedRun !== undefined) expect(next.attempts).toEqual([]);
           build = next;
         });

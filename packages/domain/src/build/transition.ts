@@ -10,7 +10,7 @@ import {
 } from './record.ts';
 import type { BuildState, TerminalState } from './state.ts';
 
-/** What a host reports when an attempt's buildx has ended. */
+/** How an attempt ended, as its host reports it. */
 export interface Outcome {
   readonly end: TerminalState;
   readonly failure?: Failure;
@@ -18,7 +18,7 @@ export interface Outcome {
   readonly steps?: StepCounts;
 }
 
-/** The attempt in whose name a host speaks. Without `nonce` its number and incarnation alone tell which. */
+/** The attempt for which a host sends an event. Without `nonce`, only number and incarnation identify it. */
 interface OfHost {
   readonly attempt: number;
   readonly incarnation: string;
@@ -32,18 +32,18 @@ export type BuildEvent =
   | ({ readonly type: 'finish'; readonly outcome: Outcome } & OfHost)
   | { readonly type: 'lose'; readonly attempt: number; readonly nonce?: string; readonly failure: Failure }
   | { readonly type: 'cancel' }
-  /** A newer build of the same concurrency key takes its place. */
+  /** A newer build of the same concurrency key replaces it. */
   | { readonly type: 'supersede'; readonly by: string }
-  /** Its caller cancels it while others share its run. */
+  /** Its caller cancels it while other builds share its run. */
   | { readonly type: 'release' }
-  /** Its caller cancels it, and the run that it shares goes on for others. */
+  /** Its caller cancels it, and the run that it shares continues for others. */
   | { readonly type: 'leave' }
   /** The run that it shares has ended. */
   | { readonly type: 'share'; readonly run: EndedRun };
 
 export type BuildEventType = BuildEvent['type'];
 
-/** A refused event. `stale` says that it came from an attempt that is no longer the build's live one. */
+/** A refused event. `stale`: it came from an attempt that is no longer the build's live one. */
 export interface IllegalTransition {
   readonly illegal: true;
   readonly reason: 'stale' | 'not_allowed';
@@ -51,7 +51,7 @@ export interface IllegalTransition {
   readonly event: BuildEventType;
 }
 
-/** Which events a state takes at all. The one place where the lifecycle is written down. */
+/** The events that each state accepts. This table is the only definition of the lifecycle. */
 const ALLOWED: Readonly<Record<BuildState, readonly BuildEventType[]>> = {
   queued: ['assign', 'cancel', 'supersede', 'release'],
   assigned: ['start', 'finish', 'lose', 'cancel', 'supersede', 'release'],
@@ -61,29 +61,30 @@ const ALLOWED: Readonly<Record<BuildState, readonly BuildEventType[]>> = {
   canceled: [],
 };
 
-/** What a queued build takes that shares another's run: to cancel or supersede a run is its owner's event, for the run is. */
+/** The events that a queued build accepts while it shares another's run. That run is canceled or superseded by events of its own build. */
 const ALLOWED_SHARING: readonly BuildEventType[] = ['leave', 'share'];
 
 /**
- * A build whose hosts die under it, or whose attempts fail without its fault, is not tried for ever. An attempt that a host
- * handed back though nothing went wrong (`host_drained`, `host_taken`) doesn't count: however many hosts are drained, that is no sign of trouble.
+ * How many attempts a build gets whose hosts are lost or whose attempts fail without its fault. Attempts that a host handed back without an
+ * error (`host_drained`, `host_taken`) don't count, however many there are.
  */
 export const MAX_ATTEMPTS = 3;
 
 /**
- * Hosts whose workers didn't understand the build (`host_outdated`) count by themselves: nothing was tried, and in the middle of an update
- * there may be many of them. Each is the last resort from then on, so these are as many different hosts where there are so many.
+ * How many hosts may fail to understand a build (`host_outdated`). They are counted separately, because nothing was tried on them, and during
+ * an update there may be many. Placement prefers all other hosts from then on, so these are different hosts if there are enough.
  */
 export const MAX_OUTDATED_HOSTS = 10;
 
-/** Attempts that say nothing of the build, nor of its hosts' health. */
+/** Returns whether an attempt says nothing about the build or the health of its host. */
 function isUncounted(failure: Failure | undefined): boolean {
   return isHandBack(failure) || failure?.code === 'host_outdated';
 }
 
 /**
- * The lifecycle of a build: what `event`, at `now` (ms since the epoch), makes of `build`.
- * Never throws; an event that the state doesn't take, or that a stale attempt sends, comes back as `IllegalTransition`.
+ * Applies an event to a build. Never throws; an event that the state doesn't accept, or that a stale attempt sends, returns an
+ * `IllegalTransition`.
+ * @param now ms since the epoch
  */
 export function transition(build: BuildRecord, event: BuildEvent, now: number): BuildRecord | IllegalTransition {
   if (!allowed(build).includes(event.type)) return illegal(build, event, 'not_allowed');
@@ -147,7 +148,7 @@ function finish(build: BuildRecord, outcome: Outcome, now: number): BuildRecord 
   });
 }
 
-/** An attempt that ended without the build's fault: the build goes back to `queued`, unless it was canceled or tried often enough. */
+/** Ends an attempt without the build's fault: the build goes back to `queued`, unless it was canceled or has no attempts left. */
 function lose(build: BuildRecord, failure: Failure, now: number): BuildRecord {
   const attempts = endLast(build, 'lost', failure, now);
   if (build.cancelRequestedAt !== undefined) {
@@ -172,7 +173,7 @@ function lose(build: BuildRecord, failure: Failure, now: number): BuildRecord {
   return next(build, { state: 'queued', queuedAt: now, attempts });
 }
 
-/** `poisoned` is kept for builds that took a host's worker down each time; anything else keeps the last attempt's own words. */
+/** `poisoned` is for builds during which a host was lost each time. Otherwise the last attempt's failure is kept. */
 function exhausted(attempts: readonly Attempt[], last: Failure): Failure {
   const poisoned = attempts.every((attempt) => attempt.failure?.code === 'host_lost');
   return poisoned
@@ -181,8 +182,8 @@ function exhausted(attempts: readonly Attempt[], last: Failure): Failure {
 }
 
 /**
- * A queued build ends here, with `failure`; one that a host holds is marked, and ends when the host confirms, or is lost.
- * The first who asks for it is the reason that the build keeps.
+ * Ends a queued build with `failure`. A build that a host has is only marked, and ends when the host confirms or is lost.
+ * If this happens more than once, the first reason is kept.
  */
 function cancel(build: BuildRecord, now: number, failure: Failure, supersededBy?: string): BuildRecord {
   if (build.cancelRequestedAt !== undefined) return build;
@@ -199,9 +200,9 @@ function release(build: BuildRecord, now: number): BuildRecord {
   return isMarked ? build : next(build, { releasedAt: now });
 }
 
-/** From here on it is a build that was canceled while it waited, and nothing of the run is its own. */
+/** Separates a build from the run that it shares, as canceled while it waited. */
 function leave({ sharedRun, ...build }: BuildRecord, now: number): BuildRecord {
-  const message = `canceled; the run of build ${sharedRun} goes on for others that share it`;
+  const message = `canceled; the run of build ${sharedRun} continues for others that share it`;
   return next(build, {
     state: 'canceled',
     cancelRequestedAt: now,

@@ -9,7 +9,7 @@ const owner = fc.record({
   repo: fc.string({ minLength: 1, unit: fc.constantFrom('a', 'team', ' ', '%', 'repo', '/', 'untrusted') }),
 });
 
-test('names the class of trust, and as isolation has it the team or the repo', () => {
+test('isolationDomain contains the trust class and, depending on the isolation, team and repo', () => {
   const app = { trust: 'trusted', team: 'web', repo: 'github.com/acme/app//a b' } as const;
   expect(ISOLATIONS.map((isolation) => isolationDomain(app, isolation))).toEqual([
     'trusted team web',
@@ -20,7 +20,7 @@ test('names the class of trust, and as isolation has it the team or the repo', (
   expect(isolationDomain({ trust: 'untrusted', team: 'web', repo: 'x' }, 'team')).toBe('untrusted team web');
 });
 
-test('two builds have one key exactly where isolation lets them share a builder', () => {
+test('isolationDomain returns the same key exactly for builds that may share a builder', () => {
   const shared = {
     pool: () => true,
     team: (a: { team: string }, b: { team: string }) => a.team === b.team,
@@ -35,7 +35,7 @@ test('two builds have one key exactly where isolation lets them share a builder'
   );
 });
 
-test('never gives two isolations the same key, and reads keys back as what it was made of', () => {
+test('isolationDomain returns different keys for different isolations, and readDomain parses them', () => {
   fc.assert(
     fc.property(owner, fc.constantFrom(...ISOLATIONS), ({ trust, team, repo }, isolation) => {
       const { team: _, repo: __, ...rest } = readDomain(isolationDomain({ trust, team, repo }, isolation)) ?? {};
@@ -49,7 +49,7 @@ test('never gives two isolations the same key, and reads keys back as what it wa
   ).toEqual(Array(6).fill(undefined));
 });
 
-test('is told in words', () => {
+test('domainText describes a domain for people', () => {
   expect(['trusted', 'untrusted team web', 'trusted repo web app', 'else'].map(domainText)).toEqual([
     'trusted builds of every team',
     'untrusted builds of team web',

@@ -1,13 +1,13 @@
 import { TRUSTS, type Trust } from '../access/principal.ts';
 
 /**
- * Who may share a builder, and with it whatever BuildKit shares: the builds of one `team`, of one `repo` of a team, or those of the whole
- * `pool`. Trusted and untrusted builds never do.
+ * Which builds may share a builder, and so everything that BuildKit shares: those of one `team`, of one `repo` of a team, or of the whole
+ * `pool`. Trusted and untrusted builds never share one.
  */
 export const ISOLATIONS = ['team', 'repo', 'pool'] as const;
 export type Isolation = (typeof ISOLATIONS)[number];
 
-/** Whose a build is. */
+/** The owner of a build. */
 export interface DomainOwner {
   /** Absent: trusted. */
   readonly trust?: Trust | undefined;
@@ -15,20 +15,20 @@ export interface DomainOwner {
   readonly repo: string;
 }
 
-/** What a domain's key says. */
+/** The parts of an isolation domain's key. */
 export interface DomainParts {
   readonly trust: Trust;
   readonly isolation: Isolation;
-  /** Absent for the pool's. */
+  /** Absent with isolation `pool`. */
   readonly team?: string;
-  /** Of a repo's domain alone. */
+  /** Only with isolation `repo`. */
   readonly repo?: string;
 }
 
 /**
- * The key of the isolation domain that a build belongs to: `trusted`, `trusted team web`, `untrusted repo web github.com/acme/app`. Builds whose keys
- * differ never share a builder, and two builds have the same key only where `isolation` lets them share one. The key is readable, not
- * fit for a file's or container's name: that takes a digest of it.
+ * Returns the key of a build's isolation domain: `trusted`, `trusted team web`, `untrusted repo web github.com/acme/app`. Builds with
+ * different keys never share a builder, and builds have the same key only if `isolation` lets them share one. The key is for people to
+ * read; names of files and containers contain a digest of it.
  */
 export function isolationDomain({ trust = 'trusted', team, repo }: DomainOwner, isolation: Isolation): string {
   switch (isolation) {
@@ -41,7 +41,7 @@ export function isolationDomain({ trust = 'trusted', team, repo }: DomainOwner, 
   }
 }
 
-/** Reads what `isolationDomain` wrote; undefined where the text is no such key. */
+/** Parses a key of `isolationDomain`; undefined if the text isn't one. */
 export function readDomain(key: string): DomainParts | undefined {
   const [trust, kind, encoded = '', ...repo] = key.split(' ');
   if (!isTrust(trust)) return undefined;
@@ -53,7 +53,7 @@ export function readDomain(key: string): DomainParts | undefined {
   return undefined;
 }
 
-/** `trusted builds of team web`: the domain in words. */
+/** Describes the domain for people: `trusted builds of team web`. */
 export function domainText(key: string): string {
   const parts = readDomain(key);
   if (!parts) return key;
@@ -68,7 +68,7 @@ export function domainText(key: string): string {
   }
 }
 
-/** Of two, the one that keeps more apart. */
+/** Returns the one of two isolations that separates more. */
 export function finerIsolation(a: Isolation, b: Isolation): Isolation {
   return FINENESS[a] >= FINENESS[b] ? a : b;
 }
@@ -79,12 +79,12 @@ function isTrust(text: string | undefined): text is Trust {
   return TRUSTS.some((trust) => trust === text);
 }
 
-/** Without white space, so that what follows it can't be taken for a part of it. */
+/** Escapes white space, which separates the parts of a key. */
 function word(text: string): string {
   return text.replace(/[%\s]/g, (sign) => `%${sign.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
-/** What `word` made the text of; undefined where it made none such. */
+/** Reverses `word`; undefined if the text isn't its result. */
 function unescaped(text: string): string | undefined {
   try {
     return decodeURIComponent(text);

@@ -1,29 +1,29 @@
 /** An isolation domain whose caches are on a host. */
 export interface DomainWorth {
   readonly domain: string;
-  /** What its caches are expected to save, in any unit: `worthOf`. */
+  /** What its caches are expected to save (`worthOf`), in any unit. */
   readonly worth: number;
   /** ms since the epoch. */
   readonly lastUsedAt: number;
-  /** Whether a build of it runs or comes: it can't be given up now. */
+  /** Whether one of its builds runs or is about to: then its caches can't be discarded now. */
   readonly isNeeded: boolean;
 }
 
 export interface BudgetShares {
-  /** Bytes by domain; together at most the budget. */
+  /** Bytes by domain; their sum is at most the budget. */
   readonly shares: ReadonlyMap<string, number>;
-  /** Domains that there is no part for: their caches have to go. */
-  readonly givenUp: readonly string[];
+  /** Domains without a share, whose caches have to be discarded. */
+  readonly discarded: readonly string[];
 }
 
-/** More domains than this leave each too little to be of use: those whose caches are worth the least are given up. */
+/** With more domains, each would get too little to be useful, so the caches that are worth the least are discarded. */
 export const MAX_DOMAINS = 32;
-/** After so long a build counts for 1/e of what it did, ms. */
+/** After this time a build counts for 1/e of what it did, ms. */
 const WORTH_MEMORY_MS = 3 * 24 * 3_600_000;
 
 /**
- * Divides a cache budget among isolation domains by what their caches are worth, so that together they never take more. Each gets at least a part of
- * 1/MAX_DOMAINS, and where more than that are needed at once, as much as there is for each.
+ * Divides a cache budget among isolation domains by the worth of their caches. Each gets at least 1/MAX_DOMAINS of it, or an equal part if
+ * more than that are needed at the same time. The sum never exceeds the budget.
  */
 export function shareBudget(budgetBytes: number, domains: readonly DomainWorth[]): BudgetShares {
   const byWorth = [...domains].sort(
@@ -41,23 +41,24 @@ export function shareBudget(budgetBytes: number, domains: readonly DomainWorth[]
   const part = ({ worth }: DomainWorth) => (total > 0 ? worth / total : 1 / kept.length);
   return {
     shares: new Map(kept.map((one) => [one.domain, floor + Math.floor(rest * part(one))])),
-    givenUp: byWorth.slice(kept.length).map(({ domain }) => domain),
+    discarded: byWorth.slice(kept.length).map(({ domain }) => domain),
   };
 }
 
-/** Sum of what a domain's builds saved by its caches, fading with time. */
+/** The sum of what a domain's builds have saved by its caches, decaying with time. */
 export interface FadingWorth {
   readonly value: number;
-  /** When `value` held, ms since the epoch. */
+  /** The time of `value`, ms since the epoch. */
   readonly at: number;
 }
 
+/** Returns the worth at `now`; 0 if there is none. */
 export function worthOf(worth: FadingWorth | undefined, now: number): number {
   if (!worth) return 0;
   return worth.value * Math.exp(-Math.max(0, now - worth.at) / WORTH_MEMORY_MS);
 }
 
-/** The worth after one more build, which caches saved `savedMs`. */
+/** Returns the worth after one more build, for which the caches saved `savedMs`. */
 export function addWorth(worth: FadingWorth | undefined, savedMs: number, now: number): FadingWorth {
   return { value: worthOf(worth, now) + Math.max(0, savedMs), at: now };
 }

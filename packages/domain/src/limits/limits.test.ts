@@ -10,12 +10,12 @@ import {
 } from './limits.ts';
 
 describe('limits', () => {
-  test('what is set goes before what everybody has; what is not set does not', () => {
+  test('limitsOf overrides defaults only by what is set', () => {
     const limits = limitsOf(DEFAULT_TEAM_LIMITS, { concurrentBuilds: 2, queuedBuilds: undefined, registries: [] });
     expect(limits).toEqual({ ...DEFAULT_TEAM_LIMITS, concurrentBuilds: 2, registries: [] });
   });
 
-  test('the lowest of several holds', () => {
+  test('lowest returns the lowest of several limits', () => {
     expect(lowest(3, UNLIMITED, 2, undefined)).toBe(2);
     expect(lowest(0, 1)).toBe(0);
     expect(lowest(UNLIMITED, undefined)).toBeUndefined();
@@ -30,7 +30,10 @@ describe('targets', () => {
     ['localhost/app:2', 'localhost/app'],
     ['app', 'docker.io/library/app'],
     ['team/app:1', 'docker.io/team/app'],
-  ])('%s is pushed to %s', (tag, target) => {
+    ['REG/app', 'reg/app'],
+    ['docker.io/app', 'docker.io/library/app'],
+    ['index.docker.io/team/app', 'docker.io/team/app'],
+  ])('registryTarget of %s is %s', (tag, target) => {
     expect(registryTarget(tag)).toBe(target);
   });
 
@@ -38,7 +41,7 @@ describe('targets', () => {
     ['https://Git.example.org/a/b.git', 'git.example.org/a/b'],
     ['https://git.example.org:8443/a/b/', 'git.example.org:8443/a/b'],
     ['http://[::1]:80/a', '[::1]/a'],
-  ])('%s is %s', (url, target) => {
+  ])('gitTarget of %s is %s', (url, target) => {
     expect(gitTarget(url)).toBe(target);
   });
 
@@ -53,7 +56,7 @@ describe('targets', () => {
     [['*.example.org'], 'evil.test/r.example.org/a', false],
     [['*'], 'anything:1/at/all', true],
     [[], 'r.example.org/a', false],
-  ])('%j: %s is allowed: %s', (patterns, target, is) => {
+  ])('isAllowedTarget with %j and %s returns %s', (patterns, target, is) => {
     expect(isAllowedTarget(patterns, target)).toBe(is);
   });
 });

@@ -1,33 +1,34 @@
-import { globMatches } from '../access/claim-rules.ts';
+import { parseReference, repositoryName } from '../image/reference.ts';
 import { trimEnd } from '../text/trim.ts';
+import { wildcardMatches } from '../text/wildcards.ts';
 
 export const UNLIMITED = 'unlimited';
 export type Limit = number | typeof UNLIMITED;
 
-/** What a team, or one credential, may do at most. Bytes are of one build, but for `storedBytes`. */
+/** The limits of a team or of one credential. Byte limits are per build, except `storedBytes`. */
 export interface Limits {
-  /** Builds that hosts have at the same time. */
+  /** How many builds hosts may have at the same time. */
   readonly concurrentBuilds: Limit;
-  /** Builds that wait for a host. */
+  /** How many builds may wait for a host. */
   readonly queuedBuilds: Limit;
   readonly requestsPerMinute: Limit;
   readonly logBytes: Limit;
-  /** Of an uploaded context, as it is sent. */
+  /** Size of an uploaded context, as it is sent. */
   readonly contextBytes: Limit;
-  /** Of a build's artifact. */
+  /** Size of a build's artifact. */
   readonly artifactBytes: Limit;
-  /** Of all that is stored of a team: contexts, logs, artifacts. A token has no such limit of its own. */
+  /** Size of all that is stored for a team: contexts, logs, artifacts. Tokens have no such limit of their own. */
   readonly storedBytes: Limit;
-  /** Where images may be pushed to: see `isAllowedTarget`. */
+  /** Patterns of the registries to which images may be pushed (`isAllowedTarget`). */
   readonly registries: readonly string[];
-  /** Which git servers' repositories may be built: see `isAllowedTarget`. */
+  /** Patterns of the git repositories that may be built (`isAllowedTarget`). */
   readonly gitHosts: readonly string[];
 }
 
-/** Limits of which some are set; the others are as they are for everybody. */
+/** A subset of the limits; the defaults apply to the others. */
 export type LimitSettings = { readonly [K in keyof Limits]?: Limits[K] | undefined };
 
-/** Whose limits: a team's, or a credential's by its principal's id. */
+/** Who has limits: a team, or a credential by the id of its principal. */
 export interface LimitSubject {
   readonly kind: 'team' | 'token';
   readonly name: string;
@@ -36,10 +37,9 @@ export interface LimitSubject {
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
 
-/** In lists: everything. */
+/** In a list of patterns, allows everything. */
 const ANY_TARGET = '*';
 
-/** What holds where nobody has set anything else. */
 export const DEFAULT_TEAM_LIMITS: Limits = {
   concurrentBuilds: UNLIMITED,
   queuedBuilds: 10_000,
@@ -60,13 +60,13 @@ const DEFAULT_TOKEN_LIMITS: Limits = {
   artifactBytes: UNLIMITED,
 };
 
-/** What each team and each credential has, unless something is set for it by itself. */
+/** The limits of teams and credentials for which nothing else is set. */
 export interface LimitDefaults {
   readonly team: Limits;
   readonly token: Limits;
 }
 
-/** Kiln's own defaults, with an operator's over them. */
+/** Returns Kiln's own defaults, overridden by the operator's. */
 export function limitDefaults(
   operators: { readonly eachTeam?: LimitSettings; readonly eachToken?: LimitSettings } = {},
 ): LimitDefaults {
@@ -76,39 +76,36 @@ export function limitDefaults(
   };
 }
 
-/** `settings` over `defaults`. */
+/** Returns `defaults` overridden by `settings`. */
 export function limitsOf(defaults: Limits, settings: LimitSettings = {}): Limits {
   const set = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
   return { ...defaults, ...set };
 }
 
-/** The lowest; undefined where none limits. */
+/** Returns the lowest limit; undefined if all are unlimited. */
 export function lowest(...limits: readonly (Limit | undefined)[]): number | undefined {
   const numbers = limits.filter((limit) => typeof limit === 'number');
   return numbers.length === 0 ? undefined : Math.min(...numbers);
 }
 
 /**
- * Whether `target`, `host[:port]/path`, is one of those that `patterns` allow. A pattern is a host with its port, where it isn't the
- * scheme's own, and a path; `*` stands for any characters but `/`, `**` for any at all. One without a path allows all of the host.
+ * Returns whether one of `patterns` allows `target`, a `host[:port]/path`. A pattern (`wildcardMatches`) is a host, its port unless that is the
+ * scheme's default, and a path. A pattern without a path allows everything on the host, and `*` everything at all.
  */
 export function isAllowedTarget(patterns: readonly string[], target: string): boolean {
   return patterns.some(
-    (pattern) => pattern === ANY_TARGET || globMatches(pattern.includes('/') ? pattern : `${pattern}/**`, target),
+    (pattern) => pattern === ANY_TARGET || wildcardMatches(pattern.includes('/') ? pattern : `${pattern}/**`, target),
   );
 }
 
-const DOCKER_HUB = 'docker.io';
-
-/** `host[:port]/path` that a push of `tag` goes to, by the rules of image references: without a registry it is Docker Hub. */
+/** Returns the `host[:port]/path` to which a push of `tag` goes, with the host in lower case. @throws RangeError if it isn't an image reference */
 export function registryTarget(tag: string): string {
-  const [first = '', ...rest] = tag.replace(/:[^:/]*$/, '').split('/');
-  const hasHost = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost' || first !== first.toLowerCase());
-  if (hasHost) return [first.toLowerCase(), ...rest].join('/');
-  return [DOCKER_HUB, ...(rest.length === 0 ? ['library'] : []), first, ...rest].join('/');
+  const reference = parseReference(tag);
+  if (!reference) throw new RangeError(`got ${JSON.stringify(tag)}, expected an image reference`);
+  return repositoryName({ ...reference, domain: reference.domain.toLowerCase() });
 }
 
-/** `host[:port]/path` of a clone URL, without `.git`. @throws TypeError where it is no URL */
+/** Returns the `host[:port]/path` of a clone URL, without `.git`. @throws TypeError if it isn't a URL */
 export function gitTarget(url: string): string {
   const { host, pathname } = new URL(url);
   return `${host.toLowerCase()}${trimEnd(pathname, '/').replace(/\.git$/, '')}`;

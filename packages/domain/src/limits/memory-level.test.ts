@@ -28,7 +28,7 @@ describe('memoryLevel', () => {
     expect(levels([1.2, 0.5])).toEqual(['critical', 'ok']);
   });
 
-  test('is ok where nothing bounds the memory', () => {
+  test('is ok if the memory has no limit', () => {
     expect(memoryLevel({ usedBytes: 1e15 }, 'critical')).toBe('ok');
   });
 });
@@ -40,14 +40,14 @@ describe('liveLogLimits', () => {
     expect(liveLogLimits({ logBytes: 4 * MIB }, undefined)).toEqual({ logBytes: 4 * MIB, allBytes: 256 * MIB });
   });
 
-  test('takes an operator’s budget, and lets no log have more than half of it', () => {
+  test('uses an operator’s budget, and gives one log at most half of it', () => {
     expect(liveLogLimits({ logBytes: 4 * MIB, allBytes: 2 * MIB }, 64 * MIB)).toEqual({
       logBytes: MIB,
       allBytes: 2 * MIB,
     });
   });
 
-  test('takes no budget of more than half of the memory', () => {
+  test('reduces a budget to half of the memory', () => {
     expect(liveLogLimits({ logBytes: 4 * MIB, allBytes: 99 * MIB }, 64 * MIB).allBytes).toBe(32 * MIB);
   });
 });

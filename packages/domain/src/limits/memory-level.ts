@@ -1,10 +1,10 @@
 /**
- * How full Redis is. `full`: nothing new is accepted. `critical`: queued builds aren't placed either, so that those that run can
- * write their ends.
+ * How full Redis is. `full`: nothing new is accepted. `critical`: queued builds aren't placed either, so that running builds can
+ * still write their ends.
  */
 export type MemoryLevel = 'ok' | 'full' | 'critical';
 
-/** Shares of Redis' memory at which a level begins, and below which it ends: apart, so that a pool doesn't swing between two. */
+/** The shares of Redis' memory at which a level begins, and below which it ends. They differ so that a pool doesn't oscillate between two levels. */
 export const MEMORY_SHARES = {
   full: { from: 0.85, until: 0.8 },
   critical: { from: 0.95, until: 0.9 },
@@ -12,11 +12,11 @@ export const MEMORY_SHARES = {
 
 export interface MemoryUse {
   readonly usedBytes: number;
-  /** Absent where nothing bounds it: the level is `ok` then. */
+  /** Absent if Redis has no limit; the level is then always `ok`. */
   readonly limitBytes?: number | undefined;
 }
 
-/** The level after `before`. */
+/** Returns the current level. @param before the previous level */
 export function memoryLevel({ usedBytes, limitBytes }: MemoryUse, before: MemoryLevel): MemoryLevel {
   if (limitBytes === undefined) return 'ok';
   const share = usedBytes / limitBytes;
@@ -26,18 +26,18 @@ export function memoryLevel({ usedBytes, limitBytes }: MemoryUse, before: Memory
 }
 
 const MIB = 1024 * 1024;
-/** Live logs have at most `share` of Redis' memory, and `mostBytes`, unless an operator says otherwise; never more than `mostShare`. */
+/** By default live logs may use `share` of Redis' memory, but at most `mostBytes`. An operator may set up to `mostShare`. */
 const LIVE_LOGS = { share: 0.25, mostShare: 0.5, mostBytes: 256 * MIB } as const;
 
-/** What live logs may hold in Redis. */
+/** How much of Redis' memory live logs may use. */
 export interface LiveLogLimits {
-  /** One log. */
+  /** For one log. */
   readonly logBytes: number;
-  /** All logs together. */
+  /** For all logs together. */
   readonly allBytes: number;
 }
 
-/** What counts: the operator's settings, made to fit each other and Redis' memory. One log never has more than half of what all have. */
+/** Adapts the operator's settings to each other and to Redis' memory. One log never gets more than half of what all may use. */
 export function liveLogLimits(
   { logBytes, allBytes }: { readonly logBytes: number; readonly allBytes?: number | undefined },
   limitBytes: number | undefined,

@@ -11,27 +11,27 @@ const secret = (name: string, more: Partial<SecretInfo> = {}): SecretInfo => ({
 const APP = 'git.example/acme/app';
 const ref = (name: string, id = name) => ({ id, name });
 
-describe('what a build gets', () => {
+describe('chooseSecrets', () => {
   const team = secret('NPM');
   const own = secret('NPM', { repo: APP });
   const others = secret('NPM', { repo: 'git.example/acme/other' });
 
   test.each([
-    ['the repo’s own before the team’s, in whatever order', [team, own, others], own],
-    ['the repo’s own before the team’s, in whatever order', [own, team], own],
-    ['the team’s where the repo has none', [others, team], team],
-  ])('%s', (_, all, expected) => {
+    ['the repo’s own secret before the team’s, in any order', [team, own, others], own],
+    ['the repo’s own secret before the team’s, in any order', [own, team], own],
+    ['the team’s secret if the repo has none', [others, team], team],
+  ])('chooses %s', (_, all, expected) => {
     const { named, refused } = chooseSecrets(all, { repo: APP, trust: 'trusted', named: [ref('NPM', 'npm')] });
     expect([named, refused]).toEqual([[{ ref: ref('NPM', 'npm'), secret: expected }], []]);
   });
 
-  test('another repo’s is missing, and a login or token of that name is no build secret', () => {
+  test('reports another repo’s secret as missing, and likewise a login or token of that name', () => {
     const all = [others, secret('NPM', { kind: 'registry' }), secret('NPM', { kind: 'git' })];
     const { named, refused } = chooseSecrets(all, { repo: APP, trust: 'trusted', named: [ref('NPM')] });
     expect([named, refused]).toEqual([[], [{ ref: ref('NPM'), why: 'missing' }]]);
   });
 
-  test('nobody has to ask for logins and git tokens; one for each host', () => {
+  test('chooses one login and git token for each host without being asked', () => {
     const all = [
       secret('r.example', { kind: 'registry' }),
       secret('r.example', { kind: 'registry', repo: APP }),
@@ -43,8 +43,8 @@ describe('what a build gets', () => {
   });
 });
 
-describe('an untrusted build', () => {
-  test('gets what is marked for it, and nothing else of any kind', () => {
+describe('chooseSecrets for an untrusted build', () => {
+  test('chooses only secrets that are marked for untrusted builds', () => {
     const kinds = ['build', 'registry', 'git'] as const;
     const all = kinds.flatMap((kind) => [secret('a', { kind, untrustedOk: true }), secret('b', { kind })]);
     const chosen = chooseSecrets(all, { repo: APP, trust: 'untrusted', named: [ref('a'), ref('b')] });
@@ -53,7 +53,7 @@ describe('an untrusted build', () => {
     expect([...chosen.logins, ...chosen.gitTokens].map(({ name }) => name)).toEqual(['a', 'a']);
   });
 
-  test('doesn’t get the team’s where the repo has one of its own that it may not have', () => {
+  test('withholds the team’s secret if the repo’s own one replaces it', () => {
     const all = [secret('a', { untrustedOk: true }), secret('a', { repo: APP })];
     const chosen = chooseSecrets(all, { repo: APP, trust: 'untrusted', named: [ref('a')] });
     expect(chosen.refused).toEqual([{ ref: ref('a'), why: 'withheld' }]);
@@ -66,10 +66,10 @@ test.each([
   ['git.example/acme/app//services/web', APP],
   ['git.example/acme/app', APP],
   ['app', 'app'],
-])('%s is repo %s, whatever the place in it', (origin, repo) => {
+])('repoOrigin of %s is %s', (origin, repo) => {
   expect(repoOrigin(origin)).toBe(repo);
 });
 
-test('what is masked', () => {
+test('isMasked ignores values that are too short', () => {
   expect(['abcd', ' ab\n', 'abc', ''].map(isMasked)).toEqual([true, false, false, false]);
 });

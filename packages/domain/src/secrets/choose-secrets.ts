@@ -1,14 +1,14 @@
 import type { Trust } from '../access/principal.ts';
 import type { SecretInfo, SecretKind } from './stored-secret.ts';
 
-/** A secret that a build asks for: `id` in the build, `name` where it is kept. */
+/** A stored secret that a build asks for: `id` is its name in the build, `name` the stored one. */
 export interface SecretRef {
   readonly id: string;
   readonly name: string;
 }
 
 export interface SecretWishes {
-  /** As `repoOrigin` has it. */
+  /** As returned by `repoOrigin`. */
   readonly repo: string;
   readonly trust: Trust;
   readonly named: readonly SecretRef[];
@@ -16,16 +16,16 @@ export interface SecretWishes {
 
 export interface ChosenSecrets<T extends SecretInfo> {
   readonly named: readonly { readonly ref: SecretRef; readonly secret: T }[];
-  /** Asked for, and not to be had: there is none, or it isn't for untrusted builds. */
+  /** Secrets that the build can't get: they don't exist, or aren't for untrusted builds. */
   readonly refused: readonly { readonly ref: SecretRef; readonly why: 'missing' | 'withheld' }[];
-  /** At most one for each host. Nobody asks for them: they are there where they are needed. */
+  /** At most one for each host. Builds get them without asking. */
   readonly logins: readonly T[];
   readonly gitTokens: readonly T[];
 }
 
 /**
- * Which of a team's secrets a build gets. The repo's own go before the team's of the same name, also where an untrusted build may have the
- * team's alone: a value that somebody has put in another's place must not come back by a fork.
+ * Chooses which of a team's secrets a build gets. A repo's own secret replaces the team's of the same name, even for an untrusted build that may
+ * have only the team's: a value that was replaced for a repo must not become available to its forks again.
  */
 export function chooseSecrets<T extends SecretInfo>(all: readonly T[], wishes: SecretWishes): ChosenSecrets<T> {
   const { repo, trust, named } = wishes;

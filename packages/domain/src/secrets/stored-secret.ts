@@ -2,17 +2,17 @@
 export const SECRET_KINDS = ['build', 'registry', 'git'] as const;
 export type SecretKind = (typeof SECRET_KINDS)[number];
 
-/** Where a secret belongs: with its value moved anywhere else, the value doesn't open. */
+/** Identifies a stored secret. Its value is sealed with this, and can't be opened under another identity. */
 export interface SecretIdentity {
   readonly team: string;
-  /** As `repoOrigin` has it; absent: for all builds of the team. */
+  /** As returned by `repoOrigin`. Absent: it is for all builds of the team. */
   readonly repo?: string;
   readonly kind: SecretKind;
   readonly name: string;
 }
 
-/** What decides, beside the value, who gets a secret. */
+/** A stored secret without its value. */
 export interface SecretInfo extends SecretIdentity {
-  /** Untrusted builds get it, too. */
+  /** Whether untrusted builds get it, too. */
   readonly untrustedOk: boolean;
 }

@@ -11,7 +11,7 @@ const layer = (id: string, lastUsedAt: number, parents: string[] = [], bytes = 1
 });
 const byId = (...layers: ReturnType<typeof layer>[]) => new Map(layers.map((each) => [each.id, each]));
 
-test('an attempt used the mounts of its namespace that moved since its start, or that another build holds', () => {
+test('mountsUsed returns the mounts of the namespace that were used since the start, or are in use', () => {
   const mount = (id: string, lastUsedAt: number, inUse = false) => ({ id, bytes: 1, lastUsedAt, inUse });
   const used = mountsUsed(
     [
@@ -27,7 +27,7 @@ test('an attempt used the mounts of its namespace that moved since its start, or
   expect(used.map(({ id }) => id)).toEqual(['aa//npm', 'aa/late', 'aa/busy']);
 });
 
-test('an attempt used the layers touched meanwhile, and what they are based on, once each', () => {
+test('layersUsed returns the layers touched meanwhile and those they are based on, once each', () => {
   const layers = [
     layer('base', 5),
     layer('deps', 6, ['base']),
@@ -39,7 +39,7 @@ test('an attempt used the layers touched meanwhile, and what they are based on, 
   expect(new Set(layersUsed(layers, WINDOW).map(({ id }) => id))).toEqual(new Set(['base', 'deps', 'app', 'merged']));
 });
 
-test('of very many layers the largest count', () => {
+test('layersUsed returns only the largest of very many layers', () => {
   const used = layersUsed(
     Array.from({ length: 300 }, (_, i) => layer(`l${i}`, 1_500, [], i)),
     WINDOW,
@@ -47,7 +47,7 @@ test('of very many layers the largest count', () => {
   expect(used.map(({ bytes }) => bytes)).toEqual(Array.from({ length: 100 }, (_, i) => 299 - i));
 });
 
-test('a host still has what of a repo’s layers hasn’t been evicted', () => {
+test('heldLayers returns the layers that haven’t been evicted', () => {
   const trace = learnLayers(undefined, [layer('base', 0, [], 100), layer('app', 0, [], 10)], 7) as LayerTrace;
   expect(heldLayers(trace, byId(layer('base', 900, [], 100), layer('app', 0, [], 10)))).toEqual({
     bytes: 110,
@@ -57,7 +57,7 @@ test('a host still has what of a repo’s layers hasn’t been evicted', () => {
   expect(heldLayers(trace, byId(layer('other', 900)))).toBeUndefined();
 });
 
-test('a trace keeps what builds used shortly before, for all that a cached build touches is its last layer', () => {
+test('learnLayers keeps the layers of recent builds, because a cached build touches only its last layer', () => {
   const build = (id: string, bytes = 1) => [layer(id, 0, [], bytes)];
   const ids = (trace: LayerTrace | undefined) => Object.keys(trace?.missed ?? {}).sort();
   let trace = learnLayers(undefined, [...build('x'), ...build('y')], 1);

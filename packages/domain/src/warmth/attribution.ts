@@ -1,4 +1,4 @@
-/** One layer record of BuildKit's disk usage. Times in ms since the epoch. */
+/** A layer in BuildKit's disk usage. Times in ms since the epoch. */
 export interface LayerRecord {
   readonly id: string;
   readonly bytes: number;
@@ -6,7 +6,7 @@ export interface LayerRecord {
   readonly parents: readonly string[];
 }
 
-/** One id's cache mount, as read. */
+/** A cache mount in BuildKit's disk usage. */
 export interface MountRecord {
   /** `<namespace>/<id>`. */
   readonly id: string;
@@ -16,21 +16,21 @@ export interface MountRecord {
   readonly inUse: boolean;
 }
 
-/** When an attempt ran and where its mounts are. Times in ms since the epoch, of the clock that BuildKit goes by. */
+/** When an attempt ran, and the namespace of its mounts. Times in ms since the epoch, by BuildKit's clock. */
 export interface AttemptWindow {
   readonly namespace: string;
   readonly startedAt: number;
   readonly endedAt: number;
 }
 
-/** Of so many layers, the largest: what is left out is small. */
+/** Only the largest layers are kept; the others are small. */
 const MAX_LAYERS = 100;
-/** BuildKit lets go of what a build used up to about 100 ms after buildx has ended. */
+/** BuildKit releases what a build used up to about 100 ms after buildx has ended. */
 const RELEASE_MS = 1_000;
 
 /**
- * The mounts that an attempt used: those of its namespace that were used since its start. A mount that another build of the
- * namespace holds gets its time only when that one ends, so what is in use counts too.
+ * Returns the mounts that an attempt used: those of its namespace that were used since its start. A mount that another build of the
+ * namespace is using gets its time only when that build ends, so mounts in use count too.
  */
 export function mountsUsed<M extends MountRecord>(mounts: readonly M[], { namespace, startedAt }: AttemptWindow): M[] {
   return mounts.filter(
@@ -39,9 +39,8 @@ export function mountsUsed<M extends MountRecord>(mounts: readonly M[], { namesp
 }
 
 /**
- * The layers that an attempt used: those touched while it ran, and all that they are based on, which BuildKit doesn't touch.
- * It doesn't say which build touched a layer: of builds that ran side by side, each is taken to have used the others' layers.
- * The largest first.
+ * Returns the layers that an attempt used, the largest first: those touched while it ran, and all that they are based on, which BuildKit doesn't
+ * touch. BuildKit doesn't report which build touched a layer, so builds that ran at the same time count as users of each other's layers.
  */
 export function layersUsed(layers: readonly LayerRecord[], { startedAt, endedAt }: AttemptWindow): LayerRecord[] {
   const byId = new Map(layers.map((layer) => [layer.id, layer]));

@@ -4,7 +4,7 @@ import { cacheKey, readCacheKey } from './cache-owner.ts';
 
 const REPO = 'git.example/app//sub:docker/my Dockerfile';
 
-test('each class, team and repo has a key of its own; trusted builds of the default team go by the repo', () => {
+test('cacheKey is unique for class, team and repo, and only the repo for trusted builds of the default team', () => {
   const keys = [
     cacheKey({ repo: REPO, team: 'default' }),
     cacheKey({ repo: REPO, team: 'ops', trust: 'trusted' }),
@@ -23,7 +23,7 @@ test('each class, team and repo has a key of its own; trusted builds of the defa
   ]);
 });
 
-test('no repo of the default team can be named so that its key is another’s', () => {
+test('cacheKey of the default team never equals another key, whatever the repo’s name', () => {
   for (const dockerfile of [' web app', 'web app']) {
     for (const origin of ['untrusted', 'team']) {
       const repo = repoKey({ origin, dockerfile });

@@ -1,7 +1,7 @@
 import { FALLBACK_TEAM, type Trust } from '../access/principal.ts';
 import { type Isolation, isolationDomain } from '../isolation/isolation-domain.ts';
 
-/** Whose a build's caches are. */
+/** The owner of a build's caches. */
 export interface CacheOwner {
   readonly repo: string;
   readonly team: string;
@@ -9,20 +9,20 @@ export interface CacheOwner {
   readonly trust?: Trust | undefined;
 }
 
-/** No repo's own key begins so: origins hold no white space. */
+/** No repo key begins like this: origins contain no white space. */
 const UNTRUSTED = 'untrusted ';
 const TEAM = 'team ';
 
 /**
- * The key by which caches, estimates and placement know a build's repo: one for each class of trust, team and repo, so that whatever a host keeps
- * apart, the key tells whose it is. Trusted builds of the default team go by the repo alone.
+ * Returns the key of a build's repo for caches, estimates and placement. Each combination of trust class, team and repo has its own key, so
+ * that the key identifies the owner under any isolation. For trusted builds of the default team it is the repo key alone.
  */
 export function cacheKey({ repo, team, trust }: CacheOwner): string {
   if (trust === 'untrusted') return `${UNTRUSTED}${team} ${repo}`;
   return team === FALLBACK_TEAM ? repo : `${TEAM}${team} ${repo}`;
 }
 
-/** What `cacheKey` made a key of. */
+/** Parses a key of `cacheKey`. */
 export function readCacheKey(key: string): { readonly repo: string; readonly trust: Trust; readonly team: string } {
   for (const [prefix, trust] of [
     [UNTRUSTED, 'untrusted'],
@@ -35,7 +35,7 @@ export function readCacheKey(key: string): { readonly repo: string; readonly tru
   return { repo: key, trust: 'trusted', team: FALLBACK_TEAM };
 }
 
-/** The isolation domain of the builds that have this cache key. */
+/** Returns the isolation domain of the builds with this cache key. */
 export function domainOfKey(key: string, isolation: Isolation): string {
   return isolationDomain(readCacheKey(key), isolation);
 }

@@ -1,20 +1,20 @@
 import type { LayerRecord } from './attribution.ts';
 import type { HeldLayers } from './inventory.ts';
 
-/** Which layer records of a host a repo's recent builds there used. */
+/** The layers on a host that a repo's recent builds there used. */
 export interface LayerTrace {
-  /** End of the last such build, ms since the epoch. A layer's own last use may be another repo's. */
+  /** End of the last such build, ms since the epoch. A layer's own last use may be by another repo. */
   readonly usedAt: number;
-  /** Record id → how many builds of the repo have used others since. */
+  /** By layer id, how many later builds of the repo didn't use it. */
   readonly missed: Readonly<Record<string, number>>;
 }
 
-/** A layer that so many builds in a row didn't use is of no use to the next one. */
+/** A layer that this many builds in a row didn't use is forgotten. */
 const FORGET_AFTER_MISSED = 3;
-/** The newest build's first; it has at most 100. */
+/** Those of the newest build, at most 100, are kept first. */
 const MAX_LAYERS = 200;
 
-/** The trace after one more build of the repo on the host, which ended at `endedAt`. */
+/** Returns the trace after one more build of the repo on the host. @param endedAt ms since the epoch */
 export function learnLayers(
   before: LayerTrace | undefined,
   used: readonly LayerRecord[],
@@ -29,7 +29,7 @@ export function learnLayers(
   return { usedAt: endedAt, missed: Object.fromEntries([...fresh, ...kept].slice(0, MAX_LAYERS)) };
 }
 
-/** What the host still has of a trace; undefined where that is nothing. */
+/** Returns what the host still has of the layers of a trace; undefined if nothing. */
 export function heldLayers(
   { usedAt, missed }: LayerTrace,
   layers: ReadonlyMap<string, LayerRecord>,

@@ -12,7 +12,7 @@ const after = (...attempts: AttemptUsage[]) =>
 const sizes = (usage: RepoUsage | undefined) =>
   Object.fromEntries((usage?.mounts ?? []).map(({ id, bytes }) => [id, bytes]));
 
-test('the first build says it all; later ones smooth the sizes', () => {
+test('learnUsage takes the first build’s sizes, and smooths those of later ones', () => {
   expect(after(attempt({ 'a/x': 100 }, 50))).toEqual({
     repo: 'app',
     mounts: [{ id: 'a/x', bytes: 100, missed: 0 }],
@@ -21,11 +21,11 @@ test('the first build says it all; later ones smooth the sizes', () => {
   expect(sizes(after(attempt({ 'a/x': 100 }), attempt({ 'a/x': 200, 'a/y': 1 })))).toEqual({ 'a/x': 150, 'a/y': 1 });
 });
 
-test('a floor never makes a size smaller', () => {
+test('learnUsage never reduces a size by a floor', () => {
   expect(sizes(after(attempt({ 'a/x': 100 }), attempt({ 'a/x': 4 }, 0, true)))).toEqual({ 'a/x': 100 });
 });
 
-test('a build that used no mount says nothing of mounts', () => {
+test('learnUsage keeps the mounts after a build that used none', () => {
   const once = after(attempt({ 'a/x': 100 }));
   const cached = Array.from({ length: 50 }).reduce<RepoUsage | undefined>(
     (usage) => learnUsage(usage, 'app', attempt({})),
@@ -34,7 +34,7 @@ test('a build that used no mount says nothing of mounts', () => {
   expect(cached?.mounts).toEqual(once?.mounts);
 });
 
-test('a mount that builds no longer use is forgotten, but not for one other target', () => {
+test('learnUsage forgets a mount only after many builds without it', () => {
   const others = (count: number) => Array.from({ length: count }, () => attempt({ 'a/y': 1 }));
   expect(sizes(after(attempt({ 'a/x': 100 }), ...others(10)))).toHaveProperty(['a/x']);
   expect(sizes(after(attempt({ 'a/x': 100 }), ...others(11)))).toEqual({ 'a/y': 1 });
@@ -42,12 +42,12 @@ test('a mount that builds no longer use is forgotten, but not for one other targ
   expect(sizes(again)).toHaveProperty(['a/x']);
 });
 
-test('layers grow at once and shrink slowly', () => {
+test('learnUsage lets layers grow at once and shrink slowly', () => {
   expect(after(attempt({}, 100), attempt({}, 300))?.layerBytes).toBe(300);
   expect(after(attempt({}, 100), attempt({}, 0))?.layerBytes).toBe(80);
 });
 
-test('stays bounded, and keeps the mounts of the newest build', () => {
+test('learnUsage keeps a bounded number of mounts, those of the newest build first', () => {
   const attempts = fc.array(
     fc.record({
       mounts: fc.uniqueArray(

@@ -3,37 +3,37 @@ export interface UsedMount {
   /** `<namespace>/<id>`. */
   readonly id: string;
   readonly bytes: number;
-  /** How many builds have used mounts of the repo since, but not this one. */
+  /** How many later builds used mounts of the repo, but not this one. */
   readonly missed: number;
 }
 
-/** What a repo's recent builds used, wherever they ran. */
+/** What a repo's recent builds used, on any host. */
 export interface RepoUsage {
   readonly repo: string;
   readonly mounts: readonly UsedMount[];
-  /** Bytes of the layers that such a build uses. */
+  /** Bytes of the layers that a build of the repo uses. */
   readonly layerBytes: number;
 }
 
-/** What one attempt used, as read from the inventory after its end. */
+/** What one attempt used, derived from the inventory after its end. */
 export interface AttemptUsage {
   readonly mounts: readonly { readonly id: string; readonly bytes: number }[];
   readonly layerBytes: number;
   readonly sizesAreFloors: boolean;
 }
 
-/** A mount that so many builds in a row didn't use is no part of what the repo needs. */
+/** A mount that this many builds in a row didn't use is forgotten. */
 const FORGET_AFTER_MISSED = 10;
-/** Far above what Dockerfiles have; the smallest ones beyond it are left out. */
+/** Far more than Dockerfiles have; beyond it the smallest are dropped. */
 const MAX_MOUNTS = 64;
-/** Weight of the newest size. Sizes differ between hosts: a young mount is smaller. */
+/** Weight of the newest size. Sizes differ between hosts, because a new mount is smaller. */
 const NEWEST_SHARE = 0.5;
-/** How fast a repo's layers are believed to have shrunk: a build that fails early, or is wholly cached, uses few. */
+/** How much of a repo's layers is still assumed after a build that used fewer: builds that fail early, or are fully cached, use few. */
 const LAYERS_KEPT = 0.8;
 
 /**
- * What is known of a repo after one more attempt. A build that used no mount at all (all cached, or failed before) says nothing
- * of mounts.
+ * Returns a repo's usage after one more attempt. A build that used no mount at all (fully cached, or failed early) doesn't change the
+ * mounts.
  */
 export function learnUsage(before: RepoUsage | undefined, repo: string, used: AttemptUsage): RepoUsage {
   return {

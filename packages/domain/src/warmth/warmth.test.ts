@@ -32,7 +32,7 @@ const inventories: fc.Arbitrary<Inventory> = fc.record({
     .map((entries) => new Map(entries)),
 });
 
-/** An inventory that holds all that the usage names. */
+/** Creates an inventory with everything that the usage names. */
 const wholeOf = ({ repo, mounts, layerBytes }: RepoUsage): Inventory => ({
   sizesAreFloors: false,
   mounts: new Map(mounts.map(({ id, bytes }) => [id, { bytes, lastUsedAt: 1 }])),
@@ -40,12 +40,12 @@ const wholeOf = ({ repo, mounts, layerBytes }: RepoUsage): Inventory => ({
 });
 
 describe('warmth', () => {
-  test('is 0 for a repo that nothing is known of, however full the host', () => {
+  test('is 0 for an unknown repo, however full the host', () => {
     expect(warmth(undefined, inventory({ 'a//npm': MB }, { app: MB }))).toBe(0);
     expect(warmth(usage({}), inventory({ 'a//npm': MB }, { app: MB }))).toBe(0);
   });
 
-  test('is the share of bytes that is there', () => {
+  test('is the share of the bytes that are there', () => {
     const used = usage({ 'a//npm': 30 * MB, 'a//tsc': 10 * MB });
     expect(warmth(used, inventory({ 'a//npm': 30 * MB, 'a//tsc': 10 * MB, 'b//npm': MB }))).toBe(1);
     expect(warmth(used, inventory({ 'a//npm': 30 * MB }))).toBe(0.75);
@@ -53,30 +53,30 @@ describe('warmth', () => {
     expect(warmth(used, inventory({ 'b//npm': 30 * MB }))).toBe(0);
   });
 
-  test('a mount that has grown since is not more than there; one whose size is a floor is there or not', () => {
+  test('counts a mount that has grown once, and one whose size is a floor by its presence', () => {
     const used = usage({ 'a//npm': 10 * MB, 'a//tsc': 10 * MB });
     expect(warmth(used, inventory({ 'a//npm': 99 * MB }))).toBe(0.5);
     expect(warmth(used, { ...inventory({ 'a//npm': 1 }), sizesAreFloors: true })).toBe(0.5);
   });
 
-  test('mounts without a size are there or not', () => {
+  test('counts mounts without a size by their presence', () => {
     expect(warmth(usage({ 'a//npm': 0, 'a//tsc': 0 }), inventory({ 'a//npm': 0 }))).toBe(0.5);
   });
 
-  test('mounts matter three times as much as layers, however large those are', () => {
+  test('weights mounts three times as much as layers, however large those are', () => {
     const used = usage({ 'a//npm': MB }, 1000 * MB);
     expect(warmth(used, inventory({ 'a//npm': MB }))).toBe(0.75);
     expect(warmth(used, inventory({}, { app: 1000 * MB }))).toBe(0.25);
     expect(warmth(used, inventory({ 'a//npm': MB }, { app: 500 * MB }))).toBe(0.875);
   });
 
-  test('a repo without mounts is warm by its layers', () => {
+  test('depends only on layers for a repo without mounts', () => {
     expect(warmth(usage({}, 100), inventory({}, { app: 40 }))).toBe(0.4);
     expect(warmth(usage({}, 100), inventory({}, { app: 140 }))).toBe(1);
     expect(warmth(usage({}, 100), inventory({}, { web: 140 }))).toBe(0);
   });
 
-  test('lies between 0 and 1, and is 1 where all is there', () => {
+  test('is between 0 and 1, and 1 if everything is there', () => {
     fc.assert(
       fc.property(usages, inventories, (used, there) => {
         const degree = warmth(used, there);
@@ -87,7 +87,7 @@ describe('warmth', () => {
     );
   });
 
-  test('never rises when something is evicted, and falls when it was used', () => {
+  test('never rises when something is evicted, and falls if that was used', () => {
     fc.assert(
       fc.property(usages, inventories, ids, (used, there, evicted) => {
         const mounts = new Map(there.mounts);
@@ -103,7 +103,7 @@ describe('warmth', () => {
 });
 
 describe('cachesOf', () => {
-  test('names what the host holds of each repo, and no cold one', () => {
+  test('returns each repo’s caches on the host, without cold repos', () => {
     const there = inventory({ 'a//npm': 10, 'a//tsc': 20, 'b//go': 30 }, { web: 5 });
     const caches = cachesOf(there, [
       usage({ 'a//npm': 10, 'a//tsc': 40 }, 0, 'app'),

@@ -1,26 +1,26 @@
 import type { Inventory } from './inventory.ts';
 import type { RepoUsage } from './usage.ts';
 
-/** What a host holds for a repo. */
+/** A repo's caches on a host. */
 export interface HostCache {
   /** Above 0, at most 1. */
   readonly warmth: number;
-  /** Of the mounts and layers. What is shared with other repos (base layers, mounts of a team) counts for each of them. */
+  /** Size of the mounts and layers. Those shared with other repos (base layers, mounts of a team) count for each of them. */
   readonly bytes: number;
   /** ms since the epoch. */
   readonly lastUsedAt: number;
 }
 
 /**
- * How much of warmth the cache mounts are, where a repo has any. Measured on a TypeScript service: with its layers alone a build
- * takes 43 s after a change of source and 65 s after one of dependencies, with its mounts too 14 and 21 s; without either about 75.
- * So of what a warm host saves, the mounts save three quarters.
+ * The part of warmth that cache mounts contribute, if a repo has any. Measured on a TypeScript service: with only its layers a build
+ * takes 43 s after a change of source and 65 s after a change of dependencies, with its mounts too 14 and 21 s, and without either about 75 s.
+ * So three quarters of what a warm host saves is due to the mounts.
  */
 const MOUNTS_PART = 0.75;
 
 /**
- * How much of what a repo's recent builds used is really in a host's inventory, 0 to 1, by bytes. A repo without cache mounts
- * is warm by its layers; one that nothing is known of is cold.
+ * Returns how much of what a repo's recent builds used is in a host's inventory, 0 to 1, by bytes. For a repo without cache mounts
+ * only its layers count; an unknown repo is cold.
  */
 export function warmth(usage: RepoUsage | undefined, inventory: Inventory): number {
   if (!usage) return 0;
@@ -30,7 +30,7 @@ export function warmth(usage: RepoUsage | undefined, inventory: Inventory): numb
   return layers === undefined ? mounts : MOUNTS_PART * mounts + (1 - MOUNTS_PART) * layers;
 }
 
-/** What the host holds for the repo; undefined where that is nothing. */
+/** Returns a repo's caches on a host; undefined if there are none. */
 export function cacheOf(usage: RepoUsage, inventory: Inventory): HostCache | undefined {
   const degree = warmth(usage, inventory);
   if (degree === 0) return undefined;
@@ -44,7 +44,7 @@ export function cacheOf(usage: RepoUsage, inventory: Inventory): HostCache | und
   };
 }
 
-/** What the host holds, by repo; of repos that are cold there, nothing. */
+/** Returns the caches on a host by repo, without repos that are cold there. */
 export function cachesOf(inventory: Inventory, usages: Iterable<RepoUsage>): Map<string, HostCache> {
   const caches = new Map<string, HostCache>();
   for (const usage of usages) {
@@ -59,7 +59,7 @@ function mountShare({ mounts }: RepoUsage, { mounts: held, sizesAreFloors }: Inv
   let all = 0;
   let there = 0;
   for (const { id, bytes } of mounts) {
-    // An empty mount still counts for a little: with all sizes 0 it is presence that matters.
+    // An empty mount counts as one byte, so that presence matters if all sizes are 0.
     const wanted = Math.max(1, bytes);
     all += wanted;
     const mount = held.get(id);

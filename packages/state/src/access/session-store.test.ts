@@ -1,12 +1,12 @@
 import { ANONYMOUS, type Principal } from '@kiln/domain';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectRedis } from '../redis/connect.ts';
-import { Keys } from '../redis/keys.ts';
+import { createKeys } from '../redis/keys.ts';
 import { TestRedis } from '../testing/test-redis.ts';
 import { SessionStore } from './session-store.ts';
 
 const ALICE: Principal = { ...ANONYMOUS, kind: 'session', id: 'oidc:corp:alice', name: 'alice', team: 'web' };
-const keys = new Keys('sessions');
+const keys = createKeys('sessions');
 let server: TestRedis;
 let redis: ReturnType<typeof connectRedis>;
 
@@ -19,7 +19,7 @@ afterAll(async () => {
   await server[Symbol.asyncDispose]();
 });
 
-test('a session is found by its secret, by every process, until it is ended or its time is over', async () => {
+test('every process finds a session by its secret until it is ended or has expired', async () => {
   const [here, there] = [new SessionStore(redis, keys), new SessionStore(redis, keys)];
   const kept = await here.create('secret-1', ALICE, 60_000);
   await here.create('secret-2', ALICE, 60_000);

@@ -1,50 +1,51 @@
 import { canonicalJson } from '@kiln/contracts';
 import { type BuildRecord, isCommit, type Trust } from '@kiln/domain';
 import type { Redis } from 'ioredis';
-import { Keys } from '../redis/keys.ts';
+import { keyDigest } from '../redis/key-schema.ts';
+import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { Sealer } from '../secrets/sealer.ts';
 import type { NewBuild } from '../types.ts';
 
-export interface AcceptParts {
+export interface AcceptDeps {
   readonly redis: Redis;
   readonly keys: Keys;
   readonly sealer: Sealer;
-  /** How long an idempotency key is remembered, ms. */
+  /** How long an idempotency key is valid, ms. */
   readonly idempotencyTtlMs: number;
 }
 
-/** `superseding`: older builds are due to end. `replayed`: what the idempotency key held, `<build id> <fingerprint>`. */
+/** `superseding`: accepted, and older builds are due. `replayed`: the value of the idempotency key, `<build id> <fingerprint>`. */
 export type Acceptance =
   | { readonly outcome: 'accepted' | 'superseding' | 'shared'; readonly record: BuildRecord }
   | { readonly outcome: 'full'; readonly whose: 'team' | 'token' }
   | { readonly outcome: 'store_full' }
   | { readonly outcome: 'replayed'; readonly held: string };
 
-/** How often the run that can be shared may become another one while a build is accepted. */
+/** How often accepting starts over because the run that can be shared has changed. */
 const MAX_TRIES = 20;
 
-/** Accepts a build by one script, as one of its own or sharing the run of an identical one in flight. */
-export async function acceptBuild(parts: AcceptParts, build: NewBuild, id: string, now: number): Promise<Acceptance> {
-  const { redis, keys } = parts;
-  const shareKey = build.spec.dedupe ? shareDigest(parts.sealer, build) : '';
+/** Accepts a build by one script, with a run of its own or sharing that of an identical build in flight. */
+export async function acceptBuild(deps: AcceptDeps, build: NewBuild, id: string, now: number): Promise<Acceptance> {
+  const { redis, keys } = deps;
+  const shareKey = build.spec.dedupe ? shareDigest(deps.sealer, build) : '';
   for (let tries = 0, run = ''; tries < MAX_TRIES; tries++) {
     const record = newRecord(build, id, now, run);
-    const answer = String(await runScript(redis, 'accept-build', ...acceptCall(parts, build, record, shareKey)));
+    const answer = String(await runScript(redis, 'accept-build', ...acceptCall(deps, build, record, shareKey)));
     if (answer === 'accepted' || answer === 'superseding' || answer === 'shared') return { outcome: answer, record };
     if (answer === 'full team' || answer === 'full token') {
       return { outcome: 'full', whose: answer === 'full team' ? 'team' : 'token' };
     }
     if (answer === 'full store') return { outcome: 'store_full' };
     if (answer !== 'again') return { outcome: 'replayed', held: answer };
-    // The script decides whether this one can be shared: where it can't be, it asks for a build without a run to share.
+    // The run changed: try the current one, which the script may refuse to share, then without any.
     run = run === '' ? ((await redis.get(keys.share(shareKey))) ?? '') : '';
   }
-  throw new Error(`the run that build ${id} could share changed ${MAX_TRIES} times while it was accepted`);
+  throw new Error(`the run to share with build ${id} changed ${MAX_TRIES} times while it was accepted`);
 }
 
 function acceptCall(
-  { keys, sealer, idempotencyTtlMs }: AcceptParts,
+  { keys, sealer, idempotencyTtlMs }: AcceptDeps,
   { spec, secrets, idempotency, submitter = '', maxQueued = {} }: NewBuild,
   record: BuildRecord,
   shareKey: string,
@@ -60,7 +61,7 @@ function acceptCall(
       JSON.stringify(spec),
       record.createdAt,
       team,
-      Keys.digest(record.repo),
+      keyDigest(record.repo),
       Object.keys(secrets).length > 0 ? sealer.seal(JSON.stringify(secrets), id) : '',
       idempotency ? `${id} ${idempotency.fingerprint}` : '',
       idempotencyTtlMs,
@@ -76,10 +77,10 @@ function acceptCall(
   ];
 }
 
-/** Names the builds that supersede one another. The trust class is part of it: an untrusted build never ends a trusted one. */
+/** Identifies the builds that supersede each other. Includes the trust class, so that an untrusted build never ends a trusted one. */
 function concurrencyDigest(team: string, trust: Trust, key: string): string {
-  // Trusted builds keep the form of earlier versions, so that they supersede those in flight when Kiln is upgraded.
-  return Keys.digest(trust === 'trusted' ? `${team} ${key}` : JSON.stringify([trust, team, key]));
+  // Trusted builds keep the form of earlier versions, so that they supersede builds in flight during an upgrade.
+  return keyDigest(trust === 'trusted' ? `${team} ${key}` : JSON.stringify([trust, team, key]));
 }
 
 function newRecord(
@@ -108,12 +109,12 @@ function newRecord(
   };
 }
 
-/** What makes two builds identical: everything that was asked for, and how far it is trusted. Keyed, for the values of secrets are in it. */
+/** Identifies identical builds by their whole request and trust. Computed with a key, because it covers the values of secrets. */
 function shareDigest(sealer: Sealer, { spec, secrets, trust = 'trusted', granted = {} }: NewBuild): string {
   return sealer.digest(canonicalJson({ spec, secrets, trust, granted }));
 }
 
-/** Whether the source is something else tomorrow: a branch, a tag, the remote HEAD. */
+/** Whether the source may change: a branch, a tag or the remote HEAD. */
 function mayMove({ source }: NewBuild['spec']): boolean {
   return source.type === 'git' && (source.ref === undefined || !isCommit(source.ref));
 }

@@ -7,24 +7,24 @@ import { DEFAULT_SECRET_TTL_MS } from './build-store.ts';
 import { StaleAttempt } from './errors.ts';
 import { type Applied, applyEvent, changeArgs, endRecord } from './write.ts';
 
-/** The attempt in whose name a host writes. */
+/** Identifies the attempt that a host writes for. */
 export interface AttemptRef {
   readonly buildId: string;
   readonly attempt: number;
   readonly host: string;
   readonly incarnation: string;
-  /** Of the assignment. Without it any attempt of this number and incarnation is meant. */
+  /** Of the assignment. Without it, any attempt of this number and incarnation matches. */
   readonly nonce?: string;
 }
 
 export interface AttemptStoreOptions {
   readonly now?: () => number;
   readonly secretTtlMs?: number;
-  /** What a start and an end wait for: default, for nothing beyond the master. */
+  /** What starting and settling wait for. Default: only for the master. */
   readonly replication?: Pick<Replication, 'after'> | undefined;
 }
 
-/** What a worker writes of its attempts. Every method refuses a stale attempt. */
+/** Writes of workers about their attempts. Every method refuses a stale attempt. */
 export class AttemptStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -41,8 +41,8 @@ export class AttemptStore {
   }
 
   /**
-   * Begins an attempt that the host was assigned. Repeating it with the same `now` (ms since the epoch) is harmless; another start of an
-   * attempt that has begun is refused. When it answers, enough replicas know of it: what runs is not forgotten by a failover.
+   * Starts an attempt that was assigned to the host. Repeating it with the same `now` (ms since the epoch) is harmless; another start of a
+   * running attempt is refused. When this returns, enough replicas have the start, so a failover doesn't lose it.
    * @throws StaleAttempt @throws NotReplicated
    */
   start(ref: AttemptRef, now: number = this.#now()): Promise<BuildRecord> {
@@ -69,7 +69,7 @@ export class AttemptStore {
     return changed(applied, ref);
   }
 
-  /** Writes the commit that the source stands for from now on; harmless to repeat. @throws StaleAttempt */
+  /** Pins the source of a build to a commit. Harmless to repeat. @throws StaleAttempt */
   async pin(ref: AttemptRef, commit: string): Promise<BuildRecord> {
     const now = this.#now();
     const { buildId } = ref;
@@ -91,9 +91,9 @@ export class AttemptStore {
   }
 
   /**
-   * Ends an attempt; the log must be appended in full before. An infrastructure failure sends the build back to the queue.
-   * Repeating a settle whose answer was lost gives what the first one did.
-   * When it answers, enough replicas know of it: what was pushed isn't pushed again after a failover.
+   * Ends an attempt, whose log must be complete. An infrastructure failure sends the build back to the queue.
+   * Repeating a settle after a lost answer returns the same result. When this returns, enough replicas have the end, so nothing that was
+   * pushed is pushed again after a failover.
    * @throws StaleAttempt @throws NotReplicated
    */
   settle(ref: AttemptRef, outcome: Outcome): Promise<BuildRecord> {
@@ -131,16 +131,15 @@ export class AttemptStore {
   }
 
   /**
-   * Takes an attempt back from a host that is gone, or that lives and by its own reports hasn't run it for `idleMs`, in the name of the leader
-   * with `fencingToken`.
-   * `alive` where the host turned out to be there; `settled` where the attempt had ended already.
+   * Reclaims an attempt for the leader with `fencingToken`: from a lost host, or from a live one that by its own reports hasn't run it for
+   * `idleMs`. Returns `alive` if the host turned out to be alive, and `settled` if the attempt had already ended.
    */
-  async takeBack(
+  async reclaim(
     ref: AttemptRef,
     failure: Failure,
     fencingToken: string,
     idleMs: number = Number.MAX_SAFE_INTEGER,
-  ): Promise<{ outcome: 'taken_back'; build: BuildRecord } | { outcome: 'alive' | 'settled' | 'not_leader' }> {
+  ): Promise<{ outcome: 'reclaimed'; build: BuildRecord } | { outcome: 'alive' | 'settled' | 'not_leader' }> {
     const now = this.#now();
     const { buildId, attempt, incarnation, host, nonce } = ref;
     const applied = await applyEvent(
@@ -152,7 +151,7 @@ export class AttemptStore {
       (next, expected) =>
         runScript(
           this.#redis,
-          'take-back',
+          'reclaim-attempt',
           [
             ...[this.#keys.build(buildId), this.#keys.hostHeld(host), this.#keys.hostLease(host)],
             ...[this.#keys.leaderToken(), this.#keys.hostIdle(host)],
@@ -171,9 +170,9 @@ export class AttemptStore {
           ],
         ),
     );
-    if (applied.outcome === 'applied') return { outcome: 'taken_back', build: applied.build };
+    if (applied.outcome === 'applied') return { outcome: 'reclaimed', build: applied.build };
     if (applied.outcome === 'refused') return { outcome: applied.code === -4 ? 'not_leader' : 'alive' };
-    // Nothing holds this slot any more, whatever wrote it: give it back.
+    // The attempt has ended, so the slot must be released in any case.
     await this.#redis.hdel(this.#keys.hostHeld(host), `${buildId}:${attempt}`);
     return { outcome: 'settled' };
   }
@@ -194,13 +193,13 @@ function isNamed({ number, incarnation, nonce }: Attempt, ref: AttemptRef): bool
   return number === ref.attempt && incarnation === ref.incarnation && isSame;
 }
 
-/** When the attempt began, ms since the epoch; undefined where it isn't the one that runs. */
+/** When the attempt began, ms since the epoch; undefined unless it is the running one. */
 function startedAt(build: BuildRecord, ref: AttemptRef): number | undefined {
   const live = currentAttempt(build);
   return build.state === 'running' && live && isNamed(live, ref) ? live.startedAt : undefined;
 }
 
-/** Whether the attempt has ended as its host said; one that was lost by the host's own word may be under way again. */
+/** Whether the attempt has ended with this outcome. After an infrastructure failure the build may be running again. */
 function endedBy(build: BuildRecord, ref: AttemptRef, { failure }: Outcome): boolean {
   const own = build.attempts.find((attempt) => isNamed(attempt, ref));
   if (own?.end === undefined) return false;

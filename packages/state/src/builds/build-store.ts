@@ -6,8 +6,8 @@ import { StoreFull } from '../redis/memory.ts';
 import { MASTER_ONLY, NotReplicated, type Replication } from '../redis/replication.ts';
 import type { Sealer } from '../secrets/sealer.ts';
 import type { BuildFilter, BuildPageRequest, NewBuild, StoredBuild, StoredDecision } from '../types.ts';
-import { type Acceptance, type AcceptParts, acceptBuild } from './accept.ts';
-import { type CancelOutcome, type CancelParts, cancelBuild } from './cancel.ts';
+import { type Acceptance, type AcceptDeps, acceptBuild } from './accept.ts';
+import { type CancelDeps, type CancelOutcome, cancelBuild } from './cancel.ts';
 import { CorruptState, IdempotencyKeyReused, QueueFull } from './errors.ts';
 import type { FollowUps } from './follow-ups.ts';
 import { readBuild, readBuilds, readRecord } from './read.ts';
@@ -17,26 +17,26 @@ export interface BuildStoreOptions {
   readonly keys: Keys;
   readonly sealer: Sealer;
   readonly followUps: Pick<FollowUps, 'run'>;
-  /** What an acceptance and a cancel wait for: default, for nothing beyond the master. */
+  /** What accepting and canceling wait for. Default: only for the master. */
   readonly replication?: Pick<Replication, 'after' | 'assertReplicas'> | undefined;
   readonly now?: () => number;
   /** How long the secrets of an ended build are kept for a retry, ms. */
   readonly secretTtlMs?: number;
-  /** How long an idempotency key is remembered, ms. */
+  /** How long an idempotency key is valid, ms. */
   readonly idempotencyTtlMs?: number;
 }
 
 export const DEFAULT_SECRET_TTL_MS = 24 * 3_600_000;
 const DEFAULT_IDEMPOTENCY_TTL_MS = 24 * 3_600_000;
 
-/** Accepts, reads, lists and cancels builds: what the API needs of them. */
+/** Accepts, reads, lists and cancels builds, for the API. */
 export class BuildStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
   readonly #sealer: Sealer;
   readonly #now: () => number;
   readonly #followUps: Pick<FollowUps, 'run'>;
-  readonly #parts: AcceptParts & CancelParts;
+  readonly #deps: AcceptDeps & CancelDeps;
   readonly #replication: Pick<Replication, 'after' | 'assertReplicas'>;
   readonly #newId = monotonicFactory();
 
@@ -47,7 +47,7 @@ export class BuildStore {
     this.#now = options.now ?? Date.now;
     this.#followUps = options.followUps;
     this.#replication = options.replication ?? MASTER_ONLY;
-    this.#parts = {
+    this.#deps = {
       ...options,
       secretTtlMs: options.secretTtlMs ?? DEFAULT_SECRET_TTL_MS,
       idempotencyTtlMs: options.idempotencyTtlMs ?? DEFAULT_IDEMPOTENCY_TTL_MS,
@@ -55,10 +55,10 @@ export class BuildStore {
   }
 
   /**
-   * Accepts a build; when it answers, the build is durable. The same idempotency key with the same fingerprint gives the build
-   * of the first time. An identical build in flight lends its run where both ask for `dedupe`: `sharedRun` names it.
-   * @throws IdempotencyKeyReused the key came with another request before @throws QueueFull @throws StoreFull
-   * @throws NotReplicated too few replicas have it: without an idempotency key it is canceled again
+   * Accepts a build, which is durable when this returns. Repeating an idempotency key with the same fingerprint returns the first build.
+   * If both ask for `dedupe`, the build shares the run of an identical build in flight; `sharedRun` names it.
+   * @throws IdempotencyKeyReused the key was used for another request @throws QueueFull @throws StoreFull
+   * @throws NotReplicated too few replicas have the build; without an idempotency key it is canceled
    */
   async accept(build: NewBuild): Promise<{ build: StoredBuild; replayed: boolean }> {
     const now = this.#now();
@@ -73,19 +73,19 @@ export class BuildStore {
     return { build: { record: accepted.record, spec: build.spec }, replayed: false };
   }
 
-  /** An acceptance that could be lost isn't one: it is taken back, unless its key lets it be asked for again. */
+  /** Accepts a build, and cancels it if too few replicas have it and no idempotency key allows the caller to repeat the request. */
   async #accepted(build: NewBuild, id: string, now: number): Promise<Acceptance> {
     const asked = this.#replication.assertReplicas();
     if (asked) await asked;
     try {
-      return await this.#replication.after(() => acceptBuild(this.#parts, build, id, now));
+      return await this.#replication.after(() => acceptBuild(this.#deps, build, id, now));
     } catch (error) {
-      if (error instanceof NotReplicated && !build.idempotency) await cancelBuild(this.#parts, id, this.#now());
+      if (error instanceof NotReplicated && !build.idempotency) await cancelBuild(this.#deps, id, this.#now());
       throw error;
     }
   }
 
-  /** What fails here has been noted as due, and the leader sees to it. */
+  /** Runs follow-ups. What fails stays due, and the leader repeats it. */
   async #followUp(): Promise<void> {
     await this.#followUps.run().catch(() => {});
   }
@@ -94,24 +94,24 @@ export class BuildStore {
     const [id = '', before] = held.split(' ');
     if (before !== fingerprint) throw new IdempotencyKeyReused(id);
     const build = await this.get(id);
-    if (!build) throw new CorruptState(`an idempotency key names build ${id}, which is gone`);
+    if (!build) throw new CorruptState(`an idempotency key refers to build ${id}, which is gone`);
     return build;
   }
 
   /**
-   * An ended build may have moved to the blob store: `archived` then says where, and whether anything of it is only there.
+   * Reads a build. If an ended build has moved to the blob store, `archived` says where its document is and whether it contains more.
    * @throws RequestNotUnderstood
    */
   get(id: string): Promise<StoredBuild | undefined> {
     return readBuild(this.#redis, this.#keys, id);
   }
 
-  /** A build's life without its request, which may be of another version; of one that was shrunk perhaps without its long texts. */
+  /** Reads a build without its request, which may be of another version. The record of an archived build may lack its long texts. */
   record(id: string): Promise<BuildRecord | undefined> {
     return readRecord(this.#redis, this.#keys, id);
   }
 
-  /** A page of builds, newest first; `next` is the cursor of the page after it. */
+  /** Reads a page of builds, newest first; `next` is the cursor of the next page. */
   async list(filter: BuildFilter, page: BuildPageRequest): Promise<{ builds: StoredBuild[]; next?: string }> {
     const index = this.#narrowest(filter);
     const builds: StoredBuild[] = [];
@@ -128,7 +128,7 @@ export class BuildStore {
     return builds.length > page.limit && last ? { builds: shown, next: last.record.id } : { builds: shown };
   }
 
-  /** The index that is likely to hold the fewest others; the rest of the filter is applied to what it gives. */
+  /** The index that is likely to contain the fewest other builds; the rest of the filter is applied to its entries. */
   #narrowest({ repo, state, team }: BuildFilter): string {
     if (state && !isTerminal(state)) return this.#keys.indexState(state);
     if (repo) return this.#keys.indexRepo(repo);
@@ -137,13 +137,13 @@ export class BuildStore {
   }
 
   /**
-   * Cancels, for its caller: a queued build ends at once; one that a host holds is marked (`requested`), and ends when the host has
-   * stopped it; one whose run others share goes on for them (`released`). One that shares a run leaves it, or ends with it
-   * (`requested`) where nobody else wants it. When it answers, a failover doesn't undo it.
+   * Cancels a build for its caller. A queued build ends at once. One that a host holds is marked (`requested`) and ends when the host has
+   * stopped it. If others share its run, the run continues for them (`released`). A build that shares a run leaves it, or cancels it
+   * (`requested`) if nobody else wants it. A failover doesn't undo the cancel after this returns.
    * @throws NotReplicated
    */
   async cancel(id: string): Promise<{ build: StoredBuild; outcome: CancelOutcome } | undefined> {
-    const outcome = await this.#replication.after(() => cancelBuild(this.#parts, id, this.#now()));
+    const outcome = await this.#replication.after(() => cancelBuild(this.#deps, id, this.#now()));
     if (outcome === 'requested') await this.#followUp();
     const build = await this.get(id);
     if (!build || outcome === 'gone') return undefined;
@@ -151,7 +151,7 @@ export class BuildStore {
   }
 
   /**
-   * A build's secrets by id, opened; undefined when they are no longer kept.
+   * Opens a build's secrets, by id; undefined if they have expired.
    * @throws SealBroken sealed with another key
    */
   async secretsOf(id: string): Promise<Record<string, string> | undefined> {
@@ -162,8 +162,8 @@ export class BuildStore {
   }
 
   /**
-   * Placement decisions, oldest first: of each attempt why the build last waited for it, if it did, and where it went. Those of a build
-   * that has moved to the blob store are in its document only.
+   * Reads placement decisions, oldest first: for each attempt why the build last waited, if it did, and which host it was assigned to.
+   * Those of an archived build are only in its document.
    */
   async decisions(id: string): Promise<StoredDecision[]> {
     const byAttempt = await this.#redis.hvals(this.#keys.decisions(id));
@@ -171,12 +171,12 @@ export class BuildStore {
   }
 }
 
-/** Oldest first. */
+/** Sorts decisions, oldest first. */
 export function inOrder(decisions: readonly StoredDecision[]): StoredDecision[] {
   return decisions.toSorted((a, b) => a.attempt - b.attempt || a.decidedAt - b.decidedAt);
 }
 
-/** What a requested cancel has come to by now. */
+/** The outcome so far of a cancel that was requested. */
 function endOf({ record: { state } }: StoredBuild): CancelOutcome {
   if (state === 'canceled') return 'canceled';
   return isTerminal(state) ? 'already_finished' : 'requested';

@@ -5,28 +5,28 @@ import { runScript } from '../redis/scripts.ts';
 import { readRecord } from './read.ts';
 import { applyEvent, changeArgs } from './write.ts';
 
-export interface CancelParts {
+export interface CancelDeps {
   readonly redis: Redis;
   readonly keys: Keys;
   readonly secretTtlMs: number;
 }
 
 /**
- * `canceled`: the build has ended. `requested`: it ends when its host has stopped it. `released`: others share its run, which
- * goes on for them.
+ * `canceled`: the build has ended. `requested`: it ends when its host has stopped it. `released`: its run continues for others that
+ * share it.
  */
 export type CancelOutcome = 'canceled' | 'requested' | 'released' | 'already_finished';
 
-/** How often others may come to the run, or leave it, while one cancels. */
+/** How often canceling starts over because others have joined or left the run. */
 const MAX_TRIES = 20;
 const OTHERS_CHANGED = -3;
 
 /**
- * Carries one caller's cancel of build `id` out. What others share isn't stopped: the build that owns the run is released, one
- * that shares it leaves it. The last who wants the run cancels the run, and ends with it.
+ * Cancels build `id` for its caller. A run that others share isn't stopped: the build that owns it is released, and one that shares it
+ * leaves it. The last build that wants the run cancels the run and ends with it.
  */
-export async function cancelBuild(parts: CancelParts, id: string, now: number): Promise<CancelOutcome | 'gone'> {
-  const { redis, keys, secretTtlMs } = parts;
+export async function cancelBuild(deps: CancelDeps, id: string, now: number): Promise<CancelOutcome | 'gone'> {
+  const { redis, keys, secretTtlMs } = deps;
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const build = await readRecord(redis, keys, id);
     if (!build) return 'gone';
@@ -44,12 +44,12 @@ export async function cancelBuild(parts: CancelParts, id: string, now: number): 
       ),
     );
     if (applied.outcome === 'refused' && applied.code === OTHERS_CHANGED) continue;
-    // The build that shares a run ends as that does.
+    // A build that shares a run ends with it.
     if (written !== id) return 'requested';
     if (applied.outcome === 'gone') return 'gone';
     return applied.outcome === 'illegal' ? 'already_finished' : outcomeOf(applied.build);
   }
-  throw new Error(`who wants the run of build ${id} changed ${MAX_TRIES} times while it was canceled`);
+  throw new Error(`the builds that share the run of build ${id} changed ${MAX_TRIES} times while it was canceled`);
 }
 
 function outcomeOf({ state, cancelRequestedAt, releasedAt }: BuildRecord): CancelOutcome {

@@ -1,4 +1,4 @@
-/** An `Idempotency-Key` that was used before, for another request. */
+/** An `Idempotency-Key` that was used for another request before. */
 export class IdempotencyKeyReused extends Error {
   readonly code = 'idempotency_key_reused';
   readonly buildId: string;
@@ -8,7 +8,7 @@ export class IdempotencyKeyReused extends Error {
   }
 }
 
-/** A write of an attempt that is no longer the build's live one: the host lost it, or never had it. */
+/** A write for an attempt that isn't the build's live one: the host has lost it, or never had it. */
 export class StaleAttempt extends Error {
   readonly code = 'stale_attempt';
   constructor(buildId: string, attempt: number) {
@@ -16,7 +16,7 @@ export class StaleAttempt extends Error {
   }
 }
 
-/** A write of a scheduler that no longer leads. */
+/** A write by a scheduler that no longer leads. */
 export class NotLeader extends Error {
   readonly code = 'not_leader';
   constructor() {
@@ -24,12 +24,12 @@ export class NotLeader extends Error {
   }
 }
 
-/** Redis held what Kiln never writes: damage, or another version's data. */
+/** Data in Redis that this version of Kiln never writes: damaged, or of another version. */
 export class CorruptState extends Error {
   readonly code = 'corrupt_state';
 }
 
-/** A build's request is of another version of Kiln: this one doesn't know all that it asks for, and must not build it. */
+/** A build's request is of another version of Kiln and asks for something unknown to this one, which must not build it. */
 export class RequestNotUnderstood extends Error {
   readonly code = 'request_not_understood';
   constructor(buildId: string, issue: string) {
@@ -37,13 +37,13 @@ export class RequestNotUnderstood extends Error {
   }
 }
 
-/** As many builds of its team, or of who submits it, wait already as may. */
+/** The team or the submitter has reached its limit of waiting builds. */
 export class QueueFull extends Error {
   readonly code = 'queue_full';
   readonly whose: 'team' | 'token';
   readonly limit: number;
   constructor(whose: 'team' | 'token', limit: number) {
-    super(`${limit} builds of the ${whose} wait already`);
+    super(`the ${whose} already has ${limit} waiting builds`);
     this.whose = whose;
     this.limit = limit;
   }

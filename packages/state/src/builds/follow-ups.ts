@@ -7,9 +7,9 @@ import { parseRecord, readRecord } from './read.ts';
 import { applyEvent, changeArgs } from './write.ts';
 
 /**
- * What a script decides for one build and leaves to be carried out for others: a newer build of a concurrency key was accepted, and
- * the older ones are to end; a run has ended, and the builds that share it are to end as it did. The script notes them as due in
- * the same step, so whoever did it may die: anybody can carry it out, any number of times, and the leader does so until it is done.
+ * Ends builds whose end another build has decided: older builds of a concurrency key when a newer one is accepted, and builds that share a
+ * run when it ends. The script that decides it notes them as due in the same step, so nothing is lost if its caller dies. Any process may
+ * run this, any number of times; the leader repeats it until nothing is due.
  */
 export class FollowUps {
   readonly #redis: Redis;
@@ -25,7 +25,7 @@ export class FollowUps {
   }
 
   /**
-   * Carries out all that is due, and what that makes due in turn. What fails keeps nothing else up, and stays due.
+   * Ends all due builds, and those that become due by it. A build for which this fails stays due; the others are ended.
    * @throws AggregateError
    */
   async run(): Promise<void> {
@@ -54,7 +54,7 @@ export class FollowUps {
           [this.#keys.prefix, id, expected, this.#secretTtlMs, ...changeArgs(next, now)],
         ),
       ));
-    // Nothing is left to do where it has ended, or was canceled before: neither ever goes back to the queue.
+    // An ended or canceled build never goes back to the queue, so it isn't due any more.
     if (applied?.outcome !== 'applied') await this.#redis.srem(this.#keys.due(), id);
   }
 
@@ -72,14 +72,14 @@ export class FollowUps {
   }
 }
 
-/** A run that went on for a while with no leader about may be past its retention when its end is taken over. */
+/** Without a leader for long, a run may be purged before its end is taken over. */
 function goneMessage(id: string): string {
-  return `build ${id}, whose run this one shared, is no longer kept; submit it again`;
+  return `build ${id}, whose run this build shared, was purged; submit the build again`;
 }
 
 function endedRun(run: BuildRecord): EndedRun {
   const { state, cancelRequestedAt, supersededBy, commit, steps, result, failure } = run;
-  if (!isTerminal(state)) throw new CorruptState(`the run of build ${run.id} is taken over while it is ${state}`);
+  if (!isTerminal(state)) throw new CorruptState(`the run of build ${run.id} is ${state}, expected an ended one`);
   return {
     state,
     ...(cancelRequestedAt !== undefined && { cancelRequestedAt }),

@@ -15,7 +15,7 @@ import { runScript } from '../redis/scripts.ts';
 import type { StoredBuild, StoredDecision } from '../types.ts';
 import { applyEvent, changeArgs } from './write.ts';
 
-/** The host that a decision chose, as the leader saw it. Where it has fewer slots by now, those count. */
+/** The host that a decision chose, as the leader saw it. If it has fewer slots by now, those count. */
 export interface ChosenHost {
   readonly name: string;
   readonly incarnation: string;
@@ -35,18 +35,18 @@ export type AssignOutcome =
         | 'store_full';
     };
 
-/** Most builds that hosts may have at a time, of the build's team and of who submitted it; absent: any number. */
+/** Limits on running builds of the build's team and of its submitter; absent: none. */
 export interface ConcurrencyLimits {
   readonly team?: number | undefined;
   readonly token?: number | undefined;
 }
 
-/** Why `assign-build` refuses, by its code. */
+/** Refusals of `assign-build` by their codes. */
 const REFUSALS: Readonly<Record<number, Exclude<AssignOutcome['outcome'], 'assigned'>>> = {
   [-3]: 'no_slot',
   [-4]: 'not_leader',
   [-5]: 'host_unfit',
-  // Outdated by a newer build: it is due to end, and not to be placed again.
+  // A newer build supersedes it, so it is due to end.
   [-6]: 'not_queued',
   [-7]: 'team_limit',
   [-8]: 'token_limit',
@@ -55,7 +55,7 @@ const REFUSALS: Readonly<Record<number, Exclude<AssignOutcome['outcome'], 'assig
 
 const NONCE_BYTES = 8;
 
-/** What the leader needs of builds: which wait, and giving them to hosts. */
+/** Waiting builds and their assignment, for the leader. */
 export class PendingStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -67,17 +67,17 @@ export class PendingStore {
     this.#now = now;
   }
 
-  /** Ids of all queued builds, oldest first. */
+  /** Reads the ids of all queued builds, oldest first. */
   queuedIds(): Promise<string[]> {
     return this.#redis.zrange(this.#keys.pending(), '0', '-1');
   }
 
-  /** Ids of builds that were assigned but haven't begun: their job may be missing. */
+  /** Reads the ids of builds that are assigned but haven't begun, whose jobs may be missing. */
   assignedIds(): Promise<string[]> {
     return this.#redis.zrange(this.#keys.indexState('assigned'), '0', '-1');
   }
 
-  /** Carries a decision out. Nothing changes unless all that it rests on still holds. */
+  /** Assigns a build as decided. Changes nothing unless everything that the decision relied on still holds. */
   async assign(
     pending: PendingBuild,
     host: ChosenHost,
@@ -127,7 +127,7 @@ export class PendingStore {
     return { outcome: REFUSALS[applied.code] ?? 'host_unfit' };
   }
 
-  /** Stores why a build waits for its attempt of this number, so that it can be asked for; also later, beside where it went. */
+  /** Stores why a build waits for its attempt of this number. It stays beside the decision that assigns the attempt. */
   async explain(build: PendingBuild, attempt: number, decision: PlacementDecision): Promise<void> {
     const field = `${attempt}:wait`;
     await this.#redis.hset(this.#keys.decisions(build.id), field, JSON.stringify(stored(decision, attempt)));
@@ -152,12 +152,12 @@ export function pendingBuild({ record, spec }: StoredBuild): PendingBuild {
     platforms: spec.platforms,
     hostLabels: spec.hostLabels,
     trust: record.trust ?? 'trusted',
-    // A host that only had to give it back may take it again.
+    // A host that only handed the build back may get it again.
     lostOn: record.attempts.filter(({ failure }) => !isHandBack(failure)).map(({ host }) => host),
   };
 }
 
-/** The job that must exist for an assigned build. */
+/** The job that must exist for a build; undefined unless it is assigned. */
 export function assignmentOf(build: BuildRecord): { host: string; call: AttemptCall } | undefined {
   const attempt = currentAttempt(build);
   if (build.state !== 'assigned' || !attempt) return undefined;

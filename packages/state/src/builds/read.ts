@@ -1,23 +1,23 @@
 import { type BuildSpec, buildSpec } from '@kiln/contracts';
 import type { BuildRecord } from '@kiln/domain';
 import type { Redis } from 'ioredis';
-import { unpackBuild, unpackRecord } from '../history/packed-build.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { StoredBuild } from '../types.ts';
 import { RequestNotUnderstood } from './errors.ts';
+import { unpackBuild, unpackRecord } from './packed-build.ts';
 
 export function parseRecord(doc: string): BuildRecord {
   return JSON.parse(doc) as BuildRecord;
 }
 
-/** A build's record, of an ended one that was shrunk perhaps without its long texts; undefined where there is none. */
+/** Reads a build's record; undefined if there is none. That of a shrunk build may lack its long texts. */
 export async function readRecord(redis: Redis, keys: Keys, id: string): Promise<BuildRecord | undefined> {
   const doc = await redis.hget(keys.build(id), 'doc');
-  // After the other: a build that is shrunk in between is found there.
+  // In this order, a build that is shrunk meanwhile is found.
   return doc === null ? readShrunk(redis, keys, id) : parseRecord(doc);
 }
 
-/** The record of an ended build that was shrunk, perhaps without its long texts. */
+/** Reads the record of a shrunk build, which may lack its long texts. */
 export async function readShrunk(redis: Redis, keys: Keys, id: string): Promise<BuildRecord | undefined> {
   const packed = await redis.hgetBuffer(keys.history(), id);
   return packed ? unpackRecord(id, packed) : undefined;
@@ -28,11 +28,11 @@ export async function readBuild(redis: Redis, keys: Keys, id: string): Promise<S
   return build;
 }
 
-/** Those of `ids` that are there, in this order. @throws RequestNotUnderstood */
+/** Reads the builds of `ids` that exist, in this order. @throws RequestNotUnderstood */
 export async function readBuilds(redis: Redis, keys: Keys, ids: readonly string[]): Promise<StoredBuild[]> {
   const whole = await Promise.all(ids.map((id) => redis.hmget(keys.build(id), 'doc', 'spec')));
   const missing = ids.filter((_, i) => !whole[i]?.[0]);
-  // After the others: a build that is shrunk in between is found here.
+  // In this order, a build that is shrunk meanwhile is found.
   const packed = missing.length > 0 ? await redis.hmgetBuffer(keys.history(), ...missing) : [];
   const packedOf = new Map(missing.map((id, i) => [id, packed[i]]));
   return ids.flatMap((id, i) => {

@@ -12,7 +12,7 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import { parseRecord, readShrunk } from './read.ts';
 
-/** Names of the fields of a build's hash that the scripts read; the rest of a build is in `doc`. */
+/** The arguments that scripts read by `changeFrom`: the fields of a build's hash, and the whole record as `doc`. */
 export function changeArgs(build: BuildRecord, at: number): (string | number)[] {
   const attempt = currentAttempt(build);
   return [
@@ -28,20 +28,20 @@ export function changeArgs(build: BuildRecord, at: number): (string | number)[] 
   ];
 }
 
-/** The last record of an attempt's log, for the state that its end left the build in. */
+/** The last record of an attempt's log, by the state of the build after the attempt. */
 export function endRecord(build: BuildRecord, at: number): EndRecord {
   const failure = build.state === 'queued' ? currentAttempt(build)?.failure : build.failure;
   return { t: at, type: 'end', state: build.state, ...(failure && { failure }) };
 }
 
-/** How often a write is tried again when others change the build in between. */
+/** How often a write is repeated because the build has changed meanwhile. */
 const MAX_TRIES = 20;
 const STALE_REVISION = -2;
 const GONE = -1;
 
 /**
- * What a script knows a record by: its revision, and its digest. A failover of Redis that loses writes gives their revisions
- * again; a record that was read before it must not be taken for another one after it.
+ * Identifies a record for scripts, by its revision and its digest. A failover that loses writes gives their revisions again, so the
+ * revision alone could mistake another record for the one that was read.
  */
 export function recordStamp(revision: number, doc: string): string {
   return `${revision} ${createHash('sha1').update(doc).digest('hex')}`;
@@ -49,17 +49,18 @@ export function recordStamp(revision: number, doc: string): string {
 
 export type Applied =
   | { readonly outcome: 'applied'; readonly build: BuildRecord }
-  /** The event changes nothing in this state, as a second cancel. */
+  /** The event changes nothing in this state, like a second cancel. */
   | { readonly outcome: 'unchanged'; readonly build: BuildRecord }
   | { readonly outcome: 'illegal'; readonly build: BuildRecord; readonly illegal: IllegalTransition }
   | { readonly outcome: 'gone' }
   | { readonly outcome: 'refused'; readonly code: number; readonly build: BuildRecord };
 
 /**
- * The one way in which a build changes: reads its record, asks the domain what `event` makes of it, and has `write` carry that
- * out by a script that checks that the record is still the one that was read; starts over where somebody else was faster. A write whose answer was lost is sent again by the
- * connection itself, and then finds its own change: that is `applied`, too.
- * `write` answers the script's code: 0 done, -1 gone, -2 stale revision, anything else a refusal of its own.
+ * Applies an event to a build; builds change in no other way. Reads the record, applies the domain's transition, and calls `write` with the
+ * result. Starts over if the record has changed meanwhile. If the connection sends the write again because its answer was lost, this
+ * finds its own change, which counts as `applied`.
+ * @param write runs a script that checks the record's stamp, and returns its code: 0 written, -1 gone, -2 stale revision, others are
+ *   refusals of the script
  */
 export async function applyEvent(
   redis: Redis,
@@ -87,7 +88,7 @@ export async function applyEvent(
   throw new Error(`build ${id} changed ${MAX_TRIES} times while ${event.type} was applied to it`);
 }
 
-/** A build without its hash has ended and was shrunk: no event changes it. */
+/** The outcome for a build that was shrunk: it has ended, so no event changes it. */
 function lateFor(build: BuildRecord | undefined, event: BuildEvent, now: number): Applied {
   if (!build) return { outcome: 'gone' };
   const next = transition(build, event, now);

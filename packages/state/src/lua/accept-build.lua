@@ -1,15 +1,16 @@
--- Accepts a build: record, pending index, list indexes, sealed secrets, idempotency key and event, all or nothing.
--- With a concurrency key it outdates the older builds of that key in the same step: none of them is assigned from here on, and
--- those that are to end by it are noted as due. With a share key it shares the run of an identical build in flight.
--- KEYS[1] build  KEYS[2] idempotency key (or the build's key again where none is given)
+-- Accepts a build: writes record, pending index, list indexes, sealed secrets, idempotency key and event, all or nothing.
+-- With a concurrency key it supersedes the key's older builds in the same step: none of them is assigned any more, and those that
+-- the mode ends are noted as due. With a share key it shares the run of an identical build in flight.
+-- Repeating the call after a lost answer is harmless: the id is unique to it, so an existing build is the one that it accepted.
+-- KEYS[1] build  KEYS[2] idempotency key (without one: the build again)
 -- ARGV: prefix, id, doc, spec, createdAt, team, repo digest, sealed secrets or '', idempotency value or '', its ttl (ms),
---       concurrency key's digest or '', supersede ('queued', 'running' or ''), share key's digest or '',
---       id of the run that the doc shares or '', whether the source may move until the run begins ('1' or '0'),
---       submitter or '', most builds of the team and of the submitter that may wait ('' each: any number)
--- Repeating it when its answer was lost is harmless: the id is the call's own, so a build of it is what the first one accepted.
--- out: 'accepted'; 'superseding': accepted, and older builds are due; 'shared'; 'again': the doc shares another run than it
---      can, see shareableRun; 'full team' or 'full token'; 'full store': Redis has no memory for more;
---      or what the idempotency key held: '<build id> <fingerprint>'
+--       digest of the concurrency key or '', mode of superseding ('queued', 'running' or ''), digest of the share key or '',
+--       id of the run that the doc shares or '', whether the source may change until the run begins ('1' or '0'),
+--       submitter or '', limits on waiting builds of the team and of the submitter ('' for none)
+-- out: 'accepted'; 'superseding': accepted, and older builds are due; 'shared': accepted, and shares a run;
+--      'again': the run named by the doc can't be shared, or another one can (see shareableRun);
+--      'full team' or 'full token': the limit is reached; 'full store': Redis is short of memory;
+--      '<build id> <fingerprint>': the idempotency key was used before
 -- @include concurrency
 -- @include sharing
 local prefix, id = ARGV[1], ARGV[2]
@@ -25,7 +26,7 @@ if shareKey ~= '' and (shareableRun(prefix, shareKey, ARGV[15] == '1') or '') ~=
 local subjects = { 'team:' .. ARGV[6] }
 if ARGV[16] ~= '' then table.insert(subjects, 'token:' .. ARGV[16]) end
 if run == '' then
-  -- Those that this one takes the place of make room for it.
+  -- Builds that this one supersedes don't count.
   local leaving = queuedOfKey(prefix, ARGV[11])
   for i, subject in ipairs(subjects) do
     local most = ARGV[16 + i]

@@ -1,7 +1,7 @@
--- Keeps a message of an outgoing webhook, once, and of all its messages the newest ones.
+-- Stores a message of an outgoing webhook unless it exists, and removes the oldest messages beyond the limit.
 -- KEYS[1] message  KEYS[2] the webhook's messages
--- ARGV: prefix, id, doc, now (ms), how long it is kept (ms), how many are kept
--- out: nil, or the doc that is there already
+-- ARGV: prefix, id, doc, now (ms), retention (ms), limit on messages
+-- out: nil, or the doc of the existing message
 local held = redis.call('GET', KEYS[1])
 if held then return held end
 redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[5])

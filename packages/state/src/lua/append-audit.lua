@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Appends to the audit log. Ids follow on each other by Redis' clock over both of its streams, also where that clock steps back.
+-- Appends an audit entry. Ids come from Redis' clock and ascend across both streams, even if that clock steps back.
 -- KEYS[1] stream to append to  KEYS[2] last id
--- ARGV: entry, most entries of the stream ('' without end)
+-- ARGV: entry, limit on the stream's entries ('' for none)
 -- out: the entry's id, '<ms>-<number>'
 local time = redis.call('TIME')
 local ms = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
--- Appends a batch of records to the log of a live attempt. Repeating a batch whose answer was lost is harmless.
+-- Appends a batch of records to the log of a live attempt. Repeating the call after a lost answer is harmless.
+-- A log may have at most `log` bytes in Redis. While all logs together exceed `all`, only those below their share of it may grow, so
+-- the loudest wait first. A log of one entry always has room, because its last entry can't be moved to the blob store.
 -- KEYS[1] build  KEYS[2] log
 -- ARGV: attempt, incarnation, nonce or '', first seq, count, records as NDJSON, prefix, log as `<build id>:<attempt>`,
---       '1' where the records are the log's last ones and wait for no room, or '0'
--- out: 0 appended or there already, -1 stale attempt, -3 no room: again a little later;
---      { seq of the last record } where there is a gap between that and the first one
--- Room: a log has at most `log` bytes here. Where all have more than `all`, only those go on that have less than their share
--- of it: the loudest wait first. A log of one entry always has room, because its last entry can't be moved to the blob store.
+--       '1' if these are the last records, which need no room, else '0'
+-- out: 0 appended, also if by an earlier call; -1 stale attempt, -3 no room: try again later;
+--      { seq of the last record } if there is a gap before the first record of the batch
 -- @include attempt-identity
 -- @include live-logs
 local prefix, log = ARGV[7], ARGV[8]
@@ -21,13 +21,13 @@ local first, count = tonumber(ARGV[4]), tonumber(ARGV[5])
 if first + count - 1 <= last then return 0 end
 if first ~= last + 1 then return { last } end
 
--- Nobody's share is less, however many logs there are.
+-- The least share of a log, however many there are.
 local LEAST_SHARE = 32 * 1024
 local size = #ARGV[6] + ENTRY_BYTES
 local function hasRoom()
   if redis.call('XLEN', KEYS[2]) <= 1 then return true end
   local limits = redis.call('HMGET', prefix .. 'logs:limits', 'log', 'all')
-  -- Where API processes are of an older version nobody moves logs, and waiting would be for nothing.
+  -- Without limits all API processes are of an older version and move no logs, so waiting would make no room.
   if not limits[1] then return true end
   local most, all = tonumber(limits[1]), tonumber(limits[2])
   local own = tonumber(redis.call('ZSCORE', prefix .. 'logs:live', log) or '0') + size

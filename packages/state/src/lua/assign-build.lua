@@ -1,12 +1,13 @@
--- Gives a queued build to a host and takes its slots.
+-- Assigns a queued build to a host and takes the host's slots.
 -- KEYS[1] build  KEYS[2] host  KEYS[3] host's lease  KEYS[4] host's held attempts  KEYS[5] leader's token  KEYS[6] decisions
 -- KEYS[7] host's desired state
 -- ARGV: prefix, id, expected stamp, fencing token, weight, slots of the host as the leader saw them, decision,
---       most builds of the team and of the submitter that hosts may have ('' each: any number), class of trust, key of its isolation domain in
---       the pool, by team and by repo, then the change
--- out: 0 assigned, -1 gone, -2 stale revision, -3 no free slot, -4 not the leader, -5 host gone, cordoned, draining, without a builder of the class, or another domain's,
---      -6 outdated: a newer build of its concurrency key was accepted, -7 its team, or -8 its submitter, has as many as it may,
---      -9 Redis is so full that only what runs goes on
+--       limits on running builds of the team and of the submitter ('' for none), trust class,
+--       the build's isolation domain on hosts isolated by pool, by team and by repo, then the change
+-- out: 0 assigned, -1 gone, -2 stale revision, -3 no free slot, -4 not the leader,
+--      -5 the host's lease is over, it is cordoned or draining, doesn't take the trust class, or serves another isolation domain,
+--      -6 a newer build of its concurrency key was accepted, -7 its team or -8 its submitter has reached its limit,
+--      -9 Redis is so full that only running builds continue
 -- @include server-run
 -- @include leads
 -- @include write-build
@@ -25,10 +26,10 @@ if host[1] == '0' or desired[1] == '1' then return -5 end
 if not string.find(',' .. (host[3] or 'trusted') .. ',', ',' .. ARGV[10] .. ',', 1, true) then return -5 end
 local domain = ({ pool = ARGV[11], team = ARGV[12], repo = ARGV[13] })[host[4] or 'pool']
 local serves = host[5] or ''
--- Until its worker has said so, a host that serves one domain is that of the builds that it was given.
+-- A host that serves only one domain belongs, until its worker reports which, to that of the builds assigned to it.
 if serves == '' and host[6] == '1' and redis.call('HLEN', KEYS[4]) > 0 then serves = host[7] or '' end
 if serves ~= '' and serves ~= domain then return -5 end
--- An operator may have changed them since the leader looked.
+-- An operator may have changed the slots since the leader read them.
 local slots = math.min(tonumber(ARGV[6]), tonumber(desired[2] or host[2] or ARGV[6]))
 local used = 0
 for _, weight in ipairs(redis.call('HVALS', KEYS[4])) do used = used + tonumber(weight) end

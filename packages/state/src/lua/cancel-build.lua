@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
--- Carries a caller's cancel out: ends a queued build, or marks one that a host holds; or, where others want the same run,
--- takes only this caller out of it.
--- KEYS[1] build that is written  KEYS[2] its secrets  KEYS[3] builds that want the run
+-- Cancels a build for its caller: ends a queued one, or marks one that a host holds. If others want the same run, only this
+-- caller leaves it.
+-- KEYS[1] build to write  KEYS[2] its secrets  KEYS[3] builds that want the run
 -- ARGV: prefix, id, expected stamp, ttl of the secrets (ms), the caller's build, whether others want the run ('1' or '0'),
 --       then the change
--- out: 0 written, -1 gone, -2 stale revision, -3 others have come to the run, or left it
+-- out: 0 written, -1 gone, -2 stale revision, -3 others have joined or left the run
 -- @include write-build
 local change = changeFrom(7)
 local rev = redis.call('HGET', KEYS[1], 'rev')

@@ -1,7 +1,7 @@
--- Writes a schedule that was read before, or removes it.
+-- Replaces or removes a schedule, unless it changed since it was read.
 -- KEYS[1] schedules  KEYS[2] their names  KEYS[3] their last runs
--- ARGV: id, doc as it was read, doc as it is to be ('': it is removed), '<team>/<name>'
--- out: 0 done, -1 gone, -2 somebody else changed it
+-- ARGV: id, doc as read, new doc ('' to remove it), '<team>/<name>'
+-- out: 0 done, -1 gone, -2 it changed since
 local held = redis.call('HGET', KEYS[1], ARGV[1])
 if not held then return -1 end
 if held ~= ARGV[2] then return -2 end

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Counts a blob for its teams, in place of what was counted for it before. A team that it was counted for stays one of them.
--- Refuses, and changes nothing, where a team would have more than it may.
--- KEYS[1] blobs  KEYS[2] sums of teams
--- ARGV: blob key, bytes, now (ms), key of what it takes the place of ('': of nothing), then team and quota ('': none) of each
--- out: {0} counted; {n, bytes that it has} the n-th team would have more than it may
+-- Charges a blob to teams, replacing its earlier charge. Teams that it was charged to before keep sharing it.
+-- Changes nothing if a team would exceed its quota.
+-- KEYS[1] blobs  KEYS[2] totals of teams
+-- ARGV: blob key, bytes, now (ms), key of another blob that it replaces or '', then team and quota ('' for none) of each
+-- out: { 0 } charged; { n, bytes of the team so far } the n-th team would exceed its quota
 -- @include storage
 local blobs, used, key, bytes = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])
 local oldBytes, teams, isOf = readEntry(blobs, key)

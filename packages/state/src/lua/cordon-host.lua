@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- An operator's order: the host gets nothing new.
+-- Cordons a host for an operator: no new builds are assigned to it.
 -- KEYS[1] hosts  KEYS[2] desired
 -- ARGV: prefix, name
 -- out: 0 cordoned, -1 no such host

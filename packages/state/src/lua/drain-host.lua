@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- An operator's order: the host gets nothing new and finishes what it holds, or hands it back at the deadline. Asked again,
--- the new deadline holds.
+-- Drains a host for an operator: it gets no new builds, and finishes those that it holds or hands them back at the deadline.
+-- Repeating the order replaces the deadline.
 -- KEYS[1] hosts  KEYS[2] desired
 -- ARGV: prefix, name, deadline (ms from now) or ''
 -- out: 0 draining, -1 no such host

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Carries out what was due for a build: it is superseded, or ends as the run that it shared.
--- KEYS[1] build  KEYS[2] secrets  KEYS[3] builds that something is due for
+-- Ends a build that was due: it was superseded, or the run that it shared has ended.
+-- KEYS[1] build  KEYS[2] secrets  KEYS[3] due builds
 -- ARGV: prefix, id, expected stamp, ttl of the secrets (ms), then the change
 -- out: 0 written, -1 gone, -2 stale revision
 -- @include write-build

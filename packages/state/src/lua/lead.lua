@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
--- Takes, renews or gives up the scheduler's lease. Each new holder gets another token, '<number>-<random>'; writes with an older one are
--- refused. The number grows, and is never below the clock's microseconds: where a failover of Redis, or a restored backup, has lost
--- tokens, none of them comes again.
--- KEYS[1] lease  KEYS[2] token's number; its :fence is the whole token, its :server which server process leaders know, and since when
--- ARGV: owner, ttl (ms), random; a ttl of 0 gives the lease up
--- out: '' while another leads; else { token, id of the server process, ms since a leader saw first that it is another one than before, '-'
---      where it has always been the same }
+-- Acquires, renews or releases the scheduler's lease. Each new holder gets a new fencing token, '<number>-<random>', and writes with an
+-- older one are refused. The number grows and is at least the clock's microseconds, so no token repeats even if a failover of Redis
+-- or a restored backup has lost the newest ones.
+-- KEYS[1] lease  KEYS[2] the token's number; beside it :fence, the whole token, and :server, the server process that leaders know
+-- ARGV: owner, ttl (ms; 0 to release), random
+-- out: '' while another owner leads; else { token, id of the server process, ms since a leader first saw it replace another one,
+--      or '-' if it never did }
 -- @include never-again
 -- @include server-run
 local holder = redis.call('GET', KEYS[1])
@@ -24,7 +24,7 @@ if server[1] ~= serverRun() then
 end
 local ago = server[2] == '-' and '-' or string.format('%.0f', math.max(0, now - server[2]))
 local fence = redis.call('GET', KEYS[2] .. ':fence')
--- The number alone is counted up by leaders of older versions.
+-- Leaders of older versions increment only the number.
 if not holder or not fence or string.match(fence, '^(%d+)-') ~= redis.call('GET', KEYS[2]) then
   local number = neverAgain(redis.call('GET', KEYS[2]))
   fence = number .. '-' .. ARGV[3]

@@ -1,7 +1,7 @@
--- Replaces what is known of a repo's use of caches. Of too many repos those go that were built longest ago.
+-- Replaces the cache usage of a repo. Beyond the limit on repos, the least recently built ones are removed.
 -- KEYS[1] usages  KEYS[2] usages by revision  KEYS[3] revision  KEYS[4] host's lease
--- ARGV: repo, what the caller read of it ('' for nothing), what it becomes, most repos, incarnation
--- out: 0 written, -2 it has changed since, -3 the host's lease is over, or another incarnation's
+-- ARGV: repo, usage as read ('' for none), new usage, limit on repos, incarnation
+-- out: 0 written, -2 it changed since, -3 the host's lease is over, or another incarnation's
 if redis.call('GET', KEYS[4]) ~= ARGV[5] then return -3 end
 if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return -2 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])

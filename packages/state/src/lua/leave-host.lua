@@ -1,19 +1,19 @@
 #!lua flags=allow-oom
--- A worker leaves: gives up its lease. A host that holds nothing is forgotten, unless an operator's settings are kept for it.
+-- Releases the lease of a worker that leaves. A host without attempts is purged, unless it has an operator's settings.
 -- KEYS[1] host  KEYS[2] lease  KEYS[3] held attempts  KEYS[4] desired
--- ARGV: prefix, name, incarnation, '1' where it leaves because it was drained: cordon and drain have done their work
--- out: 0 left, -1 not the holder
+-- ARGV: prefix, name, incarnation, '1' if it leaves because it was drained, which ends its cordon and drain
+-- out: 0 left, -1 the incarnation doesn't hold the lease
 -- @include host-life
 local prefix, name = ARGV[1], ARGV[2]
 if redis.call('GET', KEYS[2]) ~= ARGV[3] then return -1 end
 redis.call('DEL', KEYS[2])
 if redis.call('HLEN', KEYS[3]) == 0 then
   if redis.call('HEXISTS', KEYS[4], 'removing') == 1 then
-    dropHost(prefix, name)
+    removeHost(prefix, name)
   else
     if ARGV[4] == '1' then redis.call('HDEL', KEYS[4], 'cordoned', 'drainSince', 'drainDeadline') end
     redis.call('HSET', KEYS[1], 'left', '1')
-    forgetIfLeft(prefix, name)
+    purgeIfLeft(prefix, name)
   end
 end
 announceHost(prefix, name)

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Gives a worker process its epoch: higher than all before it, in the whole pool, and by this server's clock alone.
+-- Returns an epoch for a worker process, higher than every epoch that the pool gave out before.
 -- KEYS[1] newest epoch
 -- out: the epoch
 -- @include never-again

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Writes the commit that a running build's source was resolved to.
+-- Pins the source of a running build to the commit that it was resolved to.
 -- KEYS[1] build
 -- ARGV: prefix, id, expected stamp, then the change
 -- out: 0 written, -1 gone, -2 stale revision

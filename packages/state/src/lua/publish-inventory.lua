@@ -1,7 +1,7 @@
--- A worker publishes what its builder's caches hold. Unchanged, only the time of reading is written.
+-- Publishes the cache inventory of a host. If it is unchanged, only the time of reading is written.
 -- KEYS[1] inventory  KEYS[2] host's lease
--- ARGV: prefix, host, incarnation, digest, time of reading (ms), inventory as JSON, or '' where it should be there already
--- out: 0 written, 1 unchanged, -1 it isn't there: send it, -3 the host's lease is over, or another incarnation's
+-- ARGV: prefix, host, incarnation, digest, time of reading (ms), inventory as JSON, or '' if it should be stored already
+-- out: 0 written, 1 unchanged, -1 it isn't stored: send it, -3 the host's lease is over, or another incarnation's
 if redis.call('GET', KEYS[2]) ~= ARGV[3] then return -3 end
 if redis.call('HGET', KEYS[1], 'digest') == ARGV[4] then
   redis.call('HSET', KEYS[1], 'readAt', ARGV[5])

@@ -1,9 +1,9 @@
--- Records a webhook: once for each of the forge's own ids. Forges don't sign that id, so the first delivery with the same body is noted
--- beside it: bytes that are sent again under another id are told from a new event.
+-- Records an incoming webhook, once for each of the forge's own ids. Forges don't sign that id, so the first delivery with the same
+-- body is recorded as well: that distinguishes a body sent again under another id from a new event.
 -- KEYS[1] the forge's id  KEYS[2] delivery  KEYS[3] the body's digest
--- ARGV: prefix, id, doc, body (packed), how long it is kept (ms), now (ms), team, begin of the ids that are kept no longer,
---       how long the body's digest is kept (ms)
--- out: nil, or the id of the delivery that was recorded before, or 'full': Redis has no memory for more
+-- ARGV: prefix, id, doc, body (packed), retention (ms), now (ms), team, first id that is still kept,
+--       retention of the body's digest (ms)
+-- out: nil, or the id of the delivery that was recorded before, or 'full' if Redis is short of memory
 local held = redis.call('GET', KEYS[1])
 if held then return held end
 local prefix, id = ARGV[1], ARGV[2]

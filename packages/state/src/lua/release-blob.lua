@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- Counts a blob no longer.
--- KEYS[1] blobs  KEYS[2] sums of teams
--- ARGV: blob key, time (ms; '': whenever) before which it must have been counted last
--- out: 1 released, 0 nothing was counted for it, or later
+-- Removes the charge of a blob.
+-- KEYS[1] blobs  KEYS[2] totals of teams
+-- ARGV: blob key, time (ms) before which it must have been charged last, or ''
+-- out: 1 released, 0 it wasn't charged, or was charged later
 -- @include storage
 local entry = redis.call('HGET', KEYS[1], ARGV[1])
 if not entry then return 0 end

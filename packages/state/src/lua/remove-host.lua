@@ -1,15 +1,15 @@
 #!lua flags=allow-oom
--- An operator's order: the host is no part of the pool any more.
+-- Removes a host from the pool for an operator.
 -- KEYS[1] hosts  KEYS[2] desired  KEYS[3] held attempts
 -- ARGV: prefix, name, force ('1' or '0')
--- out: 0 removed, 1 forced: it hands back what it holds and goes when that is done, -1 no such host, -2 it holds builds
+-- out: 0 removed, 1 forced: it hands its attempts back first and is removed when it has none, -1 no such host, -2 it holds attempts
 -- @include host-life
 local prefix, name = ARGV[1], ARGV[2]
 if redis.call('SISMEMBER', KEYS[1], name) == 0 then return -1 end
 local isEmpty = redis.call('HLEN', KEYS[3]) == 0
 if not isEmpty and ARGV[3] ~= '1' then return -2 end
 if isEmpty then
-  dropHost(prefix, name)
+  removeHost(prefix, name)
 else
   local now = serverNow()
   redis.call('HSET', KEYS[2], 'cordoned', '1', 'drainDeadline', now, 'removing', '1')

@@ -1,6 +1,6 @@
--- Puts a build's own secrets under another key, for as long as they were to be kept.
+-- Replaces a build's sealed secrets by ones sealed with another key, unless they changed meanwhile. Their expiry stays.
 -- KEYS[1] build's secrets
--- ARGV: sealed as they were read, as they are to be
+-- ARGV: sealed secrets as read, new sealed secrets
 -- out: 1 replaced, 0 not
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')

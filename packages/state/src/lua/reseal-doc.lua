@@ -1,6 +1,6 @@
--- Puts the secrets in one document of a hash under another key.
+-- Replaces a document of a hash by one whose secrets are sealed with another key, unless it changed meanwhile.
 -- KEYS[1] the documents
--- ARGV: its field, doc as it was read, doc as it is to be
+-- ARGV: field, doc as read, new doc
 -- out: 1 replaced, 0 not
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])

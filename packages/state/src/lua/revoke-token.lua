@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- Revokes a token with its limits, and tells every API process to cut off what it still follows.
+-- Revokes a token, removes its limits, and has every API process cut off the token's open requests.
 -- KEYS[1] tokens
 -- ARGV: prefix, id
--- out: the token's doc and when it was last used, or nil where there is no such token
+-- out: the token's doc and when it was last used, or nil if there is no such token
 local hash = redis.call('HGET', KEYS[1], ARGV[2])
 if not hash then return nil end
 local key = ARGV[1] .. 'token:' .. hash

@@ -1,6 +1,6 @@
--- The leader keeps what placement has learned; of too many repos the ones learned of longest ago go.
--- KEYS[1] leader's token  KEYS[2] of the pool  KEYS[3] by repo  KEYS[4] repos by the time of their last change
--- ARGV: fencing token, the pool's doc, now (ms), how many repos are kept, then for each changed repo: name, doc
+-- Stores what placement has learned. Beyond the limit on repos, the least recently changed ones are removed.
+-- KEYS[1] leader's token  KEYS[2] learned of the pool  KEYS[3] learned of repos  KEYS[4] repos by their last change
+-- ARGV: fencing token, the pool's doc, now (ms), limit on repos, then for each changed repo: name, doc
 -- out: 0 saved, -4 not the leader
 -- @include server-run
 -- @include leads

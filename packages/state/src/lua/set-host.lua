@@ -1,7 +1,7 @@
--- An operator's settings of slots and labels, which go before what the worker reports. All or nothing.
+-- Stores an operator's settings of slots and labels, which override the worker's report; all or none of them.
 -- KEYS[1] hosts  KEYS[2] desired  KEYS[3] host
--- ARGV: prefix, name, most labels, '1' to drop earlier settings first, slots ('' unchanged, '-' the worker's own),
---       then pairs: label, '=' and its value or '-' to take it away
+-- ARGV: prefix, name, limit on labels, '1' to discard earlier settings first, slots ('' unchanged, '-' the worker's own),
+--       then pairs: label, '=' and its value or '-' to remove it
 -- out: 0 set, -1 no such host, -2 too many labels
 -- @include host-life
 local prefix, name = ARGV[1], ARGV[2]
@@ -17,7 +17,7 @@ if ARGV[4] ~= '1' then
 end
 for i = 6, #ARGV, 2 do
   after[ARGV[i]] = ARGV[i + 1]
-  -- Nothing is there to be taken away: no setting is needed.
+  -- The worker doesn't report the label, so removing it needs no setting.
   if ARGV[i + 1] == '-' and not reported[ARGV[i]] then after[ARGV[i]] = nil end
 end
 local count = 0
@@ -39,5 +39,5 @@ elseif ARGV[5] ~= '' then
   redis.call('HSET', KEYS[2], 'slots', ARGV[5])
 end
 announceHost(prefix, name)
-forgetIfLeft(prefix, name)
+purgeIfLeft(prefix, name)
 return 0

@@ -1,7 +1,7 @@
--- Sets limits of a team or token, or takes them back, and tells whom it concerns.
+-- Sets or unsets limits of a team or token, and announces the change.
 -- KEYS[1] subjects with limits  KEYS[2] the subject's limits
--- ARGV: prefix, subject, then name and value of each ('': taken back)
--- out: what is set now: names and values
+-- ARGV: prefix, subject, then name and value of each ('' to unset it)
+-- out: the limits that are set now: name, value, …
 for i = 3, #ARGV, 2 do
   if ARGV[i + 1] == '' then redis.call('HDEL', KEYS[2], ARGV[i]) else redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
 end

@@ -1,7 +1,7 @@
--- Keeps a secret, in place of the one of the same field.
+-- Stores a secret, replacing one of the same field.
 -- KEYS[1] team's secrets  KEYS[2] their values  KEYS[3] their uses  KEYS[4] teams that have secrets
--- ARGV: field, doc, sealed value, team, how many a team may have
--- out: 1 it is new, 0 it took another's place, -1 the team has as many as it may have
+-- ARGV: field, doc, sealed value, team, limit on the team's secrets
+-- out: 1 created, 0 replaced, -1 the limit is reached
 local isNew = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0
 if isNew and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[5]) then return -1 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])

@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
--- A host reports the end of an attempt: the build ends, or goes back to the queue; the slots are free, the log is complete.
+-- Ends an attempt that its host reports as finished: the build ends or goes back to the queue, its slots are released and its log
+-- is completed, in one step.
 -- KEYS[1] build  KEYS[2] host's held attempts  KEYS[3] host's lease
 -- ARGV: prefix, id, expected stamp, end record, attempt, ttl of the secrets (ms), incarnation, then the change
--- out: 0 settled, -1 gone, -2 stale revision, -3 the host's lease is over: what it did may be done again elsewhere
+-- out: 0 settled, -1 gone, -2 stale revision, -3 the host's lease is over: the build may already run elsewhere
 -- @include write-build
 -- @include live-logs
 -- @include end-log

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Shrinks ended builds whose documents are in the blob store: what is left of each is one packed value. Nothing else is read of them
--- from here on, so that record, request and decisions go in the same step.
--- KEYS[1] claim  KEYS[2] packed builds  KEYS[3] ended, whole  KEYS[4] builds that something is due for
--- ARGV: prefix, holder of the claim, its ttl (ms), then for each build: id, stamp of the record that was stored, packed value
--- out: how many are shrunk, those of an earlier call whose answer was lost among them; -1 the claim is another's
+-- Replaces record, request and decisions of ended builds, whose documents are in the blob store, by one packed value each.
+-- Repeating the call after a lost answer is harmless.
+-- KEYS[1] claim  KEYS[2] packed builds  KEYS[3] ended builds that are whole  KEYS[4] due builds
+-- ARGV: prefix, holder of the claim, its ttl (ms), then for each build: id, stamp of the stored record, packed value
+-- out: how many are shrunk, including those of an earlier call; -1 another process has the claim
 -- @include write-build
 local prefix = ARGV[1]
 if redis.call('GET', KEYS[1]) ~= ARGV[2] then return -1 end
@@ -16,7 +16,7 @@ for i = 4, #ARGV, 3 do
   local held = redis.call('HMGET', key, 'rev', 'state', 'share')
   local state = held[2]
   local ended = state == 'succeeded' or state == 'failed' or state == 'canceled'
-  -- Builds that share its run may have its end still to take over.
+  -- Builds that shared its run may still have to take over its end.
   local needed = held[3] and due > 0
   if ended and not needed and isAsRead(key, held[1], ARGV[i + 1]) then
     redis.call('HSET', KEYS[2], id, ARGV[i + 2])

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- A host begins an attempt that it was assigned.
+-- Starts an attempt that was assigned to a host.
 -- KEYS[1] build  KEYS[2] host's lease  KEYS[3] host's idle attempts
 -- ARGV: prefix, id, expected stamp, then the change
 -- out: 0 started, -1 gone, -2 stale revision, -3 the host's lease is over

@@ -1,17 +1,17 @@
 #!lua flags=allow-oom
--- A worker reports itself: joins or renews its lease, and learns what it should be doing.
+-- Takes a worker's report: the host joins or renews its lease, and the answer says what it should be doing.
+-- A machine's newer worker takes over at once, because it ends everything that its predecessor left running before it joins. The newer
+-- one has the higher epoch, acquired before that (next-epoch.lua), however long the older one was frozen.
 -- KEYS[1] host  KEYS[2] lease  KEYS[3] held attempts  KEYS[4] hosts  KEYS[5] desired  KEYS[6] idle attempts
 -- ARGV: prefix, name, incarnation, machine, report, now (ms), lease ttl (ms), accepting ('1' or '0'), slots, disk as JSON or '',
---       classes of trust with commas between, epoch of the worker process or '' (of an older version: then :past and :removed tell),
+--       trust classes separated by commas, epoch of the worker process or '' (older versions: :past and :removed decide instead),
 --       isolation, whether it serves one domain only ('1' or '0'), that domain or '',
---       '<build id>:<attempt> …' of what it runs ('-' where it doesn't say)
--- out: -1 another machine's worker holds the name; -2 this incarnation was replaced by a newer one on its machine;
---      -3 the host was removed, or is now, for it holds nothing any more;
---      else { operators' settings: field, value, …
---             attempts that this incarnation holds: '<build id>:<attempt>', cancel, nonce or '', whether it has begun (1 or 0), …
---             ms since the epoch, by the clock of the settings' deadline, whether its inventory is known (1 or 0) }
--- A machine's newer worker takes over at once: it has killed whatever its predecessor left running before it joins. Newer is who has the
--- higher epoch, which it got before that (next-epoch.lua); for how long the older one was frozen doesn't matter.
+--       the attempts that it runs, '<build id>:<attempt> …', or '-' if it doesn't report them
+-- out: -1 a live host of another machine has the name; -2 a newer worker of the machine replaced this incarnation;
+--      -3 the host was removed, or is now because it holds no attempts any more;
+--      else { operators' settings: field, value, …;
+--             attempts that this incarnation holds: '<build id>:<attempt>', cancel, nonce or '', whether it has begun (1 or 0), …;
+--             ms since the epoch by the clock of the settings' deadline; whether its inventory is stored (1 or 0) }
 -- @include attempt-identity
 -- @include server-run
 -- @include host-life
@@ -33,16 +33,16 @@ redis.call('HSET', KEYS[1], 'machine', machine, 'incarnation', incarnation, 'rep
   'accepting', ARGV[8], 'slots', ARGV[9], 'disk', ARGV[10], 'trust', ARGV[11],
   'isolation', ARGV[13], 'oneDomain', ARGV[14], 'domain', ARGV[15])
 if epoch then redis.call('HSET', KEYS[1], 'epoch', ARGV[12]) end
--- A leader waits for it where the server has been replaced.
+-- After the server was replaced, the leader waits for this report.
 local run = serverRun()
 redis.call('HSET', KEYS[1], 'run', run, 'leaseTtl', ARGV[7])
 redis.call('HDEL', KEYS[1], 'left')
 if redis.call('HEXISTS', KEYS[5], 'removing') == 1 and redis.call('HLEN', KEYS[3]) == 0 then
-  dropHost(prefix, name)
+  removeHost(prefix, name)
   announceHost(prefix, name)
   return -3
 end
--- The room on the disk changes with every report; that alone is no news.
+-- Free disk space changes with every report and isn't announced.
 if not lease or lease ~= incarnation or known[3] ~= ARGV[5] or known[5] ~= run then announceHost(prefix, name) end
 local attempts = {}
 local runs = {}
@@ -64,7 +64,7 @@ for _, held in ipairs(redis.call('HKEYS', KEYS[3])) do
     end
   end
 end
--- What it runs and doesn't hold it is about to stop: nobody else may begin it before.
+-- The host is about to stop attempts that it runs but doesn't hold; their builds aren't assigned before.
 local stale = {}
 for held in pairs(runs) do
   if held ~= '-' and not mine[held] then stale[#stale + 1] = string.match(held, '^(.*):%d+$') end

@@ -1,7 +1,7 @@
--- Notes that a build is to be reported at a target. Ids grow with time: an older build never takes the place of a newer one.
--- KEYS[1] report  KEYS[2] builds whose end hasn't been told
--- ARGV: target's id, build, target as JSON, how long it is kept (ms)
--- out: 0 noted, -1 a newer build is reported there
+-- Records the build to report to a target. Ids grow with time, so an older build never replaces a newer one.
+-- KEYS[1] report  KEYS[2] builds whose end hasn't been reported
+-- ARGV: target's id, build, target as JSON, retention (ms)
+-- out: 0 recorded, -1 the target reports a newer build
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[1])
 local newest = redis.call('HGET', KEYS[1], 'build')
 if newest and newest > ARGV[2] then return -1 end

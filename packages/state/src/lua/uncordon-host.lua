@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- An operator's order: the host gets builds again. Ends a cordon, a drain, and a removal under way.
+-- Uncordons a host for an operator: ends its cordon and drain, and a removal in progress.
 -- KEYS[1] hosts  KEYS[2] desired
 -- ARGV: prefix, name
 -- out: 0 uncordoned, -1 no such host
@@ -7,5 +7,5 @@
 if redis.call('SISMEMBER', KEYS[1], ARGV[2]) == 0 then return -1 end
 redis.call('HDEL', KEYS[2], 'cordoned', 'drainSince', 'drainDeadline', 'removing')
 announceHost(ARGV[1], ARGV[2])
-forgetIfLeft(ARGV[1], ARGV[2])
+purgeIfLeft(ARGV[1], ARGV[2])
 return 0

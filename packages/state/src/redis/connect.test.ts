@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { FaultyRedis } from '../testing/faulty-redis.ts';
 import { TestRedis } from '../testing/test-redis.ts';
 import { connectRedis, InvalidRedisUrl, RedisUnreachable, reachRedis, redisOptions } from './connect.ts';
@@ -30,16 +30,16 @@ describe('redisOptions', () => {
         db: 2,
       },
     ],
-  ])('%s', (url, options) => {
+  ])('parses %s', (url, options) => {
     expect(redisOptions(url)).toEqual(options);
   });
 
-  test.each(['', 'h:6379', 'http://h', 'redis://h/db', 'redis+sentinel://a:1'])('%j is refused', (url) => {
+  test.each(['', 'h:6379', 'http://h', 'redis://h/db', 'redis+sentinel://a:1'])('rejects %j', (url) => {
     expect(() => redisOptions(url)).toThrow(InvalidRedisUrl);
   });
 });
 
-test('replaces a connection that no longer answers, and sends again what waited; leaves one that is blocked on purpose', async () => {
+test('a connection that stops answering is replaced and its commands are sent again; one that blocks on purpose is kept', async () => {
   await using server = await TestRedis.start();
   await using proxy = await FaultyRedis.start(server.url, { silenceMs: 600_000 });
   const errors: string[] = [];
@@ -59,13 +59,13 @@ test('replaces a connection that no longer answers, and sends again what waited;
   redis.disconnect();
 });
 
-test('a connection that is given up while it is between two rejects what waits for it', async () => {
+test('closing a connection while it reconnects rejects the commands that wait for it', async () => {
   await using server = await TestRedis.start();
   const redis = connectRedis(server.url, () => {});
   await redis.ping();
   await server.down();
   const waiting = redis.ping();
-  while (redis.status !== 'reconnecting') await new Promise((resolve) => setImmediate(resolve));
+  await vi.waitFor(() => expect(redis.status).toBe('reconnecting'), { timeout: 30_000, interval: 1 });
   redis.disconnect();
   await expect(waiting).rejects.toThrow('Connection is closed.');
 });
@@ -104,13 +104,13 @@ describe('a real server', () => {
     await rm(dir, { recursive: true, force: true });
   });
 
-  test('with a password', async () => {
+  test('is reached with a password', async () => {
     const redis = connectRedis(`redis://:pw@127.0.0.1:${ports.plain}`, () => {});
     expect(await redis.ping()).toBe('PONG');
     redis.disconnect();
   });
 
-  test('is tried once, and what keeps one out is told, without the password', async () => {
+  test('is tried once by reachRedis, whose error contains the address and the cause but no password', async () => {
     await reachRedis(`redis://:pw@127.0.0.1:${ports.plain}`, 5_000);
     const tried = (url: string, timeoutMs = 5_000) => reachRedis(url, timeoutMs).catch((error: unknown) => error);
     const at = `Redis at 127.0.0.1:${ports.plain}: `;
@@ -137,14 +137,14 @@ describe('a real server', () => {
     silent.close();
   });
 
-  test('through Sentinel', async () => {
+  test('is reached through Sentinel', async () => {
     const redis = connectRedis(`redis+sentinel://:pw@127.0.0.1:${ports.sentinel}/main`, () => {});
     expect(await redis.ping()).toBe('PONG');
     expect(redis.options.sentinels).toHaveLength(1);
     redis.disconnect();
   });
 
-  test('over TLS, when its certificate is trusted, and not when it isn’t', async () => {
+  test('is reached over TLS only if its certificate is trusted', async () => {
     const script = `
       import { connectRedis } from ${JSON.stringify(new URL('./connect.ts', import.meta.url).href)};
       const redis = connectRedis('rediss://:pw@localhost:${ports.tls}', (error) => {

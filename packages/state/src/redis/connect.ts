@@ -1,9 +1,9 @@
 import { type RedisOptions as IoRedisOptions, Redis } from 'ioredis';
 
-/** Replies keep ioredis' usual shapes. */
+/** Without `replyMapping`, so that replies keep ioredis' usual shapes. */
 type RedisOptions = Omit<IoRedisOptions, 'replyMapping'>;
 
-/** A Redis URL that can't be understood. */
+/** A Redis URL that isn't valid. */
 export class InvalidRedisUrl extends Error {
   readonly code = 'invalid_redis_url';
   constructor(expected: string) {
@@ -15,8 +15,7 @@ const FORMS =
   'redis://, rediss:// (TLS), unix://[user:password@]/path/to/socket or redis+sentinel://[user:password@]host:port,host:port/master-name[/db]';
 
 /**
- * Connection options out of a URL.
- * Forms: `redis://[user:password@]host[:port][/db]`, `rediss://…`, `unix://[user:password@]/path/to/socket`,
+ * Parses connection options from a URL of one of the forms `redis://[user:password@]host[:port][/db]`, `rediss://…`, `unix://[user:password@]/path/to/socket`,
  * `redis+sentinel://[user:password@]host:port,host:port/master-name[/db]`.
  * @throws InvalidRedisUrl
  */
@@ -60,21 +59,21 @@ function credentials(username: string, password: string): RedisOptions {
 }
 
 /**
- * A connection over which nothing comes for so long, though an answer is due, is taken for dead, ms: soon enough for a host to renew its lease
- * over another one.
+ * How long a connection may stay silent while an answer is due before it is replaced, ms. Short enough for a host to renew its lease over
+ * the next connection.
  */
 const SILENCE_MS = 6_000;
-/** The same of a connection that is blocked on purpose. BullMQ blocks for at most 10 s, Kiln for 5. */
+/** The same for connections used for blocking commands. BullMQ blocks for at most 10 s, Kiln for 5. */
 const BLOCKED_SILENCE_MS = 15_000;
 
-/** Its duplicates, which BullMQ makes as well, are there to be blocked. */
+/** A connection whose duplicates, including those that BullMQ makes, are meant for blocking commands. */
 class PoolRedis extends Redis {
   override duplicate(override?: Partial<RedisOptions>): Redis {
     const options: RedisOptions = this.options;
     return new PoolRedis({ ...options, socketTimeout: BLOCKED_SILENCE_MS, ...override });
   }
 
-  /** ioredis would leave commands unanswered for ever that wait for the next connection: one that is given up at once rejects them. */
+  /** Also rejects commands that wait for the next connection; ioredis would leave them pending forever. */
   override disconnect(reconnect = false): void {
     if (this.status === 'reconnecting' && !reconnect) this.connect().catch(() => {});
     super.disconnect(reconnect);
@@ -82,8 +81,8 @@ class PoolRedis extends Redis {
 }
 
 /**
- * Opens a connection that never gives a command up: while Redis is away commands wait, and the leases decide what that means.
- * BullMQ needs it so (`maxRetriesPerRequest: null`). A command whose answer was lost is sent again: what is written must be harmless to repeat.
+ * Opens a connection that never gives up a command: while Redis is unreachable commands wait, and leases decide what that means. BullMQ
+ * requires this (`maxRetriesPerRequest: null`). Commands whose answer was lost are sent again, so every write must be harmless to repeat.
  * @param silenceMs how long an answer may take before the connection is replaced
  */
 export function connectRedis(url: string, onError: (error: Error) => void, silenceMs = SILENCE_MS): Redis {
@@ -100,23 +99,23 @@ export function connectRedis(url: string, onError: (error: Error) => void, silen
   return redis;
 }
 
-/** Whether Sentinel is asked which server is the master. */
+/** Whether the URL names Sentinels, which say which server is the master. */
 export function isSentinel(url: string): boolean {
   return url.startsWith('redis+sentinel://');
 }
 
-/** A master that has become a replica keeps its connections: the command is sent again, to whom Sentinel names now. */
+/** A master that became a replica keeps its connections; this reconnects to the new master and sends the command again. */
 function leavesReplica({ message }: Error): 2 | false {
   return message.startsWith('READONLY') ? 2 : false;
 }
 
-/** A Redis that doesn't let one in, or isn't there. The message says which of its addresses, and what came back. */
+/** A Redis that can't be reached or refuses the login. The message contains its address and the cause, but no password. */
 export class RedisUnreachable extends Error {
   readonly code = 'redis_unreachable';
 }
 
 /**
- * Tries a Redis once, as `connectRedis` never would: whoever was just told of it wants to know whether it is there.
+ * Connects to a Redis once and disconnects, to check a URL that was just given; `connectRedis` would retry forever.
  * @throws RedisUnreachable @throws InvalidRedisUrl
  */
 export async function reachRedis(url: string, timeoutMs: number): Promise<void> {
@@ -138,7 +137,7 @@ export async function reachRedis(url: string, timeoutMs: number): Promise<void> 
   try {
     await Promise.race([redis.connect().then(() => redis.ping()), late]);
   } catch (error) {
-    // What a closed connection says of itself is less than what closed it.
+    // The first error says what closed the connection; later ones only say that it is closed.
     const cause = errors[0] ?? (error as Error);
     throw new RedisUnreachable(`Redis at ${addressOf(options)}: ${cause.message}`, { cause });
   } finally {
@@ -147,13 +146,13 @@ export async function reachRedis(url: string, timeoutMs: number): Promise<void> 
   }
 }
 
-/** Without the password. */
+/** The address for messages, without the password. */
 function addressOf({ path, host, port, sentinels }: RedisOptions): string {
   if (sentinels) return sentinels.map((each) => `${each.host}:${each.port}`).join(', ');
   return path ?? `${host}:${port}`;
 }
 
-/** Another connection like `redis`, for commands that block it. */
+/** Opens another connection like `redis`, for blocking commands. */
 export function blockingTwin(redis: Redis): Redis {
   const twin = redis.duplicate();
   for (const listener of redis.listeners('error')) twin.on('error', listener as (error: Error) => void);

@@ -1,178 +1,267 @@
-import { createHash } from 'node:crypto';
+import { hash, type KeyMaker, type KeySpec, keyMaker, set, sortedSet, stream, string } from './key-schema.ts';
 
-/**
- * Every key that Kiln uses, made here and nowhere else. The prefix is a hash tag, so that a cluster keeps all of them in
- * one slot and a Lua script may touch several.
- */
-export class Keys {
+// Every Redis key that Kiln uses. docs/develop/redis-keys.md is generated from this: npm run docs
+
+const builds = {
+  build: hash<[id: string]>(
+    'build:<id>',
+    'A build. `rev`, `state`, `attempt`, `host`, `incarnation`, `identity` (`<attempt>:<nonce>`), `cancel`; `doc` (its record) and `spec` (its request) as JSON. If set: `concurrency` and `share` (digests of these keys), `newer` (a newer build of its concurrency key), `run` (the build whose run it shares), `team` and `by` (the team and submitter whose limits it counts towards)',
+  ),
+  secrets: string<[id: string]>(
+    'build:<id>:secrets',
+    'The build’s secrets, sealed with AES-256-GCM',
+    'a day after the build’s end',
+  ),
+  decisions: hash<[id: string]>(
+    'build:<id>:decisions',
+    'Placement decisions as JSON: attempt → the decision; `<attempt>:wait` → why it last waited',
+  ),
+  pending: sortedSet('pending', 'Queued builds, by the time of acceptance (ms)'),
+  ended: sortedSet('ended', 'Ended builds that are still whole in Redis, by their end (ms)'),
+  indexAll: sortedSet('idx:all', 'All builds, in the order of their ids, which is that of time'),
+  indexState: sortedSet<[state: string]>('idx:state:<state>', 'Builds in a state, in the order of their ids'),
+  indexTeam: sortedSet<[team: string]>('idx:team:<team>', 'Builds of a team, in the order of their ids'),
+  indexRepo: sortedSet<[repo: string]>('idx:repo:<digest of repo>', 'Builds of a repo, in the order of their ids'),
+  idempotency: string<[key: string]>(
+    'idem:<digest of key>',
+    'The build that an idempotency key stands for: `<build id> <fingerprint of the request>`',
+    'after a day',
+  ),
+  concurrency: set<[digest: string]>(
+    'concurrency:<digest>',
+    'Builds in flight of a concurrency key, which a newer one may still supersede',
+  ),
+  share: string<[digest: string]>('share:<digest>', 'The build whose run identical builds share'),
+  interest: set<[id: string]>('interest:<id>', 'Builds that want the run of this build'),
+  due: set('due', 'Builds whose end another build has decided, to be ended by `FollowUps`'),
+};
+
+const history = {
+  history: hash('history', 'What stays of builds whose documents are in the blob store: build → packed record'),
+  historyClaim: string('history:claim', 'The API process that archives builds', 'a minute after its last renewal'),
+  historyPurged: string('history:forgotten', 'The time (ms) up to which all ended builds have been purged'),
+};
+
+const events = {
+  events: stream('events', 'What has changed in the pool. Events only point to records; about 20,000 are kept'),
+};
+
+const hosts = {
+  hosts: set('hosts', 'Names of the hosts'),
+  host: hash<[name: string]>(
+    'host:<name>',
+    'A host: `report` and `disk` as JSON, `slots`, `accepting`, `incarnation`, `epoch`, `machine`, `lastSeenAt`, `left`, and what else its worker reported',
+  ),
+  hostLease: string<[name: string]>(
+    'host:<name>:lease',
+    'The incarnation that holds the host’s lease',
+    'unless a report renews it',
+  ),
+  hostHeld: hash<[name: string]>('host:<name>:held', 'Taken slots: `<build>:<attempt>` → weight'),
+  hostIdle: hash<[name: string]>(
+    'host:<name>:idle',
+    'Attempts that the host holds but reports not to run: `<build>:<attempt>` → since when (ms, by Redis’ clock)',
+  ),
+  hostInventory: hash<[name: string]>(
+    'host:<name>:inventory',
+    'What the host’s caches contain: `doc` as JSON, its `digest`, and `readAt`',
+  ),
+  hostDesired: hash<[name: string]>(
+    'host:<name>:desired',
+    'Operators’ orders: `cordoned`, `drainSince`, `drainDeadline`, `removing`, `slots`, `label:<name>`',
+  ),
+  hostPast: set<[name: string]>(
+    'host:<name>:past',
+    'Incarnations without an epoch that were replaced and may not come back',
+    'after a day',
+  ),
+  hostRemoved: set<[name: string]>(
+    'host:<name>:removed',
+    'Incarnations without an epoch that were removed and may not come back',
+    'after a day',
+  ),
+  hostEpoch: string('hosts:epoch', 'The epoch of the newest worker process'),
+  hostsRemoved: hash('hosts:removed', 'Removed hosts: name → the epoch of its last worker'),
+};
+
+const placement = {
+  usages: hash('usages', 'What recent builds used of caches: cache key → usage as JSON; at most 10,000'),
+  usagesChanged: sortedSet('usages:changed', 'Cache keys by the revision that changed their usage last'),
+  usagesRevision: string('usages:revision', 'The newest such revision'),
+  learnedPool: string('learned:pool', 'What placement has learned of the whole pool, as JSON'),
+  learnedRepos: hash('learned:repos', 'What it has learned of repos: cache key → JSON; at most 10,000'),
+  learnedAt: sortedSet('learned:at', 'Those cache keys by the time of their last change (ms)'),
+};
+
+const schedulers = {
+  leader: string('leader', 'The scheduler that leads', 'unless it is renewed'),
+  leaderToken: string('leader:token', 'The number of the newest fencing token'),
+  leaderFence: string('leader:token:fence', 'The whole token, `<number>-<random>`'),
+  leaderServer: hash(
+    'leader:token:server',
+    'The Redis server process that leaders know: `run`, and `since` when it answers',
+  ),
+};
+
+const logs = {
+  log: stream<[id: string, attempt: number]>(
+    'log:<id>:<attempt>',
+    'The records of a live log that aren’t in pieces yet: entry `<last number>-<count>`, field `r` with NDJSON',
+    'a minute after it was archived',
+  ),
+  logPieces: sortedSet<[id: string, attempt: number]>(
+    'log:<id>:<attempt>:pieces',
+    'Its pieces in the blob store as JSON, by their last record',
+    'a minute after it was archived',
+  ),
+  logClaim: string<[id: string, attempt: number]>(
+    'log:<id>:<attempt>:claim',
+    'The API process that moves it to the blob store',
+    '15 s after its last renewal',
+  ),
+  liveLogs: sortedSet('logs:live', 'Live logs, `<build>:<attempt>`, by the bytes that they have in Redis'),
+  liveLogBytes: string('logs:live:bytes', 'The sum of those bytes'),
+  liveLogLimits: hash('logs:limits', 'How many bytes one live log, and all of them, may have in Redis: `log`, `all`'),
+  waitingLogs: set('logs:waiting', 'Live logs, `<build>:<attempt>`, whose writer waits for room'),
+  unarchived: sortedSet('logs:unarchived', 'Ended logs that aren’t archived yet, by their end (ms)'),
+};
+
+const access = {
+  tokens: hash('tokens', 'Token id → SHA-256 of the token'),
+  token: hash<[hash: string]>(
+    'token:<hash>',
+    'A token under its SHA-256: `doc` as JSON, `usedAt`. The token itself isn’t stored',
+  ),
+  session: string<[hash: string]>(
+    'session:<hash>',
+    'The principal of a browser session as JSON, under the SHA-256 of its cookie',
+    'with the session',
+  ),
+  contextTeams: set<[digest: string]>(
+    'context:<digest>:teams',
+    'Teams that uploaded or built a context, and may name it',
+    'no earlier than the context',
+  ),
+  audit: stream('audit', 'Audit entries; their ids follow on each other over both streams'),
+  auditStrangers: stream('audit:strangers', 'Refusals of callers without an identity; the newest 100,000'),
+  auditLast: string('audit:last', 'The id of the newest audit entry'),
+};
+
+const secrets = {
+  teamSecrets: hash<[team: string]>('secrets:<team>', '`<kind> <repo> <name>` → the secret’s description as JSON'),
+  teamSecretValues: hash<[team: string]>('secrets:<team>:values', 'The same fields → the value, sealed'),
+  teamSecretUses: hash<[team: string]>('secrets:<team>:uses', 'The same fields → when a build last got it (ms)'),
+  secretTeams: set('secret-teams', 'Teams that have secrets'),
+};
+
+const limits = {
+  limited: set('limits', 'Subjects with limits of their own: `team:<name>`, `token:<id>`'),
+  limits: hash<[subject: string]>('limits:<subject>', 'Their limits: name → value as JSON'),
+  queuedOf: set<[subject: string]>('queued:<subject>', 'Waiting builds of a team or token'),
+  activeOf: set<[subject: string]>('active:<subject>', 'Its builds that a host has'),
+  rate: string<[subject: string]>(
+    'rate:<subject>',
+    'Requests of a team or token in the current minute',
+    'with the minute',
+  ),
+  storageBlobs: hash('storage:blobs', 'Blob key → bytes, time (ms), and the teams that it counts for'),
+  storageUsed: hash('storage:used', 'Team → the sum of these bytes'),
+  storageRecount: string('storage:recount', 'Set while no other process needs to recount', 'when the next one is due'),
+  memoryLevel: string('memory:level', '`full` or `critical` while Redis is', 'after 15 s without a renewal'),
+  replicated: string('replicated', 'Written before replicas are asked whether they have every earlier write'),
+};
+
+const schedules = {
+  schedules: hash('schedules', 'Schedule id → schedule as JSON, its secrets sealed'),
+  scheduleNames: hash('schedules:names', '`<team>/<name>` → schedule id'),
+  scheduleRuns: hash('schedules:runs', 'Schedule id → its last run as JSON'),
+};
+
+const webhooks = {
+  connections: hash('connections', 'Forge connections: name → JSON, its secrets sealed'),
+  delivery: hash<[id: string]>(
+    'delivery:<id>',
+    'An incoming webhook: `doc` as JSON; `body` packed, until it was processed; `original`, the delivery that it repeats',
+    'after a week',
+  ),
+  deliveryOf: string<[digest: string]>(
+    'delivery:of:<digest>',
+    'The delivery of a connection and the forge’s own id',
+    'after a week',
+  ),
+  deliveryOfBody: string<[digest: string]>(
+    'delivery:body:<digest>',
+    'The first delivery with these bytes',
+    'after 30 days',
+  ),
+  deliveries: sortedSet('deliveries', 'Deliveries, in the order of their ids, which is that of time'),
+  deliveriesOfTeam: sortedSet<[team: string]>('deliveries:team:<team>', 'A team’s deliveries, in that order'),
+  deliveriesOpen: sortedSet('deliveries:open', 'Deliveries that aren’t processed yet, by their receipt (ms)'),
+  subject: string<[digest: string]>(
+    'subject:<digest>',
+    'A branch or pull request as JSON: its newest event and its builds',
+    'after 30 days',
+  ),
+  subjectLock: string<[digest: string]>(
+    'subject:<digest>:lock',
+    'The process that accepts builds of the subject',
+    'soon after that process died',
+  ),
+  report: hash<[id: string]>(
+    'report:<id>',
+    'A status line at a commit: `doc` as JSON, its newest `build`, and what was sent to the forge',
+    'after 30 days',
+  ),
+  reportsOpen: hash('reports:open', 'Build → the status line that its end is still to be reported to'),
+  webhooks: hash('webhooks', 'Outgoing webhooks: id → JSON, its secret sealed'),
+  message: string<[id: string]>('message:<id>', 'A message to a webhook as JSON', 'after 30 days'),
+  messagesOf: sortedSet<[webhook: string]>(
+    'webhook:<webhook>:messages',
+    'A webhook’s messages by their creation (ms)',
+    '30 days after the last one',
+  ),
+};
+
+/** All keys, by topic. */
+export const KEY_GROUPS: Readonly<Record<string, Readonly<Record<string, KeySpec>>>> = {
+  Builds: builds,
+  'Ended builds': history,
+  Events: events,
+  Hosts: hosts,
+  'Caches and placement': placement,
+  Schedulers: schedulers,
+  'Live logs': logs,
+  Access: access,
+  'Stored secrets': secrets,
+  'Limits and storage': limits,
+  Schedules: schedules,
+  Webhooks: webhooks,
+};
+
+type Specs = typeof builds &
+  typeof history &
+  typeof events &
+  typeof hosts &
+  typeof placement &
+  typeof schedulers &
+  typeof logs &
+  typeof access &
+  typeof secrets &
+  typeof limits &
+  typeof schedules &
+  typeof webhooks;
+
+/** Makes every key that Kiln uses. The prefix is a hash tag: a cluster keeps all of a pool's keys in one slot, so a script may touch several. */
+export type Keys = { readonly [Name in keyof Specs]: KeyMaker<Specs[Name]> } & {
   readonly prefix: string;
-
-  /** `namespace` keeps several pools apart on one Redis: letters, digits, `-`. */
-  constructor(namespace = 'kiln') {
-    this.prefix = `{${namespace}}:`;
-  }
-
-  /**
-   * Hash: rev, state, attempt, host, incarnation, cancel, doc (BuildRecord as JSON), spec (BuildSpec as JSON); where it has them:
-   * identity (`<attempt>:<nonce>`); concurrency and share (digests of its keys), newer (a newer build of its concurrency key), run (the build whose run it shares),
-   * team and by (whose queued and active builds it counts among).
-   */
-  build = (id: string) => `${this.prefix}build:${id}`;
-  /** String: sealed secrets of a build. */
-  secrets = (id: string) => `${this.prefix}build:${id}:secrets`;
-  /** Hash: attempt → StoredDecision as JSON. */
-  decisions = (id: string) => `${this.prefix}build:${id}:decisions`;
-  /** Sorted set by time of acceptance (ms): builds in `queued`. */
-  pending = () => `${this.prefix}pending`;
-  /** Sorted set by end (ms): builds in a terminal state that are whole here, until their documents are in the blob store. */
-  ended = () => `${this.prefix}ended`;
-  /** Hash: build → what is left of it here once its document is in the blob store, packed. */
-  history = () => `${this.prefix}history`;
-  /** String: the process that moves builds to the blob store; expires. */
-  historyClaim = () => `${this.prefix}history:claim`;
-  /** String: builds that ended before are forgotten, all of them, ms since the epoch. */
-  historyForgotten = () => `${this.prefix}history:forgotten`;
-  /** Sorted sets without scores, in order of id, that is of time. */
-  indexAll = () => `${this.prefix}idx:all`;
-  indexState = (state: string) => `${this.prefix}idx:state:${state}`;
-  indexTeam = (team: string) => `${this.prefix}idx:team:${team}`;
-  indexRepo = (repo: string) => `${this.prefix}idx:repo:${Keys.digest(repo)}`;
-  /** String: `<build id> <fingerprint>`. */
-  idempotency = (key: string) => `${this.prefix}idem:${Keys.digest(key)}`;
-  /** Set by concurrency key: builds in flight that a newer one may still end. */
-  concurrency = (digest: string) => `${this.prefix}concurrency:${digest}`;
-  /** String: the build whose run identical ones share. */
-  share = (digest: string) => `${this.prefix}share:${digest}`;
-  /** Set: builds that want the run of build `id`. */
-  interest = (id: string) => `${this.prefix}interest:${id}`;
-  /** Set: builds that something is due for, see FollowUps. */
-  due = () => `${this.prefix}due`;
-  /** Stream of PoolEvent. */
-  events = () => `${this.prefix}events`;
-  /** Set of host names. */
-  hosts = () => `${this.prefix}hosts`;
-  /** Counter: the newest worker process' epoch. */
-  hostEpoch = () => `${this.prefix}hosts:epoch`;
-  /** Hash: report, disk, slots, accepting, incarnation, epoch, machine, lastSeenAt, left. */
-  host = (name: string) => `${this.prefix}host:${name}`;
-  /** String: incarnation; expires. */
-  hostLease = (name: string) => `${this.prefix}host:${name}:lease`;
-  /** Hash: `<build id>:<attempt>` → weight. The slots that are taken. */
-  hostHeld = (name: string) => `${this.prefix}host:${name}:held`;
-  /** Hash: `<build id>:<attempt>` → since when (ms, Redis' clock) the host's reports say that it doesn't run what it holds. */
-  hostIdle = (name: string) => `${this.prefix}host:${name}:idle`;
-  /** Hash: doc (HostInventory as JSON), its digest, readAt. */
-  hostInventory = (name: string) => `${this.prefix}host:${name}:inventory`;
-  /** Hash: repo → RepoUsage as JSON. */
-  usages = () => `${this.prefix}usages`;
-  /** Sorted set: repo by the revision that changed it last. */
-  usagesChanged = () => `${this.prefix}usages:changed`;
-  /** Counter: revision of the newest change. */
-  usagesRevision = () => `${this.prefix}usages:revision`;
-  /** Hash: what operators want of it: cordoned, drainSince, drainDeadline, removing, slots, `label:<name>`. */
-  hostDesired = (name: string) => `${this.prefix}host:${name}:desired`;
-  /** String: LearnedPool as JSON. */
-  learnedPool = () => `${this.prefix}learned:pool`;
-  /** Hash: repo → LearnedRepo as JSON. */
-  learnedRepos = () => `${this.prefix}learned:repos`;
-  /** Sorted set: repo by its last change there, ms. */
-  learnedAt = () => `${this.prefix}learned:at`;
-  /** String: owner of the scheduler's lease; expires. */
-  leader = () => `${this.prefix}leader`;
-  /** Counter: the number of the newest leader's fencing token; `:fence`, a string, is the whole; `:server`, a hash, is the server process that leaders know. */
-  leaderToken = () => `${this.prefix}leader:token`;
-  /** Stream of an attempt's log: entry `<last seq>-<count>`, field `r`: records as NDJSON. */
-  log = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}`;
-  /** Sorted set by end (ms): `<build id>:<attempt>` whose log is still only in Redis. */
-  unarchived = () => `${this.prefix}logs:unarchived`;
-  /** Sorted set by last seq: LogPiece as JSON, a part of a live log that was moved to the blob store. */
-  logPieces = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}:pieces`;
-  /** Sorted set by bytes: `<build id>:<attempt>` of logs that have records in Redis. */
-  liveLogs = () => `${this.prefix}logs:live`;
-  /** String: the sum of those bytes. */
-  liveLogBytes = () => `${this.prefix}logs:live:bytes`;
-  /** Set of `<build id>:<attempt>` whose writer waits for room. */
-  waitingLogs = () => `${this.prefix}logs:waiting`;
-  /** Hash: log and all, the bytes that one log, and all, may have in Redis. */
-  liveLogLimits = () => `${this.prefix}logs:limits`;
-  /** String: `full` or `critical` while Redis is; expires. */
-  memoryLevel = () => `${this.prefix}memory:level`;
-  /** String that a process holds while it moves one log; expires. */
-  logClaim = (id: string, attempt: number) => `${this.prefix}log:${id}:${attempt}:claim`;
-  /** Hash: token id → hash of the token. */
-  tokens = () => `${this.prefix}tokens`;
-  /** Hash: doc (StoredToken as JSON), usedAt. Named by the token's hash: the token itself is kept nowhere. */
-  token = (hash: string) => `${this.prefix}token:${hash}`;
-  /** String: Principal as JSON, under the hash of what the cookie holds; expires. */
-  session = (hash: string) => `${this.prefix}session:${hash}`;
-  /** Hash: `<kind> <repo> <name>` → StoredSecret as JSON. What teams have the server keep for their builds. */
-  teamSecrets = (team: string) => `${this.prefix}secrets:${team}`;
-  /** Hash: the same fields → the value, sealed. */
-  teamSecretValues = (team: string) => `${this.prefix}secrets:${team}:values`;
-  /** Hash: the same fields → when a build got it last, ms. */
-  teamSecretUses = (team: string) => `${this.prefix}secrets:${team}:uses`;
-  /** Set of teams that have secrets. */
-  secretTeams = () => `${this.prefix}secret-teams`;
-  /** Set of teams that uploaded the context, or built it; expires. */
-  contextTeams = (digest: string) => `${this.prefix}context:${digest}:teams`;
-  /** Streams of audit entries, field `e`: those of principals, and refusals of whom nobody knows. */
-  audit = () => `${this.prefix}audit`;
-  auditStrangers = () => `${this.prefix}audit:strangers`;
-  /** String: id of the newest entry of both. */
-  auditLast = () => `${this.prefix}audit:last`;
-  /** Set of `team:<name>` and `token:<id>` for which limits are set. */
-  limited = () => `${this.prefix}limits`;
-  /** Hash: name of a limit → its value as JSON. */
-  limits = (subject: string) => `${this.prefix}limits:${subject}`;
-  /** Hash: blob key → bytes, time (ms) and teams of which it counts. */
-  storageBlobs = () => `${this.prefix}storage:blobs`;
-  /** Hash: team → bytes of its blobs. */
-  storageUsed = () => `${this.prefix}storage:used`;
-  /** Set for a while after a recount; expires. */
-  storageRecount = () => `${this.prefix}storage:recount`;
-  /** Sets of builds of a team, or of a credential: those that wait for a host, and those that a host has. */
-  queuedOf = (subject: string) => `${this.prefix}queued:${subject}`;
-  activeOf = (subject: string) => `${this.prefix}active:${subject}`;
-  /** Strings: requests of the present minute; expire. The limiter adds `:<subject>`. */
-  rates = () => `${this.prefix}rate`;
-  /** Hashes: schedule id → StoredSchedule as JSON, with its secrets sealed; `<team>/<name>` → id; id → LastRun as JSON. */
-  schedules = () => `${this.prefix}schedules`;
-  scheduleNames = () => `${this.prefix}schedules:names`;
-  scheduleRuns = () => `${this.prefix}schedules:runs`;
-  /** Hash: name → StoredConnection as JSON, its secrets sealed. */
-  connections = () => `${this.prefix}connections`;
-  /** String: the delivery that one of a forge's own ids stands for; expires. */
-  deliveryOf = (digest: string) => `${this.prefix}delivery:of:${digest}`;
-  /** String: the first delivery with these bytes; expires. */
-  deliveryOfBody = (digest: string) => `${this.prefix}delivery:body:${digest}`;
-  /** Hash: doc (StoredDelivery as JSON), body (packed, until it has been read), original (see StoredDelivery); expires. */
-  delivery = (id: string) => `${this.prefix}delivery:${id}`;
-  /** Sorted sets without scores, in order of id, that is of time. */
-  deliveries = () => `${this.prefix}deliveries`;
-  deliveriesOfTeam = (team: string) => `${this.prefix}deliveries:team:${team}`;
-  /** Sorted set by receipt (ms): deliveries that are still to be worked on. */
-  deliveriesOpen = () => `${this.prefix}deliveries:open`;
-  /** String: Subject as JSON, a branch or pull request; expires. */
-  subject = (digest: string) => `${this.prefix}subject:${digest}`;
-  /** String that whoever works on a subject holds; expires. */
-  subjectLock = (digest: string) => `${this.prefix}subject:${digest}:lock`;
-  /** Hash: doc (ReportTarget as JSON), build, fixed, sent, remote, why, gaveUp; expires. */
-  report = (id: string) => `${this.prefix}report:${id}`;
-  /** Hash: build → the target at which its end is still to be reported. */
-  reportsOpen = () => `${this.prefix}reports:open`;
-  /** Hash: id → StoredWebhook as JSON, its secret sealed. */
-  webhooks = () => `${this.prefix}webhooks`;
-  /** String: StoredMessage as JSON; expires. */
-  message = (id: string) => `${this.prefix}message:${id}`;
-  /** Sorted set by creation (ms): a webhook's messages. */
-  messagesOf = (webhook: string) => `${this.prefix}webhook:${webhook}:messages`;
-  /** String: written before replicas are asked whether they have all that was written before. */
-  replicated = () => `${this.prefix}replicated`;
   /** BullMQ's own prefix. */
-  queues = () => `${this.prefix}q`;
+  readonly queues: () => string;
+};
 
-  /** Long or free text as a key part. */
-  static digest(text: string): string {
-    return createHash('sha256').update(text).digest('base64url').slice(0, 27);
-  }
+/** @param namespace keeps several pools apart on one Redis: letters, digits, `-` */
+export function createKeys(namespace = 'kiln'): Keys {
+  const prefix = `{${namespace}}:`;
+  const specs = Object.values(KEY_GROUPS).flatMap((group) => Object.entries(group));
+  const makers = Object.fromEntries(specs.map(([name, spec]) => [name, keyMaker(prefix, spec)]));
+  return { ...makers, prefix, queues: () => `${prefix}q` } as unknown as Keys;
 }

@@ -26,7 +26,7 @@ afterEach(async () => {
 });
 
 describe('before Redis is full', () => {
-  test('accepts nothing new from 85 % on, but answers what it accepted before; accepts again when there is room', async () => {
+  test('refuses everything new from 85 %, except for repeated requests, until there is room again', async () => {
     const idempotency = { key: 'k', fingerprint: 'f', space: 'request' } as const;
     const before = await state.builds.accept({ ...newBuild({}), idempotency });
     await fillMemory(state.redis, 0.9);
@@ -37,7 +37,7 @@ describe('before Redis is full', () => {
     await expect(state.deliveries.receive(delivery, Buffer.from('{}'))).rejects.toThrow(StoreFull);
     const again = await state.builds.accept({ ...newBuild({}), idempotency });
     expect([again.replayed, again.build.record.id]).toEqual([true, before.build.record.id]);
-    // What waits still gets a host.
+    // Waiting builds are still assigned.
     expect(await pool.assign(before.build.record.id)).toBe('assigned');
 
     await freeMemory(state.redis);
@@ -46,7 +46,7 @@ describe('before Redis is full', () => {
     expect((await state.deliveries.receive(delivery, Buffer.from('{}'))).isRepeat).toBe(false);
   });
 
-  test('starts none of those that wait from 95 % on', async () => {
+  test('assigns no waiting builds from 95 %', async () => {
     const { id } = await pool.submit();
     await fillMemory(state.redis, 0.975);
     expect((await state.memory.note(SETTINGS)).state.level).toBe('critical');
@@ -56,15 +56,17 @@ describe('before Redis is full', () => {
     expect(await pool.assign(id)).toBe('assigned');
   });
 
-  test('a level that nobody looks at any more lapses', async () => {
+  test('keeps a level only for a while after its last renewal', async () => {
     await fillMemory(state.redis, 0.9);
-    await state.memory.note(SETTINGS);
-    expect(await state.redis.pttl(state.keys.memoryLevel())).toBeGreaterThan(0);
+    expect((await state.memory.note(SETTINGS)).state.level).toBe('full');
+    const ttlMs = await state.redis.pttl(state.keys.memoryLevel());
+    expect(ttlMs).toBeGreaterThan(0);
+    expect(ttlMs).toBeLessThanOrEqual(15_000);
   });
 });
 
 describe('when Redis is out of memory', () => {
-  test('everything is read as before', async () => {
+  test('reads work as before', async () => {
     const { id } = await pool.submit({ secrets: { npm: 'value' } });
     const ref = await pool.run(id);
     await state.logs.append(ref, 1, ['{}']);
@@ -81,7 +83,7 @@ describe('when Redis is out of memory', () => {
     await expect(state.redis.multi().get('any').exec()).rejects.toThrow(/EXECABORT/);
   });
 
-  test('leases are renewed, attempts started, pinned, logged, settled and taken back, builds canceled', async () => {
+  test('leases are renewed, attempts started, pinned, logged, settled and reclaimed, and builds canceled', async () => {
     const [runs, lost, waits, assigned] = await Promise.all([1, 2, 3, 4].map(() => pool.submit()));
     const running = await pool.run(runs?.id ?? '');
     const gone = await pool.run(lost?.id ?? '');
@@ -106,7 +108,7 @@ describe('when Redis is out of memory', () => {
     await expect(state.logs.append(gone, 1, ['{}'])).rejects.toThrow(StaleAttempt);
   });
 
-  test('a build is refused with an error that says why, and accepted when there is room again', async () => {
+  test('a new build is refused as out of memory, and accepted once there is room again', async () => {
     await fillMemory(state.redis);
     const refusal = await pool.submit().catch((error: unknown) => error);
     expect(isOutOfMemory(refusal)).toBe(true);
@@ -118,7 +120,7 @@ describe('when Redis is out of memory', () => {
   });
 });
 
-test('what live logs may hold follows from what Redis may, for all processes of the pool', async () => {
+test('the limits of live logs are derived from maxmemory, and stored for all processes of the pool', async () => {
   await state.memory.note({ logBytes: 4 * MIB });
   expect(await state.redis.hgetall(state.keys.liveLogLimits())).toEqual({
     log: `${(MOST * 0.25) / 2}`,

@@ -3,38 +3,38 @@ import type { Redis } from 'ioredis';
 import type { Keys } from './keys.ts';
 import { runScript } from './scripts.ts';
 
-/** A level that nobody has looked at for so long doesn't hold any more, ms. */
+/** How long a level is valid if no API process renews it, ms. */
 const LEVEL_TTL_MS = 15_000;
 
-/** Redis has no memory for anything new; what runs goes on. */
+/** Redis has no memory for anything new; running builds continue. */
 export class StoreFull extends Error {
   readonly code = 'store_full';
   constructor() {
-    super('Redis is full: nothing new is accepted until some of its memory is free');
+    super('Redis is full: nothing new is accepted until memory is freed');
   }
 }
 
-/** What is in Redis' memory. */
+/** How much memory Redis uses, and how much of it live logs. */
 export interface MemoryState {
   readonly level: MemoryLevel;
   readonly usedBytes: number;
-  /** `maxmemory`; where none is set, what the machine has. Absent where Redis says neither. */
+  /** `maxmemory`, or the machine's memory if that isn't set; absent if Redis reports neither. */
   readonly limitBytes?: number;
   readonly logs: LiveLogLimits & {
     readonly count: number;
     readonly bytes: number;
-    /** Logs whose build is held up, because they have no room. */
+    /** Logs without room, whose builds wait. */
     readonly waiting: number;
   };
 }
 
-/** An operator's settings of what live logs may hold; see `liveLogLimits`. */
+/** An operator's settings for the size of live logs; see `liveLogLimits`. */
 export interface LiveLogSettings {
   readonly logBytes: number;
   readonly allBytes?: number | undefined;
 }
 
-/** How full Redis is. API processes look every second; scripts that make something new go by what they note. */
+/** How full Redis is. API processes check it every second and store the level, by which scripts refuse to write anything new. */
 export class Memory {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -44,7 +44,7 @@ export class Memory {
     this.#keys = keys;
   }
 
-  /** Looks, and notes the level and what live logs may hold. Answers the level that was noted before beside it. */
+  /** Checks the memory, and stores the level and the limits of live logs. Returns the state and the level stored before. */
   async note(settings: LiveLogSettings): Promise<{ state: MemoryState; before: MemoryLevel }> {
     const now = await this.read(settings);
     const state = { ...now, level: memoryLevel(now, now.level) };
@@ -57,7 +57,7 @@ export class Memory {
     return { state, before: before as MemoryLevel };
   }
 
-  /** How full it is, and the level that is noted. */
+  /** Returns how full Redis is, with the stored level. */
   async read(settings: LiveLogSettings): Promise<MemoryState> {
     const [info, level, count, bytes, waiting] = await Promise.all([
       this.#info(),
@@ -75,12 +75,12 @@ export class Memory {
     };
   }
 
-  /** @throws StoreFull as long as nothing new is accepted */
+  /** @throws StoreFull while nothing new is accepted */
   async assertRoom(): Promise<void> {
     if ((await this.#level()) !== 'ok') throw new StoreFull();
   }
 
-  /** Empty where this Redis lets nobody ask. */
+  /** Empty if INFO is forbidden. */
   #info(): Promise<string> {
     return this.#redis.info('memory').catch((error: unknown) => {
       if (error instanceof Error && error.name === 'ReplyError' && /^(NOPERM|ERR)\b/.test(error.message)) return '';
@@ -93,7 +93,7 @@ export class Memory {
   }
 }
 
-/** Out of Redis' own words. What its replicas' buffers take isn't counted towards `maxmemory`, and not here. */
+/** Reads the use from INFO. Buffers for replicas and the append-only file don't count, as they don't towards `maxmemory`. */
 function memoryUse(info: string): { usedBytes: number; limitBytes?: number } {
   const field = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
   const usedBytes = Math.max(0, field('used_memory') - field('mem_not_counted_for_evict'));
@@ -101,7 +101,7 @@ function memoryUse(info: string): { usedBytes: number; limitBytes?: number } {
   return limitBytes > 0 ? { usedBytes, limitBytes } : { usedBytes };
 }
 
-/** Whether Redis refused a command because it is out of memory: `OOM` is the code of that error in its protocol. */
+/** Whether Redis refused a command because it is out of memory; `OOM` is the error's code in its protocol. */
 export function isOutOfMemory(error: unknown): boolean {
   return error instanceof Error && error.name === 'ReplyError' && /^OOM\b/.test(error.message);
 }

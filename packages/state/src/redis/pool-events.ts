@@ -2,14 +2,15 @@ import { type PoolEvent, poolEvent } from '@kiln/contracts';
 import type { Redis } from 'ioredis';
 import { blockingTwin } from './connect.ts';
 import type { Keys } from './keys.ts';
+import { hashOf } from './read-together.ts';
 
 const BLOCK_MS = 5_000;
-/** Wait before the stream is read again after an error, ms. */
+/** The wait before the stream is read again after an error, ms. */
 const RETRY_MS = 200;
 
 /**
- * The pool's event stream, read once per process from the moment of `open`. Listeners must not throw.
- * An event says only that something changed: whoever needs the truth reads the record.
+ * The pool's event stream, read once per process from the moment of `open`. An event only says what has changed: listeners read the
+ * record itself. They must not throw.
  */
 export class PoolEvents implements AsyncDisposable {
   readonly #redis: Redis;
@@ -26,7 +27,7 @@ export class PoolEvents implements AsyncDisposable {
     this.#done = this.#run();
   }
 
-  /** Begins to read after the newest event there is. */
+  /** Starts reading after the newest event. */
   static async open(redis: Redis, keys: Keys): Promise<PoolEvents> {
     const [newest] = await redis.xrevrange(keys.events(), '+', '-', 'COUNT', 1);
     return new PoolEvents(blockingTwin(redis), keys.events(), newest?.[0] ?? '0-0');
@@ -57,12 +58,15 @@ export class PoolEvents implements AsyncDisposable {
     }
   }
 
-  /** Events of a newer version that this one doesn't know are passed over. */
   #emit(fields: readonly string[]): void {
-    const entries = [];
-    for (let i = 0; i + 1 < fields.length; i += 2) entries.push([fields[i], fields[i + 1]]);
-    const event = poolEvent.safeParse(Object.fromEntries(entries));
-    if (!event.success) return;
-    for (const listener of this.#listeners) listener(event.data);
+    const event = parseEvent(fields);
+    if (!event) return;
+    for (const listener of this.#listeners) listener(event);
   }
+}
+
+/** Parses an entry of the stream; undefined if it is of a newer version and unknown to this one. */
+export function parseEvent(fields: readonly string[]): PoolEvent | undefined {
+  const event = poolEvent.safeParse(hashOf(fields));
+  return event.success ? event.data : undefined;
 }

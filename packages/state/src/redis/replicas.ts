@@ -1,24 +1,24 @@
 import type { Redis } from 'ioredis';
 
 export interface ReplicaState {
-  /** Replicas that must have what is acknowledged. */
+  /** Number of replicas that must have a write before it is acknowledged. */
   readonly required: number;
-  /** Replicas that are connected to the master now. */
+  /** Number of replicas connected to the master now. */
   readonly connected: number;
-  /** What a failover could lose or do twice by the present settings, each as a sentence. */
+  /** What a failover could lose or repeat with the present settings, each as a sentence. */
   readonly problems: readonly string[];
 }
 
 export interface ReplicaSettings {
   readonly required: number;
-  /** Whether Sentinel puts a replica in the master's place. */
+  /** Whether Sentinel promotes a replica when the master fails. */
   readonly hasSentinel: boolean;
 }
 
-/** `min-replicas-max-lag` in seconds up to which a master that is cut off stops before Sentinel's usual 30 s are over. */
+/** The highest `min-replicas-max-lag`, s, with which a master that is cut off stops before Sentinel's default of 30 s is over. */
 const MOST_LAG_S = 10;
 
-/** Looks at the master's replicas, and at whether its settings keep what a failover must not lose. */
+/** Reads how many replicas the master has, and checks whether its settings protect writes from a failover. */
 export async function readReplicas(redis: Redis, { required, hasSentinel }: ReplicaSettings): Promise<ReplicaState> {
   const info = await redis.info('replication');
   const connected = Number(/^connected_slaves:(\d+)/m.exec(info)?.[1] ?? 0);
@@ -37,19 +37,19 @@ export async function readReplicas(redis: Redis, { required, hasSentinel }: Repl
         : []),
       ...(matters && toWrite === 0
         ? [
-            'min-replicas-to-write is 0, expected at least 1: a master that is cut off from its replicas goes on beside the next one',
+            'min-replicas-to-write is 0, expected at least 1: a master that is cut off from its replicas keeps accepting writes beside the next one',
           ]
         : []),
       ...(matters && toWrite !== undefined && toWrite > 0 && maxLag !== undefined && maxLag > MOST_LAG_S
         ? [
-            `min-replicas-max-lag is ${maxLag}, expected at most ${MOST_LAG_S}: a master that is cut off goes on for too long`,
+            `min-replicas-max-lag is ${maxLag}, expected at most ${MOST_LAG_S}: a master that is cut off keeps accepting writes for too long`,
           ]
         : []),
     ],
   };
 }
 
-/** Undefined where CONFIG is forbidden, as with hosted Redis. */
+/** A numeric setting; undefined if CONFIG is forbidden, as with hosted Redis. */
 async function setting(redis: Redis, name: string): Promise<number | undefined> {
   const answer = (await redis.config('GET', name).catch(() => [])) as string[];
   return answer[1] === undefined ? undefined : Number(answer[1]);

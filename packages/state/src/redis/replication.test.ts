@@ -21,7 +21,7 @@ afterAll(async () => {
   await servers[Symbol.asyncDispose]();
 });
 
-/** What the replica has of the pool. */
+/** The build's state on the replica. */
 async function onReplica(id: string): Promise<string | undefined> {
   await using replica = await openState({
     namespace: 'replicated',
@@ -32,25 +32,25 @@ async function onReplica(id: string): Promise<string | undefined> {
   return (await replica.builds.get(id))?.record.state;
 }
 
-describe('where a replica must have what is acknowledged', () => {
-  test('a build that was accepted, and a cancel, are there when they are answered', async () => {
+describe('with one required replica', () => {
+  test('accepted and canceled builds are on the replica when the call returns', async () => {
     const { build } = await state.builds.accept(newBuild({}));
     expect(await onReplica(build.record.id)).toBe('queued');
     expect((await state.builds.cancel(build.record.id))?.outcome).toBe('canceled');
     expect(await onReplica(build.record.id)).toBe('canceled');
   });
 
-  test('many at a time are confirmed together', async () => {
+  test('concurrent writes are confirmed together', async () => {
     const accepted = await Promise.all(Array.from({ length: 50 }, () => state.builds.accept(newBuild({}))));
     expect(new Set(accepted.map(({ build }) => build.record.id)).size).toBe(50);
     await Promise.all(accepted.map(({ build }) => state.builds.cancel(build.record.id)));
   });
 
-  test('without one nothing is accepted; what was written in the moment of the loss is canceled, or kept for its key', async () => {
+  test('nothing is accepted while it is missing; builds written at that moment are canceled, or kept for their idempotency key', async () => {
     const { build: before } = await state.builds.accept(newBuild({}));
     const idempotency = { space: 'request' as const, key: 'k', fingerprint: 'f' };
     await servers.cutReplication();
-    // A moment ago the replica was there: these are written, and not confirmed.
+    // The replica was connected a moment ago, so these are written, but not confirmed.
     const inTheMoment = await Promise.allSettled([
       state.builds.accept(newBuild({})),
       state.builds.accept({ ...newBuild({}), idempotency }),
@@ -69,16 +69,16 @@ describe('where a replica must have what is acknowledged', () => {
     );
   });
 
-  test('after a failover the replica’s own word counts, and tokens of before don’t', async () => {
+  test('after a failover the new master’s state counts, and earlier fencing tokens are refused', async () => {
     const before = await new Leadership(state.redis, state.keys, 'other', 60_000).hold();
     expect(before).toBeUndefined();
-    const token = await state.redis.get(`${state.keys.leaderToken()}:fence`);
+    const token = await state.redis.get(state.keys.leaderFence());
     await pool[Symbol.asyncDispose]();
     await servers.killMaster();
     await state.redis.del(state.keys.leader());
     const next = await new Leadership(state.redis, state.keys, 'other', 60_000).hold();
     expect(next).not.toBe(token);
-    // Nobody replicates the new master.
+    // The new master has no replica.
     await expect(state.builds.accept(newBuild({}))).rejects.toThrow(NotReplicated);
   });
 });

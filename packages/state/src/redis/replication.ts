@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Keys } from './keys.ts';
 import { runIdOf } from './server-identity.ts';
 
-/** A write that could be lost: too few replicas had it in time, or the server that took it isn't the one that answers now. */
+/** A write that may be lost: too few replicas have it in time, or the server that took it was replaced. */
 export class NotReplicated extends Error {
   readonly code = 'not_replicated';
   readonly wanted: number;
@@ -15,40 +15,40 @@ export class NotReplicated extends Error {
   }
 }
 
-/** The server that took a write is no longer the one that answers: whether the write is there must be seen. */
+/** The server that took a write was replaced, so the write may or may not exist. */
 class ServerChanged extends NotReplicated {}
 
 export interface ReplicationOptions {
-  /** Replicas that must have a write before it counts; 0: the master's word is enough. */
+  /** Number of replicas that must have a write before it is acknowledged; 0 for none. */
   readonly minReplicas: number;
   /** How long replicas may take, ms. */
   readonly timeoutMs?: number;
 }
 
-/** A confirmation so recent says that replicas are there, ms. */
+/** How long a confirmation proves that replicas are connected, ms. */
 const FRESH_MS = 1_000;
 const DEFAULT_TIMEOUT_MS = 2_000;
 /** How often a write is repeated because the server that took it was replaced. */
 const MAX_TRIES = 5;
 
 interface Waiting {
-  /** The server that answered what is to be confirmed. */
+  /** The server that took the write. */
   readonly runId: string | undefined;
   resolve(): void;
   reject(error: NotReplicated): void;
 }
 
 /**
- * Sees to it that what is acknowledged survives a failover, by Redis' WAIT. A connection of its own asks, because WAIT blocks the
- * connection; writes that are done meanwhile are confirmed together by the next round. What one server has taken is confirmed by its own
- * replicas only: a master that was replaced in between confirms nothing.
+ * Makes acknowledged writes survive a failover, by Redis' WAIT. WAIT blocks, so it runs on a connection of its own; writes that arrive
+ * meanwhile are confirmed together by the next round. A write is only confirmed by replicas of the server that took it: after a failover
+ * nothing from before is confirmed.
  */
 export class Replication implements AsyncDisposable {
   readonly minReplicas: number;
   readonly #redis: Redis;
   readonly #key: string;
   readonly #timeoutMs: number;
-  /** Repeats nothing by itself: a question that is cut off has no answer. */
+  /** Doesn't resend commands: a WAIT that is cut off has no result. */
   readonly #asking: Redis | undefined;
   #waiting: Waiting[] = [];
   #isAsking = false;
@@ -66,8 +66,8 @@ export class Replication implements AsyncDisposable {
   }
 
   /**
-   * Carries `write` out, and resolves when enough replicas have what it wrote. It must be harmless to repeat: where the server changed in
-   * between it is.
+   * Runs `write` and resolves when enough replicas have it. It must be harmless to repeat, because it is repeated if the server was replaced
+   * in between.
    * @throws NotReplicated the write is on the master, and may be lost; whatever `write` throws
    */
   after<T>(write: () => Promise<T>): Promise<T> {
@@ -87,17 +87,17 @@ export class Replication implements AsyncDisposable {
   }
 
   /**
-   * Rejects where replicas are missing, before anything is written that couldn't be confirmed; undefined where nothing is asked of them,
-   * or they were there a moment ago. @throws NotReplicated
+   * Checks that enough replicas are connected before something is written. Returns undefined if none are required, or if they were
+   * connected a moment ago. @throws NotReplicated
    */
   assertReplicas(): Promise<unknown> | undefined {
     const isFresh = performance.now() - this.#confirmedAt < FRESH_MS;
     return this.minReplicas === 0 || isFresh ? undefined : this.after(() => this.#redis.ping());
   }
 
-  /** Waits until enough replicas have all that this process' main connection has been answered. */
+  /** Waits until enough replicas have every write that the main connection has an answer to. */
   #confirm(): Promise<void> {
-    // Taken down in the same turn as the answer that is to be confirmed: a connection that is made anew is noticed later than that.
+    // Read in the same turn as the answer to the write: a reconnect is noticed only later.
     const runId = runIdOf(this.#redis).current;
     const confirmed = Promise.withResolvers<void>();
     this.#waiting.push({ runId, resolve: confirmed.resolve, reject: confirmed.reject });
@@ -128,9 +128,9 @@ export class Replication implements AsyncDisposable {
     else resolve();
   }
 
-  /** A write of the asking connection's own, after all that is to be confirmed: WAIT waits for what its connection has written. */
+  /** WAIT only covers writes of its own connection, so this writes a key first, after everything that is to be confirmed. */
   async #round(): Promise<{ runId: string; replicas: number }> {
-    if (!this.#asking) throw new TypeError('no replicas are asked for');
+    if (!this.#asking) throw new TypeError('no replicas are required');
     const [runId, replicas] = await Promise.all([
       this.#asking.eval(WRITE_AND_SAY_WHO, 1, this.#key),
       this.#asking.wait(this.minReplicas, this.#timeoutMs),
@@ -138,7 +138,7 @@ export class Replication implements AsyncDisposable {
     return { runId: String(runId), replicas };
   }
 
-  /** Resolves when the asking connection is there again, or after the time that replicas have. */
+  /** Resolves when the asking connection is ready again, or after the time-out for replicas. */
   async #reconnected(): Promise<void> {
     const asking = this.#asking;
     if (!asking || asking.status === 'ready') return;
@@ -152,7 +152,7 @@ export class Replication implements AsyncDisposable {
 
 const WRITE_AND_SAY_WHO = `#!lua flags=allow-oom\nredis.call('SET', KEYS[1], 1) return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')`;
 
-/** Where nothing is asked of replicas. */
+/** Waits for no replicas. */
 export const MASTER_ONLY: Pick<Replication, 'after' | 'assertReplicas'> = {
   after: (write) => write(),
   assertReplicas: () => undefined,

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
 /**
- * Scripts that Redis refuses when it is out of memory: they take memory for what is new, or can be done without for a while. Any other script must
- * go on then: it says so by its first line. A new one that isn't named here needs that line.
+ * Scripts that Redis may refuse while it is out of memory: they write something new, or can wait. Every other script must work then and
+ * says so in its first line; a new script needs that line or an entry here.
  */
 const REFUSED = [
   ...['accept-build', 'assign-build', 'receive-delivery', 'add-message', 'track-report'],
@@ -12,7 +12,7 @@ const REFUSED = [
   ...['reseal-build', 'reseal-doc', 'reseal-secret'],
 ];
 
-test('every script says that it runs when Redis is out of memory, or is known as one that needn’t', () => {
+test('every script is flagged to run while Redis is out of memory, or listed as one that needn’t', () => {
   const folder = new URL('../lua/', import.meta.url);
   const files = readdirSync(folder).filter((file) => file.endsWith('.lua'));
   const refused = files.filter(

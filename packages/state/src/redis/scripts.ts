@@ -5,8 +5,8 @@ import type { Redis } from 'ioredis';
 const FOLDER = new URL('../lua/', import.meta.url);
 
 /**
- * A Lua file, with `-- @include name` lines replaced by `lib/name.lua`. Its first line may say when Redis runs it
- * (`#!lua flags=…`, Redis 7): `allow-oom` for what must go on when Redis is full, `no-writes` for what only reads.
+ * Reads a Lua file and replaces its `-- @include name` lines by `lib/name.lua`. The first line may say when Redis runs it
+ * (`#!lua flags=…`, Redis 7): `allow-oom` for what must work while Redis is full, `no-writes` for what only reads.
  */
 function source(name: string): string {
   const text = readFileSync(new URL(`${name}.lua`, FOLDER), 'utf8');
@@ -23,9 +23,9 @@ export type ScriptName =
   | 'settle-attempt'
   | 'cancel-build'
   | 'follow-up'
-  | 'take-back'
+  | 'reclaim-attempt'
   | 'shrink-builds'
-  | 'forget-builds'
+  | 'purge-builds'
   | 'append-log'
   | 'move-piece'
   | 'archive-log'
@@ -44,7 +44,7 @@ export type ScriptName =
   | 'drain-host'
   | 'set-host'
   | 'remove-host'
-  | 'forget-host'
+  | 'purge-host'
   | 'create-token'
   | 'use-token'
   | 'revoke-token'
@@ -77,7 +77,7 @@ function sourceOf(name: string): string {
 
 let digests: ReadonlyMap<string, string> | undefined;
 
-/** Names of Kiln's scripts by the digest under which Redis knows them. */
+/** Names of Kiln's scripts by the digest under which Redis caches them. */
 export function scriptDigests(): ReadonlyMap<string, string> {
   digests ??= new Map(
     readdirSync(FOLDER)
@@ -88,7 +88,7 @@ export function scriptDigests(): ReadonlyMap<string, string> {
   return digests;
 }
 
-/** Runs one of Kiln's scripts: by its digest, and by its source where Redis doesn't know it (after a restart). */
+/** Runs one of Kiln's scripts by its digest, or by its source if Redis doesn't have it, as after a restart. */
 export async function runScript(
   redis: Redis,
   name: ScriptName,
@@ -100,9 +100,7 @@ export async function runScript(
     ((...args: (string | number | Buffer)[]) => Promise<unknown>) | undefined
   >;
   const command = `kiln:${name}`;
-  if (!commands[command]) {
-    redis.defineCommand(command, { lua: sourceOf(name) });
-  }
+  if (!commands[command]) redis.defineCommand(command, { lua: sourceOf(name) });
   const run = commands[command];
   if (!run) throw new Error(`script ${name} could not be defined`);
   return run.call(redis, keys.length, ...keys, ...args);

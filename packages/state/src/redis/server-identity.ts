@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 
-/** Which server process a connection talks to, by Redis' own run id; undefined while that isn't known. */
+/** The run id of the server process that a connection is connected to; undefined while unknown. */
 export interface ServerIdentity {
   readonly current: string | undefined;
 }
@@ -28,7 +28,7 @@ class Watched implements ServerIdentity {
 
 const watched = new WeakMap<Redis, Watched>();
 
-/** Watches a connection; the same for every caller. After a connection is made anew it is unknown until the server has told it. */
+/** Watches a connection; all callers share one watcher. After a reconnect the id is unknown until the server answers INFO. */
 export function runIdOf(redis: Redis): ServerIdentity {
   const known = watched.get(redis) ?? new Watched(redis);
   watched.set(redis, known);

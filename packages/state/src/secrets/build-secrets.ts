@@ -12,37 +12,37 @@ export interface TeamSecretWishes extends SecretWishes {
   readonly team: string;
 }
 
-/** What a build gets of what is kept. */
+/** The stored secrets that a build gets. */
 export interface BuildSecrets {
-  /** BuildKit's secrets by id: those that it names, and its git credentials. */
+  /** BuildKit secrets by id: those that the build names, and git credentials. */
   readonly values: ReadonlyMap<string, string>;
   readonly logins: readonly RegistryLogin[];
-  /** Beside these values and passwords: what no log may show, because the values hold it in another form. */
+  /** Further texts that logs must not show: the values contain them in another form. */
   readonly hidden: readonly string[];
-  /** What it goes without though it is kept, each as a sentence. */
+  /** Stored secrets that the build does without, each as a sentence. */
   readonly warnings: readonly string[];
 }
 
 type Chosen = ReturnType<typeof chooseSecrets<StoredSecret>>;
-/** Contents by field, or why they don't open. */
+/** Contents by field, or why one can't be opened. */
 type Opening = Map<string, SecretContent | SealBroken>;
 interface Opened {
   readonly secret: StoredSecret;
   readonly content: SecretContent;
 }
 
-/** One note of a use holds for so long, ms. */
-const USE_NOTED_MS = 60_000;
-/** How often somebody may remove a secret while it is read. */
+/** Uses are recorded at most this often, ms. */
+const USE_RECORD_MS = 60_000;
+/** How often reading starts over because a secret was removed meanwhile. */
 const MAX_READS = 20;
 
-const WORDS: Readonly<Record<SecretKind, string>> = {
+const KIND_NAMES: Readonly<Record<SecretKind, string>> = {
   build: 'the secret',
   registry: 'the registry login',
   git: 'the git token',
 };
 
-/** Opens what a build gets of its team's secrets. */
+/** Opens the team secrets that a build gets. */
 export class BuildSecretReader {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -56,14 +56,15 @@ export class BuildSecretReader {
     this.#now = now;
   }
 
-  /** What is named and can't be had, as things are now. Opens nothing. */
+  /** Returns the named secrets that the build wouldn't get now, without opening any. */
   async refusals(wishes: TeamSecretWishes): Promise<Chosen['refused']> {
     return wishes.named.length === 0 ? [] : chooseSecrets(await this.#all(wishes.team), wishes).refused;
   }
 
   /**
-   * `ownIds`: ids of the secrets that the build brings itself.
-   * @throws SecretsUnavailable where it names one that isn't there, isn't for it, or doesn't open
+   * Opens the secrets of a build.
+   * @param ownIds ids of the secrets that came with the build's request
+   * @throws SecretsUnavailable if it names a secret that is missing, withheld or can't be opened
    */
   async read(wishes: TeamSecretWishes, ownIds: readonly string[] = []): Promise<BuildSecrets> {
     for (let reads = 0; reads < MAX_READS; reads++) {
@@ -87,7 +88,7 @@ export class BuildSecretReader {
     return all.sort(inOrder);
   }
 
-  /** By field; undefined where one has gone: it must be decided anew. */
+  /** Opens secrets, by field. Returns undefined if one was removed meanwhile, so that the choice must be made again. */
   async #open({ team, trust }: TeamSecretWishes, secrets: readonly StoredSecret[]): Promise<Opening | undefined> {
     if (secrets.length === 0) return new Map();
     const fields = secrets.map(fieldOf);
@@ -101,7 +102,7 @@ export class BuildSecretReader {
       const doc = docs[i];
       const secret = doc ? parseSecret(doc) : undefined;
       if (!secret) return undefined;
-      // It may be another one by now than when it was chosen.
+      // It may have been replaced since it was chosen.
       if (trust === 'trusted' || secret.untrustedOk) opening.set(field, this.#tryOpen(secret, values[i] ?? ''));
     }
     return opening;
@@ -131,7 +132,7 @@ export class BuildSecretReader {
     const warnings = implied.flatMap(({ secret, content }) =>
       content instanceof SealBroken ? [`${unreadable(secret, content).message}; the build goes without`] : [],
     );
-    await this.#noteUse(wishes.team, [...chosen.named, ...usable]);
+    await this.#recordUse(wishes.team, [...chosen.named, ...usable]);
     return { values, logins, hidden, warnings };
   }
 
@@ -144,13 +145,13 @@ export class BuildSecretReader {
     }
   }
 
-  async #noteUse(team: string, used: readonly { readonly secret: StoredSecret }[]): Promise<void> {
+  async #recordUse(team: string, used: readonly { readonly secret: StoredSecret }[]): Promise<void> {
     if (used.length === 0) return;
     await runScript(
       this.#redis,
       'use-secrets',
       [this.#keys.teamSecrets(team), this.#keys.teamSecretUses(team)],
-      [this.#now(), USE_NOTED_MS, ...used.map(({ secret }) => fieldOf(secret))],
+      [this.#now(), USE_RECORD_MS, ...used.map(({ secret }) => fieldOf(secret))],
     );
   }
 }
@@ -172,6 +173,6 @@ function unreadable({ kind, name, team, repo }: StoredSecret, broken: SealBroken
   const whose = repo === undefined ? `team ${team}` : `repo ${repo} of team ${team}`;
   return {
     code: 'secret_unreadable',
-    message: `${WORDS[kind]} ${name} of ${whose} can’t be opened on this host: ${broken.message}`,
+    message: `${KIND_NAMES[kind]} ${name} of ${whose} can’t be opened on this host: ${broken.message}`,
   };
 }

@@ -1,16 +1,16 @@
 import type { Failure } from '@kiln/domain';
 
-/** A team may keep no more secrets. */
+/** A team has reached its limit of stored secrets. */
 export class TooManySecrets extends Error {
   readonly code = 'too_many_secrets';
   readonly most: number;
   constructor(most: number) {
-    super(`at most ${most} secrets`);
+    super(`a team may store at most ${most} secrets`);
     this.most = most;
   }
 }
 
-/** A build can't have what it asks for; the failure is the build's. */
+/** A build can't get a secret that it names; `failure` is that of the build. */
 export class SecretsUnavailable extends Error {
   readonly code = 'secrets_unavailable';
   readonly failure: Failure;

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 
-/** A sealed text that doesn't open: its key isn't among those given here, it was altered, or it belongs elsewhere. */
+/** A sealed text that can't be opened: it was sealed with an unknown key, altered, or moved from its place. */
 export class SealBroken extends Error {
   readonly code = 'seal_broken';
 }
@@ -17,16 +17,16 @@ interface SealKey {
 }
 
 /**
- * Seals texts for storage with AES-256-GCM. `context` binds a seal to its place: it opens only where that is the same.
- * A sealed text is `<key id>.<base64 of nonce, tag and ciphertext>`; one without a key id, as earlier versions made them, is tried with
- * all keys.
+ * Seals texts for storage with AES-256-GCM. `context` binds a text to its place: it only opens with the same context.
+ * A sealed text is `<key id>.<base64 of nonce, tag and ciphertext>`. One without a key id, from an earlier version, is tried with all
+ * keys.
  */
 export class Sealer {
   readonly #keys: readonly SealKey[];
   readonly #first: SealKey;
   readonly #digestKey: Buffer;
 
-  /** Keys of 32 bytes each. The first one seals, all of them open. */
+  /** @param keys 32 bytes each; the first one seals, all of them open */
   constructor(keys: Buffer | readonly Buffer[]) {
     this.#keys = (Buffer.isBuffer(keys) ? [keys] : keys).map((key) => {
       if (key.length !== KEY_BYTES) throw new RangeError(`expected keys of ${KEY_BYTES} bytes, got ${key.length}`);
@@ -38,7 +38,7 @@ export class Sealer {
     this.#digestKey = derived(first.key, 'kiln digest', KEY_BYTES);
   }
 
-  /** Of the key that seals. Made from the key, from which it tells nothing, so that no id ever names two keys. */
+  /** Id of the key that seals. It is derived from the key, which it doesn't reveal, so different keys have different ids. */
   get keyId(): string {
     return this.#first.id;
   }
@@ -47,7 +47,7 @@ export class Sealer {
     return this.#keys.some(({ id }) => id === keyId);
   }
 
-  /** Equal for equal texts, and without the key no way to try out what a text may have held. */
+  /** A digest that is equal for equal texts, and that can't be computed without the key, so nobody can try out likely texts. */
   digest(text: string): string {
     return createHmac('sha256', this.#digestKey).update(text).digest('base64url').slice(0, DIGEST_CHARS);
   }
@@ -75,7 +75,7 @@ export class Sealer {
   }
 }
 
-/** The key that sealed it, where the text says so. */
+/** Id of the key that sealed a text, if the text contains it. */
 export function keyIdOf(sealed: string): string | undefined {
   const at = sealed.indexOf('.');
   return at < 0 ? undefined : sealed.slice(0, at);

@@ -1,6 +1,6 @@
 import type { SecretInfo } from '@kiln/domain';
 
-/** What is sealed of a secret. */
+/** The sealed part of a secret. */
 export type SecretContent =
   | { readonly kind: 'build'; readonly value: string }
   | { readonly kind: 'registry'; readonly username: string; readonly password: string }
@@ -13,7 +13,7 @@ export interface RegistryLogin {
   readonly password: string;
 }
 
-/** The part of it that nobody may see. */
+/** The part that logs must not show. */
 export function hiddenPart(content: SecretContent): string {
   switch (content.kind) {
     case 'build':
@@ -26,14 +26,14 @@ export function hiddenPart(content: SecretContent): string {
 }
 
 /**
- * What a sealed value is bound to. With it goes whether untrusted builds may have it: who can write to Redis, but not seal, must not be
- * able to give it away.
+ * The context of a sealed value. It includes whether untrusted builds may have the secret, so that someone who can write to Redis, but
+ * not seal, can't grant it to them.
  */
 export function sealContext({ team, repo = '', kind, name, untrustedOk }: SecretInfo): string {
   return JSON.stringify(['secret', team, repo, kind, name, untrustedOk]);
 }
 
-/** The BuildKit secret by which it reads repositories of `host`: a token by itself, or with a user's name in a whole header. */
+/** The BuildKit secret for repositories on `host`: the token, or a whole header if it needs a user name. */
 export function gitAuthSecret(
   host: string,
   { token, username }: Extract<SecretContent, { kind: 'git' }>,
@@ -42,7 +42,7 @@ export function gitAuthSecret(
   return [`GIT_AUTH_HEADER.${host}`, `basic ${Buffer.from(`${username}:${token}`).toString('base64')}`];
 }
 
-/** Whether a build brings its own credentials for `host`, which go before stored ones. */
+/** Whether a build has its own credentials for `host`, which take precedence over stored ones. */
 export function bringsGitAuth(ids: ReadonlySet<string>, host: string): boolean {
   return ['GIT_AUTH_TOKEN', 'GIT_AUTH_HEADER'].some((name) => ids.has(name) || ids.has(`${name}.${host}`));
 }

@@ -6,21 +6,21 @@ import { TooManySecrets } from './errors.ts';
 import type { Sealer } from './sealer.ts';
 import { hiddenPart, type SecretContent, sealContext } from './secret-content.ts';
 
-/** A secret as it is kept, without its value. Times in ms since the epoch. */
+/** A stored secret without its value. Times in ms since the epoch. */
 export interface StoredSecret extends SecretInfo {
   /** Whether logs hide the value. */
   readonly masked: boolean;
   readonly keyId: string;
   readonly updatedAt: number;
-  /** Name of who set the value. */
+  /** Name of the principal that set the value. */
   readonly updatedBy: string;
-  /** By a build that started; to about a minute. */
+  /** When a build last got it, to about a minute. */
   readonly usedAt?: number;
 }
 
 export type NewSecret = Omit<SecretInfo, 'kind'> & { readonly content: SecretContent; readonly updatedBy: string };
 
-const MAX_OF_A_TEAM = 1_000;
+const MAX_PER_TEAM = 1_000;
 
 export interface SecretStoreOptions {
   readonly redis: Redis;
@@ -31,7 +31,7 @@ export interface SecretStoreOptions {
   readonly maxOfATeam?: number;
 }
 
-/** What teams have the server keep for their builds. Values come out by `BuildSecretReader` alone, for a build that runs. */
+/** Stored secrets of teams. Only `BuildSecretReader` reads their values, for running builds. */
 export class SecretStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -39,7 +39,7 @@ export class SecretStore {
   readonly #now: () => number;
   readonly #maxOfATeam: number;
 
-  constructor({ redis, keys, sealer, now, maxOfATeam = MAX_OF_A_TEAM }: SecretStoreOptions) {
+  constructor({ redis, keys, sealer, now, maxOfATeam = MAX_PER_TEAM }: SecretStoreOptions) {
     this.#redis = redis;
     this.#keys = keys;
     this.#sealer = sealer;
@@ -47,7 +47,7 @@ export class SecretStore {
     this.#maxOfATeam = maxOfATeam;
   }
 
-  /** Keeps it, in place of the one of the same identity. @throws TooManySecrets */
+  /** Stores a secret, replacing one with the same identity. @throws TooManySecrets */
   async set({ content, updatedBy, ...info }: NewSecret): Promise<{ secret: StoredSecret; isNew: boolean }> {
     const { kind } = content;
     const masked = isMasked(hiddenPart(content));
@@ -71,7 +71,7 @@ export class SecretStore {
     return { secret, isNew: code === 1 };
   }
 
-  /** Of one team, or of all, in order. */
+  /** The secrets of one team, or of all, in the order of `inOrder`. */
   async list(team?: string): Promise<StoredSecret[]> {
     const teams = team === undefined ? await this.#redis.smembers(this.#keys.secretTeams()) : [team];
     const all = await Promise.all(
@@ -84,7 +84,7 @@ export class SecretStore {
     return all.flat().sort(inOrder);
   }
 
-  /** The secret as it was; undefined where there is none. */
+  /** Removes a secret and returns it; undefined if there is none. */
   async remove(identity: SecretIdentity): Promise<StoredSecret | undefined> {
     const answer = await runScript(
       this.#redis,
@@ -96,7 +96,7 @@ export class SecretStore {
     return doc === undefined ? undefined : parseSecret(doc, used);
   }
 
-  /** Whether the value opens with a key that this process has. */
+  /** Whether this process has the key that the value is sealed with. */
   isReadable({ keyId }: StoredSecret): boolean {
     return this.#sealer.knows(keyId);
   }
@@ -106,7 +106,7 @@ export class SecretStore {
   }
 }
 
-/** None of the parts has a space in it. */
+/** The secret's field in the hashes of its team. None of the parts contains a space. */
 export function fieldOf({ kind, repo = '', name }: SecretIdentity): string {
   return `${kind} ${repo} ${name}`;
 }
@@ -116,12 +116,12 @@ export function parseSecret(doc: string, usedAt?: string | null): StoredSecret {
   return usedAt ? { ...secret, usedAt: Number(usedAt) } : secret;
 }
 
-/** Its value. @throws SealBroken */
+/** Opens the value of a secret. @throws SealBroken */
 export function openSecret(sealer: Sealer, secret: SecretInfo, sealed: string): SecretContent {
   return JSON.parse(sealer.open(sealed, sealContext(secret))) as SecretContent;
 }
 
-/** By team, repo, kind and name. */
+/** Compares by team, repo, kind and name. */
 export function inOrder(a: StoredSecret, b: StoredSecret): number {
   const [left, right] = [a, b].map((each) => `${each.team}\0${each.repo ?? ''}\0${each.kind}\0${each.name}`);
   return left === right ? 0 : (left ?? '') < (right ?? '') ? -1 : 1;

@@ -51,19 +51,19 @@ describe('kiln worker', () => {
 
   it.each([
     [[], 'no pool given: use --join URL and --token-file FILE, or set KILN_JOIN_URL and KILN_JOIN_TOKEN'],
-    [['--join', 'kiln'], '--join (KILN_JOIN_URL): holds "kiln", expected an http:// or https:// URL'],
+    [['--join', 'kiln'], '--join (KILN_JOIN_URL): got "kiln", expected an http:// or https:// URL'],
     [
       ['--join', 'http://k'],
-      '--token (KILN_JOIN_TOKEN): holds nothing, expected a value, or --token-file (KILN_JOIN_TOKEN_FILE)',
+      '--token (KILN_JOIN_TOKEN): got nothing, expected a value, or --token-file (KILN_JOIN_TOKEN_FILE)',
     ],
     [[...JOIN, '--token-file', '/f'], '--token (KILN_JOIN_TOKEN): set as well as --token-file (KILN_JOIN_TOKEN_FILE)'],
     [
       ['--join', 'http://k', '--token-file', '/nowhere/t'],
-      '--token-file (KILN_JOIN_TOKEN_FILE): holds "/nowhere/t", expected a readable file',
+      '--token-file (KILN_JOIN_TOKEN_FILE): got "/nowhere/t", expected a readable file',
     ],
-    [[...JOIN, '--slots', 'x'], '--slots (KILN_SLOTS): holds "x", expected a whole number'],
-    [[...JOIN, '--name', 'Not A Name'], '--name (KILN_HOST_NAME): holds "Not A Name", expected lower-case letters'],
-    [[...JOIN, '--driver', 'podman'], '--driver (KILN_DRIVER): holds "podman"'],
+    [[...JOIN, '--slots', 'x'], '--slots (KILN_SLOTS): got "x", expected a whole number'],
+    [[...JOIN, '--name', 'Not A Name'], '--name (KILN_HOST_NAME): got "Not A Name", expected lower-case letters'],
+    [[...JOIN, '--driver', 'podman'], '--driver (KILN_DRIVER): got "podman"'],
     [[...JOIN, '--sluts', '1'], 'unknown flag --sluts; did you mean --slots?'],
   ])('refuses %j', (args, words) => {
     expect(() => parse(args)).toThrow(UsageError);

@@ -1,5 +1,5 @@
--- nonceOf(identity, attempt): the nonce out of a build's field `identity`, '<attempt>:<nonce>'; '' where the attempt of that number was
--- assigned by a version that gives none.
+-- nonceOf(identity, attempt): the nonce from a build's field `identity`, '<attempt>:<nonce>'; '' if the attempt was assigned by a
+-- version without nonces.
 local function nonceOf(identity, attempt)
   local number, nonce = string.match(identity or '', '^(%d+):(.*)$')
   return number == attempt and nonce or ''

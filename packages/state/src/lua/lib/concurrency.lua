@@ -1,9 +1,9 @@
--- Builds of one concurrency key. A set holds those in flight that a newer one may still end; the order in which builds are
--- accepted is the order in which they pass here, whatever their ids say.
+-- Builds of one concurrency key. A set contains those in flight that a newer one may still supersede. Builds are ordered by when this
+-- code runs for them, not by their ids.
 
--- outdateOlder(prefix, id, key, mode): enters a new build and outdates all older ones: field `newer` names it, and a build with
--- that field is never assigned (assign-build), however it comes back to the queue (write-build). Those that `mode` ends
--- are noted as due: 'queued' ends what waits, 'running' all. Answers how many.
+-- outdateOlder(prefix, id, key, mode): enters a new build and marks all older ones with it in their field `newer`. A build with that
+-- field is never assigned (assign-build), even if it comes back to the queue (write-build). Builds that `mode` ends are noted as
+-- due: 'queued' ends the waiting ones, 'running' all. Returns how many are due.
 local function outdateOlder(prefix, id, key, mode)
   local set = prefix .. 'concurrency:' .. key
   local due = 0
@@ -21,7 +21,7 @@ local function outdateOlder(prefix, id, key, mode)
   return due
 end
 
--- queuedOfKey(prefix, key): builds of the key that wait, and that a new one ends; none where there is no key.
+-- queuedOfKey(prefix, key): the key's waiting builds, which a new one supersedes; none if `key` is ''.
 local function queuedOfKey(prefix, key)
   local queued = {}
   if key == '' then return queued end

@@ -1,5 +1,5 @@
--- endLog(prefix, id, attempt, record, at): appends an attempt's last record and hands the log over to the archive.
--- The end of an attempt and the end of its log are one write: who has read the one can rely on the other. Needs live-logs.
+-- endLog(prefix, id, attempt, record, at): appends an attempt's last record and notes the log as unarchived. The end of an attempt and
+-- of its log are one write, so a reader that has seen one can rely on the other. Needs live-logs.
 local function endLog(prefix, id, attempt, record, at)
   local log = id .. ':' .. attempt
   local key = prefix .. 'log:' .. log

@@ -1,26 +1,26 @@
--- What the scripts of a host's life share. A host's own keys are its record, :lease, :held, :past, :removed, :desired, :inventory, :idle.
+-- Functions for the life of hosts. A host's keys are its record and :lease, :held, :past, :removed, :desired, :inventory, :idle.
 
--- Tells schedulers and the host's own worker that something about the host has changed.
+-- announceHost(prefix, name): announces that something about the host has changed, to schedulers and to its worker.
 local function announceHost(prefix, name)
   redis.call('XADD', prefix .. 'events', 'MAXLEN', '~', 20000, '*', 'type', 'host', 'host', name)
 end
 
--- Ms since the epoch by Redis' own clock: deadlines are set and read by it alone, so that nobody else's matters.
+-- serverNow(): ms since the epoch by Redis' clock, the only one by which deadlines are set and compared.
 local function serverNow()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Takes a host that holds nothing off the list; its operators' settings stay.
-local function forgetHost(prefix, name)
+-- purgeHost(prefix, name): purges a host that holds no attempts; an operator's settings stay.
+local function purgeHost(prefix, name)
   local key = prefix .. 'host:' .. name
   redis.call('SREM', prefix .. 'hosts', name)
   redis.call('DEL', key, key .. ':lease', key .. ':held', key .. ':past', key .. ':inventory', key .. ':idle')
 end
 
--- Takes a host that holds nothing out of the pool for good, settings and all. Its worker, and those before it, are refused from
--- then on: a worker that doesn't know yet would join again by its next report. Those of versions without epochs for a day.
-local function dropHost(prefix, name)
+-- removeHost(prefix, name): removes a host that holds no attempts from the pool, with its settings. Its worker and earlier ones are
+-- refused from then on, or the next report would make the host join again; those without an epoch only for a day.
+local function removeHost(prefix, name)
   local key = prefix .. 'host:' .. name
   local epoch = redis.call('HGET', key, 'epoch')
   if epoch then redis.call('HSET', prefix .. 'hosts:removed', name, epoch) end
@@ -29,18 +29,18 @@ local function dropHost(prefix, name)
   if incarnation then redis.call('SADD', key .. ':removed', incarnation) end
   redis.call('EXPIRE', key .. ':removed', 86400)
   redis.call('DEL', key .. ':desired')
-  forgetHost(prefix, name)
+  purgeHost(prefix, name)
 end
 
--- A host whose worker has left is listed only for its settings' sake: without any it is forgotten.
-local function forgetIfLeft(prefix, name)
+-- purgeIfLeft(prefix, name): purges a host whose worker has left, unless it has an operator's settings.
+local function purgeIfLeft(prefix, name)
   local key = prefix .. 'host:' .. name
   if redis.call('HGET', key, 'left') == '1' and redis.call('EXISTS', key .. ':desired') == 0 then
-    forgetHost(prefix, name)
+    purgeHost(prefix, name)
   end
 end
 
--- Whether an operator took the host out of the pool since the worker process of this epoch, or of a later one, joined.
+-- wasRemoved(prefix, name, incarnation, epoch): whether the host was removed after the worker process of this epoch had joined.
 local function wasRemoved(prefix, name, incarnation, epoch)
   local last = tonumber(redis.call('HGET', prefix .. 'hosts:removed', name) or '')
   if epoch and last and epoch <= last then return true end

@@ -1,8 +1,8 @@
--- Builds that share one run. `share:<key>` names the build whose run may be shared; `interest:<run>` holds the builds that want
--- that run: its own, until that is released, and those that share it.
+-- Builds that share one run. `share:<key>` is the build whose run may be shared; `interest:<run>` contains the builds that want that
+-- run: its own, until that is released, and those that share it.
 
--- shareableRun(prefix, key, moves): the build whose run an identical one may share now, or nil. Not one that was canceled or
--- outdated; where the source moves (a branch), only one that hasn't begun, for it hasn't looked yet where the branch is.
+-- shareableRun(prefix, key, moves): the build whose run an identical one may share now, or nil. A run that was canceled or superseded
+-- can't be shared. If the source moves (a branch), the run mustn't have begun, because it resolves the branch when it begins.
 local function shareableRun(prefix, key, moves)
   local run = redis.call('GET', prefix .. 'share:' .. key)
   if not run then return nil end
@@ -14,13 +14,14 @@ local function shareableRun(prefix, key, moves)
   return run
 end
 
--- offerRun(prefix, id, key): from here on identical builds share the run of this one.
+-- offerRun(prefix, id, key): lets identical builds share the run of this one.
 local function offerRun(prefix, id, key)
   redis.call('SET', prefix .. 'share:' .. key, id)
   redis.call('SADD', prefix .. 'interest:' .. id, id)
   redis.call('HSET', prefix .. 'build:' .. id, 'share', key)
 end
 
+-- shareRun(prefix, id, run): makes a build share a run.
 local function shareRun(prefix, id, run)
   redis.call('SADD', prefix .. 'interest:' .. run, id)
   redis.call('HSET', prefix .. 'build:' .. id, 'run', run)

@@ -1,7 +1,7 @@
--- What blobs take of their teams' storage: a hash of blob key -> `<bytes> <time, ms> <team> <team> …`, and the sums of teams,
--- which change in the same step.
+-- Storage that blobs take from their teams: a hash of blob key -> `<bytes> <time, ms> <team> <team> …`, and the totals of teams, which
+-- change in the same step.
 
--- readEntry(blobs, key): bytes, and the teams as a list and as a set; 0 and none where nothing is counted for the key.
+-- readEntry(blobs, key): the bytes, and the teams as a list and as a set; 0 and none if the blob isn't charged.
 local function readEntry(blobs, key)
   local list, set, bytes = {}, {}, 0
   local at = 0
@@ -15,7 +15,7 @@ local function readEntry(blobs, key)
   return bytes, list, set
 end
 
--- addTo(used, teams, bytes): changes the teams' sums by `bytes`, which may be negative.
+-- addTo(used, teams, bytes): adds `bytes`, which may be negative, to the teams' totals.
 local function addTo(used, teams, bytes)
   if bytes == 0 then return end
   for _, team in ipairs(teams) do

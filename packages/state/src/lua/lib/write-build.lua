@@ -1,15 +1,13 @@
--- writeBuild(prefix, id, change): replaces the record of a build that the caller has checked, moves it between the
--- indexes of its state, and announces it.
--- change: { rev, state, attempt, host, incarnation, cancel, doc, at, nonce }
+-- Writing builds. A change is { rev, state, attempt, host, incarnation, cancel, doc, at, nonce }.
 
--- isAsRead(key, rev, stamp): whether the record is still the one that the caller read, by '<revision> <sha1 of the doc>': after a failover
--- that lost writes another record may have the same revision.
+-- isAsRead(key, rev, stamp): whether the record is still the one that the caller read. The stamp is '<revision> <sha1 of the doc>',
+-- because after a failover that lost writes another record may have the same revision.
 local function isAsRead(key, rev, stamp)
   local expected, digest = string.match(stamp, '^(%d+) (%x+)$')
   return rev == expected and redis.sha1hex(redis.call('HGET', key, 'doc')) == digest
 end
 
--- An ended build is none that a newer one could end, offers no run, and wants none. Those that share its run are due.
+-- letGo(prefix, id, links): removes an ended build from its concurrency key and its run. Builds that share its run are due.
 local function letGo(prefix, id, links)
   local concurrency, share, run = links[1], links[2], links[3]
   if concurrency then redis.call('SREM', prefix .. 'concurrency:' .. concurrency, id) end
@@ -24,7 +22,7 @@ local function letGo(prefix, id, links)
   redis.call('SREM', prefix .. 'due', id)
 end
 
--- countBuild(prefix, id, subjects, state): counts a build among those of its team and submitter that wait, or that a host has.
+-- countBuild(prefix, id, subjects, state): counts a build among the waiting or the running ones of its team and submitter.
 local function countBuild(prefix, id, subjects, state)
   for _, subject in ipairs(subjects) do
     redis.call(state == 'queued' and 'SADD' or 'SREM', prefix .. 'queued:' .. subject, id)
@@ -32,7 +30,7 @@ local function countBuild(prefix, id, subjects, state)
   end
 end
 
--- subjectsOf(key): whose builds a build counts among; of one that was accepted by an older version, nobody's.
+-- subjectsOf(key): the team and the submitter whose limits a build counts towards; none if an older version accepted it.
 local function subjectsOf(key)
   local held = redis.call('HMGET', key, 'team', 'by')
   local subjects = {}
@@ -41,6 +39,8 @@ local function subjectsOf(key)
   return subjects
 end
 
+-- writeBuild(prefix, id, change): replaces the record of a build that the caller has checked, moves it between the indexes of its
+-- state, and announces it.
 local function writeBuild(prefix, id, change)
   local key = prefix .. 'build:' .. id
   local before = redis.call('HGET', key, 'state')
@@ -66,7 +66,7 @@ local function writeBuild(prefix, id, change)
     'revision', change.rev, 'attempt', change.attempt, 'host', change.host)
 end
 
--- The change as it stands in ARGV from position `i`, the same in every script that writes a build.
+-- changeFrom(i): the change that begins at ARGV[i], the same in every script that writes a build.
 local function changeFrom(i)
   return {
     rev = ARGV[i], state = ARGV[i + 1], attempt = ARGV[i + 2], host = ARGV[i + 3],

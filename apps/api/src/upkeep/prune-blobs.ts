@@ -1,0 +1,60 @@
+import type { BlobStore } from '@kiln/state';
+import { pMapIterable } from 'p-map';
+import type { Logger } from 'pino';
+
+export interface Retention {
+  readonly logRetentionMs: number;
+  readonly contextRetentionMs: number;
+  readonly artifactRetentionMs: number;
+  readonly tempRetentionMs: number;
+}
+
+/** Blobs that are checked or deleted at once: few enough for a disk that serves others meanwhile. */
+const AT_ONCE = 16;
+
+/** Deletes blobs that have been unused for longer than their `retention`. Returns the number of deleted blobs. */
+export async function pruneBlobs(
+  blobs: Pick<BlobStore, 'list' | 'stat' | 'delete'>,
+  retention: Retention,
+  now: number,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<number> {
+  const ages: readonly [prefix: string, maxMs: number][] = [
+    ['logs', retention.logRetentionMs],
+    ['contexts', retention.contextRetentionMs],
+    ['artifacts', retention.artifactRetentionMs],
+    // Uploads whose process died.
+    ['tmp', retention.tempRetentionMs],
+  ];
+  let deleted = 0;
+  for (const [kind, maxMs] of ages) {
+    const { blobs: count, bytes } = await prune(blobs, kind, now - maxMs, signal);
+    deleted += count;
+    if (count > 0) log.info({ kind, blobs: count, bytes }, 'unused blobs deleted');
+    if (signal.aborted) break;
+  }
+  return deleted;
+}
+
+async function prune(
+  blobs: Pick<BlobStore, 'list' | 'stat' | 'delete'>,
+  kind: string,
+  unusedSince: number,
+  signal: AbortSignal,
+): Promise<{ blobs: number; bytes: number }> {
+  const pruneOne = async (key: string): Promise<number | undefined> => {
+    const info = signal.aborted ? undefined : await blobs.stat(key);
+    if (!info || info.usedAt >= unusedSince) return undefined;
+    await blobs.delete(key);
+    return info.sizeBytes;
+  };
+  const pruned = { blobs: 0, bytes: 0 };
+  for await (const bytes of pMapIterable(blobs.list(kind), pruneOne, { concurrency: AT_ONCE })) {
+    if (signal.aborted) break;
+    if (bytes === undefined) continue;
+    pruned.blobs += 1;
+    pruned.bytes += bytes;
+  }
+  return pruned;
+}

@@ -1,0 +1,69 @@
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { type HeldLayers, heldLayers, type LayerRecord, type LayerTrace, learnLayers } from '@kiln/domain';
+import { z } from 'zod';
+
+/** Beyond this number, the repos built longest ago are forgotten. */
+const MAX_REPOS = 300;
+
+const stored = z.record(
+  z.string(),
+  z.object({ usedAt: z.number(), missed: z.record(z.string(), z.int().min(0)) }) satisfies z.ZodType<LayerTrace>,
+);
+
+/**
+ * Records which layers of this host's BuildKit each repo's recent builds used. Stored in a file on the host, because it is meaningless
+ * elsewhere. If the file is lost, repos look colder than they are until they are built again.
+ */
+export class LayerLedger {
+  readonly #path: string | undefined;
+  readonly #traces: Map<string, LayerTrace>;
+
+  private constructor(path: string | undefined, traces: Map<string, LayerTrace>) {
+    this.#path = path;
+    this.#traces = traces;
+  }
+
+  /** Reads the file. @param path undefined keeps the ledger only in memory */
+  static async open(path: string | undefined): Promise<LayerLedger> {
+    const text = path === undefined ? undefined : await readFile(path, 'utf8').catch(() => undefined);
+    return new LayerLedger(path, new Map(Object.entries(parse(text))));
+  }
+
+  learn(repo: string, used: readonly LayerRecord[], endedAt: number): void {
+    const trace = learnLayers(this.#traces.get(repo), used, endedAt);
+    if (!trace) return;
+    this.#traces.delete(repo);
+    this.#traces.set(repo, trace);
+    for (const [oldest] of this.#traces) {
+      if (this.#traces.size <= MAX_REPOS) break;
+      this.#traces.delete(oldest);
+    }
+  }
+
+  /** Returns how much of each repo's layers is left, the most recently built repo first. */
+  held(layers: readonly LayerRecord[]): ({ readonly repo: string } & HeldLayers)[] {
+    const byId = new Map(layers.map((layer) => [layer.id, layer]));
+    return [...this.#traces]
+      .flatMap(([repo, trace]) => {
+        const held = heldLayers(trace, byId);
+        return held ? [{ repo, ...held }] : [];
+      })
+      .sort((a, b) => b.lastUsedAt - a.lastUsedAt);
+  }
+
+  /** Saves the ledger atomically, by a rename. */
+  async save(): Promise<void> {
+    if (this.#path === undefined) return;
+    await writeFile(`${this.#path}.new`, JSON.stringify(Object.fromEntries(this.#traces)), { mode: 0o600 });
+    await rename(`${this.#path}.new`, this.#path);
+  }
+}
+
+function parse(text: string | undefined): Record<string, LayerTrace> {
+  if (text === undefined) return {};
+  try {
+    return stored.parse(JSON.parse(text));
+  } catch {
+    return {};
+  }
+}

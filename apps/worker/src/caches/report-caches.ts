@@ -1,0 +1,26 @@
+import { cacheNamespace } from '@kiln/buildkit';
+import type { Executor } from '../engine/executor.ts';
+import type { EndedAttempt } from './cache-reporter.ts';
+
+/** Decorates an executor so that `reporter` is told of each attempt that has ended. The attempt doesn't wait for the report. */
+export function reportingCaches(
+  executor: Executor,
+  reporter: { attemptEnded(attempt: EndedAttempt): void },
+  now: () => number,
+): Executor {
+  return {
+    info: executor.info,
+    extendFence: (untilMs) => executor.extendFence(untilMs),
+    close: () => executor.close(),
+    async run(request, signal) {
+      const { repo, spec, trust } = request;
+      const startedAt = now();
+      try {
+        return await executor.run(request, signal);
+      } finally {
+        const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
+        reporter.attemptEnded({ repo, namespace, startedAt, endedAt: now() });
+      }
+    },
+  };
+}

@@ -1,0 +1,241 @@
+import { EngineTaken } from '@kiln/buildkit';
+import type { Outcome } from '@kiln/domain';
+import type { Logger } from '@kiln/runtime';
+import type { EndedAttempt } from '../caches/cache-reporter.ts';
+import { reportingCaches } from '../caches/report-caches.ts';
+import { EngineWatch, withEngineWatch } from '../engine/engine-watch.ts';
+import type { DomainRequest, Executor } from '../engine/executor.ts';
+
+/** How long a domain's executor is kept running without a build, ms. */
+export const DEFAULT_BUILDER_IDLE_MS = 1_800_000;
+/** Delay before an executor that couldn't be started is tried again, ms; doubled each time up to `LAST_RETRY_MS`. */
+const FIRST_RETRY_MS = 1_000;
+const LAST_RETRY_MS = 60_000;
+
+/** Reports an executor's caches while it is up: a `CacheReporter`. */
+export interface LaneCaches {
+  wanted(): void;
+  /** The contents have changed without an attempt. */
+  changed(): void;
+  attemptEnded(attempt: EndedAttempt): void;
+  close(withinMs: number): Promise<void>;
+  abandon(): void;
+}
+
+export interface DomainLaneDeps {
+  readonly domain: string;
+  /** Brings the executor up. */
+  open(): Promise<Executor>;
+  /** Stops it; its caches stay. */
+  stop(): Promise<void>;
+  /** Creates the executor's reporter; undefined if it has no caches. */
+  caches(executor: Executor): LaneCaches | undefined;
+  /** The fence of the current lease, ms since the epoch; undefined before the first lease. */
+  fenceMs(): number | undefined;
+  /** Called when the domain's executor stops answering or can't be started, and when it is back. */
+  onAway(isAway: boolean): Promise<void>;
+  readonly checkEveryMs: number;
+  /** How long the executor is kept running without a build, ms; undefined: forever. */
+  readonly idleMs: number | undefined;
+  readonly now: () => number;
+  readonly log: Logger;
+}
+
+interface Up {
+  readonly executor: Executor;
+  readonly running: { run(request: DomainRequest, signal: AbortSignal): Promise<Outcome> };
+  readonly caches: LaneCaches | undefined;
+  readonly watch: EngineWatch | undefined;
+}
+
+/** How long an executor that is stopped waits for its last report of the caches, ms. */
+const LAST_REPORT_MS = 5_000;
+
+/** One isolation domain's executor: started when a build needs it, watched while it is up, and stopped when it has been idle. */
+export class DomainLane {
+  readonly #deps: DomainLaneDeps;
+  #up: Promise<Up> | undefined;
+  #now: Up | undefined;
+  #stopping: Promise<void> = Promise.resolve();
+  #users = 0;
+  #idle: NodeJS.Timeout | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #retryMs = FIRST_RETRY_MS;
+  #closed = false;
+
+  constructor(deps: DomainLaneDeps) {
+    this.#deps = deps;
+  }
+
+  /** Whether a build of the domain runs or waits for its executor. */
+  get isBusy(): boolean {
+    return this.#users > 0;
+  }
+
+  get isUp(): boolean {
+    return this.#now !== undefined;
+  }
+
+  /** Runs an attempt, and starts the executor first if necessary. Rejects if that fails, or `signal` aborts meanwhile. */
+  run(request: DomainRequest, signal: AbortSignal): Promise<Outcome> {
+    return this.#use(async () => (await unlessAborted(this.#bringUp(), signal)).running.run(request, signal));
+  }
+
+  /** Starts the executor before a build needs it. */
+  async open(): Promise<void> {
+    await this.#use(() => this.#bringUp());
+  }
+
+  /** Calls `use` with the executor, which is started first if necessary. */
+  async with(use: (executor: Executor) => Promise<void>): Promise<void> {
+    await this.#use(async () => use((await this.#bringUp()).executor));
+  }
+
+  /** Stops the executor unless a build needs it. @returns whether it is stopped */
+  async rest(): Promise<boolean> {
+    if (this.#users > 0) return false;
+    const up = this.#now;
+    if (!up) return this.#up === undefined;
+    this.#forget();
+    this.#stopping = this.#stop(up);
+    await this.#stopping;
+    return true;
+  }
+
+  async extendFence(untilMs: number): Promise<void> {
+    await this.#now?.executor.extendFence(untilMs);
+  }
+
+  cachesWanted(): void {
+    this.#now?.caches?.wanted();
+  }
+
+  cachesChanged(): void {
+    this.#now?.caches?.changed();
+  }
+
+  /** Stops watching the executor, which keeps running. Attempts that have ended are reported first, within `withinMs`. */
+  async close(withinMs: number): Promise<void> {
+    this.stopWatching();
+    await this.#now?.caches?.close(withinMs);
+  }
+
+  abandon(): void {
+    this.stopWatching();
+    this.#now?.caches?.abandon();
+  }
+
+  stopWatching(): void {
+    this.#closed = true;
+    clearTimeout(this.#idle);
+    clearTimeout(this.#retry);
+    this.#now?.watch?.stop();
+  }
+
+  async #use<T>(use: () => Promise<T>): Promise<T> {
+    this.#users += 1;
+    clearTimeout(this.#idle);
+    try {
+      return await use();
+    } finally {
+      this.#users -= 1;
+      this.#restLater();
+    }
+  }
+
+  #restLater(): void {
+    const { idleMs, log, domain } = this.#deps;
+    clearTimeout(this.#idle);
+    if (idleMs === undefined || this.#closed || this.#users > 0) return;
+    this.#idle = setTimeout(() => {
+      this.rest().then(
+        (rests) => rests && log.info({ domain, idleMs }, 'idle builder stopped'),
+        (error: unknown) => log.warn({ err: error, domain }, 'stopping the idle builder failed'),
+      );
+    }, idleMs);
+  }
+
+  /** Starts the executor once, however many builds need it at the same time. */
+  #bringUp(): Promise<Up> {
+    this.#up ??= this.#start().catch((error: unknown) => {
+      this.#up = undefined;
+      throw error;
+    });
+    return this.#up;
+  }
+
+  async #start(): Promise<Up> {
+    const { log, domain, fenceMs, onAway } = this.#deps;
+    clearTimeout(this.#retry);
+    await this.#stopping;
+    let up: Up;
+    try {
+      const executor = await this.#deps.open();
+      const untilMs = fenceMs();
+      if (untilMs !== undefined) await executor.extendFence(untilMs);
+      up = this.#watched(executor);
+    } catch (error) {
+      // Trying again wouldn't help: the host serves another domain for good.
+      if (error instanceof EngineTaken) throw error;
+      log.error({ err: error, domain }, 'starting the builder failed; accepting none of its builds until it succeeds');
+      await onAway(true).catch(() => undefined);
+      this.#tryAgain();
+      throw error;
+    }
+    const isBack = this.#retryMs > FIRST_RETRY_MS;
+    this.#retryMs = FIRST_RETRY_MS;
+    this.#now = up;
+    up.caches?.wanted();
+    if (isBack)
+      await onAway(false).catch((error: unknown) =>
+        log.warn({ err: error }, 'reporting the change to the pool failed'),
+      );
+    return up;
+  }
+
+  #watched(executor: Executor): Up {
+    const { checkEveryMs, log, now, onAway } = this.#deps;
+    const caches = this.#deps.caches(executor);
+    const watch =
+      executor.ping &&
+      new EngineWatch({
+        check: executor.ping.bind(executor),
+        onChange: (isThere) => onAway(!isThere),
+        everyMs: checkEveryMs,
+        log,
+      });
+    const reporting = caches ? reportingCaches(executor, caches, now) : executor;
+    return { executor, running: watch ? withEngineWatch(reporting, watch) : reporting, caches, watch };
+  }
+
+  /** While a domain is away it gets no build that would start the executor, so this does. */
+  #tryAgain(): void {
+    if (this.#closed) return;
+    this.#retry = setTimeout(() => void this.open().catch(() => undefined), this.#retryMs);
+    this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 2);
+  }
+
+  #forget(): void {
+    this.#up = undefined;
+    this.#now = undefined;
+  }
+
+  async #stop({ caches, watch }: Up): Promise<void> {
+    watch?.stop();
+    await caches?.close(LAST_REPORT_MS);
+    await this.#deps.stop();
+  }
+}
+
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    work.catch(() => undefined);
+  }
+}

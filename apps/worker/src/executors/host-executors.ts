@@ -1,0 +1,188 @@
+import { EngineTaken } from '@kiln/buildkit';
+import type { HostReport } from '@kiln/contracts';
+import { domainOfKey, domainText, type Outcome } from '@kiln/domain';
+import type { Logger } from '@kiln/runtime';
+import { type HostWriter, InventoryStore, LearnedStore, type State, UsageStore } from '@kiln/state';
+import { DomainBudgets } from '../caches/domain-budgets.ts';
+import { DomainLedger } from '../caches/domain-ledger.ts';
+import { HostCaches } from '../caches/host-caches.ts';
+import { EngineWatch } from '../engine/engine-watch.ts';
+import type { ExecuteRequest, Executor, ExecutorSource } from '../engine/executor.ts';
+import { BudgetKeeper } from './budget-keeper.ts';
+import { DomainLanes } from './domain-lanes.ts';
+
+/** The part of a host's report that changes while it runs. */
+export type Offer = Partial<Pick<HostReport, 'accepting' | 'domain' | 'domainsAway' | 'cacheBudgets'>>;
+
+export interface HostExecutorsDeps extends Pick<State, 'redis' | 'keys'> {
+  readonly source: ExecutorSource;
+  readonly writer: HostWriter;
+  /** File of the layer ledger of domain `trusted`; all other ledgers are stored beside it. Undefined: they are lost with the process. */
+  readonly ledgerFile: string | undefined;
+  readonly inventoryEveryMs: number;
+  readonly engineCheckEveryMs: number;
+  /** How often the cache budget is divided, ms. */
+  readonly shareEveryMs: number;
+  /** How long a builder is kept running without a build, ms; undefined: forever. */
+  readonly idleMs: number | undefined;
+  /** Reports the change; resolves when the pool has accepted it. */
+  onOffer(offer: Offer): Promise<void>;
+  readonly log: Logger;
+  readonly now: () => number;
+}
+
+/** What a host runs builds with: one executor for each isolation domain, each with its own caches and engine watch. */
+export class HostExecutors {
+  readonly #deps: HostExecutorsDeps;
+  readonly #lanes: DomainLanes;
+  readonly #ledger: DomainLedger;
+  readonly #published: HostCaches;
+  readonly #budget: BudgetKeeper;
+  readonly #watch: EngineWatch | undefined;
+  #fenceMs: number | undefined;
+
+  private constructor(deps: HostExecutorsDeps, ledger: DomainLedger) {
+    this.#deps = deps;
+    this.#ledger = ledger;
+    const { source, redis, keys, writer, engineCheckEveryMs: checkEveryMs, onOffer, log, now } = deps;
+    const store = new InventoryStore(redis, keys);
+    const published = new HostCaches({ store, ledger, isUp: (domain) => lanes.find(domain)?.isUp ?? false });
+    const budgets = new DomainBudgets(source.info, ledger, (domain) => lanes.find(domain)?.isBusy ?? false, now);
+    const lanes = new DomainLanes({
+      ...{ source, ledger, published, writer, checkEveryMs, log, now },
+      ...{ idleMs: deps.idleMs, ledgerFile: deps.ledgerFile, inventoryEveryMs: deps.inventoryEveryMs },
+      usages: new UsageStore(redis, keys),
+      learned: new LearnedStore(redis, keys, now),
+      fenceMs: () => this.#fenceMs,
+      open: (domain) => this.#open(domain),
+      onAway: (domains) => onOffer({ domainsAway: [...domains] }),
+    });
+    this.#lanes = lanes;
+    this.#published = published;
+    this.#budget = new BudgetKeeper({
+      ...{ source, budgets, ledger, published, lanes, writer, log, now },
+      everyMs: deps.shareEveryMs,
+      onShares: (shares) => onOffer(shares),
+    });
+    this.#watch =
+      source.ping &&
+      new EngineWatch({
+        check: source.ping.bind(source),
+        onChange: (isThere) => onOffer({ accepting: isThere }),
+        everyMs: checkEveryMs,
+        log,
+      });
+  }
+
+  static async open(deps: HostExecutorsDeps): Promise<HostExecutors> {
+    const { source, ledgerFile, now } = deps;
+    const file = ledgerFile === undefined ? undefined : `${ledgerFile}.domains`;
+    const ledger = await DomainLedger.open(file, await source.stored(), now());
+    const opened = new HostExecutors(deps, ledger);
+    for (const domain of source.running) await (await opened.#lanes.of(domain)).open();
+    opened.#budget.start();
+    return opened;
+  }
+
+  /** The part of the host's report that describes its executors. */
+  get report(): Omit<HostReport, 'name' | 'slots' | 'labels' | 'disk' | 'accepting'> {
+    const { info } = this.#deps.source;
+    return {
+      platforms: [...info.platforms],
+      driver: info.driver,
+      trust: [...info.trust],
+      isolation: info.isolation,
+      oneDomain: info.oneDomain,
+      ...this.#serves,
+      engineVersion: info.engineVersion,
+      buildxVersion: info.buildxVersion,
+      ...(info.buildkitVersion !== undefined && { buildkitVersion: info.buildkitVersion }),
+      ...(info.cacheBudget && { cacheBudgetBytes: info.cacheBudget.bytes, cacheBudgetFrom: info.cacheBudget.from }),
+      ...this.#budget.report,
+    };
+  }
+
+  /** Runs an attempt on the executor of its isolation domain, never on another one. */
+  async run(request: ExecuteRequest, signal: AbortSignal): Promise<Outcome> {
+    const { source, log, onOffer } = this.#deps;
+    const { info } = source;
+    if (!info.trust.includes(request.trust)) {
+      return failed('infrastructure', `this host has no builder for ${request.trust} builds`);
+    }
+    const domain = domainOfKey(request.repo, info.isolation);
+    const before = source.domain;
+    try {
+      const lane = await this.#lanes.of(domain);
+      const outcome = await lane.run({ ...request, domain }, signal);
+      // If the whole engine is gone, and not just the builder, the pool has to know before the slot is free again.
+      if (outcome.failure?.code === 'infrastructure' && !signal.aborted) await this.#watch?.now();
+      return outcome;
+    } catch (error) {
+      if (!(error instanceof EngineTaken)) {
+        if (!signal.aborted) await this.#watch?.now();
+        throw error;
+      }
+      log.warn({ domain, serves: error.domain }, 'build handed back: the host serves another isolation domain');
+      // The pool has to know before the build is queued again, or it would come back here.
+      await onOffer({ domain: error.domain });
+      return failed('host_taken', `this host serves only ${domainText(error.domain)}, and handed the build back`);
+    } finally {
+      if (source.domain !== before) await onOffer(this.#serves).catch(() => undefined);
+    }
+  }
+
+  async extendFence(untilMs: number): Promise<void> {
+    this.#fenceMs = untilMs;
+    await Promise.all(this.#lanes.all.map((lane) => lane.extendFence(untilMs)));
+  }
+
+  /** Reads the caches and reports them, unless that is already happening. */
+  cachesWanted(): void {
+    const { writer, log, now } = this.#deps;
+    const known = [...this.#ledger.all.values()].some(({ read }) => read);
+    if (known)
+      this.#published.publish(writer, now()).catch((err: unknown) => log.warn({ err }, 'reporting the caches failed'));
+    for (const lane of this.#lanes.all) lane.cachesWanted();
+  }
+
+  /** Stops looking after the caches; what attempts that have ended left there is reported first, within `withinMs`. */
+  async closeCaches(withinMs: number): Promise<void> {
+    this.#budget.stop();
+    await Promise.all(this.#lanes.all.map((lane) => lane.close(withinMs)));
+    await this.#published.settled();
+  }
+
+  abandonCaches(): void {
+    this.#budget.stop();
+    for (const lane of this.#lanes.all) lane.abandon();
+  }
+
+  stopWatching(): void {
+    this.#budget.stop();
+    this.#watch?.stop();
+    for (const lane of this.#lanes.all) lane.stopWatching();
+  }
+
+  get #serves(): Pick<HostReport, 'domain'> {
+    const { domain } = this.#deps.source;
+    return domain === undefined ? {} : { domain };
+  }
+
+  async #open(domain: string): Promise<Executor> {
+    const { source, now } = this.#deps;
+    const bytes = this.#budget.shareOf(domain);
+    const executor = await source.open(domain, bytes);
+    const isNew = !this.#ledger.all.has(domain);
+    this.#ledger.used(domain, now());
+    if (bytes !== undefined) {
+      this.#budget.applied(domain, bytes);
+      // The shares of the other domains have become smaller.
+      if (isNew) void this.#budget.share();
+    }
+    return executor;
+  }
+}
+
+function failed(code: 'infrastructure' | 'host_taken', message: string): Outcome {
+  return { end: 'failed', failure: { code, message } };
+}

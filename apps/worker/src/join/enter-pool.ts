@@ -1,0 +1,62 @@
+import { resolve } from 'node:path';
+import { artifactKey, contextKey } from '@kiln/contracts';
+import { parseSecretKeys } from '@kiln/runtime';
+import { FsBlobStore, MeteredBlobs, type State, storeArtifact } from '@kiln/state';
+import type { PoolAccess } from '../settings/settings.ts';
+import type { WorkerDeps } from '../worker-options.ts';
+import { ApiBlobs } from './api-blobs.ts';
+import { joinPool } from './join.ts';
+
+type BlobAccess = Pick<WorkerDeps, 'openContext' | 'storeArtifact'>;
+
+/** What a worker needs to connect to its pool. */
+export interface PoolEntry {
+  readonly redisUrl: string;
+  readonly namespace: string;
+  readonly secretKeys: readonly Buffer[];
+  blobs(state: State): BlobAccess;
+  /** The API's `KILN_REDIS_MIN_REPLICAS`. */
+  readonly minReplicas?: number | undefined;
+}
+
+/** Gets a worker's access to its pool: from the API, or from its own settings. @throws JoinFailed */
+export async function enterPool(access: PoolAccess, hostName: string): Promise<PoolEntry> {
+  if (access.type === 'join') {
+    const { url, token, redisUrl } = access;
+    const grant = await joinPool({ url, token, hostName, redisUrl });
+    return {
+      ...grant,
+      secretKeys: parseSecretKeys(grant.secretKey, 'secretKey of the API’s answer'),
+      blobs: () => throughApi(url, token),
+    };
+  }
+  const { blobs } = access;
+  return {
+    ...access,
+    blobs: (state) =>
+      'dir' in blobs ? shared(blobs.dir, blobs.reserveBytes, state) : throughApi(blobs.url, blobs.token),
+  };
+}
+
+function throughApi(url: string, token: string): BlobAccess {
+  const remote = new ApiBlobs(url, token);
+  return {
+    openContext: (digest, signal) => remote.openContext(digest, signal),
+    storeArtifact: (ref, content) => remote.storeArtifact(ref, content),
+  };
+}
+
+function shared(dir: string, reserveBytes: number, { builds, storage }: Pick<State, 'builds' | 'storage'>): BlobAccess {
+  const store = new FsBlobStore(resolve(dir));
+  const metered = new MeteredBlobs(store, {
+    ledger: storage,
+    teamOf: async (id) => (await builds.get(id))?.record.team,
+    reserveBytes,
+    now: Date.now,
+  });
+  return {
+    openContext: (digest) => store.open(contextKey(digest)),
+    storeArtifact: ({ buildId, attempt }, content, record) =>
+      storeArtifact(metered, artifactKey(buildId, attempt), content, record),
+  };
+}

@@ -1,0 +1,105 @@
+import type { HostBuildersOptions } from '@kiln/buildkit';
+import { type AllowedFrontends, ISOLATIONS, repositoryOf, splitReference, TRUSTS } from '@kiln/domain';
+import { wholeNumber } from '@kiln/runtime';
+import { z } from 'zod';
+import { DEFAULT_BUILDER_IDLE_MS } from '../executors/domain-lane.ts';
+import { buildEgress } from './egress-settings.ts';
+
+/** Variables that configure trust and isolation, the same for `kiln up` and a separate worker. */
+export const trustEnv = {
+  KILN_TRUST: z
+    .enum(TRUSTS, { error: 'trusted or untrusted' })
+    .optional()
+    .describe(
+      'take only `trusted` or only `untrusted` builds; without it both with the driver `docker-container`, `trusted` with `docker` ([hosts.md](hosts.md#untrusted-builds))',
+    ),
+  KILN_ISOLATION: z
+    .enum(ISOLATIONS, { error: 'team, repo or pool' })
+    .optional()
+    .describe(
+      'whose builds share a builder, and so caches: those of a `team`, of a `repo`, or of the whole `pool`; without it `team`, or what the engine is marked for ([hosts.md](hosts.md#isolation))',
+    ),
+  KILN_FRONTENDS: z
+    .string()
+    .default('docker/dockerfile')
+    .transform(readFrontends)
+    .describe(
+      'image repositories of the frontends that Dockerfiles may name (`# syntax=`), separated by commas; `none`; `any`',
+    ),
+  KILN_BUILDER_IDLE_MS: wholeNumber(0, DEFAULT_BUILDER_IDLE_MS).describe(
+    'a builder without a build for this long is stopped, and keeps its caches; 0: never (driver `docker-container`)',
+  ),
+  KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0).describe(
+    'limit of the builders’ caches; 0: half of the disk (driver `docker-container`)',
+  ),
+  KILN_UNTRUSTED_CACHE_BUDGET_BYTES: wholeNumber(0, 0).describe(
+    'the part of the budget for untrusted builds; 0: a quarter',
+  ),
+  KILN_UNTRUSTED_DOCKER_CONFIG: z
+    .string()
+    .optional()
+    .describe(
+      'directory with the `config.json` of untrusted builds’ registry logins, which are never those of `KILN_DOCKER_CONFIG`',
+    ),
+  KILN_BUILD_EGRESS: buildEgress.describe(
+    'what builds may reach: `open`, `guarded[,network…]` (driver `docker-container`) or `listed[,server…]` ([network.md](network.md#what-builds-reach))',
+  ),
+};
+
+/** Reads `any`, `none`, or repositories separated by commas. */
+function readFrontends(text: string, ctx: z.RefinementCtx): AllowedFrontends {
+  if (text === 'any') return 'any';
+  const names = text === 'none' ? [] : text.split(',').map((name) => name.trim());
+  const repositories = names.map((name) => (isRepository(name) ? repositoryOf(name) : undefined));
+  if (repositories.every((name) => name !== undefined)) return repositories;
+  const message = 'none, any, or image repositories without tags, separated by commas: docker/dockerfile';
+  ctx.addIssue({ code: 'custom', message, input: text });
+  return z.NEVER;
+}
+
+function isRepository(text: string): boolean {
+  return splitReference(text).name === text && text !== 'none' && text !== 'any';
+}
+
+type TrustEnv = z.output<z.ZodObject<typeof trustEnv>>;
+
+/** Refuses budgets that leave nothing for trusted builds. If only the untrusted part is given, `HostBuilders.start` checks it. */
+export function checkTrust(env: TrustEnv, refuse: (name: keyof TrustEnv, expected: string) => void): void {
+  const { KILN_CACHE_BUDGET_BYTES: all, KILN_UNTRUSTED_CACHE_BUDGET_BYTES: part } = env;
+  if (all > 0 && part >= all) {
+    refuse('KILN_UNTRUSTED_CACHE_BUDGET_BYTES', `less than KILN_CACHE_BUDGET_BYTES (${all}), of which it is a part`);
+  }
+}
+
+/** Returns the options of `HostBuilders` that these variables set. */
+export function trustSettings(
+  env: TrustEnv,
+): Pick<
+  HostBuildersOptions,
+  | 'trust'
+  | 'isolation'
+  | 'frontends'
+  | 'cacheBudgetBytes'
+  | 'untrustedCacheBudgetBytes'
+  | 'untrustedDockerConfigDir'
+  | 'egress'
+> {
+  const { KILN_TRUST: trust, KILN_ISOLATION: isolation, KILN_UNTRUSTED_DOCKER_CONFIG: logins } = env;
+  const { KILN_CACHE_BUDGET_BYTES: all, KILN_UNTRUSTED_CACHE_BUDGET_BYTES: part } = env;
+  return {
+    ...(trust !== undefined && { trust }),
+    ...(isolation !== undefined && { isolation }),
+    frontends: env.KILN_FRONTENDS,
+    ...(all > 0 && { cacheBudgetBytes: all }),
+    ...(part > 0 && { untrustedCacheBudgetBytes: part }),
+    ...(logins !== undefined && { untrustedDockerConfigDir: logins }),
+    ...(env.KILN_BUILD_EGRESS && { egress: env.KILN_BUILD_EGRESS }),
+  };
+}
+
+/** Returns how long idle builders are kept running; with 0, forever. */
+export function idleSettings({ KILN_BUILDER_IDLE_MS: builderIdleMs }: Pick<TrustEnv, 'KILN_BUILDER_IDLE_MS'>): {
+  builderIdleMs?: number;
+} {
+  return builderIdleMs > 0 ? { builderIdleMs } : {};
+}

@@ -1,0 +1,50 @@
+import type { Trust } from '@kiln/domain';
+import type { Executor, ExecutorInventory } from '../engine/executor.ts';
+
+type Mount = ExecutorInventory['mounts'][number];
+type Layer = ExecutorInventory['layers'][number];
+
+/** An executor whose builds succeed at once, with the cache contents that the test gives it. */
+export class CachingExecutor implements Executor {
+  readonly info: Executor['info'];
+  readonly mounts = new Map<string, Mount>();
+  readonly layers = new Map<string, Layer>();
+  reads = 0;
+  /** Called by each build, to change the caches. */
+  onRun: () => void = () => {};
+
+  constructor(trust: Trust, budgetBytes: number) {
+    this.info = {
+      ...{ trust, driver: 'docker', engineVersion: '1', buildxVersion: '1', platforms: ['linux/amd64'] },
+      cacheBudget: { bytes: budgetBytes, from: 'engine' },
+    };
+  }
+
+  /** Replace it to delay or fail readings. */
+  read = async (): Promise<ExecutorInventory> => this.contents();
+
+  mount(id: string, bytes: number, inUse = false): void {
+    this.mounts.set(id, { id, bytes, lastUsedAt: Date.now(), inUse, records: [`r-${id}`] });
+  }
+
+  layer(id: string, bytes: number, parents: string[] = []): void {
+    this.layers.set(id, { id, bytes, lastUsedAt: Date.now(), parents });
+  }
+
+  contents(): ExecutorInventory {
+    const mounts = [...this.mounts.values()];
+    const usedBytes = mounts.reduce((sum, { bytes }) => sum + bytes, 0);
+    return { readAt: Date.now(), sizesAreFloors: false, usedBytes, mounts, layers: [...this.layers.values()] };
+  }
+
+  run = async () => {
+    this.onRun();
+    return { end: 'succeeded' } as const;
+  };
+  inventory = () => {
+    this.reads += 1;
+    return this.read();
+  };
+  extendFence = async () => {};
+  close = async () => {};
+}

@@ -1,0 +1,1 @@
+export { fixedExecutors } from './fixed-executors.ts';

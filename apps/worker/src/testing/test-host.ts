@@ -1,0 +1,186 @@
+import { randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { type BuildRequestInput, buildRequest, type LogRecord } from '@kiln/contracts';
+import { type BuildRecord, type Granted, isTerminal, type Trust } from '@kiln/domain';
+import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
+import { type HostState, Leadership, openState, pendingBuild, type State, type StoredBuild } from '@kiln/state';
+import { decisionFor, TestRedis } from '@kiln/state/testing';
+import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest';
+import { type RunningWorker, startWorker } from '../worker.ts';
+import type { WorkerDeps, WorkerOptions } from '../worker-options.ts';
+
+const HOST = 'h1';
+const DIGEST = `sha256:${'0'.repeat(64)}`;
+const LEADER_MS = 600_000;
+/** How long a test waits for a build or host at most. */
+const WAIT = { timeout: 60_000, interval: 5 };
+
+export interface TestBuild {
+  readonly request?: Partial<BuildRequestInput>;
+  readonly repo?: string;
+  readonly secrets?: Readonly<Record<string, string>>;
+  readonly trust?: Trust;
+  readonly granted?: Granted;
+  readonly maxLogBytes?: number;
+  /** The trust class by which the leader assigns it. Default: `trust`. */
+  readonly assignedAs?: Trust;
+}
+
+/** A pool over a real Redis, whose workers all run on host h1, and which assigns builds as the API and the scheduler would. */
+export class TestHost implements AsyncDisposable {
+  readonly state: State;
+  readonly #redisUrl: string;
+  readonly #workers: RunningWorker[] = [];
+
+  private constructor(state: State, redisUrl: string) {
+    this.state = state;
+    this.#redisUrl = redisUrl;
+  }
+
+  static async open(redisUrl: string): Promise<TestHost> {
+    return new TestHost(await openPool(redisUrl, `worker-${randomUUID()}`, 1), redisUrl);
+  }
+
+  /** Opens the same pool with another secret key. */
+  strangersState(): Promise<State> {
+    return openPool(this.#redisUrl, this.state.keys.prefix.slice(1, -2), 2);
+  }
+
+  async start(
+    options: Partial<WorkerOptions>,
+    deps: Pick<WorkerDeps, 'executors'> & Partial<WorkerDeps>,
+  ): Promise<RunningWorker> {
+    const worker = await startWorker(
+      { hostName: HOST, slots: 2, leaseTtlMs: 5_000, syncEveryMs: 200, fenceMarginMs: 1_000, ...options },
+      {
+        ...this.state,
+        identity: { machine: 'm1', incarnation: randomUUID() },
+        openContext: async () => Readable.from(['a tar']),
+        outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),
+        storeArtifact: async () => ({ digest: DIGEST, sizeBytes: 0 }),
+        log: createLogger({ app: 'test', level: 'silent' }),
+        ...deps,
+      },
+    );
+    this.#workers.push(worker);
+    return worker;
+  }
+
+  /** Accepts a build. @param builds the store of the process that accepts it */
+  async accept(
+    { request = {}, repo = 'app', secrets = {}, trust, granted, maxLogBytes }: TestBuild = {},
+    builds: Pick<State['builds'], 'accept'> = this.state.builds,
+  ): Promise<StoredBuild> {
+    const parsed = buildRequest.parse({ source: { type: 'upload', name: 'app', digest: DIGEST }, ...request });
+    const spec = { ...parsed, secrets: Object.keys(secrets) };
+    const { build } = await builds.accept({
+      repo,
+      spec,
+      secrets,
+      maxLogBytes,
+      ...(trust && { trust }),
+      ...(granted && { granted }),
+    });
+    return build;
+  }
+
+  /** Assigns a build to the host, without its job. @returns the outcome, `assigned` or why not */
+  async assign(build: StoredBuild, assignedAs?: Trust): Promise<string> {
+    const { redis, keys, hosts, pending } = this.state;
+    const token = (await new Leadership(redis, keys, 'test', LEADER_MS).hold()) ?? '';
+    const host = await hosts.get(HOST);
+    if (!host) throw new Error('no worker has joined');
+    const chosen = { name: HOST, incarnation: host.incarnation, slots: host.report.slots };
+    const wanted = { ...pendingBuild(build), ...(assignedAs && { trust: assignedAs }) };
+    return (await pending.assign(wanted, chosen, decisionFor(wanted.id, HOST), token)).outcome;
+  }
+
+  /** Accepts a build and assigns it to the host, without its job. @throws Error whose message is the outcome, if it can't be assigned */
+  async assigned(wanted: TestBuild = {}): Promise<string> {
+    const build = await this.accept(wanted);
+    const outcome = await this.assign(build, wanted.assignedAs);
+    if (outcome !== 'assigned') throw new Error(outcome);
+    return build.record.id;
+  }
+
+  /** Accepts a build, assigns it to the host and puts its job into the host's queue. @throws as `assigned` */
+  async deliver(wanted: TestBuild = {}): Promise<string> {
+    const id = await this.assigned(wanted);
+    await this.enqueue(id);
+    return id;
+  }
+
+  async enqueue(id: string): Promise<void> {
+    await this.state.queues.enqueue(HOST, { buildId: id, attempt: 1 });
+  }
+
+  /** Waits until the build is as `seen` wants it. Default: until it has ended. */
+  build(id: string, seen: (record: BuildRecord) => boolean = ({ state }) => isTerminal(state)): Promise<BuildRecord> {
+    return eventually(async () => {
+      const record = (await this.state.builds.get(id))?.record;
+      return record && seen(record) ? record : undefined;
+    });
+  }
+
+  /** Waits until the host is as `seen` wants it. */
+  host(seen: (host: HostState) => boolean = () => true): Promise<HostState> {
+    return eventually(async () => {
+      const host = await this.state.hosts.get(HOST);
+      return host && seen(host) ? host : undefined;
+    });
+  }
+
+  async log(id: string): Promise<LogRecord[]> {
+    const batches = await this.state.logs.read(id, 1, 0, 10_000);
+    return batches.flatMap(({ lines }) => lines.map((line) => JSON.parse(line) as LogRecord));
+  }
+
+  /** Has all workers leave at once. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#workers.splice(0).map((worker) => worker.drain(0)));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await this.state[Symbol.asyncDispose]();
+  }
+}
+
+/** Starts a Redis for the tests of a file, and opens a new pool for each of them. */
+export function useTestHost(): { readonly host: TestHost; readonly redis: TestRedis } {
+  let redis: TestRedis;
+  let host: TestHost;
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+  });
+  afterAll(() => redis[Symbol.asyncDispose]());
+  beforeEach(async () => {
+    host = await TestHost.open(redis.url);
+  });
+  afterEach(async () => {
+    // A test that failed while Redis was down would hang here otherwise, and hide its own reason.
+    await redis.up();
+    await host[Symbol.asyncDispose]();
+  });
+  return {
+    get host() {
+      return host;
+    },
+    get redis() {
+      return redis;
+    },
+  };
+}
+
+/** Waits for a value that isn't undefined. */
+export async function eventually<T>(read: () => Promise<T | undefined> | T | undefined): Promise<T> {
+  return await vi.waitFor(async () => {
+    const value = await read();
+    if (value === undefined) throw new Error('not yet');
+    return value;
+  }, WAIT);
+}
+
+function openPool(redisUrl: string, namespace: string, key: number): Promise<State> {
+  return openState({ redisUrl, namespace, secretKey: Buffer.alloc(32, key), onError: () => {} });
+}

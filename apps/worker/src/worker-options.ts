@@ -1,0 +1,49 @@
+import type { Readable } from 'node:stream';
+import type { HostDisk } from '@kiln/contracts';
+import type { BuildRecord } from '@kiln/domain';
+import type { GitGuard } from '@kiln/git';
+import type { Logger } from '@kiln/runtime';
+import type { AttemptRef, State, WorkerIdentity } from '@kiln/state';
+import type { ExecutorSource } from './engine/executor.ts';
+import type { LeaseTimes } from './session/host-session.ts';
+
+export interface WorkerOptions extends LeaseTimes {
+  readonly hostName: string;
+  readonly slots: number;
+  /** How often the caches are read, besides after each build, ms. Default: `DEFAULT_INVENTORY_EVERY_MS`. */
+  readonly inventoryEveryMs?: number;
+  /** File of the layer ledger; other ledgers are stored beside it. Default: none, ledgers are lost with the process. */
+  readonly ledgerFile?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** How long a domain's builder is kept running without a build, ms. Default: forever. */
+  readonly builderIdleMs?: number;
+  /** How often the cache budget is divided among the isolation domains, ms. */
+  readonly shareEveryMs?: number;
+  /** Whether the worker leaves when an operator's drain is complete. Default: it stays, drained, until the host is uncordoned. */
+  readonly exitWhenDrained?: boolean;
+}
+
+export interface WorkerDeps
+  extends Pick<State, 'redis' | 'keys' | 'builds' | 'buildSecrets' | 'events'>,
+    Partial<Pick<State, 'replication'>> {
+  readonly executors: ExecutorSource;
+  readonly identity: WorkerIdentity;
+  /** Opens an uploaded context by its digest; undefined if it is no longer stored. */
+  openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
+  /** Stores an artifact within the limits in the build's record. */
+  storeArtifact(
+    ref: AttemptRef,
+    content: Readable,
+    record: BuildRecord,
+  ): Promise<{ digest: string; sizeBytes: number }>;
+  /** Keeps git from reaching addresses of the internal network. */
+  readonly outgoing: GitGuard;
+  /** Measures the disk with the worker's data. */
+  disk?(): Promise<HostDisk | undefined>;
+  readonly log: Logger;
+  readonly now?: () => number;
+  /** Called after each report that the pool has accepted. */
+  readonly onReport?: () => void;
+  /** How often the engine is checked, ms. Default: `ENGINE_CHECK_EVERY_MS`. */
+  readonly engineCheckEveryMs?: number;
+}
