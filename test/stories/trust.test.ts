@@ -98,4 +98,4 @@ test('an untrusted build waits for a host that keeps trust classes apart, and sh
     .expectOutput('app#4', 'built\n')
     .step('expect the caches of three domains', expectThreeDomains)
     .run();
-}, 180_000);
+}, 300_000);
