@@ -18,7 +18,13 @@ export async function processesWith(argument: string): Promise<number[]> {
   return found.flat();
 }
 
-/** Kills every process that has `argument` among its arguments. */
+/** Kills every process that has `argument` among its arguments. One may end by itself after it was found. */
 export async function killProcessesWith(argument: string): Promise<void> {
-  for (const pid of await processesWith(argument)) process.kill(pid, 'SIGKILL');
+  for (const pid of await processesWith(argument)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
 }
