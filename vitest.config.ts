@@ -12,7 +12,8 @@ export default defineConfig({
     // The tests build for several teams on one engine.
     env: { KILN_ISOLATION: 'pool' },
     pool: 'forks',
-    maxWorkers: 2,
+    // More than two cores' worth, because engines, leases and time-outs are waited for much of the time.
+    maxWorkers: Number(process.env.KILN_TEST_WORKERS ?? 3),
     sequence: { sequencer: LongestFirst },
     projects: [
       {

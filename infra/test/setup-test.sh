@@ -95,7 +95,7 @@ check 'DOCKER_HOST without an engine: gives the reason' says 'DOCKER_HOST names 
 # --- wrong arguments -----------------------------------------------------------------------------------------------
 run "${clean[@]}" bash "$repo/infra/setup" --wiht browser
 check 'an unknown argument: fails' fails
-check 'an unknown argument: shows the usage' says 'usage: infra/setup'
+check 'an unknown argument: shows the usage' says 'Usage: infra/setup'
 
 # --- everything but the daemon is there ----------------------------------------------------------------------------
 # shellcheck source-path=SCRIPTDIR source=../versions.env

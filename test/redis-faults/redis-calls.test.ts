@@ -9,7 +9,7 @@ const SCRIPTS = [
 
 /** `npm run test:faults` covers every call; this test covers the first of each command and script in each process. */
 test('whichever Redis call fails in a build’s life, and however, the build ends once, its slot is freed, and its log is whole', async () => {
-  const { calls, happened, missed, faults } = await failCalls({ which: 'first', lanes: 4 });
+  const { calls, happened, missed, faults } = await failCalls({ which: 'first', lanes: 8 });
   expect(faults).toEqual([]);
   expect([...calls.values()].flat().map(({ name }) => name)).toEqual(expect.arrayContaining(SCRIPTS));
   // Calls that the leader makes only from time to time may not come in time; the scripts of a build's life must.

@@ -60,10 +60,12 @@ describe('the pool of infra/compose.yaml', { timeout: STORY_TIMEOUT_MS }, () => 
     const seconds = uniqueSeconds();
     const { command, id } = await hang(seconds);
     const stopped = pool.compose('stop', 'worker');
-    await expect.poll(async () => (await client.hosts())[0]?.state, POLL).toBe('draining');
-
     await using further = await pool.furtherMachine(address, { KILN_HOST_NAME: 'further' });
-    await further.compose('up', '--detach', '--wait', '--no-build');
+    const firstState = async () => (await client.hosts()).find(({ name }) => name === 'first')?.state;
+    await Promise.all([
+      expect.poll(firstState, POLL).toBe('draining'),
+      further.compose('up', '--detach', '--wait', '--no-build'),
+    ]);
     expect((await further.compose('ps', '--services')).trim()).toBe('worker');
     const other = await pool.kiln(['build', '--progress', 'plain', '.'], { Dockerfile: quick(uniqueSeconds()) });
     expect(await other.exited, other.lines.join('\n')).toMatchObject({ code: 0 });

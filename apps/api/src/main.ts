@@ -15,10 +15,8 @@ import { accessConfig } from './access/settings.ts';
 import { API_DEFAULTS } from './config.ts';
 import { apiEnv } from './env.ts';
 import { startApi } from './start-api.ts';
+import { storageConfig } from './storage-settings.ts';
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 /** How long closing the connections to Redis may take, ms: while Redis is away they don't end properly. */
 const STATE_CLOSE_LIMIT_MS = 3_000;
 const API_CLOSE_LIMIT_MS = API_DEFAULTS.closeTimeoutMs + 3_000;
@@ -56,13 +54,7 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
         minReplicas: settings.KILN_REDIS_MIN_REPLICAS,
         secretKey: formatSecretKeys(settings.secretKeys),
       },
-      liveLogBytes: settings.KILN_LIVE_LOG_BYTES,
-      ...(settings.KILN_LIVE_LOGS_BYTES > 0 && { liveLogsBytes: settings.KILN_LIVE_LOGS_BYTES }),
-      maxContextBytes: settings.KILN_MAX_CONTEXT_BYTES,
-      logRetentionMs: settings.KILN_LOG_RETENTION_DAYS * DAY_MS,
-      artifactRetentionMs: settings.KILN_ARTIFACT_RETENTION_DAYS * DAY_MS,
-      buildArchiveMs: settings.KILN_BUILD_ARCHIVE_MINUTES * MINUTE_MS,
-      contextRetentionMs: settings.KILN_CONTEXT_RETENTION_HOURS * HOUR_MS,
+      ...storageConfig(settings),
     },
     { ...state, outgoing, blobs: new FsBlobStore(resolve(settings.KILN_BLOB_DIR)), log },
   );

@@ -41,7 +41,7 @@ const OVERVIEW: HelpPage = {
   })),
   footer:
     'Run kiln COMMAND --help for the flags of a command.\n\n' +
-    'Commands talk to the Kiln that --url and --token name, or else KILN_URL and KILN_TOKEN, or else the one that kiln up started on this machine.',
+    'Commands use the server that --url and --token give, or KILN_URL and KILN_TOKEN, or the one that kiln up runs on this machine.',
 };
 
 const helpCommand = localCommand(

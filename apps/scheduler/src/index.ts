@@ -1,3 +1,4 @@
+export { schedulerEnv, schedulingConfig, schedulingEnv } from './env.ts';
 export {
   DEFAULT_SCHEDULER,
   type RunningScheduler,

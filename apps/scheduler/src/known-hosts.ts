@@ -12,7 +12,7 @@ export interface KnownHostsDeps {
   readonly onFound: (buildId: string) => void;
 }
 
-interface ReadOptions {
+export interface ReadOptions {
   /** Whether placement is also given the caches of hosts that it knows already. */
   readonly withCaches: boolean;
 }
@@ -39,10 +39,24 @@ export class KnownHosts {
     for (const name of [...this.byName.keys()]) if (!names.has(name)) this.#gone(name);
   }
 
-  async read(name: string, options: ReadOptions): Promise<void> {
-    const host = await this.#deps.hosts.get(name);
-    if (host) await this.#sync(host, options);
-    else this.#gone(name);
+  /** Reads these hosts again. If one of them fails, the others are still taken in. */
+  async read(names: ReadonlyMap<string, ReadOptions>): Promise<void> {
+    const reading = [...names].map(async ([name, options]) => ({
+      name,
+      options,
+      host: await this.#deps.hosts.get(name),
+    }));
+    const errors: unknown[] = [];
+    for (const one of await Promise.allSettled(reading)) {
+      if (one.status === 'rejected') {
+        errors.push(one.reason);
+        continue;
+      }
+      const { name, options, host } = one.value;
+      if (host) await this.#sync(host, options).catch((error: unknown) => errors.push(error));
+      else this.#gone(name);
+    }
+    if (errors.length > 0) throw errors[0];
   }
 
   /** Records that the build has its slots on the host. */

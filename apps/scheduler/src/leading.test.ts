@@ -1,8 +1,8 @@
 import { consumeAttempts, Leadership, pendingBuild } from '@kiln/state';
 import { decisionFor } from '@kiln/state/testing';
-import { describe, expect, onTestFinished } from 'vitest';
+import { describe, expect, onTestFinished, vi } from 'vitest';
 import { APP_CACHE, learnApp, publishCaches } from './testing/caches.ts';
-import { test, until } from './testing/scheduler-pool.ts';
+import { PATIENCE, test, until } from './testing/scheduler-pool.ts';
 
 describe('a leader', () => {
   test('places a build by what hosts published before it was accepted, even while the leader reads the pool', async ({
@@ -32,6 +32,40 @@ describe('a leader', () => {
       (found) => Boolean(found),
     );
     expect(await pool.placed(id ?? '')).toBe('b');
+  });
+
+  test('reads a host once for all events that arrive while it is busy', async ({ pool }) => {
+    await pool.join('a');
+    const { events, hosts } = pool.state;
+    const read = { first: Promise.withResolvers<void>(), gets: 0 };
+    let heard = 0;
+    using _ = events.subscribe(() => {
+      heard += 1;
+    });
+    const reading = {
+      get: (name: string) => {
+        read.gets += 1;
+        return hosts.get(name);
+      },
+      idle: (name: string, idleMs: number) => hosts.idle(name, idleMs),
+      purgeLost: (name: string) => hosts.purgeLost(name),
+      list: async () => {
+        await read.first.promise;
+        return await hosts.list();
+      },
+    };
+    pool.start('s1', { tickMs: 60_000 }, { hosts: reading });
+    await until(
+      () => pool.state.redis.get(pool.state.keys.leader()),
+      (owner) => owner === 's1',
+    );
+    const before = heard;
+    for (let i = 0; i < 50; i++) await pool.state.hostOperations.cordon('a');
+    await pool.state.hostOperations.uncordon('a');
+    await vi.waitFor(() => expect(heard).toBeGreaterThanOrEqual(before + 51), PATIENCE);
+    read.first.resolve();
+    await pool.reaches(await pool.submit(), 'assigned');
+    expect(read.gets).toBeLessThan(10);
   });
 
   test('gets a slot back at an attempt’s end even if the read of its record failed once', async ({ pool }) => {

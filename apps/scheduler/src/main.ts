@@ -1,39 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { fieldProblems, limitsFile } from '@kiln/contracts';
 import { limitDefaults } from '@kiln/domain';
-import {
-  commonEnv,
-  Pulse,
-  readEnv,
-  readSettingsFile,
-  runApp,
-  secretKeys,
-  serveHealth,
-  settingsOrExit,
-  wholeNumber,
-} from '@kiln/runtime';
+import { Pulse, readEnv, readSettingsFile, runApp, secretKeys, serveHealth, settingsOrExit } from '@kiln/runtime';
 import { Leadership, openState } from '@kiln/state';
 import { z } from 'zod';
-import { DEFAULT_SCHEDULER, startScheduler } from './scheduler.ts';
+import { schedulerEnv, schedulingConfig } from './env.ts';
+import { startScheduler } from './scheduler.ts';
 
-const DAY_MS = 24 * 3_600_000;
 /** Closing the connections in order never finishes while Redis is unreachable. */
 const STATE_CLOSE_LIMIT_MS = 3_000;
 /** Leaves time to finish the current round. */
 const SCHEDULER_CLOSE_LIMIT_MS = 10_000;
 
 const settings = settingsOrExit(() => {
-  const env = readEnv(
-    z.object({
-      ...commonEnv,
-      KILN_LEADER_TTL_MS: wholeNumber(1_000, DEFAULT_SCHEDULER.leaderTtlMs),
-      KILN_TICK_MS: wholeNumber(50, DEFAULT_SCHEDULER.tickMs),
-      KILN_BUILD_RETENTION_DAYS: wholeNumber(1, DEFAULT_SCHEDULER.buildRetentionMs / DAY_MS),
-      KILN_LIMITS_FILE: z.string().optional(),
-      KILN_HEALTH_PORT: wholeNumber(0, 0),
-    }),
-    process.env,
-  );
+  const env = readEnv(z.object(schedulerEnv), process.env);
   const file = env.KILN_LIMITS_FILE;
   const limits = file === undefined ? {} : readSettingsFile('KILN_LIMITS_FILE', file, limitsFile, fieldProblems);
   return { ...env, limits: limitDefaults(limits), secretKeys: secretKeys(env) };
@@ -57,10 +37,8 @@ await runApp('scheduler', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => 
   for (const problem of await state.unfitness()) log.warn({ problem }, 'redis is not fit');
   const scheduler = startScheduler(
     {
-      leaderTtlMs: settings.KILN_LEADER_TTL_MS,
-      tickMs: settings.KILN_TICK_MS,
+      ...schedulingConfig(settings),
       limits: settings.limits,
-      buildRetentionMs: settings.KILN_BUILD_RETENTION_DAYS * DAY_MS,
     },
     {
       ...state,

@@ -13,7 +13,7 @@ import {
   type StoredBuild,
 } from '@kiln/state';
 import { type Allowances, type Exhausted, type Owners, ownersOf } from './allowances.ts';
-import { KnownHosts } from './known-hosts.ts';
+import { KnownHosts, type ReadOptions } from './known-hosts.ts';
 
 export interface PoolViewDeps {
   readonly allowances: Allowances;
@@ -92,16 +92,28 @@ export class PoolView {
     return this.#hosts.readAll({ withCaches: false });
   }
 
-  /** Reads again what an event says has changed. */
-  async apply(event: PoolEvent): Promise<void> {
-    if (event.type === 'limits') return this.#deps.allowances.read();
-    if (event.type === 'host') return this.#hosts.read(event.host, { withCaches: false });
-    if (event.type === 'caches') return this.#hosts.read(event.host, { withCaches: true });
-    if (event.type !== 'build') return;
-    if (event.state === 'queued') await this.#readBuild(event.id);
-    else this.left(event.id);
-    // The build was assigned or has ended, so the host's free slots have changed.
-    if (event.host) await this.#hosts.read(event.host, { withCaches: false });
+  /**
+   * Reads again what events say has changed: each build and host once, however many events are about it, so that a leader that has fallen
+   * behind catches up. Hosts are read after builds, as in `refresh`.
+   */
+  async apply(events: readonly PoolEvent[]): Promise<void> {
+    const builds = new Map<string, { readonly isQueued: boolean }>();
+    const hosts = new Map<string, ReadOptions>();
+    const changed = (name: string, withCaches: boolean) =>
+      hosts.set(name, { withCaches: withCaches || (hosts.get(name)?.withCaches ?? false) });
+    for (const event of events) {
+      if (event.type === 'host' || event.type === 'caches') changed(event.host, event.type === 'caches');
+      if (event.type !== 'build') continue;
+      builds.set(event.id, { isQueued: event.state === 'queued' });
+      // The build was assigned or has ended, so the host's free slots have changed.
+      if (event.host) changed(event.host, false);
+    }
+    if (events.some(({ type }) => type === 'limits')) await this.#deps.allowances.read();
+    for (const [id, { isQueued }] of builds) {
+      if (isQueued) await this.#readBuild(id);
+      else this.left(id);
+    }
+    await this.#hosts.read(hosts);
   }
 
   /** Removes a build that no longer waits. */

@@ -1,3 +1,4 @@
+import type { PoolEvent } from '@kiln/contracts';
 import { type LimitDefaults, limitDefaults } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
@@ -95,7 +96,8 @@ class Scheduler implements RunningScheduler {
   #subscription: Disposable | undefined;
   /** Serializes everything that touches the view. */
   #work: Promise<void> = Promise.resolve();
-  #passDue = false;
+  /** Events that aren't applied yet. */
+  readonly #events: PoolEvent[] = [];
   /** Purging runs beside that: it may take long, and it doesn't touch the view. */
   #purging: Promise<void> | undefined;
   readonly #stop = new AbortController();
@@ -113,10 +115,8 @@ class Scheduler implements RunningScheduler {
   start(): void {
     this.#subscription = this.#deps.events.subscribe((event) => {
       if (this.#token === undefined) return;
-      this.#enqueue(async () => {
-        await this.#view.apply(event);
-        this.#schedulePass();
-      });
+      this.#events.push(event);
+      this.#scheduleEvents();
     });
     this.#enqueue(() => this.#tick());
   }
@@ -149,14 +149,11 @@ class Scheduler implements RunningScheduler {
     }
   }
 
-  /** Runs one pass for several events in a row. */
-  #schedulePass(): void {
-    if (this.#passDue) return;
-    this.#passDue = true;
-    this.#enqueue(() => {
-      this.#passDue = false;
-      return this.#pass();
-    });
+  /** Applies all events that arrive before their turn together, followed by one pass. */
+  #scheduleEvents(): void {
+    if (this.#events.length > 1) return;
+    this.#enqueue(() => this.#view.apply(this.#events.splice(0)));
+    this.#enqueue(() => this.#pass());
   }
 
   async #pass(): Promise<void> {

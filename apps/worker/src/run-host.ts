@@ -6,6 +6,7 @@ import type { HostDisk } from '@kiln/contracts';
 import { type Logger, OutgoingGuard, Pulse, type Shutdown, serveHealth } from '@kiln/runtime';
 import { HostNameTaken, openState } from '@kiln/state';
 import { enterPool } from './join/enter-pool.ts';
+import { reportSettings } from './settings/report-settings.ts';
 import type { WorkerSettings } from './settings/settings.ts';
 import { idleSettings, trustSettings } from './settings/trust-settings.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
@@ -72,10 +73,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
       slots: settings.KILN_SLOTS,
       labels: settings.KILN_LABELS,
       exitWhenDrained: settings.KILN_EXIT_WHEN_DRAINED,
-      leaseTtlMs: settings.KILN_LEASE_TTL_MS,
-      syncEveryMs: settings.KILN_SYNC_EVERY_MS,
-      fenceMarginMs: settings.KILN_FENCE_MARGIN_MS,
-      inventoryEveryMs: settings.KILN_INVENTORY_EVERY_MS,
+      ...reportSettings(settings),
       ledgerFile: join(dataDir, 'layers.json'),
       ...idleSettings(settings),
     },

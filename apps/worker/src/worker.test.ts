@@ -1,31 +1,23 @@
 import { Readable } from 'node:stream';
 import { HostNameTaken } from '@kiln/state';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fixedExecutors } from './testing/fixed-executors.ts';
 import { HeldExecutor } from './testing/held-executor.ts';
-import { TestHost } from './testing/test-host.ts';
+import { type TestHost, useTestHost } from './testing/test-host.ts';
 import type { RunningWorker } from './worker.ts';
 
 const LEASE = { leaseTtlMs: 3_000, syncEveryMs: 200, fenceMarginMs: 1_000 };
 
-let redis: TestRedis;
+const fixture = useTestHost();
 let host: TestHost;
 let executor: HeldExecutor;
 
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
-  host = await TestHost.open(redis.url);
+  host = fixture.host;
   executor = new HeldExecutor();
 });
 afterEach(async () => {
-  // A test that failed while Redis was down would hang here otherwise, and hide its own reason.
-  await redis.up();
   executor.finish();
-  await host[Symbol.asyncDispose]();
 });
 
 function start(machine = 'm1', lease = LEASE): Promise<RunningWorker> {
@@ -126,13 +118,13 @@ describe('while Redis fails', () => {
     await start('m1', lease);
     const id = await host.deliver();
     await executor.starts(1);
-    await redis.down();
+    await fixture.redis.down();
     const leaseEnd = Date.now() + lease.leaseTtlMs;
     await executor.stops();
     expect(executor.stopped).toEqual(['fence']);
     expect(Date.now()).toBeLessThan(leaseEnd);
     expect(executor.fenceUntilMs).toBeLessThan(leaseEnd);
-    await redis.up();
+    await fixture.redis.up();
     // The pool has reclaimed the build after the end of the lease, or the host hands it back with a renewed one. Both requeue it.
     const build = await host.build(id, ({ state }) => state === 'queued');
     expect(build.attempts).toMatchObject([{ end: 'lost', failure: { code: 'infrastructure' } }]);

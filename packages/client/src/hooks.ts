@@ -1,5 +1,6 @@
 import {
   type ConnectionRequest,
+  type ConnectionSecretRotation,
   type ConnectionView,
   connectionList,
   connectionView,
@@ -10,6 +11,7 @@ import {
   messagePage,
   messageView,
   type WebhookRequest,
+  type WebhookSecretRotation,
   type WebhookView,
   webhookList,
   webhookView,
@@ -37,6 +39,16 @@ export class HooksClient {
   /** Creates a connection or replaces the one of the same name. Only this answer contains a webhook secret that Kiln generated. */
   putConnection(name: string, request: ConnectionRequest, { signal }: CallOptions = {}): Promise<ConnectionView> {
     return this.#json(connectionPath(name), connectionView, { method: 'PUT', ...jsonBody(request), signal });
+  }
+
+  /** Rotates the webhook secret. A new one that Kiln made up is in the answer, this once. */
+  rotateConnectionSecret(
+    name: string,
+    rotation: ConnectionSecretRotation = {},
+    { signal }: CallOptions = {},
+  ): Promise<ConnectionView> {
+    const path = `${connectionPath(name)}/rotate-secret`;
+    return this.#json(path, connectionView, { method: 'POST', ...jsonBody(rotation), signal });
   }
 
   removeConnection(name: string, { signal }: CallOptions = {}): Promise<ConnectionView> {
@@ -75,6 +87,16 @@ export class HooksClient {
     return (await this.#json('/v1/webhooks', webhookList, { signal })).webhooks;
   }
 
+  /** Rotates the secret that signs messages. The new one is in the answer, this once. */
+  rotateWebhookSecret(
+    id: string,
+    rotation: WebhookSecretRotation = {},
+    { signal }: CallOptions = {},
+  ): Promise<WebhookView> {
+    const path = `${webhookPath(id)}/rotate-secret`;
+    return this.#json(path, webhookView, { method: 'POST', ...jsonBody(rotation), signal });
+  }
+
   removeWebhook(id: string, { signal }: CallOptions = {}): Promise<WebhookView> {
     return this.#json(webhookPath(id), webhookView, { method: 'DELETE', signal });
   }
@@ -90,7 +112,7 @@ export class HooksClient {
     return (await this.#json(`${webhookPath(webhook)}/messages`, messagePage, { query, signal })).messages;
   }
 
-  /** Schedules a message to be sent again. Doesn't wait for that. */
+  /** Sends a message again, at once; doesn't wait for the outcome. */
   resend(webhook: string, message: string, { signal }: CallOptions = {}): Promise<MessageView> {
     const path = `${webhookPath(webhook)}/messages/${encodeURIComponent(message)}/resend`;
     return this.#json(path, messageView, { method: 'POST', signal });

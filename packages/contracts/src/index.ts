@@ -45,10 +45,12 @@ export {
 export {
   type ConnectedRepository,
   type ConnectionRequest,
+  type ConnectionSecretRotation,
   type ConnectionView,
   connectionList,
   connectionName,
   connectionRequest,
+  connectionSecretRotation,
   connectionView,
   forgeAddresses,
   forgeName,
@@ -73,10 +75,12 @@ export {
   WEBHOOK_EVENTS,
   type WebhookEvent,
   type WebhookRequest,
+  type WebhookSecretRotation,
   type WebhookView,
   webhookId,
   webhookList,
   webhookRequest,
+  webhookSecretRotation,
   webhookView,
 } from './hooks/webhook.ts';
 export {

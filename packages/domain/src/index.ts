@@ -49,7 +49,7 @@ export {
   type Outcome,
   transition,
 } from './build/transition.ts';
-export { type GitComplaint, type GitFault, readGitComplaint } from './git/git-complaint.ts';
+export { classifyGitError, type GitError, type GitFault } from './git/git-error.ts';
 export {
   type ImageReference,
   parseReference,

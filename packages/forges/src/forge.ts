@@ -3,23 +3,23 @@ import type { ForgeConnection, StatusReport, StatusRequest } from './status/repo
 import type { Verification } from './webhook/authentic.ts';
 import type { Headers } from './webhook/headers.ts';
 
-/** What Kiln needs of a git provider. Pure: bytes and values in, values out. */
+/** A git provider. Implementations are pure: bytes and values in, values out. */
 export interface Forge {
   readonly name: ForgeName;
-  /** Types of bodies that it sends. */
+  /** The media types of the bodies that it sends. */
   readonly mediaTypes: readonly string[];
-  /** Whether whoever sent the request knows `secret`. Looks at the raw bytes only; call it before anything else. */
+  /** Checks that the sender knows `secret`, by the raw bytes alone. Call it before anything else. */
   verify(headers: Headers, rawBody: Uint8Array, secret: string, nowMs: number): Verification;
-  /** The id by which the forge names this delivery in all its repeats. */
+  /** The forge's id of this delivery, the same in all its repeats. */
   deliveryId(headers: Headers): string | undefined;
   /** The body as JSON. @throws BadPayload */
   payload(headers: Headers, rawBody: Uint8Array): unknown;
-  /** What happened; one or more, since one push to Bitbucket can move several refs. @throws BadPayload */
+  /** What happened. One push to Bitbucket can move several refs, and so be several events. @throws BadPayload */
   events(headers: Headers, json: unknown): readonly [ForgeEvent, ...ForgeEvent[]];
-  /** Headers that would announce this payload, for one that was saved without them: as an event of this name, else as it looks. */
+  /** The headers that announce a payload that was saved without them. Without `eventName`, guesses the event by the payload's fields. */
   headersFor(json: unknown, eventName?: string): Headers;
   /** The request that reports a status. */
   status(report: StatusReport, connection: ForgeConnection): StatusRequest;
-  /** Whether a refusal only says that the forge has this status already. */
+  /** Whether a refusal means that the forge already has this status. */
   alreadyReported(status: number, body: string): boolean;
 }

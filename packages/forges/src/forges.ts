@@ -11,7 +11,7 @@ export function forge(name: ForgeName): Forge {
   return BY_NAME[name];
 }
 
-/** Whose payload this looks like. Gitea's and GitHub's are of one family; GitHub's alone have node ids. */
+/** Guesses which forge a payload is from. Gitea's look like GitHub's, but only GitHub's have node ids. */
 export function guessForge(json: unknown): ForgeName | undefined {
   if (typeof json !== 'object' || json === null) return undefined;
   const fields: Record<string, unknown> = { ...json };

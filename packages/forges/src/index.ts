@@ -1,10 +1,21 @@
 export { type ConfigProblem, InvalidConfig, parseConfig } from './config/parse-config.ts';
 export { type Explanation, explain, type ImageVerdict } from './explain/explain.ts';
+export { mayPushUntrusted } from './explain/filters.ts';
 export { CONTEXT_PREFIX, type Occasion, occasionOf } from './explain/occasion.ts';
 export type { Forge } from './forge.ts';
 export { forge, guessForge } from './forges.ts';
+export {
+  type GithubApp,
+  type InstallationToken,
+  installationToken,
+  isAppKey,
+  NoInstallationToken,
+  type TokenPurpose,
+} from './github/app-token.ts';
+export { failureReason } from './status/failure-reason.ts';
 export type { ForgeConnection, ReportedState, StatusReport } from './status/report.ts';
+export { retryAfterMs } from './status/retry-after.ts';
 export { type Delivery, reportStatus, type StatusTransport } from './status/send.ts';
-export type { Verification } from './webhook/authentic.ts';
+export { isStandardSecret, type Verification } from './webhook/authentic.ts';
 export type { Headers } from './webhook/headers.ts';
 export { BadPayload } from './webhook/payload.ts';

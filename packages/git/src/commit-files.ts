@@ -74,7 +74,7 @@ export async function openCommit(source: GitSource, limits: GitLimits, signal: A
     cwd: dir,
     env: gitEnvironment({
       ...reached,
-      config: { ...reached.config, ...authorizing(source.url, source.authorization ?? basic(source.credentials)) },
+      config: { ...reached.config, ...authorizing(source.url, authorizationOf(source)) },
     }),
     timeoutMs: limits.timeoutMs,
     maxFileBytes: limits.maxFetchBytes,
@@ -186,6 +186,11 @@ function blobOf(output: Buffer, maxBytes: number): { text: string; isWhole: bool
   return { text: output.subarray(end + 1, end + 1 + bytes).toString(), isWhole: bytes === Number(size) };
 }
 
-function basic(credentials: GitCredentials | undefined): string | undefined {
-  return credentials && `Basic ${Buffer.from(`${credentials.user}:${credentials.token}`).toString('base64')}`;
+/** The Authorization header with which a source is fetched, if any. */
+export function authorizationOf({
+  authorization,
+  credentials,
+}: Pick<GitSource, 'authorization' | 'credentials'>): string | undefined {
+  if (authorization !== undefined || !credentials) return authorization;
+  return `Basic ${Buffer.from(`${credentials.user}:${credentials.token}`).toString('base64')}`;
 }

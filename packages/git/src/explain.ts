@@ -1,4 +1,4 @@
-import { readGitComplaint } from '@kiln/domain';
+import { classifyGitError } from '@kiln/domain';
 import { GitFailed } from './git-failed.ts';
 import type { GitEnd } from './run-git.ts';
 
@@ -15,7 +15,7 @@ export interface GitQuery {
 /** Explains to the user who gave the URL why git failed. */
 export function explain(query: GitQuery, end: Extract<GitEnd, { ok: false }>): GitFailed {
   const { url, ref } = query;
-  const { fault, said = 'git failed without a message' } = readGitComplaint(end.stderr);
+  const { fault, message: gitMessage = 'git failed without a message' } = classifyGitError(end.stderr);
   if (end.why === 'timeout') {
     return new GitFailed('unreachable', `${url} didn’t answer within ${query.timeoutMs / 1000} s`, true);
   }
@@ -24,14 +24,18 @@ export function explain(query: GitQuery, end: Extract<GitEnd, { ok: false }>): G
     case 'git_missing':
       return new GitFailed(fault, 'git isn’t installed on Kiln’s machine, or isn’t in its PATH', false);
     case 'ref_missing':
-      return new GitFailed(fault, `${url} has no ${ref ?? 'such ref'}: ${said}`, true);
+      return new GitFailed(fault, `${url} has no ${ref ?? 'such ref'}: ${gitMessage}`, true);
     case 'auth_refused':
-      return new GitFailed(fault, `${url}: credentials are missing or invalid: ${query.credentials} (${said})`, false);
+      return new GitFailed(
+        fault,
+        `${url}: credentials are missing or invalid: ${query.credentials} (${gitMessage})`,
+        false,
+      );
     case 'redirected':
     case 'repository_missing':
-      return new GitFailed(fault, `${url} can’t be read: ${said}`, false);
+      return new GitFailed(fault, `${url} can’t be read: ${gitMessage}`, false);
     default:
-      return new GitFailed(fault, `${url} can’t be read: ${said}`, true);
+      return new GitFailed(fault, `${url} can’t be read: ${gitMessage}`, true);
   }
 }
 

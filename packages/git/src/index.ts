@@ -1,4 +1,5 @@
-export { type CommitFiles, type GitLimits, type GitSource, openCommit } from './commit-files.ts';
+export { archiveCommit, type CommitArchive } from './archive-commit.ts';
+export { authorizationOf, type CommitFiles, type GitLimits, type GitSource, openCommit } from './commit-files.ts';
 export { GitFailed, type GitFailedFault } from './git-failed.ts';
 export { type GitGuard, reach } from './reach.ts';
 export { resolveRef } from './resolve-ref.ts';

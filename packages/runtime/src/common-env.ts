@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { InvalidEnvironment, wholeNumber } from './env.ts';
 
-/** Settings that every process of a pool has. */
+/** Settings that every process of a pool reads. */
 export const commonEnv = {
   KILN_REDIS_URL: z
     .string('a Redis URL: redis://, rediss://, unix:// or redis+sentinel://')
@@ -33,8 +33,8 @@ export const commonEnv = {
 const KEY_BYTES = 32;
 
 /**
- * The keys that seal secrets, from `KILN_SECRET_KEY` or the file that `KILN_SECRET_KEY_FILE` names. The first seals, all open: a new
- * one is put in front.
+ * Reads the keys for sealing secrets from `KILN_SECRET_KEY`, or from the file that `KILN_SECRET_KEY_FILE` names. The first one seals and
+ * all of them open, so a new key is added at the front.
  * @throws InvalidEnvironment
  */
 export function secretKeys(env: {
@@ -44,7 +44,7 @@ export function secretKeys(env: {
   return parseSecretKeys(valueOrFile('KILN_SECRET_KEY', env.KILN_SECRET_KEY, env.KILN_SECRET_KEY_FILE));
 }
 
-/** Keys in base64, with commas or line ends between; lines that begin with # don't count. @throws InvalidEnvironment */
+/** Parses keys in base64, separated by commas or line ends. Lines that begin with # are ignored. @throws InvalidEnvironment */
 export function parseSecretKeys(text: string, name = 'KILN_SECRET_KEY'): Buffer[] {
   const keys = text
     .split('\n')
@@ -61,13 +61,14 @@ export function parseSecretKeys(text: string, name = 'KILN_SECRET_KEY'): Buffer[
   );
 }
 
-/** The text from which `parseSecretKeys` makes these keys. */
+/** Formats keys for `parseSecretKeys`. */
 export function formatSecretKeys(keys: readonly Buffer[]): string {
   return keys.map((key) => key.toString('base64')).join(',');
 }
 
 /**
- * A secret setting: the variable itself, or the content of the file that `<variable>_FILE` names. `nameOf` as in `readEnv`.
+ * Reads a secret setting: the value of the variable, or the content of the file that `<variable>_FILE` names.
+ * @param nameOf as for `readEnv`
  * @throws InvalidEnvironment
  */
 export function valueOrFile(

@@ -10,7 +10,7 @@ const schema = z.object({ ...commonEnv, KILN_SLOTS: wholeNumber(1, 2) });
 const KEY = Buffer.alloc(32, 7).toString('base64');
 
 describe('readEnv', () => {
-  test('takes what is set, fills in the rest, and counts an empty variable as absent', () => {
+  test('uses defaults for absent variables, and counts empty ones as absent', () => {
     expect(readEnv(schema, { KILN_REDIS_URL: 'redis://x', KILN_SLOTS: '', KILN_LOG_LEVEL: 'warn' })).toMatchObject({
       KILN_REDIS_URL: 'redis://x',
       KILN_SLOTS: 2,
@@ -23,12 +23,12 @@ describe('readEnv', () => {
     [{ KILN_REDIS_URL: 'r', KILN_SLOTS: '0' }, 'KILN_SLOTS: got "0", expected a whole number of at least 1'],
     [{ KILN_REDIS_URL: 'r', KILN_SLOTS: 'many' }, 'KILN_SLOTS: got "many", expected a whole number'],
     [{}, 'KILN_REDIS_URL: got nothing, expected a Redis URL'],
-  ])('names the variable, what it holds and what it should: %o', (env, words) => {
+  ])('refuses %o with the variable, what was got and what was expected', (env, words) => {
     expect(() => readEnv(schema, env)).toThrow(InvalidEnvironment);
     expect(() => readEnv(schema, env)).toThrow(words);
   });
 
-  test('doesn’t show what is secret', () => {
+  test('doesn’t show secret values', () => {
     const strict = z.object({ KILN_TOKEN: z.string().max(3, 'at most 3 characters') });
     expect(() => readEnv(strict, { KILN_TOKEN: 'hunter2' })).toThrow(/not shown/);
     expect(() => readEnv(strict, { KILN_TOKEN: 'hunter2' })).not.toThrow(/hunter2/);
@@ -36,7 +36,7 @@ describe('readEnv', () => {
 });
 
 describe('secrets from the environment', () => {
-  test('a key of 32 bytes in base64, given or in a file', async () => {
+  test('a key of 32 bytes in base64 is read from its variable or from a file', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'kiln-env-'));
     await writeFile(join(dir, 'key'), `${KEY}\n`);
     expect(secretKeys({ KILN_SECRET_KEY: KEY })).toEqual([Buffer.alloc(32, 7)]);
@@ -54,7 +54,7 @@ describe('secrets from the environment', () => {
     expect(() => secretKeys(env)).toThrow(words);
   });
 
-  test('several keys, the newest first, as a list or as lines with remarks', () => {
+  test('several keys are read from a list, or from lines with comments, in their order', () => {
     const keys = [Buffer.alloc(32, 9), Buffer.alloc(32, 7)];
     const [newer, older] = keys.map((key) => key.toString('base64'));
     expect(parseSecretKeys(`${newer}, ${older}`)).toEqual(keys);
@@ -63,7 +63,7 @@ describe('secrets from the environment', () => {
     expect(() => parseSecretKeys(`${newer},short`)).toThrow('got 3 bytes for key 2, expected 32');
   });
 
-  test('valueOrFile prefers neither', () => {
+  test('valueOrFile returns a value that is given', () => {
     expect(valueOrFile('X', 'v', undefined)).toBe('v');
   });
 });

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 
-/** Environment variables that don't hold what they should; the message names each, what it holds and what it should. */
+/** Environment variables that aren't valid. The message names each, what was got and what was expected. */
 export class InvalidEnvironment extends Error {
   readonly code = 'invalid_environment';
 }
 
 /**
- * Reads settings from `env` by a schema whose keys are the variables' names. Called once, in an app's `main.ts`.
- * An empty variable counts as absent. Values of variables that look secret are not shown. `nameOf`: how a variable is called to the
- * person who made the setting, where that was by a flag.
+ * Reads settings from `env` by a schema whose keys are the variables' names. Called once, in an app's `main.ts`. An empty variable counts
+ * as absent. Values of variables that look secret are not shown.
+ * @param nameOf names a variable in messages, for settings that can also be given as flags
  * @throws InvalidEnvironment
  */
 export function readEnv<T extends z.ZodType>(
@@ -23,7 +23,7 @@ export function readEnv<T extends z.ZodType>(
     const name = issue.path.join('.');
     return `  ${nameOf(name)}: got ${shown(name, given[name])}, expected ${issue.message.replace(/^Invalid input: expected /, '')}`;
   });
-  throw new InvalidEnvironment(`Settings are not usable:\n${lines.join('\n')}`);
+  throw new InvalidEnvironment(`Invalid settings:\n${lines.join('\n')}`);
 }
 
 function shown(name: string, value: string | undefined): string {
@@ -31,7 +31,7 @@ function shown(name: string, value: string | undefined): string {
   return /TOKEN|SECRET|KEY|PASSWORD|REDIS_URL/.test(name) ? 'a value that is not shown' : JSON.stringify(value);
 }
 
-/** A whole number of at least `min`, in the unit that the variable's name ends with. */
+/** A whole number of at least `min`, in the unit at the end of the variable's name. */
 export const wholeNumber = (min: number, fallback: number) =>
   z
     .string()

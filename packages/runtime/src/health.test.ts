@@ -15,7 +15,7 @@ test('a pulse is alive from its first beat until the limit after its last', () =
   expect(pulse.alive).toBe(true);
 });
 
-test('/readyz follows the pulse and says why; /healthz is about the process alone', async () => {
+test('/readyz reports the pulse, and /healthz that the process is alive', async () => {
   let now = 0;
   const pulse = new Pulse(1_000, () => now);
   await using server = await serveHealth(0, pulse);
@@ -33,7 +33,7 @@ test('/readyz follows the pulse and says why; /healthz is about the process alon
   expect(await get('/')).toMatch(/^404/);
 });
 
-test('a port that another has is told', async () => {
+test('a port in use is reported as an error', async () => {
   await using first = await serveHealth(0, new Pulse(1));
   await expect(serveHealth(first.port, new Pulse(1))).rejects.toThrow(/EADDRINUSE/);
 });

@@ -5,11 +5,11 @@ export type { Logger } from 'pino';
 export interface LoggerOptions {
   readonly app: string;
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
-  /** Default: standard error, so that standard output stays free for what a command prints. */
+  /** Default: standard error, so that standard output is free for the output of commands. */
   readonly destination?: DestinationStream;
 }
 
-/** Fields that must not get into a log, wherever they stand. */
+/** Fields whose values must not get into a log. */
 const REDACTED = [
   'token',
   'authorization',
@@ -20,7 +20,7 @@ const REDACTED = [
   'req.headers.authorization',
 ];
 
-/** A process's logger. Scope it once with `child({ hostId })`; messages are constant events, the data are fields. */
+/** Creates a process's logger. Scope it once with `child({ hostId })`; messages are constant events, data go into fields. */
 export function createLogger({ app, level, destination }: LoggerOptions): Logger {
   return pino(
     {

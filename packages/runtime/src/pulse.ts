@@ -1,16 +1,16 @@
-/** A loop's sign of life: it is alive while its last success is no older than `limitMs`, and not before the first one. */
+/** Tells whether a loop is alive: its last success is at most `limitMs` old. Before the first success it isn't. */
 export class Pulse {
   readonly limitMs: number;
   readonly #now: () => number;
   #lastAt: number | undefined;
 
-  /** @param now a clock in ms that never goes back */
+  /** @param now a monotonic clock, ms */
   constructor(limitMs: number, now: () => number = () => performance.now()) {
     this.limitMs = limitMs;
     this.#now = now;
   }
 
-  /** Called by the loop after each round that did what it should. */
+  /** Records a success of the loop. */
   beat(): void {
     this.#lastAt = this.#now();
   }

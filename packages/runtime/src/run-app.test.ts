@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { expect, onTestFinished, test } from 'vitest';
 
-/** An app in a process of its own, whose `start` is these lines of JavaScript; resolves once it has written `begun`. */
+/** Starts an app in a process of its own, with these lines of JavaScript as `start`. Resolves when it has written `begun`. */
 async function begin(start: string) {
   const runtime = new URL('./index.ts', import.meta.url).href;
   const program = `import { runApp } from ${JSON.stringify(runtime)};
@@ -20,7 +20,7 @@ async function begin(start: string) {
   return { child, lines, ended: once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string) };
 }
 
-test('a signal ends a running app in order, with 0', async () => {
+test('a signal makes a running app release everything and exit with 0', async () => {
   const app = await begin(`const held = setInterval(() => {}, 1000);
     shutdown.add('held', () => { clearInterval(held); console.log('released'); });
     console.log('begun');
@@ -30,7 +30,7 @@ test('a signal ends a running app in order, with 0', async () => {
   expect(app.lines).toEqual(['begun', 'released']);
 });
 
-test('a signal ends an app that is still starting, and releases what it had', async () => {
+test('a signal makes a starting app release what it has and exit with 0', async () => {
   const app = await begin(
     `shutdown.add('x', () => console.log('released')); console.log('begun'); await forever(); return {};`,
   );
@@ -39,7 +39,7 @@ test('a signal ends an app that is still starting, and releases what it had', as
   expect(app.lines).toEqual(['begun', 'released']);
 });
 
-test('what can’t be released holds nothing up: the app ends with 1', async () => {
+test('an app whose release hangs exits with 1 after its time limit', async () => {
   const app = await begin(
     `shutdown.add('x', () => console.log('released'));
     setInterval(() => {}, 1000);
@@ -52,7 +52,7 @@ test('what can’t be released holds nothing up: the app ends with 1', async () 
   expect(app.lines).toEqual(['begun', 'released']);
 });
 
-test('an app that can’t go on ends with 1', async () => {
+test('an app that fails exits with 1', async () => {
   const app = await begin(`console.log('begun'); return { failed: Promise.reject(new Error('no more')) };`);
   expect(await app.ended).toBe(1);
 });

@@ -8,9 +8,9 @@ export interface AppContext {
 }
 
 /**
- * The frame of an app's `main.ts`: starts it, waits for SIGINT or SIGTERM, for `done` (the app has nothing left to do, and says
- * why) or for `failed`, releases everything, and ends the process with 0, or with 1 and the reason. A wrong environment is told in
- * plain words. A signal is heard while the app still starts, too: a Redis that is away can hold that up for ever.
+ * Runs an app from its `main.ts`: starts it, waits for SIGINT or SIGTERM, for `done` (with the reason why the app has nothing left to do) or
+ * for `failed`, releases everything, and exits with 0, or with 1 after a failure. Signals also work while the app is starting, because an
+ * unreachable Redis can delay that forever.
  */
 export async function runApp(
   app: string,
@@ -41,11 +41,11 @@ export async function runApp(
     log.error({ err: error, step }, 'shutdown step failed');
   });
   process.exitCode = released ? exitCode : 1;
-  // What is still starting, or could not be released, would hold the process.
+  // Something that is still starting, or couldn't be released, would keep the process alive.
   if (!started || !released) process.exit();
 }
 
-/** Runs `read`, which takes the settings from the environment; a wrong one ends the process with 2 and its words. */
+/** Runs `read`, which reads the settings. If one isn't valid, prints the message and exits with 2. */
 export function settingsOrExit<T>(read: () => T): T {
   try {
     return read();

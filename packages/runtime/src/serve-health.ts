@@ -8,16 +8,16 @@ export interface HealthServer extends AsyncDisposable {
 }
 
 /**
- * Answers on the loopback address alone, for a container's or a service manager's checks: `/healthz` with 200 while the
- * process lives, `/readyz` with 200 while `pulse` is alive and 503 while it isn't. To restart a process for the second
- * would only make a Redis that is away worse.
- * @param port 0 takes any free one
+ * Serves health checks on the loopback address, for containers and service managers. `/healthz` answers 200 while the process is alive,
+ * `/readyz` 200 while `pulse` is alive and 503 while it isn't. Don't restart a process that isn't ready: while Redis is unreachable that
+ * would only add load.
+ * @param port 0 for any free one
  */
 export async function serveHealth(port: number, pulse: Pulse): Promise<HealthServer> {
   const server = createServer((request, response) => {
     if (request.url === '/healthz') answer(response, 200, 'alive');
     else if (request.url === '/readyz') answer(response, pulse.alive ? 200 : 503, words(pulse));
-    else answer(response, 404, 'there are /healthz and /readyz');
+    else answer(response, 404, 'no such path: use /healthz or /readyz');
   });
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');

@@ -3,7 +3,7 @@ import { parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { InvalidEnvironment } from './env.ts';
 
-/** One thing wrong with a file. */
+/** A field of a file that isn't valid. */
 interface FieldFault {
   readonly field: string;
   readonly got: string;
@@ -11,9 +11,9 @@ interface FieldFault {
 }
 
 /**
- * Reads the file of settings, YAML or JSON, that `variable` names. `faultsOf` says what is wrong with it; what a field whose name has
- * `secret` in it holds is not shown.
- * @throws InvalidEnvironment naming each field, what it holds and what was expected
+ * Reads the settings file, YAML or JSON, that `variable` names. Values of fields with `secret` in their name are not shown.
+ * @param faultsOf explains the schema's error, field by field
+ * @throws InvalidEnvironment with each invalid field, what was got and what was expected
  */
 export function readSettingsFile<S extends z.ZodType>(
   variable: string,
@@ -23,7 +23,7 @@ export function readSettingsFile<S extends z.ZodType>(
 ): z.output<S> {
   const document = parseDocument(settingsText(variable, path));
   const [fault] = document.errors;
-  if (fault) throw new InvalidEnvironment(`${variable}: ${path} is no YAML or JSON: ${fault.message}`);
+  if (fault) throw new InvalidEnvironment(`${variable}: ${path} is not valid YAML or JSON: ${fault.message}`);
   const value: unknown = document.toJS();
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
@@ -31,10 +31,10 @@ export function readSettingsFile<S extends z.ZodType>(
     ({ field, got, expected }) =>
       `  ${field}: got ${/secret/i.test(field) ? 'a value that is not shown' : got}, expected ${expected}`,
   );
-  throw new InvalidEnvironment(`${variable}: ${path} is not usable:\n${lines.join('\n')}`);
+  throw new InvalidEnvironment(`${variable}: ${path} is not valid:\n${lines.join('\n')}`);
 }
 
-/** The text of a file that the setting `name` names. @throws InvalidEnvironment */
+/** Reads the file that the setting `name` names. @throws InvalidEnvironment */
 export function settingsText(name: string, path: string): string {
   try {
     return readFileSync(path, 'utf8');

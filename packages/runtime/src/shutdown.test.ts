@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { onStopSignal, Shutdown } from './shutdown.ts';
 
-test('releases in reverse order, once, and goes on after a failing step', async () => {
+test('everything is released once, in reverse order, even if a step fails', async () => {
   const order: string[] = [];
   const errors: string[] = [];
   const shutdown = new Shutdown();
@@ -16,7 +16,7 @@ test('releases in reverse order, once, and goes on after a failing step', async 
   expect(errors).toEqual(['broken']);
 });
 
-test('what can’t be released in time is said, and the rest is still released', async () => {
+test('a step that takes too long is reported, and the others still run', async () => {
   const order: string[] = [];
   const shutdown = new Shutdown();
   shutdown.add('first', () => void order.push('first'));
@@ -25,7 +25,7 @@ test('what can’t be released in time is said, and the rest is still released',
   expect(order).toEqual(['stuck: not released within 10 ms', 'first']);
 });
 
-test('a stop signal is heard, and no longer listened to afterwards', async () => {
+test('a stop signal is received, and signals are ignored after disposal', async () => {
   const before = process.listenerCount('SIGTERM');
   {
     using stop = onStopSignal();

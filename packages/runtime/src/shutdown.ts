@@ -4,20 +4,20 @@ interface Step {
   readonly limitMs: number | undefined;
 }
 
-/** What a process holds, released in the reverse order of acquisition. */
+/** Releases the resources of a process, in the reverse order of acquisition. */
 export class Shutdown {
   readonly #steps: Step[] = [];
   #running: Promise<void> | undefined;
 
   /**
-   * Has `release` called at the end; the last registered is the first released.
-   * @param limitMs when it takes longer (what it needs may be away for good) that is an error, and the next has its turn
+   * Registers `release` for the end; the last one registered runs first.
+   * @param limitMs if it takes longer, because something that it needs is unreachable, that is an error, and the next one runs
    */
   add(name: string, release: () => PromiseLike<void> | void, limitMs?: number): void {
     this.#steps.push({ name, release, limitMs });
   }
 
-  /** Releases everything once, even when asked twice; one failing step doesn't keep the others from running. */
+  /** Releases everything once, even if called twice. If a step fails, the others still run. */
   run(onError: (step: string, error: unknown) => void): Promise<void> {
     this.#running ??= this.#release(onError);
     return this.#running;
@@ -52,7 +52,7 @@ export interface StopSignal {
 
 const EXIT_CODE = { SIGINT: 130, SIGTERM: 143 } as const;
 
-/** Listens for the signals that ask a process to stop. */
+/** Listens for signals that ask the process to stop. */
 export function onStopSignal(): StopSignal {
   let asked = false;
   let resolve: (signal: NodeJS.Signals) => void = () => {};

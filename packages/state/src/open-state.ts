@@ -42,24 +42,24 @@ export interface StateOptions {
   readonly redisUrl: string;
   /** Keeps several pools apart on one Redis. */
   readonly namespace: string;
-  /** 32 bytes; the same for every process of the pool. Where several are given the first one seals, and all open. */
+  /** 32 bytes, the same for every process of the pool. Of several, the first one seals and all of them open. */
   readonly secretKey: Buffer | readonly Buffer[];
   readonly secretTtlMs?: number;
-  /** Replicas that must have what is acknowledged: acceptances, cancels, leases, starts and ends of attempts. Default 0. */
+  /** Number of replicas that must have acceptances, cancels, leases, and starts and ends of attempts before they are acknowledged. Default: 0. */
   readonly minReplicas?: number;
-  /** How long replicas may take for that, ms. */
+  /** How long replicas may take, ms. */
   readonly replicaTimeoutMs?: number;
-  /** Called for connection trouble; the connection heals itself. */
+  /** Called with connection errors; connections recover by themselves. */
   onError(error: Error): void;
   readonly now?: () => number;
 }
 
-/** Everything of the pool that lies in Redis, over one connection and those that block for it. */
+/** Everything that the pool stores in Redis, over one connection and others for blocking commands. */
 export interface State extends AsyncDisposable {
   readonly redis: Redis;
   readonly keys: Keys;
   readonly replication: Replication;
-  /** Seals by the pool's first key. */
+  /** Seals with the pool's first key. */
   readonly sealer: Sealer;
   readonly builds: BuildStore;
   readonly history: HistoryStore;
@@ -89,16 +89,16 @@ export interface State extends AsyncDisposable {
   readonly reports: ReportStore;
   readonly webhooks: WebhookStore;
   readonly hookQueues: HookQueues;
-  /** See `consumeEvents` in event-group.ts. */
+  /** Consumes events as one process of a group, see event-group.ts. */
   consumeEvents(options: EventGroupOptions, handle: (event: PoolEvent) => Promise<void>): AsyncDisposable;
   readonly events: PoolEvents;
-  /** The master's replicas, and what a failover could lose by the present settings. */
+  /** Reads the master's replicas, and what a failover could lose with the present settings. */
   replicas(): Promise<ReplicaState>;
-  /** Settings of this Redis that would lose builds, each as a sentence; empty where it is fit. */
+  /** Returns settings of this Redis that would lose builds, each as a sentence. */
   unfitness(): Promise<string[]>;
 }
 
-/** Connects, waits until Redis answers, and begins to read the pool's events. */
+/** Connects, waits until Redis answers, and starts reading the pool's events. */
 export async function openState(options: StateOptions): Promise<State> {
   const { namespace, secretKey, onError, now = Date.now } = options;
   const redis = connectRedis(options.redisUrl, onError);
@@ -165,10 +165,10 @@ export async function openState(options: StateOptions): Promise<State> {
   };
 }
 
-/** The first version whose scripts say whether they may run when it is full. */
+/** The first version in which scripts declare whether they run while Redis is full. */
 const LEAST_REDIS = 7;
 
-/** Where CONFIG is forbidden, as with hosted Redis, nothing can be said. */
+/** Checks Redis' settings, as far as CONFIG isn't forbidden, as it is with hosted Redis. */
 async function unfitness(redis: Redis): Promise<string[]> {
   const setting = async (name: string) => {
     const answer = (await redis.config('GET', name).catch(() => [])) as string[];

@@ -36,6 +36,9 @@ interface Counts {
 }
 
 const PAGE = 200;
+/** `previousSealed`: a webhook's secret before its last rotation. */
+const SEALED_FIELDS = ['sealed', 'previousSealed'] as const;
+type SealedDoc = { readonly [name in (typeof SEALED_FIELDS)[number]]?: string };
 
 /**
  * Reseals with the first key what is sealed with another one. Several processes may do so at once, even with different first keys: a
@@ -108,7 +111,7 @@ export class Resealer {
     }
   }
 
-  /** Reseals the documents of a hash, whose sealed part is in their field `sealed`. */
+  /** Reseals the sealed fields of documents in a hash, one after another. */
   async #resealDocs(
     key: string,
     contextOf: (field: string) => string,
@@ -116,11 +119,17 @@ export class Resealer {
     isThorough: boolean,
   ): Promise<void> {
     for (const [field, doc] of Object.entries(await this.#redis.hgetall(key))) {
-      const parsed = JSON.parse(doc) as { sealed?: string };
-      if (!parsed.sealed) continue;
-      await this.#reseal(parsed.sealed, contextOf(field), counts, isThorough, (sealed) =>
-        runScript(this.#redis, 'reseal-doc', [key], [field, doc, JSON.stringify({ ...parsed, sealed })]),
-      );
+      let current = doc;
+      for (const name of SEALED_FIELDS) {
+        const sealed = (JSON.parse(doc) as SealedDoc)[name];
+        if (!sealed) continue;
+        await this.#reseal(sealed, contextOf(field), counts, isThorough, async (resealed) => {
+          const next = JSON.stringify({ ...(JSON.parse(current) as SealedDoc), [name]: resealed });
+          const replaced = await runScript(this.#redis, 'reseal-doc', [key], [field, current, next]);
+          if (Number(replaced) === 1) current = next;
+          return replaced;
+        });
+      }
     }
   }
 

@@ -2,39 +2,39 @@ import type { BuildSpec, HostInventory, HostReport } from '@kiln/contracts';
 import type { BuildRecord, BuildState, Granted, HostCache, PlacementDecision, Trust } from '@kiln/domain';
 import type { HostOrders } from './hosts/desired.ts';
 
-/** A build as it is stored: its life and its request. */
+/** A stored build: its record and its request. */
 export interface StoredBuild {
   readonly record: BuildRecord;
   readonly spec: BuildSpec;
-  /** Of an ended build that has moved to the blob store. */
+  /** Set if the build was archived in the blob store. */
   readonly archived?: ArchivedBuild;
 }
 
-/** Where a build's document lies: a gzip member of a blob. */
+/** The place of a build's document: a gzip member of a blob. */
 export interface HistoryPlace {
   /** Key of the blob. */
   readonly blob: string;
-  /** First byte, and how many there are. */
+  /** First byte and length. */
   readonly start: number;
   readonly bytes: number;
 }
 
 export interface ArchivedBuild extends HistoryPlace {
-  /** Record and request are here without their long parts: the document has them whole. */
+  /** Whether record and request lack their long parts here, which the document contains. */
   readonly isCut: boolean;
 }
 
 /**
- * Who chooses idempotency keys: callers of the API, or Kiln itself for schedules and webhooks. Each has a space of its own, so
- * that no caller can name the key of a scheduled run or of a webhook's build.
+ * Who chooses an idempotency key: callers of the API, or Kiln itself for schedules and webhooks. The spaces are separate, so that no caller
+ * can use the key of a scheduled run or of a webhook's build.
  */
 export type KeySpace = 'request' | 'schedule' | 'hook';
 
-/** A key repeats a build only within its space, team and trust class. */
+/** An idempotency key, which is only repeated within its space, team and trust class. */
 export interface Idempotency {
   readonly space: KeySpace;
   readonly key: string;
-  /** What the request was, so that a key used for another request is refused. */
+  /** Identifies the request, so that reusing the key for another one is refused. */
   readonly fingerprint: string;
 }
 
@@ -46,16 +46,16 @@ export interface NewBuild {
   readonly retryOf?: string;
   /** Default: trusted. */
   readonly trust?: Trust;
-  /** Principal whose own limits hold for it, too, beside its team's. */
+  /** Principal whose limits apply beside those of the team. */
   readonly submitter?: string | undefined;
-  /** Most builds that may wait, this one included; absent: any number. */
+  /** Limits on waiting builds, including this one; absent: none. */
   readonly maxQueued?: { readonly team?: number | undefined; readonly token?: number | undefined };
-  /** Most bytes of an attempt's log. */
+  /** Limit on an attempt's log, bytes. */
   readonly maxLogBytes?: number | undefined;
-  /** Most bytes of its artifact, and of all that its team has stored. */
+  /** Limits on its artifact, and on everything that its team stores, bytes. */
   readonly maxArtifactBytes?: number | undefined;
   readonly maxStoredBytes?: number | undefined;
-  /** What rules let it have though it is untrusted; without, nothing. */
+  /** What rules grant it although it is untrusted. Default: nothing. */
   readonly granted?: Granted;
   readonly idempotency?: Idempotency;
 }
@@ -67,45 +67,45 @@ export interface BuildFilter {
 }
 
 export interface BuildPageRequest {
-  /** At most so many builds. */
+  /** Most builds on the page. */
   readonly limit: number;
-  /** Id of the last build of the page before. */
+  /** Id of the last build on the previous page. */
   readonly cursor?: string | undefined;
 }
 
 export interface HostState {
-  /** What counts: the worker's report, with the operators' slots and labels over it. */
+  /** The worker's report, overridden by the operator's slots and labels. */
   readonly report: HostReport;
-  /** The worker's own. */
+  /** The worker's own slots and labels. */
   readonly reported: Pick<HostReport, 'slots' | 'labels'>;
   readonly orders: HostOrders;
   readonly machine: string;
   readonly incarnation: string;
-  /** Also while it drains. */
+  /** Also true while it drains. */
   readonly cordoned: boolean;
-  /** By an operator's order; `report.accepting` tells whether its worker is about to leave. */
+  /** Whether an operator drains it; `report.accepting` says whether its worker is about to leave. */
   readonly draining: boolean;
-  /** Whether its lease holds. */
+  /** Whether its worker has a lease. */
   readonly alive: boolean;
-  /** The one isolation domain that it serves, by its report, or by the builds that it was given before it could say so. */
+  /** The isolation domain that it serves, by its report, or by the builds assigned to it before it could report one. */
   readonly serves?: string;
-  /** Whether its worker ended in order: it is kept for its settings' sake. */
+  /** Whether its worker left in order; it is listed because of its settings. */
   readonly left: boolean;
   /** ms since the epoch. */
   readonly lastSeenAt: number;
-  /** Redis' server process that took its last report. */
+  /** The Redis server process that took its last report. */
   readonly serverRun?: string;
-  /** How long its reports keep the lease, ms. */
+  /** How long a report renews the lease for, ms. */
   readonly leaseTtlMs?: number;
-  /** Builds of which it runs an attempt that isn't its own by the records: it stops them, and until then nobody else may begin. */
+  /** Builds of which it runs an attempt that it doesn't hold. It is about to stop them; until then they aren't assigned. */
   readonly stale?: readonly string[];
   readonly held: readonly { readonly buildId: string; readonly attempt: number; readonly weight: number }[];
   /**
-   * What the host holds, by cache key; a repo that is cold there is missing. Stays current: what this process learns of repos'
-   * usage when it reads any host shows here too.
+   * The host's caches, by cache key; repos that are cold there are missing. The map stays current: usages that this process reads later
+   * show here too.
    */
   readonly caches: ReadonlyMap<string, HostCache>;
-  /** As published last; absent before the first time. */
+  /** The inventory published last, if any. */
   readonly inventory?: PublishedInventory;
 }
 
@@ -114,12 +114,12 @@ export interface PublishedInventory extends HostInventory {
   readonly readAt: number;
 }
 
-/** A decision as it was carried out, or as it left the build waiting. */
+/** A decision that assigned a build, or left it waiting. */
 export interface StoredDecision extends Omit<PlacementDecision, 'build'> {
   readonly attempt: number;
 }
 
-/** A batch of records out of a live log. `lines[i]` is the record of seq `firstSeq + i`, as stored: JSON without its id. */
+/** A batch of records from a live log. `lines[i]` is record `firstSeq + i` as stored: JSON without its id. */
 export interface LogBatch {
   readonly firstSeq: number;
   readonly lines: readonly string[];

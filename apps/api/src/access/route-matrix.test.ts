@@ -76,9 +76,11 @@ const MATRIX: Readonly<Record<OperationId, Row>> = {
   listConnections: row('200', {}),
   getConnection: row('200', {}),
   putConnection: trustedOnly('200', {}),
+  rotateConnectionSecret: trustedOnly('200', {}),
   deleteConnection: trustedOnly('200', {}),
   createWebhook: trustedOnly('201', { write: '201', other: REFUSED, all: '201' }),
   listWebhooks: row('200', { read: '200', other: '200', all: '200' }),
+  rotateWebhookSecret: trustedOnly('200', { write: '200', other: '404 webhook_not_found', all: '200' }),
   deleteWebhook: trustedOnly('200', { write: '200', other: '404 webhook_not_found', all: '200' }),
   listMessages: row('200', { read: '200', other: '404 webhook_not_found', all: '200' }),
   resendMessage: trustedOnly('404 message_not_found', {

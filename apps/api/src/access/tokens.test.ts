@@ -2,6 +2,7 @@ import { request as httpRequest } from 'node:http';
 import { createdToken, tokenList } from '@kiln/contracts';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { apiForFile, redisForFile } from '../testing/for-file.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { problemIn } from '../testing/problem-in.ts';
 import { TestApi } from '../testing/test-api.ts';
 
@@ -35,7 +36,7 @@ describe('tokens', () => {
       expect(text).not.toContain(token);
       return tokenList.parse(JSON.parse(text)).tokens.find(({ id }) => id === created.id);
     };
-    await expect.poll(async () => (await listed())?.lastUsedAt).toBeDefined();
+    await expect.poll(async () => (await listed())?.lastUsedAt, PATIENT).toBeDefined();
     const revoked = await api.fetch(`/v1/tokens/${created.id}`, { method: 'DELETE' });
     expect(await revoked.json()).toMatchObject(created);
     expect(await problemIn(await api.fetch('/v1/whoami', { headers }))).toMatchObject({ code: 'unauthorized' });

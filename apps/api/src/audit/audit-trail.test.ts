@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
+import { PATIENT } from '../testing/patient.ts';
 import { AuditTrail } from './audit-trail.ts';
 
 const ALL = { action: 'createToken', isAlways: true };
@@ -45,7 +46,7 @@ test('an answer ends only after its entry is written', async () => {
     answered = true;
     return response;
   });
-  await expect.poll(() => server.entries.length).toBe(1);
+  await expect.poll(() => server.entries.length, PATIENT).toBe(1);
   // If it had been sent, it would have arrived before the answer to a later request.
   for (let i = 0; i < 3; i += 1) await (await fetch(`${server.url}/other`)).text();
   expect(answered).toBe(false);

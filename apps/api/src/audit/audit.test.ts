@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type AuditEntry, auditEntry, changesState, type OperationId, ROUTES, type RouteDoc } from '@kiln/contracts';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { PATIENT } from '../testing/patient.ts';
 import { readUntil, textReader } from '../testing/read-until.ts';
 import { JOIN, RouteRequests } from '../testing/route-requests.ts';
 import { TestApi, TOKEN } from '../testing/test-api.ts';
@@ -144,7 +145,7 @@ describe('an entry', () => {
     const body = new ReadableStream({
       async pull(controller) {
         controller.enqueue(new TextEncoder().encode('{"source":'));
-        await expect.poll(async () => (await api.fetch('/healthz')).status).toBe(200);
+        await expect.poll(async () => (await api.fetch('/healthz')).status, PATIENT).toBe(200);
         leave.abort();
       },
     });
@@ -152,7 +153,7 @@ describe('an entry', () => {
     const headers = { 'x-request-id': requestId, 'content-type': 'application/json' };
     await expect(api.fetch('/v1/builds', { ...init, headers })).rejects.toThrow();
     await expect
-      .poll(async () => entriesWith(requestId))
+      .poll(async () => entriesWith(requestId), PATIENT)
       .toMatchObject([{ action: 'submitBuild', outcome: 'failed', code: 'context_incomplete' }]);
   });
 });

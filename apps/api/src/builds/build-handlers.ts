@@ -1,12 +1,13 @@
-import { buildQuery, type OperationId, waitQuery } from '@kiln/contracts';
-import { isTerminal, type Principal } from '@kiln/domain';
-import type { Memory, MeteredBlobs } from '@kiln/state';
+import { type BuildSpec, buildQuery, type OperationId, waitQuery } from '@kiln/contracts';
+import { type BuildRecord, isTerminal, type Principal } from '@kiln/domain';
+import type { ConnectionStore, Memory, MeteredBlobs } from '@kiln/state';
 import type { Request, Response } from 'express';
 import { admitRequest } from '../access/admit-request.ts';
 import type { Handler } from '../access/call.ts';
 import { visibleBuilds } from '../access/visible-builds.ts';
 import type { AuditNote } from '../audit/audit-trail.ts';
 import type { ApiConfig } from '../config.ts';
+import { connectionPushRules } from '../hooks/connections/connection-push-rules.ts';
 import { sendJson } from '../http/answer.ts';
 import { parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
@@ -26,6 +27,9 @@ type BuildOperation = Extract<
 export interface BuildHandlerDeps extends SubmissionDeps {
   readonly blobs: MeteredBlobs;
   readonly memory: Pick<Memory, 'assertRoom'>;
+  readonly connections: Pick<ConnectionStore, 'list'>;
+  /** Reports a retried build to its forge. Never throws. */
+  readonly reportRetry: (record: BuildRecord) => Promise<void>;
   readonly watch: BuildWatch;
   /** Aborts when the process stops: requests that wait for a build are then answered with its present state. */
   readonly closing: AbortSignal;
@@ -34,7 +38,7 @@ export interface BuildHandlerDeps extends SubmissionDeps {
 /** The routes of builds: submitting, reading, waiting for, canceling and retrying them. */
 export function buildHandlers(
   config: ApiConfig,
-  { memory, watch, closing, ...submission }: BuildHandlerDeps,
+  { memory, watch, closing, connections, reportRetry, ...submission }: BuildHandlerDeps,
 ): Record<BuildOperation, Handler> {
   const { blobs, rulesFor } = submission;
   const buildsOf = (principal: Principal) => visibleBuilds(submission.builds, principal);
@@ -88,8 +92,10 @@ export function buildHandlers(
     },
 
     async retryBuild(request, response, { principal, note }) {
-      const own = { ...submission, builds: buildsOf(principal), principal };
+      const connectionRules = (spec: BuildSpec) => connectionPushRules(spec, connections);
+      const own = { ...submission, builds: buildsOf(principal), principal, connectionRules };
       const accepted = await stored(retryBuild(buildIdOf(request), idempotencyKey(request), own));
+      await reportRetry(accepted.build.record);
       note(acceptedNote(accepted));
       sendAccepted(response, accepted);
     },

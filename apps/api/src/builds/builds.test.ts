@@ -4,6 +4,7 @@ import { pendingBuild } from '@kiln/state';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { redisForFile } from '../testing/for-file.ts';
 import { tarOf } from '../testing/pack.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { TestApi } from '../testing/test-api.ts';
 
 const redis = await redisForFile();
@@ -163,7 +164,7 @@ describe('canceling', () => {
     const { id } = await api.submit();
     const attempt = await api.run(id);
     const canceling = cancel(id);
-    await vi.waitFor(async () => expect((await api.view(id)).cancelRequestedAt).toBeDefined());
+    await vi.waitFor(async () => expect((await api.view(id)).cancelRequestedAt).toBeDefined(), PATIENT);
     await attempt.settle({ end: 'canceled', failure: { code: 'canceled', message: 'canceled' } });
     const answer = await canceling;
     expect(answer.status).toBe(200);
@@ -184,7 +185,7 @@ describe('canceling', () => {
     const { id } = await api.submit();
     const attempt = await api.run(id);
     const canceling = cancel(id);
-    await vi.waitFor(async () => expect((await api.view(id)).cancelRequestedAt).toBeDefined());
+    await vi.waitFor(async () => expect((await api.view(id)).cancelRequestedAt).toBeDefined(), PATIENT);
     await attempt.settle({ end: 'succeeded', result: { pushed: ['r/app:1'] } });
     expect(await (await canceling).json()).toMatchObject({
       state: 'succeeded',

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { artifactKey, buildView, type LogRecord, placementView } from '@kiln/contracts';
 import { afterEach, describe, expect, test } from 'vitest';
 import { redisForFile } from '../testing/for-file.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { readUntil, textReader } from '../testing/read-until.ts';
 import { TestApi } from '../testing/test-api.ts';
 
@@ -140,7 +141,7 @@ describe('a build that shares a run', () => {
     expect(released.status).toBe(200);
     expect(buildView.parse(await released.json())).toMatchObject({ state: 'running', releasedAt: expect.any(String) });
     const last = cancel(sharer.id);
-    await expect.poll(async () => (await api.view(run.id)).cancelRequestedAt).toBeDefined();
+    await expect.poll(async () => (await api.view(run.id)).cancelRequestedAt, PATIENT).toBeDefined();
     expect((await api.view(sharer.id)).state).toBe('queued');
     await attempt.settle(CANCELED);
     await followUp();

@@ -85,13 +85,15 @@ export async function submitBuild(
 export interface RetryDeps
   extends Pick<SubmissionDeps, 'builds' | 'blobs' | 'buildSecrets' | 'untrustedPush' | 'rulesFor'> {
   readonly principal: Principal;
+  /** What connections to forges let this untrusted build push. */
+  readonly connectionRules: (spec: BuildSpec) => Promise<readonly PushRule[]>;
 }
 
 /** Accepts the request of an ended build as a new build. @throws ApiProblem `build_not_found`, `not_retriable`, `forbidden`, `secret_missing` */
 export async function retryBuild(
   id: string,
   key: RequestKey | undefined,
-  { builds, blobs, buildSecrets, principal, rulesFor, untrustedPush }: RetryDeps,
+  { builds, blobs, buildSecrets, principal, rulesFor, untrustedPush, connectionRules }: RetryDeps,
 ): Promise<Accepted> {
   checkKey(key);
   const old = await builds.get(id);
@@ -99,7 +101,9 @@ export async function retryBuild(
   const { record, spec } = old;
   if (!isTerminal(record.state)) throw notRetriable('state', record.state, 'succeeded, failed or canceled');
   const trust = leastTrust(record.trust, principal.trust);
-  const granted = grantTo(spec, trust, untrustedPush);
+  // Pushes of a fork's build were allowed by its connection, if not by the server.
+  const fromConnections = record.trust === 'untrusted' && record.granted?.push ? await connectionRules(spec) : [];
+  const granted = grantTo(spec, trust, [...untrustedPush, ...fromConnections]);
   await requireSecrets(spec, trust, buildSecrets);
   const rules = await rulesFor(principal, record.team);
   await rules.checkTargets(spec);

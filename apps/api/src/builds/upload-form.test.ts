@@ -9,6 +9,7 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { redisForFile } from '../testing/for-file.ts';
 import { tarOf } from '../testing/pack.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { TestApi, TOKEN } from '../testing/test-api.ts';
 import {
   BOUNDARY,
@@ -24,7 +25,7 @@ const redis = await redisForFile();
 let api: TestApi;
 afterEach(async () => {
   // However the uploads ended, none leaves a temporary file.
-  await vi.waitFor(async () => expect(await api.temps()).toEqual([]));
+  await vi.waitFor(async () => expect(await api.temps()).toEqual([]), PATIENT);
   await api[Symbol.asyncDispose]();
 });
 
@@ -154,10 +155,10 @@ describe('a context that does not arrive completely', () => {
     );
     const body = multipart(REQUEST_PART, ['context', await tarOf('Dockerfile')]);
     socket.write(body.subarray(0, -600));
-    await vi.waitFor(async () => expect(await api.temps()).toHaveLength(1));
+    await vi.waitFor(async () => expect(await api.temps()).toHaveLength(1), PATIENT);
     socket.destroy();
-    await vi.waitFor(async () => expect(await api.temps()).toEqual([]));
-    await vi.waitFor(() => expect(api.logged.join('')).toContain('"cutOff":true'));
+    await vi.waitFor(async () => expect(await api.temps()).toEqual([]), PATIENT);
+    await vi.waitFor(() => expect(api.logged.join('')).toContain('"cutOff":true'), PATIENT);
     expect(api.logged.join('')).not.toContain('request failed');
     expect((await api.state.builds.list({}, { limit: 1 })).builds).toEqual([]);
   });

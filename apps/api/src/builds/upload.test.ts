@@ -5,6 +5,7 @@ import { climbingLinks, rawTar, twofoldTar } from '@kiln/trees/testing';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { redisForFile } from '../testing/for-file.ts';
 import { type Packed, tarOf } from '../testing/pack.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { TestApi } from '../testing/test-api.ts';
 import { expectRefusal, type Part, REQUEST_PART, UPLOAD, uploadTo } from '../testing/upload-form.ts';
 
@@ -12,7 +13,7 @@ const redis = await redisForFile();
 let api: TestApi;
 afterEach(async () => {
   // However the uploads ended, none leaves a temporary file.
-  await vi.waitFor(async () => expect(await api.temps()).toEqual([]));
+  await vi.waitFor(async () => expect(await api.temps()).toEqual([]), PATIENT);
   await api[Symbol.asyncDispose]();
 });
 

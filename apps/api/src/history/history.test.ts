@@ -4,6 +4,7 @@ import { FaultyRedis } from '@kiln/state/testing';
 import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { redisForFile } from '../testing/for-file.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { TestApi } from '../testing/test-api.ts';
 import { BuildArchiver } from './archive-builds.ts';
 import { BuildDocuments } from './build-documents.ts';
@@ -132,7 +133,7 @@ describe('the archiver', () => {
       { buildArchiveMs: 0, historyIntervalMs: 20 },
       { redis, namespace, blobDir: api.dir },
     );
-    await expect.poll(async () => (await api.state.builds.get(id))?.archived, { timeout: 60_000 }).toBeDefined();
+    await expect.poll(async () => (await api.state.builds.get(id))?.archived, PATIENT).toBeDefined();
     expect((await api.view(id)).state).toBe('succeeded');
   });
 

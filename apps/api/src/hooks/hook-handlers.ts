@@ -7,7 +7,7 @@ import type { DeliveryWatch } from './incoming/delivery-watch.ts';
 import { receiveHook } from './incoming/receive-hook.ts';
 import { webhookHandlers } from './outgoing/webhook-handlers.ts';
 
-/** The routes of webhooks, in and out. */
+/** The routes of incoming and outgoing webhooks, and of connections to forges. */
 export function hookHandlers(
   config: ApiConfig,
   deps: ApiDeps & { readonly now: () => number },

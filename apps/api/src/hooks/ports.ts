@@ -10,7 +10,7 @@ import type {
 
 type Methods<T> = { readonly [K in keyof T]: T[K] };
 
-/** What webhooks, in and out, need beside the builds. */
+/** The stores and queues of incoming and outgoing webhooks. */
 export interface HookDeps {
   readonly connections: Methods<ConnectionStore>;
   readonly deliveries: Methods<DeliveryStore>;
@@ -19,7 +19,7 @@ export interface HookDeps {
   readonly webhooks: Methods<WebhookStore>;
   readonly hookQueues: Pick<
     HookQueues,
-    'planDelivery' | 'planDeliveryNow' | 'reportStatus' | 'sendMessage' | 'consume'
+    'planDelivery' | 'planDeliveryNow' | 'reportStatus' | 'sendMessage' | 'sendMessageNow' | 'consume'
   >;
   readonly consumeEvents: State['consumeEvents'];
 }

@@ -4,29 +4,30 @@ import type { ApiConfig } from '../config.ts';
 import type { GitHostCheck } from '../limits/git-host-check.ts';
 import type { MeteredDeps } from '../ports.ts';
 import { repeat } from '../upkeep/repeat.ts';
+import { ConnectionTokens } from './connections/connection-tokens.ts';
 import { doubling, messageDelay } from './delays.ts';
 import { KnownConfigs } from './incoming/commit-reader.ts';
-import type { SubmitImageParts } from './incoming/submit-image.ts';
+import type { SubmitImageDeps } from './incoming/submit-image.ts';
 import { workOnDelivery } from './incoming/work-on-delivery.ts';
+import { notifyWebhooks } from './outgoing/notify-webhooks.ts';
 import { sendMessage } from './outgoing/send-message.ts';
-import { tellWebhooks } from './outgoing/tell-webhooks.ts';
 import { reportTarget } from './reports/report-status.ts';
 
-/** How often it is looked whether something was left behind, by a process that died. */
+/** How often to look for work that a dead process left behind. */
 const SWEEP_EVERY_MS = 30_000;
-/** A delivery that is open for so long may have lost its job. */
+/** A delivery that has been open for this long may have lost its job. */
 const LEFT_BEHIND_MS = 60_000;
 const SWEEP_LIMIT = 500;
 const OUTGOING_CONCURRENCY = 16;
-/** What jobs under way get when the process is to stop, before they are given up: others take them over. */
+/** How long running jobs may take to end when the process stops. Other processes take over the rest. */
 const DRAIN_MS = 5_000;
 
 export interface HookRules {
-  readonly rulesFor: SubmitImageParts['rulesFor'];
+  readonly rulesFor: SubmitImageDeps['rulesFor'];
   readonly checkGitHost: GitHostCheck;
 }
 
-/** Works on webhooks that came, reports statuses, and sends messages. `base`: this Kiln's address, without a slash at its end. */
+/** Starts to process incoming webhooks, report statuses and send messages. `base`: this Kiln's URL, without a slash at its end. */
 export function startHooks(
   config: ApiConfig,
   deps: MeteredDeps,
@@ -42,6 +43,7 @@ export function startHooks(
   };
   const delayMs = doubling(config.hookRetryMs, Math.random);
   const known = new KnownConfigs();
+  const tokens = new ConnectionTokens({ fetch: deps.outgoing.fetch, timeoutMs: config.hookSendTimeoutMs, now });
   const planning = hookQueues.consume(
     'planDelivery',
     { concurrency: config.hookConcurrency, delayMs, onError },
@@ -50,6 +52,8 @@ export function startHooks(
         ...{ connections, deliveries, subjects, reports, hookQueues, builds, blobs, contextTeams, audit },
         ...{ buildSecrets, rulesFor, checkGitHost },
         untrustedPush: config.untrustedPush,
+        contextLimits: config,
+        tokens,
         contextGrantMs: 2 * config.contextRetentionMs,
         known,
         git: { timeoutMs: config.gitTimeoutMs, maxFetchBytes: config.maxGitBytes, guard: deps.outgoing },
@@ -67,6 +71,7 @@ export function startHooks(
         reports,
         builds,
         base,
+        tokens,
         timeoutMs: config.hookSendTimeoutMs,
       }),
   );
@@ -80,7 +85,7 @@ export function startHooks(
     if (event.type !== 'build') return;
     const target = await reports.targetOf(event.id);
     if (target !== undefined) await hookQueues.reportStatus(target);
-    await tellWebhooks(event, { webhooks, hookQueues, builds, now });
+    await notifyWebhooks(event, { webhooks, hookQueues, builds, now });
   };
   const hearing = deps.consumeEvents({ group: 'hooks', consumer: randomUUID(), onError }, hear);
   const sweep = async () => {
@@ -96,7 +101,7 @@ export function startHooks(
       await sweeping[Symbol.asyncDispose]();
       await hearing[Symbol.asyncDispose]();
       const consumers = [planning, reporting, sending];
-      const late = setTimeout(() => stop.abort(new Error('this process stops')), DRAIN_MS);
+      const late = setTimeout(() => stop.abort(new Error('this process is stopping')), DRAIN_MS);
       const drained = Promise.all(consumers.map((one) => one.drain())).catch(onError);
       await Promise.race([drained, aborted(signal)]);
       clearTimeout(late);

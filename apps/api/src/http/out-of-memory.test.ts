@@ -2,10 +2,10 @@ import type { Problem } from '@kiln/contracts';
 import { allowedHosts } from '@kiln/runtime';
 import { fillMemory, freeMemory, TestRedis } from '@kiln/state/testing';
 import { expect, onTestFinished, test } from 'vitest';
+import { PATIENT } from '../testing/patient.ts';
 import { TestApi } from '../testing/test-api.ts';
 import { hook, TestForge } from '../testing/test-forge.ts';
 
-const PATIENT = { timeout: 20_000 };
 const BUILD = { source: { type: 'git', url: 'https://git.example/app' } } as const;
 
 test('while Redis is out of memory, reads, cancels and revocations work, and new builds and webhooks are refused with 503', async () => {

@@ -3,6 +3,7 @@ import { limitDefaults } from '@kiln/domain';
 import { describe, expect, test } from 'vitest';
 import { apiForFile, redisForFile } from '../testing/for-file.ts';
 import { tarOf } from '../testing/pack.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { problemIn } from '../testing/problem-in.ts';
 import { TestApi } from '../testing/test-api.ts';
 
@@ -53,7 +54,7 @@ describe('requests', () => {
     });
     // A new limit applies at once, also in the other process.
     await setTeam('rated', { requestsPerMinute: 100 });
-    await expect.poll(async () => (await get(dev.headers, other)).status).toBe(200);
+    await expect.poll(async () => (await get(dev.headers, other)).status, PATIENT).toBe(200);
   });
 
   test('are limited for one token by its own limit, without affecting other tokens of its team', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Browser } from '../testing/browser.ts';
 import { redisForFile } from '../testing/for-file.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { problemIn } from '../testing/problem-in.ts';
 import { TestLogin } from '../testing/test-login.ts';
 import { CLIENT } from '../testing/test-provider.ts';
@@ -90,7 +91,7 @@ describe('a session', () => {
     const cookie = /kiln-session=[^;]+/.exec(answer.headers.getSetCookie().join())?.[0] ?? '';
     const status = async () => (await fetch(brief.url('/v1/whoami'), { headers: { cookie } })).status;
     expect(await status()).toBe(200);
-    await expect.poll(status, { timeout: 5_000 }).toBe(401);
+    await expect.poll(status, PATIENT).toBe(401);
   });
 
   test('is not in the log, nor is the code or the client secret', async () => {

@@ -11,6 +11,7 @@ import { FsBlobStore } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { PATIENT } from '../testing/patient.ts';
 import { TestApi, type TestAttempt } from '../testing/test-api.ts';
 import { ArchivedLogs } from './archived-logs.ts';
 import { LogMover } from './log-mover.ts';
@@ -18,7 +19,6 @@ import { prunePieces } from './prune-pieces.ts';
 
 const KIB = 1024;
 const LOG_BYTES = 32 * KIB;
-const PATIENT = { timeout: 60_000 };
 const quiet = pino({ level: 'silent' });
 let redis: TestRedis;
 let blobDir: string;

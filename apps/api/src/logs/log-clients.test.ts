@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { redisForFile } from '../testing/for-file.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { eventsIn, output, startedBuild } from '../testing/read-log.ts';
 import { TestApi, TOKEN } from '../testing/test-api.ts';
 
@@ -46,12 +47,12 @@ test('closing the API ends event streams, answers waiting requests and takes no 
   await attempt.log(output(1));
   const watching = logs(id, '?format=sse').then((answer) => answer.text());
   const waiting = api.fetch(`/v1/builds/${id}?wait=300`).then((answer) => answer.json());
-  await vi.waitFor(() => expect(api.logged.length).toBeGreaterThan(0));
+  await vi.waitFor(() => expect(api.logged.length).toBeGreaterThan(0), PATIENT);
   const idle = connect(api.api.port, '127.0.0.1');
   await once(idle, 'connect');
   // Both are under way once a later request has been answered.
   await api.fetch('/healthz');
-  await vi.waitFor(async () => expect(await api.state.redis.client('LIST')).toMatch(/cmd=xread/));
+  await vi.waitFor(async () => expect(await api.state.redis.client('LIST')).toMatch(/cmd=xread/), PATIENT);
   const closedIdle = once(idle, 'close');
   await api.api.close();
   expect(await watching).toContain(': this process is stopping; reconnect');
@@ -62,7 +63,6 @@ test('closing the API ends event streams, answers waiting requests and takes no 
 
 describe('long streams', () => {
   const REST_MS = 1_000;
-  const PATIENT = { timeout: 20_000 };
   const BIG = `${'x'.repeat(200_000)}\n`;
 
   /** Requests a log on a socket of its own; `read` returns what has arrived so far. */
@@ -152,7 +152,7 @@ describe('long streams', () => {
         const again = await follow(one.headers);
         await again.body?.cancel();
         return again.status;
-      })
+      }, PATIENT)
       .toBe(200);
     await Promise.all([second, others, ...admins].map((answer) => answer.body?.cancel()));
   });

@@ -1,6 +1,7 @@
 import type { LogRecord } from '@kiln/contracts';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { redisForFile } from '../testing/for-file.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { eventsIn, output, startedBuild } from '../testing/read-log.ts';
 import { readUntil, textReader } from '../testing/read-until.ts';
 import { TestApi } from '../testing/test-api.ts';
@@ -126,7 +127,7 @@ describe('a reader that resumes', () => {
     }
     const answer = await logs(id, '?format=sse');
     await attempt.settle(DONE);
-    await vi.waitFor(() => expect(api.logged.join('')).toContain('log archived'), 10_000);
+    await vi.waitFor(() => expect(api.logged.join('')).toContain('log archived'), PATIENT);
     await api.state.redis.del(api.state.keys.log(id, 1));
     expected.push('1.121 end');
     expect(await eventsIn(answer)).toEqual(expected);
@@ -151,7 +152,7 @@ describe('the log', () => {
     await start();
     const { id, attempt } = await startedBuild(api);
     await attempt.settle(DONE);
-    await vi.waitFor(() => expect(api.logged.join('')).toContain('log archived'), 10_000);
+    await vi.waitFor(() => expect(api.logged.join('')).toContain('log archived'), PATIENT);
     await api.state.redis.del(api.state.keys.log(id, 1));
     for await (const key of api.blobs.list('logs')) await api.blobs.delete(key);
     expect(await (await logs(id)).json()).toMatchObject({ status: 404, code: 'log_not_found' });

@@ -80,7 +80,7 @@ describe('a token', () => {
     ['without an audience', { aud: undefined }, 'its claim aud is missing'],
     ['expired', { exp: seconds(-31) }, 'it has expired'],
     ['without an end', { exp: undefined }, 'its claim exp is missing'],
-    ['not yet good', { nbf: seconds(60) }, 'its claim nbf'],
+    ['not yet good', { nbf: seconds(3_600) }, 'its claim nbf'],
     ['issued tomorrow', { iat: seconds(86_400) }, 'its claim iat'],
     ['issued long ago', { iat: seconds(-90_000) }, 'it has expired'],
     ['without a subject', { sub: undefined }, 'its claim sub is missing'],

@@ -60,7 +60,7 @@ const LOGIN = { login: { clientId: 'kiln' } };
 
 describe('an invalid file', () => {
   test.each([
-    [{ issuers: [] }, 'issuers: got [], expected at least 1 items'],
+    [{ issuers: [] }, 'issuers: got [], expected at least 1 item'],
     [
       { issuers: [issuer({ issuer: 'http://a.example' })] },
       'issuers[0].issuer: got "http://a.example", expected a URL with https://',
@@ -70,7 +70,7 @@ describe('an invalid file', () => {
       'issuers[0].audience: got nothing, expected an audience, or login',
     ],
     [{ issuers: [issuer({ algorithms: ['HS256'] })] }, 'issuers[0].algorithms[0]: got "HS256", expected "RS256" or'],
-    [{ issuers: [issuer({ rules: [] })] }, 'issuers[0].rules: got [], expected at least 1 items'],
+    [{ issuers: [issuer({ rules: [] })] }, 'issuers[0].rules: got [], expected at least 1 item'],
     [{ issuers: [issuer({ rules: [rule({ team: 'Web' })] })] }, 'issuers[0].rules[0].team: got "Web"'],
     [
       { issuers: [issuer({ rules: [rule({ team: undefined })] })] },
@@ -101,7 +101,9 @@ describe('an invalid file', () => {
   });
 
   test('is refused if it is not YAML or doesn’t exist, or has an empty secret, without showing the secret', async () => {
-    await expect(read('issuers: [')).rejects.toThrow(/KILN_OIDC_FILE: .*oidc.yaml is no YAML or JSON: .* at line 1/);
+    await expect(read('issuers: [')).rejects.toThrow(
+      /KILN_OIDC_FILE: .*oidc.yaml is not valid YAML or JSON: .* at line 1/,
+    );
     expect(() => readOidcFile(join(dir, 'missing'))).toThrow(
       /KILN_OIDC_FILE: got ".*missing", expected a readable file/,
     );

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BuildRules } from '../limits/build-rules.ts';
 import { LimitBook } from '../limits/limit-book.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { problemIn } from '../testing/problem-in.ts';
 import { TestApi } from '../testing/test-api.ts';
 import { scheduleRunner } from './run-schedules.ts';
@@ -76,7 +77,7 @@ describe('a schedule', () => {
     const { id, nextRunAt } = await create({ request: { ...GIT, team: 'web', target: 'test' } });
     const dueAt = await comeDue(id);
     expect(new Date(dueAt).toISOString()).toBe(nextRunAt);
-    await expect.poll(async () => (await read(id)).lastRun?.build).toBeDefined();
+    await expect.poll(async () => (await read(id)).lastRun?.build, PATIENT).toBeDefined();
     const { lastRun, nextRunAt: after } = await read(id);
     expect(lastRun).toMatchObject({ dueAt: nextRunAt, state: 'queued' });
     expect(Date.parse(after ?? '')).toBeGreaterThan(Date.parse(nextRunAt ?? ''));
@@ -97,7 +98,7 @@ describe('a schedule', () => {
     await comeDue(id);
     expect((await api.state.builds.list({}, { limit: 10 })).builds).toEqual([]);
     await using back = await TestApi.start({}, { redis, namespace });
-    await expect.poll(async () => (await back.state.builds.list({}, { limit: 10 })).builds.length).toBe(1);
+    await expect.poll(async () => (await back.state.builds.list({}, { limit: 10 })).builds.length, PATIENT).toBe(1);
     const { dueAt } = await waiting(id);
     expect(dueAt).toBeGreaterThan(Date.now());
     expect((await back.state.builds.list({}, { limit: 10 })).builds).toHaveLength(1);
@@ -229,11 +230,11 @@ describe('a schedule request', () => {
     expect((await read(id)).lastRun).toMatchObject({ refused: { code: 'queue_full' } });
     // A lasting refusal isn't retried.
     await state.limits.change({ kind: 'team', name: 'default' }, { queuedBuilds: null, gitHosts: [] });
-    await expect.poll(async () => (await book.of({ kind: 'team', name: 'default' })).gitHosts).toEqual([]);
+    await expect.poll(async () => (await book.of({ kind: 'team', name: 'default' })).gitHosts, PATIENT).toEqual([]);
     await run({ id, dueAt: 2_000, isLastTry: false });
     expect((await read(id)).lastRun).toMatchObject({ refused: { code: 'target_refused' } });
     await state.limits.change({ kind: 'team', name: 'default' }, { gitHosts: null });
-    await expect.poll(async () => (await book.of({ kind: 'team', name: 'default' })).gitHosts).toEqual(['*']);
+    await expect.poll(async () => (await book.of({ kind: 'team', name: 'default' })).gitHosts, PATIENT).toEqual(['*']);
     // No caller can replace a run by using its idempotency key.
     const squatted = { 'idempotency-key': `${id}-3000` };
     await api.post('/v1/builds', GIT, squatted);

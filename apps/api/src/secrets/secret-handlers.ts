@@ -16,7 +16,7 @@ import { within } from '../http/deadline.ts';
 import { jsonBody } from '../http/json-body.ts';
 import { viewResealing } from './reseal.ts';
 
-type SecretOperation = Extract<OperationId, `${string}Secret` | `${string}Secrets`>;
+type SecretOperation = Extract<OperationId, 'setSecret' | 'listSecrets' | 'removeSecret' | 'resealSecrets'>;
 
 /** The routes of stored secrets. */
 export function secretHandlers(

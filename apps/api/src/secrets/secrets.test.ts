@@ -3,6 +3,7 @@ import { type Problem, resealReport, type SecretView, secretList, secretView } f
 import { openState } from '@kiln/state';
 import { describe, expect, test } from 'vitest';
 import { apiForFile, redisForFile } from '../testing/for-file.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { problemIn } from '../testing/problem-in.ts';
 import { TestApi, TOKEN } from '../testing/test-api.ts';
 
@@ -192,7 +193,9 @@ describe('a new key', () => {
     const keys = [Buffer.alloc(32, 1), OLD_KEY];
     await using both = await TestApi.start({}, { redis, namespace, secretKey: keys });
     const { sealer } = both.state;
-    await expect.poll(() => both.logged.some((line) => line.includes('secrets sealed with the first key'))).toBe(true);
+    await expect
+      .poll(() => both.logged.some((line) => line.includes('secrets sealed with the first key')), PATIENT)
+      .toBe(true);
     expect(await list('?team=g')).toMatchObject([{ name: 'OLD', readable: true, keyId: sealer.keyId }]);
     expect((await reseal()).stored).toMatchObject({ resealed: 0, unreadable: [] });
     const audit = await (await api.fetch('/v1/audit', { headers: { authorization: `Bearer ${TOKEN}` } })).text();

@@ -4,6 +4,7 @@ import { problem } from '@kiln/contracts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ApiConfig } from '../config.ts';
 import { redisForFile } from '../testing/for-file.ts';
+import { PATIENT } from '../testing/patient.ts';
 import { TestApi, TOKEN } from '../testing/test-api.ts';
 
 const redis = await redisForFile();
@@ -114,7 +115,9 @@ describe('slow clients', () => {
     expect(api.logged.join('')).toContain('connections refused');
     for (const { socket } of held) socket.destroy();
     await Promise.all(held.map(({ ended }) => ended));
-    await expect.poll(async () => (await fetch(`${api.api.url}/healthz`).catch(() => undefined))?.status).toBe(200);
+    await expect
+      .poll(async () => (await fetch(`${api.api.url}/healthz`).catch(() => undefined))?.status, PATIENT)
+      .toBe(200);
   });
 });
 
@@ -205,7 +208,7 @@ test('a stopping process sends log followers to another one, which continues wit
   })();
   const note = (n: number) => ({ t: n, type: 'note', message: `${n}` }) as const;
   for (let n = 0; n < 50; n += 1) await attempt.log(note(n));
-  await expect.poll(() => first.logged.join('').length).toBeGreaterThan(0);
+  await expect.poll(() => first.logged.join('').length, PATIENT).toBeGreaterThan(0);
   now = second;
   const closed = first.api.close();
   for (let n = 50; n < 100; n += 1) await attempt.log(note(n));

@@ -100,19 +100,21 @@ export class RouteRequests {
       case 'putConnection':
         await this.#connect();
         return { path: path.replace(':name', 'forge'), init: json(CONNECTION) };
+      case 'rotateConnectionSecret':
+        await this.#connect();
+        return { path: path.replace(':name', 'forge'), init: json({}) };
       case 'getConnection':
       case 'deleteConnection':
         await this.#connect();
         return { path: path.replace(':name', 'forge') };
       case 'createWebhook':
         return { path, init: json({ team: 'web', url: 'https://target.example' }) };
+      case 'rotateWebhookSecret':
+        return { path: path.replace(':id', await this.#webhook()), init: json({}) };
       case 'deleteWebhook':
       case 'listMessages':
-      case 'resendMessage': {
-        const answer = await this.#api.post('/v1/webhooks', { team: 'web', url: 'https://target.example' });
-        const { id: webhook } = (await answer.json()) as { id: string };
-        return { path: path.replace(':id', webhook).replace(':message', `msg_${'a'.repeat(27)}`) };
-      }
+      case 'resendMessage':
+        return { path: path.replace(':id', await this.#webhook()).replace(':message', `msg_${'a'.repeat(27)}`) };
       default:
         if (path.includes('/builds/:id')) return { path: path.replace(':id', await this.#submit()) };
         return { path: path.replace(':name', 'h1') };
@@ -143,6 +145,12 @@ export class RouteRequests {
     const init = { method: 'PUT', ...json(CONNECTION) };
     const answer = await this.#api.fetch('/v1/connections/forge', init);
     if (!answer.ok) throw new Error(await answer.text());
+  }
+
+  /** The id of an outgoing webhook. */
+  async #webhook(): Promise<string> {
+    const answer = await this.#api.post('/v1/webhooks', { team: 'web', url: 'https://target.example' });
+    return ((await answer.json()) as { id: string }).id;
   }
 
   async #deliver(): Promise<string> {

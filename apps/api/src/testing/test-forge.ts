@@ -69,7 +69,7 @@ export function replayed(one: Hook): Hook {
 }
 
 /** The event that a recorded payload contains. */
-export function said(name: ForgeName, fixture: string): ForgeEvent {
+export function recordedEvent(name: ForgeName, fixture: string): ForgeEvent {
   const { headers, body } = delivery(name, fixture);
   const from = forge(name);
   return from.events(headers, from.payload(headers, body))[0];
@@ -77,7 +77,7 @@ export function said(name: ForgeName, fixture: string): ForgeEvent {
 
 /** The repository of the recorded payloads. */
 export function repositoryOf(name: ForgeName): string {
-  const event = said(name, 'push');
+  const event = recordedEvent(name, 'push');
   if (event.type !== 'push') throw new Error(`${name} has no recorded push`);
   return event.repository.fullName;
 }

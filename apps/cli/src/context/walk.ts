@@ -52,7 +52,7 @@ export async function walkContext(
           entries.push(...waiting, entry);
           waiting = [];
           await visit(path, match, []);
-        } else if (mayHaveExceptions(patterns, path) || holdsOneOf(path, always)) {
+        } else if (mayHaveExceptions(patterns, path) || containsOneOf(path, always)) {
           const before = entries.length;
           await visit(path, match, [...waiting, entry]);
           if (entries.length > before) waiting = [];
@@ -90,7 +90,7 @@ export function entryOf(path: string, type: ContextEntry['type'], stats: Stats):
   };
 }
 
-function holdsOneOf(directory: string, paths: ReadonlySet<string>): boolean {
+function containsOneOf(directory: string, paths: ReadonlySet<string>): boolean {
   return [...paths].some((path) => path.startsWith(`${directory}/`));
 }
 

@@ -2,7 +2,7 @@ import { FlagError, UsageError } from '../io/errors.ts';
 import { EXIT } from '../io/exit-codes.ts';
 import type { Io } from '../io/output.ts';
 import { type FlagTable, type FlagValues, parseFlags } from './flags.ts';
-import { flagSection, type HelpPage, type HelpSection, renderHelp } from './help.ts';
+import { type FlagSection, flagSection, type HelpPage, type HelpSection, renderHelp } from './help.ts';
 
 export const HELP_FLAG = {
   help: { kind: 'bool', short: 'h', help: 'Show this help' },
@@ -53,13 +53,10 @@ export function localCommand<T extends FlagTable>(
 /** Defines a command whose flags are shown in several sections. The sections must list all of its flags, and `HELP_FLAG`. */
 export function defineCommand<T extends FlagTable>(
   spec: CommandSpec<T>,
-  sections: readonly { readonly title: string; readonly flags: FlagTable }[],
+  sections: readonly FlagSection[],
   body: (invocation: LocalInvocation<T>) => Promise<number>,
 ): Command {
-  const help = helpOf(
-    spec,
-    sections.map(({ title, flags }) => flagSection(title, flags)),
-  );
+  const help = helpOf(spec, sections.map(flagSection));
   return {
     summary: spec.summary,
     help,

@@ -5,10 +5,18 @@ const GAP = 3;
 const MIN_TEXT_COLUMNS = 24;
 const MAX_COLUMNS = 120;
 
-export type HelpSection = { readonly title: string } & (
-  | { readonly rows: readonly (readonly [name: string, text: string])[] }
-  | { readonly lines: readonly string[] }
-);
+export type HelpSection = {
+  readonly title: string;
+  /** Many commands have the same section, so the reference shows it once. */
+  readonly isShared?: boolean;
+} & ({ readonly rows: readonly (readonly [name: string, text: string])[] } | { readonly lines: readonly string[] });
+
+/** Flags that are shown under one title. */
+export interface FlagSection {
+  readonly title: string;
+  readonly flags: FlagTable;
+  readonly isShared?: boolean;
+}
 
 export interface HelpPage {
   readonly usage: string;
@@ -34,13 +42,13 @@ export function renderHelp({ usage, about, sections, footer }: HelpPage, columns
 }
 
 /** The section of a help page that lists flags. */
-export function flagSection(title: string, flags: FlagTable): HelpSection {
+export function flagSection({ title, flags, isShared = false }: FlagSection): HelpSection {
   const shown = Object.entries(flags).flatMap(([name, { short, value, help }]): [string, string][] =>
     help === undefined
       ? []
       : [[`${short ? `-${short}, ` : '    '}--${name}${value === undefined ? '' : ` ${value}`}`, help]],
   );
-  return { title, rows: shown };
+  return { title, rows: shown, isShared };
 }
 
 /** Renders names and their meaning in two columns, or one below the other if there isn't room for both. */

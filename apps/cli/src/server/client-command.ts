@@ -7,7 +7,7 @@ import {
   type LocalInvocation,
 } from '../framework/command.ts';
 import type { FlagTable } from '../framework/flags.ts';
-import { CONNECTION_FLAGS, connect, findServer } from './find-server.ts';
+import { CONNECTION_FLAGS, CONNECTION_SECTION, connect, findServer } from './find-server.ts';
 
 const JSON_FLAG = { json: { kind: 'bool', help: 'Print JSON' } } as const satisfies FlagTable;
 
@@ -23,10 +23,7 @@ export function clientCommand<T extends FlagTable>(
   body: (invocation: Invocation<T>) => Promise<number>,
 ): Command {
   const own = { ...spec.flags, ...JSON_FLAG };
-  const sections = [
-    { title: 'Flags', flags: { ...own, ...HELP_FLAG } },
-    { title: 'Connection', flags: CONNECTION_FLAGS },
-  ];
+  const sections = [{ title: 'Flags', flags: { ...own, ...HELP_FLAG } }, CONNECTION_SECTION];
   return defineCommand({ ...spec, flags: { ...own, ...CONNECTION_FLAGS } }, sections, async (local) => {
     const invocation = local as unknown as LocalInvocation<ClientFlags<T>>;
     const server = await findServer(local.flags as Parameters<typeof findServer>[0], local.io.env);

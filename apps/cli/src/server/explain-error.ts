@@ -40,5 +40,5 @@ const HINTS: Readonly<Partial<Record<KilnProblem['problem']['code'], string>>> =
   queue_full: '`kiln ps` lists queued builds; `kiln limits` shows the limits.',
   too_many_requests: '`kiln limits` shows the limits.',
   store_full: '`/readyz` shows how full Redis is. Running builds continue, and free memory when they end.',
-  unavailable: 'Kiln is running, but can’t serve requests right now. Try again in a moment.',
+  unavailable: 'Kiln is running, but cannot serve requests right now. Try again in a moment.',
 };

@@ -22,6 +22,9 @@ export const CONNECTION_FLAGS = {
   },
 } as const satisfies FlagTable;
 
+/** The section of a help page with the flags for the connection. */
+export const CONNECTION_SECTION = { title: 'Connection', flags: CONNECTION_FLAGS, isShared: true } as const;
+
 export interface Server {
   readonly url: string;
   readonly token: TokenSource | undefined;

@@ -8,10 +8,11 @@ import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { DEFAULT_SCHEDULER, startScheduler } from '@kiln/scheduler';
 import { type AttemptRef, FsBlobStore, Leadership, openState, type State } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
+import { vi } from 'vitest';
 
 const LEASE_MS = 600_000;
 
-/** API and scheduler of a pool in this process, over a Redis of its own; hosts are what the test says they report. */
+/** The API and scheduler of a pool in this process, with their own Redis. Tests report hosts by hand. */
 export class RealPool implements AsyncDisposable {
   readonly token = 'a-user-token';
   readonly joinToken = 'a-join-token';
@@ -20,14 +21,14 @@ export class RealPool implements AsyncDisposable {
   readonly api: RunningApi;
   readonly #stack: AsyncDisposableStack;
 
-  private constructor(parts: Pick<RealPool, 'state' | 'redis' | 'api'>, stack: AsyncDisposableStack) {
-    this.state = parts.state;
-    this.redis = parts.redis;
-    this.api = parts.api;
+  private constructor(deps: Pick<RealPool, 'state' | 'redis' | 'api'>, stack: AsyncDisposableStack) {
+    this.state = deps.state;
+    this.redis = deps.redis;
+    this.api = deps.api;
     this.#stack = stack;
   }
 
-  /** `redisUrl`: what workers are told, if not where Redis is. */
+  /** Starts a pool. `redisUrl` overrides the address of Redis that workers get. */
   static async start({ redisUrl }: { redisUrl?: string } = {}): Promise<RealPool> {
     await using stack = new AsyncDisposableStack();
     const redis = stack.use(await TestRedis.start());
@@ -72,7 +73,7 @@ export class RealPool implements AsyncDisposable {
     return { KILN_URL: this.api.url, KILN_TOKEN: this.token, NO_COLOR: '1' };
   }
 
-  /** A host's report. */
+  /** Reports a host as its worker would. */
   async report(name: string, change: Partial<HostReport> = {}, incarnation = 'i1') {
     return this.state.hosts.sync(
       {
@@ -96,14 +97,17 @@ export class RealPool implements AsyncDisposable {
     return (await this.state.builds.accept({ repo: 'app', spec, secrets: {} })).build.record.id;
   }
 
-  /** Submits a build and waits until the scheduler has given it to a host. */
+  /** Submits a build and waits until the scheduler has assigned it to a host. */
   async assigned(): Promise<AttemptRef> {
     const buildId = await this.submit();
-    for (;;) {
-      const record = (await this.state.builds.get(buildId))?.record;
-      const attempt = record?.attempts.at(-1);
-      if (attempt) return { buildId, attempt: attempt.number, host: attempt.host, incarnation: attempt.incarnation };
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    const attempt = await vi.waitFor(
+      async () => {
+        const last = (await this.state.builds.get(buildId))?.record.attempts.at(-1);
+        if (!last) throw new Error(`build ${buildId} is not assigned yet`);
+        return last;
+      },
+      { timeout: 10_000, interval: 10 },
+    );
+    return { buildId, attempt: attempt.number, host: attempt.host, incarnation: attempt.incarnation };
   }
 }

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-/** A directory for one test, gone after it. */
+/** A temporary directory, removed when it is disposed. */
 export class TempDir implements AsyncDisposable {
   readonly path: string;
 
@@ -10,7 +10,7 @@ export class TempDir implements AsyncDisposable {
     this.path = path;
   }
 
-  /** With these files in it, by path; a path that ends with `/` is an empty directory. */
+  /** Creates a directory that contains these files, by path. A path that ends with `/` is an empty directory. */
   static async with(files: Readonly<Record<string, string>>): Promise<TempDir> {
     const dir = new TempDir(await mkdtemp(join(tmpdir(), 'kiln-cli-')));
     for (const [path, text] of Object.entries(files)) {

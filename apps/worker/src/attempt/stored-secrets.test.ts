@@ -1,27 +1,21 @@
 import type { SecretContent } from '@kiln/state';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fixedExecutors } from '../testing/fixed-executors.ts';
 import { HeldExecutor } from '../testing/held-executor.ts';
-import { TestHost } from '../testing/test-host.ts';
+import { type TestHost, useTestHost } from '../testing/test-host.ts';
 
-let redis: TestRedis;
+const fixture = useTestHost();
 let host: TestHost;
 let executor: HeldExecutor;
 
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
-  host = await TestHost.open(redis.url);
+  host = fixture.host;
   executor = new HeldExecutor();
   const untrusted = { ...executor, info: { ...executor.info, trust: 'untrusted' as const } };
   await host.start({}, { executors: fixedExecutors([executor, untrusted]) });
 });
 afterEach(async () => {
   executor.finish();
-  await host[Symbol.asyncDispose]();
 });
 
 const keep = (name: string, content: SecretContent, untrustedOk = false, { secrets } = host.state) =>

@@ -4,33 +4,28 @@ import { join } from 'node:path';
 import { cacheNamespace } from '@kiln/buildkit';
 import { cacheKey } from '@kiln/domain';
 import type { HostState } from '@kiln/state';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CachingExecutor } from '../testing/caching-executor.ts';
 import { fixedExecutors } from '../testing/fixed-executors.ts';
-import { eventually, type TestBuild, TestHost } from '../testing/test-host.ts';
+import { eventually, type TestBuild, type TestHost, useTestHost } from '../testing/test-host.ts';
 import type { RunningWorker } from '../worker.ts';
 import type { WorkerOptions } from '../worker-options.ts';
 
 const NS = cacheNamespace({ repo: 'app', team: 'default', scope: 'repo' });
 
-let redis: TestRedis;
+const fixture = useTestHost();
 let pool: TestHost;
 let dir: string;
 let kit: CachingExecutor;
 
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
-  pool = await TestHost.open(redis.url);
+  pool = fixture.host;
   dir = await mkdtemp(join(tmpdir(), 'kiln-reporter-'));
   kit = new CachingExecutor('trusted', 1_000);
 });
 afterEach(async () => {
   kit.read = async () => kit.contents();
-  await pool[Symbol.asyncDispose]();
+  await pool.stop();
   await rm(dir, { recursive: true, force: true });
 });
 

@@ -27,15 +27,15 @@ export class DomainBudgets {
     if (!cacheBudgets) return undefined;
     const domains = this.#domains(coming);
     const shares = new Map<string, number>();
-    const givenUp: string[] = [];
+    const discarded: string[] = [];
     // Each class has its own budget, so that untrusted builds can't take from trusted ones, however many there are.
     for (const trust of this.#info.trust) {
       const ofClass = domains.filter(({ domain }) => readDomain(domain)?.trust === trust);
       const shared = shareBudget(cacheBudgets[trust] ?? 0, ofClass);
       for (const [domain, bytes] of shared.shares) shares.set(domain, bytes);
-      givenUp.push(...shared.givenUp);
+      discarded.push(...shared.discarded);
     }
-    return { shares, givenUp };
+    return { shares, discarded };
   }
 
   #domains(coming: string | undefined): DomainWorth[] {

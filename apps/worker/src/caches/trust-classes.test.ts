@@ -4,35 +4,30 @@ import { join } from 'node:path';
 import { cacheNamespace } from '@kiln/buildkit';
 import { cacheKey, type Trust } from '@kiln/domain';
 import type { HostState } from '@kiln/state';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CachingExecutor } from '../testing/caching-executor.ts';
 import { fixedExecutors } from '../testing/fixed-executors.ts';
-import { TestHost } from '../testing/test-host.ts';
+import { type TestHost, useTestHost } from '../testing/test-host.ts';
 import type { RunningWorker } from '../worker.ts';
 import type { WorkerOptions } from '../worker-options.ts';
 
 const NS = cacheNamespace({ repo: 'app', team: 'default', scope: 'repo' });
 
-let redis: TestRedis;
+const fixture = useTestHost();
 let pool: TestHost;
 let dir: string;
 let kit: CachingExecutor;
 let untrusted: CachingExecutor;
 
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
-  pool = await TestHost.open(redis.url);
+  pool = fixture.host;
   dir = await mkdtemp(join(tmpdir(), 'kiln-reporter-'));
   kit = new CachingExecutor('trusted', 1_000);
   untrusted = new CachingExecutor('untrusted', 200);
 });
 afterEach(async () => {
   for (const one of [kit, untrusted]) one.read = async () => one.contents();
-  await pool[Symbol.asyncDispose]();
+  await pool.stop();
   await rm(dir, { recursive: true, force: true });
 });
 

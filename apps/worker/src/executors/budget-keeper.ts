@@ -75,7 +75,7 @@ export class BudgetKeeper {
   async #share(): Promise<void> {
     const shared = this.#deps.budgets.shares();
     if (!shared) return;
-    for (const domain of shared.givenUp) await this.#discard(domain);
+    for (const domain of shared.discarded) await this.#discard(domain);
     for (const [domain, bytes] of shared.shares) await this.#fit(domain, bytes);
     await this.#deps.onShares(this.report);
   }

@@ -2,31 +2,26 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { domainOfKey } from '@kiln/domain';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DomainSource } from '../testing/domain-source.ts';
-import { eventually, TestHost } from '../testing/test-host.ts';
+import { eventually, type TestHost, useTestHost } from '../testing/test-host.ts';
 import type { RunningWorker } from '../worker.ts';
 import type { WorkerOptions } from '../worker-options.ts';
 
 const [WEB, OPS] = ['trusted team web', 'trusted team ops'];
-let redis: TestRedis;
+const fixture = useTestHost();
 let pool: TestHost;
 let source: DomainSource;
 let dir: string;
 
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
-  pool = await TestHost.open(redis.url);
+  pool = fixture.host;
   dir = await mkdtemp(join(tmpdir(), 'kiln-isolation-'));
   source = new DomainSource(false);
 });
 afterEach(async () => {
   source.release();
-  await pool[Symbol.asyncDispose]();
+  await pool.stop();
   await rm(dir, { recursive: true, force: true });
 });
 

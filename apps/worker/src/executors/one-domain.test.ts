@@ -1,24 +1,18 @@
 import { pendingBuild } from '@kiln/state';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { DomainSource } from '../testing/domain-source.ts';
-import { TestHost } from '../testing/test-host.ts';
+import { type TestHost, useTestHost } from '../testing/test-host.ts';
 
 const [WEB, OPS] = ['trusted team web', 'trusted team ops'];
-let redis: TestRedis;
+const fixture = useTestHost();
 let pool: TestHost;
 let source: DomainSource;
 
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
-  pool = await TestHost.open(redis.url);
+  pool = fixture.host;
   source = new DomainSource(true);
   await pool.start({ slots: 4, syncEveryMs: 50 }, { executors: source, engineCheckEveryMs: 10 });
 });
-afterEach(() => pool[Symbol.asyncDispose]());
 
 const assign = async (team: string): Promise<string> => pool.assign(await pool.accept({ request: { team } }));
 const build = async (team: string) => pool.build(await pool.deliver({ request: { team } }));

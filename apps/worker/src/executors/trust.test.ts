@@ -1,23 +1,17 @@
 import type { BuildRecord, Outcome, Trust } from '@kiln/domain';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { ExecuteRequest, Executor } from '../engine/executor.ts';
 import { fixedExecutors } from '../testing/fixed-executors.ts';
-import { type TestBuild, TestHost } from '../testing/test-host.ts';
+import { type TestBuild, type TestHost, useTestHost } from '../testing/test-host.ts';
 
-let redis: TestRedis;
+const fixture = useTestHost();
 let pool: TestHost;
 let builders: Record<Trust, FakeBuilder>;
 
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
-  pool = await TestHost.open(redis.url);
+  pool = fixture.host;
   builders = { trusted: new FakeBuilder('trusted'), untrusted: new FakeBuilder('untrusted') };
 });
-afterEach(() => pool[Symbol.asyncDispose]());
 
 /** Builds that succeed at once and are recorded. */
 class FakeBuilder implements Executor {

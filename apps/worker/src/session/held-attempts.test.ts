@@ -1,25 +1,19 @@
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { fixedExecutors } from '../testing/fixed-executors.ts';
 import { HeldExecutor } from '../testing/held-executor.ts';
-import { TestHost } from '../testing/test-host.ts';
+import { type TestHost, useTestHost } from '../testing/test-host.ts';
 
-let redis: TestRedis;
+const fixture = useTestHost();
 let host: TestHost;
 let executor: HeldExecutor;
 
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
-  host = await TestHost.open(redis.url);
+  host = fixture.host;
   executor = new HeldExecutor();
   await host.start({}, { executors: fixedExecutors([executor]) });
 });
 afterEach(async () => {
   executor.finish();
-  await host[Symbol.asyncDispose]();
 });
 
 test('an assigned attempt whose job is lost begins by the answer to a report, and only once if the job is late', async () => {

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { isTerminal } from '@kiln/domain';
-import { TestRedis } from '@kiln/state/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fixedExecutors } from '../testing/fixed-executors.ts';
 import { HeldExecutor } from '../testing/held-executor.ts';
-import { eventually, TestHost } from '../testing/test-host.ts';
+import { eventually, type TestHost, useTestHost } from '../testing/test-host.ts';
 import type { RunningWorker } from '../worker.ts';
 import type { WorkerOptions } from '../worker-options.ts';
 
@@ -12,21 +11,16 @@ import type { WorkerOptions } from '../worker-options.ts';
 const SELDOM = { leaseTtlMs: 60_000, syncEveryMs: 30_000, fenceMarginMs: 4_000 };
 const HANDED_BACK = { end: 'lost', failure: { code: 'host_drained' } };
 
-let redis: TestRedis;
+const fixture = useTestHost();
 let pool: TestHost;
 let executor: HeldExecutor;
 
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
 beforeEach(async () => {
-  pool = await TestHost.open(redis.url);
+  pool = fixture.host;
   executor = new HeldExecutor();
 });
 afterEach(async () => {
   executor.finish();
-  await pool[Symbol.asyncDispose]();
 });
 
 const startHost = (options: Partial<WorkerOptions> = {}, incarnation: string = randomUUID()): Promise<RunningWorker> =>

@@ -119,7 +119,7 @@ export class HostSession {
     if (this.#closed) return;
     clearTimeout(this.#timer);
     const { syncEveryMs } = this.#times;
-    // A failed report is repeated much sooner, because the lease goes on running out.
+    // A failed report is repeated much sooner, because the lease keeps running out.
     const afterMs = this.#failures === 0 ? syncEveryMs : Math.min(syncEveryMs, RETRY_MS * 2 ** (this.#failures - 1));
     this.#timer = setTimeout(() => {
       // For the next report: a slow disk must not delay this one.

@@ -11,66 +11,94 @@ import {
 } from '@kiln/runtime';
 import { DEFAULT_BLOB_RESERVE_BYTES } from '@kiln/state';
 import { z } from 'zod';
-import { DEFAULT_INVENTORY_EVERY_MS } from '../caches/cache-reporter.ts';
-import { DEFAULT_LEASE } from '../session/host-session.ts';
+import { checkLease, reportEnv } from './report-settings.ts';
 import { checkTrust, trustEnv } from './trust-settings.ts';
 
 const { KILN_REDIS_URL, ...common } = commonEnv;
 
-const schema = z
-  .object({
-    ...common,
-    KILN_REDIS_URL: KILN_REDIS_URL.optional(),
-    KILN_JOIN_URL: z.url({ protocol: /^https?$/, error: 'an http:// or https:// URL' }).optional(),
-    KILN_JOIN_TOKEN: z.string().optional(),
-    KILN_JOIN_TOKEN_FILE: z.string().optional(),
-    KILN_HOST_NAME: hostName.default(hostname().toLowerCase()),
-    KILN_SLOTS: wholeNumber(1, 2),
-    KILN_LABELS: z.string().default('').transform(readLabels),
-    KILN_DATA_DIR: z.string('a directory for the worker’s own files'),
-    KILN_DRIVER: z.enum(['auto', 'docker-container', 'docker']).default('auto'),
-    KILN_TOOL_IMAGE: z.string().default('docker:cli'),
-    KILN_BUILDKIT_IMAGE: z.string().default('moby/buildkit:buildx-stable-1'),
-    KILN_DOCKER_SOCKET: z.string().optional(),
-    KILN_DOCKER_CONFIG: z.string().optional(),
-    ...trustEnv,
-    KILN_BLOB_DIR: z.string().optional(),
-    KILN_BLOB_RESERVE_BYTES: wholeNumber(0, DEFAULT_BLOB_RESERVE_BYTES),
-    KILN_API_URL: z.url({ protocol: /^https?$/, error: 'an http:// or https:// URL' }).optional(),
-    KILN_TOKEN: z.string().optional(),
-    KILN_TOKEN_FILE: z.string().optional(),
-    KILN_LEASE_TTL_MS: wholeNumber(2_000, DEFAULT_LEASE.leaseTtlMs),
-    KILN_SYNC_EVERY_MS: wholeNumber(100, DEFAULT_LEASE.syncEveryMs),
-    KILN_FENCE_MARGIN_MS: wholeNumber(500, DEFAULT_LEASE.fenceMarginMs),
-    KILN_DRAIN_SECONDS: wholeNumber(0, 300),
-    KILN_INVENTORY_EVERY_MS: wholeNumber(1_000, DEFAULT_INVENTORY_EVERY_MS),
-    KILN_ALLOWED_HOSTS: allowedHosts,
-    KILN_HEALTH_PORT: wholeNumber(0, 0),
-    KILN_EXIT_WHEN_DRAINED: z.stringbool({ error: 'true or false' }).default(false),
-  })
-  .superRefine((env, ctx) => {
-    const refuse = (name: keyof typeof env, message: string) =>
-      ctx.addIssue({ code: 'custom', path: [name], message, input: env[name] });
-    if (env.KILN_FENCE_MARGIN_MS + env.KILN_SYNC_EVERY_MS >= env.KILN_LEASE_TTL_MS) {
-      refuse('KILN_LEASE_TTL_MS', 'more than KILN_SYNC_EVERY_MS and KILN_FENCE_MARGIN_MS together');
-    }
-    checkTrust(env, refuse);
-    if (env.KILN_JOIN_URL !== undefined) {
-      const given = (['KILN_BLOB_DIR', 'KILN_API_URL'] as const).find((name) => env[name] !== undefined);
-      if (given)
-        refuse(given, 'it to be unset together with KILN_JOIN_URL, because contexts are then read through that API');
-      return;
-    }
-    if (env.KILN_REDIS_URL === undefined) {
-      refuse(
-        'KILN_REDIS_URL',
-        'a Redis URL (redis://, rediss://, unix:// or redis+sentinel://), or KILN_JOIN_URL to be set',
-      );
-    }
-    if ((env.KILN_BLOB_DIR === undefined) === (env.KILN_API_URL === undefined)) {
-      refuse('KILN_API_URL', 'either KILN_BLOB_DIR (shared with the API) or KILN_API_URL to be set');
-    }
-  });
+/** Environment variables for the builders, the same for `kiln up` and a separate worker. */
+export const builderEnv = {
+  KILN_TOOL_IMAGE: z
+    .string()
+    .default('docker:cli')
+    .describe('image with `docker-buildx` and a shell, in which buildx runs'),
+  KILN_BUILDKIT_IMAGE: z
+    .string()
+    .default('moby/buildkit:buildx-stable-1')
+    .describe('BuildKit’s image (driver `docker-container`)'),
+  KILN_DOCKER_SOCKET: z.string().optional().describe('the engine’s socket; without it the engine’s default'),
+  KILN_DOCKER_CONFIG: z.string().optional().describe('directory with a `config.json` of registry logins'),
+};
+
+/** All environment variables of a worker process. */
+export const workerEnv = {
+  ...common,
+  KILN_REDIS_URL: KILN_REDIS_URL.optional().describe(
+    'Redis, unless the worker joins by `KILN_JOIN_URL`; with it, where this host finds Redis',
+  ),
+  KILN_JOIN_URL: z
+    .url({ protocol: /^https?$/, error: 'an http:// or https:// URL' })
+    .optional()
+    .describe('the API to join by a token, instead of setting Redis, key, namespace and blobs'),
+  KILN_JOIN_TOKEN: z.string().optional().describe('the join token'),
+  KILN_JOIN_TOKEN_FILE: z.string().optional().describe('a file that contains `KILN_JOIN_TOKEN`'),
+  KILN_HOST_NAME: hostName.default(hostname().toLowerCase()).describe('the host’s name in the pool'),
+  KILN_SLOTS: wholeNumber(1, 2).describe('builds at the same time, by weight'),
+  KILN_LABELS: z.string().default('').transform(readLabels).describe('labels, such as `disk=nvme,zone=a`'),
+  KILN_DATA_DIR: z
+    .string('a directory for the worker’s own files')
+    .describe('the worker’s own files; must be at the same path for the engine'),
+  KILN_DRIVER: z
+    .enum(['auto', 'docker-container', 'docker'])
+    .default('auto')
+    .describe(
+      '`docker-container`, `docker`, or `auto`: `docker-container` if BuildKit’s image can be had, else `docker`',
+    ),
+  ...builderEnv,
+  ...trustEnv,
+  KILN_BLOB_DIR: z.string().optional().describe('the API’s blob directory, if this host shares it'),
+  KILN_BLOB_RESERVE_BYTES: wholeNumber(0, DEFAULT_BLOB_RESERVE_BYTES).describe(
+    'space in the blob store that is kept for logs: with less left, artifacts are refused; 0: none',
+  ),
+  KILN_API_URL: z
+    .url({ protocol: /^https?$/, error: 'an http:// or https:// URL' })
+    .optional()
+    .describe('the API, to read contexts and store artifacts through it instead of `KILN_BLOB_DIR`'),
+  KILN_TOKEN: z.string().optional().describe('the token for `KILN_API_URL`'),
+  KILN_TOKEN_FILE: z.string().optional().describe('a file that contains `KILN_TOKEN`'),
+  ...reportEnv,
+  KILN_DRAIN_SECONDS: wholeNumber(0, 300).describe('how long running builds may continue after SIGTERM'),
+  KILN_ALLOWED_HOSTS: allowedHosts.describe(
+    'git servers at private addresses that may be reached: names, networks, `private`, `loopback` ([network.md](network.md))',
+  ),
+  KILN_HEALTH_PORT: wholeNumber(0, 0).describe('`/healthz` and `/readyz` on this port of the loopback address; 0: off'),
+  KILN_EXIT_WHEN_DRAINED: z
+    .stringbool({ error: 'true or false' })
+    .default(false)
+    .describe('exit with 0 when an operator’s drain is complete'),
+};
+
+const schema = z.object(workerEnv).superRefine((env, ctx) => {
+  const refuse = (name: keyof typeof env, message: string) =>
+    ctx.addIssue({ code: 'custom', path: [name], message, input: env[name] });
+  checkLease(env, refuse);
+  checkTrust(env, refuse);
+  if (env.KILN_JOIN_URL !== undefined) {
+    const given = (['KILN_BLOB_DIR', 'KILN_API_URL'] as const).find((name) => env[name] !== undefined);
+    if (given)
+      refuse(given, 'it to be unset together with KILN_JOIN_URL, because contexts are then read through that API');
+    return;
+  }
+  if (env.KILN_REDIS_URL === undefined) {
+    refuse(
+      'KILN_REDIS_URL',
+      'a Redis URL (redis://, rediss://, unix:// or redis+sentinel://), or KILN_JOIN_URL to be set',
+    );
+  }
+  if ((env.KILN_BLOB_DIR === undefined) === (env.KILN_API_URL === undefined)) {
+    refuse('KILN_API_URL', 'either KILN_BLOB_DIR (shared with the API) or KILN_API_URL to be set');
+  }
+});
 
 /** How a worker accesses its pool: through the API with a join token, or with settings of its own. */
 export type PoolAccess =

@@ -7,14 +7,43 @@ import { buildEgress } from './egress-settings.ts';
 
 /** Variables that configure trust and isolation, the same for `kiln up` and a separate worker. */
 export const trustEnv = {
-  KILN_TRUST: z.enum(TRUSTS, { error: 'trusted or untrusted' }).optional(),
-  KILN_ISOLATION: z.enum(ISOLATIONS, { error: 'team, repo or pool' }).optional(),
-  KILN_FRONTENDS: z.string().default('docker/dockerfile').transform(readFrontends),
-  KILN_BUILDER_IDLE_MS: wholeNumber(0, DEFAULT_BUILDER_IDLE_MS),
-  KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0),
-  KILN_UNTRUSTED_CACHE_BUDGET_BYTES: wholeNumber(0, 0),
-  KILN_UNTRUSTED_DOCKER_CONFIG: z.string().optional(),
-  KILN_BUILD_EGRESS: buildEgress,
+  KILN_TRUST: z
+    .enum(TRUSTS, { error: 'trusted or untrusted' })
+    .optional()
+    .describe(
+      'take only `trusted` or only `untrusted` builds; without it both with the driver `docker-container`, `trusted` with `docker` ([hosts.md](hosts.md#untrusted-builds))',
+    ),
+  KILN_ISOLATION: z
+    .enum(ISOLATIONS, { error: 'team, repo or pool' })
+    .optional()
+    .describe(
+      'whose builds share a builder, and so caches: those of a `team`, of a `repo`, or of the whole `pool`; without it `team`, or what the engine is marked for ([hosts.md](hosts.md#isolation))',
+    ),
+  KILN_FRONTENDS: z
+    .string()
+    .default('docker/dockerfile')
+    .transform(readFrontends)
+    .describe(
+      'image repositories of the frontends that Dockerfiles may name (`# syntax=`), separated by commas; `none`; `any`',
+    ),
+  KILN_BUILDER_IDLE_MS: wholeNumber(0, DEFAULT_BUILDER_IDLE_MS).describe(
+    'a builder without a build for this long is stopped, and keeps its caches; 0: never (driver `docker-container`)',
+  ),
+  KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0).describe(
+    'limit of the builders’ caches; 0: half of the disk (driver `docker-container`)',
+  ),
+  KILN_UNTRUSTED_CACHE_BUDGET_BYTES: wholeNumber(0, 0).describe(
+    'the part of the budget for untrusted builds; 0: a quarter',
+  ),
+  KILN_UNTRUSTED_DOCKER_CONFIG: z
+    .string()
+    .optional()
+    .describe(
+      'directory with the `config.json` of untrusted builds’ registry logins, which are never those of `KILN_DOCKER_CONFIG`',
+    ),
+  KILN_BUILD_EGRESS: buildEgress.describe(
+    'what builds may reach: `open`, `guarded[,network…]` (driver `docker-container`) or `listed[,server…]` ([network.md](network.md#what-builds-reach))',
+  ),
 };
 
 /** Reads `any`, `none`, or repositories separated by commas. */

@@ -4,8 +4,8 @@ import { type BuildRequestInput, buildRequest, type LogRecord } from '@kiln/cont
 import { type BuildRecord, type Granted, isTerminal, type Trust } from '@kiln/domain';
 import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { type HostState, Leadership, openState, pendingBuild, type State, type StoredBuild } from '@kiln/state';
-import { decisionFor } from '@kiln/state/testing';
-import { vi } from 'vitest';
+import { decisionFor, TestRedis } from '@kiln/state/testing';
+import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest';
 import { type RunningWorker, startWorker } from '../worker.ts';
 import type { WorkerDeps, WorkerOptions } from '../worker-options.ts';
 
@@ -144,6 +144,32 @@ export class TestHost implements AsyncDisposable {
     await this.stop();
     await this.state[Symbol.asyncDispose]();
   }
+}
+
+/** Starts a Redis for the tests of a file, and opens a new pool for each of them. */
+export function useTestHost(): { readonly host: TestHost; readonly redis: TestRedis } {
+  let redis: TestRedis;
+  let host: TestHost;
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+  });
+  afterAll(() => redis[Symbol.asyncDispose]());
+  beforeEach(async () => {
+    host = await TestHost.open(redis.url);
+  });
+  afterEach(async () => {
+    // A test that failed while Redis was down would hang here otherwise, and hide its own reason.
+    await redis.up();
+    await host[Symbol.asyncDispose]();
+  });
+  return {
+    get host() {
+      return host;
+    },
+    get redis() {
+      return redis;
+    },
+  };
 }
 
 /** Waits for a value that isn't undefined. */

@@ -1,12 +1,37 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { EngineNotApart, HostBuilders } from '../index.ts';
 import { begin, FROM, IMAGES, lab } from '../testing/lab.ts';
-import { startPrivateEngine } from '../testing/private-engine.ts';
+import { type PrivateEngine, startPrivateEngine } from '../testing/private-engine.ts';
+
+let own: PrivateEngine;
+beforeAll(async () => {
+  own = await startPrivateEngine([IMAGES.tool, IMAGES.debian]);
+});
+afterAll(() => own?.[Symbol.asyncDispose]());
+
+test('has a single builder with the docker driver, for trusted builds unless configured otherwise', async () => {
+  const options = {
+    ...({
+      hostName: 'lab',
+      instance: 'claim',
+      driver: 'docker',
+      toolImage: IMAGES.tool,
+      buildkitImage: 'none',
+    } as const),
+    ...{ dockerSocket: own.socket, engineSocketPath: own.innerSocket, scratchDir: join(own.dir, 'scratch') },
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+  };
+  const host = await HostBuilders.start(options);
+  expect(host.info).toMatchObject({ trust: ['trusted'], isolation: 'team', oneDomain: true });
+  await host.close();
+  await expect(HostBuilders.start({ ...options, trust: 'untrusted' })).rejects.toThrow(EngineNotApart);
+  // Nothing was built, so that the engine can be claimed for another class.
+  await own.engine.getVolume('kiln-engine-trust').remove();
+}, 180_000);
 
 test('claims the engine’s BuildKit for one class, until it is emptied and released by hand', async () => {
-  await using own = await startPrivateEngine([IMAGES.tool, IMAGES.debian]);
   let dirs = 0;
   const on = async () => {
     const scratchDir = join(own.dir, `scratch${dirs++}`);
@@ -31,23 +56,4 @@ test('claims the engine’s BuildKit for one class, until it is emptied and rele
   await own.engine.pruneBuilder({ all: true } as object);
   await using emptied = await lab({ ...(await on()), trust: 'untrusted' });
   expect((await begin(emptied.builder, build).outcome).end).toBe('succeeded');
-}, 180_000);
-
-test('has a single builder with the docker driver, for trusted builds unless configured otherwise', async () => {
-  await using own = await startPrivateEngine([IMAGES.tool]);
-  const options = {
-    ...({
-      hostName: 'lab',
-      instance: 'claim',
-      driver: 'docker',
-      toolImage: IMAGES.tool,
-      buildkitImage: 'none',
-    } as const),
-    ...{ dockerSocket: own.socket, engineSocketPath: own.innerSocket, scratchDir: join(own.dir, 'scratch') },
-    log: { debug() {}, info() {}, warn() {}, error() {} },
-  };
-  const host = await HostBuilders.start(options);
-  expect(host.info).toMatchObject({ trust: ['trusted'], isolation: 'team', oneDomain: true });
-  await host.close();
-  await expect(HostBuilders.start({ ...options, trust: 'untrusted' })).rejects.toThrow(EngineNotApart);
 }, 180_000);

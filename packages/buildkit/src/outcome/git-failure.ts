@@ -1,4 +1,4 @@
-import { type Failure, type FailureCode, type GitFault, readGitComplaint } from '@kiln/domain';
+import { classifyGitError, type Failure, type FailureCode, type GitFault } from '@kiln/domain';
 
 const FAILURES: Readonly<Record<GitFault, readonly [FailureCode, string]>> = {
   subdir_missing: ['git_subdir_missing', 'the repository has no such directory'],
@@ -17,7 +17,7 @@ const FAILURES: Readonly<Record<GitFault, readonly [FailureCode, string]>> = {
  * @param message buildx's error, used if git's can't be found
  */
 export function gitFailure(error: string, message: string): Failure {
-  const { fault, said } = readGitComplaint(error);
+  const { fault, message: gitMessage = message } = classifyGitError(error);
   const [code, summary] = FAILURES[fault];
-  return { code, message: `${summary}: ${said ?? message}` };
+  return { code, message: `${summary}: ${gitMessage}` };
 }

@@ -33,7 +33,7 @@ describe('.kiln.yaml', () => {
     [{ tags: ['localhost:5000/App:{sha}'] }, 'an image reference'],
     [{ on: {} }, 'images[0].on: {}: push, pull_request or both'],
     [{ on: { push: { branch: ['main'] } } }, 'images[0].on.push.branch: ["main"]: no such field'],
-    [{ paths: [] }, 'images[0].paths: []: at least 1 items'],
+    [{ paths: [] }, 'images[0].paths: []: at least 1 item'],
     [{ secrets: ['A', { id: 'A', name: 'B' }] }, 'different ids'],
     [{ weight: 0 }, 'images[0].weight: 0: at least 1'],
     [{ priority: 'high' }, 'images[0].priority: "high": "interactive" or "normal" or "batch"'],

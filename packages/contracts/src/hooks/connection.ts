@@ -4,6 +4,7 @@ import { globs } from '../config/glob.ts';
 import { repoSettings } from '../config/repo-settings.ts';
 import { FORGES, type ForgeName } from '../forge/event.ts';
 import { instant, teamName } from '../http/fields.ts';
+import { overlapSeconds, PREVIOUS_SECRET_HELP } from './secret-overlap.ts';
 
 /** Part of the URL that a forge calls, so not a secret. */
 export const connectionName = z
@@ -30,6 +31,20 @@ function isBaseUrl(text: string): boolean {
 const credential = z.string().regex(/^[\x21-\x7e]{1,4096}$/, '1 to 4096 visible ASCII characters');
 
 const signingSecret = z.string().regex(/^[\x20-\x7e]{1,1024}$/, '1 to 1024 printable ASCII characters');
+
+const githubApp = z.strictObject({
+  appId: z
+    .union([z.int().min(1).transform(String), z.string().regex(/^[A-Za-z0-9.]{1,64}$/)], 'an App’s id or client id')
+    .meta({ description: 'The id of the App, or its client id.' }),
+  privateKey: z
+    .string()
+    .max(16_384)
+    .regex(
+      /^\s*-----BEGIN (?:RSA )?PRIVATE KEY-----[^-]+-----END (?:RSA )?PRIVATE KEY-----\s*$/,
+      'an RSA key in PEM format',
+    )
+    .meta({ description: 'A private key of the App, as GitHub hands it out: PEM.' }),
+});
 
 const { team: _, ...settings } = repoSettings.shape;
 
@@ -62,6 +77,10 @@ export const connectionRequest = z
     apiToken: credential.nullish().meta({
       description: 'Token for reporting statuses; without it none are reported. For Bitbucket also user:password.',
     }),
+    githubApp: githubApp.nullish().meta({
+      description:
+        'GitHub: report statuses and clone as an App that is installed in the repositories, where apiToken or gitToken is missing. Kiln makes installation tokens, each for one repository and an hour.',
+    }),
     checks: z.boolean().default(false).meta({
       description: 'GitHub: report check runs instead of commit statuses. Requires the token of a GitHub App.',
     }),
@@ -80,6 +99,9 @@ export const connectionRequest = z
       ctx.addIssue({ code: 'custom', path, message, input });
     if (request.forge === 'gitea' && request.url === undefined)
       refuse(['url'], 'the URL of the Gitea site', request.url);
+    if (request.githubApp && request.forge !== 'github') {
+      refuse(['githubApp'], 'nothing, because forge is not github', undefined);
+    }
     if (request.checks && request.forge !== 'github') refuse(['checks'], 'false, because forge is not github', true);
     request.repositories.forEach(({ match, cloneUrl }, i) => {
       const isOne = match.length === 1 && !/[*?[{!]/.test(match[0] ?? '');
@@ -97,6 +119,15 @@ export type ConnectionRequest = z.input<typeof connectionRequest>;
 
 export const REPOSITORY_PLACEHOLDER = '{repository}';
 
+/** Body of `POST /v1/connections/:name/rotate-secret`. */
+export const connectionSecretRotation = z
+  .strictObject({
+    webhookSecret: signingSecret.optional().meta({ description: 'Default: a new one, shown only in this response.' }),
+    overlapSeconds,
+  })
+  .meta({ id: 'ConnectionSecretRotation' });
+export type ConnectionSecretRotation = z.input<typeof connectionSecretRotation>;
+
 export const connectionView = z
   .strictObject({
     name: connectionName,
@@ -109,9 +140,11 @@ export const connectionView = z
     gitUser: z.string(),
     hasApiToken: z.boolean(),
     hasGitToken: z.boolean(),
+    githubApp: z.strictObject({ appId: z.string() }).optional().meta({ description: 'Without its private key.' }),
     hookUrl: z.string().meta({ description: 'The URL for the forge to call.' }),
     createdAt: instant,
     updatedAt: instant,
+    previousSecretExpiresAt: instant.optional().meta({ description: PREVIOUS_SECRET_HELP }),
     webhookSecret: z.string().optional().meta({ description: 'Only in the response that generated it.' }),
   })
   .meta({ id: 'Connection' });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { instant, teamName } from '../http/fields.ts';
+import { overlapSeconds, PREVIOUS_SECRET_HELP } from './secret-overlap.ts';
 
 /** Id of a webhook: a ULID, like ids of builds, ordered by time. */
 const ulid = (what: string) => z.string().regex(/^[0-9a-hjkmnp-tv-z]{26}$/, `the id of a ${what}, of 26 characters`);
@@ -27,6 +28,12 @@ const target = z
     return url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
   }, 'an https:// or http:// URL without user and password');
 
+const messageSecret = z
+  .string()
+  .regex(/^whsec_[A-Za-z0-9+/]{32,86}={0,2}$/, 'whsec_ and 24 to 64 bytes in base64')
+  .optional()
+  .meta({ description: 'Signs the messages. Default: a new one, shown only in this response.' });
+
 /** Body of `POST /v1/webhooks`. */
 export const webhookRequest = z
   .strictObject({
@@ -38,14 +45,16 @@ export const webhookRequest = z
       .array(z.enum(WEBHOOK_EVENTS))
       .min(1)
       .default([...FINISHED]),
-    secret: z
-      .string()
-      .regex(/^whsec_[A-Za-z0-9+/]{32,86}={0,2}$/, 'whsec_ and 24 to 64 bytes in base64')
-      .optional()
-      .meta({ description: 'Signs the messages. Default: a new one, shown only in this response.' }),
+    secret: messageSecret,
   })
   .meta({ id: 'WebhookRequest' });
 export type WebhookRequest = z.input<typeof webhookRequest>;
+
+/** Body of `POST /v1/webhooks/:id/rotate-secret`. */
+export const webhookSecretRotation = z
+  .strictObject({ secret: messageSecret, overlapSeconds })
+  .meta({ id: 'WebhookSecretRotation' });
+export type WebhookSecretRotation = z.input<typeof webhookSecretRotation>;
 
 export const webhookView = z
   .strictObject({
@@ -58,7 +67,11 @@ export const webhookView = z
     disabledAt: instant
       .optional()
       .meta({ description: 'When its target answered 410 (gone). Nothing is sent since then.' }),
-    secret: z.string().optional().meta({ description: 'Only in the response that created the webhook.' }),
+    previousSecretExpiresAt: instant.optional().meta({ description: PREVIOUS_SECRET_HELP }),
+    secret: z
+      .string()
+      .optional()
+      .meta({ description: 'Only in the response that created the webhook or rotated its secret.' }),
   })
   .meta({ id: 'Webhook' });
 export type WebhookView = z.output<typeof webhookView>;

@@ -76,7 +76,14 @@ export type Problem = z.output<typeof problem>;
 
 const SHOWN_CHARS = 200;
 /** Fields whose values, and everything in them, are never quoted. */
-const HIDDEN: ReadonlySet<PropertyKey> = new Set(['secrets', 'secret', 'webhookSecret', 'apiToken', 'gitToken']);
+const HIDDEN: ReadonlySet<PropertyKey> = new Set([
+  'secrets',
+  'secret',
+  'webhookSecret',
+  'apiToken',
+  'gitToken',
+  'privateKey',
+]);
 
 /**
  * Converts a zod error to field problems. Values of secrets are never quoted.
@@ -105,9 +112,9 @@ function expectation(issue: z.core.$ZodIssue): string {
     case 'invalid_value':
       return issue.values.map((value) => JSON.stringify(value)).join(' or ');
     case 'too_big':
-      return `at most ${issue.maximum}${unit(issue.origin)}`;
+      return `at most ${issue.maximum}${unit(issue.origin, issue.maximum)}`;
     case 'too_small':
-      return `at least ${issue.minimum}${unit(issue.origin)}`;
+      return `at least ${issue.minimum}${unit(issue.origin, issue.minimum)}`;
     case 'invalid_union':
       return issue.errors.length === 0 && 'discriminator' in issue
         ? `a known ${String(issue.discriminator)}`
@@ -121,9 +128,10 @@ function expectation(issue: z.core.$ZodIssue): string {
   }
 }
 
-function unit(origin: string): string {
-  if (origin === 'string') return ' characters';
-  if (origin === 'array') return ' items';
+function unit(origin: string, count: number | bigint): string {
+  const plural = Number(count) === 1 ? '' : 's';
+  if (origin === 'string') return ` character${plural}`;
+  if (origin === 'array') return ` item${plural}`;
   return '';
 }
 

@@ -1,5 +1,12 @@
 import type { Scope, TeamReach } from '@kiln/domain';
-import { connectionList, connectionName, connectionRequest, connectionView, forgeName } from '../hooks/connection.ts';
+import {
+  connectionList,
+  connectionName,
+  connectionRequest,
+  connectionSecretRotation,
+  connectionView,
+  forgeName,
+} from '../hooks/connection.ts';
 import { deliveryId, deliveryPage, deliveryQuery, deliveryView } from '../hooks/delivery.ts';
 import {
   messageId,
@@ -9,6 +16,7 @@ import {
   webhookId,
   webhookList,
   webhookRequest,
+  webhookSecretRotation,
   webhookView,
 } from '../hooks/webhook.ts';
 import type { RouteDoc } from './route.ts';
@@ -111,6 +119,19 @@ export const HOOK_ROUTES = {
     },
     problems: [...BODY_PROBLEMS],
   },
+  rotateConnectionSecret: {
+    method: 'post',
+    path: '/v1/connections/:name/rotate-secret',
+    tag: 'Webhooks',
+    access: users('admin', 'pool'),
+    summary: 'Rotate a connection’s webhook secret',
+    description:
+      'Webhooks are accepted by the new secret, and until `overlapSeconds` have passed by the old one, too. At most two secrets are valid at a time: another rotation ends the older one.',
+    params: { name: connectionName },
+    body: { 'application/json': connectionSecretRotation },
+    answers: { 200: { description: 'The connection; with its new secret if Kiln made it up.', content: connection } },
+    problems: [...BODY_PROBLEMS, 'connection_not_found'],
+  },
   deleteConnection: {
     method: 'delete',
     path: '/v1/connections/:name',
@@ -143,6 +164,21 @@ export const HOOK_ROUTES = {
     answers: { 200: { description: 'All webhooks.', content: { 'application/json': webhookList } } },
     problems: [],
   },
+  rotateWebhookSecret: {
+    method: 'post',
+    path: '/v1/webhooks/:id/rotate-secret',
+    tag: 'Webhooks',
+    access: users('builds:write', 'own'),
+    summary: 'Rotate a webhook’s secret',
+    description:
+      'Messages are signed with the new secret, and until `overlapSeconds` have passed with the old one, too: `webhook-signature` then has two signatures, separated by a space. Another rotation ends the older secret.',
+    params: { id: webhookId },
+    body: { 'application/json': webhookSecretRotation },
+    answers: {
+      200: { description: 'The webhook, with its new secret.', content: { 'application/json': webhookView } },
+    },
+    problems: [...BODY_PROBLEMS, 'webhook_not_found'],
+  },
   deleteWebhook: {
     method: 'delete',
     path: '/v1/webhooks/:id',
@@ -172,9 +208,11 @@ export const HOOK_ROUTES = {
     path: '/v1/webhooks/:id/messages/:message/resend',
     tag: 'Webhooks',
     access: users('builds:write', 'own'),
-    summary: 'Resend a message',
+    summary: 'Resend a message at once',
+    description:
+      'A message that waits for its next try is sent without waiting. One that was delivered, or that is `dead`, gets a new round of tries.',
     params: { id: webhookId, message: messageId },
-    answers: { 202: { description: 'The message will be sent.', content: { 'application/json': messageView } } },
+    answers: { 202: { description: 'The message is being sent.', content: { 'application/json': messageView } } },
     problems: ['invalid_request', 'webhook_not_found', 'message_not_found'],
   },
 } as const satisfies Readonly<Record<string, RouteDoc>>;

@@ -1,40 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Failure } from './failure.ts';
 import { type BuildRecord, currentAttempt } from './record.ts';
 import { isTerminal, TERMINAL_STATES } from './state.ts';
+import { after, assign, finish, fresh, lose, lost, start } from './testing/lifecycle.ts';
 import { type BuildEvent, isIllegal, MAX_ATTEMPTS, MAX_OUTDATED_HOSTS, transition } from './transition.ts';
-
-const fresh: BuildRecord = {
-  id: 'b1',
-  revision: 1,
-  state: 'queued',
-  repo: 'app',
-  team: 'default',
-  createdAt: 0,
-  queuedAt: 0,
-  attempts: [],
-};
-const lost: Failure = { code: 'host_lost', message: 'gone' };
-
-/** Applies events in turn; fails the test if one is refused. */
-function after(...events: BuildEvent[]): BuildRecord {
-  return events.reduce<BuildRecord>((build, event, i) => {
-    const next = transition(build, event, i + 1);
-    if (isIllegal(next)) throw new Error(`${event.type} refused in ${build.state}: ${next.reason}`);
-    return next;
-  }, fresh);
-}
-
-const assign = (incarnation = 'i1'): BuildEvent => ({ type: 'assign', host: 'h1', incarnation });
-const start = (attempt = 1, incarnation = 'i1'): BuildEvent => ({ type: 'start', attempt, incarnation });
-const finish = (attempt = 1, incarnation = 'i1'): BuildEvent => ({
-  type: 'finish',
-  attempt,
-  incarnation,
-  outcome: { end: 'succeeded' },
-});
-const lose = (attempt = 1): BuildEvent => ({ type: 'lose', attempt, failure: lost });
 
 describe('a build', () => {
   test('goes from queued through assigned and running to its end', () => {
@@ -121,86 +90,6 @@ describe('a build', () => {
 
   test('ends canceled, without another attempt, if its host is lost after the cancel', () => {
     expect(after(assign(), start(), { type: 'cancel' }, lose()).state).toBe('canceled');
-  });
-});
-
-describe('superseding', () => {
-  const supersede = (by = 'b2'): BuildEvent => ({ type: 'supersede', by });
-  const stopped: BuildEvent = {
-    type: 'finish',
-    attempt: 1,
-    incarnation: 'i1',
-    outcome: { end: 'canceled', failure: { code: 'canceled', message: 'canceled' } },
-  };
-
-  test('ends a queued build at once, with the newer one’s id', () => {
-    expect(after(supersede())).toMatchObject({
-      state: 'canceled',
-      finishedAt: 1,
-      supersededBy: 'b2',
-      failure: { code: 'superseded', message: expect.stringContaining('b2') },
-    });
-  });
-
-  test('marks a build that a host has, which ends superseded when the host confirms or is lost', () => {
-    const marked = after(assign(), start(), supersede());
-    expect(marked).toMatchObject({ state: 'running', cancelRequestedAt: 3, supersededBy: 'b2' });
-    expect(marked.failure).toBeUndefined();
-    for (const last of [stopped, lose()]) {
-      const ended = after(assign(), start(), supersede(), last);
-      expect(ended).toMatchObject({ state: 'canceled', failure: { code: 'superseded' } });
-    }
-    expect(after(assign(), start(), supersede(), stopped).attempts[0]).toMatchObject({
-      end: 'canceled',
-      failure: { code: 'superseded' },
-    });
-  });
-
-  test('is too late for a build that finishes by itself', () => {
-    expect(after(assign(), start(), supersede(), finish())).toMatchObject({ state: 'succeeded', supersededBy: 'b2' });
-  });
-
-  test('is the recorded reason only if it comes before a cancel', () => {
-    const canceled = after(assign(), start(), { type: 'cancel' });
-    expect(transition(canceled, supersede(), 9)).toBe(canceled);
-    expect(after(assign(), start(), { type: 'cancel' }, supersede(), stopped).failure?.code).toBe('canceled');
-    const superseded = after(assign(), start(), supersede());
-    expect(transition(superseded, { type: 'cancel' }, 9)).toBe(superseded);
-    expect(transition(superseded, supersede('b3'), 9)).toBe(superseded);
-  });
-});
-
-describe('sharing a run', () => {
-  const sharer: BuildRecord = { ...fresh, id: 'b2', sharedRun: 'b1' };
-
-  test('ends the build as the run ends, and the build is never placed', () => {
-    expect(transition(sharer, assign(), 1)).toMatchObject({ illegal: true, reason: 'not_allowed' });
-    const result = { digest: 'sha256:x' };
-    const run = { state: 'succeeded', result, commit: 'c0ffee', steps: { total: 2, cached: 1 } } as const;
-    expect(transition(sharer, { type: 'share', run }, 7)).toMatchObject({
-      ...{ id: 'b2', state: 'succeeded', revision: 2, finishedAt: 7, attempts: [], sharedRun: 'b1' },
-      ...{ result, commit: 'c0ffee', steps: { total: 2, cached: 1 } },
-    });
-    expect(transition(fresh, { type: 'share', run }, 7)).toMatchObject({ illegal: true });
-  });
-
-  test('lets the build leave when its caller cancels, but not cancel, supersede or release the run', () => {
-    const left = transition(sharer, { type: 'leave' }, 5);
-    expect(left).toMatchObject({ state: 'canceled', failure: { code: 'canceled' }, finishedAt: 5 });
-    expect(left).not.toHaveProperty('sharedRun');
-    for (const event of [{ type: 'cancel' }, { type: 'release' }, { type: 'supersede', by: 'b3' }] as const) {
-      expect(transition(sharer, event, 5)).toMatchObject({ illegal: true });
-    }
-    expect(transition(fresh, { type: 'leave' }, 5)).toMatchObject({ illegal: true });
-  });
-
-  test('lets a released build continue, which can still be canceled', () => {
-    const released = after(assign(), start(), { type: 'release' });
-    expect(released).toMatchObject({ state: 'running', releasedAt: 3 });
-    expect(released.cancelRequestedAt).toBeUndefined();
-    expect(transition(released, { type: 'release' }, 9)).toBe(released);
-    expect(after(assign(), start(), { type: 'release' }, finish()).state).toBe('succeeded');
-    expect(after(assign(), start(), { type: 'release' }, { type: 'cancel' }, lose()).state).toBe('canceled');
   });
 });
 

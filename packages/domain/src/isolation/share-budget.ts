@@ -13,7 +13,7 @@ export interface BudgetShares {
   /** Bytes by domain; their sum is at most the budget. */
   readonly shares: ReadonlyMap<string, number>;
   /** Domains without a share, whose caches have to be discarded. */
-  readonly givenUp: readonly string[];
+  readonly discarded: readonly string[];
 }
 
 /** With more domains, each would get too little to be useful, so the caches that are worth the least are discarded. */
@@ -41,7 +41,7 @@ export function shareBudget(budgetBytes: number, domains: readonly DomainWorth[]
   const part = ({ worth }: DomainWorth) => (total > 0 ? worth / total : 1 / kept.length);
   return {
     shares: new Map(kept.map((one) => [one.domain, floor + Math.floor(rest * part(one))])),
-    givenUp: byWorth.slice(kept.length).map(({ domain }) => domain),
+    discarded: byWorth.slice(kept.length).map(({ domain }) => domain),
   };
 }
 

@@ -19,7 +19,7 @@ const POWERS: Readonly<Record<string, number>> = { '': 0, k: 1, m: 2, g: 3, t: 4
  * @param base what k, m, g and t count: 1000 as in the sizes that buildx prints, or 1024 as in docker's flags. KiB, MiB … always count 1024
  */
 export function parseBytes(text: string, base: 1000 | 1024): number | undefined {
-  const [, number, unit = '', binary] = /^(\d{1,15}(?:\.\d{1,15})?) ?([kmgt]?)(i?)b?$/i.exec(text) ?? [];
+  const [, number, unit = '', binary] = /^(\d{1,15}(?:\.\d{1,15})?) *([kmgt]?)(i?)b?$/i.exec(text) ?? [];
   const power = POWERS[unit.toLowerCase()];
   if (number === undefined || power === undefined) return undefined;
   const bytes = Math.round(Number(number) * (binary ? 1024 : base) ** power);

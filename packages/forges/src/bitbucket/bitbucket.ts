@@ -6,7 +6,7 @@ import { has } from '../webhook/shape.ts';
 import { bitbucketEvents } from './events.ts';
 import { bitbucketStatus } from './status.ts';
 
-// Which of the four it is of a pull request, the payload doesn't tell; an update is what happens most.
+// The payload of a pull request doesn't tell which of its four events it is; most are updates.
 const EVENTS_BY_FIELD = [
   ['pullrequest', 'pullrequest:updated'],
   ['push', 'repo:push'],

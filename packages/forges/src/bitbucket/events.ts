@@ -3,10 +3,9 @@ import type { z } from 'zod';
 import { changedAt } from '../webhook/fields.ts';
 import { finish } from '../webhook/finish.ts';
 import { type Headers, header } from '../webhook/headers.ts';
+import { ignored, unhandled } from '../webhook/ignored.ts';
 import { pick } from '../webhook/payload.ts';
 import { type Actor, type Change, pullRequest, push, type Repository } from './payloads.ts';
-
-const ignored = (reason: string): ForgeEvent => ({ type: 'ignored', forge: 'bitbucket', reason });
 
 const ACTIONS = {
   'pullrequest:created': 'opened',
@@ -15,19 +14,20 @@ const ACTIONS = {
   'pullrequest:rejected': 'closed',
 } as const;
 
-/** One event for each ref that a push moved. @throws BadPayload */
+const NO_PATHS = 'Bitbucket doesn’t list changed paths';
+
+/** Returns one event for each ref that a push moved. @throws BadPayload */
 export function bitbucketEvents(headers: Headers, json: unknown): readonly [ForgeEvent, ...ForgeEvent[]] {
   const key = header(headers, 'x-event-key');
-  if (key === undefined) return [ignored('the header X-Event-Key is missing')];
   if (key === 'repo:push') {
     const payload = pick(push, json);
     const [first, ...rest] = payload.push.changes.map((change) => changed(change, payload));
-    return first ? [first, ...rest] : [ignored('a push that changes no branch and no tag')];
+    return first ? [first, ...rest] : [ignored('bitbucket', 'the push changes neither a branch nor a tag')];
   }
-  if (Object.hasOwn(ACTIONS, key)) {
+  if (key !== undefined && Object.hasOwn(ACTIONS, key)) {
     return [pullRequestEvent(key as keyof typeof ACTIONS, pick(pullRequest, json))];
   }
-  return [ignored(`${key} is an event that Kiln does nothing about`)];
+  return [ignored('bitbucket', unhandled(key, 'X-Event-Key'))];
 }
 
 function changed(change: Change, { actor, repository }: z.output<typeof push>): ForgeEvent {
@@ -38,21 +38,19 @@ function changed(change: Change, { actor, repository }: z.output<typeof push>): 
   if (ref?.type === 'tag' || ref?.type === 'annotated_tag') {
     return finish({ type: 'tag', ...base, tag: ref.name, commit: after, deleted });
   }
-  if (ref?.type !== 'branch') return ignored('a push to something that is no branch and no tag');
+  if (ref?.type !== 'branch') return ignored('bitbucket', 'push to something that is neither a branch nor a tag');
   const before = change.old?.target.hash ?? null;
   return finish({ type: 'push', ...base, branch: ref.name, before, after, deleted, changed: pathsOf(deleted) });
 }
 
 function pathsOf(deleted: boolean): ChangedPaths {
-  return deleted
-    ? { complete: true, paths: [] }
-    : { complete: false, paths: [], reason: 'Bitbucket names no changed paths' };
+  return deleted ? { complete: true, paths: [] } : { complete: false, paths: [], reason: NO_PATHS };
 }
 
 function pullRequestEvent(key: keyof typeof ACTIONS, payload: z.output<typeof pullRequest>): ForgeEvent {
   const { id, title, draft, author, source, destination, updated_on } = payload.pullrequest;
   const writer = nameOf(author);
-  if (!source.commit) return ignored('a pull request whose branch is gone');
+  if (!source.commit) return ignored('bitbucket', 'the branch of the pull request is gone');
   return finish({
     type: 'pull_request',
     ...by(payload.actor),
@@ -71,7 +69,7 @@ function pullRequestEvent(key: keyof typeof ACTIONS, payload: z.output<typeof pu
       commit: source.commit.hash,
     },
     base: { branch: destination.branch.name },
-    changed: { complete: false, paths: [], reason: 'Bitbucket names no changed paths' },
+    changed: { complete: false, paths: [], reason: NO_PATHS },
   });
 }
 
@@ -84,7 +82,7 @@ function nameOf(actor: Actor): string | undefined {
   return actor?.nickname ?? actor?.display_name ?? undefined;
 }
 
-/** The payload has no clone URL; Bitbucket's is that of the page with `.git`. */
+/** The payload has no clone URL; Bitbucket's is the URL of the web page with `.git` appended. */
 function repositoryOf({ full_name, links }: Repository): ForgeRepository {
   return { fullName: full_name, cloneUrl: `${links.html.href}.git`, webUrl: links.html.href };
 }

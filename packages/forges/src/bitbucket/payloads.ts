@@ -27,7 +27,7 @@ export const push = z.object({
           forced: z.boolean().nullish(),
         }),
       )
-      // One push moves at most so many refs that get a payload of their own here; more are a sign of something else.
+      // Each becomes an event. No ordinary push moves that many refs.
       .max(500),
   }),
 });
@@ -43,9 +43,9 @@ export const pullRequest = z.object({
     author: actor,
     source: z.object({
       branch: z.object({ name: gitRef }),
-      /** Null where the branch was deleted. */
+      /** Null if the branch was deleted. */
       commit: z.object({ hash: z.string() }).nullable(),
-      /** Null where the fork was deleted. */
+      /** Null if the fork was deleted. */
       repository: repository.nullable(),
     }),
     destination: z.object({ branch: z.object({ name: gitRef }), repository: z.object({ uuid: z.string() }) }),

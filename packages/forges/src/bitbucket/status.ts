@@ -45,12 +45,12 @@ export function bitbucketStatus(report: StatusReport, connection: ForgeConnectio
   return jsonRequest('POST', connection, path, { authorization: authorization(connection.token) }, body);
 }
 
-/** A longer context is told apart by its hash. */
+/** Replaces a context that is too long by its hash. */
 function keyOf(context: string): string {
   return context.length <= MAX_KEY ? context : createHash('sha256').update(context).digest('hex').slice(0, MAX_KEY);
 }
 
-/** `user:password` for API tokens and app passwords; else an access token of the repository or workspace. */
+/** API tokens and app passwords are `user:password`; anything else is an access token of a repository or workspace. */
 function authorization(token: string): string {
   return token.includes(':') ? `Basic ${Buffer.from(token).toString('base64')}` : `Bearer ${token}`;
 }

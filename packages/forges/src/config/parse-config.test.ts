@@ -14,7 +14,7 @@ images:
     output: push
 `;
 
-/** `line:column field got → expected` of each problem. */
+/** Each problem as `line:column field got → expected`. */
 function problems(text: string): string[] {
   try {
     parseConfig(text);
@@ -27,12 +27,12 @@ function problems(text: string): string[] {
   }
 }
 
-describe('.kiln.yaml', () => {
-  it('is read', () => {
+describe('parseConfig', () => {
+  it('reads a configuration', () => {
     expect(parseConfig(GOOD).images[0]).toMatchObject({ name: 'api', context: 'services/api', output: 'push' });
   });
 
-  it('names line and column of a wrong value, of an unknown field, and of what lacks one', () => {
+  it('names line and column of an invalid value, of an unknown field, and of the map that lacks a field', () => {
     expect(problems(GOOD.replace('{branch}', '{brunch}'))[0]).toMatch(
       /^9:9 images\[0\]\.tags\[0\] .*, not \{brunch\}$/,
     );
@@ -46,7 +46,7 @@ describe('.kiln.yaml', () => {
     ]);
   });
 
-  it('names all that is wrong, not only the first thing', () => {
+  it('names all problems, not only the first one', () => {
     expect(problems('version: 2\nimages: []\nfoo: 1\n').map((text) => text.split(' ')[1])).toEqual([
       'version',
       'images',
@@ -57,21 +57,21 @@ describe('.kiln.yaml', () => {
   it.each([
     ['', '1:1 file null → object'],
     ['- a\n', '1:1 file ["a"] → object'],
-    ['version: 1\nversion: 1\n', '2:1 file what is not YAML → Map keys must be unique'],
-    ['a: [1\nb: 2\n', 'what is not YAML'],
-    ['a: 1\n---\nb: 1\n', 'what is not YAML'],
+    ['version: 1\nversion: 1\n', '2:1 file invalid YAML → Map keys must be unique'],
+    ['a: [1\nb: 2\n', 'invalid YAML'],
+    ['a: 1\n---\nb: 1\n', 'invalid YAML'],
     ['__proto__: {}\n', '1:1 __proto__ a key → no such field'],
     [`${GOOD}    buildArgs: { __proto__: x }\n`, '11:18 __proto__ a key → no such field'],
     ['a: &a [x]\nb: *c\n', 'Unresolved alias'],
-    ['['.repeat(30_000), 'nested too deeply'],
-    [`${'['.repeat(16_000)}${']'.repeat(16_000)}`, 'nested too deeply'],
-    ['- '.repeat(15_000), 'nested too deeply'],
+    ['['.repeat(30_000), 'deeper nesting'],
+    [`${'['.repeat(16_000)}${']'.repeat(16_000)}`, 'deeper nesting'],
+    ['- '.repeat(15_000), 'deeper nesting'],
     ['x'.repeat(200_000), '1:1 file 200000 characters → at most 32768 characters'],
   ])('refuses the text of row %#', (text, expected) => {
     expect(problems(text).join('\n')).toContain(expected);
   });
 
-  it('refuses a bomb of aliases without unpacking it', () => {
+  it('refuses a bomb of aliases without expanding it', () => {
     const levels = Array.from(
       { length: 12 },
       (_, i) => `l${i + 1}: &l${i + 1} [${Array(9).fill(`*l${i}`).join(', ')}]`,
@@ -79,7 +79,7 @@ describe('.kiln.yaml', () => {
     expect(problems(`l0: &l0 [x, x]\n${levels.join('\n')}\n`).join()).toContain('aliases');
   });
 
-  it('takes merge keys', () => {
+  it('supports merge keys', () => {
     const text = `version: 1\non: { push: }\nimages:\n  - &a { name: a, weight: 2 }\n  - { <<: *a, name: b }\n`;
     expect(parseConfig(text).images.map(({ name, weight }) => [name, weight])).toEqual([
       ['a', 2],
@@ -87,7 +87,7 @@ describe('.kiln.yaml', () => {
     ]);
   });
 
-  it('throws nothing but InvalidConfig, whatever the text', () => {
+  it('throws only InvalidConfig, whatever the text', () => {
     const tokens = fc.constantFrom(
       ...'version images name on push tags : - [ ] { } & * ! | > \' " # % @ ` \n \t ? , << 1 ~ {branch}'.split(' '),
       '\n',

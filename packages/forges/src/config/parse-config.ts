@@ -2,7 +2,7 @@ import { type FieldProblem, fieldProblems, type KilnConfig, kilnConfig } from '@
 import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 
-/** One thing wrong with a configuration file; line and column from 1. */
+/** A problem of a configuration file. Line and column count from 1. */
 export interface ConfigProblem extends FieldProblem {
   readonly line: number;
   readonly column: number;
@@ -18,25 +18,25 @@ export class InvalidConfig extends Error {
   }
 }
 
-/** A file that describes builds is far smaller; one that is larger is somebody's attempt. */
+/** Real configurations are far smaller. */
 const MAX_CHARS = 32 * 1024;
 const MAX_DEPTH = 100;
 const MAX_PROBLEMS = 50;
 
 /**
  * Parses `.kiln.yaml`.
- * @throws InvalidConfig and nothing else
+ * @throws InvalidConfig only
  */
 export function parseConfig(text: string): KilnConfig {
   if (text.length > MAX_CHARS) {
     throw invalid(`${text.length} characters`, `at most ${MAX_CHARS} characters`);
   }
-  if (isTooDeep(text)) throw invalid('what is nested too deeply', `at most ${MAX_DEPTH} levels`);
+  if (isTooDeep(text)) throw invalid('deeper nesting', `at most ${MAX_DEPTH} levels`);
   try {
     return parseYaml(text);
   } catch (error) {
-    // The YAML library recurses; what exhausts the stack is not a configuration.
-    if (error instanceof RangeError) throw invalid('what is nested too deeply', 'a configuration');
+    // The YAML library is recursive, and a hostile file may exhaust the stack.
+    if (error instanceof RangeError) throw invalid('deeper nesting', `at most ${MAX_DEPTH} levels`);
     throw error;
   }
 }
@@ -52,7 +52,7 @@ function parseYaml(text: string): KilnConfig {
   });
   const [first, ...rest] = document.errors.map((error): ConfigProblem => {
     const { line, col } = lines.linePos(error.pos[0]);
-    return { line, column: col, field: 'file', got: 'what is not YAML', expected: firstLine(error.message) };
+    return { line, column: col, field: 'file', got: 'invalid YAML', expected: firstLine(error.message) };
   });
   if (first) throw new InvalidConfig([first, ...rest.slice(0, MAX_PROBLEMS)]);
   refuseProto(document, lines);
@@ -66,18 +66,21 @@ function invalid(got: string, expected: string, line = 1, column = 1): InvalidCo
   return new InvalidConfig([{ line, column, field: 'file', got, expected }]);
 }
 
-/** Of block collections, with white space after them. */
+/** Indicators of block collections, which white space follows. */
 const INDICATORS: ReadonlySet<string> = new Set(['-', '?', ':']);
 const MAX_DASHES = 100;
 
-/** The YAML library takes seconds over a few ten thousand open brackets or dashes; those in quotes and comments count along. */
+/**
+ * Guards the YAML library, which takes seconds for some ten thousand open brackets or dashes. Also counts those in quotes and comments,
+ * which only matters for files that nobody writes.
+ */
 function isTooDeep(text: string): boolean {
   let depth = 0;
   let dashes = 0;
   let before = '';
   for (const character of text) {
     if (INDICATORS.has(character)) {
-      // One after another without a space between are none.
+      // Several without white space between them are text.
       if (INDICATORS.has(before)) dashes = 0;
     } else if (character !== ' ' && character !== '\t') dashes = 0;
     else if (INDICATORS.has(before)) dashes += 1;
@@ -99,7 +102,7 @@ function toValue(document: Document.Parsed): unknown {
   }
 }
 
-/** A key named `__proto__` would be passed over in silence by what copies objects. */
+/** Refuses the key `__proto__`, which code that copies objects would silently drop. */
 function refuseProto(document: Document.Parsed, lines: LineCounter): void {
   visit(document, {
     Pair: (_, { key }) => {
@@ -128,7 +131,7 @@ function located(
   return first ? [first, ...rest] : invalid('nothing', 'a configuration').problems;
 }
 
-/** Where a field stands: its key, where it has one; for a field that is missing, what should hold it. */
+/** The offset of a field's key; for a missing field, that of the map that should contain it. */
 function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): number {
   let node: Node | null = document.contents;
   let offset = node?.range?.[0] ?? 0;

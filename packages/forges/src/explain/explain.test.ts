@@ -6,7 +6,7 @@ import { NOW_MS } from '../testing/fixtures.ts';
 import { explain } from './explain.ts';
 
 describe('a push', () => {
-  it('makes the builds whose filters it passes, as requests that the API takes', () => {
+  it('builds the images whose filters it passes, with requests that the API accepts', () => {
     const { api, docs } = verdicts(push());
     expect(api).toMatchObject({
       outcome: 'build',
@@ -43,10 +43,10 @@ describe('a push', () => {
       { filter: 'branches', value: 'feature/x', patterns: expect.arrayContaining(['main']) },
     ],
     [
-      'a branch that is taken out',
+      'an excluded branch',
       push({ branch: 'release/old/1' }),
       'api',
-      { filter: 'branches', why: 'branch release/old/1 is taken out by !release/old/**' },
+      { filter: 'branches', why: 'branch release/old/1 is excluded by !release/old/**' },
     ],
     ['a branch that matches nothing', push({ branch: 'a/b' }), 'docs', { why: 'branch a/b matches none of *' }],
     [
@@ -61,25 +61,25 @@ describe('a push', () => {
       'api',
       { filter: 'paths-ignore', patterns: ['**/*.md'] },
     ],
-    ['paths that are taken out', push(changed('docs/old/x')), 'docs', { filter: 'paths', value: 'docs/old/x' }],
+    ['excluded paths', push(changed('docs/old/x')), 'docs', { filter: 'paths', value: 'docs/old/x' }],
     [
-      'a tag, to an image of branches',
+      'a tag, for an image that is built on branches only',
       first('github', 'push-tag'),
       'docs',
-      { filter: 'tags', why: 'it is built on push of branches only' },
+      { filter: 'tags', why: 'it is built on pushes of branches only' },
     ],
-    ['a pull request, to an image of pushes', pull(), 'docs', { filter: 'pull_request' }],
+    ['a pull request, for an image that is built on pushes only', pull(), 'docs', { filter: 'pull_request' }],
     [
       'a pull request into another branch',
       pull({ base: { branch: 'dev' } }),
       'api',
       { filter: 'branches', value: 'dev', why: 'base branch dev matches none of main' },
     ],
-  ])('%s: the first filter that says no', (_, event, image, expected) => {
+  ])('names the first filter that excludes an image: %s', (_, event, image, expected) => {
     expect(verdicts(event)[image]).toMatchObject({ outcome: 'skip', ...expected });
   });
 
-  it('lists a few paths where many changed', () => {
+  it('lists only a few of many changed paths', () => {
     const many = Array.from({ length: 30 }, (_, i) => `web/${i}`);
     expect(verdicts(push(changed(...many))).api).toMatchObject({ value: 'web/0, web/1, web/2, web/3, web/4, 25 more' });
   });
@@ -89,7 +89,7 @@ describe('a push', () => {
     ['gitlab', 'push-truncated'],
     ['gitea', 'push-truncated'],
     ['bitbucket', 'push'],
-  ] as const)('whose paths %s doesn’t fully tell (%s) is built', (name, fixture) => {
+  ] as const)('is built if %s doesn’t list all paths (%s)', (name, fixture) => {
     const config = CONFIG.replace('[main,', "['**',").replaceAll("'services/api/**'", "'nowhere/**'");
     expect(verdicts(first(name, fixture), { config }).api).toMatchObject({
       outcome: 'build',
@@ -97,7 +97,7 @@ describe('a push', () => {
     });
   });
 
-  it('that deletes is nothing to build, and says so', () => {
+  it('that deletes a ref builds nothing, and says so', () => {
     for (const [name, fixture] of [
       ['github', 'push-deleted'],
       ['github', 'push-tag-deleted'],
@@ -110,14 +110,14 @@ describe('a push', () => {
     }
   });
 
-  it('with neither branches nor tags takes both', () => {
+  it('matches a trigger without branches and tags, whichever it is', () => {
     const config = 'version: 1\non: { push: }\nimages: [{ name: a }]\n';
     expect(verdicts(push({ branch: 'x/y' }), { config }).a).toMatchObject({ outcome: 'build' });
     expect(verdicts(first('github', 'push-tag'), { config }).a).toMatchObject({ outcome: 'build' });
     const tagsOnly = 'version: 1\non: { push: { tags: ["v*"] } }\nimages: [{ name: a }]\n';
     expect(verdicts(push(), { config: tagsOnly }).a).toMatchObject({
       filter: 'branches',
-      why: 'it is built on push of tags only',
+      why: 'it is built on pushes of tags only',
     });
     const pullsOnly = 'version: 1\non: { pull_request: }\nimages: [{ name: a }]\n';
     expect(verdicts(push(), { config: pullsOnly }).a).toMatchObject({ filter: 'push' });
@@ -125,7 +125,7 @@ describe('a push', () => {
 });
 
 describe('a tag', () => {
-  it('is built at its commit, without asking for paths', () => {
+  it('is built at its commit, without path filters', () => {
     const { api } = verdicts(first('github', 'push-tag'));
     expect(request(api).tags).toEqual([
       'registry.example.org/harbor/api:v1.4.0',
@@ -136,7 +136,7 @@ describe('a tag', () => {
 });
 
 describe('a pull request', () => {
-  it('is trusted from the repository itself, and takes the place of its older builds', () => {
+  it('from the repository itself is trusted, and supersedes its older builds', () => {
     expect(verdicts(pull()).api).toMatchObject({
       trust: 'trusted',
       request: { supersede: 'running', concurrencyKey: 'github.com/tidewater-labs/harbor#api@pull/42' },
@@ -146,7 +146,7 @@ describe('a pull request', () => {
 
   const fork = first('github', 'pull_request-opened-fork');
 
-  it('from a fork is untrusted: no secrets, no push, no hurry, from the repository that it goes into', () => {
+  it('from a fork is untrusted: it gets no secrets, push or priority, and is cloned from the base repository', () => {
     const { api } = verdicts(fork);
     expect(secretsOf(api)).toEqual({});
     expect(request(api)).not.toHaveProperty('storedSecrets');
@@ -166,18 +166,18 @@ describe('a pull request', () => {
     });
   });
 
-  it('from a fork may push where the server says so', () => {
+  it('from a fork may push to what the server allows', () => {
     const allowed = verdicts(fork, { settings: { untrustedPush: ['registry.example.org/harbor/*'] } }).api;
     expect(request(allowed)).toMatchObject({ output: { type: 'push' }, tags: [expect.stringContaining(':pr-42-')] });
     const other = verdicts(fork, { settings: { untrustedPush: ['registry.example.org/*'] } }).api;
     expect(request(other)).toMatchObject({ output: { type: 'none' } });
   });
 
-  it('from a fork is left out by the file or by the server, and the file can’t overrule the server', () => {
+  it('from a fork can be excluded by the file and by the server, which the file can’t overrule', () => {
     const config = CONFIG.replace('branches: [main] }', 'branches: [main], forks: ignore }');
     expect(verdicts(fork, { config }).api).toMatchObject({
       filter: 'forks',
-      why: 'pull requests from forks are to be ignored',
+      why: 'the configuration ignores pull requests from forks',
     });
     expect(verdicts(fork, { settings: { forks: 'ignore' } }).api).toMatchObject({
       filter: 'forks',
@@ -185,7 +185,7 @@ describe('a pull request', () => {
     });
   });
 
-  it('whose fork is gone is still known to be one', () => {
+  it('from a deleted fork is still untrusted', () => {
     expect(verdicts(first('github', 'pull_request-synchronize-fork-gone')).api).toMatchObject({ trust: 'untrusted' });
     expect(
       explain(first('bitbucket', 'pullrequest-updated-fork-gone'), parseConfig(CONFIG), server, NOW_MS),
@@ -194,7 +194,7 @@ describe('a pull request', () => {
     });
   });
 
-  it('of Bitbucket is built from the branch of the fork, since commits aren’t named in full', () => {
+  it('of Bitbucket is built from the branch of the fork, since its commit isn’t named in full', () => {
     const { api } = verdicts(first('bitbucket', 'pullrequest-created-fork'));
     expect(api).toMatchObject({ trust: 'untrusted' });
     expect(request(api).source).toMatchObject({
@@ -208,7 +208,7 @@ describe('a pull request', () => {
     ['gitlab', 'merge_request-merge', 'gitlab.tidewater.example/tidewater/boats/harbor#api@pull/42'],
     ['gitea', 'pull_request-closed', 'git.tidewater.example/tidewater/harbor#api@pull/42'],
     ['bitbucket', 'pullrequest-rejected', 'bitbucket.org/tidewater/harbor#api@pull/42'],
-  ] as const)('of %s that is closed cancels what it began', (name, fixture, concurrencyKey) => {
+  ] as const)('of %s cancels its builds when it is closed', (name, fixture, concurrencyKey) => {
     expect(verdicts(first(name, fixture)).api).toMatchObject({ outcome: 'cancel', concurrencyKey });
     const opened = verdicts({ ...first(name, fixture), action: 'opened' } as ForgeEvent).api;
     expect(opened).toMatchObject({ outcome: 'build', request: { concurrencyKey } });
@@ -216,7 +216,7 @@ describe('a pull request', () => {
 });
 
 describe('a re-run', () => {
-  it('of one check builds that image, without asking for paths, and takes no other’s place', () => {
+  it('of one check builds that image, without path filters, and supersedes nothing', () => {
     const { api, docs } = verdicts(first('github', 'check_run-rerequested'));
     expect(api).toMatchObject({
       outcome: 'build',
@@ -227,12 +227,12 @@ describe('a re-run', () => {
     expect(docs).toMatchObject({ outcome: 'skip', filter: 'check', value: 'api' });
   });
 
-  it('of all checks builds what a push would', () => {
+  it('of all checks builds what a push builds', () => {
     const { api, docs } = verdicts(first('github', 'check_suite-rerequested'));
     expect([api?.outcome, docs?.outcome]).toEqual(['build', 'build']);
   });
 
-  it('of a commit that is on no branch of the repository is untrusted', () => {
+  it('of a commit on no branch of the repository is untrusted', () => {
     const { api } = verdicts(first('github', 'check_suite-rerequested-fork'));
     expect(api).toMatchObject({ trust: 'untrusted' });
     expect(secretsOf(api)).toEqual({});
@@ -243,13 +243,13 @@ describe('a re-run', () => {
   });
 });
 
-describe('keys of builds that take one another’s place', () => {
+describe('concurrency keys', () => {
   const keyOf = (branch: string) => {
     const { docs } = verdicts(push({ branch }), { config: CONFIG.replace("['*']", "['**']") });
     return docs?.outcome === 'build' ? docs.request.concurrencyKey : '';
   };
 
-  it('are plain, and differ where branches do', () => {
+  it('use plain characters, and differ between branches', () => {
     const names = ['main', 'a b', 'a-b', 'a/b', 'ä', 'ö', `${'x'.repeat(230)}1`, `${'x'.repeat(230)}2`];
     const keys = names.map(keyOf);
     expect(new Set(keys).size).toBe(names.length);
@@ -257,8 +257,8 @@ describe('keys of builds that take one another’s place', () => {
   });
 });
 
-describe('where the configuration comes from', () => {
-  it('the server’s own stands in for a missing file, and the file goes first', () => {
+describe('the configuration', () => {
+  it('of the server applies if there is no file, else the file’s', () => {
     const settings = repoSettings.parse({
       config: { version: 1, on: { push: null }, images: [{ name: 'from-server' }] },
     });
@@ -267,7 +267,7 @@ describe('where the configuration comes from', () => {
     expect(explain(push(), null, server, NOW_MS)).toMatchObject({ none: expect.stringContaining('no .kiln.yaml') });
   });
 
-  it('team and clone address are the server’s', () => {
+  it('of the server decides team and clone URL', () => {
     const settings = { team: 'boats', cloneUrl: 'http://git.internal:3000/harbor.git' };
     expect(request(verdicts(push(), { settings }).api)).toMatchObject({
       team: 'boats',
@@ -275,7 +275,7 @@ describe('where the configuration comes from', () => {
     });
   });
 
-  it('a ping and an event of no interest say why nothing is built', () => {
+  it('doesn’t matter for a ping or an unhandled event, which say why nothing is built', () => {
     expect(explain(first('github', 'ping'), null, server, NOW_MS)).toMatchObject({
       none: expect.stringContaining('ping'),
     });

@@ -8,7 +8,7 @@ export type ImageVerdict =
   | { readonly image: string; readonly outcome: 'cancel'; readonly concurrencyKey: string; readonly why: string }
   | ({ readonly image: string; readonly outcome: 'skip' } & Skip);
 
-/** What an event makes of a configuration. `none`: why no image was even looked at. */
+/** What an event builds, and why it doesn't build the rest. `none`: why no image was considered. */
 export interface Explanation {
   readonly event: string;
   readonly none?: string;
@@ -16,9 +16,9 @@ export interface Explanation {
 }
 
 /**
- * Which builds an event makes, and for every other image the first filter that said no, with what it was held against. `config` is null
- * where the repository has no file; then the server's own is taken. Where the changed paths aren't all known, path filters say no
- * to nothing: ask git for them, put them into the event, and ask again.
+ * Explains which builds an event makes, and for every other image which filter excluded it first. `config` is null if the repository has no
+ * file; then the server's configuration applies. As long as not all changed paths are known, path filters exclude nothing: get the paths
+ * from git, add them to the event, and call this again.
  */
 export function explain(
   event: ForgeEvent,
@@ -33,7 +33,7 @@ export function explain(
   if (!chosen) {
     return {
       event: said,
-      none: `there is no ${settings.configPath}, and the server has no settings for it`,
+      none: `there is no ${settings.configPath}, and the server has no configuration for this repository`,
       images: [],
     };
   }
@@ -50,7 +50,7 @@ export function explain(
   return { event: said, images };
 }
 
-/** An event in one line. */
+/** Describes an event in one line. */
 function summary(event: ForgeEvent): string {
   switch (event.type) {
     case 'ping':
@@ -62,9 +62,8 @@ function summary(event: ForgeEvent): string {
     case 'tag':
       return `${event.forge}: tag ${event.tag} of ${event.repository.fullName}${at(event.commit)}`;
     case 'pull_request': {
-      const from = event.fork
-        ? `${event.head.repository?.fullName ?? 'a fork that is gone'}, a fork`
-        : event.head.branch;
+      const fork = event.head.repository ? `the fork ${event.head.repository.fullName}` : 'a deleted fork';
+      const from = event.fork ? fork : event.head.branch;
       return `${event.forge}: pull request ${event.number} of ${event.repository.fullName} ${event.action}, into ${event.base.branch} from ${from}${at(event.head.commit)}`;
     }
     case 'rerun':

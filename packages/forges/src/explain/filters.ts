@@ -2,7 +2,7 @@ import type { ChangedPaths, KilnConfig, KilnImage, KilnTriggers, RepoSettings } 
 import { matchGlobs, splitReference } from '@kiln/domain';
 import type { Occasion } from './occasion.ts';
 
-/** The filter that said no: what it was held against, and what it would have let through. */
+/** The filter that excluded an image: the value it was applied to, and the patterns that would have let it pass. */
 export interface Skip {
   readonly filter:
     | 'event'
@@ -19,7 +19,7 @@ export interface Skip {
   readonly why: string;
 }
 
-/** The first filter that keeps an image from being built, or what is worth noting though none does. */
+/** Returns the first filter that excludes an image, or notes about the filters that it passed. */
 export function firstSkip(
   image: KilnImage,
   config: KilnConfig,
@@ -27,7 +27,7 @@ export function firstSkip(
   settings: RepoSettings,
 ): { readonly skip: Skip } | { readonly notes: readonly string[] } {
   if (occasion.only !== undefined && occasion.only !== image.name) {
-    return skip('check', occasion.only, [image.name], `only ${occasion.only} was asked to run again`);
+    return skip('check', occasion.only, [image.name], `the re-run is for ${occasion.only} only`);
   }
   const on = image.on ?? config.on ?? {};
   const trigger = occasion.on === 'pull_request' ? pullRequestSkip(on, occasion, settings) : pushSkip(on, occasion);
@@ -42,13 +42,13 @@ function skip(filter: Skip['filter'], value: string, patterns: readonly string[]
 
 function pushSkip(on: KilnTriggers, { on: kind, name }: Occasion): Skip | undefined {
   const what = kind === 'tag' ? 'tag' : 'branch';
-  if (on.push === undefined) return skip('push', name, [], 'it isn’t built on push').skip;
+  if (on.push === undefined) return skip('push', name, [], 'it isn’t built on pushes').skip;
   const { branches, tags } = on.push ?? {};
   const [filter, patterns, other] =
     kind === 'tag' ? (['tags', tags, branches] as const) : (['branches', branches, tags] as const);
   if (patterns === undefined) {
     const others = kind === 'tag' ? 'branches' : 'tags';
-    return other === undefined ? undefined : skip(filter, name, [], `it is built on push of ${others} only`).skip;
+    return other === undefined ? undefined : skip(filter, name, [], `it is built on pushes of ${others} only`).skip;
   }
   return globSkip(filter, what, patterns, name);
 }
@@ -57,10 +57,11 @@ function pullRequestSkip(on: KilnTriggers, { name, fork, byHand }: Occasion, set
   if (on.pull_request === undefined) return skip('pull_request', name, [], 'it isn’t built on pull requests').skip;
   const { branches, forks } = on.pull_request ?? {};
   if (fork && settings.forks === 'ignore') {
-    return skip('forks', 'a fork', [], 'the server builds no pull requests from forks of this repository').skip;
+    return skip('forks', 'a fork', [], 'the server doesn’t build pull requests from forks of this repository').skip;
   }
-  if (fork && forks === 'ignore') return skip('forks', 'a fork', [], 'pull requests from forks are to be ignored').skip;
-  // A fork's re-run names no branch; the first run has been through this filter.
+  if (fork && forks === 'ignore')
+    return skip('forks', 'a fork', [], 'the configuration ignores pull requests from forks').skip;
+  // The re-run of a fork's check names no branch. The first run has passed this filter.
   if (branches === undefined || (byHand && name === '')) return undefined;
   return globSkip('branches', 'base branch', branches, name);
 }
@@ -71,7 +72,7 @@ function globSkip(filter: Skip['filter'], what: string, patterns: readonly strin
   const why =
     by === undefined
       ? `${what} ${name} matches none of ${patterns.join(', ')}`
-      : `${what} ${name} is taken out by ${by}`;
+      : `${what} ${name} is excluded by ${by}`;
   return skip(filter, name, patterns, why).skip;
 }
 
@@ -88,7 +89,7 @@ function pathSkip(image: KilnImage, changed: ChangedPaths): { skip: Skip } | { n
   const outside = paths !== undefined && !changed.paths.some((path) => matchGlobs(paths, path).matches);
   return outside
     ? skip('paths', shown, paths, `no changed path (${shown}) matches ${paths.join(', ')}`)
-    : skip('paths-ignore', shown, ignore ?? [], `all changed paths (${shown}) are taken out by paths-ignore`);
+    : skip('paths-ignore', shown, ignore ?? [], `all changed paths (${shown}) are excluded by paths-ignore`);
 }
 
 const SHOWN_PATHS = 5;
@@ -98,8 +99,8 @@ function shorten(paths: readonly string[]): string {
   return [...paths.slice(0, SHOWN_PATHS), ...(rest > 0 ? [`${rest} more`] : [])].join(', ');
 }
 
-/** Whether an untrusted build may push to this reference; registries are opened to them by the server only. */
-export function mayPushUntrusted(reference: string, settings: RepoSettings): boolean {
+/** Whether an untrusted build may push this image reference. Only the server can allow that, not the repository's file. */
+export function mayPushUntrusted(reference: string, settings: Pick<RepoSettings, 'untrustedPush'>): boolean {
   const { name } = splitReference(reference);
   return settings.untrustedPush !== undefined && matchGlobs(settings.untrustedPush, name).matches;
 }

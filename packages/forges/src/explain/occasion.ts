@@ -1,38 +1,38 @@
 import type { ChangedPaths, ForgeEvent, PullRequestEvent, RepoSettings, RerunEvent } from '@kiln/contracts';
 
-/** What an event asks to be built, whatever kind of event it was. */
+/** What an event asks to be built, whichever kind of event it is. */
 export interface Occasion {
   readonly on: 'branch' | 'tag' | 'pull_request';
-  /** The pushed branch, the tag, or the branch that the pull request goes into: what patterns are held against. */
+  /** The pushed branch, the tag, or the base branch of the pull request: the name that patterns are matched with. */
   readonly name: string;
-  /** Number of the pull request. */
+  /** The number of the pull request. */
   readonly pr?: number;
-  /** What is built: a full commit id, but for Bitbucket's pull requests, which name the first digits only. */
+  /** The commit to build, in full. Bitbucket's pull requests name only its first digits. */
   readonly commit: string;
   readonly source: { readonly url: string; readonly ref: string };
-  /** The repository that the event came from; caches and keys are named by it, also for forks. */
+  /** The clone URL of the repository that sent the event. Caches and keys are named after it, also those of forks. */
   readonly origin: string;
-  /** From a fork, or not known not to be. */
+  /** From a fork, or possibly from one. */
   readonly fork: boolean;
-  /** Somebody asked for just this: path filters aren't asked. */
+  /** Somebody requested this build, so path filters don't apply. */
   readonly byHand: boolean;
-  /** The only image that is meant, where a single check is to run again. */
+  /** The image of the check, if a single check is to run again. */
   readonly only?: string;
-  /** The pull request was closed: its builds are to be canceled. */
+  /** The pull request was closed, so its builds have to be canceled. */
   readonly closed: boolean;
   readonly changed: ChangedPaths;
 }
 
-/** Prefix of the names under which images are reported to forges. */
+/** The prefix of the status names under which images are reported. */
 export const CONTEXT_PREFIX = 'kiln/';
 
-const NOT_ASKED: ChangedPaths = { complete: false, paths: [], reason: 'asked for by hand' };
+const NOT_ASKED: ChangedPaths = { complete: false, paths: [], reason: 'the build was requested by hand' };
 
-/** The occasion that an event is, or why it is none. */
+/** Turns an event into an occasion, or says why there is nothing to build. */
 export function occasionOf(event: ForgeEvent, settings: RepoSettings): Occasion | { readonly none: string } {
   switch (event.type) {
     case 'ping':
-      return { none: 'a ping: the forge tries the connection' };
+      return { none: 'ping: the forge is testing the connection' };
     case 'ignored':
       return { none: event.reason };
     case 'push': {
@@ -60,8 +60,8 @@ function at(url: string, commit: string) {
 }
 
 /**
- * GitHub, GitLab and Gitea keep the commits of a fork's pull request in the repository it goes into, and hand them out by id. Bitbucket
- * doesn't, and names only their beginning: there the branch of the fork is built.
+ * GitHub, GitLab and Gitea also keep the commits of a fork's pull request in the base repository, and serve them by id. Bitbucket doesn't,
+ * and names only the first digits of a commit, so the branch of the fork is built.
  */
 function ofPullRequest(event: PullRequestEvent, settings: RepoSettings): Occasion | { readonly none: string } {
   const { head, base, number, fork, changed } = event;
@@ -79,7 +79,7 @@ function ofPullRequest(event: PullRequestEvent, settings: RepoSettings): Occasio
     return { ...what, ...at(url, head.commit) };
   }
   const from = fork ? head.repository?.cloneUrl : url;
-  if (from === undefined && !what.closed) return { none: 'the repository that the pull request is from is gone' };
+  if (from === undefined && !what.closed) return { none: 'the fork that the pull request comes from is gone' };
   const source = { url: from ?? url, ref: `refs/heads/${head.branch}` };
   return { ...what, commit: head.commit, origin: url, source };
 }
@@ -96,7 +96,7 @@ function ofRerun(event: RerunEvent, settings: RepoSettings): Occasion {
   };
   const [first] = event.pullRequests;
   if (first) return { ...common, on: 'pull_request', name: first.base, pr: first.number, fork: false };
-  // Of a fork's commit GitHub tells neither branch nor pull request.
+  // For a fork's commit, GitHub names neither a branch nor a pull request.
   if (event.branch === null) return { ...common, on: 'pull_request', name: '', fork: true };
   return { ...common, on: 'branch', name: event.branch, fork: false };
 }

@@ -5,9 +5,9 @@ import { mayPushUntrusted } from './filters.ts';
 import type { Occasion } from './occasion.ts';
 import { renderTags } from './render-tags.ts';
 
-/** A build request, with what of it the request's schema takes up later. */
+/** A build request that always has a concurrency key, even if it supersedes nothing. */
 export interface PlannedRequest extends BuildRequestInput {
-  /** Builds of one key take the place of one another; by it they are canceled when a pull request is closed. */
+  /** Builds with the same key supersede each other. Names the builds to cancel when a pull request is closed. */
   readonly concurrencyKey: string;
   readonly supersede?: 'queued' | 'running';
   readonly cacheScope?: 'team' | 'pool';
@@ -16,14 +16,14 @@ export interface PlannedRequest extends BuildRequestInput {
 export interface PlannedBuild {
   readonly trust: 'trusted' | 'untrusted';
   readonly request: PlannedRequest;
-  /** The request's stored secrets: the build's id → the name under which the server keeps it. */
+  /** The stored secrets that the build gets: id in the build → name on the server. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly notes: readonly string[];
-  /** The configuration asks for a build of each push, also where the branch has moved on by the time it is built. */
+  /** The configuration wants every push built, even if the branch has moved on in the meantime. */
   readonly everyPush: boolean;
 }
 
-/** The build that an image makes on an occasion. What an untrusted build may not have is taken away here, and noted. */
+/** Plans the build of an image. Removes what an untrusted build may not have, and notes what was removed. */
 export function planBuild(image: KilnImage, occasion: Occasion, settings: RepoSettings, nowMs: number): PlannedBuild {
   const { subdir, supersede } = { subdir: subdirOf(image.context), supersede: supersedeOf(image, occasion) };
   const pushed = pushOf(image, occasion, settings, nowMs);
@@ -37,7 +37,7 @@ export function planBuild(image: KilnImage, occasion: Occasion, settings: RepoSe
     notes: [
       ...pushed.notes,
       ...(withheld.length > 0 ? [`secrets withheld from a fork: ${withheld.join(', ')}`] : []),
-      ...(urgent ? ['priority normal instead of interactive: it comes from a fork'] : []),
+      ...(urgent ? ['priority normal instead of interactive: the pull request comes from a fork'] : []),
     ],
     request: {
       source: { type: 'git', ...occasion.source, ...(subdir !== undefined && { subdir }) },
@@ -71,7 +71,7 @@ function pushOf(image: KilnImage, occasion: Occasion, settings: RepoSettings, no
     notes: [
       ...notes,
       ...(refused.length > 0 ? [`not pushed from a fork: ${refused.join(', ')}`] : []),
-      ...(allowed.length === 0 ? ['built, but not pushed: no tag is left'] : []),
+      ...(allowed.length === 0 ? ['built but not pushed: no tags are left'] : []),
     ],
   };
 }
@@ -94,7 +94,7 @@ function subdirOf(context: string): string | undefined {
 
 const MAX_KEY_CHARS = 200;
 
-/** `github.com/acme/app#api@pull/42`; what is long or holds other characters is told apart by a hash at its end. */
+/** A key such as `github.com/acme/app#api@pull/42`. Long ones, and those with other characters, end in a hash. */
 export function concurrencyKey(image: string, { on, name, pr, origin, commit }: Occasion): string {
   const where = on === 'pull_request' ? `pull/${pr ?? commit}` : `${on}/${name}`;
   const key = `${repoKey({ origin, dockerfile: 'Dockerfile' })}#${image}@${where}`;

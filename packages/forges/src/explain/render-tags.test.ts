@@ -6,7 +6,7 @@ import { CONFIG, changed, first, pull, push, request, server, verdicts } from '.
 import { NOW_MS } from '../testing/fixtures.ts';
 import { explain } from './explain.ts';
 
-describe('tags by template', () => {
+describe('renderTags', () => {
   const tagsOf = (event: ForgeEvent, ...templates: string[]) => {
     const config = {
       version: 1,
@@ -22,26 +22,26 @@ describe('tags by template', () => {
     ['a--b__c', 'a--b__c'],
     ['x'.repeat(200), 'x'.repeat(128)],
     ['größe', 'gr-e'],
-  ])('the branch %s is %s', (branch, tag) => {
+  ])('renders the branch %s as %s', (branch, tag) => {
     expect(tagsOf(push({ branch }), 'app:{branch}').tags).toEqual([`app:${tag}`]);
   });
 
-  it('a name of which nothing can stand in a tag gives none, and then nothing is pushed', () => {
+  it('renders no tag from a name without any allowed character, and then nothing is pushed', () => {
     expect(tagsOf(push({ branch: '☃' }), 'app:{branch}')).toMatchObject({ tags: [], output: { type: 'none' } });
   });
 
-  it('commit and date', () => {
+  it('renders commit and date', () => {
     expect(tagsOf(push({ after: 'ab'.repeat(20) }), 'app:{sha}', 'localhost:5000/app:{date}-{shortSha}').tags).toEqual([
       `app:${'ab'.repeat(20)}`,
       'localhost:5000/app:20260114-abababababab',
     ]);
   });
 
-  it('two templates that come to the same are one tag', () => {
+  it('renders two templates with the same result as one tag', () => {
     expect(tagsOf(push({ branch: 'main' }), 'app:{branch}', 'app:main').tags).toEqual(['app:main']);
   });
 
-  it('on a pull request only those that tell it apart; never the branch, which a fork may call main', () => {
+  it('renders only tags that are unique to a pull request, and never its branch, which a fork may name main', () => {
     const templates = ['app:latest', 'app:{branch}', 'app:{date}', 'app:pr-{pr}'];
     expect(tagsOf(pull(), ...templates)).toMatchObject({ tags: ['app:pr-42'], output: { type: 'push' } });
     expect(tagsOf(pull(), 'app:{branch}-{sha}').tags).toEqual([]);
@@ -50,7 +50,7 @@ describe('tags by template', () => {
   });
 });
 
-it('whatever a branch is called, the request is one that the API takes', () => {
+it('makes requests that the API accepts from any name of a branch or tag', () => {
   const config = parseConfig(
     CONFIG.replace('branches: [main,', "branches: ['**',").replaceAll("'services/api/**'", "'**'"),
   );

@@ -7,13 +7,13 @@ const SHORT_SHA_CHARS = 12;
 
 export interface RenderedTags {
   readonly tags: readonly string[];
-  /** Why a template was left out. */
+  /** Why templates were left out. */
   readonly notes: readonly string[];
 }
 
 /**
- * The tags of an image on an occasion. A template whose placeholder the occasion has no value for is left out. So is, on pull requests,
- * one that doesn't tell them apart: it would overwrite what a push made.
+ * Renders the tags of an image. Leaves out templates with a placeholder that has no value on this occasion. On pull requests, also leaves
+ * out templates that are the same for all of them: their tags would overwrite those of pushes.
  */
 export function renderTags(image: KilnImage, occasion: Occasion, nowMs: number): RenderedTags {
   const values = valuesOf(occasion, nowMs);
@@ -25,7 +25,7 @@ export function renderTags(image: KilnImage, occasion: Occasion, nowMs: number):
     if (missing !== undefined) {
       notes.push(`tag ${template} left out: there is no {${missing}} ${WHERE[occasion.on]}`);
     } else if (occasion.on === 'pull_request' && !names.some((name) => DISTINCT.has(name))) {
-      notes.push(`tag ${template} left out: on pull requests only tags with {pr}, {sha} or {shortSha}`);
+      notes.push(`tag ${template} left out: on pull requests, a tag needs {pr}, {sha} or {shortSha}`);
     } else tags.add(shorten(fillTemplate(template, (name) => values[name as TagPlaceholder] ?? '')));
   }
   return { tags: [...tags], notes };
@@ -34,7 +34,7 @@ export function renderTags(image: KilnImage, occasion: Occasion, nowMs: number):
 const WHERE = { branch: 'on a push to a branch', tag: 'on a tag', pull_request: 'on a pull request' } as const;
 const DISTINCT = new Set<string>(['pr', 'sha', 'shortSha']);
 
-/** `branch` stands for pushed branches only: a fork may call its branch `main` too. */
+/** `branch` has a value for pushed branches only: a fork may name its branch `main`, too. */
 function valuesOf(occasion: Occasion, nowMs: number): Readonly<Partial<Record<TagPlaceholder, string>>> {
   const { on, name, pr, commit } = occasion;
   return {
@@ -47,7 +47,7 @@ function valuesOf(occasion: Occasion, nowMs: number): Readonly<Partial<Record<Ta
   };
 }
 
-/** What a tag may hold: letters, digits, `_`, `.` and `-`, not beginning with one of the last two. */
+/** Replaces characters that a tag may not contain: it consists of letters, digits, `_`, `.` and `-`, and begins with none of the last two. */
 function sanitise(name: string): string {
   return name.replace(/[^A-Za-z0-9_.-]+/g, '-').replace(/^[.-]+/, '');
 }

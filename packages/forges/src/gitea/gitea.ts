@@ -16,7 +16,7 @@ const EVENTS_BY_FIELD = [
 export const gitea: Forge = {
   name: 'gitea',
   mediaTypes: ['application/json', 'application/x-www-form-urlencoded'],
-  // All carry the same signature, and any one is enough: which of them come depends on the version.
+  // Which of these headers are sent depends on the version. They all contain the same signature.
   verify: (headers, rawBody, secret) =>
     checkHexSignature(
       header(headers, 'x-forgejo-signature') ??

@@ -1,18 +1,9 @@
-import { gitRef, gitUrl } from '@kiln/contracts';
+import { gitRef } from '@kiln/contracts';
 import { z } from 'zod';
-import { commitList, commitOrZero, cutText } from '../webhook/fields.ts';
+import { pullRequestFields, repository, sender } from '../github-like/payloads.ts';
+import { commitList, commitOrZero } from '../webhook/fields.ts';
 
 // The fields of GitHub's webhook payloads that Kiln reads; docs.github.com/webhooks/webhook-events-and-payloads.
-
-const repository = z.object({
-  full_name: z.string(),
-  clone_url: gitUrl,
-  html_url: z.string(),
-  default_branch: z.string().optional(),
-});
-
-const user = z.object({ login: cutText });
-const sender = user.nullish();
 
 export const push = z.object({
   ref: gitRef,
@@ -27,17 +18,13 @@ export const push = z.object({
   sender,
 });
 
+const { head, base } = pullRequestFields.shape;
+
 export const pullRequest = z.object({
   action: z.string(),
-  pull_request: z.object({
-    number: z.int(),
-    title: cutText,
-    draft: z.boolean().nullish(),
-    merged: z.boolean().nullish(),
-    updated_at: z.string().nullish(),
-    user: user.nullable(),
-    head: z.object({ ref: gitRef, sha: z.string(), repo: repository.extend({ id: z.number() }).nullable() }),
-    base: z.object({ ref: gitRef, repo: z.object({ id: z.number() }) }),
+  pull_request: pullRequestFields.extend({
+    head: head.extend({ repo: repository.extend({ id: z.number() }).nullable() }),
+    base: base.extend({ repo: z.object({ id: z.number() }) }),
   }),
   repository,
   sender,
@@ -68,5 +55,4 @@ export const checkSuite = z.object({
   sender,
 });
 
-export type Repository = z.output<typeof repository>;
 export type PullRequests = z.output<typeof pullRequests>;

@@ -1,57 +1,40 @@
-import type { ChangedPaths, ForgeEvent, ForgeRepository } from '@kiln/contracts';
+import type { ForgeEvent, ForgeRepository } from '@kiln/contracts';
 import { z } from 'zod';
-import { changedAt, changedPaths, readRef } from '../webhook/fields.ts';
+import { changedAt } from '../webhook/fields.ts';
 import { finish } from '../webhook/finish.ts';
+import { ignored } from '../webhook/ignored.ts';
+import { movedRefEvent, pathsOfNewest } from '../webhook/moved-ref.ts';
 import { pick } from '../webhook/payload.ts';
 import { mergeRequest, type Project, push } from './payloads.ts';
 
 const kind = z.object({ object_kind: z.string() });
 
-const ignored = (reason: string): ForgeEvent => ({ type: 'ignored', forge: 'gitlab', reason });
-
-/** GitLab names the event in the payload too (`object_kind`), where the signature covers it. @throws BadPayload */
+/** Reads the event's name from the payload (`object_kind`), where the signature covers it. @throws BadPayload */
 export function gitlabEvent(json: unknown): ForgeEvent {
   const { object_kind } = pick(kind, json);
   switch (object_kind) {
     case 'push':
     case 'tag_push':
-      return pushed(pick(push, json));
+      return pushEvent(pick(push, json));
     case 'merge_request':
       return mergeRequestEvent(pick(mergeRequest, json));
     default:
-      return ignored(`${object_kind} is an event that Kiln does nothing about`);
+      return ignored('gitlab', `Kiln does not handle ${object_kind} events`);
   }
 }
 
-function pushed(payload: z.output<typeof push>): ForgeEvent {
-  const { before, after, checkout_sha, user_username, project } = payload;
-  const ref = readRef(payload.ref);
-  const deleted = after === null;
+/** GitLab lists the newest 20 commits only. Of an annotated tag, `after` is the tag object and `checkout_sha` the commit. */
+function pushEvent(payload: z.output<typeof push>): ForgeEvent {
+  const { ref, before, after, checkout_sha, user_username, project, commits, total_commits_count } = payload;
   const base = {
     forge: 'gitlab' as const,
     ...(user_username && { actor: user_username }),
     repository: repositoryOf(project),
   };
-  if (ref?.kind === 'tag') {
-    // `after` is the tag object of an annotated tag; `checkout_sha` the commit.
-    return finish({ type: 'tag', ...base, tag: ref.name, commit: deleted ? null : (checkout_sha ?? after), deleted });
-  }
-  if (ref?.kind !== 'branch') return ignored(`a push to ${payload.ref}, which is no branch and no tag`);
-  return finish({ type: 'push', ...base, branch: ref.name, before, after, deleted, changed: pathsOf(payload) });
-}
-
-/** GitLab lists the newest 20 commits, and doesn't say whether commits were dropped, so the list is never known to be all. */
-function pathsOf({ before, after, commits, total_commits_count }: z.output<typeof push>): ChangedPaths {
-  if (after === null) return { complete: true, paths: [] };
-  const listed = commits ?? [];
-  return changedPaths(
-    listed,
-    before === null
-      ? 'the branch is new: there is nothing to compare with'
-      : (total_commits_count ?? 0) > listed.length
-        ? `GitLab lists ${listed.length} of ${total_commits_count} commits`
-        : 'GitLab doesn’t say whether the push was forced and dropped commits',
-  );
+  return movedRefEvent(base, {
+    ...{ ref, before, after, commit: checkout_sha },
+    changed: pathsOfNewest('GitLab', { before, after, commits: commits ?? [], total: total_commits_count }),
+  });
 }
 
 const ACTIONS = {
@@ -66,9 +49,9 @@ function mergeRequestEvent({ user, project, object_attributes: merge }: z.output
   const given = merge.action ?? 'changed';
   const action = Object.hasOwn(ACTIONS, given) ? ACTIONS[given as keyof typeof ACTIONS] : undefined;
   if (!action || (given === 'update' && !merge.oldrev)) {
-    return ignored(`a merge request had ${JSON.stringify(given)}: no new commits`);
+    return ignored('gitlab', `merge request action ${JSON.stringify(given)}: no new commits`);
   }
-  if (!merge.last_commit) return ignored('a merge request without commits');
+  if (!merge.last_commit) return ignored('gitlab', 'the merge request has no commits');
   const fork = merge.source_project_id !== merge.target_project_id;
   return finish({
     type: 'pull_request',
@@ -78,7 +61,7 @@ function mergeRequestEvent({ user, project, object_attributes: merge }: z.output
     action,
     number: merge.iid,
     title: merge.title,
-    // Who opened it is there as a number only.
+    // The payload names its author by number only; `user` is the person who acted.
     ...(user && user.id === merge.author_id && { author: user.username }),
     draft: merge.draft ?? false,
     merged: given === 'merge',
@@ -90,7 +73,7 @@ function mergeRequestEvent({ user, project, object_attributes: merge }: z.output
       commit: merge.last_commit.id,
     },
     base: { branch: merge.target_branch },
-    changed: { complete: false, paths: [], reason: 'GitLab names no paths of merge requests' },
+    changed: { complete: false, paths: [], reason: 'GitLab doesn’t list the paths of merge requests' },
   });
 }
 

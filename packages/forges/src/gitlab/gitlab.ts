@@ -6,8 +6,8 @@ import { gitlabEvent } from './events.ts';
 import { gitlabAlreadyReported, gitlabStatus } from './status.ts';
 
 /**
- * GitLab, hosted or one's own. A secret that begins with `whsec_` is a signing token, and then nothing but a signature will
- * do; any other is the older secret token, which comes along in a header.
+ * GitLab, hosted or self-managed. A secret that begins with `whsec_` is a signing token, and then only a signature is accepted. Any other
+ * secret is the older secret token, which GitLab sends in a header.
  */
 export const gitlab: Forge = {
   name: 'gitlab',
@@ -25,7 +25,7 @@ export const gitlab: Forge = {
           nowMs,
         )
       : checkToken(header(headers, 'x-gitlab-token'), secret),
-  // The first two stay the same when a delivery is repeated; the last one names the event, which several hooks may be told of.
+  // The first two are the same in repeats of a delivery. The last one identifies the event, which several webhooks may be about.
   deliveryId: (headers) => idFrom(headers, 'webhook-id', 'idempotency-key', 'x-gitlab-event-uuid'),
   payload: (headers, rawBody) => readPayload(headers, rawBody, { form: false }),
   events: (_headers, json) => [gitlabEvent(json)],

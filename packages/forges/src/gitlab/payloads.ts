@@ -30,7 +30,7 @@ export const mergeRequest = z.object({
     title: cutText,
     author_id: z.number().nullish(),
     action: z.string().nullish(),
-    /** There only where commits were added. */
+    /** Present only if commits were added. */
     oldrev: z.string().nullish(),
     draft: z.boolean().nullish(),
     updated_at: z.string().nullish(),

@@ -40,8 +40,8 @@ export function gitlabStatus(report: StatusReport, connection: ForgeConnection):
 }
 
 /**
- * GitLab refuses a state that the status already has or has gone past, with 400 and `Cannot transition status via :run from :running`.
- * It has no code of its own for that.
+ * GitLab refuses a state that the status already has, or has passed, with 400 and `Cannot transition status via :run from :running`.
+ * There is no error code to recognise it by.
  */
 export function gitlabAlreadyReported(status: number, body: string): boolean {
   return status === 400 && body.includes('Cannot transition status via');

@@ -1,32 +1,33 @@
 import { trimEnd } from '@kiln/domain';
-/** What becomes of a build, as forges are told. */
+
+/** The state of a build as it is reported to forges. */
 export type ReportedState = 'pending' | 'running' | 'succeeded' | 'failed' | 'canceled' | 'error';
 
 export interface StatusReport {
-  /** As the forge names it: `ForgeRepository.fullName`. */
+  /** The forge's name of it: `ForgeRepository.fullName`. */
   readonly repository: string;
   readonly commit: string;
-  /** What is reported on, such as `kiln/api`; a newer report of the same name replaces an older one. */
+  /** The name of the status, such as `kiln/api`. A newer report with the same name replaces an older one. */
   readonly context: string;
   readonly state: ReportedState;
-  /** One line for people. Cut to what the forge takes. */
+  /** One line for people. Cut to the length that the forge accepts. */
   readonly description: string;
-  /** Where the build can be watched. */
+  /** The page on which to watch the build. */
   readonly url: string;
-  /** The build's id; comes back when somebody asks for a re-run. */
+  /** The build's id; GitHub sends it back when somebody re-runs the check. */
   readonly buildId: string;
-  /** What the forge called this report when it was first sent; only GitHub's checks have one. */
+  /** The forge's id of the status, from the first report of it. Only GitHub's check runs have one. */
   readonly remoteId?: string | undefined;
-  /** Branch or tag, for forges that show it. */
+  /** Branch or tag, for the forges that show it. */
   readonly ref?: string | undefined;
 }
 
 export interface ForgeConnection {
   /** Root of the API, without a slash at the end: `https://api.github.com`, `https://gitlab.example.org/api/v4`. */
   readonly apiUrl: string;
-  /** What the forge calls an access token; for Bitbucket also `user:password`. */
+  /** An access token of the forge; for Bitbucket also `user:password`. */
   readonly token: string;
-  /** GitHub: report check runs, which only a GitHub App may, instead of commit statuses. */
+  /** GitHub: report check runs, which only a GitHub App may create, instead of commit statuses. */
   readonly checks?: boolean | undefined;
 }
 
@@ -37,13 +38,13 @@ export interface StatusRequest {
   readonly body: string;
 }
 
-/** `text` in at most `max` UTF-16 units, with an ellipsis where it was cut; never half of a surrogate pair. */
+/** Cuts `text` to at most `max` UTF-16 units, ending in an ellipsis. Never splits a surrogate pair. */
 export function cut(text: string, max: number): string {
   if (text.length <= max) return text;
   return `${text.slice(0, max - 1).replace(/[\ud800-\udbff]$/, '')}…`;
 }
 
-/** A request with a JSON body. `path` begins with a slash and is escaped already. */
+/** Builds a request with a JSON body. `path` begins with a slash and is already escaped. */
 export function jsonRequest(
   method: StatusRequest['method'],
   connection: ForgeConnection,
@@ -64,7 +65,7 @@ export function jsonRequest(
   };
 }
 
-/** `owner/name` with each part escaped for a path. */
+/** Escapes each part of `owner/name` for a URL's path. */
 export function escapedPath(fullName: string): string {
   return fullName.split('/').map(encodeURIComponent).join('/');
 }

@@ -37,8 +37,8 @@ function send(
   );
 }
 
-describe('what is sent', () => {
-  it('to GitHub as a commit status', async () => {
+describe('a request', () => {
+  it('to GitHub reports a commit status', async () => {
     expect(await send('github', { description: '⛵'.repeat(200) })).toEqual({ delivered: true });
     expect(api.seen).toMatchObject([
       {
@@ -50,7 +50,7 @@ describe('what is sent', () => {
     ]);
   });
 
-  it('to GitHub as a check run: made first, changed afterwards', async () => {
+  it('to GitHub creates a check run first, and updates it afterwards', async () => {
     const first = await send('github', {}, { checks: true });
     expect(first).toEqual({ delivered: true, remoteId: '7' });
     await send('github', { state: 'canceled', remoteId: '7' }, { checks: true });
@@ -64,7 +64,7 @@ describe('what is sent', () => {
     ]);
   });
 
-  it('to GitLab', async () => {
+  it('to GitLab reports a commit status with its ref', async () => {
     await send('gitlab', { repository: 'tidewater/boats/harbor', ref: 'main' }, { apiUrl: `${api.url}/api/v4/` });
     expect(api.seen).toMatchObject([
       {
@@ -75,7 +75,7 @@ describe('what is sent', () => {
     ]);
   });
 
-  it('to Gitea', async () => {
+  it('to Gitea reports a commit status', async () => {
     await send('gitea', { state: 'failed' }, { apiUrl: `${api.url}/api/v1` });
     expect(api.seen).toMatchObject([
       {
@@ -86,7 +86,7 @@ describe('what is sent', () => {
     ]);
   });
 
-  it('to Bitbucket, with a long context told by its hash', async () => {
+  it('to Bitbucket reports a build status, with a hash in place of a long context', async () => {
     await send('bitbucket', { state: 'succeeded' });
     await send('bitbucket', { context: `kiln/${'a'.repeat(60)}` }, { token: 'ida:app-password' });
     expect(api.seen).toMatchObject([
@@ -102,14 +102,14 @@ describe('what is sent', () => {
     ]);
   });
 
-  it.each(FORGES)('to %s for every state', async (name) => {
+  it.each(FORGES)('to %s is accepted for every state', async (name) => {
     const states = ['pending', 'running', 'succeeded', 'failed', 'canceled', 'error'] as const;
     for (const state of states) expect(await send(name, { state })).toMatchObject({ delivered: true });
     expect(new Set(api.seen.map(({ body }) => (body as { state: string }).state)).size).toBeGreaterThanOrEqual(4);
   });
 });
 
-describe('what comes back', () => {
+describe('a response', () => {
   const later = NOW_MS / 1000 + 90;
 
   it.each([
@@ -138,12 +138,18 @@ describe('what comes back', () => {
       { retry: false, why: expect.stringContaining('No commit found') },
     ],
     ['a cut connection', breaks, { retry: true }],
-  ])('%s', async (_, answer, expected) => {
+    ['429 with a day of waiting', says(429, { 'retry-after': '86400' }), { retry: true, afterMs: 12 * 3_600_000 }],
+    [
+      '429 with the year 9999',
+      says(429, { 'retry-after': 'Fri, 31 Dec 9999 23:59:59 GMT' }),
+      { afterMs: 12 * 3_600_000 },
+    ],
+  ])('%s is a failure with the right wait', async (_, answer, expected) => {
     api.next(answer);
     expect(await send('github')).toMatchObject({ delivered: false, why: expect.any(String), ...expected });
   });
 
-  it('nothing, until the time is up', async () => {
+  it('that never comes ends in a time-out', async () => {
     api.next(hangs);
     expect(await send('gitea', {}, {}, { timeoutMs: 50 })).toEqual({
       delivered: false,
@@ -152,18 +158,18 @@ describe('what comes back', () => {
     });
   });
 
-  it('nothing, until whoever asked has had enough', async () => {
+  it('that never comes is given up when the signal aborts', async () => {
     const stop = new AbortController();
     api.next(() => stop.abort());
     expect(await send('gitea', {}, {}, { signal: stop.signal })).toMatchObject({ delivered: false, retry: true });
   });
 
-  it('more than anybody wants to read', async () => {
+  it('without an end is read only in part', async () => {
     api.next(floods);
     expect(await send('gitea')).toMatchObject({ retry: true, why: expect.stringMatching(/^500 .*: x{200}$/) });
   });
 
-  it('nobody there', async () => {
+  it('of a closed port is a failure that may pass', async () => {
     const gone = await StatusApi.start();
     const { url } = gone;
     await gone[Symbol.asyncDispose]();
@@ -173,11 +179,11 @@ describe('what comes back', () => {
     });
   });
 
-  it('no address that could ever work', async () => {
+  it('isn’t retried for an invalid URL', async () => {
     expect(await send('gitlab', {}, { apiUrl: 'not a url' })).toMatchObject({ delivered: false, retry: false });
   });
 
-  it('GitLab’s refusal of a state that it has already counts as delivered; another 400 doesn’t', async () => {
+  it('of GitLab that refuses a state that it already has counts as delivered, unlike any other 400', async () => {
     const has = says(400, {}, '{"message":"Cannot transition status via :run from :running (Reason(s): …)"}');
     api.next(has, says(400, {}, '{"message":"ref is invalid"}'), has);
     expect(await send('gitlab')).toEqual({ delivered: true });
@@ -185,7 +191,7 @@ describe('what comes back', () => {
     expect(await send('gitea')).toMatchObject({ delivered: false, retry: false });
   });
 
-  it('a redirect on the same origin is followed with everything, one to elsewhere never', async () => {
+  it('that redirects is followed with the whole request to the same origin, but never to another', async () => {
     api.next(says(307, { location: '/repositories/900/statuses' }));
     expect(await send('github')).toEqual({ delivered: true });
     expect(api.seen[1]).toMatchObject({
@@ -200,13 +206,13 @@ describe('what comes back', () => {
     expect(elsewhere.seen).toEqual([]);
   });
 
-  it('a redirect in circles ends', async () => {
+  it('that redirects in circles is given up', async () => {
     api.next(...Array(10).fill(says(307, { location: '/again' })));
     expect(await send('github')).toMatchObject({ delivered: false, retry: false });
     expect(api.seen).toHaveLength(4);
   });
 
-  it('the token is never in what is said of it', async () => {
+  it('that repeats the token is quoted without it', async () => {
     api.next(says(401, {}, 'bad token glpat-secret'));
     expect(await send('gitlab')).toMatchObject({ why: expect.stringContaining('bad token ***') });
     const spoilt = await send('gitlab', {}, { token: 'glpat-\nsecret' });

@@ -1,8 +1,10 @@
 import type { Forge } from '../forge.ts';
+import { failureReason } from './failure-reason.ts';
 import type { ForgeConnection, StatusReport, StatusRequest } from './report.ts';
+import { bounded, retryAfterMs } from './retry-after.ts';
 
 export interface StatusTransport {
-  /** `globalThis.fetch`, or one that refuses addresses that may not be reached. */
+  /** `globalThis.fetch`, or one that refuses forbidden addresses. */
   readonly fetch: typeof fetch;
   readonly timeoutMs: number;
   readonly nowMs: number;
@@ -10,8 +12,8 @@ export interface StatusTransport {
 }
 
 /**
- * What came of a report. `remoteId` is to be given with the next report of the same status. Where `retry` is true the same
- * report may succeed later, not before `afterMs` where the forge said so; `why` never holds the token.
+ * The outcome of a report. `remoteId` has to be passed with the next report of the same status. If `retry` is true, the same report may
+ * succeed later, but not before `afterMs` if the forge asked for a wait. `why` never contains the token.
  */
 export type Delivery =
   | { readonly delivered: true; readonly remoteId?: string }
@@ -20,7 +22,7 @@ export type Delivery =
 const MAX_REDIRECTS = 3;
 const MAX_ANSWER_CHARS = 64 * 1024;
 
-/** Reports a status to a forge. Never throws: whatever goes wrong is in what it gives back. */
+/** Reports a status to a forge. Never throws: the result describes any failure. */
 export async function reportStatus(
   forge: Forge,
   report: StatusReport,
@@ -37,13 +39,13 @@ export async function reportStatus(
     return refusal(response, without(body, connection.token), transport.nowMs);
   } catch (error) {
     if (timeout.aborted) return { delivered: false, retry: true, why: `no answer within ${transport.timeoutMs} ms` };
-    // What `fetch` can't even begin, such as an address that is none, has no cause and won't get better.
+    // `fetch` rejects a request that it can't begin, such as one to an invalid URL, without a cause. Retrying won't help.
     const retry = !(error instanceof TypeError && error.cause === undefined);
-    return { delivered: false, retry, why: without(reasonOf(error), connection.token) };
+    return { delivered: false, retry, why: without(failureReason(error), connection.token) };
   }
 }
 
-/** Follows redirects only to the same origin, with method, body and token: forges answer so where a repository was renamed. */
+/** Follows redirects to the same origin only, keeping method, body and token: forges redirect requests for a renamed repository. */
 async function send(request: StatusRequest, fetch: StatusTransport['fetch'], signal: AbortSignal): Promise<Response> {
   const { method, headers, body } = request;
   let url = new URL(request.url);
@@ -60,7 +62,7 @@ async function send(request: StatusRequest, fetch: StatusTransport['fetch'], sig
   }
 }
 
-/** Reads no further than what could matter: the answer comes from outside. */
+/** Reads only the beginning of a response, which comes from outside and may be endless. */
 async function readText(response: Response): Promise<string> {
   let text = '';
   const decoder = new TextDecoder();
@@ -99,29 +101,19 @@ function isPassing(status: number): boolean {
 }
 
 /**
- * How long the forge asks to wait: `Retry-After` in seconds or as a date; GitHub's limits answer 403 with `X-RateLimit-Remaining: 0` and the
- * second of the reset; GitLab's `RateLimit-Reset` is a second too.
+ * How long the forge asks to wait, at most 12 hours: by `Retry-After`, or by its rate limit. GitHub answers 403 with
+ * `X-RateLimit-Remaining: 0` and the time of the reset in seconds; GitLab 429 with `RateLimit-Reset`, in seconds, too.
  */
 function waitMs({ headers, status }: Response, nowMs: number): number | undefined {
-  const after = headers.get('retry-after');
-  if (after !== null) {
-    const ms = /^\d{1,9}$/.test(after) ? Number(after) * 1000 : Date.parse(after) - nowMs;
-    if (!Number.isNaN(ms)) return Math.max(0, ms);
-  }
+  const asked = retryAfterMs(headers.get('retry-after'), nowMs);
+  if (asked !== undefined) return asked;
   const spent = headers.get('x-ratelimit-remaining') === '0' || status === 429;
   const reset = headers.get('x-ratelimit-reset') ?? headers.get('ratelimit-reset');
   if (!spent || reset === null || !/^\d{9,11}$/.test(reset)) return undefined;
-  return Math.max(0, Number(reset) * 1000 - nowMs);
+  return bounded(Number(reset) * 1000 - nowMs);
 }
 
-/** What was sent may come back in an answer or in a message. */
+/** Removes the token, which a response or an error message may repeat. */
 function without(text: string, token: string): string {
   return token === '' ? text : text.replaceAll(token, '***');
-}
-
-/** `fetch failed` says nothing; what the socket said is the cause. */
-function reasonOf(error: unknown): string {
-  let at = error;
-  while (at instanceof Error && at.cause instanceof Error) at = at.cause;
-  return at instanceof Error ? at.message : String(at);
 }

@@ -55,7 +55,7 @@ export function pull(change: Partial<Extract<ForgeEvent, { type: 'pull_request' 
   };
 }
 
-/** What a plain object of a build keeps when the fields are taken out that the request's schema doesn't know yet. */
+/** The planned request as the API parses it, without the fields about superseding and cache scope. */
 export function request(verdict: ImageVerdict | undefined) {
   if (verdict?.outcome !== 'build') throw new Error(`expected a build, got ${JSON.stringify(verdict)}`);
   const { concurrencyKey: _, supersede: __, cacheScope: ___, ...known } = verdict.request;

@@ -30,13 +30,13 @@ const GITLAB_EVENTS: Readonly<Record<string, string>> = {
   issue: 'Issue Hook',
 };
 
-/** A webhook as the forge sends it: the payload of `payloads/<forge>/<fixture>.json`, its headers, and a signature by `SECRET`. */
+/** A webhook as the forge sends it: the payload in `payloads/<forge>/<fixture>.json` with its headers, signed with `SECRET`. */
 export function delivery(name: ForgeName, fixture: string): Delivery {
   const body = readFileSync(new URL(`payloads/${name}/${fixture}.json`, import.meta.url));
   return { ...sign(name, body, eventHeaders(name, fixture)), json: JSON.parse(body.toString()) };
 }
 
-/** Signs a body as the forge would. */
+/** Signs a body as the forge does. */
 export function sign(
   name: ForgeName,
   body: Buffer,
@@ -79,7 +79,7 @@ function eventHeaders(name: ForgeName, fixture: string): Headers {
   }
 }
 
-/** The events of a fixture, all the way from its bytes. */
+/** The events of a fixture, read from its bytes. */
 export function eventsOf(name: ForgeName, fixture: string) {
   const { headers, body } = delivery(name, fixture);
   const from = forge(name);

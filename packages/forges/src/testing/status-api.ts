@@ -10,7 +10,7 @@ export interface SeenRequest {
 
 type Answer = (response: ServerResponse) => void;
 
-/** Stands in for a forge's API: takes statuses and says what it is told to. */
+/** A mock of a forge's API: records requests, and answers what the test tells it to. */
 export class StatusApi implements AsyncDisposable {
   readonly seen: SeenRequest[] = [];
   readonly #server: Server;
@@ -35,7 +35,7 @@ export class StatusApi implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** What the next request gets, in order; 201 when there is none left. */
+  /** Sets the answers to the next requests, in order. All others get 201. */
   next(...answers: readonly Answer[]): this {
     this.#answers.push(...answers);
     return this;
@@ -57,14 +57,14 @@ export const says =
 /** Never answers. */
 export const hangs: Answer = () => {};
 
-/** Cuts the connection in mid-answer. */
+/** Cuts the connection in the middle of the response. */
 export const breaks: Answer = (response) => {
   response.writeHead(201, { 'content-length': '100' });
   response.write('{');
   response.socket?.destroy();
 };
 
-/** Sends without an end. */
+/** Sends an endless response. */
 export const floods: Answer = (response) => {
   response.writeHead(500);
   const pour = () => {

@@ -89,9 +89,9 @@ const TABLE: readonly (readonly [ForgeName, string, ...object[]])[] = [
   ['gitea', 'pull_request-closed', pull('closed', { merged: true })],
   ['gitea', 'pull_request-opened-fork', pull('opened', fromFork('passing-sail/harbor'))],
   ['gitea', 'pull_request-labeled', ignored('label_updated')],
-  ['gitea', 'create-tag', ignored('told by a push')],
+  ['gitea', 'create-tag', ignored('sends a push event')],
 
-  ['bitbucket', 'push', { ...main, actor: 'ida', changed: unknown('Bitbucket names no changed paths') }],
+  ['bitbucket', 'push', { ...main, actor: 'ida', changed: unknown('Bitbucket doesn’t list changed paths') }],
   ['bitbucket', 'push-deleted', branchGone],
   ['bitbucket', 'push-several', main, tag, { type: 'push', branch: 'old', after: null, deleted: true }],
   ['bitbucket', 'pullrequest-created', pull('opened', { author: 'ida', head: short })],
@@ -112,8 +112,8 @@ const CLONE_URLS: Readonly<Record<ForgeName, string>> = {
   bitbucket: 'https://bitbucket.org/tidewater/harbor.git',
 };
 
-describe('an event', () => {
-  it.each(CASES)('$name $fixture', ({ name, fixture, expected }) => {
+describe('events', () => {
+  it.each(CASES)('reads the $name fixture $fixture', ({ name, fixture, expected }) => {
     const events = eventsOf(name, fixture);
     expect(events).toMatchObject(expected);
     for (const event of events) {
@@ -122,7 +122,7 @@ describe('an event', () => {
     }
   });
 
-  it('of an annotated tag names the commit, not the tag object', () => {
+  it('names the commit of an annotated tag, not the tag object', () => {
     const pushed = eventsOf('github', 'push')[0];
     for (const [name, fixture] of [
       ['github', 'push-tag'],
@@ -133,22 +133,22 @@ describe('an event', () => {
     }
   });
 
-  it('is the same from Forgejo’s headers', () => {
+  it('reads Forgejo’s headers like Gitea’s', () => {
     const { headers, json } = delivery('gitea', 'push');
     const forgejo = { ...headers, 'x-gitea-event': undefined, 'x-forgejo-event': 'push', 'x-forgejo-delivery': 'abc' };
     expect(forge('gitea').events(forgejo, json)).toEqual(eventsOf('gitea', 'push'));
     expect(forge('gitea').deliveryId(forgejo)).toBe('abc');
   });
 
-  it.each(['github', 'gitea', 'bitbucket'] as const)('of %s without its header is ignored', (name) => {
+  it.each(['github', 'gitea', 'bitbucket'] as const)('ignores an event of %s without its header', (name) => {
     expect(forge(name).events({}, {})[0]).toMatchObject(ignored('header X-'));
   });
 
-  it.each(CASES)('saved without its headers is known again: $name $fixture', ({ name, fixture }) => {
+  it.each(CASES)('recognises the $name fixture $fixture without its headers', ({ name, fixture }) => {
     const { json } = delivery(name, fixture);
     const guessed = fixture === 'ping' ? 'github' : guessForge(json);
     expect(guessed).toBe(name === 'bitbucket' && fixture === 'issue-created' ? 'gitea' : name);
-    // Bitbucket's payload doesn't say what happened to a pull request, and no other forge's headers say more than it.
+    // Only Bitbucket's headers say more than the payload: what happened to a pull request.
     const named = name === 'bitbucket' ? String(delivery(name, fixture).headers['x-event-key']) : undefined;
     const events = forge(name).events(forge(name).headersFor(json, named), json);
     if (fixture !== 'create-tag') expect(events).toEqual(eventsOf(name, fixture));

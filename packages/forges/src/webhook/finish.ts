@@ -3,8 +3,8 @@ import type { z } from 'zod';
 import { pick } from './payload.ts';
 
 /**
- * Checks an event that was put together from a payload: what the forge's own schema lets through, such as a commit id, may
- * still be nothing that Kiln can build. @throws BadPayload
+ * Validates an event that was assembled from a payload. The forge's own schema accepts values, such as arbitrary commit ids, that Kiln
+ * can't build. @throws BadPayload
  */
 export function finish(event: z.input<typeof forgeEvent>): ForgeEvent {
   return pick(forgeEvent, event);

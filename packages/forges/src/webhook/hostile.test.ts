@@ -6,7 +6,7 @@ import { forge, guessForge } from '../forges.ts';
 import { delivery, NOW_MS, SECRET, sign } from '../testing/fixtures.ts';
 import { BadPayload } from './payload.ts';
 
-/** What becomes of a body: events, or what `BadPayload` says. Anything else that is thrown fails the test. */
+/** Reads a body: its events, or the code and errors of `BadPayload`. Any other error fails the test. */
 function read(name: ForgeName, headers: Parameters<typeof sign>[2], body: Buffer) {
   try {
     const events = forge(name).events(headers, forge(name).payload(headers, body));
@@ -28,30 +28,30 @@ const JSON_HEADERS: Readonly<Record<ForgeName, Parameters<typeof sign>[2]>> = {
 describe.each(FORGES)('%s', (name) => {
   const { headers, body, json } = delivery(name, 'push');
 
-  it('reads 25 MB', () => {
+  it('reads a body of 25 MB', () => {
     const padded = Buffer.from(JSON.stringify({ ...(json as object), padding: 'x'.repeat(25 * 1024 * 1024) }));
     const signed = sign(name, padded, headers);
     expect(forge(name).verify(signed.headers, padded, SECRET, NOW_MS)).toEqual({ ok: true });
     expect(read(name, headers, padded)).toHaveProperty('events');
   });
 
-  it('complains briefly of millions of things that are wrong', () => {
+  it('answers a million invalid fields with a short problem', () => {
     const commits = Array(1_000_000).fill(0);
     const spoilt = { ...(json as object), commits, push: { changes: commits } };
-    const said = read(name, headers, Buffer.from(JSON.stringify(spoilt)));
-    expect(JSON.stringify(said).length).toBeLessThan(20_000);
+    const result = read(name, headers, Buffer.from(JSON.stringify(spoilt)));
+    expect(JSON.stringify(result).length).toBeLessThan(20_000);
   });
 
-  it('reads what is nested a hundred thousand deep, where it isn’t looked at and where it is', () => {
+  it('survives nesting a hundred thousand levels deep, in ignored fields and in fields that it reads', () => {
     const deep = '['.repeat(100_000) + ']'.repeat(100_000);
     const text = body.toString();
     expect(read(name, headers, Buffer.from(text.replace('{', `{"padding":${deep},`)))).toHaveProperty('events');
     const spoilt = JSON.stringify({ ...(json as object), repository: 'HERE', project: 'HERE' });
-    const said = read(name, headers, Buffer.from(spoilt.replaceAll('"HERE"', deep)));
-    expect(said).toMatchObject({ code: 'invalid_request', errors: [{ got: '[[[["[…]"]]]]' }] });
+    const result = read(name, headers, Buffer.from(spoilt.replaceAll('"HERE"', deep)));
+    expect(result).toMatchObject({ code: 'invalid_request', errors: [{ got: '[[[["[…]"]]]]' }] });
   });
 
-  it('takes keys named __proto__ and constructor for what they are: of no interest', () => {
+  it('ignores keys named __proto__ and constructor', () => {
     const text = body
       .toString()
       .replace('{', '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},');
@@ -61,7 +61,7 @@ describe.each(FORGES)('%s', (name) => {
     expect(read(name, onlyProto, Buffer.from('{"object_kind":"__proto__"}'))).not.toHaveProperty('polluted');
   });
 
-  it('refuses other types, bytes that are no UTF-8, and what is no JSON', () => {
+  it('refuses other media types, invalid UTF-8 and invalid JSON', () => {
     const type = (value: string | undefined) => ({ ...headers, 'content-type': value });
     for (const wrong of ['text/plain', 'application/xml', 'multipart/form-data; boundary=x', '', undefined]) {
       expect(read(name, type(wrong), body)).toMatchObject({
@@ -76,15 +76,15 @@ describe.each(FORGES)('%s', (name) => {
   });
 
   it.each(['null', '1', '"x"', '[]', '{}', '{"repository":null,"object_kind":"push"}'])(
-    'names what %s lacks',
+    'names the fields that are missing in %s',
     (text) => {
-      const said = read(name, JSON_HEADERS[name], Buffer.from(text));
-      expect(said.errors?.length).toBeGreaterThan(0);
-      expect(said.code).toBe('invalid_request');
+      const result = read(name, JSON_HEADERS[name], Buffer.from(text));
+      expect(result.errors?.length).toBeGreaterThan(0);
+      expect(result.code).toBe('invalid_request');
     },
   );
 
-  it('throws nothing but BadPayload, whatever of a payload is altered', () => {
+  it('throws only BadPayload, whichever field of a payload is altered', () => {
     const paths = leaves(json);
     const junk = fc.oneof(
       fc.jsonValue(),
@@ -100,7 +100,7 @@ describe.each(FORGES)('%s', (name) => {
     );
   });
 
-  it('throws nothing but BadPayload, whatever the headers and the bytes', () => {
+  it('throws only BadPayload for arbitrary headers and bytes', () => {
     const value = fc.oneof(
       fc.string(),
       fc.constantFrom('push', 'pull_request', 'repo:push', 'pullrequest:updated', 'check_run', '__proto__'),
@@ -122,10 +122,10 @@ describe.each(FORGES)('%s', (name) => {
   });
 });
 
-describe('a payload as a form', () => {
+describe('a payload in a form', () => {
   const form = 'application/x-www-form-urlencoded';
 
-  it.each(['github', 'gitea'] as const)('is read, as %s can be set to send it', (name) => {
+  it.each(['github', 'gitea'] as const)('is read from %s', (name) => {
     const { headers, body } = delivery(name, 'push');
     const encoded = Buffer.from(new URLSearchParams({ payload: body.toString() }).toString());
     const signed = sign(name, encoded, { ...headers, 'content-type': form });
@@ -136,7 +136,7 @@ describe('a payload as a form', () => {
     });
   });
 
-  it.each(['gitlab', 'bitbucket'] as const)('is refused from %s, which sends none', (name) => {
+  it.each(['gitlab', 'bitbucket'] as const)('is refused from %s, which never sends forms', (name) => {
     const { headers } = delivery(name, 'push');
     expect(read(name, { ...headers, 'content-type': form }, Buffer.from('payload={}'))).toMatchObject({
       code: 'unsupported_media_type',
@@ -144,7 +144,7 @@ describe('a payload as a form', () => {
   });
 });
 
-describe('what can’t be built safely is no event', () => {
+describe('a payload with an unsafe value is refused', () => {
   const alter = (change: (json: Record<string, never>) => void) => {
     const { headers, json } = delivery('github', 'push');
     change(json as Record<string, never>);
@@ -161,15 +161,15 @@ describe('what can’t be built safely is no event', () => {
     ['ref', 'refs/heads/a b'],
     ['after', 'HEAD'],
   ])('%s: %s', (path, value) => {
-    const said = alter((json) => assign(json, path.split('.'), value));
-    expect(said).toMatchObject({
+    const result = alter((json) => assign(json, path.split('.'), value));
+    expect(result).toMatchObject({
       code: 'invalid_request',
       errors: [expect.objectContaining({ expected: expect.any(String) })],
     });
   });
 });
 
-it('a complaint of very many pull requests is short', () => {
+it('lists at most 20 problems of very many invalid pull requests', () => {
   const { headers, json } = delivery('github', 'check_suite-rerequested');
   const { check_suite, ...rest } = json as { check_suite: object };
   const withPulls = (count: number) => ({
@@ -177,13 +177,13 @@ it('a complaint of very many pull requests is short', () => {
     check_suite: { ...check_suite, pull_requests: Array(count).fill({}) },
   });
   for (const count of [900, 500_000]) {
-    const said = read('github', headers, Buffer.from(JSON.stringify(withPulls(count))));
-    expect(said.code).toBe('invalid_request');
-    expect(said.errors?.length).toBeLessThanOrEqual(20);
+    const result = read('github', headers, Buffer.from(JSON.stringify(withPulls(count))));
+    expect(result.code).toBe('invalid_request');
+    expect(result.errors?.length).toBeLessThanOrEqual(20);
   }
 });
 
-it('every example that octokit collected is understood, or ignored with a reason', () => {
+it('reads every example that octokit collected, or ignores it with a reason', () => {
   const seen = new Set<string>();
   const webhooks = collected as unknown as readonly { name: string; examples: readonly unknown[] }[];
   for (const { name, examples } of webhooks) {
@@ -197,7 +197,7 @@ it('every example that octokit collected is understood, or ignored with a reason
   expect([...seen].sort()).toEqual(['ignored', 'ping', 'pull_request', 'push', 'rerun', 'tag']);
 });
 
-it('a guess of the forge never throws', () => {
+it('guesses the forge of any JSON value without throwing', () => {
   fc.assert(fc.property(fc.jsonValue(), (json) => void guessForge(json)));
 });
 

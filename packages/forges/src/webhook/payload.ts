@@ -4,7 +4,7 @@ import { type Headers, header } from './headers.ts';
 
 const SHOWN_PROBLEMS = 20;
 
-/** A webhook that is authentic but can't be read. `code` is that of the problem document to answer with. */
+/** An authentic webhook that can't be read. `code` is the problem code to answer with. */
 export class BadPayload extends Error {
   readonly code: Extract<ProblemCode, 'unsupported_media_type' | 'malformed_json' | 'invalid_request'>;
   readonly errors: readonly FieldProblem[];
@@ -17,7 +17,7 @@ export class BadPayload extends Error {
 }
 
 /**
- * The JSON of a webhook's body; `form`: also where it came as the field `payload` of a form.
+ * Parses the JSON of a webhook's body. With `form`, also accepts a form whose field `payload` contains the JSON.
  * @throws BadPayload
  */
 export function readPayload(headers: Headers, body: Uint8Array, { form }: { readonly form: boolean }): unknown {
@@ -26,11 +26,12 @@ export function readPayload(headers: Headers, body: Uint8Array, { form }: { read
   if (type === 'application/json') return parseJson(utf8(body));
   if (form && type === 'application/x-www-form-urlencoded') {
     const payload = new URLSearchParams(utf8(body)).get('payload');
-    if (payload === null) throw new BadPayload('invalid_request', 'the form has no field payload');
+    if (payload === null)
+      throw new BadPayload('invalid_request', 'the form has no field payload, expected one with the JSON');
     return parseJson(payload);
   }
   const expected = form ? 'application/json or application/x-www-form-urlencoded' : 'application/json';
-  throw new BadPayload('unsupported_media_type', 'the webhook is of a type that is not understood', [
+  throw new BadPayload('unsupported_media_type', 'the webhook’s Content-Type is not supported', [
     {
       field: 'header Content-Type',
       got: given === undefined ? 'nothing' : JSON.stringify(given.slice(0, 200)),
@@ -43,7 +44,7 @@ function utf8(body: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(body);
   } catch {
-    throw new BadPayload('malformed_json', 'the body is not UTF-8');
+    throw new BadPayload('malformed_json', 'the body is not valid UTF-8');
   }
 }
 
@@ -51,17 +52,17 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new BadPayload('malformed_json', 'the body is not JSON');
+    throw new BadPayload('malformed_json', 'the body is not valid JSON');
   }
 }
 
 /**
- * What `schema` picks from a payload; other fields are passed over, since forges add some.
+ * Reads the fields of `schema` from a payload. Ignores all others: forges add fields at any time.
  * @throws BadPayload
  */
 export function pick<T extends z.ZodType>(schema: T, json: unknown): z.output<T> {
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const errors = fieldProblems(parsed.error, json);
-  throw new BadPayload('invalid_request', 'the payload is not what the forge documents', errors);
+  throw new BadPayload('invalid_request', 'the payload is not as the forge documents it', errors);
 }

@@ -29,21 +29,21 @@ describe.each(FORGES)('%s', (name) => {
   const at = SIGNATURE_HEADERS[name];
   const without = { ...headers, [at]: undefined, 'x-hub-signature-256': undefined };
 
-  it('takes what is signed with the secret, and compares in constant time', () => {
+  it('accepts a signature by the secret, and compares in constant time', () => {
     expect(check(name, headers, body)).toEqual({ ok: true });
     expect(compared).toHaveBeenCalledTimes(1);
     const [given, expected] = compared.mock.calls[0] ?? [];
     expect([given?.byteLength, expected?.byteLength]).toEqual([32, 32]);
   });
 
-  it('refuses another secret, by the same comparison', () => {
+  it('refuses another secret after the same comparison', () => {
     expect(check(name, headers, body, 'it rains on Wednesdays')).toMatchObject({ ok: false });
     expect(check(name, headers, body, 'short')).toMatchObject({ ok: false });
     expect(compared).toHaveBeenCalledTimes(2);
   });
 
-  it('refuses what has no signature, a repeated one, or one that is none', () => {
-    expect(check(name, without, body)).toEqual({ ok: false, why: expect.stringContaining('came') });
+  it('refuses a missing, repeated or malformed signature', () => {
+    expect(check(name, without, body)).toEqual({ ok: false, why: expect.stringContaining('missing') });
     expect(check(name, { ...without, [at]: [String(headers[at]), 'x'] }, body)).toMatchObject({ ok: false });
     for (const value of ['', 'sha256=', 'sha1=0a', '☃'.repeat(64), 'f'.repeat(63), 'f'.repeat(65)]) {
       expect(check(name, { ...without, [at]: value }, body)).toMatchObject({ ok: false });
@@ -54,7 +54,7 @@ describe.each(FORGES)('%s', (name) => {
     expect(check(name, sign(name, body, headers, '').headers, body, '')).toMatchObject({ ok: false });
   });
 
-  it('names the delivery, the same in every repeat', () => {
+  it('reads the id of the delivery', () => {
     expect(forge(name).deliveryId(headers)).toMatch(/^[0-9a-f-]{36}$/);
     expect(forge(name).deliveryId({})).toBeUndefined();
     const spoilt = Object.fromEntries(Object.keys(headers).map((key) => [key, 'a b\n']));
@@ -62,24 +62,24 @@ describe.each(FORGES)('%s', (name) => {
   });
 });
 
-describe.each(['github', 'gitea', 'bitbucket'] as const)('%s signs the bytes', (name) => {
+describe.each(['github', 'gitea', 'bitbucket'] as const)('a signature of %s', (name) => {
   const { headers, body } = delivery(name, 'push');
 
-  it('so that any one that is altered shows', () => {
+  it('doesn’t match if any byte was altered', () => {
     for (const i of [0, 1, Math.floor(body.length / 2), body.length - 1]) {
       const altered = Buffer.from(body);
       altered[i] = (altered[i] ?? 0) ^ 1;
-      expect(check(name, headers, altered)).toEqual({ ok: false, why: 'the signature is not that of the body' });
+      expect(check(name, headers, altered)).toEqual({ ok: false, why: 'the signature does not match the body' });
     }
     expect(check(name, headers, body.subarray(0, -1))).toMatchObject({ ok: false });
   });
 
-  it('also where they are no UTF-8 and no JSON', () => {
+  it('covers bytes that are neither UTF-8 nor JSON', () => {
     const bytes = Buffer.from([0xff, 0xfe, 0x00, 0x80]);
     expect(check(name, sign(name, bytes, {}).headers, bytes)).toEqual({ ok: true });
   });
 
-  it('refuses a signature altered by one digit', () => {
+  it('doesn’t match if one digit was altered', () => {
     const at = SIGNATURE_HEADERS[name];
     const signature = String(headers[at]);
     const last = signature.at(-1) === '0' ? '1' : '0';
@@ -95,11 +95,11 @@ describe('gitea', () => {
     { 'x-forgejo-signature': signature },
     { 'x-gitea-signature': signature },
     { 'x-hub-signature-256': `sha256=${signature}` },
-  ])('takes %o', (headers) => {
+  ])('accepts %o', (headers) => {
     expect(check('gitea', headers, body)).toEqual({ ok: true });
   });
 
-  it('takes Forgejo’s own where both came', () => {
+  it('checks Forgejo’s own header if both are present', () => {
     const both = { 'x-forgejo-signature': '0'.repeat(64), 'x-gitea-signature': signature };
     expect(check('gitea', both, body)).toMatchObject({ ok: false });
   });
@@ -119,7 +119,7 @@ describe('gitlab with a signing token', () => {
   });
   const other = `whsec_${Buffer.from('another key of 24 bytes!').toString('base64')}`;
 
-  it('takes what the library of the specification signs, alone or among others', () => {
+  it('accepts a signature by the specification’s library, alone or among others', () => {
     expect(check('gitlab', signed(), body, STANDARD_SECRET)).toEqual({ ok: true });
     const two = `${signed(other)['webhook-signature']} ${signed()['webhook-signature']}`;
     expect(check('gitlab', { ...signed(), 'webhook-signature': two }, body, STANDARD_SECRET)).toEqual({ ok: true });
@@ -132,8 +132,8 @@ describe('gitlab with a signing token', () => {
     ['another id', { ...signed(), 'webhook-id': 'x' }],
     ['another time', { ...signed(), 'webhook-timestamp': String(seconds + 1) }],
     ['an old time', signed(STANDARD_SECRET, seconds - 301)],
-    ['a time to come', signed(STANDARD_SECRET, seconds + 301)],
-    ['no time', { ...signed(), 'webhook-timestamp': 'now' }],
+    ['a future time', signed(STANDARD_SECRET, seconds + 301)],
+    ['a malformed time', { ...signed(), 'webhook-timestamp': 'now' }],
     ['another version', { ...signed(), 'webhook-signature': signed()['webhook-signature'].replace('v1,', 'v2,') }],
     ['only the old token, even the right one', { ...headers, 'x-gitlab-token': STANDARD_SECRET }],
   ])('refuses %s', (_, headers) => {

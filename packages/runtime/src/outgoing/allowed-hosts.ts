@@ -3,27 +3,25 @@ import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { type Address, matches } from './address-range.ts';
 
-/** Hosts that may be reached though their addresses are not public. */
+/** Hosts that may be reached even if their addresses aren't public. */
 export interface AllowedHosts {
-  /** Names in lower case; one that begins with `*.` stands for all below it, `*` for every host. */
+  /** Names in lower case. `*.example` allows all names below it, `*` every host. */
   readonly names: readonly string[];
   readonly networks: readonly Network[];
 }
 
 type Network = readonly [address: Address, bits: number];
 
-/** What has a word of its own, so that nobody has to know the networks. */
+/** Words for common networks. */
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   loopback: ['127.0.0.0/8', '::1/128'],
   private: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7'],
 };
 const NAME = /^(?:\*|(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*)$/;
 const EXPECTED =
-  'names (git.corp.example, *.corp.example), addresses, networks (10.1.0.0/16) or the words private and loopback, with commas between; * for every host';
+  'names (git.corp.example, *.corp.example), addresses, networks (10.1.0.0/16) or the words private and loopback, separated by commas; * for every host';
 
-/**
- * `KILN_ALLOWED_HOSTS`. A name is allowed whatever it resolves to; of an address that stands for itself, the address.
- */
+/** `KILN_ALLOWED_HOSTS`. An allowed name may resolve to any address; an allowed address may be reached by any name. */
 export const allowedHosts = z
   .string()
   .default('')
@@ -36,7 +34,7 @@ export const allowedHosts = z
     const names = networks.filter((part) => !isNetwork(part));
     const wrong = names.find((name) => !NAME.test(name) || /^[\d.]+$/.test(name));
     if (wrong === undefined) return { names, networks: networks.filter(isNetwork).map(networkOf) };
-    ctx.addIssue({ code: 'custom', message: `${EXPECTED}; ${JSON.stringify(wrong)} is none of them`, input: text });
+    ctx.addIssue({ code: 'custom', message: `${EXPECTED}; ${JSON.stringify(wrong)} is none of these`, input: text });
     return z.NEVER;
   });
 
@@ -47,7 +45,7 @@ function isNetwork(text: string): boolean {
   return isIP(address) !== 0 && (text.includes('/') ? ipaddr.isValidCIDR(text) : true);
 }
 
-/** `::ffff:10.0.0.0/104` is another way to write `10.0.0.0/8`. */
+/** Parses a network; `::ffff:10.0.0.0/104` is the same as `10.0.0.0/8`. */
 function networkOf(text: string): Network {
   const address = ipaddr.parse(text.split('/')[0] ?? '');
   const all = address.kind() === 'ipv4' ? 32 : 128;
@@ -65,7 +63,7 @@ export function allowsName({ names }: AllowedHosts, host: string): boolean {
   );
 }
 
-/** `exactly`: the address itself is named, not only a network around it. */
+/** @param exactly whether the address itself must be allowed, not only its network */
 export function allowsAddress({ networks }: AllowedHosts, address: Address, exactly = false): boolean {
   const all = address.kind() === 'ipv4' ? 32 : 128;
   return networks.some((network) => (!exactly || network[1] === all) && matches(address, network));

@@ -9,7 +9,7 @@ import { allowedHosts } from './allowed-hosts.ts';
 import { OutgoingGuard, type Resolve } from './outgoing-guard.ts';
 
 const allowed = (text: string) => readEnv(z.object({ KILN_ALLOWED_HOSTS: allowedHosts }), { KILN_ALLOWED_HOSTS: text });
-/** A guard that finds `addresses` for every name; of several answers each is given once, the last for ever. */
+/** A guard that resolves every name to these addresses; of several answers, each is given once and the last one repeated. */
 function guard(text: string, ...answers: readonly string[][]): OutgoingGuard {
   const left = [...answers];
   const resolve: Resolve = async () => {
@@ -51,14 +51,14 @@ describe('addresses', () => {
     // Metadata.
     ...['fd20:ce::254', 'fd00:ec2::253', 'fd00:c1::a9fe:a9fe', '169.254.170.2', '192.0.0.192', '::ffff:a9fe:a9fe'],
     ...['64:ff9b::a9fe:a9fe', '::a9fe:a9fe', '64:ff9b::a83f:8110'],
-  ])('%s is refused, by itself and as what a name resolves to', async (address) => {
+  ])('%s is refused, also if a name resolves to it', async (address) => {
     await expect(guard('').check(address)).rejects.toMatchObject({ code: 'address_refused' });
     await expect(guard('', [address]).check('git.example')).rejects.toMatchObject({ host: 'git.example' });
     await expect(guard('', ['93.184.216.34', address]).check('git.example')).rejects.toThrow(/KILN_ALLOWED_HOSTS/);
   });
 
   test.each(['93.184.216.34', '2606:2800:220:1::1', '::ffff:93.184.216.34', '64:ff9b::5db8:d822'])(
-    '%s is not',
+    '%s is allowed',
     async (address) => {
       expect(await guard('', [address]).check('git.example')).toEqual([address]);
     },
@@ -110,7 +110,7 @@ describe('addresses', () => {
   });
 
   test.each(['10.0.0.0/33', 'http://git.example', 'a b', '1.2.3', 'git.example:443', 'x/y', '-a'])(
-    '%j is no setting',
+    '%j is refused as a setting',
     (text) => {
       expect(() => allowed(text)).toThrow(InvalidEnvironment);
     },
@@ -120,7 +120,7 @@ describe('addresses', () => {
 describe('an IPv4 address in an IPv6 one', () => {
   const hex = (bytes: readonly number[], at: number) =>
     (((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)).toString(16).padStart(4, '0');
-  /** Every format that has a place for one, by what it makes of the address. */
+  /** Every format that embeds an IPv4 address, as a function of its bytes. */
   const FORMATS: Readonly<Record<string, (bytes: readonly number[]) => string>> = {
     mapped: (v4) => `::ffff:${hex(v4, 0)}:${hex(v4, 2)}`,
     dotted: (v4) => `::ffff:${v4.join('.')}`,
@@ -189,13 +189,13 @@ describe('fetch', () => {
   const refused = (text: string) =>
     expect.objectContaining({ cause: expect.objectContaining({ message: expect.stringContaining(text) }) });
 
-  test('goes where it may', async () => {
+  test('reaches an allowed host', async () => {
     await using open = guard('git.example', ['127.0.0.1']);
     expect(await (await open.fetch(`http://git.example:${port}/a`)).text()).toBe('secret');
     expect(asked).toEqual([`git.example:${port} /a`]);
   });
 
-  test('is refused at a name of a private address, and at the address itself, in whatever notation', async () => {
+  test('is refused for a name with a private address, and for the address in any notation', async () => {
     asked.length = 0;
     await using closed = guard('', ['127.0.0.1']);
     for (const host of ['git.example', '127.0.0.1', '2130706433', '0x7f.1', '[::ffff:7f00:1]', 'localhost']) {
@@ -204,7 +204,7 @@ describe('fetch', () => {
     expect(asked).toEqual([]);
   });
 
-  test('is refused where a redirect leads, by name or address, that it may not reach', async () => {
+  test('is refused after a redirect to a host that may not be reached', async () => {
     for (const target of [`http://inner.example:${port}/`, `http://127.0.0.1:${port}/`]) {
       asked.length = 0;
       await using open = guard('git.example', ['127.0.0.1']);
@@ -214,7 +214,7 @@ describe('fetch', () => {
     }
   });
 
-  test('is refused when the name has another address by the time of the connection', async () => {
+  test('is refused if the name resolves to another address by the time of the connection', async () => {
     asked.length = 0;
     await using closed = guard('', ['93.184.216.34'], ['127.0.0.1']);
     await closed.check('rebound.example');

@@ -4,16 +4,16 @@ import { Agent, buildConnector, fetch as undiciFetch } from 'undici';
 import { readAddress, specialRange } from './address-range.ts';
 import { type AllowedHosts, allowsAddress, allowsName } from './allowed-hosts.ts';
 
-/** A host that may not be reached; the message says why, and what would allow it. */
+/** A host that may not be reached. The message says why, and what would allow it. */
 export class AddressRefused extends Error {
   readonly code = 'address_refused';
   readonly host: string;
   readonly address: string;
   readonly range: string;
   constructor(host: string, address: string, range: string) {
-    // Which address a name has may be nobody's business who can't reach it.
+    // The address is left out: it may be confidential.
     super(
-      `${host} is at a ${RANGE_WORDS[range] ?? range} address, which is reached only where KILN_ALLOWED_HOSTS names it`,
+      `${host} has a ${RANGE_NAMES[range] ?? range} address, which may only be reached if KILN_ALLOWED_HOSTS allows it`,
     );
     this.host = host;
     this.address = address;
@@ -21,14 +21,14 @@ export class AddressRefused extends Error {
   }
 }
 
-const RANGE_WORDS: Readonly<Record<string, string>> = {
+const RANGE_NAMES: Readonly<Record<string, string>> = {
   uniqueLocal: 'private',
   linkLocal: 'link-local',
   carrierGradeNat: 'private (carrier-grade NAT)',
   metadata: 'cloud metadata',
 };
 
-/** As node's own `dns.lookup` with `all`. */
+/** Like Node's `dns.lookup` with `all`. */
 export type Resolve = (host: string) => Promise<readonly LookupAddress[]>;
 
 const systemResolve: Resolve = (host) =>
@@ -37,8 +37,8 @@ const systemResolve: Resolve = (host) =>
   });
 
 /**
- * Keeps what is fetched on others' behalf away from addresses that only this network reaches: private, loopback, link-local, the
- * clouds' metadata. What `allowed` names may be reached all the same.
+ * Guards requests made on behalf of others against server-side request forgery: they don't reach private, loopback, link-local or cloud
+ * metadata addresses, unless `allowed` names them.
  */
 export class OutgoingGuard {
   readonly #allowed: AllowedHosts;
@@ -50,7 +50,7 @@ export class OutgoingGuard {
     this.#resolve = resolve;
     const connect = buildConnector({ lookup: this.#lookup });
     this.#agent = new Agent({
-      // Each connection is checked, so that it matters neither how often the name has been looked up before, nor what led to it.
+      // Every connection is checked, so neither redirects nor changing DNS answers get around the guard.
       connect: (options, callback) => {
         try {
           if (isIP(bare(options.hostname)) !== 0) this.#checkAddress(bare(options.hostname), bare(options.hostname));
@@ -63,8 +63,8 @@ export class OutgoingGuard {
   }
 
   /**
-   * All addresses of a host: a name, or an address that stands for itself, in brackets or not.
-   * @throws AddressRefused if one of them may not be reached; what looking the name up throws
+   * Resolves a host and checks its addresses. The host is a name or an address, in brackets or not.
+   * @throws AddressRefused if one of them may not be reached; errors of the lookup
    */
   async check(host: string): Promise<string[]> {
     const name = bare(host);
@@ -73,16 +73,16 @@ export class OutgoingGuard {
     return found;
   }
 
-  /** Like the global one, but that no connection of it, after a redirect either, goes where it may not. Then it fails with AddressRefused as cause. */
+  /** Like the global `fetch`, but fails with AddressRefused as cause if a connection, also after a redirect, goes where it may not. */
   readonly fetch: typeof globalThis.fetch = (input, init) =>
-    // The two are of one standard, but of two declarations.
+    // Both follow the same standard, but their declarations differ.
     undiciFetch(input as never, { ...(init as object), dispatcher: this.#agent }) as unknown as Promise<Response>;
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#agent.destroy();
   }
 
-  /** Looks a name up for a connection, and leaves only what may be reached. */
+  /** Resolves a name for a connection to the addresses that may be reached. */
   readonly #lookup: LookupFunction = (host, options, callback) => {
     this.#resolve(host).then(
       (found) => {
@@ -105,12 +105,12 @@ export class OutgoingGuard {
     );
   };
 
-  /** Of an address that stands for others as well, all have to be allowed. */
+  /** Checks everything that an address stands for. @throws AddressRefused */
   #checkAddress(host: string, text: string): void {
     for (const address of readAddress(text)) {
       const range = specialRange(address);
       if (range === undefined || allowsAddress(this.#allowed, address, range === 'metadata')) continue;
-      // A name, and the word for all hosts, can't have meant the metadata.
+      // Names and * don't allow metadata addresses.
       if (allowsName(this.#allowed, host) && range !== 'metadata') continue;
       throw new AddressRefused(host, address.toString(), range);
     }

@@ -2,8 +2,8 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 
 /**
- * Which teams may name a context by its digest: those that uploaded it, and those for which it was built. Contexts are stored by
- * content, so that two teams may have the same one; whoever only knows a digest gets nothing.
+ * The teams that may name a context by its digest: those that uploaded it, and those for which it was built. Contexts are stored by
+ * content, so two teams may have the same one; a digest alone grants no access.
  */
 export class ContextTeams {
   readonly #redis: Redis;
@@ -14,13 +14,13 @@ export class ContextTeams {
     this.#keys = keys;
   }
 
-  /** For `ttlMs`, counted anew each time: no shorter than the context itself is kept. */
+  /** Lets a team name a context for `ttlMs` from now on, which must be no shorter than the context is kept. */
   async grant(digest: string, team: string, ttlMs: number): Promise<void> {
     const key = this.#keys.contextTeams(digest);
     await this.#redis.multi().sadd(key, team).pexpire(key, ttlMs).exec();
   }
 
-  /** All of them. */
+  /** The teams that may name a context. */
   async teamsOf(digest: string): Promise<string[]> {
     return await this.#redis.smembers(this.#keys.contextTeams(digest));
   }

@@ -19,7 +19,7 @@ afterAll(async () => {
   await server[Symbol.asyncDispose]();
 });
 
-test('a session is found by its secret, by every process, until it is ended or its time is over', async () => {
+test('every process finds a session by its secret until it is ended or has expired', async () => {
   const [here, there] = [new SessionStore(redis, keys), new SessionStore(redis, keys)];
   const kept = await here.create('secret-1', ALICE, 60_000);
   await here.create('secret-2', ALICE, 60_000);

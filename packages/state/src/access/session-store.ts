@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 
-/** Sessions of people in browsers, each under the hash of what its cookie holds: the cookie's value itself is kept nowhere. */
+/** Browser sessions, each stored under the hash of its cookie's value; the value itself isn't stored. */
 export class SessionStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -14,7 +14,10 @@ export class SessionStore {
     this.#keys = keys;
   }
 
-  /** `secret` is what the cookie holds: at least 256 random bits. Answers the principal as `find` will. */
+  /**
+   * Creates a session. Returns the principal as `find` will.
+   * @param secret the cookie's value, of at least 256 random bits
+   */
   async create(secret: string, principal: Principal, ttlMs: number): Promise<Principal> {
     const hash = sha256(secret);
     const kept: Principal = { ...principal, credentialId: credentialOf(hash) };
@@ -22,13 +25,13 @@ export class SessionStore {
     return kept;
   }
 
-  /** Undefined where there is none, it has ended, or its time is over. Read anew each time. */
+  /** Reads the principal of a session; undefined if there is none, or it was ended or has expired. */
   async find(secret: string): Promise<Principal | undefined> {
     const kept = await this.#redis.get(this.#keys.session(sha256(secret)));
     return kept === null ? undefined : (JSON.parse(kept) as Principal);
   }
 
-  /** Ends it at once, everywhere; answers whether there was one. */
+  /** Ends a session at once for every process. Returns whether there was one. */
   async end(secret: string): Promise<boolean> {
     const hash = sha256(secret);
     const ended = await runScript(
@@ -41,7 +44,7 @@ export class SessionStore {
   }
 }
 
-/** Names a session without opening it. */
+/** Identifies a session without revealing its secret. */
 function credentialOf(hash: string): string {
   return `session:${hash.slice(0, 32)}`;
 }

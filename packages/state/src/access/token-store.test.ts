@@ -29,7 +29,7 @@ beforeEach(async () => {
   await redis.flushall();
 });
 
-test('what is kept finds the token, and doesn’t hold it', async () => {
+test('a token is found by its text, which isn’t stored', async () => {
   const store = open();
   const created = await store.create(text(1), { ...NEW, expiresAt: 2_000_000 });
   expect(await open().find(text(1))).toEqual(created);
@@ -42,7 +42,7 @@ test('what is kept finds the token, and doesn’t hold it', async () => {
   await expect(store.create(text(1), NEW)).rejects.toThrow('exists');
 });
 
-test('revoked is revoked, at once, for every process', async () => {
+test('a revoked token is refused at once by every process', async () => {
   const [here, there] = [open(), open()];
   const { id } = await here.create(text(1), NEW);
   const other = await here.create(text(2), NEW);
@@ -55,7 +55,7 @@ test('revoked is revoked, at once, for every process', async () => {
   expect(fields).toEqual(['type', 'credential', 'id', id]);
 });
 
-test('a use is noted once a minute, and never brings a revoked token back', async () => {
+test('uses are recorded once a minute, and never restore a revoked token', async () => {
   const store = open();
   const { id } = await store.create(text(1), NEW);
   const used = async () => (await store.find(text(1)))?.usedAt;
@@ -76,7 +76,7 @@ test('a use is noted once a minute, and never brings a revoked token back', asyn
   expect(await redis.keys('*token:*')).toEqual([]);
 });
 
-test('a context is the teams’ that were granted it, for as long as it is kept', async () => {
+test('a context is accessible to the teams that were granted it, until the grant expires', async () => {
   const teams = new ContextTeams(redis, keys);
   await teams.grant('sha256:a', 'web', 60_000);
   await teams.grant('sha256:a', 'ops', 60_000);
@@ -87,7 +87,7 @@ test('a context is the teams’ that were granted it, for as long as it is kept'
   expect(await redis.pttl(keys.contextTeams('sha256:a'))).toBeGreaterThan(50_000);
 });
 
-/** All that Redis holds, as text. */
+/** The whole content of Redis, as text. */
 async function dump(): Promise<string> {
   const parts = await Promise.all(
     (await redis.keys('*')).map(async (key) => {

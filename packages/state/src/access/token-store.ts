@@ -5,7 +5,7 @@ import { monotonicFactory } from 'ulid';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 
-/** A token as it is kept: everything but the token. Times in ms since the epoch. */
+/** A stored token, without its text. Times in ms since the epoch. */
 export interface StoredToken {
   readonly id: string;
   readonly kind: 'api' | 'worker';
@@ -17,18 +17,18 @@ export interface StoredToken {
   readonly createdAt: number;
   readonly createdBy: string;
   readonly expiresAt?: number;
-  /** To about a minute. */
+  /** The last use, to about a minute. */
   readonly usedAt?: number;
 }
 
 export type NewToken = Omit<StoredToken, 'id' | 'createdAt' | 'usedAt'>;
 
-/** One note of a use holds for so long, ms. */
-const USE_NOTED_MS = 60_000;
+/** Uses are recorded at most this often, ms. */
+const USE_RECORD_MS = 60_000;
 
 /**
- * Tokens, each under its SHA-256. A hash that is slow on purpose, such as bcrypt, makes guessing what a person has thought up
- * costly; there is nothing to guess in 256 random bits, and every request would pay for it.
+ * Tokens, each stored under its SHA-256. A slow hash such as bcrypt protects guessable passwords; 256 random bits can't be guessed, and
+ * every request would have to wait for it.
  */
 export class TokenStore {
   readonly #redis: Redis;
@@ -42,7 +42,7 @@ export class TokenStore {
     this.#now = now;
   }
 
-  /** Keeps `text` as a token. @throws Error where it is one already */
+  /** Stores `text` as a token. @throws Error if it exists already */
   async create(text: string, token: NewToken): Promise<StoredToken> {
     const now = this.#now();
     const stored: StoredToken = { ...token, id: this.#newId(now).toLowerCase(), createdAt: now };
@@ -53,36 +53,36 @@ export class TokenStore {
       [this.#keys.tokens(), this.#keys.token(hash)],
       [stored.id, hash, JSON.stringify({ ...stored, hash })],
     );
-    if (code !== 0) throw new Error('this token exists');
+    if (code !== 0) throw new Error('the token exists already');
     return stored;
   }
 
   /**
-   * The token that `text` is; undefined where it is none, or was revoked. One that has expired is found: whoever asks decides.
-   * Read from Redis each time, so that a revoked one is refused everywhere from the next request on.
+   * Reads the token of `text`; undefined if there is none, or it was revoked. Expired tokens are returned as well, for the caller to check.
+   * Always reads from Redis, so a revoked token is refused by every process from the next request on.
    */
   async find(text: string): Promise<StoredToken | undefined> {
     const hash = sha256(text);
     const [doc, usedAt] = await this.#redis.hmget(this.#keys.token(hash.toString('hex')), 'doc', 'usedAt');
     if (!doc) return undefined;
     const { hash: kept, ...token } = JSON.parse(doc) as StoredToken & { readonly hash: string };
-    // Found by its hash, which an attacker can't choose so as to learn anything from the time it takes; compared all the same.
+    // An attacker can't choose hashes to learn from the time of the lookup; this comparison is an additional safeguard.
     if (!timingSafeEqual(hash, Buffer.from(kept, 'hex'))) return undefined;
     return withUse(token, usedAt);
   }
 
-  /** Notes a use of the token that `text` is, unless one was noted within the last minute. */
+  /** Records a use of the token `text`, unless one was recorded within the last minute. */
   async noteUse(text: string): Promise<void> {
     const key = this.#keys.token(sha256(text).toString('hex'));
-    await runScript(this.#redis, 'use-token', [key], [this.#now(), USE_NOTED_MS]);
+    await runScript(this.#redis, 'use-token', [key], [this.#now(), USE_RECORD_MS]);
   }
 
-  /** Whether `noteUse` would have anything to do. */
+  /** Whether `noteUse` would record a use. */
   isUseStale({ usedAt }: StoredToken): boolean {
-    return this.#now() - (usedAt ?? 0) >= USE_NOTED_MS;
+    return this.#now() - (usedAt ?? 0) >= USE_RECORD_MS;
   }
 
-  /** Oldest first. */
+  /** Reads all tokens, oldest first. */
   async list(): Promise<StoredToken[]> {
     const hashes = Object.values(await this.#redis.hgetall(this.#keys.tokens()));
     const found = await Promise.all(
@@ -94,7 +94,7 @@ export class TokenStore {
     return found.flat().sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  /** Revokes it at once and for good; what it was, or undefined where there is no such token. */
+  /** Revokes a token at once and returns it; undefined if there is none. */
   async revoke(id: string): Promise<StoredToken | undefined> {
     const answer = await runScript(this.#redis, 'revoke-token', [this.#keys.tokens()], [this.#keys.prefix, id]);
     const [doc, usedAt] = (answer ?? []) as [string?, string?];

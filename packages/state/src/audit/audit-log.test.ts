@@ -34,7 +34,7 @@ beforeEach(async () => {
 const read = async (range: Parameters<AuditLog['read']>[0], limit = 1_000) =>
   (await log.read(range, limit)).map(({ id }) => id);
 
-test('pages hold every entry once, in the order of appending, strangers’ between the others’', async () => {
+test('pages contain every entry once, in the order of appending, across both streams', async () => {
   const ids: string[] = [];
   for (let i = 0; i < 60; i += 1) ids.push(await log.append(i % 3 === 0 ? STRANGER : ENTRY));
   expect(await read({})).toEqual(ids);
@@ -46,7 +46,7 @@ test('pages hold every entry once, in the order of appending, strangers’ betwe
   expect(first).toEqual({ id: ids[0], at: new Date(Number(ids[0]?.split('-')[0])).toISOString(), ...STRANGER });
 });
 
-test('a range is from then on, and before then', async () => {
+test('a range includes its start and excludes its end', async () => {
   await redis.set(keys.auditLast(), '5000000000000-3');
   const [a, b] = [await log.append(ENTRY), await log.append(ENTRY)];
   expect([a, b]).toEqual(['5000000000000-4', '5000000000000-5']);
@@ -60,12 +60,12 @@ test('a range is from then on, and before then', async () => {
   expect(await read({ after: b, since: 0 })).toEqual([c]);
 });
 
-test('a clock that steps back leaves the order as it is', async () => {
+test('a clock that steps back doesn’t change the order', async () => {
   await redis.set(keys.auditLast(), '9000000000000-0');
   expect([await log.append(ENTRY), await log.append(STRANGER)]).toEqual(['9000000000000-1', '9000000000000-2']);
 });
 
-test('what is too old is dropped, and strangers can’t push out what others did', async () => {
+test('old entries are trimmed, and callers without an identity can’t displace other entries', async () => {
   await log.append(ENTRY);
   for (let i = 0; i < 300; i += 1) await log.append(STRANGER);
   expect(await redis.xlen(keys.audit())).toBe(1);
@@ -73,6 +73,6 @@ test('what is too old is dropped, and strangers can’t push out what others did
   await log.trim(now - 60_000);
   expect(await read({})).toHaveLength(301);
   await log.trim(now + 60_000);
-  // Redis drops whole blocks of a hundred.
+  // Redis trims whole blocks of a hundred.
   expect((await read({})).length).toBeLessThan(101);
 });

@@ -3,27 +3,27 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 
-/** An entry before it has its place in the log. */
+/** An entry before it is appended. */
 export type NewAuditEntry = Omit<AuditEntry, 'id' | 'at'>;
 
 export interface AuditRange {
-  /** ms since the epoch; from then on. */
+  /** First time, ms since the epoch. */
   readonly since?: number | undefined;
-  /** ms since the epoch; before then. */
+  /** End of the range, exclusive, ms since the epoch. */
   readonly until?: number | undefined;
-  /** Id of the last entry that the reader has. */
+  /** Id of the last entry that the reader already has. */
   readonly after?: string | undefined;
 }
 
 /**
- * Entries of people whom nobody knows are kept apart, and only so many of them: whoever can reach the API can make them, and could fill
- * Redis, or push out what matters.
+ * How many entries about callers without an identity are kept. They are in a stream of their own, because anybody who can reach the API can
+ * cause them, and could otherwise fill Redis or displace important entries.
  */
 const MAX_STRANGERS = 100_000;
 
 type Position = readonly [ms: number, number: number];
 
-/** The audit log: entries are appended and, when their time is over, trimmed; nothing changes one. */
+/** The audit log. Entries are only appended, and trimmed after their retention. */
 export class AuditLog {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -33,7 +33,7 @@ export class AuditLog {
     this.#keys = keys;
   }
 
-  /** Answers the id; the entry is durable then. Ids grow in the order of appending. */
+  /** Appends an entry durably. Returns its id; ids ascend in the order of appending. */
   async append(entry: NewAuditEntry): Promise<string> {
     const isStranger = entry.actor.kind === 'anonymous' && entry.outcome === 'refused';
     const id = await runScript(
@@ -45,7 +45,7 @@ export class AuditLog {
     return String(id);
   }
 
-  /** The first entries of a range, oldest first. */
+  /** Reads the first entries of a range, oldest first. */
   async read({ since = 0, until, after }: AuditRange, limit: number): Promise<AuditEntry[]> {
     const from = after === undefined ? `${since}-0` : later(next(after), [since, 0]);
     const to = until === undefined ? '+' : `${until - 1}-${Number.MAX_SAFE_INTEGER}`;
@@ -59,7 +59,7 @@ export class AuditLog {
       .map(([id, fields]) => parse(id, fields[1] ?? '{}'));
   }
 
-  /** Drops entries from before `before`, ms since the epoch; about: Redis drops whole blocks. */
+  /** Trims entries from before `before`, ms since the epoch; approximately, because Redis trims whole blocks. */
   async trim(before: number): Promise<void> {
     await this.#redis.xtrim(this.#keys.audit(), 'MINID', '~', `${before}-0`);
     await this.#redis.xtrim(this.#keys.auditStrangers(), 'MINID', '~', `${before}-0`);

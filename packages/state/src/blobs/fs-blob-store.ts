@@ -8,11 +8,11 @@ import { pipeline } from 'node:stream/promises';
 
 export interface BlobInfo {
   readonly sizeBytes: number;
-  /** Last use, ms since the epoch: `open` and `put` count. */
+  /** Last use by `open` or `put`, ms since the epoch. */
   readonly usedAt: number;
 }
 
-/** Stores blobs under keys, which are `/`-separated names of letters, digits, `.`, `_`, `-`. Errors of the file system (ENOSPC) come through. */
+/** Stores blobs under keys: `/`-separated names of letters, digits, `.`, `_`, `-`. Errors of the file system (ENOSPC) are thrown as they are. */
 export interface BlobStore {
   /** A fresh path on the store's file system, for a file that `adopt` takes over. */
   tempPath(): Promise<string>;
@@ -33,7 +33,7 @@ export interface BlobStore {
 const KEY = /^(?!.*(?:^|\/)\.\.?(?:\/|$))[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+)*$/;
 const TEMP = 'tmp';
 
-/** Blobs as files below one directory. Several processes may share it: each blob appears by a rename. */
+/** Blobs as files below a directory. Several processes may share it, because each blob appears by a rename. */
 export class FsBlobStore implements BlobStore {
   readonly dir: string;
 
@@ -41,13 +41,13 @@ export class FsBlobStore implements BlobStore {
     this.dir = dir;
   }
 
-  /** A fresh path on the same file system, for something that `adopt` takes over later. */
+  /** Returns a new path on the same file system, for a file that `adopt` takes over. */
   async tempPath(): Promise<string> {
     await mkdir(join(this.dir, TEMP), { recursive: true });
     return join(this.dir, TEMP, randomUUID());
   }
 
-  /** Makes a finished temporary file the blob `key`; the content is the same where it exists already. */
+  /** Makes a finished temporary file the blob `key`. A blob that exists already has the same content. */
   async adopt(tempPath: string, key: string): Promise<void> {
     const path = this.#path(key);
     await mkdir(dirname(path), { recursive: true });
@@ -55,8 +55,8 @@ export class FsBlobStore implements BlobStore {
   }
 
   /**
-   * Durable when it answers, also through a power failure. `digest` is sha256 of the bytes. Errors of the file system (ENOSPC) come
-   * through; nothing is left behind.
+   * Stores a stream. The blob survives a power failure when this returns. `digest` is the SHA-256 of the bytes. After an error nothing is
+   * left behind.
    */
   async put(key: string, content: Readable): Promise<{ digest: string; sizeBytes: number }> {
     this.#path(key);
@@ -81,10 +81,10 @@ export class FsBlobStore implements BlobStore {
     return { digest: `sha256:${hash.digest('hex')}`, sizeBytes };
   }
 
-  /** From byte `start` to byte `end`, both included; the whole where they aren't given. Counts as a use. */
+  /** Reads from byte `start` to byte `end`, both included; the whole blob by default. Counts as a use. */
   async open(key: string, range: { start?: number; end?: number } = {}): Promise<Readable | undefined> {
     if (!(await this.stat(key))) return undefined;
-    // Opened now: one that is deleted while it is read is read to its end.
+    // Opened before it returns, so a blob that is deleted meanwhile is still read to its end.
     const file = await open(this.#path(key)).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return undefined;
       throw error;
@@ -103,7 +103,7 @@ export class FsBlobStore implements BlobStore {
     await rm(this.#path(key), { force: true });
   }
 
-  /** Every key below `prefix`, a directory, read as it is asked for: there may be millions. `tmp` lists what unfinished uploads left. */
+  /** Lists every key below the directory `prefix`, lazily, because there may be millions. `tmp` contains leftovers of unfinished uploads. */
   async *list(prefix: string): AsyncGenerator<string> {
     for await (const path of filesBelow(this.#path(prefix))) {
       yield path
@@ -113,7 +113,7 @@ export class FsBlobStore implements BlobStore {
     }
   }
 
-  /** Room on the file system that this user may still take. */
+  /** Free space on the file system for this user, bytes. */
   async freeBytes(): Promise<number> {
     await mkdir(this.dir, { recursive: true });
     const { bavail, bsize } = await statfs(this.dir);
@@ -126,10 +126,10 @@ export class FsBlobStore implements BlobStore {
   }
 }
 
-/** Entries that one read of a directory brings. */
+/** Entries per read of a directory. */
 const ENTRIES_AT_A_TIME = 256;
 
-/** Files below a directory, in no order; none where there is no such directory. What is deleted meanwhile may come or not. */
+/** Files below a directory, unordered; none if it doesn't exist. Files that are deleted meanwhile may be included. */
 async function* filesBelow(path: string): AsyncGenerator<string> {
   const dir = await opendir(path, { bufferSize: ENTRIES_AT_A_TIME }).catch(() => undefined);
   for await (const entry of dir ?? []) {

@@ -78,7 +78,7 @@ async function running(): Promise<{ id: string; token: string }> {
 }
 
 describe('assigning', () => {
-  test('takes a slot, and stops when there are none', async () => {
+  test('takes a slot, and is refused when none is free', async () => {
     await join();
     const token = await lead();
     const outcomes = [];
@@ -87,7 +87,7 @@ describe('assigning', () => {
     expect((await state.hosts.get('h1'))?.held).toHaveLength(2);
   });
 
-  test('many at once never take more than the slots', async () => {
+  test('concurrently never takes more than the slots', async () => {
     await join();
     const token = await lead();
     const ids = await Promise.all(Array.from({ length: 12 }, submit));
@@ -96,7 +96,7 @@ describe('assigning', () => {
     expect((await state.hosts.get('h1'))?.held).toHaveLength(2);
   });
 
-  test('is refused to a scheduler that no longer leads', async () => {
+  test('is refused for a scheduler that no longer leads', async () => {
     await join();
     const old = await lead('old');
     await state.redis.del(state.keys.leader());
@@ -106,7 +106,7 @@ describe('assigning', () => {
     expect(await assign(id, token)).toBe('assigned');
   });
 
-  test('is refused for hosts that are gone, restarted, cordoned or draining', async () => {
+  test('is refused for hosts that are lost, restarted, cordoned or draining', async () => {
     const token = await lead();
     const id = await submit();
     expect(await assign(id, token)).toBe('host_unfit');
@@ -121,7 +121,7 @@ describe('assigning', () => {
 });
 
 describe('an attempt', () => {
-  test('ends its build, frees the slot and completes the log in one step', async () => {
+  test('ends its build, releases the slot and completes the log in one step', async () => {
     const { id } = await running();
     await state.logs.append(ref(id), 1, ['{"n":1}', '{"n":2}']);
     const settled = await state.attempts.settle(ref(id), { end: 'succeeded', steps: { total: 2, cached: 1 } });
@@ -137,7 +137,7 @@ describe('an attempt', () => {
     expect(await state.attempts.settle(ref(id), { end: 'succeeded' })).toEqual(settled);
   });
 
-  test('learns of a cancel by the answer to its host’s report', async () => {
+  test('is canceled by the answer to its host’s report', async () => {
     const { id } = await running();
     expect((await state.builds.cancel(id))?.outcome).toBe('requested');
     expect((await join()).attempts).toEqual([
@@ -145,7 +145,7 @@ describe('an attempt', () => {
     ]);
   });
 
-  test('that was taken back can write nothing more: no start, pin, log or end', async () => {
+  test('that was reclaimed is refused every write: start, pin, log and end', async () => {
     const { id, token } = await running();
     await state.logs.append(ref(id), 1, ['{"n":1}']);
     await endLease();
@@ -162,14 +162,14 @@ describe('an attempt', () => {
     expect(JSON.parse(last)).toMatchObject({ type: 'end', state: 'queued', failure: { code: 'host_lost' } });
   });
 
-  test('of a host without a lease can’t end its build: somebody else may be at it already', async () => {
+  test('of a host without a lease can’t end its build, which may run elsewhere', async () => {
     const { id } = await running();
     await endLease();
     await expect(state.attempts.settle(ref(id), { end: 'succeeded' })).rejects.toThrow(StaleAttempt);
     expect((await state.builds.get(id))?.record.state).toBe('running');
   });
 
-  test('is not taken back from a host that lives, nor by a scheduler that doesn’t lead', async () => {
+  test('is not reclaimed from a live host, nor by a scheduler that doesn’t lead', async () => {
     const { id, token } = await running();
     const failure = { code: 'host_lost', message: 'gone' } as const;
     expect((await state.attempts.reclaim(ref(id), failure, token)).outcome).toBe('alive');
@@ -180,7 +180,7 @@ describe('an attempt', () => {
 });
 
 describe('logs', () => {
-  test('repeated batches change nothing, gaps are refused', async () => {
+  test('ignore repeated batches and refuse gaps', async () => {
     const { id } = await running();
     await state.logs.append(ref(id), 1, ['{"n":1}', '{"n":2}']);
     await state.logs.append(ref(id), 1, ['{"n":1}', '{"n":2}']);
@@ -189,7 +189,7 @@ describe('logs', () => {
     expect((await state.logs.read(id, 1, 1, 10)).flatMap(({ lines }) => lines)).toEqual(['{"n":2}', '{"n":3}']);
   });
 
-  test('whoever resumes anywhere gets exactly the rest', async () => {
+  test('give a reader that resumes anywhere exactly the rest', async () => {
     const { id } = await running();
     let written = 0;
     await fc.assert(
@@ -209,7 +209,7 @@ describe('logs', () => {
     );
   });
 
-  test('a tail waits for what comes', async () => {
+  test('have tails that wait for new records', async () => {
     const { id } = await running();
     await using tail = state.logs.openTail(id, 1, 0);
     const next = tail.next();
@@ -223,7 +223,7 @@ describe('logs', () => {
 });
 
 describe('hosts', () => {
-  test('a name belongs to one machine while its lease holds; a newer worker on it takes over', async () => {
+  test('keep their name for one machine while they have a lease, but let its newer worker take over', async () => {
     await join('h1', 'i1', 'm1');
     await expect(join('h1', 'x1', 'm2')).rejects.toThrow(HostNameTaken);
     await join('h1', 'i2', 'm1');
@@ -234,14 +234,14 @@ describe('hosts', () => {
     await expect(join('h1', 'i2', 'm1')).rejects.toThrow(HostNameTaken);
   });
 
-  test('a new incarnation doesn’t inherit its predecessor’s attempts', async () => {
+  test('don’t inherit the attempts of an earlier incarnation', async () => {
     const { id, token } = await running();
     expect((await join('h1', 'i2')).attempts).toEqual([]);
     const failure = { code: 'host_lost', message: 'restarted' } as const;
     expect((await state.attempts.reclaim(ref(id), failure, token)).outcome).toBe('reclaimed');
   });
 
-  test('leave the pool without a trace when they hold nothing', async () => {
+  test('leave the pool without a trace if they hold no attempts', async () => {
     await join();
     await state.hosts.leave('h1', 'i1');
     expect(await state.hosts.list()).toEqual([]);
@@ -249,7 +249,7 @@ describe('hosts', () => {
   });
 });
 
-test('a restart of Redis loses nothing that was answered', async () => {
+test('a restart of Redis loses nothing that was acknowledged', async () => {
   const { id } = await running();
   await state.logs.append(ref(id), 1, ['{"n":1}']);
   await redis.down('SIGKILL');

@@ -35,7 +35,7 @@ function newBuild(name = 'app', secrets: Record<string, string> = {}, more: Part
 }
 
 describe('accepting', () => {
-  test('makes a build that can be read, listed and placed, and says so once', async () => {
+  test('makes a build readable, listed and placeable, with one event', async () => {
     const seen: unknown[] = [];
     const heard = new Promise<void>((resolve) => {
       state.events.subscribe((event) => {
@@ -52,7 +52,7 @@ describe('accepting', () => {
     expect(seen).toEqual([{ type: 'build', id: build.record.id, state: 'queued', revision: 1, attempt: 0, host: '' }]);
   });
 
-  test('an idempotency key gives the build of the first time, however many ask at once', async () => {
+  test('returns the first build for a repeated idempotency key, even concurrently', async () => {
     const idempotency = { space: 'request' as const, key: 'k', fingerprint: 'f' };
     const answers = await Promise.all(
       Array.from({ length: 20 }, () => state.builds.accept(newBuild('app', {}, { idempotency }))),
@@ -68,7 +68,7 @@ describe('accepting', () => {
 });
 
 describe('secrets', () => {
-  test('are nowhere in Redis in the clear, and come back only with the key', async () => {
+  test('are only stored sealed, and only opened with the key', async () => {
     const value = randomBytes(12).toString('hex');
     const { build } = await state.builds.accept(newBuild('app', { npm: value }));
     const { id } = build.record;
@@ -78,7 +78,7 @@ describe('secrets', () => {
     await expect(stranger.builds.secretsOf(id)).rejects.toThrow(SealBroken);
   });
 
-  test('are sealed anew with the first key, and kept no longer for it', async () => {
+  test('are resealed with the first key without changing their expiry', async () => {
     const { build } = await state.builds.accept(newBuild('app', { npm: 'hunter22' }));
     const { id } = build.record;
     const key = state.keys.secrets(id);
@@ -95,7 +95,7 @@ describe('secrets', () => {
     expect(await stranger.builds.secretsOf(id)).toEqual({ npm: 'hunter22' });
   });
 
-  test('of a build without any are an empty set; of one whose secrets expired, nothing', async () => {
+  test('are empty for a build without any, and undefined once they have expired', async () => {
     const none = await state.builds.accept(newBuild());
     expect(await state.builds.secretsOf(none.build.record.id)).toEqual({});
     const some = await state.builds.accept(newBuild('app', { a: 'b' }));
@@ -119,7 +119,7 @@ describe('secrets', () => {
 });
 
 describe('listing', () => {
-  test('pages through every build once, newest first, whatever the filter', async () => {
+  test('returns every build once, newest first, with any filter', async () => {
     for (let i = 0; i < 25; i++) await state.builds.accept(newBuild(i % 2 ? 'odd' : 'even'));
     const all = await pages({});
     expect(all).toHaveLength(25);
@@ -145,7 +145,7 @@ describe('listing', () => {
 });
 
 describe('canceling and purging', () => {
-  test('a queued build ends at once, a second cancel is too late', async () => {
+  test('ends a queued build at once; a second cancel is too late', async () => {
     const { build } = await state.builds.accept(newBuild());
     const first = await state.builds.cancel(build.record.id);
     expect(first).toMatchObject({ outcome: 'canceled', build: { record: { state: 'canceled' } } });
@@ -154,7 +154,7 @@ describe('canceling and purging', () => {
     expect(await state.builds.cancel('nobody')).toBeUndefined();
   });
 
-  test('an ended build is forgotten without a trace, a queued one never', async () => {
+  test('purges an ended build without a trace, and never a queued one', async () => {
     const ended = await state.builds.accept(newBuild('app', { a: 'b' }));
     await state.builds.accept(newBuild('other'));
     await state.builds.cancel(ended.build.record.id);

@@ -26,7 +26,7 @@ beforeEach(async () => {
   };
 });
 
-/** The answer of the next call of this script is lost, so that the connection sends it again. */
+/** Loses the answer to the next call of this script, so that the connection sends it again. */
 function loseReplyOf(script: ScriptName): { readonly lost: boolean } {
   let lost = false;
   proxy.fault = ({ name }) => {
@@ -43,7 +43,7 @@ function loseReplyOf(script: ScriptName): { readonly lost: boolean } {
 
 const KEY = { space: 'request' as const, key: 'k', fingerprint: 'f' };
 
-describe('a write whose answer is lost does what one whose answer comes does:', () => {
+describe('a write that is repeated because its answer was lost has the effect of one:', () => {
   test.each([{}, { idempotency: KEY }])('accept, %j', async (more) => {
     const call = loseReplyOf('accept-build');
     const { build, replayed } = await pool.state.builds.accept({ ...newBuild({}), ...more });
@@ -53,7 +53,7 @@ describe('a write whose answer is lost does what one whose answer comes does:', 
     expect(await pool.state.pending.queuedIds()).toEqual([build.record.id]);
   });
 
-  test('accept, of a build that has a host before the repeat comes: it keeps that', async () => {
+  test('accept, even if the build was assigned before the repeat', async () => {
     const call = loseReplyOf('accept-build');
     const direct = connectRedis(redis.url, () => {});
     let id = '';
@@ -62,7 +62,7 @@ describe('a write whose answer is lost does what one whose answer comes does:', 
       const lose = fault(command);
       if (lose !== undefined) {
         id = command.args.find((arg) => /^[0-9a-z]{26}$/.test(arg.toString()))?.toString() ?? '';
-        // As if a leader and a worker were very quick.
+        // As if a leader and a worker were very fast.
         void direct.hset(pool.state.keys.build(id), 'state', 'running', 'rev', '3');
       }
       return lose;
@@ -73,7 +73,7 @@ describe('a write whose answer is lost does what one whose answer comes does:', 
     direct.disconnect();
   });
 
-  test('accept, of a build that shares a run', async () => {
+  test('accept of a build that shares a run', async () => {
     const { id } = await pool.submit({ dedupe: true });
     loseReplyOf('accept-build');
     expect(await pool.submit({ dedupe: true })).toMatchObject({ sharedRun: id });
@@ -92,11 +92,11 @@ describe('a write whose answer is lost does what one whose answer comes does:', 
     loseReplyOf('start-attempt');
     const ref = await pool.run(id);
     expect(await pool.record(id)).toMatchObject({ state: 'running', revision: 3 });
-    // Another start is no repeat.
+    // Another start is not a repeat.
     await expect(pool.state.attempts.start(ref, Date.now() + 1)).rejects.toThrow(StaleAttempt);
   });
 
-  test('start, also where the caller repeats it', async () => {
+  test('start, also if the caller repeats it', async () => {
     const { id } = await pool.submit();
     await pool.assign(id);
     const ref = { buildId: id, attempt: 1, host: 'h1', incarnation: 'i1' };
@@ -135,7 +135,7 @@ describe('a write whose answer is lost does what one whose answer comes does:', 
     },
   );
 
-  test('settle, repeated while the next attempt is under way', async () => {
+  test('settle, even if it is repeated while the next attempt runs', async () => {
     const ref = await pool.run((await pool.submit()).id);
     const outcome = { end: 'failed', failure: { code: 'infrastructure', message: 'gone' } } as const;
     await pool.settle(ref, outcome);
@@ -144,7 +144,7 @@ describe('a write whose answer is lost does what one whose answer comes does:', 
     await expect(pool.settle(ref, { end: 'succeeded' })).rejects.toThrow(StaleAttempt);
   });
 
-  test('cancel, of a build that waits and of one that runs', async () => {
+  test('cancel of a waiting build and of a running one', async () => {
     const waiting = await pool.submit();
     loseReplyOf('cancel-build');
     expect((await pool.state.builds.cancel(waiting.id))?.outcome).toBe('canceled');
@@ -153,7 +153,7 @@ describe('a write whose answer is lost does what one whose answer comes does:', 
     expect((await pool.state.builds.cancel(buildId))?.outcome).toBe('requested');
   });
 
-  test('reclaim-attempt', async () => {
+  test('reclaim', async () => {
     const ref = await pool.run((await pool.submit()).id);
     loseReplyOf('reclaim-attempt');
     await pool.lose(ref);

@@ -22,7 +22,7 @@ beforeEach(async () => {
   };
 });
 
-/** The ref as a worker has it: with the nonce of the assignment. */
+/** The ref as a worker has it, with the nonce of the assignment. */
 async function identified(ref: AttemptRef): Promise<AttemptRef> {
   const nonce = (await pool.record(ref.buildId)).attempts[ref.attempt - 1]?.nonce;
   if (nonce === undefined) throw new Error(`attempt ${ref.attempt} of ${ref.buildId} has no nonce`);
@@ -39,13 +39,13 @@ describe('an attempt whose assignment Redis has lost', () => {
     return { lost, again };
   }
 
-  test('is another one than the next of its number, on the same host and worker', async () => {
+  test('differs from the next one of its number, even on the same host and worker', async () => {
     const { lost, again } = await lostAndAgain();
     expect({ ...again, nonce: '' }).toEqual({ ...lost, nonce: '' });
     expect(again.nonce).not.toBe(lost.nonce);
   });
 
-  test('can write nothing in the name of the next one', async () => {
+  test('is refused writes in place of the next one', async () => {
     const { lost, again } = await lostAndAgain();
     await expect(pool.state.logs.append(lost, 1, ['{"n":1}'])).rejects.toThrow(StaleAttempt);
     await expect(pool.state.attempts.pin(lost, 'c')).rejects.toThrow(StaleAttempt);
@@ -56,14 +56,14 @@ describe('an attempt whose assignment Redis has lost', () => {
     await expect(pool.settle(lost, { end: 'succeeded' })).rejects.toThrow(StaleAttempt);
   });
 
-  test('is no longer among what its worker is told to run', async () => {
+  test('is no longer among the attempts that its worker should run', async () => {
     const { again } = await lostAndAgain();
     const { attempts } = await pool.joinHost();
     expect(attempts).toEqual([{ buildId: again.buildId, attempt: 1, nonce: again.nonce, cancel: false, begun: true }]);
   });
 });
 
-test('a record that was read before writes were lost isn’t written over another of the same revision', async () => {
+test('a record that was read before writes were lost doesn’t overwrite another one of the same revision', async () => {
   const { id } = await pool.submit();
   const { redis: connection, keys } = pool.state;
   const before = await moment(connection);
@@ -84,7 +84,7 @@ test('a record that was read before writes were lost isn’t written over anothe
   );
 });
 
-test('a host’s writes without a nonce, as older versions make them, count for the attempt of that number', async () => {
+test('writes without a nonce, by workers of older versions, apply to the attempt of that number', async () => {
   const { id } = await pool.submit();
   const ref = await pool.run(id);
   expect(ref).not.toHaveProperty('nonce');

@@ -53,8 +53,8 @@ function specOf(more: Partial<BuildRequestInput> = {}, secrets: string[] = []) {
 
 const pack = (record: BuildRecord, spec: object) => packBuild(JSON.stringify(record), JSON.stringify(spec), PLACE);
 
-describe('an ended build, packed', () => {
-  test('comes back whole where it is small, in well below half a kilobyte', () => {
+describe('a packed build', () => {
+  test('is whole if it is small, in well under half a kilobyte', () => {
     const packed = pack(RECORD, specOf());
     expect(packed.length).toBeLessThan(480);
     expect(unpackBuild(RECORD.id, packed)).toEqual({
@@ -64,7 +64,7 @@ describe('an ended build, packed', () => {
     });
   });
 
-  test('loses only long parts where it is large: what filters, and how it ended, stay', () => {
+  test('loses only long parts if it is large, but keeps what lists filter by and how it ended', () => {
     const excerpt = Array.from({ length: 100 }, (_, i) => `${i * 7919} RUN make ${i}`).join('\n');
     const failure = { code: 'step_failed', message: excerpt, step: '[2/3] RUN make', exitCode: 2, excerpt } as const;
     const [attempt] = RECORD.attempts;
@@ -82,7 +82,7 @@ describe('an ended build, packed', () => {
     expect([spec.buildArgs, spec.secrets]).toEqual([{}, ['a']]);
   });
 
-  test('is not read with a dictionary that this process does not have, nor where it is damaged', () => {
+  test('is refused if its dictionary is unknown or its data are damaged', () => {
     const packed = pack(RECORD, specOf());
     expect(() => unpackRecord(RECORD.id, Buffer.concat([Buffer.of(9), packed.subarray(1)]))).toThrow(CorruptState);
     expect(() => unpackRecord(RECORD.id, packed.subarray(0, 40))).toThrow(CorruptState);

@@ -1,9 +1,9 @@
 import type { BuildRequestInput } from '@kiln/contracts';
 import type { BuildRecord } from '@kiln/domain';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { openState } from '../open-state.ts';
-import { newBuild, TestPool } from '../testing/test-pool.ts';
-import { TestRedis } from '../testing/test-redis.ts';
+import { eachTestPool } from '../testing/each-pool.ts';
+import { newBuild, type TestPool } from '../testing/test-pool.ts';
 
 type Request = Partial<BuildRequestInput>;
 
@@ -13,25 +13,16 @@ const SAME: Request = { dedupe: true, secrets: { npm: 'hunter2' }, buildArgs: { 
 const SUCCEEDED = { end: 'succeeded', result: { digest: 'sha256:x' }, steps: { total: 3, cached: 1 } } as const;
 const CANCELED = { end: 'canceled', failure: { code: 'canceled', message: 'canceled' } } as const;
 
-let redis: TestRedis;
 let pool: TestPool;
-let pools = 0;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
-beforeEach(async () => {
-  const opened = await TestPool.open(redis.url, `sharing-${++pools}`);
+eachTestPool('sharing', (opened) => {
   pool = opened;
-  return () => opened[Symbol.asyncDispose]();
 });
 
 const records = (ids: readonly string[]) => Promise.all(ids.map((id) => pool.record(id)));
 const cancel = (id: string) => pool.state.builds.cancel(id);
 
 describe('identical builds in flight', () => {
-  test('share one run, however many come at once, and all end as it does', async () => {
+  test('share one run, even when accepted concurrently, and all end as it does', async () => {
     const all = await Promise.all(Array.from({ length: 20 }, () => pool.submit(SAME)));
     const owners = all.filter(({ sharedRun }) => sharedRun === undefined);
     expect(owners).toHaveLength(1);
@@ -55,7 +46,7 @@ describe('identical builds in flight', () => {
     expect((await pool.submit(SAME)).sharedRun).toBeUndefined();
   });
 
-  test('are those of which everything is the same, in whatever order it was written', async () => {
+  test('are those with equal requests, whatever the order of their fields', async () => {
     const run = await pool.submit(SAME);
     expect((await pool.submit({ ...SAME, buildArgs: { B: '2', A: '1' } })).sharedRun).toBe(run.id);
     const others: Request[] = [
@@ -70,7 +61,7 @@ describe('identical builds in flight', () => {
     for (const other of others) expect((await pool.submit(other)).sharedRun).toBeUndefined();
   });
 
-  test('a failure is shared, too; a lost host is not the end of it', async () => {
+  test('share a failure too, but survive a lost host', async () => {
     const run = await pool.submit(SAME);
     const sharer = await pool.submit(SAME);
     await pool.lose(await pool.run(run.id));
@@ -82,7 +73,7 @@ describe('identical builds in flight', () => {
     expect(await pool.record(sharer.id)).toMatchObject({ state: 'failed', failure });
   });
 
-  test('one whose run is gone before its end was taken over says so', async () => {
+  test('fail with the reason if their run is purged before its end was taken over', async () => {
     const run = await pool.submit(SAME);
     const sharer = await pool.submit(SAME);
     await pool.settle(await pool.run(run.id), SUCCEEDED);
@@ -91,11 +82,12 @@ describe('identical builds in flight', () => {
     expect(await pool.record(sharer.id)).toMatchObject({ state: 'failed', failure: { code: 'infrastructure' } });
   });
 
-  test('are told apart by a digest that nobody can make without the pool’s key', async () => {
+  test('are recognised by a digest that requires the pool’s key', async () => {
+    let pools = 0;
     const digestWith = async (key: number) => {
       const namespace = `digest-${++pools}`;
       const secretKey = Buffer.alloc(32, key);
-      await using state = await openState({ redisUrl: redis.url, namespace, secretKey, onError: () => {} });
+      await using state = await openState({ redisUrl: pool.url, namespace, secretKey, onError: () => {} });
       await state.builds.accept(newBuild(SAME));
       const keys = await state.redis.keys(state.keys.share('*'));
       expect(keys).toHaveLength(1);
@@ -108,7 +100,7 @@ describe('identical builds in flight', () => {
 });
 
 describe('a git source', () => {
-  test('at a branch is shared until the run begins, for then it is pinned', async () => {
+  test('at a branch is shared until the run begins, which pins it', async () => {
     const request: Request = { dedupe: true, source: { ...GIT, ref: 'main' } };
     const run = await pool.submit(request);
     expect((await pool.submit(request)).sharedRun).toBe(run.id);
@@ -118,18 +110,18 @@ describe('a git source', () => {
     await pool.state.attempts.start(attempt);
     const next = await pool.submit(request);
     expect(next.sharedRun).toBeUndefined();
-    // The newest is the one to be shared from here on, also when the pinned one waits again.
+    // From now on the newest one is shared, even if the pinned one waits again.
     await pool.lose(attempt);
     expect((await pool.submit(request)).sharedRun).toBe(next.id);
   });
 
-  test('that was pinned is not shared when it waits again', async () => {
+  test('that was pinned is not shared when its build waits again', async () => {
     const request: Request = { dedupe: true, source: GIT };
     await pool.lose(await pool.run((await pool.submit(request)).id));
     expect((await pool.submit(request)).sharedRun).toBeUndefined();
   });
 
-  test('at a commit is shared to the end', async () => {
+  test('at a commit is shared until the run ends', async () => {
     const request: Request = { dedupe: true, source: { ...GIT, ref: COMMIT } };
     const run = await pool.submit(request);
     await pool.run(run.id);
@@ -138,7 +130,7 @@ describe('a git source', () => {
 });
 
 describe('canceling', () => {
-  test('the build that owns the run: it goes on for the others', async () => {
+  test('the build that owns a run releases it for the others', async () => {
     const run = await pool.submit(SAME);
     const sharer = await pool.submit(SAME);
     const attempt = await pool.run(run.id);
@@ -154,7 +146,7 @@ describe('canceling', () => {
     expect((await pool.record(sharer.id)).state).toBe('succeeded');
   });
 
-  test('one that shares it: it ends at once, and nobody else notices', async () => {
+  test('one that shares a run ends it at once, without affecting the others', async () => {
     const run = await pool.submit(SAME);
     const [leaves, stays] = [await pool.submit(SAME), await pool.submit(SAME)];
     await pool.run(run.id);
@@ -166,7 +158,7 @@ describe('canceling', () => {
     expect((await pool.record(stays.id)).state).toBe('queued');
   });
 
-  test('the last of them cancels the run, and ends with it, not before', async () => {
+  test('the last one cancels the run and ends with it, not before', async () => {
     const run = await pool.submit(SAME);
     const sharer = await pool.submit(SAME);
     const attempt = await pool.run(run.id);
@@ -181,7 +173,7 @@ describe('canceling', () => {
     }
   });
 
-  test('all of them at once: none is left, and none runs', async () => {
+  test('all of them concurrently cancels the run', async () => {
     for (let round = 0; round < 20; round++) {
       const all = await Promise.all(Array.from({ length: 5 }, () => pool.submit(SAME)));
       await Promise.all(all.map(({ id }) => cancel(id)));
@@ -191,7 +183,7 @@ describe('canceling', () => {
     expect(await pool.links()).toEqual([]);
   });
 
-  test('while another comes: whoever came has a run, whoever canceled waits for nothing', async () => {
+  test('while another one is accepted leaves that one with a run', async () => {
     const seen = new Set<string>();
     for (let round = 0; round < 40; round++) {
       const first = await pool.submit(SAME);
@@ -220,20 +212,20 @@ describe('with a concurrency key', () => {
     ...more,
   });
 
-  test('an identical build shares the run that it would supersede', async () => {
+  test('an identical build shares the run instead of superseding it', async () => {
     const run = await pool.submit(keyed('running'));
     await pool.run(run.id);
     expect((await pool.submit(keyed('running'))).sharedRun).toBe(run.id);
     expect((await pool.record(run.id)).cancelRequestedAt).toBeUndefined();
   });
 
-  test('a newer one ends the run with all who share it, or leaves it as long as it runs', async () => {
+  test('a newer build ends the run with all that share it, or leaves it while it runs', async () => {
     const run = await pool.submit(keyed('queued'));
     const sharer = await pool.submit(keyed('queued'));
     const attempt = await pool.run(run.id);
     await pool.submit(keyed('queued', { target: 'newer' }));
     expect((await pool.record(sharer.id)).state).toBe('queued');
-    // Outdated, it is no longer shared: whoever comes now is newer than the newer one.
+    // A superseded run is no longer shared: a build accepted now is newer than the one that superseded it.
     expect((await pool.submit(keyed('queued'))).sharedRun).toBeUndefined();
     const newest = await pool.submit(keyed('running', { target: 'newest' }));
     await pool.settle(attempt, CANCELED);
@@ -243,7 +235,7 @@ describe('with a concurrency key', () => {
     }
   });
 
-  test('outdated in the queue it ends for all who share it', async () => {
+  test('a superseded run in the queue ends for all that share it', async () => {
     const run = await pool.submit(keyed('queued'));
     const sharer = await pool.submit(keyed('queued'));
     const newer = await pool.submit(keyed('queued', { target: 'newer' }));

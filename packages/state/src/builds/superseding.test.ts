@@ -1,28 +1,19 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Sealer } from '../secrets/sealer.ts';
+import { eachTestPool } from '../testing/each-pool.ts';
 import { TestPool } from '../testing/test-pool.ts';
-import { TestRedis } from '../testing/test-redis.ts';
 import { BuildStore } from './build-store.ts';
 
 const QUEUED = { concurrencyKey: 'main', supersede: 'queued' } as const;
 const RUNNING = { concurrencyKey: 'main', supersede: 'running' } as const;
 const CANCELED = { end: 'canceled', failure: { code: 'canceled', message: 'canceled' } } as const;
 
-let redis: TestRedis;
 let pool: TestPool;
-let pools = 0;
-
-beforeAll(async () => {
-  redis = await TestRedis.start();
-});
-afterAll(() => redis[Symbol.asyncDispose]());
-beforeEach(async () => {
-  const opened = await TestPool.open(redis.url, `superseding-${++pools}`);
+eachTestPool('superseding', (opened) => {
   pool = opened;
-  return () => opened[Symbol.asyncDispose]();
 });
 
-/** An API process that dies right after the script that accepts. */
+/** An API process that dies right after it ran the accepting script. */
 function dyingApi(): BuildStore {
   const { redis, keys } = pool.state;
   const followUps = { run: () => Promise.reject(new Error('killed')) };
@@ -32,7 +23,7 @@ function dyingApi(): BuildStore {
 const supersededBy = (id: string) => ({ state: 'canceled', supersededBy: id, failure: { code: 'superseded' } });
 
 describe('a newer build of the same key', () => {
-  test('ends older ones that wait, and with `running` stops those that run', async () => {
+  test('ends older waiting ones, and with `running` stops running ones', async () => {
     const waits = await pool.submit(QUEUED);
     const runs = await pool.submit(QUEUED);
     expect(await pool.record(waits.id)).toMatchObject(supersededBy(runs.id));
@@ -51,7 +42,7 @@ describe('a newer build of the same key', () => {
     expect((await pool.record(newest.id)).state).toBe('queued');
   });
 
-  test('leaves other keys, other teams and builds without a key alone', async () => {
+  test('doesn’t affect other keys, other teams or builds without a key', async () => {
     const others = [
       await pool.submit({ ...QUEUED, concurrencyKey: 'other' }),
       await pool.submit({ ...QUEUED, team: 'web' }),
@@ -61,15 +52,15 @@ describe('a newer build of the same key', () => {
     for (const { id } of others) expect((await pool.record(id)).state).toBe('queued');
   });
 
-  test('is newer because it was accepted later, whatever the clocks of the API processes say', async () => {
+  test('is the one accepted later, whatever the clocks of the API processes say', async () => {
     const older = await pool.submit(QUEUED);
-    await using late = await TestPool.open(redis.url, pool.state.keys.prefix.slice(1, -2), () => 1_000);
+    await using late = await TestPool.open(pool.url, pool.state.keys.prefix.slice(1, -2), () => 1_000);
     const newer = await late.submit(QUEUED);
     expect(newer.id < older.id).toBe(true);
     expect(await pool.record(older.id)).toMatchObject(supersededBy(newer.id));
   });
 
-  test('a build that was canceled before keeps that as its reason', async () => {
+  test('keeps the reason of a build that was canceled before', async () => {
     const { id } = await pool.submit(QUEUED);
     const attempt = await pool.run(id);
     await pool.state.builds.cancel(id);
@@ -78,7 +69,7 @@ describe('a newer build of the same key', () => {
     expect((await pool.record(id)).supersededBy).toBeUndefined();
   });
 
-  test('never takes an end back: a build that finishes while it is superseded has finished', async () => {
+  test('doesn’t change the end of a build that finishes while it is superseded', async () => {
     const seen = new Set<boolean>();
     for (let round = 0; round < 40; round++) {
       const older = await pool.submit(RUNNING);
@@ -98,7 +89,7 @@ describe('a newer build of the same key', () => {
     expect(await pool.links()).toEqual([]);
   });
 
-  test('of many at once, one is left', async () => {
+  test('leaves one of many that are accepted concurrently', async () => {
     const builds = await Promise.all(Array.from({ length: 30 }, () => pool.submit(RUNNING)));
     await pool.state.followUps.run();
     const records = await Promise.all(builds.map(({ id }) => pool.record(id)));
@@ -112,8 +103,8 @@ describe('a newer build of the same key', () => {
   });
 });
 
-describe('an outdated build is not given to a host', () => {
-  test('not even before anybody has ended it: the API died right after the acceptance', async () => {
+describe('a superseded build is not assigned', () => {
+  test('even before it was ended, because the API died after the acceptance', async () => {
     const older = await pool.submit(QUEUED);
     const newer = await pool.submit(QUEUED, dyingApi());
     expect((await pool.record(older.id)).state).toBe('queued');
@@ -139,11 +130,11 @@ describe('an outdated build is not given to a host', () => {
     expect(await pool.links()).toEqual([]);
   });
 
-  test('whoever is first, the assignment or the acceptance, the other sees it', async () => {
+  test('unless the assignment came before the newer build, which then stops it', async () => {
     const seen = new Set<string>();
     for (let round = 0; round < 60; round++) {
       const older = await pool.submit(QUEUED);
-      // A few commands on the way bring the two scripts into either order, and into the midst of each other's reads.
+      // A few other commands vary the order of the two scripts and of their callers' reads.
       const submitted = async () => {
         for (let i = 0; i < round % 8; i++) await pool.state.redis.ping();
         return pool.submit(QUEUED);
@@ -159,7 +150,7 @@ describe('an outdated build is not given to a host', () => {
   });
 });
 
-test('nothing is left in Redis of builds that have ended', async () => {
+test('no links between builds are left after they have ended', async () => {
   const first = await pool.submit(RUNNING);
   const attempt = await pool.run(first.id);
   const second = await pool.submit(RUNNING);

@@ -13,15 +13,14 @@ interface KnownHost {
   readonly caches: Map<string, HostCache>;
 }
 
-/** The inventory of a host as its own hash tells without the document: digest and time of reading. */
+/** Digest and time of reading of a host's inventory, without the document. */
 export type InventoryStamp = readonly [digest: string | null, readAt: string | null];
 
 const NOTHING: ReadonlyMap<string, HostCache> = new Map();
 
 /**
- * What every host holds of every repo, in this process's memory. Reads only what has changed: usages by their revision, a host's
- * inventory when its digest is another. A changed usage is put into the caches of all hosts at once, a changed inventory gives
- * its host new ones.
+ * The caches of every repo on every host, in memory. Reads only changes: usages by their revision, and a host's inventory when its digest
+ * has changed. A changed usage updates the caches of all hosts at once; a changed inventory replaces those of its host.
  */
 export class CacheIndex {
   readonly #redis: Redis;
@@ -36,7 +35,7 @@ export class CacheIndex {
     this.#keys = keys;
   }
 
-  /** Takes in what has become known of repos since; however many ask at once, it is read once. */
+  /** Reads usages that have changed since the last call. Concurrent callers share one read. */
   async refresh(): Promise<void> {
     this.#refreshing ??= this.#refresh().finally(() => {
       this.#refreshing = undefined;
@@ -44,7 +43,7 @@ export class CacheIndex {
     await this.#refreshing;
   }
 
-  /** What a host holds, whose hash has this stamp. */
+  /** Returns the caches and the inventory of a host whose inventory has this stamp. */
   async read(
     host: string,
     [digest, readAt]: InventoryStamp,
@@ -63,7 +62,7 @@ export class CacheIndex {
     this.#hosts.delete(host);
   }
 
-  /** Which repos' recent builds used each cache mount. */
+  /** Returns the repos whose recent builds used each cache mount. */
   mountUsers(): Map<string, string[]> {
     const users = new Map<string, string[]>();
     for (const { repo, mounts } of this.#usages.values()) {
@@ -74,7 +73,7 @@ export class CacheIndex {
 
   async #load(host: string): Promise<KnownHost | undefined> {
     const [digest, doc] = await this.#redis.hmget(this.#keys.hostInventory(host), 'digest', 'doc');
-    // Of a newer version's worker: nothing is known then, rather than something wrong.
+    // An inventory of a newer version counts as unknown.
     const parsed = hostInventory.safeParse(JSON.parse(doc ?? 'null'));
     if (!digest || !parsed.success) {
       this.#hosts.delete(host);
@@ -96,7 +95,7 @@ export class CacheIndex {
     );
     const revision = Number(newest ?? 0);
     if (changed.length > 0) await this.#take(changed);
-    // Forgotten ones leave no trace but their number; another Redis begins to count anew.
+    // Removed usages show only in their number, and another Redis may count revisions from the start.
     if (revision < this.#revision || count < this.#usages.size) await this.#takeAll();
     this.#revision = revision;
   }

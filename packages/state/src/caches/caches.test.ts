@@ -58,8 +58,8 @@ const inventory = (mounts: Record<string, number>, layers: Record<string, number
 });
 const cachesOn = async (host: string) => Object.fromEntries((await state.hosts.get(host))?.caches ?? []);
 
-describe('what a host holds', () => {
-  test('is cold before anything is known, warm by its inventory, and colder when something was evicted', async () => {
+describe('the caches of a host', () => {
+  test('are cold before anything is known, warm by the inventory, and colder after an eviction', async () => {
     await join('a');
     expect(await state.hosts.get('a')).toMatchObject({ caches: new Map() });
     expect(await state.hosts.get('a')).not.toHaveProperty('inventory');
@@ -74,7 +74,7 @@ describe('what a host holds', () => {
     expect((await state.hosts.list())[0]?.inventory).toMatchObject({ readAt: 101, usedBytes: 1 });
   });
 
-  test('changes on every host when more becomes known of a repo, also where a host was read before', async () => {
+  test('change on every host when the repo’s usage changes, even on hosts that were read before', async () => {
     await Promise.all([join('a'), join('b')]);
     await usages.learn(writer('a'), 'app', used({ 'x//npm': 10 }));
     await inventories.publish(writer('a'), inventory({ 'x//npm': 10, 'x//tsc': 10 }), 1);
@@ -87,7 +87,7 @@ describe('what a host holds', () => {
     expect(seen.get('b')?.get('app')?.warmth).toBe(0.5);
   });
 
-  test('is the same for a process that begins to look only now', async () => {
+  test('are the same for a process that starts later', async () => {
     await join('a');
     await usages.learn(writer('a'), 'app', used({ 'x//npm': 10 }, 100));
     await usages.learn(writer('a'), 'web', used({}, 10));
@@ -98,7 +98,7 @@ describe('what a host holds', () => {
     expect(await cachesOn('a')).toEqual(caches);
   });
 
-  test('by the mounts’ namespaces, whoever shares them', async () => {
+  test('count for every repo that shares their namespace', async () => {
     await join('a');
     await usages.learn(writer('a'), 'app', used({ 'team-web//npm': 10 }));
     await usages.learn(writer('a'), 'site', used({ 'team-web//npm': 10, 's//x': 10 }));
@@ -114,7 +114,7 @@ describe('what a host holds', () => {
 });
 
 describe('publishing', () => {
-  test('is heard of as an event, but an unchanged inventory only renews its time', async () => {
+  test('is announced, but an unchanged inventory only renews its time', async () => {
     await join('a');
     const heard: string[] = [];
     using _ = state.events.subscribe((event) => {
@@ -123,16 +123,15 @@ describe('publishing', () => {
     await inventories.publish(writer('a'), inventory({ x: 1 }), 1);
     expect(await inventories.publish(writer('a'), inventory({ x: 1 }), 2)).toBe('unchanged');
     expect((await state.hosts.get('a'))?.inventory?.readAt).toBe(2);
-    // Another process of the same worker's, which hasn't published it itself.
+    // Another process of the same worker, which hasn't published it itself.
     expect(await new InventoryStore(state.redis, state.keys).publish(writer('a'), inventory({ x: 1 }), 3)).toBe(
       'unchanged',
     );
     expect(await inventories.publish(writer('a'), inventory({ x: 2 }), 4)).toBe('published');
-    while (heard.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(heard).toEqual(['a', 'a']);
+    await expect.poll(() => heard, { timeout: 60_000 }).toEqual(['a', 'a']);
   });
 
-  test('sends it again when Redis has lost it', async () => {
+  test('sends the inventory again if Redis has lost it', async () => {
     await join('a');
     await inventories.publish(writer('a'), inventory({ x: 1 }), 1);
     await state.redis.del(state.keys.hostInventory('a'));
@@ -140,7 +139,7 @@ describe('publishing', () => {
     expect((await state.hosts.get('a'))?.inventory?.mounts).toHaveLength(1);
   });
 
-  test('is refused from a worker that was replaced, or whose lease is over', async () => {
+  test('is refused for a worker that was replaced, or whose lease is over', async () => {
     await join('a', 'i1');
     await inventories.publish(writer('a', 'i1'), inventory({ x: 1 }), 1);
     await join('a', 'i2');
@@ -152,7 +151,7 @@ describe('publishing', () => {
     expect(await inventories.publish(writer('a', 'i2'), inventory({ late: 1 }), 3)).toBe('refused');
   });
 
-  test('ends with the host: when it leaves, and when it is forgotten', async () => {
+  test('is undone when the host leaves or is purged', async () => {
     const left = async (host: string) => [
       await state.redis.exists(state.keys.hostInventory(host)),
       await state.hosts.get(host),
@@ -171,7 +170,7 @@ describe('publishing', () => {
     expect(await join('a')).toMatchObject({ inventoryKnown: true });
   });
 
-  test('one that this version can’t read counts as none', async () => {
+  test('an inventory that this version can’t read counts as none', async () => {
     await join('a');
     await usages.learn(writer('a'), 'app', used({ x: 1 }));
     await inventories.publish(writer('a'), inventory({ x: 1 }), 1);
@@ -181,7 +180,7 @@ describe('publishing', () => {
 });
 
 describe('usage', () => {
-  test('keeps what hosts learn of one repo at the same time', async () => {
+  test('keeps what hosts learn about a repo concurrently', async () => {
     await Promise.all([join('a'), join('b')]);
     const learn = (host: string, i: number) => usages.learn(writer(host), 'app', used({ [`x/${i}`]: 1 }));
     await Promise.all(Array.from({ length: 8 }, (_, i) => learn(i % 2 ? 'a' : 'b', i)));
@@ -193,7 +192,7 @@ describe('usage', () => {
     expect(await cachesOn('a')).toMatchObject({ app: { warmth: 1, bytes: 8 } });
   });
 
-  test('of too many repos forgets those built longest ago, in every process', async () => {
+  test('beyond the limit loses the repos built longest ago, in every process', async () => {
     await join('a');
     const few = new UsageStore(state.redis, state.keys, 2);
     await inventories.publish(writer('a'), inventory({ x: 1 }), 1);
@@ -206,7 +205,7 @@ describe('usage', () => {
     expect(await state.redis.hkeys(state.keys.usages())).toHaveLength(2);
   });
 
-  test('is begun anew where Redis has lost it', async () => {
+  test('is learned again after Redis has lost it', async () => {
     await join('a');
     await inventories.publish(writer('a'), inventory({ x: 1, y: 1 }), 1);
     await usages.learn(writer('a'), 'app', used({ x: 1 }));

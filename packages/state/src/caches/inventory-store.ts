@@ -4,17 +4,17 @@ import { keyDigest } from '../redis/key-schema.ts';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 
-/** In whose name a worker writes of its host. */
+/** The worker that writes about its host. */
 export interface HostWriter {
   readonly host: string;
   readonly incarnation: string;
 }
 
 const UNCHANGED = 1;
-const NOT_THERE = -1;
+const NOT_STORED = -1;
 const NOT_THE_HOST = -3;
 
-/** Where a worker publishes what its builder's caches hold. */
+/** Publishes the cache inventory of a worker's host. */
 export class InventoryStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -26,8 +26,8 @@ export class InventoryStore {
   }
 
   /**
-   * Publishes an inventory that was read at `readAt` (ms since the epoch); one that hasn't changed costs next to nothing.
-   * `refused`: the host's lease is over, or a newer worker's.
+   * Publishes an inventory that was read at `readAt`, ms since the epoch. Publishing an unchanged one again is cheap.
+   * `refused`: the host's lease is over, or another worker's.
    */
   async publish(
     writer: HostWriter,
@@ -37,7 +37,7 @@ export class InventoryStore {
     const doc = JSON.stringify(inventory);
     const digest = keyDigest(doc);
     let code = await this.#write(writer, digest, readAt, digest === this.#published ? '' : doc);
-    if (code === NOT_THERE) code = await this.#write(writer, digest, readAt, doc);
+    if (code === NOT_STORED) code = await this.#write(writer, digest, readAt, doc);
     if (code === NOT_THE_HOST) return 'refused';
     this.#published = digest;
     return code === UNCHANGED ? 'unchanged' : 'published';

@@ -4,12 +4,12 @@ import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { HostWriter } from './inventory-store.ts';
 
-/** Far more than a pool builds at a time; the ones built longest ago are forgotten, and are cold then. */
+/** Far more repos than a pool builds at a time. Beyond it, those built longest ago are removed and count as cold. */
 const MAX_REPOS = 10_000;
 const MAX_TRIES = 20;
 const CHANGED_SINCE = -2;
 
-/** What repos' recent builds used of caches, for the whole pool. */
+/** Which caches the recent builds of each repo used, anywhere in the pool. */
 export class UsageStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -21,7 +21,7 @@ export class UsageStore {
     this.#maxRepos = maxRepos;
   }
 
-  /** Takes in what one attempt used. `refused`: the host's lease is over, or a newer worker's. */
+  /** Adds what one attempt used. `refused`: the host's lease is over, or another worker's. */
   async learn(writer: HostWriter, repo: string, used: AttemptUsage): Promise<'learned' | 'refused'> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const before = await this.#redis.hget(this.#keys.usages(), repo);

@@ -12,40 +12,40 @@ import type { HistoryPlace } from '../types.ts';
 /** An ended build that is still whole in Redis. */
 export interface EndedBuild {
   readonly id: string;
-  /** Of the record, see `recordStamp`. */
+  /** Stamp of the record, see `recordStamp`. */
   readonly stamp: string;
-  /** Its document for the blob store: record, request and placement decisions as one line of JSON. */
+  /** The document for the blob store: record, request and placement decisions as one line of JSON. */
   readonly document: string;
-  /** As they are stored. */
+  /** Record and request as stored. */
   readonly doc: string;
   readonly spec: string;
 }
 
 export interface EndedRef {
   readonly id: string;
-  /** Its end, or its acceptance where that is later, by another process's clock: it isn't purged before. ms since the epoch. */
+  /** Its end, or its acceptance if that is later by another process's clock, ms since the epoch. It isn't purged before. */
   readonly endedAt: number;
 }
 
-/** How long a claim holds without a write, ms. */
+/** How long a claim lasts without a write, ms. */
 const CLAIM_TTL_MS = 60_000;
 const SHRUNK_AT_A_TIME = 100;
 const PURGE_PAGE = 200;
 const CLAIM_LOST = -1;
-/** The last time that an id can tell, ms since the epoch. */
+/** The last time that an id can encode, ms since the epoch. */
 const LAST_ID_TIME = 2 ** 48 - 1;
 
-/** Another process moves builds by now: this one's claim has lapsed. */
+/** The claim has expired, and another process moves ended builds. */
 export class HistoryClaimLost extends Error {
   readonly code = 'history_claim_lost';
   constructor() {
-    super('another process moves ended builds by now');
+    super('the claim has expired, and another process moves ended builds');
   }
 }
 
 /**
- * Ended builds on their way out of Redis: first whole, then shrunk to what lists need, with a document in the blob store, then
- * purged. One process at a time moves them; all may read.
+ * Ended builds on their way out of Redis. They are whole at first, then shrunk to what lists need, with a document in the blob store, and
+ * finally purged. Any process may read them; one at a time shrinks them.
  */
 export class HistoryStore {
   readonly #redis: Redis;
@@ -58,7 +58,7 @@ export class HistoryStore {
     this.#now = now;
   }
 
-  /** Whether `holder` may move builds now. Renewed by each `shrink`; lapses by itself a minute after the last one. */
+  /** Acquires or renews the claim to shrink builds. Each `shrink` renews it; it expires a minute after the last one. */
   async claim(holder: string): Promise<boolean> {
     return (await runScript(this.#redis, 'hold-lock', [this.#keys.historyClaim()], [holder, CLAIM_TTL_MS])) === 1;
   }
@@ -67,7 +67,7 @@ export class HistoryStore {
     await runScript(this.#redis, 'release-lock', [this.#keys.historyClaim()], [holder]);
   }
 
-  /** Builds that are whole and ended before `endedBefore`, by their end, at most `limit`, without the first `skip`. */
+  /** Returns whole builds that ended before `endedBefore`, by their end: at most `limit`, after the first `skip`. */
   async ended(endedBefore: number, skip: number, limit: number): Promise<EndedRef[]> {
     const answer = await this.#redis.zrangebyscore(
       this.#keys.ended(),
@@ -84,7 +84,7 @@ export class HistoryStore {
     });
   }
 
-  /** Those of `ids` that can be moved now: not what is gone, nor a run whose end others have still to take over. */
+  /** Reads those of `ids` that can be shrunk now, without runs whose end other builds still have to take over. */
   async read(ids: readonly string[]): Promise<EndedBuild[]> {
     const asking = this.#redis.pipeline().scard(this.#keys.due());
     for (const id of ids) {
@@ -101,7 +101,8 @@ export class HistoryStore {
   }
 
   /**
-   * Shrinks builds whose documents are stored by now. What has changed since it was read, or is gone, is left as it is. Answers how many.
+   * Shrinks builds whose documents are stored. Builds that are gone or have changed since they were read are skipped. Returns how many were
+   * shrunk.
    * @throws HistoryClaimLost
    */
   async shrink(
@@ -129,8 +130,8 @@ export class HistoryStore {
   }
 
   /**
-   * Removes builds that ended by `endedBy` (ms since the epoch), with all their indexes, at most `limit`; answers how many. Looks through
-   * all that were accepted by then: an index by end would cost each of them more than what is left of it.
+   * Purges at most `limit` builds that ended by `endedBy` (ms since the epoch), with all their index entries. Returns how many. Goes through
+   * all builds accepted by then, because an index by end would take more memory than a shrunk build.
    */
   async purge(endedBy: number, limit: number): Promise<number> {
     const to = endedBy < LAST_ID_TIME ? `(${idsFrom(endedBy + 1)}` : '+';
@@ -150,12 +151,12 @@ export class HistoryStore {
     return purged;
   }
 
-  /** No build that ended before is known any more, ms since the epoch; 0 where none was ever purged. */
+  /** The time up to which all ended builds have been purged, ms since the epoch; 0 if none ever was. */
   async purgedUpTo(): Promise<number> {
     return Number((await this.#redis.get(this.#keys.historyPurged())) ?? 0);
   }
 
-  /** Those of `ids` that ended by then, or of which nothing can be read; each with the indexes that it is in. */
+  /** Those of `ids` that ended by then or can't be read, each with its index entries. */
   async #endedBy(ids: readonly string[], endedBy: number): Promise<Indexed[]> {
     const asking = this.#redis.pipeline();
     for (const id of ids) asking.hget(this.#keys.build(id), 'doc').hgetBuffer(this.#keys.history(), id);
@@ -177,7 +178,7 @@ export class HistoryStore {
   }
 }
 
-/** A build and the names of the indexes that it is in: state, team, digest of its repo. */
+/** A build and what its index entries depend on: state, team, digest of its repo. */
 type Indexed = readonly [id: string, state: string, team: string, repo: string];
 
 function readable(id: string, doc: string | null, packed: Buffer | null): BuildRecord | undefined {
@@ -189,7 +190,7 @@ function readable(id: string, doc: string | null, packed: Buffer | null): BuildR
   }
 }
 
-/** Where ids of builds accepted from `at` (ms since the epoch) on begin. */
+/** The beginning of ids of builds accepted from `at` on, ms since the epoch. */
 function idsFrom(at: number): string {
   return encodeTime(Math.max(0, Math.floor(at))).toLowerCase();
 }

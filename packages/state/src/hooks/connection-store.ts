@@ -2,12 +2,17 @@ import type { ConnectedRepository, ForgeName } from '@kiln/contracts';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import type { Sealer } from '../secrets/sealer.ts';
+import type { PreviousSecret } from './previous-secret.ts';
 
-/** What a connection shows to others, or is shown by them. Sealed where it is kept. */
+/** The secrets of a connection, which are stored sealed. */
 export interface ConnectionSecrets {
   readonly webhook: string;
+  /** The webhook secret before the last rotation. */
+  readonly previousWebhook?: PreviousSecret;
   readonly api?: string;
   readonly git?: string;
+  /** A GitHub App that makes tokens where `api` or `git` is missing. */
+  readonly app?: { readonly appId: string; readonly privateKey: string };
 }
 
 /** A connection to a forge. Times in ms since the epoch. */
@@ -25,7 +30,7 @@ export interface StoredConnection {
   readonly secrets: ConnectionSecrets;
 }
 
-/** Connections to forges, as operators set them up; few, and read anew each time: one that was removed counts no more. */
+/** Connections to forges, set up by operators. They are few, and always read from Redis, so a removed one stops working at once. */
 export class ConnectionStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -37,7 +42,7 @@ export class ConnectionStore {
     this.#sealer = sealer;
   }
 
-  /** Makes it, or takes the place of the one of its name. */
+  /** Stores a connection, replacing one of the same name. */
   async put({ secrets, ...connection }: StoredConnection): Promise<void> {
     const sealed = this.#sealer.seal(JSON.stringify(secrets), contextOf(connection.name));
     await this.#redis.hset(this.#keys.connections(), connection.name, JSON.stringify({ ...connection, sealed }));
@@ -49,13 +54,13 @@ export class ConnectionStore {
     return doc === null ? undefined : this.#parse(doc);
   }
 
-  /** By name. @throws SealBroken */
+  /** Reads all connections, sorted by name. @throws SealBroken */
   async list(): Promise<StoredConnection[]> {
     const docs = Object.values(await this.#redis.hgetall(this.#keys.connections()));
     return docs.map((doc) => this.#parse(doc)).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** Answers whether there was one. */
+  /** Removes a connection. Returns whether there was one. */
   async remove(name: string): Promise<boolean> {
     return (await this.#redis.hdel(this.#keys.connections(), name)) === 1;
   }
@@ -69,7 +74,7 @@ export class ConnectionStore {
   }
 }
 
-/** Where its secrets belong. */
+/** The seal context of a connection's secrets. */
 export function contextOf(name: string): string {
   return `connection:${name}`;
 }

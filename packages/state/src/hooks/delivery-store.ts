@@ -12,32 +12,32 @@ import { runScript } from '../redis/scripts.ts';
 const gzip = promisify(gzipCallback);
 const gunzip = promisify(gunzipCallback);
 
-/** A webhook that a forge sent, and what has become of it. Times in ms since the epoch. */
+/** An incoming webhook and the state of its processing. Times in ms since the epoch. */
 export interface StoredDelivery {
   readonly id: string;
   readonly connection: string;
   readonly forge: ForgeName;
   readonly team: string;
-  /** The forge's own id, the same in its repeats. */
+  /** The forge's own id, which is the same when it sends the webhook again. */
   readonly forgeId: string;
   readonly ip: string;
-  /** Those that say what the body is; never a signature or a token. */
+  /** Headers that describe the body; never a signature or a token. */
   readonly headers: Readonly<Record<string, string>>;
   readonly receivedAt: number;
   readonly state: DeliveryView['state'];
-  /** Grows each time that somebody has it worked on anew. */
+  /** Incremented each time it is processed again on request. */
   readonly round: number;
   readonly tries: number;
   readonly retryAt?: number;
   readonly finishedAt?: number;
   readonly failure?: DeliveryFailure;
-  /** What it said; there as soon as it has been read, and the body is gone then. */
+  /** The events in its body; set once the body was parsed, which removes the body. */
   readonly events?: readonly ForgeEvent[];
-  /** In the order of `events`, as far as they have been worked on. */
+  /** Outcomes of the events processed so far, in the order of `events`. */
   readonly outcomes: readonly EventOutcome[];
-  /** What an earlier round came to. */
+  /** Outcomes of an earlier round. */
   readonly earlier?: readonly EventOutcome[];
-  /** The first delivery of the connection with the same body, byte for byte, where this one is not the first. */
+  /** The connection's first delivery with the same body, unless it is this one. */
   readonly original?: string;
 }
 
@@ -49,13 +49,13 @@ export interface DeliveryFilter {
   readonly state?: StoredDelivery['state'] | undefined;
 }
 
-/** How long a delivery is kept, and a repeat of it recognised, ms: GitHub sends one again for three days. */
+/** How long a delivery is kept and its repeats are recognised, ms. GitHub repeats one for three days. */
 const KEPT_MS = 7 * 24 * 3_600_000;
-/** How long the same bytes are recognised, ms: as long as what is known of a branch is kept. */
+/** How long a repeated body is recognised, ms; as long as subjects are kept. */
 const BODY_KEPT_MS = 30 * 24 * 3_600_000;
 const SCAN = 200;
 
-/** Deliveries of webhooks. A delivery is recorded by one script, and worked on by one job at a time, which writes it whole. */
+/** Incoming webhooks. A delivery is recorded by one script and processed by one job at a time, which writes it as a whole. */
 export class DeliveryStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -68,7 +68,7 @@ export class DeliveryStore {
     this.#now = now;
   }
 
-  /** Records a delivery durably, or finds the one that it repeats. @throws StoreFull */
+  /** Records a delivery durably, or returns the one that it repeats. @throws StoreFull */
   async receive(delivery: NewDelivery, body: Uint8Array): Promise<{ delivery: StoredDelivery; isRepeat: boolean }> {
     const now = this.#now();
     const id = this.#newId(now).toLowerCase();
@@ -102,13 +102,13 @@ export class DeliveryStore {
     return doc ? { ...(JSON.parse(doc) as StoredDelivery), ...(original && { original }) } : undefined;
   }
 
-  /** The bytes as they came; undefined when they are no longer needed. */
+  /** Reads the body; undefined once it is no longer needed. */
   async body(id: string): Promise<Buffer | undefined> {
     const packed = await this.#redis.hgetBuffer(this.#keys.delivery(id), 'body');
     return packed ? gunzip(packed) : undefined;
   }
 
-  /** Keeps what is known by now. What it said takes the place of the bytes; an end is told to who waits for it. */
+  /** Writes a delivery. Its events replace the body; the end of processing is announced as an event. */
   async save(delivery: StoredDelivery): Promise<void> {
     const key = this.#keys.delivery(delivery.id);
     const writing = this.#redis.multi().hset(key, 'doc', JSON.stringify(delivery));
@@ -121,7 +121,7 @@ export class DeliveryStore {
     await writing.exec();
   }
 
-  /** Has it worked on anew; the caller enqueues it. */
+  /** Starts another round of a delivery. The caller must enqueue it. */
   async reopen(delivery: StoredDelivery): Promise<StoredDelivery> {
     const { failure: _, finishedAt: __, retryAt: ___, outcomes, earlier = outcomes, ...rest } = delivery;
     const next: StoredDelivery = {
@@ -136,7 +136,7 @@ export class DeliveryStore {
     return next;
   }
 
-  /** Received before `before` and still open, oldest first: what has lost its job among them. */
+  /** Reads deliveries received before `before` that aren't processed, oldest first; some may have lost their job. */
   async open(before: number, limit: number): Promise<StoredDelivery[]> {
     const ids = await this.#redis.zrangebyscore(this.#keys.deliveriesOpen(), '-inf', before, 'LIMIT', 0, limit);
     const found = await Promise.all(ids.map((id) => this.get(id)));
@@ -145,7 +145,7 @@ export class DeliveryStore {
     return found.filter((one) => one !== undefined);
   }
 
-  /** Newest first. `next` goes on after the last one that was looked at. */
+  /** Reads a page of deliveries, newest first; `next` is the cursor of the next page. */
   async list(
     { team, connection, state }: DeliveryFilter,
     { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },

@@ -18,8 +18,7 @@ beforeEach(async () => {
   return () => state[Symbol.asyncDispose]();
 });
 
-function openNamespace(namespace: string): Promise<State> {
-  const secretKey = Buffer.alloc(32, 1);
+function openNamespace(namespace: string, secretKey: Buffer | readonly Buffer[] = Buffer.alloc(32, 1)): Promise<State> {
   return openState({ redisUrl: redis.url, namespace, secretKey, onError: () => {}, now: () => now });
 }
 
@@ -29,7 +28,7 @@ const delivery = (forgeId: string, team = 'web'): NewDelivery => ({
 });
 
 describe('deliveries', () => {
-  test('are recorded once for each of a connection’s ids, however many come at once', async () => {
+  test('are recorded once per id of a connection, even concurrently', async () => {
     const body = Buffer.from([0, 255, 10, 13]);
     const all = await Promise.all(Array.from({ length: 20 }, () => state.deliveries.receive(delivery('x'), body)));
     expect(new Set(all.map((one) => one.delivery.id)).size).toBe(1);
@@ -39,7 +38,7 @@ describe('deliveries', () => {
     expect(await state.deliveries.body(other.delivery.id)).toEqual(body);
   });
 
-  test('name the first delivery with the same bytes, which forges don’t tie to their ids', async () => {
+  test('name the first delivery with the same body, because forges don’t sign their ids', async () => {
     const receive = async (id: string, body: string, more: Partial<NewDelivery> = {}) =>
       (await state.deliveries.receive({ ...delivery(id), ...more }, Buffer.from(body))).delivery.id;
     const originalOf = async (id: string) => (await state.deliveries.get(id))?.original;
@@ -48,14 +47,14 @@ describe('deliveries', () => {
     expect(await originalOf(await receive('y', '{"a":1}'))).toBe(first);
     expect(await originalOf(await receive('z', '{"a":2}'))).toBeUndefined();
     expect(await originalOf(await receive('y', '{"a":1}', { connection: 'other' }))).toBeUndefined();
-    // What is kept of a delivery later doesn't lose it.
+    // Saving the delivery later keeps it.
     const third = await state.deliveries.get(await receive('w', '{"a":1}'));
     if (!third) throw new Error('the delivery is gone');
     await state.deliveries.save({ ...third, state: 'done' });
     expect(await originalOf(third.id)).toBe(first);
   });
 
-  test('keep their bytes until it is known what they say, and stay open until they are settled', async () => {
+  test('keep their body until it was parsed, and stay open until they are processed', async () => {
     const { delivery: one } = await state.deliveries.receive(delivery('x'), Buffer.from('{}'));
     expect((await state.deliveries.open(now, 10)).map(({ id }) => id)).toEqual([one.id]);
     expect(await state.deliveries.open(now - 1, 10)).toEqual([]);
@@ -69,7 +68,7 @@ describe('deliveries', () => {
     expect(await state.deliveries.open(now, 10)).toEqual([open]);
   });
 
-  test('are listed newest first, by team, page by page, and forgotten after a week', async () => {
+  test('are listed by team and page, newest first, and expire after a week', async () => {
     const ids: string[] = [];
     for (const [i, team] of ['web', 'ops', 'web', 'web'].entries()) {
       now += 1;
@@ -90,7 +89,7 @@ describe('deliveries', () => {
 });
 
 describe('subjects', () => {
-  test('are used by one at a time, also across processes', async () => {
+  test('are used by one caller at a time, also across processes', async () => {
     await using other = await openNamespace(`hooks-${count}`);
     let inside = 0;
     const add = (from: State, build: string) =>
@@ -106,7 +105,7 @@ describe('subjects', () => {
     expect(builds).toHaveLength(20);
   });
 
-  test('are free again after whoever failed, and when the time of one that died is over', async () => {
+  test('are released after a failure, and after the time limit of a dead process', async () => {
     await expect(state.subjects.alone('s', never, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
     const free = () => state.subjects.alone('s', never, async (subject) => ({ subject, value: 'mine' }));
     expect(await free()).toBe('mine');
@@ -118,7 +117,7 @@ describe('subjects', () => {
     expect(await state.redis.get(lock ?? '')).toBe('another');
   });
 
-  /** The lock's key, as somebody holds it. */
+  /** The lock's key and holder. */
   async function locks(name: string): Promise<string[]> {
     return state.subjects.alone(name, never, async (subject) => ({
       subject,
@@ -127,7 +126,7 @@ describe('subjects', () => {
   }
 });
 
-test('a report is of the newest build, in whatever order they are tracked; both stay open', async () => {
+test('a report is about the newest build, in whatever order builds are tracked, and both stay open', async () => {
   const target = { connection: 'c', repository: 'a/b', commit: 'abc', context: 'kiln/x' };
   const id = await state.reports.track(target, '02');
   expect(await state.reports.track(target, '01')).toBe(id);
@@ -137,6 +136,38 @@ test('a report is of the newest build, in whatever order they are tracked; both 
   expect(await state.reports.openTargets()).toEqual([id]);
   await state.reports.close('01', '02', '03');
   expect(await state.reports.openTargets()).toEqual([]);
+  expect(await state.reports.targetOfAny('01')).toEqual(target);
+  expect(await state.reports.targetOfAny('04')).toBeUndefined();
+});
+
+describe('the secrets of a webhook', () => {
+  const open = (...keys: readonly number[]) =>
+    openNamespace(
+      `hooks-${count}`,
+      keys.map((byte) => Buffer.alloc(32, byte)),
+    );
+  const create = () =>
+    state.webhooks.create({ team: 'web', url: 'https://a', events: ['build.failed'], secret: 'old', createdBy: 'me' });
+  const rotated = async () => state.webhooks.rotate(await create(), 'new', { secret: 'old', expiresAt: now + 1 });
+
+  test('are both resealed with the first key', async () => {
+    const webhook = await rotated();
+    await using both = await open(2, 1);
+    expect((await both.resealer.run()).builds).toEqual({ resealed: 2, current: 0, unreadable: 0 });
+    expect((await both.resealer.run({ isThorough: true })).builds).toMatchObject({ current: 2 });
+    await using next = await open(2);
+    expect(await next.webhooks.get(webhook.id)).toEqual(webhook);
+  });
+
+  test('survive that the webhook is disabled by a sender that read it before they were rotated', async () => {
+    const before = await create();
+    const after = await state.webhooks.rotate(before, 'new', { secret: 'old', expiresAt: now + 1 });
+    await state.webhooks.disable(before);
+    expect(await state.webhooks.get(before.id)).toEqual({ ...after, disabledAt: now });
+    await state.webhooks.remove(before.id);
+    await state.webhooks.disable(before);
+    expect(await state.webhooks.get(before.id)).toBeUndefined();
+  });
 });
 
 describe('events of a group', () => {
@@ -145,15 +176,12 @@ describe('events of a group', () => {
     from.consumeEvents({ group: 'g', consumer, onError: () => {}, orphanedMs: 50 }, async (event) => {
       if (event.type === 'delivery') await handle(event.id);
     });
-  /** The group begins with the events that come after it was made. */
+  /** A group only gets events from after its creation, so this publishes until one arrives. */
   async function publishing(id: string, holds: () => boolean): Promise<void> {
     while (!holds()) await publish(id);
   }
-  async function until(holds: () => boolean): Promise<void> {
-    while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 
-  test('go to one of its processes each, also those that came while none was there', async () => {
+  test('go to one of its processes each, also those from before any was running', async () => {
     const seen: string[] = [];
     const note = async (id: string) => void seen.push(id);
     const first = consume('one', note);
@@ -165,19 +193,19 @@ describe('events of a group', () => {
     {
       await using _two = consume('two', note);
       await using _three = consume('three', note);
-      await until(() => ids.every((id) => seen.includes(id)));
+      await expect.poll(() => seen, { timeout: 60_000 }).toEqual(expect.arrayContaining(ids));
     }
     expect(seen.filter((id) => id.startsWith('e')).toSorted()).toEqual(ids.toSorted());
   });
 
-  test('come again where they were not dealt with', async () => {
+  test('are delivered again until they are handled', async () => {
     const tries: string[] = [];
     await using _one = consume('one', async (id) => {
       tries.push(id);
       if (tries.length < 3) throw new Error('not yet');
     });
     await publishing('x', () => tries.length > 0);
-    await until(() => tries.length >= 3);
+    await expect.poll(() => tries.length, { timeout: 60_000 }).toBeGreaterThanOrEqual(3);
     expect(tries.filter((id) => id === 'x').length).toBeGreaterThanOrEqual(3);
   });
 });

@@ -3,7 +3,7 @@ import { keyDigest } from '../redis/key-schema.ts';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 
-/** What is reported on: one line at one commit, as the forge shows it. */
+/** A status line at a commit, as the forge shows it. */
 export interface ReportTarget {
   readonly connection: string;
   readonly repository: string;
@@ -14,23 +14,23 @@ export interface ReportTarget {
   readonly ref?: string | undefined;
 }
 
-/** A state that no build has: what is wrong with a configuration. */
+/** A report without a build: an invalid configuration. */
 export interface FixedReport {
   readonly state: 'error';
   readonly description: string;
   /** Path below the API's address. */
   readonly path: string;
-  /** Names it. */
+  /** Identifies the report. */
   readonly id: string;
 }
 
 export interface StoredReport extends ReportTarget {
-  /** The newest build of the target: older ones aren't reported any more. */
+  /** The newest build of the target; older ones are no longer reported. */
   readonly build?: string;
   readonly fixed?: FixedReport;
-  /** What the forge has taken last, and of which build. */
+  /** The state that the forge accepted last, and its build. */
   readonly sent?: { readonly id: string; readonly state: string };
-  /** What the forge called it, and of which build. */
+  /** The forge's own id for the report, and its build. */
   readonly remote?: { readonly id: string; readonly remoteId: string };
   readonly why?: string;
   readonly gaveUp: boolean;
@@ -38,7 +38,7 @@ export interface StoredReport extends ReportTarget {
 
 const KEPT_MS = 30 * 24 * 3_600_000;
 
-/** Which builds are to be reported where, and what forges have been told. */
+/** Targets of status reports, and what was reported to them. */
 export class ReportStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -52,19 +52,28 @@ export class ReportStore {
     return keyDigest(JSON.stringify([connection, repository, commit, context]));
   }
 
-  /** From now on the build is what is reported at the target, unless a newer one is. Answers the target's id. */
+  /** Makes a build the one that is reported to the target, unless a newer one is. Returns the target's id. */
   async track(target: ReportTarget, build: string): Promise<string> {
     const id = ReportStore.idOf(target);
     await runScript(
       this.#redis,
       'track-report',
-      [this.#keys.report(id), this.#keys.reportsOpen()],
+      [this.#keys.report(id), this.#keys.reportsOpen(), this.#keys.reportOf(build)],
       [id, build, JSON.stringify(target), KEPT_MS],
     );
     return id;
   }
 
-  /** A state that isn't a build's. Answers the target's id. */
+  /** Returns the target to which a build is reported, or was in the last 30 days. */
+  async targetOfAny(build: string): Promise<ReportTarget | undefined> {
+    const id = await this.#redis.get(this.#keys.reportOf(build));
+    const found = id === null ? undefined : await this.get(id);
+    if (!found) return undefined;
+    const { connection, repository, commit, context, ref } = found;
+    return { connection, repository, commit, context, ...(ref !== undefined && { ref }) };
+  }
+
+  /** Sets a report without a build. Returns the target's id. */
   async fix(target: ReportTarget, fixed: FixedReport): Promise<string> {
     const id = ReportStore.idOf(target);
     const key = this.#keys.report(id);
@@ -91,12 +100,12 @@ export class ReportStore {
     };
   }
 
-  /** The target that a build is reported at while it hasn't been told to the end. */
+  /** Returns the target of a build whose end hasn't been reported yet. */
   async targetOf(build: string): Promise<string | undefined> {
     return (await this.#redis.hget(this.#keys.reportsOpen(), build)) ?? undefined;
   }
 
-  /** Every target with a build whose end hasn't been told. */
+  /** Returns every target with a build whose end hasn't been reported yet. */
   async openTargets(): Promise<string[]> {
     return [...new Set(Object.values(await this.#redis.hgetall(this.#keys.reportsOpen())))];
   }
@@ -112,7 +121,7 @@ export class ReportStore {
     await this.#redis.hset(this.#keys.report(id), { why, gaveUp: gaveUp ? '1' : '0' });
   }
 
-  /** Nothing of these builds is to be reported any more. */
+  /** Marks these builds as completely reported. */
   async close(...builds: readonly string[]): Promise<void> {
     if (builds.length > 0) await this.#redis.hdel(this.#keys.reportsOpen(), ...builds);
   }

@@ -5,19 +5,19 @@ import { keyDigest } from '../redis/key-schema.ts';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 
-/** What is known of a branch or a pull request, from its webhooks. */
+/** What webhooks have said about a branch or a pull request. */
 export interface Subject {
-  /** The commit that the newest push left. */
+  /** Head commit after the newest push. */
   readonly tip?: string;
-  /** Commits that pushes have left behind, the newest last. */
+  /** Earlier head commits, the newest last. */
   readonly past: readonly string[];
-  /** The delivery that came last of those that counted. */
+  /** The newest delivery that was processed rather than ignored. */
   readonly newest?: string;
-  /** When the forge saw it change last, ms since the epoch. */
+  /** Its last change by the forge's clock, ms since the epoch. */
   readonly updatedAt?: number;
-  /** The pull request was closed, as far as is known. */
+  /** Whether the pull request is known to be closed. */
   readonly closed?: boolean;
-  /** Builds that its webhooks made, the newest last. */
+  /** Builds from its webhooks, the newest last. */
   readonly builds: readonly string[];
 }
 
@@ -26,7 +26,7 @@ const LOCK_MS = 30_000;
 const LOOK_AGAIN_MS = 20;
 const EMPTY: Subject = { past: [], builds: [] };
 
-/** Branches and pull requests, one user at a time: between looking what is the newest and accepting a build nothing may come. */
+/** Branches and pull requests. One process at a time uses a subject, so that nothing happens between checking for newer events and accepting builds. */
 export class SubjectStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -37,8 +37,8 @@ export class SubjectStore {
   }
 
   /**
-   * Gives the subject to `use`, alone, and keeps what that gives back. Whoever holds it for more than 30 s loses it, as one that
-   * has died does. @throws what `use` throws; the signal's reason
+   * Calls `use` with exclusive access to a subject and stores what it returns. Access ends after 30 s, in case the process dies.
+   * @throws errors of `use`; the signal's reason
    */
   async alone<T>(
     name: string,

@@ -5,20 +5,23 @@ import { keyDigest } from '../redis/key-schema.ts';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { Sealer } from '../secrets/sealer.ts';
+import type { PreviousSecret } from './previous-secret.ts';
 
-/** An address that Kiln calls. Times in ms since the epoch. */
+/** An outgoing webhook. Times in ms since the epoch. */
 export interface StoredWebhook {
   readonly id: string;
   readonly team: string;
   readonly url: string;
   readonly events: readonly WebhookEvent[];
   readonly secret: string;
+  /** The secret before the last rotation. */
+  readonly previous?: PreviousSecret;
   readonly createdAt: number;
   readonly createdBy: string;
   readonly disabledAt?: number;
 }
 
-/** One thing that a webhook is told, as it is sent each time. */
+/** A message to a webhook; every try sends the same body. */
 export interface StoredMessage {
   readonly id: string;
   readonly webhook: string;
@@ -27,7 +30,7 @@ export interface StoredMessage {
   readonly body: string;
   readonly state: MessageView['state'];
   readonly createdAt: number;
-  /** Grows each time that somebody has it sent anew. */
+  /** Incremented each time it is sent again on request. */
   readonly round: number;
   readonly tries: number;
   readonly triedAt?: number;
@@ -39,7 +42,7 @@ export interface StoredMessage {
 export type NewMessage = Pick<StoredMessage, 'webhook' | 'event' | 'build' | 'body'>;
 
 const KEPT_MS = 30 * 24 * 3_600_000;
-/** Messages of one webhook that are kept: the newest. */
+/** How many messages of a webhook are kept; the newest ones. */
 const MAX_MESSAGES = 5_000;
 
 /** Outgoing webhooks and their messages. */
@@ -70,24 +73,36 @@ export class WebhookStore {
     return doc === null ? undefined : this.#parse(doc);
   }
 
-  /** Oldest first; all teams' where none is named. @throws SealBroken */
+  /** Reads the webhooks of a team, or of all, oldest first. @throws SealBroken */
   async list(team?: string): Promise<StoredWebhook[]> {
     const docs = Object.values(await this.#redis.hgetall(this.#keys.webhooks()));
     const own = docs.filter((doc) => team === undefined || (JSON.parse(doc) as StoredWebhook).team === team);
     return own.map((doc) => this.#parse(doc)).sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  /** Whether there is any, of whatever team. */
+  /** Whether any team has a webhook. */
   async any(): Promise<boolean> {
     return (await this.#redis.hlen(this.#keys.webhooks())) > 0;
   }
 
-  /** Nothing is sent there any more. */
-  async disable(webhook: StoredWebhook): Promise<void> {
-    await this.#put({ ...webhook, disabledAt: this.#now() });
+  /** Replaces the secret. `previous` stays valid until it expires. */
+  async rotate(
+    { previous: _, ...webhook }: StoredWebhook,
+    secret: string,
+    previous: PreviousSecret | undefined,
+  ): Promise<StoredWebhook> {
+    const rotated = { ...webhook, secret, ...(previous && { previous }) };
+    await this.#put(rotated);
+    return rotated;
   }
 
-  /** With its messages. */
+  /** Disables a webhook: nothing more is sent to it. Reads it again, because its secret may have been rotated since the caller read it. */
+  async disable({ id }: Pick<StoredWebhook, 'id'>): Promise<void> {
+    const webhook = await this.get(id);
+    if (webhook) await this.#put({ ...webhook, disabledAt: this.#now() });
+  }
+
+  /** Removes a webhook and its messages. */
   async remove(id: string): Promise<void> {
     const messages = await this.#redis.zrange(this.#keys.messagesOf(id), '0', '-1');
     await this.#redis
@@ -98,8 +113,7 @@ export class WebhookStore {
   }
 
   /**
-   * Keeps a message that is to be sent, or finds the one that says the same: of the same build, event and `turn`. The caller
-   * enqueues it.
+   * Stores a message, or returns the existing one for the same build, event and `turn`. The caller must enqueue it.
    */
   async add(message: NewMessage, turn: string): Promise<StoredMessage> {
     const now = this.#now();
@@ -119,12 +133,12 @@ export class WebhookStore {
     return doc === null ? undefined : (JSON.parse(doc) as StoredMessage);
   }
 
-  /** Keeps what came of a try; nothing where the message is gone by now. */
+  /** Stores the result of a try, unless the message is gone. */
   async saveMessage(message: StoredMessage): Promise<void> {
     await this.#redis.set(this.#keys.message(message.id), JSON.stringify(message), 'KEEPTTL', 'XX');
   }
 
-  /** Newest first. */
+  /** Reads the messages of a webhook, newest first. */
   async messages(webhook: string, limit: number, state?: StoredMessage['state']): Promise<StoredMessage[]> {
     const ids = await this.#redis.zrange(this.#keys.messagesOf(webhook), '0', '-1', 'REV');
     const found: StoredMessage[] = [];
@@ -135,18 +149,35 @@ export class WebhookStore {
     return found.slice(0, limit);
   }
 
-  async #put({ secret, ...webhook }: StoredWebhook): Promise<void> {
-    const sealed = this.#sealer.seal(secret, contextOf(webhook.id));
-    await this.#redis.hset(this.#keys.webhooks(), webhook.id, JSON.stringify({ ...webhook, sealed }));
+  async #put({ secret, previous, ...webhook }: StoredWebhook): Promise<void> {
+    const seal = (text: string) => this.#sealer.seal(text, contextOf(webhook.id));
+    const doc: WebhookDoc = {
+      ...{ ...webhook, sealed: seal(secret) },
+      ...(previous && { previousSealed: seal(previous.secret), previousExpiresAt: previous.expiresAt }),
+    };
+    await this.#redis.hset(this.#keys.webhooks(), webhook.id, JSON.stringify(doc));
   }
 
   #parse(doc: string): StoredWebhook {
-    const { sealed, ...webhook } = JSON.parse(doc) as Omit<StoredWebhook, 'secret'> & { readonly sealed: string };
-    return { ...webhook, secret: this.#sealer.open(sealed, contextOf(webhook.id)) };
+    const { sealed, previousSealed, previousExpiresAt, ...webhook } = JSON.parse(doc) as WebhookDoc;
+    const open = (text: string) => this.#sealer.open(text, contextOf(webhook.id));
+    return {
+      ...{ ...webhook, secret: open(sealed) },
+      ...(previousSealed !== undefined &&
+        previousExpiresAt !== undefined && {
+          previous: { secret: open(previousSealed), expiresAt: previousExpiresAt },
+        }),
+    };
   }
 }
 
-/** Where its secrets belong. */
+interface WebhookDoc extends Omit<StoredWebhook, 'secret' | 'previous'> {
+  readonly sealed: string;
+  readonly previousSealed?: string;
+  readonly previousExpiresAt?: number;
+}
+
+/** The seal context of a webhook's secrets. */
 export function contextOf(id: string): string {
   return `webhook:${id}`;
 }

@@ -3,26 +3,26 @@ import type { HostReport } from '@kiln/contracts';
 /** An operator's drain. Times in ms since the epoch, by Redis' clock. */
 export interface Drain {
   readonly since: number;
-  /** What still runs then is handed back to the pool; absent: the drain waits. */
+  /** When builds that still run are handed back to the pool; absent: the drain waits for them. */
   readonly deadline?: number;
 }
 
-/** What operators want of a host. It is kept apart from the host's record, and outlives its worker. */
+/** An operator's orders about a host. Stored apart from the host's record, they outlive its worker. */
 export interface HostOrders {
-  /** Also while it is drained or removed. */
+  /** Also set while it is drained or removed. */
   readonly cordoned: boolean;
   readonly drain?: Drain;
-  /** To be taken out of the pool as soon as it holds nothing. */
+  /** Whether it is removed from the pool as soon as it holds no attempts. */
   readonly removing: boolean;
-  /** Instead of what the worker reports. */
+  /** Overrides the slots that the worker reports. */
   readonly slots?: number;
-  /** Over those that the worker reports; null takes one away. */
+  /** Overrides labels that the worker reports; null removes one. */
   readonly labels: Readonly<Record<string, string | null>>;
 }
 
 const LABEL_FIELD = 'label:';
 
-/** Out of the hash as the scripts keep it. */
+/** Parses the hash that the scripts write. */
 export function parseOrders(hash: Readonly<Record<string, string>>): HostOrders {
   const { drainSince, drainDeadline, slots } = hash;
   const labels = Object.entries(hash)
@@ -44,7 +44,7 @@ export function parseOrders(hash: Readonly<Record<string, string>>): HostOrders 
 
 type Reported = Pick<HostReport, 'slots' | 'labels'>;
 
-/** Slots and labels that count: the operators' over the worker's own. */
+/** The effective slots and labels: the worker's own, overridden by the operator's. */
 export function effective(reported: Reported, { slots, labels }: HostOrders): Reported {
   const all = Object.entries({ ...reported.labels, ...labels });
   return {

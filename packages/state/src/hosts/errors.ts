@@ -1,14 +1,14 @@
-/** Another machine's worker holds the host's name. */
+/** A live worker of another machine has the host's name. */
 export class HostNameTaken extends Error {
   readonly code = 'host_name_taken';
   constructor(name: string) {
     super(
-      `another machine's worker is alive under the name ${name}: give this one another (--name or KILN_HOST_NAME), or stop that one`,
+      `a worker of another machine uses the name ${name}: choose another name (--name or KILN_HOST_NAME), or stop that worker`,
     );
   }
 }
 
-/** A newer worker process took this one's place on its machine. */
+/** A newer worker process on the same machine replaced this one. */
 export class WorkerReplaced extends Error {
   readonly code = 'worker_replaced';
   constructor(name: string) {
@@ -16,7 +16,7 @@ export class WorkerReplaced extends Error {
   }
 }
 
-/** An operator took the host out of the pool. */
+/** An operator removed the host from the pool. */
 export class HostRemoved extends Error {
   readonly code = 'host_removed';
   constructor(name: string) {
@@ -24,7 +24,7 @@ export class HostRemoved extends Error {
   }
 }
 
-/** A host would have more labels than it may. */
+/** A change would give a host more labels than allowed. */
 export class TooManyLabels extends Error {
   readonly code = 'too_many_labels';
   constructor(name: string) {

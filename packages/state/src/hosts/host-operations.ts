@@ -10,8 +10,8 @@ import type { HostStore } from './host-store.ts';
 const UNKNOWN = -1;
 
 /**
- * What operators do with hosts. Each takes effect with the host's next report, which an event brings forward, and holds over
- * restarts of its worker. All answer the host as it is then; undefined where there is none.
+ * Operators' orders to hosts. An order takes effect with the host's next report, which an event brings forward, and outlasts restarts of
+ * its worker. Every method returns the host after the order; undefined if there is no such host.
  */
 export class HostOperations {
   readonly #redis: Redis;
@@ -26,22 +26,22 @@ export class HostOperations {
     this.#queues = queues;
   }
 
-  /** Gives it nothing new. */
+  /** Stops assigning builds to the host. */
   cordon(name: string): Promise<HostState | undefined> {
     return this.#order('cordon-host', name, []);
   }
 
-  /** Ends a cordon, a drain, and a removal under way. */
+  /** Ends the host's cordon and drain, and a removal in progress. */
   uncordon(name: string): Promise<HostState | undefined> {
     return this.#order('uncordon-host', name, []);
   }
 
-  /** Gives it nothing new and has it finish what it holds, or after `deadlineMs` hand it back. */
+  /** Stops assigning builds to the host; it finishes those that it holds, or hands them back after `deadlineMs`. */
   drain(name: string, deadlineMs?: number): Promise<HostState | undefined> {
     return this.#order('drain-host', name, [deadlineMs ?? '']);
   }
 
-  /** Sets slots and labels over what the worker reports. @throws TooManyLabels */
+  /** Overrides slots and labels of the worker's report. @throws TooManyLabels */
   async change(name: string, { slots, labels = {}, reset = false }: HostChange): Promise<HostState | undefined> {
     const code = await runScript(
       this.#redis,
@@ -61,8 +61,8 @@ export class HostOperations {
   }
 
   /**
-   * Takes it out of the pool: at once where it holds nothing; else, with `force`, it is `removing` until what it holds is handed
-   * back. `host` is as it was before.
+   * Removes the host from the pool: at once if it holds no builds; with `force` it is `removing` until it has handed them back.
+   * Returns the host as it was before the removal.
    */
   async remove(
     name: string,
@@ -80,7 +80,7 @@ export class HostOperations {
       await this.#queues.obliterate(name);
       return { outcome: 'removed', host };
     }
-    // Busy: what it holds now, not what it held before.
+    // A busy host is returned with the builds that it holds now.
     return { outcome: code === 1 ? 'removing' : 'busy', host: (await this.#hosts.get(name)) ?? host };
   }
 

@@ -9,36 +9,36 @@ import type { HostState } from '../types.ts';
 import { effective, parseOrders } from './desired.ts';
 import { HostNameTaken, HostRemoved, WorkerReplaced } from './errors.ts';
 
-/** How long a host that was lost stays on the list, for those who wonder where it is, ms. */
+/** How long a lost host stays on the list, so that operators see it, ms. */
 const LOST_RETENTION_MS = 24 * 3_600_000;
 
-/** A worker's own identity: `machine` survives a restart (it lies in the data directory), `incarnation` doesn't. */
+/** A worker's identity. `machine` survives a restart, because it is stored in the data directory; `incarnation` doesn't. */
 export interface WorkerIdentity {
   readonly machine: string;
   readonly incarnation: string;
-  /** By `nextEpoch`, taken before the process ends what its predecessor left running. Without it, an older version's rules hold. */
+  /** From `nextEpoch`, acquired before the process ends what its predecessor left running. Without one, the rules of older versions apply. */
   readonly epoch?: string;
 }
 
-/** What a host should be doing, as the answer to its report says. */
+/** What a host should do; the answer to its report. */
 export interface DesiredState {
-  /** Nothing new comes. */
+  /** Whether no builds are assigned to it. */
   readonly cordoned: boolean;
-  /** Finish what runs. `handBackInMs`: from the answer on; what still runs then goes back to the pool. */
+  /** Set while it should only finish its builds. Those that still run `handBackInMs` after the answer are handed back to the pool. */
   readonly drain?: { readonly handBackInMs?: number };
-  /** Slots and labels that count: the worker's own, or an operator's. */
+  /** The effective slots and labels: the worker's own, or an operator's. */
   readonly slots: number;
   readonly labels: Readonly<Record<string, string>>;
-  /** Whether the pool has an inventory of it: a host that was forgotten meanwhile must publish again. */
+  /** Whether the pool has an inventory of it; a host that was purged meanwhile must publish it again. */
   readonly inventoryKnown: boolean;
-  /** Attempts that this incarnation holds; one that it runs and that isn't here is no longer its own. */
+  /** Attempts that this incarnation holds. Any other one that it runs is no longer its own. */
   readonly attempts: readonly HeldAttempt[];
 }
 
-/** An attempt that a host holds by the pool's record. */
+/** An attempt that a host holds according to the pool. */
 export interface HeldAttempt extends AttemptCall {
   readonly cancel: boolean;
-  /** Whether the host has begun it: its job may still be on the way where not. */
+  /** Whether the host has started it; if not, its job may still be on its way. */
   readonly begun: boolean;
 }
 
@@ -50,7 +50,7 @@ export class HostStore {
   readonly #caches: CacheIndex;
   readonly #replication: Pick<Replication, 'after'>;
 
-  /** @param replication what a report waits for: default, for nothing beyond the master */
+  /** @param replication what a report waits for. Default: only for the master */
   constructor(
     redis: Redis,
     keys: Keys,
@@ -65,17 +65,17 @@ export class HostStore {
   }
 
   /**
-   * A number for a worker process, higher than all before it: of two processes of a host the one with the higher epoch is the newer one,
-   * however long the other was frozen.
+   * Returns an epoch for a worker process, higher than all before it. Of two processes of a host, the one with the higher epoch is the
+   * newer one, however long the other was frozen.
    */
   async nextEpoch(): Promise<string> {
     return String(await runScript(this.#redis, 'next-epoch', [this.#keys.hostEpoch()], []));
   }
 
   /**
-   * A worker's report; joins the pool or renews the lease for `leaseTtlMs`, and answers what the worker should be doing.
-   * When it answers, enough replicas know of the lease: it holds after a failover, too.
-   * @param runs what it runs now: of what it holds and doesn't run it is noted since when. Without, nothing is
+   * Takes a worker's report: joins the pool or renews the lease for `leaseTtlMs`, and returns what the worker should do.
+   * When this returns, enough replicas have the lease, so it survives a failover.
+   * @param runs the attempts that the worker runs. For held attempts that it doesn't run, the pool records since when. Default: unknown
    * @throws HostNameTaken @throws WorkerReplaced @throws HostRemoved @throws NotReplicated
    */
   async sync(
@@ -118,8 +118,8 @@ export class HostStore {
   }
 
   /**
-   * Gives the lease up; a host that holds nothing, and for which no operator's settings are kept, disappears from the pool.
-   * `drained`: it goes because it was told to drain, so that a successor under its name takes builds again.
+   * Releases the lease. A host without attempts and without an operator's settings disappears from the pool.
+   * @param drained whether the worker leaves because it was drained; its successor then gets builds again
    */
   async leave(name: string, incarnation: string, drained = false): Promise<void> {
     await runScript(
@@ -130,7 +130,7 @@ export class HostStore {
     );
   }
 
-  /** Attempts that the host holds and, by its own reports, hasn't run for at least `idleMs`. */
+  /** Returns attempts that the host holds but, by its own reports, hasn't run for at least `idleMs`. */
   async idle(name: string, idleMs: number): Promise<{ buildId: string; attempt: number }[]> {
     const [idle, [seconds]] = await Promise.all([this.#redis.hgetall(this.#keys.hostIdle(name)), this.#redis.time()]);
     const idleBefore = Number(seconds) * 1000 - idleMs;
@@ -148,7 +148,7 @@ export class HostStore {
     return host;
   }
 
-  /** Which repos' recent builds used each cache mount, by its id. */
+  /** Returns the repos whose recent builds used each cache mount, by mount id. */
   async mountUsers(): Promise<ReadonlyMap<string, readonly string[]>> {
     await this.#caches.refresh();
     return this.#caches.mountUsers();
@@ -167,7 +167,7 @@ export class HostStore {
     );
     const host = hashOf(fields);
     const held = hashOf(heldFields);
-    // A newer version's report may have more in it.
+    // A report of a newer version may have more fields.
     const parsed = hostReport.strip().safeParse(JSON.parse(host.report ?? 'null'));
     if (!parsed.success) {
       this.#caches.forget(name);
@@ -198,8 +198,8 @@ export class HostStore {
   }
 
   /**
-   * Sees to a host without a lease: completes a removal, and forgets one that was lost a day ago. One that still holds builds, or
-   * has an operator's settings, is kept.
+   * Completes the removal of a host without a lease, or purges one that was lost a day ago. A host that still holds attempts or has an
+   * operator's settings is kept.
    */
   async purgeLost(name: string): Promise<void> {
     await runScript(

@@ -34,14 +34,14 @@ async function worker(incarnation: string, machine = 'm1'): Promise<WorkerIdenti
   return { machine, incarnation, epoch: await state.hosts.nextEpoch() };
 }
 
-/** Everything that is kept for a time only, a day and more later. */
+/** Removes everything that expires, as if days had passed. */
 async function afterDays(): Promise<void> {
   for (const key of await state.redis.keys('*')) {
     if ((await state.redis.pttl(key)) >= 0) await state.redis.del(key);
   }
 }
 
-test('a worker that was frozen for days doesn’t displace its successor, whether that still holds its lease or not', async () => {
+test('a worker that was frozen for days doesn’t displace its successor, with or without a lease', async () => {
   const frozen = await worker('old');
   await sync(frozen);
   const successor = await worker('new');
@@ -55,14 +55,14 @@ test('a worker that was frozen for days doesn’t displace its successor, whethe
   expect((await state.hosts.get('h1'))?.incarnation).toBe('new');
 });
 
-test('nor does one that was frozen before its first report', async () => {
+test('a worker that was frozen before its first report doesn’t displace its successor', async () => {
   const frozen = await worker('old');
   const successor = await worker('new');
   await sync(successor);
   await expect(sync(frozen)).rejects.toThrow(WorkerReplaced);
 });
 
-test('workers of a removed host are refused for good, newer ones may come', async () => {
+test('workers of a removed host are refused for good, but newer ones may join', async () => {
   const first = await worker('first');
   const second = await worker('second');
   await sync(first);
@@ -77,7 +77,7 @@ test('workers of a removed host are refused for good, newer ones may come', asyn
   await expect(sync(second)).rejects.toThrow(HostRemoved);
 });
 
-test('an epoch that Redis has lost is not given again', async () => {
+test('an epoch that Redis has lost isn’t given out again', async () => {
   const before = await moment(state.redis);
   const lost = await worker('lost');
   await before.rewind();
@@ -85,14 +85,14 @@ test('an epoch that Redis has lost is not given again', async () => {
   expect(Number(next.epoch)).toBeGreaterThan(Number(lost.epoch));
 });
 
-test('of two workers with one epoch, by servers’ clocks that differ, the one that joined stays', async () => {
+test('of two workers with the same epoch the one that joined first stays', async () => {
   const first = await worker('first');
   await sync(first);
   await expect(sync({ ...first, incarnation: 'twin' })).rejects.toThrow(WorkerReplaced);
   await sync(first);
 });
 
-test('a worker of a version without epochs can be replaced, and replaces, as before', async () => {
+test('workers of a version without epochs replace each other as before', async () => {
   const old: WorkerIdentity = { machine: 'm1', incarnation: 'old' };
   await sync(old);
   await sync(await worker('new'));

@@ -23,7 +23,7 @@ afterAll(async () => {
 });
 beforeEach(() => void redis.flushall());
 
-test('one owner leads, with the same token until another has led', async () => {
+test('one owner leads, and keeps its token until another one has led', async () => {
   const token = await leadership('a').hold();
   expect(await leadership('b').hold()).toBeUndefined();
   expect(await leadership('a').hold()).toBe(token);
@@ -33,7 +33,7 @@ test('one owner leads, with the same token until another has led', async () => {
   expect(Number.parseInt(next ?? '', 10)).toBeGreaterThan(Number.parseInt(token ?? '', 10));
 });
 
-test('a token that Redis has lost is never given again, neither to another owner nor to the same one', async () => {
+test('a token that Redis has lost is never given out again, not even to the same owner', async () => {
   await leadership('a').hold();
   await endLease();
   const before = await moment(redis);
@@ -47,12 +47,12 @@ test('a token that Redis has lost is never given again, neither to another owner
   expect(given.size).toBe(6);
 });
 
-test('a counter of an older version goes on growing, and ends what newer leaders hold', async () => {
+test('an older version’s number keeps growing, and invalidates the tokens of newer leaders', async () => {
   await redis.set(keys.leaderToken(), 41);
   const token = await leadership('a').hold();
   expect(Number.parseInt(token ?? '', 10)).toBeGreaterThan(41);
   expect(await leadership('a').hold()).toBe(token);
-  // An older version's leader counts up, and loses its lease to the same process of the newer version.
+  // A leader of an older version increments the number, then loses its lease to a newer version.
   await redis.incr(keys.leaderToken());
   expect(await leadership('a').hold()).not.toBe(token);
 });

@@ -3,16 +3,16 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 
-/** The server process that answers a leader. */
+/** The Redis server process that a leader is connected to. */
 export interface ServerRun {
   readonly id: string;
-  /** For how long it has been another one than before, as far as leaders have seen, ms; absent where it has always been the same. */
+  /** Time since a leader first saw it replace another one, ms; absent if it never did. */
   readonly changedAgoMs?: number;
 }
 
 /**
- * The scheduler's lease. At most one `owner` holds it; each new holder gets another fencing token, which never comes again, even where
- * Redis loses its last writes.
+ * The scheduler's lease, which at most one `owner` has. Each new holder gets a new fencing token, which never repeats, even if Redis loses
+ * its last writes.
  */
 export class Leadership {
   readonly #redis: Redis;
@@ -28,7 +28,7 @@ export class Leadership {
     this.#ttlMs = ttlMs;
   }
 
-  /** Takes or renews the lease; the fencing token while this owner leads, undefined while another does. */
+  /** Acquires or renews the lease. Returns the fencing token, or undefined while another owner leads. */
   async hold(): Promise<string | undefined> {
     const random = randomBytes(8).toString('hex');
     const answer = await runScript(this.#redis, 'lead', this.#both(), [this.#owner, this.#ttlMs, random]);
@@ -38,12 +38,12 @@ export class Leadership {
     return token;
   }
 
-  /** The server that answered when this owner held the lease last. */
+  /** The server that answered when this owner last acquired or renewed the lease. */
   get server(): ServerRun | undefined {
     return this.#server;
   }
 
-  /** Gives the lease up, so that another needn't wait for its end. */
+  /** Releases the lease, so that another owner needn't wait for its end. */
   async release(): Promise<void> {
     await runScript(this.#redis, 'lead', this.#both(), [this.#owner, 0]);
   }

@@ -5,15 +5,15 @@ import { CorruptState } from '../builds/errors.ts';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 
-/** How much of a limit is taken. */
+/** How many builds count towards the limits of a subject. */
 export interface LimitUsage {
-  /** Builds that hosts have. */
+  /** Builds that a host has. */
   readonly running: number;
   /** Builds that wait for a host. */
   readonly queued: number;
 }
 
-/** Limits of teams and tokens as an admin has set them. What everybody has by default isn't known here. */
+/** Limits of teams and tokens that an admin has set; not the defaults. */
 export class LimitStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -23,14 +23,14 @@ export class LimitStore {
     this.#keys = keys;
   }
 
-  /** By `subjectKey`. */
+  /** Reads all limits, by `subjectKey`. */
   async all(): Promise<Map<string, LimitSettings>> {
     const subjects = await this.#redis.smembers(this.#keys.limited());
     const read = subjects.map(async (key) => [key, parse(await this.#redis.hgetall(this.#keys.limits(key)))] as const);
     return new Map(await Promise.all(read));
   }
 
-  /** Sets what `change` has, takes back what is null in it, and answers what is set then. Every process hears of it. */
+  /** Sets the limits in `change`, unsets those that are null, and returns those that are set then. Announced to every process. */
   async change(subject: LimitSubject, change: LimitChange): Promise<LimitSettings> {
     const key = subjectKey(subject);
     const pairs = Object.entries(change).flatMap(([name, value]) =>
@@ -59,7 +59,7 @@ export function subjectKey({ kind, name }: LimitSubject): string {
   return `${kind}:${name}`;
 }
 
-/** The subject that `subjectKey` made a key of. */
+/** The subject of a key made by `subjectKey`. */
 export function subjectOf(key: string): LimitSubject {
   const at = key.indexOf(':');
   return { kind: key.slice(0, at) === 'team' ? 'team' : 'token', name: key.slice(at + 1) };
@@ -69,6 +69,6 @@ function parse(fields: Readonly<Record<string, string>>): LimitSettings {
   const parsed = limitSettings.safeParse(
     Object.fromEntries(Object.entries(fields).map(([name, json]) => [name, JSON.parse(json) as unknown])),
   );
-  if (!parsed.success) throw new CorruptState(`stored limits are none: ${parsed.error.message}`);
+  if (!parsed.success) throw new CorruptState(`stored limits are not valid: ${parsed.error.message}`);
   return parsed.data;
 }

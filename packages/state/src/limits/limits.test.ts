@@ -1,22 +1,15 @@
-import { randomUUID } from 'node:crypto';
 import type { PoolEvent } from '@kiln/contracts';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { pendingBuild } from '../builds/pending-store.ts';
 import { Leadership } from '../leases/leadership.ts';
-import { newBuild, TestPool } from '../testing/test-pool.ts';
-import { TestRedis } from '../testing/test-redis.ts';
+import { eachTestPool } from '../testing/each-pool.ts';
+import { newBuild, type TestPool } from '../testing/test-pool.ts';
 import { RequestRates } from './request-rates.ts';
 
-let redis: TestRedis;
 let pool: TestPool;
-beforeAll(async () => {
-  redis = await TestRedis.start();
+eachTestPool('limits', (opened) => {
+  pool = opened;
 });
-afterAll(() => redis[Symbol.asyncDispose]());
-beforeEach(async () => {
-  pool = await TestPool.open(redis.url, `limits-${randomUUID().slice(0, 8)}`);
-});
-afterEach(() => pool[Symbol.asyncDispose]());
 
 const DEFAULT = { kind: 'team', name: 'default' } as const;
 const ALICE = { kind: 'token', name: 'alice' } as const;
@@ -26,7 +19,7 @@ describe('queued builds', () => {
   const submit = (request: object, maxQueued: { team?: number; token?: number }) =>
     pool.state.builds.accept({ ...newBuild(request), submitter: 'alice', maxQueued });
 
-  test('no more are accepted than may wait, of a team and of who submits; a replayed key is no new build', async () => {
+  test('are limited by team and by submitter; repeating an idempotency key adds none', async () => {
     const idempotency = { space: 'request' as const, key: 'k', fingerprint: 'f' };
     await pool.state.builds.accept({ ...newBuild({}), submitter: 'alice', maxQueued: { team: 2 }, idempotency });
     const { build } = await submit({}, { team: 2 });
@@ -45,7 +38,7 @@ describe('queued builds', () => {
     expect((await pool.state.builds.list({}, { limit: 10 })).builds).toHaveLength(3);
   });
 
-  test('what a new build takes the place of makes room for it; what shares a run takes none', async () => {
+  test('make room for a build that supersedes them, and need none if they share a run', async () => {
     const key = { concurrencyKey: 'pr-1', supersede: 'queued' };
     await submit(key, { team: 1 });
     await submit(key, { team: 1 });
@@ -59,7 +52,7 @@ describe('queued builds', () => {
 });
 
 describe('concurrent builds', () => {
-  test('are counted from their assignment to their end, through the loss of a host', async () => {
+  test('are counted from assignment to end, also across the loss of a host', async () => {
     const { record } = (await pool.state.builds.accept({ ...newBuild({}), submitter: 'alice' })).build;
     const both = async () => [await usage(), await usage(ALICE)];
     const twice = (one: object) => [one, one];
@@ -72,7 +65,7 @@ describe('concurrent builds', () => {
     expect(await both()).toEqual(twice({ running: 0, queued: 0 }));
   });
 
-  test('a leader whose view is behind can’t give a team more than it may have', async () => {
+  test('can’t exceed a limit even if the leader’s view is outdated', async () => {
     const token = (await new Leadership(pool.state.redis, pool.state.keys, 'test', 60_000).hold()) ?? '';
     const assign = async (limits: { team?: number; token?: number }) => {
       const { build } = await pool.state.builds.accept({ ...newBuild({}), submitter: 'alice' });
@@ -89,7 +82,7 @@ describe('concurrent builds', () => {
   });
 });
 
-test('limits are set, taken back, told of, and go with their token', async () => {
+test('limits are set, unset, announced, and removed with their token', async () => {
   const { limits, events, tokens } = pool.state;
   const heard: PoolEvent[] = [];
   using _ = events.subscribe((event) => heard.push(event));
@@ -112,7 +105,7 @@ test('limits are set, taken back, told of, and go with their token', async () =>
   await expect.poll(() => heard.filter(({ type }) => type === 'limits').length).toBe(4);
 });
 
-test('requests are counted by all processes together, and a changed limit goes on with the count', async () => {
+test('requests are counted across all processes, and a changed limit continues with the count', async () => {
   const { redis: connection, keys, rates } = pool.state;
   const other = new RequestRates(connection, keys);
   expect(await rates.take(DEFAULT, 3)).toMatchObject({ allowed: true, remaining: 2 });

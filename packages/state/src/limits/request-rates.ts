@@ -5,22 +5,22 @@ import type { Keys } from '../redis/keys.ts';
 import { isOutOfMemory } from '../redis/memory.ts';
 import { subjectKey } from './limit-store.ts';
 
-/** Length of the window in which requests are counted, from the first request on. */
+/** Length of the window in which requests are counted; it starts with the first one. */
 export const RATE_WINDOW_SECONDS = 60;
 
-/** Where a subject stands in the present window. */
+/** A subject's requests in the current window. */
 export interface RateState {
   readonly allowed: boolean;
   readonly remaining: number;
-  /** Until the window ends, ms. */
+  /** Time until the window ends, ms. */
   readonly resetMs: number;
 }
 
-/** Counts requests by team and credential, all API processes together. */
+/** Counts requests by team and token, across all API processes. */
 export class RequestRates {
   readonly #redis: Redis;
   readonly #keys: Keys;
-  /** By limit: a limiter has one. They count by the same keys, so a changed limit goes on with the count there is. */
+  /** Limiters by their limit. All count in the same keys, so a changed limit continues with the current count. */
   readonly #limiters = new Map<number, RateLimiterRedis>();
 
   constructor(redis: Redis, keys: Keys) {
@@ -28,7 +28,7 @@ export class RequestRates {
     this.#keys = keys;
   }
 
-  /** Counts one request. A refused one counts, too. While Redis has no memory to count in, all are allowed: reads must go on. */
+  /** Counts a request, also if it is refused. While Redis is out of memory every request is allowed, so that reads still work. */
   async take(subject: LimitSubject, perMinute: number): Promise<RateState> {
     if (perMinute === 0) return { allowed: false, remaining: 0, resetMs: RATE_WINDOW_SECONDS * 1_000 };
     try {

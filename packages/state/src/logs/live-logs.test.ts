@@ -47,19 +47,19 @@ class Log {
     }
   }
 
-  /** What Kiln counts of it. */
+  /** Its size as Kiln counts it. */
   async bytes(): Promise<number> {
     const { redis, keys } = pool.state;
     return Number((await redis.zscore(keys.liveLogs(), `${this.ref.buildId}:${this.ref.attempt}`)) ?? 0);
   }
 
-  /** The records that are in Redis. */
+  /** The numbers of its records in Redis. */
   async live(): Promise<number[]> {
     const batches = await pool.state.logs.read(this.ref.buildId, this.ref.attempt, 0, 1_000);
     return batches.flatMap(({ firstSeq, lines }) => lines.map((_, i) => firstSeq + i));
   }
 
-  /** Moves records up to `lastSeq`, from `firstSeq` on, as a piece that says it has them. */
+  /** Moves records `firstSeq` to `lastSeq` as a piece. */
   async move(firstSeq: number, lastSeq: number, holder?: string, key: string = randomUUID()): Promise<string> {
     const { logs } = pool.state;
     const { buildId, attempt } = this.ref;
@@ -79,7 +79,7 @@ async function total(): Promise<number> {
   return Number(await pool.state.redis.get(pool.state.keys.liveLogBytes()));
 }
 
-/** Whether a promise is still pending after Redis has answered a few times. */
+/** Whether a promise is still pending once a log waits for room. */
 async function isHeldUp(work: Promise<unknown>): Promise<boolean> {
   let over = false;
   const done = () => {
@@ -91,7 +91,7 @@ async function isHeldUp(work: Promise<unknown>): Promise<boolean> {
 }
 
 describe('room of a live log', () => {
-  test('a log that has what one may have waits until a piece of it was moved', async () => {
+  test('makes a log at its limit wait until a piece of it was moved', async () => {
     const log = await Log.start();
     await log.print(60);
     expect(await log.bytes()).toBeGreaterThan(56 * KIB);
@@ -107,7 +107,7 @@ describe('room of a live log', () => {
     expect((await pool.state.memory.read({ logBytes: 1 })).logs.waiting).toBe(0);
   });
 
-  test('over the budget of all logs the loudest wait, and quiet ones go on', async () => {
+  test('beyond the budget of all logs makes the loudest wait and lets quiet ones continue', async () => {
     await limit(64 * KIB, 128 * KIB);
     const [loud, second, quiet] = [await Log.start(), await Log.start(), await Log.start()];
     await loud.print(56);
@@ -115,7 +115,7 @@ describe('room of a live log', () => {
     await quiet.print(16);
     const more = loud.print(4);
     expect(await isHeldUp(more)).toBe(true);
-    // A third of the budget is everybody's share.
+    // Each of the three logs has a third of the budget.
     await quiet.print(24);
     expect(await quiet.live()).toHaveLength(40);
     expect(await total()).toBeGreaterThan(128 * KIB);
@@ -123,7 +123,7 @@ describe('room of a live log', () => {
     await more;
   });
 
-  test('the last records of a build that has ended wait for no room, and neither does its end', async () => {
+  test('isn’t needed for the last records of an ended build, nor for its end record', async () => {
     const log = await Log.start();
     await log.print(60);
     await log.print(200, true);
@@ -132,7 +132,7 @@ describe('room of a live log', () => {
     expect((await pool.record(log.ref.buildId)).state).toBe('succeeded');
   });
 
-  test('records that wait become the last ones when the build ends meanwhile', async () => {
+  test('isn’t needed any more by waiting records once they are the last ones', async () => {
     const log = await Log.start();
     await log.print(60);
     let isLast = false;
@@ -142,7 +142,7 @@ describe('room of a live log', () => {
     await waiting;
   });
 
-  test('a log that waits is refused as soon as its attempt is stale', async () => {
+  test('isn’t awaited once the attempt is stale: the append is refused', async () => {
     const log = await Log.start();
     await log.print(60);
     const waiting = log.print(8);
@@ -151,14 +151,14 @@ describe('room of a live log', () => {
     await expect(waiting).rejects.toThrow(StaleAttempt);
   });
 
-  test('no log waits in a pool whose API processes move none, as those of an older version', async () => {
+  test('is unlimited while API processes are of an older version that moves no logs', async () => {
     await pool.state.redis.del(pool.state.keys.liveLogLimits());
     const log = await Log.start();
     await log.print(200);
     expect(await log.live()).toHaveLength(200);
   });
 
-  test('one record that is larger than all room holds nothing up for good', async () => {
+  test('is found for a record larger than the whole budget', async () => {
     const log = await Log.start();
     const giant = 'x'.repeat(300 * KIB);
     await pool.state.logs.append(log.ref, 1, [giant]);
@@ -169,7 +169,7 @@ describe('room of a live log', () => {
     await third;
   });
 
-  test('the sum is what the logs have, through growth, pieces, ends and the archive', async () => {
+  test('is counted correctly through growth, pieces, ends and archiving', async () => {
     const logs = [await Log.start(), await Log.start()];
     for (const log of logs) await log.print(40);
     await logs[0]?.move(1, 20);
@@ -181,11 +181,11 @@ describe('room of a live log', () => {
     }
     expect(await total()).toBe(0);
     expect(await pool.state.redis.exists(pool.state.keys.liveLogs())).toBe(0);
-    // The end alone stays for those who wait for it there.
+    // Only the end record stays, for readers that wait for it.
     expect(await logs[0]?.live()).toEqual([41]);
   });
 
-  test('a wrong sum, and a log whose stream is gone, are put right by a recount', async () => {
+  test('is recalculated by a recount, which also removes logs without a stream', async () => {
     const [kept, gone] = [await Log.start(), await Log.start()];
     await kept.print(8);
     await gone.print(8);
@@ -199,7 +199,7 @@ describe('room of a live log', () => {
 });
 
 describe('pieces', () => {
-  test('a piece that is noted twice, because its answer was lost, counts once', async () => {
+  test('count once if moving them is repeated after a lost answer', async () => {
     const log = await Log.start();
     await log.print(20);
     await using claim = await pool.state.logs.claim(log.ref.buildId, 1);
@@ -211,7 +211,7 @@ describe('pieces', () => {
     expect(await pool.state.logs.pieces(log.ref.buildId, 1)).toHaveLength(1);
   });
 
-  test('refuses a piece whose claim has passed to another process', async () => {
+  test('are refused if another process has the claim', async () => {
     const log = await Log.start();
     await log.print(20);
     await using _claim = await pool.state.logs.claim(log.ref.buildId, 1);
@@ -220,7 +220,7 @@ describe('pieces', () => {
     expect((await log.live())[0]).toBe(1);
   });
 
-  test('refuses a piece that does not follow on the last one, has the newest entry, or comes after the end', async () => {
+  test('are refused if they leave a gap, contain the newest entry, or come after the end', async () => {
     const log = await Log.start();
     await log.print(20);
     expect(await log.move(5, 8)).toBe('stale');
@@ -232,7 +232,7 @@ describe('pieces', () => {
     expect((await log.live())[0]).toBe(9);
   });
 
-  test('numbers go on after pieces were moved, and a repeated batch is recognised', async () => {
+  test('don’t affect numbering or the recognition of repeated batches', async () => {
     const log = await Log.start();
     await log.print(20);
     await log.move(1, 16);

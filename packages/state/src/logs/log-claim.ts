@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { runScript } from '../redis/scripts.ts';
 
-/** How long a claim lasts without renewal, ms: so long does a log wait whose mover has died. */
+/** How long a claim lasts without renewal, ms. A log waits that long if the process that moves it dies. */
 const CLAIM_TTL_MS = 15_000;
 
 /**
- * A process' claim to be the one that moves a log. It renews itself until it is disposed of; one that was lost meanwhile is no claim
- * any more, and what is done in its name is refused.
+ * The exclusive right of a process to move a log. It renews itself until it is disposed of. If it is lost meanwhile, whatever is done with
+ * it is refused.
  */
 export class LogClaim implements AsyncDisposable {
   readonly holder = randomUUID();
@@ -20,8 +20,8 @@ export class LogClaim implements AsyncDisposable {
     this.#key = key;
   }
 
-  /** Undefined where another process has the log. */
-  static async take(redis: Redis, key: string): Promise<LogClaim | undefined> {
+  /** Acquires the claim; undefined if another process has it. */
+  static async acquire(redis: Redis, key: string): Promise<LogClaim | undefined> {
     const claim = new LogClaim(redis, key);
     if (!(await claim.#hold())) return undefined;
     claim.#renewal = setInterval(() => void claim.#hold().catch(() => {}), CLAIM_TTL_MS / 3).unref();
@@ -30,7 +30,7 @@ export class LogClaim implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#renewal);
-    // It lapses by itself where this fails.
+    // If this fails, the claim expires.
     await runScript(this.#redis, 'release-lock', [this.#key], [this.holder]).catch(() => {});
   }
 

@@ -10,9 +10,9 @@ import type { LogBatch } from '../types.ts';
 import { LogClaim } from './log-claim.ts';
 import { batchOf, LogTail, MAX_SEQ } from './log-tail.ts';
 
-/** How long the end of an archived log stays in Redis for those who wait for it there, ms. */
+/** How long the end of an archived log stays in Redis for readers that wait for it, ms. */
 const ARCHIVED_TTL_MS = 60_000;
-/** Waits of a log without room, ms: each is twice as long as the one before. */
+/** The first and the longest wait of a log without room, ms; waits double. */
 const ROOM_WAIT_MS = { first: 25, most: 1_000 };
 
 /** An attempt's log. */
@@ -23,13 +23,13 @@ export interface LogName {
 
 export interface AppendOptions {
   /**
-   * Whether these are the last records, of a build that has ended: they don't wait for room. Asked again before each try.
+   * Whether these are the last records of an ended build, which need no room. Called again before each try.
    * Default: never.
    */
   readonly isLast?: () => boolean;
 }
 
-/** What became of a piece: `lost`, its claim is another's by now; `stale`, it doesn't follow on the last one; `ended`, the log has. */
+/** What became of a piece. `lost`: another process has the claim; `stale`: it doesn't follow the last piece; `ended`: the log has ended. */
 export type PieceOutcome = 'moved' | 'lost' | 'stale' | 'ended';
 
 const PIECE_OUTCOMES: Readonly<Record<number, PieceOutcome>> = {
@@ -39,19 +39,21 @@ const PIECE_OUTCOMES: Readonly<Record<number, PieceOutcome>> = {
   [-3]: 'ended',
 };
 
-/** Redis has fewer records of the log than were written: it has lost the last ones. */
+/** Redis has fewer records of a log than were written, so it has lost the last ones. */
 export class LogBehind extends CorruptState {
-  /** Number of the last record that is there; 0 where none is. */
+  /** Number of the last record in Redis; 0 if there is none. */
   readonly lastSeq: number;
   constructor({ buildId, attempt }: AttemptRef, lastSeq: number, firstSeq: number) {
-    super(`log of ${buildId}, attempt ${attempt}: a gap between record ${lastSeq} and ${firstSeq}`);
+    super(
+      `log of build ${buildId}, attempt ${attempt}: got record ${firstSeq} after ${lastSeq}, expected ${lastSeq + 1}`,
+    );
     this.lastSeq = lastSeq;
   }
 }
 
 /**
- * Live logs: one Redis stream per attempt, records numbered from 1 without gaps. What the API has moved to the blob store while the log
- * grew is noted as pieces; the stream goes on where the last piece ends.
+ * Live logs: one Redis stream per attempt, with records numbered from 1 without gaps. While a log grows, the API moves its oldest records
+ * to the blob store as pieces; the stream starts where the last piece ends.
  */
 export class LogStore {
   readonly #redis: Redis;
@@ -63,9 +65,8 @@ export class LogStore {
   }
 
   /**
-   * Appends records, already as JSON lines, in the name of a live attempt; `firstSeq` is the number of the first.
-   * While the log has no room in Redis it waits until pieces of it, or of louder ones, are in the blob store: that holds the writer up.
-   * May be repeated when the answer was lost.
+   * Appends records, as JSON lines, to the log of a live attempt; `firstSeq` is the number of the first one. While the log has no room in
+   * Redis, this waits until pieces of it, or of louder logs, are in the blob store. May be repeated after a lost answer.
    * @throws StaleAttempt also while it waits @throws LogBehind
    */
   async append(
@@ -92,8 +93,8 @@ export class LogStore {
   }
 
   /**
-   * Batches after record `afterSeq`, oldest first, at most `maxBatches`; empty when there is nothing after it. The first one is a later
-   * one than was asked for where a piece has the records between.
+   * Reads at most `maxBatches` batches after record `afterSeq`, oldest first. If a piece has the records in between, the first batch starts
+   * later.
    */
   async read(buildId: string, attempt: number, afterSeq: number, maxBatches: number): Promise<LogBatch[]> {
     const entries = await this.#redis.xrange(
@@ -106,14 +107,14 @@ export class LogStore {
     return entries.map((entry) => batchOf(entry, afterSeq));
   }
 
-  /** Follows a live log after record `afterSeq`, on a connection of its own. Dispose it when the last reader has gone. */
+  /** Opens a connection that follows a live log after record `afterSeq`. Dispose of it after the last reader. */
   openTail(buildId: string, attempt: number, afterSeq: number): LogTail {
     return new LogTail(blockingTwin(this.#redis), this.#keys.log(buildId, attempt), afterSeq);
   }
 
   /**
-   * Logs that go on, and have at least `bytes` in Redis or a writer that waits for room; those that wait, and the loudest, first.
-   * Those that have ended are the archive's.
+   * Returns running logs that have at least `bytes` in Redis, or whose writer waits for room; waiting ones first, then the largest.
+   * Ended logs are left to the archive.
    */
   async loud(bytes: number, limit: number): Promise<LogName[]> {
     const [waiting, loud] = await Promise.all([
@@ -126,20 +127,20 @@ export class LogStore {
     return names.filter((_, i) => ended[i] === null).map(logOf);
   }
 
-  /** First record of the newest batch, which no piece may have; undefined where there is no live log. */
+  /** Returns the first record of the newest batch, which must not become part of a piece; undefined if there is no live log. */
   async newestFirst(buildId: string, attempt: number): Promise<number | undefined> {
     const [entry] = await this.#redis.xrevrange(this.#keys.log(buildId, attempt), '+', '-', 'COUNT', 1);
     return entry && batchOf(entry, 0).firstSeq;
   }
 
-  /** Takes the right to move a log, to pieces or to the archive; undefined while another process has it. */
+  /** Claims a log, to move it to pieces or to the archive; undefined if another process has it. */
   claim(buildId: string, attempt: number): Promise<LogClaim | undefined> {
-    return LogClaim.take(this.#redis, this.#keys.logClaim(buildId, attempt));
+    return LogClaim.acquire(this.#redis, this.#keys.logClaim(buildId, attempt));
   }
 
   /**
-   * Notes a piece that is durable in the blob store, and takes its records out of Redis. `batches`: those that it holds.
-   * May be repeated when the answer was lost.
+   * Records a piece that is durable in the blob store and removes its records from Redis. May be repeated after a lost answer.
+   * @param bytes size of these records among the log's bytes, see `liveBytes`
    */
   async movePiece(
     { buildId, attempt }: LogName,
@@ -159,24 +160,24 @@ export class LogStore {
     return PIECE_OUTCOMES[Number(code)] ?? 'stale';
   }
 
-  /** All pieces of a log, in order. */
+  /** Reads all pieces of a log, in order. */
   async pieces(buildId: string, attempt: number): Promise<LogPiece[]> {
     return (await this.#redis.zrange(this.#keys.logPieces(buildId, attempt), '0', '-1')).map(parsePiece);
   }
 
-  /** The first piece that has records after `seq`. */
+  /** Reads the first piece with records after `seq`. */
   async pieceAfter(buildId: string, attempt: number, seq: number): Promise<LogPiece | undefined> {
     const key = this.#keys.logPieces(buildId, attempt);
     const [piece] = await this.#redis.zrangebyscore(key, `(${seq}`, '+inf', 'LIMIT', 0, 1);
     return piece === undefined ? undefined : parsePiece(piece);
   }
 
-  /** Attempts that have ended and whose log is not in the archive yet, oldest first. */
+  /** Reads ended logs that aren't archived yet, oldest first. */
   async unarchived(limit: number): Promise<LogName[]> {
     return (await this.#redis.zrange(this.#keys.unarchived(), '0', String(limit - 1))).map(logOf);
   }
 
-  /** Says that the archive holds the log: what Redis has of it goes, its end a little later. */
+  /** Removes an archived log from Redis; its end record stays a little longer. */
   async markArchived(buildId: string, attempt: number): Promise<void> {
     await runScript(
       this.#redis,
@@ -186,14 +187,14 @@ export class LogStore {
     );
   }
 
-  /** Counts live logs again, so that what went wrong with a sum goes wrong no further. */
+  /** Recalculates the size of live logs, to correct errors in their total. */
   async recount(): Promise<void> {
     const { prefix, liveLogs, liveLogBytes, waitingLogs } = this.#keys;
     await runScript(this.#redis, 'recount-logs', [liveLogs(), liveLogBytes(), waitingLogs()], [prefix]);
   }
 }
 
-/** What a batch counts among the bytes of a live log: see lua/lib/live-logs.lua. */
+/** The size of a batch among the bytes of a live log, as in lua/lib/live-logs.lua. */
 export function liveBytes(lines: readonly string[]): number {
   return lines.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0) - 1 + ENTRY_BYTES;
 }
@@ -210,6 +211,6 @@ function logOf(name: string): LogName {
 
 function parsePiece(json: string): LogPiece {
   const parsed = logPiece.safeParse(JSON.parse(json));
-  if (!parsed.success) throw new CorruptState(`a piece of a log is not one: ${parsed.error.message}`);
+  if (!parsed.success) throw new CorruptState(`a stored piece of a log is not valid: ${parsed.error.message}`);
   return parsed.data;
 }

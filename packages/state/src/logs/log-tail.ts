@@ -6,7 +6,7 @@ export const MAX_SEQ = '18446744073709551615';
 
 type StreamEntry = [id: string, fields: string[]];
 
-/** One reader of one live log. */
+/** Follows one live log. */
 export class LogTail implements AsyncDisposable {
   readonly #redis: Redis;
   readonly #key: string;
@@ -20,8 +20,8 @@ export class LogTail implements AsyncDisposable {
   }
 
   /**
-   * The next batches; waits for them. Empty where nothing came for some seconds, or the tail was disposed of. Where pieces were moved
-   * to the blob store before they were read here, the first batch doesn't follow on the last one.
+   * Waits for the next batches. Returns none if nothing arrives for some seconds, or the tail is disposed of. If pieces were moved to the
+   * blob store before they were read here, the first batch starts after a gap.
    */
   async next(signal?: AbortSignal): Promise<LogBatch[]> {
     const stop = () => this.#redis.disconnect();
@@ -53,7 +53,7 @@ export class LogTail implements AsyncDisposable {
   }
 }
 
-/** An entry's records, without those up to `afterSeq`. */
+/** The records of an entry after `afterSeq`. */
 export function batchOf([id, fields]: StreamEntry, afterSeq: number): LogBatch {
   const [last, count] = id.split('-').map(Number) as [number, number];
   const firstSeq = last - count + 1;

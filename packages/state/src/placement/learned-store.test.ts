@@ -74,7 +74,7 @@ test('what can’t be read counts as unknown, and nothing else does', async () =
   expect(await state.learned.load()).toEqual({ pool: undefined, repos: new Map([['good', repo(10)]]) });
 });
 
-test('of too many repos those learned of longest ago are forgotten', async () => {
+test('beyond the limit the repos that changed longest ago are removed', async () => {
   let now = 1_000;
   const store = new LearnedStore(state.redis, state.keys, () => now++, 2);
   for (const name of ['a', 'b', 'a', 'c']) await store.save(POOL, [[name, repo(1)]], token);

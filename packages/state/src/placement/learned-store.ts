@@ -5,17 +5,17 @@ import type { z } from 'zod';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 
-/** Far more than a pool builds at a time; of repos beyond it, those built longest ago are forgotten. */
+/** Far more repos than a pool builds at a time. Beyond it, those that changed longest ago are removed. */
 const MAX_REPOS = 10_000;
 const NOT_LEADER = -4;
 
 export interface Learned {
-  /** Undefined in a pool that has learned nothing yet. */
+  /** Undefined if the pool has learned nothing yet. */
   readonly pool: LearnedPool | undefined;
   readonly repos: ReadonlyMap<string, LearnedRepo>;
 }
 
-/** What placement has learned of the pool's builds: kept here, so that the next leader begins where the last one stood. */
+/** What placement has learned about the pool's builds, stored so that the next leader continues from it. */
 export class LearnedStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -29,7 +29,7 @@ export class LearnedStore {
     this.#maxRepos = maxRepos;
   }
 
-  /** What this version can't read counts as unknown: it is learned again. */
+  /** Reads everything that was learned. Values that this version can't read count as unknown and are learned again. */
   async load(): Promise<Learned> {
     const [pool, repos] = await Promise.all([
       this.#redis.get(this.#keys.learnedPool()),
@@ -46,7 +46,7 @@ export class LearnedStore {
     };
   }
 
-  /** How much longer a repo's build is expected to run without its caches than with them, ms, as far as the pool knows. */
+  /** Returns how much longer a repo's builds are expected to run without their caches than with them, ms. */
   async savedByCaches(repo: string): Promise<number> {
     const [pool, known] = await Promise.all([
       this.#redis.get(this.#keys.learnedPool()),
@@ -60,7 +60,7 @@ export class LearnedStore {
     return cold - warm;
   }
 
-  /** In the name of the leader with `fencingToken`. `not_leader`: a newer one keeps its own. */
+  /** Stores what the leader with `fencingToken` has learned. `not_leader`: there is a newer leader. */
   async save(
     pool: LearnedPool,
     repos: Iterable<readonly [string, LearnedRepo]>,

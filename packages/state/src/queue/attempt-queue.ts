@@ -3,7 +3,7 @@ import { Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 
-/** Hands assignments to hosts: one BullMQ queue per host, which is BullMQ's own answer to worker affinity. */
+/** Queues of assignments: one BullMQ queue per host, as BullMQ recommends for worker affinity. */
 export class AttemptQueues implements AsyncDisposable {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -14,7 +14,7 @@ export class AttemptQueues implements AsyncDisposable {
     this.#keys = keys;
   }
 
-  /** Puts the job of an assignment into its host's queue. Repeating it is harmless: the job id is the attempt's. */
+  /** Adds the job of an assignment to its host's queue. Repeating it is harmless, because the job's id is that of the attempt. */
   async enqueue(host: string, call: AttemptCall): Promise<void> {
     const { name, jobId } = JOBS.runAttempt;
     const { buildId, attempt } = call;
@@ -30,7 +30,7 @@ export class AttemptQueues implements AsyncDisposable {
     );
   }
 
-  /** Removes the queue of a host that is gone for good. */
+  /** Removes the queue of a host that was removed. */
   async obliterate(host: string): Promise<void> {
     await this.#queue(host).obliterate({ force: true });
     await this.#queue(host).close();
@@ -52,13 +52,13 @@ export class AttemptQueues implements AsyncDisposable {
 }
 
 export interface AttemptConsumer extends AsyncDisposable {
-  /** Takes no further jobs; resolves when those that run have ended. */
+  /** Stops taking jobs; resolves when the running ones have ended. */
   drain(): Promise<void>;
 }
 
 /**
- * Takes this host's jobs and calls `run` for each. The record decides what becomes of a job; BullMQ only carries it,
- * so a job that ends in an error, stalls or comes twice changes nothing by itself.
+ * Takes the jobs of a host and calls `run` for each. The build's record decides what happens; BullMQ only delivers, so a job that fails,
+ * stalls or is repeated changes nothing by itself.
  */
 export function consumeAttempts(
   redis: Redis,

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import type { z } from 'zod';
 import type { Keys } from '../redis/keys.ts';
 
-/** A job that is to be tried again; not before `afterMs`, where that is known. */
+/** Thrown by a job that should be retried, no earlier than after `afterMs`, if known. */
 export class RetryLater extends Error {
   readonly afterMs: number | undefined;
   constructor(why: string, afterMs?: number) {
@@ -13,32 +13,32 @@ export class RetryLater extends Error {
   }
 }
 
-/** Which try of a job this is. */
+/** One try of a job. */
 export interface JobTry {
   readonly isLast: boolean;
-  /** How long after it the next one comes, where this one fails, ms. */
+  /** The wait before the next try if this one fails, ms. */
   readonly delayMs: number;
 }
 
 export interface ConsumeOptions {
   readonly concurrency: number;
-  /** The wait after the `tries`th try, ms. */
+  /** The wait after this many tries, ms. */
   readonly delayMs: (tries: number) => number;
   readonly onError: (error: Error) => void;
 }
 
 export interface JobConsumer extends AsyncDisposable {
-  /** Takes no further jobs; resolves when those that run have ended. */
+  /** Stops taking jobs; resolves when the running ones have ended. */
   drain(): Promise<void>;
 }
 
 type HookJob = 'planDelivery' | 'reportStatus' | 'sendMessage';
 type DataOf<J extends HookJob> = z.output<(typeof JOBS)[J]['schema']>;
 
-/** However long a server asks to be left alone. */
+/** The longest wait, even if a server asks for more. */
 const MAX_DELAY_MS = 12 * 3_600_000;
 
-/** Jobs of webhooks that come, of statuses and of webhooks that go. What a job is about lies in its record. */
+/** Queues of incoming webhooks, status reports and outgoing webhooks. A job only names its record. */
 export class HookQueues implements AsyncDisposable {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -49,36 +49,40 @@ export class HookQueues implements AsyncDisposable {
     this.#keys = keys;
   }
 
-  /** Repeating it is harmless while the job is there. */
+  /** Adds the job of a delivery. Repeating it is harmless while the job exists. */
   planDelivery(id: string, round: number): Promise<void> {
     return this.#add('planDelivery', { deliveryId: id } satisfies PlanDeliveryJob, { jobId: `${id}-${round}` });
   }
 
-  /** As `planDelivery`; where the job waits for its next try, that comes now. */
+  /** Like `planDelivery`, but a job that waits for its next try runs at once. */
   async planDeliveryNow(id: string, round: number): Promise<void> {
     await this.planDelivery(id, round);
-    const job = await this.#queue('planDelivery').getJob(`${id}-${round}`);
-    // Refused where it waits no longer, which is as well.
-    if (await job?.isDelayed()) await job?.promote().catch(() => {});
+    await this.#promote('planDelivery', `${id}-${round}`);
   }
 
   /**
-   * One job of a target at a time, so that its states are told in order; what comes while one runs makes one more after it, and
-   * what comes while one waits is told by that one.
+   * Adds a job for a target. One job of a target runs at a time, so that its states are reported in order. A call while one runs adds
+   * another one after it; a call while one waits adds none.
    */
   reportStatus(target: string): Promise<void> {
     const deduplication = { id: target, keepLastIfActive: true };
     return this.#add('reportStatus', { target } satisfies ReportStatusJob, { deduplication });
   }
 
-  /** Repeating it is harmless while the job is there. */
+  /** Adds the job of a message. Repeating it is harmless while the job exists. */
   sendMessage(id: string, round: number): Promise<void> {
     return this.#add('sendMessage', { messageId: id } satisfies SendMessageJob, { jobId: `${id}-${round}` });
   }
 
+  /** Like `sendMessage`, but a job that waits for its next try runs at once. */
+  async sendMessageNow(id: string, round: number): Promise<void> {
+    await this.sendMessage(id, round);
+    await this.#promote('sendMessage', `${id}-${round}`);
+  }
+
   /**
-   * Takes jobs and calls `run` for each. One that throws comes again after `delayMs`, or later where it throws `RetryLater`, until its
-   * tries are used up.
+   * Takes jobs and calls `run` for each. A job that throws is retried after `delayMs`, or later if it throws `RetryLater`, until its tries
+   * are used up.
    */
   consume<J extends HookJob>(
     name: J,
@@ -122,6 +126,13 @@ export class HookQueues implements AsyncDisposable {
       removeOnComplete: true,
       removeOnFail: true,
     });
+  }
+
+  /** Ends the wait of a job for its next try. */
+  async #promote(name: HookJob, jobId: string): Promise<void> {
+    const job = await this.#queue(name).getJob(jobId);
+    // Refused if the job has begun in the meantime, which is as good.
+    if (await job?.isDelayed()) await job?.promote().catch(() => {});
   }
 
   #queue(name: HookJob): Queue {

@@ -18,7 +18,7 @@ ${Object.values(keys).map(row).join('\n')}
   );
   return `# Redis keys
 
-<!-- Generated from packages/state/src/redis/keys.ts by \`npm run docs:redis-keys\`. Don't edit. -->
+<!-- Generated from packages/state/src/redis/keys.ts by \`npm run docs\`. Don't edit. -->
 
 Every key begins with the pool's namespace in braces, \`{kiln}:\` by default (\`KILN_NAMESPACE\`), so that a cluster keeps all of them in
 one slot. They are defined in \`packages/state/src/redis/keys.ts\`. Beside them, \`{kiln}:q:…\` are BullMQ's queues. A key without an expiry

@@ -50,7 +50,7 @@ describe('keys', () => {
 
   test('are described by a current docs/develop/redis-keys.md', async () => {
     const page = await readFile(KEYS_PAGE, 'utf8').catch(() => '');
-    expect(page, 'docs/develop/redis-keys.md is outdated: run npm run docs:redis-keys').toBe(keysPage());
+    expect(page, 'docs/develop/redis-keys.md is outdated: run npm run docs').toBe(keysPage());
   });
 
   test('are made by keys.ts alone, not put together from its keys', async () => {

@@ -4,7 +4,7 @@ import { CronExpressionParser } from 'cron-parser';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 
-/** A cron expression that none is, or that never comes. */
+/** A cron expression that isn't valid, or is never due. */
 export class InvalidCron extends Error {
   readonly code = 'invalid_cron';
 }
@@ -21,17 +21,17 @@ export interface DueSchedule {
   readonly id: string;
   /** ms since the epoch. */
   readonly dueAt: number;
-  /** Whether it is tried again when this one fails. */
+  /** Whether no retry follows if this try fails. */
   readonly isLastTry: boolean;
 }
 
-/** A run that can't be submitted for a passing reason is tried so often, with pauses of 2, 4, 8, 16, 32 s. */
+/** How often a run that fails for a passing reason is tried, with pauses of 2, 4, 8, 16 and 32 s. */
 const TRIES = 6;
 const FIRST_PAUSE_MS = 2_000;
 
 /**
- * When schedules are due: a BullMQ job scheduler each. It keeps one job ahead, which is taken by one API process; one that is overdue
- * because no process ran is taken when one does, and the next is then in the future: a run that was missed is made up for once.
+ * When schedules are due, by one BullMQ job scheduler each. It keeps one job ahead, which one API process takes. A job that is overdue
+ * because no process was running is taken as soon as one runs, and the next is due in the future: missed runs are made up for once.
  */
 export class ScheduleClock implements AsyncDisposable {
   readonly #redis: Redis;
@@ -43,7 +43,7 @@ export class ScheduleClock implements AsyncDisposable {
     this.#keys = keys;
   }
 
-  /** @throws InvalidCron */
+  /** Checks a cron expression and its time zone. @throws InvalidCron */
   check({ cron, timezone }: Pick<Timed, 'cron' | 'timezone'>): void {
     try {
       CronExpressionParser.parse(cron, { tz: timezone }).next();
@@ -52,7 +52,7 @@ export class ScheduleClock implements AsyncDisposable {
     }
   }
 
-  /** Sets when a schedule is due from now on, or that it isn't. */
+  /** Sets when a schedule is due; a paused one never is. */
   async set({ id, cron, timezone, paused }: Timed): Promise<void> {
     if (paused) return this.remove(id);
     const { name, template } = JOBS.runSchedule;
@@ -76,14 +76,14 @@ export class ScheduleClock implements AsyncDisposable {
     await this.#open().removeJobScheduler(id);
   }
 
-  /** ms since the epoch; undefined where it isn't due at any time. */
+  /** When a schedule is due next, ms since the epoch; undefined if never. */
   async next(id: string): Promise<number | undefined> {
     return (await this.#open().getJobScheduler(id))?.next;
   }
 
-  /** Sets what differs, and nothing else: to set one anew forgets a run that is overdue. */
+  /** Sets only the schedules that differ, because setting one again would lose an overdue run. */
   async follow(list: () => Promise<readonly Timed[]>): Promise<void> {
-    // In this order: what is created in between is set twice, and never taken for one that was removed.
+    // In this order a schedule that is created meanwhile may be set twice, but is never mistaken for a removed one.
     const held = new Map((await this.#open().getJobSchedulers()).map((one) => [one.key, one]));
     for (const schedule of await list()) {
       const { pattern, tz } = held.get(schedule.id) ?? {};
@@ -108,7 +108,7 @@ export class ScheduleClock implements AsyncDisposable {
   }
 }
 
-/** Calls `run` for each schedule that is due, in one of the processes that do. What it throws is tried again a little later. */
+/** Calls `run` for each due schedule, in one of the processes that consume them. Retried later if it throws. */
 export function consumeSchedules(
   redis: Redis,
   keys: Keys,
@@ -123,7 +123,7 @@ export function consumeSchedules(
       const { prevMillis, attempts = 1 } = job.opts;
       await run({
         id: schedule,
-        // When this job was due; one that carries no such time would be none of a job scheduler.
+        // When the job was due; every job of a job scheduler has this time.
         dueAt: prevMillis ?? job.timestamp + job.delay,
         isLastTry: job.attemptsMade + 1 >= attempts,
       });
@@ -131,6 +131,6 @@ export function consumeSchedules(
     { connection: redis, prefix: keys.queues(), concurrency: 4, lockDuration: lockDurationMs },
   );
   worker.on('error', onError);
-  // What runs is taken up by another process, which finds the build that it made.
+  // Another process repeats a running job, and finds the build that it submitted.
   return { [Symbol.asyncDispose]: () => worker.close(true) };
 }

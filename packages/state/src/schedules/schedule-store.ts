@@ -7,7 +7,7 @@ import { runScript } from '../redis/scripts.ts';
 import type { Sealer } from '../secrets/sealer.ts';
 import { consumeSchedules, type DueSchedule, type ScheduleClock } from './schedule-clock.ts';
 
-/** A build that comes by the clock. Times in ms since the epoch. */
+/** A scheduled build. Times in ms since the epoch. */
 export interface StoredSchedule {
   readonly id: string;
   readonly name: string;
@@ -15,16 +15,16 @@ export interface StoredSchedule {
   readonly cron: string;
   readonly timezone: string;
   readonly paused: boolean;
-  /** Of who created it. */
+  /** Trust class of its creator. */
   readonly trust: Trust;
   readonly createdAt: number;
   readonly createdBy: string;
   readonly spec: BuildSpec;
 }
 
-/** What came of the last run. Times in ms since the epoch. */
+/** The result of a schedule's last run. Times in ms since the epoch. */
 export interface LastRun {
-  /** Absent where somebody asked for it. */
+  /** Absent if the run was requested. */
   readonly dueAt?: number;
   readonly at: number;
   readonly build?: string;
@@ -36,21 +36,21 @@ export type NewSchedule = Omit<StoredSchedule, 'id' | 'createdAt'> & {
   readonly secrets: Readonly<Record<string, string>>;
 };
 
-/** The team has a schedule of this name. */
+/** The team already has a schedule of this name. */
 export class ScheduleExists extends Error {
   readonly code = 'schedule_exists';
 }
 
 interface Doc extends StoredSchedule {
-  /** '' where it has none. */
+  /** Sealed secrets; '' if there are none. */
   readonly sealed: string;
 }
 
-/** How often a change is tried again when others change the schedule in between. */
+/** How often a change is repeated because the schedule has changed meanwhile. */
 const MAX_TRIES = 20;
 const GONE = -1;
 
-/** Schedules as they are kept. When they are due is their clock's business, which follows what is kept here. */
+/** The stored schedules. `ScheduleClock` makes them due, and follows what is stored here. */
 export class ScheduleStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -59,15 +59,15 @@ export class ScheduleStore {
   readonly #now: () => number;
   readonly #newId = monotonicFactory();
 
-  constructor(redis: Redis, keys: Keys, parts: { sealer: Sealer; clock: ScheduleClock; now: () => number }) {
+  constructor(redis: Redis, keys: Keys, deps: { sealer: Sealer; clock: ScheduleClock; now: () => number }) {
     this.#redis = redis;
     this.#keys = keys;
-    this.#sealer = parts.sealer;
-    this.#clock = parts.clock;
-    this.#now = parts.now;
+    this.#sealer = deps.sealer;
+    this.#clock = deps.clock;
+    this.#now = deps.now;
   }
 
-  /** @throws ScheduleExists @throws InvalidCron */
+  /** Creates a schedule. @throws ScheduleExists @throws InvalidCron */
   async create({ secrets, ...schedule }: NewSchedule): Promise<StoredSchedule> {
     this.#clock.check(schedule);
     const now = this.#now();
@@ -80,8 +80,8 @@ export class ScheduleStore {
       [this.#keys.schedules(), this.#keys.scheduleNames()],
       [id, nameKey(schedule), JSON.stringify(doc)],
     );
-    if (code !== 0) throw new ScheduleExists(`team ${schedule.team} has a schedule ${schedule.name}`);
-    // Whoever dies in between leaves this to the next `follow`.
+    if (code !== 0) throw new ScheduleExists(`team ${schedule.team} already has a schedule ${schedule.name}`);
+    // If this process dies here, the next `follow` does this.
     await this.#clock.set(doc);
     return withoutSeal(doc);
   }
@@ -91,20 +91,20 @@ export class ScheduleStore {
     return text === null ? undefined : withoutSeal(JSON.parse(text) as Doc);
   }
 
-  /** By team and name. */
+  /** Reads all schedules, sorted by team and name. */
   async list(): Promise<StoredSchedule[]> {
     const all = Object.values(await this.#redis.hgetall(this.#keys.schedules()));
     return all.map((text) => withoutSeal(JSON.parse(text) as Doc)).sort((a, b) => (nameKey(a) < nameKey(b) ? -1 : 1));
   }
 
-  /** The values of its secrets, by id. @throws SealBroken */
+  /** Opens the secrets of a schedule, by id. @throws SealBroken */
   async secretsOf(id: string): Promise<Record<string, string>> {
     const text = await this.#redis.hget(this.#keys.schedules(), id);
     const { sealed = '' } = text === null ? {} : (JSON.parse(text) as Doc);
     return sealed === '' ? {} : (JSON.parse(this.#sealer.open(sealed, sealContext(id))) as Record<string, string>);
   }
 
-  /** Undefined where there is none. @throws InvalidCron */
+  /** Changes a schedule; undefined if there is none. @throws InvalidCron */
   async change(id: string, change: ScheduleChange): Promise<StoredSchedule | undefined> {
     const changed = await this.#write(id, (doc) => {
       const next = { ...doc, ...definedOf(change) };
@@ -115,7 +115,7 @@ export class ScheduleStore {
     return changed && withoutSeal(changed);
   }
 
-  /** The schedule as it was; undefined where there is none. */
+  /** Removes a schedule and returns it; undefined if there is none. */
   async remove(id: string): Promise<StoredSchedule | undefined> {
     const removed = await this.#write(id, () => undefined);
     if (removed) await this.#clock.remove(id);
@@ -131,12 +131,12 @@ export class ScheduleStore {
     return text === null ? undefined : (JSON.parse(text) as LastRun);
   }
 
-  /** When it is due next, ms since the epoch; undefined while it is paused. */
+  /** When a schedule is due next, ms since the epoch; undefined while it is paused. */
   nextRunAt(id: string): Promise<number | undefined> {
     return this.#clock.next(id);
   }
 
-  /** Makes the clock agree with what is kept: makes good what somebody left who died. Repeating it changes nothing. */
+  /** Makes the clock agree with the stored schedules, after a process died in between. Repeating it changes nothing. */
   async follow(): Promise<void> {
     await this.#clock.follow(() => this.list());
   }
@@ -146,7 +146,7 @@ export class ScheduleStore {
     return consumeSchedules(this.#redis, this.#keys, onError, run);
   }
 
-  /** What it became, or what it was where it was removed. */
+  /** Replaces a schedule by what `make` returns, or removes it if that is undefined. Returns the new one, or the removed one. */
   async #write(id: string, make: (doc: Doc) => Doc | undefined): Promise<Doc | undefined> {
     const { schedules, scheduleNames, scheduleRuns } = this.#keys;
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
@@ -179,7 +179,7 @@ function nameKey({ team, name }: Pick<StoredSchedule, 'team' | 'name'>): string 
   return `${team}/${name}`;
 }
 
-/** Where a schedule's secrets belong. */
+/** The seal context of a schedule's secrets. */
 export function sealContext(id: string): string {
   return `schedule ${id}`;
 }

@@ -1,14 +1,14 @@
-/** A team has stored as much as it may: contexts, logs and artifacts together. */
+/** A team has reached its quota for contexts, logs and artifacts. */
 export class StorageQuotaExceeded extends Error {
   readonly code = 'storage_quota_exceeded';
   readonly team: string;
   readonly quotaBytes: number;
-  /** What is counted for it without what was refused. */
+  /** Bytes charged to the team, without those that were refused. */
   readonly usedBytes: number;
   constructor(team: string, quotaBytes: number, usedBytes: number) {
     super(
-      `the team ${team} may store ${quotaBytes} bytes (limit storedBytes) and has ${usedBytes}: ` +
-        'wait until old artifacts, contexts and logs are cleared away, or have an admin raise the limit',
+      `team ${team} may store ${quotaBytes} bytes (limit storedBytes) and already stores ${usedBytes}: ` +
+        'wait until old artifacts, contexts and logs expire, or ask an admin to raise the limit',
     );
     this.team = team;
     this.quotaBytes = quotaBytes;
@@ -16,15 +16,15 @@ export class StorageQuotaExceeded extends Error {
   }
 }
 
-/** The blob store has no more room than is kept for logs. */
+/** The blob store has no more free space than is reserved for logs. */
 export class StorageFull extends Error {
   readonly code = 'storage_full';
   readonly freeBytes: number;
   readonly reserveBytes: number;
   constructor(freeBytes: number, reserveBytes: number) {
     super(
-      `the blob store has ${freeBytes} bytes left, and keeps ${reserveBytes} for logs (KILN_BLOB_RESERVE_BYTES): ` +
-        'an operator has to make room',
+      `the blob store has ${freeBytes} bytes free and reserves ${reserveBytes} for logs (KILN_BLOB_RESERVE_BYTES): ` +
+        'an operator must free space',
     );
     this.freeBytes = freeBytes;
     this.reserveBytes = reserveBytes;

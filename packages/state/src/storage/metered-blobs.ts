@@ -1,15 +1,15 @@
 /**
- * The door to the blob store: callers that store or delete a blob through it need not care for quotas.
+ * A blob store that charges blobs to teams and enforces their quotas.
  *
- * - `put(key, content)` and `adopt` count a blob for its team by itself, where its key tells its build (`<kind>/<build id>…`, see
- *   `buildOfKey`): logs, pieces of logs, records, artifacts. They are never refused: a log is always kept.
- * - `putWithin(key, content, allowance)` and `beginUpload(allowance)` are for what may be refused: contexts, artifacts. They count while
- *   the bytes come, and stop at the first that is too many.
- * - `delete(key)` gives the bytes back.
- * - `share(key, share)` counts a blob that is there for one more team, which may name it from then on.
+ * - `put(key, content)` and `adopt` charge a blob to the team of its build if its key names one (`<kind>/<build id>…`, see `buildOfKey`):
+ *   logs, pieces of logs, records, artifacts. They are never refused, so that logs are always kept.
+ * - `putWithin(key, content, allowance)` and `beginUpload(allowance)` are for contexts and artifacts, which may be refused. They charge
+ *   bytes as they arrive, and stop at the first byte over the quota.
+ * - `delete(key)` releases the charge.
+ * - `share(key, share)` charges an existing blob to one more team.
  *
- * A process that writes past this door (or dies between a blob and its entry) leaves a difference until the next recount, which
- * the API makes about once an hour (`recountStorage`).
+ * If a process bypasses this, or dies between a blob and its entry, the ledger is wrong until the next recount, which the API runs about
+ * once an hour (`recountStorage`).
  */
 import { Readable } from 'node:stream';
 import { buildOfKey, isCountedKey } from '@kiln/contracts';
@@ -18,41 +18,44 @@ import { StorageFull } from './errors.ts';
 import { MeteredUpload, type UploadAllowance } from './metered-upload.ts';
 import type { StorageLedger, StorageShare } from './storage-ledger.ts';
 
-export interface MeteredBlobsParts {
+export interface MeteredBlobsDeps {
   readonly ledger: StorageLedger;
-  /** The team of a build; undefined where it is no longer kept. */
+  /** The team of a build; undefined if it was purged. */
   readonly teamOf: (buildId: string) => Promise<string | undefined>;
-  /** Room that is kept for logs: uploads are refused once less is left. */
+  /** Space reserved for logs, bytes: uploads are refused once less is free. */
   readonly reserveBytes: number;
   readonly now: () => number;
 }
 
-/** Room that is kept for logs where nobody has set another one. */
+/** The default of the space reserved for logs. */
 export const DEFAULT_BLOB_RESERVE_BYTES = 1024 * 1024 * 1024;
-/** How long one look at the room that is left holds, ms. */
+/** How long a measurement of the free space is used, ms. */
 const ROOM_FRESH_MS = 500;
 
 export class MeteredBlobs implements BlobStore {
   readonly #store: BlobStore;
-  readonly #parts: MeteredBlobsParts;
+  readonly #deps: MeteredBlobsDeps;
   #room: { readonly at: number; readonly freeBytes: Promise<number> } | undefined;
 
-  constructor(store: BlobStore, parts: MeteredBlobsParts) {
+  constructor(store: BlobStore, deps: MeteredBlobsDeps) {
     this.#store = store;
-    this.#parts = parts;
+    this.#deps = deps;
   }
 
   tempPath(): Promise<string> {
     return this.#store.tempPath();
   }
 
-  /** `upload` has counted the bytes of the file. @throws StorageQuotaExceeded where `upload` or `share` charges too much */
+  /**
+   * Makes a temporary file the blob `key`, charging it as `upload` did while it arrived.
+   * @throws StorageQuotaExceeded if the charge of `upload` or `share` exceeds a quota
+   */
   async adopt(
     tempPath: string,
     key: string,
     { upload, share }: { readonly upload?: MeteredUpload; readonly share?: StorageShare } = {},
   ): Promise<void> {
-    // First the entry: without a blob it goes after a while, a blob without one counts for nobody until the next recount.
+    // The entry comes first: without a blob it is removed after a while, but a blob without an entry isn't charged until the next recount.
     await upload?.settle(key, share);
     await this.#store.adopt(tempPath, key);
     if (!upload) await this.#count(key);
@@ -64,7 +67,7 @@ export class MeteredBlobs implements BlobStore {
     return stored;
   }
 
-  /** Stores a stream whole, within `allowance`, or not at all. @throws BlobTooLarge @throws StorageQuotaExceeded @throws StorageFull */
+  /** Stores a stream within `allowance`, whole or not at all. @throws BlobTooLarge @throws StorageQuotaExceeded @throws StorageFull */
   async putWithin(
     key: string,
     content: Readable,
@@ -76,16 +79,16 @@ export class MeteredBlobs implements BlobStore {
     return stored;
   }
 
-  /** Begins an upload that is stored by `adopt`. @throws StorageFull */
+  /** Begins an upload that `adopt` will store. @throws StorageFull */
   beginUpload(allowance: UploadAllowance): Promise<MeteredUpload> {
-    const { ledger, now } = this.#parts;
+    const { ledger, now } = this.#deps;
     return MeteredUpload.begin({ ledger, now, checkRoom: () => this.#checkRoom() }, allowance);
   }
 
-  /** Counts a blob that is there for one more team. @throws StorageQuotaExceeded */
+  /** Charges an existing blob to one more team. @throws StorageQuotaExceeded */
   async share(key: string, share: StorageShare): Promise<void> {
     const info = await this.#store.stat(key);
-    if (info) await this.#parts.ledger.charge(key, info.sizeBytes, [share]);
+    if (info) await this.#deps.ledger.charge(key, info.sizeBytes, [share]);
   }
 
   open(key: string, range?: { start?: number; end?: number }): Promise<Readable | undefined> {
@@ -98,7 +101,7 @@ export class MeteredBlobs implements BlobStore {
 
   async delete(key: string): Promise<void> {
     await this.#store.delete(key);
-    await this.#parts.ledger.release(key);
+    await this.#deps.ledger.release(key);
   }
 
   list(prefix: string): AsyncIterable<string> {
@@ -107,14 +110,14 @@ export class MeteredBlobs implements BlobStore {
 
   async #count(key: string, sizeBytes?: number): Promise<void> {
     const buildId = isCountedKey(key) ? buildOfKey(key) : undefined;
-    const team = buildId === undefined ? undefined : await this.#parts.teamOf(buildId);
+    const team = buildId === undefined ? undefined : await this.#deps.teamOf(buildId);
     if (team === undefined) return;
     const bytes = sizeBytes ?? (await this.#store.stat(key))?.sizeBytes;
-    if (bytes !== undefined) await this.#parts.ledger.charge(key, bytes, [{ team }]);
+    if (bytes !== undefined) await this.#deps.ledger.charge(key, bytes, [{ team }]);
   }
 
   async #checkRoom(): Promise<void> {
-    const { reserveBytes, now } = this.#parts;
+    const { reserveBytes, now } = this.#deps;
     if (!this.#store.freeBytes || reserveBytes === 0) return;
     if (!this.#room || now() - this.#room.at >= ROOM_FRESH_MS) {
       this.#room = { at: now(), freeBytes: this.#store.freeBytes() };

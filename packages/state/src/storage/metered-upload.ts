@@ -2,20 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { BlobTooLarge, StorageQuotaExceeded } from './errors.ts';
 import type { StorageLedger, StorageShare } from './storage-ledger.ts';
 
-/** An upload's bytes are counted ahead in pieces of so many: a call to Redis for each. */
+/** Bytes of an upload are charged ahead in steps of this size, with one call to Redis each. */
 const STEP_BYTES = 4 * 1024 * 1024;
-/** However slowly it comes, an upload is counted anew after so long, ms: `recountStorage` takes an entry without a blob for a dead one after ten minutes. */
+/** A slow upload renews its charge this often, ms, because `recountStorage` removes entries without a blob after ten minutes. */
 const RENEW_MS = 60_000;
 
-/** What an upload may take. */
+/** How much an upload may store. */
 export interface UploadAllowance {
-  /** Absent: nobody is charged until it is settled. */
+  /** The team to charge; absent: none until the upload is settled. */
   readonly share?: StorageShare | undefined;
-  /** Of this one upload. */
+  /** Limit on this upload. */
   readonly maxBytes?: number | undefined;
 }
 
-export interface UploadParts {
+export interface UploadDeps {
   readonly ledger: StorageLedger;
   /** @throws StorageFull */
   readonly checkRoom: () => Promise<void>;
@@ -23,62 +23,62 @@ export interface UploadParts {
 }
 
 /**
- * Counts an upload against its team's quota while it comes. Its bytes are the team's from the first one on, so that uploads side by side
- * can't together take more than there is. Disposing of it gives back what was not settled.
+ * Charges an upload to its team while it arrives, so that concurrent uploads can't exceed the quota together. Disposing of it releases the
+ * charge unless it was settled.
  */
 export class MeteredUpload implements AsyncDisposable {
-  readonly #parts: UploadParts;
+  readonly #deps: UploadDeps;
   readonly #allowance: UploadAllowance;
-  /** Of its entry in the ledger; no blob has such a key. */
+  /** Key of its entry in the ledger; no blob has such a key. */
   readonly #key = `uploads/${randomUUID()}`;
-  #came = 0;
+  #arrived = 0;
   #counted = 0;
   #countedAt = Number.NEGATIVE_INFINITY;
   #isCounted = false;
 
-  private constructor(parts: UploadParts, allowance: UploadAllowance) {
-    this.#parts = parts;
+  private constructor(deps: UploadDeps, allowance: UploadAllowance) {
+    this.#deps = deps;
     this.#allowance = allowance;
   }
 
-  /** @throws StorageFull */
-  static async begin(parts: UploadParts, allowance: UploadAllowance): Promise<MeteredUpload> {
-    await parts.checkRoom();
-    return new MeteredUpload(parts, allowance);
+  /** Begins an upload. @throws StorageFull */
+  static async begin(deps: UploadDeps, allowance: UploadAllowance): Promise<MeteredUpload> {
+    await deps.checkRoom();
+    return new MeteredUpload(deps, allowance);
   }
 
-  /** Admits the next `bytes`, before they are written. @throws BlobTooLarge @throws StorageQuotaExceeded @throws StorageFull */
+  /** Charges the next `bytes` before they are written. @throws BlobTooLarge @throws StorageQuotaExceeded @throws StorageFull */
   async take(bytes: number): Promise<void> {
-    this.#came += bytes;
+    this.#arrived += bytes;
     const { maxBytes } = this.#allowance;
-    if (maxBytes !== undefined && this.#came > maxBytes) throw new BlobTooLarge(maxBytes);
-    const { now, checkRoom } = this.#parts;
-    if (this.#came <= this.#counted && now() - this.#countedAt < RENEW_MS) return;
+    if (maxBytes !== undefined && this.#arrived > maxBytes) throw new BlobTooLarge(maxBytes);
+    const { now, checkRoom } = this.#deps;
+    if (this.#arrived <= this.#counted && now() - this.#countedAt < RENEW_MS) return;
     await checkRoom();
-    const ahead = Math.min(Math.ceil(this.#came / STEP_BYTES) * STEP_BYTES, maxBytes ?? Number.POSITIVE_INFINITY);
+    const ahead = Math.min(Math.ceil(this.#arrived / STEP_BYTES) * STEP_BYTES, maxBytes ?? Number.POSITIVE_INFINITY);
     await this.#count(ahead).catch((error: unknown) => {
-      if (!(error instanceof StorageQuotaExceeded) || ahead === this.#came) throw error;
-      return this.#count(this.#came);
+      if (!(error instanceof StorageQuotaExceeded) || ahead === this.#arrived) throw error;
+      return this.#count(this.#arrived);
     });
   }
 
-  /** Counts what came as the blob `key`, of `share` where it was not known before. @throws StorageQuotaExceeded */
+  /** Moves the charge to the blob `key`; to `share` if the team wasn't known before. @throws StorageQuotaExceeded */
   async settle(key: string, share: StorageShare | undefined = this.#allowance.share): Promise<void> {
-    const { ledger } = this.#parts;
-    if (share) await ledger.charge(key, this.#came, [share], this.#isCounted ? { from: this.#key } : {});
+    const { ledger } = this.#deps;
+    if (share) await ledger.charge(key, this.#arrived, [share], this.#isCounted ? { from: this.#key } : {});
     this.#isCounted = false;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#isCounted) await this.#parts.ledger.release(this.#key);
+    if (this.#isCounted) await this.#deps.ledger.release(this.#key);
     this.#isCounted = false;
   }
 
   async #count(bytes: number): Promise<void> {
-    const { ledger, now } = this.#parts;
+    const { ledger, now } = this.#deps;
     const { share } = this.#allowance;
     if (share) {
-      // Also where the answer is lost: what isn't there is released for nothing.
+      // Set before the call, in case its answer is lost; releasing a missing entry is harmless.
       this.#isCounted = true;
       await ledger.charge(this.#key, bytes, [share]);
     }

@@ -3,18 +3,18 @@ import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import { StorageQuotaExceeded } from './errors.ts';
 
-/** For whom a blob is counted. */
+/** A team that a blob is charged to. */
 export interface StorageShare {
   readonly team: string;
-  /** Most bytes that the team may have; absent: any number. */
+  /** Quota of the team; absent: none. */
   readonly quotaBytes?: number | undefined;
 }
 
-/** What is counted for one blob, or for an upload under way. */
+/** The charge of one blob, or of an upload in progress. */
 export interface StorageEntry {
   readonly key: string;
   readonly sizeBytes: number;
-  /** When it was counted last, ms. */
+  /** When it was charged last, ms since the epoch. */
   readonly at: number;
   readonly teams: readonly string[];
 }
@@ -22,10 +22,10 @@ export interface StorageEntry {
 const SCAN_COUNT = 500;
 
 /**
- * Counts what lies in the blob store by team. Each blob has one entry, which says its bytes and its teams; entry and sums of teams change
- * in one step, so a repeated call changes nothing and no crash leaves them apart. A blob of several teams (a context that
- * each of them uploaded) counts fully for each. Entries may differ from the blobs that are there only after a crash between the
- * two; `recountStorage` of the API makes that good.
+ * Storage used by each team. Each blob has one entry with its bytes and its teams. The entry and the totals of teams change in one step, so
+ * repeating a call changes nothing, and a crash can't make them disagree. A blob of several teams, such as a context that each of them
+ * uploaded, is charged fully to each. Entries may differ from the existing blobs only after a crash between the two; `recountStorage` of
+ * the API corrects that.
  */
 export class StorageLedger {
   readonly #redis: Redis;
@@ -39,8 +39,8 @@ export class StorageLedger {
   }
 
   /**
-   * Counts `sizeBytes` for `key`, in place of what was counted for it before and, with `from`, of what was counted for that key.
-   * @throws StorageQuotaExceeded; nothing is changed then
+   * Charges `sizeBytes` for `key`, replacing its earlier charge and, with `from`, the charge of that key.
+   * @throws StorageQuotaExceeded without changing anything
    */
   async charge(
     key: string,
@@ -55,12 +55,12 @@ export class StorageLedger {
     if (share) throw new StorageQuotaExceeded(share.team, share.quotaBytes ?? 0, Number(used));
   }
 
-  /** Counts `key` no longer; with `before`, only where it was counted last before that time (ms). Answers whether it was counted. */
+  /** Removes the charge of `key`; with `before`, only if it was charged last before that time (ms). Returns whether there was one. */
   async release(key: string, before?: number): Promise<boolean> {
     return (await runScript(this.#redis, 'release-blob', this.#hashes(), [key, before ?? ''])) === 1;
   }
 
-  /** Bytes that are counted for a team, uploads under way among them. */
+  /** Bytes charged to a team, including uploads in progress. */
   async usedBy(team: string): Promise<number> {
     return Number((await this.#redis.hget(this.#keys.storageUsed(), team)) ?? 0);
   }
@@ -70,7 +70,7 @@ export class StorageLedger {
     return text === null ? undefined : parse(key, text);
   }
 
-  /** All entries, in no order. One may come twice; those that are made meanwhile may be missing. */
+  /** Yields all entries, unordered. One may be repeated, and those added meanwhile may be missing. */
   async *entries(): AsyncGenerator<StorageEntry> {
     for (let cursor = '0'; ; ) {
       const [next, fields] = await this.#redis.hscan(this.#keys.storageBlobs(), cursor, 'COUNT', SCAN_COUNT);
@@ -80,7 +80,7 @@ export class StorageLedger {
     }
   }
 
-  /** Whether this process is to recount now: one of them is, once in `ttlMs`. */
+  /** Whether this process should recount now; true for one process every `ttlMs`. */
   async claimRecount(ttlMs: number): Promise<boolean> {
     return (await this.#redis.set(this.#keys.storageRecount(), '1', 'PX', ttlMs, 'NX')) === 'OK';
   }

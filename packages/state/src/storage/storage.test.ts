@@ -51,7 +51,7 @@ const bytesOf = (size: number, pieces = 1) =>
   Readable.from(Array.from({ length: pieces }, () => Buffer.alloc(size / pieces, 1)));
 
 describe('the ledger', () => {
-  test('counts a blob in place of what was counted for it before, and fully for each of its teams', async () => {
+  test('replaces the earlier charge of a blob, and charges it fully to each of its teams', async () => {
     await ledger.charge('contexts/a', 100, [{ team: 'web' }]);
     await ledger.charge('contexts/a', 100, [{ team: 'web' }]);
     await ledger.charge('contexts/a', 120, [{ team: 'ops' }]);
@@ -64,7 +64,7 @@ describe('the ledger', () => {
     expect(await usedBy('web', 'ops')).toEqual([0, 0]);
   });
 
-  test('refuses what goes over a quota, changes nothing then, and never refuses what becomes less', async () => {
+  test('refuses a charge over the quota without changing anything, but never a smaller one', async () => {
     const share = { team: 'web', quotaBytes: 150 };
     await ledger.charge('a', 100, [share]);
     const refused = ledger.charge('b', 51, [{ team: 'ops' }, share]);
@@ -78,7 +78,7 @@ describe('the ledger', () => {
     expect(await usedBy('web')).toEqual([140]);
   });
 
-  test('whatever is done in whatever order, a team’s sum is that of its entries', async () => {
+  test('keeps every team’s total equal to its entries after any sequence of calls', async () => {
     const key = fc.constantFrom('a', 'b', 'c');
     const share = fc.record({ team: fc.constantFrom('x', 'y'), quotaBytes: fc.option(fc.nat(60), { nil: undefined }) });
     const step = fc.oneof(
@@ -109,7 +109,7 @@ describe('the ledger', () => {
 });
 
 describe('the metered store', () => {
-  test('counts what builds leave by their key, without an index, and gives it back when it is deleted', async () => {
+  test('charges blobs of builds by their keys and releases them when they are deleted', async () => {
     const blobs = metered();
     await blobs.put(logKey(BUILD, 1), bytesOf(300));
     await blobs.put(logIndexKey(BUILD, 1), bytesOf(50));
@@ -120,7 +120,7 @@ describe('the metered store', () => {
     expect(await usedBy('web')).toEqual([0]);
   });
 
-  test('stops an upload at the first byte that is too many, and leaves nothing of it', async () => {
+  test('stops an upload at the first byte over the limit and leaves nothing of it', async () => {
     const blobs = metered();
     const share = { team: 'web', quotaBytes: 10 * MIB };
     await blobs.putWithin('artifacts/a', bytesOf(6 * MIB, 6), { share });
@@ -131,18 +131,18 @@ describe('the metered store', () => {
       return chunk;
     });
     await expect(blobs.putWithin('artifacts/b', counting, { share })).rejects.toThrow(
-      `the team web may store ${10 * MIB} bytes (limit storedBytes) and has ${6 * MIB}`,
+      `team web may store ${10 * MIB} bytes (limit storedBytes) and already stores ${6 * MIB}`,
     );
     expect(read.length).toBeLessThan(8);
     expect([await blobs.stat('artifacts/b'), ...(await usedBy('web'))]).toEqual([undefined, 6 * MIB]);
-    // Exactly what is left fits, though pieces are counted ahead.
+    // Exactly the rest of the quota fits, though steps are charged ahead.
     await blobs.putWithin('artifacts/b', bytesOf(4 * MIB, 8), { share });
     const limited = { share: { team: 'ops' }, maxBytes: 99 };
     await expect(blobs.putWithin('artifacts/c', bytesOf(100), limited)).rejects.toThrow(BlobTooLarge);
     expect(await usedBy('web', 'ops')).toEqual([10 * MIB, 0]);
   });
 
-  test('uploads side by side can’t together take more than there is', async () => {
+  test('doesn’t let concurrent uploads exceed the quota together', async () => {
     const blobs = metered();
     const share = { team: 'web', quotaBytes: 10 * MIB };
     const all = await Promise.allSettled(
@@ -153,13 +153,13 @@ describe('the metered store', () => {
     expect(await usedBy('web')).toEqual([stored * 3 * MIB]);
   });
 
-  test('refuses uploads, but no logs, while less room is left than is kept for logs', async () => {
+  test('refuses uploads, but no logs, while less space is free than is reserved', async () => {
     let freeBytes = 5_000;
     const blobs = metered({ freeBytes: async () => freeBytes });
     await using upload = await blobs.beginUpload({ share: { team: 'web' } });
     freeBytes = 999;
     now += 1_000;
-    await expect(upload.take(1)).rejects.toThrow('the blob store has 999 bytes left, and keeps 1000 for logs');
+    await expect(upload.take(1)).rejects.toThrow('the blob store has 999 bytes free and reserves 1000 for logs');
     await expect(blobs.putWithin('artifacts/x', bytesOf(1), {})).rejects.toThrow(StorageFull);
     await blobs.put(logKey(BUILD, 2), bytesOf(300));
     expect(await usedBy('web')).toEqual([300]);

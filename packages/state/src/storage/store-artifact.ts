@@ -3,7 +3,7 @@ import type { BuildRecord } from '@kiln/domain';
 import type { MeteredBlobs } from './metered-blobs.ts';
 
 /**
- * Stores a build's artifact within what its record allows: its own size, and its team's quota.
+ * Stores a build's artifact within the limits in its record: the size of an artifact, and its team's quota.
  * @throws BlobTooLarge @throws StorageQuotaExceeded @throws StorageFull
  */
 export function storeArtifact(

@@ -23,7 +23,7 @@ afterEach(async () => {
   await proxy[Symbol.asyncDispose]();
 });
 
-/** Does this to the first command of the name, and to no other. */
+/** Injects a fault into the first command of this name only. */
 function once(name: string, fault: RedisFault): SeenCommand[] {
   const seen: SeenCommand[] = [];
   proxy.fault = (command) => {
@@ -34,7 +34,7 @@ function once(name: string, fault: RedisFault): SeenCommand[] {
   return seen;
 }
 
-test('passes everything on, whatever its type and size', async () => {
+test('passes on commands and replies of any type and size', async () => {
   const large = 'x'.repeat(300_000);
   const answers = await Promise.all([
     redis.set('a', large),
@@ -62,7 +62,7 @@ test('passes everything on, whatever its type and size', async () => {
 });
 
 test.each(['OOM', 'NOREPLICAS', 'LOADING', 'READONLY'] as const)(
-  'answers %s in its turn, and doesn’t execute the command',
+  'replies with %s in order, and doesn’t execute the command',
   async (fault) => {
     once('incr', fault);
     const answers = await Promise.allSettled([redis.set('a', '1'), redis.incr('a'), redis.get('a')]);
@@ -75,7 +75,7 @@ test.each(['OOM', 'NOREPLICAS', 'LOADING', 'READONLY'] as const)(
 );
 
 test.each(['silence', 'reset'] as const)(
-  '%s: the client sends the command again, and it is executed once',
+  'after %s the client sends the command again, and it is executed once',
   async (fault) => {
     const seen = once('incr', fault);
     expect(await redis.incr('a')).toBe(1);
@@ -83,13 +83,13 @@ test.each(['silence', 'reset'] as const)(
   },
 );
 
-test('a lost reply: the command is executed, and once more when the client sends it again', async () => {
+test('after a lost reply the client sends the executed command again, so it is executed twice', async () => {
   once('incr', 'lost reply');
   expect(await redis.incr('a')).toBe(2);
 });
 
 describe('a transaction', () => {
-  test.each(['set', 'exec'])('with a refused %s executes nothing, and the connection goes on', async (name) => {
+  test.each(['set', 'exec'])('with a refused %s executes nothing, and the connection stays usable', async (name) => {
     once(name, 'OOM');
     await expect(redis.multi().set('a', '1').set('b', '1').exec()).rejects.toThrow(/^(EXECABORT|OOM) /);
     expect(await redis.mget('a', 'b')).toEqual([null, null]);
@@ -97,7 +97,7 @@ describe('a transaction', () => {
   });
 });
 
-test('names Kiln’s scripts, also when they come with their source', async () => {
+test('recognises Kiln’s scripts by their digest and by their source', async () => {
   const names: string[] = [];
   proxy.fault = ({ name }) => {
     names.push(name);

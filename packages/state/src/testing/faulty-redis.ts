@@ -8,7 +8,7 @@ import { redisOptions } from '../redis/connect.ts';
 import { scriptDigests } from '../redis/scripts.ts';
 import { commandArgs, errorReply, RespCutter } from './resp.ts';
 
-/** Errors as Redis words them. */
+/** Errors in the words of Redis. */
 const ERRORS = {
   OOM: "OOM command not allowed when used memory > 'maxmemory'.",
   NOREPLICAS: 'NOREPLICAS Not enough good replicas to write.',
@@ -17,9 +17,9 @@ const ERRORS = {
 } as const;
 
 /**
- * What may happen to a command: an error instead of its execution; `silence`: it isn't executed, nothing more comes over its connection, and
- * that breaks after a while; `reset`: it isn't executed, and its connection breaks at once; `lost reply`: it is executed, and the connection
- * breaks before the answer.
+ * Faults of a command. An error code: the error is returned and the command isn't executed. `silence`: it isn't executed, the connection
+ * goes silent and breaks after a while. `reset`: it isn't executed, and the connection breaks at once. `lost reply`: it is executed, and the
+ * connection breaks before the answer.
  */
 export const REDIS_FAULTS = [
   ...(Object.keys(ERRORS) as (keyof typeof ERRORS)[]),
@@ -30,29 +30,29 @@ export const REDIS_FAULTS = [
 export type RedisFault = (typeof REDIS_FAULTS)[number];
 
 export interface SeenCommand {
-  /** In lower case; of one of Kiln's scripts its name, of another script `script <digest>`. */
+  /** The command in lower case; for Kiln's scripts their name, for other scripts `script <digest>`. */
   readonly name: string;
-  /** As the client sent them, without the command's name. */
+  /** Arguments as the client sent them, without the command's name. */
   readonly args: readonly Buffer[];
 }
 
 export interface FaultyRedisOptions {
-  /** How long after `silence` the connection breaks, ms. Default 100: what a time-out of seconds would do, only sooner. */
+  /** How long after `silence` the connection breaks, ms. Default: 100, like a time-out of seconds, but sooner. */
   readonly silenceMs?: number;
-  /** Listens at this address, on a port of its own, instead of a socket. */
+  /** Listens at this address, on a free port, instead of a socket. */
   readonly listenAt?: string;
 }
 
-/** Sets the connection up; a fault there is one of the connection, and happens with `reset` as well. */
+/** Commands that set up a connection. They never fail, because `reset` already covers faults of connections. */
 const HANDSHAKE = new Set(['hello', 'auth', 'client', 'select', 'info', 'quit']);
 
 /**
- * Stands between clients and a real Redis, and makes their commands go wrong. Without a `fault` everything passes. One proxy sees the
- * commands of all connections that are made through it: give each process under test its own.
+ * A proxy between clients and a real Redis that injects faults into their commands. Without a `fault` it passes everything on. It sees the
+ * commands of all connections through it, so give each process under test its own.
  */
 export class FaultyRedis implements AsyncDisposable {
   readonly url: string;
-  /** Asked for each command, in the order in which they come; the handshake of connections is left out. */
+  /** Called for each command, in order of arrival, except for those that set up a connection. */
   fault: (command: SeenCommand) => RedisFault | undefined = () => undefined;
   readonly #server: Server;
   readonly #dir: string | undefined;
@@ -101,8 +101,8 @@ export class FaultyRedis implements AsyncDisposable {
 }
 
 /**
- * What is owed to the client, in the order of its commands: a reply of our own, or the server's next one, which is passed on, dropped, or
- * what the connection breaks at.
+ * Replies that the client still gets, in the order of its commands: our own, or the server's next one, which is passed on, dropped, or breaks
+ * the connection.
  */
 type Owed = { readonly reply: Buffer } | { readonly server: 'pass' | 'drop' | 'break' };
 
@@ -167,7 +167,7 @@ class Link {
     }
   }
 
-  /** As Redis does it: a transaction with a refused command is refused as a whole. */
+  /** Refuses a command. As in Redis, a transaction with a refused command is refused as a whole. */
   #refuse(name: string, error: string): void {
     if (name === 'exec') this.#discard();
     else if (this.#transaction === 'open') this.#transaction = 'spoilt';
@@ -200,7 +200,7 @@ class Link {
   }
 
   #reply(value: Buffer): void {
-    // A push answers no command.
+    // A push isn't a reply to a command.
     if (value[0] === PUSH) {
       this.#client.write(value);
       return;

@@ -1,13 +1,13 @@
 const CR = 13;
 const LF = 10;
 
-/** Types of RESP2 and RESP3 that are one line; the others say in theirs how much follows. */
+/** Types of RESP2 and RESP3 that consist of one line. The line of other types says how much follows. */
 const LINES = new Set('+-:_#,('.split(''));
 const BULKS = new Set('$!='.split(''));
-/** How many values follow for each that is counted. */
+/** How many values follow for each counted element. */
 const AGGREGATES: Readonly<Record<string, number>> = { '*': 1, '~': 1, '>': 1, '%': 2, '|': 2 };
 
-/** Where the value that begins at `start` ends; undefined where it isn't whole yet. */
+/** The end of the value that begins at `start`; undefined if it isn't complete yet. */
 export function valueEnd(buffer: Buffer, start: number): number | undefined {
   const newline = buffer.indexOf(LF, start);
   if (newline < 0) return undefined;
@@ -22,7 +22,7 @@ export function valueEnd(buffer: Buffer, start: number): number | undefined {
   const each = AGGREGATES[type];
   if (each === undefined) throw new RangeError(`no RESP value begins with ${JSON.stringify(type)}`);
   let at: number | undefined = end;
-  // An attribute stands before the value that it is about.
+  // An attribute is followed by the value that it belongs to.
   const count = length * each + (type === '|' ? 1 : 0);
   for (let i = 0; i < count && at !== undefined; i++) at = at < buffer.length ? valueEnd(buffer, at) : undefined;
   return at;

@@ -1,11 +1,11 @@
 import type { Redis } from 'ioredis';
 
-/** A moment of a Redis that it can be put back to: as a failover that lost the last writes, or a restored backup, would. */
+/** A state of a Redis that it can be reset to, like a failover that loses the last writes, or a restored backup. */
 export interface Moment {
   rewind(): Promise<void>;
 }
 
-/** Remembers every key with its value and expiry. */
+/** Records every key with its value and expiry. */
 export async function moment(redis: Redis): Promise<Moment> {
   const keys = await redis.keys('*');
   const kept = await Promise.all(
@@ -13,7 +13,7 @@ export async function moment(redis: Redis): Promise<Moment> {
   );
   return {
     async rewind() {
-      // In one step: others go on writing.
+      // In one step, because others keep writing.
       const steps = redis.multi().flushall();
       for (const { key, dump, expiresAt } of kept) {
         if (dump) steps.restore(key, Math.max(0, expiresAt), dump, 'ABSTTL');

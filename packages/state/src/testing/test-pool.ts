@@ -14,12 +14,14 @@ const SLOTS = 100;
 const HOST = 'h1';
 const INCARNATION = 'i1';
 
-/** A pool of one host that does what the test says, over a real Redis. */
+/** A pool over a real Redis, with one host that the test controls. */
 export class TestPool implements AsyncDisposable {
+  readonly url: string;
   readonly state: State;
   readonly #token: string;
 
-  private constructor(state: State, token: string) {
+  private constructor(url: string, state: State, token: string) {
+    this.url = url;
     this.state = state;
     this.#token = token;
   }
@@ -27,7 +29,7 @@ export class TestPool implements AsyncDisposable {
   static async open(redisUrl: string, namespace: string, now: () => number = Date.now): Promise<TestPool> {
     const state = await openState({ redisUrl, namespace, secretKey: Buffer.alloc(32, 1), onError: () => {}, now });
     const token = (await new Leadership(state.redis, state.keys, 'test', LEASE_MS).hold()) ?? '';
-    const pool = new TestPool(state, token);
+    const pool = new TestPool(redisUrl, state, token);
     await pool.joinHost();
     return pool;
   }
@@ -43,7 +45,7 @@ export class TestPool implements AsyncDisposable {
     );
   }
 
-  /** `builds`: the API process that takes it. Default: one that lives. */
+  /** @param builds the API process that accepts the build. Default: one that works */
   async submit(
     request: Partial<BuildRequestInput> = {},
     builds: Pick<BuildStore, 'accept'> = this.state.builds,
@@ -64,7 +66,7 @@ export class TestPool implements AsyncDisposable {
     return (await this.state.pending.assign(pendingBuild(build), host, decisionFor(id, HOST), this.#token)).outcome;
   }
 
-  /** Assigns and starts; answers the attempt. */
+  /** Assigns a build and starts its attempt, which is returned. */
   async run(id: string): Promise<AttemptRef> {
     const outcome = await this.assign(id);
     if (outcome !== 'assigned') throw new Error(`build ${id} can't be assigned: ${outcome}`);
@@ -78,7 +80,7 @@ export class TestPool implements AsyncDisposable {
     return this.state.attempts.settle(ref, outcome);
   }
 
-  /** The host dies, its attempt is taken back, and another like it comes. */
+  /** Loses the host: its attempt is reclaimed, and a host like it joins. */
   async lose(ref: AttemptRef): Promise<void> {
     const { redis, keys, attempts } = this.state;
     await redis.del(keys.hostLease(HOST));
@@ -86,7 +88,7 @@ export class TestPool implements AsyncDisposable {
     await this.joinHost();
   }
 
-  /** Keys by which builds hang together; none is left when all have ended. */
+  /** Keys that link builds to each other; none is left when all have ended. */
   async links(): Promise<string[]> {
     const { redis, keys } = this.state;
     const all = await redis.keys(`${keys.prefix}*`);
@@ -98,7 +100,7 @@ export class TestPool implements AsyncDisposable {
   }
 }
 
-/** A request as the API gives it to the store. */
+/** A request as the API passes it to the store. */
 export function newBuild(request: Partial<BuildRequestInput>): NewBuild {
   const parsed = buildRequest.parse({ source: { type: 'upload', name: 'app' }, ...request });
   const { secrets } = parsed;

@@ -6,18 +6,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export interface TestRedisOptions {
-  /** An address to listen at beside the socket, without a password: for processes in another network namespace of this machine. */
+  /** An address to listen at beside the socket, without a password, for processes in another network namespace. */
   readonly listenAt?: string;
-  /** When a write is on the disk. Default `everysec`, Redis' own: a machine that fails may lose a second, a killed Redis nothing. */
+  /** When writes are flushed to disk. Default: `everysec`, as in Redis, which may lose a second if the machine fails, but not if Redis is killed. */
   readonly appendFsync?: 'always' | 'everysec';
   /** `maxmemory`, with `noeviction`. Default: none. */
   readonly maxMemoryBytes?: number;
 }
 
-/** A real redis-server of a test's own: append-only, on a unix socket, in a temporary directory. */
+/** A real redis-server for a test: append-only, on a unix socket, in a temporary directory. */
 export class TestRedis implements AsyncDisposable {
   readonly url: string;
-  /** Where it listens at an address; the same after a restart. */
+  /** The URL of its address, if any; the same after a restart. */
   readonly tcpUrl: string | undefined;
   readonly #dir: string;
   readonly #socket: string;
@@ -49,7 +49,7 @@ export class TestRedis implements AsyncDisposable {
     return redis;
   }
 
-  /** Starts the server again, unless it runs, on the data that the last one left. */
+  /** Starts the server on its existing data, unless it is running. */
   async up(): Promise<void> {
     if (this.#child && isRunning(this.#child)) return;
     const child = spawn('redis-server', this.#settings, { stdio: 'ignore' });
@@ -60,7 +60,7 @@ export class TestRedis implements AsyncDisposable {
     }
   }
 
-  /** Ends the server: SIGKILL by default, as a crash would. */
+  /** Ends the server, by default with SIGKILL, like a crash. */
   async down(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const child = this.#child;
     if (!child || !isRunning(child)) return;
@@ -69,7 +69,7 @@ export class TestRedis implements AsyncDisposable {
     await exited;
   }
 
-  /** Stops the server where it stands, as a machine without time for it would, or lets it go on. */
+  /** Freezes the server, like an overloaded machine, or lets it continue. */
   signal(name: 'SIGSTOP' | 'SIGCONT'): void {
     this.#child?.kill(name);
   }
@@ -80,7 +80,7 @@ export class TestRedis implements AsyncDisposable {
   }
 }
 
-/** Redis itself can't be told to choose one. */
+/** Chooses a free port, which Redis itself can't. */
 async function freePort(address: string): Promise<number> {
   const server = createServer().listen(0, address);
   await once(server, 'listening');

@@ -16,7 +16,7 @@ interface Ports {
   readonly replicas: readonly number[];
 }
 
-/** A master, its replicas and a Sentinel over them: real processes of a test's own, in a temporary directory. */
+/** A master, its replicas and a Sentinel: real processes for a test, in a temporary directory. */
 export class TestSentinel implements AsyncDisposable {
   readonly url: string;
   readonly #dir: string;
@@ -29,7 +29,7 @@ export class TestSentinel implements AsyncDisposable {
     this.url = `redis+sentinel://${LOCAL}:${ports.sentinel}/main`;
   }
 
-  /** `replicas`: with two, one is left when the other has become the master. */
+  /** @param options with two `replicas`, one is left after a failover */
   static async start({ replicas: count = 1 } = {}): Promise<TestSentinel> {
     const [master, sentinel, ...replicas] = await freePorts(2 + count);
     if (!master || !sentinel) throw new Error('no free ports');
@@ -45,7 +45,7 @@ export class TestSentinel implements AsyncDisposable {
     return started;
   }
 
-  /** The master itself, without Sentinel's word. */
+  /** The URL of the first master itself. */
   get masterUrl(): string {
     return `redis://${LOCAL}:${this.#ports.master}`;
   }
@@ -54,7 +54,7 @@ export class TestSentinel implements AsyncDisposable {
     return `redis://${LOCAL}:${this.#ports.replicas[0]}`;
   }
 
-  /** From here on no replica learns anything more of the master, which goes on taking writes. Connections that are there stay. */
+  /** Cuts the replicas off from the master, which keeps accepting writes. Existing connections stay. */
   async cutReplication(): Promise<void> {
     await this.#on(this.#ports.master, async (redis) => {
       await redis.config('SET', 'requirepass', 'not-for-the-replica');
@@ -62,7 +62,7 @@ export class TestSentinel implements AsyncDisposable {
     });
   }
 
-  /** Kills the master: Sentinel puts a replica in its place. */
+  /** Kills the master, so that Sentinel promotes a replica. */
   async killMaster(): Promise<void> {
     const child = this.#children.get('master');
     if (!child) throw new Error('there is no master');
@@ -112,7 +112,7 @@ export class TestSentinel implements AsyncDisposable {
 
   async #until(what: string, holds: (redis: Redis) => Promise<boolean>): Promise<void> {
     await this.#on(this.#ports.master, async (redis) => {
-      for (let tries = 0; !(await holds(redis)); tries++) if (tries > 100) throw new Error(`not so: ${what}`);
+      for (let tries = 0; !(await holds(redis)); tries++) if (tries > 100) throw new Error(`timed out: ${what}`);
     });
   }
 
@@ -127,7 +127,7 @@ export class TestSentinel implements AsyncDisposable {
   }
 }
 
-/** All open at a time, so that they differ. */
+/** Chooses free ports; all are open at once, so that they differ. */
 async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {

@@ -17,7 +17,7 @@ const full = mergeConnection(
 ).connection;
 const again = (more: Partial<ConnectionRequest> = {}) => mergeConnection('c', ask(more), full, 2, make);
 
-describe('addresses', () => {
+describe('the addresses of a connection', () => {
   test.each([
     [{ forge: 'github', url: undefined }, 'https://github.com', 'https://api.github.com'],
     [{ forge: 'github', url: 'https://ghe.example' }, 'https://ghe.example', 'https://ghe.example/api/v3'],
@@ -25,13 +25,13 @@ describe('addresses', () => {
     [{ forge: 'bitbucket', url: undefined }, 'https://bitbucket.org', 'https://api.bitbucket.org/2.0'],
     [{}, 'https://git.example', 'https://git.example/api/v1'],
     [{ apiUrl: 'http://inner:3000/api/v1/' }, 'https://git.example', 'http://inner:3000/api/v1'],
-  ] as const)('%j', (more, url, apiUrl) => {
+  ] as const)('of %j are %s and %s', (more, url, apiUrl) => {
     expect(mergeConnection('c', ask(more), undefined, 1, make).connection).toMatchObject({ url, apiUrl });
   });
 });
 
-describe('secrets', () => {
-  test('a webhook secret is made up for a new connection only', () => {
+describe('the secrets of a connection', () => {
+  test('include a generated webhook secret only if the connection is new', () => {
     expect(mergeConnection('c', ask(), undefined, 1, make)).toMatchObject({
       ...{ newSecret: 'made up', connection: { secrets: { webhook: 'made up' }, createdAt: 1 } },
     });
@@ -39,7 +39,7 @@ describe('secrets', () => {
     expect(again().newSecret).toBeUndefined();
   });
 
-  test('what is left out is kept, null takes away', () => {
+  test('are kept if the request leaves them out, and removed by null', () => {
     expect(again({ apiToken: null, gitToken: 'h' }).connection.secrets).toEqual({ webhook: 'w', git: 'h' });
   });
 
@@ -48,7 +48,7 @@ describe('secrets', () => {
     [{ url: 'https://evil.example', apiToken: 'a' }, 'gitToken'],
     [{ repositories: [{ match: ['web/app'], cloneUrl: 'https://evil.example/web/app.git' }] }, 'gitToken'],
     [{ url: 'http://git.example', apiToken: 'a' }, 'gitToken'],
-  ])('%j: %s would go to another server, and has to be given again', (more, field) => {
+  ])('have to be given again if they would go to another server: with %j, %s', (more, field) => {
     expect(() => again(more)).toThrow(
       expect.objectContaining({ code: 'invalid_request', errors: [expect.objectContaining({ field })] }),
     );
@@ -63,7 +63,7 @@ describe('secrets', () => {
     ).toHaveLength(2);
   });
 
-  test('a pattern needs a place for the repository in its clone URL', () => {
+  test('a pattern needs a placeholder for the repository in its clone URL', () => {
     const cloneUrl = 'http://inner/app.git';
     const parse = (match: string[], url: string) =>
       connectionRequest.safeParse({ ...GITEA, repositories: [{ match, cloneUrl: url }] }).error?.issues[0]?.path;

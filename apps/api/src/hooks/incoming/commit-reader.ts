@@ -2,13 +2,13 @@ import { isCommit } from '@kiln/domain';
 import { InvalidConfig } from '@kiln/forges';
 import { type CommitFiles, type GitLimits, type GitSource, openCommit } from '@kiln/git';
 
-/** A configuration is far smaller; what is larger is cut off and refused. */
+/** Configurations are far smaller. Larger files are cut off and refused. */
 const MAX_CONFIG_BYTES = 256 * 1024;
 const MAX_KNOWN = 500;
-/** Most that is kept of one: what is larger is refused when it is parsed. */
+/** The longest configuration that is cached: parsing refuses longer ones anyway. */
 const MAX_KNOWN_CHARS = 32 * 1024;
 
-/** Texts of configurations at commits, which never change: forges tell of one commit several times. */
+/** A cache of configurations by commit, which never change: forges send several events about one commit. */
 export class KnownConfigs {
   readonly #texts = new Map<string, string | null>();
 
@@ -25,31 +25,31 @@ export class KnownConfigs {
   }
 }
 
-export interface CommitReaderParts {
-  /** Whose credentials read it: what one connection has read is for no other. */
+export interface CommitReaderDeps {
+  /** The connection whose credentials are used. Connections share no cache entries. */
   readonly connection: string;
   readonly known: KnownConfigs;
   readonly git: GitLimits;
   readonly signal: AbortSignal;
 }
 
-/** One commit of a repository, fetched when something has to be read that isn't known. */
+/** One commit of a repository, fetched only if something isn't cached. */
 export class CommitReader implements AsyncDisposable {
   readonly #source: GitSource;
-  readonly #parts: CommitReaderParts;
+  readonly #parts: CommitReaderDeps;
   #opened: Promise<CommitFiles> | undefined;
 
-  constructor(source: GitSource, parts: CommitReaderParts) {
+  constructor(source: GitSource, parts: CommitReaderDeps) {
     this.#source = source;
     this.#parts = parts;
   }
 
-  /** In full. @throws GitFailed */
+  /** The full commit id. @throws GitFailed */
   async commit(): Promise<string> {
     return isCommit(this.#source.ref) ? this.#source.ref : (await this.files()).commit;
   }
 
-  /** The text of the configuration; null where there is none. @throws InvalidConfig @throws GitFailed */
+  /** The text of the configuration; null if the file doesn't exist. @throws InvalidConfig @throws GitFailed */
   async config(path: string): Promise<string | null> {
     const { url, ref } = this.#source;
     const { known, connection } = this.#parts;

@@ -1,7 +1,7 @@
 import type { Principal, Trust } from '@kiln/domain';
 import type { StoredConnection } from '@kiln/state';
 
-/** On whose behalf webhooks of a connection build. */
+/** The principal that submits the builds of a connection. */
 export function connectionPrincipal({ name, team }: Pick<StoredConnection, 'name' | 'team'>, trust: Trust): Principal {
   return { kind: 'connection', id: `connection:${name}`, name, team, scopes: ['builds:write'], trust };
 }

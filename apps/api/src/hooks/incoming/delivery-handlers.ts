@@ -12,13 +12,13 @@ import { viewDelivery, viewWholeDelivery } from './delivery-view.ts';
 
 type DeliveryOperation = Extract<OperationId, 'listDeliveries' | 'getDelivery' | 'redeliver'>;
 
-/** The routes that show what became of webhooks. */
+/** The routes of incoming webhooks' deliveries. */
 export function deliveryHandlers(
   config: ApiConfig,
   { deliveries, reports, hookQueues }: Pick<HookDeps, 'deliveries' | 'reports' | 'hookQueues'>,
 ): Record<DeliveryOperation, Handler> {
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
-  /** Those of other teams don't exist. */
+  /** Deliveries of other teams are reported as not found. */
   const found = async (request: Request, principal: Principal): Promise<StoredDelivery> => {
     const id = parameter(deliveryId, 'id', request.params.id);
     const delivery = await stored(deliveries.get(id));
@@ -41,7 +41,7 @@ export function deliveryHandlers(
 
     async redeliver(request, response, { principal }) {
       const delivery = await found(request, principal);
-      // One that is under way goes on as it is, but waits no longer.
+      // A pending delivery continues, but its next try runs at once.
       const open = delivery.state === 'pending' ? delivery : await stored(deliveries.reopen(delivery));
       await stored(hookQueues.planDeliveryNow(open.id, open.round));
       response.setHeader('Location', `/v1/hooks/deliveries/${open.id}`);

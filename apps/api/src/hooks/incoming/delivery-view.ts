@@ -30,7 +30,7 @@ function unique(texts: readonly string[]): string[] {
   return [...new Set(texts)];
 }
 
-/** With what was reported to the forge. */
+/** A delivery as clients see it, with what was reported to the forge. */
 export async function viewWholeDelivery(
   delivery: StoredDelivery,
   reports: Pick<HookDeps['reports'], 'get'>,
@@ -55,5 +55,5 @@ export async function viewWholeDelivery(
   };
 }
 
-/** Under which name a faulty configuration is reported. */
+/** The name of the status that reports an invalid configuration. */
 export const CONFIG_CONTEXT = 'kiln';

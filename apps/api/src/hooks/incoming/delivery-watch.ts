@@ -1,6 +1,6 @@
 import type { PoolEvents } from '@kiln/state';
 
-/** Tells who waits for a delivery that it has been worked on. */
+/** Wakes up requests that wait for a delivery to be processed. */
 export class DeliveryWatch implements Disposable {
   readonly #waiting = new Map<string, Set<() => void>>();
   readonly #subscription: Disposable;
@@ -11,7 +11,7 @@ export class DeliveryWatch implements Disposable {
     });
   }
 
-  /** Begins to listen; `settled` resolves when it has been worked on, or after `ms`. Dispose of it in any case. */
+  /** Starts to listen. `settled` resolves when the delivery has been processed, or after `ms`. Always dispose of it. */
   listen(id: string, ms: number, closing: AbortSignal): Disposable & { readonly settled: Promise<void> } {
     const { promise, resolve } = Promise.withResolvers<void>();
     const all = this.#waiting.get(id) ?? new Set();

@@ -22,8 +22,8 @@ function pull(updatedAt: number | undefined, action: 'synchronised' | 'closed' =
   };
 }
 
-/** Which of the events, in the order of their arrival, count; each is of a delivery of its own unless `ids` say otherwise. */
-function counting(events: readonly RepositoryEvent[], ids = events.map((_, i) => `d${i}`)): boolean[] {
+/** Which events are in order, given in the order of their arrival. Each has its own delivery unless `ids` says otherwise. */
+function inOrder(events: readonly RepositoryEvent[], ids = events.map((_, i) => `d${i}`)): boolean[] {
   let subject = EMPTY;
   return events.map((event, i) => {
     const delivery = ids[i] ?? '';
@@ -33,41 +33,41 @@ function counting(events: readonly RepositoryEvent[], ids = events.map((_, i) =>
   });
 }
 
-test('pushes in their order all count', () => {
-  expect(counting([push(null, 'a'), push('a', 'b'), push('b', 'c')])).toEqual([true, true, true]);
+test('no push is late if they arrive in order', () => {
+  expect(inOrder([push(null, 'a'), push('a', 'b'), push('b', 'c')])).toEqual([true, true, true]);
 });
 
-test('a push that the branch has gone past doesn’t, however far', () => {
-  expect(counting([push('b', 'c'), push('a', 'b')])).toEqual([true, false]);
-  expect(counting([push('b', 'c'), push('c', 'd'), push('a', 'b')])).toEqual([true, true, false]);
+test('a push is late if the branch has moved past it, however far', () => {
+  expect(inOrder([push('b', 'c'), push('a', 'b')])).toEqual([true, false]);
+  expect(inOrder([push('b', 'c'), push('c', 'd'), push('a', 'b')])).toEqual([true, true, false]);
 });
 
-test('one that takes the branch back does, and what follows on it', () => {
+test('a push that moves the branch back is not late, nor are the pushes after it', () => {
   const events = [push('a', 'b'), push('b', 'c'), push('c', 'b'), push('b', 'd')];
-  expect(counting(events)).toEqual([true, true, true, true]);
+  expect(inOrder(events)).toEqual([true, true, true, true]);
 });
 
-test('after a gap the newest arrival counts', () => {
-  expect(counting([push('a', 'b'), push('x', 'y'), push('y', 'z')])).toEqual([true, true, true]);
+test('a push after a gap is not late', () => {
+  expect(inOrder([push('a', 'b'), push('x', 'y'), push('y', 'z')])).toEqual([true, true, true]);
 });
 
-test('what came earlier and is worked on later doesn’t; the same delivery once more does', () => {
-  expect(counting([push('x', 'y'), push('a', 'b')], ['d2', 'd1'])).toEqual([true, false]);
-  expect(counting([push('a', 'b'), push('a', 'b')], ['d1', 'd1'])).toEqual([true, true]);
+test('a delivery that arrived earlier but is processed later is late, unlike the same delivery again', () => {
+  expect(inOrder([push('x', 'y'), push('a', 'b')], ['d2', 'd1'])).toEqual([true, false]);
+  expect(inOrder([push('a', 'b'), push('a', 'b')], ['d1', 'd1'])).toEqual([true, true]);
 });
 
-test('a deleted branch is no order', () => {
-  expect(counting([push('a', 'b'), push('b', null), push(null, 'c')])).toEqual([true, true, true]);
+test('a branch can be deleted and created again in order', () => {
+  expect(inOrder([push('a', 'b'), push('b', null), push(null, 'c')])).toEqual([true, true, true]);
 });
 
-test('of pull requests the forge’s time decides, and where it is the same or missing the arrival', () => {
-  expect(counting([pull(2), pull(1), pull(3)])).toEqual([true, false, true]);
-  expect(counting([pull(2), pull(2)], ['d2', 'd1'])).toEqual([true, false]);
-  expect(counting([pull(undefined), pull(undefined)])).toEqual([true, true]);
-  expect(counting([pull(5, 'closed'), pull(4)])).toEqual([true, false]);
+test('the forge’s time decides for pull requests, and the arrival if that is the same or missing', () => {
+  expect(inOrder([pull(2), pull(1), pull(3)])).toEqual([true, false, true]);
+  expect(inOrder([pull(2), pull(2)], ['d2', 'd1'])).toEqual([true, false]);
+  expect(inOrder([pull(undefined), pull(undefined)])).toEqual([true, true]);
+  expect(inOrder([pull(5, 'closed'), pull(4)])).toEqual([true, false]);
 });
 
-test('takes the bytes of an earlier delivery for a repeat, except for a push to where the branch no longer is', () => {
+test('an event with the bytes of an earlier delivery is a repeat, unless it pushes to where the branch no longer is', () => {
   const at = (tip: string): Subject => ({ ...EMPTY, tip });
   expect(repeatOf(at('b'), push('a', 'b'), undefined)).toBeUndefined();
   expect(repeatOf(at('b'), push('a', 'b'), 'd1')).toBe('the same webhook was delivered before, as d1');

@@ -1,10 +1,10 @@
 import type { ForgeEvent, ForgeRepository } from '@kiln/contracts';
 import type { Subject } from '@kiln/state';
 
-/** An event that happened in a repository. */
+/** An event of a repository. */
 export type RepositoryEvent = Extract<ForgeEvent, { readonly repository: ForgeRepository }>;
 
-/** Commits and builds that are remembered of a subject. */
+/** How many commits and builds of a subject are remembered. */
 const MAX_PAST = 50;
 const MAX_BUILDS = 200;
 
@@ -30,10 +30,10 @@ function placeOf(event: RepositoryEvent): string {
 }
 
 /**
- * Why an event comes too late, or undefined: one that happened after it has counted already. Forges don't keep the order of webhooks. A
- * push says where the branch was before: by that, one that the branch has gone past since is known, and one that takes the branch
- * back on purpose is not taken for it. Of pull requests the forge's own time of the last change decides. Where neither tells, what
- * came first was first.
+ * Returns why an event is late, or undefined if it isn't. An event is late if a later one of its subject was processed before it: forges
+ * don't deliver webhooks in order. A push names the commit where the branch was before, which tells a push that the branch has moved past
+ * from one that moves the branch back on purpose. For pull requests, the forge's time of the last change decides. If neither helps, the
+ * order of arrival does.
  */
 export function lateness(subject: Subject, event: RepositoryEvent, delivery: string): string | undefined {
   const arrivedEarlier = subject.newest !== undefined && delivery < subject.newest;
@@ -42,13 +42,13 @@ export function lateness(subject: Subject, event: RepositoryEvent, delivery: str
       if (event.after === null || event.after === subject.tip) return undefined;
       if (event.before !== null && event.before === subject.tip) return undefined;
       if (!arrivedEarlier && !subject.past.includes(event.after)) return undefined;
-      return `a newer push of ${event.branch}, to ${subject.tip?.slice(0, 12)}, came before this one`;
+      return `a newer push of ${event.branch}, to ${subject.tip?.slice(0, 12)}, arrived before this one`;
     }
     case 'pull_request': {
       const { updatedAt = 0 } = event;
       const known = subject.updatedAt ?? 0;
       if (updatedAt > known || (updatedAt === known && !arrivedEarlier)) return undefined;
-      return `something newer of pull request ${event.number} came before this`;
+      return `a newer event of pull request ${event.number} arrived before this one`;
     }
     case 'tag':
     case 'rerun':
@@ -57,9 +57,9 @@ export function lateness(subject: Subject, event: RepositoryEvent, delivery: str
 }
 
 /**
- * Why an event is taken for a repeat, or undefined. Its bytes are those of the delivery `original`, sent once more under another id, which
- * forges don't sign: whoever has seen a webhook can do that. A push to a commit that the branch has left since may come again by itself,
- * in the same bytes, when the branch is put back; where the branch really is has to be asked of git.
+ * Returns why an event is taken for a repeat, or undefined if it isn't. It has the same bytes as the delivery `original`, but another id.
+ * Forges don't sign ids, so anyone who has seen a webhook can replay it. The exception is a push to a commit that the branch has left since:
+ * moving the branch back causes the same bytes again. Whether that happened is up to git (`movedOn`).
  */
 export function repeatOf(subject: Subject, event: RepositoryEvent, original: string | undefined): string | undefined {
   if (original === undefined) return undefined;
@@ -67,7 +67,7 @@ export function repeatOf(subject: Subject, event: RepositoryEvent, original: str
   return `the same webhook was delivered before, as ${original}`;
 }
 
-/** The subject after an event that made `builds`; one that came too late leaves the order as it is. */
+/** The subject after an event that made `builds`. A late event only adds its builds. */
 export function advance(
   subject: Subject,
   event: RepositoryEvent,

@@ -5,7 +5,7 @@ import { fieldProblem } from '../../http/api-problem.ts';
 import { admitBody } from '../../http/body-gate.ts';
 import { readAll } from '../../http/read-json.ts';
 
-/** Reads bodies of webhooks, whole and as they come, without looking into them. */
+/** Reads the raw bodies of webhooks, within limits of size and memory. */
 export class HookReader {
   readonly #maxBytes: number;
   readonly #memory: BodyMemory;
@@ -16,7 +16,7 @@ export class HookReader {
   }
 
   /**
-   * `ip`: of who sends it.
+   * `ip`: the sender's address.
    * @throws ApiProblem `unsupported_media_type`, `body_too_large`, `request_timeout`, `unavailable`, `too_many_requests`
    */
   async read(request: Request, mediaTypes: readonly string[], ip: string): Promise<Buffer> {

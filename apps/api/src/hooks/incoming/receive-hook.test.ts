@@ -24,7 +24,7 @@ beforeAll(async () => {
   redis = await TestRedis.start();
   api = await TestApi.start({ hookRetryMs: 10 }, { redis, allowed: LOOPBACK });
   forge = await TestForge.start(api);
-  // Nothing here is to be fetched: a refusal ends it at once.
+  // These tests need no commits: a refusal ends a delivery at once.
   forge.git.instead = (_request, response) => void response.writeHead(404).end();
   for (const name of FORGES) await forge.connect(name);
 });
@@ -41,7 +41,7 @@ function altered(one: Hook, change: (body: Buffer) => Buffer): Hook {
   return { ...one, body: change(Buffer.from(one.body)) };
 }
 
-/** GitHub's, padded to a size. */
+/** A webhook of GitHub's, padded to a size. */
 function sized(bytes: number): Hook {
   const { headers, body } = recorded('github', 'ping');
   const text = body.toString().trimEnd();
@@ -51,8 +51,8 @@ function sized(bytes: number): Hook {
   return { forge: 'github', ...signed } as Hook;
 }
 
-describe.each(FORGES)('%s', (name) => {
-  test('is taken when it is signed, and only then', async () => {
+describe.each(FORGES)('a webhook of %s', (name) => {
+  test('is accepted only if it is signed', async () => {
     const before = await stored();
     const good = hook(name, PUSHES[name]);
     const signatures = Object.keys(good.headers).filter((one) => /signature|token/.test(one));
@@ -79,7 +79,7 @@ describe.each(FORGES)('%s', (name) => {
     expect(await stored()).toEqual([id, ...before]);
   });
 
-  test('one byte more, less or another is noticed, wherever it is', async () => {
+  test('is refused if a byte was added, removed or changed, wherever it is', async () => {
     if (name === 'gitlab') await forge.connect('gitlab', { webhookSecret: STANDARD });
     const whole = name === 'gitlab' ? standardHook() : hook(name, PUSHES[name]);
     const at = [0, 1, Math.floor(whole.body.length / 2), whole.body.length - 1];
@@ -98,7 +98,7 @@ describe.each(FORGES)('%s', (name) => {
     if (name === 'gitlab') await forge.connect('gitlab');
   });
 
-  test('of another type is refused unread', async () => {
+  test('of another media type is refused unread', async () => {
     const good = hook(name, PUSHES[name]);
     for (const type of ['text/plain', 'application/xml', 'multipart/form-data; boundary=x', 'application/jsonp']) {
       const answer = await forge.send({ ...good, headers: { ...good.headers, 'content-type': type } });
@@ -113,7 +113,7 @@ describe.each(FORGES)('%s', (name) => {
   });
 });
 
-/** Standard Webhooks, as GitLab signs with a signing token. */
+/** A webhook of GitLab's that is signed with a signing token, by Standard Webhooks. */
 function standardHook(): Hook {
   const { headers, body } = hook('gitlab', 'push');
   const { 'x-gitlab-token': _, ...rest } = headers;
@@ -137,8 +137,8 @@ function asForm(name: ForgeName): Hook {
   };
 }
 
-describe('size', () => {
-  test('25 MiB are taken, one byte more isn’t, whether it is announced or not', async () => {
+describe('the size of a webhook', () => {
+  test('is at most 25 MiB, with or without Content-Length', async () => {
     expect((await forge.send(sized(MAX))).status).toBe(202);
     const tooLarge = sized(MAX + 1);
     const answer = await forge.send(tooLarge);
@@ -151,8 +151,8 @@ describe('size', () => {
   });
 });
 
-describe('where it is sent to', () => {
-  test('a connection of that name and forge; anything else is not found', async () => {
+describe('the address of a webhook', () => {
+  test('names a connection and its forge; anything else is not found', async () => {
     const good = hook('github', 'ping');
     for (const path of ['github/other', 'gitea/github', 'github/Bad!', 'svn/github']) {
       const answer = await fetch(`${api.api.url}/v1/hooks/${path}`, {
@@ -167,7 +167,7 @@ describe('where it is sent to', () => {
     expect([get.status, get.headers.get('allow')]).toEqual([405, 'POST']);
   });
 
-  test('a removed connection takes nothing more; a changed secret counts at once', async () => {
+  test('of a removed connection accepts nothing, and a changed secret applies at once', async () => {
     const fresh = () => hook('github', 'ping');
     const put = (webhookSecret: string) =>
       api.fetch('/v1/connections/passing', {
@@ -184,8 +184,8 @@ describe('where it is sent to', () => {
   });
 });
 
-describe('repeats', () => {
-  test('with one id, however many at once, are one delivery', async () => {
+describe('repeated webhooks', () => {
+  test('with the same id are one delivery, however many arrive at once', async () => {
     const one = hook('github', 'ping');
     const answers = await Promise.all(Array.from({ length: 20 }, () => forge.send(one)));
     const ids = await Promise.all(answers.map(async (answer) => ((await answer.json()) as { id: string }).id));
@@ -193,7 +193,7 @@ describe('repeats', () => {
     expect((await forge.settled(ids[0] ?? '')).tries).toBe(1);
   });
 
-  test('without an id the bytes stand for it', async () => {
+  test('without an id are recognised by their bytes', async () => {
     const { headers, ...rest } = hook('github', 'ping');
     const { 'x-github-delivery': _, ...without } = headers;
     const ids = await Promise.all(
@@ -203,7 +203,7 @@ describe('repeats', () => {
   });
 });
 
-test('what is kept and logged of a webhook holds neither secret nor signature; the audit log names the connection', async () => {
+test('stores and logs neither secrets nor signatures; the audit log names the connection', async () => {
   const good = hook('gitlab', 'push');
   const { id } = await forge.delivered(good);
   const { redis: client, keys } = api.state;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { connectionName, forgeName } from '@kiln/contracts';
-import { forge, type Headers } from '@kiln/forges';
-import type { StoredDelivery } from '@kiln/state';
+import { type Forge, forge, type Headers, type Verification } from '@kiln/forges';
+import type { ConnectionSecrets, StoredDelivery } from '@kiln/state';
 import type { Logger } from 'pino';
 import type { Handler } from '../../access/call.ts';
 import type { ApiConfig } from '../../config.ts';
@@ -10,12 +10,13 @@ import { ApiProblem, parameter } from '../../http/api-problem.ts';
 import { within } from '../../http/deadline.ts';
 import { connectionNotFound } from '../connections/connection-handlers.ts';
 import type { HookDeps } from '../ports.ts';
+import { validSecrets } from '../valid-secrets.ts';
 import { connectionPrincipal } from './connection-principal.ts';
 import { viewDelivery } from './delivery-view.ts';
 import type { DeliveryWatch } from './delivery-watch.ts';
 import { HookReader } from './read-hook.ts';
 
-/** Headers that say what the body is. Signatures and tokens aren't among them. */
+/** The headers that say what the body is, which are stored. Signatures and tokens aren't. */
 const KEPT_HEADERS = [
   'content-type',
   'x-github-event',
@@ -27,7 +28,7 @@ const KEPT_HEADERS = [
   'x-event-key',
 ] as const;
 
-export interface ReceiveParts extends Pick<HookDeps, 'connections' | 'deliveries' | 'hookQueues'> {
+export interface ReceiveDeps extends Pick<HookDeps, 'connections' | 'deliveries' | 'hookQueues'> {
   readonly watch: DeliveryWatch;
   readonly now: () => number;
   readonly log: Logger;
@@ -35,10 +36,10 @@ export interface ReceiveParts extends Pick<HookDeps, 'connections' | 'deliveries
 }
 
 /**
- * Takes a forge's webhook: signature first, over the bytes as they came; then it is made durable. What it says is read by who works on it,
- * and the answer waits for that only for a moment.
+ * Receives a forge's webhook: verifies the signature over the raw bytes, then stores the webhook durably. A job reads and processes it; the
+ * answer waits for that only a moment.
  */
-export function receiveHook(config: ApiConfig, parts: ReceiveParts): Handler {
+export function receiveHook(config: ApiConfig, parts: ReceiveDeps): Handler {
   const { connections, deliveries, hookQueues, watch, now, log, closing } = parts;
   const reader = new HookReader(config);
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
@@ -49,11 +50,11 @@ export function receiveHook(config: ApiConfig, parts: ReceiveParts): Handler {
     const connection = await stored(connections.get(parameter(connectionName, 'connection', name)));
     if (!connection || connection.forge !== from.name) throw connectionNotFound(String(name));
     const body = await reader.read(request, from.mediaTypes, ip);
-    const verdict = from.verify(request.headers, body, connection.secrets.webhook, now());
+    const verdict = verify(from, request.headers, body, connection.secrets, now());
     if (!verdict.ok) {
       log.warn({ requestId, connection: connection.name, why: verdict.why }, 'webhook refused');
-      throw new ApiProblem('unauthorized', 'the webhook isn’t signed with this connection’s secret', {
-        errors: [{ field: 'signature', got: 'one that is not shown', expected: 'one by the connection’s secret' }],
+      throw new ApiProblem('unauthorized', 'the webhook is not signed with the secret of this connection', {
+        errors: [{ field: 'signature', got: 'no matching signature', expected: 'one by the connection’s secret' }],
       });
     }
     note({ principal: connectionPrincipal(connection, 'trusted') });
@@ -70,17 +71,31 @@ export function receiveHook(config: ApiConfig, parts: ReceiveParts): Handler {
     sendJson(response, 202, viewDelivery(await settled(delivery)));
   };
 
-  /** The delivery as it is after a moment. */
+  /** The delivery when it has been processed, or after a moment. */
   async function settled(delivery: StoredDelivery): Promise<StoredDelivery> {
     if (delivery.state !== 'pending') return delivery;
     using listening = watch.listen(delivery.id, config.hookAnswerMs, closing);
-    // It is recorded: what fails here is made good by the next look at what is open.
+    // The delivery is stored, so if this fails, the next sweep enqueues it.
     await stored(hookQueues.planDeliveryNow(delivery.id, delivery.round)).catch((error: unknown) =>
       log.warn({ err: error, delivery: delivery.id }, 'webhook not enqueued'),
     );
     await listening.settled;
     return (await stored(deliveries.get(delivery.id)).catch(() => undefined)) ?? delivery;
   }
+}
+
+/** Verifies a webhook with the secrets that are valid now, the current one first. The result is that of the first that fits, if any. */
+function verify(
+  from: Forge,
+  headers: Headers,
+  body: Buffer,
+  { webhook, previousWebhook }: ConnectionSecrets,
+  nowMs: number,
+): Verification {
+  const verdicts = validSecrets(webhook, previousWebhook, nowMs).map((secret) =>
+    from.verify(headers, body, secret, nowMs),
+  );
+  return verdicts.find(({ ok }) => ok) ?? verdicts[0] ?? { ok: false, why: 'the connection has no secret' };
 }
 
 function kept(headers: Headers): Record<string, string> {

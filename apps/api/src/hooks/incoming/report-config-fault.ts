@@ -1,9 +1,10 @@
 import type { DeliveryFailure, EventOutcome, ForgeEvent } from '@kiln/contracts';
 import type { StoredConnection, StoredDelivery } from '@kiln/state';
+import { reportsStatuses } from '../connections/connection-tokens.ts';
 import type { HookDeps } from '../ports.ts';
 import { CONFIG_CONTEXT } from './delivery-view.ts';
 
-/** Has whoever pushed a faulty configuration told so where they look: at their commit. */
+/** Reports an invalid configuration at its commit, where the author looks. */
 export async function reportConfigFault(
   event: ForgeEvent,
   { message }: DeliveryFailure,
@@ -15,7 +16,7 @@ export async function reportConfigFault(
     return { event: event.type, none: message, images: [], canceled: [] };
   }
   const repository = event.repository.fullName;
-  if (connection.secrets.api !== undefined) {
+  if (reportsStatuses(connection)) {
     const target = { connection: connection.name, repository, commit, context: CONFIG_CONTEXT };
     const fixed = { state: 'error', description: message, path: `/v1/hooks/deliveries/${delivery.id}` } as const;
     await hookQueues.reportStatus(await reports.fix(target, { ...fixed, id: delivery.id }));

@@ -1,19 +1,19 @@
 import type { DeliveryFailure, ForgeEvent } from '@kiln/contracts';
-import { BadPayload, forge, InvalidConfig } from '@kiln/forges';
+import { BadPayload, forge, InvalidConfig, NoInstallationToken } from '@kiln/forges';
 import { GitFailed } from '@kiln/git';
 import { type JobTry, RetryLater, type StoredDelivery } from '@kiln/state';
 import type { Logger } from 'pino';
 import type { HookDeps } from '../ports.ts';
 import { reportConfigFault } from './report-config-fault.ts';
-import { type EventParts, workOnEvent } from './work-on-event.ts';
+import { type EventDeps, workOnEvent } from './work-on-event.ts';
 
-export interface DeliveryParts extends EventParts, Pick<HookDeps, 'connections' | 'deliveries'> {
+export interface DeliveryDeps extends EventDeps, Pick<HookDeps, 'connections' | 'deliveries'> {
   readonly log: Logger;
   readonly now: () => number;
   readonly signal: AbortSignal;
 }
 
-/** A fault, and whether the same may go well later. */
+/** A failure. `isPassing`: a later try may succeed. */
 interface Fault {
   readonly failure: DeliveryFailure;
   readonly isPassing: boolean;
@@ -21,10 +21,10 @@ interface Fault {
 }
 
 /**
- * Works on a delivery: one try. What it has come to is kept after each of its events, so that another try goes on from there.
- * @throws RetryLater where another try is to come
+ * Processes a delivery: one try. Saves the outcome of each event, so that the next try continues from there.
+ * @throws RetryLater if there will be another try
  */
-export async function workOnDelivery(id: string, attempt: JobTry, parts: DeliveryParts): Promise<void> {
+export async function workOnDelivery(id: string, attempt: JobTry, parts: DeliveryDeps): Promise<void> {
   const { deliveries, connections, now } = parts;
   const found = await deliveries.get(id);
   if (found?.state !== 'pending') return;
@@ -37,14 +37,14 @@ export async function workOnDelivery(id: string, attempt: JobTry, parts: Deliver
   try {
     const connection = await connections.get(delivery.connection);
     if (!connection) {
-      const message = `there is no connection ${delivery.connection} any more`;
+      const message = `the connection ${delivery.connection} no longer exists`;
       await keep({ state: 'failed', finishedAt: now(), failure: { code: 'connection_removed', message } });
       return;
     }
     const events = delivery.events ?? (await eventsOf(delivery, parts));
     if (!delivery.events) await keep({ events });
     const original = await originalOf(delivery, parts);
-    // Of an event that an earlier try has worked on.
+    // From an event that an earlier try has processed.
     let failure = found.failure?.code === 'config_invalid' ? found.failure : undefined;
     for (const [index, event] of events.entries()) {
       if (index < delivery.outcomes.length) continue;
@@ -57,7 +57,7 @@ export async function workOnDelivery(id: string, attempt: JobTry, parts: Deliver
         await keep({ outcomes: [...delivery.outcomes, outcome] });
       } catch (error) {
         if (!(error instanceof InvalidConfig)) throw error;
-        // The others of the delivery may be of commits whose configuration is good.
+        // Other events of the delivery may be about commits with a valid configuration.
         failure = configFailure(error);
         const outcome = await reportConfigFault(event, failure, { connection, delivery }, parts);
         await keep({ outcomes: [...delivery.outcomes, outcome], failure });
@@ -70,13 +70,13 @@ export async function workOnDelivery(id: string, attempt: JobTry, parts: Deliver
   }
 }
 
-/** The delivery that this one repeats; not one that has failed, which nothing came of. */
-async function originalOf({ original }: StoredDelivery, { deliveries }: DeliveryParts): Promise<string | undefined> {
+/** The delivery that this one repeats, unless that one failed and so built nothing. */
+async function originalOf({ original }: StoredDelivery, { deliveries }: DeliveryDeps): Promise<string | undefined> {
   if (original === undefined) return undefined;
   return (await deliveries.get(original))?.state === 'failed' ? undefined : original;
 }
 
-async function eventsOf(delivery: StoredDelivery, { deliveries }: DeliveryParts): Promise<readonly ForgeEvent[]> {
+async function eventsOf(delivery: StoredDelivery, { deliveries }: DeliveryDeps): Promise<readonly ForgeEvent[]> {
   const body = await deliveries.body(delivery.id);
   if (!body) throw new Error(`delivery ${delivery.id} has neither a body nor events`);
   const from = forge(delivery.forge);
@@ -87,10 +87,10 @@ async function giveUpOrRetry(
   error: unknown,
   { isLast, delayMs }: JobTry,
   keep: (change: Partial<StoredDelivery>) => Promise<void>,
-  { log, now }: DeliveryParts,
+  { log, now }: DeliveryDeps,
 ): Promise<void> {
   const { failure, isPassing } = faultOf(error);
-  if (failure.code === 'internal') log.error({ err: error }, 'webhook not worked on');
+  if (failure.code === 'internal') log.error({ err: error }, 'webhook processing failed');
   if (!isPassing || isLast) {
     await keep({ state: 'failed', finishedAt: now(), failure });
     return;
@@ -101,7 +101,7 @@ async function giveUpOrRetry(
 
 function faultOf(error: unknown): Fault {
   if (error instanceof BadPayload) {
-    const where = error.errors.map(({ field, got, expected }) => `${field}: holds ${got}, expected ${expected}`);
+    const where = error.errors.map(({ field, got, expected }) => `${field}: got ${got}, expected ${expected}`);
     const message = [error.message, ...where.slice(0, 3)].join('; ');
     return { failure: { code: 'payload_invalid', message }, isPassing: false };
   }
@@ -109,13 +109,20 @@ function faultOf(error: unknown): Fault {
     const code = error.fault === 'ref_missing' ? 'commit_missing' : 'repository_unreachable';
     return { failure: { code, message: error.message }, isPassing: error.isPassing };
   }
-  return { failure: { code: 'internal', message: 'a fault of Kiln’s own; its log has the details' }, isPassing: true };
+  if (error instanceof NoInstallationToken) {
+    return { failure: { code: 'repository_unreachable', message: error.message }, isPassing: error.isPassing };
+  }
+  return {
+    failure: { code: 'internal', message: 'an internal error of Kiln; its log has the details' },
+    isPassing: true,
+  };
 }
 
+/** The failure as it is shown at the forge, where it is cut to some 140 characters. */
 function configFailure({ problems }: InvalidConfig): DeliveryFailure {
   const [first, ...rest] = problems;
   const more = rest.length > 0 ? ` (and ${rest.length} more)` : '';
   const where = `line ${first.line}, column ${first.column}`;
-  const message = `the configuration is not valid, ${where}: ${first.field}: holds ${first.got}, expected ${first.expected}${more}`;
+  const message = `the configuration is not valid: ${where}: ${first.field}: got ${first.got}, expected ${first.expected}${more}`;
   return { code: 'config_invalid', message };
 }

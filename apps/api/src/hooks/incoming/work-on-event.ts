@@ -1,48 +1,55 @@
 import type { ChangedPaths, EventOutcome, ForgeEvent, RepoSettings } from '@kiln/contracts';
 import { explain, type ImageVerdict, occasionOf, parseConfig } from '@kiln/forges';
-import type { GitGuard, GitLimits } from '@kiln/git';
-import type { StoredConnection, StoredDelivery } from '@kiln/state';
+import type { GitGuard, GitLimits, GitSource } from '@kiln/git';
+import type { MeteredBlobs, StoredConnection, StoredDelivery } from '@kiln/state';
+import type { StagingLimits } from '../../contexts/stage-context.ts';
 import { ApiProblem } from '../../http/api-problem.ts';
 import type { GitHostCheck } from '../../limits/git-host-check.ts';
 import type { Builds } from '../../ports.ts';
+import type { ConnectionTokens } from '../connections/connection-tokens.ts';
+import { foreignSource } from '../connections/foreign-source.ts';
 import type { HookDeps } from '../ports.ts';
 import { movedOn } from './branch-tip.ts';
 import { CommitReader, type KnownConfigs } from './commit-reader.ts';
+import { ForkContexts } from './fork-contexts.ts';
 import { advance, lateness, type RepositoryEvent, repeatOf, subjectOf } from './order.ts';
-import { asksForPaths, foreignSource, gitCredentials, settingsFor } from './repository-config.ts';
-import { type ImageContext, type ImageOutcome, type SubmitImageParts, submitImage } from './submit-image.ts';
+import { asksForPaths, settingsFor } from './repository-config.ts';
+import { type ImageContext, type ImageOutcome, type SubmitImageDeps, submitImage } from './submit-image.ts';
 
-export interface EventParts extends SubmitImageParts, Pick<HookDeps, 'subjects'> {
+export interface EventDeps extends SubmitImageDeps, Pick<HookDeps, 'subjects'> {
   readonly builds: Builds;
   readonly git: GitLimits & { readonly guard: GitGuard };
   readonly known: KnownConfigs;
   readonly checkGitHost: GitHostCheck;
+  readonly tokens: ConnectionTokens;
+  readonly blobs: MeteredBlobs;
+  readonly contextLimits: StagingLimits;
 }
 
 export interface EventAt {
   readonly connection: StoredConnection;
   readonly delivery: StoredDelivery;
   readonly index: number;
-  /** The delivery whose bytes this one repeats, where that one has done its work. */
+  /** The delivery with the same bytes that was processed before, if any. */
   readonly original: string | undefined;
   readonly signal: AbortSignal;
 }
 
 /**
- * Does what an event of a webhook asks for.
- * @throws GitFailed @throws InvalidConfig @throws what may pass, of the stores
+ * Processes an event of a webhook: submits builds, or cancels them.
+ * @throws GitFailed @throws InvalidConfig @throws NoInstallationToken @throws the stores' errors, which may pass
  */
-export async function workOnEvent(given: ForgeEvent, at: EventAt, parts: EventParts): Promise<EventOutcome> {
+export async function workOnEvent(given: ForgeEvent, at: EventAt, parts: EventDeps): Promise<EventOutcome> {
   const { connection, delivery } = at;
   const nothing = (none: string, more: Partial<EventOutcome> = {}): EventOutcome => ({
     ...{ event: summaryOf(given), none, images: [], canceled: [] },
     ...more,
   });
-  if (!('repository' in given))
-    return nothing(given.type === 'ignored' ? given.reason : 'a ping: the connection works');
+  if (!('repository' in given)) return nothing(given.type === 'ignored' ? given.reason : 'ping: the connection works');
   const repository = given.repository.fullName;
   const settings = settingsFor(connection, given.repository);
-  if (!settings) return nothing(`connection ${connection.name} isn’t for the repository ${repository}`, { repository });
+  if (!settings)
+    return nothing(`connection ${connection.name} doesn’t cover the repository ${repository}`, { repository });
   if (given.type === 'pull_request' && given.action === 'closed') return cancelBuilds(given, at, parts);
   const event = await asTrustedAsBefore(given, parts);
   const occasion = occasionOf(event, settings);
@@ -52,11 +59,13 @@ export async function workOnEvent(given: ForgeEvent, at: EventAt, parts: EventPa
   const unreachable = await refusalOf(parts.checkGitHost(occasion.source.url));
   if (unreachable !== undefined) return nothing(unreachable, { repository });
 
-  const source = { ...occasion.source, credentials: gitCredentials(connection) };
+  const credentials = await parts.tokens.git(connection, repository, at.signal);
+  const source = { ...occasion.source, credentials };
   const { known, git } = parts;
   await using reader = new CommitReader(source, { connection: connection.name, known, git, signal: at.signal });
   const { images, commit, none } = await planned(event, reader, settings, delivery.receivedAt);
-  const context: ImageContext = { ...at, occasion, repository, commit };
+  const forkContexts = occasion.fork ? await forkContextsOf({ ...source, ref: commit }, at, parts) : undefined;
+  const context: ImageContext = { ...at, occasion, repository, commit, credentials, forkContexts };
   const summary = { event: summaryOf(event), repository, commit, ...(none !== undefined && { none }) };
   const followsTip = images.some((verdict) => verdict.outcome === 'build' && !verdict.everyPush);
   const behind = event.type === 'push' && followsTip ? await movedOn(event, source, git.guard, at.signal) : undefined;
@@ -81,7 +90,15 @@ export async function workOnEvent(given: ForgeEvent, at: EventAt, parts: EventPa
   });
 }
 
-/** Why a git server may not be asked. */
+function forkContextsOf(
+  source: GitSource,
+  { signal }: EventAt,
+  { blobs, git, contextLimits: limits }: EventDeps,
+): Promise<ForkContexts | undefined> {
+  return ForkContexts.ifPrivate(source, { blobs, git, limits, signal });
+}
+
+/** Returns why a git server may not be contacted, or undefined if it may. */
 async function refusalOf(checking: Promise<void>): Promise<string | undefined> {
   try {
     await checking;
@@ -100,7 +117,7 @@ async function planned(event: RepositoryEvent, reader: CommitReader, settings: R
   return { ...explain(whole, config, settings, nowMs), commit: await reader.commit() };
 }
 
-/** The event with all paths that changed, where the payload leaves some out and git can tell. */
+/** Completes the changed paths of an event with git, if its payload leaves some out. */
 async function withPaths(event: RepositoryEvent, reader: CommitReader): Promise<RepositoryEvent> {
   if (event.type === 'push' && !event.changed.complete && event.before !== null) {
     const paths = await (await reader.files()).changedSince(event.before);
@@ -117,18 +134,18 @@ function asChanged(paths: readonly string[] | undefined, before: ChangedPaths): 
   return paths ? { complete: true, paths: [...paths] } : before;
 }
 
-/** A check that ran untrusted runs untrusted again: of where a fork's commit comes from a request to run it again says nothing. */
-async function asTrustedAsBefore(event: RepositoryEvent, { builds }: EventParts): Promise<RepositoryEvent> {
+/** Keeps the re-run of an untrusted check untrusted: its event doesn't tell whether the commit comes from a fork. */
+async function asTrustedAsBefore(event: RepositoryEvent, { builds }: EventDeps): Promise<RepositoryEvent> {
   if (event.type !== 'rerun' || event.check?.externalId === undefined) return event;
   const before = await builds.get(event.check.externalId);
   return before?.record.trust === 'untrusted' ? { ...event, branch: null, pullRequests: [] } : event;
 }
 
-/** Whatever its configuration says by now: nobody waits for them any more. */
+/** Cancels the builds of a closed pull request, whatever its configuration says. */
 async function cancelBuilds(
   event: Extract<RepositoryEvent, { type: 'pull_request' }>,
   { connection, delivery, signal }: EventAt,
-  { subjects, builds }: EventParts,
+  { subjects, builds }: EventDeps,
 ): Promise<EventOutcome> {
   const repository = event.repository.fullName;
   const summary = { event: summaryOf(event), repository, images: [] };
@@ -141,28 +158,28 @@ async function cancelBuilds(
       if (answer && answer.outcome !== 'already_finished') canceled.push(id);
     }
     const after = advance(subject, event, { delivery: delivery.id, builds: [], isLate: false });
-    const none = canceled.length > 0 ? undefined : 'the pull request was closed, and no build of it was under way';
+    const none = canceled.length > 0 ? undefined : 'the pull request was closed, and none of its builds was running';
     return { subject: after, value: { ...summary, ...(none && { none }), canceled } };
   });
 }
 
-/** One round of work doesn't build what another has built. */
+/** The outcome of an image that an earlier round has built: a redelivery doesn't build it again. */
 function builtBefore(image: string, { delivery, index }: EventAt): ImageOutcome | undefined {
   return delivery.earlier?.[index]?.images.find((one) => one.image === image && one.build !== undefined);
 }
 
 interface Order {
-  /** See `repeatOf`. */
+  /** By `repeatOf`. */
   readonly repeat: string | undefined;
-  /** See `movedOn`. */
+  /** By `movedOn`. */
   readonly behind: string | undefined;
-  /** See `lateness`. */
+  /** By `lateness`. */
   readonly late: string | undefined;
   /** The pull request was closed. */
   readonly closed: boolean | undefined;
 }
 
-/** An image that isn't built because of what happened before or since. Of a late event is built only what takes no newer build's place. */
+/** Skips an image because of other events. After a late event, only images that supersede no newer build are built. */
 function outOfOrder(
   { image, request, notes, everyPush }: Extract<ImageVerdict, { outcome: 'build' }>,
   { repeat, behind, late, closed = false }: Order,
@@ -177,7 +194,7 @@ function skipped(verdict: Exclude<ImageVerdict, { outcome: 'build' }>): ImageOut
   return { image: verdict.image, outcome: 'skipped', why: verdict.why, ...filter, notes: [] };
 }
 
-/** One line for people. */
+/** Describes an event in one line. */
 function summaryOf(event: ForgeEvent): string {
   return explain(event, null, EMPTY_SETTINGS, 0).event;
 }

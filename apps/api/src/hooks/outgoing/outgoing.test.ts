@@ -37,7 +37,7 @@ const messages = async (id: string): Promise<MessageView[]> =>
 const settled = (id: string, state: MessageView['state']) =>
   eventually(async () => (await messages(id)).some((one) => one.state === state));
 
-/** A build of the team that runs to its end. */
+/** Runs a build of the team to its end. */
 async function finish(outcome: 'succeeded' | 'failed' = 'succeeded'): Promise<BuildView> {
   const build = await api.submit({ team: 'web' });
   const attempt = await api.run(build.id);
@@ -52,7 +52,7 @@ async function finish(outcome: 'succeeded' | 'failed' = 'succeeded'): Promise<Bu
 const types = () => target.received.map(({ text }) => (JSON.parse(text) as { type: string }).type);
 
 describe('messages', () => {
-  test('tell of what was asked for, signed so that the specification’s own library verifies it', async () => {
+  test('report subscribed events, signed so that the specification’s own library verifies them', async () => {
     const { secret } = await create();
     const build = await finish();
     await eventually(() => target.received.length === 1);
@@ -64,7 +64,7 @@ describe('messages', () => {
     expect(() => other.verify(message?.text ?? '', headers)).toThrow('No matching signature');
   });
 
-  test('of each event once, to those of the team only', async () => {
+  test('are sent once for each event, to webhooks of the build’s team only', async () => {
     await create({ events: ['build.queued', 'build.started', 'build.succeeded', 'build.failed', 'build.canceled'] });
     await create({ team: 'ops', url: `${target.url}/ops` });
     const lost = await api.submit({ team: 'web' });
@@ -97,7 +97,7 @@ describe('a target that', () => {
     expect(await messages(id)).toMatchObject([{ state: 'delivered', tries: 4, status: 204 }]);
   });
 
-  test('never takes it leaves it dead, to be seen and sent again by hand', async () => {
+  test('always fails leaves the message dead, to be listed and sent again by hand', async () => {
     const { id } = await create();
     target.next(...Array.from({ length: 10 }, () => says(500)));
     const build = await finish();
@@ -112,7 +112,7 @@ describe('a target that', () => {
     expect(await messages(id)).toMatchObject([{ id: dead?.id, state: 'delivered', tries: 1 }]);
   });
 
-  test('is gone is called no more', async () => {
+  test('answers 410 is never called again', async () => {
     const { id } = await create();
     target.next(says(410));
     await finish();
@@ -124,7 +124,7 @@ describe('a target that', () => {
   });
 });
 
-test('a secret is shown once; a removed webhook is told nothing', async () => {
+test('a secret is shown once, and a removed webhook gets no messages', async () => {
   const { id, secret } = await create();
   expect(await (await api.fetch('/v1/webhooks')).text()).not.toContain(secret);
   const { redis: client, keys } = api.state;
@@ -143,7 +143,7 @@ test.each([
   [{ events: ['build.exploded'] }, 'events[0]'],
   [{ events: [] }, 'events'],
   [{ secret: 'short' }, 'secret'],
-])('%j is refused, naming %s', async (more, field) => {
+])('refuses %j, naming %s', async (more, field) => {
   const answer = await api.post('/v1/webhooks', { team: 'web', url: target.url, ...more });
   const text = await answer.text();
   expect([answer.status, JSON.parse(text).errors[0].field]).toEqual([400, field]);

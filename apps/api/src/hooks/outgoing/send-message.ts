@@ -1,10 +1,11 @@
 import { type JobTry, RetryLater, type StoredMessage } from '@kiln/state';
 import type { Logger } from 'pino';
 import type { HookDeps } from '../ports.ts';
+import { validSecrets } from '../valid-secrets.ts';
 import { send } from './send.ts';
 import { signMessage } from './sign-message.ts';
 
-export interface MessageParts extends Pick<HookDeps, 'webhooks'> {
+export interface MessageDeps extends Pick<HookDeps, 'webhooks'> {
   readonly fetch: typeof fetch;
   readonly timeoutMs: number;
   readonly log: Logger;
@@ -14,20 +15,24 @@ export interface MessageParts extends Pick<HookDeps, 'webhooks'> {
 
 const GONE = 410;
 
-/** Sends a message: one try. @throws RetryLater where another is to come */
-export async function sendMessage(id: string, { isLast, delayMs }: JobTry, parts: MessageParts): Promise<void> {
+/** Sends a message: one try. @throws RetryLater if there will be another try */
+export async function sendMessage(id: string, { isLast, delayMs }: JobTry, parts: MessageDeps): Promise<void> {
   const { webhooks, fetch, timeoutMs, signal, now, log } = parts;
   const message = await webhooks.message(id);
   if (message?.state !== 'pending') return;
   const webhook = await webhooks.get(message.webhook);
   if (!webhook || webhook.disabledAt !== undefined) {
-    await webhooks.saveMessage({ ...message, state: 'dead', why: 'the webhook was removed or its target is gone' });
+    await webhooks.saveMessage({
+      ...message,
+      state: 'dead',
+      why: 'the webhook was removed, or its target has answered 410',
+    });
     return;
   }
   const at = now();
-  const headers = signMessage(id, message.body, webhook.secret, at);
+  const headers = signMessage(id, message.body, validSecrets(webhook.secret, webhook.previous, at), at);
   const sent = await send(webhook.url, headers, message.body, { fetch, timeoutMs, signal, nowMs: at });
-  if (!sent.ok && signal.aborted) throw new RetryLater('this process stops');
+  if (!sent.ok && signal.aborted) throw new RetryLater('this process is stopping');
   const { retryAt: _, why: __, status: ___, ...rest } = message;
   const tried: StoredMessage = {
     ...{ ...rest, tries: message.tries + 1, triedAt: at },
@@ -40,7 +45,10 @@ export async function sendMessage(id: string, { isLast, delayMs }: JobTry, parts
   const isGone = sent.status === GONE;
   if (isGone) await webhooks.disable(webhook);
   const isDead = isLast || isGone;
-  log.warn({ webhook: webhook.id, team: webhook.team, message: id, why: sent.why, isDead }, 'message not delivered');
+  log.warn(
+    { webhook: webhook.id, team: webhook.team, message: id, why: sent.why, isDead },
+    'webhook message not delivered',
+  );
   if (isDead) {
     await webhooks.saveMessage({ ...tried, state: 'dead', why: sent.why });
     return;

@@ -1,17 +1,19 @@
+import { failureReason, retryAfterMs } from '@kiln/forges';
+
 export interface SendOptions {
-  /** `globalThis.fetch`, or one that refuses addresses that may not be reached. */
+  /** `globalThis.fetch`, or one that refuses forbidden addresses. */
   readonly fetch: typeof fetch;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly nowMs: number;
 }
 
-/** What came of sending. `status` is absent where nobody answered. */
+/** The outcome of sending. `status` is absent if there was no response; `afterMs`: how long the target asked to wait. */
 export type Sent =
   | { readonly ok: true; readonly status: number }
   | { readonly ok: false; readonly status?: number; readonly why: string; readonly afterMs?: number };
 
-/** The one place from which messages go out. Redirects aren't followed: whoever set the target up named it. Never throws. */
+/** Sends a message. Doesn't follow redirects, which could lead anywhere. Never throws: the result describes any failure. */
 export async function send(
   url: string,
   headers: Readonly<Record<string, string>>,
@@ -24,29 +26,14 @@ export async function send(
       ...{ method: 'POST', body, redirect: 'manual', signal: AbortSignal.any([timeout, signal]) },
       headers: { 'content-type': 'application/json', 'user-agent': 'kiln', ...headers },
     });
-    // What a target answers beside its status is of no use.
     await response.body?.cancel();
     const { status } = response;
     if (response.ok) return { ok: true, status };
-    const afterMs = waitMs(response.headers.get('retry-after'), nowMs);
+    const afterMs = retryAfterMs(response.headers.get('retry-after'), nowMs);
     const why = status >= 300 && status < 400 ? `${status}: redirects aren’t followed` : `answered ${status}`;
     return { ok: false, status, why, ...(afterMs !== undefined && { afterMs }) };
   } catch (error) {
     if (timeout.aborted) return { ok: false, why: `no answer within ${timeoutMs} ms` };
-    return { ok: false, why: reasonOf(error) };
+    return { ok: false, why: failureReason(error) };
   }
-}
-
-/** `Retry-After` in seconds or as a date. */
-function waitMs(value: string | null, nowMs: number): number | undefined {
-  if (value === null) return undefined;
-  const ms = /^\d{1,9}$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - nowMs;
-  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
-}
-
-/** `fetch failed` says nothing; what the socket said is the cause. */
-function reasonOf(error: unknown): string {
-  let at = error;
-  while (at instanceof Error && at.cause instanceof Error) at = at.cause;
-  return at instanceof Error ? at.message : String(at);
 }

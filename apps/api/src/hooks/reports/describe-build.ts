@@ -7,7 +7,7 @@ export interface Described {
   readonly description: string;
 }
 
-/** A build as a forge is told of it. */
+/** Describes a build for its status at a forge. */
 export function describeBuild(record: BuildRecord): Described {
   const { state, failure, steps, supersededBy } = record;
   const took = tookOf(record);
@@ -30,14 +30,14 @@ export function describeBuild(record: BuildRecord): Described {
     case 'canceled':
       return {
         state: 'canceled',
-        description: supersededBy === undefined ? 'Canceled' : 'A newer build took its place',
+        description: supersededBy === undefined ? 'Canceled' : 'Superseded by a newer build',
       };
   }
 }
 
 const MINUTE_SECONDS = 60;
 
-/** How long the last attempt ran; empty where there was none. */
+/** How long the last attempt ran; empty if there was none. */
 function tookOf(record: BuildRecord): string {
   const startedAt = currentAttempt(record)?.startedAt;
   if (startedAt === undefined || record.finishedAt === undefined) return '';
@@ -46,7 +46,7 @@ function tookOf(record: BuildRecord): string {
   return minutes === 0 ? `${seconds} s` : `${minutes} min ${seconds % MINUTE_SECONDS} s`;
 }
 
-/** Where a build can be watched. */
+/** The URL of a build's log. */
 export function buildLink(base: string, id: string): string {
   return `${base}/v1/builds/${id}/logs?format=text`;
 }

@@ -1,10 +1,10 @@
-import type { ConnectionRequest, DeliveryView } from '@kiln/contracts';
+import type { BuildView, ConnectionRequest, DeliveryView } from '@kiln/contracts';
 import { hangs, says } from '@kiln/forges/testing';
 import { allowedHosts } from '@kiln/runtime';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { TestApi } from '../../testing/test-api.ts';
-import { eventually, hook, repositoryOf, said, TestForge } from '../../testing/test-forge.ts';
+import { eventually, hook, recordedEvent, repositoryOf, TestForge } from '../../testing/test-forge.ts';
 
 const CONFIG = 'version: 1\non: { push: null }\nimages: [{ name: api }]\n';
 const REPO = repositoryOf('github');
@@ -32,14 +32,14 @@ beforeEach(async () => {
   };
 });
 
-/** A push of the commit; answers the delivery and its build. */
+/** Pushes the commit. Returns the delivery and its build. */
 async function pushed(more: Partial<ConnectionRequest> = {}): Promise<{ id: string; build: string }> {
   await forge.connect('github', more);
   return again();
 }
 
 async function again(): Promise<{ id: string; build: string }> {
-  const event = said('github', 'push');
+  const event = recordedEvent('github', 'push');
   if (event.type !== 'push' || event.after === null) throw new Error('no push');
   const delivery: DeliveryView = await forge.delivered(hook('github', 'push', { commits: { [event.after]: commit } }));
   return { id: delivery.id, build: delivery.builds[0] ?? '' };
@@ -47,9 +47,9 @@ async function again(): Promise<{ id: string; build: string }> {
 
 const bodies = () => forge.statuses.seen.map(({ body }) => body as Record<string, string>);
 const states = () => bodies().map(({ description }) => description);
-const told = (count: number) => eventually(() => forge.statuses.seen.length >= count);
+const reported = (count: number) => eventually(() => forge.statuses.seen.length >= count);
 
-/** The build as a host runs it to its end. */
+/** Runs the build to its end, as a host does. */
 async function run(build: string, whileRunning: () => Promise<void> = async () => {}) {
   const attempt = await api.run(build);
   await whileRunning();
@@ -57,11 +57,11 @@ async function run(build: string, whileRunning: () => Promise<void> = async () =
 }
 
 describe('a commit’s status', () => {
-  test('goes from pending over running to the result, with link, time and cached steps', async () => {
+  test('goes from pending to running to the result, with link, time and cached steps', async () => {
     const { build } = await pushed();
-    await told(1);
-    await run(build, () => told(2));
-    await told(3);
+    await reported(1);
+    await run(build, () => reported(2));
+    await reported(3);
     expect(forge.statuses.seen.map(({ method, path }) => [method, path])).toEqual(
       Array(3).fill(['POST', `/repos/${REPO}/statuses/${commit}`]),
     );
@@ -80,7 +80,7 @@ describe('a commit’s status', () => {
     }
   });
 
-  test('of a build that fails, and of one that is canceled', async () => {
+  test('shows why a build failed, and that a build was canceled', async () => {
     const { build } = await pushed();
     const attempt = await api.run(build);
     await attempt.settle({
@@ -95,40 +95,52 @@ describe('a commit’s status', () => {
     expect(bodies().at(-1)?.state).toBe('error');
   });
 
-  test('as a check run is made once, and changed by what the forge called it', async () => {
+  test('follows a retry of the build', async () => {
+    const { build } = await pushed();
+    await (await api.run(build)).settle({ end: 'failed', failure: { code: 'step_failed', message: 'no' } });
+    await eventually(() => bodies().at(-1)?.state === 'failure');
+    const answer = await api.fetch(`/v1/builds/${build}/retry`, { method: 'POST' });
+    const { id } = (await answer.json()) as BuildView;
+    await eventually(() => bodies().at(-1)?.state === 'pending');
+    expect(bodies().at(-1)).toMatchObject({ context: 'kiln/api', target_url: expect.stringContaining(id) });
+    await run(id);
+    await eventually(() => bodies().at(-1)?.state === 'success');
+  });
+
+  test('as a check run is created once, and then updated by the forge’s id', async () => {
     const { build } = await pushed({ checks: true });
-    await told(1);
-    await run(build, () => told(2));
-    await told(3);
+    await reported(1);
+    await run(build, () => reported(2));
+    await reported(3);
     expect(forge.statuses.seen.map(({ method, path }) => `${method} ${path}`)).toEqual([
       `POST /repos/${REPO}/check-runs`,
       ...Array(2).fill(`PATCH /repos/${REPO}/check-runs/7`),
     ]);
     expect(bodies().at(-1)).toMatchObject({ status: 'completed', conclusion: 'success', external_id: build });
     await again();
-    await told(4);
+    await reported(4);
     expect(forge.statuses.seen[3]?.method).toBe('POST');
   });
 });
 
-describe('order', () => {
-  test('what a build was like while the forge was slow isn’t told after what it is like', async () => {
+describe('the order of reports', () => {
+  test('skips states that have passed while the forge was slow', async () => {
     const slow: (() => void)[] = [];
     forge.statuses.next((response) => slow.push(() => response.writeHead(201).end('{}')));
     const { build } = await pushed();
     await eventually(() => slow.length === 1);
     await run(build);
     slow[0]?.();
-    await told(2);
+    await reported(2);
     await eventually(async () => (await api.state.reports.targetOf(build)) === undefined);
     expect(states()).toEqual(['Waiting for a host', expect.stringMatching(/^Built/)]);
   });
 
-  test('the newest build of a commit is the one that is shown', async () => {
+  test('shows the newest build of a commit', async () => {
     const older = await pushed();
-    await told(1);
+    await reported(1);
     const newer = await again();
-    await told(2);
+    await reported(2);
     await run(older.build);
     await run(newer.build);
     await eventually(() => states().at(-1)?.startsWith('Built') === true);
@@ -139,16 +151,16 @@ describe('order', () => {
 });
 
 describe('a forge that', () => {
-  test('fails, hangs or breaks off is told again, until it has taken it', async () => {
+  test('fails, hangs or breaks off gets the report again until it accepts it', async () => {
     forge.statuses.next(says(500), hangs, says(502));
     const { build } = await pushed();
-    await told(4);
+    await reported(4);
     expect(states()).toEqual(Array(4).fill('Waiting for a host'));
     await run(build);
     await eventually(() => states().at(-1)?.startsWith('Built') === true);
   });
 
-  test('asks to be left alone is left alone for so long', async () => {
+  test('answers 429 with Retry-After gets the report again only after that time', async () => {
     const times: number[] = [];
     forge.statuses.next(
       (response) => {
@@ -161,16 +173,16 @@ describe('a forge that', () => {
       },
     );
     await pushed();
-    await told(2);
+    await reported(2);
     expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(900);
   });
 
-  test('refuses for good is asked no more; the delivery shows why, and the build is none the worse for it', async () => {
+  test('refuses for good isn’t asked again; the delivery shows why, and the build is unaffected', async () => {
     forge.statuses.next(
       ...Array.from({ length: 10 }, () => says(401, {}, '{"message":"Bad credentials status-token"}')),
     );
     const { id, build } = await pushed();
-    await told(1);
+    await reported(1);
     const shown = await forge.until(id, ({ reports }) => reports?.[0]?.gaveUp === true);
     expect(shown.reports).toMatchObject([{ context: 'kiln/api', commit, build, why: expect.stringContaining('401') }]);
     expect(JSON.stringify(shown)).not.toContain('status-token');
@@ -181,9 +193,9 @@ describe('a forge that', () => {
   });
 });
 
-test('what happens while no API process is there is told when one comes', async () => {
+test('reports what happened without any API process as soon as one starts', async () => {
   const { build } = await pushed();
-  await told(1);
+  await reported(1);
   await api.api.close();
   await run(build);
   expect(forge.statuses.seen).toHaveLength(1);
@@ -194,7 +206,7 @@ test('what happens while no API process is there is told when one comes', async 
   await eventually(() => states().at(-1)?.startsWith('Built') === true);
 });
 
-test('without an API token nothing is reported', async () => {
+test('reports nothing without an API token', async () => {
   const { id, build } = await pushed({ apiToken: null });
   await run(build);
   expect(await forge.delivery(id)).toMatchObject({ reports: [] });

@@ -1,14 +1,16 @@
 import { isTerminal } from '@kiln/domain';
-import { forge, reportStatus, type StatusReport } from '@kiln/forges';
-import { type BuildStore, type JobTry, RetryLater, type StoredReport } from '@kiln/state';
+import { type Delivery, forge, NoInstallationToken, reportStatus, type StatusReport } from '@kiln/forges';
+import { type BuildStore, type JobTry, RetryLater, type StoredConnection, type StoredReport } from '@kiln/state';
 import type { Logger } from 'pino';
+import { type ConnectionTokens, reportsStatuses } from '../connections/connection-tokens.ts';
 import type { HookDeps } from '../ports.ts';
 import { buildLink, describeBuild } from './describe-build.ts';
 
-export interface ReportParts extends Pick<HookDeps, 'connections' | 'reports'> {
+export interface ReportDeps extends Pick<HookDeps, 'connections' | 'reports'> {
   readonly builds: Pick<BuildStore, 'record'>;
+  readonly tokens: Pick<ConnectionTokens, 'api'>;
   readonly fetch: typeof fetch;
-  /** Root of this Kiln, as it is reached from outside; no slash at its end. */
+  /** The public URL of this Kiln, without a slash at its end. */
   readonly base: string;
   readonly timeoutMs: number;
   readonly log: Logger;
@@ -16,18 +18,18 @@ export interface ReportParts extends Pick<HookDeps, 'connections' | 'reports'> {
   readonly signal: AbortSignal;
 }
 
-/** What is to be shown now. `id`: of the build, or of what else it is about. */
+/** What the status has to show now. `id`: of the build, or of the delivery whose configuration is invalid. */
 interface Wanted extends Pick<StatusReport, 'state' | 'description' | 'url'> {
   readonly id: string;
   readonly isEnd: boolean;
 }
 
 /**
- * Tells a forge what a target's newest build is like now, unless that is what it has been told last. What the build was like when the
- * job was made doesn't matter: so a state that is over is never told after a newer one.
- * @throws RetryLater where another try is to come
+ * Reports the current state of a target's newest build to the forge, unless it was reported last. Because the state is read now, not when
+ * the job was enqueued, an older state is never reported after a newer one.
+ * @throws RetryLater if there will be another try
  */
-export async function reportTarget(id: string, { isLast }: JobTry, parts: ReportParts): Promise<void> {
+export async function reportTarget(id: string, { isLast }: JobTry, parts: ReportDeps): Promise<void> {
   const { reports, connections, log } = parts;
   const target = await reports.get(id);
   const wanted = target && (await wantedOf(target, parts));
@@ -37,25 +39,21 @@ export async function reportTarget(id: string, { isLast }: JobTry, parts: Report
   };
   if (target.sent?.id === wanted.id && target.sent.state === wanted.state) return close();
   const connection = await connections.get(target.connection);
-  // Nobody is there to be told, now or later.
-  if (connection?.secrets.api === undefined) return reports.close(wanted.id);
+  // Without a connection or an API token, nothing can be reported, now or later.
+  if (!connection || !reportsStatuses(connection)) return reports.close(wanted.id);
   const { repository, commit, context, ref, remote } = target;
   const { state, description, url } = wanted;
-  const sent = await reportStatus(
-    forge(connection.forge),
-    {
-      ...{ repository, commit, context, state, description, url, buildId: wanted.id },
-      remoteId: remote?.id === wanted.id ? remote.remoteId : undefined,
-      ref,
-    },
-    { apiUrl: connection.apiUrl, token: connection.secrets.api, checks: connection.checks },
-    { fetch: parts.fetch, timeoutMs: parts.timeoutMs, nowMs: parts.now(), signal: parts.signal },
+  const remoteId = remote?.id === wanted.id ? remote.remoteId : undefined;
+  const sent = await send(
+    { repository, commit, context, state, description, url, buildId: wanted.id, remoteId, ref },
+    connection,
+    parts,
   );
   if (sent.delivered) {
     await reports.noteSent(id, { id: wanted.id, state }, sent.remoteId);
     return close();
   }
-  if (parts.signal.aborted) throw new RetryLater('this process stops');
+  if (parts.signal.aborted) throw new RetryLater('this process is stopping');
   const givesUp = !sent.retry || isLast;
   await reports.noteFailure(id, sent.why, givesUp);
   log.warn(
@@ -66,9 +64,28 @@ export async function reportTarget(id: string, { isLast }: JobTry, parts: Report
   return close();
 }
 
+async function send(report: StatusReport, connection: StoredConnection, deps: ReportDeps): Promise<Delivery> {
+  const { tokens, fetch, timeoutMs, now, signal } = deps;
+  try {
+    const token = (await tokens.api(connection, report.repository, signal)) ?? '';
+    const { apiUrl, checks } = connection;
+    return await reportStatus(
+      forge(connection.forge),
+      report,
+      { apiUrl, token, checks },
+      {
+        ...{ fetch, timeoutMs, nowMs: now(), signal },
+      },
+    );
+  } catch (error) {
+    if (!(error instanceof NoInstallationToken)) throw error;
+    return { delivered: false, retry: error.isPassing, why: error.message };
+  }
+}
+
 async function wantedOf(
   { build, fixed }: StoredReport,
-  { builds, reports, base }: ReportParts,
+  { builds, reports, base }: ReportDeps,
 ): Promise<Wanted | undefined> {
   if (fixed) {
     const { id, state, description, path } = fixed;

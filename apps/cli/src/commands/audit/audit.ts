@@ -1,9 +1,9 @@
 import type { AuditEntry } from '@kiln/contracts';
+import { parseDuration } from '@kiln/domain';
 import { badFlag } from '../../framework/flag-values.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import { untilInterrupted } from '../../io/interruptible.ts';
 import type { Io, Style } from '../../io/output.ts';
-import { spanSeconds } from '../../io/spans.ts';
 import { tameLine } from '../../io/terminal-text.ts';
 import { clientCommand } from '../../server/client-command.ts';
 
@@ -61,7 +61,7 @@ function entryText(entry: AuditEntry, { out }: Io): string {
 }
 
 function readTime(flag: string, text: string, now: number): string {
-  const seconds = spanSeconds(text);
+  const seconds = parseDuration(text);
   if (seconds !== undefined) return new Date(Math.max(0, now - seconds * 1_000)).toISOString();
   const at = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(at)) throw badFlag(flag, text, 'a span such as 24h or 90d, or a time such as 2026-01-02T03:04:05Z');

@@ -4,7 +4,7 @@ import { FlagError, UsageError } from '../../io/errors.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import type { Io } from '../../io/output.ts';
 import { chooseView, readMode } from '../../progress/choose-view.ts';
-import { CONNECTION_FLAGS, connect, findServer } from '../../server/find-server.ts';
+import { CONNECTION_FLAGS, CONNECTION_SECTION, connect, findServer } from '../../server/find-server.ts';
 import { Interrupted, Interruption } from './follow/interruption.ts';
 import { outcomeCode } from './follow/outcome.ts';
 import { reportBuild } from './follow/report-build.ts';
@@ -61,7 +61,7 @@ export const buildCommand = defineCommand(
   [
     { title: 'Flags of docker buildx build', flags: DOCKER_FLAGS },
     { title: 'Flags of Kiln', flags: { ...KILN_FLAGS, ...HELP_FLAG } },
-    { title: 'Connection', flags: CONNECTION_FLAGS },
+    CONNECTION_SECTION,
   ],
   build,
 );

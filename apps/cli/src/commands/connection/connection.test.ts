@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectionView } from '@kiln/contracts';
@@ -70,7 +71,36 @@ repositories:
     });
   });
 
+  it('rotates the webhook secret, prints only the new one, and shows until when the old one is valid', async () => {
+    await run('connection set acme --forge github --team acme --repo acme/**');
+    const rotated = await run('connection rotate-secret acme --overlap 1h');
+    expect(rotated).toMatchObject({ code: 0, out: expect.stringMatching(/^[\w-]{43}\n$/) });
+    expect(rotated.err).toMatch(/^kiln: connection acme: the old secret is valid until \d{4}-/);
+    expect((await run('connection show acme')).out).toMatch(/^secret +the old secret is valid until \d{4}-/m);
+    expect(await run('connection rotate-secret acme --webhook-secret-file - --overlap 0', 'mine\n')).toMatchObject({
+      ...{ code: 0, out: '', err: 'kiln: connection acme: the old secret is no longer valid\n' },
+    });
+    expect((await run('connection show acme')).out).not.toMatch(/^secret/m);
+  });
+
+  it('uses a GitHub App, and shows its id only', async () => {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const pem = privateKey.export({ type: 'pkcs1', format: 'pem' }).toString();
+    const flags = '--forge github --team acme --repo acme/** --app-id 4711 --app-key-file - --checks';
+    expect((await run(`connection set app ${flags}`, pem)).code).toBe(0);
+    const { out } = await run('connection show app');
+    expect(out).toMatch(/^app +GitHub App 4711$/m);
+    expect(out).toMatch(/^statuses +as check runs$/m);
+    expect(out).toMatch(/^clones +as the GitHub App$/m);
+    expect((await run('connection show app --json')).out).not.toContain('PRIVATE KEY');
+    await run('connection set app --no-app');
+    expect((await run('connection show app')).out).not.toContain('4711');
+  });
+
   it.each([
+    ['connection rotate-secret gone', 'kiln connection ls'],
+    ['connection rotate-secret gone --overlap soon', '--overlap'],
+    ['connection set x --forge github --team a --repo b/c --app-id 1', '--app-key-file are required together'],
     ['connection set x', '--forge, --team, --repo are required for a new connection'],
     ['connection set x --forge svn --team a --repo b/c', 'forge: got "svn"'],
     ['connection set x --forge gitea --team a --repo b/c', 'url: got nothing, expected the URL of the Gitea site'],

@@ -1,6 +1,7 @@
 import { commandGroup } from '../../framework/command-group.ts';
 import { listCommand } from './list.ts';
 import { removeCommand } from './remove.ts';
+import { rotateSecretCommand } from './rotate-secret.ts';
 import { setCommand } from './set.ts';
 import { showCommand } from './show.ts';
 
@@ -9,7 +10,13 @@ export const connectionCommand = commandGroup({
   summary: 'Manage connections to forges, whose webhooks create builds',
   description:
     'Manage connections to forges. A connection defines whose webhooks create builds, of which repositories.\n\nNeeds the scope admin.',
-  commands: { set: setCommand, ls: listCommand, show: showCommand, rm: removeCommand },
+  commands: {
+    set: setCommand,
+    ls: listCommand,
+    show: showCommand,
+    'rotate-secret': rotateSecretCommand,
+    rm: removeCommand,
+  },
   hints: {
     create: 'use kiln connection set',
     list: 'use kiln connection ls',

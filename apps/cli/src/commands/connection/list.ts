@@ -8,7 +8,10 @@ const COLUMNS: Column<ConnectionView>[] = [
   { title: 'FORGE', text: ({ forge }) => forge },
   { title: 'TEAM', text: ({ team }) => team, min: 4 },
   { title: 'REPOSITORIES', text: ({ repositories }) => repositories.flatMap(({ match }) => match).join(' '), min: 12 },
-  { title: 'STATUSES', text: ({ hasApiToken, checks }) => (hasApiToken ? (checks ? 'checks' : 'yes') : 'no') },
+  {
+    title: 'STATUSES',
+    text: ({ hasApiToken, githubApp, checks }) => (hasApiToken || githubApp ? (checks ? 'checks' : 'yes') : 'no'),
+  },
   { title: 'WEBHOOK URL', text: ({ hookUrl }) => hookUrl, min: 20, dispensable: 1 },
 ];
 

@@ -7,10 +7,12 @@ import type { Io } from '../../io/output.ts';
 import { readText } from '../../io/read-file.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { connectionText } from './connection-text.ts';
+import { readSecret } from './read-secret.ts';
 
 const NOT_BOTH = [
   ['api-token-file', 'no-api-token'],
   ['git-token-file', 'no-git-token'],
+  ['app-id', 'no-app'],
 ] as const;
 
 export const setCommand = clientCommand(
@@ -46,6 +48,13 @@ export const setCommand = clientCommand(
       'webhook-secret-file': { kind: 'text', value: 'FILE', help: 'Webhook secret (default: generated)' },
       'api-token-file': { kind: 'text', value: 'FILE', help: 'Token for reporting statuses' },
       'no-api-token': { kind: 'bool', help: 'Remove the API token; no statuses are reported' },
+      'app-id': {
+        kind: 'text',
+        value: 'ID',
+        help: 'GitHub App that reports statuses and clones; needs --app-key-file',
+      },
+      'app-key-file': { kind: 'text', value: 'FILE', help: 'Private key of the GitHub App, PEM' },
+      'no-app': { kind: 'bool', help: 'Remove the GitHub App' },
       checks: { kind: 'bool', help: 'Report check runs instead of statuses (GitHub Apps only)' },
       'git-token-file': { kind: 'text', value: 'FILE', help: 'Token for cloning private repositories' },
       'no-git-token': { kind: 'bool', help: 'Remove the git token; clone without credentials' },
@@ -58,12 +67,17 @@ export const setCommand = clientCommand(
       if (flags[token] !== undefined && flags[none])
         throw new FlagError(`--${token} cannot be combined with --${none}`);
     }
+    if ((flags['app-id'] === undefined) !== (flags['app-key-file'] === undefined)) {
+      throw new FlagError('--app-id and --app-key-file are required together');
+    }
     const secret = async (path: string | undefined) => (path === undefined ? undefined : readSecret(path, io));
     const [webhookSecret, apiToken, gitToken] = [
       await secret(flags['webhook-secret-file']),
       flags['no-api-token'] ? null : await secret(flags['api-token-file']),
       flags['no-git-token'] ? null : await secret(flags['git-token-file']),
     ];
+    const privateKey = await secret(flags['app-key-file']);
+    const githubApp = flags['no-app'] ? null : privateKey && { appId: flags['app-id'], privateKey };
     const file = flags.file === undefined ? undefined : await readFields(flags.file, io);
     const before = file ? {} : await fieldsOf(name, (known) => client.hooks.connection(known));
     const { repo } = flags;
@@ -73,7 +87,7 @@ export const setCommand = clientCommand(
       ...defined({ forge: flags.forge, team: flags.team, checks: flags.checks, gitUser: flags['git-user'] }),
       ...moved(flags.site, flags.api),
       ...(repo.length > 0 && { repositories: [{ match: [...repo] }] }),
-      ...defined({ webhookSecret, apiToken, gitToken }),
+      ...defined({ webhookSecret, apiToken, gitToken, githubApp }),
     });
     const missing = [...(request.forge ? [] : ['--forge']), ...(request.team ? [] : ['--team'])];
     if (!request.repositories) missing.push('--repo');
@@ -128,13 +142,6 @@ async function readFields(path: string, io: Io): Promise<Record<string, unknown>
   const value: unknown = document.toJS({ maxAliasCount: 100 });
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
   throw new UsageError(`${path}: expected a mapping with the properties of a connection`);
-}
-
-/** Reads a secret from a file, without the final line end that editors add. */
-async function readSecret(path: string, io: Io): Promise<string> {
-  const secret = (await readText(path, io)).replace(/\r?\n$/, '');
-  if (secret === '') throw new UsageError(`${path} is empty, expected a secret`);
-  return secret;
 }
 
 /** Drops undefined fields. */

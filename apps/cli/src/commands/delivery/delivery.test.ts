@@ -16,7 +16,7 @@ describe('kiln deliveries and delivery', () => {
     expect(again).toMatchObject({ id, forgeId: 'three' });
     const shown = async () => (await cli.run(`delivery ${id}`)).out;
     await expect.poll(shown, { timeout: 10_000 }).toContain(': done after');
-    expect(await shown()).toContain('github: ping\n  nothing to build: a ping: the connection works\n');
+    expect(await shown()).toContain('github: ping\n  nothing to build: ping: the connection works\n');
     expect(await cli.run(`delivery ${'0'.repeat(26)}`)).toMatchObject({
       code: 125,
       err: expect.stringContaining('kiln deliveries'),

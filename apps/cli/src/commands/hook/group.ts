@@ -4,6 +4,7 @@ import { listCommand } from './list.ts';
 import { messagesCommand } from './messages.ts';
 import { removeCommand } from './remove.ts';
 import { resendCommand } from './resend.ts';
+import { rotateSecretCommand } from './rotate-secret.ts';
 
 export const hookCommand = commandGroup({
   name: 'hook',
@@ -12,6 +13,7 @@ export const hookCommand = commandGroup({
   commands: {
     create: createCommand,
     ls: listCommand,
+    'rotate-secret': rotateSecretCommand,
     rm: removeCommand,
     messages: messagesCommand,
     resend: resendCommand,

@@ -19,6 +19,15 @@ describe('kiln hook', () => {
     });
   });
 
+  it('rotates the secret of a webhook and prints only the new one', async () => {
+    const made = await cli.run('hook create --team web https://target.example/x');
+    const id = /webhook (\w{26})/.exec(made.err)?.[1] ?? '';
+    const rotated = await cli.run(`hook rotate-secret ${id}`);
+    expect(rotated).toMatchObject({ code: 0, out: expect.stringMatching(/^whsec_[\w+/]{43}=\n$/) });
+    expect(rotated.out).not.toBe(made.out);
+    expect(rotated.err).toMatch(/^kiln: webhook \w{26}: the old secret is valid until \d{4}-/);
+  });
+
   it.each([
     ['hook create https://a --event build.exploded', '--event: got "build.exploded", expected build.queued'],
     ['hook create ftp://a', 'url: got "ftp://a"'],

@@ -14,7 +14,7 @@ export const removeCommand = clientCommand(
     synopsis: 'NAME...',
     summary: 'Remove hosts from the pool',
     description:
-      'Remove hosts from the pool, with the slots and labels that were set for them. A worker that is still alive is told and exits. ' +
+      'Remove hosts from the pool, with the slots and labels that were set for them. A worker that is still running exits. ' +
       'Removing a host that has builds is refused without --force.',
     operands: [1, Number.POSITIVE_INFINITY],
     flags: {

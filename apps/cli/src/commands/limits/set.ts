@@ -1,4 +1,5 @@
 import type { LimitChange } from '@kiln/contracts';
+import { parseBytes } from '@kiln/domain';
 import { badFlag } from '../../framework/flag-values.ts';
 import { FlagError } from '../../io/errors.ts';
 import { EXIT } from '../../io/exit-codes.ts';
@@ -79,14 +80,7 @@ interface Unit {
 
 const count: Unit = { expected: 'a whole number', read: (text) => (/^\d{1,9}$/.test(text) ? Number(text) : undefined) };
 
-const SIZES: Readonly<Record<string, number>> = { '': 1, B: 1, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 };
-const size: Unit = {
-  expected: 'a size such as 64MB or 2GB',
-  read: (text) => {
-    const [, number, unit = ''] = /^(\d{1,6}(?:\.\d{1,3})?)([kKMGT]?B)?$/.exec(text) ?? [];
-    return number === undefined ? undefined : Math.round(Number(number) * (SIZES[unit] ?? 1));
-  },
-};
+const size: Unit = { expected: 'a size such as 64MB or 2GB', read: (text) => parseBytes(text, 1000) };
 
 function limit(field: keyof LimitChange, flag: string, text: string | undefined, unit: Unit): LimitChange {
   if (text === undefined) return {};

@@ -65,7 +65,7 @@ describe('startPrivateRedis', () => {
   test('throws RedisNotStarted with the reason if it can’t start', async () => {
     await expect(startPrivateRedis(dir, log, { command: 'no-such-redis' })).rejects.toThrow(RedisNotStarted);
     await expect(startPrivateRedis(dir, log, { command: 'no-such-redis' })).rejects.toThrow(
-      /can’t start no-such-redis/,
+      /cannot start no-such-redis/,
     );
     await expect(startPrivateRedis(join(dir, 'nowhere'), log)).rejects.toThrow(/nowhere/);
   });

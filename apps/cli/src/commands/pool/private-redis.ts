@@ -127,7 +127,7 @@ class RedisChild {
     child.stdout?.on('data', keep);
     child.stderr?.on('data', keep);
     const ended = new Promise<never>((_, reject) => {
-      child.once('error', (error) => reject(new RedisNotStarted(`can’t start ${this.#command}: ${error.message}`)));
+      child.once('error', (error) => reject(new RedisNotStarted(`cannot start ${this.#command}: ${error.message}`)));
       child.once('exit', (code, signal) => {
         reject(
           new RedisNotStarted(

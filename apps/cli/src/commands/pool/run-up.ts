@@ -1,38 +1,22 @@
 import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
-import { accessConfig, accessEnv } from '@kiln/api';
-import { createLogger, InvalidEnvironment, onStopSignal, readEnv } from '@kiln/runtime';
-import { checkTrust, idleSettings, trustEnv, trustSettings } from '@kiln/worker';
+import { createLogger, onStopSignal } from '@kiln/runtime';
 import { pino } from 'pino';
-import { z } from 'zod';
 import type { FlagValues } from '../../framework/flags.ts';
-import { UsageError } from '../../io/errors.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import type { Io } from '../../io/output.ts';
 import { fieldLines } from '../../io/table.ts';
 import { buildersText } from '../host/builders-text.ts';
 import type { UP_FLAGS } from './flags.ts';
-import { type PoolSettings, type RunningPool, startPool } from './start-pool.ts';
+import { type PoolSettings, readPoolSettings } from './pool-settings.ts';
+import { type RunningPool, startPool } from './start-pool.ts';
 import { readUpOptions, type UpOptions } from './up-options.ts';
-
-const environment = z
-  .object({
-    KILN_TOOL_IMAGE: z.string().default('docker:cli'),
-    KILN_BUILDKIT_IMAGE: z.string().default('moby/buildkit:buildx-stable-1'),
-    KILN_DOCKER_SOCKET: z.string().optional(),
-    KILN_DOCKER_CONFIG: z.string().optional(),
-    ...trustEnv,
-    ...accessEnv,
-  })
-  .superRefine((env, ctx) => {
-    checkTrust(env, (name, message) => ctx.addIssue({ code: 'custom', path: [name], message, input: env[name] }));
-  });
 
 /** Runs a pool until it is asked to stop. Returns the exit code. @throws UsageError */
 export async function runUp(flags: FlagValues<typeof UP_FLAGS>, io: Io): Promise<number> {
   const options = readUpOptions(flags, io.env);
-  const settings = poolSettings(io.env);
+  const settings = readPoolSettings(io.env);
   const say = (text: string) => io.err.line(text);
   try {
     await serve(options, settings, say);
@@ -66,27 +50,6 @@ async function serve(options: UpOptions, settings: PoolSettings, say: (text: str
     await pool.close();
   }
   say('kiln up: stopped');
-}
-
-function poolSettings(variables: Io['env']): PoolSettings {
-  const env = readEnvironment(variables);
-  const builder = {
-    toolImage: env.KILN_TOOL_IMAGE,
-    buildkitImage: env.KILN_BUILDKIT_IMAGE,
-    ...(env.KILN_DOCKER_SOCKET !== undefined && { dockerSocket: env.KILN_DOCKER_SOCKET }),
-    ...trustSettings(env),
-    ...(env.KILN_DOCKER_CONFIG !== undefined && { dockerConfigDir: env.KILN_DOCKER_CONFIG }),
-  };
-  return { builder, idle: idleSettings(env), access: accessConfig(env) };
-}
-
-function readEnvironment(variables: Io['env']) {
-  try {
-    return readEnv(environment, variables);
-  } catch (error) {
-    if (error instanceof InvalidEnvironment) throw new UsageError(error.message);
-    throw error;
-  }
 }
 
 function greeting(pool: RunningPool, options: UpOptions): string {

@@ -1,39 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { API_DEFAULTS, type accessConfig, startApi } from '@kiln/api';
+import { API_DEFAULTS, startApi } from '@kiln/api';
 import { HostBuilders } from '@kiln/buildkit';
 import { artifactKey, contextKey } from '@kiln/contracts';
 import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
-import { DEFAULT_SCHEDULER, startScheduler } from '@kiln/scheduler';
+import { startScheduler } from '@kiln/scheduler';
 import { FsBlobStore, Leadership, MeteredBlobs, openState, storeArtifact } from '@kiln/state';
-import {
-  DEFAULT_LEASE,
-  diskOf,
-  type idleSettings,
-  type RunningWorker,
-  startWorker,
-  type trustSettings,
-} from '@kiln/worker';
+import { diskOf, type RunningWorker, startWorker } from '@kiln/worker';
 import { openDataDir } from './data-dir.ts';
+import type { PoolSettings } from './pool-settings.ts';
 import { startPrivateRedis } from './private-redis.ts';
 import type { UpOptions } from './up-options.ts';
 
 const NAMESPACE = 'kiln';
-
-/** Settings of the builders, from the environment. */
-export interface BuilderSettings extends ReturnType<typeof trustSettings> {
-  readonly toolImage: string;
-  readonly buildkitImage: string;
-  readonly dockerSocket?: string;
-  readonly dockerConfigDir?: string;
-}
-
-/** Settings of a pool, from the environment. */
-export interface PoolSettings {
-  readonly builder: BuilderSettings;
-  readonly idle: ReturnType<typeof idleSettings>;
-  readonly access: ReturnType<typeof accessConfig>;
-}
 
 export interface RunningPool {
   readonly url: string;
@@ -103,6 +82,7 @@ async function compose(
     {
       ...API_DEFAULTS,
       ...access,
+      ...settings.storage,
       host: options.host,
       port: options.port,
       tokens: [data.token],
@@ -125,10 +105,10 @@ async function compose(
   });
   const owner = randomUUID();
   const scheduler = startScheduler(
-    { ...DEFAULT_SCHEDULER, limits: access.limits },
+    { ...settings.scheduling, limits: access.limits },
     {
       ...state,
-      leadership: new Leadership(state.redis, state.keys, owner, DEFAULT_SCHEDULER.leaderTtlMs),
+      leadership: new Leadership(state.redis, state.keys, owner, settings.scheduling.leaderTtlMs),
       log: log.child({ part: 'scheduler' }),
     },
   );
@@ -136,12 +116,11 @@ async function compose(
 
   const worker = await startWorker(
     {
-      ...DEFAULT_LEASE,
       hostName: options.name,
       slots: options.slots,
       labels: options.labels,
       ledgerFile: `${data.path}/layers.json`,
-      ...settings.idle,
+      ...settings.worker,
     },
     {
       ...state,

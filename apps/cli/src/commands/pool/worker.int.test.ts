@@ -167,7 +167,7 @@ describe('exits with 1 and reports', () => {
     const wrong = await run(['--join', pool.api.url, '--token', 'nope']);
     expect(wrong).toMatchObject({
       code: 1,
-      err: expect.stringContaining('refuses the join token: the bearer token is not'),
+      err: expect.stringContaining('refused the join token: the bearer token is unknown'),
     });
     const users = await run(['--join', pool.api.url, '--token', pool.token]);
     expect(users).toMatchObject({ code: 1, err: expect.stringContaining('only a worker may do this') });
@@ -185,13 +185,13 @@ describe('exits with 1 and reports', () => {
     await pool.report('far');
     const { code, err } = await run(joining());
     expect(code).toBe(1);
-    expect(err).toContain("another machine's worker is alive under the name far: give this one another (--name or");
+    expect(err).toContain('a worker of another machine uses the name far: choose another name (--name or');
   });
 
   test('a Redis that can’t be reached', async () => {
     await using elsewhere = await RealPool.start({ redisUrl: 'unix:///nowhere/redis.sock' });
     const { code, err } = await run(['--join', elsewhere.api.url, '--token', elsewhere.joinToken]);
     expect(code).toBe(1);
-    expect(err).toMatch(/but the Redis that it named can’t be used from here \(Redis at \/nowhere\/redis.sock/);
+    expect(err).toMatch(/but its Redis can’t be used from here \(Redis at \/nowhere\/redis.sock/);
   });
 });

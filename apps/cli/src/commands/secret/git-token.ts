@@ -52,7 +52,7 @@ export const gitTokenCommand = commandGroup({
       name: 'git-token rm',
       synopsis: 'HOST...',
       summary: 'Remove git tokens',
-      description: 'Remove git tokens. Builds that start from now on don’t get them.',
+      description: 'Remove git tokens. Builds that start from now on do not get them.',
     }),
   },
   hints: { ls: LIST, list: LIST, remove: 'use kiln git-token rm', delete: 'use kiln git-token rm' },

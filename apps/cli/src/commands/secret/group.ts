@@ -4,7 +4,7 @@ import { removal } from './remove.ts';
 import { resealCommand } from './reseal.ts';
 import { setCommand } from './set.ts';
 
-const HIDDEN = 'values of secrets can’t be read back; kiln secret ls lists their names';
+const HIDDEN = 'values of secrets cannot be read back; kiln secret ls lists their names';
 
 export const secretCommand = commandGroup({
   name: 'secret',
@@ -17,7 +17,7 @@ export const secretCommand = commandGroup({
       name: 'secret rm',
       synopsis: 'NAME...',
       summary: 'Remove secrets',
-      description: 'Remove secrets. Builds that start from now on don’t get them.',
+      description: 'Remove secrets. Builds that start from now on do not get them.',
     }),
     reseal: resealCommand,
   },

@@ -53,7 +53,7 @@ export const registryCommand = commandGroup({
       name: 'registry logout',
       synopsis: 'HOST...',
       summary: 'Remove registry logins',
-      description: 'Remove registry logins. Builds that start from now on don’t get them.',
+      description: 'Remove registry logins. Builds that start from now on do not get them.',
     }),
   },
   hints: { ls: LIST, list: LIST, rm: 'use kiln registry logout' },

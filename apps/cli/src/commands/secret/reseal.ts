@@ -35,7 +35,7 @@ function printReport(io: Io, { keyId, stored, builds }: ResealReport): void {
     `sealed with key ${keyId}: stored secrets: ${text(stored)}; secrets of builds, schedules, connections and webhooks: ${text(builds)}`,
   );
   for (const { name, reason, ...whose } of stored.unreadable) {
-    io.err.line(`kiln: ${name} of ${ownerText(whose)} can’t be opened: ${reason}`);
+    io.err.line(`kiln: ${name} of ${ownerText(whose)} cannot be opened: ${reason}`);
   }
   if (stored.unreadable.length > 0) {
     io.err.line(
@@ -44,7 +44,7 @@ function printReport(io: Io, { keyId, stored, builds }: ResealReport): void {
   }
   if (builds.unreadable > 0) {
     io.err.line(
-      `kiln: secrets of ${builds.unreadable} builds, schedules, connections or webhooks can’t be opened; those of builds are deleted a day after the builds end`,
+      `kiln: secrets of ${builds.unreadable} builds, schedules, connections or webhooks cannot be opened; those of builds are deleted a day after the builds end`,
     );
   }
 }

@@ -105,7 +105,7 @@ describe('kiln secret', () => {
     const { code, err } = await run('secret reseal');
     expect([code, err]).toEqual([
       1,
-      expect.stringMatching(/^kiln: ALIEN of team web can’t be opened: sealed with key/),
+      expect.stringMatching(/^kiln: ALIEN of team web cannot be opened: sealed with key/),
     ]);
     expect((await run('secret ls --team web')).out).toContain(`unreadable: key ${stranger.sealer.keyId} is missing`);
   });
@@ -125,7 +125,7 @@ describe('kiln secret', () => {
     ['secret set 0', 'name: got "0"'],
     ['secret set A', 'value: got a value that is not shown, expected a value that is not empty'],
     ['secret set A --from-file none', 'none: ENOENT'],
-    ['secret get A', 'values of secrets can’t be read back'],
+    ['secret get A', 'values of secrets cannot be read back'],
     ['secret list', 'use kiln secret ls'],
     ['registry login r.example', '--username is required'],
     ['registry login r.example/path -u a', 'got "r.example/path", expected a host'],

@@ -11,7 +11,7 @@ export const setCommand = clientCommand(
     summary: 'Store a secret, replacing the one of the same name',
     description:
       'Store a secret for builds that name it with kiln build --stored-secret NAME or under secrets in .kiln.yaml. ' +
-      'The value is read from standard input (without a final line end), from a prompt on a terminal, or from a file. It can’t be read back.',
+      'The value is read from standard input (without a final line end), from a prompt on a terminal, or from a file. It cannot be read back.',
     examples: [
       'printenv NPM_TOKEN | kiln secret set NPM_TOKEN',
       'kiln secret set --repo github.com/acme/app --from-file key.pem SIGNING_KEY',

@@ -1,9 +1,8 @@
 import type { TokenRequest } from '@kiln/contracts';
-import { ALL_TEAMS, SCOPES, type Scope } from '@kiln/domain';
+import { ALL_TEAMS, parseDuration, SCOPES, type Scope } from '@kiln/domain';
 import { badFlag, listOf } from '../../framework/flag-values.ts';
 import { FlagError } from '../../io/errors.ts';
 import { EXIT } from '../../io/exit-codes.ts';
-import { spanSeconds } from '../../io/spans.ts';
 import { clientCommand } from '../../server/client-command.ts';
 
 const DEFAULT_SCOPES: readonly Scope[] = ['builds:read', 'builds:write', 'logs:read'];
@@ -15,7 +14,7 @@ export const createCommand = clientCommand(
     synopsis: 'NAME',
     summary: 'Create a token',
     description:
-      'Create a token and print it to standard output, alone, so that it can be piped into a secret store. It can’t be shown again: Kiln stores only its hash. ' +
+      'Create a token and print it to standard output, alone, so that it can be piped into a secret store. It cannot be shown again: Kiln stores only its hash. ' +
       'NAME describes who or what uses the token.',
     examples: [
       'kiln token create --team web ci-of-web',
@@ -83,7 +82,7 @@ function readScopes(given: readonly string[]): Scope[] {
 
 function readLife(text: string): number | null {
   if (text === 'never') return null;
-  const seconds = spanSeconds(text);
+  const seconds = parseDuration(text);
   if (seconds !== undefined && seconds > 0) return seconds;
   throw badFlag('--expires', text, 'a span such as 30d or 12h, or never');
 }

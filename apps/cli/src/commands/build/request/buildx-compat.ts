@@ -16,7 +16,7 @@ const REFUSED_WHY: Readonly<Record<string, string>> = {
   network: 'RUN steps use the network of the host’s builder',
   'no-cache-filter': 'use --no-cache for the whole build',
   print: 'only builds are supported',
-  squash: 'BuildKit doesn’t support it; use a stage that copies the files',
+  squash: 'BuildKit does not support it; use a stage that copies the files',
   ssh: 'there is no agent to forward; pass a key or token with --secret',
 };
 

@@ -1,4 +1,5 @@
 import { NAMESPACE_ARG } from '@kiln/contracts';
+import { parseBytes, parseDuration } from '@kiln/domain';
 import { badFlag } from '../../../framework/flag-values.ts';
 import { UsageError } from '../../../io/errors.ts';
 
@@ -50,25 +51,18 @@ export function platforms(flags: readonly string[]): string[] {
   return [...new Set(named)];
 }
 
-const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600 };
-
-/** Parses a duration such as `90`, `90s`, `20m` or `1h30m` into whole seconds. */
+/** Parses a duration such as `90s`, `20m` or `1h30m`, or a number of seconds. */
 export function durationSeconds(flag: string, text: string): number {
-  if (/^\d+$/.test(text)) return Number(text);
-  if (!/^(?:\d+[smh])+$/.test(text)) throw badFlag(flag, text, 'a duration such as 90s, 20m or 1h30m');
-  return [...text.matchAll(/(\d+)([smh])/gy)].reduce(
-    (sum, [, n, unit]) => sum + Number(n) * (SECONDS[unit ?? ''] ?? 0),
-    0,
-  );
+  const seconds = /^\d+$/.test(text) ? Number(text) : parseDuration(text);
+  if (seconds === undefined) throw badFlag(flag, text, 'a duration such as 90s, 20m or 1h30m');
+  return seconds;
 }
-
-const POWERS: Readonly<Record<string, number>> = { b: 0, k: 1, m: 2, g: 3, t: 4 };
 
 /** Parses a size such as `512m`, `2g` or `1.5GiB` into bytes, with powers of 1024 as in docker. */
 export function memoryBytes(flag: string, text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([bkmgt]?)i?b?$/i.exec(text);
-  if (!match) throw badFlag(flag, text, 'a size such as 512m or 2g');
-  return Math.round(Number(match[1]) * 1024 ** (POWERS[(match[2] || 'b').toLowerCase()] ?? 0));
+  const bytes = parseBytes(text, 1024);
+  if (bytes === undefined) throw badFlag(flag, text, 'a size such as 512m or 2g');
+  return bytes;
 }
 
 /** Parses `true`, `false`, or options of buildx such as `mode=max`. */

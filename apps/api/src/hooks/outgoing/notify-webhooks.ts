@@ -3,15 +3,15 @@ import type { BuildStore } from '@kiln/state';
 import { viewBuild } from '../../builds/build-view.ts';
 import type { HookDeps } from '../ports.ts';
 
-export interface TellParts extends Pick<HookDeps, 'webhooks' | 'hookQueues'> {
+export interface NotifyDeps extends Pick<HookDeps, 'webhooks' | 'hookQueues'> {
   readonly builds: Pick<BuildStore, 'get'>;
   readonly now: () => number;
 }
 
-/** Makes a message of what happened to a build for every webhook of its team that asks for it. Repeating it makes no second one. */
-export async function tellWebhooks(
+/** Enqueues a message about a build's change for each webhook of its team that subscribes to it. Idempotent. */
+export async function notifyWebhooks(
   changed: BuildChanged,
-  { webhooks, hookQueues, builds, now }: TellParts,
+  { webhooks, hookQueues, builds, now }: NotifyDeps,
 ): Promise<void> {
   const event = eventOf(changed);
   if (event === undefined || !(await webhooks.any())) return;
@@ -21,7 +21,7 @@ export async function tellWebhooks(
   const asking = own.filter(({ events, disabledAt }) => disabledAt === undefined && events.includes(event));
   const body = JSON.stringify({ type: event, timestamp: new Date(now()).toISOString(), data: viewBuild(build) });
   for (const webhook of asking) {
-    // A lost host sends a build back: it starts once with each attempt, and ends once.
+    // A build starts once with each attempt: a lost host sends it back to the queue.
     const turn = event === 'build.started' ? String(changed.attempt) : '';
     const message = await webhooks.add({ webhook: webhook.id, event, build: changed.id, body }, turn);
     if (message.state === 'pending') await hookQueues.sendMessage(message.id, message.round);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readGitComplaint } from './git-complaint.ts';
+import { classifyGitError } from './git-error.ts';
 
 test.each([
   ['/bin/sh: 1: git: not found', 'git_missing'],
@@ -16,10 +16,10 @@ test.each([
   ["fatal: unable to access 'https://x/': Could not resolve host: x", 'unreachable'],
   ['', 'unreachable'],
 ])('reads %j as %s', (stderr, fault) => {
-  expect(readGitComplaint(stderr).fault).toBe(fault);
+  expect(classifyGitError(stderr).fault).toBe(fault);
 });
 
 test('returns the first line of git’s own message', () => {
-  expect(readGitComplaint('warning: x\nfatal: no such thing\nfatal: more').said).toBe('no such thing');
-  expect(readGitComplaint('').said).toBeUndefined();
+  expect(classifyGitError('warning: x\nfatal: no such thing\nfatal: more').message).toBe('no such thing');
+  expect(classifyGitError('').message).toBeUndefined();
 });

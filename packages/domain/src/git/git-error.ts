@@ -16,10 +16,10 @@ export type GitFault =
   /** Anything else: no connection, no answer, or an answer that isn't a git server's. */
   | 'unreachable';
 
-export interface GitComplaint {
+export interface GitError {
   readonly fault: GitFault;
   /** The first line of git's own message; undefined if there is none. */
-  readonly said: string | undefined;
+  readonly message: string | undefined;
 }
 
 /** Messages of git, or of BuildKit about git, for each fault; the first match decides. */
@@ -46,7 +46,7 @@ const FAULTS: readonly (readonly [RegExp, GitFault])[] = [
  * Classifies what git printed on stderr. Its exit code is 128 for everything, so only the text tells; it has to be in English (`LC_ALL=C`).
  * Used both for git as Kiln runs it and for git as BuildKit does.
  */
-export function readGitComplaint(stderr: string): GitComplaint {
+export function classifyGitError(stderr: string): GitError {
   const fault = FAULTS.find(([pattern]) => pattern.test(stderr))?.[1] ?? 'unreachable';
-  return { fault, said: /^(?:fatal|error|remote): (.*)$/m.exec(stderr)?.[1] };
+  return { fault, message: /^(?:fatal|error|remote): (.*)$/m.exec(stderr)?.[1] };
 }

@@ -1,29 +1,20 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { warmable } from '../support/dockerfiles.ts';
-import { startHosts, type TestHosts } from '../support/hosts.ts';
-import { expectWhole } from '../support/logs.ts';
-import { sharedPool } from '../support/pool/start-pool.ts';
-import { decisionsOf } from '../support/scenario/expectations.ts';
-import { scenario } from '../support/scenario/scenario.ts';
-import type { Story } from '../support/scenario/story.ts';
+import { expect, test } from 'vitest';
+import { warmable } from '../../support/dockerfiles.ts';
+import { expectWhole } from '../../support/logs.ts';
+import { decisionsOf } from '../../support/scenario/expectations.ts';
+import { scenario } from '../../support/scenario/scenario.ts';
+import type { Story } from '../../support/scenario/story.ts';
+import type { HostsLab } from './lab.ts';
 
-/** Three engines, five more processes and two cores. */
-const PATIENCE_MS = 300_000;
 /** What a cold build takes in addition: enough for a warm one to be worth waiting for. */
 const COLD_SECONDS = 12;
 
-let hosts: TestHosts;
-beforeAll(async () => {
-  hosts = await startHosts('a', 'b', 'c');
-}, PATIENCE_MS);
-afterAll(() => hosts?.[Symbol.asyncDispose](), PATIENCE_MS);
-const thePool = sharedPool(() => ({ hosts, slots: 1 }), PATIENCE_MS);
 const warmableBuild = (text: string) => warmable(text, COLD_SECONDS);
 
-test(
-  'repos stay with the hosts that are warm for them, also in a burst; a new repo takes the free host',
-  async () => {
-    await scenario(thePool())
+/** Stories of builds that are placed where their caches are. */
+export function warmPlacementStories({ hosts, pool }: HostsLab): void {
+  test('repos stay with the hosts that are warm for them, also in a burst; a new repo takes the free host', async () => {
+    await scenario(pool())
       .builds(warmableBuild)
       // No host is warm for these repos: each takes a free one, and leaves its caches there.
       .submit('one')
@@ -49,17 +40,13 @@ test(
       .expectApart('one', 'two', 'three')
       .step('expect one attempt of each build', expectOneAttempt)
       .run();
-  },
-  PATIENCE_MS,
-);
+  });
 
-test(
-  'a host whose cache mounts were evicted is cold again, and known to be',
-  async () => {
-    await scenario(thePool())
+  test('a host whose cache mounts were evicted is cold again, and known to be', async () => {
+    await scenario(pool())
       .builds(warmableBuild)
       .host('a', { warm: ['app'] })
-      .step('evict the cache mounts', () => hosts.host('a').evictCacheMounts())
+      .step('evict the cache mounts', () => hosts().host('a').evictCacheMounts())
       .expectCold('app')
       .submit('app#2')
       // Its layers are still there, so that it is the best host all the same.
@@ -70,9 +57,8 @@ test(
       })
       .step('expect one attempt of each build', expectOneAttempt)
       .run();
-  },
-  PATIENCE_MS,
-);
+  });
+}
 
 /** Each build ended at its first attempt, with a whole log, and its placement states what was predicted and what happened. */
 async function expectOneAttempt(story: Story): Promise<void> {
