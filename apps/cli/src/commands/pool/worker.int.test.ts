@@ -167,7 +167,7 @@ describe('exits with 1 and reports', () => {
     const wrong = await run(['--join', pool.api.url, '--token', 'nope']);
     expect(wrong).toMatchObject({
       code: 1,
-      err: expect.stringContaining('refuses the join token: the bearer token is not'),
+      err: expect.stringContaining('refused the join token: the bearer token is not'),
     });
     const users = await run(['--join', pool.api.url, '--token', pool.token]);
     expect(users).toMatchObject({ code: 1, err: expect.stringContaining('only a worker may do this') });
@@ -192,6 +192,6 @@ describe('exits with 1 and reports', () => {
     await using elsewhere = await RealPool.start({ redisUrl: 'unix:///nowhere/redis.sock' });
     const { code, err } = await run(['--join', elsewhere.api.url, '--token', elsewhere.joinToken]);
     expect(code).toBe(1);
-    expect(err).toMatch(/but the Redis that it named can’t be used from here \(Redis at \/nowhere\/redis.sock/);
+    expect(err).toMatch(/but its Redis can’t be used from here \(Redis at \/nowhere\/redis.sock/);
   });
 });
