@@ -12,13 +12,13 @@ import type {
 import type { Logger } from 'pino';
 import type { HookDeps } from './hooks/ports.ts';
 
-/** The builds as handlers see them: the pool's, or those of them that one principal may see. */
+/** The builds as handlers use them: all of the pool, or only those that one principal may see. */
 export type Builds = Pick<BuildStore, 'accept' | 'get' | 'record' | 'list' | 'cancel' | 'secretsOf' | 'decisions'>;
 
-/** The public side of a class, which an object of another class can have, too. */
+/** The public members of a class, which objects of other classes can have, too. */
 type Methods<T> = { readonly [Name in keyof T]: T[Name] };
 
-/** Stores of the pool that are handed in as they are. */
+/** The stores of the pool that the API uses as they are. */
 type Stores = {
   readonly [Name in
     | 'audit'
@@ -54,5 +54,5 @@ export interface ApiDeps extends HookDeps, Stores {
   readonly now?: () => number;
 }
 
-/** The same, with blobs that are counted by team. */
+/** `ApiDeps` with a blob store that counts what each team stores. */
 export type MeteredDeps = Omit<ApiDeps, 'blobs'> & { readonly blobs: MeteredBlobs };

@@ -1,5 +1,5 @@
 import { type BuildSpec, buildQuery, type OperationId, waitQuery } from '@kiln/contracts';
-import { isTerminal, type Principal } from '@kiln/domain';
+import { type BuildRecord, isTerminal, type Principal } from '@kiln/domain';
 import type { ConnectionStore, Memory, MeteredBlobs } from '@kiln/state';
 import type { Request, Response } from 'express';
 import { admitRequest } from '../access/admit-request.ts';
@@ -28,6 +28,8 @@ export interface BuildHandlerDeps extends SubmissionDeps {
   readonly blobs: MeteredBlobs;
   readonly memory: Pick<Memory, 'assertRoom'>;
   readonly connections: Pick<ConnectionStore, 'list'>;
+  /** Reports a retried build to its forge. Never throws. */
+  readonly reportRetry: (record: BuildRecord) => Promise<void>;
   readonly watch: BuildWatch;
   /** Aborts when the process stops: requests that wait for a build are then answered with its present state. */
   readonly closing: AbortSignal;
@@ -36,7 +38,7 @@ export interface BuildHandlerDeps extends SubmissionDeps {
 /** The routes of builds: submitting, reading, waiting for, canceling and retrying them. */
 export function buildHandlers(
   config: ApiConfig,
-  { memory, watch, closing, connections, ...submission }: BuildHandlerDeps,
+  { memory, watch, closing, connections, reportRetry, ...submission }: BuildHandlerDeps,
 ): Record<BuildOperation, Handler> {
   const { blobs, rulesFor } = submission;
   const buildsOf = (principal: Principal) => visibleBuilds(submission.builds, principal);
@@ -93,6 +95,7 @@ export function buildHandlers(
       const connectionRules = (spec: BuildSpec) => connectionPushRules(spec, connections);
       const own = { ...submission, builds: buildsOf(principal), principal, connectionRules };
       const accepted = await stored(retryBuild(buildIdOf(request), idempotencyKey(request), own));
+      await reportRetry(accepted.build.record);
       note(acceptedNote(accepted));
       sendAccepted(response, accepted);
     },

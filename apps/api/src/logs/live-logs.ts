@@ -6,7 +6,7 @@ export type LiveTail = Pick<LogTail, 'next'> & AsyncDisposable;
 /** A claim to move one live log, as `LogClaim` holds it. */
 type MoveClaim = Pick<LogClaim, 'holder'> & AsyncDisposable;
 
-/** The live logs. Unlike `LogStore` itself, any tail or claim with the same methods will do. */
+/** The methods of `LogStore` for reading and moving live logs, with tails and claims of any class, so that tests can hand in their own. */
 export interface LiveLogs
   extends Pick<
     LogStore,

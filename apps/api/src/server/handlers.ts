@@ -10,6 +10,7 @@ import type { ApiConfig } from '../config.ts';
 import { contextHandlers } from '../contexts/context-handlers.ts';
 import { hookHandlers } from '../hooks/hook-handlers.ts';
 import type { DeliveryWatch } from '../hooks/incoming/delivery-watch.ts';
+import { reportRetry } from '../hooks/reports/report-retry.ts';
 import { hostHandlers } from '../hosts/host-handlers.ts';
 import { sendJson } from '../http/answer.ts';
 import type { LimitBook } from '../limits/limit-book.ts';
@@ -52,9 +53,12 @@ export function handlers({
   docsPage,
   closing,
 }: HandlerDeps): Record<OperationId, Handler> {
-  const { blobs, memory, now = Date.now } = deps;
+  const { blobs, memory, now = Date.now, connections, reports, hookQueues, log } = deps;
   return {
-    ...buildHandlers(config, { ...submission, blobs, memory, watch, closing, connections: deps.connections }),
+    ...buildHandlers(config, {
+      ...{ ...submission, blobs, memory, watch, closing, connections },
+      reportRetry: (record) => reportRetry(record, { reports, hookQueues, log }),
+    }),
     ...logHandlers(sending),
     ...artifactHandlers(config, deps),
     ...contextHandlers(config, deps),

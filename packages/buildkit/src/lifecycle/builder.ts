@@ -1,31 +1,18 @@
-import { mkdir, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { domainText, type Outcome } from '@kiln/domain';
 import type Docker from 'dockerode';
-import { buildkitConnector, type ConnectBuildkit } from '../control/buildkit-connection.ts';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import { type BuilderInventory, InventoryReader } from '../control/inventory.ts';
 import { stopContainer } from '../engine/containers.ts';
-import { callEngine, connectEngine, DEFAULT_SOCKET } from '../engine/engine.ts';
 import { messageOf } from '../engine/message-of.ts';
-import { enforcesFrontends } from '../run/check-frontend.ts';
 import { runBuild } from '../run/run-build.ts';
 import type { RunHost } from '../run/run-host.ts';
-import { RunOwner } from '../run/run-owner.ts';
-import type { ContextSource, RunRequest } from '../run/run-request.ts';
-import { runCommand } from '../tool/run-command.ts';
-import { ToolContainer } from '../tool/tool-container.ts';
-import { toolPaths, writeDeadline, writeToolScripts } from '../tool/tool-scripts.ts';
-import { BuilderEgress } from './builder-egress.ts';
-import { containerOf, domainOf, toolContainerName } from './builder-names.ts';
+import type { RunRequest } from '../run/run-request.ts';
+import { writeDeadline } from '../tool/tool-scripts.ts';
+import type { BuilderEgress } from './builder-egress.ts';
+import { containerOf } from './builder-names.ts';
 import type { BuilderInfo, BuilderOptions } from './builder-options.ts';
-import { type BuilderHost, chooseDriver, prepareBuilder } from './buildx-builder.ts';
-import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
-import { cacheBudget } from './cache-budget.ts';
-import { claimDomain, claimEngine, EngineTaken, engineDomain } from './engine-claim.ts';
-
-/** Covers the time from the start to the worker's first lease, in which only the builder's own commands run. */
-const FIRST_FENCE_MS = 120_000;
+import { claimDomain, EngineTaken } from './engine-claim.ts';
+import { type StartedBuilder, startBuilder } from './start-builder.ts';
 
 /** A long-lived builder of a host, for builds of one isolation domain. */
 export class Builder {
@@ -39,18 +26,13 @@ export class Builder {
   readonly #closing = new AbortController();
   readonly #inventories: InventoryReader;
 
-  private constructor(
-    { options, engine, egress }: Preparation,
-    info: BuilderInfo,
-    host: RunHost,
-    sizesAreFloors: boolean,
-  ) {
+  private constructor(options: BuilderOptions, { engine, egress, info, runs, sizesAreFloors }: StartedBuilder) {
     this.#options = options;
     this.#engine = engine;
     this.#egress = egress;
     this.#info = info;
     this.#domain = info.domain;
-    this.#host = host;
+    this.#host = runs;
     this.#inventories = new InventoryReader(sizesAreFloors);
   }
 
@@ -62,75 +44,7 @@ export class Builder {
    * @throws EgressUnenforceable if the egress rules can't be enforced
    */
   static async start(options: BuilderOptions): Promise<Builder> {
-    const engine = connectEngine(options.dockerSocket ?? DEFAULT_SOCKET);
-    const engineVersion = await versionOf(engine);
-    const egress = await BuilderEgress.prepare({ options, engine });
-    const tool = toolContainer(options, engine, egress.network);
-    const paths = toolPaths(options.scratchDir);
-    await tool.remove();
-    await mkdir(options.scratchDir, { recursive: true, mode: 0o700 });
-    await writeToolScripts(options.scratchDir);
-    await writeDeadline(options.scratchDir, Date.now() + FIRST_FENCE_MS);
-    await tool.recreate();
-    try {
-      const owner = new RunOwner(tool, paths);
-      await owner.check();
-      await clearRuns(owner, paths.runs);
-      return await Builder.#prepare({ options, engine, tool, owner, egress, network: egress.network }, engineVersion);
-    } catch (error) {
-      await tool.remove().catch(() => undefined);
-      throw error;
-    }
-  }
-
-  static async #prepare(host: Preparation, engineVersion: string): Promise<Builder> {
-    const { options, engine, tool } = host;
-    const driver = await chooseDriver(host);
-    const builder = await prepareBuilder(host, driver);
-    const connectBuildkit = buildkitConnector(engine, driver === 'docker' ? undefined : containerOf(builder));
-    const { trust = 'trusted' } = options;
-    let domain = domainOf(options);
-    if (driver === 'docker') {
-      await claimEngine(engine, trust, () => isEmpty(connectBuildkit));
-      if (domain !== undefined) await claimDomain(engine, domain);
-      else domain = await engineDomain(engine);
-    }
-    await host.egress.verify(tool, builder);
-    // Concurrently: each costs an exec or a call, and none depends on another.
-    const [version, help, inspect, budget, sizesAreFloors] = await Promise.all([
-      runCommand(tool, ['docker-buildx', 'version']),
-      runCommand(tool, ['docker-buildx', 'build', '--help']),
-      runCommand(tool, ['docker-buildx', 'inspect', builder]),
-      cacheBudget(options, driver, connectBuildkit),
-      driver === 'docker' && measuresMountsOnce(engine),
-    ]);
-    const buildkit = buildkitVersion(inspect);
-    const info = {
-      trust,
-      ...(domain !== undefined && { domain }),
-      driver,
-      engineVersion,
-      buildxVersion: buildxVersion(version),
-      ...(buildkit !== undefined && { buildkitVersion: buildkit }),
-      platforms: platformsOf(inspect),
-      cacheBudget: budget,
-    };
-    options.log.info({ ...info, builder }, 'builder ready');
-    const runs = {
-      trust,
-      tool,
-      owner: host.owner,
-      paths: toolPaths(options.scratchDir),
-      builder,
-      features: featuresOf(help),
-      connectBuildkit,
-      frontends: { allowed: options.frontends ?? 'any', isEnforced: enforcesFrontends(driver, buildkit) },
-      dockerConfigDir: options.dockerConfigDir,
-      sourcePolicy: (source: ContextSource) => host.egress.sourcePolicy(source),
-      log: options.log,
-      now: Date.now,
-    };
-    return new Builder(host, info, runs, sizesAreFloors);
+    return new Builder(options, await startBuilder(options));
   }
 
   get info(): BuilderInfo {
@@ -242,49 +156,4 @@ export class Builder {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-/** Removes runs that a killed worker left: their files may belong to runs' users, so only root in the tool container can. */
-async function clearRuns(owner: RunOwner, runs: string): Promise<void> {
-  for (const name of await readdir(runs)) await owner.remove(join(runs, name));
-}
-
-interface Preparation extends BuilderHost {
-  readonly owner: RunOwner;
-  readonly egress: BuilderEgress;
-}
-
-async function versionOf(engine: Docker): Promise<string> {
-  const { Version } = await callEngine('version', () => engine.version());
-  return Version;
-}
-
-/** Whether BuildKit has no caches of builds; what it shares with images doesn't count. */
-async function isEmpty(connectBuildkit: ConnectBuildkit): Promise<boolean> {
-  await using control = await BuildkitControl.open(connectBuildkit);
-  const { usedBytes, mounts } = new InventoryReader(false).read(await control.diskUsage(), 0);
-  return usedBytes === 0 && mounts.length === 0;
-}
-
-/** Whether the engine measures a cache mount only once, as it does with its classic image store. */
-async function measuresMountsOnce(engine: Docker): Promise<boolean> {
-  const { DriverStatus } = await callEngine('info', () => engine.info() as Promise<{ DriverStatus?: string[][] }>);
-  return !DriverStatus?.some(([name, value]) => name === 'driver-type' && value === SNAPSHOTTER);
-}
-
-const SNAPSHOTTER = 'io.containerd.snapshotter.v1';
-
-function toolContainer(options: BuilderOptions, engine: Docker, network?: string): ToolContainer {
-  const { hostName, instance, toolImage, scratchDir, log } = options;
-  const socket = options.dockerSocket ?? DEFAULT_SOCKET;
-  return new ToolContainer({
-    engine,
-    name: toolContainerName(options),
-    image: toolImage,
-    labels: { 'kiln.host': hostName, 'kiln.instance': instance, 'kiln.domain': domainOf(options) ?? '' },
-    scratchDir,
-    engineSocketPath: options.engineSocketPath ?? (socket.startsWith('/') ? socket : DEFAULT_SOCKET),
-    network,
-    log,
-  });
 }

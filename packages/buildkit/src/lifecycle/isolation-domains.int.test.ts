@@ -164,7 +164,7 @@ describe('docker', () => {
     expect(lost?.reason).toBeInstanceOf(EngineTaken);
     const winner = claims[0]?.status === 'fulfilled' ? 'web' : 'ops';
     expect([host.domain, other.domain]).toEqual(Array(2).fill(`trusted team ${winner}`));
-    expect(String(lost?.reason)).toContain(`is for trusted builds of team ${winner} only`);
+    expect(String(lost?.reason)).toContain(`is claimed for trusted builds of team ${winner} by`);
     await own.engine.getVolume('kiln-engine-domain').remove();
   });
 

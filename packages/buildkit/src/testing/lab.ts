@@ -140,7 +140,7 @@ export function begin(builder: Builder, build: TestBuild): RunningBuild {
 }
 
 /** Waits until `condition` is true. @throws Error after `timeoutMs` */
-export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 60_000): Promise<void> {
   const end = Date.now() + timeoutMs;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`condition not met within ${timeoutMs} ms: ${condition}`);

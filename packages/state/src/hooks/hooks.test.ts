@@ -136,6 +136,8 @@ test('a report is about the newest build, in whatever order builds are tracked, 
   expect(await state.reports.openTargets()).toEqual([id]);
   await state.reports.close('01', '02', '03');
   expect(await state.reports.openTargets()).toEqual([]);
+  expect(await state.reports.targetOfAny('01')).toEqual(target);
+  expect(await state.reports.targetOfAny('04')).toBeUndefined();
 });
 
 describe('the secrets of a webhook', () => {

@@ -58,10 +58,19 @@ export class ReportStore {
     await runScript(
       this.#redis,
       'track-report',
-      [this.#keys.report(id), this.#keys.reportsOpen()],
+      [this.#keys.report(id), this.#keys.reportsOpen(), this.#keys.reportOf(build)],
       [id, build, JSON.stringify(target), KEPT_MS],
     );
     return id;
+  }
+
+  /** Returns the target to which a build is reported, or was in the last 30 days. */
+  async targetOfAny(build: string): Promise<ReportTarget | undefined> {
+    const id = await this.#redis.get(this.#keys.reportOf(build));
+    const found = id === null ? undefined : await this.get(id);
+    if (!found) return undefined;
+    const { connection, repository, commit, context, ref } = found;
+    return { connection, repository, commit, context, ...(ref !== undefined && { ref }) };
   }
 
   /** Sets a report without a build. Returns the target's id. */

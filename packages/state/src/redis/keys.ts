@@ -213,6 +213,11 @@ const webhooks = {
     'after 30 days',
   ),
   reportsOpen: hash('reports:open', 'Build → the status line that its end is still to be reported to'),
+  reportOf: string<[build: string]>(
+    'report-of:<build>',
+    'The status line to which the build is reported, or was',
+    'after 30 days',
+  ),
   webhooks: hash('webhooks', 'Outgoing webhooks: id → JSON, its secret sealed'),
   message: string<[id: string]>('message:<id>', 'A message to a webhook as JSON', 'after 30 days'),
   messagesOf: sortedSet<[webhook: string]>(

@@ -1,4 +1,4 @@
-import type { ConnectionRequest, DeliveryView } from '@kiln/contracts';
+import type { BuildView, ConnectionRequest, DeliveryView } from '@kiln/contracts';
 import { hangs, says } from '@kiln/forges/testing';
 import { allowedHosts } from '@kiln/runtime';
 import { TestRedis } from '@kiln/state/testing';
@@ -93,6 +93,18 @@ describe('a commit’s status', () => {
     await api.fetch(`/v1/builds/${other.build}/cancel`, { method: 'POST' });
     await eventually(() => states().at(-1) === 'Canceled');
     expect(bodies().at(-1)?.state).toBe('error');
+  });
+
+  test('follows a retry of the build', async () => {
+    const { build } = await pushed();
+    await (await api.run(build)).settle({ end: 'failed', failure: { code: 'step_failed', message: 'no' } });
+    await eventually(() => bodies().at(-1)?.state === 'failure');
+    const answer = await api.fetch(`/v1/builds/${build}/retry`, { method: 'POST' });
+    const { id } = (await answer.json()) as BuildView;
+    await eventually(() => bodies().at(-1)?.state === 'pending');
+    expect(bodies().at(-1)).toMatchObject({ context: 'kiln/api', target_url: expect.stringContaining(id) });
+    await run(id);
+    await eventually(() => bodies().at(-1)?.state === 'success');
   });
 
   test('as a check run is created once, and then updated by the forge’s id', async () => {

@@ -10,7 +10,7 @@ export const upCommand = localCommand(
       'Run a complete pool on this machine in one process: API, scheduler, one worker, and a private Redis. ' +
       'Ctrl-C finishes running builds and stops; a second Ctrl-C stops immediately.',
     examples: ['kiln up', '# Let workers on other machines join', 'kiln up --host 0.0.0.0 --listen-workers 0.0.0.0'],
-    notes: [{ title: 'Environment variables', lines: UP_VARIABLES }],
+    notes: [{ title: 'Environment variables', lines: UP_VARIABLES.map((names) => names.join(' ')) }],
     exitCodes: [
       ['0', 'stopped by Ctrl-C or SIGTERM'],
       ['1', 'could not start, or failed'],

@@ -1,0 +1,154 @@
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type Docker from 'dockerode';
+import { buildkitConnector, type ConnectBuildkit } from '../control/buildkit-connection.ts';
+import { BuildkitControl } from '../control/buildkit-control.ts';
+import { InventoryReader } from '../control/inventory.ts';
+import { callEngine, connectEngine, DEFAULT_SOCKET } from '../engine/engine.ts';
+import { enforcesFrontends } from '../run/check-frontend.ts';
+import type { RunHost } from '../run/run-host.ts';
+import { RunOwner } from '../run/run-owner.ts';
+import type { ContextSource } from '../run/run-request.ts';
+import { runCommand } from '../tool/run-command.ts';
+import { ToolContainer } from '../tool/tool-container.ts';
+import { toolPaths, writeDeadline, writeToolScripts } from '../tool/tool-scripts.ts';
+import { BuilderEgress } from './builder-egress.ts';
+import { containerOf, domainOf, toolContainerName } from './builder-names.ts';
+import type { BuilderInfo, BuilderOptions } from './builder-options.ts';
+import { type BuilderHost, chooseDriver, prepareBuilder } from './buildx-builder.ts';
+import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
+import { cacheBudget } from './cache-budget.ts';
+import { claimDomain, claimEngine, engineDomain } from './engine-claim.ts';
+
+/** Covers the time from the start to the worker's first lease, in which only the builder's own commands run. */
+const FIRST_FENCE_MS = 120_000;
+
+/** The parts of a running builder. */
+export interface StartedBuilder {
+  readonly engine: Docker;
+  readonly egress: BuilderEgress;
+  readonly info: BuilderInfo;
+  readonly runs: RunHost;
+  /** Whether its inventory's sizes are only minimums: see `BuilderInventory`. */
+  readonly sizesAreFloors: boolean;
+}
+
+interface Preparation extends BuilderHost {
+  readonly engineVersion: string;
+  readonly owner: RunOwner;
+  readonly egress: BuilderEgress;
+}
+
+/** Does what `Builder.start` promises. */
+export async function startBuilder(options: BuilderOptions): Promise<StartedBuilder> {
+  const engine = connectEngine(options.dockerSocket ?? DEFAULT_SOCKET);
+  const engineVersion = await versionOf(engine);
+  const egress = await BuilderEgress.prepare({ options, engine });
+  const { network } = egress;
+  const tool = toolContainer(options, engine, network);
+  const paths = toolPaths(options.scratchDir);
+  await tool.remove();
+  await mkdir(options.scratchDir, { recursive: true, mode: 0o700 });
+  await writeToolScripts(options.scratchDir);
+  await writeDeadline(options.scratchDir, Date.now() + FIRST_FENCE_MS);
+  await tool.recreate();
+  try {
+    const owner = new RunOwner(tool, paths);
+    await owner.check();
+    await clearRuns(owner, paths.runs);
+    return await startBuilderOn({ options, engine, engineVersion, tool, owner, egress, network });
+  } catch (error) {
+    await tool.remove().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
+  const { options, engine, tool, egress } = host;
+  const driver = await chooseDriver(host);
+  const builder = await prepareBuilder(host, driver);
+  const connectBuildkit = buildkitConnector(engine, driver === 'docker' ? undefined : containerOf(builder));
+  const { trust = 'trusted' } = options;
+  let domain = domainOf(options);
+  if (driver === 'docker') {
+    await claimEngine(engine, trust, () => isEmpty(connectBuildkit));
+    if (domain !== undefined) await claimDomain(engine, domain);
+    else domain = await engineDomain(engine);
+  }
+  await egress.verify(tool, builder);
+  // Concurrently: each costs an exec or a call, and none depends on another.
+  const [version, help, inspect, budget, sizesAreFloors] = await Promise.all([
+    runCommand(tool, ['docker-buildx', 'version']),
+    runCommand(tool, ['docker-buildx', 'build', '--help']),
+    runCommand(tool, ['docker-buildx', 'inspect', builder]),
+    cacheBudget(options, driver, connectBuildkit),
+    driver === 'docker' && measuresMountsOnce(engine),
+  ]);
+  const buildkit = buildkitVersion(inspect);
+  const info = {
+    trust,
+    ...(domain !== undefined && { domain }),
+    driver,
+    engineVersion: host.engineVersion,
+    buildxVersion: buildxVersion(version),
+    ...(buildkit !== undefined && { buildkitVersion: buildkit }),
+    platforms: platformsOf(inspect),
+    cacheBudget: budget,
+  };
+  options.log.info({ ...info, builder }, 'builder ready');
+  const runs = {
+    trust,
+    tool,
+    owner: host.owner,
+    paths: toolPaths(options.scratchDir),
+    builder,
+    features: featuresOf(help),
+    connectBuildkit,
+    frontends: { allowed: options.frontends ?? 'any', isEnforced: enforcesFrontends(driver, buildkit) },
+    dockerConfigDir: options.dockerConfigDir,
+    sourcePolicy: (source: ContextSource) => egress.sourcePolicy(source),
+    log: options.log,
+    now: Date.now,
+  };
+  return { engine, egress, info, runs, sizesAreFloors };
+}
+
+/** Removes runs that a killed worker left: their files may belong to runs' users, so only root in the tool container can. */
+async function clearRuns(owner: RunOwner, runs: string): Promise<void> {
+  for (const name of await readdir(runs)) await owner.remove(join(runs, name));
+}
+
+async function versionOf(engine: Docker): Promise<string> {
+  const { Version } = await callEngine('version', () => engine.version());
+  return Version;
+}
+
+/** Whether BuildKit has no caches of builds; what it shares with images doesn't count. */
+async function isEmpty(connectBuildkit: ConnectBuildkit): Promise<boolean> {
+  await using control = await BuildkitControl.open(connectBuildkit);
+  const { usedBytes, mounts } = new InventoryReader(false).read(await control.diskUsage(), 0);
+  return usedBytes === 0 && mounts.length === 0;
+}
+
+/** Whether the engine measures a cache mount only once, as it does with its classic image store. */
+async function measuresMountsOnce(engine: Docker): Promise<boolean> {
+  const { DriverStatus } = await callEngine('info', () => engine.info() as Promise<{ DriverStatus?: string[][] }>);
+  return !DriverStatus?.some(([name, value]) => name === 'driver-type' && value === SNAPSHOTTER);
+}
+
+const SNAPSHOTTER = 'io.containerd.snapshotter.v1';
+
+function toolContainer(options: BuilderOptions, engine: Docker, network?: string): ToolContainer {
+  const { hostName, instance, toolImage, scratchDir, log } = options;
+  const socket = options.dockerSocket ?? DEFAULT_SOCKET;
+  return new ToolContainer({
+    engine,
+    name: toolContainerName(options),
+    image: toolImage,
+    labels: { 'kiln.host': hostName, 'kiln.instance': instance, 'kiln.domain': domainOf(options) ?? '' },
+    scratchDir,
+    engineSocketPath: options.engineSocketPath ?? (socket.startsWith('/') ? socket : DEFAULT_SOCKET),
+    network,
+    log,
+  });
+}
