@@ -167,11 +167,7 @@ describe('exits with 1 and reports', () => {
     const wrong = await run(['--join', pool.api.url, '--token', 'nope']);
     expect(wrong).toMatchObject({
       code: 1,
-<<<<<<< HEAD
-      err: expect.stringContaining('refused the join token: the bearer token is not'),
-=======
       err: expect.stringContaining('refused the join token: the bearer token is unknown'),
->>>>>>> main
     });
     const users = await run(['--join', pool.api.url, '--token', pool.token]);
     expect(users).toMatchObject({ code: 1, err: expect.stringContaining('only a worker may do this') });
