@@ -131,7 +131,7 @@ export {
   type ChosenSecrets,
   chooseSecrets,
   type SecretRef,
-  type SecretWishes,
+  type WantedSecrets,
 } from './secrets/choose-secrets.ts';
 export { isMasked, MIN_MASKED_CHARS } from './secrets/masking.ts';
 export { SECRET_KINDS, type SecretIdentity, type SecretInfo, type SecretKind } from './secrets/stored-secret.ts';

@@ -70,7 +70,7 @@ export {
   ScheduleStore,
   type StoredSchedule,
 } from './schedules/schedule-store.ts';
-export { BuildSecretReader, type BuildSecrets, type TeamSecretWishes } from './secrets/build-secrets.ts';
+export { BuildSecretReader, type BuildSecrets, type TeamWantedSecrets } from './secrets/build-secrets.ts';
 export { SecretsUnavailable, TooManySecrets } from './secrets/errors.ts';
 export { SealBroken, Sealer } from './secrets/sealer.ts';
 export type { RegistryLogin, SecretContent } from './secrets/secret-content.ts';

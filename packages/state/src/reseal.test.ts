@@ -10,7 +10,7 @@ import {
   OLD_KEY,
   test,
   type VaultProcess,
-  wishes,
+  wanted,
 } from './testing/secret-vault.ts';
 
 describe('resealing with another key', () => {
@@ -22,7 +22,7 @@ describe('resealing with another key', () => {
   test('works with the new key before the old one, which can be removed afterwards', async ({ vault }) => {
     await fill(vault.process(OLD_KEY));
     const both = vault.process(NEW_KEY, OLD_KEY);
-    expect((await both.reader.read(wishes(['NPM']))).values.get('npm')).toBe('hunter22');
+    expect((await both.reader.read(wanted(['NPM']))).values.get('npm')).toBe('hunter22');
     expect(await both.resealer.run()).toMatchObject({
       keyId: both.sealer.keyId,
       stored: { resealed: 2, current: 0, unreadable: [] },
@@ -30,7 +30,7 @@ describe('resealing with another key', () => {
     expect(await both.resealer.run()).toMatchObject({ stored: { resealed: 0, current: 2 } });
     const after = vault.process(NEW_KEY);
     expect(await after.resealer.run({ isThorough: true })).toMatchObject({ stored: { current: 2, unreadable: [] } });
-    expect(await after.reader.read(wishes(['NPM']))).toMatchObject({
+    expect(await after.reader.read(wanted(['NPM']))).toMatchObject({
       values: new Map([['npm', 'hunter22']]),
       logins: [{ password: 'pass-4711' }],
     });
@@ -69,19 +69,19 @@ describe('resealing with another key', () => {
     );
     expect(await vault.redis.hgetall(vault.keys.teamSecretValues('web'))).toEqual(before);
     expect((await other.store.list()).some((secret) => other.store.isReadable(secret))).toBe(false);
-    expect(await failureOf(other.reader.read(wishes(['NPM'])))).toEqual({
+    expect(await failureOf(other.reader.read(wanted(['NPM'])))).toEqual({
       code: 'secret_unreadable',
       message: `the secret NPM of team web can’t be opened on this host: ${reason}`,
     });
     // The build didn’t name the login and may not need it.
-    const { warnings, logins } = await other.reader.read(wishes());
+    const { warnings, logins } = await other.reader.read(wanted());
     expect([warnings, logins]).toEqual([
       [
         `the registry login r.example of repo ${APP} of team web can’t be opened on this host: ${reason}; the build goes without`,
       ],
       [],
     ]);
-    expect((await old.reader.read(wishes(['NPM']))).values.get('npm')).toBe('hunter22');
+    expect((await old.reader.read(wanted(['NPM']))).values.get('npm')).toBe('hunter22');
   });
 
   test('loses no value while values are set and two processes disagree on the first key', async ({ vault }) => {
@@ -102,7 +102,7 @@ describe('resealing with another key', () => {
       }),
     ]);
     await b.resealer.run();
-    const { values } = await vault.process(NEW_KEY).reader.read(wishes(names));
+    const { values } = await vault.process(NEW_KEY).reader.read(wanted(names));
     expect([...values.values()]).toEqual(names.map((name) => `${name}-10`));
   });
 

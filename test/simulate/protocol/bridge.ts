@@ -92,9 +92,12 @@ export class KilnPolicy implements Policy {
     return lookAgainAt === undefined ? { assign } : { assign, wake: lookAgainAt / S };
   }
 
-  /** Returns the time in ms; it never goes back, whatever the lines say. */
+  /**
+   * Returns the time in ms; it never goes back, whatever the lines say. It is whole, as in production: with fractions, a `wake` could come
+   * back a rounding error too early, and would then be answered by the same `wake` again.
+   */
   #at(t: number): number {
-    this.#now = Math.max(this.#now, t * S);
+    this.#now = Math.max(this.#now, Math.round(t * S));
     return this.#now;
   }
 

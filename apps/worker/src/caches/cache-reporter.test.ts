@@ -1,5 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheNamespace } from '@kiln/buildkit';
 import { cacheKey } from '@kiln/domain';
@@ -15,18 +13,14 @@ const NS = cacheNamespace({ repo: 'app', team: 'default', scope: 'repo' });
 
 const fixture = useTestHost();
 let pool: TestHost;
-let dir: string;
 let kit: CachingExecutor;
 
 beforeEach(async () => {
   pool = fixture.host;
-  dir = await mkdtemp(join(tmpdir(), 'kiln-reporter-'));
   kit = new CachingExecutor('trusted', 1_000);
 });
 afterEach(async () => {
   kit.read = async () => kit.contents();
-  await pool.stop();
-  await rm(dir, { recursive: true, force: true });
 });
 
 const startHost = (options: Partial<WorkerOptions> = {}): Promise<RunningWorker> =>
@@ -156,7 +150,7 @@ test('publishes again with the next report if the pool has forgotten the host', 
 });
 
 test('attributes layers to repos across restarts, and no longer counts evicted ones', async () => {
-  const ledgerFile = join(dir, 'layers.json');
+  const ledgerFile = join(pool.dir, 'layers.json');
   const first = await startHost({ ledgerFile });
   await build(() => {
     kit.layer('deps', 75);
@@ -173,7 +167,7 @@ test('attributes layers to repos across restarts, and no longer counts evicted o
 });
 
 test('reports layers even if the ledger can’t be saved', async () => {
-  const ledgerFile = join(dir, 'none', 'layers.json');
+  const ledgerFile = join(pool.dir, 'none', 'layers.json');
   await startHost({ ledgerFile });
   await build(() => kit.layer('app', 25));
   await warmth(1);

@@ -1,5 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheNamespace } from '@kiln/buildkit';
 import { cacheKey, type Trust } from '@kiln/domain';
@@ -15,20 +13,16 @@ const NS = cacheNamespace({ repo: 'app', team: 'default', scope: 'repo' });
 
 const fixture = useTestHost();
 let pool: TestHost;
-let dir: string;
 let kit: CachingExecutor;
 let untrusted: CachingExecutor;
 
 beforeEach(async () => {
   pool = fixture.host;
-  dir = await mkdtemp(join(tmpdir(), 'kiln-reporter-'));
   kit = new CachingExecutor('trusted', 1_000);
   untrusted = new CachingExecutor('untrusted', 200);
 });
 afterEach(async () => {
   for (const one of [kit, untrusted]) one.read = async () => one.contents();
-  await pool.stop();
-  await rm(dir, { recursive: true, force: true });
 });
 
 const startHost = (options: Partial<WorkerOptions> = {}): Promise<RunningWorker> =>
@@ -68,7 +62,7 @@ test('a host reports the sum of both classes’ caches, and which class has each
 });
 
 test('neither class is warm by the other’s caches, even if their builds ran at the same time', async () => {
-  const ledgerFile = join(dir, 'layers.json');
+  const ledgerFile = join(pool.dir, 'layers.json');
   const first = await startHost({ ledgerFile });
   // At the same time, an untrusted build used little and a trusted one filled its caches.
   await build(() => {

@@ -1,5 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { domainOfKey } from '@kiln/domain';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -12,17 +11,13 @@ const [WEB, OPS] = ['trusted team web', 'trusted team ops'];
 const fixture = useTestHost();
 let pool: TestHost;
 let source: DomainSource;
-let dir: string;
 
 beforeEach(async () => {
   pool = fixture.host;
-  dir = await mkdtemp(join(tmpdir(), 'kiln-isolation-'));
   source = new DomainSource(false);
 });
 afterEach(async () => {
   source.release();
-  await pool.stop();
-  await rm(dir, { recursive: true, force: true });
 });
 
 const startHost = (options: Partial<WorkerOptions> = {}): Promise<RunningWorker> =>
@@ -43,7 +38,7 @@ describe('a host that keeps domains apart', () => {
   });
 
   test('stops an idle builder, and keeps reporting its last known caches', async () => {
-    await startHost({ builderIdleMs: 30, ledgerFile: join(dir, 'layers.json') });
+    await startHost({ builderIdleMs: 30, ledgerFile: join(pool.dir, 'layers.json') });
     await build('web');
     source.volumes.set(WEB, 70);
     await build('web');
@@ -70,7 +65,7 @@ describe('a host that keeps domains apart', () => {
   });
 
   test('knows the caches of stopped builders after a restart, and forgets those that are gone from the engine', async () => {
-    const ledgerFile = join(dir, 'layers.json');
+    const ledgerFile = join(pool.dir, 'layers.json');
     const first = await startHost({ ledgerFile, builderIdleMs: 20 });
     for (const team of ['web', 'ops']) await build(team);
     for (const domain of [WEB, OPS]) source.volumes.set(domain, 50);
@@ -98,7 +93,7 @@ describe('a host that keeps domains apart', () => {
   });
 
   test('divides the budget among domains, and trims caches to their shares', async () => {
-    await startHost({ shareEveryMs: 20, ledgerFile: join(dir, 'layers.json') });
+    await startHost({ shareEveryMs: 20, ledgerFile: join(pool.dir, 'layers.json') });
     await build('web');
     expect(source.opened[0]).toEqual([WEB, 3_200]);
     source.volumes.set(WEB, 3_000);
@@ -112,7 +107,7 @@ describe('a host that keeps domains apart', () => {
     for (const share of shares) expect(share).toBeGreaterThanOrEqual(100);
     await eventually(() => source.trimmed.find(([domain, toBytes]) => domain === WEB && toBytes < 3_000));
     await pool.host(({ inventory }) => (inventory?.usedBytes ?? 0) < 3_000);
-    expect(JSON.parse(await readFile(join(dir, 'layers.json.domains'), 'utf8'))).toHaveProperty([WEB, 'worth']);
+    expect(JSON.parse(await readFile(join(pool.dir, 'layers.json.domains'), 'utf8'))).toHaveProperty([WEB, 'worth']);
   });
 
   test('discards caches if the budget is too small for all domains', async () => {

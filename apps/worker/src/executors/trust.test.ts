@@ -118,13 +118,13 @@ describe('an untrusted build', () => {
       { secrets: { npm: 'a', a: 'b' }, granted: { secrets: ['a'] } },
       'secrets: got npm, expected none',
     ],
-  ])('that asks for %s is refused by the worker, too', async (_what, wish, words) => {
+  ])('that asks for %s is refused by the worker, too', async (_what, wanted, words) => {
     await startHost('trusted', 'untrusted');
-    const { state: end, failure, attempts } = await deliver('untrusted', wish);
+    const { state: end, failure, attempts } = await deliver('untrusted', wanted);
     expect([end, failure?.code, attempts.length]).toEqual(['failed', 'trust_refused', 1]);
     expect(failure?.message).toContain(words);
     expect(builders.untrusted.ran).toEqual([]);
-    expect(await deliver('trusted', wish)).toMatchObject({ state: 'succeeded' });
+    expect(await deliver('trusted', wanted)).toMatchObject({ state: 'succeeded' });
   });
 
   test('gets what it was granted when it was accepted', async () => {

@@ -28,9 +28,9 @@ test('an assigned attempt whose job is lost begins by the answer to a report, an
 });
 
 test.each([
-  ['', false, { state: 'queued', attempts: [{ end: 'lost', failure: { code: 'infrastructure' } }] }],
-  ['canceled ', true, { state: 'canceled' }],
-])('a %sattempt that has begun but doesn’t run is settled after the next report', async (_, canceled, ended) => {
+  ['an attempt', false, { state: 'queued', attempts: [{ end: 'lost', failure: { code: 'infrastructure' } }] }],
+  ['a canceled attempt', true, { state: 'canceled' }],
+])('%s that has begun but doesn’t run is settled after the next report', async (_, canceled, ended) => {
   const id = await host.assigned();
   const { incarnation } = await host.host();
   // As a worker did that has lost it since.

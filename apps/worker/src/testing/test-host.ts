@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { type BuildRequestInput, buildRequest, type LogRecord } from '@kiln/contracts';
 import { type BuildRecord, type Granted, isTerminal, type Trust } from '@kiln/domain';
@@ -29,16 +32,20 @@ export interface TestBuild {
 /** A pool over a real Redis, whose workers all run on host h1, and which assigns builds as the API and the scheduler would. */
 export class TestHost implements AsyncDisposable {
   readonly state: State;
+  /** A temporary directory, removed with the pool. */
+  readonly dir: string;
   readonly #redisUrl: string;
   readonly #workers: RunningWorker[] = [];
 
-  private constructor(state: State, redisUrl: string) {
+  private constructor(state: State, redisUrl: string, dir: string) {
     this.state = state;
+    this.dir = dir;
     this.#redisUrl = redisUrl;
   }
 
   static async open(redisUrl: string): Promise<TestHost> {
-    return new TestHost(await openPool(redisUrl, `worker-${randomUUID()}`, 1), redisUrl);
+    const dir = await mkdtemp(join(tmpdir(), 'kiln-worker-'));
+    return new TestHost(await openPool(redisUrl, `worker-${randomUUID()}`, 1), redisUrl, dir);
   }
 
   /** Opens the same pool with another secret key. */
@@ -143,6 +150,8 @@ export class TestHost implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     await this.state[Symbol.asyncDispose]();
+    // A builder that is being stopped may still save its ledger there.
+    await rm(this.dir, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 

@@ -89,7 +89,7 @@ export class Builder {
     const { domain = trust } = request;
     if (domain !== this.#domain) {
       const own = this.#domain === undefined ? 'not claimed for any domain yet' : `for ${domainText(this.#domain)}`;
-      const message = `the builder is ${own}, got a build of ${domainText(domain)}`;
+      const message = `the builder is ${own}, got one of the ${domainText(domain)}`;
       return { end: 'failed', failure: { code: 'infrastructure', message } };
     }
     try {

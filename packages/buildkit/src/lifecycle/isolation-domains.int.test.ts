@@ -87,7 +87,7 @@ describe('docker-container', () => {
     const run = begin(await open(host, WEB), { domain: OPS, dockerfile: `${BASE}\nRUN echo ran`, files });
     expect((await run.outcome).failure).toEqual({
       code: 'infrastructure',
-      message: 'the builder is for trusted builds of team web, got a build of trusted builds of team ops',
+      message: 'the builder is for trusted builds of team web, got one of the trusted builds of team ops',
     });
     expect(run.records).toEqual([]);
   });

@@ -10,17 +10,17 @@ describe('refusedTo', () => {
     [wanted('push'), {}, 'output.type'],
     [wanted('push'), { secrets: ['b'] }, 'output.type'],
     [wanted('load'), { push: true }, 'output.type'],
-  ] as const)('with %j and %j granted refuses %s', (wish, granted, field) => {
-    expect(refusedTo('untrusted', wish, granted)?.field).toBe(field);
-    expect(refusedTo('trusted', wish)).toBeUndefined();
+  ] as const)('with %j and %j granted refuses %s', (request, granted, field) => {
+    expect(refusedTo('untrusted', request, granted)?.field).toBe(field);
+    expect(refusedTo('trusted', request)).toBeUndefined();
   });
 
   test.each([
     [wanted('none'), {}],
     [wanted('artifact'), {}],
     [wanted('push', 'npm'), { push: true, secrets: ['npm'] }],
-  ] as const)('with %j and %j granted refuses nothing', (wish, granted) => {
-    expect(refusedTo('untrusted', wish, granted)).toBeUndefined();
+  ] as const)('with %j and %j granted refuses nothing', (request, granted) => {
+    expect(refusedTo('untrusted', request, granted)).toBeUndefined();
   });
 });
 

@@ -7,7 +7,7 @@ export interface SecretRef {
   readonly name: string;
 }
 
-export interface SecretWishes {
+export interface WantedSecrets {
   /** As returned by `repoOrigin`. */
   readonly repo: string;
   readonly trust: Trust;
@@ -27,8 +27,8 @@ export interface ChosenSecrets<T extends SecretInfo> {
  * Chooses which of a team's secrets a build gets. A repo's own secret replaces the team's of the same name, even for an untrusted build that may
  * have only the team's: a value that was replaced for a repo must not become available to its forks again.
  */
-export function chooseSecrets<T extends SecretInfo>(all: readonly T[], wishes: SecretWishes): ChosenSecrets<T> {
-  const { repo, trust, named } = wishes;
+export function chooseSecrets<T extends SecretInfo>(all: readonly T[], wanted: WantedSecrets): ChosenSecrets<T> {
+  const { repo, trust, named } = wanted;
   const within = (kind: SecretKind) => {
     const byName = new Map<string, T>();
     for (const secret of all) {

@@ -1,4 +1,4 @@
-import { chooseSecrets, type Failure, type SecretKind, type SecretWishes } from '@kiln/domain';
+import { chooseSecrets, type Failure, type SecretKind, type WantedSecrets } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import { readTogether } from '../redis/read-together.ts';
@@ -8,7 +8,7 @@ import { SealBroken, type Sealer } from './sealer.ts';
 import { bringsGitAuth, gitAuthSecret, type RegistryLogin, type SecretContent } from './secret-content.ts';
 import { fieldOf, inOrder, openSecret, parseSecret, type StoredSecret } from './secret-store.ts';
 
-export interface TeamSecretWishes extends SecretWishes {
+export interface TeamWantedSecrets extends WantedSecrets {
   readonly team: string;
 }
 
@@ -57,8 +57,8 @@ export class BuildSecretReader {
   }
 
   /** Returns the named secrets that the build wouldn't get now, without opening any. */
-  async refusals(wishes: TeamSecretWishes): Promise<Chosen['refused']> {
-    return wishes.named.length === 0 ? [] : chooseSecrets(await this.#all(wishes.team), wishes).refused;
+  async refusals(wanted: TeamWantedSecrets): Promise<Chosen['refused']> {
+    return wanted.named.length === 0 ? [] : chooseSecrets(await this.#all(wanted.team), wanted).refused;
   }
 
   /**
@@ -66,21 +66,21 @@ export class BuildSecretReader {
    * @param ownIds ids of the secrets that came with the build's request
    * @throws SecretsUnavailable if it names a secret that is missing, withheld or can't be opened
    */
-  async read(wishes: TeamSecretWishes, ownIds: readonly string[] = []): Promise<BuildSecrets> {
+  async read(wanted: TeamWantedSecrets, ownIds: readonly string[] = []): Promise<BuildSecrets> {
     for (let reads = 0; reads < MAX_READS; reads++) {
-      const chosen = chooseSecrets(await this.#all(wishes.team), wishes);
+      const chosen = chooseSecrets(await this.#all(wanted.team), wanted);
       const [refused] = chosen.refused;
-      if (refused) throw new SecretsUnavailable(refusal(refused.ref.name, refused.why, wishes));
+      if (refused) throw new SecretsUnavailable(refusal(refused.ref.name, refused.why, wanted));
       const ids = new Set([...ownIds, ...chosen.named.map(({ ref }) => ref.id)]);
       const gitTokens = chosen.gitTokens.filter(({ name }) => !bringsGitAuth(ids, name));
-      const opened = await this.#open(wishes, [
+      const opened = await this.#open(wanted, [
         ...chosen.named.map(({ secret }) => secret),
         ...chosen.logins,
         ...gitTokens,
       ]);
-      if (opened) return await this.#gather(wishes, { ...chosen, gitTokens }, opened);
+      if (opened) return await this.#gather(wanted, { ...chosen, gitTokens }, opened);
     }
-    throw new Error(`secrets of team ${wishes.team} changed ${MAX_READS} times while they were read`);
+    throw new Error(`secrets of team ${wanted.team} changed ${MAX_READS} times while they were read`);
   }
 
   async #all(team: string): Promise<StoredSecret[]> {
@@ -89,7 +89,7 @@ export class BuildSecretReader {
   }
 
   /** Opens secrets, by field. Returns undefined if one was removed meanwhile, so that the choice must be made again. */
-  async #open({ team, trust }: TeamSecretWishes, secrets: readonly StoredSecret[]): Promise<Opening | undefined> {
+  async #open({ team, trust }: TeamWantedSecrets, secrets: readonly StoredSecret[]): Promise<Opening | undefined> {
     if (secrets.length === 0) return new Map();
     const fields = secrets.map(fieldOf);
     const [docs, values] = await readTogether<[(string | null)[], (string | null)[]]>(
@@ -108,11 +108,11 @@ export class BuildSecretReader {
     return opening;
   }
 
-  async #gather(wishes: TeamSecretWishes, chosen: Chosen, opening: Opening): Promise<BuildSecrets> {
+  async #gather(wanted: TeamWantedSecrets, chosen: Chosen, opening: Opening): Promise<BuildSecrets> {
     const values = new Map<string, string>();
     for (const { ref, secret } of chosen.named) {
       const content = opening.get(fieldOf(secret));
-      if (!content) throw new SecretsUnavailable(refusal(ref.name, 'withheld', wishes));
+      if (!content) throw new SecretsUnavailable(refusal(ref.name, 'withheld', wanted));
       if (content instanceof SealBroken) throw new SecretsUnavailable(unreadable(secret, content));
       if (content.kind === 'build') values.set(ref.id, content.value);
     }
@@ -132,7 +132,7 @@ export class BuildSecretReader {
     const warnings = implied.flatMap(({ secret, content }) =>
       content instanceof SealBroken ? [`${unreadable(secret, content).message}; the build goes without`] : [],
     );
-    await this.#recordUse(wishes.team, [...chosen.named, ...usable]);
+    await this.#recordUse(wanted.team, [...chosen.named, ...usable]);
     return { values, logins, hidden, warnings };
   }
 
@@ -160,7 +160,7 @@ function loginOf({ username, password }: Extract<SecretContent, { kind: 'registr
   return { username, password };
 }
 
-function refusal(name: string, why: 'missing' | 'withheld', { team, repo }: TeamSecretWishes): Failure {
+function refusal(name: string, why: 'missing' | 'withheld', { team, repo }: TeamWantedSecrets): Failure {
   return why === 'missing'
     ? { code: 'secret_missing', message: `neither repo ${repo} nor team ${team} has a secret ${name}` }
     : {

@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished } from 'vitest';
-import { APP, failureOf, LOGIN, newSecret, OLD_KEY, test, VALUE, wishes } from '../testing/secret-vault.ts';
+import { APP, failureOf, LOGIN, newSecret, OLD_KEY, test, VALUE, wanted } from '../testing/secret-vault.ts';
 import { TooManySecrets } from './errors.ts';
 
 describe('a stored secret', () => {
@@ -34,7 +34,7 @@ describe('a stored secret', () => {
     const { store, reader } = vault.process(OLD_KEY);
     const { secret } = await store.set(newSecret('NPM'));
     await store.set(newSecret('NPM', VALUE, { repo: APP }));
-    await reader.read({ ...wishes(['NPM']), repo: 'git.example/acme/other' });
+    await reader.read({ ...wanted(['NPM']), repo: 'git.example/acme/other' });
     expect(await store.remove({ ...secret, repo: 'git.example/acme/other' })).toBeUndefined();
     expect(await store.remove(secret)).toEqual({ ...secret, usedAt: vault.now });
     expect((await store.list()).map(({ repo }) => repo)).toEqual([APP]);
@@ -58,14 +58,14 @@ describe('a stored secret', () => {
     const theirs = await vault.redis.hget(vault.keys.teamSecretValues('ops'), 'build  THEIRS');
     const own = await vault.redis.hget(values, 'build  MINE');
     await vault.redis.hset(values, 'build  MINE', theirs ?? '');
-    const moved = await failureOf(reader.read(wishes(['MINE'])));
+    const moved = await failureOf(reader.read(wanted(['MINE'])));
     expect(moved).toMatchObject({
       code: 'secret_unreadable',
       message: expect.stringContaining('moved from its place'),
     });
     await vault.redis.hset(values, 'build  MINE', own ?? '');
     await vault.redis.hset(docs, 'build  MINE', JSON.stringify({ ...mine.secret, untrustedOk: true }));
-    expect((await failureOf(reader.read(wishes(['MINE'], 'untrusted')))).code).toBe('secret_unreadable');
+    expect((await failureOf(reader.read(wanted(['MINE'], 'untrusted')))).code).toBe('secret_unreadable');
   });
 });
 
@@ -82,7 +82,7 @@ describe('a build', () => {
     await store.set(newSecret('git.b', { kind: 'git', token: 'token-b', username: 'x-token-auth' }));
     await store.set(newSecret('git.c', { kind: 'git', token: 'token-c' }));
     vault.now += 7;
-    const got = await reader.read(wishes(['NPM']), ['GIT_AUTH_TOKEN.git.c']);
+    const got = await reader.read(wanted(['NPM']), ['GIT_AUTH_TOKEN.git.c']);
     expect(got).toEqual({
       values: new Map([
         ['npm', 'of-the-repo'],
@@ -101,13 +101,13 @@ describe('a build', () => {
       [APP, 'NPM', vault.now],
     ]);
     vault.now += 59_000;
-    await reader.read(wishes(['NPM']));
+    await reader.read(wanted(['NPM']));
     expect((await store.list()).find(({ repo }) => repo === APP)?.usedAt).toBe(vault.now - 59_000);
     vault.now += 2_000;
-    await reader.read(wishes(['NPM']));
+    await reader.read(wanted(['NPM']));
     expect((await store.list()).find(({ repo }) => repo === APP)?.usedAt).toBe(vault.now);
     // A credential for all hosts takes precedence over stored git tokens.
-    expect((await reader.read(wishes(), ['GIT_AUTH_HEADER'])).values).toEqual(new Map());
+    expect((await reader.read(wanted(), ['GIT_AUTH_HEADER'])).values).toEqual(new Map());
   });
 
   test('is refused if it names a secret that is missing or withheld, and the failure names it', async ({ vault }) => {
@@ -116,20 +116,20 @@ describe('a build', () => {
     await store.set(newSecret('OPEN', VALUE, { untrustedOk: true }));
     await store.set(newSecret('r.example', LOGIN));
     await store.set(newSecret('git.a', { kind: 'git', token: 'token-a' }));
-    expect(await failureOf(reader.read(wishes(['OPEN', 'NONE'])))).toEqual({
+    expect(await failureOf(reader.read(wanted(['OPEN', 'NONE'])))).toEqual({
       code: 'secret_missing',
       message: `neither repo ${APP} nor team web has a secret NONE`,
     });
-    expect(await failureOf(reader.read(wishes(['CLOSED'], 'untrusted')))).toEqual({
+    expect(await failureOf(reader.read(wanted(['CLOSED'], 'untrusted')))).toEqual({
       code: 'secret_withheld',
       message: 'the build is untrusted, and the secret CLOSED is not for untrusted builds',
     });
-    expect(await reader.read(wishes(['OPEN'], 'untrusted'))).toMatchObject({
+    expect(await reader.read(wanted(['OPEN'], 'untrusted'))).toMatchObject({
       values: new Map([['open', 'hunter22']]),
       logins: [],
       hidden: [],
     });
-    const why = (await reader.refusals(wishes(['CLOSED', 'OPEN', 'NONE'], 'untrusted'))).map((one) => one.why);
+    const why = (await reader.refusals(wanted(['CLOSED', 'OPEN', 'NONE'], 'untrusted'))).map((one) => one.why);
     expect(why).toEqual(['withheld', 'missing']);
   });
 
@@ -148,11 +148,11 @@ describe('a build', () => {
     });
     const got = new Set<string>();
     for (let i = 0; i < 300; i++) {
-      const value = (await reader.read(wishes(['NPM']))).values.get('npm') ?? '';
+      const value = (await reader.read(wanted(['NPM']))).values.get('npm') ?? '';
       expect(value).toMatch(/^v\d+$/);
       got.add(value);
       // The secret either opens or is withheld at the time.
-      const untrusted = await reader.read(wishes(['NPM'], 'untrusted')).catch(({ failure }) => failure);
+      const untrusted = await reader.read(wanted(['NPM'], 'untrusted')).catch(({ failure }) => failure);
       expect(untrusted.code ?? Number(untrusted.values.get('npm').slice(1)) % 2).toBeOneOf([0, 'secret_withheld']);
     }
     expect(got.size).toBeGreaterThan(1);

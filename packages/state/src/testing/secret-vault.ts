@@ -4,7 +4,7 @@ import { test as base } from 'vitest';
 import { connectRedis } from '../redis/connect.ts';
 import { createKeys, type Keys } from '../redis/keys.ts';
 import { Resealer } from '../reseal.ts';
-import { BuildSecretReader, type TeamSecretWishes } from '../secrets/build-secrets.ts';
+import { BuildSecretReader, type TeamWantedSecrets } from '../secrets/build-secrets.ts';
 import { SecretsUnavailable } from '../secrets/errors.ts';
 import { Sealer } from '../secrets/sealer.ts';
 import type { SecretContent } from '../secrets/secret-content.ts';
@@ -57,8 +57,8 @@ export function newSecret(name: string, content: SecretContent = VALUE, more: Pa
   return { team: 'web', name, untrustedOk: false, content, updatedBy: 'ada', ...more };
 }
 
-/** What a build of team `web` and repo `APP` wishes: secrets by name, under their names in lower case. */
-export function wishes(names: readonly string[] = [], trust: Trust = 'trusted'): TeamSecretWishes {
+/** What a build of team `web` and repo `APP` asks for: secrets by name, under their names in lower case. */
+export function wanted(names: readonly string[] = [], trust: Trust = 'trusted'): TeamWantedSecrets {
   return { team: 'web', repo: APP, trust, named: names.map((name) => ({ id: name.toLowerCase(), name })) };
 }
 

@@ -75,9 +75,10 @@ function weigh(pass: Pass, group: PendingGroup, choice: Choice | undefined): Wei
     if (Number.isFinite(startAt)) found.push({ host, startAt, runMs, warmth, cost: hosts.cost(held), held });
   }
   const runMs = pass.coldRun(repo);
+  const worth = pass.costs.spread(repo, runMs - repo.runs.warm);
   for (const host of pass.coldHosts(group.hosts)) {
     if (host.caches.has(repo) || pass.timeline(host).freeNow < group.weight) continue;
-    found.push({ host, startAt: now, runMs, warmth: 0, cost: pass.coldCost(group, host, runMs) });
+    found.push({ host, startAt: now, runMs, warmth: 0, cost: pass.coldCost(group, host, runMs, worth) });
   }
   return found;
 }
@@ -145,7 +146,7 @@ function reasonOf(
   if (!best) return 'cold';
   const startAt = held.start(best);
   if (choice.startAt + choice.runMs <= startAt + best.runMs) return 'cold_sooner';
-  return pass.costs.impatience(group.repo, build.createdAt, startAt) > 0 ? 'waited_enough' : 'spread';
+  return pass.costs.impatience(build.createdAt, startAt) > 0 ? 'waited_enough' : 'spread';
 }
 
 function isServed(pass: Pass, trust: Trust): boolean {

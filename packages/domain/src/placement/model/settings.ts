@@ -1,70 +1,68 @@
 import type { Priority } from './model.ts';
 
 /**
- * The constants of the policy; times in ms. They were chosen in the simulator, on the scenarios that docs/develop/placement.md names; most lie
- * on flat ground, so that half or double changes little.
+ * The constants of the policy; times in ms. They were chosen in the simulator on scenarios and on random pools (docs/develop/placement.md).
+ * Most have a flat optimum: half or double the value changes little.
  */
 export interface PlacementSettings {
-  /** A lower class is served as if it had come this much later. */
+  /** How much later a build of the class is due. */
   readonly classPenaltyMs: Readonly<Record<Priority, number>>;
-  /** A build is served as if it had come so many of its expected runs later: short ones first, which shortens the mean. */
+  /** How much later a build is due, in its expected runs. Short builds go first, which shortens the mean time to finish. */
   readonly dueRuns: number;
-  /** … but at most this much later: when it is interactive, when a host has its cache, and when none has. So age wins in the end. */
-  readonly dueCapMs: { readonly interactive: number; readonly held: number; readonly cold: number };
-  /** A team is served later by what it had more of the whole pool's time than the team that had least, at most this much. */
+  /**
+   * Limit of that: so many times the time in which the pool could run everything that waits, and not less than `least` nor more than `most`.
+   * While little waits, no build is overtaken for long; age prevails in the end.
+   */
+  readonly dueCap: { readonly drains: number; readonly leastMs: number; readonly mostMs: number };
+  /** Limit of how much later a team's builds are due because it used more of the pool's time than the team that used least. */
   readonly fairnessCapMs: number;
-  /** How fast it is forgotten what a team had. */
+  /** Time constant with which a team's use is forgotten. */
   readonly fairnessMemoryMs: number;
-  /** What a slot's time costs beyond 1, the price of waiting, when the pool is full and every slot has a build waiting for it. */
+  /** Cost of slot time beyond 1, the cost of waiting, when the pool is full and a build waits for every slot. */
   readonly slotPremium: number;
-  /** Over which time it is judged whether the pool is full. */
+  /** Time constant over which the pool counts as full. */
   readonly saturationMs: number;
-  /** A further copy is worth this share of what a warm run saves, for each slot that its repo needs per slot that has its cache. */
+  /** Worth of another copy, as a share of what a warm run saves, for each slot that its repo needs per slot that has its cache. */
   readonly spreadShare: number;
-  /** … and at most this share. */
+  /** Limit of that share. */
   readonly spreadCap: number;
-  /** A cold run where waiting builds with caches there want all the free slots. */
+  /** Cost of a cold run on a host whose free slots are all wanted by waiting builds with caches there. */
   readonly wantedSlotMs: number;
-  /** What a cold run costs the warm work that its host can expect, for each ms and slot. */
+  /** Cost of a cold run to the warm builds that its host can expect, per ms and slot. */
   readonly crowding: number;
-  /** A further copy's evictions count so many times: a first copy has to be made somewhere, a further one needn't. */
+  /** Factor of the evictions for another copy: a first copy must be made somewhere, another one needn't. */
   readonly furtherEviction: number;
-  /** Waiting beyond this age costs `impatience` times as much more, while the pool has room for everybody … */
-  readonly patientMs: number;
+  /** Age beyond which waiting costs more: `ms`, and so many times the time in which the pool could run everything that waits. */
+  readonly patience: { readonly ms: number; readonly drains: number };
+  /** Extra cost of waiting beyond that age, per ms. */
   readonly impatience: number;
-  /** … and so many times for the first builds of a repo, as nobody knows how long the run takes that they wait for. */
-  readonly strangerImpatience: number;
-  /** Free slots beyond what waits, as a share of all, with which the pool has room for everybody. */
-  readonly roomShare: number;
-  /** For how long demand is looked ahead: as long as caches are kept that nobody uses. Before that is known, and its limits. */
+  /** How far ahead demand is expected, which is how long unused caches are kept: the first guess, and the limits of what is learned. */
   readonly horizonMs: { readonly initial: number; readonly least: number; readonly most: number };
-  /** Demand is measured over so many horizons. */
+  /** Time constant over which demand is measured, in horizons. */
   readonly demandHorizons: number;
   /** Free hosts without the cache that are weighed for one build. */
   readonly coldWindow: number;
-  /** A build that waits though there is room is looked at again after this time. */
+  /** After this time a build that waits beside free room is decided again. */
   readonly lookAgainMs: number;
 }
 
 const MINUTE = 60_000;
 
 export const DEFAULT_PLACEMENT: PlacementSettings = {
-  classPenaltyMs: { interactive: 0, normal: 5 * MINUTE, batch: 20 * MINUTE },
-  dueRuns: 6,
-  dueCapMs: { interactive: 5 * MINUTE, held: 30 * MINUTE, cold: 60 * MINUTE },
+  classPenaltyMs: { interactive: 0, normal: 5 * MINUTE, batch: 10 * MINUTE },
+  dueRuns: 12,
+  dueCap: { drains: 10, leastMs: 10 * MINUTE, mostMs: 120 * MINUTE },
   fairnessCapMs: 10 * MINUTE,
   fairnessMemoryMs: 60 * MINUTE,
-  slotPremium: 2,
-  saturationMs: 30 * MINUTE,
+  slotPremium: 4,
+  saturationMs: 5 * MINUTE,
   spreadShare: 0.4,
   spreadCap: 1,
   wantedSlotMs: MINUTE,
   crowding: 2.2,
-  furtherEviction: 5,
-  patientMs: 20 * MINUTE,
-  impatience: 10,
-  strangerImpatience: 30,
-  roomShare: 0.1,
+  furtherEviction: 3,
+  patience: { ms: 15 * MINUTE, drains: 2 },
+  impatience: 4,
   horizonMs: { initial: 60 * MINUTE, least: 10 * MINUTE, most: 360 * MINUTE },
   demandHorizons: 2,
   coldWindow: 12,

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { Scene } from '../testing/scene.ts';
 import { Costs } from './costs.ts';
+import { DueOrder } from './due-order.ts';
 
 const MINUTE = 60;
 const MB = 1_000_000;
 const APP = { warm: 60, cold: 600, bytes: 100 * MB };
-const costs = (scene: Scene) => new Costs(scene.pool, scene.now);
+const costs = (scene: Scene) => new Costs(scene.pool, scene.now, new DueOrder(scene.pool, scene.now).drainMs);
 const price = (scene: Scene) => costs(scene).price;
 
 describe('a popular repo spreads', () => {
@@ -124,7 +125,7 @@ describe('the caches of others', () => {
     expect(cold('hot')).toBeGreaterThan(cold('cool'));
   });
 
-  test('count by warmth, divided among copies, and five times for another copy of a repo that has one', () => {
+  test('count by warmth, divided among copies, and three times for another copy of a repo that has one', () => {
     const scene = new Scene({ repos: repos(1) })
       .host('a', budget, { app: { bytes: 60 * MB, warmth: 0.1 }, hot: { bytes: 180 * MB, warmth: 0.5 } })
       .host('elsewhere');
@@ -134,13 +135,13 @@ describe('the caches of others', () => {
       return (host && asking && costs(scene).eviction(host, asking)) ?? Number.NaN;
     };
     // The hot repo's (600 − 60) s, half of which is there, times the chance that it is built within the hour; a further copy of app's.
-    const expected = 5 * 0.5 * 540_000 * (1 - Math.exp(-1));
+    const expected = 3 * 0.5 * 540_000 * (1 - Math.exp(-1));
     expect(loss()).toBeCloseTo(expected, -2);
     expect(loss('cool') - loss()).not.toBe(0);
     scene.holds('elsewhere', 'hot');
     expect(loss()).toBeCloseTo(expected / 2, -2);
     scene.pool.cacheGone('a', 'app', scene.now);
-    expect(loss()).toBeCloseTo(expected / 5 / 2, -2);
+    expect(loss()).toBeCloseTo(expected / 3 / 2, -2);
     // What fits costs nobody anything.
     scene.host('a', { cacheBudgetBytes: 280 * MB });
     expect(loss()).toBe(0);
@@ -226,15 +227,15 @@ describe('the price of slot time', () => {
     const scene = new Scene().host('a', { slots: 2 }).run('r1', 'a').run('r2', 'a').submit('1').submit('2');
     expect(price(scene)).toBe(1);
     scene.after(300 * MINUTE).submit('3');
-    expect(price(scene)).toBeCloseTo(3);
+    expect(price(scene)).toBeCloseTo(5);
     scene.pool.buildLeft('3', scene.now);
     scene.pool.buildLeft('2', scene.now);
-    expect(price(scene)).toBeCloseTo(2);
+    expect(price(scene)).toBeCloseTo(3);
     // As long as no more waits than two for each free slot, nobody goes without.
     scene.end('r1', 60).submit('4');
     expect(price(scene)).toBe(1);
     scene.submit('5');
-    expect(price(scene)).toBeCloseTo(2);
+    expect(price(scene)).toBeCloseTo(3);
   });
 });
 
@@ -265,28 +266,23 @@ describe('long waits', () => {
       .run('running', 'warm', { repo: 'slow' })
       .submit('1', { age });
 
-  test('beyond twenty minutes cost more if there is room for every build', () => {
-    const repos = { app: { warm: 60, cold: 4_000 }, slow: { warm: 1_000, cold: 1_000 } };
+  const repos = { app: { warm: 60, cold: 4_000 }, slow: { warm: 1_000, cold: 1_000 } };
+
+  test('cost more from a quarter of an hour on', () => {
     expect(waiting(0, repos).place()).toEqual({});
     expect(waiting(20 * MINUTE, repos).place()).toEqual({ 1: 'free' });
   });
 
-  test('cost no more than usual if other builds need the room', () => {
-    const repos = { app: { warm: 60, cold: 4_000 }, slow: { warm: 1_000, cold: 1_000 } };
-    const scene = waiting(20 * MINUTE, repos);
-    const [waits] = scene.pool.waiting.groups;
-    const impatience = () => waits && costs(scene).impatience(waits.repo, scene.now - 1_200_000, scene.now + 60_000);
-    expect(impatience()).toBe(600_000);
-    for (let i = 0; i < 4; i++) scene.submit(`more${i}`, { repo: 'other' });
-    expect(impatience()).toBe(0);
-  });
-
-  test('cost still more for the first build of a repo, whose duration nobody knows', () => {
-    const scene = new Scene().host('a').submit('1');
-    const repo = scene.pool.waiting.get('1')?.group.repo;
-    const cost = (age: number) => repo && costs(scene).impatience(repo, scene.now - age * 60_000, scene.now + 60_000);
-    expect(cost(20)).toBe(30 * 60_000);
-    expect(cost(19.5)).toBe(30 * 30_000);
-    expect(cost(19)).toBe(0);
+  test('cost more only later if the pool needs longer to run everything that waits', () => {
+    const impatience = (scene: Scene, age: number) =>
+      costs(scene).impatience(scene.now - age * 60_000, scene.now + 60_000);
+    const scene = waiting(0, repos);
+    // The build takes a minute, the pool has five slots: two drain times are 24 s.
+    expect(impatience(scene, 14)).toBe(0);
+    expect(impatience(scene, 15)).toBe(4 * 36_000);
+    expect(impatience(scene, 16)).toBe(4 * 60_000);
+    for (let i = 0; i < 9; i++) scene.submit(`more${i}`, { repo: 'slow' });
+    expect(impatience(scene, 16)).toBe(0);
+    expect(impatience(scene, 80)).toBe(4 * 60_000);
   });
 });

@@ -10,24 +10,24 @@ export class Costs {
   /** Cost of 1 ms of slot time. */
   readonly price: number;
   readonly #pool: PoolState;
-  readonly #impatience: number;
+  readonly #drainMs: number;
 
-  constructor(pool: PoolState, now: number) {
+  /** `drainMs`: the time in which the pool could run everything that waits. */
+  constructor(pool: PoolState, now: number, drainMs: number) {
     this.#pool = pool;
+    this.#drainMs = drainMs;
     this.clock = pool.demandClock(now);
     const { settings, hosts, waiting, saturation } = pool;
     const slots = Math.max(1, hosts.openSlots);
     const lacking = Math.min(1, Math.max(0, waiting.queuedSlots - 2 * hosts.freeSlots) / slots);
     this.price = 1 + settings.slotPremium * saturation * lacking;
-    const room = (hosts.freeSlots - waiting.queuedSlots) / slots / settings.roomShare;
-    this.#impatience = settings.impatience * Math.min(1, Math.max(0, room));
   }
 
   /** Returns the extra cost of letting a build of this age wait until `start`. */
-  impatience(repo: PoolRepo, createdAt: number, start: number): number {
-    const { patientMs, strangerImpatience } = this.#pool.settings;
-    const late = start - Math.max(this.clock.now, createdAt + patientMs);
-    return late <= 0 ? 0 : late * (repo.strange ? strangerImpatience : this.#impatience);
+  impatience(createdAt: number, start: number): number {
+    const { patience, impatience } = this.#pool.settings;
+    const patientUntil = createdAt + patience.ms + patience.drains * this.#drainMs;
+    return impatience * Math.max(0, start - Math.max(this.clock.now, patientUntil));
   }
 
   /** Returns what a cold run costs others on a host with `free` slots. */
@@ -53,11 +53,15 @@ export class Costs {
     return repo.openHolders > 0 ? this.#pool.settings.furtherEviction * lost : lost;
   }
 
-  /** Returns what another copy of the cache is worth to later builds, ms. */
+  /** Returns what another copy of the cache is worth to later builds, ms. Copies that runs under way will leave count as made. */
   spread(repo: PoolRepo, savingMs: number): number {
     const { spreadShare, spreadCap } = this.#pool.settings;
     const need = (repo.demand.expected(this.clock) / this.clock.horizonMs) * repo.runs.warm + repo.queued;
-    return Math.min(spreadCap, (spreadShare * need) / (1 + repo.openHolderSlots)) * savingMs;
+    let have = 1 + repo.openHolderSlots;
+    for (const { host } of this.#pool.hosts.runsOf(repo)) {
+      if (host.open && !host.caches.has(repo)) have += host.view.slots;
+    }
+    return Math.min(spreadCap, (spreadShare * need) / have) * savingMs;
   }
 
   /** Returns how costly a cold run of any build of the class looks on a free host. */

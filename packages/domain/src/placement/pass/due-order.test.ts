@@ -29,7 +29,7 @@ describe('the order of waiting builds', () => {
   test('puts the higher class first until age prevails', () => {
     const scene = oneSlot()
       .submit('old batch', { priority: 'batch', age: 21 * MINUTE })
-      .submit('batch', { priority: 'batch', age: 16 * MINUTE })
+      .submit('batch', { priority: 'batch', age: 6 * MINUTE })
       .submit('normal', { age: 2 * MINUTE })
       .submit('interactive', { priority: 'interactive' });
     expect(order(scene)).toEqual(['old batch', 'interactive', 'normal', 'batch']);
@@ -37,19 +37,25 @@ describe('the order of waiting builds', () => {
 
   test('puts short builds first until age prevails', () => {
     const scene = oneSlot()
-      .submit('older long', { repo: 'long', age: 55 * MINUTE })
+      .submit('older long', { repo: 'long', age: 115 * MINUTE })
       .submit('long', { repo: 'long', age: 20 * MINUTE })
       .submit('short');
     expect(order(scene)).toEqual(['older long', 'short', 'long']);
   });
 
-  test('puts interactive builds off for their length by less than others', () => {
-    const scene = oneSlot()
-      .submit('short', { priority: 'interactive', age: 0 })
-      .submit('long', { repo: 'long', priority: 'interactive', age: 4 })
-      .submit('long normal', { repo: 'long', age: 4 });
-    // 6 × 600 s, but at most 5 minutes; 6 × 60 s for the short one is more than that, too.
-    expect(order(scene)).toEqual(['long', 'short', 'long normal']);
+  test('puts long builds off for longer, the longer the pool needs to run everything that waits', () => {
+    const scene = (waiting: number) => {
+      const pool = oneSlot();
+      for (let i = 0; i < waiting; i++) pool.submit(`more${i}`, { priority: 'batch' });
+      return pool.submit('long', { repo: 'long', age: 101 * MINUTE }).submit('short');
+    };
+    // Ten times the 11 min that the pool needs for both are less than twelve long runs; with three more builds they aren't.
+    expect(order(scene(0))[0]).toBe('long');
+    expect(order(scene(3))[0]).toBe('short');
+    // Builds that no host can take don't count.
+    const unfit = scene(0);
+    for (let i = 0; i < 3; i++) unfit.submit(`wide${i}`, { weight: 2 });
+    expect(order(unfit)[0]).toBe('long');
   });
 
   test('puts a build off by its warm run if an open host has its cache', () => {
@@ -77,7 +83,7 @@ describe('nothing starves', () => {
     let next = 0;
     const interactive = () => scene.submit(`i${next++}`, { priority: 'interactive' });
     // Two come for each that is served, so there is always a line of them, and each in it is younger than half of the time.
-    for (let minutes = 0; minutes < 2 * (20 + 60); minutes++) {
+    for (let minutes = 0; minutes < 2 * (10 + 120) + 1; minutes++) {
       interactive();
       interactive();
       const [served] = Object.keys(scene.place()) as [string];

@@ -11,6 +11,8 @@ import type { PoolState } from '../pool/pool-state.ts';
 export class DueOrder {
   readonly #pool: PoolState;
   readonly #now: number;
+  /** The time in which all slots together could run everything that waits, ms. */
+  readonly drainMs: number;
   readonly #least: number;
   /** Slot time given to teams in this pass, slot-ms. */
   readonly #given = new Map<string, number>();
@@ -24,6 +26,7 @@ export class DueOrder {
     const teams = new Set<string>();
     for (const { team } of pool.waiting.groups) teams.add(team);
     this.#alone = teams.size < 2;
+    this.drainMs = this.#drain();
     this.#least = Math.min(...[...teams].map((team) => pool.teams.served(team, now)));
   }
 
@@ -43,10 +46,20 @@ export class DueOrder {
 
   /** Returns the delay by class and length, neither of which changes within a pass. */
   #putOffBy({ repo, cacheVersion, priority }: PendingGroup): number {
-    const { classPenaltyMs, dueCapMs, dueRuns } = this.#pool.settings;
+    const { classPenaltyMs, dueCap, dueRuns } = this.#pool.settings;
     const warmth = this.#bestWarmth(repo, cacheVersion);
-    const cap = priority === 'interactive' ? dueCapMs.interactive : warmth > 0 ? dueCapMs.held : dueCapMs.cold;
+    const cap = Math.min(dueCap.mostMs, Math.max(dueCap.leastMs, dueCap.drains * this.drainMs));
     return classPenaltyMs[priority] + Math.min(cap, dueRuns * runAt(repo.runs, warmth));
+  }
+
+  #drain(): number {
+    let work = 0;
+    const { hosts, waiting } = this.#pool;
+    for (const { repo, cacheVersion, builds, weight, hosts: fitting } of waiting.groups) {
+      if (fitting.fitting(hosts).size === 0) continue;
+      work += builds.length * weight * runAt(repo.runs, this.#bestWarmth(repo, cacheVersion));
+    }
+    return work / Math.max(1, hosts.openSlots);
   }
 
   #bestWarmth(repo: PoolRepo, version: string | undefined): number {

@@ -61,8 +61,8 @@ export class Pass {
   constructor(pool: PoolState, now: number, explain?: Explain) {
     this.pool = pool;
     this.now = now;
-    this.costs = new Costs(pool, now);
     this.#order = new DueOrder(pool, now);
+    this.costs = new Costs(pool, now, this.#order.drainMs);
     this.#explain = explain;
     this.#free = new Set(pool.hosts.free);
   }
@@ -130,7 +130,7 @@ export class Pass {
     let best: Choice | undefined;
     if (held) {
       const startAt = hosts.start(held);
-      const cost = hosts.cost(held) + costs.impatience(group.repo, build.createdAt, startAt);
+      const cost = hosts.cost(held) + costs.impatience(build.createdAt, startAt);
       best = { host: held.host, startAt, warmth: held.warmth, runMs: held.runMs, cost };
     }
     const cold = this.#bestCold(group, best?.cost ?? Number.POSITIVE_INFINITY);
@@ -176,11 +176,10 @@ export class Pass {
     return count;
   }
 
-  /** Returns the cost of a cold run there, ms. */
-  coldCost(group: PendingGroup, host: PoolHost, runMs: number): number {
-    const { repo } = group;
+  /** Returns the cost of a cold run there, ms; `worth`: of another copy (`Costs.spread`). */
+  coldCost({ repo }: PendingGroup, host: PoolHost, runMs: number, worth: number): number {
     const extras = this.costs.coldExtras(host, this.timeline(host).freeNow, repo, runMs);
-    return this.costs.price * runMs + extras - this.costs.spread(repo, runMs - repo.runs.warm);
+    return this.costs.price * runMs + extras - worth;
   }
 
   /** Returns the expected cold run, ms. */
@@ -205,12 +204,13 @@ export class Pass {
   #bestCold(group: PendingGroup, limit: number): Pick<Choice, 'host' | 'runMs' | 'cost'> | undefined {
     const { repo, weight } = group;
     const runMs = this.coldRun(repo);
-    if (this.costs.price * runMs - this.costs.spread(repo, runMs - repo.runs.warm) >= limit) return undefined;
+    const worth = this.costs.spread(repo, runMs - repo.runs.warm);
+    if (this.costs.price * runMs - worth >= limit) return undefined;
     let best: PoolHost | undefined;
     let least = limit;
     for (const host of this.coldHosts(group.hosts)) {
       if (host.caches.has(repo) || this.timeline(host).freeNow < weight) continue;
-      const cost = this.coldCost(group, host, runMs);
+      const cost = this.coldCost(group, host, runMs, worth);
       if (cost >= least) continue;
       least = cost;
       best = host;

@@ -102,7 +102,7 @@ export class PoolHost {
     const { isolation } = this;
     const isOwn = (repo: PoolRepo) => part === undefined || repo.domain(isolation) === domain;
     const held = part === undefined ? this.#allCached() : (this.cachedBytes.get(domain ?? '') ?? 0);
-    let excess = held + bytes - budget;
+    let excess = held + this.#coming(isOwn, bytes) + bytes - budget;
     if (excess <= 0) return 0;
     let loss = 0;
     for (const cache of this.caches.values()) {
@@ -114,6 +114,15 @@ export class PoolHost {
       if (excess <= 0) break;
     }
     return loss;
+  }
+
+  /** Returns the bytes of the caches that runs under way will add; `unknown` for one whose size isn't known. */
+  #coming(isOwn: (repo: PoolRepo) => boolean, unknown: number): number {
+    let sum = 0;
+    for (const { repo } of this.running.values()) {
+      if (!this.caches.has(repo) && isOwn(repo)) sum += repo.estimate.bytes ?? unknown;
+    }
+    return sum;
   }
 
   #allCached(): number {

@@ -40,12 +40,6 @@ export class PoolRepo {
     this.#runs = expectedRuns(this.estimate, pool);
   }
 
-  /** Whether no build of it has ever succeeded. */
-  get strange(): boolean {
-    const { cold, stale, warm } = this.estimate;
-    return !(cold || stale || warm);
-  }
-
   /** Copies on open hosts; at least 1, because it is a divisor. */
   get copies(): number {
     return Math.max(1, this.openHolders);
