@@ -104,7 +104,7 @@ function encoder(format: LogFormat): (chunk: LogChunk) => Buffer {
   let attempt = 0;
   let state: TextState | undefined;
   return (chunk) => {
-    // Each attempt starts anew: its steps are numbered from 1.
+    // Each attempt numbers its steps from 1.
     const { bytes, after } = chunk.text(chunk.attempt === attempt ? state : undefined);
     attempt = chunk.attempt;
     state = after;

@@ -9,7 +9,7 @@ export const auditId = z.string().regex(/^\d{1,15}-\d{1,10}$/, 'the id of an aud
 /** `refused`: the credential was invalid or didn't allow the action. */
 const outcome = z.enum(['done', 'refused', 'failed']);
 
-/** One action that somebody took or tried. Never contains the value of a secret or token. */
+/** One action that a caller took or tried. Never contains the value of a secret or token. */
 export const auditEntry = z
   .strictObject({
     id: auditId,

@@ -14,7 +14,7 @@ export interface Occasion {
   readonly origin: string;
   /** From a fork, or possibly from one. */
   readonly fork: boolean;
-  /** Somebody requested this build, so path filters don't apply. */
+  /** The build was requested by a person, so path filters don't apply. */
   readonly byHand: boolean;
   /** The image of the check, if a single check is to run again. */
   readonly only?: string;

@@ -14,7 +14,7 @@ export interface StatusReport {
   readonly description: string;
   /** The page on which to watch the build. */
   readonly url: string;
-  /** The build's id; GitHub sends it back when somebody re-runs the check. */
+  /** The build's id; GitHub sends it back when the check is re-run. */
   readonly buildId: string;
   /** The forge's id of the status, from the first report of it. Only GitHub's check runs have one. */
   readonly remoteId?: string | undefined;
