@@ -133,7 +133,12 @@ describe('verdicts', () => {
     const pool = scene({ app: { ...APP, hourly: 20 } })
       .host('a', {}, { app: 0.5 })
       .host('b', {}, { app: 1 });
-    const extras = Object.fromEntries(pool.submit('1').why('1').considered.map(({ host, extras = {} }) => [host, extras]));
+    const extras = Object.fromEntries(
+      pool
+        .submit('1')
+        .why('1')
+        .considered.map(({ host, extras = {} }) => [host, extras]),
+    );
     expect(extras.a?.spread).toBeLessThan(0);
     expect(extras.b).toEqual({});
   });
