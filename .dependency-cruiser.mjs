@@ -94,7 +94,7 @@ export default {
     {
       name: 'no-cycles',
       severity: 'error',
-      from: { path: '^(packages|apps|test)/' },
+      from: { path: '^(packages|apps|bundle|test)/' },
       to: { circular: true },
     },
     {
