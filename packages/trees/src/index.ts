@@ -4,7 +4,6 @@ export type { EntryType } from './header-guard.ts';
 export { type IndexOptions, indexTar } from './index-tar.ts';
 export { type ByteString, byteString, fromBytes, joinBytes, shownBytes, toBytes } from './merkle/byte-string.ts';
 export {
-  type DirectoryNode,
   type DirectoryObject,
   decodeDirectory,
   digestOf,
@@ -24,7 +23,7 @@ export {
   writeParts,
 } from './merkle/parts-stream.ts';
 export { entriesOf, partEntries } from './merkle/read-entries.ts';
-export type { Digest, DirectoryEntry, Entry, FileEntry, SymlinkEntry } from './merkle/tree-entry.ts';
+export type { Digest, DirectoryEntry, DirectoryNode, Entry, FileEntry, SymlinkEntry } from './merkle/tree-entry.ts';
 export { TreeCutOff, TreeFault } from './merkle/tree-fault.ts';
 export { type ReadTarOptions, readTar, type TarEntry } from './read-tar.ts';
 export { NotADirectory } from './real-dirs.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { type ByteString, shownBytes } from './byte-string.ts';
 import { type Cursor, cursorOf, EncodingWriter } from './encoding.ts';
 import { partOf } from './read-entries.ts';
-import { checkEntry, type Digest, type Entry, type FileEntry } from './tree-entry.ts';
+import { checkEntry, type Digest, type DirectoryNode, type Entry, type FileEntry } from './tree-entry.ts';
 import { TreeFault } from './tree-fault.ts';
 
 /**
@@ -18,11 +18,6 @@ const MAX_ENTRIES = 16 * 1024;
 export const MAX_ENCODING_BYTES = 8 * 1024 * 1024;
 /** What a division is: entries by the first byte of the SHA-256 of their names. */
 const MAX_PARTS = 256;
-
-/** A directory: all of its entries, or, if it has very many, the directory objects that have a part of them each. */
-export type DirectoryNode =
-  | { readonly type: 'entries'; readonly entries: readonly Entry[] }
-  | { readonly type: 'parts'; readonly parts: readonly Digest[] };
 
 /** An encoded node. `digest` is that of `bytes`. */
 export interface DirectoryObject {

@@ -11,7 +11,7 @@ import {
 } from './directory.ts';
 import { contentBytes, readParts, type TreePart, writeParts } from './parts-stream.ts';
 import { entriesOf } from './read-entries.ts';
-import type { Digest, Entry } from './tree-entry.ts';
+import type { Digest, DirectoryNode, Entry } from './tree-entry.ts';
 
 const name = fc
   .uint8Array({ minLength: 1, maxLength: 255 })

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type ByteString, shownBytes } from './byte-string.ts';
-import type { DirectoryNode } from './directory.ts';
-import type { Digest, Entry } from './tree-entry.ts';
+import type { Digest, DirectoryNode, Entry } from './tree-entry.ts';
 import { TreeFault } from './tree-fault.ts';
 
 /** Returns in which part of a divided directory a name is. */

@@ -31,6 +31,11 @@ export interface SymlinkEntry {
 
 export type Entry = FileEntry | DirectoryEntry | SymlinkEntry;
 
+/** A directory: all of its entries, or, if it has very many, the directory objects that have a part of them each. */
+export type DirectoryNode =
+  | { readonly type: 'entries'; readonly entries: readonly Entry[] }
+  | { readonly type: 'parts'; readonly parts: readonly Digest[] };
+
 /** NAME_MAX. */
 const MAX_NAME_BYTES = 255;
 /** PATH_MAX without the final zero byte. */
