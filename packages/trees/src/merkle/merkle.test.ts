@@ -1,14 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ByteString, byteString, fromBytes, shownBytes, toBytes } from './byte-string.ts';
-import {
-  type DirectoryNode,
-  type DirectoryObject,
-  decodeDirectory,
-  digestOf,
-  encodeDirectory,
-  inlineFiles,
-} from './directory.ts';
+import { type DirectoryObject, decodeDirectory, digestOf, encodeDirectory, inlineFiles } from './directory.ts';
 import { contentBytes, readParts, type TreePart, writeParts } from './parts-stream.ts';
 import { entriesOf } from './read-entries.ts';
 import type { Digest, DirectoryNode, Entry } from './tree-entry.ts';
