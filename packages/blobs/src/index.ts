@@ -1,0 +1,2 @@
+export type { BlobInfo, BlobRange, BlobStore, ListedBlob, StoredBlob } from './blob-store.ts';
+export { FsBlobStore } from './directory/fs-blob-store.ts';
