@@ -25,7 +25,17 @@ export {
 export { entriesOf, partEntries } from './merkle/read-entries.ts';
 export type { Digest, DirectoryEntry, DirectoryNode, Entry, FileEntry, SymlinkEntry } from './merkle/tree-entry.ts';
 export { TreeCutOff, TreeFault } from './merkle/tree-fault.ts';
+export { TreePartMissing, type TreeReader, type WantedParts } from './merkle/tree-reader.ts';
 export { type ReadTarOptions, readTar, type TarEntry } from './read-tar.ts';
 export { NotADirectory } from './real-dirs.ts';
 export { quoted, shortened, TarCutOff, TarFault } from './tar-fault.ts';
 export { copyOut, type Unpacked, type UnpackOptions, unpackTar } from './unpack-tar.ts';
+export type {
+  FileContent,
+  ListedDirectory,
+  ListedEntry,
+  ListedFile,
+  ListedSymlink,
+  Listing,
+  TreeSource,
+} from './working/tree-source.ts';
