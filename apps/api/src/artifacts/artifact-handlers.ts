@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { noteUse } from '@kiln/blobs';
 import { artifactKey, artifactName, type OperationId } from '@kiln/contracts';
 import { currentAttempt } from '@kiln/domain';
 import { BlobTooLarge, type MeteredBlobs, storeArtifact } from '@kiln/state';
@@ -11,7 +12,6 @@ import { sendBlob, sendJson } from '../http/answer.ts';
 import { ApiProblem, fieldProblem, parameter } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
 import type { Builds } from '../ports.ts';
-import { noteUse } from '../upkeep/note-use.ts';
 
 type ArtifactOperation = Extract<OperationId, 'readArtifact' | 'storeArtifact'>;
 

@@ -1,4 +1,4 @@
-import type { BlobStore } from '@kiln/blobs';
+import { type BlobStore, noteUse } from '@kiln/blobs';
 import { contextDigest, contextKey } from '@kiln/contracts';
 import { ALL_TEAMS } from '@kiln/domain';
 import type { ContextTeams } from '@kiln/state';
@@ -7,7 +7,6 @@ import type { ApiConfig } from '../config.ts';
 import { sendBlob } from '../http/answer.ts';
 import { fieldProblem, parameter } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
-import { noteUse } from '../upkeep/note-use.ts';
 
 /** The route of contexts: workers read them. */
 export function contextHandlers(

@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
-import type { BlobInfo, BlobStore } from '@kiln/blobs';
+import { type BlobInfo, type BlobStore, noteUse } from '@kiln/blobs';
 import { contextKey } from '@kiln/contracts';
 import { ALL_TEAMS, type Principal } from '@kiln/domain';
 import type { ContextTeams, MeteredBlobs, MeteredUpload, StorageShare } from '@kiln/state';
 import type { EntryTree } from '@kiln/trees';
 import { type ApiProblem, fieldProblem } from '../http/api-problem.ts';
-import { noteUse } from '../upkeep/note-use.ts';
 import { type ContextLimits, inspectContext } from './inspect-context.ts';
 
 export interface StagingLimits extends ContextLimits {

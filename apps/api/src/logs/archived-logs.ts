@@ -1,9 +1,8 @@
 import { json } from 'node:stream/consumers';
-import type { BlobStore } from '@kiln/blobs';
+import { type BlobStore, noteUse } from '@kiln/blobs';
 import { logIndexKey, logKey, logMembers } from '@kiln/contracts';
 import type { LogName } from '@kiln/state';
 import { z } from 'zod';
-import { noteUse } from '../upkeep/note-use.ts';
 import type { LogChunk } from './log-chunk.ts';
 import { readMember } from './log-members.ts';
 

@@ -1,4 +1,4 @@
-import type { BlobInfo, BlobStore } from '@kiln/blobs';
+import type { BlobInfo, BlobStore } from './blob-store.ts';
 
 /** Part of a retention after which a use is noted again: in S3, noting it copies the blob. */
 const PART = 1 / 10;
