@@ -33,9 +33,10 @@ export async function resolveInTree(
   let link = path;
   let hops = 0;
   for (let part = todo.shift(); part !== undefined; part = todo.shift()) {
-    if (part === '' || part === '.') continue;
     const here = way.at(-1);
+    // Also of `file/` and `file/.`.
     if (here?.type !== 'directory') return { type: 'missing' };
+    if (part === '' || part === '.') continue;
     if (part === '..') {
       if (way.length === 1) return { type: 'outside', link };
       way.pop();
