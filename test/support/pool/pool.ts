@@ -169,7 +169,11 @@ export class Pool implements AsyncDisposable {
   /** Starts a process without waiting for it. An API's first start must use `start`, which learns its port. */
   launch(role: Role, name: string): ManagedProcess {
     const host = this.#hostOf(role, name);
-    const [command = '', ...args] = [...(host?.enter ?? []), process.execPath, MAIN[role]];
+    const [command = '', ...args] = [
+      ...(host?.enter ?? []),
+      process.execPath,
+      this.#options.programs?.[role] ?? MAIN[role],
+    ];
     const place = { role, name, host, dataDir: this.dataDir(role, name), apiUrls: this.#apiUrls };
     const started = new ManagedProcess(`${role} ${name}`, command, args, processEnv(this.#settings, place));
     this.#members.add({ role, name, process: started });
