@@ -54,7 +54,7 @@ export function startHooks(
         untrustedPush: config.untrustedPush,
         contextLimits: config,
         tokens,
-        contextGrantMs: 2 * config.contextRetentionMs,
+        contextRetentionMs: config.contextRetentionMs,
         known,
         git: { timeoutMs: config.gitTimeoutMs, maxFetchBytes: config.maxGitBytes, guard: deps.outgoing },
         ...{ log, now, signal },

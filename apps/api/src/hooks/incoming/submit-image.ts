@@ -32,6 +32,8 @@ export interface ImageContext {
   readonly credentials: GitSource['credentials'];
   /** The context to build from instead of the source, for forks of private repositories. */
   readonly forkContexts: ForkContexts | undefined;
+  /** Id of the pull request that is built. */
+  readonly pullRequest: string | undefined;
 }
 
 /**
@@ -47,7 +49,7 @@ export async function submitImage(wanted: Wanted, at: ImageContext, parts: Submi
   const secrets = trust === 'untrusted' ? {} : gitSecret(at.occasion, at.credentials);
   const { concurrencyKey, supersede, ...rest } = wanted.request;
   const { source } = rest;
-  const { forkContexts } = at;
+  const { forkContexts, pullRequest } = at;
   const subdir = source.type === 'git' ? source.subdir : undefined;
   const planned = {
     ...rest,
@@ -69,7 +71,8 @@ export async function submitImage(wanted: Wanted, at: ImageContext, parts: Submi
     await rules.checkTargets(admitted);
     await using context = await forkContexts?.stage(subdir, rules.share);
     const submission = { request: admitted, ...(context && { context }), [Symbol.asyncDispose]: async () => {} };
-    const { build, replayed } = await submitBuild(submission, key, { ...parts, principal, rules, untrustedPush });
+    const deps = { ...parts, principal, rules, untrustedPush, pullRequest };
+    const { build, replayed } = await submitBuild(submission, key, deps);
     if (!replayed) await audited(build, at, parts);
     await report(build.record.id, image, at, parts);
     return { image, outcome: 'built', build: build.record.id, notes: [...notes] };
