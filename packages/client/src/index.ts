@@ -15,4 +15,5 @@ export type {
 } from './options.ts';
 export type { ClientDeps } from './retry.ts';
 export type { TokenSource } from './transport.ts';
+export type { SendTreePartsOptions, TreeCallOptions } from './tree-calls.ts';
 export type { ContextUpload } from './upload.ts';

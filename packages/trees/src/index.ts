@@ -18,7 +18,6 @@ export {
   type DirectoryPart,
   type FilePart,
   readParts,
-  TREE_PARTS_TYPE,
   type TreePart,
   writeParts,
 } from './merkle/parts-stream.ts';
