@@ -6,3 +6,8 @@ export class BlobStoreUnavailable extends Error {
   readonly code = 'blob_store_unavailable';
   readonly retryAfterS = RETRY_AFTER_S;
 }
+
+/** The blob store can't be used with these settings. The message names the setting, what it holds and what is expected. */
+export class BlobStoreUnfit extends Error {
+  readonly code = 'blob_store_unfit';
+}

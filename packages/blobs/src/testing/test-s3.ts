@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,8 +24,10 @@ export class TestS3 implements AsyncDisposable {
   readonly credentials = { accessKeyId: 'test', secretAccessKey: 'test-secret' };
   readonly spoolDir: string;
   readonly #child: ChildProcess;
+  readonly #ca: string | undefined;
 
-  private constructor(child: ChildProcess, endpoint: string, dir: string) {
+  private constructor(child: ChildProcess, endpoint: string, dir: string, ca: string | undefined) {
+    this.#ca = ca;
     this.#child = child;
     this.endpoint = endpoint;
     this.spoolDir = join(dir, 'spool');
@@ -36,16 +38,29 @@ export class TestS3 implements AsyncDisposable {
     const dir = await mkdtemp(join(tmpdir(), 'kiln-s3-'));
     const secure = tls ? ['-c', tls.cert, '-k', tls.key] : [];
     const child = spawn('moto_server', ['-H', ADDRESS, '-p', `${port}`, ...secure], { stdio: 'ignore' });
-    const s3 = new TestS3(child, `${tls ? 'https' : 'http'}://${ADDRESS}:${port}`, dir);
+    const s3 = new TestS3(
+      child,
+      `${tls ? 'https' : 'http'}://${ADDRESS}:${port}`,
+      dir,
+      tls && (await readFile(tls.cert, 'utf8')),
+    );
     await s3.#whenUp(port);
-    if (!tls) await s3.#client().send(new CreateBucketCommand({ Bucket: s3.bucket }));
+    await s3.#client().send(new CreateBucketCommand({ Bucket: s3.bucket }));
     return s3;
   }
 
   /** Options for a store in the bucket. */
   options(prefix = ''): S3Options {
     const { bucket, endpoint, credentials, spoolDir } = this;
-    return { bucket, prefix, endpoint, credentials, spoolDir, region: 'us-east-1' };
+    return {
+      bucket,
+      prefix,
+      endpoint,
+      credentials,
+      spoolDir,
+      region: 'us-east-1',
+      ...(this.#ca !== undefined && { ca: this.#ca }),
+    };
   }
 
   /** The keys of uploads that are neither complete nor aborted. */
