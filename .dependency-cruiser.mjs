@@ -1,6 +1,6 @@
 /**
  * Who may import whom: the one table. `npm test` enforces it. (The picture in docs/develop/architecture.md shows the imports that there are.)
- * Decides without I/O → domain. Crosses a process → contracts. Talks to Redis → state. Talks to Docker → buildkit. Runs git → git.
+ * Decides without I/O → domain. Crosses a process → contracts. Talks to Redis → state. Stores blobs → blobs. Talks to Docker → buildkit. Runs git → git.
  */
 const ROOMS = {
   // room: the rooms that it may import
@@ -11,7 +11,8 @@ const ROOMS = {
   git: ['domain', 'runtime'],
   trees: ['domain', 'contracts'],
   forges: ['domain', 'contracts'],
-  state: ['domain', 'contracts'],
+  blobs: ['contracts', 'runtime'],
+  state: ['domain', 'contracts', 'blobs'],
   buildkit: ['domain', 'contracts', 'trees'],
 };
 

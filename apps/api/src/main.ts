@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { FsBlobStore } from '@kiln/blobs';
 import {
   formatSecretKeys,
   InvalidEnvironment,
@@ -9,7 +10,7 @@ import {
   settingsOrExit,
   valueOrFile,
 } from '@kiln/runtime';
-import { FsBlobStore, openState } from '@kiln/state';
+import { openState } from '@kiln/state';
 import { z } from 'zod';
 import { accessConfig } from './access/settings.ts';
 import { API_DEFAULTS } from './config.ts';

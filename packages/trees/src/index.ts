@@ -18,11 +18,12 @@ export {
   type DirectoryPart,
   type FilePart,
   readParts,
-  TREE_PARTS_TYPE,
   type TreePart,
   writeParts,
 } from './merkle/parts-stream.ts';
 export { entriesOf, partEntries } from './merkle/read-entries.ts';
+export { resolveInTree, type TreeResolution } from './merkle/resolve.ts';
+export { decodeTimes, encodeTimes } from './merkle/times.ts';
 export type { Digest, DirectoryEntry, DirectoryNode, Entry, FileEntry, SymlinkEntry } from './merkle/tree-entry.ts';
 export { TreeCutOff, TreeFault } from './merkle/tree-fault.ts';
 export { TreePartMissing, type TreeReader, type WantedParts } from './merkle/tree-reader.ts';

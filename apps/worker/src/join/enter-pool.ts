@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
+import { FsBlobStore } from '@kiln/blobs';
 import { artifactKey, contextKey } from '@kiln/contracts';
 import { parseSecretKeys } from '@kiln/runtime';
-import { FsBlobStore, MeteredBlobs, type State, storeArtifact } from '@kiln/state';
+import { MeteredBlobs, type State, storeArtifact } from '@kiln/state';
 import type { PoolAccess } from '../settings/settings.ts';
 import type { WorkerDeps } from '../worker-options.ts';
 import { ApiBlobs } from './api-blobs.ts';

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { API_DEFAULTS, startApi } from '@kiln/api';
+import { FsBlobStore } from '@kiln/blobs';
 import { HostBuilders } from '@kiln/buildkit';
 import { artifactKey, contextKey } from '@kiln/contracts';
 import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
 import { startScheduler } from '@kiln/scheduler';
-import { FsBlobStore, Leadership, MeteredBlobs, openState, storeArtifact } from '@kiln/state';
+import { Leadership, MeteredBlobs, openState, storeArtifact } from '@kiln/state';
 import { diskOf, type RunningWorker, startWorker } from '@kiln/worker';
 import { openDataDir } from './data-dir.ts';
 import type { PoolSettings } from './pool-settings.ts';

@@ -1,0 +1,1 @@
+export { type StoreUnderTest, testBlobStore } from './test-blob-store.ts';
