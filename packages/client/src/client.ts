@@ -13,6 +13,7 @@ import {
 import { parseJson, readAnswer } from './answer.ts';
 import { jsonBody } from './api-calls.ts';
 import { type FollowOptions, followLog } from './follow-log.ts';
+import { hasEnded } from './has-ended.ts';
 import { HooksClient } from './hooks.ts';
 import type {
   Artifact,
@@ -142,13 +143,6 @@ export class KilnClient extends TreeCalls {
       throw isTransient(error) && body.sourceError() !== undefined ? body.sourceError() : error;
     }
   }
-}
-
-const ENDED: ReadonlySet<BuildView['state']> = new Set(['succeeded', 'failed', 'canceled']);
-
-/** Whether the build is in a terminal state. */
-export function hasEnded(build: Pick<BuildView, 'state'>): boolean {
-  return ENDED.has(build.state);
 }
 
 function buildPath(id: string): string {
