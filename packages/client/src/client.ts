@@ -13,6 +13,7 @@ import {
 import { parseJson, readAnswer } from './answer.ts';
 import { jsonBody } from './api-calls.ts';
 import { type FollowOptions, followLog } from './follow-log.ts';
+import { hasEnded } from './has-ended.ts';
 import { HooksClient } from './hooks.ts';
 import type {
   Artifact,
@@ -24,8 +25,8 @@ import type {
   WaitOptions,
 } from './options.ts';
 import { type ClientDeps, isTransient, withRetry } from './retry.ts';
-import { ScheduleCalls } from './schedule-calls.ts';
 import { Transport } from './transport.ts';
+import { TreeCalls } from './tree-calls.ts';
 import { type ContextUpload, multipartBody } from './upload.ts';
 
 const SUBMIT_GIVE_UP_MS = 60_000;
@@ -47,9 +48,9 @@ const REAL_DEPS: ClientDeps = {
  * A typed client of Kiln's API. Every method throws `KilnProblem` if the API refuses, `KilnUnreachable` if it doesn't respond,
  * `KilnBadAnswer` if the answer doesn't match the contract, and the signal's reason when that aborts.
  *
- * This class has the methods about builds; those about hosts, access and schedules are inherited, one class each.
+ * This class has the methods about builds; those about hosts, access, schedules and trees are inherited, one class each.
  */
-export class KilnClient extends ScheduleCalls {
+export class KilnClient extends TreeCalls {
   /** Incoming and outgoing webhooks. */
   readonly hooks: HooksClient;
 
@@ -142,13 +143,6 @@ export class KilnClient extends ScheduleCalls {
       throw isTransient(error) && body.sourceError() !== undefined ? body.sourceError() : error;
     }
   }
-}
-
-const ENDED: ReadonlySet<BuildView['state']> = new Set(['succeeded', 'failed', 'canceled']);
-
-/** Whether the build is in a terminal state. */
-export function hasEnded(build: Pick<BuildView, 'state'>): boolean {
-  return ENDED.has(build.state);
 }
 
 function buildPath(id: string): string {

@@ -104,6 +104,7 @@ export {
   buildRequest,
   buildSpec,
   gitSource,
+  MTIME_MODES,
   NAMESPACE_ARG,
   OUTSIDE_DOCKERFILE,
   outputSpec,
@@ -187,6 +188,17 @@ export {
   secretsQuery,
   secretView,
 } from './http/secrets.ts';
+export {
+  MAX_TREE_DIGESTS,
+  type MissingTreeParts,
+  missingTreeParts,
+  type StoredTreeParts,
+  storedTreeParts,
+  TREE_PARTS_TYPE,
+  type TreeDigests,
+  treeDigests,
+  treeQuery,
+} from './http/trees.ts';
 export {
   type BuildPage,
   type BuildView,

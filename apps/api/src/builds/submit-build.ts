@@ -48,13 +48,27 @@ export interface SubmitDeps extends Omit<SubmissionDeps, 'rulesFor'> {
   readonly principal: Principal;
   /** The rules for the principal and the request's team. */
   readonly rules: BuildRules;
+  /** Id of the pull request whose closing cancels the build. */
+  readonly pullRequest?: string | undefined;
+  readonly clonesWith?: NewBuild['clonesWith'];
 }
 
 /** Accepts a submission; on return, build and context are durable. @throws ApiProblem, StorageQuotaExceeded; the stores' errors */
 export async function submitBuild(
   { request, context }: Submission,
   key: RequestKey | undefined,
-  { builds, blobs, contextTeams, contextRetentionMs, buildSecrets, principal, rules, untrustedPush }: SubmitDeps,
+  {
+    builds,
+    blobs,
+    contextTeams,
+    contextRetentionMs,
+    buildSecrets,
+    principal,
+    rules,
+    untrustedPush,
+    pullRequest,
+    clonesWith,
+  }: SubmitDeps,
 ): Promise<Accepted> {
   checkKey(key);
   await requireSecrets(request, principal.trust, buildSecrets);
@@ -79,6 +93,8 @@ export async function submitBuild(
     secrets,
     trust: principal.trust,
     ...(granted && { granted }),
+    ...(pullRequest !== undefined && { pullRequest }),
+    ...(clonesWith && { clonesWith }),
     ...(key && { idempotency: { ...key, fingerprint: fingerprint({ spec, secrets: hashed(secrets) }) } }),
   });
 }
@@ -131,6 +147,8 @@ export async function retryBuild(
     trust,
     ...(granted && { granted }),
     retryOf: id,
+    ...(record.pullRequest !== undefined && { pullRequest: record.pullRequest }),
+    ...(record.clonesWith && { clonesWith: record.clonesWith }),
     ...(key && { idempotency: { ...key, fingerprint: fingerprint({ retryOf: id }) } }),
   });
 }

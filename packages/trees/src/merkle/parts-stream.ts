@@ -6,9 +6,6 @@ import { cursorOf, EncodingWriter } from './encoding.ts';
 import type { Digest } from './tree-entry.ts';
 import { TreeFault } from './tree-fault.ts';
 
-/** What trees travel as, both to the API and to hosts. Media type of a stream of their parts. */
-export const TREE_PARTS_TYPE = 'application/vnd.kiln.tree-parts';
-
 const MAGIC = Buffer.from('kiln-tree-parts-1\n');
 const DIRECTORY = 0x44;
 const FILE = 0x46;
