@@ -154,8 +154,7 @@ export class TestHost implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     await this.state[Symbol.asyncDispose]();
-    // A builder that is being stopped may still save its ledger there.
-    await rm(this.dir, { recursive: true, force: true, maxRetries: 10 });
+    await rm(this.dir, { recursive: true, force: true });
   }
 }
 
