@@ -106,7 +106,8 @@ describe('the installed command', () => {
     }
     // The schemas of answers come with the first answer.
     const unanswered = await cli.sourcesLoadedBy(['whoami', '--url', 'http://127.0.0.1:1']);
-    expect([commands(unanswered), heavy(unanswered)]).toEqual([['token'], []]);
+    expect(commands(unanswered)).toEqual(['token']);
+    expect(heavy(unanswered).filter((source) => !source.includes('/string-width/'))).toEqual([]);
     expect(unanswered.some((source) => source.startsWith('packages/client/'))).toBe(true);
   });
 
