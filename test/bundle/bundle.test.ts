@@ -95,6 +95,12 @@ describe('the installed command', () => {
     });
   });
 
+  test('refuses a Node that is too old for it', async () => {
+    const old = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.19.4' } });";
+    const err = 'kiln: got Node 20.19.4, expected 22 or newer\n';
+    expect(await cli.run(['--help'], {}, old)).toEqual({ code: 125, out: '', err });
+  });
+
   test('shows the place in the sources of an error that nobody expected', async () => {
     const fault = "String.prototype.padEnd = () => { throw new TypeError('a fault of this test') };";
     const { code, err } = await cli.run(['ps', '--help'], {}, fault);
