@@ -2,7 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openBlobs } from '@kiln/blobs';
+import { TestS3 } from '@kiln/blobs/testing';
 import { bundleApp, startFile } from '@kiln/bundle';
+import { contextKey } from '@kiln/contracts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startPool } from '../support/pool/start-pool.ts';
 import { InstalledCli } from './installed-cli.ts';
@@ -41,6 +44,20 @@ test('the installed command builds an image in a pool of bundled services', asyn
     code: 0,
     out: expect.stringMatching(/succeeded +context/),
   });
+});
+
+test('a bundled API keeps blobs in S3', async () => {
+  await using s3 = await TestS3.start();
+  const programs = { api: program('api'), scheduler: program('scheduler') };
+  const place = {
+    ...{ KILN_S3_BUCKET: s3.bucket, KILN_S3_ENDPOINT: s3.endpoint },
+    ...{ KILN_S3_ACCESS_KEY_ID: 'id', KILN_S3_SECRET_ACCESS_KEY: 'secret' },
+  };
+  const pool = await startPool({ programs, workers: [], env: { api: place } });
+  const { request } = await pool.submit('FROM scratch\n');
+  const digest = request.source.type === 'upload' ? (request.source.digest ?? '') : '';
+  await using store = await openBlobs({ s3: s3.options() });
+  expect(await store.stat(contextKey(digest))).toBeDefined();
 });
 
 test('a bundled service names the setting that is wrong', () => {
