@@ -114,7 +114,7 @@ export default {
     parser: 'tsc',
     tsPreCompilationDeps: true,
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: String.raw`^(\.toolchain|examples)/` },
+    exclude: { path: String.raw`^(\.toolchain|examples|apps/cli/dist|dist)/` },
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'node', 'default', 'types'],
