@@ -8,6 +8,8 @@ import type { TreeTotals } from './tree-totals.ts';
 /** How many objects are stored together, so that making them durable costs little for each. */
 const MAX_OBJECTS = 1024;
 const MAX_BYTES = 128 * 1024 * 1024;
+/** How long the first of them may wait, ms: until then a process that dies loses it. */
+const MAX_WAIT_MS = 2_000;
 const AT_ONCE = 16;
 
 /** An object that has arrived and was checked, in a temporary file. */
@@ -36,6 +38,8 @@ export class ObjectBatch implements AsyncDisposable {
   readonly #exclusively: Exclusively;
   readonly #pending = new Map<string, PendingObject>();
   #bytes = 0;
+  /** When the first of them was added. */
+  #since = 0;
 
   constructor(blobs: BatchBlobs, team: string, exclusively: Exclusively) {
     this.#blobs = blobs;
@@ -49,9 +53,11 @@ export class ObjectBatch implements AsyncDisposable {
 
   /** Adds an object, whose file it takes over. Stores everything if there is enough. @throws what the blob store throws */
   async add(object: PendingObject): Promise<void> {
+    if (this.#pending.size === 0) this.#since = performance.now();
     this.#pending.set(`${object.kind} ${object.digest}`, object);
     this.#bytes += object.sizeBytes;
-    if (this.#pending.size >= MAX_OBJECTS || this.#bytes >= MAX_BYTES) await this.flush();
+    const isOld = performance.now() - this.#since > MAX_WAIT_MS;
+    if (this.#pending.size >= MAX_OBJECTS || this.#bytes >= MAX_BYTES || isOld) await this.flush();
   }
 
   /** Stores everything durably. @throws what the blob store throws; then the rest is dropped, so that no object is without what it names */
@@ -62,6 +68,12 @@ export class ObjectBatch implements AsyncDisposable {
       await this[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { path } of this.#pending.values()) await rm(path, { force: true });
+    this.#pending.clear();
+    this.#bytes = 0;
   }
 
   async #flush(): Promise<void> {
@@ -75,12 +87,6 @@ export class ObjectBatch implements AsyncDisposable {
         this.#bytes -= sizeBytes;
       }
     }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const { path } of this.#pending.values()) await rm(path, { force: true });
-    this.#pending.clear();
-    this.#bytes = 0;
   }
 
   async #store(objects: readonly PendingObject[]): Promise<void> {

@@ -2,8 +2,12 @@ import { type DirectoryObject, TreeFault } from '@kiln/trees';
 import type { TreeTotals } from './tree-totals.ts';
 
 const MAGIC = Buffer.from('kilntre1');
-/** Magic, then big-endian: entries (6), bytes of files (6), length of the longest path (4), length of the encoding (4). */
-export const HEADER_BYTES = MAGIC.length + 6 + 6 + 4 + 4;
+/** Where, after the magic, the numbers are: big-endian, of 6, 6, 4 and 4 bytes. */
+const ENTRIES_AT = MAGIC.length;
+const FILE_BYTES_AT = ENTRIES_AT + 6;
+const PATH_BYTES_AT = FILE_BYTES_AT + 6;
+const ENCODING_BYTES_AT = PATH_BYTES_AT + 4;
+export const HEADER_BYTES = ENCODING_BYTES_AT + 4;
 
 export interface StoredHeader {
   readonly totals: TreeTotals;
@@ -13,11 +17,11 @@ export interface StoredHeader {
 /** What precedes a directory's encoding and the content of its small files in their blob. */
 export function encodeHeader({ bytes }: DirectoryObject, { entries, fileBytes, pathBytes }: TreeTotals): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
-  let at = MAGIC.copy(header);
-  at = header.writeUIntBE(entries, at, 6);
-  at = header.writeUIntBE(fileBytes, at, 6);
-  at = header.writeUInt32BE(pathBytes, at);
-  header.writeUInt32BE(bytes.length, at);
+  MAGIC.copy(header);
+  header.writeUIntBE(entries, ENTRIES_AT, 6);
+  header.writeUIntBE(fileBytes, FILE_BYTES_AT, 6);
+  header.writeUInt32BE(pathBytes, PATH_BYTES_AT);
+  header.writeUInt32BE(bytes.length, ENCODING_BYTES_AT);
   return header;
 }
 
@@ -25,9 +29,8 @@ export function encodeHeader({ bytes }: DirectoryObject, { entries, fileBytes, p
 export function decodeHeader(header: Buffer): StoredHeader {
   if (header.length !== HEADER_BYTES || !header.subarray(0, MAGIC.length).equals(MAGIC))
     throw new TreeFault('a blob of another format', 'a stored directory');
-  let at = MAGIC.length;
-  const entries = header.readUIntBE(at, 6);
-  const fileBytes = header.readUIntBE((at += 6), 6);
-  const pathBytes = header.readUInt32BE((at += 6));
-  return { totals: { entries, fileBytes, pathBytes }, encodingBytes: header.readUInt32BE(at + 4) };
+  const entries = header.readUIntBE(ENTRIES_AT, 6);
+  const fileBytes = header.readUIntBE(FILE_BYTES_AT, 6);
+  const pathBytes = header.readUInt32BE(PATH_BYTES_AT);
+  return { totals: { entries, fileBytes, pathBytes }, encodingBytes: header.readUInt32BE(ENCODING_BYTES_AT) };
 }

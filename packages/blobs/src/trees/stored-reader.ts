@@ -11,6 +11,7 @@ import {
   TreePartMissing,
   type WantedParts,
 } from '@kiln/trees';
+import pMap from 'p-map';
 import type { BlobStore } from '../blob-store.ts';
 import { StoreDamaged } from './errors.ts';
 import { decodeHeader, HEADER_BYTES, type StoredHeader } from './stored-directory.ts';
@@ -18,6 +19,7 @@ import { type ObjectKind, objectKey } from './tree-keys.ts';
 
 /** Blobs that are opened ahead of the one that is read: opening one takes a round trip in S3. */
 const AHEAD = 8;
+const LOOKUPS_AT_ONCE = 16;
 
 /** Reads the objects of a team. A blob that isn't what its key says is an error of the store, not of whoever asks. */
 export class StoredReader {
@@ -49,13 +51,21 @@ export class StoredReader {
     }
   }
 
-  /** Reads objects in the order in which they are wanted, directories first. @throws TreePartMissing */
-  async *parts({ directories, files }: WantedParts): AsyncGenerator<TreePart> {
-    const wanted = [...wantedOf('directory', directories), ...wantedOf('file', files)].values();
+  /** Finds objects, and reads them one after the other, directories first. @throws TreePartMissing if one isn't stored, before any is read */
+  async parts({ directories, files }: WantedParts): Promise<AsyncGenerator<TreePart>> {
+    const wanted = [...wantedOf('directory', directories), ...wantedOf('file', files)];
+    const found = await pMap(wanted, (one) => this.#find(one), { concurrency: LOOKUPS_AT_ONCE });
+    return this.#read(found);
+  }
+
+  async *#read(found: readonly Found[]): AsyncGenerator<TreePart> {
+    const rest = found.values();
     const ahead: Promise<Opened>[] = [];
     const openMore = () => {
-      for (const one of ahead.length < AHEAD ? wanted.take(AHEAD - ahead.length) : []) {
-        const opened = this.#open(one);
+      while (ahead.length < AHEAD) {
+        const { value: next } = rest.next();
+        if (!next) return;
+        const opened = this.#open(next);
         // Thrown when it is its turn.
         opened.catch(() => {});
         ahead.push(opened);
@@ -79,14 +89,18 @@ export class StoredReader {
     }
   }
 
-  async #open({ kind, digest }: Wanted): Promise<Opened> {
-    const key = objectKey(this.#team, kind, digest);
-    const info = await this.#blobs.stat(key);
-    const stream = info && (await this.#blobs.open(key));
-    if (!stream) throw new TreePartMissing(digest);
+  async #find(wanted: Wanted): Promise<Found> {
+    const info = await this.#blobs.stat(objectKey(this.#team, wanted.kind, wanted.digest));
+    if (!info) throw new TreePartMissing(wanted.digest);
+    return { ...wanted, sizeBytes: info.sizeBytes };
+  }
+
+  async #open(found: Found): Promise<Opened> {
+    const stream = await this.#blobs.open(objectKey(this.#team, found.kind, found.digest));
+    if (!stream) throw new TreePartMissing(found.digest);
     // Whoever reads it gets the same error; without this, one before that would end the process.
     stream.on('error', () => {});
-    return { kind, digest, stream, sizeBytes: info.sizeBytes };
+    return { ...found, stream };
   }
 }
 
@@ -95,9 +109,12 @@ interface Wanted {
   readonly digest: Digest;
 }
 
-interface Opened extends Wanted {
-  readonly stream: Readable;
+interface Found extends Wanted {
   readonly sizeBytes: number;
+}
+
+interface Opened extends Found {
+  readonly stream: Readable;
 }
 
 function wantedOf(kind: ObjectKind, digests: readonly Digest[]): Wanted[] {

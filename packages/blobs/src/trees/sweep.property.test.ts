@@ -198,7 +198,11 @@ const MINUTE = HOUR / 60;
 const submit = tree.map((made) => (pool: Pool) => pool.submit(made));
 const sweep = fc.constant((pool: Pool) => pool.sweep());
 const pause = fc.constantFrom(...[1, 10, 25].map((minutes) => (pool: Pool) => pool.wait(minutes * MINUTE)));
-const action = fc.oneof({ weight: 3, arbitrary: submit }, { weight: 3, arbitrary: sweep }, { weight: 2, arbitrary: pause });
+const action = fc.oneof(
+  { weight: 3, arbitrary: submit },
+  { weight: 3, arbitrary: sweep },
+  { weight: 2, arbitrary: pause },
+);
 /** Some time, after which several processes do something at once. The times are those at which something becomes old. */
 const phase = fc.record({
   ms: fc

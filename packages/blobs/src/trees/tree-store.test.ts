@@ -3,7 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { byteString, type Digest, decodeDirectory, digestOf, encodeDirectory, type TreePart, TreeFault } from '@kiln/trees';
+import {
+  byteString,
+  type Digest,
+  decodeDirectory,
+  digestOf,
+  encodeDirectory,
+  TreeFault,
+  type TreePart,
+} from '@kiln/trees';
 import { filePart, type MadeTree, treeOf } from '@kiln/trees/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FsBlobStore } from '../directory/fs-blob-store.ts';
@@ -44,6 +52,17 @@ async function put(parts: Iterable<TreePart>, { team = 'web', limits = LIMITS } 
   }
   return writer.written;
 }
+
+/** A store's methods, to replace some of them. */
+const portOf = (given: FsBlobStore) => ({
+  tempPath: () => given.tempPath(),
+  adopt: given.adopt.bind(given),
+  open: given.open.bind(given),
+  stat: given.stat.bind(given),
+  touch: given.touch.bind(given),
+  deleteMany: given.deleteMany.bind(given),
+  list: given.list.bind(given),
+});
 
 /** Makes all that is stored look unused for a while. */
 async function age(ms: number): Promise<void> {
@@ -276,6 +295,58 @@ describe('the sweep', () => {
     await expect(put([directories(TREE).at(-1) as TreePart])).rejects.toThrow(TreeIncomplete);
     expect((await put(TREE.parts)).newBytes).toBe(0);
     expect(await store.tree('web', TREE.root)).toBeDefined();
+  });
+
+  test('keeps what is below a directory that it saw as old, but that was reported as present just then', async () => {
+    await put(TREE.parts);
+    await age(DAY_MS - 60_000);
+    const paused = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    const touch: FsBlobStore['touch'] = async (key, unusedMs) => {
+      asked.resolve();
+      await paused.promise;
+      return blobs.touch(key, unusedMs);
+    };
+    const slow = new TreeStore({
+      blobs: { ...portOf(blobs), touch },
+      ...{ horizonMs: DAY_MS, exclusively: (_, work) => work(), now: () => now },
+    });
+    const answer = slow.tree('web', TREE.root);
+    await asked.promise;
+    now += 30 * 60_000;
+    await store.sweep('web', []);
+    paused.resolve();
+    expect(await answer).toBeDefined();
+    expect((await Array.fromAsync(blobs.list('trees'))).length).toBe(4);
+  });
+
+  test('never deletes an object that is stored again at that moment', async () => {
+    await put(TREE.parts);
+    await age(2 * DAY_MS);
+    const order: string[] = [];
+    let last: Promise<unknown> = Promise.resolve();
+    const exclusively = <T>(_: string, work: () => Promise<T>) => {
+      const done = last.then(work);
+      last = done.catch(() => {});
+      return done;
+    };
+    let again: Promise<void> | undefined;
+    const deps = { horizonMs: DAY_MS, exclusively, now: () => now };
+    const other = new TreeStore({ ...deps, blobs });
+    const deleteMany: FsBlobStore['deleteMany'] = async (keys) => {
+      const writer = other.write({ team: 'web', limits: LIMITS, take: async () => {} });
+      for (const part of TREE.parts) await writer.add(part);
+      again = writer.flush().then(() => void order.push('stored'));
+      // Without the lock it is stored by then.
+      await Promise.race([again, new Promise((resolve) => setTimeout(resolve, 200))]);
+      await blobs.deleteMany(keys);
+      order.push('deleted');
+    };
+    await new TreeStore({ ...deps, blobs: { ...portOf(blobs), deleteMany } }).sweep('web', []);
+    await again;
+    expect(order).toEqual(['deleted', 'stored']);
+    expect(await store.tree('web', TREE.root)).toBeDefined();
+    expect((await Array.fromAsync(blobs.list('trees'))).length).toBe(4);
   });
 
   test('deletes nothing if a directory cannot be read, as it may name anything', async () => {

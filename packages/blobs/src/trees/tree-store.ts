@@ -78,9 +78,18 @@ export class TreeStore implements AsyncDisposable {
     return object.node;
   }
 
-  /** Reads objects of a team, present or about to be swept. */
+  /** Opens objects of a team, present or about to be swept, for reading in the order in which they are wanted. @throws TreePartMissing */
+  open(team: string, wanted: WantedParts): Promise<AsyncIterable<TreePart>> {
+    return this.#reader(team).parts(wanted);
+  }
+
   readerOf(team: string): TreeReader {
-    return { read: (wanted: WantedParts): AsyncIterable<TreePart> => this.#reader(team).parts(wanted) };
+    const open = (wanted: WantedParts) => this.open(team, wanted);
+    return {
+      async *read(wanted) {
+        yield* await open(wanted);
+      },
+    };
   }
 
   /** Begins to store objects. */

@@ -63,12 +63,6 @@ export const TREE_ROUTES = {
     query: treeQuery,
     body: { 'application/json': treeDigests },
     answers: { 200: { description: 'The parts, in any order.', content: parts } },
-    problems: [
-      'malformed_json',
-      'invalid_request',
-      'unsupported_media_type',
-      'body_too_large',
-      'tree_part_not_found',
-    ],
+    problems: ['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large', 'tree_part_not_found'],
   },
 } as const satisfies Readonly<Record<string, RouteDoc>>;

@@ -37,12 +37,7 @@ function directoryOf(specs: TreeSpecs, parts: Map<Digest, TreePart>): Digest {
   return (objects.at(-1) as { digest: Digest }).digest;
 }
 
-function entryOf(
-  text: string,
-  spec: TreeSpec,
-  parts: Map<Digest, TreePart>,
-  contents: Map<Digest, Buffer>,
-): Entry {
+function entryOf(text: string, spec: TreeSpec, parts: Map<Digest, TreePart>, contents: Map<Digest, Buffer>): Entry {
   const name = byteString(text);
   if (typeof spec === 'object' && 'link' in spec) return { type: 'symlink', name, target: byteString(spec.link) };
   if (typeof spec === 'object' && 'in' in spec)
