@@ -1,7 +1,8 @@
 export type { AuditOptions } from './audit.ts';
-export { hasEnded, KilnClient } from './client.ts';
+export { KilnClient } from './client.ts';
 export { KilnBadAnswer, KilnProblem, KilnUnreachable } from './errors.ts';
 export type { FollowOptions } from './follow-log.ts';
+export { hasEnded } from './has-ended.ts';
 export type {
   Artifact,
   CallOptions,

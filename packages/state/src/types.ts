@@ -46,6 +46,7 @@ export interface NewBuild {
   readonly retryOf?: string;
   /** Id of the pull request that it builds, by `SubjectStore`. */
   readonly pullRequest?: string | undefined;
+  readonly clonesWith?: BuildRecord['clonesWith'];
   /** Default: trusted. */
   readonly trust?: Trust;
   /** Principal whose limits apply beside those of the team. */

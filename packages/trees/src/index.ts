@@ -32,6 +32,12 @@ export { type ReadTarOptions, readTar, type TarEntry } from './read-tar.ts';
 export { NotADirectory } from './real-dirs.ts';
 export { quoted, shortened, TarCutOff, TarFault } from './tar-fault.ts';
 export { copyOut, type Unpacked, type UnpackOptions, unpackTar } from './unpack-tar.ts';
+export { assignTimes, settledEntries } from './working/assign-times.ts';
+export { type ListedBuildFiles, listedBuildFiles } from './working/listed-build-files.ts';
+export { MerkleSource, type MerkleSourceOptions } from './working/merkle-source.ts';
+export { byPath, identityOf, newestTime, type TimedEntry } from './working/timed-entry.ts';
+export { isUnchanged, type TreeChanges, treeChanges } from './working/tree-changes.ts';
+export { decodeHead, decodeRecord, encodeRecord, type TreeRecord } from './working/tree-record.ts';
 export type {
   FileContent,
   ListedDirectory,
@@ -41,3 +47,4 @@ export type {
   Listing,
   TreeSource,
 } from './working/tree-source.ts';
+export { commonTime, padding, secondsText, tarEnd, tarHeaders } from './working/write-tar.ts';

@@ -50,6 +50,7 @@ export interface SubmitDeps extends Omit<SubmissionDeps, 'rulesFor'> {
   readonly rules: BuildRules;
   /** Id of the pull request whose closing cancels the build. */
   readonly pullRequest?: string | undefined;
+  readonly clonesWith?: NewBuild['clonesWith'];
 }
 
 /** Accepts a submission; on return, build and context are durable. @throws ApiProblem, StorageQuotaExceeded; the stores' errors */
@@ -66,6 +67,7 @@ export async function submitBuild(
     rules,
     untrustedPush,
     pullRequest,
+    clonesWith,
   }: SubmitDeps,
 ): Promise<Accepted> {
   checkKey(key);
@@ -92,6 +94,7 @@ export async function submitBuild(
     trust: principal.trust,
     ...(granted && { granted }),
     ...(pullRequest !== undefined && { pullRequest }),
+    ...(clonesWith && { clonesWith }),
     ...(key && { idempotency: { ...key, fingerprint: fingerprint({ spec, secrets: hashed(secrets) }) } }),
   });
 }
@@ -145,6 +148,7 @@ export async function retryBuild(
     ...(granted && { granted }),
     retryOf: id,
     ...(record.pullRequest !== undefined && { pullRequest: record.pullRequest }),
+    ...(record.clonesWith && { clonesWith: record.clonesWith }),
     ...(key && { idempotency: { ...key, fingerprint: fingerprint({ retryOf: id }) } }),
   });
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { mkdir, open, rename, rm, statfs, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -18,6 +17,7 @@ import {
   TEMP,
 } from '../blob-store.ts';
 import { Measure } from '../measure.ts';
+import { Spool } from '../spool.ts';
 import { filesBelow, infoOf, makeDir, sync, unlessGone } from './files.ts';
 
 /** Files that are deleted together: few enough for a disk that serves others meanwhile. */
@@ -28,14 +28,15 @@ const SYNCS_AT_ONCE = { concurrency: 16 };
 /** Blobs as files below a directory. Several processes may share it, because each blob appears by a rename. */
 export class FsBlobStore implements BlobStore {
   readonly dir: string;
+  readonly #spool: Spool;
 
   constructor(dir: string) {
     this.dir = dir;
+    this.#spool = new Spool(join(dir, TEMP));
   }
 
   async tempPath(): Promise<string> {
-    await mkdir(join(this.dir, TEMP), { recursive: true });
-    return join(this.dir, TEMP, randomUUID());
+    return this.#spool.newPath();
   }
 
   /** A blob that exists already has the same content. */
@@ -106,13 +107,7 @@ export class FsBlobStore implements BlobStore {
   }
 
   async deleteLeftovers(before: number): Promise<number> {
-    let deleted = 0;
-    for await (const { path, info } of filesBelow(join(this.dir, TEMP))) {
-      if (info.usedAt >= before) continue;
-      await rm(path, { force: true });
-      deleted += 1;
-    }
-    return deleted;
+    return this.#spool.deleteOld(before);
   }
 
   /** Free space on the file system for this user, bytes. */

@@ -1,4 +1,5 @@
-import { missingTreeParts, storedTreeParts, TREE_PARTS_TYPE, treeDigests, treeQuery } from '../http/trees.ts';
+import { TREE_PARTS_TYPE } from '../http/constants.ts';
+import { missingTreeParts, storedTreeParts, treeDigests, treeQuery } from '../http/trees.ts';
 import { anyTrust, type RouteDoc } from './route.ts';
 
 const parts = {

@@ -100,6 +100,7 @@ function newRecord(
     granted,
     retryOf,
     pullRequest,
+    clonesWith,
     submitter,
     maxLogBytes,
     maxArtifactBytes,
@@ -126,6 +127,7 @@ function newRecord(
     attempts: [],
     ...(retryOf !== undefined && { retryOf }),
     ...(pullRequest !== undefined && { pullRequest }),
+    ...(clonesWith && { clonesWith }),
     ...(run !== '' && { sharedRun: run }),
   };
 }

@@ -1,19 +1,25 @@
 import type { ChangedPaths, EventOutcome, ForgeEvent, RepoSettings } from '@kiln/contracts';
-import { explain, type ImageVerdict, occasionOf, parseConfig } from '@kiln/forges';
+import {
+  type ConnectionTokens,
+  explain,
+  foreignSource,
+  type ImageVerdict,
+  occasionOf,
+  parseConfig,
+  settingsFor,
+} from '@kiln/forges';
 import type { GitGuard, GitLimits, GitSource } from '@kiln/git';
 import type { MeteredBlobs, StoredConnection, StoredDelivery } from '@kiln/state';
 import type { StagingLimits } from '../../contexts/stage-context.ts';
 import { ApiProblem } from '../../http/api-problem.ts';
 import type { GitHostCheck } from '../../limits/git-host-check.ts';
 import type { Builds } from '../../ports.ts';
-import type { ConnectionTokens } from '../connections/connection-tokens.ts';
-import { foreignSource } from '../connections/foreign-source.ts';
 import type { HookDeps } from '../ports.ts';
 import { movedOn } from './branch-tip.ts';
 import { CommitReader, type KnownConfigs } from './commit-reader.ts';
 import { ForkContexts } from './fork-contexts.ts';
 import { advance, isAboutPullRequest, lateness, type RepositoryEvent, repeatOf, subjectOf } from './order.ts';
-import { asksForPaths, settingsFor } from './repository-config.ts';
+import { asksForPaths } from './repository-config.ts';
 import { type ImageContext, type ImageOutcome, type SubmitImageDeps, submitImage } from './submit-image.ts';
 
 export interface EventDeps extends SubmitImageDeps, Pick<HookDeps, 'subjects'> {
