@@ -121,7 +121,7 @@ async function compose(
       slots: options.slots,
       labels: options.labels,
       ledgerFile: `${data.path}/layers.json`,
-      ...settings.worker,
+      ...settings.worker(data.path),
     },
     {
       ...state,
