@@ -11,7 +11,7 @@ const ROOMS = {
   git: ['domain', 'runtime'],
   trees: ['domain', 'contracts'],
   forges: ['domain', 'contracts'],
-  blobs: ['contracts', 'runtime'],
+  blobs: ['contracts', 'runtime', 'trees'],
   state: ['domain', 'contracts', 'blobs'],
   buildkit: ['domain', 'contracts', 'trees'],
 };
