@@ -107,6 +107,8 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
     trees,
     builder,
     features: featuresOf(help),
+    // buildx asks whether the driver builds for several platforms, which the engine's own BuildKit does only with its newer image store.
+    attests: driver !== 'docker' || !sizesAreFloors,
     connectBuildkit,
     frontends: { allowed: options.frontends ?? 'any', isEnforced: enforcesFrontends(driver, buildkit) },
     dockerConfigDir: options.dockerConfigDir,

@@ -46,6 +46,8 @@ export interface TreeRequest {
   readonly times: SubmittedTimes | undefined;
   /** Path of the Dockerfile in the tree. */
   readonly dockerfile: string;
+  /** Whether ignore files apply. Default: true. */
+  readonly ignores?: boolean | undefined;
 }
 
 /** A tree as a build needs it. */
@@ -176,7 +178,8 @@ export class WorkingTree {
     }
     const record = head?.boot === this.#deps.boot ? await this.#load() : undefined;
     const listing = await source.list(record?.entries ?? [], signal);
-    const files = await listedBuildFiles(listing, dockerfile);
+    const found = await listedBuildFiles(listing, dockerfile);
+    const files = request.ignores === false ? { ...found, ignoreFile: undefined } : found;
     const copies = copiesOf(files, dockerfile);
     const given: GivenTree = { id, entries: () => Promise.resolve([]) };
     const { entries, issue, returned } = await this.#timed(given, listing, request, ledger.times, running, signal);
