@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
-import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
+import { mkdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { engineAnswers } from '../engine.ts';
 import { until } from '../until.ts';
-import { run, succeeds } from './command.ts';
+import { run } from './command.ts';
 import { type CutOptions, cutLink, mendLink, type NetworkPlace } from './network.ts';
 
 const UP_TIMEOUT_MS = 60_000;
@@ -97,7 +98,7 @@ export class TestHost {
       async () => {
         if (this.#engine !== engine)
           throw new Error(`the engine of host ${this.name} exited: ${await run('tail', '-n', '20', path('log'))}`);
-        return await succeeds('docker', '--host', `unix://${this.socket}`, 'version');
+        return await engineAnswers(this.socket);
       },
       UP_TIMEOUT_MS,
     );
@@ -200,9 +201,17 @@ export class TestHost {
   /** Finds them by process namespace, because containers have other networks. */
   async #engineProcesses(): Promise<number[]> {
     if (this.#namespace === undefined) return [];
-    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-    const namespaces = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/ns/pid`).catch(() => undefined)));
-    return pids.filter((_, i) => namespaces[i] === this.#namespace).map(Number);
+    const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+    return pids.filter((pid) => processNamespace(pid) === this.#namespace).map(Number);
+  }
+}
+
+/** The process namespace of a process; undefined if it has ended. */
+function processNamespace(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch {
+    return undefined;
   }
 }
 
