@@ -1,6 +1,6 @@
+import type { BlobStore } from '@kiln/blobs';
 import type { OutgoingGuard } from '@kiln/runtime';
 import type {
-  BlobStore,
   BuildStore,
   HostOperations,
   HostStore,

@@ -72,7 +72,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
   const stack = new AsyncDisposableStack();
   const closing = new AbortController();
   const watch = stack.use(new BuildWatch(builds, events));
-  const archive = new ArchivedLogs(blobs);
+  const archive = new ArchivedLogs(blobs, config.logRetentionMs);
   const pages = new LogPages(logs, new LogPieces(logs, blobs), archive, config.logPageCacheBytes);
   const hub = stack.use(
     new LogHub({ logs, builds, pages, events, log, ringChars: config.logRingBytes, lingerMs: config.logLingerMs }),
@@ -97,7 +97,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
   const submission: ScheduleDeps = {
     ...deps,
     now,
-    contextGrantMs: 2 * config.contextRetentionMs,
+    contextRetentionMs: config.contextRetentionMs,
     untrustedPush: config.untrustedPush,
     rulesFor,
   };

@@ -24,7 +24,7 @@ export interface WorkerOptions extends LeaseTimes {
 }
 
 export interface WorkerDeps
-  extends Pick<State, 'redis' | 'keys' | 'builds' | 'buildSecrets' | 'events'>,
+  extends Pick<State, 'redis' | 'keys' | 'builds' | 'buildSecrets' | 'connections' | 'events'>,
     Partial<Pick<State, 'replication'>> {
   readonly executors: ExecutorSource;
   readonly identity: WorkerIdentity;
@@ -36,8 +36,8 @@ export interface WorkerDeps
     content: Readable,
     record: BuildRecord,
   ): Promise<{ digest: string; sizeBytes: number }>;
-  /** Keeps git from reaching addresses of the internal network. */
-  readonly outgoing: GitGuard;
+  /** Keeps git and requests to forges from reaching addresses of the internal network. */
+  readonly outgoing: GitGuard & { readonly fetch: typeof fetch };
   /** Measures the disk with the worker's data. */
   disk?(): Promise<HostDisk | undefined>;
   readonly log: Logger;

@@ -1,3 +1,4 @@
+import { ConnectionTokens } from '@kiln/forges';
 import type { Logger } from '@kiln/runtime';
 import {
   type AttemptConsumer,
@@ -19,6 +20,8 @@ import { HostSession } from './session/host-session.ts';
 import { logOrders } from './session/log-orders.ts';
 import type { WorkerDeps, WorkerOptions } from './worker-options.ts';
 
+/** How long a forge may take to answer a request for a token, ms. */
+const FORGE_TIMEOUT_MS = 10_000;
 const SHARE_EVERY_MS = 600_000;
 /** How long a worker that leaves waits for its last report of the caches. */
 const LAST_REPORT_MS = 5_000;
@@ -94,6 +97,7 @@ class Worker implements RunningWorker {
       attempts: new AttemptStore(redis, keys, { now, replication }),
       logs: new LogStore(redis, keys),
       executor: executors,
+      tokens: new ConnectionTokens({ fetch: deps.outgoing.fetch, timeoutMs: FORGE_TIMEOUT_MS, now }),
       reportNow: () => this.#session.poke(),
       log: this.#log,
       now,

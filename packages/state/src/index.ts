@@ -2,7 +2,6 @@ export { ContextTeams } from './access/context-teams.ts';
 export { SessionStore } from './access/session-store.ts';
 export { type NewToken, type StoredToken, TokenStore } from './access/token-store.ts';
 export { AuditLog, type AuditRange, type NewAuditEntry } from './audit/audit-log.ts';
-export { type BlobInfo, type BlobStore, FsBlobStore } from './blobs/fs-blob-store.ts';
 export { type AttemptRef, AttemptStore } from './builds/attempt-store.ts';
 export { BuildStore, type BuildStoreOptions, inOrder } from './builds/build-store.ts';
 export type { CancelOutcome } from './builds/cancel.ts';

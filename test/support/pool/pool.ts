@@ -89,6 +89,11 @@ export class Pool implements AsyncDisposable {
     return this.clientOf(running.sort()[0] ?? '1');
   }
 
+  /** What a process needs to use the pool as its client. */
+  get clientEnv(): { readonly KILN_URL: string; readonly KILN_TOKEN: string } {
+    return { KILN_URL: this.client.url, KILN_TOKEN: this.#settings.token };
+  }
+
   /** Port of Redis for workers on hosts of their own. */
   get redisPort(): number {
     return Number(new URL(this.redis.tcpUrl ?? '').port);
@@ -169,7 +174,11 @@ export class Pool implements AsyncDisposable {
   /** Starts a process without waiting for it. An API's first start must use `start`, which learns its port. */
   launch(role: Role, name: string): ManagedProcess {
     const host = this.#hostOf(role, name);
-    const [command = '', ...args] = [...(host?.enter ?? []), process.execPath, MAIN[role]];
+    const [command = '', ...args] = [
+      ...(host?.enter ?? []),
+      process.execPath,
+      this.#options.programs?.[role] ?? MAIN[role],
+    ];
     const place = { role, name, host, dataDir: this.dataDir(role, name), apiUrls: this.#apiUrls };
     const started = new ManagedProcess(`${role} ${name}`, command, args, processEnv(this.#settings, place));
     this.#members.add({ role, name, process: started });

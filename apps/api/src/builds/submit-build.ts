@@ -1,3 +1,4 @@
+import { noteUse } from '@kiln/blobs';
 import { type BuildRequest, type BuildSpec, contextKey } from '@kiln/contracts';
 import { isTerminal, leastTrust, type Principal, type PushRule, repoKey } from '@kiln/domain';
 import {
@@ -33,10 +34,10 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 /** What every submission needs, whether over HTTP, by a schedule or by a webhook. */
 export interface SubmissionDeps {
   readonly builds: Builds;
-  readonly blobs: Pick<MeteredBlobs, 'open' | 'stat' | 'share'>;
+  readonly blobs: Pick<MeteredBlobs, 'touch' | 'share'>;
   readonly contextTeams: Pick<ContextTeams, 'grant' | 'has'>;
-  /** For how long a team may name a context after its last use, ms. */
-  readonly contextGrantMs: number;
+  /** For how long a context is kept after its last use, ms. A team may name it for twice as long. */
+  readonly contextRetentionMs: number;
   readonly buildSecrets: Pick<BuildSecretReader, 'refusals'>;
   /** Images that untrusted builds may push. */
   readonly untrustedPush: readonly PushRule[];
@@ -47,13 +48,27 @@ export interface SubmitDeps extends Omit<SubmissionDeps, 'rulesFor'> {
   readonly principal: Principal;
   /** The rules for the principal and the request's team. */
   readonly rules: BuildRules;
+  /** Id of the pull request whose closing cancels the build. */
+  readonly pullRequest?: string | undefined;
+  readonly clonesWith?: NewBuild['clonesWith'];
 }
 
 /** Accepts a submission; on return, build and context are durable. @throws ApiProblem, StorageQuotaExceeded; the stores' errors */
 export async function submitBuild(
   { request, context }: Submission,
   key: RequestKey | undefined,
-  { builds, blobs, contextTeams, contextGrantMs, buildSecrets, principal, rules, untrustedPush }: SubmitDeps,
+  {
+    builds,
+    blobs,
+    contextTeams,
+    contextRetentionMs,
+    buildSecrets,
+    principal,
+    rules,
+    untrustedPush,
+    pullRequest,
+    clonesWith,
+  }: SubmitDeps,
 ): Promise<Accepted> {
   checkKey(key);
   await requireSecrets(request, principal.trust, buildSecrets);
@@ -63,11 +78,11 @@ export async function submitBuild(
     await context.keep(rules.share);
   } else if (digest !== undefined) {
     await requireGrant(digest, principal, contextTeams);
-    await requireContext(digest, blobs);
-    checkContextSize((await blobs.stat(contextKey(digest)))?.sizeBytes ?? 0, rules);
+    const { sizeBytes } = await requireContext(digest, blobs, contextRetentionMs);
+    checkContextSize(sizeBytes, rules);
     await blobs.share(contextKey(digest), rules.share);
   }
-  if (digest !== undefined) await contextTeams.grant(digest, request.team, contextGrantMs);
+  if (digest !== undefined) await contextTeams.grant(digest, request.team, 2 * contextRetentionMs);
   const { secrets, ...rest } = request;
   const spec: BuildSpec = { ...rest, source: sourceOf(request, context?.digest), secrets: Object.keys(secrets).sort() };
   const granted = grantTo(spec, principal.trust, untrustedPush);
@@ -78,12 +93,17 @@ export async function submitBuild(
     secrets,
     trust: principal.trust,
     ...(granted && { granted }),
+    ...(pullRequest !== undefined && { pullRequest }),
+    ...(clonesWith && { clonesWith }),
     ...(key && { idempotency: { ...key, fingerprint: fingerprint({ spec, secrets: hashed(secrets) }) } }),
   });
 }
 
 export interface RetryDeps
-  extends Pick<SubmissionDeps, 'builds' | 'blobs' | 'buildSecrets' | 'untrustedPush' | 'rulesFor'> {
+  extends Pick<
+    SubmissionDeps,
+    'builds' | 'blobs' | 'contextRetentionMs' | 'buildSecrets' | 'untrustedPush' | 'rulesFor'
+  > {
   readonly principal: Principal;
   /** What connections to forges let this untrusted build push. */
   readonly connectionRules: (spec: BuildSpec) => Promise<readonly PushRule[]>;
@@ -93,7 +113,7 @@ export interface RetryDeps
 export async function retryBuild(
   id: string,
   key: RequestKey | undefined,
-  { builds, blobs, buildSecrets, principal, rulesFor, untrustedPush, connectionRules }: RetryDeps,
+  { builds, blobs, contextRetentionMs, buildSecrets, principal, rulesFor, untrustedPush, connectionRules }: RetryDeps,
 ): Promise<Accepted> {
   checkKey(key);
   const old = await builds.get(id);
@@ -108,7 +128,7 @@ export async function retryBuild(
   const rules = await rulesFor(principal, record.team);
   await rules.checkTargets(spec);
   if (spec.source.type === 'upload') {
-    const context = await blobs.stat(contextKey(spec.source.digest ?? ''));
+    const context = await noteUse(blobs, contextKey(spec.source.digest ?? ''), contextRetentionMs);
     if (context) checkContextSize(context.sizeBytes, rules);
     else
       throw notRetriable(
@@ -127,6 +147,8 @@ export async function retryBuild(
     trust,
     ...(granted && { granted }),
     retryOf: id,
+    ...(record.pullRequest !== undefined && { pullRequest: record.pullRequest }),
+    ...(record.clonesWith && { clonesWith: record.clonesWith }),
     ...(key && { idempotency: { ...key, fingerprint: fingerprint({ retryOf: id }) } }),
   });
 }

@@ -33,7 +33,7 @@ const TAR = await tarOf('Dockerfile');
 const start = async (config: Parameters<typeof TestApi.start>[0] = {}, blobDir?: string) => {
   api = await TestApi.start(config, { redis, ...(blobDir !== undefined && { blobDir }) });
 };
-const stored = async () => Array.fromAsync(api.blobs.list('contexts'));
+const stored = () => Array.fromAsync(api.blobs.list('contexts'), ({ key }) => key);
 
 describe('a bad form', () => {
   test.each<[string, number, string, () => Part[]]>([

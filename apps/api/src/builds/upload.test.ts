@@ -20,7 +20,7 @@ afterEach(async () => {
 const start = async (config: Parameters<typeof TestApi.start>[0] = {}) => {
   api = await TestApi.start(config, { redis });
 };
-const stored = async () => Array.fromAsync(api.blobs.list('contexts'));
+const stored = () => Array.fromAsync(api.blobs.list('contexts'), ({ key }) => key);
 
 describe('a good context', () => {
   test.each(['after its request', 'before its request', 'gzipped'])(

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
+import { type BlobInfo, type BlobStore, noteUse } from '@kiln/blobs';
 import { contextKey } from '@kiln/contracts';
 import { ALL_TEAMS, type Principal } from '@kiln/domain';
-import type { BlobStore, ContextTeams, MeteredBlobs, MeteredUpload, StorageShare } from '@kiln/state';
+import type { ContextTeams, MeteredBlobs, MeteredUpload, StorageShare } from '@kiln/state';
 import type { EntryTree } from '@kiln/trees';
 import { type ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import { type ContextLimits, inspectContext } from './inspect-context.ts';
@@ -90,10 +91,14 @@ export async function requireGrant(
 }
 
 /** Checks that a context is stored. The check counts as a use, so the context isn't deleted before the build. @throws ApiProblem `context_not_found` */
-export async function requireContext(digest: string, blobs: Pick<BlobStore, 'open'>): Promise<void> {
-  const stream = await blobs.open(contextKey(digest));
-  if (!stream) throw contextNotFound(digest);
-  stream.destroy();
+export async function requireContext(
+  digest: string,
+  blobs: Pick<BlobStore, 'touch'>,
+  retentionMs: number,
+): Promise<BlobInfo> {
+  const info = await noteUse(blobs, contextKey(digest), retentionMs);
+  if (!info) throw contextNotFound(digest);
+  return info;
 }
 
 function contextNotFound(digest: string): ApiProblem {

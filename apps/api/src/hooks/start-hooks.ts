@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { PoolEvent } from '@kiln/contracts';
+import { ConnectionTokens } from '@kiln/forges';
 import type { ApiConfig } from '../config.ts';
 import type { GitHostCheck } from '../limits/git-host-check.ts';
 import type { MeteredDeps } from '../ports.ts';
 import { repeat } from '../upkeep/repeat.ts';
-import { ConnectionTokens } from './connections/connection-tokens.ts';
 import { doubling, messageDelay } from './delays.ts';
 import { KnownConfigs } from './incoming/commit-reader.ts';
 import type { SubmitImageDeps } from './incoming/submit-image.ts';
@@ -54,7 +54,7 @@ export function startHooks(
         untrustedPush: config.untrustedPush,
         contextLimits: config,
         tokens,
-        contextGrantMs: 2 * config.contextRetentionMs,
+        contextRetentionMs: config.contextRetentionMs,
         known,
         git: { timeoutMs: config.gitTimeoutMs, maxFetchBytes: config.maxGitBytes, guard: deps.outgoing },
         ...{ log, now, signal },

@@ -153,6 +153,7 @@ describe('an artifact', () => {
     const deleted = await pruneBlobs(
       {
         list: (kind) => api.blobs.list(kind),
+        deleteLeftovers: (before) => api.blobs.deleteLeftovers(before),
         stat: async () => ({ sizeBytes: 1, usedAt: 0 }),
         delete: (key) => api.blobs.delete(key),
       },

@@ -213,7 +213,7 @@ describe('a schedule request', () => {
           builds: state.builds,
           blobs: Object.assign(api.blobs, { share: async () => {} }),
           contextTeams: state.contextTeams,
-          contextGrantMs: 1,
+          contextRetentionMs: 1,
           buildSecrets: state.buildSecrets,
           untrustedPush: [],
           now: Date.now,

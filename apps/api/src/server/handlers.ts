@@ -8,6 +8,7 @@ import { buildHandlers } from '../builds/build-handlers.ts';
 import type { BuildWatch } from '../builds/build-watch.ts';
 import type { ApiConfig } from '../config.ts';
 import { contextHandlers } from '../contexts/context-handlers.ts';
+import { connectionPushRules } from '../hooks/connections/connection-push-rules.ts';
 import { hookHandlers } from '../hooks/hook-handlers.ts';
 import type { DeliveryWatch } from '../hooks/incoming/delivery-watch.ts';
 import { reportRetry } from '../hooks/reports/report-retry.ts';
@@ -56,7 +57,8 @@ export function handlers({
   const { blobs, memory, now = Date.now, connections, reports, hookQueues, log } = deps;
   return {
     ...buildHandlers(config, {
-      ...{ ...submission, blobs, memory, watch, closing, connections },
+      ...{ ...submission, blobs, memory, watch, closing },
+      connectionRules: (spec) => connectionPushRules(spec, connections),
       reportRetry: (record) => reportRetry(record, { reports, hookQueues, log }),
     }),
     ...logHandlers(sending),

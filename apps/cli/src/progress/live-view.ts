@@ -1,6 +1,7 @@
 import { bytes, type IdentifiedLogRecord } from '@kiln/contracts';
 import type { Channel } from '../io/output.ts';
-import { fit, tameLine } from '../io/terminal-text.ts';
+import { tameLine } from '../io/tame-line.ts';
+import { fit } from '../io/terminal-text.ts';
 import { finishedLine, lineColumns, liveFrame } from './live-frame.ts';
 import { LiveRegion } from './live-region.ts';
 import { ProgressModel, type Step } from './model.ts';

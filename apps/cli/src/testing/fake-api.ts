@@ -39,6 +39,7 @@ export function fakeBuild(change: Partial<BuildView> = {}): BuildView {
       noCache: false,
       cacheScope: 'repo',
       pull: false,
+      mtimes: 'stable',
       timeoutSeconds: 3600,
       priority: 'normal',
       weight: 1,

@@ -25,6 +25,8 @@ export interface TestBuild {
   readonly trust?: Trust;
   readonly granted?: Granted;
   readonly maxLogBytes?: number;
+  readonly clonesWith?: BuildRecord['clonesWith'];
+  readonly retryOf?: string;
   /** The trust class by which the leader assigns it. Default: `trust`. */
   readonly assignedAs?: Trust;
 }
@@ -75,7 +77,7 @@ export class TestHost implements AsyncDisposable {
 
   /** Accepts a build. @param builds the store of the process that accepts it */
   async accept(
-    { request = {}, repo = 'app', secrets = {}, trust, granted, maxLogBytes }: TestBuild = {},
+    { request = {}, repo = 'app', secrets = {}, trust, granted, maxLogBytes, clonesWith, retryOf }: TestBuild = {},
     builds: Pick<State['builds'], 'accept'> = this.state.builds,
   ): Promise<StoredBuild> {
     const parsed = buildRequest.parse({ source: { type: 'upload', name: 'app', digest: DIGEST }, ...request });
@@ -87,6 +89,8 @@ export class TestHost implements AsyncDisposable {
       maxLogBytes,
       ...(trust && { trust }),
       ...(granted && { granted }),
+      ...(clonesWith && { clonesWith }),
+      ...(retryOf !== undefined && { retryOf }),
     });
     return build;
   }
@@ -150,8 +154,7 @@ export class TestHost implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     await this.state[Symbol.asyncDispose]();
-    // A builder that is being stopped may still save its ledger there.
-    await rm(this.dir, { recursive: true, force: true, maxRetries: 10 });
+    await rm(this.dir, { recursive: true, force: true });
   }
 }
 

@@ -1,6 +1,8 @@
 import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
 import type { Trust } from '@kiln/domain';
+import type { TreeSource } from '@kiln/trees';
+import type { SubmittedTimes } from '../trees/working-tree.ts';
 import type { RegistryLogin } from './docker-config.ts';
 
 /** The Dockerfile of a commit. */
@@ -19,7 +21,13 @@ export type ContextSource =
       /** Reads the commit's Dockerfile, for builders that must check its frontend; undefined if there is none. Rejects if it isn't a plain file. */
       dockerfile?(signal: AbortSignal): Promise<CommitDockerfile | undefined>;
     }
-  | { readonly type: 'tar'; open(): Promise<Readable> };
+  | { readonly type: 'tar'; open(): Promise<Readable> }
+  | {
+      readonly type: 'tree';
+      readonly tree: TreeSource;
+      /** Times to give the tree's entries. Default: a file keeps its time from one build of the repo to the next until its content changes. */
+      readonly times?: SubmittedTimes | undefined;
+    };
 
 export interface RunRequest {
   readonly buildId: string;

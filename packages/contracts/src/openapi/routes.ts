@@ -55,7 +55,7 @@ export const ROUTES = {
     access: anyTrust('builds:write', 'request'),
     summary: 'Submit a build',
     description:
-      'Send JSON for a git source or a context that was uploaded before, or multipart/form-data with the context in the same request. 202 means that the build is stored durably and will end exactly once. With `supersede` it also means that no older queued build with its `concurrencyKey` will be assigned to a host.',
+      'Send JSON for a git source or a tree that was uploaded before (`POST /v1/trees`), or multipart/form-data with the context as a tar in the same request. 202 means that the build is stored durably and will end exactly once. With `supersede` it also means that no older queued build with its `concurrencyKey` will be assigned to a host.',
     headers: IDEMPOTENCY,
     body: {
       'application/json': buildRequest,

@@ -202,6 +202,11 @@ const webhooks = {
     'A branch or pull request as JSON: its newest event and its builds',
     'after 30 days',
   ),
+  subjectRetries: sortedSet<[id: string]>(
+    'subject:<digest>:retries',
+    'The newest retries of a pull request’s builds, by their acceptance (ms)',
+    'after 30 days',
+  ),
   subjectLock: string<[digest: string]>(
     'subject:<digest>:lock',
     'The process that accepts builds of the subject',

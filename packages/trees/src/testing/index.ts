@@ -1,3 +1,4 @@
+export { MemoryTrees, type TestTree } from './memory-trees.ts';
 export {
   BLOCK_BYTES,
   CLOSE,

@@ -1,10 +1,10 @@
+import { ConnectionTokens } from '@kiln/forges';
 import { GithubAppApi } from '@kiln/forges/testing';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { TestApi } from '../../testing/test-api.ts';
 import { repositoryOf, type TestForge } from '../../testing/test-forge.ts';
 import { pull, push, TestForges } from '../../testing/test-forges.ts';
-import { ConnectionTokens } from './connection-tokens.ts';
 
 const REPO = repositoryOf('github');
 const WAIT = { timeout: 10_000, interval: 20 };
@@ -52,6 +52,19 @@ describe('a connection with a GitHub App', () => {
     await vi.waitFor(() => expect(github.statuses).toHaveLength(4), WAIT);
     // One token to clone with and one to report with, both cached.
     expect(github.made).toHaveLength(2);
+  });
+
+  test('is known to its builds and their retries, whose workers ask it for a new token', async () => {
+    await connect();
+    const [build] = await forges.built(await forge.delivered(push('github', first, first)));
+    await api.fetch(`/v1/builds/${build?.id}/cancel`, { method: 'POST' });
+    const answer = await api.fetch(`/v1/builds/${build?.id}/retry`, { method: 'POST' });
+    const { id } = (await answer.json()) as { readonly id: string };
+    for (const one of [build?.id ?? '', id]) {
+      expect(await api.state.builds.record(one)).toMatchObject({
+        clonesWith: { connection: 'github', repository: REPO },
+      });
+    }
   });
 
   test('builds forks of its private repositories', async () => {

@@ -1,5 +1,6 @@
 import type { KilnClient } from '@kiln/client';
 import type { BuildRequestInput, BuildView } from '@kiln/contracts';
+import type { ContextDirectory } from '../../../context/context-tree.ts';
 import type { ProgressView } from '../../../progress/view.ts';
 import type { BuildSource } from '../request/source.ts';
 import type { Interruption } from './interruption.ts';
@@ -35,7 +36,7 @@ export async function submit({
   const abort = () => sending.abort(interruption.signal.reason);
   interruption.signal.addEventListener('abort', abort, { once: true });
   interruption.signal.throwIfAborted();
-  const total = context && tarBytes(context.entries);
+  const total = context && tarBytes(context.tree);
   async function* packed(): AsyncGenerator<Uint8Array> {
     if (upload) yield* upload.open();
     interruption.signal.removeEventListener('abort', abort);
@@ -55,7 +56,11 @@ export async function submit({
 const BLOCK_BYTES = 512;
 
 /** Estimates the size of the tar in bytes: a header per entry, contents in whole blocks, two empty blocks. Long names add a little. */
-function tarBytes(entries: readonly { readonly sizeBytes: number }[]): number {
-  const blocks = entries.reduce((sum, { sizeBytes }) => sum + 1 + Math.ceil(sizeBytes / BLOCK_BYTES), 2);
-  return blocks * BLOCK_BYTES;
+function tarBytes(tree: ContextDirectory): number {
+  const blocksOf = ({ children }: ContextDirectory): number =>
+    children.reduce((sum, child) => {
+      if (child.type === 'directory') return sum + 1 + blocksOf(child);
+      return sum + 1 + (child.type === 'file' ? Math.ceil(child.state.sizeBytes / BLOCK_BYTES) : 0);
+    }, 0);
+  return (2 + blocksOf(tree)) * BLOCK_BYTES;
 }

@@ -1,5 +1,6 @@
 import { CACHE_SCOPES, PRIORITIES } from '@kiln/domain';
 import type { FlagTable } from '../../../framework/flags.ts';
+import { CONNECTION_FLAGS } from '../../../server/find-server.ts';
 
 /** Flags with the names and meanings of `docker buildx build`. */
 export const DOCKER_FLAGS = {
@@ -133,3 +134,12 @@ export const REFUSED_FLAGS = {
   ssh: { kind: 'list' },
   ulimit: { kind: 'list' },
 } as const satisfies FlagTable;
+
+/** All flags that `kiln build` knows. */
+export const BUILD_FLAGS = {
+  ...DOCKER_FLAGS,
+  ...KILN_FLAGS,
+  ...CONNECTION_FLAGS,
+  ...IGNORED_FLAGS,
+  ...REFUSED_FLAGS,
+} as const;

@@ -1,6 +1,11 @@
 import type { ContextUpload } from '@kiln/client';
 import type { BuildRequestInput } from '@kiln/contracts';
-import { directoryName, dockerfileEntry, type LocalContext, readLocalContext } from '../../../context/local-context.ts';
+import {
+  directoryName,
+  dockerfileContext,
+  type LocalContext,
+  readLocalContext,
+} from '../../../context/local-context.ts';
 import { packContext } from '../../../context/pack.ts';
 import { readPipedContext } from '../../../context/piped-context.ts';
 import { UsageError } from '../../../io/errors.ts';
@@ -45,7 +50,7 @@ export async function readSource({ operand, file, ref, repo, io }: SourceOptions
   return {
     source: { type: 'upload', name },
     dockerfile: context.dockerfile,
-    upload: { open: context.pack, repeatable: true },
+    upload: { open: () => packContext(context.tree), repeatable: true },
     context,
   };
 }
@@ -62,8 +67,8 @@ async function fromPipe(file: string | undefined, repo: string | undefined, io: 
   }
   if (file !== undefined)
     throw new UsageError(`-f ${file}: standard input is not a tar, so it does not contain the file`);
-  const entry = dockerfileEntry(piped.text);
-  return { source, dockerfile: entry.path, upload: { open: () => packContext('', [entry]), repeatable: true } };
+  const { dockerfile, tree } = dockerfileContext(piped.text);
+  return { source, dockerfile, upload: { open: () => packContext(tree), repeatable: true } };
 }
 
 async function readDockerfile(io: Io): Promise<Uint8Array> {

@@ -1,6 +1,11 @@
-import { type InstallationToken, installationToken, type TokenPurpose } from '@kiln/forges';
-import type { GitSource } from '@kiln/git';
-import type { StoredConnection } from '@kiln/state';
+import { type InstallationToken, installationToken, type TokenPurpose } from '../github/app-token.ts';
+import type { Connection } from './connection.ts';
+
+/** With which a repository is cloned over HTTP. */
+export interface CloneCredentials {
+  readonly user: string;
+  readonly token: string;
+}
 
 export interface ConnectionTokensDeps {
   readonly fetch: typeof fetch;
@@ -25,16 +30,12 @@ export class ConnectionTokens {
   }
 
   /** The token with which statuses are reported; undefined if none are. @throws NoInstallationToken */
-  async api(connection: StoredConnection, repository: string, signal: AbortSignal): Promise<string | undefined> {
+  async api(connection: Connection, repository: string, signal: AbortSignal): Promise<string | undefined> {
     return connection.secrets.api ?? (await this.#ofApp(connection, repository, 'api', signal));
   }
 
   /** The credentials with which a repository is cloned, if any. @throws NoInstallationToken */
-  async git(
-    connection: StoredConnection,
-    repository: string,
-    signal: AbortSignal,
-  ): Promise<GitSource['credentials'] | undefined> {
+  async git(connection: Connection, repository: string, signal: AbortSignal): Promise<CloneCredentials | undefined> {
     const { secrets, gitUser: user } = connection;
     if (secrets.git !== undefined) return { user, token: secrets.git };
     const token = await this.#ofApp(connection, repository, 'git', signal);
@@ -42,7 +43,7 @@ export class ConnectionTokens {
   }
 
   async #ofApp(
-    { name, apiUrl, updatedAt, secrets: { app } }: StoredConnection,
+    { name, apiUrl, updatedAt, secrets: { app } }: Connection,
     repository: string,
     purpose: TokenPurpose,
     signal: AbortSignal,
@@ -66,6 +67,6 @@ export class ConnectionTokens {
 const APP_USER = 'x-access-token';
 
 /** Whether statuses of a connection's commits are reported at all. */
-export function reportsStatuses({ secrets }: StoredConnection): boolean {
+export function reportsStatuses({ secrets }: Connection): boolean {
   return secrets.api !== undefined || secrets.app !== undefined;
 }

@@ -1,5 +1,5 @@
 import type { RepoSettings } from '@kiln/contracts';
-import type { StoredConnection } from '@kiln/state';
+import type { Connection } from './connection.ts';
 
 /**
  * Why Kiln doesn't fetch from a URL that came with a webhook; undefined if it does. Only the connection's own site, and the clone URLs that
@@ -7,7 +7,7 @@ import type { StoredConnection } from '@kiln/state';
  */
 export function foreignSource(
   url: string,
-  connection: StoredConnection,
+  connection: Pick<Connection, 'name' | 'url'>,
   { cloneUrl }: Pick<RepoSettings, 'cloneUrl'>,
 ): string | undefined {
   const own = [connection.url, ...(cloneUrl === undefined ? [] : [cloneUrl])].map((one) => new URL(one).origin);

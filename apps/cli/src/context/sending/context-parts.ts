@@ -1,0 +1,87 @@
+import { type Digest, type DirectoryEntry, INLINE_BYTES, inlineFiles, type TreePart } from '@kiln/trees';
+import type { ContextFile, ContextNode } from '../context-tree.ts';
+import type { ContextObject, EncodedContext } from '../encode-context.ts';
+import { fileContent } from './file-content.ts';
+import type { MissingParts } from './missing-parts.ts';
+
+/** A file that isn't part of the tree, such as that of its times. */
+export interface OtherFile {
+  readonly digest: Digest;
+  readonly bytes: Uint8Array;
+}
+
+/** Called for each file whose content was sent whole. */
+export type FileSent = () => void;
+
+/**
+ * Yields what is missing of a context, children before parents, each when it is asked for: nothing is in memory but one piece of one file.
+ * Content is checked while it is read. @throws ContextChanged, before the faulty content is whole
+ */
+export async function* contextParts(
+  { digest, objects }: Pick<EncodedContext, 'digest' | 'objects'>,
+  others: readonly OtherFile[],
+  missing: MissingParts,
+  onFile: FileSent = () => {},
+): AsyncGenerator<TreePart> {
+  const done = new Set<Digest>();
+  const take = (each: Digest): boolean => {
+    if (done.has(each)) return false;
+    done.add(each);
+    return true;
+  };
+
+  async function* directory(each: Digest): AsyncGenerator<TreePart> {
+    const found = objects.get(each);
+    if (!found || !missing.directories.has(each) || !take(each)) return;
+    const { node } = found.object;
+    if (node.type === 'parts') for (const part of node.parts) yield* directory(part);
+    else {
+      const named = childrenOf(found);
+      for (const entry of node.entries) {
+        if (entry.type === 'file' && entry.sizeBytes > INLINE_BYTES) yield* largeFile(named(entry.name));
+        else if (entry.type === 'directory') yield* directory((entry satisfies DirectoryEntry).digest);
+      }
+    }
+    yield { type: 'directory', object: found.object, content: inlineContent(found, onFile) };
+  }
+
+  function* largeFile(file: ContextFile): Generator<TreePart> {
+    const fileDigest = file.digest as Digest;
+    const offset = missing.files.get(fileDigest);
+    if (offset === undefined || !take(fileDigest)) return;
+    const content = counted(fileContent(file, offset), onFile);
+    yield { type: 'file', digest: fileDigest, sizeBytes: file.state.sizeBytes, offset, content };
+  }
+
+  for (const other of others) {
+    const offset = missing.files.get(other.digest);
+    if (offset === undefined || !take(other.digest)) continue;
+    const content = chunkOf(other.bytes.subarray(offset));
+    yield { type: 'file', digest: other.digest, sizeBytes: other.bytes.length, offset, content };
+  }
+  yield* directory(digest);
+}
+
+async function* inlineContent(found: ContextObject, onFile: FileSent): AsyncGenerator<Uint8Array> {
+  const files = inlineFiles(found.object.node);
+  if (files.length === 0) return;
+  const named = childrenOf(found);
+  for (const { name } of files) yield* counted(fileContent(named(name), 0), onFile);
+}
+
+async function* counted(
+  content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  onFile: FileSent,
+): AsyncGenerator<Uint8Array> {
+  yield* content;
+  onFile();
+}
+
+async function* chunkOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  if (bytes.length > 0) yield bytes;
+}
+
+function childrenOf({ directory }: ContextObject): (name: string) => ContextFile {
+  const byName = new Map<string, ContextNode>(directory.children.map((child) => [child.name, child]));
+  return (name) => byName.get(name) as ContextFile;
+}

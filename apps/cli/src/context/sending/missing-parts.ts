@@ -1,0 +1,69 @@
+import { type Digest, referencesOf } from '@kiln/trees';
+import type { EncodedContext } from '../encode-context.ts';
+
+export interface AskedParts {
+  readonly directories: readonly Digest[];
+  readonly files: readonly Digest[];
+}
+
+/** What isn't stored of what was asked for. `storedBytes`: how much is already there from an upload that was cut off. */
+export interface MissingAnswer {
+  readonly directories: readonly Digest[];
+  readonly files: readonly { readonly digest: Digest; readonly storedBytes: number }[];
+}
+
+/** What has to be sent of a context. */
+export interface MissingParts {
+  readonly directories: ReadonlySet<Digest>;
+  /** Files with an object of their own, and how many bytes of each are already there. */
+  readonly files: ReadonlyMap<Digest, number>;
+}
+
+/** Most objects of one question. */
+const MAX_ASKED = 4096;
+
+/**
+ * Finds what the server lacks of a context, and of some other files, from the root down, a level at a time. Nothing below a directory that is
+ * there is asked for, because it is there too.
+ */
+export async function findMissing(
+  { digest, objects }: Pick<EncodedContext, 'digest' | 'objects'>,
+  otherFiles: readonly Digest[],
+  ask: (parts: AskedParts) => Promise<MissingAnswer>,
+): Promise<MissingParts> {
+  const directories = new Set<Digest>();
+  const files = new Map<Digest, number>();
+  const asked = new Set<Digest>();
+  const unasked = (digests: readonly Digest[]) =>
+    digests.filter((each) => {
+      const isNew = !asked.has(each);
+      asked.add(each);
+      return isNew;
+    });
+  let level: AskedParts = { directories: unasked([digest]), files: unasked(otherFiles) };
+  while (level.directories.length + level.files.length > 0) {
+    const next = { directories: [] as Digest[], files: [] as Digest[] };
+    for (const question of questionsOf(level)) {
+      const answer = await ask(question);
+      for (const file of answer.files) files.set(file.digest, file.storedBytes);
+      for (const missing of answer.directories) {
+        const found = objects.get(missing);
+        if (!found) continue;
+        directories.add(missing);
+        const needed = referencesOf(found.object.node);
+        next.directories.push(...unasked(needed.directories));
+        next.files.push(...unasked(needed.files.map((file) => file.digest)));
+      }
+    }
+    level = next;
+  }
+  return { directories, files };
+}
+
+function* questionsOf({ directories, files }: AskedParts): Generator<AskedParts> {
+  for (let at = 0; at < directories.length + files.length; at += MAX_ASKED) {
+    const inFiles = Math.max(0, at - directories.length);
+    const asked = directories.slice(at, at + MAX_ASKED);
+    yield { directories: asked, files: files.slice(inFiles, inFiles + MAX_ASKED - asked.length) };
+  }
+}

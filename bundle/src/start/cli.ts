@@ -1,0 +1,4 @@
+import './disposable-stacks.ts';
+import { cacheCompiledCode } from './cache-compiled-code.ts';
+
+cacheCompiledCode();
