@@ -52,6 +52,11 @@ export class TestHost {
     await writeFile(join(this.#dir, 'daemon.json'), JSON.stringify(settings));
   }
 
+  /** The engine's data directory. */
+  get dataRoot(): string {
+    return join(this.#dir, 'data');
+  }
+
   /** Prefix of a command that is to run in this host's network. */
   get enter(): readonly string[] {
     return ['nsenter', `--net=${this.#place.namespace}`];
@@ -81,7 +86,7 @@ export class TestHost {
         FIRST_PROCESS,
         'dockerd',
       ],
-      ...['--config-file', path('daemon.json'), '--data-root', path('data'), '--exec-root', path('exec')],
+      ...['--config-file', path('daemon.json'), '--data-root', this.dataRoot, '--exec-root', path('exec')],
       ...['--pidfile', path('pid'), '--host', `unix://${this.socket}`, '--group', `${process.getgid?.()}`],
     ];
     const env = { ...process.env, BUILDKIT_STEP_LOG_MAX_SIZE: '-1', BUILDKIT_STEP_LOG_MAX_SPEED: '-1' };
