@@ -1,13 +1,14 @@
-import { type BlobStore, openBlobs, openUsed } from '@kiln/blobs';
+import { type BlobStore, openBlobs, openUsed, storedTrees } from '@kiln/blobs';
 import { artifactKey, contextKey } from '@kiln/contracts';
 import { parseSecretKeys } from '@kiln/runtime';
 import { MeteredBlobs, type State, storeArtifact } from '@kiln/state';
 import type { PoolAccess } from '../settings/settings.ts';
 import type { WorkerDeps } from '../worker-options.ts';
 import { ApiBlobs } from './api-blobs.ts';
+import { ApiTrees } from './api-trees.ts';
 import { joinPool } from './join.ts';
 
-type BlobAccess = Pick<WorkerDeps, 'openContext' | 'storeArtifact'>;
+type BlobAccess = Pick<WorkerDeps, 'openContext' | 'trees' | 'storeArtifact'>;
 
 /** What a worker needs to connect to its pool. */
 export interface PoolEntry {
@@ -38,7 +39,9 @@ export async function enterPool(access: PoolAccess, hostName: string): Promise<P
 
 function throughApi(url: string, token: string): BlobAccess {
   const remote = new ApiBlobs(url, token);
+  const trees = new ApiTrees(url, token);
   return {
+    trees: (team) => trees.of(team),
     openContext: (digest, signal) => remote.openContext(digest, signal),
     storeArtifact: (ref, content) => remote.storeArtifact(ref, content),
   };
@@ -56,6 +59,7 @@ function shared(
     now: Date.now,
   });
   return {
+    trees: (team) => storedTrees(store, team),
     openContext: (digest) => openUsed(store, contextKey(digest)),
     storeArtifact: ({ buildId, attempt }, content, record) =>
       storeArtifact(metered, artifactKey(buildId, attempt), content, record),

@@ -1,5 +1,5 @@
 export { copyEngineData } from './engine-data.ts';
-export { IMAGES, removeImages } from './lab.ts';
+export { begin, FROM, IMAGES, lab, removeImages } from './lab.ts';
 export { oncePerRun } from './once-per-run.ts';
 export { type PrivateEngine, startPrivateEngine } from './private-engine.ts';
 export { type PrivateRegistry, startPrivateRegistry } from './private-registry.ts';

@@ -1,4 +1,0 @@
-import './disposable-stacks.ts';
-import { cacheCompiledCode } from './cache-compiled-code.ts';
-
-cacheCompiledCode();
