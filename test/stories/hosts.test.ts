@@ -19,7 +19,7 @@ describe('a pool of hosts with their own engines', { timeout: PATIENCE_MS }, () 
   const options = () => ({
     ...{ hosts, slots: 1, leaseTtlMs: 8_000, fenceMarginMs: 4_000 },
     // A story waits until a worker finds that its cache mounts were evicted, which no build tells it.
-    env: { worker: { KILN_INVENTORY_EVERY_MS: '2000' } },
+    env: { worker: { KILN_INVENTORY_EVERY_MS: '5000' } },
   });
   const pool = sharedPool(options, PATIENCE_MS);
   const lab = { hosts: () => hosts, pool };
