@@ -10,8 +10,13 @@ export interface OtherFile {
   readonly bytes: Uint8Array;
 }
 
-/** Called for each file whose content was sent whole. */
-export type FileSent = () => void;
+/** Called for each piece of content that was read, and for each file whose last one was. */
+export interface PartsProgress {
+  readonly onContent: (bytes: number) => void;
+  readonly onFile: (file: ContextFile) => void;
+}
+
+const NO_PROGRESS: PartsProgress = { onContent: () => {}, onFile: () => {} };
 
 /**
  * Yields what is missing of a context, children before parents, each when it is asked for: nothing is in memory but one piece of one file.
@@ -21,7 +26,7 @@ export async function* contextParts(
   { digest, objects }: Pick<EncodedContext, 'digest' | 'objects'>,
   others: readonly OtherFile[],
   missing: MissingParts,
-  onFile: FileSent = () => {},
+  progress: PartsProgress = NO_PROGRESS,
 ): AsyncGenerator<TreePart> {
   const done = new Set<Digest>();
   const take = (each: Digest): boolean => {
@@ -42,14 +47,14 @@ export async function* contextParts(
         else if (entry.type === 'directory') yield* directory((entry satisfies DirectoryEntry).digest);
       }
     }
-    yield { type: 'directory', object: found.object, content: inlineContent(found, onFile) };
+    yield { type: 'directory', object: found.object, content: inlineContent(found, progress) };
   }
 
   function* largeFile(file: ContextFile): Generator<TreePart> {
     const fileDigest = file.digest as Digest;
     const offset = missing.files.get(fileDigest);
     if (offset === undefined || !take(fileDigest)) return;
-    const content = counted(fileContent(file, offset), onFile);
+    const content = counted(file, offset, progress);
     yield { type: 'file', digest: fileDigest, sizeBytes: file.state.sizeBytes, offset, content };
   }
 
@@ -62,26 +67,31 @@ export async function* contextParts(
   yield* directory(digest);
 }
 
-async function* inlineContent(found: ContextObject, onFile: FileSent): AsyncGenerator<Uint8Array> {
+async function* inlineContent(found: ContextObject, progress: PartsProgress): AsyncGenerator<Uint8Array> {
   const files = inlineFiles(found.object.node);
   if (files.length === 0) return;
   const named = childrenOf(found);
-  for (const { name } of files) yield* counted(fileContent(named(name), 0), onFile);
+  for (const { name } of files) yield* counted(named(name), 0, progress);
 }
 
 async function* counted(
-  content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  onFile: FileSent,
+  file: ContextFile,
+  offset: number,
+  { onContent, onFile }: PartsProgress,
 ): AsyncGenerator<Uint8Array> {
-  yield* content;
-  onFile();
+  for await (const chunk of fileContent(file, offset)) {
+    yield chunk;
+    onContent(chunk.length);
+  }
+  onFile(file);
 }
 
 async function* chunkOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   if (bytes.length > 0) yield bytes;
 }
 
-function childrenOf({ directory }: ContextObject): (name: string) => ContextFile {
+/** Returns the files of a directory by name. */
+export function childrenOf({ directory }: ContextObject): (name: string) => ContextFile {
   const byName = new Map<string, ContextNode>(directory.children.map((child) => [child.name, child]));
   return (name) => byName.get(name) as ContextFile;
 }
