@@ -3,6 +3,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Plugin } from 'rolldown';
 import { type App, startFile } from './apps.ts';
+import { licencesOf } from './licences.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Read at run time by packages/state, from `../lua/` beside the code. */
@@ -14,7 +15,8 @@ const START = 'start';
 
 /**
  * Bundles a program and all of its libraries into `outDir`, which it replaces: `js/` with the file that `startFile` names, a chunk for each
- * module that is imported when it is needed, and their source maps; `lua/` with the scripts that run in Redis. It needs nothing else but
+ * module that is imported when it is needed, and their source maps; `lua/` with the scripts that run in Redis; `LICENSES.txt` with the
+ * licences of the libraries. It needs nothing else but
  * Node 22 or newer. Until the bundle is complete, `outDir` keeps what it had.
  * @throws what Rolldown throws if a module can't be found or read
  */
@@ -23,7 +25,9 @@ export async function bundleApp(app: App, outDir: string): Promise<void> {
   await mkdir(dirname(target), { recursive: true });
   const draft = await mkdtemp(join(dirname(target), `.${basename(target)}-`));
   try {
-    await build(options(app, join(draft, 'js')));
+    const { output } = await build(options(app, join(draft, 'js')));
+    const modules = output.flatMap((part) => (part.type === 'chunk' ? part.moduleIds : []));
+    await writeFile(join(draft, 'LICENSES.txt'), await licencesOf(modules));
     await writeFile(join(draft, 'js/package.json'), '{"type":"module"}\n');
     await cp(LUA, join(draft, 'lua'), { recursive: true });
     await chmod(draft, 0o755);

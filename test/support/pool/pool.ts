@@ -89,6 +89,11 @@ export class Pool implements AsyncDisposable {
     return this.clientOf(running.sort()[0] ?? '1');
   }
 
+  /** What a process needs to use the pool as its client. */
+  get clientEnv(): { readonly KILN_URL: string; readonly KILN_TOKEN: string } {
+    return { KILN_URL: this.client.url, KILN_TOKEN: this.#settings.token };
+  }
+
   /** Port of Redis for workers on hosts of their own. */
   get redisPort(): number {
     return Number(new URL(this.redis.tcpUrl ?? '').port);
