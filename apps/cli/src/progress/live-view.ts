@@ -55,7 +55,12 @@ export class LiveView implements ProgressView {
   }
 
   reading(readBytes: number, totalBytes: number): void {
-    this.#transfer = { startedAt: this.#transfer?.startedAt ?? this.#now(), what: 'reading', done: readBytes, total: totalBytes };
+    this.#transfer = {
+      startedAt: this.#transfer?.startedAt ?? this.#now(),
+      what: 'reading',
+      done: readBytes,
+      total: totalBytes,
+    };
   }
 
   uploading(sentBytes: number, totalBytes: number | undefined): void {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { backoffMs, isTransient } from '@kiln/client';
+import { backoffMs, isTransient, KilnProblem } from '@kiln/client';
 import { inlineFiles, writeParts } from '@kiln/trees';
 import type { ContextFile } from '../context-tree.ts';
 import type { EncodedContext } from '../encode-context.ts';
@@ -8,7 +8,7 @@ import { childrenOf, contextParts, type OtherFile } from './context-parts.ts';
 import { type AskedParts, findMissing, type MissingAnswer, type MissingParts } from './missing-parts.ts';
 import { sampleOf } from './sample.ts';
 
-/** The calls of the API that sending takes. They throw as those of `KilnClient` do. */
+/** The calls of the API that sending takes. They throw as those of `KilnClient` do; `store` also what `body` throws. */
 export interface TreeCalls {
   missing(parts: AskedParts): Promise<MissingAnswer>;
   store(body: AsyncIterable<Uint8Array>, encoding: ContentEncoding): Promise<unknown>;
@@ -59,11 +59,16 @@ export async function sendContext(calls: TreeCalls, options: SendContextOptions)
       signal?.throwIfAborted();
       failures += 1;
       if (failures === 1) failsSince = performance.now();
-      if (!isTransient(error) || performance.now() - failsSince > giveUpAfterMs) throw error;
+      if (!mayGoOn(error) || performance.now() - failsSince > giveUpAfterMs) throw error;
       onRetry?.(error);
       await delay(backoffMs(failures, Math.random), undefined, signal && { signal }).catch(() => {});
     }
   }
+}
+
+/** Whether asking again may help: also if the server has removed a part, as too old, since it was asked. */
+function mayGoOn(error: unknown): boolean {
+  return isTransient(error) || (error instanceof KilnProblem && error.problem.code === 'tree_incomplete');
 }
 
 /** What was sent until now. */
@@ -93,26 +98,15 @@ async function sendParts(
     },
     onFile: (file) => sent.files.add(file),
   });
-  let failure: unknown;
   async function* body(encoding: ContentEncoding): AsyncGenerator<Uint8Array> {
-    try {
-      for await (const chunk of encoded(writeParts(parts), encoding)) {
-        sent.bytes += chunk.length;
-        yield chunk;
-      }
-    } catch (error) {
-      failure = error;
-      throw error;
+    for await (const chunk of encoded(writeParts(parts), encoding)) {
+      sent.bytes += chunk.length;
+      yield chunk;
     }
   }
   onProgress?.(0, totalBytes);
   const encoding = chooseEncoding(sampleOf(files));
-  try {
-    await calls.store(body(encoding), encoding);
-  } catch (error) {
-    // What broke the stream is the cause, not that it broke.
-    throw failure ?? error;
-  }
+  await calls.store(body(encoding), encoding);
 }
 
 /** Returns the files of a context whose content is missing, each once. */
