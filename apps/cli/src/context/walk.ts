@@ -1,7 +1,8 @@
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ByteString, byteString, joinBytes, shownBytes } from '@kiln/trees';
-import { type ContextDirectory, type ContextLink, type ContextNode, fileNode, permissionsOf } from './context-tree.ts';
+import { type ContextDirectory, type ContextLink, type ContextNode, fileNode } from './context-tree.ts';
+import { permissionsOf } from './file-state.ts';
 import { type IgnoreMatch, matchIgnore, mayHaveExceptions } from './ignore-matcher.ts';
 import type { IgnorePattern } from './ignore-pattern.ts';
 import { ContextChanged, cannotRead } from './read-errors.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type ByteString, fromBytes } from '@kiln/trees';
-import type { FileState } from '../context-tree.ts';
+import type { FileState } from '../file-state.ts';
 
 /** A cache as it was read: the whole file, and where in it the record of each path is. */
 export interface CacheContent {

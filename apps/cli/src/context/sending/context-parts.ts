@@ -1,7 +1,7 @@
 import { type Digest, type DirectoryEntry, INLINE_BYTES, inlineFiles, type TreePart } from '@kiln/trees';
 import type { ContextFile, ContextNode } from '../context-tree.ts';
 import type { ContextObject, EncodedContext } from '../encode-context.ts';
-import { fileContent } from './file-content.ts';
+import { FileReader } from './file-content.ts';
 import type { MissingParts } from './missing-parts.ts';
 
 /** A file that isn't part of the tree, such as that of its times. */
@@ -29,6 +29,7 @@ export async function* contextParts(
   progress: PartsProgress = NO_PROGRESS,
 ): AsyncGenerator<TreePart> {
   const done = new Set<Digest>();
+  const reader = new FileReader();
   const take = (each: Digest): boolean => {
     if (done.has(each)) return false;
     done.add(each);
@@ -47,14 +48,14 @@ export async function* contextParts(
         else if (entry.type === 'directory') yield* directory((entry satisfies DirectoryEntry).digest);
       }
     }
-    yield { type: 'directory', object: found.object, content: inlineContent(found, progress) };
+    yield { type: 'directory', object: found.object, content: inlineContent(found, reader, progress) };
   }
 
   function* largeFile(file: ContextFile): Generator<TreePart> {
     const fileDigest = file.digest as Digest;
     const offset = missing.files.get(fileDigest);
     if (offset === undefined || !take(fileDigest)) return;
-    const content = counted(file, offset, progress);
+    const content = counted(file, reader.content(file, offset), progress);
     yield { type: 'file', digest: fileDigest, sizeBytes: file.state.sizeBytes, offset, content };
   }
 
@@ -67,19 +68,26 @@ export async function* contextParts(
   yield* directory(digest);
 }
 
-async function* inlineContent(found: ContextObject, progress: PartsProgress): AsyncGenerator<Uint8Array> {
+async function* inlineContent(
+  found: ContextObject,
+  reader: FileReader,
+  progress: PartsProgress,
+): AsyncGenerator<Uint8Array> {
   const files = inlineFiles(found.object.node);
   if (files.length === 0) return;
   const named = childrenOf(found);
-  for (const { name } of files) yield* counted(named(name), 0, progress);
+  for (const { name } of files) {
+    const file = named(name);
+    yield* counted(file, reader.content(file, 0), progress);
+  }
 }
 
 async function* counted(
   file: ContextFile,
-  offset: number,
+  content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   { onContent, onFile }: PartsProgress,
 ): AsyncGenerator<Uint8Array> {
-  for await (const chunk of fileContent(file, offset)) {
+  for await (const chunk of content) {
     yield chunk;
     onContent(chunk.length);
   }

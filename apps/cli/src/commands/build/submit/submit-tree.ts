@@ -95,5 +95,7 @@ function summaryOf({ files, bytes: size }: ReadContext, sent: Sent): string {
 }
 
 function countOf(files: number): string {
-  return `${files.toLocaleString('en')} ${files === 1 ? 'file' : 'files'}`;
+  // Not `toLocaleString`, which loads tables for 20 ms.
+  const grouped = String(files).replace(/\B(?=(\d{3})+$)/g, ',');
+  return `${grouped} ${files === 1 ? 'file' : 'files'}`;
 }
