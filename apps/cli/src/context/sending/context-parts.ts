@@ -1,4 +1,11 @@
-import { type Digest, type DirectoryEntry, INLINE_BYTES, inlineFiles, type TreePart } from '@kiln/trees';
+import {
+  type ByteString,
+  type Digest,
+  type DirectoryEntry,
+  INLINE_BYTES,
+  inlineFiles,
+  type TreePart,
+} from '@kiln/trees';
 import type { ContextFile, ContextNode } from '../context-tree.ts';
 import type { ContextObject, EncodedContext } from '../encode-context.ts';
 import { FileReader } from './file-content.ts';
@@ -98,8 +105,15 @@ async function* chunkOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   if (bytes.length > 0) yield bytes;
 }
 
-/** Returns the files of a directory by name. */
-export function childrenOf({ directory }: ContextObject): (name: string) => ContextFile {
-  const byName = new Map<string, ContextNode>(directory.children.map((child) => [child.name, child]));
-  return (name) => byName.get(name) as ContextFile;
+/** Returns a function that finds a file of a directory by its name. The children are sorted, and a map of them for each part would be many. */
+export function childrenOf({ directory: { children } }: ContextObject): (name: ByteString) => ContextFile {
+  return (name) => {
+    let [from, to] = [0, children.length];
+    while (to - from > 1) {
+      const middle = (from + to) >>> 1;
+      if ((children[middle] as ContextNode).name <= name) from = middle;
+      else to = middle;
+    }
+    return children[from] as ContextFile;
+  };
 }

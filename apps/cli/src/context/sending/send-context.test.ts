@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createZstdDecompress } from 'node:zlib';
@@ -13,7 +13,10 @@ import { readLocalContext } from '../local-context.ts';
 import type { ContentEncoding } from './compression.ts';
 import { sendContext, type TreeCalls } from './send-context.ts';
 
-const read = (dir: TempDir) => readLocalContext({ cwd: dir.path, path: '.', dockerfile: undefined });
+const readDir = (dir: TempDir) => readLocalContext({ cwd: dir.path, path: '.', dockerfile: undefined });
+
+/** What buffers and threads take, in bytes. */
+const memoryOutsideHeap = () => process.memoryUsage().external;
 
 interface Upload {
   readonly encoding: ContentEncoding;
@@ -55,7 +58,7 @@ function callsOf(store: PartStore, cuts: number[] = []) {
 describe('sendContext', () => {
   it('asks once and sends nothing if all is there', async () => {
     await using dir = await TempDir.with({ Dockerfile: 'FROM x', 'a/b': '1' });
-    const context = await encodedContext(await read(dir));
+    const context = await encodedContext(await readDir(dir));
     const store = new PartStore();
     const first = callsOf(store);
     expect(await sendContext(first.calls, { context, others: [] })).toMatchObject({ files: 2 });
@@ -70,7 +73,11 @@ describe('sendContext', () => {
     const { calls, uploads } = callsOf(store);
     const progress: number[][] = [];
     const onProgress = (...each: number[]) => progress.push(each);
-    const sent = await sendContext(calls, { context: await encodedContext(await read(dir)), others: [], onProgress });
+    const sent = await sendContext(calls, {
+      context: await encodedContext(await readDir(dir)),
+      others: [],
+      onProgress,
+    });
     expect(uploads).toEqual([{ encoding: 'zstd', bytes: sent.bytes }]);
     expect(sent.bytes).toBeLessThan(5_000);
     expect(progress[0]).toEqual([0, 570_000]);
@@ -82,7 +89,7 @@ describe('sendContext', () => {
     const [one, two] = [randomBytes(600_000), randomBytes(3_000_000)];
     await writeFile(join(dir.path, 'a/large'), one);
     await writeFile(join(dir.path, 'b'), two);
-    const context = await encodedContext(await read(dir));
+    const context = await encodedContext(await readDir(dir));
     const store = new PartStore();
     const { calls, uploads } = callsOf(store, [10, 300_000, 2_000_000]);
     const retries: unknown[] = [];
@@ -104,7 +111,7 @@ describe('sendContext', () => {
 
   it('gives up when nothing gets through, and at once when the server refuses', async () => {
     await using dir = await TempDir.with({ Dockerfile: 'FROM x' });
-    const context = await encodedContext(await read(dir));
+    const context = await encodedContext(await readDir(dir));
     const { calls, uploads } = callsOf(new PartStore(), [0, 0, 0, 0, 0, 0, 0]);
     await expect(sendContext(calls, { context, others: [], giveUpAfterMs: 100 })).rejects.toThrow(
       "http://api can't be reached",
@@ -117,7 +124,7 @@ describe('sendContext', () => {
   it.each(['small', 'large'])('never sends a %s file that has changed since it was hashed', async (size) => {
     const text = size === 'small' ? 'one' : 'one'.repeat(500_000);
     await using dir = await TempDir.with({ Dockerfile: 'FROM x', a: text });
-    const context = await encodedContext(await read(dir));
+    const context = await encodedContext(await readDir(dir));
     for (const changed of [text.replace(/e$/, 'E'), text.slice(1), `${text}!`.replace(/^o/, 'O')]) {
       await writeFile(join(dir.path, 'a'), changed);
       const store = new PartStore();
@@ -128,9 +135,35 @@ describe('sendContext', () => {
     }
   });
 
+  it('reads and sends a huge file in memory that does not depend on its size', async () => {
+    await using dir = await TempDir.with({ Dockerfile: 'FROM x', huge: '' });
+    const bytes = 250_000_000;
+    // Sparse, so that it takes no space.
+    await truncate(join(dir.path, 'huge'), bytes);
+    const usedBefore = memoryOutsideHeap();
+    let used = 0;
+    let read = 0;
+    const calls: TreeCalls = {
+      missing: async ({ directories, files }) => ({
+        directories,
+        files: files.map((digest) => ({ digest, storedBytes: 0 })),
+      }),
+      store: async (body) => {
+        for await (const chunk of body) if (chunk.length > 0) used = Math.max(used, memoryOutsideHeap() - usedBefore);
+      },
+    };
+    const onProgress = (contentBytes: number) => {
+      read = contentBytes;
+      used = Math.max(used, memoryOutsideHeap() - usedBefore);
+    };
+    await sendContext(calls, { context: await encodedContext(await readDir(dir)), others: [], onProgress });
+    expect(read).toBe(bytes + 6);
+    expect(used).toBeLessThan(100_000_000);
+  });
+
   it('sends the file of the times, also if the tree is there', async () => {
     await using dir = await TempDir.with({ Dockerfile: 'FROM x' });
-    const context = await encodedContext(await read(dir));
+    const context = await encodedContext(await readDir(dir));
     const store = new PartStore();
     await sendContext(callsOf(store).calls, { context, others: [] });
     const bytes = Buffer.alloc(8, 1);
