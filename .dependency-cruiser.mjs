@@ -11,7 +11,7 @@ const ROOMS = {
   git: ['domain', 'runtime'],
   trees: ['domain', 'contracts'],
   forges: ['domain', 'contracts'],
-  blobs: ['contracts', 'runtime'],
+  blobs: ['contracts', 'runtime', 'trees'],
   state: ['domain', 'contracts', 'blobs'],
   buildkit: ['domain', 'contracts', 'trees'],
 };
@@ -34,7 +34,7 @@ const HIDDEN_LIBRARIES = {
 
 /** Folders of a room in layers: none may import a later one, except in tests. */
 const LAYERS = {
-  'packages/buildkit/src': 'engine tool control masking progress outcome egress run lifecycle'.split(' '),
+  'packages/buildkit/src': 'engine tool control masking progress outcome egress trees run lifecycle'.split(' '),
   'apps/api/src':
     'http oidc access limits edge contexts secrets builds artifacts schedules history logs audit upkeep hooks hosts login docs server'.split(
       ' ',
@@ -114,7 +114,7 @@ export default {
     parser: 'tsc',
     tsPreCompilationDeps: true,
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: String.raw`^(\.toolchain|examples)/` },
+    exclude: { path: String.raw`^(\.toolchain|examples|apps/cli/dist|dist)/` },
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'node', 'default', 'types'],

@@ -1,4 +1,4 @@
-import { type Problem, problem } from '@kiln/contracts';
+import type { Problem } from '@kiln/contracts';
 import type { z } from 'zod';
 import { KilnBadAnswer, KilnProblem } from './errors.ts';
 
@@ -33,6 +33,7 @@ function isRecord(value: unknown): value is Record<PropertyKey, unknown> {
 /** Reads the problem from an answer with a status of 400 or above, or builds one if the answer is not Kiln's, such as a proxy's error page. */
 export async function readProblem(what: string, response: Response): Promise<KilnProblem> {
   const text = await response.text().catch(() => '');
+  const { problem } = await import('./schemas.ts');
   const parsed = problem.safeParse(parseJson(text));
   const after = response.headers.get('retry-after');
   return new KilnProblem(

@@ -1,4 +1,4 @@
-import { type AuditEntry, auditEntry } from '@kiln/contracts';
+import type { AuditEntry } from '@kiln/contracts';
 import { parseJson, readAnswer } from './answer.ts';
 import { KilnBadAnswer } from './errors.ts';
 import { backoffMs, type ClientDeps, isTransient } from './retry.ts';
@@ -27,6 +27,7 @@ export async function* readAudit(
   for (;;) {
     try {
       const response = await transport.call('/v1/audit', { query: { ...range, after, follow }, signal });
+      const { auditEntry } = await import('./schemas.ts');
       for await (const line of lines(response.body ?? ReadableStream.from([]))) {
         failures = 0;
         if (line.trim() === '') continue;

@@ -1,15 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  type BuildPage,
-  type BuildRequestInput,
-  type BuildView,
-  buildPage,
-  buildView,
-  type IdentifiedLogRecord,
-  type PlacementInfoView,
-  placementView,
-} from '@kiln/contracts';
+import type { BuildPage, BuildRequestInput, BuildView, IdentifiedLogRecord, PlacementInfoView } from '@kiln/contracts';
 import { parseJson, readAnswer } from './answer.ts';
 import { jsonBody } from './api-calls.ts';
 import { type FollowOptions, followLog } from './follow-log.ts';
@@ -56,7 +47,7 @@ export class KilnClient extends TreeCalls {
 
   constructor({ url, token, fetch: fetchImpl = fetch, deps = REAL_DEPS }: KilnClientOptions) {
     super(new Transport(url, token, fetchImpl), deps);
-    this.hooks = new HooksClient((path, schema, call) => this.json(path, schema, call));
+    this.hooks = new HooksClient((path, answer, call) => this.json(path, answer, call));
   }
 
   get url(): string {
@@ -71,13 +62,13 @@ export class KilnClient extends TreeCalls {
     return withRetry(this.deps, retry, () => {
       if (context) return this.#upload(request, context, headers, signal);
       const { headers: type, body } = jsonBody(request);
-      return this.json('/v1/builds', buildView, { method: 'POST', headers: { ...headers, ...type }, body, signal });
+      return this.json('/v1/builds', 'buildView', { method: 'POST', headers: { ...headers, ...type }, body, signal });
     });
   }
 
   /** Returns the build as it is now; with `waitSeconds` (0 to 300), once it has ended or that time has passed. */
   get(id: string, { waitSeconds, signal }: CallOptions & { readonly waitSeconds?: number } = {}): Promise<BuildView> {
-    return this.json(buildPath(id), buildView, { query: { wait: waitSeconds }, signal });
+    return this.json(buildPath(id), 'buildView', { query: { wait: waitSeconds }, signal });
   }
 
   /** Waits until the build has ended, however long that takes, also across restarts of the API. */
@@ -91,7 +82,7 @@ export class KilnClient extends TreeCalls {
   }
 
   list({ signal, ...query }: ListOptions = {}): Promise<BuildPage> {
-    return this.json('/v1/builds', buildPage, { query, signal });
+    return this.json('/v1/builds', 'buildPage', { query, signal });
   }
 
   /** Cancels a build. Throws a `KilnProblem` with code `already_finished` if it has already ended. */
@@ -99,6 +90,7 @@ export class KilnClient extends TreeCalls {
     const path = `${buildPath(id)}/cancel`;
     return withRetry(this.deps, { giveUpAfterMs, signal }, async () => {
       const response = await this.transport.call(path, { method: 'POST', signal });
+      const { buildView } = await import('./schemas.ts');
       const build = readAnswer(path, buildView, parseJson(await this.text(response, signal)));
       return { build, confirmed: response.status !== 202 };
     });
@@ -106,7 +98,7 @@ export class KilnClient extends TreeCalls {
 
   /** Submits the same request as a new build. */
   retry(id: string, { signal }: CallOptions = {}): Promise<BuildView> {
-    return this.json(`${buildPath(id)}/retry`, buildView, { method: 'POST', signal });
+    return this.json(`${buildPath(id)}/retry`, 'buildView', { method: 'POST', signal });
   }
 
   /** Yields the records of a build's log. See `followLog` in follow-log.ts. */
@@ -115,7 +107,7 @@ export class KilnClient extends TreeCalls {
   }
 
   placement(id: string, { signal }: CallOptions = {}): Promise<PlacementInfoView> {
-    return this.json(`${buildPath(id)}/placement`, placementView, { signal });
+    return this.json(`${buildPath(id)}/placement`, 'placementView', { signal });
   }
 
   /** Opens the tar that a build with output `artifact` produced. */
@@ -133,7 +125,7 @@ export class KilnClient extends TreeCalls {
   ): Promise<BuildView> {
     const body = multipartBody(request, context, `kiln-${randomUUID()}`);
     try {
-      return await this.json('/v1/builds', buildView, {
+      return await this.json('/v1/builds', 'buildView', {
         method: 'POST',
         headers: { ...headers, 'content-type': body.contentType },
         body: body.stream,

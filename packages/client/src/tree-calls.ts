@@ -1,11 +1,4 @@
-import {
-  type MissingTreeParts,
-  missingTreeParts,
-  type StoredTreeParts,
-  storedTreeParts,
-  TREE_PARTS_TYPE,
-  type TreeDigests,
-} from '@kiln/contracts';
+import { type MissingTreeParts, type StoredTreeParts, TREE_PARTS_TYPE, type TreeDigests } from '@kiln/contracts';
 import { jsonBody } from './api-calls.ts';
 import type { CallOptions } from './options.ts';
 import { isTransient } from './retry.ts';
@@ -26,7 +19,7 @@ export class TreeCalls extends ScheduleCalls {
   /** Returns which of these objects must be sent. Asks about up to `MAX_TREE_DIGESTS` at once. */
   missingTreeParts(digests: Partial<TreeDigests>, { team, signal }: TreeCallOptions = {}): Promise<MissingTreeParts> {
     const call = { method: 'POST', query: { team }, ...jsonBody(digests), signal } as const;
-    return this.json('/v1/trees/missing', missingTreeParts, call);
+    return this.json('/v1/trees/missing', 'missingTreeParts', call);
   }
 
   /**
@@ -49,7 +42,7 @@ export class TreeCalls extends ScheduleCalls {
     const headers = { 'content-type': TREE_PARTS_TYPE, ...(encoding && { 'content-encoding': encoding }) };
     try {
       const call = { method: 'POST', headers, query: { team }, body: body(), signal } as const;
-      return await this.json('/v1/trees', storedTreeParts, call);
+      return await this.json('/v1/trees', 'storedTreeParts', call);
     } catch (error) {
       throw failure && isTransient(error) ? failure.error : error;
     }

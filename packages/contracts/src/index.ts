@@ -11,6 +11,7 @@ export {
   logKey,
   logOfPiece,
   logPieceKey,
+  teamTreesKey,
 } from './blobs/keys.ts';
 export {
   type HostInventory,
@@ -105,20 +106,23 @@ export {
   buildSpec,
   gitSource,
   MTIME_MODES,
-  NAMESPACE_ARG,
-  OUTSIDE_DOCKERFILE,
   outputSpec,
-  SUPERSEDE_MODES,
   secretRepoOf,
   storedSecretsOf,
   uploadSource,
 } from './http/build-request.ts';
 export {
+  MAX_SECRET_BYTES,
+  NAMESPACE_ARG,
+  OUTSIDE_DOCKERFILE,
+  SUPERSEDE_MODES,
+  TREE_PARTS_TYPE,
+} from './http/constants.ts';
+export {
   buildId,
   contextDigest,
   gitRef,
   gitUrl,
-  MAX_SECRET_BYTES,
   relativePath,
   tagReference,
   teamName,
@@ -194,7 +198,6 @@ export {
   missingTreeParts,
   type StoredTreeParts,
   storedTreeParts,
-  TREE_PARTS_TYPE,
   type TreeDigests,
   treeDigests,
   treeQuery,
@@ -225,17 +228,15 @@ export {
   runAttemptJob,
   type SendMessageJob,
 } from './jobs/catalog.ts';
+export { formatLogId, type LogPosition, parseLogId } from './log/log-id.ts';
 export { type LogMembers, type LogPiece, logMembers, logPiece } from './log/log-piece.ts';
 export { bytes, PlainRenderer } from './log/plain.ts';
 export {
   type EndRecord,
-  formatLogId,
   type IdentifiedLogRecord,
-  type LogPosition,
   type LogRecord,
   logRecord,
   type OutputRecord,
-  parseLogId,
   type StepRecord,
 } from './log/record.ts';
 export { safeName, safeText } from './log/safe-text.ts';

@@ -2,6 +2,7 @@ export { type BuildFiles, buildFiles, NoBuildFile } from './build-files.ts';
 export { EntryTree, type NamedEntry, type Resolution, type TreeNode } from './entry-tree.ts';
 export type { EntryType } from './header-guard.ts';
 export { type IndexOptions, indexTar } from './index-tar.ts';
+export { ByteReader } from './merkle/byte-reader.ts';
 export { type ByteString, byteString, fromBytes, joinBytes, shownBytes, toBytes } from './merkle/byte-string.ts';
 export {
   type DirectoryObject,
@@ -21,7 +22,7 @@ export {
   type TreePart,
   writeParts,
 } from './merkle/parts-stream.ts';
-export { entriesOf, partEntries } from './merkle/read-entries.ts';
+export { entriesOf, partEntries, partOf } from './merkle/read-entries.ts';
 export { resolveInTree, type TreeResolution } from './merkle/resolve.ts';
 export { decodeTimes, encodeTimes } from './merkle/times.ts';
 export type { Digest, DirectoryEntry, DirectoryNode, Entry, FileEntry, SymlinkEntry } from './merkle/tree-entry.ts';
@@ -31,6 +32,12 @@ export { type ReadTarOptions, readTar, type TarEntry } from './read-tar.ts';
 export { NotADirectory } from './real-dirs.ts';
 export { quoted, shortened, TarCutOff, TarFault } from './tar-fault.ts';
 export { copyOut, type Unpacked, type UnpackOptions, unpackTar } from './unpack-tar.ts';
+export { assignTimes, settledEntries } from './working/assign-times.ts';
+export { type ListedBuildFiles, listedBuildFiles } from './working/listed-build-files.ts';
+export { MerkleSource, type MerkleSourceOptions } from './working/merkle-source.ts';
+export { byPath, identityOf, newestTime, type TimedEntry } from './working/timed-entry.ts';
+export { isUnchanged, type TreeChanges, treeChanges } from './working/tree-changes.ts';
+export { decodeHead, decodeRecord, encodeRecord, type TreeRecord } from './working/tree-record.ts';
 export type {
   FileContent,
   ListedDirectory,
@@ -40,3 +47,4 @@ export type {
   Listing,
   TreeSource,
 } from './working/tree-source.ts';
+export { commonTime, padding, secondsText, tarEnd, tarHeaders } from './working/write-tar.ts';

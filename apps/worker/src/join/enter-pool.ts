@@ -1,5 +1,4 @@
-import { resolve } from 'node:path';
-import { FsBlobStore } from '@kiln/blobs';
+import { type BlobStore, openBlobs, openUsed } from '@kiln/blobs';
 import { artifactKey, contextKey } from '@kiln/contracts';
 import { parseSecretKeys } from '@kiln/runtime';
 import { MeteredBlobs, type State, storeArtifact } from '@kiln/state';
@@ -20,7 +19,7 @@ export interface PoolEntry {
   readonly minReplicas?: number | undefined;
 }
 
-/** Gets a worker's access to its pool: from the API, or from its own settings. @throws JoinFailed */
+/** Gets a worker's access to its pool: from the API, or from its own settings. @throws JoinFailed @throws BlobStoreUnfit */
 export async function enterPool(access: PoolAccess, hostName: string): Promise<PoolEntry> {
   if (access.type === 'join') {
     const { url, token, redisUrl } = access;
@@ -32,11 +31,9 @@ export async function enterPool(access: PoolAccess, hostName: string): Promise<P
     };
   }
   const { blobs } = access;
-  return {
-    ...access,
-    blobs: (state) =>
-      'dir' in blobs ? shared(blobs.dir, blobs.reserveBytes, state) : throughApi(blobs.url, blobs.token),
-  };
+  if ('url' in blobs) return { ...access, blobs: () => throughApi(blobs.url, blobs.token) };
+  const store = await openBlobs(blobs.place);
+  return { ...access, blobs: (state) => shared(store, blobs.reserveBytes, state) };
 }
 
 function throughApi(url: string, token: string): BlobAccess {
@@ -47,8 +44,11 @@ function throughApi(url: string, token: string): BlobAccess {
   };
 }
 
-function shared(dir: string, reserveBytes: number, { builds, storage }: Pick<State, 'builds' | 'storage'>): BlobAccess {
-  const store = new FsBlobStore(resolve(dir));
+function shared(
+  store: BlobStore,
+  reserveBytes: number,
+  { builds, storage }: Pick<State, 'builds' | 'storage'>,
+): BlobAccess {
   const metered = new MeteredBlobs(store, {
     ledger: storage,
     teamOf: async (id) => (await builds.get(id))?.record.team,
@@ -56,7 +56,7 @@ function shared(dir: string, reserveBytes: number, { builds, storage }: Pick<Sta
     now: Date.now,
   });
   return {
-    openContext: (digest) => store.open(contextKey(digest)),
+    openContext: (digest) => openUsed(store, contextKey(digest)),
     storeArtifact: ({ buildId, attempt }, content, record) =>
       storeArtifact(metered, artifactKey(buildId, attempt), content, record),
   };

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -18,10 +18,6 @@ testBlobStore('a directory', async () => {
   return {
     store: new FsBlobStore(path),
     again: () => new FsBlobStore(path),
-    age: (key, ageMs) => {
-      const then = new Date(Date.now() - ageMs);
-      return utimes(join(path, key), then, then);
-    },
     clockMs: 20,
     [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   };

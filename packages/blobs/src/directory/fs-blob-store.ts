@@ -1,11 +1,12 @@
-import { randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { mkdir, open, rename, rm, statfs, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import pMap from 'p-map';
 import { batches } from '../batches.ts';
 import {
+  type Adoption,
   type BlobInfo,
   type BlobRange,
   type BlobStore,
@@ -16,22 +17,26 @@ import {
   TEMP,
 } from '../blob-store.ts';
 import { Measure } from '../measure.ts';
+import { Spool } from '../spool.ts';
 import { filesBelow, infoOf, makeDir, sync, unlessGone } from './files.ts';
 
 /** Files that are deleted together: few enough for a disk that serves others meanwhile. */
 const AT_ONCE = 16;
+/** The file system makes what is synced at the same time durable together. */
+const SYNCS_AT_ONCE = { concurrency: 16 };
 
 /** Blobs as files below a directory. Several processes may share it, because each blob appears by a rename. */
 export class FsBlobStore implements BlobStore {
   readonly dir: string;
+  readonly #spool: Spool;
 
   constructor(dir: string) {
     this.dir = dir;
+    this.#spool = new Spool(join(dir, TEMP));
   }
 
   async tempPath(): Promise<string> {
-    await mkdir(join(this.dir, TEMP), { recursive: true });
-    return join(this.dir, TEMP, randomUUID());
+    return this.#spool.newPath();
   }
 
   /** A blob that exists already has the same content. */
@@ -41,6 +46,15 @@ export class FsBlobStore implements BlobStore {
     await makeDir(dirname(path));
     await rename(tempPath, path);
     await sync(dirname(path));
+  }
+
+  async adoptTogether(adoptions: readonly Adoption[]): Promise<void> {
+    const moves = adoptions.map(({ tempPath, key }) => ({ tempPath, path: this.#path(key) }));
+    const dirs = [...new Set(moves.map(({ path }) => dirname(path)))];
+    await pMap(dirs, makeDir, SYNCS_AT_ONCE);
+    await pMap(moves, ({ tempPath }) => sync(tempPath), SYNCS_AT_ONCE);
+    await pMap(moves, ({ tempPath, path }) => rename(tempPath, path), SYNCS_AT_ONCE);
+    await pMap(dirs, sync, SYNCS_AT_ONCE);
   }
 
   async put(key: string, content: Readable): Promise<StoredBlob> {
@@ -93,13 +107,7 @@ export class FsBlobStore implements BlobStore {
   }
 
   async deleteLeftovers(before: number): Promise<number> {
-    let deleted = 0;
-    for await (const { path, info } of filesBelow(join(this.dir, TEMP))) {
-      if (info.usedAt >= before) continue;
-      await rm(path, { force: true });
-      deleted += 1;
-    }
-    return deleted;
+    return this.#spool.deleteOld(before);
   }
 
   /** Free space on the file system for this user, bytes. */

@@ -11,8 +11,6 @@ export interface StoreUnderTest extends AsyncDisposable {
   readonly store: BlobStore;
   /** Opens the same store again, as another process does. */
   again(): BlobStore;
-  /** Makes a blob look unused for `ageMs`; absent where nobody can. */
-  readonly age?: (key: string, ageMs: number) => Promise<void>;
   /** How exactly the store measures time, ms. */
   readonly clockMs: number;
 }
@@ -170,7 +168,7 @@ export function testBlobStore(name: string, start: () => Promise<StoreUnderTest>
 
     test('lists more blobs than fit on a page, and deletes them', async () => {
       const prefix = newKey('lists');
-      const all = Array.from({ length: 1_050 }, (_, n) => `${prefix}/${n % 7}/${n}`);
+      const all = Array.from({ length: 130 }, (_, n) => `${prefix}/${n % 7}/${n}`);
       for (let at = 0; at < all.length; at += 50) {
         await Promise.all(all.slice(at, at + 50).map((key) => put(key, 'x')));
       }
@@ -187,12 +185,10 @@ export function testBlobStore(name: string, start: () => Promise<StoreUnderTest>
       await put(key, 'used');
       const before = await store.stat(key);
       expect(await store.touch(key, 3_600_000)).toEqual(before);
-      if (!given.age) return;
-      await given.age(key, 7_200_000);
-      const aged = (await store.stat(key))?.usedAt ?? 0;
-      expect(aged).toBeLessThan(Date.now() - 7_000_000);
-      expect((await store.touch(key, 10_800_000))?.usedAt).toBe(aged);
-      expect((await store.touch(key, 3_600_000))?.usedAt).toBeGreaterThan(Date.now() - 60_000);
+      // As if the last use were an hour longer ago, until the store's clock has gone on.
+      await expect
+        .poll(async () => (await store.touch(key, -3_600_000))?.usedAt, { timeout: 10_000 })
+        .toBeGreaterThan(before?.usedAt ?? Number.POSITIVE_INFINITY);
       expect([(await store.stat(key))?.sizeBytes, (await read(key))?.toString()]).toEqual([4, 'used']);
     });
 

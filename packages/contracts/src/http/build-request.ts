@@ -1,5 +1,6 @@
 import { CACHE_SCOPES, PRIORITIES, repoOrigin, type SecretRef } from '@kiln/domain';
 import { z } from 'zod';
+import { NAMESPACE_ARG, SUPERSEDE_MODES } from './constants.ts';
 import {
   contextDigest,
   gitRef,
@@ -56,9 +57,6 @@ export const outputSpec = z
       'What to do with the result: `push` it to the registries of `tags`, `load` it into the host’s engine, keep the files of the final stage as an `artifact` (a tar to download), or `none`.',
   });
 
-/** The build argument with which BuildKit's Dockerfile frontend sets the namespace of cache mount ids. Kiln sets it itself. */
-export const NAMESPACE_ARG = 'BUILDKIT_CACHE_MOUNT_NS';
-
 /** A stored secret: its name, which is then also its id in the build, or both. */
 export const storedSecretRef = z.union([secretName, z.strictObject({ id: secretName, name: secretName })]);
 
@@ -90,9 +88,6 @@ export const mtimes = z.enum(MTIME_MODES).default('stable').meta({
   description:
     'Modification times of the files of the context. `stable`: a file keeps its time from one build of the repo to the next until its content changes, so that tools such as make find what is out of date; `submitted`: those that were sent, or those of a checkout.',
 });
-
-/** Which older builds with its concurrency key a build cancels. */
-export const SUPERSEDE_MODES = ['queued', 'running'] as const;
 
 /** Body of `POST /v1/builds`. Unknown fields are refused. */
 export const buildRequest = z
@@ -220,9 +215,6 @@ export const buildRequest = z
 
 export type BuildRequestInput = z.input<typeof buildRequest>;
 export type BuildRequest = z.output<typeof buildRequest>;
-
-/** The name, in an uploaded tar, of a Dockerfile from outside the context. It isn't part of the context itself. */
-export const OUTSIDE_DOCKERFILE = '.kiln.Dockerfile';
 
 /** A request as it is stored. Secrets are removed and sealed separately; an upload names its context. */
 export const buildSpec = z.strictObject({

@@ -1,9 +1,6 @@
 import { z } from 'zod';
 import { contextDigest, teamName } from './fields.ts';
 
-/** What trees travel as: a stream of their parts, written and read by the room `trees`. */
-export const TREE_PARTS_TYPE = 'application/vnd.kiln.tree-parts';
-
 /** Most digests of one request, together. */
 export const MAX_TREE_DIGESTS = 4_096;
 

@@ -41,7 +41,10 @@ export interface TreeSource {
   /** Identifies the whole tree: equal ids mean equal trees. */
   readonly id: string;
   /** Lists the tree. What has the same id in `known`, the listing of another tree of the same repo, needn't be fetched. */
-  list(known: Listing): Promise<Listing>;
-  /** Reads the content of files of the listing, in any order; each must be read before the next. Without those of 0 bytes. */
-  contents(files: readonly ListedFile[]): AsyncIterable<FileContent>;
+  list(known: Listing, signal?: AbortSignal): Promise<Listing>;
+  /**
+   * Reads the content of files of the listing, after `list`, in any order; each must be read before the next. Without those of 0 bytes.
+   * @throws TreePartMissing @throws TreeFault
+   */
+  contents(files: readonly ListedFile[], signal?: AbortSignal): AsyncIterable<FileContent>;
 }

@@ -16,7 +16,6 @@ import { buildxWarnings } from './request/buildx-compat.ts';
 import { type OutputPlan, planOutput } from './request/output-flag.ts';
 import { readSecrets } from './request/secret-flag.ts';
 import { readSource } from './request/source.ts';
-import { fetchArtifact } from './result/artifact.ts';
 import { imageId, writeResultFiles } from './result/metadata.ts';
 import { submit } from './submit/submit.ts';
 
@@ -59,7 +58,10 @@ export async function runBuild({ flags, operands, io }: LocalInvocation<typeof B
     const ended = await reportBuild({ client, build: submitted, view, interruption, json: flags.json, io });
     if (ended.state === 'succeeded') {
       await writeResultFiles(ended, { metadataFile: flags['metadata-file'], iidFile: flags.iidfile, cwd: io.cwd });
-      if (plan.destination) await fetchArtifact(client, ended, plan.destination, io);
+      if (plan.destination) {
+        const { fetchArtifact } = await import('./result/artifact.ts');
+        await fetchArtifact(client, ended, plan.destination, io);
+      }
       if (mode === 'quiet' && !flags.json) printImageId(ended, io);
     }
     return outcomeCode(ended, interruption.requested);
