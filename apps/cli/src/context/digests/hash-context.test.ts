@@ -94,6 +94,15 @@ it('keeps the digests of two builds of a context at the same time whole', async 
   expect(await readdir(join(home.path, 'digests'))).toHaveLength(1);
 });
 
+it('remembers digests of files with times of other centuries', async () => {
+  await using dir = await context();
+  await using home = await TempDir.with({});
+  await utimes(join(dir.path, 'a'), 12_000_000_000, 12_000_000_000);
+  await utimes(join(dir.path, 'b'), new Date(-1e12), new Date(-1e12));
+  await hashed(dir, home.path);
+  expect((await hashed(dir, home.path)).read).toBe(0);
+});
+
 it('is kept where XDG_CACHE_HOME says, or in the home directory', () => {
   expect(cacheHome({ XDG_CACHE_HOME: '/x', HOME: '/h' })).toBe('/x/kiln');
   expect(cacheHome({ XDG_CACHE_HOME: 'relative', HOME: '/h' })).toBe('/h/.cache/kiln');
