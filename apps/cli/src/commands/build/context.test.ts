@@ -1,8 +1,9 @@
-import { symlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '@kiln/trees';
 import { describe, expect, it } from 'vitest';
 import { runCli } from '../../cli.ts';
+import { readTar } from '../../testing/read-tar.ts';
 import { withBuild } from '../../testing/with-build.ts';
 
 const cli = withBuild();
@@ -106,6 +107,24 @@ describe('the context of kiln build', () => {
     expect((await cli.submitted()).entries).toMatchObject([
       { path: '.kiln.Dockerfile', text: 'FROM stdin' },
       { path: 'a' },
+    ]);
+  });
+
+  it('is sent as a tar to an API that does not know trees', async () => {
+    const unknown = { status: 404, code: 'not_found', detail: 'no route for POST /v1/trees/missing' } as const;
+    cli.api.refusals.set('POST /v1/trees/missing', [unknown]);
+    await chmod(join(cli.dir.path, 'src/a'), 0o4755);
+    await symlink('/etc/passwd', join(cli.dir.path, 'link'));
+    expect(await build()).toMatch(/^kiln: context sent, \d+\.\d+kB\n$/);
+    const { request, context } = await cli.piped();
+    expect(request.source).toEqual({ type: 'upload', name: expect.any(String) });
+    expect(
+      (await readTar([context])).map(({ name, type, mode, linkname, text }) => [name, type, mode, linkname ?? text]),
+    ).toEqual([
+      ['Dockerfile', 'file', 0o644, 'FROM x\nRUN make\n'],
+      ['link', 'symlink', 0o777, '/etc/passwd'],
+      ['src/', 'directory', 0o755, ''],
+      ['src/a', 'file', 0o4755, 'A'],
     ]);
   });
 

@@ -22,19 +22,19 @@ function wasNeverConnected(error: unknown): boolean {
 /** Submits requests of one build, which creates at most one. */
 export class SubmitCall {
   readonly #client: KilnClient;
-  readonly #idempotencyKey: string;
+  readonly idempotencyKey: string;
   readonly #view: ProgressView;
   #answered = false;
 
   constructor({ client, view }: Pick<SubmitDeps, 'client' | 'view'>, idempotencyKey: string | undefined) {
     this.#client = client;
-    this.#idempotencyKey = idempotencyKey ?? randomUUID();
+    this.idempotencyKey = idempotencyKey ?? randomUUID();
     this.#view = view;
   }
 
   /** Retries while the API doesn't respond. Fails at once if it can't even be connected to, and never could. */
   async send(request: BuildRequestInput): Promise<BuildView> {
-    const idempotencyKey = this.#idempotencyKey;
+    const { idempotencyKey } = this;
     if (!this.#answered) {
       try {
         return await this.#client.submit(request, { idempotencyKey, giveUpAfterMs: 0 });

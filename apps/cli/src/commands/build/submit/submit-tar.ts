@@ -7,7 +7,7 @@ export interface SubmitTarOptions {
   readonly idempotencyKey: string | undefined;
 }
 
-/** Submits a build with a tar from a pipe, which can be sent only once. @throws the reason of an interruption before the tar was sent */
+/** Submits a build with a tar. @throws the reason of an interruption before the tar was sent */
 export async function submitTar(
   tar: Omit<ContextUpload, 'onProgress'>,
   { request, idempotencyKey }: SubmitTarOptions,

@@ -1,11 +1,13 @@
 import { type KilnClient, KilnProblem } from '@kiln/client';
-import { type BuildRequestInput, type BuildView, bytes } from '@kiln/contracts';
+import { type BuildRequestInput, type BuildView, bytes, type ProblemCode } from '@kiln/contracts';
 import type { Digest } from '@kiln/trees';
 import { DigestCache } from '../../../context/digests/digest-cache.ts';
+import { packContext } from '../../../context/pack.ts';
 import { type Sent, sendContext, type TreeCalls } from '../../../context/sending/send-context.ts';
 import { type ReadContext, withStableContext } from '../../../context/stable-context.ts';
 import type { ContextToSend } from '../request/source.ts';
 import type { SubmitCall, SubmitDeps } from './submit-call.ts';
+import { submitTar } from './submit-tar.ts';
 
 export interface SubmitTreeOptions {
   readonly request: BuildRequestInput;
@@ -16,7 +18,8 @@ export interface SubmitTreeOptions {
 const TRIES = 3;
 
 /**
- * Submits a build of a directory. The request comes first: if the API has the context, nothing else is sent.
+ * Submits a build of a directory. The request comes first: if the API has the context, nothing else is sent. An API of a version that doesn't know
+ * trees gets a tar.
  * @throws UsageError for a context that can't be read, or that keeps changing @throws the reason of an interruption before the request was accepted
  */
 export async function submitTree(
@@ -39,35 +42,65 @@ export async function submitTree(
     signal,
     onProgress: (readBytes: number, totalBytes: number) => view.reading(readBytes, totalBytes),
   };
-  return withStableContext(reading, (read) => submitRead(read, options, deps));
+  try {
+    return await withStableContext(reading, (read) => submitRead(read, options, deps));
+  } catch (error) {
+    if (!(error instanceof TreesUnknown)) throw error;
+    const { request, call } = options;
+    const tar = { open: () => packContext(context.tree), repeatable: true };
+    return submitTar(tar, { request, idempotencyKey: call.idempotencyKey }, deps);
+  }
+}
+
+/** The API is of a version that doesn't know trees. */
+class TreesUnknown extends Error {
+  override readonly name = 'TreesUnknown';
 }
 
 async function submitRead(
   context: ReadContext,
   { call, request: asked }: SubmitTreeOptions,
-  { view, interruption, client }: SubmitDeps,
+  deps: SubmitDeps,
 ): Promise<BuildView> {
   const request = requestFor(context, asked);
   let sent: Sent = { files: 0, bytes: 0 };
   for (let tries = 1; ; tries += 1) {
     try {
       const build = await call.send(request);
-      view.uploaded(summaryOf(context, sent));
+      deps.view.uploaded(summaryOf(context, sent));
       return build;
     } catch (error) {
-      const isMissing = error instanceof KilnProblem && error.problem.code === 'context_not_found';
-      if (!isMissing || tries > TRIES) throw error;
+      if (!isProblem(error, 'context_not_found') || tries > TRIES) throw error;
     }
-    interruption.signal.throwIfAborted();
-    const now = await sendContext(callsOf(client, request.team, interruption.signal), {
+    const now = await send(context, request.team, call, deps);
+    // It has all of the tree, and doesn't find it.
+    if (now.bytes === 0) throw new TreesUnknown();
+    sent = { files: sent.files + now.files, bytes: sent.bytes + now.bytes };
+  }
+}
+
+async function send(
+  context: ReadContext,
+  team: string | undefined,
+  call: SubmitCall,
+  { view, interruption: { signal }, client }: SubmitDeps,
+): Promise<Sent> {
+  signal.throwIfAborted();
+  try {
+    return await sendContext(callsOf(client, team, signal), {
       context,
       others: context.others,
-      signal: interruption.signal,
+      signal,
       onProgress: (sentBytes, totalBytes) => view.uploading(sentBytes, totalBytes),
       onRetry: call.retrying,
     });
-    sent = { files: sent.files + now.files, bytes: sent.bytes + now.bytes };
+  } catch (error) {
+    throw isProblem(error, 'not_found') ? new TreesUnknown() : error;
   }
+}
+
+function isProblem(error: unknown, code: ProblemCode): boolean {
+  return error instanceof KilnProblem && error.problem.code === code;
 }
 
 function requestFor({ digest, times }: ReadContext, request: BuildRequestInput): BuildRequestInput {
