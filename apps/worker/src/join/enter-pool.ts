@@ -1,11 +1,11 @@
-import { type BlobStore, openBlobs, openUsed } from '@kiln/blobs';
-import { artifactKey, contextKey } from '@kiln/contracts';
+import { type BlobStore, openBlobs } from '@kiln/blobs';
 import { parseSecretKeys } from '@kiln/runtime';
-import { MeteredBlobs, type State, storeArtifact } from '@kiln/state';
+import { MeteredBlobs, type State } from '@kiln/state';
 import type { PoolAccess } from '../settings/settings.ts';
 import type { WorkerDeps } from '../worker-options.ts';
 import { ApiBlobs } from './api-blobs.ts';
 import { joinPool } from './join.ts';
+import { StoreBlobs } from './store-blobs.ts';
 
 type BlobAccess = Pick<WorkerDeps, 'openContext' | 'storeArtifact'>;
 
@@ -55,9 +55,9 @@ function shared(
     reserveBytes,
     now: Date.now,
   });
+  const blobs = new StoreBlobs(store, metered);
   return {
-    openContext: (digest) => openUsed(store, contextKey(digest)),
-    storeArtifact: ({ buildId, attempt }, content, record) =>
-      storeArtifact(metered, artifactKey(buildId, attempt), content, record),
+    openContext: (digest, signal) => blobs.openContext(digest, signal),
+    storeArtifact: (ref, content, record) => blobs.storeArtifact(ref, content, record),
   };
 }
