@@ -11,7 +11,7 @@ const ROOMS = {
   git: ['domain', 'runtime'],
   trees: ['domain', 'contracts'],
   forges: ['domain', 'contracts'],
-  blobs: ['contracts', 'runtime'],
+  blobs: ['contracts', 'runtime', 'trees'],
   state: ['domain', 'contracts', 'blobs'],
   buildkit: ['domain', 'contracts', 'trees'],
 };
@@ -99,7 +99,7 @@ export default {
     {
       name: 'no-cycles',
       severity: 'error',
-      from: { path: '^(packages|apps|bundle|test)/' },
+      from: { path: '^(packages|apps|infra|test)/' },
       to: { circular: true },
     },
     {

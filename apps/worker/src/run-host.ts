@@ -6,6 +6,7 @@ import type { HostDisk } from '@kiln/contracts';
 import { type Logger, OutgoingGuard, Pulse, type Shutdown, serveHealth } from '@kiln/runtime';
 import { HostNameTaken, openState } from '@kiln/state';
 import { enterPool } from './join/enter-pool.ts';
+import { mirrorSettings } from './settings/mirror-settings.ts';
 import { reportSettings } from './settings/report-settings.ts';
 import type { WorkerSettings } from './settings/settings.ts';
 import { idleSettings, trustSettings } from './settings/trust-settings.ts';
@@ -76,6 +77,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
       ...reportSettings(settings),
       ledgerFile: join(dataDir, 'layers.json'),
       ...idleSettings(settings),
+      ...mirrorSettings(settings, dataDir),
     },
     {
       ...state,

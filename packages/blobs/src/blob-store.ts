@@ -22,6 +22,12 @@ export interface BlobRange {
   readonly end?: number;
 }
 
+/** A finished local file, and the key of the blob that it becomes. */
+export interface Adoption {
+  readonly tempPath: string;
+  readonly key: string;
+}
+
 /**
  * Stores blobs under keys: names of letters, digits, `.`, `_` and `-`, separated by `/`. Several processes may use one store.
  *
@@ -36,6 +42,8 @@ export interface BlobStore {
   tempPath(): Promise<string>;
   /** Makes a finished file at a `tempPath` the blob `key`, and removes the file. After an error the file is left to the caller. */
   adopt(tempPath: string, key: string): Promise<void>;
+  /** As `adopt` for each, where that is cheaper than one by one: durability costs most, and is waited for together. */
+  adoptTogether?(adoptions: readonly Adoption[]): Promise<void>;
   /** Stores a stream. After an error, such as one of the stream, nothing is left behind. */
   put(key: string, content: Readable): Promise<StoredBlob>;
   /** Opens a blob, or a part of it, for reading; undefined if there is none. It doesn't count as a use: see `touch`. */

@@ -11,6 +11,7 @@ export {
   logKey,
   logOfPiece,
   logPieceKey,
+  teamTreesKey,
 } from './blobs/keys.ts';
 export {
   type HostInventory,

@@ -79,6 +79,7 @@ export { DEFAULT_BLOB_RESERVE_BYTES, MeteredBlobs, type MeteredBlobsDeps } from 
 export type { MeteredUpload, UploadAllowance } from './storage/metered-upload.ts';
 export { type StorageEntry, StorageLedger, type StorageShare } from './storage/storage-ledger.ts';
 export { storeArtifact } from './storage/store-artifact.ts';
+export type { TreeLocks } from './storage/tree-locks.ts';
 export type {
   ArchivedBuild,
   BuildFilter,

@@ -2,6 +2,7 @@ export { type BuildFiles, buildFiles, NoBuildFile } from './build-files.ts';
 export { EntryTree, type NamedEntry, type Resolution, type TreeNode } from './entry-tree.ts';
 export type { EntryType } from './header-guard.ts';
 export { type IndexOptions, indexTar } from './index-tar.ts';
+export { ByteReader } from './merkle/byte-reader.ts';
 export { type ByteString, byteString, fromBytes, joinBytes, shownBytes, toBytes } from './merkle/byte-string.ts';
 export {
   type DirectoryObject,
@@ -21,7 +22,7 @@ export {
   type TreePart,
   writeParts,
 } from './merkle/parts-stream.ts';
-export { entriesOf, partEntries } from './merkle/read-entries.ts';
+export { entriesOf, partEntries, partOf } from './merkle/read-entries.ts';
 export { resolveInTree, type TreeResolution } from './merkle/resolve.ts';
 export { decodeTimes, encodeTimes } from './merkle/times.ts';
 export type { Digest, DirectoryEntry, DirectoryNode, Entry, FileEntry, SymlinkEntry } from './merkle/tree-entry.ts';

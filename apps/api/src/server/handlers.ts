@@ -8,6 +8,7 @@ import { buildHandlers } from '../builds/build-handlers.ts';
 import type { BuildWatch } from '../builds/build-watch.ts';
 import type { ApiConfig } from '../config.ts';
 import { contextHandlers } from '../contexts/context-handlers.ts';
+import { treeHandlers } from '../contexts/tree-handlers.ts';
 import { connectionPushRules } from '../hooks/connections/connection-push-rules.ts';
 import { hookHandlers } from '../hooks/hook-handlers.ts';
 import type { DeliveryWatch } from '../hooks/incoming/delivery-watch.ts';
@@ -64,6 +65,7 @@ export function handlers({
     ...logHandlers(sending),
     ...artifactHandlers(config, deps),
     ...contextHandlers(config, deps),
+    ...treeHandlers(config, { ...deps, rulesFor: submission.rulesFor }),
     ...hostHandlers(config, deps),
     ...tokenHandlers(config, { ...deps, now }),
     ...secretHandlers(config, deps),

@@ -4,8 +4,10 @@ import type { BuildSpec } from '@kiln/contracts';
 import type { BuildRecord } from '@kiln/domain';
 import type { GitGuard } from '@kiln/git';
 import type { AttemptRef, AttemptStore } from '@kiln/state';
+import { checkOutCommit } from './check-out-commit.ts';
 import { commitDockerfile } from './commit-dockerfile.ts';
-import { checkGitHost, resolveCommit } from './resolve-git.ts';
+import type { GitMirrors } from './git-mirrors.ts';
+import { authorizationOf, checkGitHost, resolveCommit } from './resolve-git.ts';
 
 export interface SourceDeps {
   readonly attempts: Pick<AttemptStore, 'pin'>;
@@ -13,6 +15,8 @@ export interface SourceDeps {
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   /** Keeps git from reaching addresses of the internal network. */
   readonly outgoing: GitGuard;
+  /** This host's mirrors of git remotes. Default: BuildKit checks every commit out itself. */
+  readonly mirrors?: Pick<GitMirrors, 'commit'> | undefined;
   /** Repeats a call to the pool until it is accepted or refused. */
   persistent<T>(call: () => Promise<T>): Promise<T>;
 }
@@ -46,5 +50,12 @@ export async function openSource(
   await checkGitHost(source.url, deps.outgoing);
   const place = { url: source.url, commit, ...(source.subdir !== undefined && { subdir: source.subdir }) };
   const dockerfile = (running: AbortSignal) => commitDockerfile(place, spec, secrets, deps.outgoing, running);
-  return { type: 'git', ...place, dockerfile };
+  const { mirrors } = deps;
+  if (!mirrors) return { type: 'git', ...place, dockerfile };
+  const authorization = authorizationOf(source.url, secrets);
+  return {
+    ...{ type: 'git', ...place, dockerfile },
+    checkOut: (domain, running) =>
+      checkOutCommit(mirrors, domain, { ...place, authorization, dockerfile: spec.dockerfile }, running),
+  };
 }

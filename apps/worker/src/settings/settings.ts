@@ -13,6 +13,7 @@ import {
 } from '@kiln/runtime';
 import { DEFAULT_BLOB_RESERVE_BYTES } from '@kiln/state';
 import { z } from 'zod';
+import { mirrorEnv } from './mirror-settings.ts';
 import { checkLease, reportEnv } from './report-settings.ts';
 import { checkTrust, trustEnv } from './trust-settings.ts';
 
@@ -58,6 +59,7 @@ export const workerEnv = {
     ),
   ...builderEnv,
   ...trustEnv,
+  ...mirrorEnv,
   KILN_BLOB_DIR: z.string().optional().describe('the API’s blob directory, if this host shares it'),
   ...s3Env,
   KILN_BLOB_RESERVE_BYTES: wholeNumber(0, DEFAULT_BLOB_RESERVE_BYTES).describe(

@@ -3,8 +3,10 @@ import { mkdir, open, rename, rm, statfs, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import pMap from 'p-map';
 import { batches } from '../batches.ts';
 import {
+  type Adoption,
   type BlobInfo,
   type BlobRange,
   type BlobStore,
@@ -20,6 +22,8 @@ import { filesBelow, infoOf, makeDir, sync, unlessGone } from './files.ts';
 
 /** Files that are deleted together: few enough for a disk that serves others meanwhile. */
 const AT_ONCE = 16;
+/** The file system makes what is synced at the same time durable together. */
+const SYNCS_AT_ONCE = { concurrency: 16 };
 
 /** Blobs as files below a directory. Several processes may share it, because each blob appears by a rename. */
 export class FsBlobStore implements BlobStore {
@@ -42,6 +46,15 @@ export class FsBlobStore implements BlobStore {
     await makeDir(dirname(path));
     await rename(tempPath, path);
     await sync(dirname(path));
+  }
+
+  async adoptTogether(adoptions: readonly Adoption[]): Promise<void> {
+    const moves = adoptions.map(({ tempPath, key }) => ({ tempPath, path: this.#path(key) }));
+    const dirs = [...new Set(moves.map(({ path }) => dirname(path)))];
+    await pMap(dirs, makeDir, SYNCS_AT_ONCE);
+    await pMap(moves, ({ tempPath }) => sync(tempPath), SYNCS_AT_ONCE);
+    await pMap(moves, ({ tempPath, path }) => rename(tempPath, path), SYNCS_AT_ONCE);
+    await pMap(dirs, sync, SYNCS_AT_ONCE);
   }
 
   async put(key: string, content: Readable): Promise<StoredBlob> {

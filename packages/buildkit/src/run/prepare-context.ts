@@ -3,8 +3,10 @@ import type { Failure, Outcome } from '@kiln/domain';
 import { messageOf } from '../engine/message-of.ts';
 import type { Halt } from '../outcome/halt.ts';
 import { neverStarted } from '../outcome/outcome.ts';
+import type { BroughtTree } from '../trees/working-tree.ts';
 import type { BuildxInvocation } from './buildx-arguments.ts';
 import { checkFrontend, dockerfileHead } from './check-frontend.ts';
+import { bringCommit } from './commit-context.ts';
 import { ContextUnusable } from './context-dir.ts';
 import type { RunFiles } from './run-files.ts';
 import type { RunHost } from './run-host.ts';
@@ -51,11 +53,16 @@ async function checkedContext(
     check(text);
     return text;
   };
-  if (source.type === 'tree' && host.trees) {
-    const { path, dockerfile, checkedDockerfile, returned } = await bringTree(host.trees, request, source, files, halt);
+  const brought = async ({ path, dockerfile, checkedDockerfile, returned }: BroughtTree) => {
     const text = await checkFile(checkedDockerfile);
     if (returned.length > 0 && text?.includes('type=cache')) await note(returnNote(returned));
-    return { type: 'directory', path, dockerfile };
+    return { type: 'directory', path, dockerfile } as const;
+  };
+  if (source.type === 'tree' && host.trees)
+    return await brought(await bringTree(host.trees, request, source, files, halt));
+  if (source.type === 'git') {
+    const tree = await bringCommit(host, request, source, files, halt, note);
+    if (tree) return await brought(tree);
   }
   if (source.type === 'tar' || source.type === 'tree') {
     const open = source.type === 'tar' ? () => source.open() : async () => Readable.from(treeTar(source, halt.signal));

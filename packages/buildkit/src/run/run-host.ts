@@ -19,6 +19,8 @@ export interface RunHost {
   readonly trees: WorkingTrees | undefined;
   readonly builder: string;
   readonly features: BuildxFeatures;
+  /** Whether images get attestations of where they come from, by default. */
+  readonly attests: boolean;
   readonly connectBuildkit: ConnectBuildkit;
   /** Frontends that builds may name, and whether BuildKit itself enforces them. */
   readonly frontends: { readonly allowed: AllowedFrontends; readonly isEnforced: boolean };

@@ -12,6 +12,13 @@ export interface CommitDockerfile {
   readonly ignore?: string | undefined;
 }
 
+/** A commit's files for a host to build from. Dispose of it after use. */
+export interface GitCheckout extends AsyncDisposable {
+  readonly tree: TreeSource;
+  /** Path of the Dockerfile in the tree. */
+  readonly dockerfile: string;
+}
+
 export type ContextSource =
   | {
       readonly type: 'git';
@@ -20,6 +27,11 @@ export type ContextSource =
       readonly subdir?: string | undefined;
       /** Reads the commit's Dockerfile, for builders that must check its frontend; undefined if there is none. Rejects if it isn't a plain file. */
       dockerfile?(signal: AbortSignal): Promise<CommitDockerfile | undefined>;
+      /**
+       * Fetches the commit to this host. Returns the reason instead if only BuildKit's own checkout gives what it would build from.
+       * @param domain key of the isolation domain, which shares what was fetched
+       */
+      checkOut?(domain: string, signal: AbortSignal): Promise<GitCheckout | { readonly instead: string }>;
     }
   | { readonly type: 'tar'; open(): Promise<Readable> }
   | {

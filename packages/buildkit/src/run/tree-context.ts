@@ -10,7 +10,7 @@ import {
 } from '@kiln/trees';
 import type { Halt } from '../outcome/halt.ts';
 import { TreeDiskFull } from '../trees/apply-changes.ts';
-import type { BroughtTree } from '../trees/working-tree.ts';
+import type { BroughtTree, TreeRequest } from '../trees/working-tree.ts';
 import type { WorkingTrees } from '../trees/working-trees.ts';
 import { cacheNamespace } from './buildx-arguments.ts';
 import { ContextUnusable, noBuildFile } from './context-dir.ts';
@@ -29,13 +29,17 @@ const SHOWN_PATHS = 3;
 export async function bringTree(
   trees: WorkingTrees,
   { spec, trust = 'trusted', domain = trust, repo }: RunRequest,
-  { tree: source, times }: TreeContext,
+  {
+    tree: source,
+    times,
+    dockerfile = spec.dockerfile,
+    ignores,
+  }: Pick<TreeContext, 'tree' | 'times'> & Partial<Pick<TreeRequest, 'dockerfile' | 'ignores'>>,
   files: RunFiles,
   halt: Halt,
 ): Promise<BroughtTree> {
   const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
-  const { dockerfile } = spec;
-  const leased = await trees.acquire({ domain, repo, namespace }, { source, times, dockerfile });
+  const leased = await trees.acquire({ domain, repo, namespace }, { source, times, dockerfile, ignores });
   files.useTree(leased);
   try {
     return await leased.bring(halt.signal);
@@ -46,7 +50,8 @@ export async function bringTree(
 
 function unusable(error: unknown, dockerfile: string): unknown {
   if (error instanceof NoBuildFile) return noBuildFile(error, dockerfile);
-  if (error instanceof TreeDiskFull)
+  const { code } = error as NodeJS.ErrnoException;
+  if (error instanceof TreeDiskFull || code === 'ENOSPC' || code === 'EDQUOT')
     return new ContextUnusable({ code: 'disk_full', message: 'no space left on the host for the build context' });
   if (error instanceof TreePartMissing) {
     const message = 'the uploaded context is no longer stored; upload it and submit the build again';

@@ -10,6 +10,7 @@ import { LIMIT_ROUTES } from './limit-routes.ts';
 import { anyTrust, type HeaderDoc, type RouteDoc, users } from './route.ts';
 import { SCHEDULE_ROUTES } from './schedule-routes.ts';
 import { SECRET_ROUTES } from './secret-routes.ts';
+import { TREE_ROUTES } from './tree-routes.ts';
 
 const build = { 'application/json': buildView };
 const id = { id: buildId };
@@ -236,6 +237,7 @@ export const ROUTES = {
       'storage_quota_exceeded',
     ],
   },
+  ...TREE_ROUTES,
   ...SECRET_ROUTES,
   ...HOOK_ROUTES,
   ...ACCESS_ROUTES,

@@ -31,6 +31,10 @@ export async function* blobsOf(git: GitProcess, ids: readonly string[]): AsyncGe
       for await (const _ of content);
       await from.skipNewline();
     }
+  } catch (error) {
+    git.kill();
+    const end = await git.ended;
+    throw end.ok || end.stderr === '' ? error : new Error(`git cat-file: ${end.stderr.trim()}`, { cause: error });
   } finally {
     git.kill();
   }

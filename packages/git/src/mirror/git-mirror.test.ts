@@ -6,7 +6,7 @@ import { allowedHosts, OutgoingGuard } from '@kiln/runtime';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { GitServer } from '../testing/git-server.ts';
 import { GitMirror } from './git-mirror.ts';
-import type { MirroredCommit } from './mirrored-commit.ts';
+import type { CommitFile, MirroredCommit } from './mirrored-commit.ts';
 
 const guard = new OutgoingGuard(allowedHosts.parse('loopback'));
 const LIMITS = { timeoutMs: 60_000, maxFetchBytes: 64 * 1024 * 1024, guard };
@@ -29,13 +29,18 @@ const open = (commit: string, path?: string) =>
   mirror.commit({ url: server.url(path), ref: commit, credentials: { user: 'x', token: server.token } }, signal);
 
 async function files(commit: MirroredCommit): Promise<Record<string, string>> {
-  const found: Record<string, string> = {};
   const wanted = commit.entries.filter(({ type }) => type === 'file' || type === 'executable');
-  for await (const { entry, sizeBytes, content } of commit.contents(wanted)) {
-    const bytes = Buffer.concat(await Array.fromAsync(content));
-    expect(bytes).toHaveLength(sizeBytes);
-    found[entry.path] = bytes.toString();
-  }
+  if (commit.attributes === undefined) return await textsOf(commit.contents(wanted));
+  await using out = await commit.checkOut(wanted);
+  const found = await textsOf(out.contents(wanted));
+  for (const [path, size] of out.sizes) expect(Buffer.byteLength(found[path] ?? '')).toBe(size);
+  return found;
+}
+
+async function textsOf(read: AsyncIterable<CommitFile>): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for await (const { entry, content } of read)
+    found[entry.path] = Buffer.concat(await Array.fromAsync(content)).toString();
   return found;
 }
 
@@ -110,7 +115,7 @@ describe('GitMirror', () => {
     const other = await open(server.commit({ '.gitattributes': '*.crlf eol=lf\n' }));
     expect(other.attributes).not.toBe(commit.attributes);
     expect((await files(other))['d/a.crlf']).toBe('a\nb\n');
-    expect((await readdir(dir)).filter((name) => name.startsWith('tmp'))).toEqual([]);
+    expect(await readdir(join(dir, 'checkouts'))).toEqual([]);
   });
 
   it('lists submodules as such', async () => {
@@ -122,6 +127,8 @@ describe('GitMirror', () => {
   it('recovers from a killed git, and from a damaged pack', async () => {
     const commit = server.commit({ f: noise('x', 32) });
     await open(commit);
+    // Another process's.
+    mirror = new GitMirror(dir, LIMITS);
     await writeFile(join(dir, 'shallow.lock'), '');
     await writeFile(join(dir, 'objects', 'pack', 'tmp_pack_x'), 'x');
     const next = server.commit({ g: 'y' });

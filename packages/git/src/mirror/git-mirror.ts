@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { authorizationOf, type GitLimits, type GitSource } from '../commit-files.ts';
 import { explain, type GitQuery } from '../explain.ts';
@@ -8,7 +8,7 @@ import { GitFailed } from '../git-failed.ts';
 import { requireGit } from '../git-version.ts';
 import { reach } from '../reach.ts';
 import { type GitEnd, type GitRun, runGit } from '../run-git.ts';
-import { MirroredCommit } from './mirrored-commit.ts';
+import { CHECKOUTS, MirroredCommit } from './mirrored-commit.ts';
 
 /** Refs keep fetched commits from being pruned, and tell the server what needn't be sent again. */
 const COMMITS = 'refs/kiln/commits';
@@ -20,6 +20,7 @@ const IN_USE_MS = 3_600_000;
 const ACCEPTED_MS = 600_000;
 /** Each fetch leaves a pack; git becomes slow with many. */
 const MAX_PACKS = 32;
+const CONFIG = '[core]\n\trepositoryformatversion = 0\n\tbare = true\n[transfer]\n\tunpackLimit = 1\n';
 const MAX_LISTING_BYTES = 256 * 1024 * 1024;
 
 /**
@@ -32,6 +33,8 @@ export class GitMirror {
   readonly #now: () => number;
   /** When the server accepted these credentials, ms since the epoch, by their digest. */
   readonly #accepted = new Map<string, number>();
+  /** Whether an earlier process's leftovers have been removed. */
+  #isClean = false;
   #last: Promise<unknown> = Promise.resolve();
 
   /** @param dir its directory, which is made when needed; no other process uses it at the same time */
@@ -78,25 +81,29 @@ export class GitMirror {
     return next;
   }
 
+  /** Makes the parts of a bare repository that git needs. What is there stays as it is, because others may be reading it. */
   async #prepare(): Promise<void> {
-    await Promise.all(
-      ['objects/pack', 'refs', 'info'].map((name) => mkdir(join(this.#dir, name), { recursive: true })),
-    );
-    await Promise.all([
-      writeFile(join(this.#dir, 'HEAD'), 'ref: refs/heads/none\n'),
-      writeFile(
-        join(this.#dir, 'config'),
-        '[core]\n\trepositoryformatversion = 0\n\tbare = true\n[transfer]\n\tunpackLimit = 1\n',
-      ),
-      this.#removeLeftovers(),
-    ]);
+    if (!this.#isClean) {
+      await rm(join(this.#dir, CHECKOUTS), { recursive: true, force: true });
+      await this.#removeLeftovers();
+      this.#isClean = true;
+    }
+    const dirs = ['objects/pack', 'refs', CHECKOUTS];
+    await Promise.all(dirs.map((name) => mkdir(join(this.#dir, name), { recursive: true })));
+    await writeNew(join(this.#dir, 'config'), CONFIG);
+    // Git takes the directory for a repository only once this is there.
+    await writeNew(join(this.#dir, 'HEAD'), 'ref: refs/heads/none\n');
   }
 
-  /** Removes what a git that was killed left: locks, which would make every later one fail, and beginnings of packs. */
+  /** Removes what a fetch that was killed left: locks, which would make every later one fail, and beginnings of packs. */
   async #removeLeftovers(): Promise<void> {
-    const files = await readdir(this.#dir, { recursive: true, withFileTypes: true });
-    const left = files.filter((file) => file.isFile() && (file.name.endsWith('.lock') || file.name.startsWith('tmp_')));
-    await Promise.all(left.map((file) => rm(join(file.parentPath, file.name), { force: true })));
+    for (const name of ['', 'refs', 'objects']) {
+      const files = await readdir(join(this.#dir, name), { recursive: name !== '', withFileTypes: true }).catch(
+        () => [],
+      );
+      const left = files.filter((file) => file.isFile() && /\.lock$|^tmp_/.test(file.name));
+      await Promise.all(left.map((file) => rm(join(file.parentPath, file.name), { force: true })));
+    }
   }
 
   async #remove(): Promise<void> {
@@ -129,7 +136,12 @@ export class GitMirror {
   async #ask(source: GitSource, command: (url: string) => readonly string[], signal: AbortSignal): Promise<void> {
     const reached = await reach(source.url, this.#limits.guard);
     const config = { ...reached.config, ...authorizing(source.url, authorizationOf(source)) };
-    const end = await this.#git(command(reached.url), signal, gitEnvironment({ ...reached, config }));
+    let end: GitEnd | undefined;
+    try {
+      end = await this.#git(command(reached.url), signal, gitEnvironment({ ...reached, config }));
+    } finally {
+      if (!end?.ok) await this.#removeLeftovers();
+    }
     if (!end.ok) {
       const { timeoutMs, maxFetchBytes } = this.#limits;
       const query: GitQuery = {
@@ -169,6 +181,14 @@ export class GitMirror {
     const { timeoutMs, maxFetchBytes } = this.#limits;
     return { cwd: this.#dir, env, timeoutMs, maxFileBytes: maxFetchBytes, maxOutputBytes: MAX_LISTING_BYTES, signal };
   }
+}
+
+/** Writes a file, whole at once, unless it exists. */
+async function writeNew(path: string, text: string): Promise<void> {
+  if (await stat(path).catch(() => undefined)) return;
+  const draft = `${path}.new`;
+  await writeFile(draft, text);
+  await rename(draft, path);
 }
 
 function credentialsKey(source: GitSource): string {

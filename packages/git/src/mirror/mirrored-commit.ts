@@ -6,12 +6,20 @@ import { type GitEnd, type GitRun, runGit, startGit } from '../run-git.ts';
 import { blobsOf } from './blob-stream.ts';
 import { depthFirst, type GitEntry, LIST_TREE, parseListing } from './tree-listing.ts';
 
+/** Directory of a mirror for files that are checked out. */
+export const CHECKOUTS = 'checkouts';
+
 /** A file of a commit with its content, which must be read before the next one. */
-export interface CheckedOutFile {
+export interface CommitFile {
   readonly entry: GitEntry;
-  /** As it is checked out: attributes may have changed it. */
-  readonly sizeBytes: number;
   readonly content: AsyncIterable<Uint8Array>;
+}
+
+/** Files as a checkout has them. */
+export interface CheckedOut extends AsyncDisposable {
+  /** Bytes by path: attributes may have changed them. */
+  readonly sizes: ReadonlyMap<string, number>;
+  contents(files: readonly GitEntry[]): AsyncIterable<CommitFile>;
 }
 
 /** An entry, and its path relative to some directory. */
@@ -69,55 +77,64 @@ export class MirroredCommit {
   }
 
   /**
-   * Reads files as a checkout would have them. Without attributes they come straight from git's packs; with them git writes them to a temporary directory
-   * first. No program is run for them: filters are only those that git has built in (line ends, encodings, `$Id$`).
+   * Reads files straight from git's packs: what a checkout has only if the commit has no `attributes`.
    * @param files entries of `entries` @throws Error if one is missing or git fails
    */
-  async *contents(files: readonly GitEntry[]): AsyncGenerator<CheckedOutFile> {
+  async *contents(files: readonly GitEntry[]): AsyncGenerator<CommitFile> {
     if (files.length === 0) return;
-    if (this.attributes !== undefined) {
-      yield* this.#checkedOut(files);
-      return;
-    }
     // In turn, as a blob that occurs twice is printed twice.
-    const ids = files.map(({ id }) => id);
     let at = 0;
-    for await (const { sizeBytes, content } of this.#blobs(ids)) {
+    for await (const { content } of this.#blobs(files.map(({ id }) => id))) {
       const entry = files[at] as GitEntry;
       at += 1;
-      yield { entry, sizeBytes, content };
+      yield { entry, content };
     }
   }
 
-  async *#checkedOut(files: readonly GitEntry[]): AsyncGenerator<CheckedOutFile> {
-    const stage = join(this.#run.cwd, `tmp-${randomUUID()}`);
-    const run = { ...this.#run, env: { ...this.#run.env, GIT_INDEX_FILE: `${stage}.index` } };
-    const gitDir = `--git-dir=${this.#run.cwd}`;
-    try {
-      await mkdir(stage);
-      // Attributes are read from the index, those of the directories above `subdir` too.
-      succeeded(await runGit([gitDir, 'read-tree', this.commit], run), 'read-tree');
-      const names = files.map(({ path }) => `${path}\0`).join('');
-      const written = await runGit([gitDir, `--work-tree=${stage}`, 'checkout-index', '--force', '-z', '--stdin'], {
-        ...run,
-        cwd: stage,
-        stdin: Buffer.from(names, 'latin1'),
-      });
-      succeeded(written, 'checkout-index');
-      for (const entry of files) {
-        const path = Buffer.concat([Buffer.from(`${stage}/`), Buffer.from(entry.path, 'latin1')]);
-        const { size } = await stat(path);
-        yield { entry, sizeBytes: size, content: createReadStream(path) };
-      }
-    } finally {
+  /**
+   * Checks files out into a temporary directory, which applies the commit's attributes. No program is run for them: there are only the filters that git
+   * has built in (line ends, encodings, `$Id$`). Dispose of it after use.
+   * @param files entries of `entries` @throws Error if one is missing or git fails
+   */
+  async checkOut(files: readonly GitEntry[]): Promise<CheckedOut> {
+    await using left = new AsyncDisposableStack();
+    const stage = join(this.#run.cwd, CHECKOUTS, randomUUID());
+    left.defer(async () => {
       await rm(stage, { recursive: true, force: true, maxRetries: 3 });
       await rm(`${stage}.index`, { force: true });
-    }
+    });
+    await mkdir(stage);
+    const run = { ...this.#run, env: { ...this.#run.env, GIT_INDEX_FILE: `${stage}.index` } };
+    const gitDir = `--git-dir=${this.#run.cwd}`;
+    // Attributes are read from the index: also those of directories above the files.
+    succeeded(await runGit([gitDir, 'read-tree', this.commit], run), 'read-tree');
+    const written = await runGit([gitDir, `--work-tree=${stage}`, 'checkout-index', '--force', '-z', '--stdin'], {
+      ...run,
+      cwd: stage,
+      stdin: Buffer.from(files.map(({ path }) => `${path}\0`).join(''), 'latin1'),
+    });
+    succeeded(written, 'checkout-index');
+    const sizes = new Map<string, number>();
+    for (const { path } of files) sizes.set(path, (await stat(pathIn(stage, path))).size);
+    const kept = left.move();
+    return {
+      sizes,
+      contents: (wanted) => staged(stage, wanted),
+      [Symbol.asyncDispose]: () => kept.disposeAsync(),
+    };
   }
 
   #blobs(ids: readonly string[]): ReturnType<typeof blobsOf> {
     return blobsOf(startGit(['--git-dir=.', 'cat-file', '--batch', '--buffer'], this.#run), ids);
   }
+}
+
+async function* staged(stage: string, files: readonly GitEntry[]): AsyncGenerator<CommitFile> {
+  for (const entry of files) yield { entry, content: createReadStream(pathIn(stage, entry.path)) };
+}
+
+function pathIn(dir: string, path: string): Buffer {
+  return Buffer.concat([Buffer.from(`${dir}/`), Buffer.from(path, 'latin1')]);
 }
 
 function succeeded(end: GitEnd, what: string): void {

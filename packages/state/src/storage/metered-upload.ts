@@ -69,6 +69,21 @@ export class MeteredUpload implements AsyncDisposable {
     this.#isCounted = false;
   }
 
+  /**
+   * Adds `bytes`, at most those that were charged, to the charge of `key`, and ends this one. To `share` if the team wasn't known before.
+   * @throws StorageQuotaExceeded
+   */
+  async settleInto(key: string, bytes: number, share: StorageShare | undefined = this.#allowance.share): Promise<void> {
+    const { ledger } = this.#deps;
+    if (!share || this.#arrived === 0) return;
+    if (!this.#isCounted) {
+      this.#isCounted = true;
+      await ledger.charge(this.#key, this.#arrived, [share]);
+    }
+    await ledger.add(key, bytes, share.team, this.#key);
+    this.#isCounted = false;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isCounted) await this.#deps.ledger.release(this.#key);
     this.#isCounted = false;

@@ -17,7 +17,10 @@ const target = fc
   .map(fromBytes)
   .filter((text) => !text.includes('\0'));
 const entry: fc.Arbitrary<Entry> = fc.oneof(
-  fc.record({ type: fc.constant('file' as const), name, mode, sizeBytes: fc.nat({ max: 2 ** 40 }), digest }),
+  fc.record({
+    ...{ type: fc.constant('file' as const), name, mode, digest },
+    sizeBytes: fc.integer({ min: 1, max: 2 ** 40 }),
+  }),
   fc.record({ type: fc.constant('directory' as const), name, mode, digest }),
   fc.record({ type: fc.constant('symlink' as const), name, target }),
 );

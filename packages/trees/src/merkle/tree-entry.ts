@@ -41,6 +41,8 @@ const MAX_NAME_BYTES = 255;
 /** PATH_MAX without the final zero byte. */
 const MAX_TARGET_BYTES = 4095;
 const MAX_MODE = 0o7777;
+/** SHA-256 of no bytes. */
+const EMPTY_DIGEST = 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
 /** Checks what no later stage may have to check again: that names name something in their directory. @throws TreeFault */
 export function checkEntry(entry: Entry): void {
@@ -64,4 +66,7 @@ export function checkEntry(entry: Entry): void {
     throw new TreeFault(`the mode ${entry.mode}`, 'permission bits up to 7777 (octal)', shown);
   if (entry.type === 'file' && !(Number.isSafeInteger(entry.sizeBytes) && entry.sizeBytes >= 0))
     throw new TreeFault(`a size of ${entry.sizeBytes} bytes`, 'a whole number of bytes', shown);
+  // No content is ever sent that would show it to be wrong.
+  if (entry.type === 'file' && entry.sizeBytes === 0 && entry.digest !== EMPTY_DIGEST)
+    throw new TreeFault(`the digest ${entry.digest} of an empty file`, EMPTY_DIGEST, shown);
 }

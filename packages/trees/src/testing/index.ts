@@ -11,3 +11,4 @@ export {
   signed,
   twofoldTar,
 } from './raw-tar.ts';
+export { filePart, type MadeTree, type TreeSpec, type TreeSpecs, treeOf } from './tree-of.ts';

@@ -49,7 +49,8 @@ describe('a connection with a GitHub App', () => {
     const [, name] = REPO.split('/');
     expect(github.made.every(({ repositories }) => repositories?.join() === name)).toBe(true);
     await forge.delivered(push('github', first, first));
-    await vi.waitFor(() => expect(github.statuses).toHaveLength(4), WAIT);
+    // There is one more if the end of the superseded build is reported before the newer one.
+    await vi.waitFor(() => expect(github.statuses.length).toBeGreaterThanOrEqual(4), WAIT);
     // One token to clone with and one to report with, both cached.
     expect(github.made).toHaveLength(2);
   });
@@ -117,4 +118,20 @@ test('a cached token is replaced before it expires', async () => {
   nowMs += 60_000;
   await tokens.api(connection, REPO, signal);
   expect(github.made).toHaveLength(2);
+});
+
+test('a cached token serves one repository of the connection as it is now', async () => {
+  await connect();
+  const connection = await api.state.connections.get('github');
+  if (!connection) throw new Error('the connection is gone');
+  const tokens = new ConnectionTokens({ fetch, timeoutMs: 5_000, now: Date.now });
+  const { signal } = new AbortController();
+  await tokens.api(connection, REPO, signal);
+  await tokens.api(connection, 'tidewater/other', signal);
+  expect(github.made.map(({ repositories }) => repositories)).toEqual([[REPO.split('/')[1]], ['other']]);
+  // Another App may have taken the place of the first.
+  await tokens.api({ ...connection, updatedAt: connection.updatedAt + 1 }, REPO, signal);
+  expect(github.made).toHaveLength(3);
+  await tokens.api(connection, REPO, signal);
+  expect(github.made).toHaveLength(3);
 });

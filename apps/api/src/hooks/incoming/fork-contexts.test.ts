@@ -54,6 +54,22 @@ test.each(FORKS)(
   },
 );
 
+test('a fork of a private repository is recognized although the forge answers as if that did not exist', async () => {
+  const { forge } = forges;
+  const cloneUrl = forge.git.url('/private/app.git');
+  await forge.connect('github', {
+    repositories: [{ match: [repositoryOf('github')], cloneUrl }],
+    gitToken: forge.git.token,
+  });
+  const head = forge.git.commit({ 'docs/x.md': '1' }, 'feature/tides');
+  forge.git.instead = (request, response) => {
+    if (request.headers.authorization !== undefined) return forge.git.answer(request, response);
+    response.writeHead(404).end();
+  };
+  const [build] = await forges.built(await forge.delivered(pull('github', 'pull_request-opened-fork', head)));
+  expect(build).toMatchObject({ trust: 'untrusted', request: { source: { type: 'upload' }, secrets: [] } });
+});
+
 test('a fork of a public repository is cloned by its build, even if the connection has a credential', async () => {
   const { forge } = forges;
   await forge.connect('github', {

@@ -1,5 +1,6 @@
 import { localCommand } from '../../framework/command.ts';
 import { SUMMARIES } from '../summaries.ts';
+import { checkNode } from './check-node.ts';
 import { UP_FLAGS, UP_VARIABLES } from './flags.ts';
 
 /** `kiln up`. The code that runs a pool is loaded only then: other commands start faster without it. */
@@ -21,6 +22,7 @@ export const upCommand = localCommand(
     flags: UP_FLAGS,
   },
   async ({ flags, io }) => {
+    checkNode('kiln up');
     // It logs stacks for as long as it runs. Maps are read when a module is loaded.
     process.setSourceMapsEnabled(true);
     return (await import('./run-up.ts')).runUp(flags, io);

@@ -1,5 +1,6 @@
 import { localCommand } from '../../framework/command.ts';
 import { SUMMARIES } from '../summaries.ts';
+import { checkNode } from './check-node.ts';
 import { WORKER_FLAGS } from './flags.ts';
 
 /** `kiln worker`. The code that runs a worker is loaded only then: other commands start faster without it. */
@@ -22,6 +23,7 @@ export const workerCommand = localCommand(
     flags: WORKER_FLAGS,
   },
   async ({ flags, io }) => {
+    checkNode('kiln worker');
     // It logs stacks for as long as it runs. Maps are read when a module is loaded.
     process.setSourceMapsEnabled(true);
     return (await import('./run-worker.ts')).runWorker(flags, io);
