@@ -99,7 +99,7 @@ export default {
     {
       name: 'no-cycles',
       severity: 'error',
-      from: { path: '^(packages|apps|bundle|test)/' },
+      from: { path: '^(packages|apps|infra|test)/' },
       to: { circular: true },
     },
     {

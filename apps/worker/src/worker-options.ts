@@ -4,6 +4,7 @@ import type { BuildRecord } from '@kiln/domain';
 import type { GitGuard } from '@kiln/git';
 import type { Logger } from '@kiln/runtime';
 import type { AttemptRef, State, WorkerIdentity } from '@kiln/state';
+import type { TreeReader } from '@kiln/trees';
 import type { GitMirrorsOptions } from './attempt/git-mirrors.ts';
 import type { ExecutorSource } from './engine/executor.ts';
 import type { LeaseTimes } from './session/host-session.ts';
@@ -33,6 +34,8 @@ export interface WorkerDeps
   readonly identity: WorkerIdentity;
   /** Opens an uploaded context by its digest; undefined if it is no longer stored. */
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
+  /** Reads the objects of a team's trees. Waits for an API that is away. */
+  trees(team: string): TreeReader;
   /** Stores an artifact within the limits in the build's record. */
   storeArtifact(
     ref: AttemptRef,

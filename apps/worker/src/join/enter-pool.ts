@@ -1,13 +1,14 @@
-import { type BlobStore, openBlobs, openUsed } from '@kiln/blobs';
-import { artifactKey, contextKey } from '@kiln/contracts';
+import { type BlobStore, openBlobs, storedTrees } from '@kiln/blobs';
 import { parseSecretKeys } from '@kiln/runtime';
-import { MeteredBlobs, type State, storeArtifact } from '@kiln/state';
+import { MeteredBlobs, type State } from '@kiln/state';
 import type { PoolAccess } from '../settings/settings.ts';
 import type { WorkerDeps } from '../worker-options.ts';
 import { ApiBlobs } from './api-blobs.ts';
+import { ApiTrees } from './api-trees.ts';
 import { joinPool } from './join.ts';
+import { StoreBlobs } from './store-blobs.ts';
 
-type BlobAccess = Pick<WorkerDeps, 'openContext' | 'storeArtifact'>;
+type BlobAccess = Pick<WorkerDeps, 'openContext' | 'trees' | 'storeArtifact'>;
 
 /** What a worker needs to connect to its pool. */
 export interface PoolEntry {
@@ -38,7 +39,9 @@ export async function enterPool(access: PoolAccess, hostName: string): Promise<P
 
 function throughApi(url: string, token: string): BlobAccess {
   const remote = new ApiBlobs(url, token);
+  const trees = new ApiTrees(url, token);
   return {
+    trees: (team) => trees.of(team),
     openContext: (digest, signal) => remote.openContext(digest, signal),
     storeArtifact: (ref, content) => remote.storeArtifact(ref, content),
   };
@@ -55,9 +58,10 @@ function shared(
     reserveBytes,
     now: Date.now,
   });
+  const blobs = new StoreBlobs(store, metered);
   return {
-    openContext: (digest) => openUsed(store, contextKey(digest)),
-    storeArtifact: ({ buildId, attempt }, content, record) =>
-      storeArtifact(metered, artifactKey(buildId, attempt), content, record),
+    trees: (team) => storedTrees(store, team),
+    openContext: (digest, signal) => blobs.openContext(digest, signal),
+    storeArtifact: (ref, content, record) => blobs.storeArtifact(ref, content, record),
   };
 }

@@ -8,6 +8,7 @@ import { type BuildRecord, type Granted, isTerminal, type Trust } from '@kiln/do
 import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { type HostState, Leadership, openState, pendingBuild, type State, type StoredBuild } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
+import { MemoryTrees } from '@kiln/trees/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest';
 import { type RunningWorker, startWorker } from '../worker.ts';
 import type { WorkerDeps, WorkerOptions } from '../worker-options.ts';
@@ -64,6 +65,7 @@ export class TestHost implements AsyncDisposable {
       {
         ...this.state,
         identity: { machine: 'm1', incarnation: randomUUID() },
+        trees: () => new MemoryTrees(),
         openContext: async () => Readable.from(['a tar']),
         outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),
         storeArtifact: async () => ({ digest: DIGEST, sizeBytes: 0 }),

@@ -9,6 +9,7 @@ import {
   TreeFault,
   type TreePart,
   TreePartMissing,
+  type TreeReader,
   type WantedParts,
 } from '@kiln/trees';
 import pMap from 'p-map';
@@ -20,6 +21,15 @@ import { type ObjectKind, objectKey } from './tree-keys.ts';
 /** Blobs that are opened ahead of the one that is read: opening one takes a round trip in S3. */
 const AHEAD = 8;
 const LOOKUPS_AT_ONCE = 16;
+
+/** Reads the objects of a team's trees from a blob store that this process can reach itself. */
+export function storedTrees(blobs: Pick<BlobStore, 'open' | 'stat'>, team: string): TreeReader {
+  return {
+    async *read(wanted) {
+      yield* await new StoredReader(blobs, team).parts(wanted);
+    },
+  };
+}
 
 /** Reads the objects of a team. A blob that isn't what its key says is an error of the store, not of whoever asks. */
 export class StoredReader {

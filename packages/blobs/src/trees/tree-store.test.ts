@@ -16,6 +16,7 @@ import { filePart, type MadeTree, treeOf } from '@kiln/trees/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FsBlobStore } from '../directory/fs-blob-store.ts';
 import { NoSuchBeginning, TreeIncomplete } from './errors.ts';
+import { storedTrees } from './stored-reader.ts';
 import { objectKey } from './tree-keys.ts';
 import { TreeStore } from './tree-store.ts';
 import type { Written } from './tree-writer.ts';
@@ -103,7 +104,7 @@ test('stores a tree, and reads back what was stored', async () => {
     pathBytes: 'same/again'.length,
   });
   const read: [Digest, string][] = [];
-  for await (const part of store.readerOf('web').read(digestsOf(TREE))) {
+  for await (const part of storedTrees(blobs, 'web').read(digestsOf(TREE))) {
     const content = String(await buffer(part.content));
     read.push([part.type === 'file' ? part.digest : part.object.digest, content]);
   }
@@ -133,7 +134,7 @@ test('keeps each team’s trees apart', async () => {
 });
 
 async function* contentsOf(team: string, digest: Digest): AsyncGenerator<Uint8Array> {
-  for await (const part of store.readerOf(team).read({ directories: [digest], files: [] })) yield* part.content;
+  for await (const part of storedTrees(blobs, team).read({ directories: [digest], files: [] })) yield* part.content;
 }
 
 describe('rejects a directory', () => {

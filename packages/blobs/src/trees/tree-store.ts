@@ -1,4 +1,4 @@
-import type { Digest, DirectoryNode, TreePart, TreeReader, WantedParts } from '@kiln/trees';
+import type { Digest, DirectoryNode, TreePart, WantedParts } from '@kiln/trees';
 import { TreePartMissing } from '@kiln/trees';
 import pMap from 'p-map';
 import type { BlobStore } from '../blob-store.ts';
@@ -81,15 +81,6 @@ export class TreeStore implements AsyncDisposable {
   /** Opens objects of a team, present or about to be swept, for reading in the order in which they are wanted. @throws TreePartMissing */
   open(team: string, wanted: WantedParts): Promise<AsyncIterable<TreePart>> {
     return this.#reader(team).parts(wanted);
-  }
-
-  readerOf(team: string): TreeReader {
-    const open = (wanted: WantedParts) => this.open(team, wanted);
-    return {
-      async *read(wanted) {
-        yield* await open(wanted);
-      },
-    };
   }
 
   /** Begins to store objects. */

@@ -50,7 +50,8 @@ export async function bringTree(
 
 function unusable(error: unknown, dockerfile: string): unknown {
   if (error instanceof NoBuildFile) return noBuildFile(error, dockerfile);
-  if (error instanceof TreeDiskFull)
+  const { code } = error as NodeJS.ErrnoException;
+  if (error instanceof TreeDiskFull || code === 'ENOSPC' || code === 'EDQUOT')
     return new ContextUnusable({ code: 'disk_full', message: 'no space left on the host for the build context' });
   if (error instanceof TreePartMissing) {
     const message = 'the uploaded context is no longer stored; upload it and submit the build again';

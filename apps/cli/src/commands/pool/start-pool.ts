@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { API_DEFAULTS, startApi } from '@kiln/api';
-import { FsBlobStore, openUsed } from '@kiln/blobs';
+import { FsBlobStore, openUsed, storedTrees } from '@kiln/blobs';
 import { HostBuilders } from '@kiln/buildkit';
 import { artifactKey, contextKey } from '@kiln/contracts';
 import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
@@ -127,6 +127,7 @@ async function compose(
       ...state,
       executors: builders,
       identity: { machine: data.machine, incarnation: owner, epoch },
+      trees: (team) => storedTrees(blobs, team),
       openContext: (digest) => openUsed(blobs, contextKey(digest)),
       storeArtifact: ({ buildId, attempt }, content, record) =>
         storeArtifact(metered, artifactKey(buildId, attempt), content, record),

@@ -4,8 +4,8 @@ import { parseArgs } from 'node:util';
 import { APPS, type App } from './apps.ts';
 import { bundleApp } from './bundle-app.ts';
 
-// node bundle/src/main.ts [--out DIR] [APP...]   Bundles all programs, or those named, each into DIR/APP. Default: dist/APP
-const DIST = fileURLToPath(new URL('../../dist', import.meta.url));
+// node infra/bundle/src/main.ts [--out DIR] [APP...]   Bundles all programs, or those named, each into DIR/APP. Default: dist/APP
+const DIST = fileURLToPath(new URL('../../../dist', import.meta.url));
 
 try {
   const { values, positionals } = parseArgs({ options: { out: { type: 'string' } }, allowPositionals: true });

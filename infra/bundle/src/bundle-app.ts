@@ -5,7 +5,7 @@ import { type BuildOptions, build, type Plugin } from 'rolldown';
 import { type App, startFile } from './apps.ts';
 import { licencesOf } from './licences.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 /** Read at run time by packages/state, from `../lua/` beside the code. */
 const LUA = join(ROOT, 'packages/state/src/lua');
 
@@ -52,7 +52,7 @@ function startModule(app: App): Plugin {
     resolveId: (source) => (source === START ? id : null),
     load: (loaded) =>
       loaded === id
-        ? `${hashbang}import '${ROOT}bundle/src/start/${start}.ts';\nawait import('${ROOT}apps/${app}/src/main.ts');`
+        ? `${hashbang}import '${ROOT}infra/bundle/src/start/${start}.ts';\nawait import('${ROOT}apps/${app}/src/main.ts');`
         : null,
   };
 }

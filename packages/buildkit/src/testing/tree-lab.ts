@@ -1,0 +1,40 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { decodeRecord, MerkleSource, type TreeRecord } from '@kiln/trees';
+import { MemoryTrees, type TestTree } from '@kiln/trees/testing';
+import type { SubmittedTimes, TreeHead } from '../trees/working-tree.ts';
+import { begin, type Lab, type RunningBuild, type TestBuild } from './lab.ts';
+import { expectedOnDisk, type OnDisk, onDisk, treesIn } from './on-disk.ts';
+
+/** Stores the trees of all tests of a file. */
+export const stored = new MemoryTrees();
+let spools = 0;
+
+/** Begins a build of a tree. */
+export function beginTree(
+  { builder, options }: Lab,
+  repo: string,
+  tree: TestTree,
+  more: TestBuild = {},
+  times?: SubmittedTimes,
+): RunningBuild {
+  const spoolFile = join(options.scratchDir, `spool-${spools++}`);
+  const source = { type: 'tree' as const, tree: new MerkleSource(stored.put(tree), stored, { spoolFile }), times };
+  return begin(builder, { repo, source, ...more });
+}
+
+export async function recordOf(dir: string): Promise<TreeRecord<TreeHead>> {
+  const record = decodeRecord<TreeHead>(await readFile(join(dir, 'record'), 'utf8'));
+  if (!record) throw new Error(`${dir} has no record`);
+  return record;
+}
+
+/** Returns what is in each tree on the disk, and what its record says, by directory. */
+export async function allTrees({ options }: Lab): Promise<Record<string, { is: OnDisk; expected: OnDisk }>> {
+  const found: Record<string, { is: OnDisk; expected: OnDisk }> = {};
+  for (const dir of await treesIn(options.scratchDir)) {
+    const { entries } = await recordOf(dir);
+    found[dir] = { is: await onDisk(join(dir, 'own', 'context')), expected: expectedOnDisk(entries) };
+  }
+  return found;
+}
