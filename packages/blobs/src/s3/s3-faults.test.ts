@@ -117,6 +117,11 @@ test('a store that never answers delays no call longer than its limit, however l
   }
 });
 
+test('a store that cannot list uploads has no leftovers to delete', async () => {
+  proxy.fail({ status: 501, code: 'NotImplemented' });
+  expect(await open({ attempts: 1 }).deleteLeftovers(0)).toBe(0);
+});
+
 describe('a blob', () => {
   test.each<Fault>(['cut', 'stall'])('whose answers end by %s is read on from there', async (fault) => {
     proxy.requests.length = 0;
