@@ -200,7 +200,12 @@ export class S3BlobStore implements BlobStore, AsyncDisposable {
 
   #object(key: string): S3Object {
     checkKey(key);
-    return { client: this.#client, bucket: this.#bucket, key: this.#prefix + key };
+    return {
+      client: this.#client,
+      bucket: this.#bucket,
+      key: this.#prefix + key,
+      beginMs: this.#limits.requestTimeoutMs,
+    };
   }
 
   /** Limits a request with its retries. */
