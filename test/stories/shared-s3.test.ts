@@ -59,6 +59,13 @@ test('two APIs share contexts, logs and artifacts', async () => {
   const artifact = await buffer(Readable.from((await other.artifact(first.id)).body));
   expect(artifact.includes(data)).toBe(true);
 
+  // A store that breaks off for good cuts the answer off: nobody takes a part for the whole.
+  proxy.fail((method, url) => (method === 'GET' && url.includes('/artifacts/') ? 'cut' : 'pass'));
+  const { body } = await other.artifact(first.id);
+  await expect(buffer(Readable.from(body))).rejects.toThrow();
+  await expect.poll(() => pool.linesOf('broke off after').length, POLL).toBeGreaterThan(0);
+  proxy.fail('pass');
+
   // The same context, named to the other API by its digest alone.
   const digest = first.request.source.type === 'upload' ? (first.request.source.digest ?? '') : '';
   expect(await store.stat(contextKey(digest))).toBeDefined();

@@ -117,6 +117,11 @@ test('a store that never answers delays no call longer than its limit, however l
   }
 });
 
+test('a store that cannot list uploads has no leftovers to delete', async () => {
+  proxy.fail({ status: 501, code: 'NotImplemented' });
+  expect(await open({ attempts: 1 }).deleteLeftovers(0)).toBe(0);
+});
+
 describe('a blob', () => {
   test.each<Fault>(['cut', 'stall'])('whose answers end by %s is read on from there', async (fault) => {
     proxy.requests.length = 0;
@@ -156,7 +161,8 @@ describe('a blob', () => {
   });
 
   test('closes its connection when it is not read', async () => {
-    const narrow = open({ connections: 2 });
+    // Nothing but the reader's end frees a connection.
+    const narrow = open({ connections: 2, idleTimeoutMs: 90_000 });
     for (let n = 0; n < 5; n += 1) (await narrow.open('logs/whole'))?.destroy();
     const stream = await narrow.open('logs/whole');
     const first = await new Promise((resolve) => stream?.once('data', resolve));
