@@ -38,6 +38,11 @@ export async function bundleApp(app: App, outDir: string): Promise<void> {
   }
 }
 
+/** Scripts of worker threads, each of which becomes a file of its own beside the program's, by its name. */
+const THREADS: Readonly<Partial<Record<App, Record<string, string>>>> = {
+  cli: { 'hash-worker': join(ROOT, 'apps/cli/src/context/digests/hash-worker.ts') },
+};
+
 /** The module that starts the program. Code that is imported before the cache is on would be compiled each time. */
 function startModule(app: App): Plugin {
   const id = '\0start';
@@ -54,7 +59,7 @@ function startModule(app: App): Plugin {
 
 function options(app: App, dir: string): BuildOptions {
   return {
-    input: { [basename(startFile(app), '.js')]: START },
+    input: { [basename(startFile(app), '.js')]: START, ...THREADS[app] },
     cwd: ROOT,
     platform: 'node',
     // Native parts, which their libraries do without.

@@ -111,6 +111,11 @@ describe('an S3 store', () => {
     ],
     [
       { status: 403, code: 'AccessDenied' },
+      (_method, url) => url.includes('x-id=CopyObject'),
+      /may read, write, list and delete .*\(noting the use/,
+    ],
+    [
+      { status: 403, code: 'AccessDenied' },
       (_method, url) => url.includes('list-type'),
       /may read, write, list and delete .*\(listing/,
     ],

@@ -49,6 +49,8 @@ async function probe(store: BlobStore): Promise<void> {
   const stream = await store.open(key);
   const found = stream ? await text(stream) : 'nothing';
   if (found !== key) throw new Error(`read ${JSON.stringify(found)}, expected what had just been stored`);
+  // As if its last use were long ago, so that S3 has to copy it.
+  await store.touch(key, -OLD_PROBE_MS);
   const now = Date.now();
   for await (const { key: probed, usedAt } of store.list(PROBES)) {
     if (probed === key || now - usedAt > OLD_PROBE_MS) await store.delete(probed);

@@ -55,6 +55,7 @@ test.each<[NodeJS.ProcessEnv, string]>([
   [{ ...BUCKET, KILN_S3_PREFIX: 'a/../b' }, 'KILN_S3_PREFIX: got "a/../b", expected names'],
   [{ ...BUCKET, KILN_S3_PREFIX: 'x'.repeat(300) }, 'expected at most 200 characters'],
   [{ ...BUCKET, KILN_S3_ENDPOINT: 's3:9000' }, 'KILN_S3_ENDPOINT: got "s3:9000", expected an http:// or https:// URL'],
+  [{ ...BUCKET, KILN_S3_ENDPOINT: 'http://u:p@s3' }, 'expected a URL without user, password'],
   [{ ...BUCKET, KILN_S3_ACCESS_KEY_ID: 'id' }, 'KILN_S3_SECRET_ACCESS_KEY: got nothing, expected a value'],
   [{ ...BUCKET, KILN_S3_SECRET_ACCESS_KEY: 's' }, 'KILN_S3_ACCESS_KEY_ID: got nothing, expected the key'],
   [{ ...HTTPS, KILN_S3_CA_FILE: '/nowhere' }, 'KILN_S3_CA_FILE: got "/nowhere", expected a readable file'],

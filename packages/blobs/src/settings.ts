@@ -24,6 +24,7 @@ export const s3Env = {
     .describe('put before the keys of all objects, so that several pools can share a bucket'),
   KILN_S3_ENDPOINT: z
     .url({ protocol: /^https?$/, error: 'an http:// or https:// URL' })
+    .refine(hasOnlyAPlace, 'a URL without user, password, query and fragment')
     .optional()
     .describe('the URL of the S3 store, whose buckets are addressed by path; without it AWS'),
   KILN_S3_REGION: z.string().default('us-east-1').describe('the region; most stores other than AWS accept the default'),
@@ -42,6 +43,14 @@ export const s3Env = {
   KILN_S3_SECRET_ACCESS_KEY: z.string().optional().describe('the secret of `KILN_S3_ACCESS_KEY_ID`'),
   KILN_S3_SECRET_ACCESS_KEY_FILE: z.string().optional().describe('a file that contains `KILN_S3_SECRET_ACCESS_KEY`'),
 };
+
+/** A password in it would be shown in errors. */
+function hasOnlyAPlace(text: string): boolean {
+  // What isn't a URL is refused for that.
+  if (!URL.canParse(text)) return true;
+  const { username, password, search, hash } = new URL(text);
+  return `${username}${password}${search}${hash}` === '';
+}
 
 type S3Env = z.output<z.ZodObject<typeof s3Env>>;
 const NEEDS_BUCKET = (Object.keys(s3Env) as (keyof S3Env)[]).filter(

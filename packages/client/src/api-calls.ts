@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { parseJson, readAnswer } from './answer.ts';
+import { readText } from './http-answer.ts';
 import type { ClientDeps } from './retry.ts';
 import type { Call, Transport } from './transport.ts';
 
@@ -23,19 +24,9 @@ export class ApiCalls {
 
   /** Calls a route and parses its answer by the schema of that name. */
   protected async json<N extends AnswerName>(path: string, answer: N, call: Call): Promise<Answer<N>> {
-    const response = await this.transport.call(path, call);
+    const body = await readText(await this.transport.call(path, call));
     const schemas: { readonly [M in AnswerName]: z.ZodType<Answer<M>> } = await import('./schemas.ts');
-    return readAnswer(path, schemas[answer], parseJson(await this.text(response, call.signal)));
-  }
-
-  /** Reads a body. An answer that breaks off in the middle counts as no answer. */
-  protected async text(response: Response, signal: AbortSignal | undefined): Promise<string> {
-    try {
-      return await response.text();
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw this.transport.lost(error);
-    }
+    return readAnswer(path, schemas[answer], parseJson(body));
   }
 }
 

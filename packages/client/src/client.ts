@@ -6,6 +6,7 @@ import { jsonBody } from './api-calls.ts';
 import { type FollowOptions, followLog } from './follow-log.ts';
 import { hasEnded } from './has-ended.ts';
 import { HooksClient } from './hooks.ts';
+import { readText } from './http-answer.ts';
 import type {
   Artifact,
   CallOptions,
@@ -22,7 +23,7 @@ import { type ContextUpload, multipartBody } from './upload.ts';
 
 const SUBMIT_GIVE_UP_MS = 60_000;
 const WAIT_GIVE_UP_MS = 600_000;
-/** Length of one long poll: well below the time after which proxies and fetch itself give up on an answer. */
+/** Length of one long poll: well below the time after which proxies and the client itself give up on an answer. */
 const POLL_SECONDS = 50;
 
 const REAL_DEPS: ClientDeps = {
@@ -45,8 +46,8 @@ export class KilnClient extends TreeCalls {
   /** Incoming and outgoing webhooks. */
   readonly hooks: HooksClient;
 
-  constructor({ url, token, fetch: fetchImpl = fetch, deps = REAL_DEPS }: KilnClientOptions) {
-    super(new Transport(url, token, fetchImpl), deps);
+  constructor({ url, token, deps = REAL_DEPS }: KilnClientOptions) {
+    super(new Transport(url, token), deps);
     this.hooks = new HooksClient((path, answer, call) => this.json(path, answer, call));
   }
 
@@ -89,10 +90,10 @@ export class KilnClient extends TreeCalls {
   cancel(id: string, { giveUpAfterMs = 0, signal }: WaitOptions = {}): Promise<CancelAnswer> {
     const path = `${buildPath(id)}/cancel`;
     return withRetry(this.deps, { giveUpAfterMs, signal }, async () => {
-      const response = await this.transport.call(path, { method: 'POST', signal });
+      const answer = await this.transport.call(path, { method: 'POST', signal });
       const { buildView } = await import('./schemas.ts');
-      const build = readAnswer(path, buildView, parseJson(await this.text(response, signal)));
-      return { build, confirmed: response.status !== 202 };
+      const build = readAnswer(path, buildView, parseJson(await readText(answer)));
+      return { build, confirmed: answer.status !== 202 };
     });
   }
 
@@ -112,9 +113,9 @@ export class KilnClient extends TreeCalls {
 
   /** Opens the tar that a build with output `artifact` produced. */
   async artifact(id: string, { signal }: CallOptions = {}): Promise<Artifact> {
-    const response = await this.transport.call(`${buildPath(id)}/artifact`, { signal });
-    const length = response.headers.get('content-length');
-    return { body: response.body ?? empty(), sizeBytes: length === null ? undefined : Number(length) };
+    const { header, body } = await this.transport.call(`${buildPath(id)}/artifact`, { signal });
+    const length = header('content-length');
+    return { body, sizeBytes: length === undefined ? undefined : Number(length) };
   }
 
   async #upload(
@@ -140,5 +141,3 @@ export class KilnClient extends TreeCalls {
 function buildPath(id: string): string {
   return `/v1/builds/${encodeURIComponent(id)}`;
 }
-
-async function* empty(): AsyncGenerator<Uint8Array> {}

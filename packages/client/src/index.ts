@@ -14,7 +14,7 @@ export type {
   SubmitOptions,
   WaitOptions,
 } from './options.ts';
-export type { ClientDeps } from './retry.ts';
+export { backoffMs, type ClientDeps, isTransient } from './retry.ts';
 export type { TokenSource } from './transport.ts';
 export type { SendTreePartsOptions, TreeCallOptions } from './tree-calls.ts';
 export type { ContextUpload } from './upload.ts';

@@ -55,11 +55,6 @@ export class TreeCalls extends ScheduleCalls {
   ): AsyncGenerator<Uint8Array> {
     const call = { method: 'POST', query: { team }, ...jsonBody(digests), signal } as const;
     const { body } = await this.transport.call('/v1/trees/read', call);
-    try {
-      yield* body ?? [];
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw this.transport.lost(error);
-    }
+    yield* body;
   }
 }

@@ -1,14 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { type ByteString, type Digest, joinBytes } from '@kiln/trees';
+import { type FileState, permissionsOf, stateOf } from './file-state.ts';
 import type { SystemPath } from './system-path.ts';
-
-/** What the file system says about a file: if all of it is as it was, so is the content, except as `isSettled` says. Times in ns since the epoch. */
-export interface FileState {
-  readonly sizeBytes: number;
-  readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
-  readonly inode: bigint;
-}
 
 export interface ContextFile {
   readonly type: 'file';
@@ -42,17 +35,6 @@ export interface ContextDirectory {
 
 /** A file, directory or link to send. */
 export type ContextNode = ContextFile | ContextLink | ContextDirectory;
-
-const PERMISSIONS = 0o7777n;
-
-export function stateOf({ size, mtimeNs, ctimeNs, ino }: BigIntStats): FileState {
-  return { sizeBytes: Number(size), mtimeNs, ctimeNs, inode: ino };
-}
-
-/** Returns the permission bits, including set-user-ID, set-group-ID and sticky. */
-export function permissionsOf({ mode }: BigIntStats): number {
-  return Number(mode & PERMISSIONS);
-}
 
 /** Returns a file that hasn't been read. */
 export function fileNode(name: ByteString, path: SystemPath, stats: BigIntStats): ContextFile {

@@ -1,3 +1,5 @@
+import { utimes } from 'node:fs/promises';
+import { join } from 'node:path';
 import { byteString, readParts, type TreePart, writeParts } from '@kiln/trees';
 import { expect, it } from 'vitest';
 import { PartStore } from '../testing/part-store.ts';
@@ -98,4 +100,11 @@ it('writes the time of each entry in ns, directories before their contents', asy
   const timeOf = (node: typeof nested) => (node?.type === 'file' ? node.state.mtimeNs : node?.mtimeNs);
   expect([0, 8, 16, 24].map((at) => bytes.readBigInt64BE(at))).toEqual([dockerfile, a, nested, ab].map(timeOf));
   expect(timeOf(nested)).toBeGreaterThan(1_600_000_000_000_000_000n);
+  await utimes(join(dir.path, 'Dockerfile'), new Date(-1_500), new Date(-1_500));
+  expect(timesOf((await read(dir)).tree).bytes.readBigInt64BE(0)).toBe(-1_500_000_000n);
+  const far = {
+    ...dockerfileNode(Buffer.from('x')),
+    state: { ...dockerfileNode(Buffer.from('x')).state, mtimeNs: 10n ** 20n },
+  };
+  expect(timesOf({ ...tree, children: [far] }).bytes.toString('hex')).toBe('7fffffffffffffff');
 });

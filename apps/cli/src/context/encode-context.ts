@@ -72,10 +72,11 @@ function objectsOf(directory: ContextDirectory, entries: readonly Entry[]): read
 }
 
 const TIME_BYTES = 8;
+const LATEST = 2n ** 63n - 1n;
 
 /**
  * Returns the file that says when each entry was last modified: ns since the epoch, 8 bytes each, big-endian and signed, of each directory
- * before its contents, which are in the order of their names' bytes.
+ * before its contents, which are in the order of their names' bytes. Times after the year 2262 become the last that there is room for.
  */
 export function timesOf(root: ContextDirectory): { readonly digest: Digest; readonly bytes: Buffer } {
   const times: bigint[] = [];
@@ -88,7 +89,7 @@ export function timesOf(root: ContextDirectory): { readonly digest: Digest; read
   visit(root);
   const bytes = Buffer.allocUnsafe(times.length * TIME_BYTES);
   times.forEach((time, i) => {
-    bytes.writeBigInt64BE(time, i * TIME_BYTES);
+    bytes.writeBigInt64BE(time > LATEST ? LATEST : time, i * TIME_BYTES);
   });
   return { digest: digestOf(bytes), bytes };
 }

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import { joinBytes, shownBytes } from '@kiln/trees';
+import { type ByteString, byteString, joinBytes, shownBytes } from '@kiln/trees';
 import { type Pack, pack } from 'tar-stream';
 import { UsageError } from '../io/errors.ts';
 import type { ContextDirectory, ContextFile, ContextNode } from './context-tree.ts';
@@ -12,8 +12,8 @@ const SMALL_BYTES = 256 * 1024;
 const CHUNK_BYTES = 256 * 1024;
 
 /**
- * Packs a context into a tar, lazily. The same tree yields the same bytes: owner 0, no owner names, times in whole seconds.
- * A file that has grown since it was listed is cut at its listed size. @throws UsageError if a file has shrunk
+ * Packs a context into a tar, lazily, for APIs of versions that don't know trees. The same tree yields the same bytes: owner 0, no owner names, times in whole seconds.
+ * A file that has grown since it was listed is cut at its listed size. @throws UsageError if a file has shrunk, and for a name that isn't in UTF-8
  */
 export async function* packContext(root: ContextDirectory): AsyncGenerator<Uint8Array> {
   const tar = pack();
@@ -31,11 +31,19 @@ export async function* packContext(root: ContextDirectory): AsyncGenerator<Uint8
 async function fill(tar: Pack, directory: ContextDirectory): Promise<void> {
   for (const child of directory.children) {
     if (tar.destroying) return;
-    const path = shownBytes(joinBytes(directory.path, child.name));
+    const path = nameInTar(joinBytes(directory.path, child.name));
     if (child.type === 'file') await putFile(tar, path, child);
     else tar.entry(headerOf(path, child));
     if (child.type === 'directory') await fill(tar, child);
   }
+}
+
+function nameInTar(path: ByteString): string {
+  const text = shownBytes(path);
+  if (byteString(text) === path) return text;
+  throw new UsageError(
+    `${JSON.stringify(text)}: got a name that isn't in UTF-8, expected one that is, because this API is of an older version`,
+  );
 }
 
 function headerOf(path: string, node: ContextNode): Parameters<Pack['entry']>[0] {

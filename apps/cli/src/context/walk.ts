@@ -1,7 +1,8 @@
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ByteString, byteString, joinBytes, shownBytes } from '@kiln/trees';
-import { type ContextDirectory, type ContextLink, type ContextNode, fileNode, permissionsOf } from './context-tree.ts';
+import { type ContextDirectory, type ContextLink, type ContextNode, fileNode } from './context-tree.ts';
+import { permissionsOf } from './file-state.ts';
 import { type IgnoreMatch, matchIgnore, mayHaveExceptions } from './ignore-matcher.ts';
 import type { IgnorePattern } from './ignore-pattern.ts';
 import { ContextChanged, cannotRead } from './read-errors.ts';
@@ -28,11 +29,10 @@ export async function walkContext(
   root: string,
   patterns: readonly IgnorePattern[],
   always: ReadonlySet<string>,
-  signal?: AbortSignal,
 ): Promise<WalkedContext> {
   const kept = [...always].map(byteString);
   const skipped: string[] = [];
-  const pause = pauses(signal);
+  const pause = pauses();
 
   async function visit(at: Place, stats: BigIntStats, parent?: IgnoreMatch): Promise<ContextDirectory | undefined> {
     const children: ContextNode[] = [];
@@ -115,14 +115,13 @@ function reading<T>(path: SystemPath, read: () => T): T | undefined {
 }
 
 /** Returns a function that returns a promise when it is time to let other work have its turn. */
-function pauses(signal: AbortSignal | undefined): () => Promise<void> | undefined {
+function pauses(): () => Promise<void> | undefined {
   let entries = 0;
   let turnEnds = performance.now() + TURN_MS;
   return () => {
     entries += 1;
     if (entries % ENTRIES_PER_LOOK !== 0 || performance.now() < turnEnds) return undefined;
     return nextTurn().then(() => {
-      signal?.throwIfAborted();
       turnEnds = performance.now() + TURN_MS;
     });
   };

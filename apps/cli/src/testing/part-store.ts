@@ -1,6 +1,7 @@
 import {
   type Digest,
   type DirectoryNode,
+  type DirectoryObject,
   entriesOf,
   INLINE_BYTES,
   inlineFiles,
@@ -26,12 +27,9 @@ export class PartStore {
   readonly beginnings = new Map<Digest, Buffer>();
 
   missing({ directories, files }: AskedParts): MissingAnswer {
-    return {
-      directories: directories.filter((digest) => !this.directories.has(digest)),
-      files: files
-        .filter((digest) => !this.files.has(digest))
-        .map((digest) => ({ digest, storedBytes: this.beginnings.get(digest)?.length ?? 0 })),
-    };
+    const absent = this.#absent({ directories, files });
+    const withBeginning = (digest: Digest) => ({ digest, storedBytes: this.beginnings.get(digest)?.length ?? 0 });
+    return { directories: absent.directories, files: absent.files.map(withBeginning) };
   }
 
   /** Stores a stream of parts. @throws TreeFault @throws Error for a directory before what it names */
@@ -53,23 +51,30 @@ export class PartStore {
         stored.bytes += Buffer.concat(chunks).length;
         continue;
       }
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of part.content) chunks.push(chunk);
-      let content = Buffer.concat(chunks);
-      for (const { digest, sizeBytes } of inlineFiles(part.object.node)) {
-        this.files.set(digest, content.subarray(0, sizeBytes));
-        content = content.subarray(sizeBytes);
-      }
       const { directories, files } = referencesOf(part.object.node);
-      const absent = [
-        ...directories.filter((digest) => !this.directories.has(digest)),
-        ...files.filter(({ digest }) => !this.files.has(digest)).map(({ digest }) => digest),
-      ];
-      if (absent.length > 0) throw new Error(`${part.object.digest} came before ${absent.join()}`);
-      this.directories.set(part.object.digest, part.object.node);
+      const content = Buffer.concat(await Array.fromAsync(part.content));
+      const absent = this.#absent({ directories, files: files.map(({ digest }) => digest) });
+      if (absent.directories.length + absent.files.length > 0)
+        throw new Error(`${part.object.digest} came before ${[...absent.directories, ...absent.files].join()}`);
+      this.#storeDirectory(part.object, content);
       stored.directories += 1;
     }
     return stored;
+  }
+
+  /** Stores a stream of parts in any order. Returns what they name that isn't stored. */
+  async storeLoosely(stream: AsyncIterable<Uint8Array>): Promise<{ directories: Digest[]; files: Digest[] }> {
+    const named = { directories: [] as Digest[], files: [] as Digest[] };
+    for await (const part of readParts(stream)) {
+      const content = Buffer.concat(await Array.fromAsync(part.content));
+      if (part.type === 'file') this.files.set(part.digest, content);
+      else this.#storeDirectory(part.object, content);
+      if (part.type === 'file') continue;
+      const { directories, files } = referencesOf(part.object.node);
+      named.directories.push(...directories);
+      named.files.push(...files.map(({ digest }) => digest));
+    }
+    return this.#absent(named);
   }
 
   /** Lists a stored tree, depth first. @throws Error for what isn't stored */
@@ -87,6 +92,22 @@ export class PartStore {
       }
     }
     return listed;
+  }
+
+  #storeDirectory({ digest: directory, node }: DirectoryObject, content: Buffer): void {
+    let at = 0;
+    for (const { digest, sizeBytes } of inlineFiles(node)) {
+      this.files.set(digest, content.subarray(at, at + sizeBytes));
+      at += sizeBytes;
+    }
+    this.directories.set(directory, node);
+  }
+
+  #absent({ directories, files }: AskedParts): { directories: Digest[]; files: Digest[] } {
+    return {
+      directories: directories.filter((digest) => !this.directories.has(digest)),
+      files: files.filter((digest) => !this.files.has(digest)),
+    };
   }
 
   #node(digest: Digest): DirectoryNode {

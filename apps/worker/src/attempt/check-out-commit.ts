@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import type { GitCheckout } from '@kiln/buildkit';
 import { type GitEntry, GitFailed } from '@kiln/git';
+import { byteString } from '@kiln/trees';
 import { CommitTree } from './commit-tree.ts';
 import type { GitMirrors } from './git-mirrors.ts';
 
@@ -45,11 +46,13 @@ export async function checkOutCommit(
   return { tree, dockerfile: found, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
+const DOT_GIT = /(?:^|\/)\.git(?:$|\/)/i;
+
 function notPlain(entries: readonly GitEntry[]): string | undefined {
   for (const { path, type } of entries) {
     if (type === 'submodule') return 'it has submodules';
     // Git refuses to check such a name out.
-    if (path.split('/').some((name) => /^\.git$/i.test(name))) return 'it has a file called .git';
+    if (DOT_GIT.test(path)) return 'it has a file called .git';
   }
   return undefined;
 }
@@ -58,8 +61,10 @@ function notPlain(entries: readonly GitEntry[]): string | undefined {
 function dockerfileIn({ listing }: CommitTree, path: string): string | undefined {
   const { dir, base } = posix.parse(path);
   const names = base === 'Dockerfile' ? [path, posix.join(dir, 'dockerfile')] : [path];
-  const files = new Set(listing.flatMap((entry) => (entry.type === 'file' ? [entry.path as string] : [])));
-  return names.find((name) => files.has(Buffer.from(name, 'utf8').toString('latin1')));
+  return names.find((name) => {
+    const bytes = byteString(name);
+    return listing.some((entry) => entry.path === bytes && entry.type === 'file');
+  });
 }
 
 function pathOf(text: string): string {

@@ -30,32 +30,40 @@ export class CommitTree implements TreeSource, AsyncDisposable {
     const contentId = (id: string) => `git:${id}${attributes === undefined ? '' : `:${attributes}`}`;
     const links = below.flatMap(({ entry }) => (entry.type === 'symlink' ? [entry.id] : []));
     const targets = await commit.linkTargets(links);
-    const listing = below.map(({ path: name, entry: { type, id, sizeBytes } }): ListedEntry => {
+    const listing = below.map(({ path: name, entry: { type, id } }): ListedEntry => {
       const path = name as ByteString;
       if (type === 'symlink') return { type, path, target: (targets.get(id) ?? '') as ByteString };
       if (type === 'file' || type === 'executable')
-        return { type: 'file', path, mode: MODES[type], sizeBytes, contentId: contentId(id) };
+        return { type: 'file', path, mode: MODES[type], sizeBytes: 0, contentId: contentId(id) };
       return { type: 'directory', path, mode: MODES.directory, contentId: contentId(id) };
     });
     const entries = new Map(below.map(({ path, entry }) => [path, entry]));
     return new CommitTree(`git:${commit.commit}:${subdir}`, commit, listing, entries);
   }
 
+  /** Without sizes. */
   get listing(): Listing {
     return this.#listing;
   }
 
   async list(known: Listing): Promise<Listing> {
-    if (this.#commit.attributes === undefined) return this.#listing;
-    // What attributes make of a file, and its size, shows only when it is checked out.
     const sizes = new Map(known.map((entry) => [keyOf(entry), entry.type === 'file' ? entry.sizeBytes : 0]));
-    const unknown = this.#listing.filter((entry) => entry.type === 'file' && !sizes.has(keyOf(entry)));
-    const out = unknown.length === 0 ? undefined : await this.#checkOut(this.#gitEntries(unknown));
+    const unknown = this.#gitEntries(
+      this.#listing.filter((entry) => entry.type === 'file' && !sizes.has(keyOf(entry))),
+    );
+    const found = unknown.length === 0 ? undefined : await this.#sizesOf(unknown);
     return this.#listing.map((entry) =>
       entry.type === 'file'
-        ? { ...entry, sizeBytes: out?.sizes.get(this.#gitPath(entry)) ?? sizes.get(keyOf(entry)) ?? entry.sizeBytes }
+        ? { ...entry, sizeBytes: sizes.get(keyOf(entry)) ?? found?.get(this.#gitPath(entry)) ?? 0 }
         : entry,
     );
+  }
+
+  /** Returns sizes by path in the commit. What attributes make of a file shows only when it is checked out. */
+  async #sizesOf(entries: readonly GitEntry[]): Promise<ReadonlyMap<string, number>> {
+    if (this.#commit.attributes !== undefined) return (await this.#checkOut(entries)).sizes;
+    const sizes = await this.#commit.sizes(entries.map(({ id }) => id));
+    return new Map(entries.map(({ path, id }) => [path, sizes.get(id) ?? 0]));
   }
 
   async *contents(files: readonly ListedFile[]): AsyncGenerator<FileContent> {

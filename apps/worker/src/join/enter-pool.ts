@@ -1,12 +1,12 @@
-import { type BlobStore, openBlobs, openUsed, storedTrees } from '@kiln/blobs';
-import { artifactKey, contextKey } from '@kiln/contracts';
+import { type BlobStore, openBlobs, storedTrees } from '@kiln/blobs';
 import { parseSecretKeys } from '@kiln/runtime';
-import { MeteredBlobs, type State, storeArtifact } from '@kiln/state';
+import { MeteredBlobs, type State } from '@kiln/state';
 import type { PoolAccess } from '../settings/settings.ts';
 import type { WorkerDeps } from '../worker-options.ts';
 import { ApiBlobs } from './api-blobs.ts';
 import { ApiTrees } from './api-trees.ts';
 import { joinPool } from './join.ts';
+import { StoreBlobs } from './store-blobs.ts';
 
 type BlobAccess = Pick<WorkerDeps, 'openContext' | 'trees' | 'storeArtifact'>;
 
@@ -58,10 +58,10 @@ function shared(
     reserveBytes,
     now: Date.now,
   });
+  const blobs = new StoreBlobs(store, metered);
   return {
     trees: (team) => storedTrees(store, team),
-    openContext: (digest) => openUsed(store, contextKey(digest)),
-    storeArtifact: ({ buildId, attempt }, content, record) =>
-      storeArtifact(metered, artifactKey(buildId, attempt), content, record),
+    openContext: (digest, signal) => blobs.openContext(digest, signal),
+    storeArtifact: (ref, content, record) => blobs.storeArtifact(ref, content, record),
   };
 }

@@ -25,7 +25,7 @@ import { Measure } from '../measure.ts';
 import { Spool } from '../spool.ts';
 import { s3Client } from './s3-client.ts';
 import { renewObject } from './s3-copy.ts';
-import { asUnavailable, isMissing } from './s3-errors.ts';
+import { asUnavailable, isMissing, statusOf } from './s3-errors.ts';
 import { S3_LIMITS, type S3Limits, type S3Options } from './s3-options.ts';
 import { readObject, type S3Object } from './s3-read.ts';
 
@@ -38,6 +38,8 @@ const MAX_PARTS = 10_000;
  * stores have no such request.
  */
 const DELETES_AT_ONCE = 16;
+
+const NOT_IMPLEMENTED = 501;
 
 /**
  * Blobs as objects in an S3-compatible store. An object appears when its upload is complete. Every error of the store is thrown as
@@ -160,6 +162,8 @@ export class S3BlobStore implements BlobStore, AsyncDisposable {
         deleted += 1;
       }
     } catch (error) {
+      // A store that can't list them has to abort them by a rule of its own.
+      if (statusOf(error) === NOT_IMPLEMENTED) return deleted;
       throw asUnavailable(error, 'deleting leftovers of uploads');
     }
     return deleted;
@@ -200,7 +204,12 @@ export class S3BlobStore implements BlobStore, AsyncDisposable {
 
   #object(key: string): S3Object {
     checkKey(key);
-    return { client: this.#client, bucket: this.#bucket, key: this.#prefix + key };
+    return {
+      client: this.#client,
+      bucket: this.#bucket,
+      key: this.#prefix + key,
+      beginMs: this.#limits.requestTimeoutMs,
+    };
   }
 
   /** Limits a request with its retries. */

@@ -50,10 +50,11 @@ const open = (more: Partial<S3Limits> = {}) =>
     ...s3.options('p'),
     endpoint: proxy.endpoint,
     limits: {
-      attempts: 3,
+      attempts: 5,
       connectTimeoutMs: 1_000,
-      idleTimeoutMs: 1_000,
-      requestTimeoutMs: 10_000,
+      // Long enough for a server on a busy machine, which must answer in the end.
+      idleTimeoutMs: 2_000,
+      requestTimeoutMs: 30_000,
       partBytes: 5 * MIB,
       ...more,
     },
@@ -68,6 +69,7 @@ const read = async (key = 'logs/whole') => {
 describe('while the store', () => {
   test.each(FAULTS)('%s, every call fails with BlobStoreUnavailable', async (_what, fault) => {
     proxy.fail(fault);
+    store = open({ idleTimeoutMs: 500, attempts: 2 });
     const path = await store.tempPath();
     await writeFile(path, 'kept');
     const calls = {
@@ -107,6 +109,19 @@ describe('while the store', () => {
   });
 });
 
+test('a store that never answers delays no call longer than its limit, however long a connection may be idle', async () => {
+  proxy.fail('silence');
+  const patient = open({ idleTimeoutMs: 90_000, requestTimeoutMs: 300 });
+  for (const call of [patient.open('logs/whole'), patient.stat('logs/whole'), patient.delete('logs/other')]) {
+    await expect(call).rejects.toThrow(BlobStoreUnavailable);
+  }
+});
+
+test('a store that cannot list uploads has no leftovers to delete', async () => {
+  proxy.fail({ status: 501, code: 'NotImplemented' });
+  expect(await open({ attempts: 1 }).deleteLeftovers(0)).toBe(0);
+});
+
 describe('a blob', () => {
   test.each<Fault>(['cut', 'stall'])('whose answers end by %s is read on from there', async (fault) => {
     proxy.requests.length = 0;
@@ -120,8 +135,10 @@ describe('a blob', () => {
     async (fault) => {
       await direct.put('logs/small', Readable.from([Buffer.alloc(1_000)]));
       proxy.fail(fault);
-      await expect(read('logs/small')).rejects.toThrow(BlobStoreUnavailable);
-      await expect(read('logs/small')).rejects.toThrow(/broke off after \d+ of 1000 bytes/);
+      store = open({ idleTimeoutMs: 1_000 });
+      const outcome = await read('logs/small').catch((error: unknown) => error);
+      expect(outcome).toBeInstanceOf(BlobStoreUnavailable);
+      expect((outcome as Error).message).toMatch(/broke off after \d+ of 1000 bytes/);
     },
   );
 
@@ -144,7 +161,8 @@ describe('a blob', () => {
   });
 
   test('closes its connection when it is not read', async () => {
-    const narrow = open({ connections: 2 });
+    // Nothing but the reader's end frees a connection.
+    const narrow = open({ connections: 2, idleTimeoutMs: 90_000 });
     for (let n = 0; n < 5; n += 1) (await narrow.open('logs/whole'))?.destroy();
     const stream = await narrow.open('logs/whole');
     const first = await new Promise((resolve) => stream?.once('data', resolve));
@@ -169,6 +187,7 @@ describe('an upload in parts', () => {
 
   test('that can be neither completed nor aborted is a leftover, which is deleted later', async () => {
     proxy.fail((method, url) => (url.includes('uploadId') && method !== 'PUT' ? SLOW_DOWN : 'pass'));
+    store = open({ attempts: 2 });
     await expect(put('logs/parts', large)).rejects.toThrow(BlobStoreUnavailable);
     expect(await s3.unfinished()).toEqual(['p/logs/parts']);
     proxy.fail('pass');

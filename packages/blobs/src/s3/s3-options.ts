@@ -29,7 +29,7 @@ export interface S3Limits {
   readonly attempts: number;
   /** Connections at once. Each reader of a blob has one, for as long as it reads. */
   readonly connections: number;
-  /** Size of a part of an upload; at least 5 MiB. Two parts of each upload are in memory. */
+  /** Size of a part of an upload; at least 5 MiB. A few parts of each upload are in memory; a stream has at most 10,000 (49 GB). */
   readonly partBytes: number;
   /** Size from which a blob is copied in parts, so that no copy takes longer than a connection may be idle. */
   readonly copyPartBytes: number;
@@ -45,7 +45,7 @@ export const S3_LIMITS: S3Limits = {
   requestTimeoutMs: 60_000,
   attempts: 4,
   connections: 512,
-  partBytes: 8 * MIB,
+  partBytes: 5 * MIB,
   copyPartBytes: 256 * MIB,
   pageKeys: 1_000,
 };

@@ -20,6 +20,8 @@ export interface S3Object {
   readonly client: S3Client;
   readonly bucket: string;
   readonly key: string;
+  /** How long an answer may take to begin, with all retries. */
+  readonly beginMs: number;
 }
 
 /**
@@ -78,7 +80,7 @@ export async function readObject(object: S3Object, { start = 0, end }: BlobRange
 
 /** Requests a part of an object. `nothing`: the object has no byte there. */
 async function getPart(
-  { client, bucket, key }: S3Object,
+  { client, bucket, key, beginMs }: S3Object,
   from: number,
   end: number | undefined,
   etag: string | undefined,
@@ -87,9 +89,8 @@ async function getPart(
   try {
     // Always a range, because its answer says how long the whole is, too: what came can be compared with that.
     const Range = `bytes=${from}-${end ?? ''}`;
-    answer = await client.send(
-      new GetObjectCommand({ Bucket: bucket, Key: key, Range, ...(etag !== undefined && { IfMatch: etag }) }),
-    );
+    const get = new GetObjectCommand({ Bucket: bucket, Key: key, Range, ...(etag !== undefined && { IfMatch: etag }) });
+    answer = await beginWithin(beginMs, (abortSignal) => client.send(get, { abortSignal }));
   } catch (error) {
     if (isMissing(error)) return undefined;
     if (statusOf(error) === 416) return 'nothing';
@@ -109,6 +110,17 @@ async function getPart(
   if (to > from) return { from, to, etag: answer.ETag, body };
   body.destroy();
   return 'nothing';
+}
+
+/** Limits the time until an answer begins; its body may take any time. */
+async function beginWithin<T>(ms: number, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), ms);
+  try {
+    return await call(late.signal);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The byte after the last one of an answer, if the answer is what was asked for. */

@@ -12,13 +12,14 @@ import type { ContextSource } from '../run/run-request.ts';
 import { runCommand } from '../tool/run-command.ts';
 import { ToolContainer } from '../tool/tool-container.ts';
 import { TREE_PROGRAMS, toolPaths, writeDeadline, writeToolScripts } from '../tool/tool-scripts.ts';
+import { TreeBudget } from '../trees/tree-budget.ts';
 import { WorkingTrees } from '../trees/working-trees.ts';
 import { BuilderEgress } from './builder-egress.ts';
 import { containerOf, domainOf, toolContainerName } from './builder-names.ts';
 import type { BuilderInfo, BuilderOptions } from './builder-options.ts';
 import { type BuilderHost, chooseDriver, prepareBuilder } from './buildx-builder.ts';
 import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
-import { cacheBudget } from './cache-budget.ts';
+import { cacheBudget, defaultTreeBudget } from './cache-budget.ts';
 import { claimDomain, claimEngine, engineDomain } from './engine-claim.ts';
 
 /** Covers the time from the start to the worker's first lease, in which only the builder's own commands run. */
@@ -127,7 +128,8 @@ async function workingTrees({ options, tool, owner }: Preparation): Promise<Work
     return undefined;
   }
   const { tree: script, trees: dir } = toolPaths(scratchDir);
-  return await WorkingTrees.open({ tool, script, dir, owner, log, now: Date.now });
+  const budget = options.treeBudget ?? new TreeBudget(await defaultTreeBudget(scratchDir), [], log);
+  return await WorkingTrees.open({ tool, script, dir, owner, budget, log, now: Date.now });
 }
 
 /** Removes runs that a killed worker left: their files may belong to runs' users, so only root in the tool container can. */
@@ -155,7 +157,8 @@ async function measuresMountsOnce(engine: Docker): Promise<boolean> {
 
 const SNAPSHOTTER = 'io.containerd.snapshotter.v1';
 
-function toolContainer(options: BuilderOptions, engine: Docker, network?: string): ToolContainer {
+/** Returns the builder's tool container, which may not exist yet. */
+export function toolContainer(options: BuilderOptions, engine: Docker, network?: string): ToolContainer {
   const { hostName, instance, toolImage, scratchDir, log } = options;
   const socket = options.dockerSocket ?? DEFAULT_SOCKET;
   return new ToolContainer({

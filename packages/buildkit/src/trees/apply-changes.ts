@@ -16,6 +16,9 @@ import type { ToolContainer } from '../tool/tool-container.ts';
 /** The disk has no room for a tree. */
 export class TreeDiskFull extends Error {}
 
+/** A tree couldn't be changed, perhaps because it isn't what it should be. */
+export class TreeNotChanged extends Error {}
+
 /** A user, and the only directory that it may change. */
 export interface TreePlace {
   readonly dir: string;
@@ -48,7 +51,7 @@ const BESIDE = 'dockerfile';
 
 /**
  * Carries out orders in a tree as the tree's own user. If this throws, the tree has an unknown content.
- * @throws TreeDiskFull @throws what the contents throw @throws the signal's reason @throws EngineError
+ * @throws TreeDiskFull @throws TreeNotChanged @throws what the contents throw @throws the signal's reason @throws EngineError
  */
 export async function applyOrders(
   tool: Pick<ToolContainer, 'start'>,
@@ -84,7 +87,7 @@ export async function applyOrders(
   if (exitCode === 0) return;
   // These programs report an error only as text.
   if (/No space left on device|Disk quota exceeded/.test(stderr)) throw new TreeDiskFull(stderr.trim());
-  throw new Error(
+  throw new TreeNotChanged(
     `the working tree could not be changed: exit code ${exitCode ?? 'unknown'}: ${stderr.trim().slice(0, 1000)}`,
   );
 }

@@ -14,14 +14,16 @@ import {
   listedBuildFiles,
   newestTime,
   type TimedEntry,
+  type TreeChanges,
   type TreeRecord,
   type TreeSource,
   treeChanges,
 } from '@kiln/trees';
+import type { Logger } from '../engine/logger.ts';
 import type { ToolContainer } from '../tool/tool-container.ts';
-import { applyOrders, type BesideFile, clearing, inputOf, TreeDiskFull } from './apply-changes.ts';
+import { applyOrders, type BesideFile, clearing, inputOf, TreeNotChanged, type TreeOrders } from './apply-changes.ts';
 import { readIfThere, replaceFile } from './replace-file.ts';
-import type { GivenTree, TimeLedger } from './time-ledger.ts';
+import type { Given, GivenTree, TimeLedger } from './time-ledger.ts';
 import { isTreeUser, releaseTreeUser } from './tree-users.ts';
 
 /** Leaves room for the suffix `.dockerignore`. */
@@ -86,6 +88,16 @@ interface Copies {
   readonly ignore?: string | undefined;
 }
 
+/** What a tree has to become. */
+interface Plan {
+  readonly entries: readonly TimedEntry[];
+  readonly source: TreeSource;
+  readonly signal: AbortSignal;
+  /** Reads the Dockerfile and its ignore file. */
+  beside(): Promise<readonly BesideFile[]>;
+  readonly head: Omit<TreeHead, 'nodeId' | 'newestNs'>;
+}
+
 export interface WorkingTreeDeps {
   readonly tool: Pick<ToolContainer, 'start'>;
   /** Path of `kiln-tree`. */
@@ -94,6 +106,7 @@ export interface WorkingTreeDeps {
   /** Called before the tree grows to this many bytes. */
   makeRoom(tree: WorkingTree, bytes: number): Promise<void>;
   now(): number;
+  readonly log: Logger;
 }
 
 /**
@@ -168,45 +181,24 @@ export class WorkingTree {
     const found = await listedBuildFiles(listing, dockerfile);
     const files = request.ignores === false ? { ...found, ignoreFile: undefined } : found;
     const copies = copiesOf(files, dockerfile);
-    const beside = isSameCopy(record?.head.copies, copies)
-      ? undefined
-      : await besideFiles(source, files, copies, signal);
-    const context =
-      dockerfile === OUTSIDE_DOCKERFILE ? listing.filter(({ path }) => path !== OUTSIDE_DOCKERFILE) : listing;
-    const given: GivenTree & { entries: () => Promise<readonly TimedEntry[]> } = {
-      id,
-      entries: () => Promise.resolve([]),
-    };
-    let entries: readonly TimedEntry[];
-    let issue: number | undefined;
-    let returned: readonly ByteString[] = [];
-    if (times) {
-      const read = await times.read(
-        listing.map(({ path }) => path),
-        signal,
-      );
-      entries = context.map((entry) => ({ ...entry, mtimeNs: read.get(entry.path) ?? 0n }));
-      given.entries = async () => entries;
-      const cleared = await ledger.times.clear(given);
-      running.use(cleared.running);
-      issue = cleared.issue;
-    } else {
-      const result = await ledger.times.give(given, context, this.#deps.now());
-      running.use(result.running);
-      ({ entries, issue, returned } = result);
-    }
-    await this.#become(record, { entries, beside, source, signal }, (newNode, newestNs) => ({
-      boot: this.#deps.boot,
-      id,
-      submitted: times !== undefined,
-      asked: dockerfile,
-      copies,
-      nodeId: newNode ? randomBytes(12).toString('hex') : (record?.head.nodeId ?? ''),
-      newestNs: String(newestNs),
-      ledger: ledger.key,
-      issue,
-      bytes: bytesOf(entries),
-    }));
+    const given: GivenTree = { id, entries: () => Promise.resolve([]) };
+    const { entries, issue, returned } = await this.#timed(given, listing, request, ledger.times, running, signal);
+    await this.#become(record, {
+      entries,
+      source,
+      signal,
+      beside: () => besideFiles(source, files, copies, signal),
+      head: {
+        boot: this.#deps.boot,
+        id,
+        submitted: times !== undefined,
+        asked: dockerfile,
+        copies,
+        ledger: ledger.key,
+        issue,
+        bytes: bytesOf(entries),
+      },
+    });
     // From here on the disk has it.
     given.entries = () => this.#entries();
     return this.#brought(copies.name, returned);
@@ -225,54 +217,92 @@ export class WorkingTree {
     releaseTreeUser(this.dir, this.uid);
   }
 
-  async #become(
-    record: TreeRecord<TreeHead> | undefined,
-    to: {
-      readonly entries: readonly TimedEntry[];
-      readonly beside: readonly BesideFile[] | undefined;
-      readonly source: TreeSource;
-      readonly signal: AbortSignal;
-    },
-    headOf: (newNode: boolean, newestNs: bigint) => TreeHead,
-  ): Promise<void> {
-    const { tool, script } = this.#deps;
-    const { entries, beside, source, signal } = to;
+  /** Gives the entries of the context their times. */
+  async #timed(
+    given: GivenTree,
+    listing: Listing,
+    { times, dockerfile }: TreeRequest,
+    ledger: TimeLedger,
+    running: DisposableStack,
+    signal: AbortSignal,
+  ): Promise<Pick<Given, 'entries' | 'issue' | 'returned'>> {
+    const context =
+      dockerfile === OUTSIDE_DOCKERFILE ? listing.filter(({ path }) => path !== OUTSIDE_DOCKERFILE) : listing;
+    if (!times) {
+      const result = await ledger.give(given, context, this.#deps.now());
+      running.use(result.running);
+      return result;
+    }
+    const paths = listing.map(({ path }) => path);
+    const read = await times.read(paths, signal);
+    const entries = context.map((entry) => ({ ...entry, mtimeNs: read.get(entry.path) ?? 0n }));
+    given.entries = async () => entries;
+    const cleared = await ledger.clear(given);
+    running.use(cleared.running);
+    return { entries, issue: cleared.issue, returned: [] };
+  }
+
+  async #become(record: TreeRecord<TreeHead> | undefined, plan: Plan): Promise<void> {
+    const { entries, head } = plan;
     const changes = treeChanges(record?.entries ?? [], entries);
     const before = BigInt(record?.head.newestNs ?? 0);
-    const newest = newestTime(entries, before);
-    const next = headOf(false, newest);
     // BuildKit compares size and time, never content. Times of a ledger tell contents apart; submitted ones needn't.
     const mayHide =
-      (next.submitted || record?.head.submitted) && changes.renewed.some((file) => file.mtimeNs <= before);
-    const newNode = !record || mayHide === true;
-    await this.#deps.makeRoom(this, next.bytes);
+      (head.submitted || record?.head.submitted === true) && changes.renewed.some((file) => file.mtimeNs <= before);
+    let node = mayHide ? undefined : record?.head.nodeId;
+    await this.#deps.makeRoom(this, head.bytes);
     try {
-      if (!record || beside || !isUnchanged(changes)) {
+      if (!record || !isSameCopy(record.head.copies, head.copies) || !isUnchanged(changes)) {
         await unlink(this.#recordFile).catch(ignoreMissing);
         this.#head = undefined;
-        const orders = {
-          clears: !record,
-          changes,
-          beside,
-          besideNs: BigInt(this.#deps.now()) * 1_000_000n,
-          contents: (files: readonly ListedFile[]) => source.contents(files, signal),
-        };
-        await applyOrders(tool, script, { dir: this.#own, uid: this.uid }, inputOf(orders), signal);
-        const [dockerfile] = beside ?? [];
-        if (dockerfile) await replaceFile(join(this.dir, 'dockerfile'), dockerfile.content);
+        if (!(await this.#apply(record, changes, plan))) node = undefined;
       }
-      const head = newNode ? headOf(true, newest) : next;
-      await replaceFile(this.#recordFile, encodeRecord<TreeHead>({ head, entries }));
-      this.#head = head;
+      const nodeId = node ?? randomBytes(12).toString('hex');
+      const whole = { ...head, nodeId, newestNs: String(newestTime(entries, before)) };
+      await replaceFile(this.#recordFile, encodeRecord<TreeHead>({ head: whole, entries }));
+      this.#head = whole;
       this.#usedAt = this.#deps.now();
       this.#notedAt = this.#usedAt;
     } catch (error) {
       // The caller drops it.
       this.#head = undefined;
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'ENOSPC' || code === 'EDQUOT') throw new TreeDiskFull((error as Error).message);
       throw error;
     }
+  }
+
+  /** Changes the disk; returns false if everything had to be written anew, because somebody else had changed what was there. */
+  async #apply(
+    record: TreeRecord<TreeHead> | undefined,
+    changes: TreeChanges,
+    { entries, source, signal, beside, head }: Plan,
+  ): Promise<boolean> {
+    const { tool, script, now } = this.#deps;
+    const apply = async (of: Pick<TreeOrders, 'clears' | 'changes' | 'beside'>) => {
+      const orders: TreeOrders = {
+        ...of,
+        besideNs: BigInt(now()) * 1_000_000n,
+        contents: (files) => source.contents(files, signal),
+      };
+      await applyOrders(tool, script, { dir: this.#own, uid: this.uid }, inputOf(orders), signal);
+      const [dockerfile] = of.beside ?? [];
+      if (dockerfile) await replaceFile(join(this.dir, 'dockerfile'), dockerfile.content);
+    };
+    if (record) {
+      try {
+        const copies = isSameCopy(record.head.copies, head.copies) ? undefined : await beside();
+        await apply({ clears: false, changes, beside: copies });
+        return true;
+      } catch (error) {
+        // A full disk, or a source that fails, would be the same again.
+        if (!(error instanceof TreeNotChanged)) throw error;
+        this.#deps.log.warn(
+          { err: error, dir: this.dir },
+          'working tree is not as it was left; writing all of it anew',
+        );
+      }
+    }
+    await apply({ clears: true, changes: treeChanges([], entries), beside: await beside() });
+    return false;
   }
 
   /** Whether the tree on the disk is known; otherwise it has to be dropped. */

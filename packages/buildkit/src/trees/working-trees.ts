@@ -1,26 +1,18 @@
-import { createHash } from 'node:crypto';
-import { chmod, mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { decodeHead } from '@kiln/trees';
 import type { Logger } from '../engine/logger.ts';
-import { readBeginning } from './replace-file.ts';
+import { domainDir, findTrees, repoDir, timesDir } from './find-trees.ts';
 import { TimeLedger } from './time-ledger.ts';
+import type { BudgetedTree, TreeBudget, TreeHolder } from './tree-budget.ts';
 import { keepTreeUser, takeTreeUser } from './tree-users.ts';
-import {
-  type BroughtTree,
-  recordFile,
-  type TreeHead,
-  type TreeRequest,
-  treeId,
-  WorkingTree,
-  type WorkingTreeDeps,
-} from './working-tree.ts';
+import { type BroughtTree, type TreeRequest, treeId, WorkingTree, type WorkingTreeDeps } from './working-tree.ts';
 
 export interface WorkingTreesDeps extends Pick<WorkingTreeDeps, 'tool' | 'script' | 'now'> {
   /** Directory for all trees of a builder. */
   readonly dir: string;
   /** Gives an empty directory to a user. */
   readonly owner: { give(dir: string, uid: number): Promise<string> };
+  readonly budget: TreeBudget;
   readonly log: Logger;
 }
 
@@ -43,7 +35,7 @@ export interface LeasedTree extends AsyncDisposable {
 }
 
 /** The working trees of a builder: several for a repo if its builds run side by side. */
-export class WorkingTrees {
+export class WorkingTrees implements TreeHolder {
   readonly #deps: WorkingTreesDeps;
   readonly #treeDeps: WorkingTreeDeps;
   /** By directory of the repo, then by number. */
@@ -55,29 +47,32 @@ export class WorkingTrees {
 
   private constructor(deps: WorkingTreesDeps, boot: string) {
     this.#deps = deps;
-    const { tool, script, now } = deps;
-    this.#treeDeps = { tool, script, now, boot, makeRoom: async () => undefined };
+    const { tool, script, now, log, budget } = deps;
+    this.#treeDeps = { tool, script, now, log, boot, makeRoom: (tree, bytes) => budget.makeRoom(tree, bytes) };
   }
 
   /** Finds the trees that are on the disk. Those that a killed worker left half done are removed. */
   static async open(deps: WorkingTreesDeps): Promise<WorkingTrees> {
     const trees = new WorkingTrees(deps, await bootId());
     await trees.#find();
+    deps.budget.add(trees);
     return trees;
   }
 
-  /** All trees that are known to be complete. */
+  get dir(): string {
+    return this.#deps.dir;
+  }
+
   get all(): readonly WorkingTree[] {
     return [...this.#repos.values()].flatMap((trees) => [...trees.values()]);
   }
 
   /** Acquires a tree for a build: the one that is most like it, or a new one if all are in use. */
   async acquire(owner: TreeOwner, request: TreeRequest): Promise<LeasedTree> {
-    const repo = join(this.#deps.dir, slug(owner.domain), 'repos', slug(owner.repo));
+    const repo = repoDir(this.#deps.dir, owner.domain, owner.repo);
     const tree = this.#free(repo, treeId(request)) ?? (await this.#make(repo));
     this.#busy.add(tree);
-    const key = `${owner.domain}\n${owner.namespace}`;
-    const ledger = { key: slug(key), times: this.#ledger(owner) };
+    const ledger = this.#ledger(owner);
     const running = new DisposableStack();
     return {
       uid: tree.uid,
@@ -89,8 +84,35 @@ export class WorkingTrees {
         running.dispose();
         if (!tree.isWhole) await this.#drop(repo, tree);
         this.#busy.delete(tree);
+        await this.#deps.budget.trim();
       },
     };
+  }
+
+  /** Removes a tree, unless a build uses it. */
+  async evict(tree: BudgetedTree): Promise<boolean> {
+    for (const [repo, trees] of this.#repos)
+      for (const each of trees.values()) {
+        if (each !== tree || this.#busy.has(each)) continue;
+        await this.#drop(repo, each);
+        this.#deps.log.info({ dir: tree.dir, bytes: tree.bytes }, 'working tree removed to make room');
+        return true;
+      }
+    return false;
+  }
+
+  /** Removes all trees of a domain, with its times. None may be in use. */
+  async remove(domain: string): Promise<void> {
+    const dir = domainDir(this.#deps.dir, domain);
+    for (const [repo, trees] of this.#repos)
+      if (repo.startsWith(`${dir}/`)) for (const tree of [...trees.values()]) await this.#drop(repo, tree);
+    for (const each of this.#ledgers.keys()) if (each.startsWith(`${dir}/`)) this.#ledgers.delete(each);
+    await rm(dir, { recursive: true, force: true });
+  }
+
+  /** Stops counting as a running builder's trees; they stay on the disk. */
+  rest(): void {
+    this.#deps.budget.rest(this);
   }
 
   #free(repo: string, id: string): WorkingTree | undefined {
@@ -132,66 +154,42 @@ export class WorkingTrees {
     }
   }
 
-  #ledger({ domain, namespace }: TreeOwner): TimeLedger {
-    const dir = join(this.#deps.dir, slug(domain), 'times', slug(namespace));
-    const known = this.#ledgers.get(dir);
-    if (known) return known;
-    const ledger = new TimeLedger(dir);
-    this.#ledgers.set(dir, ledger);
-    return ledger;
+  #ledger({ domain, namespace }: TreeOwner): { readonly key: string; readonly times: TimeLedger } {
+    const key = timesDir(this.#deps.dir, domain, namespace);
+    const times = this.#ledgers.get(key) ?? new TimeLedger(key);
+    this.#ledgers.set(key, times);
+    return { key, times };
   }
 
   async #drop(repo: string, tree: WorkingTree): Promise<void> {
     const trees = this.#repos.get(repo);
+    const taken = this.#taken.get(repo) ?? new Set();
+    this.#taken.set(repo, taken);
     for (const [number, each] of trees ?? []) {
       if (each !== tree) continue;
+      // Its directory isn't free before it is gone, if ever.
+      taken.add(number);
       trees?.delete(number);
       try {
         await tree.remove();
+        taken.delete(number);
       } catch (error) {
         this.#deps.log.warn({ err: error, dir: tree.dir }, 'a broken working tree could not be removed');
-        const taken = this.#taken.get(repo) ?? new Set();
-        this.#taken.set(repo, taken.add(number));
       }
     }
   }
 
   async #find(): Promise<void> {
-    const { dir, log, now } = this.#deps;
-    for (const domain of await namesIn(dir)) {
-      for (const name of await namesIn(join(dir, domain, 'repos'))) {
-        const repo = join(dir, domain, 'repos', name);
-        for (const number of await namesIn(repo)) {
-          const found = join(repo, number);
-          const uid = await stat(join(found, 'own')).then(
-            (own) => own.uid,
-            () => -1,
-          );
-          const head = decodeHead<TreeHead>((await readBeginning(recordFile(found))) ?? '');
-          const usedAt = head ? (await stat(recordFile(found))).mtimeMs : now();
-          const tree = new WorkingTree(this.#treeDeps, found, uid, head, usedAt);
-          const trees = this.#repos.get(repo) ?? new Map<number, WorkingTree>();
-          this.#repos.set(repo, trees.set(Number(number), tree));
-          if (head && keepTreeUser(found, uid)) continue;
-          log.info({ dir: found }, 'removing a working tree that was left incomplete');
-          await this.#drop(repo, tree);
-        }
-      }
+    const { dir, log } = this.#deps;
+    for (const { dir: found, repo, number, uid = -1, head, usedAt } of await findTrees(dir)) {
+      const tree = new WorkingTree(this.#treeDeps, found, uid, head, usedAt);
+      const trees = this.#repos.get(repo) ?? new Map<number, WorkingTree>();
+      this.#repos.set(repo, trees.set(number, tree));
+      if (head && keepTreeUser(found, uid)) continue;
+      log.info({ dir: found }, 'removing a working tree that was left incomplete');
+      await this.#drop(repo, tree);
     }
   }
-}
-
-async function namesIn(dir: string): Promise<string[]> {
-  try {
-    return await readdir(dir);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
-}
-
-function slug(key: string): string {
-  return createHash('sha256').update(key).digest('hex').slice(0, 32);
 }
 
 /** Identifies the machine's boot; on a system without one, this process. */

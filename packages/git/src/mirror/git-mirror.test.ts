@@ -121,7 +121,7 @@ describe('GitMirror', () => {
   it('lists submodules as such', async () => {
     const inner = server.commit({ f: 'x' });
     const commit = await open(server.commitRaw(`M 160000 ${inner} sub\n`));
-    expect(commit.entries).toContainEqual({ path: 'sub', type: 'submodule', id: inner, sizeBytes: 0 });
+    expect(commit.entries).toContainEqual({ path: 'sub', type: 'submodule', id: inner });
   });
 
   it('recovers from a killed git, and from a damaged pack', async () => {
@@ -137,6 +137,11 @@ describe('GitMirror', () => {
     const damaged = (await readdir(packs)).filter((name) => name.endsWith('.pack'));
     expect(damaged).toHaveLength(2);
     for (const name of damaged) await truncate(join(packs, name), 100);
+    // What is known of the commit hides it from this build, but not from the next one.
+    await expect(open(next).then(files)).rejects.toThrow('git has no file');
+    expect(await files(await open(next))).toEqual({ f: noise('x', 32), g: 'y' });
+    for (const name of await readdir(packs)) if (name.endsWith('.pack')) await truncate(join(packs, name), 100);
+    mirror = new GitMirror(dir, LIMITS);
     expect(await files(await open(next))).toEqual({ f: noise('x', 32), g: 'y' });
   });
 

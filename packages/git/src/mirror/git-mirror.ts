@@ -33,6 +33,10 @@ export class GitMirror {
   readonly #now: () => number;
   /** When the server accepted these credentials, ms since the epoch, by their digest. */
   readonly #accepted = new Map<string, number>();
+  /** Whether files were missing: the next build finds a new mirror. */
+  #isSuspect = false;
+  /** The last commit, which the next build often needs again. */
+  #listed: MirroredCommit | undefined;
   /** Whether an earlier process's leftovers have been removed. */
   #isClean = false;
   #last: Promise<unknown> = Promise.resolve();
@@ -51,8 +55,9 @@ export class GitMirror {
   async commit(source: GitSource, signal: AbortSignal): Promise<MirroredCommit> {
     await requireGit();
     return await this.#alone(async () => {
+      if (this.#isSuspect) await this.#remove();
       await this.#prepare();
-      if (await this.#has(source.ref, signal)) await this.#requireAccess(source, signal);
+      if (await this.#has(source.ref)) await this.#requireAccess(source, signal);
       else await this.#fetch(source, signal);
       const found = await this.#list(source.ref, signal);
       if (found) return found;
@@ -108,14 +113,20 @@ export class GitMirror {
 
   async #remove(): Promise<void> {
     await rm(this.#dir, { recursive: true, force: true, maxRetries: 3 });
+    this.#listed = undefined;
+    this.#isSuspect = false;
   }
 
-  async #has(commit: string, signal: AbortSignal): Promise<boolean> {
-    const found = await this.#git(['rev-parse', '--verify', '--quiet', `${COMMITS}/${commit}^{tree}`], signal);
-    if (!found.ok) return false;
+  /** Whether a commit was fetched. Only this class writes refs, and always as files: starting git to read one takes longer than the rest. */
+  async #has(commit: string): Promise<boolean> {
     const now = new Date();
-    await utimes(join(this.#dir, COMMITS, commit), now, now);
-    return true;
+    try {
+      await utimes(join(this.#dir, COMMITS, commit), now, now);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+      throw error;
+    }
   }
 
   /** Makes sure that the server would send the commit to these credentials, too: another build, with others, may have fetched it. @throws GitFailed */
@@ -169,7 +180,15 @@ export class GitMirror {
   }
 
   async #list(commit: string, signal: AbortSignal): Promise<MirroredCommit | undefined> {
-    return await MirroredCommit.list(this.#run(signal, gitEnvironment({ protocol: 'https', config: {} })), commit);
+    const run = this.#run(signal, gitEnvironment({ protocol: 'https', config: {} }));
+    const listed =
+      this.#listed?.commit === commit
+        ? this.#listed.with(run)
+        : await MirroredCommit.list(run, commit, () => {
+            this.#isSuspect = true;
+          });
+    this.#listed = listed;
+    return listed;
   }
 
   #git(args: readonly string[], signal: AbortSignal, env?: NodeJS.ProcessEnv): Promise<GitEnd> {

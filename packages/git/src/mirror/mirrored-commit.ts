@@ -39,19 +39,52 @@ export class MirroredCommit {
    */
   readonly attributes: string | undefined;
   readonly #run: GitRun;
+  readonly #suspect: () => void;
 
-  private constructor(run: GitRun, commit: string, entries: readonly GitEntry[]) {
+  private constructor(
+    run: GitRun,
+    suspect: () => void,
+    { commit, entries, attributes }: Pick<MirroredCommit, 'commit' | 'entries' | 'attributes'>,
+  ) {
     this.#run = run;
+    this.#suspect = suspect;
     this.commit = commit;
     this.entries = entries;
-    this.attributes = attributesOf(entries);
+    this.attributes = attributes;
   }
 
-  /** Lists a commit of the repository in `run.cwd`; undefined if not all of it is there. @throws the signal's reason */
-  static async list(run: GitRun, commit: string): Promise<MirroredCommit | undefined> {
+  /**
+   * Lists a commit of the repository in `run.cwd`; undefined if not all of it is there.
+   * @param suspect called if its files turn out to be missing @throws the signal's reason
+   */
+  static async list(run: GitRun, commit: string, suspect: () => void): Promise<MirroredCommit | undefined> {
     const listed = await runGit(['--git-dir=.', ...LIST_TREE, commit], run);
     if (!listed.ok || listed.isCut) return undefined;
-    return new MirroredCommit(run, commit, depthFirst(parseListing(listed.output)));
+    const entries = depthFirst(parseListing(listed.output));
+    return new MirroredCommit(run, suspect, { commit, entries, attributes: attributesOf(entries) });
+  }
+
+  /** Returns the same commit for another run of git, with a signal of its own. */
+  with(run: GitRun): MirroredCommit {
+    return new MirroredCommit(run, this.#suspect, this);
+  }
+
+  /** Returns the sizes of files by their ids, bytes. @throws Error if one is missing or git fails */
+  async sizes(ids: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    if (ids.length === 0) return new Map();
+    const end = await runGit(['--git-dir=.', 'cat-file', '--batch-check', '--buffer'], {
+      ...this.#run,
+      stdin: `${[...new Set(ids)].join('\n')}\n`,
+    });
+    succeeded(end, 'cat-file');
+    const lines = end.ok ? end.output.toString('latin1').trimEnd().split('\n') : [];
+    return new Map(
+      lines.map((line) => {
+        const [, id, size] = /^([0-9a-f]+) blob (\d+)$/.exec(line) ?? [];
+        if (id === undefined) throw new Error(`git has no file ${line}`);
+        return [id, Number(size)];
+      }),
+    );
   }
 
   /** Returns the entries below a directory, with their paths relative to it; undefined if there is no such directory. */
@@ -84,10 +117,15 @@ export class MirroredCommit {
     if (files.length === 0) return;
     // In turn, as a blob that occurs twice is printed twice.
     let at = 0;
-    for await (const { content } of this.#blobs(files.map(({ id }) => id))) {
-      const entry = files[at] as GitEntry;
-      at += 1;
-      yield { entry, content };
+    try {
+      for await (const { content } of this.#blobs(files.map(({ id }) => id))) {
+        const entry = files[at] as GitEntry;
+        at += 1;
+        yield { entry, content };
+      }
+    } catch (error) {
+      if (!this.#run.signal.aborted) this.#suspect();
+      throw error;
     }
   }
 

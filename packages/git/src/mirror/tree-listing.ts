@@ -5,8 +5,6 @@ export interface GitEntry {
   readonly type: 'file' | 'executable' | 'symlink' | 'directory' | 'submodule';
   /** Git's name of the blob, tree or commit. */
   readonly id: string;
-  /** Of a blob as it is stored, before attributes change it; 0 for others. */
-  readonly sizeBytes: number;
 }
 
 const TYPES: Readonly<Record<string, GitEntry['type']>> = {
@@ -20,7 +18,7 @@ const TYPES: Readonly<Record<string, GitEntry['type']>> = {
 };
 
 /** Arguments of git that list a tree for `parseListing`. */
-export const LIST_TREE = ['ls-tree', '-r', '-t', '-l', '-z', '--full-tree'];
+export const LIST_TREE = ['ls-tree', '-r', '-t', '-z', '--full-tree'];
 
 /** Parses the output of `LIST_TREE`. @throws RangeError for a type that git doesn't have */
 export function parseListing(output: Buffer): GitEntry[] {
@@ -28,10 +26,10 @@ export function parseListing(output: Buffer): GitEntry[] {
   for (let at = 0; at < output.length; ) {
     const end = output.indexOf(0, at);
     const tab = output.indexOf(9, at);
-    const [mode = '', , id = '', size = ''] = output.toString('latin1', at, tab).split(/ +/);
+    const [mode = '', , id = ''] = output.toString('latin1', at, tab).split(' ');
     const type = TYPES[mode];
     if (!type) throw new RangeError(`git lists an entry of mode ${mode}`);
-    entries.push({ path: output.toString('latin1', tab + 1, end), type, id, sizeBytes: Number(size) || 0 });
+    entries.push({ path: output.toString('latin1', tab + 1, end), type, id });
     at = end + 1;
   }
   return entries;

@@ -53,10 +53,14 @@ export function treeChanges(before: readonly TimedEntry[], after: readonly Timed
     if (time) add(times, entry.mtimeNs, path);
   }
   const there = new Set(after.map(({ path }) => path));
+  const replaced = new Set(removed);
   let gone: ByteString | undefined;
   for (const { path } of before) {
-    if (there.has(path) || (gone !== undefined && path.startsWith(`${gone}/`))) continue;
+    if (gone !== undefined && path.startsWith(`${gone}/`)) continue;
+    const isReplaced = replaced.has(path);
+    if (there.has(path) && !isReplaced) continue;
     gone = path;
+    if (isReplaced) continue;
     removed.push(path);
     touched.add(parentPath(path));
   }

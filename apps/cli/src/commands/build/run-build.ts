@@ -1,4 +1,5 @@
 import type { BuildView } from '@kiln/contracts';
+import { cacheHome } from '../../context/digests/digest-cache.ts';
 import type { LocalInvocation } from '../../framework/command.ts';
 import { FlagError, UsageError } from '../../io/errors.ts';
 import { EXIT } from '../../io/exit-codes.ts';
@@ -9,7 +10,6 @@ import { findServer } from '../../server/find-server.ts';
 import { Interrupted, Interruption } from './follow/interruption.ts';
 import { outcomeCode } from './follow/outcome.ts';
 import { reportBuild } from './follow/report-build.ts';
-import { submit } from './follow/submit.ts';
 import type { BUILD_FLAGS } from './request/build-flags.ts';
 import { type BuildFlags, buildRequestOf } from './request/build-request.ts';
 import { buildxWarnings } from './request/buildx-compat.ts';
@@ -17,6 +17,7 @@ import { type OutputPlan, planOutput } from './request/output-flag.ts';
 import { readSecrets } from './request/secret-flag.ts';
 import { readSource } from './request/source.ts';
 import { imageId, writeResultFiles } from './result/metadata.ts';
+import { submit } from './submit/submit.ts';
 
 /** Submits a build, follows it and fetches its result. Returns the exit code. @throws UsageError, and the errors of the client */
 export async function runBuild({ flags, operands, io }: LocalInvocation<typeof BUILD_FLAGS>): Promise<number> {
@@ -42,14 +43,13 @@ export async function runBuild({ flags, operands, io }: LocalInvocation<typeof B
     source: source.source,
     dockerfile: source.dockerfile,
   });
-  // Fail before a large context is sent: is the API reachable, and is the token accepted?
-  await client.list({ limit: 1 });
 
   const view = await chooseView(mode, io);
   using interruption = new Interruption(io, () => view.close());
   try {
     const idempotencyKey = flags['idempotency-key'];
-    const submitted = await submit({ client, request, source, idempotencyKey, view, interruption });
+    const deps = { client, view, interruption, cacheHome: cacheHome(io.env) };
+    const submitted = await submit({ request, source, idempotencyKey }, deps);
     if (flags.detach) {
       view.close();
       io.out.line(flags.json ? JSON.stringify(submitted) : submitted.id);

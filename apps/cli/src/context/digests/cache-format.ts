@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type ByteString, fromBytes } from '@kiln/trees';
-import type { FileState } from '../context-tree.ts';
+import type { FileState } from '../file-state.ts';
 
 /** A cache as it was read: the whole file, and where in it the record of each path is. */
 export interface CacheContent {
@@ -18,13 +18,16 @@ const NOTHING: CacheContent = { bytes: Buffer.alloc(0), offsets: new Map() };
 /** Offsets in a record, all integers little-endian: state, day of the last use since the epoch, digest, and the path after its length. */
 const AT = { size: 0, mtime: 8, ctime: 16, inode: 24, day: 32, sha256: 36, pathBytes: 68, path: 70 } as const;
 
+/** What a field of 64 bits keeps of a number: times after the year 2262 don't fit. Two that it can't tell apart are centuries from each other. */
+const fit = (value: bigint): bigint => BigInt.asIntN(64, value);
+
 /** Reads and writes single records. */
 export const RECORD = {
   matches: (bytes: Buffer, at: number, state: FileState): boolean =>
-    bytes.readBigUInt64LE(at + AT.size) === BigInt(state.sizeBytes) &&
-    bytes.readBigInt64LE(at + AT.mtime) === state.mtimeNs &&
-    bytes.readBigInt64LE(at + AT.ctime) === state.ctimeNs &&
-    bytes.readBigUInt64LE(at + AT.inode) === state.inode,
+    bytes.readBigInt64LE(at + AT.size) === BigInt(state.sizeBytes) &&
+    bytes.readBigInt64LE(at + AT.mtime) === fit(state.mtimeNs) &&
+    bytes.readBigInt64LE(at + AT.ctime) === fit(state.ctimeNs) &&
+    bytes.readBigInt64LE(at + AT.inode) === fit(state.inode),
   day: (bytes: Buffer, at: number): number => bytes.readUInt32LE(at + AT.day),
   setDay: (bytes: Buffer, at: number, day: number): void => void bytes.writeUInt32LE(day, at + AT.day),
   sha256: (bytes: Buffer, at: number): string => bytes.toString('hex', at + AT.sha256, at + AT.pathBytes),
@@ -32,10 +35,10 @@ export const RECORD = {
   at: (bytes: Buffer, at: number): Buffer => bytes.subarray(at, endOf(bytes, at)),
   encode(path: ByteString, state: FileState, sha256: string, day: number): Buffer {
     const record = Buffer.alloc(AT.path + path.length);
-    record.writeBigUInt64LE(BigInt(state.sizeBytes), AT.size);
-    record.writeBigInt64LE(state.mtimeNs, AT.mtime);
-    record.writeBigInt64LE(state.ctimeNs, AT.ctime);
-    record.writeBigUInt64LE(state.inode, AT.inode);
+    record.writeBigInt64LE(BigInt(state.sizeBytes), AT.size);
+    record.writeBigInt64LE(fit(state.mtimeNs), AT.mtime);
+    record.writeBigInt64LE(fit(state.ctimeNs), AT.ctime);
+    record.writeBigInt64LE(fit(state.inode), AT.inode);
     record.writeUInt32LE(day, AT.day);
     record.write(sha256, AT.sha256, 'hex');
     record.writeUInt16LE(path.length, AT.pathBytes);

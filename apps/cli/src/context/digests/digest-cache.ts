@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ByteString } from '@kiln/trees';
-import type { FileState } from '../context-tree.ts';
+import type { FileState } from '../file-state.ts';
 import { type CacheContent, decodeCache, encodeCache, MAX_CACHE_BYTES, RECORD } from './cache-format.ts';
 import { removeOldCaches } from './old-caches.ts';
 

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { ByteString } from '@kiln/trees';
-import { type ContextDirectory, type ContextFile, eachFile, permissionsOf, stateOf } from '../context-tree.ts';
+import { type ContextDirectory, type ContextFile, eachFile } from '../context-tree.ts';
 import { ContextChanged, cannotRead } from '../read-errors.ts';
 import type { SystemPath } from '../system-path.ts';
 import type { DigestCache } from './digest-cache.ts';
@@ -41,8 +41,8 @@ export async function hashContext(
       return;
     }
     file.digest = `sha256:${result.sha256}`;
-    file.mode = permissionsOf(result.stats);
-    file.state = stateOf(result.stats);
+    file.mode = result.mode;
+    file.state = result.state;
     cache.put(key, file.state, result.sha256, result.readAtMs);
   });
   if (failure) throw failure;

@@ -1,6 +1,7 @@
 import { createHash, hash } from 'node:crypto';
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type FileState, permissionsOf, stateOf } from '../file-state.ts';
 
 /** A path as calls of the file system take it. */
 type Path = string | Uint8Array;
@@ -8,7 +9,8 @@ type Path = string | Uint8Array;
 /** A file that was read: its content's SHA-256 in hexadecimal, and what the file system said before and after. */
 export interface HashedFile {
   readonly sha256: string;
-  readonly stats: BigIntStats;
+  readonly mode: number;
+  readonly state: FileState;
   /** When the reading began, ms since the epoch. */
   readonly readAtMs: number;
 }
@@ -28,7 +30,7 @@ const GONE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EMLINK']);
 
 /**
  * Hashes files, one after the other, in memory that doesn't depend on their size. A file that changes while it is read is read again.
- * Used in worker threads: it needs nothing but Node, so that they start at once.
+ * Used in worker threads: it needs little but Node, so that they start at once.
  */
 export class FileHasher {
   readonly #buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
@@ -57,7 +59,7 @@ export class FileHasher {
       const sizeBytes = Number(stats.size);
       const { sha256, bytes } = await this.#content(file, sizeBytes);
       return bytes === sizeBytes && unchanged(stats, fstatSync(file, { bigint: true }))
-        ? { sha256, stats, readAtMs }
+        ? { sha256, mode: permissionsOf(stats), state: stateOf(stats), readAtMs }
         : undefined;
     } finally {
       closeSync(file);

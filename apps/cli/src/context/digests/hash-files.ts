@@ -25,8 +25,8 @@ export interface FileToHash {
 
 export interface HashFilesOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Called with the number of files hashed so far, and their bytes. */
-  readonly onProgress?: ((files: number, bytes: number) => void) | undefined;
+  /** Called with how many bytes have been read so far, and of how many. */
+  readonly onProgress?: ((bytes: number, totalBytes: number) => void) | undefined;
   /** For tests. */
   readonly worker?: URL | undefined;
   readonly threads?: number | undefined;
@@ -40,8 +40,7 @@ type Result = HashedFile | NotHashed;
  */
 export async function hashFiles(files: readonly FileToHash[], options: HashFilesOptions = {}): Promise<Result[]> {
   const work = new Work(files, options);
-  const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const few = files.length < FEW_FILES && bytes < FEW_BYTES;
+  const few = files.length < FEW_FILES && work.totalBytes < FEW_BYTES;
   const threads = Math.min(options.threads ?? (few ? 0 : availableParallelism()), MAX_THREADS, work.batches);
   await Promise.all(Array.from({ length: threads }, () => hashInThread(work, options)));
   // All, or what threads left over.
@@ -55,13 +54,14 @@ class Work {
   readonly #options: HashFilesOptions;
   readonly #results: Result[];
   readonly #left: [from: number, to: number][];
-  #doneFiles = 0;
   #doneBytes = 0;
+  readonly totalBytes: number;
 
   constructor(files: readonly FileToHash[], options: HashFilesOptions) {
     this.#files = files;
     this.#options = options;
     this.#results = new Array(files.length);
+    this.totalBytes = bytesOf(files);
     this.#left = batchesOf(files).reverse();
   }
 
@@ -83,15 +83,18 @@ class Work {
     results.forEach((result, i) => {
       this.#results[batch[0] + i] = result;
     });
-    this.#doneFiles += files.length;
-    this.#doneBytes += files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-    this.#options.onProgress?.(this.#doneFiles, this.#doneBytes);
+    this.#doneBytes += bytesOf(files);
+    this.#options.onProgress?.(this.#doneBytes, this.totalBytes);
     return true;
   }
 
   results(): Result[] {
     return this.#results;
   }
+}
+
+function bytesOf(files: readonly FileToHash[]): number {
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 function batchesOf(files: readonly FileToHash[]): [from: number, to: number][] {

@@ -1,3 +1,4 @@
+import { MAX_TREE_DIGESTS } from '@kiln/contracts';
 import { type Digest, referencesOf } from '@kiln/trees';
 import type { EncodedContext } from '../encode-context.ts';
 
@@ -18,9 +19,6 @@ export interface MissingParts {
   /** Files with an object of their own, and how many bytes of each are already there. */
   readonly files: ReadonlyMap<Digest, number>;
 }
-
-/** Most objects of one question. */
-const MAX_ASKED = 4096;
 
 /**
  * Finds what the server lacks of a context, and of some other files, from the root down, a level at a time. Nothing below a directory that is
@@ -61,9 +59,9 @@ export async function findMissing(
 }
 
 function* questionsOf({ directories, files }: AskedParts): Generator<AskedParts> {
-  for (let at = 0; at < directories.length + files.length; at += MAX_ASKED) {
+  for (let at = 0; at < directories.length + files.length; at += MAX_TREE_DIGESTS) {
     const inFiles = Math.max(0, at - directories.length);
-    const asked = directories.slice(at, at + MAX_ASKED);
-    yield { directories: asked, files: files.slice(inFiles, inFiles + MAX_ASKED - asked.length) };
+    const asked = directories.slice(at, at + MAX_TREE_DIGESTS);
+    yield { directories: asked, files: files.slice(inFiles, inFiles + MAX_TREE_DIGESTS - asked.length) };
   }
 }

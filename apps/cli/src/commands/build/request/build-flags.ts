@@ -60,6 +60,11 @@ export const KILN_FLAGS = {
     value: 'SCOPE',
     help: `Who shares the cache mounts: ${CACHE_SCOPES.join(', ')} (default: repo)`,
   },
+  mtimes: {
+    kind: 'text',
+    value: 'MODE',
+    help: `Modification times of files: stable (a file keeps its time until its content changes) or submitted (those of the directory) (default: stable)`,
+  },
   'stored-secret': {
     kind: 'list',
     value: '[ID=]NAME',
