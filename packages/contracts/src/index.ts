@@ -105,7 +105,6 @@ export {
   buildRequest,
   buildSpec,
   gitSource,
-  MTIME_MODES,
   outputSpec,
   secretRepoOf,
   storedSecretsOf,
@@ -113,6 +112,8 @@ export {
 } from './http/build-request.ts';
 export {
   MAX_SECRET_BYTES,
+  MAX_TREE_DIGESTS,
+  MTIME_MODES,
   NAMESPACE_ARG,
   OUTSIDE_DOCKERFILE,
   SUPERSEDE_MODES,
@@ -193,7 +194,6 @@ export {
   secretView,
 } from './http/secrets.ts';
 export {
-  MAX_TREE_DIGESTS,
   type MissingTreeParts,
   missingTreeParts,
   type StoredTreeParts,
