@@ -1,10 +1,12 @@
 import { spawnSync } from 'node:child_process';
+import { hash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { openBlobs } from '@kiln/blobs';
 import { TestS3 } from '@kiln/blobs/testing';
 import { bundleApp, startFile } from '@kiln/bundle';
@@ -76,6 +78,17 @@ test('replaces a bundle at once, and leaves nothing beside it', async () => {
   expect(await readFile(join(out, startFile('scheduler')), 'utf8')).toBe(before);
   expect((await readdir(out)).sort()).toEqual(['LICENSES.txt', 'js', 'lua']);
   expect(await readdir(join(dir, 'again'))).toEqual(['scheduler']);
+});
+
+test('has the script of the threads that hash contexts beside the code that starts them', async () => {
+  const out = join(dir, 'threads');
+  await bundleApp('cli', out);
+  const thread = new Worker(join(out, 'js/hash-worker.js'));
+  const file = join(out, 'js/package.json');
+  thread.postMessage([file]);
+  const [answer] = await once(thread, 'message');
+  await thread.terminate();
+  expect(answer).toMatchObject([{ sha256: hash('sha256', await readFile(file)) }]);
 });
 
 describe('the installed command', () => {

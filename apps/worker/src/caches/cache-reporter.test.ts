@@ -26,11 +26,9 @@ afterEach(async () => {
   kit.read = async () => kit.contents();
 });
 
+// A lease that no busy machine loses, because no test here is about its loss.
 const startHost = (options: Partial<WorkerOptions> = {}, deps: Partial<WorkerDeps> = {}): Promise<RunningWorker> =>
-  pool.start(
-    { leaseTtlMs: 2_000, syncEveryMs: 100, fenceMarginMs: 500, ...options },
-    { executors: fixedExecutors([kit]), ...deps },
-  );
+  pool.start({ leaseTtlMs: 20_000, syncEveryMs: 100, ...options }, { executors: fixedExecutors([kit]), ...deps });
 
 /** Runs a build of repo `app` on the host; resolves when it has ended. */
 async function build(onRun: () => void, request: TestBuild['request'] = {}): Promise<string> {

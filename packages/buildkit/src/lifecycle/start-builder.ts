@@ -157,7 +157,8 @@ async function measuresMountsOnce(engine: Docker): Promise<boolean> {
 
 const SNAPSHOTTER = 'io.containerd.snapshotter.v1';
 
-function toolContainer(options: BuilderOptions, engine: Docker, network?: string): ToolContainer {
+/** Returns the builder's tool container, which may not exist yet. */
+export function toolContainer(options: BuilderOptions, engine: Docker, network?: string): ToolContainer {
   const { hostName, instance, toolImage, scratchDir, log } = options;
   const socket = options.dockerSocket ?? DEFAULT_SOCKET;
   return new ToolContainer({

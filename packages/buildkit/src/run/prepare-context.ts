@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { Failure, Outcome } from '@kiln/domain';
 import { messageOf } from '../engine/message-of.ts';
 import type { Halt } from '../outcome/halt.ts';
@@ -11,7 +11,7 @@ import { ContextUnusable } from './context-dir.ts';
 import type { RunFiles } from './run-files.ts';
 import type { RunHost } from './run-host.ts';
 import type { RunRequest } from './run-request.ts';
-import { bringTree, NO_TREES, returnNote, treeTar } from './tree-context.ts';
+import { bringTree, ContextGone, NO_TREES, returnNote, treeTar } from './tree-context.ts';
 
 /** Prepares what buildx builds from. Returns the build's outcome instead if the context can't be used, or the build was stopped meanwhile. */
 export async function prepareContext(
@@ -58,18 +58,30 @@ async function checkedContext(
     if (returned.length > 0 && text?.includes('type=cache')) await note(returnNote(returned));
     return { type: 'directory', path, dockerfile } as const;
   };
-  if (source.type === 'tree' && host.trees)
-    return await brought(await bringTree(host.trees, request, source, files, halt));
+  const unpack = async (open: () => Promise<Readable>) => {
+    const unpacked = await files.unpackContext(open, spec.dockerfile, halt.signal);
+    await checkFile(unpacked.dockerfile);
+    return { type: 'directory', ...unpacked } as const;
+  };
+  if (source.type === 'tar') return await unpack(() => source.open());
+  if (source.type === 'tree') {
+    await using tree = source.open(files.contentsFile);
+    try {
+      const { times } = source;
+      if (host.trees) return await brought(await bringTree(host.trees, request, { tree, times }, files, halt));
+      const tar = await treeTar(tree, source, halt.signal);
+      await note(NO_TREES);
+      return await unpack(async () => tar);
+    } catch (error) {
+      if (!(error instanceof ContextGone) || error.digest !== source.id) throw error;
+      const tar = await source.tar?.(halt.signal);
+      if (!tar) throw error;
+      return await unpack(async () => tar);
+    }
+  }
   if (source.type === 'git') {
     const tree = await bringCommit(host, request, source, files, halt, note);
     if (tree) return await brought(tree);
-  }
-  if (source.type === 'tar' || source.type === 'tree') {
-    const open = source.type === 'tar' ? () => source.open() : async () => Readable.from(treeTar(source, halt.signal));
-    if (source.type === 'tree') await note(NO_TREES);
-    const unpacked = await files.unpackContext(open, spec.dockerfile, halt.signal);
-    await checkFile(unpacked.dockerfile);
-    return { type: 'directory', ...unpacked };
   }
   const { type, url, commit, subdir } = source;
   if (frontends.allowed === 'any' || frontends.isEnforced) return { type, url, commit, subdir };

@@ -28,6 +28,8 @@ export class RunFiles {
   readonly metadataFile: string;
   /** Buffers progress that arrives faster than the log takes it. */
   readonly spillFile: string;
+  /** For contents of a tree that have to wait; doesn't exist yet. */
+  readonly contentsFile: string;
   /** buildx's configuration for this run: has the shared builders; the rest, such as the build's ref, is the run's own. */
   readonly #buildxConfig: string;
   readonly #dockerConfig: string;
@@ -40,6 +42,7 @@ export class RunFiles {
     this.pidFile = join(this.#own, 'pid');
     this.metadataFile = join(this.#own, 'metadata.json');
     this.spillFile = join(dir, 'spill');
+    this.contentsFile = join(dir, 'contents');
     this.#buildxConfig = join(this.#own, 'buildx');
     this.#dockerConfig = join(this.#own, 'docker');
   }

@@ -36,9 +36,14 @@ export type ContextSource =
   | { readonly type: 'tar'; open(): Promise<Readable> }
   | {
       readonly type: 'tree';
-      readonly tree: TreeSource;
+      /** Identifies the tree: equal ids mean equal trees. */
+      readonly id: string;
+      /** @param spoolFile a file that doesn't exist yet, for contents that have to wait */
+      open(spoolFile: string): TreeSource & AsyncDisposable;
       /** Times to give the tree's entries. Default: a file keeps its time from one build of the repo to the next until its content changes. */
       readonly times?: SubmittedTimes | undefined;
+      /** Opens the tar that an older version has stored instead of the tree; undefined if there is none. */
+      tar?(signal: AbortSignal): Promise<Readable | undefined>;
     };
 
 export interface RunRequest {

@@ -1,10 +1,13 @@
+import { Readable } from 'node:stream';
 import {
   type ByteString,
   NoBuildFile,
   padding,
   shownBytes,
+  type TimedEntry,
   TreeFault,
   TreePartMissing,
+  type TreeSource,
   tarEnd,
   tarHeaders,
 } from '@kiln/trees';
@@ -19,6 +22,21 @@ import type { ContextSource, RunRequest } from './run-request.ts';
 
 type TreeContext = Extract<ContextSource, { readonly type: 'tree' }>;
 
+/** An object of the context isn't stored (any longer). */
+export class ContextGone extends ContextUnusable {
+  readonly digest: string;
+  constructor(digest: string) {
+    const message = 'the uploaded context is no longer stored; upload it and submit the build again';
+    super({ code: 'context_invalid', message });
+    this.digest = digest;
+  }
+}
+
+interface TreeToBring extends Partial<Pick<TreeRequest, 'dockerfile' | 'ignores'>> {
+  readonly tree: TreeSource;
+  readonly times: TreeContext['times'];
+}
+
 /** Said to a build on a host without working trees. */
 export const NO_TREES =
   'this host keeps no working trees, because its tool image lacks GNU tar, xargs or touch: the whole context is unpacked and sent again, and all of its files get new times';
@@ -29,21 +47,18 @@ const SHOWN_PATHS = 3;
 export async function bringTree(
   trees: WorkingTrees,
   { spec, trust = 'trusted', domain = trust, repo }: RunRequest,
-  {
-    tree: source,
-    times,
-    dockerfile = spec.dockerfile,
-    ignores,
-  }: Pick<TreeContext, 'tree' | 'times'> & Partial<Pick<TreeRequest, 'dockerfile' | 'ignores'>>,
+  { tree: source, times, dockerfile = spec.dockerfile, ignores }: TreeToBring,
   files: RunFiles,
   halt: Halt,
 ): Promise<BroughtTree> {
   const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
   const leased = await trees.acquire({ domain, repo, namespace }, { source, times, dockerfile, ignores });
-  files.useTree(leased);
   try {
-    return await leased.bring(halt.signal);
+    const brought = await leased.bring(halt.signal);
+    files.useTree(leased);
+    return brought;
   } catch (error) {
+    await leased[Symbol.asyncDispose]();
     throw halt.signal.aborted ? error : unusable(error, dockerfile);
   }
 }
@@ -53,10 +68,7 @@ function unusable(error: unknown, dockerfile: string): unknown {
   const { code } = error as NodeJS.ErrnoException;
   if (error instanceof TreeDiskFull || code === 'ENOSPC' || code === 'EDQUOT')
     return new ContextUnusable({ code: 'disk_full', message: 'no space left on the host for the build context' });
-  if (error instanceof TreePartMissing) {
-    const message = 'the uploaded context is no longer stored; upload it and submit the build again';
-    return new ContextUnusable({ code: 'context_invalid', message });
-  }
+  if (error instanceof TreePartMissing) return new ContextGone(error.digest);
   if (error instanceof TreeFault)
     return new ContextUnusable({ code: 'context_invalid', message: `invalid build context: ${error.message}` });
   return error;
@@ -72,16 +84,26 @@ export function returnNote(returned: readonly ByteString[]): string {
   );
 }
 
-/** Writes a tree as the tar that an upload would have been, for hosts that keep no trees. */
-export async function* treeTar({ tree, times }: TreeContext, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const listing = await tree.list([], signal);
-  const read = await times?.read(
-    listing.map(({ path }) => path),
-    signal,
-  );
-  const now = BigInt(Date.now()) * 1_000_000n;
-  const entries = listing.map((entry) => ({ ...entry, mtimeNs: read?.get(entry.path) ?? now }));
-  const full = new Map<ByteString, Extract<(typeof entries)[number], { type: 'file' }>>();
+/** Opens a tree as the tar that an upload would have been, for hosts that keep no trees. @throws ContextUnusable */
+export async function treeTar(tree: TreeSource, { times }: TreeContext, signal: AbortSignal): Promise<Readable> {
+  try {
+    const listing = await tree.list([], signal);
+    const paths = listing.map(({ path }) => path);
+    const read = await times?.read(paths, signal);
+    const now = BigInt(Date.now()) * 1_000_000n;
+    const entries = listing.map((entry): TimedEntry => ({ ...entry, mtimeNs: read?.get(entry.path) ?? now }));
+    return Readable.from(tarOf(tree, entries, signal), { objectMode: false });
+  } catch (error) {
+    throw signal.aborted ? error : unusable(error, '');
+  }
+}
+
+async function* tarOf(
+  tree: TreeSource,
+  entries: readonly TimedEntry[],
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const full = new Map<ByteString, Extract<TimedEntry, { readonly type: 'file' }>>();
   let written = 0;
   const counted = (bytes: Uint8Array) => {
     written += bytes.length;

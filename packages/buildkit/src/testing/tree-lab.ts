@@ -2,25 +2,28 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodeRecord, MerkleSource, type TreeRecord } from '@kiln/trees';
 import { MemoryTrees, type TestTree } from '@kiln/trees/testing';
+import type { ContextSource } from '../run/run-request.ts';
 import type { SubmittedTimes, TreeHead } from '../trees/working-tree.ts';
 import { begin, type Lab, type RunningBuild, type TestBuild } from './lab.ts';
 import { expectedOnDisk, type OnDisk, onDisk, treesIn } from './on-disk.ts';
 
 /** Stores the trees of all tests of a file. */
 export const stored = new MemoryTrees();
-let spools = 0;
+
+export function treeSource(tree: TestTree): Extract<ContextSource, { readonly type: 'tree' }> {
+  const id = stored.put(tree);
+  return { type: 'tree', id, open: (spoolFile) => new MerkleSource(id, stored, { spoolFile }) };
+}
 
 /** Begins a build of a tree. */
 export function beginTree(
-  { builder, options }: Lab,
+  { builder }: Lab,
   repo: string,
   tree: TestTree,
   more: TestBuild = {},
   times?: SubmittedTimes,
 ): RunningBuild {
-  const spoolFile = join(options.scratchDir, `spool-${spools++}`);
-  const source = { type: 'tree' as const, tree: new MerkleSource(stored.put(tree), stored, { spoolFile }), times };
-  return begin(builder, { repo, source, ...more });
+  return begin(builder, { repo, source: { ...treeSource(tree), times }, ...more });
 }
 
 export async function recordOf(dir: string): Promise<TreeRecord<TreeHead>> {

@@ -24,6 +24,8 @@ export class TreeBudget {
   readonly #holders = new Set<TreeHolder>();
   /** Trees of builders that don't run, by directory. */
   readonly #asleep = new Map<string, BudgetedTree>();
+  /** Trees that this process may not remove before their builder runs again. */
+  readonly #stuck = new Set<string>();
   #evicting: Promise<void> = Promise.resolve();
 
   /** @param found trees that are on the disk already */
@@ -40,7 +42,7 @@ export class TreeBudget {
 
   /** Counts the trees of a builder that has started. */
   add(holder: TreeHolder): void {
-    this.#forget(holder.dir);
+    this.forget(holder.dir);
     this.#holders.add(holder);
   }
 
@@ -50,9 +52,12 @@ export class TreeBudget {
     for (const { dir, bytes, usedAt } of holder.all) this.#asleep.set(dir, { dir, bytes, usedAt });
   }
 
-  /** Forgets trees that were removed with their directory. */
+  /** Forgets trees below a directory, of which a builder has taken charge, or which are gone. */
   forget(dir: string): void {
-    this.#forget(dir);
+    for (const each of [...this.#asleep.keys()].filter((path) => path.startsWith(`${dir}/`))) {
+      this.#asleep.delete(each);
+      this.#stuck.delete(each);
+    }
   }
 
   /** Removes trees until `tree` may grow to `bytes`, or only trees in use are left. */
@@ -71,13 +76,14 @@ export class TreeBudget {
       const oldest = this.#all().sort((a, b) => a.tree.usedAt - b.tree.usedAt);
       for (const { tree, holder } of oldest) {
         if (excess() <= 0) return;
-        if (tree.dir === spared) continue;
+        if (tree.dir === spared || this.#stuck.has(tree.dir)) continue;
         try {
           if (holder) await holder.evict(tree);
           // No process of its user is left; but only root may remove another user's files.
           else await rm(tree.dir, { recursive: true, force: true });
           this.#asleep.delete(tree.dir);
         } catch (error) {
+          this.#stuck.add(tree.dir);
           this.#log.warn({ err: error, dir: tree.dir }, 'a working tree could not be removed');
         }
       }
@@ -88,9 +94,5 @@ export class TreeBudget {
   #all(): { readonly tree: BudgetedTree; readonly holder?: TreeHolder }[] {
     const awake = [...this.#holders].flatMap((holder) => holder.all.map((tree) => ({ tree, holder })));
     return [...awake, ...[...this.#asleep.values()].map((tree) => ({ tree }))];
-  }
-
-  #forget(dir: string): void {
-    for (const each of this.#asleep.keys()) if (each.startsWith(`${dir}/`)) this.#asleep.delete(each);
   }
 }

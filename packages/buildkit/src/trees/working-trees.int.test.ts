@@ -1,12 +1,23 @@
 import { execFile } from 'node:child_process';
 import { lstat, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import { type ByteString, byteString } from '@kiln/trees';
+import { type ByteString, byteString, MerkleSource } from '@kiln/trees';
 import type { TestTree } from '@kiln/trees/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FROM, type Lab, lab, type RunningBuild, toolContainerOf, uniqueSeconds, until } from '../testing/lab.ts';
+import {
+  begin,
+  FROM,
+  type Lab,
+  lab,
+  type RunningBuild,
+  toolContainerOf,
+  uniqueSeconds,
+  until,
+} from '../testing/lab.ts';
 import { onDisk, treesIn } from '../testing/on-disk.ts';
+import { tar } from '../testing/tar.ts';
 import { allTrees, beginTree, recordOf, stored } from '../testing/tree-lab.ts';
 import { ToolProcess } from '../tool/tool-process.ts';
 
@@ -263,6 +274,26 @@ test('gives entries exactly the times that were submitted, and never hides a cha
   expect((await recordOf(dir)).head.submitted).toBe(true);
   const found = await onDisk(join(dir, 'own', 'context'));
   for (const path of ['a', 'Dockerfile', 'd', 'd/l']) expect(found[path]).toContain(` ${ns(path)} `);
+});
+
+test('fails a build whose tree is no longer stored, and builds the tar that an older version stored instead', async () => {
+  const id = `sha256:${'1'.repeat(64)}` as const;
+  const source = {
+    ...{ type: 'tree' as const, id },
+    open: (spoolFile: string) => new MerkleSource(id, stored, { spoolFile }),
+  };
+  const gone = await begin(shared.builder, { repo: 'old', source }).outcome;
+  expect(gone).toMatchObject({
+    end: 'failed',
+    failure: { code: 'context_invalid', message: expect.stringContaining('no longer stored') },
+  });
+  const bytes = tar({ Dockerfile: `${FROM}\nCOPY a /a\nRUN cat /a`, a: 'from a tar' });
+  const old = begin(shared.builder, {
+    ...{ repo: 'old', spec: { noCache: true } },
+    source: { ...source, tar: async () => Readable.from([bytes]) },
+  });
+  expect((await old.outcome).end).toBe('succeeded');
+  expect(old.output()).toBe('from a tar');
 });
 
 test('has 100,000 files in one directory, and changes one of them', async () => {

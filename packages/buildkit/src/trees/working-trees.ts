@@ -163,15 +163,18 @@ export class WorkingTrees implements TreeHolder {
 
   async #drop(repo: string, tree: WorkingTree): Promise<void> {
     const trees = this.#repos.get(repo);
+    const taken = this.#taken.get(repo) ?? new Set();
+    this.#taken.set(repo, taken);
     for (const [number, each] of trees ?? []) {
       if (each !== tree) continue;
+      // Its directory isn't free before it is gone, if ever.
+      taken.add(number);
       trees?.delete(number);
       try {
         await tree.remove();
+        taken.delete(number);
       } catch (error) {
         this.#deps.log.warn({ err: error, dir: tree.dir }, 'a broken working tree could not be removed');
-        const taken = this.#taken.get(repo) ?? new Set();
-        this.#taken.set(repo, taken.add(number));
       }
     }
   }
