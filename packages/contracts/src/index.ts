@@ -106,7 +106,6 @@ export {
   buildRequest,
   buildSpec,
   gitSource,
-  MTIME_MODES,
   outputSpec,
   secretRepoOf,
   storedSecretsOf,
@@ -114,6 +113,8 @@ export {
 } from './http/build-request.ts';
 export {
   MAX_SECRET_BYTES,
+  MAX_TREE_DIGESTS,
+  MTIME_MODES,
   NAMESPACE_ARG,
   OUTSIDE_DOCKERFILE,
   SUPERSEDE_MODES,
@@ -194,7 +195,6 @@ export {
   secretView,
 } from './http/secrets.ts';
 export {
-  MAX_TREE_DIGESTS,
   type MissingTreeParts,
   missingTreeParts,
   type StoredTreeParts,
