@@ -1,7 +1,12 @@
 import { spawnSync } from 'node:child_process';
+import { hash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { openBlobs } from '@kiln/blobs';
 import { TestS3 } from '@kiln/blobs/testing';
 import { bundleApp, startFile } from '@kiln/bundle';
@@ -75,6 +80,17 @@ test('replaces a bundle at once, and leaves nothing beside it', async () => {
   expect(await readdir(join(dir, 'again'))).toEqual(['scheduler']);
 });
 
+test('has the script of the threads that hash contexts beside the code that starts them', async () => {
+  const out = join(dir, 'threads');
+  await bundleApp('cli', out);
+  const thread = new Worker(join(out, 'js/hash-worker.js'));
+  const file = join(out, 'js/package.json');
+  thread.postMessage([file]);
+  const [answer] = await once(thread, 'message');
+  await thread.terminate();
+  expect(answer).toMatchObject([{ sha256: hash('sha256', await readFile(file)) }]);
+});
+
 describe('the installed command', () => {
   test('runs without anything else', async () => {
     const { version } = JSON.parse(await readFile(new URL('apps/cli/package.json', ROOT), 'utf8')) as {
@@ -132,6 +148,15 @@ describe('the installed command', () => {
     expect(commands(unanswered)).toEqual(['token']);
     expect(heavy(unanswered).filter((source) => !source.includes('/string-width/'))).toEqual([]);
     expect(unanswered.some((source) => source.startsWith('packages/client/'))).toBe(true);
+    // A build is submitted without them, too. A redirect ends it at its first request.
+    await using server = await redirecting();
+    const context = join(dir, 'context');
+    await mkdir(context, { recursive: true });
+    await writeFile(join(context, 'Dockerfile'), 'FROM scratch\n');
+    const submitted = await cli.sourcesLoadedBy(['build', '--repo', 'r', '--url', server.url, context]);
+    expect(server.requests).toBe(1);
+    expect(commands(submitted)).toEqual(['build']);
+    expect(heavy(submitted).filter((source) => !source.includes('/string-width/'))).toEqual([]);
   });
 
   test('is small, and brings the licences of its libraries', async () => {
@@ -142,3 +167,23 @@ describe('the installed command', () => {
       expect(licences).toMatch(new RegExp(`^${library} \\d.* \\(MIT\\)$`, 'm'));
   });
 });
+
+/** A server that redirects every request to where no server is. */
+async function redirecting(): Promise<AsyncDisposable & { readonly url: string; readonly requests: number }> {
+  let requests = 0;
+  const server = createServer((request, response) => {
+    requests += 1;
+    request.resume();
+    response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end();
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get requests() {
+      return requests;
+    },
+    async [Symbol.asyncDispose]() {
+      server.close();
+    },
+  };
+}

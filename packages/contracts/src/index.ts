@@ -11,6 +11,7 @@ export {
   logKey,
   logOfPiece,
   logPieceKey,
+  teamOfTreesKey,
   teamTreesKey,
 } from './blobs/keys.ts';
 export {
@@ -105,7 +106,6 @@ export {
   buildRequest,
   buildSpec,
   gitSource,
-  MTIME_MODES,
   outputSpec,
   secretRepoOf,
   storedSecretsOf,
@@ -113,6 +113,8 @@ export {
 } from './http/build-request.ts';
 export {
   MAX_SECRET_BYTES,
+  MAX_TREE_DIGESTS,
+  MTIME_MODES,
   NAMESPACE_ARG,
   OUTSIDE_DOCKERFILE,
   SUPERSEDE_MODES,
@@ -193,7 +195,6 @@ export {
   secretView,
 } from './http/secrets.ts';
 export {
-  MAX_TREE_DIGESTS,
   type MissingTreeParts,
   missingTreeParts,
   type StoredTreeParts,

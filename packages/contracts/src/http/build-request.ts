@@ -1,6 +1,6 @@
 import { CACHE_SCOPES, PRIORITIES, repoOrigin, type SecretRef } from '@kiln/domain';
 import { z } from 'zod';
-import { NAMESPACE_ARG, SUPERSEDE_MODES } from './constants.ts';
+import { MTIME_MODES, NAMESPACE_ARG, SUPERSEDE_MODES } from './constants.ts';
 import {
   contextDigest,
   gitRef,
@@ -80,9 +80,6 @@ const attestation = z.union([
     .max(2_048, { abort: true })
     .regex(/^[a-z]+=\S+$/, 'key=value[,key=value]'),
 ]);
-
-/** Which modification times the files of a context get. */
-export const MTIME_MODES = ['stable', 'submitted'] as const;
 
 export const mtimes = z.enum(MTIME_MODES).default('stable').meta({
   description:

@@ -14,3 +14,9 @@ export const MAX_SECRET_BYTES = 500 * 1024;
 
 /** What trees travel as: a stream of their parts, written and read by the room `trees`. */
 export const TREE_PARTS_TYPE = 'application/vnd.kiln.tree-parts';
+
+/** Most digests in one request about trees, together. */
+export const MAX_TREE_DIGESTS = 4_096;
+
+/** Which modification times the files of a context get. */
+export const MTIME_MODES = ['stable', 'submitted'] as const;

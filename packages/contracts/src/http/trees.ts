@@ -1,8 +1,6 @@
 import { z } from 'zod';
+import { MAX_TREE_DIGESTS } from './constants.ts';
 import { contextDigest, teamName } from './fields.ts';
-
-/** Most digests of one request, together. */
-export const MAX_TREE_DIGESTS = 4_096;
 
 /** Query of the routes of trees. */
 export const treeQuery = z.strictObject({

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { ContextUpload } from '@kiln/client';
 import type { BuildRequestInput } from '@kiln/contracts';
 import type { ContextDirectory } from '../../../context/context-tree.ts';
@@ -52,8 +53,12 @@ export async function readSource({ operand, file, ref, repo, io }: SourceOptions
     dockerfile: file === '-' ? undefined : file,
     ...(file === '-' && { dockerfileText: await readDockerfile(io) }),
   };
-  const { root, dockerfile, tree, skipped } = await readLocalContext(options);
-  const name = repo ?? (await projectName(root, directoryName(root)));
+  const directory = resolve(io.cwd, operand);
+  // Git answers while the directory is walked.
+  const [{ root, dockerfile, tree, skipped }, name] = await Promise.all([
+    readLocalContext(options),
+    repo ?? projectName(directory, directoryName(directory)),
+  ]);
   const listAgain = async () => (await readLocalContext(options)).tree;
   return { source: { type: 'upload', name }, dockerfile, context: { root, tree, listAgain, skipped } };
 }
