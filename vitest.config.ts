@@ -18,6 +18,7 @@ export default defineConfig({
     // More than two cores' worth, because engines, leases and time-outs are waited for much of the time.
     maxWorkers: Number(process.env.KILN_TEST_WORKERS ?? 3),
     sequence: { sequencer: LongestFirst },
+    globalSetup: 'test/support/test-run.ts',
     projects: [
       {
         extends: true,

@@ -106,7 +106,10 @@ build_standin() {
   local image=$1 name=$2 base=$3 context=$4 log
   shift 4
   log=$(mktemp)
-  if ! docker buildx --builder default build --progress plain --provenance false --load --tag "$image" \
+  # Uncompressed, because on this machine compression only costs time: here, and wherever a test copies an image into another engine.
+  # An engine with the classic image store ignores this.
+  if ! docker buildx --builder default build --progress plain --provenance false \
+    --output "type=image,name=$image,compression=uncompressed" \
     --label "kiln.standin=$(standin_fingerprint)" --build-arg "BASE=$base" "$@" \
     --file "$infra/standins/$name.Dockerfile" "$context" >"$log" 2>&1 </dev/null; then
     tail -n 20 "$log" >&2

@@ -29,6 +29,7 @@ plan_packages() {
   compose_is_good || need docker-compose apt "Docker Compose $COMPOSE_MINIMUM or later" "the pool of infra/compose.yaml" "$apt docker-compose"
   have redis-server || need redis-server apt "redis-server" "Kiln's state" "$apt redis-server"
   have docker-registry || need docker-registry apt "docker-registry" "tests that push and pull" "$apt docker-registry"
+  have moto_server || need python3-moto apt "moto_server" "tests with an S3 store" "$apt python3-moto python3-flask-cors (Debian 13 or later)"
   have git || need git apt "git" "builds from git" "$apt git"
   have ip || need iproute2 apt "ip" "tests over several hosts on one machine" "$apt iproute2"
   have systemd-analyze || need systemd apt "systemd-analyze" "checking the worker's unit" "$apt systemd"
@@ -42,7 +43,7 @@ plan_packages() {
 }
 
 apt_dir=/etc/apt
-apt_packages=(docker.io iptables docker-cli docker-buildx docker-compose redis-server docker-registry git iproute2 systemd chromium mmdebstrap)
+apt_packages=(docker.io iptables docker-cli docker-buildx docker-compose redis-server docker-registry python3-moto git iproute2 systemd chromium mmdebstrap)
 
 apt_quietly() {
   local log
@@ -109,7 +110,7 @@ source_for_release() {
 add_release() {
   local release=$1 sources=/etc/apt/sources.list.d/kiln-$1.sources
   if [[ ! -e $sources ]]; then
-    say "adding Debian $release as a package source (pinned at 100: used for the engine only) …"
+    say "adding Debian $release as a package source (pinned at 100: used only for what $(os_field VERSION_CODENAME) lacks) …"
     printf 'Package: *\nPin: release n=%s\nPin-Priority: 100\n' "$release" >"/etc/apt/preferences.d/kiln-$release"
     source_for_release "$release" >"$sources.new" || {
       rm -f "$sources.new" "/etc/apt/preferences.d/kiln-$release"
@@ -153,6 +154,10 @@ provide_packages() {
       add_release "$release"
     fi
   fi
+  # Debian has had it since trixie. It gets what it depends on from this release.
+  if planned python3-moto && [[ -z $(apt_candidate python3-moto) && $(os_field VERSION_CODENAME) == bookworm ]]; then
+    add_release trixie
+  fi
 
   local targets=()
   for package in "${wanted[@]}"; do
@@ -160,6 +165,8 @@ provide_packages() {
       # On Ubuntu the client is part of docker.io.
       docker-cli) if [[ -n $release || -n $(apt_candidate docker-cli) ]]; then targets+=("docker-cli${release:+/$release}"); else targets+=(docker.io); fi ;;
       docker-compose) targets+=("$(compose_package)${release:+/$release}") ;;
+      # Debian's package only recommends what its server needs.
+      python3-moto) targets+=(python3-moto python3-flask-cors) ;;
       docker.io | docker-buildx) targets+=("$package${release:+/$release}") ;;
       *) targets+=("$package") ;;
     esac

@@ -30,10 +30,11 @@ standin_debian() {
     tail -n 20 "$log" >&2
     fail "mmdebstrap failed"
   }
-  docker import \
-    --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' --change 'CMD ["bash"]' \
-    --change "LABEL kiln.standin=$(standin_fingerprint)" "$work/debian.tar" "$image" >/dev/null
-  rm -f "$work/debian.tar"
+  # Not `docker import`, which compresses.
+  mkdir "$work/debian"
+  mv "$work/debian.tar" "$work/debian/"
+  build_standin "$image" debian scratch "$work/debian"
+  rm -rf "$work/debian"
 }
 
 standin_node() {

@@ -7,7 +7,8 @@ import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { FsBlobStore, openState, type State } from '@kiln/state';
+import { FsBlobStore } from '@kiln/blobs';
+import { openState, type State } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 import { until } from '../support/until.ts';
 import { type ApiAlone, apiAlone } from './support/api-alone.ts';
@@ -124,7 +125,7 @@ async function dropPlain(state: State): Promise<void> {
 
 async function sizeBelow(blobs: FsBlobStore, prefix: string): Promise<number> {
   let bytes = 0;
-  for await (const key of blobs.list(prefix)) bytes += (await blobs.stat(key))?.sizeBytes ?? 0;
+  for await (const { sizeBytes } of blobs.list(prefix)) bytes += sizeBytes;
   return bytes;
 }
 

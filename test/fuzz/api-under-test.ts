@@ -2,9 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { API_DEFAULTS, startApi } from '@kiln/api';
+import { FsBlobStore } from '@kiln/blobs';
 import { limitDefaults } from '@kiln/domain';
 import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
-import { FsBlobStore, openState } from '@kiln/state';
+import { openState } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 
 /** What the generators know about the API: valid credentials, and ids that exist. */

@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { API_DEFAULTS, startApi } from '@kiln/api';
+import { FsBlobStore } from '@kiln/blobs';
 import { KilnClient, KilnProblem } from '@kiln/client';
 import { isTerminal, limitDefaults, type Outcome } from '@kiln/domain';
 import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { DEFAULT_SCHEDULER, startScheduler } from '@kiln/scheduler';
-import { FsBlobStore, Leadership, openState, type State } from '@kiln/state';
+import { Leadership, openState, type State } from '@kiln/state';
+import { MemoryTrees } from '@kiln/trees/testing';
 import { type ExecuteRequest, type Executor, startWorker } from '@kiln/worker';
 import { fixedExecutors } from '@kiln/worker/testing';
 import { logFaults } from '../faults/audit-builds.ts';
@@ -90,6 +92,7 @@ export class Lane implements AsyncDisposable {
           ...ofWorker,
           executors: fixedExecutors([executor]),
           identity: { machine: 'm1', incarnation: randomUUID() },
+          trees: () => new MemoryTrees(),
           openContext: async () => undefined,
           storeArtifact: async () => ({ digest: 'sha256:0', sizeBytes: 0 }),
           outgoing,

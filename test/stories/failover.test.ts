@@ -6,6 +6,7 @@ import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { startScheduler } from '@kiln/scheduler';
 import { Leadership, NotReplicated, openState, type State } from '@kiln/state';
 import { TestSentinel } from '@kiln/state/testing';
+import { MemoryTrees } from '@kiln/trees/testing';
 import { type ExecuteRequest, type Executor, startWorker } from '@kiln/worker';
 import { fixedExecutors } from '@kiln/worker/testing';
 import { expect, test } from 'vitest';
@@ -137,6 +138,7 @@ class Pool implements AsyncDisposable {
         ...state,
         executors: fixedExecutors([this.world.executor()]),
         identity: { machine: hostName, incarnation: randomUUID(), epoch: await state.hosts.nextEpoch() },
+        trees: () => new MemoryTrees(),
         openContext: async () => Readable.from(['a tar']),
         outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),
         storeArtifact: async () => ({ digest: '', sizeBytes: 0 }),

@@ -16,7 +16,12 @@ beforeAll(async () => {
 afterAll(() => hosts?.[Symbol.asyncDispose](), PATIENCE_MS);
 
 describe('a pool of hosts with their own engines', { timeout: PATIENCE_MS }, () => {
-  const pool = sharedPool(() => ({ hosts, slots: 1, leaseTtlMs: 8_000, fenceMarginMs: 4_000 }), PATIENCE_MS);
+  const options = () => ({
+    ...{ hosts, slots: 1, leaseTtlMs: 8_000, fenceMarginMs: 4_000 },
+    // A story waits until a worker finds that its cache mounts were evicted, which no build tells it.
+    env: { worker: { KILN_INVENTORY_EVERY_MS: '5000' } },
+  });
+  const pool = sharedPool(options, PATIENCE_MS);
   const lab = { hosts: () => hosts, pool };
   // First, because its placements depend on what the pool has learned from earlier builds.
   describe('with warm caches', () => warmPlacementStories(lab));

@@ -4,12 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { API_DEFAULTS, startApi } from '@kiln/api';
+import { FsBlobStore } from '@kiln/blobs';
 import { type BuildView, buildRequest, type LogRecord } from '@kiln/contracts';
 import { limitDefaults, type Outcome } from '@kiln/domain';
 import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { startScheduler } from '@kiln/scheduler';
-import { FsBlobStore, Leadership, openState, type State } from '@kiln/state';
+import { Leadership, openState, type State } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
+import { MemoryTrees } from '@kiln/trees/testing';
 import { type ExecuteRequest, type Executor, startWorker } from '@kiln/worker';
 import { fixedExecutors } from '@kiln/worker/testing';
 import { expect, onTestFinished, test } from 'vitest';
@@ -101,6 +103,7 @@ async function startPool(): Promise<Pool> {
         ...own,
         executors: fixedExecutors([executor]),
         identity: { machine: role, incarnation: randomUUID() },
+        trees: () => new MemoryTrees(),
         openContext: async () => Readable.from(['a tar']),
         outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),
         storeArtifact: async () => ({ digest: 'sha256:0', sizeBytes: 0 }),

@@ -22,6 +22,17 @@ function call(method: string, path: string, socketPath = SOCKET): Promise<Answer
   });
 }
 
+/** Whether the engine accepts requests. Costs far less than starting the docker command, in a loop that waits for it. */
+export async function engineAnswers(socket: string): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const sent = request({ socketPath: socket, path: '/_ping' }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    sent.once('error', () => resolve(false)).end();
+  });
+}
+
 /** Lists the containers, running or not, of a worker. @param instance start of the worker's machine id */
 export async function containersOf(instance: string, socket?: string): Promise<string[]> {
   const filters = encodeURIComponent(JSON.stringify({ label: [`kiln.instance=${instance}`] }));

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { copyEngineData } from '@kiln/buildkit/testing';
 import { DEBIAN } from './dockerfiles.ts';
 import { run } from './hosts/command.ts';
 import { LabNetwork } from './hosts/network.ts';
@@ -48,20 +49,25 @@ export class TestHosts implements AsyncDisposable {
 
   async startAll(names: readonly string[]): Promise<void> {
     await this.#network.open();
-    const images = join(this.#dir, 'images.tar');
-    const saved = run('docker', 'save', '--output', images, ...IMAGES);
-    saved.catch(() => {});
     for (const name of names) {
       this.#hosts.set(name, new TestHost(name, join(this.#dir, name), await this.#network.join(name)));
     }
-    await Promise.all(
-      [...this.#hosts.values()].map(async (host) => {
+    const hosts = [...this.#hosts.values()];
+    const prepared = await Promise.all(
+      hosts.map(async (host) => {
         await host.prepare(this.#network.subnet);
+        const hasImages = await copyEngineData(IMAGES, host.dataRoot);
         await host.start();
-        await saved;
-        await host.docker('load', '--quiet', '--input', images);
+        return hasImages;
       }),
     );
+    if (!prepared.every(Boolean)) await this.#loadImages(hosts);
+  }
+
+  async #loadImages(hosts: readonly TestHost[]): Promise<void> {
+    const images = join(this.#dir, 'images.tar');
+    await run('docker', 'save', '--output', images, ...IMAGES);
+    await Promise.all(hosts.map((host) => host.docker('load', '--quiet', '--input', images)));
     await rm(images);
   }
 

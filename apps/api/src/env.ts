@@ -1,3 +1,4 @@
+import { s3Env } from '@kiln/blobs';
 import { commonEnv, wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
 import { accessEnv } from './access/settings.ts';
@@ -21,7 +22,8 @@ export const apiEnv = {
   KILN_BLOB_DIR: z
     .string('a directory for contexts, logs and artifacts, shared by all API processes')
     .describe(
-      'directory of contexts, ended logs, documents of ended builds and artifacts; the same for all API processes',
+      'directory of contexts, ended logs, documents of ended builds and artifacts, the same for all API processes; with `KILN_S3_BUCKET`, one of this process’ own for uploads while they arrive',
     ),
+  ...s3Env,
   ...storageEnv,
 };

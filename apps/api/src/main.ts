@@ -1,4 +1,5 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
+import { openBlobs, s3Options } from '@kiln/blobs';
 import {
   formatSecretKeys,
   InvalidEnvironment,
@@ -9,7 +10,7 @@ import {
   settingsOrExit,
   valueOrFile,
 } from '@kiln/runtime';
-import { FsBlobStore, openState } from '@kiln/state';
+import { openState } from '@kiln/state';
 import { z } from 'zod';
 import { accessConfig } from './access/settings.ts';
 import { API_DEFAULTS } from './config.ts';
@@ -25,7 +26,17 @@ const settings = settingsOrExit(() => {
   const env = readEnv(z.object(apiEnv), process.env);
   const token = valueOrFile('KILN_TOKEN', env.KILN_TOKEN, env.KILN_TOKEN_FILE);
   const { allowedHosts, ...access } = accessConfig(env);
-  return { ...env, access, allowedHosts, secretKeys: secretKeys(env), token, joinToken: joinToken(env, token) };
+  const dir = resolve(env.KILN_BLOB_DIR);
+  const s3 = s3Options(env, join(dir, 'uploads'));
+  return {
+    ...env,
+    blobs: s3 ? { s3 } : { dir },
+    access,
+    allowedHosts,
+    secretKeys: secretKeys(env),
+    token,
+    joinToken: joinToken(env, token),
+  };
 });
 
 await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
@@ -38,6 +49,8 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
   });
   shutdown.add('state', () => state[Symbol.asyncDispose](), STATE_CLOSE_LIMIT_MS);
   for (const problem of await state.unfitness()) log.warn({ problem }, 'redis is not fit');
+  const blobs = await openBlobs(settings.blobs);
+  shutdown.add('blobs', () => blobs[Symbol.asyncDispose]());
   const outgoing = new OutgoingGuard(settings.allowedHosts);
   shutdown.add('outgoing', () => outgoing[Symbol.asyncDispose]());
   const api = await startApi(
@@ -56,7 +69,7 @@ await runApp('api', settings.KILN_LOG_LEVEL, async ({ log, shutdown }) => {
       },
       ...storageConfig(settings),
     },
-    { ...state, outgoing, blobs: new FsBlobStore(resolve(settings.KILN_BLOB_DIR)), log },
+    { ...state, outgoing, blobs, log },
   );
   shutdown.add('api', () => api.close(), API_CLOSE_LIMIT_MS);
   return {};

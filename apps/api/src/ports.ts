@@ -1,6 +1,6 @@
+import type { BlobStore, TreeStore } from '@kiln/blobs';
 import type { OutgoingGuard } from '@kiln/runtime';
 import type {
-  BlobStore,
   BuildStore,
   HostOperations,
   HostStore,
@@ -34,7 +34,8 @@ type Stores = {
     | 'sealer'
     | 'secrets'
     | 'sessions'
-    | 'tokens']: Methods<State[Name]>;
+    | 'tokens'
+    | 'treeLocks']: Methods<State[Name]>;
 };
 
 /** What the API is started with. Each consumer takes only the methods that it calls. */
@@ -54,5 +55,5 @@ export interface ApiDeps extends HookDeps, Stores {
   readonly now?: () => number;
 }
 
-/** `ApiDeps` with a blob store that counts what each team stores. */
-export type MeteredDeps = Omit<ApiDeps, 'blobs'> & { readonly blobs: MeteredBlobs };
+/** `ApiDeps` with a blob store that counts what each team stores, and the trees in it. */
+export type MeteredDeps = Omit<ApiDeps, 'blobs'> & { readonly blobs: MeteredBlobs; readonly trees: TreeStore };

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { TreeStore } from '@kiln/blobs';
 import { openApiDocument } from '@kiln/contracts';
 import { trimEnd } from '@kiln/domain';
 import { MeteredBlobs } from '@kiln/state';
@@ -68,11 +69,19 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     now,
   });
   const builds = wholeBuilds(given.builds, new BuildDocuments(blobs), log);
-  const deps: MeteredDeps = { ...given, builds, blobs };
   const stack = new AsyncDisposableStack();
+  const trees = stack.use(
+    new TreeStore({
+      blobs: given.blobs,
+      horizonMs: config.contextRetentionMs,
+      exclusively: (team, work) => given.treeLocks.exclusively(team, work),
+      now,
+    }),
+  );
+  const deps: MeteredDeps = { ...given, builds, blobs, trees };
   const closing = new AbortController();
   const watch = stack.use(new BuildWatch(builds, events));
-  const archive = new ArchivedLogs(blobs);
+  const archive = new ArchivedLogs(blobs, config.logRetentionMs);
   const pages = new LogPages(logs, new LogPieces(logs, blobs), archive, config.logPageCacheBytes);
   const hub = stack.use(
     new LogHub({ logs, builds, pages, events, log, ringChars: config.logRingBytes, lingerMs: config.logLingerMs }),
@@ -97,7 +106,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
   const submission: ScheduleDeps = {
     ...deps,
     now,
-    contextGrantMs: 2 * config.contextRetentionMs,
+    contextRetentionMs: config.contextRetentionMs,
     untrustedPush: config.untrustedPush,
     rulesFor,
   };

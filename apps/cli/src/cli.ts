@@ -1,24 +1,30 @@
 import { safeText } from '@kiln/contracts';
-import { CATALOG, COMMANDS } from './commands/catalog.ts';
+import { CATALOG, COMMANDS, loadCatalog } from './commands/catalog.ts';
 import { localCommand } from './framework/command.ts';
 import { nearest } from './framework/edit-distance.ts';
 import { type HelpPage, renderHelp } from './framework/help.ts';
-import { referenceMarkdown } from './framework/reference.ts';
 import { UsageError } from './io/errors.ts';
 import { EXIT } from './io/exit-codes.ts';
 import type { Io } from './io/output.ts';
-import { explainError } from './server/explain-error.ts';
 
 /** Runs a command line and returns the exit code. Never throws: errors are printed to standard error. */
 export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   try {
     return await run(argv, io);
   } catch (error) {
-    const explained = explainError(error);
-    const text = explained ?? (error instanceof Error ? (error.stack ?? error.message) : String(error));
-    io.err.line(`kiln: ${safeText(text)}`);
+    io.err.line(`kiln: ${safeText(await textOf(error))}`);
     return EXIT.usage;
   }
+}
+
+/** Describes an error. One that has no explanation is a bug in this command, which the stack helps to find. */
+async function textOf(error: unknown): Promise<string> {
+  const { explainError } = await import('./server/explain-error.ts');
+  const explained = explainError(error);
+  if (explained !== undefined) return explained;
+  if (!(error instanceof Error)) return String(error);
+  const { mappedStack } = await import('./io/mapped-stack.ts');
+  return mappedStack(error.stack ?? error.message);
 }
 
 async function run([name, ...args]: readonly string[], io: Io): Promise<number> {
@@ -26,8 +32,9 @@ async function run([name, ...args]: readonly string[], io: Io): Promise<number> 
     io.out.write(renderHelp(OVERVIEW, io.out.columns));
     return name === undefined ? EXIT.usage : EXIT.ok;
   }
-  const command = name === 'help' ? helpCommand : Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (command) return command.run(args, io);
+  if (name === 'help') return helpCommand.run(args, io);
+  const listed = name === '--version' ? COMMANDS.version : Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (listed) return (await listed.load()).run(args, io);
   const meant = nearest(name, Object.keys(COMMANDS));
   throw new UsageError(`no command ${JSON.stringify(name)}; ${meant ? `did you mean ${meant}?` : 'see kiln --help'}`);
 }
@@ -53,7 +60,9 @@ const helpCommand = localCommand(
     flags: { markdown: { kind: 'bool', help: 'Print the reference of all commands as Markdown' } },
   },
   async ({ flags, operands, io }) => {
-    if (flags.markdown) io.out.write(referenceMarkdown(CATALOG));
-    return flags.markdown ? EXIT.ok : run([...operands, '--help'], io);
+    if (!flags.markdown) return run([...operands, '--help'], io);
+    const { referenceMarkdown } = await import('./framework/reference.ts');
+    io.out.write(referenceMarkdown(await loadCatalog()));
+    return EXIT.ok;
   },
 );

@@ -36,13 +36,16 @@ export class Dispatcher {
   }
 
   /**
-   * Places waiting builds, then stores why the others wait.
+   * Places waiting builds, then stores why the others wait. Returns when to dispatch again even if nothing happens, ms since the epoch;
+   * undefined if time alone changes nothing.
    * @throws NotLeader
    */
-  async dispatch(fencingToken: string): Promise<void> {
+  async dispatch(fencingToken: string): Promise<number | undefined> {
+    let lookAgain: number | undefined;
     for (let again = true; again; ) {
       this.#view.applyLimits();
-      const { assignments } = this.#view.pool.decide(this.#view.now, { explained: true });
+      const { assignments, lookAgainAt } = this.#view.pool.decide(this.#view.now, { explained: true });
+      lookAgain = lookAgainAt;
       const allowed = this.#withinLimits(assignments);
       const carriedOut = await Promise.all(allowed.map((assignment) => this.#carryOut(assignment, fencingToken)));
       // Slots that placement chose for builds over a limit are free for others: decide again. Each round withholds the builds of one
@@ -50,6 +53,7 @@ export class Dispatcher {
       again = allowed.length < assignments.length && carriedOut.every((done) => done);
     }
     await this.#explainWaiting();
+    return lookAgain;
   }
 
   /** Keeps the assignments that are within their limits, which placement doesn't know, and counts them as running. */

@@ -1,3 +1,4 @@
+import { DEFAULT_PLACEMENT } from '@kiln/domain';
 import { consumeAttempts } from '@kiln/state';
 import { describe, expect, vi } from 'vitest';
 import { APP_CACHE, learnApp, publishCaches } from './testing/caches.ts';
@@ -85,6 +86,19 @@ describe('warmth', () => {
       [null, 'waits_for_warm'],
       ['a', 'warm'],
     ]);
+  });
+
+  test('makes a build wait no longer than its decision says, even if nothing else happens', async ({ pool }) => {
+    await Promise.all([pool.join('a', { slots: 1 }), pool.join('b', { slots: 1 })]);
+    await learnApp(pool);
+    await publishCaches(pool, 'a', APP_CACHE);
+    const placement = { ...DEFAULT_PLACEMENT, lookAgainMs: 50 };
+    pool.start('s1', { tickMs: 600_000, leaderTtlMs: 600_000, placement });
+    await pool.reaches(await pool.submit(), 'assigned');
+    const waiting = await pool.submit();
+    await pool.decided(waiting, 'waits_for_warm');
+    pool.later(3_600_000);
+    expect(await pool.placed(waiting)).toBe('b');
   });
 
   test('is gone from a host that evicted the caches', async ({ pool }) => {

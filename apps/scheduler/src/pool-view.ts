@@ -1,5 +1,5 @@
 import type { PoolEvent } from '@kiln/contracts';
-import { type PendingBuild, PlacementPool, waitsForHost } from '@kiln/domain';
+import { type PendingBuild, PlacementPool, type PlacementSettings, waitsForHost } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
   type BuildStore,
@@ -23,7 +23,12 @@ export interface PoolViewDeps {
   readonly learned: Pick<LearnedStore, 'load' | 'save'>;
   readonly log: Logger;
   readonly now: () => number;
+  /** Default: `DEFAULT_PLACEMENT`. */
+  readonly placement?: PlacementSettings | undefined;
 }
+
+/** How many builds are read at a time. */
+const READ_TOGETHER = 100;
 
 /** A waiting build and the number of its next attempt. */
 export interface WaitingBuild {
@@ -39,7 +44,7 @@ export interface WaitingBuild {
 export class PoolView {
   readonly #deps: PoolViewDeps;
   readonly pending = new Map<string, WaitingBuild>();
-  #pool = new PlacementPool();
+  #pool: PlacementPool;
   #hosts: KnownHosts;
   /** Builds withheld from placement because their team or submitter has reached its limit of running builds. */
   readonly #withheld = new Map<string, Exhausted>();
@@ -49,6 +54,7 @@ export class PoolView {
 
   constructor(deps: PoolViewDeps) {
     this.#deps = deps;
+    this.#pool = new PlacementPool(deps.placement);
     this.#hosts = this.#newHosts();
   }
 
@@ -68,7 +74,7 @@ export class PoolView {
 
   /** Discards the view and reads everything again. */
   async rebuild(): Promise<void> {
-    this.#pool = new PlacementPool();
+    this.#pool = new PlacementPool(this.#deps.placement);
     this.#hosts = this.#newHosts();
     for (const known of [this.pending, this.#withheld, this.#offered, this.#deps.allowances]) known.clear();
     const { pool, repos } = await this.#deps.learned.load();
@@ -85,7 +91,7 @@ export class PoolView {
     await this.#deps.allowances.read();
     await this.#hosts.readAll({ withCaches: true });
     for (const id of this.pending.keys()) if (!ids.has(id)) this.left(id);
-    for (const id of ids) if (!this.pending.has(id)) await this.#readBuild(id);
+    await this.#readBuilds([...ids].filter((id) => !this.pending.has(id)));
   }
 
   readHosts(): Promise<void> {
@@ -109,10 +115,8 @@ export class PoolView {
       if (event.host) changed(event.host, false);
     }
     if (events.some(({ type }) => type === 'limits')) await this.#deps.allowances.read();
-    for (const [id, { isQueued }] of builds) {
-      if (isQueued) await this.#readBuild(id);
-      else this.left(id);
-    }
+    for (const [id, { isQueued }] of builds) if (!isQueued) this.left(id);
+    await this.#readBuilds([...builds].flatMap(([id, { isQueued }]) => (isQueued ? [id] : [])));
     await this.#hosts.read(hosts);
   }
 
@@ -173,9 +177,20 @@ export class PoolView {
     });
   }
 
-  async #readBuild(id: string): Promise<void> {
-    const build = await this.#understood(id);
-    if (!build || !waitsForHost(build.record)) return this.left(id);
+  /** Reads builds, many at a time: one after another, those of a burst would each wait for all before them. Takes them in in their order. */
+  async #readBuilds(ids: readonly string[]): Promise<void> {
+    for (let from = 0; from < ids.length; from += READ_TOGETHER) {
+      const some = ids.slice(from, from + READ_TOGETHER);
+      const builds = await Promise.all(some.map((id) => this.#understood(id)));
+      for (const [i, id] of some.entries()) this.#takeIn(id, builds[i]);
+    }
+  }
+
+  #takeIn(id: string, build: StoredBuild | undefined): void {
+    if (!build || !waitsForHost(build.record)) {
+      this.left(id);
+      return;
+    }
     const waiting = pendingBuild(build);
     const owners = ownersOf(build.record);
     this.pending.set(id, { build: waiting, owners, attempt: build.record.attempts.length + 1 });

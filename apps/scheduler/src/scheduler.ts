@@ -1,5 +1,5 @@
 import type { PoolEvent } from '@kiln/contracts';
-import { type LimitDefaults, limitDefaults } from '@kiln/domain';
+import { type LimitDefaults, limitDefaults, type PlacementSettings } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
   type AttemptQueues,
@@ -32,6 +32,8 @@ export interface SchedulerConfig {
   readonly idleAttemptMs?: number;
   /** Limits of teams and tokens that have none of their own. */
   readonly limits: LimitDefaults;
+  /** Default: `DEFAULT_PLACEMENT`. */
+  readonly placement?: PlacementSettings;
 }
 
 export const DEFAULT_SCHEDULER: SchedulerConfig = {
@@ -93,6 +95,8 @@ class Scheduler implements RunningScheduler {
   #overdue = false;
   #closed = false;
   #timer: NodeJS.Timeout | undefined;
+  /** Runs a pass when the last one's decisions may change with time alone. */
+  #lookAgain: NodeJS.Timeout | undefined;
   #subscription: Disposable | undefined;
   /** Serializes everything that touches the view. */
   #work: Promise<void> = Promise.resolve();
@@ -107,7 +111,7 @@ class Scheduler implements RunningScheduler {
     this.#deps = deps;
     this.#now = deps.now ?? Date.now;
     const allowances = new Allowances(config.limits, deps.limits);
-    this.#view = new PoolView({ ...deps, allowances, now: this.#now });
+    this.#view = new PoolView({ ...deps, allowances, now: this.#now, placement: config.placement });
     this.#dispatcher = new Dispatcher(this.#view, { ...deps, allowances });
     this.#housekeeper = new Housekeeper(deps);
   }
@@ -125,6 +129,7 @@ class Scheduler implements RunningScheduler {
     this.#closed = true;
     this.#stop.abort();
     clearTimeout(this.#timer);
+    clearTimeout(this.#lookAgain);
     this.#subscription?.[Symbol.dispose]();
     await this.#work;
     await this.#purging;
@@ -159,7 +164,11 @@ class Scheduler implements RunningScheduler {
   async #pass(): Promise<void> {
     if (this.#token === undefined || this.#token !== this.#viewToken) return;
     await this.#housekeeper.followUp();
-    if (this.#settling.isOver(this.#view.hosts, this.#view.now)) await this.#dispatcher.dispatch(this.#token);
+    if (!this.#settling.isOver(this.#view.hosts, this.#view.now)) return;
+    const lookAgainAt = await this.#dispatcher.dispatch(this.#token);
+    clearTimeout(this.#lookAgain);
+    if (lookAgainAt === undefined || this.#closed) return;
+    this.#lookAgain = setTimeout(() => this.#enqueue(() => this.#pass()), lookAgainAt - this.#view.now);
   }
 
   #purgeExpired(): void {

@@ -6,6 +6,7 @@ import type { HostDisk } from '@kiln/contracts';
 import { type Logger, OutgoingGuard, Pulse, type Shutdown, serveHealth } from '@kiln/runtime';
 import { HostNameTaken, openState } from '@kiln/state';
 import { enterPool } from './join/enter-pool.ts';
+import { mirrorSettings } from './settings/mirror-settings.ts';
 import { reportSettings } from './settings/report-settings.ts';
 import type { WorkerSettings } from './settings/settings.ts';
 import { idleSettings, trustSettings } from './settings/trust-settings.ts';
@@ -76,6 +77,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
       ...reportSettings(settings),
       ledgerFile: join(dataDir, 'layers.json'),
       ...idleSettings(settings),
+      ...mirrorSettings(settings, dataDir),
     },
     {
       ...state,
@@ -83,7 +85,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
       executors: builders,
       identity: { machine, incarnation: randomUUID(), epoch },
       outgoing,
-      disk: () => diskOf(dataDir),
+      disk: () => diskOf(dataDir, builders),
       onReport: () => pulse.beat(),
       log,
     },
@@ -93,10 +95,15 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
   return { worker, builders: builders.info };
 }
 
-/** Measures the file system of `dir`; `freeBytes` is what this user may still use. */
-export async function diskOf(dir: string): Promise<HostDisk> {
+/** Measures the file system of `dir`, and what the working trees take of it; `freeBytes` is what this user may still use. */
+export async function diskOf(dir: string, { trees }: Pick<HostBuilders, 'trees'>): Promise<HostDisk> {
   const { blocks, bavail, bsize } = await statfs(dir);
-  return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
+  return {
+    totalBytes: blocks * bsize,
+    freeBytes: bavail * bsize,
+    treeBytes: trees.usedBytes,
+    treeBudgetBytes: trees.budgetBytes,
+  };
 }
 
 /** Reads or creates the machine's identity in the pool. It survives restarts, so that a new worker may replace its predecessor. */

@@ -4,6 +4,8 @@ import type { BuildRecord } from '@kiln/domain';
 import type { GitGuard } from '@kiln/git';
 import type { Logger } from '@kiln/runtime';
 import type { AttemptRef, State, WorkerIdentity } from '@kiln/state';
+import type { TreeReader } from '@kiln/trees';
+import type { GitMirrorsOptions } from './attempt/git-mirrors.ts';
 import type { ExecutorSource } from './engine/executor.ts';
 import type { LeaseTimes } from './session/host-session.ts';
 
@@ -15,6 +17,8 @@ export interface WorkerOptions extends LeaseTimes {
   /** File of the layer ledger; other ledgers are stored beside it. Default: none, ledgers are lost with the process. */
   readonly ledgerFile?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Where mirrors of git remotes are kept. Default: nowhere, BuildKit checks out every commit as a whole. */
+  readonly gitMirrors?: GitMirrorsOptions;
   /** How long a domain's builder is kept running without a build, ms. Default: forever. */
   readonly builderIdleMs?: number;
   /** How often the cache budget is divided among the isolation domains, ms. */
@@ -24,20 +28,22 @@ export interface WorkerOptions extends LeaseTimes {
 }
 
 export interface WorkerDeps
-  extends Pick<State, 'redis' | 'keys' | 'builds' | 'buildSecrets' | 'events'>,
+  extends Pick<State, 'redis' | 'keys' | 'builds' | 'buildSecrets' | 'connections' | 'events'>,
     Partial<Pick<State, 'replication'>> {
   readonly executors: ExecutorSource;
   readonly identity: WorkerIdentity;
   /** Opens an uploaded context by its digest; undefined if it is no longer stored. */
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
+  /** Reads the objects of a team's trees. Waits for an API that is away. */
+  trees(team: string): TreeReader;
   /** Stores an artifact within the limits in the build's record. */
   storeArtifact(
     ref: AttemptRef,
     content: Readable,
     record: BuildRecord,
   ): Promise<{ digest: string; sizeBytes: number }>;
-  /** Keeps git from reaching addresses of the internal network. */
-  readonly outgoing: GitGuard;
+  /** Keeps git and requests to forges from reaching addresses of the internal network. */
+  readonly outgoing: GitGuard & { readonly fetch: typeof fetch };
   /** Measures the disk with the worker's data. */
   disk?(): Promise<HostDisk | undefined>;
   readonly log: Logger;

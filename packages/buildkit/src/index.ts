@@ -6,6 +6,7 @@
 //   progress   buildx's progress output to log records
 //   outcome    why a run stopped, and classification of failures
 //   egress     rules for what builds may reach
+//   trees      working trees: contexts that stay on the host
 //   run        one build: its files, context, buildx process
 //   lifecycle  builders: starting, claiming, budgets, all of a host
 export type { DriverName } from './control/buildkit-connection.ts';
@@ -21,4 +22,5 @@ export { HostBuilders, type HostBuildersInfo, type HostBuildersOptions } from '.
 export { BuildStop, type StopCause } from './outcome/build-stop.ts';
 export { ArtifactRefused } from './run/artifact-pipe.ts';
 export { cacheNamespace } from './run/buildx-arguments.ts';
-export type { CommitDockerfile, ContextSource, RunRequest } from './run/run-request.ts';
+export type { CommitDockerfile, ContextSource, GitCheckout, RunRequest } from './run/run-request.ts';
+export type { SubmittedTimes } from './trees/working-tree.ts';

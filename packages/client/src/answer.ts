@@ -1,6 +1,7 @@
-import { type Problem, problem } from '@kiln/contracts';
+import type { Problem } from '@kiln/contracts';
 import type { z } from 'zod';
 import { KilnBadAnswer, KilnProblem } from './errors.ts';
+import { type HttpAnswer, readText } from './http-answer.ts';
 
 const SHOWN_CHARS = 200;
 
@@ -31,13 +32,14 @@ function isRecord(value: unknown): value is Record<PropertyKey, unknown> {
 }
 
 /** Reads the problem from an answer with a status of 400 or above, or builds one if the answer is not Kiln's, such as a proxy's error page. */
-export async function readProblem(what: string, response: Response): Promise<KilnProblem> {
-  const text = await response.text().catch(() => '');
+export async function readProblem(what: string, answer: HttpAnswer): Promise<KilnProblem> {
+  const text = await readText(answer).catch(() => '');
+  const { problem } = await import('./schemas.ts');
   const parsed = problem.safeParse(parseJson(text));
-  const after = response.headers.get('retry-after');
+  const after = answer.header('retry-after');
   return new KilnProblem(
-    parsed.success ? parsed.data : foreignProblem(what, response.status, text),
-    after !== null && /^\d{1,6}$/.test(after) ? Number(after) * 1_000 : undefined,
+    parsed.success ? parsed.data : foreignProblem(what, answer.status, text),
+    after !== undefined && /^\d{1,6}$/.test(after) ? Number(after) * 1_000 : undefined,
   );
 }
 

@@ -1,10 +1,16 @@
 import type { z } from 'zod';
 import { parseJson, readAnswer } from './answer.ts';
+import { readText } from './http-answer.ts';
 import type { ClientDeps } from './retry.ts';
 import type { Call, Transport } from './transport.ts';
 
+type Schemas = typeof import('./schemas.ts');
+/** The name of the schema of an answer. */
+type AnswerName = keyof Schemas;
+type Answer<N extends AnswerName> = z.output<Schemas[N]>;
+
 /** Calls a route and reads its answer. */
-export type CallJson = <S extends z.ZodType>(path: string, schema: S, call: Call) => Promise<z.output<S>>;
+export type CallJson = <N extends AnswerName>(path: string, answer: N, call: Call) => Promise<Answer<N>>;
 
 /** What all groups of `KilnClient`'s methods are built on. */
 export class ApiCalls {
@@ -16,20 +22,11 @@ export class ApiCalls {
     this.deps = deps;
   }
 
-  /** Calls a route and parses its answer by `schema`. */
-  protected async json<S extends z.ZodType>(path: string, schema: S, call: Call): Promise<z.output<S>> {
-    const response = await this.transport.call(path, call);
-    return readAnswer(path, schema, parseJson(await this.text(response, call.signal)));
-  }
-
-  /** Reads a body. An answer that breaks off in the middle counts as no answer. */
-  protected async text(response: Response, signal: AbortSignal | undefined): Promise<string> {
-    try {
-      return await response.text();
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw this.transport.lost(error);
-    }
+  /** Calls a route and parses its answer by the schema of that name. */
+  protected async json<N extends AnswerName>(path: string, answer: N, call: Call): Promise<Answer<N>> {
+    const body = await readText(await this.transport.call(path, call));
+    const schemas: { readonly [M in AnswerName]: z.ZodType<Answer<M>> } = await import('./schemas.ts');
+    return readAnswer(path, schemas[answer], parseJson(body));
   }
 }
 

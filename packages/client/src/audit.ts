@@ -1,4 +1,4 @@
-import { type AuditEntry, auditEntry } from '@kiln/contracts';
+import type { AuditEntry } from '@kiln/contracts';
 import { parseJson, readAnswer } from './answer.ts';
 import { KilnBadAnswer } from './errors.ts';
 import { backoffMs, type ClientDeps, isTransient } from './retry.ts';
@@ -26,8 +26,9 @@ export async function* readAudit(
   let failures = 0;
   for (;;) {
     try {
-      const response = await transport.call('/v1/audit', { query: { ...range, after, follow }, signal });
-      for await (const line of lines(response.body ?? ReadableStream.from([]))) {
+      const { body } = await transport.call('/v1/audit', { query: { ...range, after, follow }, signal });
+      const { auditEntry } = await import('./schemas.ts');
+      for await (const line of lines(body)) {
         failures = 0;
         if (line.trim() === '') continue;
         const entry = readAnswer('audit log', auditEntry, parseJson(line));
@@ -37,8 +38,7 @@ export async function* readAudit(
       if (!follow) return;
     } catch (error) {
       signal?.throwIfAborted();
-      const lost = error instanceof TypeError ? transport.lost(error) : error;
-      if (!follow || !isTransient(lost)) throw lost;
+      if (!follow || !isTransient(error)) throw error;
     }
     failures += 1;
     await deps.sleep(backoffMs(failures, deps.random), signal);
@@ -48,10 +48,11 @@ export async function* readAudit(
 const MAX_LINE_CHARS = 1024 * 1024;
 
 /** Yields complete lines. Text after the last line end was cut off and is dropped. */
-async function* lines(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+async function* lines(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   let rest = '';
-  for await (const text of body.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)) {
-    const parts = (rest + text).split('\n');
+  const decoder = new TextDecoder();
+  for await (const chunk of body) {
+    const parts = (rest + decoder.decode(chunk, { stream: true })).split('\n');
     rest = parts.pop() ?? '';
     if (rest.length > MAX_LINE_CHARS) throw new KilnBadAnswer('audit log', 'a line without an end');
     yield* parts;

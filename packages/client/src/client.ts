@@ -1,19 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  type BuildPage,
-  type BuildRequestInput,
-  type BuildView,
-  buildPage,
-  buildView,
-  type IdentifiedLogRecord,
-  type PlacementInfoView,
-  placementView,
-} from '@kiln/contracts';
+import type { BuildPage, BuildRequestInput, BuildView, IdentifiedLogRecord, PlacementInfoView } from '@kiln/contracts';
 import { parseJson, readAnswer } from './answer.ts';
 import { jsonBody } from './api-calls.ts';
 import { type FollowOptions, followLog } from './follow-log.ts';
+import { hasEnded } from './has-ended.ts';
 import { HooksClient } from './hooks.ts';
+import { readText } from './http-answer.ts';
 import type {
   Artifact,
   CallOptions,
@@ -24,13 +17,13 @@ import type {
   WaitOptions,
 } from './options.ts';
 import { type ClientDeps, isTransient, withRetry } from './retry.ts';
-import { ScheduleCalls } from './schedule-calls.ts';
 import { Transport } from './transport.ts';
+import { TreeCalls } from './tree-calls.ts';
 import { type ContextUpload, multipartBody } from './upload.ts';
 
 const SUBMIT_GIVE_UP_MS = 60_000;
 const WAIT_GIVE_UP_MS = 600_000;
-/** Length of one long poll: well below the time after which proxies and fetch itself give up on an answer. */
+/** Length of one long poll: well below the time after which proxies and the client itself give up on an answer. */
 const POLL_SECONDS = 50;
 
 const REAL_DEPS: ClientDeps = {
@@ -47,15 +40,15 @@ const REAL_DEPS: ClientDeps = {
  * A typed client of Kiln's API. Every method throws `KilnProblem` if the API refuses, `KilnUnreachable` if it doesn't respond,
  * `KilnBadAnswer` if the answer doesn't match the contract, and the signal's reason when that aborts.
  *
- * This class has the methods about builds; those about hosts, access and schedules are inherited, one class each.
+ * This class has the methods about builds; those about hosts, access, schedules and trees are inherited, one class each.
  */
-export class KilnClient extends ScheduleCalls {
+export class KilnClient extends TreeCalls {
   /** Incoming and outgoing webhooks. */
   readonly hooks: HooksClient;
 
-  constructor({ url, token, fetch: fetchImpl = fetch, deps = REAL_DEPS }: KilnClientOptions) {
-    super(new Transport(url, token, fetchImpl), deps);
-    this.hooks = new HooksClient((path, schema, call) => this.json(path, schema, call));
+  constructor({ url, token, deps = REAL_DEPS }: KilnClientOptions) {
+    super(new Transport(url, token), deps);
+    this.hooks = new HooksClient((path, answer, call) => this.json(path, answer, call));
   }
 
   get url(): string {
@@ -70,13 +63,13 @@ export class KilnClient extends ScheduleCalls {
     return withRetry(this.deps, retry, () => {
       if (context) return this.#upload(request, context, headers, signal);
       const { headers: type, body } = jsonBody(request);
-      return this.json('/v1/builds', buildView, { method: 'POST', headers: { ...headers, ...type }, body, signal });
+      return this.json('/v1/builds', 'buildView', { method: 'POST', headers: { ...headers, ...type }, body, signal });
     });
   }
 
   /** Returns the build as it is now; with `waitSeconds` (0 to 300), once it has ended or that time has passed. */
   get(id: string, { waitSeconds, signal }: CallOptions & { readonly waitSeconds?: number } = {}): Promise<BuildView> {
-    return this.json(buildPath(id), buildView, { query: { wait: waitSeconds }, signal });
+    return this.json(buildPath(id), 'buildView', { query: { wait: waitSeconds }, signal });
   }
 
   /** Waits until the build has ended, however long that takes, also across restarts of the API. */
@@ -90,22 +83,23 @@ export class KilnClient extends ScheduleCalls {
   }
 
   list({ signal, ...query }: ListOptions = {}): Promise<BuildPage> {
-    return this.json('/v1/builds', buildPage, { query, signal });
+    return this.json('/v1/builds', 'buildPage', { query, signal });
   }
 
   /** Cancels a build. Throws a `KilnProblem` with code `already_finished` if it has already ended. */
   cancel(id: string, { giveUpAfterMs = 0, signal }: WaitOptions = {}): Promise<CancelAnswer> {
     const path = `${buildPath(id)}/cancel`;
     return withRetry(this.deps, { giveUpAfterMs, signal }, async () => {
-      const response = await this.transport.call(path, { method: 'POST', signal });
-      const build = readAnswer(path, buildView, parseJson(await this.text(response, signal)));
-      return { build, confirmed: response.status !== 202 };
+      const answer = await this.transport.call(path, { method: 'POST', signal });
+      const { buildView } = await import('./schemas.ts');
+      const build = readAnswer(path, buildView, parseJson(await readText(answer)));
+      return { build, confirmed: answer.status !== 202 };
     });
   }
 
   /** Submits the same request as a new build. */
   retry(id: string, { signal }: CallOptions = {}): Promise<BuildView> {
-    return this.json(`${buildPath(id)}/retry`, buildView, { method: 'POST', signal });
+    return this.json(`${buildPath(id)}/retry`, 'buildView', { method: 'POST', signal });
   }
 
   /** Yields the records of a build's log. See `followLog` in follow-log.ts. */
@@ -114,14 +108,14 @@ export class KilnClient extends ScheduleCalls {
   }
 
   placement(id: string, { signal }: CallOptions = {}): Promise<PlacementInfoView> {
-    return this.json(`${buildPath(id)}/placement`, placementView, { signal });
+    return this.json(`${buildPath(id)}/placement`, 'placementView', { signal });
   }
 
   /** Opens the tar that a build with output `artifact` produced. */
   async artifact(id: string, { signal }: CallOptions = {}): Promise<Artifact> {
-    const response = await this.transport.call(`${buildPath(id)}/artifact`, { signal });
-    const length = response.headers.get('content-length');
-    return { body: response.body ?? empty(), sizeBytes: length === null ? undefined : Number(length) };
+    const { header, body } = await this.transport.call(`${buildPath(id)}/artifact`, { signal });
+    const length = header('content-length');
+    return { body, sizeBytes: length === undefined ? undefined : Number(length) };
   }
 
   async #upload(
@@ -132,7 +126,7 @@ export class KilnClient extends ScheduleCalls {
   ): Promise<BuildView> {
     const body = multipartBody(request, context, `kiln-${randomUUID()}`);
     try {
-      return await this.json('/v1/builds', buildView, {
+      return await this.json('/v1/builds', 'buildView', {
         method: 'POST',
         headers: { ...headers, 'content-type': body.contentType },
         body: body.stream,
@@ -144,15 +138,6 @@ export class KilnClient extends ScheduleCalls {
   }
 }
 
-const ENDED: ReadonlySet<BuildView['state']> = new Set(['succeeded', 'failed', 'canceled']);
-
-/** Whether the build is in a terminal state. */
-export function hasEnded(build: Pick<BuildView, 'state'>): boolean {
-  return ENDED.has(build.state);
-}
-
 function buildPath(id: string): string {
   return `/v1/builds/${encodeURIComponent(id)}`;
 }
-
-async function* empty(): AsyncGenerator<Uint8Array> {}

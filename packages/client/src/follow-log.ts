@@ -48,14 +48,14 @@ export async function* followLog(
     );
     let lost: unknown = new KilnUnreachable(transport.url, 'the log stream ended early');
     try {
-      const response = await transport.call(`/v1/builds/${encodeURIComponent(id)}/logs`, {
+      const { status, body } = await transport.call(`/v1/builds/${encodeURIComponent(id)}/logs`, {
         query: { format: 'sse', follow, attempt },
         headers: { accept: 'text/event-stream', ...(last !== undefined && { 'last-event-id': last }) },
         signal: signal ? AbortSignal.any([signal, connection.signal]) : connection.signal,
       });
       // No content: `from` was the log's last record.
-      if (response.status === 204) return;
-      for await (const event of logEvents(response.body ?? ReadableStream.from([]))) {
+      if (status === 204) return;
+      for await (const event of logEvents(body)) {
         silence.refresh();
         heardAt = deps.now();
         failures = 0;
@@ -70,7 +70,7 @@ export async function* followLog(
       if (!follow) return;
     } catch (error) {
       signal?.throwIfAborted();
-      lost = connection.signal.aborted ? connection.signal.reason : asLostConnection(transport.url, error);
+      lost = connection.signal.aborted ? connection.signal.reason : error;
       if (!isRetryable(lost)) throw lost;
     } finally {
       clearTimeout(silence);
@@ -82,11 +82,6 @@ export async function* followLog(
     options.onReconnect?.(lost, delayMs);
     await deps.sleep(delayMs, signal);
   }
-}
-
-/** fetch reports a body that breaks off as `TypeError: terminated`, with the socket's error as its cause. */
-function asLostConnection(url: string, error: unknown): unknown {
-  return error instanceof TypeError ? new KilnUnreachable(url, error) : error;
 }
 
 function isRetryable(error: unknown): boolean {

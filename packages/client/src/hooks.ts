@@ -1,20 +1,12 @@
-import {
-  type ConnectionRequest,
-  type ConnectionSecretRotation,
-  type ConnectionView,
-  connectionList,
-  connectionView,
-  type DeliveryView,
-  deliveryPage,
-  deliveryView,
-  type MessageView,
-  messagePage,
-  messageView,
-  type WebhookRequest,
-  type WebhookSecretRotation,
-  type WebhookView,
-  webhookList,
-  webhookView,
+import type {
+  ConnectionRequest,
+  ConnectionSecretRotation,
+  ConnectionView,
+  DeliveryView,
+  MessageView,
+  WebhookRequest,
+  WebhookSecretRotation,
+  WebhookView,
 } from '@kiln/contracts';
 import { type CallJson, jsonBody } from './api-calls.ts';
 import type { CallOptions } from './options.ts';
@@ -29,16 +21,16 @@ export class HooksClient {
 
   /** Lists the connections to forges. Needs the scope `admin`, as do the other methods about connections. */
   async connections({ signal }: CallOptions = {}): Promise<ConnectionView[]> {
-    return (await this.#json('/v1/connections', connectionList, { signal })).connections;
+    return (await this.#json('/v1/connections', 'connectionList', { signal })).connections;
   }
 
   connection(name: string, { signal }: CallOptions = {}): Promise<ConnectionView> {
-    return this.#json(connectionPath(name), connectionView, { signal });
+    return this.#json(connectionPath(name), 'connectionView', { signal });
   }
 
   /** Creates a connection or replaces the one of the same name. Only this answer contains a webhook secret that Kiln generated. */
   putConnection(name: string, request: ConnectionRequest, { signal }: CallOptions = {}): Promise<ConnectionView> {
-    return this.#json(connectionPath(name), connectionView, { method: 'PUT', ...jsonBody(request), signal });
+    return this.#json(connectionPath(name), 'connectionView', { method: 'PUT', ...jsonBody(request), signal });
   }
 
   /** Rotates the webhook secret. A new one that Kiln made up is in the answer, this once. */
@@ -48,11 +40,11 @@ export class HooksClient {
     { signal }: CallOptions = {},
   ): Promise<ConnectionView> {
     const path = `${connectionPath(name)}/rotate-secret`;
-    return this.#json(path, connectionView, { method: 'POST', ...jsonBody(rotation), signal });
+    return this.#json(path, 'connectionView', { method: 'POST', ...jsonBody(rotation), signal });
   }
 
   removeConnection(name: string, { signal }: CallOptions = {}): Promise<ConnectionView> {
-    return this.#json(connectionPath(name), connectionView, { method: 'DELETE', signal });
+    return this.#json(connectionPath(name), 'connectionView', { method: 'DELETE', signal });
   }
 
   /** Lists incoming webhooks, newest first. */
@@ -65,26 +57,26 @@ export class HooksClient {
     readonly limit?: number | undefined;
     readonly cursor?: string | undefined;
   } = {}): Promise<{ deliveries: DeliveryView[]; next?: string | undefined }> {
-    return this.#json('/v1/hooks/deliveries', deliveryPage, { query, signal });
+    return this.#json('/v1/hooks/deliveries', 'deliveryPage', { query, signal });
   }
 
   delivery(id: string, { signal }: CallOptions = {}): Promise<DeliveryView> {
-    return this.#json(deliveryPath(id), deliveryView, { signal });
+    return this.#json(deliveryPath(id), 'deliveryView', { signal });
   }
 
   /** Schedules a delivery to be processed again. Doesn't wait for that. */
   redeliver(id: string, { signal }: CallOptions = {}): Promise<DeliveryView> {
-    return this.#json(`${deliveryPath(id)}/redeliver`, deliveryView, { method: 'POST', signal });
+    return this.#json(`${deliveryPath(id)}/redeliver`, 'deliveryView', { method: 'POST', signal });
   }
 
   /** Creates an outgoing webhook. Only this answer contains its secret. */
   createWebhook(request: WebhookRequest, { signal }: CallOptions = {}): Promise<WebhookView> {
-    return this.#json('/v1/webhooks', webhookView, { method: 'POST', ...jsonBody(request), signal });
+    return this.#json('/v1/webhooks', 'webhookView', { method: 'POST', ...jsonBody(request), signal });
   }
 
   /** Lists outgoing webhooks, oldest first. */
   async webhooks({ signal }: CallOptions = {}): Promise<WebhookView[]> {
-    return (await this.#json('/v1/webhooks', webhookList, { signal })).webhooks;
+    return (await this.#json('/v1/webhooks', 'webhookList', { signal })).webhooks;
   }
 
   /** Rotates the secret that signs messages. The new one is in the answer, this once. */
@@ -94,11 +86,11 @@ export class HooksClient {
     { signal }: CallOptions = {},
   ): Promise<WebhookView> {
     const path = `${webhookPath(id)}/rotate-secret`;
-    return this.#json(path, webhookView, { method: 'POST', ...jsonBody(rotation), signal });
+    return this.#json(path, 'webhookView', { method: 'POST', ...jsonBody(rotation), signal });
   }
 
   removeWebhook(id: string, { signal }: CallOptions = {}): Promise<WebhookView> {
-    return this.#json(webhookPath(id), webhookView, { method: 'DELETE', signal });
+    return this.#json(webhookPath(id), 'webhookView', { method: 'DELETE', signal });
   }
 
   /** Lists the messages of an outgoing webhook, newest first. */
@@ -109,13 +101,13 @@ export class HooksClient {
       ...query
     }: CallOptions & { readonly state?: MessageView['state'] | undefined; readonly limit?: number | undefined } = {},
   ): Promise<MessageView[]> {
-    return (await this.#json(`${webhookPath(webhook)}/messages`, messagePage, { query, signal })).messages;
+    return (await this.#json(`${webhookPath(webhook)}/messages`, 'messagePage', { query, signal })).messages;
   }
 
   /** Sends a message again, at once; doesn't wait for the outcome. */
   resend(webhook: string, message: string, { signal }: CallOptions = {}): Promise<MessageView> {
     const path = `${webhookPath(webhook)}/messages/${encodeURIComponent(message)}/resend`;
-    return this.#json(path, messageView, { method: 'POST', signal });
+    return this.#json(path, 'messageView', { method: 'POST', signal });
   }
 }
 

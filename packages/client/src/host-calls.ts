@@ -1,46 +1,36 @@
-import {
-  type DrainOrder,
-  type HostChange,
-  type HostDetailView,
-  type HostInfoView,
-  hostDetail,
-  hostList,
-  hostView,
-  type JoinGrant,
-  joinGrant,
-} from '@kiln/contracts';
+import type { DrainOrder, HostChange, HostDetailView, HostInfoView, JoinGrant } from '@kiln/contracts';
 import { ApiCalls, jsonBody } from './api-calls.ts';
 import type { CallOptions } from './options.ts';
 
 /** The methods of `KilnClient` about hosts. Those that name a host throw a `KilnProblem` with code `host_not_found` if it doesn't exist. */
 export class HostCalls extends ApiCalls {
   async hosts({ signal }: CallOptions = {}): Promise<HostInfoView[]> {
-    return (await this.json('/v1/hosts', hostList, { signal })).hosts;
+    return (await this.json('/v1/hosts', 'hostList', { signal })).hosts;
   }
 
   /** Returns a host with the contents of its caches. */
   host(name: string, { signal }: CallOptions = {}): Promise<HostDetailView> {
-    return this.json(hostPath(name), hostDetail, { signal });
+    return this.json(hostPath(name), 'hostDetail', { signal });
   }
 
   /** Stops placing builds on a host. */
   cordonHost(name: string, { signal }: CallOptions = {}): Promise<HostInfoView> {
-    return this.json(`${hostPath(name)}/cordon`, hostView, { method: 'POST', signal });
+    return this.json(`${hostPath(name)}/cordon`, 'hostView', { method: 'POST', signal });
   }
 
   /** Resumes placing builds on a host: ends a cordon, a drain or a removal that is under way. */
   uncordonHost(name: string, { signal }: CallOptions = {}): Promise<HostInfoView> {
-    return this.json(`${hostPath(name)}/uncordon`, hostView, { method: 'POST', signal });
+    return this.json(`${hostPath(name)}/uncordon`, 'hostView', { method: 'POST', signal });
   }
 
   /** Drains a host: its builds finish, or return to the queue after `deadlineSeconds`. Doesn't wait for that. */
   drainHost(name: string, { signal, ...order }: CallOptions & DrainOrder = {}): Promise<HostInfoView> {
-    return this.json(`${hostPath(name)}/drain`, hostView, { method: 'POST', ...jsonBody(order), signal });
+    return this.json(`${hostPath(name)}/drain`, 'hostView', { method: 'POST', ...jsonBody(order), signal });
   }
 
   /** Overrides the slots and labels that the worker reports. */
   setHost(name: string, change: HostChange, { signal }: CallOptions = {}): Promise<HostInfoView> {
-    return this.json(hostPath(name), hostView, { method: 'PATCH', ...jsonBody(change), signal });
+    return this.json(hostPath(name), 'hostView', { method: 'PATCH', ...jsonBody(change), signal });
   }
 
   /**
@@ -51,12 +41,12 @@ export class HostCalls extends ApiCalls {
     name: string,
     { force, signal }: CallOptions & { readonly force?: boolean | undefined } = {},
   ): Promise<HostInfoView> {
-    return this.json(hostPath(name), hostView, { method: 'DELETE', query: { force }, signal });
+    return this.json(hostPath(name), 'hostView', { method: 'DELETE', query: { force }, signal });
   }
 
   /** Returns what a worker needs to join under `name`. The client's token must be a join token. */
   join(name: string, { signal }: CallOptions = {}): Promise<JoinGrant> {
-    return this.json('/v1/workers/join', joinGrant, { method: 'POST', ...jsonBody({ name }), signal });
+    return this.json('/v1/workers/join', 'joinGrant', { method: 'POST', ...jsonBody({ name }), signal });
   }
 }
 

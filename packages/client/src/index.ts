@@ -1,7 +1,8 @@
 export type { AuditOptions } from './audit.ts';
-export { hasEnded, KilnClient } from './client.ts';
+export { KilnClient } from './client.ts';
 export { KilnBadAnswer, KilnProblem, KilnUnreachable } from './errors.ts';
 export type { FollowOptions } from './follow-log.ts';
+export { hasEnded } from './has-ended.ts';
 export type {
   Artifact,
   CallOptions,
@@ -13,6 +14,7 @@ export type {
   SubmitOptions,
   WaitOptions,
 } from './options.ts';
-export type { ClientDeps } from './retry.ts';
+export { backoffMs, type ClientDeps, isTransient } from './retry.ts';
 export type { TokenSource } from './transport.ts';
+export type { SendTreePartsOptions, TreeCallOptions } from './tree-calls.ts';
 export type { ContextUpload } from './upload.ts';

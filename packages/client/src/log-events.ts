@@ -1,4 +1,4 @@
-import { type IdentifiedLogRecord, logRecord, parseLogId } from '@kiln/contracts';
+import { type IdentifiedLogRecord, parseLogId } from '@kiln/contracts';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { parseJson, readAnswer } from './answer.ts';
 import { KilnBadAnswer } from './errors.ts';
@@ -13,6 +13,7 @@ export type LogEvent =
 
 /** Decodes the body of an event stream. A chunk without a record yields an event without one. Ends when the body ends. */
 export async function* logEvents(body: AsyncIterable<Uint8Array>): AsyncGenerator<LogEvent> {
+  const { logRecord } = await import('./schemas.ts');
   const decoder = new TextDecoder();
   const messages: EventSourceMessage[] = [];
   const parser = createParser({
@@ -25,11 +26,14 @@ export async function* logEvents(body: AsyncIterable<Uint8Array>): AsyncGenerato
   for await (const chunk of body) {
     parser.feed(decoder.decode(chunk, { stream: true }));
     if (messages.length === 0) yield {};
-    for (const message of messages.splice(0)) yield readRecord(message);
+    for (const message of messages.splice(0)) yield readRecord(message, logRecord);
   }
 }
 
-function readRecord({ data, id: position, event }: EventSourceMessage): LogEvent {
+function readRecord(
+  { data, id: position, event }: EventSourceMessage,
+  logRecord: typeof import('./schemas.ts').logRecord,
+): LogEvent {
   const value = parseJson(data);
   if (typeof value !== 'object' || value === null) throw new KilnBadAnswer('log', `event ${event ?? ''} without JSON`);
   if (position === undefined || !parseLogId(position)) throw new KilnBadAnswer('log', `event without an id: ${data}`);

@@ -7,8 +7,6 @@ export interface KilnClientOptions {
   /** Base URL of the API, such as `https://kiln.example.com`. */
   readonly url: string;
   readonly token?: TokenSource | undefined;
-  /** Used for everything except uploads. Default: the global `fetch`. */
-  readonly fetch?: typeof fetch | undefined;
   /** For tests. */
   readonly deps?: ClientDeps | undefined;
 }

@@ -1,12 +1,14 @@
 import { readProblem } from './answer.ts';
-import { KilnUnreachable } from './errors.ts';
+import { KilnBadAnswer, KilnUnreachable } from './errors.ts';
+import type { HttpAnswer } from './http-answer.ts';
+import { sendRequest } from './http-request.ts';
 import { streamingPost } from './streaming-post.ts';
 
 export interface Call {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly headers?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
-  /** A body that isn't text is streamed by node:http at the pace of the connection. */
+  /** A body that isn't text is streamed at the pace of the connection. */
   readonly body?: string | AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal | undefined;
 }
@@ -18,46 +20,52 @@ export type TokenSource = string | (() => Promise<string>);
 export class Transport {
   readonly url: string;
   readonly #token: TokenSource | undefined;
-  readonly #fetch: typeof fetch;
 
   /** `url` may have a path, for an API behind a proxy. Throws `TypeError` if it isn't an http(s) URL. */
-  constructor(url: string, token: TokenSource | undefined, fetchImpl: typeof fetch) {
+  constructor(url: string, token: TokenSource | undefined) {
     const base = new URL(url);
     if (base.protocol !== 'http:' && base.protocol !== 'https:') throw new TypeError(`${url}: not an http(s) URL`);
     let { href } = base;
     while (href.endsWith('/')) href = href.slice(0, -1);
     this.url = href;
     this.#token = token;
-    this.#fetch = fetchImpl;
   }
 
-  /** Returns an answer with a status below 400. Throws `KilnProblem`, `KilnUnreachable`, the signal's reason, or what getting a token throws. */
-  async call(path: string, { method = 'GET', headers, query, body, signal }: Call): Promise<Response> {
+  /**
+   * Returns an answer with a status below 400. Throws `KilnProblem`, `KilnUnreachable`, `KilnBadAnswer` for a redirect to elsewhere, the
+   * signal's reason, or what getting a token throws. Reading the answer's body throws `KilnUnreachable`, or the signal's reason.
+   */
+  async call(path: string, { method = 'GET', headers, query, body, signal }: Call): Promise<HttpAnswer> {
     const url = `${this.url}${path}${search(query)}`;
     const token = typeof this.#token === 'function' ? await this.#token() : this.#token;
-    const all = { ...headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) };
-    let response: Response;
+    const all = {
+      'user-agent': 'kiln',
+      accept: '*/*',
+      ...headers,
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    };
+    let answer: HttpAnswer;
     try {
-      response =
+      answer =
         body === undefined || typeof body === 'string'
-          ? await this.#fetch(url, {
-              method,
-              headers: all,
-              ...(body !== undefined && { body }),
-              ...(signal && { signal }),
-            })
+          ? await sendRequest(url, { method, headers: all, signal, ...(body !== undefined && { body }) })
           : await streamingPost(url, { headers: all, body, signal });
     } catch (error) {
       signal?.throwIfAborted();
-      throw new KilnUnreachable(this.url, error);
+      throw error instanceof KilnBadAnswer ? error : new KilnUnreachable(this.url, error);
     }
-    if (response.status < 400) return response;
-    throw await readProblem(`${method} ${path}`, response);
+    if (answer.status >= 400) throw await readProblem(`${method} ${path}`, answer);
+    return { ...answer, body: this.#read(answer.body, signal) };
   }
 
-  /** Returns the error to throw when the connection breaks off in the middle of an answer. */
-  lost(cause: unknown): KilnUnreachable {
-    return new KilnUnreachable(this.url, cause);
+  async *#read(body: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+    try {
+      yield* body;
+    } catch (error) {
+      signal?.throwIfAborted();
+      const isReset = (error as NodeJS.ErrnoException).code === 'ECONNRESET';
+      throw new KilnUnreachable(this.url, isReset ? 'the connection broke off in the middle of an answer' : error);
+    }
   }
 }
 

@@ -11,6 +11,8 @@ export {
   logKey,
   logOfPiece,
   logPieceKey,
+  teamOfTreesKey,
+  teamTreesKey,
 } from './blobs/keys.ts';
 export {
   type HostInventory,
@@ -104,20 +106,25 @@ export {
   buildRequest,
   buildSpec,
   gitSource,
-  NAMESPACE_ARG,
-  OUTSIDE_DOCKERFILE,
   outputSpec,
-  SUPERSEDE_MODES,
   secretRepoOf,
   storedSecretsOf,
   uploadSource,
 } from './http/build-request.ts';
 export {
+  MAX_SECRET_BYTES,
+  MAX_TREE_DIGESTS,
+  MTIME_MODES,
+  NAMESPACE_ARG,
+  OUTSIDE_DOCKERFILE,
+  SUPERSEDE_MODES,
+  TREE_PARTS_TYPE,
+} from './http/constants.ts';
+export {
   buildId,
   contextDigest,
   gitRef,
   gitUrl,
-  MAX_SECRET_BYTES,
   relativePath,
   tagReference,
   teamName,
@@ -188,6 +195,15 @@ export {
   secretView,
 } from './http/secrets.ts';
 export {
+  type MissingTreeParts,
+  missingTreeParts,
+  type StoredTreeParts,
+  storedTreeParts,
+  type TreeDigests,
+  treeDigests,
+  treeQuery,
+} from './http/trees.ts';
+export {
   type BuildPage,
   type BuildView,
   buildPage,
@@ -213,17 +229,15 @@ export {
   runAttemptJob,
   type SendMessageJob,
 } from './jobs/catalog.ts';
+export { formatLogId, type LogPosition, parseLogId } from './log/log-id.ts';
 export { type LogMembers, type LogPiece, logMembers, logPiece } from './log/log-piece.ts';
 export { bytes, PlainRenderer } from './log/plain.ts';
 export {
   type EndRecord,
-  formatLogId,
   type IdentifiedLogRecord,
-  type LogPosition,
   type LogRecord,
   logRecord,
   type OutputRecord,
-  parseLogId,
   type StepRecord,
 } from './log/record.ts';
 export { safeName, safeText } from './log/safe-text.ts';

@@ -1,4 +1,8 @@
 export { type ConfigProblem, InvalidConfig, parseConfig } from './config/parse-config.ts';
+export { cloneCredentials, gitSecret } from './connection/clone-secret.ts';
+export { type Connection, settingsFor } from './connection/connection.ts';
+export { type CloneCredentials, ConnectionTokens, reportsStatuses } from './connection/connection-tokens.ts';
+export { foreignSource } from './connection/foreign-source.ts';
 export { type Explanation, explain, type ImageVerdict } from './explain/explain.ts';
 export { mayPushUntrusted } from './explain/filters.ts';
 export { CONTEXT_PREFIX, type Occasion, occasionOf } from './explain/occasion.ts';

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { setPriority } from 'node:os';
+import type { Readable, Writable } from 'node:stream';
 
 /** How to run git, and its limits. */
 export interface GitRun {
@@ -13,7 +14,7 @@ export interface GitRun {
   /** Lowers git's priority. Default 0. */
   readonly niceness?: number;
   readonly signal: AbortSignal;
-  readonly stdin?: string;
+  readonly stdin?: string | Buffer;
 }
 
 /** `isCut`: git was killed because it printed more than `maxOutputBytes`. */
@@ -28,11 +29,22 @@ const MAX_MEMORY_KIB = 2 * 1024 * 1024;
 /** Not every system can limit memory; all can limit the size of files. Git's child processes, which write the packs, inherit both limits. */
 const LIMITED = `ulimit -v ${MAX_MEMORY_KIB} 2>/dev/null; ulimit -f "$0" && exec git "$@"`;
 
+/** A running git. */
+export interface GitProcess {
+  readonly stdin: Writable;
+  /** Git waits while this isn't read. */
+  readonly stdout: Readable;
+  /** How it ended, after all of stdout has been read. Throws the signal's reason. */
+  readonly ended: Promise<{ readonly ok: true } | Extract<GitEnd, { ok: false }>>;
+  /** Kills git and its helpers. */
+  kill(): void;
+}
+
 /**
- * Runs git in a process group of its own, so that its helpers, which have the connections, end with it.
+ * Starts git in a process group of its own, so that its helpers, which have the connections, end with it. Read its stdout to the end, or `kill` it.
  * @throws the signal's reason
  */
-export async function runGit(args: readonly string[], run: GitRun): Promise<GitEnd> {
+export function startGit(args: readonly string[], run: Omit<GitRun, 'maxOutputBytes' | 'stdin'>): GitProcess {
   run.signal.throwIfAborted();
   const blocks = Math.ceil(run.maxFileBytes / BLOCK_BYTES);
   const child = spawn('/bin/sh', ['-c', LIMITED, String(blocks), ...args], {
@@ -55,37 +67,45 @@ export async function runGit(args: readonly string[], run: GitRun): Promise<GitE
     kill();
   }, run.timeoutMs);
   run.signal.addEventListener('abort', kill, { once: true });
-  const chunks: Buffer[] = [];
-  let length = 0;
   let stderr = '';
-  child.stdout.on('data', (chunk: Buffer) => {
-    // Output that arrives after the limit, until git is dead, is discarded.
-    if (length <= run.maxOutputBytes) chunks.push(chunk);
-    length += chunk.length;
-    if (length > run.maxOutputBytes) kill();
-  });
   child.stderr.on('data', (chunk: Buffer) => {
     stderr += chunk.toString().slice(0, MAX_STDERR_CHARS - stderr.length);
   });
   child.stdin.on('error', () => {});
-  child.stdin.end(run.stdin ?? '');
-  try {
-    const { promise, resolve, reject } = Promise.withResolvers<{
-      code: number | null;
-      signal: NodeJS.Signals | null;
-    }>();
-    child.on('error', reject);
-    child.on('close', (code, signal) => resolve({ code, signal }));
-    const { code, signal } = await promise;
-    run.signal.throwIfAborted();
-    if (length > run.maxOutputBytes) return { ok: true, output: Buffer.concat(chunks), isCut: true };
-    if (code === 0) return { ok: true, output: Buffer.concat(chunks), isCut: false };
-    return { ok: false, why: isLate ? 'timeout' : signal === 'SIGXFSZ' ? 'too_large' : 'exit', stderr };
-  } finally {
-    clearTimeout(timer);
-    run.signal.removeEventListener('abort', kill);
-    kill();
-  }
+  const { promise, resolve, reject } = Promise.withResolvers<{ code: number | null; signal: NodeJS.Signals | null }>();
+  child.on('error', reject);
+  child.on('close', (code, signal) => resolve({ code, signal }));
+  const ended = promise
+    .then(({ code, signal }) => {
+      run.signal.throwIfAborted();
+      if (code === 0) return { ok: true } as const;
+      return { ok: false, why: isLate ? 'timeout' : signal === 'SIGXFSZ' ? 'too_large' : 'exit', stderr } as const;
+    })
+    .finally(() => {
+      clearTimeout(timer);
+      run.signal.removeEventListener('abort', kill);
+      kill();
+    });
+  // Whoever kills it needn't wait for its end.
+  ended.catch(() => {});
+  return { stdin: child.stdin, stdout: child.stdout, ended, kill };
+}
+
+/** Runs git and collects its output. @throws the signal's reason */
+export async function runGit(args: readonly string[], run: GitRun): Promise<GitEnd> {
+  const git = startGit(args, run);
+  const chunks: Buffer[] = [];
+  let length = 0;
+  git.stdout.on('data', (chunk: Buffer) => {
+    // Output that arrives after the limit, until git is dead, is discarded.
+    if (length <= run.maxOutputBytes) chunks.push(chunk);
+    length += chunk.length;
+    if (length > run.maxOutputBytes) git.kill();
+  });
+  git.stdin.end(run.stdin ?? '');
+  const end = await git.ended;
+  if (length > run.maxOutputBytes) return { ok: true, output: Buffer.concat(chunks), isCut: true };
+  return end.ok ? { ok: true, output: Buffer.concat(chunks), isCut: false } : end;
 }
 
 /** Lowers the priority of a process and of those that it starts from then on. */

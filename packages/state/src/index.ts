@@ -2,7 +2,6 @@ export { ContextTeams } from './access/context-teams.ts';
 export { SessionStore } from './access/session-store.ts';
 export { type NewToken, type StoredToken, TokenStore } from './access/token-store.ts';
 export { AuditLog, type AuditRange, type NewAuditEntry } from './audit/audit-log.ts';
-export { type BlobInfo, type BlobStore, FsBlobStore } from './blobs/fs-blob-store.ts';
 export { type AttemptRef, AttemptStore } from './builds/attempt-store.ts';
 export { BuildStore, type BuildStoreOptions, inOrder } from './builds/build-store.ts';
 export type { CancelOutcome } from './builds/cancel.ts';
@@ -80,6 +79,7 @@ export { DEFAULT_BLOB_RESERVE_BYTES, MeteredBlobs, type MeteredBlobsDeps } from 
 export type { MeteredUpload, UploadAllowance } from './storage/metered-upload.ts';
 export { type StorageEntry, StorageLedger, type StorageShare } from './storage/storage-ledger.ts';
 export { storeArtifact } from './storage/store-artifact.ts';
+export type { TreeLocks } from './storage/tree-locks.ts';
 export type {
   ArchivedBuild,
   BuildFilter,

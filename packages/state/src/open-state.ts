@@ -36,6 +36,7 @@ import { BuildSecretReader } from './secrets/build-secrets.ts';
 import { Sealer } from './secrets/sealer.ts';
 import { SecretStore } from './secrets/secret-store.ts';
 import { StorageLedger } from './storage/storage-ledger.ts';
+import { TreeLocks } from './storage/tree-locks.ts';
 
 export interface StateOptions {
   /** See `redisOptions` for the forms. */
@@ -79,6 +80,7 @@ export interface State extends AsyncDisposable {
   readonly limits: LimitStore;
   readonly rates: RequestRates;
   readonly storage: StorageLedger;
+  readonly treeLocks: TreeLocks;
   readonly logs: LogStore;
   readonly memory: Memory;
   readonly schedules: ScheduleStore;
@@ -140,6 +142,7 @@ export async function openState(options: StateOptions): Promise<State> {
     limits: new LimitStore(redis, keys),
     rates: new RequestRates(redis, keys),
     storage: new StorageLedger(redis, keys, now),
+    treeLocks: new TreeLocks(redis, keys),
     logs: new LogStore(redis, keys),
     memory: new Memory(redis, keys),
     schedules: new ScheduleStore(redis, keys, { sealer, clock, now }),

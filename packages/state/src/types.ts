@@ -44,6 +44,9 @@ export interface NewBuild {
   /** Values by id, in the clear; sealed before they reach Redis. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly retryOf?: string;
+  /** Id of the pull request that it builds, by `SubjectStore`. */
+  readonly pullRequest?: string | undefined;
+  readonly clonesWith?: BuildRecord['clonesWith'];
   /** Default: trusted. */
   readonly trust?: Trust;
   /** Principal whose limits apply beside those of the team. */

@@ -6,6 +6,7 @@
 import { Readable } from 'node:stream';
 import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { openState } from '@kiln/state';
+import { MemoryTrees } from '@kiln/trees/testing';
 import { type Executor, startWorker } from '@kiln/worker';
 import { fixedExecutors } from '@kiln/worker/testing';
 import { Worker } from 'bullmq';
@@ -45,6 +46,7 @@ async function kilnHosts({ redisUrl, namespace, hosts, slots }: HostsOrder): Pro
           ...state,
           executors: fixedExecutors([idle]),
           identity: { machine: hostName, incarnation: hostName },
+          trees: () => new MemoryTrees(),
           openContext: async () => Readable.from([]),
           outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),
           storeArtifact: async () => ({ digest: '', sizeBytes: 0 }),

@@ -13,6 +13,8 @@ export interface BenchPool extends AsyncDisposable {
   /** A temporary directory that is removed with the pool. */
   readonly dir: string;
   readonly pid: number;
+  /** Variables with which the CLI uses the pool. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** Starts a pool by `kiln up`, with one slot, on the engine's own BuildKit. */
@@ -20,7 +22,11 @@ export async function kilnUp(): Promise<BenchPool> {
   const dir = await mkdtemp(join(tmpdir(), 'kiln-bench-'));
   const data = join(dir, 'data');
   const args = ['up', '--data-dir', data, '--port', '0', '--name', 'bench', '--slots', '1', '--driver', 'docker'];
-  const child = spawn(process.execPath, [CLI, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(process.execPath, [CLI, ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    // The benches' git servers are on this machine.
+    env: { ...process.env, KILN_ALLOWED_HOSTS: 'loopback' },
+  });
   let said = '';
   await new Promise<void>((resolve, reject) => {
     child.stderr.on('data', (chunk: Buffer) => {
@@ -37,11 +43,12 @@ export async function kilnUp(): Promise<BenchPool> {
     client: new KilnClient({ url, token }),
     dir,
     pid: child.pid ?? 0,
+    env: { KILN_URL: url, KILN_TOKEN: token },
     async [Symbol.asyncDispose]() {
       const exited = once(child, 'exit');
       child.kill('SIGINT');
       await exited;
-      await rm(dir, { recursive: true, force: true });
+      await rm(dir, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 }

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
-import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
+import { mkdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { engineAnswers } from '../engine.ts';
 import { until } from '../until.ts';
-import { run, succeeds } from './command.ts';
+import { run } from './command.ts';
 import { type CutOptions, cutLink, mendLink, type NetworkPlace } from './network.ts';
 
 const UP_TIMEOUT_MS = 60_000;
@@ -51,6 +52,11 @@ export class TestHost {
     await writeFile(join(this.#dir, 'daemon.json'), JSON.stringify(settings));
   }
 
+  /** The engine's data directory. */
+  get dataRoot(): string {
+    return join(this.#dir, 'data');
+  }
+
   /** Prefix of a command that is to run in this host's network. */
   get enter(): readonly string[] {
     return ['nsenter', `--net=${this.#place.namespace}`];
@@ -80,7 +86,7 @@ export class TestHost {
         FIRST_PROCESS,
         'dockerd',
       ],
-      ...['--config-file', path('daemon.json'), '--data-root', path('data'), '--exec-root', path('exec')],
+      ...['--config-file', path('daemon.json'), '--data-root', this.dataRoot, '--exec-root', path('exec')],
       ...['--pidfile', path('pid'), '--host', `unix://${this.socket}`, '--group', `${process.getgid?.()}`],
     ];
     const env = { ...process.env, BUILDKIT_STEP_LOG_MAX_SIZE: '-1', BUILDKIT_STEP_LOG_MAX_SPEED: '-1' };
@@ -97,7 +103,7 @@ export class TestHost {
       async () => {
         if (this.#engine !== engine)
           throw new Error(`the engine of host ${this.name} exited: ${await run('tail', '-n', '20', path('log'))}`);
-        return await succeeds('docker', '--host', `unix://${this.socket}`, 'version');
+        return await engineAnswers(this.socket);
       },
       UP_TIMEOUT_MS,
     );
@@ -200,9 +206,17 @@ export class TestHost {
   /** Finds them by process namespace, because containers have other networks. */
   async #engineProcesses(): Promise<number[]> {
     if (this.#namespace === undefined) return [];
-    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-    const namespaces = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/ns/pid`).catch(() => undefined)));
-    return pids.filter((_, i) => namespaces[i] === this.#namespace).map(Number);
+    const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+    return pids.filter((pid) => processNamespace(pid) === this.#namespace).map(Number);
+  }
+}
+
+/** The process namespace of a process; undefined if it has ended. */
+function processNamespace(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch {
+    return undefined;
   }
 }
 

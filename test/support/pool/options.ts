@@ -28,6 +28,8 @@ export interface PoolOptions {
   readonly fenceMarginMs?: number;
   readonly leaderTtlMs?: number;
   readonly tickMs?: number;
+  /** Files that start the processes of a role. Default: see `programsOfRun`. */
+  readonly programs?: Partial<Record<Role, string>>;
   /** Further settings for the processes of a role. */
   readonly env?: Partial<Record<Role, NodeJS.ProcessEnv>>;
   /** Further settings for single workers, by name. */

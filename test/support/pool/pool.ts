@@ -17,13 +17,9 @@ import { HangingBuild } from './hanging-build.ts';
 import { type Member, Members } from './members.ts';
 import type { PoolOptions, Role, SubmitRequest } from './options.ts';
 import { NAMESPACE, type PoolSettings, processEnv } from './process-env.ts';
+import { programsOfRun } from './programs.ts';
 import { sweepContainers, sweepHanging } from './sweep.ts';
 
-const MAIN: Record<Role, string> = {
-  api: new URL('../../../apps/api/src/main.ts', import.meta.url).pathname,
-  scheduler: new URL('../../../apps/scheduler/src/main.ts', import.meta.url).pathname,
-  worker: new URL('../../../apps/worker/src/main.ts', import.meta.url).pathname,
-};
 /** Log message by which a process is ready. */
 const READY: Partial<Record<Role, string>> = { api: 'api listening', worker: 'worker joined' };
 const LEADER_TIMEOUT_MS = 60_000;
@@ -39,6 +35,8 @@ export class Pool implements AsyncDisposable {
   readonly #members = new Members();
   readonly #hanging: HangingBuild[] = [];
   readonly #apiUrls = new Map<string, string>();
+  /** Files that start the processes. */
+  #programs: Readonly<Record<Role, string>> | undefined;
   #state: Promise<State> | undefined;
   #disposing: Promise<void> | undefined;
 
@@ -54,7 +52,8 @@ export class Pool implements AsyncDisposable {
   }
 
   async startAll(): Promise<void> {
-    const { hosts, workers = hosts?.names ?? ['a'], schedulers = 1, apis = 1 } = this.#options;
+    const { hosts, workers = hosts?.names ?? ['a'], schedulers = 1, apis = 1, programs } = this.#options;
+    this.#programs = { ...(await programsOfRun()), ...programs };
     const started = numbered(apis).map((name) => this.start('api', name));
     // Workers on hosts of their own are given the API's URL.
     if (hosts) await started[0];
@@ -87,6 +86,11 @@ export class Pool implements AsyncDisposable {
   get client(): KilnClient {
     const running = this.#members.running('api').map(({ name }) => name);
     return this.clientOf(running.sort()[0] ?? '1');
+  }
+
+  /** What a process needs to use the pool as its client. */
+  get clientEnv(): { readonly KILN_URL: string; readonly KILN_TOKEN: string } {
+    return { KILN_URL: this.client.url, KILN_TOKEN: this.#settings.token };
   }
 
   /** Port of Redis for workers on hosts of their own. */
@@ -169,7 +173,8 @@ export class Pool implements AsyncDisposable {
   /** Starts a process without waiting for it. An API's first start must use `start`, which learns its port. */
   launch(role: Role, name: string): ManagedProcess {
     const host = this.#hostOf(role, name);
-    const [command = '', ...args] = [...(host?.enter ?? []), process.execPath, MAIN[role]];
+    if (this.#programs === undefined) throw new Error('the pool has not been started yet');
+    const [command = '', ...args] = [...(host?.enter ?? []), process.execPath, this.#programs[role]];
     const place = { role, name, host, dataDir: this.dataDir(role, name), apiUrls: this.#apiUrls };
     const started = new ManagedProcess(`${role} ${name}`, command, args, processEnv(this.#settings, place));
     this.#members.add({ role, name, process: started });

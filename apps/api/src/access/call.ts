@@ -1,6 +1,13 @@
 import type { Principal } from '@kiln/domain';
 import type { Request, Response } from 'express';
-import type { AuditNote } from '../audit/audit-trail.ts';
+
+/** What a route adds to its audit entry. Must not contain the value of a secret or token. */
+export interface AuditNote {
+  readonly target?: string | undefined;
+  readonly details?: Readonly<Record<string, string>> | undefined;
+  /** The caller, if known only now, as after a login. */
+  readonly principal?: Principal | undefined;
+}
 
 /** The caller of a request. */
 export interface Call {

@@ -64,6 +64,9 @@ const MATRIX: Readonly<Record<OperationId, Row>> = {
   readContext: row('200', {
     ...{ read: '200', other: '404 context_not_found', all: '200', worker: '200', 'join token': '200' },
   }),
+  findMissingTreeParts: row('200', { write: '200', other: REFUSED, all: '200' }),
+  storeTreeParts: row('200', { write: '200', other: REFUSED, all: '200' }),
+  readTreeParts: row('200', { read: '200', other: REFUSED, all: '200', worker: '200', 'join token': '200' }),
   storeArtifact: trustedOnly('201', { worker: '201', 'join token': '201' }),
   setSecret: trustedOnly('201', { secrets: '201', other: REFUSED, all: '201' }),
   listSecrets: row('200', { read: '200', secrets: '200', other: REFUSED, all: '200' }),

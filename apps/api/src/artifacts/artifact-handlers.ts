@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { noteUse } from '@kiln/blobs';
 import { artifactKey, artifactName, type OperationId } from '@kiln/contracts';
 import { currentAttempt } from '@kiln/domain';
 import { BlobTooLarge, type MeteredBlobs, storeArtifact } from '@kiln/state';
@@ -16,7 +17,7 @@ type ArtifactOperation = Extract<OperationId, 'readArtifact' | 'storeArtifact'>;
 
 /** The routes of artifacts: workers store them, clients read them. */
 export function artifactHandlers(
-  { storeTimeoutMs }: Pick<ApiConfig, 'storeTimeoutMs'>,
+  { storeTimeoutMs, artifactRetentionMs }: Pick<ApiConfig, 'storeTimeoutMs' | 'artifactRetentionMs'>,
   { builds, blobs }: { readonly builds: Builds; readonly blobs: MeteredBlobs },
 ): Record<ArtifactOperation, Handler> {
   const find = buildFinder(builds, storeTimeoutMs);
@@ -29,7 +30,7 @@ export function artifactHandlers(
           ? record
           : (await within(storeTimeoutMs, visibleBuilds(builds, principal).get(sharedRun)))?.record;
       const key = run && artifactKey(run.id, currentAttempt(run)?.number ?? 0);
-      const info = key && record.result?.artifact && (await blobs.stat(key));
+      const info = key && record.result?.artifact && (await noteUse(blobs, key, artifactRetentionMs));
       const blob = info && (await blobs.open(key));
       if (!info || !blob) {
         const got = record.result?.artifact

@@ -3,16 +3,9 @@ import { ANONYMOUS, type Principal } from '@kiln/domain';
 import type { AuditLog, NewAuditEntry } from '@kiln/state';
 import type { Request, Response } from 'express';
 import type { Logger } from 'pino';
+import type { AuditNote } from '../access/call.ts';
 import type { ApiProblem } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
-
-/** What a route adds to its audit entry. Must not contain the value of a secret or token. */
-export interface AuditNote {
-  readonly target?: string | undefined;
-  readonly details?: Readonly<Record<string, string>> | undefined;
-  /** The caller, if known only now, as after a login. */
-  readonly principal?: Principal | undefined;
-}
 
 /** A request whose audit entry isn't written yet. */
 export interface Audited {

@@ -1,13 +1,12 @@
-import { type BuildSpec, buildQuery, type OperationId, waitQuery } from '@kiln/contracts';
+import type { TreeStore } from '@kiln/blobs';
+import { buildQuery, type OperationId, waitQuery } from '@kiln/contracts';
 import { type BuildRecord, isTerminal, type Principal } from '@kiln/domain';
-import type { ConnectionStore, Memory, MeteredBlobs } from '@kiln/state';
+import type { Memory, MeteredBlobs } from '@kiln/state';
 import type { Request, Response } from 'express';
 import { admitRequest } from '../access/admit-request.ts';
-import type { Handler } from '../access/call.ts';
+import type { AuditNote, Handler } from '../access/call.ts';
 import { visibleBuilds } from '../access/visible-builds.ts';
-import type { AuditNote } from '../audit/audit-trail.ts';
 import type { ApiConfig } from '../config.ts';
-import { connectionPushRules } from '../hooks/connections/connection-push-rules.ts';
 import { sendJson } from '../http/answer.ts';
 import { parsed } from '../http/api-problem.ts';
 import { within } from '../http/deadline.ts';
@@ -17,7 +16,14 @@ import { cancelBuild } from './cancel-build.ts';
 import { buildFinder, buildIdOf } from './find-build.ts';
 import { viewPlacement } from './placement-view.ts';
 import { receiveSubmission } from './receive-submission.ts';
-import { type Accepted, type RequestKey, retryBuild, type SubmissionDeps, submitBuild } from './submit-build.ts';
+import {
+  type Accepted,
+  type RequestKey,
+  type RetryDeps,
+  retryBuild,
+  type SubmissionDeps,
+  submitBuild,
+} from './submit-build.ts';
 
 type BuildOperation = Extract<
   OperationId,
@@ -26,8 +32,9 @@ type BuildOperation = Extract<
 
 export interface BuildHandlerDeps extends SubmissionDeps {
   readonly blobs: MeteredBlobs;
+  readonly trees: TreeStore;
   readonly memory: Pick<Memory, 'assertRoom'>;
-  readonly connections: Pick<ConnectionStore, 'list'>;
+  readonly connectionRules: RetryDeps['connectionRules'];
   /** Reports a retried build to its forge. Never throws. */
   readonly reportRetry: (record: BuildRecord) => Promise<void>;
   readonly watch: BuildWatch;
@@ -38,9 +45,9 @@ export interface BuildHandlerDeps extends SubmissionDeps {
 /** The routes of builds: submitting, reading, waiting for, canceling and retrying them. */
 export function buildHandlers(
   config: ApiConfig,
-  { memory, watch, closing, connections, reportRetry, ...submission }: BuildHandlerDeps,
+  { memory, watch, closing, connectionRules, reportRetry, ...submission }: BuildHandlerDeps,
 ): Record<BuildOperation, Handler> {
-  const { blobs, rulesFor } = submission;
+  const { blobs, trees, rulesFor } = submission;
   const buildsOf = (principal: Principal) => visibleBuilds(submission.builds, principal);
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const find = buildFinder(submission.builds, config.storeTimeoutMs);
@@ -49,7 +56,7 @@ export function buildHandlers(
 
   return {
     async submitBuild(request, response, { principal, note }) {
-      await using received = await receiveSubmission(request, blobs, config, async (asked, named) => {
+      await using received = await receiveSubmission(request, { blobs, trees }, config, async (asked, named) => {
         const admitted = admitRequest(asked, named, principal, submission.untrustedPush);
         // Checked before a context is read. A request without one is checked on acceptance, after its idempotency key is looked up.
         if (request.is('multipart/form-data')) await stored(memory.assertRoom());
@@ -92,7 +99,6 @@ export function buildHandlers(
     },
 
     async retryBuild(request, response, { principal, note }) {
-      const connectionRules = (spec: BuildSpec) => connectionPushRules(spec, connections);
       const own = { ...submission, builds: buildsOf(principal), principal, connectionRules };
       const accepted = await stored(retryBuild(buildIdOf(request), idempotencyKey(request), own));
       await reportRetry(accepted.build.record);

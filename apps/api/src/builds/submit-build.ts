@@ -1,16 +1,18 @@
+import { noteUse, type TreeStore } from '@kiln/blobs';
 import { type BuildRequest, type BuildSpec, contextKey } from '@kiln/contracts';
 import { isTerminal, leastTrust, type Principal, type PushRule, repoKey } from '@kiln/domain';
 import {
   type BuildSecretReader,
-  type ContextTeams,
   type Idempotency,
   type MeteredBlobs,
   type NewBuild,
   QueueFull,
   type StoredBuild,
 } from '@kiln/state';
+import type { Digest } from '@kiln/trees';
 import { grantTo } from '../access/admit-request.ts';
-import { requireContext, requireGrant } from '../contexts/stage-context.ts';
+import { requireTree } from '../contexts/require-tree.ts';
+import type { StagedContext } from '../contexts/stage-context.ts';
 import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import { type BuildRules, queueFull } from '../limits/build-rules.ts';
 import type { Builds } from '../ports.ts';
@@ -33,10 +35,11 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 /** What every submission needs, whether over HTTP, by a schedule or by a webhook. */
 export interface SubmissionDeps {
   readonly builds: Builds;
-  readonly blobs: Pick<MeteredBlobs, 'open' | 'stat' | 'share'>;
-  readonly contextTeams: Pick<ContextTeams, 'grant' | 'has'>;
-  /** For how long a team may name a context after its last use, ms. */
-  readonly contextGrantMs: number;
+  readonly trees: Pick<TreeStore, 'tree' | 'file' | 'directory'>;
+  /** Has the contexts that were uploaded to an older version. */
+  readonly blobs: Pick<MeteredBlobs, 'touch'>;
+  /** For how long a context is kept after its last use, ms. */
+  readonly contextRetentionMs: number;
   readonly buildSecrets: Pick<BuildSecretReader, 'refusals'>;
   /** Images that untrusted builds may push. */
   readonly untrustedPush: readonly PushRule[];
@@ -47,29 +50,31 @@ export interface SubmitDeps extends Omit<SubmissionDeps, 'rulesFor'> {
   readonly principal: Principal;
   /** The rules for the principal and the request's team. */
   readonly rules: BuildRules;
+  /** Id of the pull request whose closing cancels the build. */
+  readonly pullRequest?: string | undefined;
+  readonly clonesWith?: NewBuild['clonesWith'];
 }
 
 /** Accepts a submission; on return, build and context are durable. @throws ApiProblem, StorageQuotaExceeded; the stores' errors */
 export async function submitBuild(
   { request, context }: Submission,
   key: RequestKey | undefined,
-  { builds, blobs, contextTeams, contextGrantMs, buildSecrets, principal, rules, untrustedPush }: SubmitDeps,
+  {
+    builds,
+    trees,
+    buildSecrets,
+    principal,
+    rules,
+    untrustedPush,
+    pullRequest,
+    clonesWith,
+  }: Omit<SubmitDeps, 'blobs' | 'contextRetentionMs'>,
 ): Promise<Accepted> {
   checkKey(key);
   await requireSecrets(request, principal.trust, buildSecrets);
-  const digest = context?.digest ?? (request.source.type === 'upload' ? request.source.digest : undefined);
-  if (context) {
-    checkContextSize(context.sizeBytes, rules);
-    await context.keep(rules.share);
-  } else if (digest !== undefined) {
-    await requireGrant(digest, principal, contextTeams);
-    await requireContext(digest, blobs);
-    checkContextSize((await blobs.stat(contextKey(digest)))?.sizeBytes ?? 0, rules);
-    await blobs.share(contextKey(digest), rules.share);
-  }
-  if (digest !== undefined) await contextTeams.grant(digest, request.team, contextGrantMs);
+  const source = await keptSource(request, context, trees, rules);
   const { secrets, ...rest } = request;
-  const spec: BuildSpec = { ...rest, source: sourceOf(request, context?.digest), secrets: Object.keys(secrets).sort() };
+  const spec: BuildSpec = { ...rest, source, secrets: Object.keys(secrets).sort() };
   const granted = grantTo(spec, principal.trust, untrustedPush);
   return accept(builds, {
     ...rules.acceptance,
@@ -78,23 +83,25 @@ export async function submitBuild(
     secrets,
     trust: principal.trust,
     ...(granted && { granted }),
+    ...(pullRequest !== undefined && { pullRequest }),
+    ...(clonesWith && { clonesWith }),
     ...(key && { idempotency: { ...key, fingerprint: fingerprint({ spec, secrets: hashed(secrets) }) } }),
   });
 }
 
 export interface RetryDeps
-  extends Pick<SubmissionDeps, 'builds' | 'blobs' | 'buildSecrets' | 'untrustedPush' | 'rulesFor'> {
+  extends Pick<
+    SubmissionDeps,
+    'builds' | 'trees' | 'blobs' | 'contextRetentionMs' | 'buildSecrets' | 'untrustedPush' | 'rulesFor'
+  > {
   readonly principal: Principal;
   /** What connections to forges let this untrusted build push. */
   readonly connectionRules: (spec: BuildSpec) => Promise<readonly PushRule[]>;
 }
 
 /** Accepts the request of an ended build as a new build. @throws ApiProblem `build_not_found`, `not_retriable`, `forbidden`, `secret_missing` */
-export async function retryBuild(
-  id: string,
-  key: RequestKey | undefined,
-  { builds, blobs, buildSecrets, principal, rulesFor, untrustedPush, connectionRules }: RetryDeps,
-): Promise<Accepted> {
+export async function retryBuild(id: string, key: RequestKey | undefined, deps: RetryDeps): Promise<Accepted> {
+  const { builds, buildSecrets, principal, rulesFor, untrustedPush, connectionRules } = deps;
   checkKey(key);
   const old = await builds.get(id);
   if (!old) throw buildNotFound(id);
@@ -107,16 +114,7 @@ export async function retryBuild(
   await requireSecrets(spec, trust, buildSecrets);
   const rules = await rulesFor(principal, record.team);
   await rules.checkTargets(spec);
-  if (spec.source.type === 'upload') {
-    const context = await blobs.stat(contextKey(spec.source.digest ?? ''));
-    if (context) checkContextSize(context.sizeBytes, rules);
-    else
-      throw notRetriable(
-        'source.digest',
-        'a context that is no longer stored',
-        'a new build with the context uploaded again',
-      );
-  }
+  if (spec.source.type === 'upload') await requireStored(record.team, spec.source, rules, deps);
   const secrets = spec.secrets.length > 0 ? await builds.secretsOf(id) : {};
   if (!secrets) throw notRetriable('secrets', 'secrets that are no longer stored', 'a new build with its secrets');
   return accept(builds, {
@@ -127,6 +125,8 @@ export async function retryBuild(
     trust,
     ...(granted && { granted }),
     retryOf: id,
+    ...(record.pullRequest !== undefined && { pullRequest: record.pullRequest }),
+    ...(record.clonesWith && { clonesWith: record.clonesWith }),
     ...(key && { idempotency: { ...key, fingerprint: fingerprint({ retryOf: id }) } }),
   });
 }
@@ -163,8 +163,41 @@ function checkKey(given: RequestKey | undefined): void {
   );
 }
 
-function sourceOf({ source }: BuildRequest, digest: string | undefined): BuildSpec['source'] {
-  return source.type === 'upload' && digest !== undefined ? { ...source, digest } : source;
+/** Stores the context that was sent, or checks that the team has the one that is named. Returns the source with its digests. */
+async function keptSource(
+  { source, team, dockerfile, mtimes }: BuildRequest,
+  context: StagedContext | undefined,
+  trees: SubmissionDeps['trees'],
+  rules: BuildRules,
+): Promise<BuildSpec['source']> {
+  if (source.type === 'git') return source;
+  if (context) {
+    checkContextSize(Math.max(context.sizeBytes, context.tree.fileBytes), rules);
+    await context.keep(rules.share);
+    const times = mtimes === 'submitted' ? await context.keepTimes(rules.share) : undefined;
+    return { ...source, digest: context.tree.root, ...(times !== undefined && { times }) };
+  }
+  // The schema has checked their form.
+  const [digest, times] = [source.digest as Digest, source.times as Digest | undefined];
+  const { fileBytes } = await requireTree(team, { digest, times, dockerfile }, trees);
+  checkContextSize(fileBytes, rules);
+  return source;
+}
+
+/** Checks that the context of an ended build is still stored. @throws ApiProblem `not_retriable`, `body_too_large` */
+async function requireStored(
+  team: string,
+  { digest, times }: Extract<BuildSpec['source'], { readonly type: 'upload' }>,
+  rules: BuildRules,
+  { trees, blobs, contextRetentionMs }: Pick<RetryDeps, 'trees' | 'blobs' | 'contextRetentionMs'>,
+): Promise<void> {
+  const tree = await trees.tree(team, digest as Digest);
+  const hasTimes = times === undefined || (await trees.file(team, times as Digest)) !== undefined;
+  // A tar that was uploaded to an older version.
+  const tar = tree ? undefined : await noteUse(blobs, contextKey(digest ?? ''), contextRetentionMs);
+  if ((tree && hasTimes) || tar) return checkContextSize(tree?.fileBytes ?? tar?.sizeBytes ?? 0, rules);
+  const expected = 'a new build with the context uploaded again';
+  throw notRetriable('source.digest', 'a context that is no longer stored', expected);
 }
 
 function repoOf({ source, dockerfile }: BuildSpec): string {

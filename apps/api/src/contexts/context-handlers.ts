@@ -1,6 +1,7 @@
+import { type BlobStore, noteUse } from '@kiln/blobs';
 import { contextDigest, contextKey } from '@kiln/contracts';
 import { ALL_TEAMS } from '@kiln/domain';
-import type { BlobStore, ContextTeams } from '@kiln/state';
+import type { ContextTeams } from '@kiln/state';
 import type { Handler } from '../access/call.ts';
 import type { ApiConfig } from '../config.ts';
 import { sendBlob } from '../http/answer.ts';
@@ -9,17 +10,17 @@ import { within } from '../http/deadline.ts';
 
 /** The route of contexts: workers read them. */
 export function contextHandlers(
-  { storeTimeoutMs }: Pick<ApiConfig, 'storeTimeoutMs'>,
+  { storeTimeoutMs, contextRetentionMs }: Pick<ApiConfig, 'storeTimeoutMs' | 'contextRetentionMs'>,
   {
     blobs,
     contextTeams,
-  }: { readonly blobs: Pick<BlobStore, 'open' | 'stat'>; readonly contextTeams: Pick<ContextTeams, 'has'> },
+  }: { readonly blobs: Pick<BlobStore, 'open' | 'touch'>; readonly contextTeams: Pick<ContextTeams, 'has'> },
 ): { readonly readContext: Handler } {
   return {
     async readContext(request, response, { principal: { team } }) {
       const digest = parameter(contextDigest, 'digest', request.params.digest);
       const isOwn = team === ALL_TEAMS || (await within(storeTimeoutMs, contextTeams.has(digest, team)));
-      const info = isOwn ? await blobs.stat(contextKey(digest)) : undefined;
+      const info = isOwn ? await noteUse(blobs, contextKey(digest), contextRetentionMs) : undefined;
       const blob = info && (await blobs.open(contextKey(digest)));
       if (!blob) throw fieldProblem('context_not_found', 'digest', digest, 'the digest of a stored context');
       await sendBlob(response, blob, {

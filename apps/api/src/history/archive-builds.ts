@@ -2,8 +2,9 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import type { BlobStore } from '@kiln/blobs';
 import { historyKey } from '@kiln/contracts';
-import type { BlobStore, EndedBuild, EndedRef, HistoryPlace, HistoryStore } from '@kiln/state';
+import type { EndedBuild, EndedRef, HistoryPlace, HistoryStore } from '@kiln/state';
 import type { Logger } from 'pino';
 
 const pack = promisify(gzip);

@@ -1,9 +1,10 @@
 import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
+import type { BlobStore } from '@kiln/blobs';
 import { type BuildSpec, buildSpec } from '@kiln/contracts';
 import type { BuildRecord } from '@kiln/domain';
-import { type ArchivedBuild, type BlobStore, inOrder, type StoredDecision } from '@kiln/state';
+import { type ArchivedBuild, inOrder, type StoredDecision } from '@kiln/state';
 
 const unpack = promisify(gunzip);
 

@@ -31,7 +31,7 @@ const archive = () => archiver().round(LATER, signal);
 
 async function blobKeys(): Promise<string[]> {
   const keys: string[] = [];
-  for await (const key of api.blobs.list(HISTORY_PREFIX)) keys.push(key);
+  for await (const { key } of api.blobs.list(HISTORY_PREFIX)) keys.push(key);
   return keys.sort();
 }
 

@@ -1,5 +1,6 @@
+import type { BlobStore, ListedBlob } from '@kiln/blobs';
 import { HISTORY_PREFIX, historyEnd } from '@kiln/contracts';
-import type { BlobStore, HistoryStore } from '@kiln/state';
+import type { HistoryStore } from '@kiln/state';
 import { pMapIterable } from 'p-map';
 import type { Logger } from 'pino';
 
@@ -13,17 +14,16 @@ const AT_ONCE = 16;
  */
 export async function pruneDocuments(
   history: Pick<HistoryStore, 'purgedUpTo'>,
-  blobs: Pick<BlobStore, 'list' | 'stat' | 'delete'>,
+  blobs: Pick<BlobStore, 'list' | 'delete'>,
   now: number,
   log: Logger,
   signal: AbortSignal,
 ): Promise<number> {
   const purgedUpTo = await history.purgedUpTo();
-  const prune = async (key: string): Promise<number> => {
+  const prune = async ({ key, usedAt }: ListedBlob): Promise<number> => {
     const newestEnd = historyEnd(key);
     if (signal.aborted || newestEnd === undefined || newestEnd >= purgedUpTo) return 0;
-    const info = await blobs.stat(key);
-    if (!info || now - info.usedAt <= YOUNG_MS) return 0;
+    if (now - usedAt <= YOUNG_MS) return 0;
     await blobs.delete(key);
     return 1;
   };

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { PoolEvent } from '@kiln/contracts';
+import { ConnectionTokens } from '@kiln/forges';
 import type { ApiConfig } from '../config.ts';
 import type { GitHostCheck } from '../limits/git-host-check.ts';
 import type { MeteredDeps } from '../ports.ts';
 import { repeat } from '../upkeep/repeat.ts';
-import { ConnectionTokens } from './connections/connection-tokens.ts';
 import { doubling, messageDelay } from './delays.ts';
 import { KnownConfigs } from './incoming/commit-reader.ts';
 import type { SubmitImageDeps } from './incoming/submit-image.ts';
@@ -34,7 +34,7 @@ export function startHooks(
   { rulesFor, checkGitHost }: HookRules,
   base: string,
 ): AsyncDisposable {
-  const { builds, blobs, contextTeams, audit, now = Date.now, log } = deps;
+  const { builds, blobs, trees, audit, now = Date.now, log } = deps;
   const { connections, deliveries, subjects, reports, webhooks, hookQueues, buildSecrets } = deps;
   const stop = new AbortController();
   const { signal } = stop;
@@ -49,12 +49,12 @@ export function startHooks(
     { concurrency: config.hookConcurrency, delayMs, onError },
     ({ deliveryId }, attempt) =>
       workOnDelivery(deliveryId, attempt, {
-        ...{ connections, deliveries, subjects, reports, hookQueues, builds, blobs, contextTeams, audit },
+        ...{ connections, deliveries, subjects, reports, hookQueues, builds, blobs, trees, audit },
         ...{ buildSecrets, rulesFor, checkGitHost },
         untrustedPush: config.untrustedPush,
         contextLimits: config,
         tokens,
-        contextGrantMs: 2 * config.contextRetentionMs,
+        contextRetentionMs: config.contextRetentionMs,
         known,
         git: { timeoutMs: config.gitTimeoutMs, maxFetchBytes: config.maxGitBytes, guard: deps.outgoing },
         ...{ log, now, signal },

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { BlobStoreUnavailable } from '@kiln/blobs';
 import type { ApiProblem } from './api-problem.ts';
 
 /** How long an unread body is discarded after a refusal, ms: a client that is still sending reads the answer only if the connection stays open. */
@@ -53,7 +54,7 @@ function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** Streams a blob. A client that disconnects is not an error. */
+/** Streams a blob. A client that disconnects is not an error. @throws BlobStoreUnavailable if the store breaks off: the answer is then cut off, too */
 export async function sendBlob(
   response: ServerResponse,
   blob: Readable,
@@ -63,6 +64,6 @@ export async function sendBlob(
   try {
     await pipeline(blob, response);
   } catch (error) {
-    if (!response.destroyed) throw error;
+    if (!response.destroyed || error instanceof BlobStoreUnavailable) throw error;
   }
 }

@@ -1,3 +1,4 @@
+import { BlobStoreUnavailable } from '@kiln/blobs';
 import { expect, test } from 'vitest';
 import { problemOf } from './api-problem.ts';
 
@@ -14,4 +15,10 @@ test('answers 503 with Retry-After while Redis is starting, has become a replica
   }
   expect(problemOf(reply('ERR unknown command'))).toMatchObject({ code: 'internal' });
   expect(problemOf(new Error('LOADING from something else'))).toMatchObject({ code: 'internal' });
+});
+
+test('answers 503 with Retry-After while the blob store is away, without what only the operator may see', () => {
+  const problem = problemOf(new BlobStoreUnavailable('storing blob logs/x failed: connect ECONNREFUSED 10.0.0.7:9000'));
+  expect(problem).toMatchObject({ code: 'unavailable', status: 503, headers: { 'Retry-After': '5' } });
+  expect(problem.message).toBe('Kiln’s blob store is not available at the moment; try again in 5 s');
 });

@@ -1,3 +1,4 @@
+import type { BlobStoreUnavailable } from '@kiln/blobs';
 import {
   type FieldProblem,
   fieldPath,
@@ -71,6 +72,8 @@ export function problemOf(error: unknown): ApiProblem {
       return storeFull();
     case 'build_document_lost':
       return new ApiProblem('unavailable', (error as Error).message);
+    case 'blob_store_unavailable':
+      return blobsAway(error as BlobStoreUnavailable);
     case 'not_replicated':
       return notReplicated();
     case 'ENOSPC':
@@ -93,6 +96,17 @@ function storeFull(): ApiProblem {
     'store_full',
     `Kiln’s Redis is nearly full: new builds are refused, running builds continue; try again in ${STORE_FULL_RETRY_S} s`,
     { headers: { 'Retry-After': String(STORE_FULL_RETRY_S) } },
+  );
+}
+
+/** Its message has names of objects and hosts, which are only for the log. */
+function blobsAway({ retryAfterS }: BlobStoreUnavailable): ApiProblem {
+  return new ApiProblem(
+    'unavailable',
+    `Kiln’s blob store is not available at the moment; try again in ${retryAfterS} s`,
+    {
+      headers: { 'Retry-After': String(retryAfterS) },
+    },
   );
 }
 

@@ -1,6 +1,7 @@
 import { json } from 'node:stream/consumers';
+import { type BlobStore, noteUse } from '@kiln/blobs';
 import { logIndexKey, logKey, logMembers } from '@kiln/contracts';
-import type { BlobStore, LogName } from '@kiln/state';
+import type { LogName } from '@kiln/state';
 import { z } from 'zod';
 import type { LogChunk } from './log-chunk.ts';
 import { readMember } from './log-members.ts';
@@ -13,10 +14,13 @@ const logIndex = z.strictObject({ members: logMembers, lastSeq: z.int() });
  * reads the whole, and an index allows starting in the middle. The index is written last, so a log with an index is complete.
  */
 export class ArchivedLogs {
-  readonly #blobs: Pick<BlobStore, 'open' | 'stat'>;
+  readonly #blobs: Pick<BlobStore, 'open' | 'stat' | 'touch'>;
+  readonly #retentionMs: number;
 
-  constructor(blobs: Pick<BlobStore, 'open' | 'stat'>) {
+  /** @param retentionMs for how long a log is kept without a reader */
+  constructor(blobs: Pick<BlobStore, 'open' | 'stat' | 'touch'>, retentionMs = Number.POSITIVE_INFINITY) {
     this.#blobs = blobs;
+    this.#retentionMs = retentionMs;
   }
 
   async exists({ buildId, attempt }: LogName): Promise<boolean> {
@@ -33,10 +37,19 @@ export class ArchivedLogs {
 
   /** The records after `seq`, to the end of their member; undefined if there are none. */
   async after({ buildId, attempt }: LogName, seq: number): Promise<LogChunk | undefined> {
-    const stream = await this.#blobs.open(logIndexKey(buildId, attempt));
+    const [stream] = await Promise.all([
+      this.#blobs.open(logIndexKey(buildId, attempt)),
+      this.#noteUse(logIndexKey(buildId, attempt)),
+      this.#noteUse(logKey(buildId, attempt)),
+    ]);
     if (!stream) return undefined;
     const { members, lastSeq } = logIndex.parse(await json(stream));
     if (seq >= lastSeq) return undefined;
     return readMember(this.#blobs, { key: logKey(buildId, attempt), members, attempt }, seq);
+  }
+
+  /** A log that can be read is read, even where its use can't be noted. */
+  async #noteUse(key: string): Promise<void> {
+    await noteUse(this.#blobs, key, this.#retentionMs).catch(() => undefined);
   }
 }

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
+import type { BlobStore } from '@kiln/blobs';
 import { type LogPiece, logIndexKey, logKey } from '@kiln/contracts';
-import type { BlobStore, LogBatch, LogName } from '@kiln/state';
+import type { LogBatch, LogName } from '@kiln/state';
 import pMap from 'p-map';
 import type { Logger } from 'pino';
 import { ArchivedLogs } from './archived-logs.ts';
@@ -26,7 +27,7 @@ class LogBrokeOff extends Error {
 }
 
 type Streams = Pick<LiveLogs, 'read' | 'unarchived' | 'claim' | 'pieces' | 'markArchived'>;
-type Store = Pick<BlobStore, 'put' | 'stat' | 'open' | 'delete'>;
+type Store = Pick<BlobStore, 'put' | 'stat' | 'open' | 'touch' | 'deleteMany'>;
 
 /**
  * Archives the logs of attempts that have ended: concatenates their pieces from the blob store as they are, then appends what is left in
@@ -97,7 +98,7 @@ export class LogArchiver {
     }
     await this.#logs.markArchived(buildId, attempt);
     // Deleted last: a reader that finds no piece finds the archive.
-    for (const { key } of pieces) await this.#blobs.delete(key);
+    await this.#blobs.deleteMany(pieces.map(({ key }) => key));
   }
 
   /**

@@ -2,8 +2,9 @@ import { buffer } from 'node:stream/consumers';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
+import type { BlobStore } from '@kiln/blobs';
 import type { LogMembers } from '@kiln/contracts';
-import type { BlobStore, LogBatch } from '@kiln/state';
+import type { LogBatch } from '@kiln/state';
 import { LogChunk } from './log-chunk.ts';
 
 const pack = promisify(gzip);

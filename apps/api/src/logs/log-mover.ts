@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
+import type { BlobStore } from '@kiln/blobs';
 import { logPieceKey } from '@kiln/contracts';
-import { type BlobStore, type LogBatch, type LogName, liveBytes } from '@kiln/state';
+import { type LogBatch, type LogName, liveBytes } from '@kiln/state';
 import pMap from 'p-map';
 import type { Logger } from 'pino';
 import type { LiveLogs } from './live-logs.ts';

@@ -1,4 +1,5 @@
-import type { BlobStore, LogName, LogStore } from '@kiln/state';
+import type { BlobStore } from '@kiln/blobs';
+import type { LogName, LogStore } from '@kiln/state';
 import type { LogChunk } from './log-chunk.ts';
 import { readMember } from './log-members.ts';
 

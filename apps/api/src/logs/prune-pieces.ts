@@ -1,5 +1,6 @@
+import type { BlobStore } from '@kiln/blobs';
 import { logOfPiece } from '@kiln/contracts';
-import type { BlobStore, LogStore } from '@kiln/state';
+import type { LogStore } from '@kiln/state';
 import type { Logger } from 'pino';
 import type { ArchivedLogs } from './archived-logs.ts';
 
@@ -8,7 +9,7 @@ const ORPHANED_MS = 3_600_000;
 
 export interface PrunePiecesDeps {
   readonly logs: Pick<LogStore, 'pieces' | 'exists'>;
-  readonly blobs: Pick<BlobStore, 'list' | 'stat' | 'delete'>;
+  readonly blobs: Pick<BlobStore, 'list' | 'delete'>;
   readonly archive: Pick<ArchivedLogs, 'exists'>;
   readonly log: Logger;
 }
@@ -24,17 +25,16 @@ export async function prunePieces(
   signal: AbortSignal,
 ): Promise<number> {
   let deleted = 0;
-  for await (const key of blobs.list('logs')) {
+  for await (const { key, sizeBytes, usedAt } of blobs.list('logs')) {
     if (signal.aborted) break;
     const ref = logOfPiece(key);
-    const info = ref && (await blobs.stat(key));
-    if (!ref || !info || now - info.usedAt <= ORPHANED_MS) continue;
+    if (!ref || now - usedAt <= ORPHANED_MS) continue;
     const isRecorded = (await logs.pieces(ref.buildId, ref.attempt)).some((piece) => piece.key === key);
     const isOrphan = (await archive.exists(ref)) || (!isRecorded && (await logs.exists(ref.buildId, ref.attempt)));
     if (!isOrphan) continue;
     await blobs.delete(key);
     deleted += 1;
-    log.info({ key, sizeBytes: info.sizeBytes }, 'orphaned log piece deleted');
+    log.info({ key, sizeBytes }, 'orphaned log piece deleted');
   }
   return deleted;
 }

@@ -154,7 +154,7 @@ describe('the log', () => {
     await attempt.settle(DONE);
     await vi.waitFor(() => expect(api.logged.join('')).toContain('log archived'), PATIENT);
     await api.state.redis.del(api.state.keys.log(id, 1));
-    for await (const key of api.blobs.list('logs')) await api.blobs.delete(key);
+    for await (const { key } of api.blobs.list('logs')) await api.blobs.delete(key);
     expect(await (await logs(id)).json()).toMatchObject({ status: 404, code: 'log_not_found' });
     expect((await logs(id, '', { 'last-event-id': '1.1' })).status).toBe(404);
   });

@@ -211,9 +211,9 @@ describe('a schedule request', () => {
       {
         ...{
           builds: state.builds,
-          blobs: Object.assign(api.blobs, { share: async () => {} }),
-          contextTeams: state.contextTeams,
-          contextGrantMs: 1,
+          blobs: api.blobs,
+          trees: api.trees,
+          contextRetentionMs: 1,
           buildSecrets: state.buildSecrets,
           untrustedPush: [],
           now: Date.now,

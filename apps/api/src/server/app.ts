@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { BlobStoreUnavailable } from '@kiln/blobs';
 import { changesState, type OperationId, ROUTES, type RouteDoc } from '@kiln/contracts';
 import { ANONYMOUS, type Principal } from '@kiln/domain';
 import express, {
@@ -15,7 +16,7 @@ import type { Call, Handler } from '../access/call.ts';
 import type { LiveRequests } from '../access/live-requests.ts';
 import { authorize } from '../access/refusals.ts';
 import type { Audited, AuditTrail } from '../audit/audit-trail.ts';
-import { incomplete } from '../contexts/inspect-context.ts';
+import { incomplete } from '../contexts/tar-problems.ts';
 import type { Entry, StrangerGate } from '../edge/stranger-gate.ts';
 import type { StreamCap } from '../edge/stream-cap.ts';
 import { sendProblem } from '../http/answer.ts';
@@ -176,7 +177,9 @@ function answerErrors(log: Logger): ErrorRequestHandler {
     const audited = auditedOf(response);
     if (audited) audited.problem = problem;
     const { requestId } = response.locals as { requestId: string };
-    if (problem.status >= 500 && !request.destroyed) log.error({ requestId, err: error }, 'request failed');
+    // A blob that breaks off ends the connection before this, as a client that disconnects does; but it is the store's fault.
+    const isSeen = !request.destroyed || error instanceof BlobStoreUnavailable;
+    if (problem.status >= 500 && isSeen) log.error({ requestId, err: error }, 'request failed');
     // In the middle of an answer it is too late for a problem; closing the connection shows the client that the answer is incomplete.
     if (response.headersSent) {
       void audited?.settle();

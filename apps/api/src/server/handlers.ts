@@ -8,6 +8,8 @@ import { buildHandlers } from '../builds/build-handlers.ts';
 import type { BuildWatch } from '../builds/build-watch.ts';
 import type { ApiConfig } from '../config.ts';
 import { contextHandlers } from '../contexts/context-handlers.ts';
+import { treeHandlers } from '../contexts/tree-handlers.ts';
+import { connectionPushRules } from '../hooks/connections/connection-push-rules.ts';
 import { hookHandlers } from '../hooks/hook-handlers.ts';
 import type { DeliveryWatch } from '../hooks/incoming/delivery-watch.ts';
 import { reportRetry } from '../hooks/reports/report-retry.ts';
@@ -56,12 +58,14 @@ export function handlers({
   const { blobs, memory, now = Date.now, connections, reports, hookQueues, log } = deps;
   return {
     ...buildHandlers(config, {
-      ...{ ...submission, blobs, memory, watch, closing, connections },
+      ...{ ...submission, blobs, trees: deps.trees, memory, watch, closing },
+      connectionRules: (spec) => connectionPushRules(spec, connections),
       reportRetry: (record) => reportRetry(record, { reports, hookQueues, log }),
     }),
     ...logHandlers(sending),
     ...artifactHandlers(config, deps),
     ...contextHandlers(config, deps),
+    ...treeHandlers(config, { ...deps, rulesFor: submission.rulesFor }),
     ...hostHandlers(config, deps),
     ...tokenHandlers(config, { ...deps, now }),
     ...secretHandlers(config, deps),

@@ -224,7 +224,7 @@ test('a stopping process sends log followers to another one, which continues wit
 
 test('a stop waits for requests under way, but not for connections without a complete request', async () => {
   // Longer than the test's time limit, so that waiting for a connection makes it fail.
-  await using stopping = await start({ closeTimeoutMs: 1_000_000 });
+  await using stopping = await start({ closeTimeoutMs: 1_000_000, keepAliveMs: 1_000_000 });
   const [silent, half] = [await open(stopping), await open(stopping)];
   half.socket.write('GET /healthz HTTP/1.1\r\nHost: k\r\n');
   // Connections are accepted in order, so after this answer the server knows both.

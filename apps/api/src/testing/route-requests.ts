@@ -1,6 +1,8 @@
 import { type BuildView, type OperationId, ROUTES, type RouteDoc } from '@kiln/contracts';
 import { delivery, SECRET } from '@kiln/forges/testing';
+import { treeOf } from '@kiln/trees/testing';
 import { tarOf } from './pack.ts';
+import { partsRequest, sendParts } from './send-parts.ts';
 import type { TestApi } from './test-api.ts';
 
 /** Settings for APIs that workers can join. */
@@ -10,6 +12,8 @@ interface RouteRequest {
   readonly path: string;
   readonly init?: RequestInit;
 }
+
+const TREE = treeOf({ Dockerfile: 'FROM scratch' });
 
 const CONNECTION = { forge: 'github', team: 'web', webhookSecret: SECRET, repositories: [{ match: ['**'] }] };
 
@@ -65,6 +69,12 @@ export class RouteRequests {
         return { path, init: json({ name: 'h2' }) };
       case 'readContext':
         return { path: path.replace(':digest', this.#digest) };
+      case 'findMissingTreeParts':
+      case 'readTreeParts':
+        await sendParts(this.#api, TREE.parts, '?team=web');
+        return { path: `${path}?team=web`, init: json({ directories: [TREE.root] }) };
+      case 'storeTreeParts':
+        return { path: `${path}?team=web`, init: await partsRequest(TREE.parts) };
       case 'storeArtifact':
         return { path: path.replace(':name', `${await this.#run()}-1`), init: { body: 'a tar' } };
       case 'setSecret':

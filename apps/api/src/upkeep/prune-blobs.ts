@@ -1,4 +1,4 @@
-import type { BlobStore } from '@kiln/state';
+import type { BlobStore, ListedBlob } from '@kiln/blobs';
 import { pMapIterable } from 'p-map';
 import type { Logger } from 'pino';
 
@@ -14,7 +14,7 @@ const AT_ONCE = 16;
 
 /** Deletes blobs that have been unused for longer than their `retention`. Returns the number of deleted blobs. */
 export async function pruneBlobs(
-  blobs: Pick<BlobStore, 'list' | 'stat' | 'delete'>,
+  blobs: Pick<BlobStore, 'list' | 'stat' | 'delete' | 'deleteLeftovers'>,
   retention: Retention,
   now: number,
   log: Logger,
@@ -24,8 +24,6 @@ export async function pruneBlobs(
     ['logs', retention.logRetentionMs],
     ['contexts', retention.contextRetentionMs],
     ['artifacts', retention.artifactRetentionMs],
-    // Uploads whose process died.
-    ['tmp', retention.tempRetentionMs],
   ];
   let deleted = 0;
   for (const [kind, maxMs] of ages) {
@@ -34,7 +32,9 @@ export async function pruneBlobs(
     if (count > 0) log.info({ kind, blobs: count, bytes }, 'unused blobs deleted');
     if (signal.aborted) break;
   }
-  return deleted;
+  const leftovers = signal.aborted ? 0 : await blobs.deleteLeftovers(now - retention.tempRetentionMs);
+  if (leftovers > 0) log.info({ leftovers }, 'leftovers of uploads deleted');
+  return deleted + leftovers;
 }
 
 async function prune(
@@ -43,8 +43,10 @@ async function prune(
   unusedSince: number,
   signal: AbortSignal,
 ): Promise<{ blobs: number; bytes: number }> {
-  const pruneOne = async (key: string): Promise<number | undefined> => {
-    const info = signal.aborted ? undefined : await blobs.stat(key);
+  const pruneOne = async ({ key, usedAt }: ListedBlob): Promise<number | undefined> => {
+    if (signal.aborted || usedAt >= unusedSince) return undefined;
+    // Again, because it may have been used since it was listed.
+    const info = await blobs.stat(key);
     if (!info || info.usedAt >= unusedSince) return undefined;
     await blobs.delete(key);
     return info.sizeBytes;

@@ -1,5 +1,6 @@
-import { BLOB_KINDS, buildOfKey, isCountedKey } from '@kiln/contracts';
-import type { BlobStore, BuildStore, ContextTeams, StorageLedger } from '@kiln/state';
+import type { BlobStore } from '@kiln/blobs';
+import { BLOB_KINDS, buildOfKey, isCountedKey, teamOfTreesKey } from '@kiln/contracts';
+import type { BuildStore, ContextTeams, StorageLedger } from '@kiln/state';
 import type { Logger } from 'pino';
 
 /** Age from which an entry without a blob is stale, ms: its upload has failed, or its blob was deleted. */
@@ -30,20 +31,20 @@ export async function recountStorage(
   };
   let corrected = 0;
   for (const kind of BLOB_KINDS) {
-    for await (const key of blobs.list(kind)) {
+    for await (const { key, sizeBytes } of blobs.list(kind)) {
       if (signal.aborted) return corrected;
       if (!isCountedKey(key)) continue;
-      const info = await blobs.stat(key);
-      if (!info) continue;
       const entry = await storage.entry(key);
-      const isSame = entry?.sizeBytes === info.sizeBytes;
+      const isSame = entry?.sizeBytes === sizeBytes;
       // The team of a build never changes, but a context may have been granted to another team.
       if (isSame && kind !== 'contexts') continue;
       const teams = [...new Set([...(entry?.teams ?? []), ...(await teamsOf(key))])];
       if (teams.length === 0 || (isSame && teams.length === entry.teams.length)) continue;
+      // It may have been deleted since it was listed.
+      if (!(await blobs.stat(key))) continue;
       await storage.charge(
         key,
-        info.sizeBytes,
+        sizeBytes,
         teams.map((team) => ({ team })),
       );
       corrected += 1;
@@ -51,6 +52,8 @@ export async function recountStorage(
   }
   for await (const { key, at } of storage.entries()) {
     if (signal.aborted) return corrected;
+    // Stands for many blobs: see `sweepTrees`.
+    if (teamOfTreesKey(key) !== undefined) continue;
     const before = now - GONE_MS;
     if (at < before && !(await blobs.stat(key)) && (await storage.release(key, before))) corrected += 1;
   }

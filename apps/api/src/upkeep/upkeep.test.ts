@@ -19,10 +19,9 @@ describe('pruneBlobs', () => {
       blobs.now = usedAt;
       await blobs.put(key, Readable.from(['x']));
     };
-    for (const kind of ['logs', 'contexts', 'artifacts', 'tmp'])
-      for (const at of [0, 50, 100]) await put(`${kind}/${at}`, at);
+    for (const kind of ['logs', 'contexts', 'artifacts']) for (const at of [0, 50, 100]) await put(`${kind}/${at}`, at);
     const retention = { logRetentionMs: 10, contextRetentionMs: 60, artifactRetentionMs: 1000, tempRetentionMs: 0 };
-    expect(await pruneBlobs(blobs, retention, 100, quiet, signal)).toBe(5);
+    expect(await pruneBlobs(blobs, retention, 100, quiet, signal)).toBe(3);
     expect([...blobs.held.keys()]).toEqual([
       'logs/100',
       'contexts/50',
@@ -30,7 +29,6 @@ describe('pruneBlobs', () => {
       'artifacts/0',
       'artifacts/50',
       'artifacts/100',
-      'tmp/100',
     ]);
   });
 });

@@ -1,31 +1,16 @@
 import type { Command } from '../framework/command.ts';
-import { auditCommand } from './audit/audit.ts';
-import { buildCommand } from './build/build.ts';
-import { cancelCommand } from './build/cancel.ts';
-import { logsCommand } from './build/logs.ts';
-import { psCommand } from './build/ps.ts';
-import { retryCommand } from './build/retry.ts';
-import { whyCommand } from './build/why.ts';
-import { configCommand } from './config/group.ts';
-import { connectionCommand } from './connection/group.ts';
-import { deliveriesCommand } from './delivery/deliveries.ts';
-import { deliveryCommand } from './delivery/delivery.ts';
-import { hookCommand } from './hook/group.ts';
-import { hostCommand } from './host/group.ts';
-import { hostsCommand } from './host/hosts.ts';
-import { limitsCommand } from './limits/group.ts';
-import { upCommand } from './pool/up.ts';
-import { workerCommand } from './pool/worker.ts';
-import { scheduleCommand } from './schedule/group.ts';
-import { gitTokenCommand } from './secret/git-token.ts';
-import { secretCommand } from './secret/group.ts';
-import { registryCommand } from './secret/registry.ts';
-import { tokenCommand } from './token/group.ts';
-import { whoamiCommand } from './token/whoami.ts';
+import { SUMMARIES } from './summaries.ts';
 
-export interface CommandSection {
+/** A command that is listed, and loaded only to be run or documented: no command waits for the modules of another one. */
+export interface ListedCommand {
+  /** One line for lists of commands. */
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+export interface CommandSection<T = ListedCommand> {
   readonly title: string;
-  readonly commands: Readonly<Record<string, Command>>;
+  readonly commands: Readonly<Record<string, T>>;
 }
 
 /** All commands of `kiln`, in the order of its help. */
@@ -33,35 +18,89 @@ export const CATALOG: readonly CommandSection[] = [
   {
     title: 'Builds',
     commands: {
-      build: buildCommand,
-      ps: psCommand,
-      logs: logsCommand,
-      why: whyCommand,
-      cancel: cancelCommand,
-      retry: retryCommand,
-      schedule: scheduleCommand,
+      build: { summary: SUMMARIES.build, load: async () => (await import('./build/build.ts')).buildCommand },
+      ps: { summary: SUMMARIES.ps, load: async () => (await import('./build/ps.ts')).psCommand },
+      logs: { summary: SUMMARIES.logs, load: async () => (await import('./build/logs.ts')).logsCommand },
+      why: { summary: SUMMARIES.why, load: async () => (await import('./build/why.ts')).whyCommand },
+      cancel: { summary: SUMMARIES.cancel, load: async () => (await import('./build/cancel.ts')).cancelCommand },
+      retry: { summary: SUMMARIES.retry, load: async () => (await import('./build/retry.ts')).retryCommand },
+      schedule: {
+        summary: SUMMARIES.schedule,
+        load: async () => (await import('./schedule/group.ts')).scheduleCommand,
+      },
     },
   },
-  { title: 'Pool', commands: { up: upCommand, worker: workerCommand, hosts: hostsCommand, host: hostCommand } },
+  {
+    title: 'Pool',
+    commands: {
+      up: { summary: SUMMARIES.up, load: async () => (await import('./pool/up.ts')).upCommand },
+      worker: { summary: SUMMARIES.worker, load: async () => (await import('./pool/worker.ts')).workerCommand },
+      hosts: { summary: SUMMARIES.hosts, load: async () => (await import('./host/hosts.ts')).hostsCommand },
+      host: { summary: SUMMARIES.host, load: async () => (await import('./host/group.ts')).hostCommand },
+    },
+  },
   {
     title: 'Webhooks',
     commands: {
-      config: configCommand,
-      connection: connectionCommand,
-      deliveries: deliveriesCommand,
-      delivery: deliveryCommand,
-      hook: hookCommand,
+      config: { summary: SUMMARIES.config, load: async () => (await import('./config/group.ts')).configCommand },
+      connection: {
+        summary: SUMMARIES.connection,
+        load: async () => (await import('./connection/group.ts')).connectionCommand,
+      },
+      deliveries: {
+        summary: SUMMARIES.deliveries,
+        load: async () => (await import('./delivery/deliveries.ts')).deliveriesCommand,
+      },
+      delivery: {
+        summary: SUMMARIES.delivery,
+        load: async () => (await import('./delivery/delivery.ts')).deliveryCommand,
+      },
+      hook: { summary: SUMMARIES.hook, load: async () => (await import('./hook/group.ts')).hookCommand },
     },
   },
-  { title: 'Secrets', commands: { secret: secretCommand, registry: registryCommand, 'git-token': gitTokenCommand } },
+  {
+    title: 'Secrets',
+    commands: {
+      secret: { summary: SUMMARIES.secret, load: async () => (await import('./secret/group.ts')).secretCommand },
+      registry: {
+        summary: SUMMARIES.registry,
+        load: async () => (await import('./secret/registry.ts')).registryCommand,
+      },
+      'git-token': {
+        summary: SUMMARIES['git-token'],
+        load: async () => (await import('./secret/git-token.ts')).gitTokenCommand,
+      },
+    },
+  },
   {
     title: 'Access',
-    commands: { whoami: whoamiCommand, token: tokenCommand, limits: limitsCommand, audit: auditCommand },
+    commands: {
+      whoami: { summary: SUMMARIES.whoami, load: async () => (await import('./token/whoami.ts')).whoamiCommand },
+      token: { summary: SUMMARIES.token, load: async () => (await import('./token/group.ts')).tokenCommand },
+      limits: { summary: SUMMARIES.limits, load: async () => (await import('./limits/group.ts')).limitsCommand },
+      audit: { summary: SUMMARIES.audit, load: async () => (await import('./audit/audit.ts')).auditCommand },
+    },
+  },
+  {
+    title: 'This command',
+    commands: {
+      version: { summary: SUMMARIES.version, load: async () => (await import('./version.ts')).versionCommand },
+    },
   },
 ];
 
 /** All commands by name. */
-export const COMMANDS: Readonly<Record<string, Command>> = Object.assign(
+export const COMMANDS: Readonly<Record<string, ListedCommand>> = Object.assign(
   {},
   ...CATALOG.map(({ commands }) => commands),
 );
+
+/** Loads all commands. */
+export function loadCatalog(): Promise<CommandSection<Command>[]> {
+  return Promise.all(
+    CATALOG.map(async ({ title, commands }) => {
+      const loaded = Object.entries(commands).map(async ([name, { load }]) => [name, await load()] as const);
+      return { title, commands: Object.fromEntries(await Promise.all(loaded)) };
+    }),
+  );
+}

@@ -1,20 +1,20 @@
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { OUTSIDE_DOCKERFILE } from '@kiln/contracts';
+import { byteString } from '@kiln/trees';
 import { UsageError } from '../io/errors.ts';
+import { type ContextDirectory, type ContextFile, fileNode } from './context-tree.ts';
 import { readIgnoreFile } from './ignore-pattern.ts';
-import { packContext } from './pack.ts';
-import { type ContextEntry, entryOf, walkContext } from './walk.ts';
+import { walkContext } from './walk.ts';
 
-/** A local directory that is ready to be sent. Sizes in bytes. */
+/** A local directory that is ready to be hashed and sent. */
 export interface LocalContext {
   readonly root: string;
-  /** Path of the Dockerfile in the tar. */
+  /** Path of the Dockerfile in the context. */
   readonly dockerfile: string;
-  readonly entries: readonly ContextEntry[];
-  readonly fileBytes: number;
+  readonly tree: ContextDirectory;
+  /** Paths of sockets, devices and pipes, which aren't sent. */
   readonly skipped: readonly string[];
-  readonly pack: () => AsyncGenerator<Uint8Array>;
 }
 
 export interface LocalContextOptions {
@@ -31,23 +31,20 @@ export async function readLocalContext(input: LocalContextOptions): Promise<Loca
   const root = resolve(input.cwd, input.path);
   await demandDirectory(root, input.path);
   const dockerfile = input.dockerfileText
-    ? { name: OUTSIDE_DOCKERFILE, ignoreFiles: [], extra: dockerfileEntry(input.dockerfileText) }
+    ? { name: OUTSIDE_DOCKERFILE, ignoreFiles: [], extra: dockerfileNode(input.dockerfileText) }
     : await findDockerfile(root, input);
   const ignore = await readFirst([...dockerfile.ignoreFiles, join(root, '.dockerignore')]);
   const patterns = ignore ? readIgnoreFile(ignore.text, relative(input.cwd, ignore.path) || ignore.path) : [];
   const always = new Set([dockerfile.name, `${dockerfile.name}.dockerignore`, '.dockerignore']);
-  const tree = await walkContext(root, patterns, always).catch(explainWalkError);
-  const entries = dockerfile.extra
-    ? [...tree.entries.filter(({ path }) => path !== OUTSIDE_DOCKERFILE), dockerfile.extra]
-    : tree.entries;
-  return {
-    root,
-    dockerfile: dockerfile.name,
-    entries,
-    fileBytes: entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    skipped: tree.skipped,
-    pack: () => packContext(root, entries),
-  };
+  const { root: tree, skipped } = await walkContext(root, patterns, always);
+  return { root, dockerfile: dockerfile.name, tree: withFile(tree, dockerfile.extra), skipped };
+}
+
+/** Adds a file to a directory, in which it replaces what has its name. */
+function withFile(directory: ContextDirectory, file: ContextFile | undefined): ContextDirectory {
+  if (!file) return directory;
+  const others = directory.children.filter(({ name }) => name !== file.name);
+  return { ...directory, children: [...others, file].sort((a, b) => (a.name < b.name ? -1 : 1)) };
 }
 
 async function demandDirectory(root: string, given: string): Promise<void> {
@@ -64,26 +61,26 @@ interface FoundDockerfile {
   readonly name: string;
   /** The Dockerfile's own .dockerignore, which takes precedence over that of the context. */
   readonly ignoreFiles: readonly string[];
-  /** Entry to add to the tar if the Dockerfile isn't in the context. */
-  readonly extra?: ContextEntry;
+  /** The Dockerfile, if it isn't in the context. */
+  readonly extra?: ContextFile;
 }
 
 async function findDockerfile(root: string, { cwd, path, dockerfile }: LocalContextOptions): Promise<FoundDockerfile> {
   const file = dockerfile === undefined ? join(root, 'Dockerfile') : resolve(cwd, dockerfile);
-  const stats = await stat(file).catch(() => undefined);
+  const stats = await stat(file, { bigint: true }).catch(() => undefined);
   if (!stats?.isFile())
     throw new UsageError(await missingDockerfile(root, file, { path, dockerfile, exists: Boolean(stats) }));
   const inside = relative(root, file);
   const ignoreFiles = [`${file}.dockerignore`];
   if (inside !== '' && !isAbsolute(inside) && inside.split(sep)[0] !== '..') {
     const name = inside.split(sep).join('/');
-    // A link on the path may lead out of the tar, so that its target has to be sent instead.
+    // A link on the path may lead out of the context, so that its target has to be sent instead.
     if ((await realpath(file)) === join(await realpath(root), inside)) return { name, ignoreFiles };
   }
   return {
     name: OUTSIDE_DOCKERFILE,
     ignoreFiles,
-    extra: { ...entryOf(OUTSIDE_DOCKERFILE, 'file', stats), from: file },
+    extra: fileNode(byteString(OUTSIDE_DOCKERFILE), await realpath(file), stats),
   };
 }
 
@@ -102,9 +99,23 @@ async function missingDockerfile(
   return `the Dockerfile ${JSON.stringify(dockerfile)} doesn't exist${hint}`;
 }
 
-/** Returns an entry for a Dockerfile that isn't a file. Its time is fixed, so that the same text yields the same tar. */
-export function dockerfileEntry(content: Uint8Array): ContextEntry {
-  return { path: OUTSIDE_DOCKERFILE, type: 'file', mode: 0o644, mtimeMs: 0, sizeBytes: content.length, content };
+/** Returns a Dockerfile that isn't a file. Its time is fixed, so that the same text is the same context. */
+export function dockerfileNode(bytes: Uint8Array): ContextFile {
+  const state = { sizeBytes: bytes.length, mtimeNs: 0n, ctimeNs: 0n, inode: 0n };
+  return {
+    type: 'file',
+    name: byteString(OUTSIDE_DOCKERFILE),
+    content: { bytes },
+    mode: 0o644,
+    state,
+    digest: undefined,
+  };
+}
+
+/** Returns the context that has nothing but a Dockerfile. */
+export function dockerfileContext(bytes: Uint8Array): Pick<LocalContext, 'dockerfile' | 'tree'> {
+  const empty = { type: 'directory', name: byteString(''), path: byteString(''), mode: 0o755, mtimeNs: 0n } as const;
+  return { dockerfile: OUTSIDE_DOCKERFILE, tree: { ...empty, children: [dockerfileNode(bytes)] } };
 }
 
 async function readFirst(paths: readonly string[]): Promise<{ path: string; text: string } | undefined> {
@@ -116,15 +127,6 @@ async function readFirst(paths: readonly string[]): Promise<{ path: string; text
     if (text !== undefined) return { path, text };
   }
   return undefined;
-}
-
-function explainWalkError(error: NodeJS.ErrnoException): never {
-  if (error.code === 'EACCES' || error.code === 'EPERM') {
-    throw new UsageError(
-      `can't read ${error.path ?? 'a file of the context'}: permission denied; if the build doesn't need it, add it to .dockerignore`,
-    );
-  }
-  throw error;
 }
 
 /** Returns the last part of a directory's path. */

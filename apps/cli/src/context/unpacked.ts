@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createZstdDecompress } from 'node:zlib';
+// Not by name: Node 22 has zstd only since 22.15, and would load nothing that imports it.
+import * as zlib from 'node:zlib';
 import { UsageError } from '../io/errors.ts';
 
 /** Compression formats besides gzip, which the API reads itself. */
@@ -22,7 +23,12 @@ export async function* unpacked(bytes: AsyncIterable<Uint8Array>, packer: Packer
 }
 
 async function* unpackedHere(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const zstd = createZstdDecompress();
+  if (!('createZstdDecompress' in zlib)) {
+    throw new UsageError(
+      `got a context compressed with zstd, which Node ${process.version} can't read; expected v22.15 or newer`,
+    );
+  }
+  const zstd = zlib.createZstdDecompress();
   // The loop below receives the same error.
   pipeline(Readable.from(bytes), zstd).catch(() => {});
   try {

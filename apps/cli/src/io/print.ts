@@ -1,6 +1,6 @@
 import { EXIT } from './exit-codes.ts';
 import type { Io } from './output.ts';
-import { type Column, renderTable } from './table.ts';
+import type { Column } from './table.ts';
 
 /** Prints a JSON document, indented. */
 export function printJson(io: Pick<Io, 'out'>, value: unknown): void {
@@ -8,7 +8,7 @@ export function printJson(io: Pick<Io, 'out'>, value: unknown): void {
 }
 
 /** Prints rows as a table, as a JSON document `{ [key]: rows }`, or, if there are none, `none` on standard error. Returns the exit code. */
-export function printList<T>(
+export async function printList<T>(
   io: Io,
   isJson: boolean | undefined,
   key: string,
@@ -17,9 +17,9 @@ export function printList<T>(
     columns,
     none,
   }: { readonly rows: readonly T[]; readonly columns: readonly Column<T>[]; readonly none: string },
-): number {
+): Promise<number> {
   if (isJson) printJson(io, { [key]: rows });
-  else if (rows.length > 0) io.out.write(renderTable(columns, rows, io.out));
+  else if (rows.length > 0) io.out.write((await import('./table.ts')).renderTable(columns, rows, io.out));
   else io.err.line(`kiln: ${none}`);
   return EXIT.ok;
 }

@@ -1,6 +1,5 @@
 import { UsageError } from '../io/errors.ts';
 import type { Io } from '../io/output.ts';
-import { LiveView } from './live-view.ts';
 import { JsonView, PlainView, type ProgressView, QuietView } from './view.ts';
 
 export type ProgressMode = 'plain' | 'tty' | 'quiet' | 'rawjson' | 'json';
@@ -31,7 +30,7 @@ export function readMode(
   return mode;
 }
 
-export function chooseView(mode: ProgressMode, { out, err, now }: Io): ProgressView {
+export async function chooseView(mode: ProgressMode, { out, err, now }: Io): Promise<ProgressView> {
   switch (mode) {
     case 'json':
       return new JsonView(out, err);
@@ -40,7 +39,8 @@ export function chooseView(mode: ProgressMode, { out, err, now }: Io): ProgressV
     case 'quiet':
       return new QuietView(err);
     case 'tty':
-      return new LiveView(err, now);
+      // Loads tables of wide characters, which nothing but a terminal needs.
+      return new (await import('./live-view.ts')).LiveView(err, now);
     case 'plain':
       return new PlainView(err);
   }

@@ -1,7 +1,7 @@
 import { hasEnded } from '@kiln/client';
 import { type BuildView, safeName, safeText } from '@kiln/contracts';
 import type { Channel } from '../io/output.ts';
-import { tameLine } from '../io/terminal-text.ts';
+import { tameLine } from '../io/tame-line.ts';
 import type { ProgressModel } from './model.ts';
 
 const SHOWN_LINES = 10;

@@ -1,6 +1,7 @@
 import { bytes } from '@kiln/contracts';
 import type { Channel } from '../io/output.ts';
-import { fit, spread, tameLine } from '../io/terminal-text.ts';
+import { tameLine } from '../io/tame-line.ts';
+import { fit, spread } from '../io/terminal-text.ts';
 import type { Step, Transfer } from './model.ts';
 
 /** The content of one frame. Times in ms. */

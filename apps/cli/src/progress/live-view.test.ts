@@ -193,7 +193,7 @@ describe('LiveView', () => {
     screen.view.uploading(4_000_000, 10_000_000);
     vi.advanceTimersByTime(1_000);
     expect(await screen.text()).toEqual(['[+] Building 2.0s sending context 4.00MB / 10.00MB, 2.00MB/s']);
-    screen.view.uploaded();
+    screen.view.uploaded('context sent, 4.00MB');
     vi.advanceTimersByTime(60);
     expect((await screen.text())[0]).toMatch(/^ => context sent, 4\.00MB in 2\.[01]s$/);
   });

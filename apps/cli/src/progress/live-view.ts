@@ -1,6 +1,7 @@
 import { bytes, type IdentifiedLogRecord } from '@kiln/contracts';
 import type { Channel } from '../io/output.ts';
-import { fit, tameLine } from '../io/terminal-text.ts';
+import { tameLine } from '../io/tame-line.ts';
+import { fit } from '../io/terminal-text.ts';
 import { finishedLine, lineColumns, liveFrame } from './live-frame.ts';
 import { LiveRegion } from './live-region.ts';
 import { ProgressModel, type Step } from './model.ts';
@@ -10,6 +11,14 @@ import { CANCELING, type ProgressView } from './view.ts';
 const FRAME_MS = 50;
 /** Steps of the current attempt that were printed for good, with their state then, by number. */
 type Printed = Map<number, Step['state']>;
+
+/** How far the reading or sending of the context is. Times in ms, amounts in bytes. */
+interface ContextTransfer {
+  readonly startedAt: number;
+  readonly what: 'reading' | 'sending';
+  done: number;
+  readonly total: number | undefined;
+}
 
 /** Shows progress on a terminal: finished steps are printed for good, running ones are redrawn below them. */
 export class LiveView implements ProgressView {
@@ -22,7 +31,7 @@ export class LiveView implements ProgressView {
   #printed: Printed = new Map();
   #above: string[] = [];
   #status = '';
-  #upload: { startedAt: number; sent: number; total: number | undefined } | undefined;
+  #transfer: ContextTransfer | undefined;
   /** The host's clock minus ours, ms. Kept at the greatest value seen, which has the least delay in it. */
   #clockSkew: number | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -45,16 +54,25 @@ export class LiveView implements ProgressView {
     else this.#above.push(...message.split('\n').map((line, i) => (i === 0 ? `kiln: ${line}` : line)));
   }
 
-  uploading(sentBytes: number, totalBytes: number | undefined): void {
-    if (sentBytes === 0) this.#upload = { startedAt: this.#now(), sent: 0, total: totalBytes };
-    else if (this.#upload) this.#upload.sent = sentBytes;
+  reading(readBytes: number, totalBytes: number): void {
+    this.#transfer = {
+      startedAt: this.#transfer?.startedAt ?? this.#now(),
+      what: 'reading',
+      done: readBytes,
+      total: totalBytes,
+    };
   }
 
-  uploaded(): void {
-    if (!this.#upload) return;
-    const { sent, startedAt } = this.#upload;
-    this.#upload = undefined;
-    this.#above.push(` => context sent, ${bytes(sent)} in ${((this.#now() - startedAt) / 1000).toFixed(1)}s`);
+  uploading(sentBytes: number, totalBytes: number | undefined): void {
+    if (sentBytes === 0 || !this.#transfer)
+      this.#transfer = { startedAt: this.#now(), what: 'sending', done: sentBytes, total: totalBytes };
+    else this.#transfer.done = sentBytes;
+  }
+
+  uploaded(summary: string): void {
+    const took = this.#transfer ? ` in ${((this.#now() - this.#transfer.startedAt) / 1000).toFixed(1)}s` : '';
+    this.#transfer = undefined;
+    this.#above.push(` => ${summary}${took}`);
   }
 
   waiting(reason: string): void {
@@ -121,7 +139,7 @@ export class LiveView implements ProgressView {
         finishedSteps: this.#printed.size,
         knownSteps: steps.length,
         elapsedMs: this.#now() - this.#startedAt,
-        status: this.#upload ? this.#uploadStatus(this.#upload) : this.#status,
+        status: this.#transfer ? this.#transferStatus(this.#transfer) : this.#status,
         hostNow,
       },
       this.#channel,
@@ -129,10 +147,10 @@ export class LiveView implements ProgressView {
     this.#region.draw(frame, above);
   }
 
-  #uploadStatus({ startedAt, sent, total }: { startedAt: number; sent: number; total: number | undefined }): string {
-    const perSecond = (sent * 1000) / Math.max(1, this.#now() - startedAt);
-    const of = total === undefined ? '' : ` / ${bytes(Math.max(total, sent))}`;
-    return `sending context ${bytes(sent)}${of}, ${bytes(Math.round(perSecond))}/s`;
+  #transferStatus({ startedAt, what, done, total }: ContextTransfer): string {
+    const perSecond = (done * 1000) / Math.max(1, this.#now() - startedAt);
+    const of = total === undefined ? '' : ` / ${bytes(Math.max(total, done))}`;
+    return `${what} context ${bytes(done)}${of}, ${bytes(Math.round(perSecond))}/s`;
   }
 
   #elapsed(): string {

@@ -1,13 +1,16 @@
-import { bytes, type IdentifiedLogRecord, PlainRenderer } from '@kiln/contracts';
+import { type IdentifiedLogRecord, PlainRenderer } from '@kiln/contracts';
 import type { Channel } from '../io/output.ts';
 
 /** Shows a build's progress. Only `record` shows the log; everything else is a message of the CLI. */
 export interface ProgressView {
   /** Shows a message, such as a warning or a lost connection. */
   say(message: string): void;
-  /** Shows how many bytes of the context are sent. The total is an estimate, and undefined for a pipe. */
+  /** Shows how many bytes of the context have been read, to find out what has changed. */
+  reading(readBytes: number, totalBytes: number): void;
+  /** Shows how many bytes of the context's content are sent; 0 begins. The total is undefined for a pipe. */
   uploading(sentBytes: number, totalBytes: number | undefined): void;
-  uploaded(): void;
+  /** Ends what `reading` and `uploading` show, and says what the context was and what of it was sent. */
+  uploaded(summary: string): void;
   /** Shows why the build waits for a host. */
   waiting(reason: string): void;
   record(record: IdentifiedLogRecord): void;
@@ -23,7 +26,6 @@ export const CANCELING = 'canceling the build; Ctrl-C again exits immediately';
 export class PlainView implements ProgressView {
   readonly #err: Channel;
   #renderer = new PlainRenderer();
-  #sentBytes = 0;
   #waiting = '';
 
   constructor(err: Channel) {
@@ -34,12 +36,11 @@ export class PlainView implements ProgressView {
     this.#err.line(`kiln: ${message}`);
   }
 
-  uploading(sentBytes: number): void {
-    this.#sentBytes = sentBytes;
-  }
+  reading(): void {}
+  uploading(): void {}
 
-  uploaded(): void {
-    this.say(`context sent, ${bytes(this.#sentBytes)}`);
+  uploaded(summary: string): void {
+    this.say(summary);
   }
 
   waiting(reason: string): void {
@@ -76,6 +77,7 @@ export class QuietView implements ProgressView {
     this.#err.line(`kiln: ${message}`);
   }
 
+  reading(): void {}
   uploading(): void {}
   uploaded(): void {}
   waiting(): void {}
@@ -102,6 +104,7 @@ export class JsonView implements ProgressView {
     this.#err.line(`kiln: ${message}`);
   }
 
+  reading(): void {}
   uploading(): void {}
   uploaded(): void {}
   waiting(): void {}

@@ -7,7 +7,7 @@ import {
   type LocalInvocation,
 } from '../framework/command.ts';
 import type { FlagTable } from '../framework/flags.ts';
-import { CONNECTION_FLAGS, CONNECTION_SECTION, connect, findServer } from './find-server.ts';
+import { CONNECTION_FLAGS, CONNECTION_SECTION, findServer } from './find-server.ts';
 
 const JSON_FLAG = { json: { kind: 'bool', help: 'Print JSON' } } as const satisfies FlagTable;
 
@@ -27,6 +27,8 @@ export function clientCommand<T extends FlagTable>(
   return defineCommand({ ...spec, flags: { ...own, ...CONNECTION_FLAGS } }, sections, async (local) => {
     const invocation = local as unknown as LocalInvocation<ClientFlags<T>>;
     const server = await findServer(local.flags as Parameters<typeof findServer>[0], local.io.env);
+    // The client brings the schemas of all answers, which a help page doesn't need.
+    const { connect } = await import('./connect.ts');
     return body({ ...invocation, client: connect(server) });
   });
 }

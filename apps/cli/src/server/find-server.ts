@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { KilnClient, type TokenSource } from '@kiln/client';
+import type { TokenSource } from '@kiln/client';
 import type { FlagTable, FlagValues } from '../framework/flags.ts';
 import { UsageError } from '../io/errors.ts';
 import { ciIdentity } from './ci-identity.ts';
@@ -53,18 +53,6 @@ export async function findServer(flags: FlagValues<typeof CONNECTION_FLAGS>, env
   throw new UsageError(
     `no server configured: start one on this machine with \`kiln up\`, or set KILN_URL and KILN_TOKEN (or --url and --token); ${path} doesn't exist`,
   );
-}
-
-/** Creates a client. @throws UsageError if the URL or the token is malformed */
-export function connect({ url, token, from }: Server): KilnClient {
-  if (typeof token === 'string' && !/^[\x21-\x7e]+$/.test(token)) {
-    throw new UsageError('the API token contains characters that no token has, such as white space or a line end');
-  }
-  try {
-    return new KilnClient({ url, token });
-  } catch {
-    throw new UsageError(`${from}: got ${JSON.stringify(url)}, expected an http:// or https:// URL`);
-  }
 }
 
 async function readClientFile(path: string): Promise<{ url: string; token: string | undefined } | undefined> {

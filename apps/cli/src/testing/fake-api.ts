@@ -1,6 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import type { BuildView, LogRecord, PlacementInfoView, ProblemCode } from '@kiln/contracts';
+import type { Digest } from '@kiln/trees';
+import { PartStore } from './part-store.ts';
 
 /** A request that the fake API has received. */
 export interface Seen {
@@ -39,6 +43,7 @@ export function fakeBuild(change: Partial<BuildView> = {}): BuildView {
       noCache: false,
       cacheScope: 'repo',
       pull: false,
+      mtimes: 'stable',
       timeoutSeconds: 3600,
       priority: 'normal',
       weight: 1,
@@ -54,11 +59,14 @@ export function fakeBuild(change: Partial<BuildView> = {}): BuildView {
 /** A fake of Kiln's API with one current build, whose log the test writes. It follows the contract, but has no rules. */
 export class FakeApi implements AsyncDisposable {
   readonly seen: Seen[] = [];
+  /** The query of each request. */
+  readonly queries: string[] = [];
   build: BuildView = fakeBuild();
   builds: BuildView[] = [];
   hosts: unknown[] = [];
   placement: PlacementInfoView['decisions'] = [];
   artifact: Buffer = Buffer.alloc(0);
+  trees = new PartStore();
   token = 'test-token';
   /** Problems to return, by method and path. Each is used once, in order. */
   readonly refusals = new Map<string, { status: number; code: ProblemCode; detail: string; errors?: unknown[] }[]>();
@@ -141,6 +149,7 @@ export class FakeApi implements AsyncDisposable {
     const { pathname, searchParams } = new URL(req.url ?? '/', this.url);
     const seen = { method: req.method ?? '', path: pathname, headers: req.headers, body: Buffer.concat(chunks) };
     this.seen.push(seen);
+    this.queries.push(String(searchParams));
     const refusal = this.refusals.get(`${seen.method} ${pathname}`)?.shift();
     if (refusal) return problem(res, refusal.status, refusal.code, refusal.detail, refusal.errors);
     if (req.headers.authorization !== `Bearer ${this.token}`) {
@@ -152,8 +161,14 @@ export class FakeApi implements AsyncDisposable {
       return host ? json(res, 200, host) : problem(res, 404, 'host_not_found', `no host ${id}`);
     }
     if (kind === 'hosts') return json(res, 200, { hosts: this.hosts });
+    if (kind === 'trees') return json(res, 200, await this.#storeTrees(seen, id === 'missing'));
     if (kind !== 'builds') return problem(res, 404, 'not_found', 'no such path');
     if (id === undefined && seen.method === 'POST') {
+      const lacking = this.#lackingOf(seen);
+      if (lacking !== undefined)
+        return problem(res, 404, 'context_not_found', 'the context is not stored', [
+          { field: lacking, got: 'a digest', expected: 'that of something stored' },
+        ]);
       json(res, 202, this.build);
       return this.onSubmit(seen);
     }
@@ -175,6 +190,21 @@ export class FakeApi implements AsyncDisposable {
     if (action === 'logs') return this.#stream(req, res);
     if (Number(searchParams.get('wait')) > 0) await this.#ended();
     json(res, 200, id === this.build.id ? this.build : build);
+  }
+
+  async #storeTrees({ headers, body }: Seen, isQuestion: boolean): Promise<object> {
+    if (isQuestion) return this.trees.missing(JSON.parse(body.toString()));
+    const { 'content-encoding': encoding } = headers;
+    const bytes = encoding === 'zstd' ? zstdDecompressSync(body) : encoding === 'gzip' ? gunzipSync(body) : body;
+    return this.trees.store(Readable.from([bytes]));
+  }
+
+  /** Returns the field that names what isn't stored. */
+  #lackingOf({ headers, body }: Seen): string | undefined {
+    if (headers['content-type'] !== 'application/json') return undefined;
+    const { source } = JSON.parse(body.toString()) as { source: { digest?: Digest; times?: Digest } };
+    if (source.digest !== undefined && !this.trees.directories.has(source.digest)) return 'source.digest';
+    return source.times !== undefined && !this.trees.files.has(source.times) ? 'source.times' : undefined;
   }
 
   #stream(req: IncomingMessage, res: ServerResponse): void {

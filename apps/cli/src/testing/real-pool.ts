@@ -3,10 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { API_DEFAULTS, type RunningApi, startApi } from '@kiln/api';
+import { FsBlobStore } from '@kiln/blobs';
 import { buildRequest, type HostReport } from '@kiln/contracts';
 import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { DEFAULT_SCHEDULER, startScheduler } from '@kiln/scheduler';
-import { type AttemptRef, FsBlobStore, Leadership, openState, type State } from '@kiln/state';
+import { type AttemptRef, Leadership, openState, type State } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 import { vi } from 'vitest';
 

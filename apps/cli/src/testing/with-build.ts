@@ -1,8 +1,9 @@
 import type { LogRecord } from '@kiln/contracts';
+import type { Digest } from '@kiln/trees';
 import { afterEach, beforeEach } from 'vitest';
 import type { Seen } from './fake-api.ts';
 import type { FakeIo, FakeIoOptions } from './fake-io.ts';
-import { readTar, type TarEntry } from './read-tar.ts';
+import type { StoredEntry } from './part-store.ts';
 import { runIn } from './run.ts';
 import { TempDir } from './temp-dir.ts';
 import { type FakeApiCli, withFakeApi } from './with-fake-api.ts';
@@ -12,11 +13,18 @@ export interface BuildCli extends FakeApiCli {
   readonly dir: TempDir;
   /** Writes the log of a successful build with one step, and ends the build. */
   readonly succeed: (result?: object) => void;
-  /** Returns the request and the context that were submitted. */
-  readonly submitted: () => Promise<Multipart & { readonly entries: TarEntry[] }>;
+  /** Returns the accepted request and its context. */
+  readonly submitted: () => Promise<Submitted>;
+  /** Returns a request that was submitted with a tar. */
+  readonly piped: () => Promise<Multipart>;
 }
 
-interface Multipart {
+export interface Submitted {
+  readonly request: Record<string, unknown>;
+  readonly entries: StoredEntry[];
+}
+
+export interface Multipart {
   readonly request: Record<string, unknown>;
   readonly context: Buffer;
   readonly contextType: string;
@@ -47,10 +55,15 @@ export function withBuild(): BuildCli {
       cli.api.end('succeeded', undefined, result);
     },
     submitted: async () => {
-      const seen = cli.api.seen.find(({ method, path }) => method === 'POST' && path === '/v1/builds');
+      const seen = cli.api.seen.findLast(({ method, path }) => method === 'POST' && path === '/v1/builds');
       if (!seen) throw new Error('nothing was submitted');
-      const parts = multipart(seen);
-      return { ...parts, entries: parts.contextType === 'application/x-tar' ? await readTar([parts.context]) : [] };
+      const request = JSON.parse(seen.body.toString()) as Submitted['request'] & { source: { digest: Digest } };
+      return { request, entries: await cli.api.trees.list(request.source.digest) };
+    },
+    piped: async () => {
+      const seen = cli.api.seen.findLast(({ method, path }) => method === 'POST' && path === '/v1/builds');
+      if (!seen) throw new Error('nothing was submitted');
+      return multipart(seen);
     },
   };
 }

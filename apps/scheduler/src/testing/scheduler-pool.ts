@@ -47,6 +47,11 @@ export class SchedulerPool implements AsyncDisposable {
   /** The pool's clock, ms since the epoch: ahead of the machine's by all the time that builds have run. */
   readonly now = (): number => Date.now() + this.#clock.aheadMs;
 
+  /** Moves the pool's clock ahead. */
+  later(ms: number): void {
+    this.#clock.aheadMs += ms;
+  }
+
   /** Starts a scheduler, which is stopped with the pool. */
   start(owner = 's1', config: Partial<SchedulerConfig> = {}, deps: Partial<SchedulerDeps> = {}): RunningScheduler {
     const whole = { ...CONFIG, ...config };
@@ -130,7 +135,7 @@ export class SchedulerPool implements AsyncDisposable {
   /** Waits until the build is assigned, runs it for `ms` of the pool's clock, and ends it. */
   async run(id: string, ms = 0, outcome: Outcome = { end: 'succeeded' }): Promise<void> {
     const ref = await this.begin(id);
-    this.#clock.aheadMs += ms;
+    this.later(ms);
     await this.state.attempts.settle(ref, outcome);
   }
 

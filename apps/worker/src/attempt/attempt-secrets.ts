@@ -7,8 +7,9 @@ import {
   SealBroken,
   SecretsUnavailable,
 } from '@kiln/state';
+import { type CloneSecretDeps, cloneSecret } from './clone-secret.ts';
 
-export interface SecretDeps {
+export interface SecretDeps extends CloneSecretDeps {
   readonly builds: Pick<BuildStore, 'secretsOf'>;
   readonly buildSecrets: Pick<BuildSecretReader, 'read'>;
   /** Repeats a call to the pool until it is accepted or refused. */
@@ -24,17 +25,25 @@ export class NoSecrets extends Error {
   }
 }
 
-/** Reads an attempt's secrets: those sent with the build, and its team's stored secrets in their current version. @throws NoSecrets */
+/** Reads an attempt's secrets: those sent with the build, its connection's present credentials, and its team's stored secrets in their current version. @throws NoSecrets */
 export async function attemptSecrets(
-  { builds, buildSecrets, persistent }: SecretDeps,
-  { id, trust = 'trusted' }: BuildRecord,
+  { builds, buildSecrets, persistent, ...deps }: SecretDeps,
+  record: BuildRecord,
   spec: BuildSpec,
+  signal: AbortSignal,
 ): Promise<BuildSecrets> {
+  const { id, trust = 'trusted' } = record;
   const own = await ownSecrets(() => persistent(() => builds.secretsOf(id)));
   const wanted = { team: spec.team, repo: secretRepoOf(spec), trust, named: storedSecretsOf(spec) };
   try {
     const kept = await persistent(() => buildSecrets.read(wanted, Object.keys(own)));
-    return { ...kept, values: new Map([...kept.values, ...Object.entries(own)]) };
+    const fresh = await cloneSecret(deps, record, spec, signal);
+    return {
+      ...kept,
+      values: new Map([...kept.values, ...Object.entries({ ...own, ...fresh.values })]),
+      hidden: [...kept.hidden, ...fresh.hidden],
+      warnings: [...kept.warnings, ...fresh.warnings],
+    };
   } catch (error) {
     if (error instanceof SecretsUnavailable) throw new NoSecrets(error.failure);
     throw error;

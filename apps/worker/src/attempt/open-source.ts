@@ -4,22 +4,30 @@ import type { BuildSpec } from '@kiln/contracts';
 import type { BuildRecord } from '@kiln/domain';
 import type { GitGuard } from '@kiln/git';
 import type { AttemptRef, AttemptStore } from '@kiln/state';
+import { type Digest, MerkleSource, type TreeReader } from '@kiln/trees';
+import { checkOutCommit } from './check-out-commit.ts';
 import { commitDockerfile } from './commit-dockerfile.ts';
-import { checkGitHost, resolveCommit } from './resolve-git.ts';
+import type { GitMirrors } from './git-mirrors.ts';
+import { authorizationOf, checkGitHost, resolveCommit } from './resolve-git.ts';
+import { submittedTimes } from './submitted-times.ts';
 
 export interface SourceDeps {
   readonly attempts: Pick<AttemptStore, 'pin'>;
-  /** Opens an uploaded context by its digest; undefined if it is no longer stored. Rejects if `signal` aborts while it waits. */
+  /** Reads the objects of a team's trees. */
+  trees(team: string): TreeReader;
+  /** Opens a context that an older version stored as a tar by its digest; undefined if it is no longer stored. Rejects if `signal` aborts while it waits. */
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   /** Keeps git from reaching addresses of the internal network. */
   readonly outgoing: GitGuard;
+  /** This host's mirrors of git remotes. Default: BuildKit checks every commit out itself. */
+  readonly mirrors?: Pick<GitMirrors, 'commit'> | undefined;
   /** Repeats a call to the pool until it is accepted or refused. */
   persistent<T>(call: () => Promise<T>): Promise<T>;
 }
 
 /**
  * Opens what an attempt builds from. A git source is pinned to a commit once, for all attempts of the build.
- * @returns undefined if the uploaded context is no longer stored
+ * @returns undefined for an upload without a digest, which no version stores
  * @throws SourceUnresolved @throws StaleAttempt @throws the signal's reason
  */
 export async function openSource(
@@ -34,8 +42,7 @@ export async function openSource(
   if (source.type === 'upload') {
     const { digest } = source;
     if (digest === undefined) return undefined;
-    const content = await deps.openContext(digest, signal);
-    return content && { type: 'tar', open: async () => content };
+    return uploadedTree(deps, spec, digest as Digest, source.times as Digest | undefined);
   }
   const commit = record.commit ?? (await resolveCommit(source, secrets, deps.outgoing, signal));
   if (record.commit === undefined) {
@@ -46,5 +53,28 @@ export async function openSource(
   await checkGitHost(source.url, deps.outgoing);
   const place = { url: source.url, commit, ...(source.subdir !== undefined && { subdir: source.subdir }) };
   const dockerfile = (running: AbortSignal) => commitDockerfile(place, spec, secrets, deps.outgoing, running);
-  return { type: 'git', ...place, dockerfile };
+  const { mirrors } = deps;
+  if (!mirrors) return { type: 'git', ...place, dockerfile };
+  const authorization = authorizationOf(source.url, secrets);
+  return {
+    ...{ type: 'git', ...place, dockerfile },
+    checkOut: (domain, running) =>
+      checkOutCommit(mirrors, domain, { ...place, authorization, dockerfile: spec.dockerfile }, running),
+  };
+}
+
+function uploadedTree(
+  { trees, openContext }: Pick<SourceDeps, 'trees' | 'openContext'>,
+  { team, mtimes }: Pick<BuildSpec, 'team' | 'mtimes'>,
+  id: Digest,
+  times: Digest | undefined,
+): ContextSource {
+  const reader = trees(team);
+  return {
+    type: 'tree',
+    id,
+    open: (spoolFile) => new MerkleSource(id, reader, { spoolFile }),
+    ...(mtimes === 'submitted' && times !== undefined && { times: submittedTimes(reader, times) }),
+    tar: (running) => openContext(id, running),
+  };
 }

@@ -123,7 +123,12 @@ async function execute(
       const { field, got, expected } = refusal;
       return failed('trust_refused', `${field}: got ${got}, expected ${expected}, because the build is untrusted`);
     }
-    const { values: secrets, logins: registryLogins, hidden, warnings } = await attemptSecrets(deps, record, spec);
+    const {
+      values: secrets,
+      logins: registryLogins,
+      hidden,
+      warnings,
+    } = await attemptSecrets(deps, record, spec, signal);
     for (const message of warnings) await writer.write({ t: deps.now(), type: 'warning', message });
     const source = await openSource(deps, ref, { record, spec }, secrets, note, signal);
     if (!source) {

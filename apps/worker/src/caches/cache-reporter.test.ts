@@ -1,13 +1,16 @@
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheNamespace } from '@kiln/buildkit';
 import { cacheKey } from '@kiln/domain';
+import { createLogger } from '@kiln/runtime';
 import type { HostState } from '@kiln/state';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ExecutorInventory } from '../engine/executor.ts';
 import { CachingExecutor } from '../testing/caching-executor.ts';
 import { fixedExecutors } from '../testing/fixed-executors.ts';
 import { eventually, type TestBuild, type TestHost, useTestHost } from '../testing/test-host.ts';
 import type { RunningWorker } from '../worker.ts';
-import type { WorkerOptions } from '../worker-options.ts';
+import type { WorkerDeps, WorkerOptions } from '../worker-options.ts';
 
 const NS = cacheNamespace({ repo: 'app', team: 'default', scope: 'repo' });
 
@@ -23,11 +26,9 @@ afterEach(async () => {
   kit.read = async () => kit.contents();
 });
 
-const startHost = (options: Partial<WorkerOptions> = {}): Promise<RunningWorker> =>
-  pool.start(
-    { leaseTtlMs: 2_000, syncEveryMs: 100, fenceMarginMs: 500, ...options },
-    { executors: fixedExecutors([kit]) },
-  );
+// A lease that no busy machine loses, because no test here is about its loss.
+const startHost = (options: Partial<WorkerOptions> = {}, deps: Partial<WorkerDeps> = {}): Promise<RunningWorker> =>
+  pool.start({ leaseTtlMs: 20_000, syncEveryMs: 100, ...options }, { executors: fixedExecutors([kit]), ...deps });
 
 /** Runs a build of repo `app` on the host; resolves when it has ended. */
 async function build(onRun: () => void, request: TestBuild['request'] = {}): Promise<string> {
@@ -37,6 +38,11 @@ async function build(onRun: () => void, request: TestBuild['request'] = {}): Pro
   return id;
 }
 
+/** The files of the worker, with their contents. */
+const files = async () =>
+  Promise.all(
+    (await readdir(pool.dir)).sort().map(async (name) => [name, await readFile(join(pool.dir, name), 'utf8')]),
+  );
 const host = (seen: (host: HostState) => boolean): Promise<HostState> => pool.host(seen);
 const warmth = (degree: number) => host(({ caches }) => (caches.get('app')?.warmth ?? 0) === degree);
 
@@ -72,10 +78,15 @@ test('reports evictions at its interval, and reads no more often than that', asy
   expect(performance.now() - began).toBeGreaterThan(3 * 35);
 });
 
-test('delays no build, no lease and no leaving worker while BuildKit does not answer', async () => {
-  const worker = await startHost();
+test('delays no build, no lease and no leaving worker while BuildKit does not answer, and saves no ledger when it has left', async () => {
+  const reported = Promise.withResolvers<void>();
+  const write = (line: string) => void (line.includes('"outcome":"refused"') && reported.resolve());
+  const log = createLogger({ app: 'test', level: 'debug', destination: { write } });
+  const ledgerFile = join(pool.dir, 'layers.json');
+  const worker = await startHost({ ledgerFile }, { log });
   await host(({ inventory }) => inventory !== undefined);
-  kit.read = () => new Promise(() => {});
+  const late = Promise.withResolvers<ExecutorInventory>();
+  kit.read = () => late.promise;
   const id = await build(() => kit.mount(`${NS}//npm`, 30));
   expect((await pool.state.builds.get(id))?.record.attempts).toHaveLength(1);
   const { lastSeenAt } = await host(() => true);
@@ -83,6 +94,10 @@ test('delays no build, no lease and no leaving worker while BuildKit does not an
   const began = performance.now();
   await worker.drain(0);
   expect(performance.now() - began).toBeLessThan(8_000);
+  const left = await files();
+  late.resolve(kit.contents());
+  await reported.promise;
+  expect(await files()).toEqual(left);
 });
 
 test('leaves a slow BuildKit time between readings, however many builds end', async () => {

@@ -1,7 +1,8 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { type HostInventory, hostInventory } from '@kiln/contracts';
 import { addWorth, type FadingWorth } from '@kiln/domain';
 import { z } from 'zod';
+import { SavedFile } from './saved-file.ts';
 
 /** An isolation domain whose caches are on the host. */
 export interface KnownDomain {
@@ -26,13 +27,11 @@ const stored = z.record(
  * engine's volumes take precedence over it: a domain whose volume is gone is forgotten.
  */
 export class DomainLedger {
-  readonly #path: string | undefined;
+  readonly #file: SavedFile;
   readonly #domains: Map<string, KnownDomain>;
-  /** Saves run one after the other. */
-  #saving: Promise<void> = Promise.resolve();
 
   private constructor(path: string | undefined, domains: Map<string, KnownDomain>) {
-    this.#path = path;
+    this.#file = new SavedFile(path);
     this.#domains = domains;
   }
 
@@ -68,15 +67,12 @@ export class DomainLedger {
 
   /** Saves the ledger atomically, by a rename. */
   async save(): Promise<void> {
-    const path = this.#path;
-    if (path === undefined) return;
-    this.#saving = this.#saving
-      .catch(() => undefined)
-      .then(async () => {
-        await writeFile(`${path}.new`, JSON.stringify(Object.fromEntries(this.#domains)), { mode: 0o600 });
-        await rename(`${path}.new`, path);
-      });
-    await this.#saving;
+    await this.#file.save(() => JSON.stringify(Object.fromEntries(this.#domains)));
+  }
+
+  /** Ends saving; what is being saved is waited for. */
+  close(): Promise<void> {
+    return this.#file.close();
   }
 }
 

@@ -1,6 +1,7 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { type HeldLayers, heldLayers, type LayerRecord, type LayerTrace, learnLayers } from '@kiln/domain';
 import { z } from 'zod';
+import { SavedFile } from './saved-file.ts';
 
 /** Beyond this number, the repos built longest ago are forgotten. */
 const MAX_REPOS = 300;
@@ -15,11 +16,11 @@ const stored = z.record(
  * elsewhere. If the file is lost, repos look colder than they are until they are built again.
  */
 export class LayerLedger {
-  readonly #path: string | undefined;
+  readonly #file: SavedFile;
   readonly #traces: Map<string, LayerTrace>;
 
   private constructor(path: string | undefined, traces: Map<string, LayerTrace>) {
-    this.#path = path;
+    this.#file = new SavedFile(path);
     this.#traces = traces;
   }
 
@@ -53,9 +54,12 @@ export class LayerLedger {
 
   /** Saves the ledger atomically, by a rename. */
   async save(): Promise<void> {
-    if (this.#path === undefined) return;
-    await writeFile(`${this.#path}.new`, JSON.stringify(Object.fromEntries(this.#traces)), { mode: 0o600 });
-    await rename(`${this.#path}.new`, this.#path);
+    await this.#file.save(() => JSON.stringify(Object.fromEntries(this.#traces)));
+  }
+
+  /** Ends saving; what is being saved is waited for. */
+  close(): Promise<void> {
+    return this.#file.close();
   }
 }
 

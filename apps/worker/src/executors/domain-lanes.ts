@@ -28,6 +28,7 @@ export class DomainLanes {
   readonly #deps: DomainLanesDeps;
   readonly #lanes = new Map<string, DomainLane>();
   readonly #away = new Set<string>();
+  readonly #ledgers: LayerLedger[] = [];
 
   constructor(deps: DomainLanesDeps) {
     this.#deps = deps;
@@ -60,7 +61,13 @@ export class DomainLanes {
       onAway: (isAway) => this.#setAway(domain, isAway),
     });
     this.#lanes.set(domain, lane);
+    this.#ledgers.push(layers);
     return lane;
+  }
+
+  /** Ends the saving of layer ledgers. */
+  async closeLedgers(): Promise<void> {
+    await Promise.all(this.#ledgers.map((ledger) => ledger.close()));
   }
 
   #reporter(domain: string, executor: Executor, layers: LayerLedger): CacheReporter | undefined {

@@ -145,15 +145,21 @@ export class HostExecutors {
     for (const lane of this.#lanes.all) lane.cachesWanted();
   }
 
-  /** Stops looking after the caches; what attempts that have ended left there is reported first, within `withinMs`. */
+  /**
+   * Stops looking after the caches; what attempts that have ended left there is reported first, within `withinMs`. From when this resolves,
+   * no ledger is saved any more, even by a reading that was too slow: the files belong to the next worker.
+   */
   async closeCaches(withinMs: number): Promise<void> {
     this.#budget.stop();
     await Promise.all(this.#lanes.all.map((lane) => lane.close(withinMs)));
     await this.#published.settled();
+    await this.#closeLedgers();
   }
 
+  /** Stops looking after the caches without a last report. */
   abandonCaches(): void {
     this.#budget.stop();
+    void this.#closeLedgers();
     for (const lane of this.#lanes.all) lane.abandon();
   }
 
@@ -161,6 +167,10 @@ export class HostExecutors {
     this.#budget.stop();
     this.#watch?.stop();
     for (const lane of this.#lanes.all) lane.stopWatching();
+  }
+
+  async #closeLedgers(): Promise<void> {
+    await Promise.all([this.#ledger.close(), this.#lanes.closeLedgers()]);
   }
 
   get #serves(): Pick<HostReport, 'domain'> {

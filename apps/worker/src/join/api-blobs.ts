@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -7,10 +6,8 @@ import { trimEnd } from '@kiln/domain';
 import type { AttemptRef } from '@kiln/state';
 import { z } from 'zod';
 import { refusalByApi } from '../attempt/artifact-refusal.ts';
+import { AWAY_MS, AWAY_RETRY_MS, hasBegun } from './patience.ts';
 
-/** How long an attempt waits for an API that doesn't answer, ms: another host couldn't reach it either. */
-const AWAY_MS = 120_000;
-const RETRY_MS = 250;
 const ANSWER_MS = 15_000;
 
 /** Reads contexts and stores artifacts through the API, for workers that don't share its blob directory. */
@@ -64,7 +61,7 @@ export class ApiBlobs {
       const isAway = answer instanceof Error || (answer.status >= 502 && answer.status <= 504);
       if (isAway && performance.now() < end) {
         if (!(answer instanceof Error)) await answer.body?.cancel();
-        await delay(RETRY_MS, undefined, signal && { signal });
+        await delay(AWAY_RETRY_MS, undefined, signal && { signal });
         continue;
       }
       if (answer instanceof Error) throw new Error(`the API at ${this.#url} can’t be reached: ${causeOf(answer)}`);
@@ -86,11 +83,6 @@ export class ApiBlobs {
   #call(path: string, init: RequestInit & { headers?: Record<string, string>; duplex?: 'half' }): Promise<Response> {
     return fetch(this.#url + path, { ...init, headers: { ...init.headers, authorization: `Bearer ${this.#token}` } });
   }
-}
-
-/** Resolves when there is something to read, or the end. @throws the stream's error */
-async function hasBegun(content: Readable): Promise<void> {
-  if (content.readableLength === 0 && !content.readableEnded && !content.destroyed) await once(content, 'readable');
 }
 
 function refusal(buildId: string, status: number, text: string): Error {

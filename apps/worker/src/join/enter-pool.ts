@@ -1,13 +1,14 @@
-import { resolve } from 'node:path';
-import { artifactKey, contextKey } from '@kiln/contracts';
+import { type BlobStore, openBlobs, storedTrees } from '@kiln/blobs';
 import { parseSecretKeys } from '@kiln/runtime';
-import { FsBlobStore, MeteredBlobs, type State, storeArtifact } from '@kiln/state';
+import { MeteredBlobs, type State } from '@kiln/state';
 import type { PoolAccess } from '../settings/settings.ts';
 import type { WorkerDeps } from '../worker-options.ts';
 import { ApiBlobs } from './api-blobs.ts';
+import { ApiTrees } from './api-trees.ts';
 import { joinPool } from './join.ts';
+import { StoreBlobs } from './store-blobs.ts';
 
-type BlobAccess = Pick<WorkerDeps, 'openContext' | 'storeArtifact'>;
+type BlobAccess = Pick<WorkerDeps, 'openContext' | 'trees' | 'storeArtifact'>;
 
 /** What a worker needs to connect to its pool. */
 export interface PoolEntry {
@@ -19,7 +20,7 @@ export interface PoolEntry {
   readonly minReplicas?: number | undefined;
 }
 
-/** Gets a worker's access to its pool: from the API, or from its own settings. @throws JoinFailed */
+/** Gets a worker's access to its pool: from the API, or from its own settings. @throws JoinFailed @throws BlobStoreUnfit */
 export async function enterPool(access: PoolAccess, hostName: string): Promise<PoolEntry> {
   if (access.type === 'join') {
     const { url, token, redisUrl } = access;
@@ -31,32 +32,36 @@ export async function enterPool(access: PoolAccess, hostName: string): Promise<P
     };
   }
   const { blobs } = access;
-  return {
-    ...access,
-    blobs: (state) =>
-      'dir' in blobs ? shared(blobs.dir, blobs.reserveBytes, state) : throughApi(blobs.url, blobs.token),
-  };
+  if ('url' in blobs) return { ...access, blobs: () => throughApi(blobs.url, blobs.token) };
+  const store = await openBlobs(blobs.place);
+  return { ...access, blobs: (state) => shared(store, blobs.reserveBytes, state) };
 }
 
 function throughApi(url: string, token: string): BlobAccess {
   const remote = new ApiBlobs(url, token);
+  const trees = new ApiTrees(url, token);
   return {
+    trees: (team) => trees.of(team),
     openContext: (digest, signal) => remote.openContext(digest, signal),
     storeArtifact: (ref, content) => remote.storeArtifact(ref, content),
   };
 }
 
-function shared(dir: string, reserveBytes: number, { builds, storage }: Pick<State, 'builds' | 'storage'>): BlobAccess {
-  const store = new FsBlobStore(resolve(dir));
+function shared(
+  store: BlobStore,
+  reserveBytes: number,
+  { builds, storage }: Pick<State, 'builds' | 'storage'>,
+): BlobAccess {
   const metered = new MeteredBlobs(store, {
     ledger: storage,
     teamOf: async (id) => (await builds.get(id))?.record.team,
     reserveBytes,
     now: Date.now,
   });
+  const blobs = new StoreBlobs(store, metered);
   return {
-    openContext: (digest) => store.open(contextKey(digest)),
-    storeArtifact: ({ buildId, attempt }, content, record) =>
-      storeArtifact(metered, artifactKey(buildId, attempt), content, record),
+    trees: (team) => storedTrees(store, team),
+    openContext: (digest, signal) => blobs.openContext(digest, signal),
+    storeArtifact: (ref, content, record) => blobs.storeArtifact(ref, content, record),
   };
 }

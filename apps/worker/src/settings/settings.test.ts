@@ -17,10 +17,19 @@ describe('workerSettings', () => {
       redisUrl: 'redis://r',
       namespace: 'kiln',
       secretKeys: [Buffer.alloc(32, 7)],
-      blobs: { dir: '/blobs', reserveBytes: 1024 ** 3 },
+      blobs: { place: { dir: '/blobs' }, reserveBytes: 1024 ** 3 },
     });
     expect(workerSettings({ ...DIRECT, KILN_API_URL: 'http://api', KILN_TOKEN: 't' }).access).toMatchObject({
       blobs: { url: 'http://api', token: 't' },
+    });
+  });
+
+  test('reads where the S3 store is that it shares with the API', () => {
+    const s3 = { KILN_S3_BUCKET: 'b-1', KILN_S3_ENDPOINT: 'http://s3:9000', KILN_S3_PREFIX: 'kiln' };
+    expect(workerSettings({ ...DIRECT, ...s3 }).access).toMatchObject({
+      blobs: {
+        place: { s3: { bucket: 'b-1', endpoint: 'http://s3:9000', prefix: 'kiln', spoolDir: '/data/uploads' } },
+      },
     });
   });
 
@@ -43,7 +52,16 @@ describe('workerSettings', () => {
       BASE,
       'KILN_REDIS_URL: got nothing, expected a Redis URL (redis://, rediss://, unix:// or redis+sentinel://), or KILN_JOIN_URL',
     ],
-    [DIRECT, 'KILN_API_URL: got nothing, expected either KILN_BLOB_DIR'],
+    [DIRECT, 'KILN_API_URL: got nothing, expected one of KILN_BLOB_DIR'],
+    [
+      { ...DIRECT, KILN_BLOB_DIR: '/b', KILN_S3_BUCKET: 'b-1' },
+      'KILN_API_URL: got nothing, expected one of KILN_BLOB_DIR',
+    ],
+    [
+      { ...DIRECT, KILN_API_URL: 'http://api', KILN_S3_BUCKET: 'b-1' },
+      'KILN_API_URL: got "http://api", expected one of KILN_BLOB_DIR',
+    ],
+    [{ ...JOIN, KILN_S3_BUCKET: 'b-1' }, 'KILN_S3_BUCKET: got "b-1", expected it to be unset'],
     [{ ...JOIN, KILN_BLOB_DIR: '/b' }, 'KILN_BLOB_DIR: got "/b", expected it to be unset together with KILN_JOIN_URL'],
     [
       { ...JOIN, KILN_JOIN_URL: 'kiln.example' },

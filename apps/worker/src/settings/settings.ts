@@ -1,4 +1,6 @@
 import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { type BlobPlace, s3Env, s3Options } from '@kiln/blobs';
 import { hostLabels, hostName } from '@kiln/contracts';
 import {
   allowedHosts,
@@ -11,6 +13,7 @@ import {
 } from '@kiln/runtime';
 import { DEFAULT_BLOB_RESERVE_BYTES } from '@kiln/state';
 import { z } from 'zod';
+import { mirrorEnv } from './mirror-settings.ts';
 import { checkLease, reportEnv } from './report-settings.ts';
 import { checkTrust, trustEnv } from './trust-settings.ts';
 
@@ -56,7 +59,9 @@ export const workerEnv = {
     ),
   ...builderEnv,
   ...trustEnv,
+  ...mirrorEnv,
   KILN_BLOB_DIR: z.string().optional().describe('the API’s blob directory, if this host shares it'),
+  ...s3Env,
   KILN_BLOB_RESERVE_BYTES: wholeNumber(0, DEFAULT_BLOB_RESERVE_BYTES).describe(
     'space in the blob store that is kept for logs: with less left, artifacts are refused; 0: none',
   ),
@@ -84,7 +89,9 @@ const schema = z.object(workerEnv).superRefine((env, ctx) => {
   checkLease(env, refuse);
   checkTrust(env, refuse);
   if (env.KILN_JOIN_URL !== undefined) {
-    const given = (['KILN_BLOB_DIR', 'KILN_API_URL'] as const).find((name) => env[name] !== undefined);
+    const given = (['KILN_BLOB_DIR', 'KILN_S3_BUCKET', 'KILN_API_URL'] as const).find(
+      (name) => env[name] !== undefined,
+    );
     if (given)
       refuse(given, 'it to be unset together with KILN_JOIN_URL, because contexts are then read through that API');
     return;
@@ -95,8 +102,12 @@ const schema = z.object(workerEnv).superRefine((env, ctx) => {
       'a Redis URL (redis://, rediss://, unix:// or redis+sentinel://), or KILN_JOIN_URL to be set',
     );
   }
-  if ((env.KILN_BLOB_DIR === undefined) === (env.KILN_API_URL === undefined)) {
-    refuse('KILN_API_URL', 'either KILN_BLOB_DIR (shared with the API) or KILN_API_URL to be set');
+  const places = [env.KILN_BLOB_DIR, env.KILN_S3_BUCKET, env.KILN_API_URL];
+  if (places.filter((place) => place !== undefined).length !== 1) {
+    refuse(
+      'KILN_API_URL',
+      'one of KILN_BLOB_DIR (shared with the API), KILN_S3_BUCKET (as for the API) and KILN_API_URL to be set',
+    );
   }
 });
 
@@ -108,9 +119,9 @@ export type PoolAccess =
       readonly redisUrl: string;
       readonly namespace: string;
       readonly secretKeys: readonly Buffer[];
-      /** The API's blob directory, or the API itself. */
+      /** The API's blob store, or the API itself. */
       readonly blobs:
-        | { readonly dir: string; readonly reserveBytes: number }
+        | { readonly place: BlobPlace; readonly reserveBytes: number }
         | { readonly url: string; readonly token: string };
     };
 
@@ -142,9 +153,15 @@ function accessOf(env: z.output<typeof schema>, nameOf: (variable: string) => st
     secretKeys: secretKeys(env),
     blobs:
       env.KILN_API_URL === undefined
-        ? { dir: env.KILN_BLOB_DIR ?? '', reserveBytes: env.KILN_BLOB_RESERVE_BYTES }
+        ? { place: placeOf(env), reserveBytes: env.KILN_BLOB_RESERVE_BYTES }
         : { url: env.KILN_API_URL, token: valueOrFile('KILN_TOKEN', env.KILN_TOKEN, env.KILN_TOKEN_FILE) },
   };
+}
+
+function placeOf(env: z.output<typeof schema>): BlobPlace {
+  // A worker stores what it gets as it comes.
+  const s3 = s3Options(env, join(env.KILN_DATA_DIR, 'uploads'));
+  return s3 ? { s3 } : { dir: env.KILN_BLOB_DIR ?? '' };
 }
 
 /** Reads labels separated by commas: `disk=nvme,zone=a`. */

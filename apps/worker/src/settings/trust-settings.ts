@@ -35,6 +35,9 @@ export const trustEnv = {
   KILN_UNTRUSTED_CACHE_BUDGET_BYTES: wholeNumber(0, 0).describe(
     'the part of the budget for untrusted builds; 0: a quarter',
   ),
+  KILN_TREE_BUDGET_BYTES: wholeNumber(0, 0).describe(
+    'limit of the working trees, the host’s own copies of contexts; untrusted builds get a quarter of it; 0: a tenth of the disk ([hosts.md](hosts.md#working-trees))',
+  ),
   KILN_UNTRUSTED_DOCKER_CONFIG: z
     .string()
     .optional()
@@ -80,6 +83,7 @@ export function trustSettings(
   | 'isolation'
   | 'frontends'
   | 'cacheBudgetBytes'
+  | 'treeBudgetBytes'
   | 'untrustedCacheBudgetBytes'
   | 'untrustedDockerConfigDir'
   | 'egress'
@@ -91,6 +95,7 @@ export function trustSettings(
     ...(isolation !== undefined && { isolation }),
     frontends: env.KILN_FRONTENDS,
     ...(all > 0 && { cacheBudgetBytes: all }),
+    ...(env.KILN_TREE_BUDGET_BYTES > 0 && { treeBudgetBytes: env.KILN_TREE_BUDGET_BYTES }),
     ...(part > 0 && { untrustedCacheBudgetBytes: part }),
     ...(logins !== undefined && { untrustedDockerConfigDir: logins }),
     ...(env.KILN_BUILD_EGRESS && { egress: env.KILN_BUILD_EGRESS }),

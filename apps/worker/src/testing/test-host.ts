@@ -8,6 +8,7 @@ import { type BuildRecord, type Granted, isTerminal, type Trust } from '@kiln/do
 import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { type HostState, Leadership, openState, pendingBuild, type State, type StoredBuild } from '@kiln/state';
 import { decisionFor, TestRedis } from '@kiln/state/testing';
+import { MemoryTrees } from '@kiln/trees/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest';
 import { type RunningWorker, startWorker } from '../worker.ts';
 import type { WorkerDeps, WorkerOptions } from '../worker-options.ts';
@@ -25,6 +26,8 @@ export interface TestBuild {
   readonly trust?: Trust;
   readonly granted?: Granted;
   readonly maxLogBytes?: number;
+  readonly clonesWith?: BuildRecord['clonesWith'];
+  readonly retryOf?: string;
   /** The trust class by which the leader assigns it. Default: `trust`. */
   readonly assignedAs?: Trust;
 }
@@ -62,6 +65,7 @@ export class TestHost implements AsyncDisposable {
       {
         ...this.state,
         identity: { machine: 'm1', incarnation: randomUUID() },
+        trees: () => new MemoryTrees(),
         openContext: async () => Readable.from(['a tar']),
         outgoing: new OutgoingGuard(NO_ALLOWED_HOSTS),
         storeArtifact: async () => ({ digest: DIGEST, sizeBytes: 0 }),
@@ -75,7 +79,7 @@ export class TestHost implements AsyncDisposable {
 
   /** Accepts a build. @param builds the store of the process that accepts it */
   async accept(
-    { request = {}, repo = 'app', secrets = {}, trust, granted, maxLogBytes }: TestBuild = {},
+    { request = {}, repo = 'app', secrets = {}, trust, granted, maxLogBytes, clonesWith, retryOf }: TestBuild = {},
     builds: Pick<State['builds'], 'accept'> = this.state.builds,
   ): Promise<StoredBuild> {
     const parsed = buildRequest.parse({ source: { type: 'upload', name: 'app', digest: DIGEST }, ...request });
@@ -87,6 +91,8 @@ export class TestHost implements AsyncDisposable {
       maxLogBytes,
       ...(trust && { trust }),
       ...(granted && { granted }),
+      ...(clonesWith && { clonesWith }),
+      ...(retryOf !== undefined && { retryOf }),
     });
     return build;
   }
@@ -150,8 +156,7 @@ export class TestHost implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     await this.state[Symbol.asyncDispose]();
-    // A builder that is being stopped may still save its ledger there.
-    await rm(this.dir, { recursive: true, force: true, maxRetries: 10 });
+    await rm(this.dir, { recursive: true, force: true });
   }
 }
 

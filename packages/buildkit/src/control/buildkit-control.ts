@@ -1,15 +1,6 @@
 import { type ClientHttp2Session, connect } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { setImmediate as immediate } from 'node:timers/promises';
-import type { DescMethodServerStreaming, DescMethodUnary } from '@bufbuild/protobuf';
-import {
-  create,
-  type DescMessage,
-  fromBinary,
-  type MessageInitShape,
-  type MessageShape,
-  toBinary,
-} from '@bufbuild/protobuf';
 import type { ConnectBuildkit } from './buildkit-connection.ts';
 import {
   activeRequest,
@@ -24,13 +15,11 @@ import {
   usageRecord,
 } from './control-messages.ts';
 import { Control } from './generated/moby/buildkit/v1/control_pb.ts';
-import { grpcStream } from './grpc-call.ts';
+import { AUTHORITY, grpcCall } from './grpc-call.ts';
 import type { SolveStatus } from './solve-status.ts';
 import { statusMessage } from './status-message.ts';
 
-const { diskUsage, prune, status, listWorkers, listenBuildHistory } = Control.method;
-
-type Method<I extends DescMessage, O extends DescMessage> = DescMethodUnary<I, O> | DescMethodServerStreaming<I, O>;
+type Call<T> = Parameters<typeof grpcCall<typeof Control, T>>[3];
 
 const CALL_TIMEOUT_MS = 10_000;
 /** BuildKit measures records that have changed, which takes as long as `du` does. */
@@ -45,7 +34,7 @@ export class BuildkitControl implements AsyncDisposable {
 
   private constructor(socket: Duplex) {
     this.#socket = socket;
-    this.#session = connect('http://buildkit', { createConnection: () => socket });
+    this.#session = connect(AUTHORITY, { createConnection: () => socket });
     // The calls fail on their own; an 'error' event without a listener would end the process.
     this.#session.on('error', () => undefined);
   }
@@ -57,30 +46,32 @@ export class BuildkitControl implements AsyncDisposable {
   /** Whether BuildKit is still working on the build with this ref. */
   async isActive(ref: string): Promise<boolean> {
     // Yields one event for each matching build.
-    return (await this.#call(listenBuildHistory, activeRequest(ref))).length > 0;
+    return (await this.#all('ListenBuildHistory', (c, o) => c.listenBuildHistory(activeRequest(ref), o))).length > 0;
   }
 
   /** Returns how the build with this ref ended; undefined if it is unknown to BuildKit or hasn't ended. */
   async history(ref: string): Promise<BuildHistory | undefined> {
-    return (await this.#call(listenBuildHistory, historyRequest(ref)))
+    return (await this.#all('ListenBuildHistory', (c, o) => c.listenBuildHistory(historyRequest(ref), o)))
       .map(buildHistory)
       .find((build) => build.completed);
   }
 
   /** Yields all statuses of the build with this ref, from its beginning to its end, at the consumer's pace. */
   async *status(ref: string): AsyncGenerator<SolveStatus> {
-    for await (const message of this.#stream(status, { ref }, CALL_TIMEOUT_MS)) yield statusMessage(message);
+    for await (const message of this.#call('Status', (c, o) => c.status({ ref }, o))) yield statusMessage(message);
   }
 
   /** Returns all records of BuildKit's disk usage. */
   async diskUsage(timeoutMs = USAGE_TIMEOUT_MS): Promise<UsageRecord[]> {
-    return (await this.#call(diskUsage, {}, timeoutMs)).flatMap(({ record }) => record.map(usageRecord));
+    return (await this.#all('DiskUsage', (c, o) => c.diskUsage({}, o), timeoutMs)).flatMap(({ record }) =>
+      record.map(usageRecord),
+    );
   }
 
   /** Removes the records with these ids that aren't in use; returns the removed ones. */
   async prune(ids: readonly string[]): Promise<UsageRecord[]> {
     if (ids.length === 0) return [];
-    return (await this.#call(prune, pruneRequest(ids), USAGE_TIMEOUT_MS)).map(usageRecord);
+    return (await this.#all('Prune', (c, o) => c.prune(pruneRequest(ids), o), USAGE_TIMEOUT_MS)).map(usageRecord);
   }
 
   /**
@@ -88,30 +79,22 @@ export class BuildkitControl implements AsyncDisposable {
    * take at most `toBytes`; returns the removed ones.
    */
   async trim(toBytes: number): Promise<UsageRecord[]> {
-    return (await this.#call(prune, trimRequest(Math.floor(toBytes)), PRUNE_TIMEOUT_MS)).map(usageRecord);
+    return (await this.#all('Prune', (c, o) => c.prune(trimRequest(Math.floor(toBytes)), o), PRUNE_TIMEOUT_MS)).map(
+      usageRecord,
+    );
   }
 
   /** Returns the garbage collection policies of all of BuildKit's workers (there is only one). */
   async gcPolicies(): Promise<GcPolicy[]> {
-    return (await this.#call(listWorkers, {})).flatMap(gcPolicies);
+    return (await this.#all('ListWorkers', (c, o) => c.listWorkers({}, o))).flatMap(gcPolicies);
   }
 
-  #call<I extends DescMessage, O extends DescMessage>(
-    method: Method<I, O>,
-    request: MessageInitShape<I>,
-    timeoutMs = CALL_TIMEOUT_MS,
-  ): Promise<MessageShape<O>[]> {
-    return Array.fromAsync(this.#stream(method, request, timeoutMs));
+  #all<T>(method: string, call: Call<T>, timeoutMs?: number): Promise<T[]> {
+    return Array.fromAsync(this.#call(method, call, timeoutMs));
   }
 
-  async *#stream<I extends DescMessage, O extends DescMessage>(
-    { parent, name, input, output }: Method<I, O>,
-    request: MessageInitShape<I>,
-    timeoutMs: number,
-  ): AsyncGenerator<MessageShape<O>> {
-    const bytes = toBinary(input, create(input, request));
-    const messages = grpcStream(this.#session, `/${parent.typeName}/${name}`, bytes, timeoutMs);
-    for await (const message of messages) yield fromBinary(output, message);
+  #call<T>(method: string, call: Call<T>, silenceMs = CALL_TIMEOUT_MS): AsyncGenerator<T> {
+    return grpcCall(Control, this.#session, { method, silenceMs }, call);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

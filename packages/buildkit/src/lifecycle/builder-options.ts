@@ -2,6 +2,7 @@ import type { AllowedFrontends, Trust } from '@kiln/domain';
 import type { DriverName } from '../control/buildkit-connection.ts';
 import type { Egress } from '../egress/egress.ts';
 import type { Logger } from '../engine/logger.ts';
+import type { TreeBudget } from '../trees/tree-budget.ts';
 
 export interface BuilderOptions {
   /** Path of the engine's socket, or `tcp://host:port`. Default `/var/run/docker.sock`. */
@@ -29,6 +30,8 @@ export interface BuilderOptions {
   readonly buildkitImage: string;
   /** Limit of the builder's caches (`docker-container` driver). Default: half of the disk of `scratchDir`. */
   readonly cacheBudgetBytes?: number;
+  /** Limits the builder's working trees, together with others'. Default: a tenth of the disk of `scratchDir`, for this builder alone. */
+  readonly treeBudget?: TreeBudget;
   /** Directory with a `config.json` of registry logins. */
   readonly dockerConfigDir?: string;
   /** Registries (`host:port`) without TLS, for the `docker-container` driver; the engine has its own list. */

@@ -140,10 +140,16 @@ export class Builder {
     (await this.#host.connectBuildkit()).destroy();
   }
 
+  /** Removes the working trees of the builder's domain. No build may be running. @throws EngineError */
+  async removeTrees(): Promise<void> {
+    if (this.#domain !== undefined) await this.#host.trees?.remove(this.#domain);
+  }
+
   /** Stops running builds and removes the tool container. The builder and its caches stay. */
   async close(): Promise<void> {
     this.#closing.abort('fence');
     await Promise.allSettled(this.#running);
+    this.#host.trees?.rest();
     await this.#host.tool.remove();
   }
 

@@ -7,12 +7,18 @@ import type { BuilderOptions, CacheBudget } from './builder-options.ts';
 
 const DEFAULT_SHARE = 0.5;
 const ESTIMATED_SHARE = 0.75;
+const TREES_SHARE = 0.1;
 /** Untrusted builds are fewer, and mostly small changes of what trusted ones build. */
 const UNTRUSTED_SHARE = 0.25;
 
 /** Returns the cache limit that Kiln configures for a builder: the given one, or half of the disk. */
 export async function configuredBudget({ cacheBudgetBytes, scratchDir }: BuilderOptions): Promise<number> {
   return Math.floor(cacheBudgetBytes ?? (await diskBytes(scratchDir)) * DEFAULT_SHARE);
+}
+
+/** Returns the limit of working trees if none is given: a tenth of the disk. */
+export async function defaultTreeBudget(scratchDir: string): Promise<number> {
+  return Math.floor((await diskBytes(scratchDir)) * TREES_SHARE);
 }
 
 /**

@@ -3,6 +3,7 @@ import { type Isolation, readDomain, TRUSTS, type Trust } from '@kiln/domain';
 import type Docker from 'dockerode';
 import { removeContainer, stopContainer } from '../engine/containers.ts';
 import { callEngine, connectEngine, DEFAULT_SOCKET } from '../engine/engine.ts';
+import type { TreeBudget } from '../trees/tree-budget.ts';
 import { Builder } from './builder.ts';
 import { domainSlug, PROBE } from './builder-names.ts';
 import type { BuilderInfo, BuilderOptions } from './builder-options.ts';
@@ -10,8 +11,9 @@ import { chooseDriver } from './buildx-builder.ts';
 import { configuredBudget, splitBudget } from './cache-budget.ts';
 import { removeStored, type StoredCaches, storedCaches, toolContainers } from './domain-volumes.ts';
 import { EngineNotApart, EngineTaken, engineDomain } from './engine-claim.ts';
+import { removeTrees, treeBudgets } from './host-trees.ts';
 
-export interface HostBuildersOptions extends Omit<BuilderOptions, 'domain'> {
+export interface HostBuildersOptions extends Omit<BuilderOptions, 'domain' | 'treeBudget'> {
   /** The only trust class that the host builds for. Default: both if the driver can isolate them, otherwise `trusted`. */
   readonly trust?: Trust;
   /** Who shares a builder. Default: as the engine's BuildKit was claimed, if it was; otherwise `team`. */
@@ -20,6 +22,8 @@ export interface HostBuildersOptions extends Omit<BuilderOptions, 'domain'> {
   readonly cacheBudgetBytes?: number;
   /** The part of it for untrusted builders. Default: a quarter. */
   readonly untrustedCacheBudgetBytes?: number;
+  /** Limit of all working trees together. Default: a tenth of the disk of `scratchDir`. Untrusted builds get the same part of it as of the caches. */
+  readonly treeBudgetBytes?: number;
   /** Directory with the registry logins of trusted builds. */
   readonly dockerConfigDir?: string;
   /** Directory with the registry logins of untrusted builds. Default: none. */
@@ -38,11 +42,14 @@ export interface HostBuildersInfo extends Omit<BuilderInfo, 'trust' | 'domain'> 
 }
 
 interface Started {
-  readonly options: HostBuildersOptions;
+  readonly options: TreeOptions;
   readonly engine: Docker;
   readonly info: HostBuildersInfo;
   readonly builder: Builder | undefined;
 }
+
+/** The options, with a budget of working trees for each class: neither class can evict the other's. */
+type TreeOptions = HostBuildersOptions & { readonly treeBudgets: Readonly<Record<Trust, TreeBudget>> };
 
 /**
  * The builders of a host, one for each isolation domain. With `docker-container` each is a BuildKit with its own volume, started for the first build of
@@ -50,7 +57,7 @@ interface Started {
  */
 export class HostBuilders {
   readonly info: HostBuildersInfo;
-  readonly #options: HostBuildersOptions;
+  readonly #options: TreeOptions;
   readonly #engine: Docker;
   readonly #open = new Map<string, Builder>();
   /** The builder of the engine's own BuildKit, if `info.oneDomain`. */
@@ -73,7 +80,7 @@ export class HostBuilders {
     const engine = connectEngine(given.dockerSocket ?? DEFAULT_SOCKET);
     await callEngine('ping', () => engine.ping());
     const driver = await chooseDriver({ options: given, engine });
-    const options = { ...given, driver };
+    const options = { ...given, driver, treeBudgets: await treeBudgets(given) };
     for (const name of await toolContainers(engine, options)) await removeContainer(engine, name);
     return new HostBuilders(driver === 'docker' ? await engineOnly(options, engine) : await perDomain(options, engine));
   }
@@ -87,6 +94,15 @@ export class HostBuilders {
   get running(): readonly string[] {
     const { domain } = this;
     return domain === undefined ? [...this.#open.keys()] : [domain];
+  }
+
+  /** What working trees take on the disk, bytes, about, and what they may take. */
+  get trees(): { readonly usedBytes: number; readonly budgetBytes: number } {
+    const budgets = Object.values(this.#options.treeBudgets);
+    return {
+      usedBytes: budgets.reduce((sum, { usedBytes }) => sum + usedBytes, 0),
+      budgetBytes: budgets.reduce((sum, { limitBytes }) => sum + limitBytes, 0),
+    };
   }
 
   /** Lists the domains that have caches here, running or not. @throws EngineError */
@@ -150,7 +166,7 @@ export class HostBuilders {
   }
 }
 
-async function engineOnly(options: HostBuildersOptions, engine: Docker): Promise<Started> {
+async function engineOnly(options: TreeOptions, engine: Docker): Promise<Started> {
   const { trust = 'trusted', log } = options;
   const owner = await engineDomain(engine);
   const claimed = owner === undefined ? undefined : readDomain(owner);
@@ -180,7 +196,7 @@ async function engineOnly(options: HostBuildersOptions, engine: Docker): Promise
   return { options, engine, info, builder };
 }
 
-async function perDomain(options: HostBuildersOptions, engine: Docker): Promise<Started> {
+async function perDomain(options: TreeOptions, engine: Docker): Promise<Started> {
   const { trust, isolation = 'team', log } = options;
   const classes: readonly Trust[] = trust ? [trust] : TRUSTS;
   // The default budget is a share of this directory's disk.
@@ -217,9 +233,11 @@ async function perDomain(options: HostBuildersOptions, engine: Docker): Promise<
 }
 
 /** Removes a domain's container, caches and directory. */
-async function removeDomain(options: HostBuildersOptions, engine: Docker, stored: StoredCaches): Promise<void> {
+async function removeDomain(options: TreeOptions, engine: Docker, stored: StoredCaches): Promise<void> {
   await removeStored(engine, stored);
-  const { scratchDir } = ofDomain(options, readDomain(stored.domain)?.trust ?? 'trusted', stored.domain);
+  const own = ofDomain(options, readDomain(stored.domain)?.trust ?? 'trusted', stored.domain);
+  await removeTrees(own, engine);
+  const { scratchDir } = own;
   // The directory of the pool's trusted builder stays: the budget of all builders is measured on its disk.
   if (scratchDir !== options.scratchDir) await rm(scratchDir, { recursive: true, force: true });
 }
@@ -230,14 +248,16 @@ function infoOf(builder: Builder, trust: readonly Trust[], isolation: Isolation,
 }
 
 /** Returns the options of a domain's builder, with its own directory and its class's logins. */
-function ofDomain(options: HostBuildersOptions, trust: Trust, domain: string | null): BuilderOptions {
-  const { untrustedCacheBudgetBytes: _, isolation: __, untrustedDockerConfigDir, dockerConfigDir, ...rest } = options;
+function ofDomain(options: TreeOptions, trust: Trust, domain: string | null): BuilderOptions {
+  const { untrustedDockerConfigDir, dockerConfigDir, treeBudgets, ...others } = options;
+  const { untrustedCacheBudgetBytes: _, isolation: __, treeBudgetBytes: ___, ...rest } = others;
   const logins = trust === 'trusted' ? dockerConfigDir : untrustedDockerConfigDir;
   const slug = domainSlug({ ...rest, trust, domain });
   return {
     ...rest,
     trust,
     domain,
+    treeBudget: treeBudgets[trust],
     scratchDir: slug === 'trusted' ? rest.scratchDir : `${rest.scratchDir}-${slug}`,
     ...(logins !== undefined && { dockerConfigDir: logins }),
   };

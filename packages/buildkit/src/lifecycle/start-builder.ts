@@ -11,13 +11,15 @@ import { RunOwner } from '../run/run-owner.ts';
 import type { ContextSource } from '../run/run-request.ts';
 import { runCommand } from '../tool/run-command.ts';
 import { ToolContainer } from '../tool/tool-container.ts';
-import { toolPaths, writeDeadline, writeToolScripts } from '../tool/tool-scripts.ts';
+import { TREE_PROGRAMS, toolPaths, writeDeadline, writeToolScripts } from '../tool/tool-scripts.ts';
+import { TreeBudget } from '../trees/tree-budget.ts';
+import { WorkingTrees } from '../trees/working-trees.ts';
 import { BuilderEgress } from './builder-egress.ts';
 import { containerOf, domainOf, toolContainerName } from './builder-names.ts';
 import type { BuilderInfo, BuilderOptions } from './builder-options.ts';
 import { type BuilderHost, chooseDriver, prepareBuilder } from './buildx-builder.ts';
 import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
-import { cacheBudget } from './cache-budget.ts';
+import { cacheBudget, defaultTreeBudget } from './cache-budget.ts';
 import { claimDomain, claimEngine, engineDomain } from './engine-claim.ts';
 
 /** Covers the time from the start to the worker's first lease, in which only the builder's own commands run. */
@@ -77,12 +79,13 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
   }
   await egress.verify(tool, builder);
   // Concurrently: each costs an exec or a call, and none depends on another.
-  const [version, help, inspect, budget, sizesAreFloors] = await Promise.all([
+  const [version, help, inspect, budget, sizesAreFloors, trees] = await Promise.all([
     runCommand(tool, ['docker-buildx', 'version']),
     runCommand(tool, ['docker-buildx', 'build', '--help']),
     runCommand(tool, ['docker-buildx', 'inspect', builder]),
     cacheBudget(options, driver, connectBuildkit),
     driver === 'docker' && measuresMountsOnce(engine),
+    workingTrees(host),
   ]);
   const buildkit = buildkitVersion(inspect);
   const info = {
@@ -101,8 +104,11 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
     tool,
     owner: host.owner,
     paths: toolPaths(options.scratchDir),
+    trees,
     builder,
     features: featuresOf(help),
+    // buildx asks whether the driver builds for several platforms, which the engine's own BuildKit does only with its newer image store.
+    attests: driver !== 'docker' || !sizesAreFloors,
     connectBuildkit,
     frontends: { allowed: options.frontends ?? 'any', isEnforced: enforcesFrontends(driver, buildkit) },
     dockerConfigDir: options.dockerConfigDir,
@@ -111,6 +117,19 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
     now: Date.now,
   };
   return { engine, egress, info, runs, sizesAreFloors };
+}
+
+/** Finds the builder's working trees; undefined if the tool image lacks the programs that change them. */
+async function workingTrees({ options, tool, owner }: Preparation): Promise<WorkingTrees | undefined> {
+  const { log, scratchDir } = options;
+  const found = await runCommand(tool, ['sh', '-c', TREE_PROGRAMS.script]);
+  if (found.trim().split('\n').length < TREE_PROGRAMS.lines) {
+    log.warn({ image: options.toolImage, found }, 'no working trees: the tool image lacks GNU tar, xargs or touch');
+    return undefined;
+  }
+  const { tree: script, trees: dir } = toolPaths(scratchDir);
+  const budget = options.treeBudget ?? new TreeBudget(await defaultTreeBudget(scratchDir), [], log);
+  return await WorkingTrees.open({ tool, script, dir, owner, budget, log, now: Date.now });
 }
 
 /** Removes runs that a killed worker left: their files may belong to runs' users, so only root in the tool container can. */
@@ -138,7 +157,8 @@ async function measuresMountsOnce(engine: Docker): Promise<boolean> {
 
 const SNAPSHOTTER = 'io.containerd.snapshotter.v1';
 
-function toolContainer(options: BuilderOptions, engine: Docker, network?: string): ToolContainer {
+/** Returns the builder's tool container, which may not exist yet. */
+export function toolContainer(options: BuilderOptions, engine: Docker, network?: string): ToolContainer {
   const { hostName, instance, toolImage, scratchDir, log } = options;
   const socket = options.dockerSocket ?? DEFAULT_SOCKET;
   return new ToolContainer({

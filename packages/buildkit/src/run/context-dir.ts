@@ -13,9 +13,7 @@ import {
   type Unpacked,
   unpackTar,
 } from '@kiln/trees';
-
-/** Leaves room for the suffix `.dockerignore`. */
-export const MAX_NAME_BYTES = 240;
+import { MAX_NAME_BYTES } from '../trees/working-tree.ts';
 
 /** The context can't be built from. */
 export class ContextUnusable extends Error {
@@ -108,13 +106,16 @@ function found(tree: EntryTree, dockerfile: string): BuildFiles {
   try {
     return buildFiles(tree, dockerfile);
   } catch (error) {
-    if (!(error instanceof NoBuildFile)) throw error;
-    if (error.code === 'missing') {
-      const message = `failed to read dockerfile: open ${dockerfile}: no such file or directory`;
-      throw new ContextUnusable({ code: 'dockerfile_missing', message });
-    }
-    throw new ContextUnusable({ code: 'context_invalid', message: `invalid build context: ${error.message}` });
+    throw error instanceof NoBuildFile ? noBuildFile(error, dockerfile) : error;
   }
+}
+
+export function noBuildFile(error: NoBuildFile, dockerfile: string): ContextUnusable {
+  if (error.code === 'missing') {
+    const message = `failed to read dockerfile: open ${dockerfile}: no such file or directory`;
+    return new ContextUnusable({ code: 'dockerfile_missing', message });
+  }
+  return new ContextUnusable({ code: 'context_invalid', message: `invalid build context: ${error.message}` });
 }
 
 async function noteModes(modes: Unpacked['setIdModes'], context: string, modesFile: string): Promise<void> {

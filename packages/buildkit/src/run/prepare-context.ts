@@ -1,13 +1,17 @@
+import type { Readable } from 'node:stream';
 import type { Failure, Outcome } from '@kiln/domain';
 import { messageOf } from '../engine/message-of.ts';
 import type { Halt } from '../outcome/halt.ts';
 import { neverStarted } from '../outcome/outcome.ts';
+import type { BroughtTree } from '../trees/working-tree.ts';
 import type { BuildxInvocation } from './buildx-arguments.ts';
 import { checkFrontend, dockerfileHead } from './check-frontend.ts';
+import { bringCommit } from './commit-context.ts';
 import { ContextUnusable } from './context-dir.ts';
 import type { RunFiles } from './run-files.ts';
 import type { RunHost } from './run-host.ts';
 import type { RunRequest } from './run-request.ts';
+import { bringTree, ContextGone, NO_TREES, returnNote, treeTar } from './tree-context.ts';
 
 /** Prepares what buildx builds from. Returns the build's outcome instead if the context can't be used, or the build was stopped meanwhile. */
 export async function prepareContext(
@@ -15,9 +19,10 @@ export async function prepareContext(
   request: RunRequest,
   files: RunFiles,
   halt: Halt,
+  note: (message: string) => Promise<void>,
 ): Promise<BuildxInvocation['context'] | Outcome> {
   try {
-    return await checkedContext(host, request, files, halt);
+    return await checkedContext(host, request, files, halt, note);
   } catch (error) {
     if (halt.reason?.type === 'stop') return neverStarted(halt.reason.cause, request.spec);
     if (error instanceof ContextUnusable) return { end: 'failed', failure: error.failure };
@@ -27,24 +32,56 @@ export async function prepareContext(
 
 /** Returns a context whose Dockerfile names an allowed frontend, or none. @throws ContextUnusable */
 async function checkedContext(
-  { frontends }: RunHost,
-  { source, spec }: RunRequest,
+  host: RunHost,
+  request: RunRequest,
   files: RunFiles,
   halt: Halt,
+  note: (message: string) => Promise<void>,
 ): Promise<BuildxInvocation['context']> {
+  const { frontends } = host;
+  const { source, spec } = request;
   const check = (text: string | undefined) => {
     const failure = checkFrontend(frontends.allowed, spec, text);
     if (failure) throw new ContextUnusable(failure);
   };
   // The frontend of a build argument is known before anything is read.
   check(undefined);
-  if (source.type === 'tar') {
-    const unpacked = await files.unpackContext(() => source.open(), spec.dockerfile, halt.signal);
-    const text = await dockerfileHead(unpacked.dockerfile);
+  const checkFile = async (path: string) => {
+    const text = await dockerfileHead(path);
     if (text === undefined && frontends.allowed !== 'any')
       throw new ContextUnusable(unknownFrontend(spec.dockerfile, 'too large'));
     check(text);
-    return { type: 'directory', ...unpacked };
+    return text;
+  };
+  const brought = async ({ path, dockerfile, checkedDockerfile, returned }: BroughtTree) => {
+    const text = await checkFile(checkedDockerfile);
+    if (returned.length > 0 && text?.includes('type=cache')) await note(returnNote(returned));
+    return { type: 'directory', path, dockerfile } as const;
+  };
+  const unpack = async (open: () => Promise<Readable>) => {
+    const unpacked = await files.unpackContext(open, spec.dockerfile, halt.signal);
+    await checkFile(unpacked.dockerfile);
+    return { type: 'directory', ...unpacked } as const;
+  };
+  if (source.type === 'tar') return await unpack(() => source.open());
+  if (source.type === 'tree') {
+    await using tree = source.open(files.contentsFile);
+    try {
+      const { times } = source;
+      if (host.trees) return await brought(await bringTree(host.trees, request, { tree, times }, files, halt));
+      const tar = await treeTar(tree, source, halt.signal);
+      await note(NO_TREES);
+      return await unpack(async () => tar);
+    } catch (error) {
+      if (!(error instanceof ContextGone) || error.digest !== source.id) throw error;
+      const tar = await source.tar?.(halt.signal);
+      if (!tar) throw error;
+      return await unpack(async () => tar);
+    }
+  }
+  if (source.type === 'git') {
+    const tree = await bringCommit(host, request, source, files, halt, note);
+    if (tree) return await brought(tree);
   }
   const { type, url, commit, subdir } = source;
   if (frontends.allowed === 'any' || frontends.isEnforced) return { type, url, commit, subdir };

@@ -31,7 +31,9 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   if (signal.aborted) return neverStarted(stopCause(signal.reason), spec);
   using halt = new Halt(signal, spec.timeoutSeconds * 1000);
   await using files = await RunFiles.create(host.paths, host.owner, `${request.buildId}-${request.attempt}`);
-  const context = await prepareContext(host, request, files, halt);
+  using sink = new RecordSink(request.sink, halt);
+  const note = (message: string) => sink.deliver([{ t: host.now(), type: 'note', message }]);
+  const context = await prepareContext(host, request, files, halt, note);
   if ('end' in context) return context;
   const { env, places } = await files.placeSecrets(request.secrets);
   await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
@@ -46,7 +48,6 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     metadataFile: files.metadataFile,
     features: host.features,
   });
-  using sink = new RecordSink(request.sink, halt);
   const reader = progressReader(host, request, sink);
   for (const limit of unenforcedLimits(spec, host.features)) {
     await reader.warn(`resources.${limit} is not enforced: this host's buildx has no such limit`);

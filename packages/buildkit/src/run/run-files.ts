@@ -3,8 +3,10 @@ import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { SOURCE_POLICY_VARIABLE, type SourcePolicy } from '../egress/source-policy.ts';
 import type { ToolPaths } from '../tool/tool-scripts.ts';
+import { MAX_NAME_BYTES } from '../trees/working-tree.ts';
+import type { LeasedTree } from '../trees/working-trees.ts';
 import type { SecretPlace } from './buildx-arguments.ts';
-import { type ContextDir, MAX_NAME_BYTES, unpackContext } from './context-dir.ts';
+import { type ContextDir, unpackContext } from './context-dir.ts';
 import { dockerConfig, hostDockerConfig, type RegistryLogin } from './docker-config.ts';
 import type { RunOwner } from './run-owner.ts';
 import type { CommitDockerfile } from './run-request.ts';
@@ -26,9 +28,12 @@ export class RunFiles {
   readonly metadataFile: string;
   /** Buffers progress that arrives faster than the log takes it. */
   readonly spillFile: string;
+  /** For contents of a tree that have to wait; doesn't exist yet. */
+  readonly contentsFile: string;
   /** buildx's configuration for this run: has the shared builders; the rest, such as the build's ref, is the run's own. */
   readonly #buildxConfig: string;
   readonly #dockerConfig: string;
+  #tree: LeasedTree | undefined;
 
   private constructor(dir: string, owner: RunOwner) {
     this.#dir = dir;
@@ -37,6 +42,7 @@ export class RunFiles {
     this.pidFile = join(this.#own, 'pid');
     this.metadataFile = join(this.#own, 'metadata.json');
     this.spillFile = join(dir, 'spill');
+    this.contentsFile = join(dir, 'contents');
     this.#buildxConfig = join(this.#own, 'buildx');
     this.#dockerConfig = join(this.#own, 'docker');
   }
@@ -58,9 +64,16 @@ export class RunFiles {
     return [`BUILDX_CONFIG=${this.#buildxConfig}`, `DOCKER_CONFIG=${this.#dockerConfig}`, `HOME=${this.#own}`];
   }
 
+  /** Makes the run one of a working tree, whose user it gets: only that user can read the tree. The tree is released with the files. */
+  useTree(tree: LeasedTree): void {
+    this.#tree = tree;
+  }
+
   /** Gives all placed files to the run's user; returns the user, `uid:gid`, that buildx has to run as. @throws as `RunOwner.give` */
   async handOver(): Promise<string> {
-    return await this.#owner.give(this.#own, this.#user.uid);
+    // With the same node and path as the last time, BuildKit finds its copy of the tree, and needs only what differs.
+    if (this.#tree) await writeFile(join(this.#buildxConfig, '.buildNodeID'), this.#tree.nodeId, { mode: 0o600 });
+    return await this.#owner.give(this.#own, this.#tree?.uid ?? this.#user.uid);
   }
 
   /** Makes the files readable again after buildx has exited. @throws as `RunOwner.reclaim` */
@@ -137,6 +150,7 @@ export class RunFiles {
 
   async [Symbol.asyncDispose](): Promise<void> {
     using _ = this.#user;
+    await using __ = this.#tree;
     await this.#remove();
   }
 

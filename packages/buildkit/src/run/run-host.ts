@@ -4,6 +4,7 @@ import type { SourcePolicy } from '../egress/source-policy.ts';
 import type { Logger } from '../engine/logger.ts';
 import type { ToolContainer } from '../tool/tool-container.ts';
 import type { ToolPaths } from '../tool/tool-scripts.ts';
+import type { WorkingTrees } from '../trees/working-trees.ts';
 import type { BuildxFeatures } from './buildx-arguments.ts';
 import type { RunOwner } from './run-owner.ts';
 import type { ContextSource } from './run-request.ts';
@@ -14,8 +15,12 @@ export interface RunHost {
   readonly tool: ToolContainer;
   readonly owner: RunOwner;
   readonly paths: ToolPaths;
+  /** Undefined if the tool image lacks the programs for them: then every run unpacks its own context. */
+  readonly trees: WorkingTrees | undefined;
   readonly builder: string;
   readonly features: BuildxFeatures;
+  /** Whether images get attestations of where they come from, by default. */
+  readonly attests: boolean;
   readonly connectBuildkit: ConnectBuildkit;
   /** Frontends that builds may name, and whether BuildKit itself enforces them. */
   readonly frontends: { readonly allowed: AllowedFrontends; readonly isEnforced: boolean };

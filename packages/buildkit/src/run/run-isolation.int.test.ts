@@ -1,8 +1,10 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { pipeline, Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { rawTar } from '@kiln/trees/testing';
@@ -18,6 +20,8 @@ import {
   until,
 } from '../testing/lab.ts';
 import { ToolProcess } from '../tool/tool-process.ts';
+
+const LAB_MODULE = JSON.stringify(join(import.meta.dirname, '..', 'testing', 'lab.ts'));
 
 let shared: Lab;
 beforeAll(async () => {
@@ -109,17 +113,27 @@ test('keeps a context’s modes in the image, also those for groups and others',
 });
 
 test('removes what a killed worker left when a builder starts, whatever user owns it', async () => {
-  const left = await lab();
-  const build = begin(left.builder, { dockerfile: `${FROM}\nRUN sleep ${uniqueSeconds()}` });
-  await until(() => build.records.some(({ type }) => type === 'step'));
-  const runs = join(left.options.scratchDir, 'runs');
+  const scratchDir = await mkdtemp(join(tmpdir(), 'kiln-lab-'));
+  const script = `
+    import { begin, FROM, lab } from ${LAB_MODULE};
+    const { builder, options } = await lab({ scratchDir: ${JSON.stringify(scratchDir)} });
+    begin(builder, {
+      dockerfile: FROM + '\\nRUN sleep ${uniqueSeconds()}',
+      sink: ({ type }) => void (type === 'step' && console.log(options.instance)),
+    });`;
+  const worker = spawn(process.execPath, ['--input-type=module-typescript', '--eval', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [instance] = (await once(createInterface(worker.stdout), 'line')) as [string];
+  const runs = join(scratchDir, 'runs');
   expect(await readdir(runs)).toHaveLength(1);
   await mkdir(join(runs, 'older'));
   await writeFile(join(runs, 'older', 'f'), '');
-  const next = await lab(left.options);
+  worker.kill('SIGKILL');
+  await once(worker, 'exit');
+  await using next = await lab({ scratchDir, instance });
   expect(await readdir(runs)).toEqual([]);
-  await next.builder.close();
-  await left[Symbol.asyncDispose]();
+  await next.builder.ping();
 });
 
 test('refuses to start with a socket that only its owner may use, and names a mode that works', async () => {
@@ -139,7 +153,7 @@ test('isolates the runs of a non-root worker, and cleans up after them', async (
   const { gid } = await stat('/var/run/docker.sock');
   const script = `
     import { readdirSync, statSync } from 'node:fs';
-    import { begin, FROM, lab, until } from ${JSON.stringify(join(import.meta.dirname, '..', 'testing', 'lab.ts'))};
+    import { begin, FROM, lab, until } from ${LAB_MODULE};
     await using own = await lab();
     const runs = own.options.scratchDir + '/runs';
     const dockerfile = FROM + '\\nCOPY . /c\\nRUN --mount=type=secret,id=s wc -c /run/secrets/s; ls /c; sleep 0.5';

@@ -1,6 +1,8 @@
 import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
 import type { Trust } from '@kiln/domain';
+import type { TreeSource } from '@kiln/trees';
+import type { SubmittedTimes } from '../trees/working-tree.ts';
 import type { RegistryLogin } from './docker-config.ts';
 
 /** The Dockerfile of a commit. */
@@ -8,6 +10,13 @@ export interface CommitDockerfile {
   readonly text: string;
   /** Text of its own ignore file (`<name>.dockerignore`), if any. */
   readonly ignore?: string | undefined;
+}
+
+/** A commit's files for a host to build from. Dispose of it after use. */
+export interface GitCheckout extends AsyncDisposable {
+  readonly tree: TreeSource;
+  /** Path of the Dockerfile in the tree. */
+  readonly dockerfile: string;
 }
 
 export type ContextSource =
@@ -18,8 +27,24 @@ export type ContextSource =
       readonly subdir?: string | undefined;
       /** Reads the commit's Dockerfile, for builders that must check its frontend; undefined if there is none. Rejects if it isn't a plain file. */
       dockerfile?(signal: AbortSignal): Promise<CommitDockerfile | undefined>;
+      /**
+       * Fetches the commit to this host. Returns the reason instead if only BuildKit's own checkout gives what it would build from.
+       * @param domain key of the isolation domain, which shares what was fetched
+       */
+      checkOut?(domain: string, signal: AbortSignal): Promise<GitCheckout | { readonly instead: string }>;
     }
-  | { readonly type: 'tar'; open(): Promise<Readable> };
+  | { readonly type: 'tar'; open(): Promise<Readable> }
+  | {
+      readonly type: 'tree';
+      /** Identifies the tree: equal ids mean equal trees. */
+      readonly id: string;
+      /** @param spoolFile a file that doesn't exist yet, for contents that have to wait */
+      open(spoolFile: string): TreeSource & AsyncDisposable;
+      /** Times to give the tree's entries. Default: a file keeps its time from one build of the repo to the next until its content changes. */
+      readonly times?: SubmittedTimes | undefined;
+      /** Opens the tar that an older version has stored instead of the tree; undefined if there is none. */
+      tar?(signal: AbortSignal): Promise<Readable | undefined>;
+    };
 
 export interface RunRequest {
   readonly buildId: string;

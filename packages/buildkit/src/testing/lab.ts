@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -153,14 +154,20 @@ export function uniqueSeconds(): string {
   return `9${process.pid}${Math.floor(Math.random() * 1e6)}`;
 }
 
-/** Returns the pids on this machine, whose kernel the builders share, that have `argument` among their arguments. */
+/**
+ * Returns the pids on this machine, whose kernel the builders share, that have `argument` among their arguments. It reads synchronously:
+ * tests poll this, and hundreds of reads by way of the thread pool take many times the CPU time.
+ */
 export async function processesWith(argument: string): Promise<string[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const found = await Promise.all(
-    pids.map(async (pid) => {
-      const args = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-      return args.split('\0').includes(argument) ? [pid] : [];
-    }),
-  );
-  return found.flat();
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.filter((pid) => commandLine(pid).split('\0').includes(argument));
+}
+
+/** The arguments of a process, each followed by a zero byte; empty if it has ended. */
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
 }

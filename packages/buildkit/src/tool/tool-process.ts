@@ -33,6 +33,24 @@ export class ToolProcess {
     this.#socket.write(text);
   }
 
+  /** Writes to its standard input, and waits while it reads slower. Once the process has ended, what is written is lost. */
+  async send(data: Uint8Array): Promise<void> {
+    const socket = this.#socket;
+    if (socket.destroyed || socket.writableEnded || socket.write(data)) return;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        socket.off('drain', done).off('close', done).off('error', done).off('end', done);
+        resolve();
+      };
+      socket.on('drain', done).on('close', done).on('error', done).on('end', done);
+    });
+  }
+
+  /** Ends its standard input; its output is still read. */
+  endInput(): void {
+    this.#socket.end();
+  }
+
   /**
    * Yields its output until it has closed both streams. Reads on demand, so a slow consumer slows the process down. A broken
    * connection just ends the output; `exitCode` shows what became of the process.

@@ -21,7 +21,10 @@ while :; do
 done
 `;
 
-/** Executes the command $3… and writes its pid into the file $2, unless the deadline in the file $1 has passed. */
+/**
+ * Executes the command $3… and writes its pid into the file $2, unless the deadline in the file $1 has passed. Ends what an earlier run of the same
+ * user may have left: it could read this run's secrets.
+ */
 const EXEC = `#!/bin/sh
 fence=$1 pidfile=$2
 shift 2
@@ -32,6 +35,7 @@ if [ "$(date +%s)" -ge "$deadline" ]; then
   echo 'kiln: the fence has passed' >&2
   exit ${FENCED_EXIT_CODE}
 fi
+[ "$(id -u)" -eq 0 ] || kill -s KILL -- -1 2>/dev/null || :
 echo "$$" > "$pidfile"
 exec "$@"
 `;
@@ -75,13 +79,45 @@ while read -r id verb owner dir; do
 done
 `;
 
+/**
+ * Changes a working tree in the directory $1, as the tree's own user, by orders on standard input: `VERB ARGUMENT BYTES`, and BYTES of paths that end with a
+ * zero byte each. `extract` comes last: the rest of the input is a tar. Needs the GNU versions of tar, xargs and touch. Whatever is in the tree, it can do
+ * no more than the tree's user may.
+ */
+const TREE = `#!/bin/sh
+umask 077
+export LC_ALL=C
+kill -s KILL -- -1 2>/dev/null || :
+cd "$1" || exit
+while read -r verb argument bytes; do
+  case $verb in
+  loosen) head -c "$bytes" | xargs -0 chmod u+rwx -- ;;
+  remove) head -c "$bytes" | xargs -0 rm -rf -- ;;
+  mode) head -c "$bytes" | xargs -0 chmod "$argument" -- ;;
+  time) head -c "$bytes" | xargs -0 touch -c -h -d "@$argument" -- ;;
+  clear) chmod -R u+rwx . 2>/dev/null; rm -rf context dockerfile ;;
+  extract) tar -x -f - -p -P --no-same-owner --delay-directory-restore --warning=no-timestamp ;;
+  *) echo "no such order: $verb" >&2; exit 1 ;;
+  esac || exit
+done
+`;
+
+/** Prints at least as many lines as the script `TREE` needs programs, if the tool container has them. */
+export const TREE_PROGRAMS = {
+  script: 'for p in tar xargs touch; do $p --version 2>/dev/null | grep -m 1 -e GNU; done; :',
+  lines: 3,
+};
+
 export interface ToolPaths {
   readonly watchdog: string;
   readonly exec: string;
   readonly kill: string;
   readonly own: string;
+  readonly tree: string;
   readonly fence: string;
   readonly runs: string;
+  /** Working trees; they outlive the tool container. */
+  readonly trees: string;
   /** buildx's own configuration, with its builders; outlives the tool container. */
   readonly buildxConfig: string;
 }
@@ -92,8 +128,10 @@ export function toolPaths(scratchDir: string): ToolPaths {
     exec: join(scratchDir, 'tool', 'kiln-exec'),
     kill: join(scratchDir, 'tool', 'kiln-kill'),
     own: join(scratchDir, 'tool', 'kiln-own'),
+    tree: join(scratchDir, 'tool', 'kiln-tree'),
     fence: join(scratchDir, 'tool', 'deadline'),
     runs: join(scratchDir, 'runs'),
+    trees: join(scratchDir, 'trees'),
     buildxConfig: join(scratchDir, 'buildx'),
   };
 }
@@ -103,15 +141,17 @@ export async function writeToolScripts(scratchDir: string): Promise<void> {
   const paths = toolPaths(scratchDir);
   await mkdir(join(scratchDir, 'tool'), { recursive: true });
   await mkdir(paths.runs, { recursive: true });
+  await mkdir(paths.trees, { recursive: true });
   await mkdir(join(paths.buildxConfig, 'instances'), { recursive: true });
   // Runs' users may pass through to their own directory and the scripts, but not list. Set explicitly, regardless of the umask.
-  for (const dir of [scratchDir, paths.runs]) await chmod(dir, 0o711);
+  for (const dir of [scratchDir, paths.runs, paths.trees]) await chmod(dir, 0o711);
   await chmod(join(scratchDir, 'tool'), 0o755);
   for (const [path, text] of [
     [paths.watchdog, WATCHDOG],
     [paths.exec, EXEC],
     [paths.kill, KILL],
     [paths.own, OWN],
+    [paths.tree, TREE],
   ] as const) {
     await replaceFile(path, text, 0o755);
   }

@@ -5,6 +5,19 @@ export function contextKey(digest: string): string {
   return `contexts/${digest.replace(':', '-')}`;
 }
 
+/** Prefix of the objects of all teams' trees. */
+const TREES_PREFIX = 'trees';
+
+/** Returns the key that stands for all objects of a team's trees where storage is counted: there are too many for an entry each. */
+export function teamTreesKey(team: string): string {
+  return `${TREES_PREFIX}/${team}`;
+}
+
+/** Returns the team of a `teamTreesKey`; undefined for other keys. */
+export function teamOfTreesKey(key: string): string | undefined {
+  return key.startsWith(`${TREES_PREFIX}/`) ? key.slice(TREES_PREFIX.length + 1) : undefined;
+}
+
 /** Returns the key of the tar of an attempt's final stage. Each attempt has its own, so that a stale one overwrites nothing. */
 export function artifactKey(buildId: string, attempt: number): string {
   return `artifacts/${buildId}-${attempt}.tar`;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { buildRequest, storedSecretRef } from '../http/build-request.ts';
+import { buildRequest, mtimes, storedSecretRef } from '../http/build-request.ts';
 import { relativePath } from '../http/fields.ts';
 import { globs } from './glob.ts';
 import { tagTemplate } from './tag-template.ts';
@@ -82,6 +82,7 @@ const image = z.strictObject({
     .enum(['repo', 'team', 'pool'])
     .default('repo')
     .meta({ description: 'Which builds share the image’s cache mounts.' }),
+  mtimes,
 });
 
 /** `.kiln.yaml`: the images of a repository and when they are built. Unknown fields are refused. */

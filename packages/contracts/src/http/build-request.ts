@@ -1,5 +1,6 @@
 import { CACHE_SCOPES, PRIORITIES, repoOrigin, type SecretRef } from '@kiln/domain';
 import { z } from 'zod';
+import { MTIME_MODES, NAMESPACE_ARG, SUPERSEDE_MODES } from './constants.ts';
 import {
   contextDigest,
   gitRef,
@@ -30,7 +31,11 @@ export const uploadSource = z
       .meta({ description: 'Name of the project; builds with the same name share caches.' }),
     digest: contextDigest.optional().meta({
       description:
-        'Digest of a context that was uploaded before. Not needed if the tar is in the same multipart request.',
+        'Digest of the root directory of a tree that was uploaded before. Not needed if the context is in the same multipart request, as a tar.',
+    }),
+    times: contextDigest.optional().meta({
+      description:
+        'Digest of an uploaded file with the modification time of each entry of the tree: ns since the epoch, 8 bytes each, big-endian and signed; depth first, each directory before its contents, names in the order of their bytes. Needed with `digest` if `mtimes` is `submitted`.',
     }),
   })
   .meta({ id: 'UploadSource' });
@@ -51,9 +56,6 @@ export const outputSpec = z
     description:
       'What to do with the result: `push` it to the registries of `tags`, `load` it into the host’s engine, keep the files of the final stage as an `artifact` (a tar to download), or `none`.',
   });
-
-/** The build argument with which BuildKit's Dockerfile frontend sets the namespace of cache mount ids. Kiln sets it itself. */
-export const NAMESPACE_ARG = 'BUILDKIT_CACHE_MOUNT_NS';
 
 /** A stored secret: its name, which is then also its id in the build, or both. */
 export const storedSecretRef = z.union([secretName, z.strictObject({ id: secretName, name: secretName })]);
@@ -79,8 +81,10 @@ const attestation = z.union([
     .regex(/^[a-z]+=\S+$/, 'key=value[,key=value]'),
 ]);
 
-/** Which older builds with its concurrency key a build cancels. */
-export const SUPERSEDE_MODES = ['queued', 'running'] as const;
+export const mtimes = z.enum(MTIME_MODES).default('stable').meta({
+  description:
+    'Modification times of the files of the context. `stable`: a file keeps its time from one build of the repo to the next until its content changes, so that tools such as make find what is out of date; `submitted`: those that were sent, or those of a checkout.',
+});
 
 /** Body of `POST /v1/builds`. Unknown fields are refused. */
 export const buildRequest = z
@@ -116,6 +120,7 @@ export const buildRequest = z
         'Which builds share the build’s cache mounts: those of its repo, those of its team with the same scope, or all with the same scope. Builds that share a mount can change what the others find in it. No scope crosses the isolation of the host (by default, the team). Untrusted builds share their mounts only with their team’s untrusted builds of the repo.',
     }),
     pull: z.boolean().default(false),
+    mtimes,
     timeoutSeconds: z.int().min(1).max(86_400).default(3_600),
     priority: z.enum(PRIORITIES).default('normal'),
     weight: z.int().min(1).max(64).default(1).meta({
@@ -207,9 +212,6 @@ export const buildRequest = z
 
 export type BuildRequestInput = z.input<typeof buildRequest>;
 export type BuildRequest = z.output<typeof buildRequest>;
-
-/** The name, in an uploaded tar, of a Dockerfile from outside the context. It isn't part of the context itself. */
-export const OUTSIDE_DOCKERFILE = '.kiln.Dockerfile';
 
 /** A request as it is stored. Secrets are removed and sealed separately; an upload names its context. */
 export const buildSpec = z.strictObject({

@@ -1,5 +1,6 @@
 import { parseReference } from '@kiln/domain';
 import { z } from 'zod';
+import { MAX_SECRET_BYTES } from './constants.ts';
 
 /** Git transports with which a URL can't become a command or a path on the server. */
 const GIT_SCHEMES = ['https:', 'http:', 'git:'];
@@ -77,9 +78,6 @@ export const teamName = z
   .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and -, at most 63 long');
 
 export const instant = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
-
-/** BuildKit's own limit for one secret (session/secrets/secretsprovider). */
-export const MAX_SECRET_BYTES = 500 * 1024;
 
 /** The value of a secret, limited to the size that BuildKit accepts. */
 export const secretValue = z

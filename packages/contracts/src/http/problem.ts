@@ -32,6 +32,8 @@ export const PROBLEM_CODES = [
   'context_not_found',
   'context_invalid',
   'context_incomplete',
+  'tree_part_not_found',
+  'tree_incomplete',
   'idempotency_key_reused',
   'not_retriable',
   'already_finished',

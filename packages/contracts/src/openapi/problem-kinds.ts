@@ -26,6 +26,8 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = {
   context_not_found: { status: 404, title: 'There is no such context' },
   context_invalid: { status: 422, title: 'The context is refused' },
   context_incomplete: { status: 400, title: 'The context arrived incomplete' },
+  tree_part_not_found: { status: 404, title: 'There is no such directory or file' },
+  tree_incomplete: { status: 422, title: 'The directory names something that is not stored' },
   idempotency_key_reused: { status: 422, title: 'The Idempotency-Key belongs to another request' },
   not_retriable: { status: 409, title: 'The build cannot be retried' },
   already_finished: { status: 409, title: 'The build has already ended' },

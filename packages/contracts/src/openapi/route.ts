@@ -48,8 +48,8 @@ export interface RouteDoc {
   readonly description?: string;
   /** Who may use the route, and what of each team they see. */
   readonly access: RouteAccess;
-  /** Whether a GET changes something, as all other methods do. Such requests get an entry in the audit log. */
-  readonly changes?: true;
+  /** Whether the route changes something; such requests get an entry in the audit log. Default: all methods but GET do. */
+  readonly changes?: boolean;
   readonly params?: Readonly<Record<string, z.ZodType>>;
   readonly query?: z.ZodObject;
   readonly headers?: Readonly<Record<string, HeaderDoc>>;
@@ -63,7 +63,7 @@ export interface RouteDoc {
 
 /** Returns whether requests of this route change something. All of these get an entry in the audit log, others only if they are refused. */
 export function changesState({ method, changes }: Pick<RouteDoc, 'method' | 'changes'>): boolean {
-  return method !== 'get' || changes === true;
+  return changes ?? method !== 'get';
 }
 
 /** Grants access to users with a scope, who see what belongs to their own team. */

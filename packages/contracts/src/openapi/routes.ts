@@ -10,6 +10,7 @@ import { LIMIT_ROUTES } from './limit-routes.ts';
 import { anyTrust, type HeaderDoc, type RouteDoc, users } from './route.ts';
 import { SCHEDULE_ROUTES } from './schedule-routes.ts';
 import { SECRET_ROUTES } from './secret-routes.ts';
+import { TREE_ROUTES } from './tree-routes.ts';
 
 const build = { 'application/json': buildView };
 const id = { id: buildId };
@@ -55,7 +56,7 @@ export const ROUTES = {
     access: anyTrust('builds:write', 'request'),
     summary: 'Submit a build',
     description:
-      'Send JSON for a git source or a context that was uploaded before, or multipart/form-data with the context in the same request. 202 means that the build is stored durably and will end exactly once. With `supersede` it also means that no older queued build with its `concurrencyKey` will be assigned to a host.',
+      'Send JSON for a git source or a tree that was uploaded before (`POST /v1/trees`), or multipart/form-data with the context as a tar in the same request. 202 means that the build is stored durably and will end exactly once. With `supersede` it also means that no older queued build with its `concurrencyKey` will be assigned to a host.',
     headers: IDEMPOTENCY,
     body: {
       'application/json': buildRequest,
@@ -236,6 +237,7 @@ export const ROUTES = {
       'storage_quota_exceeded',
     ],
   },
+  ...TREE_ROUTES,
   ...SECRET_ROUTES,
   ...HOOK_ROUTES,
   ...ACCESS_ROUTES,

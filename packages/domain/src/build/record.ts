@@ -77,6 +77,10 @@ export interface BuildRecord {
   /** The commit to which the source was pinned; every later attempt builds the same one. */
   readonly commit?: string;
   readonly retryOf?: string;
+  /** Id of the pull request whose webhook it is from, or the build that it retries. It is canceled when that is closed. */
+  readonly pullRequest?: string;
+  /** The connection to a forge, and the repository there, whose credentials its source is cloned with. */
+  readonly clonesWith?: { readonly connection: string; readonly repository: string };
   readonly attempts: readonly Attempt[];
   readonly steps?: StepCounts;
   readonly result?: BuildResult;

@@ -57,6 +57,7 @@ export function planBuild(image: KilnImage, occasion: Occasion, settings: RepoSe
       concurrencyKey: concurrencyKey(image.name, occasion),
       ...(supersede !== 'none' && { supersede }),
       ...(image.cacheScope !== 'repo' && { cacheScope: image.cacheScope }),
+      ...(image.mtimes !== 'stable' && { mtimes: image.mtimes }),
     },
   };
 }

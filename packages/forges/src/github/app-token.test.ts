@@ -60,6 +60,17 @@ describe('installationToken', () => {
     await expect(make()).rejects.toMatchObject({ isPassing: true });
   });
 
+  test.each([
+    [{ 'x-ratelimit-remaining': '0' }, true],
+    [{ 'retry-after': '60' }, true],
+    [{ 'x-ratelimit-remaining': '59' }, false],
+  ])('if GitHub answers 403 with %j, fails for a while: %s', async (headers, isPassing) => {
+    const limited = async () => Response.json({ message: 'API rate limit exceeded' }, { status: 403, headers });
+    const request = { app: api.app, apiUrl: api.url, repository: 'tidewater/harbor', purpose: 'api' } as const;
+    const transport = { fetch: limited, timeoutMs: 10_000, nowMs: Date.now() };
+    await expect(installationToken(request, transport)).rejects.toMatchObject({ isPassing });
+  });
+
   test('fails for a while if nobody answers', async () => {
     const { url } = api;
     await api[Symbol.asyncDispose]();

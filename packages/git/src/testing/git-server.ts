@@ -91,6 +91,17 @@ export class GitServer implements AsyncDisposable {
     return this.#last;
   }
 
+  /** Commits what `files` says in the format of git fast-import: `M 100755 inline run\ndata 2\nx`. Returns the commit. */
+  commitRaw(...files: readonly (string | Buffer)[]): string {
+    this.#commits += 1;
+    const head = `commit refs/heads/main\nmark :1\ncommitter t <t@example.org> ${FIRST_COMMIT_AT + this.#commits} +0000\ndata 6\nchange\n`;
+    const from = this.#last === undefined ? '' : `from ${this.#last}\n`;
+    const args = ['--git-dir', this.#repository, 'fast-import', '--quiet', '--force'];
+    const input = Buffer.concat([head + from, ...files, 'get-mark :1\n'].map((part) => Buffer.from(part as string)));
+    this.#last = execFileSync('git', args, { input, encoding: 'utf8' }).trim();
+    return this.#last;
+  }
+
   /** Creates a tag or branch at a commit, by its full name: `refs/tags/v1`. */
   ref(name: string, commit: string): void {
     this.#git('update-ref', name, commit);

@@ -1,6 +1,7 @@
 import { canonicalJson } from '@kiln/contracts';
 import { type BuildRecord, isCommit, type Trust } from '@kiln/domain';
 import type { Redis } from 'ioredis';
+import { SUBJECT_KEPT_MS } from '../hooks/subject-store.ts';
 import { keyDigest } from '../redis/key-schema.ts';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
@@ -22,6 +23,8 @@ export type Acceptance =
   | { readonly outcome: 'store_full' }
   | { readonly outcome: 'replayed'; readonly held: string };
 
+/** How many retries of a pull request's builds are canceled with it: the newest. */
+const MAX_RETRIES = 200;
 /** How often accepting starts over because the run that can be shared has changed. */
 const MAX_TRIES = 20;
 
@@ -50,10 +53,14 @@ function acceptCall(
   record: BuildRecord,
   shareKey: string,
 ): [keys: string[], args: (string | number)[]] {
-  const { id, team, trust = 'trusted' } = record;
+  const { id, team, trust = 'trusted', pullRequest, retryOf } = record;
   const own = keys.build(id);
   return [
-    [own, idempotency ? keys.idempotency(JSON.stringify([idempotency.space, team, trust, idempotency.key])) : own],
+    [
+      own,
+      idempotency ? keys.idempotency(JSON.stringify([idempotency.space, team, trust, idempotency.key])) : own,
+      pullRequest !== undefined && retryOf !== undefined ? keys.subjectRetries(pullRequest) : own,
+    ],
     [
       keys.prefix,
       id,
@@ -73,6 +80,8 @@ function acceptCall(
       submitter,
       maxQueued.team ?? '',
       maxQueued.token ?? '',
+      SUBJECT_KEPT_MS,
+      MAX_RETRIES,
     ],
   ];
 }
@@ -84,7 +93,19 @@ function concurrencyDigest(team: string, trust: Trust, key: string): string {
 }
 
 function newRecord(
-  { repo, spec, trust, granted, retryOf, submitter, maxLogBytes, maxArtifactBytes, maxStoredBytes }: NewBuild,
+  {
+    repo,
+    spec,
+    trust,
+    granted,
+    retryOf,
+    pullRequest,
+    clonesWith,
+    submitter,
+    maxLogBytes,
+    maxArtifactBytes,
+    maxStoredBytes,
+  }: NewBuild,
   id: string,
   now: number,
   run: string,
@@ -105,6 +126,8 @@ function newRecord(
     queuedAt: now,
     attempts: [],
     ...(retryOf !== undefined && { retryOf }),
+    ...(pullRequest !== undefined && { pullRequest }),
+    ...(clonesWith && { clonesWith }),
     ...(run !== '' && { sharedRun: run }),
   };
 }

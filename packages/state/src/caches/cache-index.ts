@@ -28,19 +28,22 @@ export class CacheIndex {
   readonly #usages = new Map<string, RepoUsage>();
   readonly #hosts = new Map<string, KnownHost>();
   #revision = 0;
-  #refreshing: Promise<void> | undefined;
+  #reading: Promise<void> = Promise.resolve();
+  /** The read that begins when `#reading` has ended. */
+  #next: Promise<void> | undefined;
 
   constructor(redis: Redis, keys: Keys) {
     this.#redis = redis;
     this.#keys = keys;
   }
 
-  /** Reads usages that have changed since the last call. Concurrent callers share one read. */
-  async refresh(): Promise<void> {
-    this.#refreshing ??= this.#refresh().finally(() => {
-      this.#refreshing = undefined;
-    });
-    await this.#refreshing;
+  /**
+   * Reads usages that have changed since the last call. Concurrent callers share a read, but none shares one that began before its call:
+   * such a read may miss what the caller has just heard of.
+   */
+  refresh(): Promise<void> {
+    this.#next ??= this.#afterReading();
+    return this.#next;
   }
 
   /** Returns the caches and the inventory of a host whose inventory has this stamp. */
@@ -84,6 +87,13 @@ export class CacheIndex {
     const known = { digest, published: parsed.data, inventory, caches };
     this.#hosts.set(host, known);
     return known;
+  }
+
+  async #afterReading(): Promise<void> {
+    await this.#reading.catch(() => undefined);
+    this.#next = undefined;
+    this.#reading = this.#refresh();
+    await this.#reading;
   }
 
   async #refresh(): Promise<void> {

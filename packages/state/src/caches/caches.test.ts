@@ -1,9 +1,11 @@
 import type { HostInventory } from '@kiln/contracts';
 import type { AttemptUsage } from '@kiln/domain';
+import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { HostStore } from '../hosts/host-store.ts';
 import { openState, type State } from '../open-state.ts';
 import { TestRedis } from '../testing/test-redis.ts';
+import { CacheIndex } from './cache-index.ts';
 import { InventoryStore } from './inventory-store.ts';
 import { UsageStore } from './usage-store.ts';
 
@@ -180,6 +182,21 @@ describe('publishing', () => {
 });
 
 describe('usage', () => {
+  test('that a host has published is seen by whoever asks then, even while an earlier read is under way', async () => {
+    await join('a');
+    await usages.learn(writer('a'), 'early', used({ x: 1 }));
+    const released = Promise.withResolvers<void>();
+    const answered = Promise.withResolvers<void>();
+    const index = new CacheIndex(withFirstReadHeld(state.redis, answered, released.promise), state.keys);
+    const earlier = index.refresh();
+    await answered.promise;
+    await usages.learn(writer('a'), 'late', used({ x: 1 }));
+    const asked = [index.refresh(), index.refresh()];
+    released.resolve();
+    await Promise.all([earlier, ...asked]);
+    expect(index.mountUsers()).toEqual(new Map([['x', ['early', 'late']]]));
+  });
+
   test('keeps what hosts learn about a repo concurrently', async () => {
     await Promise.all([join('a'), join('b')]);
     const learn = (host: string, i: number) => usages.learn(writer(host), 'app', used({ [`x/${i}`]: 1 }));
@@ -217,3 +234,24 @@ describe('usage', () => {
     expect(Object.keys(await cachesOn('a'))).toEqual(['web']);
   });
 });
+
+/** Redis whose first answer to a read is only passed on when `released` resolves. `answered` resolves when Redis has given it. */
+function withFirstReadHeld(redis: Redis, answered: PromiseWithResolvers<void>, released: Promise<void>): Redis {
+  let isFirst = true;
+  return new Proxy(redis, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (name !== 'kiln:read-together' || typeof value !== 'function') return value;
+      return async (...args: unknown[]) => {
+        const held = isFirst;
+        isFirst = false;
+        const answer: unknown = await value.apply(target, args);
+        if (held) {
+          answered.resolve();
+          await released;
+        }
+        return answer;
+      };
+    },
+  });
+}

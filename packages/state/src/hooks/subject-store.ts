@@ -21,7 +21,8 @@ export interface Subject {
   readonly builds: readonly string[];
 }
 
-const KEPT_MS = 30 * 24 * 3_600_000;
+/** How long a subject is kept after its last use, ms. */
+export const SUBJECT_KEPT_MS = 30 * 24 * 3_600_000;
 const LOCK_MS = 30_000;
 const LOOK_AGAIN_MS = 20;
 const EMPTY: Subject = { past: [], builds: [] };
@@ -34,6 +35,16 @@ export class SubjectStore {
   constructor(redis: Redis, keys: Keys) {
     this.#redis = redis;
     this.#keys = keys;
+  }
+
+  /** Returns the id of a subject. */
+  idOf(name: string): string {
+    return keyDigest(name);
+  }
+
+  /** Returns the retries of a pull request's builds. Acceptance adds them. */
+  retries(id: string): Promise<string[]> {
+    return this.#redis.zrange(this.#keys.subjectRetries(id), '0', '-1');
   }
 
   /**
@@ -55,7 +66,7 @@ export class SubjectStore {
       const key = this.#keys.subject(digest);
       const doc = await this.#redis.get(key);
       const { subject, value } = await use(doc === null ? EMPTY : (JSON.parse(doc) as Subject));
-      await this.#redis.set(key, JSON.stringify(subject), 'PX', KEPT_MS);
+      await this.#redis.set(key, JSON.stringify(subject), 'PX', SUBJECT_KEPT_MS);
       return value;
     } finally {
       await runScript(this.#redis, 'release-lock', [lock], [holder]);

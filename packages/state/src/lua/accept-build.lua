@@ -2,11 +2,12 @@
 -- With a concurrency key it supersedes the key's older builds in the same step: none of them is assigned any more, and those that
 -- the mode ends are noted as due. With a share key it shares the run of an identical build in flight.
 -- Repeating the call after a lost answer is harmless: the id is unique to it, so an existing build is the one that it accepted.
--- KEYS[1] build  KEYS[2] idempotency key (without one: the build again)
+-- KEYS[1] build  KEYS[2] idempotency key (without one: the build again)  KEYS[3] retries of its pull request (if it is none: the build again)
 -- ARGV: prefix, id, doc, spec, createdAt, team, repo digest, sealed secrets or '', idempotency value or '', its ttl (ms),
 --       digest of the concurrency key or '', mode of superseding ('queued', 'running' or ''), digest of the share key or '',
 --       id of the run that the doc shares or '', whether the source may change until the run begins ('1' or '0'),
---       submitter or '', limits on waiting builds of the team and of the submitter ('' for none)
+--       submitter or '', limits on waiting builds of the team and of the submitter ('' for none),
+--       how long the retries are kept (ms), and how many of them
 -- out: 'accepted'; 'superseding': accepted, and older builds are due; 'shared': accepted, and shares a run;
 --      'again': the run named by the doc can't be shared, or another one can (see shareableRun);
 --      'full team' or 'full token': the limit is reached; 'full store': Redis is short of memory;
@@ -48,6 +49,11 @@ redis.call('ZADD', prefix .. 'idx:all', 0, id)
 redis.call('ZADD', prefix .. 'idx:state:queued', 0, id)
 redis.call('ZADD', prefix .. 'idx:team:' .. ARGV[6], 0, id)
 redis.call('ZADD', prefix .. 'idx:repo:' .. ARGV[7], 0, id)
+if KEYS[3] ~= KEYS[1] then
+  redis.call('ZADD', KEYS[3], ARGV[5], id)
+  redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -1 - ARGV[20])
+  redis.call('PEXPIRE', KEYS[3], ARGV[19])
+end
 redis.call('XADD', prefix .. 'events', 'MAXLEN', '~', 20000, '*', 'type', 'build', 'id', id, 'state', 'queued',
   'revision', 1, 'attempt', 0, 'host', '')
 if run ~= '' then

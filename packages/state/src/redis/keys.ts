@@ -164,8 +164,17 @@ const limits = {
     'Requests of a team or token in the current minute',
     'with the minute',
   ),
-  storageBlobs: hash('storage:blobs', 'Blob key → bytes, time (ms), and the teams that it counts for'),
+  storageBlobs: hash(
+    'storage:blobs',
+    'Blob key, or `trees/<team>` for all objects of a team’s trees → bytes, time (ms), and the teams that it counts for',
+  ),
   storageUsed: hash('storage:used', 'Team → the sum of these bytes'),
+  treeLock: string<[team: string]>(
+    'trees:<team>:lock',
+    'The process that deletes or replaces old objects of a team’s trees',
+    '15 s after its last renewal',
+  ),
+  treeSweep: string('trees:swept', 'Set while no process needs to sweep trees', 'when the next sweep is due'),
   storageRecount: string('storage:recount', 'Set while no other process needs to recount', 'when the next one is due'),
   memoryLevel: string('memory:level', '`full` or `critical` while Redis is', 'after 15 s without a renewal'),
   replicated: string('replicated', 'Written before replicas are asked whether they have every earlier write'),
@@ -200,6 +209,11 @@ const webhooks = {
   subject: string<[digest: string]>(
     'subject:<digest>',
     'A branch or pull request as JSON: its newest event and its builds',
+    'after 30 days',
+  ),
+  subjectRetries: sortedSet<[id: string]>(
+    'subject:<digest>:retries',
+    'The newest retries of a pull request’s builds, by their acceptance (ms)',
     'after 30 days',
   ),
   subjectLock: string<[digest: string]>(

@@ -17,6 +17,7 @@ function source(name: string): string {
 
 export type ScriptName =
   | 'accept-build'
+  | 'add-charge'
   | 'assign-build'
   | 'start-attempt'
   | 'pin-source'

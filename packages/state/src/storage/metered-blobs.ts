@@ -5,15 +5,15 @@
  *   logs, pieces of logs, records, artifacts. They are never refused, so that logs are always kept.
  * - `putWithin(key, content, allowance)` and `beginUpload(allowance)` are for contexts and artifacts, which may be refused. They charge
  *   bytes as they arrive, and stop at the first byte over the quota.
- * - `delete(key)` releases the charge.
+ * - `delete(key)` and `deleteMany(keys)` release the charge.
  * - `share(key, share)` charges an existing blob to one more team.
  *
  * If a process bypasses this, or dies between a blob and its entry, the ledger is wrong until the next recount, which the API runs about
  * once an hour (`recountStorage`).
  */
 import { Readable } from 'node:stream';
+import type { BlobInfo, BlobRange, BlobStore, ListedBlob, StoredBlob } from '@kiln/blobs';
 import { buildOfKey, isCountedKey } from '@kiln/contracts';
-import type { BlobInfo, BlobStore } from '../blobs/fs-blob-store.ts';
 import { StorageFull } from './errors.ts';
 import { MeteredUpload, type UploadAllowance } from './metered-upload.ts';
 import type { StorageLedger, StorageShare } from './storage-ledger.ts';
@@ -61,18 +61,14 @@ export class MeteredBlobs implements BlobStore {
     if (!upload) await this.#count(key);
   }
 
-  async put(key: string, content: Readable): Promise<{ digest: string; sizeBytes: number }> {
+  async put(key: string, content: Readable): Promise<StoredBlob> {
     const stored = await this.#store.put(key, content);
     await this.#count(key, stored.sizeBytes);
     return stored;
   }
 
   /** Stores a stream within `allowance`, whole or not at all. @throws BlobTooLarge @throws StorageQuotaExceeded @throws StorageFull */
-  async putWithin(
-    key: string,
-    content: Readable,
-    allowance: UploadAllowance,
-  ): Promise<{ digest: string; sizeBytes: number }> {
+  async putWithin(key: string, content: Readable, allowance: UploadAllowance): Promise<StoredBlob> {
     await using upload = await this.beginUpload(allowance);
     const stored = await this.#store.put(key, Readable.from(taken(content, upload), { objectMode: false }));
     await upload.settle(key);
@@ -91,7 +87,7 @@ export class MeteredBlobs implements BlobStore {
     if (info) await this.#deps.ledger.charge(key, info.sizeBytes, [share]);
   }
 
-  open(key: string, range?: { start?: number; end?: number }): Promise<Readable | undefined> {
+  open(key: string, range?: BlobRange): Promise<Readable | undefined> {
     return this.#store.open(key, range);
   }
 
@@ -99,13 +95,27 @@ export class MeteredBlobs implements BlobStore {
     return this.#store.stat(key);
   }
 
+  touch(key: string, unusedMs: number): Promise<BlobInfo | undefined> {
+    return this.#store.touch(key, unusedMs);
+  }
+
   async delete(key: string): Promise<void> {
     await this.#store.delete(key);
     await this.#deps.ledger.release(key);
   }
 
-  list(prefix: string): AsyncIterable<string> {
+  async deleteMany(keys: Iterable<string>): Promise<void> {
+    const all = [...keys];
+    await this.#store.deleteMany(all);
+    for (const key of all) await this.#deps.ledger.release(key);
+  }
+
+  list(prefix: string): AsyncIterable<ListedBlob> {
     return this.#store.list(prefix);
+  }
+
+  deleteLeftovers(before: number): Promise<number> {
+    return this.#store.deleteLeftovers(before);
   }
 
   async #count(key: string, sizeBytes?: number): Promise<void> {

@@ -69,6 +69,20 @@ export class MeteredUpload implements AsyncDisposable {
     this.#isCounted = false;
   }
 
+  /** Charges what has arrived to a team, if none was known before. @throws StorageQuotaExceeded */
+  async chargeTo(share: StorageShare): Promise<void> {
+    if (this.#isCounted || this.#arrived === 0) return;
+    this.#isCounted = true;
+    await this.#deps.ledger.charge(this.#key, this.#arrived, [share]);
+  }
+
+  /** Ends this charge, and adds `bytes` to that of `key`, which stands for many blobs of the same team. */
+  async settleInto(key: string, bytes: number, share: StorageShare | undefined = this.#allowance.share): Promise<void> {
+    if (!share || !this.#isCounted) return;
+    await this.#deps.ledger.add(key, bytes, share.team, this.#key);
+    this.#isCounted = false;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isCounted) await this.#deps.ledger.release(this.#key);
     this.#isCounted = false;

@@ -55,6 +55,14 @@ export class StorageLedger {
     if (share) throw new StorageQuotaExceeded(share.team, share.quotaBytes ?? 0, Number(used));
   }
 
+  /**
+   * Adds `bytes` to what a team is charged for `key`, in place of the charge of the upload `from`; changes nothing if that was done before. For keys
+   * that stand for many blobs, such as those of a team's trees.
+   */
+  async add(key: string, bytes: number, team: string, from: string): Promise<void> {
+    await runScript(this.#redis, 'add-charge', this.#hashes(), [key, bytes, this.#now(), from, team]);
+  }
+
   /** Removes the charge of `key`; with `before`, only if it was charged last before that time (ms). Returns whether there was one. */
   async release(key: string, before?: number): Promise<boolean> {
     return (await runScript(this.#redis, 'release-blob', this.#hashes(), [key, before ?? ''])) === 1;
@@ -83,6 +91,11 @@ export class StorageLedger {
   /** Whether this process should recount now; true for one process every `ttlMs`. */
   async claimRecount(ttlMs: number): Promise<boolean> {
     return (await this.#redis.set(this.#keys.storageRecount(), '1', 'PX', ttlMs, 'NX')) === 'OK';
+  }
+
+  /** Whether this process should sweep trees now; true for one process every `ttlMs`. */
+  async claimSweep(ttlMs: number): Promise<boolean> {
+    return (await this.#redis.set(this.#keys.treeSweep(), '1', 'PX', ttlMs, 'NX')) === 'OK';
   }
 
   #hashes(): string[] {

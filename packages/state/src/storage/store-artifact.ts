@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { StoredBlob } from '@kiln/blobs';
 import type { BuildRecord } from '@kiln/domain';
 import type { MeteredBlobs } from './metered-blobs.ts';
 
@@ -11,6 +12,6 @@ export function storeArtifact(
   key: string,
   content: Readable,
   { team, maxArtifactBytes, maxStoredBytes }: Pick<BuildRecord, 'team' | 'maxArtifactBytes' | 'maxStoredBytes'>,
-): Promise<{ digest: string; sizeBytes: number }> {
+): Promise<StoredBlob> {
   return blobs.putWithin(key, content, { share: { team, quotaBytes: maxStoredBytes }, maxBytes: maxArtifactBytes });
 }

@@ -1,3 +1,4 @@
+export { MemoryTrees, type TestTree } from './memory-trees.ts';
 export {
   BLOCK_BYTES,
   CLOSE,
@@ -10,3 +11,4 @@ export {
   signed,
   twofoldTar,
 } from './raw-tar.ts';
+export { filePart, type MadeTree, type TreeSpec, type TreeSpecs, treeOf } from './tree-of.ts';

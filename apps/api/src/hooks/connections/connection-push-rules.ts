@@ -1,8 +1,7 @@
 import type { BuildSpec } from '@kiln/contracts';
 import { type PushRule, splitReference } from '@kiln/domain';
-import { mayPushUntrusted } from '@kiln/forges';
+import { foreignSource, mayPushUntrusted } from '@kiln/forges';
 import type { HookDeps } from '../ports.ts';
-import { foreignSource } from './foreign-source.ts';
 
 /**
  * The rules by which connections let an untrusted build push its tags: those of the build's team that clone from where its source is.

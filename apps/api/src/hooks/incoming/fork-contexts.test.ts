@@ -1,5 +1,6 @@
-import { contextKey } from '@kiln/contracts';
+import { buffer } from 'node:stream/consumers';
 import { TestRedis } from '@kiln/state/testing';
+import type { Digest } from '@kiln/trees';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { repositoryOf } from '../../testing/test-forge.ts';
 import { CONFIG, outcomes, pull, TestForges } from '../../testing/test-forges.ts';
@@ -21,10 +22,13 @@ beforeEach(async () => {
   return () => forges[Symbol.asyncDispose]();
 });
 
-async function textOf(digest: string): Promise<string> {
-  const blob = await forges.api.blobs.open(contextKey(digest));
-  if (!blob) throw new Error(`there is no context ${digest}`);
-  return Buffer.concat(await Array.fromAsync(blob as AsyncIterable<Buffer>)).toString();
+/** The directories of a team's tree with their small files, as text. */
+async function textOf(team: string, digest: string): Promise<string> {
+  const wanted = { directories: [digest as Digest], files: [] };
+  const chunks: Buffer[] = [];
+  for await (const part of await forges.api.trees.open(team, wanted))
+    chunks.push(...(part.type === 'directory' ? [part.object.bytes] : []), await buffer(part.content));
+  return Buffer.concat(chunks).toString();
 }
 
 test.each(FORKS)(
@@ -46,13 +50,29 @@ test.each(FORKS)(
     });
     expect(delivery.events[0]).toMatchObject({ commit: head });
     const { source } = build?.request ?? {};
-    const text = await textOf((source?.type === 'upload' && source.digest) || '');
+    const text = await textOf(build?.team ?? '', (source?.type === 'upload' && source.digest) || '');
     expect(text).toContain('of the fork');
     expect(text).not.toContain('elsewhere');
     expect(await api.state.builds.secretsOf(build?.id ?? '')).toEqual({});
     expect(JSON.stringify([delivery, build, api.logged])).not.toContain(forge.git.token);
   },
 );
+
+test('a fork of a private repository is recognized although the forge answers as if that did not exist', async () => {
+  const { forge } = forges;
+  const cloneUrl = forge.git.url('/private/app.git');
+  await forge.connect('github', {
+    repositories: [{ match: [repositoryOf('github')], cloneUrl }],
+    gitToken: forge.git.token,
+  });
+  const head = forge.git.commit({ 'docs/x.md': '1' }, 'feature/tides');
+  forge.git.instead = (request, response) => {
+    if (request.headers.authorization !== undefined) return forge.git.answer(request, response);
+    response.writeHead(404).end();
+  };
+  const [build] = await forges.built(await forge.delivered(pull('github', 'pull_request-opened-fork', head)));
+  expect(build).toMatchObject({ trust: 'untrusted', request: { source: { type: 'upload' }, secrets: [] } });
+});
 
 test('a fork of a public repository is cloned by its build, even if the connection has a credential', async () => {
   const { forge } = forges;

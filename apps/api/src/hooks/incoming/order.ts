@@ -13,6 +13,11 @@ export function subjectOf(connection: string, event: RepositoryEvent): string {
   return JSON.stringify([connection, event.repository.fullName, placeOf(event)]);
 }
 
+/** Whether an event's subject is a pull request. */
+export function isAboutPullRequest(event: RepositoryEvent): boolean {
+  return event.type === 'pull_request' || (event.type === 'rerun' && event.pullRequests.length > 0);
+}
+
 function placeOf(event: RepositoryEvent): string {
   switch (event.type) {
     case 'push':

@@ -1,6 +1,6 @@
 import type { DeliveryFailure, EventOutcome, ForgeEvent } from '@kiln/contracts';
+import { reportsStatuses } from '@kiln/forges';
 import type { StoredConnection, StoredDelivery } from '@kiln/state';
-import { reportsStatuses } from '../connections/connection-tokens.ts';
 import type { HookDeps } from '../ports.ts';
 import { CONFIG_CONTEXT } from './delivery-view.ts';
 

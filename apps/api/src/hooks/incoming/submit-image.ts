@@ -1,16 +1,14 @@
 import { buildRequest, type EventOutcome, fieldProblems } from '@kiln/contracts';
-import { CONTEXT_PREFIX, type ImageVerdict, type Occasion } from '@kiln/forges';
+import { CONTEXT_PREFIX, gitSecret, type ImageVerdict, type Occasion, reportsStatuses } from '@kiln/forges';
 import { GitFailed, type GitSource } from '@kiln/git';
 import type { AuditLog, ReportTarget, StoredConnection, StoredDelivery } from '@kiln/state';
 import { admitRequest } from '../../access/admit-request.ts';
 import { type Accepted, type SubmissionDeps, submitBuild } from '../../builds/submit-build.ts';
 import { ApiProblem, codeOf } from '../../http/api-problem.ts';
 import { pushRules } from '../connections/connection-push-rules.ts';
-import { reportsStatuses } from '../connections/connection-tokens.ts';
 import type { HookDeps } from '../ports.ts';
 import { connectionPrincipal } from './connection-principal.ts';
 import type { ForkContexts } from './fork-contexts.ts';
-import { gitSecret } from './repository-config.ts';
 
 export type ImageOutcome = EventOutcome['images'][number];
 type Wanted = Extract<ImageVerdict, { outcome: 'build' }>;
@@ -32,6 +30,8 @@ export interface ImageContext {
   readonly credentials: GitSource['credentials'];
   /** The context to build from instead of the source, for forks of private repositories. */
   readonly forkContexts: ForkContexts | undefined;
+  /** Id of the pull request that is built. */
+  readonly pullRequest: string | undefined;
 }
 
 /**
@@ -44,10 +44,10 @@ export async function submitImage(wanted: Wanted, at: ImageContext, parts: Submi
   const refused = (why: string): ImageOutcome => ({ image, outcome: 'refused', why, notes: [...notes] });
   const principal = connectionPrincipal(at.connection, trust);
   // Stored secrets are only named in the request, and read when the build starts.
-  const secrets = trust === 'untrusted' ? {} : gitSecret(at.occasion, at.credentials);
+  const secrets = trust === 'untrusted' ? {} : gitSecret(at.occasion.source.url, at.credentials);
   const { concurrencyKey, supersede, ...rest } = wanted.request;
   const { source } = rest;
-  const { forkContexts } = at;
+  const { forkContexts, pullRequest } = at;
   const subdir = source.type === 'git' ? source.subdir : undefined;
   const planned = {
     ...rest,
@@ -69,7 +69,10 @@ export async function submitImage(wanted: Wanted, at: ImageContext, parts: Submi
     await rules.checkTargets(admitted);
     await using context = await forkContexts?.stage(subdir, rules.share);
     const submission = { request: admitted, ...(context && { context }), [Symbol.asyncDispose]: async () => {} };
-    const { build, replayed } = await submitBuild(submission, key, { ...parts, principal, rules, untrustedPush });
+    const clonesWith =
+      Object.keys(secrets).length > 0 ? { connection: at.connection.name, repository: at.repository } : undefined;
+    const deps = { ...parts, principal, rules, untrustedPush, pullRequest, clonesWith };
+    const { build, replayed } = await submitBuild(submission, key, deps);
     if (!replayed) await audited(build, at, parts);
     await report(build.record.id, image, at, parts);
     return { image, outcome: 'built', build: build.record.id, notes: [...notes] };

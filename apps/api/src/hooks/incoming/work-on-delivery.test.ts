@@ -194,6 +194,23 @@ describe('a pull request', () => {
     expect([refused.status, await refused.json()]).toMatchObject([403, { code: 'forbidden' }]);
   });
 
+  test('cancels retries of its builds, and retries of those, when it is closed', async () => {
+    const head = forge.git.commit({ 'services/api/b.ts': '1' }, 'feature/tides');
+    const { builds } = await forge.delivered(pull('github', 'pull_request-opened', head));
+    const again = async (id = '') => {
+      await api.fetch(`/v1/builds/${id}/cancel`, { method: 'POST' });
+      const answer = await api.fetch(`/v1/builds/${id}/retry`, { method: 'POST' });
+      return ((await answer.json()) as { id: string }).id;
+    };
+    const first = await again(builds[0]);
+    const second = await again(first);
+    const closed = await forge.delivered(hook('github', 'pull_request-closed'));
+    expect(closed.events[0]?.canceled).toEqual([second]);
+    expect(await api.view(second)).toMatchObject({ state: 'canceled', retryOf: first });
+    const asked = await again(first);
+    expect(await api.view(asked)).toMatchObject({ state: 'queued', retryOf: first });
+  });
+
   test('cancels its builds when it is closed even if its repository can no longer be read', async () => {
     const head = forge.git.commit({ 'services/api/b.ts': '1' }, 'feature/tides');
     const opened = await forge.delivered(pull('github', 'pull_request-opened', head));

@@ -1,19 +1,26 @@
+import type { TreeStore } from '@kiln/blobs';
 import type { ChangedPaths, EventOutcome, ForgeEvent, RepoSettings } from '@kiln/contracts';
-import { explain, type ImageVerdict, occasionOf, parseConfig } from '@kiln/forges';
+import {
+  type ConnectionTokens,
+  explain,
+  foreignSource,
+  type ImageVerdict,
+  occasionOf,
+  parseConfig,
+  settingsFor,
+} from '@kiln/forges';
 import type { GitGuard, GitLimits, GitSource } from '@kiln/git';
 import type { MeteredBlobs, StoredConnection, StoredDelivery } from '@kiln/state';
 import type { StagingLimits } from '../../contexts/stage-context.ts';
 import { ApiProblem } from '../../http/api-problem.ts';
 import type { GitHostCheck } from '../../limits/git-host-check.ts';
 import type { Builds } from '../../ports.ts';
-import type { ConnectionTokens } from '../connections/connection-tokens.ts';
-import { foreignSource } from '../connections/foreign-source.ts';
 import type { HookDeps } from '../ports.ts';
 import { movedOn } from './branch-tip.ts';
 import { CommitReader, type KnownConfigs } from './commit-reader.ts';
 import { ForkContexts } from './fork-contexts.ts';
-import { advance, lateness, type RepositoryEvent, repeatOf, subjectOf } from './order.ts';
-import { asksForPaths, settingsFor } from './repository-config.ts';
+import { advance, isAboutPullRequest, lateness, type RepositoryEvent, repeatOf, subjectOf } from './order.ts';
+import { asksForPaths } from './repository-config.ts';
 import { type ImageContext, type ImageOutcome, type SubmitImageDeps, submitImage } from './submit-image.ts';
 
 export interface EventDeps extends SubmitImageDeps, Pick<HookDeps, 'subjects'> {
@@ -23,6 +30,7 @@ export interface EventDeps extends SubmitImageDeps, Pick<HookDeps, 'subjects'> {
   readonly checkGitHost: GitHostCheck;
   readonly tokens: ConnectionTokens;
   readonly blobs: MeteredBlobs;
+  readonly trees: TreeStore;
   readonly contextLimits: StagingLimits;
 }
 
@@ -65,11 +73,13 @@ export async function workOnEvent(given: ForgeEvent, at: EventAt, parts: EventDe
   await using reader = new CommitReader(source, { connection: connection.name, known, git, signal: at.signal });
   const { images, commit, none } = await planned(event, reader, settings, delivery.receivedAt);
   const forkContexts = occasion.fork ? await forkContextsOf({ ...source, ref: commit }, at, parts) : undefined;
-  const context: ImageContext = { ...at, occasion, repository, commit, credentials, forkContexts };
+  const subjectName = subjectOf(connection.name, event);
+  const pullRequest = isAboutPullRequest(event) ? parts.subjects.idOf(subjectName) : undefined;
+  const context: ImageContext = { ...at, occasion, repository, commit, credentials, forkContexts, pullRequest };
   const summary = { event: summaryOf(event), repository, commit, ...(none !== undefined && { none }) };
   const followsTip = images.some((verdict) => verdict.outcome === 'build' && !verdict.everyPush);
   const behind = event.type === 'push' && followsTip ? await movedOn(event, source, git.guard, at.signal) : undefined;
-  return parts.subjects.alone(subjectOf(connection.name, event), at.signal, async (subject) => {
+  return parts.subjects.alone(subjectName, at.signal, async (subject) => {
     const late = lateness(subject, event, delivery.id);
     const repeat = repeatOf(subject, event, at.original);
     const outcomes: ImageOutcome[] = [];
@@ -93,9 +103,9 @@ export async function workOnEvent(given: ForgeEvent, at: EventAt, parts: EventDe
 function forkContextsOf(
   source: GitSource,
   { signal }: EventAt,
-  { blobs, git, contextLimits: limits }: EventDeps,
+  { blobs, trees, git, contextLimits: limits }: EventDeps,
 ): Promise<ForkContexts | undefined> {
-  return ForkContexts.ifPrivate(source, { blobs, git, limits, signal });
+  return ForkContexts.ifPrivate(source, { blobs, trees, git, limits, signal });
 }
 
 /** Returns why a git server may not be contacted, or undefined if it may. */
@@ -141,7 +151,7 @@ async function asTrustedAsBefore(event: RepositoryEvent, { builds }: EventDeps):
   return before?.record.trust === 'untrusted' ? { ...event, branch: null, pullRequests: [] } : event;
 }
 
-/** Cancels the builds of a closed pull request, whatever its configuration says. */
+/** Cancels the builds of a closed pull request, and their retries, whatever its configuration says. */
 async function cancelBuilds(
   event: Extract<RepositoryEvent, { type: 'pull_request' }>,
   { connection, delivery, signal }: EventAt,
@@ -149,11 +159,12 @@ async function cancelBuilds(
 ): Promise<EventOutcome> {
   const repository = event.repository.fullName;
   const summary = { event: summaryOf(event), repository, images: [] };
-  return subjects.alone(subjectOf(connection.name, event), signal, async (subject) => {
+  const name = subjectOf(connection.name, event);
+  return subjects.alone(name, signal, async (subject) => {
     const late = lateness(subject, event, delivery.id);
     if (late !== undefined) return { subject, value: { ...summary, none: late, canceled: [] } };
     const canceled: string[] = [];
-    for (const id of subject.builds) {
+    for (const id of [...subject.builds, ...(await subjects.retries(subjects.idOf(name)))]) {
       const answer = await builds.cancel(id);
       if (answer && answer.outcome !== 'already_finished') canceled.push(id);
     }

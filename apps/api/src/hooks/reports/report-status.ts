@@ -1,8 +1,15 @@
 import { isTerminal } from '@kiln/domain';
-import { type Delivery, forge, NoInstallationToken, reportStatus, type StatusReport } from '@kiln/forges';
+import {
+  type ConnectionTokens,
+  type Delivery,
+  forge,
+  NoInstallationToken,
+  reportStatus,
+  reportsStatuses,
+  type StatusReport,
+} from '@kiln/forges';
 import { type BuildStore, type JobTry, RetryLater, type StoredConnection, type StoredReport } from '@kiln/state';
 import type { Logger } from 'pino';
-import { type ConnectionTokens, reportsStatuses } from '../connections/connection-tokens.ts';
 import type { HookDeps } from '../ports.ts';
 import { buildLink, describeBuild } from './describe-build.ts';
 

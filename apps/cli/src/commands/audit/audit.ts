@@ -4,15 +4,16 @@ import { badFlag } from '../../framework/flag-values.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import { untilInterrupted } from '../../io/interruptible.ts';
 import type { Io, Style } from '../../io/output.ts';
-import { tameLine } from '../../io/terminal-text.ts';
+import { tameLine } from '../../io/tame-line.ts';
 import { clientCommand } from '../../server/client-command.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 const DEFAULT_SINCE = '24h';
 
 export const auditCommand = clientCommand(
   {
     name: 'audit',
-    summary: 'Print the audit log',
+    summary: SUMMARIES.audit,
     description:
       'Print who did what, from which address, and with what outcome, oldest entry first. With --json, each line is one complete entry.\n\nNeeds the scope admin.',
     examples: [

@@ -16,9 +16,9 @@ describe('kiln build', () => {
     expect(await runCli(['build', '-t', 'app:1', '--load', '.'], at)).toBe(0);
     const { request, entries } = await cli.submitted();
     expect(request).toMatchObject({ tags: ['app:1'], output: { type: 'load' }, dockerfile: 'Dockerfile' });
-    expect(entries.map(({ name, text }) => [name, text])).toEqual([
+    expect(entries.map(({ path, text }) => [path, text])).toEqual([
       ['Dockerfile', 'FROM x\nRUN make\n'],
-      ['src/', ''],
+      ['src', undefined],
       ['src/a', 'A'],
     ]);
     expect(at.stderr.text).toContain('#1 [2/2] RUN make\n#1 0.500 hello\n#1 DONE 1.0s\n');
@@ -102,14 +102,14 @@ describe('kiln build', () => {
     ] as const) {
       cli.api.seen.length = 0;
       expect(await runCli(['build', '-d', '-'], cli.io({ stdin }))).toBe(0);
-      const { context, contextType } = await cli.submitted();
+      const { context, contextType } = await cli.piped();
       expect(contextType).toBe(type);
       expect(context.equals(stdin)).toBe(true);
     }
     cli.api.seen.length = 0;
     expect(await runCli(['build', '-d', '-'], cli.io({ stdin: Buffer.from('FROM z') }))).toBe(0);
     const { request, entries } = await cli.submitted();
-    expect(entries).toMatchObject([{ name: request.dockerfile, text: 'FROM z' }]);
+    expect(entries).toMatchObject([{ path: request.dockerfile, text: 'FROM z' }]);
   });
 
   it('continues after a restart of the API', async () => {
@@ -159,7 +159,7 @@ describe('errors of kiln build', () => {
     const at = cli.io({ env: { KILN_TOKEN: 'wrong' } });
     expect(await runCli(['build'], at)).toBe(125);
     expect(at.stderr.text).toContain('Set KILN_TOKEN (or --token)');
-    expect(cli.api.seen.some(({ method }) => method === 'POST')).toBe(false);
+    expect(cli.api.seen.map(({ path }) => path)).toEqual(['/v1/builds']);
   });
 
   it('say what to do when no server is configured or none listens', async () => {

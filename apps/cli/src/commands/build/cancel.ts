@@ -3,13 +3,14 @@ import type { BuildView } from '@kiln/contracts';
 import { EXIT } from '../../io/exit-codes.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { explainError } from '../../server/explain-error.ts';
+import { SUMMARIES } from '../summaries.ts';
 import { resolveId } from './build-id.ts';
 
 export const cancelCommand = clientCommand(
   {
     name: 'cancel',
     synopsis: 'ID...',
-    summary: 'Cancel builds',
+    summary: SUMMARIES.cancel,
     description:
       'Cancel builds and wait until their hosts have confirmed it. After that, nothing is pushed. A build that has already ended is left as it is, which is not an error.',
     operands: [1, Number.POSITIVE_INFINITY],

@@ -4,6 +4,7 @@ import { badFlag, oneOf } from '../../framework/flag-values.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import { untilInterrupted } from '../../io/interruptible.ts';
 import { clientCommand } from '../../server/client-command.ts';
+import { SUMMARIES } from '../summaries.ts';
 import { resolveId } from './build-id.ts';
 
 const FORMATS = ['plain', 'ndjson'] as const;
@@ -12,7 +13,7 @@ export const logsCommand = clientCommand(
   {
     name: 'logs',
     synopsis: 'ID',
-    summary: 'Print the log of a build',
+    summary: SUMMARIES.logs,
     description:
       'Print the log of a build. --json means --format ndjson.\n\nThe exit code is 0 also if the build failed.',
     examples: ['kiln logs -f 00aaaaaa', 'kiln logs --attempt 1 --format ndjson 00aaaaaa'],

@@ -7,6 +7,7 @@ import type { Io, Style } from '../../io/output.ts';
 import { printList } from '../../io/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
+import { SUMMARIES } from '../summaries.ts';
 import { shortId } from './build-id.ts';
 
 const DEFAULT_LIMIT = 50;
@@ -16,7 +17,7 @@ const UNFINISHED = ['queued', 'assigned', 'running'] as const;
 export const psCommand = clientCommand(
   {
     name: 'ps',
-    summary: 'List builds',
+    summary: SUMMARIES.ps,
     description: 'List builds, newest first. By default, only builds that have not ended are shown.',
     examples: ['kiln ps -a --repo github.com/acme/app', 'kiln ps --state failed --json'],
     operands: [0, 0],

@@ -1,6 +1,7 @@
 import { EXIT } from '../../io/exit-codes.ts';
 import { chooseView, readMode } from '../../progress/choose-view.ts';
 import { clientCommand } from '../../server/client-command.ts';
+import { SUMMARIES } from '../summaries.ts';
 import { resolveId } from './build-id.ts';
 import { Interruption } from './follow/interruption.ts';
 import { outcomeCode } from './follow/outcome.ts';
@@ -10,7 +11,7 @@ export const retryCommand = clientCommand(
   {
     name: 'retry',
     synopsis: 'ID',
-    summary: 'Submit a build again',
+    summary: SUMMARIES.retry,
     description:
       'Submit the request of a build again as a new build and print its id. With -f, follow the new build and exit with the codes of kiln build.',
     operands: [1, 1],
@@ -30,7 +31,7 @@ export const retryCommand = clientCommand(
       io.out.line(flags.json ? JSON.stringify(build) : build.id);
       return EXIT.ok;
     }
-    const view = chooseView(mode, io);
+    const view = await chooseView(mode, io);
     using interruption = new Interruption(io, () => view.close());
     try {
       const ended = await reportBuild({ client, build, view, interruption, json: flags.json, io });

@@ -5,6 +5,7 @@ import type { Io } from '../../io/output.ts';
 import { printJson } from '../../io/print.ts';
 import { renderTable } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
+import { SUMMARIES } from '../summaries.ts';
 import { resolveId } from './build-id.ts';
 import { decisionText, hostVerdict, othersLine, outcomeLines, percent } from './placement-text.ts';
 
@@ -14,7 +15,7 @@ export const whyCommand = clientCommand(
   {
     name: 'why',
     synopsis: 'ID',
-    summary: 'Explain where a build was placed, or why it waits',
+    summary: SUMMARIES.why,
     description:
       'Explain where a build was placed, or why it waits: list each placement decision with all hosts that were considered, their warmth, and the predicted start and finish.',
     operands: [1, 1],

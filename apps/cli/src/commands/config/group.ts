@@ -3,6 +3,7 @@ import { localCommand } from '../../framework/command.ts';
 import { commandGroup } from '../../framework/command-group.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import { printJson } from '../../io/print.ts';
+import { SUMMARIES } from '../summaries.ts';
 import { checkCommand } from './check.ts';
 import { explainCommand } from './explain.ts';
 
@@ -21,7 +22,7 @@ const schemaCommand = localCommand(
 
 export const configCommand = commandGroup({
   name: 'config',
-  summary: 'Check a .kiln.yaml and preview its builds',
+  summary: SUMMARIES.config,
   description:
     'Work with .kiln.yaml, the file that defines the images of a repository and the events that build them. These commands need no server.',
   commands: { check: checkCommand, explain: explainCommand, schema: schemaCommand },

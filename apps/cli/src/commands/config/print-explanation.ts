@@ -1,6 +1,6 @@
 import type { Explanation, ImageVerdict } from '@kiln/forges';
 import type { Channel } from '../../io/output.ts';
-import { tameLine } from '../../io/terminal-text.ts';
+import { tameLine } from '../../io/tame-line.ts';
 
 const STYLES = { build: 'green', cancel: 'yellow', skip: 'dim' } as const;
 const WIDTH = 'cancel'.length;

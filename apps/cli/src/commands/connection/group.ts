@@ -1,4 +1,5 @@
 import { commandGroup } from '../../framework/command-group.ts';
+import { SUMMARIES } from '../summaries.ts';
 import { listCommand } from './list.ts';
 import { removeCommand } from './remove.ts';
 import { rotateSecretCommand } from './rotate-secret.ts';
@@ -7,7 +8,7 @@ import { showCommand } from './show.ts';
 
 export const connectionCommand = commandGroup({
   name: 'connection',
-  summary: 'Manage connections to forges, whose webhooks create builds',
+  summary: SUMMARIES.connection,
   description:
     'Manage connections to forges. A connection defines whose webhooks create builds, of which repositories.\n\nNeeds the scope admin.',
   commands: {

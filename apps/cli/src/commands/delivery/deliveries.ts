@@ -5,6 +5,7 @@ import type { Io, Style } from '../../io/output.ts';
 import { printList } from '../../io/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 const STATES = ['pending', 'done', 'failed'] as const;
 const DEFAULT_LIMIT = 50;
@@ -13,7 +14,7 @@ const MAX_LIMIT = 200;
 export const deliveriesCommand = clientCommand(
   {
     name: 'deliveries',
-    summary: 'List incoming webhooks and their results',
+    summary: SUMMARIES.deliveries,
     description: 'List the webhooks that forges sent in the last week, newest first, and the builds they created.',
     operands: [0, 0],
     flags: {

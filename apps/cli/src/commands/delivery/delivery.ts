@@ -3,12 +3,13 @@ import { EXIT } from '../../io/exit-codes.ts';
 import type { Channel } from '../../io/output.ts';
 import { printJson } from '../../io/print.ts';
 import { clientCommand } from '../../server/client-command.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 export const deliveryCommand = clientCommand(
   {
     name: 'delivery',
     synopsis: 'ID',
-    summary: 'Show the result of an incoming webhook, or process it again',
+    summary: SUMMARIES.delivery,
     description:
       'Show the result of an incoming webhook: the builds that it created, why it created no others, and what was reported to the forge. ' +
       'With --redeliver, it is processed again; images that it has already built are not built again.',

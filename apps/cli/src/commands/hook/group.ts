@@ -1,4 +1,5 @@
 import { commandGroup } from '../../framework/command-group.ts';
+import { SUMMARIES } from '../summaries.ts';
 import { createCommand } from './create.ts';
 import { listCommand } from './list.ts';
 import { messagesCommand } from './messages.ts';
@@ -8,7 +9,7 @@ import { rotateSecretCommand } from './rotate-secret.ts';
 
 export const hookCommand = commandGroup({
   name: 'hook',
-  summary: 'Manage outgoing webhooks, which report builds to a URL',
+  summary: SUMMARIES.hook,
   description: "Manage outgoing webhooks: Kiln calls a URL when a team's builds start or end.",
   commands: {
     create: createCommand,

@@ -1,4 +1,5 @@
 import { commandGroup } from '../../framework/command-group.ts';
+import { SUMMARIES } from '../summaries.ts';
 import { cordonCommand, uncordonCommand } from './cordon.ts';
 import { drainCommand } from './drain.ts';
 import { removeCommand } from './remove.ts';
@@ -8,7 +9,7 @@ const LIST = 'use kiln hosts';
 
 export const hostCommand = commandGroup({
   name: 'host',
-  summary: 'Manage hosts: cordon, drain, set, remove',
+  summary: SUMMARIES.host,
   description:
     'Manage the hosts of the pool. Changes take effect immediately, without restarting a worker. kiln hosts lists hosts.',
   commands: {

@@ -6,6 +6,7 @@ import { printJson, printList } from '../../io/print.ts';
 import type { Column } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { shortId } from '../build/build-id.ts';
+import { SUMMARIES } from '../summaries.ts';
 import { hostText } from './host-detail.ts';
 import { hostStyle } from './host-style.ts';
 import { diskText, labelsText, platformsText, servesText, settingsText, stateText } from './host-text.ts';
@@ -14,7 +15,7 @@ export const hostsCommand = clientCommand(
   {
     name: 'hosts',
     synopsis: '[NAME]',
-    summary: 'List the hosts of the pool, or show one',
+    summary: SUMMARIES.hosts,
     description:
       'List the hosts of the pool. SET shows what kiln host set overrides. With a name, show that host and the contents of its caches.',
     operands: [0, 1],

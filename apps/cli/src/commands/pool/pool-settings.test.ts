@@ -1,4 +1,5 @@
 import { apiEnv } from '@kiln/api';
+import { s3Env } from '@kiln/blobs';
 import { schedulerEnv } from '@kiln/scheduler';
 import { workerEnv } from '@kiln/worker';
 import { describe, expect, test } from 'vitest';
@@ -33,6 +34,7 @@ const NOT_APPLICABLE = {
   KILN_JOIN_URL: 'its worker is in the same process',
   KILN_API_URL: 'its worker is in the same process',
   KILN_BLOB_DIR: 'blobs in the data directory',
+  ...Object.fromEntries(Object.keys(s3Env).map((name) => [name, 'blobs in the data directory'])),
   KILN_HEALTH_PORT: 'its API answers /readyz',
   KILN_EXIT_WHEN_DRAINED: 'API and scheduler keep running for other hosts',
 };
@@ -53,7 +55,7 @@ describe('the settings of kiln up', () => {
       ...{ KILN_LIVE_LOG_BYTES: '300000', KILN_LIVE_LOGS_BYTES: '9000000', KILN_LOG_RETENTION_DAYS: '3' },
       ...{ KILN_BUILD_RETENTION_DAYS: '5', KILN_INVENTORY_EVERY_MS: '2000', KILN_LEASE_TTL_MS: '30000' },
     });
-    expect(settings).toMatchObject({
+    expect({ ...settings, worker: settings.worker('/data') }).toMatchObject({
       storage: { liveLogBytes: 300_000, liveLogsBytes: 9_000_000, logRetentionMs: 3 * 86_400_000 },
       scheduling: { buildRetentionMs: 5 * 86_400_000 },
       worker: { inventoryEveryMs: 2_000, leaseTtlMs: 30_000 },

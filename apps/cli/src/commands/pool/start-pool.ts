@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { API_DEFAULTS, startApi } from '@kiln/api';
+import { FsBlobStore, openUsed, storedTrees } from '@kiln/blobs';
 import { HostBuilders } from '@kiln/buildkit';
 import { artifactKey, contextKey } from '@kiln/contracts';
 import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
 import { startScheduler } from '@kiln/scheduler';
-import { FsBlobStore, Leadership, MeteredBlobs, openState, storeArtifact } from '@kiln/state';
+import { Leadership, MeteredBlobs, openState, storeArtifact } from '@kiln/state';
 import { diskOf, type RunningWorker, startWorker } from '@kiln/worker';
 import { openDataDir } from './data-dir.ts';
 import type { PoolSettings } from './pool-settings.ts';
@@ -120,17 +121,18 @@ async function compose(
       slots: options.slots,
       labels: options.labels,
       ledgerFile: `${data.path}/layers.json`,
-      ...settings.worker,
+      ...settings.worker(data.path),
     },
     {
       ...state,
       executors: builders,
       identity: { machine: data.machine, incarnation: owner, epoch },
-      openContext: (digest) => blobs.open(contextKey(digest)),
+      trees: (team) => storedTrees(blobs, team),
+      openContext: (digest) => openUsed(blobs, contextKey(digest)),
       storeArtifact: ({ buildId, attempt }, content, record) =>
         storeArtifact(metered, artifactKey(buildId, attempt), content, record),
       outgoing,
-      disk: () => diskOf(data.path),
+      disk: () => diskOf(data.path, builders),
       log: log.child({ part: 'worker' }),
     },
   );

@@ -1,11 +1,13 @@
 import { localCommand } from '../../framework/command.ts';
+import { SUMMARIES } from '../summaries.ts';
+import { checkNode } from './check-node.ts';
 import { UP_FLAGS, UP_VARIABLES } from './flags.ts';
 
 /** `kiln up`. The code that runs a pool is loaded only then: other commands start faster without it. */
 export const upCommand = localCommand(
   {
     name: 'up',
-    summary: 'Run a pool on this machine',
+    summary: SUMMARIES.up,
     description:
       'Run a complete pool on this machine in one process: API, scheduler, one worker, and a private Redis. ' +
       'Ctrl-C finishes running builds and stops; a second Ctrl-C stops immediately.',
@@ -19,5 +21,10 @@ export const upCommand = localCommand(
     operands: [0, 0],
     flags: UP_FLAGS,
   },
-  async ({ flags, io }) => (await import('./run-up.ts')).runUp(flags, io),
+  async ({ flags, io }) => {
+    checkNode('kiln up');
+    // It logs stacks for as long as it runs. Maps are read when a module is loaded.
+    process.setSourceMapsEnabled(true);
+    return (await import('./run-up.ts')).runUp(flags, io);
+  },
 );

@@ -44,6 +44,7 @@ export const createCommand = clientCommand(
       'no-cache': DOCKER_FLAGS['no-cache'],
       ...{ ref, team, priority, timeout, cpus, weight, dedupe, supersede },
       'stored-secret': KILN_FLAGS['stored-secret'],
+      mtimes: KILN_FLAGS.mtimes,
       'cache-scope': KILN_FLAGS['cache-scope'],
       'host-label': KILN_FLAGS['host-label'],
       'concurrency-key': KILN_FLAGS['concurrency-key'],

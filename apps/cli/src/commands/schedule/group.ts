@@ -1,11 +1,12 @@
 import { commandGroup } from '../../framework/command-group.ts';
+import { SUMMARIES } from '../summaries.ts';
 import { pauseCommand, removeCommand, resumeCommand, runCommand } from './actions.ts';
 import { createCommand } from './create.ts';
 import { listCommand } from './list.ts';
 
 export const scheduleCommand = commandGroup({
   name: 'schedule',
-  summary: 'Manage scheduled builds',
+  summary: SUMMARIES.schedule,
   description: 'Manage scheduled builds, such as nightly builds or builds that keep caches warm.',
   commands: {
     create: createCommand,

@@ -2,6 +2,7 @@ import { commandGroup } from '../../framework/command-group.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import { readValue } from '../../io/read-value.ts';
 import { clientCommand } from '../../server/client-command.ts';
+import { SUMMARIES } from '../summaries.ts';
 import { hostOperand } from './host-operand.ts';
 import { OWNER_FLAGS, ownerOf, printStored, UNTRUSTED_FLAG } from './owner.ts';
 import { removal } from './remove.ts';
@@ -44,7 +45,7 @@ const LIST = 'use kiln secret ls';
 
 export const gitTokenCommand = commandGroup({
   name: 'git-token',
-  summary: 'Manage git tokens for builds',
+  summary: SUMMARIES['git-token'],
   description: 'Manage the tokens with which builds of a team read git repositories. kiln secret ls lists them.',
   commands: {
     set: setCommand,

@@ -1,4 +1,5 @@
 import { commandGroup } from '../../framework/command-group.ts';
+import { SUMMARIES } from '../summaries.ts';
 import { listCommand } from './list.ts';
 import { removal } from './remove.ts';
 import { resealCommand } from './reseal.ts';
@@ -8,7 +9,7 @@ const HIDDEN = 'values of secrets cannot be read back; kiln secret ls lists thei
 
 export const secretCommand = commandGroup({
   name: 'secret',
-  summary: 'Manage secrets for builds',
+  summary: SUMMARIES.secret,
   description: 'Manage the secrets that Kiln stores for the builds of a team.\n\nNeeds the scope secrets:write.',
   commands: {
     set: setCommand,

@@ -3,6 +3,7 @@ import { FlagError } from '../../io/errors.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import { readValue } from '../../io/read-value.ts';
 import { clientCommand } from '../../server/client-command.ts';
+import { SUMMARIES } from '../summaries.ts';
 import { hostOperand } from './host-operand.ts';
 import { OWNER_FLAGS, ownerOf, printStored, UNTRUSTED_FLAG } from './owner.ts';
 import { removal } from './remove.ts';
@@ -45,7 +46,7 @@ const LIST = 'use kiln secret ls';
 
 export const registryCommand = commandGroup({
   name: 'registry',
-  summary: 'Manage registry logins for builds',
+  summary: SUMMARIES.registry,
   description: 'Manage the registry logins of the builds of a team. kiln secret ls lists them.',
   commands: {
     login: loginCommand,

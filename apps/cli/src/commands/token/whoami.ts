@@ -3,11 +3,12 @@ import { EXIT } from '../../io/exit-codes.ts';
 import { printJson } from '../../io/print.ts';
 import { fieldLines } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 export const whoamiCommand = clientCommand(
   {
     name: 'whoami',
-    summary: 'Show the current identity',
+    summary: SUMMARIES.whoami,
     description: 'Show the current identity: name, team, scopes and trust class.',
     operands: [0, 0],
     flags: {},

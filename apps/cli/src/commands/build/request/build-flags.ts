@@ -1,5 +1,6 @@
 import { CACHE_SCOPES, PRIORITIES } from '@kiln/domain';
 import type { FlagTable } from '../../../framework/flags.ts';
+import { CONNECTION_FLAGS } from '../../../server/find-server.ts';
 
 /** Flags with the names and meanings of `docker buildx build`. */
 export const DOCKER_FLAGS = {
@@ -58,6 +59,11 @@ export const KILN_FLAGS = {
     kind: 'text',
     value: 'SCOPE',
     help: `Who shares the cache mounts: ${CACHE_SCOPES.join(', ')} (default: repo)`,
+  },
+  mtimes: {
+    kind: 'text',
+    value: 'MODE',
+    help: `Modification times of files: stable (a file keeps its time until its content changes) or submitted (those of the directory) (default: stable)`,
   },
   'stored-secret': {
     kind: 'list',
@@ -133,3 +139,12 @@ export const REFUSED_FLAGS = {
   ssh: { kind: 'list' },
   ulimit: { kind: 'list' },
 } as const satisfies FlagTable;
+
+/** All flags that `kiln build` knows. */
+export const BUILD_FLAGS = {
+  ...DOCKER_FLAGS,
+  ...KILN_FLAGS,
+  ...CONNECTION_FLAGS,
+  ...IGNORED_FLAGS,
+  ...REFUSED_FLAGS,
+} as const;

@@ -1,4 +1,4 @@
-import { type BuildRequestInput, SUPERSEDE_MODES } from '@kiln/contracts';
+import { type BuildRequestInput, MTIME_MODES, SUPERSEDE_MODES } from '@kiln/contracts';
 import { CACHE_SCOPES, PRIORITIES } from '@kiln/domain';
 import { badFlag, oneOf, wholeNumber } from '../../../framework/flag-values.ts';
 import type { FlagValues } from '../../../framework/flags.ts';
@@ -48,6 +48,7 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
     ...(flags['cache-scope'] !== undefined && {
       cacheScope: oneOf('--cache-scope', flags['cache-scope'], CACHE_SCOPES),
     }),
+    ...(flags.mtimes !== undefined && { mtimes: oneOf('--mtimes', flags.mtimes, MTIME_MODES) }),
     ...(flags.weight !== undefined && { weight: wholeNumber('--weight', flags.weight, { min: 1, max: MAX_WEIGHT }) }),
     ...(flags['host-label'].length > 0 && { hostLabels: labels(flags['host-label'], '--host-label') }),
     ...(flags['concurrency-key'] !== undefined && { concurrencyKey: flags['concurrency-key'] }),

@@ -11,9 +11,11 @@ const MAX_CHARS = 255;
  * every checkout on every machine gets the same name. Without git, the name of the directory.
  */
 export async function projectName(root: string, directoryName: string): Promise<string> {
-  const remote = await git(root, ['config', '--get', 'remote.origin.url']);
+  const [remote, subdir] = await Promise.all([
+    git(root, ['config', '--get', 'remote.origin.url']),
+    git(root, ['rev-parse', '--show-prefix']),
+  ]);
   if (!remote) return allowed(directoryName);
-  const subdir = await git(root, ['rev-parse', '--show-prefix']);
   return allowed(repoKey({ origin: remote, subdir, dockerfile: 'Dockerfile' }));
 }
 

@@ -1,19 +1,31 @@
+import { resolve } from 'node:path';
 import type { ContextUpload } from '@kiln/client';
 import type { BuildRequestInput } from '@kiln/contracts';
-import { directoryName, dockerfileEntry, type LocalContext, readLocalContext } from '../../../context/local-context.ts';
-import { packContext } from '../../../context/pack.ts';
+import type { ContextDirectory } from '../../../context/context-tree.ts';
+import { directoryName, dockerfileContext, readLocalContext } from '../../../context/local-context.ts';
 import { readPipedContext } from '../../../context/piped-context.ts';
 import { UsageError } from '../../../io/errors.ts';
 import type { Io } from '../../../io/output.ts';
 import { gitSourceOf } from './git-source.ts';
 import { projectName } from './project-name.ts';
 
-/** The source of a build, and what has to be uploaded for it. */
+/** The source of a build, and what has to be uploaded for it, if anything. */
 export interface BuildSource {
   readonly source: BuildRequestInput['source'];
   readonly dockerfile: string | undefined;
-  readonly upload?: Omit<ContextUpload, 'onProgress'>;
-  readonly context?: LocalContext;
+  /** A tar that is passed on. */
+  readonly tar?: Omit<ContextUpload, 'onProgress'>;
+  /** A directory that is sent as a tree. */
+  readonly context?: ContextToSend;
+}
+
+export interface ContextToSend {
+  /** Absolute path, under which digests are remembered. */
+  readonly root: string;
+  readonly tree: ContextDirectory;
+  readonly listAgain: () => Promise<ContextDirectory>;
+  /** Paths of sockets, devices and pipes, which aren't sent. */
+  readonly skipped: readonly string[];
 }
 
 export interface SourceOptions {
@@ -35,19 +47,20 @@ export async function readSource({ operand, file, ref, repo, io }: SourceOptions
   }
   if (ref !== undefined) throw new UsageError('--ref requires a git URL as the context');
   if (operand === '-') return fromPipe(file, repo, io);
-  const context = await readLocalContext({
+  const options = {
     cwd: io.cwd,
     path: operand,
     dockerfile: file === '-' ? undefined : file,
     ...(file === '-' && { dockerfileText: await readDockerfile(io) }),
-  });
-  const name = repo ?? (await projectName(context.root, directoryName(context.root)));
-  return {
-    source: { type: 'upload', name },
-    dockerfile: context.dockerfile,
-    upload: { open: context.pack, repeatable: true },
-    context,
   };
+  const directory = resolve(io.cwd, operand);
+  // Git answers while the directory is walked.
+  const [{ root, dockerfile, tree, skipped }, name] = await Promise.all([
+    readLocalContext(options),
+    repo ?? projectName(directory, directoryName(directory)),
+  ]);
+  const listAgain = async () => (await readLocalContext(options)).tree;
+  return { source: { type: 'upload', name }, dockerfile, context: { root, tree, listAgain, skipped } };
 }
 
 async function fromPipe(file: string | undefined, repo: string | undefined, io: Io): Promise<BuildSource> {
@@ -58,12 +71,12 @@ async function fromPipe(file: string | undefined, repo: string | undefined, io: 
   const source = { type: 'upload' as const, name: repo ?? directoryName(io.cwd) };
   const piped = await readPipedContext(io.stdin);
   if (piped.kind === 'tar') {
-    return { source, dockerfile: file, upload: { open: piped.bytes, gzip: piped.gzip, repeatable: false } };
+    return { source, dockerfile: file, tar: { open: piped.bytes, gzip: piped.gzip, repeatable: false } };
   }
   if (file !== undefined)
     throw new UsageError(`-f ${file}: standard input is not a tar, so it does not contain the file`);
-  const entry = dockerfileEntry(piped.text);
-  return { source, dockerfile: entry.path, upload: { open: () => packContext('', [entry]), repeatable: true } };
+  const { dockerfile, tree } = dockerfileContext(piped.text);
+  return { source, dockerfile, context: { root: '', tree, listAgain: async () => tree, skipped: [] } };
 }
 
 async function readDockerfile(io: Io): Promise<Uint8Array> {

@@ -1,0 +1,55 @@
+import type { TreeStore, Written } from '@kiln/blobs';
+import { teamTreesKey } from '@kiln/contracts';
+import type { MeteredBlobs, StorageShare } from '@kiln/state';
+import { readParts } from '@kiln/trees';
+import { fieldProblem } from '../http/api-problem.ts';
+import { treeProblem } from './tree-problems.ts';
+
+export interface PartLimits {
+  readonly maxUnpackedContextBytes: number;
+  readonly maxContextEntries: number;
+  /** Most bytes of all files of a tree, from the limits of team and credential. */
+  readonly contextBytes: number | undefined;
+}
+
+/**
+ * Stores a stream of parts as it arrives. They count for `share` as they arrive; in the end only those that weren't stored before. Also after an error,
+ * those that arrived whole are stored, durably, and counted.
+ * @throws ApiProblem; StorageQuotaExceeded, StorageFull; the blob store's errors
+ */
+export async function receiveParts(
+  bytes: AsyncIterable<Buffer>,
+  { trees, blobs }: { readonly trees: TreeStore; readonly blobs: Pick<MeteredBlobs, 'beginUpload'> },
+  share: StorageShare,
+  limits: PartLimits,
+): Promise<Written> {
+  const { team } = share;
+  const maxFileBytes = Math.min(limits.maxUnpackedContextBytes, limits.contextBytes ?? Number.POSITIVE_INFINITY);
+  await using upload = await blobs.beginUpload({ share });
+  await using writer = trees.write({
+    team,
+    limits: { maxEntries: limits.maxContextEntries, maxFileBytes },
+    take: (count) => upload.take(count),
+  });
+  try {
+    try {
+      for await (const part of readParts(limited(bytes, limits.maxUnpackedContextBytes))) await writer.add(part);
+    } finally {
+      await writer.flush();
+      await upload.settleInto(teamTreesKey(team), writer.written.newBytes);
+    }
+  } catch (error) {
+    throw treeProblem(error);
+  }
+  return writer.written;
+}
+
+async function* limited(bytes: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<Buffer> {
+  let count = 0;
+  for await (const chunk of bytes) {
+    count += chunk.length;
+    if (count > maxBytes)
+      throw fieldProblem('body_too_large', 'body', `more than ${maxBytes} bytes when unpacked`, `at most ${maxBytes}`);
+    yield chunk;
+  }
+}

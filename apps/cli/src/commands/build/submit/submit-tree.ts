@@ -1,0 +1,137 @@
+import { type KilnClient, KilnProblem } from '@kiln/client';
+import { type BuildRequestInput, type BuildView, bytes, type ProblemCode } from '@kiln/contracts';
+import type { Digest } from '@kiln/trees';
+import { DigestCache } from '../../../context/digests/digest-cache.ts';
+import { packContext } from '../../../context/pack.ts';
+import { type Sent, sendContext, type TreeCalls } from '../../../context/sending/send-context.ts';
+import { type ReadContext, withStableContext } from '../../../context/stable-context.ts';
+import type { ContextToSend } from '../request/source.ts';
+import type { SubmitCall, SubmitDeps } from './submit-call.ts';
+import { submitTar } from './submit-tar.ts';
+
+export interface SubmitTreeOptions {
+  readonly request: BuildRequestInput;
+  readonly call: SubmitCall;
+}
+
+/** How often a context is sent that the API then doesn't have: what it removes as too old is between two questions. */
+const TRIES = 3;
+
+/**
+ * Submits a build of a directory. The request comes first: if the API has the context, nothing else is sent. An API of a version that doesn't know
+ * trees gets a tar.
+ * @throws UsageError for a context that can't be read, or that keeps changing @throws the reason of an interruption before the request was accepted
+ */
+export async function submitTree(
+  context: ContextToSend,
+  options: SubmitTreeOptions,
+  deps: SubmitDeps,
+): Promise<BuildView> {
+  const { interruption, view, cacheHome } = deps;
+  const { signal } = interruption;
+  const cache = await DigestCache.open({
+    home: context.root === '' ? undefined : cacheHome,
+    root: context.root,
+    nowMs: Date.now(),
+  });
+  signal.throwIfAborted();
+  const reading = {
+    ...context,
+    cache,
+    withTimes: options.request.mtimes === 'submitted',
+    signal,
+    onProgress: (readBytes: number, totalBytes: number) => view.reading(readBytes, totalBytes),
+  };
+  try {
+    return await withStableContext(reading, (read) => submitRead(read, options, deps));
+  } catch (error) {
+    if (!(error instanceof TreesUnknown)) throw error;
+    const { request, call } = options;
+    const tar = { open: () => packContext(context.tree), repeatable: true };
+    return submitTar(tar, { request, idempotencyKey: call.idempotencyKey }, deps);
+  }
+}
+
+/** The API is of a version that doesn't know trees. */
+class TreesUnknown extends Error {
+  override readonly name = 'TreesUnknown';
+}
+
+async function submitRead(
+  context: ReadContext,
+  { call, request: asked }: SubmitTreeOptions,
+  deps: SubmitDeps,
+): Promise<BuildView> {
+  const request = requestFor(context, asked);
+  let sent: Sent = { files: 0, bytes: 0 };
+  for (let tries = 1; ; tries += 1) {
+    let lacksTree = false;
+    try {
+      const build = await call.send(request);
+      deps.view.uploaded(summaryOf(context, sent));
+      return build;
+    } catch (error) {
+      if (!isProblem(error, 'context_not_found') || tries > TRIES) throw error;
+      lacksTree = error.problem.errors.some(({ field }) => field === 'source.digest');
+    }
+    const now = await send(context, request.team, { isMissing: tries === 1 && lacksTree, call }, deps);
+    // It has all of the tree, and doesn't find it.
+    if (now.bytes === 0) throw new TreesUnknown();
+    sent = { files: sent.files + now.files, bytes: sent.bytes + now.bytes };
+  }
+}
+
+async function send(
+  context: ReadContext,
+  team: string | undefined,
+  { isMissing, call }: { isMissing: boolean; call: SubmitCall },
+  { view, interruption: { signal }, client }: SubmitDeps,
+): Promise<Sent> {
+  signal.throwIfAborted();
+  try {
+    return await sendContext(callsOf(client, team, signal), {
+      context,
+      others: context.others,
+      isMissing,
+      signal,
+      onProgress: (sentBytes, totalBytes) => view.uploading(sentBytes, totalBytes),
+      onRetry: call.retrying,
+    });
+  } catch (error) {
+    throw isProblem(error, 'not_found') ? new TreesUnknown() : error;
+  }
+}
+
+function isProblem(error: unknown, code: ProblemCode): error is KilnProblem {
+  return error instanceof KilnProblem && error.problem.code === code;
+}
+
+function requestFor({ digest, times }: ReadContext, request: BuildRequestInput): BuildRequestInput {
+  if (request.source.type !== 'upload') throw new Error(`a context for a source of type ${request.source.type}`);
+  return { ...request, source: { ...request.source, digest, ...(times !== undefined && { times }) } };
+}
+
+function callsOf(client: KilnClient, team: string | undefined, signal: AbortSignal): TreeCalls {
+  return {
+    missing: async ({ directories, files }) => {
+      const answer = await client.missingTreeParts(
+        { directories: [...directories], files: [...files] },
+        { team, signal },
+      );
+      return answer as typeof answer & { directories: Digest[]; files: { digest: Digest; storedBytes: number }[] };
+    },
+    store: (body, encoding) =>
+      client.sendTreeParts(body, { team, signal, ...(encoding !== 'identity' && { encoding }) }),
+  };
+}
+
+function summaryOf({ files, bytes: size }: ReadContext, sent: Sent): string {
+  const travelled = sent.bytes === 0 ? 'nothing to send' : `${countOf(sent.files)}, ${bytes(sent.bytes)} sent`;
+  return `context: ${countOf(files)}, ${bytes(size)}; ${travelled}`;
+}
+
+function countOf(files: number): string {
+  // Not `toLocaleString`, which loads tables for 20 ms.
+  const grouped = String(files).replace(/\B(?=(\d{3})+$)/g, ',');
+  return `${grouped} ${files === 1 ? 'file' : 'files'}`;
+}

@@ -1,0 +1,22 @@
+import type { BuildRequestInput, BuildView } from '@kiln/contracts';
+import type { BuildSource } from '../request/source.ts';
+import { SubmitCall, type SubmitDeps } from './submit-call.ts';
+import { submitTar } from './submit-tar.ts';
+import { submitTree } from './submit-tree.ts';
+
+export interface SubmitOptions {
+  readonly request: BuildRequestInput;
+  readonly source: BuildSource;
+  readonly idempotencyKey: string | undefined;
+}
+
+/**
+ * Sends the request, and its context as far as the API lacks it. Ctrl-C while the context is being sent aborts the submission. A later Ctrl-C has to
+ * wait for the answer: the build may have been accepted, and canceling it takes its id.
+ */
+export async function submit(options: SubmitOptions, deps: SubmitDeps): Promise<BuildView> {
+  const { request, source, idempotencyKey } = options;
+  if (source.tar) return submitTar(source.tar, options, deps);
+  const call = new SubmitCall(deps, idempotencyKey);
+  return source.context ? submitTree(source.context, { request, call }, deps) : call.send(request);
+}

@@ -1,0 +1,57 @@
+import type { BigIntStats } from 'node:fs';
+import { type ByteString, type Digest, joinBytes } from '@kiln/trees';
+import { type FileState, permissionsOf, stateOf } from './file-state.ts';
+import type { SystemPath } from './system-path.ts';
+
+export interface ContextFile {
+  readonly type: 'file';
+  readonly name: ByteString;
+  /** Where the content is: a path of the file system, or the bytes themselves. */
+  readonly content: { readonly path: SystemPath } | { readonly bytes: Uint8Array };
+  /** Permission bits. This, `state` and `digest` are set again when the file is read. */
+  mode: number;
+  state: FileState;
+  /** Of the content; undefined until that has been read. */
+  digest: Digest | undefined;
+}
+
+export interface ContextLink {
+  readonly type: 'symlink';
+  readonly name: ByteString;
+  readonly target: ByteString;
+  readonly mtimeNs: bigint;
+}
+
+export interface ContextDirectory {
+  readonly type: 'directory';
+  readonly name: ByteString;
+  /** Relative to the context; empty for the context itself. */
+  readonly path: ByteString;
+  readonly mode: number;
+  readonly mtimeNs: bigint;
+  /** In the order of the bytes of their names. */
+  readonly children: readonly ContextNode[];
+}
+
+/** A file, directory or link to send. */
+export type ContextNode = ContextFile | ContextLink | ContextDirectory;
+
+/** Returns a file that hasn't been read. */
+export function fileNode(name: ByteString, path: SystemPath, stats: BigIntStats): ContextFile {
+  return {
+    type: 'file',
+    name,
+    content: { path },
+    mode: permissionsOf(stats),
+    state: stateOf(stats),
+    digest: undefined,
+  };
+}
+
+/** Calls `visit` with every file of a tree and its path in the context, in the order of a walk. */
+export function eachFile(directory: ContextDirectory, visit: (path: ByteString, file: ContextFile) => void): void {
+  for (const child of directory.children) {
+    if (child.type === 'file') visit(joinBytes(directory.path, child.name), child);
+    else if (child.type === 'directory') eachFile(child, visit);
+  }
+}

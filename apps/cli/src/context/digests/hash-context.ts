@@ -1,0 +1,50 @@
+import { hash } from 'node:crypto';
+import type { ByteString } from '@kiln/trees';
+import { type ContextDirectory, type ContextFile, eachFile } from '../context-tree.ts';
+import { ContextChanged, cannotRead } from '../read-errors.ts';
+import type { SystemPath } from '../system-path.ts';
+import type { DigestCache } from './digest-cache.ts';
+import { type HashFilesOptions, hashFiles } from './hash-files.ts';
+
+/** A file whose content has to be read. */
+interface Unread {
+  readonly key: ByteString;
+  readonly file: ContextFile;
+  readonly path: SystemPath;
+  readonly sizeBytes: number;
+}
+
+/**
+ * Sets the digest of every file of a context: from the cache, or by reading the file, whose mode and state are set again then.
+ * Returns the number of files that were read. @throws ContextChanged @throws UsageError for a file that can't be read
+ */
+export async function hashContext(
+  root: ContextDirectory,
+  cache: DigestCache,
+  options: HashFilesOptions = {},
+): Promise<number> {
+  const unread: Unread[] = [];
+  eachFile(root, (key, file) => {
+    const { content, state } = file;
+    const sha256 = 'bytes' in content ? hash('sha256', content.bytes) : cache.find(key, state);
+    if (sha256 !== undefined) file.digest = `sha256:${sha256}`;
+    else if ('path' in content) unread.push({ key, file, path: content.path, sizeBytes: state.sizeBytes });
+  });
+  if (unread.length === 0) return 0;
+  const results = await hashFiles(unread, options);
+  let failure: Error | undefined;
+  results.forEach((result, i) => {
+    const { key, file, path } = unread[i] as Unread;
+    if (!('sha256' in result)) {
+      cache.forget(key);
+      failure ??= result.changed ? new ContextChanged(path) : cannotRead(path, result);
+      return;
+    }
+    file.digest = `sha256:${result.sha256}`;
+    file.mode = result.mode;
+    file.state = result.state;
+    cache.put(key, file.state, result.sha256, result.readAtMs);
+  });
+  if (failure) throw failure;
+  return unread.length;
+}

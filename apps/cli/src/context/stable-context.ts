@@ -1,0 +1,61 @@
+import type { Digest } from '@kiln/trees';
+import { UsageError } from '../io/errors.ts';
+import { type ContextDirectory, eachFile } from './context-tree.ts';
+import type { DigestCache } from './digests/digest-cache.ts';
+import { hashContext } from './digests/hash-context.ts';
+import type { HashFilesOptions } from './digests/hash-files.ts';
+import { type EncodedContext, encodeContext, timesOf } from './encode-context.ts';
+import { ContextChanged } from './read-errors.ts';
+import type { OtherFile } from './sending/context-parts.ts';
+
+/** A context that was read and can be sent. */
+export interface ReadContext extends EncodedContext {
+  /** Digest of the file of its times, if that was asked for. */
+  readonly times: Digest | undefined;
+  /** Files to send that aren't part of the tree. */
+  readonly others: readonly OtherFile[];
+}
+
+export interface StableContextOptions extends Pick<HashFilesOptions, 'signal' | 'onProgress'> {
+  readonly tree: ContextDirectory;
+  /** Lists the context again. */
+  readonly listAgain: () => Promise<ContextDirectory>;
+  readonly cache: DigestCache;
+  /** Whether the times of the entries are sent too. */
+  readonly withTimes: boolean;
+}
+
+const TRIES = 3;
+
+/**
+ * Reads a context and passes it to `use`. If something in it changes before `use` is done with it, does both again with the context as it is then.
+ * @throws UsageError if the context keeps changing, or can't be read @throws what `use` throws
+ */
+export async function withStableContext<T>(
+  options: StableContextOptions,
+  use: (context: ReadContext) => Promise<T>,
+): Promise<T> {
+  const { cache, listAgain, withTimes } = options;
+  let { tree } = options;
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await hashContext(tree, cache, options).finally(() => cache.save());
+      const times = withTimes ? timesOf(tree) : undefined;
+      return await use({ ...encodeContext(tree), times: times?.digest, others: times ? [times] : [] });
+    } catch (error) {
+      if (!(error instanceof ContextChanged)) throw error;
+      await forget(error, tree, cache);
+      if (tries === TRIES)
+        throw new UsageError(`${error.message}, ${TRIES} times; make sure that nothing writes to the context`);
+      tree = await listAgain();
+    }
+  }
+}
+
+/** Forgets a file's digest, which is wrong although the file looks as it did. */
+async function forget({ path }: ContextChanged, tree: ContextDirectory, cache: DigestCache): Promise<void> {
+  eachFile(tree, (key, { content }) => {
+    if ('path' in content && content.path === path) cache.forget(key);
+  });
+  await cache.save();
+}

@@ -1,0 +1,2 @@
+export { APPS, type App, startFile } from './apps.ts';
+export { bundleApp } from './bundle-app.ts';

@@ -1,0 +1,2 @@
+declare module 'core-js/actual/async-disposable-stack';
+declare module 'core-js/actual/disposable-stack';

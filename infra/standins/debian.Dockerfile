@@ -1,0 +1,5 @@
+ARG BASE
+FROM $BASE
+ADD debian.tar /
+ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+CMD ["bash"]

@@ -1,0 +1,48 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { expect, test } from 'vitest';
+import { testBlobStore } from '../testing/test-blob-store.ts';
+import { FsBlobStore } from './fs-blob-store.ts';
+
+async function newDir(): Promise<AsyncDisposable & { readonly path: string }> {
+  const path = await mkdtemp(join(tmpdir(), 'kiln-blobs-'));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true }) };
+}
+
+testBlobStore('a directory', async () => {
+  const dir = await newDir();
+  const path = join(dir.path, 'made/on/demand');
+  return {
+    store: new FsBlobStore(path),
+    again: () => new FsBlobStore(path),
+    clockMs: 20,
+    [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
+  };
+});
+
+test('a blob that is deleted while it is read is read to its end', async () => {
+  await using dir = await newDir();
+  const store = new FsBlobStore(dir.path);
+  await store.put('logs/a', Readable.from([Buffer.alloc(1_000_000, 'a')]));
+  const stream = await store.open('logs/a');
+  await store.delete('logs/a');
+  expect(stream && (await buffer(stream)).length).toBe(1_000_000);
+});
+
+test('a failed upload leaves no temporary file', async () => {
+  await using dir = await newDir();
+  const store = new FsBlobStore(dir.path);
+  const failing = Readable.from(
+    (function* () {
+      yield Buffer.alloc(10);
+      throw new Error('broke off');
+    })(),
+    { objectMode: false },
+  );
+  await expect(store.put('logs/a', failing)).rejects.toThrow('broke off');
+  expect(await readdir(join(dir.path, 'tmp'))).toEqual([]);
+  expect(await store.freeBytes()).toBeGreaterThan(0);
+});

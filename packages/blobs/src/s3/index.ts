@@ -1,0 +1,2 @@
+export { explainUnfit } from './explain-unfit.ts';
+export { S3BlobStore } from './s3-blob-store.ts';

@@ -1,0 +1,99 @@
+import { rm } from 'node:fs/promises';
+import type { Digest } from '@kiln/trees';
+import pMap from 'p-map';
+import type { Adoption, BlobStore } from '../blob-store.ts';
+import { type ObjectKind, objectKey } from './tree-keys.ts';
+import type { TreeTotals } from './tree-totals.ts';
+
+/** How many objects are stored together, so that making them durable costs little for each. */
+const MAX_OBJECTS = 1024;
+const MAX_BYTES = 128 * 1024 * 1024;
+/** How long the first of them may wait, ms: until then a process that dies loses it. */
+const MAX_WAIT_MS = 2_000;
+const AT_ONCE = 16;
+
+/** An object that has arrived and was checked, in a temporary file. */
+export interface PendingObject {
+  readonly kind: ObjectKind;
+  readonly digest: Digest;
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** Only of directories. */
+  readonly totals?: TreeTotals;
+  /** It must be stored after all objects of lower ranks, which it may name. */
+  readonly rank: number;
+  /** Whether the sweep may be deleting an old blob of the same key. */
+  readonly isStale: boolean;
+}
+
+export type BatchBlobs = Pick<BlobStore, 'adopt' | 'adoptTogether'>;
+
+/** Keeps the sweep from deleting objects of a team while `work` runs. */
+export type Exclusively = <T>(team: string, work: () => Promise<T>) => Promise<T>;
+
+/** Objects of one team that wait to be stored together: what is named always before what names it. Disposing of it deletes those not stored. */
+export class ObjectBatch implements AsyncDisposable {
+  readonly #blobs: BatchBlobs;
+  readonly #team: string;
+  readonly #exclusively: Exclusively;
+  readonly #pending = new Map<string, PendingObject>();
+  #bytes = 0;
+  /** When the first of them was added. */
+  #since = 0;
+
+  constructor(blobs: BatchBlobs, team: string, exclusively: Exclusively) {
+    this.#blobs = blobs;
+    this.#team = team;
+    this.#exclusively = exclusively;
+  }
+
+  get(kind: ObjectKind, digest: Digest): PendingObject | undefined {
+    return this.#pending.get(`${kind} ${digest}`);
+  }
+
+  /** Adds an object, whose file it takes over. Stores everything if there is enough. @throws what the blob store throws */
+  async add(object: PendingObject): Promise<void> {
+    if (this.#pending.size === 0) this.#since = performance.now();
+    this.#pending.set(`${object.kind} ${object.digest}`, object);
+    this.#bytes += object.sizeBytes;
+    const isOld = performance.now() - this.#since > MAX_WAIT_MS;
+    if (this.#pending.size >= MAX_OBJECTS || this.#bytes >= MAX_BYTES || isOld) await this.flush();
+  }
+
+  /** Stores everything durably. @throws what the blob store throws; then the rest is dropped, so that no object is without what it names */
+  async flush(): Promise<void> {
+    try {
+      await this.#flush();
+    } catch (error) {
+      await this[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { path } of this.#pending.values()) await rm(path, { force: true });
+    this.#pending.clear();
+    this.#bytes = 0;
+  }
+
+  async #flush(): Promise<void> {
+    const byRank = Map.groupBy(this.#pending.values(), ({ rank }) => rank);
+    for (const rank of [...byRank.keys()].sort((a, b) => a - b)) {
+      const objects = byRank.get(rank) ?? [];
+      const store = () => this.#store(objects);
+      await (objects.some(({ isStale }) => isStale) ? this.#exclusively(this.#team, store) : store());
+      for (const { kind, digest, sizeBytes } of objects) {
+        this.#pending.delete(`${kind} ${digest}`);
+        this.#bytes -= sizeBytes;
+      }
+    }
+  }
+
+  async #store(objects: readonly PendingObject[]): Promise<void> {
+    const adoptions = objects.map(
+      ({ kind, digest, path }): Adoption => ({ tempPath: path, key: objectKey(this.#team, kind, digest) }),
+    );
+    if (this.#blobs.adoptTogether) return this.#blobs.adoptTogether(adoptions);
+    await pMap(adoptions, ({ tempPath, key }) => this.#blobs.adopt(tempPath, key), { concurrency: AT_ONCE });
+  }
+}

@@ -1,0 +1,203 @@
+import {
+  type ByteString,
+  commonTime,
+  type FileContent,
+  type ListedFile,
+  padding,
+  secondsText,
+  type TimedEntry,
+  type TreeChanges,
+  tarEnd,
+  tarHeaders,
+  toBytes,
+} from '@kiln/trees';
+import type { ToolContainer } from '../tool/tool-container.ts';
+
+/** The disk has no room for a tree. */
+export class TreeDiskFull extends Error {}
+
+/** A tree couldn't be changed, perhaps because it isn't what it should be. */
+export class TreeNotChanged extends Error {}
+
+/** A user, and the only directory that it may change. */
+export interface TreePlace {
+  readonly dir: string;
+  readonly uid: number;
+}
+
+/** A file beside a tree, such as a Dockerfile's copy. */
+export interface BesideFile {
+  readonly name: ByteString;
+  readonly content: Buffer;
+}
+
+/** Orders for the script `kiln-tree`. */
+export interface TreeOrders {
+  /** Whether everything that is there has to go first. */
+  readonly clears: boolean;
+  readonly changes: TreeChanges;
+  /** What the directory `dockerfile` has from now on; undefined if it stays. */
+  readonly beside: readonly BesideFile[] | undefined;
+  readonly besideNs: bigint;
+  contents(files: readonly ListedFile[]): AsyncIterable<FileContent>;
+}
+
+/** Many small chunks would cost a system call each. */
+const CHUNK_BYTES = 256 * 1024;
+/** Only ends what nobody waits for any more: a run has its own time limit. */
+const TIMEOUT_MS = 86_400_000;
+const CONTEXT = 'context';
+const BESIDE = 'dockerfile';
+
+/**
+ * Carries out orders in a tree as the tree's own user. If this throws, the tree has an unknown content.
+ * @throws TreeDiskFull @throws TreeNotChanged @throws what the contents throw @throws the signal's reason @throws EngineError
+ */
+export async function applyOrders(
+  tool: Pick<ToolContainer, 'start'>,
+  script: string,
+  { dir, uid }: TreePlace,
+  orders: AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
+): Promise<void> {
+  signal?.throwIfAborted();
+  const process = await tool.start({ argv: [script, dir], user: `${uid}:${uid}`, stdin: true });
+  let hasEnded = false;
+  const ended = process.capture(TIMEOUT_MS).finally(() => {
+    hasEnded = true;
+  });
+  const stop = () => process.abandon();
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    for await (const chunk of orders) {
+      if (hasEnded) break;
+      await process.send(chunk);
+      signal?.throwIfAborted();
+    }
+    process.endInput();
+  } catch (error) {
+    stop();
+    await ended;
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', stop);
+  }
+  const { exitCode, stderr } = await ended;
+  signal?.throwIfAborted();
+  if (exitCode === 0) return;
+  // These programs report an error only as text.
+  if (/No space left on device|Disk quota exceeded/.test(stderr)) throw new TreeDiskFull(stderr.trim());
+  throw new TreeNotChanged(
+    `the working tree could not be changed: exit code ${exitCode ?? 'unknown'}: ${stderr.trim().slice(0, 1000)}`,
+  );
+}
+
+/** Returns the input of `kiln-tree` that removes the whole tree. */
+export async function* clearing(): AsyncGenerator<Uint8Array> {
+  yield Buffer.from('clear - 0\n');
+}
+
+/** Returns the input of `kiln-tree` for these orders. */
+export async function* inputOf(orders: TreeOrders): AsyncGenerator<Uint8Array> {
+  let chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of parts(orders)) {
+    chunks.push(part);
+    length += part.length;
+    if (length < CHUNK_BYTES) continue;
+    yield Buffer.concat(chunks);
+    chunks = [];
+    length = 0;
+  }
+  yield Buffer.concat(chunks);
+}
+
+async function* parts(orders: TreeOrders): AsyncGenerator<Uint8Array> {
+  const { clears, changes, beside } = orders;
+  if (clears) yield* clearing();
+  yield order('loosen', '-', changes.loosened);
+  yield order('remove', '-', changes.removed);
+  if (beside) yield Buffer.from(`remove - ${BESIDE.length + 1}\n${BESIDE}\0`);
+  for (const [mode, paths] of changes.modes) yield order('mode', mode.toString(8).padStart(4, '0'), paths);
+  for (const [ns, paths] of changes.times) yield order('time', secondsText(ns), paths);
+  if (!clears && !beside && changes.written.length === 0) return;
+  yield Buffer.from('extract - 0\n');
+  let written = 0;
+  for await (const part of tarParts(orders)) {
+    written += part.length;
+    yield part;
+  }
+  yield tarEnd(written);
+}
+
+function order(verb: string, argument: string, paths: readonly ByteString[]): Buffer {
+  if (paths.length === 0) return Buffer.alloc(0);
+  const list = Buffer.concat(paths.map((path) => toBytes(`${CONTEXT}/${path}\0` as ByteString)));
+  return Buffer.concat([Buffer.from(`${verb} ${argument} ${list.length}\n`), list]);
+}
+
+async function* tarParts({ changes, beside, besideNs, contents }: TreeOrders): AsyncGenerator<Uint8Array> {
+  const { written } = changes;
+  const common = mostCommon(written.map(({ mtimeNs }) => mtimeNs)) ?? besideNs;
+  yield commonTime(common);
+  yield tarHeaders(directory(CONTEXT, besideNs), CONTEXT as ByteString, common);
+  const head = (entry: TimedEntry) => tarHeaders(entry, `${CONTEXT}/${entry.path}` as ByteString, common);
+  const full = new Map<ByteString, Extract<TimedEntry, { type: 'file' }>>();
+  for (const entry of written) {
+    if (entry.type === 'file' && entry.sizeBytes > 0) full.set(entry.path, entry);
+    else yield head(entry);
+  }
+  for await (const { file, content } of contents([...full.values()])) {
+    const entry = full.get(file.path);
+    if (!entry) continue;
+    full.delete(file.path);
+    yield head(entry);
+    yield* exactly(content, entry);
+    yield padding(entry.sizeBytes);
+  }
+  const [missing] = full.keys();
+  if (missing !== undefined) throw new Error(`${JSON.stringify(missing)}: its content was not read`);
+  if (!beside) return;
+  yield tarHeaders(directory(BESIDE, besideNs), BESIDE as ByteString, common);
+  for (const { name, content } of beside) {
+    const path = `${BESIDE}/${name}` as ByteString;
+    const file = {
+      type: 'file',
+      path,
+      mode: 0o644,
+      sizeBytes: content.length,
+      contentId: '',
+      mtimeNs: besideNs,
+    } as const;
+    yield tarHeaders(file, path, common);
+    yield content;
+    yield padding(content.length);
+  }
+}
+
+/** A wrong length would make the rest of the tar into something else. */
+async function* exactly(
+  content: AsyncIterable<Uint8Array>,
+  { path, sizeBytes }: ListedFile,
+): AsyncGenerator<Uint8Array> {
+  let left = sizeBytes;
+  for await (const chunk of content) {
+    left -= chunk.length;
+    if (left < 0) break;
+    yield chunk;
+  }
+  if (left !== 0)
+    throw new Error(`${JSON.stringify(path)}: got content of another length, expected ${sizeBytes} bytes`);
+}
+
+function directory(name: string, mtimeNs: bigint): TimedEntry {
+  return { type: 'directory', path: name as ByteString, mode: 0o755, contentId: '', mtimeNs };
+}
+
+function mostCommon(values: readonly bigint[]): bigint | undefined {
+  const counts = new Map<bigint, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  let best: bigint | undefined;
+  for (const [value, count] of counts) if (count > (best === undefined ? 0 : (counts.get(best) ?? 0))) best = value;
+  return best;
+}

@@ -1,0 +1,167 @@
+import { randomUUID } from 'node:crypto';
+import { chown, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type FileContent, MerkleSource, type TreeSource } from '@kiln/trees';
+import type { TestTree } from '@kiln/trees/testing';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { RunOwner } from '../run/run-owner.ts';
+import { engine, IMAGES } from '../testing/lab.ts';
+import { expectedOnDisk, onDisk } from '../testing/on-disk.ts';
+import { recordOf, stored } from '../testing/tree-lab.ts';
+import { ToolContainer } from '../tool/tool-container.ts';
+import { toolPaths, writeDeadline, writeToolScripts } from '../tool/tool-scripts.ts';
+import { TreeBudget } from './tree-budget.ts';
+import { WorkingTrees } from './working-trees.ts';
+
+/** After how many calls that change files, or start processes, every further one fails, as if this process were gone. */
+const crash = vi.hoisted(() => ({
+  left: Number.POSITIVE_INFINITY,
+  step() {
+    crash.left -= 1;
+    if (crash.left < 0) throw new Error('the process is gone');
+  },
+}));
+
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof import('node:fs/promises')>();
+  const mortal =
+    (call: (...args: unknown[]) => Promise<unknown>) =>
+    async (...args: unknown[]) => {
+      crash.step();
+      return await call(...args);
+    };
+  const changes = ['appendFile', 'chmod', 'mkdir', 'open', 'rename', 'rm', 'unlink', 'utimes', 'writeFile'] as const;
+  return { ...real, ...Object.fromEntries(changes.map((name) => [name, mortal(real[name] as never)])) };
+});
+
+const log = { debug() {}, info() {}, warn() {}, error() {} };
+const big = (fill: string) => Buffer.alloc(100_000, fill);
+const FROM = 'FROM scratch';
+const ONE: TestTree = { Dockerfile: FROM, a: '1', d: { dir: { x: 'x', big: big('1') } }, gone: { dir: { f: '' } } };
+const TWO: TestTree = { Dockerfile: `${FROM}\n`, a: '2', d: { dir: { x: 'x', big: big('2') }, mode: 0o500 }, n: 'n' };
+
+let scratchDir: string;
+let tool: ToolContainer;
+beforeAll(async () => {
+  scratchDir = await mkdtemp(join(tmpdir(), 'kiln-broken-'));
+  await writeToolScripts(scratchDir);
+  await writeDeadline(scratchDir, Date.now() + 600_000);
+  const name = `kiln-tool-broken-${randomUUID().slice(0, 8)}`;
+  const engineSocketPath = '/var/run/docker.sock';
+  tool = new ToolContainer({ engine, name, image: IMAGES.tool, labels: {}, scratchDir, engineSocketPath, log });
+  await tool.recreate();
+});
+afterAll(async () => {
+  await tool.remove();
+  await rm(scratchDir, { recursive: true });
+});
+
+let dirs = 0;
+let spools = 0;
+const newDir = () => join(toolPaths(scratchDir).trees, String(dirs++));
+
+/** The working trees of a worker that has just started. */
+async function worker(dir: string): Promise<WorkingTrees> {
+  const paths = toolPaths(scratchDir);
+  const mortal: Pick<ToolContainer, 'start'> = {
+    start: async (command) => {
+      crash.step();
+      return await tool.start(command);
+    },
+  };
+  const owner = new RunOwner(tool, paths);
+  const budget = new TreeBudget(1e9, [], log);
+  return await WorkingTrees.open({ tool: mortal, script: paths.tree, dir, owner, budget, log, now: Date.now });
+}
+
+/** Brings a tree as a build would, and checks that it is exactly that. */
+async function bring(trees: WorkingTrees, tree: TestTree, wrap = (source: TreeSource) => source): Promise<void> {
+  const root = stored.put(tree);
+  const spoolFile = join(scratchDir, `spool-${spools++}`);
+  const source = wrap(new MerkleSource(root, stored, { spoolFile }));
+  const request = { source, times: undefined, dockerfile: 'Dockerfile' };
+  await using leased = await trees.acquire({ domain: 'd', repo: 'r', namespace: 'n' }, request);
+  const { path } = await leased.bring(AbortSignal.timeout(60_000));
+  if (crash.left < 0) throw new Error('the process is gone');
+  const { head, entries } = await recordOf(join(path, '..', '..'));
+  expect(head.id).toBe(root);
+  expect(await onDisk(path)).toEqual(expectedOnDisk(entries));
+}
+
+/** Crashes after `steps` steps of what `attempt` does; returns whether it came that far. */
+async function crashAfter(steps: number, attempt: () => Promise<unknown>): Promise<boolean> {
+  crash.left = steps;
+  const crashed = await attempt().then(
+    () => false,
+    () => true,
+  );
+  crash.left = Number.POSITIVE_INFINITY;
+  return crashed;
+}
+
+test('is never built from what a worker left that died between any two steps', async () => {
+  let steps = 0;
+  for (let isCrashing = true; isCrashing; steps += 1) {
+    const dir = newDir();
+    const first = await worker(dir);
+    await bring(first, ONE);
+    isCrashing = await crashAfter(steps, () => bring(first, TWO));
+    const next = await worker(dir);
+    await bring(next, steps % 2 === 0 ? TWO : ONE);
+    await bring(next, steps % 2 === 0 ? ONE : TWO);
+  }
+  expect(steps).toBeGreaterThan(8);
+}, 240_000);
+
+test('is never built from what a worker left that died while it made a tree', async () => {
+  let steps = 0;
+  for (let isCrashing = true; isCrashing; steps += 1) {
+    const dir = newDir();
+    const first = await worker(dir);
+    isCrashing = await crashAfter(steps, () => bring(first, ONE));
+    await bring(await worker(dir), TWO);
+  }
+  expect(steps).toBeGreaterThan(8);
+}, 240_000);
+
+test('is never built from what a worker left that died while it sent contents', async () => {
+  for (const at of [0, 1, 3, 4]) {
+    const dir = newDir();
+    const first = await worker(dir);
+    await bring(first, ONE);
+    const dying = (source: TreeSource): TreeSource => ({
+      id: source.id,
+      list: (...args) => source.list(...args),
+      async *contents(...args): AsyncGenerator<FileContent> {
+        let read = 0;
+        for await (const each of source.contents(...args)) {
+          // The Dockerfile comes first, in a call of its own.
+          if (read === at && args[0].length > 1) {
+            crash.left = -1;
+            throw new Error('the process is gone');
+          }
+          yield each;
+          read += 1;
+        }
+      },
+    });
+    const isCrashing = await crashAfter(Number.POSITIVE_INFINITY, () => bring(first, TWO, dying));
+    expect(isCrashing).toBe(at < 4);
+    const next = await worker(dir);
+    await bring(next, TWO);
+    await bring(next, ONE);
+  }
+}, 120_000);
+
+test('writes everything anew if somebody else has changed what was there', async () => {
+  const dir = newDir();
+  const trees = await worker(dir);
+  await bring(trees, ONE);
+  const [tree] = trees.all;
+  const context = join(tree?.dir ?? '', 'own', 'context');
+  await rm(join(context, 'a'));
+  await mkdir(join(context, 'a', 'b'), { recursive: true });
+  for (const path of ['a', 'a/b']) await chown(join(context, path), tree?.uid ?? 0, tree?.uid ?? 0);
+  await bring(trees, TWO);
+});

@@ -1,0 +1,392 @@
+import { randomBytes } from 'node:crypto';
+import { rm, stat, unlink, utimes } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { OUTSIDE_DOCKERFILE } from '@kiln/contracts';
+import {
+  type ByteString,
+  byteString,
+  decodeRecord,
+  encodeRecord,
+  isUnchanged,
+  type ListedBuildFiles,
+  type ListedFile,
+  type Listing,
+  listedBuildFiles,
+  newestTime,
+  type TimedEntry,
+  type TreeChanges,
+  type TreeRecord,
+  type TreeSource,
+  treeChanges,
+} from '@kiln/trees';
+import type { Logger } from '../engine/logger.ts';
+import type { ToolContainer } from '../tool/tool-container.ts';
+import { applyOrders, type BesideFile, clearing, inputOf, TreeNotChanged, type TreeOrders } from './apply-changes.ts';
+import { readIfThere, replaceFile } from './replace-file.ts';
+import type { Given, GivenTree, TimeLedger } from './time-ledger.ts';
+import { isTreeUser, releaseTreeUser } from './tree-users.ts';
+
+/** Leaves room for the suffix `.dockerignore`. */
+export const MAX_NAME_BYTES = 240;
+/** The time of a tree's last use is stored only this often: an unchanged tree is otherwise not written to. */
+const NOTE_USE_EVERY_MS = 6 * 3_600_000;
+const BLOCK_BYTES = 4096;
+
+/** Modification times as a client sent them. */
+export interface SubmittedTimes {
+  /** Identifies them: equal ids mean equal times. */
+  readonly id: string;
+  /** @param paths of all entries of the tree, in the order of a `Listing` */
+  read(paths: readonly ByteString[], signal: AbortSignal): Promise<ReadonlyMap<ByteString, bigint>>;
+}
+
+export interface TreeRequest {
+  readonly source: TreeSource;
+  /** Default: each file keeps its time until its content changes. */
+  readonly times: SubmittedTimes | undefined;
+  /** Path of the Dockerfile in the tree. */
+  readonly dockerfile: string;
+  /** Whether ignore files apply. Default: true. */
+  readonly ignores?: boolean | undefined;
+}
+
+/** A tree as a build needs it. */
+export interface BroughtTree {
+  /** Absolute path of the context. */
+  readonly path: string;
+  /** Absolute path of a copy outside of the context, next to the ignore file that applies. */
+  readonly dockerfile: string;
+  /** Another copy, which only this process can change. */
+  readonly checkedDockerfile: string;
+  /** Files that have content again which they had in an earlier build. */
+  readonly returned: readonly ByteString[];
+}
+
+/** What is known of a working tree on the disk. */
+export interface TreeHead {
+  /** The machine's boot: after another one the disk may lack what was written last. */
+  readonly boot: string;
+  /** Identifies the tree and, if they were submitted, its times. */
+  readonly id: string;
+  readonly submitted: boolean;
+  /** The requested Dockerfile, and what was copied for it. */
+  readonly asked: string;
+  readonly copies: Copies;
+  /** For buildx's `.buildNodeID`: with it and the path, BuildKit finds its own copy of the tree. */
+  readonly nodeId: string;
+  /** The latest time since that copy began, ns. */
+  readonly newestNs: string;
+  /** Ledger, and number of its content, that has exactly this tree's times. */
+  readonly ledger: string;
+  readonly issue?: number | undefined;
+  readonly bytes: number;
+}
+
+interface Copies {
+  readonly name: string;
+  readonly dockerfile: string;
+  readonly ignore?: string | undefined;
+}
+
+/** What a tree has to become. */
+interface Plan {
+  readonly entries: readonly TimedEntry[];
+  readonly source: TreeSource;
+  readonly signal: AbortSignal;
+  /** Reads the Dockerfile and its ignore file. */
+  beside(): Promise<readonly BesideFile[]>;
+  readonly head: Omit<TreeHead, 'nodeId' | 'newestNs'>;
+}
+
+export interface WorkingTreeDeps {
+  readonly tool: Pick<ToolContainer, 'start'>;
+  /** Path of `kiln-tree`. */
+  readonly script: string;
+  readonly boot: string;
+  /** Called before the tree grows to this many bytes. */
+  makeRoom(tree: WorkingTree, bytes: number): Promise<void>;
+  now(): number;
+  readonly log: Logger;
+}
+
+/**
+ * A tree of a repo on this host's disk: `<dir>/own` has it, and belongs to a user of its own; files beside it belong to this process. While the tree is being
+ * changed, `<dir>/record` isn't there: a tree without one, whatever happened, is never built from. Only one build uses it at a time.
+ */
+export class WorkingTree {
+  readonly dir: string;
+  readonly uid: number;
+  readonly #deps: WorkingTreeDeps;
+  readonly #own: string;
+  readonly #recordFile: string;
+  #head: TreeHead | undefined;
+  /** ms since the epoch. */
+  #usedAt: number;
+  #notedAt: number;
+
+  /** @param head of the record on the disk, if there is one */
+  constructor(deps: WorkingTreeDeps, dir: string, uid: number, head: TreeHead | undefined, usedAt: number) {
+    this.#deps = deps;
+    this.dir = dir;
+    this.uid = uid;
+    this.#own = join(dir, 'own');
+    this.#recordFile = recordFile(dir);
+    this.#head = head;
+    this.#usedAt = usedAt;
+    this.#notedAt = usedAt;
+  }
+
+  get usedAt(): number {
+    return this.#usedAt;
+  }
+
+  /** How much of the disk it takes, bytes, about. */
+  get bytes(): number {
+    return this.#head?.bytes ?? 0;
+  }
+
+  get nodeId(): string {
+    if (!this.#head) throw new Error('a working tree that is not complete has no node id');
+    return this.#head.nodeId;
+  }
+
+  /** Whether it already is what a build needs, except perhaps for times. */
+  has(id: string): boolean {
+    return this.#head?.id === id;
+  }
+
+  /**
+   * Makes the tree what a build needs. It counts as running in the ledger until `running` is disposed of.
+   * @throws TreeDiskFull @throws NoBuildFile @throws what the source throws @throws the signal's reason
+   */
+  async bring(
+    request: TreeRequest,
+    ledger: { readonly key: string; readonly times: TimeLedger },
+    running: DisposableStack,
+    signal: AbortSignal,
+  ): Promise<BroughtTree> {
+    const { source, times, dockerfile } = request;
+    const id = treeId(request);
+    const head = this.#head;
+    if (head?.boot === this.#deps.boot && head.id === id && head.asked === dockerfile && head.ledger === ledger.key) {
+      const same = await ledger.times.resume(head.issue, { id, entries: () => this.#entries() });
+      if (same) {
+        running.use(same);
+        await this.#noteUse();
+        return this.#brought(head.copies.name, []);
+      }
+    }
+    const record = head?.boot === this.#deps.boot ? await this.#load() : undefined;
+    const listing = await source.list(record?.entries ?? [], signal);
+    const found = await listedBuildFiles(listing, dockerfile);
+    const files = request.ignores === false ? { ...found, ignoreFile: undefined } : found;
+    const copies = copiesOf(files, dockerfile);
+    const given: GivenTree = { id, entries: () => Promise.resolve([]) };
+    const { entries, issue, returned } = await this.#timed(given, listing, request, ledger.times, running, signal);
+    await this.#become(record, {
+      entries,
+      source,
+      signal,
+      beside: () => besideFiles(source, files, copies, signal),
+      head: {
+        boot: this.#deps.boot,
+        id,
+        submitted: times !== undefined,
+        asked: dockerfile,
+        copies,
+        ledger: ledger.key,
+        issue,
+        bytes: bytesOf(entries),
+      },
+    });
+    // From here on the disk has it.
+    given.entries = () => this.#entries();
+    return this.#brought(copies.name, returned);
+  }
+
+  /** Removes the tree from the disk. */
+  async remove(): Promise<void> {
+    this.#head = undefined;
+    await rm(this.#recordFile, { force: true });
+    const owner = await stat(this.#own).catch(() => undefined);
+    if (owner?.uid === this.uid && isTreeUser(this.uid)) {
+      const { tool, script } = this.#deps;
+      await applyOrders(tool, script, { dir: this.#own, uid: this.uid }, clearing());
+    }
+    await rm(this.dir, { recursive: true, force: true });
+    releaseTreeUser(this.dir, this.uid);
+  }
+
+  /** Gives the entries of the context their times. */
+  async #timed(
+    given: GivenTree,
+    listing: Listing,
+    { times, dockerfile }: TreeRequest,
+    ledger: TimeLedger,
+    running: DisposableStack,
+    signal: AbortSignal,
+  ): Promise<Pick<Given, 'entries' | 'issue' | 'returned'>> {
+    const context =
+      dockerfile === OUTSIDE_DOCKERFILE ? listing.filter(({ path }) => path !== OUTSIDE_DOCKERFILE) : listing;
+    if (!times) {
+      const result = await ledger.give(given, context, this.#deps.now());
+      running.use(result.running);
+      return result;
+    }
+    const paths = listing.map(({ path }) => path);
+    const read = await times.read(paths, signal);
+    const entries = context.map((entry) => ({ ...entry, mtimeNs: read.get(entry.path) ?? 0n }));
+    given.entries = async () => entries;
+    const cleared = await ledger.clear(given);
+    running.use(cleared.running);
+    return { entries, issue: cleared.issue, returned: [] };
+  }
+
+  async #become(record: TreeRecord<TreeHead> | undefined, plan: Plan): Promise<void> {
+    const { entries, head } = plan;
+    const changes = treeChanges(record?.entries ?? [], entries);
+    const before = BigInt(record?.head.newestNs ?? 0);
+    // BuildKit compares size and time, never content. Times of a ledger tell contents apart; submitted ones needn't.
+    const mayHide =
+      (head.submitted || record?.head.submitted === true) && changes.renewed.some((file) => file.mtimeNs <= before);
+    let node = mayHide ? undefined : record?.head.nodeId;
+    await this.#deps.makeRoom(this, head.bytes);
+    try {
+      if (!record || !isSameCopy(record.head.copies, head.copies) || !isUnchanged(changes)) {
+        await unlink(this.#recordFile).catch(ignoreMissing);
+        this.#head = undefined;
+        if (!(await this.#apply(record, changes, plan))) node = undefined;
+      }
+      const nodeId = node ?? randomBytes(12).toString('hex');
+      const whole = { ...head, nodeId, newestNs: String(newestTime(entries, before)) };
+      await replaceFile(this.#recordFile, encodeRecord<TreeHead>({ head: whole, entries }));
+      this.#head = whole;
+      this.#usedAt = this.#deps.now();
+      this.#notedAt = this.#usedAt;
+    } catch (error) {
+      // The caller drops it.
+      this.#head = undefined;
+      throw error;
+    }
+  }
+
+  /** Changes the disk; returns false if everything had to be written anew, because somebody else had changed what was there. */
+  async #apply(
+    record: TreeRecord<TreeHead> | undefined,
+    changes: TreeChanges,
+    { entries, source, signal, beside, head }: Plan,
+  ): Promise<boolean> {
+    const { tool, script, now } = this.#deps;
+    const apply = async (of: Pick<TreeOrders, 'clears' | 'changes' | 'beside'>) => {
+      const orders: TreeOrders = {
+        ...of,
+        besideNs: BigInt(now()) * 1_000_000n,
+        contents: (files) => source.contents(files, signal),
+      };
+      await applyOrders(tool, script, { dir: this.#own, uid: this.uid }, inputOf(orders), signal);
+      const [dockerfile] = of.beside ?? [];
+      if (dockerfile) await replaceFile(join(this.dir, 'dockerfile'), dockerfile.content);
+    };
+    if (record) {
+      try {
+        const copies = isSameCopy(record.head.copies, head.copies) ? undefined : await beside();
+        await apply({ clears: false, changes, beside: copies });
+        return true;
+      } catch (error) {
+        // A full disk, or a source that fails, would be the same again.
+        if (!(error instanceof TreeNotChanged)) throw error;
+        this.#deps.log.warn(
+          { err: error, dir: this.dir },
+          'working tree is not as it was left; writing all of it anew',
+        );
+      }
+    }
+    await apply({ clears: true, changes: treeChanges([], entries), beside: await beside() });
+    return false;
+  }
+
+  /** Whether the tree on the disk is known; otherwise it has to be dropped. */
+  get isWhole(): boolean {
+    return this.#head !== undefined;
+  }
+
+  #brought(name: string, returned: readonly ByteString[]): BroughtTree {
+    return {
+      path: join(this.#own, 'context'),
+      dockerfile: join(this.#own, 'dockerfile', name),
+      checkedDockerfile: join(this.dir, 'dockerfile'),
+      returned,
+    };
+  }
+
+  async #noteUse(): Promise<void> {
+    this.#usedAt = this.#deps.now();
+    if (this.#usedAt - this.#notedAt < NOTE_USE_EVERY_MS) return;
+    this.#notedAt = this.#usedAt;
+    await utimes(this.#recordFile, this.#usedAt / 1000, this.#usedAt / 1000);
+  }
+
+  async #entries(): Promise<readonly TimedEntry[]> {
+    return (await this.#load())?.entries ?? [];
+  }
+
+  async #load(): Promise<TreeRecord<TreeHead> | undefined> {
+    return decodeRecord<TreeHead>((await readIfThere(this.#recordFile)) ?? '');
+  }
+}
+
+export function recordFile(dir: string): string {
+  return join(dir, 'record');
+}
+
+/** Identifies what a build needs: a tree and, if they were submitted, its times. */
+export function treeId({ source, times }: Pick<TreeRequest, 'source' | 'times'>): string {
+  return times ? `${source.id} ${times.id}` : source.id;
+}
+
+function copiesOf({ dockerfile, ignoreFile }: ListedBuildFiles, asked: string): Copies {
+  const isOutside = asked === OUTSIDE_DOCKERFILE;
+  // BuildKit's messages contain the name.
+  const name = isOutside || Buffer.byteLength(basename(asked)) > MAX_NAME_BYTES ? 'Dockerfile' : basename(asked);
+  // The client that packed a Dockerfile from outside of the context has already applied its ignore file.
+  const ignore = isOutside ? undefined : ignoreFile?.contentId;
+  return { name, dockerfile: dockerfile.contentId, ...(ignore !== undefined && { ignore }) };
+}
+
+function isSameCopy(a: Copies | undefined, b: Copies): boolean {
+  return a?.name === b.name && a.dockerfile === b.dockerfile && a.ignore === b.ignore;
+}
+
+/** The Dockerfile always gets an ignore file of its own, so that BuildKit doesn't look for another. */
+async function besideFiles(
+  source: TreeSource,
+  { dockerfile, ignoreFile }: ListedBuildFiles,
+  copies: Copies,
+  signal: AbortSignal,
+): Promise<[BesideFile, BesideFile]> {
+  const wanted = copies.ignore !== undefined && ignoreFile ? [dockerfile, ignoreFile] : [dockerfile];
+  const read = new Map<ByteString, Buffer>();
+  for await (const { file, content } of source.contents(wanted, signal)) {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of content) chunks.push(chunk);
+    read.set(file.path, Buffer.concat(chunks));
+  }
+  const contentOf = (file: ListedFile | undefined) => (file && read.get(file.path)) ?? Buffer.alloc(0);
+  const name = byteString(copies.name);
+  return [
+    { name, content: contentOf(dockerfile) },
+    { name: `${name}.dockerignore` as ByteString, content: contentOf(wanted[1]) },
+  ];
+}
+
+function bytesOf(entries: Listing): number {
+  return entries.reduce(
+    (sum, entry) =>
+      sum + (entry.type === 'file' ? Math.ceil(entry.sizeBytes / BLOCK_BYTES) * BLOCK_BYTES : BLOCK_BYTES),
+    0,
+  );
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
+}

@@ -1,0 +1,22 @@
+// Constants of requests, apart from the schemas: a client that only sends requests doesn't load those.
+
+/** The build argument with which BuildKit's Dockerfile frontend sets the namespace of cache mount ids. Kiln sets it itself. */
+export const NAMESPACE_ARG = 'BUILDKIT_CACHE_MOUNT_NS';
+
+/** Which older builds with its concurrency key a build cancels. */
+export const SUPERSEDE_MODES = ['queued', 'running'] as const;
+
+/** The name, in an uploaded tar, of a Dockerfile from outside the context. It isn't part of the context itself. */
+export const OUTSIDE_DOCKERFILE = '.kiln.Dockerfile';
+
+/** BuildKit's own limit for one secret (session/secrets/secretsprovider). */
+export const MAX_SECRET_BYTES = 500 * 1024;
+
+/** What trees travel as: a stream of their parts, written and read by the room `trees`. */
+export const TREE_PARTS_TYPE = 'application/vnd.kiln.tree-parts';
+
+/** Most digests in one request about trees, together. */
+export const MAX_TREE_DIGESTS = 4_096;
+
+/** Which modification times the files of a context get. */
+export const MTIME_MODES = ['stable', 'submitted'] as const;

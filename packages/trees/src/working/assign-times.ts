@@ -1,0 +1,37 @@
+import type { ByteString } from '../merkle/byte-string.ts';
+import { byPath, identityOf, type TimedEntry } from './timed-entry.ts';
+import type { ListedEntry, Listing } from './tree-source.ts';
+
+/**
+ * Gives entries their times: an entry that `ledger` has with the same content, mode and type keeps its time there; any other gets `nowNs`. So a time
+ * goes forward whenever content changes, also when it changes back, because the ledger only has what was given last. A directory's content is all that is
+ * below it.
+ */
+export function assignTimes(
+  listing: Listing,
+  ledger: ReadonlyMap<ByteString, TimedEntry>,
+  nowNs: bigint,
+): readonly TimedEntry[] {
+  return listing.map((entry) => {
+    const given = ledger.get(entry.path);
+    return { ...entry, mtimeNs: given && identityOf(given) === identityOf(entry) ? given.mtimeNs : nowNs };
+  });
+}
+
+/**
+ * Returns what the next build may rely on of `given`. A build that runs beside this one with other content of a path may still write outputs into
+ * cache mounts, with times after `given`'s: so the path isn't in the ledger, and gets a new time.
+ */
+export function settledEntries(
+  given: readonly TimedEntry[],
+  beside: readonly (readonly ListedEntry[])[],
+): readonly TimedEntry[] {
+  const others = beside.map(byPath);
+  return given.filter((entry) => {
+    const own = identityOf(entry);
+    return others.every((other) => {
+      const found = other.get(entry.path);
+      return found !== undefined && identityOf(found) === own;
+    });
+  });
+}

@@ -1,0 +1,60 @@
+import { NoBuildFile } from '../build-files.ts';
+import { type ByteString, byteString, shownBytes } from '../merkle/byte-string.ts';
+import { resolveInTree, type TreeResolution } from '../merkle/resolve.ts';
+import type { Digest, DirectoryNode, Entry } from '../merkle/tree-entry.ts';
+import { quoted } from '../tar-fault.ts';
+import { parentPath } from './timed-entry.ts';
+import type { ListedEntry, ListedFile, Listing } from './tree-source.ts';
+
+export interface ListedBuildFiles {
+  readonly dockerfile: ListedFile;
+  /** The Dockerfile's own, otherwise the context's; undefined if there is none. */
+  readonly ignoreFile: ListedFile | undefined;
+}
+
+/** Does what `buildFiles` does, in a listing. @throws NoBuildFile */
+export async function listedBuildFiles(listing: Listing, dockerfile: string): Promise<ListedBuildFiles> {
+  const files = new Map<ByteString, ListedFile>();
+  for (const entry of listing) if (entry.type === 'file') files.set(entry.path, entry);
+  const resolve = resolver(listing);
+  const fileAt = async (path: string) => {
+    const found = await resolve(path);
+    return found.type === 'found' ? files.get(found.path) : undefined;
+  };
+  const found = await resolve(dockerfile);
+  if (found.type === 'outside') {
+    const link = shownBytes(found.link);
+    const how = link === dockerfile ? 'a symbolic link' : `a path through the symbolic link ${quoted(link)}`;
+    throw new NoBuildFile('outside', dockerfile, `${how} that leads out of the context`);
+  }
+  const file = await fileAt(dockerfile);
+  if (!file) throw new NoBuildFile('missing', dockerfile, 'no file of this name');
+  const ignoreFile = (await fileAt(`${dockerfile}.dockerignore`)) ?? (await fileAt('.dockerignore'));
+  return { dockerfile: file, ignoreFile };
+}
+
+/** Resolves in the listing as if it were stored, with the paths of directories as their digests. */
+function resolver(listing: Listing): (path: string) => Promise<TreeResolution> {
+  const directories = new Map<string, Entry[]>([['', []]]);
+  for (const entry of listing) {
+    if (entry.type === 'directory') directories.set(entry.path, []);
+    directories.get(parentPath(entry.path))?.push(stored(entry));
+  }
+  const read = async (digest: Digest): Promise<DirectoryNode> => ({
+    type: 'entries',
+    entries: directories.get(digest) ?? [],
+  });
+  return (path) => resolveInTree('' as Digest, byteString(path), read);
+}
+
+function stored(entry: ListedEntry): Entry {
+  const name = entry.path.slice(entry.path.lastIndexOf('/') + 1) as ByteString;
+  switch (entry.type) {
+    case 'directory':
+      return { type: 'directory', name, mode: entry.mode, digest: entry.path as string as Digest };
+    case 'file':
+      return { type: 'file', name, mode: entry.mode, sizeBytes: entry.sizeBytes, digest: '' as Digest };
+    case 'symlink':
+      return { type: 'symlink', name, target: entry.target };
+  }
+}
