@@ -11,6 +11,7 @@ export {
   logKey,
   logOfPiece,
   logPieceKey,
+  teamOfTreesKey,
   teamTreesKey,
 } from './blobs/keys.ts';
 export {

@@ -18,6 +18,8 @@ export interface TarEntry extends GuardedEntry {
   readonly mode: number;
   /** Ms since the epoch. */
   readonly mtimeMs: number;
+  /** The same, ns since the epoch, exactly. */
+  readonly mtimeNs: bigint;
   /** Content of a file. It is skipped unless it is read before the next entry. */
   readonly content: AsyncIterable<Uint8Array>;
 }
@@ -107,18 +109,36 @@ function entryOf(source: Source, guarded: GuardedEntry | undefined): Omit<TarEnt
     (guarded.type === LIBRARY_TYPES[type] || (guarded.type === 'directory' && type === 'file' && size === 0));
   if (!isSame) throw disagreement(name);
   if (!Number.isInteger(mode) || mode < 0) throw new TarFault('a mode that is not a number', 'an octal number', name);
-  return { ...guarded, mode: mode & 0o7777, mtimeMs: timeOf(mtime, pax) };
+  const given = (pax as Readonly<Record<string, string>> | null | undefined)?.mtime;
+  const mtimeMs = timeOf(mtime, given);
+  return {
+    ...guarded,
+    mode: mode & 0o7777,
+    mtimeMs,
+    mtimeNs: exactTime(given) ?? BigInt(Math.round(mtimeMs)) * NS_PER_MS,
+  };
 }
 
 /** Returns the time, with fractions from an extended header. An invalid time becomes the epoch. */
-function timeOf(mtime: Date, pax: unknown): number {
-  const exact = Number((pax as Readonly<Record<string, string>> | null | undefined)?.mtime ?? Number.NaN) * 1000;
+function timeOf(mtime: Date, given: string | undefined): number {
+  const exact = Number(given ?? Number.NaN) * 1000;
   const ms = Number.isFinite(exact) ? exact : mtime.getTime();
   return Math.abs(ms) <= MAX_TIME_MS ? ms : 0;
 }
 
 /** The limit of `Date`. */
 const MAX_TIME_MS = 8.64e15;
+const NS_PER_MS = 1_000_000n;
+/** Seconds, up to the limit of 64 bits of ns, and their fraction. */
+const SECONDS = /^(-?)(\d{1,9}|[1-8]\d{9})(?:\.(\d*))?$/;
+
+/** Returns the ns of a time in an extended header; undefined if there is none in this form. */
+function exactTime(given: string | undefined): bigint | undefined {
+  const [, sign, seconds, fraction = ''] = SECONDS.exec(given ?? '') ?? [];
+  if (seconds === undefined) return undefined;
+  const ns = BigInt(seconds + fraction.slice(0, 9).padEnd(9, '0'));
+  return sign === '-' ? -ns : ns;
+}
 
 function disagreement(name: string): TarFault {
   return new TarFault('an entry that can be read in two ways', 'an archive with one reading', name);

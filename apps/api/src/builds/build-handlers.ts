@@ -1,3 +1,4 @@
+import type { TreeStore } from '@kiln/blobs';
 import { buildQuery, type OperationId, waitQuery } from '@kiln/contracts';
 import { type BuildRecord, isTerminal, type Principal } from '@kiln/domain';
 import type { Memory, MeteredBlobs } from '@kiln/state';
@@ -31,6 +32,7 @@ type BuildOperation = Extract<
 
 export interface BuildHandlerDeps extends SubmissionDeps {
   readonly blobs: MeteredBlobs;
+  readonly trees: TreeStore;
   readonly memory: Pick<Memory, 'assertRoom'>;
   readonly connectionRules: RetryDeps['connectionRules'];
   /** Reports a retried build to its forge. Never throws. */
@@ -45,7 +47,7 @@ export function buildHandlers(
   config: ApiConfig,
   { memory, watch, closing, connectionRules, reportRetry, ...submission }: BuildHandlerDeps,
 ): Record<BuildOperation, Handler> {
-  const { blobs, rulesFor } = submission;
+  const { blobs, trees, rulesFor } = submission;
   const buildsOf = (principal: Principal) => visibleBuilds(submission.builds, principal);
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const find = buildFinder(submission.builds, config.storeTimeoutMs);
@@ -54,7 +56,7 @@ export function buildHandlers(
 
   return {
     async submitBuild(request, response, { principal, note }) {
-      await using received = await receiveSubmission(request, blobs, config, async (asked, named) => {
+      await using received = await receiveSubmission(request, { blobs, trees }, config, async (asked, named) => {
         const admitted = admitRequest(asked, named, principal, submission.untrustedPush);
         // Checked before a context is read. A request without one is checked on acceptance, after its idempotency key is looked up.
         if (request.is('multipart/form-data')) await stored(memory.assertRoom());

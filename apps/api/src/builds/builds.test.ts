@@ -1,10 +1,12 @@
 import { Readable } from 'node:stream';
-import { type BuildPage, buildPage, buildView, hostList, placementView } from '@kiln/contracts';
+import { type BuildPage, buildPage, buildView, contextKey, hostList, placementView } from '@kiln/contracts';
 import { pendingBuild } from '@kiln/state';
+import { treeOf } from '@kiln/trees/testing';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { redisForFile } from '../testing/for-file.ts';
 import { tarOf } from '../testing/pack.ts';
 import { PATIENT } from '../testing/patient.ts';
+import { sendParts } from '../testing/send-parts.ts';
 import { TestApi } from '../testing/test-api.ts';
 
 const redis = await redisForFile();
@@ -228,15 +230,18 @@ describe('retrying', () => {
     await api.state.redis.del(api.state.keys.secrets(old.id));
     expect(await (await retry(old.id)).json()).toMatchObject({ code: 'not_retriable', errors: [{ field: 'secrets' }] });
 
-    const { digest } = await api.blobs.put('contexts/x', Readable.from([await tarOf('Dockerfile')]));
-    const key = `contexts/${digest.replace(':', '-')}`;
-    await api.blobs.put(key, Readable.from([await tarOf('Dockerfile')]));
-    const upload = await api.submit({ source: { type: 'upload', name: 'app', digest } });
+    const tree = treeOf({ Dockerfile: 'FROM scratch' });
+    await sendParts(api, tree.parts);
+    const upload = await api.submit({ source: { type: 'upload', name: 'app', digest: tree.root } });
     await cancel(upload.id);
-    await api.blobs.delete(key);
+    expect((await retry(upload.id)).status).toBe(202);
+    for await (const { key } of api.blobs.list('trees')) await api.blobs.delete(key);
     expect(await (await retry(upload.id)).json()).toMatchObject({
       code: 'not_retriable',
       errors: [{ field: 'source.digest' }],
     });
+    // As a version before trees left it.
+    await api.blobs.put(contextKey(tree.root), Readable.from([await tarOf('Dockerfile')]));
+    expect((await retry(upload.id)).status).toBe(202);
   });
 });

@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { type BuildRequest, buildRequest } from '@kiln/contracts';
-import type { MeteredBlobs, StorageShare } from '@kiln/state';
-import { buildFiles, NoBuildFile } from '@kiln/trees';
+import type { StorageShare } from '@kiln/state';
 import type { ApiConfig } from '../config.ts';
-import { incomplete } from '../contexts/inspect-context.ts';
-import { type StagedContext, stageContext } from '../contexts/stage-context.ts';
+import { requireDockerfile } from '../contexts/require-tree.ts';
+import { type StagedContext, type StagingDeps, stageContext } from '../contexts/stage-context.ts';
+import { incomplete } from '../contexts/tar-problems.ts';
 import { type ApiProblem, fieldProblem, parsed } from '../http/api-problem.ts';
 import { admitBody } from '../http/body-gate.ts';
 import { CutOff, eachPart } from '../http/multipart.ts';
@@ -36,7 +36,7 @@ interface Admitted {
 /** Reads a submission, JSON or multipart. @throws ApiProblem; the file system's errors */
 export async function receiveSubmission(
   message: IncomingMessage,
-  blobs: MeteredBlobs,
+  staging: StagingDeps,
   limits: Limits,
   admit: Admission,
 ): Promise<Submission> {
@@ -50,7 +50,7 @@ export async function receiveSubmission(
   }
   if (essence === 'multipart/form-data') {
     admitBody(message);
-    return receiveMultipart(message, blobs, limits, admit);
+    return receiveMultipart(message, staging, limits, admit);
   }
   throw fieldProblem(
     'unsupported_media_type',
@@ -62,7 +62,7 @@ export async function receiveSubmission(
 
 async function receiveMultipart(
   message: IncomingMessage,
-  blobs: MeteredBlobs,
+  staging: StagingDeps,
   limits: Limits,
   admit: Admission,
 ): Promise<Submission> {
@@ -80,7 +80,7 @@ async function receiveMultipart(
         maxContextBytes = Math.min(maxContextBytes, admitted.maxContextBytes ?? maxContextBytes);
         checkParts(request, true);
       } else if (name === 'context' && !context) {
-        context = staged.use(await stageContext(content, blobs, { ...limits, maxContextBytes }, share));
+        context = staged.use(await stageContext(content, staging, { ...limits, maxContextBytes }, share));
       } else throw unexpectedPart(name);
     });
   } catch (error) {
@@ -88,7 +88,7 @@ async function receiveMultipart(
   }
   if (!request) throw fieldProblem('invalid_request', 'request', 'nothing', 'a part with the build request as JSON');
   if (!context) throw fieldProblem('invalid_request', 'context', 'nothing', 'a part with the context as a tar');
-  checkContext(request, context);
+  await checkContext(request, context);
   const kept = staged.move();
   return { request, context, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
@@ -109,7 +109,7 @@ function unexpectedPart(name: string): ApiProblem {
 }
 
 /** Checks that a context was sent if, and only if, the source needs one. */
-function checkParts({ source }: BuildRequest, hasContext: boolean): void {
+function checkParts({ source, mtimes }: BuildRequest, hasContext: boolean): void {
   if (source.type === 'git' && hasContext) {
     throw fieldProblem('invalid_request', ['source', 'type'], '"git"', '"upload", since a context was sent');
   }
@@ -121,30 +121,28 @@ function checkParts({ source }: BuildRequest, hasContext: boolean): void {
       'the digest of a context uploaded before, or multipart/form-data with a part named context',
     );
   }
+  if (source.type !== 'upload') return;
+  const needsTimes = mtimes === 'submitted' && !hasContext;
+  if (needsTimes && source.times === undefined) {
+    const expected = 'the digest of the uploaded times, because mtimes is submitted';
+    throw fieldProblem('invalid_request', ['source', 'times'], 'nothing', expected);
+  }
+  if (!needsTimes && source.times !== undefined) {
+    const why = hasContext ? 'a context with its times was sent' : 'mtimes is stable';
+    throw fieldProblem('invalid_request', ['source', 'times'], source.times, `nothing, because ${why}`);
+  }
 }
 
-function checkContext({ source, dockerfile }: BuildRequest, { digest, tree }: StagedContext): void {
-  if (source.type === 'upload' && source.digest !== undefined && source.digest !== digest) {
+async function checkContext({ source, dockerfile }: BuildRequest, { tree }: StagedContext): Promise<void> {
+  if (source.type === 'upload' && source.digest !== undefined && source.digest !== tree.root) {
     throw fieldProblem(
       'context_invalid',
       ['source', 'digest'],
       source.digest,
-      `the digest of the context that was sent, ${digest}`,
+      `the digest of the context that was sent, ${tree.root}`,
     );
   }
-  try {
-    buildFiles(tree, dockerfile);
-  } catch (error) {
-    if (!(error instanceof NoBuildFile)) throw error;
-    if (error.code === 'outside')
-      throw fieldProblem('context_invalid', ['context', error.path], error.got, 'a file inside the context');
-    throw fieldProblem(
-      'context_invalid',
-      'dockerfile',
-      dockerfile,
-      `a file in the context, which has ${tree.size} entries`,
-    );
-  }
+  await requireDockerfile(tree.root, dockerfile, tree.entries, tree.node);
 }
 
 /** Reads a body that is stored as it arrives. @throws ApiProblem `context_incomplete` if the body is cut off */

@@ -1,17 +1,18 @@
-import { noteUse } from '@kiln/blobs';
+import { noteUse, type TreeStore } from '@kiln/blobs';
 import { type BuildRequest, type BuildSpec, contextKey } from '@kiln/contracts';
 import { isTerminal, leastTrust, type Principal, type PushRule, repoKey } from '@kiln/domain';
 import {
   type BuildSecretReader,
-  type ContextTeams,
   type Idempotency,
   type MeteredBlobs,
   type NewBuild,
   QueueFull,
   type StoredBuild,
 } from '@kiln/state';
+import type { Digest } from '@kiln/trees';
 import { grantTo } from '../access/admit-request.ts';
-import { requireContext, requireGrant } from '../contexts/stage-context.ts';
+import { requireTree } from '../contexts/require-tree.ts';
+import type { StagedContext } from '../contexts/stage-context.ts';
 import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import { type BuildRules, queueFull } from '../limits/build-rules.ts';
 import type { Builds } from '../ports.ts';
@@ -34,9 +35,10 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 /** What every submission needs, whether over HTTP, by a schedule or by a webhook. */
 export interface SubmissionDeps {
   readonly builds: Builds;
-  readonly blobs: Pick<MeteredBlobs, 'touch' | 'share'>;
-  readonly contextTeams: Pick<ContextTeams, 'grant' | 'has'>;
-  /** For how long a context is kept after its last use, ms. A team may name it for twice as long. */
+  readonly trees: Pick<TreeStore, 'tree' | 'file' | 'directory'>;
+  /** Has the contexts that were uploaded to an older version. */
+  readonly blobs: Pick<MeteredBlobs, 'touch'>;
+  /** For how long a context is kept after its last use, ms. */
   readonly contextRetentionMs: number;
   readonly buildSecrets: Pick<BuildSecretReader, 'refusals'>;
   /** Images that untrusted builds may push. */
@@ -59,32 +61,20 @@ export async function submitBuild(
   key: RequestKey | undefined,
   {
     builds,
-    blobs,
-    contextTeams,
-    contextRetentionMs,
+    trees,
     buildSecrets,
     principal,
     rules,
     untrustedPush,
     pullRequest,
     clonesWith,
-  }: SubmitDeps,
+  }: Omit<SubmitDeps, 'blobs' | 'contextRetentionMs'>,
 ): Promise<Accepted> {
   checkKey(key);
   await requireSecrets(request, principal.trust, buildSecrets);
-  const digest = context?.digest ?? (request.source.type === 'upload' ? request.source.digest : undefined);
-  if (context) {
-    checkContextSize(context.sizeBytes, rules);
-    await context.keep(rules.share);
-  } else if (digest !== undefined) {
-    await requireGrant(digest, principal, contextTeams);
-    const { sizeBytes } = await requireContext(digest, blobs, contextRetentionMs);
-    checkContextSize(sizeBytes, rules);
-    await blobs.share(contextKey(digest), rules.share);
-  }
-  if (digest !== undefined) await contextTeams.grant(digest, request.team, 2 * contextRetentionMs);
+  const source = await keptSource(request, context, trees, rules);
   const { secrets, ...rest } = request;
-  const spec: BuildSpec = { ...rest, source: sourceOf(request, context?.digest), secrets: Object.keys(secrets).sort() };
+  const spec: BuildSpec = { ...rest, source, secrets: Object.keys(secrets).sort() };
   const granted = grantTo(spec, principal.trust, untrustedPush);
   return accept(builds, {
     ...rules.acceptance,
@@ -102,7 +92,7 @@ export async function submitBuild(
 export interface RetryDeps
   extends Pick<
     SubmissionDeps,
-    'builds' | 'blobs' | 'contextRetentionMs' | 'buildSecrets' | 'untrustedPush' | 'rulesFor'
+    'builds' | 'trees' | 'blobs' | 'contextRetentionMs' | 'buildSecrets' | 'untrustedPush' | 'rulesFor'
   > {
   readonly principal: Principal;
   /** What connections to forges let this untrusted build push. */
@@ -110,11 +100,8 @@ export interface RetryDeps
 }
 
 /** Accepts the request of an ended build as a new build. @throws ApiProblem `build_not_found`, `not_retriable`, `forbidden`, `secret_missing` */
-export async function retryBuild(
-  id: string,
-  key: RequestKey | undefined,
-  { builds, blobs, contextRetentionMs, buildSecrets, principal, rulesFor, untrustedPush, connectionRules }: RetryDeps,
-): Promise<Accepted> {
+export async function retryBuild(id: string, key: RequestKey | undefined, deps: RetryDeps): Promise<Accepted> {
+  const { builds, buildSecrets, principal, rulesFor, untrustedPush, connectionRules } = deps;
   checkKey(key);
   const old = await builds.get(id);
   if (!old) throw buildNotFound(id);
@@ -127,16 +114,7 @@ export async function retryBuild(
   await requireSecrets(spec, trust, buildSecrets);
   const rules = await rulesFor(principal, record.team);
   await rules.checkTargets(spec);
-  if (spec.source.type === 'upload') {
-    const context = await noteUse(blobs, contextKey(spec.source.digest ?? ''), contextRetentionMs);
-    if (context) checkContextSize(context.sizeBytes, rules);
-    else
-      throw notRetriable(
-        'source.digest',
-        'a context that is no longer stored',
-        'a new build with the context uploaded again',
-      );
-  }
+  if (spec.source.type === 'upload') await requireStored(record.team, spec.source, rules, deps);
   const secrets = spec.secrets.length > 0 ? await builds.secretsOf(id) : {};
   if (!secrets) throw notRetriable('secrets', 'secrets that are no longer stored', 'a new build with its secrets');
   return accept(builds, {
@@ -185,8 +163,41 @@ function checkKey(given: RequestKey | undefined): void {
   );
 }
 
-function sourceOf({ source }: BuildRequest, digest: string | undefined): BuildSpec['source'] {
-  return source.type === 'upload' && digest !== undefined ? { ...source, digest } : source;
+/** Stores the context that was sent, or checks that the team has the one that is named. Returns the source with its digests. */
+async function keptSource(
+  { source, team, dockerfile, mtimes }: BuildRequest,
+  context: StagedContext | undefined,
+  trees: SubmissionDeps['trees'],
+  rules: BuildRules,
+): Promise<BuildSpec['source']> {
+  if (source.type === 'git') return source;
+  if (context) {
+    checkContextSize(Math.max(context.sizeBytes, context.tree.fileBytes), rules);
+    await context.keep(rules.share);
+    const times = mtimes === 'submitted' ? await context.keepTimes(rules.share) : undefined;
+    return { ...source, digest: context.tree.root, ...(times !== undefined && { times }) };
+  }
+  // The schema has checked their form.
+  const [digest, times] = [source.digest as Digest, source.times as Digest | undefined];
+  const { fileBytes } = await requireTree(team, { digest, times, dockerfile }, trees);
+  checkContextSize(fileBytes, rules);
+  return source;
+}
+
+/** Checks that the context of an ended build is still stored. @throws ApiProblem `not_retriable`, `body_too_large` */
+async function requireStored(
+  team: string,
+  { digest, times }: Extract<BuildSpec['source'], { readonly type: 'upload' }>,
+  rules: BuildRules,
+  { trees, blobs, contextRetentionMs }: Pick<RetryDeps, 'trees' | 'blobs' | 'contextRetentionMs'>,
+): Promise<void> {
+  const tree = await trees.tree(team, digest as Digest);
+  const hasTimes = times === undefined || (await trees.file(team, times as Digest)) !== undefined;
+  // A tar that was uploaded to an older version.
+  const tar = tree ? undefined : await noteUse(blobs, contextKey(digest ?? ''), contextRetentionMs);
+  if ((tree && hasTimes) || tar) return checkContextSize(tree?.fileBytes ?? tar?.sizeBytes ?? 0, rules);
+  const expected = 'a new build with the context uploaded again';
+  throw notRetriable('source.digest', 'a context that is no longer stored', expected);
 }
 
 function repoOf({ source, dockerfile }: BuildSpec): string {

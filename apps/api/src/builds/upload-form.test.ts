@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
+import { rawTar } from '@kiln/trees/testing';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { redisForFile } from '../testing/for-file.ts';
 import { tarOf } from '../testing/pack.ts';
@@ -179,7 +180,8 @@ describe('a context that does not arrive completely', () => {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', mount]);
     try {
       await start({ blobReserveBytes: 0 }, mount);
-      const context = Buffer.concat([await tarOf('Dockerfile')].concat(Buffer.alloc(3_000_000)));
+      const large = { name: 'large', content: 'x'.repeat(3_000_000) };
+      const context = rawTar({ name: 'Dockerfile', content: 'FROM scratch' }, large);
       await expectRefusal(api, await uploadTo(api, REQUEST_PART, ['context', context]), 507, 'disk_full');
       expect(await api.temps()).toEqual([]);
       expect((await uploadTo(api, REQUEST_PART, ['context', await tarOf('Dockerfile')])).status).toBe(202);

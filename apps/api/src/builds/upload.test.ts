@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import { type BuildView, contextKey } from '@kiln/contracts';
-import { climbingLinks, rawTar, twofoldTar } from '@kiln/trees/testing';
+import type { BuildView } from '@kiln/contracts';
+import { climbingLinks, rawTar, treeOf, twofoldTar } from '@kiln/trees/testing';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { redisForFile } from '../testing/for-file.ts';
 import { type Packed, tarOf } from '../testing/pack.ts';
@@ -20,7 +19,7 @@ afterEach(async () => {
 const start = async (config: Parameters<typeof TestApi.start>[0] = {}) => {
   api = await TestApi.start(config, { redis });
 };
-const stored = () => Array.fromAsync(api.blobs.list('contexts'), ({ key }) => key);
+const stored = () => Array.fromAsync(api.blobs.list('trees'), ({ key }) => key);
 
 describe('a good context', () => {
   test.each(['after its request', 'before its request', 'gzipped'])(
@@ -32,15 +31,21 @@ describe('a good context', () => {
       const parts: Part[] = [REQUEST_PART, ['context', context]];
       const answer = await uploadTo(api, ...(how === 'before its request' ? parts.reverse() : parts));
       expect(answer.status).toBe(202);
-      const digest = `sha256:${createHash('sha256').update(context).digest('hex')}`;
+      const { root } = treeOf({
+        Dockerfile: 'content of Dockerfile',
+        src: { in: { 'main.c': 'content of src/main.c' } },
+      });
       expect((await answer.json()) as BuildView).toMatchObject({
         repo: 'app',
-        request: { source: { type: 'upload', digest } },
+        request: { source: { type: 'upload', digest: root } },
       });
-      expect(await stored()).toEqual([contextKey(digest)]);
-      const read = await api.fetch(`/v1/contexts/${digest}`);
-      expect(Buffer.from(await read.arrayBuffer()).equals(context)).toBe(true);
-      expect(read.headers.get('content-length')).toBe(String(context.length));
+      expect(await api.trees.tree('default', root)).toMatchObject({ entries: 3 });
+      expect(await stored()).toHaveLength(2);
+      const [entry, ...others] = await Array.fromAsync(api.state.storage.entries());
+      expect(others).toEqual([]);
+      expect(entry).toMatchObject({ key: 'trees/default', teams: ['default'] });
+      const sizes = await Array.fromAsync(api.blobs.list('trees'), ({ sizeBytes }) => sizeBytes);
+      expect(entry?.sizeBytes).toBe(sizes.reduce((sum, bytes) => sum + bytes, 0));
     },
   );
 

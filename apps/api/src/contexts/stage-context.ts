@@ -1,111 +1,123 @@
-import { createHash } from 'node:crypto';
-import { open, rm } from 'node:fs/promises';
-import { type BlobInfo, type BlobStore, noteUse } from '@kiln/blobs';
-import { contextKey } from '@kiln/contracts';
-import { ALL_TEAMS, type Principal } from '@kiln/domain';
-import type { ContextTeams, MeteredBlobs, MeteredUpload, StorageShare } from '@kiln/state';
-import type { EntryTree } from '@kiln/trees';
-import { type ApiProblem, fieldProblem } from '../http/api-problem.ts';
-import { type ContextLimits, inspectContext } from './inspect-context.ts';
+import { writeFile } from 'node:fs/promises';
+import type { BlobStore, TreeStore } from '@kiln/blobs';
+import { teamTreesKey } from '@kiln/contracts';
+import type { MeteredBlobs, StorageShare } from '@kiln/state';
+import { type Digest, digestOf } from '@kiln/trees';
+import { fieldProblem } from '../http/api-problem.ts';
+import { type SpoolOptions, TarSpool } from './spool-tar.ts';
+import { type ContextLimits, tarProblem } from './tar-problems.ts';
+import { type MadeDirectory, type TarTree, tarTree } from './tar-tree.ts';
+import { treeProblem } from './tree-problems.ts';
 
 export interface StagingLimits extends ContextLimits {
   /** Most bytes of a context as sent. */
   readonly maxContextBytes: number;
 }
 
+export interface StagingDeps {
+  readonly blobs: Pick<MeteredBlobs, 'tempPath' | 'beginUpload'>;
+  readonly trees: TreeStore;
+}
+
 /** A context that has arrived completely and is valid, but isn't stored yet. Disposing of it removes what wasn't kept. */
 export interface StagedContext extends AsyncDisposable {
-  readonly digest: string;
+  readonly tree: TarTree;
+  /** As it was sent. */
   readonly sizeBytes: number;
-  readonly tree: EntryTree;
-  /** Stores the context, counted for `share`; it is durable on return. @throws StorageQuotaExceeded */
+  /** Stores the tree, counted for `share`; it is durable on return. @throws StorageQuotaExceeded */
   keep(share: StorageShare): Promise<void>;
+  /** Stores the modification times of the tree's entries; durable on return. To be called after `keep`. */
+  keepTimes(share: StorageShare): Promise<Digest>;
 }
 
 /**
- * Streams a context to disk, hashing it and checking it with the worker's tar reader on the way; only a chunk at a time is in memory. Bytes
- * count for `share`, if already known, as they arrive. On any error nothing is left behind.
+ * Reads a context, tar or gzipped tar, and makes a tree of it. Contents go to the disk as they arrive. They count for `share`, if already known. On any
+ * error nothing is left behind.
  * @throws ApiProblem `context_invalid`, `context_incomplete`, `body_too_large`; StorageQuotaExceeded, StorageFull; the file
  * system's errors (ENOSPC)
  */
 export async function stageContext(
   source: AsyncIterable<Buffer>,
-  blobs: MeteredBlobs,
+  { blobs, trees }: StagingDeps,
   limits: StagingLimits,
   share: StorageShare | undefined,
 ): Promise<StagedContext> {
-  const temp = await blobs.tempPath();
   await using left = new AsyncDisposableStack();
-  left.defer(() => rm(temp, { force: true }));
   const upload = left.use(await blobs.beginUpload({ share }));
-  const { digest, sizeBytes, tree } = await receive(source, temp, upload, limits);
+  const options = { ...limits, take: (bytes: number) => upload.take(bytes) };
+  let sizeBytes = 0;
+  const counted = limited(source, limits.maxContextBytes, (bytes) => {
+    sizeBytes += bytes;
+    return sizeBytes;
+  });
+  const spool = left.use(await spooled(counted, blobs, options));
+  const tree = tarTree(spool.nodes);
   const kept = left.move();
   return {
-    ...{ digest, sizeBytes, tree },
-    keep: (owner) => blobs.adopt(temp, contextKey(digest), { upload, share: owner }),
+    tree,
+    sizeBytes,
+    async keep(owner) {
+      await upload.chargeTo(owner);
+      await using writer = trees.write(writeOptions(owner, limits));
+      for (const { sizeBytes, digest, path } of tree.large) {
+        const released = spool.release(path);
+        if (released !== undefined) await writer.adopt(digest, sizeBytes, released);
+      }
+      for (const made of tree.directories) {
+        const part = { type: 'directory', object: made.object, content: contentOf(made, spool) } as const;
+        await writer.add(part).catch((error: unknown) => Promise.reject(treeProblem(error)));
+      }
+      await writer.flush();
+      await upload.settleInto(teamTreesKey(owner.team), writer.written.newBytes, owner);
+    },
+    async keepTimes(owner) {
+      const times = tree.times();
+      await using more = await blobs.beginUpload({ share: owner });
+      await more.take(times.length);
+      const digest = digestOf(times);
+      await using writer = trees.write(writeOptions(owner, limits));
+      const path = await blobs.tempPath();
+      await writeFile(path, times, { mode: 0o600, flag: 'wx' });
+      await writer.adopt(digest, times.length, path);
+      await writer.flush();
+      await more.settleInto(teamTreesKey(owner.team), writer.written.newBytes);
+      return digest;
+    },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
 
-async function receive(
-  source: AsyncIterable<Buffer>,
-  temp: string,
-  upload: MeteredUpload,
-  { maxContextBytes, ...limits }: StagingLimits,
-): Promise<Pick<StagedContext, 'digest' | 'sizeBytes' | 'tree'>> {
-  const hash = createHash('sha256');
-  await using file = await open(temp, 'wx', 0o600);
-  let sizeBytes = 0;
-  async function* kept(): AsyncGenerator<Buffer> {
-    for await (const chunk of source) {
-      sizeBytes += chunk.length;
-      if (sizeBytes > maxContextBytes) {
-        throw fieldProblem(
-          'body_too_large',
-          'context',
-          `more than ${maxContextBytes} bytes`,
-          `at most ${maxContextBytes} bytes`,
-        );
-      }
-      await upload.take(chunk.length);
-      hash.update(chunk);
-      await file.writeFile(chunk);
-      yield chunk;
-    }
+/** Contents were counted when they arrived. */
+function writeOptions({ team }: StorageShare, { maxContextEntries, maxUnpackedContextBytes }: ContextLimits) {
+  const limits = { maxEntries: maxContextEntries, maxFileBytes: maxUnpackedContextBytes };
+  return { team, limits, take: async () => {} };
+}
+
+async function spooled(
+  bytes: AsyncIterable<Buffer>,
+  blobs: Pick<BlobStore, 'tempPath'>,
+  options: SpoolOptions,
+): Promise<TarSpool> {
+  try {
+    return await TarSpool.of(bytes, blobs, options);
+  } catch (error) {
+    throw tarProblem(error);
   }
-  const tree = await inspectContext(kept(), limits);
-  await file.datasync();
-  return { digest: `sha256:${hash.digest('hex')}`, sizeBytes, tree };
 }
 
-/**
- * Checks that `principal` may name a context by its digest. Another team's context is reported as not found, which hides its existence.
- * @throws ApiProblem `context_not_found`
- */
-export async function requireGrant(
-  digest: string,
-  { team }: Principal,
-  contextTeams: Pick<ContextTeams, 'has'>,
-): Promise<void> {
-  if (team !== ALL_TEAMS && !(await contextTeams.has(digest, team))) throw contextNotFound(digest);
+async function* contentOf({ contents }: MadeDirectory, spool: TarSpool): AsyncGenerator<Uint8Array> {
+  for (const content of contents) yield await spool.read(content);
 }
 
-/** Checks that a context is stored. The check counts as a use, so the context isn't deleted before the build. @throws ApiProblem `context_not_found` */
-export async function requireContext(
-  digest: string,
-  blobs: Pick<BlobStore, 'touch'>,
-  retentionMs: number,
-): Promise<BlobInfo> {
-  const info = await noteUse(blobs, contextKey(digest), retentionMs);
-  if (!info) throw contextNotFound(digest);
-  return info;
-}
-
-function contextNotFound(digest: string): ApiProblem {
-  return fieldProblem(
-    'context_not_found',
-    ['source', 'digest'],
-    digest,
-    'the digest of a stored context; upload it again',
-  );
+/** @param count counts bytes, and returns how many there are so far */
+async function* limited(
+  source: AsyncIterable<Buffer>,
+  maxBytes: number,
+  count: (bytes: number) => number,
+): AsyncGenerator<Buffer> {
+  for await (const chunk of source) {
+    if (count(chunk.length) > maxBytes)
+      throw fieldProblem('body_too_large', 'context', `more than ${maxBytes} bytes`, `at most ${maxBytes} bytes`);
+    yield chunk;
+  }
 }

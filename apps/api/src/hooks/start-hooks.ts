@@ -34,7 +34,7 @@ export function startHooks(
   { rulesFor, checkGitHost }: HookRules,
   base: string,
 ): AsyncDisposable {
-  const { builds, blobs, contextTeams, audit, now = Date.now, log } = deps;
+  const { builds, blobs, trees, audit, now = Date.now, log } = deps;
   const { connections, deliveries, subjects, reports, webhooks, hookQueues, buildSecrets } = deps;
   const stop = new AbortController();
   const { signal } = stop;
@@ -49,7 +49,7 @@ export function startHooks(
     { concurrency: config.hookConcurrency, delayMs, onError },
     ({ deliveryId }, attempt) =>
       workOnDelivery(deliveryId, attempt, {
-        ...{ connections, deliveries, subjects, reports, hookQueues, builds, blobs, contextTeams, audit },
+        ...{ connections, deliveries, subjects, reports, hookQueues, builds, blobs, trees, audit },
         ...{ buildSecrets, rulesFor, checkGitHost },
         untrustedPush: config.untrustedPush,
         contextLimits: config,

@@ -10,6 +10,7 @@ import { problemIn } from '../testing/problem-in.ts';
 import { TestApi } from '../testing/test-api.ts';
 import { pruneBlobs } from '../upkeep/prune-blobs.ts';
 import { recountStorage } from '../upkeep/recount-storage.ts';
+import { sweepTrees } from '../upkeep/sweep-trees.ts';
 
 const MIB = 1024 * 1024;
 const JOIN = { tokens: ['a-join-token'], redisUrl: 'redis://x', namespace: 'x', secretKey: 'x' };
@@ -87,23 +88,19 @@ describe('a team’s quota', () => {
     },
   );
 
-  test('counts a context once for each team that may name it, until it is deleted', async () => {
+  test('counts a context once, for each team that uploaded it, until it is swept', async () => {
     const tar = await bigTar('both', 50_000);
     const digest = await digestOf(await upload('one', tar));
+    const once = await api.state.storage.usedBy('one');
+    expect(once).toBeGreaterThan(50_000);
     await digestOf(await upload('one', tar));
     await digestOf(await upload('two', tar));
     const byDigest = (team: string) =>
       api.post('/v1/builds', { team, source: { type: 'upload', name: 'app', digest } });
-    await setLimits('three', { storedBytes: tar.length - 1 });
-    expect(await problemIn(await byDigest('three'))).toMatchObject({ code: 'storage_quota_exceeded' });
-    expect((await byDigest('four')).status).toBe(202);
-    const used = () => Promise.all(['one', 'two', 'three', 'four'].map((team) => api.state.storage.usedBy(team)));
-    expect(await used()).toEqual([tar.length, tar.length, 0, tar.length]);
-    expect(await api.state.contextTeams.has(digest, 'three')).toBe(false);
-
-    await api.blobs.delete(contextKey(digest));
-    await recount(Date.now() + 11 * 60_000);
-    expect(await used()).toEqual([0, 0, 0, 0]);
+    expect((await byDigest('one')).status).toBe(202);
+    expect(await problemIn(await byDigest('three'))).toMatchObject({ code: 'context_not_found' });
+    const used = () => Promise.all(['one', 'two', 'three'].map((team) => api.state.storage.usedBy(team)));
+    expect(await used()).toEqual([once, once, 0]);
   });
 
   test('is shown to the team with its usage', async () => {
@@ -195,29 +192,33 @@ describe('the recount', () => {
   test('restores entries of existing blobs, drops those of missing ones, and leaves uploads under way alone', async () => {
     await using own = await TestApi.start({ join: JOIN }, { redis });
     const { state } = own;
-    const tar = await bigTar('r', 20_000);
-    const digest = await digestOf(await upload('r', tar, { on: own }));
-    await digestOf(await upload('s', tar, { on: own }));
+    const key = contextKey(`sha256:${'a'.repeat(64)}`);
+    await own.blobs.put(key, Readable.from([Buffer.alloc(20_000)]));
+    for (const team of ['r', 's']) {
+      await state.contextTeams.grant(`sha256:${'a'.repeat(64)}`, team, 1_000_000);
+      await state.storage.charge(key, 20_000, [{ team }]);
+    }
+    await digestOf(await upload('trees', await bigTar('r', 20_000), { on: own }));
     const { name } = await runningBuild('r', own);
     expect((await putArtifact(name, 1, 3_000, own)).status).toBe(201);
-    const used = () => Promise.all(['r', 's'].map((team) => state.storage.usedBy(team)));
-    const right = [tar.length + 3_000, tar.length];
+    const used = () => Promise.all(['r', 's', 'trees'].map((team) => state.storage.usedBy(team)));
+    const inTrees = await state.storage.usedBy('trees');
+    expect(inTrees).toBeGreaterThan(20_000);
+    const right = [23_000, 20_000, inTrees] as const;
     expect(await used()).toEqual(right);
     const again = (now = Date.now()) => recountStorage({ ...state, blobs: own.blobs }, now, quiet, signal);
     expect(await again()).toBe(0);
 
     await state.redis.del(state.keys.storageBlobs(), state.keys.storageUsed());
     expect(await again()).toBe(2);
+    expect(await used()).toEqual([23_000, 20_000, 0]);
+    await sweepTrees({ ...state, trees: own.trees }, Date.now(), quiet, signal);
     expect(await used()).toEqual(right);
-    await state.storage.charge(contextKey(digest), 7, []);
+    await state.storage.charge(key, 7, []);
     await state.storage.charge('uploads/of-a-dead-process', 1_000, [{ team: 'r' }]);
     expect(await again()).toBe(1);
-    expect(await used()).toEqual([(right[0] as number) + 1_000, right[1]]);
+    expect(await used()).toEqual([24_000, 20_000, inTrees]);
     expect(await again(Date.now() + 11 * 60_000)).toBe(1);
     expect(await used()).toEqual(right);
   });
 });
-
-function recount(now: number): Promise<number> {
-  return recountStorage({ ...api.state, blobs: api.blobs }, now, quiet, signal);
-}

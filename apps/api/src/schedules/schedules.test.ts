@@ -211,8 +211,8 @@ describe('a schedule request', () => {
       {
         ...{
           builds: state.builds,
-          blobs: Object.assign(api.blobs, { share: async () => {} }),
-          contextTeams: state.contextTeams,
+          blobs: api.blobs,
+          trees: api.trees,
           contextRetentionMs: 1,
           buildSecrets: state.buildSecrets,
           untrustedPush: [],

@@ -16,7 +16,7 @@ import type { Call, Handler } from '../access/call.ts';
 import type { LiveRequests } from '../access/live-requests.ts';
 import { authorize } from '../access/refusals.ts';
 import type { Audited, AuditTrail } from '../audit/audit-trail.ts';
-import { incomplete } from '../contexts/inspect-context.ts';
+import { incomplete } from '../contexts/tar-problems.ts';
 import type { Entry, StrangerGate } from '../edge/stranger-gate.ts';
 import type { StreamCap } from '../edge/stream-cap.ts';
 import { sendProblem } from '../http/answer.ts';

@@ -58,7 +58,7 @@ export function handlers({
   const { blobs, memory, now = Date.now, connections, reports, hookQueues, log } = deps;
   return {
     ...buildHandlers(config, {
-      ...{ ...submission, blobs, memory, watch, closing },
+      ...{ ...submission, blobs, trees: deps.trees, memory, watch, closing },
       connectionRules: (spec) => connectionPushRules(spec, connections),
       reportRetry: (record) => reportRetry(record, { reports, hookQueues, log }),
     }),

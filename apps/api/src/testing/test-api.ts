@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { FsBlobStore } from '@kiln/blobs';
+import { FsBlobStore, TreeStore } from '@kiln/blobs';
 import type { BuildRequestInput, BuildView, LogRecord } from '@kiln/contracts';
 import { formatToken, TOKEN_BYTES } from '@kiln/domain';
 import { type AllowedHosts, NO_ALLOWED_HOSTS, OutgoingGuard, type Resolve } from '@kiln/runtime';
@@ -27,15 +27,21 @@ export class TestApi implements AsyncDisposable {
   readonly api: RunningApi;
   readonly dir: string;
   readonly blobs: FsBlobStore;
+  /** The trees in it. */
+  readonly trees: TreeStore;
   /** Everything that was logged, as text. */
   readonly logged: string[];
   readonly #stack: AsyncDisposableStack;
 
-  private constructor(parts: Pick<TestApi, 'state' | 'api' | 'dir' | 'blobs' | 'logged'>, stack: AsyncDisposableStack) {
+  private constructor(
+    parts: Pick<TestApi, 'state' | 'api' | 'dir' | 'blobs' | 'trees' | 'logged'>,
+    stack: AsyncDisposableStack,
+  ) {
     this.state = parts.state;
     this.api = parts.api;
     this.dir = parts.dir;
     this.blobs = parts.blobs;
+    this.trees = parts.trees;
     this.logged = parts.logged;
     this.#stack = stack;
   }
@@ -89,7 +95,15 @@ export class TestApi implements AsyncDisposable {
       (running) => running.close(),
     );
     await reportHost(state);
-    return new TestApi({ state, api, dir, blobs, logged }, stack.move());
+    const trees = stack.use(
+      new TreeStore({
+        blobs,
+        horizonMs: API_DEFAULTS.contextRetentionMs,
+        exclusively: (team, work) => state.treeLocks.exclusively(team, work),
+        now: given.now ?? Date.now,
+      }),
+    );
+    return new TestApi({ state, api, dir, blobs, trees, logged }, stack.move());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

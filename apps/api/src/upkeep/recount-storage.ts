@@ -1,5 +1,5 @@
 import type { BlobStore } from '@kiln/blobs';
-import { BLOB_KINDS, buildOfKey, isCountedKey } from '@kiln/contracts';
+import { BLOB_KINDS, buildOfKey, isCountedKey, teamOfTreesKey } from '@kiln/contracts';
 import type { BuildStore, ContextTeams, StorageLedger } from '@kiln/state';
 import type { Logger } from 'pino';
 
@@ -52,6 +52,8 @@ export async function recountStorage(
   }
   for await (const { key, at } of storage.entries()) {
     if (signal.aborted) return corrected;
+    // Stands for many blobs: see `sweepTrees`.
+    if (teamOfTreesKey(key) !== undefined) continue;
     const before = now - GONE_MS;
     if (at < before && !(await blobs.stat(key)) && (await storage.release(key, before))) corrected += 1;
   }

@@ -10,14 +10,18 @@ import { resealAll } from '../secrets/reseal.ts';
 import { pruneBlobs } from './prune-blobs.ts';
 import { recountStorage } from './recount-storage.ts';
 import { repeat } from './repeat.ts';
+import { sweepTrees } from './sweep-trees.ts';
 import { MemoryWatch } from './watch-memory.ts';
 
 /** How soon the archiver looks again at a log on which another process has a claim, ms. */
 const CLAIMED_LOG_MS = 500;
 
+/** How often trees are swept within the time for which they are kept: each sweep reads all directories that are in use. */
+const SWEEPS = 12;
+
 /**
  * Starts the background work of an API process: archiving logs and builds, deleting what is no longer kept, watching Redis' memory,
- * recounting storage, resealing secrets. Disposing of the result stops it.
+ * recounting storage, sweeping trees, resealing secrets. Disposing of the result stops it.
  */
 export function startUpkeep(config: ApiConfig, deps: MeteredDeps, archive: ArchivedLogs): AsyncDisposable {
   const { history, logs, blobs, events, storage, log, now = Date.now } = deps;
@@ -50,6 +54,11 @@ export function startUpkeep(config: ApiConfig, deps: MeteredDeps, archive: Archi
     await recountStorage(deps, now(), log, signal);
   };
   stack.use(repeat('recount of storage', config.pruneIntervalMs, recount, log));
+  const sweep = async (signal: AbortSignal) => {
+    if (!(await storage.claimSweep(Math.max(config.pruneIntervalMs / 2, config.contextRetentionMs / SWEEPS)))) return;
+    await sweepTrees(deps, now(), log, signal);
+  };
+  stack.use(repeat('sweep of trees', config.pruneIntervalMs, sweep, log));
   const trim = () => deps.audit.trim(now() - config.auditRetentionMs);
   const reseal = (signal: AbortSignal) => resealAll(deps.resealer, log, signal);
   stack.use(repeat('reseal', config.resealIntervalMs, reseal, log));

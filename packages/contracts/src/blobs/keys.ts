@@ -13,6 +13,11 @@ export function teamTreesKey(team: string): string {
   return `${TREES_PREFIX}/${team}`;
 }
 
+/** Returns the team of a `teamTreesKey`; undefined for other keys. */
+export function teamOfTreesKey(key: string): string | undefined {
+  return key.startsWith(`${TREES_PREFIX}/`) ? key.slice(TREES_PREFIX.length + 1) : undefined;
+}
+
 /** Returns the key of the tar of an attempt's final stage. Each attempt has its own, so that a stale one overwrites nothing. */
 export function artifactKey(buildId: string, attempt: number): string {
   return `artifacts/${buildId}-${attempt}.tar`;

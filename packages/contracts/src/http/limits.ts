@@ -18,7 +18,9 @@ const fields = {
   queuedBuilds: limit.meta({ description: 'How many builds may wait for a host; more are refused.' }),
   requestsPerMinute: limit,
   logBytes: limit.meta({ description: 'Size of the log of one attempt; output beyond it is omitted.' }),
-  contextBytes: limit.meta({ description: 'Size of an uploaded context, as it is sent.' }),
+  contextBytes: limit.meta({
+    description: 'Size of an uploaded context: as it is sent, and of all its files together.',
+  }),
   artifactBytes: limit.meta({ description: 'Size of a build’s artifact; a larger one fails the build.' }),
   storedBytes: limit.meta({
     description:

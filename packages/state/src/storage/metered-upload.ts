@@ -69,18 +69,17 @@ export class MeteredUpload implements AsyncDisposable {
     this.#isCounted = false;
   }
 
-  /**
-   * Adds `bytes`, at most those that were charged, to the charge of `key`, and ends this one. To `share` if the team wasn't known before.
-   * @throws StorageQuotaExceeded
-   */
+  /** Charges what has arrived to a team, if none was known before. @throws StorageQuotaExceeded */
+  async chargeTo(share: StorageShare): Promise<void> {
+    if (this.#isCounted || this.#arrived === 0) return;
+    this.#isCounted = true;
+    await this.#deps.ledger.charge(this.#key, this.#arrived, [share]);
+  }
+
+  /** Ends this charge, and adds `bytes` to that of `key`, which stands for many blobs of the same team. */
   async settleInto(key: string, bytes: number, share: StorageShare | undefined = this.#allowance.share): Promise<void> {
-    const { ledger } = this.#deps;
-    if (!share || this.#arrived === 0) return;
-    if (!this.#isCounted) {
-      this.#isCounted = true;
-      await ledger.charge(this.#key, this.#arrived, [share]);
-    }
-    await ledger.add(key, bytes, share.team, this.#key);
+    if (!share || !this.#isCounted) return;
+    await this.#deps.ledger.add(key, bytes, share.team, this.#key);
     this.#isCounted = false;
   }
 

@@ -1,5 +1,6 @@
-import { contextKey } from '@kiln/contracts';
+import { buffer } from 'node:stream/consumers';
 import { TestRedis } from '@kiln/state/testing';
+import type { Digest } from '@kiln/trees';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { repositoryOf } from '../../testing/test-forge.ts';
 import { CONFIG, outcomes, pull, TestForges } from '../../testing/test-forges.ts';
@@ -21,10 +22,13 @@ beforeEach(async () => {
   return () => forges[Symbol.asyncDispose]();
 });
 
-async function textOf(digest: string): Promise<string> {
-  const blob = await forges.api.blobs.open(contextKey(digest));
-  if (!blob) throw new Error(`there is no context ${digest}`);
-  return Buffer.concat(await Array.fromAsync(blob as AsyncIterable<Buffer>)).toString();
+/** The directories of a team's tree with their small files, as text. */
+async function textOf(team: string, digest: string): Promise<string> {
+  const wanted = { directories: [digest as Digest], files: [] };
+  const chunks: Buffer[] = [];
+  for await (const part of await forges.api.trees.open(team, wanted))
+    chunks.push(...(part.type === 'directory' ? [part.object.bytes] : []), await buffer(part.content));
+  return Buffer.concat(chunks).toString();
 }
 
 test.each(FORKS)(
@@ -46,7 +50,7 @@ test.each(FORKS)(
     });
     expect(delivery.events[0]).toMatchObject({ commit: head });
     const { source } = build?.request ?? {};
-    const text = await textOf((source?.type === 'upload' && source.digest) || '');
+    const text = await textOf(build?.team ?? '', (source?.type === 'upload' && source.digest) || '');
     expect(text).toContain('of the fork');
     expect(text).not.toContain('elsewhere');
     expect(await api.state.builds.secretsOf(build?.id ?? '')).toEqual({});

@@ -1,10 +1,14 @@
 import { repoOrigin } from '@kiln/domain';
 import { archiveCommit, GitFailed, type GitGuard, type GitLimits, type GitSource, resolveRef } from '@kiln/git';
-import type { MeteredBlobs, StorageShare } from '@kiln/state';
-import { type StagedContext, type StagingLimits, stageContext } from '../../contexts/stage-context.ts';
+import type { StorageShare } from '@kiln/state';
+import {
+  type StagedContext,
+  type StagingDeps,
+  type StagingLimits,
+  stageContext,
+} from '../../contexts/stage-context.ts';
 
-export interface ForkContextDeps {
-  readonly blobs: MeteredBlobs;
+export interface ForkContextDeps extends StagingDeps {
   readonly git: GitLimits & { readonly guard: GitGuard };
   readonly limits: StagingLimits;
   readonly signal: AbortSignal;
@@ -53,8 +57,8 @@ export class ForkContexts {
 
   /** Fetches and stages the files below `subdir`. @throws GitFailed; what `stageContext` throws */
   async stage(subdir: string | undefined, share: StorageShare): Promise<StagedContext> {
-    const { blobs, git, limits, signal } = this.#deps;
+    const { git, limits, signal } = this.#deps;
     await using archive = await archiveCommit(this.#source, subdir, git, signal);
-    return await stageContext(archive.tar(), blobs, limits, share);
+    return await stageContext(archive.tar(), this.#deps, limits, share);
   }
 }

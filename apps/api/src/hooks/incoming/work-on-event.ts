@@ -1,3 +1,4 @@
+import type { TreeStore } from '@kiln/blobs';
 import type { ChangedPaths, EventOutcome, ForgeEvent, RepoSettings } from '@kiln/contracts';
 import {
   type ConnectionTokens,
@@ -29,6 +30,7 @@ export interface EventDeps extends SubmitImageDeps, Pick<HookDeps, 'subjects'> {
   readonly checkGitHost: GitHostCheck;
   readonly tokens: ConnectionTokens;
   readonly blobs: MeteredBlobs;
+  readonly trees: TreeStore;
   readonly contextLimits: StagingLimits;
 }
 
@@ -101,9 +103,9 @@ export async function workOnEvent(given: ForgeEvent, at: EventAt, parts: EventDe
 function forkContextsOf(
   source: GitSource,
   { signal }: EventAt,
-  { blobs, git, contextLimits: limits }: EventDeps,
+  { blobs, trees, git, contextLimits: limits }: EventDeps,
 ): Promise<ForkContexts | undefined> {
-  return ForkContexts.ifPrivate(source, { blobs, git, limits, signal });
+  return ForkContexts.ifPrivate(source, { blobs, trees, git, limits, signal });
 }
 
 /** Returns why a git server may not be contacted, or undefined if it may. */

@@ -1,21 +1,9 @@
-import { type EntryTree, indexTar, shortened, TarCutOff, TarFault } from '@kiln/trees';
+import { shortened, TarCutOff, TarFault } from '@kiln/trees';
 import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
 
 export interface ContextLimits {
   readonly maxUnpackedContextBytes: number;
   readonly maxContextEntries: number;
-}
-
-/**
- * Reads a context, tar or gzipped tar, to its end with the same reader as the worker's unpacker.
- * @throws ApiProblem `context_invalid`, `context_incomplete`; what `bytes` throws
- */
-export async function inspectContext(bytes: AsyncIterable<Buffer>, limits: ContextLimits): Promise<EntryTree> {
-  try {
-    return await indexTar(bytes, { maxBytes: limits.maxUnpackedContextBytes, maxEntries: limits.maxContextEntries });
-  } catch (error) {
-    throw asProblem(error);
-  }
 }
 
 export function incomplete(what: string): ApiProblem {
@@ -24,7 +12,8 @@ export function incomplete(what: string): ApiProblem {
   });
 }
 
-function asProblem(error: unknown): unknown {
+/** Maps errors about tars to what the client gets; others stay as they are. */
+export function tarProblem(error: unknown): unknown {
   if (error instanceof TarCutOff) return incomplete(error.what);
   if (!(error instanceof TarFault)) return error;
   const field = error.entry === undefined ? 'context' : (['context', shortened(error.entry)] as const);
