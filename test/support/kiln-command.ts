@@ -23,7 +23,12 @@ export class KilnCommand {
     const bundle = await oncePerRun('cli', (path) => bundleApp('cli', path));
     await mkdir(home, { recursive: true });
     const file = bundle === undefined ? SOURCES : join(bundle, startFile('cli'));
-    return new KilnCommand(file, { ...pool.clientEnv, HOME: home, XDG_CACHE_HOME: join(home, '.cache'), NO_COLOR: '1' });
+    return new KilnCommand(file, {
+      ...pool.clientEnv,
+      HOME: home,
+      XDG_CACHE_HOME: join(home, '.cache'),
+      NO_COLOR: '1',
+    });
   }
 
   /** Runs `kiln`. @throws Error with what it wrote if it fails */
