@@ -85,7 +85,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
       executors: builders,
       identity: { machine, incarnation: randomUUID(), epoch },
       outgoing,
-      disk: () => diskOf(dataDir),
+      disk: () => diskOf(dataDir, builders),
       onReport: () => pulse.beat(),
       log,
     },
@@ -95,10 +95,15 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
   return { worker, builders: builders.info };
 }
 
-/** Measures the file system of `dir`; `freeBytes` is what this user may still use. */
-export async function diskOf(dir: string): Promise<HostDisk> {
+/** Measures the file system of `dir`, and what the working trees take of it; `freeBytes` is what this user may still use. */
+export async function diskOf(dir: string, { trees }: Pick<HostBuilders, 'trees'>): Promise<HostDisk> {
   const { blocks, bavail, bsize } = await statfs(dir);
-  return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
+  return {
+    totalBytes: blocks * bsize,
+    freeBytes: bavail * bsize,
+    treeBytes: trees.usedBytes,
+    treeBudgetBytes: trees.budgetBytes,
+  };
 }
 
 /** Reads or creates the machine's identity in the pool. It survives restarts, so that a new worker may replace its predecessor. */

@@ -132,7 +132,7 @@ async function compose(
       storeArtifact: ({ buildId, attempt }, content, record) =>
         storeArtifact(metered, artifactKey(buildId, attempt), content, record),
       outgoing,
-      disk: () => diskOf(data.path),
+      disk: () => diskOf(data.path, builders),
       log: log.child({ part: 'worker' }),
     },
   );
