@@ -22,7 +22,18 @@ export const hostLabels = z
   .refine((labels) => Object.keys(labels).length <= MAX_LABELS, `at most ${MAX_LABELS} labels`);
 
 /** Size and free space of the file system of a worker's data directory. */
-export const hostDisk = z.strictObject({ totalBytes: z.int().min(0), freeBytes: z.int().min(0) });
+export const hostDisk = z.strictObject({
+  totalBytes: z.int().min(0),
+  freeBytes: z.int().min(0),
+  treeBytes: z
+    .int()
+    .min(0)
+    .optional()
+    .meta({ description: 'What working trees take: the host’s own copies of contexts.' }),
+  treeBudgetBytes: z.int().min(0).optional().meta({ description: 'What working trees may take.' }),
+  mirrorBytes: z.int().min(0).optional().meta({ description: 'What mirrors of git repositories take.' }),
+  mirrorBudgetBytes: z.int().min(0).optional().meta({ description: 'What mirrors of git repositories may take.' }),
+});
 export type HostDisk = z.output<typeof hostDisk>;
 
 /** Key of an isolation domain, as returned by `isolationDomain`. */

@@ -11,7 +11,7 @@ type Inventory = NonNullable<HostDetailView['inventory']>;
 /** Describes a host: how busy it is, and what its caches contain. */
 export function hostText(host: HostDetailView, io: Io): string {
   const { out, now } = io;
-  const { name, state, usedSlots, slots, trust, driver, engineVersion, buildxVersion, inventory } = host;
+  const { name, state, usedSlots, slots, trust, driver, engineVersion, buildxVersion, inventory, disk } = host;
   const head = [
     `${out.style('bold', name)}  ${out.style(hostStyle(state), state)}`,
     `slots   ${usedSlots} of ${slots} in use`,
@@ -19,6 +19,9 @@ export function hostText(host: HostDetailView, io: Io): string {
     `serves  ${servesText(host)}`,
     `engine  ${engineVersion}, buildx ${buildxVersion}, driver ${driver}`,
   ];
+  const { treeBytes, treeBudgetBytes = 0, mirrorBytes, mirrorBudgetBytes = 0 } = disk ?? {};
+  if (treeBytes !== undefined) head.push(`trees   ${bytes(treeBytes)} of ${bytes(treeBudgetBytes)}`);
+  if (mirrorBytes !== undefined) head.push(`git     ${bytes(mirrorBytes)} of ${bytes(mirrorBudgetBytes)}`);
   if (!inventory) return `${[...head, `cache   not measured yet${budgetText(host, ' (')}`].join('\n')}\n`;
   const { usedBytes, readAt, layers, sizesAreFloors } = inventory;
   const facts = [
