@@ -164,9 +164,10 @@ export class FakeApi implements AsyncDisposable {
     if (kind === 'trees') return json(res, 200, await this.#storeTrees(seen, id === 'missing'));
     if (kind !== 'builds') return problem(res, 404, 'not_found', 'no such path');
     if (id === undefined && seen.method === 'POST') {
-      if (this.#lacksContext(seen))
+      const lacking = this.#lackingOf(seen);
+      if (lacking !== undefined)
         return problem(res, 404, 'context_not_found', 'the context is not stored', [
-          { field: 'source.digest', got: 'a digest', expected: 'that of a stored context' },
+          { field: lacking, got: 'a digest', expected: 'that of something stored' },
         ]);
       json(res, 202, this.build);
       return this.onSubmit(seen);
@@ -198,11 +199,12 @@ export class FakeApi implements AsyncDisposable {
     return this.trees.store(Readable.from([bytes]));
   }
 
-  #lacksContext({ headers, body }: Seen): boolean {
-    if (headers['content-type'] !== 'application/json') return false;
+  /** Returns the field that names what isn't stored. */
+  #lackingOf({ headers, body }: Seen): string | undefined {
+    if (headers['content-type'] !== 'application/json') return undefined;
     const { source } = JSON.parse(body.toString()) as { source: { digest?: Digest; times?: Digest } };
-    const isThere = source.digest === undefined || this.trees.directories.has(source.digest);
-    return !isThere || (source.times !== undefined && !this.trees.files.has(source.times));
+    if (source.digest !== undefined && !this.trees.directories.has(source.digest)) return 'source.digest';
+    return source.times !== undefined && !this.trees.files.has(source.times) ? 'source.times' : undefined;
   }
 
   #stream(req: IncomingMessage, res: ServerResponse): void {

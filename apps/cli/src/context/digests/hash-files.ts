@@ -122,9 +122,19 @@ async function hashHere(work: Work): Promise<void> {
   while (await work.next(hash));
 }
 
+/** Returns undefined where threads aren't allowed. */
+function threadOf(script: URL): Worker | undefined {
+  try {
+    return new Worker(script, { stderr: true });
+  } catch {
+    return undefined;
+  }
+}
+
 /** Returns when all is hashed, or when the thread doesn't work. */
 async function hashInThread(work: Work, { signal, worker = WORKER }: HashFilesOptions): Promise<void> {
-  const thread = new Worker(worker, { stderr: true });
+  const thread = threadOf(worker);
+  if (!thread) return;
   // A thread without its script ends with an error event, which `once` rejects with.
   thread.on('error', () => {});
   const stopped = new AbortController();

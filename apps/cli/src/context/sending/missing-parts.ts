@@ -22,12 +22,13 @@ export interface MissingParts {
 
 /**
  * Finds what the server lacks of a context, and of some other files, from the root down, a level at a time. Nothing below a directory that is
- * there is asked for, because it is there too.
+ * there is asked for, because it is there too. `isRootMissing`: whether that is known already.
  */
 export async function findMissing(
   { digest, objects }: Pick<EncodedContext, 'digest' | 'objects'>,
   otherFiles: readonly Digest[],
   ask: (parts: AskedParts) => Promise<MissingAnswer>,
+  isRootMissing = false,
 ): Promise<MissingParts> {
   const directories = new Set<Digest>();
   const files = new Map<Digest, number>();
@@ -38,22 +39,25 @@ export async function findMissing(
       asked.add(each);
       return isNew;
     });
-  let level: AskedParts = { directories: unasked([digest]), files: unasked(otherFiles) };
+  /** Takes in an answer, and returns what is to be asked about next. */
+  const take = (answer: MissingAnswer): AskedParts => {
+    for (const file of answer.files) files.set(file.digest, file.storedBytes);
+    const found = answer.directories.flatMap((missing) => objects.get(missing) ?? []);
+    for (const { object } of found) directories.add(object.digest);
+    const needed = found.map(({ object }) => referencesOf(object.node));
+    return {
+      directories: unasked(needed.flatMap((each) => each.directories)),
+      files: unasked(needed.flatMap((each) => each.files.map((file) => file.digest))),
+    };
+  };
+  let level: AskedParts = isRootMissing
+    ? take({ directories: unasked([digest]), files: [] })
+    : { directories: unasked([digest]), files: [] };
+  level = { ...level, files: [...level.files, ...unasked(otherFiles)] };
   while (level.directories.length + level.files.length > 0) {
-    const next = { directories: [] as Digest[], files: [] as Digest[] };
-    for (const question of questionsOf(level)) {
-      const answer = await ask(question);
-      for (const file of answer.files) files.set(file.digest, file.storedBytes);
-      for (const missing of answer.directories) {
-        const found = objects.get(missing);
-        if (!found) continue;
-        directories.add(missing);
-        const needed = referencesOf(found.object.node);
-        next.directories.push(...unasked(needed.directories));
-        next.files.push(...unasked(needed.files.map((file) => file.digest)));
-      }
-    }
-    level = next;
+    const next: AskedParts[] = [];
+    for (const question of questionsOf(level)) next.push(take(await ask(question)));
+    level = { directories: next.flatMap((each) => each.directories), files: next.flatMap((each) => each.files) };
   }
   return { directories, files };
 }

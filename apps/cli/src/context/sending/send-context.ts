@@ -23,6 +23,8 @@ export interface Sent {
 export interface SendContextOptions {
   readonly context: Pick<EncodedContext, 'digest' | 'objects'>;
   readonly others: readonly OtherFile[];
+  /** Whether it is known already that the server doesn't have the context. */
+  readonly isMissing?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called with the bytes of content sent so far, and of how many. Starts again at 0 after a cut. */
   readonly onProgress?: ((contentBytes: number, totalBytes: number) => void) | undefined;
@@ -44,6 +46,7 @@ export async function sendContext(calls: TreeCalls, options: SendContextOptions)
   let failures = 0;
   let failsSince = 0;
   let left = '';
+  let isMissing = options.isMissing === true;
   for (;;) {
     signal?.throwIfAborted();
     try {
@@ -51,7 +54,10 @@ export async function sendContext(calls: TreeCalls, options: SendContextOptions)
         context,
         others.map(({ digest }) => digest),
         calls.missing,
+        isMissing,
       );
+      // Once something was sent, it is asked.
+      isMissing = false;
       if (amountOf(missing) !== left) [failures, left] = [0, amountOf(missing)];
       if (missing.directories.size + missing.files.size > 0) await sendParts(calls, missing, options, sent);
       return { files: sent.files.size, bytes: sent.bytes };

@@ -65,14 +65,16 @@ async function submitRead(
   const request = requestFor(context, asked);
   let sent: Sent = { files: 0, bytes: 0 };
   for (let tries = 1; ; tries += 1) {
+    let lacksTree = false;
     try {
       const build = await call.send(request);
       deps.view.uploaded(summaryOf(context, sent));
       return build;
     } catch (error) {
       if (!isProblem(error, 'context_not_found') || tries > TRIES) throw error;
+      lacksTree = error.problem.errors.some(({ field }) => field === 'source.digest');
     }
-    const now = await send(context, request.team, call, deps);
+    const now = await send(context, request.team, { isMissing: tries === 1 && lacksTree, call }, deps);
     // It has all of the tree, and doesn't find it.
     if (now.bytes === 0) throw new TreesUnknown();
     sent = { files: sent.files + now.files, bytes: sent.bytes + now.bytes };
@@ -82,7 +84,7 @@ async function submitRead(
 async function send(
   context: ReadContext,
   team: string | undefined,
-  call: SubmitCall,
+  { isMissing, call }: { isMissing: boolean; call: SubmitCall },
   { view, interruption: { signal }, client }: SubmitDeps,
 ): Promise<Sent> {
   signal.throwIfAborted();
@@ -90,6 +92,7 @@ async function send(
     return await sendContext(callsOf(client, team, signal), {
       context,
       others: context.others,
+      isMissing,
       signal,
       onProgress: (sentBytes, totalBytes) => view.uploading(sentBytes, totalBytes),
       onRetry: call.retrying,
@@ -99,7 +102,7 @@ async function send(
   }
 }
 
-function isProblem(error: unknown, code: ProblemCode): boolean {
+function isProblem(error: unknown, code: ProblemCode): error is KilnProblem {
   return error instanceof KilnProblem && error.problem.code === code;
 }
 
