@@ -69,11 +69,15 @@ export async function applyOrders(
   const stop = () => process.abandon();
   signal?.addEventListener('abort', stop, { once: true });
   try {
+    // While a chunk is sent, the next one is made.
+    let sending = Promise.resolve();
     for await (const chunk of orders) {
+      await sending;
       if (hasEnded) break;
-      await process.send(chunk);
       signal?.throwIfAborted();
+      sending = process.send(chunk);
     }
+    await sending;
     process.endInput();
   } catch (error) {
     stop();
