@@ -48,7 +48,7 @@ describe.each([true, false])('a file of entries, durable: %s', (isDurable) => {
     const path = join(root, String(files++));
     const lines = async () => (await readFile(path, 'utf8')).split('\n').length - 1;
     const file = open(path);
-    const save = (by: typeof file, issue: number) => by.save({ head: { issue }, entries: entries(100, issue, issue) });
+    const save = (by: typeof file, issue: number) => by.save({ head: { issue }, entries: entries(300, issue, issue) });
     await save(file, 1);
     await save(file, 2);
     expect(await lines()).toBe(4);

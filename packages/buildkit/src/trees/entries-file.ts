@@ -40,9 +40,8 @@ export class EntriesFile<Head extends object> {
       this.forget();
       return undefined;
     }
-    const bytes = Buffer.byteLength(text ?? '');
-    // How much of it was appended is only to be guessed; the next time all of it is written.
-    this.#written ??= { bytes, appendedBytes: bytes };
+    // How much of it was appended isn't known: the next time all of it is written.
+    this.#written ??= { bytes: Buffer.byteLength(text ?? ''), appendedBytes: Number.POSITIVE_INFINITY };
     this.#keep(record);
     return record;
   }
