@@ -89,8 +89,9 @@ export class MerkleSource implements TreeSource, AsyncDisposable {
     while (level.size > 0) {
       const below = new Set<Digest>();
       for (const node of await this.#read([...level], signal))
+        // A part is needed itself, even if it is also some directory that is known.
         for (const digest of referencesOf(node).directories)
-          if (!this.#nodes.has(digest) && isWanted(digest)) below.add(digest);
+          if (!this.#nodes.has(digest) && (node.type === 'parts' || isWanted(digest))) below.add(digest);
       level = below;
     }
   }
