@@ -10,7 +10,6 @@ import { type CommitPlace, checkOutCommit } from './check-out-commit.ts';
 import { GitMirrors } from './git-mirrors.ts';
 
 const guard = new OutgoingGuard(allowedHosts.parse('loopback'));
-const limits = { timeoutMs: 60_000, maxFetchBytes: 64 * 1024 * 1024, guard };
 const log = createLogger({ app: 'test', level: 'silent' });
 const { signal } = new AbortController();
 
@@ -27,7 +26,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-const mirrorsOf = (budgetBytes = 1e9) => new GitMirrors({ dir, budgetBytes }, { limits, log, now: () => now });
+const mirrorsOf = (budgetBytes = 1e9) => new GitMirrors({ dir, budgetBytes }, { guard, log, now: () => now });
 
 function checkOut(commit: string, place: Partial<CommitPlace> = {}, mirrors = mirrorsOf(), domain = 'team-a') {
   const at = { url: server.url(), commit, authorization: undefined, dockerfile: 'Dockerfile', ...place };
@@ -203,20 +202,26 @@ describe('GitMirrors', () => {
     await texts(await checkOut(commit, { url: server.url('/private/app.git'), authorization }, mirrors));
     const domains = await readdir(dir);
     expect((await Promise.all(domains.map(sizeOf))).sort()).toEqual([1, 2]);
-    expect(mirrors.bytes).toBeGreaterThan(0);
+    expect(mirrors.usedBytes).toBeGreaterThan(0);
   });
 
   test('removes the mirrors used longest ago when over budget, none in use, and makes them anew', async () => {
     const commit = server.commit({ Dockerfile: 'FROM x' });
-    const mirrors = mirrorsOf(1);
+    const measured = mirrorsOf();
+    await texts(await checkOut(commit, {}, measured));
+    await rm(dir, { recursive: true });
+    const mirrors = mirrorsOf(measured.usedBytes * 1.5);
     const held = await checkOut(commit, {}, mirrors, 'team-a');
     now += 1;
     await texts(await checkOut(commit, {}, mirrors, 'team-b'));
     const sizes = async () => (await Promise.all((await readdir(dir)).map(sizeOf))).sort();
+    // Only the other one could be removed.
     expect(await sizes()).toEqual([0, 1]);
     expect(await texts(held)).toEqual({ Dockerfile: 'FROM x' });
-    expect(await sizes()).toEqual([0, 0]);
-    expect(mirrors.bytes).toBe(0);
+    expect(mirrors.usedBytes).toBeGreaterThan(0);
+    now += 1;
+    expect(await texts(await checkOut(commit, {}, mirrors, 'team-b'))).toEqual({ Dockerfile: 'FROM x' });
+    expect(await sizes()).toEqual([0, 1]);
     expect(await texts(await checkOut(commit, {}, mirrors))).toEqual({ Dockerfile: 'FROM x' });
   });
 
@@ -230,7 +235,7 @@ describe('GitMirrors', () => {
     await texts(await checkOut(commit, {}, next));
     // It asks whether it may, but fetches nothing.
     expect(server.seen.slice(asked).some(({ path }) => path.endsWith('git-upload-pack'))).toBe(true);
-    expect(next.bytes).toBeGreaterThan(0);
+    expect(next.usedBytes).toBeGreaterThan(0);
     expect(await readdir(dir)).toHaveLength(1);
   });
 });

@@ -9,6 +9,7 @@ import {
   decodeRecord,
   encodeRecord,
   identityOf,
+  isSameEntry,
   type Listing,
   newestTime,
   settledEntries,
@@ -79,11 +80,12 @@ export class TimeLedger {
       const newest = newestTime(before);
       // Not before the end of this millisecond, and forward even if the clock went back.
       const clock = BigInt(nowMs + 1) * MS;
-      const entries = assignTimes(listing, byPath(before), clock > newest ? clock : newest + 1n);
+      const old = byPath(before);
+      const entries = assignTimes(listing, old, clock > newest ? clock : newest + 1n);
       given.entries = async () => entries;
       const others = [...this.#running].filter(({ id }) => id !== given.id);
       const settled = settledEntries(entries, await Promise.all(others.map((other) => other.entries())));
-      const returned = await this.#returned(before, entries, settled);
+      const returned = await this.#returned(old, entries, settled);
       if (!isSame(before, settled)) await this.#save(settled);
       const issue = settled.length === entries.length ? await this.issue() : undefined;
       return { entries, issue, returned, running: this.#run(given) };
@@ -122,15 +124,17 @@ export class TimeLedger {
 
   /** Returns the files with content of the past, and adds what is no longer given to the past. */
   async #returned(
-    before: readonly TimedEntry[],
+    old: ReadonlyMap<ByteString, TimedEntry>,
     entries: readonly TimedEntry[],
     settled: readonly TimedEntry[],
   ): Promise<ByteString[]> {
-    const [old, now] = [byPath(before), byPath(settled)];
+    const now = byPath(settled);
     const differs = (entry: TimedEntry, other: TimedEntry | undefined) =>
-      entry.type === 'file' && (!other || identityOf(other) !== identityOf(entry));
+      entry.type === 'file' && !(other && isSameEntry(other, entry));
     const fresh = entries.filter((entry) => differs(entry, old.get(entry.path)));
-    const gone = [...before, ...entries].filter((entry) => differs(entry, now.get(entry.path)));
+    // What has just been given is of the past already if a build beside this one makes the next one give it anew.
+    const given = settled === entries ? [...old.values()] : [...old.values(), ...entries];
+    const gone = given.filter((entry) => differs(entry, now.get(entry.path)));
     if (fresh.length === 0 && gone.length === 0) return [];
     const lines = ((await readIfThere(this.#past)) ?? '').split('\n');
     const past = new Set(lines);
@@ -153,11 +157,9 @@ function markOf(entry: TimedEntry): string {
 }
 
 function isSame(a: readonly TimedEntry[], b: readonly TimedEntry[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every((entry, i) => {
-      const other = b[i] as TimedEntry;
-      return entry.path === other.path && entry.mtimeNs === other.mtimeNs && identityOf(entry) === identityOf(other);
-    })
-  );
+  if (a.length !== b.length) return false;
+  return a.every((entry, i) => {
+    const other = b[i] as TimedEntry;
+    return entry.path === other.path && entry.mtimeNs === other.mtimeNs && isSameEntry(entry, other);
+  });
 }

@@ -1,5 +1,5 @@
 import type { ByteString } from '../merkle/byte-string.ts';
-import { byPath, identityOf, type TimedEntry } from './timed-entry.ts';
+import { byPath, isSameEntry, type TimedEntry } from './timed-entry.ts';
 import type { ListedEntry, Listing } from './tree-source.ts';
 
 /**
@@ -14,7 +14,7 @@ export function assignTimes(
 ): readonly TimedEntry[] {
   return listing.map((entry) => {
     const given = ledger.get(entry.path);
-    return { ...entry, mtimeNs: given && identityOf(given) === identityOf(entry) ? given.mtimeNs : nowNs };
+    return { ...entry, mtimeNs: given && isSameEntry(given, entry) ? given.mtimeNs : nowNs };
   });
 }
 
@@ -26,12 +26,12 @@ export function settledEntries(
   given: readonly TimedEntry[],
   beside: readonly (readonly ListedEntry[])[],
 ): readonly TimedEntry[] {
+  if (beside.length === 0) return given;
   const others = beside.map(byPath);
-  return given.filter((entry) => {
-    const own = identityOf(entry);
-    return others.every((other) => {
+  return given.filter((entry) =>
+    others.every((other) => {
       const found = other.get(entry.path);
-      return found !== undefined && identityOf(found) === own;
-    });
-  });
+      return found !== undefined && isSameEntry(found, entry);
+    }),
+  );
 }

@@ -20,6 +20,12 @@ export function identityOf(entry: ListedEntry): string {
   }
 }
 
+/** Whether two entries are the same, apart from their paths and times: compares what `identityOf` has, without making texts of it. */
+export function isSameEntry(a: ListedEntry, b: ListedEntry): boolean {
+  if (a.type === 'symlink') return b.type === 'symlink' && a.target === b.target;
+  return a.type === b.type && a.mode === b.mode && a.contentId === b.contentId;
+}
+
 /** Returns entries by path. */
 export function byPath<T extends ListedEntry>(entries: readonly T[]): Map<ByteString, T> {
   return new Map(entries.map((entry) => [entry.path, entry]));

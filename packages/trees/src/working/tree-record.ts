@@ -10,9 +10,14 @@ export interface TreeRecord<Head> {
 
 type Row = readonly [type: 'f' | 'd' | 'l', path: string, mtimeNs: string, ...rest: readonly (string | number)[]];
 
+/** Encoded entries: the same ones are in a tree's record and in the ledger. */
+const lines = new WeakMap<readonly TimedEntry[], string>();
+
 /** Encodes a record: a line with its head, then a line with its entries. */
 export function encodeRecord<Head extends object>({ head, entries }: TreeRecord<Head>): string {
-  return `${JSON.stringify({ version: VERSION, ...head })}\n${JSON.stringify(entries.map(rowOf))}\n`;
+  const line = lines.get(entries) ?? JSON.stringify(entries.map(rowOf));
+  lines.set(entries, line);
+  return `${JSON.stringify({ version: VERSION, ...head })}\n${line}\n`;
 }
 
 /** Decodes what `encodeRecord` wrote; undefined for anything else, such as half of it, or a record of another version. */
