@@ -1,3 +1,4 @@
+export { GitMirrors } from './attempt/git-mirrors.ts';
 export type { ExecuteRequest, Executor, ExecutorInventory, ExecutorSource, StopReason } from './engine/executor.ts';
 export { JoinFailed } from './join/join.ts';
 export { diskOf, type RunningHost, runHost } from './run-host.ts';

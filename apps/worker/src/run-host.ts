@@ -5,6 +5,7 @@ import { HostBuilders } from '@kiln/buildkit';
 import type { HostDisk } from '@kiln/contracts';
 import { type Logger, OutgoingGuard, Pulse, type Shutdown, serveHealth } from '@kiln/runtime';
 import { HostNameTaken, openState } from '@kiln/state';
+import { GitMirrors } from './attempt/git-mirrors.ts';
 import { enterPool } from './join/enter-pool.ts';
 import { mirrorSettings } from './settings/mirror-settings.ts';
 import { reportSettings } from './settings/report-settings.ts';
@@ -68,6 +69,11 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
   shutdown.add('builder', () => builders.close(), BUILDER_CLOSE_LIMIT_MS);
   const outgoing = new OutgoingGuard(settings.KILN_ALLOWED_HOSTS);
   shutdown.add('outgoing', () => outgoing[Symbol.asyncDispose]());
+  const mirrors = new GitMirrors(await mirrorSettings(settings, dataDir), {
+    guard: outgoing,
+    log: log.child({ part: 'git' }),
+    now: Date.now,
+  });
   const worker = await startWorker(
     {
       hostName,
@@ -77,7 +83,6 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
       ...reportSettings(settings),
       ledgerFile: join(dataDir, 'layers.json'),
       ...idleSettings(settings),
-      ...mirrorSettings(settings, dataDir),
     },
     {
       ...state,
@@ -85,7 +90,8 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
       executors: builders,
       identity: { machine, incarnation: randomUUID(), epoch },
       outgoing,
-      disk: () => diskOf(dataDir, builders),
+      mirrors,
+      disk: () => diskOf(dataDir, builders, mirrors),
       onReport: () => pulse.beat(),
       log,
     },
@@ -95,14 +101,20 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
   return { worker, builders: builders.info };
 }
 
-/** Measures the file system of `dir`, and what the working trees take of it; `freeBytes` is what this user may still use. */
-export async function diskOf(dir: string, { trees }: Pick<HostBuilders, 'trees'>): Promise<HostDisk> {
+/** Measures the file system of `dir`, and what working trees and git mirrors take of it; `freeBytes` is what this user may still use. */
+export async function diskOf(
+  dir: string,
+  { trees }: Pick<HostBuilders, 'trees'>,
+  mirrors: Pick<GitMirrors, 'usedBytes' | 'budgetBytes'>,
+): Promise<HostDisk> {
   const { blocks, bavail, bsize } = await statfs(dir);
   return {
     totalBytes: blocks * bsize,
     freeBytes: bavail * bsize,
     treeBytes: trees.usedBytes,
     treeBudgetBytes: trees.budgetBytes,
+    mirrorBytes: mirrors.usedBytes,
+    mirrorBudgetBytes: mirrors.budgetBytes,
   };
 }
 

@@ -5,7 +5,7 @@ import type { GitGuard } from '@kiln/git';
 import type { Logger } from '@kiln/runtime';
 import type { AttemptRef, State, WorkerIdentity } from '@kiln/state';
 import type { TreeReader } from '@kiln/trees';
-import type { GitMirrorsOptions } from './attempt/git-mirrors.ts';
+import type { GitMirrors } from './attempt/git-mirrors.ts';
 import type { ExecutorSource } from './engine/executor.ts';
 import type { LeaseTimes } from './session/host-session.ts';
 
@@ -17,8 +17,6 @@ export interface WorkerOptions extends LeaseTimes {
   /** File of the layer ledger; other ledgers are stored beside it. Default: none, ledgers are lost with the process. */
   readonly ledgerFile?: string;
   readonly labels?: Readonly<Record<string, string>>;
-  /** Where mirrors of git remotes are kept. Default: nowhere, BuildKit checks out every commit as a whole. */
-  readonly gitMirrors?: GitMirrorsOptions;
   /** How long a domain's builder is kept running without a build, ms. Default: forever. */
   readonly builderIdleMs?: number;
   /** How often the cache budget is divided among the isolation domains, ms. */
@@ -44,6 +42,8 @@ export interface WorkerDeps
   ): Promise<{ digest: string; sizeBytes: number }>;
   /** Keeps git and requests to forges from reaching addresses of the internal network. */
   readonly outgoing: GitGuard & { readonly fetch: typeof fetch };
+  /** The host's mirrors of git remotes. Default: BuildKit checks out every commit as a whole. */
+  readonly mirrors?: Pick<GitMirrors, 'commit'> | undefined;
   /** Measures the disk with the worker's data. */
   disk?(): Promise<HostDisk | undefined>;
   readonly log: Logger;

@@ -12,7 +12,6 @@ import {
   persist,
   WorkerReplaced,
 } from '@kiln/state';
-import { GitMirrors, type GitMirrorsOptions } from './attempt/git-mirrors.ts';
 import { DEFAULT_INVENTORY_EVERY_MS } from './caches/cache-reporter.ts';
 import { ENGINE_CHECK_EVERY_MS } from './engine/engine-watch.ts';
 import { HostExecutors } from './executors/host-executors.ts';
@@ -23,8 +22,6 @@ import type { WorkerDeps, WorkerOptions } from './worker-options.ts';
 
 /** How long a forge may take to answer a request for a token, ms. */
 const FORGE_TIMEOUT_MS = 10_000;
-/** A first fetch of a large repository takes minutes. */
-const FETCH_TIMEOUT_MS = 1_800_000;
 const SHARE_EVERY_MS = 600_000;
 /** How long a worker that leaves waits for its last report of the caches. */
 const LAST_REPORT_MS = 5_000;
@@ -100,7 +97,6 @@ class Worker implements RunningWorker {
       attempts: new AttemptStore(redis, keys, { now, replication }),
       logs: new LogStore(redis, keys),
       executor: executors,
-      ...(options.gitMirrors && { mirrors: gitMirrors(options.gitMirrors, deps) }),
       tokens: new ConnectionTokens({ fetch: deps.outgoing.fetch, timeoutMs: FORGE_TIMEOUT_MS, now }),
       reportNow: () => this.#session.poke(),
       log: this.#log,
@@ -243,9 +239,4 @@ class Worker implements RunningWorker {
     }
     this.#onDesired();
   }
-}
-
-function gitMirrors(options: GitMirrorsOptions, { outgoing, log, now = Date.now }: WorkerDeps): GitMirrors {
-  const limits = { timeoutMs: FETCH_TIMEOUT_MS, maxFetchBytes: options.budgetBytes, guard: outgoing };
-  return new GitMirrors(options, { limits, log, now });
 }

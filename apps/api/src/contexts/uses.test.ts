@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { contextKey } from '@kiln/contracts';
+import { treeOf } from '@kiln/trees/testing';
 import { beforeEach, expect, test } from 'vitest';
 import { apiForFile } from '../testing/for-file.ts';
 import { tarOf } from '../testing/pack.ts';
@@ -10,8 +9,9 @@ import { REQUEST_PART, uploadTo } from '../testing/upload-form.ts';
 const DAY_MS = 86_400_000;
 const api = await apiForFile({ contextRetentionMs: 10 * DAY_MS });
 const tar = await tarOf('Dockerfile');
-const digest = `sha256:${createHash('sha256').update(tar).digest('hex')}`;
-const key = contextKey(digest);
+const { root: digest } = treeOf({ Dockerfile: 'content of Dockerfile' });
+const hex = digest.slice('sha256:'.length);
+const key = `trees/default/d/${hex.slice(0, 2)}/${hex.slice(2)}`;
 
 async function unused(days: number): Promise<void> {
   const then = new Date(Date.now() - days * DAY_MS);
@@ -25,7 +25,11 @@ beforeEach(async () => {
 });
 
 test.each<[string, () => Promise<number>]>([
-  ['a worker that reads it', async () => (await api.fetch(`/v1/contexts/${digest}`)).status],
+  [
+    'a question whether it is missing',
+    async () => (await api.post('/v1/trees/missing', { directories: [digest] })).status,
+  ],
+  ['another upload', async () => (await uploadTo(api, REQUEST_PART, ['context', tar])).status],
   ['a build that names it', async () => (await api.post('/v1/builds', { source })).status],
   [
     'a retry of a build with it',

@@ -1,4 +1,5 @@
-import { type BuildView, type OperationId, ROUTES, type RouteDoc } from '@kiln/contracts';
+import { Readable } from 'node:stream';
+import { contextKey, type OperationId, ROUTES, type RouteDoc } from '@kiln/contracts';
 import { delivery, SECRET } from '@kiln/forges/testing';
 import { treeOf } from '@kiln/trees/testing';
 import { tarOf } from './pack.ts';
@@ -40,12 +41,11 @@ export class RouteRequests {
   }
 
   static async of(api: TestApi): Promise<RouteRequests> {
-    const form = new FormData();
-    form.set('request', JSON.stringify({ source: { type: 'upload', name: 'app' }, team: 'web' }));
-    form.set('context', new Blob([new Uint8Array(await tarOf('Dockerfile'))]));
-    const answer = await api.fetch('/v1/builds', { method: 'POST', body: form });
-    const { source } = ((await answer.json()) as BuildView).request;
-    return new RouteRequests(api, (source.type === 'upload' && source.digest) || '');
+    // As a version before trees stored it.
+    const { digest } = await api.blobs.put('contexts/of-web', Readable.from([await tarOf('Dockerfile')]));
+    await api.blobs.put(contextKey(digest), Readable.from([await tarOf('Dockerfile')]));
+    await api.state.contextTeams.grant(digest, 'web', 1_000_000);
+    return new RouteRequests(api, digest);
   }
 
   async for(id: OperationId): Promise<RouteRequest> {

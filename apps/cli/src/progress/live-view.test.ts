@@ -198,6 +198,21 @@ describe('LiveView', () => {
     expect((await screen.text())[0]).toMatch(/^ => context sent, 4\.00MB in 2\.[01]s$/);
   });
 
+  it('shows how much of the context was read, and what of it was sent', async () => {
+    const screen = new Screen(80, 20);
+    screen.view.reading(4_000_000, 10_000_000);
+    vi.advanceTimersByTime(1_000);
+    screen.view.reading(6_000_000, 10_000_000);
+    vi.advanceTimersByTime(60);
+    expect((await screen.text())[0]).toMatch(/ reading context 6\.00MB \/ 10\.00MB, 5\.\d+MB\/s$/);
+    screen.view.uploading(0, 1_000);
+    vi.advanceTimersByTime(1_000);
+    expect((await screen.text())[0]).toMatch(/ sending context 0B \/ 1\.00kB, 0B\/s$/);
+    screen.view.uploaded('context: 2 files, 10.00MB; 1 file, 1.00kB sent');
+    vi.advanceTimersByTime(60);
+    expect((await screen.text())[0]).toMatch(/^ => context: 2 files, 10\.00MB; 1 file, 1\.00kB sent in 1\.0s$/);
+  });
+
   it('starts over with the next attempt', async () => {
     const screen = new Screen(80, 20);
     screen.log(started(1));

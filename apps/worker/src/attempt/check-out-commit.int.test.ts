@@ -24,9 +24,9 @@ beforeAll(async () => {
   server = await GitServer.start();
   dir = await mkdtemp(join(tmpdir(), 'kiln-mirrors-'));
   own = await lab();
-  const limits = { timeoutMs: 60_000, maxFetchBytes: 1e9, guard: new OutgoingGuard(allowedHosts.parse('loopback')) };
+  const guard = new OutgoingGuard(allowedHosts.parse('loopback'));
   const log = createLogger({ app: 'test', level: 'silent' });
-  mirrors = new GitMirrors({ dir, budgetBytes: 1e9 }, { limits, log, now: Date.now });
+  mirrors = new GitMirrors({ dir, budgetBytes: 1e9 }, { guard, log, now: Date.now });
 });
 afterAll(async () => {
   await own[Symbol.asyncDispose]();

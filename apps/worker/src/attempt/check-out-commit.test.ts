@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GitCheckout } from '@kiln/buildkit';
-import { GitServer } from '@kiln/git/testing';
+import { GitServer, type OddEntry } from '@kiln/git/testing';
 import { allowedHosts, createLogger, OutgoingGuard } from '@kiln/runtime';
 import type { ListedFile, Listing } from '@kiln/trees';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -10,7 +10,6 @@ import { type CommitPlace, checkOutCommit } from './check-out-commit.ts';
 import { GitMirrors } from './git-mirrors.ts';
 
 const guard = new OutgoingGuard(allowedHosts.parse('loopback'));
-const limits = { timeoutMs: 60_000, maxFetchBytes: 64 * 1024 * 1024, guard };
 const log = createLogger({ app: 'test', level: 'silent' });
 const { signal } = new AbortController();
 
@@ -27,12 +26,16 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-const mirrorsOf = (budgetBytes = 1e9) => new GitMirrors({ dir, budgetBytes }, { limits, log, now: () => now });
+const mirrorsOf = (budgetBytes = 1e9) => new GitMirrors({ dir, budgetBytes }, { guard, log, now: () => now });
 
 function checkOut(commit: string, place: Partial<CommitPlace> = {}, mirrors = mirrorsOf(), domain = 'team-a') {
   const at = { url: server.url(), commit, authorization: undefined, dockerfile: 'Dockerfile', ...place };
   return checkOutCommit(mirrors, domain, at, signal);
 }
+
+const file = (name: string): OddEntry => ({ mode: '100644', name, content: 'FROM x' });
+const link = (name: string, content: string): OddEntry => ({ mode: '120000', name, content });
+const directory = (name: string, content: readonly OddEntry[]): OddEntry => ({ mode: '40000', name, content });
 
 async function texts(
   checkout: GitCheckout | { instead: string },
@@ -120,6 +123,19 @@ describe('checkOutCommit', () => {
     expect(left).toEqual([]);
   });
 
+  test('tells directories of one commit apart whose attributes make different files of the same blob', async () => {
+    const commit = server.commit({
+      '.gitattributes': 'a/f eol=crlf\nb/f eol=lf\n',
+      'a/f': 'x\ny\n',
+      'b/f': 'x\ny\n',
+    });
+    const first = await checkOut(commit, { subdir: 'a', dockerfile: 'f' });
+    if ('instead' in first) throw new Error(first.instead);
+    const before = await first.tree.list([]);
+    await first[Symbol.asyncDispose]();
+    expect(await texts(await checkOut(commit, { subdir: 'b', dockerfile: 'f' }), before)).toEqual({ f: 'x\ny\n' });
+  });
+
   test.each([
     [
       'submodules',
@@ -145,6 +161,30 @@ describe('checkOutCommit', () => {
       { url: 'private' },
       'credentials are missing or invalid',
     ],
+    [
+      'a name that leads out',
+      () => server.commitOdd([file('Dockerfile'), directory('..', [directory('..', [file('out')])])]),
+      {},
+      'git would not check out',
+    ],
+    [
+      'a link and a directory of the same name',
+      () => server.commitOdd([file('Dockerfile'), link('a', '/tmp'), directory('a', [file('b')])]),
+      {},
+      'git would not check out',
+    ],
+    [
+      'a name with a slash, through a link',
+      () => server.commitOdd([file('Dockerfile'), link('a', '/tmp'), file('a/b')]),
+      {},
+      'git would not check out',
+    ],
+    [
+      'a link whose target is longer than any path',
+      () => server.commitOdd([file('Dockerfile'), link('l', 'x'.repeat(5000))]),
+      {},
+      'a link with a target of 5000 bytes',
+    ],
   ] as const)('leaves a commit with %s to BuildKit, and says why', async (_what, commit, place, why) => {
     const url = 'url' in place ? server.url('/private/app.git') : server.url();
     expect(await checkOut(commit(), { ...place, url })).toEqual({ instead: expect.stringContaining(why) });
@@ -162,20 +202,26 @@ describe('GitMirrors', () => {
     await texts(await checkOut(commit, { url: server.url('/private/app.git'), authorization }, mirrors));
     const domains = await readdir(dir);
     expect((await Promise.all(domains.map(sizeOf))).sort()).toEqual([1, 2]);
-    expect(mirrors.bytes).toBeGreaterThan(0);
+    expect(mirrors.usedBytes).toBeGreaterThan(0);
   });
 
   test('removes the mirrors used longest ago when over budget, none in use, and makes them anew', async () => {
     const commit = server.commit({ Dockerfile: 'FROM x' });
-    const mirrors = mirrorsOf(1);
+    const measured = mirrorsOf();
+    await texts(await checkOut(commit, {}, measured));
+    await rm(dir, { recursive: true });
+    const mirrors = mirrorsOf(measured.usedBytes * 1.5);
     const held = await checkOut(commit, {}, mirrors, 'team-a');
     now += 1;
     await texts(await checkOut(commit, {}, mirrors, 'team-b'));
     const sizes = async () => (await Promise.all((await readdir(dir)).map(sizeOf))).sort();
+    // Only the other one could be removed.
     expect(await sizes()).toEqual([0, 1]);
     expect(await texts(held)).toEqual({ Dockerfile: 'FROM x' });
-    expect(await sizes()).toEqual([0, 0]);
-    expect(mirrors.bytes).toBe(0);
+    expect(mirrors.usedBytes).toBeGreaterThan(0);
+    now += 1;
+    expect(await texts(await checkOut(commit, {}, mirrors, 'team-b'))).toEqual({ Dockerfile: 'FROM x' });
+    expect(await sizes()).toEqual([0, 1]);
     expect(await texts(await checkOut(commit, {}, mirrors))).toEqual({ Dockerfile: 'FROM x' });
   });
 
@@ -189,7 +235,7 @@ describe('GitMirrors', () => {
     await texts(await checkOut(commit, {}, next));
     // It asks whether it may, but fetches nothing.
     expect(server.seen.slice(asked).some(({ path }) => path.endsWith('git-upload-pack'))).toBe(true);
-    expect(next.bytes).toBeGreaterThan(0);
+    expect(next.usedBytes).toBeGreaterThan(0);
     expect(await readdir(dir)).toHaveLength(1);
   });
 });

@@ -12,7 +12,8 @@ export interface GitMirrorsOptions {
 }
 
 export interface GitMirrorsDeps {
-  readonly limits: GitLimits;
+  /** Keeps git from reaching addresses of the internal network. */
+  readonly guard: GitLimits['guard'];
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -22,6 +23,8 @@ export interface HeldCommit extends AsyncDisposable {
   readonly commit: MirroredCommit;
 }
 
+/** A first fetch of a large repository takes minutes. */
+const FETCH_TIMEOUT_MS = 1_800_000;
 /** Prefix of what is being removed; what a killed worker left of it is removed at the next start. */
 const REMOVED = 'removed-';
 
@@ -37,6 +40,7 @@ interface Known {
 export class GitMirrors {
   readonly #options: GitMirrorsOptions;
   readonly #deps: GitMirrorsDeps;
+  readonly #limits: GitLimits;
   /** By directory. */
   readonly #known = new Map<string, Known>();
   #found: Promise<void> | undefined;
@@ -44,6 +48,7 @@ export class GitMirrors {
   constructor(options: GitMirrorsOptions, deps: GitMirrorsDeps) {
     this.#options = options;
     this.#deps = deps;
+    this.#limits = { timeoutMs: FETCH_TIMEOUT_MS, maxFetchBytes: options.budgetBytes, guard: deps.guard };
   }
 
   /** Fetches a commit, unless it is here. @throws as `GitMirror.commit` */
@@ -57,6 +62,7 @@ export class GitMirrors {
       await mkdir(dir, { recursive: true, mode: 0o700 });
       const commit = await mirror.mirror.commit(source, signal);
       mirror.usedAt = this.#deps.now();
+      mirror.bytes = await mirror.mirror.sizeBytes();
       await utimes(dir, mirror.usedAt / 1000, mirror.usedAt / 1000);
       return { commit, [Symbol.asyncDispose]: () => this.#release(mirror) };
     } catch (error) {
@@ -65,14 +71,18 @@ export class GitMirrors {
     }
   }
 
+  get budgetBytes(): number {
+    return this.#options.budgetBytes;
+  }
+
   /** Bytes of all mirrors, as last measured. */
-  get bytes(): number {
+  get usedBytes(): number {
     return [...this.#known.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   #open(dir: string): Known {
     const known = this.#known.get(dir) ?? {
-      mirror: new GitMirror(dir, this.#deps.limits, this.#deps.now),
+      mirror: new GitMirror(dir, this.#limits, this.#deps.now),
       users: 0,
       usedAt: this.#deps.now(),
       bytes: 0,
@@ -98,8 +108,7 @@ export class GitMirrors {
 
   async #release(mirror: Known): Promise<void> {
     mirror.users -= 1;
-    mirror.bytes = await mirror.mirror.sizeBytes();
-    let total = this.bytes;
+    let total = this.usedBytes;
     const oldestFirst = [...this.#known].sort(([, a], [, b]) => a.usedAt - b.usedAt);
     for (const [dir, each] of oldestFirst) {
       if (total <= this.#options.budgetBytes) return;

@@ -3,6 +3,7 @@ import type Docker from 'dockerode';
 import { callEngine, EngineError, hasStatus } from '../engine/engine.ts';
 import { ensureImage } from '../engine/engine-images.ts';
 import type { Logger } from '../engine/logger.ts';
+import { SPARE_SHELL, SpareShell } from './spare-shell.ts';
 import { ToolProcess } from './tool-process.ts';
 import { toolPaths } from './tool-scripts.ts';
 import { type ContainerUser, ROOT, toolUser } from './tool-user.ts';
@@ -35,6 +36,7 @@ const SIGNAL_TIMEOUT_MS = 5_000;
 export class ToolContainer {
   readonly #options: ToolContainerOptions;
   readonly #container: Docker.Container;
+  readonly #spare: SpareShell;
   #ensuring: Promise<void> | undefined;
   /** Identity of the engine's socket that is mounted in the container. */
   #socket: string | undefined;
@@ -42,6 +44,7 @@ export class ToolContainer {
   constructor(options: ToolContainerOptions) {
     this.#options = options;
     this.#container = options.engine.getContainer(options.name);
+    this.#spare = new SpareShell(() => this.#start({ argv: SPARE_SHELL, user: ROOT, stdin: true }));
   }
 
   /** Replaces any container of this name: a buildx that a dead worker left behind must not continue. @throws EngineError */
@@ -72,6 +75,7 @@ export class ToolContainer {
       }),
     );
     await callEngine('start the tool container', (abortSignal) => container.start({ abortSignal }), 60_000);
+    this.#spare.prepare();
     log.info({ container: name, image }, 'tool container started');
   }
 
@@ -127,6 +131,9 @@ export class ToolContainer {
    */
   async start(command: ToolCommand): Promise<ToolProcess> {
     if ((await this.#socketNow()) !== this.#socket) await this.ensure();
+    const { argv, env = [], user, stdin = false } = command;
+    const waiting = user === undefined || stdin ? undefined : this.#spare.take({ argv, env, user });
+    if (waiting) return waiting;
     try {
       return await this.#start(command);
     } catch (error) {
@@ -173,6 +180,7 @@ export class ToolContainer {
 
   /** Removes the container with all that runs in it. @throws EngineError */
   async remove(): Promise<void> {
+    this.#spare.drop();
     try {
       await callEngine(
         'remove the tool container',

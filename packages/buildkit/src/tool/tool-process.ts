@@ -28,6 +28,17 @@ export class ToolProcess {
     return this.#broken;
   }
 
+  /** Whether its streams are open, as far as this process knows. */
+  get isOpen(): boolean {
+    const { destroyed, readableEnded, writable } = this.#socket;
+    return !destroyed && !readableEnded && writable;
+  }
+
+  /** Calls `listener` when it has ended before anybody reads its output. Whatever it prints until then is lost. */
+  onceClosed(listener: () => void): void {
+    this.#socket.once('close', listener);
+  }
+
   /** Writes to its standard input. The process must have been started with one. */
   write(text: string): void {
     this.#socket.write(text);

@@ -2,11 +2,14 @@ import { chmod, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../engine/logger.ts';
 import { EntryMemory } from './entry-memory.ts';
-import { domainDir, findTrees, repoDir, timesDir } from './find-trees.ts';
+import { domainDir, findOldTimes, findTrees, repoDir, timesDir } from './find-trees.ts';
 import { TimeLedger } from './time-ledger.ts';
 import type { BudgetedTree, TreeBudget, TreeHolder } from './tree-budget.ts';
 import { keepTreeUser, takeTreeUser } from './tree-users.ts';
 import { type BroughtTree, type TreeRequest, treeId, WorkingTree, type WorkingTreeDeps } from './working-tree.ts';
+
+/** How long the times of a repo without a tree are kept, ms. */
+const KEEP_TIMES_MS = 30 * 86_400_000;
 
 export interface WorkingTreesDeps extends Pick<WorkingTreeDeps, 'tool' | 'script' | 'now'> {
   /** Directory for all trees of a builder. */
@@ -186,8 +189,11 @@ export class WorkingTrees implements TreeHolder {
   }
 
   async #find(): Promise<void> {
-    const { dir, log } = this.#deps;
-    for (const { dir: found, repo, number, uid = -1, head, usedAt } of await findTrees(dir)) {
+    const { dir, log, now } = this.#deps;
+    const all = await findTrees(dir);
+    for (const times of await findOldTimes(dir, all, now() - KEEP_TIMES_MS))
+      await rm(times, { recursive: true, force: true });
+    for (const { dir: found, repo, number, uid = -1, head, usedAt } of all) {
       const tree = new WorkingTree(this.#treeDeps, found, uid, head, usedAt);
       const trees = this.#repos.get(repo) ?? new Map<number, WorkingTree>();
       this.#repos.set(repo, trees.set(number, tree));

@@ -31,6 +31,8 @@ export const hostDisk = z.strictObject({
     .optional()
     .meta({ description: 'What working trees take: the host’s own copies of contexts.' }),
   treeBudgetBytes: z.int().min(0).optional().meta({ description: 'What working trees may take.' }),
+  mirrorBytes: z.int().min(0).optional().meta({ description: 'What mirrors of git repositories take.' }),
+  mirrorBudgetBytes: z.int().min(0).optional().meta({ description: 'What mirrors of git repositories may take.' }),
 });
 export type HostDisk = z.output<typeof hostDisk>;
 

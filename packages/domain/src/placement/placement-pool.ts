@@ -1,7 +1,6 @@
 import type { DemandClock } from './estimates/demand.ts';
 import { FIRST_GUESS, learnPool, learnRun, type PoolEstimate, runAt } from './estimates/estimates.ts';
 import type { LearnedPool, LearnedRepo } from './estimates/learned.ts';
-import { Saturation } from './estimates/saturation.ts';
 import { TeamShares } from './estimates/team-shares.ts';
 import { explain } from './explain/explain.ts';
 import type { PlacementDecision } from './model/decision.ts';
@@ -44,7 +43,6 @@ export class PlacementPool implements PoolState {
   readonly teams: TeamShares;
   estimate: PoolEstimate = FIRST_GUESS;
   readonly #repos = new Map<string, PoolRepo>();
-  readonly #saturation: Saturation;
   /** How long caches are kept unused: the idle age at which last copies were evicted. A repo built again within it is worth keeping. */
   #horizonMs: number;
   #watchedSince: number | undefined;
@@ -56,12 +54,7 @@ export class PlacementPool implements PoolState {
   constructor(settings: PlacementSettings = DEFAULT_PLACEMENT) {
     this.settings = settings;
     this.teams = new TeamShares(settings.fairnessMemoryMs);
-    this.#saturation = new Saturation(settings.saturationMs);
     this.#horizonMs = settings.horizonMs.initial;
-  }
-
-  get saturation(): number {
-    return this.#saturation.share;
   }
 
   demandClock(now: number): DemandClock {
@@ -262,7 +255,6 @@ export class PlacementPool implements PoolState {
 
   #advance(now: number): void {
     this.#watchedSince ??= now;
-    this.#saturation.advance(now, this.hosts.freeSlots === 0);
   }
 
   #leave(id: string): void {

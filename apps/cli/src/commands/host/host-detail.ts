@@ -19,8 +19,9 @@ export function hostText(host: HostDetailView, io: Io): string {
     `serves  ${servesText(host)}`,
     `engine  ${engineVersion}, buildx ${buildxVersion}, driver ${driver}`,
   ];
-  const { treeBytes, treeBudgetBytes = 0 } = disk ?? {};
+  const { treeBytes, treeBudgetBytes = 0, mirrorBytes, mirrorBudgetBytes = 0 } = disk ?? {};
   if (treeBytes !== undefined) head.push(`trees   ${bytes(treeBytes)} of ${bytes(treeBudgetBytes)}`);
+  if (mirrorBytes !== undefined) head.push(`git     ${bytes(mirrorBytes)} of ${bytes(mirrorBudgetBytes)}`);
   if (!inventory) return `${[...head, `cache   not measured yet${budgetText(host, ' (')}`].join('\n')}\n`;
   const { usedBytes, readAt, layers, sizesAreFloors } = inventory;
   const facts = [

@@ -55,7 +55,7 @@ describe('the settings of kiln up', () => {
       ...{ KILN_LIVE_LOG_BYTES: '300000', KILN_LIVE_LOGS_BYTES: '9000000', KILN_LOG_RETENTION_DAYS: '3' },
       ...{ KILN_BUILD_RETENTION_DAYS: '5', KILN_INVENTORY_EVERY_MS: '2000', KILN_LEASE_TTL_MS: '30000' },
     });
-    expect({ ...settings, worker: settings.worker('/data') }).toMatchObject({
+    expect(settings).toMatchObject({
       storage: { liveLogBytes: 300_000, liveLogsBytes: 9_000_000, logRetentionMs: 3 * 86_400_000 },
       scheduling: { buildRetentionMs: 5 * 86_400_000 },
       worker: { inventoryEveryMs: 2_000, leaseTtlMs: 30_000 },

@@ -7,7 +7,7 @@ import { artifactKey, contextKey } from '@kiln/contracts';
 import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
 import { startScheduler } from '@kiln/scheduler';
 import { Leadership, MeteredBlobs, openState, storeArtifact } from '@kiln/state';
-import { diskOf, type RunningWorker, startWorker } from '@kiln/worker';
+import { diskOf, GitMirrors, type RunningWorker, startWorker } from '@kiln/worker';
 import { openDataDir } from './data-dir.ts';
 import type { PoolSettings } from './pool-settings.ts';
 import { startPrivateRedis } from './private-redis.ts';
@@ -115,13 +115,18 @@ async function compose(
   );
   shutdown.add('scheduler', () => scheduler.close());
 
+  const mirrors = new GitMirrors(await settings.mirrors(data.path), {
+    guard: outgoing,
+    log: log.child({ part: 'git' }),
+    now: Date.now,
+  });
   const worker = await startWorker(
     {
       hostName: options.name,
       slots: options.slots,
       labels: options.labels,
       ledgerFile: `${data.path}/layers.json`,
-      ...settings.worker(data.path),
+      ...settings.worker,
     },
     {
       ...state,
@@ -132,7 +137,8 @@ async function compose(
       storeArtifact: ({ buildId, attempt }, content, record) =>
         storeArtifact(metered, artifactKey(buildId, attempt), content, record),
       outgoing,
-      disk: () => diskOf(data.path, builders),
+      mirrors,
+      disk: () => diskOf(data.path, builders, mirrors),
       log: log.child({ part: 'worker' }),
     },
   );

@@ -3,7 +3,7 @@ import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createZstdDecompress } from 'node:zlib';
-import { KilnUnreachable } from '@kiln/client';
+import { KilnProblem, KilnUnreachable } from '@kiln/client';
 import { digestOf } from '@kiln/trees';
 import { describe, expect, it } from 'vitest';
 import { PartStore } from '../../testing/part-store.ts';
@@ -107,6 +107,36 @@ describe('sendContext', () => {
     expect(sent.bytes).toBe(uploads.reduce((sum, { bytes }) => sum + bytes, 0));
     expect(sent.bytes - one.length - two.length).toBeLessThan(1_000_000);
     expect(uploads.at(-1)?.bytes).toBeLessThan(2_000_000);
+  });
+
+  it('sends a file from its start to an API process that does not have its beginning', async () => {
+    await using dir = await TempDir.with({ Dockerfile: 'FROM x' });
+    const large = randomBytes(1_000_000);
+    await writeFile(join(dir.path, 'large'), large);
+    const context = await encodedContext(await readDir(dir));
+    const [here, there] = [new PartStore(), new PartStore()];
+    here.beginnings.set(digestOf(large), large.subarray(0, 500_000));
+    const { calls, uploads } = callsOf(there);
+    const problem = {
+      type: 'x',
+      title: 'x',
+      status: 422,
+      code: 'tree_incomplete' as const,
+      detail: 'no beginning',
+      errors: [],
+    };
+    const divided: TreeCalls = {
+      missing: async (parts) => here.missing(parts),
+      store: (body, encoding) =>
+        calls.store(body, encoding).catch((error: Error) => {
+          throw error.message.startsWith('no 500000 bytes') ? new KilnProblem(problem) : error;
+        }),
+    };
+    const retries: unknown[] = [];
+    await sendContext(divided, { context, others: [], onRetry: (error) => retries.push(error) });
+    expect(retries).toHaveLength(1);
+    expect(uploads).toHaveLength(2);
+    expect(there.files.get(digestOf(large))?.equals(large)).toBe(true);
   });
 
   it('gives up when nothing gets through, and at once when the server refuses', async () => {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs, isTransient, KilnProblem } from '@kiln/client';
+import type { ProblemCode } from '@kiln/contracts';
 import { inlineFiles, writeParts } from '@kiln/trees';
 import type { ContextFile } from '../context-tree.ts';
 import type { EncodedContext } from '../encode-context.ts';
@@ -47,6 +48,7 @@ export async function sendContext(calls: TreeCalls, options: SendContextOptions)
   let failsSince = 0;
   let left = '';
   let isMissing = options.isMissing === true;
+  let mayResume = true;
   for (;;) {
     signal?.throwIfAborted();
     try {
@@ -59,22 +61,38 @@ export async function sendContext(calls: TreeCalls, options: SendContextOptions)
       // Once something was sent, it is asked.
       isMissing = false;
       if (amountOf(missing) !== left) [failures, left] = [0, amountOf(missing)];
-      if (missing.directories.size + missing.files.size > 0) await sendParts(calls, missing, options, sent);
+      const wanted = mayResume ? missing : fromTheStart(missing);
+      if (missing.directories.size + missing.files.size > 0) await sendParts(calls, wanted, options, sent);
       return { files: sent.files.size, bytes: sent.bytes };
     } catch (error) {
       signal?.throwIfAborted();
       failures += 1;
       if (failures === 1) failsSince = performance.now();
       if (!mayGoOn(error) || performance.now() - failsSince > giveUpAfterMs) throw error;
+      // Another process of the API may have answered, which doesn't have the beginnings of files that this one has.
+      if (isProblem(error, 'tree_incomplete')) mayResume = false;
       onRetry?.(error);
-      await delay(backoffMs(failures, Math.random), undefined, signal && { signal }).catch(() => {});
+      const asked = error instanceof KilnProblem ? error.retryAfterMs : undefined;
+      const waitMs = Math.max(backoffMs(failures, Math.random), asked ?? 0);
+      await delay(waitMs, undefined, signal && { signal }).catch(() => {});
     }
   }
 }
 
-/** Whether asking again may help: also if the server has removed a part, as too old, since it was asked. */
+/**
+ * Whether asking again may help: also if something between cut the stream off, and the API answers that; or if it doesn't have a part, or the beginning of
+ * one, any longer.
+ */
 function mayGoOn(error: unknown): boolean {
-  return isTransient(error) || (error instanceof KilnProblem && error.problem.code === 'tree_incomplete');
+  return isTransient(error) || isProblem(error, 'tree_incomplete') || isProblem(error, 'context_incomplete');
+}
+
+function isProblem(error: unknown, code: ProblemCode): boolean {
+  return error instanceof KilnProblem && error.problem.code === code;
+}
+
+function fromTheStart({ directories, files }: MissingParts): MissingParts {
+  return { directories, files: new Map([...files.keys()].map((digest) => [digest, 0])) };
 }
 
 /** What was sent until now. */

@@ -19,11 +19,11 @@ const REASONS: Readonly<Record<Exclude<DecisionReason, 'team_limit' | 'token_lim
     return scene({ slow }).host('warm', {}, { app: 1 }).host('a').run('r', 'warm', { repo: 'slow' });
   },
   spread: () => {
-    const hot = scene({ app: { ...APP, hourly: 60 } })
+    const hot = scene({ app: { ...APP, cold: 300, hourly: 60 } })
       .host('warm', {}, { app: 1 })
       .host('a')
       .run('r', 'warm');
-    return hot.submit('before', { age: 60 }).submit('behind');
+    return hot.submit('first', { age: 60 }).submit('second', { age: 30 });
   },
   waited_enough: () => {
     const repos = { app: { warm: 60, cold: 4_000 }, slow: { warm: 1_000, cold: 1_000 } };
@@ -41,7 +41,7 @@ const REASONS: Readonly<Record<Exclude<DecisionReason, 'team_limit' | 'token_lim
 test.each(Object.entries(REASONS))('gives the reason %s', (reason, make) => {
   const decision = make()
     .submit('1', {
-      age: reason === 'waited_enough' ? 20 * MINUTE : 0,
+      age: reason === 'waited_enough' ? 65 * MINUTE : 0,
       trust: reason === 'none_untrusted' ? 'untrusted' : 'trusted',
     })
     .why('1');
@@ -127,6 +127,20 @@ describe('verdicts', () => {
     const extras = pool.why('1').considered.find(({ host }) => host === 'a')?.extras;
     expect(extras?.wanted).toBe(60_000);
     expect(extras?.spread).toBeLessThan(0);
+  });
+
+  test('list what it is worth that a run makes a partly warm copy a full one', () => {
+    const pool = scene({ app: { ...APP, hourly: 20 } })
+      .host('a', {}, { app: 0.5 })
+      .host('b', {}, { app: 1 });
+    const extras = Object.fromEntries(
+      pool
+        .submit('1')
+        .why('1')
+        .considered.map(({ host, extras = {} }) => [host, extras]),
+    );
+    expect(extras.a?.spread).toBeLessThan(0);
+    expect(extras.b).toEqual({});
   });
 
   test('list what a partly warm run costs others', () => {

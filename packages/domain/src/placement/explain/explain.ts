@@ -75,7 +75,7 @@ function weigh(pass: Pass, group: PendingGroup, choice: Choice | undefined): Wei
     if (Number.isFinite(startAt)) found.push({ host, startAt, runMs, warmth, cost: hosts.cost(held), held });
   }
   const runMs = pass.coldRun(repo);
-  const worth = pass.costs.spread(repo, runMs - repo.runs.warm);
+  const worth = hosts.worth({ warmth: 0, runMs });
   for (const host of pass.coldHosts(group.hosts)) {
     if (host.caches.has(repo) || pass.timeline(host).freeNow < group.weight) continue;
     found.push({ host, startAt: now, runMs, warmth: 0, cost: pass.coldCost(group, host, runMs, worth) });
@@ -86,13 +86,14 @@ function weigh(pass: Pass, group: PendingGroup, choice: Choice | undefined): Wei
 function extrasOf(pass: Pass, group: PendingGroup, { host, runMs, held }: Weighed): Record<string, number> {
   const { costs } = pass;
   const { repo } = group;
-  if (held) return rounded({ others: pass.heldHosts(group).extras(held) });
+  const hosts = pass.heldHosts(group);
+  if (held) return rounded({ others: hosts.extras(held), spread: -hosts.worth(held) });
   const free = pass.timeline(host).freeNow;
   return rounded({
     wanted: costs.wanted(host, free),
     crowding: costs.crowding(host, free, runMs),
     eviction: costs.eviction(host, repo),
-    spread: -costs.spread(repo, runMs - repo.runs.warm),
+    spread: -hosts.worth({ warmth: 0, runMs }),
   });
 }
 

@@ -18,10 +18,8 @@ export interface PlacementSettings {
   readonly fairnessCapMs: number;
   /** Time constant with which a team's use is forgotten. */
   readonly fairnessMemoryMs: number;
-  /** Cost of slot time beyond 1, the cost of waiting, when the pool is full and a build waits for every slot. */
+  /** Cost of slot time beyond 1, the cost of waiting, when a build waits for every slot. */
   readonly slotPremium: number;
-  /** Time constant over which the pool counts as full. */
-  readonly saturationMs: number;
   /** Worth of another copy, as a share of what a warm run saves, for each slot that its repo needs per slot that has its cache. */
   readonly spreadShare: number;
   /** Limit of that share. */
@@ -30,8 +28,6 @@ export interface PlacementSettings {
   readonly wantedSlotMs: number;
   /** Cost of a cold run to the warm builds that its host can expect, per ms and slot. */
   readonly crowding: number;
-  /** Factor of the evictions for another copy: a first copy must be made somewhere, another one needn't. */
-  readonly furtherEviction: number;
   /** Age beyond which waiting costs more: `ms`, and so many times the time in which the pool could run everything that waits. */
   readonly patience: { readonly ms: number; readonly drains: number };
   /** Extra cost of waiting beyond that age, per ms. */
@@ -54,14 +50,12 @@ export const DEFAULT_PLACEMENT: PlacementSettings = {
   dueCap: { drains: 10, leastMs: 10 * MINUTE, mostMs: 120 * MINUTE },
   fairnessCapMs: 10 * MINUTE,
   fairnessMemoryMs: 60 * MINUTE,
-  slotPremium: 4,
-  saturationMs: 5 * MINUTE,
+  slotPremium: 1,
   spreadShare: 0.4,
   spreadCap: 1,
   wantedSlotMs: MINUTE,
-  crowding: 2.2,
-  furtherEviction: 3,
-  patience: { ms: 15 * MINUTE, drains: 2 },
+  crowding: 1.2,
+  patience: { ms: 60 * MINUTE, drains: 6 },
   impatience: 4,
   horizonMs: { initial: 60 * MINUTE, least: 10 * MINUTE, most: 360 * MINUTE },
   demandHorizons: 2,

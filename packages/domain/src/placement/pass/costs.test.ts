@@ -52,13 +52,56 @@ describe('a popular repo spreads', () => {
       for (let i = 0; i < queued; i++) scene.submit(`b${i}`);
       const [waiting] = scene.pool.waiting.groups;
       const repo = waiting?.repo ?? scene.submit('one').pool.waiting.get('one')?.group.repo;
-      return repo ? costs(scene).spread(repo, 1_000) : Number.NaN;
+      return repo ? costs(scene).spread(repo, 1_000, 1 + copies) : Number.NaN;
     };
     expect(worth(60, 1, 1)).toBeGreaterThan(worth(6, 1, 1));
     expect(worth(6, 3, 1)).toBeGreaterThan(worth(6, 1, 1));
     expect(worth(60, 1, 4)).toBeLessThan(worth(60, 1, 1));
     expect(worth(60, 100, 1)).toBe(1_000);
     expect(worth(60, 1, 1)).toBeCloseTo((0.4 * 2 * 1_000) / 2, -1);
+  });
+});
+
+describe('a copy of older dependencies', () => {
+  const of = (version: string) => ({ app: { warmth: 1, version } });
+  const repos = (hourly: number) => ({ app: { warm: 60, stale: 400, cold: 900, bytes: MB, hourly } });
+  /** A host has the right copy and is busy with four runs; the other hosts have what is given. */
+  const busy = (hourly: number, others: Readonly<Record<string, string>>) => {
+    const scene = new Scene({ repos: repos(hourly) }).host('right', { slots: 4 }, of('2'));
+    for (let i = 0; i < 4; i++) scene.run(`r${i}`, 'right', { cacheVersion: '2' });
+    for (const [host, version] of Object.entries(others)) scene.host(host, {}, version === '' ? {} : of(version));
+    return scene;
+  };
+  const submit = (scene: Scene, id: string) => scene.submit(id, { cacheVersion: '2' });
+  const worth = (scene: Scene, name: string) => {
+    const { considered } = submit(scene, 'asks').why('asks');
+    return -(considered.find(({ host }) => host === name)?.extras?.spread ?? Number.NaN);
+  };
+
+  test('is brought up to date rather than another one made, once enough builds wait for the right one', () => {
+    const scene = busy(60, { empty: '', old: '1' });
+    let [host] = Object.values(submit(scene, 'b0').place());
+    expect(host).toBeUndefined();
+    for (let i = 1; i < 50 && host === undefined; i++) [host] = Object.values(submit(scene, `b${i}`).place());
+    expect(host).toBe('old');
+  });
+
+  test('is worth bringing up to date the more, the more often its repo is built and the longer a run there takes', () => {
+    const [rare, often] = [0.1, 60].map((hourly) => worth(busy(hourly, { old: '1' }), 'old')) as [number, number];
+    expect(rare).toBeGreaterThan(0);
+    expect(often).toBeGreaterThan(1.5 * rare);
+    expect(worth(busy(60, { empty: '' }), 'empty')).toBeGreaterThan(1.5 * often);
+  });
+
+  test('doesn’t count as a copy', () => {
+    const among = (version: string) => {
+      const others = Object.fromEntries(Array.from({ length: 5 }, (_, i) => [`full${i}`, version]));
+      const scene = busy(60, { ...others, empty: '' });
+      for (const host in others) scene.run(`on ${host}`, host, { repo: 'slow' });
+      return worth(scene, 'empty');
+    };
+    expect(among('1')).toBeCloseTo(among(''));
+    expect(among('2')).toBeLessThan(0.6 * among('1'));
   });
 });
 
@@ -125,7 +168,7 @@ describe('the caches of others', () => {
     expect(cold('hot')).toBeGreaterThan(cold('cool'));
   });
 
-  test('count by warmth, divided among copies, and three times for another copy of a repo that has one', () => {
+  test('count by warmth, and the less the more copies there are', () => {
     const scene = new Scene({ repos: repos(1) })
       .host('a', budget, { app: { bytes: 60 * MB, warmth: 0.1 }, hot: { bytes: 180 * MB, warmth: 0.5 } })
       .host('elsewhere');
@@ -134,14 +177,14 @@ describe('the caches of others', () => {
       const asking = scene.submit('asks', { repo }).pool.waiting.get('asks')?.group.repo;
       return (host && asking && costs(scene).eviction(host, asking)) ?? Number.NaN;
     };
-    // The hot repo's (600 − 60) s, half of which is there, times the chance that it is built within the hour; a further copy of app's.
-    const expected = 3 * 0.5 * 540_000 * (1 - Math.exp(-1));
+    // The hot repo's (600 − 60) s, half of which is there, times the chance that it is built within the hour.
+    const expected = 0.5 * 540_000 * (1 - Math.exp(-1));
     expect(loss()).toBeCloseTo(expected, -2);
     expect(loss('cool') - loss()).not.toBe(0);
     scene.holds('elsewhere', 'hot');
-    expect(loss()).toBeCloseTo(expected / 2, -2);
+    expect(loss()).toBeCloseTo(expected / 4, -2);
     scene.pool.cacheGone('a', 'app', scene.now);
-    expect(loss()).toBeCloseTo(expected / 3 / 2, -2);
+    expect(loss()).toBeCloseTo(expected / 4, -2);
     // What fits costs nobody anything.
     scene.host('a', { cacheBudgetBytes: 280 * MB });
     expect(loss()).toBe(0);
@@ -188,9 +231,15 @@ describe('the slots of others', () => {
     const budget = { cacheBudgetBytes: 250 * MB };
     const scene = new Scene({
       pool: { bytes: 100 * MB },
-      repos: { app: { ...APP, hourly: 1 }, hot: { ...APP, hourly: 0.1 }, busy: { ...APP, hourly: 0.05 } },
+      repos: {
+        app: { ...APP, hourly: 1 },
+        ...Object.fromEntries(Array.from({ length: 13 }, (_, i) => [`hot${i}`, { ...APP, hourly: 0.1 }])),
+        busy: { ...APP, hourly: 0.05 },
+      },
     });
-    for (let i = 0; i < 14; i++) scene.host(`h${i}`, budget, i === 13 ? { busy: 1 } : { hot: { bytes: 200 * MB } });
+    for (let i = 0; i < 14; i++) {
+      scene.host(`h${i}`, budget, i === 13 ? { busy: 1 } : { [`hot${i}`]: { bytes: 200 * MB } });
+    }
     expect(scene.submit('1').place()).toEqual({ 1: 'h13' });
     const crowded = new Scene({ repos: { app: APP, hot: { ...APP, hourly: 100 } } });
     for (let i = 0; i < 14; i++) crowded.host(`h${i}`, {}, i === 13 ? {} : { hot: 1 });
@@ -223,19 +272,19 @@ describe('the price of slot time', () => {
     expect(price(scene)).toBe(1);
   });
 
-  test('rises when the pool has been full and more builds wait than it has slots', () => {
+  test('rises as builds go without a slot', () => {
     const scene = new Scene().host('a', { slots: 2 }).run('r1', 'a').run('r2', 'a').submit('1').submit('2');
-    expect(price(scene)).toBe(1);
-    scene.after(300 * MINUTE).submit('3');
-    expect(price(scene)).toBeCloseTo(5);
+    expect(price(scene)).toBe(2);
+    scene.submit('3');
+    expect(price(scene)).toBe(2);
     scene.pool.buildLeft('3', scene.now);
     scene.pool.buildLeft('2', scene.now);
-    expect(price(scene)).toBeCloseTo(3);
+    expect(price(scene)).toBe(1.5);
     // As long as no more waits than two for each free slot, nobody goes without.
     scene.end('r1', 60).submit('4');
     expect(price(scene)).toBe(1);
     scene.submit('5');
-    expect(price(scene)).toBeCloseTo(3);
+    expect(price(scene)).toBe(1.5);
   });
 });
 
@@ -268,21 +317,22 @@ describe('long waits', () => {
 
   const repos = { app: { warm: 60, cold: 4_000 }, slow: { warm: 1_000, cold: 1_000 } };
 
-  test('cost more from a quarter of an hour on', () => {
+  test('cost more from an hour on', () => {
     expect(waiting(0, repos).place()).toEqual({});
-    expect(waiting(20 * MINUTE, repos).place()).toEqual({ 1: 'free' });
+    expect(waiting(30 * MINUTE, repos).place()).toEqual({});
+    expect(waiting(65 * MINUTE, repos).place()).toEqual({ 1: 'free' });
   });
 
   test('cost more only later if the pool needs longer to run everything that waits', () => {
     const impatience = (scene: Scene, age: number) =>
       costs(scene).impatience(scene.now - age * 60_000, scene.now + 60_000);
     const scene = waiting(0, repos);
-    // The build takes a minute, the pool has five slots: two drain times are 24 s.
-    expect(impatience(scene, 14)).toBe(0);
-    expect(impatience(scene, 15)).toBe(4 * 36_000);
-    expect(impatience(scene, 16)).toBe(4 * 60_000);
+    // The build takes a minute, the pool has five slots: six drain times are 72 s.
+    expect(impatience(scene, 60)).toBe(0);
+    expect(impatience(scene, 61)).toBe(4 * 48_000);
+    expect(impatience(scene, 62)).toBe(4 * 60_000);
     for (let i = 0; i < 9; i++) scene.submit(`more${i}`, { repo: 'slow' });
-    expect(impatience(scene, 16)).toBe(0);
-    expect(impatience(scene, 80)).toBe(4 * 60_000);
+    expect(impatience(scene, 62)).toBe(0);
+    expect(impatience(scene, 260)).toBe(4 * 60_000);
   });
 });

@@ -17,10 +17,10 @@ export class Costs {
     this.#pool = pool;
     this.#drainMs = drainMs;
     this.clock = pool.demandClock(now);
-    const { settings, hosts, waiting, saturation } = pool;
+    const { settings, hosts, waiting } = pool;
     const slots = Math.max(1, hosts.openSlots);
     const lacking = Math.min(1, Math.max(0, waiting.queuedSlots - 2 * hosts.freeSlots) / slots);
-    this.price = 1 + settings.slotPremium * saturation * lacking;
+    this.price = 1 + settings.slotPremium * lacking;
   }
 
   /** Returns the extra cost of letting a build of this age wait until `start`. */
@@ -49,19 +49,17 @@ export class Costs {
   /** Returns the cost of the other repos' caches that would be evicted. */
   eviction(host: PoolHost, repo: PoolRepo): number {
     const bytes = repo.estimate.bytes ?? this.#pool.estimate.bytes;
-    const lost = host.evictionLoss(bytes, repo.domain(host.isolation), repo, this.clock);
-    return repo.openHolders > 0 ? this.#pool.settings.furtherEviction * lost : lost;
+    return host.evictionLoss(bytes, repo.domain(host.isolation), repo, this.clock);
   }
 
-  /** Returns what another copy of the cache is worth to later builds, ms. Copies that runs under way will leave count as made. */
-  spread(repo: PoolRepo, savingMs: number): number {
+  /**
+   * Returns what another full copy of the cache is worth to later builds, ms. `savingMs`: how much longer the run that makes it is than a warm
+   * one; `copySlots`: slots that have the cache or are about to get it.
+   */
+  spread(repo: PoolRepo, savingMs: number, copySlots: number): number {
     const { spreadShare, spreadCap } = this.#pool.settings;
     const need = (repo.demand.expected(this.clock) / this.clock.horizonMs) * repo.runs.warm + repo.queued;
-    let have = 1 + repo.openHolderSlots;
-    for (const { host } of this.#pool.hosts.runsOf(repo)) {
-      if (host.open && !host.caches.has(repo)) have += host.view.slots;
-    }
-    return Math.min(spreadCap, (spreadShare * need) / have) * savingMs;
+    return Math.min(spreadCap, (spreadShare * need) / copySlots) * savingMs;
   }
 
   /** Returns how costly a cold run of any build of the class looks on a free host. */

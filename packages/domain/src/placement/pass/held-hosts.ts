@@ -23,6 +23,8 @@ export class HeldHosts {
   readonly #weight: number;
   readonly #costs: Costs;
   readonly #timelineOf: (host: PoolHost) => SlotTimeline;
+  /** Worth of another full copy for each ms that the run which makes it is longer than a warm one. */
+  readonly #worth: number;
 
   constructor(
     group: PendingGroup,
@@ -37,21 +39,32 @@ export class HeldHosts {
     this.#timelineOf = timelineOf;
     const { repo, cacheVersion } = group;
     const { now } = costs.clock;
-    // A lower bound of the cost; the rest is computed when the host reaches the top.
-    const add = (host: PoolHost, notBefore: number, warmth: number) => {
-      const runMs = runAt(repo.runs, warmth);
-      this.#heap.append(notBefore - now + costs.price * runMs, { host, notBefore, warmth, runMs });
-    };
+    const found: HeldHost[] = [];
+    let copySlots = 1;
     for (const [host, cache] of hosts.holders(repo)) {
       const warmth = warmthFor(cache, cacheVersion);
-      if (warmth > 0 && fitting.has(host)) add(host, now, warmth);
+      if (warmth <= 0 || !fitting.has(host)) continue;
+      found.push({ host, notBefore: now, warmth, runMs: runAt(repo.runs, warmth) });
+      copySlots += host.view.slots * fullness(warmth);
     }
+    const coming = new Set<PoolHost>();
     for (const running of hosts.runsOf(repo)) {
       const { host } = running;
       if (!fitting.has(host)) continue;
       const held = host.caches.get(repo);
-      const leaves = warmthFor({ warmth: 1, version: running.cacheVersion }, cacheVersion);
-      if (leaves > (held ? warmthFor(held, cacheVersion) : 0)) add(host, timelineOf(host).endOf(running), leaves);
+      const has = held ? warmthFor(held, cacheVersion) : 0;
+      const warmth = warmthFor({ warmth: 1, version: running.cacheVersion }, cacheVersion);
+      if (warmth <= has) continue;
+      found.push({ host, notBefore: timelineOf(host).endOf(running), warmth, runMs: runAt(repo.runs, warmth) });
+      if (coming.has(host)) continue;
+      coming.add(host);
+      copySlots += host.view.slots * (fullness(warmth) - fullness(has));
+    }
+    this.#worth = costs.spread(repo, 1, copySlots);
+    // A lower bound of the cost; the rest is computed when the host reaches the top.
+    for (const one of found) {
+      const { notBefore, runMs } = one;
+      this.#heap.append(notBefore - now + costs.price * runMs - this.worth(one), one);
     }
     this.#heap.heapify();
   }
@@ -82,17 +95,26 @@ export class HeldHosts {
 
   /**
    * Returns what a run there costs others, ms. With less warmth than a stale cache it is like a cold run in part, and counts that part of a
-   * cold run's extras and of its worth as another copy.
+   * cold run's extras.
    */
   extras({ host, warmth, runMs }: HeldHost): number {
     if (warmth >= STALE_WARMTH) return 0;
     const free = Math.max(1, this.#timelineOf(host).freeNow);
-    const repo = this.#repo;
-    const spread = this.#costs.spread(repo, runMs - repo.runs.warm);
-    return (1 - warmth / STALE_WARMTH) * (this.#costs.coldExtras(host, free, repo, runMs) - spread);
+    return (1 - warmth / STALE_WARMTH) * this.#costs.coldExtras(host, free, this.#repo, runMs);
+  }
+
+  /** Returns what it is worth to later builds that a run makes the copy there a full one, ms. */
+  worth({ warmth, runMs }: Pick<HeldHost, 'warmth' | 'runMs'>): number {
+    return warmth >= 1 ? 0 : this.#worth * (runMs - this.#repo.runs.warm);
   }
 
   cost(held: HeldHost): number {
-    return this.start(held) - this.#costs.clock.now + this.#costs.price * held.runMs + this.extras(held);
+    const waitMs = this.start(held) - this.#costs.clock.now;
+    return waitMs + this.#costs.price * held.runMs + this.extras(held) - this.worth(held);
   }
+}
+
+/** Returns how much of a full copy a cache of this warmth is, as far as it is better than a stale one. */
+function fullness(warmth: number): number {
+  return Math.max(0, (warmth - STALE_WARMTH) / (1 - STALE_WARMTH));
 }

@@ -114,7 +114,12 @@ export class Pass {
 
   /** Decides for builds that arrived after the pass, as if they had been last in its order. */
   extend(arrived: Iterable<Waiting>): void {
-    for (const { build, group } of arrived) if (this.#free.size > 0) this.#decide(group, build);
+    for (const { build, group } of arrived) {
+      if (this.#free.size === 0) return;
+      // With more of its builds waiting, another copy of the repo's cache is worth more.
+      this.#held.delete(group.repo);
+      this.#decide(group, build);
+    }
   }
 
   /** Returns what the pass chose for a waiting build, or would have chosen if it had reached it. */
@@ -204,7 +209,7 @@ export class Pass {
   #bestCold(group: PendingGroup, limit: number): Pick<Choice, 'host' | 'runMs' | 'cost'> | undefined {
     const { repo, weight } = group;
     const runMs = this.coldRun(repo);
-    const worth = this.costs.spread(repo, runMs - repo.runs.warm);
+    const worth = this.heldHosts(group).worth({ warmth: 0, runMs });
     if (this.costs.price * runMs - worth >= limit) return undefined;
     let best: PoolHost | undefined;
     let least = limit;

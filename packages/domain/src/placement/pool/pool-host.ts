@@ -38,6 +38,8 @@ export class PoolHost {
   readonly running = new Map<string, Running>();
   /** Least recently used first, which is the order of eviction. */
   readonly caches = new Map<PoolRepo, Cache>();
+  /** Bytes of all of them. */
+  #allCached = 0;
   #warmLoad = 0;
   #warmLoadAt = Number.NEGATIVE_INFINITY;
 
@@ -55,11 +57,13 @@ export class PoolHost {
     this.view = view;
     if (!isRegrouped) return;
     this.cachedBytes.clear();
+    this.#allCached = 0;
     for (const { repo, bytes } of this.caches.values()) this.countCached(repo, bytes);
   }
 
   countCached(repo: PoolRepo, bytes: number): void {
     const domain = repo.domain(this.isolation);
+    this.#allCached += bytes;
     const count = (this.cachedBytes.get(domain) ?? 0) + bytes;
     if (count === 0) this.cachedBytes.delete(domain);
     else this.cachedBytes.set(domain, count);
@@ -91,7 +95,8 @@ export class PoolHost {
 
   /**
    * Returns what the pool would lose, in ms of future runs, if the host made room for `bytes` more: for each cache evicted, how much longer
-   * a cold run is than a warm one, times the probability that one comes within the horizon, divided among the copies. A domain with its own
+   * a cold run is than a warm one, times the probability that one comes within the horizon, over the square of the number of copies: another
+   * copy serves the build as well, and each is the less missed the more there are. A domain with its own
    * part of the budget evicts only its own caches; one without (or unknown: undefined) may evict any.
    */
   evictionLoss(bytes: number, domain: string | undefined, except: PoolRepo | undefined, clock: DemandClock): number {
@@ -100,34 +105,30 @@ export class PoolHost {
     const budget = part ?? cacheBudgetBytes;
     if (budget === undefined) return 0;
     const { isolation } = this;
-    const isOwn = (repo: PoolRepo) => part === undefined || repo.domain(isolation) === domain;
-    const held = part === undefined ? this.#allCached() : (this.cachedBytes.get(domain ?? '') ?? 0);
-    let excess = held + this.#coming(isOwn, bytes) + bytes - budget;
+    // A domain without a part of its own needs no look at whose the caches are, which saves most of the time.
+    const own = part === undefined ? undefined : domain;
+    const held = own === undefined ? this.#allCached : (this.cachedBytes.get(own) ?? 0);
+    let excess = held + this.#coming(own, bytes) + bytes - budget;
     if (excess <= 0) return 0;
     let loss = 0;
     for (const cache of this.caches.values()) {
       const { repo } = cache;
-      if (repo === except || !isOwn(repo)) continue;
+      if (repo === except || (own !== undefined && repo.domain(isolation) !== own)) continue;
       const { cold, warm } = repo.runs;
-      loss += (cache.warmth * (cold - warm) * (1 - Math.exp(-repo.demand.expected(clock)))) / repo.copies;
+      loss += (cache.warmth * (cold - warm) * (1 - Math.exp(-repo.demand.expected(clock)))) / repo.copies ** 2;
       excess -= cache.bytes;
       if (excess <= 0) break;
     }
     return loss;
   }
 
-  /** Returns the bytes of the caches that runs under way will add; `unknown` for one whose size isn't known. */
-  #coming(isOwn: (repo: PoolRepo) => boolean, unknown: number): number {
+  /** Returns the bytes of the caches that runs under way will add, of all domains or of one; `unknown` for one whose size isn't known. */
+  #coming(own: string | undefined, unknown: number): number {
     let sum = 0;
     for (const { repo } of this.running.values()) {
-      if (!this.caches.has(repo) && isOwn(repo)) sum += repo.estimate.bytes ?? unknown;
+      if (this.caches.has(repo) || (own !== undefined && repo.domain(this.isolation) !== own)) continue;
+      sum += repo.estimate.bytes ?? unknown;
     }
-    return sum;
-  }
-
-  #allCached(): number {
-    let sum = 0;
-    for (const bytes of this.cachedBytes.values()) sum += bytes;
     return sum;
   }
 }

@@ -12,7 +12,5 @@ export interface PoolState {
   readonly waiting: WaitingList;
   readonly teams: TeamShares;
   readonly estimate: PoolEstimate;
-  /** Share of recent time during which the pool was full. */
-  readonly saturation: number;
   demandClock(now: number): DemandClock;
 }

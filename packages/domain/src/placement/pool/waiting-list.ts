@@ -11,11 +11,19 @@ export interface Waiting {
   readonly group: PendingGroup;
 }
 
+/**
+ * How many classes that no waiting build uses are kept. What a pass worked out for a class is then there for the next arrival, as in a pool
+ * with room, where each build leaves before the next one comes.
+ */
+const CLASSES_KEPT = 16;
+
 /** The waiting builds, in groups that differ only in age. */
 export class WaitingList {
   readonly #builds = new Map<string, Waiting>();
   readonly #groups = new Map<string, PendingGroup>();
   readonly #classes = new Map<string, HostClass>();
+  /** Those of them that no group uses, the longest unused first. */
+  readonly #unused = new Set<HostClass>();
   #tellsApart: Isolation = 'pool';
   readonly #hosts: HostTable;
   /** Slots that all of them would take. */
@@ -64,7 +72,7 @@ export class WaitingList {
     this.#count(group.repo, -build.weight);
     if (group.builds.length === 0) {
       this.#groups.delete(group.key);
-      if (--group.hosts.users === 0) this.#classes.delete(group.hosts.key);
+      if (--group.hosts.users === 0) this.#retire(group.hosts);
     }
     return waiting;
   }
@@ -77,10 +85,20 @@ export class WaitingList {
       const hosts = this.#classes.get(needs) ?? new HostClass(needs, build);
       this.#classes.set(needs, hosts);
       hosts.users++;
+      this.#unused.delete(hosts);
       group = new PendingGroup(key, repo, hosts, build);
       this.#groups.set(key, group);
     }
     return group;
+  }
+
+  #retire(hosts: HostClass): void {
+    this.#unused.add(hosts);
+    if (this.#unused.size <= CLASSES_KEPT) return;
+    const [longest] = this.#unused;
+    if (!longest) return;
+    this.#unused.delete(longest);
+    this.#classes.delete(longest.key);
   }
 
   #count(repo: PoolRepo, slots: number): void {

@@ -1,0 +1,115 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { engine, IMAGES } from '../testing/lab.ts';
+import { SPARE_SHELL, SpareShell } from './spare-shell.ts';
+import { ToolContainer } from './tool-container.ts';
+import type { ToolProcess } from './tool-process.ts';
+import { writeDeadline, writeToolScripts } from './tool-scripts.ts';
+import { ROOT } from './tool-user.ts';
+
+const log = { debug() {}, info() {}, warn() {}, error() {} };
+const TIMEOUT_MS = 60_000;
+
+let scratchDir: string;
+let tool: ToolContainer;
+beforeAll(async () => {
+  scratchDir = await mkdtemp(join(tmpdir(), 'kiln-spare-'));
+  await writeToolScripts(scratchDir);
+  await writeDeadline(scratchDir, Date.now() + 600_000);
+  const name = `kiln-tool-spare-${randomUUID().slice(0, 8)}`;
+  const engineSocketPath = '/var/run/docker.sock';
+  tool = new ToolContainer({ engine, name, image: IMAGES.tool, labels: {}, scratchDir, engineSocketPath, log });
+  await tool.recreate();
+});
+afterAll(async () => {
+  await tool.remove();
+  await rm(scratchDir, { recursive: true });
+});
+
+const spares: SpareShell[] = [];
+afterEach(() => {
+  for (const spare of spares.splice(0)) spare.drop();
+});
+
+/** A spare shell, and what it started so far. */
+function newSpare(argv: readonly string[] = SPARE_SHELL) {
+  const started: ToolProcess[] = [];
+  let told = Promise.withResolvers<ToolProcess>();
+  const spare = new SpareShell(async () => {
+    const shell = await tool.start({ argv, user: ROOT, stdin: true });
+    started.push(shell);
+    told.resolve(shell);
+    return shell;
+  }, 0);
+  spares.push(spare);
+  const next = async () => {
+    const shell = await told.promise;
+    told = Promise.withResolvers();
+    // It has been handed to the spare by then.
+    await new Promise((resolve) => setImmediate(resolve));
+    return shell;
+  };
+  return { spare, started, next };
+}
+
+/** Prints everything in which a process may differ, and ends with 3. */
+const FACTS = `printf '%s|' "$0" "$@" "$VALUE" "$EMPTY" "$HOME" "$PATH" "$PWD" "$(id)" "$(umask)" "$(wc -c)" "$(grep -E '^(Cap|NoNewPrivs|Groups)' /proc/self/status)"
+echo problem >&2
+exit 3`;
+const VALUE = `'"; exit 1; $(id) \`id\` \\ \n # é %s \t`;
+
+test('a waiting shell becomes exactly the process that the engine would have made', async () => {
+  const { spare, next } = newSpare();
+  const command = {
+    argv: ['/bin/sh', '-c', FACTS, VALUE, '', '-n', '$HOME'],
+    env: [`VALUE=${VALUE}`, 'EMPTY=', 'HOME=/a=b'],
+    user: '70001:70002',
+  };
+  expect(spare.take(command)).toBeUndefined();
+  await next();
+  const taken = spare.take(command);
+  // `tool` has no shell waiting for commands with a standard input.
+  const plain = await tool.start({ ...command, stdin: true });
+  plain.endInput();
+  const expected = await plain.capture(TIMEOUT_MS);
+  expect(await taken?.capture(TIMEOUT_MS)).toEqual(expected);
+  expect(expected).toMatchObject({ exitCode: 3, stdout: expect.stringContaining(VALUE), stderr: 'problem\n' });
+  expect(expected.stdout).toContain('uid=70001 gid=70002');
+});
+
+test('the next shell waits once one was taken', async () => {
+  const { spare, started, next } = newSpare();
+  const command = { argv: ['id', '-u'], env: [], user: '70001:70001' };
+  spare.take(command);
+  for (let round = 1; round <= 3; round += 1) {
+    await next();
+    expect((await spare.take(command)?.capture(TIMEOUT_MS))?.stdout).toBe('70001\n');
+    expect(started.length).toBeGreaterThanOrEqual(round);
+  }
+});
+
+test('a shell that was killed isn’t used', async () => {
+  const { spare, next } = newSpare();
+  spare.prepare();
+  const shell = await next();
+  const closed = new Promise<void>((resolve) => shell.onceClosed(resolve));
+  // As the watchdog does.
+  await tool.signal(['/bin/sh', '-c', 'kill -s KILL -- -1']);
+  await closed;
+  expect(spare.take({ argv: ['id'], env: [], user: '70001:70001' })).toBeUndefined();
+});
+
+test('a container that can’t change the user of a process isn’t asked again', async () => {
+  const { spare, started, next } = newSpare(['/bin/sh', '-c', 'exit 69']);
+  const command = { argv: ['id'], env: [], user: '70001:70001' };
+  spare.prepare();
+  const shell = await next();
+  await shell.exitCode();
+  await expect.poll(() => spare.isAble).toBe(false);
+  expect(spare.take(command)).toBeUndefined();
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  expect(started).toHaveLength(1);
+});

@@ -1,0 +1,26 @@
+import { spawn } from 'node:child_process';
+import { text } from 'node:stream/consumers';
+
+export interface CommandOptions {
+  readonly cwd?: string;
+  /** Variables besides those of this process. */
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+export interface CommandOutput {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command to its end. @throws Error with what it wrote if it fails */
+export async function command(
+  name: string,
+  args: readonly string[],
+  { cwd, env }: CommandOptions = {},
+): Promise<CommandOutput> {
+  const child = spawn(name, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const exited = new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve));
+  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
+  if (code !== 0) throw new Error(`${name} ${args.join(' ')} exited with ${code}:\n${stderr}${stdout}`);
+  return { stdout, stderr };
+}
