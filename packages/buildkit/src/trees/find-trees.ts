@@ -53,7 +53,10 @@ export async function findOldTimes(trees: string, found: readonly FoundTree[], u
     const times = join(trees, domain, 'times');
     for (const name of await namesIn(times)) {
       const dir = join(times, name);
-      if (!needed.has(dir) && (await stat(dir)).mtimeMs < untilMs) old.push(dir);
+      if (needed.has(dir)) continue;
+      // Its file is appended to, which doesn't change the directory.
+      const { mtimeMs } = await stat(join(dir, 'given')).catch(() => stat(dir));
+      if (mtimeMs < untilMs) old.push(dir);
     }
   }
   return old;
