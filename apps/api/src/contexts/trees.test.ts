@@ -171,6 +171,28 @@ describe('refuses', () => {
     expect(problem).toMatchObject({ code: 'body_too_large', errors: [{ field: 'body' }] });
   });
 
+  test('more parts than a context has, however little they unpack to', async () => {
+    await start({ maxContextEntries: 100 });
+    const empty = treeOf({}).parts[0] as TreePart;
+    expect((await sendParts(api, Array(201).fill(empty))).status).toBe(200);
+    expect(await problemIn(await sendParts(api, Array(202).fill(empty)))).toMatchObject({
+      ...{ code: 'body_too_large', errors: [{ field: 'body', expected: 'at most 201 parts' }] },
+    });
+  });
+
+  test('a build whose Dockerfile is too large to be read', async () => {
+    await start();
+    const { parts, root } = treeOf({ Dockerfile: Buffer.alloc(4 * MIB + 1, '#\n') });
+    expect((await sendParts(api, parts)).status).toBe(200);
+    const source = { type: 'upload', name: 'app', digest: root };
+    expect(await problemIn(await api.post('/v1/builds', { source }))).toMatchObject({
+      ...{
+        code: 'context_invalid',
+        errors: [{ got: `a file of ${4 * MIB + 1} bytes`, expected: `at most ${4 * MIB} bytes` }],
+      },
+    });
+  });
+
   test('more than a context may have as it is sent', async () => {
     await start({ maxContextBytes: MIB });
     expect(await problemIn(await sendParts(api, [filePart(BIG)]))).toMatchObject({
