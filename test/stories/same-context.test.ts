@@ -68,22 +68,16 @@ async function writePlain(dir: string): Promise<void> {
   for (const [name, content] of files) await writeFile(at(name), content);
   await writeFile(at('run'), '#!/bin/sh\n');
   await chmod(at('run'), 0o755);
-  const links: [string, string | Buffer][] = [
-    ...([
-      ['in', 'empty'],
-      ['to-directory', 'deep'],
-      ['dangling', 'gone'],
-    ] as const),
-    ...([
-      ['out', '/etc/passwd'],
-      ['up', '../../../../../etc/passwd'],
-      ['deep/up', '../odd'],
-    ] as const),
-    ...([
-      ['long-link', 't'.repeat(1000)],
-      ['odd/link', 'two\nlines'],
-    ] as const),
-  ];
+  const links = [
+    ['in', 'empty'],
+    ['to-directory', 'deep'],
+    ['dangling', 'gone'],
+    ['out', '/etc/passwd'],
+    ['up', '../../../../../etc/passwd'],
+    ['deep/up', '../odd'],
+    ['long-link', 't'.repeat(1000)],
+    ['odd/link', 'two\nlines'],
+  ] as const;
   for (const [name, target] of links) await symlink(target, at(name));
 }
 
