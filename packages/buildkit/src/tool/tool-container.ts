@@ -3,7 +3,7 @@ import type Docker from 'dockerode';
 import { callEngine, EngineError, hasStatus } from '../engine/engine.ts';
 import { ensureImage } from '../engine/engine-images.ts';
 import type { Logger } from '../engine/logger.ts';
-import { SPARE_SHELL, SpareShell } from './spare-shell.ts';
+import { SPARE_SHELL, SpareShells } from './spare-shells.ts';
 import { ToolProcess } from './tool-process.ts';
 import { toolPaths } from './tool-scripts.ts';
 import { type ContainerUser, ROOT, toolUser } from './tool-user.ts';
@@ -36,7 +36,7 @@ const SIGNAL_TIMEOUT_MS = 5_000;
 export class ToolContainer {
   readonly #options: ToolContainerOptions;
   readonly #container: Docker.Container;
-  readonly #spare: SpareShell;
+  readonly #spare: SpareShells;
   #ensuring: Promise<void> | undefined;
   /** Identity of the engine's socket that is mounted in the container. */
   #socket: string | undefined;
@@ -44,7 +44,7 @@ export class ToolContainer {
   constructor(options: ToolContainerOptions) {
     this.#options = options;
     this.#container = options.engine.getContainer(options.name);
-    this.#spare = new SpareShell(() => this.#start({ argv: SPARE_SHELL, user: ROOT, stdin: true }));
+    this.#spare = new SpareShells(() => this.#start({ argv: SPARE_SHELL, user: ROOT, stdin: true }));
   }
 
   /** Replaces any container of this name: a buildx that a dead worker left behind must not continue. @throws EngineError */

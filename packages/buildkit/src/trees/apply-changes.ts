@@ -81,11 +81,15 @@ export class TreeProcess implements AsyncDisposable {
     signal?.addEventListener('abort', stop, { once: true });
     try {
       signal?.throwIfAborted();
+      // While a chunk is sent, the next one is made.
+      let sending = Promise.resolve();
       for await (const chunk of orders) {
+        await sending;
         if (this.#hasEnded) break;
-        await this.#process.send(chunk);
         signal?.throwIfAborted();
+        sending = this.#process.send(chunk);
       }
+      await sending;
       this.#process.endInput();
     } catch (error) {
       stop();
