@@ -33,6 +33,7 @@ export { NotADirectory } from './real-dirs.ts';
 export { quoted, shortened, TarCutOff, TarFault } from './tar-fault.ts';
 export { copyOut, type Unpacked, type UnpackOptions, unpackTar } from './unpack-tar.ts';
 export { assignTimes, settledEntries } from './working/assign-times.ts';
+export { checkReadable } from './working/check-readable.ts';
 export { type ListedBuildFiles, listedBuildFiles } from './working/listed-build-files.ts';
 export { MerkleSource, type MerkleSourceOptions } from './working/merkle-source.ts';
 export { PathLookup } from './working/path-lookup.ts';

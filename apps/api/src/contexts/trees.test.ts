@@ -214,6 +214,36 @@ describe('refuses', () => {
   });
 });
 
+test('a credential uploads only so many contexts at a time, as parts or tars', async () => {
+  await start({ maxUploadsByCredential: 2 });
+  const [one, other] = [await api.token(WRITE), await api.token(WRITE)];
+  const open = [1, 2].map(() => {
+    const sent = httpRequest(`${api.api.url}/v1/trees`, {
+      method: 'POST',
+      headers: { ...one.headers, 'content-type': TREE_PARTS_TYPE, expect: '100-continue' },
+    });
+    sent.on('error', () => {});
+    sent.flushHeaders();
+    return sent;
+  });
+  await Promise.all(open.map((sent) => once(sent, 'continue')));
+  const refused = await sendParts(api, TREE.parts, '', one.headers);
+  expect(refused.headers.get('retry-after')).toBe('5');
+  expect(await problemIn(refused)).toMatchObject({
+    ...{ code: 'too_many_requests', errors: [{ field: 'uploads of the credential', expected: 'at most 2 at a time' }] },
+  });
+  const form = new FormData();
+  form.set('request', '{}');
+  const tar = await api.fetch('/v1/builds', { method: 'POST', body: form, headers: one.headers });
+  expect(await problemIn(tar)).toMatchObject({ code: 'too_many_requests' });
+  expect(
+    (await api.post('/v1/builds', { source: { type: 'upload', name: 'app', digest: TREE.root } }, one.headers)).status,
+  ).toBe(404);
+  expect((await sendParts(api, TREE.parts, '', other.headers)).status).toBe(200);
+  for (const sent of open) sent.destroy();
+  await vi.waitFor(async () => expect((await sendParts(api, TREE.parts, '', one.headers)).status).toBe(200), PATIENT);
+});
+
 describe('an upload that breaks off', () => {
   /** Sends the beginning of a stream, and cuts the connection once the API has it. */
   async function cutOff(parts: Iterable<TreePart>, bytes: number): Promise<void> {
