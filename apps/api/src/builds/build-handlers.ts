@@ -18,6 +18,7 @@ import { viewPlacement } from './placement-view.ts';
 import { receiveSubmission } from './receive-submission.ts';
 import {
   type Accepted,
+  keepContext,
   type RequestKey,
   type RetryDeps,
   retryBuild,
@@ -66,7 +67,9 @@ export function buildHandlers(
       });
       const rules = await rulesFor(principal, received.request.team);
       const own = { ...submission, builds: buildsOf(principal), principal, rules };
-      const accepted = await stored(submitBuild(received, idempotencyKey(request), own));
+      const key = idempotencyKey(request);
+      await keepContext(received, key, own);
+      const accepted = await stored(submitBuild(received, key, own));
       note(acceptedNote(accepted));
       sendAccepted(response, accepted);
     },

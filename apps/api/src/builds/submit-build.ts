@@ -55,6 +55,23 @@ export interface SubmitDeps extends Omit<SubmissionDeps, 'rulesFor'> {
   readonly clonesWith?: NewBuild['clonesWith'];
 }
 
+/**
+ * Stores the context that was sent with a submission, if any, which may take as long as its upload; `submitBuild` does the rest, which is soon done.
+ * @throws ApiProblem, StorageQuotaExceeded; the stores' errors
+ */
+export async function keepContext(
+  { request, context }: Submission,
+  key: RequestKey | undefined,
+  { buildSecrets, principal, rules }: Pick<SubmitDeps, 'buildSecrets' | 'principal' | 'rules'>,
+): Promise<void> {
+  if (!context) return;
+  // What is refused anyway isn't stored.
+  checkKey(key);
+  await requireSecrets(request, principal.trust, buildSecrets);
+  checkContextSize(Math.max(context.sizeBytes, context.tree.fileBytes), rules);
+  await context.keep(rules.share);
+}
+
 /** Accepts a submission; on return, build and context are durable. @throws ApiProblem, StorageQuotaExceeded; the stores' errors */
 export async function submitBuild(
   { request, context }: Submission,

@@ -5,13 +5,27 @@ import { type Digest, EntryTree, INLINE_BYTES, readTar, type TarEntry } from '@k
 
 /** Small files are written to the spool together, bytes. */
 const BUFFER_BYTES = 256 * 1024;
+/** Most bytes that are read from it at once. */
+const MAX_SPAN_BYTES = 4 * 1024 * 1024;
 /** What an entry costs beyond its content, bytes: counted, so that a flood of empty files isn't free. */
 const ENTRY_BYTES = 128;
 
 /** Where the content of a file is until the whole archive has been read. */
-export type SpooledContent =
-  | { readonly at: number; readonly sizeBytes: number; readonly digest: Digest }
-  | { readonly path: string; readonly sizeBytes: number; readonly digest: Digest };
+export type SpooledContent = SmallContent | LargeContent;
+
+/** In the spool, from byte `at` on. */
+export interface SmallContent {
+  readonly at: number;
+  readonly sizeBytes: number;
+  readonly digest: Digest;
+}
+
+/** In a file of its own. */
+export interface LargeContent {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly digest: Digest;
+}
 
 export type SpooledNode =
   | { readonly type: 'file'; readonly mode: number; readonly mtimeNs: bigint; readonly content: SpooledContent }
@@ -69,11 +83,16 @@ export class TarSpool implements AsyncDisposable {
     return spool;
   }
 
-  /** Reads the content of a small file. */
-  async read({ at, sizeBytes }: { readonly at: number; readonly sizeBytes: number }): Promise<Buffer> {
-    const { buffer, bytesRead } = await this.#file.read(Buffer.allocUnsafe(sizeBytes), 0, sizeBytes, at);
-    if (bytesRead !== sizeBytes) throw new Error(`the spool of a tar ended after ${bytesRead} of ${sizeBytes} bytes`);
-    return buffer;
+  /** Reads the contents of small files, in this order. Those of one directory are mostly side by side, and then read together. */
+  async *read(contents: readonly SmallContent[]): AsyncGenerator<Buffer> {
+    if (contents.length === 0) return;
+    const first = contents.reduce((least, { at }) => Math.min(least, at), Number.POSITIVE_INFINITY);
+    const end = contents.reduce((most, { at, sizeBytes }) => Math.max(most, at + sizeBytes), 0);
+    const sum = contents.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
+    const isDense = end - first <= MAX_SPAN_BYTES && end - first <= 2 * sum;
+    const span = isDense ? await this.#bytes(first, end - first) : undefined;
+    for (const { at, sizeBytes } of contents)
+      yield span ? span.subarray(at - first, at - first + sizeBytes) : await this.#bytes(at, sizeBytes);
   }
 
   /** Leaves the file of a larger file to the caller; undefined if it was taken over before. */
@@ -84,6 +103,12 @@ export class TarSpool implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#file.close();
     for (const path of [this.#path, ...this.#larger]) await rm(path, { force: true });
+  }
+
+  async #bytes(at: number, count: number): Promise<Buffer> {
+    const { buffer, bytesRead } = await this.#file.read(Buffer.allocUnsafe(count), 0, count, at);
+    if (bytesRead !== count) throw new Error(`the spool of a tar ended after ${bytesRead} of ${count} bytes`);
+    return buffer;
   }
 
   async #node(

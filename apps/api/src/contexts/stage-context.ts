@@ -6,7 +6,7 @@ import { type Digest, digestOf } from '@kiln/trees';
 import { fieldProblem } from '../http/api-problem.ts';
 import { type SpoolOptions, TarSpool } from './spool-tar.ts';
 import { type ContextLimits, tarProblem } from './tar-problems.ts';
-import { type MadeDirectory, type TarTree, tarTree } from './tar-tree.ts';
+import { type TarTree, tarTree } from './tar-tree.ts';
 import { treeProblem } from './tree-problems.ts';
 
 export interface StagingLimits extends ContextLimits {
@@ -24,7 +24,7 @@ export interface StagedContext extends AsyncDisposable {
   readonly tree: TarTree;
   /** As it was sent. */
   readonly sizeBytes: number;
-  /** Stores the tree, counted for `share`; it is durable on return. @throws StorageQuotaExceeded */
+  /** Stores the tree, counted for `share`; it is durable on return. Once is enough. @throws StorageQuotaExceeded */
   keep(share: StorageShare): Promise<void>;
   /** Stores the modification times of the tree's entries; durable on return. To be called after `keep`. */
   keepTimes(share: StorageShare): Promise<Digest>;
@@ -53,22 +53,27 @@ export async function stageContext(
   const spool = left.use(await spooled(counted, blobs, options));
   const tree = tarTree(spool.nodes);
   const kept = left.move();
+  const store = async (owner: StorageShare) => {
+    await upload.chargeTo(owner);
+    await using writer = trees.write(writeOptions(owner, limits));
+    for (const { sizeBytes: bytes, digest, path } of tree.large) {
+      const released = spool.release(path);
+      if (released !== undefined) await writer.adopt(digest, bytes, released);
+    }
+    for (const { object, contents } of tree.directories) {
+      const part = { type: 'directory', object, content: spool.read(contents) } as const;
+      await writer.add(part).catch((error: unknown) => Promise.reject(treeProblem(error)));
+    }
+    await writer.flush();
+    await upload.settleInto(teamTreesKey(owner.team), writer.written.newBytes, owner);
+  };
+  let stored: Promise<void> | undefined;
   return {
     tree,
     sizeBytes,
-    async keep(owner) {
-      await upload.chargeTo(owner);
-      await using writer = trees.write(writeOptions(owner, limits));
-      for (const { sizeBytes, digest, path } of tree.large) {
-        const released = spool.release(path);
-        if (released !== undefined) await writer.adopt(digest, sizeBytes, released);
-      }
-      for (const made of tree.directories) {
-        const part = { type: 'directory', object: made.object, content: contentOf(made, spool) } as const;
-        await writer.add(part).catch((error: unknown) => Promise.reject(treeProblem(error)));
-      }
-      await writer.flush();
-      await upload.settleInto(teamTreesKey(owner.team), writer.written.newBytes, owner);
+    keep(owner) {
+      stored ??= store(owner);
+      return stored;
     },
     async keepTimes(owner) {
       const times = tree.times();
@@ -103,10 +108,6 @@ async function spooled(
   } catch (error) {
     throw tarProblem(error);
   }
-}
-
-async function* contentOf({ contents }: MadeDirectory, spool: TarSpool): AsyncGenerator<Uint8Array> {
-  for (const content of contents) yield await spool.read(content);
 }
 
 /** @param count counts bytes, and returns how many there are so far */

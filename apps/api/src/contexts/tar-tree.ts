@@ -9,14 +9,12 @@ import {
   encodeTimes,
   inlineFiles,
 } from '@kiln/trees';
-import type { SpooledContent, SpooledNode } from './spool-tar.ts';
-
-type Small = Extract<SpooledContent, { readonly at: number }>;
+import type { LargeContent, SmallContent, SpooledNode } from './spool-tar.ts';
 
 /** A directory object, and where the content of its small files is. */
 export interface MadeDirectory {
   readonly object: DirectoryObject;
-  readonly contents: readonly Small[];
+  readonly contents: readonly SmallContent[];
 }
 
 /** The tree that the entries of a tar make. */
@@ -24,7 +22,7 @@ export interface TarTree {
   readonly root: Digest;
   /** Every directory after those that it names. */
   readonly directories: readonly MadeDirectory[];
-  readonly large: readonly Extract<SpooledContent, { readonly path: string }>[];
+  readonly large: readonly LargeContent[];
   readonly entries: number;
   readonly fileBytes: number;
   /** Returns a directory of the tree. */
@@ -43,7 +41,7 @@ export function tarTree(nodes: ReadonlyMap<string, SpooledNode>): TarTree {
   // A directory has a longer path than the one that it is in.
   const deepestFirst = [...children.keys()].sort((a, b) => b.length - a.length);
   for (const path of deepestFirst) {
-    const small = new Map<Digest, Small>();
+    const small = new Map<Digest, SmallContent>();
     const entries = (children.get(path) ?? []).map((child): Entry => {
       const node = nodes.get(child) as SpooledNode;
       if (node.type === 'file' && 'at' in node.content) small.set(node.content.digest, node.content);
@@ -51,7 +49,7 @@ export function tarTree(nodes: ReadonlyMap<string, SpooledNode>): TarTree {
     });
     const objects = encodeDirectory(entries);
     for (const object of objects) {
-      const contents = inlineFiles(object.node).map(({ digest }) => small.get(digest) as Small);
+      const contents = inlineFiles(object.node).map(({ digest }) => small.get(digest) as SmallContent);
       made.set(object.digest, { object, contents });
     }
     digests.set(path, (objects.at(-1) as DirectoryObject).digest);

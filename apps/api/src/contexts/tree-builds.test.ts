@@ -286,3 +286,17 @@ describe('the sweep of trees', () => {
     expect(await api.state.storage.usedBy('gone')).toBe(0);
   });
 });
+
+test('a context is stored for as long as that takes, whatever the time limit of Redis', async () => {
+  await start({ storeTimeoutMs: 1_000 });
+  const locked = Promise.withResolvers<void>();
+  const tar = rawTar({ name: 'Dockerfile', content: 'FROM scratch' });
+  expect((await uploadTo(api, ['request', request()], ['context', tar])).status).toBe(202);
+  for await (const { key } of api.blobs.list('trees')) await utimes(join(api.blobs.dir, key), new Date(0), new Date(0));
+  // Whoever replaces old objects waits for this lock.
+  const holding = api.state.treeLocks.exclusively('default', () => locked.promise);
+  const again = uploadTo(api, ['request', request()], ['context', tar]);
+  setTimeout(locked.resolve, 1_500);
+  expect((await again).status).toBe(202);
+  await holding;
+});

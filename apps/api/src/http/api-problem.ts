@@ -76,6 +76,8 @@ export function problemOf(error: unknown): ApiProblem {
       return blobsAway(error as BlobStoreUnavailable);
     case 'not_replicated':
       return notReplicated();
+    case 'trees_locked':
+      return new ApiProblem('unavailable', (error as Error).message, { headers: { 'Retry-After': '2' } });
     case 'ENOSPC':
     case 'EDQUOT':
       return new ApiProblem('disk_full', 'the disk for contexts and artifacts is full; nothing was accepted');

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { chmod, link, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { storedEntries } from '../testing/send-to.ts';
 import { TempDir } from '../testing/temp-dir.ts';
@@ -142,10 +144,20 @@ describe('readLocalContext refuses', () => {
     await expect(read(dir, input)).rejects.toThrow(message);
   });
 
-  it.skipIf(process.getuid?.() === 0)('a directory that it may not read', async () => {
+  it('a directory that it may not read', async () => {
     await using dir = await TempDir.with({ Dockerfile: '', 'secret/x': '' });
+    await chmod(dir.path, 0o755);
     await chmod(join(dir.path, 'secret'), 0);
-    await expect(read(dir)).rejects.toThrow("/secret: permission denied; if the build doesn't need it, add it to");
+    const module = JSON.stringify(join(import.meta.dirname, 'local-context.ts'));
+    const script = `
+      const { readLocalContext } = await import(${module});
+      await readLocalContext({ cwd: ${JSON.stringify(dir.path)}, path: '.', dockerfile: undefined }).catch(({ message }) => console.log(message));`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], {
+      env: { ...process.env, HOME: dir.path, XDG_CACHE_HOME: dir.path },
+      // Root may read everything.
+      ...(process.getuid?.() === 0 && { uid: 10_001, gid: 10_001 }),
+    });
+    expect(stdout).toContain("/secret: permission denied; if the build doesn't need it, add it to");
     await chmod(join(dir.path, 'secret'), 0o755);
   });
 });

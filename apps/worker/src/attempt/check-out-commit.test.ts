@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GitCheckout } from '@kiln/buildkit';
-import { GitServer } from '@kiln/git/testing';
+import { GitServer, type OddEntry } from '@kiln/git/testing';
 import { allowedHosts, createLogger, OutgoingGuard } from '@kiln/runtime';
 import type { ListedFile, Listing } from '@kiln/trees';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -32,6 +32,10 @@ function checkOut(commit: string, place: Partial<CommitPlace> = {}, mirrors = mi
   const at = { url: server.url(), commit, authorization: undefined, dockerfile: 'Dockerfile', ...place };
   return checkOutCommit(mirrors, domain, at, signal);
 }
+
+const file = (name: string): OddEntry => ({ mode: '100644', name, content: 'FROM x' });
+const link = (name: string, content: string): OddEntry => ({ mode: '120000', name, content });
+const directory = (name: string, content: readonly OddEntry[]): OddEntry => ({ mode: '40000', name, content });
 
 async function texts(
   checkout: GitCheckout | { instead: string },
@@ -119,6 +123,19 @@ describe('checkOutCommit', () => {
     expect(left).toEqual([]);
   });
 
+  test('tells directories of one commit apart whose attributes make different files of the same blob', async () => {
+    const commit = server.commit({
+      '.gitattributes': 'a/f eol=crlf\nb/f eol=lf\n',
+      'a/f': 'x\ny\n',
+      'b/f': 'x\ny\n',
+    });
+    const first = await checkOut(commit, { subdir: 'a', dockerfile: 'f' });
+    if ('instead' in first) throw new Error(first.instead);
+    const before = await first.tree.list([]);
+    await first[Symbol.asyncDispose]();
+    expect(await texts(await checkOut(commit, { subdir: 'b', dockerfile: 'f' }), before)).toEqual({ f: 'x\ny\n' });
+  });
+
   test.each([
     [
       'submodules',
@@ -143,6 +160,30 @@ describe('checkOutCommit', () => {
       () => server.commit({ Dockerfile: 'FROM x' }),
       { url: 'private' },
       'credentials are missing or invalid',
+    ],
+    [
+      'a name that leads out',
+      () => server.commitOdd([file('Dockerfile'), directory('..', [directory('..', [file('out')])])]),
+      {},
+      'git would not check out',
+    ],
+    [
+      'a link and a directory of the same name',
+      () => server.commitOdd([file('Dockerfile'), link('a', '/tmp'), directory('a', [file('b')])]),
+      {},
+      'git would not check out',
+    ],
+    [
+      'a name with a slash, through a link',
+      () => server.commitOdd([file('Dockerfile'), link('a', '/tmp'), file('a/b')]),
+      {},
+      'git would not check out',
+    ],
+    [
+      'a link whose target is longer than any path',
+      () => server.commitOdd([file('Dockerfile'), link('l', 'x'.repeat(5000))]),
+      {},
+      'a link with a target of 5000 bytes',
     ],
   ] as const)('leaves a commit with %s to BuildKit, and says why', async (_what, commit, place, why) => {
     const url = 'url' in place ? server.url('/private/app.git') : server.url();

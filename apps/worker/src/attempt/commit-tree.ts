@@ -21,15 +21,20 @@ export class CommitTree implements TreeSource, AsyncDisposable {
     this.#entries = entries;
   }
 
-  /** @returns undefined if the commit has no such directory */
-  static async of(commit: MirroredCommit, subdir: string): Promise<CommitTree | undefined> {
+  /** @returns undefined if the commit has no such directory; or why it can't be such a tree */
+  static async of(
+    commit: MirroredCommit,
+    subdir: string,
+  ): Promise<CommitTree | { readonly instead: string } | undefined> {
     const below = commit.below(subdir);
     if (!below) return undefined;
     const { attributes } = commit;
-    // The same blob is checked out as something else with other attributes.
-    const contentId = (id: string) => `git:${id}${attributes === undefined ? '' : `:${attributes}`}`;
+    // The same blob is checked out as something else with other attributes, which depend on its path in the commit, too.
+    const suffix = attributes === undefined ? '' : `:${attributes}${subdir === '' ? '' : `:${subdir}`}`;
+    const contentId = (id: string) => `git:${id}${suffix}`;
     const links = below.flatMap(({ entry }) => (entry.type === 'symlink' ? [entry.id] : []));
     const targets = await commit.linkTargets(links);
+    if ('oddBytes' in targets) return { instead: `it has a link with a target of ${targets.oddBytes} bytes` };
     const listing = below.map(({ path: name, entry: { type, id } }): ListedEntry => {
       const path = name as ByteString;
       if (type === 'symlink') return { type, path, target: (targets.get(id) ?? '') as ByteString };

@@ -78,6 +78,22 @@ export function testBlobStore(name: string, start: () => Promise<StoreUnderTest>
       await expect(store.adopt(await store.tempPath(), newKey())).rejects.toMatchObject({ code: 'ENOENT' });
     });
 
+    test('takes over many files together, if that is cheaper there', async () => {
+      const adoptions = await Promise.all(
+        ['one', 'two', 'three'].map(async (content) => ({ tempPath: await file(content), key: newKey(), content })),
+      );
+      await store.adoptTogether?.(adoptions);
+      for (const { tempPath, key, content } of store.adoptTogether ? adoptions : []) {
+        expect(String(await read(key, {}, given.again()))).toBe(content);
+        await expect(access(tempPath)).rejects.toMatchObject({ code: 'ENOENT' });
+      }
+      const bad = { tempPath: await file('kept'), key: 'no/../key' };
+      await expect(
+        (store.adoptTogether ?? (async () => store.adopt(bad.tempPath, bad.key))).call(store, [bad]),
+      ).rejects.toThrow(RangeError);
+      expect((await stat(bad.tempPath)).size).toBe(4);
+    });
+
     test('reads ranges, both ends included, up to the end of the blob', async () => {
       const key = newKey();
       await put(key, '0123456789');

@@ -35,8 +35,12 @@ export async function treeBudgets(options: HostTreesOptions): Promise<Record<Tru
     const ofClass = each.startsWith(`${name}-untrusted`) ? 'untrusted' : 'trusted';
     found[ofClass].push(...(await findTrees(toolPaths(join(dirname(scratchDir), each)).trees)));
   }
-  const budget = (one: Trust) => new TreeBudget(trust === one ? bytes : split[one], found[one], log);
-  return { trusted: budget('trusted'), untrusted: budget('untrusted') };
+  // A class that isn't built for any more has no room.
+  const limits = trust === undefined ? split : { trusted: 0, untrusted: 0, [trust]: bytes };
+  const budget = (one: Trust) => new TreeBudget(limits[one], found[one], log);
+  const budgets = { trusted: budget('trusted'), untrusted: budget('untrusted') };
+  for (const each of Object.values(budgets)) await each.trim();
+  return budgets;
 }
 
 /** Removes the working trees of a domain whose builder isn't running, with their times. @throws EngineError @throws the file system's errors */

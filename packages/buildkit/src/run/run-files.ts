@@ -1,4 +1,4 @@
-import { chmod, cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { SOURCE_POLICY_VARIABLE, type SourcePolicy } from '../egress/source-policy.ts';
@@ -50,13 +50,26 @@ export class RunFiles {
   static async create(paths: ToolPaths, owner: RunOwner, name: string): Promise<RunFiles> {
     const dir = join(paths.runs, name);
     const files = new RunFiles(dir, owner);
-    await files.#remove();
-    await mkdir(files.#own, { recursive: true });
-    await chmod(dir, 0o711);
-    await chmod(files.#own, 0o700);
+    try {
+      await mkdir(dir);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      await files.#remove();
+      await mkdir(dir);
+    }
+    await mkdir(files.#own, { mode: 0o700 });
     await mkdir(files.#buildxConfig);
-    await cp(join(paths.buildxConfig, 'instances'), join(files.#buildxConfig, 'instances'), { recursive: true });
+    // Set explicitly, regardless of the umask.
+    await Promise.all([chmod(dir, 0o711), chmod(files.#own, 0o700), files.#copyInstances(paths)]);
     return files;
+  }
+
+  /** buildx keeps a file for each builder. (`cp` looks at everything several times.) */
+  async #copyInstances({ buildxConfig }: ToolPaths): Promise<void> {
+    const to = join(this.#buildxConfig, 'instances');
+    const from = join(buildxConfig, 'instances');
+    const [files] = await Promise.all([readdir(from), mkdir(to)]);
+    await Promise.all(files.map((file) => copyFile(join(from, file), join(to, file))));
   }
 
   /** Variables that point buildx to the run's own files. */

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { decodeRecord, MerkleSource, type TreeRecord } from '@kiln/trees';
+import { decodeHead, decodeRecord, MerkleSource, type TreeRecord } from '@kiln/trees';
 import { MemoryTrees, type TestTree } from '@kiln/trees/testing';
 import type { ContextSource } from '../run/run-request.ts';
 import type { SubmittedTimes, TreeHead } from '../trees/working-tree.ts';
@@ -27,9 +27,10 @@ export function beginTree(
 }
 
 export async function recordOf(dir: string): Promise<TreeRecord<TreeHead>> {
-  const record = decodeRecord<TreeHead>(await readFile(join(dir, 'record'), 'utf8'));
-  if (!record) throw new Error(`${dir} has no record`);
-  return record;
+  const head = decodeHead<TreeHead>(await readFile(join(dir, 'record'), 'utf8'));
+  const record = decodeRecord(await readFile(join(dir, 'entries'), 'utf8'));
+  if (!head || !record) throw new Error(`${dir} has no record`);
+  return { head, entries: record.entries };
 }
 
 /** Returns what is in each tree on the disk, and what its record says, by directory. */

@@ -63,7 +63,10 @@ obey() {
     chown -hR "$2" "$3" || return
     [ ! -s "$3.modes" ] || xargs -0 -n 2 chmod < "$3.modes"
     ;;
-  take) rm -rf "$3/context" "$3/dockerfile" && chown -hR "$2" "$3" ;;
+  take)
+    if [ -e "$3/context" ] || [ -e "$3/dockerfile" ]; then rm -rf "$3/context" "$3/dockerfile" || return; fi
+    chown -hR "$2" "$3"
+    ;;
   remove) rm -rf "$3" ;;
   *) echo "no such order: $1"; return 1 ;;
   esac

@@ -12,6 +12,7 @@ import {
   toBytes,
 } from '@kiln/trees';
 import type { ToolContainer } from '../tool/tool-container.ts';
+import type { ToolProcess } from '../tool/tool-process.ts';
 
 /** The disk has no room for a tree. */
 export class TreeDiskFull extends Error {}
@@ -49,47 +50,69 @@ const TIMEOUT_MS = 86_400_000;
 const CONTEXT = 'context';
 const BESIDE = 'dockerfile';
 
-/**
- * Carries out orders in a tree as the tree's own user. If this throws, the tree has an unknown content.
- * @throws TreeDiskFull @throws TreeNotChanged @throws what the contents throw @throws the signal's reason @throws EngineError
- */
-export async function applyOrders(
-  tool: Pick<ToolContainer, 'start'>,
-  script: string,
-  { dir, uid }: TreePlace,
-  orders: AsyncIterable<Uint8Array>,
-  signal?: AbortSignal,
-): Promise<void> {
-  signal?.throwIfAborted();
-  const process = await tool.start({ argv: [script, dir], user: `${uid}:${uid}`, stdin: true });
-  let hasEnded = false;
-  const ended = process.capture(TIMEOUT_MS).finally(() => {
-    hasEnded = true;
-  });
-  const stop = () => process.abandon();
-  signal?.addEventListener('abort', stop, { once: true });
-  try {
-    for await (const chunk of orders) {
-      if (hasEnded) break;
-      await process.send(chunk);
-      signal?.throwIfAborted();
-    }
-    process.endInput();
-  } catch (error) {
-    stop();
-    await ended;
-    throw error;
-  } finally {
-    signal?.removeEventListener('abort', stop);
+/** A running `kiln-tree`. Disposing of one that was not used ends it, before another process of its user may start. */
+export class TreeProcess implements AsyncDisposable {
+  readonly #process: ToolProcess;
+  readonly #ended: ReturnType<ToolProcess['capture']>;
+  #hasEnded = false;
+
+  private constructor(process: ToolProcess) {
+    this.#process = process;
+    this.#ended = process.capture(TIMEOUT_MS).finally(() => {
+      this.#hasEnded = true;
+    });
   }
-  const { exitCode, stderr } = await ended;
-  signal?.throwIfAborted();
-  if (exitCode === 0) return;
-  // These programs report an error only as text.
-  if (/No space left on device|Disk quota exceeded/.test(stderr)) throw new TreeDiskFull(stderr.trim());
-  throw new TreeNotChanged(
-    `the working tree could not be changed: exit code ${exitCode ?? 'unknown'}: ${stderr.trim().slice(0, 1000)}`,
-  );
+
+  /** Ends all other processes of the tree's user. @throws EngineError */
+  static async start(
+    tool: Pick<ToolContainer, 'start'>,
+    script: string,
+    { dir, uid }: TreePlace,
+  ): Promise<TreeProcess> {
+    return new TreeProcess(await tool.start({ argv: [script, dir], user: `${uid}:${uid}`, stdin: true }));
+  }
+
+  /**
+   * Carries out orders in a tree as the tree's own user, once. If this throws, the tree has an unknown content.
+   * @throws TreeDiskFull @throws TreeNotChanged @throws what the contents throw @throws the signal's reason
+   */
+  async carryOut(orders: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
+    const stop = () => this.#process.abandon();
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      signal?.throwIfAborted();
+      // While a chunk is sent, the next one is made.
+      let sending = Promise.resolve();
+      for await (const chunk of orders) {
+        await sending;
+        if (this.#hasEnded) break;
+        signal?.throwIfAborted();
+        sending = this.#process.send(chunk);
+      }
+      await sending;
+      this.#process.endInput();
+    } catch (error) {
+      stop();
+      await this.#ended;
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+    const { exitCode, stderr } = await this.#ended;
+    signal?.throwIfAborted();
+    if (exitCode === 0) return;
+    // These programs report an error only as text.
+    if (/No space left on device|Disk quota exceeded/.test(stderr)) throw new TreeDiskFull(stderr.trim());
+    throw new TreeNotChanged(
+      `the working tree could not be changed: exit code ${exitCode ?? 'unknown'}: ${stderr.trim().slice(0, 1000)}`,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#hasEnded) return;
+    this.#process.endInput();
+    await this.#ended;
+  }
 }
 
 /** Returns the input of `kiln-tree` that removes the whole tree. */

@@ -45,6 +45,23 @@ export async function findTrees(trees: string): Promise<FoundTree[]> {
   return found;
 }
 
+/** Finds the ledgers of times that no tree needs, and that haven't changed since `untilMs`. Without one, a build's files only get new times. */
+export async function findOldTimes(trees: string, found: readonly FoundTree[], untilMs: number): Promise<string[]> {
+  const needed = new Set(found.map(({ head }) => head?.ledger));
+  const old: string[] = [];
+  for (const domain of await namesIn(trees)) {
+    const times = join(trees, domain, 'times');
+    for (const name of await namesIn(times)) {
+      const dir = join(times, name);
+      if (needed.has(dir)) continue;
+      // Its file is appended to, which doesn't change the directory.
+      const { mtimeMs } = await stat(join(dir, 'given')).catch(() => stat(dir));
+      if (mtimeMs < untilMs) old.push(dir);
+    }
+  }
+  return old;
+}
+
 async function read(repo: string, number: number): Promise<FoundTree> {
   const dir = join(repo, String(number));
   const own = await stat(join(dir, 'own')).catch(() => undefined);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { ByteString, ListedEntry, TimedEntry } from '@kiln/trees';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { EntryMemory } from './entry-memory.ts';
 import { TimeLedger } from './time-ledger.ts';
 
 let root: string;
@@ -39,7 +40,7 @@ async function give(ledger: TimeLedger, files: Files, nowMs: number) {
 
 describe('the ledger of times', () => {
   test('keeps the time of what is given again, and gives anything else the present, also a file that changes back', async () => {
-    const ledger = new TimeLedger(newDir());
+    const ledger = new TimeLedger(newDir(), new EntryMemory(1_000));
     const first = await give(ledger, { a: '1', b: '1' }, 1000);
     first.running[Symbol.dispose]();
     const second = await give(ledger, { a: '2', b: '1' }, 2000);
@@ -61,13 +62,13 @@ describe('the ledger of times', () => {
       [{ a: '1', b: '1' }, 5000],
       [{ a: '1' }, 6000],
     ] as const)
-      (await give(new TimeLedger(dir), files, ms)).running[Symbol.dispose]();
-    const { times } = await give(new TimeLedger(dir), { a: '1', b: '1' }, 10);
+      (await give(new TimeLedger(dir, new EntryMemory(1_000)), files, ms)).running[Symbol.dispose]();
+    const { times } = await give(new TimeLedger(dir, new EntryMemory(1_000)), { a: '1', b: '1' }, 10);
     expect(times.b).toBeGreaterThan(times.a as bigint);
   });
 
   test('gives a path a new time if a build with other content of it ran beside the last one', async () => {
-    const ledger = new TimeLedger(newDir());
+    const ledger = new TimeLedger(newDir(), new EntryMemory(1_000));
     const beside = await give(ledger, { a: 'other', b: '1' }, 1000);
     const last = await give(ledger, { a: '1', b: '1' }, 2000);
     expect(last.issue).toBeUndefined();
@@ -82,7 +83,7 @@ describe('the ledger of times', () => {
   });
 
   test('forgets everything for a build with submitted times', async () => {
-    const ledger = new TimeLedger(newDir());
+    const ledger = new TimeLedger(newDir(), new EntryMemory(1_000));
     const first = await give(ledger, { a: '1' }, 1000);
     first.running[Symbol.dispose]();
     const cleared = await ledger.clear({ id: 'x', entries: async () => [] });
@@ -93,10 +94,12 @@ describe('the ledger of times', () => {
 
   test('treats a damaged file as none', async () => {
     const dir = newDir();
-    const first = await give(new TimeLedger(dir), { a: '1' }, 1000);
+    const first = await give(new TimeLedger(dir, new EntryMemory(1_000)), { a: '1' }, 1000);
     const { truncate } = await import('node:fs/promises');
     await truncate(join(dir, 'given'), 50);
-    expect((await give(new TimeLedger(dir), { a: '1' }, 2000)).times.a).toBeGreaterThan(first.times.a as bigint);
+    expect((await give(new TimeLedger(dir, new EntryMemory(1_000)), { a: '1' }, 2000)).times.a).toBeGreaterThan(
+      first.times.a as bigint,
+    );
   });
 });
 
@@ -139,7 +142,7 @@ test('never lets make take a target for up to date that it would have made anew 
   await fc.assert(
     fc.asyncProperty(steps, async (all) => {
       const dir = newDir();
-      let ledger = new TimeLedger(dir);
+      let ledger = new TimeLedger(dir, new EntryMemory(1_000));
       let clock = 1000;
       const targets: (Target | undefined)[] = PREREQUISITES.map(() => undefined);
       let running: (Awaited<ReturnType<typeof give>> & { files: Files; checkoutNs: bigint })[] = [];
@@ -154,7 +157,7 @@ test('never lets make take a target for up to date that it would have made anew 
           cleared.running[Symbol.dispose]();
           targets.fill({ from: 'submitted', atNs: now });
         } else if (step.type === 'restart') {
-          ledger = new TimeLedger(dir);
+          ledger = new TimeLedger(dir, new EntryMemory(1_000));
           running = [];
         } else {
           const one = running[step.build % Math.max(1, running.length)];

@@ -1,20 +1,21 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   assignTimes,
   type ByteString,
-  byPath,
-  decodeHead,
-  decodeRecord,
-  encodeRecord,
   identityOf,
+  isSameEntry,
+  isSameTimed,
   type Listing,
   newestTime,
+  PathLookup,
   settledEntries,
   type TimedEntry,
 } from '@kiln/trees';
-import { readBeginning, readIfThere, replaceFile } from './replace-file.ts';
+import { EntriesFile } from './entries-file.ts';
+import type { EntryMemory } from './entry-memory.ts';
+import { readIfThere, replaceFile } from './replace-file.ts';
 
 /** What a running build was given. */
 export interface GivenTree {
@@ -40,6 +41,8 @@ interface Head {
 
 /** How many earlier contents are remembered, at least. */
 const MAX_PAST = 200_000;
+/** The number of the first content: not one that a ledger had which was lost. */
+const MAX_FIRST_ISSUE = 2 ** 47;
 const MS = 1_000_000n;
 
 /**
@@ -48,22 +51,22 @@ const MS = 1_000_000n;
  */
 export class TimeLedger {
   readonly #dir: string;
-  readonly #file: string;
+  readonly #file: EntriesFile<Head>;
   readonly #past: string;
   /** Builds that run now. */
   readonly #running = new Set<GivenTree>();
   #issue: number | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(dir: string) {
+  constructor(dir: string, memory: EntryMemory) {
     this.#dir = dir;
-    this.#file = join(dir, 'given');
+    this.#file = new EntriesFile(join(dir, 'given'), memory, true);
     this.#past = join(dir, 'past');
   }
 
   /** Number of its content, which changes with it; 0 if there is none. */
   async issue(): Promise<number> {
-    this.#issue ??= decodeHead<Head>((await readBeginning(this.#file)) ?? '')?.issue ?? 0;
+    this.#issue ??= (await this.#file.load())?.head.issue ?? 0;
     return this.#issue;
   }
 
@@ -79,7 +82,7 @@ export class TimeLedger {
       const newest = newestTime(before);
       // Not before the end of this millisecond, and forward even if the clock went back.
       const clock = BigInt(nowMs + 1) * MS;
-      const entries = assignTimes(listing, byPath(before), clock > newest ? clock : newest + 1n);
+      const entries = assignTimes(listing, before, clock > newest ? clock : newest + 1n);
       given.entries = async () => entries;
       const others = [...this.#running].filter(({ id }) => id !== given.id);
       const settled = settledEntries(entries, await Promise.all(others.map((other) => other.entries())));
@@ -110,13 +113,14 @@ export class TimeLedger {
   }
 
   async #load(): Promise<readonly TimedEntry[]> {
-    return decodeRecord<Head>((await readIfThere(this.#file)) ?? '')?.entries ?? [];
+    return (await this.#file.load())?.entries ?? [];
   }
 
   async #save(entries: readonly TimedEntry[]): Promise<void> {
-    const issue = (await this.issue()) + 1;
+    const issue = ((await this.issue()) || randomInt(MAX_FIRST_ISSUE)) + 1;
+    this.#issue = undefined;
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
-    await replaceFile(this.#file, encodeRecord<Head>({ head: { issue }, entries }), true);
+    await this.#file.save({ head: { issue }, entries });
     this.#issue = issue;
   }
 
@@ -126,11 +130,9 @@ export class TimeLedger {
     entries: readonly TimedEntry[],
     settled: readonly TimedEntry[],
   ): Promise<ByteString[]> {
-    const [old, now] = [byPath(before), byPath(settled)];
-    const differs = (entry: TimedEntry, other: TimedEntry | undefined) =>
-      entry.type === 'file' && (!other || identityOf(other) !== identityOf(entry));
-    const fresh = entries.filter((entry) => differs(entry, old.get(entry.path)));
-    const gone = [...before, ...entries].filter((entry) => differs(entry, now.get(entry.path)));
+    const fresh = filesNotIn(before, entries);
+    // What has just been given is of the past already if a build beside this one makes the next one give it anew.
+    const gone = [before, entries].flatMap((each) => (each === settled ? [] : filesNotIn(settled, each)));
     if (fresh.length === 0 && gone.length === 0) return [];
     const lines = ((await readIfThere(this.#past)) ?? '').split('\n');
     const past = new Set(lines);
@@ -152,12 +154,15 @@ function markOf(entry: TimedEntry): string {
     .slice(0, 11);
 }
 
+/** Returns the files of `entries` that `others` doesn't have with the same content. */
+function filesNotIn(others: readonly TimedEntry[], entries: readonly TimedEntry[]): readonly TimedEntry[] {
+  const lookup = new PathLookup(others);
+  return entries.filter((entry) => {
+    const other = lookup.get(entry.path);
+    return entry.type === 'file' && !(other && isSameEntry(other, entry));
+  });
+}
+
 function isSame(a: readonly TimedEntry[], b: readonly TimedEntry[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every((entry, i) => {
-      const other = b[i] as TimedEntry;
-      return entry.path === other.path && entry.mtimeNs === other.mtimeNs && identityOf(entry) === identityOf(other);
-    })
-  );
+  return a.length === b.length && a.every((entry, i) => isSameTimed(entry, b[i] as TimedEntry));
 }

@@ -5,8 +5,8 @@ import { OUTSIDE_DOCKERFILE } from '@kiln/contracts';
 import {
   type ByteString,
   byteString,
-  decodeRecord,
-  encodeRecord,
+  checkReadable,
+  encodeHead,
   isUnchanged,
   type ListedBuildFiles,
   type ListedFile,
@@ -21,8 +21,10 @@ import {
 } from '@kiln/trees';
 import type { Logger } from '../engine/logger.ts';
 import type { ToolContainer } from '../tool/tool-container.ts';
-import { applyOrders, type BesideFile, clearing, inputOf, TreeNotChanged, type TreeOrders } from './apply-changes.ts';
-import { readIfThere, replaceFile } from './replace-file.ts';
+import { type BesideFile, clearing, inputOf, TreeNotChanged, type TreeOrders, TreeProcess } from './apply-changes.ts';
+import { EntriesFile } from './entries-file.ts';
+import type { EntryMemory } from './entry-memory.ts';
+import { replaceFile } from './replace-file.ts';
 import type { Given, GivenTree, TimeLedger } from './time-ledger.ts';
 import { isTreeUser, releaseTreeUser } from './tree-users.ts';
 
@@ -93,6 +95,8 @@ interface Plan {
   readonly entries: readonly TimedEntry[];
   readonly source: TreeSource;
   readonly signal: AbortSignal;
+  /** A process that can change the tree, if one was started early. */
+  readonly starting: Promise<TreeProcess> | undefined;
   /** Reads the Dockerfile and its ignore file. */
   beside(): Promise<readonly BesideFile[]>;
   readonly head: Omit<TreeHead, 'nodeId' | 'newestNs'>;
@@ -103,6 +107,7 @@ export interface WorkingTreeDeps {
   /** Path of `kiln-tree`. */
   readonly script: string;
   readonly boot: string;
+  readonly memory: EntryMemory;
   /** Called before the tree grows to this many bytes. */
   makeRoom(tree: WorkingTree, bytes: number): Promise<void>;
   now(): number;
@@ -111,7 +116,8 @@ export interface WorkingTreeDeps {
 
 /**
  * A tree of a repo on this host's disk: `<dir>/own` has it, and belongs to a user of its own; files beside it belong to this process. While the tree is being
- * changed, `<dir>/record` isn't there: a tree without one, whatever happened, is never built from. Only one build uses it at a time.
+ * changed, `<dir>/record` isn't there: a tree without one, whatever happened, is never built from. `<dir>/entries` counts only together with it. Only one
+ * build uses it at a time.
  */
 export class WorkingTree {
   readonly dir: string;
@@ -119,6 +125,7 @@ export class WorkingTree {
   readonly #deps: WorkingTreeDeps;
   readonly #own: string;
   readonly #recordFile: string;
+  readonly #entriesFile: EntriesFile<object>;
   #head: TreeHead | undefined;
   /** ms since the epoch. */
   #usedAt: number;
@@ -131,6 +138,7 @@ export class WorkingTree {
     this.uid = uid;
     this.#own = join(dir, 'own');
     this.#recordFile = recordFile(dir);
+    this.#entriesFile = new EntriesFile(join(dir, 'entries'), deps.memory, false);
     this.#head = head;
     this.#usedAt = usedAt;
     this.#notedAt = usedAt;
@@ -157,7 +165,7 @@ export class WorkingTree {
 
   /**
    * Makes the tree what a build needs. It counts as running in the ledger until `running` is disposed of.
-   * @throws TreeDiskFull @throws NoBuildFile @throws what the source throws @throws the signal's reason
+   * @throws TreeDiskFull @throws NoBuildFile @throws TreeFault @throws what the source throws @throws the signal's reason
    */
   async bring(
     request: TreeRequest,
@@ -177,7 +185,13 @@ export class WorkingTree {
       }
     }
     const record = head?.boot === this.#deps.boot ? await this.#load() : undefined;
+    // Starting it takes as long as finding out what it has to do.
+    const starting = record && this.#start();
+    const started = starting?.catch(() => undefined);
+    await using spare = new AsyncDisposableStack();
+    spare.defer(async () => await (await started)?.[Symbol.asyncDispose]());
     const listing = await source.list(record?.entries ?? [], signal);
+    checkReadable(listing);
     const found = await listedBuildFiles(listing, dockerfile);
     const files = request.ignores === false ? { ...found, ignoreFile: undefined } : found;
     const copies = copiesOf(files, dockerfile);
@@ -187,6 +201,7 @@ export class WorkingTree {
       entries,
       source,
       signal,
+      starting,
       beside: () => besideFiles(source, files, copies, signal),
       head: {
         boot: this.#deps.boot,
@@ -207,11 +222,11 @@ export class WorkingTree {
   /** Removes the tree from the disk. */
   async remove(): Promise<void> {
     this.#head = undefined;
+    this.#entriesFile.forget();
     await rm(this.#recordFile, { force: true });
     const owner = await stat(this.#own).catch(() => undefined);
     if (owner?.uid === this.uid && isTreeUser(this.uid)) {
-      const { tool, script } = this.#deps;
-      await applyOrders(tool, script, { dir: this.#own, uid: this.uid }, clearing());
+      await (await this.#start()).carryOut(clearing());
     }
     await rm(this.dir, { recursive: true, force: true });
     releaseTreeUser(this.dir, this.uid);
@@ -253,13 +268,15 @@ export class WorkingTree {
     await this.#deps.makeRoom(this, head.bytes);
     try {
       if (!record || !isSameCopy(record.head.copies, head.copies) || !isUnchanged(changes)) {
+        const process = await plan.starting;
         await unlink(this.#recordFile).catch(ignoreMissing);
         this.#head = undefined;
-        if (!(await this.#apply(record, changes, plan))) node = undefined;
+        if (!(await this.#apply(process, record, changes, plan))) node = undefined;
+        await this.#entriesFile.save({ head: {}, entries });
       }
       const nodeId = node ?? randomBytes(12).toString('hex');
       const whole = { ...head, nodeId, newestNs: String(newestTime(entries, before)) };
-      await replaceFile(this.#recordFile, encodeRecord<TreeHead>({ head: whole, entries }));
+      await replaceFile(this.#recordFile, encodeHead(whole));
       this.#head = whole;
       this.#usedAt = this.#deps.now();
       this.#notedAt = this.#usedAt;
@@ -272,25 +289,25 @@ export class WorkingTree {
 
   /** Changes the disk; returns false if everything had to be written anew, because somebody else had changed what was there. */
   async #apply(
+    process: TreeProcess | undefined,
     record: TreeRecord<TreeHead> | undefined,
     changes: TreeChanges,
     { entries, source, signal, beside, head }: Plan,
   ): Promise<boolean> {
-    const { tool, script, now } = this.#deps;
-    const apply = async (of: Pick<TreeOrders, 'clears' | 'changes' | 'beside'>) => {
+    const apply = async (by: TreeProcess, of: Pick<TreeOrders, 'clears' | 'changes' | 'beside'>) => {
       const orders: TreeOrders = {
         ...of,
-        besideNs: BigInt(now()) * 1_000_000n,
+        besideNs: BigInt(this.#deps.now()) * 1_000_000n,
         contents: (files) => source.contents(files, signal),
       };
-      await applyOrders(tool, script, { dir: this.#own, uid: this.uid }, inputOf(orders), signal);
+      await by.carryOut(inputOf(orders), signal);
       const [dockerfile] = of.beside ?? [];
       if (dockerfile) await replaceFile(join(this.dir, 'dockerfile'), dockerfile.content);
     };
-    if (record) {
+    if (record && process) {
       try {
         const copies = isSameCopy(record.head.copies, head.copies) ? undefined : await beside();
-        await apply({ clears: false, changes, beside: copies });
+        await apply(process, { clears: false, changes, beside: copies });
         return true;
       } catch (error) {
         // A full disk, or a source that fails, would be the same again.
@@ -301,7 +318,8 @@ export class WorkingTree {
         );
       }
     }
-    await apply({ clears: true, changes: treeChanges([], entries), beside: await beside() });
+    const whole = { clears: true, changes: treeChanges([], entries), beside: await beside() };
+    await apply(await this.#start(), whole);
     return false;
   }
 
@@ -319,6 +337,11 @@ export class WorkingTree {
     };
   }
 
+  #start(): Promise<TreeProcess> {
+    const { tool, script } = this.#deps;
+    return TreeProcess.start(tool, script, { dir: this.#own, uid: this.uid });
+  }
+
   async #noteUse(): Promise<void> {
     this.#usedAt = this.#deps.now();
     if (this.#usedAt - this.#notedAt < NOTE_USE_EVERY_MS) return;
@@ -331,7 +354,8 @@ export class WorkingTree {
   }
 
   async #load(): Promise<TreeRecord<TreeHead> | undefined> {
-    return decodeRecord<TreeHead>((await readIfThere(this.#recordFile)) ?? '');
+    const found = this.#head && (await this.#entriesFile.load());
+    return found && this.#head && { head: this.#head, entries: found.entries };
   }
 }
 

@@ -1,11 +1,15 @@
 import { chmod, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../engine/logger.ts';
-import { domainDir, findTrees, repoDir, timesDir } from './find-trees.ts';
+import { EntryMemory } from './entry-memory.ts';
+import { domainDir, findOldTimes, findTrees, repoDir, timesDir } from './find-trees.ts';
 import { TimeLedger } from './time-ledger.ts';
 import type { BudgetedTree, TreeBudget, TreeHolder } from './tree-budget.ts';
 import { keepTreeUser, takeTreeUser } from './tree-users.ts';
 import { type BroughtTree, type TreeRequest, treeId, WorkingTree, type WorkingTreeDeps } from './working-tree.ts';
+
+/** How long the times of a repo without a tree are kept, ms. */
+const KEEP_TIMES_MS = 30 * 86_400_000;
 
 export interface WorkingTreesDeps extends Pick<WorkingTreeDeps, 'tool' | 'script' | 'now'> {
   /** Directory for all trees of a builder. */
@@ -34,6 +38,9 @@ export interface LeasedTree extends AsyncDisposable {
   bring(signal: AbortSignal): Promise<BroughtTree>;
 }
 
+/** Most entries of trees and ledgers that stay in memory, some 20 MB. */
+const MAX_REMEMBERED = 80_000;
+
 /** The working trees of a builder: several for a repo if its builds run side by side. */
 export class WorkingTrees implements TreeHolder {
   readonly #deps: WorkingTreesDeps;
@@ -44,11 +51,13 @@ export class WorkingTrees implements TreeHolder {
   /** Numbers of trees that are being made, or couldn't be removed. */
   readonly #taken = new Map<string, Set<number>>();
   readonly #ledgers = new Map<string, TimeLedger>();
+  readonly #memory = new EntryMemory(MAX_REMEMBERED);
 
   private constructor(deps: WorkingTreesDeps, boot: string) {
     this.#deps = deps;
     const { tool, script, now, log, budget } = deps;
-    this.#treeDeps = { tool, script, now, log, boot, makeRoom: (tree, bytes) => budget.makeRoom(tree, bytes) };
+    const makeRoom = (tree: WorkingTree, bytes: number) => budget.makeRoom(tree, bytes);
+    this.#treeDeps = { tool, script, now, log, boot, makeRoom, memory: this.#memory };
   }
 
   /** Finds the trees that are on the disk. Those that a killed worker left half done are removed. */
@@ -156,7 +165,7 @@ export class WorkingTrees implements TreeHolder {
 
   #ledger({ domain, namespace }: TreeOwner): { readonly key: string; readonly times: TimeLedger } {
     const key = timesDir(this.#deps.dir, domain, namespace);
-    const times = this.#ledgers.get(key) ?? new TimeLedger(key);
+    const times = this.#ledgers.get(key) ?? new TimeLedger(key, this.#memory);
     this.#ledgers.set(key, times);
     return { key, times };
   }
@@ -180,8 +189,11 @@ export class WorkingTrees implements TreeHolder {
   }
 
   async #find(): Promise<void> {
-    const { dir, log } = this.#deps;
-    for (const { dir: found, repo, number, uid = -1, head, usedAt } of await findTrees(dir)) {
+    const { dir, log, now } = this.#deps;
+    const all = await findTrees(dir);
+    for (const times of await findOldTimes(dir, all, now() - KEEP_TIMES_MS))
+      await rm(times, { recursive: true, force: true });
+    for (const { dir: found, repo, number, uid = -1, head, usedAt } of all) {
       const tree = new WorkingTree(this.#treeDeps, found, uid, head, usedAt);
       const trees = this.#repos.get(repo) ?? new Map<number, WorkingTree>();
       this.#repos.set(repo, trees.set(number, tree));

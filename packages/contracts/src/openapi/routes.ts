@@ -206,7 +206,8 @@ export const ROUTES = {
     path: '/v1/contexts/:digest',
     tag: 'Contexts and artifacts',
     access: { who: 'users', scopes: ['builds:read'], workers: true, teams: 'context' },
-    summary: 'Download an uploaded context',
+    summary: 'Download a context that was uploaded to an older version',
+    description: 'For builds that were queued before an upgrade. Contexts are trees now: `POST /v1/trees/read`.',
     params: { digest: contextDigest },
     answers: {
       200: {

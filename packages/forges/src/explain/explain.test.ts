@@ -35,6 +35,12 @@ describe('a push', () => {
     expect(request(docs).source).not.toHaveProperty('subdir');
   });
 
+  it('passes on which modification times the files get', () => {
+    const config = CONFIG.replace('    priority: interactive\n', '    priority: interactive\n    mtimes: submitted\n');
+    expect(request(verdicts(push(), { config }).api)).toMatchObject({ mtimes: 'submitted' });
+    expect(request(verdicts(push()).api)).toMatchObject({ mtimes: 'stable' });
+  });
+
   it.each<[string, ForgeEvent, string, object]>([
     [
       'another branch',

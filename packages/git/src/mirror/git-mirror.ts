@@ -21,7 +21,8 @@ const ACCEPTED_MS = 600_000;
 /** Each fetch leaves a pack; git becomes slow with many. */
 const MAX_PACKS = 32;
 const CONFIG = '[core]\n\trepositoryformatversion = 0\n\tbare = true\n[transfer]\n\tunpackLimit = 1\n';
-const MAX_LISTING_BYTES = 256 * 1024 * 1024;
+/** A tree that names one other tree often lists millions of files. */
+const MAX_LISTING_BYTES = 64 * 1024 * 1024;
 
 /**
  * A bare repository on this machine that has the recent commits of one remote, so that a fetch transfers only what is new. Nothing in it is secret: neither

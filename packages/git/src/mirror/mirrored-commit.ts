@@ -2,12 +2,16 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { GitFailed } from '../git-failed.ts';
 import { type GitEnd, type GitRun, runGit, startGit } from '../run-git.ts';
 import { blobsOf } from './blob-stream.ts';
 import { depthFirst, type GitEntry, LIST_TREE, parseListing } from './tree-listing.ts';
 
 /** Directory of a mirror for files that are checked out. */
 export const CHECKOUTS = 'checkouts';
+
+/** PATH_MAX without the final zero byte. */
+const MAX_TARGET_BYTES = 4095;
 
 /** A file of a commit with its content, which must be read before the next one. */
 export interface CommitFile {
@@ -55,11 +59,17 @@ export class MirroredCommit {
 
   /**
    * Lists a commit of the repository in `run.cwd`; undefined if not all of it is there.
-   * @param suspect called if its files turn out to be missing @throws the signal's reason
+   * @param suspect called if its files turn out to be missing @throws GitFailed if the list is too long @throws the signal's reason
    */
   static async list(run: GitRun, commit: string, suspect: () => void): Promise<MirroredCommit | undefined> {
     const listed = await runGit(['--git-dir=.', ...LIST_TREE, commit], run);
-    if (!listed.ok || listed.isCut) return undefined;
+    if (!listed.ok) return undefined;
+    if (listed.isCut)
+      throw new GitFailed(
+        'too_large',
+        `the list of the files of ${commit} has more than ${run.maxOutputBytes} bytes`,
+        false,
+      );
     const entries = depthFirst(parseListing(listed.output));
     return new MirroredCommit(run, suspect, { commit, entries, attributes: attributesOf(entries) });
   }
@@ -98,10 +108,13 @@ export class MirroredCommit {
     );
   }
 
-  /** Reads the targets of links by their ids. @throws Error if one is missing */
-  async linkTargets(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  /** Reads the targets of links by their ids; or returns the length of one that no file system takes. @throws Error if one is missing */
+  async linkTargets(ids: readonly string[]): Promise<ReadonlyMap<string, string> | { readonly oddBytes: number }> {
     const targets = new Map<string, string>();
-    for await (const { id, content } of this.#blobs([...new Set(ids)])) {
+    if (ids.length === 0) return targets;
+    for await (const { id, sizeBytes, content } of this.#blobs([...new Set(ids)])) {
+      // Before it is read: it may be larger than the memory.
+      if (sizeBytes === 0 || sizeBytes > MAX_TARGET_BYTES) return { oddBytes: sizeBytes };
       const parts: Buffer[] = [];
       for await (const part of content) parts.push(part);
       targets.set(id, Buffer.concat(parts).toString('latin1'));

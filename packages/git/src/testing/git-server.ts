@@ -23,6 +23,13 @@ export interface SeenGitRequest {
   readonly authorization: string | undefined;
 }
 
+export interface OddEntry {
+  readonly mode: '100644' | '120000' | '40000';
+  readonly name: string;
+  /** Of a file or link, or the entries of a directory. */
+  readonly content: string | readonly OddEntry[];
+}
+
 /** Determined once, because starting a process takes longer than most tests. */
 let backendPath: string | undefined;
 
@@ -100,6 +107,36 @@ export class GitServer implements AsyncDisposable {
     const input = Buffer.concat([head + from, ...files, 'get-mark :1\n'].map((part) => Buffer.from(part as string)));
     this.#last = execFileSync('git', args, { input, encoding: 'utf8' }).trim();
     return this.#last;
+  }
+
+  /** Commits a tree of any entries, also of those that git itself refuses to make: names such as `..`, or the same name twice. Returns the commit. */
+  commitOdd(entries: readonly OddEntry[]): string {
+    const commit = this.#git(
+      '-c',
+      'user.name=t',
+      '-c',
+      'user.email=t@example.org',
+      'commit-tree',
+      '-m',
+      'odd',
+      this.#oddTree(entries),
+    );
+    this.ref('refs/heads/main', commit);
+    this.#last = commit;
+    return commit;
+  }
+
+  #oddTree(entries: readonly OddEntry[]): string {
+    const raw = entries.map(({ mode, name, content }) => {
+      const id = typeof content === 'string' ? this.#object('blob', content) : this.#oddTree(content);
+      return Buffer.concat([Buffer.from(`${mode} ${name}\0`), Buffer.from(id, 'hex')]);
+    });
+    return this.#object('tree', Buffer.concat(raw));
+  }
+
+  #object(type: 'blob' | 'tree', content: string | Buffer): string {
+    const args = ['--git-dir', this.#repository, 'hash-object', '-t', type, '-w', '--literally', '--stdin'];
+    return execFileSync('git', args, { input: content, encoding: 'utf8' }).trim();
   }
 
   /** Creates a tag or branch at a commit, by its full name: `refs/tags/v1`. */

@@ -1,1 +1,1 @@
-export { GitServer } from './git-server.ts';
+export { GitServer, type OddEntry } from './git-server.ts';

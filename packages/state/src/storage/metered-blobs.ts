@@ -3,10 +3,9 @@
  *
  * - `put(key, content)` and `adopt` charge a blob to the team of its build if its key names one (`<kind>/<build id>…`, see `buildOfKey`):
  *   logs, pieces of logs, records, artifacts. They are never refused, so that logs are always kept.
- * - `putWithin(key, content, allowance)` and `beginUpload(allowance)` are for contexts and artifacts, which may be refused. They charge
- *   bytes as they arrive, and stop at the first byte over the quota.
+ * - `putWithin(key, content, allowance)` is for artifacts, and `beginUpload(allowance)` for the parts of contexts, which `TreeStore` stores itself. Both
+ *   may be refused: they charge bytes as they arrive, and stop at the first byte over the quota.
  * - `delete(key)` and `deleteMany(keys)` release the charge.
- * - `share(key, share)` charges an existing blob to one more team.
  *
  * If a process bypasses this, or dies between a blob and its entry, the ledger is wrong until the next recount, which the API runs about
  * once an hour (`recountStorage`).
@@ -16,7 +15,7 @@ import type { BlobInfo, BlobRange, BlobStore, ListedBlob, StoredBlob } from '@ki
 import { buildOfKey, isCountedKey } from '@kiln/contracts';
 import { StorageFull } from './errors.ts';
 import { MeteredUpload, type UploadAllowance } from './metered-upload.ts';
-import type { StorageLedger, StorageShare } from './storage-ledger.ts';
+import type { StorageLedger } from './storage-ledger.ts';
 
 export interface MeteredBlobsDeps {
   readonly ledger: StorageLedger;
@@ -46,19 +45,9 @@ export class MeteredBlobs implements BlobStore {
     return this.#store.tempPath();
   }
 
-  /**
-   * Makes a temporary file the blob `key`, charging it as `upload` did while it arrived.
-   * @throws StorageQuotaExceeded if the charge of `upload` or `share` exceeds a quota
-   */
-  async adopt(
-    tempPath: string,
-    key: string,
-    { upload, share }: { readonly upload?: MeteredUpload; readonly share?: StorageShare } = {},
-  ): Promise<void> {
-    // The entry comes first: without a blob it is removed after a while, but a blob without an entry isn't charged until the next recount.
-    await upload?.settle(key, share);
+  async adopt(tempPath: string, key: string): Promise<void> {
     await this.#store.adopt(tempPath, key);
-    if (!upload) await this.#count(key);
+    await this.#count(key);
   }
 
   async put(key: string, content: Readable): Promise<StoredBlob> {
@@ -75,16 +64,10 @@ export class MeteredBlobs implements BlobStore {
     return stored;
   }
 
-  /** Begins an upload that `adopt` will store. @throws StorageFull */
+  /** Begins an upload that is stored without this. @throws StorageFull */
   beginUpload(allowance: UploadAllowance): Promise<MeteredUpload> {
     const { ledger, now } = this.#deps;
     return MeteredUpload.begin({ ledger, now, checkRoom: () => this.#checkRoom() }, allowance);
-  }
-
-  /** Charges an existing blob to one more team. @throws StorageQuotaExceeded */
-  async share(key: string, share: StorageShare): Promise<void> {
-    const info = await this.#store.stat(key);
-    if (info) await this.#deps.ledger.charge(key, info.sizeBytes, [share]);
   }
 
   open(key: string, range?: BlobRange): Promise<Readable | undefined> {

@@ -62,9 +62,10 @@ export class MeteredUpload implements AsyncDisposable {
     });
   }
 
-  /** Moves the charge to the blob `key`; to `share` if the team wasn't known before. @throws StorageQuotaExceeded */
-  async settle(key: string, share: StorageShare | undefined = this.#allowance.share): Promise<void> {
+  /** Moves the charge to the blob `key`. @throws StorageQuotaExceeded */
+  async settle(key: string): Promise<void> {
     const { ledger } = this.#deps;
+    const { share } = this.#allowance;
     if (share) await ledger.charge(key, this.#arrived, [share], this.#isCounted ? { from: this.#key } : {});
     this.#isCounted = false;
   }

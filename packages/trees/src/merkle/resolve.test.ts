@@ -81,6 +81,25 @@ describe('resolveInTree', () => {
     expect(await resolve(path)).toEqual({ type: 'outside', link });
   });
 
+  it('reads a directory once, however often links lead back to it, and gives up on a way of many names', async () => {
+    const links = Object.fromEntries(
+      Array.from({ length: 39 }, (_, i) => [
+        `l${i}`,
+        `->${'d/../'.repeat(i === 0 ? 60 : 800)}${i === 0 ? 'f' : `l${i - 1}`}`,
+      ]),
+    );
+    const top = treeOf({ d: { x: '' }, f: 'FROM x', ...links });
+    const reads = new Map<Digest, number>();
+    const counted = async (digest: Digest) => {
+      reads.set(digest, (reads.get(digest) ?? 0) + 1);
+      return read(digest);
+    };
+    expect(await resolveInTree(top, byteString('l0'), counted)).toMatchObject({ type: 'found', path: 'f' });
+    expect([...reads.values()]).toEqual([1]);
+    expect(await resolveInTree(top, byteString('l38'), counted)).toEqual({ type: 'missing' });
+    expect([...reads.values()]).toEqual([2]);
+  });
+
   it('agrees with the reading of the same tree as a tar', async () => {
     const tar = asTar(shape);
     const parts = ['Dockerfile', 'docker', 'deep', 'back', 'dir', 'up', 'out', '..', '.', 'chain', 'loop', 'absolute'];

@@ -4,6 +4,10 @@ import type { Digest, DirectoryNode, Entry } from './tree-entry.ts';
 
 /** Linux's limit of links in a path. */
 const MAX_HOPS = 40;
+/** Most names that are looked up on the way, with those in the targets of links: looking one up may take reading a large directory. */
+const MAX_LOOKUPS = 128;
+/** Directories that are remembered, as a way may come back to them. More large ones than that don't fit into a tree. */
+const MAX_REMEMBERED = 32;
 
 /** Where a path leads in a tree, or why to nothing. */
 export type TreeResolution =
@@ -15,7 +19,7 @@ export type TreeResolution =
 
 /**
  * Resolves `path`, relative to the tree's root, through links as a file system would; nothing outside of the tree is ever looked at. A cycle of links
- * is `missing`. Reads only the directories on the way.
+ * is `missing`, like a way of more than 128 names. Reads only the directories on the way.
  * @param read returns a directory object by its digest @throws TreeFault @throws what `read` throws
  */
 export async function resolveInTree(
@@ -32,6 +36,8 @@ export async function resolveInTree(
   // A path that climbs out itself is reported as the link.
   let link = path;
   let hops = 0;
+  let lookups = 0;
+  const entriesIn = remembering(async (digest) => await entriesOf(await read(digest), read));
   for (let part = todo.shift(); part !== undefined; part = todo.shift()) {
     const here = way.at(-1);
     // Also of `file/` and `file/.`.
@@ -42,7 +48,9 @@ export async function resolveInTree(
       way.pop();
       continue;
     }
-    const found = (await entriesOf(await read(here.digest), read)).find(({ name }) => name === part);
+    lookups += 1;
+    if (lookups > MAX_LOOKUPS) return { type: 'missing' };
+    const found = (await entriesIn(here.digest)).find(({ name }) => name === part);
     if (!found) return { type: 'missing' };
     if (found.type !== 'symlink') {
       way.push(found);
@@ -55,6 +63,17 @@ export async function resolveInTree(
     todo.unshift(...(found.target.split('/') as ByteString[]));
   }
   return { type: 'found', path: pathOf(way), entry: way.at(-1) as Exclude<Entry, { type: 'symlink' }> };
+}
+
+function remembering(
+  read: (digest: Digest) => Promise<readonly Entry[]>,
+): (digest: Digest) => Promise<readonly Entry[]> {
+  const known = new Map<Digest, readonly Entry[]>();
+  return async (digest) => {
+    const entries = known.get(digest) ?? (await read(digest));
+    if (known.size < MAX_REMEMBERED) known.set(digest, entries);
+    return entries;
+  };
 }
 
 function pathOf(way: readonly { readonly name: ByteString }[]): ByteString {

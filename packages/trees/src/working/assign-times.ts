@@ -1,5 +1,5 @@
-import type { ByteString } from '../merkle/byte-string.ts';
-import { byPath, identityOf, type TimedEntry } from './timed-entry.ts';
+import { PathLookup } from './path-lookup.ts';
+import { isSameEntry, type TimedEntry } from './timed-entry.ts';
 import type { ListedEntry, Listing } from './tree-source.ts';
 
 /**
@@ -7,14 +7,12 @@ import type { ListedEntry, Listing } from './tree-source.ts';
  * goes forward whenever content changes, also when it changes back, because the ledger only has what was given last. A directory's content is all that is
  * below it.
  */
-export function assignTimes(
-  listing: Listing,
-  ledger: ReadonlyMap<ByteString, TimedEntry>,
-  nowNs: bigint,
-): readonly TimedEntry[] {
+export function assignTimes(listing: Listing, ledger: readonly TimedEntry[], nowNs: bigint): readonly TimedEntry[] {
+  const lookup = new PathLookup(ledger);
   return listing.map((entry) => {
-    const given = ledger.get(entry.path);
-    return { ...entry, mtimeNs: given && identityOf(given) === identityOf(entry) ? given.mtimeNs : nowNs };
+    const given = lookup.get(entry.path);
+    // The same object, so that whatever compares it later sees at once that it is unchanged.
+    return given && isSameEntry(given, entry) ? given : { ...entry, mtimeNs: nowNs };
   });
 }
 
@@ -26,12 +24,12 @@ export function settledEntries(
   given: readonly TimedEntry[],
   beside: readonly (readonly ListedEntry[])[],
 ): readonly TimedEntry[] {
-  const others = beside.map(byPath);
-  return given.filter((entry) => {
-    const own = identityOf(entry);
-    return others.every((other) => {
+  if (beside.length === 0) return given;
+  const others = beside.map((entries) => new PathLookup(entries));
+  return given.filter((entry) =>
+    others.every((other) => {
       const found = other.get(entry.path);
-      return found !== undefined && identityOf(found) === own;
-    });
-  });
+      return found !== undefined && isSameEntry(found, entry);
+    }),
+  );
 }

@@ -1,9 +1,8 @@
-import { NoBuildFile } from '../build-files.ts';
+import { MAX_BUILD_FILE_BYTES, NoBuildFile } from '../build-files.ts';
 import { type ByteString, byteString, shownBytes } from '../merkle/byte-string.ts';
 import { resolveInTree, type TreeResolution } from '../merkle/resolve.ts';
 import type { Digest, DirectoryNode, Entry } from '../merkle/tree-entry.ts';
 import { quoted } from '../tar-fault.ts';
-import { parentPath } from './timed-entry.ts';
 import type { ListedEntry, ListedFile, Listing } from './tree-source.ts';
 
 export interface ListedBuildFiles {
@@ -14,12 +13,11 @@ export interface ListedBuildFiles {
 
 /** Does what `buildFiles` does, in a listing. @throws NoBuildFile */
 export async function listedBuildFiles(listing: Listing, dockerfile: string): Promise<ListedBuildFiles> {
-  const files = new Map<ByteString, ListedFile>();
-  for (const entry of listing) if (entry.type === 'file') files.set(entry.path, entry);
   const resolve = resolver(listing);
   const fileAt = async (path: string) => {
     const found = await resolve(path);
-    return found.type === 'found' ? files.get(found.path) : undefined;
+    if (found.type !== 'found') return undefined;
+    return listing.find((entry): entry is ListedFile => entry.type === 'file' && entry.path === found.path);
   };
   const found = await resolve(dockerfile);
   if (found.type === 'outside') {
@@ -30,20 +28,23 @@ export async function listedBuildFiles(listing: Listing, dockerfile: string): Pr
   const file = await fileAt(dockerfile);
   if (!file) throw new NoBuildFile('missing', dockerfile, 'no file of this name');
   const ignoreFile = (await fileAt(`${dockerfile}.dockerignore`)) ?? (await fileAt('.dockerignore'));
+  for (const each of [file, ignoreFile]) checkSize(each);
   return { dockerfile: file, ignoreFile };
 }
 
-/** Resolves in the listing as if it were stored, with the paths of directories as their digests. */
+function checkSize(file: ListedFile | undefined): void {
+  if (!file || file.sizeBytes <= MAX_BUILD_FILE_BYTES) return;
+  const got = `got a file of ${file.sizeBytes} bytes, expected at most ${MAX_BUILD_FILE_BYTES} bytes`;
+  throw new NoBuildFile('too_large', shownBytes(file.path), got);
+}
+
+/** Resolves in the listing as if it were stored, with the paths of directories as their digests. Reads only those on the way. */
 function resolver(listing: Listing): (path: string) => Promise<TreeResolution> {
-  const directories = new Map<string, Entry[]>([['', []]]);
-  for (const entry of listing) {
-    if (entry.type === 'directory') directories.set(entry.path, []);
-    directories.get(parentPath(entry.path))?.push(stored(entry));
-  }
-  const read = async (digest: Digest): Promise<DirectoryNode> => ({
-    type: 'entries',
-    entries: directories.get(digest) ?? [],
-  });
+  const read = async (digest: string): Promise<DirectoryNode> => {
+    const prefix = digest === '' ? '' : `${digest}/`;
+    const within = listing.filter(({ path }) => path.startsWith(prefix) && !path.includes('/', prefix.length));
+    return { type: 'entries', entries: within.map(stored) };
+  };
   return (path) => resolveInTree('' as Digest, byteString(path), read);
 }
 

@@ -2,6 +2,8 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type ByteString, byteString } from '../merkle/byte-string.ts';
+import { partOf } from '../merkle/read-entries.ts';
 import { TreePartMissing } from '../merkle/tree-reader.ts';
 import { MemoryTrees, type TestTree } from '../testing/memory-trees.ts';
 import { MerkleSource } from './merkle-source.ts';
@@ -51,6 +53,26 @@ test('lists a tree depth first, names in the order of their bytes, and reads all
   expect(Object.keys(read)).toHaveLength(3000 + 7);
   expect(read).toMatchObject({ big: 100_000, 'd/e/copy': 100_000, 'd/g': 1 });
   expect(read).not.toHaveProperty('empty');
+});
+
+test('lists a divided directory of which a part is also a directory of its own, known or in the same tree', async () => {
+  const trees = new MemoryTrees();
+  const names = Object.keys(many).map((name) => byteString(name));
+  const part = names.filter((name) => partOf(name) === partOf(names[0] as ByteString));
+  const alone = Object.fromEntries(part.map((name) => [name, many[name] as string]));
+  await using first = new MerkleSource(trees.put({ a: { dir: alone } }), trees, { spoolFile: join(dir, 'spool') });
+  const known = await first.list([]);
+  for (const next of [
+    { many: { dir: many } },
+    { a: { dir: alone }, many: { dir: many } },
+    { many: { dir: many }, z: { dir: alone } },
+  ]) {
+    await using second = new MerkleSource(trees.put(next), trees, { spoolFile: join(dir, 'spool') });
+    const listing = await second.list(known);
+    await using fresh = new MerkleSource(trees.put(next), trees, { spoolFile: join(dir, 'spool') });
+    expect(listing).toEqual(await fresh.list([]));
+    expect(Object.keys(await contentsOf(second, filesOf(listing)))).toHaveLength(filesOf(listing).length);
+  }
 });
 
 test('asks only for directories that are not known, wherever they were, and lists the same', async () => {

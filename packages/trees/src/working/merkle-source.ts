@@ -88,9 +88,10 @@ export class MerkleSource implements TreeSource, AsyncDisposable {
     let level = new Set(roots.filter(isWanted));
     while (level.size > 0) {
       const below = new Set<Digest>();
+      // A part is needed itself, even if it is also some directory that is known.
       for (const node of await this.#read([...level], signal))
         for (const digest of referencesOf(node).directories)
-          if (!this.#nodes.has(digest) && isWanted(digest)) below.add(digest);
+          if (!this.#nodes.has(digest) && (node.type === 'parts' || isWanted(digest))) below.add(digest);
       level = below;
     }
   }

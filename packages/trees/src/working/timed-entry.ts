@@ -20,9 +20,15 @@ export function identityOf(entry: ListedEntry): string {
   }
 }
 
-/** Returns entries by path. */
-export function byPath<T extends ListedEntry>(entries: readonly T[]): Map<ByteString, T> {
-  return new Map(entries.map((entry) => [entry.path, entry]));
+/** Whether two entries are the same, apart from their paths and times: as their `identityOf`, without making texts. */
+export function isSameEntry(a: ListedEntry, b: ListedEntry): boolean {
+  if (a === b) return true;
+  if (a.type === 'symlink') return b.type === 'symlink' && a.target === b.target;
+  return a.type === b.type && a.mode === b.mode && a.contentId === b.contentId;
+}
+
+export function isSameTimed(a: TimedEntry, b: TimedEntry): boolean {
+  return a === b || (a.path === b.path && a.mtimeNs === b.mtimeNs && isSameEntry(a, b));
 }
 
 /** Returns the path of the directory that an entry is in; empty for the root. */

@@ -1,5 +1,6 @@
 import type { ByteString } from '../merkle/byte-string.ts';
-import { byPath, parentPath, type TimedEntry } from './timed-entry.ts';
+import { PathLookup } from './path-lookup.ts';
+import { parentPath, type TimedEntry } from './timed-entry.ts';
 
 /** What makes one tree on a disk into another. */
 export interface TreeChanges {
@@ -25,8 +26,16 @@ const USER_ALL = 0o700;
 
 /** Compares two trees. @param before what is on the disk @param after what has to be there; both in the order of a `Listing` */
 export function treeChanges(before: readonly TimedEntry[], after: readonly TimedEntry[]): TreeChanges {
-  const old = byPath(before);
-  const changed = after.map((entry) => [entry, changeOf(old.get(entry.path), entry)] as const);
+  const old = new PathLookup(before);
+  const changed: (readonly [TimedEntry, Change])[] = [];
+  /** How many of the entries before are there after. */
+  let kept = 0;
+  for (const entry of after) {
+    const found = old.get(entry.path);
+    if (found) kept += 1;
+    const change = found === entry ? undefined : changeOf(found, entry);
+    if (change && change.kind !== 'none') changed.push([entry, change]);
+  }
   const retimed = changed.filter(([{ type }, { kind, time }]) => kind === 'stamp' && time && type !== 'directory');
   const rewrites = new Set(retimed.map(([{ mtimeNs }]) => mtimeNs)).size > MAX_TIMES;
   const write = new Set<ByteString>();
@@ -39,7 +48,6 @@ export function treeChanges(before: readonly TimedEntry[], after: readonly Timed
   const removed: ByteString[] = [];
   for (const [entry, { kind, mode, time, replaces }] of changed) {
     const { path } = entry;
-    if (kind === 'none') continue;
     if (replaces) removed.push(path);
     reached.add(parentPath(path));
     const isDirectory = entry.type === 'directory';
@@ -52,21 +60,23 @@ export function treeChanges(before: readonly TimedEntry[], after: readonly Timed
     if (mode && entry.type === 'file') add(modes, entry.mode, path);
     if (time) add(times, entry.mtimeNs, path);
   }
-  const there = new Set(after.map(({ path }) => path));
-  const replaced = new Set(removed);
-  let gone: ByteString | undefined;
-  for (const { path } of before) {
-    if (gone !== undefined && path.startsWith(`${gone}/`)) continue;
-    const isReplaced = replaced.has(path);
-    if (there.has(path) && !isReplaced) continue;
-    gone = path;
-    if (isReplaced) continue;
-    removed.push(path);
-    touched.add(parentPath(path));
+  const there = kept === before.length ? undefined : new Set(after.map(({ path }) => path));
+  if (there) {
+    const replaced = new Set(removed);
+    let gone: ByteString | undefined;
+    for (const { path } of before) {
+      if (gone !== undefined && path.startsWith(`${gone}/`)) continue;
+      const isReplaced = replaced.has(path);
+      if (there.has(path) && !isReplaced) continue;
+      gone = path;
+      if (isReplaced) continue;
+      removed.push(path);
+      touched.add(parentPath(path));
+    }
   }
   const loosened = tooStrict(before, [...touched, ...reached], removed);
   // Both what is changed in a directory and a mode that was loosened have to be made good on the directory itself.
-  for (const path of [...touched, ...loosened]) if (there.has(path)) write.add(path);
+  for (const path of [...touched, ...loosened]) write.add(path);
   return { loosened, removed, modes, times, written: after.filter(({ path }) => write.has(path)), renewed };
 }
 

@@ -1,3 +1,4 @@
+import { type Splice, spliced } from './record-delta.ts';
 import type { TimedEntry } from './timed-entry.ts';
 
 const VERSION = 1;
@@ -10,18 +11,41 @@ export interface TreeRecord<Head> {
 
 type Row = readonly [type: 'f' | 'd' | 'l', path: string, mtimeNs: string, ...rest: readonly (string | number)[]];
 
+type SpliceRow = readonly [at: number, removed: number, added: readonly Row[]];
+
 /** Encodes a record: a line with its head, then a line with its entries. */
 export function encodeRecord<Head extends object>({ head, entries }: TreeRecord<Head>): string {
-  return `${JSON.stringify({ version: VERSION, ...head })}\n${JSON.stringify(entries.map(rowOf))}\n`;
+  return `${encodeHead(head)}${JSON.stringify(entries.map(rowOf))}\n`;
 }
 
-/** Decodes what `encodeRecord` wrote; undefined for anything else, such as half of it, or a record of another version. */
+export function encodeHead(head: object): string {
+  return `${JSON.stringify({ version: VERSION, ...head })}\n`;
+}
+
+/** Encodes what makes a record into the next one, to be appended to it: a line with the new head, then a line with the differences. */
+export function encodeDelta(head: object, splices: readonly Splice[]): string {
+  const rows = splices.map(({ at, removed, added }): SpliceRow => [at, removed, added.map(rowOf)]);
+  return `${encodeHead(head)}${JSON.stringify(rows)}\n`;
+}
+
+/**
+ * Decodes what `encodeRecord` wrote, and `encodeDelta` after it; undefined for anything else, such as half of it, or a record of another version. Half of a
+ * delta makes all of it unusable: what is older mustn't be taken for what was last written.
+ */
 export function decodeRecord<Head extends object>(text: string): TreeRecord<Head> | undefined {
-  const end = text.indexOf('\n');
-  const head = decodeHead<Head>(text.slice(0, end + 1));
-  if (head === undefined || !text.endsWith('\n')) return undefined;
+  const lines = text.split('\n');
+  if (lines.length % 2 === 0 || lines.pop() !== '') return undefined;
   try {
-    return { head, entries: (JSON.parse(text.slice(end + 1)) as Row[]).map(entryOf) };
+    let [head, entries] = [decodeHead<Head>(`${lines[0]}\n`), (JSON.parse(lines[1] ?? '') as Row[]).map(entryOf)];
+    for (let i = 2; head !== undefined && i < lines.length; i += 2) {
+      head = decodeHead<Head>(`${lines[i]}\n`);
+      const rows = JSON.parse(lines[i + 1] ?? '') as SpliceRow[];
+      entries = spliced(
+        entries,
+        rows.map(([at, removed, added]) => ({ at, removed, added: added.map(entryOf) })),
+      );
+    }
+    return head && { head, entries };
   } catch {
     return undefined;
   }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { SystemPath } from '../system-path.ts';
 import { FileHasher, type HashedFile, type NotHashed } from './hash-file.ts';
 
@@ -123,7 +123,8 @@ async function hashHere(work: Work): Promise<void> {
 }
 
 /** Returns undefined where threads aren't allowed. */
-function threadOf(script: URL): Worker | undefined {
+async function threadOf(script: URL): Promise<Worker | undefined> {
+  const { Worker } = await import('node:worker_threads');
   try {
     return new Worker(script, { stderr: true });
   } catch {
@@ -133,7 +134,7 @@ function threadOf(script: URL): Worker | undefined {
 
 /** Returns when all is hashed, or when the thread doesn't work. */
 async function hashInThread(work: Work, { signal, worker = WORKER }: HashFilesOptions): Promise<void> {
-  const thread = threadOf(worker);
+  const thread = await threadOf(worker);
   if (!thread) return;
   // A thread without its script ends with an error event, which `once` rejects with.
   thread.on('error', () => {});

@@ -3,11 +3,9 @@ import type { ContextUpload } from '@kiln/client';
 import type { BuildRequestInput } from '@kiln/contracts';
 import type { ContextDirectory } from '../../../context/context-tree.ts';
 import { directoryName, dockerfileContext, readLocalContext } from '../../../context/local-context.ts';
-import { readPipedContext } from '../../../context/piped-context.ts';
 import { UsageError } from '../../../io/errors.ts';
 import type { Io } from '../../../io/output.ts';
 import { gitSourceOf } from './git-source.ts';
-import { projectName } from './project-name.ts';
 
 /** The source of a build, and what has to be uploaded for it, if anything. */
 export interface BuildSource {
@@ -57,10 +55,16 @@ export async function readSource({ operand, file, ref, repo, io }: SourceOptions
   // Git answers while the directory is walked.
   const [{ root, dockerfile, tree, skipped }, name] = await Promise.all([
     readLocalContext(options),
-    repo ?? projectName(directory, directoryName(directory)),
+    repo ?? nameOf(directory),
   ]);
   const listAgain = async () => (await readLocalContext(options)).tree;
   return { source: { type: 'upload', name }, dockerfile, context: { root, tree, listAgain, skipped } };
+}
+
+/** Loads what calls git only for those who don't give a name. */
+async function nameOf(directory: string): Promise<string> {
+  const { projectName } = await import('./project-name.ts');
+  return projectName(directory, directoryName(directory));
 }
 
 async function fromPipe(file: string | undefined, repo: string | undefined, io: Io): Promise<BuildSource> {
@@ -69,6 +73,7 @@ async function fromPipe(file: string | undefined, repo: string | undefined, io: 
   if (io.stdin.isTTY)
     throw new UsageError('the context - is read from standard input, which is a terminal; pipe a tar into it');
   const source = { type: 'upload' as const, name: repo ?? directoryName(io.cwd) };
+  const { readPipedContext } = await import('../../../context/piped-context.ts');
   const piped = await readPipedContext(io.stdin);
   if (piped.kind === 'tar') {
     return { source, dockerfile: file, tar: { open: piped.bytes, gzip: piped.gzip, repeatable: false } };

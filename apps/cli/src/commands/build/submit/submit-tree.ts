@@ -2,12 +2,10 @@ import { type KilnClient, KilnProblem } from '@kiln/client';
 import { type BuildRequestInput, type BuildView, bytes, type ProblemCode } from '@kiln/contracts';
 import type { Digest } from '@kiln/trees';
 import { DigestCache } from '../../../context/digests/digest-cache.ts';
-import { packContext } from '../../../context/pack.ts';
-import { type Sent, sendContext, type TreeCalls } from '../../../context/sending/send-context.ts';
+import type { Sent, TreeCalls } from '../../../context/sending/send-context.ts';
 import { type ReadContext, withStableContext } from '../../../context/stable-context.ts';
 import type { ContextToSend } from '../request/source.ts';
 import type { SubmitCall, SubmitDeps } from './submit-call.ts';
-import { submitTar } from './submit-tar.ts';
 
 export interface SubmitTreeOptions {
   readonly request: BuildRequestInput;
@@ -47,6 +45,8 @@ export async function submitTree(
   } catch (error) {
     if (!(error instanceof TreesUnknown)) throw error;
     const { request, call } = options;
+    const { packContext } = await import('../../../context/pack.ts');
+    const { submitTar } = await import('./submit-tar.ts');
     const tar = { open: () => packContext(context.tree), repeatable: true };
     return submitTar(tar, { request, idempotencyKey: call.idempotencyKey }, deps);
   }
@@ -88,6 +88,8 @@ async function send(
   { view, interruption: { signal }, client }: SubmitDeps,
 ): Promise<Sent> {
   signal.throwIfAborted();
+  // Mostly, the API has the context.
+  const { sendContext } = await import('../../../context/sending/send-context.ts');
   try {
     return await sendContext(callsOf(client, team, signal), {
       context,

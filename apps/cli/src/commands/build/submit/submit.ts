@@ -1,7 +1,6 @@
 import type { BuildRequestInput, BuildView } from '@kiln/contracts';
 import type { BuildSource } from '../request/source.ts';
 import { SubmitCall, type SubmitDeps } from './submit-call.ts';
-import { submitTar } from './submit-tar.ts';
 import { submitTree } from './submit-tree.ts';
 
 export interface SubmitOptions {
@@ -16,7 +15,7 @@ export interface SubmitOptions {
  */
 export async function submit(options: SubmitOptions, deps: SubmitDeps): Promise<BuildView> {
   const { request, source, idempotencyKey } = options;
-  if (source.tar) return submitTar(source.tar, options, deps);
+  if (source.tar) return (await import('./submit-tar.ts')).submitTar(source.tar, options, deps);
   const call = new SubmitCall(deps, idempotencyKey);
   return source.context ? submitTree(source.context, { request, call }, deps) : call.send(request);
 }
