@@ -81,11 +81,16 @@ export class TreeProcess implements AsyncDisposable {
     signal?.addEventListener('abort', stop, { once: true });
     try {
       signal?.throwIfAborted();
+      // While a chunk is on its way, the next one is read.
+      let sent = Promise.resolve();
       for await (const chunk of orders) {
+        await sent;
         if (this.#hasEnded) break;
-        await this.#process.send(chunk);
         signal?.throwIfAborted();
+        sent = this.#process.send(chunk);
       }
+      await sent;
+      signal?.throwIfAborted();
       this.#process.endInput();
     } catch (error) {
       stop();
