@@ -84,6 +84,8 @@ export interface ApiConfig {
   readonly maxConnectionsByAddress: number;
   /** Logs that one credential may follow, and builds that it may wait for, at the same time. */
   readonly maxStreamsByCredential: number;
+  /** Contexts that one credential may upload at the same time: of each, the encoding of a directory may be in memory. */
+  readonly maxUploadsByCredential: number;
   /** Requests per minute from one client address without a valid credential; 0: unlimited. */
   readonly strangerRequestsPerMinute: number;
   /** How long an upload may be next to idle before it is aborted. */
@@ -169,6 +171,7 @@ export const API_DEFAULTS = {
   maxConnections: 10_000,
   maxConnectionsByAddress: 1_000,
   maxStreamsByCredential: 500,
+  maxUploadsByCredential: 64,
   strangerRequestsPerMinute: 600,
   uploadIdleMs: 60_000,
   cancelWaitMs: 10_000,

@@ -150,6 +150,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     bodyTime: { ms: config.bodyTimeoutMs, leastBytes: LEAST_BODY_BYTES, withinMs: config.bodyIdleMs },
     strangers: new StrangerGate(config.strangerRequestsPerMinute, now),
     streams: new StreamCap(config.maxStreamsByCredential),
+    uploads: new StreamCap(config.maxUploadsByCredential, 'uploads'),
     log,
     now,
     closing: closing.signal,

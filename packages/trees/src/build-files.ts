@@ -1,6 +1,9 @@
 import type { EntryTree } from './entry-tree.ts';
 import { quoted } from './tar-fault.ts';
 
+/** Largest Dockerfile, and largest ignore file, bytes. They are read into memory; BuildKit takes no messages of more than 16 MiB. */
+export const MAX_BUILD_FILE_BYTES = 4 * 1024 * 1024;
+
 /** The files that a build reads before its steps run. Real paths in the tree. */
 export interface BuildFiles {
   readonly dockerfile: string;
@@ -8,15 +11,15 @@ export interface BuildFiles {
   readonly ignoreFile: string | undefined;
 }
 
-/** The Dockerfile is missing, or leads out of the tree. */
+/** The Dockerfile is missing, leads out of the tree, or is too large, like perhaps its ignore file. */
 export class NoBuildFile extends Error {
-  readonly code: 'missing' | 'outside';
+  readonly code: 'missing' | 'outside' | 'too_large';
   /** The requested path. */
   readonly path: string;
   /** What was found instead: `a symbolic link …`. */
   readonly got: string;
 
-  constructor(code: 'missing' | 'outside', path: string, got: string) {
+  constructor(code: NoBuildFile['code'], path: string, got: string) {
     super(`${path}: ${got}`);
     this.name = 'NoBuildFile';
     this.code = code;

@@ -1,4 +1,4 @@
-export { type BuildFiles, buildFiles, NoBuildFile } from './build-files.ts';
+export { type BuildFiles, buildFiles, MAX_BUILD_FILE_BYTES, NoBuildFile } from './build-files.ts';
 export { EntryTree, type NamedEntry, type Resolution, type TreeNode } from './entry-tree.ts';
 export type { EntryType } from './header-guard.ts';
 export { type IndexOptions, indexTar } from './index-tar.ts';
@@ -33,6 +33,7 @@ export { NotADirectory } from './real-dirs.ts';
 export { quoted, shortened, TarCutOff, TarFault } from './tar-fault.ts';
 export { copyOut, type Unpacked, type UnpackOptions, unpackTar } from './unpack-tar.ts';
 export { assignTimes, settledEntries } from './working/assign-times.ts';
+export { checkReadable } from './working/check-readable.ts';
 export { type ListedBuildFiles, listedBuildFiles } from './working/listed-build-files.ts';
 export { MerkleSource, type MerkleSourceOptions } from './working/merkle-source.ts';
 export { PathLookup } from './working/path-lookup.ts';

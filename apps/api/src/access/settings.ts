@@ -41,6 +41,9 @@ export const accessEnv = {
   KILN_MAX_STREAMS_PER_CREDENTIAL: wholeNumber(1, API_DEFAULTS.maxStreamsByCredential).describe(
     'logs followed and builds waited for by one credential at the same time, per process',
   ),
+  KILN_MAX_UPLOADS_PER_CREDENTIAL: wholeNumber(1, API_DEFAULTS.maxUploadsByCredential).describe(
+    'contexts that one credential uploads at the same time, per process; each may take about 10 MiB of memory',
+  ),
   KILN_STRANGER_REQUESTS_PER_MINUTE: wholeNumber(0, API_DEFAULTS.strangerRequestsPerMinute).describe(
     'requests of one address without a valid credential; 0: no limit ([limits.md](limits.md#unknown-callers))',
   ),
@@ -73,6 +76,7 @@ type AccessConfig = Pick<
   | 'maxConnections'
   | 'maxConnectionsByAddress'
   | 'maxStreamsByCredential'
+  | 'maxUploadsByCredential'
   | 'strangerRequestsPerMinute'
 >;
 /** … plus the hosts that Kiln may contact on users' behalf. */
@@ -100,6 +104,7 @@ export function accessConfig(env: AccessEnv): AccessSettings {
     maxConnections: env.KILN_MAX_CONNECTIONS,
     maxConnectionsByAddress: env.KILN_MAX_CONNECTIONS_PER_ADDRESS,
     maxStreamsByCredential: env.KILN_MAX_STREAMS_PER_CREDENTIAL,
+    maxUploadsByCredential: env.KILN_MAX_UPLOADS_PER_CREDENTIAL,
     strangerRequestsPerMinute: env.KILN_STRANGER_REQUESTS_PER_MINUTE,
     allowedHosts: env.KILN_ALLOWED_HOSTS,
     untrustedPush: env.KILN_UNTRUSTED_PUSH,

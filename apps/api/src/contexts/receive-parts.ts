@@ -24,6 +24,9 @@ export async function receiveParts(
   limits: PartLimits,
 ): Promise<Written> {
   const { team } = share;
+  // A tree has no more objects than entries; a divided directory has a part for each several entries. Those that are stored already cost a look-up each.
+  const maxParts = 2 * limits.maxContextEntries + 1;
+  let count = 0;
   const maxFileBytes = Math.min(limits.maxUnpackedContextBytes, limits.contextBytes ?? Number.POSITIVE_INFINITY);
   await using upload = await blobs.beginUpload({ share });
   await using writer = trees.write({
@@ -33,7 +36,12 @@ export async function receiveParts(
   });
   try {
     try {
-      for await (const part of readParts(limited(bytes, limits.maxUnpackedContextBytes))) await writer.add(part);
+      for await (const part of readParts(limited(bytes, limits.maxUnpackedContextBytes))) {
+        count += 1;
+        if (count > maxParts)
+          throw fieldProblem('body_too_large', 'body', `more than ${maxParts} parts`, `at most ${maxParts} parts`);
+        await writer.add(part);
+      }
     } finally {
       await writer.flush();
       await upload.settleInto(teamTreesKey(team), writer.written.newBytes);

@@ -1,5 +1,13 @@
 import type { TreeStore, TreeTotals } from '@kiln/blobs';
-import { byteString, type Digest, type DirectoryNode, quoted, resolveInTree, shownBytes } from '@kiln/trees';
+import {
+  byteString,
+  type Digest,
+  type DirectoryNode,
+  MAX_BUILD_FILE_BYTES,
+  quoted,
+  resolveInTree,
+  shownBytes,
+} from '@kiln/trees';
 import { type ApiProblem, fieldProblem } from '../http/api-problem.ts';
 
 type StoredTrees = Pick<TreeStore, 'tree' | 'file' | 'directory'>;
@@ -40,7 +48,7 @@ export async function requireTree(
 }
 
 /**
- * Checks that the Dockerfile is a file in the tree, as it is found through links.
+ * Checks that the Dockerfile is a file in the tree, as it is found through links, and not too large to be read.
  * @param read returns a directory of the tree @throws ApiProblem `context_invalid`
  */
 export async function requireDockerfile(
@@ -67,6 +75,13 @@ export async function requireDockerfile(
       'dockerfile',
       dockerfile,
       `a file in the context, which has ${entries} entries`,
+    );
+  if (found.entry.sizeBytes > MAX_BUILD_FILE_BYTES)
+    throw fieldProblem(
+      'context_invalid',
+      ['context', dockerfile],
+      `a file of ${found.entry.sizeBytes} bytes`,
+      `at most ${MAX_BUILD_FILE_BYTES} bytes`,
     );
 }
 

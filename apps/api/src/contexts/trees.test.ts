@@ -171,6 +171,28 @@ describe('refuses', () => {
     expect(problem).toMatchObject({ code: 'body_too_large', errors: [{ field: 'body' }] });
   });
 
+  test('more parts than a context has, however little they unpack to', async () => {
+    await start({ maxContextEntries: 100 });
+    const empty = treeOf({}).parts[0] as TreePart;
+    expect((await sendParts(api, Array(201).fill(empty))).status).toBe(200);
+    expect(await problemIn(await sendParts(api, Array(202).fill(empty)))).toMatchObject({
+      ...{ code: 'body_too_large', errors: [{ field: 'body', expected: 'at most 201 parts' }] },
+    });
+  });
+
+  test('a build whose Dockerfile is too large to be read', async () => {
+    await start();
+    const { parts, root } = treeOf({ Dockerfile: Buffer.alloc(4 * MIB + 1, '#\n') });
+    expect((await sendParts(api, parts)).status).toBe(200);
+    const source = { type: 'upload', name: 'app', digest: root };
+    expect(await problemIn(await api.post('/v1/builds', { source }))).toMatchObject({
+      ...{
+        code: 'context_invalid',
+        errors: [{ got: `a file of ${4 * MIB + 1} bytes`, expected: `at most ${4 * MIB} bytes` }],
+      },
+    });
+  });
+
   test('more than a context may have as it is sent', async () => {
     await start({ maxContextBytes: MIB });
     expect(await problemIn(await sendParts(api, [filePart(BIG)]))).toMatchObject({
@@ -190,6 +212,36 @@ describe('refuses', () => {
         errors: [{ field }],
       });
   });
+});
+
+test('a credential uploads only so many contexts at a time, as parts or tars', async () => {
+  await start({ maxUploadsByCredential: 2 });
+  const [one, other] = [await api.token(WRITE), await api.token(WRITE)];
+  const open = [1, 2].map(() => {
+    const sent = httpRequest(`${api.api.url}/v1/trees`, {
+      method: 'POST',
+      headers: { ...one.headers, 'content-type': TREE_PARTS_TYPE, expect: '100-continue' },
+    });
+    sent.on('error', () => {});
+    sent.flushHeaders();
+    return sent;
+  });
+  await Promise.all(open.map((sent) => once(sent, 'continue')));
+  const refused = await sendParts(api, TREE.parts, '', one.headers);
+  expect(refused.headers.get('retry-after')).toBe('5');
+  expect(await problemIn(refused)).toMatchObject({
+    ...{ code: 'too_many_requests', errors: [{ field: 'uploads of the credential', expected: 'at most 2 at a time' }] },
+  });
+  const form = new FormData();
+  form.set('request', '{}');
+  const tar = await api.fetch('/v1/builds', { method: 'POST', body: form, headers: one.headers });
+  expect(await problemIn(tar)).toMatchObject({ code: 'too_many_requests' });
+  expect(
+    (await api.post('/v1/builds', { source: { type: 'upload', name: 'app', digest: TREE.root } }, one.headers)).status,
+  ).toBe(404);
+  expect((await sendParts(api, TREE.parts, '', other.headers)).status).toBe(200);
+  for (const sent of open) sent.destroy();
+  await vi.waitFor(async () => expect((await sendParts(api, TREE.parts, '', one.headers)).status).toBe(200), PATIENT);
 });
 
 describe('an upload that breaks off', () => {

@@ -7,23 +7,26 @@ import { clientNetwork } from './client-network.ts';
 const RETRY_SECONDS = 5;
 
 /**
- * Allows one credential at most `max` long answers at a time, such as followed logs and waits for builds. Callers without a credential are
+ * Allows one credential at most `max` long requests at a time, such as followed logs and waits for builds, or uploads. Callers without a credential are
  * counted by address; the local admin and workers aren't limited. Counted in this process alone.
  */
 export class StreamCap {
   readonly #max: number;
+  readonly #what: string;
   readonly #open = new Map<string, number>();
 
-  constructor(max: number) {
+  /** @param what names the requests in messages */
+  constructor(max: number, what = 'streams') {
     this.#max = max;
+    this.#what = what;
   }
 
-  /** Counts an answer until it closes. @throws ApiProblem `too_many_requests` */
+  /** Counts a request until its answer closes. @throws ApiProblem `too_many_requests` */
   enter(principal: Principal, ip: string, response: ServerResponse): void {
     const whose = principal === ANONYMOUS ? clientNetwork(ip) : credentialSubject(principal)?.name;
     if (whose === undefined) return;
     const before = this.#open.get(whose) ?? 0;
-    if (before >= this.#max) throw tooMany(principal === ANONYMOUS ? whose : principal.name, this.#max);
+    if (before >= this.#max) throw tooMany(principal === ANONYMOUS ? whose : principal.name, this.#max, this.#what);
     this.#open.set(whose, before + 1);
     response.once('close', () => {
       const left = (this.#open.get(whose) ?? 1) - 1;
@@ -33,12 +36,12 @@ export class StreamCap {
   }
 }
 
-function tooMany(whose: string, max: number): ApiProblem {
+function tooMany(whose: string, max: number, what: string): ApiProblem {
   return new ApiProblem(
     'too_many_requests',
-    `${whose} has ${max} open streams, which is the limit; close some or use another token`,
+    `${whose} has ${max} open ${what}, which is the limit; close some or use another token`,
     {
-      errors: [{ field: 'streams of the credential', got: 'one more', expected: `at most ${max} at a time` }],
+      errors: [{ field: `${what} of the credential`, got: 'one more', expected: `at most ${max} at a time` }],
       headers: { 'Retry-After': String(RETRY_SECONDS) },
     },
   );

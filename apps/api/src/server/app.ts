@@ -36,6 +36,7 @@ export interface AppDeps {
   readonly bodyTime: BodyTime;
   readonly strangers: StrangerGate;
   readonly streams: StreamCap;
+  readonly uploads: StreamCap;
   readonly log: Logger;
   readonly now: () => number;
   readonly closing: AbortSignal;
@@ -49,7 +50,7 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 /** The express app: the routes of the catalogue, each behind authentication, limits and the audit log. */
 export function createApp(deps: AppDeps): Express {
   const { handlers, authenticate, gate, live, trail, trustProxy, bodyTime, log, now, closing } = deps;
-  const { strangers, streams } = deps;
+  const { strangers, streams, uploads } = deps;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -86,6 +87,7 @@ export function createApp(deps: AppDeps): Express {
         await gate(principal, response);
         authorize(principal, route);
         if (LONG.has(id)) streams.enter(principal, ip, response);
+        if (isUpload(id, request)) uploads.enter(principal, ip, response);
         if (principal !== ANONYMOUS && !REVOKES_CREDENTIAL.has(id)) live.add(principal, response);
         const call: Call = { principal, requestId, ip, note: audited.note };
         // Answers depend on the credential: shared caches must not keep them.
@@ -104,6 +106,11 @@ export function createApp(deps: AppDeps): Express {
 
 /** Answers that may stay open for a long time. */
 const LONG: ReadonlySet<OperationId> = new Set(['readLog', 'readAudit', 'getBuild']);
+
+/** Whether a request brings a context. */
+function isUpload(id: OperationId, request: Request): boolean {
+  return id === 'storeTreeParts' || (id === 'submitBuild' && Boolean(request.is('multipart/form-data')));
+}
 
 /** Probes, which monitors may call from anywhere. */
 const UNCOUNTED: ReadonlySet<OperationId> = new Set(['health', 'ready']);

@@ -21,6 +21,7 @@ import { type BuilderHost, chooseDriver, prepareBuilder } from './buildx-builder
 import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
 import { cacheBudget, defaultTreeBudget } from './cache-budget.ts';
 import { claimDomain, claimEngine, engineDomain } from './engine-claim.ts';
+import { treeToolImage } from './tree-tool-image.ts';
 
 /** Covers the time from the start to the worker's first lease, in which only the builder's own commands run. */
 const FIRST_FENCE_MS = 120_000;
@@ -39,6 +40,7 @@ interface Preparation extends BuilderHost {
   readonly engineVersion: string;
   readonly owner: RunOwner;
   readonly egress: BuilderEgress;
+  readonly keepsTrees: boolean;
 }
 
 /** Does what `Builder.start` promises. */
@@ -55,10 +57,11 @@ export async function startBuilder(options: BuilderOptions): Promise<StartedBuil
   await writeDeadline(options.scratchDir, Date.now() + FIRST_FENCE_MS);
   await tool.recreate();
   try {
+    const keepsTrees = await addTreePrograms(options, engine, tool);
     const owner = new RunOwner(tool, paths);
     await owner.check();
     await clearRuns(owner, paths.runs);
-    return await startBuilderOn({ options, engine, engineVersion, tool, owner, egress, network });
+    return await startBuilderOn({ options, engine, engineVersion, tool, owner, egress, network, keepsTrees });
   } catch (error) {
     await tool.remove().catch(() => undefined);
     throw error;
@@ -119,14 +122,30 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
   return { engine, egress, info, runs, sizesAreFloors };
 }
 
-/** Finds the builder's working trees; undefined if the tool image lacks the programs that change them. */
-async function workingTrees({ options, tool, owner }: Preparation): Promise<WorkingTrees | undefined> {
-  const { log, scratchDir } = options;
-  const found = await runCommand(tool, ['sh', '-c', TREE_PROGRAMS.script]);
-  if (found.trim().split('\n').length < TREE_PROGRAMS.lines) {
-    log.warn({ image: options.toolImage, found }, 'no working trees: the tool image lacks GNU tar, xargs or touch');
-    return undefined;
+/** Makes sure that the tool container has the programs that change working trees; returns false if it can't have them. */
+async function addTreePrograms(
+  { toolImage, log }: BuilderOptions,
+  engine: Docker,
+  tool: ToolContainer,
+): Promise<boolean> {
+  const hasThem = async () => {
+    const found = await runCommand(tool, ['sh', '-c', TREE_PROGRAMS.script]);
+    return found.trim().split('\n').length >= TREE_PROGRAMS.lines;
+  };
+  if (await hasThem()) return true;
+  const image = await treeToolImage(engine, toolImage, log);
+  if (image !== undefined) {
+    await tool.use(image);
+    if (await hasThem()) return true;
   }
+  log.warn({ image: toolImage }, 'no working trees: the tool image lacks GNU tar, xargs or touch');
+  return false;
+}
+
+/** Finds the builder's working trees; undefined if the tool image lacks the programs that change them. */
+async function workingTrees({ options, tool, owner, keepsTrees }: Preparation): Promise<WorkingTrees | undefined> {
+  if (!keepsTrees) return undefined;
+  const { log, scratchDir } = options;
   const { tree: script, trees: dir } = toolPaths(scratchDir);
   const budget = options.treeBudget ?? new TreeBudget(await defaultTreeBudget(scratchDir), [], log);
   return await WorkingTrees.open({ tool, script, dir, owner, budget, log, now: Date.now });

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import {
   type ByteString,
+  checkReadable,
   NoBuildFile,
   padding,
   shownBytes,
@@ -88,6 +89,7 @@ export function returnNote(returned: readonly ByteString[]): string {
 export async function treeTar(tree: TreeSource, { times }: TreeContext, signal: AbortSignal): Promise<Readable> {
   try {
     const listing = await tree.list([], signal);
+    checkReadable(listing);
     const paths = listing.map(({ path }) => path);
     const read = await times?.read(paths, signal);
     const now = BigInt(Date.now()) * 1_000_000n;

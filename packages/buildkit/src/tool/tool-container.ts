@@ -3,7 +3,7 @@ import type Docker from 'dockerode';
 import { callEngine, EngineError, hasStatus } from '../engine/engine.ts';
 import { ensureImage } from '../engine/engine-images.ts';
 import type { Logger } from '../engine/logger.ts';
-import { SPARE_SHELL, SpareShell } from './spare-shell.ts';
+import { SPARE_SHELL, SpareShells } from './spare-shells.ts';
 import { ToolProcess } from './tool-process.ts';
 import { toolPaths } from './tool-scripts.ts';
 import { type ContainerUser, ROOT, toolUser } from './tool-user.ts';
@@ -36,20 +36,23 @@ const SIGNAL_TIMEOUT_MS = 5_000;
 export class ToolContainer {
   readonly #options: ToolContainerOptions;
   readonly #container: Docker.Container;
-  readonly #spare: SpareShell;
+  #image: string;
+  readonly #spare: SpareShells;
   #ensuring: Promise<void> | undefined;
   /** Identity of the engine's socket that is mounted in the container. */
   #socket: string | undefined;
 
   constructor(options: ToolContainerOptions) {
     this.#options = options;
+    this.#image = options.image;
     this.#container = options.engine.getContainer(options.name);
-    this.#spare = new SpareShell(() => this.#start({ argv: SPARE_SHELL, user: ROOT, stdin: true }));
+    this.#spare = new SpareShells(() => this.#start({ argv: SPARE_SHELL, user: ROOT, stdin: true }));
   }
 
   /** Replaces any container of this name: a buildx that a dead worker left behind must not continue. @throws EngineError */
   async recreate(): Promise<void> {
-    const { engine, name, image, labels, scratchDir, engineSocketPath, network = 'host', log } = this.#options;
+    const { engine, name, labels, scratchDir, engineSocketPath, network = 'host', log } = this.#options;
+    const image = this.#image;
     const paths = toolPaths(scratchDir);
     this.#socket = await this.#socketNow();
     await this.remove();
@@ -77,6 +80,12 @@ export class ToolContainer {
     await callEngine('start the tool container', (abortSignal) => container.start({ abortSignal }), 60_000);
     this.#spare.prepare();
     log.info({ container: name, image }, 'tool container started');
+  }
+
+  /** Runs another image from now on. @throws EngineError */
+  async use(image: string): Promise<void> {
+    this.#image = image;
+    await this.recreate();
   }
 
   /** Makes sure that it runs. Concurrent calls recreate it only once. @throws EngineError */

@@ -81,16 +81,15 @@ export class TreeProcess implements AsyncDisposable {
     signal?.addEventListener('abort', stop, { once: true });
     try {
       signal?.throwIfAborted();
-      // While a chunk is on its way, the next one is read.
-      let sent = Promise.resolve();
+      // While a chunk is sent, the next one is made.
+      let sending = Promise.resolve();
       for await (const chunk of orders) {
-        await sent;
+        await sending;
         if (this.#hasEnded) break;
         signal?.throwIfAborted();
-        sent = this.#process.send(chunk);
+        sending = this.#process.send(chunk);
       }
-      await sent;
-      signal?.throwIfAborted();
+      await sending;
       this.#process.endInput();
     } catch (error) {
       stop();

@@ -165,3 +165,43 @@ test('writes everything anew if somebody else has changed what was there', async
   for (const path of ['a', 'a/b']) await chown(join(context, path), tree?.uid ?? 0, tree?.uid ?? 0);
   await bring(trees, TWO);
 });
+
+test('is whole although the tool container was killed while it was changed', async () => {
+  const dir = newDir();
+  const trees = await worker(dir);
+  await bring(trees, ONE);
+  let kills = 0;
+  const killing = (source: TreeSource): TreeSource => ({
+    id: source.id,
+    list: (...args) => source.list(...args),
+    async *contents(...args): AsyncGenerator<FileContent> {
+      for await (const each of source.contents(...args)) {
+        yield each;
+        if (args[0].length > 1 && kills === 0) {
+          kills += 1;
+          await tool.remove();
+        }
+      }
+    },
+  });
+  await bring(trees, TWO, killing);
+  expect(kills).toBe(1);
+  await bring(await worker(dir), ONE);
+});
+
+test('is another tree, with another user and node id, in another isolation domain', async () => {
+  const trees = await worker(newDir());
+  const root = stored.put(ONE);
+  const seen: { path: string; uid: number; nodeId: string }[] = [];
+  for (const domain of ['trusted team a', 'trusted team b', 'untrusted team a', 'trusted team a']) {
+    const spoolFile = join(scratchDir, `spool-${spools++}`);
+    const source = new MerkleSource(root, stored, { spoolFile });
+    const request = { source, times: undefined, dockerfile: 'Dockerfile' };
+    await using leased = await trees.acquire({ domain, repo: 'r', namespace: 'n' }, request);
+    const { path } = await leased.bring(AbortSignal.timeout(60_000));
+    seen.push({ path, uid: leased.uid, nodeId: leased.nodeId });
+  }
+  expect(seen[3]).toEqual(seen[0]);
+  for (const key of ['path', 'uid', 'nodeId'] as const)
+    expect(new Set(seen.slice(0, 3).map((one) => one[key])).size).toBe(3);
+});

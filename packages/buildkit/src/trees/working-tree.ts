@@ -5,6 +5,7 @@ import { OUTSIDE_DOCKERFILE } from '@kiln/contracts';
 import {
   type ByteString,
   byteString,
+  checkReadable,
   encodeHead,
   isUnchanged,
   type ListedBuildFiles,
@@ -164,7 +165,7 @@ export class WorkingTree {
 
   /**
    * Makes the tree what a build needs. It counts as running in the ledger until `running` is disposed of.
-   * @throws TreeDiskFull @throws NoBuildFile @throws what the source throws @throws the signal's reason
+   * @throws TreeDiskFull @throws NoBuildFile @throws TreeFault @throws what the source throws @throws the signal's reason
    */
   async bring(
     request: TreeRequest,
@@ -190,6 +191,7 @@ export class WorkingTree {
     await using spare = new AsyncDisposableStack();
     spare.defer(async () => await (await started)?.[Symbol.asyncDispose]());
     const listing = await source.list(record?.entries ?? [], signal);
+    checkReadable(listing);
     const found = await listedBuildFiles(listing, dockerfile);
     const files = request.ignores === false ? { ...found, ignoreFile: undefined } : found;
     const copies = copiesOf(files, dockerfile);

@@ -185,7 +185,7 @@ describe('a working tree', () => {
     expect(await newTrees(() => built('beside', { Dockerfile: `${FROM}\nCOPY . /c`, a: '1' }))).toEqual([]);
   });
 
-  test('is another one in another isolation domain and for another repo', async () => {
+  test('is another one for another repo, with another node id', async () => {
     const tree = { Dockerfile: `${FROM}\nCOPY . /c`, a: '1' };
     const [mine = ''] = await newTrees(() => built('one', tree));
     const [other = ''] = await newTrees(() => built('two', tree));

@@ -1,7 +1,7 @@
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 
-/** Contents are small: each on its own would cost two calls of the file system. */
-const CHUNK_BYTES = 256 * 1024;
+/** Contents are small, and mostly read in the order in which they came: so they are written and read together. */
+const WINDOW_BYTES = 1024 * 1024;
 
 /** Keeps contents by id: the first in memory, the rest in a file without a name, which is gone with the process. */
 export class ContentSpool implements AsyncDisposable {
@@ -11,13 +11,13 @@ export class ContentSpool implements AsyncDisposable {
   readonly #spilled = new Map<string, { readonly at: number; readonly sizeBytes: number }>();
   #heldBytes = 0;
   #file: FileHandle | undefined;
-  /** How much the file has. */
-  #writtenBytes = 0;
-  /** What comes after that. */
+  /** What isn't written yet; begins at `#writtenTo`. */
   #pending: Buffer[] = [];
-  #pendingBytes = 0;
-  /** The part of the file that was read last: contents are mostly asked for in the order in which they came. */
-  #window = { at: 0, content: Buffer.alloc(0) };
+  #writtenTo = 0;
+  #end = 0;
+  /** A part of the file, which begins at `#windowAt`. */
+  #window: Buffer = Buffer.alloc(0);
+  #windowAt = 0;
 
   /** @param path a file that doesn't exist yet, for what exceeds `memoryBytes` */
   constructor(path: string, memoryBytes: number) {
@@ -32,19 +32,19 @@ export class ContentSpool implements AsyncDisposable {
   /** @throws the file system's errors, as of a full disk */
   async put(id: string, content: Buffer): Promise<void> {
     if (this.has(id)) return;
-    const own = Buffer.from(content);
-    if (this.#heldBytes + own.length <= this.#memoryBytes) {
-      this.#held.set(id, own);
-      this.#heldBytes += own.length;
+    const copy = Buffer.from(content);
+    if (this.#heldBytes + copy.length <= this.#memoryBytes) {
+      this.#held.set(id, copy);
+      this.#heldBytes += copy.length;
       return;
     }
-    this.#spilled.set(id, { at: this.#writtenBytes + this.#pendingBytes, sizeBytes: own.length });
-    this.#pending.push(own);
-    this.#pendingBytes += own.length;
-    if (this.#pendingBytes >= CHUNK_BYTES) await this.#flush();
+    this.#pending.push(copy);
+    this.#spilled.set(id, { at: this.#end, sizeBytes: copy.length });
+    this.#end += copy.length;
+    if (this.#end - this.#writtenTo >= WINDOW_BYTES) await this.#flush();
   }
 
-  /** Yields a content that it has. */
+  /** Yields a content that it has. @throws as `put` */
   async *get(id: string): AsyncGenerator<Buffer> {
     const held = this.#held.get(id);
     if (held) return yield held;
@@ -52,9 +52,11 @@ export class ContentSpool implements AsyncDisposable {
     if (!spilled) throw new RangeError(`no content with the id ${id}`);
     const end = spilled.at + spilled.sizeBytes;
     for (let at = spilled.at; at < end; ) {
-      const chunk = (await this.#from(at)).subarray(0, end - at);
-      yield chunk;
-      at += chunk.length;
+      await this.#look(at, end);
+      const from = at - this.#windowAt;
+      const part = this.#window.subarray(from, Math.min(this.#window.length, end - this.#windowAt));
+      yield part;
+      at += part.length;
     }
   }
 
@@ -62,31 +64,27 @@ export class ContentSpool implements AsyncDisposable {
     await this.#file?.close();
   }
 
-  /** Returns some bytes from a position on, which stay as they are. */
-  async #from(position: number): Promise<Buffer> {
-    if (position >= this.#writtenBytes) await this.#flush();
-    const { at, content } = this.#window;
-    if (position >= at && position < at + content.length) return content.subarray(position - at);
-    const length = Math.min(CHUNK_BYTES, this.#writtenBytes - position);
-    const { bytesRead, buffer } = await (this.#file as FileHandle).read(
-      Buffer.allocUnsafe(length),
-      0,
-      length,
-      position,
-    );
-    if (bytesRead === 0) throw new Error('the spool file was cut off');
-    this.#window = { at: position, content: buffer.subarray(0, bytesRead) };
-    return this.#window.content;
+  async #flush(): Promise<void> {
+    const bytes = Buffer.concat(this.#pending);
+    this.#pending = [];
+    this.#file ??= await nameless(this.#path);
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesWritten } = await this.#file.write(bytes, done, bytes.length - done, this.#writtenTo);
+      done += bytesWritten;
+      this.#writtenTo += bytesWritten;
+    }
   }
 
-  async #flush(): Promise<void> {
-    this.#file ??= await nameless(this.#path);
-    const batch = Buffer.concat(this.#pending);
-    for (let at = 0; at < batch.length; )
-      at += (await this.#file.write(batch, at, batch.length - at, this.#writtenBytes + at)).bytesWritten;
-    this.#writtenBytes += batch.length;
-    this.#pending = [];
-    this.#pendingBytes = 0;
+  /** Makes the window have the byte `at`, and as a whole what is up to `end` if that fits. */
+  async #look(at: number, end: number): Promise<void> {
+    const windowEnd = this.#windowAt + this.#window.length;
+    if (at >= this.#windowAt && (end <= windowEnd || (at < windowEnd && end - at > WINDOW_BYTES))) return;
+    if (this.#pending.length > 0) await this.#flush();
+    if (!this.#file) throw new RangeError('nothing was spooled');
+    const { bytesRead, buffer } = await this.#file.read(Buffer.allocUnsafe(WINDOW_BYTES), 0, WINDOW_BYTES, at);
+    if (bytesRead === 0) throw new Error('the spool file was cut off');
+    this.#window = buffer.subarray(0, bytesRead);
+    this.#windowAt = at;
   }
 }
 

@@ -1,4 +1,4 @@
-import { NoBuildFile } from '../build-files.ts';
+import { MAX_BUILD_FILE_BYTES, NoBuildFile } from '../build-files.ts';
 import { type ByteString, byteString, shownBytes } from '../merkle/byte-string.ts';
 import { resolveInTree, type TreeResolution } from '../merkle/resolve.ts';
 import type { Digest, DirectoryNode, Entry } from '../merkle/tree-entry.ts';
@@ -28,7 +28,14 @@ export async function listedBuildFiles(listing: Listing, dockerfile: string): Pr
   const file = await fileAt(dockerfile);
   if (!file) throw new NoBuildFile('missing', dockerfile, 'no file of this name');
   const ignoreFile = (await fileAt(`${dockerfile}.dockerignore`)) ?? (await fileAt('.dockerignore'));
+  for (const each of [file, ignoreFile]) checkSize(each);
   return { dockerfile: file, ignoreFile };
+}
+
+function checkSize(file: ListedFile | undefined): void {
+  if (!file || file.sizeBytes <= MAX_BUILD_FILE_BYTES) return;
+  const got = `got a file of ${file.sizeBytes} bytes, expected at most ${MAX_BUILD_FILE_BYTES} bytes`;
+  throw new NoBuildFile('too_large', shownBytes(file.path), got);
 }
 
 /** Resolves in the listing as if it were stored, with the paths of directories as their digests. Reads only those on the way. */

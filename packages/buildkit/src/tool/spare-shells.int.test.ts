@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { engine, IMAGES } from '../testing/lab.ts';
-import { SPARE_SHELL, SpareShell } from './spare-shell.ts';
+import { type ShellCommand, SPARE_SHELL, SpareShells } from './spare-shells.ts';
 import { ToolContainer } from './tool-container.ts';
 import type { ToolProcess } from './tool-process.ts';
 import { writeDeadline, writeToolScripts } from './tool-scripts.ts';
@@ -29,30 +29,30 @@ afterAll(async () => {
   await rm(scratchDir, { recursive: true });
 });
 
-const spares: SpareShell[] = [];
+const spares: SpareShells[] = [];
 afterEach(() => {
   for (const spare of spares.splice(0)) spare.drop();
 });
 
-/** A spare shell, and what it started so far. */
+/** Spare shells, and what they started so far. */
 function newSpare(argv: readonly string[] = SPARE_SHELL) {
   const started: ToolProcess[] = [];
-  let told = Promise.withResolvers<ToolProcess>();
-  const spare = new SpareShell(async () => {
+  const spare = new SpareShells(async () => {
     const shell = await tool.start({ argv, user: ROOT, stdin: true });
     started.push(shell);
-    told.resolve(shell);
     return shell;
   }, 0);
   spares.push(spare);
-  const next = async () => {
-    const shell = await told.promise;
-    told = Promise.withResolvers();
-    // It has been handed to the spare by then.
-    await new Promise((resolve) => setImmediate(resolve));
+  return { spare, started };
+}
+
+/** Takes a shell as soon as one waits. */
+async function taken(spare: SpareShells, command: ShellCommand): Promise<ToolProcess> {
+  return await vi.waitFor(() => {
+    const shell = spare.take(command);
+    if (!shell) throw new Error('no shell waits');
     return shell;
-  };
-  return { spare, started, next };
+  }, TIMEOUT_MS);
 }
 
 /** Prints everything in which a process may differ, and ends with 3. */
@@ -62,54 +62,49 @@ exit 3`;
 const VALUE = `'"; exit 1; $(id) \`id\` \\ \n # é %s \t`;
 
 test('a waiting shell becomes exactly the process that the engine would have made', async () => {
-  const { spare, next } = newSpare();
+  const { spare } = newSpare();
   const command = {
     argv: ['/bin/sh', '-c', FACTS, VALUE, '', '-n', '$HOME'],
     env: [`VALUE=${VALUE}`, 'EMPTY=', 'HOME=/a=b'],
     user: '70001:70002',
   };
   expect(spare.take(command)).toBeUndefined();
-  await next();
-  const taken = spare.take(command);
+  const shell = await taken(spare, command);
   // `tool` has no shell waiting for commands with a standard input.
   const plain = await tool.start({ ...command, stdin: true });
   plain.endInput();
   const expected = await plain.capture(TIMEOUT_MS);
-  expect(await taken?.capture(TIMEOUT_MS)).toEqual(expected);
+  expect(await shell.capture(TIMEOUT_MS)).toEqual(expected);
   expect(expected).toMatchObject({ exitCode: 3, stdout: expect.stringContaining(VALUE), stderr: 'problem\n' });
   expect(expected.stdout).toContain('uid=70001 gid=70002');
 });
 
-test('the next shell waits once one was taken', async () => {
-  const { spare, started, next } = newSpare();
+test('another shell waits once one was taken', async () => {
+  const { spare } = newSpare();
   const command = { argv: ['id', '-u'], env: [], user: '70001:70001' };
-  spare.take(command);
-  for (let round = 1; round <= 3; round += 1) {
-    await next();
-    expect((await spare.take(command)?.capture(TIMEOUT_MS))?.stdout).toBe('70001\n');
-    expect(started.length).toBeGreaterThanOrEqual(round);
+  for (let round = 1; round <= 5; round += 1) {
+    const shell = await taken(spare, command);
+    expect((await shell.capture(TIMEOUT_MS)).stdout).toBe('70001\n');
   }
 });
 
 test('a shell that was killed isn’t used', async () => {
-  const { spare, next } = newSpare();
+  const { spare, started } = newSpare();
   spare.prepare();
-  const shell = await next();
-  const closed = new Promise<void>((resolve) => shell.onceClosed(resolve));
+  await expect.poll(() => started.length).toBe(2);
   // As the watchdog does.
   await tool.signal(['/bin/sh', '-c', 'kill -s KILL -- -1']);
-  await closed;
+  await expect.poll(() => started.filter(({ isOpen }) => isOpen)).toEqual([]);
   expect(spare.take({ argv: ['id'], env: [], user: '70001:70001' })).toBeUndefined();
 });
 
 test('a container that can’t change the user of a process isn’t asked again', async () => {
-  const { spare, started, next } = newSpare(['/bin/sh', '-c', 'exit 69']);
-  const command = { argv: ['id'], env: [], user: '70001:70001' };
+  const { spare, started } = newSpare(['/bin/sh', '-c', 'exit 69']);
   spare.prepare();
-  const shell = await next();
-  await shell.exitCode();
   await expect.poll(() => spare.isAble).toBe(false);
-  expect(spare.take(command)).toBeUndefined();
-  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
-  expect(started).toHaveLength(1);
+  const before = started.length;
+  expect(spare.take({ argv: ['id'], env: [], user: '70001:70001' })).toBeUndefined();
+  await tool.capture(['true'], TIMEOUT_MS);
+  // A shell that was being made meanwhile.
+  expect(started.length).toBeLessThanOrEqual(Math.max(before, 2));
 });

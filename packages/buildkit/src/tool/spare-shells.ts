@@ -17,17 +17,19 @@ export const SPARE_SHELL = [
   `setpriv --reuid=65534 --regid=65534 --groups=65534 true 2>/dev/null || exit ${UNABLE}; exec /bin/sh`,
 ];
 
+/** Enough for a build that follows another at once. */
+const WAITING = 2;
 /** How long after one was taken the next is made, ms: not while that command starts, which is slow enough. */
 const REFILL_MS = 1_000;
 
 /**
- * Keeps a root shell waiting in the tool container, which becomes the next command. Making a process takes the engine 50 ms and more, which a
+ * Keeps some root shells waiting in the tool container, each of which becomes a command. Making a process takes the engine 50 ms and more, which a
  * build then needn't wait for. Whoever finds none starts its command by itself.
  */
-export class SpareShell {
+export class SpareShells {
   readonly #start: () => Promise<ToolProcess>;
   readonly #refillMs: number;
-  #shell: ToolProcess | undefined;
+  #shells: ToolProcess[] = [];
   #refill: NodeJS.Timeout | undefined;
   #isAble = true;
   /** Changes with the container: a shell of an older one is of no use. */
@@ -44,7 +46,7 @@ export class SpareShell {
     return this.#isAble;
   }
 
-  /** Has a shell wait a little later. */
+  /** Has shells wait a little later. */
   prepare(): void {
     const container = this.#container;
     this.#refill ??= setTimeout(() => void this.#fill(container), this.#refillMs).unref();
@@ -52,39 +54,40 @@ export class SpareShell {
 
   /** Returns a process of the command, if a shell is waiting. Another one is made a little later. */
   take(command: ShellCommand): ToolProcess | undefined {
-    const shell = this.#shell;
-    this.#shell = undefined;
+    const shell = this.#shells.filter(({ isOpen }) => isOpen).shift();
+    this.#shells = this.#shells.filter((other) => other !== shell && other.isOpen);
     this.prepare();
-    if (!shell?.isOpen) return undefined;
+    if (!shell) return undefined;
     shell.write(shellText(command));
     shell.endInput();
     return shell;
   }
 
-  /** Forgets the waiting shell, because its container is gone or will be. */
+  /** Forgets the waiting shells, because their container is gone or will be. */
   drop(): void {
     this.#container += 1;
     clearTimeout(this.#refill);
     this.#refill = undefined;
     this.#isAble = true;
-    this.#shell?.abandon();
-    this.#shell = undefined;
+    for (const shell of this.#shells.splice(0)) shell.abandon();
   }
 
-  /** Makes a shell wait. Never rejects. */
+  /** Makes as many shells wait as there should be, one after the other. Never rejects. */
   async #fill(container: number): Promise<void> {
     this.#refill = undefined;
-    if (this.#shell?.isOpen || !this.#isAble) return;
-    // Without one, commands start as they would anyway, and report what is wrong.
-    const shell = await this.#start().catch(() => undefined);
-    if (container !== this.#container) return shell?.abandon();
-    this.#shell = shell;
-    shell?.onceClosed(() => void this.#lost(shell, container));
+    for (let tries = 0; tries < WAITING && this.#shells.length < WAITING && this.#isAble; tries += 1) {
+      // Without one, commands start as they would anyway, and report what is wrong.
+      const shell = await this.#start().catch(() => undefined);
+      if (!shell) return;
+      if (container !== this.#container) return shell.abandon();
+      this.#shells.push(shell);
+      shell.onceClosed(() => void this.#lost(shell, container));
+    }
   }
 
   async #lost(shell: ToolProcess, container: number): Promise<void> {
-    if (this.#shell !== shell) return;
-    this.#shell = undefined;
+    if (!this.#shells.includes(shell)) return;
+    this.#shells = this.#shells.filter((other) => other !== shell);
     if ((await shell.exitCode()) === UNABLE && container === this.#container) this.#isAble = false;
   }
 }
