@@ -3,24 +3,13 @@ import type { ConsideredHost, DecisionReason, PlacementDecision, Prediction, Ver
 import type { PendingBuild } from '../model/model.ts';
 import { warmthFor } from '../model/warmth-for.ts';
 import type { Choice } from '../pass/choice.ts';
-import type { HeldHost } from '../pass/held-hosts.ts';
 import type { Pass } from '../pass/pass.ts';
 import type { PendingGroup } from '../pool/pending-group.ts';
 import type { PoolHost } from '../pool/pool-host.ts';
+import { Shortlist, type Weighed } from './shortlist.ts';
 
 /** How many hosts a decision lists at most. */
 const LISTED = 20;
-
-/** A host with its cost for the build; the details are computed only for those listed. */
-interface Weighed {
-  readonly host: PoolHost;
-  readonly startAt: number;
-  readonly runMs: number;
-  readonly warmth: number;
-  readonly cost: number;
-  /** Absent for a cold run. */
-  readonly held?: HeldHost;
-}
 
 /**
  * Returns the reasons of a decision, by the state of the pass: at its assignment for a build that gets a host, at the end of the pass for one
@@ -35,10 +24,7 @@ export function explain(
   const { now, pool } = pass;
   const assigned = choice !== undefined && choice.startAt <= now;
   const listed = new Map<PoolHost, ConsideredHost>();
-  const weighed = weigh(pass, group, choice);
-  for (const one of weighed.sort((a, b) => rank(a, choice) - rank(b, choice) || a.cost - b.cost)) {
-    if (listed.size >= LISTED) break;
-    if (listed.has(one.host)) continue;
+  for (const one of weigh(pass, group, choice)) {
     const verdict = verdictOf(one, choice, assigned);
     const extras = extrasOf(pass, group, one);
     const more = { predicted: prediction(one), ...(Object.keys(extras).length > 0 && { extras }) };
@@ -61,26 +47,34 @@ export function explain(
   };
 }
 
-/** Returns the hosts with the cache, and the free hosts without it on which a cold run was weighed. */
-function weigh(pass: Pass, group: PendingGroup, choice: Choice | undefined): Weighed[] {
+/** Returns the least costly of the hosts with the cache and of the free hosts without it on which a cold run was weighed. */
+function weigh(pass: Pass, group: PendingGroup, choice: Choice | undefined): readonly Weighed[] {
   const { now } = pass;
   const { repo } = group;
   const hosts = pass.heldHosts(group);
-  const found: Weighed[] = [];
+  const best = new Shortlist(LISTED);
   for (const held of hosts.all) {
     const { host, warmth, runMs } = held;
+    const freeAt = hosts.start(held);
     // If the build itself has reserved slots there, it starts when those come free.
-    const reserved = host === choice?.host && warmth === choice.warmth;
-    const startAt = reserved ? choice.startAt : hosts.start(held);
-    if (Number.isFinite(startAt)) found.push({ host, startAt, runMs, warmth, cost: hosts.cost(held), held });
+    const startAt = host === choice?.host && warmth === choice.warmth ? choice.startAt : freeAt;
+    if (!Number.isFinite(startAt)) continue;
+    const cost = hosts.costFrom(held, freeAt);
+    const isChoice = isChosen(host, startAt, choice);
+    if (best.admits(cost, isChoice)) best.add({ host, startAt, runMs, warmth, cost, isChoice, held });
   }
   const runMs = pass.coldRun(repo);
   const worth = hosts.worth({ warmth: 0, runMs });
   for (const host of pass.coldHosts(group.hosts)) {
     if (host.caches.has(repo) || pass.timeline(host).freeNow < group.weight) continue;
-    found.push({ host, startAt: now, runMs, warmth: 0, cost: pass.coldCost(group, host, runMs, worth) });
+    const cost = pass.coldCost(group, host, runMs, worth);
+    best.add({ host, startAt: now, runMs, warmth: 0, cost, isChoice: isChosen(host, now, choice) });
   }
-  return found;
+  return best.hosts;
+}
+
+function isChosen(host: PoolHost, startAt: number, choice: Choice | undefined): boolean {
+  return host === choice?.host && startAt === choice.startAt;
 }
 
 function extrasOf(pass: Pass, group: PendingGroup, { host, runMs, held }: Weighed): Record<string, number> {
@@ -115,10 +109,6 @@ function countOthers(pass: Pass, group: PendingGroup, listed: Iterable<PoolHost>
     counts.set(verdict, (counts.get(verdict) ?? 0) - 1);
   }
   return Object.fromEntries([...counts].filter(([, count]) => count > 0));
-}
-
-function rank({ host, startAt }: Weighed, choice: Choice | undefined): number {
-  return host === choice?.host && startAt === choice.startAt ? 0 : 1;
 }
 
 function verdictOf({ host, startAt, runMs }: Weighed, choice: Choice | undefined, assigned: boolean): Verdict {

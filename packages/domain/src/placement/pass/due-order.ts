@@ -4,6 +4,20 @@ import type { PendingGroup } from '../pool/pending-group.ts';
 import type { PoolRepo } from '../pool/pool-repo.ts';
 import type { PoolState } from '../pool/pool-state.ts';
 
+/** A team's slot time, slot-ms. */
+interface TeamUse {
+  readonly before: number;
+  /** Given to it in this pass. */
+  given: number;
+}
+
+/** What the due times of a group's builds have in common. It is worked out once a pass, because most groups are only sorted in and never reached. */
+export interface Standing {
+  /** Delay by class and length, ms. */
+  readonly putOffMs: number;
+  readonly team: TeamUse;
+}
+
 /**
  * The order in which waiting builds are decided: by age, put off by class, by their team's recent use of the pool, and by their
  * expected run. Each of these is bounded, so a build that has waited long enough always comes first.
@@ -14,42 +28,42 @@ export class DueOrder {
   /** The time in which all slots together could run everything that waits, ms. */
   readonly drainMs: number;
   readonly #least: number;
-  /** Slot time given to teams in this pass, slot-ms. */
-  readonly #given = new Map<string, number>();
-  readonly #alone: boolean;
-  readonly #putOff = new Map<PendingGroup, number>();
+  readonly #teams = new Map<string, TeamUse>();
   readonly #warmth = new Map<PoolRepo, Map<string | undefined, number>>();
 
   constructor(pool: PoolState, now: number) {
     this.#pool = pool;
     this.#now = now;
-    const teams = new Set<string>();
-    for (const { team } of pool.waiting.groups) teams.add(team);
-    this.#alone = teams.size < 2;
+    for (const { team } of pool.waiting.groups) this.#team(team);
     this.drainMs = this.#drain();
-    this.#least = Math.min(...[...teams].map((team) => pool.teams.served(team, now)));
+    this.#least = Math.min(...[...this.#teams.values()].map(({ before }) => before));
   }
 
-  /** Returns the due time of a build of the group, ms since the epoch. It never gets earlier within a pass. */
-  due(group: PendingGroup, { createdAt }: PendingBuild): number {
-    let putOff = this.#putOff.get(group);
-    if (putOff === undefined) {
-      putOff = this.#putOffBy(group);
-      this.#putOff.set(group, putOff);
-    }
-    return createdAt + putOff + this.#lead(group.team);
-  }
-
-  given(team: string, slotMs: number): void {
-    if (!this.#alone) this.#given.set(team, (this.#given.get(team) ?? 0) + slotMs);
-  }
-
-  /** Returns the delay by class and length, neither of which changes within a pass. */
-  #putOffBy({ repo, cacheVersion, priority }: PendingGroup): number {
+  /** Returns what the due times of the group's builds have in common. */
+  standing({ repo, cacheVersion, priority, team }: PendingGroup): Standing {
     const { classPenaltyMs, dueCap, dueRuns } = this.#pool.settings;
     const warmth = this.#bestWarmth(repo, cacheVersion);
     const cap = Math.min(dueCap.mostMs, Math.max(dueCap.leastMs, dueCap.drains * this.drainMs));
-    return classPenaltyMs[priority] + Math.min(cap, dueRuns * runAt(repo.runs, warmth));
+    const putOffMs = classPenaltyMs[priority] + Math.min(cap, dueRuns * runAt(repo.runs, warmth));
+    return { putOffMs, team: this.#team(team) };
+  }
+
+  /** Returns the due time of a build, ms since the epoch. It never gets earlier within a pass. */
+  due({ putOffMs, team }: Standing, { createdAt }: PendingBuild): number {
+    return createdAt + putOffMs + this.#lead(team);
+  }
+
+  given(team: string, slotMs: number): void {
+    this.#team(team).given += slotMs;
+  }
+
+  #team(name: string): TeamUse {
+    let team = this.#teams.get(name);
+    if (!team) {
+      team = { before: this.#pool.teams.served(name, this.#now), given: 0 };
+      this.#teams.set(name, team);
+    }
+    return team;
   }
 
   #drain(): number {
@@ -77,10 +91,10 @@ export class DueOrder {
   }
 
   /** Returns how much more of the whole pool's time the team had than the team that had least, ms. */
-  #lead(team: string): number {
-    if (this.#alone) return 0;
-    const { teams, hosts, settings } = this.#pool;
-    const had = teams.served(team, this.#now) + (this.#given.get(team) ?? 0);
-    return Math.min(settings.fairnessCapMs, Math.max(0, had - this.#least) / Math.max(1, hosts.openSlots));
+  #lead({ before, given }: TeamUse): number {
+    if (this.#teams.size < 2) return 0;
+    const { hosts, settings } = this.#pool;
+    const lead = Math.max(0, before + given - this.#least) / Math.max(1, hosts.openSlots);
+    return Math.min(settings.fairnessCapMs, lead);
   }
 }

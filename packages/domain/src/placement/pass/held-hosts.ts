@@ -39,24 +39,27 @@ export class HeldHosts {
     this.#timelineOf = timelineOf;
     const { repo, cacheVersion } = group;
     const { now } = costs.clock;
+    // Where every host fits, as in most pools, it needn't be looked up for each.
+    const allFit = fitting.size === hosts.all.size;
     const found: HeldHost[] = [];
     let copySlots = 1;
     for (const [host, cache] of hosts.holders(repo)) {
       const warmth = warmthFor(cache, cacheVersion);
-      if (warmth <= 0 || !fitting.has(host)) continue;
+      if (warmth <= 0 || !(allFit || fitting.has(host))) continue;
       found.push({ host, notBefore: now, warmth, runMs: runAt(repo.runs, warmth) });
       copySlots += host.view.slots * fullness(warmth);
     }
-    const coming = new Set<PoolHost>();
+    let coming: Set<PoolHost> | undefined;
     for (const running of hosts.runsOf(repo)) {
       const { host } = running;
-      if (!fitting.has(host)) continue;
+      if (!(allFit || fitting.has(host))) continue;
       const held = host.caches.get(repo);
       const has = held ? warmthFor(held, cacheVersion) : 0;
       const warmth = warmthFor({ warmth: 1, version: running.cacheVersion }, cacheVersion);
       if (warmth <= has) continue;
       found.push({ host, notBefore: timelineOf(host).endOf(running), warmth, runMs: runAt(repo.runs, warmth) });
-      if (coming.has(host)) continue;
+      if (coming?.has(host)) continue;
+      coming ??= new Set();
       coming.add(host);
       copySlots += host.view.slots * (fullness(warmth) - fullness(has));
     }
@@ -109,7 +112,12 @@ export class HeldHosts {
   }
 
   cost(held: HeldHost): number {
-    const waitMs = this.start(held) - this.#costs.clock.now;
+    return this.costFrom(held, this.start(held));
+  }
+
+  /** Returns the cost of a run there that starts at `start`. */
+  costFrom(held: HeldHost, start: number): number {
+    const waitMs = start - this.#costs.clock.now;
     return waitMs + this.#costs.price * held.runMs + this.extras(held) - this.worth(held);
   }
 }

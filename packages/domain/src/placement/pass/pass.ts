@@ -9,7 +9,7 @@ import type { Waiting } from '../pool/waiting-list.ts';
 import type { Choice } from './choice.ts';
 import { ColdWindow } from './cold-window.ts';
 import { Costs } from './costs.ts';
-import { DueOrder } from './due-order.ts';
+import { DueOrder, type Standing } from './due-order.ts';
 import { MinHeap } from './heap.ts';
 import { HeldHosts } from './held-hosts.ts';
 import { SlotTimeline } from './slot-timeline.ts';
@@ -33,6 +33,7 @@ export type Explain = (
 interface Turn {
   readonly group: PendingGroup;
   readonly builds: readonly PendingBuild[];
+  readonly standing: Standing;
   next: number;
 }
 
@@ -52,6 +53,8 @@ export class Pass {
   readonly #held = new Map<PoolRepo, Map<string, HeldHosts>>();
   readonly #windows = new Map<HostClass, ColdWindow>();
   readonly #free: Set<PoolHost>;
+  /** How many free hosts have room for builds of a class, of those that fitted when it was counted. */
+  readonly #room = new Map<HostClass, { readonly fitting: ReadonlySet<PoolHost>; count: number }>();
   readonly #unconfirmed = new Map<string, { readonly host: string; readonly repo: PoolRepo }>();
   /** What waiting builds wait for. Choosing again would find those slots taken by the build's own reservation. */
   readonly #awaited = new Map<string, Choice>();
@@ -93,13 +96,14 @@ export class Pass {
     const turns = new MinHeap<Turn>();
     for (const group of this.pool.waiting.groups) {
       const { builds } = group;
-      turns.append(this.#order.due(group, builds[0] as PendingBuild), { group, builds, next: 0 });
+      const standing = this.#order.standing(group);
+      turns.append(this.#order.due(standing, builds[0] as PendingBuild), { group, builds, standing, next: 0 });
     }
     turns.heapify();
     while (turns.size > 0 && this.#free.size > 0) {
       const turn = turns.first as Turn;
       const build = turn.builds[turn.next] as PendingBuild;
-      const due = this.#order.due(turn.group, build);
+      const due = this.#order.due(turn.standing, build);
       if (due > turns.firstKey) {
         // Its team was given slots in the meantime, so others may come first now.
         turns.rekeyFirst(due);
@@ -107,7 +111,7 @@ export class Pass {
       }
       this.#decide(turn.group, build);
       const next = turn.builds[++turn.next];
-      if (next) turns.rekeyFirst(this.#order.due(turn.group, next));
+      if (next) turns.rekeyFirst(this.#order.due(turn.standing, next));
       else turns.pop();
     }
   }
@@ -176,9 +180,14 @@ export class Pass {
   /** Returns how many hosts have room now for builds of this class. */
   withRoom(hosts: HostClass): number {
     const fitting = this.fitting(hosts);
-    let count = 0;
-    for (const host of this.#free) if (fitting.has(host) && this.timeline(host).freeNow >= hosts.weight) count++;
-    return count;
+    let room = this.#room.get(hosts);
+    // Hosts may have changed since the pass, which a decision that is explained later takes into account.
+    if (room?.fitting !== fitting) {
+      room = { fitting, count: 0 };
+      for (const host of this.#free) if (fitting.has(host) && this.timeline(host).freeNow >= hosts.weight) room.count++;
+      this.#room.set(hosts, room);
+    }
+    return room.count;
   }
 
   /** Returns the cost of a cold run there, ms; `worth`: of another copy (`Costs.spread`). */
@@ -234,9 +243,13 @@ export class Pass {
       this.#awaited.set(build.id, choice);
     }
     const timeline = this.timeline(host);
-    if (assigned && timeline.freeNow < group.weight) timeline.takeGap(group.weight, runMs);
+    const free = timeline.freeNow;
+    if (assigned && free < group.weight) timeline.takeGap(group.weight, runMs);
     else timeline.take(group.weight, startAt, runMs);
-    if (timeline.freeNow === 0 && !timeline.hasGap) this.#free.delete(host);
+    const left = timeline.freeNow;
+    for (const [{ weight }, room] of this.#room)
+      if (free >= weight && left < weight && room.fitting.has(host)) room.count--;
+    if (left === 0 && !timeline.hasGap) this.#free.delete(host);
     for (const window of this.#windows.values()) window.changed(host);
   }
 
