@@ -1,5 +1,14 @@
 import type { CheckedOut, CommitFile, GitEntry, MirroredCommit } from '@kiln/git';
-import type { ByteString, FileContent, ListedEntry, ListedFile, Listing, TreeSource } from '@kiln/trees';
+import {
+  type ByteString,
+  type FileContent,
+  isSameEntry,
+  type ListedEntry,
+  type ListedFile,
+  type Listing,
+  PathLookup,
+  type TreeSource,
+} from '@kiln/trees';
 
 /** Modes of a checkout, whatever this process's umask. */
 const MODES = { file: 0o644, executable: 0o755, directory: 0o755 } as const;
@@ -52,15 +61,20 @@ export class CommitTree implements TreeSource, AsyncDisposable {
   }
 
   async list(known: Listing): Promise<Listing> {
-    const sizes = new Map(known.map((entry) => [keyOf(entry), entry.type === 'file' ? entry.sizeBytes : 0]));
-    const unknown = this.#gitEntries(
-      this.#listing.filter((entry) => entry.type === 'file' && !sizes.has(keyOf(entry))),
+    const lookup = new PathLookup(known);
+    // The known entry itself where it is the same, so that whatever compares it later sees that at once.
+    const listing = this.#listing.map((entry) => {
+      const old = lookup.get(entry.path);
+      return old && isSameEntry(old, entry) ? old : entry;
+    });
+    const fresh = listing.filter(
+      (entry, i): entry is ListedFile => entry.type === 'file' && entry === this.#listing[i],
     );
-    const found = unknown.length === 0 ? undefined : await this.#sizesOf(unknown);
-    return this.#listing.map((entry) =>
-      entry.type === 'file'
-        ? { ...entry, sizeBytes: sizes.get(keyOf(entry)) ?? found?.get(this.#gitPath(entry)) ?? 0 }
-        : entry,
+    if (fresh.length === 0) return listing;
+    const unsized = new Set<ListedEntry>(fresh);
+    const sizes = await this.#sizesOf(this.#gitEntries(fresh));
+    return listing.map((entry) =>
+      unsized.has(entry) ? { ...entry, sizeBytes: sizes.get(this.#gitPath(entry)) ?? 0 } : entry,
     );
   }
 
@@ -113,8 +127,4 @@ export class CommitTree implements TreeSource, AsyncDisposable {
   #gitPath({ path }: ListedEntry): string {
     return this.#entries.get(path)?.path ?? path;
   }
-}
-
-function keyOf(entry: ListedEntry): string {
-  return `${entry.path}\0${entry.type === 'file' ? entry.contentId : ''}`;
 }

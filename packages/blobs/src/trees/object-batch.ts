@@ -56,8 +56,13 @@ export class ObjectBatch implements AsyncDisposable {
     if (this.#pending.size === 0) this.#since = performance.now();
     this.#pending.set(`${object.kind} ${object.digest}`, object);
     this.#bytes += object.sizeBytes;
-    const isOld = performance.now() - this.#since > MAX_WAIT_MS;
-    if (this.#pending.size >= MAX_OBJECTS || this.#bytes >= MAX_BYTES || isOld) await this.flush();
+    if (this.#pending.size >= MAX_OBJECTS || this.#bytes >= MAX_BYTES) await this.flush();
+    else await this.flushIfOld();
+  }
+
+  /** Stores everything if the first of it has waited for long enough; to be called while nothing is added. @throws as `flush` */
+  async flushIfOld(): Promise<void> {
+    if (this.#pending.size > 0 && performance.now() - this.#since > MAX_WAIT_MS) await this.flush();
   }
 
   /** Stores everything durably. @throws what the blob store throws; then the rest is dropped, so that no object is without what it names */

@@ -6,6 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import {
   byteString,
   type Digest,
+  type DirectoryPart,
   decodeDirectory,
   digestOf,
   encodeDirectory,
@@ -13,7 +14,7 @@ import {
   type TreePart,
 } from '@kiln/trees';
 import { filePart, type MadeTree, treeOf } from '@kiln/trees/testing';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FsBlobStore } from '../directory/fs-blob-store.ts';
 import { NoSuchBeginning, TreeIncomplete } from './errors.ts';
 import { storedTrees } from './stored-reader.ts';
@@ -225,6 +226,33 @@ describe('an interrupted upload', () => {
     const stored = (await blobs.open(objectKey('web', 'file', digest))) as Readable;
     expect((await buffer(stored)).equals(content)).toBe(true);
     expect(await leftovers()).toEqual([]);
+  });
+
+  test('leaves what arrived whole also if the process dies during a large file', async () => {
+    const later = vi.spyOn(performance, 'now');
+    async function* slow() {
+      yield content.subarray(0, 1_000_000);
+      expect(await store.tree('web', TREE.root)).toBeUndefined();
+      later.mockReturnValue(performance.now() + 3_000);
+      yield content.subarray(1_000_000, 2_000_000);
+      expect(await store.tree('web', TREE.root)).toBeDefined();
+      yield content.subarray(2_000_000);
+    }
+    await put([...TREE.parts, { ...filePart(content), content: slow() }]).finally(() => later.mockRestore());
+  });
+
+  test('of a directory that took so long that what it names was swept stores no directory without it', async () => {
+    const leaf = treeOf({ 'a.c': 'int a;' });
+    const whole = treeOf({ src: { in: { 'a.c': 'int a;' } }, small: 'x'.repeat(1000) });
+    await put(leaf.parts);
+    const top = directories(whole).find(({ object }) => object.digest === whole.root) as DirectoryPart;
+    async function* slow() {
+      now += 3 * DAY_MS;
+      await store.sweep('web', []);
+      yield* top.content;
+    }
+    await expect(put([{ ...top, content: slow() }])).rejects.toThrow(TreeIncomplete);
+    expect(await store.tree('web', whole.root)).toBeUndefined();
   });
 
   test('can be continued only where it broke off, by its team', async () => {

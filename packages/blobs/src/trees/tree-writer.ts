@@ -108,7 +108,9 @@ export class TreeWriter implements AsyncDisposable {
     const { digest, bytes } = object;
     const presence = await this.#presence('directory', digest);
     if (isPresent(presence)) return this.#count('directories', presence.sizeBytes, presence);
-    const { totals, rank } = await this.#check(object);
+    const checkedAt = this.#deps.now();
+    const checked = await this.#check(object);
+    const { totals } = checked;
     await using temp = await TempFile.create(await this.#deps.blobs.tempPath());
     const header = encodeHeader(object, totals);
     await this.#options.take(header.length + bytes.length);
@@ -117,8 +119,12 @@ export class TreeWriter implements AsyncDisposable {
     for await (const chunk of content) {
       await this.#options.take(chunk.length);
       await temp.write(chunk);
+      await this.#batch.flushIfOld();
     }
     await temp.finish();
+    // A slow client may have sent its files for so long that what it names was swept.
+    const isLate = this.#deps.now() - checkedAt > REMEMBERED_MS;
+    const rank = isLate ? (await this.#check(object)).rank : checked.rank;
     const { sizeBytes } = temp;
     const rest = { path: temp.release(), sizeBytes, totals, rank, isStale: presence === 'stale' };
     await this.#batch.add({ kind: 'directory', digest, ...rest });
@@ -166,6 +172,8 @@ export class TreeWriter implements AsyncDisposable {
       if (next.done) break;
       await this.#options.take(next.value.length);
       await temp.write(next.value);
+      // A large file may take long: what arrived before it doesn't wait.
+      await this.#batch.flushIfOld();
     }
     await temp.finish();
   }

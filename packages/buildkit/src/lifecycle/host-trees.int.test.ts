@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { encodeRecord } from '@kiln/trees';
+import { encodeHead } from '@kiln/trees';
 import { expect, test } from 'vitest';
 import { treeBudgets } from './host-trees.ts';
 
@@ -21,7 +21,7 @@ test('counts the trees that are on the disk for their class, and removes those o
   ] as const) {
     const tree = join(parent, name, 'trees', 'domain', 'repos', 'repo', '0');
     await mkdir(join(tree, 'own'), { recursive: true });
-    await writeFile(join(tree, 'record'), encodeRecord({ head: { bytes }, entries: [] }));
+    await writeFile(join(tree, 'record'), encodeHead({ bytes }));
   }
   const both = await treeBudgets({ scratchDir, treeBudgetBytes: 100_000, log });
   expect([both.trusted.usedBytes, both.untrusted.usedBytes]).toEqual([21, 4300]);

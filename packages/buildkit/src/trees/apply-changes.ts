@@ -47,6 +47,7 @@ export interface TreeOrders {
 const CHUNK_BYTES = 256 * 1024;
 /** Only ends what nobody waits for any more: a run has its own time limit. */
 const TIMEOUT_MS = 86_400_000;
+const END_WAIT_MS = 10_000;
 const CONTEXT = 'context';
 const BESIDE = 'dockerfile';
 
@@ -111,7 +112,9 @@ export class TreeProcess implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#hasEnded) return;
     this.#process.endInput();
-    await this.#ended;
+    // Without input it ends at once, unless the engine hangs.
+    const timer = setTimeout(() => this.#process.abandon(), END_WAIT_MS);
+    await this.#ended.finally(() => clearTimeout(timer));
   }
 }
 

@@ -67,9 +67,16 @@ export class EntriesFile<Head extends object> {
   }
 
   async #replace(record: TreeRecord<Head>): Promise<Written> {
-    const content = Buffer.from(encodeRecord(record));
-    await replaceFile(this.#path, content, this.#isDurable);
-    return { bytes: content.length, appendedBytes: 0 };
+    let bytes = 0;
+    function* pieces(): Generator<Buffer> {
+      for (const text of encodeRecord(record)) {
+        const piece = Buffer.from(text);
+        bytes += piece.length;
+        yield piece;
+      }
+    }
+    await replaceFile(this.#path, pieces(), this.#isDurable);
+    return { bytes, appendedBytes: 0 };
   }
 
   /** Returns undefined if all of it has to be written. */

@@ -1,7 +1,11 @@
 import { open, readFile, rename } from 'node:fs/promises';
 
 /** Replaces a file of this process alone. After a crash, of the machine too if `isDurable`, there is either the old text or the new one. */
-export async function replaceFile(path: string, text: string | Uint8Array, isDurable = false): Promise<void> {
+export async function replaceFile(
+  path: string,
+  text: string | Uint8Array | Iterable<Buffer>,
+  isDurable = false,
+): Promise<void> {
   const draft = `${path}.new`;
   {
     await using file = await open(draft, 'w', 0o600);

@@ -20,7 +20,7 @@ function entriesOf(contents: Record<string, readonly [content: number, ns: numbe
 
 function written(versions: readonly (readonly TimedEntry[])[]): string {
   const [first = [], ...rest] = versions;
-  let text = encodeRecord({ head: { issue: 0 }, entries: first });
+  let text = [...encodeRecord({ head: { issue: 0 }, entries: first })].join('');
   for (const [i, after] of rest.entries())
     text += encodeDelta({ issue: i + 1 }, splicesOf(versions[i] as TimedEntry[], after, 99) ?? []);
   return text;
@@ -48,6 +48,14 @@ describe('a record', () => {
     for (let at = 0; at <= text.length; at += 1)
       expect(decodeRecord(text.slice(0, at)) !== undefined, `${at}`).toBe(wholes.includes(at));
     for (let i = 0; i < 6; i += 1) expect(decodeRecord(text.split('\n').toSpliced(i, 1).join('\n'))).toBeUndefined();
+  });
+
+  test('is the same in one piece or in several', () => {
+    for (const count of [0, 1, 999, 1000, 1001, 2500]) {
+      const contents = Object.fromEntries(Array.from({ length: count }, (_, i) => [`f${i}`, [i % 3, i] as const]));
+      const record = { head: { issue: 1 }, entries: entriesOf(contents) };
+      expect(decodeRecord([...encodeRecord(record)].join(''))).toEqual(record);
+    }
   });
 
   test('has no delta where more differs than is worth it, or the order does', () => {

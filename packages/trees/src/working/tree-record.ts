@@ -13,9 +13,17 @@ type Row = readonly [type: 'f' | 'd' | 'l', path: string, mtimeNs: string, ...re
 
 type SpliceRow = readonly [at: number, removed: number, added: readonly Row[]];
 
-/** Encodes a record: a line with its head, then a line with its entries. */
-export function encodeRecord<Head extends object>({ head, entries }: TreeRecord<Head>): string {
-  return `${encodeHead(head)}${JSON.stringify(entries.map(rowOf))}\n`;
+/** How many entries are encoded together: texts of all of a large tree would be several times as large as the tree. */
+const PIECE_ENTRIES = 1_000;
+
+/** Encodes a record, in pieces: a line with its head, then a line with its entries. */
+export function* encodeRecord<Head extends object>({ head, entries }: TreeRecord<Head>): Generator<string> {
+  yield `${encodeHead(head)}[`;
+  for (let at = 0; at < entries.length; at += PIECE_ENTRIES) {
+    const rows = JSON.stringify(entries.slice(at, at + PIECE_ENTRIES).map(rowOf));
+    yield `${at === 0 ? '' : ','}${rows.slice(1, -1)}`;
+  }
+  yield ']\n';
 }
 
 export function encodeHead(head: object): string {
