@@ -20,7 +20,7 @@ const STANDING: readonly RegExp[] = [
 ];
 const EXPIRING: readonly RegExp[] = [
   /^idem:/,
-  /^(history:claim|storage:recount|memory:level)$/,
+  /^(history:claim|storage:recount|memory:level|trees:swept)$/,
   /^log:[^:]+:\d+(:claim|:pieces)?$/,
   /^context:[^:]+:[0-9a-f]+:teams$/,
 ];

@@ -3,7 +3,7 @@ import { SourceMap } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 /** A place in a module, as V8 writes it: URL, line and column, from 1. */
-const PLACE = /(file:\/\/[^\s()]+\.js):(\d+):(\d+)/g;
+const PLACE = /(file:\/\/[^\s():]+\.js):(\d+):(\d+)/g;
 
 /**
  * Returns a stack with the places in the sources for those in the bundle. Only now are the maps read: Node would read them all as it loads

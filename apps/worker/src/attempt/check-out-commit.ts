@@ -92,6 +92,9 @@ function dockerfileIn({ listing }: CommitTree, path: string): string | undefined
 }
 
 function pathOf(text: string): string {
-  const path = posix.normalize(text === '' ? '.' : text).replace(/^\/+|\/+$/g, '');
-  return path === '.' ? '' : path;
+  return posix
+    .normalize(text)
+    .split('/')
+    .filter((part) => part !== '' && part !== '.')
+    .join('/');
 }
