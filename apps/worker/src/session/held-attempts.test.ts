@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { fixedExecutors } from '../testing/fixed-executors.ts';
 import { HeldExecutor } from '../testing/held-executor.ts';
 import { type TestHost, useTestHost } from '../testing/test-host.ts';
@@ -31,10 +31,13 @@ test.each([
   ['an attempt', false, { state: 'queued', attempts: [{ end: 'lost', failure: { code: 'infrastructure' } }] }],
   ['a canceled attempt', true, { state: 'canceled' }],
 ])('%s that has begun but doesn’t run is settled after the next report', async (_, canceled, ended) => {
-  const id = await host.assigned();
   const { incarnation } = await host.host();
-  // As a worker did that has lost it since.
-  await host.state.attempts.start({ buildId: id, attempt: 1, host: 'h1', incarnation });
+  // As a worker did that has lost it since. A report may come first, and give the attempt back: then another one is begun.
+  const id = await vi.waitFor(async () => {
+    const buildId = await host.assigned();
+    await host.state.attempts.start({ buildId, attempt: 1, host: 'h1', incarnation });
+    return buildId;
+  }, 10_000);
   if (canceled) await host.state.builds.cancel(id);
   expect(await host.build(id, ({ state }) => state === 'queued' || state === 'canceled')).toMatchObject(ended);
   expect((await host.host()).held).toEqual([]);
