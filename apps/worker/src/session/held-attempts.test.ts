@@ -32,12 +32,19 @@ test.each([
   ['a canceled attempt', true, { state: 'canceled' }],
 ])('%s that has begun but doesn’t run is settled after the next report', async (_, canceled, ended) => {
   const { incarnation } = await host.host();
-  // As a worker did that has lost it since. A report may come first, and give the attempt back: then another one is begun.
-  const id = await vi.waitFor(async () => {
-    const buildId = await host.assigned();
-    await host.state.attempts.start({ buildId, attempt: 1, host: 'h1', incarnation });
-    return buildId;
-  }, 10_000);
+  // A report in flight ends only when the fence is extended, and the next one waits for it: one in between would begin the attempt here.
+  const inFlight = Promise.withResolvers<void>();
+  const answered = Promise.withResolvers<void>();
+  const extending = vi.spyOn(executor, 'extendFence').mockImplementation(() => {
+    inFlight.resolve();
+    return answered.promise;
+  });
+  await inFlight.promise;
+  const id = await host.assigned();
+  // As a worker did that has lost it since.
+  await host.state.attempts.start({ buildId: id, attempt: 1, host: 'h1', incarnation });
+  extending.mockRestore();
+  answered.resolve();
   if (canceled) await host.state.builds.cancel(id);
   expect(await host.build(id, ({ state }) => state === 'queued' || state === 'canceled')).toMatchObject(ended);
   expect((await host.host()).held).toEqual([]);
