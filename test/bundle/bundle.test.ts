@@ -118,7 +118,7 @@ describe('the installed command', () => {
     expect(await cli.run(['--help'], {}, old)).toEqual({ code: 125, out: '', err });
   });
 
-  test('shows the place in the sources of an error that nobody expected', async () => {
+  test('shows the place in the sources of an unexpected error', async () => {
     const fault = "String.prototype.padEnd = () => { throw new TypeError('a fault of this test') };";
     const { code, err } = await cli.run(['ps', '--help'], {}, fault);
     expect([code, err]).toEqual([125, expect.stringContaining('a fault of this test')]);

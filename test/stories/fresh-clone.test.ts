@@ -24,7 +24,7 @@ interface Built {
   readonly log: string;
 }
 
-/** Clones a repository anew for each build, as CI does: into another directory, with new times. */
+/** Makes a fresh clone for each build, as CI does: into another directory, with new times. */
 class Clones {
   readonly #dir: string;
   readonly #url: string;

@@ -111,7 +111,7 @@ async function writeHardLink(dir: string): Promise<void> {
   await link(join(dir, 'hard/a'), join(dir, 'hard/b'));
 }
 
-/** Whatever the umask. */
+/** Regardless of the umask. */
 async function withMode(path: string, mode: string, make: (path: string) => Promise<void>): Promise<void> {
   await make(path);
   await chmod(path, Number.parseInt(mode, 8));

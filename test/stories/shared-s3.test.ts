@@ -59,7 +59,7 @@ test('two APIs share contexts, logs and artifacts', async () => {
   const artifact = await buffer(Readable.from((await other.artifact(first.id)).body));
   expect(artifact.includes(data)).toBe(true);
 
-  // A store that breaks off for good cuts the answer off: nobody takes a part for the whole.
+  // If the store breaks off for good, so does the answer, so that a part isn't taken for the whole.
   proxy.fail((method, url) => (method === 'GET' && url.includes('/artifacts/') ? 'cut' : 'pass'));
   const { body } = await other.artifact(first.id);
   await expect(buffer(Readable.from(body))).rejects.toThrow();

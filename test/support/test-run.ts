@@ -3,7 +3,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Waits for the end of stdin: of the run, in whatever way it ends. A signal that ends the run must not end this. */
+/** Waits for the end of stdin: of the run, however it ends. A signal that ends the run must not end this. */
 const REMOVE = 'trap "" HUP INT TERM PIPE; cat >/dev/null; rm -rf "$1"';
 
 /**
@@ -16,6 +16,6 @@ export default async function begin(): Promise<(() => void) | undefined> {
   process.env.KILN_TEST_RUN_DIR = dir;
   const janitor = spawn('sh', ['-c', REMOVE, 'janitor', dir], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
   janitor.unref();
-  // Nobody has to wait until it has removed the many files.
+  // The run needn't wait until the many files are removed.
   return () => void janitor.stdin.end();
 }

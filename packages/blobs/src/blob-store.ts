@@ -32,7 +32,7 @@ export interface Adoption {
  * Stores blobs under keys: names of letters, digits, `.`, `_` and `-`, separated by `/`. Several processes may use one store.
  *
  * - A blob appears whole or not at all, and is durable when its call returns.
- * - Whoever stores under a key again stores the same content: then calls for one key may overlap, in any number of processes.
+ * - Content under a key never changes: storing it again stores the same. So calls for one key may overlap, in any number of processes.
  * - A reader gets every byte that it asked for, or an error; never fewer.
  *
  * Every method throws `RangeError` for what isn't a key. The errors of a file system (ENOSPC) are thrown as they are.

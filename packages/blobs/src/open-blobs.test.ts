@@ -63,7 +63,7 @@ describe('an S3 store', () => {
     );
   });
 
-  test('that nobody serves is refused', async () => {
+  test('where no server answers is refused', async () => {
     expect(await refusal({ ...s3.options(), endpoint: 'http://127.0.0.1:9' })).toMatch(
       /^KILN_S3_ENDPOINT: got "http:\/\/127.0.0.1:9", expected an S3 store that answers \(.*ECONNREFUSED/,
     );

@@ -86,7 +86,7 @@ export function startGit(args: readonly string[], run: Omit<GitRun, 'maxOutputBy
       run.signal.removeEventListener('abort', kill);
       kill();
     });
-  // Whoever kills it needn't wait for its end.
+  // A caller that kills it needn't wait for its end.
   ended.catch(() => {});
   return { stdin: child.stdin, stdout: child.stdout, ended, kill };
 }

@@ -131,7 +131,7 @@ describe('a tar', () => {
     return buffer(packing);
   }
 
-  test('that makes the same tree is the same request, whatever its times, unless these are asked for', async () => {
+  test('that makes the same tree is the same request with other times, too, unless these are asked for', async () => {
     await start();
     const send = async (mtime: number, more: object, key: string) => {
       const body = new FormData();
@@ -267,7 +267,7 @@ describe('the sweep of trees', () => {
     expect(await problemIn(await api.post(`/v1/builds/${id}/retry`, ''))).toMatchObject({ code: 'not_retriable' });
   });
 
-  test('sweeps the other teams’ trees if one team’s cannot be read, and forgets what nobody stores', async () => {
+  test('sweeps the other teams’ trees if one team’s cannot be read, and forgets teams without objects', async () => {
     await start();
     await send({ a: 'a' });
     const { headers } = await api.token({ scopes: BUILDS });
@@ -287,13 +287,13 @@ describe('the sweep of trees', () => {
   });
 });
 
-test('a context is stored for as long as that takes, whatever the time limit of Redis', async () => {
+test('the time limit of Redis doesn’t end the storing of a context', async () => {
   await start({ storeTimeoutMs: 1_000 });
   const locked = Promise.withResolvers<void>();
   const tar = rawTar({ name: 'Dockerfile', content: 'FROM scratch' });
   expect((await uploadTo(api, ['request', request()], ['context', tar])).status).toBe(202);
   for await (const { key } of api.blobs.list('trees')) await utimes(join(api.blobs.dir, key), new Date(0), new Date(0));
-  // Whoever replaces old objects waits for this lock.
+  // Replacing old objects waits for this lock.
   const holding = api.state.treeLocks.exclusively('default', () => locked.promise);
   const again = uploadTo(api, ['request', request()], ['context', tar]);
   setTimeout(locked.resolve, 1_500);

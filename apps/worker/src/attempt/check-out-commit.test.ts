@@ -104,7 +104,7 @@ describe('checkOutCommit', () => {
     if ('instead' in first) throw new Error(first.instead);
     const before = await first.tree.list([]);
     expect(before).toMatchObject([{ path: 'a.txt', sizeBytes: 6 }]);
-    // Also where the tree must be made anew after all.
+    // Also if the tree has to be recreated after all.
     expect(await texts(first, before)).toEqual({});
     const again = await checkOut(commit, { subdir: 'd', dockerfile: 'a.txt' });
     if ('instead' in again) throw new Error(again.instead);
@@ -205,7 +205,7 @@ describe('GitMirrors', () => {
     expect(mirrors.usedBytes).toBeGreaterThan(0);
   });
 
-  test('removes the mirrors used longest ago when over budget, none in use, and makes them anew', async () => {
+  test('removes the mirrors used longest ago when over budget, except those in use, and recreates them', async () => {
     const commit = server.commit({ Dockerfile: 'FROM x' });
     const measured = mirrorsOf();
     await texts(await checkOut(commit, {}, measured));

@@ -44,7 +44,7 @@ async function start({ aheadMs }: { readonly aheadMs: number }): Promise<void> {
 const basic = (token: string) => `basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`;
 const place = () => `GIT_AUTH_HEADER.${new URL(github.url).host}`;
 
-/** Delivers a build that came with the token `old`. Returns what its clone gets, and the warnings in its log. */
+/** Delivers a build whose request has the token `old`. Returns what its clone gets, and the warnings in its log. */
 async function cloned({ url = `${github.url}/acme/app.git`, retryOf }: { url?: string; retryOf?: string } = {}) {
   const before = executor.started.length;
   const id = await host.deliver({

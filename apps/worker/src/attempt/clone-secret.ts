@@ -10,7 +10,7 @@ export interface CloneSecretDeps {
 }
 
 export interface CloneSecret {
-  /** Build secrets in place of those of the same names that came with the build. */
+  /** Build secrets that replace those of the same names in the build’s request. */
   readonly values: Readonly<Record<string, string>>;
   /** Texts that logs must not show. */
   readonly hidden: readonly string[];
@@ -22,7 +22,7 @@ const ACCEPTED_TOKEN_MS = 20 * 60_000;
 const NOTHING: CloneSecret = { values: {}, hidden: [], warnings: [] };
 
 /**
- * Gets the present credentials of the connection that a build clones with. Those that came with the build may have expired while it waited,
+ * Gets the present credentials of the connection that a build clones with. Those in its request may have expired while it waited,
  * or with the build that it retries. If that fails, the build keeps those it has, and a warning says why.
  */
 export async function cloneSecret(

@@ -10,7 +10,7 @@ import {
   type TreeSource,
 } from '@kiln/trees';
 
-/** Modes of a checkout, whatever this process's umask. */
+/** Modes of a checkout, regardless of this process's umask. */
 const MODES = { file: 0o644, executable: 0o755, directory: 0o755 } as const;
 
 /** A directory of a commit as the tree that a host builds from. Dispose of it after use. */
@@ -62,7 +62,7 @@ export class CommitTree implements TreeSource, AsyncDisposable {
 
   async list(known: Listing): Promise<Listing> {
     const lookup = new PathLookup(known);
-    // The known entry itself where it is the same, so that whatever compares it later sees that at once.
+    // The known entry itself where it is the same, so that later comparisons find that at once.
     const listing = this.#listing.map((entry) => {
       const old = lookup.get(entry.path);
       return old && isSameEntry(old, entry) ? old : entry;

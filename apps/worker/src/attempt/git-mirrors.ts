@@ -36,7 +36,7 @@ interface Known {
   bytes: number;
 }
 
-/** The mirrors of git remotes on this host: one for each remote and isolation domain, because what one domain has fetched is none of another's business. */
+/** The mirrors of git remotes on this host: one for each remote and isolation domain, because domains must not see what others have fetched. */
 export class GitMirrors {
   readonly #options: GitMirrorsOptions;
   readonly #deps: GitMirrorsDeps;
@@ -114,7 +114,7 @@ export class GitMirrors {
       if (total <= this.#options.budgetBytes) return;
       if (each.users > 0) continue;
       total -= each.bytes;
-      // A build that needs it meanwhile makes it anew in the same place.
+      // A build that needs it meanwhile creates a new one in the same place.
       this.#known.delete(dir);
       const gone = join(this.#options.dir, `${REMOVED}${randomUUID()}`);
       await rename(dir, gone).catch(() => undefined);

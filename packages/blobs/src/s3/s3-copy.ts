@@ -18,7 +18,7 @@ export async function renewObject(
   const target = { Bucket: bucket, Key: key };
   const CopySource = `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`;
   if (sizeBytes <= partBytes) {
-    // S3 refuses a copy onto itself that changes nothing, but not one that sets the metadata anew.
+    // S3 refuses a copy onto itself that changes nothing, but not one that replaces the metadata.
     await client.send(new CopyObjectCommand({ ...target, CopySource, MetadataDirective: 'REPLACE' }));
     return;
   }

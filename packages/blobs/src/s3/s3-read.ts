@@ -97,7 +97,7 @@ async function getPart(
     throw asUnavailable(error, `reading blob ${key}`);
   }
   const body = answer.Body as Readable;
-  // An error may come before anybody reads; whoever reads then gets it.
+  // An error may occur before the first read, which then throws it.
   body.on('error', () => {});
   const to = endOf(answer, from, end);
   if (to === undefined) {

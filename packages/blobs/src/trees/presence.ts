@@ -9,7 +9,7 @@ const DAY_MS = 24 * HOUR_MS;
 export const GRACE_MS = HOUR_MS;
 
 /**
- * `stale`: there is a blob, but it was used so long ago that it may be deleted at any moment. Counts as absent, except that whoever stores it again
+ * `stale`: there is a blob, but it was used so long ago that it may be deleted at any moment. Counts as absent, except that storing it again
  * must keep the sweep out meanwhile.
  */
 export type Presence = 'absent' | 'stale' | BlobInfo;

@@ -31,7 +31,7 @@ export function storedTrees(blobs: Pick<BlobStore, 'open' | 'stat'>, team: strin
   };
 }
 
-/** Reads the objects of a team. A blob that isn't what its key says is an error of the store, not of whoever asks. */
+/** Reads the objects of a team. A blob that isn't what its key says is an error of the store, not of the caller. */
 export class StoredReader {
   readonly #blobs: Pick<BlobStore, 'open' | 'stat'>;
   readonly #team: string;
@@ -108,7 +108,7 @@ export class StoredReader {
   async #open(found: Found): Promise<Opened> {
     const stream = await this.#blobs.open(objectKey(this.#team, found.kind, found.digest));
     if (!stream) throw new TreePartMissing(found.digest);
-    // Whoever reads it gets the same error; without this, one before that would end the process.
+    // The reader gets the same error; without this handler, an earlier one would end the process.
     stream.on('error', () => {});
     return { ...found, stream };
   }

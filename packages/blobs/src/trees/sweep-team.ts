@@ -27,7 +27,7 @@ export interface SweepDeps {
 export interface SweepOptions {
   readonly team: string;
   readonly horizonMs: number;
-  /** Objects whose trees are kept, whatever their age: those of builds that haven't ended. */
+  /** Objects whose trees are kept regardless of their age: those of builds that haven't ended. */
   readonly roots: AsyncIterable<Root> | Iterable<Root>;
   /** When the sweep begins, ms since the epoch. */
   readonly now: number;

@@ -211,7 +211,7 @@ const phase = fc.record({
   actors: fc.array(fc.array(action, { minLength: 1, maxLength: 2 }), { minLength: 1, maxLength: 3 }),
 });
 
-test('whatever is uploaded, swept and built at the same time, what was reported as present stays for an hour', async () => {
+test('objects reported as present stay for an hour, with any uploads, sweeps and builds at the same time', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.scheduler(),

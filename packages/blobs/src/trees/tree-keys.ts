@@ -11,7 +11,7 @@ const KINDS: Readonly<Record<string, ObjectKind>> = { d: 'directory', f: 'file' 
 const KEY = /^trees\/([a-z0-9-]+)\/([df])\/([0-9a-f]{2})\/([0-9a-f]{62})$/;
 const PREFIX_CHARS = 'sha256:'.length;
 
-/** Returns the key of an object of a team. Each team has its own, so that nobody learns or gets anything of another team. */
+/** Returns the key of an object of a team. Each team has its own, so that no team can find out or read what another one has stored. */
 export function objectKey(team: string, kind: ObjectKind, digest: Digest): string {
   const hex = digest.slice(PREFIX_CHARS);
   return `${objectsPrefix(team, kind)}/${hex.slice(0, 2)}/${hex.slice(2)}`;

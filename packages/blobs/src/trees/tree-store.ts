@@ -36,8 +36,8 @@ export interface MissingObjects {
 }
 
 /**
- * Trees, addressed by their content, each team's apart. A directory is stored only when everything that it names is: whoever has a root has its whole
- * tree. What isn't used for a while is swept.
+ * Trees, addressed by their content, each team's apart. A directory is stored only when everything that it names is: a stored root means a
+ * complete tree. What isn't used for a while is swept.
  */
 export class TreeStore implements AsyncDisposable {
   readonly #deps: TreeStoreDeps;

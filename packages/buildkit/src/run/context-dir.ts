@@ -1,5 +1,5 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { OUTSIDE_DOCKERFILE } from '@kiln/contracts';
 import type { Failure } from '@kiln/domain';
@@ -13,7 +13,7 @@ import {
   type Unpacked,
   unpackTar,
 } from '@kiln/trees';
-import { MAX_NAME_BYTES } from '../trees/working-tree.ts';
+import { copyName } from '../trees/dockerfile-copies.ts';
 
 /** The context can't be built from. */
 export class ContextUnusable extends Error {
@@ -132,9 +132,7 @@ async function placeDockerfile(
 ): Promise<string> {
   await mkdir(dir);
   const isOutside = asked === OUTSIDE_DOCKERFILE;
-  // BuildKit's messages contain the name.
-  const name = isOutside || Buffer.byteLength(basename(asked)) > MAX_NAME_BYTES ? 'Dockerfile' : basename(asked);
-  const copy = join(dir, name);
+  const copy = join(dir, copyName(asked));
   await copyOut(context, dockerfile, copy);
   // The client that packed a Dockerfile from outside of the context has already applied its ignore file.
   if (isOutside) await rm(join(context, OUTSIDE_DOCKERFILE));

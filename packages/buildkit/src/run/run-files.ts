@@ -1,9 +1,9 @@
 import { chmod, copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { SOURCE_POLICY_VARIABLE, type SourcePolicy } from '../egress/source-policy.ts';
 import type { ToolPaths } from '../tool/tool-scripts.ts';
-import { MAX_NAME_BYTES } from '../trees/working-tree.ts';
+import { copyName } from '../trees/dockerfile-copies.ts';
 import type { LeasedTree } from '../trees/working-trees.ts';
 import type { SecretPlace } from './buildx-arguments.ts';
 import { type ContextDir, unpackContext } from './context-dir.ts';
@@ -144,9 +144,7 @@ export class RunFiles {
   async placeDockerfile(asked: string, { text, ignore }: CommitDockerfile): Promise<string> {
     const dir = join(this.#own, 'dockerfile');
     await mkdir(dir);
-    // BuildKit's messages contain the name.
-    const name = basename(asked);
-    const path = join(dir, Buffer.byteLength(name) > MAX_NAME_BYTES ? 'Dockerfile' : name);
+    const path = join(dir, copyName(asked));
     await writeFile(path, text);
     if (ignore !== undefined) await writeFile(`${path}.dockerignore`, ignore);
     return path;

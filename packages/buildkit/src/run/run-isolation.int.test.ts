@@ -9,17 +9,7 @@ import { pipeline, Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { rawTar } from '@kiln/trees/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import {
-  begin,
-  FROM,
-  type Lab,
-  lab,
-  type RunningBuild,
-  toolContainerOf,
-  uniqueSeconds,
-  until,
-} from '../testing/lab.ts';
-import { ToolProcess } from '../tool/tool-process.ts';
+import { begin, FROM, type Lab, lab, type RunningBuild, runAs, uniqueSeconds, until } from '../testing/lab.ts';
 
 const LAB_MODULE = JSON.stringify(join(import.meta.dirname, '..', 'testing', 'lab.ts'));
 
@@ -35,14 +25,7 @@ const own = ({ id }: RunningBuild) => join(shared.options.scratchDir, 'runs', `$
 async function asUserOf(build: RunningBuild, script: string): Promise<{ stdout: string; stderr: string }> {
   const { uid } = await stat(own(build));
   const { gid } = await stat('/var/run/docker.sock');
-  const exec = await toolContainerOf(shared).exec({
-    Cmd: ['sh', '-c', script],
-    User: `${uid}:${gid}`,
-    AttachStdout: true,
-    AttachStderr: true,
-  });
-  const socket = await exec.start({ hijack: true, stdin: false });
-  return await new ToolProcess(exec, socket).capture(20_000);
+  return await runAs(shared, `${uid}:${gid}`, script);
 }
 
 test('lets a run’s buildx read its own files, but not another run’s, the tool container’s, or its environment', async () => {

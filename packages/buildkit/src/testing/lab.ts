@@ -9,6 +9,7 @@ import { buildSpec, type LogRecord } from '@kiln/contracts';
 import type { Outcome } from '@kiln/domain';
 import { connectEngine } from '../engine/engine.ts';
 import { Builder, type BuilderOptions, type RunRequest } from '../index.ts';
+import { ToolProcess } from '../tool/tool-process.ts';
 import { tar } from './tar.ts';
 
 /** Images that `infra/setup` has built or chosen. */
@@ -26,6 +27,18 @@ export const engine = connectEngine('/var/run/docker.sock');
 
 export function toolContainerOf({ options }: Lab) {
   return engine.getContainer(`kiln-tool-${options.hostName}-${options.instance}`);
+}
+
+/** Runs a command in the tool container. @param user `uid:gid` */
+export async function runAs(of: Lab, user: string, script: string): Promise<{ stdout: string; stderr: string }> {
+  const exec = await toolContainerOf(of).exec({
+    Cmd: ['sh', '-c', script],
+    User: user,
+    AttachStdout: true,
+    AttachStderr: true,
+  });
+  const socket = await exec.start({ hijack: true, stdin: false });
+  return await new ToolProcess(exec, socket).capture(20_000);
 }
 
 /** Removes images that a test loaded or pushed, which leaves them in the engine too. */

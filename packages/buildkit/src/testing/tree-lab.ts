@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodeHead, decodeRecord, MerkleSource, type TreeRecord } from '@kiln/trees';
 import { MemoryTrees, type TestTree } from '@kiln/trees/testing';
+import { expect } from 'vitest';
 import type { ContextSource } from '../run/run-request.ts';
 import type { SubmittedTimes, TreeHead } from '../trees/working-tree.ts';
 import { begin, type Lab, type RunningBuild, type TestBuild } from './lab.ts';
@@ -24,6 +25,13 @@ export function beginTree(
   times?: SubmittedTimes,
 ): RunningBuild {
   return begin(builder, { repo, source: { ...treeSource(tree), times }, ...more });
+}
+
+/** Builds a tree, which has to succeed. */
+export async function buildTree(of: Lab, repo: string, tree: TestTree, spec: object = {}): Promise<RunningBuild> {
+  const build = beginTree(of, repo, tree, { spec });
+  expect(await build.outcome).toMatchObject({ end: 'succeeded' });
+  return build;
 }
 
 export async function recordOf(dir: string): Promise<TreeRecord<TreeHead>> {

@@ -1,33 +1,19 @@
-import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { engine, IMAGES } from '../testing/lab.ts';
+import { type LoneTool, startLoneTool } from '../testing/lone-tool.ts';
 import { type ShellCommand, SPARE_SHELL, SpareShells } from './spare-shells.ts';
-import { ToolContainer } from './tool-container.ts';
+import type { ToolContainer } from './tool-container.ts';
 import type { ToolProcess } from './tool-process.ts';
-import { writeDeadline, writeToolScripts } from './tool-scripts.ts';
 import { ROOT } from './tool-user.ts';
 
-const log = { debug() {}, info() {}, warn() {}, error() {} };
 const TIMEOUT_MS = 60_000;
 
-let scratchDir: string;
+let lone: LoneTool;
 let tool: ToolContainer;
 beforeAll(async () => {
-  scratchDir = await mkdtemp(join(tmpdir(), 'kiln-spare-'));
-  await writeToolScripts(scratchDir);
-  await writeDeadline(scratchDir, Date.now() + 600_000);
-  const name = `kiln-tool-spare-${randomUUID().slice(0, 8)}`;
-  const engineSocketPath = '/var/run/docker.sock';
-  tool = new ToolContainer({ engine, name, image: IMAGES.tool, labels: {}, scratchDir, engineSocketPath, log });
-  await tool.recreate();
+  lone = await startLoneTool();
+  tool = lone.tool;
 });
-afterAll(async () => {
-  await tool.remove();
-  await rm(scratchDir, { recursive: true });
-});
+afterAll(() => lone[Symbol.asyncDispose]());
 
 const spares: SpareShells[] = [];
 afterEach(() => {

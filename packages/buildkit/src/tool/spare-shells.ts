@@ -24,7 +24,7 @@ const REFILL_MS = 1_000;
 
 /**
  * Keeps some root shells waiting in the tool container, each of which becomes a command. Making a process takes the engine 50 ms and more, which a
- * build then needn't wait for. Whoever finds none starts its command by itself.
+ * build then needn't wait for. A command that finds none is started by an exec of its own.
  */
 export class SpareShells {
   readonly #start: () => Promise<ToolProcess>;

@@ -34,7 +34,7 @@ export class ToolProcess {
     return !destroyed && !readableEnded && writable;
   }
 
-  /** Calls `listener` when it has ended before anybody reads its output. Whatever it prints until then is lost. */
+  /** Calls `listener` if it ends before its output is read. What it prints until then is lost. */
   onceClosed(listener: () => void): void {
     this.#socket.once('close', listener);
   }

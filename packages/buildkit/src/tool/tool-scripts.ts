@@ -84,7 +84,7 @@ done
 
 /**
  * Changes a working tree in the directory $1, as the tree's own user, by orders on standard input: `VERB ARGUMENT BYTES`, and BYTES of paths that end with a
- * zero byte each. `extract` comes last: the rest of the input is a tar. Needs the GNU versions of tar, xargs and touch. Whatever is in the tree, it can do
+ * zero byte each. `extract` comes last: the rest of the input is a tar. Needs the GNU versions of tar, xargs and touch. Regardless of what is in the tree, it can do
  * no more than the tree's user may.
  */
 const TREE = `#!/bin/sh

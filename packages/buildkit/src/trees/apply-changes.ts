@@ -34,7 +34,7 @@ export interface BesideFile {
 
 /** Orders for the script `kiln-tree`. */
 export interface TreeOrders {
-  /** Whether everything that is there has to go first. */
+  /** Whether to remove all content first. */
   readonly clears: boolean;
   readonly changes: TreeChanges;
   /** What the directory `dockerfile` has from now on; undefined if it stays. */
@@ -45,7 +45,7 @@ export interface TreeOrders {
 
 /** Many small chunks would cost a system call each. */
 const CHUNK_BYTES = 256 * 1024;
-/** Only ends what nobody waits for any more: a run has its own time limit. */
+/** Only ends abandoned processes: a run has its own time limit. */
 const TIMEOUT_MS = 86_400_000;
 const END_WAIT_MS = 10_000;
 const CONTEXT = 'context';

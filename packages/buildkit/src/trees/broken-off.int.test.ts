@@ -1,16 +1,14 @@
-import { randomUUID } from 'node:crypto';
-import { chown, mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chown, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type FileContent, MerkleSource, type TreeSource } from '@kiln/trees';
 import type { TestTree } from '@kiln/trees/testing';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { RunOwner } from '../run/run-owner.ts';
-import { engine, IMAGES } from '../testing/lab.ts';
+import { type LoneTool, startLoneTool } from '../testing/lone-tool.ts';
 import { expectedOnDisk, onDisk } from '../testing/on-disk.ts';
 import { recordOf, stored } from '../testing/tree-lab.ts';
-import { ToolContainer } from '../tool/tool-container.ts';
-import { toolPaths, writeDeadline, writeToolScripts } from '../tool/tool-scripts.ts';
+import type { ToolContainer } from '../tool/tool-container.ts';
+import { toolPaths } from '../tool/tool-scripts.ts';
 import { TreeBudget } from './tree-budget.ts';
 import { WorkingTrees } from './working-trees.ts';
 
@@ -41,21 +39,14 @@ const FROM = 'FROM scratch';
 const ONE: TestTree = { Dockerfile: FROM, a: '1', d: { dir: { x: 'x', big: big('1') } }, gone: { dir: { f: '' } } };
 const TWO: TestTree = { Dockerfile: `${FROM}\n`, a: '2', d: { dir: { x: 'x', big: big('2') }, mode: 0o500 }, n: 'n' };
 
-let scratchDir: string;
+let lone: LoneTool;
 let tool: ToolContainer;
+let scratchDir: string;
 beforeAll(async () => {
-  scratchDir = await mkdtemp(join(tmpdir(), 'kiln-broken-'));
-  await writeToolScripts(scratchDir);
-  await writeDeadline(scratchDir, Date.now() + 600_000);
-  const name = `kiln-tool-broken-${randomUUID().slice(0, 8)}`;
-  const engineSocketPath = '/var/run/docker.sock';
-  tool = new ToolContainer({ engine, name, image: IMAGES.tool, labels: {}, scratchDir, engineSocketPath, log });
-  await tool.recreate();
+  lone = await startLoneTool();
+  ({ tool, scratchDir } = lone);
 });
-afterAll(async () => {
-  await tool.remove();
-  await rm(scratchDir, { recursive: true });
-});
+afterAll(() => lone[Symbol.asyncDispose]());
 
 let dirs = 0;
 let spools = 0;
@@ -154,7 +145,7 @@ test('is never built from what a worker left that died while it sent contents', 
   }
 }, 120_000);
 
-test('writes everything anew if somebody else has changed what was there', async () => {
+test('rewrites the whole tree if another process has changed it', async () => {
   const dir = newDir();
   const trees = await worker(dir);
   await bring(trees, ONE);

@@ -38,13 +38,13 @@ describe.each([true, false])('a file of entries, durable: %s', (isDurable) => {
       await file.save(record);
       expect(await open(path).load()).toEqual(record);
     }
-    // Two differences each; and all of it was written anew at times.
+    // Two differences each; and the file was rewritten at times.
     const { size } = await stat(path);
     expect(size).toBeGreaterThan(whole);
     expect(size).toBeLessThan(whole + 20 * 1024);
   });
 
-  test('is written as a whole by another process, without memory, and after somebody has changed it', async () => {
+  test('is written as a whole by another process, without memory, and after another process has changed it', async () => {
     const path = join(root, String(files++));
     const lines = async () => (await readFile(path, 'utf8')).split('\n').length - 1;
     const file = open(path);
@@ -67,7 +67,7 @@ describe.each([true, false])('a file of entries, durable: %s', (isDurable) => {
     expect((await open(path).load())?.head).toEqual({ issue: 7 });
   });
 
-  test('is none if the end of it is missing', async () => {
+  test('counts as absent if the end of it is missing', async () => {
     const path = join(root, String(files++));
     const file = open(path);
     await file.save({ head: { issue: 1 }, entries: entries(10) });

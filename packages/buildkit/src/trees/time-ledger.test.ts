@@ -137,7 +137,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { minLength: 4, maxLength: 20 },
 );
 
-test('never lets make take a target for up to date that it would have made anew in a fresh checkout, and differently', async () => {
+test('never lets make consider a target up to date that it would have rebuilt differently in a fresh checkout', async () => {
   let upToDate = 0;
   await fc.assert(
     fc.asyncProperty(steps, async (all) => {

@@ -131,7 +131,7 @@ export class TimeLedger {
     settled: readonly TimedEntry[],
   ): Promise<ByteString[]> {
     const fresh = filesNotIn(before, entries);
-    // What has just been given is of the past already if a build beside this one makes the next one give it anew.
+    // What has just been given is of the past already if a build beside this one makes the next one give it again.
     const gone = [before, entries].flatMap((each) => (each === settled ? [] : filesNotIn(settled, each)));
     if (fresh.length === 0 && gone.length === 0) return [];
     const lines = ((await readIfThere(this.#past)) ?? '').split('\n');

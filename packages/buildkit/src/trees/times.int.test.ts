@@ -1,7 +1,7 @@
 import type { TestTree } from '@kiln/trees/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FROM, type Lab, lab, type RunningBuild } from '../testing/lab.ts';
-import { beginTree } from '../testing/tree-lab.ts';
+import { buildTree } from '../testing/tree-lab.ts';
 
 let shared: Lab;
 beforeAll(async () => {
@@ -9,11 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => shared[Symbol.asyncDispose]());
 
-async function built(repo: string, tree: TestTree, spec: object = {}): Promise<RunningBuild> {
-  const build = beginTree(shared, repo, tree, { spec });
-  expect(await build.outcome).toMatchObject({ end: 'succeeded' });
-  return build;
-}
+const built = (repo: string, tree: TestTree, spec: object = {}) => buildTree(shared, repo, tree, spec);
 
 /** Mounts for `MAKE`. */
 const mountOf = (id: string) => `--mount=type=cache,id=${id},target=/m`;

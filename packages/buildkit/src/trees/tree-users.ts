@@ -5,7 +5,7 @@ const COUNT = 6_000;
 /** Trees of all builders of this process by user id: a user of one tree may never read another. */
 const holders = new Map<number, string>();
 
-/** Takes a free user id for the tree in `dir`, by chance, so that it is none of a tree that isn't known yet. @throws RangeError if all are taken */
+/** Takes a free user id for the tree in `dir`, at random, so that it is unlikely to be that of a tree that isn't known yet. @throws RangeError if all are taken */
 export function takeTreeUser(dir: string, random: () => number = Math.random): number {
   const from = Math.floor(random() * COUNT);
   for (let tried = 0; tried < COUNT; tried += 1) {

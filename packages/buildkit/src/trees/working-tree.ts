@@ -1,15 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { rm, stat, unlink, utimes } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { OUTSIDE_DOCKERFILE } from '@kiln/contracts';
 import {
   type ByteString,
-  byteString,
   checkReadable,
   encodeHead,
   isUnchanged,
-  type ListedBuildFiles,
-  type ListedFile,
   type Listing,
   listedBuildFiles,
   newestTime,
@@ -22,14 +19,13 @@ import {
 import type { Logger } from '../engine/logger.ts';
 import type { ToolContainer } from '../tool/tool-container.ts';
 import { type BesideFile, clearing, inputOf, TreeNotChanged, type TreeOrders, TreeProcess } from './apply-changes.ts';
+import { type Copies, copiesOf, isSameCopy, readCopies } from './dockerfile-copies.ts';
 import { EntriesFile } from './entries-file.ts';
 import type { EntryMemory } from './entry-memory.ts';
 import { replaceFile } from './replace-file.ts';
 import type { Given, GivenTree, TimeLedger } from './time-ledger.ts';
 import { isTreeUser, releaseTreeUser } from './tree-users.ts';
 
-/** Leaves room for the suffix `.dockerignore`. */
-export const MAX_NAME_BYTES = 240;
 /** The time of a tree's last use is stored only this often: an unchanged tree is otherwise not written to. */
 const NOTE_USE_EVERY_MS = 6 * 3_600_000;
 const BLOCK_BYTES = 4096;
@@ -84,12 +80,6 @@ export interface TreeHead {
   readonly bytes: number;
 }
 
-interface Copies {
-  readonly name: string;
-  readonly dockerfile: string;
-  readonly ignore?: string | undefined;
-}
-
 /** What a tree has to become. */
 interface Plan {
   readonly entries: readonly TimedEntry[];
@@ -116,7 +106,7 @@ export interface WorkingTreeDeps {
 
 /**
  * A tree of a repo on this host's disk: `<dir>/own` has it, and belongs to a user of its own; files beside it belong to this process. While the tree is being
- * changed, `<dir>/record` isn't there: a tree without one, whatever happened, is never built from. `<dir>/entries` counts only together with it. Only one
+ * changed, `<dir>/record` isn't there: a tree without one is never built from. `<dir>/entries` counts only together with it. Only one
  * build uses it at a time.
  */
 export class WorkingTree {
@@ -202,7 +192,7 @@ export class WorkingTree {
       source,
       signal,
       starting,
-      beside: () => besideFiles(source, files, copies, signal),
+      beside: () => readCopies(source, files, copies, signal),
       head: {
         boot: this.#deps.boot,
         id,
@@ -287,7 +277,7 @@ export class WorkingTree {
     }
   }
 
-  /** Changes the disk; returns false if everything had to be written anew, because somebody else had changed what was there. */
+  /** Changes the disk; returns false if the whole tree had to be rewritten, because another process had changed it. */
   async #apply(
     process: TreeProcess | undefined,
     record: TreeRecord<TreeHead> | undefined,
@@ -312,10 +302,7 @@ export class WorkingTree {
       } catch (error) {
         // A full disk, or a source that fails, would be the same again.
         if (!(error instanceof TreeNotChanged)) throw error;
-        this.#deps.log.warn(
-          { err: error, dir: this.dir },
-          'working tree is not as it was left; writing all of it anew',
-        );
+        this.#deps.log.warn({ err: error, dir: this.dir }, 'working tree changed by another process; rewriting it');
       }
     }
     const whole = { clears: true, changes: treeChanges([], entries), beside: await beside() };
@@ -366,41 +353,6 @@ export function recordFile(dir: string): string {
 /** Identifies what a build needs: a tree and, if they were submitted, its times. */
 export function treeId({ source, times }: Pick<TreeRequest, 'source' | 'times'>): string {
   return times ? `${source.id} ${times.id}` : source.id;
-}
-
-function copiesOf({ dockerfile, ignoreFile }: ListedBuildFiles, asked: string): Copies {
-  const isOutside = asked === OUTSIDE_DOCKERFILE;
-  // BuildKit's messages contain the name.
-  const name = isOutside || Buffer.byteLength(basename(asked)) > MAX_NAME_BYTES ? 'Dockerfile' : basename(asked);
-  // The client that packed a Dockerfile from outside of the context has already applied its ignore file.
-  const ignore = isOutside ? undefined : ignoreFile?.contentId;
-  return { name, dockerfile: dockerfile.contentId, ...(ignore !== undefined && { ignore }) };
-}
-
-function isSameCopy(a: Copies | undefined, b: Copies): boolean {
-  return a?.name === b.name && a.dockerfile === b.dockerfile && a.ignore === b.ignore;
-}
-
-/** The Dockerfile always gets an ignore file of its own, so that BuildKit doesn't look for another. */
-async function besideFiles(
-  source: TreeSource,
-  { dockerfile, ignoreFile }: ListedBuildFiles,
-  copies: Copies,
-  signal: AbortSignal,
-): Promise<[BesideFile, BesideFile]> {
-  const wanted = copies.ignore !== undefined && ignoreFile ? [dockerfile, ignoreFile] : [dockerfile];
-  const read = new Map<ByteString, Buffer>();
-  for await (const { file, content } of source.contents(wanted, signal)) {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of content) chunks.push(chunk);
-    read.set(file.path, Buffer.concat(chunks));
-  }
-  const contentOf = (file: ListedFile | undefined) => (file && read.get(file.path)) ?? Buffer.alloc(0);
-  const name = byteString(copies.name);
-  return [
-    { name, content: contentOf(dockerfile) },
-    { name: `${name}.dockerignore` as ByteString, content: contentOf(wanted[1]) },
-  ];
 }
 
 function bytesOf(entries: Listing): number {

@@ -50,7 +50,7 @@ export class GitMirror {
   }
 
   /**
-   * Returns a commit with all of its files, fetched if it isn't here. A mirror that turns out to be damaged, as after a power failure, is made anew.
+   * Returns a commit with all of its files, fetched if it isn't here. A mirror that is found damaged, as after a power failure, is recreated.
    * @param source `ref` is the commit @throws GitFailed @throws the signal's reason
    */
   async commit(source: GitSource, signal: AbortSignal): Promise<MirroredCommit> {
@@ -87,7 +87,7 @@ export class GitMirror {
     return next;
   }
 
-  /** Makes the parts of a bare repository that git needs. What is there stays as it is, because others may be reading it. */
+  /** Makes the parts of a bare repository that git needs. Existing files stay as they are, because others may be reading them. */
   async #prepare(): Promise<void> {
     if (!this.#isClean) {
       await rm(join(this.#dir, CHECKOUTS), { recursive: true, force: true });

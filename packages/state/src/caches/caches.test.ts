@@ -182,7 +182,7 @@ describe('publishing', () => {
 });
 
 describe('usage', () => {
-  test('that a host has published is seen by whoever asks then, even while an earlier read is under way', async () => {
+  test('that a host has published is in every later answer, even while an earlier read is under way', async () => {
     await join('a');
     await usages.learn(writer('a'), 'early', used({ x: 1 }));
     const released = Promise.withResolvers<void>();

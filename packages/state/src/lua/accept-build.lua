@@ -2,7 +2,7 @@
 -- With a concurrency key it supersedes the key's older builds in the same step: none of them is assigned any more, and those that
 -- the mode ends are noted as due. With a share key it shares the run of an identical build in flight.
 -- Repeating the call after a lost answer is harmless: the id is unique to it, so an existing build is the one that it accepted.
--- KEYS[1] build  KEYS[2] idempotency key (without one: the build again)  KEYS[3] retries of its pull request (if it is none: the build again)
+-- KEYS[1] build  KEYS[2] idempotency key (without one: the build again)  KEYS[3] retries of its pull request (without one: the build again)
 -- ARGV: prefix, id, doc, spec, createdAt, team, repo digest, sealed secrets or '', idempotency value or '', its ttl (ms),
 --       digest of the concurrency key or '', mode of superseding ('queued', 'running' or ''), digest of the share key or '',
 --       id of the run that the doc shares or '', whether the source may change until the run begins ('1' or '0'),

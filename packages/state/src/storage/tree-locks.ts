@@ -31,7 +31,7 @@ export class TreeLocks {
     this.#keys = keys;
   }
 
-  /** Runs `work` while nobody else, in this process or another, does so for the team. @throws TreesLocked @throws what `work` throws */
+  /** Runs `work` while no other caller, in this process or another, does so for the team. @throws TreesLocked @throws what `work` throws */
   exclusively<T>(team: string, work: () => Promise<T>): Promise<T> {
     const before = this.#queues.get(team) ?? Promise.resolve();
     const done = before.then(() => this.#locked(team, work));

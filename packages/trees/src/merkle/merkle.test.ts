@@ -144,7 +144,7 @@ describe('a stream of parts', () => {
     { type: 'directory', object, content: chunked(Buffer.from(texts.join(''))) },
   ];
 
-  it('carries directories with their small files, and large files, whatever the chunks', async () => {
+  it('carries directories with their small files, and large files, in chunks of any size', async () => {
     const bytes = await gathered(writeParts(parts()));
     for (const size of [1, 7, 1000, 1_000_000]) {
       const seen: unknown[] = [];

@@ -33,7 +33,7 @@ export interface FilePart {
 export type TreePart = DirectoryPart | FilePart;
 
 /**
- * Writes parts one after the other; nothing is kept in memory. Whoever stores them in this order needs every directory after all that it names.
+ * Writes parts one after the other; nothing is kept in memory. To be stored in this order, every directory must come after all that it names.
  * @throws what a part's content throws, and TreeFault if that has another length than its entry says
  */
 export async function* writeParts(parts: AsyncIterable<TreePart> | Iterable<TreePart>): AsyncGenerator<Uint8Array> {

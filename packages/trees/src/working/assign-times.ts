@@ -11,7 +11,7 @@ export function assignTimes(listing: Listing, ledger: readonly TimedEntry[], now
   const lookup = new PathLookup(ledger);
   return listing.map((entry) => {
     const given = lookup.get(entry.path);
-    // The same object, so that whatever compares it later sees at once that it is unchanged.
+    // The same object, so that later comparisons find at once that it is unchanged.
     return given && isSameEntry(given, entry) ? given : { ...entry, mtimeNs: nowNs };
   });
 }

@@ -24,7 +24,7 @@ test('refuses a directory that its owner may not list or pass through', () => {
   }
 });
 
-test('accepts everything else, and an empty file whatever its mode', () => {
+test('accepts everything else, and an empty file of any mode', () => {
   const link: ListedEntry = { type: 'symlink', path: byteString('l'), target: byteString('gone') };
   checkReadable([directory(0o500), directory(0o1777), file(0o400), file(0o4755), file(0o000, 0), link]);
 });

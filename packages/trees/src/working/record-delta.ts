@@ -45,7 +45,7 @@ export function splicesOf(
   return splices;
 }
 
-/** @throws RangeError if the splices are none of `before` */
+/** @throws RangeError if the splices don't fit `before` */
 export function spliced(before: readonly TimedEntry[], splices: readonly Splice[]): TimedEntry[] {
   const entries: TimedEntry[] = [];
   let next = 0;

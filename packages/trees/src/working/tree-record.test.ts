@@ -37,7 +37,7 @@ describe('a record', () => {
     );
   });
 
-  test('is none if it was cut off anywhere, or a line is missing', () => {
+  test('counts as absent if it was cut off anywhere, or a line is missing', () => {
     const versions = [
       { a: [0, 0], b: [1, 1] },
       { a: [1, 2], b: [1, 1] },

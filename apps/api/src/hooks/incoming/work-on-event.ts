@@ -151,7 +151,7 @@ async function asTrustedAsBefore(event: RepositoryEvent, { builds }: EventDeps):
   return before?.record.trust === 'untrusted' ? { ...event, branch: null, pullRequests: [] } : event;
 }
 
-/** Cancels the builds of a closed pull request, and their retries, whatever its configuration says. */
+/** Cancels the builds of a closed pull request, and their retries, regardless of its configuration. */
 async function cancelBuilds(
   event: Extract<RepositoryEvent, { type: 'pull_request' }>,
   { connection, delivery, signal }: EventAt,

@@ -35,7 +35,7 @@ describe('the context of kiln build', () => {
     expect(new Set(cli.api.seen.map(({ headers }) => headers['idempotency-key'])).size).toBe(2);
   });
 
-  it('is the same for every checkout, whatever its times', async () => {
+  it('is the same for checkouts with other times', async () => {
     await build();
     for (const path of ['Dockerfile', 'src/a', 'src']) await utimes(join(cli.dir.path, path), 1_000, 1_000);
     expect(await build()).toContain('nothing to send');

@@ -48,7 +48,7 @@ export async function hashFiles(files: readonly FileToHash[], options: HashFiles
   return work.results();
 }
 
-/** The files that nobody has hashed yet, and the results. */
+/** The files that are still to be hashed, and the results. */
 class Work {
   readonly #files: readonly FileToHash[];
   readonly #options: HashFilesOptions;

@@ -14,7 +14,7 @@ async function write(dir: TempDir, name: string, ageMs: number): Promise<void> {
   await utimes(join(dir.path, name), new Date(NOW - ageMs), new Date(NOW - ageMs));
 }
 
-it('removes caches that were not used for long, and drafts that nobody will finish', async () => {
+it('removes caches that were not used for long, and abandoned drafts', async () => {
   await using dir = await TempDir.with({});
   await write(dir, 'used', 59 * DAY_MS);
   await write(dir, 'unused', 61 * DAY_MS);
