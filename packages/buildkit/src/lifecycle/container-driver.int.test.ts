@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Builder } from '../index.ts';
 import { begin, engine, type Lab, lab, processesWith, uniqueSeconds, until } from '../testing/lab.ts';
 import { BASE, smallRoot } from '../testing/small-root.ts';
+import { buildTree, sentBytes } from '../testing/tree-lab.ts';
 
 let own: Lab;
 let files: { 'root.tar': Buffer };
@@ -28,6 +29,21 @@ test('builds in its own container, which the engine restarts', async () => {
   expect((await begin(own.builder, build).outcome).steps).toEqual({ total: 2, cached: 2 });
   const { HostConfig } = await engine.getContainer(containerName()).inspect();
   expect(HostConfig.RestartPolicy?.Name).toBe('unless-stopped');
+});
+
+test('sends the builder only what has changed in a working tree', async () => {
+  const tree = (small: string) => ({
+    Dockerfile: `${BASE}\nCOPY small large /c/\nRUN cat /c/small`,
+    ...files,
+    small,
+    large: Buffer.alloc(3_000_000, 'x'),
+  });
+  const first = await buildTree(own, 'trees', tree('1'));
+  expect(first.output()).toBe('1');
+  expect(sentBytes(first)).toBeGreaterThan(3_000_000);
+  const second = await buildTree(own, 'trees', tree('2'));
+  expect(second.output()).toBe('2');
+  expect(sentBytes(second)).toBeLessThan(100_000);
 });
 
 test('reports its inventory and budget, and prunes', async () => {

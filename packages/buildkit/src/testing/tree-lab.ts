@@ -34,6 +34,14 @@ export async function buildTree(of: Lab, repo: string, tree: TestTree, spec: obj
   return build;
 }
 
+/** How many bytes of the context buildx sent. */
+export function sentBytes({ records }: RunningBuild): number {
+  const sent = records.flatMap((record) =>
+    record.type === 'status' && record.name === 'transferring' ? [record.current] : [],
+  );
+  return Math.max(...sent);
+}
+
 export async function recordOf(dir: string): Promise<TreeRecord<TreeHead>> {
   const head = decodeHead<TreeHead>(await readFile(join(dir, 'record'), 'utf8'));
   const record = decodeRecord(await readFile(join(dir, 'entries'), 'utf8'));

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { begin, FROM, type Lab, lab, type RunningBuild, runAs, uniqueSeconds, until } from '../testing/lab.ts';
 import { onDisk, treesIn } from '../testing/on-disk.ts';
 import { tar } from '../testing/tar.ts';
-import { allTrees, beginTree, buildTree, recordOf, stored } from '../testing/tree-lab.ts';
+import { allTrees, beginTree, buildTree, recordOf, sentBytes, stored } from '../testing/tree-lab.ts';
 
 let shared: Lab;
 beforeAll(async () => {
@@ -29,14 +29,6 @@ async function newTrees(build: () => Promise<unknown>): Promise<string[]> {
   const before = await treesIn(shared.options.scratchDir);
   await build();
   return (await treesIn(shared.options.scratchDir)).filter((dir) => !before.includes(dir));
-}
-
-/** How many bytes of the context buildx sent. */
-function sentBytes({ records }: RunningBuild): number {
-  const sent = records.flatMap((record) =>
-    record.type === 'status' && record.name === 'transferring' ? [record.current] : [],
-  );
-  return Math.max(...sent);
 }
 
 describe('a working tree', () => {
