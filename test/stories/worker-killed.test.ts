@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { expectWhole, outputOf } from '../support/logs.ts';
+import { startPool } from '../support/pool/start-pool.ts';
 import { scenario } from '../support/scenario/scenario.ts';
 
 test('a build whose worker is killed ends once, by a second attempt on another host', async () => {
@@ -34,4 +35,13 @@ test('a build whose worker is killed ends once, by a second attempt on another h
       expect(outputOf(log).match(/released/g)).toHaveLength(1);
     })
     .run();
+});
+
+test('a worker that is stopped while it starts leaves no tool container', async () => {
+  // Its disposal throws for a container that is left.
+  await using pool = await startPool({ workers: ['a'] });
+  await pool.kill('worker', 'a', 'SIGTERM');
+  const starting = pool.launch('worker', 'a');
+  await starting.said('tool container started');
+  expect(await starting.end('SIGTERM')).toMatchObject({ code: 0 });
 });

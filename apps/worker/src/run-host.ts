@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { HostBuilders } from '@kiln/buildkit';
+import { closeStarting, HostBuilders } from '@kiln/buildkit';
 import type { HostDisk } from '@kiln/contracts';
 import { type Logger, OutgoingGuard, Pulse, type Shutdown, serveHealth } from '@kiln/runtime';
 import { HostNameTaken, openState } from '@kiln/state';
@@ -54,7 +54,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
   if (holder?.alive && holder.machine !== machine) throw new HostNameTaken(hostName);
   // The epoch is taken before the builders stop what an older process left running: a process with a later epoch may have started builds since.
   const epoch = await state.hosts.nextEpoch();
-  const builders = await HostBuilders.start({
+  const starting = HostBuilders.start({
     hostName,
     instance: machine.slice(0, 8),
     scratchDir: join(dataDir, 'scratch'),
@@ -66,7 +66,9 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
     ...trustSettings(settings),
     log: log.child({ part: 'builder' }),
   });
-  shutdown.add('builder', () => builders.close(), BUILDER_CLOSE_LIMIT_MS);
+  shutdown.add('builder', () => closeStarting(starting), BUILDER_CLOSE_LIMIT_MS);
+  const builders = await starting;
+  shutdown.throwIfRunning();
   const outgoing = new OutgoingGuard(settings.KILN_ALLOWED_HOSTS);
   shutdown.add('outgoing', () => outgoing[Symbol.asyncDispose]());
   const mirrors = new GitMirrors(await mirrorSettings(settings, dataDir), {

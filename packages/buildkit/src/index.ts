@@ -17,6 +17,7 @@ export { EngineError } from './engine/engine.ts';
 export type { Logger } from './engine/logger.ts';
 export { Builder } from './lifecycle/builder.ts';
 export type { BuilderInfo, BuilderOptions, CacheBudget } from './lifecycle/builder-options.ts';
+export { closeStarting } from './lifecycle/close-starting.ts';
 export { EngineNotApart, EngineTaken } from './lifecycle/engine-claim.ts';
 export { HostBuilders, type HostBuildersInfo, type HostBuildersOptions } from './lifecycle/host-builders.ts';
 export { BuildStop, type StopCause } from './outcome/build-stop.ts';

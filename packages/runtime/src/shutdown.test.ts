@@ -16,6 +16,14 @@ test('everything is released once, in reverse order, even if a step fails', asyn
   expect(errors).toEqual(['broken']);
 });
 
+test('a start is stopped where it asks whether the process is stopping', async () => {
+  const shutdown = new Shutdown();
+  shutdown.throwIfRunning();
+  const ended = shutdown.run(() => {});
+  expect(() => shutdown.throwIfRunning()).toThrow('the process is stopping');
+  await ended;
+});
+
 test('a step that takes too long is reported, and the others still run', async () => {
   const order: string[] = [];
   const shutdown = new Shutdown();

@@ -17,6 +17,11 @@ export class Shutdown {
     this.#steps.push({ name, release, limitMs });
   }
 
+  /** For a start that takes long, so that it acquires nothing more once the process is asked to stop. @throws Error if `run` has been called */
+  throwIfRunning(): void {
+    if (this.#running) throw new Error('the process is stopping');
+  }
+
   /** Releases everything once, even if called twice. If a step fails, the others still run. */
   run(onError: (step: string, error: unknown) => void): Promise<void> {
     this.#running ??= this.#release(onError);

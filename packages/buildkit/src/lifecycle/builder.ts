@@ -150,7 +150,7 @@ export class Builder {
     this.#closing.abort('fence');
     await Promise.allSettled(this.#running);
     this.#host.trees?.rest();
-    await this.#host.tool.remove();
+    await this.#host.tool.close();
   }
 
   /** Does what `close` does, and stops the builder, so that it takes no memory. Its caches stay for the next start. */

@@ -61,7 +61,7 @@ export async function removeTrees(options: BuilderOptions, engine: Docker): Prom
     try {
       await new RunOwner(tool, paths).remove(dir);
     } finally {
-      await tool.remove();
+      await tool.close();
     }
   }
   treeBudget?.forget(dir);

@@ -63,7 +63,7 @@ export async function startBuilder(options: BuilderOptions): Promise<StartedBuil
     await clearRuns(owner, paths.runs);
     return await startBuilderOn({ options, engine, engineVersion, tool, owner, egress, network, keepsTrees });
   } catch (error) {
-    await tool.remove().catch(() => undefined);
+    await tool.close().catch(() => undefined);
     throw error;
   }
 }

@@ -94,3 +94,9 @@ test('a container that can’t change the user of a process isn’t asked again'
   // A shell that was being made meanwhile.
   expect(started.length).toBeLessThanOrEqual(Math.max(before, 2));
 });
+
+test('a closed container is not recreated by what still uses it', async () => {
+  await using closed = await startLoneTool();
+  await closed.tool.close();
+  await expect(closed.tool.capture(['true'], TIMEOUT_MS)).rejects.toThrow('the tool container is closed');
+});

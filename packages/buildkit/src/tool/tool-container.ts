@@ -37,6 +37,7 @@ export class ToolContainer {
   readonly #options: ToolContainerOptions;
   readonly #container: Docker.Container;
   #image: string;
+  #isClosed = false;
   readonly #spare: SpareShells;
   #ensuring: Promise<void> | undefined;
   /** Identity of the engine's socket that is mounted in the container. */
@@ -82,6 +83,13 @@ export class ToolContainer {
     log.info({ container: name, image }, 'tool container started');
   }
 
+  /** Removes the container for good: what still uses it gets an error, and doesn't recreate it. @throws EngineError */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#ensuring?.catch(() => undefined);
+    await this.remove();
+  }
+
   /** Runs another image from now on. @throws EngineError */
   async use(image: string): Promise<void> {
     this.#image = image;
@@ -97,6 +105,7 @@ export class ToolContainer {
   }
 
   async #ensure(): Promise<void> {
+    if (this.#isClosed) throw new EngineError('docker engine: the tool container is closed', undefined, undefined);
     if ((await this.#socketNow()) === this.#socket && (await this.#isRunning())) return;
     this.#options.log.warn({ container: this.#options.name }, 'tool container not running');
     await this.recreate();

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { API_DEFAULTS, startApi } from '@kiln/api';
 import { FsBlobStore, openUsed, storedTrees } from '@kiln/blobs';
-import { HostBuilders } from '@kiln/buildkit';
+import { closeStarting, HostBuilders } from '@kiln/buildkit';
 import { artifactKey, contextKey } from '@kiln/contracts';
 import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
 import { startScheduler } from '@kiln/scheduler';
@@ -63,7 +63,7 @@ async function compose(
   // Taken before the builders stop what an older process left running.
   const epoch = await state.hosts.nextEpoch();
   // The builders start first: the pool is announced only when builds can run.
-  const builders = await HostBuilders.start({
+  const starting = HostBuilders.start({
     ...settings.builder,
     ...(options.trust && { trust: options.trust }),
     ...(options.isolation && { isolation: options.isolation }),
@@ -73,7 +73,9 @@ async function compose(
     driver: options.driver,
     log: log.child({ part: 'builder' }),
   });
-  shutdown.add('builder', () => builders.close());
+  shutdown.add('builder', () => closeStarting(starting));
+  const builders = await starting;
+  shutdown.throwIfRunning();
 
   const blobs = new FsBlobStore(data.blobs);
   const { allowedHosts, ...access } = settings.access;
