@@ -32,4 +32,5 @@ export {
   webhookList,
   webhookView,
   whoamiView,
+  whySlowView,
 } from '@kiln/contracts';

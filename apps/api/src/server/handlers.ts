@@ -25,6 +25,7 @@ import { scheduleHandlers } from '../schedules/schedule-handlers.ts';
 import type { ScheduleDeps } from '../schedules/submit-schedule.ts';
 import { secretHandlers } from '../secrets/secret-handlers.ts';
 import { healthHandlers } from '../upkeep/health-handlers.ts';
+import { whySlowHandlers } from '../why-slow/why-slow-handlers.ts';
 
 export interface HandlerDeps {
   readonly config: ApiConfig;
@@ -65,6 +66,7 @@ export function handlers({
     ...logHandlers(sending),
     ...artifactHandlers(config, deps),
     ...contextHandlers(config, deps),
+    ...whySlowHandlers(config, { ...deps, builds: submission.builds, now, closing }),
     ...treeHandlers(config, { ...deps, rulesFor: submission.rulesFor }),
     ...hostHandlers(config, deps),
     ...tokenHandlers(config, { ...deps, now }),
