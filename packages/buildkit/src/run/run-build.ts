@@ -46,6 +46,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     context,
     secrets: places,
     metadataFile: files.metadataFile,
+    ...(request.internal && { internal: request.internal }),
     features: host.features,
   });
   const reader = progressReader(host, request, sink);
