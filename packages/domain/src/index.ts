@@ -49,6 +49,20 @@ export {
   type Outcome,
   transition,
 } from './build/transition.ts';
+export { CACHE_KINDS, type CacheKind, mountKind } from './caches/cache-kind.ts';
+export { type MountIdParts, readMountId } from './caches/mount-id.ts';
+export {
+  chooseEvictions,
+  EVICTION_REASONS,
+  type EvictableCache,
+  type Eviction,
+  type EvictionNeed,
+  type EvictionReason,
+  evictionOrder,
+  type RepoSaving,
+  savingPerHour,
+  worthPerByte,
+} from './caches/worth.ts';
 export { classifyGitError, type GitError, type GitFault } from './git/git-error.ts';
 export {
   type ImageReference,
