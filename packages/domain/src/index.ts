@@ -49,6 +49,13 @@ export {
   type Outcome,
   transition,
 } from './build/transition.ts';
+export {
+  CACHE_MODES,
+  type CacheMode,
+  defaultCacheRef,
+  OLDEST_MODES,
+  placementKey,
+} from './caches/cache-mode.ts';
 export { classifyGitError, type GitError, type GitFault } from './git/git-error.ts';
 export {
   type ImageReference,
