@@ -58,6 +58,14 @@ export {
 } from './caches/cache-mode.ts';
 export { classifyGitError, type GitError, type GitFault } from './git/git-error.ts';
 export {
+  BUILDER_ACTIONS,
+  BUILDER_STATES,
+  type BuilderAction,
+  type BuilderFault,
+  type BuilderIncident,
+  type BuilderState,
+} from './healing/builder-fault.ts';
+export {
   type ImageReference,
   parseReference,
   type ReferenceParts,
