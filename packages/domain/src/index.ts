@@ -50,6 +50,13 @@ export {
   transition,
 } from './build/transition.ts';
 export { CACHE_KINDS, type CacheKind, mountKind } from './caches/cache-kind.ts';
+export {
+  CACHE_MODES,
+  type CacheMode,
+  defaultCacheRef,
+  OLDEST_MODES,
+  placementKey,
+} from './caches/cache-mode.ts';
 export { type MountIdParts, readMountId } from './caches/mount-id.ts';
 export {
   chooseEvictions,
@@ -64,6 +71,14 @@ export {
   worthPerByte,
 } from './caches/worth.ts';
 export { classifyGitError, type GitError, type GitFault } from './git/git-error.ts';
+export {
+  BUILDER_ACTIONS,
+  BUILDER_STATES,
+  type BuilderAction,
+  type BuilderFault,
+  type BuilderIncident,
+  type BuilderState,
+} from './healing/builder-fault.ts';
 export {
   type ImageReference,
   parseReference,
