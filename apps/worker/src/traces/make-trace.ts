@@ -46,7 +46,7 @@ export interface KeyedDigests {
 export function makeTrace(facts: AttemptFacts, keyed: KeyedDigests): AttemptTrace {
   const { spec, after } = facts;
   const values = new Map(Object.entries(spec.buildArgs));
-  const { mode } = (spec as { readonly cache?: { readonly mode?: string } }).cache ?? {};
+  const { mode } = spec.cache ?? {};
   const layers: LostLayers | undefined = after?.layers;
   const steps = tracedSteps(facts.steps, values, keyed);
   const leftOut = facts.stepsLeftOut + facts.steps.length - steps.length;

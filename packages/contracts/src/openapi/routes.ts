@@ -11,6 +11,7 @@ import { LIMIT_ROUTES } from './limit-routes.ts';
 import { anyTrust, type HeaderDoc, type RouteDoc, users } from './route.ts';
 import { SCHEDULE_ROUTES } from './schedule-routes.ts';
 import { SECRET_ROUTES } from './secret-routes.ts';
+import { TASK_ROUTES } from './task-routes.ts';
 import { TREE_ROUTES } from './tree-routes.ts';
 
 const build = { 'application/json': buildView };
@@ -270,6 +271,7 @@ export const ROUTES = {
     problems: ['invalid_request', 'build_not_found', 'body_too_large', 'disk_full', 'storage_full'],
   },
   ...TREE_ROUTES,
+  ...TASK_ROUTES,
   ...SECRET_ROUTES,
   ...HOOK_ROUTES,
   ...ACCESS_ROUTES,

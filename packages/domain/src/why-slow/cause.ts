@@ -26,7 +26,7 @@ export type FileChanges =
   | { readonly state: 'unknown'; readonly why: FilesUnknown };
 
 /** Caches of the repo that a host removed. */
-export interface Eviction {
+export interface RepoEviction {
   /** ms since the epoch. */
   readonly at: number;
   readonly bytes: number;
@@ -79,7 +79,7 @@ export type Cause =
   | Difference
   | { readonly type: 'parent_missed'; readonly parent: number }
   /** Nothing differs, and layers that the repo's last build on the host had used were gone. */
-  | ({ readonly type: 'evicted'; readonly evictions?: readonly Eviction[] | undefined } & LostLayers)
+  | ({ readonly type: 'evicted'; readonly evictions?: readonly RepoEviction[] | undefined } & LostLayers)
   | {
       readonly type: 'unknown';
       readonly compared: readonly Compared[];

@@ -1,5 +1,5 @@
 import type { AttemptTrace } from './attempt-trace.ts';
-import type { Cause, Eviction, FileChanges } from './cause.ts';
+import type { Cause, FileChanges, RepoEviction } from './cause.ts';
 import { type Comparison, findDifference } from './find-difference.ts';
 import { type GraphStep, TraceGraph } from './trace-graph.ts';
 
@@ -18,7 +18,7 @@ export interface Compare {
   /** The build to compare with, and what differs between the contexts. */
   readonly with?: { readonly trace: AttemptTrace; readonly files: FileChanges } | undefined;
   /** Caches of the repo that the host removed between the two builds, as far as that is known. */
-  readonly evictions?: readonly Eviction[] | undefined;
+  readonly evictions?: readonly RepoEviction[] | undefined;
 }
 
 /**
