@@ -8,6 +8,7 @@
 //   egress     rules for what builds may reach
 //   trees      working trees: contexts that stay on the host
 //   run        one build: its files, context, buildx process
+//   snapshots  reading and filling cache mounts
 //   lifecycle  builders: starting, claiming, budgets, all of a host
 export type { DriverName } from './control/buildkit-connection.ts';
 export { BuildkitError } from './control/grpc-call.ts';
@@ -24,4 +25,6 @@ export { BuildStop, type StopCause } from './outcome/build-stop.ts';
 export { ArtifactRefused } from './run/artifact-pipe.ts';
 export { cacheNamespace } from './run/buildx-arguments.ts';
 export type { CommitDockerfile, ContextSource, GitCheckout, RunRequest } from './run/run-request.ts';
+export { type MountPlace, SnapshotRunFailed } from './snapshots/mount-run.ts';
+export { MountUnreachable, type SavedMount } from './snapshots/save-mount.ts';
 export type { SubmittedTimes } from './trees/working-tree.ts';

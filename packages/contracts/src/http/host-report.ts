@@ -1,4 +1,4 @@
-import { ISOLATIONS, readDomain, TRUSTS } from '@kiln/domain';
+import { CACHE_MODES, ISOLATIONS, readDomain, TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
 
 /** Host names become part of queue, container and key names. */
@@ -61,6 +61,8 @@ export const hostReport = z.strictObject({
   domain: domainKey.optional(),
   /** Domains whose builders don't answer currently. */
   domainsAway: z.array(domainKey).optional(),
+  /** Cache modes that it can build with. A worker that doesn't report them can only build `warm`. */
+  cacheModes: z.array(z.enum(CACHE_MODES)).optional(),
   engineVersion: z.string(),
   buildxVersion: z.string(),
   /** The host's cache budget. */
@@ -72,6 +74,8 @@ export const hostReport = z.strictObject({
   /** Absent if BuildKit doesn't report it. */
   buildkitVersion: z.string().optional(),
   disk: hostDisk.optional(),
+  /** Types of host tasks that it can carry out. A worker that doesn't report them can carry out none. */
+  tasks: z.array(z.string()).optional(),
   /** False while the worker drains: it finishes its builds and accepts no new ones. */
   accepting: z.boolean().default(true),
 });
