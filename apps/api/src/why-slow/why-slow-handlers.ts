@@ -29,7 +29,7 @@ type WhySlowOperation = Extract<OperationId, 'readWhySlow' | 'storeTrace'>;
 
 /** A worker stores the record of an attempt within this time of its end, and at most this long a request waits for it, ms. */
 const STORED_WITHIN_MS = 20_000;
-const WAIT_MS = 4_000;
+const WAIT_MS = 2_000;
 /** How many builds the usual time is the median of. */
 const USUAL_OF = 15;
 
@@ -58,7 +58,8 @@ export function whySlowHandlers(
     visible: Pick<Builds, 'list'>,
   ): Promise<WhySlowView | undefined> {
     const { record } = run;
-    if (attempt.endedAt !== undefined && now() - attempt.endedAt < STORED_WITHIN_MS)
+    const isStoring = attempt.end !== 'lost' && attempt.endedAt !== undefined;
+    if (isStoring && now() - (attempt.endedAt ?? 0) < STORED_WITHIN_MS)
       await traces.awaited(record.id, attempt.number, WAIT_MS, closing);
     const trace = await traces.read(record.id, attempt.number);
     if (!trace) return undefined;

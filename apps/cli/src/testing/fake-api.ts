@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
-import type { BuildView, LogRecord, PlacementInfoView, ProblemCode } from '@kiln/contracts';
+import type { BuildView, LogRecord, PlacementInfoView, ProblemCode, WhySlowView } from '@kiln/contracts';
 import type { Digest } from '@kiln/trees';
 import { PartStore } from './part-store.ts';
 
@@ -65,6 +65,7 @@ export class FakeApi implements AsyncDisposable {
   builds: BuildView[] = [];
   hosts: unknown[] = [];
   placement: PlacementInfoView['decisions'] = [];
+  whySlow: Omit<WhySlowView, 'build'> = {};
   artifact: Buffer = Buffer.alloc(0);
   trees = new PartStore();
   token = 'test-token';
@@ -184,6 +185,7 @@ export class FakeApi implements AsyncDisposable {
       return json(res, status, this.build);
     }
     if (action === 'retry') return json(res, 202, this.build);
+    if (action === 'why-slow') return json(res, 200, { build: id, ...this.whySlow });
     if (action === 'placement') return json(res, 200, { build: id, decisions: this.placement });
     if (action === 'artifact')
       return void res.writeHead(200, { 'content-type': 'application/x-tar' }).end(this.artifact);

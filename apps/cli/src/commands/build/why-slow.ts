@@ -1,5 +1,5 @@
 import type { WhySlowView } from '@kiln/contracts';
-import { UsageError } from '../../io/errors.ts';
+import { badFlag } from '../../framework/flag-values.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import { printJson } from '../../io/print.ts';
 import { clientCommand } from '../../server/client-command.ts';
@@ -32,7 +32,7 @@ export const whySlowCommand = clientCommand(
 
 function attemptOf(text: string): number {
   if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
-  throw new UsageError(`--attempt: got ${JSON.stringify(text)}, expected the number of an attempt`);
+  throw badFlag('--attempt', text, 'the number of an attempt');
 }
 
 function notRecordedText({ attempt, host, notRecorded }: WhySlowView): string {
