@@ -111,7 +111,7 @@ class Worker implements RunningWorker {
     this.#tasks = new TaskRunner({
       tasks: new HostTasks(redis, keys, now),
       writer: { host: options.hostName, incarnation: deps.identity.incarnation },
-      handlers: { drop: dropCaches(executors) },
+      handlers: { drop: dropCaches(executors, now) },
       onIdle: () => this.#leaveIfDrained(),
       log: this.#log,
     });

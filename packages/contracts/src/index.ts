@@ -29,7 +29,9 @@ export {
   MAX_PUBLISHED_REPOS,
 } from './caches/host-inventory.ts';
 export {
+  type DropResult,
   type DropTask,
+  dropResult,
   HOST_TASK_FAILURES,
   HOST_TASK_STATES,
   type HostTask,
