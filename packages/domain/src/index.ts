@@ -49,6 +49,21 @@ export {
   type Outcome,
   transition,
 } from './build/transition.ts';
+export {
+  type CacheLoss,
+  cheapestToLose,
+  type HostCopies,
+  type HostLoss,
+  type LearnedFacts,
+} from './caches/cheapest-to-lose.ts';
+export {
+  FIRST_SPEED,
+  type SeedSource,
+  speedOf,
+  type Transfer,
+  type TransferSpeed,
+  transferMs,
+} from './caches/seeding.ts';
 export { classifyGitError, type GitError, type GitFault } from './git/git-error.ts';
 export {
   type ImageReference,
@@ -116,6 +131,7 @@ export type {
 } from './placement/model/decision.ts';
 export {
   type AttemptOutcome,
+  type ComingSeed,
   type HeldCache,
   type HostAttempt,
   type HostView,
@@ -127,6 +143,7 @@ export type { RuledOut } from './placement/model/requirements.ts';
 export { DEFAULT_PLACEMENT, type PlacementSettings } from './placement/model/settings.ts';
 export type { Assignment } from './placement/pass/pass.ts';
 export { type DecideOptions, type Decisions, PlacementPool } from './placement/placement-pool.ts';
+export type { SeedCause, SeedConditions, SeedWish } from './placement/seeding/seed-planner.ts';
 export {
   type ChosenSecrets,
   chooseSecrets,
