@@ -15,6 +15,14 @@ export {
   teamTreesKey,
 } from './blobs/keys.ts';
 export {
+  type BuildCache,
+  buildCache,
+  type CacheLocation,
+  type CachePlaces,
+  cacheLocation,
+  cachePlaces,
+} from './caches/build-cache.ts';
+export {
   type HostInventory,
   hostInventory,
   MAX_PUBLISHED_MOUNTS,

@@ -50,6 +50,13 @@ export {
   transition,
 } from './build/transition.ts';
 export {
+  CACHE_MODES,
+  type CacheMode,
+  defaultCacheRef,
+  OLDEST_MODES,
+  placementKey,
+} from './caches/cache-mode.ts';
+export {
   type CacheLoss,
   cheapestToLose,
   type HostCopies,
@@ -65,6 +72,14 @@ export {
   transferMs,
 } from './caches/seeding.ts';
 export { classifyGitError, type GitError, type GitFault } from './git/git-error.ts';
+export {
+  BUILDER_ACTIONS,
+  BUILDER_STATES,
+  type BuilderAction,
+  type BuilderFault,
+  type BuilderIncident,
+  type BuilderState,
+} from './healing/builder-fault.ts';
 export {
   type ImageReference,
   parseReference,

@@ -1,9 +1,10 @@
-import { domainText, type Outcome } from '@kiln/domain';
+import { domainText } from '@kiln/domain';
 import type Docker from 'dockerode';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import { type BuilderInventory, InventoryReader } from '../control/inventory.ts';
 import { stopContainer } from '../engine/containers.ts';
 import { messageOf } from '../engine/message-of.ts';
+import type { RunOutcome } from '../outcome/outcome.ts';
 import { runBuild } from '../run/run-build.ts';
 import type { RunHost } from '../run/run-host.ts';
 import type { RunRequest } from '../run/run-request.ts';
@@ -70,7 +71,7 @@ export class Builder {
    * Runs one build. Never rejects: whatever goes wrong is in the outcome.
    * @param signal abort it with a `BuildStop` to stop the build
    */
-  async run(request: RunRequest, signal: AbortSignal): Promise<Outcome> {
+  async run(request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
     const running = this.#run(request, AbortSignal.any([signal, this.#closing.signal]));
     this.#running.add(running);
     try {
@@ -80,7 +81,7 @@ export class Builder {
     }
   }
 
-  async #run(request: RunRequest, signal: AbortSignal): Promise<Outcome> {
+  async #run(request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
     const { trust = 'trusted' } = request;
     if (trust !== this.info.trust) {
       const message = `the builder is for ${this.info.trust} builds, got a build that is ${trust}`;

@@ -1,12 +1,11 @@
 import type { BuildSpec } from '@kiln/contracts';
-import type { Outcome } from '@kiln/domain';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import type { BuildHistory } from '../control/control-messages.ts';
 import type { Logger } from '../engine/logger.ts';
 import { messageOf } from '../engine/message-of.ts';
 import { stopCause } from '../outcome/build-stop.ts';
 import { Halt } from '../outcome/halt.ts';
-import { neverStarted, outcomeOf } from '../outcome/outcome.ts';
+import { neverStarted, outcomeOf, type RunOutcome } from '../outcome/outcome.ts';
 import { ProgressReader } from '../progress/progress-reader.ts';
 import type { ToolProcess } from '../tool/tool-process.ts';
 import { ArtifactPipe } from './artifact-pipe.ts';
@@ -24,7 +23,7 @@ import { stopProcess } from './stop-process.ts';
 const PROGRESS_MEMORY_BYTES = 4 * 1024 * 1024;
 
 /** Runs one build from beginning to end; resolves when its buildx has exited. */
-export async function runBuild(host: RunHost, request: RunRequest, signal: AbortSignal): Promise<Outcome> {
+export async function runBuild(host: RunHost, request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
   const { spec } = request;
   if (spec.output.type === 'artifact' && !request.artifact)
     throw new Error('output artifact requested, but request.artifact is missing');

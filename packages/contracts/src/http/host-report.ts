@@ -1,4 +1,4 @@
-import { ISOLATIONS, readDomain, TRUSTS } from '@kiln/domain';
+import { CACHE_MODES, ISOLATIONS, readDomain, TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
 
 /** Host names become part of queue, container and key names. */
@@ -61,6 +61,8 @@ export const hostReport = z.strictObject({
   domain: domainKey.optional(),
   /** Domains whose builders don't answer currently. */
   domainsAway: z.array(domainKey).optional(),
+  /** Cache modes that it can build with. A worker that doesn't report them can only build `warm`. */
+  cacheModes: z.array(z.enum(CACHE_MODES)).optional(),
   engineVersion: z.string(),
   buildxVersion: z.string(),
   /** The host's cache budget. */

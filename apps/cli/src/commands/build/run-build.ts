@@ -13,6 +13,7 @@ import { reportBuild } from './follow/report-build.ts';
 import type { BUILD_FLAGS } from './request/build-flags.ts';
 import { type BuildFlags, buildRequestOf } from './request/build-request.ts';
 import { buildxWarnings } from './request/buildx-compat.ts';
+import { cacheWarnings } from './request/cache-flags.ts';
 import { type OutputPlan, planOutput } from './request/output-flag.ts';
 import { readSecrets } from './request/secret-flag.ts';
 import { readSource } from './request/source.ts';
@@ -21,7 +22,7 @@ import { submit } from './submit/submit.ts';
 
 /** Submits a build, follows it and fetches its result. Returns the exit code. @throws UsageError, and the errors of the client */
 export async function runBuild({ flags, operands, io }: LocalInvocation<typeof BUILD_FLAGS>): Promise<number> {
-  warn(io, buildxWarnings(flags));
+  warn(io, [...buildxWarnings(flags), ...cacheWarnings(flags)]);
   const plan = planOutput(flags);
   const mode = readMode(flags, io);
   checkDestination(plan, flags, io);
