@@ -10,6 +10,7 @@ export {
   deliveryView,
   hostDetail,
   hostList,
+  hostLosses,
   hostView,
   joinGrant,
   limitList,

@@ -138,6 +138,7 @@ export {
   teamName,
 } from './http/fields.ts';
 export { type HostDetailView, hostDetail } from './http/host-caches.ts';
+export { type HostLossView, hostLosses } from './http/host-losses.ts';
 export {
   type DrainOrder,
   drainOrder,

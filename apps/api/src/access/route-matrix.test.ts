@@ -55,6 +55,7 @@ const MATRIX: Readonly<Record<OperationId, Row>> = {
   }),
   listHosts: row('200', { read: '200', operate: '200', other: '200', all: '200' }),
   readHost: operators('200'),
+  listHostLosses: operators('200'),
   cordonHost: changedByOperators('200'),
   uncordonHost: changedByOperators('200'),
   drainHost: changedByOperators('200'),
