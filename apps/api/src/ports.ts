@@ -35,6 +35,7 @@ type Stores = {
     | 'sealer'
     | 'secrets'
     | 'sessions'
+    | 'tasks'
     | 'tokens'
     | 'treeLocks']: Methods<State[Name]>;
 };

@@ -28,6 +28,8 @@ export {
   secretList,
   secretView,
   storedTreeParts,
+  taskList,
+  taskView,
   tokenList,
   tokenView,
   webhookList,

@@ -49,6 +49,7 @@ export {
   type Outcome,
   transition,
 } from './build/transition.ts';
+export { CACHE_KINDS, type CacheKind, mountKind } from './caches/cache-kind.ts';
 export {
   CACHE_MODES,
   type CacheMode,
@@ -56,21 +57,21 @@ export {
   OLDEST_MODES,
   placementKey,
 } from './caches/cache-mode.ts';
+export { cheapestToLose, type LearnedFacts } from './caches/cheapest-to-lose.ts';
+export { type MountIdParts, readMountId } from './caches/mount-id.ts';
+export { FIRST_SPEED, speedOf, type Transfer, type TransferSpeed } from './caches/seeding.ts';
 export {
-  type CacheLoss,
-  cheapestToLose,
-  type HostCopies,
-  type HostLoss,
-  type LearnedFacts,
-} from './caches/cheapest-to-lose.ts';
-export {
-  FIRST_SPEED,
-  type SeedSource,
-  speedOf,
-  type Transfer,
-  type TransferSpeed,
-  transferMs,
-} from './caches/seeding.ts';
+  chooseEvictions,
+  EVICTION_REASONS,
+  type EvictableCache,
+  type Eviction,
+  type EvictionNeed,
+  type EvictionReason,
+  evictionOrder,
+  type RepoSaving,
+  savingPerHour,
+  worthPerByte,
+} from './caches/worth.ts';
 export { classifyGitError, type GitError, type GitFault } from './git/git-error.ts';
 export {
   BUILDER_ACTIONS,

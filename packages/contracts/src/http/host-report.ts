@@ -74,6 +74,8 @@ export const hostReport = z.strictObject({
   /** Absent if BuildKit doesn't report it. */
   buildkitVersion: z.string().optional(),
   disk: hostDisk.optional(),
+  /** Types of host tasks that it can carry out. A worker that doesn't report them can carry out none. */
+  tasks: z.array(z.string()).optional(),
   /** False while the worker drains: it finishes its builds and accepts no new ones. */
   accepting: z.boolean().default(true),
 });
