@@ -26,6 +26,7 @@ type Stores = {
     | 'buildSecrets'
     | 'contextTeams'
     | 'history'
+    | 'learned'
     | 'limits'
     | 'logs'
     | 'memory'

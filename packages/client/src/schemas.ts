@@ -35,4 +35,5 @@ export {
   webhookList,
   webhookView,
   whoamiView,
+  whySlowView,
 } from '@kiln/contracts';

@@ -11,8 +11,10 @@ export {
   logKey,
   logOfPiece,
   logPieceKey,
+  TRACES_PREFIX,
   teamOfTreesKey,
   teamTreesKey,
+  traceKey,
 } from './blobs/keys.ts';
 export {
   type BuildCache,
@@ -245,6 +247,7 @@ export {
   placementView,
   waitQuery,
 } from './http/views.ts';
+export { type CauseView, type WhySlowView, whySlowQuery, whySlowView } from './http/why-slow.ts';
 export {
   type AttemptCall,
   calledAttempt,
@@ -280,3 +283,4 @@ export {
 } from './openapi/route.ts';
 export { artifactName, logStreamQuery, type OperationId, ROUTES, storedArtifact } from './openapi/routes.ts';
 export { learnedPool, learnedRepo } from './placement/learned.ts';
+export { attemptTrace, TRACE_LIMITS } from './traces/attempt-trace.ts';

@@ -129,6 +129,7 @@ export {
   memoryLevel,
 } from './limits/memory-level.ts';
 export {
+  type ExpectedRuns,
   expectedRuns,
   FIRST_GUESS,
   learnPool,
@@ -184,3 +185,28 @@ export type { HeldLayers, HeldMount, Inventory } from './warmth/inventory.ts';
 export { heldLayers, type LayerTrace, learnLayers } from './warmth/layer-trace.ts';
 export { type AttemptUsage, learnUsage, type RepoUsage, type UsedMount } from './warmth/usage.ts';
 export { cacheOf, cachesOf, type HostCache, warmth } from './warmth/warmth.ts';
+export type {
+  AttemptTrace,
+  LostLayers,
+  TracedContext,
+  TracedEntry,
+  TracedInstruction,
+  TracedMount,
+  TracedStage,
+  TracedStep,
+} from './why-slow/attempt-trace.ts';
+export type {
+  Cause,
+  Compared,
+  Difference,
+  FileChange,
+  FileChanges,
+  FilesUnknown,
+  NotCompared,
+  RepoEviction,
+} from './why-slow/cause.ts';
+export { type Compare, type ExplainedStep, explainMisses, firstMiss, sameBuilder } from './why-slow/explain-misses.ts';
+export { maskValues } from './why-slow/mask-values.ts';
+export { readDockerfile } from './why-slow/read-dockerfile.ts';
+export { stepText } from './why-slow/step-name.ts';
+export { type TimeByKind, timeByKind } from './why-slow/time-by-kind.ts';

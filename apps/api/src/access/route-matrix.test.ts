@@ -50,6 +50,7 @@ const MATRIX: Readonly<Record<OperationId, Row>> = {
   retryBuild: row('202', { write: '202', other: HIDDEN, all: '202' }),
   readLog: row('200', { logs: '200', other: HIDDEN, all: '200' }),
   readPlacement: row('200', { read: '200', other: HIDDEN, all: '200' }),
+  readWhySlow: row('200', { read: '200', other: HIDDEN, all: '200' }),
   readArtifact: row('404 artifact_not_found', {
     ...{ read: '404 artifact_not_found', other: HIDDEN, all: '404 artifact_not_found' },
   }),
@@ -71,6 +72,7 @@ const MATRIX: Readonly<Record<OperationId, Row>> = {
   storeTreeParts: row('200', { write: '200', other: REFUSED, all: '200' }),
   readTreeParts: row('200', { read: '200', other: REFUSED, all: '200', worker: '200', 'join token': '200' }),
   storeArtifact: trustedOnly('201', { worker: '201', 'join token': '201' }),
+  storeTrace: trustedOnly('204', { worker: '204', 'join token': '204' }),
   setSecret: trustedOnly('201', { secrets: '201', other: REFUSED, all: '201' }),
   listSecrets: row('200', { read: '200', secrets: '200', other: REFUSED, all: '200' }),
   removeSecret: trustedOnly('200', { secrets: '200', other: REFUSED, all: '200' }),

@@ -14,8 +14,8 @@ export const failureView = z
   })
   .meta({ id: 'Failure' });
 
-const attemptEnd = z.enum([...TERMINAL_STATES, 'lost']);
-const stepCounts = z.strictObject({ total: z.int(), cached: z.int() });
+export const attemptEnd = z.enum([...TERMINAL_STATES, 'lost']);
+export const stepCounts = z.strictObject({ total: z.int(), cached: z.int() });
 
 export const attemptView = z
   .strictObject({
