@@ -4,7 +4,6 @@ import type {
   BuildStore,
   HostOperations,
   HostStore,
-  LearnedStore,
   MeteredBlobs,
   PoolEvents,
   State,
@@ -46,7 +45,6 @@ export interface ApiDeps extends HookDeps, Stores {
   readonly builds: Builds;
   readonly hosts: Pick<HostStore, 'list' | 'get' | 'mountUsers'>;
   readonly hostOperations: Pick<HostOperations, 'cordon' | 'uncordon' | 'drain' | 'change' | 'remove'>;
-  readonly learned: Pick<LearnedStore, 'load'>;
   readonly storage: StorageLedger;
   readonly events: Pick<PoolEvents, 'subscribe'>;
   /** The state of Redis' replicas; absent: `/readyz` doesn't report it. */
