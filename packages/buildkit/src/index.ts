@@ -8,6 +8,7 @@
 //   egress     rules for what builds may reach
 //   trees      working trees: contexts that stay on the host
 //   run        one build: its files, context, buildx process
+//   snapshots  reading and filling cache mounts
 //   lifecycle  builders: starting, claiming, budgets, all of a host
 export type { DriverName } from './control/buildkit-connection.ts';
 export { BuildkitError } from './control/grpc-call.ts';
@@ -21,7 +22,10 @@ export { closeStarting } from './lifecycle/close-starting.ts';
 export { EngineNotApart, EngineTaken } from './lifecycle/engine-claim.ts';
 export { HostBuilders, type HostBuildersInfo, type HostBuildersOptions } from './lifecycle/host-builders.ts';
 export { BuildStop, type StopCause } from './outcome/build-stop.ts';
+export type { ReportedStep } from './progress/step-trace.ts';
 export { ArtifactRefused } from './run/artifact-pipe.ts';
 export { cacheNamespace } from './run/buildx-arguments.ts';
-export type { CommitDockerfile, ContextSource, GitCheckout, RunRequest } from './run/run-request.ts';
+export type { CommitDockerfile, ContextSource, GitCheckout, RunObserver, RunRequest } from './run/run-request.ts';
+export { type MountPlace, SnapshotRunFailed } from './snapshots/mount-run.ts';
+export { MountUnreachable, type SavedMount } from './snapshots/save-mount.ts';
 export type { SubmittedTimes } from './trees/working-tree.ts';

@@ -10,6 +10,7 @@ export {
   deliveryView,
   hostDetail,
   hostList,
+  hostLosses,
   hostView,
   joinGrant,
   limitList,
@@ -34,4 +35,5 @@ export {
   webhookList,
   webhookView,
   whoamiView,
+  whySlowView,
 } from '@kiln/contracts';

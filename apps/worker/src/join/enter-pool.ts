@@ -8,7 +8,7 @@ import { ApiTrees } from './api-trees.ts';
 import { joinPool } from './join.ts';
 import { StoreBlobs } from './store-blobs.ts';
 
-type BlobAccess = Pick<WorkerDeps, 'openContext' | 'trees' | 'storeArtifact'>;
+type BlobAccess = Pick<WorkerDeps, 'openContext' | 'trees' | 'storeArtifact' | 'storeTrace'>;
 
 /** What a worker needs to connect to its pool. */
 export interface PoolEntry {
@@ -44,6 +44,7 @@ function throughApi(url: string, token: string): BlobAccess {
     trees: (team) => trees.of(team),
     openContext: (digest, signal) => remote.openContext(digest, signal),
     storeArtifact: (ref, content) => remote.storeArtifact(ref, content),
+    storeTrace: (ref, packed) => remote.storeTrace(ref, packed),
   };
 }
 
@@ -63,5 +64,6 @@ function shared(
     trees: (team) => storedTrees(store, team),
     openContext: (digest, signal) => blobs.openContext(digest, signal),
     storeArtifact: (ref, content, record) => blobs.storeArtifact(ref, content, record),
+    storeTrace: (ref, packed) => blobs.storeTrace(ref, packed),
   };
 }
