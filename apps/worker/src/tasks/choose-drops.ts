@@ -76,7 +76,8 @@ function isOwn(
 /** The layers that an order covers, unless a repo that it doesn't cover has used them as well. */
 function layerTargets({ repo, team, mounts, kinds, unusedForMs }: DropTask, scene: DropScene): DropTarget[] {
   const { domain, inventory, layerUsers, now } = scene;
-  const isWanted = kinds === undefined ? mounts === undefined && repo === undefined && team === undefined : kinds.includes('layers');
+  const isWanted =
+    kinds === undefined ? mounts === undefined && repo === undefined && team === undefined : kinds.includes('layers');
   if (!isWanted) return [];
   const isOwner = (each: string) =>
     repo !== undefined ? each === repo : team === undefined || readCacheKey(each).team === team;

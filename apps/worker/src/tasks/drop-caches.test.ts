@@ -32,7 +32,13 @@ function host() {
   const deps: DropDeps = {
     ...{ isolation: 'pool', domains: ['trusted'], active },
     usages: { of: async (repo) => usages.find((one) => one.repo === repo), all: async () => usages },
-    layersOf: async () => ({ users: () => new Map([['base', [WEB, OPS]], ['own', [WEB]]]) }),
+    layersOf: async () => ({
+      users: () =>
+        new Map([
+          ['base', [WEB, OPS]],
+          ['own', [WEB]],
+        ]),
+    }),
     with: async (_, use) => use(executor),
   };
   const notes: string[] = [];
