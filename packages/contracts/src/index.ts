@@ -140,6 +140,16 @@ export {
   uploadSource,
 } from './http/build-request.ts';
 export {
+  type CacheListView,
+  type CacheView,
+  cacheList,
+  cacheQuery,
+  cacheView,
+  type DropRequest,
+  dropAnswer,
+  dropRequest,
+} from './http/caches.ts';
+export {
   MAX_SECRET_BYTES,
   MAX_TREE_DIGESTS,
   MTIME_MODES,

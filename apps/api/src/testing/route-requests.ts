@@ -67,6 +67,8 @@ export class RouteRequests {
         const task = await this.#api.state.tasks.create('h1', { type: 'drop', repo: 'team web app' });
         return { path: path.replace(':id', task?.id ?? '') };
       }
+      case 'dropCaches':
+        return { path, init: json({ team: 'web', kinds: ['outputs'], dryRun: true }) };
       case 'changeHost':
         return { path: path.replace(':name', 'h1'), init: json({ slots: 100 }) };
       case 'joinPool':

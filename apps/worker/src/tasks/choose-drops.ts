@@ -41,7 +41,13 @@ export function chooseDrops(order: DropTask, scene: DropScene): Drops {
       isOwn(id, order, scene, users) &&
       (order.unusedForMs === undefined || lastUsedAt <= scene.now - order.unusedForMs),
   );
-  const isShared = (id: string) => order.repo !== undefined && !order.shared && readMountId(id).scope !== 'repo';
+  const isShared = (id: string) => {
+    const { scope } = readMountId(id);
+    if (scope === 'repo') return false;
+    // A team may drop what its own repos share, not what it shares with other teams.
+    const isForbidden = scope === 'pool' && order.team !== undefined;
+    return isForbidden || (order.repo !== undefined && !order.shared);
+  };
   const mounts = covered
     .filter(({ id }) => !isShared(id))
     .map(({ id, records, bytes, inUse }) => ({ id, kind: mountKind(readMountId(id).name), records, bytes, inUse }));

@@ -40,6 +40,7 @@ export const PROBLEM_CODES = [
   'host_not_found',
   'host_busy',
   'task_not_found',
+  'caches_not_found',
   'too_many_tasks',
   'join_impossible',
   'token_not_found',

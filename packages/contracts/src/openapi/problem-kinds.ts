@@ -34,6 +34,7 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = {
   host_not_found: { status: 404, title: 'There is no such host' },
   host_busy: { status: 409, title: 'The host still has builds' },
   task_not_found: { status: 404, title: 'There is no such task' },
+  caches_not_found: { status: 404, title: 'There are no such caches' },
   too_many_tasks: { status: 429, title: 'Too many tasks wait for the host' },
   join_impossible: { status: 409, title: 'This Kiln is not configured for workers to join' },
   token_not_found: { status: 404, title: 'There is no such token' },
