@@ -24,7 +24,7 @@ export { HostBuilders, type HostBuildersInfo, type HostBuildersOptions } from '.
 export { BuildStop, type StopCause } from './outcome/build-stop.ts';
 export { ArtifactRefused } from './run/artifact-pipe.ts';
 export { cacheNamespace } from './run/buildx-arguments.ts';
-export type { CommitDockerfile, ContextSource, GitCheckout, RunRequest } from './run/run-request.ts';
+export type { CacheArchive, CommitDockerfile, ContextSource, GitCheckout, RunRequest } from './run/run-request.ts';
 export { type MountPlace, SnapshotRunFailed } from './snapshots/mount-run.ts';
 export { MountUnreachable, type SavedMount } from './snapshots/save-mount.ts';
 export type { SubmittedTimes } from './trees/working-tree.ts';

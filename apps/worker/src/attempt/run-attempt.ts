@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { BuildSpec, LogRecord } from '@kiln/contracts';
+import { type BuildSpec, cachePlaces, type LogRecord } from '@kiln/contracts';
 import { type BuildRecord, cacheKey, currentAttempt, type Outcome, refusedTo } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
@@ -149,6 +149,7 @@ async function execute(
         secrets,
         registryLogins,
         hidden,
+        caches: cachePlaces(spec, trust, record.granted?.push ?? false),
         artifact: (content) => deps.storeArtifact(ref, content, record).catch(rethrowRefusal),
         sink: (entry: LogRecord) => writer.write(entry),
       },

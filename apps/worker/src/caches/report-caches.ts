@@ -18,8 +18,10 @@ export function reportingCaches(
       try {
         return await executor.run(request, signal);
       } finally {
+        // A builder of its own is gone by now, with all that the attempt left there.
+        const isWarm = (spec.cache?.mode ?? 'warm') === 'warm';
         const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
-        reporter.attemptEnded({ repo, namespace, startedAt, endedAt: now() });
+        if (isWarm) reporter.attemptEnded({ repo, namespace, startedAt, endedAt: now() });
       }
     },
   };

@@ -65,7 +65,7 @@ export async function prepareBuilder(host: BuilderHost, driver: DriverName): Pro
     plainHttpRegistries: options.plainHttpRegistries ?? [],
     frontends: options.frontends ?? 'any',
   });
-  const configFile = join(options.scratchDir, 'buildkitd.toml');
+  const configFile = configFileOf(options);
   const stampFile = join(options.scratchDir, 'builder.stamp');
   const made = [name, options.buildkitImage, config, ...(host.network === undefined ? [] : [host.network])];
   const stamp = createHash('sha256').update(made.join('\n')).digest('hex');
@@ -81,12 +81,36 @@ export async function prepareBuilder(host: BuilderHost, driver: DriverName): Pro
 }
 
 async function createBuilder(host: BuilderHost, name: string, configFile: string): Promise<void> {
-  const { options, engine, tool, network } = host;
+  const { options, engine, tool } = host;
   await tool.capture(['docker-buildx', 'rm', '--force', '--keep-state', name], COMMAND_TIMEOUT_MS);
   // buildx may not know the container (a lost scratch directory). The named volume with the caches stays.
   await removeContainer(engine, containerOf(name));
+  await create(host, name, configFile, BUILDX);
+  options.log.info({ builder: name, image: options.buildkitImage }, 'builder created');
+}
+
+/** A command of buildx, and the variables before it. */
+type Buildx = readonly string[];
+const BUILDX: Buildx = ['docker-buildx'];
+
+/**
+ * Creates and starts a builder with the configuration of its domain's long-lived one.
+ * @param buildxConfig the directory in which buildx notes it
+ */
+export async function startBuildkit(host: BuilderHost, name: string, buildxConfig: string): Promise<void> {
+  const buildx = ['env', `BUILDX_CONFIG=${buildxConfig}`, ...BUILDX];
+  await create(host, name, configFileOf(host.options), buildx);
+  await runCommand(host.tool, [...buildx, 'inspect', '--bootstrap', name], BOOT_TIMEOUT_MS);
+}
+
+async function create(
+  { options, tool, network }: BuilderHost,
+  name: string,
+  configFile: string,
+  buildx: Buildx,
+): Promise<void> {
   await runCommand(tool, [
-    'docker-buildx',
+    ...buildx,
     'create',
     `--name=${name}`,
     '--driver=docker-container',
@@ -97,7 +121,10 @@ async function createBuilder(host: BuilderHost, name: string, configFile: string
     '--driver-opt=env.BUILDKIT_STEP_LOG_MAX_SPEED=-1',
     `${await configFlag(tool)}=${configFile}`,
   ]);
-  options.log.info({ builder: name, image: options.buildkitImage }, 'builder created');
+}
+
+function configFileOf({ scratchDir }: BuilderOptions): string {
+  return join(scratchDir, 'buildkitd.toml');
 }
 
 /** Returns the name of the flag for BuildKit's configuration, which was `--config` before buildx 0.13. */

@@ -11,6 +11,7 @@ import type { ToolProcess } from '../tool/tool-process.ts';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
 import { buildxArguments, unenforcedLimits } from './buildx-arguments.ts';
+import { cacheFlags, failedExport, localCacheFlags, s3Env } from './cache-flags.ts';
 import { prepareContext } from './prepare-context.ts';
 import { RecordSink } from './record-sink.ts';
 import { RunFiles } from './run-files.ts';
@@ -36,6 +37,8 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   if ('end' in context) return context;
   const { env, places } = await files.placeSecrets(request.secrets);
   await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
+  const caches = request.caches ?? { from: [], to: [] };
+  const archive = await files.placeArchive(request.archive, halt.signal);
   const policy = await files.placeSourcePolicy(host.sourcePolicy(request.source));
   const argv = buildxArguments({
     builder: host.builder,
@@ -47,6 +50,8 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     metadataFile: files.metadataFile,
     ...(request.internal && { internal: request.internal }),
     features: host.features,
+    cacheFlags: [...cacheFlags(caches, request.cacheForm ?? (() => 'index')), ...localCacheFlags(archive)],
+    namespace: request.ownNamespace,
   });
   const reader = progressReader(host, request, sink);
   for (const limit of unenforcedLimits(spec, host.features)) {
@@ -56,7 +61,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     argv: [host.paths.exec, host.paths.fence, files.pidFile, 'docker-buildx', ...argv],
     user: await files.handOver(),
     // A context's .git may have settings that name programs, which git would run if buildx called it there.
-    env: [...files.env, 'BUILDX_GIT_INFO=false', ...policy, ...env],
+    env: [...files.env, 'BUILDX_GIT_INFO=false', ...policy, ...env, ...s3Env(caches, request.secrets)],
   });
   const artifact =
     spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
@@ -76,6 +81,9 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const finished =
     history && exitCode !== 0 && reader.brokenOff && isAllDone(spec, history, reader) ? history : undefined;
   const stored = await artifact?.finish(exitCode === 0 || finished !== undefined);
+  const failed = exitCode === 0 ? failedExport(reader.facts().failed) : undefined;
+  if (failed) request.onFailedExport?.(failed);
+  if (exitCode === 0 && archive.to !== undefined) await request.archive?.save(archive.to, halt.signal);
   return outcomeOf({
     spec,
     exitCode: finished ? 0 : exitCode,
