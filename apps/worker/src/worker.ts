@@ -109,6 +109,7 @@ class Worker implements RunningWorker {
         slots: options.slots,
         labels: { ...options.labels },
         ...executors.report,
+        ...(options.network && { network: options.network }),
         accepting: true,
       },
       deps.identity,

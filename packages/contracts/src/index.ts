@@ -130,6 +130,7 @@ export {
   teamName,
 } from './http/fields.ts';
 export { type HostDetailView, hostDetail } from './http/host-caches.ts';
+export { type HostNetwork, hostNetwork } from './http/host-network.ts';
 export {
   type DrainOrder,
   drainOrder,

@@ -32,14 +32,16 @@ export interface BuildxInvocation {
   readonly secrets: readonly SecretPlace[];
   readonly metadataFile: string;
   readonly features: BuildxFeatures;
+  /** Build arguments that the host adds. */
+  readonly proxyArgs?: Readonly<Record<string, string>>;
 }
 
 /** Returns the argument list of `docker-buildx` for one build. It never passes through a shell. */
 export function buildxArguments(invocation: BuildxInvocation): string[] {
-  const { builder, trust, spec, repo, context, secrets, metadataFile, features } = invocation;
+  const { builder, trust, spec, repo, context, secrets, metadataFile, features, proxyArgs } = invocation;
   // Ours comes last: a build argument must not choose whose caches the build uses.
   const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
-  const buildArgs = { ...spec.buildArgs, [NAMESPACE_ARG]: namespace };
+  const buildArgs = { ...proxyArgs, ...spec.buildArgs, [NAMESPACE_ARG]: namespace };
   return [
     'build',
     `--builder=${builder}`,

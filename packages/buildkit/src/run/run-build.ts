@@ -8,6 +8,7 @@ import { stopCause } from '../outcome/build-stop.ts';
 import { Halt } from '../outcome/halt.ts';
 import { neverStarted, outcomeOf } from '../outcome/outcome.ts';
 import { ProgressReader } from '../progress/progress-reader.ts';
+import { proxyArgs, proxySecrets } from '../settings/proxy.ts';
 import type { ToolProcess } from '../tool/tool-process.ts';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
@@ -47,6 +48,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     secrets: places,
     metadataFile: files.metadataFile,
     features: host.features,
+    proxyArgs: proxyArgs(host.proxy, spec.buildArgs),
   });
   const reader = progressReader(host, request, sink);
   for (const limit of unenforcedLimits(spec, host.features)) {
@@ -93,7 +95,12 @@ function progressReader(
 ) {
   return new ProgressReader(
     {
-      hidden: [...secrets.values(), ...registryLogins.map(({ password }) => password), ...hidden],
+      hidden: [
+        ...secrets.values(),
+        ...registryLogins.map(({ password }) => password),
+        ...hidden,
+        ...proxySecrets(host.proxy),
+      ],
       tags: spec.output.type === 'push' ? spec.tags : [],
     },
     { deliver: (records) => sink.deliver(records), now: () => host.now() },

@@ -1,5 +1,6 @@
 import { ISOLATIONS, readDomain, TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
+import { hostNetwork } from './host-network.ts';
 
 /** Host names become part of queue, container and key names. */
 export const hostName = z
@@ -72,6 +73,8 @@ export const hostReport = z.strictObject({
   /** Absent if BuildKit doesn't report it. */
   buildkitVersion: z.string().optional(),
   disk: hostDisk.optional(),
+  /** Absent if nothing is set, or the worker doesn't report it. */
+  network: hostNetwork.optional(),
   /** False while the worker drains: it finishes its builds and accepts no new ones. */
   accepting: z.boolean().default(true),
 });
