@@ -34,6 +34,7 @@ type Stores = {
     | 'sealer'
     | 'secrets'
     | 'sessions'
+    | 'tasks'
     | 'tokens'
     | 'treeLocks']: Methods<State[Name]>;
 };

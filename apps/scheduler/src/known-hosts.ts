@@ -1,4 +1,11 @@
-import { cacheKey, currentAttempt, type HostView, type PendingBuild, type PlacementPool } from '@kiln/domain';
+import {
+  cacheKey,
+  currentAttempt,
+  type HostView,
+  type PendingBuild,
+  type PlacementPool,
+  placementKey,
+} from '@kiln/domain';
 import type { BuildStore, HostState, HostStore } from '@kiln/state';
 import { type Allowances, type Owners, ownersOf } from './allowances.ts';
 
@@ -111,7 +118,7 @@ export class KnownHosts {
     const record = await builds.record(id);
     if (!record) return;
     const { team } = record;
-    const repo = cacheKey(record);
+    const repo = placementKey(cacheKey(record), record.cacheMode);
     const startedAt = currentAttempt(record)?.assignedAt ?? now();
     onFound(id);
     this.#runningOn(host).add(id);
@@ -131,21 +138,24 @@ export class KnownHosts {
     // Only successes teach durations: a failed build may have failed at its first step, a lost or canceled one at any.
     const runMs =
       end === 'succeeded' && startedAt !== undefined && endedAt !== undefined ? endedAt - startedAt : undefined;
-    const bytes = record && host.caches.get(cacheKey(record))?.bytes;
-    const repo = pool.attemptEnded(id, { runMs, keepsCache: runMs !== undefined, bytes }, now());
+    // A builder that was made for the attempt is gone, with all that it held.
+    const isWarm = record?.cacheMode === undefined;
+    const bytes = record && isWarm ? host.caches.get(cacheKey(record))?.bytes : undefined;
+    const repo = pool.attemptEnded(id, { runMs, keepsCache: isWarm && runMs !== undefined, bytes }, now());
     if (repo !== undefined) this.learned.add(repo);
   }
 }
 
 function viewOf({ report, cordoned, draining, serves }: HostState): HostView {
   const { name, slots, platforms, labels, trust, accepting, cacheBudgetBytes, cacheBudgets } = report;
-  const { isolation, domainsAway } = report;
+  const { isolation, domainsAway, cacheModes } = report;
   return {
     name,
     slots,
     platforms,
     labels,
     trust,
+    cacheModes,
     cordoned,
     draining: draining || !accepting,
     cacheBudgetBytes,

@@ -8,6 +8,7 @@ import {
   HostNameTaken,
   HostRemoved,
   HostStore,
+  HostTasks,
   LogStore,
   persist,
   WorkerReplaced,
@@ -18,6 +19,8 @@ import { HostExecutors } from './executors/host-executors.ts';
 import { HostAttempts } from './session/host-attempts.ts';
 import { HostSession } from './session/host-session.ts';
 import { logOrders } from './session/log-orders.ts';
+import { dropCaches } from './tasks/drop-caches.ts';
+import { TaskRunner } from './tasks/task-runner.ts';
 import type { WorkerDeps, WorkerOptions } from './worker-options.ts';
 
 /** How long a forge may take to answer a request for a token, ms. */
@@ -25,6 +28,8 @@ const FORGE_TIMEOUT_MS = 10_000;
 const SHARE_EVERY_MS = 600_000;
 /** How long a worker that leaves waits for its last report of the caches. */
 const LAST_REPORT_MS = 5_000;
+/** How long a worker that leaves waits for a task that runs. Its successor begins it anew. */
+const LAST_TASK_MS = 5_000;
 /** More than any host has slots: the scheduler never assigns more than there are, and a change of slots needs no restart. */
 const MAX_JOBS = 1_000;
 
@@ -50,6 +55,7 @@ class Worker implements RunningWorker {
   readonly #attempts: HostAttempts;
   readonly #session: HostSession;
   readonly #executors: HostExecutors;
+  readonly #tasks: TaskRunner;
   readonly #log: Logger;
   readonly #failed = Promise.withResolvers<never>();
   readonly #left = Promise.withResolvers<'drained' | 'removed'>();
@@ -102,6 +108,13 @@ class Worker implements RunningWorker {
       log: this.#log,
       now,
     });
+    this.#tasks = new TaskRunner({
+      tasks: new HostTasks(redis, keys, now),
+      writer: { host: options.hostName, incarnation: deps.identity.incarnation },
+      handlers: { drop: dropCaches(executors) },
+      onIdle: () => this.#leaveIfDrained(),
+      log: this.#log,
+    });
     this.#session = new HostSession(
       new HostStore(redis, keys, now, replication),
       {
@@ -110,6 +123,7 @@ class Worker implements RunningWorker {
         labels: { ...options.labels },
         ...executors.report,
         ...(options.network && { network: options.network }),
+        tasks: this.#tasks.types,
         accepting: true,
       },
       deps.identity,
@@ -188,6 +202,7 @@ class Worker implements RunningWorker {
       if (this.#attempts.isWaiting) this.#session.poke();
     }
     this.#attempts.endHandBack();
+    await this.#tasks.close(LAST_TASK_MS);
     this.#deps.redis.off('ready', this.#onReconnected);
     this.#subscription?.[Symbol.dispose]();
     await this.#consumer?.drain();
@@ -202,12 +217,13 @@ class Worker implements RunningWorker {
     logOrders(this.#log, this.#desired, state, this.#options.slots);
     this.#desired = state;
     this.#attempts.obey(state, sentAt);
+    this.#tasks.order(state.tasks);
     this.#onDesired();
     this.#leaveIfDrained();
   }
 
   #leaveIfDrained(): void {
-    const isDrained = this.#desired?.drain !== undefined && !this.#attempts.isBusy;
+    const isDrained = this.#desired?.drain !== undefined && !this.#attempts.isBusy && !this.#tasks.isBusy;
     if (!this.#options.exitWhenDrained || !isDrained || this.#leaving || !this.#consumer) return;
     this.#leave(true).then(
       () => this.#left.resolve('drained'),
@@ -229,6 +245,7 @@ class Worker implements RunningWorker {
     this.#executors.stopWatching();
     this.#session.abandon();
     this.#attempts.fence();
+    this.#tasks.abandon();
     if (error instanceof HostRemoved) {
       this.#log.warn({}, 'host removed from the pool');
       this.#leave(false).then(

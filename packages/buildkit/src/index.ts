@@ -9,6 +9,7 @@
 //   trees      working trees: contexts that stay on the host
 //   settings   what an operator sets for builders: network, limits, configuration
 //   run        one build: its files, context, buildx process
+//   snapshots  reading and filling cache mounts
 //   lifecycle  builders: starting, claiming, budgets, all of a host
 export type { DriverName } from './control/buildkit-connection.ts';
 export { BuildkitError } from './control/grpc-call.ts';
@@ -35,4 +36,6 @@ export type {
 export { EngineDiffers } from './settings/check-engine.ts';
 export { configKeys, InvalidConfig, parseExtraConfig } from './settings/extra-config.ts';
 export { maskProxy } from './settings/proxy.ts';
+export { type MountPlace, SnapshotRunFailed } from './snapshots/mount-run.ts';
+export { MountUnreachable, type SavedMount } from './snapshots/save-mount.ts';
 export type { SubmittedTimes } from './trees/working-tree.ts';

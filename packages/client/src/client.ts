@@ -17,8 +17,8 @@ import type {
   WaitOptions,
 } from './options.ts';
 import { type ClientDeps, isTransient, withRetry } from './retry.ts';
+import { TaskCalls } from './task-calls.ts';
 import { Transport } from './transport.ts';
-import { TreeCalls } from './tree-calls.ts';
 import { type ContextUpload, multipartBody } from './upload.ts';
 
 const SUBMIT_GIVE_UP_MS = 60_000;
@@ -40,9 +40,9 @@ const REAL_DEPS: ClientDeps = {
  * A typed client of Kiln's API. Every method throws `KilnProblem` if the API refuses, `KilnUnreachable` if it doesn't respond,
  * `KilnBadAnswer` if the answer doesn't match the contract, and the signal's reason when that aborts.
  *
- * This class has the methods about builds; those about hosts, access, schedules and trees are inherited, one class each.
+ * This class has the methods about builds; those about hosts, access, schedules, trees and tasks are inherited, one class each.
  */
-export class KilnClient extends TreeCalls {
+export class KilnClient extends TaskCalls {
   /** Incoming and outgoing webhooks. */
   readonly hooks: HooksClient;
 

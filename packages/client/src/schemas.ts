@@ -27,6 +27,8 @@ export {
   secretList,
   secretView,
   storedTreeParts,
+  taskList,
+  taskView,
   tokenList,
   tokenView,
   webhookList,

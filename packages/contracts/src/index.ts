@@ -15,11 +15,35 @@ export {
   teamTreesKey,
 } from './blobs/keys.ts';
 export {
+  type BuildCache,
+  buildCache,
+  type CacheLocation,
+  type CachePlaces,
+  cacheLocation,
+  cachePlaces,
+} from './caches/build-cache.ts';
+export {
   type HostInventory,
   hostInventory,
   MAX_PUBLISHED_MOUNTS,
   MAX_PUBLISHED_REPOS,
 } from './caches/host-inventory.ts';
+export {
+  type DropTask,
+  HOST_TASK_FAILURES,
+  HOST_TASK_STATES,
+  type HostTask,
+  type HostTaskFailure,
+  type HostTaskOrder,
+  type HostTaskProgress,
+  type HostTaskType,
+  hostTask,
+  hostTaskOrder,
+  hostTaskProgress,
+  mountName,
+  taskId,
+  teamOfTask,
+} from './caches/host-task.ts';
 export { canonicalJson } from './canonical-json.ts';
 export { glob } from './config/glob.ts';
 export { kilnConfigJsonSchema } from './config/json-schema.ts';
@@ -195,6 +219,7 @@ export {
   secretsQuery,
   secretView,
 } from './http/secrets.ts';
+export { type TaskView, taskList, taskQuery, taskView, taskWaitQuery } from './http/tasks.ts';
 export {
   type MissingTreeParts,
   missingTreeParts,

@@ -49,7 +49,36 @@ export {
   type Outcome,
   transition,
 } from './build/transition.ts';
+export { CACHE_KINDS, type CacheKind, mountKind } from './caches/cache-kind.ts';
+export {
+  CACHE_MODES,
+  type CacheMode,
+  defaultCacheRef,
+  OLDEST_MODES,
+  placementKey,
+} from './caches/cache-mode.ts';
+export { type MountIdParts, readMountId } from './caches/mount-id.ts';
+export {
+  chooseEvictions,
+  EVICTION_REASONS,
+  type EvictableCache,
+  type Eviction,
+  type EvictionNeed,
+  type EvictionReason,
+  evictionOrder,
+  type RepoSaving,
+  savingPerHour,
+  worthPerByte,
+} from './caches/worth.ts';
 export { classifyGitError, type GitError, type GitFault } from './git/git-error.ts';
+export {
+  BUILDER_ACTIONS,
+  BUILDER_STATES,
+  type BuilderAction,
+  type BuilderFault,
+  type BuilderIncident,
+  type BuilderState,
+} from './healing/builder-fault.ts';
 export {
   type ImageReference,
   parseReference,

@@ -80,6 +80,8 @@ export type { MeteredUpload, UploadAllowance } from './storage/metered-upload.ts
 export { type StorageEntry, StorageLedger, type StorageShare } from './storage/storage-ledger.ts';
 export { storeArtifact } from './storage/store-artifact.ts';
 export type { TreeLocks } from './storage/tree-locks.ts';
+export { TaskLost, TooManyTasks } from './tasks/errors.ts';
+export { type ClaimedTask, HostTasks, type TaskFilter } from './tasks/host-tasks.ts';
 export type {
   ArchivedBuild,
   BuildFilter,

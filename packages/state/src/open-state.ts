@@ -37,6 +37,7 @@ import { Sealer } from './secrets/sealer.ts';
 import { SecretStore } from './secrets/secret-store.ts';
 import { StorageLedger } from './storage/storage-ledger.ts';
 import { TreeLocks } from './storage/tree-locks.ts';
+import { HostTasks } from './tasks/host-tasks.ts';
 
 export interface StateOptions {
   /** See `redisOptions` for the forms. */
@@ -70,6 +71,7 @@ export interface State extends AsyncDisposable {
   readonly learned: LearnedStore;
   readonly hosts: HostStore;
   readonly hostOperations: HostOperations;
+  readonly tasks: HostTasks;
   readonly tokens: TokenStore;
   readonly sessions: SessionStore;
   readonly contextTeams: ContextTeams;
@@ -132,6 +134,7 @@ export async function openState(options: StateOptions): Promise<State> {
     followUps,
     hosts,
     hostOperations: new HostOperations(redis, keys, hosts, queues),
+    tasks: new HostTasks(redis, keys, now),
     tokens: new TokenStore(redis, keys, now),
     sessions: new SessionStore(redis, keys),
     contextTeams: new ContextTeams(redis, keys),

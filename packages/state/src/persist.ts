@@ -3,6 +3,7 @@ import { CorruptState, NotLeader, RequestNotUnderstood, StaleAttempt } from './b
 import { HostNameTaken, HostRemoved, WorkerReplaced } from './hosts/errors.ts';
 import { SecretsUnavailable } from './secrets/errors.ts';
 import { SealBroken } from './secrets/sealer.ts';
+import { TaskLost, TooManyTasks } from './tasks/errors.ts';
 
 /** The first wait before a call is repeated, ms; doubled each time, with jitter. */
 const FIRST_WAIT_MS = 25;
@@ -11,7 +12,7 @@ const LONGEST_WAIT_MS = 2_000;
 /** Refusals by Kiln itself, and broken data: repeating the call would give the same result. */
 const OWN = [
   ...[StaleAttempt, NotLeader, HostNameTaken, HostRemoved, WorkerReplaced],
-  ...[CorruptState, RequestNotUnderstood, SealBroken, SecretsUnavailable],
+  ...[CorruptState, RequestNotUnderstood, SealBroken, SecretsUnavailable, TaskLost, TooManyTasks],
 ];
 /** Bugs in the program. */
 const BUGS = [TypeError, RangeError, SyntaxError, ReferenceError];

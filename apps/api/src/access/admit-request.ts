@@ -1,4 +1,4 @@
-import type { BuildRequest, BuildSpec } from '@kiln/contracts';
+import type { BuildRequest, BuildSpec, CacheLocation } from '@kiln/contracts';
 import {
   type Granted,
   mayPush,
@@ -36,22 +36,34 @@ export function admitRequest(
  * @throws ApiProblem `forbidden` if the build asks for something that it may not have
  */
 export function grantTo(
-  { team, output, tags, secrets }: Pick<BuildSpec, 'team' | 'output' | 'tags' | 'secrets'>,
+  { team, output, tags, cache, secrets }: Pick<BuildSpec, 'team' | 'output' | 'tags' | 'cache' | 'secrets'>,
   trust: Trust,
   rules: readonly PushRule[],
 ): Granted | undefined {
   if (trust === 'trusted') return undefined;
-  const patterns = output.type === 'push' ? pushPatterns(rules, team) : [];
+  const exported = cache?.to ?? [];
+  const patterns = output.type === 'push' || exported.length > 0 ? pushPatterns(rules, team) : [];
   const granted = patterns.length > 0 ? { push: true } : undefined;
   const refusal = refusedTo(trust, { output, secrets }, granted);
   if (refusal) throw untrusted(refusal.field, refusal.got, refusal.expected);
-  if (granted) checkTags(tags, patterns);
+  if (granted && output.type === 'push') checkTags(tags, patterns);
+  checkCaches(exported, patterns);
   return granted;
 }
 
 function checkTags(tags: readonly string[], patterns: readonly string[]): void {
   const i = tags.findIndex((tag) => !mayPush(tag, patterns));
   if (i >= 0) throw untrusted(['tags', i], JSON.stringify(tags[i]), `an image that matches ${patterns.join(' or ')}`);
+}
+
+function checkCaches(to: readonly CacheLocation[], patterns: readonly string[]): void {
+  const i = to.findIndex((one) => one.type !== 'registry' || !mayPush(one.ref, patterns));
+  const refused = to[i];
+  if (!refused) return;
+  const images = patterns.length > 0 ? `a reference that matches ${patterns.join(' or ')}` : 'no caches to export';
+  const [field, got] =
+    refused.type === 'registry' ? (['ref', refused.ref] as const) : (['type', refused.type] as const);
+  throw untrusted(['cache', 'to', i, field], JSON.stringify(got), images);
 }
 
 function untrusted(field: string | readonly PropertyKey[], got: string, expected: string): ApiProblem {

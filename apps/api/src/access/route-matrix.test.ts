@@ -60,6 +60,8 @@ const MATRIX: Readonly<Record<OperationId, Row>> = {
   drainHost: changedByOperators('200'),
   changeHost: changedByOperators('200'),
   removeHost: changedByOperators('409 host_busy'),
+  listTasks: row('200', { read: '200', operate: '200', other: '200', all: '200' }),
+  getTask: row('200', { read: '200', operate: '200', other: '200', all: '200' }),
   joinPool: row(REFUSED, { untrusted: REFUSED, worker: '200', 'join token': '200' }),
   readContext: row('200', {
     ...{ read: '200', other: '404 context_not_found', all: '200', worker: '200', 'join token': '200' },

@@ -31,6 +31,7 @@ export function viewHost(host: HostState): HostInfoView {
     isolation,
     oneDomain,
     ...(host.serves !== undefined && { domain: host.serves }),
+    ...(report.cacheModes && { cacheModes: [...report.cacheModes] }),
     engineVersion,
     buildxVersion,
     ...(buildkitVersion !== undefined && { buildkitVersion }),

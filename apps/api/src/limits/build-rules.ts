@@ -13,7 +13,7 @@ import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import type { GitHostCheck } from './git-host-check.ts';
 import { credentialSubject, type LimitBook } from './limit-book.ts';
 
-type Targets = Pick<BuildSpec, 'source' | 'output' | 'tags'>;
+type Targets = Pick<BuildSpec, 'source' | 'output' | 'tags' | 'cache'>;
 type Admitted = Pick<NewBuild, 'submitter' | 'maxQueued' | 'maxLogBytes' | 'maxArtifactBytes' | 'maxStoredBytes'>;
 
 /** When a client may retry after `queue_full`, s: a guess. */
@@ -78,13 +78,20 @@ export class BuildRules {
   }
 
   /** Checks that git server and registries are allowed, and that the git server isn't in a private network. @throws ApiProblem `target_refused` */
-  async checkTargets({ source, output, tags }: Targets): Promise<void> {
+  async checkTargets({ source, output, tags, cache }: Targets): Promise<void> {
     for (const { whose, limits } of this.#limits) {
       if (source.type === 'git' && !isAllowedTarget(limits.gitHosts, gitTarget(source.url))) {
         throw notAllowed('source.url', source.url, limits.gitHosts, whose);
       }
       const registry =
         output.type === 'push' ? tags.findIndex((tag) => !isAllowedTarget(limits.registries, registryTarget(tag))) : -1;
+      const caches =
+        cache?.to?.findIndex(
+          (to) => to.type === 'registry' && !isAllowedTarget(limits.registries, registryTarget(to.ref)),
+        ) ?? -1;
+      const refused = cache?.to?.[caches];
+      if (refused?.type === 'registry')
+        throw notAllowed(`cache.to[${caches}].ref`, refused.ref, limits.registries, whose);
       if (registry >= 0) throw notAllowed(`tags[${registry}]`, tags[registry] ?? '', limits.registries, whose);
     }
     if (source.type === 'git') await this.#checkGitHost(source.url);

@@ -162,6 +162,10 @@ describe('builds', () => {
         },
       ],
     });
+    const cache = { to: [{ type: 'registry', ref: 'r.example/others/app:cache' }] };
+    expect(await problemIn(await api.post('/v1/builds', { ...GIT, cache }, headers))).toMatchObject({
+      ...{ code: 'target_refused', errors: [{ field: 'cache.to[0].ref', got: '"r.example/others/app:cache"' }] },
+    });
     // Tags that aren't pushed may be any names.
     expect((await api.post('/v1/builds', { ...GIT, tags: ['r.example/others/app'] }, headers)).status).toBe(202);
     await api.fetch(`/v1/limits/tokens/${id}`, json('PATCH', { registries: [] }));

@@ -24,6 +24,7 @@ import type { MeteredDeps } from '../ports.ts';
 import { scheduleHandlers } from '../schedules/schedule-handlers.ts';
 import type { ScheduleDeps } from '../schedules/submit-schedule.ts';
 import { secretHandlers } from '../secrets/secret-handlers.ts';
+import { taskHandlers } from '../tasks/task-handlers.ts';
 import { healthHandlers } from '../upkeep/health-handlers.ts';
 
 export interface HandlerDeps {
@@ -67,6 +68,7 @@ export function handlers({
     ...contextHandlers(config, deps),
     ...treeHandlers(config, { ...deps, rulesFor: submission.rulesFor }),
     ...hostHandlers(config, deps),
+    ...taskHandlers(config, { ...deps, closing }),
     ...tokenHandlers(config, { ...deps, now }),
     ...secretHandlers(config, deps),
     ...scheduleHandlers(config, submission),

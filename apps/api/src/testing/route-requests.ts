@@ -63,6 +63,10 @@ export class RouteRequests {
       case 'removeHost':
         await this.#run();
         return { path: path.replace(':name', 'h1') };
+      case 'getTask': {
+        const task = await this.#api.state.tasks.create('h1', { type: 'drop', repo: 'team web app' });
+        return { path: path.replace(':id', task?.id ?? '') };
+      }
       case 'changeHost':
         return { path: path.replace(':name', 'h1'), init: json({ slots: 100 }) };
       case 'joinPool':

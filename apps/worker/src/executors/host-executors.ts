@@ -1,6 +1,6 @@
 import { EngineTaken } from '@kiln/buildkit';
 import type { HostReport } from '@kiln/contracts';
-import { domainOfKey, domainText, type Outcome } from '@kiln/domain';
+import { domainOfKey, domainText, type Isolation, type Outcome } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import { type HostWriter, InventoryStore, LearnedStore, type State, UsageStore } from '@kiln/state';
 import { DomainBudgets } from '../caches/domain-budgets.ts';
@@ -134,6 +134,27 @@ export class HostExecutors {
   async extendFence(untilMs: number): Promise<void> {
     this.#fenceMs = untilMs;
     await Promise.all(this.#lanes.all.map((lane) => lane.extendFence(untilMs)));
+  }
+
+  get isolation(): Isolation {
+    return this.#deps.source.info.isolation;
+  }
+
+  /** The isolation domains whose caches are on the host. */
+  get domains(): string[] {
+    return [...this.#ledger.all.keys()];
+  }
+
+  /**
+   * Calls `use` with the executor of a domain, which is started if necessary, and then stopped again. The domain's caches are read and
+   * reported afterwards.
+   */
+  async with(domain: string, use: (executor: Executor) => Promise<void>): Promise<void> {
+    const lane = await this.#lanes.of(domain);
+    const wasUp = lane.isUp;
+    await lane.with(use);
+    lane.cachesChanged();
+    if (!wasUp) await lane.rest();
   }
 
   /** Reads the caches and reports them, unless that is already happening. */

@@ -7,7 +7,7 @@ import { RunningAttempts } from './running-attempts.ts';
 
 const HELD = { buildId: 'b', attempt: 1, cancel: false, begun: false };
 const desired = (attempts: readonly (typeof HELD)[], drain: { handBackInMs?: number } = { handBackInMs: 0 }) => ({
-  ...{ cordoned: true, drain, slots: 2, labels: {}, inventoryKnown: true },
+  ...{ cordoned: true, drain, slots: 2, labels: {}, inventoryKnown: true, tasks: 0 },
   attempts,
 });
 

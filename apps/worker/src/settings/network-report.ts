@@ -48,7 +48,11 @@ export function networkReport(env: NetworkEnv): HostNetwork | undefined {
 }
 
 /** Logs a warning for each authority that has expired or soon will: servers that it has certified are refused then. */
-export function warnOfAuthorities(report: HostNetwork | undefined, log: { warn(fields: object, event: string): void }, now: number): void {
+export function warnOfAuthorities(
+  report: HostNetwork | undefined,
+  log: { warn(fields: object, event: string): void },
+  now: number,
+): void {
   for (const { subject, expiresAt, registry } of report?.authorities ?? []) {
     const leftMs = Date.parse(expiresAt) - now;
     if (leftMs > SOON_MS) continue;

@@ -1,12 +1,17 @@
-import { domainText, type Outcome } from '@kiln/domain';
+import { domainText } from '@kiln/domain';
 import type Docker from 'dockerode';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import { type BuilderInventory, InventoryReader } from '../control/inventory.ts';
 import { stopContainer } from '../engine/containers.ts';
 import { messageOf } from '../engine/message-of.ts';
+import type { RunOutcome } from '../outcome/outcome.ts';
 import { runBuild } from '../run/run-build.ts';
 import type { RunHost } from '../run/run-host.ts';
 import type { RunRequest } from '../run/run-request.ts';
+import { Leftovers } from '../snapshots/leftovers.ts';
+import type { MountPlace } from '../snapshots/mount-run.ts';
+import { type SavedMount, saveMount } from '../snapshots/save-mount.ts';
+import { seedMount } from '../snapshots/seed-mount.ts';
 import { writeDeadline } from '../tool/tool-scripts.ts';
 import type { BuilderEgress } from './builder-egress.ts';
 import { containerOf } from './builder-names.ts';
@@ -25,6 +30,7 @@ export class Builder {
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
   readonly #inventories: InventoryReader;
+  readonly #leftovers: Leftovers;
 
   private constructor(options: BuilderOptions, { engine, egress, info, runs, sizesAreFloors }: StartedBuilder) {
     this.#options = options;
@@ -34,6 +40,7 @@ export class Builder {
     this.#domain = info.domain;
     this.#host = runs;
     this.#inventories = new InventoryReader(sizesAreFloors);
+    this.#leftovers = new Leftovers(runs.paths.snapshots, runs.connectBuildkit);
   }
 
   /**
@@ -44,7 +51,14 @@ export class Builder {
    * @throws EgressUnenforceable if the egress rules can't be enforced
    */
   static async start(options: BuilderOptions): Promise<Builder> {
-    return new Builder(options, await startBuilder(options));
+    const builder = new Builder(options, await startBuilder(options));
+    try {
+      await builder.#leftovers.recover();
+      return builder;
+    } catch (error) {
+      await builder.close().catch(() => undefined);
+      throw error;
+    }
   }
 
   get info(): BuilderInfo {
@@ -70,7 +84,7 @@ export class Builder {
    * Runs one build. Never rejects: whatever goes wrong is in the outcome.
    * @param signal abort it with a `BuildStop` to stop the build
    */
-  async run(request: RunRequest, signal: AbortSignal): Promise<Outcome> {
+  async run(request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
     const running = this.#run(request, AbortSignal.any([signal, this.#closing.signal]));
     this.#running.add(running);
     try {
@@ -80,7 +94,7 @@ export class Builder {
     }
   }
 
-  async #run(request: RunRequest, signal: AbortSignal): Promise<Outcome> {
+  async #run(request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
     const { trust = 'trusted' } = request;
     if (trust !== this.info.trust) {
       const message = `the builder is for ${this.info.trust} builds, got a build that is ${trust}`;
@@ -94,10 +108,54 @@ export class Builder {
     }
     try {
       await this.#egress.ensure();
+      await this.#leftovers.clear();
       return await runBuild(this.#host, request, signal);
     } catch (error) {
       this.#options.log.error({ err: error, buildId: request.buildId, attempt: request.attempt }, 'build run failed');
       return { end: 'failed', failure: { code: 'infrastructure', message: messageOf(error) } };
+    }
+  }
+
+  /**
+   * Reads one of the builder's cache mounts as a tar, whatever names, modes, owners, links, holes and attributes it has.
+   * @param take reads the tar to its end; called again, from the beginning, if a build had the mount
+   * @throws MountUnreachable @throws SnapshotRunFailed @throws what `take` throws @throws as `inventory`
+   */
+  async saveMount(
+    place: MountPlace,
+    take: (content: AsyncIterable<Uint8Array>) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<SavedMount> {
+    return await this.#working(signal, (until) => saveMount(this.#host, this.#leftovers, place, take, until));
+  }
+
+  /**
+   * Fills a cache mount that the builder doesn't have; no build sees it before it is complete. Whatever cuts this off, the mount is removed before the next
+   * build of the builder.
+   * @returns `kept` if the builder has the mount already: then it stays as it is
+   * @throws SnapshotRunFailed @throws what `tar.content` throws @throws as `inventory`
+   */
+  async seedMount(
+    place: MountPlace,
+    tar: { readonly sizeBytes: number; readonly content: AsyncIterable<Uint8Array> },
+    signal: AbortSignal,
+  ): Promise<'seeded' | 'kept'> {
+    return await this.#working(signal, async (until) => {
+      const id = `${place.namespace}/${place.id}`;
+      if ((await this.inventory()).mounts.some((mount) => mount.id === id)) return 'kept';
+      return await seedMount(this.#host, this.#leftovers, place, tar, until);
+    });
+  }
+
+  /** Does what `close` and `stop` wait for, and stop. */
+  async #working<T>(signal: AbortSignal, work: (until: AbortSignal) => Promise<T>): Promise<T> {
+    await this.#leftovers.clear();
+    const running = work(AbortSignal.any([signal, this.#closing.signal]));
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
     }
   }
 

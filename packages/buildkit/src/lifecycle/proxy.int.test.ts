@@ -9,7 +9,7 @@ import { SettingsLab } from '../testing/settings-lab.ts';
 import { BASE, smallRoot } from '../testing/small-root.ts';
 import { startProxy, type TestProxy } from '../testing/test-proxy.ts';
 
-const HELPER = ['/usr/lib/apt/apt-helper', '/usr/lib/apt/methods/http', '/usr/bin/dpkg', '/usr/bin/getent'];
+const HELPER = ['/usr/lib/apt/apt-helper', '/usr/lib/apt/methods/http', '/usr/bin/dpkg', '/usr/bin/getent', '/bin/mkdir'];
 const OPTIONS = '-o APT::Sandbox::User=root -o Acquire::Retries=0';
 const NAME = 'files.corp.invalid';
 

@@ -1,8 +1,15 @@
 import type { BuildSpec } from '@kiln/contracts';
-import type { BuildResult, Failure, Outcome, StepCounts } from '@kiln/domain';
+import type { BuilderFault, BuildResult, Failure, Outcome, StepCounts } from '@kiln/domain';
 import type { StopCause } from './build-stop.ts';
+import { builderFault } from './builder-fault.ts';
 import { classifyFailure, type FailedRun } from './classify-failure.ts';
 import type { HaltReason } from './halt.ts';
+
+/** How a run ended. */
+export interface RunOutcome extends Outcome {
+  /** What is wrong with the builder, if that is why the run failed, or may be. */
+  readonly fault?: BuilderFault;
+}
 
 /** Everything known about a run that has ended. */
 export interface EndedRun extends FailedRun {
@@ -16,16 +23,27 @@ export interface EndedRun extends FailedRun {
 }
 
 /** Determines the outcome of a run. */
-export function outcomeOf(run: EndedRun): Outcome {
+export function outcomeOf(run: EndedRun): RunOutcome {
   const { halted, counts, exitCode } = run;
   // A build that had already finished when it was stopped has succeeded. After a fault it hasn't: its log or artifact is incomplete.
   const overruled = halted?.type === 'fault' || (halted?.type === 'stop' && halted.cause === 'fence');
   if (exitCode === 0 && !overruled) return { end: 'succeeded', result: succeeded(run), steps: counts };
   const pushed = run.pushed.length > 0 ? { result: { pushed: [...run.pushed] } } : {};
   const rest = { steps: counts, ...pushed };
-  if (!halted) return { end: 'failed', failure: classifyFailure(run), ...rest };
+  if (!halted) return { ...failed(run), ...rest };
   if (halted.type === 'fault') return { end: 'failed', failure: halted.failure, ...rest };
   return { end: halted.cause === 'cancel' ? 'canceled' : 'failed', failure: stopped(halted.cause, run.spec), ...rest };
+}
+
+function failed(run: EndedRun): RunOutcome {
+  const fault = builderFault(run.failed);
+  if (!fault) return { end: 'failed', failure: classifyFailure(run) };
+  return { end: 'failed', failure: fault.isSuspected ? classifyFailure(run) : damaged(fault), fault };
+}
+
+function damaged({ step, message }: BuilderFault): Failure {
+  const where = step === undefined ? '' : ` (${step.split('\n', 1)[0]})`;
+  return { code: 'infrastructure', message: `BuildKit’s own store on this host is damaged: ${message}${where}` };
 }
 
 /** Returns the outcome of a run that was stopped before it began. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type BuildSpec, NAMESPACE_ARG } from '@kiln/contracts';
 import type { CacheScope, Trust } from '@kiln/domain';
 import { gitContext } from './git-context.ts';
+import type { RunRequest } from './run-request.ts';
 
 /** Features that buildx has only since versions after 0.13. */
 export interface BuildxFeatures {
@@ -31,6 +32,7 @@ export interface BuildxInvocation {
     | { readonly type: 'directory'; readonly path: string; readonly dockerfile: string };
   readonly secrets: readonly SecretPlace[];
   readonly metadataFile: string;
+  readonly internal?: RunRequest['internal'];
   readonly features: BuildxFeatures;
   /** Build arguments that the host adds. */
   readonly proxyArgs?: Readonly<Record<string, string>>;
@@ -38,9 +40,9 @@ export interface BuildxInvocation {
 
 /** Returns the argument list of `docker-buildx` for one build. It never passes through a shell. */
 export function buildxArguments(invocation: BuildxInvocation): string[] {
-  const { builder, trust, spec, repo, context, secrets, metadataFile, features, proxyArgs } = invocation;
+  const { builder, trust, spec, repo, context, secrets, metadataFile, features, internal, proxyArgs } = invocation;
   // Ours comes last: a build argument must not choose whose caches the build uses.
-  const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
+  const namespace = internal?.namespace ?? cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
   const buildArgs = { ...proxyArgs, ...spec.buildArgs, [NAMESPACE_ARG]: namespace };
   return [
     'build',
@@ -50,6 +52,7 @@ export function buildxArguments(invocation: BuildxInvocation): string[] {
     `--file=${context.dockerfile ?? spec.dockerfile}`,
     ...optional('--target', spec.target),
     ...pairs('--build-arg', buildArgs),
+    ...(internal && context.type === 'directory' ? [`--build-context=${internal.contextName}=${context.path}`] : []),
     ...pairs('--label', spec.labels),
     ...(spec.platforms.length > 0 ? [`--platform=${spec.platforms.join(',')}`] : []),
     ...spec.tags.map((tag) => `--tag=${tag}`),

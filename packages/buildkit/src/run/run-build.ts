@@ -1,18 +1,18 @@
 import type { BuildSpec } from '@kiln/contracts';
-import type { Outcome } from '@kiln/domain';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import type { BuildHistory } from '../control/control-messages.ts';
 import type { Logger } from '../engine/logger.ts';
 import { messageOf } from '../engine/message-of.ts';
 import { stopCause } from '../outcome/build-stop.ts';
 import { Halt } from '../outcome/halt.ts';
-import { neverStarted, outcomeOf } from '../outcome/outcome.ts';
+import { neverStarted, outcomeOf, type RunOutcome } from '../outcome/outcome.ts';
 import { ProgressReader } from '../progress/progress-reader.ts';
 import { proxyArgs, proxySecrets } from '../settings/proxy.ts';
 import type { ToolProcess } from '../tool/tool-process.ts';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
 import { buildxArguments, unenforcedLimits } from './buildx-arguments.ts';
+import { Laps } from './laps.ts';
 import { prepareContext } from './prepare-context.ts';
 import { RecordSink } from './record-sink.ts';
 import { RunFiles } from './run-files.ts';
@@ -25,17 +25,19 @@ import { stopProcess } from './stop-process.ts';
 const PROGRESS_MEMORY_BYTES = 4 * 1024 * 1024;
 
 /** Runs one build from beginning to end; resolves when its buildx has exited. */
-export async function runBuild(host: RunHost, request: RunRequest, signal: AbortSignal): Promise<Outcome> {
+export async function runBuild(host: RunHost, request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
   const { spec } = request;
   if (spec.output.type === 'artifact' && !request.artifact)
     throw new Error('output artifact requested, but request.artifact is missing');
   if (signal.aborted) return neverStarted(stopCause(signal.reason), spec);
+  const laps = new Laps<'contextMs' | 'filesMs' | 'buildxMs' | 'outcomeMs'>();
   using halt = new Halt(signal, spec.timeoutSeconds * 1000);
   await using files = await RunFiles.create(host.paths, host.owner, `${request.buildId}-${request.attempt}`);
   using sink = new RecordSink(request.sink, halt);
   const note = (message: string) => sink.deliver([{ t: host.now(), type: 'note', message }]);
   const context = await prepareContext(host, request, files, halt, note);
   if ('end' in context) return context;
+  laps.end('contextMs');
   const { env, places } = await files.placeSecrets(request.secrets);
   await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
   const policy = await files.placeSourcePolicy(host.sourcePolicy(request.source));
@@ -47,6 +49,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     context,
     secrets: places,
     metadataFile: files.metadataFile,
+    ...(request.internal && { internal: request.internal }),
     features: host.features,
     proxyArgs: proxyArgs(host.proxy, spec.buildArgs),
   });
@@ -54,6 +57,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   for (const limit of unenforcedLimits(spec, host.features)) {
     await reader.warn(`resources.${limit} is not enforced: this host's buildx has no such limit`);
   }
+  laps.end('filesMs');
   const process = await host.tool.start({
     argv: [host.paths.exec, host.paths.fence, files.pidFile, 'docker-buildx', ...argv],
     user: await files.handOver(),
@@ -69,6 +73,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   await ended;
   // The outcome is decided only when the whole log is delivered, even if the log is slower than the build was.
   await delivered;
+  laps.end('buildxMs');
   const [exitCode] = await Promise.all([process.exitCode(), reclaim(files, host.log), stopped]);
   await reader.endOfText();
   const ref = exitCode === 0 && reader.idle ? undefined : await files.ref();
@@ -78,6 +83,8 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const finished =
     history && exitCode !== 0 && reader.brokenOff && isAllDone(spec, history, reader) ? history : undefined;
   const stored = await artifact?.finish(exitCode === 0 || finished !== undefined);
+  laps.end('outcomeMs');
+  host.log.info({ buildId: request.buildId, attempt: request.attempt, ...laps.taken }, 'build run ended');
   return outcomeOf({
     spec,
     exitCode: finished ? 0 : exitCode,

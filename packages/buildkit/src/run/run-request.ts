@@ -56,6 +56,8 @@ export interface RunRequest {
   readonly domain?: string;
   /** Cache key of the repo (`cacheKey`); together with `spec.cacheScope` and `spec.team` it determines the namespace of the cache mounts. */
   readonly repo: string;
+  /** For runs of Kiln's own: the namespace of cache mounts, and a name under which the context is a named context as well. */
+  readonly internal?: { readonly namespace: string; readonly contextName: string };
   readonly source: ContextSource;
   /** Values by the id in `RUN --mount=type=secret,id=…`. */
   readonly secrets: ReadonlyMap<string, string>;

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { type LoneTool, startLoneTool } from '../testing/lone-tool.ts';
-import { type ShellCommand, SPARE_SHELL, SpareShells } from './spare-shells.ts';
+import { SHELL_CHECK, type ShellCommand, SpareShells } from './spare-shells.ts';
 import type { ToolContainer } from './tool-container.ts';
 import type { ToolProcess } from './tool-process.ts';
 import { ROOT } from './tool-user.ts';
@@ -20,13 +20,14 @@ afterEach(() => {
   for (const spare of spares.splice(0)) spare.drop();
 });
 
-/** Spare shells, and what they started so far. */
-function newSpare(argv: readonly string[] = SPARE_SHELL) {
+/** Spare shells, and those that were started so far. @param check succeeds if the container can have them */
+function newSpare(check: readonly string[] = SHELL_CHECK) {
   const started: ToolProcess[] = [];
-  const spare = new SpareShells(async () => {
-    const shell = await tool.start({ argv, user: ROOT, stdin: true });
-    started.push(shell);
-    return shell;
+  const spare = new SpareShells(async (argv) => {
+    const isCheck = argv === SHELL_CHECK;
+    const process = await tool.start({ argv: isCheck ? check : argv, user: ROOT, stdin: true });
+    if (!isCheck) started.push(process);
+    return process;
   }, 0);
   spares.push(spare);
   return { spare, started };
@@ -84,16 +85,18 @@ test('a shell that was killed isn’t used', async () => {
   expect(spare.take({ argv: ['id'], env: [], user: '70001:70001' })).toBeUndefined();
 });
 
-test('a container that can’t change the user of a process isn’t asked again', async () => {
-  const { spare, started } = newSpare(['/bin/sh', '-c', 'exit 69']);
-  spare.prepare();
-  await expect.poll(() => spare.isAble).toBe(false);
-  const before = started.length;
-  expect(spare.take({ argv: ['id'], env: [], user: '70001:70001' })).toBeUndefined();
-  await tool.capture(['true'], TIMEOUT_MS);
-  // A shell that was being made meanwhile.
-  expect(started.length).toBeLessThanOrEqual(Math.max(before, 2));
-});
+test.each([['exit 1'], ['exit 127'], ['kill -s KILL $$']])(
+  'no shell waits in a container in which the check does `%s`, however often one is wanted',
+  async (script) => {
+    const { spare, started } = newSpare(['/bin/sh', '-c', script]);
+    spare.prepare();
+    await expect.poll(() => spare.isAble).toBe(false);
+    expect(spare.take({ argv: ['id'], env: [], user: '70001:70001' })).toBeUndefined();
+    // The time in which a shell would have been started.
+    await tool.capture(['true'], TIMEOUT_MS);
+    expect(started).toEqual([]);
+  },
+);
 
 test('a closed container is not recreated by what still uses it', async () => {
   await using closed = await startLoneTool();

@@ -7,15 +7,11 @@ export interface ShellCommand {
   readonly user: string;
 }
 
-/** Exit code of a spare shell in a container that can't change a process's user. */
-const UNABLE = 69;
-
-/** Runs a shell that reads its commands from standard input, if it can do what `shellText` needs. */
-export const SPARE_SHELL = [
-  '/bin/sh',
-  '-c',
-  `setpriv --reuid=65534 --regid=65534 --groups=65534 true 2>/dev/null || exit ${UNABLE}; exec /bin/sh`,
-];
+/** What a spare shell is: it reads its commands from standard input. */
+const SPARE_SHELL = ['/bin/sh'];
+/** Succeeds in a container in which a shell can do what `shellText` needs: change the user of a process. */
+export const SHELL_CHECK = ['/bin/sh', '-c', 'exec setpriv --reuid=65534 --regid=65534 --groups=65534 true'];
+const CHECK_TIMEOUT_MS = 60_000;
 
 /** Enough for a build that follows another at once. */
 const WAITING = 2;
@@ -27,22 +23,23 @@ const REFILL_MS = 1_000;
  * build then needn't wait for. A command that finds none is started by an exec of its own.
  */
 export class SpareShells {
-  readonly #start: () => Promise<ToolProcess>;
+  readonly #start: (argv: readonly string[]) => Promise<ToolProcess>;
   readonly #refillMs: number;
   #shells: ToolProcess[] = [];
   #refill: NodeJS.Timeout | undefined;
-  #isAble = true;
+  /** Whether the container can do what a shell needs; undefined until it was checked. */
+  #isAble: boolean | undefined;
   /** Changes with the container: a shell of an older one is of no use. */
   #container = 0;
 
-  /** @param start starts `SPARE_SHELL` as root with a standard input */
-  constructor(start: () => Promise<ToolProcess>, refillMs = REFILL_MS) {
+  /** @param start starts a process as root with a standard input */
+  constructor(start: (argv: readonly string[]) => Promise<ToolProcess>, refillMs = REFILL_MS) {
     this.#start = start;
     this.#refillMs = refillMs;
   }
 
-  /** Whether the container can do what a shell needs, as far as is known. */
-  get isAble(): boolean {
+  /** Whether the container can do what a shell needs; undefined until it was checked. No shell waits before that. */
+  get isAble(): boolean | undefined {
     return this.#isAble;
   }
 
@@ -68,27 +65,36 @@ export class SpareShells {
     this.#container += 1;
     clearTimeout(this.#refill);
     this.#refill = undefined;
-    this.#isAble = true;
+    this.#isAble = undefined;
     for (const shell of this.#shells.splice(0)) shell.abandon();
   }
 
   /** Makes as many shells wait as there should be, one after the other. Never rejects. */
   async #fill(container: number): Promise<void> {
     this.#refill = undefined;
+    if (this.#isAble === undefined) {
+      const isAble = await this.#check().catch(() => undefined);
+      if (container !== this.#container) return;
+      this.#isAble = isAble;
+    }
     for (let tries = 0; tries < WAITING && this.#shells.length < WAITING && this.#isAble; tries += 1) {
       // Without one, commands start as they would anyway, and report what is wrong.
-      const shell = await this.#start().catch(() => undefined);
+      const shell = await this.#start(SPARE_SHELL).catch(() => undefined);
       if (!shell) return;
       if (container !== this.#container) return shell.abandon();
       this.#shells.push(shell);
-      shell.onceClosed(() => void this.#lost(shell, container));
+      shell.onceClosed(() => {
+        this.#shells = this.#shells.filter((other) => other !== shell);
+      });
     }
   }
 
-  async #lost(shell: ToolProcess, container: number): Promise<void> {
-    if (!this.#shells.includes(shell)) return;
-    this.#shells = this.#shells.filter((other) => other !== shell);
-    if ((await shell.exitCode()) === UNABLE && container === this.#container) this.#isAble = false;
+  /** Returns undefined if the engine can't tell. */
+  async #check(): Promise<boolean | undefined> {
+    const check = await this.#start(SHELL_CHECK);
+    check.endInput();
+    const { exitCode } = await check.capture(CHECK_TIMEOUT_MS);
+    return exitCode === undefined ? undefined : exitCode === 0;
   }
 }
 

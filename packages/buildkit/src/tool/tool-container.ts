@@ -3,7 +3,7 @@ import type Docker from 'dockerode';
 import { callEngine, EngineError, hasStatus } from '../engine/engine.ts';
 import { ensureImage } from '../engine/engine-images.ts';
 import type { Logger } from '../engine/logger.ts';
-import { SPARE_SHELL, SpareShells } from './spare-shells.ts';
+import { SpareShells } from './spare-shells.ts';
 import { ToolProcess } from './tool-process.ts';
 import { toolPaths } from './tool-scripts.ts';
 import { type ContainerUser, ROOT, toolUser } from './tool-user.ts';
@@ -49,7 +49,7 @@ export class ToolContainer {
     this.#options = options;
     this.#image = options.image;
     this.#container = options.engine.getContainer(options.name);
-    this.#spare = new SpareShells(() => this.#start({ argv: SPARE_SHELL, user: ROOT, stdin: true }));
+    this.#spare = new SpareShells((argv) => this.#start({ argv, user: ROOT, stdin: true }));
   }
 
   /** Replaces any container of this name: a buildx that a dead worker left behind must not continue. @throws EngineError */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { buildCache, cacheConflict } from '../caches/build-cache.ts';
 import { buildRequest, mtimes, storedSecretRef } from '../http/build-request.ts';
 import { relativePath } from '../http/fields.ts';
 import { globs } from './glob.ts';
@@ -82,6 +83,7 @@ const image = z.strictObject({
     .enum(['repo', 'team', 'pool'])
     .default('repo')
     .meta({ description: 'Which builds share the image’s cache mounts.' }),
+  cache: buildCache.optional(),
   mtimes,
 });
 
@@ -102,6 +104,8 @@ export const kilnConfig = z
       if (one.output === 'push' && one.tags.length === 0) {
         refuse('tags', 'at least one tag, because output is push', one.tags);
       }
+      const conflict = cacheConflict(one);
+      if (conflict) refuse(conflict.path.join('.'), conflict.expected, conflict.input);
       if (one.on === undefined && config.on === undefined) {
         refuse('on', 'push, pull_request or both, here or in the top-level `on`', undefined);
       }

@@ -26,6 +26,9 @@ export const limitsChanged = z.strictObject({ type: z.literal('limits'), subject
 /** The processing of a forge's webhook has ended. */
 export const deliverySettled = z.strictObject({ type: z.literal('delivery'), id: z.string() });
 
+/** A task of a host has been created, has started or ended. */
+export const taskChanged = z.strictObject({ type: z.literal('task'), id: z.string(), host: z.string() });
+
 /** An event of the pool's event stream. Numbers arrive as text, as Redis stores them. */
 export const poolEvent = z.discriminatedUnion('type', [
   buildChanged,
@@ -34,6 +37,7 @@ export const poolEvent = z.discriminatedUnion('type', [
   credentialEnded,
   limitsChanged,
   deliverySettled,
+  taskChanged,
 ]);
 export type PoolEvent = z.output<typeof poolEvent>;
 export type BuildChanged = z.output<typeof buildChanged>;

@@ -1,5 +1,6 @@
 import { CACHE_SCOPES, PRIORITIES, repoOrigin, type SecretRef } from '@kiln/domain';
 import { z } from 'zod';
+import { buildCache, cacheConflict } from '../caches/build-cache.ts';
 import { MTIME_MODES, NAMESPACE_ARG, SUPERSEDE_MODES } from './constants.ts';
 import {
   contextDigest,
@@ -119,6 +120,7 @@ export const buildRequest = z
       description:
         'Which builds share the build’s cache mounts: those of its repo, those of its team with the same scope, or all with the same scope. Builds that share a mount can change what the others find in it. No scope crosses the isolation of the host (by default, the team). Untrusted builds share their mounts only with their team’s untrusted builds of the repo.',
     }),
+    cache: buildCache.optional(),
     pull: z.boolean().default(false),
     mtimes,
     timeoutSeconds: z.int().min(1).max(86_400).default(3_600),
@@ -182,6 +184,11 @@ export const buildRequest = z
         message: 'at least one tag, because output.type is push',
         input: request.tags,
       });
+    }
+    const conflict = cacheConflict(request);
+    if (conflict) {
+      const { path, expected: message, input } = conflict;
+      ctx.addIssue({ code: 'custom', path, message, input });
     }
     if (request.output.type === 'load' && request.platforms.length > 1) {
       ctx.addIssue({

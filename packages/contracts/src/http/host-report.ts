@@ -1,4 +1,4 @@
-import { ISOLATIONS, readDomain, TRUSTS } from '@kiln/domain';
+import { CACHE_MODES, ISOLATIONS, readDomain, TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
 import { hostNetwork } from './host-network.ts';
 
@@ -62,6 +62,8 @@ export const hostReport = z.strictObject({
   domain: domainKey.optional(),
   /** Domains whose builders don't answer currently. */
   domainsAway: z.array(domainKey).optional(),
+  /** Cache modes that it can build with. A worker that doesn't report them can only build `warm`. */
+  cacheModes: z.array(z.enum(CACHE_MODES)).optional(),
   engineVersion: z.string(),
   buildxVersion: z.string(),
   /** The host's cache budget. */
@@ -75,6 +77,8 @@ export const hostReport = z.strictObject({
   disk: hostDisk.optional(),
   /** Absent if nothing is set, or the worker doesn't report it. */
   network: hostNetwork.optional(),
+  /** Types of host tasks that it can carry out. A worker that doesn't report them can carry out none. */
+  tasks: z.array(z.string()).optional(),
   /** False while the worker drains: it finishes its builds and accepts no new ones. */
   accepting: z.boolean().default(true),
 });

@@ -39,6 +39,8 @@ export const PROBLEM_CODES = [
   'already_finished',
   'host_not_found',
   'host_busy',
+  'task_not_found',
+  'too_many_tasks',
   'join_impossible',
   'token_not_found',
   'secret_not_found',

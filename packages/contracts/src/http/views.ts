@@ -1,4 +1,4 @@
-import { BUILD_STATES, FAILURE_CODES, ISOLATIONS, TERMINAL_STATES, TRUSTS } from '@kiln/domain';
+import { BUILD_STATES, CACHE_MODES, FAILURE_CODES, ISOLATIONS, TERMINAL_STATES, TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
 import { buildSpec } from './build-request.ts';
 import { buildId, instant } from './fields.ts';
@@ -156,6 +156,9 @@ export const hostView = z
       .string()
       .optional()
       .meta({ description: 'The only isolation domain that it serves, such as `trusted team web`.' }),
+    cacheModes: z.array(z.enum(CACHE_MODES)).optional().meta({
+      description: 'Cache modes that it can build with. Absent: only `warm`.',
+    }),
     engineVersion: z.string(),
     buildxVersion: z.string(),
     buildkitVersion: z.string().optional(),

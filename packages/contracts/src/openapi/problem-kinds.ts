@@ -33,6 +33,8 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = {
   already_finished: { status: 409, title: 'The build has already ended' },
   host_not_found: { status: 404, title: 'There is no such host' },
   host_busy: { status: 409, title: 'The host still has builds' },
+  task_not_found: { status: 404, title: 'There is no such task' },
+  too_many_tasks: { status: 429, title: 'Too many tasks wait for the host' },
   join_impossible: { status: 409, title: 'This Kiln is not configured for workers to join' },
   token_not_found: { status: 404, title: 'There is no such token' },
   secret_not_found: { status: 404, title: 'There is no such secret' },

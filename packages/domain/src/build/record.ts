@@ -1,5 +1,6 @@
 import type { Trust } from '../access/principal.ts';
 import type { Granted } from '../access/untrusted.ts';
+import type { CacheMode } from '../caches/cache-mode.ts';
 import type { Failure } from './failure.ts';
 import type { BuildState, TerminalState } from './state.ts';
 
@@ -63,6 +64,8 @@ export interface BuildRecord {
   readonly maxStoredBytes?: number;
   /** What it may have beyond its trust class. */
   readonly granted?: Granted;
+  /** Absent: `warm`. */
+  readonly cacheMode?: CacheMode;
   readonly createdAt: number;
   /** When it was queued last: at its acceptance, or at the loss of its last attempt. */
   readonly queuedAt: number;

@@ -1,4 +1,5 @@
 import { FALLBACK_TEAM, type Trust } from '../access/principal.ts';
+import { withoutMode } from '../caches/cache-mode.ts';
 import { type Isolation, isolationDomain } from '../isolation/isolation-domain.ts';
 
 /** The owner of a build's caches. */
@@ -22,8 +23,9 @@ export function cacheKey({ repo, team, trust }: CacheOwner): string {
   return team === FALLBACK_TEAM ? repo : `${TEAM}${team} ${repo}`;
 }
 
-/** Parses a key of `cacheKey`. */
-export function readCacheKey(key: string): { readonly repo: string; readonly trust: Trust; readonly team: string } {
+/** Parses a key of `cacheKey`, or one of `placementKey`, of which the mode is left out. */
+export function readCacheKey(given: string): { readonly repo: string; readonly trust: Trust; readonly team: string } {
+  const key = withoutMode(given);
   for (const [prefix, trust] of [
     [UNTRUSTED, 'untrusted'],
     [TEAM, 'trusted'],

@@ -28,6 +28,7 @@ export function planBuild(image: KilnImage, occasion: Occasion, settings: RepoSe
   const { subdir, supersede } = { subdir: subdirOf(image.context), supersede: supersedeOf(image, occasion) };
   const pushed = pushOf(image, occasion, settings, nowMs);
   const secrets = secretsOf(image);
+  const cache = cacheOf(image, occasion);
   const withheld = occasion.fork ? Object.keys(secrets) : [];
   const urgent = occasion.fork && image.priority === 'interactive';
   return {
@@ -57,6 +58,7 @@ export function planBuild(image: KilnImage, occasion: Occasion, settings: RepoSe
       concurrencyKey: concurrencyKey(image.name, occasion),
       ...(supersede !== 'none' && { supersede }),
       ...(image.cacheScope !== 'repo' && { cacheScope: image.cacheScope }),
+      ...(cache && { cache }),
       ...(image.mtimes !== 'stable' && { mtimes: image.mtimes }),
     },
   };
@@ -75,6 +77,24 @@ function pushOf(image: KilnImage, occasion: Occasion, settings: RepoSettings, no
       ...(allowed.length === 0 ? ['built but not pushed: no tags are left'] : []),
     ],
   };
+}
+
+/** The image's caches. An archive is named after the branch or pull request, and a fork's build exports nothing that the file names. */
+function cacheOf({ cache }: KilnImage, { fork, on, name, pr }: Occasion): KilnImage['cache'] {
+  if (!cache) return undefined;
+  const { to, ...rest } = cache;
+  if (cache.mode === 'archive' && cache.key === undefined && !/\s/.test(name)) {
+    return on === 'pull_request' && pr !== undefined
+      ? {
+          ...rest,
+          key: `pull/${pr}`,
+          fallbackKeys: [...(cache.fallbackKeys ?? []), ...(name === '' ? [] : [name])].slice(0, 8),
+        }
+      : { ...rest, ...(name !== '' && { key: name }) };
+  }
+  if (!fork || to === undefined) return cache;
+  // Without locations, `registry` would need a tag.
+  return { ...rest, ...(cache.mode === 'registry' && rest.from === undefined && { from: to }) };
 }
 
 function supersedeOf(image: KilnImage, { on, byHand }: Occasion): 'none' | 'queued' | 'running' {

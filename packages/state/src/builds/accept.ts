@@ -122,6 +122,7 @@ function newRecord(
     ...(maxArtifactBytes !== undefined && { maxArtifactBytes }),
     ...(maxStoredBytes !== undefined && { maxStoredBytes }),
     ...(granted !== undefined && { granted }),
+    ...(spec.cache && spec.cache.mode !== 'warm' && { cacheMode: spec.cache.mode }),
     createdAt: now,
     queuedAt: now,
     attempts: [],

@@ -84,6 +84,15 @@ function cutAttempt({ failure: _, ...attempt }: Attempt): Attempt {
 
 /** The request without parts that may be long. One secret's id stays, because it must show whether the build has any. */
 function cutSpec(spec: BuildSpec): Partial<BuildSpec> {
-  const { buildArgs: _, labels: __, tags: ___, hostLabels: ____, storedSecrets: _____, secrets, ...rest } = spec;
+  const {
+    buildArgs: _,
+    labels: __,
+    tags: ___,
+    hostLabels: ____,
+    storedSecrets: _____,
+    cache: ______,
+    secrets,
+    ...rest
+  } = spec;
   return { ...rest, secrets: secrets.slice(0, 1) };
 }

@@ -8,6 +8,7 @@ import {
   isHandBack,
   type PendingBuild,
   type PlacementDecision,
+  placementKey,
 } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
@@ -143,7 +144,8 @@ function stored(decision: PlacementDecision, attempt: number): StoredDecision {
 export function pendingBuild({ record, spec }: StoredBuild): PendingBuild {
   return {
     id: record.id,
-    repo: cacheKey(record),
+    repo: placementKey(cacheKey(record), record.cacheMode),
+    cacheMode: record.cacheMode,
     team: record.team,
     priority: spec.priority,
     queuedAt: record.queuedAt,

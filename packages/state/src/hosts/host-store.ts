@@ -31,6 +31,8 @@ export interface DesiredState {
   readonly labels: Readonly<Record<string, string>>;
   /** Whether the pool has an inventory of it; a host that was purged meanwhile must publish it again. */
   readonly inventoryKnown: boolean;
+  /** How many tasks of it haven't ended, with those that it runs. */
+  readonly tasks: number;
   /** Attempts that this incarnation holds. Any other one that it runs is no longer its own. */
   readonly attempts: readonly HeldAttempt[];
 }
@@ -216,11 +218,11 @@ export class HostStore {
   }
 }
 
-type SyncAnswer = [settings: string[], held: string[], serverNow: string, inventoryKnown: number];
+type SyncAnswer = [settings: string[], held: string[], serverNow: string, inventoryKnown: number, tasks: number];
 
 function desiredState(
   report: Pick<HostReport, 'slots' | 'labels'>,
-  [settings, held, serverNow, inventoryKnown]: SyncAnswer,
+  [settings, held, serverNow, inventoryKnown, tasks]: SyncAnswer,
 ): DesiredState {
   const orders = parseOrders(hashOf(settings));
   const { drain } = orders;
@@ -230,6 +232,7 @@ function desiredState(
     ...(drain && { drain: handBackInMs === undefined ? {} : { handBackInMs } }),
     ...effective(report, orders),
     inventoryKnown: inventoryKnown === 1,
+    tasks,
     attempts: heldAttempts(held),
   };
 }

@@ -4,6 +4,7 @@
 -- KEYS[1] hosts  KEYS[2] desired
 -- ARGV: prefix, name, deadline (ms from now) or ''
 -- out: 0 draining, -1 no such host
+-- @include host-tasks
 -- @include host-life
 if redis.call('SISMEMBER', KEYS[1], ARGV[2]) == 0 then return -1 end
 local now = serverNow()

@@ -10,6 +10,7 @@
 -- @include write-build
 -- @include live-logs
 -- @include end-log
+-- @include host-tasks
 -- @include host-life
 local prefix, id = ARGV[1], ARGV[2]
 local change = changeFrom(10)

@@ -3,6 +3,7 @@
 -- KEYS[1] hosts  KEYS[2] desired  KEYS[3] held attempts
 -- ARGV: prefix, name, force ('1' or '0')
 -- out: 0 removed, 1 forced: it hands its attempts back first and is removed when it has none, -1 no such host, -2 it holds attempts
+-- @include host-tasks
 -- @include host-life
 local prefix, name = ARGV[1], ARGV[2]
 if redis.call('SISMEMBER', KEYS[1], name) == 0 then return -1 end

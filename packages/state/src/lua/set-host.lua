@@ -3,6 +3,7 @@
 -- ARGV: prefix, name, limit on labels, '1' to discard earlier settings first, slots ('' unchanged, '-' the worker's own),
 --       then pairs: label, '=' and its value or '-' to remove it
 -- out: 0 set, -1 no such host, -2 too many labels
+-- @include host-tasks
 -- @include host-life
 local prefix, name = ARGV[1], ARGV[2]
 if redis.call('SISMEMBER', KEYS[1], name) == 0 then return -1 end

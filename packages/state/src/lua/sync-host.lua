@@ -11,9 +11,11 @@
 --      -3 the host was removed, or is now because it holds no attempts any more;
 --      else { operators' settings: field, value, …;
 --             attempts that this incarnation holds: '<build id>:<attempt>', cancel, nonce or '', whether it has begun (1 or 0), …;
---             ms since the epoch by the clock of the settings' deadline; whether its inventory is stored (1 or 0) }
+--             ms since the epoch by the clock of the settings' deadline; whether its inventory is stored (1 or 0);
+--             how many tasks of the host are open }
 -- @include attempt-identity
 -- @include server-run
+-- @include host-tasks
 -- @include host-life
 local prefix, name, incarnation, machine = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local epoch = tonumber(ARGV[12])
@@ -77,4 +79,5 @@ if staleBuilds ~= (known[6] or '') then
 end
 redis.call('DEL', KEYS[6])
 if #idle > 0 then redis.call('HSET', KEYS[6], unpack(idle)) end
-return { redis.call('HGETALL', KEYS[5]), attempts, tostring(serverNow()), redis.call('EXISTS', KEYS[1] .. ':inventory') }
+return { redis.call('HGETALL', KEYS[5]), attempts, tostring(serverNow()), redis.call('EXISTS', KEYS[1] .. ':inventory'),
+  redis.call('ZCARD', KEYS[1] .. ':tasks') }

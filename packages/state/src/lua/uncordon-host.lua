@@ -3,6 +3,7 @@
 -- KEYS[1] hosts  KEYS[2] desired
 -- ARGV: prefix, name
 -- out: 0 uncordoned, -1 no such host
+-- @include host-tasks
 -- @include host-life
 if redis.call('SISMEMBER', KEYS[1], ARGV[2]) == 0 then return -1 end
 redis.call('HDEL', KEYS[2], 'cordoned', 'drainSince', 'drainDeadline', 'removing')

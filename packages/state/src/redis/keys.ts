@@ -66,6 +66,7 @@ const hosts = {
     'host:<name>:inventory',
     'What the host’s caches contain: `doc` as JSON, its `digest`, and `readAt`',
   ),
+  hostTasks: sortedSet<[name: string]>('host:<name>:tasks', 'Open tasks of the host, by their creation (ms)'),
   hostDesired: hash<[name: string]>(
     'host:<name>:desired',
     'Operators’ orders: `cordoned`, `drainSince`, `drainDeadline`, `removing`, `slots`, `label:<name>`',
@@ -80,6 +81,12 @@ const hosts = {
     'Incarnations without an epoch that were removed and may not come back',
     'after a day',
   ),
+  task: hash<[id: string]>(
+    'task:<id>',
+    'A task of a host: `doc` (its order) as JSON, `host`, `type`, `state`, `incarnation` of the worker that runs it, `startedAt`, `progress`, and at its end `result` or `failure`, and `endedAt`',
+    'a day after its end',
+  ),
+  tasks: sortedSet('tasks', 'All tasks, by their creation (ms)'),
   hostEpoch: string('hosts:epoch', 'The epoch of the newest worker process'),
   hostsRemoved: hash('hosts:removed', 'Removed hosts: name → the epoch of its last worker'),
 };

@@ -4,6 +4,7 @@ import type { LocalInvocation } from '../../framework/command.ts';
 import { FlagError, UsageError } from '../../io/errors.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import type { Io } from '../../io/output.ts';
+import { endOfStage } from '../../io/stages.ts';
 import { chooseView, readMode } from '../../progress/choose-view.ts';
 import { connect } from '../../server/connect.ts';
 import { findServer } from '../../server/find-server.ts';
@@ -13,6 +14,7 @@ import { reportBuild } from './follow/report-build.ts';
 import type { BUILD_FLAGS } from './request/build-flags.ts';
 import { type BuildFlags, buildRequestOf } from './request/build-request.ts';
 import { buildxWarnings } from './request/buildx-compat.ts';
+import { cacheWarnings } from './request/cache-flags.ts';
 import { type OutputPlan, planOutput } from './request/output-flag.ts';
 import { readSecrets } from './request/secret-flag.ts';
 import { readSource } from './request/source.ts';
@@ -21,13 +23,15 @@ import { submit } from './submit/submit.ts';
 
 /** Submits a build, follows it and fetches its result. Returns the exit code. @throws UsageError, and the errors of the client */
 export async function runBuild({ flags, operands, io }: LocalInvocation<typeof BUILD_FLAGS>): Promise<number> {
-  warn(io, buildxWarnings(flags));
+  endOfStage('start');
+  warn(io, [...buildxWarnings(flags), ...cacheWarnings(flags)]);
   const plan = planOutput(flags);
   const mode = readMode(flags, io);
   checkDestination(plan, flags, io);
   const client = connect(await findServer(flags, io.env));
   const { file, ref, repo } = flags;
   const source = await readSource({ operand: operands[0] ?? '.', file, ref, repo, io });
+  endOfStage('walk');
   const skipped = source.context?.skipped ?? [];
   warn(
     io,
@@ -64,6 +68,7 @@ export async function runBuild({ flags, operands, io }: LocalInvocation<typeof B
       }
       if (mode === 'quiet' && !flags.json) printImageId(ended, io);
     }
+    endOfStage('result');
     return outcomeCode(ended, interruption.requested);
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;

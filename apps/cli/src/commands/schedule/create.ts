@@ -5,6 +5,7 @@ import { printJson } from '../../io/print.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { DOCKER_FLAGS, KILN_FLAGS } from '../build/request/build-flags.ts';
 import { buildRequestOf } from '../build/request/build-request.ts';
+import { cacheWarnings } from '../build/request/cache-flags.ts';
 import { gitSourceOf } from '../build/request/git-source.ts';
 import { readSecrets } from '../build/request/secret-flag.ts';
 import { whenText } from './when-text.ts';
@@ -45,6 +46,10 @@ export const createCommand = clientCommand(
       ...{ ref, team, priority, timeout, cpus, weight, dedupe, supersede },
       'stored-secret': KILN_FLAGS['stored-secret'],
       mtimes: KILN_FLAGS.mtimes,
+      cache: KILN_FLAGS.cache,
+      'cache-key': KILN_FLAGS['cache-key'],
+      'cache-from': DOCKER_FLAGS['cache-from'],
+      'cache-to': DOCKER_FLAGS['cache-to'],
       'cache-scope': KILN_FLAGS['cache-scope'],
       'host-label': KILN_FLAGS['host-label'],
       'concurrency-key': KILN_FLAGS['concurrency-key'],
@@ -56,7 +61,7 @@ export const createCommand = clientCommand(
     const source = gitSourceOf(url, flags.ref);
     if (!source) throw new UsageError(`${url}: expected a git URL; local files can't be built on a schedule`);
     const secrets = await readSecrets(flags.secret, io.env, io.cwd);
-    for (const warning of secrets.warnings) io.err.line(`kiln: ${warning}`);
+    for (const warning of [...cacheWarnings(flags), ...secrets.warnings]) io.err.line(`kiln: ${warning}`);
     const request: BuildRequestInput = {
       ...buildRequestOf({
         ...{ flags, source, env: io.env, secrets: secrets.values, dockerfile: flags.file },

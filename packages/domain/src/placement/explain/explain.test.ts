@@ -33,6 +33,10 @@ const REASONS: Readonly<Record<Exclude<DecisionReason, 'team_limit' | 'token_lim
   all_full: () => scene().host('a').run('r', 'a', { repo: 'other' }),
   no_host: () => scene(),
   none_fits: () => scene().host('a', { cordoned: true }),
+  none_of_mode: () =>
+    scene()
+      .host('a')
+      .host('b', { trust: ['untrusted'] }),
   none_of_domain: () => scene().host('a', { isolation: 'team', domain: 'trusted team web' }),
   none_trusted: () => scene().host('a', { trust: ['untrusted'] }),
   none_untrusted: () => scene().host('a', { trust: ['trusted'] }),
@@ -43,6 +47,7 @@ test.each(Object.entries(REASONS))('gives the reason %s', (reason, make) => {
     .submit('1', {
       age: reason === 'waited_enough' ? 65 * MINUTE : 0,
       trust: reason === 'none_untrusted' ? 'untrusted' : 'trusted',
+      ...(reason === 'none_of_mode' && { cacheMode: 'registry' }),
     })
     .why('1');
   expect(decision).toMatchObject({ build: '1', reason, decidedAt: START });
@@ -51,6 +56,7 @@ test.each(Object.entries(REASONS))('gives the reason %s', (reason, make) => {
     'all_full',
     'no_host',
     'none_fits',
+    'none_of_mode',
     'none_of_domain',
     'none_trusted',
     'none_untrusted',

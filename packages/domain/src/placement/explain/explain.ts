@@ -126,7 +126,8 @@ function reasonOf(
   if (pass.pool.hosts.all.size === 0) return 'no_host';
   if (fitting === 0) {
     if (!isServed(pass, build.trust)) return `none_${build.trust}`;
-    return isOthers(pass, group) ? 'none_of_domain' : 'none_fits';
+    if (isOthers(pass, group)) return 'none_of_domain';
+    return isModeMissing(pass, group) ? 'none_of_mode' : 'none_fits';
   }
   if (!choice) return 'all_full';
   if (choice.startAt > pass.now) return pass.coldHosts(group.hosts).length > 0 ? 'waits_for_warm' : 'all_full';
@@ -149,6 +150,13 @@ function isOthers(pass: Pass, { hosts }: PendingGroup): boolean {
   const counts = hosts.ruledOutCounts(pass.pool.hosts);
   const others = counts.get('other_domain') ?? 0;
   return others > 0 && others + (counts.get('trust_missing') ?? 0) === pass.pool.hosts.all.size;
+}
+
+/** Returns whether every host that takes builds of the trust class lacks the build's cache mode. */
+function isModeMissing(pass: Pass, { hosts }: PendingGroup): boolean {
+  const counts = hosts.ruledOutCounts(pass.pool.hosts);
+  const missing = counts.get('mode_missing') ?? 0;
+  return missing > 0 && missing + (counts.get('trust_missing') ?? 0) === pass.pool.hosts.all.size;
 }
 
 function bare({ repo, cacheVersion }: PendingGroup, host: PoolHost, verdict: Verdict): ConsideredHost {

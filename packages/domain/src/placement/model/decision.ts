@@ -33,6 +33,8 @@ export type DecisionReason =
   | 'none_untrusted'
   /** Every host that takes builds of its trust class serves only builds of another isolation domain. */
   | 'none_of_domain'
+  /** No host that takes the build otherwise can build with its cache mode. */
+  | 'none_of_mode'
   | 'none_fits'
   /** Waits: as many builds of its team, or of the credential that submitted it, are running as may run at a time. */
   | 'team_limit'

@@ -1,4 +1,5 @@
 import type { Trust } from '../../access/principal.ts';
+import type { CacheMode } from '../../caches/cache-mode.ts';
 import type { Isolation } from '../../isolation/isolation-domain.ts';
 
 export const PRIORITIES = ['interactive', 'normal', 'batch'] as const;
@@ -7,7 +8,7 @@ export type Priority = (typeof PRIORITIES)[number];
 /** A build that waits for a host. Times in ms since the epoch. */
 export interface PendingBuild {
   readonly id: string;
-  /** Key of its repo's caches (`cacheKey`), from which its isolation domain follows. */
+  /** Key of its repo and cache mode (`placementKey`), from which its isolation domain follows. */
   readonly repo: string;
   readonly team: string;
   readonly priority: Priority;
@@ -19,6 +20,8 @@ export interface PendingBuild {
   /** Labels that a host must have to take the build. */
   readonly hostLabels: Readonly<Record<string, string>>;
   readonly trust: Trust;
+  /** Default: `warm`. */
+  readonly cacheMode?: CacheMode | undefined;
   /** Hosts that already lost an attempt of this build; used again only if no other host fits. */
   readonly lostOn: readonly string[];
   /** Version of the repo's dependency set, if known: a cache of another version is only partly useful. */
@@ -33,6 +36,8 @@ export interface HostView {
   readonly labels: Readonly<Record<string, string>>;
   /** Trust classes it has builders for: builds of different trust never share one. */
   readonly trust: readonly Trust[];
+  /** Cache modes that it can build with. Default: `OLDEST_MODES`. */
+  readonly cacheModes?: readonly CacheMode[] | undefined;
   readonly cordoned: boolean;
   readonly draining: boolean;
   /** Bytes its caches may take. If unknown, no eviction is predicted. */

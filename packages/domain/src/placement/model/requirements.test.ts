@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { placementKey } from '../../caches/cache-mode.ts';
 import type { HostView } from './model.ts';
 import { requirementsKey, ruleOut } from './requirements.ts';
 
@@ -28,6 +29,8 @@ test.each([
   [{ labels: { disk: 'nvme' } }, 'label_missing'],
   [{ labels: { disk: 'nvme', zone: 'b' } }, 'label_missing'],
   [{ trust: ['untrusted'] }, 'trust_missing'],
+  [{ cacheModes: ['warm', 'fresh'] }, undefined],
+  [{ cacheModes: ['registry'] }, 'mode_missing'],
   [{ isolation: 'team', domain: 'trusted team web' }, undefined],
   [{ isolation: 'team', domain: 'trusted team ops' }, 'other_domain'],
   [{ isolation: 'team', domain: 'untrusted team web' }, 'other_domain'],
@@ -63,7 +66,24 @@ test('builds that fit the same hosts have the same key, in whatever order they n
     { hostLabels: { disk: 'nvme', zone: 'b' } },
     { trust: 'untrusted' },
     { lostOn: [] },
+    { cacheMode: 'registry' },
   ] as const) {
     expect(requirementsKey({ ...needs, ...other })).not.toBe(key);
   }
+});
+
+test('a build of a cache mode goes only to hosts that can build with it, which older workers can’t', () => {
+  for (const cacheMode of ['registry', 'archive', 'fresh'] as const) {
+    expect(ruleOut({ ...needs, cacheMode }, host)).toBe('mode_missing');
+    expect(ruleOut({ ...needs, cacheMode }, { ...host, cacheModes: [cacheMode] })).toBeUndefined();
+  }
+});
+
+test('the cache mode in a placement key doesn’t change whose build it is', () => {
+  const own = { isolation: 'repo', domain: 'trusted repo web app', cacheModes: ['archive'] } as const;
+  const archived = { ...needs, repo: placementKey('team web app', 'archive'), cacheMode: 'archive' } as const;
+  expect(ruleOut(archived, { ...host, ...own })).toBeUndefined();
+  expect(ruleOut({ ...archived, repo: placementKey('team web site', 'archive') }, { ...host, ...own })).toBe(
+    'other_domain',
+  );
 });

@@ -1,3 +1,4 @@
+import { OLDEST_MODES } from '../../caches/cache-mode.ts';
 import type { Isolation } from '../../isolation/isolation-domain.ts';
 import { domainOfKey } from '../../warmth/cache-owner.ts';
 import type { HostView, PendingBuild } from './model.ts';
@@ -9,6 +10,7 @@ export const RULED_OUT = [
   'platform_missing',
   'label_missing',
   'trust_missing',
+  'mode_missing',
   'other_domain',
   'domain_away',
   'too_small',
@@ -16,7 +18,7 @@ export const RULED_OUT = [
 ] as const;
 export type RuledOut = (typeof RULED_OUT)[number];
 
-type Needs = Pick<PendingBuild, 'repo' | 'weight' | 'platforms' | 'hostLabels' | 'trust' | 'lostOn'>;
+type Needs = Pick<PendingBuild, 'repo' | 'weight' | 'platforms' | 'hostLabels' | 'trust' | 'cacheMode' | 'lostOn'>;
 
 /**
  * Returns why the host can't take the build; undefined if it can. `lost_it_before` is checked last, because it alone is waived when no
@@ -28,6 +30,7 @@ export function ruleOut(needs: Needs, host: HostView): RuledOut | undefined {
   for (const platform of needs.platforms) if (!host.platforms.includes(platform)) return 'platform_missing';
   for (const label in needs.hostLabels) if (host.labels[label] !== needs.hostLabels[label]) return 'label_missing';
   if (!host.trust.includes(needs.trust)) return 'trust_missing';
+  if (!(host.cacheModes ?? OLDEST_MODES).includes(needs.cacheMode ?? 'warm')) return 'mode_missing';
   const isolated = ruleOutDomain(needs, host);
   if (isolated) return isolated;
   if (needs.weight > host.slots) return 'too_small';
@@ -54,10 +57,10 @@ export function selectiveness({ isolation = 'pool', domain, domainsAway = [] }: 
  * builds (`selectiveness`).
  */
 export function requirementsKey(
-  { repo, weight, platforms, hostLabels, trust, lostOn }: Needs,
+  { repo, weight, platforms, hostLabels, trust, cacheMode = 'warm', lostOn }: Needs,
   tellsApart: Isolation = 'pool',
 ): string {
   const labels = Object.entries(hostLabels).sort(([a], [b]) => (a < b ? -1 : 1));
   const domain = domainOfKey(repo, tellsApart);
-  return JSON.stringify([weight, [...platforms].sort(), labels, domain, trust, [...lostOn].sort()]);
+  return JSON.stringify([weight, [...platforms].sort(), labels, domain, trust, cacheMode, [...lostOn].sort()]);
 }

@@ -1,4 +1,5 @@
--- Functions for the life of hosts. A host's keys are its record and :lease, :held, :past, :removed, :desired, :inventory, :idle.
+-- Functions for the life of hosts; need host-tasks. A host's keys are its record and :lease, :held, :past, :removed, :desired, :inventory,
+-- :idle, :tasks.
 
 -- announceHost(prefix, name): announces that something about the host has changed, to schedulers and to its worker.
 local function announceHost(prefix, name)
@@ -11,11 +12,13 @@ local function serverNow()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- purgeHost(prefix, name): purges a host that holds no attempts; an operator's settings stay.
+-- purgeHost(prefix, name): purges a host that holds no attempts, and fails its open tasks; an operator's settings stay.
 local function purgeHost(prefix, name)
   local key = prefix .. 'host:' .. name
+  failTasks(prefix, name, serverNow())
   redis.call('SREM', prefix .. 'hosts', name)
-  redis.call('DEL', key, key .. ':lease', key .. ':held', key .. ':past', key .. ':inventory', key .. ':idle')
+  redis.call('DEL', key, key .. ':lease', key .. ':held', key .. ':past', key .. ':inventory', key .. ':idle',
+    key .. ':tasks')
 end
 
 -- removeHost(prefix, name): removes a host that holds no attempts from the pool, with its settings. Its worker and earlier ones are
@@ -32,10 +35,10 @@ local function removeHost(prefix, name)
   purgeHost(prefix, name)
 end
 
--- purgeIfLeft(prefix, name): purges a host whose worker has left, unless it has an operator's settings.
+-- purgeIfLeft(prefix, name): purges a host whose worker has left, unless it has an operator's settings or open tasks.
 local function purgeIfLeft(prefix, name)
   local key = prefix .. 'host:' .. name
-  if redis.call('HGET', key, 'left') == '1' and redis.call('EXISTS', key .. ':desired') == 0 then
+  if redis.call('HGET', key, 'left') == '1' and redis.call('EXISTS', key .. ':desired', key .. ':tasks') == 0 then
     purgeHost(prefix, name)
   end
 end

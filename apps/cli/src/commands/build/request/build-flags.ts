@@ -1,4 +1,4 @@
-import { CACHE_SCOPES, PRIORITIES } from '@kiln/domain';
+import { CACHE_MODES, CACHE_SCOPES, PRIORITIES } from '@kiln/domain';
 import type { FlagTable } from '../../../framework/flags.ts';
 import { CONNECTION_FLAGS } from '../../../server/find-server.ts';
 
@@ -32,6 +32,16 @@ export const DOCKER_FLAGS = {
     help: 'Destination: type=local,dest=DIR; type=tar,dest=FILE; type=registry; type=image,push=true; type=docker (same as --load); type=cacheonly',
   },
   'no-cache': { kind: 'bool', help: 'Run every step, with empty cache mounts' },
+  'cache-from': {
+    kind: 'list',
+    value: 'REF|type=…',
+    help: 'Caches to import: type=registry,ref=REF or type=s3,bucket=…,region=… (repeatable)',
+  },
+  'cache-to': {
+    kind: 'list',
+    value: 'REF|type=…',
+    help: 'Where to export caches, in the same notation; mode=min or mode=max (the default) (repeatable)',
+  },
   pull: { kind: 'bool', help: 'Pull newer versions of base images' },
   label: { kind: 'list', value: 'KEY=VALUE', help: 'Label of the image (repeatable)' },
   provenance: { kind: 'text', value: 'BOOL|mode=…', help: 'Provenance attestation' },
@@ -54,6 +64,16 @@ export const KILN_FLAGS = {
     kind: 'text',
     value: 'NAME',
     help: "Project whose caches to use (default: the directory's git remote, or its name)",
+  },
+  cache: {
+    kind: 'text',
+    value: 'MODE',
+    help: `Where caches come from: ${CACHE_MODES.join(', ')} (default: warm)`,
+  },
+  'cache-key': {
+    kind: 'text',
+    value: 'KEY',
+    help: 'Archive of the repo to use with --cache archive, such as a branch',
   },
   'cache-scope': {
     kind: 'text',
@@ -104,8 +124,6 @@ export const KILN_FLAGS = {
 /** Flags of buildx that don't apply to a pool and don't affect the result. They are ignored with a warning. */
 export const IGNORED_FLAGS = {
   builder: { kind: 'text' },
-  'cache-from': { kind: 'list' },
-  'cache-to': { kind: 'list' },
   'cgroup-parent': { kind: 'text' },
   compress: { kind: 'bool' },
   'disable-content-trust': { kind: 'bool' },

@@ -3,6 +3,7 @@ import { CACHE_SCOPES, PRIORITIES } from '@kiln/domain';
 import { badFlag, oneOf, wholeNumber } from '../../../framework/flag-values.ts';
 import type { FlagValues } from '../../../framework/flags.ts';
 import type { DOCKER_FLAGS, KILN_FLAGS } from './build-flags.ts';
+import { cacheOf } from './cache-flags.ts';
 import type { OutputPlan } from './output-flag.ts';
 import { attestation, attestFlag, buildArgs, durationSeconds, labels, memoryBytes, platforms } from './values.ts';
 
@@ -28,6 +29,7 @@ export interface RequestOptions {
 
 /** Builds the request from the flags. Only checks what the API can't check. @throws UsageError */
 export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }: RequestOptions): BuildRequestInput {
+  const cache = cacheOf(flags);
   const team = flags.team ?? (env.KILN_TEAM || undefined);
   return {
     source,
@@ -43,6 +45,7 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
     output: { type: plan.output },
     noCache: flags['no-cache'] ?? false,
     pull: flags.pull ?? false,
+    ...(cache && { cache }),
     ...(flags.timeout !== undefined && { timeoutSeconds: durationSeconds('--timeout', flags.timeout) }),
     ...(flags.priority !== undefined && { priority: oneOf('--priority', flags.priority, PRIORITIES) }),
     ...(flags['cache-scope'] !== undefined && {

@@ -5,8 +5,6 @@ type Given = Readonly<Record<string, boolean | string | readonly string[] | unde
 
 const IGNORED_WHY: Readonly<Record<string, string>> = {
   builder: 'Kiln chooses the host and its builder',
-  'cache-from': 'hosts keep the caches; choose them with --repo',
-  'cache-to': 'hosts keep the caches; choose them with --repo',
 };
 
 const REFUSED_WHY: Readonly<Record<string, string>> = {

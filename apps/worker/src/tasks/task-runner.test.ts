@@ -1,0 +1,140 @@
+import type { HostTask } from '@kiln/contracts';
+import { createLogger } from '@kiln/runtime';
+import { HostTasks } from '@kiln/state';
+import { expect, test } from 'vitest';
+import { fixedExecutors } from '../testing/fixed-executors.ts';
+import { HeldExecutor } from '../testing/held-executor.ts';
+import { eventually, useTestHost } from '../testing/test-host.ts';
+import { TaskFailed, type TaskHandler } from './task-handler.ts';
+import { TaskRunner } from './task-runner.ts';
+
+const pool = useTestHost();
+const DROP = { type: 'drop' } as const;
+
+async function join(incarnation: string) {
+  const report = {
+    ...{ name: 'h1', slots: 1, platforms: [], labels: {}, driver: 'docker' as const, accepting: true },
+    ...{ engineVersion: '1', buildxVersion: '1' },
+  };
+  return pool.host.state.hosts.sync(report, { machine: 'm1', incarnation }, 60_000);
+}
+
+function runner(drop: TaskHandler<'drop'>, incarnation = 'i1', onIdle?: () => void) {
+  const { redis, keys } = pool.host.state;
+  return new TaskRunner({
+    tasks: new HostTasks(redis, keys),
+    writer: { host: 'h1', incarnation },
+    handlers: { drop },
+    ...(onIdle && { onIdle }),
+    log: createLogger({ app: 'test', level: 'silent' }),
+  });
+}
+
+const create = async () => (await pool.host.state.tasks.create('h1', DROP))?.id ?? '';
+const task = (id: string, seen: (task: HostTask) => boolean) =>
+  eventually(async () => {
+    const found = await pool.host.state.tasks.get(id);
+    return found && seen(found) ? found : undefined;
+  });
+const ended = (id: string) => task(id, ({ endedAt }) => endedAt !== undefined);
+
+test('a worker carries out a task as soon as it is created, and says in its report that it can', async () => {
+  await pool.host.start(
+    { syncEveryMs: 60_000, leaseTtlMs: 300_000 },
+    { executors: fixedExecutors([new HeldExecutor()]) },
+  );
+  expect((await pool.host.host()).report.tasks).toContain('drop');
+  expect(await ended(await create())).toMatchObject({ state: 'succeeded' });
+});
+
+test('tasks run one at a time, in order, and a failure concerns only its own task', async () => {
+  await join('i1');
+  const order: string[] = [];
+  const drop: TaskHandler<'drop'> = async (_, { id, progress }) => {
+    order.push(`begin ${id}`);
+    await progress({ bytes: 1 });
+    order.push(`end ${id}`);
+    if (id === ids[0]) throw new TaskFailed('failed', 'no such mount');
+    if (id === ids[1]) throw new Error('broken');
+    return { freedBytes: 7 };
+  };
+  const ids = [await create(), await create(), await create()];
+  runner(drop).order(3);
+  expect(await ended(ids[2] ?? '')).toMatchObject({ state: 'succeeded', result: { freedBytes: 7 } });
+  expect(order).toEqual(ids.flatMap((id) => [`begin ${id}`, `end ${id}`]));
+  expect(await ended(ids[0] ?? '')).toMatchObject({ failure: { code: 'failed', message: 'no such mount' } });
+  expect(await ended(ids[1] ?? '')).toMatchObject({ failure: { code: 'failed', message: 'broken' } });
+});
+
+test('a parked task continues while the next ones run', async () => {
+  await join('i1');
+  const held = Promise.withResolvers<void>();
+  const first = await create();
+  const second = await create();
+  const tasks = runner(async (_, { id, park }) => {
+    if (id === first) {
+      park();
+      await held.promise;
+    }
+    return {};
+  });
+  tasks.order(2);
+  await ended(second);
+  expect(await pool.host.state.tasks.get(first)).toMatchObject({ state: 'running' });
+  expect(tasks.isBusy).toBe(true);
+  tasks.order(1);
+  held.resolve();
+  await ended(first);
+  await eventually(() => (tasks.isBusy ? undefined : true));
+});
+
+test('a worker that leaves stops its task after a while, and the next one begins it anew', async () => {
+  await join('i1');
+  const id = await create();
+  const began = Promise.withResolvers<void>();
+  const leaving = runner(async (_, { signal }) => {
+    began.resolve();
+    await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    throw signal.reason;
+  });
+  leaving.order(1);
+  await began.promise;
+  await leaving.close(1);
+  leaving.order(1);
+  expect(await pool.host.state.tasks.get(id)).toMatchObject({ state: 'running' });
+  await join('i2');
+  runner(async () => ({ again: true }), 'i2').order(1);
+  expect(await ended(id)).toMatchObject({ state: 'succeeded', result: { again: true } });
+});
+
+test('a worker that leaves lets its task end in time', async () => {
+  await join('i1');
+  const id = await create();
+  const leaving = runner(async () => ({ done: true }));
+  leaving.order(1);
+  await leaving.close(60_000);
+  expect(await pool.host.state.tasks.get(id)).toMatchObject({ state: 'succeeded' });
+});
+
+test('an order that this version can’t read fails as invalid_order', async () => {
+  await join('i1');
+  const id = await create();
+  const { redis, keys } = pool.host.state;
+  await redis.hset(
+    keys.task(id),
+    'doc',
+    JSON.stringify({ id, host: 'h1', createdAt: 1, order: { type: 'drop', kinds: 7 } }),
+  );
+  let idle = 0;
+  const tasks = runner(
+    async () => ({}),
+    'i1',
+    () => {
+      idle += 1;
+    },
+  );
+  tasks.order(1);
+  await eventually(async () => ((await redis.hget(keys.task(id), 'state')) === 'failed' ? true : undefined));
+  expect(JSON.parse((await redis.hget(keys.task(id), 'failure')) ?? '')).toMatchObject({ code: 'invalid_order' });
+  await eventually(() => (idle > 0 ? true : undefined));
+});

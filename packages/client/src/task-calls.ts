@@ -1,0 +1,37 @@
+import type { TaskView } from '@kiln/contracts';
+import type { CallOptions, WaitOptions } from './options.ts';
+import { withRetry } from './retry.ts';
+import { TreeCalls } from './tree-calls.ts';
+
+export interface TaskListOptions extends CallOptions {
+  readonly host?: string | undefined;
+  readonly state?: TaskView['state'] | undefined;
+}
+
+const GIVE_UP_MS = 600_000;
+/** How long one request waits for the task's end. In between progress is reported. */
+const POLL_SECONDS = 2;
+
+/** The methods of `KilnClient` about tasks of hosts. Those that take an id throw a `KilnProblem` with code `task_not_found` if it doesn't exist. */
+export class TaskCalls extends TreeCalls {
+  /** Lists tasks, the newest first. */
+  async tasks({ host, state, signal }: TaskListOptions = {}): Promise<TaskView[]> {
+    return (await this.json('/v1/tasks', 'taskList', { query: { host, state }, signal })).tasks;
+  }
+
+  /** Returns the task as it is now; with `waitSeconds` (0 to 300), once it has ended or that time has passed. */
+  task(id: string, { waitSeconds, signal }: CallOptions & { readonly waitSeconds?: number } = {}): Promise<TaskView> {
+    return this.json(`/v1/tasks/${encodeURIComponent(id)}`, 'taskView', { query: { wait: waitSeconds }, signal });
+  }
+
+  /** Yields a task about every two seconds until it has ended, also across restarts of the API. */
+  async *watchTask(id: string, { giveUpAfterMs = GIVE_UP_MS, signal }: WaitOptions = {}): AsyncGenerator<TaskView> {
+    for (let waitSeconds = 0; ; waitSeconds = POLL_SECONDS) {
+      const task = await withRetry(this.deps, { giveUpAfterMs, signal }, () =>
+        this.task(id, { waitSeconds, ...(signal && { signal }) }),
+      );
+      yield task;
+      if (task.endedAt !== undefined) return;
+    }
+  }
+}
