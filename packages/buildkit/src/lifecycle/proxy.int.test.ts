@@ -9,7 +9,15 @@ import { SettingsLab } from '../testing/settings-lab.ts';
 import { BASE, smallRoot } from '../testing/small-root.ts';
 import { startProxy, type TestProxy } from '../testing/test-proxy.ts';
 
-const HELPER = ['/usr/lib/apt/apt-helper', '/usr/lib/apt/methods/http', '/usr/bin/dpkg', '/usr/bin/getent', '/bin/mkdir'];
+const HELPER = [
+  '/usr/lib/apt/apt-helper',
+  '/usr/lib/apt/methods/http',
+  '/usr/bin/dpkg',
+  '/usr/bin/getent',
+  '/bin/mkdir',
+  '/usr/share/dpkg/cputable',
+  '/usr/share/dpkg/tupletable',
+];
 const OPTIONS = '-o APT::Sandbox::User=root -o Acquire::Retries=0';
 const NAME = 'files.corp.invalid';
 
@@ -36,7 +44,7 @@ afterAll(async () => {
 
 /** Downloads a URL with apt's own program, which honours `http_proxy`, in a step. */
 const download = (url: string) =>
-  `RUN mkdir -p /tmp /etc/apt /var/lib/dpkg && /usr/lib/apt/apt-helper ${OPTIONS} download-file ${url} /tmp/got && cat /tmp/got`;
+  `RUN mkdir -p /tmp /etc/apt/apt.conf.d /var/lib/dpkg && /usr/lib/apt/apt-helper ${OPTIONS} download-file ${url} /tmp/got && cat /tmp/got`;
 
 describe('a proxy', () => {
   test('is used by BuildKit and by steps, and its password is in no log', async () => {
