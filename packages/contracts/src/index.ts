@@ -44,6 +44,25 @@ export {
   taskId,
   teamOfTask,
 } from './caches/host-task.ts';
+export {
+  MAX_SNAPSHOT_CHUNK_BYTES,
+  type NewSnapshot,
+  newSnapshot,
+  type SaveRequest,
+  type SeedRequest,
+  SNAPSHOT_FORMAT,
+  type SnapshotChunk,
+  type SnapshotManifest,
+  type SnapshotMount,
+  type SnapshotView,
+  saveRequest,
+  seedRequest,
+  snapshotId,
+  snapshotList,
+  snapshotManifest,
+  snapshotQuery,
+  snapshotView,
+} from './caches/snapshot.ts';
 export { canonicalJson } from './canonical-json.ts';
 export { glob } from './config/glob.ts';
 export { kilnConfigJsonSchema } from './config/json-schema.ts';
