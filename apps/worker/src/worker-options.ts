@@ -8,6 +8,7 @@ import type { TreeReader } from '@kiln/trees';
 import type { GitMirrors } from './attempt/git-mirrors.ts';
 import type { ExecutorSource } from './engine/executor.ts';
 import type { LeaseTimes } from './session/host-session.ts';
+import type { SnapshotStore } from './snapshots/snapshot-store.ts';
 
 export interface WorkerOptions extends LeaseTimes {
   readonly hostName: string;
@@ -34,6 +35,8 @@ export interface WorkerDeps
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   /** Reads the objects of a team's trees. Waits for an API that is away. */
   trees(team: string): TreeReader;
+  /** The pool's snapshots of caches. Default: this worker saves and seeds none. */
+  readonly snapshots?: SnapshotStore | undefined;
   /** Stores an artifact within the limits in the build's record. */
   storeArtifact(
     ref: AttemptRef,

@@ -20,6 +20,9 @@ import { HostAttempts } from './session/host-attempts.ts';
 import { HostSession } from './session/host-session.ts';
 import { logOrders } from './session/log-orders.ts';
 import { dropCaches } from './tasks/drop-caches.ts';
+import { saveCaches } from './tasks/save-caches.ts';
+import { seedCaches } from './tasks/seed-caches.ts';
+import type { HostTaskHandlers } from './tasks/task-handler.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
 import type { WorkerDeps, WorkerOptions } from './worker-options.ts';
 
@@ -47,6 +50,17 @@ export async function startWorker(options: WorkerOptions, deps: WorkerDeps): Pro
   const worker = await Worker.create(options, deps);
   await worker.start();
   return worker;
+}
+
+/** The handlers of tasks about snapshots. A worker that reaches no store of them has none. */
+function snapshotTasks(
+  host: string,
+  { snapshots, trees, log }: WorkerDeps,
+  executors: HostExecutors,
+): HostTaskHandlers {
+  if (!snapshots) return {};
+  const deps = { host, snapshots, executors, trees, log };
+  return { save: saveCaches(deps), seed: seedCaches(deps) };
 }
 
 class Worker implements RunningWorker {
@@ -111,7 +125,7 @@ class Worker implements RunningWorker {
     this.#tasks = new TaskRunner({
       tasks: new HostTasks(redis, keys, now),
       writer: { host: options.hostName, incarnation: deps.identity.incarnation },
-      handlers: { drop: dropCaches(executors) },
+      handlers: { drop: dropCaches(executors), ...snapshotTasks(options.hostName, deps, executors) },
       onIdle: () => this.#leaveIfDrained(),
       log: this.#log,
     });

@@ -26,6 +26,8 @@ export {
   scheduleView,
   secretList,
   secretView,
+  snapshotList,
+  snapshotView,
   storedTreeParts,
   taskList,
   taskView,

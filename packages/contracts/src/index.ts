@@ -243,6 +243,7 @@ export {
   missingTreeParts,
   type StoredTreeParts,
   storedTreeParts,
+  storeTreeQuery,
   type TreeDigests,
   treeDigests,
   treeQuery,

@@ -98,7 +98,7 @@ export const newSnapshot = z
   .meta({ id: 'NewCacheSnapshot' });
 export type NewSnapshot = z.input<typeof newSnapshot>;
 
-/** Body of `POST /v1/snapshots/save`. */
+/** Body of `POST /v1/caches/save`. */
 export const saveRequest = z
   .strictObject({
     ...owner,
@@ -107,7 +107,7 @@ export const saveRequest = z
   .meta({ id: 'SaveCaches' });
 export type SaveRequest = z.input<typeof saveRequest>;
 
-/** Body of `POST /v1/snapshots/seed`. */
+/** Body of `POST /v1/caches/seed`. */
 export const seedRequest = z
   .strictObject({
     ...owner,
