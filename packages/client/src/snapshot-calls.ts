@@ -24,6 +24,11 @@ export class SnapshotCalls extends TreeCalls {
     return this.json('/v1/snapshots', 'snapshotView', { method: 'POST', ...jsonBody(snapshot) });
   }
 
+  async removeSnapshot(id: string): Promise<void> {
+    const { body } = await this.transport.call(`/v1/snapshots/${encodeURIComponent(id)}`, { method: 'DELETE' });
+    for await (const _ of body);
+  }
+
   /** Has a host save a repo's cache mounts. */
   saveCaches(request: SaveRequest): Promise<TaskView> {
     return this.json('/v1/caches/save', 'taskView', { method: 'POST', ...jsonBody(request) });
