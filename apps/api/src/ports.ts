@@ -25,6 +25,7 @@ type Stores = {
     | 'buildSecrets'
     | 'contextTeams'
     | 'history'
+    | 'learned'
     | 'limits'
     | 'logs'
     | 'memory'

@@ -27,7 +27,7 @@ export interface WorkerOptions extends LeaseTimes {
 }
 
 export interface WorkerDeps
-  extends Pick<State, 'redis' | 'keys' | 'builds' | 'buildSecrets' | 'connections' | 'events'>,
+  extends Pick<State, 'redis' | 'keys' | 'sealer' | 'builds' | 'buildSecrets' | 'connections' | 'events'>,
     Partial<Pick<State, 'replication'>> {
   readonly executors: ExecutorSource;
   readonly identity: WorkerIdentity;
@@ -43,6 +43,8 @@ export interface WorkerDeps
     content: Readable,
     record: BuildRecord,
   ): Promise<{ digest: string; sizeBytes: number }>;
+  /** Stores the record of what an attempt used and did, packed. Default: none is stored. */
+  storeTrace?(ref: AttemptRef, packed: Buffer): Promise<void>;
   /** Keeps git and requests to forges from reaching addresses of the internal network. */
   readonly outgoing: GitGuard & { readonly fetch: typeof fetch };
   /** The host's mirrors of git remotes. Default: BuildKit checks out every commit as a whole. */

@@ -10,6 +10,7 @@ export {
   deliveryView,
   hostDetail,
   hostList,
+  hostLosses,
   hostView,
   joinGrant,
   limitList,
@@ -36,4 +37,5 @@ export {
   webhookList,
   webhookView,
   whoamiView,
+  whySlowView,
 } from '@kiln/contracts';

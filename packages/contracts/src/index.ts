@@ -11,8 +11,10 @@ export {
   logKey,
   logOfPiece,
   logPieceKey,
+  TRACES_PREFIX,
   teamOfTreesKey,
   teamTreesKey,
+  traceKey,
 } from './blobs/keys.ts';
 export {
   type BuildCache,
@@ -173,6 +175,7 @@ export {
   teamName,
 } from './http/fields.ts';
 export { type HostDetailView, hostDetail } from './http/host-caches.ts';
+export { type HostLossView, hostLosses } from './http/host-losses.ts';
 export {
   type DrainOrder,
   drainOrder,
@@ -264,6 +267,7 @@ export {
   placementView,
   waitQuery,
 } from './http/views.ts';
+export { type CauseView, type WhySlowView, whySlowQuery, whySlowView } from './http/why-slow.ts';
 export {
   type AttemptCall,
   calledAttempt,
@@ -299,3 +303,4 @@ export {
 } from './openapi/route.ts';
 export { artifactName, logStreamQuery, type OperationId, ROUTES, storedArtifact } from './openapi/routes.ts';
 export { learnedPool, learnedRepo } from './placement/learned.ts';
+export { attemptTrace, TRACE_LIMITS } from './traces/attempt-trace.ts';

@@ -27,6 +27,7 @@ import { secretHandlers } from '../secrets/secret-handlers.ts';
 import { snapshotHandlers } from '../snapshots/snapshot-handlers.ts';
 import { taskHandlers } from '../tasks/task-handlers.ts';
 import { healthHandlers } from '../upkeep/health-handlers.ts';
+import { whySlowHandlers } from '../why-slow/why-slow-handlers.ts';
 
 export interface HandlerDeps {
   readonly config: ApiConfig;
@@ -67,6 +68,7 @@ export function handlers({
     ...logHandlers(sending),
     ...artifactHandlers(config, deps),
     ...contextHandlers(config, deps),
+    ...whySlowHandlers(config, { ...deps, builds: submission.builds, now, closing }),
     ...treeHandlers(config, { ...deps, rulesFor: submission.rulesFor }),
     ...hostHandlers(config, deps),
     ...taskHandlers(config, { ...deps, closing }),

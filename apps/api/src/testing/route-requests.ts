@@ -99,6 +99,8 @@ export class RouteRequests {
         return { path: `${path}?team=web`, init: await partsRequest(TREE.parts) };
       case 'storeArtifact':
         return { path: path.replace(':name', `${await this.#run()}-1`), init: { body: 'a tar' } };
+      case 'storeTrace':
+        return { path: path.replace(':name', `${await this.#run()}-1`), init: { body: 'gzipped JSON' } };
       case 'setSecret':
         return { path, init: json({ kind: 'build', name: `S${this.#secrets++}`, value: 'hunter22', team: 'web' }) };
       case 'listSecrets':

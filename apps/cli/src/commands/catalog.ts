@@ -22,6 +22,10 @@ export const CATALOG: readonly CommandSection[] = [
       ps: { summary: SUMMARIES.ps, load: async () => (await import('./build/ps.ts')).psCommand },
       logs: { summary: SUMMARIES.logs, load: async () => (await import('./build/logs.ts')).logsCommand },
       why: { summary: SUMMARIES.why, load: async () => (await import('./build/why.ts')).whyCommand },
+      'why-slow': {
+        summary: SUMMARIES['why-slow'],
+        load: async () => (await import('./build/why-slow.ts')).whySlowCommand,
+      },
       cancel: { summary: SUMMARIES.cancel, load: async () => (await import('./build/cancel.ts')).cancelCommand },
       retry: { summary: SUMMARIES.retry, load: async () => (await import('./build/retry.ts')).retryCommand },
       schedule: {

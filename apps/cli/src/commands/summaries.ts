@@ -4,6 +4,7 @@ export const SUMMARIES = {
   ps: 'List builds',
   logs: 'Print the log of a build',
   why: 'Explain where a build was placed, or why it waits',
+  'why-slow': 'Explain which steps of a build were not cached, and why',
   cancel: 'Cancel builds',
   retry: 'Submit a build again',
   schedule: 'Manage scheduled builds',

@@ -10,7 +10,7 @@ import { ApiTrees } from './api-trees.ts';
 import { joinPool } from './join.ts';
 import { StoreBlobs } from './store-blobs.ts';
 
-type BlobAccess = Pick<WorkerDeps, 'openContext' | 'trees' | 'storeArtifact' | 'snapshots'>;
+type BlobAccess = Pick<WorkerDeps, 'openContext' | 'trees' | 'storeArtifact' | 'storeTrace' | 'snapshots'>;
 
 /** What a worker needs to connect to its pool. */
 export interface PoolEntry {
@@ -47,6 +47,7 @@ function throughApi(url: string, token: string): BlobAccess {
     trees: (team) => trees.of(team),
     openContext: (digest, signal) => remote.openContext(digest, signal),
     storeArtifact: (ref, content) => remote.storeArtifact(ref, content),
+    storeTrace: (ref, packed) => remote.storeTrace(ref, packed),
   };
 }
 
@@ -67,5 +68,6 @@ function shared(
     trees: (team) => storedTrees(store, team),
     openContext: (digest, signal) => blobs.openContext(digest, signal),
     storeArtifact: (ref, content, record) => blobs.storeArtifact(ref, content, record),
+    storeTrace: (ref, packed) => blobs.storeTrace(ref, packed),
   };
 }
