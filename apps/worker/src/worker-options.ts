@@ -8,6 +8,7 @@ import type { TreeReader } from '@kiln/trees';
 import type { GitMirrors } from './attempt/git-mirrors.ts';
 import type { ExecutorSource } from './engine/executor.ts';
 import type { LeaseTimes } from './session/host-session.ts';
+import type { SnapshotStore } from './snapshots/snapshot-store.ts';
 
 export interface WorkerOptions extends LeaseTimes {
   readonly hostName: string;
@@ -28,7 +29,7 @@ export interface WorkerOptions extends LeaseTimes {
 }
 
 export interface WorkerDeps
-  extends Pick<State, 'redis' | 'keys' | 'builds' | 'buildSecrets' | 'connections' | 'events'>,
+  extends Pick<State, 'redis' | 'keys' | 'sealer' | 'builds' | 'buildSecrets' | 'connections' | 'events'>,
     Partial<Pick<State, 'replication'>> {
   readonly executors: ExecutorSource;
   readonly identity: WorkerIdentity;
@@ -36,12 +37,16 @@ export interface WorkerDeps
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   /** Reads the objects of a team's trees. Waits for an API that is away. */
   trees(team: string): TreeReader;
+  /** The pool's snapshots of caches. Default: this worker saves and seeds none. */
+  readonly snapshots?: SnapshotStore | undefined;
   /** Stores an artifact within the limits in the build's record. */
   storeArtifact(
     ref: AttemptRef,
     content: Readable,
     record: BuildRecord,
   ): Promise<{ digest: string; sizeBytes: number }>;
+  /** Stores the record of what an attempt used and did, packed. Default: none is stored. */
+  storeTrace?(ref: AttemptRef, packed: Buffer): Promise<void>;
   /** Keeps git and requests to forges from reaching addresses of the internal network. */
   readonly outgoing: GitGuard & { readonly fetch: typeof fetch };
   /** The host's mirrors of git remotes. Default: BuildKit checks out every commit as a whole. */

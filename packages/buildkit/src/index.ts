@@ -23,9 +23,10 @@ export { closeStarting } from './lifecycle/close-starting.ts';
 export { EngineNotApart, EngineTaken } from './lifecycle/engine-claim.ts';
 export { HostBuilders, type HostBuildersInfo, type HostBuildersOptions } from './lifecycle/host-builders.ts';
 export { BuildStop, type StopCause } from './outcome/build-stop.ts';
+export type { ReportedStep } from './progress/step-trace.ts';
 export { ArtifactRefused } from './run/artifact-pipe.ts';
 export { cacheNamespace } from './run/buildx-arguments.ts';
-export type { CommitDockerfile, ContextSource, GitCheckout, RunRequest } from './run/run-request.ts';
+export type { CommitDockerfile, ContextSource, GitCheckout, RunObserver, RunRequest } from './run/run-request.ts';
 export type {
   BuilderSettings,
   DnsSettings,

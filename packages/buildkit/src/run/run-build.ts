@@ -80,6 +80,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   if (ref !== undefined && !reader.idle) await awaitQuiet(host.connectBuildkit, ref, host.log);
   const history = ref === undefined || halt.reason ? undefined : await readRest(host, ref, reader);
   await reader.end();
+  request.observer?.steps(reader.trace.steps, reader.trace.leftOut);
   const finished =
     history && exitCode !== 0 && reader.brokenOff && isAllDone(spec, history, reader) ? history : undefined;
   const stored = await artifact?.finish(exitCode === 0 || finished !== undefined);

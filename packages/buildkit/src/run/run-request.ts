@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { BuildSpec, LogRecord } from '@kiln/contracts';
 import type { Trust } from '@kiln/domain';
 import type { TreeSource } from '@kiln/trees';
+import type { ReportedStep } from '../progress/step-trace.ts';
 import type { SubmittedTimes } from '../trees/working-tree.ts';
 import type { RegistryLogin } from './docker-config.ts';
 
@@ -46,6 +47,14 @@ export type ContextSource =
       tar?(signal: AbortSignal): Promise<Readable | undefined>;
     };
 
+/** Is told what a run reads and does. Its calls must not throw. */
+export interface RunObserver {
+  /** The Dockerfile that is built. A large one may be cut off, and one that only BuildKit reads isn't reported. */
+  dockerfile(text: string): void;
+  /** The steps, when the run has ended. @param leftOut how many were too many */
+  steps(steps: readonly ReportedStep[], leftOut: number): void;
+}
+
 export interface RunRequest {
   readonly buildId: string;
   readonly attempt: number;
@@ -67,6 +76,7 @@ export interface RunRequest {
   readonly hidden?: readonly string[];
   /** Stores the tar of the result; required if `spec.output.type` is `artifact`. @throws ArtifactRefused to fail the build itself */
   artifact?(stream: Readable): Promise<{ readonly digest: string; readonly sizeBytes: number }>;
+  readonly observer?: RunObserver | undefined;
   /** Takes the records in order. A returned promise is backpressure: the next record waits until it resolves. */
   sink(record: LogRecord): void | Promise<void>;
 }

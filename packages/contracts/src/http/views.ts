@@ -15,8 +15,8 @@ export const failureView = z
   })
   .meta({ id: 'Failure' });
 
-const attemptEnd = z.enum([...TERMINAL_STATES, 'lost']);
-const stepCounts = z.strictObject({ total: z.int(), cached: z.int() });
+export const attemptEnd = z.enum([...TERMINAL_STATES, 'lost']);
+export const stepCounts = z.strictObject({ total: z.int(), cached: z.int() });
 
 export const attemptView = z
   .strictObject({
@@ -230,6 +230,10 @@ export const placementView = z
                 .string()
                 .optional()
                 .meta({ description: 'The only isolation domain that it serves, if that rules it out.' }),
+              seeding: z.strictObject({ from: z.string(), readyAt: instant }).optional().meta({
+                description:
+                  'The copy of the repo’s caches that is on its way to it: from which host, and when it is expected there; or one that arrived and that no build has used yet.',
+              }),
               predicted: prediction.optional(),
               extras: z.record(z.string(), z.int()).optional().meta({
                 description:

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { API_DEFAULTS, startApi } from '@kiln/api';
 import { FsBlobStore, openUsed, storedTrees } from '@kiln/blobs';
 import { closeStarting, HostBuilders } from '@kiln/buildkit';
-import { artifactKey, contextKey } from '@kiln/contracts';
+import { artifactKey, contextKey, traceKey } from '@kiln/contracts';
 import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
 import { startScheduler } from '@kiln/scheduler';
 import { Leadership, MeteredBlobs, openState, storeArtifact } from '@kiln/state';
@@ -139,6 +140,9 @@ async function compose(
       openContext: (digest) => openUsed(blobs, contextKey(digest)),
       storeArtifact: ({ buildId, attempt }, content, record) =>
         storeArtifact(metered, artifactKey(buildId, attempt), content, record),
+      storeTrace: async ({ buildId, attempt }, packed) => {
+        await blobs.put(traceKey(buildId, attempt), Readable.from([packed]));
+      },
       outgoing,
       mirrors,
       disk: () => diskOf(data.path, builders, mirrors),
