@@ -20,7 +20,11 @@ import { HostAttempts } from './session/host-attempts.ts';
 import { HostSession } from './session/host-session.ts';
 import { logOrders } from './session/log-orders.ts';
 import { dropCaches } from './tasks/drop-caches.ts';
+import { saveCaches } from './tasks/save-caches.ts';
+import { seedCaches } from './tasks/seed-caches.ts';
+import type { HostTaskHandlers } from './tasks/task-handler.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
+import { AttemptRecorders } from './traces/attempt-recorder.ts';
 import type { WorkerDeps, WorkerOptions } from './worker-options.ts';
 
 /** How long a forge may take to answer a request for a token, ms. */
@@ -28,6 +32,8 @@ const FORGE_TIMEOUT_MS = 10_000;
 const SHARE_EVERY_MS = 600_000;
 /** How long a worker that leaves waits for its last report of the caches. */
 const LAST_REPORT_MS = 5_000;
+/** How long a worker that leaves waits for the records of its last attempts to be stored. */
+const LAST_RECORD_MS = 2_000;
 /** How long a worker that leaves waits for a task that runs. Its successor begins it anew. */
 const LAST_TASK_MS = 5_000;
 /** More than any host has slots: the scheduler never assigns more than there are, and a change of slots needs no restart. */
@@ -49,12 +55,24 @@ export async function startWorker(options: WorkerOptions, deps: WorkerDeps): Pro
   return worker;
 }
 
+/** The handlers of tasks about snapshots. A worker that reaches no store of them has none. */
+function snapshotTasks(
+  host: string,
+  { snapshots, trees, log }: WorkerDeps,
+  executors: HostExecutors,
+): HostTaskHandlers {
+  if (!snapshots) return {};
+  const deps = { host, snapshots, executors, trees, log };
+  return { save: saveCaches(deps), seed: seedCaches(deps) };
+}
+
 class Worker implements RunningWorker {
   readonly #options: WorkerOptions;
   readonly #deps: WorkerDeps;
   readonly #attempts: HostAttempts;
   readonly #session: HostSession;
   readonly #executors: HostExecutors;
+  readonly #recorders: AttemptRecorders;
   readonly #tasks: TaskRunner;
   readonly #log: Logger;
   readonly #failed = Promise.withResolvers<never>();
@@ -96,8 +114,10 @@ class Worker implements RunningWorker {
     this.#log = deps.log.child({ host: options.hostName });
     this.#failed.promise.catch(() => {});
     const { redis, keys, replication, now = Date.now } = deps;
+    this.#recorders = new AttemptRecorders({ ...deps, log: this.#log, now });
     this.#attempts = new HostAttempts({
       ...deps,
+      recorders: this.#recorders,
       host: options.hostName,
       incarnation: deps.identity.incarnation,
       attempts: new AttemptStore(redis, keys, { now, replication }),
@@ -111,7 +131,7 @@ class Worker implements RunningWorker {
     this.#tasks = new TaskRunner({
       tasks: new HostTasks(redis, keys, now),
       writer: { host: options.hostName, incarnation: deps.identity.incarnation },
-      handlers: { drop: dropCaches(executors) },
+      handlers: { drop: dropCaches(executors), ...snapshotTasks(options.hostName, deps, executors) },
       onIdle: () => this.#leaveIfDrained(),
       log: this.#log,
     });
@@ -122,6 +142,7 @@ class Worker implements RunningWorker {
         slots: options.slots,
         labels: { ...options.labels },
         ...executors.report,
+        ...(options.network && { network: options.network }),
         tasks: this.#tasks.types,
         accepting: true,
       },
@@ -206,6 +227,7 @@ class Worker implements RunningWorker {
     this.#subscription?.[Symbol.dispose]();
     await this.#consumer?.drain();
     await this.#executors.closeCaches(LAST_REPORT_MS);
+    await this.#recorders.close(LAST_RECORD_MS);
     if (!this.#expelled) await persist(() => this.#session.leave(drained), failed);
     this.#log.info({}, 'worker left');
   }

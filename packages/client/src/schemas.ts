@@ -10,6 +10,7 @@ export {
   deliveryView,
   hostDetail,
   hostList,
+  hostLosses,
   hostView,
   joinGrant,
   limitList,
@@ -26,6 +27,8 @@ export {
   scheduleView,
   secretList,
   secretView,
+  snapshotList,
+  snapshotView,
   storedTreeParts,
   taskList,
   taskView,
@@ -34,4 +37,5 @@ export {
   webhookList,
   webhookView,
   whoamiView,
+  whySlowView,
 } from '@kiln/contracts';

@@ -11,8 +11,10 @@ export {
   logKey,
   logOfPiece,
   logPieceKey,
+  TRACES_PREFIX,
   teamOfTreesKey,
   teamTreesKey,
+  traceKey,
 } from './blobs/keys.ts';
 export {
   type BuildCache,
@@ -44,6 +46,25 @@ export {
   taskId,
   teamOfTask,
 } from './caches/host-task.ts';
+export {
+  MAX_SNAPSHOT_CHUNK_BYTES,
+  type NewSnapshot,
+  newSnapshot,
+  type SaveRequest,
+  type SeedRequest,
+  SNAPSHOT_FORMAT,
+  type SnapshotChunk,
+  type SnapshotManifest,
+  type SnapshotMount,
+  type SnapshotView,
+  saveRequest,
+  seedRequest,
+  snapshotId,
+  snapshotList,
+  snapshotManifest,
+  snapshotQuery,
+  snapshotView,
+} from './caches/snapshot.ts';
 export { canonicalJson } from './canonical-json.ts';
 export { glob } from './config/glob.ts';
 export { kilnConfigJsonSchema } from './config/json-schema.ts';
@@ -154,6 +175,8 @@ export {
   teamName,
 } from './http/fields.ts';
 export { type HostDetailView, hostDetail } from './http/host-caches.ts';
+export { type HostLossView, hostLosses } from './http/host-losses.ts';
+export { type HostNetwork, hostNetwork } from './http/host-network.ts';
 export {
   type DrainOrder,
   drainOrder,
@@ -224,6 +247,7 @@ export {
   missingTreeParts,
   type StoredTreeParts,
   storedTreeParts,
+  storeTreeQuery,
   type TreeDigests,
   treeDigests,
   treeQuery,
@@ -244,6 +268,7 @@ export {
   placementView,
   waitQuery,
 } from './http/views.ts';
+export { type CauseView, type WhySlowView, whySlowQuery, whySlowView } from './http/why-slow.ts';
 export {
   type AttemptCall,
   calledAttempt,
@@ -279,3 +304,4 @@ export {
 } from './openapi/route.ts';
 export { artifactName, logStreamQuery, type OperationId, ROUTES, storedArtifact } from './openapi/routes.ts';
 export { learnedPool, learnedRepo } from './placement/learned.ts';
+export { attemptTrace, TRACE_LIMITS } from './traces/attempt-trace.ts';

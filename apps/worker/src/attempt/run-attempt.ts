@@ -12,6 +12,7 @@ import {
   StaleAttempt,
 } from '@kiln/state';
 import type { ExecuteRequest, StopReason } from '../engine/executor.ts';
+import type { AttemptRecorder, AttemptRecorders } from '../traces/attempt-recorder.ts';
 import { rethrowRefusal } from './artifact-refusal.ts';
 import { attemptSecrets, NoSecrets, type SecretDeps } from './attempt-secrets.ts';
 import { LogWriter } from './log-writer.ts';
@@ -29,6 +30,8 @@ export interface RunAttemptDeps extends Omit<SecretDeps & SourceDeps, 'persisten
     content: Readable,
     record: BuildRecord,
   ): Promise<{ digest: string; sizeBytes: number }>;
+  /** Records what the attempt used and did. */
+  readonly recorders?: Pick<AttemptRecorders, 'begin'> | undefined;
   /** Resolves when no other attempt of the build runs here any more. */
   alone(): Promise<void>;
   /** Called with the outcome before it is written to the pool. */
@@ -80,7 +83,9 @@ async function attemptOutcome(deps: PersistentDeps, ref: AttemptRef, signal: Abo
     const writer = new LogWriter(logs, ref, record.maxLogBytes, (error) =>
       log.warn({ err: error }, 'writing the log failed; trying again'),
     );
-    const outcome = await execute(deps, ref, { record, spec }, writer, signal);
+    const recorder = deps.recorders?.begin(ref, record, spec);
+    const outcome = await execute(deps, ref, { record, spec }, writer, signal, recorder);
+    recorder?.end(outcome);
     await writer.flush();
     return outcome;
   } catch (error) {
@@ -109,6 +114,7 @@ async function execute(
   { record, spec }: { record: BuildRecord; spec: BuildSpec },
   writer: LogWriter,
   signal: AbortSignal,
+  recorder: AttemptRecorder | undefined,
 ): Promise<Outcome> {
   if (record.cancelRequestedAt !== undefined) return stopped('cancel');
   if (signal.aborted) return stopped(signal.reason as StopReason);
@@ -129,6 +135,7 @@ async function execute(
       hidden,
       warnings,
     } = await attemptSecrets(deps, record, spec, signal);
+    recorder?.secrets(secrets);
     for (const message of warnings) await writer.write({ t: deps.now(), type: 'warning', message });
     const source = await openSource(deps, ref, { record, spec }, secrets, note, signal);
     if (!source) {
@@ -145,12 +152,13 @@ async function execute(
         spec,
         trust,
         repo: cacheKey(record),
-        source,
+        source: recorder?.source(source) ?? source,
         secrets,
         registryLogins,
         hidden,
-        caches: cachePlaces(spec, trust, record.granted?.push ?? false),
+        cachePlaces: cachePlaces(spec, trust, record.granted?.push ?? false),
         artifact: (content) => deps.storeArtifact(ref, content, record).catch(rethrowRefusal),
+        ...(recorder && { observer: recorder, caches: recorder }),
         sink: (entry: LogRecord) => writer.write(entry),
       },
       signal,

@@ -4,7 +4,7 @@ import type { Logger } from '@kiln/runtime';
 import type { EndedAttempt } from '../caches/cache-reporter.ts';
 import { reportingCaches } from '../caches/report-caches.ts';
 import { EngineWatch, withEngineWatch } from '../engine/engine-watch.ts';
-import type { DomainRequest, Executor } from '../engine/executor.ts';
+import type { DomainRequest, Executor, ExecutorInventory } from '../engine/executor.ts';
 
 /** How long a domain's executor is kept running without a build, ms. */
 export const DEFAULT_BUILDER_IDLE_MS = 1_800_000;
@@ -14,6 +14,7 @@ const LAST_RETRY_MS = 60_000;
 
 /** Reports an executor's caches while it is up: a `CacheReporter`. */
 export interface LaneCaches {
+  readonly last?: ExecutorInventory | undefined;
   wanted(): void;
   /** The contents have changed without an attempt. */
   changed(): void;

@@ -17,7 +17,10 @@ beforeAll(async () => {
   const listenAt = IPAM?.Config?.[0]?.Gateway ?? '';
   registry = await startPrivateRegistry({ listenAt, isOpen: true });
   faulty = await faultyRegistry(listenAt, registry.host);
-  own = await lab({ driver: 'docker-container', plainHttpRegistries: [registry.host, faulty.host] });
+  own = await lab({
+    driver: 'docker-container',
+    settings: { registries: { [registry.host]: { plainHttp: true }, [faulty.host]: { plainHttp: true } } },
+  });
 });
 afterAll(async () => {
   await own[Symbol.asyncDispose]();

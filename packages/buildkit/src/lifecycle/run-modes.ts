@@ -51,10 +51,10 @@ export class RunModes {
 
   async #runWarm(request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
     const { host } = this.#deps;
-    const { caches } = request;
+    const { cachePlaces: caches } = request;
     if (!caches || caches.from.length + caches.to.length === 0) return await runBuild(host, request, signal);
     const from = this.#built.has(request.repo) ? [] : caches.from;
-    const outcome = await runBuild(host, { ...request, caches: { from, to: [] } }, signal);
+    const outcome = await runBuild(host, { ...request, cachePlaces: { from, to: [] } }, signal);
     if (outcome.end !== 'succeeded') return outcome;
     this.#built.add(request.repo);
     // After a build without caches, the steps would run again.
@@ -79,7 +79,7 @@ export class RunModes {
       this.#waiting.delete(repo);
       if (signal.aborted) return;
       const { buildId, attempt } = request;
-      const to = request.caches?.to ?? [];
+      const to = request.cachePlaces?.to ?? [];
       try {
         const failures: string[] = [];
         // Not from a working tree: the repo's next build would find it taken.
@@ -138,7 +138,7 @@ export class RunModes {
 
   async #exportAgain(host: RunHost, request: RunRequest, first: FailedExport, signal: AbortSignal): Promise<void> {
     let failed: FailedExport | undefined = first;
-    const refs = (request.caches?.to ?? []).filter((one) => one.type === 'registry');
+    const refs = (request.cachePlaces?.to ?? []).filter((one) => one.type === 'registry');
     while (failed?.isRefusal && refs.length > 0 && !signal.aborted) {
       const formOf = await this.#forms.all();
       // Which of several locations refused isn't reported, so the next form is for all.
@@ -180,11 +180,11 @@ export class RunModes {
 
 /** Returns a request that finds every step in the builder's caches, and only exports these. */
 function exportOnly(request: RunRequest, to: readonly CacheLocation[]): RunRequest {
-  const { artifact: _, archive: __, ...rest } = request;
+  const { artifact: _, archive: __, observer: ___, ...rest } = request;
   return {
     ...rest,
     spec: { ...request.spec, output: { type: 'none' }, noCache: false, pull: false },
-    caches: { from: [], to },
+    cachePlaces: { from: [], to },
   };
 }
 

@@ -38,6 +38,8 @@ export interface BuildxInvocation {
   readonly cacheFlags?: readonly string[];
   /** Replaces the namespace of the repo's cache mounts. */
   readonly namespace?: string | undefined;
+  /** Build arguments that the host adds. */
+  readonly proxyArgs?: Readonly<Record<string, string>>;
 }
 
 /** Returns the argument list of `docker-buildx` for one build. It never passes through a shell. */
@@ -53,13 +55,14 @@ export function buildxArguments(invocation: BuildxInvocation): string[] {
     features,
     internal,
     cacheFlags = [],
+    proxyArgs,
   } = invocation;
   // Ours comes last: a build argument must not choose whose caches the build uses.
   const namespace =
     internal?.namespace ??
     invocation.namespace ??
     cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
-  const buildArgs = { ...spec.buildArgs, [NAMESPACE_ARG]: namespace };
+  const buildArgs = { ...proxyArgs, ...spec.buildArgs, [NAMESPACE_ARG]: namespace };
   return [
     'build',
     `--builder=${builder}`,

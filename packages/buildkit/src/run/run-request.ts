@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { BuildSpec, CachePlaces, LogRecord } from '@kiln/contracts';
 import type { Trust } from '@kiln/domain';
 import type { TreeSource } from '@kiln/trees';
+import type { ReportedStep } from '../progress/step-trace.ts';
 import type { SubmittedTimes } from '../trees/working-tree.ts';
 import type { CacheForm, FailedExport } from './cache-flags.ts';
 import type { RegistryLogin } from './docker-config.ts';
@@ -55,6 +56,14 @@ export interface CacheArchive {
   save(dir: string, signal: AbortSignal): Promise<void>;
 }
 
+/** Is told what a run reads and does. Its calls must not throw. */
+export interface RunObserver {
+  /** The Dockerfile that is built. A large one may be cut off, and one that only BuildKit reads isn't reported. */
+  dockerfile(text: string): void;
+  /** The steps, when the run has ended. @param leftOut how many were too many */
+  steps(steps: readonly ReportedStep[], leftOut: number): void;
+}
+
 export interface RunRequest {
   readonly buildId: string;
   readonly attempt: number;
@@ -75,7 +84,7 @@ export interface RunRequest {
   /** Texts that no log may show, in addition to the secrets' values and the logins' passwords. */
   readonly hidden?: readonly string[];
   /** Where caches are imported from and exported to. */
-  readonly caches?: CachePlaces;
+  readonly cachePlaces?: CachePlaces;
   /** The form in which a registry takes caches. Default: `index` for all. */
   readonly cacheForm?: (registry: string) => CacheForm;
   /** Told of an export of caches that failed although the build succeeded. */
@@ -86,6 +95,7 @@ export interface RunRequest {
   readonly ownNamespace?: string;
   /** Stores the tar of the result; required if `spec.output.type` is `artifact`. @throws ArtifactRefused to fail the build itself */
   artifact?(stream: Readable): Promise<{ readonly digest: string; readonly sizeBytes: number }>;
+  readonly observer?: RunObserver | undefined;
   /** Takes the records in order. A returned promise is backpressure: the next record waits until it resolves. */
   sink(record: LogRecord): void | Promise<void>;
 }

@@ -134,7 +134,7 @@ export function begin(builder: Builder, build: TestBuild): RunningBuild {
       trust: build.trust ?? builder.info.trust,
       ...(domain !== undefined && { domain }),
       spec,
-      caches: cachePlaces(spec, build.trust ?? builder.info.trust, true),
+      cachePlaces: cachePlaces(spec, build.trust ?? builder.info.trust, true),
       repo: build.repo ?? 'lab',
       source: build.source ?? { type: 'tar', open: async () => Readable.from([context]) },
       secrets: new Map(Object.entries(build.secrets ?? {})),
