@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { HostDisk } from '@kiln/contracts';
+import type { HostDisk, HostNetwork } from '@kiln/contracts';
 import type { BuildRecord } from '@kiln/domain';
 import type { GitGuard } from '@kiln/git';
 import type { Logger } from '@kiln/runtime';
@@ -18,6 +18,8 @@ export interface WorkerOptions extends LeaseTimes {
   /** File of the layer ledger; other ledgers are stored beside it. Default: none, ledgers are lost with the process. */
   readonly ledgerFile?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** What is set for the builders, to report it. */
+  readonly network?: HostNetwork;
   /** How long a domain's builder is kept running without a build, ms. Default: forever. */
   readonly builderIdleMs?: number;
   /** How often the cache budget is divided among the isolation domains, ms. */

@@ -142,6 +142,7 @@ class Worker implements RunningWorker {
         slots: options.slots,
         labels: { ...options.labels },
         ...executors.report,
+        ...(options.network && { network: options.network }),
         tasks: this.#tasks.types,
         accepting: true,
       },

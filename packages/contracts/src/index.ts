@@ -176,6 +176,7 @@ export {
 } from './http/fields.ts';
 export { type HostDetailView, hostDetail } from './http/host-caches.ts';
 export { type HostLossView, hostLosses } from './http/host-losses.ts';
+export { type HostNetwork, hostNetwork } from './http/host-network.ts';
 export {
   type DrainOrder,
   drainOrder,
