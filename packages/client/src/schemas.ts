@@ -29,6 +29,8 @@ export {
   scheduleView,
   secretList,
   secretView,
+  snapshotList,
+  snapshotView,
   storedTreeParts,
   taskList,
   taskView,

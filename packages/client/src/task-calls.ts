@@ -2,7 +2,7 @@ import type { CacheListView, DropRequest, TaskView } from '@kiln/contracts';
 import { jsonBody } from './api-calls.ts';
 import type { CallOptions, WaitOptions } from './options.ts';
 import { withRetry } from './retry.ts';
-import { TreeCalls } from './tree-calls.ts';
+import { SnapshotCalls } from './snapshot-calls.ts';
 
 export interface CacheListOptions extends CallOptions {
   readonly repo?: string | undefined;
@@ -21,7 +21,7 @@ const GIVE_UP_MS = 600_000;
 const POLL_SECONDS = 2;
 
 /** The methods of `KilnClient` about caches and tasks of hosts. Those that take an id throw a `KilnProblem` with code `task_not_found` if it doesn't exist. */
-export class TaskCalls extends TreeCalls {
+export class TaskCalls extends SnapshotCalls {
   /** Lists caches of hosts, the largest first. */
   caches({ signal, ...query }: CacheListOptions = {}): Promise<CacheListView> {
     return this.json('/v1/caches', 'cacheList', { query, signal });

@@ -86,7 +86,7 @@ function orderOf(asked: z.output<typeof dropRequest>, principal: Principal): Dro
   };
 }
 
-/** @throws ApiProblem `caches_not_found` if the order names a repo of which no caches are known anywhere */
+/** @throws ApiProblem `cache_not_found` if the order names a repo of which no caches are known anywhere */
 function requireKnown(
   { repo }: DropTask,
   pool: readonly HostState[],
@@ -95,7 +95,7 @@ function requireKnown(
   if (repo === undefined || pool.some(({ caches }) => caches.has(repo))) return;
   if ([...mountUsers.values()].some((users) => users.includes(repo))) return;
   const { repo: name, team, trust } = readCacheKey(repo);
-  throw fieldProblem('caches_not_found', 'repo', name, `a repo whose ${trust} builds of team ${team} have caches`);
+  throw fieldProblem('cache_not_found', 'repo', name, `a repo whose ${trust} builds of team ${team} have caches`);
 }
 
 /** @throws ApiProblem `host_not_found` */

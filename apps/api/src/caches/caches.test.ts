@@ -114,7 +114,7 @@ test('a team’s token drops only its own team’s caches, and learns nothing of
   const unknown = await drop({ repo: 'app' }, nobody.headers);
   expect(unknown).toMatchObject({
     status: 404,
-    body: { code: 'caches_not_found', errors: [{ field: 'repo', got: 'app' }] },
+    body: { code: 'cache_not_found', errors: [{ field: 'repo', got: 'app' }] },
   });
   expect(JSON.stringify(unknown.body)).not.toMatch(/web|ops/);
 });
@@ -135,7 +135,7 @@ test.each([
 test('POST /v1/caches/drop refuses a host or repo that the pool doesn’t know, before any task is created', async () => {
   const before = (await api.state.tasks.list()).length;
   expect(await drop({ hosts: ['a', 'nobody'] })).toMatchObject({ status: 404, body: { code: 'host_not_found' } });
-  expect(await drop({ repo: 'typo' })).toMatchObject({ status: 404, body: { code: 'caches_not_found' } });
+  expect(await drop({ repo: 'typo' })).toMatchObject({ status: 404, body: { code: 'cache_not_found' } });
   expect((await api.state.tasks.list()).length).toBe(before);
 });
 

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { BuildSpec, LogRecord } from '@kiln/contracts';
+import { type BuildSpec, cachePlaces, type LogRecord } from '@kiln/contracts';
 import { type BuildRecord, cacheKey, currentAttempt, type Outcome, refusedTo } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
@@ -156,6 +156,7 @@ async function execute(
         secrets,
         registryLogins,
         hidden,
+        cachePlaces: cachePlaces(spec, trust, record.granted?.push ?? false),
         artifact: (content) => deps.storeArtifact(ref, content, record).catch(rethrowRefusal),
         ...(recorder && { observer: recorder, caches: recorder }),
         sink: (entry: LogRecord) => writer.write(entry),

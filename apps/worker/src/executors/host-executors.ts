@@ -1,6 +1,6 @@
 import { EngineTaken } from '@kiln/buildkit';
 import type { HostReport } from '@kiln/contracts';
-import { domainOfKey, domainText, type Isolation, type Outcome } from '@kiln/domain';
+import { cacheModesOf, domainOfKey, domainText, type Isolation, type Outcome } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import { type HostWriter, InventoryStore, LearnedStore, type State, UsageStore } from '@kiln/state';
 import { DomainBudgets } from '../caches/domain-budgets.ts';
@@ -90,7 +90,7 @@ export class HostExecutors {
   }
 
   /** The part of the host's report that describes its executors. */
-  get report(): Omit<HostReport, 'name' | 'slots' | 'labels' | 'disk' | 'accepting'> {
+  get report(): Omit<HostReport, 'name' | 'slots' | 'labels' | 'disk' | 'network' | 'accepting'> {
     const { info } = this.#deps.source;
     return {
       platforms: [...info.platforms],
@@ -98,6 +98,7 @@ export class HostExecutors {
       trust: [...info.trust],
       isolation: info.isolation,
       oneDomain: info.oneDomain,
+      cacheModes: [...cacheModesOf(info.driver)],
       ...this.#serves,
       engineVersion: info.engineVersion,
       buildxVersion: info.buildxVersion,

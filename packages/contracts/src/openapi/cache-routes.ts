@@ -26,7 +26,7 @@ export const CACHE_ROUTES = {
     answers: { 202: { description: 'The tasks.', content: { 'application/json': dropAnswer } } },
     problems: [
       ...(['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'] as const),
-      ...(['forbidden', 'host_not_found', 'caches_not_found', 'too_many_tasks'] as const),
+      ...(['forbidden', 'host_not_found', 'cache_not_found', 'too_many_tasks'] as const),
     ],
   },
 } as const satisfies Readonly<Record<string, RouteDoc>>;

@@ -12,6 +12,7 @@ import { LIMIT_ROUTES } from './limit-routes.ts';
 import { anyTrust, type HeaderDoc, type RouteDoc, users } from './route.ts';
 import { SCHEDULE_ROUTES } from './schedule-routes.ts';
 import { SECRET_ROUTES } from './secret-routes.ts';
+import { SNAPSHOT_ROUTES } from './snapshot-routes.ts';
 import { TASK_ROUTES } from './task-routes.ts';
 import { TREE_ROUTES } from './tree-routes.ts';
 
@@ -274,6 +275,7 @@ export const ROUTES = {
   ...TREE_ROUTES,
   ...TASK_ROUTES,
   ...CACHE_ROUTES,
+  ...SNAPSHOT_ROUTES,
   ...SECRET_ROUTES,
   ...HOOK_ROUTES,
   ...ACCESS_ROUTES,

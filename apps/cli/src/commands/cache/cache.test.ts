@@ -79,7 +79,7 @@ it.each([
   ['cache rm', 'REPO'],
   ['cache rm app --kind all', '--kind: got "all", expected dependencies, outputs, layers, tree'],
   ['cache prune --unused-for soon', '--unused-for'],
-  ['cache rm typo', 'caches_not_found'],
+  ['cache rm typo', 'cache_not_found'],
   ['cache rm app --host nobody', 'host_not_found'],
 ])('kiln %s is refused', async (line, text) => {
   const { code, err } = await run(line);
