@@ -22,6 +22,7 @@ export {
   PendingStore,
   pendingBuild,
 } from './builds/pending-store.ts';
+export { type ArchiveEntry, ArchiveIndex } from './caches/archive-index.ts';
 export { type HostWriter, InventoryStore } from './caches/inventory-store.ts';
 export { UsageStore } from './caches/usage-store.ts';
 export { type EndedBuild, type EndedRef, HistoryClaimLost, HistoryStore } from './history/history-store.ts';
