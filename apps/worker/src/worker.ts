@@ -141,7 +141,7 @@ class Worker implements RunningWorker {
     this.#tasks = new TaskRunner({
       tasks: new HostTasks(redis, keys, now),
       writer: { host: options.hostName, incarnation: deps.identity.incarnation },
-      handlers: { drop: dropCaches(executors), ...snapshotTasks(options.hostName, deps, executors) },
+      handlers: { drop: dropCaches(executors, now), ...snapshotTasks(options.hostName, deps, executors) },
       onIdle: () => this.#leaveIfDrained(),
       log: this.#log,
     });

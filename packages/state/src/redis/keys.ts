@@ -66,6 +66,10 @@ const hosts = {
     'host:<name>:inventory',
     'What the host’s caches contain: `doc` as JSON, its `digest`, and `readAt`',
   ),
+  hostSavings: hash<[name: string]>(
+    'host:<name>:savings',
+    'What caches saved builds on the host: cache key → `<hits> <ms> <end of the last build>`; at most 300',
+  ),
   hostTasks: sortedSet<[name: string]>('host:<name>:tasks', 'Open tasks of the host, by their creation (ms)'),
   hostDesired: hash<[name: string]>(
     'host:<name>:desired',
