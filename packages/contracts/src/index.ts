@@ -43,6 +43,7 @@ export {
   hostTaskOrder,
   hostTaskProgress,
   mountName,
+  type SeedAfter,
   taskId,
   teamOfTask,
 } from './caches/host-task.ts';
