@@ -20,6 +20,9 @@ import { HostAttempts } from './session/host-attempts.ts';
 import { HostSession } from './session/host-session.ts';
 import { logOrders } from './session/log-orders.ts';
 import { dropCaches } from './tasks/drop-caches.ts';
+import { saveCaches } from './tasks/save-caches.ts';
+import { seedCaches } from './tasks/seed-caches.ts';
+import type { HostTaskHandlers } from './tasks/task-handler.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
 import { AttemptRecorders } from './traces/attempt-recorder.ts';
 import type { WorkerDeps, WorkerOptions } from './worker-options.ts';
@@ -50,6 +53,17 @@ export async function startWorker(options: WorkerOptions, deps: WorkerDeps): Pro
   const worker = await Worker.create(options, deps);
   await worker.start();
   return worker;
+}
+
+/** The handlers of tasks about snapshots. A worker that reaches no store of them has none. */
+function snapshotTasks(
+  host: string,
+  { snapshots, trees, log }: WorkerDeps,
+  executors: HostExecutors,
+): HostTaskHandlers {
+  if (!snapshots) return {};
+  const deps = { host, snapshots, executors, trees, log };
+  return { save: saveCaches(deps), seed: seedCaches(deps) };
 }
 
 class Worker implements RunningWorker {
@@ -117,7 +131,7 @@ class Worker implements RunningWorker {
     this.#tasks = new TaskRunner({
       tasks: new HostTasks(redis, keys, now),
       writer: { host: options.hostName, incarnation: deps.identity.incarnation },
-      handlers: { drop: dropCaches(executors) },
+      handlers: { drop: dropCaches(executors), ...snapshotTasks(options.hostName, deps, executors) },
       onIdle: () => this.#leaveIfDrained(),
       log: this.#log,
     });
@@ -128,6 +142,7 @@ class Worker implements RunningWorker {
         slots: options.slots,
         labels: { ...options.labels },
         ...executors.report,
+        ...(options.network && { network: options.network }),
         tasks: this.#tasks.types,
         accepting: true,
       },

@@ -27,6 +27,8 @@ export {
   scheduleView,
   secretList,
   secretView,
+  snapshotList,
+  snapshotView,
   storedTreeParts,
   taskList,
   taskView,

@@ -1,7 +1,7 @@
 import type { TaskView } from '@kiln/contracts';
 import type { CallOptions, WaitOptions } from './options.ts';
 import { withRetry } from './retry.ts';
-import { TreeCalls } from './tree-calls.ts';
+import { SnapshotCalls } from './snapshot-calls.ts';
 
 export interface TaskListOptions extends CallOptions {
   readonly host?: string | undefined;
@@ -13,7 +13,7 @@ const GIVE_UP_MS = 600_000;
 const POLL_SECONDS = 2;
 
 /** The methods of `KilnClient` about tasks of hosts. Those that take an id throw a `KilnProblem` with code `task_not_found` if it doesn't exist. */
-export class TaskCalls extends TreeCalls {
+export class TaskCalls extends SnapshotCalls {
   /** Lists tasks, the newest first. */
   async tasks({ host, state, signal }: TaskListOptions = {}): Promise<TaskView[]> {
     return (await this.json('/v1/tasks', 'taskList', { query: { host, state }, signal })).tasks;

@@ -47,6 +47,25 @@ export {
   taskId,
   teamOfTask,
 } from './caches/host-task.ts';
+export {
+  MAX_SNAPSHOT_CHUNK_BYTES,
+  type NewSnapshot,
+  newSnapshot,
+  type SaveRequest,
+  type SeedRequest,
+  SNAPSHOT_FORMAT,
+  type SnapshotChunk,
+  type SnapshotManifest,
+  type SnapshotMount,
+  type SnapshotView,
+  saveRequest,
+  seedRequest,
+  snapshotId,
+  snapshotList,
+  snapshotManifest,
+  snapshotQuery,
+  snapshotView,
+} from './caches/snapshot.ts';
 export { canonicalJson } from './canonical-json.ts';
 export { glob } from './config/glob.ts';
 export { kilnConfigJsonSchema } from './config/json-schema.ts';
@@ -158,6 +177,7 @@ export {
 } from './http/fields.ts';
 export { type HostDetailView, hostDetail } from './http/host-caches.ts';
 export { type HostLossView, hostLosses } from './http/host-losses.ts';
+export { type HostNetwork, hostNetwork } from './http/host-network.ts';
 export {
   type DrainOrder,
   drainOrder,
@@ -228,6 +248,7 @@ export {
   missingTreeParts,
   type StoredTreeParts,
   storedTreeParts,
+  storeTreeQuery,
   type TreeDigests,
   treeDigests,
   treeQuery,

@@ -24,6 +24,7 @@ import type { MeteredDeps } from '../ports.ts';
 import { scheduleHandlers } from '../schedules/schedule-handlers.ts';
 import type { ScheduleDeps } from '../schedules/submit-schedule.ts';
 import { secretHandlers } from '../secrets/secret-handlers.ts';
+import { snapshotHandlers } from '../snapshots/snapshot-handlers.ts';
 import { taskHandlers } from '../tasks/task-handlers.ts';
 import { healthHandlers } from '../upkeep/health-handlers.ts';
 import { whySlowHandlers } from '../why-slow/why-slow-handlers.ts';
@@ -71,6 +72,7 @@ export function handlers({
     ...treeHandlers(config, { ...deps, rulesFor: submission.rulesFor }),
     ...hostHandlers(config, deps),
     ...taskHandlers(config, { ...deps, closing }),
+    ...snapshotHandlers(config, { ...deps, now }),
     ...tokenHandlers(config, { ...deps, now }),
     ...secretHandlers(config, deps),
     ...scheduleHandlers(config, submission),

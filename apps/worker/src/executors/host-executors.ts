@@ -85,7 +85,7 @@ export class HostExecutors {
   }
 
   /** The part of the host's report that describes its executors. */
-  get report(): Omit<HostReport, 'name' | 'slots' | 'labels' | 'disk' | 'accepting'> {
+  get report(): Omit<HostReport, 'name' | 'slots' | 'labels' | 'disk' | 'network' | 'accepting'> {
     const { info } = this.#deps.source;
     return {
       platforms: [...info.platforms],

@@ -6,12 +6,15 @@ import type { DriverName } from '../control/buildkit-connection.ts';
 import { removeContainer } from '../engine/containers.ts';
 import { callEngine } from '../engine/engine.ts';
 import { ensureImage } from '../engine/engine-images.ts';
+import type { BuilderSettings } from '../settings/builder-settings.ts';
 import { runCommand } from '../tool/run-command.ts';
 import type { ToolContainer } from '../tool/tool-container.ts';
+import { adaptContainer } from './adapt-container.ts';
 import { builderName, containerOf } from './builder-names.ts';
 import type { BuilderOptions } from './builder-options.ts';
 import { buildkitdConfig } from './buildkitd-config.ts';
 import { configuredBudget } from './cache-budget.ts';
+import { CertificateFiles } from './certificate-files.ts';
 import { ensureVolume } from './domain-volumes.ts';
 
 const COMMAND_TIMEOUT_MS = 60_000;
@@ -57,17 +60,21 @@ export async function prepareBuilder(host: BuilderHost, driver: DriverName): Pro
     }
     return ENGINE_BUILDER;
   }
-  const { options, engine, tool } = host;
+  const { options, engine } = host;
   const name = builderName(options);
   await ensureVolume(engine, options);
+  const { settings = {} } = options;
+  const files = new CertificateFiles(options.scratchDir, settings);
   const config = buildkitdConfig({
     cacheBudgetBytes: await configuredBudget(options),
-    plainHttpRegistries: options.plainHttpRegistries ?? [],
     frontends: options.frontends ?? 'any',
+    settings,
+    fileOf: { pem: (text) => files.pem(text), path: (path) => files.path(path) },
   });
   const configFile = join(options.scratchDir, 'buildkitd.toml');
   const stampFile = join(options.scratchDir, 'builder.stamp');
   const made = [name, options.buildkitImage, config, ...(host.network === undefined ? [] : [host.network])];
+  if (Object.keys(settings).length > 0) made.push(JSON.stringify(settings));
   const stamp = createHash('sha256').update(made.join('\n')).digest('hex');
   if ((await readText(stampFile)) !== stamp) {
     await rm(stampFile, { force: true });
@@ -75,9 +82,16 @@ export async function prepareBuilder(host: BuilderHost, driver: DriverName): Pro
     await createBuilder(host, name, configFile);
     await writeFile(stampFile, stamp);
   }
-  await runCommand(tool, ['docker-buildx', 'inspect', '--bootstrap', name], BOOT_TIMEOUT_MS);
+  await boot(host, name, settings);
   await keepRunning(engine, name);
   return name;
+}
+
+/** Starts the builder's container and waits until BuildKit answers. */
+async function boot({ engine, tool }: BuilderHost, name: string, settings: BuilderSettings): Promise<void> {
+  const bootstrap = () => runCommand(tool, ['docker-buildx', 'inspect', '--bootstrap', name], BOOT_TIMEOUT_MS);
+  await bootstrap();
+  if (await adaptContainer(engine, containerOf(name), settings)) await bootstrap();
 }
 
 async function createBuilder(host: BuilderHost, name: string, configFile: string): Promise<void> {

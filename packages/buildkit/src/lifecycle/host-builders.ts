@@ -3,6 +3,7 @@ import { type Isolation, readDomain, TRUSTS, type Trust } from '@kiln/domain';
 import type Docker from 'dockerode';
 import { removeContainer, stopContainer } from '../engine/containers.ts';
 import { callEngine, connectEngine, DEFAULT_SOCKET } from '../engine/engine.ts';
+import { checkEngine, type EngineInfo } from '../settings/check-engine.ts';
 import type { TreeBudget } from '../trees/tree-budget.ts';
 import { Builder } from './builder.ts';
 import { domainSlug, PROBE } from './builder-names.ts';
@@ -80,6 +81,7 @@ export class HostBuilders {
     const engine = connectEngine(given.dockerSocket ?? DEFAULT_SOCKET);
     await callEngine('ping', () => engine.ping());
     const driver = await chooseDriver({ options: given, engine });
+    if (driver === 'docker') await checkEngineSettings(given, engine);
     const options = { ...given, driver, treeBudgets: await treeBudgets(given) };
     for (const name of await toolContainers(engine, options)) await removeContainer(engine, name);
     return new HostBuilders(driver === 'docker' ? await engineOnly(options, engine) : await perDomain(options, engine));
@@ -164,6 +166,11 @@ export class HostBuilders {
     const all = await storedCaches(this.#engine, this.#options);
     return all.filter(({ domain }) => this.info.trust.some((trust) => trust === readDomain(domain)?.trust));
   }
+}
+
+/** Refuses settings that only the engine's own configuration could apply. @throws EngineDiffers @throws EngineError */
+async function checkEngineSettings({ settings }: HostBuildersOptions, engine: Docker): Promise<void> {
+  if (settings) checkEngine(settings, (await callEngine('info', () => engine.info())) as EngineInfo);
 }
 
 async function engineOnly(options: TreeOptions, engine: Docker): Promise<Started> {

@@ -34,14 +34,16 @@ export interface BuildxInvocation {
   readonly metadataFile: string;
   readonly internal?: RunRequest['internal'];
   readonly features: BuildxFeatures;
+  /** Build arguments that the host adds. */
+  readonly proxyArgs?: Readonly<Record<string, string>>;
 }
 
 /** Returns the argument list of `docker-buildx` for one build. It never passes through a shell. */
 export function buildxArguments(invocation: BuildxInvocation): string[] {
-  const { builder, trust, spec, repo, context, secrets, metadataFile, features, internal } = invocation;
+  const { builder, trust, spec, repo, context, secrets, metadataFile, features, internal, proxyArgs } = invocation;
   // Ours comes last: a build argument must not choose whose caches the build uses.
   const namespace = internal?.namespace ?? cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
-  const buildArgs = { ...spec.buildArgs, [NAMESPACE_ARG]: namespace };
+  const buildArgs = { ...proxyArgs, ...spec.buildArgs, [NAMESPACE_ARG]: namespace };
   return [
     'build',
     `--builder=${builder}`,

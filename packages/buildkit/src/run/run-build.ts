@@ -7,6 +7,7 @@ import { stopCause } from '../outcome/build-stop.ts';
 import { Halt } from '../outcome/halt.ts';
 import { neverStarted, outcomeOf, type RunOutcome } from '../outcome/outcome.ts';
 import { ProgressReader } from '../progress/progress-reader.ts';
+import { proxyArgs, proxySecrets } from '../settings/proxy.ts';
 import type { ToolProcess } from '../tool/tool-process.ts';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
@@ -50,6 +51,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     metadataFile: files.metadataFile,
     ...(request.internal && { internal: request.internal }),
     features: host.features,
+    proxyArgs: proxyArgs(host.proxy, spec.buildArgs),
   });
   const reader = progressReader(host, request, sink);
   for (const limit of unenforcedLimits(spec, host.features)) {
@@ -101,7 +103,12 @@ function progressReader(
 ) {
   return new ProgressReader(
     {
-      hidden: [...secrets.values(), ...registryLogins.map(({ password }) => password), ...hidden],
+      hidden: [
+        ...secrets.values(),
+        ...registryLogins.map(({ password }) => password),
+        ...hidden,
+        ...proxySecrets(host.proxy),
+      ],
       tags: spec.output.type === 'push' ? spec.tags : [],
     },
     { deliver: (records) => sink.deliver(records), now: () => host.now() },

@@ -2,6 +2,7 @@ import { BUILD_STATES, CACHE_MODES, FAILURE_CODES, ISOLATIONS, TERMINAL_STATES, 
 import { z } from 'zod';
 import { buildSpec } from './build-request.ts';
 import { buildId, instant } from './fields.ts';
+import { hostNetwork } from './host-network.ts';
 import { hostDisk, perDomain } from './host-report.ts';
 
 export const failureView = z
@@ -162,6 +163,9 @@ export const hostView = z
     buildxVersion: z.string(),
     buildkitVersion: z.string().optional(),
     disk: hostDisk.optional().meta({ description: 'The file system of the worker’s data.' }),
+    network: hostNetwork.optional().meta({
+      description: 'What is set for builders: registries, certificates, proxies, DNS, limits. Absent if nothing is.',
+    }),
     builds: z.array(z.strictObject({ id: buildId, attempt: z.int() })),
     lastSeenAt: instant,
     cacheBudgetBytes: z.int().optional().meta({ description: 'The host’s cache budget.' }),

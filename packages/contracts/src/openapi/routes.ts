@@ -11,6 +11,7 @@ import { LIMIT_ROUTES } from './limit-routes.ts';
 import { anyTrust, type HeaderDoc, type RouteDoc, users } from './route.ts';
 import { SCHEDULE_ROUTES } from './schedule-routes.ts';
 import { SECRET_ROUTES } from './secret-routes.ts';
+import { SNAPSHOT_ROUTES } from './snapshot-routes.ts';
 import { TASK_ROUTES } from './task-routes.ts';
 import { TREE_ROUTES } from './tree-routes.ts';
 
@@ -272,6 +273,7 @@ export const ROUTES = {
   },
   ...TREE_ROUTES,
   ...TASK_ROUTES,
+  ...SNAPSHOT_ROUTES,
   ...SECRET_ROUTES,
   ...HOOK_ROUTES,
   ...ACCESS_ROUTES,
