@@ -115,7 +115,10 @@ export function snapshotHandlers(
         (await snapshots.add({
           ...{ id, ...owner, root, storedBytes },
           createdAt: new Date(now()).toISOString(),
-          ...(isWorker ? asked.host !== undefined && { host: asked.host } : { createdBy: principal.name }),
+          // A worker may have a token of a user for all teams.
+          ...((isWorker || principal.team === ALL_TEAMS) && asked.host !== undefined
+            ? { host: asked.host }
+            : { createdBy: principal.name }),
           mounts: manifest.mounts.map(({ id: mount, kind, sizeBytes, entries, changed }) => {
             return { id: mount, kind, sizeBytes, entries, changed };
           }),

@@ -59,6 +59,29 @@ export class SnapshotBook {
     for await (const { key, id: other } of this.#named(team)) if (other === id) await this.#blobs.delete(key);
   }
 
+  /**
+   * Deletes the records of snapshots that were not used since `unusedSince` (ms since the epoch), and of each repo and trust class all but the newest ones.
+   * Returns the number.
+   */
+  async prune({ unusedSince, keep }: { readonly unusedSince: number; readonly keep: number }): Promise<number> {
+    const named = (await Array.fromAsync(this.#named(undefined))).sort((a, b) => (a.id < b.id ? 1 : -1));
+    const seen = new Map<string, number>();
+    let deleted = 0;
+    for (const one of named) {
+      const record = await this.#read(one);
+      // One of a newer version is kept.
+      if (!record) continue;
+      const owner = JSON.stringify([record.team, record.trust, record.repo]);
+      const newer = seen.get(owner) ?? 0;
+      if (one.usedAt >= unusedSince && newer < keep) seen.set(owner, newer + 1);
+      else {
+        await this.#blobs.delete(one.key);
+        deleted += 1;
+      }
+    }
+    return deleted;
+  }
+
   /** Yields the trees of a team's snapshots. */
   async *roots(team: string): AsyncGenerator<Root> {
     for await (const { root } of this.#named(team)) yield { kind: 'directory', digest: root };

@@ -135,3 +135,19 @@ test('the sweep keeps the trees of snapshots, and deletes those of deleted ones'
   await book.delete(id, 'web');
   expect((await trees.sweep('web', book.roots('web'))).deleted).toBe(3);
 });
+
+test('of each repo and trust class the newest snapshots that are used are kept', async () => {
+  const book = new SnapshotBook(blobs);
+  const root = `sha256:${'0'.repeat(64)}`;
+  const add = (n: number, repo: string, trust: 'trusted' | 'untrusted' = 'trusted') =>
+    book.add({
+      ...{ id: `01j${String(n).padStart(23, '0')}`, repo, team: 'web', trust, createdAt: new Date().toISOString() },
+      ...{ root, storedBytes: 1, mounts: [] },
+    });
+  for (const n of [1, 2, 3]) await add(n, 'app');
+  await add(4, 'app', 'untrusted');
+  await add(5, 'lib');
+  expect(await book.prune({ unusedSince: Date.now() - HOUR_MS, keep: 2 })).toBe(1);
+  expect((await book.list()).map(({ id }) => id.at(-1))).toEqual(['5', '4', '3', '2']);
+  expect(await book.prune({ unusedSince: Date.now() + HOUR_MS, keep: 2 })).toBe(4);
+});

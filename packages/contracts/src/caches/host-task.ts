@@ -51,6 +51,20 @@ const seedAfter = z.object({
 });
 export type SeedAfter = z.output<typeof seedAfter>;
 
+/** Result of a `drop`. At most 100 caches are named. */
+export const dropResult = z.object({
+  freedBytes: bytes,
+  /** How many caches were dropped. */
+  caches: z.int().min(0),
+  /** Cache mounts by id, and `layers`. */
+  dropped: z.array(z.object({ id: z.string(), bytes })),
+  /** Mounts that the order covers, but that are kept because other repos share them. */
+  shared: z.array(z.string()),
+  /** Mounts that were kept because a build uses them; only of orders without a repo. */
+  inUse: z.array(z.string()),
+});
+export type DropResult = z.output<typeof dropResult>;
+
 /** Saves the cache mounts of a repo as a snapshot. Nothing is done if there is a snapshot with this id already. */
 const saveTask = z.object({
   type: z.literal('save'),

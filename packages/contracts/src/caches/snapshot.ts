@@ -93,7 +93,11 @@ export const newSnapshot = z
     id: snapshotId
       .optional()
       .meta({ description: 'Default: a new one. Repeating a request with an id changes nothing else.' }),
-    host: z.string().max(100).optional().meta({ description: 'Only from workers.' }),
+    host: z
+      .string()
+      .max(100)
+      .optional()
+      .meta({ description: 'The host that saved it, from workers and credentials for all teams.' }),
   })
   .meta({ id: 'NewCacheSnapshot' });
 export type NewSnapshot = z.input<typeof newSnapshot>;
