@@ -35,6 +35,7 @@ type Stores = {
     | 'sealer'
     | 'secrets'
     | 'sessions'
+    | 'savings'
     | 'tasks'
     | 'tokens'
     | 'treeLocks']: Methods<State[Name]>;

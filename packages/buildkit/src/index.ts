@@ -26,7 +26,14 @@ export { BuildStop, type StopCause } from './outcome/build-stop.ts';
 export type { ReportedStep } from './progress/step-trace.ts';
 export { ArtifactRefused } from './run/artifact-pipe.ts';
 export { cacheNamespace } from './run/buildx-arguments.ts';
-export type { CommitDockerfile, ContextSource, GitCheckout, RunObserver, RunRequest } from './run/run-request.ts';
+export type {
+  CacheArchive,
+  CommitDockerfile,
+  ContextSource,
+  GitCheckout,
+  RunObserver,
+  RunRequest,
+} from './run/run-request.ts';
 export type {
   BuilderSettings,
   DnsSettings,

@@ -31,7 +31,9 @@ export {
   MAX_PUBLISHED_REPOS,
 } from './caches/host-inventory.ts';
 export {
+  type DropResult,
   type DropTask,
+  dropResult,
   HOST_TASK_FAILURES,
   HOST_TASK_STATES,
   type HostTask,
@@ -43,6 +45,7 @@ export {
   hostTaskOrder,
   hostTaskProgress,
   mountName,
+  type SeedAfter,
   taskId,
   teamOfTask,
 } from './caches/host-task.ts';
@@ -156,6 +159,16 @@ export {
   storedSecretsOf,
   uploadSource,
 } from './http/build-request.ts';
+export {
+  type CacheListView,
+  type CacheView,
+  cacheList,
+  cacheQuery,
+  cacheView,
+  type DropRequest,
+  dropAnswer,
+  dropRequest,
+} from './http/caches.ts';
 export {
   MAX_SECRET_BYTES,
   MAX_TREE_DIGESTS,

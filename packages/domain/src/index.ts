@@ -53,6 +53,7 @@ export { CACHE_KINDS, type CacheKind, mountKind } from './caches/cache-kind.ts';
 export {
   CACHE_MODES,
   type CacheMode,
+  cacheModesOf,
   defaultCacheRef,
   OLDEST_MODES,
   placementKey,

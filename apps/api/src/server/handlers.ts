@@ -6,6 +6,7 @@ import { artifactHandlers } from '../artifacts/artifact-handlers.ts';
 import { auditHandler } from '../audit/audit-handler.ts';
 import { buildHandlers } from '../builds/build-handlers.ts';
 import type { BuildWatch } from '../builds/build-watch.ts';
+import { cacheHandlers } from '../caches/cache-handlers.ts';
 import type { ApiConfig } from '../config.ts';
 import { contextHandlers } from '../contexts/context-handlers.ts';
 import { treeHandlers } from '../contexts/tree-handlers.ts';
@@ -71,6 +72,7 @@ export function handlers({
     ...whySlowHandlers(config, { ...deps, builds: submission.builds, now, closing }),
     ...treeHandlers(config, { ...deps, rulesFor: submission.rulesFor }),
     ...hostHandlers(config, deps),
+    ...cacheHandlers(config, deps),
     ...taskHandlers(config, { ...deps, closing }),
     ...snapshotHandlers(config, { ...deps, now }),
     ...tokenHandlers(config, { ...deps, now }),

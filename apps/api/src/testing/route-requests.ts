@@ -76,6 +76,8 @@ export class RouteRequests {
         const task = await this.#api.state.tasks.create('h1', { type: 'drop', repo: 'team web app' });
         return { path: path.replace(':id', task?.id ?? '') };
       }
+      case 'dropCaches':
+        return { path, init: json({ team: 'web', kinds: ['outputs'], dryRun: true }) };
       case 'getSnapshot':
       case 'removeSnapshot':
         return { path: path.replace(':id', await this.#snapshot()) };

@@ -6,7 +6,6 @@ import type { DriverName } from '../control/buildkit-connection.ts';
 import { removeContainer } from '../engine/containers.ts';
 import { callEngine } from '../engine/engine.ts';
 import { ensureImage } from '../engine/engine-images.ts';
-import type { BuilderSettings } from '../settings/builder-settings.ts';
 import { runCommand } from '../tool/run-command.ts';
 import type { ToolContainer } from '../tool/tool-container.ts';
 import { adaptContainer } from './adapt-container.ts';
@@ -71,7 +70,7 @@ export async function prepareBuilder(host: BuilderHost, driver: DriverName): Pro
     settings,
     fileOf: { pem: (text) => files.pem(text), path: (path) => files.path(path) },
   });
-  const configFile = join(options.scratchDir, 'buildkitd.toml');
+  const configFile = configFileOf(options);
   const stampFile = join(options.scratchDir, 'builder.stamp');
   const made = [name, options.buildkitImage, config, ...(host.network === undefined ? [] : [host.network])];
   if (Object.keys(settings).length > 0) made.push(JSON.stringify(settings));
@@ -82,25 +81,49 @@ export async function prepareBuilder(host: BuilderHost, driver: DriverName): Pro
     await createBuilder(host, name, configFile);
     await writeFile(stampFile, stamp);
   }
-  await boot(host, name, settings);
+  await boot(host, name, BUILDX);
   await keepRunning(engine, name);
   return name;
 }
 
 /** Starts the builder's container and waits until BuildKit answers. */
-async function boot({ engine, tool }: BuilderHost, name: string, settings: BuilderSettings): Promise<void> {
-  const bootstrap = () => runCommand(tool, ['docker-buildx', 'inspect', '--bootstrap', name], BOOT_TIMEOUT_MS);
+async function boot({ engine, tool, options }: BuilderHost, name: string, buildx: Buildx): Promise<void> {
+  const bootstrap = () => runCommand(tool, [...buildx, 'inspect', '--bootstrap', name], BOOT_TIMEOUT_MS);
   await bootstrap();
-  if (await adaptContainer(engine, containerOf(name), settings)) await bootstrap();
+  if (await adaptContainer(engine, containerOf(name), options.settings ?? {})) await bootstrap();
 }
 
 async function createBuilder(host: BuilderHost, name: string, configFile: string): Promise<void> {
-  const { options, engine, tool, network } = host;
+  const { options, engine, tool } = host;
   await tool.capture(['docker-buildx', 'rm', '--force', '--keep-state', name], COMMAND_TIMEOUT_MS);
   // buildx may not know the container (a lost scratch directory). The named volume with the caches stays.
   await removeContainer(engine, containerOf(name));
+  await create(host, name, configFile, BUILDX);
+  options.log.info({ builder: name, image: options.buildkitImage }, 'builder created');
+}
+
+/** A command of buildx, and the variables before it. */
+type Buildx = readonly string[];
+const BUILDX: Buildx = ['docker-buildx'];
+
+/**
+ * Creates and starts a builder with the configuration of its domain's long-lived one.
+ * @param buildxConfig the directory in which buildx notes it
+ */
+export async function startBuildkit(host: BuilderHost, name: string, buildxConfig: string): Promise<void> {
+  const buildx = ['env', `BUILDX_CONFIG=${buildxConfig}`, ...BUILDX];
+  await create(host, name, configFileOf(host.options), buildx);
+  await boot(host, name, buildx);
+}
+
+async function create(
+  { options, tool, network }: BuilderHost,
+  name: string,
+  configFile: string,
+  buildx: Buildx,
+): Promise<void> {
   await runCommand(tool, [
-    'docker-buildx',
+    ...buildx,
     'create',
     `--name=${name}`,
     '--driver=docker-container',
@@ -111,7 +134,10 @@ async function createBuilder(host: BuilderHost, name: string, configFile: string
     '--driver-opt=env.BUILDKIT_STEP_LOG_MAX_SPEED=-1',
     `${await configFlag(tool)}=${configFile}`,
   ]);
-  options.log.info({ builder: name, image: options.buildkitImage }, 'builder created');
+}
+
+function configFileOf({ scratchDir }: BuilderOptions): string {
+  return join(scratchDir, 'buildkitd.toml');
 }
 
 /** Returns the name of the flag for BuildKit's configuration, which was `--config` before buildx 0.13. */

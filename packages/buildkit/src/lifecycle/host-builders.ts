@@ -12,6 +12,7 @@ import { chooseDriver } from './buildx-builder.ts';
 import { configuredBudget, splitBudget } from './cache-budget.ts';
 import { removeStored, type StoredCaches, storedCaches, toolContainers } from './domain-volumes.ts';
 import { EngineNotApart, EngineTaken, engineDomain } from './engine-claim.ts';
+import { removeFreshBuilders } from './fresh-builders.ts';
 import { removeTrees, treeBudgets } from './host-trees.ts';
 
 export interface HostBuildersOptions extends Omit<BuilderOptions, 'domain' | 'treeBudget'> {
@@ -84,6 +85,7 @@ export class HostBuilders {
     if (driver === 'docker') await checkEngineSettings(given, engine);
     const options = { ...given, driver, treeBudgets: await treeBudgets(given) };
     for (const name of await toolContainers(engine, options)) await removeContainer(engine, name);
+    await removeFreshBuilders(engine, options);
     return new HostBuilders(driver === 'docker' ? await engineOnly(options, engine) : await perDomain(options, engine));
   }
 

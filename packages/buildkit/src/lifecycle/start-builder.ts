@@ -23,6 +23,7 @@ import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './build
 import { cacheBudget, defaultTreeBudget } from './cache-budget.ts';
 import { CertificateFiles } from './certificate-files.ts';
 import { claimDomain, claimEngine, engineDomain } from './engine-claim.ts';
+import { FreshBuilders } from './fresh-builders.ts';
 import { treeToolImage } from './tree-tool-image.ts';
 
 /** Covers the time from the start to the worker's first lease, in which only the builder's own commands run. */
@@ -34,6 +35,8 @@ export interface StartedBuilder {
   readonly egress: BuilderEgress;
   readonly info: BuilderInfo;
   readonly runs: RunHost;
+  /** Undefined with the driver `docker`. */
+  readonly fresh: FreshBuilders | undefined;
   /** Whether its inventory's sizes are only minimums: see `BuilderInventory`. */
   readonly sizesAreFloors: boolean;
 }
@@ -123,7 +126,8 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
     log: options.log,
     now: Date.now,
   };
-  return { engine, egress, info, runs, sizesAreFloors };
+  const fresh = driver === 'docker' ? undefined : new FreshBuilders(host);
+  return { engine, egress, info, runs, fresh, sizesAreFloors };
 }
 
 /** Makes sure that the tool container has the programs that change working trees; returns false if it can't have them. */

@@ -5,6 +5,7 @@ import { buildPage, buildQuery, buildView, logQuery, placementView, waitQuery } 
 import { whySlowQuery, whySlowView } from '../http/why-slow.ts';
 import { logRecord } from '../log/record.ts';
 import { ACCESS_ROUTES } from './access-routes.ts';
+import { CACHE_ROUTES } from './cache-routes.ts';
 import { HOOK_ROUTES } from './hook-routes.ts';
 import { HOST_ROUTES } from './host-routes.ts';
 import { LIMIT_ROUTES } from './limit-routes.ts';
@@ -273,6 +274,7 @@ export const ROUTES = {
   },
   ...TREE_ROUTES,
   ...TASK_ROUTES,
+  ...CACHE_ROUTES,
   ...SNAPSHOT_ROUTES,
   ...SECRET_ROUTES,
   ...HOOK_ROUTES,
