@@ -1,6 +1,7 @@
 import { ConnectionTokens } from '@kiln/forges';
 import type { Logger } from '@kiln/runtime';
 import {
+  ArchiveIndex,
   type AttemptConsumer,
   AttemptStore,
   consumeAttempts,
@@ -13,6 +14,7 @@ import {
   persist,
   WorkerReplaced,
 } from '@kiln/state';
+import { CacheArchives } from './archives/cache-archives.ts';
 import { DEFAULT_INVENTORY_EVERY_MS } from './caches/cache-reporter.ts';
 import { ENGINE_CHECK_EVERY_MS } from './engine/engine-watch.ts';
 import { HostExecutors } from './executors/host-executors.ts';
@@ -64,6 +66,13 @@ function snapshotTasks(
   if (!snapshots) return {};
   const deps = { host, snapshots, executors, trees, log };
   return { save: saveCaches(deps), seed: seedCaches(deps) };
+}
+
+/** The archives of builds' caches, which are stored as snapshots are. */
+function archivesOf({ snapshots, trees, redis, keys, log }: WorkerDeps, now: () => number): CacheArchives | undefined {
+  if (!snapshots) return undefined;
+  const target = (team: string) => snapshots.target(team);
+  return new CacheArchives({ index: new ArchiveIndex(redis, keys), target, trees, log, now });
 }
 
 class Worker implements RunningWorker {
@@ -118,6 +127,7 @@ class Worker implements RunningWorker {
     this.#attempts = new HostAttempts({
       ...deps,
       recorders: this.#recorders,
+      archives: archivesOf(deps, now),
       host: options.hostName,
       incarnation: deps.identity.incarnation,
       attempts: new AttemptStore(redis, keys, { now, replication }),

@@ -1,3 +1,4 @@
+export { restoreArchive, type StoredArchive, storeArchive } from './archives/directory-archive.ts';
 export type { Adoption, BlobInfo, BlobRange, BlobStore, ListedBlob, StoredBlob } from './blob-store.ts';
 export { FsBlobStore } from './directory/fs-blob-store.ts';
 export { BlobStoreUnavailable, BlobStoreUnfit } from './errors.ts';

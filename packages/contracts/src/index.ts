@@ -45,6 +45,7 @@ export {
   hostTaskOrder,
   hostTaskProgress,
   mountName,
+  type SeedAfter,
   taskId,
   teamOfTask,
 } from './caches/host-task.ts';

@@ -22,6 +22,7 @@ export {
   PendingStore,
   pendingBuild,
 } from './builds/pending-store.ts';
+export { type ArchiveEntry, ArchiveIndex } from './caches/archive-index.ts';
 export { EvictionStore, type HostEviction } from './caches/eviction-store.ts';
 export { type HostWriter, InventoryStore } from './caches/inventory-store.ts';
 export { type RepoSavings, SavingStore } from './caches/saving-store.ts';

@@ -1,3 +1,5 @@
+import { cp } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type FaultyRegistry, faultyRegistry, type RegistryFault } from '../testing/faulty-registry.ts';
 import { begin, engine, type Lab, lab, processesWith, uniqueSeconds, until } from '../testing/lab.ts';
@@ -106,6 +108,21 @@ test('registries for caches that answer 500 or 403, break off in the middle or a
   expect(await registry.tags('whole')).toEqual(['1']);
   expect(notes(one)).toContainEqual(expect.stringMatching(/^caches were not exported: /));
   expect(await registry.tags('slow')).toEqual(['cache']);
+});
+
+test('archive restores the caches that the last build saved, on a builder of its own', async () => {
+  const kept = join(own.options.scratchDir, 'kept');
+  const archive = {
+    restore: (dir: string) =>
+      cp(kept, dir, { recursive: true }).then(
+        () => true,
+        () => false,
+      ),
+    save: (dir: string) => cp(dir, kept, { recursive: true, force: true }),
+  };
+  const run = () => begin(own.builder, { dockerfile, files, archive, spec: { cache: { mode: 'archive' } } });
+  expect((await run().outcome).steps).toEqual({ total: 2, cached: 0 });
+  expect((await run().outcome).steps).toEqual({ total: 2, cached: 2 });
 });
 
 test('warm exports its caches when the result is out, and imports them only on a cold builder', async () => {

@@ -36,6 +36,21 @@ const dropTask = z.object({
 });
 export type DropTask = z.output<typeof dropTask>;
 
+/** What the leader does with a snapshot once it is saved: it fills another host with it. */
+const seedAfter = z.object({
+  /** Id of the task that does it. */
+  task: taskId,
+  host: hostName,
+  /** Cache key of the builds that will use it. */
+  repo,
+  domain: domainKey,
+  /** Bytes to transfer, how long saving and seeding together were expected to take, ms, and how warm the host then is, 0 to 1. */
+  bytes,
+  expectedMs: z.int().min(0),
+  warmth: z.number().min(0).max(1),
+});
+export type SeedAfter = z.output<typeof seedAfter>;
+
 /** Result of a `drop`. At most 100 caches are named. */
 export const dropResult = z.object({
   freedBytes: bytes,
@@ -61,6 +76,8 @@ const saveTask = z.object({
   snapshot: taskId,
   /** Only these mounts. */
   mounts: z.array(mountName).max(100).optional(),
+  /** The seed for which the leader ordered this. */
+  seedAfter: seedAfter.optional(),
 });
 
 /** Fills those cache mounts of a repo that the builder doesn't have from a snapshot. */

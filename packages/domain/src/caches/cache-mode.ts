@@ -10,7 +10,7 @@ export const OLDEST_MODES: readonly CacheMode[] = ['warm'];
 
 /** Returns the modes with which a host can build. Only `docker-container` can make builders. */
 export function cacheModesOf(driver: 'docker' | 'docker-container'): readonly CacheMode[] {
-  return driver === 'docker' ? ['warm', 'fresh'] : ['warm', 'registry', 'fresh'];
+  return driver === 'docker' ? ['warm', 'fresh'] : CACHE_MODES;
 }
 
 /** Separates the mode in a `placementKey`. No repo key contains it. */

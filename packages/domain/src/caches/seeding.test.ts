@@ -64,17 +64,6 @@ describe('decideSeed', () => {
     expect([builds(1, 1), builds(1, 5), builds(4, 2), builds(4, 9)]).toEqual([1, 1, 2, 4]);
   });
 
-  test('needs no time for saving if the store has a fresh snapshot', () => {
-    const verdict = decideSeed(
-      target(),
-      [source('a')],
-      forecast({ waiting: 1 }),
-      FIRST_SPEED,
-      ({ host }) => host === 'a',
-    );
-    expect(verdict).toMatchObject({ seed: true, transferMs: 12_000 });
-  });
-
   test('leaves a host alone that is about as warm as the best source', () => {
     const verdict = decideSeed(target({ warmth: 0.7 }), [source('a', { warmth: 0.75 })], forecast({ waiting: 1 }));
     expect(verdict).toEqual({ seed: false, reason: 'warm_already' });

@@ -95,22 +95,21 @@ export function maySeed(source: SeedEnd, target: SeedEnd): boolean {
   return finerIsolation(source.isolation, target.isolation) === source.isolation;
 }
 
-/** Returns how long saving and seeding `bytes` takes, ms. `isSaved`: the store has a fresh snapshot already. */
-export function transferMs(bytes: number, speed: TransferSpeed, isSaved = false): number {
-  const seconds = (isSaved ? 0 : bytes / speed.saveBytesPerSecond) + bytes / speed.seedBytesPerSecond;
-  return Math.round(seconds * 1_000 + (isSaved ? 1 : 2) * speed.overheadMs);
+/** Returns how long saving and seeding `bytes` takes, ms. */
+export function transferMs(bytes: number, speed: TransferSpeed): number {
+  const seconds = bytes / speed.saveBytesPerSecond + bytes / speed.seedBytesPerSecond;
+  return Math.round(seconds * 1_000 + 2 * speed.overheadMs);
 }
 
 /**
  * Decides whether a host is filled with a repo's caches from another one: from the warmest, if builds there are expected to gain more than
- * the transfer and what the target evicts for it cost. `isSaved`: the store has a fresh snapshot of the source.
+ * the transfer and what the target evicts for it cost.
  */
 export function decideSeed(
   target: SeedTarget,
   sources: Iterable<SeedSource>,
   forecast: SeedForecast,
   speed: TransferSpeed = FIRST_SPEED,
-  isSaved: (source: SeedSource) => boolean = () => false,
 ): SeedVerdict {
   const allowed = [...sources].filter(
     (source) => source.host !== target.host && source.bytes > 0 && source.warmth > 0 && maySeed(source, target),
@@ -120,7 +119,7 @@ export function decideSeed(
   if (from.warmth < target.warmth + LEAST_GAIN) return { seed: false, reason: 'warm_already' };
   const builds = coldBuilds(target, forecast);
   const savesMs = Math.round(builds * Math.max(0, forecast.runAt(target.warmth) - forecast.runAt(from.warmth)));
-  const takesMs = transferMs(from.bytes, speed, isSaved(from));
+  const takesMs = transferMs(from.bytes, speed);
   const costsMs = Math.round(takesMs + forecast.evictionLossMs);
   if (savesMs <= costsMs) return { seed: false, reason: 'not_worth_it', savesMs, costsMs };
   return { seed: true, from, builds, savesMs, transferMs: takesMs };

@@ -209,6 +209,12 @@ export class PlacementPool implements PoolState {
     this.#stale = true;
   }
 
+  /** Whether a copy of the repo's caches is on its way to the host, as placement was told. */
+  isSeeding(name: string, to: string): boolean {
+    const repo = this.#repos.get(name);
+    return repo !== undefined && this.hosts.get(to)?.seeds.has(repo) === true;
+  }
+
   /** A seed has ended. If it arrived, the host counts as holding the copy until its next inventory says what it really holds. */
   seedEnded(name: string, to: string, arrived: boolean, now: number): void {
     const host = this.hosts.get(to);

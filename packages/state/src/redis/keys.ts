@@ -100,6 +100,11 @@ const hosts = {
 };
 
 const placement = {
+  archives: hash<[cacheKey: string]>(
+    'archives:<digest of cache key>',
+    'Archives of a repo’s caches: their key → root, bytes and savedAt (ms) as JSON; at most 50',
+    '30 days after the last one was saved',
+  ),
   usages: hash('usages', 'What recent builds used of caches: cache key → usage as JSON; at most 10,000'),
   usagesChanged: sortedSet('usages:changed', 'Cache keys by the revision that changed their usage last'),
   usagesRevision: string('usages:revision', 'The newest such revision'),

@@ -23,8 +23,6 @@ export interface SeedConditions {
   readonly isIdle: (host: string) => boolean;
   /** Whether this was tried too recently to try again. */
   readonly isHeldBack: (repo: string, host: string) => boolean;
-  /** Whether the store has a fresh snapshot of these caches of the host. */
-  readonly isSaved: (source: Pick<SeedSource, 'key' | 'host'>) => boolean;
 }
 
 /** Why a host is to be seeded. */
@@ -221,8 +219,8 @@ export class SeedPlanner {
   ): SeedWish | undefined {
     const { name, slots } = view;
     const target = { host: name, key: repo.name, isolation, warmth: caches.get(repo)?.warmth ?? 0, slots };
-    const { speed, isSaved } = this.#conditions;
-    const verdict = decideSeed(target, sources, forecast, speed, isSaved);
+    const { speed } = this.#conditions;
+    const verdict = decideSeed(target, sources, forecast, speed);
     if (!verdict.seed) return undefined;
     const { seed: _, ...plan } = verdict;
     return { ...plan, repo: repo.name, host: name, cause, sooner: isSooner(plan, target, forecast) };

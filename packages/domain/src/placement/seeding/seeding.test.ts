@@ -15,7 +15,6 @@ const ANY: SeedConditions = {
   speed: FIRST_SPEED,
   isIdle: () => true,
   isHeldBack: () => false,
-  isSaved: () => false,
 };
 const scene = (repos: Readonly<Record<string, KnownRepo>> = { app: APP }) => new Scene({ repos });
 const ahead = (pool: Scene, conditions: Partial<SeedConditions> = {}, most = 9) =>
