@@ -61,9 +61,17 @@ export class SnapshotWriter {
     let sizeBytes = 0;
     const chunks: SnapshotChunk[] = [];
     let batch: Buffer[] = [];
+    let storing: Promise<void> = Promise.resolve();
+    const store = async (raw: readonly Buffer[]) => {
+      chunks.push(...(await this.#chunks(raw)));
+      this.#onStored?.(raw.reduce((sum, { length }) => sum + length, 0));
+    };
+    // While a batch is stored, the next one is read.
     const flush = async () => {
-      chunks.push(...(await this.#chunks(batch)));
-      this.#onStored?.(batch.reduce((sum, { length }) => sum + length, 0));
+      await storing;
+      storing = store(batch);
+      // Thrown when it is waited for.
+      storing.catch(() => {});
       batch = [];
     };
     for await (const chunk of cutChunks(tar)) {
@@ -73,6 +81,7 @@ export class SnapshotWriter {
       if (batch.length >= AT_ONCE) await flush();
     }
     await flush();
+    await storing;
     const digest: Digest = `sha256:${whole.digest('hex')}`;
     return { id, kind, sizeBytes, digest, entries: 0, changed: false, chunks };
   }

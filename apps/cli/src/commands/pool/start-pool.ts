@@ -8,7 +8,7 @@ import { artifactKey, contextKey, traceKey } from '@kiln/contracts';
 import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
 import { startScheduler } from '@kiln/scheduler';
 import { Leadership, MeteredBlobs, openState, storeArtifact } from '@kiln/state';
-import { diskOf, GitMirrors, type RunningWorker, startWorker, warnOfAuthorities } from '@kiln/worker';
+import { diskOf, GitMirrors, type RunningWorker, StoredSnapshots, startWorker, warnOfAuthorities } from '@kiln/worker';
 import { openDataDir } from './data-dir.ts';
 import type { PoolSettings } from './pool-settings.ts';
 import { startPrivateRedis } from './private-redis.ts';
@@ -137,6 +137,7 @@ async function compose(
       executors: builders,
       identity: { machine: data.machine, incarnation: owner, epoch },
       trees: (team) => storedTrees(blobs, team),
+      snapshots: new StoredSnapshots(blobs, metered, state),
       openContext: (digest) => openUsed(blobs, contextKey(digest)),
       storeArtifact: ({ buildId, attempt }, content, record) =>
         storeArtifact(metered, artifactKey(buildId, attempt), content, record),
