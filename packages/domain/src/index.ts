@@ -49,6 +49,7 @@ export {
   type Outcome,
   transition,
 } from './build/transition.ts';
+export { type BuilderCache, type BuilderScene, builderCaches } from './caches/builder-caches.ts';
 export { CACHE_KINDS, type CacheKind, mountKind } from './caches/cache-kind.ts';
 export {
   CACHE_MODES,

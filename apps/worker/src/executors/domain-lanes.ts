@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { HostWriter, LearnedStore, UsageStore } from '@kiln/state';
+import type { HostWriter, LearnedStore, SavingStore, UsageStore } from '@kiln/state';
 import { CacheReporter } from '../caches/cache-reporter.ts';
 import type { DomainLedger } from '../caches/domain-ledger.ts';
 import type { HostCaches } from '../caches/host-caches.ts';
@@ -13,6 +13,7 @@ export interface DomainLanesDeps extends Pick<DomainLaneDeps, 'fenceMs' | 'check
   readonly published: HostCaches;
   readonly usages: UsageStore;
   readonly learned: LearnedStore;
+  readonly savings: Pick<SavingStore, 'learn'>;
   readonly writer: HostWriter;
   /** File of the layer ledger of domain `trusted`; those of other domains are stored beside it. Undefined: ledgers are lost with the process. */
   readonly ledgerFile: string | undefined;
@@ -86,7 +87,11 @@ export class DomainLanes {
         ...{ writer, usages, ledger: layers },
         inventory: executor.inventory.bind(executor),
         inventories: published.of(domain),
-        learned: async ({ repo, endedAt }) => ledger.saved(domain, await learned.savedByCaches(repo), endedAt),
+        learned: async ({ repo, endedAt }, share) => {
+          const savedMs = await learned.savedByCaches(repo);
+          ledger.saved(domain, savedMs, endedAt);
+          if (share > 0) await this.#deps.savings.learn(writer, repo, savedMs * share, endedAt);
+        },
         log: this.#deps.log.child({ domain }),
       },
       inventoryEveryMs,

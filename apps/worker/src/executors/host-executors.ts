@@ -2,9 +2,18 @@ import { EngineTaken } from '@kiln/buildkit';
 import type { HostReport } from '@kiln/contracts';
 import { cacheModesOf, domainOfKey, domainText, type Isolation, type Outcome } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
-import { type HostWriter, InventoryStore, LearnedStore, type State, UsageStore } from '@kiln/state';
+import {
+  EvictionStore,
+  type HostWriter,
+  InventoryStore,
+  LearnedStore,
+  SavingStore,
+  type State,
+  UsageStore,
+} from '@kiln/state';
 import { DomainBudgets } from '../caches/domain-budgets.ts';
 import { DomainLedger } from '../caches/domain-ledger.ts';
+import { Evictor } from '../caches/evictor.ts';
 import { HostCaches } from '../caches/host-caches.ts';
 import type { LayerLedger } from '../caches/layer-ledger.ts';
 import { EngineWatch } from '../engine/engine-watch.ts';
@@ -51,13 +60,19 @@ export class HostExecutors {
     const { source, redis, keys, writer, engineCheckEveryMs: checkEveryMs, onOffer, log, now } = deps;
     this.usages = new UsageStore(redis, keys);
     const store = new InventoryStore(redis, keys);
-    const published = new HostCaches({ store, ledger, isUp: (domain) => lanes.find(domain)?.isUp ?? false });
+    const published = new HostCaches({
+      store,
+      ledger,
+      isUp: (domain) => lanes.find(domain)?.isUp ?? false,
+      onRead: (domain, used) => this.#budget.noticed(domain, used),
+    });
     const budgets = new DomainBudgets(source.info, ledger, (domain) => lanes.find(domain)?.isBusy ?? false, now);
     const lanes = new DomainLanes({
       ...{ source, ledger, published, writer, checkEveryMs, log, now },
       ...{ idleMs: deps.idleMs, ledgerFile: deps.ledgerFile, inventoryEveryMs: deps.inventoryEveryMs },
       usages: this.usages,
       learned: new LearnedStore(redis, keys, now),
+      savings: new SavingStore(redis, keys),
       fenceMs: () => this.#fenceMs,
       open: (domain) => this.#open(domain),
       onAway: (domains) => onOffer({ domainsAway: [...domains] }),
@@ -66,6 +81,11 @@ export class HostExecutors {
     this.#published = published;
     this.#budget = new BudgetKeeper({
       ...{ source, budgets, ledger, published, lanes, writer, log, now },
+      evictor: new Evictor({
+        ...{ writer, log, now, usages: this.usages },
+        learned: new LearnedStore(redis, keys, now),
+        evictions: new EvictionStore(redis, keys),
+      }),
       everyMs: deps.shareEveryMs,
       onShares: (shares) => onOffer(shares),
     });

@@ -9,9 +9,9 @@ const of = (settings: BuilderSettings, frontends: 'any' | string[] = 'any', cach
   parse(buildkitdConfig({ cacheBudgetBytes, settings, frontends, fileOf }));
 const extra = (text: string): BuilderSettings => ({ config: parseExtraConfig(text, (path) => `content of ${path}`) });
 
-test('limits all caches to the budget, and lets only sources expire', () => {
-  const all = { keepBytes: 10_000, reservedSpace: 10_000, maxUsedSpace: 10_000 };
-  const sources = { keepBytes: 1_000, reservedSpace: 1_000, maxUsedSpace: 1_000 };
+test('limits all caches to a little more than the budget, within which Kiln evicts, and lets only sources expire', () => {
+  const all = { keepBytes: 11_000, reservedSpace: 11_000, maxUsedSpace: 11_000 };
+  const sources = { keepBytes: 1_100, reservedSpace: 1_100, maxUsedSpace: 1_100 };
   expect(of({})).toEqual({
     worker: {
       oci: {

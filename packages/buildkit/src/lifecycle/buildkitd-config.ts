@@ -13,6 +13,8 @@ export interface BuildkitdConfig {
   readonly fileOf: { readonly pem: (text: string) => string; readonly path: (path: string) => string };
 }
 
+/** Kiln evicts by worth at the budget; BuildKit, by last use, only what is a little above it. */
+const NET = 1.1;
 /** Uploaded contexts are of little use to later builds: they may take a tenth of the budget, for two days. */
 const SOURCE_SHARE = 0.1;
 const SOURCE_KEEP_SECONDS = 48 * 3600;
@@ -23,7 +25,7 @@ const SOURCE_KEEP_SECONDS = 48 * 3600;
  * @throws InvalidConfig if the additional configuration sets what `settings` set
  */
 export function buildkitdConfig({ cacheBudgetBytes, frontends, settings, fileOf }: BuildkitdConfig): string {
-  const cap = Math.floor(cacheBudgetBytes);
+  const cap = Math.floor(cacheBudgetBytes * NET);
   const { registries = {}, dns, maxParallelism, limits, config } = settings;
   const own: TomlTable = {
     worker: {

@@ -1,4 +1,4 @@
-import { hash, type KeyMaker, type KeySpec, keyMaker, set, sortedSet, stream, string } from './key-schema.ts';
+import { hash, type KeyMaker, type KeySpec, keyMaker, list, set, sortedSet, stream, string } from './key-schema.ts';
 
 // Every Redis key that Kiln uses. docs/develop/redis-keys.md is generated from this: npm run docs
 
@@ -69,6 +69,10 @@ const hosts = {
   hostSavings: hash<[name: string]>(
     'host:<name>:savings',
     'What caches saved builds on the host: cache key → `<hits> <ms> <end of the last build>`; at most 300',
+  ),
+  hostEvictions: list<[name: string]>(
+    'host:<name>:evictions',
+    'The last 500 caches that the host has evicted, as JSON, the newest first',
   ),
   hostTasks: sortedSet<[name: string]>('host:<name>:tasks', 'Open tasks of the host, by their creation (ms)'),
   hostDesired: hash<[name: string]>(

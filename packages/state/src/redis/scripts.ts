@@ -39,6 +39,7 @@ export type ScriptName =
   | 'leave-host'
   | 'publish-inventory'
   | 'learn-saving'
+  | 'publish-evictions'
   | 'save-learned'
   | 'learn-usage'
   | 'cordon-host'
