@@ -241,9 +241,9 @@ export class PlacementPool implements PoolState {
     return host && waiting && new SeedPlanner(this, now, conditions).forBuild(waiting.build, host);
   }
 
-  /** Returns at most so many seeds that are worth it although no build waits for them. */
+  /** Returns at most so many seeds that are worth it although no build waits for them: of what only drained or cordoned hosts have. */
   seedsAhead(now: number, conditions: SeedConditions, most: number): SeedWish[] {
-    return new SeedPlanner(this, now, conditions).spreading(most);
+    return new SeedPlanner(this, now, conditions).moving(most);
   }
 
   /** Decides which builds start where now. The pool itself changes only by the events that the caller reports afterwards. */

@@ -29,8 +29,6 @@ export interface SeedConditions {
 export type SeedCause =
   /** A build is about to start cold there. */
   | 'build'
-  /** The repo's hosts are often busy when a build comes. */
-  | 'spread'
   /** No host that takes builds has the cache: those that have it are drained or cordoned. */
   | 'moving';
 
@@ -77,21 +75,22 @@ export class SeedPlanner {
   }
 
   /**
-   * Returns seeds that no build waits for yet: to hosts that have joined or have room, of repos whose hosts are often busy, and of repos that
-   * only hosts which take no builds have. Each host takes part in one of them at most. The most useful come first.
+   * Returns seeds of repos that only hosts which take no builds have, although no build waits for them yet. Each host takes part in one of
+   * them at most. Those that gain most come first. Further copies of what open hosts have are made only for builds that would start cold: made
+   * ahead, they evict more than they save (docs/develop/placement.md).
    */
-  spreading(most: number): SeedWish[] {
+  moving(most: number): SeedWish[] {
     const targets = this.#targets();
     if (targets.length === 0) return [];
     const taken = new Set<string>();
     const wishes: SeedWish[] = [];
-    for (const { repo, builds, cause } of this.#repos()) {
+    for (const { repo, builds } of this.#repos()) {
       if (wishes.length >= most) break;
       const sources = this.#sources(repo).filter(({ host }) => !taken.has(host));
       const [host, eviction] = this.#best(repo, sources, targets, taken) ?? [];
       if (!host || eviction === undefined) continue;
       const forecast = { ...this.#forecast(repo, host), builds, evictionLossMs: eviction };
-      const wish = this.#weigh(repo, host, sources, forecast, cause);
+      const wish = this.#weigh(repo, host, sources, forecast, 'moving');
       if (!wish) continue;
       wishes.push(wish);
       for (const name of [wish.host, wish.from.host]) taken.add(name);
@@ -99,19 +98,16 @@ export class SeedPlanner {
     return wishes;
   }
 
-  /** The repos that may gain by another copy, those that gain most first; of repos without an open copy before all others. */
-  #repos(): { repo: PoolRepo; builds: number; cause: SeedCause }[] {
-    const found: { repo: PoolRepo; builds: number; gain: number; cause: SeedCause }[] = [];
+  /** The repos without a copy on an open host, those that gain most by one first. */
+  #repos(): { repo: PoolRepo; builds: number }[] {
+    const found: { repo: PoolRepo; builds: number; gain: number }[] = [];
     for (const repo of this.#pool.hosts.heldRepos()) {
-      const expected = repo.demand.expected(this.#clock);
-      if (expected + repo.queued < 0.01 || this.#pool.hosts.seedsOf(repo).size > 0) continue;
-      const { slots, load } = this.#copies(repo);
-      const builds = expected * overflow(slots, load) + repo.queued;
+      const builds = repo.demand.expected(this.#clock) + repo.queued;
+      if (builds < 0.01 || this.#pool.hosts.seedsOf(repo).size > 0 || this.#copies(repo).slots > 0) continue;
       const gain = (1 - Math.exp(-builds)) * (repo.runs.cold - repo.runs.warm);
-      if (gain > 0) found.push({ repo, builds, gain, cause: slots === 0 ? 'moving' : 'spread' });
+      if (gain > 0) found.push({ repo, builds, gain });
     }
-    const order = { moving: 0, spread: 1, build: 2 };
-    found.sort((a, b) => order[a.cause] - order[b.cause] || b.gain - a.gain);
+    found.sort((a, b) => b.gain - a.gain);
     return found.slice(0, WEIGHED_REPOS);
   }
 

@@ -121,17 +121,12 @@ describe('placement with a seed under way', () => {
 });
 
 describe('seeds ahead of builds', () => {
-  test('go to a host that has joined, of the repos whose hosts are often busy', () => {
-    const repos = { app: { ...APP, hourly: 40 }, rare: { ...APP, hourly: 0.1 } };
-    const pool = scene(repos).host('a', {}, { app: WARM, rare: WARM }).host('new');
-    expect(routes(ahead(pool))).toEqual(['app: a → new (spread)']);
-  });
-
-  test('don’t go anywhere while the hosts that have the cache have room for all its builds', () => {
-    const pool = scene({ app: { ...APP, hourly: 2 } })
-      .host('a', { slots: 8 }, { app: WARM })
+  test('make no further copy of what an open host has, however often it is built', () => {
+    const pool = scene({ app: { ...APP, hourly: 60 } })
+      .host('a', {}, { app: WARM })
       .host('new');
     expect(ahead(pool)).toEqual([]);
+    expect(routes(ahead(pool.host('a', { cordoned: true })))).toEqual(['app: a → new (moving)']);
   });
 
   test('move what only drained hosts have, the dearest first, one at a time for each host', () => {
@@ -156,19 +151,21 @@ describe('seeds ahead of builds', () => {
 
   test('never go to a host that takes no builds of the repo', () => {
     const view = { platforms: ['linux/arm64'] };
-    const pool = scene({ app: { ...APP, hourly: 60 } }).host('a', {}, { app: WARM });
+    const old = { draining: true };
+    const pool = scene({ app: { ...APP, hourly: 60 } }).host('a', old, { app: WARM });
     pool.host('arm', view).host('cordoned', { cordoned: true }).host('draining', { draining: true });
     expect(ahead(pool)).toEqual([]);
     pool.submit('1', { hostLabels: { disk: 'nvme' } });
     expect(ahead(pool.host('plain'))).toEqual([]);
-    expect(routes(ahead(pool.host('nvme', { labels: { disk: 'nvme' } })))).toEqual(['app: a → nvme (spread)']);
+    expect(routes(ahead(pool.host('nvme', { labels: { disk: 'nvme' } })))).toEqual(['app: a → nvme (moving)']);
   });
 
   test('evict nothing that is worth more', () => {
     const repos = { app: { ...APP, hourly: 40 }, dear: { ...APP, cold: 9_000, hourly: 60 } };
     const full = { cacheBudgetBytes: 700 * MB };
-    const pool = scene(repos).host('a', {}, { app: WARM }).host('b', full, { dear: WARM });
-    expect(routes(ahead(pool)).filter((route) => route.startsWith('app'))).toEqual([]);
+    const pool = scene(repos).host('a', { draining: true }, { app: WARM }).host('b', full, { dear: WARM });
+    expect(ahead(pool)).toEqual([]);
+    expect(routes(ahead(pool.host('c', full)))).toEqual(['app: a → c (moving)']);
   });
 });
 
