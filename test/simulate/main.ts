@@ -3,13 +3,14 @@ import { writeFile } from 'node:fs/promises';
 import { saveJson, say } from '../bench/support/report.ts';
 import { exportHistory } from './export-history.ts';
 import { FlagError, readOptions, type SimulateOptions, USAGE } from './options.ts';
+import { cacheTable, playVariants } from './report/cache-table.ts';
 import type { Metrics } from './report/metrics.ts';
 import { type PoolResult, poolTable } from './report/pool-table.ts';
 import { runCase } from './report/run-case.ts';
 import { finishChart } from './report/svg.ts';
 import { caseTable, SUITE_FIGURES, type SuiteRow, suiteTable, waitTable } from './report/tables.ts';
 import { makeTrace } from './trace/make-trace.ts';
-import { randomPool } from './trace/random-pool.ts';
+import { randomPool, SMALL_SIZE } from './trace/random-pool.ts';
 import type { Scenario } from './trace/scenario.ts';
 import { SCENARIOS, UNSEEN } from './trace/scenarios.ts';
 import type { Trace } from './trace/trace.ts';
@@ -19,6 +20,7 @@ async function run(options: SimulateOptions): Promise<void> {
   if (options.help) return say(USAGE);
   if (options.exportTo !== undefined) return exportHistory(options.exportTo, process.env);
   if (options.suite) return suite(options);
+  if (options.pools !== undefined && options.caches) return compareCaches(options.pools, options);
   if (options.pools !== undefined) return randomPools(options.pools, options);
   const all: { trace: string; figures: Record<string, Metrics> }[] = [];
   for await (const trace of traces(options)) {
@@ -81,6 +83,16 @@ async function randomPools(count: number, { seeds, policies, depKnown, json }: S
     json,
     results.map(({ pool, byPolicy }) => ({ pool, figures: Object.fromEntries(byPolicy) })),
   );
+}
+
+async function compareCaches(count: number, { seeds, depKnown, json }: SimulateOptions): Promise<void> {
+  const [first = 1] = seeds;
+  const pools = Array.from({ length: count }, (_, i) =>
+    playVariants(makeTrace(randomPool(first + i, SMALL_SIZE), first + i), first + i, depKnown),
+  );
+  say(`${count} small random pools, seeds ${first} to ${first + count - 1}; geometric means over the first line\n`);
+  say(cacheTable(pools));
+  await saveJson(json, pools);
 }
 
 function scenario(name: string): Scenario {

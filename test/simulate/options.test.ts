@@ -38,6 +38,7 @@ describe('refuses a bad flag with its name, what it got and what was expected', 
     [['--trace', 'f', '--scenario', 'busy'], /^--scenario: got busy, expected nothing beside --trace/],
     [['--svg', 'f', '--seed', '1,2'], /^--svg: got f, expected one scenario and one seed/],
     [['--save-trace', 'f', '--scenario', 'half,busy'], /^--save-trace: got f, expected one scenario and one seed/],
+    [['--caches'], /^--caches: got no --pools, expected --pools N beside it$/],
     [['--suite', '--save-trace', 'f'], /^--save-trace: got f, expected nothing beside --suite/],
   ])('%j', (args, message) => {
     expect(() => readOptions(args)).toThrow(FlagError);

@@ -24,6 +24,8 @@ export interface SimulateOptions {
   readonly svg: string | undefined;
   readonly json: string | undefined;
   readonly depKnown: boolean;
+  /** Whether ways to evict and seed caches are compared instead of policies. */
+  readonly caches: boolean;
 }
 
 export const USAGE = `npm run simulate -- [FLAGS]
@@ -35,6 +37,7 @@ Plays traces against Kiln's placement and the policies it is compared with, on a
   --policy NAME[,…]    ${Object.keys(POLICIES).join(', ')}; default: all
   --suite              play every scenario; print tables of ratios to the bound
   --pools N            play N random pools; print a line for each
+  --caches             with --pools: compare eviction by least recent use and by worth, without and with seeding
   --trace FILE         play a recorded trace (JSON lines; docs/develop/placement.md)
   --export FILE        record the history of the pool at KILN_URL (with KILN_TOKEN) as such a trace, and exit
   --save-trace FILE    write the trace that was played
@@ -47,6 +50,7 @@ const FLAGS = {
   help: { type: 'boolean', short: 'h', default: false },
   suite: { type: 'boolean', default: false },
   pools: { type: 'string' },
+  caches: { type: 'boolean', default: false },
   scenario: { type: 'string' },
   seed: { type: 'string' },
   policy: { type: 'string' },
@@ -87,7 +91,8 @@ export function readOptions(args: readonly string[]): SimulateOptions {
     );
   const policies = values.policy?.split(',') ?? Object.keys(POLICIES);
   for (const name of policies) oneOf('--policy', name, Object.keys(POLICIES));
-  if (pools !== undefined && policies.every((name) => name === 'kiln')) {
+  if (values.caches && pools === undefined) throw new FlagError('--caches', 'no --pools', '--pools N beside it');
+  if (!values.caches && pools !== undefined && policies.every((name) => name === 'kiln')) {
     throw new FlagError('--policy', policies.join(','), 'another policy beside kiln, to compare it with');
   }
   const seeds = (values.seed ?? (suite ? '101,102,103' : '1')).split(',').map(seedOf);
@@ -110,6 +115,7 @@ export function readOptions(args: readonly string[]): SimulateOptions {
     exportTo: values.export,
     svg,
     json: values.json,
+    caches: values.caches,
     depKnown: !values['hide-deps'],
   };
 }

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { HostDisk } from '@kiln/contracts';
+import type { HostDisk, HostNetwork } from '@kiln/contracts';
 import type { BuildRecord } from '@kiln/domain';
 import type { GitGuard } from '@kiln/git';
 import type { Logger } from '@kiln/runtime';
@@ -8,6 +8,7 @@ import type { TreeReader } from '@kiln/trees';
 import type { GitMirrors } from './attempt/git-mirrors.ts';
 import type { ExecutorSource } from './engine/executor.ts';
 import type { LeaseTimes } from './session/host-session.ts';
+import type { SnapshotStore } from './snapshots/snapshot-store.ts';
 
 export interface WorkerOptions extends LeaseTimes {
   readonly hostName: string;
@@ -17,6 +18,8 @@ export interface WorkerOptions extends LeaseTimes {
   /** File of the layer ledger; other ledgers are stored beside it. Default: none, ledgers are lost with the process. */
   readonly ledgerFile?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** What is set for the builders, to report it. */
+  readonly network?: HostNetwork;
   /** How long a domain's builder is kept running without a build, ms. Default: forever. */
   readonly builderIdleMs?: number;
   /** How often the cache budget is divided among the isolation domains, ms. */
@@ -34,6 +37,8 @@ export interface WorkerDeps
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   /** Reads the objects of a team's trees. Waits for an API that is away. */
   trees(team: string): TreeReader;
+  /** The pool's snapshots of caches. Default: this worker saves and seeds none. */
+  readonly snapshots?: SnapshotStore | undefined;
   /** Stores an artifact within the limits in the build's record. */
   storeArtifact(
     ref: AttemptRef,

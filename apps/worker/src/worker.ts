@@ -1,6 +1,7 @@
 import { ConnectionTokens } from '@kiln/forges';
 import type { Logger } from '@kiln/runtime';
 import {
+  ArchiveIndex,
   type AttemptConsumer,
   AttemptStore,
   consumeAttempts,
@@ -13,6 +14,7 @@ import {
   persist,
   WorkerReplaced,
 } from '@kiln/state';
+import { CacheArchives } from './archives/cache-archives.ts';
 import { DEFAULT_INVENTORY_EVERY_MS } from './caches/cache-reporter.ts';
 import { ENGINE_CHECK_EVERY_MS } from './engine/engine-watch.ts';
 import { HostExecutors } from './executors/host-executors.ts';
@@ -20,6 +22,9 @@ import { HostAttempts } from './session/host-attempts.ts';
 import { HostSession } from './session/host-session.ts';
 import { logOrders } from './session/log-orders.ts';
 import { dropCaches } from './tasks/drop-caches.ts';
+import { saveCaches } from './tasks/save-caches.ts';
+import { seedCaches } from './tasks/seed-caches.ts';
+import type { HostTaskHandlers } from './tasks/task-handler.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
 import { AttemptRecorders } from './traces/attempt-recorder.ts';
 import type { WorkerDeps, WorkerOptions } from './worker-options.ts';
@@ -50,6 +55,24 @@ export async function startWorker(options: WorkerOptions, deps: WorkerDeps): Pro
   const worker = await Worker.create(options, deps);
   await worker.start();
   return worker;
+}
+
+/** The handlers of tasks about snapshots. A worker that reaches no store of them has none. */
+function snapshotTasks(
+  host: string,
+  { snapshots, trees, log }: WorkerDeps,
+  executors: HostExecutors,
+): HostTaskHandlers {
+  if (!snapshots) return {};
+  const deps = { host, snapshots, executors, trees, log };
+  return { save: saveCaches(deps), seed: seedCaches(deps) };
+}
+
+/** The archives of builds' caches, which are stored as snapshots are. */
+function archivesOf({ snapshots, trees, redis, keys, log }: WorkerDeps, now: () => number): CacheArchives | undefined {
+  if (!snapshots) return undefined;
+  const target = (team: string) => snapshots.target(team);
+  return new CacheArchives({ index: new ArchiveIndex(redis, keys), target, trees, log, now });
 }
 
 class Worker implements RunningWorker {
@@ -104,6 +127,7 @@ class Worker implements RunningWorker {
     this.#attempts = new HostAttempts({
       ...deps,
       recorders: this.#recorders,
+      archives: archivesOf(deps, now),
       host: options.hostName,
       incarnation: deps.identity.incarnation,
       attempts: new AttemptStore(redis, keys, { now, replication }),
@@ -117,7 +141,7 @@ class Worker implements RunningWorker {
     this.#tasks = new TaskRunner({
       tasks: new HostTasks(redis, keys, now),
       writer: { host: options.hostName, incarnation: deps.identity.incarnation },
-      handlers: { drop: dropCaches(executors) },
+      handlers: { drop: dropCaches(executors, now), ...snapshotTasks(options.hostName, deps, executors) },
       onIdle: () => this.#leaveIfDrained(),
       log: this.#log,
     });
@@ -128,6 +152,7 @@ class Worker implements RunningWorker {
         slots: options.slots,
         labels: { ...options.labels },
         ...executors.report,
+        ...(options.network && { network: options.network }),
         tasks: this.#tasks.types,
         accepting: true,
       },

@@ -49,15 +49,19 @@ export {
   type Outcome,
   transition,
 } from './build/transition.ts';
+export { type BuilderCache, type BuilderScene, builderCaches } from './caches/builder-caches.ts';
 export { CACHE_KINDS, type CacheKind, mountKind } from './caches/cache-kind.ts';
 export {
   CACHE_MODES,
   type CacheMode,
+  cacheModesOf,
   defaultCacheRef,
   OLDEST_MODES,
   placementKey,
 } from './caches/cache-mode.ts';
+export { cheapestToLose, type LearnedFacts } from './caches/cheapest-to-lose.ts';
 export { type MountIdParts, readMountId } from './caches/mount-id.ts';
+export { FIRST_SPEED, speedOf, type Transfer, type TransferSpeed } from './caches/seeding.ts';
 export {
   chooseEvictions,
   EVICTION_REASONS,
@@ -146,6 +150,7 @@ export type {
 } from './placement/model/decision.ts';
 export {
   type AttemptOutcome,
+  type ComingSeed,
   type HeldCache,
   type HostAttempt,
   type HostView,
@@ -157,6 +162,7 @@ export type { RuledOut } from './placement/model/requirements.ts';
 export { DEFAULT_PLACEMENT, type PlacementSettings } from './placement/model/settings.ts';
 export type { Assignment } from './placement/pass/pass.ts';
 export { type DecideOptions, type Decisions, PlacementPool } from './placement/placement-pool.ts';
+export type { SeedCause, SeedConditions, SeedWish } from './placement/seeding/seed-planner.ts';
 export {
   type ChosenSecrets,
   chooseSecrets,

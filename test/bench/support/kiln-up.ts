@@ -19,15 +19,25 @@ export interface BenchPool extends AsyncDisposable {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Starts a pool by `kiln up`, with one slot, on the engine's own BuildKit. */
-export async function kilnUp(): Promise<BenchPool> {
+export interface BenchPoolOptions {
+  readonly name?: string;
+  readonly driver?: 'docker' | 'docker-container';
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Starts a pool by `kiln up`, with one slot, by default on the engine's own BuildKit. */
+export async function kilnUp({
+  name = 'bench',
+  driver = 'docker',
+  env = {},
+}: BenchPoolOptions = {}): Promise<BenchPool> {
   const dir = await mkdtemp(join(tmpdir(), 'kiln-bench-'));
   const data = join(dir, 'data');
-  const args = ['up', '--data-dir', data, '--port', '0', '--name', 'bench', '--slots', '1', '--driver', 'docker'];
+  const args = ['up', '--data-dir', data, '--port', '0', '--name', name, '--slots', '1', '--driver', driver];
   const child = spawn(process.execPath, [CLI, ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
     // The benches' git servers are on this machine.
-    env: { ...process.env, KILN_ALLOWED_HOSTS: 'loopback' },
+    env: { ...process.env, KILN_ALLOWED_HOSTS: 'loopback', ...env },
   });
   let said = '';
   await new Promise<void>((resolve, reject) => {

@@ -1,5 +1,5 @@
-import type { FinishedEvent, Policy, PolicyEvent, QueuedEvent } from '../protocol/events.ts';
-import type { CacheState, HostChange, Trace, TraceBuild } from '../trace/trace.ts';
+import type { FinishedEvent, Policy, PolicyEvent, QueuedEvent, SeedOrder } from '../protocol/events.ts';
+import type { CacheState, HostChange, HostSpec, Trace, TraceBuild } from '../trace/trace.ts';
 import { EventQueue } from './event-queue.ts';
 import { type Running, WorldHost } from './world-host.ts';
 
@@ -22,6 +22,12 @@ type Coming =
   | { readonly type: 'submit'; readonly build: TraceBuild }
   | { readonly type: 'change'; readonly change: HostChange }
   | { readonly type: 'finish'; readonly host: WorldHost; readonly running: Running }
+  | {
+      readonly type: 'seeded';
+      readonly order: SeedOrder;
+      readonly copy: ReturnType<WorldHost['copyOf']>;
+      readonly host: WorldHost | undefined;
+    }
   | { readonly type: 'wake' };
 
 interface Waiting {
@@ -33,6 +39,8 @@ export interface SimulationOptions {
   readonly seed?: number;
   /** Whether queued builds name their `dep`. Default: true. */
   readonly depKnown?: boolean;
+  /** How full disks evict. Default: `lru`. `worth` needs a policy that knows what caches save. */
+  readonly eviction?: 'lru' | 'worth' | undefined;
   /** Called for each event sent to the policy, and before each decision. */
   readonly watch?: (event: PolicyEvent | { readonly type: 'decide'; readonly t: number }) => void;
 }
@@ -63,7 +71,7 @@ class Simulation {
 
   run(): BuildOutcome[] {
     const { hosts, classes, builds, changes } = this.#trace;
-    for (const spec of hosts) this.#hosts.set(spec.host, new WorldHost(spec));
+    for (const spec of hosts) this.#hosts.set(spec.host, this.#newHost(spec));
     const { seed = 1, depKnown = true } = this.#options;
     this.#tell({ type: 'init', t: 0, hosts, classes, seed, dep_known: depKnown });
     for (const change of changes) this.#coming.add(change.t, { type: 'change', change });
@@ -79,6 +87,11 @@ class Simulation {
     return this.#outcomes;
   }
 
+  #newHost(spec: HostSpec): WorldHost {
+    const isByWorth = this.#options.eviction === 'worth' && this.#policy.savesPerHour !== undefined;
+    return new WorldHost(spec, isByWorth ? (repo) => this.#policy.savesPerHour?.(repo) ?? 0 : undefined);
+  }
+
   #tell(event: PolicyEvent): void {
     this.#options.watch?.(event);
     this.#policy.handle(event);
@@ -91,6 +104,9 @@ class Simulation {
         return;
       case 'finish':
         this.#finish(coming.host, coming.running, t);
+        return;
+      case 'seeded':
+        this.#seeded(coming, t);
         return;
       case 'change':
         this.#change(coming.change, t);
@@ -140,13 +156,19 @@ class Simulation {
     this.#tell(event);
   }
 
+  #seeded({ order: { repo, from, to }, copy, host }: Extract<Coming, { type: 'seeded' }>, t: number): void {
+    const arrived = copy !== undefined && host !== undefined && this.#hosts.get(to) === host && this.#hosts.has(from);
+    const evicted = arrived ? host.seed(repo, copy) : [];
+    this.#tell({ type: 'seed_finished', t, repo, host: to, from, arrived, evicted });
+  }
+
   #change(change: HostChange, t: number): void {
     const { host: name } = change;
     if (change.type === 'up') {
       const { slots, disk } = change;
       const known = this.#hosts.get(name);
       if (known) Object.assign(known, { slots, disk, draining: false });
-      else this.#hosts.set(name, new WorldHost({ host: name, slots, disk }));
+      else this.#hosts.set(name, this.#newHost({ host: name, slots, disk }));
       this.#tell({ type: 'host_up', t, host: name, slots, disk });
       return;
     }
@@ -168,6 +190,10 @@ class Simulation {
     this.#options.watch?.({ type: 'decide', t });
     const { assign, wake } = this.#policy.decide(t);
     for (const { build, host } of assign) this.#start(build, host, t);
+    for (const order of this.#policy.seeds?.() ?? []) {
+      const copy = this.#hosts.get(order.from)?.copyOf(order.repo);
+      this.#coming.add(t + order.seconds, { type: 'seeded', order, copy, host: this.#hosts.get(order.to) });
+    }
     if (wake !== undefined && wake > t && wake < this.#nextWake && this.#waiting.size > 0) {
       this.#nextWake = wake;
       this.#coming.add(wake, { type: 'wake' });
@@ -184,7 +210,7 @@ class Simulation {
     if (host.usedSlots + build.weight > host.slots) throw new IllegalAssignment(`host ${name} is full`);
     this.#waiting.delete(id);
     const cache = host.cacheFor(build);
-    const runS = build.run[cache];
+    const runS = host.runSeconds(build, cache);
     const running: Running = { build, attempt, startedAt: t, runS, cache };
     host.start(running);
     this.#coming.add(t + runS, { type: 'finish', host, running });

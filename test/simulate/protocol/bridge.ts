@@ -1,14 +1,27 @@
 import {
   type AttemptOutcome,
+  FIRST_SPEED,
   type HeldCache,
   type HostView,
   type PendingBuild,
   PlacementPool,
   type PlacementSettings,
   type Priority,
+  type SeedConditions,
+  type SeedWish,
+  savingPerHour,
 } from '@kiln/domain';
 import type { CacheState, HostSpec, PriorityClass } from '../trace/trace.ts';
-import type { Dep, FinishedEvent, Policy, PolicyDecision, PolicyEvent, QueuedEvent } from './events.ts';
+import type {
+  Dep,
+  FinishedEvent,
+  Policy,
+  PolicyDecision,
+  PolicyEvent,
+  QueuedEvent,
+  SeededEvent,
+  SeedOrder,
+} from './events.ts';
 
 const S = 1_000;
 /** Bytes per unit of the protocol's `disk` and `size`, which may be fractions while the domain counts whole bytes. */
@@ -16,6 +29,12 @@ const UNIT_BYTES = 1_000_000_000;
 const WARMTH: Readonly<Record<CacheState, number>> = { warm: 1, stale: 0.5, cold: 0 };
 /** Weight of a start in the share of stale starts, used if builds don't name their dependency set. */
 const STALE_WEIGHT = 0.1;
+
+/** How warm a host is with only a repo's mounts. */
+const SEEDED_WARMTH = 0.75;
+/** How often seeds are looked for that no build waits for, and for how long one isn't repeated, ms. */
+const SEED_EVERY_MS = 30 * S;
+const SEED_AGAIN_MS = 600 * S;
 
 interface Queued {
   readonly build: PendingBuild;
@@ -46,7 +65,16 @@ export class KilnPolicy implements Policy {
   #depKnown = true;
   #now = Number.NEGATIVE_INFINITY;
 
-  constructor(settings?: PlacementSettings) {
+  readonly #seeding: boolean;
+  #ordered: SeedOrder[] = [];
+  readonly #transferring = new Set<string>();
+  readonly #heldBack = new Map<string, number>();
+  readonly #seeded = new Set<string>();
+  #seedsAt = 0;
+
+  /** `seeding`: whether it asks for seeds. */
+  constructor(settings?: PlacementSettings, { seeding = false }: { readonly seeding?: boolean } = {}) {
+    this.#seeding = seeding;
     this.pool = new PlacementPool(settings);
   }
 
@@ -78,6 +106,9 @@ export class KilnPolicy implements Policy {
       case 'build_finished':
         this.#buildFinished(event, now);
         return;
+      case 'seed_finished':
+        this.#seedFinished(event, now);
+        return;
       case 'wake':
       case 'end':
         return;
@@ -86,10 +117,64 @@ export class KilnPolicy implements Policy {
 
   decide(t: number): PolicyDecision {
     const now = this.#at(t);
-    const { assignments, lookAgainAt } = this.pool.decide(now);
+    let { assignments, lookAgainAt } = this.pool.decide(now);
+    while (this.#seeding && this.#seedFirst(assignments, now)) ({ assignments, lookAgainAt } = this.pool.decide(now));
     for (const { build, host } of assignments) this.#start(build, host, now);
     const assign = assignments.map(({ build, host }) => ({ build, host }));
     return lookAgainAt === undefined ? { assign } : { assign, wake: lookAgainAt / S };
+  }
+
+  seeds(): readonly SeedOrder[] {
+    const now = this.#now;
+    if (this.#seeding && now >= this.#seedsAt) {
+      this.#seedsAt = now + SEED_EVERY_MS;
+      for (const wish of this.pool.seedsAhead(now, this.#conditions(), 4)) this.#order(wish, now);
+    }
+    return this.#ordered.splice(0);
+  }
+
+  savesPerHour(name: string): number {
+    const repo = this.pool.findRepo(name);
+    if (!repo) return 0;
+    const clock = this.pool.demandClock(this.#now);
+    const buildsPerHour = (repo.demand.expected(clock) * 3_600 * S) / clock.horizonMs / repo.copies;
+    return savingPerHour({ buildsPerHour, savedMs: repo.runs.cold - repo.runs.warm });
+  }
+
+  /** Orders seeds for builds that should wait for them. Returns whether there was one. */
+  #seedFirst(assignments: readonly { readonly build: string; readonly host: string }[], now: number): boolean {
+    let any = false;
+    for (const { build, host } of assignments) {
+      const wish = this.pool.seedFor(build, host, now, this.#conditions());
+      if (!wish?.sooner) continue;
+      this.#order(wish, now);
+      any = true;
+    }
+    return any;
+  }
+
+  #conditions(): SeedConditions {
+    return {
+      speed: FIRST_SPEED,
+      isIdle: (host) => !this.#transferring.has(host),
+      isHeldBack: (repo, host) => (this.#heldBack.get(`${host} ${repo}`) ?? 0) > this.#now,
+    };
+  }
+
+  #order({ repo, host, from, transferMs }: SeedWish, now: number): void {
+    this.#transferring.add(host).add(from.host);
+    const seed = { repo, host, from: from.host, startedAt: now, expectedMs: transferMs };
+    this.pool.seedStarted({ ...seed, warmth: from.warmth, bytes: from.bytes }, now);
+    this.#ordered.push({ repo, from: from.host, to: host, seconds: transferMs / S });
+  }
+
+  #seedFinished({ repo, host, from, arrived, evicted }: SeededEvent, now: number): void {
+    this.#transferring.delete(host);
+    this.#transferring.delete(from);
+    this.#heldBack.set(`${host} ${repo}`, now + SEED_AGAIN_MS);
+    for (const gone of evicted) this.pool.cacheGone(host, gone, now);
+    if (arrived) this.#seeded.add(`${host} ${repo}`);
+    this.pool.seedEnded(repo, host, arrived, now);
   }
 
   /**
@@ -168,7 +253,8 @@ export class KilnPolicy implements Policy {
       const share = this.#staleShare.get(repo) ?? 0;
       this.#staleShare.set(repo, share + STALE_WEIGHT * ((cache === 'stale' ? 1 : 0) - share));
     }
-    this.pool.warmthSeen(id, WARMTH[cache]);
+    const isSeeded = cache === 'warm' && this.#seeded.has(`${host} ${repo}`);
+    this.pool.warmthSeen(id, isSeeded ? SEEDED_WARMTH : WARMTH[cache]);
     if (cache === 'cold') this.pool.cacheGone(host, repo, now);
   }
 
@@ -193,7 +279,9 @@ export class KilnPolicy implements Policy {
     if (repo === undefined) return;
     const version = this.#depKnown && dep !== undefined ? String(dep) : undefined;
     const warmth = this.#depKnown ? 1 : 1 - (1 - WARMTH.stale) * (this.#staleShare.get(repo) ?? 0);
-    this.pool.cacheReported(host, repo, { warmth, bytes, lastUsedAt: now, version });
+    this.#seeded.delete(`${host} ${repo}`);
+    const seedable = this.#seeding ? { warmth: warmth * SEEDED_WARMTH, bytes } : undefined;
+    this.pool.cacheReported(host, repo, { warmth, bytes, lastUsedAt: now, version, seedable });
   }
 }
 

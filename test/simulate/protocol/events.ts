@@ -22,6 +22,7 @@ export type PolicyEvent =
       readonly cache: CacheState;
     }
   | FinishedEvent
+  | SeededEvent
   | { readonly type: 'wake' | 'end'; readonly t: number };
 
 export interface QueuedEvent {
@@ -49,6 +50,26 @@ export interface FinishedEvent {
   readonly dep?: Dep | undefined;
 }
 
+/** A seed that the policy asked for has ended. Only in simulations with seeding, not in the line protocol. */
+export interface SeededEvent {
+  readonly type: 'seed_finished';
+  readonly t: number;
+  readonly repo: string;
+  readonly host: string;
+  readonly from: string;
+  /** False if one of the hosts was lost, or the source had no cache. */
+  readonly arrived: boolean;
+  readonly evicted: readonly string[];
+}
+
+/** A copy of a cache that a policy wants. Times in seconds. */
+export interface SeedOrder {
+  readonly repo: string;
+  readonly from: string;
+  readonly to: string;
+  readonly seconds: number;
+}
+
 /** Version of a dependency set; only compared for equality. */
 export type Dep = string | number;
 
@@ -62,4 +83,8 @@ export interface PolicyDecision {
 export interface Policy {
   handle(event: PolicyEvent): void;
   decide(t: number): PolicyDecision;
+  /** Returns the seeds that it has decided on since the last call. */
+  seeds?(): readonly SeedOrder[];
+  /** What the repo's cache on a host is expected to save, for eviction by worth. */
+  savesPerHour?(repo: string): number;
 }

@@ -41,6 +41,7 @@ export const CATALOG: readonly CommandSection[] = [
       worker: { summary: SUMMARIES.worker, load: async () => (await import('./pool/worker.ts')).workerCommand },
       hosts: { summary: SUMMARIES.hosts, load: async () => (await import('./host/hosts.ts')).hostsCommand },
       host: { summary: SUMMARIES.host, load: async () => (await import('./host/group.ts')).hostCommand },
+      cache: { summary: SUMMARIES.cache, load: async () => (await import('./cache/group.ts')).cacheCommand },
     },
   },
   {

@@ -12,6 +12,7 @@ export const SUMMARIES = {
   worker: 'Run a worker on this machine that joins a pool elsewhere',
   hosts: 'List the hosts of the pool, or show one',
   host: 'Manage hosts: cordon, drain, set, remove',
+  cache: 'List, drop, save and seed the caches of hosts',
   config: 'Check a .kiln.yaml and preview its builds',
   connection: 'Manage connections to forges, whose webhooks create builds',
   deliveries: 'List incoming webhooks and their results',

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { BuildSpec, LogRecord } from '@kiln/contracts';
+import { type BuildSpec, cachePlaces, type LogRecord } from '@kiln/contracts';
 import { type BuildRecord, cacheKey, currentAttempt, type Outcome, refusedTo } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
@@ -11,6 +11,7 @@ import {
   RequestNotUnderstood,
   StaleAttempt,
 } from '@kiln/state';
+import type { CacheArchives } from '../archives/cache-archives.ts';
 import type { ExecuteRequest, StopReason } from '../engine/executor.ts';
 import type { AttemptRecorder, AttemptRecorders } from '../traces/attempt-recorder.ts';
 import { rethrowRefusal } from './artifact-refusal.ts';
@@ -32,6 +33,8 @@ export interface RunAttemptDeps extends Omit<SecretDeps & SourceDeps, 'persisten
   ): Promise<{ digest: string; sizeBytes: number }>;
   /** Records what the attempt used and did. */
   readonly recorders?: Pick<AttemptRecorders, 'begin'> | undefined;
+  /** Archives of caches. Default: cache mode `archive` finds and stores none. */
+  readonly archives?: Pick<CacheArchives, 'of'> | undefined;
   /** Resolves when no other attempt of the build runs here any more. */
   alone(): Promise<void>;
   /** Called with the outcome before it is written to the pool. */
@@ -145,17 +148,24 @@ async function execute(
       );
     }
     if (signal.aborted) return stopped(signal.reason as StopReason);
+    const repo = cacheKey(record);
+    const archive =
+      spec.cache?.mode === 'archive'
+        ? deps.archives?.of({ spec, repo, note: async (message) => note(message) })
+        : undefined;
     return await deps.executor.run(
       {
         buildId: ref.buildId,
         attempt: ref.attempt,
         spec,
         trust,
-        repo: cacheKey(record),
+        repo,
         source: recorder?.source(source) ?? source,
         secrets,
         registryLogins,
         hidden,
+        ...(archive && { archive }),
+        cachePlaces: cachePlaces(spec, trust, record.granted?.push ?? false),
         artifact: (content) => deps.storeArtifact(ref, content, record).catch(rethrowRefusal),
         ...(recorder && { observer: recorder, caches: recorder }),
         sink: (entry: LogRecord) => writer.write(entry),

@@ -201,3 +201,14 @@ test('uses the namespace of the build’s cache scope', async () => {
   await host(({ caches }) => caches.get(key)?.bytes === 30);
   expect(await pool.state.hosts.mountUsers()).toEqual(new Map([['team-web//npm', [key]]]));
 });
+
+test('counts a build that found caches as a hit, with what they saved by estimate, and a cold one not', async () => {
+  await startHost();
+  await host(({ inventory }) => inventory !== undefined);
+  const savings = async () => (await pool.state.savings.of('h1')).get('app');
+  await build(() => kit.mount(`${NS}//npm`, 30));
+  await warmth(1);
+  expect(await savings()).toBeUndefined();
+  await build(() => kit.mount(`${NS}//npm`, 30));
+  expect(await eventually(savings)).toMatchObject({ hits: 1, savedMs: 360_000 });
+});

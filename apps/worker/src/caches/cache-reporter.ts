@@ -20,8 +20,10 @@ export interface CacheReporterDeps {
   readonly inventories: Pick<InventoryStore, 'publish'>;
   readonly usages: UsageStore;
   readonly ledger: LayerLedger;
-  /** Called for each attempt whose cache usage has been learned. */
-  learned?(attempt: EndedAttempt): Promise<void>;
+  /**
+   * Called for each attempt whose cache usage has been learned. `share`: the part of what it used that was there before it began, 0 to 1.
+   */
+  learned?(attempt: EndedAttempt, share: number): Promise<void>;
   readonly log: Logger;
 }
 
@@ -53,6 +55,8 @@ interface Waiting {
 export class CacheReporter {
   readonly #deps: CacheReporterDeps;
   readonly #everyMs: number;
+  /** When each mount and layer was first read, ms since the epoch. */
+  #seenSince: ReadonlyMap<string, number> = new Map();
   #waiting: Waiting[] = [];
   #timer: NodeJS.Timeout | undefined;
   #round: Promise<void> | undefined;
@@ -155,6 +159,7 @@ export class CacheReporter {
       this.#waiting = [...waiting, ...this.#waiting].slice(-MAX_WAITING);
       return log.warn({ err: error }, 'reading the caches failed');
     }
+    this.#see(read);
     try {
       await this.#learn(waiting, read);
       const outcome = await inventories.publish(writer, this.#inventoryOf(read), read.readAt);
@@ -195,7 +200,18 @@ export class CacheReporter {
       layerBytes: sum(layers),
       sizesAreFloors: read.sizesAreFloors,
     });
-    await this.#deps.learned?.(attempt);
+    await this.#deps.learned?.(attempt, this.#shareBefore([...mounts, ...layers], attempt.startedAt));
+  }
+
+  /** The part of `used`, by bytes, that an earlier reading than the attempt's start has seen. */
+  #shareBefore(used: readonly { readonly id: string; readonly bytes: number }[], startedAt: number): number {
+    const before = used.filter(({ id }) => (this.#seenSince.get(id) ?? startedAt) < startedAt);
+    return before.length === 0 ? 0 : sum(before) / Math.max(1, sum(used));
+  }
+
+  /** Remembers since when each mount and layer is known. */
+  #see({ mounts, layers, readAt }: ExecutorInventory): void {
+    this.#seenSince = new Map([...mounts, ...layers].map(({ id }) => [id, this.#seenSince.get(id) ?? readAt]));
   }
 
   /** A failure is only logged: without the file, repos look colder after a restart than they are. */

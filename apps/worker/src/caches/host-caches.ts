@@ -7,6 +7,8 @@ export interface HostCachesDeps {
   readonly ledger: DomainLedger;
   /** Whether the domain's builder is up, so that its contents may change. */
   isUp(domain: string): boolean;
+  /** Called with each reading of a domain's caches. */
+  onRead?(domain: string, usedBytes: number): void;
 }
 
 /** The domain of the pool's trusted builds, which inventories don't name. */
@@ -27,7 +29,9 @@ export class HostCaches {
     return {
       publish: (writer, inventory, readAt) => {
         this.#deps.ledger.read(domain, inventory, readAt);
-        return this.publish(writer, readAt);
+        const published = this.publish(writer, readAt);
+        this.#deps.onRead?.(domain, inventory.usedBytes);
+        return published;
       },
     };
   }

@@ -68,6 +68,15 @@ export class LayerLedger {
       .sort((a, b) => b.lastUsedAt - a.lastUsedAt);
   }
 
+  /** Repos by the id of each layer that their recent builds used. */
+  users(): Map<string, string[]> {
+    const users = new Map<string, string[]>();
+    for (const [repo, { missed }] of this.#traces) {
+      for (const id of Object.keys(missed)) users.set(id, [...(users.get(id) ?? []), repo]);
+    }
+    return users;
+  }
+
   /** Saves the ledger atomically, by a rename. */
   async save(): Promise<void> {
     await this.#file.save(() => JSON.stringify(Object.fromEntries(this.#traces)));

@@ -15,6 +15,8 @@ export function reportingCaches(
     close: () => executor.close(),
     async run(request, signal) {
       const { repo, spec, trust, domain, caches } = request;
+      // A builder of its own has nothing before the attempt, and is gone after it.
+      if ((spec.cache?.mode ?? 'warm') !== 'warm') return await executor.run(request, signal);
       caches?.before(reporter.last?.mounts, domain);
       const startedAt = now();
       try {

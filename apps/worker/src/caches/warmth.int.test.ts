@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { Builder, cacheNamespace } from '@kiln/buildkit';
 import { IMAGES, type PrivateEngine, startPrivateEngine } from '@kiln/buildkit/testing';
+import type { HostTask } from '@kiln/contracts';
 import { createLogger } from '@kiln/runtime';
 import type { HostState } from '@kiln/state';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fixedExecutors } from '../testing/fixed-executors.ts';
-import { TestHost } from '../testing/test-host.ts';
+import { eventually, TestHost } from '../testing/test-host.ts';
 
 const FROM = `FROM ${IMAGES.debian}`;
 const log = createLogger({ app: 'test', level: 'silent' });
@@ -144,4 +145,26 @@ test('a repo without cache mounts is warm by its layers, even after fully cached
   expect(await builder.prune(ours)).toBeGreaterThanOrEqual(5 * MIB);
   const after = await cache((bytes) => bytes <= (before?.bytes ?? 0) - 5 * MIB);
   expect(after?.warmth ?? 0).toBeLessThan(before?.warmth ?? 0);
+});
+
+test('a mount of one repo is dropped when the build that uses it ends, and everything else stays', async () => {
+  const { tasks } = pool.state;
+  const holding = build(APP, dockerfile(1).replace(RUN_ID, `${RUN_ID}; sleep 2`));
+  await host(({ inventory }) => inventory?.mounts.some(({ id, inUse }) => inUse && id === mount(APP, 'big')) ?? false);
+  const { id = '' } = (await tasks.create('h1', { type: 'drop', repo: APP, mounts: ['big'] })) ?? {};
+  const task = (seen: (task: HostTask) => boolean) =>
+    eventually(async () => {
+      const found = await tasks.get(id);
+      return found && seen(found) ? found : undefined;
+    });
+  expect((await task(({ progress }) => progress?.note !== undefined)).progress?.note).toMatch(
+    /^in use by build [0-9a-z]{26}; dropped when it ends$/,
+  );
+  await holding;
+  const { result } = await task(({ endedAt }) => endedAt !== undefined);
+  expect(result).toMatchObject({ caches: 1, dropped: [{ id: mount(APP, 'big') }], shared: [], inUse: [] });
+  expect(result?.freedBytes).toBeGreaterThanOrEqual(3 * MIB);
+  const left = (await builder.inventory()).mounts.map((held) => held.id);
+  expect(left).not.toContain(mount(APP, 'big'));
+  expect(left).toEqual(expect.arrayContaining([mount(APP, 'small'), mount(WEB, 'big'), mount(WEB, 'small')]));
 });

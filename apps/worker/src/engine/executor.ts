@@ -39,7 +39,7 @@ type DefaultedInfo = 'trust' | 'cacheBudget';
  */
 export interface Executor
   extends Pick<Builder, 'extendFence' | 'close'>,
-    Partial<Pick<Builder, 'inventory' | 'ping' | 'prune' | 'trim'>> {
+    Partial<Pick<Builder, 'inventory' | 'ping' | 'prune' | 'trim' | 'saveMount' | 'seedMount'>> {
   /** Without `trust`, `trusted`. */
   readonly info: Omit<BuilderInfo, DefaultedInfo> & Partial<Pick<BuilderInfo, DefaultedInfo>>;
   /** Resolves when nothing of the attempt runs any more. To stop it, abort `signal` with a `StopReason`. */

@@ -3,6 +3,7 @@ import type { Logger } from '@kiln/runtime';
 import type { HostWriter } from '@kiln/state';
 import type { DomainBudgets } from '../caches/domain-budgets.ts';
 import type { DomainLedger } from '../caches/domain-ledger.ts';
+import type { Evictor } from '../caches/evictor.ts';
 import type { HostCaches } from '../caches/host-caches.ts';
 import type { ExecutorSource } from '../engine/executor.ts';
 import type { DomainLanes } from './domain-lanes.ts';
@@ -13,6 +14,7 @@ export interface BudgetKeeperDeps {
   readonly ledger: DomainLedger;
   readonly published: HostCaches;
   readonly lanes: DomainLanes;
+  readonly evictor: Pick<Evictor, 'evict'>;
   readonly writer: HostWriter;
   /** How often the budget is divided, ms. */
   readonly everyMs: number;
@@ -64,6 +66,12 @@ export class BudgetKeeper {
     this.#applied.set(domain, bytes);
   }
 
+  /** Takes note of a reading of the domain's caches: if they exceed their share, the budget is enforced without waiting for the next interval. */
+  noticed(domain: string, usedBytes: number): void {
+    const share = this.#deps.budgets.shares()?.shares.get(domain);
+    if (share !== undefined && usedBytes > share) void this.share();
+  }
+
   /** Divides the budget again, and has builders remove what exceeds their share. Never rejects. */
   share(): Promise<void> {
     this.#sharing = this.#sharing
@@ -99,7 +107,9 @@ export class BudgetKeeper {
     if (used > bytes) {
       const own = lane ?? (await lanes.of(domain));
       const wasUp = own.isUp;
-      await own.with(async (executor) => executor.trim?.(bytes));
+      await own.with(async (executor) => {
+        await this.#deps.evictor.evict(executor, await lanes.layersOf(domain), bytes);
+      });
       own.cachesChanged();
       if (!wasUp) await own.rest();
       return;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { HostWriter, LearnedStore, UsageStore } from '@kiln/state';
+import type { HostWriter, LearnedStore, SavingStore, UsageStore } from '@kiln/state';
 import { CacheReporter } from '../caches/cache-reporter.ts';
 import type { DomainLedger } from '../caches/domain-ledger.ts';
 import type { HostCaches } from '../caches/host-caches.ts';
@@ -13,6 +13,7 @@ export interface DomainLanesDeps extends Pick<DomainLaneDeps, 'fenceMs' | 'check
   readonly published: HostCaches;
   readonly usages: UsageStore;
   readonly learned: LearnedStore;
+  readonly savings: Pick<SavingStore, 'learn'>;
   readonly writer: HostWriter;
   /** File of the layer ledger of domain `trusted`; those of other domains are stored beside it. Undefined: ledgers are lost with the process. */
   readonly ledgerFile: string | undefined;
@@ -28,7 +29,7 @@ export class DomainLanes {
   readonly #deps: DomainLanesDeps;
   readonly #lanes = new Map<string, DomainLane>();
   readonly #away = new Set<string>();
-  readonly #ledgers: LayerLedger[] = [];
+  readonly #ledgers = new Map<string, LayerLedger>();
 
   constructor(deps: DomainLanesDeps) {
     this.#deps = deps;
@@ -61,13 +62,21 @@ export class DomainLanes {
       onAway: (isAway) => this.#setAway(domain, isAway),
     });
     this.#lanes.set(domain, lane);
-    this.#ledgers.push(layers);
+    this.#ledgers.set(domain, layers);
     return lane;
+  }
+
+  /** The layer ledger of a domain. */
+  async layersOf(domain: string): Promise<LayerLedger> {
+    await this.of(domain);
+    const layers = this.#ledgers.get(domain);
+    if (!layers) throw new Error(`no layer ledger of ${domain}`);
+    return layers;
   }
 
   /** Ends the saving of layer ledgers. */
   async closeLedgers(): Promise<void> {
-    await Promise.all(this.#ledgers.map((ledger) => ledger.close()));
+    await Promise.all([...this.#ledgers.values()].map((ledger) => ledger.close()));
   }
 
   #reporter(domain: string, executor: Executor, layers: LayerLedger): CacheReporter | undefined {
@@ -78,7 +87,11 @@ export class DomainLanes {
         ...{ writer, usages, ledger: layers },
         inventory: executor.inventory.bind(executor),
         inventories: published.of(domain),
-        learned: async ({ repo, endedAt }) => ledger.saved(domain, await learned.savedByCaches(repo), endedAt),
+        learned: async ({ repo, endedAt }, share) => {
+          const savedMs = await learned.savedByCaches(repo);
+          ledger.saved(domain, savedMs, endedAt);
+          if (share > 0) await this.#deps.savings.learn(writer, repo, savedMs * share, endedAt);
+        },
         log: this.#deps.log.child({ domain }),
       },
       inventoryEveryMs,

@@ -5,7 +5,6 @@ import { type BuilderInventory, InventoryReader } from '../control/inventory.ts'
 import { stopContainer } from '../engine/containers.ts';
 import { messageOf } from '../engine/message-of.ts';
 import type { RunOutcome } from '../outcome/outcome.ts';
-import { runBuild } from '../run/run-build.ts';
 import type { RunHost } from '../run/run-host.ts';
 import type { RunRequest } from '../run/run-request.ts';
 import { Leftovers } from '../snapshots/leftovers.ts';
@@ -17,6 +16,7 @@ import type { BuilderEgress } from './builder-egress.ts';
 import { containerOf } from './builder-names.ts';
 import type { BuilderInfo, BuilderOptions } from './builder-options.ts';
 import { claimDomain, EngineTaken } from './engine-claim.ts';
+import { RunModes } from './run-modes.ts';
 import { type StartedBuilder, startBuilder } from './start-builder.ts';
 
 /** A long-lived builder of a host, for builds of one isolation domain. */
@@ -26,19 +26,21 @@ export class Builder {
   readonly #engine: Docker;
   readonly #options: BuilderOptions;
   readonly #host: RunHost;
+  readonly #modes: RunModes;
   readonly #egress: BuilderEgress;
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
   readonly #inventories: InventoryReader;
   readonly #leftovers: Leftovers;
 
-  private constructor(options: BuilderOptions, { engine, egress, info, runs, sizesAreFloors }: StartedBuilder) {
+  private constructor(options: BuilderOptions, { engine, egress, info, runs, fresh, sizesAreFloors }: StartedBuilder) {
     this.#options = options;
     this.#engine = engine;
     this.#egress = egress;
     this.#info = info;
     this.#domain = info.domain;
     this.#host = runs;
+    this.#modes = new RunModes({ host: runs, fresh, scratchDir: options.scratchDir });
     this.#inventories = new InventoryReader(sizesAreFloors);
     this.#leftovers = new Leftovers(runs.paths.snapshots, runs.connectBuildkit);
   }
@@ -109,7 +111,7 @@ export class Builder {
     try {
       await this.#egress.ensure();
       await this.#leftovers.clear();
-      return await runBuild(this.#host, request, signal);
+      return await this.#modes.run(request, signal);
     } catch (error) {
       this.#options.log.error({ err: error, buildId: request.buildId, attempt: request.attempt }, 'build run failed');
       return { end: 'failed', failure: { code: 'infrastructure', message: messageOf(error) } };
@@ -181,6 +183,11 @@ export class Builder {
     await control.trim(toBytes);
   }
 
+  /** Resolves when no caches of builds that have ended are being exported. */
+  async exported(): Promise<void> {
+    await this.#modes.settled();
+  }
+
   /**
    * Lets builds run until `untilMs` (ms since the epoch). If that passes without another call, everything in the tool container is killed, even if
    * this process is dead: between 1 s before and 2 s after that time.
@@ -206,6 +213,7 @@ export class Builder {
   /** Stops running builds and removes the tool container. The builder and its caches stay. */
   async close(): Promise<void> {
     this.#closing.abort('fence');
+    await this.#modes.close();
     await Promise.allSettled(this.#running);
     this.#host.trees?.rest();
     await this.#host.tool.close();

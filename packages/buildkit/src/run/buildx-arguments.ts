@@ -34,14 +34,35 @@ export interface BuildxInvocation {
   readonly metadataFile: string;
   readonly internal?: RunRequest['internal'];
   readonly features: BuildxFeatures;
+  /** Flags for importing and exporting caches. */
+  readonly cacheFlags?: readonly string[];
+  /** Replaces the namespace of the repo's cache mounts. */
+  readonly namespace?: string | undefined;
+  /** Build arguments that the host adds. */
+  readonly proxyArgs?: Readonly<Record<string, string>>;
 }
 
 /** Returns the argument list of `docker-buildx` for one build. It never passes through a shell. */
 export function buildxArguments(invocation: BuildxInvocation): string[] {
-  const { builder, trust, spec, repo, context, secrets, metadataFile, features, internal } = invocation;
+  const {
+    builder,
+    trust,
+    spec,
+    repo,
+    context,
+    secrets,
+    metadataFile,
+    features,
+    internal,
+    cacheFlags = [],
+    proxyArgs,
+  } = invocation;
   // Ours comes last: a build argument must not choose whose caches the build uses.
-  const namespace = internal?.namespace ?? cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
-  const buildArgs = { ...spec.buildArgs, [NAMESPACE_ARG]: namespace };
+  const namespace =
+    internal?.namespace ??
+    invocation.namespace ??
+    cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
+  const buildArgs = { ...proxyArgs, ...spec.buildArgs, [NAMESPACE_ARG]: namespace };
   return [
     'build',
     `--builder=${builder}`,
@@ -55,6 +76,7 @@ export function buildxArguments(invocation: BuildxInvocation): string[] {
     ...(spec.platforms.length > 0 ? [`--platform=${spec.platforms.join(',')}`] : []),
     ...spec.tags.map((tag) => `--tag=${tag}`),
     ...(spec.noCache ? ['--no-cache'] : []),
+    ...cacheFlags,
     ...(spec.pull ? ['--pull'] : []),
     ...secrets.map((place) =>
       'env' in place ? `--secret=id=${place.id},env=${place.env}` : `--secret=id=${place.id},src=${place.src}`,

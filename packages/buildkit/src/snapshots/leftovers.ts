@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectBuildkit } from '../control/buildkit-connection.ts';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import type { UsageRecord } from '../control/control-messages.ts';
+import { mountId } from '../control/inventory.ts';
 import { replaceFile } from '../trees/replace-file.ts';
 
 /** How long BuildKit may need to end a run whose buildx is gone, ms. */
@@ -73,6 +74,14 @@ export class Leftovers {
   async mountsOf(mark: string): Promise<readonly UsageRecord[]> {
     await using control = await BuildkitControl.open(this.#connect);
     return (await control.diskUsage()).filter((record) => record.type === MOUNT && isOf(record, mark));
+  }
+
+  /** Whether a build is using the mount with this id. */
+  async isInUse(id: string): Promise<boolean> {
+    await using control = await BuildkitControl.open(this.#connect);
+    return (await control.diskUsage()).some(
+      (record) => record.type === MOUNT && record.inUse && mountId(record) === id,
+    );
   }
 
   async #clear(): Promise<void> {

@@ -58,8 +58,11 @@ export async function saveMount(
       return await saveOnce(host, leftovers, place, take, signal);
     } catch (error) {
       if (!(error instanceof MountUnreachable) || tries === TRIES) throw error;
+      const isHeld = await leftovers.isInUse(`${place.namespace}/${place.id}`);
+      // The build that had it may have ended since.
+      if (!isHeld && tries > 1) throw error;
+      if (isHeld) await delay(RETRY_MS, undefined, { signal });
     }
-    await delay(RETRY_MS, undefined, { signal });
   }
 }
 

@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { paxRecord, rawEntry, rawPax, rawTar } from '@kiln/trees/testing';
@@ -6,7 +8,7 @@ import { buildkitConnector } from '../control/buildkit-connection.ts';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import { Builder, cacheNamespace, MountUnreachable } from '../index.ts';
 import { builderName, containerOf } from '../lifecycle/builder-names.ts';
-import { begin, engine, FROM, type Lab, lab, until } from '../testing/lab.ts';
+import { begin, engine, FROM, type Lab, lab } from '../testing/lab.ts';
 import { BASE, smallRoot } from '../testing/small-root.ts';
 
 let warm: Lab;
@@ -152,13 +154,13 @@ test('lets no build see a mount that is being filled, and removes it if the stre
   expect(await build(cold, repo, 'ls -A /c')).toBe('a\nb\n');
 });
 
-test.for(['shared', 'locked', 'private'])(
+test.for(['shared', 'locked'])(
   'gives a build with sharing=%s nothing of a mount while it is filled',
   async (sharing) => {
     const repo = unique();
     const big = rawTar(
       { name: './', type: '5', mode: 0o755 },
-      ...Array.from({ length: 8_000 }, (_, i) => ({ name: `./${i}`, content: `${i}` })),
+      ...Array.from({ length: 4_000 }, (_, i) => ({ name: `./${i}`, content: `${i}` })),
     );
     const done = seed(warm, repo, big);
     let isDone = false;
@@ -170,29 +172,9 @@ test.for(['shared', 'locked', 'private'])(
     do counts.push(Number(await build(warm, repo, 'ls -A /c | wc -l', `id=c,target=/c,sharing=${sharing}`)));
     while (!isDone && counts.length < 20);
     await done;
-    expect(counts.filter((count) => count !== 0 && count !== 8_000)).toEqual([]);
+    expect(counts.filter((count) => count !== 0 && count !== 4_000)).toEqual([]);
   },
 );
-
-test('removes what a killed worker left half filled before the builder’s next build', async () => {
-  const mine = await lab({ driver: 'docker-container' });
-  await using _ = mine;
-  const repo = unique();
-  const big = rawTar(
-    { name: './', type: '5', mode: 0o755 },
-    ...Array.from({ length: 20_000 }, (_, i) => ({ name: `./${i}`, content: `${i}` })),
-  );
-  const running = seed(mine, repo, big);
-  running.catch(() => undefined);
-  await until(async () => (await records(mine)).some((text) => text.startsWith('cached mount')));
-  // As a worker that was killed: the next one starts while the old one's buildx still runs.
-  const next = await Builder.start(mine.options);
-  await using __ = next;
-  expect(await records(mine)).toEqual([]);
-  expect((await next.inventory()).mounts).toEqual([]);
-  await running.catch(() => undefined);
-  await removeBuilder(mine);
-});
 
 test('writes nothing of a hostile archive outside of the mount', async () => {
   const repo = unique();
@@ -215,4 +197,17 @@ test('writes nothing of a hostile archive outside of the mount', async () => {
     await build(warm, repo, 'find /kiln / -xdev -name evil 2>/dev/null | grep -v ^/c; :', 'id=third,target=/c'),
   ).toBe('');
   expect((await records(warm)).filter((text) => !text.startsWith('cached mount'))).toEqual([]);
+});
+
+// Last, because it takes the builder from the other tests.
+test('removes a mount that a killed worker had filled in part before the builder’s next build', async () => {
+  const repo = unique();
+  await seed(cold, repo, rawTar({ name: './', type: '5', mode: 0o755 }, { name: './half', content: 'x' }));
+  const description = (await records(cold)).find((text) => text.includes(namespace(repo))) ?? '';
+  const mark = /kiln-snapshot-[0-9a-f]+/.exec(description)?.[0] ?? '';
+  // What the journal has until a run has ended.
+  await writeFile(join(cold.options.scratchDir, 'snapshots', mark), '');
+  await using next = await Builder.start(cold.options);
+  expect((await records(cold)).filter((text) => text.includes(mark))).toEqual([]);
+  expect((await next.inventory()).mounts.map(({ id }) => id)).not.toContain(`${namespace(repo)}/c`);
 });

@@ -5,12 +5,14 @@ import { buildPage, buildQuery, buildView, logQuery, placementView, waitQuery } 
 import { whySlowQuery, whySlowView } from '../http/why-slow.ts';
 import { logRecord } from '../log/record.ts';
 import { ACCESS_ROUTES } from './access-routes.ts';
+import { CACHE_ROUTES } from './cache-routes.ts';
 import { HOOK_ROUTES } from './hook-routes.ts';
 import { HOST_ROUTES } from './host-routes.ts';
 import { LIMIT_ROUTES } from './limit-routes.ts';
 import { anyTrust, type HeaderDoc, type RouteDoc, users } from './route.ts';
 import { SCHEDULE_ROUTES } from './schedule-routes.ts';
 import { SECRET_ROUTES } from './secret-routes.ts';
+import { SNAPSHOT_ROUTES } from './snapshot-routes.ts';
 import { TASK_ROUTES } from './task-routes.ts';
 import { TREE_ROUTES } from './tree-routes.ts';
 
@@ -272,6 +274,8 @@ export const ROUTES = {
   },
   ...TREE_ROUTES,
   ...TASK_ROUTES,
+  ...CACHE_ROUTES,
+  ...SNAPSHOT_ROUTES,
   ...SECRET_ROUTES,
   ...HOOK_ROUTES,
   ...ACCESS_ROUTES,

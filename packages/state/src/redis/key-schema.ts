@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-export type KeyType = 'string' | 'hash' | 'set' | 'sorted set' | 'stream';
+export type KeyType = 'string' | 'hash' | 'set' | 'sorted set' | 'list' | 'stream';
 
 /** What a key is, for which arguments it exists, and how long it lasts. */
 export interface KeySpec<Args extends readonly unknown[] = readonly unknown[]> {
@@ -29,6 +29,7 @@ export const string = defining('string');
 export const hash = defining('hash');
 export const set = defining('set');
 export const sortedSet = defining('sorted set');
+export const list = defining('list');
 export const stream = defining('stream');
 
 export type KeyMaker<Spec> = Spec extends KeySpec<infer Args> ? (...args: Args) => string : never;

@@ -1,4 +1,4 @@
-import { hash, type KeyMaker, type KeySpec, keyMaker, set, sortedSet, stream, string } from './key-schema.ts';
+import { hash, type KeyMaker, type KeySpec, keyMaker, list, set, sortedSet, stream, string } from './key-schema.ts';
 
 // Every Redis key that Kiln uses. docs/develop/redis-keys.md is generated from this: npm run docs
 
@@ -66,6 +66,14 @@ const hosts = {
     'host:<name>:inventory',
     'What the host’s caches contain: `doc` as JSON, its `digest`, and `readAt`',
   ),
+  hostSavings: hash<[name: string]>(
+    'host:<name>:savings',
+    'What caches saved builds on the host: cache key → `<hits> <ms> <end of the last build>`; at most 300',
+  ),
+  hostEvictions: list<[name: string]>(
+    'host:<name>:evictions',
+    'The last 500 caches that the host has evicted, as JSON, the newest first',
+  ),
   hostTasks: sortedSet<[name: string]>('host:<name>:tasks', 'Open tasks of the host, by their creation (ms)'),
   hostDesired: hash<[name: string]>(
     'host:<name>:desired',
@@ -92,6 +100,11 @@ const hosts = {
 };
 
 const placement = {
+  archives: hash<[cacheKey: string]>(
+    'archives:<digest of cache key>',
+    'Archives of a repo’s caches: their key → root, bytes and savedAt (ms) as JSON; at most 50',
+    '30 days after the last one was saved',
+  ),
   usages: hash('usages', 'What recent builds used of caches: cache key → usage as JSON; at most 10,000'),
   usagesChanged: sortedSet('usages:changed', 'Cache keys by the revision that changed their usage last'),
   usagesRevision: string('usages:revision', 'The newest such revision'),

@@ -38,6 +38,8 @@ export type ScriptName =
   | 'sync-host'
   | 'leave-host'
   | 'publish-inventory'
+  | 'learn-saving'
+  | 'publish-evictions'
   | 'save-learned'
   | 'learn-usage'
   | 'cordon-host'

@@ -8,7 +8,7 @@ import { artifactKey, contextKey, traceKey } from '@kiln/contracts';
 import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
 import { startScheduler } from '@kiln/scheduler';
 import { Leadership, MeteredBlobs, openState, storeArtifact } from '@kiln/state';
-import { diskOf, GitMirrors, type RunningWorker, startWorker } from '@kiln/worker';
+import { diskOf, GitMirrors, type RunningWorker, StoredSnapshots, startWorker, warnOfAuthorities } from '@kiln/worker';
 import { openDataDir } from './data-dir.ts';
 import type { PoolSettings } from './pool-settings.ts';
 import { startPrivateRedis } from './private-redis.ts';
@@ -63,6 +63,7 @@ async function compose(
 
   // Taken before the builders stop what an older process left running.
   const epoch = await state.hosts.nextEpoch();
+  warnOfAuthorities(settings.worker.network, log, Date.now());
   // The builders start first: the pool is announced only when builds can run.
   const starting = HostBuilders.start({
     ...settings.builder,
@@ -136,6 +137,7 @@ async function compose(
       executors: builders,
       identity: { machine: data.machine, incarnation: owner, epoch },
       trees: (team) => storedTrees(blobs, team),
+      snapshots: new StoredSnapshots(blobs, metered, state),
       openContext: (digest) => openUsed(blobs, contextKey(digest)),
       storeArtifact: ({ buildId, attempt }, content, record) =>
         storeArtifact(metered, artifactKey(buildId, attempt), content, record),
