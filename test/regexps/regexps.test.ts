@@ -12,6 +12,7 @@ const MADE: readonly { readonly file: string; readonly why: string }[] = [
     file: 'apps/cli/src/context/ignore-pattern.ts',
     why: 'made from the user’s own .dockerignore, on the user’s machine, as docker does',
   },
+  { file: 'packages/buildkit/src/outcome/builder-fault.ts', why: 'made from constants in the same file' },
   { file: 'packages/state/src/redis/memory.ts', why: 'made from names of fields of Redis, which are constants' },
 ];
 

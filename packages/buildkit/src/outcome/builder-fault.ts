@@ -76,5 +76,24 @@ function pattern(state: BuilderState, source: string): Pattern {
 
 /** Removes what is quoted as in Go, which is where BuildKit puts names that a build chooses. */
 function unquoted(text: string): string {
-  return text.replace(/"(?:[^"\\]|\\.)*"/g, '').trim();
+  let kept = '';
+  for (let i = 0; i < text.length; i++) {
+    if (text.charAt(i) !== '"') {
+      kept += text.charAt(i);
+      continue;
+    }
+    const end = endOfQuoted(text, i);
+    if (end < 0) return (kept + text.slice(i)).trim();
+    i = end;
+  }
+  return kept.trim();
+}
+
+/** Returns where the text that is quoted from `start` on ends; -1 if it doesn't. */
+function endOfQuoted(text: string, start: number): number {
+  for (let i = start + 1; i < text.length; i++) {
+    if (text.charAt(i) === '\\') i += 1;
+    else if (text.charAt(i) === '"') return i;
+  }
+  return -1;
 }

@@ -8,7 +8,9 @@ export interface ContextSources {
 
 const FLAG = /^--([a-z][a-z-]*)(?:=(\S*))?\s*/;
 const REMOTE = /^(?:https?:\/\/|git@|git:\/\/|ssh:\/\/)/;
-const VARIABLE = /\$(?:\{[^}]*\}|[A-Za-z_]\w*)/g;
+const MAX_NESTED = 8;
+/** A variable, or the innermost one of those that are nested. */
+const VARIABLE = /\$\{[^}$]*\}|\$[A-Za-z_]\w*/g;
 
 /** Returns what of the context an instruction reads; undefined if it reads nothing of it. @param isStage whether a `from` names a stage or an image */
 export function contextSources(instruction: string): ContextSources | undefined {
@@ -97,31 +99,76 @@ function cleaned(source: string): string {
 /** Returns a test for the paths that an instruction reads: its sources and all that is below them. */
 export function readsPath({ patterns }: ContextSources): (path: string) => boolean {
   if (patterns.includes('')) return () => true;
-  const regexes = patterns.map((pattern) => new RegExp(`^(?:${toRegex(pattern)})(?:/|$)`, 's'));
-  return (path) => regexes.some((regex) => regex.test(path));
+  const all = patterns.map(tokensOf);
+  return (path) => all.some((tokens) => matchesStart(tokens, path));
 }
 
-/** Like Go's `filepath.Match`, in which no wildcard matches a slash. */
-function toRegex(pattern: string): string {
-  const anyText = pattern.replace(VARIABLE, '\0');
-  let regex = '';
+/** A part of a pattern: what one character may be, and whether there may be any number of such. */
+interface Token {
+  readonly accepts: (char: string) => boolean;
+  readonly repeats: boolean;
+}
+
+const noSlash = (char: string) => char !== '/';
+
+/** Like Go's `filepath.Match`, in which no wildcard matches a slash. A variable stands for any text. */
+function tokensOf(pattern: string): Token[] {
+  let anyText = pattern;
+  for (let depth = 0; depth < MAX_NESTED; depth++) anyText = anyText.replaceAll(VARIABLE, '\0');
+  const tokens: Token[] = [];
   for (let i = 0; i < anyText.length; i++) {
     const char = anyText.charAt(i);
-    if (char === '\0') regex += '.*';
-    else if (char === '*') regex += '[^/]*';
-    else if (char === '?') regex += '[^/]';
+    if (char === '\0') tokens.push({ accepts: () => true, repeats: true });
+    else if (char === '*') tokens.push({ accepts: noSlash, repeats: true });
+    else if (char === '?') tokens.push({ accepts: noSlash, repeats: false });
     else if (char === '[' && anyText.includes(']', i + 2)) {
       const end = anyText.indexOf(']', i + 2);
-      regex += `[${anyText.slice(i + 1, end).replace(/[\\[]/g, '\\$&')}]`;
+      tokens.push({ accepts: inClass(anyText.slice(i + 1, end)), repeats: false });
       i = end;
-    } else if (char === '\\' && i + 1 < anyText.length) {
-      i += 1;
-      regex += escaped(anyText.charAt(i));
-    } else regex += escaped(char);
+    } else {
+      if (char === '\\' && i + 1 < anyText.length) i += 1;
+      const literal = anyText.charAt(i);
+      tokens.push({ accepts: (other) => other === literal, repeats: false });
+    }
   }
-  return regex;
+  return tokens;
 }
 
-function escaped(char: string): string {
-  return char.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
+/** @param text what is between the brackets: characters and ranges, after `^` those that don't match */
+function inClass(text: string): (char: string) => boolean {
+  const isNegated = text.startsWith('^');
+  const listed = isNegated ? text.slice(1) : text;
+  const ranges: [string, string][] = [];
+  for (let i = 0; i < listed.length; i++) {
+    const from = listed.charAt(i);
+    const isRange = listed.charAt(i + 1) === '-' && i + 2 < listed.length;
+    ranges.push([from, isRange ? listed.charAt(i + 2) : from]);
+    if (isRange) i += 2;
+  }
+  return (char) => ranges.some(([from, to]) => from <= char && char <= to) !== isNegated;
+}
+
+/**
+ * Whether the pattern matches the path or a directory above it. Follows all ways to match at the same time, because a regular expression would take
+ * time that grows exponentially with the number of wildcards, and the patterns are those of users.
+ */
+function matchesStart(tokens: readonly Token[], path: string): boolean {
+  let places = afterRepeats(tokens, new Set([0]));
+  for (let i = 0; ; i++) {
+    const char = path.charAt(i);
+    if (places.has(tokens.length) && (char === '' || char === '/')) return true;
+    if (char === '' || places.size === 0) return false;
+    const next = new Set<number>();
+    for (const at of places) {
+      const token = tokens[at];
+      if (token?.accepts(char)) next.add(token.repeats ? at : at + 1);
+    }
+    places = afterRepeats(tokens, next);
+  }
+}
+
+/** Adds the places after tokens that may match nothing. */
+function afterRepeats(tokens: readonly Token[], places: Set<number>): Set<number> {
+  for (const at of places) if (tokens[at]?.repeats) places.add(at + 1);
+  return places;
 }

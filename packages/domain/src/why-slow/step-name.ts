@@ -11,17 +11,25 @@ export interface StepName {
   readonly text: string;
 }
 
-const NUMBERED = /^\[(?:([a-z0-9]+\/[a-z0-9/]+(?:\/[^\s\]]+)?) )?(?:([^\]]*?) )?(\d+)\/(\d+)\] ((\S+)[\s\S]*)$/;
+const COUNT = /^(\d+)\/(\d+)$/;
+const PLATFORM = /^[a-z0-9]+\/[a-z0-9]\S*$/;
+const OP = /^\S+/;
 const BRACKETED = /^\[[^\]]*\] /;
 const PINNED = /@(sha256:[0-9a-f]{64})\b/;
 const IMAGE = /\bFROM (\S+)/;
 
 /** Splits the name of an instruction of the Dockerfile; undefined for other steps. */
 export function readStepName(name: string): StepName | undefined {
-  const match = NUMBERED.exec(name);
-  if (!match) return undefined;
-  const [, platform, stage, number, of, text = '', op = ''] = match;
-  return { platform, stage, number: Number(number), of: Number(of), op: op.toUpperCase(), text };
+  const close = name.indexOf(']');
+  if (!name.startsWith('[') || name.charAt(close + 1) !== ' ') return undefined;
+  const words = name.slice(1, close).split(' ');
+  const count = COUNT.exec(words.pop() ?? '');
+  const text = name.slice(close + 2);
+  const [op] = OP.exec(text) ?? [];
+  if (!count || op === undefined) return undefined;
+  const platform = PLATFORM.test(words[0] ?? '') ? words.shift() : undefined;
+  const stage = words.length > 0 ? words.join(' ') : undefined;
+  return { platform, stage, number: Number(count[1]), of: Number(count[2]), op: op.toUpperCase(), text };
 }
 
 /** Returns a step's text without the stage and numbers before it, which change when others are added. */
