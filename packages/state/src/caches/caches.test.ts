@@ -70,9 +70,13 @@ describe('the caches of a host', () => {
     expect(await inventories.publish(writer('a'), inventory({ 'x//npm': 30, 'x//tsc': 10, 'y//z': 7 }), 100)).toBe(
       'published',
     );
-    expect(await cachesOn('a')).toEqual({ app: { warmth: 1, bytes: 40, lastUsedAt: 5 } });
+    expect(await cachesOn('a')).toEqual({
+      app: { warmth: 1, bytes: 40, lastUsedAt: 5, seedable: { warmth: 1, bytes: 40 } },
+    });
     await inventories.publish(writer('a'), inventory({ 'x//tsc': 10, 'y//z': 7 }), 101);
-    expect(await cachesOn('a')).toEqual({ app: { warmth: 0.25, bytes: 10, lastUsedAt: 5 } });
+    expect(await cachesOn('a')).toEqual({
+      app: { warmth: 0.25, bytes: 10, lastUsedAt: 5, seedable: { warmth: 0.25, bytes: 10 } },
+    });
     expect((await state.hosts.list())[0]?.inventory).toMatchObject({ readAt: 101, usedBytes: 1 });
   });
 
@@ -95,7 +99,10 @@ describe('the caches of a host', () => {
     await usages.learn(writer('a'), 'web', used({}, 10));
     await inventories.publish(writer('a'), inventory({ 'x//npm': 5 }, { app: 100, web: 5 }), 1);
     const late = new HostStore(state.redis, state.keys);
-    const caches = { app: { warmth: 0.625, bytes: 105, lastUsedAt: 6 }, web: { warmth: 0.5, bytes: 5, lastUsedAt: 6 } };
+    const caches = {
+      app: { warmth: 0.625, bytes: 105, lastUsedAt: 6, seedable: { warmth: 0.375, bytes: 5 } },
+      web: { warmth: 0.5, bytes: 5, lastUsedAt: 6 },
+    };
     expect(Object.fromEntries((await late.list())[0]?.caches ?? [])).toEqual(caches);
     expect(await cachesOn('a')).toEqual(caches);
   });
