@@ -31,6 +31,8 @@ export interface ContextDirectory {
   readonly mtimeNs: bigint;
   /** In the order of the bytes of their names. */
   readonly children: readonly ContextNode[];
+  /** Of its directory object, if that is known already: then the digests of its files may not have been looked up. */
+  digest?: Digest | undefined;
 }
 
 /** A file, directory or link to send. */

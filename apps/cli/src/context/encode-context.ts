@@ -9,6 +9,7 @@ import {
 } from '@kiln/trees';
 import { UsageError } from '../io/errors.ts';
 import type { ContextDirectory, ContextNode } from './context-tree.ts';
+import { ContextChanged } from './read-errors.ts';
 
 /** A directory object, and the directory that it describes, wholly or in part. */
 export interface ContextObject {
@@ -20,40 +21,102 @@ export interface ContextObject {
 export interface EncodedContext {
   /** The root's. */
   readonly digest: Digest;
-  readonly objects: ReadonlyMap<Digest, ContextObject>;
+  readonly objects: ContextObjects;
   readonly files: number;
   /** Of all files. */
   readonly bytes: number;
 }
 
-/** Encodes a context whose files have digests. @throws UsageError for what a tree can't have, such as a name of more than 255 bytes */
-export function encodeContext(root: ContextDirectory): EncodedContext {
-  const objects = new Map<Digest, ContextObject>();
-  let files = 0;
-  let bytes = 0;
+/** What remembers digests of directories, and looks up those of files. */
+export interface KnownDirectories {
+  putDirectory(directory: ContextDirectory, digest: Digest): void;
+  forgetDirectories(): void;
+  /** Sets the digests of the files that are immediately in a directory. */
+  hashFilesOf(directory: ContextDirectory): Promise<unknown>;
+}
 
-  function entryOf(node: ContextNode): Entry {
-    const { type, name } = node;
-    switch (type) {
-      case 'file':
-        files += 1;
-        bytes += node.state.sizeBytes;
-        if (node.digest === undefined) throw new Error(`no digest of ${shownBytes(name)}`);
-        return { type, name, mode: node.mode, sizeBytes: node.state.sizeBytes, digest: node.digest };
-      case 'symlink':
-        return { type, name, target: node.target };
-      case 'directory':
-        return { type, name, mode: node.mode, digest: encode(node) };
-    }
+/** The objects of a context. A directory whose digest was known is encoded only when it is asked for. */
+export class ContextObjects {
+  readonly #known: KnownDirectories | undefined;
+  readonly #encoded = new Map<Digest, ContextObject>();
+  readonly #pending = new Map<Digest, ContextDirectory>();
+
+  constructor(known: KnownDirectories | undefined) {
+    this.#known = known;
   }
 
-  function encode(directory: ContextDirectory): Digest {
+  /** Returns an object that was loaded, or whose directory's digest wasn't known. */
+  get(digest: Digest): ContextObject | undefined {
+    return this.#encoded.get(digest);
+  }
+
+  /** @throws ContextChanged if the digest that was known isn't the directory's @throws UsageError from reading its files */
+  async load(digest: Digest): Promise<ContextObject | undefined> {
+    const directory = this.#encoded.has(digest) ? undefined : this.#pending.get(digest);
+    if (directory) {
+      await this.#known?.hashFilesOf(directory);
+      if (this.#encode(directory) !== digest) {
+        this.#known?.forgetDirectories();
+        throw new ContextChanged(shownBytes(directory.path) || '.');
+      }
+    }
+    return this.get(digest);
+  }
+
+  /** Adds a directory, whose directories were added before, and sets its digest. */
+  add(directory: ContextDirectory): void {
+    if (directory.digest !== undefined && this.#known) {
+      this.#pending.set(directory.digest, directory);
+      return;
+    }
+    directory.digest = this.#encode(directory);
+    this.#known?.putDirectory(directory, directory.digest);
+  }
+
+  #encode(directory: ContextDirectory): Digest {
     const encoded = objectsOf(directory, directory.children.map(entryOf));
-    for (const object of encoded) if (!objects.has(object.digest)) objects.set(object.digest, { object, directory });
+    for (const object of encoded)
+      if (!this.#encoded.has(object.digest)) this.#encoded.set(object.digest, { object, directory });
     return (encoded.at(-1) as DirectoryObject).digest;
   }
+}
 
-  return { digest: encode(root), objects, files, bytes };
+/**
+ * Encodes a context whose files have digests, except for those in directories that have one themselves.
+ * @throws UsageError for what a tree can't have, such as a name of more than 255 bytes
+ */
+export function encodeContext(root: ContextDirectory, known?: KnownDirectories): EncodedContext {
+  const objects = new ContextObjects(known);
+  let files = 0;
+  let bytes = 0;
+  const visit = (directory: ContextDirectory): void => {
+    for (const child of directory.children) {
+      if (child.type === 'directory') visit(child);
+      if (child.type !== 'file') continue;
+      files += 1;
+      bytes += child.state.sizeBytes;
+    }
+    objects.add(directory);
+  };
+  visit(root);
+  return { digest: root.digest as Digest, objects, files, bytes };
+}
+
+function entryOf(node: ContextNode): Entry {
+  const { type, name } = node;
+  switch (type) {
+    case 'file':
+      return { type, name, mode: node.mode, sizeBytes: node.state.sizeBytes, digest: digestOfNode(node) };
+    case 'symlink':
+      return { type, name, target: node.target };
+    case 'directory':
+      return { type, name, mode: node.mode, digest: digestOfNode(node) };
+  }
+}
+
+function digestOfNode({ name, digest }: Exclude<ContextNode, { readonly type: 'symlink' }>): Digest {
+  if (digest === undefined) throw new Error(`no digest of ${shownBytes(name)}`);
+  return digest;
 }
 
 function objectsOf(directory: ContextDirectory, entries: readonly Entry[]): readonly DirectoryObject[] {

@@ -8,7 +8,7 @@ export interface FileState {
   readonly inode: bigint;
 }
 
-const PERMISSIONS = 0o7777n;
+const PERMISSIONS = 0o7777;
 
 export function stateOf({ size, mtimeNs, ctimeNs, ino }: BigIntStats): FileState {
   return { sizeBytes: Number(size), mtimeNs, ctimeNs, inode: ino };
@@ -16,5 +16,5 @@ export function stateOf({ size, mtimeNs, ctimeNs, ino }: BigIntStats): FileState
 
 /** Returns the permission bits, including set-user-ID, set-group-ID and sticky. */
 export function permissionsOf({ mode }: BigIntStats): number {
-  return Number(mode & PERMISSIONS);
+  return Number(mode) & PERMISSIONS;
 }

@@ -1,9 +1,10 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Digest } from '@kiln/trees';
 import { UsageError } from '../io/errors.ts';
 import { endOfStage } from '../io/stages.ts';
 import { type ContextDirectory, eachFile } from './context-tree.ts';
 import type { DigestCache } from './digests/digest-cache.ts';
-import { hashContext } from './digests/hash-context.ts';
+import { hashContext, hashDirectories } from './digests/hash-context.ts';
 import type { HashFilesOptions } from './digests/hash-files.ts';
 import { type EncodedContext, encodeContext, timesOf } from './encode-context.ts';
 import { ContextChanged } from './read-errors.ts';
@@ -40,14 +41,28 @@ export async function withStableContext<T>(
   let { tree } = options;
   for (let tries = 1; ; tries += 1) {
     try {
-      await hashContext(tree, cache, options).finally(() => cache.save());
+      await hashContext(tree, cache, options);
       endOfStage('digests');
       const times = withTimes ? timesOf(tree) : undefined;
-      const encoded = encodeContext(tree);
+      const encoded = encodeContext(tree, {
+        putDirectory: (directory, digest) => cache.putDirectory(directory, digest),
+        forgetDirectories: () => cache.forgetDirectories(),
+        hashFilesOf: (directory) => hashDirectories([directory], cache, options),
+      });
       endOfStage('encoding');
-      return await use({ ...encoded, times: times?.digest, others: times ? [times] : [] });
+      const using = use({ ...encoded, times: times?.digest, others: times ? [times] : [] });
+      // While others do their part.
+      const saving = nextTurn().then(() => cache.save(tree));
+      return await using.finally(async () => {
+        await saving;
+        await cache.save(tree);
+      });
     } catch (error) {
-      if (!(error instanceof ContextChanged)) throw error;
+      // Files that were read needn't be read again.
+      if (!(error instanceof ContextChanged)) {
+        await cache.save(tree);
+        throw error;
+      }
       await forget(error, tree, cache);
       if (tries === TRIES)
         throw new UsageError(`${error.message}, ${TRIES} times; make sure that nothing writes to the context`);
@@ -61,5 +76,6 @@ async function forget({ path }: ContextChanged, tree: ContextDirectory, cache: D
   eachFile(tree, (key, { content }) => {
     if ('path' in content && content.path === path) cache.forget(key);
   });
-  await cache.save();
+  cache.forgetDirectories();
+  await cache.save(tree);
 }

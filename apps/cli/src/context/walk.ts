@@ -1,4 +1,4 @@
-import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { type BigIntStats, constants, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ByteString, byteString, joinBytes, shownBytes } from '@kiln/trees';
 import { type ContextDirectory, type ContextLink, type ContextNode, fileNode } from './context-tree.ts';
@@ -41,17 +41,24 @@ export async function walkContext(
     for (const name of names) {
       const due = pause();
       if (due) await due;
-      const child = placeOf(at, name);
-      const found = statsOf(child.system);
+      const system = childPath(at.system, name);
+      const found = statsOf(system);
       if (!found) continue;
+      const type = Number(found.mode) & constants.S_IFMT;
+      // Most contexts are mostly files, for which paths in the context are only needed by patterns.
+      if (type === constants.S_IFREG && patterns.length === 0) {
+        children.push(fileNode(name, system, found));
+        continue;
+      }
+      const child = placeOf(at, name, system);
       const match = patterns.length > 0 ? matchIgnore(patterns, child.text, parent) : undefined;
       const ignored = match?.ignored === true && !kept.includes(child.path);
-      if (found.isDirectory()) {
+      if (type === constants.S_IFDIR) {
         if (ignored && !mayHaveExceptions(patterns, child.text) && !containsOneOf(child.path, kept)) continue;
         const directory = await visit(child, found, match);
         if (directory && (!ignored || directory.children.length > 0)) children.push(directory);
       } else if (!ignored) {
-        const leaf = leafNode(child, found);
+        const leaf = leafNode(child, found, type);
         if (leaf) children.push(leaf);
         else skipped.push(child.text);
       }
@@ -74,9 +81,8 @@ interface Place {
   readonly system: SystemPath;
 }
 
-function placeOf(parent: Place, name: ByteString): Place {
+function placeOf(parent: Place, name: ByteString, system: SystemPath): Place {
   const path = joinBytes(parent.path, name);
-  const system = childPath(parent.system, name);
   return { name, path, text: typeof system === 'string' ? path : shownBytes(path), system };
 }
 
@@ -85,9 +91,9 @@ function directoryNode(at: Place, stats: BigIntStats, children: readonly Context
   return { type: 'directory', name, path, mode: permissionsOf(stats), mtimeNs: stats.mtimeNs, children };
 }
 
-function leafNode({ name, system }: Place, stats: BigIntStats): ContextNode | undefined {
-  if (stats.isFile()) return fileNode(name, system, stats);
-  if (!stats.isSymbolicLink()) return undefined;
+function leafNode({ name, system }: Place, stats: BigIntStats, type: number): ContextNode | undefined {
+  if (type === constants.S_IFREG) return fileNode(name, system, stats);
+  if (type !== constants.S_IFLNK) return undefined;
   const target = reading(system, () => readlinkSync(system as string, 'latin1') as ByteString);
   return target === undefined
     ? undefined
@@ -99,8 +105,10 @@ function namesIn(directory: SystemPath): readonly ByteString[] | undefined {
   return reading(directory, () => (readdirSync(directory as string, { encoding: 'latin1' }) as ByteString[]).sort());
 }
 
+const AS_BIGINT = { bigint: true, throwIfNoEntry: false } as const;
+
 function statsOf(path: SystemPath): BigIntStats | undefined {
-  return reading(path, () => lstatSync(path as string, { bigint: true, throwIfNoEntry: false }));
+  return reading(path, () => lstatSync(path as string, AS_BIGINT));
 }
 
 /** Returns undefined for what isn't there, or isn't any longer what it was. @throws UsageError for what can't be read */

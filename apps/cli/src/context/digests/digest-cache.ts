@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { ByteString } from '@kiln/trees';
+import type { ByteString, Digest } from '@kiln/trees';
+import { type ContextDirectory, eachFile } from '../context-tree.ts';
 import type { FileState } from '../file-state.ts';
 import { type CacheContent, decodeCache, encodeCache, MAX_CACHE_BYTES, RECORD } from './cache-format.ts';
+import { DirectoryDigests, Fingerprints } from './directory-digests.ts';
 import { removeOldCaches } from './old-caches.ts';
 
 const DAY_MS = 24 * 3600_000;
@@ -42,86 +45,132 @@ export interface DigestCacheOptions {
 }
 
 /**
- * The digests of a context's files, remembered in a file so that an unchanged context needn't be read. Nothing depends on it: one that is broken, of
+ * The digests of a context's files and directories, remembered in two files so that an unchanged context needn't be read, and an unchanged directory neither be
+ * looked up file by file nor encoded. Nothing depends on it: one that is broken, of
  * another version, or can't be read or written is as good as none. Builds of one context at the same time each replace it whole.
  */
 export class DigestCache {
-  readonly #file: string | undefined;
+  readonly #paths: Paths | undefined;
   readonly #root: string;
   readonly #today: number;
   readonly #nowMs: number;
-  readonly #known: CacheContent;
+  readonly #directories: DirectoryDigests;
+  readonly #fingerprints = new Fingerprints();
+  #content: CacheContent | undefined;
   /** Records since the file was read; undefined for what is known no longer. */
   readonly #changes = new Map<ByteString, Buffer | undefined>();
+  #hasChanged = false;
+  #wasTouched = false;
 
-  private constructor(options: DigestCacheOptions, file: string | undefined, known: CacheContent) {
-    this.#file = file;
+  private constructor(options: DigestCacheOptions, paths: Paths | undefined, directories: DirectoryDigests) {
+    this.#paths = paths;
     this.#root = options.root;
     this.#nowMs = options.nowMs;
     this.#today = Math.floor(options.nowMs / DAY_MS);
-    this.#known = known;
+    this.#directories = directories;
   }
 
   static async open(options: DigestCacheOptions): Promise<DigestCache> {
     const { home, root } = options;
     const name = createHash('sha256').update(root).digest('hex').slice(0, 32);
-    const file = home === undefined ? undefined : join(home, 'digests', name);
-    const bytes = file === undefined ? undefined : await readFile(file).catch(() => undefined);
-    return new DigestCache(options, file, decodeCache(bytes, root));
+    const paths = home === undefined ? undefined : pathsIn(home, name);
+    const bytes = paths && (await readFile(paths.directories).catch(() => undefined));
+    return new DigestCache(options, paths, DirectoryDigests.decode(bytes));
+  }
+
+  /** Read only if some directory has changed. */
+  get #known(): CacheContent {
+    this.#content ??= decodeCache(this.#paths && readIfThere(this.#paths.files), this.#root);
+    return this.#content;
+  }
+
+  /** Returns the digest of a directory in which nothing has changed. Its directories must have theirs. */
+  findDirectory(directory: ContextDirectory): Digest | undefined {
+    const fingerprint = this.#fingerprints.of(directory);
+    return fingerprint === undefined ? undefined : this.#directories.find(fingerprint);
+  }
+
+  /** Remembers the digest of a directory that was encoded, if all of its files are settled. */
+  putDirectory(directory: ContextDirectory, digest: Digest): void {
+    const now = Date.now();
+    // Files were read after the cache was opened.
+    const settled = directory.children.every(
+      (child) => child.type !== 'file' || (isSettled(child.state, this.#nowMs) && isSettled(child.state, now)),
+    );
+    const fingerprint = settled ? this.#fingerprints.of(directory) : undefined;
+    if (fingerprint !== undefined) this.#directories.put(fingerprint, digest);
+  }
+
+  forgetDirectories(): void {
+    this.#directories.forget();
   }
 
   /** Returns the SHA-256, in hexadecimal, of a file in this state. */
   find(path: ByteString, state: FileState): string | undefined {
-    const at = this.#known.offsets.get(path);
-    if (at === undefined || this.#changes.has(path)) return undefined;
+    const at = this.#matching(path, state);
+    if (at === undefined) return undefined;
     const { bytes } = this.#known;
-    if (!RECORD.matches(bytes, at, state)) return undefined;
     RECORD.setDay(bytes, at, this.#today);
     return RECORD.sha256(bytes, at);
   }
 
   /** Remembers a digest, if the file that was read at `readAtMs` is settled. */
   put(path: ByteString, state: FileState, sha256: string, readAtMs: number): void {
-    if (isSettled(state, readAtMs)) this.#changes.set(path, RECORD.encode(path, state, sha256, this.#today));
-    else this.forget(path);
+    if (isSettled(state, readAtMs)) this.#change(path, RECORD.encode(path, state, sha256, this.#today));
+    // A record of another state does no harm, and all would have to be written without it.
+    else if (this.#matching(path, state) !== undefined || this.#changes.has(path)) this.forget(path);
   }
 
   forget(path: ByteString): void {
-    if (this.#known.offsets.has(path) || this.#changes.has(path)) this.#changes.set(path, undefined);
+    if (this.#known.offsets.has(path) || this.#changes.has(path)) this.#change(path, undefined);
   }
 
-  /** Writes what has changed. Never fails: a cache that isn't there costs time only. */
-  async save(): Promise<void> {
-    const file = this.#file;
-    if (file === undefined) return;
+  /** Writes what has changed. Never fails: a cache that isn't there costs time only. @param tree the context, whose files are in use */
+  async save(tree?: ContextDirectory): Promise<void> {
+    const paths = this.#paths;
+    if (paths === undefined) return;
     try {
-      if (this.#changes.size === 0) await this.#touch(file);
-      else await this.#write(file);
+      if (this.#hasChanged) await this.#write(paths.files, tree);
+      if (this.#directories.hasChanged) await replace(paths.directories, this.#directories.encode(), this.#nowMs);
+      if (this.#wasTouched) return;
+      this.#wasTouched = true;
+      await Promise.all(Object.values(paths).map((file) => this.#touch(file)));
     } catch {
       // No space, no permission, no home.
     }
   }
 
+  /** Returns where the record of a file in this state is. */
+  #matching(path: ByteString, state: FileState): number | undefined {
+    const { bytes, offsets } = this.#known;
+    const at = this.#changes.has(path) ? undefined : offsets.get(path);
+    return at !== undefined && RECORD.matches(bytes, at, state) ? at : undefined;
+  }
+
+  #change(path: ByteString, record: Buffer | undefined): void {
+    this.#changes.set(path, record);
+    this.#hasChanged = true;
+  }
+
   /** Keeps the file from being removed as unused. */
   async #touch(file: string): Promise<void> {
-    if (this.#known.offsets.size === 0) return;
     const now = new Date(this.#nowMs);
     if ((await stat(file)).mtimeMs < this.#nowMs - DAY_MS) await utimes(file, now, now);
   }
 
-  async #write(file: string): Promise<void> {
+  async #write(file: string, tree: ContextDirectory | undefined): Promise<void> {
+    this.#hasChanged = false;
+    // Nobody asks for files of a directory that hasn't changed.
+    const { bytes, offsets } = this.#known;
+    if (tree)
+      eachFile(tree, (path) => {
+        const at = offsets.get(path);
+        if (at !== undefined) RECORD.setDay(bytes, at, this.#today);
+      });
     let content = encodeCache(this.#root, this.#records(this.#today - KEPT_DAYS));
     if (content.length > MAX_CACHE_BYTES) content = encodeCache(this.#root, this.#records(this.#today));
     if (content.length > MAX_CACHE_BYTES) return void (await rm(file, { force: true }));
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-    const draft = `${file}.${process.pid}-${Math.random().toString(36).slice(2)}.new`;
-    try {
-      await writeFile(draft, content, { mode: 0o600, flag: 'wx' });
-      await rename(draft, file);
-    } finally {
-      await rm(draft, { force: true });
-    }
-    await removeOldCaches(dirname(file), this.#nowMs);
+    await replace(file, content, this.#nowMs);
   }
 
   *#records(sinceDay: number): Generator<Buffer> {
@@ -131,4 +180,33 @@ export class DigestCache {
     }
     for (const record of this.#changes.values()) if (record) yield record;
   }
+}
+
+interface Paths {
+  readonly files: string;
+  readonly directories: string;
+}
+
+function pathsIn(home: string, name: string): Paths {
+  return { files: join(home, 'digests', name), directories: join(home, 'directories', name) };
+}
+
+function readIfThere(file: string): Buffer | undefined {
+  try {
+    return readFileSync(file);
+  } catch {
+    return undefined;
+  }
+}
+
+async function replace(file: string, content: Buffer, nowMs: number): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  const draft = `${file}.${process.pid}-${Math.random().toString(36).slice(2)}.new`;
+  try {
+    await writeFile(draft, content, { mode: 0o600, flag: 'wx' });
+    await rename(draft, file);
+  } finally {
+    await rm(draft, { force: true });
+  }
+  await removeOldCaches(dirname(file), nowMs);
 }

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
-import type { ByteString } from '@kiln/trees';
-import { type ContextDirectory, type ContextFile, eachFile } from '../context-tree.ts';
+import { type ByteString, joinBytes } from '@kiln/trees';
+import type { ContextDirectory, ContextFile } from '../context-tree.ts';
 import { ContextChanged, cannotRead } from '../read-errors.ts';
 import type { SystemPath } from '../system-path.ts';
 import type { DigestCache } from './digest-cache.ts';
@@ -15,21 +15,41 @@ interface Unread {
 }
 
 /**
- * Sets the digest of every file of a context: from the cache, or by reading the file, whose mode and state are set again then.
- * Returns the number of files that were read. @throws ContextChanged @throws UsageError for a file that can't be read
+ * Sets the digest of every directory that the cache has, and of every file in the others: from the cache, or by reading the file, whose mode and state are
+ * set again then. Returns the number of files that were read. @throws ContextChanged @throws UsageError for a file that can't be read
  */
 export async function hashContext(
   root: ContextDirectory,
   cache: DigestCache,
   options: HashFilesOptions = {},
 ): Promise<number> {
+  const changed: ContextDirectory[] = [];
+  const visit = (directory: ContextDirectory): void => {
+    for (const child of directory.children) if (child.type === 'directory') visit(child);
+    directory.digest = cache.findDirectory(directory);
+    if (directory.digest === undefined) changed.push(directory);
+  };
+  visit(root);
+  return hashDirectories(changed, cache, options);
+}
+
+/** Does the same for the files that are immediately in these directories. */
+export async function hashDirectories(
+  directories: readonly ContextDirectory[],
+  cache: DigestCache,
+  options: HashFilesOptions = {},
+): Promise<number> {
   const unread: Unread[] = [];
-  eachFile(root, (key, file) => {
-    const { content, state } = file;
-    const sha256 = 'bytes' in content ? hash('sha256', content.bytes) : cache.find(key, state);
-    if (sha256 !== undefined) file.digest = `sha256:${sha256}`;
-    else if ('path' in content) unread.push({ key, file, path: content.path, sizeBytes: state.sizeBytes });
-  });
+  for (const { path: base, children } of directories) {
+    for (const file of children) {
+      if (file.type !== 'file' || file.digest !== undefined) continue;
+      const { content, state, name } = file;
+      const key = joinBytes(base, name);
+      const sha256 = 'bytes' in content ? hash('sha256', content.bytes) : cache.find(key, state);
+      if (sha256 !== undefined) file.digest = `sha256:${sha256}`;
+      else if ('path' in content) unread.push({ key, file, path: content.path, sizeBytes: state.sizeBytes });
+    }
+  }
   if (unread.length === 0) return 0;
   const results = await hashFiles(unread, options);
   let failure: Error | undefined;

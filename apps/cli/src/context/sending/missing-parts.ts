@@ -1,6 +1,6 @@
 import { MAX_TREE_DIGESTS } from '@kiln/contracts';
 import { type Digest, referencesOf } from '@kiln/trees';
-import type { EncodedContext } from '../encode-context.ts';
+import type { ContextObject, EncodedContext } from '../encode-context.ts';
 
 export interface AskedParts {
   readonly directories: readonly Digest[];
@@ -40,9 +40,13 @@ export async function findMissing(
       return isNew;
     });
   /** Takes in an answer, and returns what is to be asked about next. */
-  const take = (answer: MissingAnswer): AskedParts => {
+  const take = async (answer: MissingAnswer): Promise<AskedParts> => {
     for (const file of answer.files) files.set(file.digest, file.storedBytes);
-    const found = answer.directories.flatMap((missing) => objects.get(missing) ?? []);
+    const found: ContextObject[] = [];
+    for (const missing of answer.directories) {
+      const object = await objects.load(missing);
+      if (object) found.push(object);
+    }
     for (const { object } of found) directories.add(object.digest);
     const needed = found.map(({ object }) => referencesOf(object.node));
     return {
@@ -51,12 +55,12 @@ export async function findMissing(
     };
   };
   let level: AskedParts = isRootMissing
-    ? take({ directories: unasked([digest]), files: [] })
+    ? await take({ directories: unasked([digest]), files: [] })
     : { directories: unasked([digest]), files: [] };
   level = { ...level, files: [...level.files, ...unasked(otherFiles)] };
   while (level.directories.length + level.files.length > 0) {
     const next: AskedParts[] = [];
-    for (const question of questionsOf(level)) next.push(take(await ask(question)));
+    for (const question of questionsOf(level)) next.push(await take(await ask(question)));
     level = { directories: next.flatMap((each) => each.directories), files: next.flatMap((each) => each.files) };
   }
   return { directories, files };
