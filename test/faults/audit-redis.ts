@@ -7,7 +7,10 @@ const STANDING: readonly RegExp[] = [
   /^hosts(:epoch|:removed)?$/,
   // The time up to which builds were purged.
   /^history:forgotten$/,
-  /^host:[^:]+(:lease|:past|:inventory)?$/,
+  /^host:[^:]+(:lease|:past|:inventory|:savings|:evictions|:tasks)?$/,
+  // Tasks belong to hosts, and open ones wait for theirs.
+  /^tasks$/,
+  /^task:[^:]+$/,
   // These belong to repos, not to builds.
   /^usages(:changed|:revision)?$/,
   /^learned:(pool|repos|at)$/,
@@ -23,6 +26,7 @@ const EXPIRING: readonly RegExp[] = [
   /^(history:claim|storage:recount|memory:level|trees:swept)$/,
   /^log:[^:]+:\d+(:claim|:pieces)?$/,
   /^context:[^:]+:[0-9a-f]+:teams$/,
+  /^archives:[0-9a-f]+$/,
 ];
 
 /** Finds keys that should not exist any more. */

@@ -49,7 +49,10 @@ export function cacheHandlers(
     async dropCaches(request, response, { principal, note }) {
       const asked = parsed(dropRequest, await jsonBody(request, config.maxJsonBytes));
       const order = orderOf(asked, principal);
-      note({ ...(asked.repo !== undefined && { target: asked.repo }), details: { order: JSON.stringify(order) } });
+      note({
+        target: asked.repo ?? asked.hosts?.join(', ') ?? 'all hosts',
+        details: { order: JSON.stringify(order) },
+      });
       const [pool, mountUsers] = await stored(Promise.all([hosts.list(), hosts.mountUsers()]));
       requireKnown(order, pool, mountUsers);
       const created = [];

@@ -79,8 +79,8 @@ export function whySlowHandlers(
 
   return {
     async readWhySlow(request, response, { principal }) {
-      const build = await find(buildIdOf(request), principal);
       const { attempt: number } = parsed(whySlowQuery, request.query, 'query ');
+      const build = await find(buildIdOf(request), principal);
       const { sharedRun } = build.record;
       const run = sharedRun === undefined ? build : await find(sharedRun, principal);
       const attempt = chosenAttempt(run.record, number);

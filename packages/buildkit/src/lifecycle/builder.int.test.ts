@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -44,10 +45,12 @@ test('builds a tar, streams its output, counts its steps and leaves no file behi
 });
 
 test('builds fresh with empty cache mounts and no cached step, and leaves no mount', async () => {
-  const dockerfile = `${FROM}\nRUN --mount=type=cache,target=/fresh ls /fresh && echo full > /fresh/x`;
+  // Unknown to the engine, which may have run this test before.
+  const dir = `/fresh-${randomUUID().slice(0, 8)}`;
+  const dockerfile = `${FROM}\nRUN --mount=type=cache,target=${dir} ls ${dir} && echo full > ${dir}/x`;
   const warm = begin(shared.builder, { dockerfile });
   expect((await warm.outcome).end).toBe('succeeded');
-  const mounts = async () => (await shared.builder.inventory()).mounts.filter(({ id }) => id.endsWith('//fresh'));
+  const mounts = async () => (await shared.builder.inventory()).mounts.filter(({ id }) => id.endsWith(`/${dir}`));
   const before = (await mounts()).map(({ id }) => id);
   const fresh = begin(shared.builder, { dockerfile, spec: { cache: { mode: 'fresh' } } });
   expect((await fresh.outcome).steps).toEqual({ total: 1, cached: 0 });
@@ -55,7 +58,7 @@ test('builds fresh with empty cache mounts and no cached step, and leaves no mou
   expect((await mounts()).map(({ id }) => id)).toEqual(before);
   // What the warm builds had there is still there.
   const again = begin(shared.builder, {
-    dockerfile: `${dockerfile}\nRUN --mount=type=cache,target=/fresh cat /fresh/x`,
+    dockerfile: `${dockerfile}\nRUN --mount=type=cache,target=${dir} cat ${dir}/x`,
   });
   expect((await again.outcome).end).toBe('succeeded');
   expect(again.output()).toBe('full\n');
