@@ -36,7 +36,7 @@ const SHARE_EVERY_MS = 600_000;
 const LAST_REPORT_MS = 5_000;
 /** How long a worker that leaves waits for the records of its last attempts to be stored. */
 const LAST_RECORD_MS = 2_000;
-/** How long a worker that leaves waits for a task that runs. Its successor begins it anew. */
+/** How long a worker that leaves waits for a task that runs. Its successor starts it again. */
 const LAST_TASK_MS = 5_000;
 /** More than any host has slots: the scheduler never assigns more than there are, and a change of slots needs no restart. */
 const MAX_JOBS = 1_000;

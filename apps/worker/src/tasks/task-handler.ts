@@ -3,7 +3,7 @@ import type { HostTaskFailure, HostTaskOrder, HostTaskProgress, HostTaskType } f
 /** What a handler gets besides the order. */
 export interface TaskContext {
   readonly id: string;
-  /** Aborts when the worker leaves. The handler then stops where nothing is half done and throws; the host's next worker begins anew. */
+  /** Aborts when the worker leaves. The handler then stops where nothing is half done and throws; the host's next worker starts over. */
   readonly signal: AbortSignal;
   /** Reports how far the task is. Never throws: nothing depends on it. */
   progress(progress: HostTaskProgress): Promise<void>;

@@ -88,7 +88,7 @@ test('a parked task continues while the next ones run', async () => {
   await eventually(() => (tasks.isBusy ? undefined : true));
 });
 
-test('a worker that leaves stops its task after a while, and the next one begins it anew', async () => {
+test('a worker that leaves stops its task after a while, and the next one restarts it', async () => {
   await join('i1');
   const id = await create();
   const began = Promise.withResolvers<void>();

@@ -113,7 +113,7 @@ describe('the record of an attempt', () => {
     await hanging.close(5);
   });
 
-  test('is only logged as failed if it can’t be stored, and is none where nothing stores it', async () => {
+  test('is only logged as failed if it can’t be stored, and is skipped where nothing stores it', async () => {
     const failing = recorders(async () => Promise.reject(new Error('store away')));
     failing.begin(REF, RECORD, spec())?.end(DONE);
     await failing.close(1_000);

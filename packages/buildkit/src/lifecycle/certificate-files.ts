@@ -18,7 +18,7 @@ export class CertificateFiles {
     this.#others = config?.files ?? {};
   }
 
-  /** Writes the files anew. Only this process's user can read those of the additional configuration: they may be keys. */
+  /** Writes the files again. Only this process's user can read those of the additional configuration: they may be keys. */
   async write(): Promise<void> {
     await rm(this.#dir, { recursive: true, force: true });
     if (this.#authorities.length === 0 && Object.keys(this.#others).length === 0) return;

@@ -39,7 +39,7 @@ describe('uploaded trees', () => {
     expect(read).toHaveLength(4);
   });
 
-  test('show the files of directories that came or went, and entries whose type changed', async () => {
+  test('show the files of directories that were added or removed, and entries whose type changed', async () => {
     const before = { gone: { dir: { a: 'a' } }, both: 'x', empty: { dir: {} }, mode: { dir: {}, mode: 0o700 } };
     const now = { new: { dir: { b: { dir: { c: 'c' } } } }, both: { dir: { d: 'd' } }, mode: { dir: {}, mode: 0o755 } };
     expect(lines(await compare(before, now))).toEqual([

@@ -85,7 +85,7 @@ async function compareTrees(readDirectory: ReadDirectory, before: Digest, now: D
         const isOnlyBelow = oldDirectory && newDirectory && oldDirectory.mode === newDirectory.mode;
         if (!isOnlyBelow) {
           const change = !old ? 'added' : !entry ? 'removed' : 'changed';
-          // The files of a directory that came or went are listed instead of it, unless it is empty.
+          // The files of a directory that was added or removed are listed instead of it, unless it is empty.
           if (!(old ?? entry)?.type.startsWith('directory') || (old && entry))
             changes.push({ path: shownBytes(at), change });
         }

@@ -76,7 +76,7 @@ function isForHost(reason: string): boolean {
   return reason === 'waits_for_warm' || reason === 'waits_for_seed';
 }
 
-/** Describes a copy of the caches on its way to a host, or that came: `seeding from h1, ready in 12s`. */
+/** Describes a copy of the caches on its way to a host, or already there: `seeding from h1, ready in 12s`. */
 export function seedingText({ seeding }: Considered, decidedAt: string): string | undefined {
   if (!seeding) return undefined;
   const leftMs = Date.parse(seeding.readyAt) - Date.parse(decidedAt);

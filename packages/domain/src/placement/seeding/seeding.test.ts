@@ -92,7 +92,7 @@ describe('placement with a seed under way', () => {
     expect(pool.why('2').considered.find(({ host }) => host === 'new')).not.toHaveProperty('seeding');
   });
 
-  test('starts the build cold once the seed has failed, or waits anew if its host is lost', () => {
+  test('starts the build cold once the seed has failed, or waits again if its host is lost', () => {
     const failed = busy(20).submit('1');
     failed.pool.seedEnded('app', 'new', false, failed.now);
     expect(failed.why('1')).toMatchObject({ host: 'new', predicted: { warmth: 0 } });
