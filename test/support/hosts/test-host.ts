@@ -9,7 +9,8 @@ import { run } from './command.ts';
 import { type CutOptions, cutLink, mendLink, type NetworkPlace } from './network.ts';
 
 const UP_TIMEOUT_MS = 60_000;
-const DOWN_TIMEOUT_MS = 30_000;
+// Long, because the kernel writes back what a container's file system still holds before the process that was killed is gone.
+const DOWN_TIMEOUT_MS = 90_000;
 
 /**
  * The first process of the host's process namespace: waits for the engine and reaps its orphans. When it ends, the kernel kills all others:
