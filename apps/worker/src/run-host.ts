@@ -10,7 +10,7 @@ import { enterPool } from './join/enter-pool.ts';
 import { mirrorSettings } from './settings/mirror-settings.ts';
 import { reportSettings } from './settings/report-settings.ts';
 import type { WorkerSettings } from './settings/settings.ts';
-import { idleSettings, trustSettings } from './settings/trust-settings.ts';
+import { healingSettings, idleSettings, trustSettings } from './settings/trust-settings.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
 
 export interface RunningHost {
@@ -85,6 +85,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
       ...reportSettings(settings),
       ledgerFile: join(dataDir, 'layers.json'),
       ...idleSettings(settings),
+      ...healingSettings(settings),
     },
     {
       ...state,

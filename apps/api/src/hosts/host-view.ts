@@ -9,6 +9,7 @@ const WARM = 0.5;
 export function viewHost(host: HostState): HostInfoView {
   const { report, reported, orders, held, lastSeenAt } = host;
   const { name, slots, labels, platforms, driver, engineVersion, buildxVersion, buildkitVersion, disk } = report;
+  const { domainsAway = [], incidents } = report;
   const { trust, isolation, oneDomain, cacheBudgetBytes, cacheBudgets, cacheBudgetFrom } = report;
   const isChanged = orders.slots !== undefined || Object.keys(orders.labels).length > 0;
   return {
@@ -37,6 +38,8 @@ export function viewHost(host: HostState): HostInfoView {
     ...(disk && { disk: { ...disk } }),
     builds: held.map(({ buildId, attempt }) => ({ id: buildId, attempt })),
     lastSeenAt: instant(lastSeenAt),
+    ...(domainsAway.length > 0 && { domainsAway: [...domainsAway] }),
+    ...(incidents && { incidents: incidents.map((incident) => ({ ...incident, at: instant(incident.at) })) }),
     ...(cacheBudgetBytes !== undefined && { cacheBudgetBytes }),
     ...(cacheBudgets && { cacheBudgets: { ...cacheBudgets } }),
     ...(cacheBudgetFrom !== undefined && { cacheBudgetFrom }),

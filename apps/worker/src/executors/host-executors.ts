@@ -1,6 +1,6 @@
 import { EngineTaken } from '@kiln/buildkit';
 import type { HostReport } from '@kiln/contracts';
-import { domainOfKey, domainText, type Isolation, type Outcome } from '@kiln/domain';
+import { domainOfKey, domainText, type Isolation, type Outcome, type RepairLimits } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import { type HostWriter, InventoryStore, LearnedStore, type State, UsageStore } from '@kiln/state';
 import { DomainBudgets } from '../caches/domain-budgets.ts';
@@ -8,11 +8,12 @@ import { DomainLedger } from '../caches/domain-ledger.ts';
 import { HostCaches } from '../caches/host-caches.ts';
 import { EngineWatch } from '../engine/engine-watch.ts';
 import type { ExecuteRequest, Executor, ExecutorSource } from '../engine/executor.ts';
+import { DEFAULT_KEEP_BROKEN_MS, HostHealing } from '../healing/host-healing.ts';
 import { BudgetKeeper } from './budget-keeper.ts';
 import { DomainLanes } from './domain-lanes.ts';
 
 /** The part of a host's report that changes while it runs. */
-export type Offer = Partial<Pick<HostReport, 'accepting' | 'domain' | 'domainsAway' | 'cacheBudgets'>>;
+export type Offer = Partial<Pick<HostReport, 'accepting' | 'domain' | 'domainsAway' | 'cacheBudgets' | 'incidents'>>;
 
 export interface HostExecutorsDeps extends Pick<State, 'redis' | 'keys'> {
   readonly source: ExecutorSource;
@@ -25,6 +26,10 @@ export interface HostExecutorsDeps extends Pick<State, 'redis' | 'keys'> {
   readonly shareEveryMs: number;
   /** How long a builder is kept running without a build, ms; undefined: forever. */
   readonly idleMs: number | undefined;
+  /** How long a builder's broken state is kept, ms; 0: not at all. Default: `DEFAULT_KEEP_BROKEN_MS`. */
+  readonly keepBrokenMs?: number | undefined;
+  /** How often builders are repaired. Default: `REPAIR_LIMITS`. */
+  readonly repairLimits?: RepairLimits | undefined;
   /** Reports the change; resolves when the pool has accepted it. */
   onOffer(offer: Offer): Promise<void>;
   readonly log: Logger;
@@ -39,23 +44,26 @@ export class HostExecutors {
   readonly #published: HostCaches;
   readonly #budget: BudgetKeeper;
   readonly #watch: EngineWatch | undefined;
+  readonly #healing: HostHealing;
   #fenceMs: number | undefined;
 
-  private constructor(deps: HostExecutorsDeps, ledger: DomainLedger) {
+  private constructor(deps: HostExecutorsDeps, ledger: DomainLedger, healing: HostHealing) {
     this.#deps = deps;
     this.#ledger = ledger;
+    this.#healing = healing;
     const { source, redis, keys, writer, engineCheckEveryMs: checkEveryMs, onOffer, log, now } = deps;
     const store = new InventoryStore(redis, keys);
     const published = new HostCaches({ store, ledger, isUp: (domain) => lanes.find(domain)?.isUp ?? false });
     const budgets = new DomainBudgets(source.info, ledger, (domain) => lanes.find(domain)?.isBusy ?? false, now);
     const lanes = new DomainLanes({
-      ...{ source, ledger, published, writer, checkEveryMs, log, now },
+      ...{ source, ledger, published, writer, checkEveryMs, healing, log, now },
       ...{ idleMs: deps.idleMs, ledgerFile: deps.ledgerFile, inventoryEveryMs: deps.inventoryEveryMs },
       usages: new UsageStore(redis, keys),
       learned: new LearnedStore(redis, keys, now),
       fenceMs: () => this.#fenceMs,
       open: (domain) => this.#open(domain),
       onAway: (domains) => onOffer({ domainsAway: [...domains] }),
+      onIncident: () => onOffer(this.#incidents),
     });
     this.#lanes = lanes;
     this.#published = published;
@@ -78,7 +86,10 @@ export class HostExecutors {
     const { source, ledgerFile, now } = deps;
     const file = ledgerFile === undefined ? undefined : `${ledgerFile}.domains`;
     const ledger = await DomainLedger.open(file, await source.stored(), now());
-    const opened = new HostExecutors(deps, ledger);
+    const { keepBrokenMs = DEFAULT_KEEP_BROKEN_MS, repairLimits: limits, log } = deps;
+    const healingFile = ledgerFile === undefined ? undefined : `${ledgerFile}.healing`;
+    const healing = await HostHealing.open({ source, ledgerFile: healingFile, keepBrokenMs, limits, log, now });
+    const opened = new HostExecutors(deps, ledger, healing);
     for (const domain of source.running) await (await opened.#lanes.of(domain)).open();
     opened.#budget.start();
     return opened;
@@ -99,6 +110,7 @@ export class HostExecutors {
       ...(info.buildkitVersion !== undefined && { buildkitVersion: info.buildkitVersion }),
       ...(info.cacheBudget && { cacheBudgetBytes: info.cacheBudget.bytes, cacheBudgetFrom: info.cacheBudget.from }),
       ...this.#budget.report,
+      ...this.#incidents,
     };
   }
 
@@ -191,7 +203,13 @@ export class HostExecutors {
   }
 
   async #closeLedgers(): Promise<void> {
-    await Promise.all([this.#ledger.close(), this.#lanes.closeLedgers()]);
+    this.#healing.stop();
+    await Promise.all([this.#ledger.close(), this.#lanes.closeLedgers(), this.#healing.ledger.close()]);
+  }
+
+  get #incidents(): Pick<HostReport, 'incidents'> {
+    const { incidents } = this.#healing.ledger;
+    return incidents.length === 0 ? {} : { incidents: [...incidents] };
   }
 
   get #serves(): Pick<HostReport, 'domain'> {

@@ -1,4 +1,4 @@
-import { domainText } from '@kiln/domain';
+import { type BuilderFault, domainText } from '@kiln/domain';
 import type Docker from 'dockerode';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import { type BuilderInventory, InventoryReader } from '../control/inventory.ts';
@@ -10,9 +10,12 @@ import type { RunHost } from '../run/run-host.ts';
 import type { RunRequest } from '../run/run-request.ts';
 import { writeDeadline } from '../tool/tool-scripts.ts';
 import type { BuilderEgress } from './builder-egress.ts';
-import { containerOf } from './builder-names.ts';
+import { BuilderFaults } from './builder-faults.ts';
+import { containerOf, toolContainerName } from './builder-names.ts';
 import type { BuilderInfo, BuilderOptions } from './builder-options.ts';
 import { claimDomain, EngineTaken } from './engine-claim.ts';
+import { forgetRecords } from './forget-records.ts';
+import { assertProbed, probeRequest } from './probe-build.ts';
 import { type StartedBuilder, startBuilder } from './start-builder.ts';
 
 /** A long-lived builder of a host, for builds of one isolation domain. */
@@ -26,6 +29,7 @@ export class Builder {
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
   readonly #inventories: InventoryReader;
+  readonly #faults: BuilderFaults;
 
   private constructor(options: BuilderOptions, { engine, egress, info, runs, sizesAreFloors }: StartedBuilder) {
     this.#options = options;
@@ -35,6 +39,8 @@ export class Builder {
     this.#domain = info.domain;
     this.#host = runs;
     this.#inventories = new InventoryReader(sizesAreFloors);
+    const container = info.driver === 'docker' ? undefined : containerOf(runs.builder);
+    this.#faults = new BuilderFaults({ engine, container, tool: toolContainerName(options), log: options.log });
   }
 
   /**
@@ -93,9 +99,11 @@ export class Builder {
       const message = `the builder is ${own}, got one of the ${domainText(domain)}`;
       return { end: 'failed', failure: { code: 'infrastructure', message } };
     }
+    const startedAt = this.#host.now();
     try {
       await this.#egress.ensure();
-      return await runBuild(this.#host, request, signal);
+      const outcome = await runBuild(this.#host, request, signal);
+      return signal.aborted ? outcome : await this.#faults.explain(outcome, startedAt);
     } catch (error) {
       this.#options.log.error({ err: error, buildId: request.buildId, attempt: request.attempt }, 'build run failed');
       return { end: 'failed', failure: { code: 'infrastructure', message: messageOf(error) } };
@@ -124,6 +132,19 @@ export class Builder {
     await control.trim(toBytes);
   }
 
+  /** Removes what a fault shows to be damaged; returns how many of BuildKit's records that were. Cache mounts stay unless one is named. @throws as `inventory` */
+  async forget(fault: BuilderFault): Promise<number> {
+    await using control = await BuildkitControl.open(this.#host.connectBuildkit);
+    return await forgetRecords(control, fault);
+  }
+
+  /** Checks by a small build that the builder builds, and that its disk has room. @throws Error */
+  async probe(): Promise<void> {
+    await this.#faults.checkDisk();
+    const request = probeRequest(this.info.trust, this.#domain, this.#host.now());
+    assertProbed(await this.run(request, this.#closing.signal));
+  }
+
   /**
    * Lets builds run until `untilMs` (ms since the epoch). If that passes without another call, everything in the tool container is killed, even if
    * this process is dead: between 1 s before and 2 s after that time.
@@ -138,7 +159,9 @@ export class Builder {
    */
   async ping(): Promise<void> {
     await this.#egress.ensure();
-    (await this.#host.connectBuildkit()).destroy();
+    // A call, not just a connection, which a daemon that hangs accepts as well.
+    await using control = await BuildkitControl.open(this.#host.connectBuildkit);
+    await control.gcPolicies();
   }
 
   /** Removes the working trees of the builder's domain. No build may be running. @throws EngineError */

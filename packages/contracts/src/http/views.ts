@@ -2,7 +2,7 @@ import { BUILD_STATES, CACHE_MODES, FAILURE_CODES, ISOLATIONS, TERMINAL_STATES, 
 import { z } from 'zod';
 import { buildSpec } from './build-request.ts';
 import { buildId, instant } from './fields.ts';
-import { hostDisk, perDomain } from './host-report.ts';
+import { hostDisk, incidentFields, perDomain } from './host-report.ts';
 
 export const failureView = z
   .strictObject({
@@ -164,6 +164,14 @@ export const hostView = z
     disk: hostDisk.optional().meta({ description: 'The file system of the worker’s data.' }),
     builds: z.array(z.strictObject({ id: buildId, attempt: z.int() })),
     lastSeenAt: instant,
+    domainsAway: z
+      .array(z.string())
+      .optional()
+      .meta({ description: 'Isolation domains whose builders do not answer, or are being repaired.' }),
+    incidents: z
+      .array(z.strictObject({ at: instant, ...incidentFields }).meta({ id: 'BuilderIncident' }))
+      .optional()
+      .meta({ description: 'What was wrong with its builders lately, and what was done about it, the oldest first.' }),
     cacheBudgetBytes: z.int().optional().meta({ description: 'The host’s cache budget.' }),
     cacheBudgets: perDomain(z.int()).optional().meta({ description: 'The budget of each isolation domain.' }),
     cacheBudgetFrom: z.enum(['configured', 'engine', 'estimated']).optional().meta({
