@@ -1,16 +1,18 @@
 /**
- * `npm run bench:contexts [-- --runs N --only NAME --project DIR --json FILE]`: what it takes to bring a context to a build whose steps are all cached, as whole
- * processes: `kiln build` against `docker buildx build` on the same engine, alternating in one run. Fails only if a build fails.
+ * `npm run bench:contexts [-- --runs N --only NAME --project DIR --big --json FILE]`: what it takes to bring a context to a build whose steps are all cached, as
+ * whole processes: `kiln build` against `docker buildx build` on the same engine, alternating in one run; then where Kiln's time goes, in runs of their own.
+ * `--big` also measures the peak memory of CLI, API and worker with a context of 2 GB. Fails only if a build fails.
  */
-import { execFileSync, spawn } from 'node:child_process';
 import { appendFile, cp, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundleApp, startFile } from '@kiln/bundle';
 import { type BenchContext, dockerfiles, freshCopy, makeContext, makeLargeFile } from './support/contexts.ts';
+import { GitRemote } from './support/git-remote.ts';
 import { kilnUp } from './support/kiln-up.ts';
+import { measureMemory } from './support/peak-memory.ts';
 import { mb, median, saveJson, say, table } from './support/report.ts';
+import { marksTo, type Stages, stageFigures, stagesOf, stageTable } from './support/stages.ts';
 import { type ProcessRun, peakOf, resetPeak, runWhole } from './support/whole-process.ts';
 
 const { values } = parseArgs({
@@ -18,10 +20,13 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '7' },
     only: { type: 'string' },
     project: { type: 'string' },
+    big: { type: 'boolean', default: false },
     json: { type: 'string' },
   },
 });
 const runs = Math.max(3, Number(values.runs));
+/** Runs of each case that show where the time goes. */
+const STAGE_RUNS = 3;
 
 interface Row {
   readonly name: string;
@@ -29,6 +34,7 @@ interface Row {
   readonly goal: number;
   readonly kiln: ProcessRun[];
   readonly buildx: ProcessRun[];
+  readonly stages: Stages[];
 }
 
 interface Case {
@@ -48,16 +54,14 @@ await bundleApp('cli', cli);
 const home = join(pool.dir, 'home');
 await mkdir(home);
 
-const kiln = (context: string, repo: string) =>
-  runWhole(
-    process.execPath,
-    [join(cli, startFile('cli')), 'build', ...named(context, repo), '--progress=plain', context],
-    {
-      ...pool.env,
-      HOME: home,
-      XDG_CACHE_HOME: join(home, '.cache'),
-    },
-  );
+const command = join(cli, startFile('cli'));
+const kiln = (context: string, repo: string, env: Readonly<Record<string, string>> = {}) =>
+  runWhole(process.execPath, [command, 'build', ...named(context, repo), '--progress=plain', context], {
+    ...pool.env,
+    HOME: home,
+    XDG_CACHE_HOME: join(home, '.cache'),
+    ...env,
+  });
 /** A git source is named by its URL. */
 const named = (context: string, repo: string) => (context.startsWith('git:') ? [] : ['--repo', repo]);
 const buildx = (context: string) =>
@@ -72,7 +76,7 @@ const buildx = (context: string) =>
   ]);
 
 async function measure(each: Case): Promise<Row> {
-  const row: Row = { name: each.name, goal: each.goal, kiln: [], buildx: [] };
+  const row: Row = { name: each.name, goal: each.goal, kiln: [], buildx: [], stages: [] };
   // Until nothing is new for either. A first upload has no warm-up.
   if (!each.isFirst) {
     const context = await each.before(-1);
@@ -93,8 +97,18 @@ async function measure(each: Case): Promise<Row> {
       await one();
     }
   }
+  for (let run = 0; run < Math.min(STAGE_RUNS, each.runs ?? STAGE_RUNS); run += 1)
+    row.stages.push(await staged(each, runs + run));
   say(`  ${each.name}: ${ratio(row).toFixed(2)}`);
   return row;
+}
+
+async function staged(each: Case, run: number): Promise<Stages> {
+  const context = await each.before(run);
+  await each.between?.();
+  const marks = join(pool.dir, 'marks.json');
+  const done = await kiln(context, each.isFirst ? `${repoOf(each)}-${run}` : repoOf(each), marksTo(marks));
+  return stagesOf(pool, done, marks);
 }
 
 const repoOf = ({ name }: Case) => `bench-${name.replace(/\W+/g, '-')}`;
@@ -133,7 +147,7 @@ async function change(dir: string): Promise<void> {
   await appendFile(join(dir, 'src', 'd700', 'f14001.c'), '/* changed */\n');
 }
 
-await using git = await gitRemote();
+await using git = await GitRemote.start(join(pool.dir, 'contexts'));
 
 const CASES: readonly Case[] = [
   { name: '2 files', goal: 1.2, before: async () => (await two()).dir },
@@ -160,7 +174,20 @@ const CASES: readonly Case[] = [
     name: 'git, 20,000 files, a commit with one changed',
     goal: 0.5,
     runs: Math.min(runs, 5),
-    before: () => git.commit(),
+    async before() {
+      const { dir } = await context('git', async (path) => {
+        const made = await makeContext(path, {
+          files: 20_000,
+          bytes: 149e6,
+          perDirectory: 20,
+          dockerfile: dockerfiles.few,
+        });
+        git.init(path);
+        return made;
+      });
+      await change(dir);
+      return git.commit(dir);
+    },
   },
   {
     name: 'a first upload of 20,000 files, 149 MB',
@@ -201,70 +228,22 @@ say(
     ]),
   ]),
 );
+say('\nWhere kiln’s time goes, medians; what is indented goes on while the CLI submits and follows\n');
+say(stageTable(rows));
+say('');
+rows.forEach(({ name }, i) => {
+  say(`  ${i + 1}: ${name}`);
+});
 say(`\n  peak memory of kiln up (API, scheduler and worker in one process): ${mb(await peakOf(pool.pid))}`);
-await saveJson(
-  values.json,
-  rows.map((row) => ({
+const memory = values.big ? await measureMemory({ dir: join(pool.dir, 'big'), command }) : undefined;
+await saveJson(values.json, {
+  memory,
+  cases: rows.map((row) => ({
     name: row.name,
     goal: row.goal,
     ratio: ratio(row),
     kilnMs: row.kiln.map(({ ms }) => ms),
     buildxMs: row.buildx.map(({ ms }) => ms),
+    stagesMs: stageFigures(row.stages),
   })),
-);
-
-interface GitRemote extends AsyncDisposable {
-  /** Changes one file of 20,000; returns the URL of the new commit. */
-  commit(): Promise<string>;
-}
-
-async function gitRemote(): Promise<GitRemote> {
-  const work = at('git');
-  const port = await freePort();
-  // The daemon doesn't start without it.
-  await mkdir(join(pool.dir, 'contexts'), { recursive: true });
-  const daemon = spawn(
-    'git',
-    [
-      'daemon',
-      '--reuseaddr',
-      '--export-all',
-      '--listen=127.0.0.1',
-      `--port=${port}`,
-      `--base-path=${pool.dir}/contexts`,
-    ],
-    { stdio: 'ignore' },
-  );
-  const run = (...args: string[]) =>
-    execFileSync('git', ['-c', 'user.name=bench', '-c', 'user.email=bench@example.org', ...args], {
-      cwd: work,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }).trim();
-  return {
-    async commit() {
-      if (!made.has('git')) {
-        await many('git', dockerfiles.few);
-        run('init', '--quiet', '--initial-branch=main');
-        run('config', 'uploadpack.allowAnySHA1InWant', 'true');
-        run('config', 'uploadpack.allowFilter', 'true');
-        run('config', 'gc.auto', '0');
-      }
-      await change(work);
-      run('add', '--all');
-      run('commit', '--quiet', '--message=change');
-      return `git://127.0.0.1:${port}/git/.git#${run('rev-parse', 'HEAD')}`;
-    },
-    async [Symbol.asyncDispose]() {
-      daemon.kill();
-    },
-  };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const address = server.address();
-  server.close();
-  return typeof address === 'object' && address ? address.port : 0;
-}
+});

@@ -3,6 +3,7 @@ import { startHosts, type TestHosts } from '../support/hosts.ts';
 import { sharedPool } from '../support/pool/start-pool.ts';
 import { lostHostStories } from './hosts/lost-hosts.ts';
 import { randomFaultStories } from './hosts/random-faults.ts';
+import { snapshotStories } from './hosts/snapshots.ts';
 import { warmPlacementStories } from './hosts/warm-placement.ts';
 
 /** Three engines, five more processes and two cores. */
@@ -25,6 +26,7 @@ describe('a pool of hosts with their own engines', { timeout: PATIENCE_MS }, () 
   const lab = { hosts: () => hosts, pool };
   // First, because its placements depend on what the pool has learned from earlier builds.
   describe('with warm caches', () => warmPlacementStories(lab));
+  describe('with snapshots of caches', () => snapshotStories(lab));
   describe('with failing hosts', () => lostHostStories(lab));
 });
 

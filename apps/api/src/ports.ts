@@ -1,4 +1,4 @@
-import type { BlobStore, TreeStore } from '@kiln/blobs';
+import type { BlobStore, SnapshotBook, TreeStore } from '@kiln/blobs';
 import type { OutgoingGuard } from '@kiln/runtime';
 import type {
   BuildStore,
@@ -25,6 +25,7 @@ type Stores = {
     | 'buildSecrets'
     | 'contextTeams'
     | 'history'
+    | 'learned'
     | 'limits'
     | 'logs'
     | 'memory'
@@ -34,6 +35,7 @@ type Stores = {
     | 'sealer'
     | 'secrets'
     | 'sessions'
+    | 'savings'
     | 'tasks'
     | 'tokens'
     | 'treeLocks']: Methods<State[Name]>;
@@ -57,4 +59,8 @@ export interface ApiDeps extends HookDeps, Stores {
 }
 
 /** `ApiDeps` with a blob store that counts what each team stores, and the trees in it. */
-export type MeteredDeps = Omit<ApiDeps, 'blobs'> & { readonly blobs: MeteredBlobs; readonly trees: TreeStore };
+export type MeteredDeps = Omit<ApiDeps, 'blobs'> & {
+  readonly blobs: MeteredBlobs;
+  readonly trees: TreeStore;
+  readonly snapshots: SnapshotBook;
+};

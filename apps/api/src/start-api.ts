@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { TreeStore } from '@kiln/blobs';
+import { SnapshotBook, TreeStore } from '@kiln/blobs';
 import { openApiDocument } from '@kiln/contracts';
 import { trimEnd } from '@kiln/domain';
 import { MeteredBlobs } from '@kiln/state';
@@ -78,7 +78,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
       now,
     }),
   );
-  const deps: MeteredDeps = { ...given, builds, blobs, trees };
+  const deps: MeteredDeps = { ...given, builds, blobs, trees, snapshots: new SnapshotBook(given.blobs) };
   const closing = new AbortController();
   const watch = stack.use(new BuildWatch(builds, events));
   const archive = new ArchivedLogs(blobs, config.logRetentionMs);

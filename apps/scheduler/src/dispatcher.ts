@@ -4,14 +4,19 @@ import type { Logger } from '@kiln/runtime';
 import { type AttemptQueues, assignmentOf, NotLeader, type PendingStore } from '@kiln/state';
 import type { Allowances } from './allowances.ts';
 import type { PoolView, WaitingBuild } from './pool-view.ts';
+import type { Seeding } from './seeding/seeding.ts';
 
 /** How many waiting builds have their reasons updated in each pass, in turn, so that a deep queue doesn't delay placement. */
 const EXPLAINED_A_PASS = 20;
+/** With less warmth a seed is considered before a build starts. */
+const COLD_WARMTH = 0.25;
 /** A predicted start that moves by less doesn't make a new decision, ms. */
 const PREDICTION_STEP_MS = 10_000;
 
 export interface DispatcherDeps {
   readonly allowances: Allowances;
+  /** Absent: hosts are not seeded. */
+  readonly seeding?: Pick<Seeding, 'instead'> | undefined;
   readonly pending: Pick<PendingStore, 'assign' | 'explain'>;
   readonly queues: Pick<AttemptQueues, 'enqueue'>;
   readonly log: Logger;
@@ -21,15 +26,17 @@ export interface DispatcherDeps {
 export class Dispatcher {
   readonly #view: PoolView;
   readonly #allowances: Allowances;
+  readonly #seeding: DispatcherDeps['seeding'];
   readonly #pending: DispatcherDeps['pending'];
   readonly #queues: DispatcherDeps['queues'];
   readonly #log: Logger;
   /** `decisionKey` of the last reasons seen for each waiting build, so that unchanged ones aren't written again; least recently checked first. */
   readonly #explained = new Map<string, string>();
 
-  constructor(view: PoolView, { allowances, pending, queues, log }: DispatcherDeps) {
+  constructor(view: PoolView, { allowances, seeding, pending, queues, log }: DispatcherDeps) {
     this.#view = view;
     this.#allowances = allowances;
+    this.#seeding = seeding;
     this.#pending = pending;
     this.#queues = queues;
     this.#log = log;
@@ -46,7 +53,7 @@ export class Dispatcher {
       this.#view.applyLimits();
       const { assignments, lookAgainAt } = this.#view.pool.decide(this.#view.now, { explained: true });
       lookAgain = lookAgainAt;
-      const allowed = this.#withinLimits(assignments);
+      const allowed = this.#withinLimits(await this.#withoutSeeded(assignments));
       const carriedOut = await Promise.all(allowed.map((assignment) => this.#carryOut(assignment, fencingToken)));
       // Slots that placement chose for builds over a limit are free for others: decide again. Each round withholds the builds of one
       // more team or submitter. If an assignment was refused, the view is outdated; the event on its way triggers the next pass.
@@ -54,6 +61,18 @@ export class Dispatcher {
     }
     await this.#explainWaiting();
     return lookAgain;
+  }
+
+  /** Keeps the assignments except those of builds that should wait for a seed, which is then on its way. */
+  async #withoutSeeded(assignments: readonly Assignment[]): Promise<readonly Assignment[]> {
+    if (!this.#seeding) return assignments;
+    const kept: Assignment[] = [];
+    for (const assignment of assignments) {
+      const { build, host, decision } = assignment;
+      const isCold = decision?.predicted !== undefined && decision.predicted.warmth < COLD_WARMTH;
+      if (!isCold || !(await this.#seeding.instead(build, host))) kept.push(assignment);
+    }
+    return kept;
   }
 
   /** Keeps the assignments that are within their limits, which placement doesn't know, and counts them as running. */

@@ -10,6 +10,12 @@ export const schedulingEnv = {
     'how long a scheduler leads without renewing its lease; another one takes over after that',
   ),
   KILN_TICK_MS: wholeNumber(50, DEFAULT_SCHEDULER.tickMs).describe('how often the leader looks for work beside events'),
+  KILN_SEEDING: z
+    .enum(['on', 'off'])
+    .default('on')
+    .describe(
+      'whether cold hosts are filled with cache mounts of warm ones ([placement](../develop/placement.md#seeding))',
+    ),
   KILN_BUILD_RETENTION_DAYS: wholeNumber(1, DEFAULT_SCHEDULER.buildRetentionMs / DAY_MS).describe(
     'how long ended builds are kept',
   ),
@@ -20,6 +26,7 @@ export function schedulingConfig(env: z.output<z.ZodObject<typeof schedulingEnv>
   return {
     leaderTtlMs: env.KILN_LEADER_TTL_MS,
     tickMs: env.KILN_TICK_MS,
+    seeding: env.KILN_SEEDING === 'on',
     buildRetentionMs: env.KILN_BUILD_RETENTION_DAYS * DAY_MS,
   };
 }

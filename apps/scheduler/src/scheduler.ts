@@ -8,6 +8,7 @@ import {
   type FollowUps,
   type HistoryStore,
   type HostStore,
+  type HostTasks,
   type Leadership,
   type LearnedStore,
   type LimitStore,
@@ -19,6 +20,7 @@ import { Allowances } from './allowances.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Housekeeper } from './housekeeper.ts';
 import { PoolView } from './pool-view.ts';
+import { Seeding } from './seeding/seeding.ts';
 import { Settling } from './settling.ts';
 
 export interface SchedulerConfig {
@@ -34,6 +36,8 @@ export interface SchedulerConfig {
   readonly limits: LimitDefaults;
   /** Default: `DEFAULT_PLACEMENT`. */
   readonly placement?: PlacementSettings;
+  /** Whether hosts are filled with caches of others. Default: true. */
+  readonly seeding?: boolean;
 }
 
 export const DEFAULT_SCHEDULER: SchedulerConfig = {
@@ -53,6 +57,7 @@ export interface SchedulerDeps {
   readonly learned: Pick<LearnedStore, 'load' | 'save'>;
   readonly limits: Pick<LimitStore, 'all'>;
   readonly queues: Pick<AttemptQueues, 'enqueue'>;
+  readonly tasks: Pick<HostTasks, 'create' | 'get' | 'list'>;
   readonly events: Pick<PoolEvents, 'subscribe'>;
   readonly leadership: Pick<Leadership, 'hold' | 'release' | 'server'>;
   readonly log: Logger;
@@ -86,6 +91,7 @@ class Scheduler implements RunningScheduler {
   readonly #view: PoolView;
   readonly #dispatcher: Dispatcher;
   readonly #housekeeper: Housekeeper;
+  readonly #seeding: Seeding | undefined;
   readonly #settling = new Settling();
   #token: string | undefined;
   /** The fencing token under which the view was built; nothing is placed while the current token is another one. */
@@ -112,7 +118,8 @@ class Scheduler implements RunningScheduler {
     this.#now = deps.now ?? Date.now;
     const allowances = new Allowances(config.limits, deps.limits);
     this.#view = new PoolView({ ...deps, allowances, now: this.#now, placement: config.placement });
-    this.#dispatcher = new Dispatcher(this.#view, { ...deps, allowances });
+    this.#seeding = (config.seeding ?? true) ? new Seeding(this.#view, deps) : undefined;
+    this.#dispatcher = new Dispatcher(this.#view, { ...deps, allowances, seeding: this.#seeding });
     this.#housekeeper = new Housekeeper(deps);
   }
 
@@ -120,6 +127,7 @@ class Scheduler implements RunningScheduler {
     this.#subscription = this.#deps.events.subscribe((event) => {
       if (this.#token === undefined) return;
       this.#events.push(event);
+      if (event.type === 'task') this.#seeding?.note();
       this.#scheduleEvents();
     });
     this.#enqueue(() => this.#tick());
@@ -165,10 +173,15 @@ class Scheduler implements RunningScheduler {
     if (this.#token === undefined || this.#token !== this.#viewToken) return;
     await this.#housekeeper.followUp();
     if (!this.#settling.isOver(this.#view.hosts, this.#view.now)) return;
+    await this.#seeding?.advance();
     const lookAgainAt = await this.#dispatcher.dispatch(this.#token);
     clearTimeout(this.#lookAgain);
     if (lookAgainAt === undefined || this.#closed) return;
     this.#lookAgain = setTimeout(() => this.#enqueue(() => this.#pass()), lookAgainAt - this.#view.now);
+  }
+
+  async #seedAhead(): Promise<void> {
+    await this.#seeding?.ahead();
   }
 
   #purgeExpired(): void {
@@ -203,11 +216,13 @@ class Scheduler implements RunningScheduler {
     if (isNew) {
       this.#viewToken = undefined;
       await this.#view.rebuild();
+      await this.#seeding?.refresh(true);
       this.#viewToken = token;
     } else if (housekeeping) {
       // Events may be trimmed while a leader is cut off from Redis.
       await this.#view.refresh();
-    }
+      await this.#seeding?.refresh(false);
+    } else this.#seeding?.note();
     if (housekeeping) this.#purgeExpired();
     for (const work of this.#chores(token, housekeeping)) this.#overdue = !(await this.#attempt(work)) || this.#overdue;
     // Estimates are kept until they are saved, so a failure makes nothing overdue.
@@ -218,6 +233,8 @@ class Scheduler implements RunningScheduler {
   #chores(token: string, housekeeping: boolean): (() => Promise<void>)[] {
     const { idleAttemptMs = IDLE_ATTEMPT_MS } = this.#config;
     const often = [() => this.#housekeeper.reclaimLost(this.#view, this.#settling, token), () => this.#pass()];
+    // Seeds come after the pass, so that builds which can start don't wait for them.
+    if (this.#seeding && this.#settling.isOver(this.#view.hosts, this.#view.now)) often.push(() => this.#seedAhead());
     if (!housekeeping) return often;
     const idle = () => this.#housekeeper.reclaimIdle(this.#view, idleAttemptMs, token);
     return [...often, idle, () => this.#housekeeper.restoreJobs()];

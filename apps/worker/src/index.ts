@@ -3,6 +3,8 @@ export type { ExecuteRequest, Executor, ExecutorInventory, ExecutorSource, StopR
 export { JoinFailed } from './join/join.ts';
 export { diskOf, type RunningHost, runHost } from './run-host.ts';
 export { mirrorEnv, mirrorSettings } from './settings/mirror-settings.ts';
+export { checkNetwork, networkEnv, networkSettings } from './settings/network-env.ts';
+export { networkReport, warnOfAuthorities } from './settings/network-report.ts';
 export { checkLease, reportEnv, reportSettings } from './settings/report-settings.ts';
 export { builderEnv, type WorkerSettings, workerEnv, workerSettings } from './settings/settings.ts';
 export { checkTrust, healingSettings, idleSettings, trustEnv, trustSettings } from './settings/trust-settings.ts';

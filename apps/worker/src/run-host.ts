@@ -8,6 +8,8 @@ import { HostNameTaken, openState } from '@kiln/state';
 import { GitMirrors } from './attempt/git-mirrors.ts';
 import { enterPool } from './join/enter-pool.ts';
 import { mirrorSettings } from './settings/mirror-settings.ts';
+import { networkSettings } from './settings/network-env.ts';
+import { networkReport, warnOfAuthorities } from './settings/network-report.ts';
 import { reportSettings } from './settings/report-settings.ts';
 import type { WorkerSettings } from './settings/settings.ts';
 import { healingSettings, idleSettings, trustSettings } from './settings/trust-settings.ts';
@@ -54,6 +56,10 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
   if (holder?.alive && holder.machine !== machine) throw new HostNameTaken(hostName);
   // The epoch is taken before the builders stop what an older process left running: a process with a later epoch may have started builds since.
   const epoch = await state.hosts.nextEpoch();
+  const network = networkSettings(settings);
+  const reported = networkReport(settings);
+  if (reported) log.info({ network: reported }, 'network settings');
+  warnOfAuthorities(reported, log, Date.now());
   const starting = HostBuilders.start({
     hostName,
     instance: machine.slice(0, 8),
@@ -64,6 +70,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
     ...(settings.KILN_DOCKER_SOCKET !== undefined && { dockerSocket: settings.KILN_DOCKER_SOCKET }),
     ...(settings.KILN_DOCKER_CONFIG !== undefined && { dockerConfigDir: settings.KILN_DOCKER_CONFIG }),
     ...trustSettings(settings),
+    ...(network && { settings: network }),
     log: log.child({ part: 'builder' }),
   });
   shutdown.add('builder', () => closeStarting(starting), BUILDER_CLOSE_LIMIT_MS);
@@ -83,6 +90,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
       labels: settings.KILN_LABELS,
       exitWhenDrained: settings.KILN_EXIT_WHEN_DRAINED,
       ...reportSettings(settings),
+      ...(reported && { network: reported }),
       ledgerFile: join(dataDir, 'layers.json'),
       ...idleSettings(settings),
       ...healingSettings(settings),

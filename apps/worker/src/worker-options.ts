@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { HostDisk } from '@kiln/contracts';
+import type { HostDisk, HostNetwork } from '@kiln/contracts';
 import type { BuildRecord, RepairLimits } from '@kiln/domain';
 import type { GitGuard } from '@kiln/git';
 import type { Logger } from '@kiln/runtime';
@@ -8,6 +8,7 @@ import type { TreeReader } from '@kiln/trees';
 import type { GitMirrors } from './attempt/git-mirrors.ts';
 import type { ExecutorSource } from './engine/executor.ts';
 import type { LeaseTimes } from './session/host-session.ts';
+import type { SnapshotStore } from './snapshots/snapshot-store.ts';
 
 export interface WorkerOptions extends LeaseTimes {
   readonly hostName: string;
@@ -17,6 +18,8 @@ export interface WorkerOptions extends LeaseTimes {
   /** File of the layer ledger; other ledgers are stored beside it. Default: none, ledgers are lost with the process. */
   readonly ledgerFile?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** What is set for the builders, to report it. */
+  readonly network?: HostNetwork;
   /** How long a domain's builder is kept running without a build, ms. Default: forever. */
   readonly builderIdleMs?: number;
   /** How long a builder's broken state is kept, ms; 0: not at all. Default: seven days. */
@@ -30,7 +33,7 @@ export interface WorkerOptions extends LeaseTimes {
 }
 
 export interface WorkerDeps
-  extends Pick<State, 'redis' | 'keys' | 'builds' | 'buildSecrets' | 'connections' | 'events'>,
+  extends Pick<State, 'redis' | 'keys' | 'sealer' | 'builds' | 'buildSecrets' | 'connections' | 'events'>,
     Partial<Pick<State, 'replication'>> {
   readonly executors: ExecutorSource;
   readonly identity: WorkerIdentity;
@@ -38,12 +41,16 @@ export interface WorkerDeps
   openContext(digest: string, signal: AbortSignal): Promise<Readable | undefined>;
   /** Reads the objects of a team's trees. Waits for an API that is away. */
   trees(team: string): TreeReader;
+  /** The pool's snapshots of caches. Default: this worker saves and seeds none. */
+  readonly snapshots?: SnapshotStore | undefined;
   /** Stores an artifact within the limits in the build's record. */
   storeArtifact(
     ref: AttemptRef,
     content: Readable,
     record: BuildRecord,
   ): Promise<{ digest: string; sizeBytes: number }>;
+  /** Stores the record of what an attempt used and did, packed. Default: none is stored. */
+  storeTrace?(ref: AttemptRef, packed: Buffer): Promise<void>;
   /** Keeps git and requests to forges from reaching addresses of the internal network. */
   readonly outgoing: GitGuard & { readonly fetch: typeof fetch };
   /** The host's mirrors of git remotes. Default: BuildKit checks out every commit as a whole. */

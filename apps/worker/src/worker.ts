@@ -1,6 +1,7 @@
 import { ConnectionTokens } from '@kiln/forges';
 import type { Logger } from '@kiln/runtime';
 import {
+  ArchiveIndex,
   type AttemptConsumer,
   AttemptStore,
   consumeAttempts,
@@ -13,6 +14,7 @@ import {
   persist,
   WorkerReplaced,
 } from '@kiln/state';
+import { CacheArchives } from './archives/cache-archives.ts';
 import { DEFAULT_INVENTORY_EVERY_MS } from './caches/cache-reporter.ts';
 import { ENGINE_CHECK_EVERY_MS } from './engine/engine-watch.ts';
 import { HostExecutors } from './executors/host-executors.ts';
@@ -20,7 +22,11 @@ import { HostAttempts } from './session/host-attempts.ts';
 import { HostSession } from './session/host-session.ts';
 import { logOrders } from './session/log-orders.ts';
 import { dropCaches } from './tasks/drop-caches.ts';
+import { saveCaches } from './tasks/save-caches.ts';
+import { seedCaches } from './tasks/seed-caches.ts';
+import type { HostTaskHandlers } from './tasks/task-handler.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
+import { AttemptRecorders } from './traces/attempt-recorder.ts';
 import type { WorkerDeps, WorkerOptions } from './worker-options.ts';
 
 /** How long a forge may take to answer a request for a token, ms. */
@@ -28,6 +34,8 @@ const FORGE_TIMEOUT_MS = 10_000;
 const SHARE_EVERY_MS = 600_000;
 /** How long a worker that leaves waits for its last report of the caches. */
 const LAST_REPORT_MS = 5_000;
+/** How long a worker that leaves waits for the records of its last attempts to be stored. */
+const LAST_RECORD_MS = 2_000;
 /** How long a worker that leaves waits for a task that runs. Its successor begins it anew. */
 const LAST_TASK_MS = 5_000;
 /** More than any host has slots: the scheduler never assigns more than there are, and a change of slots needs no restart. */
@@ -49,12 +57,31 @@ export async function startWorker(options: WorkerOptions, deps: WorkerDeps): Pro
   return worker;
 }
 
+/** The handlers of tasks about snapshots. A worker that reaches no store of them has none. */
+function snapshotTasks(
+  host: string,
+  { snapshots, trees, log }: WorkerDeps,
+  executors: HostExecutors,
+): HostTaskHandlers {
+  if (!snapshots) return {};
+  const deps = { host, snapshots, executors, trees, log };
+  return { save: saveCaches(deps), seed: seedCaches(deps) };
+}
+
+/** The archives of builds' caches, which are stored as snapshots are. */
+function archivesOf({ snapshots, trees, redis, keys, log }: WorkerDeps, now: () => number): CacheArchives | undefined {
+  if (!snapshots) return undefined;
+  const target = (team: string) => snapshots.target(team);
+  return new CacheArchives({ index: new ArchiveIndex(redis, keys), target, trees, log, now });
+}
+
 class Worker implements RunningWorker {
   readonly #options: WorkerOptions;
   readonly #deps: WorkerDeps;
   readonly #attempts: HostAttempts;
   readonly #session: HostSession;
   readonly #executors: HostExecutors;
+  readonly #recorders: AttemptRecorders;
   readonly #tasks: TaskRunner;
   readonly #log: Logger;
   readonly #failed = Promise.withResolvers<never>();
@@ -98,8 +125,11 @@ class Worker implements RunningWorker {
     this.#log = deps.log.child({ host: options.hostName });
     this.#failed.promise.catch(() => {});
     const { redis, keys, replication, now = Date.now } = deps;
+    this.#recorders = new AttemptRecorders({ ...deps, log: this.#log, now });
     this.#attempts = new HostAttempts({
       ...deps,
+      recorders: this.#recorders,
+      archives: archivesOf(deps, now),
       host: options.hostName,
       incarnation: deps.identity.incarnation,
       attempts: new AttemptStore(redis, keys, { now, replication }),
@@ -113,7 +143,7 @@ class Worker implements RunningWorker {
     this.#tasks = new TaskRunner({
       tasks: new HostTasks(redis, keys, now),
       writer: { host: options.hostName, incarnation: deps.identity.incarnation },
-      handlers: { drop: dropCaches(executors) },
+      handlers: { drop: dropCaches(executors, now), ...snapshotTasks(options.hostName, deps, executors) },
       onIdle: () => this.#leaveIfDrained(),
       log: this.#log,
     });
@@ -124,6 +154,7 @@ class Worker implements RunningWorker {
         slots: options.slots,
         labels: { ...options.labels },
         ...executors.report,
+        ...(options.network && { network: options.network }),
         tasks: this.#tasks.types,
         accepting: true,
       },
@@ -208,6 +239,7 @@ class Worker implements RunningWorker {
     this.#subscription?.[Symbol.dispose]();
     await this.#consumer?.drain();
     await this.#executors.closeCaches(LAST_REPORT_MS);
+    await this.#recorders.close(LAST_RECORD_MS);
     if (!this.#expelled) await persist(() => this.#session.leave(drained), failed);
     this.#log.info({}, 'worker left');
   }

@@ -7,7 +7,9 @@
 //   outcome    why a run stopped, and classification of failures
 //   egress     rules for what builds may reach
 //   trees      working trees: contexts that stay on the host
+//   settings   what an operator sets for builders: network, limits, configuration
 //   run        one build: its files, context, buildx process
+//   snapshots  reading and filling cache mounts
 //   lifecycle  builders: starting, claiming, budgets, all of a host
 export type { DriverName } from './control/buildkit-connection.ts';
 export { BuildkitError } from './control/grpc-call.ts';
@@ -22,7 +24,27 @@ export { EngineNotApart, EngineTaken } from './lifecycle/engine-claim.ts';
 export { HostBuilders, type HostBuildersInfo, type HostBuildersOptions } from './lifecycle/host-builders.ts';
 export { BuildStop, type StopCause } from './outcome/build-stop.ts';
 export type { RunOutcome } from './outcome/outcome.ts';
+export type { ReportedStep } from './progress/step-trace.ts';
 export { ArtifactRefused } from './run/artifact-pipe.ts';
 export { cacheNamespace } from './run/buildx-arguments.ts';
-export type { CommitDockerfile, ContextSource, GitCheckout, RunRequest } from './run/run-request.ts';
+export type {
+  CacheArchive,
+  CommitDockerfile,
+  ContextSource,
+  GitCheckout,
+  RunObserver,
+  RunRequest,
+} from './run/run-request.ts';
+export type {
+  BuilderSettings,
+  DnsSettings,
+  ProxySettings,
+  RegistrySettings,
+  StepLimits,
+} from './settings/builder-settings.ts';
+export { EngineDiffers } from './settings/check-engine.ts';
+export { configKeys, InvalidConfig, parseExtraConfig } from './settings/extra-config.ts';
+export { maskProxy } from './settings/proxy.ts';
+export { type MountPlace, SnapshotRunFailed } from './snapshots/mount-run.ts';
+export { MountUnreachable, type SavedMount } from './snapshots/save-mount.ts';
 export type { SubmittedTimes } from './trees/working-tree.ts';

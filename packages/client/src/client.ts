@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { BuildPage, BuildRequestInput, BuildView, IdentifiedLogRecord, PlacementInfoView } from '@kiln/contracts';
+import type {
+  BuildPage,
+  BuildRequestInput,
+  BuildView,
+  IdentifiedLogRecord,
+  PlacementInfoView,
+  WhySlowView,
+} from '@kiln/contracts';
 import { parseJson, readAnswer } from './answer.ts';
 import { jsonBody } from './api-calls.ts';
 import { type FollowOptions, followLog } from './follow-log.ts';
@@ -109,6 +116,12 @@ export class KilnClient extends TaskCalls {
 
   placement(id: string, { signal }: CallOptions = {}): Promise<PlacementInfoView> {
     return this.json(`${buildPath(id)}/placement`, 'placementView', { signal });
+  }
+
+  /** Explains which steps of a build were not cached, and where its time went. @param attempt default: the last one */
+  whySlow(id: string, { attempt, signal }: CallOptions & { readonly attempt?: number } = {}): Promise<WhySlowView> {
+    const query = attempt === undefined ? {} : { attempt };
+    return this.json(`${buildPath(id)}/why-slow`, 'whySlowView', { query, signal });
   }
 
   /** Opens the tar that a build with output `artifact` produced. */

@@ -1,4 +1,4 @@
-import type { DrainOrder, HostChange, HostDetailView, HostInfoView, JoinGrant } from '@kiln/contracts';
+import type { DrainOrder, HostChange, HostDetailView, HostInfoView, HostLossView, JoinGrant } from '@kiln/contracts';
 import { ApiCalls, jsonBody } from './api-calls.ts';
 import type { CallOptions } from './options.ts';
 
@@ -6,6 +6,11 @@ import type { CallOptions } from './options.ts';
 export class HostCalls extends ApiCalls {
   async hosts({ signal }: CallOptions = {}): Promise<HostInfoView[]> {
     return (await this.json('/v1/hosts', 'hostList', { signal })).hosts;
+  }
+
+  /** Returns what the loss of each host would cost, the cheapest first. */
+  async hostLosses({ signal }: CallOptions = {}): Promise<HostLossView[]> {
+    return (await this.json('/v1/host-losses', 'hostLosses', { signal })).hosts;
   }
 
   /** Returns a host with the contents of its caches. */

@@ -1,7 +1,15 @@
-import type { TaskView } from '@kiln/contracts';
+import type { CacheListView, DropRequest, TaskView } from '@kiln/contracts';
+import { jsonBody } from './api-calls.ts';
 import type { CallOptions, WaitOptions } from './options.ts';
 import { withRetry } from './retry.ts';
-import { TreeCalls } from './tree-calls.ts';
+import { SnapshotCalls } from './snapshot-calls.ts';
+
+export interface CacheListOptions extends CallOptions {
+  readonly repo?: string | undefined;
+  readonly host?: string | undefined;
+  readonly kind?: string | undefined;
+  readonly limit?: number | undefined;
+}
 
 export interface TaskListOptions extends CallOptions {
   readonly host?: string | undefined;
@@ -12,8 +20,18 @@ const GIVE_UP_MS = 600_000;
 /** How long one request waits for the task's end. In between progress is reported. */
 const POLL_SECONDS = 2;
 
-/** The methods of `KilnClient` about tasks of hosts. Those that take an id throw a `KilnProblem` with code `task_not_found` if it doesn't exist. */
-export class TaskCalls extends TreeCalls {
+/** The methods of `KilnClient` about caches and tasks of hosts. Those that take an id throw a `KilnProblem` with code `task_not_found` if it doesn't exist. */
+export class TaskCalls extends SnapshotCalls {
+  /** Lists caches of hosts, the largest first. */
+  caches({ signal, ...query }: CacheListOptions = {}): Promise<CacheListView> {
+    return this.json('/v1/caches', 'cacheList', { query, signal });
+  }
+
+  /** Drops caches. Returns a task for each host, without waiting for its end. */
+  async dropCaches(request: DropRequest, { signal }: CallOptions = {}): Promise<TaskView[]> {
+    return (await this.json('/v1/caches/drop', 'dropAnswer', { method: 'POST', ...jsonBody(request), signal })).tasks;
+  }
+
   /** Lists tasks, the newest first. */
   async tasks({ host, state, signal }: TaskListOptions = {}): Promise<TaskView[]> {
     return (await this.json('/v1/tasks', 'taskList', { query: { host, state }, signal })).tasks;

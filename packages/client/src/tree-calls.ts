@@ -12,6 +12,8 @@ export interface TreeCallOptions extends CallOptions {
 export interface SendTreePartsOptions extends TreeCallOptions {
   /** How `parts` is compressed. Default: not at all. */
   readonly encoding?: 'gzip' | 'zstd' | undefined;
+  /** What the parts are for, which decides how large they may be. Default: a context. */
+  readonly purpose?: 'context' | 'snapshot' | undefined;
 }
 
 /** The methods of `KilnClient` about contexts as trees. They try once: what to send again, the caller asks for by `missingTreeParts`. */
@@ -28,7 +30,7 @@ export class TreeCalls extends ScheduleCalls {
    */
   async sendTreeParts(
     parts: AsyncIterable<Uint8Array>,
-    { team, encoding, signal }: SendTreePartsOptions = {},
+    { team, encoding, purpose, signal }: SendTreePartsOptions = {},
   ): Promise<StoredTreeParts> {
     let failure: { readonly error: unknown } | undefined;
     async function* body(): AsyncGenerator<Uint8Array> {
@@ -41,7 +43,7 @@ export class TreeCalls extends ScheduleCalls {
     }
     const headers = { 'content-type': TREE_PARTS_TYPE, ...(encoding && { 'content-encoding': encoding }) };
     try {
-      const call = { method: 'POST', headers, query: { team }, body: body(), signal } as const;
+      const call = { method: 'POST', headers, query: { team, purpose }, body: body(), signal } as const;
       return await this.json('/v1/trees', 'storedTreeParts', call);
     } catch (error) {
       throw failure && isTransient(error) ? failure.error : error;

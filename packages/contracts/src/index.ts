@@ -11,8 +11,10 @@ export {
   logKey,
   logOfPiece,
   logPieceKey,
+  TRACES_PREFIX,
   teamOfTreesKey,
   teamTreesKey,
+  traceKey,
 } from './blobs/keys.ts';
 export {
   type BuildCache,
@@ -29,7 +31,9 @@ export {
   MAX_PUBLISHED_REPOS,
 } from './caches/host-inventory.ts';
 export {
+  type DropResult,
   type DropTask,
+  dropResult,
   HOST_TASK_FAILURES,
   HOST_TASK_STATES,
   type HostTask,
@@ -41,9 +45,29 @@ export {
   hostTaskOrder,
   hostTaskProgress,
   mountName,
+  type SeedAfter,
   taskId,
   teamOfTask,
 } from './caches/host-task.ts';
+export {
+  MAX_SNAPSHOT_CHUNK_BYTES,
+  type NewSnapshot,
+  newSnapshot,
+  type SaveRequest,
+  type SeedRequest,
+  SNAPSHOT_FORMAT,
+  type SnapshotChunk,
+  type SnapshotManifest,
+  type SnapshotMount,
+  type SnapshotView,
+  saveRequest,
+  seedRequest,
+  snapshotId,
+  snapshotList,
+  snapshotManifest,
+  snapshotQuery,
+  snapshotView,
+} from './caches/snapshot.ts';
 export { canonicalJson } from './canonical-json.ts';
 export { glob } from './config/glob.ts';
 export { kilnConfigJsonSchema } from './config/json-schema.ts';
@@ -136,6 +160,16 @@ export {
   uploadSource,
 } from './http/build-request.ts';
 export {
+  type CacheListView,
+  type CacheView,
+  cacheList,
+  cacheQuery,
+  cacheView,
+  type DropRequest,
+  dropAnswer,
+  dropRequest,
+} from './http/caches.ts';
+export {
   MAX_SECRET_BYTES,
   MAX_TREE_DIGESTS,
   MTIME_MODES,
@@ -154,6 +188,8 @@ export {
   teamName,
 } from './http/fields.ts';
 export { type HostDetailView, hostDetail } from './http/host-caches.ts';
+export { type HostLossView, hostLosses } from './http/host-losses.ts';
+export { type HostNetwork, hostNetwork } from './http/host-network.ts';
 export {
   type DrainOrder,
   drainOrder,
@@ -225,6 +261,7 @@ export {
   missingTreeParts,
   type StoredTreeParts,
   storedTreeParts,
+  storeTreeQuery,
   type TreeDigests,
   treeDigests,
   treeQuery,
@@ -245,6 +282,7 @@ export {
   placementView,
   waitQuery,
 } from './http/views.ts';
+export { type CauseView, type WhySlowView, whySlowQuery, whySlowView } from './http/why-slow.ts';
 export {
   type AttemptCall,
   calledAttempt,
@@ -280,3 +318,4 @@ export {
 } from './openapi/route.ts';
 export { artifactName, logStreamQuery, type OperationId, ROUTES, storedArtifact } from './openapi/routes.ts';
 export { learnedPool, learnedRepo } from './placement/learned.ts';
+export { attemptTrace, TRACE_LIMITS } from './traces/attempt-trace.ts';

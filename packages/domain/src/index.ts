@@ -53,11 +53,14 @@ export { CACHE_KINDS, type CacheKind, mountKind } from './caches/cache-kind.ts';
 export {
   CACHE_MODES,
   type CacheMode,
+  cacheModesOf,
   defaultCacheRef,
   OLDEST_MODES,
   placementKey,
 } from './caches/cache-mode.ts';
+export { cheapestToLose, type LearnedFacts } from './caches/cheapest-to-lose.ts';
 export { type MountIdParts, readMountId } from './caches/mount-id.ts';
+export { FIRST_SPEED, speedOf, type Transfer, type TransferSpeed } from './caches/seeding.ts';
 export {
   chooseEvictions,
   EVICTION_REASONS,
@@ -135,6 +138,7 @@ export {
   memoryLevel,
 } from './limits/memory-level.ts';
 export {
+  type ExpectedRuns,
   expectedRuns,
   FIRST_GUESS,
   learnPool,
@@ -153,6 +157,7 @@ export type {
 } from './placement/model/decision.ts';
 export {
   type AttemptOutcome,
+  type ComingSeed,
   type HeldCache,
   type HostAttempt,
   type HostView,
@@ -164,6 +169,7 @@ export type { RuledOut } from './placement/model/requirements.ts';
 export { DEFAULT_PLACEMENT, type PlacementSettings } from './placement/model/settings.ts';
 export type { Assignment } from './placement/pass/pass.ts';
 export { type DecideOptions, type Decisions, PlacementPool } from './placement/placement-pool.ts';
+export type { SeedCause, SeedConditions, SeedWish } from './placement/seeding/seed-planner.ts';
 export {
   type ChosenSecrets,
   chooseSecrets,
@@ -188,3 +194,28 @@ export type { HeldLayers, HeldMount, Inventory } from './warmth/inventory.ts';
 export { heldLayers, type LayerTrace, learnLayers } from './warmth/layer-trace.ts';
 export { type AttemptUsage, learnUsage, type RepoUsage, type UsedMount } from './warmth/usage.ts';
 export { cacheOf, cachesOf, type HostCache, warmth } from './warmth/warmth.ts';
+export type {
+  AttemptTrace,
+  LostLayers,
+  TracedContext,
+  TracedEntry,
+  TracedInstruction,
+  TracedMount,
+  TracedStage,
+  TracedStep,
+} from './why-slow/attempt-trace.ts';
+export type {
+  Cause,
+  Compared,
+  Difference,
+  FileChange,
+  FileChanges,
+  FilesUnknown,
+  NotCompared,
+  RepoEviction,
+} from './why-slow/cause.ts';
+export { type Compare, type ExplainedStep, explainMisses, firstMiss, sameBuilder } from './why-slow/explain-misses.ts';
+export { maskValues } from './why-slow/mask-values.ts';
+export { readDockerfile } from './why-slow/read-dockerfile.ts';
+export { stepText } from './why-slow/step-name.ts';
+export { type TimeByKind, timeByKind } from './why-slow/time-by-kind.ts';

@@ -28,7 +28,14 @@ export function readEnv<T extends z.ZodType>(
 
 function shown(name: string, value: string | undefined): string {
   if (value === undefined) return 'nothing';
-  return /TOKEN|SECRET|KEY|PASSWORD|REDIS_URL/.test(name) ? 'a value that is not shown' : JSON.stringify(value);
+  return /TOKEN|SECRET|KEY|PASSWORD|REDIS_URL/.test(name)
+    ? 'a value that is not shown'
+    : JSON.stringify(withoutCredentials(value));
+}
+
+/** Masks the user and password of URLs. */
+function withoutCredentials(text: string): string {
+  return text.replace(/\/\/[^/]*@/g, '//***@');
 }
 
 /** A whole number of at least `min`, in the unit at the end of the variable's name. */

@@ -22,7 +22,9 @@ export {
   PendingStore,
   pendingBuild,
 } from './builds/pending-store.ts';
+export { type ArchiveEntry, ArchiveIndex } from './caches/archive-index.ts';
 export { type HostWriter, InventoryStore } from './caches/inventory-store.ts';
+export { type RepoSavings, SavingStore } from './caches/saving-store.ts';
 export { UsageStore } from './caches/usage-store.ts';
 export { type EndedBuild, type EndedRef, HistoryClaimLost, HistoryStore } from './history/history-store.ts';
 export { type ConnectionSecrets, ConnectionStore, type StoredConnection } from './hooks/connection-store.ts';

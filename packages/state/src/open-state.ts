@@ -8,6 +8,7 @@ import { AttemptStore } from './builds/attempt-store.ts';
 import { BuildStore, DEFAULT_SECRET_TTL_MS } from './builds/build-store.ts';
 import { FollowUps } from './builds/follow-ups.ts';
 import { PendingStore } from './builds/pending-store.ts';
+import { SavingStore } from './caches/saving-store.ts';
 import { HistoryStore } from './history/history-store.ts';
 import { ConnectionStore } from './hooks/connection-store.ts';
 import { DeliveryStore } from './hooks/delivery-store.ts';
@@ -72,6 +73,7 @@ export interface State extends AsyncDisposable {
   readonly hosts: HostStore;
   readonly hostOperations: HostOperations;
   readonly tasks: HostTasks;
+  readonly savings: SavingStore;
   readonly tokens: TokenStore;
   readonly sessions: SessionStore;
   readonly contextTeams: ContextTeams;
@@ -135,6 +137,7 @@ export async function openState(options: StateOptions): Promise<State> {
     hosts,
     hostOperations: new HostOperations(redis, keys, hosts, queues),
     tasks: new HostTasks(redis, keys, now),
+    savings: new SavingStore(redis, keys),
     tokens: new TokenStore(redis, keys, now),
     sessions: new SessionStore(redis, keys),
     contextTeams: new ContextTeams(redis, keys),

@@ -1,4 +1,5 @@
 export { type BuildFiles, buildFiles, MAX_BUILD_FILE_BYTES, NoBuildFile } from './build-files.ts';
+export { compareContexts } from './compare/compare-contexts.ts';
 export { EntryTree, type NamedEntry, type Resolution, type TreeNode } from './entry-tree.ts';
 export type { EntryType } from './header-guard.ts';
 export { type IndexOptions, indexTar } from './index-tar.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { cp, mkdir, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { cp, mkdir, open, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 const BASE = process.env.KILN_EXAMPLE_DEBIAN_IMAGE ?? 'debian:bookworm-slim';
@@ -51,12 +51,11 @@ export async function makeLargeFile(dir: string, bytes: number): Promise<BenchCo
   await mkdir(dir, { recursive: true });
   await writeFile(join(dir, 'Dockerfile'), `FROM ${BASE}\nCOPY large /large\n`);
   const block = Buffer.concat(Array.from({ length: 32_768 }, (_, i) => createHash('sha256').update(`${i}`).digest()));
-  const blocks = Array.from({ length: Math.ceil(bytes / block.length) }, (_, i) => {
-    const one = Buffer.from(block);
-    one.writeUInt32BE(i);
-    return one;
-  });
-  await writeFile(join(dir, 'large'), Buffer.concat(blocks).subarray(0, bytes));
+  await using file = await open(join(dir, 'large'), 'w');
+  for (let at = 0; at < bytes; at += block.length) {
+    block.writeUInt32BE(at / block.length);
+    await file.write(block, 0, Math.min(block.length, bytes - at));
+  }
   return { dir, files: 2, bytes };
 }
 

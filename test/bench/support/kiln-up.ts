@@ -12,6 +12,8 @@ export interface BenchPool extends AsyncDisposable {
   readonly client: KilnClient;
   /** A temporary directory that is removed with the pool. */
   readonly dir: string;
+  /** Its data directory. */
+  readonly data: string;
   readonly pid: number;
   /** Variables with which the CLI uses the pool. */
   readonly env: Readonly<Record<string, string>>;
@@ -42,6 +44,7 @@ export async function kilnUp(): Promise<BenchPool> {
   return {
     client: new KilnClient({ url, token }),
     dir,
+    data,
     pid: child.pid ?? 0,
     env: { KILN_URL: url, KILN_TOKEN: token },
     async [Symbol.asyncDispose]() {

@@ -19,6 +19,7 @@ export interface SeparatePool extends AsyncDisposable {
   readonly token: string;
   /** Resident memory of a process, bytes. */
   memory(role: Role): number;
+  pid(role: Role): number;
 }
 
 /** Starts a pool whose API, scheduler and worker are separate processes, so that the memory of each can be measured. */
@@ -40,6 +41,7 @@ export async function separatePool(): Promise<SeparatePool> {
   };
   const blobs = { KILN_BLOB_DIR: join(dir, 'blobs') };
   const children = new Map<Role, ChildProcess>();
+  const pid = (role: Role) => children.get(role)?.pid ?? 0;
   children.set('api', await startProcess('api', { ...env, ...blobs }));
   children.set('scheduler', await startProcess('scheduler', env));
   children.set(
@@ -50,7 +52,8 @@ export async function separatePool(): Promise<SeparatePool> {
     client: new KilnClient({ url, token }),
     url,
     token,
-    memory: (role) => residentBytes(children.get(role)?.pid ?? 0),
+    memory: (role) => residentBytes(pid(role)),
+    pid,
     async [Symbol.asyncDispose]() {
       for (const child of [...children.values()].reverse()) {
         const exited = once(child, 'exit');

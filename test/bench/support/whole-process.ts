@@ -3,9 +3,13 @@ import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 
 export interface ProcessRun {
+  /** Ms since the epoch. */
+  readonly startedAtMs: number;
   readonly ms: number;
   /** Most resident memory that was seen of it, bytes. */
   readonly peakBytes: number;
+  /** To standard output and error. */
+  readonly printed: string;
 }
 
 const SAMPLE_MS = 20;
@@ -17,6 +21,7 @@ export async function runWhole(
   env: Readonly<Record<string, string>> = {},
 ): Promise<ProcessRun> {
   const startedAt = performance.now();
+  const startedAtMs = performance.timeOrigin + startedAt;
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
   let printed = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -31,7 +36,7 @@ export async function runWhole(
   const [code] = await once(child, 'exit');
   clearInterval(sampler);
   if (code !== 0) throw new Error(`${command} ${args.join(' ')} exited with ${code}:\n${printed}`);
-  return { ms: performance.now() - startedAt, peakBytes };
+  return { startedAtMs, ms: performance.now() - startedAt, peakBytes, printed };
 }
 
 /** Most resident memory that a process has had, bytes; 0 if it has ended. */

@@ -27,6 +27,7 @@ function viewDecision(record: BuildRecord, decision: StoredDecision): DecisionVi
       warmth: one.warmth,
       verdict: one.verdict,
       ...(one.serves !== undefined && { serves: servedFor(record.team, one.serves) }),
+      ...(one.seeding && { seeding: { from: one.seeding.from, readyAt: instant(one.seeding.readyAt) } }),
       ...(expected && { predicted: viewPrediction(expected) }),
       ...(extras && { extras: { ...extras } }),
     })),

@@ -3,7 +3,7 @@ import { mkdtemp, rm, truncate, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { TreeStore } from '@kiln/blobs';
+import { SnapshotBook, TreeStore } from '@kiln/blobs';
 import type { BuildView } from '@kiln/contracts';
 import { byteString, type Digest, decodeTimes, digestOf } from '@kiln/trees';
 import { filePart, rawTar, type TreeSpecs, treeOf } from '@kiln/trees/testing';
@@ -240,7 +240,8 @@ describe('an upload of parts', () => {
 describe('the sweep of trees', () => {
   const quiet = pino({ level: 'silent' });
   const { signal } = new AbortController();
-  const sweep = () => sweepTrees({ ...api.state, trees: api.trees }, Date.now(), quiet, signal);
+  const sweep = () =>
+    sweepTrees({ ...api.state, trees: api.trees, snapshots: new SnapshotBook(api.blobs) }, Date.now(), quiet, signal);
 
   /** Makes everything look unused for longer than it is kept. */
   async function age(): Promise<void> {
@@ -282,7 +283,12 @@ describe('the sweep of trees', () => {
     expect(await api.blobs.stat(key)).toBeDefined();
     expect(await Array.fromAsync(api.blobs.list('trees/web'))).toEqual([]);
     expect(await api.state.storage.usedBy('web')).toBe(0);
-    await sweepTrees({ ...api.state, trees: api.trees }, Date.now() + 1_000, quiet, signal);
+    await sweepTrees(
+      { ...api.state, trees: api.trees, snapshots: new SnapshotBook(api.blobs) },
+      Date.now() + 1_000,
+      quiet,
+      signal,
+    );
     expect(await api.state.storage.usedBy('gone')).toBe(0);
   });
 });

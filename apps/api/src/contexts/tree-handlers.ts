@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type { TreeStore } from '@kiln/blobs';
-import { type OperationId, TREE_PARTS_TYPE, treeDigests, treeQuery } from '@kiln/contracts';
+import { type OperationId, storeTreeQuery, TREE_PARTS_TYPE, treeDigests } from '@kiln/contracts';
 import { type Principal, teamFor } from '@kiln/domain';
 import type { Memory, MeteredBlobs } from '@kiln/state';
 import { type Digest, type WantedParts, writeParts } from '@kiln/trees';
@@ -20,6 +20,12 @@ import { treeProblem } from './tree-problems.ts';
 
 type TreeOperation = Extract<OperationId, 'findMissingTreeParts' | 'storeTreeParts' | 'readTreeParts'>;
 
+/** A snapshot is limited by its team's quota only. */
+const SNAPSHOT_LIMITS = {
+  maxUnpackedContextBytes: Number.MAX_SAFE_INTEGER,
+  maxContextEntries: 2_000_000,
+  contextBytes: undefined,
+};
 /** Fewest bytes of an upload within the idle time-out. */
 const LEAST_BYTES = 16 * 1024;
 
@@ -51,10 +57,12 @@ export function treeHandlers(
       }
       await within(config.storeTimeoutMs, memory.assertRoom());
       const { share, contextBytes } = await rulesFor(principal, team);
+      const { purpose } = parsed(storeTreeQuery, request.query, 'query ');
+      const limits = purpose === 'snapshot' ? SNAPSHOT_LIMITS : { ...config, contextBytes };
       const maxBytes = Math.min(config.maxContextBytes, contextBytes ?? config.maxContextBytes);
       const sent = limitedBody(request, maxBytes, config.uploadIdleMs);
       const bytes = decodedBody(sent, request.get('content-encoding'));
-      const { newBytes, ...stored } = await receiveParts(bytes, { trees, blobs }, share, { ...config, contextBytes });
+      const { newBytes, ...stored } = await receiveParts(bytes, { trees, blobs }, share, limits);
       note({
         target: team,
         details: { directories: String(stored.directories), files: String(stored.files), newBytes: String(newBytes) },
@@ -75,7 +83,7 @@ export function treeHandlers(
 
 /** The team that the request names, or the caller's own. @throws ApiProblem `forbidden` */
 function teamOf(request: Request, principal: Principal): string {
-  const { team } = parsed(treeQuery, request.query, 'query ');
+  const { team } = parsed(storeTreeQuery, request.query, 'query ');
   const own = teamFor(principal, team);
   if (own !== undefined) return own;
   const expected = `${principal.team}, the team of ${principal.name}`;

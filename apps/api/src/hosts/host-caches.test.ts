@@ -1,6 +1,6 @@
-import { hostDetail, hostList } from '@kiln/contracts';
-import type { Trust } from '@kiln/domain';
-import { InventoryStore, UsageStore } from '@kiln/state';
+import { hostDetail, hostList, hostLosses } from '@kiln/contracts';
+import { FIRST_GUESS, type Trust } from '@kiln/domain';
+import { InventoryStore, Leadership, UsageStore } from '@kiln/state';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { redisForFile } from '../testing/for-file.ts';
 import { TestApi } from '../testing/test-api.ts';
@@ -75,6 +75,23 @@ test('shows the content of a host’s caches, to whom it belongs, and the result
       ],
     },
   });
+});
+
+test('lists what the loss of each host would cost', async () => {
+  await publish();
+  const runs = (mean: number) => ({ mean, samples: 9, drift: 0, spread: 0 });
+  const token = (await new Leadership(api.state.redis, api.state.keys, 's1', 60_000).hold()) ?? '';
+  const now = Date.now();
+  const app = { estimate: { warm: runs(60_000), cold: runs(660_000) }, demand: { value: 2, at: now } };
+  const pool = { estimate: FIRST_GUESS, horizonMs: 3_600_000, watchedSince: 0 };
+  await api.state.learned.save(pool, [['app', app]], token);
+  const losses = hostLosses.parse(await (await api.fetch('/v1/host-losses')).json());
+  expect(losses.hosts).toMatchObject([
+    { name: 'h1', builds: 0, caches: [{ repo: 'app', team: 'default', trust: 'trusted', onlyCopy: true, bytes: 30 }] },
+  ]);
+  expect(losses.hosts[0]?.secondsPerHour).toBeCloseTo(600, -1);
+  await api.state.hostOperations.drain('h1');
+  expect(await (await api.fetch('/v1/host-losses')).json()).toEqual({ hosts: [] });
 });
 
 test('shows the cache budget and where it comes from', async () => {

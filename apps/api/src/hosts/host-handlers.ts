@@ -1,6 +1,6 @@
 import { drainOrder, hostChange, hostName, joinRequest, type OperationId, removeQuery } from '@kiln/contracts';
 import { ALL_TEAMS, holds } from '@kiln/domain';
-import type { HostOperations, HostState, HostStore } from '@kiln/state';
+import type { HostOperations, HostState, HostStore, LearnedStore } from '@kiln/state';
 import type { Request, Response } from 'express';
 import type { Logger } from 'pino';
 import type { Handler } from '../access/call.ts';
@@ -12,14 +12,17 @@ import { within } from '../http/deadline.ts';
 import { hasBody, jsonBody } from '../http/json-body.ts';
 import type { Builds } from '../ports.ts';
 import { viewHostDetail } from './host-detail.ts';
+import { viewLosses } from './host-losses.ts';
 import { viewHost } from './host-view.ts';
 import { joinGrant } from './join-grant.ts';
 
-type HostOperation = Extract<OperationId, `${string}Host` | 'listHosts' | 'joinPool'>;
+type HostOperation = Extract<OperationId, `${string}Host` | 'listHosts' | 'listHostLosses' | 'joinPool'>;
 
 export interface HostHandlerDeps {
   readonly builds: Builds;
   readonly hosts: Pick<HostStore, 'list' | 'get' | 'mountUsers'>;
+  readonly learned: Pick<LearnedStore, 'load'>;
+  readonly now?: (() => number) | undefined;
   readonly hostOperations: Pick<HostOperations, 'cordon' | 'uncordon' | 'drain' | 'change' | 'remove'>;
   readonly log: Logger;
 }
@@ -27,7 +30,7 @@ export interface HostHandlerDeps {
 /** The routes of hosts: operators' orders, and joining. */
 export function hostHandlers(
   config: ApiConfig,
-  { builds, hosts, hostOperations: operations, log }: HostHandlerDeps,
+  { builds, hosts, learned, hostOperations: operations, log, now = Date.now }: HostHandlerDeps,
 ): Record<HostOperation, Handler> {
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   const body = (request: Request) => jsonBody(request, config.maxJsonBytes);
@@ -59,6 +62,11 @@ export function hostHandlers(
         return { ...view, builds: view.builds.filter((_, i) => visible[i]) };
       });
       sendJson(response, 200, { hosts: await Promise.all(shown) });
+    },
+
+    async listHostLosses(_request, response) {
+      const [states, facts] = await stored(Promise.all([hosts.list(), learned.load()]));
+      sendJson(response, 200, { hosts: viewLosses(states, facts, now()) });
     },
 
     async readHost(request, response) {

@@ -8,8 +8,9 @@ const WARM = 0.5;
 /** The view of a host, which leaves out the worker's incarnation and machine. */
 export function viewHost(host: HostState): HostInfoView {
   const { report, reported, orders, held, lastSeenAt } = host;
-  const { name, slots, labels, platforms, driver, engineVersion, buildxVersion, buildkitVersion, disk } = report;
   const { domainsAway = [], incidents } = report;
+  const { name, slots, labels, platforms, driver, engineVersion, buildxVersion, buildkitVersion, disk, network } =
+    report;
   const { trust, isolation, oneDomain, cacheBudgetBytes, cacheBudgets, cacheBudgetFrom } = report;
   const isChanged = orders.slots !== undefined || Object.keys(orders.labels).length > 0;
   return {
@@ -36,6 +37,7 @@ export function viewHost(host: HostState): HostInfoView {
     buildxVersion,
     ...(buildkitVersion !== undefined && { buildkitVersion }),
     ...(disk && { disk: { ...disk } }),
+    ...(network && { network: { ...network } }),
     builds: held.map(({ buildId, attempt }) => ({ id: buildId, attempt })),
     lastSeenAt: instant(lastSeenAt),
     ...(domainsAway.length > 0 && { domainsAway: [...domainsAway] }),

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { SnapshotBook } from '@kiln/blobs';
 import { artifactKey, type BuildView, contextKey, logKey, type OwnLimits } from '@kiln/contracts';
 import { pino } from 'pino';
 import { pack } from 'tar-stream';
@@ -212,7 +213,7 @@ describe('the recount', () => {
     await state.redis.del(state.keys.storageBlobs(), state.keys.storageUsed());
     expect(await again()).toBe(2);
     expect(await used()).toEqual([23_000, 20_000, 0]);
-    await sweepTrees({ ...state, trees: own.trees }, Date.now(), quiet, signal);
+    await sweepTrees({ ...state, trees: own.trees, snapshots: new SnapshotBook(own.blobs) }, Date.now(), quiet, signal);
     expect(await used()).toEqual(right);
     await state.storage.charge(key, 7, []);
     await state.storage.charge('uploads/of-a-dead-process', 1_000, [{ team: 'r' }]);

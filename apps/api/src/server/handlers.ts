@@ -6,6 +6,7 @@ import { artifactHandlers } from '../artifacts/artifact-handlers.ts';
 import { auditHandler } from '../audit/audit-handler.ts';
 import { buildHandlers } from '../builds/build-handlers.ts';
 import type { BuildWatch } from '../builds/build-watch.ts';
+import { cacheHandlers } from '../caches/cache-handlers.ts';
 import type { ApiConfig } from '../config.ts';
 import { contextHandlers } from '../contexts/context-handlers.ts';
 import { treeHandlers } from '../contexts/tree-handlers.ts';
@@ -24,8 +25,10 @@ import type { MeteredDeps } from '../ports.ts';
 import { scheduleHandlers } from '../schedules/schedule-handlers.ts';
 import type { ScheduleDeps } from '../schedules/submit-schedule.ts';
 import { secretHandlers } from '../secrets/secret-handlers.ts';
+import { snapshotHandlers } from '../snapshots/snapshot-handlers.ts';
 import { taskHandlers } from '../tasks/task-handlers.ts';
 import { healthHandlers } from '../upkeep/health-handlers.ts';
+import { whySlowHandlers } from '../why-slow/why-slow-handlers.ts';
 
 export interface HandlerDeps {
   readonly config: ApiConfig;
@@ -66,9 +69,12 @@ export function handlers({
     ...logHandlers(sending),
     ...artifactHandlers(config, deps),
     ...contextHandlers(config, deps),
+    ...whySlowHandlers(config, { ...deps, builds: submission.builds, now, closing }),
     ...treeHandlers(config, { ...deps, rulesFor: submission.rulesFor }),
     ...hostHandlers(config, deps),
+    ...cacheHandlers(config, deps),
     ...taskHandlers(config, { ...deps, closing }),
+    ...snapshotHandlers(config, { ...deps, now }),
     ...tokenHandlers(config, { ...deps, now }),
     ...secretHandlers(config, deps),
     ...scheduleHandlers(config, submission),

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { SnapshotBook } from '@kiln/blobs';
 import { contextKey, type OperationId, ROUTES, type RouteDoc } from '@kiln/contracts';
 import { delivery, SECRET } from '@kiln/forges/testing';
 import { treeOf } from '@kiln/trees/testing';
@@ -48,6 +49,14 @@ export class RouteRequests {
     return new RouteRequests(api, digest);
   }
 
+  async #snapshot(): Promise<string> {
+    const id = this.#api.state.tasks.newId();
+    const owner = { repo: 'app', team: 'web', trust: 'trusted' } as const;
+    const rest = { createdAt: new Date(0).toISOString(), root: TREE.root, storedBytes: 0, mounts: [] };
+    await new SnapshotBook(this.#api.blobs).add({ id, ...owner, ...rest });
+    return id;
+  }
+
   async for(id: OperationId): Promise<RouteRequest> {
     const { path }: RouteDoc = ROUTES[id];
     switch (id) {
@@ -67,6 +76,17 @@ export class RouteRequests {
         const task = await this.#api.state.tasks.create('h1', { type: 'drop', repo: 'team web app' });
         return { path: path.replace(':id', task?.id ?? '') };
       }
+      case 'dropCaches':
+        return { path, init: json({ team: 'web', kinds: ['outputs'], dryRun: true }) };
+      case 'getSnapshot':
+      case 'removeSnapshot':
+        return { path: path.replace(':id', await this.#snapshot()) };
+      case 'addSnapshot':
+        return { path, init: json({ repo: 'app', team: 'web', root: `sha256:${'0'.repeat(64)}` }) };
+      case 'saveCaches':
+        return { path, init: json({ repo: 'cold', team: 'web' }) };
+      case 'seedCaches':
+        return { path, init: json({ repo: 'app', team: 'web', host: 'none' }) };
       case 'changeHost':
         return { path: path.replace(':name', 'h1'), init: json({ slots: 100 }) };
       case 'joinPool':
@@ -81,6 +101,8 @@ export class RouteRequests {
         return { path: `${path}?team=web`, init: await partsRequest(TREE.parts) };
       case 'storeArtifact':
         return { path: path.replace(':name', `${await this.#run()}-1`), init: { body: 'a tar' } };
+      case 'storeTrace':
+        return { path: path.replace(':name', `${await this.#run()}-1`), init: { body: 'gzipped JSON' } };
       case 'setSecret':
         return { path, init: json({ kind: 'build', name: `S${this.#secrets++}`, value: 'hunter22', team: 'web' }) };
       case 'listSecrets':

@@ -1,4 +1,5 @@
 import type { BlobStore, ListedBlob } from '@kiln/blobs';
+import { TRACES_PREFIX } from '@kiln/contracts';
 import { pMapIterable } from 'p-map';
 import type { Logger } from 'pino';
 
@@ -22,6 +23,7 @@ export async function pruneBlobs(
 ): Promise<number> {
   const ages: readonly [prefix: string, maxMs: number][] = [
     ['logs', retention.logRetentionMs],
+    [TRACES_PREFIX, retention.logRetentionMs],
     ['contexts', retention.contextRetentionMs],
     ['artifacts', retention.artifactRetentionMs],
   ];

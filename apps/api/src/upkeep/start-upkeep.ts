@@ -16,6 +16,11 @@ import { MemoryWatch } from './watch-memory.ts';
 /** How soon the archiver looks again at a log on which another process has a claim, ms. */
 const CLAIMED_LOG_MS = 500;
 
+/** Snapshots of caches that are kept of a repo and trust class. */
+const SNAPSHOTS_OF_REPO = 3;
+/** How long a snapshot is kept without being used, ms. */
+const SNAPSHOT_UNUSED_MS = 30 * 24 * 3_600_000;
+
 /** How often trees are swept within the time for which they are kept: each sweep reads all directories that are in use. */
 const SWEEPS = 12;
 
@@ -56,6 +61,9 @@ export function startUpkeep(config: ApiConfig, deps: MeteredDeps, archive: Archi
   stack.use(repeat('recount of storage', config.pruneIntervalMs, recount, log));
   const sweep = async (signal: AbortSignal) => {
     if (!(await storage.claimSweep(Math.max(config.pruneIntervalMs / 2, config.contextRetentionMs / SWEEPS)))) return;
+    const unusedSince = now() - SNAPSHOT_UNUSED_MS;
+    const pruned = await deps.snapshots.prune({ unusedSince, keep: SNAPSHOTS_OF_REPO });
+    if (pruned > 0) log.info({ snapshots: pruned }, 'old snapshots of caches deleted');
     await sweepTrees(deps, now(), log, signal);
   };
   stack.use(repeat('sweep of trees', config.pruneIntervalMs, sweep, log));

@@ -1,4 +1,4 @@
-import type { Root, TreeStore } from '@kiln/blobs';
+import type { Root, SnapshotBook, TreeStore } from '@kiln/blobs';
 import { teamOfTreesKey, teamTreesKey } from '@kiln/contracts';
 import type { BuildStore, StorageLedger } from '@kiln/state';
 import type { Digest } from '@kiln/trees';
@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 interface SweepDeps {
   readonly trees: Pick<TreeStore, 'teams' | 'sweep'>;
   readonly builds: Pick<BuildStore, 'list'>;
+  readonly snapshots: Pick<SnapshotBook, 'roots'>;
   readonly storage: Pick<StorageLedger, 'entry' | 'entries' | 'charge' | 'release'>;
 }
 
@@ -15,11 +16,11 @@ const IN_FLIGHT = ['queued', 'assigned', 'running', 'queued'] as const;
 const PAGE = 200;
 
 /**
- * Deletes what no tree needs any longer, except the trees of builds that haven't ended, and counts what is left for its team. Returns the number of
+ * Deletes what no tree needs any longer, except the trees of builds that haven't ended and of snapshots, and counts what is left for its team. Returns the number of
  * deleted objects.
  */
 export async function sweepTrees(
-  { trees, builds, storage }: SweepDeps,
+  { trees, builds, snapshots, storage }: SweepDeps,
   now: number,
   log: Logger,
   signal: AbortSignal,
@@ -30,7 +31,7 @@ export async function sweepTrees(
     const key = teamTreesKey(team);
     const before = (await storage.entry(key))?.sizeBytes ?? 0;
     try {
-      const swept = await trees.sweep(team, rootsOf(team, builds), signal);
+      const swept = await trees.sweep(team, rootsOf(team, builds, snapshots), signal);
       deleted += swept.deleted;
       // What arrived meanwhile may be counted twice until the next sweep.
       const arrived = ((await storage.entry(key))?.sizeBytes ?? 0) - before;
@@ -52,8 +53,13 @@ export async function sweepTrees(
   return deleted;
 }
 
-/** The trees, and files of times, that builds of a team in flight need. */
-async function* rootsOf(team: string, builds: Pick<BuildStore, 'list'>): AsyncGenerator<Root> {
+/** The trees of a team's snapshots, and the trees and files of times that its builds in flight need. */
+async function* rootsOf(
+  team: string,
+  builds: Pick<BuildStore, 'list'>,
+  snapshots: Pick<SnapshotBook, 'roots'>,
+): AsyncGenerator<Root> {
+  yield* snapshots.roots(team);
   for (const state of IN_FLIGHT) {
     let cursor: string | undefined;
     do {

@@ -22,6 +22,10 @@ export const CATALOG: readonly CommandSection[] = [
       ps: { summary: SUMMARIES.ps, load: async () => (await import('./build/ps.ts')).psCommand },
       logs: { summary: SUMMARIES.logs, load: async () => (await import('./build/logs.ts')).logsCommand },
       why: { summary: SUMMARIES.why, load: async () => (await import('./build/why.ts')).whyCommand },
+      'why-slow': {
+        summary: SUMMARIES['why-slow'],
+        load: async () => (await import('./build/why-slow.ts')).whySlowCommand,
+      },
       cancel: { summary: SUMMARIES.cancel, load: async () => (await import('./build/cancel.ts')).cancelCommand },
       retry: { summary: SUMMARIES.retry, load: async () => (await import('./build/retry.ts')).retryCommand },
       schedule: {
@@ -37,6 +41,7 @@ export const CATALOG: readonly CommandSection[] = [
       worker: { summary: SUMMARIES.worker, load: async () => (await import('./pool/worker.ts')).workerCommand },
       hosts: { summary: SUMMARIES.hosts, load: async () => (await import('./host/hosts.ts')).hostsCommand },
       host: { summary: SUMMARIES.host, load: async () => (await import('./host/group.ts')).hostCommand },
+      cache: { summary: SUMMARIES.cache, load: async () => (await import('./cache/group.ts')).cacheCommand },
     },
   },
   {

@@ -1,5 +1,6 @@
 import type { Digest } from '@kiln/trees';
 import { UsageError } from '../io/errors.ts';
+import { endOfStage } from '../io/stages.ts';
 import { type ContextDirectory, eachFile } from './context-tree.ts';
 import type { DigestCache } from './digests/digest-cache.ts';
 import { hashContext } from './digests/hash-context.ts';
@@ -40,8 +41,11 @@ export async function withStableContext<T>(
   for (let tries = 1; ; tries += 1) {
     try {
       await hashContext(tree, cache, options).finally(() => cache.save());
+      endOfStage('digests');
       const times = withTimes ? timesOf(tree) : undefined;
-      return await use({ ...encodeContext(tree), times: times?.digest, others: times ? [times] : [] });
+      const encoded = encodeContext(tree);
+      endOfStage('encoding');
+      return await use({ ...encoded, times: times?.digest, others: times ? [times] : [] });
     } catch (error) {
       if (!(error instanceof ContextChanged)) throw error;
       await forget(error, tree, cache);

@@ -64,6 +64,7 @@ export class FakeApi implements AsyncDisposable {
   build: BuildView = fakeBuild();
   builds: BuildView[] = [];
   hosts: unknown[] = [];
+  hostLosses: unknown[] = [];
   placement: PlacementInfoView['decisions'] = [];
   artifact: Buffer = Buffer.alloc(0);
   trees = new PartStore();
@@ -161,6 +162,7 @@ export class FakeApi implements AsyncDisposable {
       return host ? json(res, 200, host) : problem(res, 404, 'host_not_found', `no host ${id}`);
     }
     if (kind === 'hosts') return json(res, 200, { hosts: this.hosts });
+    if (kind === 'host-losses') return json(res, 200, { hosts: this.hostLosses });
     if (kind === 'trees') return json(res, 200, await this.#storeTrees(seen, id === 'missing'));
     if (kind !== 'builds') return problem(res, 404, 'not_found', 'no such path');
     if (id === undefined && seen.method === 'POST') {

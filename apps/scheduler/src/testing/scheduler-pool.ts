@@ -16,6 +16,8 @@ export interface TestHost {
   readonly incarnation?: string;
   /** The trust classes that it takes. Default: none reported, as by a worker of an older version. */
   readonly trust?: readonly Trust[];
+  /** Types of tasks that it can carry out. Default: none, as by a worker of an older version. */
+  readonly tasks?: readonly string[];
 }
 
 /** What a build is accepted with beside its request. */
@@ -24,6 +26,8 @@ export interface Submission {
   readonly builds?: Pick<BuildStore, 'accept'>;
   readonly submitter?: string;
   readonly trust?: Trust;
+  /** Default: `app`. */
+  readonly repo?: string;
 }
 
 /** A pool of real schedulers over a real Redis; its hosts and builds do what the test says. */
@@ -65,13 +69,14 @@ export class SchedulerPool implements AsyncDisposable {
   /** Reports a host, which joins the pool or renews its lease. `runs`: the builds whose first attempts it says that it runs. */
   async join(
     name: string,
-    { slots = 2, incarnation = 'i1', trust }: TestHost = {},
+    { slots = 2, incarnation = 'i1', trust, tasks }: TestHost = {},
     runs?: readonly string[],
   ): Promise<void> {
     await this.state.hosts.sync(
       {
         ...{ name, slots, platforms: ['linux/amd64'], labels: {}, driver: 'docker', engineVersion: '1' },
         ...{ buildxVersion: '1', accepting: true, ...(trust && { trust: [...trust] }) },
+        ...(tasks && { tasks: [...tasks] }),
       },
       { machine: `m-${name}`, incarnation },
       LEASE_MS,
@@ -84,13 +89,13 @@ export class SchedulerPool implements AsyncDisposable {
     await this.state.redis.del(this.state.keys.hostLease(name));
   }
 
-  /** Submits a build of the repo `app`. */
+  /** Submits a build. */
   async submit(
     request: Partial<BuildRequestInput> = {},
-    { builds = this.state.builds, submitter, trust }: Submission = {},
+    { builds = this.state.builds, submitter, trust, repo = 'app' }: Submission = {},
   ): Promise<string> {
     const spec = { ...buildRequest.parse({ source: { type: 'upload', name: 'app' }, ...request }), secrets: [] };
-    const accepted = await builds.accept({ repo: 'app', spec, secrets: {}, submitter, ...(trust && { trust }) });
+    const accepted = await builds.accept({ repo, spec, secrets: {}, submitter, ...(trust && { trust }) });
     return accepted.build.record.id;
   }
 

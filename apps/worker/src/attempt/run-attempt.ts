@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { BuildSpec, LogRecord } from '@kiln/contracts';
+import { type BuildSpec, cachePlaces, type LogRecord } from '@kiln/contracts';
 import { type BuildRecord, cacheKey, currentAttempt, type Outcome, refusedTo } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
@@ -11,7 +11,9 @@ import {
   RequestNotUnderstood,
   StaleAttempt,
 } from '@kiln/state';
+import type { CacheArchives } from '../archives/cache-archives.ts';
 import type { ExecuteRequest, StopReason } from '../engine/executor.ts';
+import type { AttemptRecorder, AttemptRecorders } from '../traces/attempt-recorder.ts';
 import { rethrowRefusal } from './artifact-refusal.ts';
 import { attemptSecrets, NoSecrets, type SecretDeps } from './attempt-secrets.ts';
 import { LogWriter } from './log-writer.ts';
@@ -29,6 +31,10 @@ export interface RunAttemptDeps extends Omit<SecretDeps & SourceDeps, 'persisten
     content: Readable,
     record: BuildRecord,
   ): Promise<{ digest: string; sizeBytes: number }>;
+  /** Records what the attempt used and did. */
+  readonly recorders?: Pick<AttemptRecorders, 'begin'> | undefined;
+  /** Archives of caches. Default: cache mode `archive` finds and stores none. */
+  readonly archives?: Pick<CacheArchives, 'of'> | undefined;
   /** Resolves when no other attempt of the build runs here any more. */
   alone(): Promise<void>;
   /** Called with the outcome before it is written to the pool. */
@@ -80,7 +86,9 @@ async function attemptOutcome(deps: PersistentDeps, ref: AttemptRef, signal: Abo
     const writer = new LogWriter(logs, ref, record.maxLogBytes, (error) =>
       log.warn({ err: error }, 'writing the log failed; trying again'),
     );
-    const outcome = await execute(deps, ref, { record, spec }, writer, signal);
+    const recorder = deps.recorders?.begin(ref, record, spec);
+    const outcome = await execute(deps, ref, { record, spec }, writer, signal, recorder);
+    recorder?.end(outcome);
     await writer.flush();
     return outcome;
   } catch (error) {
@@ -109,6 +117,7 @@ async function execute(
   { record, spec }: { record: BuildRecord; spec: BuildSpec },
   writer: LogWriter,
   signal: AbortSignal,
+  recorder: AttemptRecorder | undefined,
 ): Promise<Outcome> {
   if (record.cancelRequestedAt !== undefined) return stopped('cancel');
   if (signal.aborted) return stopped(signal.reason as StopReason);
@@ -129,6 +138,7 @@ async function execute(
       hidden,
       warnings,
     } = await attemptSecrets(deps, record, spec, signal);
+    recorder?.secrets(secrets);
     for (const message of warnings) await writer.write({ t: deps.now(), type: 'warning', message });
     const source = await openSource(deps, ref, { record, spec }, secrets, note, signal);
     if (!source) {
@@ -138,18 +148,26 @@ async function execute(
       );
     }
     if (signal.aborted) return stopped(signal.reason as StopReason);
+    const repo = cacheKey(record);
+    const archive =
+      spec.cache?.mode === 'archive'
+        ? deps.archives?.of({ spec, repo, note: async (message) => note(message) })
+        : undefined;
     return await deps.executor.run(
       {
         buildId: ref.buildId,
         attempt: ref.attempt,
         spec,
         trust,
-        repo: cacheKey(record),
-        source,
+        repo,
+        source: recorder?.source(source) ?? source,
         secrets,
         registryLogins,
         hidden,
+        ...(archive && { archive }),
+        cachePlaces: cachePlaces(spec, trust, record.granted?.push ?? false),
         artifact: (content) => deps.storeArtifact(ref, content, record).catch(rethrowRefusal),
+        ...(recorder && { observer: recorder, caches: recorder }),
         sink: (entry: LogRecord) => writer.write(entry),
       },
       signal,

@@ -3,11 +3,14 @@ import { type AttemptWindow, layersUsed, mountsUsed } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import type { HostWriter, InventoryStore, UsageStore } from '@kiln/state';
 import type { ExecutorInventory } from '../engine/executor.ts';
+import type { AttemptReading } from './attempt-reading.ts';
 import type { LayerLedger } from './layer-ledger.ts';
 
 /** An attempt that has ended: its repo, when it ran, and the namespace of its mounts. */
 export interface EndedAttempt extends AttemptWindow {
   readonly repo: string;
+  /** Called with the first reading in which BuildKit has released the attempt's mounts. Must not throw. */
+  onRead?(reading: AttemptReading): void;
 }
 
 export interface CacheReporterDeps {
@@ -59,10 +62,16 @@ export class CacheReporter {
   #restUntil = 0;
   #closing = false;
   #closed = false;
+  #last: ExecutorInventory | undefined;
 
   constructor(deps: CacheReporterDeps, everyMs: number) {
     this.#deps = deps;
     this.#everyMs = everyMs;
+  }
+
+  /** The last reading. */
+  get last(): ExecutorInventory | undefined {
+    return this.#last;
   }
 
   /** Reads and reports, unless that is already happening. */
@@ -139,6 +148,7 @@ export class CacheReporter {
     this.#changed = false;
     try {
       read = await this.#deps.inventory();
+      this.#last = read;
       const tookMs = performance.now() - began;
       this.#restUntil = began + tookMs + Math.min(MAX_REST_MS, tookMs * REST_FACTOR);
     } catch (error) {
@@ -175,6 +185,8 @@ export class CacheReporter {
       this.#waiting.push({ attempt, settles: settles + 1 });
       return;
     }
+    const lost = ledger.lost(attempt.repo, read.layers);
+    attempt.onRead?.({ sizesAreFloors: read.sizesAreFloors, mounts, layers: lost });
     const layers = layersUsed(read.layers, attempt);
     if (mounts.length === 0 && layers.length === 0) return;
     ledger.learn(attempt.repo, layers, attempt.endedAt);

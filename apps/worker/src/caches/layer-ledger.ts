@@ -1,5 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { type HeldLayers, heldLayers, type LayerRecord, type LayerTrace, learnLayers } from '@kiln/domain';
+import {
+  type HeldLayers,
+  heldLayers,
+  type LayerRecord,
+  type LayerTrace,
+  type LostLayers,
+  learnLayers,
+} from '@kiln/domain';
 import { z } from 'zod';
 import { SavedFile } from './saved-file.ts';
 
@@ -41,6 +48,15 @@ export class LayerLedger {
     }
   }
 
+  /** Returns how many of the layers that a repo's last build used are gone; undefined if that isn't known. */
+  lost(repo: string, layers: readonly LayerRecord[]): LostLayers | undefined {
+    const trace = this.#traces.get(repo);
+    if (!trace) return undefined;
+    const there = new Set(layers.map(({ id }) => id));
+    const used = Object.entries(trace.missed).flatMap(([id, missed]) => (missed === 0 ? [id] : []));
+    return { lost: used.filter((id) => !there.has(id)).length, of: used.length, since: trace.usedAt };
+  }
+
   /** Returns how much of each repo's layers is left, the most recently built repo first. */
   held(layers: readonly LayerRecord[]): ({ readonly repo: string } & HeldLayers)[] {
     const byId = new Map(layers.map((layer) => [layer.id, layer]));
@@ -50,6 +66,15 @@ export class LayerLedger {
         return held ? [{ repo, ...held }] : [];
       })
       .sort((a, b) => b.lastUsedAt - a.lastUsedAt);
+  }
+
+  /** Repos by the id of each layer that their recent builds used. */
+  users(): Map<string, string[]> {
+    const users = new Map<string, string[]>();
+    for (const [repo, { missed }] of this.#traces) {
+      for (const id of Object.keys(missed)) users.set(id, [...(users.get(id) ?? []), repo]);
+    }
+    return users;
   }
 
   /** Saves the ledger atomically, by a rename. */

@@ -1,11 +1,12 @@
 import { cacheNamespace } from '@kiln/buildkit';
-import type { Executor } from '../engine/executor.ts';
+import type { Executor, ExecutorInventory } from '../engine/executor.ts';
+import type { AttemptReading } from './attempt-reading.ts';
 import type { EndedAttempt } from './cache-reporter.ts';
 
 /** Decorates an executor so that `reporter` is told of each attempt that has ended. The attempt doesn't wait for the report. */
 export function reportingCaches(
   executor: Executor,
-  reporter: { attemptEnded(attempt: EndedAttempt): void },
+  reporter: { readonly last?: ExecutorInventory | undefined; attemptEnded(attempt: EndedAttempt): void },
   now: () => number,
 ): Executor {
   return {
@@ -13,13 +14,17 @@ export function reportingCaches(
     extendFence: (untilMs) => executor.extendFence(untilMs),
     close: () => executor.close(),
     async run(request, signal) {
-      const { repo, spec, trust } = request;
+      const { repo, spec, trust, domain, caches } = request;
+      // A builder of its own has nothing before the attempt, and is gone after it.
+      if ((spec.cache?.mode ?? 'warm') !== 'warm') return await executor.run(request, signal);
+      caches?.before(reporter.last?.mounts, domain);
       const startedAt = now();
       try {
         return await executor.run(request, signal);
       } finally {
         const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
-        reporter.attemptEnded({ repo, namespace, startedAt, endedAt: now() });
+        const onRead = caches && { onRead: (reading: AttemptReading) => caches.after(reading) };
+        reporter.attemptEnded({ repo, namespace, startedAt, endedAt: now(), ...onRead });
       }
     },
   };

@@ -7,13 +7,23 @@ import type {
   RunRequest,
   StopCause,
 } from '@kiln/buildkit';
-import type { Trust } from '@kiln/domain';
+import type { MountRecord, Trust } from '@kiln/domain';
+import type { AttemptReading } from '../caches/attempt-reading.ts';
+
+/** Is told what the caches are before and after an attempt. Its calls must not throw. */
+export interface CacheObserver {
+  /** @param mounts as they were last read; undefined if they weren't @param domain key of the builder's isolation domain */
+  before(mounts: readonly MountRecord[] | undefined, domain: string): void;
+  /** Called after the attempt has ended, or never. */
+  after(reading: AttemptReading): void;
+}
 
 /** A build as an attempt hands it over: nothing but the isolation domain is left to defaults. */
 export interface ExecuteRequest extends Omit<RunRequest, 'domain'> {
   readonly trust: Trust;
   readonly registryLogins: NonNullable<RunRequest['registryLogins']>;
   readonly hidden: NonNullable<RunRequest['hidden']>;
+  readonly caches?: CacheObserver | undefined;
 }
 
 /** An `ExecuteRequest` with the key of the build's isolation domain, which the executor checks against its own. */
@@ -29,7 +39,7 @@ type DefaultedInfo = 'trust' | 'cacheBudget';
  */
 export interface Executor
   extends Pick<Builder, 'extendFence' | 'close'>,
-    Partial<Pick<Builder, 'forget' | 'probe' | 'inventory' | 'ping' | 'prune' | 'trim'>> {
+    Partial<Pick<Builder, 'forget' | 'probe' | 'inventory' | 'ping' | 'prune' | 'trim' | 'saveMount' | 'seedMount'>> {
   /** Without `trust`, `trusted`. */
   readonly info: Omit<BuilderInfo, DefaultedInfo> & Partial<Pick<BuilderInfo, DefaultedInfo>>;
   /** Resolves when nothing of the attempt runs any more. To stop it, abort `signal` with a `StopReason`. */

@@ -4,7 +4,7 @@ import type { Logger } from '@kiln/runtime';
 import type { EndedAttempt } from '../caches/cache-reporter.ts';
 import { reportingCaches } from '../caches/report-caches.ts';
 import { EngineWatch, withEngineWatch } from '../engine/engine-watch.ts';
-import type { DomainRequest, Executor, ExecutorSource } from '../engine/executor.ts';
+import type { DomainRequest, Executor, ExecutorInventory, ExecutorSource } from '../engine/executor.ts';
 import { DomainHealer } from '../healing/domain-healer.ts';
 import type { HostHealing } from '../healing/host-healing.ts';
 import { retryPastFault, withoutFault } from '../healing/retry-past-fault.ts';
@@ -17,6 +17,7 @@ const LAST_RETRY_MS = 60_000;
 
 /** Reports an executor's caches while it is up: a `CacheReporter`. */
 export interface LaneCaches {
+  readonly last?: ExecutorInventory | undefined;
   wanted(): void;
   /** The contents have changed without an attempt. */
   changed(): void;

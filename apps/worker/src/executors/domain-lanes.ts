@@ -29,7 +29,7 @@ export class DomainLanes {
   readonly #deps: DomainLanesDeps;
   readonly #lanes = new Map<string, DomainLane>();
   readonly #away = new Set<string>();
-  readonly #ledgers: LayerLedger[] = [];
+  readonly #ledgers = new Map<string, LayerLedger>();
 
   constructor(deps: DomainLanesDeps) {
     this.#deps = deps;
@@ -63,13 +63,21 @@ export class DomainLanes {
       onAway: (isAway) => this.#setAway(domain, isAway),
     });
     this.#lanes.set(domain, lane);
-    this.#ledgers.push(layers);
+    this.#ledgers.set(domain, layers);
     return lane;
+  }
+
+  /** The layer ledger of a domain. */
+  async layersOf(domain: string): Promise<LayerLedger> {
+    await this.of(domain);
+    const layers = this.#ledgers.get(domain);
+    if (!layers) throw new Error(`no layer ledger of ${domain}`);
+    return layers;
   }
 
   /** Ends the saving of layer ledgers. */
   async closeLedgers(): Promise<void> {
-    await Promise.all(this.#ledgers.map((ledger) => ledger.close()));
+    await Promise.all([...this.#ledgers.values()].map((ledger) => ledger.close()));
   }
 
   #reporter(domain: string, executor: Executor, layers: LayerLedger): CacheReporter | undefined {

@@ -1,14 +1,16 @@
 import { EngineTaken } from '@kiln/buildkit';
 import type { HostReport } from '@kiln/contracts';
-import { domainOfKey, domainText, type Isolation, type Outcome, type RepairLimits } from '@kiln/domain';
+import { cacheModesOf, domainOfKey, domainText, type Isolation, type Outcome, type RepairLimits } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import { type HostWriter, InventoryStore, LearnedStore, type State, UsageStore } from '@kiln/state';
 import { DomainBudgets } from '../caches/domain-budgets.ts';
 import { DomainLedger } from '../caches/domain-ledger.ts';
 import { HostCaches } from '../caches/host-caches.ts';
+import type { LayerLedger } from '../caches/layer-ledger.ts';
 import { EngineWatch } from '../engine/engine-watch.ts';
 import type { ExecuteRequest, Executor, ExecutorSource } from '../engine/executor.ts';
 import { DEFAULT_KEEP_BROKEN_MS, HostHealing } from '../healing/host-healing.ts';
+import { ActiveBuilds } from './active-builds.ts';
 import { BudgetKeeper } from './budget-keeper.ts';
 import { DomainLanes } from './domain-lanes.ts';
 
@@ -38,6 +40,8 @@ export interface HostExecutorsDeps extends Pick<State, 'redis' | 'keys'> {
 
 /** What a host runs builds with: one executor for each isolation domain, each with its own caches and engine watch. */
 export class HostExecutors {
+  readonly active = new ActiveBuilds();
+  readonly usages: UsageStore;
   readonly #deps: HostExecutorsDeps;
   readonly #lanes: DomainLanes;
   readonly #ledger: DomainLedger;
@@ -52,13 +56,14 @@ export class HostExecutors {
     this.#ledger = ledger;
     this.#healing = healing;
     const { source, redis, keys, writer, engineCheckEveryMs: checkEveryMs, onOffer, log, now } = deps;
+    this.usages = new UsageStore(redis, keys);
     const store = new InventoryStore(redis, keys);
     const published = new HostCaches({ store, ledger, isUp: (domain) => lanes.find(domain)?.isUp ?? false });
     const budgets = new DomainBudgets(source.info, ledger, (domain) => lanes.find(domain)?.isBusy ?? false, now);
     const lanes = new DomainLanes({
       ...{ source, ledger, published, writer, checkEveryMs, healing, log, now },
       ...{ idleMs: deps.idleMs, ledgerFile: deps.ledgerFile, inventoryEveryMs: deps.inventoryEveryMs },
-      usages: new UsageStore(redis, keys),
+      usages: this.usages,
       learned: new LearnedStore(redis, keys, now),
       fenceMs: () => this.#fenceMs,
       open: (domain) => this.#open(domain),
@@ -96,7 +101,7 @@ export class HostExecutors {
   }
 
   /** The part of the host's report that describes its executors. */
-  get report(): Omit<HostReport, 'name' | 'slots' | 'labels' | 'disk' | 'accepting'> {
+  get report(): Omit<HostReport, 'name' | 'slots' | 'labels' | 'disk' | 'network' | 'accepting'> {
     const { info } = this.#deps.source;
     return {
       platforms: [...info.platforms],
@@ -104,6 +109,7 @@ export class HostExecutors {
       trust: [...info.trust],
       isolation: info.isolation,
       oneDomain: info.oneDomain,
+      cacheModes: [...cacheModesOf(info.driver)],
       ...this.#serves,
       engineVersion: info.engineVersion,
       buildxVersion: info.buildxVersion,
@@ -125,7 +131,8 @@ export class HostExecutors {
     const before = source.domain;
     try {
       const lane = await this.#lanes.of(domain);
-      const outcome = await lane.run({ ...request, domain }, signal);
+      const run = () => lane.run({ ...request, domain }, signal);
+      const outcome = await this.active.run(request, signal, run);
       // If the whole engine is gone, and not just the builder, the pool has to know before the slot is free again.
       if (outcome.failure?.code === 'infrastructure' && !signal.aborted) await this.#watch?.now();
       return outcome;
@@ -155,6 +162,11 @@ export class HostExecutors {
   /** The isolation domains whose caches are on the host. */
   get domains(): string[] {
     return [...this.#ledger.all.keys()];
+  }
+
+  /** The record of which layers of a domain's builder repos have used. */
+  async layersOf(domain: string): Promise<LayerLedger> {
+    return this.#lanes.layersOf(domain);
   }
 
   /**

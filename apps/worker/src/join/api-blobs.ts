@@ -53,6 +53,17 @@ export class ApiBlobs {
     return z.object({ digest: z.string(), sizeBytes: z.int() }).parse(await answer.json());
   }
 
+  /** Stores the record of an attempt. An API of an older version knows no such route. */
+  async storeTrace({ buildId, attempt }: AttemptRef, packed: Buffer): Promise<void> {
+    const answer = await this.#answer(`/v1/traces/${buildId}-${attempt}`, {
+      method: 'PUT',
+      body: packed,
+      headers: { 'content-type': 'application/gzip' },
+    });
+    await answer.body?.cancel();
+    if (!answer.ok) throw new Error(`storing the record of ${buildId}: got status ${answer.status} from the API`);
+  }
+
   /** Gets `path` as soon as the API answers. No answer, or a status of 502 to 504, means that it is away or being replaced. */
   async #whenThere(path: string, signal?: AbortSignal): Promise<Response> {
     const end = performance.now() + this.#awayMs;
@@ -70,20 +81,22 @@ export class ApiBlobs {
   }
 
   /** Limits the time until status and headers arrive; the body may take any time. */
-  async #answer(path: string): Promise<Response> {
+  async #answer(path: string, init: CallInit = {}): Promise<Response> {
     const silent = new AbortController();
     const timer = setTimeout(() => silent.abort(new Error(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS);
     try {
-      return await this.#call(path, { signal: silent.signal });
+      return await this.#call(path, { ...init, signal: silent.signal });
     } finally {
       clearTimeout(timer);
     }
   }
 
-  #call(path: string, init: RequestInit & { headers?: Record<string, string>; duplex?: 'half' }): Promise<Response> {
+  #call(path: string, init: CallInit): Promise<Response> {
     return fetch(this.#url + path, { ...init, headers: { ...init.headers, authorization: `Bearer ${this.#token}` } });
   }
 }
+
+type CallInit = RequestInit & { headers?: Record<string, string>; duplex?: 'half' };
 
 function refusal(buildId: string, status: number, text: string): Error {
   const parsed = problem.safeParse(jsonOf(text));

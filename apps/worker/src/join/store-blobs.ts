@@ -1,7 +1,7 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type BlobStore, BlobStoreUnavailable, openUsed, type StoredBlob } from '@kiln/blobs';
-import { artifactKey, contextKey } from '@kiln/contracts';
+import { artifactKey, contextKey, traceKey } from '@kiln/contracts';
 import type { BuildRecord } from '@kiln/domain';
 import { type AttemptRef, type MeteredBlobs, storeArtifact } from '@kiln/state';
 import { AWAY_MS, AWAY_RETRY_MS, hasBegun } from './patience.ts';
@@ -36,6 +36,11 @@ export class StoreBlobs {
     await hasBegun(content);
     await this.#whenThere(() => this.#store.stat(key));
     return await storeArtifact(this.#metered, key, content, record);
+  }
+
+  /** Stores the record of an attempt. @throws BlobStoreUnavailable */
+  async storeTrace({ buildId, attempt }: AttemptRef, packed: Buffer): Promise<void> {
+    await this.#store.put(traceKey(buildId, attempt), Readable.from([packed]));
   }
 
   async #whenThere<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {

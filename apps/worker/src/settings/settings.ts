@@ -14,6 +14,7 @@ import {
 import { DEFAULT_BLOB_RESERVE_BYTES } from '@kiln/state';
 import { z } from 'zod';
 import { mirrorEnv } from './mirror-settings.ts';
+import { checkNetwork, networkEnv } from './network-env.ts';
 import { checkLease, reportEnv } from './report-settings.ts';
 import { checkTrust, trustEnv } from './trust-settings.ts';
 
@@ -60,6 +61,7 @@ export const workerEnv = {
   ...builderEnv,
   ...trustEnv,
   ...mirrorEnv,
+  ...networkEnv,
   KILN_BLOB_DIR: z.string().optional().describe('the API’s blob directory, if this host shares it'),
   ...s3Env,
   KILN_BLOB_RESERVE_BYTES: wholeNumber(0, DEFAULT_BLOB_RESERVE_BYTES).describe(
@@ -88,6 +90,7 @@ const schema = z.object(workerEnv).superRefine((env, ctx) => {
     ctx.addIssue({ code: 'custom', path: [name], message, input: env[name] });
   checkLease(env, refuse);
   checkTrust(env, refuse);
+  checkNetwork(env, refuse);
   if (env.KILN_JOIN_URL !== undefined) {
     const given = (['KILN_BLOB_DIR', 'KILN_S3_BUCKET', 'KILN_API_URL'] as const).find(
       (name) => env[name] !== undefined,

@@ -41,6 +41,16 @@ export class CachingExecutor implements Executor {
     this.onRun();
     return { end: 'succeeded' } as const;
   };
+  /** Removes what isn't in use, as BuildKit does. */
+  prune = async (records: readonly string[]): Promise<number> => {
+    const pruned = [...this.mounts.values()].filter(
+      ({ inUse, records: own }) => !inUse && own.some((id) => records.includes(id)),
+    );
+    const layers = [...this.layers.values()].filter(({ id }) => records.includes(id));
+    for (const { id } of pruned) this.mounts.delete(id);
+    for (const { id } of layers) this.layers.delete(id);
+    return [...pruned, ...layers].reduce((sum, { bytes }) => sum + bytes, 0);
+  };
   inventory = () => {
     this.reads += 1;
     return this.read();

@@ -11,6 +11,8 @@ export interface SolveStatus {
 
 export interface Vertex {
   readonly digest: string;
+  /** Digests of the vertexes that it is based on. */
+  readonly inputs?: readonly string[] | undefined;
   readonly name?: string | undefined;
   readonly started?: string | undefined;
   readonly completed?: string | undefined;

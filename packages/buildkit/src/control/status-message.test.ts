@@ -9,7 +9,7 @@ test('converts a status to the form in which buildx prints it', () => {
   const response = create(StatusResponseSchema, {
     vertexes: [
       { digest: 'sha256:a', name: '[1/2] FROM x', cached: true, started: at(1n), completed: at(2n) },
-      { digest: 'sha256:b', error: 'exit code: 1' },
+      { digest: 'sha256:b', inputs: ['sha256:a'], error: 'exit code: 1' },
     ],
     statuses: [{ id: 'layer', vertex: 'sha256:a', current: 5n, total: 10n, timestamp: at(3n) }],
     logs: [{ vertex: 'sha256:a', stream: 2n, msg: Buffer.from('out'), timestamp: at(4n) }],
@@ -18,10 +18,10 @@ test('converts a status to the form in which buildx prints it', () => {
   expect(statusMessage(response)).toEqual({
     vertexes: [
       {
-        ...{ digest: 'sha256:a', name: '[1/2] FROM x', cached: true },
+        ...{ digest: 'sha256:a', name: '[1/2] FROM x', inputs: [], cached: true },
         ...{ started: '1970-01-01T00:00:01.005Z', completed: '1970-01-01T00:00:02.005Z' },
       },
-      { digest: 'sha256:b', cached: false, error: 'exit code: 1' },
+      { digest: 'sha256:b', inputs: ['sha256:a'], cached: false, error: 'exit code: 1' },
     ],
     statuses: [
       { id: 'layer', vertex: 'sha256:a', name: '', current: 5, total: 10, timestamp: '1970-01-01T00:00:03.005Z' },

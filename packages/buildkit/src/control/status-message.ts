@@ -6,8 +6,9 @@ import type { SolveStatus } from './solve-status.ts';
 /** Converts BuildKit's status to the form in which buildx prints it. */
 export function statusMessage({ vertexes, statuses, logs, warnings }: StatusResponse): SolveStatus {
   return {
-    vertexes: vertexes.map(({ digest, name, cached, started, completed, error }) => ({
+    vertexes: vertexes.map(({ digest, inputs, name, cached, started, completed, error }) => ({
       digest,
+      inputs,
       name: name || undefined,
       cached,
       started: instant(started),

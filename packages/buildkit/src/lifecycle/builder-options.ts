@@ -2,6 +2,7 @@ import type { AllowedFrontends, Trust } from '@kiln/domain';
 import type { DriverName } from '../control/buildkit-connection.ts';
 import type { Egress } from '../egress/egress.ts';
 import type { Logger } from '../engine/logger.ts';
+import type { BuilderSettings } from '../settings/builder-settings.ts';
 import type { TreeBudget } from '../trees/tree-budget.ts';
 
 export interface BuilderOptions {
@@ -34,8 +35,8 @@ export interface BuilderOptions {
   readonly treeBudget?: TreeBudget;
   /** Directory with a `config.json` of registry logins. */
   readonly dockerConfigDir?: string;
-  /** Registries (`host:port`) without TLS, for the `docker-container` driver; the engine has its own list. */
-  readonly plainHttpRegistries?: readonly string[];
+  /** Network, limits and further configuration of the builder. With the `docker` driver only those that `checkEngine` accepts. */
+  readonly settings?: BuilderSettings;
   /** Frontends that builds may name in addition to BuildKit's own. Default: any. */
   readonly frontends?: AllowedFrontends;
   /** What builds may reach. Default: whatever the host reaches. */

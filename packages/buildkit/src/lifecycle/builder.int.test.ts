@@ -43,6 +43,26 @@ test('builds a tar, streams its output, counts its steps and leaves no file behi
   expect(await readdir(join(shared.options.scratchDir, 'runs'))).toEqual([]);
 });
 
+test('builds fresh with empty cache mounts and no cached step, and leaves no mount', async () => {
+  const dockerfile = `${FROM}\nRUN --mount=type=cache,target=/fresh ls /fresh && echo full > /fresh/x`;
+  const warm = begin(shared.builder, { dockerfile });
+  expect((await warm.outcome).end).toBe('succeeded');
+  const mounts = async () => (await shared.builder.inventory()).mounts.filter(({ id }) => id.endsWith('//fresh'));
+  const before = (await mounts()).map(({ id }) => id);
+  const fresh = begin(shared.builder, { dockerfile, spec: { cache: { mode: 'fresh' } } });
+  expect((await fresh.outcome).steps).toEqual({ total: 1, cached: 0 });
+  expect(fresh.output()).toBe('');
+  expect((await mounts()).map(({ id }) => id)).toEqual(before);
+  // What the warm builds had there is still there.
+  const again = begin(shared.builder, {
+    dockerfile: `${dockerfile}\nRUN --mount=type=cache,target=/fresh cat /fresh/x`,
+  });
+  expect((await again.outcome).end).toBe('succeeded');
+  expect(again.output()).toBe('full\n');
+  const archive = begin(shared.builder, { dockerfile, spec: { cache: { mode: 'archive' } } });
+  expect((await archive.outcome).failure?.message).toContain('needs the driver docker-container');
+});
+
 test('passes the result’s files to the store as a tar', async () => {
   const parts: Buffer[] = [];
   const { outcome } = begin(shared.builder, {

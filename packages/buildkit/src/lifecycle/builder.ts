@@ -5,9 +5,12 @@ import { type BuilderInventory, InventoryReader } from '../control/inventory.ts'
 import { stopContainer } from '../engine/containers.ts';
 import { messageOf } from '../engine/message-of.ts';
 import type { RunOutcome } from '../outcome/outcome.ts';
-import { runBuild } from '../run/run-build.ts';
 import type { RunHost } from '../run/run-host.ts';
 import type { RunRequest } from '../run/run-request.ts';
+import { Leftovers } from '../snapshots/leftovers.ts';
+import type { MountPlace } from '../snapshots/mount-run.ts';
+import { type SavedMount, saveMount } from '../snapshots/save-mount.ts';
+import { seedMount } from '../snapshots/seed-mount.ts';
 import { writeDeadline } from '../tool/tool-scripts.ts';
 import type { BuilderEgress } from './builder-egress.ts';
 import { BuilderFaults } from './builder-faults.ts';
@@ -16,6 +19,7 @@ import type { BuilderInfo, BuilderOptions } from './builder-options.ts';
 import { claimDomain, EngineTaken } from './engine-claim.ts';
 import { forgetRecords } from './forget-records.ts';
 import { assertProbed, probeRequest } from './probe-build.ts';
+import { RunModes } from './run-modes.ts';
 import { type StartedBuilder, startBuilder } from './start-builder.ts';
 
 /** A long-lived builder of a host, for builds of one isolation domain. */
@@ -25,22 +29,26 @@ export class Builder {
   readonly #engine: Docker;
   readonly #options: BuilderOptions;
   readonly #host: RunHost;
+  readonly #modes: RunModes;
   readonly #egress: BuilderEgress;
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
   readonly #inventories: InventoryReader;
   readonly #faults: BuilderFaults;
+  readonly #leftovers: Leftovers;
 
-  private constructor(options: BuilderOptions, { engine, egress, info, runs, sizesAreFloors }: StartedBuilder) {
+  private constructor(options: BuilderOptions, { engine, egress, info, runs, fresh, sizesAreFloors }: StartedBuilder) {
     this.#options = options;
     this.#engine = engine;
     this.#egress = egress;
     this.#info = info;
     this.#domain = info.domain;
     this.#host = runs;
+    this.#modes = new RunModes({ host: runs, fresh, scratchDir: options.scratchDir });
     this.#inventories = new InventoryReader(sizesAreFloors);
     const container = info.driver === 'docker' ? undefined : containerOf(runs.builder);
     this.#faults = new BuilderFaults({ engine, container, tool: toolContainerName(options), log: options.log });
+    this.#leftovers = new Leftovers(runs.paths.snapshots, runs.connectBuildkit);
   }
 
   /**
@@ -51,7 +59,14 @@ export class Builder {
    * @throws EgressUnenforceable if the egress rules can't be enforced
    */
   static async start(options: BuilderOptions): Promise<Builder> {
-    return new Builder(options, await startBuilder(options));
+    const builder = new Builder(options, await startBuilder(options));
+    try {
+      await builder.#leftovers.recover();
+      return builder;
+    } catch (error) {
+      await builder.close().catch(() => undefined);
+      throw error;
+    }
   }
 
   get info(): BuilderInfo {
@@ -102,11 +117,55 @@ export class Builder {
     const startedAt = this.#host.now();
     try {
       await this.#egress.ensure();
-      const outcome = await runBuild(this.#host, request, signal);
+      await this.#leftovers.clear();
+      const outcome = await this.#modes.run(request, signal);
       return signal.aborted ? outcome : await this.#faults.explain(outcome, startedAt);
     } catch (error) {
       this.#options.log.error({ err: error, buildId: request.buildId, attempt: request.attempt }, 'build run failed');
       return { end: 'failed', failure: { code: 'infrastructure', message: messageOf(error) } };
+    }
+  }
+
+  /**
+   * Reads one of the builder's cache mounts as a tar, whatever names, modes, owners, links, holes and attributes it has.
+   * @param take reads the tar to its end; called again, from the beginning, if a build had the mount
+   * @throws MountUnreachable @throws SnapshotRunFailed @throws what `take` throws @throws as `inventory`
+   */
+  async saveMount(
+    place: MountPlace,
+    take: (content: AsyncIterable<Uint8Array>) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<SavedMount> {
+    return await this.#working(signal, (until) => saveMount(this.#host, this.#leftovers, place, take, until));
+  }
+
+  /**
+   * Fills a cache mount that the builder doesn't have; no build sees it before it is complete. Whatever cuts this off, the mount is removed before the next
+   * build of the builder.
+   * @returns `kept` if the builder has the mount already: then it stays as it is
+   * @throws SnapshotRunFailed @throws what `tar.content` throws @throws as `inventory`
+   */
+  async seedMount(
+    place: MountPlace,
+    tar: { readonly sizeBytes: number; readonly content: AsyncIterable<Uint8Array> },
+    signal: AbortSignal,
+  ): Promise<'seeded' | 'kept'> {
+    return await this.#working(signal, async (until) => {
+      const id = `${place.namespace}/${place.id}`;
+      if ((await this.inventory()).mounts.some((mount) => mount.id === id)) return 'kept';
+      return await seedMount(this.#host, this.#leftovers, place, tar, until);
+    });
+  }
+
+  /** Does what `close` and `stop` wait for, and stop. */
+  async #working<T>(signal: AbortSignal, work: (until: AbortSignal) => Promise<T>): Promise<T> {
+    await this.#leftovers.clear();
+    const running = work(AbortSignal.any([signal, this.#closing.signal]));
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
     }
   }
 
@@ -145,6 +204,11 @@ export class Builder {
     assertProbed(await this.run(request, this.#closing.signal));
   }
 
+  /** Resolves when no caches of builds that have ended are being exported. */
+  async exported(): Promise<void> {
+    await this.#modes.settled();
+  }
+
   /**
    * Lets builds run until `untilMs` (ms since the epoch). If that passes without another call, everything in the tool container is killed, even if
    * this process is dead: between 1 s before and 2 s after that time.
@@ -172,6 +236,7 @@ export class Builder {
   /** Stops running builds and removes the tool container. The builder and its caches stay. */
   async close(): Promise<void> {
     this.#closing.abort('fence');
+    await this.#modes.close();
     await Promise.allSettled(this.#running);
     this.#host.trees?.rest();
     await this.#host.tool.close();

@@ -1,12 +1,16 @@
 import type { AllowedFrontends } from '@kiln/domain';
+import { stringify, type TomlTable } from 'smol-toml';
+import { type BuilderSettings, STEPS_CGROUP } from '../settings/builder-settings.ts';
+import { mergeConfig, withFilesAt } from '../settings/extra-config.ts';
 
 export interface BuildkitdConfig {
   /** Limit of all caches together. */
   readonly cacheBudgetBytes: number;
-  /** Registries (`host:port`) without TLS. */
-  readonly plainHttpRegistries: readonly string[];
   /** Frontends that builds may name in addition to BuildKit's own. */
   readonly frontends: AllowedFrontends;
+  readonly settings: BuilderSettings;
+  /** Where buildx finds the files with these contents or of these names. */
+  readonly fileOf: { readonly pem: (text: string) => string; readonly path: (path: string) => string };
 }
 
 /** Uploaded contexts are of little use to later builds: they may take a tenth of the budget, for two days. */
@@ -15,35 +19,68 @@ const SOURCE_KEEP_SECONDS = 48 * 3600;
 
 /**
  * Returns the `buildkitd.toml` of the `docker-container` driver. An explicit policy replaces BuildKit's default, which removes cache mounts that were
- * not used for 48 h: here only sources expire, and the least recently used records are removed when the limit is reached. `keepBytes` is for
- * BuildKit before 0.17, `reservedSpace` and `maxUsedSpace` are for later versions; each ignores the other's.
+ * not used for 48 h: here only sources expire, and the least recently used records are removed when the limit is reached.
+ * @throws InvalidConfig if the additional configuration sets what `settings` set
  */
-export function buildkitdConfig({ cacheBudgetBytes, plainHttpRegistries, frontends }: BuildkitdConfig): string {
+export function buildkitdConfig({ cacheBudgetBytes, frontends, settings, fileOf }: BuildkitdConfig): string {
   const cap = Math.floor(cacheBudgetBytes);
-  const sources = Math.floor(cap * SOURCE_SHARE);
-  return [
-    '# Written by Kiln; changes are lost.',
-    '[worker.oci]',
-    '  gc = true',
-    ...policy([`filters = ["type==source.local"]`, `keepDuration = ${SOURCE_KEEP_SECONDS}`], sources),
-    ...policy([], cap),
-    // Also removes what BuildKit keeps for itself. Has no duration, which would keep ancestors.
-    ...policy(['all = true'], cap),
-    ...plainHttpRegistries.flatMap((registry) => [`[registry.${JSON.stringify(registry)}]`, '  http = true']),
+  const { registries = {}, dns, maxParallelism, limits, config } = settings;
+  const own: TomlTable = {
+    worker: {
+      oci: {
+        gc: true,
+        ...(maxParallelism !== undefined && { 'max-parallelism': maxParallelism }),
+        ...(limits && { defaultCgroupParent: STEPS_CGROUP }),
+        gcpolicy: [
+          {
+            filters: ['type==source.local'],
+            keepDuration: SOURCE_KEEP_SECONDS,
+            ...space(Math.floor(cap * SOURCE_SHARE)),
+          },
+          space(cap),
+          // Also removes what BuildKit keeps for itself. Has no duration, which would keep ancestors.
+          { all: true, ...space(cap) },
+        ],
+      },
+    },
+    ...(Object.keys(registries).length > 0 && { registry: registryTables(registries, fileOf.pem) }),
+    ...(dns && {
+      dns: {
+        ...(dns.servers && { nameservers: [...dns.servers] }),
+        ...(dns.search && { searchDomains: [...dns.search] }),
+        ...(dns.options && { options: [...dns.options] }),
+      },
+    }),
     ...frontendControl(frontends),
-    '',
-  ].join('\n');
+  };
+  const merged = config ? mergeConfig(own, withFilesAt(config.table, fileOf.path)) : own;
+  return `# Written by Kiln; changes are lost.\n${stringify(merged)}`;
+}
+
+/** `keepBytes` is for BuildKit before 0.17, `reservedSpace` and `maxUsedSpace` are for later versions; each ignores the other's. */
+function space(bytes: number): TomlTable {
+  return { keepBytes: bytes, reservedSpace: bytes, maxUsedSpace: bytes };
+}
+
+function registryTables(
+  registries: NonNullable<BuilderSettings['registries']>,
+  fileOf: (pem: string) => string,
+): TomlTable {
+  const tables = Object.entries(registries).map(([host, { mirrors, plainHttp, insecureSkipVerify, authorities }]) => [
+    host,
+    {
+      ...(mirrors && { mirrors: [...mirrors] }),
+      ...(plainHttp && { http: true }),
+      ...(insecureSkipVerify && { insecure: true }),
+      ...(authorities && { ca: authorities.map(fileOf) }),
+    },
+  ]);
+  return Object.fromEntries(tables) as TomlTable;
 }
 
 /** Supported since BuildKit 0.14, ignored by earlier versions. An empty list would allow all frontends. */
-function frontendControl(frontends: AllowedFrontends): string[] {
-  if (frontends === 'any') return [];
-  const head = '[frontend."gateway.v0"]';
-  if (frontends.length === 0) return [head, '  enabled = false'];
-  return [head, '  enabled = true', `  allowedRepositories = ${JSON.stringify(frontends)}`];
-}
-
-function policy(lines: readonly string[], bytes: number): string[] {
-  const limits = [`keepBytes = ${bytes}`, `reservedSpace = ${bytes}`, `maxUsedSpace = ${bytes}`];
-  return ['  [[worker.oci.gcpolicy]]', ...[...lines, ...limits].map((line) => `    ${line}`)];
+function frontendControl(frontends: AllowedFrontends): TomlTable {
+  if (frontends === 'any') return {};
+  const gateway = frontends.length === 0 ? { enabled: false } : { enabled: true, allowedRepositories: [...frontends] };
+  return { frontend: { 'gateway.v0': gateway } };
 }

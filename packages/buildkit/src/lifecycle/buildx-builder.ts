@@ -8,10 +8,12 @@ import { callEngine } from '../engine/engine.ts';
 import { ensureImage } from '../engine/engine-images.ts';
 import { runCommand } from '../tool/run-command.ts';
 import type { ToolContainer } from '../tool/tool-container.ts';
+import { adaptContainer } from './adapt-container.ts';
 import { builderName, containerOf } from './builder-names.ts';
 import type { BuilderOptions } from './builder-options.ts';
 import { buildkitdConfig } from './buildkitd-config.ts';
 import { configuredBudget } from './cache-budget.ts';
+import { CertificateFiles } from './certificate-files.ts';
 import { ensureVolume } from './domain-volumes.ts';
 
 const COMMAND_TIMEOUT_MS = 60_000;
@@ -57,17 +59,21 @@ export async function prepareBuilder(host: BuilderHost, driver: DriverName): Pro
     }
     return ENGINE_BUILDER;
   }
-  const { options, engine, tool } = host;
+  const { options, engine } = host;
   const name = builderName(options);
   await ensureVolume(engine, options);
+  const { settings = {} } = options;
+  const files = new CertificateFiles(options.scratchDir, settings);
   const config = buildkitdConfig({
     cacheBudgetBytes: await configuredBudget(options),
-    plainHttpRegistries: options.plainHttpRegistries ?? [],
     frontends: options.frontends ?? 'any',
+    settings,
+    fileOf: { pem: (text) => files.pem(text), path: (path) => files.path(path) },
   });
-  const configFile = join(options.scratchDir, 'buildkitd.toml');
+  const configFile = configFileOf(options);
   const stampFile = join(options.scratchDir, 'builder.stamp');
   const made = [name, options.buildkitImage, config, ...(host.network === undefined ? [] : [host.network])];
+  if (Object.keys(settings).length > 0) made.push(JSON.stringify(settings));
   const stamp = createHash('sha256').update(made.join('\n')).digest('hex');
   if ((await readText(stampFile)) !== stamp) {
     await rm(stampFile, { force: true });
@@ -75,18 +81,49 @@ export async function prepareBuilder(host: BuilderHost, driver: DriverName): Pro
     await createBuilder(host, name, configFile);
     await writeFile(stampFile, stamp);
   }
-  await runCommand(tool, ['docker-buildx', 'inspect', '--bootstrap', name], BOOT_TIMEOUT_MS);
+  await boot(host, name, BUILDX);
   await keepRunning(engine, name);
   return name;
 }
 
+/** Starts the builder's container and waits until BuildKit answers. */
+async function boot({ engine, tool, options }: BuilderHost, name: string, buildx: Buildx): Promise<void> {
+  const bootstrap = () => runCommand(tool, [...buildx, 'inspect', '--bootstrap', name], BOOT_TIMEOUT_MS);
+  await bootstrap();
+  if (await adaptContainer(engine, containerOf(name), options.settings ?? {})) await bootstrap();
+}
+
 async function createBuilder(host: BuilderHost, name: string, configFile: string): Promise<void> {
-  const { options, engine, tool, network } = host;
+  const { options, engine, tool } = host;
   await tool.capture(['docker-buildx', 'rm', '--force', '--keep-state', name], COMMAND_TIMEOUT_MS);
   // buildx may not know the container (a lost scratch directory). The named volume with the caches stays.
   await removeContainer(engine, containerOf(name));
+  await create(host, name, configFile, BUILDX);
+  options.log.info({ builder: name, image: options.buildkitImage }, 'builder created');
+}
+
+/** A command of buildx, and the variables before it. */
+type Buildx = readonly string[];
+const BUILDX: Buildx = ['docker-buildx'];
+
+/**
+ * Creates and starts a builder with the configuration of its domain's long-lived one.
+ * @param buildxConfig the directory in which buildx notes it
+ */
+export async function startBuildkit(host: BuilderHost, name: string, buildxConfig: string): Promise<void> {
+  const buildx = ['env', `BUILDX_CONFIG=${buildxConfig}`, ...BUILDX];
+  await create(host, name, configFileOf(host.options), buildx);
+  await boot(host, name, buildx);
+}
+
+async function create(
+  { options, tool, network }: BuilderHost,
+  name: string,
+  configFile: string,
+  buildx: Buildx,
+): Promise<void> {
   await runCommand(tool, [
-    'docker-buildx',
+    ...buildx,
     'create',
     `--name=${name}`,
     '--driver=docker-container',
@@ -97,7 +134,10 @@ async function createBuilder(host: BuilderHost, name: string, configFile: string
     '--driver-opt=env.BUILDKIT_STEP_LOG_MAX_SPEED=-1',
     `${await configFlag(tool)}=${configFile}`,
   ]);
-  options.log.info({ builder: name, image: options.buildkitImage }, 'builder created');
+}
+
+function configFileOf({ scratchDir }: BuilderOptions): string {
+  return join(scratchDir, 'buildkitd.toml');
 }
 
 /** Returns the name of the flag for BuildKit's configuration, which was `--config` before buildx 0.13. */

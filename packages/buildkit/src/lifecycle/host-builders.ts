@@ -3,6 +3,7 @@ import { type BuilderFault, type Isolation, readDomain, TRUSTS, type Trust } fro
 import type Docker from 'dockerode';
 import { removeContainer, stopContainer } from '../engine/containers.ts';
 import { callEngine, connectEngine, DEFAULT_SOCKET } from '../engine/engine.ts';
+import { checkEngine, type EngineInfo } from '../settings/check-engine.ts';
 import type { TreeBudget } from '../trees/tree-budget.ts';
 import { removeAside, setAside, stateVolume } from './broken-state.ts';
 import { Builder } from './builder.ts';
@@ -13,6 +14,7 @@ import { configuredBudget, splitBudget } from './cache-budget.ts';
 import { whyDown } from './daemon-state.ts';
 import { removeStored, type StoredCaches, storedCaches, toolContainers } from './domain-volumes.ts';
 import { EngineNotApart, EngineTaken, engineDomain } from './engine-claim.ts';
+import { removeFreshBuilders } from './fresh-builders.ts';
 import { removeTrees, treeBudgets } from './host-trees.ts';
 
 export interface HostBuildersOptions extends Omit<BuilderOptions, 'domain' | 'treeBudget'> {
@@ -82,8 +84,10 @@ export class HostBuilders {
     const engine = connectEngine(given.dockerSocket ?? DEFAULT_SOCKET);
     await callEngine('ping', () => engine.ping());
     const driver = await chooseDriver({ options: given, engine });
+    if (driver === 'docker') await checkEngineSettings(given, engine);
     const options = { ...given, driver, treeBudgets: await treeBudgets(given) };
     for (const name of await toolContainers(engine, options)) await removeContainer(engine, name);
+    await removeFreshBuilders(engine, options);
     return new HostBuilders(driver === 'docker' ? await engineOnly(options, engine) : await perDomain(options, engine));
   }
 
@@ -197,6 +201,11 @@ export class HostBuilders {
     const all = await storedCaches(this.#engine, this.#options);
     return all.filter(({ domain }) => this.info.trust.some((trust) => trust === readDomain(domain)?.trust));
   }
+}
+
+/** Refuses settings that only the engine's own configuration could apply. @throws EngineDiffers @throws EngineError */
+async function checkEngineSettings({ settings }: HostBuildersOptions, engine: Docker): Promise<void> {
+  if (settings) checkEngine(settings, (await callEngine('info', () => engine.info())) as EngineInfo);
 }
 
 async function engineOnly(options: TreeOptions, engine: Docker): Promise<Started> {

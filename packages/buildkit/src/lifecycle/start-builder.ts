@@ -9,6 +9,7 @@ import { enforcesFrontends } from '../run/check-frontend.ts';
 import type { RunHost } from '../run/run-host.ts';
 import { RunOwner } from '../run/run-owner.ts';
 import type { ContextSource } from '../run/run-request.ts';
+import { proxyEnv } from '../settings/proxy.ts';
 import { runCommand } from '../tool/run-command.ts';
 import { ToolContainer } from '../tool/tool-container.ts';
 import { TREE_PROGRAMS, toolPaths, writeDeadline, writeToolScripts } from '../tool/tool-scripts.ts';
@@ -20,7 +21,9 @@ import type { BuilderInfo, BuilderOptions } from './builder-options.ts';
 import { type BuilderHost, chooseDriver, prepareBuilder } from './buildx-builder.ts';
 import { buildkitVersion, buildxVersion, featuresOf, platformsOf } from './buildx-features.ts';
 import { cacheBudget, defaultTreeBudget } from './cache-budget.ts';
+import { CertificateFiles } from './certificate-files.ts';
 import { claimDomain, claimEngine, engineDomain } from './engine-claim.ts';
+import { FreshBuilders } from './fresh-builders.ts';
 import { treeToolImage } from './tree-tool-image.ts';
 
 /** Covers the time from the start to the worker's first lease, in which only the builder's own commands run. */
@@ -32,6 +35,8 @@ export interface StartedBuilder {
   readonly egress: BuilderEgress;
   readonly info: BuilderInfo;
   readonly runs: RunHost;
+  /** Undefined with the driver `docker`. */
+  readonly fresh: FreshBuilders | undefined;
   /** Whether its inventory's sizes are only minimums: see `BuilderInventory`. */
   readonly sizesAreFloors: boolean;
 }
@@ -55,6 +60,7 @@ export async function startBuilder(options: BuilderOptions): Promise<StartedBuil
   await mkdir(options.scratchDir, { recursive: true, mode: 0o700 });
   await writeToolScripts(options.scratchDir);
   await writeDeadline(options.scratchDir, Date.now() + FIRST_FENCE_MS);
+  await new CertificateFiles(options.scratchDir, options.settings ?? {}).write();
   await tool.recreate();
   try {
     const keepsTrees = await addTreePrograms(options, engine, tool);
@@ -117,11 +123,13 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
     connectBuildkit,
     frontends: { allowed: options.frontends ?? 'any', isEnforced: enforcesFrontends(driver, buildkit) },
     dockerConfigDir: options.dockerConfigDir,
+    proxy: options.settings?.proxy,
     sourcePolicy: (source: ContextSource) => egress.sourcePolicy(source),
     log: options.log,
     now: Date.now,
   };
-  return { engine, egress, info, runs, sizesAreFloors };
+  const fresh = driver === 'docker' ? undefined : new FreshBuilders(host);
+  return { engine, egress, info, runs, fresh, sizesAreFloors };
 }
 
 /** Makes sure that the tool container has the programs that change working trees; returns false if it can't have them. */
@@ -186,7 +194,7 @@ const SNAPSHOTTER = 'io.containerd.snapshotter.v1';
 
 /** Returns the builder's tool container, which may not exist yet. */
 export function toolContainer(options: BuilderOptions, engine: Docker, network?: string): ToolContainer {
-  const { hostName, instance, toolImage, scratchDir, log } = options;
+  const { hostName, instance, toolImage, scratchDir, settings = {}, log } = options;
   const socket = options.dockerSocket ?? DEFAULT_SOCKET;
   return new ToolContainer({
     engine,
@@ -196,6 +204,7 @@ export function toolContainer(options: BuilderOptions, engine: Docker, network?:
     scratchDir,
     engineSocketPath: options.engineSocketPath ?? (socket.startsWith('/') ? socket : DEFAULT_SOCKET),
     network,
+    env: [...proxyEnv(settings.proxy), ...new CertificateFiles(scratchDir, settings).env],
     log,
   });
 }

@@ -5,6 +5,7 @@ import { StatusDecoder } from './decode-status.ts';
 import { PlainLines } from './plain-lines.ts';
 import { ProgressScanner, type ScannedItem } from './scan-progress.ts';
 import { StatusReplay } from './status-replay.ts';
+import { type ReportedStep, StepTrace } from './step-trace.ts';
 
 /** What buildx prints if the stream of BuildKit's statuses broke before its end. */
 const BROKEN_OFF = 'failed to receive status';
@@ -31,11 +32,13 @@ export class ProgressReader {
   readonly #needles: readonly string[];
   readonly #deps: ProgressReaderDeps;
   readonly #replay = new StatusReplay();
+  readonly #trace: StepTrace;
 
   constructor({ hidden, tags }: ProgressReaderOptions, deps: ProgressReaderDeps) {
     this.#deps = deps;
     this.#needles = secretNeedles(hidden);
     this.#decoder = new StatusDecoder(this.#needles, tags);
+    this.#trace = new StepTrace((text) => maskText(text, this.#needles));
   }
 
   async push(data: Buffer): Promise<void> {
@@ -72,6 +75,11 @@ export class ProgressReader {
     return this.#lines.list().some((line) => line.includes(BROKEN_OFF));
   }
 
+  /** All steps so far, and how many were too many to remember. */
+  get trace(): { readonly steps: readonly ReportedStep[]; readonly leftOut: number } {
+    return { steps: this.#trace.steps, leftOut: this.#trace.leftOut };
+  }
+
   facts() {
     const { counts, failed, pushed } = this.#decoder;
     return { counts, failed, pushed, lines: this.#lines.list() };
@@ -93,6 +101,7 @@ export class ProgressReader {
 
   async #deliver(status: SolveStatus): Promise<void> {
     this.#replay.add(status);
+    this.#trace.add(status);
     await this.#deps.deliver(this.#decoder.decode(status, this.#deps.now()));
   }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type BuildSpec, NAMESPACE_ARG } from '@kiln/contracts';
 import type { CacheScope, Trust } from '@kiln/domain';
 import { gitContext } from './git-context.ts';
+import type { RunRequest } from './run-request.ts';
 
 /** Features that buildx has only since versions after 0.13. */
 export interface BuildxFeatures {
@@ -31,15 +32,37 @@ export interface BuildxInvocation {
     | { readonly type: 'directory'; readonly path: string; readonly dockerfile: string };
   readonly secrets: readonly SecretPlace[];
   readonly metadataFile: string;
+  readonly internal?: RunRequest['internal'];
   readonly features: BuildxFeatures;
+  /** Flags for importing and exporting caches. */
+  readonly cacheFlags?: readonly string[];
+  /** Replaces the namespace of the repo's cache mounts. */
+  readonly namespace?: string | undefined;
+  /** Build arguments that the host adds. */
+  readonly proxyArgs?: Readonly<Record<string, string>>;
 }
 
 /** Returns the argument list of `docker-buildx` for one build. It never passes through a shell. */
 export function buildxArguments(invocation: BuildxInvocation): string[] {
-  const { builder, trust, spec, repo, context, secrets, metadataFile, features } = invocation;
+  const {
+    builder,
+    trust,
+    spec,
+    repo,
+    context,
+    secrets,
+    metadataFile,
+    features,
+    internal,
+    cacheFlags = [],
+    proxyArgs,
+  } = invocation;
   // Ours comes last: a build argument must not choose whose caches the build uses.
-  const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
-  const buildArgs = { ...spec.buildArgs, [NAMESPACE_ARG]: namespace };
+  const namespace =
+    internal?.namespace ??
+    invocation.namespace ??
+    cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
+  const buildArgs = { ...proxyArgs, ...spec.buildArgs, [NAMESPACE_ARG]: namespace };
   return [
     'build',
     `--builder=${builder}`,
@@ -48,10 +71,12 @@ export function buildxArguments(invocation: BuildxInvocation): string[] {
     `--file=${context.dockerfile ?? spec.dockerfile}`,
     ...optional('--target', spec.target),
     ...pairs('--build-arg', buildArgs),
+    ...(internal && context.type === 'directory' ? [`--build-context=${internal.contextName}=${context.path}`] : []),
     ...pairs('--label', spec.labels),
     ...(spec.platforms.length > 0 ? [`--platform=${spec.platforms.join(',')}`] : []),
     ...spec.tags.map((tag) => `--tag=${tag}`),
     ...(spec.noCache ? ['--no-cache'] : []),
+    ...cacheFlags,
     ...(spec.pull ? ['--pull'] : []),
     ...secrets.map((place) =>
       'env' in place ? `--secret=id=${place.id},env=${place.env}` : `--secret=id=${place.id},src=${place.src}`,

@@ -51,6 +51,7 @@ async function checkedContext(
     if (text === undefined && frontends.allowed !== 'any')
       throw new ContextUnusable(unknownFrontend(spec.dockerfile, 'too large'));
     check(text);
+    if (text !== undefined) request.observer?.dockerfile(text);
     return text;
   };
   const brought = async ({ path, dockerfile, checkedDockerfile, returned }: BroughtTree) => {
@@ -94,6 +95,7 @@ async function checkedContext(
     throw new ContextUnusable({ code: 'dockerfile_missing', message });
   }
   check(read.text);
+  request.observer?.dockerfile(read.text);
   // Build from the text that was checked: attributes or links could give BuildKit's own checkout of the commit another one.
   return { type, url, commit, subdir, dockerfile: await files.placeDockerfile(spec.dockerfile, read) };
 }

@@ -7,10 +7,13 @@ import { stopCause } from '../outcome/build-stop.ts';
 import { Halt } from '../outcome/halt.ts';
 import { neverStarted, outcomeOf, type RunOutcome } from '../outcome/outcome.ts';
 import { ProgressReader } from '../progress/progress-reader.ts';
+import { proxyArgs, proxySecrets } from '../settings/proxy.ts';
 import type { ToolProcess } from '../tool/tool-process.ts';
 import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
 import { buildxArguments, unenforcedLimits } from './buildx-arguments.ts';
+import { cacheFlags, failedExport, localCacheFlags, s3Env } from './cache-flags.ts';
+import { Laps } from './laps.ts';
 import { prepareContext } from './prepare-context.ts';
 import { RecordSink } from './record-sink.ts';
 import { RunFiles } from './run-files.ts';
@@ -28,14 +31,18 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   if (spec.output.type === 'artifact' && !request.artifact)
     throw new Error('output artifact requested, but request.artifact is missing');
   if (signal.aborted) return neverStarted(stopCause(signal.reason), spec);
+  const laps = new Laps<'contextMs' | 'filesMs' | 'buildxMs' | 'outcomeMs'>();
   using halt = new Halt(signal, spec.timeoutSeconds * 1000);
   await using files = await RunFiles.create(host.paths, host.owner, `${request.buildId}-${request.attempt}`);
   using sink = new RecordSink(request.sink, halt);
   const note = (message: string) => sink.deliver([{ t: host.now(), type: 'note', message }]);
   const context = await prepareContext(host, request, files, halt, note);
   if ('end' in context) return context;
+  laps.end('contextMs');
   const { env, places } = await files.placeSecrets(request.secrets);
   await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
+  const caches = request.cachePlaces ?? { from: [], to: [] };
+  const archive = await files.placeArchive(request.archive, halt.signal);
   const policy = await files.placeSourcePolicy(host.sourcePolicy(request.source));
   const argv = buildxArguments({
     builder: host.builder,
@@ -45,17 +52,22 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     context,
     secrets: places,
     metadataFile: files.metadataFile,
+    ...(request.internal && { internal: request.internal }),
     features: host.features,
+    cacheFlags: [...cacheFlags(caches, request.cacheForm ?? (() => 'index')), ...localCacheFlags(archive)],
+    namespace: request.ownNamespace,
+    proxyArgs: proxyArgs(host.proxy, spec.buildArgs),
   });
   const reader = progressReader(host, request, sink);
   for (const limit of unenforcedLimits(spec, host.features)) {
     await reader.warn(`resources.${limit} is not enforced: this host's buildx has no such limit`);
   }
+  laps.end('filesMs');
   const process = await host.tool.start({
     argv: [host.paths.exec, host.paths.fence, files.pidFile, 'docker-buildx', ...argv],
     user: await files.handOver(),
     // A context's .git may have settings that name programs, which git would run if buildx called it there.
-    env: [...files.env, 'BUILDX_GIT_INFO=false', ...policy, ...env],
+    env: [...files.env, 'BUILDX_GIT_INFO=false', ...policy, ...env, ...s3Env(caches, request.secrets)],
   });
   const artifact =
     spec.output.type === 'artifact' && request.artifact ? new ArtifactPipe(request.artifact, halt) : undefined;
@@ -66,15 +78,22 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   await ended;
   // The outcome is decided only when the whole log is delivered, even if the log is slower than the build was.
   await delivered;
+  laps.end('buildxMs');
   const [exitCode] = await Promise.all([process.exitCode(), reclaim(files, host.log), stopped]);
   await reader.endOfText();
   const ref = exitCode === 0 && reader.idle ? undefined : await files.ref();
   if (ref !== undefined && !reader.idle) await awaitQuiet(host.connectBuildkit, ref, host.log);
   const history = ref === undefined || halt.reason ? undefined : await readRest(host, ref, reader);
   await reader.end();
+  request.observer?.steps(reader.trace.steps, reader.trace.leftOut);
   const finished =
     history && exitCode !== 0 && reader.brokenOff && isAllDone(spec, history, reader) ? history : undefined;
   const stored = await artifact?.finish(exitCode === 0 || finished !== undefined);
+  const failed = exitCode === 0 ? failedExport(reader.facts().failed) : undefined;
+  if (failed) request.onFailedExport?.(failed);
+  if (exitCode === 0 && archive.to !== undefined) await request.archive?.save(archive.to, halt.signal);
+  laps.end('outcomeMs');
+  host.log.info({ buildId: request.buildId, attempt: request.attempt, ...laps.taken }, 'build run ended');
   return outcomeOf({
     spec,
     exitCode: finished ? 0 : exitCode,
@@ -92,7 +111,12 @@ function progressReader(
 ) {
   return new ProgressReader(
     {
-      hidden: [...secrets.values(), ...registryLogins.map(({ password }) => password), ...hidden],
+      hidden: [
+        ...secrets.values(),
+        ...registryLogins.map(({ password }) => password),
+        ...hidden,
+        ...proxySecrets(host.proxy),
+      ],
       tags: spec.output.type === 'push' ? spec.tags : [],
     },
     { deliver: (records) => sink.deliver(records), now: () => host.now() },

@@ -6,10 +6,11 @@ import type { ToolPaths } from '../tool/tool-scripts.ts';
 import { copyName } from '../trees/dockerfile-copies.ts';
 import type { LeasedTree } from '../trees/working-trees.ts';
 import type { SecretPlace } from './buildx-arguments.ts';
+import type { LocalCaches } from './cache-flags.ts';
 import { type ContextDir, unpackContext } from './context-dir.ts';
 import { dockerConfig, hostDockerConfig, type RegistryLogin } from './docker-config.ts';
 import type { RunOwner } from './run-owner.ts';
-import type { CommitDockerfile } from './run-request.ts';
+import type { CacheArchive, CommitDockerfile } from './run-request.ts';
 import { RunUser } from './run-users.ts';
 
 /** Linux limits a variable of the environment to 128 KiB (MAX_ARG_STRLEN). */
@@ -125,6 +126,13 @@ export class RunFiles {
     await mkdir(this.#dockerConfig, { mode: 0o700 });
     const config = dockerConfig(logins, await hostDockerConfig(hostConfigDir));
     await writeFile(join(this.#dockerConfig, 'config.json'), config, { mode: 0o600 });
+  }
+
+  /** Restores an archive of caches into the run's files. Returns the directories from which buildx imports, and to which it exports. */
+  async placeArchive(archive: CacheArchive | undefined, signal: AbortSignal): Promise<LocalCaches> {
+    if (!archive) return {};
+    const [from, to] = [join(this.#own, 'caches'), join(this.#own, 'new-caches')];
+    return { from: (await archive.restore(from, signal)) ? from : undefined, to };
   }
 
   /** Writes the source policy into a file; returns the variable that points buildx to it. */

@@ -2,6 +2,7 @@ import type { AllowedFrontends, Trust } from '@kiln/domain';
 import type { ConnectBuildkit } from '../control/buildkit-connection.ts';
 import type { SourcePolicy } from '../egress/source-policy.ts';
 import type { Logger } from '../engine/logger.ts';
+import type { ProxySettings } from '../settings/builder-settings.ts';
 import type { ToolContainer } from '../tool/tool-container.ts';
 import type { ToolPaths } from '../tool/tool-scripts.ts';
 import type { WorkingTrees } from '../trees/working-trees.ts';
@@ -26,6 +27,8 @@ export interface RunHost {
   readonly frontends: { readonly allowed: AllowedFrontends; readonly isEnforced: boolean };
   /** Directory of the host's own registry logins. */
   readonly dockerConfigDir?: string | undefined;
+  /** Proxy of the builds' steps. */
+  readonly proxy?: ProxySettings | undefined;
   /** What BuildKit may fetch for a build; undefined for no restriction. */
   sourcePolicy(source: ContextSource): SourcePolicy | undefined;
   readonly log: Logger;

@@ -1,8 +1,10 @@
 import type { Readable } from 'node:stream';
-import type { BuildSpec, LogRecord } from '@kiln/contracts';
+import type { BuildSpec, CachePlaces, LogRecord } from '@kiln/contracts';
 import type { Trust } from '@kiln/domain';
 import type { TreeSource } from '@kiln/trees';
+import type { ReportedStep } from '../progress/step-trace.ts';
 import type { SubmittedTimes } from '../trees/working-tree.ts';
+import type { CacheForm, FailedExport } from './cache-flags.ts';
 import type { RegistryLogin } from './docker-config.ts';
 
 /** The Dockerfile of a commit. */
@@ -46,6 +48,22 @@ export type ContextSource =
       tar?(signal: AbortSignal): Promise<Readable | undefined>;
     };
 
+/** Caches that are kept outside of builders, as the directory that BuildKit's `type=local` reads and writes. */
+export interface CacheArchive {
+  /** Fills the directory, which doesn't exist yet. Returns false if there is nothing to import. Rejects with nothing but the signal's reason. */
+  restore(dir: string, signal: AbortSignal): Promise<boolean>;
+  /** Stores the directory. Never rejects: the build has succeeded already. */
+  save(dir: string, signal: AbortSignal): Promise<void>;
+}
+
+/** Is told what a run reads and does. Its calls must not throw. */
+export interface RunObserver {
+  /** The Dockerfile that is built. A large one may be cut off, and one that only BuildKit reads isn't reported. */
+  dockerfile(text: string): void;
+  /** The steps, when the run has ended. @param leftOut how many were too many */
+  steps(steps: readonly ReportedStep[], leftOut: number): void;
+}
+
 export interface RunRequest {
   readonly buildId: string;
   readonly attempt: number;
@@ -56,6 +74,8 @@ export interface RunRequest {
   readonly domain?: string;
   /** Cache key of the repo (`cacheKey`); together with `spec.cacheScope` and `spec.team` it determines the namespace of the cache mounts. */
   readonly repo: string;
+  /** For runs of Kiln's own: the namespace of cache mounts, and a name under which the context is a named context as well. */
+  readonly internal?: { readonly namespace: string; readonly contextName: string };
   readonly source: ContextSource;
   /** Values by the id in `RUN --mount=type=secret,id=…`. */
   readonly secrets: ReadonlyMap<string, string>;
@@ -63,8 +83,19 @@ export interface RunRequest {
   readonly registryLogins?: readonly RegistryLogin[];
   /** Texts that no log may show, in addition to the secrets' values and the logins' passwords. */
   readonly hidden?: readonly string[];
+  /** Where caches are imported from and exported to. */
+  readonly cachePlaces?: CachePlaces;
+  /** The form in which a registry takes caches. Default: `index` for all. */
+  readonly cacheForm?: (registry: string) => CacheForm;
+  /** Told of an export of caches that failed although the build succeeded. */
+  onFailedExport?(failed: FailedExport): void;
+  /** Caches in a directory, for cache mode `archive`. */
+  readonly archive?: CacheArchive;
+  /** Namespace of the cache mounts, for a build that shares them with no other. */
+  readonly ownNamespace?: string;
   /** Stores the tar of the result; required if `spec.output.type` is `artifact`. @throws ArtifactRefused to fail the build itself */
   artifact?(stream: Readable): Promise<{ readonly digest: string; readonly sizeBytes: number }>;
+  readonly observer?: RunObserver | undefined;
   /** Takes the records in order. A returned promise is backpressure: the next record waits until it resolves. */
   sink(record: LogRecord): void | Promise<void>;
 }

@@ -1,3 +1,4 @@
+export { TestAuthority } from './certificates.ts';
 export { copyEngineData } from './engine-data.ts';
 export { begin, engine, FROM, IMAGES, lab, removeImages } from './lab.ts';
 export { oncePerRun } from './once-per-run.ts';

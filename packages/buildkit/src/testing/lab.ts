@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { buildSpec, type LogRecord } from '@kiln/contracts';
+import { buildSpec, cachePlaces, type LogRecord } from '@kiln/contracts';
 import type { Outcome } from '@kiln/domain';
 import { connectEngine } from '../engine/engine.ts';
 import { Builder, type BuilderOptions, type RunRequest } from '../index.ts';
@@ -100,6 +100,7 @@ export interface TestBuild {
   readonly source?: RunRequest['source'];
   readonly repo?: string;
   readonly artifact?: RunRequest['artifact'];
+  readonly archive?: RunRequest['archive'];
   readonly sink?: RunRequest['sink'];
 }
 
@@ -121,22 +122,25 @@ export function begin(builder: Builder, build: TestBuild): RunningBuild {
   const context = tar({ Dockerfile: build.dockerfile ?? '', ...build.files });
   const id = `lab${process.pid}x${builds++}`;
   const domain = build.domain ?? builder.info.domain;
+  const spec = buildSpec.parse({
+    source: { type: 'upload', name: 'lab' },
+    secrets: Object.keys(build.secrets ?? {}),
+    ...build.spec,
+  });
   const outcome = builder.run(
     {
       buildId: id,
       attempt: 1,
       trust: build.trust ?? builder.info.trust,
       ...(domain !== undefined && { domain }),
-      spec: buildSpec.parse({
-        source: { type: 'upload', name: 'lab' },
-        secrets: Object.keys(build.secrets ?? {}),
-        ...build.spec,
-      }),
+      spec,
+      cachePlaces: cachePlaces(spec, build.trust ?? builder.info.trust, true),
       repo: build.repo ?? 'lab',
       source: build.source ?? { type: 'tar', open: async () => Readable.from([context]) },
       secrets: new Map(Object.entries(build.secrets ?? {})),
       ...(build.registryLogins && { registryLogins: build.registryLogins }),
       ...(build.artifact && { artifact: build.artifact }),
+      ...(build.archive && { archive: build.archive }),
       sink(record) {
         records.push(record);
         return build.sink?.(record);

@@ -12,7 +12,7 @@ const PASSWORD = 'opensesame-4711';
 const HTPASSWD = `${USERNAME}:$2y$05$abcdefghijklmnopqrstuuNS4OnT/b0DtFv/mehW4Q4o9mA8vYX62\n`;
 
 export interface PrivateRegistry extends AsyncDisposable {
-  /** `127.0.0.1:port`; engines use it without TLS. */
+  /** `address:port`; engines use those of 127.0.0.1 without TLS. */
   readonly host: string;
   readonly username: string;
   readonly password: string;
@@ -20,17 +20,28 @@ export interface PrivateRegistry extends AsyncDisposable {
   tags(name: string): Promise<readonly string[]>;
 }
 
+export interface RegistryOptions {
+  /** Default: 127.0.0.1. */
+  readonly listenAt?: string;
+  /** Whether everyone may pull and push. */
+  readonly isOpen?: boolean;
+  /** Makes it a pull-through cache of the registry at this URL. */
+  readonly mirrorOf?: string;
+}
+
 /** Starts the real registry (CNCF Distribution), with a password. */
-export async function startPrivateRegistry(): Promise<PrivateRegistry> {
+export async function startPrivateRegistry(options: RegistryOptions = {}): Promise<PrivateRegistry> {
+  const { listenAt = '127.0.0.1', isOpen = false, mirrorOf } = options;
   const dir = await mkdtemp(join(tmpdir(), 'kiln-registry-'));
-  const host = `127.0.0.1:${await freePort()}`;
+  const host = `${listenAt}:${await freePort(listenAt)}`;
   await writeFile(join(dir, 'htpasswd'), HTPASSWD);
   const config = {
     version: '0.1',
     log: { level: 'error', accesslog: { disabled: true } },
     storage: { filesystem: { rootdirectory: join(dir, 'data') } },
     http: { addr: host },
-    auth: { htpasswd: { realm: 'test', path: join(dir, 'htpasswd') } },
+    ...(!isOpen && { auth: { htpasswd: { realm: 'test', path: join(dir, 'htpasswd') } } }),
+    ...(mirrorOf !== undefined && { proxy: { remoteurl: mirrorOf } }),
   };
   // JSON is valid YAML.
   await writeFile(join(dir, 'config.yml'), JSON.stringify(config));
@@ -70,8 +81,8 @@ async function answers(url: string, child: ChildProcess): Promise<void> {
   }
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
+async function freePort(listenAt: string): Promise<number> {
+  const server = createServer().listen(0, listenAt);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   server.close();

@@ -12,7 +12,7 @@ export async function smallRoot(more: readonly string[] = []): Promise<Buffer> {
   const { outcome } = begin(engines.builder, {
     dockerfile: [
       `${FROM} AS full`,
-      `RUN mkdir /out && cp -L --parents ${programs} $(ldd ${programs} | grep -o '/lib[^ ]*' | sort -u) /out`,
+      `RUN mkdir /out && cp -L --parents ${programs} $(ldd ${programs} | grep -o '/lib[^ :]*' | sort -u) /out`,
       'FROM scratch',
       'COPY --from=full /out /',
     ].join('\n'),

@@ -17,6 +17,8 @@ export interface ToolContainerOptions {
   readonly engineSocketPath: string;
   /** Its Docker network. Default: the host's, because buildx fetches registry tokens itself, and so must reach what the engine reaches. */
   readonly network?: string | undefined;
+  /** Variables of everything that runs in it, `NAME=value`. */
+  readonly env?: readonly string[];
   readonly log: Logger;
 }
 
@@ -52,7 +54,7 @@ export class ToolContainer {
 
   /** Replaces any container of this name: a buildx that a dead worker left behind must not continue. @throws EngineError */
   async recreate(): Promise<void> {
-    const { engine, name, labels, scratchDir, engineSocketPath, network = 'host', log } = this.#options;
+    const { engine, name, labels, scratchDir, engineSocketPath, network = 'host', env = [], log } = this.#options;
     const image = this.#image;
     const paths = toolPaths(scratchDir);
     this.#socket = await this.#socketNow();
@@ -65,7 +67,7 @@ export class ToolContainer {
         Image: image,
         Entrypoint: ['/bin/sh', paths.watchdog, paths.fence],
         Cmd: [],
-        Env: [`BUILDX_CONFIG=${paths.buildxConfig}`],
+        Env: [`BUILDX_CONFIG=${paths.buildxConfig}`, ...env],
         Labels: { ...labels },
         // The watchdog kills processes of all runs' users.
         User: ROOT,

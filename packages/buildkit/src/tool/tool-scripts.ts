@@ -121,6 +121,8 @@ export interface ToolPaths {
   readonly runs: string;
   /** Working trees; they outlive the tool container. */
   readonly trees: string;
+  /** Names of runs on cache mounts that haven't ended; outlives the tool container. */
+  readonly snapshots: string;
   /** buildx's own configuration, with its builders; outlives the tool container. */
   readonly buildxConfig: string;
 }
@@ -135,6 +137,7 @@ export function toolPaths(scratchDir: string): ToolPaths {
     fence: join(scratchDir, 'tool', 'deadline'),
     runs: join(scratchDir, 'runs'),
     trees: join(scratchDir, 'trees'),
+    snapshots: join(scratchDir, 'snapshots'),
     buildxConfig: join(scratchDir, 'buildx'),
   };
 }

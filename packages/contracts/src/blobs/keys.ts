@@ -44,6 +44,14 @@ export function logOfPiece(key: string): { buildId: string; attempt: number } | 
   return match?.[1] === undefined ? undefined : { buildId: match[1], attempt: Number(match[2]) };
 }
 
+/** Prefix of the records of what attempts used and did. */
+export const TRACES_PREFIX = 'traces';
+
+/** Returns the key of what an attempt used and did: gzipped JSON. */
+export function traceKey(buildId: string, attempt: number): string {
+  return `${TRACES_PREFIX}/${buildId}-${attempt}.json.gz`;
+}
+
 /** Prefix of the documents of ended builds. */
 export const HISTORY_PREFIX = 'history';
 const HISTORY_KEY = /^history\/(\d{13})-([a-z0-9]+)\.ndjson\.gz$/;
@@ -72,7 +80,7 @@ export function buildOfKey(key: string): string | undefined {
   return OF_BUILD.exec(key)?.[1];
 }
 
-/** Returns whether a blob counts for its team's storage. Indexes of logs don't, because they are so small. */
+/** Returns whether a blob counts for its team's storage. Indexes of logs and records of attempts don't, because they are so small. */
 export function isCountedKey(key: string): boolean {
-  return !key.endsWith('.index.json');
+  return !key.endsWith('.index.json') && !key.startsWith(`${TRACES_PREFIX}/`);
 }

@@ -11,6 +11,9 @@ const repo = z.string().min(1).max(4096);
 /** A mount as a Dockerfile names it: its target, or its explicit id, without a namespace. */
 export const mountName = z.string().min(1).max(1024);
 
+/** Id of a task: a ULID, like ids of builds. */
+export const taskId = z.string().regex(/^[0-9a-hjkmnp-tv-z]{26}$/, 'a task id of 26 characters');
+
 /**
  * Removes caches. Each field that is set narrows what is removed. Caches that other repos use as well (cache scope `team` or `pool`, base
  * images) are kept unless `shared` is set.
@@ -33,19 +36,75 @@ const dropTask = z.object({
 });
 export type DropTask = z.output<typeof dropTask>;
 
+/** What the leader does with a snapshot once it is saved: it fills another host with it. */
+const seedAfter = z.object({
+  /** Id of the task that does it. */
+  task: taskId,
+  host: hostName,
+  /** Cache key of the builds that will use it. */
+  repo,
+  domain: domainKey,
+  /** Bytes to transfer, how long saving and seeding together were expected to take, ms, and how warm the host then is, 0 to 1. */
+  bytes,
+  expectedMs: z.int().min(0),
+  warmth: z.number().min(0).max(1),
+});
+export type SeedAfter = z.output<typeof seedAfter>;
+
+/** Result of a `drop`. At most 100 caches are named. */
+export const dropResult = z.object({
+  freedBytes: bytes,
+  /** How many caches were dropped. */
+  caches: z.int().min(0),
+  /** Cache mounts by id, and `layers`. */
+  dropped: z.array(z.object({ id: z.string(), bytes })),
+  /** Mounts that the order covers, but that are kept because other repos share them. */
+  shared: z.array(z.string()),
+  /** Mounts that were kept because a build uses them; only of orders without a repo. */
+  inUse: z.array(z.string()),
+});
+export type DropResult = z.output<typeof dropResult>;
+
+/** Saves the cache mounts of a repo as a snapshot. Nothing is done if there is a snapshot with this id already. */
+const saveTask = z.object({
+  type: z.literal('save'),
+  /** Cache key of the repo. */
+  repo,
+  /** The isolation domain whose builder has the mounts. */
+  domain: domainKey,
+  /** Id of the snapshot to be made. */
+  snapshot: taskId,
+  /** Only these mounts. */
+  mounts: z.array(mountName).max(100).optional(),
+  /** The seed for which the leader ordered this. */
+  seedAfter: seedAfter.optional(),
+});
+
+/** Fills those cache mounts of a repo that the builder doesn't have from a snapshot. */
+const seedTask = z.object({
+  type: z.literal('seed'),
+  /** Cache key of the repo that gets the mounts; its team is the snapshot's. */
+  repo,
+  domain: domainKey,
+  snapshot: taskId,
+});
+
 /** What a host is to do besides builds. */
-export const hostTaskOrder = z.discriminatedUnion('type', [dropTask]);
+export const hostTaskOrder = z.discriminatedUnion('type', [dropTask, saveTask, seedTask]);
 export type HostTaskOrder = z.output<typeof hostTaskOrder>;
 export type HostTaskType = HostTaskOrder['type'];
 
 export const HOST_TASK_STATES = ['waiting', 'running', 'succeeded', 'failed'] as const;
 
 /** Stable codes of failed tasks. `failed`: see the message. */
-export const HOST_TASK_FAILURES = ['host_removed', 'invalid_order', 'failed'] as const;
+export const HOST_TASK_FAILURES = [
+  'host_removed',
+  'invalid_order',
+  'snapshot_not_found',
+  'snapshot_refused',
+  'failed',
+] as const;
 export type HostTaskFailure = (typeof HOST_TASK_FAILURES)[number];
-
-/** Id of a task: a ULID, like ids of builds. */
-export const taskId = z.string().regex(/^[0-9a-hjkmnp-tv-z]{26}$/, 'a task id of 26 characters');
 
 /** How far a running task is. */
 export const hostTaskProgress = z.object({

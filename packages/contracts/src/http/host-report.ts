@@ -1,5 +1,6 @@
 import { BUILDER_ACTIONS, BUILDER_STATES, CACHE_MODES, ISOLATIONS, readDomain, TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
+import { hostNetwork } from './host-network.ts';
 
 /** Host names become part of queue, container and key names. */
 export const hostName = z
@@ -90,6 +91,8 @@ export const hostReport = z.strictObject({
   /** Absent if BuildKit doesn't report it. */
   buildkitVersion: z.string().optional(),
   disk: hostDisk.optional(),
+  /** Absent if nothing is set, or the worker doesn't report it. */
+  network: hostNetwork.optional(),
   /** Types of host tasks that it can carry out. A worker that doesn't report them can carry out none. */
   tasks: z.array(z.string()).optional(),
   /** False while the worker drains: it finishes its builds and accepts no new ones. */

@@ -7,6 +7,13 @@ export const treeQuery = z.strictObject({
   team: teamName.optional().meta({ description: 'Default: the credential’s own team, if it has one.' }),
 });
 
+/** Query of `POST /v1/trees`. */
+export const storeTreeQuery = treeQuery.extend({
+  purpose: z.enum(['context', 'snapshot']).default('context').meta({
+    description: 'What the parts are for: the limits of contexts don’t apply to snapshots of caches.',
+  }),
+});
+
 /** Body of `POST /v1/trees/missing` and `POST /v1/trees/read`. */
 export const treeDigests = z
   .strictObject({

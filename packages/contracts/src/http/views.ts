@@ -2,6 +2,7 @@ import { BUILD_STATES, CACHE_MODES, FAILURE_CODES, ISOLATIONS, TERMINAL_STATES, 
 import { z } from 'zod';
 import { buildSpec } from './build-request.ts';
 import { buildId, instant } from './fields.ts';
+import { hostNetwork } from './host-network.ts';
 import { hostDisk, incidentFields, perDomain } from './host-report.ts';
 
 export const failureView = z
@@ -14,8 +15,8 @@ export const failureView = z
   })
   .meta({ id: 'Failure' });
 
-const attemptEnd = z.enum([...TERMINAL_STATES, 'lost']);
-const stepCounts = z.strictObject({ total: z.int(), cached: z.int() });
+export const attemptEnd = z.enum([...TERMINAL_STATES, 'lost']);
+export const stepCounts = z.strictObject({ total: z.int(), cached: z.int() });
 
 export const attemptView = z
   .strictObject({
@@ -162,6 +163,9 @@ export const hostView = z
     buildxVersion: z.string(),
     buildkitVersion: z.string().optional(),
     disk: hostDisk.optional().meta({ description: 'The file system of the worker’s data.' }),
+    network: hostNetwork.optional().meta({
+      description: 'What is set for builders: registries, certificates, proxies, DNS, limits. Absent if nothing is.',
+    }),
     builds: z.array(z.strictObject({ id: buildId, attempt: z.int() })),
     lastSeenAt: instant,
     domainsAway: z
@@ -234,6 +238,10 @@ export const placementView = z
                 .string()
                 .optional()
                 .meta({ description: 'The only isolation domain that it serves, if that rules it out.' }),
+              seeding: z.strictObject({ from: z.string(), readyAt: instant }).optional().meta({
+                description:
+                  'The copy of the repo’s caches that is on its way to it: from which host, and when it is expected there; or one that arrived and that no build has used yet.',
+              }),
               predicted: prediction.optional(),
               extras: z.record(z.string(), z.int()).optional().meta({
                 description:

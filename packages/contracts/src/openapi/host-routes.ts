@@ -1,4 +1,5 @@
 import { hostDetail } from '../http/host-caches.ts';
+import { hostLosses } from '../http/host-losses.ts';
 import { drainOrder, hostChange, joinGrant, joinRequest, removeQuery } from '../http/host-orders.ts';
 import { hostName } from '../http/host-report.ts';
 import { hostList, hostView } from '../http/views.ts';
@@ -27,6 +28,17 @@ export const HOST_ROUTES = {
     params: { name: hostName },
     answers: { 200: { description: 'The host.', content: { 'application/json': hostDetail } } },
     problems: ['invalid_request', 'host_not_found'],
+  },
+  listHostLosses: {
+    method: 'get',
+    path: '/v1/host-losses',
+    tag: 'Hosts',
+    access: users('hosts:operate', 'pool'),
+    summary: 'List hosts by what their loss would cost, the cheapest first',
+    description:
+      'For autoscalers that remove a host: how much longer the builds of an hour are expected to run without the caches that only this host has, or has warmest. Hosts that take no builds are not listed.',
+    answers: { 200: { description: 'The hosts.', content: { 'application/json': hostLosses } } },
+    problems: [],
   },
   cordonHost: {
     method: 'post',

@@ -2,14 +2,17 @@ import { z } from 'zod';
 import { buildRequest } from '../http/build-request.ts';
 import { buildId, contextDigest } from '../http/fields.ts';
 import { buildPage, buildQuery, buildView, logQuery, placementView, waitQuery } from '../http/views.ts';
+import { whySlowQuery, whySlowView } from '../http/why-slow.ts';
 import { logRecord } from '../log/record.ts';
 import { ACCESS_ROUTES } from './access-routes.ts';
+import { CACHE_ROUTES } from './cache-routes.ts';
 import { HOOK_ROUTES } from './hook-routes.ts';
 import { HOST_ROUTES } from './host-routes.ts';
 import { LIMIT_ROUTES } from './limit-routes.ts';
 import { anyTrust, type HeaderDoc, type RouteDoc, users } from './route.ts';
 import { SCHEDULE_ROUTES } from './schedule-routes.ts';
 import { SECRET_ROUTES } from './secret-routes.ts';
+import { SNAPSHOT_ROUTES } from './snapshot-routes.ts';
 import { TASK_ROUTES } from './task-routes.ts';
 import { TREE_ROUTES } from './tree-routes.ts';
 
@@ -190,6 +193,24 @@ export const ROUTES = {
     answers: { 200: { description: 'The decisions, oldest first.', content: { 'application/json': placementView } } },
     problems: ['invalid_request', 'build_not_found'],
   },
+  readWhySlow: {
+    method: 'get',
+    path: '/v1/builds/:id/why-slow',
+    tag: 'Builds',
+    access: users('builds:read', 'build'),
+    summary: 'Explain which steps of a build were not cached, and why',
+    description:
+      'Compares the build with the last successful one of its repo with the same target and platforms. A cause that isn’t known is `unknown`, with what was compared. Also for failed and canceled builds.',
+    params: id,
+    query: whySlowQuery,
+    answers: {
+      200: {
+        description: 'Steps, cache mounts, and where the time went.',
+        content: { 'application/json': whySlowView },
+      },
+    },
+    problems: ['invalid_request', 'build_not_found'],
+  },
   readArtifact: {
     method: 'get',
     path: '/v1/builds/:id/artifact',
@@ -239,8 +260,22 @@ export const ROUTES = {
       'storage_quota_exceeded',
     ],
   },
+  storeTrace: {
+    method: 'put',
+    path: '/v1/traces/:name',
+    tag: 'Contexts and artifacts',
+    access: { who: 'users', scopes: ['admin'], workers: true, teams: 'pool' },
+    summary: 'Store the record of an attempt that has ended',
+    description: 'For workers on other machines.',
+    params: { name: artifactName },
+    body: { 'application/gzip': { raw: 'binary', description: 'Gzipped JSON.' } },
+    answers: { 204: { description: 'Stored.' } },
+    problems: ['invalid_request', 'build_not_found', 'body_too_large', 'disk_full', 'storage_full'],
+  },
   ...TREE_ROUTES,
   ...TASK_ROUTES,
+  ...CACHE_ROUTES,
+  ...SNAPSHOT_ROUTES,
   ...SECRET_ROUTES,
   ...HOOK_ROUTES,
   ...ACCESS_ROUTES,

@@ -1,5 +1,5 @@
 import { TREE_PARTS_TYPE } from '../http/constants.ts';
-import { missingTreeParts, storedTreeParts, treeDigests, treeQuery } from '../http/trees.ts';
+import { missingTreeParts, storedTreeParts, storeTreeQuery, treeDigests, treeQuery } from '../http/trees.ts';
 import { anyTrust, type RouteDoc } from './route.ts';
 
 const parts = {
@@ -16,7 +16,7 @@ export const TREE_ROUTES = {
     method: 'post',
     path: '/v1/trees/missing',
     tag: 'Contexts and artifacts',
-    access: anyTrust('builds:write', 'request'),
+    access: { ...anyTrust('builds:write', 'request'), workers: true },
     changes: false,
     summary: 'Find out what of a tree must be uploaded',
     description:
@@ -32,11 +32,11 @@ export const TREE_ROUTES = {
     method: 'post',
     path: '/v1/trees',
     tag: 'Contexts and artifacts',
-    access: anyTrust('builds:write', 'request'),
+    access: { ...anyTrust('builds:write', 'request'), workers: true },
     summary: 'Upload parts of trees',
     description:
       'Send every directory after all that it names. Each part is stored as it arrives: after an error, or if the connection is lost, those that arrived whole remain, and the beginning of the last file is kept for a while. Then ask again what is missing.',
-    query: treeQuery,
+    query: storeTreeQuery,
     headers: { 'Content-Encoding': { description: '`identity` (default), `gzip` or `zstd`.' } },
     body: parts,
     answers: {

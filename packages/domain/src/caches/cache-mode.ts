@@ -8,6 +8,11 @@ export type CacheMode = (typeof CACHE_MODES)[number];
 /** What a worker can do that doesn't report its modes: one of a version before there were any. */
 export const OLDEST_MODES: readonly CacheMode[] = ['warm'];
 
+/** Returns the modes with which a host can build. Only `docker-container` can make builders. */
+export function cacheModesOf(driver: 'docker' | 'docker-container'): readonly CacheMode[] {
+  return driver === 'docker' ? ['warm', 'fresh'] : CACHE_MODES;
+}
+
 /** Separates the mode in a `placementKey`. No repo key contains it. */
 const SEPARATOR = '\t';
 

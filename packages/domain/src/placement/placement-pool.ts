@@ -1,10 +1,11 @@
 import type { DemandClock } from './estimates/demand.ts';
 import { FIRST_GUESS, learnPool, learnRun, type PoolEstimate, runAt } from './estimates/estimates.ts';
 import type { LearnedPool, LearnedRepo } from './estimates/learned.ts';
+import { KNOWN_SPREAD } from './estimates/residual.ts';
 import { TeamShares } from './estimates/team-shares.ts';
 import { explain } from './explain/explain.ts';
 import type { PlacementDecision } from './model/decision.ts';
-import type { AttemptOutcome, HeldCache, HostAttempt, HostView, PendingBuild } from './model/model.ts';
+import type { AttemptOutcome, ComingSeed, HeldCache, HostAttempt, HostView, PendingBuild } from './model/model.ts';
 import { DEFAULT_PLACEMENT, type PlacementSettings } from './model/settings.ts';
 import { warmthFor } from './model/warmth-for.ts';
 import { type Assignment, Pass } from './pass/pass.ts';
@@ -13,6 +14,7 @@ import type { Running } from './pool/pool-host.ts';
 import { PoolRepo } from './pool/pool-repo.ts';
 import type { PoolState } from './pool/pool-state.ts';
 import { type Waiting, WaitingList } from './pool/waiting-list.ts';
+import { type SeedConditions, SeedPlanner, type SeedWish } from './seeding/seed-planner.ts';
 
 export interface Decisions {
   readonly assignments: readonly Assignment[];
@@ -73,6 +75,7 @@ export class PlacementPool implements PoolState {
     const repo = this.#repo(build.repo);
     if (isNew && build.lostOn.length === 0) repo.demand.arrived(build.createdAt, this.demandClock(now).memoryMs);
     repo.refresh(this.estimate);
+    repo.lastBuild = build;
     this.#arrived.push(this.waiting.add(build, repo));
   }
 
@@ -142,9 +145,11 @@ export class PlacementPool implements PoolState {
       this.estimate = learnPool(this.estimate, repo.estimate, warmth, outcome.runMs);
       repo.refresh(this.estimate);
     }
+    host.seeded.delete(repo);
     if (outcome.keepsCache) {
       const bytes = repo.estimate.bytes ?? this.estimate.bytes;
-      this.hosts.hold(host, repo, { warmth: 1, bytes, lastUsedAt: now, version: cacheVersion });
+      const seedable = host.caches.get(repo)?.seedable;
+      this.hosts.hold(host, repo, { warmth: 1, bytes, lastUsedAt: now, version: cacheVersion, seedable });
     }
     return outcome.runMs === undefined && outcome.bytes === undefined ? undefined : repo.name;
   }
@@ -190,6 +195,55 @@ export class PlacementPool implements PoolState {
     const { least, most } = this.settings.horizonMs;
     const idle = Math.min(most, Math.max(least, now - cache.lastUsedAt));
     this.#horizonMs += HORIZON_WEIGHT * (idle - this.#horizonMs);
+  }
+
+  /** A copy of a repo's caches is on its way to a host. Builds may wait for it. */
+  seedStarted({ repo: name, host: to, from, startedAt, expectedMs, warmth, bytes }: ComingSeed, now: number): void {
+    this.#advance(now);
+    const host = this.hosts.get(to);
+    if (!host) return;
+    const repo = this.#repo(name);
+    const version = this.hosts.get(from)?.caches.get(repo)?.version;
+    const spread = KNOWN_SPREAD;
+    this.hosts.startSeed({ repo, host, from, startedAt, expectedMs, spread, warmth, bytes, version });
+    this.#stale = true;
+  }
+
+  /** Whether a copy of the repo's caches is on its way to the host, as placement was told. */
+  isSeeding(name: string, to: string): boolean {
+    const repo = this.#repos.get(name);
+    return repo !== undefined && this.hosts.get(to)?.seeds.has(repo) === true;
+  }
+
+  /** A seed has ended. If it arrived, the host counts as holding the copy until its next inventory says what it really holds. */
+  seedEnded(name: string, to: string, arrived: boolean, now: number): void {
+    const host = this.hosts.get(to);
+    const repo = this.#repos.get(name);
+    const seeding = host && repo && this.hosts.endSeed(host, repo);
+    if (!seeding) return;
+    this.#stale = true;
+    if (!arrived) return;
+    const { from, warmth, bytes, version } = seeding;
+    host.seeded.set(repo, { from, readyAt: now });
+    if ((host.caches.get(repo)?.warmth ?? 0) >= warmth) return;
+    this.hosts.hold(host, repo, { warmth, bytes, lastUsedAt: now, version, seedable: { warmth, bytes } });
+  }
+
+  /** Returns the repo if it is known. */
+  findRepo(name: string): PoolRepo | undefined {
+    return this.#repos.get(name);
+  }
+
+  /** Returns the seed that is worth it for a waiting build that is about to start cold on the host. */
+  seedFor(id: string, to: string, now: number, conditions: SeedConditions): SeedWish | undefined {
+    const host = this.hosts.get(to);
+    const waiting = this.waiting.get(id);
+    return host && waiting && new SeedPlanner(this, now, conditions).forBuild(waiting.build, host);
+  }
+
+  /** Returns at most so many seeds that are worth it although no build waits for them. */
+  seedsAhead(now: number, conditions: SeedConditions, most: number): SeedWish[] {
+    return new SeedPlanner(this, now, conditions).spreading(most);
   }
 
   /** Decides which builds start where now. The pool itself changes only by the events that the caller reports afterwards. */

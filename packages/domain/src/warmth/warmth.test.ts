@@ -111,9 +111,15 @@ describe('cachesOf', () => {
       usage({ 'c//npm': 10 }, 7, 'cold'),
     ]);
     expect([...caches]).toEqual([
-      ['app', { warmth: 0.6, bytes: 30, lastUsedAt: 101 }],
+      ['app', { warmth: 0.6, bytes: 30, lastUsedAt: 101, seedable: { warmth: 0.6, bytes: 30 } }],
       ['web', { warmth: 1, bytes: 5, lastUsedAt: 500 }],
     ]);
+  });
+
+  test('says how warm the mounts alone, without the layers, make another host', () => {
+    const there = inventory({ 'a//npm': 10 }, { app: 5 });
+    const app = usage({ 'a//npm': 10, 'a//tsc': 10 }, 5, 'app');
+    expect(cachesOf(there, [app]).get('app')).toMatchObject({ warmth: 0.625, seedable: { warmth: 0.375, bytes: 10 } });
   });
 
   test('agrees with warmth for every repo', () => {

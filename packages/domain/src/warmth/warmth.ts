@@ -9,6 +9,8 @@ export interface HostCache {
   readonly bytes: number;
   /** ms since the epoch. */
   readonly lastUsedAt: number;
+  /** The part that can be copied to another host: its mounts, and how warm they alone make a host. Absent without mounts. */
+  readonly seedable?: { readonly warmth: number; readonly bytes: number };
 }
 
 /**
@@ -37,10 +39,16 @@ export function cacheOf(usage: RepoUsage, inventory: Inventory): HostCache | und
   const held = usage.mounts.map(({ id }) => inventory.mounts.get(id)).filter((mount) => mount !== undefined);
   const layers = inventory.layers.get(usage.repo);
   const all = layers ? [...held, layers] : held;
+  const share = mountShare(usage, inventory) ?? 0;
+  const seedable = {
+    warmth: usage.layerBytes === 0 ? share : MOUNTS_PART * share,
+    bytes: held.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
   return {
     warmth: degree,
     bytes: all.reduce((sum, { bytes }) => sum + bytes, 0),
     lastUsedAt: all.reduce((latest, { lastUsedAt }) => Math.max(latest, lastUsedAt), 0),
+    ...(share > 0 && { seedable }),
   };
 }
 

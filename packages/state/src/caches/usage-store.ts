@@ -21,6 +21,17 @@ export class UsageStore {
     this.#maxRepos = maxRepos;
   }
 
+  /** Returns what the recent builds of a repo used; undefined if nothing is known. */
+  async of(repo: string): Promise<RepoUsage | undefined> {
+    const doc = await this.#redis.hget(this.#keys.usages(), repo);
+    return doc === null ? undefined : parseUsage(doc);
+  }
+
+  /** Returns what the recent builds of all repos used. Reads up to 10,000 repos: not for every build. */
+  async all(): Promise<RepoUsage[]> {
+    return (await this.#redis.hvals(this.#keys.usages())).map(parseUsage);
+  }
+
   /** Adds what one attempt used. `refused`: the host's lease is over, or another worker's. */
   async learn(writer: HostWriter, repo: string, used: AttemptUsage): Promise<'learned' | 'refused'> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {

@@ -1,5 +1,5 @@
 import { learnedPool, learnedRepo } from '@kiln/contracts';
-import { expectedRuns, FIRST_GUESS, type LearnedPool, type LearnedRepo } from '@kiln/domain';
+import { type ExpectedRuns, expectedRuns, FIRST_GUESS, type LearnedPool, type LearnedRepo } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { z } from 'zod';
 import type { Keys } from '../redis/keys.ts';
@@ -48,16 +48,25 @@ export class LearnedStore {
 
   /** Returns how much longer a repo's builds are expected to run without their caches than with them, ms. */
   async savedByCaches(repo: string): Promise<number> {
+    const { cold, warm } = (await this.#expected(repo)).runs;
+    return cold - warm;
+  }
+
+  /** Returns how long a repo's builds are expected to run, ms; undefined if nothing was learned of it yet. */
+  async expected(repo: string): Promise<ExpectedRuns | undefined> {
+    const { runs, isKnown } = await this.#expected(repo);
+    return isKnown ? runs : undefined;
+  }
+
+  async #expected(repo: string): Promise<{ readonly runs: ExpectedRuns; readonly isKnown: boolean }> {
     const [pool, known] = await Promise.all([
       this.#redis.get(this.#keys.learnedPool()),
       this.#redis.hget(this.#keys.learnedRepos(), repo),
     ]);
     const { estimate = FIRST_GUESS } = (pool === null ? undefined : read(learnedPool, pool)) ?? {};
-    const { cold, warm } = expectedRuns(
-      (known === null ? undefined : read(learnedRepo, known))?.estimate ?? {},
-      estimate,
-    );
-    return cold - warm;
+    const learned = known === null ? undefined : read(learnedRepo, known)?.estimate;
+    const isKnown = learned?.cold !== undefined || learned?.stale !== undefined || learned?.warm !== undefined;
+    return { runs: expectedRuns(learned ?? {}, estimate), isKnown };
   }
 
   /** Stores what the leader with `fencingToken` has learned. `not_leader`: there is a newer leader. */

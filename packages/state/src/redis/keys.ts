@@ -66,6 +66,10 @@ const hosts = {
     'host:<name>:inventory',
     'What the host’s caches contain: `doc` as JSON, its `digest`, and `readAt`',
   ),
+  hostSavings: hash<[name: string]>(
+    'host:<name>:savings',
+    'What caches saved builds on the host: cache key → `<hits> <ms> <end of the last build>`; at most 300',
+  ),
   hostTasks: sortedSet<[name: string]>('host:<name>:tasks', 'Open tasks of the host, by their creation (ms)'),
   hostDesired: hash<[name: string]>(
     'host:<name>:desired',
@@ -92,6 +96,11 @@ const hosts = {
 };
 
 const placement = {
+  archives: hash<[cacheKey: string]>(
+    'archives:<digest of cache key>',
+    'Archives of a repo’s caches: their key → root, bytes and savedAt (ms) as JSON; at most 50',
+    '30 days after the last one was saved',
+  ),
   usages: hash('usages', 'What recent builds used of caches: cache key → usage as JSON; at most 10,000'),
   usagesChanged: sortedSet('usages:changed', 'Cache keys by the revision that changed their usage last'),
   usagesRevision: string('usages:revision', 'The newest such revision'),

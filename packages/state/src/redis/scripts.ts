@@ -38,6 +38,7 @@ export type ScriptName =
   | 'sync-host'
   | 'leave-host'
   | 'publish-inventory'
+  | 'learn-saving'
   | 'save-learned'
   | 'learn-usage'
   | 'cordon-host'

@@ -13,6 +13,7 @@ const REASONS: Readonly<Record<string, string>> = {
   spread: 'its repo is built so often that another host with the cache pays off',
   waited_enough: 'cold, after waiting long enough for a host with its cache',
   waits_for_warm: 'which has its cache: better than a cold start on a free host',
+  waits_for_seed: 'which is being filled with its cache: better than a cold start on a free host',
   all_full: 'every host that fits is full',
   no_host: 'no host has joined the pool',
   none_fits: 'no host fits',
@@ -67,9 +68,19 @@ function verdictText(verdict: string): string {
 export function decisionText(decision: Decision): string {
   const { host, reason, considered } = decision;
   const awaited = considered.find(({ verdict }) => verdict === 'awaited');
-  const what =
-    host !== null ? `run on ${host}` : reason === 'waits_for_warm' && awaited ? `wait for ${awaited.host}` : 'wait';
+  const what = host !== null ? `run on ${host}` : isForHost(reason) && awaited ? `wait for ${awaited.host}` : 'wait';
   return `${what}, ${reasonText(decision)}`;
+}
+
+function isForHost(reason: string): boolean {
+  return reason === 'waits_for_warm' || reason === 'waits_for_seed';
+}
+
+/** Describes a copy of the caches on its way to a host, or that came: `seeding from h1, ready in 12s`. */
+export function seedingText({ seeding }: Considered, decidedAt: string): string | undefined {
+  if (!seeding) return undefined;
+  const leftMs = Date.parse(seeding.readyAt) - Date.parse(decidedAt);
+  return leftMs > 0 ? `seeding from ${seeding.from}, ready in ${duration(leftMs)}` : `seeded from ${seeding.from}`;
 }
 
 /** Describes a verdict and what caused it: `would cost other builds more: evicts caches (2m05s)`. */
@@ -119,7 +130,9 @@ export function waitingReason(placement: PlacementInfoView): string | undefined 
   if (!last) return 'for a placement decision';
   if (last.host !== null) return undefined;
   const awaited = last.considered.find(({ verdict }) => verdict === 'awaited');
-  if (last.reason === 'waits_for_warm' && awaited) {
+  if (isForHost(last.reason) && awaited) {
+    const seeding = seedingText(awaited, last.decidedAt);
+    if (seeding !== undefined) return `for ${awaited.host}: ${seeding}`;
     const inMs = last.predicted ? Date.parse(last.predicted.startAt) - Date.parse(last.decidedAt) : 0;
     return `for ${awaited.host}, ${reasonText(last)}${inMs >= 1_000 ? `, in about ${duration(inMs)}` : ''}`;
   }

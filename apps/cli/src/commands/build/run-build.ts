@@ -4,6 +4,7 @@ import type { LocalInvocation } from '../../framework/command.ts';
 import { FlagError, UsageError } from '../../io/errors.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import type { Io } from '../../io/output.ts';
+import { endOfStage } from '../../io/stages.ts';
 import { chooseView, readMode } from '../../progress/choose-view.ts';
 import { connect } from '../../server/connect.ts';
 import { findServer } from '../../server/find-server.ts';
@@ -22,6 +23,7 @@ import { submit } from './submit/submit.ts';
 
 /** Submits a build, follows it and fetches its result. Returns the exit code. @throws UsageError, and the errors of the client */
 export async function runBuild({ flags, operands, io }: LocalInvocation<typeof BUILD_FLAGS>): Promise<number> {
+  endOfStage('start');
   warn(io, [...buildxWarnings(flags), ...cacheWarnings(flags)]);
   const plan = planOutput(flags);
   const mode = readMode(flags, io);
@@ -29,6 +31,7 @@ export async function runBuild({ flags, operands, io }: LocalInvocation<typeof B
   const client = connect(await findServer(flags, io.env));
   const { file, ref, repo } = flags;
   const source = await readSource({ operand: operands[0] ?? '.', file, ref, repo, io });
+  endOfStage('walk');
   const skipped = source.context?.skipped ?? [];
   warn(
     io,
@@ -65,6 +68,7 @@ export async function runBuild({ flags, operands, io }: LocalInvocation<typeof B
       }
       if (mode === 'quiet' && !flags.json) printImageId(ended, io);
     }
+    endOfStage('result');
     return outcomeCode(ended, interruption.requested);
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;

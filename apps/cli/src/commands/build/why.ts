@@ -7,7 +7,7 @@ import { renderTable } from '../../io/table.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { SUMMARIES } from '../summaries.ts';
 import { resolveId } from './build-id.ts';
-import { decisionText, hostVerdict, othersLine, outcomeLines, percent } from './placement-text.ts';
+import { decisionText, hostVerdict, othersLine, outcomeLines, percent, seedingText } from './placement-text.ts';
 
 type Decision = PlacementInfoView['decisions'][number];
 
@@ -69,7 +69,7 @@ function hostTable({ considered, decidedAt }: Decision, out: Io['out']): string 
       },
       {
         title: 'VERDICT',
-        text: hostVerdict,
+        text: (row) => [hostVerdict(row), seedingText(row, decidedAt)].filter((text) => text !== undefined).join('; '),
         style: ({ verdict }) => (verdict === 'chosen' ? 'green' : undefined),
         min: 12,
       },

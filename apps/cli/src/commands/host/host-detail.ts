@@ -6,6 +6,7 @@ import { renderTable } from '../../io/table.ts';
 import { hostStyle } from './host-style.ts';
 import { awayText, ownerText, servesText } from './host-text.ts';
 import { incidentsText } from './incidents-text.ts';
+import { networkLines } from './network-text.ts';
 
 type Inventory = NonNullable<HostDetailView['inventory']>;
 
@@ -24,6 +25,7 @@ export function hostText(host: HostDetailView, io: Io): string {
   const { treeBytes, treeBudgetBytes = 0, mirrorBytes, mirrorBudgetBytes = 0 } = disk ?? {};
   if (treeBytes !== undefined) head.push(`trees   ${bytes(treeBytes)} of ${bytes(treeBudgetBytes)}`);
   if (mirrorBytes !== undefined) head.push(`git     ${bytes(mirrorBytes)} of ${bytes(mirrorBudgetBytes)}`);
+  head.push(...networkLines(host.network, now()));
   if (!inventory)
     return `${[...head, `cache   not measured yet${budgetText(host, ' (')}`].join('\n')}\n${incidentsText(host, io)}`;
   const { usedBytes, readAt, layers, sizesAreFloors } = inventory;

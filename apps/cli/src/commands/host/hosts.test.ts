@@ -25,6 +25,25 @@ describe('kiln hosts', () => {
     expect((await cli.run('hosts')).err).toBe('kiln: no host has joined the pool\n');
   });
 
+  it('lists hosts by what their loss would cost, with the dearest caches of each', async () => {
+    const cache = { repo: 'app', team: 'web', trust: 'trusted', secondsPerHour: 90, onlyCopy: true, bytes: 10 };
+    const losses = [
+      { name: 'host-b', secondsPerHour: 0, builds: 0, caches: [] },
+      { name: 'host-a', secondsPerHour: 90.5, builds: 2, caches: [cache] },
+    ];
+    cli.api.hostLosses = losses;
+    expect((await cli.run('hosts --cheapest-to-lose')).out).toBe(
+      'HOST    COSTS PER HOUR  BUILDS  DEAREST CACHES\n' +
+        'host-b              0s       0  -\n' +
+        'host-a           1m30s       2  app (web) 1m30s (only copy)\n',
+    );
+    expect(JSON.parse((await cli.run('hosts --cheapest-to-lose --json')).out)).toEqual({ hosts: losses });
+    const both = await cli.run('hosts host-a --cheapest-to-lose');
+    expect(both.err).toContain('--cheapest-to-lose compares all hosts: got NAME "host-a", expected none');
+    cli.api.hostLosses = [];
+    expect((await cli.run('hosts --cheapest-to-lose')).err).toBe('kiln: no host takes builds\n');
+  });
+
   it('shows the size of caches, and the contents of one host’s caches', async () => {
     const seen = '2026-01-02T03:14:03.000Z';
     const mount = { id: '6ba69915ad5db538//root/.npm', repos: ['app'], bytes: 30e6, lastUsedAt: seen, records: 1 };

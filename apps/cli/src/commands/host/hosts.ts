@@ -1,5 +1,6 @@
-import { bytes, type HostInfoView } from '@kiln/contracts';
-import { age } from '../../io/ages.ts';
+import { bytes, type HostInfoView, type HostLossView } from '@kiln/contracts';
+import { age, duration } from '../../io/ages.ts';
+import { UsageError } from '../../io/errors.ts';
 import { EXIT } from '../../io/exit-codes.ts';
 import type { Io, Style } from '../../io/output.ts';
 import { printJson, printList } from '../../io/print.ts';
@@ -9,7 +10,16 @@ import { shortId } from '../build/build-id.ts';
 import { SUMMARIES } from '../summaries.ts';
 import { hostText } from './host-detail.ts';
 import { hostStyle } from './host-style.ts';
-import { awayText, diskText, labelsText, platformsText, servesText, settingsText, stateText } from './host-text.ts';
+import {
+  awayText,
+  diskText,
+  labelsText,
+  ownerText,
+  platformsText,
+  servesText,
+  settingsText,
+  stateText,
+} from './host-text.ts';
 
 export const hostsCommand = clientCommand(
   {
@@ -18,10 +28,25 @@ export const hostsCommand = clientCommand(
     summary: SUMMARIES.hosts,
     description:
       'List the hosts of the pool. SET shows what kiln host set overrides. With a name, show that host and the contents of its caches.',
+    examples: ['kiln hosts --cheapest-to-lose'],
     operands: [0, 1],
-    flags: {},
+    flags: {
+      'cheapest-to-lose': {
+        kind: 'bool',
+        help: 'List the hosts that take builds by what losing their caches would cost, the cheapest first',
+      },
+    },
   },
   async ({ flags, client, operands: [name], io }) => {
+    if (flags['cheapest-to-lose']) {
+      if (name !== undefined)
+        throw new UsageError(`--cheapest-to-lose compares all hosts: got NAME ${JSON.stringify(name)}, expected none`);
+      return printList(io, flags.json, 'hosts', {
+        rows: await client.hostLosses(),
+        columns: LOSS_COLUMNS,
+        none: 'no host takes builds',
+      });
+    }
     if (name === undefined) {
       const rows = await client.hosts();
       return printList(io, flags.json, 'hosts', {
@@ -36,6 +61,26 @@ export const hostsCommand = clientCommand(
     return EXIT.ok;
   },
 );
+
+const LOSS_COLUMNS: Column<HostLossView>[] = [
+  { title: 'HOST', text: ({ name }) => name, min: 8 },
+  { title: 'COSTS PER HOUR', text: ({ secondsPerHour }) => perHour(secondsPerHour), align: 'right' },
+  { title: 'BUILDS', text: ({ builds }) => String(builds), align: 'right' },
+  {
+    title: 'DEAREST CACHES',
+    text: ({ caches }) =>
+      caches
+        .slice(0, SHOWN_CACHES)
+        .map((cache) => `${ownerText(cache)} ${perHour(cache.secondsPerHour)}${cache.onlyCopy ? ' (only copy)' : ''}`)
+        .join(', ') || '-',
+    min: 12,
+  },
+];
+const SHOWN_CACHES = 3;
+
+function perHour(seconds: number): string {
+  return seconds < 0.1 ? '0s' : duration(seconds * 1_000);
+}
 
 /** Free share of the disk below which it is highlighted. */
 const LOW_DISK = 0.1;

@@ -4,11 +4,15 @@ import { schedulingConfig, schedulingEnv } from '@kiln/scheduler';
 import {
   builderEnv,
   checkLease,
+  checkNetwork,
   checkTrust,
   healingSettings,
   idleSettings,
   mirrorEnv,
   mirrorSettings,
+  networkEnv,
+  networkReport,
+  networkSettings,
   reportEnv,
   reportSettings,
   trustEnv,
@@ -23,6 +27,7 @@ export const upEnv = {
   ...builderEnv,
   ...trustEnv,
   ...mirrorEnv,
+  ...networkEnv,
   ...reportEnv,
   ...accessEnv,
   ...storageEnv,
@@ -33,6 +38,7 @@ const schema = z.object(upEnv).superRefine((env, ctx) => {
   const refuse = (name: keyof typeof env, message: string) =>
     ctx.addIssue({ code: 'custom', path: [name], message, input: env[name] });
   checkTrust(env, refuse);
+  checkNetwork(env, refuse);
   checkLease(env, refuse);
 });
 
@@ -50,6 +56,8 @@ export function readPoolSettings(env: Io['env']): PoolSettings {
 }
 
 function settingsOf(env: z.output<typeof schema>) {
+  const settings = networkSettings(env);
+  const network = networkReport(env);
   return {
     builder: {
       toolImage: env.KILN_TOOL_IMAGE,
@@ -57,8 +65,9 @@ function settingsOf(env: z.output<typeof schema>) {
       ...(env.KILN_DOCKER_SOCKET !== undefined && { dockerSocket: env.KILN_DOCKER_SOCKET }),
       ...(env.KILN_DOCKER_CONFIG !== undefined && { dockerConfigDir: env.KILN_DOCKER_CONFIG }),
       ...trustSettings(env),
+      ...(settings && { settings }),
     },
-    worker: { ...reportSettings(env), ...idleSettings(env), ...healingSettings(env) },
+    worker: { ...reportSettings(env), ...idleSettings(env), ...healingSettings(env), ...(network && { network }) },
     mirrors: (dataDir: string) => mirrorSettings(env, dataDir),
     access: accessConfig(env),
     storage: storageConfig(env),

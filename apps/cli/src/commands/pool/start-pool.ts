@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { API_DEFAULTS, startApi } from '@kiln/api';
 import { FsBlobStore, openUsed, storedTrees } from '@kiln/blobs';
 import { closeStarting, HostBuilders } from '@kiln/buildkit';
-import { artifactKey, contextKey } from '@kiln/contracts';
+import { artifactKey, contextKey, traceKey } from '@kiln/contracts';
 import { formatSecretKeys, type Logger, OutgoingGuard, Shutdown } from '@kiln/runtime';
 import { startScheduler } from '@kiln/scheduler';
 import { Leadership, MeteredBlobs, openState, storeArtifact } from '@kiln/state';
-import { diskOf, GitMirrors, type RunningWorker, startWorker } from '@kiln/worker';
+import { diskOf, GitMirrors, type RunningWorker, startWorker, warnOfAuthorities } from '@kiln/worker';
 import { openDataDir } from './data-dir.ts';
 import type { PoolSettings } from './pool-settings.ts';
 import { startPrivateRedis } from './private-redis.ts';
@@ -62,6 +63,7 @@ async function compose(
 
   // Taken before the builders stop what an older process left running.
   const epoch = await state.hosts.nextEpoch();
+  warnOfAuthorities(settings.worker.network, log, Date.now());
   // The builders start first: the pool is announced only when builds can run.
   const starting = HostBuilders.start({
     ...settings.builder,
@@ -138,6 +140,9 @@ async function compose(
       openContext: (digest) => openUsed(blobs, contextKey(digest)),
       storeArtifact: ({ buildId, attempt }, content, record) =>
         storeArtifact(metered, artifactKey(buildId, attempt), content, record),
+      storeTrace: async ({ buildId, attempt }, packed) => {
+        await blobs.put(traceKey(buildId, attempt), Readable.from([packed]));
+      },
       outgoing,
       mirrors,
       disk: () => diskOf(data.path, builders, mirrors),

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs, isTransient, KilnProblem } from '@kiln/client';
 import type { ProblemCode } from '@kiln/contracts';
 import { inlineFiles, writeParts } from '@kiln/trees';
+import { endOfStage } from '../../io/stages.ts';
 import type { ContextFile } from '../context-tree.ts';
 import type { EncodedContext } from '../encode-context.ts';
 import { type ContentEncoding, chooseEncoding, encoded } from './compression.ts';
@@ -58,11 +59,13 @@ export async function sendContext(calls: TreeCalls, options: SendContextOptions)
         calls.missing,
         isMissing,
       );
+      endOfStage('asking');
       // Once something was sent, it is asked.
       isMissing = false;
       if (amountOf(missing) !== left) [failures, left] = [0, amountOf(missing)];
       const wanted = mayResume ? missing : fromTheStart(missing);
       if (missing.directories.size + missing.files.size > 0) await sendParts(calls, wanted, options, sent);
+      endOfStage('sending');
       return { files: sent.files.size, bytes: sent.bytes };
     } catch (error) {
       signal?.throwIfAborted();

@@ -30,6 +30,8 @@ const REASONS: Readonly<Record<Exclude<DecisionReason, 'team_limit' | 'token_lim
     return scene(repos).host('warm', {}, { app: 1 }).host('a', { slots: 4 }).run('r', 'warm', { repo: 'slow' });
   },
   waits_for_warm: () => scene().host('warm', {}, { app: 1 }).host('a').run('r', 'warm'),
+  waits_for_seed: () =>
+    scene().host('warm', {}, { app: 1 }).host('a').run('r', 'warm', { repo: 'slow' }).seed('app', 'a', 20),
   all_full: () => scene().host('a').run('r', 'a', { repo: 'other' }),
   no_host: () => scene(),
   none_fits: () => scene().host('a', { cordoned: true }),
@@ -53,6 +55,7 @@ test.each(Object.entries(REASONS))('gives the reason %s', (reason, make) => {
   expect(decision).toMatchObject({ build: '1', reason, decidedAt: START });
   const waits: DecisionReason[] = [
     'waits_for_warm',
+    'waits_for_seed',
     'all_full',
     'no_host',
     'none_fits',

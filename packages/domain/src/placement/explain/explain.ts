@@ -1,11 +1,19 @@
 import type { Trust } from '../../access/principal.ts';
-import type { ConsideredHost, DecisionReason, PlacementDecision, Prediction, Verdict } from '../model/decision.ts';
+import type {
+  ConsideredHost,
+  DecisionReason,
+  PlacementDecision,
+  Prediction,
+  SeedUnderWay,
+  Verdict,
+} from '../model/decision.ts';
 import type { PendingBuild } from '../model/model.ts';
 import { warmthFor } from '../model/warmth-for.ts';
 import type { Choice } from '../pass/choice.ts';
 import type { Pass } from '../pass/pass.ts';
 import type { PendingGroup } from '../pool/pending-group.ts';
 import type { PoolHost } from '../pool/pool-host.ts';
+import type { PoolRepo } from '../pool/pool-repo.ts';
 import { Shortlist, type Weighed } from './shortlist.ts';
 
 /** How many hosts a decision lists at most. */
@@ -28,11 +36,11 @@ export function explain(
     const verdict = verdictOf(one, choice, assigned);
     const extras = extrasOf(pass, group, one);
     const more = { predicted: prediction(one), ...(Object.keys(extras).length > 0 && { extras }) };
-    listed.set(one.host, { ...bare(group, one.host, verdict), ...more });
+    listed.set(one.host, { ...bare(pass, group, one.host, verdict), ...more });
   }
   for (const host of pool.hosts.all.values()) {
     if (listed.size >= LISTED) break;
-    if (!listed.has(host)) listed.set(host, bare(group, host, roughVerdict(pass, group, host)));
+    if (!listed.has(host)) listed.set(host, bare(pass, group, host, roughVerdict(pass, group, host)));
   }
   const fitting = pass.fitting(group.hosts);
   const others = listed.size < pool.hosts.all.size ? countOthers(pass, group, listed.keys()) : {};
@@ -130,6 +138,7 @@ function reasonOf(
     return isModeMissing(pass, group) ? 'none_of_mode' : 'none_fits';
   }
   if (!choice) return 'all_full';
+  if (choice.seeding) return 'waits_for_seed';
   if (choice.startAt > pass.now) return pass.coldHosts(group.hosts).length > 0 ? 'waits_for_warm' : 'all_full';
   if (choice.warmth >= 0.75) return 'warm';
   if (choice.warmth > 0) return 'partly_warm';
@@ -159,12 +168,18 @@ function isModeMissing(pass: Pass, { hosts }: PendingGroup): boolean {
   return missing > 0 && missing + (counts.get('trust_missing') ?? 0) === pass.pool.hosts.all.size;
 }
 
-function bare({ repo, cacheVersion }: PendingGroup, host: PoolHost, verdict: Verdict): ConsideredHost {
+function bare(pass: Pass, { repo, cacheVersion }: PendingGroup, host: PoolHost, verdict: Verdict): ConsideredHost {
   const cache = host.caches.get(repo);
   const warmth = cache ? warmthFor(cache, cacheVersion) : 0;
   const { name, slots, domain } = host.view;
   const serves = verdict === 'other_domain' && domain !== undefined ? { serves: domain } : {};
-  return { host: name, slots, usedSlots: host.usedSlots, warmth, verdict, ...serves };
+  const seeding = seedOf(pass, host, repo);
+  return { host: name, slots, usedSlots: host.usedSlots, warmth, verdict, ...serves, ...(seeding && { seeding }) };
+}
+
+function seedOf(pass: Pass, host: PoolHost, repo: PoolRepo): SeedUnderWay | undefined {
+  const coming = host.seeds.get(repo);
+  return coming ? { from: coming.from, readyAt: Math.round(pass.timeline(host).endOf(coming)) } : host.seeded.get(repo);
 }
 
 function prediction({ startAt, runMs, warmth }: Pick<Choice, 'startAt' | 'runMs' | 'warmth'>): Prediction {

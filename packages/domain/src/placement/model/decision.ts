@@ -25,6 +25,8 @@ export type DecisionReason =
   | 'waited_enough'
   /** Waits for a busy host with the cache: there it finishes sooner, or costs others less, than cold on a free one. */
   | 'waits_for_warm'
+  /** Waits until a host that is being seeded has the cache: there it finishes sooner, or costs others less, than cold on a free one. */
+  | 'waits_for_seed'
   /** Waits: every host that fits is full. */
   | 'all_full'
   | 'no_host'
@@ -51,6 +53,14 @@ export type Verdict =
   | 'full'
   | RuledOut;
 
+/** A copy of a repo's cache on its way to a host, or one that has arrived. */
+export interface SeedUnderWay {
+  /** The host that it comes from. */
+  readonly from: string;
+  /** When it is expected to be there, or was, ms since the epoch. */
+  readonly readyAt: number;
+}
+
 /** One host as a decision saw it. Times in ms. */
 export interface ConsideredHost {
   readonly host: string;
@@ -61,6 +71,8 @@ export interface ConsideredHost {
   readonly verdict: Verdict;
   /** The only isolation domain that it serves, if that rules it out. */
   readonly serves?: string;
+  /** The copy of the repo's cache that is on its way to it, or that arrived and wasn't used yet. */
+  readonly seeding?: SeedUnderWay;
   /** Absent if the host is ruled out, or if it can't be predicted when it will have room. */
   readonly predicted?: Prediction;
   /** What a run there would cost others, by kind; negative values speak for the host. */

@@ -61,6 +61,30 @@ export interface HeldCache {
   readonly lastUsedAt: number;
   /** Version of the dependency set that the cache was built from, if known. */
   readonly version?: string | undefined;
+  /** What a snapshot of it contains; absent if nothing can be saved. */
+  readonly seedable?: Seedable | undefined;
+}
+
+/** The part of a repo's caches on a host that can be copied to another one: its cache mounts. */
+export interface Seedable {
+  /** 0 to 1: how warm a host is that has only this part. */
+  readonly warmth: number;
+  readonly bytes: number;
+}
+
+/** A copy of a repo's caches on its way to a host. */
+export interface ComingSeed {
+  /** `cacheKey` of the builds that will use it. */
+  readonly repo: string;
+  readonly host: string;
+  /** The host that it comes from. */
+  readonly from: string;
+  /** ms since the epoch. */
+  readonly startedAt: number;
+  /** How long the whole transfer was expected to take, ms. */
+  readonly expectedMs: number;
+  readonly warmth: number;
+  readonly bytes: number;
 }
 
 /** An attempt that takes slots of a host, from its assignment on. */

@@ -1,4 +1,4 @@
-import type { PoolHost } from '../pool/pool-host.ts';
+import type { PoolHost, Seeding } from '../pool/pool-host.ts';
 
 /** Where a build goes, or what it waits for. Times in ms. */
 export interface Choice {
@@ -7,4 +7,6 @@ export interface Choice {
   readonly warmth: number;
   readonly runMs: number;
   readonly cost: number;
+  /** The seed that the build waits for. */
+  readonly seeding?: Seeding | undefined;
 }

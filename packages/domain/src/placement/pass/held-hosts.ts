@@ -2,18 +2,20 @@ import { runAt } from '../estimates/estimates.ts';
 import { STALE_WARMTH, warmthFor } from '../model/warmth-for.ts';
 import type { HostTable } from '../pool/host-table.ts';
 import type { PendingGroup } from '../pool/pending-group.ts';
-import type { PoolHost } from '../pool/pool-host.ts';
+import type { PoolHost, Seeding } from '../pool/pool-host.ts';
 import type { PoolRepo } from '../pool/pool-repo.ts';
 import type { Costs } from './costs.ts';
 import { MinHeap } from './heap.ts';
 import type { SlotTimeline } from './slot-timeline.ts';
 
-/** A host that has a cache for a group's builds, or will have one when a run under way ends there. Times in ms. */
+/** A host that has a cache for a group's builds, or will have one when a run or a seed under way ends there. Times in ms. */
 export interface HeldHost {
   readonly host: PoolHost;
   readonly notBefore: number;
   readonly warmth: number;
   readonly runMs: number;
+  /** The seed that brings the cache, if it isn't there yet. */
+  readonly seeding?: Seeding;
 }
 
 /** The hosts that hold a group's cache, cheapest first. */
@@ -62,6 +64,16 @@ export class HeldHosts {
       coming ??= new Set();
       coming.add(host);
       copySlots += host.view.slots * (fullness(warmth) - fullness(has));
+    }
+    for (const [host, seeding] of hosts.seedsOf(repo)) {
+      if (!(allFit || fitting.has(host))) continue;
+      const held = host.caches.get(repo);
+      const has = held ? warmthFor(held, cacheVersion) : 0;
+      const warmth = warmthFor(seeding, cacheVersion);
+      if (warmth <= has) continue;
+      const runMs = runAt(repo.runs, warmth);
+      found.push({ host, notBefore: timelineOf(host).endOf(seeding), warmth, runMs, seeding });
+      if (!coming?.has(host)) copySlots += host.view.slots * (fullness(warmth) - fullness(has));
     }
     this.#worth = costs.spread(repo, 1, copySlots);
     // A lower bound of the cost; the rest is computed when the host reaches the top.

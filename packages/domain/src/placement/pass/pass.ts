@@ -140,7 +140,8 @@ export class Pass {
     if (held) {
       const startAt = hosts.start(held);
       const cost = hosts.cost(held) + costs.impatience(build.createdAt, startAt);
-      best = { host: held.host, startAt, warmth: held.warmth, runMs: held.runMs, cost };
+      const { host, warmth, runMs, seeding } = held;
+      best = { host, startAt, warmth, runMs, cost, seeding };
     }
     const cold = this.#bestCold(group, best?.cost ?? Number.POSITIVE_INFINITY);
     return cold ? { ...cold, startAt: now, warmth: 0 } : best;

@@ -1,5 +1,5 @@
-import { expectedRest } from '../estimates/residual.ts';
-import type { PoolHost, Running } from '../pool/pool-host.ts';
+import { expectedRest, type RunUnderWay } from '../estimates/residual.ts';
+import type { PoolHost } from '../pool/pool-host.ts';
 
 /** Slots that stay idle for a while because they are reserved for a wide build that waits for more of them. */
 interface Gap {
@@ -27,8 +27,8 @@ export class SlotTimeline {
     if (this.#freeAt.length > slots) this.#freeAt.splice(0, this.#freeAt.length - slots);
   }
 
-  /** Returns when a run under way is expected to end. */
-  endOf({ startedAt, expectedMs, spread }: Running): number {
+  /** Returns when a run, or a seed, under way is expected to end. */
+  endOf({ startedAt, expectedMs, spread }: RunUnderWay): number {
     return this.#now + expectedRest(expectedMs, this.#now - startedAt, spread);
   }
 

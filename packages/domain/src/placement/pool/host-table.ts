@@ -2,11 +2,12 @@ import { finerIsolation, type Isolation } from '../../isolation/isolation-domain
 import type { HeldCache, HostView } from '../model/model.ts';
 import { selectiveness } from '../model/requirements.ts';
 import { warmthFor } from '../model/warmth-for.ts';
-import { type Cache, PoolHost, type Running } from './pool-host.ts';
+import { type Cache, PoolHost, type Running, type Seeding } from './pool-host.ts';
 import type { PoolRepo } from './pool-repo.ts';
 
 const NO_HOLDERS: ReadonlyMap<PoolHost, Cache> = new Map();
 const NO_RUNS: ReadonlySet<Running> = new Set();
+const NO_SEEDS: ReadonlyMap<PoolHost, Seeding> = new Map();
 
 /** The pool's hosts, their caches and what they run, with the indices and sums over them that placement reads again and again. */
 export class HostTable {
@@ -14,6 +15,7 @@ export class HostTable {
   readonly #holders = new Map<PoolRepo, Map<PoolHost, Cache>>();
   readonly #runs = new Map<string, Running>();
   readonly #runsOfRepo = new Map<PoolRepo, Set<Running>>();
+  readonly #seedsOfRepo = new Map<PoolRepo, Map<PoolHost, Seeding>>();
   /** Open hosts that have a slot free. */
   readonly free = new Set<PoolHost>();
   /** The finest isolation by which any host so far has refused builds; it never becomes coarser again. */
@@ -39,6 +41,16 @@ export class HostTable {
   /** The repo's attempts under way. */
   runsOf(repo: PoolRepo): ReadonlySet<Running> {
     return this.#runsOfRepo.get(repo) ?? NO_RUNS;
+  }
+
+  /** The repos of which any host holds a cache. */
+  heldRepos(): Iterable<PoolRepo> {
+    return this.#holders.keys();
+  }
+
+  /** Copies of the repo's caches on their way to hosts. */
+  seedsOf(repo: PoolRepo): ReadonlyMap<PoolHost, Seeding> {
+    return this.#seedsOfRepo.get(repo) ?? NO_SEEDS;
   }
 
   running(build: string): Running | undefined {
@@ -67,6 +79,7 @@ export class HostTable {
 
   remove(host: PoolHost): void {
     for (const running of host.running.values()) this.#unlist(running);
+    for (const repo of [...host.seeds.keys()]) this.endSeed(host, repo);
     this.#uncount(host);
     this.#hosts.delete(host.view.name);
     for (const repo of host.caches.keys()) this.#dropHolder(repo, host);
@@ -91,6 +104,24 @@ export class HostTable {
     this.#list(running);
   }
 
+  startSeed(seeding: Seeding): void {
+    const { repo, host } = seeding;
+    host.seeds.set(repo, seeding);
+    const seeds = this.#seedsOfRepo.get(repo);
+    if (seeds) seeds.set(host, seeding);
+    else this.#seedsOfRepo.set(repo, new Map([[host, seeding]]));
+  }
+
+  /** Returns the seed, if there was one. */
+  endSeed(host: PoolHost, repo: PoolRepo): Seeding | undefined {
+    const seeding = host.seeds.get(repo);
+    const seeds = this.#seedsOfRepo.get(repo);
+    seeds?.delete(host);
+    if (seeds?.size === 0) this.#seedsOfRepo.delete(repo);
+    host.seeds.delete(repo);
+    return seeding;
+  }
+
   /** The repo's waiting builds take `slots` more; fewer if negative. */
   want(repo: PoolRepo, slots: number): void {
     repo.queued += slots;
@@ -101,7 +132,7 @@ export class HostTable {
    * The host holds the repo's cache; it counts as used last of all that the host holds. Sizes are kept in whole bytes: an estimate is a
    * mean, and a running sum of fractions drifts away from what a recount finds.
    */
-  hold(host: PoolHost, repo: PoolRepo, { warmth, bytes: size, lastUsedAt, version }: HeldCache): void {
+  hold(host: PoolHost, repo: PoolRepo, { warmth, bytes: size, lastUsedAt, version, seedable }: HeldCache): void {
     const bytes = Math.round(size);
     const known = host.caches.get(repo);
     if (known) {
@@ -111,7 +142,7 @@ export class HostTable {
       host.wanted += repo.queued;
       if (host.open) countHolder(repo, host, 1);
     }
-    const cache: Cache = { repo, warmth, bytes, lastUsedAt, version };
+    const cache: Cache = { repo, warmth, bytes, lastUsedAt, version, seedable };
     host.caches.set(repo, cache);
     host.countCached(repo, bytes);
     const holders = this.#holders.get(repo);

@@ -1,7 +1,8 @@
 import type { Isolation } from '../../isolation/isolation-domain.ts';
 import type { DemandClock } from '../estimates/demand.ts';
 import type { RunUnderWay } from '../estimates/residual.ts';
-import type { HostView } from '../model/model.ts';
+import type { SeedUnderWay } from '../model/decision.ts';
+import type { HostView, Seedable } from '../model/model.ts';
 import type { PoolRepo } from './pool-repo.ts';
 
 /** One repo's cache on one host. */
@@ -10,6 +11,18 @@ export interface Cache {
   readonly warmth: number;
   readonly bytes: number;
   lastUsedAt: number;
+  readonly version: string | undefined;
+  readonly seedable: Seedable | undefined;
+}
+
+/** A copy of a repo's caches on its way to a host. */
+export interface Seeding extends RunUnderWay {
+  readonly repo: PoolRepo;
+  readonly host: PoolHost;
+  /** The host that it comes from. */
+  readonly from: string;
+  readonly warmth: number;
+  readonly bytes: number;
   readonly version: string | undefined;
 }
 
@@ -36,6 +49,10 @@ export class PoolHost {
   /** Slots that waiting builds with a cache here would take. */
   wanted = 0;
   readonly running = new Map<string, Running>();
+  /** Copies on their way here. */
+  readonly seeds = new Map<PoolRepo, Seeding>();
+  /** Copies that have arrived and that no build has used to its end. */
+  readonly seeded = new Map<PoolRepo, SeedUnderWay>();
   /** Least recently used first, which is the order of eviction. */
   readonly caches = new Map<PoolRepo, Cache>();
   /** Bytes of all of them. */
@@ -122,12 +139,16 @@ export class PoolHost {
     return loss;
   }
 
-  /** Returns the bytes of the caches that runs under way will add, of all domains or of one; `unknown` for one whose size isn't known. */
+  /** Returns the bytes of the caches that runs and seeds under way will add, of all domains or of one; `unknown` for one whose size isn't known. */
   #coming(own: string | undefined, unknown: number): number {
     let sum = 0;
     for (const { repo } of this.running.values()) {
       if (this.caches.has(repo) || (own !== undefined && repo.domain(this.isolation) !== own)) continue;
       sum += repo.estimate.bytes ?? unknown;
+    }
+    for (const { repo, bytes } of this.seeds.values()) {
+      if (this.caches.has(repo) || (own !== undefined && repo.domain(this.isolation) !== own)) continue;
+      sum += bytes;
     }
     return sum;
   }

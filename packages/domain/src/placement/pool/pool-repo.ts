@@ -3,6 +3,7 @@ import { domainOfKey } from '../../warmth/cache-owner.ts';
 import { Demand } from '../estimates/demand.ts';
 import { type ExpectedRuns, expectedRuns, type PoolEstimate, type RepoEstimate } from '../estimates/estimates.ts';
 import { expectedRest, GUESSED_SPREAD, KNOWN_SPREAD, type RunUnderWay } from '../estimates/residual.ts';
+import type { PendingBuild } from '../model/model.ts';
 
 /** A repo in the pool: what was learned of its builds, how many copies of its cache there are, and how many builds wait. */
 export class PoolRepo {
@@ -12,6 +13,8 @@ export class PoolRepo {
   /** Open hosts that hold its cache, and their slots; kept by the host table. */
   openHolders = 0;
   openHolderSlots = 0;
+  /** The build that was queued last, which shows what hosts its builds need. */
+  lastBuild: PendingBuild | undefined;
   /** Slots that its waiting builds would take; kept by the host table. */
   queued = 0;
   #runs: ExpectedRuns;

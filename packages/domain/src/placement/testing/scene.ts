@@ -2,7 +2,7 @@ import type { DurationTrack } from '../estimates/duration-track.ts';
 import { FIRST_GUESS, type PoolEstimate } from '../estimates/estimates.ts';
 import type { LearnedRepo } from '../estimates/learned.ts';
 import type { PlacementDecision } from '../model/decision.ts';
-import type { AttemptOutcome, HeldCache, HostView, PendingBuild } from '../model/model.ts';
+import type { AttemptOutcome, ComingSeed, HeldCache, HostView, PendingBuild } from '../model/model.ts';
 import { DEFAULT_PLACEMENT, type PlacementSettings } from '../model/settings.ts';
 import { PlacementPool } from '../placement-pool.ts';
 
@@ -68,6 +68,13 @@ export class Scene {
   holds(host: string, repo: string, held: number | Partial<HeldCache> = 1): this {
     const cache = typeof held === 'number' ? { warmth: held } : held;
     this.pool.cacheReported(host, repo, { warmth: 1, bytes: 1, lastUsedAt: this.#now, ...cache });
+    return this;
+  }
+
+  /** A copy of the repo's cache is on its way to the host, for `seconds` more. */
+  seed(repo: string, host: string, seconds: number, more: Partial<ComingSeed> = {}): this {
+    const seed = { repo, host, from: 'warm', startedAt: this.#now, expectedMs: seconds * S, warmth: 0.75, bytes: 1 };
+    this.pool.seedStarted({ ...seed, ...more }, this.#now);
     return this;
   }
 

@@ -1,5 +1,5 @@
 -- Functions for the life of hosts; need host-tasks. A host's keys are its record and :lease, :held, :past, :removed, :desired, :inventory,
--- :idle, :tasks.
+-- :idle, :tasks, :savings.
 
 -- announceHost(prefix, name): announces that something about the host has changed, to schedulers and to its worker.
 local function announceHost(prefix, name)
@@ -18,7 +18,7 @@ local function purgeHost(prefix, name)
   failTasks(prefix, name, serverNow())
   redis.call('SREM', prefix .. 'hosts', name)
   redis.call('DEL', key, key .. ':lease', key .. ':held', key .. ':past', key .. ':inventory', key .. ':idle',
-    key .. ':tasks')
+    key .. ':tasks', key .. ':savings')
 end
 
 -- removeHost(prefix, name): removes a host that holds no attempts from the pool, with its settings. Its worker and earlier ones are

@@ -1,5 +1,6 @@
 import { hasEnded, type KilnClient, KilnProblem } from '@kiln/client';
 import type { BuildView } from '@kiln/contracts';
+import { endOfStage } from '../../../io/stages.ts';
 import type { ProgressModel } from '../../../progress/model.ts';
 import type { ProgressView } from '../../../progress/view.ts';
 import type { Interruption } from './interruption.ts';
@@ -62,7 +63,10 @@ export async function followBuild({
   } finally {
     interruption.signal.removeEventListener('abort', interrupted);
   }
-  return released ?? client.waitForEnd(id);
+  endOfStage('following');
+  const ended = released ?? (await client.waitForEnd(id));
+  endOfStage('end');
+  return ended;
 }
 
 /** Cancels the build and waits until it has ended. Returns the build only if it continues for other builds that share its run. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { isTransient, type KilnClient, KilnUnreachable } from '@kiln/client';
 import type { BuildRequestInput, BuildView } from '@kiln/contracts';
+import { endOfStage } from '../../../io/stages.ts';
 import type { ProgressView } from '../../../progress/view.ts';
 import type { Interruption } from '../follow/interruption.ts';
 
@@ -34,6 +35,14 @@ export class SubmitCall {
 
   /** Retries while the API doesn't respond. Fails at once if it can't even be connected to, and never could. */
   async send(request: BuildRequestInput): Promise<BuildView> {
+    try {
+      return await this.#send(request);
+    } finally {
+      endOfStage('submit');
+    }
+  }
+
+  async #send(request: BuildRequestInput): Promise<BuildView> {
     const { idempotencyKey } = this;
     if (!this.#answered) {
       try {

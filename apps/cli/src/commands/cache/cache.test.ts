@@ -1,0 +1,88 @@
+import { InventoryStore, UsageStore } from '@kiln/state';
+import { beforeAll, expect, it } from 'vitest';
+import { runIn } from '../../testing/run.ts';
+import { withRealPool } from '../../testing/with-real-pool.ts';
+
+const cli = withRealPool();
+const run = (line: string, at = cli.io()) => runIn(at, line);
+const A = { host: 'a', incarnation: 'i1' };
+const NPM = 'aa//root/.npm';
+
+beforeAll(async () => {
+  const { state } = cli.pool;
+  await cli.pool.report('a', { tasks: ['drop'] });
+  await cli.pool.report('old');
+  await cli.pool.report('away', { tasks: ['drop'] });
+  await state.redis.del(state.keys.hostLease('away'));
+  const mount = { id: NPM, bytes: 2_000_000, lastUsedAt: Date.now(), inUse: false, records: 1 };
+  await new InventoryStore(state.redis, state.keys).publish(
+    A,
+    {
+      ...{ sizesAreFloors: false, usedBytes: 1, mounts: [mount], mountsLeftOut: 0, layers: { count: 0, bytes: 0 } },
+      repoLayers: [{ repo: 'app', bytes: 1_000_000, lastUsedAt: 1 }],
+    },
+    1,
+  );
+  const used = { mounts: [{ id: NPM, bytes: 1 }], layerBytes: 1, sizesAreFloors: false };
+  await new UsageStore(state.redis, state.keys).learn(A, 'app', used);
+});
+
+/** Carries out the next task of host a as its worker would. */
+async function carryOut(result: object, note?: string): Promise<void> {
+  const { tasks } = cli.pool.state;
+  let claimed = await tasks.claim(A, ['drop']);
+  while (!claimed) claimed = await tasks.claim(A, ['drop']);
+  if (note !== undefined) await tasks.progress(A, claimed.id, { bytes: 0, note });
+  await tasks.settle(A, claimed.id, {
+    result: { caches: 0, freedBytes: 0, dropped: [], shared: [], inUse: [], ...result },
+  });
+}
+
+it('kiln cache ls lists caches, and kiln cache du sums them up', async () => {
+  const { out } = await run('cache ls');
+  expect(out).toMatch(/^HOST +REPO +CACHE +KIND +SIZE/);
+  expect(out).toMatch(/a +app +\/root\/\.npm +dependencies +2\.00MB/);
+  expect(out).toMatch(/a +app +layers +layers +1\.00MB/);
+  expect((await run('cache ls --kind layers app')).out).not.toContain('.npm');
+  expect(JSON.parse((await run('cache ls --json --host a')).out)).toMatchObject({ caches: { length: 2 } });
+  expect((await run('cache du')).out).toMatch(/app +1 +2\.00MB +- +1\.00MB +- +3\.00MB/);
+  expect(await run('cache ls none')).toMatchObject({ code: 0, out: '', err: 'kiln: no caches\n' });
+});
+
+it('kiln cache rm waits for connected hosts, prints what each has freed, and names those that are away or too old', async () => {
+  const dropped = run('cache rm app --mount /root/.npm');
+  await carryOut(
+    { caches: 1, freedBytes: 2_000_000, shared: ['pool/npm'] },
+    'in use by build 01; dropped when it ends',
+  );
+  const { code, out, err } = await dropped;
+  expect(out).toBe('a: freed 1 cache, 2.00MB\n  kept pool/npm, which other repositories share; --shared drops it\n');
+  expect(err).toContain('kiln: away: not connected; its caches are dropped when it is back\n');
+  expect(err).toContain('kiln: old: its worker is of a version that can’t drop caches; upgrade it\n');
+  expect(code).toBe(0);
+});
+
+it('kiln cache prune shows with --dry-run what it would drop, and a failure of a host makes it exit with 1', async () => {
+  const pruned = run('cache prune --unused-for 2d --host a --dry-run');
+  await carryOut({ caches: 1, freedBytes: 5, dropped: [{ id: NPM, bytes: 5 }] });
+  expect(await pruned).toMatchObject({ code: 0, out: `a: would free 1 cache, 5B\n  ${NPM}\n` });
+  const failed = run('cache prune --host a');
+  const { tasks } = cli.pool.state;
+  let claimed = await tasks.claim(A, ['drop']);
+  while (!claimed) claimed = await tasks.claim(A, ['drop']);
+  expect(claimed.task?.order).toEqual({ type: 'drop', unusedForMs: 30 * 86_400_000 });
+  await tasks.settle(A, claimed.id, { failure: { code: 'failed', message: 'BuildKit does not answer' } });
+  expect(await failed).toMatchObject({ code: 1, err: 'kiln: a: BuildKit does not answer [failed]\n' });
+});
+
+it.each([
+  ['cache rm', 'REPO'],
+  ['cache rm app --kind all', '--kind: got "all", expected dependencies, outputs, layers, tree'],
+  ['cache prune --unused-for soon', '--unused-for'],
+  ['cache rm typo', 'cache_not_found'],
+  ['cache rm app --host nobody', 'host_not_found'],
+])('kiln %s is refused', async (line, text) => {
+  const { code, err } = await run(line);
+  expect(code).toBe(125);
+  expect(err).toContain(text);
+});

@@ -1,0 +1,19 @@
+import { EXIT } from '../../io/exit-codes.ts';
+import { clientCommand } from '../../server/client-command.ts';
+
+export const removeSnapshotCommand = clientCommand(
+  {
+    name: 'cache remove-snapshot',
+    synopsis: 'SNAPSHOT...',
+    summary: 'Delete snapshots of caches',
+    operands: [1, Number.POSITIVE_INFINITY],
+    flags: {},
+  },
+  async ({ client, operands, io }) => {
+    for (const id of operands) {
+      await client.removeSnapshot(id);
+      io.out.line(`${id} deleted`);
+    }
+    return EXIT.ok;
+  },
+);

@@ -1,0 +1,239 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import { Builder } from '@kiln/buildkit';
+import { IMAGES, type PrivateEngine, startPrivateEngine } from '@kiln/buildkit/testing';
+import { attemptTrace } from '@kiln/contracts';
+import { type AttemptTrace, type Cause, explainMisses } from '@kiln/domain';
+import { createLogger } from '@kiln/runtime';
+import { TestRedis } from '@kiln/state/testing';
+import { compareContexts, type Digest } from '@kiln/trees';
+import { MemoryTrees, type TestTree } from '@kiln/trees/testing';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { fixedExecutors } from '../testing/fixed-executors.ts';
+import { eventually, type TestBuild, TestHost } from '../testing/test-host.ts';
+
+const unpack = promisify(gunzip);
+const RUN_ID = randomUUID();
+const BASE = { repo: 'base.local/why', tag: '1' };
+const SECRET = 'a-secret-value-4711';
+const VALUE = 'an-argument-value-4711';
+
+const trees = new MemoryTrees();
+const traces = new Map<string, AttemptTrace>();
+const texts: string[] = [];
+let redis: TestRedis;
+let pool: TestHost;
+let builder: Builder;
+let engine: PrivateEngine;
+
+beforeAll(async () => {
+  // What a build used is derived from what it left in the caches, so nothing else may build on this engine meanwhile.
+  engine = await startPrivateEngine([IMAGES.tool, IMAGES.debian]);
+  await engine.engine.getImage(IMAGES.debian).tag(BASE);
+  const { dir } = engine;
+  await mkdir(join(dir, 'scratch'));
+  redis = await TestRedis.start();
+  pool = await TestHost.open(redis.url);
+  builder = await Builder.start({
+    hostName: 'h1',
+    instance: RUN_ID.slice(0, 8),
+    scratchDir: join(dir, 'scratch'),
+    driver: 'docker',
+    ...{ dockerSocket: engine.socket, engineSocketPath: engine.innerSocket, toolImage: IMAGES.tool },
+    buildkitImage: 'none',
+    log: createLogger({ app: 'test', level: 'silent' }),
+  });
+  await pool.start(
+    { leaseTtlMs: 30_000, fenceMarginMs: 5_000, inventoryEveryMs: 60_000 },
+    {
+      executors: fixedExecutors([builder]),
+      trees: () => trees,
+      storeTrace: async ({ buildId }, packed) => {
+        const json = (await unpack(packed)).toString();
+        texts.push(json);
+        traces.set(buildId, attemptTrace.parse(JSON.parse(json)));
+      },
+    },
+  );
+});
+afterAll(async () => {
+  await pool?.stop();
+  await builder?.close();
+  await pool?.[Symbol.asyncDispose]();
+  await redis?.[Symbol.asyncDispose]();
+  await engine?.[Symbol.asyncDispose]();
+});
+
+const DOCKERFILE = `ARG BASE=${BASE.repo}:${BASE.tag}
+FROM \${BASE} AS build
+ENV MODE=one
+ARG VERSION=1
+RUN echo prepare ${RUN_ID} $VERSION
+COPY src/ lock.txt /src/
+RUN --mount=type=cache,target=/c --mount=type=secret,id=tok \\
+  # A comment in between.
+  head -c 1M /dev/zero > /out; head -c 1M /dev/zero > /c/x
+
+FROM \${BASE} AS tools
+RUN <<EOT
+echo tools ${RUN_ID}
+EOT
+RUN --mount=type=bind,source=bound,target=/b cat /b/* > /t
+
+FROM scratch
+COPY --from=build /out /out
+COPY --from=tools /t /t
+`;
+const FILES = {
+  src: { dir: { 'a.txt': 'a', 'b.txt': 'b' } },
+  bound: { dir: { x: 'x' } },
+  'lock.txt': 'lock',
+  'readme.txt': 'r',
+} satisfies TestTree;
+
+interface Wanted extends Pick<TestBuild, 'request' | 'secrets'> {
+  readonly dockerfile?: string;
+  readonly files?: TestTree;
+}
+
+/** Runs a build, and returns its record. */
+async function build({ dockerfile = DOCKERFILE, files = {}, request = {}, secrets }: Wanted): Promise<AttemptTrace> {
+  const digest = trees.put({ ...FILES, ...files, Dockerfile: dockerfile });
+  const source = { type: 'upload', name: 'app', digest } as const;
+  const id = await pool.deliver({ request: { source, ...request }, secrets: secrets ?? { tok: SECRET } });
+  expect((await pool.build(id)).failure).toBeUndefined();
+  return eventually(() => traces.get(id));
+}
+
+async function directory(digest: Digest) {
+  for await (const part of trees.read({ directories: [digest], files: [] }))
+    if (part.type === 'directory') return part.object.node;
+  throw new Error(`no directory ${digest}`);
+}
+
+/** Returns why each step missed, by the step's text; steps that are based on such ones point to them. */
+async function misses(before: AttemptTrace, now: AttemptTrace): Promise<Record<string, Cause | string>> {
+  const files = await compareContexts(directory, before.context, now.context);
+  const steps = explainMisses({ trace: now, with: { trace: before, files } });
+  return Object.fromEntries(
+    steps.flatMap(({ name, cause }) => {
+      if (!cause) return [];
+      return [[short(name), cause.type === 'parent_missed' ? short(steps[cause.parent]?.name ?? '') : cause]];
+    }),
+  );
+}
+
+const short = (name: string) => /^\[.*?\] \S+/.exec(name)?.[0] ?? name;
+
+/** Changed files, none unless they are given. */
+function files(...paths: [path: string, change: string][]) {
+  const none = { added: 0, changed: 0, removed: 0 };
+  return { type: 'files_changed', ...none, paths: paths.map(([path, change]) => ({ path, change })) };
+}
+
+let last: AttemptTrace;
+/** Builds with an edit, and explains it by the build before. */
+async function edited(wanted: Wanted): Promise<Record<string, Cause | string>> {
+  const now = await build(wanted);
+  const found = await misses(last, now);
+  last = now;
+  return found;
+}
+
+test('names the one thing that differs as the cause of each step that was not cached', async () => {
+  last = await build({});
+  expect(last.mounts).toMatchObject([{ beforeBytes: 0, afterBytes: expect.any(Number) }]);
+  expect(await edited({})).toEqual({});
+  expect(last.layers).toMatchObject({ lost: 0 });
+
+  // Neither is in any step's cache key.
+  const { secrets } = last;
+  expect(await edited({ secrets: { tok: 'another-secret' } })).toEqual({});
+  expect(last.secrets).not.toEqual(secrets);
+  expect(await edited({ files: { 'readme.txt': 'changed' } })).toEqual({});
+
+  const src = { dir: { 'a.txt': 'changed', 'new.txt': 'n' } };
+  expect(await edited({ files: { src } })).toEqual({
+    '[build 3/4] COPY': {
+      type: 'files_changed',
+      ...{ added: 1, changed: 1, removed: 1 },
+      paths: [
+        { path: 'src/a.txt', change: 'changed' },
+        { path: 'src/b.txt', change: 'removed' },
+        { path: 'src/new.txt', change: 'added' },
+      ],
+    },
+    '[build 4/4] RUN': '[build 3/4] COPY',
+  });
+  // Read after an earlier build, while the last one's mount was in use no longer.
+  expect(last.mounts?.[0]?.beforeBytes).toBeGreaterThan(1_000_000);
+
+  expect(await edited({ files: { src, bound: { dir: { x: 'changed' } } } })).toEqual({
+    '[tools 3/3] RUN': { ...files(['bound/x', 'changed']), changed: 1 },
+    '[stage-2 2/2] COPY': '[tools 3/3] RUN',
+  });
+
+  const request = { buildArgs: { VERSION: VALUE, UNUSED: 'x' } };
+  const same = { files: { src, bound: { dir: { x: 'changed' } } }, request };
+  expect(await edited(same)).toMatchObject({
+    '[build 2/4] RUN': { type: 'build_argument_changed', names: ['VERSION'] },
+    '[build 3/4] COPY': '[build 2/4] RUN',
+  });
+  expect(await edited({ ...same, request: { buildArgs: { VERSION: VALUE } } })).toEqual({});
+
+  let dockerfile = DOCKERFILE;
+  const change = (from: string, to: string) => {
+    dockerfile = dockerfile.replace(from, to);
+    return edited({ ...same, dockerfile });
+  };
+  // The default of an argument that has a value doesn't count.
+  expect(await change('ARG VERSION=1', 'ARG VERSION=2')).toEqual({});
+  expect(await change('ENV MODE=one', 'ENV MODE=two')).toMatchObject({
+    '[build 2/4] RUN': { type: 'instruction_changed', from: 'ENV MODE=one', to: 'ENV MODE=two' },
+  });
+  expect(await change('RUN echo prepare', 'RUN echo prepared')).toMatchObject({
+    '[build 2/4] RUN': {
+      type: 'instruction_changed',
+      from: `RUN echo prepare ${RUN_ID} $VERSION`,
+      to: `RUN echo prepared ${RUN_ID} $VERSION`,
+    },
+  });
+  expect(await change('echo tools', 'echo the tools')).toMatchObject({
+    '[tools 2/3] RUN': {
+      type: 'instruction_changed',
+      from: `RUN <<EOT\necho tools ${RUN_ID}\nEOT`,
+      to: `RUN <<EOT\necho the tools ${RUN_ID}\nEOT`,
+    },
+    '[tools 3/3] RUN': '[tools 2/3] RUN',
+  });
+  expect(await change('COPY src/', 'RUN echo added\nCOPY src/')).toMatchObject({
+    '[build 3/5] RUN': { type: 'instruction_changed', to: 'RUN echo added' },
+    '[build 4/5] COPY': '[build 3/5] RUN',
+  });
+  expect(await edited({ ...same, dockerfile, request: { ...request, noCache: true } })).toMatchObject({
+    '[build 2/5] RUN': { type: 'no_cache' },
+    '[build 3/5] RUN': '[build 2/5] RUN',
+    '[tools 2/3] RUN': { type: 'no_cache' },
+  });
+
+  await engine.engine.getImage(IMAGES.tool).tag(BASE);
+  const digest = expect.stringMatching(/^sha256:[0-9a-f]{64}$/);
+  const moved = { type: 'base_image_moved', image: `${BASE.repo}:${BASE.tag}`, from: digest, to: digest };
+  expect(await edited({ ...same, dockerfile })).toMatchObject({
+    '[build 2/5] RUN': { ...moved, step: expect.stringContaining('FROM') },
+    '[tools 2/3] RUN': moved,
+  });
+
+  const { layers } = await builder.inventory();
+  await builder.prune(layers.map(({ id }) => id));
+  const evicted = await edited({ ...same, dockerfile });
+  expect(Object.values(evicted)).toContainEqual({
+    type: 'evicted',
+    ...{ lost: expect.any(Number), of: expect.any(Number), since: expect.any(Number) },
+  });
+
+  for (const text of texts) for (const value of [SECRET, VALUE]) expect(text).not.toContain(value);
+});

@@ -1,0 +1,163 @@
+import { cp } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type FaultyRegistry, faultyRegistry, type RegistryFault } from '../testing/faulty-registry.ts';
+import { begin, engine, type Lab, lab, processesWith, uniqueSeconds, until } from '../testing/lab.ts';
+import { type PrivateRegistry, startPrivateRegistry } from '../testing/private-registry.ts';
+import { BASE, smallRoot } from '../testing/small-root.ts';
+import { removeFreshBuilders } from './fresh-builders.ts';
+
+let files: { 'root.tar': Buffer };
+let registry: PrivateRegistry;
+let faulty: FaultyRegistry;
+let own: Lab;
+
+beforeAll(async () => {
+  files = { 'root.tar': await smallRoot() };
+  // The address of this machine on the engine's bridge, which containers reach.
+  const { IPAM } = await engine.getNetwork('bridge').inspect();
+  const listenAt = IPAM?.Config?.[0]?.Gateway ?? '';
+  registry = await startPrivateRegistry({ listenAt, isOpen: true });
+  faulty = await faultyRegistry(listenAt, registry.host);
+  own = await lab({
+    driver: 'docker-container',
+    settings: { registries: { [registry.host]: { plainHttp: true }, [faulty.host]: { plainHttp: true } } },
+  });
+});
+afterAll(async () => {
+  await own[Symbol.asyncDispose]();
+  const container = `buildx_buildkit_kiln-lab-${own.options.instance}-trusted0`;
+  await engine.getContainer(container).remove({ force: true });
+  await engine.getVolume(`${container}_state`).remove();
+  await faulty[Symbol.asyncDispose]();
+  await registry[Symbol.asyncDispose]();
+});
+
+const dockerfile = `${BASE}\nRUN echo built > /built`;
+const name = (repo: string, at = registry.host) => `${at}/${repo}`;
+
+function build(cache: object, more: { tag?: string; dockerfile?: string; repo?: string } = {}) {
+  const { tag } = more;
+  const output = tag === undefined ? {} : { tags: [tag], output: { type: 'push' }, provenance: false };
+  return begin(own.builder, {
+    dockerfile: more.dockerfile ?? dockerfile,
+    files,
+    ...(more.repo !== undefined && { repo: more.repo }),
+    spec: { cache, ...output, buildArgs: { SOURCE_DATE_EPOCH: '0' } },
+  });
+}
+
+async function freshBuilders(): Promise<string[]> {
+  const { Volumes } = await engine.listVolumes({
+    filters: { label: [`kiln.instance=${own.options.instance}`, 'kiln.fresh'] },
+  });
+  const containers = await engine.listContainers({
+    all: true,
+    filters: { name: [`kilnfresh-lab-${own.options.instance}`] },
+  });
+  return [...(Volumes ?? []).map(({ Name }) => Name), ...containers.flatMap(({ Names }) => Names)];
+}
+
+const layersOf = async (repo: string, tag: string) => {
+  const accept = 'application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json';
+  const answer = await fetch(`http://${registry.host}/v2/${repo}/manifests/${tag}`, { headers: { accept } });
+  const { layers } = (await answer.json()) as { layers: { digest: string }[] };
+  return layers.map(({ digest }) => digest);
+};
+const notes = ({ records }: ReturnType<typeof build>) =>
+  records.flatMap((record) => (record.type === 'note' ? [record.message] : []));
+
+test('registry builds on a builder of its own with the caches of the last one, and gives the same layers', async () => {
+  const first = build({ mode: 'registry' }, { tag: name('same:1') });
+  expect(await first.outcome).toMatchObject({ end: 'succeeded', steps: { total: 2, cached: 0 } });
+  expect(await registry.tags('same')).toEqual(expect.arrayContaining(['1', 'kiln-cache']));
+  const second = build({ mode: 'registry' }, { tag: name('same:2') });
+  expect((await second.outcome).steps).toEqual({ total: 2, cached: 2 });
+  expect(await layersOf('same', '2')).toEqual(await layersOf('same', '1'));
+  expect(await freshBuilders()).toEqual([]);
+  // Nothing of it is in the long-lived builder.
+  expect((await build({}).outcome).steps).toEqual({ total: 2, cached: 0 });
+});
+
+test('a registry that refuses caches as an index gets them as an image manifest, in the same build, and later at once', async () => {
+  let refusals = 0;
+  faulty.fault = ({ method }, body) => {
+    const isIndex = method === 'PUT' && body.includes('image.index.v1+json');
+    if (isIndex) refusals += 1;
+    return isIndex ? { status: 400 } : undefined;
+  };
+  const to = [{ type: 'registry', ref: name('refused:cache', faulty.host) }];
+  const first = build({ mode: 'registry', to });
+  expect((await first.outcome).end).toBe('succeeded');
+  expect(notes(first)).toContain('caches exported as image manifests, because the registry refused an index');
+  expect(await registry.tags('refused')).toEqual(['cache']);
+  expect(refusals).toBe(1);
+});
+
+test('registries for caches that answer 500 or 403, break off in the middle or are slow fail no build', async () => {
+  const faults: Readonly<Record<string, RegistryFault>> = {
+    error: { status: 500 },
+    denied: { status: 403 },
+    half: { cut: true },
+    slow: { delayMs: 100 },
+  };
+  faulty.fault = ({ url = '' }) => faults[url.split('/')[2] ?? ''];
+  const to = Object.keys(faults).map((repo) => ({ type: 'registry', ref: name(`${repo}:cache`, faulty.host) }));
+  const one = build({ mode: 'registry', to }, { tag: name('whole:1') });
+  expect(await one.outcome).toMatchObject({ end: 'succeeded', steps: { total: 2 } });
+  expect(await registry.tags('whole')).toEqual(['1']);
+  expect(notes(one)).toContainEqual(expect.stringMatching(/^caches were not exported: /));
+  expect(await registry.tags('slow')).toEqual(['cache']);
+});
+
+test('archive restores the caches that the last build saved, on a builder of its own', async () => {
+  const kept = join(own.options.scratchDir, 'kept');
+  const archive = {
+    restore: (dir: string) =>
+      cp(kept, dir, { recursive: true }).then(
+        () => true,
+        () => false,
+      ),
+    save: (dir: string) => cp(dir, kept, { recursive: true, force: true }),
+  };
+  const run = () => begin(own.builder, { dockerfile, files, archive, spec: { cache: { mode: 'archive' } } });
+  expect((await run().outcome).steps).toEqual({ total: 2, cached: 0 });
+  expect((await run().outcome).steps).toEqual({ total: 2, cached: 2 });
+});
+
+test('warm exports its caches when the result is out, and imports them only on a cold builder', async () => {
+  faulty.fault = () => undefined;
+  const cache = {
+    from: [{ type: 'registry', ref: name('warm:cache') }],
+    to: [{ type: 'registry', ref: name('warm:cache') }],
+  };
+  const steps = `${BASE}\nRUN echo warm > /warm`;
+  const first = build(cache, { dockerfile: steps, repo: 'warm' });
+  expect((await first.outcome).end).toBe('succeeded');
+  await own.builder.exported();
+  expect(await registry.tags('warm')).toEqual(['cache']);
+  const again = build(cache, { dockerfile: steps, repo: 'warm' });
+  expect((await again.outcome).steps).toEqual({ total: 2, cached: 2 });
+  const importing = (one: typeof first) =>
+    one.records.some((record) => record.type === 'step' && record.name.startsWith('importing cache'));
+  expect([importing(first), importing(again)]).toEqual([true, false]);
+  // The caches are whole: a builder of its own finds every step.
+  expect((await build({ mode: 'registry', from: cache.from }, { dockerfile: steps }).outcome).steps).toEqual({
+    total: 2,
+    cached: 2,
+  });
+});
+
+test('builds at once have a builder each, and the next worker removes those of one that was killed', async () => {
+  const seconds = uniqueSeconds();
+  const sleeping = build({ mode: 'fresh' }, { dockerfile: `${BASE}\nRUN sleep ${seconds}` });
+  await until(async () => (await processesWith(seconds)).length > 0);
+  // Also those of the long-lived builder aren't used.
+  expect(await build({ mode: 'fresh' }).outcome).toMatchObject({ end: 'succeeded', steps: { total: 2, cached: 0 } });
+  // A container and a volume.
+  expect((await freshBuilders()).length).toBe(2);
+  await removeFreshBuilders(engine, own.options);
+  expect(await freshBuilders()).toEqual([]);
+  expect(await processesWith(seconds)).toEqual([]);
+  expect((await sleeping.outcome).end).toBe('failed');
+});

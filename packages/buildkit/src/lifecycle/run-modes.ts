@@ -1,0 +1,212 @@
+import type { CacheLocation, LogRecord } from '@kiln/contracts';
+import { BuildkitControl } from '../control/buildkit-control.ts';
+import { InventoryReader } from '../control/inventory.ts';
+import { messageOf } from '../engine/message-of.ts';
+import type { RunOutcome } from '../outcome/outcome.ts';
+import { type CacheForm, type FailedExport, registryOf } from '../run/cache-flags.ts';
+import { runBuild } from '../run/run-build.ts';
+import type { RunHost } from '../run/run-host.ts';
+import type { RunRequest } from '../run/run-request.ts';
+import { CacheForms } from './cache-forms.ts';
+import type { FreshBuilders } from './fresh-builders.ts';
+
+export interface RunModesDeps {
+  readonly host: RunHost;
+  /** Undefined with the driver `docker`, which has only one BuildKit. */
+  readonly fresh: FreshBuilders | undefined;
+  readonly scratchDir: string;
+}
+
+/** Runs builds by their cache mode: on the long-lived builder, or on one that is made for the attempt. */
+export class RunModes {
+  readonly #deps: RunModesDeps;
+  readonly #forms: CacheForms;
+  /** Repos that the long-lived builder has built since it was started. */
+  readonly #built = new Set<string>();
+  /** Builds whose caches are to be exported, by repo; the first one is next. */
+  readonly #waiting = new Map<string, RunRequest>();
+  #exporting: Promise<void> | undefined;
+  readonly #closing = new AbortController();
+
+  constructor(deps: RunModesDeps) {
+    this.#deps = deps;
+    this.#forms = new CacheForms(deps.scratchDir, deps.host.log);
+  }
+
+  /** Runs a build. @throws EngineError @throws Error */
+  async run(request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
+    const { mode = 'warm' } = request.spec.cache ?? {};
+    if (mode === 'warm') return await this.#runWarm(request, signal);
+    const { host, fresh } = this.#deps;
+    if (!fresh) return mode === 'fresh' ? await this.#runApart(request, signal) : notHere(mode);
+    const startedAt = host.now();
+    await using builder = await fresh.make(`${request.buildId}-${request.attempt}`);
+    await note(host, request, `builder of its own started in ${host.now() - startedAt} ms, for cache mode ${mode}`);
+    const { name, buildxConfig, connectBuildkit } = builder;
+    const own = { ...host, builder: name, connectBuildkit, paths: { ...host.paths, buildxConfig } };
+    // What is wrong with such a builder ends with it.
+    const { fault: _, ...outcome } = await this.#runExporting(own, request, signal);
+    return outcome;
+  }
+
+  async #runWarm(request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
+    const { host } = this.#deps;
+    const { cachePlaces: caches } = request;
+    if (!caches || caches.from.length + caches.to.length === 0) return await runBuild(host, request, signal);
+    const from = this.#built.has(request.repo) ? [] : caches.from;
+    const outcome = await runBuild(host, { ...request, cachePlaces: { from, to: [] } }, signal);
+    if (outcome.end !== 'succeeded') return outcome;
+    this.#built.add(request.repo);
+    // After a build without caches, the steps would run again.
+    if (caches.to.length > 0 && !request.spec.noCache) this.#exportLater(request);
+    return outcome;
+  }
+
+  /** Exports a build's caches when its result is out. Of several builds of a repo that wait for that, only the newest is exported. */
+  #exportLater(request: RunRequest): void {
+    this.#waiting.delete(request.repo);
+    this.#waiting.set(request.repo, request);
+    this.#exporting ??= this.#exportWaiting().finally(() => {
+      this.#exporting = undefined;
+    });
+  }
+
+  async #exportWaiting(): Promise<void> {
+    const { host } = this.#deps;
+    const { log } = host;
+    const { signal } = this.#closing;
+    for (const [repo, request] of this.#waiting) {
+      this.#waiting.delete(repo);
+      if (signal.aborted) return;
+      const { buildId, attempt } = request;
+      const to = request.cachePlaces?.to ?? [];
+      try {
+        const failures: string[] = [];
+        // Not from a working tree: the repo's next build would find it taken.
+        const own = { ...host, trees: undefined };
+        const quiet = {
+          ...request,
+          sink: (record: LogRecord) => void (record.type === 'note' && failures.push(record.message)),
+        };
+        const outcome = await this.#runExporting(own, exportOnly(quiet, to), signal);
+        const reason = outcome.failure?.message ?? failures.join('; ');
+        if (outcome.end !== 'succeeded' || failures.length > 0)
+          log.warn({ buildId, attempt, repo, reason }, 'caches of a build not exported as wanted');
+        else log.info({ buildId, attempt, repo }, 'caches of a build exported');
+      } catch (error) {
+        log.warn({ err: error, buildId, attempt, repo }, 'caches of a build not exported');
+      }
+    }
+  }
+
+  /** Resolves when no caches are being exported. */
+  async settled(): Promise<void> {
+    await this.#exporting;
+  }
+
+  /** Stops exporting caches. */
+  async close(): Promise<void> {
+    this.#closing.abort('fence');
+    this.#waiting.clear();
+    await this.#exporting;
+  }
+
+  /** Runs a build that uses nothing of the one BuildKit's caches: no layers, and cache mounts of its own, which are removed afterwards. */
+  async #runApart(request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
+    const { host } = this.#deps;
+    const namespace = `fresh-${request.buildId}-${request.attempt}`;
+    try {
+      const spec = { ...request.spec, noCache: true };
+      return await runBuild(host, { ...request, spec, ownNamespace: namespace }, signal);
+    } finally {
+      await removeMounts(host, namespace);
+    }
+  }
+
+  /** Runs a build and, if a registry refused the form of its caches, exports them in the next form. */
+  async #runExporting(host: RunHost, request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
+    const formOf = await this.#forms.all();
+    let failed: FailedExport | undefined;
+    const onFailedExport = (one: FailedExport) => {
+      failed = one;
+    };
+    const outcome = await runBuild(host, { ...request, cacheForm: formOf, onFailedExport }, signal);
+    if (!failed || outcome.end !== 'succeeded') return outcome;
+    await this.#exportAgain(host, request, failed, signal);
+    return outcome;
+  }
+
+  async #exportAgain(host: RunHost, request: RunRequest, first: FailedExport, signal: AbortSignal): Promise<void> {
+    let failed: FailedExport | undefined = first;
+    const refs = (request.cachePlaces?.to ?? []).filter((one) => one.type === 'registry');
+    while (failed?.isRefusal && refs.length > 0 && !signal.aborted) {
+      const formOf = await this.#forms.all();
+      // Which of several locations refused isn't reported, so the next form is for all.
+      const before: CacheForm[] = refs.map(({ ref }) => formOf(registryOf(ref)));
+      const next = await this.#nextForms(
+        refs.map(({ ref }) => registryOf(ref)),
+        before,
+      );
+      if (next === undefined) break;
+      if (next === 'inline') {
+        return await note(host, request, 'the registry takes no caches; from now on they are kept in the image itself');
+      }
+      failed = undefined;
+      const again = {
+        ...exportOnly({ ...request, sink: () => undefined }, refs),
+        cacheForm: await this.#forms.all(),
+        onFailedExport: (one: FailedExport) => {
+          failed = one;
+        },
+      };
+      const outcome = await runBuild(host, again, signal);
+      if (outcome.end !== 'succeeded') {
+        return await note(host, request, `caches were not exported: ${outcome.failure?.message ?? outcome.end}`);
+      }
+      if (!failed) {
+        return await note(host, request, 'caches exported as image manifests, because the registry refused an index');
+      }
+    }
+    if (failed) await note(host, request, `caches were not exported: ${failed.error}`);
+  }
+
+  async #nextForms(registries: readonly string[], forms: readonly CacheForm[]): Promise<CacheForm | undefined> {
+    let next: CacheForm | undefined;
+    for (const [i, registry] of registries.entries())
+      next = (await this.#forms.refused(registry, forms[i] ?? 'index')) ?? next;
+    return next;
+  }
+}
+
+/** Returns a request that finds every step in the builder's caches, and only exports these. */
+function exportOnly(request: RunRequest, to: readonly CacheLocation[]): RunRequest {
+  const { artifact: _, archive: __, observer: ___, ...rest } = request;
+  return {
+    ...rest,
+    spec: { ...request.spec, output: { type: 'none' }, noCache: false, pull: false },
+    cachePlaces: { from: [], to },
+  };
+}
+
+function notHere(mode: string): RunOutcome {
+  const message = `cache mode ${mode} needs the driver docker-container, and this host has docker`;
+  return { end: 'failed', failure: { code: 'infrastructure', message } };
+}
+
+async function note(host: RunHost, request: RunRequest, message: string): Promise<void> {
+  await request.sink({ t: host.now(), type: 'note', message });
+}
+
+async function removeMounts(host: RunHost, namespace: string): Promise<void> {
+  try {
+    await using control = await BuildkitControl.open(host.connectBuildkit);
+    const { mounts } = new InventoryReader(false).read(await control.diskUsage(), host.now());
+    const records = mounts.filter(({ id }) => id.startsWith(`${namespace}/`)).flatMap((mount) => mount.records);
+    if (records.length > 0) await control.prune(records);
+  } catch (error) {
+    host.log.warn(
+      { err: error, reason: messageOf(error), namespace },
+      'cache mounts of a fresh build could not be removed',
+    );
+  }
+}

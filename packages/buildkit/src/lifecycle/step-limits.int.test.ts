@@ -1,0 +1,39 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { SettingsLab } from '../testing/settings-lab.ts';
+import { BASE, smallRoot } from '../testing/small-root.ts';
+
+const LIMITS = { memoryBytes: 100_000_000, cpus: 0.5, pids: 60 };
+let own: SettingsLab;
+
+beforeAll(async () => {
+  own = await SettingsLab.start(await smallRoot(['/usr/bin/head', '/usr/bin/tail']));
+});
+afterAll(() => own[Symbol.asyncDispose]());
+
+const step = (command: string) => ({ dockerfile: `${BASE}\nRUN ${command} # ${randomUUID()}` });
+
+test('a fork bomb and a step that takes all memory fail, and the builder goes on working', async () => {
+  const settings = { limits: LIMITS };
+  const bomb = await own.buildWith(
+    settings,
+    step('b() { b | b & }; b; wait; for i in 1 2 3; do sleep 0.1 || exit 3; done'),
+  );
+  expect(bomb.output).toMatch(/fork/i);
+  const hog = await own.buildWith(settings, step('head -c 300000000 /dev/zero | tail -c 300000000 > /dev/null'));
+  expect(hog.outcome).toMatchObject({ end: 'failed' });
+  const after = await own.buildWith(settings, step('echo still there'));
+  expect(after.output).toBe('still there\n');
+});
+
+test('limits hold after the engine has restarted the builder', async () => {
+  const settings = { limits: LIMITS };
+  await own.buildWith(settings, step('echo made'));
+  await own.container.restart();
+  const many = 'i=0; while [ $i -lt 100 ]; do sleep 30 & i=$((i+1)); done; echo all of them';
+  const { outcome, output } = await own.buildWith(settings, step(many));
+  expect(outcome.end).toBe('failed');
+  expect(output).not.toContain('all of them');
+  const free = await own.buildWith({}, step(many));
+  expect(free.output).toContain('all of them');
+});

@@ -1,0 +1,32 @@
+import { cacheList, cacheQuery, dropAnswer, dropRequest } from '../http/caches.ts';
+import type { RouteDoc } from './route.ts';
+
+/** Routes for the caches of hosts. */
+export const CACHE_ROUTES = {
+  listCaches: {
+    method: 'get',
+    path: '/v1/caches',
+    tag: 'Hosts',
+    access: { who: 'users', scopes: ['builds:read', 'hosts:operate'], teams: 'list' },
+    summary: 'List the caches of hosts',
+    description: 'By the last readings of the hosts. Operators see all caches, others those of their own team’s repos.',
+    query: cacheQuery,
+    answers: { 200: { description: 'The caches.', content: { 'application/json': cacheList } } },
+    problems: ['invalid_request'],
+  },
+  dropCaches: {
+    method: 'post',
+    path: '/v1/caches/drop',
+    tag: 'Hosts',
+    access: { who: 'users', scopes: ['builds:write', 'hosts:operate'], teams: 'request' },
+    summary: 'Drop caches on hosts',
+    description:
+      'Creates a task for each host. A host that is away drops them when it is back. What a build of the named repo uses is dropped when that build ends; without `repo`, what is in use is kept.',
+    body: { 'application/json': dropRequest },
+    answers: { 202: { description: 'The tasks.', content: { 'application/json': dropAnswer } } },
+    problems: [
+      ...(['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'] as const),
+      ...(['forbidden', 'host_not_found', 'cache_not_found', 'too_many_tasks'] as const),
+    ],
+  },
+} as const satisfies Readonly<Record<string, RouteDoc>>;

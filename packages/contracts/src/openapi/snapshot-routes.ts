@@ -1,0 +1,106 @@
+import {
+  newSnapshot,
+  saveRequest,
+  seedRequest,
+  snapshotId,
+  snapshotList,
+  snapshotQuery,
+  snapshotView,
+} from '../caches/snapshot.ts';
+import { taskView } from '../http/tasks.ts';
+import { anyTrust, type RouteDoc } from './route.ts';
+
+const TAG = 'Hosts';
+
+/** Routes for snapshots of caches. */
+export const SNAPSHOT_ROUTES = {
+  listSnapshots: {
+    method: 'get',
+    path: '/v1/snapshots',
+    tag: TAG,
+    access: { who: 'users', scopes: ['builds:read'], teams: 'list' },
+    summary: 'List snapshots of caches, newest first',
+    query: snapshotQuery,
+    answers: { 200: { description: 'The snapshots.', content: { 'application/json': snapshotList } } },
+    problems: ['invalid_request', 'forbidden'],
+  },
+  getSnapshot: {
+    method: 'get',
+    path: '/v1/snapshots/:id',
+    tag: TAG,
+    access: { who: 'users', scopes: ['builds:read'], workers: true, teams: 'own' },
+    summary: 'Get a snapshot of caches',
+    description: 'Its content is the tree `root`, which `POST /v1/trees/read` reads.',
+    params: { id: snapshotId },
+    answers: { 200: { description: 'The snapshot.', content: { 'application/json': snapshotView } } },
+    problems: ['invalid_request', 'snapshot_not_found'],
+  },
+  addSnapshot: {
+    method: 'post',
+    path: '/v1/snapshots',
+    tag: TAG,
+    access: { ...anyTrust('builds:write', 'request'), workers: true },
+    summary: 'Import a snapshot of caches',
+    description:
+      'The content must be stored before, by `POST /v1/trees?purpose=snapshot`. It is kept as long as the snapshot.',
+    body: { 'application/json': newSnapshot },
+    answers: { 201: { description: 'The snapshot is recorded.', content: { 'application/json': snapshotView } } },
+    problems: [
+      'malformed_json',
+      'invalid_request',
+      'unsupported_media_type',
+      'body_too_large',
+      'snapshot_invalid',
+      'tree_part_not_found',
+    ],
+  },
+  removeSnapshot: {
+    method: 'delete',
+    path: '/v1/snapshots/:id',
+    tag: TAG,
+    access: { who: 'users', scopes: ['builds:write'], teams: 'own' },
+    summary: 'Delete a snapshot of caches',
+    params: { id: snapshotId },
+    answers: { 204: { description: 'The snapshot is deleted.' } },
+    problems: ['invalid_request', 'snapshot_not_found'],
+  },
+  saveCaches: {
+    method: 'post',
+    path: '/v1/caches/save',
+    tag: TAG,
+    access: anyTrust('builds:write', 'request'),
+    summary: 'Save the cache mounts of a repo',
+    description: 'Creates a task for the host, whose `order.snapshot` is the id of the snapshot.',
+    body: { 'application/json': saveRequest },
+    answers: { 202: { description: 'The task.', content: { 'application/json': taskView } } },
+    problems: [
+      'malformed_json',
+      'invalid_request',
+      'unsupported_media_type',
+      'body_too_large',
+      'host_not_found',
+      'cache_not_found',
+      'too_many_tasks',
+    ],
+  },
+  seedCaches: {
+    method: 'post',
+    path: '/v1/caches/seed',
+    tag: TAG,
+    access: anyTrust('builds:write', 'request'),
+    summary: 'Fill the cache mounts of a repo on a host from a snapshot',
+    description: 'Mounts that the host has stay as they are.',
+    body: { 'application/json': seedRequest },
+    answers: { 202: { description: 'The task.', content: { 'application/json': taskView } } },
+    problems: [
+      'malformed_json',
+      'invalid_request',
+      'unsupported_media_type',
+      'body_too_large',
+      'host_not_found',
+      'snapshot_not_found',
+      'snapshot_refused',
+      'too_many_tasks',
+    ],
+  },
+} as const satisfies Readonly<Record<string, RouteDoc>>;

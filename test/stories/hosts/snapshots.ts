@@ -1,0 +1,100 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TaskView } from '@kiln/contracts';
+import { expect, test } from 'vitest';
+import { warmable } from '../../support/dockerfiles.ts';
+import { KilnCommand } from '../../support/kiln-command.ts';
+import { scenario } from '../../support/scenario/scenario.ts';
+import type { Story } from '../../support/scenario/story.ts';
+import type { HostsLab } from './lab.ts';
+
+const COLD_SECONDS = 2;
+const POLL = { timeout: 60_000, interval: 100 };
+const on = (name: string) => ({ hostLabels: { name } });
+
+/** Stories of caches that are saved on one host and filled on another, through the API: the workers reach no other store. */
+export function snapshotStories({ pool }: HostsLab): void {
+  test('the first build on a host that was seeded is warm, in the host’s inventory and in the build', async () => {
+    await scenario(pool())
+      .builds((text) => warmable(text, COLD_SECONDS))
+      .submit('saved', on('a'))
+      .expectEnd('saved', { state: 'succeeded', host: 'a' })
+      .expectWarm('saved')
+      .step('save the caches', async (story) => {
+        const task = await done(story, await story.pool.client.saveCaches({ repo: 'saved' }));
+        expect(task).toMatchObject({ host: 'a', state: 'succeeded', result: { mounts: 1, left: [] } });
+        expect(await story.pool.client.snapshots({ repo: 'saved' })).toMatchObject([
+          { host: 'a', trust: 'trusted', mounts: [{ id: '/cache', changed: false, entries: 1 }] },
+        ]);
+      })
+      .step('seed host b', async (story) => {
+        const { client } = story.pool;
+        const seeded = await done(story, await client.seedCaches({ repo: 'saved', host: 'b' }));
+        expect(seeded).toMatchObject({ state: 'succeeded', result: { seeded: ['/cache'], kept: [] } });
+        const again = await done(story, await client.seedCaches({ repo: 'saved', host: 'b' }));
+        expect(again).toMatchObject({ state: 'succeeded', result: { seeded: [], kept: ['/cache'] } });
+        const warmth = async () =>
+          (await client.host('b')).inventory?.repos.find(({ repo }) => repo === 'saved')?.warmth ?? 0;
+        await expect.poll(warmth, POLL).toBeGreaterThanOrEqual(0.75);
+      })
+      .submit('saved#2', on('b'))
+      .expectBuilt('saved#2', { cache: 'warm', reason: 'warm', host: 'b' })
+      .run();
+  });
+
+  test('a snapshot goes through a file to another repo, and a damaged file changes nothing', async () => {
+    await using dir = {
+      path: await mkdtemp(join(tmpdir(), 'kiln-export-')),
+      [Symbol.asyncDispose]: () => rm(dir.path, { recursive: true }),
+    };
+    const file = join(dir.path, 'app.kiln-cache');
+    const command = await KilnCommand.of(pool(), join(dir.path, 'home'));
+    const kiln = async (...args: string[]) => (await command.run(...args)).stdout;
+    await scenario(pool())
+      .step('export', async () => {
+        expect(await kiln('cache', 'export', 'saved', file)).toContain(`${file}: snapshot `);
+        expect(await kiln('cache', 'export', 'saved', '--dir', join(dir.path, 'out'))).toContain('1 entries of /cache');
+        expect((await readFile(join(dir.path, 'out', 'cache', 'f'))).length).toBe(30 * 1024 * 1024);
+      })
+      .step('refuse damaged files', async (story) => {
+        const whole = await readFile(file);
+        const flipped = Buffer.from(whole);
+        const at = Math.floor(whole.length / 2);
+        flipped[at] = (flipped[at] as number) ^ 1;
+        const newer = Buffer.from(whole.toString('latin1').replace('"format":1', '"format":7'), 'latin1');
+        const damaged = join(dir.path, 'damaged');
+        for (const [content, message] of [
+          [whole.subarray(0, whole.length - 40), 'the file is cut short'],
+          [whole.subarray(0, 30), 'the file is cut short'],
+          [flipped, 'it is damaged'],
+          [newer, 'format 7, made by a newer version of Kiln'],
+          [Buffer.from('PK\x03\x04 something else entirely'), 'a file of another kind'],
+        ] as const) {
+          await writeFile(damaged, content);
+          await expect(kiln('cache', 'import', damaged, '--repo', 'copy')).rejects.toThrow(message);
+        }
+        expect(await story.pool.client.snapshots({ repo: 'copy' })).toEqual([]);
+        await expect(kiln('cache', 'save', 'never-built')).rejects.toThrow('never-built');
+        await expect(kiln('cache', 'export', 'never-built', damaged)).rejects.toThrow('has no snapshot');
+      })
+      .step('import', async () => {
+        expect(await kiln('cache', 'import', file, '--repo', 'copy')).toContain('snapshot of copy, 1 cache mounts');
+        const seeded = await kiln('cache', 'seed', 'copy', '--host', 'c');
+        expect(seeded).toContain('c: 1 cache mount filled');
+      })
+      .builds((text) => warmable(text, COLD_SECONDS))
+      .submit('copy', on('c'))
+      .step('expect the copy’s first build to find the files', async (story) => {
+        expect(await story.pool.end(story.build('copy').id)).toMatchObject({ state: 'succeeded', host: 'c' });
+        expect(JSON.stringify(await story.pool.log(story.build('copy').id))).toContain('found the cache warm');
+      })
+      .run();
+  });
+}
+
+async function done(story: Story, begun: TaskView): Promise<TaskView> {
+  let last = begun;
+  for await (const task of story.pool.client.watchTask(begun.id)) last = task;
+  return last;
+}
