@@ -31,11 +31,11 @@ export interface Retried {
  */
 export async function retryPastFault(deps: RetryDeps, request: DomainRequest, signal: AbortSignal): Promise<Retried> {
   let steps = 0;
-  const counted = { ...request, sink: (record: LogRecord) => (note(record), request.sink(record)) };
-  const note = (record: LogRecord) => {
+  const sink = (record: LogRecord) => {
     if ('step' in record && record.step !== undefined) steps = Math.max(steps, record.step);
+    return request.sink(record);
   };
-  const first = await deps.run(counted, signal);
+  const first = await deps.run({ ...request, sink }, signal);
   const { fault } = first;
   if (!fault || !CURABLE.has(fault.state) || signal.aborted) return { outcome: first };
   const removed = await deps.forget(fault).catch(() => 0);
