@@ -14,7 +14,6 @@ import { HostHealing } from './host-healing.ts';
 
 const DOMAIN = 'trusted';
 const TAG = `kiln.local/healing-${randomUUID().slice(0, 8)}:1`;
-const SNAPSHOTS = '/var/lib/buildkit/containerd/daemon/io.containerd.snapshotter.v1.overlayfs/snapshots';
 const BLOBS = '/var/lib/buildkit/containerd/daemon/io.containerd.content.v1.content/blobs/sha256';
 const log = { debug() {}, info() {}, warn() {}, error() {} };
 const instance = randomUUID().slice(0, 8);
@@ -27,6 +26,8 @@ let healing: HostHealing;
 let lane: DomainLane;
 /** What the pool was told, in order. */
 let away: boolean[];
+/** What starting the builder fails with next, once. */
+let startError: Error | undefined;
 let runs = 0;
 /** How far the clock of the healing is ahead, ms. */
 let nowMs = 0;
@@ -62,7 +63,12 @@ beforeEach(async () => {
   away = [];
   lane = new DomainLane({
     ...{ domain: DOMAIN, healing, checkEveryMs: 200, idleMs: undefined, now: Date.now, log: log as never },
-    open: () => builders.open(DOMAIN),
+    async open() {
+      const error = startError;
+      startError = undefined;
+      if (error) throw error;
+      return await builders.open(DOMAIN);
+    },
     stop: () => builders.stop(DOMAIN),
     caches: () => undefined,
     fenceMs: () => Date.now() + 600_000,
@@ -136,13 +142,6 @@ test('runs a build again, past a snapshot that is missing, and keeps the cache m
   }
 });
 
-test('runs a build again, past layers whose directories are missing', async () => {
-  expect((await build('RUN echo 2 > /a')).outcome.end).toBe('succeeded');
-  await inside(`for layer in ${SNAPSHOTS}/*; do if [ -e $layer/fs/bin ]; then rm -rf $layer; fi; done`);
-  expect((await build('RUN echo 3 > /a')).outcome.end).toBe('succeeded');
-  expect(actions()).toEqual([['snapshot_missing', 'retried']]);
-});
-
 test('runs a build again, past content that is missing', async () => {
   const spec = { output: { type: 'load' }, tags: [TAG] };
   expect((await build('RUN echo 4 > /a', spec)).outcome.end).toBe('succeeded');
@@ -163,13 +162,17 @@ test('neither retries nor quarantines anything because of what a build says or d
 test('gives a builder whose database is broken a new state, and keeps the old one for a while', async () => {
   await builders.stop(DOMAIN);
   await inVolume('truncate -s 100 /state/buildkit/containerd-overlayfs/metadata_v2.db');
-  await expect(build('RUN echo 5 > /a')).rejects.toThrow();
+  const container = engine.getContainer(containerName);
+  await container.start();
+  const printed = async () => (await container.logs({ stdout: true, stderr: true, tail: 50 })).toString();
+  await expect.poll(printed, { timeout: 20_000 }).toContain('invalid database');
+  // A start on it fails, for which buildx needs a quarter of a minute, and so does another one, which the ladder begins with.
+  startError = new Error('BuildKit does not answer');
+  await healing.ledger.repaired(DOMAIN, { at: Date.now(), state: 'record_corrupt', action: 'restarted' });
+  await expect(build('RUN echo 5 > /a')).rejects.toThrow('BuildKit does not answer');
   await expect.poll(() => away.at(-1), { timeout: 60_000 }).toBe(false);
   expect(away[0]).toBe(true);
-  expect(actions()).toEqual([
-    ['record_corrupt', 'restarted'],
-    ['record_corrupt', 'new_state'],
-  ]);
+  expect(actions()).toEqual([['record_corrupt', 'new_state']]);
   expect((await build('RUN echo 5 > /a')).outcome.end).toBe('succeeded');
   const [broken] = healing.ledger.broken;
   const listed = () => inVolume('ls /state/.kiln-broken/*/buildkit/cache.db').catch(() => 'gone');
