@@ -24,7 +24,6 @@ type Stores = {
     | 'audit'
     | 'buildSecrets'
     | 'contextTeams'
-    | 'evictions'
     | 'history'
     | 'learned'
     | 'limits'

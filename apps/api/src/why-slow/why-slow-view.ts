@@ -67,10 +67,7 @@ function viewCause(cause: Cause): CauseView {
   switch (cause.type) {
     case 'evicted': {
       const { lost, of, since, evictions } = cause;
-      const shown = evictions?.map(({ at, bytes, reason, roomFor }) => ({
-        ...{ at: instant(at), bytes, reason },
-        ...(roomFor !== undefined && { roomFor }),
-      }));
+      const shown = evictions?.map(({ at, bytes, reason }) => ({ at: instant(at), bytes, reason }));
       return { type: 'evicted', lost, of, since: instant(since), ...(shown && { evictions: shown }) };
     }
     default:
