@@ -35,6 +35,8 @@ export class RunModes {
 
   /** Runs a build. @throws EngineError @throws Error */
   async run(request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
+    const refusal = this.#deps.host.refusedCaches(request);
+    if (refusal) return { end: 'failed', failure: refusal };
     const { mode = 'warm' } = request.spec.cache ?? {};
     if (mode === 'warm') return await this.#runWarm(request, signal);
     const { host, fresh } = this.#deps;
