@@ -1,12 +1,12 @@
 import { cacheNamespace } from '@kiln/buildkit';
 import type { Executor } from '../engine/executor.ts';
-import type { LaneCaches } from '../executors/domain-lane.ts';
 import type { AttemptReading } from './attempt-reading.ts';
+import type { CacheReporter } from './cache-reporter.ts';
 
 /** Decorates an executor so that `reporter` is told of each attempt that has ended. The attempt doesn't wait for the report. */
 export function reportingCaches(
   executor: Executor,
-  reporter: Pick<LaneCaches, 'last' | 'isWarm' | 'attemptEnded'>,
+  reporter: Partial<Pick<CacheReporter, 'last'>> & Pick<CacheReporter, 'isWarm' | 'attemptEnded'>,
   now: () => number,
 ): Executor {
   return {
