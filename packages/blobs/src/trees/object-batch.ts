@@ -82,23 +82,26 @@ export class ObjectBatch implements AsyncDisposable {
   }
 
   async #flush(): Promise<void> {
-    const byRank = Map.groupBy(this.#pending.values(), ({ rank }) => rank);
-    for (const rank of [...byRank.keys()].sort((a, b) => a - b)) {
-      const objects = byRank.get(rank) ?? [];
-      const store = () => this.#store(objects);
-      await (objects.some(({ isStale }) => isStale) ? this.#exclusively(this.#team, store) : store());
-      for (const { kind, digest, sizeBytes } of objects) {
-        this.#pending.delete(`${kind} ${digest}`);
-        this.#bytes -= sizeBytes;
-      }
+    const objects = [...this.#pending.values()];
+    const byRank = Map.groupBy(objects, ({ rank }) => rank);
+    const groups = [...byRank]
+      .sort(([a], [b]) => a - b)
+      .map(([, group]) => group.map((object) => this.#adoption(object)));
+    const store = () => this.#store(groups);
+    await (objects.some(({ isStale }) => isStale) ? this.#exclusively(this.#team, store) : store());
+    for (const { kind, digest, sizeBytes } of objects) {
+      this.#pending.delete(`${kind} ${digest}`);
+      this.#bytes -= sizeBytes;
     }
   }
 
-  async #store(objects: readonly PendingObject[]): Promise<void> {
-    const adoptions = objects.map(
-      ({ kind, digest, path }): Adoption => ({ tempPath: path, key: objectKey(this.#team, kind, digest) }),
-    );
-    if (this.#blobs.adoptTogether) return this.#blobs.adoptTogether(adoptions);
-    await pMap(adoptions, ({ tempPath, key }) => this.#blobs.adopt(tempPath, key), { concurrency: AT_ONCE });
+  #adoption({ kind, digest, path }: PendingObject): Adoption {
+    return { tempPath: path, key: objectKey(this.#team, kind, digest) };
+  }
+
+  async #store(groups: readonly (readonly Adoption[])[]): Promise<void> {
+    if (this.#blobs.adoptTogether) return this.#blobs.adoptTogether(groups);
+    for (const group of groups)
+      await pMap(group, ({ tempPath, key }) => this.#blobs.adopt(tempPath, key), { concurrency: AT_ONCE });
   }
 }
