@@ -9,13 +9,8 @@ import type { EncodedContext } from '../encode-context.ts';
 import { ContextChanged } from '../read-errors.ts';
 import { type ContentEncoding, chooseEncoding, encoded } from './compression.ts';
 import { childrenOf, contextParts, type OtherFile } from './context-parts.ts';
-import {
-  type AskedParts,
-  findMissing,
-  type MissingAnswer,
-  type MissingParts,
-  presumedMissing,
-} from './missing-parts.ts';
+import { type AskedParts, findMissing, type MissingAnswer, type MissingParts } from './missing-parts.ts';
+import { presumedMissing } from './presumed-missing.ts';
 import { sampleOf } from './sample.ts';
 
 /** The calls of the API that sending takes. They throw as those of `KilnClient` do; `store` also what `body` throws. */
