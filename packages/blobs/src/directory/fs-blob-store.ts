@@ -48,16 +48,17 @@ export class FsBlobStore implements BlobStore {
     await sync(dirname(path));
   }
 
-  async adoptTogether(groups: readonly (readonly Adoption[])[]): Promise<void> {
+  async adoptTogether(groups: readonly (readonly Adoption[])[], onStored?: (group: number) => void): Promise<void> {
     const moves = groups.map((group) => group.map(({ tempPath, key }) => ({ tempPath, path: this.#path(key) })));
     // What isn't visible yet needs no order.
     await Promise.all([
       pMap(dirsOf(moves.flat()), makeDir, SYNCS_AT_ONCE),
       pMap(moves.flat(), ({ tempPath }) => sync(tempPath), SYNCS_AT_ONCE),
     ]);
-    for (const group of moves) {
+    for (const [at, group] of moves.entries()) {
       await pMap(group, ({ tempPath, path }) => rename(tempPath, path), SYNCS_AT_ONCE);
       await pMap(dirsOf(group), sync, SYNCS_AT_ONCE);
+      onStored?.(at);
     }
   }
 
