@@ -8,8 +8,16 @@ import {
   type WhySlowView,
   whySlowQuery,
 } from '@kiln/contracts';
-import { type Attempt, type BuildRecord, cacheKey, currentAttempt, explainMisses } from '@kiln/domain';
-import type { LearnedStore, MeteredBlobs, StoredBuild } from '@kiln/state';
+import {
+  type Attempt,
+  type BuildRecord,
+  cacheKey,
+  currentAttempt,
+  explainMisses,
+  type RepoEviction,
+  readCacheKey,
+} from '@kiln/domain';
+import type { EvictionStore, HostEviction, LearnedStore, MeteredBlobs, StoredBuild } from '@kiln/state';
 import { compareContexts } from '@kiln/trees';
 import type { Logger } from 'pino';
 import type { Handler } from '../access/call.ts';
@@ -38,6 +46,7 @@ export interface WhySlowDeps {
   readonly blobs: MeteredBlobs;
   readonly trees: TreeStore;
   readonly learned: Pick<LearnedStore, 'expected'>;
+  readonly evictions: Pick<EvictionStore, 'of'>;
   readonly closing: AbortSignal;
   readonly now: () => number;
   readonly log: Logger;
@@ -46,7 +55,7 @@ export interface WhySlowDeps {
 /** The routes of what attempts used and did: workers store it, and it explains builds. */
 export function whySlowHandlers(
   { storeTimeoutMs }: Pick<ApiConfig, 'storeTimeoutMs'>,
-  { builds, blobs, trees, learned, closing, now, log }: WhySlowDeps,
+  { builds, blobs, trees, learned, evictions, closing, now, log }: WhySlowDeps,
 ): Record<WhySlowOperation, Handler> {
   const find = buildFinder(builds, storeTimeoutMs);
   const traces = new StoredTraces(blobs, log);
@@ -68,10 +77,17 @@ export function whySlowHandlers(
     const files =
       baseline &&
       (await compareContexts((digest) => trees.directory(record.team, digest), baseline.trace.context, trace.context));
-    const expected = await learned.expected(cacheKey(record));
+    const [expected, evicted] = await Promise.all([
+      learned.expected(cacheKey(record)),
+      baseline ? evictions.of(attempt.host) : [],
+    ]);
     return viewWhySlow({
       ...{ record, attempt, trace, baseline },
-      steps: explainMisses({ trace, ...(baseline && files && { with: { trace: baseline.trace, files } }) }),
+      steps: explainMisses({
+        trace,
+        ...(baseline && files && { with: { trace: baseline.trace, files } }),
+        evictions: layersOf(cacheKey(record), evicted),
+      }),
       usualRuns: comparable.slice(0, USUAL_OF).flatMap(runOf),
       coldMs: expected?.cold,
     });
@@ -103,6 +119,18 @@ export function whySlowHandlers(
       response.status(204).end();
     },
   };
+}
+
+/** Returns the evictions of a repo's layers, the oldest first. Another team's repo isn't named. */
+function layersOf(key: string, evictions: readonly HostEviction[]): RepoEviction[] {
+  const { team } = readCacheKey(key);
+  return evictions
+    .filter(({ repo, mount }) => repo === key && mount === undefined)
+    .map(({ at, bytes, reason, roomFor }) => {
+      const other = roomFor === undefined ? undefined : readCacheKey(roomFor);
+      return { at, bytes, reason, ...(other?.team === team && { roomFor: other.repo }) };
+    })
+    .reverse();
 }
 
 /** @throws ApiProblem `invalid_request` if the build has no attempt of this number */

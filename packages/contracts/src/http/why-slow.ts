@@ -58,7 +58,15 @@ const scopeChanged = z.strictObject({
 const differences = [instructionChanged, filesChanged, argumentChanged, imageMoved, scopeChanged] as const;
 const difference = z.discriminatedUnion('type', differences).meta({ id: 'StepDifference' });
 
-const eviction = z.strictObject({ at: instant, bytes: z.int(), reason: z.string() });
+const eviction = z.strictObject({
+  at: instant,
+  bytes: z.int(),
+  reason: z.string().meta({ description: '`budget`, `repo_cap`, `team_cap` or `low_disk`.' }),
+  roomFor: z
+    .string()
+    .optional()
+    .meta({ description: 'The repo that the host built last before, if it is one of the same team.' }),
+});
 
 const notCompared = z
   .strictObject({

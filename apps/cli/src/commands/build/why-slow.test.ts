@@ -110,6 +110,13 @@ cold   2m10s expected without caches: 1m00s saved
       { type: 'evicted', lost: 2, of: 9, since: '2026-01-02T03:05:05.000Z' },
       'of 9 layers that the repo’s last build here had used, 2 were gone',
     ],
+    [
+      {
+        ...{ type: 'evicted', lost: 2, of: 9, since: '2026-01-02T03:05:05.000Z' },
+        evictions: [{ at: '2026-01-02T03:06:00.000Z', bytes: 5e9, reason: 'low_disk', roomFor: 'acme/app' }],
+      },
+      '2026-01-02T03:06:00.000Z: 5.00GB removed because the disk was nearly full, after a build of acme/app',
+    ],
     [{ type: 'fresh_builder', mode: 'fresh' }, 'cache mode fresh: the builder was made for this build'],
     [{ type: 'first_build' }, 'no earlier successful build with the same target and platforms has a record'],
   ])('describes the cause %j', async (cause, text) => {
