@@ -24,6 +24,7 @@ type Stores = {
     | 'audit'
     | 'buildSecrets'
     | 'contextTeams'
+    | 'evictions'
     | 'history'
     | 'learned'
     | 'limits'

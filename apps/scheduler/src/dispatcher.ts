@@ -53,7 +53,7 @@ export class Dispatcher {
       this.#view.applyLimits();
       const { assignments, lookAgainAt } = this.#view.pool.decide(this.#view.now, { explained: true });
       lookAgain = lookAgainAt;
-      const allowed = this.#withinLimits(await this.#withoutSeeded(assignments));
+      const allowed = this.#withinLimits(await this.#withoutSeeded(assignments, fencingToken));
       const carriedOut = await Promise.all(allowed.map((assignment) => this.#carryOut(assignment, fencingToken)));
       // Slots that placement chose for builds over a limit are free for others: decide again. Each round withholds the builds of one
       // more team or submitter. If an assignment was refused, the view is outdated; the event on its way triggers the next pass.
@@ -64,13 +64,13 @@ export class Dispatcher {
   }
 
   /** Keeps the assignments except those of builds that should wait for a seed, which is then on its way. */
-  async #withoutSeeded(assignments: readonly Assignment[]): Promise<readonly Assignment[]> {
+  async #withoutSeeded(assignments: readonly Assignment[], fencingToken: string): Promise<readonly Assignment[]> {
     if (!this.#seeding) return assignments;
     const kept: Assignment[] = [];
     for (const assignment of assignments) {
       const { build, host, decision } = assignment;
       const isCold = decision?.predicted !== undefined && decision.predicted.warmth < COLD_WARMTH;
-      if (!isCold || !(await this.#seeding.instead(build, host))) kept.push(assignment);
+      if (!isCold || !(await this.#seeding.instead(build, host, fencingToken))) kept.push(assignment);
     }
     return kept;
   }

@@ -57,7 +57,7 @@ export interface SchedulerDeps {
   readonly learned: Pick<LearnedStore, 'load' | 'save'>;
   readonly limits: Pick<LimitStore, 'all'>;
   readonly queues: Pick<AttemptQueues, 'enqueue'>;
-  readonly tasks: Pick<HostTasks, 'create' | 'get' | 'list'>;
+  readonly tasks: Pick<HostTasks, 'createAsLeader' | 'get' | 'list'>;
   readonly events: Pick<PoolEvents, 'subscribe'>;
   readonly leadership: Pick<Leadership, 'hold' | 'release' | 'server'>;
   readonly log: Logger;
@@ -173,15 +173,15 @@ class Scheduler implements RunningScheduler {
     if (this.#token === undefined || this.#token !== this.#viewToken) return;
     await this.#housekeeper.followUp();
     if (!this.#settling.isOver(this.#view.hosts, this.#view.now)) return;
-    await this.#seeding?.advance();
+    await this.#seeding?.advance(this.#token);
     const lookAgainAt = await this.#dispatcher.dispatch(this.#token);
     clearTimeout(this.#lookAgain);
     if (lookAgainAt === undefined || this.#closed) return;
     this.#lookAgain = setTimeout(() => this.#enqueue(() => this.#pass()), lookAgainAt - this.#view.now);
   }
 
-  async #seedAhead(): Promise<void> {
-    await this.#seeding?.ahead();
+  async #seedAhead(token: string): Promise<void> {
+    await this.#seeding?.ahead(token);
   }
 
   #purgeExpired(): void {
@@ -234,7 +234,8 @@ class Scheduler implements RunningScheduler {
     const { idleAttemptMs = IDLE_ATTEMPT_MS } = this.#config;
     const often = [() => this.#housekeeper.reclaimLost(this.#view, this.#settling, token), () => this.#pass()];
     // Seeds come after the pass, so that builds which can start don't wait for them.
-    if (this.#seeding && this.#settling.isOver(this.#view.hosts, this.#view.now)) often.push(() => this.#seedAhead());
+    if (this.#seeding && this.#settling.isOver(this.#view.hosts, this.#view.now))
+      often.push(() => this.#seedAhead(token));
     if (!housekeeping) return often;
     const idle = () => this.#housekeeper.reclaimIdle(this.#view, idleAttemptMs, token);
     return [...often, idle, () => this.#housekeeper.restoreJobs()];

@@ -4,6 +4,7 @@ import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
 import { mkdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { engineAnswers } from '../engine.ts';
+import { describeProcess } from '../processes.ts';
 import { until } from '../until.ts';
 import { run } from './command.ts';
 import { type CutOptions, cutLink, mendLink, type NetworkPlace } from './network.ts';
@@ -70,6 +71,8 @@ export class TestHost {
   /** Starts the engine, unless it is running, on the data of the last one, and waits until it answers. */
   async start(): Promise<void> {
     if (this.#engine) return;
+    // The last engine's processes have its data open.
+    await this.#allGone();
     const path = (name: string) => join(this.#dir, name);
     // On a real machine these are in /run, which is empty after a boot.
     for (const name of ['pid', 'exec']) await rm(path(name), { force: true, recursive: true });
@@ -128,8 +131,19 @@ export class TestHost {
     engine.kill('SIGKILL');
     await gone;
     this.#paused = [];
+    await this.#allGone();
+  }
+
+  /** Waits until the processes of an engine that was killed are gone. @throws Error that lists those that are left */
+  async #allGone(): Promise<void> {
+    if (this.#namespace === undefined) return;
     const isGone = async () => (await this.#engineProcesses()).length === 0;
-    await until(`nothing of the engine of host ${this.name} runs`, isGone, DOWN_TIMEOUT_MS);
+    try {
+      await until(`nothing of the engine of host ${this.name} runs`, isGone, DOWN_TIMEOUT_MS);
+    } catch (error) {
+      const left = (await this.#engineProcesses()).map(describeProcess);
+      throw new Error(`${(error as Error).message}; still there: ${left.join('; ')}`);
+    }
     // The kernel may soon give its number to another namespace.
     this.#namespace = undefined;
   }

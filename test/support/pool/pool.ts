@@ -186,11 +186,25 @@ export class Pool implements AsyncDisposable {
     return this.#members.ended();
   }
 
-  /** Restores a working pool: its Redis, its hosts, and every process that has ended. */
+  /** Restores a working pool with free slots: its Redis, its hosts, every process that has ended; and cancels the builds that are left. */
   async recover(): Promise<void> {
     await this.redis.up();
     await this.#options.hosts?.recover();
     await Promise.all(this.ended().map(({ role, name }) => this.start(role, name)));
+    await this.#cancelBuilds();
+  }
+
+  /** Cancels the builds that haven't ended: a test that failed may leave one, which would hold a slot that the next test needs. */
+  async #cancelBuilds(): Promise<void> {
+    const { redis, keys } = await this.state();
+    const states = ['queued', 'assigned', 'running'];
+    const left = await Promise.all(states.map((state) => redis.zrange(keys.indexState(state), '0', '-1')));
+    await Promise.all(
+      left.flat().map(async (id) => {
+        await this.client.cancel(id);
+        await this.end(id);
+      }),
+    );
   }
 
   /** Ends a host as a power cut would: its worker and everything on its engine end at once. */

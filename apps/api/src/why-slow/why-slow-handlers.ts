@@ -8,8 +8,16 @@ import {
   type WhySlowView,
   whySlowQuery,
 } from '@kiln/contracts';
-import { type Attempt, type BuildRecord, cacheKey, currentAttempt, explainMisses } from '@kiln/domain';
-import type { LearnedStore, MeteredBlobs, StoredBuild } from '@kiln/state';
+import {
+  type Attempt,
+  type BuildRecord,
+  cacheKey,
+  currentAttempt,
+  explainMisses,
+  type RepoEviction,
+  readCacheKey,
+} from '@kiln/domain';
+import type { EvictionStore, HostEviction, LearnedStore, MeteredBlobs, StoredBuild } from '@kiln/state';
 import { compareContexts } from '@kiln/trees';
 import type { Logger } from 'pino';
 import type { Handler } from '../access/call.ts';
@@ -38,6 +46,7 @@ export interface WhySlowDeps {
   readonly blobs: MeteredBlobs;
   readonly trees: TreeStore;
   readonly learned: Pick<LearnedStore, 'expected'>;
+  readonly evictions: Pick<EvictionStore, 'of'>;
   readonly closing: AbortSignal;
   readonly now: () => number;
   readonly log: Logger;
@@ -46,32 +55,39 @@ export interface WhySlowDeps {
 /** The routes of what attempts used and did: workers store it, and it explains builds. */
 export function whySlowHandlers(
   { storeTimeoutMs }: Pick<ApiConfig, 'storeTimeoutMs'>,
-  { builds, blobs, trees, learned, closing, now, log }: WhySlowDeps,
+  { builds, blobs, trees, learned, evictions, closing, now, log }: WhySlowDeps,
 ): Record<WhySlowOperation, Handler> {
   const find = buildFinder(builds, storeTimeoutMs);
   const traces = new StoredTraces(blobs, log);
 
-  /** @param run the build whose attempts explain it: its own, or those of the run that it shares */
+  /** @param run the build whose attempts explain it: its own, or those of the run that it shares @returns why it can't, if nothing is recorded */
   async function explained(
     run: StoredBuild,
     attempt: Attempt,
     visible: Pick<Builds, 'list'>,
-  ): Promise<WhySlowView | undefined> {
+  ): Promise<WhySlowView | 'running' | 'storing' | 'not_recorded'> {
     const { record } = run;
-    const isStoring = attempt.end !== 'lost' && attempt.endedAt !== undefined;
-    if (isStoring && now() - (attempt.endedAt ?? 0) < STORED_WITHIN_MS)
-      await traces.awaited(record.id, attempt.number, WAIT_MS, closing);
+    if (attempt.endedAt === undefined) return 'running';
+    const mayBeStoring = attempt.end !== 'lost' && now() - attempt.endedAt < STORED_WITHIN_MS;
+    if (mayBeStoring && !(await traces.awaited(record.id, attempt.number, WAIT_MS, closing))) return 'storing';
     const trace = await traces.read(record.id, attempt.number);
-    if (!trace) return undefined;
+    if (!trace) return 'not_recorded';
     const comparable = await comparableBuilds(visible, run, trace.startedAt);
     const baseline = await baselineOf(traces, trace, comparable);
     const files =
       baseline &&
       (await compareContexts((digest) => trees.directory(record.team, digest), baseline.trace.context, trace.context));
-    const expected = await learned.expected(cacheKey(record));
+    const [expected, evicted] = await Promise.all([
+      learned.expected(cacheKey(record)),
+      baseline ? evictions.of(attempt.host) : [],
+    ]);
     return viewWhySlow({
       ...{ record, attempt, trace, baseline },
-      steps: explainMisses({ trace, ...(baseline && files && { with: { trace: baseline.trace, files } }) }),
+      steps: explainMisses({
+        trace,
+        ...(baseline && files && { with: { trace: baseline.trace, files } }),
+        evictions: layersOf(cacheKey(record), evicted),
+      }),
       usualRuns: comparable.slice(0, USUAL_OF).flatMap(runOf),
       coldMs: expected?.cold,
     });
@@ -87,10 +103,9 @@ export function whySlowHandlers(
       const own = { build: build.record.id };
       if (!attempt) return sendJson(response, 200, { ...own, notRecorded: 'not_started' });
       const view = await within(storeTimeoutMs + WAIT_MS, explained(run, attempt, visibleBuilds(builds, principal)));
-      if (view) return sendJson(response, 200, { ...view, ...own });
-      const { number: shown, host, end, endedAt } = attempt;
-      const notRecorded = endedAt === undefined ? 'running' : 'not_recorded';
-      sendJson(response, 200, { ...own, attempt: shown, host, ...(end && { end }), notRecorded });
+      if (typeof view === 'object') return sendJson(response, 200, { ...view, ...own });
+      const { number: shown, host, end } = attempt;
+      sendJson(response, 200, { ...own, attempt: shown, host, ...(end && { end }), notRecorded: view });
     },
 
     async storeTrace(request, response, { principal }) {
@@ -104,6 +119,18 @@ export function whySlowHandlers(
       response.status(204).end();
     },
   };
+}
+
+/** Returns the evictions of a repo's layers, the oldest first. Another team's repo isn't named. */
+function layersOf(key: string, evictions: readonly HostEviction[]): RepoEviction[] {
+  const { team } = readCacheKey(key);
+  return evictions
+    .filter(({ repo, mount }) => repo === key && mount === undefined)
+    .map(({ at, bytes, reason, roomFor }) => {
+      const other = roomFor === undefined ? undefined : readCacheKey(roomFor);
+      return { at, bytes, reason, ...(other?.team === team && { roomFor: other.repo }) };
+    })
+    .reverse();
 }
 
 /** @throws ApiProblem `invalid_request` if the build has no attempt of this number */

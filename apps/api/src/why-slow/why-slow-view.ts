@@ -67,7 +67,10 @@ function viewCause(cause: Cause): CauseView {
   switch (cause.type) {
     case 'evicted': {
       const { lost, of, since, evictions } = cause;
-      const shown = evictions?.map(({ at, bytes, reason }) => ({ at: instant(at), bytes, reason }));
+      const shown = evictions?.map(({ at, bytes, reason, roomFor }) => ({
+        ...{ at: instant(at), bytes, reason },
+        ...(roomFor !== undefined && { roomFor }),
+      }));
       return { type: 'evicted', lost, of, since: instant(since), ...(shown && { evictions: shown }) };
     }
     default:

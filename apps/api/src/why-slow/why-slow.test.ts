@@ -131,6 +131,31 @@ describe('a build that is explained', () => {
     });
   });
 
+  test('names what the host has evicted of its layers since the last build, and the repo that needed the room only within the team', async () => {
+    const source = await upload(SOURCES('evicted'), 'evicted');
+    await ran({ request: { source }, trace: { startedAt: 1_000, endedAt: 2_000 } });
+    const id = await ran({
+      request: { source },
+      trace: { steps: [COPY, { ...RUN, ...missed(1) }], layers: { lost: 1, of: 2, since: 2_000 } },
+    });
+    const { repo } = await api.view(id);
+    const evicted = { bytes: 7, reason: 'budget', repo } as const;
+    const of = (at: number, rest: object = {}) => JSON.stringify({ at, ...evicted, ...rest });
+    const { redis: store, keys } = api.state;
+    await store.lpush(
+      keys.hostEvictions('h1'),
+      ...[of(1_500), of(3_000, { roomFor: 'big' }), of(4_000, { roomFor: 'team other secret' })],
+      ...[of(5_000, { mount: 'm' }), of(6_000, { repo: 'big' })],
+    );
+    expect((await whySlow(id)).steps?.list[1]?.cause).toMatchObject({
+      ...{ type: 'evicted', lost: 1, of: 2 },
+      evictions: [
+        { at: '1970-01-01T00:00:03.000Z', bytes: 7, reason: 'budget', roomFor: 'big' },
+        { at: '1970-01-01T00:00:04.000Z', bytes: 7, reason: 'budget' },
+      ],
+    });
+  });
+
   test('is compared with a build on another host if there is none on its own, and says so', async () => {
     const source = await upload(SOURCES('hosts'), 'hosts');
     await ran({ request: { source }, trace: { host: 'h2', args: { A: '1' } } });
@@ -162,6 +187,7 @@ describe('a build that is explained', () => {
     const attempt = await api.run(run.id);
     expect(await whySlow(sharer.id)).toEqual({ build: sharer.id, attempt: 1, host: 'h1', notRecorded: 'running' });
     await attempt.settle({ end: 'succeeded' });
+    expect(await whySlow(run.id)).toMatchObject({ attempt: 1, end: 'succeeded', notRecorded: 'storing' });
     await api.state.followUps.run();
     const trace = {
       version: 1,

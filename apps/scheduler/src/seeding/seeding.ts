@@ -21,7 +21,7 @@ import {
 } from './transfer.ts';
 
 export interface SeedingDeps {
-  readonly tasks: Pick<HostTasks, 'create' | 'get' | 'list'>;
+  readonly tasks: Pick<HostTasks, 'createAsLeader' | 'get' | 'list'>;
   readonly log: Logger;
 }
 
@@ -44,6 +44,8 @@ export class Seeding {
   readonly #told = new Set<string>();
   #changed = true;
   #aheadAt = 0;
+  /** What seeds ahead depend on most: which hosts are drained, and which transfers are under way. */
+  #situation = '';
 
   constructor(view: PoolView, deps: SeedingDeps) {
     this.#view = view;
@@ -67,8 +69,8 @@ export class Seeding {
     this.#changed = true;
   }
 
-  /** Reads the tasks of transfers under way if they may have changed, orders the seeds that are due, and tells placement. */
-  async advance(): Promise<void> {
+  /** Reads the tasks of transfers under way if they may have changed, orders the seeds that are due, and tells placement. @throws NotLeader */
+  async advance(fencingToken: string): Promise<void> {
     const { now } = this.#view;
     if (this.#changed) {
       this.#changed = false;
@@ -77,27 +79,33 @@ export class Seeding {
     }
     for (const transfer of this.#transfers.values()) {
       const stage = stageOf(transfer, now);
-      if (stage === 'saved') await this.#seed(transfer.save);
+      if (stage === 'saved') await this.#seed(transfer.save, fencingToken);
       this.#tell(transfer, stage);
     }
   }
 
-  /** Orders seeds that no build waits for, if it is time to look for them. */
-  async ahead(): Promise<void> {
-    const { now, pool } = this.#view;
-    if (now < this.#aheadAt + AHEAD_EVERY_MS) return;
+  /** Orders seeds that no build waits for, if it is time to look for them. @throws NotLeader */
+  async ahead(fencingToken: string): Promise<void> {
+    const { now, pool, hosts } = this.#view;
+    const drained = [...hosts.values()].filter(({ draining }) => draining).map(({ report }) => report.name);
+    const open = [...this.#transfers].filter(([, one]) => isOpen(stageOf(one, now)));
+    const situation = JSON.stringify([drained, open.map(([id, one]) => [id, stageOf(one, now)])]);
+    // A drained host waits only briefly for an order to move its caches.
+    if (situation === this.#situation && now < this.#aheadAt + AHEAD_EVERY_MS) return;
+    this.#situation = situation;
     this.#aheadAt = now;
-    for (const wish of pool.seedsAhead(now, this.#conditions(), AHEAD_AT_ONCE)) await this.#begin(wish);
+    for (const wish of pool.seedsAhead(now, this.#conditions(), AHEAD_AT_ONCE)) await this.#begin(wish, fencingToken);
   }
 
   /**
    * Considers a seed for a build that is about to start cold on the host. Returns whether one was ordered and the build should wait for it.
    * If the build ends sooner without, none is ordered: it leaves a cache itself.
+   * @throws NotLeader
    */
-  async instead(build: string, host: string): Promise<boolean> {
+  async instead(build: string, host: string, fencingToken: string): Promise<boolean> {
     const { now, pool } = this.#view;
     const wish = pool.seedFor(build, host, now, this.#conditions());
-    return wish?.sooner === true && (await this.#begin(wish));
+    return wish?.sooner === true && (await this.#begin(wish, fencingToken));
   }
 
   #conditions(): SeedConditions {
@@ -126,7 +134,8 @@ export class Seeding {
   }
 
   /** Orders the first part of a transfer. Returns whether it did. */
-  async #begin({ repo, host, from, cause, transferMs: expectedMs, savesMs }: SeedWish): Promise<boolean> {
+  async #begin(wish: SeedWish, fencingToken: string): Promise<boolean> {
+    const { repo, host, from, cause, transferMs: expectedMs, savesMs } = wish;
     const { now } = this.#view;
     const parts = [from.key, from.host, repo, host];
     const seedAfter = {
@@ -138,7 +147,7 @@ export class Seeding {
       ...{ snapshot: transferId('snapshot', parts, now), seedAfter },
     };
     const id = transferId('save', parts, now);
-    if ((await this.#create(from.host, order, id)) === undefined) return false;
+    if ((await this.#create(from.host, order, id, fencingToken)) === undefined) return false;
     const save = await this.#deps.tasks.get(id);
     if (!save || !isSaveForSeed(save)) return false;
     this.#deps.log.info({ repo, from: from.host, host, cause, expectedMs, savesMs }, 'seed ordered');
@@ -150,17 +159,18 @@ export class Seeding {
   }
 
   /** Orders the second part, unless the host takes no builds any more. */
-  async #seed(save: SaveForSeed): Promise<void> {
+  async #seed(save: SaveForSeed, fencingToken: string): Promise<void> {
     const { task, host, repo, domain } = save.order.seedAfter;
     const state = this.#view.hosts.get(host);
     if (!isAble(state) || state?.cordoned || state?.draining) return;
-    const seed = await this.#create(host, { type: 'seed', repo, domain, snapshot: save.order.snapshot }, task);
+    const order = { type: 'seed' as const, repo, domain, snapshot: save.order.snapshot };
+    const seed = await this.#create(host, order, task, fencingToken);
     if (seed) this.#transfers.set(save.id, { save, seed: (await this.#deps.tasks.get(task)) ?? seed });
   }
 
-  async #create(...[host, order, id]: [string, Parameters<HostTasks['create']>[1], string]) {
+  async #create(...[host, ...what]: Parameters<HostTasks['createAsLeader']>) {
     try {
-      return await this.#deps.tasks.create(host, order, undefined, id);
+      return await this.#deps.tasks.createAsLeader(host, ...what);
     } catch (error) {
       if (!(error instanceof TooManyTasks)) throw error;
       this.#deps.log.warn({ host }, 'seed not ordered: the host has too many tasks');

@@ -31,6 +31,8 @@ export interface RepoEviction {
   readonly at: number;
   readonly bytes: number;
   readonly reason: string;
+  /** The repo whose build needed the room, if it is known and may be shown. */
+  readonly roomFor?: string | undefined;
 }
 
 /** What was compared without a difference. */

@@ -17,6 +17,8 @@ export interface HostEviction {
   readonly repo?: string;
   readonly bytes: number;
   readonly reason: EvictionReason;
+  /** Cache key of the repo that the host built last before. */
+  readonly roomFor?: string;
 }
 
 /** What hosts have evicted lately. */

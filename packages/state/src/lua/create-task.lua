@@ -1,10 +1,14 @@
 -- Creates a task of a host, which brings its next report forward.
--- KEYS[1] task  KEYS[2] host's open tasks  KEYS[3] tasks  KEYS[4] hosts
--- ARGV: prefix, id, host, type, task as JSON, now (ms), limit on open tasks of a host
--- out: 0 created, or it was by an earlier call, -1 no such host, -2 too many open tasks
+-- KEYS[1] task  KEYS[2] host's open tasks  KEYS[3] tasks  KEYS[4] hosts  KEYS[5] leader's token
+-- ARGV: prefix, id, host, type, task as JSON, now (ms), limit on open tasks of a host,
+--       fencing token of the leader that creates it ('' if somebody else does)
+-- out: 0 created, or it was by an earlier call, -1 no such host, -2 too many open tasks, -4 not the leader
+-- @include server-run
+-- @include leads
 -- @include host-tasks
 -- @include host-life
 local prefix, id, host = ARGV[1], ARGV[2], ARGV[3]
+if ARGV[8] ~= '' and not leads(KEYS[5], ARGV[8]) then return -4 end
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 if redis.call('SISMEMBER', KEYS[4], host) == 0 then return -1 end
 if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[7]) then return -2 end

@@ -1,4 +1,5 @@
 import { describe, expect } from 'vitest';
+import { NotLeader } from '../builds/errors.ts';
 import { type HostPool, test } from '../testing/host-pool.ts';
 import { TaskLost, TooManyTasks } from './errors.ts';
 
@@ -114,6 +115,18 @@ test('create refuses a host that the pool doesn’t have, and one with too many 
   const many = Array.from({ length: 1_000 }, (_, i) => [i, `other-${i}`]).flat();
   await pool.state.redis.zadd(pool.state.keys.hostTasks('h1'), ...many);
   await expect(create(pool)).rejects.toThrow(TooManyTasks);
+});
+
+test('createAsLeader creates a task once, and refuses a scheduler that no longer leads', async ({ pool }) => {
+  const { tasks } = pool.state;
+  await pool.join();
+  const id = tasks.newId();
+  await expect(tasks.createAsLeader('h1', DROP, id, '1-stale')).rejects.toThrow(NotLeader);
+  expect(await tasks.list()).toEqual([]);
+  await tasks.createAsLeader('h1', DROP, id, pool.token);
+  await tasks.createAsLeader('h1', DROP, id, pool.token);
+  expect(await tasks.list()).toHaveLength(1);
+  await expect(tasks.createAsLeader('h1', DROP, id, '1-stale')).rejects.toThrow(NotLeader);
 });
 
 test('list returns the newest first, by host and state, without what has expired', async ({ pool }) => {

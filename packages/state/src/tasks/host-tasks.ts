@@ -7,6 +7,7 @@ import {
 } from '@kiln/contracts';
 import type { Redis } from 'ioredis';
 import { monotonicFactory } from 'ulid';
+import { NotLeader } from '../builds/errors.ts';
 import type { HostWriter } from '../caches/inventory-store.ts';
 import type { Keys } from '../redis/keys.ts';
 import { hashOf } from '../redis/read-together.ts';
@@ -17,6 +18,7 @@ import { TaskLost, TooManyTasks } from './errors.ts';
 const MAX_OPEN = 1_000;
 const NO_HOST = -1;
 const TOO_MANY = -2;
+const NOT_LEADER = -4;
 
 export interface TaskFilter {
   readonly host?: string | undefined;
@@ -49,19 +51,35 @@ export class HostTasks {
 
   /**
    * Creates a task for a host; undefined if there is no such host. A host that is away carries it out when it is back.
-   * @param by name of who orders it; undefined: the leader
+   * @param by name of who orders it
    * @param id repeating a call with the same id creates nothing else
    * @throws TooManyTasks
    */
-  async create(host: string, order: HostTaskOrder, by?: string, id = this.newId()): Promise<HostTask | undefined> {
+  create(host: string, order: HostTaskOrder, by?: string, id = this.newId()): Promise<HostTask | undefined> {
+    return this.#create({ id, host, order, ...(by !== undefined && { createdBy: by }) }, '');
+  }
+
+  /**
+   * Creates a task on behalf of the leader with `fencingToken`; otherwise as `create`.
+   * @throws TooManyTasks
+   * @throws NotLeader there is a newer leader
+   */
+  createAsLeader(host: string, order: HostTaskOrder, id: string, fencingToken: string): Promise<HostTask | undefined> {
+    return this.#create({ id, host, order }, fencingToken);
+  }
+
+  async #create(task: Omit<HostTask, 'createdAt' | 'state'>, fencingToken: string): Promise<HostTask | undefined> {
+    const { id, host, order } = task;
     const now = this.#now();
-    const doc = { id, host, order, createdAt: now, ...(by !== undefined && { createdBy: by }) };
+    const doc = { ...task, createdAt: now };
+    const keys = this.#keys;
     const code = await runScript(
       this.#redis,
       'create-task',
-      [this.#keys.task(id), this.#keys.hostTasks(host), this.#keys.tasks(), this.#keys.hosts()],
-      [this.#keys.prefix, id, host, order.type, JSON.stringify(doc), now, MAX_OPEN],
+      [keys.task(id), keys.hostTasks(host), keys.tasks(), keys.hosts(), keys.leaderToken()],
+      [keys.prefix, id, host, order.type, JSON.stringify(doc), now, MAX_OPEN, fencingToken],
     );
+    if (code === NOT_LEADER) throw new NotLeader();
     if (code === TOO_MANY) throw new TooManyTasks(host);
     return code === NO_HOST ? undefined : { ...doc, state: 'waiting' };
   }

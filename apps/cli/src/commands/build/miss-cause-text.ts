@@ -57,7 +57,8 @@ export function causeLines(cause: CauseView): string[] {
       return [
         `evicted: of ${cause.of} layers that the repo’s last build here had used, ${cause.lost} were gone; nothing else differs`,
         ...(cause.evictions ?? []).map(
-          ({ at, bytes: count, reason }) => `${at}: ${bytes(count)} removed, ${safeText(reason)}`,
+          ({ at, bytes: count, reason, roomFor }) =>
+            `${at}: ${bytes(count)} removed ${evictionText(reason)}${roomFor === undefined ? '' : `, after a build of ${safeText(roomFor)}`}`,
         ),
       ];
     case 'unknown':
@@ -65,6 +66,18 @@ export function causeLines(cause: CauseView): string[] {
     default:
       return differenceLines(cause);
   }
+}
+
+const EVICTIONS: Readonly<Record<string, string>> = {
+  budget: 'to keep within the cache budget',
+  repo_cap: 'to keep within the limit of a repo',
+  team_cap: 'to keep within the limit of a team',
+  low_disk: 'because the disk was nearly full',
+};
+
+/** Describes why a cache was removed. A reason that this version doesn't know is shown as it is. */
+function evictionText(reason: string): string {
+  return EVICTIONS[reason] ?? `(${safeText(reason)})`;
 }
 
 /** Describes a cause in some words, for a table. */

@@ -110,6 +110,13 @@ cold   2m10s expected without caches: 1m00s saved
       { type: 'evicted', lost: 2, of: 9, since: '2026-01-02T03:05:05.000Z' },
       'of 9 layers that the repo’s last build here had used, 2 were gone',
     ],
+    [
+      {
+        ...{ type: 'evicted', lost: 2, of: 9, since: '2026-01-02T03:05:05.000Z' },
+        evictions: [{ at: '2026-01-02T03:06:00.000Z', bytes: 5e9, reason: 'low_disk', roomFor: 'acme/app' }],
+      },
+      '2026-01-02T03:06:00.000Z: 5.00GB removed because the disk was nearly full, after a build of acme/app',
+    ],
     [{ type: 'fresh_builder', mode: 'fresh' }, 'cache mode fresh: the builder was made for this build'],
     [{ type: 'first_build' }, 'no earlier successful build with the same target and platforms has a record'],
   ])('describes the cause %j', async (cause, text) => {
@@ -126,6 +133,10 @@ cold   2m10s expected without caches: 1m00s saved
     expect((await cli.run('why-slow bbbb')).err).toContain('the build has not started yet');
     cli.api.whySlow = { attempt: 2, host: 'h1', notRecorded: 'running' };
     expect((await cli.run('why-slow bbbb')).err).toContain('attempt 2 is still running on h1');
+    cli.api.whySlow = { attempt: 2, host: 'h1', notRecorded: 'storing' };
+    expect((await cli.run('why-slow bbbb')).err).toContain(
+      'h1 has not stored its record yet: try again in a few seconds',
+    );
     cli.api.whySlow = { attempt: 2, host: 'h1', notRecorded: 'not_recorded' };
     expect((await cli.run('why-slow bbbb')).err).toContain('nothing was recorded of attempt 2 on h1');
   });

@@ -7,11 +7,12 @@ import { hostStyle } from './host-style.ts';
 import { awayText, ownerText, servesText } from './host-text.ts';
 import { incidentsText } from './incidents-text.ts';
 import { networkLines } from './network-text.ts';
+import { type Transfer, transferText } from './transfers.ts';
 
 type Inventory = NonNullable<HostDetailView['inventory']>;
 
-/** Describes a host: how busy it is, and what its caches contain. */
-export function hostText(host: HostDetailView, io: Io): string {
+/** Describes a host: how busy it is, what its caches contain, and which are being saved or filled. */
+export function hostText(host: HostDetailView, transfers: readonly Transfer[], io: Io): string {
   const { out, now } = io;
   const { name, state, usedSlots, slots, trust, driver, engineVersion, buildxVersion, inventory, disk } = host;
   const head = [
@@ -26,6 +27,7 @@ export function hostText(host: HostDetailView, io: Io): string {
   if (treeBytes !== undefined) head.push(`trees   ${bytes(treeBytes)} of ${bytes(treeBudgetBytes)}`);
   if (mirrorBytes !== undefined) head.push(`git     ${bytes(mirrorBytes)} of ${bytes(mirrorBudgetBytes)}`);
   head.push(...networkLines(host.network, now()));
+  head.push(...transfers.map((one) => `moving  ${transferText(one)}`));
   if (!inventory)
     return `${[...head, `cache   not measured yet${budgetText(host, ' (')}`].join('\n')}\n${incidentsText(host, io)}`;
   const { usedBytes, readAt, layers, sizesAreFloors } = inventory;
