@@ -21,7 +21,11 @@ test('a fork bomb and a step that takes all memory fail, and the builder goes on
   );
   expect(bomb.output).toMatch(/fork/i);
   const hog = await own.buildWith(settings, step('head -c 300000000 /dev/zero | tail -c 300000000 > /dev/null'));
-  expect(hog.outcome).toMatchObject({ end: 'failed' });
+  expect(hog.outcome.failure).toMatchObject({
+    code: 'out_of_memory',
+    step: expect.stringContaining('RUN head -c 300000000'),
+    message: expect.stringMatching(/memory ran out \(exit code 137\).* 100000000 bytes$/),
+  });
   const after = await own.buildWith(settings, step('echo still there'));
   expect(after.output).toBe('still there\n');
 });
