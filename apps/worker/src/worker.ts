@@ -15,6 +15,7 @@ import {
   WorkerReplaced,
 } from '@kiln/state';
 import { CacheArchives } from './archives/cache-archives.ts';
+import { DiskGuard } from './caches/disk-guard.ts';
 import { DEFAULT_INVENTORY_EVERY_MS } from './caches/cache-reporter.ts';
 import { ENGINE_CHECK_EVERY_MS } from './engine/engine-watch.ts';
 import { HostExecutors } from './executors/host-executors.ts';
@@ -83,6 +84,7 @@ class Worker implements RunningWorker {
   readonly #executors: HostExecutors;
   readonly #recorders: AttemptRecorders;
   readonly #tasks: TaskRunner;
+  readonly #diskGuard: DiskGuard;
   readonly #log: Logger;
   readonly #failed = Promise.withResolvers<never>();
   readonly #left = Promise.withResolvers<'drained' | 'removed'>();
@@ -108,6 +110,8 @@ class Worker implements RunningWorker {
       engineCheckEveryMs,
       shareEveryMs,
       idleMs: options.builderIdleMs,
+      repoCacheCap: options.repoCacheCap,
+      teamCacheCap: options.teamCacheCap,
       onOffer: (offer) => worker.#session.change(offer),
       log: deps.log.child({ host: hostName }),
       now,
@@ -145,6 +149,14 @@ class Worker implements RunningWorker {
       onIdle: () => this.#leaveIfDrained(),
       log: this.#log,
     });
+    this.#diskGuard = new DiskGuard({
+      minFreeDisk: options.minFreeDisk,
+      measure: async () => await deps.disk?.(),
+      free: (bytes) => executors.free(bytes),
+      onLow: (isLow) => this.#session.change({ conditions: isLow ? ['low_disk'] : [] }),
+      log: this.#log,
+      now,
+    });
     this.#session = new HostSession(
       new HostStore(redis, keys, now, replication),
       {
@@ -167,7 +179,12 @@ class Worker implements RunningWorker {
         extended: (untilMs) => executors.extendFence(untilMs),
         fatal: (error) => this.#expel(error),
         running: () => this.#attempts.calls,
-        disk: async () => await deps.disk?.(),
+        disk: async () => {
+          const disk = await deps.disk?.();
+          // Before the host has joined, there is nobody to report to.
+          if (disk && this.#consumer) this.#diskGuard.measured(disk);
+          return disk;
+        },
       },
       this.#log,
     );
@@ -200,6 +217,7 @@ class Worker implements RunningWorker {
       (call) => this.#attempts.run(call),
     );
     this.#executors.cachesWanted();
+    void this.#diskGuard.check();
     this.#log.info({ slots, ...this.#executors.report }, 'worker joined');
     this.#leaveIfDrained();
   }
@@ -233,6 +251,7 @@ class Worker implements RunningWorker {
     }
     this.#attempts.endHandBack();
     await this.#tasks.close(LAST_TASK_MS);
+    this.#diskGuard.close();
     this.#deps.redis.off('ready', this.#onReconnected);
     this.#subscription?.[Symbol.dispose]();
     await this.#consumer?.drain();

@@ -1,6 +1,6 @@
 import { EngineTaken } from '@kiln/buildkit';
 import type { HostReport } from '@kiln/contracts';
-import { cacheModesOf, domainOfKey, domainText, type Isolation, type Outcome } from '@kiln/domain';
+import { type Amount, amountOf, cacheModesOf, domainOfKey, domainText, type Isolation, type Outcome } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
   EvictionStore,
@@ -13,7 +13,7 @@ import {
 } from '@kiln/state';
 import { DomainBudgets } from '../caches/domain-budgets.ts';
 import { DomainLedger } from '../caches/domain-ledger.ts';
-import { Evictor } from '../caches/evictor.ts';
+import { type EvictionCaps, Evictor } from '../caches/evictor.ts';
 import { HostCaches } from '../caches/host-caches.ts';
 import type { LayerLedger } from '../caches/layer-ledger.ts';
 import { EngineWatch } from '../engine/engine-watch.ts';
@@ -23,7 +23,7 @@ import { BudgetKeeper } from './budget-keeper.ts';
 import { DomainLanes } from './domain-lanes.ts';
 
 /** The part of a host's report that changes while it runs. */
-export type Offer = Partial<Pick<HostReport, 'accepting' | 'domain' | 'domainsAway' | 'cacheBudgets'>>;
+export type Offer = Partial<Pick<HostReport, 'accepting' | 'domain' | 'domainsAway' | 'cacheBudgets' | 'conditions'>>;
 
 export interface HostExecutorsDeps extends Pick<State, 'redis' | 'keys'> {
   readonly source: ExecutorSource;
@@ -34,6 +34,9 @@ export interface HostExecutorsDeps extends Pick<State, 'redis' | 'keys'> {
   readonly engineCheckEveryMs: number;
   /** How often the cache budget is divided, ms. */
   readonly shareEveryMs: number;
+  /** What the caches of a repo, and of a team, may take of the cache budget. Default: all of it. */
+  readonly repoCacheCap?: Amount | undefined;
+  readonly teamCacheCap?: Amount | undefined;
   /** How long a builder is kept running without a build, ms; undefined: forever. */
   readonly idleMs: number | undefined;
   /** Reports the change; resolves when the pool has accepted it. */
@@ -53,6 +56,8 @@ export class HostExecutors {
   readonly #budget: BudgetKeeper;
   readonly #watch: EngineWatch | undefined;
   #fenceMs: number | undefined;
+  /** Cache key of the repo that was built last. */
+  #lastBuilt: string | undefined;
 
   private constructor(deps: HostExecutorsDeps, ledger: DomainLedger) {
     this.#deps = deps;
@@ -85,7 +90,9 @@ export class HostExecutors {
         ...{ writer, log, now, usages: this.usages },
         learned: new LearnedStore(redis, keys, now),
         evictions: new EvictionStore(redis, keys),
+        lastBuilt: () => this.#lastBuilt,
       }),
+      caps: capsOf(deps),
       everyMs: deps.shareEveryMs,
       onShares: (shares) => onOffer(shares),
     });
@@ -154,6 +161,7 @@ export class HostExecutors {
       await onOffer({ domain: error.domain });
       return failed('host_taken', `this host serves only ${domainText(error.domain)}, and handed the build back`);
     } finally {
+      this.#lastBuilt = request.repo;
       if (source.domain !== before) await onOffer(this.#serves).catch(() => undefined);
     }
   }
@@ -161,6 +169,11 @@ export class HostExecutors {
   async extendFence(untilMs: number): Promise<void> {
     this.#fenceMs = untilMs;
     await Promise.all(this.#lanes.all.map((lane) => lane.extendFence(untilMs)));
+  }
+
+  /** Evicts about so many bytes of caches, those that are worth least first. Never rejects. @returns the freed bytes */
+  async free(bytes: number): Promise<number> {
+    return this.#budget.free(bytes);
   }
 
   get isolation(): Isolation {
@@ -244,6 +257,15 @@ export class HostExecutors {
     }
     return executor;
   }
+}
+
+/** A percentage counts of the host's budget; of an unknown one, nothing is limited. */
+function capsOf({ source, repoCacheCap, teamCacheCap }: HostExecutorsDeps): EvictionCaps {
+  const all = source.info.cacheBudget?.bytes ?? Number.POSITIVE_INFINITY;
+  return {
+    ...(repoCacheCap && { repoCapBytes: amountOf(repoCacheCap, all) }),
+    ...(teamCacheCap && { teamCapBytes: amountOf(teamCacheCap, all) }),
+  };
 }
 
 function failed(code: 'infrastructure' | 'host_taken', message: string): Outcome {

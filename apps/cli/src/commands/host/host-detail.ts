@@ -4,7 +4,7 @@ import { age } from '../../io/ages.ts';
 import type { Io } from '../../io/output.ts';
 import { renderTable } from '../../io/table.ts';
 import { hostStyle } from './host-style.ts';
-import { ownerText, servesText } from './host-text.ts';
+import { ownerText, servesText, stateText } from './host-text.ts';
 import { networkLines } from './network-text.ts';
 
 type Inventory = NonNullable<HostDetailView['inventory']>;
@@ -12,14 +12,15 @@ type Inventory = NonNullable<HostDetailView['inventory']>;
 /** Describes a host: how busy it is, and what its caches contain. */
 export function hostText(host: HostDetailView, io: Io): string {
   const { out, now } = io;
-  const { name, state, usedSlots, slots, trust, driver, engineVersion, buildxVersion, inventory, disk } = host;
+  const { name, usedSlots, slots, trust, driver, engineVersion, buildxVersion, inventory, disk } = host;
   const head = [
-    `${out.style('bold', name)}  ${out.style(hostStyle(state), state)}`,
+    `${out.style('bold', name)}  ${out.style(hostStyle(host), stateText(host, now()))}`,
     `slots   ${usedSlots} of ${slots} in use`,
     `takes   ${trust.join(' and ')} builds${trust.length > 1 ? ', with separate builders' : ''}`,
     `serves  ${servesText(host)}`,
     `engine  ${engineVersion}, buildx ${buildxVersion}, driver ${driver}`,
   ];
+  if (disk) head.push(`disk    ${bytes(disk.freeBytes)} of ${bytes(disk.totalBytes)} free${lowDiskText(host)}`);
   const { treeBytes, treeBudgetBytes = 0, mirrorBytes, mirrorBudgetBytes = 0 } = disk ?? {};
   if (treeBytes !== undefined) head.push(`trees   ${bytes(treeBytes)} of ${bytes(treeBudgetBytes)}`);
   if (mirrorBytes !== undefined) head.push(`git     ${bytes(mirrorBytes)} of ${bytes(mirrorBudgetBytes)}`);
@@ -35,6 +36,11 @@ export function hostText(host: HostDetailView, io: Io): string {
       : []),
   ];
   return `${facts.join('\n')}\n\n${reposText(inventory, io)}\n${mountsText(inventory, io)}`;
+}
+
+/** Says what a host does that is low on disk. */
+function lowDiskText({ conditions = [] }: HostDetailView): string {
+  return conditions.includes('low_disk') ? ': too little; it evicts caches, and takes no builds until there is enough' : '';
 }
 
 /** Describes the cache budget after `before`. Empty if the budget isn't known. */
