@@ -15,8 +15,8 @@ import {
   WorkerReplaced,
 } from '@kiln/state';
 import { CacheArchives } from './archives/cache-archives.ts';
-import { DiskGuard } from './caches/disk-guard.ts';
 import { DEFAULT_INVENTORY_EVERY_MS } from './caches/cache-reporter.ts';
+import { DiskGuard } from './caches/disk-guard.ts';
 import { ENGINE_CHECK_EVERY_MS } from './engine/engine-watch.ts';
 import { HostExecutors } from './executors/host-executors.ts';
 import { HostAttempts } from './session/host-attempts.ts';
@@ -291,6 +291,7 @@ class Worker implements RunningWorker {
   #expel(error: Error): void {
     if (this.#expelled) return;
     this.#expelled = true;
+    this.#diskGuard.close();
     this.#executors.abandonCaches();
     this.#executors.stopWatching();
     this.#session.abandon();

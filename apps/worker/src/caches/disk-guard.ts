@@ -47,7 +47,10 @@ export class DiskGuard {
       if (level.freeBytes < level.minFreeBytes * URGENT) this.#set(true, level);
       return;
     }
-    if (!isLowOnDisk(level, this.#isLow)) return this.#set(false, level);
+    if (!isLowOnDisk(level, this.#isLow)) {
+      this.#set(false, level);
+      return;
+    }
     if (this.#deps.now() < this.#nextTryAt) return;
     if (level.freeBytes < level.minFreeBytes * URGENT) this.#set(true, level);
     this.#making = this.#makeRoom(level).finally(() => {

@@ -1,8 +1,10 @@
+import { cacheNamespace } from '@kiln/buildkit';
 import { createLogger } from '@kiln/runtime';
 import { EvictionStore, type HostEviction, type LearnedStore, type UsageStore } from '@kiln/state';
 import { expect, test } from 'vitest';
 import { CachingExecutor } from '../testing/caching-executor.ts';
-import { useTestHost } from '../testing/test-host.ts';
+import { fixedExecutors } from '../testing/fixed-executors.ts';
+import { eventually, useTestHost } from '../testing/test-host.ts';
 import { type EvictionCaps, Evictor } from './evictor.ts';
 
 const log = createLogger({ app: 'test', level: 'silent' });
@@ -87,6 +89,23 @@ test('evicts although the list of evictions can’t be published', async () => {
 });
 
 const pool = useTestHost();
+
+test('a host keeps each repo within its share of the budget after each build', async () => {
+  const executor = new CachingExecutor('trusted', 1_000);
+  const namespace = cacheNamespace({ repo: 'app', team: 'default', scope: 'repo' });
+  executor.onRun = () => {
+    executor.mount(`${namespace}/x`, 60);
+    executor.mount(`${namespace}/y`, 60);
+  };
+  await pool.host.start({ repoCacheCap: { share: 0.1 } }, { executors: fixedExecutors([executor]) });
+  await pool.host.build(await pool.host.deliver());
+  await eventually(() => (executor.mounts.size === 1 ? true : undefined));
+  const known = await eventually(async () => {
+    const list = await pool.host.state.evictions.of('h1');
+    return list.length > 0 ? list : undefined;
+  });
+  expect(known).toMatchObject([{ repo: 'app', bytes: 60, reason: 'repo_cap' }]);
+});
 
 test('the pool remembers the last 500 evictions of a host, the newest first, and takes none of a worker without the lease', async () => {
   const { redis, keys, hosts } = pool.host.state;

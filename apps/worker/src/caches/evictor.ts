@@ -74,7 +74,10 @@ export class Evictor {
       const own = byId.get(cache.id);
       const freed = own ? await this.#prune(executor, own.records) : 0;
       if (own && freed > 0)
-        evicted.push({ ...evictionOf(own, freed, reason, this.#deps.now()), ...(roomFor !== undefined && { roomFor }) });
+        evicted.push({
+          ...evictionOf(own, freed, reason, this.#deps.now()),
+          ...(roomFor !== undefined && { roomFor }),
+        });
     }
     await this.#publish(evicted);
     return evicted.reduce((sum, each) => sum + each.bytes, 0);

@@ -74,7 +74,10 @@ export class BudgetKeeper {
     const share = this.#deps.budgets.shares()?.shares.get(domain);
     if (share !== undefined && usedBytes > share) void this.share();
     else if (Object.keys(this.#deps.caps).length > 0)
-      void this.#next(() => this.#fit(domain, share ?? Number.POSITIVE_INFINITY), 'limiting the caches of repos and teams');
+      void this.#next(
+        () => this.#fit(domain, share ?? Number.POSITIVE_INFINITY),
+        'limiting the caches of repos and teams',
+      );
   }
 
   /**

@@ -1,6 +1,14 @@
 import { EngineTaken } from '@kiln/buildkit';
 import type { HostReport } from '@kiln/contracts';
-import { type Amount, amountOf, cacheModesOf, domainOfKey, domainText, type Isolation, type Outcome } from '@kiln/domain';
+import {
+  type Amount,
+  amountOf,
+  cacheModesOf,
+  domainOfKey,
+  domainText,
+  type Isolation,
+  type Outcome,
+} from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
   EvictionStore,

@@ -25,9 +25,7 @@ export const budgetEnv = {
   KILN_REPO_CACHE_CAP: amount.describe(
     'what the caches of one repo may take on a host: a size, or a percentage of the cache budget; default: no limit',
   ),
-  KILN_TEAM_CACHE_CAP: amount.describe(
-    'what the caches of one team may take on a host, likewise; default: no limit',
-  ),
+  KILN_TEAM_CACHE_CAP: amount.describe('what the caches of one team may take on a host, likewise; default: no limit'),
 };
 
 type BudgetEnv = z.output<z.ZodObject<typeof budgetEnv>> & { readonly KILN_CACHE_BUDGET_BYTES: number };

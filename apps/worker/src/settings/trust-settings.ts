@@ -30,9 +30,7 @@ export const trustEnv = {
   KILN_BUILDER_IDLE_MS: wholeNumber(0, DEFAULT_BUILDER_IDLE_MS).describe(
     'a builder without a build for this long is stopped, and keeps its caches; 0: never (driver `docker-container`)',
   ),
-  KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0).describe(
-    'as `KILN_CACHE_BUDGET`, in bytes; 0: by that one',
-  ),
+  KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0).describe('as `KILN_CACHE_BUDGET`, in bytes; 0: by that one'),
   ...budgetEnv,
   KILN_UNTRUSTED_CACHE_BUDGET_BYTES: wholeNumber(0, 0).describe(
     'the part of the budget for untrusted builds; 0: a quarter',
@@ -74,7 +72,10 @@ export function checkTrust(env: TrustEnv, refuse: (name: keyof TrustEnv, expecte
   const { KILN_UNTRUSTED_CACHE_BUDGET_BYTES: part } = env;
   const { cacheBudgetBytes: all = 0 } = budgetSettings(env);
   if (all > 0 && part >= all) {
-    refuse('KILN_UNTRUSTED_CACHE_BUDGET_BYTES', `less than ${env.KILN_CACHE_BUDGET ? 'KILN_CACHE_BUDGET' : 'KILN_CACHE_BUDGET_BYTES'} (${all}), of which it is a part`);
+    refuse(
+      'KILN_UNTRUSTED_CACHE_BUDGET_BYTES',
+      `less than ${env.KILN_CACHE_BUDGET ? 'KILN_CACHE_BUDGET' : 'KILN_CACHE_BUDGET_BYTES'} (${all}), of which it is a part`,
+    );
   }
 }
 

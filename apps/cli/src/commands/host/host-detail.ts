@@ -40,7 +40,9 @@ export function hostText(host: HostDetailView, io: Io): string {
 
 /** Says what a host does that is low on disk. */
 function lowDiskText({ conditions = [] }: HostDetailView): string {
-  return conditions.includes('low_disk') ? ': too little; it evicts caches, and takes no builds until there is enough' : '';
+  return conditions.includes('low_disk')
+    ? ': too little; it evicts caches, and takes no builds until there is enough'
+    : '';
 }
 
 /** Describes the cache budget after `before`. Empty if the budget isn't known. */

@@ -3,9 +3,9 @@ import { InvalidEnvironment, readEnv } from '@kiln/runtime';
 import { schedulingConfig, schedulingEnv } from '@kiln/scheduler';
 import {
   builderEnv,
+  cacheLimits,
   checkLease,
   checkNetwork,
-  cacheLimits,
   checkTrust,
   idleSettings,
   mirrorEnv,
