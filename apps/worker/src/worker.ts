@@ -23,6 +23,7 @@ import { HostAttempts } from './session/host-attempts.ts';
 import { HostSession } from './session/host-session.ts';
 import { logOrders } from './session/log-orders.ts';
 import { dropCaches } from './tasks/drop-caches.ts';
+import { LastMoves } from './tasks/last-moves.ts';
 import { saveCaches } from './tasks/save-caches.ts';
 import { seedCaches } from './tasks/seed-caches.ts';
 import type { HostTaskHandlers } from './tasks/task-handler.ts';
@@ -85,6 +86,7 @@ class Worker implements RunningWorker {
   readonly #recorders: AttemptRecorders;
   readonly #tasks: TaskRunner;
   readonly #diskGuard: DiskGuard;
+  readonly #lastMoves: LastMoves;
   readonly #log: Logger;
   readonly #failed = Promise.withResolvers<never>();
   readonly #left = Promise.withResolvers<'drained' | 'removed'>();
@@ -142,11 +144,15 @@ class Worker implements RunningWorker {
       log: this.#log,
       now,
     });
+    this.#lastMoves = new LastMoves(() => this.#leaveIfDrained(), options.lastMovesMs);
     this.#tasks = new TaskRunner({
       tasks: new HostTasks(redis, keys, now),
       writer: { host: options.hostName, incarnation: deps.identity.incarnation },
       handlers: { drop: dropCaches(executors, now), ...snapshotTasks(options.hostName, deps, executors) },
-      onIdle: () => this.#leaveIfDrained(),
+      onIdle: () => {
+        this.#lastMoves.taskEnded();
+        this.#leaveIfDrained();
+      },
       log: this.#log,
     });
     this.#diskGuard = new DiskGuard({
@@ -235,6 +241,7 @@ class Worker implements RunningWorker {
   }
 
   async #depart(drained: boolean): Promise<void> {
+    this.#lastMoves.reset();
     this.#executors.stopWatching();
     const failed = (error: Error) => this.#log.warn({ err: error }, 'leaving the pool failed; trying again');
     if (!this.#expelled) {
@@ -273,8 +280,13 @@ class Worker implements RunningWorker {
   }
 
   #leaveIfDrained(): void {
-    const isDrained = this.#desired?.drain !== undefined && !this.#attempts.isBusy && !this.#tasks.isBusy;
-    if (!this.#options.exitWhenDrained || !isDrained || this.#leaving || !this.#consumer) return;
+    if (!this.#options.exitWhenDrained || this.#leaving || !this.#consumer) return;
+    if (this.#desired?.drain === undefined || this.#attempts.isBusy) {
+      this.#lastMoves.reset();
+      return;
+    }
+    const mayMove = this.#tasks.types.includes('save') && this.#executors.hasMounts;
+    if (!this.#lastMoves.areOver(this.#tasks.isBusy, mayMove)) return;
     this.#leave(true).then(
       () => this.#left.resolve('drained'),
       (error: unknown) => this.#failed.reject(error),
@@ -292,6 +304,7 @@ class Worker implements RunningWorker {
     if (this.#expelled) return;
     this.#expelled = true;
     this.#diskGuard.close();
+    this.#lastMoves.reset();
     this.#executors.abandonCaches();
     this.#executors.stopWatching();
     this.#session.abandon();

@@ -62,7 +62,7 @@ export {
 export { cheapestToLose, type LearnedFacts } from './caches/cheapest-to-lose.ts';
 export { bytesToFree, type FreeDisk, isLowOnDisk } from './caches/low-disk.ts';
 export { type MountIdParts, readMountId } from './caches/mount-id.ts';
-export { FIRST_SPEED, speedOf, type Transfer, type TransferSpeed } from './caches/seeding.ts';
+export { FIRST_SPEED, mayFill, speedOf, type Transfer, type TransferSpeed } from './caches/seeding.ts';
 export {
   chooseEvictions,
   EVICTION_REASONS,

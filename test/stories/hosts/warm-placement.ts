@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { warmable } from '../../support/dockerfiles.ts';
 import { expectWhole } from '../../support/logs.ts';
 import { decisionsOf } from '../../support/scenario/expectations.ts';
@@ -8,14 +8,14 @@ import type { HostsLab } from './lab.ts';
 
 /** What a cold build takes in addition: enough for a warm one to be worth waiting for. */
 const COLD_SECONDS = 12;
-
-const warmableBuild = (text: string) => warmable(text, COLD_SECONDS);
+/** Where no build waits for another one. */
+const SHORT_COLD_SECONDS = 3;
 
 /** Stories of builds that are placed where their caches are. */
 export function warmPlacementStories({ hosts, pool }: HostsLab): void {
   test('repos stay with the hosts that are warm for them, also in a burst; a new repo takes the free host', async () => {
     await scenario(pool())
-      .builds(warmableBuild)
+      .builds((text) => warmable(text, COLD_SECONDS))
       // No host is warm for these repos: each takes a free one, and leaves its caches there.
       .submit('one')
       .submit('two')
@@ -42,9 +42,9 @@ export function warmPlacementStories({ hosts, pool }: HostsLab): void {
       .run();
   });
 
-  test('a host whose cache mounts were evicted is cold again, and known to be', async () => {
+  test('a host whose cache mounts were evicted is cold again, and known to be; when it is drained, the next build waits until another host is seeded from it', async () => {
     await scenario(pool())
-      .builds(warmableBuild)
+      .builds((text) => warmable(text, SHORT_COLD_SECONDS))
       .host('a', { warm: ['app'] })
       .step('evict the cache mounts', () => hosts().host('a').evictCacheMounts())
       .expectCold('app')
@@ -55,8 +55,31 @@ export function warmPlacementStories({ hosts, pool }: HostsLab): void {
         const placed = (await decisionsOf(story, 'app#2')).find(({ host }) => host !== null);
         expect(placed?.predicted?.warmth).toBeLessThan(0.5);
       })
+      .expectWarm('app#2')
+      .step('drain host a', async ({ pool: { client } }) => {
+        onTestFinished(async () => void (await client.uncordonHost('a')));
+        await client.drainHost('a');
+      })
+      .submit('app#3')
+      .expectBuilt('app#3', { cache: 'warm', reason: 'warm' })
+      .step('expect the build to have waited for the seed', expectSeededFromA)
       .step('expect one attempt of each build', expectOneAttempt)
       .run();
+  });
+}
+
+/** The reasons of `app#3` name the transfer that it waited for, and it ran where that went. */
+async function expectSeededFromA(story: Story): Promise<void> {
+  const decisions = await decisionsOf(story, 'app#3');
+  const waited = decisions.find(({ reason }) => reason === 'waits_for_seed');
+  const host = await story.hostOf('app#3');
+  expect(waited?.considered.find((one) => one.host === host)).toMatchObject({
+    ...{ verdict: 'awaited', seeding: { from: 'a' } },
+  });
+  const { client } = story.pool;
+  expect((await client.tasks({ host })).find(({ repo }) => repo === 'app')).toMatchObject({
+    type: 'seed',
+    state: 'succeeded',
   });
 }
 

@@ -14,12 +14,12 @@ export interface PartLimits {
 
 /**
  * Stores a stream of parts as it arrives. They count for `share` as they arrive; in the end only those that weren't stored before. Also after an error,
- * those that arrived whole are stored, durably, and counted.
+ * those that arrived whole are stored, durably, and counted, as is the beginning of a large file, which can be continued.
  * @throws ApiProblem; StorageQuotaExceeded, StorageFull; the blob store's errors
  */
 export async function receiveParts(
   bytes: AsyncIterable<Buffer>,
-  { trees, blobs }: { readonly trees: TreeStore; readonly blobs: Pick<MeteredBlobs, 'beginUpload'> },
+  { trees, blobs }: { readonly trees: TreeStore; readonly blobs: Pick<MeteredBlobs, 'beginUpload' | 'hold'> },
   share: StorageShare,
   limits: PartLimits,
 ): Promise<Written> {
@@ -33,6 +33,7 @@ export async function receiveParts(
     team,
     limits: { maxEntries: limits.maxContextEntries, maxFileBytes },
     take: (count) => upload.take(count),
+    hold: (count) => blobs.hold(team, count),
   });
   try {
     try {
@@ -43,8 +44,11 @@ export async function receiveParts(
         await writer.add(part);
       }
     } finally {
-      await writer.flush();
-      await upload.settleInto(teamTreesKey(team), writer.written.newBytes);
+      try {
+        await writer.flush();
+      } finally {
+        await upload.settleInto(teamTreesKey(team), writer.written.newBytes);
+      }
     }
   } catch (error) {
     throw treeProblem(error);

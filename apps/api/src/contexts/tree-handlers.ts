@@ -31,7 +31,7 @@ const LEAST_BYTES = 16 * 1024;
 
 export interface TreeHandlerDeps {
   readonly trees: TreeStore;
-  readonly blobs: Pick<MeteredBlobs, 'beginUpload'>;
+  readonly blobs: Pick<MeteredBlobs, 'beginUpload' | 'hold'>;
   readonly memory: Pick<Memory, 'assertRoom'>;
   readonly rulesFor: (principal: Principal, team: string) => Promise<BuildRules>;
 }

@@ -262,8 +262,11 @@ describe('an upload that breaks off', () => {
     await closed;
   }
 
-  test('leaves what arrived whole, and is continued where it was', async () => {
+  test('leaves what arrived whole, and is continued where it was; until then its bytes count for the team', async () => {
     await start();
+    const used = () => api.state.storage.usedBy('default');
+    const setLimit = (storedBytes: number | 'unlimited') =>
+      api.state.limits.change({ kind: 'team', name: 'default' }, { storedBytes });
     const leaf = treeOf({ 'a.c': 'int a;' });
     await cutOff([...leaf.parts, filePart(BIG)], 2 * MIB);
     await vi.waitFor(async () => {
@@ -272,6 +275,15 @@ describe('an upload that breaks off', () => {
     }, PATIENT);
     const { files } = (await missing()) as { files: { storedBytes: number }[] };
     const offset = files[0]?.storedBytes ?? 0;
+    await vi.waitFor(async () => {
+      expect((await used()) - offset).toSatisfy((bytes: number) => bytes > 0 && bytes < 1_000);
+    }, PATIENT);
+    await setLimit(4 * MIB);
+    await vi.waitFor(async () => {
+      const other = await sendParts(api, [filePart(Buffer.alloc(4 * MIB - offset, 'other'))]);
+      expect(await problemIn(other)).toMatchObject({ code: 'storage_quota_exceeded' });
+    }, PATIENT);
+    await setLimit('unlimited');
     const wrong = await sendParts(api, [filePart(BIG, offset + 1)]);
     expect(await problemIn(wrong)).toMatchObject({
       code: 'tree_incomplete',
@@ -282,6 +294,10 @@ describe('an upload that breaks off', () => {
     ).toBe(200);
     expect(await missing()).toEqual({ directories: [], files: [] });
     expect(await api.temps()).toEqual([]);
+    const entries = await Array.fromAsync(api.state.storage.entries());
+    const blobs = await Array.fromAsync(api.blobs.list('trees'));
+    expect(entries.map(({ key }) => key)).toEqual(['trees/default']);
+    expect(await used()).toBe(blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
   });
 
   test('that became too slow ends with an answer, and leaves what arrived whole', async () => {

@@ -44,6 +44,8 @@ export class Seeding {
   readonly #told = new Set<string>();
   #changed = true;
   #aheadAt = 0;
+  /** What seeds ahead depend on most: which hosts are drained, and which transfers are under way. */
+  #situation = '';
 
   constructor(view: PoolView, deps: SeedingDeps) {
     this.#view = view;
@@ -84,8 +86,13 @@ export class Seeding {
 
   /** Orders seeds that no build waits for, if it is time to look for them. @throws NotLeader */
   async ahead(fencingToken: string): Promise<void> {
-    const { now, pool } = this.#view;
-    if (now < this.#aheadAt + AHEAD_EVERY_MS) return;
+    const { now, pool, hosts } = this.#view;
+    const drained = [...hosts.values()].filter(({ draining }) => draining).map(({ report }) => report.name);
+    const open = [...this.#transfers].filter(([, one]) => isOpen(stageOf(one, now)));
+    const situation = JSON.stringify([drained, open.map(([id, one]) => [id, stageOf(one, now)])]);
+    // A drained host waits only briefly for an order to move its caches.
+    if (situation === this.#situation && now < this.#aheadAt + AHEAD_EVERY_MS) return;
+    this.#situation = situation;
     this.#aheadAt = now;
     for (const wish of pool.seedsAhead(now, this.#conditions(), AHEAD_AT_ONCE)) await this.#begin(wish, fencingToken);
   }

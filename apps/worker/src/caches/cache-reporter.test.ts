@@ -115,6 +115,21 @@ test('leaves a slow BuildKit time between readings, however many builds end', as
   for (const i of [1, 2]) expect((began[i] ?? 0) - (ended[i - 1] ?? 0)).toBeGreaterThan(3 * 45);
 });
 
+test('a build is told whether the host has caches of its repo, by what BuildKit stores now', async () => {
+  kit.mount('other//npm', 7);
+  await startHost({ inventoryEveryMs: 40 });
+  await host(({ inventory }) => inventory !== undefined);
+  await build(() => kit.mount(`${NS}//npm`, 30));
+  await warmth(1);
+  await build(() => kit.mount(`${NS}//npm`, 30));
+  kit.mounts.clear();
+  await warmth(0);
+  await build(() => kit.layer('l1', 5));
+  await host(({ inventory }) => inventory?.repoLayers.length === 1);
+  await build(() => kit.layer('l1', 5));
+  expect(kit.warm).toEqual([false, true, false, true]);
+});
+
 test('repeats a failed reading', async () => {
   await startHost({ inventoryEveryMs: 40 });
   kit.read = async () => {

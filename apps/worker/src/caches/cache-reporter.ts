@@ -78,6 +78,17 @@ export class CacheReporter {
     return this.#last;
   }
 
+  /**
+   * Returns whether the last reading has layers or cache mounts of a repo; undefined if that isn't known yet.
+   * @param namespace of its mounts, if no other repo uses it
+   */
+  isWarm(repo: string, namespace: string | undefined): boolean | undefined {
+    if (!this.#last || this.#waiting.some(({ attempt }) => attempt.repo === repo)) return undefined;
+    const { mounts, layers } = this.#last;
+    if (namespace !== undefined && mounts.some(({ id }) => id.startsWith(`${namespace}/`))) return true;
+    return this.#deps.ledger.held(layers).some((held) => held.repo === repo);
+  }
+
   /** Reads and reports, unless that is already happening. */
   wanted(): void {
     if (!this.#round) this.now();

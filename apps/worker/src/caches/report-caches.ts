@@ -1,12 +1,12 @@
 import { cacheNamespace } from '@kiln/buildkit';
-import type { Executor, ExecutorInventory } from '../engine/executor.ts';
+import type { Executor } from '../engine/executor.ts';
 import type { AttemptReading } from './attempt-reading.ts';
-import type { EndedAttempt } from './cache-reporter.ts';
+import type { CacheReporter } from './cache-reporter.ts';
 
 /** Decorates an executor so that `reporter` is told of each attempt that has ended. The attempt doesn't wait for the report. */
 export function reportingCaches(
   executor: Executor,
-  reporter: { readonly last?: ExecutorInventory | undefined; attemptEnded(attempt: EndedAttempt): void },
+  reporter: Partial<Pick<CacheReporter, 'last'>> & Pick<CacheReporter, 'isWarm' | 'attemptEnded'>,
   now: () => number,
 ): Executor {
   return {
@@ -19,10 +19,11 @@ export function reportingCaches(
       if ((spec.cache?.mode ?? 'warm') !== 'warm') return await executor.run(request, signal);
       caches?.before(reporter.last?.mounts, domain);
       const startedAt = now();
+      const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
+      const isWarm = reporter.isWarm(repo, spec.cacheScope === 'repo' ? namespace : undefined);
       try {
-        return await executor.run(request, signal);
+        return await executor.run({ ...request, isWarm }, signal);
       } finally {
-        const namespace = cacheNamespace({ repo, team: spec.team, scope: spec.cacheScope, trust });
         const onRead = caches && { onRead: (reading: AttemptReading) => caches.after(reading) };
         reporter.attemptEnded({ repo, namespace, startedAt, endedAt: now(), ...onRead });
       }

@@ -15,6 +15,7 @@ const LAST_RETRY_MS = 60_000;
 /** Reports an executor's caches while it is up: a `CacheReporter`. */
 export interface LaneCaches {
   readonly last?: ExecutorInventory | undefined;
+  isWarm(repo: string, namespace: string | undefined): boolean | undefined;
   wanted(): void;
   /** The contents have changed without an attempt. */
   changed(): void;

@@ -193,6 +193,11 @@ export class HostExecutors {
     return [...this.#ledger.all.keys()];
   }
 
+  /** Whether there are cache mounts on the host, by the last readings. */
+  get hasMounts(): boolean {
+    return [...this.#ledger.all.values()].some(({ read }) => (read?.inventory.mounts.length ?? 0) > 0);
+  }
+
   /** The record of which layers of a domain's builder repos have used. */
   async layersOf(domain: string): Promise<LayerLedger> {
     return this.#lanes.layersOf(domain);

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import type { SnapshotView } from '@kiln/contracts';
 import { isTerminal } from '@kiln/domain';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { SnapshotStore } from '../snapshots/snapshot-store.ts';
+import { CachingExecutor } from '../testing/caching-executor.ts';
 import { fixedExecutors } from '../testing/fixed-executors.ts';
 import { HeldExecutor } from '../testing/held-executor.ts';
 import { eventually, type TestHost, useTestHost } from '../testing/test-host.ts';
@@ -10,6 +13,13 @@ import type { WorkerOptions } from '../worker-options.ts';
 /** Reports are so rare that an order that is obeyed at once must have been brought forward by an event. */
 const SELDOM = { leaseTtlMs: 60_000, syncEveryMs: 30_000, fenceMarginMs: 4_000 };
 const HANDED_BACK = { end: 'lost', failure: { code: 'host_drained' } };
+
+/** A store that has no snapshot and takes none. */
+const NO_SNAPSHOTS: SnapshotStore = {
+  target: () => ({ missingFiles: async () => [], store: async () => {} }),
+  add: async () => Promise.reject(new Error('not expected')),
+  find: async () => undefined,
+};
 
 const fixture = useTestHost();
 let pool: TestHost;
@@ -152,6 +162,28 @@ describe('with exitWhenDrained', () => {
     expect(await pool.state.hosts.list()).toEqual([]);
     await startHost({ exitWhenDrained: true });
     await runs(await pool.deliver());
+  });
+
+  test('the worker waits until the caches that only it has are saved', async () => {
+    const mounted = new CachingExecutor('trusted', 1_000);
+    mounted.mount('app//root/.npm', 10);
+    const saved = Promise.withResolvers<SnapshotView>();
+    const worker = await pool.start(
+      { ...SELDOM, exitWhenDrained: true, lastMovesMs: 2_000 },
+      { executors: fixedExecutors([mounted]), snapshots: { ...NO_SNAPSHOTS, find: () => saved.promise } },
+    );
+    await pool.build(await pool.deliver());
+    await pool.host(({ inventory }) => inventory?.mounts.length === 1);
+    await pool.state.hostOperations.drain('h1');
+    await pool.host(({ draining, held }) => draining && held.length === 0);
+    const { tasks } = pool.state;
+    const order = { type: 'save', repo: 'app', domain: 'trusted', snapshot: tasks.newId() } as const;
+    const { id = '' } = (await tasks.create('h1', order)) ?? {};
+    await eventually(async () => ((await tasks.get(id))?.state === 'running' ? true : undefined));
+    expect(await Promise.race([worker.left, Promise.resolve('stays')])).toBe('stays');
+    saved.resolve({ storedBytes: 10, mounts: [] as SnapshotView['mounts'] } as SnapshotView);
+    expect(await worker.left).toBe('drained');
+    expect(await tasks.get(id)).toMatchObject({ state: 'succeeded' });
   });
 
   test('the worker does not leave because of a cordon or an idle host', async () => {

@@ -1,5 +1,5 @@
 import type { Trust } from '@kiln/domain';
-import type { Executor, ExecutorInventory } from '../engine/executor.ts';
+import type { DomainRequest, Executor, ExecutorInventory } from '../engine/executor.ts';
 
 type Mount = ExecutorInventory['mounts'][number];
 type Layer = ExecutorInventory['layers'][number];
@@ -10,6 +10,8 @@ export class CachingExecutor implements Executor {
   readonly mounts = new Map<string, Mount>();
   readonly layers = new Map<string, Layer>();
   reads = 0;
+  /** `isWarm` of each build. */
+  readonly warm: (boolean | undefined)[] = [];
   /** Called by each build, to change the caches. */
   onRun: () => void = () => {};
 
@@ -37,7 +39,8 @@ export class CachingExecutor implements Executor {
     return { readAt: Date.now(), sizesAreFloors: false, usedBytes, mounts, layers: [...this.layers.values()] };
   }
 
-  run = async () => {
+  run = async ({ isWarm }: Pick<DomainRequest, 'isWarm'>) => {
+    this.warm.push(isWarm);
     this.onRun();
     return { end: 'succeeded' } as const;
   };

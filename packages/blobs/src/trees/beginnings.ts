@@ -8,11 +8,16 @@ const MAX_IN_ALL = 64;
 /** How long an interrupted upload can be continued, ms. */
 const KEPT_MS = 3_600_000;
 
+/** Charges bytes to a team until the result is disposed of. */
+export type Hold = (bytes: number) => Promise<AsyncDisposable>;
+
 interface Beginning {
   readonly team: string;
   readonly path: string;
   readonly sizeBytes: number;
   readonly timer: NodeJS.Timeout;
+  /** Disposed of when the file is deleted or handed over. */
+  readonly charge: AsyncDisposable | undefined;
 }
 
 /**
@@ -28,24 +33,28 @@ export class Beginnings implements AsyncDisposable {
     return this.#kept.get(keyOf(team, digest))?.sizeBytes ?? 0;
   }
 
-  /** Takes over the file at `path`. Deletes it if it isn't worth keeping. */
-  async keep(team: string, digest: Digest, path: string, sizeBytes: number): Promise<void> {
+  /**
+   * Takes over the file at `path`. Deletes it if it isn't worth keeping, or can't be charged to its team.
+   * @param hold charges its bytes until the result is disposed of
+   */
+  async keep(team: string, digest: Digest, path: string, sizeBytes: number, hold: Hold | undefined): Promise<void> {
     const key = keyOf(team, digest);
-    if (sizeBytes < LEAST_BYTES || sizeBytes <= this.sizeOf(team, digest)) return rm(path, { force: true });
+    const isWorthIt = sizeBytes >= LEAST_BYTES && sizeBytes > this.sizeOf(team, digest);
+    if (!isWorthIt) return rm(path, { force: true });
+    const charge = await hold?.(sizeBytes).catch(() => 'refused' as const);
+    if (charge === 'refused') return rm(path, { force: true });
     await this.#drop(key);
     const own = [...this.#kept].filter(([, kept]) => kept.team === team);
     const [oldest] = own.length >= MAX_BY_TEAM ? own : this.#kept.size >= MAX_IN_ALL ? this.#kept : [];
     if (oldest) await this.#drop(oldest[0]);
     const timer = setTimeout(() => void this.#drop(key).catch(() => {}), KEPT_MS).unref();
-    this.#kept.set(key, { team, path, sizeBytes, timer });
+    this.#kept.set(key, { team, path, sizeBytes, timer, charge });
   }
 
-  /** Hands the file over to the caller; undefined if there is none. */
-  take(team: string, digest: Digest): string | undefined {
-    const key = keyOf(team, digest);
-    const kept = this.#kept.get(key);
-    if (kept) clearTimeout(kept.timer);
-    this.#kept.delete(key);
+  /** Hands the file over to the caller, who charges it from now on; undefined if there is none. */
+  async take(team: string, digest: Digest): Promise<string | undefined> {
+    const kept = this.#forget(keyOf(team, digest));
+    await kept?.charge?.[Symbol.asyncDispose]();
     return kept?.path;
   }
 
@@ -54,11 +63,17 @@ export class Beginnings implements AsyncDisposable {
   }
 
   async #drop(key: string): Promise<void> {
-    const kept = this.#kept.get(key);
+    const kept = this.#forget(key);
     if (!kept) return;
-    clearTimeout(kept.timer);
-    this.#kept.delete(key);
     await rm(kept.path, { force: true });
+    await kept.charge?.[Symbol.asyncDispose]();
+  }
+
+  #forget(key: string): Beginning | undefined {
+    const kept = this.#kept.get(key);
+    clearTimeout(kept?.timer);
+    this.#kept.delete(key);
+    return kept;
   }
 }
 

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import type { Digest } from '@kiln/trees';
 import pMap from 'p-map';
 import type { Adoption, BlobStore } from '../blob-store.ts';
+import type { Presence } from './presence.ts';
 import { type ObjectKind, objectKey } from './tree-keys.ts';
 import type { TreeTotals } from './tree-totals.ts';
 
@@ -22,8 +23,8 @@ export interface PendingObject {
   readonly totals?: TreeTotals;
   /** It must be stored after all objects of lower ranks, which it may name. */
   readonly rank: number;
-  /** Whether the sweep may be deleting an old blob of the same key. */
-  readonly isStale: boolean;
+  /** If it is stale, the sweep may be deleting an old blob of the same key. */
+  readonly presence: Exclude<Presence, object>;
 }
 
 export type BatchBlobs = Pick<BlobStore, 'adopt' | 'adoptTogether'>;
@@ -38,6 +39,7 @@ export class ObjectBatch implements AsyncDisposable {
   readonly #exclusively: Exclusively;
   readonly #pending = new Map<string, PendingObject>();
   #bytes = 0;
+  #newBytes = 0;
   /** When the first of them was added. */
   #since = 0;
 
@@ -49,6 +51,11 @@ export class ObjectBatch implements AsyncDisposable {
 
   get(kind: ObjectKind, digest: Digest): PendingObject | undefined {
     return this.#pending.get(`${kind} ${digest}`);
+  }
+
+  /** Bytes of the objects stored so far that were absent before. */
+  get newBytes(): number {
+    return this.#newBytes;
   }
 
   /** Adds an object, whose file it takes over. Stores everything if there is enough. @throws what the blob store throws */
@@ -82,23 +89,32 @@ export class ObjectBatch implements AsyncDisposable {
   }
 
   async #flush(): Promise<void> {
-    const byRank = Map.groupBy(this.#pending.values(), ({ rank }) => rank);
-    for (const rank of [...byRank.keys()].sort((a, b) => a - b)) {
-      const objects = byRank.get(rank) ?? [];
-      const store = () => this.#store(objects);
-      await (objects.some(({ isStale }) => isStale) ? this.#exclusively(this.#team, store) : store());
-      for (const { kind, digest, sizeBytes } of objects) {
-        this.#pending.delete(`${kind} ${digest}`);
-        this.#bytes -= sizeBytes;
-      }
+    const objects = [...this.#pending.values()];
+    const byRank = [...Map.groupBy(objects, ({ rank }) => rank)].sort(([a], [b]) => a - b);
+    const groups = byRank.map(([, group]) => group);
+    const store = () => this.#store(groups);
+    await (objects.some(({ presence }) => presence === 'stale') ? this.#exclusively(this.#team, store) : store());
+  }
+
+  async #store(groups: readonly (readonly PendingObject[])[]): Promise<void> {
+    const adoptions = groups.map((group) => group.map((object) => this.#adoption(object)));
+    const stored = (at: number) => this.#stored(groups[at] ?? []);
+    if (this.#blobs.adoptTogether) return this.#blobs.adoptTogether(adoptions, stored);
+    for (const [at, group] of adoptions.entries()) {
+      await pMap(group, ({ tempPath, key }) => this.#blobs.adopt(tempPath, key), { concurrency: AT_ONCE });
+      stored(at);
     }
   }
 
-  async #store(objects: readonly PendingObject[]): Promise<void> {
-    const adoptions = objects.map(
-      ({ kind, digest, path }): Adoption => ({ tempPath: path, key: objectKey(this.#team, kind, digest) }),
-    );
-    if (this.#blobs.adoptTogether) return this.#blobs.adoptTogether(adoptions);
-    await pMap(adoptions, ({ tempPath, key }) => this.#blobs.adopt(tempPath, key), { concurrency: AT_ONCE });
+  #adoption({ kind, digest, path }: PendingObject): Adoption {
+    return { tempPath: path, key: objectKey(this.#team, kind, digest) };
+  }
+
+  #stored(objects: readonly PendingObject[]): void {
+    for (const { kind, digest, sizeBytes, presence } of objects) {
+      if (presence === 'absent') this.#newBytes += sizeBytes;
+      this.#pending.delete(`${kind} ${digest}`);
+      this.#bytes -= sizeBytes;
+    }
   }
 }

@@ -14,7 +14,8 @@ import {
 } from '@kiln/trees';
 import pMap from 'p-map';
 import type { BlobStore } from '../blob-store.ts';
-import type { Beginnings } from './beginnings.ts';
+import type { Beginnings, Hold } from './beginnings.ts';
+import { type ConfirmedObjects, REMEMBERED_MS } from './confirmed-objects.ts';
 import { NoSuchBeginning, TreeIncomplete } from './errors.ts';
 import { type Exclusively, ObjectBatch } from './object-batch.ts';
 import { isPresent, type Presence, type PresenceBook } from './presence.ts';
@@ -25,13 +26,14 @@ import type { ObjectKind } from './tree-keys.ts';
 import { checkTotals, type TreeLimits, type TreeTotals, totalsOf } from './tree-totals.ts';
 
 const LOOKUPS_AT_ONCE = 16;
-/** How long, and how many, objects are remembered as present. */
-const REMEMBERED_MS = 600_000;
+/** How many objects are remembered as present or waiting to be stored. */
 const MAX_REMEMBERED = 100_000;
 
 export interface WriterDeps {
   readonly blobs: Pick<BlobStore, 'tempPath' | 'adopt' | 'adoptTogether'>;
   readonly presence: PresenceBook;
+  /** What other uploads have found. */
+  readonly confirmed: ConfirmedObjects;
   readonly reader: StoredReader;
   readonly beginnings: Beginnings;
   readonly exclusively: Exclusively;
@@ -43,6 +45,8 @@ export interface WriteOptions {
   readonly limits: TreeLimits;
   /** Called for bytes before they are stored. Not for those that are stored already. */
   readonly take: (bytes: number) => Promise<void>;
+  /** Called for the beginning of a file whose upload was interrupted, before it is kept. Default: it isn't charged to anyone. */
+  readonly hold?: Hold;
 }
 
 /** What a writer got. */
@@ -50,7 +54,7 @@ export interface Written {
   readonly directories: number;
   readonly files: number;
   readonly bytes: number;
-  /** Those of `bytes` that weren't stored before. */
+  /** Those of `bytes` that weren't stored before, and are since a `flush`. */
   readonly newBytes: number;
 }
 
@@ -62,7 +66,7 @@ export class TreeWriter implements AsyncDisposable {
   readonly #deps: WriterDeps;
   readonly #options: WriteOptions;
   readonly #batch: ObjectBatch;
-  readonly #written = { directories: 0, files: 0, bytes: 0, newBytes: 0 };
+  readonly #written = { directories: 0, files: 0, bytes: 0 };
   /** Sizes of files, and totals of directories, that are present, by kind and digest. */
   #known = new Map<string, number | TreeTotals>();
   #knownSince: number;
@@ -75,7 +79,7 @@ export class TreeWriter implements AsyncDisposable {
   }
 
   get written(): Written {
-    return { ...this.#written };
+    return { ...this.#written, newBytes: this.#batch.newBytes };
   }
 
   /**
@@ -89,9 +93,9 @@ export class TreeWriter implements AsyncDisposable {
   /** Adds a file whose content is the file at `path`, which it takes over. `digest` must be right. */
   async adopt(digest: Digest, sizeBytes: number, path: string): Promise<void> {
     const presence = await this.#presence('file', digest);
-    this.#count('files', sizeBytes, presence);
+    this.#count('files', sizeBytes);
     if (isPresent(presence)) return rm(path, { force: true });
-    await this.#batch.add({ kind: 'file', digest, path, sizeBytes, rank: 0, isStale: presence === 'stale' });
+    await this.#batch.add({ kind: 'file', digest, path, sizeBytes, rank: 0, presence });
     this.#remember('file', digest, sizeBytes);
   }
 
@@ -107,7 +111,7 @@ export class TreeWriter implements AsyncDisposable {
   async #addDirectory({ object, content }: DirectoryPart): Promise<void> {
     const { digest, bytes } = object;
     const presence = await this.#presence('directory', digest);
-    if (isPresent(presence)) return this.#count('directories', presence.sizeBytes, presence);
+    if (isPresent(presence)) return this.#count('directories', presence.sizeBytes);
     const checkedAt = this.#deps.now();
     const checked = await this.#check(object);
     const { totals } = checked;
@@ -126,26 +130,24 @@ export class TreeWriter implements AsyncDisposable {
     const isLate = this.#deps.now() - checkedAt > REMEMBERED_MS;
     const rank = isLate ? (await this.#check(object)).rank : checked.rank;
     const { sizeBytes } = temp;
-    const rest = { path: temp.release(), sizeBytes, totals, rank, isStale: presence === 'stale' };
+    const rest = { path: temp.release(), sizeBytes, totals, rank, presence };
     await this.#batch.add({ kind: 'directory', digest, ...rest });
-    this.#count('directories', sizeBytes, presence);
+    this.#count('directories', sizeBytes);
     this.#remember('directory', digest, totals);
   }
 
   async #addFile({ digest, sizeBytes, offset, content }: FilePart): Promise<void> {
     const presence = await this.#presence('file', digest);
-    if (isPresent(presence)) return this.#count('files', sizeBytes, presence);
+    if (isPresent(presence)) return this.#count('files', sizeBytes);
     await using temp = await this.#fileFor(digest, offset);
+    if (offset > 0) await this.#options.take(offset);
     await this.#receive(temp, digest, content);
     if (offset > 0) {
-      await this.#options.take(offset);
       const got = await digestOfFile(temp.path);
       if (got !== digest) throw new TreeFault(`content with the digest ${got}`, digest);
     }
-    await this.#batch.add({
-      ...{ kind: 'file', digest, path: temp.release(), sizeBytes, rank: 0, isStale: presence === 'stale' },
-    });
-    this.#count('files', sizeBytes, presence);
+    await this.#batch.add({ kind: 'file', digest, path: temp.release(), sizeBytes, rank: 0, presence });
+    this.#count('files', sizeBytes);
     this.#remember('file', digest, sizeBytes);
   }
 
@@ -155,7 +157,7 @@ export class TreeWriter implements AsyncDisposable {
     const { team } = this.#options;
     if (offset === 0) return TempFile.create(await blobs.tempPath());
     const storedBytes = beginnings.sizeOf(team, digest);
-    const path = storedBytes >= offset ? beginnings.take(team, digest) : undefined;
+    const path = storedBytes >= offset ? await beginnings.take(team, digest) : undefined;
     if (path === undefined) throw new NoSuchBeginning(digest, offset, storedBytes);
     return TempFile.continue(path, offset);
   }
@@ -180,7 +182,8 @@ export class TreeWriter implements AsyncDisposable {
 
   async #keepBeginning(temp: TempFile, digest: Digest): Promise<void> {
     await temp.finish();
-    await this.#deps.beginnings.keep(this.#options.team, digest, temp.release(), temp.sizeBytes);
+    const { team, hold } = this.#options;
+    await this.#deps.beginnings.keep(team, digest, temp.release(), temp.sizeBytes, hold);
   }
 
   /** Checks that all that a directory names is stored and is what it says. */
@@ -226,19 +229,23 @@ export class TreeWriter implements AsyncDisposable {
   async #totals({ digest: directory }: DirectoryObject, digest: Digest): Promise<TreeTotals> {
     const known = this.#batch.get('directory', digest)?.totals ?? this.#recall('directory', digest);
     if (typeof known === 'object') return known;
-    const presence = await this.#presence('directory', digest);
-    const header = isPresent(presence) ? await this.#deps.reader.header(digest) : undefined;
-    if (!header) throw new TreeIncomplete(directory, 'directory', digest);
-    this.#remember('directory', digest, header.totals);
-    return header.totals;
+    const { confirmed, reader } = this.#deps;
+    const { team } = this.#options;
+    const isThere = isPresent(await this.#presence('directory', digest));
+    const totals = isThere ? (confirmed.totals(team, digest) ?? (await reader.header(digest))?.totals) : undefined;
+    if (!totals) throw new TreeIncomplete(directory, 'directory', digest);
+    confirmed.add(team, 'directory', digest, totals);
+    return totals;
   }
 
   async #size({ digest: directory }: DirectoryObject, digest: Digest): Promise<number> {
     const known = this.#recall('file', digest);
     if (typeof known === 'number') return known;
+    const pending = this.#batch.get('file', digest);
+    if (pending) return pending.sizeBytes;
     const presence = await this.#presence('file', digest);
     if (!isPresent(presence)) throw new TreeIncomplete(directory, 'file', digest);
-    this.#remember('file', digest, presence.sizeBytes);
+    this.#deps.confirmed.add(this.#options.team, 'file', digest, presence.sizeBytes);
     return presence.sizeBytes;
   }
 
@@ -249,10 +256,9 @@ export class TreeWriter implements AsyncDisposable {
     return this.#deps.presence.of(this.#options.team, kind, digest);
   }
 
-  #count(what: 'directories' | 'files', bytes: number, presence: Presence): void {
+  #count(what: 'directories' | 'files', bytes: number): void {
     this.#written[what] += 1;
     this.#written.bytes += bytes;
-    if (presence === 'absent') this.#written.newBytes += bytes;
   }
 
   #remember(kind: ObjectKind, digest: Digest, what: number | TreeTotals): void {
@@ -265,6 +271,6 @@ export class TreeWriter implements AsyncDisposable {
       this.#known = new Map();
       this.#knownSince = this.#deps.now();
     }
-    return this.#known.get(`${kind} ${digest}`);
+    return this.#known.get(`${kind} ${digest}`) ?? this.#deps.confirmed.find(this.#options.team, kind, digest);
   }
 }

@@ -80,6 +80,19 @@ describe('with a list of servers, the engine', () => {
     expect(await run(own, { source })).toEqual({ code: 'succeeded', message: '' });
   });
 
+  test('imports no caches from another server, and exports none to it', async () => {
+    asked.length = 0;
+    const at = `localhost:${new URL(`http://${host()}`).port}`;
+    for (const field of ['from', 'to']) {
+      const cache = { [field]: [{ type: 'registry', ref: `${at}/app:cache` }] };
+      expect(await run(own, { dockerfile: 'FROM scratch', spec: { cache } })).toEqual({
+        code: 'egress_refused',
+        message: expect.stringContaining(`cache.${field}[0]: got the server "${at}"`),
+      });
+    }
+    expect(asked).toEqual([]);
+  });
+
   test('fetches no frontend from another server', async () => {
     const build = await run(own, { dockerfile: '# syntax=127.0.0.1:1/frontend\nFROM scratch' });
     expect(build.code).toBe('egress_refused');

@@ -69,6 +69,11 @@ function hostPattern(host: string): string {
   return `${named}${port ?? '(:[0-9]+)?'}`;
 }
 
+/** Whether a server is one of `hosts`. `server` has a port unless it is the protocol's default. */
+export function isListed(hosts: readonly string[], server: string): boolean {
+  return hosts.some((host) => new RegExp(`^${hostPattern(host)}$`, 'i').test(server));
+}
+
 function escaped(text: string): string {
   return text.replace(/[^\w-]/g, '\\$&');
 }

@@ -1,9 +1,11 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Failure } from '@kiln/domain';
 import { EgressUnenforceable } from '../egress/egress.ts';
 import { ensureGate, removeGate } from '../egress/gate.ts';
+import { unlistedCaches } from '../egress/listed-caches.ts';
 import { SOURCE_POLICY_VARIABLE, type SourcePolicy, sourcePolicy } from '../egress/source-policy.ts';
-import type { ContextSource } from '../run/run-request.ts';
+import type { ContextSource, RunRequest } from '../run/run-request.ts';
 import type { ToolContainer } from '../tool/tool-container.ts';
 import type { BuilderOptions } from './builder-options.ts';
 import { type BuilderHost, chooseDriver } from './buildx-builder.ts';
@@ -50,6 +52,13 @@ export class BuilderEgress {
     const { egress } = this.#host.options;
     if (egress?.mode !== 'listed') return undefined;
     return sourcePolicy(egress.hosts, source.type === 'git' ? source.url : undefined);
+  }
+
+  /** Returns why BuildKit may not use the servers of a build's caches; undefined if it may. */
+  refusedCaches({ spec, cachePlaces }: RunRequest): Failure | undefined {
+    const { egress } = this.#host.options;
+    if (egress?.mode !== 'listed' || !cachePlaces) return undefined;
+    return unlistedCaches(egress.hosts, spec, cachePlaces);
   }
 
   /** Once the builder runs: removes the rules of an earlier setting, and checks that this BuildKit enforces source policies. @throws EgressUnenforceable */

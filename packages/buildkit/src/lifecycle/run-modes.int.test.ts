@@ -36,13 +36,14 @@ afterAll(async () => {
 const dockerfile = `${BASE}\nRUN echo built > /built`;
 const name = (repo: string, at = registry.host) => `${at}/${repo}`;
 
-function build(cache: object, more: { tag?: string; dockerfile?: string; repo?: string } = {}) {
+function build(cache: object, more: { tag?: string; dockerfile?: string; repo?: string; isWarm?: boolean } = {}) {
   const { tag } = more;
   const output = tag === undefined ? {} : { tags: [tag], output: { type: 'push' }, provenance: false };
   return begin(own.builder, {
     dockerfile: more.dockerfile ?? dockerfile,
     files,
     ...(more.repo !== undefined && { repo: more.repo }),
+    ...(more.isWarm !== undefined && { isWarm: more.isWarm }),
     spec: { cache, ...output, buildArgs: { SOURCE_DATE_EPOCH: '0' } },
   });
 }
@@ -141,11 +142,31 @@ test('warm exports its caches when the result is out, and imports them only on a
   const importing = (one: typeof first) =>
     one.records.some((record) => record.type === 'step' && record.name.startsWith('importing cache'));
   expect([importing(first), importing(again)]).toEqual([true, false]);
+  // By its inventory, the builder may have become cold since.
+  const evicted = build(cache, { dockerfile: steps, repo: 'warm', isWarm: false });
+  expect((await evicted.outcome).end).toBe('succeeded');
+  expect(importing(evicted)).toBe(true);
   // The caches are whole: a builder of its own finds every step.
   expect((await build({ mode: 'registry', from: cache.from }, { dockerfile: steps }).outcome).steps).toEqual({
     total: 2,
     cached: 2,
   });
+});
+
+test('a warm build whose caches could not be exported succeeds, and the next build of the repo says so', async () => {
+  faulty.fault = ({ method }) => (method === 'PUT' || method === 'POST' ? { status: 403 } : undefined);
+  const cache = { to: [{ type: 'registry', ref: name('denied:cache', faulty.host) }] };
+  const first = build(cache, { repo: 'denied' });
+  expect((await first.outcome).end).toBe('succeeded');
+  await own.builder.exported();
+  const warnings = ({ records }: typeof first) =>
+    records.flatMap((record) => (record.type === 'warning' ? [record.message] : []));
+  const [second, third] = [build({}, { repo: 'denied' }), build({}, { repo: 'other' })];
+  await Promise.all([second.outcome, third.outcome]);
+  expect(warnings(second)).toEqual([
+    expect.stringMatching(`^the caches of build ${first.id} of this repo were not exported as wanted: .*403`),
+  ]);
+  expect([...warnings(first), ...warnings(third)]).toEqual([]);
 });
 
 test('builds at once have a builder each, and the next worker removes those of one that was killed', async () => {

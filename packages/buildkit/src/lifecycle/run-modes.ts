@@ -17,15 +17,20 @@ export interface RunModesDeps {
   readonly scratchDir: string;
 }
 
+/** Repos of which a failed export is remembered. */
+const MAX_UNEXPORTED = 100;
+
 /** Runs builds by their cache mode: on the long-lived builder, or on one that is made for the attempt. */
 export class RunModes {
   readonly #deps: RunModesDeps;
   readonly #forms: CacheForms;
-  /** Repos that the long-lived builder has built since it was started. */
+  /** Repos that the long-lived builder has built since it was started: what is warm there as long as no inventory says it. */
   readonly #built = new Set<string>();
   /** Builds whose caches are to be exported, by repo; the first one is next. */
   readonly #waiting = new Map<string, RunRequest>();
   #exporting: Promise<void> | undefined;
+  /** Why the caches of a repo's last build were not exported, until its next build tells. */
+  readonly #unexported = new Map<string, string>();
   readonly #closing = new AbortController();
 
   constructor(deps: RunModesDeps) {
@@ -35,6 +40,9 @@ export class RunModes {
 
   /** Runs a build. @throws EngineError @throws Error */
   async run(request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
+    const refusal = this.#deps.host.refusedCaches(request);
+    if (refusal) return { end: 'failed', failure: refusal };
+    await this.#tellUnexported(request);
     const { mode = 'warm' } = request.spec.cache ?? {};
     if (mode === 'warm') return await this.#runWarm(request, signal);
     const { host, fresh } = this.#deps;
@@ -53,7 +61,8 @@ export class RunModes {
     const { host } = this.#deps;
     const { cachePlaces: caches } = request;
     if (!caches || caches.from.length + caches.to.length === 0) return await runBuild(host, request, signal);
-    const from = this.#built.has(request.repo) ? [] : caches.from;
+    const isWarm = request.isWarm ?? this.#built.has(request.repo);
+    const from = isWarm ? [] : caches.from;
     const outcome = await runBuild(host, { ...request, cachePlaces: { from, to: [] } }, signal);
     if (outcome.end !== 'succeeded') return outcome;
     this.#built.add(request.repo);
@@ -90,13 +99,30 @@ export class RunModes {
         };
         const outcome = await this.#runExporting(own, exportOnly(quiet, to), signal);
         const reason = outcome.failure?.message ?? failures.join('; ');
-        if (outcome.end !== 'succeeded' || failures.length > 0)
+        if (outcome.end !== 'succeeded' || failures.length > 0) {
           log.warn({ buildId, attempt, repo, reason }, 'caches of a build not exported as wanted');
-        else log.info({ buildId, attempt, repo }, 'caches of a build exported');
+          if (!signal.aborted) this.#failedToExport(request, reason);
+        } else log.info({ buildId, attempt, repo }, 'caches of a build exported');
       } catch (error) {
         log.warn({ err: error, buildId, attempt, repo }, 'caches of a build not exported');
+        this.#failedToExport(request, messageOf(error));
       }
     }
+  }
+
+  /** The log of the build itself is complete by now. */
+  #failedToExport({ repo, buildId }: RunRequest, reason: string): void {
+    this.#unexported.delete(repo);
+    this.#unexported.set(repo, `the caches of build ${buildId} of this repo were not exported as wanted: ${reason}`);
+    const [oldest] = this.#unexported.keys();
+    if (this.#unexported.size > MAX_UNEXPORTED && oldest !== undefined) this.#unexported.delete(oldest);
+  }
+
+  async #tellUnexported({ repo, sink }: RunRequest): Promise<void> {
+    const message = this.#unexported.get(repo);
+    if (message === undefined) return;
+    this.#unexported.delete(repo);
+    await sink({ t: this.#deps.host.now(), type: 'warning', message });
   }
 
   /** Resolves when no caches are being exported. */

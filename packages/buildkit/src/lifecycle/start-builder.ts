@@ -8,7 +8,7 @@ import { callEngine, connectEngine, DEFAULT_SOCKET } from '../engine/engine.ts';
 import { enforcesFrontends } from '../run/check-frontend.ts';
 import type { RunHost } from '../run/run-host.ts';
 import { RunOwner } from '../run/run-owner.ts';
-import type { ContextSource } from '../run/run-request.ts';
+import type { ContextSource, RunRequest } from '../run/run-request.ts';
 import { proxyEnv } from '../settings/proxy.ts';
 import { runCommand } from '../tool/run-command.ts';
 import { ToolContainer } from '../tool/tool-container.ts';
@@ -123,6 +123,7 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
     dockerConfigDir: options.dockerConfigDir,
     proxy: options.settings?.proxy,
     sourcePolicy: (source: ContextSource) => egress.sourcePolicy(source),
+    refusedCaches: (request: RunRequest) => egress.refusedCaches(request),
     log: options.log,
     now: Date.now,
   };

@@ -1,4 +1,4 @@
-import type { AllowedFrontends, Trust } from '@kiln/domain';
+import type { AllowedFrontends, Failure, Trust } from '@kiln/domain';
 import type { ConnectBuildkit } from '../control/buildkit-connection.ts';
 import type { SourcePolicy } from '../egress/source-policy.ts';
 import type { Logger } from '../engine/logger.ts';
@@ -8,7 +8,7 @@ import type { ToolPaths } from '../tool/tool-scripts.ts';
 import type { WorkingTrees } from '../trees/working-trees.ts';
 import type { BuildxFeatures } from './buildx-arguments.ts';
 import type { RunOwner } from './run-owner.ts';
-import type { ContextSource } from './run-request.ts';
+import type { ContextSource, RunRequest } from './run-request.ts';
 
 /** What all runs of one builder share. */
 export interface RunHost {
@@ -31,6 +31,8 @@ export interface RunHost {
   readonly proxy?: ProxySettings | undefined;
   /** What BuildKit may fetch for a build; undefined for no restriction. */
   sourcePolicy(source: ContextSource): SourcePolicy | undefined;
+  /** Returns why BuildKit may not use the servers of a build's caches; undefined if it may. */
+  refusedCaches(request: RunRequest): Failure | undefined;
   readonly log: Logger;
   /** Ms since the epoch. */
   now(): number;

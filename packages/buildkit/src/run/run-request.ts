@@ -85,6 +85,8 @@ export interface RunRequest {
   readonly hidden?: readonly string[];
   /** Where caches are imported from and exported to. */
   readonly cachePlaces?: CachePlaces;
+  /** Whether the builder has caches of the repo, by its inventory. Undefined: unknown. */
+  readonly isWarm?: boolean | undefined;
   /** The form in which a registry takes caches. Default: `index` for all. */
   readonly cacheForm?: (registry: string) => CacheForm;
   /** Told of an export of caches that failed although the build succeeded. */

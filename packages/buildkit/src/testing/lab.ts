@@ -99,6 +99,7 @@ export interface TestBuild {
   readonly registryLogins?: RunRequest['registryLogins'];
   readonly source?: RunRequest['source'];
   readonly repo?: string;
+  readonly isWarm?: boolean;
   readonly artifact?: RunRequest['artifact'];
   readonly archive?: RunRequest['archive'];
   readonly sink?: RunRequest['sink'];
@@ -136,6 +137,7 @@ export function begin(builder: Builder, build: TestBuild): RunningBuild {
       spec,
       cachePlaces: cachePlaces(spec, build.trust ?? builder.info.trust, true),
       repo: build.repo ?? 'lab',
+      ...(build.isWarm !== undefined && { isWarm: build.isWarm }),
       source: build.source ?? { type: 'tar', open: async () => Readable.from([context]) },
       secrets: new Map(Object.entries(build.secrets ?? {})),
       ...(build.registryLogins && { registryLogins: build.registryLogins }),

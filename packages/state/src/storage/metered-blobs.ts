@@ -14,6 +14,7 @@ import { Readable } from 'node:stream';
 import type { BlobInfo, BlobRange, BlobStore, ListedBlob, StoredBlob } from '@kiln/blobs';
 import { buildOfKey, isCountedKey } from '@kiln/contracts';
 import { StorageFull } from './errors.ts';
+import { HeldCharge } from './held-charge.ts';
 import { MeteredUpload, type UploadAllowance } from './metered-upload.ts';
 import type { StorageLedger } from './storage-ledger.ts';
 
@@ -68,6 +69,11 @@ export class MeteredBlobs implements BlobStore {
   beginUpload(allowance: UploadAllowance): Promise<MeteredUpload> {
     const { ledger, now } = this.#deps;
     return MeteredUpload.begin({ ledger, now, checkRoom: () => this.#checkRoom() }, allowance);
+  }
+
+  /** Charges a team for a temporary file until the result is disposed of; never refused. @throws Redis' errors */
+  hold(team: string, bytes: number): Promise<AsyncDisposable> {
+    return HeldCharge.of(this.#deps.ledger, team, bytes);
   }
 
   open(key: string, range?: BlobRange): Promise<Readable | undefined> {

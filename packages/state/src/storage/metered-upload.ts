@@ -4,8 +4,8 @@ import type { StorageLedger, StorageShare } from './storage-ledger.ts';
 
 /** Bytes of an upload are charged ahead in steps of this size, with one call to Redis each. */
 const STEP_BYTES = 4 * 1024 * 1024;
-/** A slow upload renews its charge this often, ms, because `recountStorage` removes entries without a blob after ten minutes. */
-const RENEW_MS = 60_000;
+/** A charge without a blob is renewed this often, ms, because `recountStorage` removes such entries after ten minutes. */
+export const RENEW_MS = 60_000;
 
 /** How much an upload may store. */
 export interface UploadAllowance {

@@ -7,7 +7,11 @@ import { clientCommand } from '../../server/client-command.ts';
 import { durationSeconds } from '../build/request/values.ts';
 import { forEachHost, printHost } from './for-each-host.ts';
 import { buildsText, leftText } from './host-text.ts';
+import { waitMoved } from './wait-moved.ts';
 import { watchHost } from './watch-host.ts';
+
+/** The pool begins to copy a drained host's caches within this time, ms. */
+const MOVES_BEGIN_MS = 3_000;
 
 export const drainCommand = clientCommand(
   {
@@ -15,7 +19,7 @@ export const drainCommand = clientCommand(
     synopsis: 'NAME...',
     summary: 'Stop placing builds on hosts and let their builds finish',
     description:
-      'Drain hosts: they get no new builds and finish those that they have. A worker started with --exit then exits; ' +
+      'Drain hosts: they get no new builds and finish those that they have. Caches that builds are expected to need, and that no other host has, are copied to other hosts. A worker started with --exit then exits; ' +
       'any other stays drained until kiln host uncordon. Repeating the command replaces the deadline.',
     examples: ['kiln host drain --deadline 10m --wait build-01'],
     exitCodes: [
@@ -29,7 +33,11 @@ export const drainCommand = clientCommand(
         value: 'DURATION',
         help: 'Return builds that are still running to the queue after this time, such as 90s, 10m, 1h, or 0 for immediately (default: no deadline)',
       },
-      wait: { kind: 'bool', short: 'w', help: 'Wait until the hosts are drained; Ctrl-C stops only the waiting' },
+      wait: {
+        kind: 'bool',
+        short: 'w',
+        help: 'Wait until the hosts are drained and their caches are copied; Ctrl-C stops only the waiting',
+      },
     },
   },
   ({ flags, client, operands, io }) =>
@@ -71,8 +79,11 @@ async function waitDrained(
     last = host;
     switch (host.state) {
       case 'drained':
+        await waitMoved(client, name, { io, signal, quietMs: host.caches?.mounts ? MOVES_BEGIN_MS : 0 });
+        printHost(io, json, host, `${name} drained`);
+        return EXIT.ok;
       case 'left':
-        printHost(io, json, host, `${name} drained${host.state === 'left' ? '; its worker has left' : ''}`);
+        printHost(io, json, host, `${name} drained; its worker has left`);
         return EXIT.ok;
       case 'lost':
         io.err.line(`kiln: ${name} was lost; its builds return to the queue`);

@@ -6,11 +6,12 @@ import { renderTable } from '../../io/table.ts';
 import { hostStyle } from './host-style.ts';
 import { ownerText, servesText, stateText } from './host-text.ts';
 import { networkLines } from './network-text.ts';
+import { type Transfer, transferText } from './transfers.ts';
 
 type Inventory = NonNullable<HostDetailView['inventory']>;
 
-/** Describes a host: how busy it is, and what its caches contain. */
-export function hostText(host: HostDetailView, io: Io): string {
+/** Describes a host: how busy it is, what its caches contain, and which are being saved or filled. */
+export function hostText(host: HostDetailView, transfers: readonly Transfer[], io: Io): string {
   const { out, now } = io;
   const { name, usedSlots, slots, trust, driver, engineVersion, buildxVersion, inventory, disk } = host;
   const head = [
@@ -25,6 +26,7 @@ export function hostText(host: HostDetailView, io: Io): string {
   if (treeBytes !== undefined) head.push(`trees   ${bytes(treeBytes)} of ${bytes(treeBudgetBytes)}`);
   if (mirrorBytes !== undefined) head.push(`git     ${bytes(mirrorBytes)} of ${bytes(mirrorBudgetBytes)}`);
   head.push(...networkLines(host.network, now()));
+  head.push(...transfers.map((one) => `moving  ${transferText(one)}`));
   if (!inventory) return `${[...head, `cache   not measured yet${budgetText(host, ' (')}`].join('\n')}\n`;
   const { usedBytes, readAt, layers, sizesAreFloors } = inventory;
   const facts = [

@@ -1,5 +1,5 @@
 import type { HostInfoView } from '@kiln/contracts';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { RealPool } from '../../testing/real-pool.ts';
 import { runIn } from '../../testing/run.ts';
 import { withRealPool } from '../../testing/with-real-pool.ts';
@@ -236,4 +236,67 @@ it.each([
   ['host set -h', 0, 'or remove it with KEY-'],
 ])('prints help for %s', async (line, code, text) => {
   expect(await run(line)).toMatchObject({ code, out: expect.stringContaining(text) });
+});
+
+describe('caches that move from one host to another', () => {
+  const writer = (host: string) => ({ host, incarnation: 'i1' });
+  const ORDER = { type: 'save', repo: 'app', domain: 'trusted' } as const;
+
+  /** Hosts a and b, and an order of the leader to copy caches from a to b. Returns the task that saves them. */
+  async function moving(): Promise<string> {
+    const { tasks } = cli.pool.state;
+    for (const name of ['a', 'b']) await cli.pool.report(name, { tasks: ['save', 'seed'] });
+    const parts = { bytes: 9, expectedMs: 60_000, warmth: 1 };
+    const seedAfter = { task: tasks.newId(), host: 'b', repo: 'app', domain: 'trusted', ...parts };
+    await tasks.create('a', { ...ORDER, snapshot: tasks.newId(), seedAfter });
+    const claimed = await tasks.claim(writer('a'), ['save']);
+    await tasks.progress(writer('a'), claimed?.id ?? '', { bytes: 2_000_000, totalBytes: 5_000_000 });
+    return claimed?.id ?? '';
+  }
+  const saved = (id: string) => cli.pool.state.tasks.settle(writer('a'), id, { result: { bytes: 9 } });
+  /** Carries out the seed that the scheduler then orders. */
+  const filled = async () => {
+    const { tasks } = cli.pool.state;
+    const seed = await vi.waitFor(
+      async () => {
+        const claimed = await tasks.claim(writer('b'), ['seed']);
+        if (!claimed) throw new Error('the seed is not ordered yet');
+        return claimed;
+      },
+      { timeout: 20_000, interval: 20 },
+    );
+    await tasks.settle(writer('b'), seed.id, { result: { bytes: 9 } });
+  };
+
+  it('are shown with both hosts', async () => {
+    await moving();
+    for (const name of ['a', 'b'])
+      expect((await run(`hosts ${name}`)).out).toContain('\nmoving  app from a to b: saving, 2.00MB of 5.00MB\n');
+  });
+
+  it('are waited for by drain --wait, which says so, until they have arrived', async () => {
+    const id = await moving();
+    const at = cli.io();
+    const draining = run('host drain --wait a', at);
+    await at.said('a is giving its caches to other hosts; app from a to b: saving, 2.00MB of 5.00MB');
+    await saved(id);
+    await at.said('app from a to b: filling');
+    await filled();
+    expect(await draining).toMatchObject({ code: 0, out: 'a drained\n' });
+  });
+
+  it('are waited for by remove, but not with --no-wait or --force', async () => {
+    const id = await moving();
+    const at = cli.io();
+    const removing = run('host remove b a', at);
+    await at.said('a is giving its caches');
+    expect((await run('hosts')).out).toMatch(/^a /m);
+    await saved(id);
+    expect((await removing).out).toContain('a removed');
+    for (const flag of ['--no-wait', '--force']) {
+      for (const name of ['a', 'b']) await cli.pool.state.redis.del(`${cli.pool.state.keys.host(name)}:removed`);
+      await moving();
+      expect(await run(`host remove ${flag} a`)).toMatchObject({ code: 0, out: 'a removed\n', err: '' });
+    }
+  });
 });

@@ -11,6 +11,7 @@ import { SUMMARIES } from '../summaries.ts';
 import { hostText } from './host-detail.ts';
 import { hostStyle } from './host-style.ts';
 import { diskText, labelsText, ownerText, platformsText, servesText, settingsText, stateText } from './host-text.ts';
+import { transfersOf } from './transfers.ts';
 
 export const hostsCommand = clientCommand(
   {
@@ -18,7 +19,7 @@ export const hostsCommand = clientCommand(
     synopsis: '[NAME]',
     summary: SUMMARIES.hosts,
     description:
-      'List the hosts of the pool. SET shows what kiln host set overrides. With a name, show that host and the contents of its caches.',
+      'List the hosts of the pool. SET shows what kiln host set overrides. With a name, show that host, the contents of its caches, and which of them are being saved or filled.',
     examples: ['kiln hosts --cheapest-to-lose'],
     operands: [0, 1],
     flags: {
@@ -48,7 +49,7 @@ export const hostsCommand = clientCommand(
     }
     const host = await client.host(name);
     if (flags.json) printJson(io, host);
-    else io.out.write(hostText(host, io));
+    else io.out.write(hostText(host, await transfersOf(client, name), io));
     return EXIT.ok;
   },
 );

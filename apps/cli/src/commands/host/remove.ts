@@ -6,6 +6,7 @@ import type { Io } from '../../io/output.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { forEachHost, printHost } from './for-each-host.ts';
 import { buildsText } from './host-text.ts';
+import { waitMoved } from './wait-moved.ts';
 import { watchHost } from './watch-host.ts';
 
 export const removeCommand = clientCommand(
@@ -15,14 +16,16 @@ export const removeCommand = clientCommand(
     summary: 'Remove hosts from the pool',
     description:
       'Remove hosts from the pool, with the slots and labels that were set for them. A worker that is still running exits. ' +
-      'Removing a host that has builds is refused without --force.',
+      'Removing a host that has builds is refused without --force. While caches of a host are being copied to other hosts, ' +
+      'the command waits; drain a host first if its caches are to be copied.',
     operands: [1, Number.POSITIVE_INFINITY],
     flags: {
       force: {
         kind: 'bool',
         short: 'f',
-        help: "Return the hosts' builds to the queue, wait for that, and remove the hosts",
+        help: "Return the hosts' builds to the queue, wait for that, and remove the hosts; don't wait for their caches",
       },
+      'no-wait': { kind: 'bool', help: "Don't wait until caches that are being copied to other hosts have arrived" },
     },
   },
   ({ flags, client, operands, io }) =>
@@ -30,12 +33,13 @@ export const removeCommand = clientCommand(
       io,
       async (signal) =>
         forEachHost(operands, io, async (name) => {
+          if (!flags.force && !flags['no-wait']) await waitMoved(client, name, { io, signal, quietMs: 0 });
           const host = await remove(client, name, flags.force);
           if (host.state !== 'removed') return waitRemoved(client, name, { io, json: flags.json, signal });
           printHost(io, flags.json, host, `${name} removed`);
           return EXIT.ok;
         }),
-      'stopped waiting; the removal continues',
+      'stopped waiting; a removal that has begun continues',
     ),
 );
 
