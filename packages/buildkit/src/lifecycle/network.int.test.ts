@@ -26,7 +26,7 @@ beforeAll(async () => {
   disposed.push(authority, upstream);
   root = await smallRoot();
   await push(IMAGE);
-  own = await SettingsLab.start(root);
+  own = await SettingsLab.open(root);
 });
 
 afterAll(async () => {
