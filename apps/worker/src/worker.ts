@@ -111,6 +111,8 @@ class Worker implements RunningWorker {
       engineCheckEveryMs,
       shareEveryMs,
       idleMs: options.builderIdleMs,
+      keepBrokenMs: options.keepBrokenMs,
+      repairLimits: options.repairLimits,
       onOffer: (offer) => worker.#session.change(offer),
       log: deps.log.child({ host: hostName }),
       now,

@@ -214,6 +214,7 @@ export {
   hostLabels,
   hostName,
   hostReport,
+  MAX_INCIDENTS,
   MAX_LABELS,
   type NewHostReport,
 } from './http/host-report.ts';

@@ -38,6 +38,16 @@ export class RunModes {
     this.#forms = new CacheForms(deps.scratchDir, deps.host.log);
   }
 
+  /** Whether a build runs on a builder that is made for it. */
+  makesBuilder({ spec }: RunRequest): boolean {
+    return this.#deps.fresh !== undefined && (spec.cache?.mode ?? 'warm') !== 'warm';
+  }
+
+  /** Lets each repo's next build import its caches, because the builder may have lost its own. */
+  cachesRemoved(): void {
+    this.#built.clear();
+  }
+
   /** Runs a build. @throws EngineError @throws Error */
   async run(request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
     const refusal = this.#deps.host.refusedCaches(request);
