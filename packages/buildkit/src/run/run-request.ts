@@ -93,6 +93,8 @@ export interface RunRequest {
   readonly cacheForm?: (registry: string) => CacheForm;
   /** Told of an export of caches that failed although the build succeeded. */
   onFailedExport?(failed: FailedExport): void;
+  /** Told of the references to which caches were exported. Must not throw. */
+  onExported?(refs: readonly string[]): void;
   /** Caches in a directory, for cache mode `archive`. */
   readonly archive?: CacheArchive;
   /** Namespace of the cache mounts, for a build that shares them with no other. */
