@@ -116,6 +116,8 @@ export interface TestBuild {
 export interface RunningBuild {
   readonly outcome: Promise<Outcome>;
   readonly records: LogRecord[];
+  /** References to which it has exported caches. */
+  readonly exported: string[];
   readonly id: string;
   stop(reason: unknown): void;
   /** The steps' output so far. */
@@ -127,6 +129,7 @@ let builds = 0;
 /** Begins a build without waiting for it. */
 export function begin(builder: Builder, build: TestBuild): RunningBuild {
   const records: LogRecord[] = [];
+  const exported: string[] = [];
   const controller = new AbortController();
   const context = tar({ Dockerfile: build.dockerfile ?? '', ...build.files });
   const id = `lab${process.pid}x${builds++}`;
@@ -151,6 +154,7 @@ export function begin(builder: Builder, build: TestBuild): RunningBuild {
       ...(build.registryLogins && { registryLogins: build.registryLogins }),
       ...(build.artifact && { artifact: build.artifact }),
       ...(build.archive && { archive: build.archive }),
+      onExported: (refs) => void exported.push(...refs),
       sink(record) {
         records.push(record);
         return build.sink?.(record);
@@ -161,6 +165,7 @@ export function begin(builder: Builder, build: TestBuild): RunningBuild {
   return {
     outcome,
     records,
+    exported,
     id,
     stop: (reason) => controller.abort(reason),
     output: () => records.map((record) => (record.type === 'output' ? record.data : '')).join(''),
