@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { HostDisk, HostNetwork } from '@kiln/contracts';
-import type { Amount, BuildRecord } from '@kiln/domain';
+import type { Amount, BuildRecord, RepairLimits } from '@kiln/domain';
 import type { GitGuard } from '@kiln/git';
 import type { Logger } from '@kiln/runtime';
 import type { AttemptRef, State, WorkerIdentity } from '@kiln/state';
@@ -22,6 +22,10 @@ export interface WorkerOptions extends LeaseTimes {
   readonly network?: HostNetwork;
   /** How long a domain's builder is kept running without a build, ms. Default: forever. */
   readonly builderIdleMs?: number;
+  /** How long a builder's broken state is kept, ms; 0: not at all. Default: seven days. */
+  readonly keepBrokenMs?: number;
+  /** How often builders are repaired. Default: `REPAIR_LIMITS`. */
+  readonly repairLimits?: RepairLimits;
   /** How often the cache budget is divided among the isolation domains, ms. */
   readonly shareEveryMs?: number;
   /** Free disk below which caches are evicted and, if that isn't enough, no builds taken. Default: 1 GB, or 5% of a smaller disk. */
