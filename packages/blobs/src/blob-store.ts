@@ -42,8 +42,11 @@ export interface BlobStore {
   tempPath(): Promise<string>;
   /** Makes a finished file at a `tempPath` the blob `key`, and removes the file. After an error the file is left to the caller. */
   adopt(tempPath: string, key: string): Promise<void>;
-  /** As `adopt` for each, where that is cheaper than one by one: durability costs most, and is waited for together. */
-  adoptTogether?(adoptions: readonly Adoption[]): Promise<void>;
+  /**
+   * As `adopt` for each, where that is cheaper than one by one: durability costs most, and is waited for together. The blobs of a group are durable before one
+   * of the next appears. `onStored` is called with the position of each group that is durable.
+   */
+  adoptTogether?(groups: readonly (readonly Adoption[])[], onStored?: (group: number) => void): Promise<void>;
   /** Stores a stream. After an error, such as one of the stream, nothing is left behind. */
   put(key: string, content: Readable): Promise<StoredBlob>;
   /** Opens a blob, or a part of it, for reading; undefined if there is none. It doesn't count as a use: see `touch`. */

@@ -61,7 +61,7 @@ export {
 } from './caches/cache-mode.ts';
 export { cheapestToLose, type LearnedFacts } from './caches/cheapest-to-lose.ts';
 export { type MountIdParts, readMountId } from './caches/mount-id.ts';
-export { FIRST_SPEED, speedOf, type Transfer, type TransferSpeed } from './caches/seeding.ts';
+export { FIRST_SPEED, mayFill, speedOf, type Transfer, type TransferSpeed } from './caches/seeding.ts';
 export {
   chooseEvictions,
   EVICTION_REASONS,

@@ -13,6 +13,8 @@ export interface ContextFile {
   state: FileState;
   /** Of the content; undefined until that has been read. */
   digest: Digest | undefined;
+  /** Whether its digest wasn't remembered, so that it has probably never been sent. */
+  isNew?: boolean;
 }
 
 export interface ContextLink {

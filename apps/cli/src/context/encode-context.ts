@@ -29,7 +29,8 @@ export interface EncodedContext {
 
 /** What remembers digests of directories, and looks up those of files. */
 export interface KnownDirectories {
-  putDirectory(directory: ContextDirectory, digest: Digest): void;
+  /** Returns whether it was known. */
+  putDirectory(directory: ContextDirectory, digest: Digest): boolean;
   forgetDirectories(): void;
   /** Sets the digests of the files that are immediately in a directory. */
   hashFilesOf(directory: ContextDirectory): Promise<unknown>;
@@ -40,6 +41,8 @@ export class ContextObjects {
   readonly #known: KnownDirectories | undefined;
   readonly #encoded = new Map<Digest, ContextObject>();
   readonly #pending = new Map<Digest, ContextDirectory>();
+  /** Of encoded directories whose digest turned out to have been known. */
+  readonly #unchanged = new Set<Digest>();
 
   constructor(known: KnownDirectories | undefined) {
     this.#known = known;
@@ -63,6 +66,17 @@ export class ContextObjects {
     return this.get(digest);
   }
 
+  /**
+   * Returns the objects of the directories that aren't as they were when their digests were remembered; none if no digest was. What remembered digests stand
+   * for was mostly sent by an earlier build.
+   */
+  changed(): readonly ContextObject[] {
+    if (this.#pending.size === 0) return [];
+    return [...this.#encoded.values()].filter(
+      ({ object: { digest } }) => !this.#pending.has(digest) && !this.#unchanged.has(digest),
+    );
+  }
+
   /** Adds a directory, whose directories were added before, and sets its digest. */
   add(directory: ContextDirectory): void {
     if (directory.digest !== undefined && this.#known) {
@@ -70,7 +84,7 @@ export class ContextObjects {
       return;
     }
     directory.digest = this.#encode(directory);
-    this.#known?.putDirectory(directory, directory.digest);
+    if (this.#known?.putDirectory(directory, directory.digest)) this.#unchanged.add(directory.digest);
   }
 
   #encode(directory: ContextDirectory): Digest {

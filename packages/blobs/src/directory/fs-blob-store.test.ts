@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -30,6 +30,23 @@ test('a blob that is deleted while it is read is read to its end', async () => {
   const stream = await store.open('logs/a');
   await store.delete('logs/a');
   expect(stream && (await buffer(stream)).length).toBe(1_000_000);
+});
+
+test('of files that are taken over together, none of a later group appears before all of an earlier one', async () => {
+  await using dir = await newDir();
+  const store = new FsBlobStore(dir.path);
+  const adoption = async (key: string) => {
+    const tempPath = await store.tempPath();
+    await writeFile(tempPath, key);
+    return { tempPath, key };
+  };
+  await store.put('taken/by/a/directory', Readable.from(['x']));
+  const groups = [[await adoption('first')], [await adoption('taken/by/a')], [await adoption('last')]];
+  const stored: number[] = [];
+  await expect(store.adoptTogether(groups, (group) => stored.push(group))).rejects.toMatchObject({ code: 'EISDIR' });
+  expect(stored).toEqual([0]);
+  expect(await store.stat('first')).toBeDefined();
+  expect(await store.stat('last')).toBeUndefined();
 });
 
 test('a failed upload leaves no temporary file', async () => {

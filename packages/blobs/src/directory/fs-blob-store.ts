@@ -48,13 +48,18 @@ export class FsBlobStore implements BlobStore {
     await sync(dirname(path));
   }
 
-  async adoptTogether(adoptions: readonly Adoption[]): Promise<void> {
-    const moves = adoptions.map(({ tempPath, key }) => ({ tempPath, path: this.#path(key) }));
-    const dirs = [...new Set(moves.map(({ path }) => dirname(path)))];
-    await pMap(dirs, makeDir, SYNCS_AT_ONCE);
-    await pMap(moves, ({ tempPath }) => sync(tempPath), SYNCS_AT_ONCE);
-    await pMap(moves, ({ tempPath, path }) => rename(tempPath, path), SYNCS_AT_ONCE);
-    await pMap(dirs, sync, SYNCS_AT_ONCE);
+  async adoptTogether(groups: readonly (readonly Adoption[])[], onStored?: (group: number) => void): Promise<void> {
+    const moves = groups.map((group) => group.map(({ tempPath, key }) => ({ tempPath, path: this.#path(key) })));
+    // What isn't visible yet needs no order.
+    await Promise.all([
+      pMap(dirsOf(moves.flat()), makeDir, SYNCS_AT_ONCE),
+      pMap(moves.flat(), ({ tempPath }) => sync(tempPath), SYNCS_AT_ONCE),
+    ]);
+    for (const [at, group] of moves.entries()) {
+      await pMap(group, ({ tempPath, path }) => rename(tempPath, path), SYNCS_AT_ONCE);
+      await pMap(dirsOf(group), sync, SYNCS_AT_ONCE);
+      onStored?.(at);
+    }
   }
 
   async put(key: string, content: Readable): Promise<StoredBlob> {
@@ -121,4 +126,8 @@ export class FsBlobStore implements BlobStore {
     checkKey(key);
     return join(this.dir, key);
   }
+}
+
+function dirsOf(moves: readonly { readonly path: string }[]): string[] {
+  return [...new Set(moves.map(({ path }) => dirname(path)))];
 }

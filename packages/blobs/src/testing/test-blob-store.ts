@@ -82,14 +82,14 @@ export function testBlobStore(name: string, start: () => Promise<StoreUnderTest>
       const adoptions = await Promise.all(
         ['one', 'two', 'three'].map(async (content) => ({ tempPath: await file(content), key: newKey(), content })),
       );
-      await store.adoptTogether?.(adoptions);
+      await store.adoptTogether?.([adoptions.slice(0, 2), adoptions.slice(2)]);
       for (const { tempPath, key, content } of store.adoptTogether ? adoptions : []) {
         expect(String(await read(key, {}, given.again()))).toBe(content);
         await expect(access(tempPath)).rejects.toMatchObject({ code: 'ENOENT' });
       }
       const bad = { tempPath: await file('kept'), key: 'no/../key' };
       await expect(
-        (store.adoptTogether ?? (async () => store.adopt(bad.tempPath, bad.key))).call(store, [bad]),
+        (store.adoptTogether ?? (async () => store.adopt(bad.tempPath, bad.key))).call(store, [[bad]]),
       ).rejects.toThrow(RangeError);
       expect((await stat(bad.tempPath)).size).toBe(4);
     });

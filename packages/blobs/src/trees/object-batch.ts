@@ -89,24 +89,32 @@ export class ObjectBatch implements AsyncDisposable {
   }
 
   async #flush(): Promise<void> {
-    const byRank = Map.groupBy(this.#pending.values(), ({ rank }) => rank);
-    for (const rank of [...byRank.keys()].sort((a, b) => a - b)) {
-      const objects = byRank.get(rank) ?? [];
-      const store = () => this.#store(objects);
-      await (objects.some(({ presence }) => presence === 'stale') ? this.#exclusively(this.#team, store) : store());
-      for (const { kind, digest, sizeBytes, presence } of objects) {
-        if (presence === 'absent') this.#newBytes += sizeBytes;
-        this.#pending.delete(`${kind} ${digest}`);
-        this.#bytes -= sizeBytes;
-      }
+    const objects = [...this.#pending.values()];
+    const byRank = [...Map.groupBy(objects, ({ rank }) => rank)].sort(([a], [b]) => a - b);
+    const groups = byRank.map(([, group]) => group);
+    const store = () => this.#store(groups);
+    await (objects.some(({ presence }) => presence === 'stale') ? this.#exclusively(this.#team, store) : store());
+  }
+
+  async #store(groups: readonly (readonly PendingObject[])[]): Promise<void> {
+    const adoptions = groups.map((group) => group.map((object) => this.#adoption(object)));
+    const stored = (at: number) => this.#stored(groups[at] ?? []);
+    if (this.#blobs.adoptTogether) return this.#blobs.adoptTogether(adoptions, stored);
+    for (const [at, group] of adoptions.entries()) {
+      await pMap(group, ({ tempPath, key }) => this.#blobs.adopt(tempPath, key), { concurrency: AT_ONCE });
+      stored(at);
     }
   }
 
-  async #store(objects: readonly PendingObject[]): Promise<void> {
-    const adoptions = objects.map(
-      ({ kind, digest, path }): Adoption => ({ tempPath: path, key: objectKey(this.#team, kind, digest) }),
-    );
-    if (this.#blobs.adoptTogether) return this.#blobs.adoptTogether(adoptions);
-    await pMap(adoptions, ({ tempPath, key }) => this.#blobs.adopt(tempPath, key), { concurrency: AT_ONCE });
+  #adoption({ kind, digest, path }: PendingObject): Adoption {
+    return { tempPath: path, key: objectKey(this.#team, kind, digest) };
+  }
+
+  #stored(objects: readonly PendingObject[]): void {
+    for (const { kind, digest, sizeBytes, presence } of objects) {
+      if (presence === 'absent') this.#newBytes += sizeBytes;
+      this.#pending.delete(`${kind} ${digest}`);
+      this.#bytes -= sizeBytes;
+    }
   }
 }

@@ -3,6 +3,7 @@ import { TreePartMissing } from '@kiln/trees';
 import pMap from 'p-map';
 import type { BlobStore } from '../blob-store.ts';
 import { Beginnings } from './beginnings.ts';
+import { ConfirmedObjects } from './confirmed-objects.ts';
 import type { Exclusively } from './object-batch.ts';
 import { isPresent, PresenceBook } from './presence.ts';
 import { StoredReader } from './stored-reader.ts';
@@ -43,9 +44,11 @@ export class TreeStore implements AsyncDisposable {
   readonly #deps: TreeStoreDeps;
   readonly #presence: PresenceBook;
   readonly #beginnings = new Beginnings();
+  readonly #confirmed: ConfirmedObjects;
 
   constructor(deps: TreeStoreDeps) {
     this.#deps = deps;
+    this.#confirmed = new ConfirmedObjects(deps.now);
     this.#presence = new PresenceBook(deps.blobs, deps.horizonMs, deps.now);
   }
 
@@ -86,7 +89,14 @@ export class TreeStore implements AsyncDisposable {
   /** Begins to store objects. */
   write(options: WriteOptions): TreeWriter {
     const { blobs, exclusively, now } = this.#deps;
-    const deps = { blobs, exclusively, now, presence: this.#presence, beginnings: this.#beginnings };
+    const deps = {
+      blobs,
+      exclusively,
+      now,
+      presence: this.#presence,
+      beginnings: this.#beginnings,
+      confirmed: this.#confirmed,
+    };
     return new TreeWriter({ ...deps, reader: this.#reader(options.team) }, options);
   }
 

@@ -15,6 +15,7 @@ import {
 import pMap from 'p-map';
 import type { BlobStore } from '../blob-store.ts';
 import type { Beginnings, Hold } from './beginnings.ts';
+import { type ConfirmedObjects, REMEMBERED_MS } from './confirmed-objects.ts';
 import { NoSuchBeginning, TreeIncomplete } from './errors.ts';
 import { type Exclusively, ObjectBatch } from './object-batch.ts';
 import { isPresent, type Presence, type PresenceBook } from './presence.ts';
@@ -25,13 +26,14 @@ import type { ObjectKind } from './tree-keys.ts';
 import { checkTotals, type TreeLimits, type TreeTotals, totalsOf } from './tree-totals.ts';
 
 const LOOKUPS_AT_ONCE = 16;
-/** How long, and how many, objects are remembered as present. */
-const REMEMBERED_MS = 600_000;
+/** How many objects are remembered as present or waiting to be stored. */
 const MAX_REMEMBERED = 100_000;
 
 export interface WriterDeps {
   readonly blobs: Pick<BlobStore, 'tempPath' | 'adopt' | 'adoptTogether'>;
   readonly presence: PresenceBook;
+  /** What other uploads have found. */
+  readonly confirmed: ConfirmedObjects;
   readonly reader: StoredReader;
   readonly beginnings: Beginnings;
   readonly exclusively: Exclusively;
@@ -227,19 +229,23 @@ export class TreeWriter implements AsyncDisposable {
   async #totals({ digest: directory }: DirectoryObject, digest: Digest): Promise<TreeTotals> {
     const known = this.#batch.get('directory', digest)?.totals ?? this.#recall('directory', digest);
     if (typeof known === 'object') return known;
-    const presence = await this.#presence('directory', digest);
-    const header = isPresent(presence) ? await this.#deps.reader.header(digest) : undefined;
-    if (!header) throw new TreeIncomplete(directory, 'directory', digest);
-    this.#remember('directory', digest, header.totals);
-    return header.totals;
+    const { confirmed, reader } = this.#deps;
+    const { team } = this.#options;
+    const isThere = isPresent(await this.#presence('directory', digest));
+    const totals = isThere ? (confirmed.totals(team, digest) ?? (await reader.header(digest))?.totals) : undefined;
+    if (!totals) throw new TreeIncomplete(directory, 'directory', digest);
+    confirmed.add(team, 'directory', digest, totals);
+    return totals;
   }
 
   async #size({ digest: directory }: DirectoryObject, digest: Digest): Promise<number> {
     const known = this.#recall('file', digest);
     if (typeof known === 'number') return known;
+    const pending = this.#batch.get('file', digest);
+    if (pending) return pending.sizeBytes;
     const presence = await this.#presence('file', digest);
     if (!isPresent(presence)) throw new TreeIncomplete(directory, 'file', digest);
-    this.#remember('file', digest, presence.sizeBytes);
+    this.#deps.confirmed.add(this.#options.team, 'file', digest, presence.sizeBytes);
     return presence.sizeBytes;
   }
 
@@ -265,6 +271,6 @@ export class TreeWriter implements AsyncDisposable {
       this.#known = new Map();
       this.#knownSince = this.#deps.now();
     }
-    return this.#known.get(`${kind} ${digest}`);
+    return this.#known.get(`${kind} ${digest}`) ?? this.#deps.confirmed.find(this.#options.team, kind, digest);
   }
 }

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KilnClient } from '@kiln/client';
 import type { Digest } from '@kiln/trees';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CuttingProxy } from '../../testing/cutting-proxy.ts';
 import { PartStore, type StoredEntry } from '../../testing/part-store.ts';
 import { TempDir } from '../../testing/temp-dir.ts';
@@ -19,6 +19,7 @@ beforeEach(async () => {
   proxy = await CuttingProxy.before(cli.pool.api.url);
 });
 afterEach(async () => {
+  vi.useRealTimers();
   for (const each of [proxy, cache, dir]) await each[Symbol.asyncDispose]();
 });
 
@@ -31,10 +32,13 @@ async function build(...flags: string[]): Promise<string> {
   return err;
 }
 
+/** Waits until what was just written can be remembered: a file that is as new as its reading could change again without a change of its times. */
+const settled = () => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 60_000 });
+
 const requests = () => proxy.passed.map(({ method, path }) => `${method} ${path}`);
 
 /** Reads the context of the newest build back. */
-async function stored(): Promise<StoredEntry[]> {
+async function stored(team?: string): Promise<StoredEntry[]> {
   const client = new KilnClient({ url: cli.pool.api.url, token: cli.pool.token });
   const [newest] = (await client.list({ limit: 1 })).builds;
   const { source } = newest?.request ?? {};
@@ -42,7 +46,7 @@ async function stored(): Promise<StoredEntry[]> {
   const store = new PartStore();
   const wanted = { directories: [root], files: [] as Digest[] };
   while (wanted.directories.length + wanted.files.length > 0) {
-    const { directories, files } = await store.storeLoosely(client.readTreeParts(wanted));
+    const { directories, files } = await store.storeLoosely(client.readTreeParts(wanted, { team }));
     Object.assign(wanted, { directories, files });
   }
   return store.list(root);
@@ -64,6 +68,34 @@ describe('a context on its way to a real API', () => {
       ['src/a', 'A'],
       ['src/b', 'B'],
     ]);
+  });
+
+  it('takes two requests after a small change to files that a build has sent, and asks if that was another API', async () => {
+    await settled();
+    await build();
+    await writeFile(join(dir.path, 'docs/c'), 'D');
+    expect(await build()).toMatch(/^kiln: context: 4 files, 9B; 2 files, \d+B sent\n$/);
+    expect(requests()).toEqual(['POST /v1/trees', 'POST /v1/builds']);
+    expect((await stored()).find(({ path }) => path === 'docs/c')?.text).toBe('D');
+    // For this team nothing was sent before: src isn't there, though nothing in it has changed.
+    await writeFile(join(dir.path, 'docs/c'), 'E');
+    expect(await build('--team', 'other')).toMatch(/^kiln: context: 4 files, 9B; 3 files, \d+B sent\n$/);
+    expect(requests().slice(0, 3)).toEqual(['POST /v1/trees', 'POST /v1/builds', 'POST /v1/trees/missing']);
+    expect((await stored('other')).map(({ path }) => path)).toContain('src/b');
+    await build();
+    // A file that could change again any moment is read each time, and sent once.
+    await utimes(join(dir.path, 'src/a'), new Date(), new Date());
+    for (const sent of ['nothing to send', 'nothing to send']) expect(await build()).toContain(sent);
+    expect(requests()).toEqual(['POST /v1/builds']);
+  });
+
+  it('asks before it sends a large change', async () => {
+    await settled();
+    await build();
+    await writeFile(join(dir.path, 'docs/c'), randomBytes(1_100_000));
+    await build();
+    expect(requests()[0]).toBe('POST /v1/builds');
+    expect(requests()).toContain('POST /v1/trees/missing');
   });
 
   it('arrives as it is: modes, links, odd names, empty directories, empty and large files', async () => {

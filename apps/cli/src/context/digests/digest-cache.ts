@@ -90,15 +90,18 @@ export class DigestCache {
     return fingerprint === undefined ? undefined : this.#directories.find(fingerprint);
   }
 
-  /** Remembers the digest of a directory that was encoded, if all of its files are settled. */
-  putDirectory(directory: ContextDirectory, digest: Digest): void {
+  /** Remembers the digest of a directory that was encoded, if all of its files are settled. Returns whether it was remembered already. */
+  putDirectory(directory: ContextDirectory, digest: Digest): boolean {
     const now = Date.now();
     // Files were read after the cache was opened.
     const settled = directory.children.every(
       (child) => child.type !== 'file' || (isSettled(child.state, this.#nowMs) && isSettled(child.state, now)),
     );
     const fingerprint = settled ? this.#fingerprints.of(directory) : undefined;
-    if (fingerprint !== undefined) this.#directories.put(fingerprint, digest);
+    if (fingerprint === undefined) return false;
+    const isKnown = this.#directories.find(fingerprint) === digest;
+    this.#directories.put(fingerprint, digest);
+    return isKnown;
   }
 
   forgetDirectories(): void {

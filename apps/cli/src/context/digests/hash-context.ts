@@ -61,6 +61,7 @@ export async function hashDirectories(
       return;
     }
     file.digest = `sha256:${result.sha256}`;
+    file.isNew = true;
     file.mode = result.mode;
     file.state = result.state;
     cache.put(key, file.state, result.sha256, result.readAtMs);

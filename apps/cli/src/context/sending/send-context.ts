@@ -2,12 +2,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs, isTransient, KilnProblem } from '@kiln/client';
 import type { ProblemCode } from '@kiln/contracts';
 import { inlineFiles, writeParts } from '@kiln/trees';
+import { UsageError } from '../../io/errors.ts';
 import { endOfStage } from '../../io/stages.ts';
 import type { ContextFile } from '../context-tree.ts';
 import type { EncodedContext } from '../encode-context.ts';
+import { ContextChanged } from '../read-errors.ts';
 import { type ContentEncoding, chooseEncoding, encoded } from './compression.ts';
 import { childrenOf, contextParts, type OtherFile } from './context-parts.ts';
 import { type AskedParts, findMissing, type MissingAnswer, type MissingParts } from './missing-parts.ts';
+import { presumedMissing } from './presumed-missing.ts';
 import { sampleOf } from './sample.ts';
 
 /** The calls of the API that sending takes. They throw as those of `KilnClient` do; `store` also what `body` throws. */
@@ -37,6 +40,8 @@ export interface SendContextOptions {
 }
 
 const GIVE_UP_MS = 60_000;
+/** To send so much takes hardly longer than a question. */
+const MAX_UNASKED_BYTES = 1024 * 1024;
 
 /**
  * Sends what the server lacks of a context, in one stream. If that is cut off, asks again what is missing, and goes on there.
@@ -80,6 +85,38 @@ export async function sendContext(calls: TreeCalls, options: SendContextOptions)
       await delay(waitMs, undefined, signal && { signal }).catch(() => {});
     }
   }
+}
+
+/**
+ * Sends what the server probably lacks, without asking: what has changed since an earlier build of the context, if that is little. Returns what was
+ * sent. Tries once, and throws nothing of a server that refuses, lacks more, or isn't there: the next call finds that out.
+ * @throws ContextChanged, UsageError from reading @throws the signal's reason
+ */
+export async function sendChanges(calls: TreeCalls, options: SendContextOptions): Promise<Sent> {
+  const { context, others, signal } = options;
+  const missing = presumedMissing(
+    context,
+    others.map(({ digest }) => digest),
+  );
+  if (!missing || contentBytesOf(context, missing) > MAX_UNASKED_BYTES) return { files: 0, bytes: 0 };
+  const sent: Sending = { files: new Set(), bytes: 0 };
+  try {
+    await sendParts(calls, missing, options, sent);
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof ContextChanged || error instanceof UsageError) throw error;
+    // Those that aren't stored will be sent again.
+    sent.files.clear();
+  } finally {
+    endOfStage('sending');
+  }
+  return { files: sent.files.size, bytes: sent.bytes };
+}
+
+/** Of the objects themselves, too. */
+function contentBytesOf(context: SendContextOptions['context'], missing: MissingParts): number {
+  const objects = [...missing.directories].map((digest) => context.objects.get(digest)?.object.bytes.length ?? 0);
+  return sum(objects) + sum(filesToSend(context, missing).map(({ state }) => state.sizeBytes));
 }
 
 /**

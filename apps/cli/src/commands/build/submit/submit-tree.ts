@@ -16,8 +16,8 @@ export interface SubmitTreeOptions {
 const TRIES = 3;
 
 /**
- * Submits a build of a directory. The request comes first: if the API has the context, nothing else is sent. An API of a version that doesn't know
- * trees gets a tar.
+ * Submits a build of a directory. The request comes first, except after a small change: if the API has the context, nothing else is sent. An API of a
+ * version that doesn't know trees gets a tar.
  * @throws UsageError for a context that can't be read, or that keeps changing @throws the reason of an interruption before the request was accepted
  */
 export async function submitTree(
@@ -63,7 +63,7 @@ async function submitRead(
   deps: SubmitDeps,
 ): Promise<BuildView> {
   const request = requestFor(context, asked);
-  let sent: Sent = { files: 0, bytes: 0 };
+  let sent = await sendChanges(context, request.team, deps);
   for (let tries = 1; ; tries += 1) {
     let lacksTree = false;
     try {
@@ -79,6 +79,22 @@ async function submitRead(
     if (now.bytes === 0) throw new TreesUnknown();
     sent = { files: sent.files + now.files, bytes: sent.bytes + now.bytes };
   }
+}
+
+/** Sends what was changed since an earlier build, without asking whether the API lacks it. */
+async function sendChanges(
+  context: ReadContext,
+  team: string | undefined,
+  { view, interruption: { signal }, client }: SubmitDeps,
+): Promise<Sent> {
+  if (context.objects.changed().length === 0) return { files: 0, bytes: 0 };
+  const { sendChanges: sending } = await import('../../../context/sending/send-context.ts');
+  return await sending(callsOf(client, team, signal), {
+    context,
+    others: context.others,
+    signal,
+    onProgress: (sentBytes, totalBytes) => view.uploading(sentBytes, totalBytes),
+  });
 }
 
 async function send(
