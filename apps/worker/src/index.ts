@@ -7,7 +7,7 @@ export { checkNetwork, networkEnv, networkSettings } from './settings/network-en
 export { networkReport, warnOfAuthorities } from './settings/network-report.ts';
 export { checkLease, reportEnv, reportSettings } from './settings/report-settings.ts';
 export { builderEnv, type WorkerSettings, workerEnv, workerSettings } from './settings/settings.ts';
-export { checkTrust, idleSettings, trustEnv, trustSettings } from './settings/trust-settings.ts';
+export { checkTrust, healingSettings, idleSettings, trustEnv, trustSettings } from './settings/trust-settings.ts';
 export { StoredSnapshots } from './snapshots/stored-snapshots.ts';
 export { type RunningWorker, startWorker } from './worker.ts';
 export type { WorkerDeps, WorkerOptions } from './worker-options.ts';

@@ -12,7 +12,7 @@ import { networkSettings } from './settings/network-env.ts';
 import { networkReport, warnOfAuthorities } from './settings/network-report.ts';
 import { reportSettings } from './settings/report-settings.ts';
 import type { WorkerSettings } from './settings/settings.ts';
-import { idleSettings, trustSettings } from './settings/trust-settings.ts';
+import { healingSettings, idleSettings, trustSettings } from './settings/trust-settings.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
 
 export interface RunningHost {
@@ -93,6 +93,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
       ...(reported && { network: reported }),
       ledgerFile: join(dataDir, 'layers.json'),
       ...idleSettings(settings),
+      ...healingSettings(settings),
     },
     {
       ...state,

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { HostDisk, HostNetwork } from '@kiln/contracts';
-import type { BuildRecord } from '@kiln/domain';
+import type { BuildRecord, RepairLimits } from '@kiln/domain';
 import type { GitGuard } from '@kiln/git';
 import type { Logger } from '@kiln/runtime';
 import type { AttemptRef, State, WorkerIdentity } from '@kiln/state';
@@ -22,6 +22,10 @@ export interface WorkerOptions extends LeaseTimes {
   readonly network?: HostNetwork;
   /** How long a domain's builder is kept running without a build, ms. Default: forever. */
   readonly builderIdleMs?: number;
+  /** How long a builder's broken state is kept, ms; 0: not at all. Default: seven days. */
+  readonly keepBrokenMs?: number;
+  /** How often builders are repaired. Default: `REPAIR_LIMITS`. */
+  readonly repairLimits?: RepairLimits;
   /** How often the cache budget is divided among the isolation domains, ms. */
   readonly shareEveryMs?: number;
   /** Whether the worker leaves when an operator's drain is complete. Default: it stays, drained, until the host is uncordoned. */

@@ -4,6 +4,7 @@ export {
   buildPage,
   buildView,
   cacheList,
+  cleanAnswer,
   connectionList,
   connectionView,
   createdToken,

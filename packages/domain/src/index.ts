@@ -84,6 +84,14 @@ export {
   type BuilderState,
 } from './healing/builder-fault.ts';
 export {
+  nextRepair,
+  REPAIR_LIMITS,
+  type Repair,
+  type RepairAction,
+  type RepairLimits,
+  recentRepairs,
+} from './healing/next-repair.ts';
+export {
   type ImageReference,
   parseReference,
   type ReferenceParts,

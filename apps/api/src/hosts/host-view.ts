@@ -8,6 +8,7 @@ const WARM = 0.5;
 /** The view of a host, which leaves out the worker's incarnation and machine. */
 export function viewHost(host: HostState): HostInfoView {
   const { report, reported, orders, held, lastSeenAt } = host;
+  const { domainsAway = [], incidents } = report;
   const { name, slots, labels, platforms, driver, engineVersion, buildxVersion, buildkitVersion, disk, network } =
     report;
   const { trust, isolation, oneDomain, cacheBudgetBytes, cacheBudgets, cacheBudgetFrom } = report;
@@ -39,6 +40,8 @@ export function viewHost(host: HostState): HostInfoView {
     ...(network && { network: { ...network } }),
     builds: held.map(({ buildId, attempt }) => ({ id: buildId, attempt })),
     lastSeenAt: instant(lastSeenAt),
+    ...(domainsAway.length > 0 && { domainsAway: [...domainsAway] }),
+    ...(incidents && { incidents: incidents.map((incident) => ({ ...incident, at: instant(incident.at) })) }),
     ...(cacheBudgetBytes !== undefined && { cacheBudgetBytes }),
     ...(cacheBudgets && { cacheBudgets: { ...cacheBudgets } }),
     ...(cacheBudgetFrom !== undefined && { cacheBudgetFrom }),

@@ -1,6 +1,6 @@
 import { EngineTaken } from '@kiln/buildkit';
 import type { HostReport } from '@kiln/contracts';
-import { cacheModesOf, domainOfKey, domainText, type Isolation, type Outcome } from '@kiln/domain';
+import { cacheModesOf, domainOfKey, domainText, type Isolation, type Outcome, type RepairLimits } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
   EvictionStore,
@@ -18,12 +18,13 @@ import { HostCaches } from '../caches/host-caches.ts';
 import type { LayerLedger } from '../caches/layer-ledger.ts';
 import { EngineWatch } from '../engine/engine-watch.ts';
 import type { ExecuteRequest, Executor, ExecutorSource } from '../engine/executor.ts';
+import { DEFAULT_KEEP_BROKEN_MS, HostHealing } from '../healing/host-healing.ts';
 import { ActiveBuilds } from './active-builds.ts';
 import { BudgetKeeper } from './budget-keeper.ts';
 import { DomainLanes } from './domain-lanes.ts';
 
 /** The part of a host's report that changes while it runs. */
-export type Offer = Partial<Pick<HostReport, 'accepting' | 'domain' | 'domainsAway' | 'cacheBudgets'>>;
+export type Offer = Partial<Pick<HostReport, 'accepting' | 'domain' | 'domainsAway' | 'cacheBudgets' | 'incidents'>>;
 
 export interface HostExecutorsDeps extends Pick<State, 'redis' | 'keys'> {
   readonly source: ExecutorSource;
@@ -36,6 +37,10 @@ export interface HostExecutorsDeps extends Pick<State, 'redis' | 'keys'> {
   readonly shareEveryMs: number;
   /** How long a builder is kept running without a build, ms; undefined: forever. */
   readonly idleMs: number | undefined;
+  /** How long a builder's broken state is kept, ms; 0: not at all. Default: `DEFAULT_KEEP_BROKEN_MS`. */
+  readonly keepBrokenMs?: number | undefined;
+  /** How often builders are repaired. Default: `REPAIR_LIMITS`. */
+  readonly repairLimits?: RepairLimits | undefined;
   /** Reports the change; resolves when the pool has accepted it. */
   onOffer(offer: Offer): Promise<void>;
   readonly log: Logger;
@@ -52,11 +57,13 @@ export class HostExecutors {
   readonly #published: HostCaches;
   readonly #budget: BudgetKeeper;
   readonly #watch: EngineWatch | undefined;
+  readonly #healing: HostHealing;
   #fenceMs: number | undefined;
 
-  private constructor(deps: HostExecutorsDeps, ledger: DomainLedger) {
+  private constructor(deps: HostExecutorsDeps, ledger: DomainLedger, healing: HostHealing) {
     this.#deps = deps;
     this.#ledger = ledger;
+    this.#healing = healing;
     const { source, redis, keys, writer, engineCheckEveryMs: checkEveryMs, onOffer, log, now } = deps;
     this.usages = new UsageStore(redis, keys);
     const store = new InventoryStore(redis, keys);
@@ -68,7 +75,7 @@ export class HostExecutors {
     });
     const budgets = new DomainBudgets(source.info, ledger, (domain) => lanes.find(domain)?.isBusy ?? false, now);
     const lanes = new DomainLanes({
-      ...{ source, ledger, published, writer, checkEveryMs, log, now },
+      ...{ source, ledger, published, writer, checkEveryMs, healing, log, now },
       ...{ idleMs: deps.idleMs, ledgerFile: deps.ledgerFile, inventoryEveryMs: deps.inventoryEveryMs },
       usages: this.usages,
       learned: new LearnedStore(redis, keys, now),
@@ -76,6 +83,7 @@ export class HostExecutors {
       fenceMs: () => this.#fenceMs,
       open: (domain) => this.#open(domain),
       onAway: (domains) => onOffer({ domainsAway: [...domains] }),
+      onIncident: () => onOffer(this.#incidents),
     });
     this.#lanes = lanes;
     this.#published = published;
@@ -103,7 +111,10 @@ export class HostExecutors {
     const { source, ledgerFile, now } = deps;
     const file = ledgerFile === undefined ? undefined : `${ledgerFile}.domains`;
     const ledger = await DomainLedger.open(file, await source.stored(), now());
-    const opened = new HostExecutors(deps, ledger);
+    const { keepBrokenMs = DEFAULT_KEEP_BROKEN_MS, repairLimits: limits, log } = deps;
+    const healingFile = ledgerFile === undefined ? undefined : `${ledgerFile}.healing`;
+    const healing = await HostHealing.open({ source, ledgerFile: healingFile, keepBrokenMs, limits, log, now });
+    const opened = new HostExecutors(deps, ledger, healing);
     for (const domain of source.running) await (await opened.#lanes.of(domain)).open();
     opened.#budget.start();
     return opened;
@@ -125,6 +136,7 @@ export class HostExecutors {
       ...(info.buildkitVersion !== undefined && { buildkitVersion: info.buildkitVersion }),
       ...(info.cacheBudget && { cacheBudgetBytes: info.cacheBudget.bytes, cacheBudgetFrom: info.cacheBudget.from }),
       ...this.#budget.report,
+      ...this.#incidents,
     };
   }
 
@@ -228,7 +240,13 @@ export class HostExecutors {
   }
 
   async #closeLedgers(): Promise<void> {
-    await Promise.all([this.#ledger.close(), this.#lanes.closeLedgers()]);
+    this.#healing.stop();
+    await Promise.all([this.#ledger.close(), this.#lanes.closeLedgers(), this.#healing.ledger.close()]);
+  }
+
+  get #incidents(): Pick<HostReport, 'incidents'> {
+    const { incidents } = this.#healing.ledger;
+    return incidents.length === 0 ? {} : { incidents: [...incidents] };
   }
 
   get #serves(): Pick<HostReport, 'domain'> {

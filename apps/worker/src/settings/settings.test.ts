@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { workerSettings } from './settings.ts';
-import { idleSettings, trustSettings } from './trust-settings.ts';
+import { healingSettings, idleSettings, trustSettings } from './trust-settings.ts';
 
 const KEY = Buffer.alloc(32, 7).toString('base64');
 const BASE = { KILN_HOST_NAME: 'h1', KILN_DATA_DIR: '/data' };
@@ -128,4 +128,18 @@ test('workerSettings reads labels separated by commas', () => {
     KILN_LABELS: {},
     KILN_EXIT_WHEN_DRAINED: true,
   });
+});
+
+test.each([
+  ['7d', 604_800_000],
+  ['0', 0],
+  ['90m', 5_400_000],
+])('keeps broken states for %s', (text, keepBrokenMs) => {
+  expect(healingSettings(workerSettings({ ...JOIN, KILN_KEEP_BROKEN_STATE: text }))).toEqual({ keepBrokenMs });
+});
+
+test.each(['a week', '-1d', '7'])('refuses %j as how long broken states are kept', (text) => {
+  expect(() => workerSettings({ ...JOIN, KILN_KEEP_BROKEN_STATE: text })).toThrow(
+    /KILN_KEEP_BROKEN_STATE.*expected 0, or a duration/,
+  );
 });

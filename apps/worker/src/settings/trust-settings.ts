@@ -1,5 +1,5 @@
 import type { HostBuildersOptions } from '@kiln/buildkit';
-import { type AllowedFrontends, ISOLATIONS, repositoryOf, splitReference, TRUSTS } from '@kiln/domain';
+import { type AllowedFrontends, ISOLATIONS, parseDuration, repositoryOf, splitReference, TRUSTS } from '@kiln/domain';
 import { wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
 import { DEFAULT_BUILDER_IDLE_MS } from '../executors/domain-lane.ts';
@@ -29,6 +29,13 @@ export const trustEnv = {
   KILN_BUILDER_IDLE_MS: wholeNumber(0, DEFAULT_BUILDER_IDLE_MS).describe(
     'a builder without a build for this long is stopped, and keeps its caches; 0: never (driver `docker-container`)',
   ),
+  KILN_KEEP_BROKEN_STATE: z
+    .string()
+    .default('7d')
+    .transform(readDuration)
+    .describe(
+      'how long a builder’s broken state is kept after it got a new one, such as `12h` or `7d`; `0`: not at all (driver `docker-container`, [hosts.md](hosts.md#builders-that-heal))',
+    ),
   KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0).describe(
     'limit of the builders’ caches; 0: half of the disk (driver `docker-container`)',
   ),
@@ -57,6 +64,14 @@ function readFrontends(text: string, ctx: z.RefinementCtx): AllowedFrontends {
   if (repositories.every((name) => name !== undefined)) return repositories;
   const message = 'none, any, or image repositories without tags, separated by commas: docker/dockerfile';
   ctx.addIssue({ code: 'custom', message, input: text });
+  return z.NEVER;
+}
+
+/** Reads a duration to ms. */
+function readDuration(text: string, ctx: z.RefinementCtx): number {
+  const seconds = text === '0' ? 0 : parseDuration(text);
+  if (seconds !== undefined) return seconds * 1_000;
+  ctx.addIssue({ code: 'custom', message: '0, or a duration such as 90m, 12h or 7d', input: text });
   return z.NEVER;
 }
 
@@ -100,6 +115,13 @@ export function trustSettings(
     ...(logins !== undefined && { untrustedDockerConfigDir: logins }),
     ...(env.KILN_BUILD_EGRESS && { egress: env.KILN_BUILD_EGRESS }),
   };
+}
+
+/** Returns how long broken states are kept. */
+export function healingSettings({ KILN_KEEP_BROKEN_STATE: keepBrokenMs }: Pick<TrustEnv, 'KILN_KEEP_BROKEN_STATE'>): {
+  keepBrokenMs: number;
+} {
+  return { keepBrokenMs };
 }
 
 /** Returns how long idle builders are kept running; with 0, forever. */

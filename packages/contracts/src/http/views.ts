@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { buildSpec } from './build-request.ts';
 import { buildId, instant } from './fields.ts';
 import { hostNetwork } from './host-network.ts';
-import { hostDisk, perDomain } from './host-report.ts';
+import { hostDisk, incidentFields, perDomain } from './host-report.ts';
 
 export const failureView = z
   .strictObject({
@@ -168,6 +168,14 @@ export const hostView = z
     }),
     builds: z.array(z.strictObject({ id: buildId, attempt: z.int() })),
     lastSeenAt: instant,
+    domainsAway: z
+      .array(z.string())
+      .optional()
+      .meta({ description: 'Isolation domains whose builders do not answer, or are being repaired.' }),
+    incidents: z
+      .array(z.strictObject({ at: instant, ...incidentFields }).meta({ id: 'BuilderIncident' }))
+      .optional()
+      .meta({ description: 'What was wrong with its builders lately, and what was done about it, the oldest first.' }),
     cacheBudgetBytes: z.int().optional().meta({ description: 'The host’s cache budget.' }),
     cacheBudgets: perDomain(z.int()).optional().meta({ description: 'The budget of each isolation domain.' }),
     cacheBudgetFrom: z.enum(['configured', 'engine', 'estimated']).optional().meta({

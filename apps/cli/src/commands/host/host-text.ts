@@ -51,6 +51,11 @@ export function servesText({ isolation, oneDomain, domain }: HostInfoView): stri
   return domain === undefined ? `first ${isolation} that builds there` : `${domainText(domain)} only`;
 }
 
+/** Lists the domains whose builders don't answer or are being repaired. Empty if all do. */
+export function awayText({ domainsAway = [] }: HostInfoView): string {
+  return domainsAway.map(domainText).join(', ');
+}
+
 /** Names the owner of caches: `app (untrusted, web)`, or just `app` for trusted builds of the default team. */
 export function ownerText({ repo, trust, team }: Pick<Row, 'repo' | 'trust' | 'team'>): string {
   if (trust === 'trusted') return team === undefined || team === 'default' ? repo : `${repo} (${team})`;
