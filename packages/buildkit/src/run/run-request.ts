@@ -60,6 +60,8 @@ export interface CacheArchive {
 export interface RunObserver {
   /** The Dockerfile that is built. A large one may be cut off, and one that only BuildKit reads isn't reported. */
   dockerfile(text: string): void;
+  /** The ignore file that BuildKit applies to the context; empty if there is none. Not reported if only BuildKit reads it. */
+  ignoreFile?(text: string): void;
   /** The steps, when the run has ended. @param leftOut how many were too many */
   steps(steps: readonly ReportedStep[], leftOut: number): void;
 }
