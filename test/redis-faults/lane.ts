@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { API_DEFAULTS, startApi } from '@kiln/api';
 import { FsBlobStore } from '@kiln/blobs';
 import { KilnClient, KilnProblem } from '@kiln/client';
+import type { BuildRequestInput } from '@kiln/contracts';
 import { isTerminal, limitDefaults, type Outcome } from '@kiln/domain';
 import { createLogger, NO_ALLOWED_HOSTS, OutgoingGuard } from '@kiln/runtime';
 import { DEFAULT_SCHEDULER, startScheduler } from '@kiln/scheduler';
@@ -16,10 +17,12 @@ import { fixedExecutors } from '@kiln/worker/testing';
 import { logFaults } from '../faults/audit-builds.ts';
 import { until } from '../support/until.ts';
 import { type Case, CountedFaults, type Role } from './counted-faults.ts';
+import { Uploads } from './uploads.ts';
 
 const TOKEN = 'a-token-of-these-tests';
 const HOST = 'h1';
 const COMMIT = 'c'.repeat(40);
+const GIT = { type: 'git', url: 'https://git.example/app', ref: COMMIT } as const;
 const LINES = 3;
 /** A little longer than the worker collects records for a batch. */
 const LINE_EVERY_MS = 26;
@@ -28,8 +31,11 @@ const END_MS = 40_000;
 /** A call that a process makes periodically comes within this time. */
 const BACKGROUND_MS = 500;
 
-/** How a build lives: `again`: its first attempt fails by the fault of its host, the second succeeds; `canceled`; `lost`: its host's lease is lost. */
-export const LIVES = ['again', 'canceled', 'lost'] as const;
+/**
+ * How a build lives: `again`: its first attempt fails by the fault of its host, the second succeeds; `uploaded`: the same, of a context that is uploaded;
+ * `canceled`; `lost`: its host's lease is lost.
+ */
+export const LIVES = ['again', 'uploaded', 'canceled', 'lost'] as const;
 export type Life = (typeof LIVES)[number];
 
 /** A pool of one API, one scheduler and one worker in this process, each with its own Redis connection, which can be made to fail. */
@@ -39,6 +45,7 @@ export class Lane implements AsyncDisposable {
   readonly #state: State;
   readonly #client: KilnClient;
   readonly #executor: ScriptedExecutor;
+  readonly #uploads: Uploads;
   readonly #stack: AsyncDisposableStack;
 
   private constructor(
@@ -46,12 +53,14 @@ export class Lane implements AsyncDisposable {
     state: State,
     client: KilnClient,
     executor: ScriptedExecutor,
+    uploads: Uploads,
     stack: AsyncDisposableStack,
   ) {
     this.faults = faults;
     this.#state = state;
     this.#client = client;
     this.#executor = executor;
+    this.#uploads = uploads;
     this.#stack = stack;
   }
 
@@ -107,7 +116,7 @@ export class Lane implements AsyncDisposable {
       now: () => performance.now(),
     };
     const client = new KilnClient({ url: api.url, token: TOKEN, deps });
-    return new Lane(faults, own, client, executor, stack.move());
+    return new Lane(faults, own, client, executor, new Uploads(client, dir), stack.move());
   }
 
   /** Takes a build through its life while the armed call fails. Returns what is wrong afterwards, and whether the call failed at all. */
@@ -121,7 +130,8 @@ export class Lane implements AsyncDisposable {
     void this.faults.happened.then(() => {
       happened = true;
     });
-    const id = await this.#submit();
+    const source = life === 'uploaded' ? await this.#uploads.upload() : GIT;
+    const id = await this.#submit(source);
     if (life === 'canceled') await this.#cancel(id);
     if (life === 'lost') await this.#loseLease(id);
     const found: string[] = [];
@@ -142,9 +152,8 @@ export class Lane implements AsyncDisposable {
   }
 
   /** Submits as a client does that gets no answer: again, with the same idempotency key. */
-  async #submit(): Promise<string> {
+  async #submit(source: BuildRequestInput['source']): Promise<string> {
     const idempotencyKey = randomUUID();
-    const source = { type: 'git', url: 'https://git.example/app', ref: COMMIT } as const;
     const submit = async () => {
       try {
         return (await this.#client.submit({ source, secrets: { word: 'hunter22' } }, { idempotencyKey })).id;
@@ -241,7 +250,7 @@ class ScriptedExecutor implements Executor {
         await sink({ t: line, type: 'output', step: 1, stream: 'stdout', data: `line ${line}\n` } as never);
         if (line < LINES) await delay(LINE_EVERY_MS);
       }
-      if (this.life !== 'again' && attempt === 1) await aborted(signal);
+      if ((this.life === 'canceled' || this.life === 'lost') && attempt === 1) await aborted(signal);
       if (signal.reason === 'cancel') return { end: 'canceled', failure: { code: 'canceled', message: 'canceled' } };
       if (attempt > 1) return { end: 'succeeded' };
       return { end: 'failed', failure: { code: 'infrastructure', message: 'no active session' } };

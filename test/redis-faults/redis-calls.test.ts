@@ -5,6 +5,7 @@ import { failCalls } from './redis-calls.ts';
 const SCRIPTS = [
   ...['accept-build', 'assign-build', 'start-attempt', 'pin-source', 'append-log', 'settle-attempt'],
   ...['cancel-build', 'reclaim-attempt', 'sync-host', 'lead'],
+  ...['charge-blob', 'add-charge'],
 ];
 
 /** `npm run test:faults` covers every call; this test covers the first of each command and script in each process. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { KilnClient } from '@kiln/client';
+import type { TaskView } from '@kiln/contracts';
 import { formatToken, TOKEN_BYTES } from '@kiln/domain';
 import { expect, onTestFinished, test } from 'vitest';
 import { DEBIAN } from '../support/dockerfiles.ts';
@@ -12,7 +13,11 @@ import { scenario } from '../support/scenario/scenario.ts';
 import type { ScenarioBuild, Story } from '../support/scenario/story.ts';
 
 const POLL = { timeout: 60_000, interval: 100 };
-const STEP = 'RUN --mount=type=cache,id=left,sharing=locked,target=/c echo built >> /c/log; cat /c/log';
+/** Leaves a line in mounts that a build of another domain could name as well: one by id, which isn't part of the layer's key, one by target. */
+const STEP = [
+  'RUN --mount=type=cache,id=left,sharing=locked,target=/c --mount=type=cache,target=/d',
+  'echo built >> /c/log; cat /c/log >> /d/log; cat /d/log',
+].join(' ');
 
 /** A client by which builds of forks are submitted: its token is the team's, but untrusted. */
 async function forkClient(pool: Pool): Promise<KilnClient> {
@@ -52,12 +57,34 @@ async function removeBuildersAtEnd({ pool }: Story): Promise<void> {
   onTestFinished(() => removeBuilders(machine.slice(0, 8)));
 }
 
+/** A fork saves what its build left, and tries to fill the caches of trusted builds with it; then it fills its own. */
+async function plantBySeed(pool: Pool, fork: KilnClient): Promise<void> {
+  const repos = async () =>
+    (await pool.client.host('apart')).inventory?.repos.map(({ trust, warmth }) => [trust, warmth]);
+  await expect.poll(repos, POLL).toEqual([['untrusted', 1]]);
+  const end = async ({ id }: { id: string }) => {
+    let last: TaskView | undefined;
+    for await (const task of fork.watchTask(id)) last = task;
+    return last;
+  };
+  const saved = await end(await fork.saveCaches({ repo: 'app' }));
+  expect(saved).toMatchObject({ state: 'succeeded', trust: 'untrusted', result: { mounts: 2 } });
+  const snapshot = String(saved?.result?.snapshot);
+  const order = { repo: 'app', host: 'apart' };
+  await expect(fork.seedCaches({ ...order, trust: 'trusted', snapshot })).rejects.toMatchObject(problem('forbidden'));
+  await expect(pool.client.seedCaches({ ...order, snapshot })).rejects.toMatchObject(problem('snapshot_refused'));
+  await expect(pool.client.seedCaches(order)).rejects.toMatchObject(problem('snapshot_not_found'));
+  expect(await end(await fork.seedCaches({ ...order, snapshot }))).toMatchObject({ result: { seeded: [] } });
+}
+
+const problem = (code: string) => ({ problem: { code } });
+
 async function expectThreeDomains({ pool }: Story): Promise<void> {
   const held = async () => {
     const { inventory } = await pool.client.host('apart');
     return {
       repos: inventory?.repos.map(({ repo, trust, team }) => `${repo} ${trust} ${team}`).sort(),
-      domains: inventory?.mounts.map(({ domain }) => domain).sort(),
+      domains: [...new Set(inventory?.mounts.map(({ domain }) => domain))].sort(),
     };
   };
   await expect.poll(held, POLL).toEqual({
@@ -69,13 +96,15 @@ async function expectThreeDomains({ pool }: Story): Promise<void> {
 test('an untrusted build waits for a host that keeps trust classes apart, and shares nothing there with trusted builds', async () => {
   let app: ScenarioBuild = { dockerfile: `FROM scratch\nADD root.tar /\n${STEP}\n` };
   let fork: ScenarioBuild = {};
+  let forks: KilnClient;
   await scenario()
     .redis()
     .host('plain')
     .host('apart', { starts: 'later', env: { KILN_DRIVER: 'docker-container', KILN_ISOLATION: 'team' } })
     .step('prepare the builds', async ({ pool }) => {
       app = { ...app, files: { 'root.tar': await smallRoot(pool) } };
-      fork = { ...app, by: await forkClient(pool) };
+      forks = await forkClient(pool);
+      fork = { ...app, by: forks };
     })
 
     .submit('app', () => fork)
@@ -84,6 +113,7 @@ test('an untrusted build waits for a host that keeps trust classes apart, and sh
     .step('have its builders removed at the end', removeBuildersAtEnd)
     .expectEnd('app', { state: 'succeeded', trust: 'untrusted', host: 'apart' })
     .expectOutput('app', 'built\n')
+    .step('plant what the fork’s build left by a seed', ({ pool }) => plantBySeed(pool, forks))
 
     .step('leave only the host that keeps them apart', ({ pool }) => pool.client.cordonHost('plain'))
     .submit('app#2', () => app)

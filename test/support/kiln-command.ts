@@ -18,13 +18,14 @@ export class KilnCommand {
     this.#env = env;
   }
 
-  /** @param home the user's home directory, which this creates */
-  static async of(pool: Pool, home: string): Promise<KilnCommand> {
+  /** @param home the user's home directory, which this creates @param url the API. Default: the first that is running */
+  static async of(pool: Pool, home: string, url?: string): Promise<KilnCommand> {
     const bundle = await oncePerRun('cli', (path) => bundleApp('cli', path));
     await mkdir(home, { recursive: true });
     const file = bundle === undefined ? SOURCES : join(bundle, startFile('cli'));
     return new KilnCommand(file, {
       ...pool.clientEnv,
+      ...(url !== undefined && { KILN_URL: url }),
       HOME: home,
       XDG_CACHE_HOME: join(home, '.cache'),
       NO_COLOR: '1',

@@ -7,12 +7,13 @@ import { type Logger, OutgoingGuard, Pulse, type Shutdown, serveHealth } from '@
 import { HostNameTaken, openState } from '@kiln/state';
 import { GitMirrors } from './attempt/git-mirrors.ts';
 import { enterPool } from './join/enter-pool.ts';
+import { cacheLimits } from './settings/budget-settings.ts';
 import { mirrorSettings } from './settings/mirror-settings.ts';
 import { networkSettings } from './settings/network-env.ts';
 import { networkReport, warnOfAuthorities } from './settings/network-report.ts';
 import { reportSettings } from './settings/report-settings.ts';
 import type { WorkerSettings } from './settings/settings.ts';
-import { idleSettings, trustSettings } from './settings/trust-settings.ts';
+import { healingSettings, idleSettings, trustSettings } from './settings/trust-settings.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
 
 export interface RunningHost {
@@ -93,6 +94,8 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
       ...(reported && { network: reported }),
       ledgerFile: join(dataDir, 'layers.json'),
       ...idleSettings(settings),
+      ...cacheLimits(settings),
+      ...healingSettings(settings),
     },
     {
       ...state,

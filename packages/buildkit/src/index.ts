@@ -23,6 +23,7 @@ export { closeStarting } from './lifecycle/close-starting.ts';
 export { EngineNotApart, EngineTaken } from './lifecycle/engine-claim.ts';
 export { HostBuilders, type HostBuildersInfo, type HostBuildersOptions } from './lifecycle/host-builders.ts';
 export { BuildStop, type StopCause } from './outcome/build-stop.ts';
+export type { RunOutcome } from './outcome/outcome.ts';
 export type { ReportedStep } from './progress/step-trace.ts';
 export { ArtifactRefused } from './run/artifact-pipe.ts';
 export { cacheNamespace } from './run/buildx-arguments.ts';

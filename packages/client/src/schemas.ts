@@ -3,6 +3,7 @@ export {
   auditEntry,
   buildPage,
   cacheList,
+  cleanAnswer,
   connectionList,
   connectionView,
   createdToken,

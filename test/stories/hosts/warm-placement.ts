@@ -8,14 +8,14 @@ import type { HostsLab } from './lab.ts';
 
 /** What a cold build takes in addition: enough for a warm one to be worth waiting for. */
 const COLD_SECONDS = 12;
-
-const warmableBuild = (text: string) => warmable(text, COLD_SECONDS);
+/** Where no build waits for another one. */
+const SHORT_COLD_SECONDS = 3;
 
 /** Stories of builds that are placed where their caches are. */
 export function warmPlacementStories({ hosts, pool }: HostsLab): void {
   test('repos stay with the hosts that are warm for them, also in a burst; a new repo takes the free host', async () => {
     await scenario(pool())
-      .builds(warmableBuild)
+      .builds((text) => warmable(text, COLD_SECONDS))
       // No host is warm for these repos: each takes a free one, and leaves its caches there.
       .submit('one')
       .submit('two')
@@ -44,7 +44,7 @@ export function warmPlacementStories({ hosts, pool }: HostsLab): void {
 
   test('a host whose cache mounts were evicted is cold again, and known to be; when it is drained, the next build waits until another host is seeded from it', async () => {
     await scenario(pool())
-      .builds(warmableBuild)
+      .builds((text) => warmable(text, SHORT_COLD_SECONDS))
       .host('a', { warm: ['app'] })
       .step('evict the cache mounts', () => hosts().host('a').evictCacheMounts())
       .expectCold('app')

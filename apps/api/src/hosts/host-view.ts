@@ -8,6 +8,7 @@ const WARM = 0.5;
 /** The view of a host, which leaves out the worker's incarnation and machine. */
 export function viewHost(host: HostState): HostInfoView {
   const { report, reported, orders, held, lastSeenAt } = host;
+  const { domainsAway = [], incidents } = report;
   const { name, slots, labels, platforms, driver, engineVersion, buildxVersion, buildkitVersion, disk, network } =
     report;
   const { trust, isolation, oneDomain, cacheBudgetBytes, cacheBudgets, cacheBudgetFrom } = report;
@@ -15,6 +16,7 @@ export function viewHost(host: HostState): HostInfoView {
   return {
     name,
     state: stateOf(host),
+    ...(report.conditions && report.conditions.length > 0 && { conditions: [...report.conditions] }),
     slots,
     usedSlots: held.reduce((sum, { weight }) => sum + weight, 0),
     labels: { ...labels },
@@ -39,6 +41,8 @@ export function viewHost(host: HostState): HostInfoView {
     ...(network && { network: { ...network } }),
     builds: held.map(({ buildId, attempt }) => ({ id: buildId, attempt })),
     lastSeenAt: instant(lastSeenAt),
+    ...(domainsAway.length > 0 && { domainsAway: [...domainsAway] }),
+    ...(incidents && { incidents: incidents.map((incident) => ({ ...incident, at: instant(incident.at) })) }),
     ...(cacheBudgetBytes !== undefined && { cacheBudgetBytes }),
     ...(cacheBudgets && { cacheBudgets: { ...cacheBudgets } }),
     ...(cacheBudgetFrom !== undefined && { cacheBudgetFrom }),

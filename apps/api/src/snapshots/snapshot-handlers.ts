@@ -9,11 +9,11 @@ import {
   snapshotId,
   snapshotQuery,
 } from '@kiln/contracts';
-import { ALL_TEAMS, cacheKey, domainOfKey, type Principal, seesTeam, type Trust, teamFor } from '@kiln/domain';
+import { ALL_TEAMS, cacheKey, domainOfKey, mayFill, type Principal, seesTeam, type Trust, teamFor } from '@kiln/domain';
 import type { HostState, HostStore, HostTasks, MeteredBlobs } from '@kiln/state';
 import { type Digest, TreePartMissing } from '@kiln/trees';
 import type { Request, Response } from 'express';
-import type { Handler } from '../access/call.ts';
+import type { Call, Handler } from '../access/call.ts';
 import type { ApiConfig } from '../config.ts';
 import { sendJson } from '../http/answer.ts';
 import { fieldProblem, parameter, parsed } from '../http/api-problem.ts';
@@ -38,6 +38,14 @@ interface Owner {
   readonly trust: Trust;
 }
 
+/** A request for a task about a snapshot, once it is checked. */
+interface SnapshotOrder {
+  readonly host: HostState;
+  readonly owner: Owner;
+  readonly response: Response;
+  readonly call: Call;
+}
+
 /** The routes of snapshots of caches. A team sees and uses only its own. */
 export function snapshotHandlers(
   config: ApiConfig,
@@ -53,14 +61,18 @@ export function snapshotHandlers(
     throw fieldProblem('snapshot_not_found', 'id', id, 'the id of a snapshot; GET /v1/snapshots lists them');
   };
   const idOf = (request: Request) => parameter(snapshotId, 'id', request.params.id);
+  /** Orders that a host saves the repo's caches as a snapshot, or fills them from one, and answers the task. */
   const order = async (
-    response: Response,
-    host: HostState,
-    what: Parameters<HostTasks['create']>[1],
-    { name }: Principal,
+    type: 'save' | 'seed',
+    snapshot: string,
+    { host, owner, response, call: { principal, note } }: SnapshotOrder,
   ) => {
-    const task = await stored(tasks.create(host.report.name, what, name));
-    if (!task) throw hostNotFound(host.report.name);
+    const { name, isolation = 'pool' } = host.report;
+    const repo = cacheKey(owner);
+    note({ target: snapshot, details: { repo: owner.repo, host: name } });
+    const what = { type, repo, domain: domainOfKey(repo, isolation), snapshot };
+    const task = await stored(tasks.create(name, what, principal.name));
+    if (!task) throw hostNotFound(name);
     sendJson(response, 202, viewTask(task, host));
   };
   const hostOf = async (name: string) => {
@@ -126,9 +138,9 @@ export function snapshotHandlers(
       sendJson(response, 201, record);
     },
 
-    async saveCaches(request, response, { principal, note }) {
+    async saveCaches(request, response, call) {
       const asked = parsed(saveRequest, await body(request));
-      const owner = ownerOf(principal, asked);
+      const owner = ownerOf(call.principal, asked);
       const repo = cacheKey(owner);
       const host = asked.host === undefined ? warmest(await stored(hosts.list()), repo) : await hostOf(asked.host);
       if (!host?.caches.has(repo))
@@ -138,18 +150,15 @@ export function snapshotHandlers(
           owner.repo,
           `a repo of which ${asked.host === undefined ? 'a host' : asked.host} has caches; kiln hosts NAME lists them`,
         );
-      const snapshot = tasks.newId();
-      note({ target: snapshot, details: { repo: owner.repo, host: host.report.name } });
-      const domain = domainOfKey(repo, host.report.isolation ?? 'pool');
-      await order(response, host, { type: 'save', repo, domain, snapshot }, principal);
+      await order('save', tasks.newId(), { host, owner, response, call });
     },
 
-    async seedCaches(request, response, { principal, note }) {
+    async seedCaches(request, response, call) {
       const asked = parsed(seedRequest, await body(request));
-      const owner = ownerOf(principal, asked);
+      const owner = ownerOf(call.principal, asked);
       const host = await hostOf(asked.host);
-      const snapshot = asked.snapshot === undefined ? await newest(owner) : await find(asked.snapshot, principal);
-      if (snapshot.team !== owner.team || (snapshot.trust === 'untrusted' && owner.trust === 'trusted'))
+      const snapshot = asked.snapshot === undefined ? await newest(owner) : await find(asked.snapshot, call.principal);
+      if (!mayFill(snapshot, owner))
         throw fieldProblem(
           'snapshot_refused',
           'snapshot',
@@ -163,18 +172,20 @@ export function snapshotHandlers(
           `${asked.host}, which runs no ${owner.trust} builds`,
           `a host that runs ${owner.trust} builds`,
         );
-      const repo = cacheKey(owner);
-      note({ target: snapshot.id, details: { repo: owner.repo, host: asked.host } });
-      const domain = domainOfKey(repo, host.report.isolation ?? 'pool');
-      await order(response, host, { type: 'seed', repo, domain, snapshot: snapshot.id }, principal);
+      await order('seed', snapshot.id, { host, owner, response, call });
     },
   };
 
-  async function newest({ repo, team, trust }: Owner): Promise<SnapshotView> {
-    const all = await stored(snapshots.list(team));
-    const found = all.find((one) => one.repo === repo && (one.trust === 'trusted' || one.trust === trust));
+  async function newest(owner: Owner): Promise<SnapshotView> {
+    const all = await stored(snapshots.list(owner.team));
+    const found = all.find((one) => one.repo === owner.repo && mayFill(one, owner));
     if (found) return found;
-    throw fieldProblem('snapshot_not_found', 'repo', repo, 'a repo that has a snapshot; kiln cache save makes one');
+    throw fieldProblem(
+      'snapshot_not_found',
+      'repo',
+      owner.repo,
+      'a repo that has a snapshot; kiln cache save makes one',
+    );
   }
 }
 

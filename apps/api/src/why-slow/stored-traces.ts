@@ -36,11 +36,12 @@ export class StoredTraces {
     }
   }
 
-  /** Waits until an attempt's record is stored, at most `withinMs`: a worker stores it some time after the attempt's end. */
-  async awaited(buildId: string, attempt: number, withinMs: number, signal: AbortSignal): Promise<void> {
+  /** Waits until an attempt's record is stored, at most `withinMs`: a worker stores it some time after the attempt's end. Returns whether it is. */
+  async awaited(buildId: string, attempt: number, withinMs: number, signal: AbortSignal): Promise<boolean> {
     const end = performance.now() + withinMs;
-    while (!signal.aborted && performance.now() < end) {
-      if (await this.#blobs.stat(traceKey(buildId, attempt))) return;
+    for (;;) {
+      if (await this.#blobs.stat(traceKey(buildId, attempt))) return true;
+      if (signal.aborted || performance.now() >= end) return false;
       await delay(POLL_MS);
     }
   }

@@ -60,18 +60,18 @@ export function whySlowHandlers(
   const find = buildFinder(builds, storeTimeoutMs);
   const traces = new StoredTraces(blobs, log);
 
-  /** @param run the build whose attempts explain it: its own, or those of the run that it shares */
+  /** @param run the build whose attempts explain it: its own, or those of the run that it shares @returns why it can't, if nothing is recorded */
   async function explained(
     run: StoredBuild,
     attempt: Attempt,
     visible: Pick<Builds, 'list'>,
-  ): Promise<WhySlowView | undefined> {
+  ): Promise<WhySlowView | 'running' | 'storing' | 'not_recorded'> {
     const { record } = run;
-    const isStoring = attempt.end !== 'lost' && attempt.endedAt !== undefined;
-    if (isStoring && now() - (attempt.endedAt ?? 0) < STORED_WITHIN_MS)
-      await traces.awaited(record.id, attempt.number, WAIT_MS, closing);
+    if (attempt.endedAt === undefined) return 'running';
+    const mayBeStoring = attempt.end !== 'lost' && now() - attempt.endedAt < STORED_WITHIN_MS;
+    if (mayBeStoring && !(await traces.awaited(record.id, attempt.number, WAIT_MS, closing))) return 'storing';
     const trace = await traces.read(record.id, attempt.number);
-    if (!trace) return undefined;
+    if (!trace) return 'not_recorded';
     const comparable = await comparableBuilds(visible, run, trace.startedAt);
     const baseline = await baselineOf(traces, trace, comparable);
     const files =
@@ -103,10 +103,9 @@ export function whySlowHandlers(
       const own = { build: build.record.id };
       if (!attempt) return sendJson(response, 200, { ...own, notRecorded: 'not_started' });
       const view = await within(storeTimeoutMs + WAIT_MS, explained(run, attempt, visibleBuilds(builds, principal)));
-      if (view) return sendJson(response, 200, { ...view, ...own });
-      const { number: shown, host, end, endedAt } = attempt;
-      const notRecorded = endedAt === undefined ? 'running' : 'not_recorded';
-      sendJson(response, 200, { ...own, attempt: shown, host, ...(end && { end }), notRecorded });
+      if (typeof view === 'object') return sendJson(response, 200, { ...view, ...own });
+      const { number: shown, host, end } = attempt;
+      sendJson(response, 200, { ...own, attempt: shown, host, ...(end && { end }), notRecorded: view });
     },
 
     async storeTrace(request, response, { principal }) {

@@ -187,6 +187,7 @@ describe('a build that is explained', () => {
     const attempt = await api.run(run.id);
     expect(await whySlow(sharer.id)).toEqual({ build: sharer.id, attempt: 1, host: 'h1', notRecorded: 'running' });
     await attempt.settle({ end: 'succeeded' });
+    expect(await whySlow(run.id)).toMatchObject({ attempt: 1, end: 'succeeded', notRecorded: 'storing' });
     await api.state.followUps.run();
     const trace = {
       version: 1,

@@ -39,7 +39,7 @@ type DefaultedInfo = 'trust' | 'cacheBudget';
  */
 export interface Executor
   extends Pick<Builder, 'extendFence' | 'close'>,
-    Partial<Pick<Builder, 'inventory' | 'ping' | 'prune' | 'trim' | 'saveMount' | 'seedMount'>> {
+    Partial<Pick<Builder, 'forget' | 'probe' | 'inventory' | 'ping' | 'prune' | 'trim' | 'saveMount' | 'seedMount'>> {
   /** Without `trust`, `trusted`. */
   readonly info: Omit<BuilderInfo, DefaultedInfo> & Partial<Pick<BuilderInfo, DefaultedInfo>>;
   /** Resolves when nothing of the attempt runs any more. To stop it, abort `signal` with a `StopReason`. */
@@ -51,7 +51,7 @@ export type ExecutorInventory = BuilderInventory;
 /** The executors of a host, one for each isolation domain, some of which may be stopped: `HostBuilders`. */
 export interface ExecutorSource
   extends Pick<HostBuilders, 'domain' | 'running' | 'stored' | 'stop' | 'discard'>,
-    Partial<Pick<HostBuilders, 'ping'>> {
+    Partial<Pick<HostBuilders, 'ping' | 'whyDown' | 'renew' | 'removeBroken'>> {
   readonly info: Omit<HostBuildersInfo, 'cacheBudget'> & Partial<Pick<HostBuildersInfo, 'cacheBudget'>>;
   /**
    * Brings the domain's executor up, with `cacheBudgetBytes` for its caches.

@@ -7,7 +7,8 @@ import { LayerLedger } from '../caches/layer-ledger.ts';
 import type { Executor, ExecutorSource } from '../engine/executor.ts';
 import { DomainLane, type DomainLaneDeps } from './domain-lane.ts';
 
-export interface DomainLanesDeps extends Pick<DomainLaneDeps, 'fenceMs' | 'checkEveryMs' | 'idleMs' | 'log' | 'now'> {
+export interface DomainLanesDeps
+  extends Pick<DomainLaneDeps, 'fenceMs' | 'checkEveryMs' | 'idleMs' | 'healing' | 'onIncident' | 'log' | 'now'> {
   readonly source: ExecutorSource;
   readonly ledger: DomainLedger;
   readonly published: HostCaches;
@@ -47,14 +48,15 @@ export class DomainLanes {
   async of(domain: string): Promise<DomainLane> {
     const known = this.#lanes.get(domain);
     if (known) return known;
-    const { source, ledgerFile, fenceMs, checkEveryMs, idleMs, now } = this.#deps;
+    const { source, ledgerFile, fenceMs, checkEveryMs, idleMs, healing, onIncident, now } = this.#deps;
     const log = this.#deps.log.child({ domain });
     const layers = await LayerLedger.open(layersFile(ledgerFile, domain));
     // Another build of the domain may have created it meanwhile.
     const other = this.#lanes.get(domain);
     if (other) return other;
     const lane = new DomainLane({
-      ...{ domain, fenceMs, checkEveryMs, now, log },
+      ...{ domain, fenceMs, checkEveryMs, healing, onIncident, now, log },
+      whyDown: source.whyDown?.bind(source),
       idleMs: source.info.oneDomain ? undefined : idleMs,
       open: () => this.#deps.open(domain),
       stop: () => source.stop(domain),

@@ -1,6 +1,15 @@
 import { EngineTaken } from '@kiln/buildkit';
 import type { HostReport } from '@kiln/contracts';
-import { cacheModesOf, domainOfKey, domainText, type Isolation, type Outcome } from '@kiln/domain';
+import {
+  type Amount,
+  amountOf,
+  cacheModesOf,
+  domainOfKey,
+  domainText,
+  type Isolation,
+  type Outcome,
+  type RepairLimits,
+} from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
   EvictionStore,
@@ -13,17 +22,20 @@ import {
 } from '@kiln/state';
 import { DomainBudgets } from '../caches/domain-budgets.ts';
 import { DomainLedger } from '../caches/domain-ledger.ts';
-import { Evictor } from '../caches/evictor.ts';
+import { type EvictionCaps, Evictor } from '../caches/evictor.ts';
 import { HostCaches } from '../caches/host-caches.ts';
 import type { LayerLedger } from '../caches/layer-ledger.ts';
 import { EngineWatch } from '../engine/engine-watch.ts';
 import type { ExecuteRequest, Executor, ExecutorSource } from '../engine/executor.ts';
+import { DEFAULT_KEEP_BROKEN_MS, HostHealing } from '../healing/host-healing.ts';
 import { ActiveBuilds } from './active-builds.ts';
 import { BudgetKeeper } from './budget-keeper.ts';
 import { DomainLanes } from './domain-lanes.ts';
 
 /** The part of a host's report that changes while it runs. */
-export type Offer = Partial<Pick<HostReport, 'accepting' | 'domain' | 'domainsAway' | 'cacheBudgets'>>;
+export type Offer = Partial<
+  Pick<HostReport, 'accepting' | 'domain' | 'domainsAway' | 'cacheBudgets' | 'incidents' | 'conditions'>
+>;
 
 export interface HostExecutorsDeps extends Pick<State, 'redis' | 'keys'> {
   readonly source: ExecutorSource;
@@ -34,8 +46,15 @@ export interface HostExecutorsDeps extends Pick<State, 'redis' | 'keys'> {
   readonly engineCheckEveryMs: number;
   /** How often the cache budget is divided, ms. */
   readonly shareEveryMs: number;
+  /** What the caches of a repo, and of a team, may take of the cache budget. Default: all of it. */
+  readonly repoCacheCap?: Amount | undefined;
+  readonly teamCacheCap?: Amount | undefined;
   /** How long a builder is kept running without a build, ms; undefined: forever. */
   readonly idleMs: number | undefined;
+  /** How long a builder's broken state is kept, ms; 0: not at all. Default: `DEFAULT_KEEP_BROKEN_MS`. */
+  readonly keepBrokenMs?: number | undefined;
+  /** How often builders are repaired. Default: `REPAIR_LIMITS`. */
+  readonly repairLimits?: RepairLimits | undefined;
   /** Reports the change; resolves when the pool has accepted it. */
   onOffer(offer: Offer): Promise<void>;
   readonly log: Logger;
@@ -52,11 +71,15 @@ export class HostExecutors {
   readonly #published: HostCaches;
   readonly #budget: BudgetKeeper;
   readonly #watch: EngineWatch | undefined;
+  readonly #healing: HostHealing;
   #fenceMs: number | undefined;
+  /** Cache key of the repo that was built last. */
+  #lastBuilt: string | undefined;
 
-  private constructor(deps: HostExecutorsDeps, ledger: DomainLedger) {
+  private constructor(deps: HostExecutorsDeps, ledger: DomainLedger, healing: HostHealing) {
     this.#deps = deps;
     this.#ledger = ledger;
+    this.#healing = healing;
     const { source, redis, keys, writer, engineCheckEveryMs: checkEveryMs, onOffer, log, now } = deps;
     this.usages = new UsageStore(redis, keys);
     const store = new InventoryStore(redis, keys);
@@ -68,7 +91,7 @@ export class HostExecutors {
     });
     const budgets = new DomainBudgets(source.info, ledger, (domain) => lanes.find(domain)?.isBusy ?? false, now);
     const lanes = new DomainLanes({
-      ...{ source, ledger, published, writer, checkEveryMs, log, now },
+      ...{ source, ledger, published, writer, checkEveryMs, healing, log, now },
       ...{ idleMs: deps.idleMs, ledgerFile: deps.ledgerFile, inventoryEveryMs: deps.inventoryEveryMs },
       usages: this.usages,
       learned: new LearnedStore(redis, keys, now),
@@ -76,6 +99,7 @@ export class HostExecutors {
       fenceMs: () => this.#fenceMs,
       open: (domain) => this.#open(domain),
       onAway: (domains) => onOffer({ domainsAway: [...domains] }),
+      onIncident: () => onOffer(this.#incidents),
     });
     this.#lanes = lanes;
     this.#published = published;
@@ -85,7 +109,9 @@ export class HostExecutors {
         ...{ writer, log, now, usages: this.usages },
         learned: new LearnedStore(redis, keys, now),
         evictions: new EvictionStore(redis, keys),
+        lastBuilt: () => this.#lastBuilt,
       }),
+      caps: capsOf(deps),
       everyMs: deps.shareEveryMs,
       onShares: (shares) => onOffer(shares),
     });
@@ -103,7 +129,10 @@ export class HostExecutors {
     const { source, ledgerFile, now } = deps;
     const file = ledgerFile === undefined ? undefined : `${ledgerFile}.domains`;
     const ledger = await DomainLedger.open(file, await source.stored(), now());
-    const opened = new HostExecutors(deps, ledger);
+    const { keepBrokenMs = DEFAULT_KEEP_BROKEN_MS, repairLimits: limits, log } = deps;
+    const healingFile = ledgerFile === undefined ? undefined : `${ledgerFile}.healing`;
+    const healing = await HostHealing.open({ source, ledgerFile: healingFile, keepBrokenMs, limits, log, now });
+    const opened = new HostExecutors(deps, ledger, healing);
     for (const domain of source.running) await (await opened.#lanes.of(domain)).open();
     opened.#budget.start();
     return opened;
@@ -125,6 +154,7 @@ export class HostExecutors {
       ...(info.buildkitVersion !== undefined && { buildkitVersion: info.buildkitVersion }),
       ...(info.cacheBudget && { cacheBudgetBytes: info.cacheBudget.bytes, cacheBudgetFrom: info.cacheBudget.from }),
       ...this.#budget.report,
+      ...this.#incidents,
     };
   }
 
@@ -154,6 +184,7 @@ export class HostExecutors {
       await onOffer({ domain: error.domain });
       return failed('host_taken', `this host serves only ${domainText(error.domain)}, and handed the build back`);
     } finally {
+      this.#lastBuilt = request.repo;
       if (source.domain !== before) await onOffer(this.#serves).catch(() => undefined);
     }
   }
@@ -161,6 +192,11 @@ export class HostExecutors {
   async extendFence(untilMs: number): Promise<void> {
     this.#fenceMs = untilMs;
     await Promise.all(this.#lanes.all.map((lane) => lane.extendFence(untilMs)));
+  }
+
+  /** Evicts about so many bytes of caches, those that are worth least first. Never rejects. @returns the freed bytes */
+  async free(bytes: number): Promise<number> {
+    return this.#budget.free(bytes);
   }
 
   get isolation(): Isolation {
@@ -228,7 +264,13 @@ export class HostExecutors {
   }
 
   async #closeLedgers(): Promise<void> {
-    await Promise.all([this.#ledger.close(), this.#lanes.closeLedgers()]);
+    this.#healing.stop();
+    await Promise.all([this.#ledger.close(), this.#lanes.closeLedgers(), this.#healing.ledger.close()]);
+  }
+
+  get #incidents(): Pick<HostReport, 'incidents'> {
+    const { incidents } = this.#healing.ledger;
+    return incidents.length === 0 ? {} : { incidents: [...incidents] };
   }
 
   get #serves(): Pick<HostReport, 'domain'> {
@@ -249,6 +291,15 @@ export class HostExecutors {
     }
     return executor;
   }
+}
+
+/** A percentage counts of the host's budget; of an unknown one, nothing is limited. */
+function capsOf({ source, repoCacheCap, teamCacheCap }: HostExecutorsDeps): EvictionCaps {
+  const all = source.info.cacheBudget?.bytes ?? Number.POSITIVE_INFINITY;
+  return {
+    ...(repoCacheCap && { repoCapBytes: amountOf(repoCacheCap, all) }),
+    ...(teamCacheCap && { teamCapBytes: amountOf(teamCacheCap, all) }),
+  };
 }
 
 function failed(code: 'infrastructure' | 'host_taken', message: string): Outcome {

@@ -1,8 +1,9 @@
 import type { HostBuildersOptions } from '@kiln/buildkit';
-import { type AllowedFrontends, ISOLATIONS, repositoryOf, splitReference, TRUSTS } from '@kiln/domain';
+import { type AllowedFrontends, ISOLATIONS, parseDuration, repositoryOf, splitReference, TRUSTS } from '@kiln/domain';
 import { wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
 import { DEFAULT_BUILDER_IDLE_MS } from '../executors/domain-lane.ts';
+import { budgetEnv, budgetSettings, checkBudget } from './budget-settings.ts';
 import { buildEgress } from './egress-settings.ts';
 
 /** Variables that configure trust and isolation, the same for `kiln up` and a separate worker. */
@@ -29,9 +30,15 @@ export const trustEnv = {
   KILN_BUILDER_IDLE_MS: wholeNumber(0, DEFAULT_BUILDER_IDLE_MS).describe(
     'a builder without a build for this long is stopped, and keeps its caches; 0: never (driver `docker-container`)',
   ),
-  KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0).describe(
-    'limit of the builders’ caches; 0: half of the disk (driver `docker-container`)',
-  ),
+  KILN_KEEP_BROKEN_STATE: z
+    .string()
+    .default('7d')
+    .transform(readDuration)
+    .describe(
+      'how long a builder’s broken state is kept after it got a new one, such as `12h` or `7d`; `0`: not at all (driver `docker-container`, [hosts.md](hosts.md#builders-that-heal))',
+    ),
+  KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0).describe('as `KILN_CACHE_BUDGET`, in bytes; 0: by that one'),
+  ...budgetEnv,
   KILN_UNTRUSTED_CACHE_BUDGET_BYTES: wholeNumber(0, 0).describe(
     'the part of the budget for untrusted builds; 0: a quarter',
   ),
@@ -60,6 +67,14 @@ function readFrontends(text: string, ctx: z.RefinementCtx): AllowedFrontends {
   return z.NEVER;
 }
 
+/** Reads a duration to ms. */
+function readDuration(text: string, ctx: z.RefinementCtx): number {
+  const seconds = text === '0' ? 0 : parseDuration(text);
+  if (seconds !== undefined) return seconds * 1_000;
+  ctx.addIssue({ code: 'custom', message: '0, or a duration such as 90m, 12h or 7d', input: text });
+  return z.NEVER;
+}
+
 function isRepository(text: string): boolean {
   return splitReference(text).name === text && text !== 'none' && text !== 'any';
 }
@@ -68,9 +83,14 @@ type TrustEnv = z.output<z.ZodObject<typeof trustEnv>>;
 
 /** Refuses budgets that leave nothing for trusted builds. If only the untrusted part is given, `HostBuilders.start` checks it. */
 export function checkTrust(env: TrustEnv, refuse: (name: keyof TrustEnv, expected: string) => void): void {
-  const { KILN_CACHE_BUDGET_BYTES: all, KILN_UNTRUSTED_CACHE_BUDGET_BYTES: part } = env;
+  checkBudget(env, refuse);
+  const { KILN_UNTRUSTED_CACHE_BUDGET_BYTES: part } = env;
+  const { cacheBudgetBytes: all = 0 } = budgetSettings(env);
   if (all > 0 && part >= all) {
-    refuse('KILN_UNTRUSTED_CACHE_BUDGET_BYTES', `less than KILN_CACHE_BUDGET_BYTES (${all}), of which it is a part`);
+    refuse(
+      'KILN_UNTRUSTED_CACHE_BUDGET_BYTES',
+      `less than ${env.KILN_CACHE_BUDGET ? 'KILN_CACHE_BUDGET' : 'KILN_CACHE_BUDGET_BYTES'} (${all}), of which it is a part`,
+    );
   }
 }
 
@@ -83,23 +103,31 @@ export function trustSettings(
   | 'isolation'
   | 'frontends'
   | 'cacheBudgetBytes'
+  | 'cacheBudgetShare'
   | 'treeBudgetBytes'
   | 'untrustedCacheBudgetBytes'
   | 'untrustedDockerConfigDir'
   | 'egress'
 > {
   const { KILN_TRUST: trust, KILN_ISOLATION: isolation, KILN_UNTRUSTED_DOCKER_CONFIG: logins } = env;
-  const { KILN_CACHE_BUDGET_BYTES: all, KILN_UNTRUSTED_CACHE_BUDGET_BYTES: part } = env;
+  const { KILN_UNTRUSTED_CACHE_BUDGET_BYTES: part } = env;
   return {
     ...(trust !== undefined && { trust }),
     ...(isolation !== undefined && { isolation }),
     frontends: env.KILN_FRONTENDS,
-    ...(all > 0 && { cacheBudgetBytes: all }),
+    ...budgetSettings(env),
     ...(env.KILN_TREE_BUDGET_BYTES > 0 && { treeBudgetBytes: env.KILN_TREE_BUDGET_BYTES }),
     ...(part > 0 && { untrustedCacheBudgetBytes: part }),
     ...(logins !== undefined && { untrustedDockerConfigDir: logins }),
     ...(env.KILN_BUILD_EGRESS && { egress: env.KILN_BUILD_EGRESS }),
   };
+}
+
+/** Returns how long broken states are kept. */
+export function healingSettings({ KILN_KEEP_BROKEN_STATE: keepBrokenMs }: Pick<TrustEnv, 'KILN_KEEP_BROKEN_STATE'>): {
+  keepBrokenMs: number;
+} {
+  return { keepBrokenMs };
 }
 
 /** Returns how long idle builders are kept running; with 0, forever. */

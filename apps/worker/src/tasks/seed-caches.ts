@@ -1,6 +1,6 @@
 import { mountContent, readManifest, SnapshotInvalid } from '@kiln/blobs';
 import { cacheNamespace } from '@kiln/buildkit';
-import { domainText, readCacheKey, readDomain } from '@kiln/domain';
+import { domainText, mayFill, readCacheKey, readDomain } from '@kiln/domain';
 import { type Digest, TreePartMissing, type TreeReader } from '@kiln/trees';
 import type { SnapshotTaskDeps } from './save-caches.ts';
 import { TaskFailed, type TaskHandler } from './task-handler.ts';
@@ -23,7 +23,7 @@ export function seedCaches({
     const isOwn = into?.trust === owner.trust && (into.team === undefined || into.team === owner.team);
     if (snapshot.team !== owner.team || !isOwn)
       throw new TaskFailed('snapshot_refused', `snapshot ${id} is not one of ${domainText(domain)}`);
-    if (snapshot.trust === 'untrusted' && owner.trust === 'trusted')
+    if (!mayFill(snapshot, owner))
       throw new TaskFailed(
         'snapshot_refused',
         `snapshot ${id} is of untrusted builds, and would fill caches of trusted ones`,

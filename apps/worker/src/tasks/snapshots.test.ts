@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { SnapshotWriter } from '@kiln/blobs';
 import { cacheNamespace, MountUnreachable } from '@kiln/buildkit';
 import type { SnapshotView } from '@kiln/contracts';
@@ -168,4 +169,23 @@ test('a damaged or incomplete snapshot fills nothing', async () => {
   await expect(host(store, builders).seed({ ...order, snapshot: ID.replace('0', '1') }, context)).rejects.toThrow(
     'there is no snapshot',
   );
+});
+
+test('a seed that the store breaks off fills no further mount, and repeating it fills what is left', async () => {
+  const store = new Store();
+  // Large enough to be stored beside the manifest.
+  const [one, two] = [randomBytes(200_000).toString('hex'), randomBytes(200_000).toString('hex')];
+  const mounts = { [`${namespace(KEY)}//a`]: one, [`${namespace(KEY)}//b`]: two };
+  await host(store, { [TRUSTED]: mounts }).save({ type: 'save', repo: KEY, domain: TRUSTED, snapshot: ID }, context);
+  const files = [...store.parts.values()].filter(({ type }) => type === 'file');
+  const lost = files.at(-1) as TreePart & { type: 'file' };
+  store.parts.delete(lost.digest);
+  const cold: Record<string, string> = {};
+  const order = { type: 'seed', repo: KEY, domain: TRUSTED, snapshot: ID } as const;
+  const { seed } = host(store, { [TRUSTED]: cold });
+  await expect(seed(order, context)).rejects.toThrow();
+  expect(cold).toEqual({ [`${namespace(KEY)}//a`]: one });
+  store.parts.set(lost.digest, lost);
+  expect(await seed(order, context)).toMatchObject({ seeded: ['/b'], kept: ['/a'] });
+  expect(cold).toEqual(mounts);
 });

@@ -2,10 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { access, writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import type { SnapshotMount } from '@kiln/contracts';
+import type { Digest } from '@kiln/trees';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BlobStoreUnavailable } from '../errors.ts';
+import { mountContent, readManifest } from '../snapshots/read-snapshot.ts';
+import { type SnapshotTarget, SnapshotWriter } from '../snapshots/write-snapshot.ts';
 import { type Fault, FaultyProxy } from '../testing/faulty-proxy.ts';
 import { TestS3 } from '../testing/test-s3.ts';
+import { storedTrees } from '../trees/stored-reader.ts';
+import { TreeStore } from '../trees/tree-store.ts';
 import { S3BlobStore } from './s3-blob-store.ts';
 import type { S3Limits } from './s3-options.ts';
 
@@ -244,5 +250,67 @@ describe.concurrent('an upload in parts', () => {
     const outcome = await put(place.store(), 'logs/lost-answer', large).catch((error: unknown) => error);
     if (outcome instanceof Error) expect(outcome).toBeInstanceOf(BlobStoreUnavailable);
     expect((await place.direct.stat('logs/lost-answer'))?.sizeBytes).toBe(large.length);
+  });
+});
+
+describe.concurrent('a snapshot of caches', () => {
+  const CONTENT = randomBytes(MIB);
+  /** A team's trees in a store, as the API and a worker use them. */
+  const target = (blobs: S3BlobStore): SnapshotTarget => ({
+    async missingFiles(files) {
+      await using trees = treesIn(blobs);
+      return (await trees.missing('web', { directories: [], files })).files.map(({ digest }) => digest);
+    },
+    async store(parts) {
+      await using trees = treesIn(blobs);
+      await using writer = trees.write({
+        ...{ team: 'web', limits: { maxEntries: 1_000, maxFileBytes: 1e9 }, take: async () => {} },
+      });
+      for (const part of parts) await writer.add(part);
+      await writer.flush();
+    },
+  });
+  const treesIn = (blobs: S3BlobStore) =>
+    new TreeStore({ blobs, horizonMs: 3_600_000, exclusively: (_, work) => work(), now: Date.now });
+  const write = async (blobs: S3BlobStore) => {
+    const writer = new SnapshotWriter(target(blobs));
+    writer.keep(await writer.addMount({ id: '/c', kind: 'outputs' }, Readable.from([CONTENT])));
+    return writer.finish();
+  };
+  const contentOf = async (blobs: S3BlobStore, root: Digest) => {
+    const reader = storedTrees(blobs, 'web');
+    const [mount] = (await readManifest(reader, root)).mounts;
+    return buffer(Readable.from(mountContent(reader, mount as SnapshotMount)));
+  };
+  /** Chunks are files of a tree; the manifest is in its directory. */
+  const isContent = (url: string) => url.includes('/trees/web/f/');
+  const BAD: readonly (readonly [string, Fault])[] = [
+    ...FAULTS,
+    ['sends half of each answer and stalls', 'stall'],
+    ['breaks off in the middle of each answer', 'cut'],
+    ['sends half of each answer as if it were all', 'short'],
+  ];
+
+  test.each(BAD)('is never given out in part while the store %s, and is whole afterwards', async (_what, fault) => {
+    await using place = await Place.open();
+    const { direct, proxy } = place;
+    const { root } = await write(direct);
+    const impatient = () => place.store({ idleTimeoutMs: 500, attempts: 2 });
+    proxy.fail(fault);
+    await expect(contentOf(impatient(), root)).rejects.toThrow();
+    // The manifest arrives, and then the content doesn't.
+    proxy.fail((_method, url) => (isContent(url) ? fault : 'pass'));
+    await expect(contentOf(impatient(), root)).rejects.toThrow();
+    proxy.fail('pass');
+    expect((await contentOf(place.store(), root)).equals(CONTENT)).toBe(true);
+  });
+
+  test.each(FAULTS)('is not made while the store %s; made again, it is whole', async (_what, fault) => {
+    await using place = await Place.open();
+    place.proxy.fail((method, url) => (method === 'PUT' && isContent(url) ? fault : 'pass'));
+    await expect(write(place.store({ idleTimeoutMs: 500, attempts: 2 }))).rejects.toThrow();
+    place.proxy.fail('pass');
+    const { root } = await write(place.store());
+    expect((await contentOf(place.direct, root)).equals(CONTENT)).toBe(true);
   });
 });

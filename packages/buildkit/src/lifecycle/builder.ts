@@ -1,4 +1,4 @@
-import { domainText } from '@kiln/domain';
+import { type BuilderFault, domainText } from '@kiln/domain';
 import type Docker from 'dockerode';
 import { BuildkitControl } from '../control/buildkit-control.ts';
 import { type BuilderInventory, InventoryReader } from '../control/inventory.ts';
@@ -13,9 +13,12 @@ import { type SavedMount, saveMount } from '../snapshots/save-mount.ts';
 import { seedMount } from '../snapshots/seed-mount.ts';
 import { writeDeadline } from '../tool/tool-scripts.ts';
 import type { BuilderEgress } from './builder-egress.ts';
-import { containerOf } from './builder-names.ts';
+import { BuilderFaults } from './builder-faults.ts';
+import { containerOf, toolContainerName } from './builder-names.ts';
 import type { BuilderInfo, BuilderOptions } from './builder-options.ts';
 import { claimDomain, EngineTaken } from './engine-claim.ts';
+import { forgetRecords } from './forget-records.ts';
+import { assertProbed, probeRequest } from './probe-build.ts';
 import { RunModes } from './run-modes.ts';
 import { type StartedBuilder, startBuilder } from './start-builder.ts';
 
@@ -31,6 +34,7 @@ export class Builder {
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
   readonly #inventories: InventoryReader;
+  readonly #faults: BuilderFaults;
   readonly #leftovers: Leftovers;
 
   private constructor(options: BuilderOptions, { engine, egress, info, runs, fresh, sizesAreFloors }: StartedBuilder) {
@@ -42,6 +46,8 @@ export class Builder {
     this.#host = runs;
     this.#modes = new RunModes({ host: runs, fresh, scratchDir: options.scratchDir });
     this.#inventories = new InventoryReader(sizesAreFloors);
+    const container = info.driver === 'docker' ? undefined : containerOf(runs.builder);
+    this.#faults = new BuilderFaults({ engine, container, tool: toolContainerName(options), log: options.log });
     this.#leftovers = new Leftovers(runs.paths.snapshots, runs.connectBuildkit);
   }
 
@@ -108,10 +114,14 @@ export class Builder {
       const message = `the builder is ${own}, got one of the ${domainText(domain)}`;
       return { end: 'failed', failure: { code: 'infrastructure', message } };
     }
+    const startedAt = this.#host.now();
     try {
       await this.#egress.ensure();
       await this.#leftovers.clear();
-      return await this.#modes.run(request, signal);
+      const outcome = await this.#modes.run(request, signal);
+      // The daemon of a builder that was made for the attempt is gone, and what this one does is no evidence.
+      const hadOwn = this.#modes.makesBuilder(request) && outcome.failure?.code === 'infrastructure';
+      return signal.aborted || hadOwn ? outcome : await this.#faults.explain(outcome, startedAt);
     } catch (error) {
       this.#options.log.error({ err: error, buildId: request.buildId, attempt: request.attempt }, 'build run failed');
       return { end: 'failed', failure: { code: 'infrastructure', message: messageOf(error) } };
@@ -183,6 +193,20 @@ export class Builder {
     await control.trim(toBytes);
   }
 
+  /** Removes what a fault shows to be damaged; returns how many of BuildKit's records that were. Cache mounts stay unless one is named. @throws as `inventory` */
+  async forget(fault: BuilderFault): Promise<number> {
+    await using control = await BuildkitControl.open(this.#host.connectBuildkit);
+    this.#modes.cachesRemoved();
+    return await forgetRecords(control, fault);
+  }
+
+  /** Checks by a small build that the builder builds, and that its disk has room. @throws Error */
+  async probe(): Promise<void> {
+    await this.#faults.checkDisk();
+    const request = probeRequest(this.info.trust, this.#domain, this.#host.now());
+    assertProbed(await this.run(request, this.#closing.signal));
+  }
+
   /** Resolves when no caches of builds that have ended are being exported. */
   async exported(): Promise<void> {
     await this.#modes.settled();
@@ -202,7 +226,9 @@ export class Builder {
    */
   async ping(): Promise<void> {
     await this.#egress.ensure();
-    (await this.#host.connectBuildkit()).destroy();
+    // A call, not just a connection, which a daemon that hangs accepts as well.
+    await using control = await BuildkitControl.open(this.#host.connectBuildkit);
+    await control.gcPolicies();
   }
 
   /** Removes the working trees of the builder's domain. No build may be running. @throws EngineError */

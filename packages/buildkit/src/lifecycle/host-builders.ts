@@ -1,15 +1,17 @@
 import { mkdir, rm } from 'node:fs/promises';
-import { type Isolation, readDomain, TRUSTS, type Trust } from '@kiln/domain';
+import { type BuilderFault, type Isolation, readDomain, TRUSTS, type Trust } from '@kiln/domain';
 import type Docker from 'dockerode';
 import { removeContainer, stopContainer } from '../engine/containers.ts';
 import { callEngine, connectEngine, DEFAULT_SOCKET } from '../engine/engine.ts';
 import { checkEngine, type EngineInfo } from '../settings/check-engine.ts';
 import type { TreeBudget } from '../trees/tree-budget.ts';
+import { removeAside, setAside, stateVolume } from './broken-state.ts';
 import { Builder } from './builder.ts';
-import { domainSlug, PROBE } from './builder-names.ts';
+import { builderName, containerOf, domainSlug, PROBE } from './builder-names.ts';
 import type { BuilderInfo, BuilderOptions } from './builder-options.ts';
 import { chooseDriver } from './buildx-builder.ts';
 import { configuredBudget, splitBudget } from './cache-budget.ts';
+import { whyDown } from './daemon-state.ts';
 import { removeStored, type StoredCaches, storedCaches, toolContainers } from './domain-volumes.ts';
 import { EngineNotApart, EngineTaken, engineDomain } from './engine-claim.ts';
 import { removeFreshBuilders } from './fresh-builders.ts';
@@ -149,6 +151,33 @@ export class HostBuilders {
     }
   }
 
+  /** Determines why a domain's builder can't be started or doesn't answer. @param error what that failed with @throws EngineError */
+  async whyDown(domain: string, error: string): Promise<BuilderFault> {
+    if (this.info.driver === 'docker') return { state: 'down', message: error };
+    return await whyDown(this.#engine, containerOf(builderName(this.#ofDomain(domain))), error);
+  }
+
+  /**
+   * Stops a domain's builder and gives it a new, empty state; the old one stays in its volume under `name`, or is removed if that is undefined.
+   * @throws RangeError with the driver `docker`, whose state is the engine's @throws EngineError
+   */
+  async renew(domain: string, name: string | undefined): Promise<void> {
+    if (this.info.driver === 'docker') throw new RangeError('the engine’s own BuildKit can’t get a new state');
+    await this.stop(domain);
+    const own = this.#ofDomain(domain);
+    // Also one whose builder couldn't be started, and which the engine keeps restarting.
+    await stopContainer(this.#engine, containerOf(builderName(own)));
+    const aside = name ?? 'removed';
+    await setAside(this.#engine, stateVolume(own), aside);
+    if (name === undefined) await removeAside(this.#engine, stateVolume(own), aside);
+  }
+
+  /** Removes a state that `renew` has kept, if it is there. @throws EngineError */
+  async removeBroken(domain: string, name: string): Promise<void> {
+    const own = stateVolume(this.#ofDomain(domain));
+    if ((await this.#stored()).some(({ volume }) => volume === own.volume)) await removeAside(this.#engine, own, name);
+  }
+
   /** Checks that the engine answers. @throws EngineError */
   async ping(): Promise<void> {
     await callEngine('ping', () => this.#engine.ping());
@@ -162,6 +191,10 @@ export class HostBuilders {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #ofDomain(domain: string): BuilderOptions {
+    return ofDomain(this.#options, readDomain(domain)?.trust ?? 'trusted', domain);
   }
 
   async #stored(): Promise<StoredCaches[]> {
@@ -224,12 +257,21 @@ async function perDomain(options: TreeOptions, engine: Docker): Promise<Started>
     if (stored.domain !== PROBE) log.warn({ isolation, domain: stored.domain }, 'caches of another isolation removed');
   }
   const [first = 'trusted'] = classes;
-  const domain = usable ?? (isolation === 'pool' ? first : PROBE);
-  const ofClass = readDomain(domain)?.trust ?? first;
-  const cacheBudgetBytes = cacheBudgets[ofClass];
-  const builder = await Builder.start({
-    ...ofDomain(options, ofClass, domain),
-    ...(cacheBudgetBytes !== undefined && { cacheBudgetBytes }),
+  const start = (key: string) => {
+    const ofClass = readDomain(key)?.trust ?? first;
+    const cacheBudgetBytes = cacheBudgets[ofClass];
+    return Builder.start({
+      ...ofDomain(options, ofClass, key),
+      ...(cacheBudgetBytes !== undefined && { cacheBudgetBytes }),
+    });
+  };
+  let domain = usable ?? (isolation === 'pool' ? first : PROBE);
+  const builder = await start(domain).catch((error: unknown) => {
+    if (usable === undefined) throw error;
+    // Its caches may be damaged, which must not keep the whole host out.
+    log.warn({ err: error, domain }, 'starting a builder failed; it is tried again with its next build');
+    domain = PROBE;
+    return start(PROBE);
   });
   const cacheBudget = { bytes: budget, from: 'configured' as const };
   const info = { ...infoOf(builder, classes, isolation, false), cacheBudget, cacheBudgets };

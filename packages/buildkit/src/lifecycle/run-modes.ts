@@ -38,6 +38,16 @@ export class RunModes {
     this.#forms = new CacheForms(deps.scratchDir, deps.host.log);
   }
 
+  /** Whether a build runs on a builder that is made for it. */
+  makesBuilder({ spec }: RunRequest): boolean {
+    return this.#deps.fresh !== undefined && (spec.cache?.mode ?? 'warm') !== 'warm';
+  }
+
+  /** Lets each repo's next build import its caches, because the builder may have lost its own. */
+  cachesRemoved(): void {
+    this.#built.clear();
+  }
+
   /** Runs a build. @throws EngineError @throws Error */
   async run(request: RunRequest, signal: AbortSignal): Promise<RunOutcome> {
     const refusal = this.#deps.host.refusedCaches(request);
@@ -157,7 +167,12 @@ export class RunModes {
       failed = one;
     };
     const outcome = await runBuild(host, { ...request, cacheForm: formOf, onFailedExport }, signal);
-    if (!failed || outcome.end !== 'succeeded') return outcome;
+    if (outcome.end !== 'succeeded') return outcome;
+    if (!failed) {
+      const refs = registryRefs(request).filter((ref) => formOf(registryOf(ref)) !== 'inline');
+      if (refs.length > 0) request.onExported?.(refs);
+      return outcome;
+    }
     await this.#exportAgain(host, request, failed, signal);
     return outcome;
   }
@@ -190,6 +205,7 @@ export class RunModes {
         return await note(host, request, `caches were not exported: ${outcome.failure?.message ?? outcome.end}`);
       }
       if (!failed) {
+        request.onExported?.(registryRefs(request));
         return await note(host, request, 'caches exported as image manifests, because the registry refused an index');
       }
     }
@@ -212,6 +228,10 @@ function exportOnly(request: RunRequest, to: readonly CacheLocation[]): RunReque
     spec: { ...request.spec, output: { type: 'none' }, noCache: false, pull: false },
     cachePlaces: { from: [], to },
   };
+}
+
+function registryRefs({ cachePlaces }: RunRequest): string[] {
+  return (cachePlaces?.to ?? []).flatMap((one) => (one.type === 'registry' ? [one.ref] : []));
 }
 
 function notHere(mode: string): RunOutcome {

@@ -80,6 +80,8 @@ async function startBuilderOn(host: Preparation): Promise<StartedBuilder> {
   const builder = await prepareBuilder(host, driver);
   const connectBuildkit = buildkitConnector(engine, driver === 'docker' ? undefined : containerOf(builder));
   const { trust = 'trusted' } = options;
+  // buildx reports a daemon that doesn't start only in what it prints.
+  if (driver === 'docker-container') await assertAnswers(connectBuildkit);
   let domain = domainOf(options);
   if (driver === 'docker') {
     await claimEngine(engine, trust, () => isEmpty(connectBuildkit));
@@ -168,6 +170,12 @@ async function clearRuns(owner: RunOwner, runs: string): Promise<void> {
 async function versionOf(engine: Docker): Promise<string> {
   const { Version } = await callEngine('version', () => engine.version());
   return Version;
+}
+
+/** @throws BuildkitError @throws EngineError */
+async function assertAnswers(connectBuildkit: ConnectBuildkit): Promise<void> {
+  await using control = await BuildkitControl.open(connectBuildkit);
+  await control.gcPolicies();
 }
 
 /** Whether BuildKit has no caches of builds; what it shares with images doesn't count. */

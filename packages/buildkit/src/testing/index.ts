@@ -1,7 +1,8 @@
 export { TestAuthority } from './certificates.ts';
 export { copyEngineData } from './engine-data.ts';
-export { begin, FROM, IMAGES, lab, removeImages } from './lab.ts';
+export { begin, engine, FROM, IMAGES, lab, removeImages } from './lab.ts';
 export { oncePerRun } from './once-per-run.ts';
 export { type PrivateEngine, startPrivateEngine } from './private-engine.ts';
 export { type PrivateRegistry, startPrivateRegistry } from './private-registry.ts';
 export { startRegistry, type TestRegistry } from './registry.ts';
+export { BASE, smallRoot } from './small-root.ts';

@@ -68,7 +68,7 @@ export const buildCache = z
     }),
     fallbackKeys: z.array(archiveKey).max(MAX_LOCATIONS).optional().meta({
       description:
-        'With `archive`: the archives to use if there is none of `key`, the first that exists. If there is none of these either, the newest of the repo is used.',
+        'With `archive`: which archives to try, in this order, if no archive has the key `key`. If no archive has any of these keys, the newest archive of the repo is used.',
     }),
   })
   .meta({ description: 'Where the build’s caches come from.' });

@@ -1,4 +1,4 @@
-import { CACHE_MODES, ISOLATIONS, readDomain, TRUSTS } from '@kiln/domain';
+import { BUILDER_ACTIONS, BUILDER_STATES, CACHE_MODES, ISOLATIONS, readDomain, TRUSTS } from '@kiln/domain';
 import { z } from 'zod';
 import { hostNetwork } from './host-network.ts';
 
@@ -45,6 +45,17 @@ export const domainKey = z
 /** A record of values by isolation domain. */
 export const perDomain = <S extends z.ZodType>(schema: S) => z.record(z.string(), schema);
 
+/** How many incidents of its builders a host reports. */
+export const MAX_INCIDENTS = 20;
+
+/** Fields of an incident, besides its time. */
+export const incidentFields = {
+  domain: domainKey.meta({ description: 'Key of the isolation domain whose builder it is.' }),
+  state: z.enum(BUILDER_STATES).meta({ description: 'What was wrong with the builder.' }),
+  action: z.enum(BUILDER_ACTIONS).meta({ description: 'What was done about it.' }),
+  message: z.string().max(500).optional(),
+};
+
 /** What a worker reports about its host when it joins and at intervals after that. */
 export const hostReport = z.strictObject({
   name: hostName,
@@ -64,6 +75,11 @@ export const hostReport = z.strictObject({
   domainsAway: z.array(domainKey).optional(),
   /** Cache modes that it can build with. A worker that doesn't report them can only build `warm`. */
   cacheModes: z.array(z.enum(CACHE_MODES)).optional(),
+  /** What was wrong with its builders lately, and what was done about it, the oldest first. Times in ms since the epoch. */
+  incidents: z
+    .array(z.strictObject({ at: z.number(), ...incidentFields }))
+    .max(MAX_INCIDENTS)
+    .optional(),
   engineVersion: z.string(),
   buildxVersion: z.string(),
   /** The host's cache budget. */
@@ -79,6 +95,8 @@ export const hostReport = z.strictObject({
   network: hostNetwork.optional(),
   /** Types of host tasks that it can carry out. A worker that doesn't report them can carry out none. */
   tasks: z.array(z.string()).optional(),
+  /** What keeps it from taking builds although nobody asked for that: `low_disk`. A newer worker may report others. */
+  conditions: z.array(z.string()).optional(),
   /** False while the worker drains: it finishes its builds and accepts no new ones. */
   accepting: z.boolean().default(true),
 });

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { buildSpec } from './build-request.ts';
 import { buildId, instant } from './fields.ts';
 import { hostNetwork } from './host-network.ts';
-import { hostDisk, perDomain } from './host-report.ts';
+import { hostDisk, incidentFields, perDomain } from './host-report.ts';
 
 export const failureView = z
   .strictObject({
@@ -129,6 +129,10 @@ export const hostView = z
       description:
         '`ready`: accepts builds; `cordoned`: accepts none; `draining`: finishes its builds; `drained`: has finished them; `removing`: hands its builds back; `removed`: is no longer part of the pool; `left`: its worker has left the pool, and an operator’s settings are kept; `lost`: its worker no longer reports.',
     }),
+    conditions: z.array(z.string()).optional().meta({
+      description:
+        'What keeps it from taking builds, without an operator’s doing. `low_disk`: less than its minimum of disk space is free; it ends when there is enough again.',
+    }),
     slots: z.int(),
     usedSlots: z.int(),
     labels: z.record(z.string(), z.string()),
@@ -168,6 +172,14 @@ export const hostView = z
     }),
     builds: z.array(z.strictObject({ id: buildId, attempt: z.int() })),
     lastSeenAt: instant,
+    domainsAway: z
+      .array(z.string())
+      .optional()
+      .meta({ description: 'Isolation domains whose builders do not answer, or are being repaired.' }),
+    incidents: z
+      .array(z.strictObject({ at: instant, ...incidentFields }).meta({ id: 'BuilderIncident' }))
+      .optional()
+      .meta({ description: 'What was wrong with its builders lately, and what was done about it, the oldest first.' }),
     cacheBudgetBytes: z.int().optional().meta({ description: 'The host’s cache budget.' }),
     cacheBudgets: perDomain(z.int()).optional().meta({ description: 'The budget of each isolation domain.' }),
     cacheBudgetFrom: z.enum(['configured', 'engine', 'estimated']).optional().meta({

@@ -131,9 +131,9 @@ export const whySlowView = z
     attempt: z.int().optional().meta({ description: 'The attempt that is explained: by default the last one.' }),
     host: z.string().optional(),
     end: attemptEnd.optional(),
-    notRecorded: z.enum(['not_started', 'running', 'not_recorded']).optional().meta({
+    notRecorded: z.enum(['not_started', 'running', 'storing', 'not_recorded']).optional().meta({
       description:
-        'Why there is nothing to explain. `not_recorded`: the worker was of an older version, stored no record of the attempt, or the record has been deleted.',
+        'Why there is nothing to explain. `storing`: the attempt has just ended, and its worker has not stored the record yet; ask again in a few seconds. `not_recorded`: the worker was of an older version, stored no record of the attempt, or the record has been deleted.',
     }),
     comparedWith: z
       .strictObject({ build: buildId, attempt: z.int(), host: z.string(), finishedAt: instant })

@@ -1,3 +1,4 @@
+import type { Trust } from '../access/principal.ts';
 import { finerIsolation, type Isolation } from '../isolation/isolation-domain.ts';
 import { readCacheKey } from '../warmth/cache-owner.ts';
 
@@ -83,6 +84,17 @@ export interface SeedPlan {
 /** Least gain in warmth for which a host is seeded. */
 const LEAST_GAIN = 0.1;
 
+/** Whose builds write into caches, or use them. */
+interface CacheParty {
+  readonly team: string;
+  readonly trust: Trust;
+}
+
+/** Returns whether content that builds of one party wrote may fill caches of the other: within a team, and never from untrusted to trusted builds. */
+export function mayFill(from: CacheParty, to: CacheParty): boolean {
+  return from.team === to.team && (from.trust === 'trusted' || to.trust === 'untrusted');
+}
+
 /**
  * Returns whether caches may be copied from the builder of one isolation domain into that of another: only within a team and repo, from
  * trusted to untrusted builds but never back, and never from a builder that more may write to than to the one that is filled.
@@ -90,8 +102,7 @@ const LEAST_GAIN = 0.1;
 export function maySeed(source: SeedEnd, target: SeedEnd): boolean {
   const from = readCacheKey(source.key);
   const to = readCacheKey(target.key);
-  if (from.team !== to.team || from.repo !== to.repo) return false;
-  if (from.trust !== to.trust && from.trust !== 'trusted') return false;
+  if (from.repo !== to.repo || !mayFill(from, to)) return false;
   return finerIsolation(source.isolation, target.isolation) === source.isolation;
 }
 

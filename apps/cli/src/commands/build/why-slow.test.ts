@@ -133,6 +133,10 @@ cold   2m10s expected without caches: 1m00s saved
     expect((await cli.run('why-slow bbbb')).err).toContain('the build has not started yet');
     cli.api.whySlow = { attempt: 2, host: 'h1', notRecorded: 'running' };
     expect((await cli.run('why-slow bbbb')).err).toContain('attempt 2 is still running on h1');
+    cli.api.whySlow = { attempt: 2, host: 'h1', notRecorded: 'storing' };
+    expect((await cli.run('why-slow bbbb')).err).toContain(
+      'h1 has not stored its record yet: try again in a few seconds',
+    );
     cli.api.whySlow = { attempt: 2, host: 'h1', notRecorded: 'not_recorded' };
     expect((await cli.run('why-slow bbbb')).err).toContain('nothing was recorded of attempt 2 on h1');
   });

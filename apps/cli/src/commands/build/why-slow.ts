@@ -41,6 +41,8 @@ function notRecordedText({ attempt, host, notRecorded }: WhySlowView): string {
       return 'the build has not started yet: `kiln why` shows what it waits for';
     case 'running':
       return `attempt ${attempt} is still running on ${host}: it is explained when it has ended`;
+    case 'storing':
+      return `attempt ${attempt} has just ended, and ${host} has not stored its record yet: try again in a few seconds`;
     default:
       return `nothing was recorded of attempt ${attempt} on ${host}: its worker was of an older version, could not store the record, or the record is no longer kept`;
   }

@@ -10,7 +10,16 @@ import { shortId } from '../build/build-id.ts';
 import { SUMMARIES } from '../summaries.ts';
 import { hostText } from './host-detail.ts';
 import { hostStyle } from './host-style.ts';
-import { diskText, labelsText, ownerText, platformsText, servesText, settingsText, stateText } from './host-text.ts';
+import {
+  awayText,
+  diskText,
+  labelsText,
+  ownerText,
+  platformsText,
+  servesText,
+  settingsText,
+  stateText,
+} from './host-text.ts';
 import { transfersOf } from './transfers.ts';
 
 export const hostsCommand = clientCommand(
@@ -81,7 +90,7 @@ function columns({ now }: Io, hosts: readonly HostInfoView[]): Column<HostInfoVi
   const at = now();
   const all: (Column<HostInfoView> & { readonly shown?: boolean })[] = [
     { title: 'HOST', text: ({ name }) => name, min: 8 },
-    { title: 'STATE', text: (host) => stateText(host, at), style: ({ state }) => hostStyle(state) },
+    { title: 'STATE', text: (host) => stateText(host, at), style: hostStyle },
     { title: 'SLOTS', text: ({ slots, usedSlots }) => `${usedSlots}/${slots}`, align: 'right' },
     {
       title: 'BUILDS',
@@ -108,6 +117,14 @@ function columns({ now }: Io, hosts: readonly HostInfoView[]): Column<HostInfoVi
     { title: 'PLATFORMS', text: platformsText, min: 11, dispensable: 6 },
     { title: 'TRUST', text: ({ trust }) => trust.join(','), dispensable: 4, shown: hosts.some(takesUntrusted) },
     { title: 'SERVES', text: servesText, dispensable: 4, shown: hosts.some(isIsolated) },
+    { title: 'AWAY', text: (host) => awayText(host) || '-', min: 8, dispensable: 2, shown: hosts.some(awayText) },
+    {
+      title: 'INCIDENTS',
+      text: ({ incidents = [] }) => String(incidents.length),
+      align: 'right',
+      dispensable: 3,
+      shown: hosts.some(({ incidents }) => incidents),
+    },
     { title: 'DRIVER', text: ({ driver }) => driver, dispensable: 7 },
     { title: 'ENGINE', text: ({ engineVersion }) => engineVersion, dispensable: 8 },
     {

@@ -3,9 +3,11 @@ import { InvalidEnvironment, readEnv } from '@kiln/runtime';
 import { schedulingConfig, schedulingEnv } from '@kiln/scheduler';
 import {
   builderEnv,
+  cacheLimits,
   checkLease,
   checkNetwork,
   checkTrust,
+  healingSettings,
   idleSettings,
   mirrorEnv,
   mirrorSettings,
@@ -66,7 +68,13 @@ function settingsOf(env: z.output<typeof schema>) {
       ...trustSettings(env),
       ...(settings && { settings }),
     },
-    worker: { ...reportSettings(env), ...idleSettings(env), ...(network && { network }) },
+    worker: {
+      ...reportSettings(env),
+      ...idleSettings(env),
+      ...cacheLimits(env),
+      ...healingSettings(env),
+      ...(network && { network }),
+    },
     mirrors: (dataDir: string) => mirrorSettings(env, dataDir),
     access: accessConfig(env),
     storage: storageConfig(env),
