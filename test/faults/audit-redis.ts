@@ -18,12 +18,13 @@ const STANDING: readonly RegExp[] = [
   // Contents of the blob store outlive their builds; the limits of live logs, and their total size.
   /^storage:(blobs|used)$/,
   /^logs:(limits|live:bytes)$/,
+  /^caches:(references|registries)$/,
   // BullMQ's keys of a queue, not of its jobs.
   /^q:(?:host-[^:]+|schedules|hooks-in|hooks-out|reports):(meta|id|events|marker|stalled-check|pc)$/,
 ];
 const EXPIRING: readonly RegExp[] = [
   /^idem:/,
-  /^(history:claim|storage:recount|memory:level|trees:swept)$/,
+  /^(caches:cleaning|history:claim|storage:recount|memory:level|trees:swept)$/,
   /^log:[^:]+:\d+(:claim|:pieces)?$/,
   /^context:[^:]+:[0-9a-f]+:teams$/,
   /^archives:[0-9a-f]+$/,

@@ -123,6 +123,9 @@ export interface ApiConfig {
   readonly logRetentionMs: number;
   /** Time without use after which a context is deleted. Must be longer than a build may be queued. */
   readonly contextRetentionMs: number;
+  /** Time without use after which caches in registries are deleted, and how often; 0: never. */
+  readonly cacheReferenceMs: number;
+  readonly cacheCleanMs: number;
   /** Time without a download after which an artifact is deleted. */
   readonly artifactRetentionMs: number;
   /** Age at which entries of the audit log are deleted. */
@@ -188,6 +191,8 @@ export const API_DEFAULTS = {
   buildArchiveMs: 10 * 60_000,
   historyIntervalMs: 30_000,
   pruneIntervalMs: HOUR_MS,
+  cacheReferenceMs: 14 * DAY_MS,
+  cacheCleanMs: DAY_MS,
   scheduleCheckMs: 60_000,
   logRetentionMs: 30 * DAY_MS,
   contextRetentionMs: 7 * DAY_MS,

@@ -23,6 +23,7 @@ type Stores = {
   readonly [Name in
     | 'audit'
     | 'buildSecrets'
+    | 'cacheReferences'
     | 'contextTeams'
     | 'evictions'
     | 'history'

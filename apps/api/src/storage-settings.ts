@@ -29,6 +29,12 @@ export const storageEnv = {
   KILN_CONTEXT_RETENTION_HOURS: wholeNumber(1, API_DEFAULTS.contextRetentionMs / HOUR_MS).describe(
     'how long uploaded contexts are kept without use',
   ),
+  KILN_CACHE_REFERENCE_DAYS: wholeNumber(1, API_DEFAULTS.cacheReferenceMs / DAY_MS).describe(
+    'how long caches that builds have exported to registries are kept there without use ([caches.md](../use/caches.md#caches-in-registries))',
+  ),
+  KILN_CACHE_CLEAN_HOURS: wholeNumber(0, API_DEFAULTS.cacheCleanMs / HOUR_MS).describe(
+    'how often unused caches in registries are deleted; 0: only by `kiln cache prune-registry`',
+  ),
 };
 
 type StorageConfig = Pick<
@@ -40,6 +46,8 @@ type StorageConfig = Pick<
   | 'artifactRetentionMs'
   | 'buildArchiveMs'
   | 'contextRetentionMs'
+  | 'cacheReferenceMs'
+  | 'cacheCleanMs'
 >;
 
 /** Turns the variables into settings. */
@@ -51,6 +59,8 @@ export function storageConfig(env: z.output<z.ZodObject<typeof storageEnv>>): St
     logRetentionMs: env.KILN_LOG_RETENTION_DAYS * DAY_MS,
     artifactRetentionMs: env.KILN_ARTIFACT_RETENTION_DAYS * DAY_MS,
     buildArchiveMs: env.KILN_BUILD_ARCHIVE_MINUTES * MINUTE_MS,
+    cacheReferenceMs: env.KILN_CACHE_REFERENCE_DAYS * DAY_MS,
+    cacheCleanMs: env.KILN_CACHE_CLEAN_HOURS * HOUR_MS,
     contextRetentionMs: env.KILN_CONTEXT_RETENTION_HOURS * HOUR_MS,
   };
 }

@@ -1,4 +1,4 @@
-import type { CacheListView, DropRequest, TaskView } from '@kiln/contracts';
+import type { CacheListView, CleanAnswer, CleanRequest, DropRequest, TaskView } from '@kiln/contracts';
 import { jsonBody } from './api-calls.ts';
 import type { CallOptions, WaitOptions } from './options.ts';
 import { withRetry } from './retry.ts';
@@ -30,6 +30,11 @@ export class TaskCalls extends SnapshotCalls {
   /** Drops caches. Returns a task for each host, without waiting for its end. */
   async dropCaches(request: DropRequest, { signal }: CallOptions = {}): Promise<TaskView[]> {
     return (await this.json('/v1/caches/drop', 'dropAnswer', { method: 'POST', ...jsonBody(request), signal })).tasks;
+  }
+
+  /** Deletes unused caches in registries. */
+  cleanRegistries(request: CleanRequest, { signal }: CallOptions = {}): Promise<CleanAnswer> {
+    return this.json('/v1/caches/clean-registries', 'cleanAnswer', { method: 'POST', ...jsonBody(request), signal });
   }
 
   /** Lists tasks, the newest first. */

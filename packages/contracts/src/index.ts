@@ -160,6 +160,13 @@ export {
   uploadSource,
 } from './http/build-request.ts';
 export {
+  type CleanAnswer,
+  type CleanedReference,
+  type CleanRequest,
+  cleanAnswer,
+  cleanRequest,
+} from './http/cache-references.ts';
+export {
   type CacheListView,
   type CacheView,
   cacheList,

@@ -23,6 +23,7 @@ export {
   pendingBuild,
 } from './builds/pending-store.ts';
 export { type ArchiveEntry, ArchiveIndex } from './caches/archive-index.ts';
+export { type CacheReference, CacheReferences, type ReferenceOwner } from './caches/cache-references.ts';
 export { EvictionStore, type HostEviction } from './caches/eviction-store.ts';
 export { type HostWriter, InventoryStore } from './caches/inventory-store.ts';
 export { type RepoSavings, SavingStore } from './caches/saving-store.ts';

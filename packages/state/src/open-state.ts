@@ -8,6 +8,7 @@ import { AttemptStore } from './builds/attempt-store.ts';
 import { BuildStore, DEFAULT_SECRET_TTL_MS } from './builds/build-store.ts';
 import { FollowUps } from './builds/follow-ups.ts';
 import { PendingStore } from './builds/pending-store.ts';
+import { CacheReferences } from './caches/cache-references.ts';
 import { EvictionStore } from './caches/eviction-store.ts';
 import { SavingStore } from './caches/saving-store.ts';
 import { HistoryStore } from './history/history-store.ts';
@@ -74,6 +75,7 @@ export interface State extends AsyncDisposable {
   readonly hosts: HostStore;
   readonly hostOperations: HostOperations;
   readonly tasks: HostTasks;
+  readonly cacheReferences: CacheReferences;
   readonly savings: SavingStore;
   readonly evictions: EvictionStore;
   readonly tokens: TokenStore;
@@ -139,6 +141,7 @@ export async function openState(options: StateOptions): Promise<State> {
     hosts,
     hostOperations: new HostOperations(redis, keys, hosts, queues),
     tasks: new HostTasks(redis, keys, now),
+    cacheReferences: new CacheReferences(redis, keys),
     savings: new SavingStore(redis, keys),
     evictions: new EvictionStore(redis, keys),
     tokens: new TokenStore(redis, keys, now),

@@ -1,5 +1,6 @@
-import { cacheQuery, type DropTask, dropRequest, type OperationId } from '@kiln/contracts';
+import { cacheQuery, cleanRequest, type DropTask, dropRequest, type OperationId } from '@kiln/contracts';
 import { cacheKey, holds, type Principal, readCacheKey, seesTeam, teamFor } from '@kiln/domain';
+import type { OutgoingGuard } from '@kiln/runtime';
 import type { HostState, HostStore, HostTasks, SavingStore } from '@kiln/state';
 import type { z } from 'zod';
 import type { Handler } from '../access/call.ts';
@@ -10,19 +11,27 @@ import { within } from '../http/deadline.ts';
 import { jsonBody } from '../http/json-body.ts';
 import { viewTask } from '../tasks/task-view.ts';
 import { cacheRows } from './cache-rows.ts';
+import { type CleanDeps, cleanRegistries } from './registry/clean-registries.ts';
 
-type CacheOperation = Extract<OperationId, 'listCaches' | 'dropCaches'>;
+type CacheOperation = Extract<OperationId, 'listCaches' | 'dropCaches' | 'cleanRegistries'>;
 
 export interface CacheHandlerDeps {
   readonly hosts: Pick<HostStore, 'list' | 'mountUsers'>;
   readonly savings: Pick<SavingStore, 'of'>;
   readonly tasks: Pick<HostTasks, 'create'>;
+  readonly cacheReferences: CleanDeps['references'];
+  readonly buildSecrets: CleanDeps['secrets'];
+  readonly outgoing: Pick<OutgoingGuard, 'fetch'>;
+  readonly now: () => number;
 }
+
+/** How long one call deletes references, ms. The rest is left for the next one. */
+const CLEAN_TIMEOUT_MS = 60_000;
 
 /** The routes of caches. Operators see and drop all of them, others those of their own team's repos. */
 export function cacheHandlers(
   config: ApiConfig,
-  { hosts, savings, tasks }: CacheHandlerDeps,
+  { hosts, savings, tasks, now, ...deps }: CacheHandlerDeps,
 ): Record<CacheOperation, Handler> {
   const stored = <T>(work: Promise<T>) => within(config.storeTimeoutMs, work);
   return {
@@ -64,6 +73,22 @@ export function cacheHandlers(
       }
       sendJson(response, 202, { tasks: created });
     },
+
+    async cleanRegistries(request, response, { principal, note }) {
+      const asked = parsed(cleanRequest, await jsonBody(request, config.maxJsonBytes));
+      const isOperator = holds(principal, 'hosts:operate');
+      const team = isOperator ? asked.team : teamFor(principal, asked.team);
+      if (!isOperator && team === undefined) throw otherTeam(principal, asked.team);
+      note({ target: team ?? 'all teams', details: { order: JSON.stringify(asked) } });
+      const { unusedForSeconds } = asked;
+      const unusedForMs = unusedForSeconds === undefined ? config.cacheReferenceMs : unusedForSeconds * 1_000;
+      const cleaned = await cleanRegistries(
+        { references: deps.cacheReferences, secrets: deps.buildSecrets, fetch: deps.outgoing.fetch },
+        { unusedSince: now() - unusedForMs, now: now(), team, dryRun: asked.dryRun ?? false, refusedForMs: 0 },
+        AbortSignal.timeout(CLEAN_TIMEOUT_MS),
+      );
+      sendJson(response, 200, cleaned);
+    },
   };
 }
 
@@ -72,9 +97,7 @@ function orderOf(asked: z.output<typeof dropRequest>, principal: Principal): Dro
   const { repo, team: named, trust, mounts, kinds, unusedForSeconds, shared, dryRun } = asked;
   const isOperator = holds(principal, 'hosts:operate');
   const own = isOperator ? (named ?? teamFor(principal, undefined)) : teamFor(principal, named);
-  if (own === undefined) {
-    throw fieldProblem('forbidden', 'team', JSON.stringify(named), `${principal.team}, the team of ${principal.name}`);
-  }
+  if (own === undefined) throw otherTeam(principal, named);
   // An operator may also drop what several teams share.
   const team = isOperator && (named === undefined || repo !== undefined) ? undefined : own;
   return {
@@ -87,6 +110,10 @@ function orderOf(asked: z.output<typeof dropRequest>, principal: Principal): Dro
     ...(shared && { shared }),
     ...(dryRun && { dryRun }),
   };
+}
+
+function otherTeam({ team, name }: Principal, got: string | undefined): ApiProblem {
+  return fieldProblem('forbidden', 'team', JSON.stringify(got), `${team}, the team of ${name}`);
 }
 
 /** @throws ApiProblem `cache_not_found` if the order names a repo of which no caches are known anywhere */

@@ -72,7 +72,7 @@ export function handlers({
     ...whySlowHandlers(config, { ...deps, builds: submission.builds, now, closing }),
     ...treeHandlers(config, { ...deps, rulesFor: submission.rulesFor }),
     ...hostHandlers(config, deps),
-    ...cacheHandlers(config, deps),
+    ...cacheHandlers(config, { ...deps, now }),
     ...taskHandlers(config, { ...deps, closing }),
     ...snapshotHandlers(config, { ...deps, now }),
     ...tokenHandlers(config, { ...deps, now }),

@@ -78,6 +78,8 @@ export class RouteRequests {
       }
       case 'dropCaches':
         return { path, init: json({ team: 'web', kinds: ['outputs'], dryRun: true }) };
+      case 'cleanRegistries':
+        return { path, init: json({ team: 'web', dryRun: true }) };
       case 'getSnapshot':
       case 'removeSnapshot':
         return { path: path.replace(':id', await this.#snapshot()) };

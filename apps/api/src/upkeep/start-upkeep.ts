@@ -1,3 +1,4 @@
+import { cleanRegistries } from '../caches/registry/clean-registries.ts';
 import type { ApiConfig } from '../config.ts';
 import { BuildArchiver } from '../history/archive-builds.ts';
 import { pruneDocuments } from '../history/prune-documents.ts';
@@ -21,12 +22,15 @@ const SNAPSHOTS_OF_REPO = 3;
 /** How long a snapshot is kept without being used, ms. */
 const SNAPSHOT_UNUSED_MS = 30 * 24 * 3_600_000;
 
+/** How long a registry that deletes nothing isn't asked again by the schedule. */
+const ASK_AGAIN_MS = 7 * 24 * 3_600_000;
+
 /** How often trees are swept within the time for which they are kept: each sweep reads all directories that are in use. */
 const SWEEPS = 12;
 
 /**
  * Starts the background work of an API process: archiving logs and builds, deleting what is no longer kept, watching Redis' memory,
- * recounting storage, sweeping trees, resealing secrets. Disposing of the result stops it.
+ * recounting storage, sweeping trees, resealing secrets, deleting unused caches in registries. Disposing of the result stops it.
  */
 export function startUpkeep(config: ApiConfig, deps: MeteredDeps, archive: ArchivedLogs): AsyncDisposable {
   const { history, logs, blobs, events, storage, log, now = Date.now } = deps;
@@ -67,6 +71,18 @@ export function startUpkeep(config: ApiConfig, deps: MeteredDeps, archive: Archi
     await sweepTrees(deps, now(), log, signal);
   };
   stack.use(repeat('sweep of trees', config.pruneIntervalMs, sweep, log));
+  const clean = async (signal: AbortSignal) => {
+    // Only the first process to claim it cleans.
+    if (!(await deps.cacheReferences.claimCleaning(config.cacheCleanMs / 2))) return;
+    const { references } = await cleanRegistries(
+      { references: deps.cacheReferences, secrets: deps.buildSecrets, fetch: deps.outgoing.fetch },
+      { unusedSince: now() - config.cacheReferenceMs, now: now(), refusedForMs: ASK_AGAIN_MS },
+      signal,
+    );
+    for (const { team, ref, result, detail } of references)
+      log.info({ team, ref, result, detail }, 'unused caches in a registry');
+  };
+  if (config.cacheCleanMs > 0) stack.use(repeat('clean registries', config.cacheCleanMs, clean, log));
   const trim = () => deps.audit.trim(now() - config.auditRetentionMs);
   const reseal = (signal: AbortSignal) => resealAll(deps.resealer, log, signal);
   stack.use(repeat('reseal', config.resealIntervalMs, reseal, log));

@@ -1,11 +1,12 @@
 import type { Readable } from 'node:stream';
-import { type BuildSpec, cachePlaces, type LogRecord } from '@kiln/contracts';
+import { type BuildSpec, cachePlaces, type LogRecord, secretRepoOf } from '@kiln/contracts';
 import { type BuildRecord, cacheKey, currentAttempt, type Outcome, refusedTo } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
   type AttemptRef,
   type AttemptStore,
   type BuildStore,
+  type CacheReferences,
   type LogStore,
   persist,
   RequestNotUnderstood,
@@ -18,6 +19,7 @@ import { rethrowRefusal } from './artifact-refusal.ts';
 import { attemptSecrets, NoSecrets, type SecretDeps } from './attempt-secrets.ts';
 import { LogWriter } from './log-writer.ts';
 import { openSource, type SourceDeps } from './open-source.ts';
+import { referenceMemory } from './reference-memory.ts';
 import { SourceUnresolved } from './source-unresolved.ts';
 
 export interface RunAttemptDeps extends Omit<SecretDeps & SourceDeps, 'persistent'> {
@@ -35,6 +37,8 @@ export interface RunAttemptDeps extends Omit<SecretDeps & SourceDeps, 'persisten
   readonly recorders?: Pick<AttemptRecorders, 'begin'> | undefined;
   /** Archives of caches. Default: cache mode `archive` finds and stores none. */
   readonly archives?: Pick<CacheArchives, 'of'> | undefined;
+  /** Remembers the references of caches. Default: they are never cleaned up. */
+  readonly references?: Pick<CacheReferences, 'wrote' | 'used'> | undefined;
   /** Resolves when no other attempt of the build runs here any more. */
   alone(): Promise<void>;
   /** Called with the outcome before it is written to the pool. */
@@ -153,6 +157,9 @@ async function execute(
       spec.cache?.mode === 'archive'
         ? deps.archives?.of({ spec, repo, note: async (message) => note(message) })
         : undefined;
+    const places = cachePlaces(spec, trust, record.granted?.push ?? false);
+    const remember = referenceMemory(deps, { team: spec.team, repo: secretRepoOf(spec), trust });
+    remember.used(places.from.flatMap((one) => (one.type === 'registry' ? [one.ref] : [])));
     return await deps.executor.run(
       {
         buildId: ref.buildId,
@@ -165,7 +172,8 @@ async function execute(
         registryLogins,
         hidden,
         ...(archive && { archive }),
-        cachePlaces: cachePlaces(spec, trust, record.granted?.push ?? false),
+        cachePlaces: places,
+        onExported: remember.wrote,
         artifact: (content) => deps.storeArtifact(ref, content, record).catch(rethrowRefusal),
         ...(recorder && { observer: recorder, caches: recorder }),
         sink: (entry: LogRecord) => writer.write(entry),

@@ -93,6 +93,7 @@ export class AttemptRecorder implements RunObserver, CacheObserver {
   #listing: Listing | undefined;
   #domain: string | undefined;
   #dockerfile: string | undefined;
+  #ignoreFile: string | undefined;
   #steps: readonly ReportedStep[] = [];
   #leftOut = 0;
   #before: readonly MountRecord[] | undefined;
@@ -143,6 +144,10 @@ export class AttemptRecorder implements RunObserver, CacheObserver {
     this.#dockerfile = text.slice(0, MAX_DOCKERFILE_CHARS);
   }
 
+  ignoreFile(text: string): void {
+    this.#ignoreFile = text;
+  }
+
   steps(steps: readonly ReportedStep[], leftOut: number): void {
     this.#steps = steps;
     this.#leftOut = leftOut;
@@ -188,6 +193,7 @@ export class AttemptRecorder implements RunObserver, CacheObserver {
         secrets: this.#secrets,
         context: context?.type === 'git' && listing ? { ...context, entries: commitEntries(listing) } : context,
         dockerfile: this.#dockerfile,
+        ignoreFile: this.#ignoreFile,
         steps: this.#steps,
         stepsLeftOut: this.#leftOut,
         mountsBefore: this.#before,

@@ -30,6 +30,7 @@ export interface AttemptFacts {
   readonly secrets: ReadonlyMap<string, string>;
   readonly context: TracedContext | undefined;
   readonly dockerfile: string | undefined;
+  readonly ignoreFile?: string | undefined;
   readonly steps: readonly ReportedStep[];
   readonly stepsLeftOut: number;
   readonly mountsBefore: readonly MountRecord[] | undefined;
@@ -49,6 +50,7 @@ export function makeTrace(facts: AttemptFacts, keyed: KeyedDigests): AttemptTrac
   const { mode } = spec.cache ?? {};
   const layers: LostLayers | undefined = after?.layers;
   const steps = tracedSteps(facts.steps, values, keyed);
+  const ignores = facts.ignoreFile === undefined ? undefined : tracedIgnores(facts.ignoreFile);
   const leftOut = facts.stepsLeftOut + facts.steps.length - steps.length;
   return {
     version: 1,
@@ -69,6 +71,7 @@ export function makeTrace(facts: AttemptFacts, keyed: KeyedDigests): AttemptTrac
     args: digested('arg', values, keyed),
     secrets: digested('secret', facts.secrets, keyed),
     ...(facts.context && { context: facts.context }),
+    ...(ignores && { ignores }),
     ...(facts.dockerfile !== undefined && { stages: tracedStages(facts.dockerfile, keyed) }),
     steps,
     ...(leftOut > 0 && { stepsLeftOut: leftOut }),
@@ -133,6 +136,15 @@ function tracedStages(dockerfile: string, keyed: KeyedDigests): TracedStage[] {
         })),
       };
     });
+}
+
+/** Undefined if there are too many, as some of them would tell something else than all. */
+function tracedIgnores(text: string): string[] | undefined {
+  const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+  const patterns = lines.filter((line) => line.trim() !== '' && !line.startsWith('#'));
+  const fits =
+    patterns.length <= TRACE_LIMITS.ignores && patterns.every((line) => line.length <= TRACE_LIMITS.textChars);
+  return fits ? patterns : undefined;
 }
 
 function tracedMounts(before: readonly MountRecord[] | undefined, used: readonly MountRecord[]): TracedMount[] {

@@ -92,6 +92,7 @@ const FILES = {
   bound: { dir: { x: 'x' } },
   'lock.txt': 'lock',
   'readme.txt': 'r',
+  '.dockerignore': '**/*.tmp\n',
 } satisfies TestTree;
 
 interface Wanted extends Pick<TestBuild, 'request' | 'secrets'> {
@@ -154,8 +155,9 @@ test('names the one thing that differs as the cause of each step that was not ca
   expect(await edited({ secrets: { tok: 'another-secret' } })).toEqual({});
   expect(last.secrets).not.toEqual(secrets);
   expect(await edited({ files: { 'readme.txt': 'changed' } })).toEqual({});
+  expect(last.ignores).toEqual(['**/*.tmp']);
 
-  const src = { dir: { 'a.txt': 'changed', 'new.txt': 'n' } };
+  const src = { dir: { 'a.txt': 'changed', 'new.txt': 'n', 'ignored.tmp': 'x' } };
   expect(await edited({ files: { src } })).toEqual({
     '[build 3/4] COPY': {
       type: 'files_changed',

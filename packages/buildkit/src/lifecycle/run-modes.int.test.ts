@@ -72,6 +72,7 @@ test('registry builds on a builder of its own with the caches of the last one, a
   const first = build({ mode: 'registry' }, { tag: name('same:1') });
   expect(await first.outcome).toMatchObject({ end: 'succeeded', steps: { total: 2, cached: 0 } });
   expect(await registry.tags('same')).toEqual(expect.arrayContaining(['1', 'kiln-cache']));
+  expect(first.exported).toEqual([name('same:kiln-cache')]);
   const second = build({ mode: 'registry' }, { tag: name('same:2') });
   expect((await second.outcome).steps).toEqual({ total: 2, cached: 2 });
   expect(await layersOf('same', '2')).toEqual(await layersOf('same', '1'));
@@ -136,6 +137,11 @@ test('warm exports its caches when the result is out, and imports them only on a
   const first = build(cache, { dockerfile: steps, repo: 'warm' });
   expect((await first.outcome).end).toBe('succeeded');
   await own.builder.exported();
+  expect(first.exported).toEqual([name('warm:cache')]);
+  // By this the cleaner of registries recognizes caches.
+  const accept = 'application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json';
+  const manifest = await fetch(`http://${registry.host}/v2/warm/manifests/cache`, { headers: { accept } });
+  expect(await manifest.text()).toContain('"mediaType":"application/vnd.buildkit.cacheconfig.v0"');
   expect(await registry.tags('warm')).toEqual(['cache']);
   const again = build(cache, { dockerfile: steps, repo: 'warm' });
   expect((await again.outcome).steps).toEqual({ total: 2, cached: 2 });

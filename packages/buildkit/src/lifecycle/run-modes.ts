@@ -167,7 +167,12 @@ export class RunModes {
       failed = one;
     };
     const outcome = await runBuild(host, { ...request, cacheForm: formOf, onFailedExport }, signal);
-    if (!failed || outcome.end !== 'succeeded') return outcome;
+    if (outcome.end !== 'succeeded') return outcome;
+    if (!failed) {
+      const refs = registryRefs(request).filter((ref) => formOf(registryOf(ref)) !== 'inline');
+      if (refs.length > 0) request.onExported?.(refs);
+      return outcome;
+    }
     await this.#exportAgain(host, request, failed, signal);
     return outcome;
   }
@@ -200,6 +205,7 @@ export class RunModes {
         return await note(host, request, `caches were not exported: ${outcome.failure?.message ?? outcome.end}`);
       }
       if (!failed) {
+        request.onExported?.(registryRefs(request));
         return await note(host, request, 'caches exported as image manifests, because the registry refused an index');
       }
     }
@@ -222,6 +228,10 @@ function exportOnly(request: RunRequest, to: readonly CacheLocation[]): RunReque
     spec: { ...request.spec, output: { type: 'none' }, noCache: false, pull: false },
     cachePlaces: { from: [], to },
   };
+}
+
+function registryRefs({ cachePlaces }: RunRequest): string[] {
+  return (cachePlaces?.to ?? []).flatMap((one) => (one.type === 'registry' ? [one.ref] : []));
 }
 
 function notHere(mode: string): RunOutcome {

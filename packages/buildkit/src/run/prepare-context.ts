@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { Failure, Outcome } from '@kiln/domain';
 import { messageOf } from '../engine/message-of.ts';
@@ -52,6 +53,7 @@ async function checkedContext(
       throw new ContextUnusable(unknownFrontend(spec.dockerfile, 'too large'));
     check(text);
     if (text !== undefined) request.observer?.dockerfile(text);
+    request.observer?.ignoreFile?.(await ignoreFileBeside(path));
     return text;
   };
   const brought = async ({ path, dockerfile, checkedDockerfile, returned }: BroughtTree) => {
@@ -98,6 +100,16 @@ async function checkedContext(
   request.observer?.dockerfile(read.text);
   // Build from the text that was checked: attributes or links could give BuildKit's own checkout of the commit another one.
   return { type, url, commit, subdir, dockerfile: await files.placeDockerfile(spec.dockerfile, read) };
+}
+
+/** Kiln places the ignore file that applies beside its copy of the Dockerfile. */
+async function ignoreFileBeside(dockerfile: string): Promise<string> {
+  try {
+    return await readFile(`${dockerfile}.dockerignore`, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
 }
 
 function unknownFrontend(dockerfile: string, why: string): Failure {

@@ -60,6 +60,8 @@ export interface CacheArchive {
 export interface RunObserver {
   /** The Dockerfile that is built. A large one may be cut off, and one that only BuildKit reads isn't reported. */
   dockerfile(text: string): void;
+  /** The ignore file that BuildKit applies to the context; empty if there is none. Not reported if only BuildKit reads it. */
+  ignoreFile?(text: string): void;
   /** The steps, when the run has ended. @param leftOut how many were too many */
   steps(steps: readonly ReportedStep[], leftOut: number): void;
 }
@@ -91,6 +93,8 @@ export interface RunRequest {
   readonly cacheForm?: (registry: string) => CacheForm;
   /** Told of an export of caches that failed although the build succeeded. */
   onFailedExport?(failed: FailedExport): void;
+  /** Told of the references to which caches were exported. Must not throw. */
+  onExported?(refs: readonly string[]): void;
   /** Caches in a directory, for cache mode `archive`. */
   readonly archive?: CacheArchive;
   /** Namespace of the cache mounts, for a build that shares them with no other. */

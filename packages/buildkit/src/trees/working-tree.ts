@@ -54,7 +54,7 @@ export interface BroughtTree {
   readonly path: string;
   /** Absolute path of a copy outside of the context, next to the ignore file that applies. */
   readonly dockerfile: string;
-  /** Another copy, which only this process can change. */
+  /** Another copy, next to one of the ignore file, which only this process can change. */
   readonly checkedDockerfile: string;
   /** Files that have content again which they had in an earlier build. */
   readonly returned: readonly ByteString[];
@@ -291,7 +291,8 @@ export class WorkingTree {
         contents: (files) => source.contents(files, signal),
       };
       await by.carryOut(inputOf(orders), signal);
-      const [dockerfile] = of.beside ?? [];
+      const [dockerfile, ignoreFile] = of.beside ?? [];
+      if (ignoreFile) await replaceFile(join(this.dir, 'dockerfile.dockerignore'), ignoreFile.content);
       if (dockerfile) await replaceFile(join(this.dir, 'dockerfile'), dockerfile.content);
     };
     if (record && process) {

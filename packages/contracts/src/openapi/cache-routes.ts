@@ -1,3 +1,4 @@
+import { cleanAnswer, cleanRequest } from '../http/cache-references.ts';
 import { cacheList, cacheQuery, dropAnswer, dropRequest } from '../http/caches.ts';
 import type { RouteDoc } from './route.ts';
 
@@ -27,6 +28,21 @@ export const CACHE_ROUTES = {
     problems: [
       ...(['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'] as const),
       ...(['forbidden', 'host_not_found', 'cache_not_found', 'too_many_tasks'] as const),
+    ],
+  },
+  cleanRegistries: {
+    method: 'post',
+    path: '/v1/caches/clean-registries',
+    tag: 'Hosts',
+    access: { who: 'users', scopes: ['builds:write', 'hosts:operate'], teams: 'request' },
+    summary: 'Delete unused caches in registries',
+    description:
+      'Deletes references to which builds have exported caches and that no build has used for some time, with the registry logins that builds have. Only references that still hold caches are deleted.',
+    body: { 'application/json': cleanRequest },
+    answers: { 200: { description: 'The references.', content: { 'application/json': cleanAnswer } } },
+    problems: [
+      ...(['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'] as const),
+      'forbidden',
     ],
   },
 } as const satisfies Readonly<Record<string, RouteDoc>>;

@@ -17,6 +17,8 @@ export const TRACE_LIMITS = {
   /** Entries of a commit's tree. */
   entries: 4_000,
   mounts: 500,
+  /** Lines of an ignore file. */
+  ignores: 500,
   /** Bytes of the stored blob, which is compressed. */
   blobBytes: 512 * 1024,
   /** Bytes of its JSON. */
@@ -59,6 +61,7 @@ export const attemptTrace = z.object({
       }),
     ])
     .optional(),
+  ignores: z.array(text(textChars)).max(TRACE_LIMITS.ignores).optional(),
   stages: z
     .array(
       z.object({

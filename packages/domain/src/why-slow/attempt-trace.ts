@@ -94,6 +94,8 @@ export interface AttemptTrace {
   /** Keyed digests of the secrets' values, by id. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly context?: TracedContext | undefined;
+  /** Lines of the ignore file that BuildKit applied; absent if that isn't known, or it is too large. */
+  readonly ignores?: readonly string[] | undefined;
   /** Stages of the Dockerfile; absent if the host didn't read it. */
   readonly stages?: readonly TracedStage[] | undefined;
   /** In the order in which BuildKit named them. */

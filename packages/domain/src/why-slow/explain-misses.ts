@@ -1,6 +1,7 @@
 import type { AttemptTrace } from './attempt-trace.ts';
 import type { Cause, FileChanges, RepoEviction } from './cause.ts';
 import { type Comparison, findDifference } from './find-difference.ts';
+import { withoutIgnored } from './ignored-files.ts';
 import { type GraphStep, TraceGraph } from './trace-graph.ts';
 
 export type StepState = 'cached' | 'ran' | 'failed' | 'canceled' | 'not_run';
@@ -25,7 +26,8 @@ export interface Compare {
  * Explains each step that was not cached, in the order of the Dockerfile. A step that is based on one that was not cached points to that; any other is
  * compared with its counterpart in an earlier build. What isn't known is said to be unknown.
  */
-export function explainMisses(given: Compare): ExplainedStep[] {
+export function explainMisses(compare: Compare): ExplainedStep[] {
+  const given = withVisibleFiles(compare);
   const now = new TraceGraph(given.trace);
   const before = given.with && new TraceGraph(given.with.trace);
   const ordered = now.inOrder();
@@ -41,6 +43,13 @@ export function explainMisses(given: Compare): ExplainedStep[] {
       : causeOf(given, now, before, step);
     return { name: step.name, state, ...(ms !== undefined && { ms }), cause };
   });
+}
+
+/** Leaves out the changes of files that weren't in the context of either build. */
+function withVisibleFiles(given: Compare): Compare {
+  if (!given.with) return given;
+  const { trace, files } = given.with;
+  return { ...given, with: { trace, files: withoutIgnored(files, [trace.ignores, given.trace.ignores]) } };
 }
 
 /** Returns the position of the first step that was not cached for a reason of its own: the one that started first. */

@@ -100,6 +100,12 @@ const hosts = {
 };
 
 const placement = {
+  cacheReferences: hash(
+    'caches:references',
+    'References in registries that Kiln has written caches to: team and reference → last use (ms), repo and trust class as JSON; at most 10,000',
+  ),
+  cacheRegistries: hash('caches:registries', 'Registries that delete no manifests → time (ms) of the last refusal'),
+  cacheCleaning: string('caches:cleaning', 'The last scheduled cleaning of registries', 'half of its interval'),
   archives: hash<[cacheKey: string]>(
     'archives:<digest of cache key>',
     'Archives of a repo’s caches: their key → root, bytes and savedAt (ms) as JSON; at most 50',

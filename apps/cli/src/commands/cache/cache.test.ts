@@ -75,10 +75,20 @@ it('kiln cache prune shows with --dry-run what it would drop, and a failure of a
   expect(await failed).toMatchObject({ code: 1, err: 'kiln: a: BuildKit does not answer [failed]\n' });
 });
 
+it('kiln cache prune-registry lists what it deletes, and exits with 1 if a registry did not delete something', async () => {
+  expect(await run('cache prune-registry --dry-run')).toMatchObject({ code: 0, err: 'kiln: no unused references\n' });
+  const owner = { team: 'default', repo: 'app', trust: 'trusted' } as const;
+  await cli.pool.state.cacheReferences.wrote(owner, ['registry.invalid/app:cache'], Date.now() - 20 * 86_400_000);
+  const { code, out } = await run('cache prune-registry --dry-run');
+  expect(out).toMatch(/registry\.invalid\/app:cache +default +20d +failed: registry\.invalid was not reached/);
+  expect(code).toBe(1);
+});
+
 it.each([
   ['cache rm', 'REPO'],
   ['cache rm app --kind all', '--kind: got "all", expected dependencies, outputs, layers, tree'],
   ['cache prune --unused-for soon', '--unused-for'],
+  ['cache prune-registry --unused-for soon', '--unused-for'],
   ['cache rm typo', 'cache_not_found'],
   ['cache rm app --host nobody', 'host_not_found'],
 ])('kiln %s is refused', async (line, text) => {

@@ -5,6 +5,7 @@ import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
 import { listCommand } from './list.ts';
 import { pruneCommand } from './prune.ts';
+import { pruneRegistryCommand } from './prune-registry.ts';
 import { removeCommand } from './remove.ts';
 import { removeSnapshotCommand } from './remove-snapshot.ts';
 import { saveCommand } from './save.ts';
@@ -21,6 +22,7 @@ export const cacheCommand = commandGroup({
     du: duCommand,
     rm: removeCommand,
     prune: pruneCommand,
+    'prune-registry': pruneRegistryCommand,
     save: saveCommand,
     seed: seedCommand,
     snapshots: snapshotsCommand,
