@@ -17,6 +17,7 @@ import {
 } from '@kiln/state';
 import { CacheArchives } from './archives/cache-archives.ts';
 import { DEFAULT_INVENTORY_EVERY_MS } from './caches/cache-reporter.ts';
+import { DiskGuard } from './caches/disk-guard.ts';
 import { ENGINE_CHECK_EVERY_MS } from './engine/engine-watch.ts';
 import { HostExecutors } from './executors/host-executors.ts';
 import { HostAttempts } from './session/host-attempts.ts';
@@ -85,6 +86,7 @@ class Worker implements RunningWorker {
   readonly #executors: HostExecutors;
   readonly #recorders: AttemptRecorders;
   readonly #tasks: TaskRunner;
+  readonly #diskGuard: DiskGuard;
   readonly #lastMoves: LastMoves;
   readonly #taskStore: HostTasks;
   #checking = false;
@@ -113,6 +115,8 @@ class Worker implements RunningWorker {
       engineCheckEveryMs,
       shareEveryMs,
       idleMs: options.builderIdleMs,
+      repoCacheCap: options.repoCacheCap,
+      teamCacheCap: options.teamCacheCap,
       keepBrokenMs: options.keepBrokenMs,
       repairLimits: options.repairLimits,
       onOffer: (offer) => worker.#session.change(offer),
@@ -158,6 +162,14 @@ class Worker implements RunningWorker {
       },
       log: this.#log,
     });
+    this.#diskGuard = new DiskGuard({
+      minFreeDisk: options.minFreeDisk,
+      measure: async () => await deps.disk?.(),
+      free: (bytes) => executors.free(bytes),
+      onLow: (isLow) => this.#session.change({ conditions: isLow ? ['low_disk'] : [] }),
+      log: this.#log,
+      now,
+    });
     this.#session = new HostSession(
       new HostStore(redis, keys, now, replication),
       {
@@ -180,7 +192,12 @@ class Worker implements RunningWorker {
         extended: (untilMs) => executors.extendFence(untilMs),
         fatal: (error) => this.#expel(error),
         running: () => this.#attempts.calls,
-        disk: async () => await deps.disk?.(),
+        disk: async () => {
+          const disk = await deps.disk?.();
+          // Before the host has joined, there is nobody to report to.
+          if (disk && this.#consumer) this.#diskGuard.measured(disk);
+          return disk;
+        },
       },
       this.#log,
     );
@@ -213,6 +230,7 @@ class Worker implements RunningWorker {
       (call) => this.#attempts.run(call),
     );
     this.#executors.cachesWanted();
+    void this.#diskGuard.check();
     this.#log.info({ slots, ...this.#executors.report }, 'worker joined');
     this.#leaveIfDrained();
   }
@@ -247,6 +265,7 @@ class Worker implements RunningWorker {
     }
     this.#attempts.endHandBack();
     await this.#tasks.close(LAST_TASK_MS);
+    this.#diskGuard.close();
     this.#deps.redis.off('ready', this.#onReconnected);
     this.#subscription?.[Symbol.dispose]();
     await this.#consumer?.drain();
@@ -308,6 +327,7 @@ class Worker implements RunningWorker {
   #expel(error: Error): void {
     if (this.#expelled) return;
     this.#expelled = true;
+    this.#diskGuard.close();
     this.#lastMoves.reset();
     this.#executors.abandonCaches();
     this.#executors.stopWatching();
