@@ -24,7 +24,7 @@ import { HostAttempts } from './session/host-attempts.ts';
 import { HostSession } from './session/host-session.ts';
 import { logOrders } from './session/log-orders.ts';
 import { dropCaches } from './tasks/drop-caches.ts';
-import { LastMoves } from './tasks/last-moves.ts';
+import { isStillMoving, LastMoves } from './tasks/last-moves.ts';
 import { saveCaches } from './tasks/save-caches.ts';
 import { seedCaches } from './tasks/seed-caches.ts';
 import type { HostTaskHandlers } from './tasks/task-handler.ts';
@@ -88,6 +88,8 @@ class Worker implements RunningWorker {
   readonly #tasks: TaskRunner;
   readonly #diskGuard: DiskGuard;
   readonly #lastMoves: LastMoves;
+  readonly #taskStore: HostTasks;
+  #checking = false;
   readonly #log: Logger;
   readonly #failed = Promise.withResolvers<never>();
   readonly #left = Promise.withResolvers<'drained' | 'removed'>();
@@ -149,12 +151,13 @@ class Worker implements RunningWorker {
       now,
     });
     this.#lastMoves = new LastMoves(() => this.#leaveIfDrained(), options.lastMovesMs);
+    this.#taskStore = new HostTasks(redis, keys, now);
     this.#tasks = new TaskRunner({
-      tasks: new HostTasks(redis, keys, now),
+      tasks: this.#taskStore,
       writer: { host: options.hostName, incarnation: deps.identity.incarnation },
       handlers: { drop: dropCaches(executors, now), ...snapshotTasks(options.hostName, deps, executors) },
       onIdle: () => {
-        this.#lastMoves.taskEnded();
+        this.#lastMoves.mayFollow();
         this.#leaveIfDrained();
       },
       log: this.#log,
@@ -290,7 +293,24 @@ class Worker implements RunningWorker {
       return;
     }
     const mayMove = this.#tasks.types.includes('save') && this.#executors.hasMounts;
-    if (!this.#lastMoves.areOver(this.#tasks.isBusy, mayMove)) return;
+    if (this.#checking || !this.#lastMoves.areOver(this.#tasks.isBusy, mayMove)) return;
+    if (!mayMove) {
+      this.#leaveDrained();
+      return;
+    }
+    this.#checking = true;
+    // The next copy is only ordered when the host that gets them is done with the last one.
+    isStillMoving(this.#taskStore, this.#options.hostName)
+      .catch(() => false)
+      .then((isMoving) => {
+        this.#checking = false;
+        if (isMoving && !this.#lastMoves.isAtLimit) this.#lastMoves.mayFollow();
+        else if (this.#desired?.drain !== undefined && !this.#attempts.isBusy) this.#leaveDrained();
+      });
+  }
+
+  #leaveDrained(): void {
+    if (this.#leaving) return;
     this.#leave(true).then(
       () => this.#left.resolve('drained'),
       (error: unknown) => this.#failed.reject(error),
