@@ -150,7 +150,7 @@ describe('the installed command', () => {
     expect(heavy(unanswered).filter((source) => !source.includes('/string-width/'))).toEqual([]);
     expect(unanswered.some((source) => source.startsWith('packages/client/'))).toBe(true);
     // A build is submitted without them, too. A redirect ends it at its first request.
-    await using server = await redirecting();
+    await using server = await answering(302);
     const context = join(dir, 'context');
     await mkdir(context, { recursive: true });
     await writeFile(join(context, 'Dockerfile'), 'FROM scratch\n');
@@ -158,6 +158,13 @@ describe('the installed command', () => {
     expect(server.requests).toBe(1);
     expect(commands(submitted)).toEqual(['build']);
     expect(heavy(submitted).filter((source) => !source.includes('/string-width/'))).toEqual([]);
+    // With the first answer come only the schemas that a build takes.
+    await using refusing = await answering(403);
+    const schemas = (await cli.sourcesLoadedBy(['build', '--repo', 'r', '--url', refusing.url, context])).filter(
+      (source) => source.startsWith('packages/contracts/src/'),
+    );
+    expect(schemas).toContain('packages/contracts/src/http/views.ts');
+    expect(schemas.filter((source) => /(?:schedules|webhooks?|limits|audit)\.ts$/.test(source))).toEqual([]);
   });
 
   test('is small, and brings the licences of its libraries', async () => {
@@ -169,13 +176,15 @@ describe('the installed command', () => {
   });
 });
 
-/** A server that redirects every request to where no server is. */
-async function redirecting(): Promise<AsyncDisposable & { readonly url: string; readonly requests: number }> {
+/** A server that answers every request with a status, and nothing else: as a redirect, it leads to where no server is. */
+async function answering(
+  status: number,
+): Promise<AsyncDisposable & { readonly url: string; readonly requests: number }> {
   let requests = 0;
   const server = createServer((request, response) => {
     requests += 1;
     request.resume();
-    response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end();
+    response.writeHead(status, { location: 'http://127.0.0.1:1/' }).end();
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   return {

@@ -148,7 +148,7 @@ export class KnownHosts {
 
 function viewOf({ report, cordoned, draining, serves }: HostState): HostView {
   const { name, slots, platforms, labels, trust, accepting, cacheBudgetBytes, cacheBudgets } = report;
-  const { isolation, domainsAway, cacheModes } = report;
+  const { isolation, domainsAway, cacheModes, conditions } = report;
   return {
     name,
     slots,
@@ -158,6 +158,7 @@ function viewOf({ report, cordoned, draining, serves }: HostState): HostView {
     cacheModes,
     cordoned,
     draining: draining || !accepting,
+    lowDisk: conditions?.includes('low_disk') || undefined,
     cacheBudgetBytes,
     cacheBudgets,
     isolation,

@@ -2,6 +2,7 @@ export { GitMirrors } from './attempt/git-mirrors.ts';
 export type { ExecuteRequest, Executor, ExecutorInventory, ExecutorSource, StopReason } from './engine/executor.ts';
 export { JoinFailed } from './join/join.ts';
 export { diskOf, type RunningHost, runHost } from './run-host.ts';
+export { cacheLimits } from './settings/budget-settings.ts';
 export { mirrorEnv, mirrorSettings } from './settings/mirror-settings.ts';
 export { checkNetwork, networkEnv, networkSettings } from './settings/network-env.ts';
 export { networkReport, warnOfAuthorities } from './settings/network-report.ts';

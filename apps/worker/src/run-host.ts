@@ -7,6 +7,7 @@ import { type Logger, OutgoingGuard, Pulse, type Shutdown, serveHealth } from '@
 import { HostNameTaken, openState } from '@kiln/state';
 import { GitMirrors } from './attempt/git-mirrors.ts';
 import { enterPool } from './join/enter-pool.ts';
+import { cacheLimits } from './settings/budget-settings.ts';
 import { mirrorSettings } from './settings/mirror-settings.ts';
 import { networkSettings } from './settings/network-env.ts';
 import { networkReport, warnOfAuthorities } from './settings/network-report.ts';
@@ -93,6 +94,7 @@ export async function runHost(settings: WorkerSettings, log: Logger, shutdown: S
       ...(reported && { network: reported }),
       ledgerFile: join(dataDir, 'layers.json'),
       ...idleSettings(settings),
+      ...cacheLimits(settings),
       ...healingSettings(settings),
     },
     {

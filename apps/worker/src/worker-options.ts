@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { HostDisk, HostNetwork } from '@kiln/contracts';
-import type { BuildRecord, RepairLimits } from '@kiln/domain';
+import type { Amount, BuildRecord, RepairLimits } from '@kiln/domain';
 import type { GitGuard } from '@kiln/git';
 import type { Logger } from '@kiln/runtime';
 import type { AttemptRef, State, WorkerIdentity } from '@kiln/state';
@@ -28,6 +28,11 @@ export interface WorkerOptions extends LeaseTimes {
   readonly repairLimits?: RepairLimits;
   /** How often the cache budget is divided among the isolation domains, ms. */
   readonly shareEveryMs?: number;
+  /** Free disk below which caches are evicted and, if that isn't enough, no builds taken. Default: 1 GB, or 5% of a smaller disk. */
+  readonly minFreeDisk?: Amount;
+  /** What the caches of a repo, and of a team, may take of the cache budget. Default: all of it. */
+  readonly repoCacheCap?: Amount;
+  readonly teamCacheCap?: Amount;
   /** Whether the worker leaves when an operator's drain is complete. Default: it stays, drained, until the host is uncordoned. */
   readonly exitWhenDrained?: boolean;
   /** How long a drained worker with caches then waits for the pool to move them, since its last task ended, ms. Default: 5 s. */

@@ -17,13 +17,14 @@ import {
 } from '@kiln/state';
 import { CacheArchives } from './archives/cache-archives.ts';
 import { DEFAULT_INVENTORY_EVERY_MS } from './caches/cache-reporter.ts';
+import { DiskGuard } from './caches/disk-guard.ts';
 import { ENGINE_CHECK_EVERY_MS } from './engine/engine-watch.ts';
 import { HostExecutors } from './executors/host-executors.ts';
 import { HostAttempts } from './session/host-attempts.ts';
 import { HostSession } from './session/host-session.ts';
 import { logOrders } from './session/log-orders.ts';
 import { dropCaches } from './tasks/drop-caches.ts';
-import { LastMoves } from './tasks/last-moves.ts';
+import { isStillMoving, LastMoves } from './tasks/last-moves.ts';
 import { saveCaches } from './tasks/save-caches.ts';
 import { seedCaches } from './tasks/seed-caches.ts';
 import type { HostTaskHandlers } from './tasks/task-handler.ts';
@@ -85,7 +86,10 @@ class Worker implements RunningWorker {
   readonly #executors: HostExecutors;
   readonly #recorders: AttemptRecorders;
   readonly #tasks: TaskRunner;
+  readonly #diskGuard: DiskGuard;
   readonly #lastMoves: LastMoves;
+  readonly #taskStore: HostTasks;
+  #checking = false;
   readonly #log: Logger;
   readonly #failed = Promise.withResolvers<never>();
   readonly #left = Promise.withResolvers<'drained' | 'removed'>();
@@ -111,6 +115,8 @@ class Worker implements RunningWorker {
       engineCheckEveryMs,
       shareEveryMs,
       idleMs: options.builderIdleMs,
+      repoCacheCap: options.repoCacheCap,
+      teamCacheCap: options.teamCacheCap,
       keepBrokenMs: options.keepBrokenMs,
       repairLimits: options.repairLimits,
       onOffer: (offer) => worker.#session.change(offer),
@@ -145,15 +151,24 @@ class Worker implements RunningWorker {
       now,
     });
     this.#lastMoves = new LastMoves(() => this.#leaveIfDrained(), options.lastMovesMs);
+    this.#taskStore = new HostTasks(redis, keys, now);
     this.#tasks = new TaskRunner({
-      tasks: new HostTasks(redis, keys, now),
+      tasks: this.#taskStore,
       writer: { host: options.hostName, incarnation: deps.identity.incarnation },
       handlers: { drop: dropCaches(executors, now), ...snapshotTasks(options.hostName, deps, executors) },
       onIdle: () => {
-        this.#lastMoves.taskEnded();
+        this.#lastMoves.mayFollow();
         this.#leaveIfDrained();
       },
       log: this.#log,
+    });
+    this.#diskGuard = new DiskGuard({
+      minFreeDisk: options.minFreeDisk,
+      measure: async () => await deps.disk?.(),
+      free: (bytes) => executors.free(bytes),
+      onLow: (isLow) => this.#session.change({ conditions: isLow ? ['low_disk'] : [] }),
+      log: this.#log,
+      now,
     });
     this.#session = new HostSession(
       new HostStore(redis, keys, now, replication),
@@ -177,7 +192,12 @@ class Worker implements RunningWorker {
         extended: (untilMs) => executors.extendFence(untilMs),
         fatal: (error) => this.#expel(error),
         running: () => this.#attempts.calls,
-        disk: async () => await deps.disk?.(),
+        disk: async () => {
+          const disk = await deps.disk?.();
+          // Before the host has joined, there is nobody to report to.
+          if (disk && this.#consumer) this.#diskGuard.measured(disk);
+          return disk;
+        },
       },
       this.#log,
     );
@@ -210,6 +230,7 @@ class Worker implements RunningWorker {
       (call) => this.#attempts.run(call),
     );
     this.#executors.cachesWanted();
+    void this.#diskGuard.check();
     this.#log.info({ slots, ...this.#executors.report }, 'worker joined');
     this.#leaveIfDrained();
   }
@@ -244,6 +265,7 @@ class Worker implements RunningWorker {
     }
     this.#attempts.endHandBack();
     await this.#tasks.close(LAST_TASK_MS);
+    this.#diskGuard.close();
     this.#deps.redis.off('ready', this.#onReconnected);
     this.#subscription?.[Symbol.dispose]();
     await this.#consumer?.drain();
@@ -271,7 +293,24 @@ class Worker implements RunningWorker {
       return;
     }
     const mayMove = this.#tasks.types.includes('save') && this.#executors.hasMounts;
-    if (!this.#lastMoves.areOver(this.#tasks.isBusy, mayMove)) return;
+    if (this.#checking || !this.#lastMoves.areOver(this.#tasks.isBusy, mayMove)) return;
+    if (!mayMove) {
+      this.#leaveDrained();
+      return;
+    }
+    this.#checking = true;
+    // The next copy is only ordered when the host that gets them is done with the last one.
+    isStillMoving(this.#taskStore, this.#options.hostName)
+      .catch(() => false)
+      .then((isMoving) => {
+        this.#checking = false;
+        if (isMoving && !this.#lastMoves.isAtLimit) this.#lastMoves.mayFollow();
+        else if (this.#desired?.drain !== undefined && !this.#attempts.isBusy) this.#leaveDrained();
+      });
+  }
+
+  #leaveDrained(): void {
+    if (this.#leaving) return;
     this.#leave(true).then(
       () => this.#left.resolve('drained'),
       (error: unknown) => this.#failed.reject(error),
@@ -288,6 +327,7 @@ class Worker implements RunningWorker {
   #expel(error: Error): void {
     if (this.#expelled) return;
     this.#expelled = true;
+    this.#diskGuard.close();
     this.#lastMoves.reset();
     this.#executors.abandonCaches();
     this.#executors.stopWatching();

@@ -34,7 +34,7 @@ function isRecord(value: unknown): value is Record<PropertyKey, unknown> {
 /** Reads the problem from an answer with a status of 400 or above, or builds one if the answer is not Kiln's, such as a proxy's error page. */
 export async function readProblem(what: string, answer: HttpAnswer): Promise<KilnProblem> {
   const text = await readText(answer).catch(() => '');
-  const { problem } = await import('./schemas.ts');
+  const { problem } = await import('./build-schemas.ts');
   const parsed = problem.safeParse(parseJson(text));
   const after = answer.header('retry-after');
   return new KilnProblem(

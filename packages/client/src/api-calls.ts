@@ -4,10 +4,17 @@ import { readText } from './http-answer.ts';
 import type { ClientDeps } from './retry.ts';
 import type { Call, Transport } from './transport.ts';
 
-type Schemas = typeof import('./schemas.ts');
+type BuildSchemas = typeof import('./build-schemas.ts');
+type Schemas = BuildSchemas & typeof import('./schemas.ts');
 /** The name of the schema of an answer. */
 type AnswerName = keyof Schemas;
 type Answer<N extends AnswerName> = z.output<Schemas[N]>;
+
+const OF_BUILDS = new Set<string>([
+  'buildView',
+  'missingTreeParts',
+  'storedTreeParts',
+] satisfies (keyof BuildSchemas)[]);
 
 /** Calls a route and reads its answer. */
 export type CallJson = <N extends AnswerName>(path: string, answer: N, call: Call) => Promise<Answer<N>>;
@@ -25,7 +32,8 @@ export class ApiCalls {
   /** Calls a route and parses its answer by the schema of that name. */
   protected async json<N extends AnswerName>(path: string, answer: N, call: Call): Promise<Answer<N>> {
     const body = await readText(await this.transport.call(path, call));
-    const schemas: { readonly [M in AnswerName]: z.ZodType<Answer<M>> } = await import('./schemas.ts');
+    const loaded = await (OF_BUILDS.has(answer) ? import('./build-schemas.ts') : import('./schemas.ts'));
+    const schemas = loaded as unknown as { readonly [M in AnswerName]: z.ZodType<Answer<M>> };
     return readAnswer(path, schemas[answer], parseJson(body));
   }
 }

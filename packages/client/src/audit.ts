@@ -22,12 +22,13 @@ export async function* readAudit(
   deps: ClientDeps,
   { signal, follow, ...range }: AuditOptions,
 ): AsyncGenerator<AuditEntry> {
+  // Before the first call: what arrives while they are made would be lost if the connection breaks.
+  const { auditEntry } = await import('./schemas.ts');
   let { after } = range;
   let failures = 0;
   for (;;) {
     try {
       const { body } = await transport.call('/v1/audit', { query: { ...range, after, follow }, signal });
-      const { auditEntry } = await import('./schemas.ts');
       for await (const line of lines(body)) {
         failures = 0;
         if (line.trim() === '') continue;

@@ -98,7 +98,7 @@ export class KilnClient extends TaskCalls {
     const path = `${buildPath(id)}/cancel`;
     return withRetry(this.deps, { giveUpAfterMs, signal }, async () => {
       const answer = await this.transport.call(path, { method: 'POST', signal });
-      const { buildView } = await import('./schemas.ts');
+      const { buildView } = await import('./build-schemas.ts');
       const build = readAnswer(path, buildView, parseJson(await readText(answer)));
       return { build, confirmed: answer.status !== 202 };
     });

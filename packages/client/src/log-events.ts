@@ -13,7 +13,7 @@ export type LogEvent =
 
 /** Decodes the body of an event stream. A chunk without a record yields an event without one. Ends when the body ends. */
 export async function* logEvents(body: AsyncIterable<Uint8Array>): AsyncGenerator<LogEvent> {
-  const { logRecord } = await import('./schemas.ts');
+  const { logRecord } = await import('./build-schemas.ts');
   const decoder = new TextDecoder();
   const messages: EventSourceMessage[] = [];
   const parser = createParser({
@@ -32,7 +32,7 @@ export async function* logEvents(body: AsyncIterable<Uint8Array>): AsyncGenerato
 
 function readRecord(
   { data, id: position, event }: EventSourceMessage,
-  logRecord: typeof import('./schemas.ts').logRecord,
+  logRecord: typeof import('./build-schemas.ts').logRecord,
 ): LogEvent {
   const value = parseJson(data);
   if (typeof value !== 'object' || value === null) throw new KilnBadAnswer('log', `event ${event ?? ''} without JSON`);

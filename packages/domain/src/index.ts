@@ -60,6 +60,7 @@ export {
   placementKey,
 } from './caches/cache-mode.ts';
 export { cheapestToLose, type LearnedFacts } from './caches/cheapest-to-lose.ts';
+export { bytesToFree, type FreeDisk, isLowOnDisk } from './caches/low-disk.ts';
 export { type MountIdParts, readMountId } from './caches/mount-id.ts';
 export { FIRST_SPEED, mayFill, speedOf, type Transfer, type TransferSpeed } from './caches/seeding.ts';
 export {
@@ -179,6 +180,7 @@ export {
 } from './secrets/choose-secrets.ts';
 export { isMasked, MIN_MASKED_CHARS } from './secrets/masking.ts';
 export { SECRET_KINDS, type SecretIdentity, type SecretInfo, type SecretKind } from './secrets/stored-secret.ts';
+export { type Amount, amountOf, parseAmount } from './text/amount.ts';
 export { expandBraces, type GlobVerdict, matchGlobs } from './text/glob.ts';
 export { trim, trimEnd } from './text/trim.ts';
 export { parseBytes, parseDuration } from './text/units.ts';

@@ -20,6 +20,7 @@ beforeAll(async () => {
   server.ref('refs/tags/light', second);
   server.annotate('v1.0', second);
   server.ref('refs/heads/v1.0', first);
+  server.ref('refs/pull/7/head', second);
 });
 afterAll(() => server[Symbol.asyncDispose]());
 beforeEach(() => {
@@ -38,6 +39,9 @@ describe('a ref', () => {
     ['light', 'second'],
     ['refs/heads/old', 'first'],
     ['refs/tags/v1.0', 'second'],
+    ['refs/pull/7/head', 'second'],
+    ['pull/7/head', 'second'],
+    ['heads/old', 'first'],
     // A tag takes precedence over a branch of the same name, and an annotated one is resolved to its commit.
     ['v1.0', 'second'],
   ])('%s resolves to the %s commit', async (ref, name) => {

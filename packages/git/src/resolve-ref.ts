@@ -20,7 +20,7 @@ const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
 /**
  * Resolves `ref` to its current commit. A full commit id is returned as it is.
- * The order is that of gitrevisions(7): the exact ref, a tag (peeled), a branch.
+ * The order is that of gitrevisions(7): the exact ref, a name below `refs/` such as `pull/1/head`, a tag (peeled), a branch.
  * @throws GitFailed @throws the signal's reason
  */
 export async function resolveRef(remote: GitRemote, guard: GitGuard, signal: AbortSignal): Promise<string> {
@@ -36,13 +36,15 @@ export async function resolveRef(remote: GitRemote, guard: GitGuard, signal: Abo
 }
 
 function patterns(ref: string): string[] {
-  return ref === 'HEAD' ? ['HEAD'] : [ref, `refs/tags/${ref}`, `refs/tags/${ref}^{}`, `refs/heads/${ref}`, `${ref}^{}`];
+  if (ref === 'HEAD') return ['HEAD'];
+  const names = [ref, `refs/${ref}`, `refs/tags/${ref}`];
+  return [...names.flatMap((name) => [name, `${name}^{}`]), `refs/heads/${ref}`];
 }
 
 function preference(ref: string): string[] {
   if (ref === 'HEAD') return ['HEAD'];
   const full = ref.startsWith('refs/') ? [`${ref}^{}`, ref] : [];
-  return [...full, `refs/tags/${ref}^{}`, `refs/tags/${ref}`, `refs/heads/${ref}`];
+  return [...full, `refs/${ref}^{}`, `refs/${ref}`, `refs/tags/${ref}^{}`, `refs/tags/${ref}`, `refs/heads/${ref}`];
 }
 
 async function listRefs(

@@ -10,7 +10,7 @@ export function viewLosses(hosts: readonly HostState[], learned: LearnedFacts, n
   const byName = new Map(hosts.map((host) => [host.report.name, host]));
   const copies = hosts.map(({ report, alive, cordoned, draining, caches }) => ({
     host: report.name,
-    open: alive && !cordoned && !draining && report.accepting,
+    open: alive && !cordoned && !draining && report.accepting && !report.conditions?.includes('low_disk'),
     caches,
   }));
   return cheapestToLose(copies, learned, now).map(({ host, msPerHour, caches }) => ({

@@ -16,6 +16,7 @@ export function viewHost(host: HostState): HostInfoView {
   return {
     name,
     state: stateOf(host),
+    ...(report.conditions && report.conditions.length > 0 && { conditions: [...report.conditions] }),
     slots,
     usedSlots: held.reduce((sum, { weight }) => sum + weight, 0),
     labels: { ...labels },

@@ -45,6 +45,13 @@ describe('readLocalContext', () => {
     ]);
   });
 
+  it('takes the file dockerfile where there is no Dockerfile', async () => {
+    await using lower = await TempDir.with({ dockerfile: '', '.dockerignore': '**' });
+    expect(await names(lower)).toEqual(['.dockerignore', 'dockerfile']);
+    await using both = await TempDir.with({ dockerfile: '', Dockerfile: '', '.dockerignore': '**' });
+    expect(await names(both)).toEqual(['.dockerignore', 'Dockerfile']);
+  });
+
   it('prefers the Dockerfile’s own ignore file over that of the context', async () => {
     await using dir = await TempDir.with({ 'D.x': '', 'D.x.dockerignore': 'a', '.dockerignore': 'b', a: '', b: '' });
     expect(await names(dir, { dockerfile: 'D.x' })).toEqual(['.dockerignore', 'D.x', 'D.x.dockerignore', 'b']);

@@ -20,7 +20,7 @@ export interface LocalContext {
 export interface LocalContextOptions {
   readonly cwd: string;
   readonly path: string;
-  /** The value of `-f`, relative to `cwd`; undefined means `Dockerfile` in the context. */
+  /** The value of `-f`, relative to `cwd`; undefined means `Dockerfile` in the context, or else `dockerfile`. */
   readonly dockerfile: string | undefined;
   /** The Dockerfile from standard input, which replaces a file. */
   readonly dockerfileText?: Uint8Array | undefined;
@@ -66,7 +66,7 @@ interface FoundDockerfile {
 }
 
 async function findDockerfile(root: string, { cwd, path, dockerfile }: LocalContextOptions): Promise<FoundDockerfile> {
-  const file = dockerfile === undefined ? join(root, 'Dockerfile') : resolve(cwd, dockerfile);
+  const file = dockerfile === undefined ? await defaultDockerfile(root) : resolve(cwd, dockerfile);
   const stats = await stat(file, { bigint: true }).catch(() => undefined);
   if (!stats?.isFile())
     throw new UsageError(await missingDockerfile(root, file, { path, dockerfile, exists: Boolean(stats) }));
@@ -82,6 +82,12 @@ async function findDockerfile(root: string, { cwd, path, dockerfile }: LocalCont
     ignoreFiles,
     extra: fileNode(byteString(OUTSIDE_DOCKERFILE), await realpath(file), stats),
   };
+}
+
+async function defaultDockerfile(root: string): Promise<string> {
+  const [usual, lower] = [join(root, 'Dockerfile'), join(root, 'dockerfile')];
+  if (await stat(usual).catch(() => undefined)) return usual;
+  return (await stat(lower).catch(() => undefined)) ? lower : usual;
 }
 
 async function missingDockerfile(

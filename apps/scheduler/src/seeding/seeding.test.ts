@@ -103,6 +103,30 @@ test('what only a drained host has moves to another one, of a version that can t
   expect((await carryOut(pool, 'c')).order).toMatchObject({ type: 'seed', repo: 'app' });
 });
 
+test('caches move as soon as their host is drained, and the next ones when those have arrived', async ({ pool }) => {
+  for (const name of ['a', 'b']) await pool.join(name, ABLE);
+  await learnApp(pool, ['lib']);
+  await publishCaches(pool, 'a', { ...APP_CACHE, 'lib//go': BYTES });
+  // The clock stands still, so that nothing is looked for because time has passed.
+  const now = pool.now();
+  let rounds = 0;
+  const onRound = () => {
+    rounds += 1;
+  };
+  pool.start('s1', {}, { now: () => now, onRound });
+  await until(
+    async () => rounds,
+    (count) => count > 1,
+  );
+  await pool.state.hostOperations.drain('a');
+  const moved = [];
+  for (let n = 0; n < 2; n += 1) {
+    moved.push((await carryOut(pool, 'a')).order.repo);
+    await carryOut(pool, 'b');
+  }
+  expect(moved.sort()).toEqual(['app', 'lib']);
+});
+
 test('no seed comes to a host that is drained before the caches are saved', async ({ pool }) => {
   await busyAndCold(pool);
   const build = await pool.submit();

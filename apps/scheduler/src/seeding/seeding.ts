@@ -44,7 +44,7 @@ export class Seeding {
   readonly #told = new Set<string>();
   #changed = true;
   #aheadAt = 0;
-  /** What seeds ahead depend on most: which hosts are drained, and which transfers are under way. */
+  /** What seeds ahead depend on most: which hosts are drained, and how far transfers are. */
   #situation = '';
 
   constructor(view: PoolView, deps: SeedingDeps) {
@@ -88,8 +88,8 @@ export class Seeding {
   async ahead(fencingToken: string): Promise<void> {
     const { now, pool, hosts } = this.#view;
     const drained = [...hosts.values()].filter(({ draining }) => draining).map(({ report }) => report.name);
-    const open = [...this.#transfers].filter(([, one]) => isOpen(stageOf(one, now)));
-    const situation = JSON.stringify([drained, open.map(([id, one]) => [id, stageOf(one, now)])]);
+    const transfers = [...this.#transfers].map(([id, one]) => [id, stageOf(one, now)]);
+    const situation = JSON.stringify([drained, transfers]);
     // A drained host waits only briefly for an order to move its caches.
     if (situation === this.#situation && now < this.#aheadAt + AHEAD_EVERY_MS) return;
     this.#situation = situation;

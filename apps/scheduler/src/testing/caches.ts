@@ -34,15 +34,24 @@ export async function learnUsage(
 /** The only cache mount that builds of `app` use, once `learnApp` was called. */
 export const APP_CACHE = { 'app//go': 100 };
 
-/** Stores what is learned from many builds of `app`: they use `APP_CACHE`, and take 20 s with it and 200 s without. Host `a` must have joined. */
-export async function learnApp(pool: SchedulerPool): Promise<void> {
+/**
+ * Stores what is learned from many builds of `app`: they use `APP_CACHE`, and take 20 s with it and 200 s without. Host `a` must have joined.
+ * @param others repos of which the same is learned, each with a mount `<repo>//go` of the same size
+ */
+export async function learnApp(pool: SchedulerPool, others: readonly string[] = []): Promise<void> {
   const { state, now } = pool;
-  await learnUsage(pool, 'a', 'app', APP_CACHE);
+  const repos = ['app', ...others];
+  for (const repo of repos) await learnUsage(pool, 'a', repo, { [`${repo}//go`]: APP_CACHE['app//go'] });
   const runs = (mean: number) => ({ mean, samples: 9, drift: 0, spread: 0 });
   const estimate = { warm: runs(20_000), cold: runs(200_000), bytes: 100 };
   const leadership = new Leadership(state.redis, state.keys, 'before', 60_000);
   const token = (await leadership.hold()) ?? '';
   const learned = { estimate: FIRST_GUESS, horizonMs: 3_600_000, watchedSince: now() - 3_600_000 };
-  await state.learned.save(learned, [['app', { estimate, demand: { value: 1, at: now() } }]], token);
+  const each = { estimate, demand: { value: 1, at: now() } };
+  await state.learned.save(
+    learned,
+    repos.map((repo) => [repo, each]),
+    token,
+  );
   await leadership.release();
 }

@@ -1,9 +1,11 @@
+import { cacheNamespace } from '@kiln/buildkit';
 import { createLogger } from '@kiln/runtime';
 import { EvictionStore, type HostEviction, type LearnedStore, type UsageStore } from '@kiln/state';
 import { expect, test } from 'vitest';
 import { CachingExecutor } from '../testing/caching-executor.ts';
-import { useTestHost } from '../testing/test-host.ts';
-import { Evictor } from './evictor.ts';
+import { fixedExecutors } from '../testing/fixed-executors.ts';
+import { eventually, useTestHost } from '../testing/test-host.ts';
+import { type EvictionCaps, Evictor } from './evictor.ts';
 
 const log = createLogger({ app: 'test', level: 'silent' });
 const writer = { host: 'h1', incarnation: 'i1' };
@@ -16,7 +18,7 @@ const used = (repo: string, id: string) => ({ repo, layerBytes: 0, mounts: [{ id
 const NO_LAYERS = { users: () => new Map<string, string[]>() };
 
 /** A builder with three mounts of 100 bytes, the hot repo's used longest ago, and an evictor that knows how often the repos are built. */
-function host(publish: EvictionStore['publish'] = async () => {}) {
+function host(publish: EvictionStore['publish'] = async () => {}, caps: EvictionCaps = {}) {
   const executor = new CachingExecutor('trusted', 0);
   for (const id of ['hot/x', 'rare/x', 'unknown/x']) executor.mount(id, 100);
   const evictor = new Evictor({
@@ -31,9 +33,10 @@ function host(publish: EvictionStore['publish'] = async () => {}) {
       }),
     } as Pick<LearnedStore, 'load'>,
     evictions: { publish },
+    lastBuilt: () => 'big',
     ...{ writer, log, now: Date.now },
   });
-  return { executor, evict: (bytes: number) => evictor.evict(executor, NO_LAYERS, bytes) };
+  return { executor, evict: (bytes: number) => evictor.evict(executor, NO_LAYERS, bytes, caps) };
 }
 
 test('evicts what is expected to save least per byte, and keeps the hot repo warm', async () => {
@@ -47,7 +50,25 @@ test('evicts what is expected to save least per byte, and keeps the hot repo war
   expect([...executor.mounts.keys()]).toEqual(['hot/x']);
   expect(published).toMatchObject([
     { mount: 'unknown/x', bytes: 100, reason: 'budget' },
-    { mount: 'rare/x', repo: 'rare', bytes: 100, reason: 'budget' },
+    { mount: 'rare/x', repo: 'rare', bytes: 100, reason: 'budget', roomFor: 'big' },
+  ]);
+});
+
+test('keeps each repo within its cap, and each team within its own, although there is room', async () => {
+  const published: HostEviction[] = [];
+  const { executor, evict } = host(async (_, evictions) => void published.push(...evictions), { repoCapBytes: 150 });
+  executor.mount('hot/y', 100);
+  expect(await evict(1_000)).toBe(false);
+  const usual = host(async (_, evictions) => void published.push(...evictions), { teamCapBytes: 150 });
+  expect(await usual.evict(1_000)).toBe(true);
+  expect([...usual.executor.mounts.keys()]).toEqual(['hot/x', 'unknown/x']);
+  const capped = host(async (_, evictions) => void published.push(...evictions), { repoCapBytes: 50 });
+  await capped.evict(1_000);
+  expect([...capped.executor.mounts.keys()]).toEqual(['unknown/x']);
+  expect(published.map(({ mount, reason }) => [mount, reason])).toEqual([
+    ['rare/x', 'team_cap'],
+    ['hot/x', 'repo_cap'],
+    ['rare/x', 'repo_cap'],
   ]);
 });
 
@@ -68,6 +89,23 @@ test('evicts although the list of evictions can’t be published', async () => {
 });
 
 const pool = useTestHost();
+
+test('a host keeps each repo within its share of the budget after each build', async () => {
+  const executor = new CachingExecutor('trusted', 1_000);
+  const namespace = cacheNamespace({ repo: 'app', team: 'default', scope: 'repo' });
+  executor.onRun = () => {
+    executor.mount(`${namespace}/x`, 60);
+    executor.mount(`${namespace}/y`, 60);
+  };
+  await pool.host.start({ repoCacheCap: { share: 0.1 } }, { executors: fixedExecutors([executor]) });
+  await pool.host.build(await pool.host.deliver());
+  await eventually(() => (executor.mounts.size === 1 ? true : undefined));
+  const known = await eventually(async () => {
+    const list = await pool.host.state.evictions.of('h1');
+    return list.length > 0 ? list : undefined;
+  });
+  expect(known).toMatchObject([{ repo: 'app', bytes: 60, reason: 'repo_cap' }]);
+});
 
 test('the pool remembers the last 500 evictions of a host, the newest first, and takes none of a worker without the lease', async () => {
   const { redis, keys, hosts } = pool.host.state;

@@ -1,4 +1,4 @@
-import { type BuilderCache, builderCaches, chooseEvictions, type Eviction } from '@kiln/domain';
+import { type BuilderCache, builderCaches, chooseEvictions, type Eviction, type EvictionNeed } from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import type { EvictionStore, HostEviction, HostWriter, LearnedStore, UsageStore } from '@kiln/state';
 import type { Executor } from '../engine/executor.ts';
@@ -9,9 +9,16 @@ export interface EvictorDeps {
   readonly learned: Pick<LearnedStore, 'load'>;
   readonly evictions: Pick<EvictionStore, 'publish'>;
   readonly writer: HostWriter;
+  /** The repo that the host built last, by its cache key, if any. */
+  readonly lastBuilt: () => string | undefined;
   readonly log: Logger;
   readonly now: () => number;
 }
+
+type Ledger = Pick<LayerLedger, 'users'>;
+
+/** What the caches of a repo, and of a team, may take in a builder. */
+export type EvictionCaps = Pick<EvictionNeed, 'repoCapBytes' | 'teamCapBytes'>;
 
 /** Frees a little more than necessary, so that not every build evicts something. */
 const SLACK = 0.05;
@@ -29,25 +36,51 @@ export class Evictor {
     this.#deps = deps;
   }
 
-  /** Reduces the caches of a builder to `bytes`. @throws if BuildKit or Redis doesn't answer */
-  async evict(executor: Executor, ledger: Pick<LayerLedger, 'users'>, bytes: number): Promise<void> {
-    if (!executor.inventory || !executor.prune) return executor.trim?.(bytes);
+  /**
+   * Reduces the caches of a builder to `bytes`, and those of each repo and team to their caps.
+   * @returns whether anything may have been removed @throws if BuildKit or Redis doesn't answer
+   */
+  async evict(executor: Executor, ledger: Ledger, bytes: number, caps: EvictionCaps = {}): Promise<boolean> {
+    const { caches, usedBytes } = await this.read(executor, ledger);
+    const isOver = usedBytes > bytes;
+    const need = { ...caps, ...(isOver && { overBudgetBytes: usedBytes - bytes * (1 - SLACK) }) };
+    const freedBytes = await this.remove(executor, caches, chooseEvictions(caches, need, this.#deps.now()));
+    // Contexts and what BuildKit keeps for itself aren't caches of repos.
+    const isLeft = isOver && usedBytes - freedBytes > bytes;
+    if (isLeft) await executor.trim?.(bytes);
+    return freedBytes > 0 || isLeft;
+  }
+
+  /** Returns a builder's caches with what each is expected to save. An executor that can't remove single caches has none. @throws as `evict` */
+  async read(executor: Executor, ledger: Ledger): Promise<{ caches: BuilderCache[]; usedBytes: number }> {
+    if (!executor.inventory || !executor.prune) return { caches: [], usedBytes: Number.POSITIVE_INFINITY };
     const { usages, learned, now } = this.#deps;
     const read = await executor.inventory();
-    if (read.usedBytes <= bytes) return;
     const [used, { pool, repos }] = await Promise.all([usages.all(), learned.load()]);
     const caches = builderCaches({ ...read, layerUsers: ledger.users(), usages: used, pool, repos, now: now() });
-    const chosen = chooseEvictions(caches, { overBudgetBytes: read.usedBytes - bytes * (1 - SLACK) }, now());
-    const records = new Map(caches.map((cache: BuilderCache) => [cache.id, cache.records]));
+    return { caches, usedBytes: read.usedBytes };
+  }
+
+  /** Removes chosen caches, and adds them to the list of what the host has evicted. @returns the freed bytes @throws as `evict` */
+  async remove(
+    executor: Executor,
+    caches: readonly BuilderCache[],
+    chosen: readonly { readonly cache: { readonly id: string }; readonly reason: Eviction['reason'] }[],
+  ): Promise<number> {
+    const byId = new Map(caches.map((cache) => [cache.id, cache]));
+    const roomFor = this.#deps.lastBuilt();
     const evicted: HostEviction[] = [];
     for (const { cache, reason } of chosen) {
-      const freed = await this.#prune(executor, records.get(cache.id) ?? []);
-      if (freed > 0) evicted.push(evictionOf(cache, freed, reason, now()));
+      const own = byId.get(cache.id);
+      const freed = own ? await this.#prune(executor, own.records) : 0;
+      if (own && freed > 0)
+        evicted.push({
+          ...evictionOf(own, freed, reason, this.#deps.now()),
+          ...(roomFor !== undefined && { roomFor }),
+        });
     }
     await this.#publish(evicted);
-    // Contexts and what BuildKit keeps for itself aren't caches of repos.
-    const freedBytes = evicted.reduce((sum, each) => sum + each.bytes, 0);
-    if (read.usedBytes - freedBytes > bytes) await executor.trim?.(bytes);
+    return evicted.reduce((sum, each) => sum + each.bytes, 0);
   }
 
   async #prune(executor: Executor, records: readonly string[]): Promise<number> {
@@ -67,7 +100,7 @@ export class Evictor {
 }
 
 function evictionOf(
-  { id, kind, repo }: Eviction['cache'],
+  { id, kind, repo }: BuilderCache,
   bytes: number,
   reason: Eviction['reason'],
   at: number,

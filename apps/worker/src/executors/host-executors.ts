@@ -1,6 +1,15 @@
 import { EngineTaken } from '@kiln/buildkit';
 import type { HostReport } from '@kiln/contracts';
-import { cacheModesOf, domainOfKey, domainText, type Isolation, type Outcome, type RepairLimits } from '@kiln/domain';
+import {
+  type Amount,
+  amountOf,
+  cacheModesOf,
+  domainOfKey,
+  domainText,
+  type Isolation,
+  type Outcome,
+  type RepairLimits,
+} from '@kiln/domain';
 import type { Logger } from '@kiln/runtime';
 import {
   EvictionStore,
@@ -13,7 +22,7 @@ import {
 } from '@kiln/state';
 import { DomainBudgets } from '../caches/domain-budgets.ts';
 import { DomainLedger } from '../caches/domain-ledger.ts';
-import { Evictor } from '../caches/evictor.ts';
+import { type EvictionCaps, Evictor } from '../caches/evictor.ts';
 import { HostCaches } from '../caches/host-caches.ts';
 import type { LayerLedger } from '../caches/layer-ledger.ts';
 import { EngineWatch } from '../engine/engine-watch.ts';
@@ -24,7 +33,9 @@ import { BudgetKeeper } from './budget-keeper.ts';
 import { DomainLanes } from './domain-lanes.ts';
 
 /** The part of a host's report that changes while it runs. */
-export type Offer = Partial<Pick<HostReport, 'accepting' | 'domain' | 'domainsAway' | 'cacheBudgets' | 'incidents'>>;
+export type Offer = Partial<
+  Pick<HostReport, 'accepting' | 'domain' | 'domainsAway' | 'cacheBudgets' | 'incidents' | 'conditions'>
+>;
 
 export interface HostExecutorsDeps extends Pick<State, 'redis' | 'keys'> {
   readonly source: ExecutorSource;
@@ -35,6 +46,9 @@ export interface HostExecutorsDeps extends Pick<State, 'redis' | 'keys'> {
   readonly engineCheckEveryMs: number;
   /** How often the cache budget is divided, ms. */
   readonly shareEveryMs: number;
+  /** What the caches of a repo, and of a team, may take of the cache budget. Default: all of it. */
+  readonly repoCacheCap?: Amount | undefined;
+  readonly teamCacheCap?: Amount | undefined;
   /** How long a builder is kept running without a build, ms; undefined: forever. */
   readonly idleMs: number | undefined;
   /** How long a builder's broken state is kept, ms; 0: not at all. Default: `DEFAULT_KEEP_BROKEN_MS`. */
@@ -59,6 +73,8 @@ export class HostExecutors {
   readonly #watch: EngineWatch | undefined;
   readonly #healing: HostHealing;
   #fenceMs: number | undefined;
+  /** Cache key of the repo that was built last. */
+  #lastBuilt: string | undefined;
 
   private constructor(deps: HostExecutorsDeps, ledger: DomainLedger, healing: HostHealing) {
     this.#deps = deps;
@@ -93,7 +109,9 @@ export class HostExecutors {
         ...{ writer, log, now, usages: this.usages },
         learned: new LearnedStore(redis, keys, now),
         evictions: new EvictionStore(redis, keys),
+        lastBuilt: () => this.#lastBuilt,
       }),
+      caps: capsOf(deps),
       everyMs: deps.shareEveryMs,
       onShares: (shares) => onOffer(shares),
     });
@@ -166,6 +184,7 @@ export class HostExecutors {
       await onOffer({ domain: error.domain });
       return failed('host_taken', `this host serves only ${domainText(error.domain)}, and handed the build back`);
     } finally {
+      this.#lastBuilt = request.repo;
       if (source.domain !== before) await onOffer(this.#serves).catch(() => undefined);
     }
   }
@@ -173,6 +192,11 @@ export class HostExecutors {
   async extendFence(untilMs: number): Promise<void> {
     this.#fenceMs = untilMs;
     await Promise.all(this.#lanes.all.map((lane) => lane.extendFence(untilMs)));
+  }
+
+  /** Evicts about so many bytes of caches, those that are worth least first. Never rejects. @returns the freed bytes */
+  async free(bytes: number): Promise<number> {
+    return this.#budget.free(bytes);
   }
 
   get isolation(): Isolation {
@@ -267,6 +291,15 @@ export class HostExecutors {
     }
     return executor;
   }
+}
+
+/** A percentage counts of the host's budget; of an unknown one, nothing is limited. */
+function capsOf({ source, repoCacheCap, teamCacheCap }: HostExecutorsDeps): EvictionCaps {
+  const all = source.info.cacheBudget?.bytes ?? Number.POSITIVE_INFINITY;
+  return {
+    ...(repoCacheCap && { repoCapBytes: amountOf(repoCacheCap, all) }),
+    ...(teamCacheCap && { teamCapBytes: amountOf(teamCacheCap, all) }),
+  };
 }
 
 function failed(code: 'infrastructure' | 'host_taken', message: string): Outcome {

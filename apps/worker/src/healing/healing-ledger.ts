@@ -44,7 +44,7 @@ export class HealingLedger {
     this.#broken = known.broken;
   }
 
-  /** Reads the file; begins anew if there is none, or it can't be read. @param path undefined keeps the ledger only in memory */
+  /** Reads the file; starts with an empty ledger if there is no file, or it can't be read. @param path undefined keeps the ledger only in memory */
   static async open(path: string | undefined): Promise<HealingLedger> {
     const text = path === undefined ? undefined : await readFile(path, 'utf8').catch(() => undefined);
     return new HealingLedger(path, parse(text));

@@ -14,6 +14,12 @@ import type { WorkerOptions } from '../worker-options.ts';
 const SELDOM = { leaseTtlMs: 60_000, syncEveryMs: 30_000, fenceMarginMs: 4_000 };
 const HANDED_BACK = { end: 'lost', failure: { code: 'host_drained' } };
 
+/** Another host. */
+const OTHER = {
+  ...{ name: 'h2', slots: 1, platforms: [], labels: {}, driver: 'docker' as const, accepting: true },
+  ...{ engineVersion: '1', buildxVersion: '1' },
+};
+
 /** A store that has no snapshot and takes none. */
 const NO_SNAPSHOTS: SnapshotStore = {
   target: () => ({ missingFiles: async () => [], store: async () => {} }),
@@ -164,26 +170,36 @@ describe('with exitWhenDrained', () => {
     await runs(await pool.deliver());
   });
 
-  test('the worker waits until the caches that only it has are saved', async () => {
+  test('the worker waits until the caches that only it has have moved', async () => {
     const mounted = new CachingExecutor('trusted', 1_000);
     mounted.mount('app//root/.npm', 10);
     const saved = Promise.withResolvers<SnapshotView>();
     const worker = await pool.start(
-      { ...SELDOM, exitWhenDrained: true, lastMovesMs: 2_000 },
+      { ...SELDOM, exitWhenDrained: true, lastMovesMs: 300, syncEveryMs: 100 },
       { executors: fixedExecutors([mounted]), snapshots: { ...NO_SNAPSHOTS, find: () => saved.promise } },
     );
     await pool.build(await pool.deliver());
     await pool.host(({ inventory }) => inventory?.mounts.length === 1);
+    const { tasks } = pool.state;
+    const seed = { type: 'seed', repo: 'app', domain: 'trusted', snapshot: tasks.newId() } as const;
+    const sizes = { bytes: 10, expectedMs: 1_000, warmth: 1 };
+    const seedAfter = { task: tasks.newId(), host: 'h2', repo: 'app', domain: 'trusted', ...sizes };
+    const { id = '' } = (await tasks.create('h1', { ...seed, type: 'save', seedAfter })) ?? {};
+    await eventually(async () => ((await tasks.get(id))?.state === 'running' ? true : undefined));
     await pool.state.hostOperations.drain('h1');
     await pool.host(({ draining, held }) => draining && held.length === 0);
-    const { tasks } = pool.state;
-    const order = { type: 'save', repo: 'app', domain: 'trusted', snapshot: tasks.newId() } as const;
-    const { id = '' } = (await tasks.create('h1', order)) ?? {};
-    await eventually(async () => ((await tasks.get(id))?.state === 'running' ? true : undefined));
-    expect(await Promise.race([worker.left, Promise.resolve('stays')])).toBe('stays');
+    await pool.state.hosts.sync(OTHER, { machine: 'm2', incarnation: 'i2' }, 60_000);
+    await tasks.create('h2', seed, undefined, seedAfter.task);
     saved.resolve({ storedBytes: 10, mounts: [] as SnapshotView['mounts'] } as SnapshotView);
+    await eventually(async () => ((await tasks.get(id))?.state === 'succeeded' ? true : undefined));
+    // The other host is still being filled: the pool may order the next copy when it is done.
+    const since = Date.now();
+    await pool.host(({ lastSeenAt }) => lastSeenAt > since + 1_000);
+    expect(await Promise.race([worker.left, Promise.resolve('stays')])).toBe('stays');
+    const writer = { host: 'h2', incarnation: 'i2' };
+    await tasks.claim(writer, ['seed']);
+    await tasks.settle(writer, seedAfter.task, { result: {} });
     expect(await worker.left).toBe('drained');
-    expect(await tasks.get(id)).toMatchObject({ state: 'succeeded' });
   });
 
   test('the worker does not leave because of a cordon or an idle host', async () => {

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { cacheLimits } from './budget-settings.ts';
 import { workerSettings } from './settings.ts';
 import { healingSettings, idleSettings, trustSettings } from './trust-settings.ts';
 
@@ -87,6 +88,19 @@ describe('workerSettings', () => {
       { ...JOIN, KILN_CACHE_BUDGET_BYTES: '1000', KILN_UNTRUSTED_CACHE_BUDGET_BYTES: '1000' },
       'KILN_UNTRUSTED_CACHE_BUDGET_BYTES: got "1000", expected less than KILN_CACHE_BUDGET_BYTES (1000)',
     ],
+    [
+      { ...JOIN, KILN_CACHE_BUDGET: '40%', KILN_CACHE_BUDGET_BYTES: '1000' },
+      'KILN_CACHE_BUDGET: got "40%", expected it to be unset together with KILN_CACHE_BUDGET_BYTES',
+    ],
+    [{ ...JOIN, KILN_CACHE_BUDGET: 'half' }, 'KILN_CACHE_BUDGET: got "half", expected a size such as 200GB, or'],
+    [{ ...JOIN, KILN_CACHE_BUDGET: '101%' }, 'KILN_CACHE_BUDGET: got "101%", expected a size such as 200GB, or'],
+    [{ ...JOIN, KILN_REPO_CACHE_CAP: '0' }, 'KILN_REPO_CACHE_CAP: got "0", expected more than 0'],
+    [{ ...JOIN, KILN_TEAM_CACHE_CAP: '0%' }, 'KILN_TEAM_CACHE_CAP: got "0%", expected more than 0'],
+    [{ ...JOIN, KILN_MIN_FREE_DISK: '60%' }, 'KILN_MIN_FREE_DISK: got "60%", expected at most 50% of the disk'],
+    [
+      { ...JOIN, KILN_CACHE_BUDGET: '1k', KILN_UNTRUSTED_CACHE_BUDGET_BYTES: '1024' },
+      'KILN_UNTRUSTED_CACHE_BUDGET_BYTES: got "1024", expected less than KILN_CACHE_BUDGET (1024)',
+    ],
     [{ ...JOIN, KILN_LABELS: 'disk=a b' }, 'expected label=value,…: letters, digits and . _ -'],
   ])('refuses %j', (env, words) => {
     expect(() => workerSettings(env)).toThrow(words);
@@ -116,6 +130,18 @@ test('trustSettings and idleSettings return the options that are set', () => {
   });
   const of = (text: string) => trustSettings(workerSettings({ ...JOIN, KILN_FRONTENDS: text })).frontends;
   expect([of('none'), of('any')]).toEqual([[], 'any']);
+});
+
+test('reads limits of caches as sizes or percentages', () => {
+  const read = (env: Record<string, string>) => workerSettings({ ...JOIN, ...env });
+  expect(trustSettings(read({ KILN_CACHE_BUDGET: '40%' }))).toMatchObject({ cacheBudgetShare: 0.4 });
+  expect(trustSettings(read({ KILN_CACHE_BUDGET: '2GiB' }))).toMatchObject({ cacheBudgetBytes: 2 * 1024 ** 3 });
+  const limits = { KILN_MIN_FREE_DISK: '5%', KILN_REPO_CACHE_CAP: '10g', KILN_TEAM_CACHE_CAP: '50%' };
+  expect(cacheLimits(read(limits))).toEqual({
+    ...{ minFreeDisk: { share: 0.05 }, repoCacheCap: { bytes: 10 * 1024 ** 3 }, teamCacheCap: { share: 0.5 } },
+  });
+  expect(cacheLimits(read({ KILN_MIN_FREE_DISK: '0' }))).toEqual({ minFreeDisk: { bytes: 0 } });
+  expect(cacheLimits(read({}))).toEqual({});
 });
 
 test('workerSettings reads labels separated by commas', () => {

@@ -3,6 +3,7 @@ import { type AllowedFrontends, ISOLATIONS, parseDuration, repositoryOf, splitRe
 import { wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
 import { DEFAULT_BUILDER_IDLE_MS } from '../executors/domain-lane.ts';
+import { budgetEnv, budgetSettings, checkBudget } from './budget-settings.ts';
 import { buildEgress } from './egress-settings.ts';
 
 /** Variables that configure trust and isolation, the same for `kiln up` and a separate worker. */
@@ -36,9 +37,8 @@ export const trustEnv = {
     .describe(
       'how long a builder’s broken state is kept after it got a new one, such as `12h` or `7d`; `0`: not at all (driver `docker-container`, [hosts.md](hosts.md#builders-that-heal))',
     ),
-  KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0).describe(
-    'limit of the builders’ caches; 0: half of the disk (driver `docker-container`)',
-  ),
+  KILN_CACHE_BUDGET_BYTES: wholeNumber(0, 0).describe('as `KILN_CACHE_BUDGET`, in bytes; 0: by that one'),
+  ...budgetEnv,
   KILN_UNTRUSTED_CACHE_BUDGET_BYTES: wholeNumber(0, 0).describe(
     'the part of the budget for untrusted builds; 0: a quarter',
   ),
@@ -83,9 +83,14 @@ type TrustEnv = z.output<z.ZodObject<typeof trustEnv>>;
 
 /** Refuses budgets that leave nothing for trusted builds. If only the untrusted part is given, `HostBuilders.start` checks it. */
 export function checkTrust(env: TrustEnv, refuse: (name: keyof TrustEnv, expected: string) => void): void {
-  const { KILN_CACHE_BUDGET_BYTES: all, KILN_UNTRUSTED_CACHE_BUDGET_BYTES: part } = env;
+  checkBudget(env, refuse);
+  const { KILN_UNTRUSTED_CACHE_BUDGET_BYTES: part } = env;
+  const { cacheBudgetBytes: all = 0 } = budgetSettings(env);
   if (all > 0 && part >= all) {
-    refuse('KILN_UNTRUSTED_CACHE_BUDGET_BYTES', `less than KILN_CACHE_BUDGET_BYTES (${all}), of which it is a part`);
+    refuse(
+      'KILN_UNTRUSTED_CACHE_BUDGET_BYTES',
+      `less than ${env.KILN_CACHE_BUDGET ? 'KILN_CACHE_BUDGET' : 'KILN_CACHE_BUDGET_BYTES'} (${all}), of which it is a part`,
+    );
   }
 }
 
@@ -98,18 +103,19 @@ export function trustSettings(
   | 'isolation'
   | 'frontends'
   | 'cacheBudgetBytes'
+  | 'cacheBudgetShare'
   | 'treeBudgetBytes'
   | 'untrustedCacheBudgetBytes'
   | 'untrustedDockerConfigDir'
   | 'egress'
 > {
   const { KILN_TRUST: trust, KILN_ISOLATION: isolation, KILN_UNTRUSTED_DOCKER_CONFIG: logins } = env;
-  const { KILN_CACHE_BUDGET_BYTES: all, KILN_UNTRUSTED_CACHE_BUDGET_BYTES: part } = env;
+  const { KILN_UNTRUSTED_CACHE_BUDGET_BYTES: part } = env;
   return {
     ...(trust !== undefined && { trust }),
     ...(isolation !== undefined && { isolation }),
     frontends: env.KILN_FRONTENDS,
-    ...(all > 0 && { cacheBudgetBytes: all }),
+    ...budgetSettings(env),
     ...(env.KILN_TREE_BUDGET_BYTES > 0 && { treeBudgetBytes: env.KILN_TREE_BUDGET_BYTES }),
     ...(part > 0 && { untrustedCacheBudgetBytes: part }),
     ...(logins !== undefined && { untrustedDockerConfigDir: logins }),

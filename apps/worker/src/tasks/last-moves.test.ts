@@ -21,7 +21,7 @@ test('a host with caches waits for tasks, and after each for another one', () =>
   const { moves, quiet } = drained();
   expect(moves.areOver(false, true)).toBe(false);
   vi.advanceTimersByTime(4_000);
-  moves.taskEnded();
+  moves.mayFollow();
   expect(moves.areOver(false, true)).toBe(false);
   vi.advanceTimersByTime(4_000);
   expect([quiet.mock.calls.length, moves.areOver(false, true)]).toEqual([0, false]);
@@ -34,7 +34,7 @@ test('a task that never ends keeps the host for a quarter of an hour', () => {
   vi.advanceTimersByTime(MINUTE);
   expect(moves.areOver(true, true)).toBe(false);
   vi.advanceTimersByTime(15 * MINUTE);
-  expect([quiet.mock.calls.length, moves.areOver(true, true)]).toEqual([1, true]);
+  expect([quiet.mock.calls.length, moves.areOver(true, true), moves.isAtLimit]).toEqual([1, true, true]);
 });
 
 test('the wait starts over with the next drain', () => {

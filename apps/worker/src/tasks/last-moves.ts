@@ -1,3 +1,5 @@
+import type { HostTasks } from '@kiln/state';
+
 /** How long a drained worker with caches waits for a task before it leaves, ms: the leader looks every second for caches to be moved. */
 const QUIET_MS = 5_000;
 /** How long it stays for tasks at most, ms. What it hasn't done by then is lost with the host. */
@@ -40,8 +42,13 @@ export class LastMoves {
     return left <= 0 || this.#wait(left);
   }
 
-  /** A task has ended: another one may follow. */
-  taskEnded(): void {
+  /** Whether the host has stayed as long as it may. */
+  get isAtLimit(): boolean {
+    return this.#idleSince !== undefined && performance.now() - this.#idleSince >= LIMIT_MS;
+  }
+
+  /** Another task may follow: one has ended, or another host is still being filled. */
+  mayFollow(): void {
     this.#quietSince = undefined;
   }
 
@@ -57,4 +64,12 @@ export class LastMoves {
     this.#timer = setTimeout(this.#onQuiet, ms);
     return false;
   }
+}
+
+/** Returns whether a host is being filled with caches that this one has saved for it. The pool orders the next copy to it only after that. */
+export async function isStillMoving(tasks: Pick<HostTasks, 'list' | 'get'>, host: string): Promise<boolean> {
+  const saves = await tasks.list({ host, state: 'succeeded' });
+  const seeds = saves.flatMap(({ order }) => (order.type === 'save' && order.seedAfter ? [order.seedAfter.task] : []));
+  const found = await Promise.all(seeds.map((id) => tasks.get(id)));
+  return found.some((seed) => seed !== undefined && seed.endedAt === undefined);
 }

@@ -2,9 +2,12 @@ import type { HostTask } from '@kiln/contracts';
 import { createLogger } from '@kiln/runtime';
 import { HostTasks } from '@kiln/state';
 import { expect, test } from 'vitest';
+import { ActiveBuilds } from '../executors/active-builds.ts';
+import { CachingExecutor } from '../testing/caching-executor.ts';
 import { fixedExecutors } from '../testing/fixed-executors.ts';
 import { HeldExecutor } from '../testing/held-executor.ts';
 import { eventually, useTestHost } from '../testing/test-host.ts';
+import { type DropDeps, dropCaches } from './drop-caches.ts';
 import { TaskFailed, type TaskHandler } from './task-handler.ts';
 import { TaskRunner } from './task-runner.ts';
 
@@ -105,6 +108,35 @@ test('a worker that leaves stops its task after a while, and the next one restar
   await join('i2');
   runner(async () => ({ again: true }), 'i2').order(1);
   expect(await ended(id)).toMatchObject({ state: 'succeeded', result: { again: true } });
+});
+
+test('a drop of a worker that is killed in the middle is repeated by the next one, and what was dropped already isn’t counted', async () => {
+  await join('i1');
+  const executor = new CachingExecutor('trusted', 0);
+  for (const id of ['a/x', 'a/y']) executor.mount(id, 10);
+  const caches: DropDeps = {
+    ...{ isolation: 'pool', domains: ['trusted'], active: new ActiveBuilds() },
+    usages: { of: async () => undefined, all: async () => [] },
+    layersOf: async () => ({ users: () => new Map() }),
+    with: async (_, use) => use(executor),
+  };
+  const id = await create();
+  // The first worker is killed when one of the mounts is gone: it neither settles the task nor releases it.
+  const { prune } = executor;
+  const killed = Promise.withResolvers<void>();
+  executor.prune = async () => {
+    await prune(['r-a/x']);
+    killed.resolve();
+    return await new Promise<number>(() => {});
+  };
+  runner(dropCaches(caches, Date.now)).order(1);
+  await killed.promise;
+  expect(await pool.host.state.tasks.get(id)).toMatchObject({ state: 'running' });
+  executor.prune = prune;
+  await join('i2');
+  runner(dropCaches(caches, Date.now), 'i2').order(1);
+  expect(await ended(id)).toMatchObject({ state: 'succeeded', result: { caches: 1, freedBytes: 10 } });
+  expect(executor.mounts.size).toBe(0);
 });
 
 test('a worker that leaves lets its task end in time', async () => {

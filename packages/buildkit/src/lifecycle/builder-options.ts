@@ -31,6 +31,8 @@ export interface BuilderOptions {
   readonly buildkitImage: string;
   /** Limit of the builder's caches (`docker-container` driver). Default: half of the disk of `scratchDir`. */
   readonly cacheBudgetBytes?: number;
+  /** Or as a share of the disk of `scratchDir`, 0 to 1. Default: half. */
+  readonly cacheBudgetShare?: number;
   /** Limits the builder's working trees, together with others'. Default: a tenth of the disk of `scratchDir`, for this builder alone. */
   readonly treeBudget?: TreeBudget;
   /** Directory with a `config.json` of registry logins. */

@@ -54,7 +54,7 @@ export async function chooseDriver({ options, engine }: Pick<BuilderHost, 'optio
 /** Starts the builder and returns its name. Recreates an existing one only if its configuration has changed, and keeps its caches. */
 export async function prepareBuilder(host: BuilderHost, driver: DriverName): Promise<string> {
   if (driver === 'docker') {
-    if (host.options.cacheBudgetBytes !== undefined) {
+    if ((host.options.cacheBudgetBytes ?? host.options.cacheBudgetShare) !== undefined) {
       host.options.log.warn({}, 'cache budget not applied: the engine’s own configuration governs its cache');
     }
     return ENGINE_BUILDER;

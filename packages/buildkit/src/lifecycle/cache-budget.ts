@@ -11,9 +11,13 @@ const TREES_SHARE = 0.1;
 /** Untrusted builds are fewer, and mostly small changes of what trusted ones build. */
 const UNTRUSTED_SHARE = 0.25;
 
-/** Returns the cache limit that Kiln configures for a builder: the given one, or half of the disk. */
-export async function configuredBudget({ cacheBudgetBytes, scratchDir }: BuilderOptions): Promise<number> {
-  return Math.floor(cacheBudgetBytes ?? (await diskBytes(scratchDir)) * DEFAULT_SHARE);
+/** Returns the cache limit that Kiln configures for a builder: the given one, or a share of the disk. */
+export async function configuredBudget({
+  cacheBudgetBytes,
+  cacheBudgetShare = DEFAULT_SHARE,
+  scratchDir,
+}: Pick<BuilderOptions, 'cacheBudgetBytes' | 'cacheBudgetShare' | 'scratchDir'>): Promise<number> {
+  return Math.floor(cacheBudgetBytes ?? (await diskBytes(scratchDir)) * cacheBudgetShare);
 }
 
 /** Returns the limit of working trees if none is given: a tenth of the disk. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { GitServer } from '@kiln/git/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { BuilderSettings } from '../index.ts';
 import { TestAuthority } from '../testing/certificates.ts';
 import { begin, lab } from '../testing/lab.ts';
 import { OwnAddress } from '../testing/own-address.ts';
@@ -26,7 +27,7 @@ beforeAll(async () => {
   disposed.push(authority, upstream);
   root = await smallRoot();
   await push(IMAGE);
-  own = await SettingsLab.start(root);
+  own = await SettingsLab.open(root);
 });
 
 afterAll(async () => {
@@ -96,12 +97,10 @@ test('a global authority is trusted for git and for ADD', async () => {
   await using tls = await startTlsFront(Number(new URL(git.origin).port), certificate, place.address);
   const source = { type: 'git', url: `https://${tls.host}/app.git`, commit } as const;
   const add = { dockerfile: `FROM scratch\nADD https://${tls.host}/app.git/HEAD /${randomUUID()}` };
-  for (const build of [{ source }, add]) expect((await own.buildWith({}, build)).outcome.end).toBe('failed');
-  const settings = { authorities: [authority.pem] };
-  for (const build of [{ source }, add]) {
-    const { outcome } = await own.buildWith(settings, build);
-    expect(outcome).toMatchObject({ end: 'succeeded' });
-  }
+  const ends = async (settings: BuilderSettings) =>
+    (await own.buildsWith(settings, [{ source }, add])).map(({ outcome }) => outcome.end);
+  expect(await ends({})).toEqual(['failed', 'failed']);
+  expect(await ends({ authorities: [authority.pem] })).toEqual(['succeeded', 'succeeded']);
 });
 
 test('caches survive a change of settings, which recreates the builder, and so does an unchanged builder', async () => {

@@ -31,7 +31,7 @@ beforeAll(async () => {
   place = new OwnAddress();
   files = createServer((request, response) => response.end(`content of ${request.url}\n`)).listen(0, place.address);
   await once(files, 'listening');
-  own = await SettingsLab.start(await smallRoot(HELPER));
+  own = await SettingsLab.open(await smallRoot(HELPER));
   proxy = await startProxy(place.address, { [NAME]: filesAt() });
 });
 afterAll(async () => {

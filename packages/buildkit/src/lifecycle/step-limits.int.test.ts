@@ -7,22 +7,24 @@ const LIMITS = { memoryBytes: 100_000_000, cpus: 0.5, pids: 60 };
 let own: SettingsLab;
 
 beforeAll(async () => {
-  own = await SettingsLab.start(await smallRoot(['/usr/bin/head', '/usr/bin/tail']));
+  own = await SettingsLab.open(await smallRoot(['/usr/bin/head', '/usr/bin/tail']));
 });
 afterAll(() => own[Symbol.asyncDispose]());
 
 const step = (command: string) => ({ dockerfile: `${BASE}\nRUN ${command} # ${randomUUID()}` });
 
 test('a fork bomb and a step that takes all memory fail, and the builder goes on working', async () => {
-  const settings = { limits: LIMITS };
-  const bomb = await own.buildWith(
-    settings,
+  const [bomb, hog, after] = await own.buildsWith({ limits: LIMITS }, [
     step('b() { b | b & }; b; wait; for i in 1 2 3; do sleep 0.1 || exit 3; done'),
-  );
+    step('head -c 300000000 /dev/zero | tail -c 300000000 > /dev/null'),
+    step('echo still there'),
+  ]);
   expect(bomb.output).toMatch(/fork/i);
-  const hog = await own.buildWith(settings, step('head -c 300000000 /dev/zero | tail -c 300000000 > /dev/null'));
-  expect(hog.outcome).toMatchObject({ end: 'failed' });
-  const after = await own.buildWith(settings, step('echo still there'));
+  expect(hog.outcome.failure).toMatchObject({
+    code: 'out_of_memory',
+    step: expect.stringContaining('RUN head -c 300000000'),
+    message: expect.stringMatching(/memory ran out \(exit code 137\).* 100000000 bytes$/),
+  });
   expect(after.output).toBe('still there\n');
 });
 

@@ -55,6 +55,36 @@ test('masks a value without its trailing newline, each of its lines, and its esc
   expect(maskText(`https://u:${encodeURIComponent('p&ss "w" rd')}@h`, needles)).toBe('https://u:***@h');
 });
 
+test('masks a value as encoders of Go, Python, PHP and Java write it in JSON, and in JSON within JSON', () => {
+  const value = `db&<"ä/€'>\u{1f512}`;
+  const needles = secretNeedles([value]);
+  const forms = [
+    'db\\u0026\\u003c\\"ä/€\'\\u003e\u{1f512}',
+    'db&<\\"\\u00e4/\\u20ac\'>\\ud83d\\udd12',
+    'db&<\\"\\u00e4\\/\\u20ac\'>\\ud83d\\udd12',
+    'db\\u0026\\u003C\\"\\u00E4/\\u20AC\\u0027\\u003E\\uD83D\\uDD12',
+  ];
+  for (const form of forms) {
+    expect(JSON.parse(`"${form}"`)).toBe(value);
+    expect(maskText(`{"dsn":"${form}"}`, needles)).toBe('{"dsn":"***"}');
+    expect(maskText(JSON.stringify({ log: form }), needles)).toBe('{"log":"***"}');
+  }
+});
+
+test('masks a value as encoders of XML and HTML write it', () => {
+  const needles = secretNeedles([`a&b<c>"d'`]);
+  for (const form of [
+    `a&amp;b&lt;c>"d'`,
+    `a&amp;b&lt;c&gt;"d'`,
+    `a&amp;b&lt;c&gt;&quot;d&apos;`,
+    'a&amp;b&lt;c&gt;&quot;d&#039;',
+    'a&amp;b&lt;c&gt;&quot;d&#x27;',
+    'a&amp;b&lt;c&gt;&#34;d&#39;',
+  ]) {
+    expect(maskText(`<p>${form}</p>`, needles)).toBe('<p>***</p>');
+  }
+});
+
 test('masks a value in every variant of URL and form encoding', () => {
   const value = "a/b c+d'(e)!~ä&=%";
   const needles = secretNeedles([value]);

@@ -7,7 +7,7 @@ export const MASK = '***';
 
 /**
  * Returns every text that would reveal a secret: its value, trimmed and untrimmed, its longer lines, and each of these in base64 (also
- * within a longer base64 text), base64url, JSON, URL and form encoding.
+ * within a longer base64 text), base64url, JSON (also JSON within JSON), XML and HTML, URL and form encoding.
  */
 export function secretNeedles(values: Iterable<string>): string[] {
   const needles = new Set<string>();
@@ -28,7 +28,42 @@ function plainForms(value: string): string[] {
 }
 
 function escapedForms(plain: string): string[] {
-  return [JSON.stringify(plain).slice(1, -1), ...urlForms(plain.toWellFormed())];
+  return [...jsonForms(plain), ...markupForms(plain), ...urlForms(plain.toWellFormed())];
+}
+
+/**
+ * JSON as different encoders write it: Go escapes `&`, `<` and `>`, PHP the slash, and Python and PHP everything beyond ASCII, with
+ * digits of either case. Each also once more as a text within JSON, as in a log record that quotes a document.
+ */
+function jsonForms(plain: string): string[] {
+  const bare = JSON.stringify(plain).slice(1, -1);
+  const escaped = [bare, unicodeEscapes(bare, /[&<>\u2028\u2029]/g), unicodeEscapes(bare, /[&<>'\u2028\u2029]/g)]
+    .flatMap((form) => [form, unicodeEscapes(form, /[\u007f-\uffff]/g)])
+    .flatMap((form) => [form, form.replaceAll('/', '\\/')])
+    .flatMap((form) => [form, form.replace(/\\u[0-9a-f]{4}/g, (code) => `\\u${code.slice(2).toUpperCase()}`)]);
+  return [...new Set(escaped)].flatMap((form) => [form, JSON.stringify(form).slice(1, -1)]);
+}
+
+function unicodeEscapes(text: string, chars: RegExp): string {
+  return text.replace(chars, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** Names that encoders of XML and HTML have for `"` and `'`; some leave them as they are in texts. */
+const QUOTES = [
+  ['"', "'"],
+  ['&quot;', "'"],
+  ['&quot;', '&apos;'],
+  ['&quot;', '&#39;'],
+  ['&quot;', '&#039;'],
+  ['&quot;', '&#x27;'],
+  ['&#34;', '&#39;'],
+] as const;
+
+function markupForms(plain: string): string[] {
+  const text = plain.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+  return [text, text.replaceAll('>', '&gt;')].flatMap((form) =>
+    QUOTES.map(([double, single]) => form.replaceAll('"', double).replaceAll("'", single)),
+  );
 }
 
 /** Encoders differ in which marks they escape, in how they write a space, and in the case of their digits. */

@@ -73,3 +73,22 @@ test('a replay omits delivered ends, transfers and warnings, but not a second ru
   ).toMatchObject({ vertexes: [{ digest: 'w' }], statuses: [{ vertex: 'w' }], warnings: [{ short: 'dHdv' }] });
   expect(withoutDelivered({ vertexes: [{ digest: 'v', started: at(3), completed: at(4) }] }).vertexes).toHaveLength(1);
 });
+
+test('a replay on a clock that is a constant apart omits what was delivered, and continues on the delivered clock', () => {
+  const at = (ms: number) => new Date(Date.UTC(2026, 0, 1) + ms).toISOString();
+  const replay = new StatusReplay();
+  replay.add({ vertexes: [{ digest: 'v', started: at(0) }] });
+  replay.add({ vertexes: [{ digest: 'v', started: at(0), completed: at(20) }] });
+  replay.add({ vertexes: [{ digest: 'w', started: at(30) }] });
+  const withoutDelivered = replay.start();
+  expect(withoutDelivered({ vertexes: [{ digest: 'v', started: at(4_010) }] }).vertexes).toEqual([
+    { digest: 'v', started: at(0) },
+  ]);
+  // 1 ms more, because both clocks round.
+  expect(withoutDelivered({ vertexes: [{ digest: 'v', started: at(4_010), completed: at(4_031) }] }).vertexes).toEqual([
+    { digest: 'v', started: at(0), completed: at(20) },
+  ]);
+  expect(withoutDelivered({ vertexes: [{ digest: 'w', started: at(4_040), completed: at(4_070) }] }).vertexes).toEqual([
+    { digest: 'w', started: at(30), completed: at(60) },
+  ]);
+});

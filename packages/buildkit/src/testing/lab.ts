@@ -56,20 +56,28 @@ export interface Lab extends AsyncDisposable {
   readonly warnings: string[];
 }
 
-/** Starts a separate builder on the real engine; disposing of it removes everything that belongs to it. */
-export async function lab(fields: Partial<BuilderOptions> = {}): Promise<Lab> {
-  const warnings: string[] = [];
-  const note = (_fields: object, event: string) => void warnings.push(event);
-  const options: BuilderOptions = {
+/** Options of a separate builder on the real engine. The caller removes its scratch directory. @param note receives the messages of warnings */
+export async function labOptions(
+  fields: Partial<BuilderOptions> = {},
+  note: (message: string) => void = () => {},
+): Promise<BuilderOptions> {
+  const warn = (_fields: object, message: string) => note(message);
+  return {
     hostName: 'lab',
     instance: randomUUID().slice(0, 8),
     scratchDir: fields.scratchDir ?? (await mkdtemp(join(tmpdir(), 'kiln-lab-'))),
     driver: 'docker',
     toolImage: IMAGES.tool,
     buildkitImage: IMAGES.buildkit,
-    log: { debug() {}, info() {}, warn: note, error: note },
+    log: { debug() {}, info() {}, warn, error: warn },
     ...fields,
   };
+}
+
+/** Starts a separate builder on the real engine; disposing of it removes everything that belongs to it. */
+export async function lab(fields: Partial<BuilderOptions> = {}): Promise<Lab> {
+  const warnings: string[] = [];
+  const options = await labOptions(fields, (message) => void warnings.push(message));
   const removeScratch = () => rm(options.scratchDir, { recursive: true, force: true });
   const builder = await Builder.start(options).catch(async (error: unknown) => {
     await removeScratch();

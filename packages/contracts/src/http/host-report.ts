@@ -95,6 +95,8 @@ export const hostReport = z.strictObject({
   network: hostNetwork.optional(),
   /** Types of host tasks that it can carry out. A worker that doesn't report them can carry out none. */
   tasks: z.array(z.string()).optional(),
+  /** What keeps it from taking builds although nobody asked for that: `low_disk`. A newer worker may report others. */
+  conditions: z.array(z.string()).optional(),
   /** False while the worker drains: it finishes its builds and accepts no new ones. */
   accepting: z.boolean().default(true),
 });

@@ -129,6 +129,10 @@ export const hostView = z
       description:
         '`ready`: accepts builds; `cordoned`: accepts none; `draining`: finishes its builds; `drained`: has finished them; `removing`: hands its builds back; `removed`: is no longer part of the pool; `left`: its worker has left the pool, and an operator’s settings are kept; `lost`: its worker no longer reports.',
     }),
+    conditions: z.array(z.string()).optional().meta({
+      description:
+        'What keeps it from taking builds, without an operator’s doing. `low_disk`: less than its minimum of disk space is free; it ends when there is enough again.',
+    }),
     slots: z.int(),
     usedSlots: z.int(),
     labels: z.record(z.string(), z.string()),

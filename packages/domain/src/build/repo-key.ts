@@ -24,14 +24,20 @@ export function repoOrigin(origin: string): string {
   return repo;
 }
 
-/** Returns host and path without scheme, user, `.git` and outer slashes. Only the host is put in lower case: on some forges case matters in paths. */
+/** Ports that a URL may leave out. */
+const DEFAULT_PORTS: Readonly<Record<string, string>> = { ssh: '22', https: '443', http: '80', git: '9418' };
+
+/** Returns host and path without scheme, user, default port, `.git` and outer slashes. Only the host is put in lower case: on some forges case matters in paths. */
 function normaliseOrigin(origin: string): string {
-  const url = /^(?:[a-z][a-z0-9+.-]*:\/\/)(?:[^@/]*@)?([^/]+)\/(.*)$/i.exec(origin);
+  const url = /^([a-z][a-z0-9+.-]*):\/\/(?:[^@/]*@)?([^/]+)\/(.*)$/i.exec(origin);
   const scp = /^(?:[^@/\s]+@)([^:/\s]+):(?!\/\/)(.*)$/.exec(origin);
-  const match = url ?? scp;
-  if (!match) return trimSlashes(origin);
-  const [, host = '', path = ''] = match;
-  return `${host.toLowerCase()}/${trimSlashes(path).replace(/\.git$/i, '')}`;
+  if (!url && !scp) return trimSlashes(origin);
+  const [scheme = '', host = '', path = ''] = url ? url.slice(1) : ['ssh', ...(scp?.slice(1) ?? [])];
+  return `${withoutPort(host, DEFAULT_PORTS[scheme.toLowerCase()]).toLowerCase()}/${trimSlashes(path).replace(/\.git$/i, '')}`;
+}
+
+function withoutPort(host: string, port: string | undefined): string {
+  return port !== undefined && host.endsWith(`:${port}`) ? host.slice(0, -port.length - 1) : host;
 }
 
 function trimSlashes(path: string): string {

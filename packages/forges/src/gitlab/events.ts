@@ -7,19 +7,21 @@ import { movedRefEvent, pathsOfNewest } from '../webhook/moved-ref.ts';
 import { pick } from '../webhook/payload.ts';
 import { mergeRequest, type Project, push } from './payloads.ts';
 
-const kind = z.object({ object_kind: z.string() });
+/** System hooks and hooks of groups send events that have only an `event_name`, such as `project_create`. */
+const kind = z.union([z.object({ object_kind: z.string() }), z.object({ event_name: z.string() })]);
 
 /** Reads the event's name from the payload (`object_kind`), where the signature covers it. @throws BadPayload */
 export function gitlabEvent(json: unknown): ForgeEvent {
-  const { object_kind } = pick(kind, json);
-  switch (object_kind) {
+  const named = pick(kind, json);
+  const name = 'object_kind' in named ? named.object_kind : named.event_name;
+  switch ('object_kind' in named ? name : undefined) {
     case 'push':
     case 'tag_push':
       return pushEvent(pick(push, json));
     case 'merge_request':
       return mergeRequestEvent(pick(mergeRequest, json));
     default:
-      return ignored('gitlab', `Kiln does not handle ${object_kind} events`);
+      return ignored('gitlab', `Kiln does nothing about ${name} events`);
   }
 }
 

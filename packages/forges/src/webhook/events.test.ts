@@ -140,6 +140,15 @@ describe('events', () => {
     expect(forge('gitea').deliveryId(forgejo)).toBe('abc');
   });
 
+  it.each(['project_create', 'user_add_to_group'])(
+    'ignores GitLab’s system hook %s, which has no object_kind',
+    (name) => {
+      expect(forge('gitlab').events({}, { event_name: name })[0]).toMatchObject(
+        ignored(`Kiln does nothing about ${name} events`),
+      );
+    },
+  );
+
   it.each(['github', 'gitea', 'bitbucket'] as const)('ignores an event of %s without its header', (name) => {
     expect(forge(name).events({}, {})[0]).toMatchObject(ignored('header X-'));
   });

@@ -7,5 +7,5 @@ export function ignored(forge: ForgeName, reason: string): ForgeEvent {
 
 /** The reason to ignore an event by its name, as the forge's header or payload gives it. */
 export function unhandled(name: string | undefined, header: string): string {
-  return name === undefined ? `the header ${header} is missing` : `Kiln does not handle ${name} events`;
+  return name === undefined ? `the header ${header} is missing` : `Kiln does nothing about ${name} events`;
 }

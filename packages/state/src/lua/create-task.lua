@@ -1,7 +1,7 @@
 -- Creates a task of a host, which brings its next report forward.
 -- KEYS[1] task  KEYS[2] host's open tasks  KEYS[3] tasks  KEYS[4] hosts  KEYS[5] leader's token
 -- ARGV: prefix, id, host, type, task as JSON, now (ms), limit on open tasks of a host,
---       fencing token of the leader that creates it ('' if somebody else does)
+--       fencing token of the leader that creates it ('' if a user or worker creates it)
 -- out: 0 created, or it was by an earlier call, -1 no such host, -2 too many open tasks, -4 not the leader
 -- @include server-run
 -- @include leads

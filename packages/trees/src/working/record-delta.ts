@@ -33,7 +33,8 @@ export function splicesOf(
       next += 1;
       continue;
     }
-    const at = lookup.positionOf(entry.path);
+    // Most of what differs is there with other content, and needs no index.
+    const at = old?.path === entry.path ? next : lookup.positionOf(entry.path);
     if (at !== undefined && at < next) return undefined;
     if (at !== undefined && at > next) replace(at - next, []);
     const found = at === undefined ? undefined : before[at];

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { ByteString } from '../merkle/byte-string.ts';
 import { splicesOf } from './record-delta.ts';
 import type { TimedEntry } from './timed-entry.ts';
@@ -56,6 +56,17 @@ describe('a record', () => {
       const record = { head: { issue: 1 }, entries: entriesOf(contents) };
       expect(decodeRecord([...encodeRecord(record)].join(''))).toEqual(record);
     }
+  });
+
+  test('is compared with the one before without an index of its paths, if only contents and times differ', () => {
+    const before = entriesOf({ a: [0, 0], b: [0, 0], c: [0, 0], d: [0, 0] });
+    const index = vi.spyOn(before, 'map');
+    const after = entriesOf({ a: [0, 0], b: [1, 1], c: [0, 0], d: [0, 1] });
+    expect(splicesOf(before, after, 9)).toEqual([
+      { at: 1, removed: 1, added: after.slice(1, 2) },
+      { at: 3, removed: 1, added: after.slice(3) },
+    ]);
+    expect(index).not.toHaveBeenCalled();
   });
 
   test('has no delta where more differs than is worth it, or the order does', () => {

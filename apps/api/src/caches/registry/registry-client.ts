@@ -84,9 +84,8 @@ export class RegistryClient {
     const basic =
       this.#login && `Basic ${Buffer.from(`${this.#login.username}:${this.#login.password}`).toString('base64')}`;
     if (/^basic\b/i.test(challenge)) return basic;
-    const parameters = new Map(
-      [...challenge.matchAll(/([a-z]{1,32})="([^"]{0,1024})"/g)].map(([, name, value]) => [name, value ?? '']),
-    );
+    const found = challenge.matchAll(/\b(realm|service|scope)="([^"]*)"/g);
+    const parameters = new Map([...found].map(([, name, value]) => [name, value]));
     const realm = parameters.get('realm');
     if (!/^bearer\b/i.test(challenge) || realm === undefined || !URL.canParse(realm)) return undefined;
     const from = new URL(realm);

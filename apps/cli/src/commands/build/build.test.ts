@@ -28,7 +28,7 @@ describe('kiln build', () => {
   it('prints only the image’s id with -q', async () => {
     cli.api.onSubmit = () => cli.succeed({ digest: 'sha256:manifest', configDigest: 'sha256:config' });
     const at = cli.io();
-    expect(await runCli(['build', '-q', '.'], at)).toBe(0);
+    expect(await runCli(['build', '-q', '--load', '.'], at)).toBe(0);
     expect(at.stdout.text).toBe('sha256:config\n');
   });
 
@@ -55,13 +55,30 @@ describe('kiln build', () => {
 
   it('writes the files of --metadata-file and --iidfile', async () => {
     cli.api.onSubmit = () => cli.succeed({ digest: 'sha256:m', pushed: ['r.io/a:1', 'r.io/a:2'] });
-    expect(await runCli(['build', '--metadata-file', 'm.json', '--iidfile', 'iid'], cli.io())).toBe(0);
+    expect(await runCli(['build', '--push', '--metadata-file', 'm.json', '--iidfile', 'iid'], cli.io())).toBe(0);
     expect(JSON.parse(await readFile(join(cli.dir.path, 'm.json'), 'utf8'))).toMatchObject({
       'containerimage.digest': 'sha256:m',
       'image.name': 'r.io/a:1,r.io/a:2',
       'kiln.build': cli.api.build.id,
     });
     expect(await readFile(join(cli.dir.path, 'iid'), 'utf8')).toBe('sha256:m');
+  });
+
+  it.each([
+    ['--metadata-file nowhere/m.json', "--metadata-file nowhere/m.json: the directory DIR/nowhere doesn't exist"],
+    ['--metadata-file src', '--metadata-file src: is a directory, expected a file'],
+    ['--load --iidfile Dockerfile/iid', '--iidfile Dockerfile/iid: DIR/Dockerfile is not a directory'],
+    ['-o type=tar,dest=nowhere/x.tar', "--output nowhere/x.tar: the directory DIR/nowhere doesn't exist"],
+    ['-o type=local,dest=Dockerfile', '--output Dockerfile: DIR/Dockerfile is not a directory'],
+    ['-o Dockerfile/out', '--output Dockerfile/out: DIR/Dockerfile is not a directory'],
+    ['--iidfile iid', '--iidfile: this build makes no image that has an ID; add --load or --push'],
+    ['-o out --iidfile iid', '--iidfile: this build makes no image that has an ID; add --load or --push'],
+    ['-q -t app:1', '--quiet prints the ID of the image, and this build makes none'],
+  ])('submits nothing with %s, which can give no result', async (flags, message) => {
+    const at = cli.io();
+    expect(await runCli(['build', ...flags.split(' ')], at)).toBe(125);
+    expect(at.stderr.text).toContain(message.replace('DIR', cli.dir.path));
+    expect(cli.api.seen.filter(({ method }) => method === 'POST')).toEqual([]);
   });
 
   it('prints JSON lines with --json, the build last', async () => {

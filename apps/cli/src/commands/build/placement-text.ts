@@ -33,6 +33,7 @@ const VERDICTS: Readonly<Record<string, string>> = {
   full: 'full',
   cordoned: 'cordoned',
   draining: 'draining',
+  low_disk: 'low on disk space',
   platform_missing: "can't build for the platform",
   label_missing: 'lacks a label',
   trust_missing: "has no builder for the build's trust class",

@@ -18,6 +18,7 @@ import { cacheWarnings } from './request/cache-flags.ts';
 import { type OutputPlan, planOutput } from './request/output-flag.ts';
 import { readSecrets } from './request/secret-flag.ts';
 import { readSource } from './request/source.ts';
+import { checkDestinations } from './result/check-destinations.ts';
 import { imageId, writeResultFiles } from './result/metadata.ts';
 import { submit } from './submit/submit.ts';
 
@@ -27,7 +28,8 @@ export async function runBuild({ flags, operands, io }: LocalInvocation<typeof B
   warn(io, [...buildxWarnings(flags), ...cacheWarnings(flags)]);
   const plan = planOutput(flags);
   const mode = readMode(flags, io);
-  checkDestination(plan, flags, io);
+  checkOutputs(plan, flags, io);
+  await checkDestinations({ ...flags, plan, cwd: io.cwd });
   const client = connect(await findServer(flags, io.env));
   const { file, ref, repo } = flags;
   const source = await readSource({ operand: operands[0] ?? '.', file, ref, repo, io });
@@ -84,12 +86,21 @@ function warn(io: Io, warnings: readonly string[]): void {
   for (const warning of warnings) io.err.line(`kiln: ${warning}`);
 }
 
-function checkDestination({ destination }: OutputPlan, flags: BuildFlags, io: Io): void {
+function checkOutputs({ output, destination }: OutputPlan, flags: BuildFlags, io: Io): void {
   if (destination?.type === 'stdout') {
     if (io.out.isTerminal) {
       throw new UsageError("can't write a tar to a terminal; use -o type=tar,dest=FILE, or a pipe");
     }
     if (flags.json) throw new FlagError('--json cannot be combined with an output on standard output');
+  }
+  const isImage = output === 'push' || output === 'load';
+  if (flags.iidfile !== undefined && !isImage) {
+    throw new FlagError('--iidfile: this build makes no image that has an ID; add --load or --push');
+  }
+  if (flags.quiet && output === 'none' && !flags.detach && !flags.json) {
+    throw new FlagError(
+      '--quiet prints the ID of the image, and this build makes none; add --load, --push or --output, or use --progress quiet',
+    );
   }
   if (flags.detach && destination) throw new FlagError('--detach cannot be combined with --output');
 }

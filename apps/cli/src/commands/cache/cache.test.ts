@@ -27,6 +27,14 @@ beforeAll(async () => {
   await new UsageStore(state.redis, state.keys).learn(A, 'app', used);
 });
 
+/** A terminal at which `answer` is typed. */
+function atTerminal(answer: string) {
+  async function* typed() {
+    if (answer !== '') yield new TextEncoder().encode(answer);
+  }
+  return { ...cli.io({ terminal: { columns: 100, rows: 24 } }), stdin: Object.assign(typed(), { isTTY: true }) };
+}
+
 /** Carries out the next task of host a as its worker would. */
 async function carryOut(result: object, note?: string): Promise<void> {
   const { tasks } = cli.pool.state;
@@ -82,6 +90,33 @@ it('kiln cache prune-registry lists what it deletes, and exits with 1 if a regis
   const { code, out } = await run('cache prune-registry --dry-run');
   expect(out).toMatch(/registry\.invalid\/app:cache +default +20d +failed: registry\.invalid was not reached/);
   expect(code).toBe(1);
+});
+
+it.each([
+  ['cache rm app --mount /root/.npm', 'n\n', 'Drop /root/.npm of app on all hosts? [y/N] kiln: nothing was dropped\n'],
+  [
+    'cache rm app --untrusted --host a',
+    '\n',
+    'Drop the caches of app (untrusted builds) on a? [y/N] kiln: nothing was dropped\n',
+  ],
+  [
+    'cache prune --kind outputs --team web --host a',
+    '',
+    'Drop outputs caches of team web that were not used for 30d on a? [y/N] \nkiln: nothing was dropped\n',
+  ],
+])('kiln %s asks first at a terminal, and drops nothing if the answer is %j', async (line, answer, said) => {
+  const { code, err } = await run(line, atTerminal(answer));
+  expect([code, err]).toEqual([1, said]);
+  expect(await cli.pool.state.tasks.claim(A, ['drop'])).toBeUndefined();
+});
+
+it.each([
+  ['cache rm app --host a', 'yes\n'],
+  ['cache rm app --host a --yes', ''],
+])('kiln %s drops at a terminal after the answer %j', async (line, answer) => {
+  const dropped = run(line, atTerminal(answer));
+  await carryOut({ caches: 1, freedBytes: 5 });
+  expect(await dropped).toMatchObject({ code: 0, out: 'a: freed 1 cache, 5B\n' });
 });
 
 it.each([

@@ -1,7 +1,9 @@
+import { EXIT } from '../../io/exit-codes.ts';
 import { untilInterrupted } from '../../io/interruptible.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { durationSeconds } from '../build/request/values.ts';
 import { KIND_HELP, readKinds } from './cache-text.ts';
+import { confirmDrop, YES_FLAG } from './confirm-drop.ts';
 import { followDrops } from './follow-drops.ts';
 
 const DEFAULT_UNUSED = '30d';
@@ -25,6 +27,7 @@ export const pruneCommand = clientCommand(
       host: { kind: 'list', value: 'HOST', help: 'Only on this host; repeatable' },
       team: { kind: 'text', value: 'NAME', help: "Only caches of this team's repositories" },
       'dry-run': { kind: 'bool', help: 'Drop nothing, and show what would be dropped' },
+      ...YES_FLAG,
     },
   },
   ({ flags, client, io }) =>
@@ -33,8 +36,13 @@ export const pruneCommand = clientCommand(
       async (signal) => {
         const kinds = readKinds(flags.kind);
         const dryRun = flags['dry-run'];
+        const unusedFor = flags['unused-for'] ?? DEFAULT_UNUSED;
+        const unusedForSeconds = durationSeconds('--unused-for', unusedFor);
+        const of = kinds.length > 0 ? `${kinds.join(' and ')} caches` : 'all caches';
+        const owner = flags.team === undefined ? '' : ` of team ${flags.team}`;
+        if (!(await confirmDrop(io, `${of}${owner} that were not used for ${unusedFor}`, flags))) return EXIT.notDone;
         const tasks = await client.dropCaches({
-          unusedForSeconds: durationSeconds('--unused-for', flags['unused-for'] ?? DEFAULT_UNUSED),
+          unusedForSeconds,
           ...(flags.team !== undefined && { team: flags.team }),
           ...(kinds.length > 0 && { kinds }),
           ...(flags.host.length > 0 && { hosts: [...flags.host] }),

@@ -1,6 +1,8 @@
+import { EXIT } from '../../io/exit-codes.ts';
 import { untilInterrupted } from '../../io/interruptible.ts';
 import { clientCommand } from '../../server/client-command.ts';
 import { KIND_HELP, readKinds } from './cache-text.ts';
+import { confirmDrop, YES_FLAG } from './confirm-drop.ts';
 import { followDrops } from './follow-drops.ts';
 
 export const removeCommand = clientCommand(
@@ -14,7 +16,7 @@ export const removeCommand = clientCommand(
     examples: ['kiln cache rm github.com/acme/app --mount /root/.npm'],
     exitCodes: [
       ['0', 'dropped on every host that is connected'],
-      ['1', 'a host could not do it'],
+      ['1', 'a host could not do it, or the question was not answered with yes'],
     ],
     operands: [1, 1],
     flags: {
@@ -30,6 +32,7 @@ export const removeCommand = clientCommand(
       untrusted: { kind: 'bool', help: 'Drop the caches of untrusted builds, such as pull requests from forks' },
       shared: { kind: 'bool', help: 'Also drop mounts that the repository shares with others' },
       'dry-run': { kind: 'bool', help: 'Drop nothing, and show what would be dropped' },
+      ...YES_FLAG,
     },
   },
   ({ flags, client, operands: [repo = ''], io }) =>
@@ -39,6 +42,9 @@ export const removeCommand = clientCommand(
         const team = flags.team ?? (io.env.KILN_TEAM || undefined);
         const kinds = readKinds(flags.kind);
         const dryRun = flags['dry-run'];
+        const mounts = flags.mount.length > 0 ? flags.mount.join(', ') : 'the caches';
+        const what = `${mounts} of ${repo}${flags.untrusted ? ' (untrusted builds)' : ''}`;
+        if (!(await confirmDrop(io, what, flags))) return EXIT.notDone;
         const tasks = await client.dropCaches({
           repo,
           ...(team !== undefined && { team }),

@@ -133,7 +133,7 @@ describe('kiln config explain', () => {
     ['bitbucket/push', '', 'note     paths unknown, so it is built: Bitbucket doesn’t list'],
     ['gitlab/push', ' --changed x/y', 'skip    docs: no changed path (x/y) matches docs/**'],
     ['gitea/pull_request-closed', '', 'cancel  api: the pull request was closed'],
-    ['gitea/push', ' --forge gitea --event-name issues', 'nothing to build: Kiln does not handle issues events'],
+    ['gitea/push', ' --forge gitea --event-name issues', 'nothing to build: Kiln does nothing about issues events'],
     ['bitbucket/pullrequest-created', '', 'pull request 42 of tidewater/harbor synchronised'],
     ['bitbucket/pullrequest-created', ' --event-name pullrequest:created', 'tidewater/harbor opened'],
     ['bitbucket/push-several', '', 'tag v1.4.0 of tidewater/harbor'],

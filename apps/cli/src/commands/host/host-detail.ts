@@ -4,7 +4,7 @@ import { age } from '../../io/ages.ts';
 import type { Io } from '../../io/output.ts';
 import { renderTable } from '../../io/table.ts';
 import { hostStyle } from './host-style.ts';
-import { awayText, ownerText, servesText } from './host-text.ts';
+import { awayText, ownerText, servesText, stateText } from './host-text.ts';
 import { incidentsText } from './incidents-text.ts';
 import { networkLines } from './network-text.ts';
 import { type Transfer, transferText } from './transfers.ts';
@@ -14,14 +14,15 @@ type Inventory = NonNullable<HostDetailView['inventory']>;
 /** Describes a host: how busy it is, what its caches contain, and which are being saved or filled. */
 export function hostText(host: HostDetailView, transfers: readonly Transfer[], io: Io): string {
   const { out, now } = io;
-  const { name, state, usedSlots, slots, trust, driver, engineVersion, buildxVersion, inventory, disk } = host;
+  const { name, usedSlots, slots, trust, driver, engineVersion, buildxVersion, inventory, disk } = host;
   const head = [
-    `${out.style('bold', name)}  ${out.style(hostStyle(state), state)}`,
+    `${out.style('bold', name)}  ${out.style(hostStyle(host), stateText(host, now()))}`,
     `slots   ${usedSlots} of ${slots} in use`,
     `takes   ${trust.join(' and ')} builds${trust.length > 1 ? ', with separate builders' : ''}`,
     `serves  ${servesText(host)}`,
     `engine  ${engineVersion}, buildx ${buildxVersion}, driver ${driver}`,
   ];
+  if (disk) head.push(`disk    ${bytes(disk.freeBytes)} of ${bytes(disk.totalBytes)} free${lowDiskText(host)}`);
   if (host.domainsAway) head.push(`away    ${awayText(host)}`);
   const { treeBytes, treeBudgetBytes = 0, mirrorBytes, mirrorBudgetBytes = 0 } = disk ?? {};
   if (treeBytes !== undefined) head.push(`trees   ${bytes(treeBytes)} of ${bytes(treeBudgetBytes)}`);
@@ -40,6 +41,13 @@ export function hostText(host: HostDetailView, transfers: readonly Transfer[], i
       : []),
   ];
   return `${facts.join('\n')}\n\n${reposText(inventory, io)}\n${mountsText(inventory, io)}${incidentsText(host, io)}`;
+}
+
+/** Says what a host does that is low on disk. */
+function lowDiskText({ conditions = [] }: HostDetailView): string {
+  return conditions.includes('low_disk')
+    ? ': too little; it evicts caches, and takes no builds until there is enough'
+    : '';
 }
 
 /** Describes the cache budget after `before`. Empty if the budget isn't known. */

@@ -12,6 +12,6 @@ const STYLES: Readonly<Record<HostInfoView['state'], Style>> = {
   lost: 'red',
 };
 
-export function hostStyle(state: HostInfoView['state']): Style {
-  return STYLES[state];
+export function hostStyle({ state, conditions = [] }: Pick<HostInfoView, 'state' | 'conditions'>): Style {
+  return state === 'ready' && conditions.length > 0 ? 'yellow' : STYLES[state];
 }

@@ -14,10 +14,11 @@ export function buildsText({ builds }: HostInfoView): string {
   return `${builds.length} ${builds.length === 1 ? 'build' : 'builds'} left: ${list}`;
 }
 
-/** Describes the state, with the time until the deadline of a drain. */
-export function stateText({ state, drain }: HostInfoView, nowMs: number): string {
-  if (state !== 'draining' || drain?.deadline === undefined) return state;
-  return `${state}, ${leftText(drain.deadline, nowMs)}`;
+/** Describes the state, with the time until the deadline of a drain, and what keeps the host from taking builds: `ready (low disk)`. */
+export function stateText({ state, drain, conditions = [] }: HostInfoView, nowMs: number): string {
+  const left = state === 'draining' && drain?.deadline !== undefined ? `, ${leftText(drain.deadline, nowMs)}` : '';
+  const shown = conditions.length > 0 && state !== 'lost' && state !== 'left';
+  return `${state}${left}${shown ? ` (${conditions.map((one) => one.replaceAll('_', ' ')).join(', ')})` : ''}`;
 }
 
 export function leftText(deadline: string, nowMs: number): string {

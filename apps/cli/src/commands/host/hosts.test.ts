@@ -21,6 +21,8 @@ describe('kiln hosts', () => {
     expect((await cli.run('hosts', { terminal: { columns: 40, rows: 24 } })).out).toContain(
       'host-a  ready    1/4  00aaaaaa    2s\n',
     );
+    cli.api.hosts = cli.api.hosts.map((host) => Object.assign({}, host, { conditions: ['low_disk'] }));
+    expect((await cli.run('hosts')).out).toContain('host-a  ready (low disk)    1/4');
     cli.api.hosts = [];
     expect((await cli.run('hosts')).err).toBe('kiln: no host has joined the pool\n');
   });

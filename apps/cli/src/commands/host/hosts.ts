@@ -90,7 +90,7 @@ function columns({ now }: Io, hosts: readonly HostInfoView[]): Column<HostInfoVi
   const at = now();
   const all: (Column<HostInfoView> & { readonly shown?: boolean })[] = [
     { title: 'HOST', text: ({ name }) => name, min: 8 },
-    { title: 'STATE', text: (host) => stateText(host, at), style: ({ state }) => hostStyle(state) },
+    { title: 'STATE', text: (host) => stateText(host, at), style: hostStyle },
     { title: 'SLOTS', text: ({ slots, usedSlots }) => `${usedSlots}/${slots}`, align: 'right' },
     {
       title: 'BUILDS',

@@ -3,6 +3,7 @@ import { InvalidEnvironment, readEnv } from '@kiln/runtime';
 import { schedulingConfig, schedulingEnv } from '@kiln/scheduler';
 import {
   builderEnv,
+  cacheLimits,
   checkLease,
   checkNetwork,
   checkTrust,
@@ -67,7 +68,13 @@ function settingsOf(env: z.output<typeof schema>) {
       ...trustSettings(env),
       ...(settings && { settings }),
     },
-    worker: { ...reportSettings(env), ...idleSettings(env), ...healingSettings(env), ...(network && { network }) },
+    worker: {
+      ...reportSettings(env),
+      ...idleSettings(env),
+      ...cacheLimits(env),
+      ...healingSettings(env),
+      ...(network && { network }),
+    },
     mirrors: (dataDir: string) => mirrorSettings(env, dataDir),
     access: accessConfig(env),
     storage: storageConfig(env),

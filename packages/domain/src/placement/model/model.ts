@@ -40,6 +40,8 @@ export interface HostView {
   readonly cacheModes?: readonly CacheMode[] | undefined;
   readonly cordoned: boolean;
   readonly draining: boolean;
+  /** Whether its disk is nearly full, so that it takes no builds until it has made room. Default: false. */
+  readonly lowDisk?: boolean | undefined;
   /** Bytes its caches may take. If unknown, no eviction is predicted. */
   readonly cacheBudgetBytes?: number | undefined;
   /** Bytes reserved for single isolation domains, by domain key. */

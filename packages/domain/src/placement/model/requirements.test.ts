@@ -25,6 +25,8 @@ test.each([
   [{}, undefined],
   [{ draining: true }, 'draining'],
   [{ cordoned: true }, 'cordoned'],
+  [{ lowDisk: true }, 'low_disk'],
+  [{ lowDisk: true, cordoned: true }, 'cordoned'],
   [{ platforms: ['linux/amd64'] }, 'platform_missing'],
   [{ labels: { disk: 'nvme' } }, 'label_missing'],
   [{ labels: { disk: 'nvme', zone: 'b' } }, 'label_missing'],

@@ -7,6 +7,7 @@ import type { HostView, PendingBuild } from './model.ts';
 export const RULED_OUT = [
   'cordoned',
   'draining',
+  'low_disk',
   'platform_missing',
   'label_missing',
   'trust_missing',
@@ -27,6 +28,7 @@ type Needs = Pick<PendingBuild, 'repo' | 'weight' | 'platforms' | 'hostLabels' |
 export function ruleOut(needs: Needs, host: HostView): RuledOut | undefined {
   if (host.draining) return 'draining';
   if (host.cordoned) return 'cordoned';
+  if (host.lowDisk) return 'low_disk';
   for (const platform of needs.platforms) if (!host.platforms.includes(platform)) return 'platform_missing';
   for (const label in needs.hostLabels) if (host.labels[label] !== needs.hostLabels[label]) return 'label_missing';
   if (!host.trust.includes(needs.trust)) return 'trust_missing';

@@ -27,7 +27,7 @@ test('a cache on a host that no longer fits attracts no build', () => {
   expect(scene.place()).toEqual({ 1: 'b' });
 });
 
-test.each(['cordoned', 'draining'] as const)('a %s host takes nothing until it is open again', (state) => {
+test.each(['cordoned', 'draining', 'lowDisk'] as const)('a %s host takes nothing until it is open again', (state) => {
   const scene = new Scene().host('a', { [state]: true }).submit('1');
   expect(scene.place()).toEqual({});
   expect(scene.host('a').place()).toEqual({ 1: 'a' });

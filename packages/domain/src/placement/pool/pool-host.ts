@@ -92,7 +92,7 @@ export class PoolHost {
 
   /** Whether any build may be placed here. */
   get open(): boolean {
-    return !this.view.cordoned && !this.view.draining;
+    return !this.view.cordoned && !this.view.draining && !this.view.lowDisk;
   }
 
   /** Invalidates what is derived from the caches. */

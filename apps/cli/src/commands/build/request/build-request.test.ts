@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import { buildRequest } from '@kiln/contracts';
 import { describe, expect, it } from 'vitest';
 import { parseFlags } from '../../../framework/flags.ts';
@@ -191,10 +193,19 @@ describe('readSecrets', () => {
       TOKEN: 'from env',
       c: 'from env',
       '.npmrc': 'from file\n',
+      d: '',
     });
-    expect(warnings).toEqual([
-      '--secret id=d: the environment variable NO is not set; the build runs without this secret',
+    expect(warnings).toEqual(['--secret id=d: the environment variable NO is not set; the secret is empty']);
+  });
+
+  it('reads a pipe, as process substitution of a shell makes one', async () => {
+    await using dir = await TempDir.with({});
+    execFileSync('mkfifo', [`${dir.path}/pipe`]);
+    const [{ values }] = await Promise.all([
+      readSecrets(['id=a,src=pipe'], {}, dir.path),
+      writeFile(`${dir.path}/pipe`, 'from pipe'),
     ]);
+    expect(values).toEqual({ a: 'from pipe' });
   });
 
   it.each([
@@ -203,11 +214,12 @@ describe('readSecrets', () => {
     ['id=x,type=vault', 'expected file or env'],
     ['id=x,foo=1', 'unknown key foo'],
     ['id=x,src=binary', 'is not UTF-8'],
+    ['id=x,src=.', 'not a file'],
+    ['id=x,src=large', 'is larger than 500 KiB'],
   ])('refuses %s', async (flag, message) => {
     await using dir = await TempDir.with({});
-    await import('node:fs/promises').then(({ writeFile }) =>
-      writeFile(`${dir.path}/binary`, Buffer.of(0xff, 0xfe, 0x00)),
-    );
+    await writeFile(`${dir.path}/binary`, Buffer.of(0xff, 0xfe, 0x00));
+    await writeFile(`${dir.path}/large`, Buffer.alloc(500 * 1024 + 1, 'a'));
     await expect(readSecrets([flag], {}, dir.path)).rejects.toThrow(message);
   });
 });

@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { MAX_SECRET_BYTES as MAX_BYTES } from '@kiln/contracts';
 import { UsageError } from '../../../io/errors.ts';
@@ -14,8 +14,8 @@ export interface ReadSecrets {
 
 /**
  * Reads `--secret id=npm,src=.npmrc`, `id=token,env=TOKEN` or `id=TOKEN` like buildx does: without src and env, the value is that of the
- * variable of that name, or else of the file of that name. A variable that isn't set is omitted with a warning, because only a mount
- * with `required` fails without it. A value is never part of a message. @throws UsageError
+ * variable of that name, or else of the file of that name. A variable that isn't set gives an empty secret, with a warning. A file may
+ * be a pipe. A value is never part of a message. @throws UsageError
  */
 export async function readSecrets(flags: readonly string[], env: Env, cwd: string): Promise<ReadSecrets> {
   const values: Record<string, string> = {};
@@ -26,10 +26,8 @@ export async function readSecrets(flags: readonly string[], env: Env, cwd: strin
     else {
       const value = env[source.env];
       if (value === undefined)
-        warnings.push(
-          `--secret id=${id}: the environment variable ${source.env} is not set; the build runs without this secret`,
-        );
-      else values[id] = value;
+        warnings.push(`--secret id=${id}: the environment variable ${source.env} is not set; the secret is empty`);
+      values[id] = value ?? '';
     }
   }
   return { values, warnings };
@@ -56,12 +54,13 @@ function parseSecret(flag: string, env: Env): { id: string; source: Source } {
 }
 
 async function readSecretFile(id: string, path: string): Promise<string> {
-  const stats = await stat(path).catch(() => undefined);
-  if (!stats?.isFile()) throw new UsageError(`--secret id=${id}: ${stats ? 'not a file' : 'no such file'}: ${path}`);
-  if (stats.size > MAX_BYTES) throw new UsageError(`--secret id=${id}: ${path} is larger than ${MAX_BYTES / 1024} KiB`);
-  const data = await readFile(path).catch((error: Error) => {
+  const data = await readAll(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') throw new UsageError(`--secret id=${id}: no such file: ${path}`);
+    if (error.code === 'EISDIR') throw new UsageError(`--secret id=${id}: not a file: ${path}`);
     throw new UsageError(`--secret id=${id}: ${error.message}`);
   });
+  if (data.length > MAX_BYTES)
+    throw new UsageError(`--secret id=${id}: ${path} is larger than ${MAX_BYTES / 1024} KiB`);
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data);
   } catch {
@@ -69,4 +68,18 @@ async function readSecretFile(id: string, path: string): Promise<string> {
       `--secret id=${id}: ${path} is not UTF-8 text; encode it with base64 and decode it in the RUN step`,
     );
   }
+}
+
+/** Reads a file or pipe, at most one byte more than a secret may have. */
+async function readAll(path: string): Promise<Buffer> {
+  await using file: FileHandle = await open(path);
+  const buffer = Buffer.alloc(MAX_BYTES + 1);
+  let length = 0;
+  while (length < buffer.length) {
+    // Without a position, because pipes have none.
+    const { bytesRead } = await file.read(buffer, length, buffer.length - length, null);
+    if (bytesRead === 0) break;
+    length += bytesRead;
+  }
+  return buffer.subarray(0, length);
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, readlink, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -42,6 +43,16 @@ describe('kiln build -o', () => {
     const at = cli.io();
     expect(await runCli(['build', '-o', '-'], at)).toBe(0);
     expect(Buffer.from(at.stdout.text, 'latin1').equals(cli.api.artifact)).toBe(true);
+  });
+
+  it('writes a tar into a pipe, and does not replace it by a file', async () => {
+    await artifactOf({ name: 'a' });
+    const pipe = join(cli.dir.path, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const [code, got] = await Promise.all([runCli(['build', '-o', 'type=tar,dest=pipe'], cli.io()), readFile(pipe)]);
+    expect(code).toBe(0);
+    expect(got.equals(cli.api.artifact)).toBe(true);
+    expect((await stat(pipe)).isFIFO()).toBe(true);
   });
 
   it.each([['../evil'], ['/evil'], ['a/../../evil']])('does not write %s outside the directory', async (name) => {

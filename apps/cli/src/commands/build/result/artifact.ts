@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -31,8 +31,10 @@ export async function fetchArtifact(
   }
 }
 
-/** Writes a file that appears only once it is complete. */
+/** Writes a file that appears only once it is complete. What isn't a regular file, such as `/dev/null`, is written to and not replaced. */
 async function writeWhole(path: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (found && !found.isFile()) return await pipeline(Readable.from(bytes), createWriteStream(path));
   const partial = `${path}.${process.pid}.partial`;
   try {
     await pipeline(Readable.from(bytes), createWriteStream(partial));
