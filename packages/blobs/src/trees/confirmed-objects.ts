@@ -15,7 +15,7 @@ interface Confirmed {
 }
 
 /**
- * Remembers objects that were found in the store, for all uploads: a directory of a thousand others in which one has changed would otherwise take a thousand
+ * Remembers objects that were stored or found in the store, for all uploads: a directory of a thousand others in which one has changed would otherwise take a thousand
  * lookups again. Only what is durable may be added.
  */
 export class ConfirmedObjects {
@@ -26,7 +26,7 @@ export class ConfirmedObjects {
     this.#now = now;
   }
 
-  /** Returns what was found in the last minutes. */
+  /** Returns what was stored or found in the last minutes. */
   find(team: string, kind: ObjectKind, digest: Digest): number | TreeTotals | undefined {
     const found = this.#known.get(keyOf(team, kind, digest));
     return found && this.#now() - found.at <= REMEMBERED_MS ? found.what : undefined;

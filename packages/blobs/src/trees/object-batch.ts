@@ -37,16 +37,19 @@ export class ObjectBatch implements AsyncDisposable {
   readonly #blobs: BatchBlobs;
   readonly #team: string;
   readonly #exclusively: Exclusively;
+  readonly #onStored: (object: PendingObject) => void;
   readonly #pending = new Map<string, PendingObject>();
   #bytes = 0;
   #newBytes = 0;
   /** When the first of them was added. */
   #since = 0;
 
-  constructor(blobs: BatchBlobs, team: string, exclusively: Exclusively) {
+  /** @param onStored called with each object that is durable */
+  constructor(blobs: BatchBlobs, team: string, exclusively: Exclusively, onStored: (object: PendingObject) => void) {
     this.#blobs = blobs;
     this.#team = team;
     this.#exclusively = exclusively;
+    this.#onStored = onStored;
   }
 
   get(kind: ObjectKind, digest: Digest): PendingObject | undefined {
@@ -111,10 +114,12 @@ export class ObjectBatch implements AsyncDisposable {
   }
 
   #stored(objects: readonly PendingObject[]): void {
-    for (const { kind, digest, sizeBytes, presence } of objects) {
+    for (const object of objects) {
+      const { kind, digest, sizeBytes, presence } = object;
       if (presence === 'absent') this.#newBytes += sizeBytes;
       this.#pending.delete(`${kind} ${digest}`);
       this.#bytes -= sizeBytes;
+      this.#onStored(object);
     }
   }
 }

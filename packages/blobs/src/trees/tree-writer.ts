@@ -74,7 +74,9 @@ export class TreeWriter implements AsyncDisposable {
   constructor(deps: WriterDeps, options: WriteOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#batch = new ObjectBatch(deps.blobs, options.team, deps.exclusively);
+    this.#batch = new ObjectBatch(deps.blobs, options.team, deps.exclusively, ({ kind, digest, sizeBytes, totals }) =>
+      deps.confirmed.add(options.team, kind, digest, totals ?? sizeBytes),
+    );
     this.#knownSince = deps.now();
   }
 

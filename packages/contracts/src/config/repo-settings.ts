@@ -1,3 +1,4 @@
+import { CACHE_MODES } from '@kiln/domain';
 import { z } from 'zod';
 import { buildRequest } from '../http/build-request.ts';
 import { gitUrl, relativePath } from '../http/fields.ts';
@@ -16,6 +17,9 @@ export const repoSettings = z.strictObject({
   untrustedPush: globs.optional().meta({
     description:
       'Patterns of image names, such as registry.example.org/previews/**, that untrusted builds may push. Default: none.',
+  }),
+  cacheMode: z.enum(CACHE_MODES).optional().meta({
+    description: 'Cache mode of images whose file names no `cache`. Default: `warm`.',
   }),
   cloneUrl: gitUrl
     .optional()

@@ -33,3 +33,33 @@ it('passes locations on, but a fork’s build exports to none', () => {
 it('refuses fields that the mode doesn’t have', () => {
   expect(() => cacheFor(push(), `{ mode: fresh, to: [${REF}] }`)).toThrow('no locations, because cache.mode is fresh');
 });
+
+const uncached = (tags: string) => `version: 1
+on: { push: {}, pull_request: {} }
+images:
+  - { name: api, tags: ${tags}, output: push }
+`;
+const byDefault = (cacheMode: string | undefined, config = uncached("['r.io/api:{branch}']")) =>
+  request(verdicts(push(), { config, settings: { cacheMode } }).api);
+
+it('takes the mode from the server’s settings of the repository if the file names no caches', () => {
+  expect(byDefault(undefined).cache).toBeUndefined();
+  expect(byDefault('warm').cache).toBeUndefined();
+  expect(byDefault('registry').cache).toEqual({ mode: 'registry' });
+  expect(byDefault('fresh').cache).toEqual({ mode: 'fresh' });
+  expect(byDefault('archive').cache).toEqual({ mode: 'archive', key: 'main' });
+  expect(byDefault('registry', config('{ mode: warm }')).cache).toEqual({ mode: 'warm' });
+});
+
+it('builds warm where the settings say registry, but there is no tag, and says so', () => {
+  const { api } = verdicts(push(), {
+    config: uncached('[]').replace('output: push', 'output: none'),
+    settings: { cacheMode: 'registry' },
+  });
+  expect(request(api).cache).toBeUndefined();
+  expect(JSON.stringify(api)).toContain('cache mode warm instead of registry');
+});
+
+it('refuses a default mode that doesn’t exist', () => {
+  expect(() => byDefault('hot')).toThrow(/cacheMode/);
+});

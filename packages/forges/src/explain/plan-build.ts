@@ -28,7 +28,8 @@ export function planBuild(image: KilnImage, occasion: Occasion, settings: RepoSe
   const { subdir, supersede } = { subdir: subdirOf(image.context), supersede: supersedeOf(image, occasion) };
   const pushed = pushOf(image, occasion, settings, nowMs);
   const secrets = secretsOf(image);
-  const cache = cacheOf(image, occasion);
+  const byDefault = defaultCache(image, settings, pushed.tags);
+  const cache = cacheOf({ cache: image.cache ?? byDefault.cache }, occasion);
   const withheld = occasion.fork ? Object.keys(secrets) : [];
   const urgent = occasion.fork && image.priority === 'interactive';
   return {
@@ -37,6 +38,7 @@ export function planBuild(image: KilnImage, occasion: Occasion, settings: RepoSe
     secrets: occasion.fork ? {} : secrets,
     notes: [
       ...pushed.notes,
+      ...byDefault.notes,
       ...(withheld.length > 0 ? [`secrets withheld from a fork: ${withheld.join(', ')}`] : []),
       ...(urgent ? ['priority normal instead of interactive: the pull request comes from a fork'] : []),
     ],
@@ -79,8 +81,19 @@ function pushOf(image: KilnImage, occasion: Occasion, settings: RepoSettings, no
   };
 }
 
+/** The caches of an image whose file names none, by the server's settings of the repository. */
+function defaultCache(
+  image: KilnImage,
+  { cacheMode: mode = 'warm' }: RepoSettings,
+  tags: readonly string[],
+): { readonly cache?: KilnImage['cache']; readonly notes: readonly string[] } {
+  if (image.cache || mode === 'warm') return { notes: [] };
+  if (mode !== 'registry' || tags.length > 0) return { cache: { mode }, notes: [] };
+  return { notes: ['cache mode warm instead of registry: there is no tag beside which the caches could be kept'] };
+}
+
 /** The image's caches. An archive is named after the branch or pull request, and a fork's build exports nothing that the file names. */
-function cacheOf({ cache }: KilnImage, { fork, on, name, pr }: Occasion): KilnImage['cache'] {
+function cacheOf({ cache }: Pick<KilnImage, 'cache'>, { fork, on, name, pr }: Occasion): KilnImage['cache'] {
   if (!cache) return undefined;
   const { to, ...rest } = cache;
   if (cache.mode === 'archive' && cache.key === undefined && !/\s/.test(name)) {
