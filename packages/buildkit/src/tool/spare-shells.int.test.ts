@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { type LoneTool, startLoneTool } from '../testing/lone-tool.ts';
 import { SHELL_CHECK, type ShellCommand, SpareShells } from './spare-shells.ts';
@@ -102,4 +103,14 @@ test('a closed container is not recreated by what still uses it', async () => {
   await using closed = await startLoneTool();
   await closed.tool.close();
   await expect(closed.tool.capture(['true'], TIMEOUT_MS)).rejects.toThrow('the tool container is closed');
+});
+
+test('a container that is being made while it is closed does not stay', async () => {
+  await using closed = await startLoneTool();
+  const made = closed.tool.recreate();
+  await setImmediate();
+  await closed.tool.close();
+  await made;
+  await expect(closed.tool.signal(['true'])).rejects.toThrow('No such container');
+  await expect(closed.tool.recreate()).rejects.toThrow('the tool container is closed');
 });

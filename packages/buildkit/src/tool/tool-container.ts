@@ -42,6 +42,8 @@ export class ToolContainer {
   #isClosed = false;
   readonly #spare: SpareShells;
   #ensuring: Promise<void> | undefined;
+  /** Settles when no container is being made. */
+  #recreating: Promise<void> = Promise.resolve();
   /** Identity of the engine's socket that is mounted in the container. */
   #socket: string | undefined;
 
@@ -52,8 +54,19 @@ export class ToolContainer {
     this.#spare = new SpareShells((argv) => this.#start({ argv, user: ROOT, stdin: true }));
   }
 
-  /** Replaces any container of this name: a buildx that a dead worker left behind must not continue. @throws EngineError */
+  /**
+   * Replaces any container of this name: a buildx that a dead worker left behind must not continue. One call at a time makes a
+   * container, and none does after `close`. @throws EngineError
+   */
   async recreate(): Promise<void> {
+    const before = this.#recreating;
+    const made = before.catch(() => undefined).then(() => this.#recreate());
+    this.#recreating = made;
+    await made;
+  }
+
+  async #recreate(): Promise<void> {
+    this.#demandOpen();
     const { engine, name, labels, scratchDir, engineSocketPath, network = 'host', env = [], log } = this.#options;
     const image = this.#image;
     const paths = toolPaths(scratchDir);
@@ -89,6 +102,7 @@ export class ToolContainer {
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#ensuring?.catch(() => undefined);
+    await this.#recreating.catch(() => undefined);
     await this.remove();
   }
 
@@ -107,10 +121,14 @@ export class ToolContainer {
   }
 
   async #ensure(): Promise<void> {
-    if (this.#isClosed) throw new EngineError('docker engine: the tool container is closed', undefined, undefined);
+    this.#demandOpen();
     if ((await this.#socketNow()) === this.#socket && (await this.#isRunning())) return;
     this.#options.log.warn({ container: this.#options.name }, 'tool container not running');
     await this.recreate();
+  }
+
+  #demandOpen(): void {
+    if (this.#isClosed) throw new EngineError('docker engine: the tool container is closed', undefined, undefined);
   }
 
   /**
