@@ -15,8 +15,8 @@ export default defineConfig({
     // The tests build for several teams on one engine.
     env: { KILN_ISOLATION: 'pool' },
     pool: 'forks',
-    // More than two cores' worth, because engines, leases and time-outs are waited for much of the time.
-    maxWorkers: Number(process.env.KILN_TEST_WORKERS ?? 3),
+    // Twice two cores' worth, because engines, leases and time-outs are waited for most of the time in the slow files.
+    maxWorkers: Number(process.env.KILN_TEST_WORKERS ?? 4),
     sequence: { sequencer: LongestFirst },
     globalSetup: 'test/support/test-run.ts',
     projects: [

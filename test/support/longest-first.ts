@@ -2,7 +2,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Durations of the slow files on a busy machine with two cores, seconds. */
 const SECONDS: Readonly<Record<string, number>> = {
-  'test/stories/hosts.test.ts': 250,
+  'test/stories/hosts.test.ts': 230,
   'test/stories/fresh-clone.test.ts': 110,
   'why-slow.int.test.ts': 105,
   'working-trees.int.test.ts': 98,
@@ -12,7 +12,6 @@ const SECONDS: Readonly<Record<string, number>> = {
   'isolation-domains.int.test.ts': 66,
   'inventory.int.test.ts': 63,
   'test/bundle/bundle.test.ts': 58,
-  's3-faults.test.ts': 58,
   'builder.int.test.ts': 53,
   'test/redis-faults/redis-calls.test.ts': 50,
   'same-context.test.ts': 48,
@@ -25,7 +24,12 @@ const SECONDS: Readonly<Record<string, number>> = {
   'report-status.test.ts': 36,
   'run-isolation.int.test.ts': 33,
   'trust-classes.int.test.ts': 30,
+  'warmth.int.test.ts': 30,
+  'network.int.test.ts': 30,
   'http/problems.test.ts': 25,
+  'proxy.int.test.ts': 25,
+  'step-limits.int.test.ts': 25,
+  's3-faults.test.ts': 20,
   'route-matrix.test.ts': 19,
 };
 

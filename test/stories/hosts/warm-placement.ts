@@ -6,10 +6,8 @@ import { scenario } from '../../support/scenario/scenario.ts';
 import type { Story } from '../../support/scenario/story.ts';
 import type { HostsLab } from './lab.ts';
 
-/** What a cold build takes in addition: enough for a warm one to be worth waiting for. */
+/** What a cold build takes in addition: enough for a warm one, or for a seed, to be worth waiting for. */
 const COLD_SECONDS = 12;
-/** Where no build waits for another one. */
-const SHORT_COLD_SECONDS = 3;
 
 /** Stories of builds that are placed where their caches are. */
 export function warmPlacementStories({ hosts, pool }: HostsLab): void {
@@ -44,7 +42,7 @@ export function warmPlacementStories({ hosts, pool }: HostsLab): void {
 
   test('a host whose cache mounts were evicted is cold again, and known to be; when it is drained, the next build waits until another host is seeded from it', async () => {
     await scenario(pool())
-      .builds((text) => warmable(text, SHORT_COLD_SECONDS))
+      .builds((text) => warmable(text, COLD_SECONDS))
       .host('a', { warm: ['app'] })
       .step('evict the cache mounts', () => hosts().host('a').evictCacheMounts())
       .expectCold('app')

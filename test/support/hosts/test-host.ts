@@ -10,7 +10,8 @@ import { run } from './command.ts';
 import { type CutOptions, cutLink, mendLink, type NetworkPlace } from './network.ts';
 
 const UP_TIMEOUT_MS = 60_000;
-// Long, because the kernel writes back what a container's file system still holds before the process that was killed is gone.
+// Long, because a process that was killed stays until the kernel has unmounted its containers' overlays. That writes back everything that is
+// dirty on the disk below them, also what other tests have written.
 const DOWN_TIMEOUT_MS = 90_000;
 
 /**

@@ -2,7 +2,7 @@ import type { TreeStore, Written } from '@kiln/blobs';
 import { teamTreesKey } from '@kiln/contracts';
 import type { MeteredBlobs, StorageShare } from '@kiln/state';
 import { readParts } from '@kiln/trees';
-import { fieldProblem } from '../http/api-problem.ts';
+import { type ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import { treeProblem } from './tree-problems.ts';
 
 export interface PartLimits {
@@ -27,6 +27,8 @@ export async function receiveParts(
   // A tree has no more objects than entries; a divided directory has a part for each several entries. Those that are stored already cost a look-up each.
   const maxParts = 2 * limits.maxContextEntries + 1;
   let count = 0;
+  // Each directory that is sent is in the context at least once, so the sum is known to be too large long before the root is sent.
+  let entries = 0;
   const maxFileBytes = Math.min(limits.maxUnpackedContextBytes, limits.contextBytes ?? Number.POSITIVE_INFINITY);
   await using upload = await blobs.beginUpload({ share });
   await using writer = trees.write({
@@ -41,6 +43,9 @@ export async function receiveParts(
         count += 1;
         if (count > maxParts)
           throw fieldProblem('body_too_large', 'body', `more than ${maxParts} parts`, `at most ${maxParts} parts`);
+        if (part.type === 'directory' && part.object.node.type === 'entries')
+          entries += part.object.node.entries.length;
+        if (entries > limits.maxContextEntries) throw tooManyEntries(limits);
         await writer.add(part);
       }
     } finally {
@@ -54,6 +59,11 @@ export async function receiveParts(
     throw treeProblem(error);
   }
   return writer.written;
+}
+
+function tooManyEntries({ maxContextEntries }: PartLimits): ApiProblem {
+  const expected = `at most ${maxContextEntries} entries; exclude files with .dockerignore`;
+  return fieldProblem('context_invalid', 'body', `a context of more than ${maxContextEntries} entries`, expected);
 }
 
 async function* limited(bytes: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<Buffer> {

@@ -180,6 +180,19 @@ describe('refuses', () => {
     });
   });
 
+  test('a context of too many entries, before its last directories are sent', async () => {
+    await start({ maxContextEntries: 4 });
+    const names = (of: string) => Object.fromEntries([1, 2].map((i) => [`${of}${i}`, of]));
+    const { parts } = treeOf({ a: { in: names('a') }, b: { in: names('b') }, c: { in: names('c') } });
+    expect(await problemIn(await sendParts(api, parts.slice(0, 3)))).toMatchObject({
+      code: 'context_invalid',
+      errors: [{ field: 'body', got: 'a context of more than 4 entries' }],
+    });
+    expect(await missing({ directories: digestsOf({ parts } as MadeTree).directories.slice(0, 2) })).toMatchObject({
+      directories: [],
+    });
+  });
+
   test('a build whose Dockerfile is too large to be read', async () => {
     await start();
     const { parts, root } = treeOf({ Dockerfile: Buffer.alloc(4 * MIB + 1, '#\n') });

@@ -81,6 +81,24 @@ describe('operators', () => {
     expect((await listed())[0]?.state).toBe('left');
   });
 
+  test('see what was wrong with the builders of a host, and which of them are being repaired', async () => {
+    const { hosts } = api.state;
+    const report = (await hosts.get('h1'))?.report;
+    if (!report) throw new Error('h1 is gone');
+    expect((await listed())[0]).not.toHaveProperty('incidents');
+    const incident = {
+      domain: 'trusted',
+      state: 'record_corrupt',
+      action: 'new_state',
+      message: 'invalid database',
+    } as const;
+    const changed = { ...report, domainsAway: ['trusted'], incidents: [{ ...incident, at: 1_767_323_045_000 }] };
+    await hosts.sync(changed, { machine: 'm1', incarnation: 'i1' }, 60_000);
+    const incidents = [{ ...incident, at: '2026-01-02T03:04:05.000Z' }];
+    expect((await listed())[0]).toMatchObject({ domainsAway: ['trusted'], incidents });
+    expect((await host('GET', '')).body).toMatchObject({ domainsAway: ['trusted'], incidents });
+  });
+
   test.each([
     ['POST', '/cordon'],
     ['POST', '/uncordon'],

@@ -18,6 +18,7 @@ import { containerOf, toolContainerName } from './builder-names.ts';
 import type { BuilderInfo, BuilderOptions } from './builder-options.ts';
 import { claimDomain, EngineTaken } from './engine-claim.ts';
 import { forgetRecords } from './forget-records.ts';
+import { memoryKills, namingMemory } from './memory-kills.ts';
 import { assertProbed, probeRequest } from './probe-build.ts';
 import { RunModes } from './run-modes.ts';
 import { type StartedBuilder, startBuilder } from './start-builder.ts';
@@ -118,7 +119,10 @@ export class Builder {
     try {
       await this.#egress.ensure();
       await this.#leftovers.clear();
-      const outcome = await this.#modes.run(request, signal);
+      const killsBefore = await memoryKills();
+      const ended = await this.#modes.run(request, signal);
+      const limitBytes = this.#options.settings?.limits?.memoryBytes;
+      const outcome = namingMemory(ended, killsBefore, await memoryKills(), limitBytes);
       // The daemon of a builder that was made for the attempt is gone, and what this one does is no evidence.
       const hadOwn = this.#modes.makesBuilder(request) && outcome.failure?.code === 'infrastructure';
       return signal.aborted || hadOwn ? outcome : await this.#faults.explain(outcome, startedAt);

@@ -20,7 +20,11 @@ test('a fork bomb and a step that takes all memory fail, and the builder goes on
     step('echo still there'),
   ]);
   expect(bomb.output).toMatch(/fork/i);
-  expect(hog.outcome).toMatchObject({ end: 'failed' });
+  expect(hog.outcome.failure).toMatchObject({
+    code: 'out_of_memory',
+    step: expect.stringContaining('RUN head -c 300000000'),
+    message: expect.stringMatching(/memory ran out \(exit code 137\).* 100000000 bytes$/),
+  });
   expect(after.output).toBe('still there\n');
 });
 

@@ -17,6 +17,7 @@ export const FAILURE_CODES = [
   'git_subdir_missing',
   'push_refused',
   'disk_full',
+  'out_of_memory',
   'artifact_too_large',
   'storage_quota_exceeded',
   'storage_full',

@@ -143,4 +143,29 @@ describe('kiln hosts', () => {
     );
     expect(await cli.run('hosts host-b')).toMatchObject({ code: 125, err: expect.stringContaining('no host host-b') });
   });
+
+  it('shows which builders are away, and what was done about them, the newest incident first', async () => {
+    const incident = { at: '2026-01-02T03:04:05.000Z', domain: 'trusted' };
+    cli.api.hosts = [
+      {
+        ...{ name: 'host-a', state: 'ready', slots: 4, usedSlots: 0, platforms: ['linux/amd64'] },
+        ...{ driver: 'docker-container', engineVersion: '28.2', buildxVersion: '0.24', builds: [], labels: {} },
+        ...{ lastSeenAt: '2026-01-02T03:14:03.000Z', domainsAway: ['trusted'] },
+        incidents: [
+          { ...incident, state: 'snapshot_missing', action: 'retried', message: 'parent snapshot x' },
+          { ...incident, at: '2026-01-02T03:14:03.000Z', state: 'out_of_memory', action: 'restarted' },
+        ],
+      },
+    ];
+    expect((await cli.run('hosts')).out).toMatch(/AWAY +INCIDENTS.*\n.*trusted builds of every team +2 /);
+    const shown = (await cli.run('hosts host-a')).out;
+    expect(shown).toContain('\naway    trusted builds of every team\n');
+    const [, table = ''] = shown.split('\n\n');
+    expect(table.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
+      ['INCIDENT', 'ACTION', 'BUILDER', 'AGO', 'REASON'],
+      ['killed for memory', 'daemon restarted', 'trusted builds of every team', '2s', '-'],
+      ['snapshot missing', 'build run again', 'trusted builds of every team', '10m', 'parent snapshot x'],
+      [''],
+    ]);
+  });
 });

@@ -4,6 +4,8 @@ import type { Io } from '../../io/output.ts';
 import { type Transfer, transfersOf, transferText } from './transfers.ts';
 
 const EVERY_MS = 1_000;
+/** Within this time the pool goes on after a part of a transfer, ms: it has the saved caches filled, or begins the next transfer. */
+const GOES_ON_MS = 5_000;
 
 export interface MovedOptions {
   readonly io: Io;
@@ -24,7 +26,8 @@ export async function waitMoved(
     const transfers = await look(client, name, signal);
     if (transfers === 'unknown' || transfers.length > 0) quietSince = undefined;
     else quietSince ??= performance.now();
-    if (quietSince !== undefined && performance.now() - quietSince >= quietMs) return;
+    if (quietSince !== undefined && performance.now() - quietSince >= (said === undefined ? quietMs : GOES_ON_MS))
+      return;
     for (const text of transfers === 'unknown' ? [] : transfers.slice(0, 1).map(transferText)) {
       if (text !== said) io.err.line(`kiln: ${name} is giving its caches to other hosts; ${text}`);
       said = text;
