@@ -81,6 +81,24 @@ test('registry builds on a builder of its own with the caches of the last one, a
   expect((await build({}).outcome).steps).toEqual({ total: 2, cached: 0 });
 });
 
+test('all modes give the same image', async () => {
+  // Without a RUN, which would give its files the present time.
+  const steps = `${BASE}\nCOPY root.tar /copied\nENV MODE=any`;
+  const tags = ['warm', 'registry', 'archive', 'fresh'].map((mode) => name(`modes:${mode}`));
+  for (const [i, mode] of ['warm', 'registry', 'archive', 'fresh'].entries()) {
+    const one = build({ mode }, { tag: tags[i] ?? '', dockerfile: steps, repo: 'modes' });
+    expect(await one.outcome).toMatchObject({ end: 'succeeded' });
+  }
+  const accept = 'application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json';
+  const digests = tags.map(async (tag) => {
+    const url = `http://${registry.host}/v2/modes/manifests/${tag.split(':').at(-1)}`;
+    return (await fetch(url, { headers: { accept } })).headers.get('docker-content-digest');
+  });
+  const [warm, ...others] = await Promise.all(digests);
+  expect(warm).toMatch(/^sha256:/);
+  expect(others).toEqual([warm, warm, warm]);
+});
+
 test('a registry that refuses caches as an index gets them as an image manifest, in the same build, and later at once', async () => {
   let refusals = 0;
   faulty.fault = ({ method }, body) => {
