@@ -64,14 +64,27 @@ function ownRepository(gitUrl: string): Rule[] {
 
 /** Matches a host; every port if it has none. User names before a host are never allowed. */
 function hostPattern(host: string): string {
-  const [, name = host, port] = /^(.*?)(:\d+)?$/.exec(host) ?? [];
+  const { name, port } = hostParts(host);
   const named = name.startsWith('*.') ? `[a-z0-9_.-]+\\.${escaped(name.slice(2))}` : escaped(name);
   return `${named}${port ?? '(:[0-9]+)?'}`;
 }
 
-/** Whether a server is one of `hosts`. `server` has a port unless it is the protocol's default. */
+/** Whether a server is one of `hosts`, as `hostPattern` matches it. `server` has a port unless it is the protocol's default. */
 export function isListed(hosts: readonly string[], server: string): boolean {
-  return hosts.some((host) => new RegExp(`^${hostPattern(host)}$`, 'i').test(server));
+  const asked = hostParts(server.toLowerCase());
+  return hosts.some((host) => {
+    const { name, port } = hostParts(host.toLowerCase());
+    if (port !== undefined && port !== asked.port) return false;
+    if (!name.startsWith('*.')) return asked.name === name;
+    const domain = name.slice(1);
+    return asked.name.endsWith(domain) && /^[a-z0-9_.-]+$/.test(asked.name.slice(0, -domain.length));
+  });
+}
+
+/** `port` with its colon. */
+function hostParts(host: string): { readonly name: string; readonly port: string | undefined } {
+  const [, name = host, port] = /^(.*?)(:\d+)?$/.exec(host) ?? [];
+  return { name, port };
 }
 
 function escaped(text: string): string {
