@@ -40,6 +40,8 @@ export interface FaultReport {
 }
 
 /** If a larger share of the builds is unlucky, the rest proves little. */
+/** A worker needs some seconds for its engine, and waits for Redis. */
+const WORKERS_TIMEOUT_MS = 60_000;
 const UNLUCKY_SHARE = 0.2;
 const SETTLE_MS = 120_000;
 /** The job of a dead worker returns to its queue when its lock has expired and BullMQ has found it stalled twice. */
@@ -91,6 +93,8 @@ export async function runFaults({
     await hosts.recover();
     say('all clients are done; checking what is left');
     builds = await audit(pool, registry, promised, faults, lost);
+    // A worker that is stopped before it has started can't remove the tool container of one that was killed.
+    await until('all workers have joined', () => pool.workersJoined, WORKERS_TIMEOUT_MS);
     retire.abort();
     await supervised;
     const blamed = [...new Set(faults.flatMap((fault) => fault.match(/\b01[0-9a-hjkmnp-tv-z]{24}\b/g) ?? []))];

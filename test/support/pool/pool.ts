@@ -170,6 +170,12 @@ export class Pool implements AsyncDisposable {
     return started;
   }
 
+  /** Whether every worker has joined the pool since its last start. */
+  get workersJoined(): boolean {
+    const { worker: joined = '' } = READY;
+    return this.#members.namesOf('worker').every((name) => this.process('worker', name).find(joined) !== undefined);
+  }
+
   /** Starts a process without waiting for it. An API's first start must use `start`, which learns its port. */
   launch(role: Role, name: string): ManagedProcess {
     const host = this.#hostOf(role, name);
