@@ -76,6 +76,11 @@ async function records(of: Lab): Promise<string[]> {
     .filter((text) => text.includes('kiln-snapshot-'));
 }
 
+/** The engine is shared with other test files, whose saves leave records until they end. */
+async function expectNoRecords(): Promise<void> {
+  await expect.poll(() => records(warm), { timeout: 60_000 }).toEqual([]);
+}
+
 const odd = rawTar(rawPax([paxRecord('SCHILY.xattr.user.color', Buffer.from('blue\0\xff', 'latin1'))]), {
   name: 'attributed',
   content: 'x',
@@ -98,9 +103,11 @@ test('carries a mount from one builder to another as it is: names of any bytes, 
   expect(tar.includes('SCHILY.xattr.user.color=blue\0\xff', 0, 'latin1')).toBe(true);
   expect(await seed(cold, repo, tar)).toBe('seeded');
   expect(await build(cold, repo, LIST)).toBe(before);
-  expect((await save(cold, repo)).tar.equals(tar)).toBe(true);
+  // While the kernel writes files back it may count too few blocks for one, which tar then stores as sparse: the same contents in other bytes.
+  const areSame = async () => (await save(cold, repo)).tar.equals((await save(warm, repo)).tar);
+  await expect.poll(areSame, { timeout: 60_000 }).toBe(true);
   expect((await cold.builder.inventory()).mounts.map(({ id }) => id)).toContain(`${namespace(repo)}/c`);
-  expect(await records(warm)).toEqual([]);
+  await expectNoRecords();
   // Only the mount itself.
   expect((await records(cold)).filter((text) => !text.startsWith('cached mount'))).toEqual([]);
 });
@@ -129,7 +136,7 @@ test('refuses a mount that BuildKit gives to no other RUN, and leaves nothing in
   expect((await warm.builder.inventory()).mounts.filter(({ id }) => id.startsWith(namespace(repo)))).toMatchObject([
     { records: [expect.any(String)] },
   ]);
-  expect(await records(warm)).toEqual([]);
+  await expectNoRecords();
 }, 60_000);
 
 test('lets no build see a mount that is being filled, and removes it if the stream breaks or the archive is cut short', async () => {
