@@ -101,7 +101,6 @@ export class ToolContainer {
   /** Removes the container for good: what still uses it gets an error, and doesn't recreate it. @throws EngineError */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#ensuring?.catch(() => undefined);
     await this.#recreating.catch(() => undefined);
     await this.remove();
   }
