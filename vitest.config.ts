@@ -9,9 +9,10 @@ const LEFT_OUT = process.env.KILN_TEST_QUICK === '1' ? ['**/*.int.test.ts'] : []
 
 export default defineConfig({
   test: {
-    // Real engines and real Redis on two cores. Long time-outs cost nothing unless a test fails.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    // Real engines and real Redis on two cores; an engine may take a minute for one container while the kernel writes back what
+    // other tests left. Long time-outs cost nothing unless a test fails.
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     // The tests build for several teams on one engine.
     env: { KILN_ISOLATION: 'pool' },
     pool: 'forks',

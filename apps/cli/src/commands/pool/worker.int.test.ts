@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { KilnClient } from '@kiln/client';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
 import { runCli } from '../../cli.ts';
 import { fakeIo } from '../../testing/fake-io.ts';
 import { RealPool } from '../../testing/real-pool.ts';
@@ -32,18 +32,25 @@ afterEach(async () => {
 /** A `kiln` process that runs until it is stopped. */
 class Kiln {
   said = '';
+  readonly #times: string[] = [];
   readonly exit: Promise<number | null>;
   readonly #child: ReturnType<typeof spawn>;
   #heard: () => void = () => {};
 
   constructor(...args: readonly string[]) {
     this.#child = spawn(process.execPath, [MAIN, ...args], {
-      env: { KILN_TOOL_IMAGE: 'kiln.local/tool:1', ...process.env, KILN_DRIVER: 'docker' },
+      env: { KILN_TOOL_IMAGE: 'kiln.local/tool:1', ...process.env, KILN_DRIVER: 'docker', KILN_LOG_LEVEL: 'info' },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
+    const startedAt = performance.now();
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.said += chunk;
+      this.#times.push(`${Math.round(performance.now() - startedAt)} ms: ${chunk}`);
       this.#heard();
+    });
+    onTestFailed(async () => {
+      const log = await readFile(join(dir, 'data', 'worker.log'), 'utf8').catch(() => '');
+      console.error(`kiln ${args.join(' ')}\n${this.#times.join('')}\nworker.log:\n${log}`);
     });
     this.exit = once(this.#child, 'exit').then(([code]) => code as number | null);
     children.push(this);
