@@ -16,6 +16,7 @@ describe('a leader', () => {
       get: (name: string) => hosts.get(name),
       idle: (name: string, idleMs: number) => hosts.idle(name, idleMs),
       purgeLost: (name: string) => hosts.purgeLost(name),
+      markMoves: hosts.markMoves.bind(hosts),
       list: async () => {
         const found = await hosts.list();
         if (accepted === undefined) {
@@ -49,6 +50,7 @@ describe('a leader', () => {
       },
       idle: (name: string, idleMs: number) => hosts.idle(name, idleMs),
       purgeLost: (name: string) => hosts.purgeLost(name),
+      markMoves: hosts.markMoves.bind(hosts),
       list: async () => {
         await read.first.promise;
         return await hosts.list();

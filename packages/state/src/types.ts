@@ -110,6 +110,8 @@ export interface HostState {
   readonly caches: ReadonlyMap<string, HostCache>;
   /** The inventory published last, if any. */
   readonly inventory?: PublishedInventory;
+  /** Identifies that inventory, also one of a newer version, which `inventory` lacks. */
+  readonly inventoryDigest?: string;
 }
 
 export interface PublishedInventory extends HostInventory {

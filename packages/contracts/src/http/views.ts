@@ -141,9 +141,12 @@ export const hostView = z
       .optional()
       .meta({ description: 'What the worker itself reports, if an operator’s settings override it.' }),
     drain: z
-      .strictObject({ since: instant, deadline: instant.optional() })
+      .strictObject({ since: instant, deadline: instant.optional(), caches: z.enum(['moving', 'moved']).optional() })
       .optional()
-      .meta({ description: 'An operator’s drain. Builds that still run at the deadline are handed back to the pool.' }),
+      .meta({
+        description:
+          'An operator’s drain. Builds that still run at the deadline are handed back to the pool. `caches`: `moved` once the host has no builds and the pool copies no more of its caches to other hosts; absent until the scheduler has decided.',
+      }),
     platforms: z.array(z.string()),
     driver: z.string(),
     trust: z.array(z.enum(TRUSTS)).default(['trusted']).meta({

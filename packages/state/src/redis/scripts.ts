@@ -48,6 +48,7 @@ export type ScriptName =
   | 'set-host'
   | 'remove-host'
   | 'purge-host'
+  | 'mark-moves'
   | 'create-task'
   | 'claim-task'
   | 'progress-task'
