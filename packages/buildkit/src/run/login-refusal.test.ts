@@ -1,7 +1,7 @@
 import type { BuildSpec } from '@kiln/contracts';
 import { expect, test } from 'vitest';
-import { classifyFailure, type FailedRun } from './classify-failure.ts';
-import samples from './failure-samples.json' with { type: 'json' };
+import { classifyFailure, type FailedRun } from '../outcome/classify-failure.ts';
+import samples from '../outcome/failure-samples.json' with { type: 'json' };
 import { explainRefusal, type TriedLogins } from './login-refusal.ts';
 
 const REGISTRY = '127.0.0.1:18081';

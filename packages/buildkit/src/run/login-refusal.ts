@@ -1,8 +1,8 @@
 import type { BuildSpec } from '@kiln/contracts';
 import { ignoredLogins, parseReference, type Trust } from '@kiln/domain';
+import type { RunOutcome } from '../outcome/outcome.ts';
 import type { FailedStep } from '../progress/decode-status.ts';
-import { type DockerConfig, mayHaveLogin, type RegistryLogin } from '../run/docker-config.ts';
-import type { RunOutcome } from './outcome.ts';
+import { type DockerConfig, mayHaveLogin, type RegistryLogin } from './docker-config.ts';
 
 /** The logins with which a build ran. */
 export interface TriedLogins {
