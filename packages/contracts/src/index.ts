@@ -302,7 +302,7 @@ export {
 } from './jobs/catalog.ts';
 export { formatLogId, type LogPosition, parseLogId } from './log/log-id.ts';
 export { type LogMembers, type LogPiece, logMembers, logPiece } from './log/log-piece.ts';
-export { bytes, PlainRenderer } from './log/plain.ts';
+export { bytes, failureSentence, PlainRenderer, runText } from './log/plain.ts';
 export {
   type EndRecord,
   type IdentifiedLogRecord,

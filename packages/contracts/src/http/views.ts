@@ -265,6 +265,10 @@ export const placementView = z
             endedAt: instant.optional(),
             runMs: z.int().optional(),
             end: attemptEnd.optional(),
+            code: z.enum(FAILURE_CODES).optional().meta({
+              description:
+                'Why the attempt did not succeed: of one that was `lost`, why the build returned to the queue.',
+            }),
             steps: stepCounts.optional(),
           })
           .optional()
