@@ -22,6 +22,7 @@ export {
   type CacheLocation,
   type CachePlaces,
   cacheLocation,
+  cacheOfMode,
   cachePlaces,
 } from './caches/build-cache.ts';
 export {
@@ -159,6 +160,14 @@ export {
   storedSecretsOf,
   uploadSource,
 } from './http/build-request.ts';
+export {
+  type CacheModeOrder,
+  type ModeDefaultView,
+  modeDefault,
+  modeList,
+  modeOrder,
+  modeQuery,
+} from './http/cache-modes.ts';
 export {
   type CleanAnswer,
   type CleanedReference,

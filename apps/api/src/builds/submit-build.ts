@@ -1,10 +1,11 @@
 import { noteUse, type TreeStore } from '@kiln/blobs';
-import { type BuildRequest, type BuildSpec, contextKey } from '@kiln/contracts';
-import { isTerminal, leastTrust, type Principal, type PushRule, repoKey } from '@kiln/domain';
+import { type BuildRequest, type BuildSpec, cacheOfMode, contextKey } from '@kiln/contracts';
+import { isTerminal, leastTrust, type Principal, type PushRule } from '@kiln/domain';
 import {
   type BuildSecretReader,
   type Idempotency,
   type MeteredBlobs,
+  type ModeDefaults,
   type NewBuild,
   QueueFull,
   type StoredBuild,
@@ -17,6 +18,7 @@ import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import { type BuildRules, queueFull } from '../limits/build-rules.ts';
 import type { Builds } from '../ports.ts';
 import { requireSecrets } from '../secrets/require-secrets.ts';
+import { defaultMode, repoOf } from './default-mode.ts';
 import { buildNotFound } from './find-build.ts';
 import { fingerprint, hashed } from './fingerprint.ts';
 import type { Submission } from './receive-submission.ts';
@@ -41,6 +43,7 @@ export interface SubmissionDeps {
   /** For how long a context is kept after its last use, ms. */
   readonly contextRetentionMs: number;
   readonly buildSecrets: Pick<BuildSecretReader, 'refusals'>;
+  readonly modeDefaults: Pick<ModeDefaults, 'first'>;
   /** Images that untrusted builds may push. */
   readonly untrustedPush: readonly PushRule[];
   readonly rulesFor: (principal: Principal, team: string) => Promise<BuildRules>;
@@ -80,6 +83,7 @@ export async function submitBuild(
     builds,
     trees,
     buildSecrets,
+    modeDefaults,
     principal,
     rules,
     untrustedPush,
@@ -91,7 +95,9 @@ export async function submitBuild(
   await requireSecrets(request, principal.trust, buildSecrets);
   const source = await keptSource(request, context, trees, rules);
   const { secrets, ...rest } = request;
-  const spec: BuildSpec = { ...rest, source, secrets: Object.keys(secrets).sort() };
+  const asked: BuildSpec = { ...rest, source, secrets: Object.keys(secrets).sort() };
+  const cache = asked.cache ?? cacheOfMode((await defaultMode(asked, modeDefaults)) ?? 'warm', asked.tags);
+  const spec: BuildSpec = { ...asked, ...(cache && { cache }) };
   const granted = grantTo(spec, principal.trust, untrustedPush);
   return accept(builds, {
     ...rules.acceptance,
@@ -102,7 +108,7 @@ export async function submitBuild(
     ...(granted && { granted }),
     ...(pullRequest !== undefined && { pullRequest }),
     ...(clonesWith && { clonesWith }),
-    ...(key && { idempotency: { ...key, fingerprint: fingerprint({ spec, secrets: hashed(secrets) }) } }),
+    ...(key && { idempotency: { ...key, fingerprint: fingerprint({ spec: asked, secrets: hashed(secrets) }) } }),
   });
 }
 
@@ -215,10 +221,4 @@ async function requireStored(
   if ((tree && hasTimes) || tar) return checkContextSize(tree?.fileBytes ?? tar?.sizeBytes ?? 0, rules);
   const expected = 'a new build with the context uploaded again';
   throw notRetriable('source.digest', 'a context that is no longer stored', expected);
-}
-
-function repoOf({ source, dockerfile }: BuildSpec): string {
-  return source.type === 'git'
-    ? repoKey({ origin: source.url, subdir: source.subdir, dockerfile })
-    : repoKey({ origin: source.name, dockerfile });
 }

@@ -106,6 +106,10 @@ const placement = {
   ),
   cacheRegistries: hash('caches:registries', 'Registries that delete no manifests → time (ms) of the last refusal'),
   cacheCleaning: string('caches:cleaning', 'The last scheduled cleaning of registries', 'half of its interval'),
+  cacheModes: hash<[team: string]>(
+    'caches:modes:<team>',
+    'The default cache modes of a team’s repos: repo → mode, setAt (ms) and setBy as JSON; at most 1,000',
+  ),
   archives: hash<[cacheKey: string]>(
     'archives:<digest of cache key>',
     'Archives of a repo’s caches: their key → root, bytes and savedAt (ms) as JSON; at most 50',

@@ -64,6 +64,7 @@ export type ScriptName =
   | 'reseal-doc'
   | 'append-audit'
   | 'set-limits'
+  | 'set-cache-mode'
   | 'charge-blob'
   | 'release-blob'
   | 'create-schedule'
