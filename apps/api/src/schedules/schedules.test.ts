@@ -45,7 +45,7 @@ async function waiting(id: string): Promise<{ key: string; dueAt: number }> {
   const found = await api.state.redis.keys(`${prefix}*`);
   const times = found.map((key) => Number(key.slice(prefix.length))).filter((time) => !Number.isNaN(time));
   const dueAt = Math.max(...times);
-  return { key: `${prefix}${dueAt}`, dueAt };
+  return { key: times.length > 0 ? `${prefix}${dueAt}` : '', dueAt };
 }
 
 /** Makes the waiting job due now, as the passing of time would. */
@@ -221,6 +221,7 @@ describe('a schedule request', () => {
           buildSecrets: state.buildSecrets,
           modeDefaults: state.modeDefaults,
           untrustedPush: [],
+          takesClientLogins: true,
           now: Date.now,
         },
         schedules: state.schedules,
