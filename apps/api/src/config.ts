@@ -46,6 +46,8 @@ export interface ApiConfig {
   readonly queueTimeoutMs: number;
   /** Images that untrusted builds may push. */
   readonly untrustedPush: readonly PushRule[];
+  /** Whether builds get the registry logins that their clients send. */
+  readonly takesClientLogins: boolean;
   /** Largest webhook of a forge; the default is GitHub's own limit. */
   readonly maxHookBytes: number;
   /** All webhooks that are being read: they are held in memory until their signature is checked. One address may use a quarter. */
@@ -155,6 +157,7 @@ export const API_DEFAULTS = {
   limits: limitDefaults(),
   queueTimeoutMs: DAY_MS,
   untrustedPush: [],
+  takesClientLogins: true,
   maxHookBytes: 25 * MIB,
   maxHookMemoryBytes: 256 * MIB,
   hookAnswerMs: 400,

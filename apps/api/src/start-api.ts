@@ -109,6 +109,7 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     now,
     contextRetentionMs: config.contextRetentionMs,
     untrustedPush: config.untrustedPush,
+    takesClientLogins: config.takesClientLogins,
     rulesFor,
   };
   stack.use(repeat('schedules', config.scheduleCheckMs, () => deps.schedules.follow(), log));

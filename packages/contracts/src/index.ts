@@ -177,6 +177,13 @@ export {
   dropRequest,
 } from './http/caches.ts';
 export {
+  type ClientLogin,
+  type ClientLoginsView,
+  clientLogin,
+  IGNORED_LOGINS,
+} from './http/client-logins.ts';
+export {
+  MAX_CLIENT_LOGINS,
   MAX_SECRET_BYTES,
   MAX_TREE_DIGESTS,
   MTIME_MODES,

@@ -140,6 +140,7 @@ export {
   type MemoryUse,
   memoryLevel,
 } from './limits/memory-level.ts';
+export { ignoredLogins, type SentLogins } from './logins/ignored-logins.ts';
 export {
   type ExpectedRuns,
   expectedRuns,

@@ -20,6 +20,12 @@ export const accessEnv = {
   KILN_UNTRUSTED_PUSH: untrustedPush.describe(
     'images that untrusted builds may push: `registry.example.org/previews/**`, for one team `web=registry.example.org/web/*`; separated by commas',
   ),
+  KILN_CLIENT_LOGINS: z
+    .enum(['on', 'off'])
+    .default('on')
+    .describe(
+      'whether builds get the registry logins of the client that submits them ([secrets.md](../use/secrets.md#the-clients-registry-logins)); with `off` they are ignored',
+    ),
   KILN_OIDC_FILE: z
     .string()
     .optional()
@@ -70,6 +76,7 @@ type AccessConfig = Pick<
   ApiConfig,
   | 'trustProxy'
   | 'untrustedPush'
+  | 'takesClientLogins'
   | 'auditRetentionMs'
   | 'oidc'
   | 'publicUrl'
@@ -113,6 +120,7 @@ export function accessConfig(env: AccessEnv): AccessSettings {
     strangerRequestsPerMinute: env.KILN_STRANGER_REQUESTS_PER_MINUTE,
     allowedHosts: env.KILN_ALLOWED_HOSTS,
     untrustedPush: env.KILN_UNTRUSTED_PUSH,
+    takesClientLogins: env.KILN_CLIENT_LOGINS === 'on',
     auditRetentionMs: env.KILN_AUDIT_RETENTION_DAYS * DAY_MS,
     ...(oidc && { oidc: { ...oidc, keyTimes: KEY_TIMES } }),
   };

@@ -17,6 +17,7 @@ import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import { type BuildRules, queueFull } from '../limits/build-rules.ts';
 import type { Builds } from '../ports.ts';
 import { requireSecrets } from '../secrets/require-secrets.ts';
+import { keptLogins, withoutLogins } from './client-logins.ts';
 import { buildNotFound } from './find-build.ts';
 import { fingerprint, hashed } from './fingerprint.ts';
 import type { Submission } from './receive-submission.ts';
@@ -43,6 +44,8 @@ export interface SubmissionDeps {
   readonly buildSecrets: Pick<BuildSecretReader, 'refusals'>;
   /** Images that untrusted builds may push. */
   readonly untrustedPush: readonly PushRule[];
+  /** Whether builds get the registry logins that their clients send. */
+  readonly takesClientLogins: boolean;
   readonly rulesFor: (principal: Principal, team: string) => Promise<BuildRules>;
 }
 
@@ -83,6 +86,7 @@ export async function submitBuild(
     principal,
     rules,
     untrustedPush,
+    takesClientLogins,
     pullRequest,
     clonesWith,
   }: Omit<SubmitDeps, 'blobs' | 'contextRetentionMs'>,
@@ -90,14 +94,19 @@ export async function submitBuild(
   checkKey(key);
   await requireSecrets(request, principal.trust, buildSecrets);
   const source = await keptSource(request, context, trees, rules);
-  const { secrets, ...rest } = request;
-  const spec: BuildSpec = { ...rest, source, secrets: Object.keys(secrets).sort() };
+  const { secrets, registryLogins, ...rest } = request;
+  const { clientLogins, logins } = keptLogins({ registryLogins }, principal.trust, takesClientLogins);
+  const spec: BuildSpec = {
+    ...{ ...rest, source, secrets: Object.keys(secrets).sort() },
+    ...(clientLogins && { clientLogins }),
+  };
   const granted = grantTo(spec, principal.trust, untrustedPush);
   return accept(builds, {
     ...rules.acceptance,
     repo: repoOf(spec),
     spec,
     secrets,
+    ...(logins && { logins }),
     trust: principal.trust,
     ...(granted && { granted }),
     ...(pullRequest !== undefined && { pullRequest }),
@@ -122,7 +131,8 @@ export async function retryBuild(id: string, key: RequestKey | undefined, deps: 
   checkKey(key);
   const old = await builds.get(id);
   if (!old) throw buildNotFound(id);
-  const { record, spec } = old;
+  const { record } = old;
+  const spec = withoutLogins(old.spec);
   if (!isTerminal(record.state)) throw notRetriable('state', record.state, 'succeeded, failed or canceled');
   const trust = leastTrust(record.trust, principal.trust);
   // Pushes of a fork's build were allowed by its connection, if not by the server.

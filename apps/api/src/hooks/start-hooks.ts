@@ -52,6 +52,7 @@ export function startHooks(
         ...{ connections, deliveries, subjects, reports, hookQueues, builds, blobs, trees, audit },
         ...{ buildSecrets, rulesFor, checkGitHost },
         untrustedPush: config.untrustedPush,
+        takesClientLogins: config.takesClientLogins,
         contextLimits: config,
         tokens,
         contextRetentionMs: config.contextRetentionMs,

@@ -216,6 +216,7 @@ describe('a schedule request', () => {
           contextRetentionMs: 1,
           buildSecrets: state.buildSecrets,
           untrustedPush: [],
+          takesClientLogins: true,
           now: Date.now,
         },
         schedules: state.schedules,

@@ -1,6 +1,7 @@
 import { CACHE_SCOPES, PRIORITIES, repoOrigin, type SecretRef } from '@kiln/domain';
 import { z } from 'zod';
 import { buildCache, cacheConflict } from '../caches/build-cache.ts';
+import { clientLogins, clientLoginsView } from './client-logins.ts';
 import { MTIME_MODES, NAMESPACE_ARG, SUPERSEDE_MODES } from './constants.ts';
 import {
   contextDigest,
@@ -107,6 +108,7 @@ export const buildRequest = z
       description:
         'Names of stored secrets (`PUT /v1/secrets`) for `RUN --mount=type=secret,id=NAME`; {id, name} if the id differs. The repo’s own secrets take precedence over the team’s. They are read when the build starts.',
     }),
+    registryLogins: clientLogins.optional(),
     labels: z.record(shortText(256), z.string().max(4096)).default({}),
     platforms: z
       .array(
@@ -229,9 +231,12 @@ export const buildRequest = z
 export type BuildRequestInput = z.input<typeof buildRequest>;
 export type BuildRequest = z.output<typeof buildRequest>;
 
-/** A request as it is stored. Secrets are removed and sealed separately; an upload names its context. */
+const { registryLogins: _, ...specShape } = buildRequest.shape;
+
+/** A request as it is stored. Secrets and logins are removed and sealed separately; an upload names its context. */
 export const buildSpec = z.strictObject({
-  ...buildRequest.shape,
+  ...specShape,
   secrets: z.array(z.string()).meta({ description: 'Only the ids.' }),
+  clientLogins: clientLoginsView.optional(),
 });
 export type BuildSpec = z.output<typeof buildSpec>;

@@ -12,6 +12,10 @@ const builds = {
     'The build’s secrets, sealed with AES-256-GCM',
     'a day after the build’s end',
   ),
+  logins: string<[id: string]>(
+    'build:<id>:logins',
+    'The registry logins that the build’s client sent, sealed with AES-256-GCM; deleted when it ends',
+  ),
   decisions: hash<[id: string]>(
     'build:<id>:decisions',
     'Placement decisions as JSON: attempt → the decision; `<attempt>:wait` → why it last waited',
