@@ -137,7 +137,7 @@ export async function openState(options: StateOptions): Promise<State> {
     builds: new BuildStore({ redis, keys, sealer, followUps, replication, now, secretTtlMs }),
     history: new HistoryStore(redis, keys, now),
     attempts: new AttemptStore(redis, keys, { now, secretTtlMs, replication }),
-    pending: new PendingStore(redis, keys, now),
+    pending: new PendingStore(redis, keys, now, secretTtlMs),
     learned: new LearnedStore(redis, keys, now),
     followUps,
     hosts,

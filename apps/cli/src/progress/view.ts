@@ -65,9 +65,13 @@ export class PlainView implements ProgressView {
   close(): void {}
 }
 
+/** After how many reasons for waiting, one every 2 s, the quiet view shows one. */
+const QUIET_WAITS = 5;
+
 /** Shows only problems. */
 export class QuietView implements ProgressView {
   readonly #err: Channel;
+  #waits = 0;
 
   constructor(err: Channel) {
     this.#err = err;
@@ -80,7 +84,12 @@ export class QuietView implements ProgressView {
   reading(): void {}
   uploading(): void {}
   uploaded(): void {}
-  waiting(): void {}
+
+  /** Says once why the build waits, if that takes long: silence for minutes looks like a hang. */
+  waiting(reason: string): void {
+    if (++this.#waits === QUIET_WAITS) this.say(`waiting: ${reason}`);
+  }
+
   record(): void {}
 
   canceling(): void {

@@ -54,6 +54,8 @@ export function planBuild(image: KilnImage, occasion: Occasion, settings: RepoSe
       tags: [...pushed.tags],
       output: { type: pushed.tags.length > 0 && image.output === 'push' ? 'push' : 'none' },
       timeoutSeconds: image.timeoutSeconds,
+      ...(image.queueTimeoutSeconds !== undefined && { queueTimeoutSeconds: image.queueTimeoutSeconds }),
+      ...(image.waitForHost !== undefined && { waitForHost: image.waitForHost }),
       priority: urgent ? 'normal' : image.priority,
       weight: image.weight,
       hostLabels: image.hostLabels,

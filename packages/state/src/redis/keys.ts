@@ -101,6 +101,11 @@ const hosts = {
   tasks: sortedSet('tasks', 'All tasks, by their creation (ms)'),
   hostEpoch: string('hosts:epoch', 'The epoch of the newest worker process'),
   hostsRemoved: hash('hosts:removed', 'Removed hosts: name → the epoch of its last worker'),
+  hostsDeparted: hash(
+    'hosts:departed',
+    'Hosts whose worker left in order: name → time (ms) and its last report as JSON',
+    'an hour after the last one left',
+  ),
 };
 
 const placement = {

@@ -25,6 +25,7 @@ export type ScriptName =
   | 'cancel-build'
   | 'follow-up'
   | 'reclaim-attempt'
+  | 'abandon-build'
   | 'shrink-builds'
   | 'purge-builds'
   | 'append-log'
