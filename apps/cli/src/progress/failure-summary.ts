@@ -14,7 +14,11 @@ export function failureSummary(build: BuildView, model: ProgressModel, err: Chan
   const sentence = `build ${build.id} ${failure ? failureSentence(build.state, failure) : build.state}`;
   if (build.state === 'canceled') return `${sentence}\n`;
   const excerpt = failure?.excerpt ? `${safeText(failure.excerpt).trimEnd()}\n` : '';
-  return `${stepTail(model, err)}${excerpt}${err.style(['red', 'bold'], 'ERROR:')} ${sentence}\n`;
+  return `${stepTail(model, err)}${excerpt}${err.style(['red', 'bold'], 'ERROR:')} ${sentence}\n${advice(failure?.code)}`;
+}
+
+function advice(code: string | undefined): string {
+  return code === 'no_fitting_host' ? 'to wait for such a host, add --wait-for-host\n' : '';
 }
 
 function stepTail(model: ProgressModel, err: Channel): string {

@@ -68,9 +68,13 @@ function withoutFailure(record: IdentifiedLogRecord): IdentifiedLogRecord {
   return record.type === 'end' && record.state !== 'queued' ? { ...record, failure: undefined } : record;
 }
 
+/** After how many reasons for waiting, one every 2 s, the quiet view shows one. */
+const QUIET_WAITS = 5;
+
 /** Shows only problems. */
 export class QuietView implements ProgressView {
   readonly #err: Channel;
+  #waits = 0;
 
   constructor(err: Channel) {
     this.#err = err;
@@ -83,7 +87,12 @@ export class QuietView implements ProgressView {
   reading(): void {}
   uploading(): void {}
   uploaded(): void {}
-  waiting(): void {}
+
+  /** Says once why the build waits, if that takes long: silence for minutes looks like a hang. */
+  waiting(reason: string): void {
+    if (++this.#waits === QUIET_WAITS) this.say(`waiting: ${reason}`);
+  }
+
   record(): void {}
 
   canceling(): void {

@@ -244,11 +244,14 @@ describe('hosts', () => {
     expect((await state.attempts.reclaim(ref(id), failure, token)).outcome).toBe('reclaimed');
   });
 
-  test('leave the pool without a trace if they hold no attempts', async () => {
+  test('leave the pool with nothing but their last report, for an hour, if they hold no attempts', async () => {
     await join();
     await state.hosts.leave('h1', 'i1');
     expect(await state.hosts.list()).toEqual([]);
-    expect((await state.redis.keys(`${state.keys.prefix}host*`)).length).toBe(0);
+    expect((await state.redis.keys(`${state.keys.prefix}host:*`)).length).toBe(0);
+    const { report } = (await state.hosts.departed())[0] ?? {};
+    expect(report?.name).toBe('h1');
+    expect(await state.redis.pttl(state.keys.hostsDeparted())).toBeLessThanOrEqual(3_600_000);
   });
 });
 

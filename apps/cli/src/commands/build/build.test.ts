@@ -156,6 +156,28 @@ describe('kiln build', () => {
     cli.succeed();
     expect(await running).toBe(0);
   });
+
+  it.each([[], ['--quiet', '--load']])(
+    'says what the pool lacks if no host can take the build (%s %s)',
+    async (...flags) => {
+      const message = 'no host builds linux/arm64; the pool has linux/amd64 on a';
+      cli.api.onSubmit = () => cli.api.end('failed', { code: 'no_fitting_host', message });
+      const at = cli.io();
+      expect(await runCli(['build', '--platform', 'linux/arm64', ...flags], at)).toBe(1);
+      expect(at.stdout.text).toBe('');
+      expect(at.stderr.text).toContain(
+        `ERROR: build ${cli.api.build.id} failed: ${message} [no_fitting_host]\nto wait for such a host, add --wait-for-host\n`,
+      );
+    },
+  );
+
+  it('sends how long to wait for a host, and whether to wait for one that has not joined', async () => {
+    cli.api.onSubmit = () => cli.succeed();
+    expect(await runCli(['build', '--queue-timeout', '10m', '--wait-for-host'], cli.io())).toBe(0);
+    expect((await cli.submitted()).request).toMatchObject({ queueTimeoutSeconds: 600, waitForHost: true });
+    expect(await runCli(['build'], cli.io())).toBe(0);
+    expect((await cli.submitted()).request).not.toHaveProperty('waitForHost');
+  });
 });
 
 describe('errors of kiln build', () => {
