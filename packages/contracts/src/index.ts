@@ -22,6 +22,7 @@ export {
   type CacheLocation,
   type CachePlaces,
   cacheLocation,
+  cacheOfMode,
   cachePlaces,
 } from './caches/build-cache.ts';
 export {
@@ -159,6 +160,14 @@ export {
   storedSecretsOf,
   uploadSource,
 } from './http/build-request.ts';
+export {
+  type CacheModeOrder,
+  type ModeDefaultView,
+  modeDefault,
+  modeList,
+  modeOrder,
+  modeQuery,
+} from './http/cache-modes.ts';
 export {
   type CleanAnswer,
   type CleanedReference,
@@ -309,7 +318,7 @@ export {
 } from './jobs/catalog.ts';
 export { formatLogId, type LogPosition, parseLogId } from './log/log-id.ts';
 export { type LogMembers, type LogPiece, logMembers, logPiece } from './log/log-piece.ts';
-export { bytes, PlainRenderer } from './log/plain.ts';
+export { bytes, failureSentence, PlainRenderer, runText } from './log/plain.ts';
 export {
   type EndRecord,
   type IdentifiedLogRecord,

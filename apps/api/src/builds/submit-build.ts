@@ -1,10 +1,11 @@
 import { noteUse, type TreeStore } from '@kiln/blobs';
-import { type BuildRequest, type BuildSpec, contextKey } from '@kiln/contracts';
-import { isTerminal, leastTrust, type Principal, type PushRule, repoKey } from '@kiln/domain';
+import { type BuildRequest, type BuildSpec, cacheOfMode, contextKey } from '@kiln/contracts';
+import { isTerminal, leastTrust, type Principal, type PushRule } from '@kiln/domain';
 import {
   type BuildSecretReader,
   type Idempotency,
   type MeteredBlobs,
+  type ModeDefaults,
   type NewBuild,
   QueueFull,
   type StoredBuild,
@@ -18,6 +19,7 @@ import { type BuildRules, queueFull } from '../limits/build-rules.ts';
 import type { Builds } from '../ports.ts';
 import { requireSecrets } from '../secrets/require-secrets.ts';
 import { keptLogins, withoutLogins } from './client-logins.ts';
+import { defaultMode, repoOf } from './default-mode.ts';
 import { buildNotFound } from './find-build.ts';
 import { fingerprint, hashed } from './fingerprint.ts';
 import type { Submission } from './receive-submission.ts';
@@ -42,6 +44,7 @@ export interface SubmissionDeps {
   /** For how long a context is kept after its last use, ms. */
   readonly contextRetentionMs: number;
   readonly buildSecrets: Pick<BuildSecretReader, 'refusals'>;
+  readonly modeDefaults: Pick<ModeDefaults, 'first'>;
   /** Images that untrusted builds may push. */
   readonly untrustedPush: readonly PushRule[];
   /** Whether builds get the registry logins that their clients send. */
@@ -83,6 +86,7 @@ export async function submitBuild(
     builds,
     trees,
     buildSecrets,
+    modeDefaults,
     principal,
     rules,
     untrustedPush,
@@ -96,10 +100,12 @@ export async function submitBuild(
   const source = await keptSource(request, context, trees, rules);
   const { secrets, registryLogins, ...rest } = request;
   const { clientLogins, logins } = keptLogins({ registryLogins }, principal.trust, takesClientLogins);
-  const spec: BuildSpec = {
+  const asked: BuildSpec = {
     ...{ ...rest, source, secrets: Object.keys(secrets).sort() },
     ...(clientLogins && { clientLogins }),
   };
+  const cache = asked.cache ?? cacheOfMode((await defaultMode(asked, modeDefaults)) ?? 'warm', asked.tags);
+  const spec: BuildSpec = { ...asked, ...(cache && { cache }) };
   const granted = grantTo(spec, principal.trust, untrustedPush);
   return accept(builds, {
     ...rules.acceptance,
@@ -111,7 +117,7 @@ export async function submitBuild(
     ...(granted && { granted }),
     ...(pullRequest !== undefined && { pullRequest }),
     ...(clonesWith && { clonesWith }),
-    ...(key && { idempotency: { ...key, fingerprint: fingerprint({ spec, secrets: hashed(secrets) }) } }),
+    ...(key && { idempotency: { ...key, fingerprint: fingerprint({ spec: asked, secrets: hashed(secrets) }) } }),
   });
 }
 
@@ -225,10 +231,4 @@ async function requireStored(
   if ((tree && hasTimes) || tar) return checkContextSize(tree?.fileBytes ?? tar?.sizeBytes ?? 0, rules);
   const expected = 'a new build with the context uploaded again';
   throw notRetriable('source.digest', 'a context that is no longer stored', expected);
-}
-
-function repoOf({ source, dockerfile }: BuildSpec): string {
-  return source.type === 'git'
-    ? repoKey({ origin: source.url, subdir: source.subdir, dockerfile })
-    : repoKey({ origin: source.name, dockerfile });
 }

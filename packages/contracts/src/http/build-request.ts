@@ -63,6 +63,7 @@ export const outputSpec = z
 export const storedSecretRef = z.union([secretName, z.strictObject({ id: secretName, name: secretName })]);
 
 const MAX_STORED_SECRETS = 64;
+const MAX_QUEUE_SECONDS = 7 * 86_400;
 
 /** Returns the stored secrets that a request names, with their ids. */
 export function storedSecretsOf({ storedSecrets = [] }: Pick<BuildSpec, 'storedSecrets'>): SecretRef[] {
@@ -126,6 +127,14 @@ export const buildRequest = z
     pull: z.boolean().default(false),
     mtimes,
     timeoutSeconds: z.int().min(1).max(86_400).default(3_600),
+    queueTimeoutSeconds: z.int().min(0).max(MAX_QUEUE_SECONDS).optional().meta({
+      description:
+        'How long the build may wait for a host, counted from its submission without the time on hosts that were lost; then it fails with `queue_timeout`. 0: without limit. Default: the server’s.',
+    }),
+    waitForHost: z.boolean().optional().meta({
+      description:
+        'Whether to wait even if no host of the pool could ever take the build, because one that can will join. Default: false; the build then fails with `no_fitting_host`.',
+    }),
     priority: z.enum(PRIORITIES).default('normal'),
     weight: z.int().min(1).max(64).default(1).meta({
       description:

@@ -111,11 +111,14 @@ function newRecord(
     maxLogBytes,
     maxArtifactBytes,
     maxStoredBytes,
+    queueTimeoutMs: defaultQueueTimeoutMs,
   }: NewBuild,
   id: string,
   now: number,
   run: string,
 ): BuildRecord {
+  const { queueTimeoutSeconds } = spec;
+  const queueTimeoutMs = queueTimeoutSeconds === undefined ? defaultQueueTimeoutMs : queueTimeoutSeconds * 1000;
   return {
     id,
     revision: 1,
@@ -127,6 +130,8 @@ function newRecord(
     ...(maxLogBytes !== undefined && { maxLogBytes }),
     ...(maxArtifactBytes !== undefined && { maxArtifactBytes }),
     ...(maxStoredBytes !== undefined && { maxStoredBytes }),
+    // 0: without limit
+    ...(queueTimeoutMs !== undefined && queueTimeoutMs > 0 && { queueTimeoutMs }),
     ...(granted !== undefined && { granted }),
     ...(spec.cache && spec.cache.mode !== 'warm' && { cacheMode: spec.cache.mode }),
     createdAt: now,
