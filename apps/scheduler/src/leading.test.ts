@@ -15,6 +15,7 @@ describe('a leader', () => {
     const reading = {
       get: (name: string) => hosts.get(name),
       idle: (name: string, idleMs: number) => hosts.idle(name, idleMs),
+      departed: () => hosts.departed(),
       purgeLost: (name: string) => hosts.purgeLost(name),
       markMoves: hosts.markMoves.bind(hosts),
       list: async () => {
@@ -49,6 +50,7 @@ describe('a leader', () => {
         return hosts.get(name);
       },
       idle: (name: string, idleMs: number) => hosts.idle(name, idleMs),
+      departed: () => hosts.departed(),
       purgeLost: (name: string) => hosts.purgeLost(name),
       markMoves: hosts.markMoves.bind(hosts),
       list: async () => {

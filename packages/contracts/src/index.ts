@@ -22,6 +22,7 @@ export {
   type CacheLocation,
   type CachePlaces,
   cacheLocation,
+  cacheOfMode,
   cachePlaces,
 } from './caches/build-cache.ts';
 export {
@@ -160,6 +161,14 @@ export {
   uploadSource,
 } from './http/build-request.ts';
 export {
+  type CacheModeOrder,
+  type ModeDefaultView,
+  modeDefault,
+  modeList,
+  modeOrder,
+  modeQuery,
+} from './http/cache-modes.ts';
+export {
   type CleanAnswer,
   type CleanedReference,
   type CleanRequest,
@@ -177,6 +186,13 @@ export {
   dropRequest,
 } from './http/caches.ts';
 export {
+  type ClientLogin,
+  type ClientLoginsView,
+  clientLogin,
+  IGNORED_LOGINS,
+} from './http/client-logins.ts';
+export {
+  MAX_CLIENT_LOGINS,
   MAX_SECRET_BYTES,
   MAX_TREE_DIGESTS,
   MTIME_MODES,
@@ -302,7 +318,7 @@ export {
 } from './jobs/catalog.ts';
 export { formatLogId, type LogPosition, parseLogId } from './log/log-id.ts';
 export { type LogMembers, type LogPiece, logMembers, logPiece } from './log/log-piece.ts';
-export { bytes, PlainRenderer } from './log/plain.ts';
+export { bytes, failureSentence, PlainRenderer, runText } from './log/plain.ts';
 export {
   type EndRecord,
   type IdentifiedLogRecord,

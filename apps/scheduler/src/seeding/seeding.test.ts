@@ -141,7 +141,7 @@ test('a drained host is told that its caches have moved once nothing is left to 
   };
   const watched = {
     ...{ get: hosts.get.bind(hosts), list: hosts.list.bind(hosts), idle: hosts.idle.bind(hosts) },
-    ...{ purgeLost: hosts.purgeLost.bind(hosts), markMoves },
+    ...{ purgeLost: hosts.purgeLost.bind(hosts), departed: hosts.departed.bind(hosts), markMoves },
   };
   pool.start('s1', {}, { hosts: watched });
   await pool.state.hostOperations.drain('a');
