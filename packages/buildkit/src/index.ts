@@ -31,6 +31,7 @@ export type {
   CacheArchive,
   CommitDockerfile,
   ContextSource,
+  ContextTree,
   GitCheckout,
   RunObserver,
   RunRequest,

@@ -262,7 +262,6 @@ describe('buildxWarnings', () => {
 
   it.each([
     ['--ssh', 'default'],
-    ['--build-context', 'a=b'],
     ['--network', 'host'],
     ['--add-host', 'a:1'],
     ['--check'],
