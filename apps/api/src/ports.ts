@@ -31,6 +31,7 @@ type Stores = {
     | 'limits'
     | 'logs'
     | 'memory'
+    | 'modeDefaults'
     | 'rates'
     | 'resealer'
     | 'schedules'

@@ -146,7 +146,13 @@ export class KnownHosts {
   }
 }
 
-function viewOf({ report, cordoned, draining, serves }: HostState): HostView {
+/** Returns the host as placement sees it. */
+export function viewOf({
+  report,
+  cordoned,
+  draining,
+  serves,
+}: Pick<HostState, 'report' | 'cordoned' | 'draining' | 'serves'>): HostView {
   const { name, slots, platforms, labels, trust, accepting, cacheBudgetBytes, cacheBudgets } = report;
   const { isolation, domainsAway, cacheModes, conditions } = report;
   return {

@@ -15,6 +15,7 @@ describe('a leader', () => {
     const reading = {
       get: (name: string) => hosts.get(name),
       idle: (name: string, idleMs: number) => hosts.idle(name, idleMs),
+      departed: () => hosts.departed(),
       purgeLost: (name: string) => hosts.purgeLost(name),
       list: async () => {
         const found = await hosts.list();
@@ -48,6 +49,7 @@ describe('a leader', () => {
         return hosts.get(name);
       },
       idle: (name: string, idleMs: number) => hosts.idle(name, idleMs),
+      departed: () => hosts.departed(),
       purgeLost: (name: string) => hosts.purgeLost(name),
       list: async () => {
         await read.first.promise;

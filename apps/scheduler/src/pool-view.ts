@@ -35,6 +35,7 @@ export interface WaitingBuild {
   readonly build: PendingBuild;
   readonly owners: Owners;
   readonly attempt: number;
+  readonly queueTimeoutMs?: number | undefined;
 }
 
 /**
@@ -193,7 +194,8 @@ export class PoolView {
     }
     const waiting = pendingBuild(build);
     const owners = ownersOf(build.record);
-    this.pending.set(id, { build: waiting, owners, attempt: build.record.attempts.length + 1 });
+    const { attempts, queueTimeoutMs } = build.record;
+    this.pending.set(id, { build: waiting, owners, attempt: attempts.length + 1, queueTimeoutMs });
     this.#offer(id, waiting, owners);
   }
 

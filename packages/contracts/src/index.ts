@@ -22,6 +22,7 @@ export {
   type CacheLocation,
   type CachePlaces,
   cacheLocation,
+  cacheOfMode,
   cachePlaces,
 } from './caches/build-cache.ts';
 export {
@@ -166,6 +167,14 @@ export {
   uploadSource,
 } from './http/build-request.ts';
 export {
+  type CacheModeOrder,
+  type ModeDefaultView,
+  modeDefault,
+  modeList,
+  modeOrder,
+  modeQuery,
+} from './http/cache-modes.ts';
+export {
   type CleanAnswer,
   type CleanedReference,
   type CleanRequest,
@@ -183,6 +192,13 @@ export {
   dropRequest,
 } from './http/caches.ts';
 export {
+  type ClientLogin,
+  type ClientLoginsView,
+  clientLogin,
+  IGNORED_LOGINS,
+} from './http/client-logins.ts';
+export {
+  MAX_CLIENT_LOGINS,
   MAX_SECRET_BYTES,
   MAX_TREE_DIGESTS,
   MTIME_MODES,
@@ -308,7 +324,7 @@ export {
 } from './jobs/catalog.ts';
 export { formatLogId, type LogPosition, parseLogId } from './log/log-id.ts';
 export { type LogMembers, type LogPiece, logMembers, logPiece } from './log/log-piece.ts';
-export { bytes, PlainRenderer } from './log/plain.ts';
+export { bytes, failureSentence, PlainRenderer, runText } from './log/plain.ts';
 export {
   type EndRecord,
   type IdentifiedLogRecord,

@@ -26,6 +26,7 @@ export { type ArchiveEntry, ArchiveIndex } from './caches/archive-index.ts';
 export { type CacheReference, CacheReferences, type ReferenceOwner } from './caches/cache-references.ts';
 export { EvictionStore, type HostEviction } from './caches/eviction-store.ts';
 export { type HostWriter, InventoryStore } from './caches/inventory-store.ts';
+export { type ModeDefault, ModeDefaults } from './caches/mode-defaults.ts';
 export { type RepoSavings, SavingStore } from './caches/saving-store.ts';
 export { UsageStore } from './caches/usage-store.ts';
 export { type EndedBuild, type EndedRef, HistoryClaimLost, HistoryStore } from './history/history-store.ts';

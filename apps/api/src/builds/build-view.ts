@@ -18,6 +18,7 @@ export function viewBuild({ record, spec }: StoredBuild): BuildView {
     trust: record.trust ?? 'trusted',
     createdAt: instant(record.createdAt),
     queuedAt: instant(record.queuedAt),
+    ...(record.queueTimeoutMs !== undefined && { queueTimeoutSeconds: record.queueTimeoutMs / 1000 }),
     ...(attempt?.startedAt !== undefined && { startedAt: instant(attempt.startedAt) }),
     ...(finishedAt !== undefined && { finishedAt: instant(finishedAt) }),
     ...(finishedAt !== undefined &&

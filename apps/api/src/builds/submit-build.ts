@@ -1,10 +1,11 @@
 import { noteUse, type TreeStore } from '@kiln/blobs';
-import { type BuildRequest, type BuildSpec, contextKey, uploadedContexts } from '@kiln/contracts';
-import { isTerminal, leastTrust, type Principal, type PushRule, repoKey } from '@kiln/domain';
+import { type BuildRequest, type BuildSpec, cacheOfMode, contextKey, uploadedContexts } from '@kiln/contracts';
+import { isTerminal, leastTrust, type Principal, type PushRule } from '@kiln/domain';
 import {
   type BuildSecretReader,
   type Idempotency,
   type MeteredBlobs,
+  type ModeDefaults,
   type NewBuild,
   QueueFull,
   type StoredBuild,
@@ -17,6 +18,8 @@ import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import { type BuildRules, queueFull } from '../limits/build-rules.ts';
 import type { Builds } from '../ports.ts';
 import { requireSecrets } from '../secrets/require-secrets.ts';
+import { keptLogins, withoutLogins } from './client-logins.ts';
+import { defaultMode, repoOf } from './default-mode.ts';
 import { buildNotFound } from './find-build.ts';
 import { fingerprint, hashed } from './fingerprint.ts';
 import type { Submission } from './receive-submission.ts';
@@ -41,8 +44,11 @@ export interface SubmissionDeps {
   /** For how long a context is kept after its last use, ms. */
   readonly contextRetentionMs: number;
   readonly buildSecrets: Pick<BuildSecretReader, 'refusals'>;
+  readonly modeDefaults: Pick<ModeDefaults, 'first'>;
   /** Images that untrusted builds may push. */
   readonly untrustedPush: readonly PushRule[];
+  /** Whether builds get the registry logins that their clients send. */
+  readonly takesClientLogins: boolean;
   readonly rulesFor: (principal: Principal, team: string) => Promise<BuildRules>;
 }
 
@@ -80,9 +86,11 @@ export async function submitBuild(
     builds,
     trees,
     buildSecrets,
+    modeDefaults,
     principal,
     rules,
     untrustedPush,
+    takesClientLogins,
     pullRequest,
     clonesWith,
   }: Omit<SubmitDeps, 'blobs' | 'contextRetentionMs'>,
@@ -91,19 +99,26 @@ export async function submitBuild(
   await requireSecrets(request, principal.trust, buildSecrets);
   const source = await keptSource(request, context, trees, rules);
   checkContextSize(await requireContexts(request, trees), rules, 'buildContexts');
-  const { secrets, ...rest } = request;
-  const spec: BuildSpec = { ...rest, source, secrets: Object.keys(secrets).sort() };
+  const { secrets, registryLogins, ...rest } = request;
+  const { clientLogins, logins } = keptLogins({ registryLogins }, principal.trust, takesClientLogins);
+  const asked: BuildSpec = {
+    ...{ ...rest, source, secrets: Object.keys(secrets).sort() },
+    ...(clientLogins && { clientLogins }),
+  };
+  const cache = asked.cache ?? cacheOfMode((await defaultMode(asked, modeDefaults)) ?? 'warm', asked.tags);
+  const spec: BuildSpec = { ...asked, ...(cache && { cache }) };
   const granted = grantTo(spec, principal.trust, untrustedPush);
   return accept(builds, {
     ...rules.acceptance,
     repo: repoOf(spec),
     spec,
     secrets,
+    ...(logins && { logins }),
     trust: principal.trust,
     ...(granted && { granted }),
     ...(pullRequest !== undefined && { pullRequest }),
     ...(clonesWith && { clonesWith }),
-    ...(key && { idempotency: { ...key, fingerprint: fingerprint({ spec, secrets: hashed(secrets) }) } }),
+    ...(key && { idempotency: { ...key, fingerprint: fingerprint({ spec: asked, secrets: hashed(secrets) }) } }),
   });
 }
 
@@ -123,7 +138,8 @@ export async function retryBuild(id: string, key: RequestKey | undefined, deps: 
   checkKey(key);
   const old = await builds.get(id);
   if (!old) throw buildNotFound(id);
-  const { record, spec } = old;
+  const { record } = old;
+  const spec = withoutLogins(old.spec);
   if (!isTerminal(record.state)) throw notRetriable('state', record.state, 'succeeded, failed or canceled');
   const trust = leastTrust(record.trust, principal.trust);
   // Pushes of a fork's build were allowed by its connection, if not by the server.
@@ -233,10 +249,4 @@ async function requireContextsStored(
     throw notRetriable(`buildContexts.${name}.digest`, 'a context that is no longer stored', expected);
   }
   checkContextSize(await requireContexts({ team, buildContexts }, trees), rules, 'buildContexts');
-}
-
-function repoOf({ source, dockerfile }: BuildSpec): string {
-  return source.type === 'git'
-    ? repoKey({ origin: source.url, subdir: source.subdir, dockerfile })
-    : repoKey({ origin: source.name, dockerfile });
 }

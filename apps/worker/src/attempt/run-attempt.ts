@@ -23,7 +23,7 @@ import { referenceMemory } from './reference-memory.ts';
 import { SourceUnresolved } from './source-unresolved.ts';
 
 export interface RunAttemptDeps extends Omit<SecretDeps & SourceDeps, 'persistent'> {
-  readonly builds: Pick<BuildStore, 'get' | 'record' | 'secretsOf'>;
+  readonly builds: Pick<BuildStore, 'get' | 'record' | 'secretsOf' | 'loginsOf'>;
   readonly attempts: Pick<AttemptStore, 'start' | 'pin' | 'settle'>;
   readonly logs: Pick<LogStore, 'append'>;
   readonly executor: { run(request: ExecuteRequest, signal: AbortSignal): Promise<Outcome> };

@@ -43,6 +43,9 @@ export const buildView = z
     }),
     createdAt: instant,
     queuedAt: instant,
+    queueTimeoutSeconds: z.number().optional().meta({
+      description: 'How long it may wait for a host, by its request or by the server’s default. Absent: without limit.',
+    }),
     startedAt: instant.optional(),
     finishedAt: instant.optional(),
     durationMs: z.int().optional().meta({ description: 'From the start of the last attempt to its end.' }),
@@ -265,6 +268,10 @@ export const placementView = z
             endedAt: instant.optional(),
             runMs: z.int().optional(),
             end: attemptEnd.optional(),
+            code: z.enum(FAILURE_CODES).optional().meta({
+              description:
+                'Why the attempt did not succeed: of one that was `lost`, why the build returned to the queue.',
+            }),
             steps: stepCounts.optional(),
           })
           .optional()

@@ -62,6 +62,8 @@ export interface BuildRecord {
   readonly maxArtifactBytes?: number;
   /** Limit of all that its team has stored, checked when its artifact is stored. Absent: unlimited. */
   readonly maxStoredBytes?: number;
+  /** How long it may wait for a host, ms, as `queueDeadline` counts it. Absent: without limit. */
+  readonly queueTimeoutMs?: number;
   /** What it may have beyond its trust class. */
   readonly granted?: Granted;
   /** Absent: `warm`. */

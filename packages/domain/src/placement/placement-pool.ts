@@ -267,6 +267,12 @@ export class PlacementPool implements PoolState {
     return { assignments, lookAgainAt: pass.waitsBesideRoom ? pass.now + this.settings.lookAgainMs : undefined };
   }
 
+  /** Returns the waiting builds that no host takes at present, whatever its load. */
+  unplaceable(): PendingBuild[] {
+    const groups = [...this.waiting.groups].filter(({ hosts }) => hosts.fitting(this.hosts).size === 0);
+    return groups.flatMap(({ builds }) => builds);
+  }
+
   /** Explains why a build waits, as of the last decisions; undefined if it doesn't wait. */
   explain(build: string, now: number): PlacementDecision | undefined {
     const waiting = this.waiting.get(build);

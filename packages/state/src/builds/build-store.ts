@@ -1,3 +1,4 @@
+import type { ClientLogin } from '@kiln/contracts';
 import { type BuildRecord, isTerminal } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import { monotonicFactory } from 'ulid';
@@ -6,7 +7,7 @@ import { StoreFull } from '../redis/memory.ts';
 import { MASTER_ONLY, NotReplicated, type Replication } from '../redis/replication.ts';
 import type { Sealer } from '../secrets/sealer.ts';
 import type { BuildFilter, BuildPageRequest, NewBuild, StoredBuild, StoredDecision } from '../types.ts';
-import { type Acceptance, type AcceptDeps, acceptBuild } from './accept.ts';
+import { type Acceptance, type AcceptDeps, acceptBuild, loginContext } from './accept.ts';
 import { type CancelDeps, type CancelOutcome, cancelBuild } from './cancel.ts';
 import { CorruptState, IdempotencyKeyReused, QueueFull } from './errors.ts';
 import type { FollowUps } from './follow-ups.ts';
@@ -159,6 +160,17 @@ export class BuildStore {
     if (sealed) return JSON.parse(this.#sealer.open(sealed, id)) as Record<string, string>;
     const build = await this.get(id);
     return build?.spec.secrets.length === 0 ? {} : undefined;
+  }
+
+  /**
+   * Opens the registry logins that the build's client sent; none if it sent none; undefined if they are gone, as after its end.
+   * @throws SealBroken sealed with another key
+   */
+  async loginsOf(id: string): Promise<ClientLogin[] | undefined> {
+    const sealed = await this.#redis.get(this.#keys.logins(id));
+    if (sealed) return JSON.parse(this.#sealer.open(sealed, loginContext(id))) as ClientLogin[];
+    const sent = (await this.get(id))?.spec.clientLogins;
+    return sent && sent.ignored === undefined ? undefined : [];
   }
 
   /**

@@ -84,7 +84,7 @@ describe('draining', () => {
     await pool.operations.drain('h1');
     await pool.state.hosts.leave('h1', 'i2', true);
     expect(await pool.state.hosts.list()).toEqual([]);
-    expect(await pool.keys()).toEqual([]);
+    expect(await pool.keys()).toEqual([pool.state.keys.hostsDeparted()]);
   });
 });
 

@@ -145,6 +145,16 @@ export class HostStore {
     return hosts.filter((host) => host !== undefined);
   }
 
+  /** Reads the last reports of hosts whose workers left in order within the last hour and that haven't come back. `leftAt`: ms since the epoch. */
+  async departed(): Promise<{ readonly report: HostReport; readonly leftAt: number }[]> {
+    const entries = Object.values(await this.#redis.hgetall(this.#keys.hostsDeparted()));
+    return entries.flatMap((entry) => {
+      const at = entry.indexOf(' ');
+      const parsed = hostReport.strip().safeParse(JSON.parse(entry.slice(at + 1)));
+      return parsed.success ? [{ report: parsed.data, leftAt: Number(entry.slice(0, at)) }] : [];
+    });
+  }
+
   async get(name: string): Promise<HostState | undefined> {
     const [host] = await Promise.all([this.#read(name), this.#caches.refresh()]);
     return host;

@@ -39,6 +39,7 @@ if epoch then redis.call('HSET', KEYS[1], 'epoch', ARGV[12]) end
 local run = serverRun()
 redis.call('HSET', KEYS[1], 'run', run, 'leaseTtl', ARGV[7])
 redis.call('HDEL', KEYS[1], 'left')
+redis.call('HDEL', prefix .. 'hosts:departed', name)
 if redis.call('HEXISTS', KEYS[5], 'removing') == 1 and redis.call('HLEN', KEYS[3]) == 0 then
   removeHost(prefix, name)
   announceHost(prefix, name)

@@ -105,8 +105,9 @@ export function outcomeLines({ decidedAt, predicted, actual }: Decision): string
     lines.push(`predicted: ${start}, ${percent(warmth)} warm, runs ${duration(runMs)}`);
   }
   if (actual) {
-    const { waitedMs, runMs, end, steps } = actual;
-    const run = runMs === undefined ? 'still running' : `ran ${duration(runMs)}${end ? ` and ${endText(end)}` : ''}`;
+    const { waitedMs, runMs, end, code, steps } = actual;
+    const run =
+      runMs === undefined ? 'still running' : `ran ${duration(runMs)}${end ? ` and ${endText(end, code)}` : ''}`;
     const cached = steps ? `, ${steps.cached} of ${steps.total} steps cached` : '';
     lines.push(`actual:    started after ${duration(waitedMs)}, ${run}${cached}`);
   }
@@ -153,6 +154,15 @@ function hostText(considered: Considered): string {
   return full ? `${host} ${usedSlots}/${slots}` : `${host} ${verdictText(verdict)}`;
 }
 
-function endText(end: string): string {
-  return end === 'lost' ? 'was lost' : end === 'canceled' ? 'was canceled' : end;
+/** Describes an attempt's end. `lost` covers everything that put the build back into the queue; the failure's code says what. */
+function endText(end: string, code: string | undefined): string {
+  if (end === 'canceled') return 'was canceled';
+  return end === 'lost' ? (code !== undefined && RETURNS[code]) || 'was lost' : end;
 }
+
+const RETURNS: Readonly<Record<string, string>> = {
+  host_drained: 'was handed back, because the host was drained',
+  host_taken: 'was handed back, because the host serves other builds',
+  host_outdated: 'was handed back, because its worker is too old for this build',
+  infrastructure: 'was queued again after an error of the host',
+};

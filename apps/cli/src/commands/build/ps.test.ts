@@ -54,7 +54,10 @@ describe('resolveId', () => {
     expect((await cli.run('why AAAA')).err).toBe('kiln: no placement decision yet\n');
     expect((await cli.run('why 01kaqz6w')).err).toContain(`matches 2 builds:\n  ${FAILED.id}  failed  app\n`);
     expect((await cli.run('why zzzz')).err).toContain('none of the last 200 builds');
-    expect((await cli.run('why aaa')).err).toContain('at least 4 characters');
+    expect((await cli.run('why aaa')).err).toBe('kiln: a shortened build id needs at least 4 characters, got "aaa"\n');
+    expect((await cli.run('cancel zzz')).err).toBe(
+      'kiln: zzz: a shortened build id needs at least 4 characters, got "zzz"\n',
+    );
     expect((await cli.run('why ../x')).err).toContain('"../x" is not a build id');
   });
 });

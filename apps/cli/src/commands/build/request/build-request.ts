@@ -58,6 +58,10 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
     pull: flags.pull ?? false,
     ...(cache && { cache }),
     ...(flags.timeout !== undefined && { timeoutSeconds: durationSeconds('--timeout', flags.timeout) }),
+    ...(flags['queue-timeout'] !== undefined && {
+      queueTimeoutSeconds: durationSeconds('--queue-timeout', flags['queue-timeout']),
+    }),
+    ...(flags['wait-for-host'] && { waitForHost: true }),
     ...(flags.priority !== undefined && { priority: oneOf('--priority', flags.priority, PRIORITIES) }),
     ...(flags['cache-scope'] !== undefined && {
       cacheScope: oneOf('--cache-scope', flags['cache-scope'], CACHE_SCOPES),
