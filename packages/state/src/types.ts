@@ -49,6 +49,7 @@ export interface NewBuild {
   /** Id of the pull request that it builds, by `SubjectStore`. */
   readonly pullRequest?: string | undefined;
   readonly clonesWith?: BuildRecord['clonesWith'];
+  readonly createdBy?: BuildRecord['createdBy'];
   /** Default: trusted. */
   readonly trust?: Trust;
   /** Principal whose limits apply beside those of the team. */
