@@ -11,6 +11,7 @@ import {
 } from '@kiln/state';
 import type { Digest } from '@kiln/trees';
 import { grantTo } from '../access/admit-request.ts';
+import { dockerfilePlatforms } from '../contexts/dockerfile-platforms.ts';
 import { requireTree } from '../contexts/require-tree.ts';
 import type { StagedContext } from '../contexts/stage-context.ts';
 import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
@@ -36,7 +37,7 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 /** What every submission needs, whether over HTTP, by a schedule or by a webhook. */
 export interface SubmissionDeps {
   readonly builds: Builds;
-  readonly trees: Pick<TreeStore, 'tree' | 'file' | 'directory'>;
+  readonly trees: Pick<TreeStore, 'tree' | 'file' | 'directory' | 'open'>;
   /** Has the contexts that were uploaded to an older version. */
   readonly blobs: Pick<MeteredBlobs, 'touch'>;
   /** For how long a context is kept after its last use, ms. */
@@ -101,11 +102,13 @@ export async function submitBuild(
     ...(clientLogins && { clientLogins }),
   };
   const granted = grantTo(spec, principal.trust, untrustedPush);
+  const runs = await dockerfilePlatforms(spec, trees);
   return accept(builds, {
     ...rules.acceptance,
     repo: repoOf(spec),
     spec,
     secrets,
+    ...(runs && { runPlatforms: runs }),
     ...(logins && { logins }),
     trust: principal.trust,
     ...(granted && { granted }),
@@ -151,6 +154,7 @@ export async function retryBuild(id: string, key: RequestKey | undefined, deps: 
     secrets,
     trust,
     ...(granted && { granted }),
+    ...(record.runPlatforms && { runPlatforms: record.runPlatforms }),
     retryOf: id,
     ...(record.pullRequest !== undefined && { pullRequest: record.pullRequest }),
     ...(record.clonesWith && { clonesWith: record.clonesWith }),

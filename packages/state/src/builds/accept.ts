@@ -112,6 +112,7 @@ function newRecord(
     maxArtifactBytes,
     maxStoredBytes,
     queueTimeoutMs: defaultQueueTimeoutMs,
+    runPlatforms,
   }: NewBuild,
   id: string,
   now: number,
@@ -130,6 +131,7 @@ function newRecord(
     ...(maxLogBytes !== undefined && { maxLogBytes }),
     ...(maxArtifactBytes !== undefined && { maxArtifactBytes }),
     ...(maxStoredBytes !== undefined && { maxStoredBytes }),
+    ...(runPlatforms && { runPlatforms }),
     // 0: without limit
     ...(queueTimeoutMs !== undefined && queueTimeoutMs > 0 && { queueTimeoutMs }),
     ...(granted !== undefined && { granted }),
