@@ -24,7 +24,7 @@ const STANDARD_FRONTEND = /^(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:
 const PLATFORM_FLAG = '--platform=';
 const FROM_FLAG = /\s--from=(\S+)/;
 const MOUNT = /\s--mount=(\S+)/g;
-const VARIABLE = /\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:(:?[-+])([^}]*))?\})/g;
+const VARIABLE = /\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:(:?[-+])([^}$]*))?\})/g;
 
 /**
  * Returns the platforms for which a build runs programs, so that its host must run them natively or by emulation. A stage that only copies files needs
