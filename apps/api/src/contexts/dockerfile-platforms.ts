@@ -21,12 +21,14 @@ const MAX_DOCKERFILE_BYTES = 256 * 1024;
  * @throws TreePartMissing
  */
 export async function dockerfilePlatforms(
-  { source, team, dockerfile, target, buildArgs, platforms }: BuildSpec,
+  { source, team, dockerfile, target, buildArgs, platforms, buildContexts = {} }: BuildSpec,
   trees: StoredTrees,
 ): Promise<readonly string[] | undefined> {
   if (platforms.length === 0 || source.type !== 'upload' || source.digest === undefined) return undefined;
   const text = await readStored(trees, team, source.digest as Digest, byteString(dockerfile));
-  return text === undefined ? undefined : runPlatforms(text, { target, buildArgs, platforms });
+  if (text === undefined) return undefined;
+  const contexts = new Set(Object.keys(buildContexts).map((name) => name.toLowerCase()));
+  return runPlatforms(text, { target, buildArgs, platforms, contexts });
 }
 
 async function readStored(

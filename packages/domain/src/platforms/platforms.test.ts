@@ -54,6 +54,12 @@ describe('a build needs a host of its platforms', () => {
     ],
     ['with BuildKit’s frontend', '# syntax=docker/dockerfile:1\nFROM debian\nRUN make', {}, BOTH],
     ['with RUN in a here-document', 'FROM scratch\nCOPY <<EOF /x\nRUN make\nEOF', {}, []],
+    [
+      'not of a stage that a context replaces',
+      'FROM debian AS a\nRUN make\nFROM scratch\nCOPY --from=a / /',
+      { contexts: new Set(['a']) },
+      [],
+    ],
     ['in lower case', 'from debian as a\nrun make\nfrom scratch\ncopy --from=A / /', {}, BOTH],
   ])('%s', (_, dockerfile, more, expected) => {
     expect(runs(dockerfile, more)).toEqual(expected);

@@ -5,6 +5,8 @@ export interface PlatformOptions {
   /** Name or number of the stage that is built; undefined: the last one. */
   readonly target: string | undefined;
   readonly buildArgs: Readonly<Record<string, string>>;
+  /** Names of contexts, in lower case, which take the place of stages. Default: none. */
+  readonly contexts?: ReadonlySet<string>;
   /** The platforms of the image. */
   readonly platforms: readonly string[];
 }
@@ -102,6 +104,7 @@ class Stages {
   /** Returns the stage before the one at `end` that a name or number means; undefined if it is an image. */
   #find(name: string, end: number): number | undefined {
     const lower = name.toLowerCase();
+    if (this.#options.contexts?.has(lower)) return undefined;
     const found = this.#stages.slice(0, end).findLastIndex((stage) => stage.name === lower);
     if (found >= 0) return found;
     const isNumber = /^\d{1,4}$/.test(name) && Number(name) < end;

@@ -16,6 +16,11 @@ export const DOCKER_FLAGS = {
     value: 'KEY[=VALUE]',
     help: 'Build argument; without a value, that of the environment variable (repeatable)',
   },
+  'build-context': {
+    kind: 'list',
+    value: 'NAME=VALUE',
+    help: 'Further context: a directory, a git URL, docker-image://IMAGE or oci-layout://DIR[:TAG] (repeatable)',
+  },
   secret: {
     kind: 'list',
     value: 'id=ID[,src=FILE|,env=VAR]',
@@ -146,7 +151,6 @@ export const REFUSED_FLAGS = {
   'add-host': { kind: 'list' },
   allow: { kind: 'list' },
   annotation: { kind: 'list' },
-  'build-context': { kind: 'list' },
   call: { kind: 'text' },
   check: { kind: 'bool' },
   'cpu-period': { kind: 'text' },
