@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { type ByteString, type Digest, joinBytes } from '@kiln/trees';
 import { type FileState, permissionsOf, stateOf } from './file-state.ts';
+import type { PackedEntries } from './packed-entries.ts';
 import type { SystemPath } from './system-path.ts';
 
 export interface ContextFile {
@@ -33,6 +34,8 @@ export interface ContextDirectory {
   readonly mtimeNs: bigint;
   /** In the order of the bytes of their names. */
   readonly children: readonly ContextNode[];
+  /** What `children` are made of when they are first asked for, which mostly is never. */
+  readonly packed?: PackedEntries | undefined;
   /** Of its directory object, if that is known already: then the digests of its files may not have been looked up. */
   digest?: Digest | undefined;
 }
@@ -50,6 +53,18 @@ export function fileNode(name: ByteString, path: SystemPath, stats: BigIntStats)
     state: stateOf(stats),
     digest: undefined,
   };
+}
+
+/** Returns the directories in a directory, without asking for all of its children. */
+export function directoriesIn(directory: ContextDirectory): readonly ContextDirectory[] {
+  return directory.packed?.directories ?? directory.children.filter((child) => child.type === 'directory');
+}
+
+/** Returns the names of the files in a directory, likewise. */
+export function fileNamesIn(directory: ContextDirectory): Iterable<ByteString> {
+  const { packed } = directory;
+  if (packed && !packed.isOpened) return packed.fileNames();
+  return directory.children.filter((child) => child.type === 'file').map(({ name }) => name);
 }
 
 /** Calls `visit` with every file of a tree and its path in the context, in the order of a walk. */
