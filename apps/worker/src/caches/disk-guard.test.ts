@@ -47,6 +47,22 @@ test('evicts what is missing to recover, and reports nothing if that is enough',
   expect(did).toEqual([50]);
 });
 
+test('evicts at once if the disk fills again, after an eviction that was enough as well as after the host recovered', async () => {
+  const { disk, did, settle } = guarded({
+    free: async (bytes) => {
+      did.push(bytes);
+      if (did.length === 1) disk.freeBytes += bytes;
+      return bytes;
+    },
+  });
+  await settle(90);
+  await settle(80);
+  expect(did).toEqual([50, 60, 'low']);
+  await settle(500);
+  await settle(70);
+  expect(did).toEqual([50, 60, 'low', 'enough', 70, 'low']);
+});
+
 test('reports a host as low on disk until there is clearly enough, and tries to make room again after a while', async () => {
   const { clock, did, settle } = guarded();
   await settle(90);

@@ -16,7 +16,7 @@ export interface DiskGuardDeps {
 
 const DEFAULT_MIN_FREE_BYTES = 1024 ** 3;
 const DEFAULT_MIN_FREE_SHARE = 0.05;
-/** While a host stays low on disk, it tries to make room again after this time, ms. */
+/** A host that stays low on disk although it evicted caches tries to make room again after this time, ms. */
 const RETRY_MS = 30_000;
 /** With less than this part of the minimum left, the host is reported as low on disk without waiting for what evictions bring. */
 const URGENT = 0.5;
@@ -48,6 +48,7 @@ export class DiskGuard {
       return;
     }
     if (!isLowOnDisk(level, this.#isLow)) {
+      this.#nextTryAt = Number.NEGATIVE_INFINITY;
       this.#set(false, level);
       return;
     }
@@ -66,11 +67,13 @@ export class DiskGuard {
   async #makeRoom(level: FreeDisk): Promise<void> {
     const { log, measure, free, now } = this.#deps;
     const freedBytes = await free(bytesToFree(level));
-    this.#nextTryAt = now() + RETRY_MS;
     const disk = await measure().catch(() => undefined);
     const after = disk ? this.#levelOf(disk) : { ...level, freeBytes: level.freeBytes + freedBytes };
     log.info({ ...level, freedBytes, freeBytesAfter: after.freeBytes }, 'caches evicted: the disk was nearly full');
-    this.#set(isLowOnDisk(after, this.#isLow), after);
+    const isLow = isLowOnDisk(after, this.#isLow);
+    // Only after a try that wasn't enough: a disk that builds fill again at once needs room at once.
+    if (isLow) this.#nextTryAt = now() + RETRY_MS;
+    this.#set(isLow, after);
   }
 
   #set(isLow: boolean, level: FreeDisk): void {
