@@ -27,10 +27,12 @@ export type { RunOutcome } from './outcome/outcome.ts';
 export type { ReportedStep } from './progress/step-trace.ts';
 export { ArtifactRefused } from './run/artifact-pipe.ts';
 export { cacheNamespace } from './run/buildx-arguments.ts';
+export type { RegistryLogin } from './run/docker-config.ts';
 export type {
   CacheArchive,
   CommitDockerfile,
   ContextSource,
+  ContextTree,
   GitCheckout,
   RunObserver,
   RunRequest,

@@ -17,6 +17,7 @@ const REDACTED = [
   '*.token',
   '*.authorization',
   '*.secrets',
+  '*.registryLogins',
   'req.headers.authorization',
 ];
 

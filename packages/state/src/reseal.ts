@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { loginContext } from './builds/accept.ts';
 import { contextOf as connectionContext } from './hooks/connection-store.ts';
 import { contextOf as webhookContext } from './hooks/webhook-store.ts';
 import type { Keys } from './redis/keys.ts';
@@ -25,7 +26,7 @@ export interface Unreadable {
 export interface Resealing {
   readonly keyId: string;
   readonly stored: ResealCounts & { readonly unreadable: readonly Unreadable[] };
-  /** Secrets of builds, schedules, connections and webhooks. */
+  /** Secrets and logins of builds, and secrets of schedules, connections and webhooks. */
   readonly builds: ResealCounts & { readonly unreadable: number };
 }
 
@@ -100,12 +101,16 @@ export class Resealer {
   async #resealBuilds(counts: Counts, isThorough: boolean, signal: AbortSignal | undefined): Promise<void> {
     for await (const ids of this.#buildIds()) {
       signal?.throwIfAborted();
-      const sealed = await this.#redis.mget(ids.map((id) => this.#keys.secrets(id)));
-      for (const [i, id] of ids.entries()) {
+      const values = ids.flatMap((id) => [
+        { key: this.#keys.secrets(id), context: id },
+        { key: this.#keys.logins(id), context: loginContext(id) },
+      ]);
+      const sealed = await this.#redis.mget(values.map(({ key }) => key));
+      for (const [i, { key, context }] of values.entries()) {
         const text = sealed[i];
         if (!text) continue;
-        await this.#reseal(text, id, counts, isThorough, (resealed) =>
-          runScript(this.#redis, 'reseal-build', [this.#keys.secrets(id)], [text, resealed]),
+        await this.#reseal(text, context, counts, isThorough, (resealed) =>
+          runScript(this.#redis, 'reseal-build', [key], [text, resealed]),
         );
       }
     }

@@ -1,4 +1,4 @@
-import type { BuildSpec, HostInventory, HostReport } from '@kiln/contracts';
+import type { BuildSpec, ClientLogin, HostInventory, HostReport } from '@kiln/contracts';
 import type { BuildRecord, BuildState, Granted, HostCache, PlacementDecision, Trust } from '@kiln/domain';
 import type { HostOrders } from './hosts/desired.ts';
 
@@ -43,10 +43,13 @@ export interface NewBuild {
   readonly spec: BuildSpec;
   /** Values by id, in the clear; sealed before they reach Redis. */
   readonly secrets: Readonly<Record<string, string>>;
+  /** The client's registry logins, in the clear; sealed before they reach Redis, and deleted at the build's end. */
+  readonly logins?: readonly ClientLogin[];
   readonly retryOf?: string;
   /** Id of the pull request that it builds, by `SubjectStore`. */
   readonly pullRequest?: string | undefined;
   readonly clonesWith?: BuildRecord['clonesWith'];
+  readonly createdBy?: BuildRecord['createdBy'];
   /** Default: trusted. */
   readonly trust?: Trust;
   /** Principal whose limits apply beside those of the team. */
@@ -58,6 +61,8 @@ export interface NewBuild {
   /** Limits on its artifact, and on everything that its team stores, bytes. */
   readonly maxArtifactBytes?: number | undefined;
   readonly maxStoredBytes?: number | undefined;
+  /** How long it may wait for a host if its request doesn't say, ms. Absent: without limit. */
+  readonly queueTimeoutMs?: number | undefined;
   /** What rules grant it although it is untrusted. Default: nothing. */
   readonly granted?: Granted;
   readonly idempotency?: Idempotency;
@@ -110,6 +115,8 @@ export interface HostState {
   readonly caches: ReadonlyMap<string, HostCache>;
   /** The inventory published last, if any. */
   readonly inventory?: PublishedInventory;
+  /** Identifies that inventory, also one of a newer version, which `inventory` lacks. */
+  readonly inventoryDigest?: string;
 }
 
 export interface PublishedInventory extends HostInventory {

@@ -20,6 +20,12 @@ export const accessEnv = {
   KILN_UNTRUSTED_PUSH: untrustedPush.describe(
     'images that untrusted builds may push: `registry.example.org/previews/**`, for one team `web=registry.example.org/web/*`; separated by commas',
   ),
+  KILN_CLIENT_LOGINS: z
+    .enum(['on', 'off'])
+    .default('on')
+    .describe(
+      'whether builds get the registry logins of the client that submits them ([secrets.md](../use/secrets.md#the-clients-registry-logins)); with `off` they are ignored',
+    ),
   KILN_OIDC_FILE: z
     .string()
     .optional()
@@ -51,6 +57,9 @@ export const accessEnv = {
     .string()
     .optional()
     .describe('default limits of each team and token, YAML or JSON ([limits.md](limits.md))'),
+  KILN_QUEUE_TIMEOUT_SECONDS: wholeNumber(0, API_DEFAULTS.queueTimeoutMs / 1000).describe(
+    'how long a build may wait for a host if its request doesn’t say; 0: without limit',
+  ),
   KILN_BLOB_RESERVE_BYTES: wholeNumber(0, API_DEFAULTS.blobReserveBytes).describe(
     'space in the blob store that is kept for logs: with less left, uploads are refused; 0: none',
   ),
@@ -67,11 +76,13 @@ type AccessConfig = Pick<
   ApiConfig,
   | 'trustProxy'
   | 'untrustedPush'
+  | 'takesClientLogins'
   | 'auditRetentionMs'
   | 'oidc'
   | 'publicUrl'
   | 'sessionMs'
   | 'limits'
+  | 'queueTimeoutMs'
   | 'blobReserveBytes'
   | 'maxConnections'
   | 'maxConnectionsByAddress'
@@ -100,6 +111,7 @@ export function accessConfig(env: AccessEnv): AccessSettings {
     limits: limitDefaults(
       limits === undefined ? {} : readSettingsFile('KILN_LIMITS_FILE', limits, limitsFile, fieldProblems),
     ),
+    queueTimeoutMs: env.KILN_QUEUE_TIMEOUT_SECONDS * 1000,
     blobReserveBytes: env.KILN_BLOB_RESERVE_BYTES,
     maxConnections: env.KILN_MAX_CONNECTIONS,
     maxConnectionsByAddress: env.KILN_MAX_CONNECTIONS_PER_ADDRESS,
@@ -108,6 +120,7 @@ export function accessConfig(env: AccessEnv): AccessSettings {
     strangerRequestsPerMinute: env.KILN_STRANGER_REQUESTS_PER_MINUTE,
     allowedHosts: env.KILN_ALLOWED_HOSTS,
     untrustedPush: env.KILN_UNTRUSTED_PUSH,
+    takesClientLogins: env.KILN_CLIENT_LOGINS === 'on',
     auditRetentionMs: env.KILN_AUDIT_RETENTION_DAYS * DAY_MS,
     ...(oidc && { oidc: { ...oidc, keyTimes: KEY_TIMES } }),
   };

@@ -29,6 +29,7 @@ describe('a build', () => {
     expect(view).toMatchObject({
       state: 'queued',
       repo: 'git.example/app',
+      createdBy: { kind: 'credential', id: expect.any(String), name: expect.any(String) },
       request: { secrets: ['token'], tags: ['a/b:c'] },
     });
     expect(buildView.parse(await api.view(view.id))).toEqual(view);
@@ -108,8 +109,13 @@ describe('a build', () => {
       considered: [],
       others: { full: 3 },
     } as const;
+    expect(await api.view(id)).not.toHaveProperty('waiting');
     await api.state.pending.explain(pendingBuild(stored), 1, waits);
+    const waiting = { reason: 'no_host', decidedAt: '1969-12-31T23:59:59.999Z' };
+    expect(await api.view(id)).toMatchObject({ waiting });
+    expect(await (await api.fetch('/v1/builds')).json()).toMatchObject({ builds: [{ id, waiting }] });
     const attempt = await api.run(id);
+    expect(await api.view(id)).not.toHaveProperty('waiting');
     const [first, second] = (await placement()).decisions;
     expect(first).toEqual({
       attempt: 1,
@@ -243,5 +249,53 @@ describe('retrying', () => {
     // As a version before trees left it.
     await api.blobs.put(contextKey(tree.root), Readable.from([await tarOf('Dockerfile')]));
     expect((await retry(upload.id)).status).toBe(202);
+  });
+});
+
+describe('the client’s registry logins', () => {
+  const LOGINS = [
+    { registry: 'r.example', username: 'ada', password: 'hunter22' },
+    { registry: 'docker.io', identityToken: 'hunter33' },
+  ];
+  const REGISTRIES = ['docker.io', 'r.example'];
+  const submit = async (headers: Record<string, string> = {}) => {
+    const answer = await api.post('/v1/builds', { ...GIT, registryLogins: LOGINS }, headers);
+    expect(answer.status).toBe(202);
+    const view = buildView.parse(await answer.json());
+    return { view, logins: await api.state.builds.loginsOf(view.id) };
+  };
+
+  test('are kept for the build, which shows only their registries, and a retry says that they are gone', async () => {
+    await start();
+    const { view, logins } = await submit();
+    expect(logins).toEqual(LOGINS);
+    expect(view.request.clientLogins).toEqual({ registries: REGISTRIES });
+    expect(JSON.stringify(await api.view(view.id))).not.toMatch(/hunter|ada/);
+    await cancel(view.id);
+    const again = buildView.parse(await (await retry(view.id)).json());
+    expect(again.request.clientLogins).toEqual({ registries: REGISTRIES, ignored: 'retry' });
+    expect(await api.state.builds.loginsOf(again.id)).toEqual([]);
+  });
+
+  test('are ignored for untrusted builds, and if the operator has switched them off', async () => {
+    await start();
+    const { headers } = await api.token({ scopes: ['builds:read', 'builds:write'], trust: 'untrusted' });
+    const untrusted = await submit(headers);
+    expect(untrusted.view.request.clientLogins).toEqual({ registries: REGISTRIES, ignored: 'untrusted' });
+    expect(await api.state.redis.exists(api.state.keys.logins(untrusted.view.id))).toBe(0);
+    await api[Symbol.asyncDispose]();
+    await start({ takesClientLogins: false });
+    const off = await submit();
+    expect(off.view.request.clientLogins).toEqual({ registries: REGISTRIES, ignored: 'off' });
+    expect(await api.state.redis.exists(api.state.keys.logins(off.view.id))).toBe(0);
+  });
+
+  test('are refused for a schedule, which has no client', async () => {
+    await start();
+    const request = { ...GIT, registryLogins: LOGINS };
+    const answer = await api.post('/v1/schedules', { name: 'nightly', cron: '0 3 * * *', request });
+    const problem = await answer.json();
+    expect(problem).toMatchObject({ code: 'invalid_request', errors: [{ field: 'request.registryLogins' }] });
+    expect(JSON.stringify(problem)).not.toContain('hunter');
   });
 });

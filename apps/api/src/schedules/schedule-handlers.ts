@@ -61,7 +61,8 @@ export function scheduleHandlers(config: ApiConfig, deps: ScheduleDeps): Record<
       const { request: build, ...times } = parsed(scheduleRequest, asked);
       const admitted = admitRequest(build, namedTeam(asked), principal, deps.untrustedPush);
       await (await deps.rulesFor(principal, admitted.team)).checkTargets(admitted);
-      const { secrets, ...rest } = admitted;
+      // The schema refuses logins of a client.
+      const { secrets, registryLogins: _, ...rest } = admitted;
       const { trust, name: createdBy } = principal;
       const schedule = await stored(
         schedules

@@ -18,12 +18,12 @@ import type { AttemptRecorder, AttemptRecorders } from '../traces/attempt-record
 import { rethrowRefusal } from './artifact-refusal.ts';
 import { attemptSecrets, NoSecrets, type SecretDeps } from './attempt-secrets.ts';
 import { LogWriter } from './log-writer.ts';
-import { openSource, type SourceDeps } from './open-source.ts';
+import { openContexts, openSource, type SourceDeps } from './open-source.ts';
 import { referenceMemory } from './reference-memory.ts';
 import { SourceUnresolved } from './source-unresolved.ts';
 
 export interface RunAttemptDeps extends Omit<SecretDeps & SourceDeps, 'persistent'> {
-  readonly builds: Pick<BuildStore, 'get' | 'record' | 'secretsOf'>;
+  readonly builds: Pick<BuildStore, 'get' | 'record' | 'secretsOf' | 'loginsOf'>;
   readonly attempts: Pick<AttemptStore, 'start' | 'pin' | 'settle'>;
   readonly logs: Pick<LogStore, 'append'>;
   readonly executor: { run(request: ExecuteRequest, signal: AbortSignal): Promise<Outcome> };
@@ -168,6 +168,7 @@ async function execute(
         trust,
         repo,
         source: recorder?.source(source) ?? source,
+        contexts: openContexts(deps, spec),
         secrets,
         registryLogins,
         hidden,

@@ -80,3 +80,39 @@ describe('of its team’s stored secrets, a build', () => {
     expect(warnings).toEqual([expect.stringMatching(/^the git token git\.public of team default can’t be opened/)]);
   });
 });
+
+describe('of its client’s registry logins, a build', () => {
+  const LOGIN = { registry: 'r.example', username: 'ada', password: 'hunter22' };
+  const stored = (name: string) => keep(name, { kind: 'registry', username: 'robot', password: 'hunter33' }, true);
+
+  test('gets them in place of its team’s to the same registries', async () => {
+    await stored('r.example');
+    await stored('other.example');
+    await host.deliver({ request: { registryLogins: [LOGIN, { registry: 'docker.io', identityToken: 'hunter44' }] } });
+    await executor.starts(1);
+    expect(executor.started[0]?.registryLogins).toEqual([
+      { host: 'r.example', whose: 'client', username: 'ada', password: 'hunter22' },
+      { host: 'docker.io', whose: 'client', identityToken: 'hunter44' },
+      { host: 'other.example', username: 'robot', password: 'hunter33' },
+    ]);
+  });
+
+  test('that is untrusted gets none, even if they were stored', async () => {
+    await stored('r.example');
+    await host.deliver({ request: { registryLogins: [LOGIN] }, trust: 'untrusted' });
+    await executor.starts(1);
+    expect(executor.started[0]?.registryLogins).toEqual([
+      { host: 'r.example', username: 'robot', password: 'hunter33' },
+    ]);
+  });
+
+  test('fails without running if they are gone', async () => {
+    const id = await host.assigned({ request: { registryLogins: [LOGIN] } });
+    await host.state.redis.del(host.state.keys.logins(id));
+    await host.enqueue(id);
+    expect(await host.build(id)).toMatchObject({
+      state: 'failed',
+      failure: { code: 'secrets_expired', message: expect.stringContaining('registry logins have expired') },
+    });
+  });
+});

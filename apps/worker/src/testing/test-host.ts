@@ -83,11 +83,14 @@ export class TestHost implements AsyncDisposable {
     builds: Pick<State['builds'], 'accept'> = this.state.builds,
   ): Promise<StoredBuild> {
     const parsed = buildRequest.parse({ source: { type: 'upload', name: 'app', digest: DIGEST }, ...request });
-    const spec = { ...parsed, secrets: Object.keys(secrets) };
+    const { registryLogins: logins, ...rest } = parsed;
+    const clientLogins = logins && { registries: logins.map(({ registry }) => registry) };
+    const spec = { ...rest, secrets: Object.keys(secrets), ...(clientLogins && { clientLogins }) };
     const { build } = await builds.accept({
       repo,
       spec,
       secrets,
+      ...(logins && { logins }),
       maxLogBytes,
       ...(trust && { trust }),
       ...(granted && { granted }),

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { dockerConfig, hostDockerConfig } from './docker-config.ts';
+import { dockerConfig, hiddenPart, hostDockerConfig, mayHaveLogin } from './docker-config.ts';
 
 const LOGIN = { host: 'r.example:5000', username: 'robot', password: 'p:ä ss' };
 const auth = Buffer.from('robot:p:ä ss').toString('base64');
@@ -40,4 +40,28 @@ test('has no logins without a configuration of the host, and rejects an invalid 
   await writeFile(join(dir, 'config.json'), '{');
   await expect(hostDockerConfig(dir)).rejects.toThrow(SyntaxError);
   await rm(dir, { recursive: true });
+});
+
+test('writes tokens as Docker does, and hides them', () => {
+  const logins = [
+    { host: 'a.example', identityToken: 'token-a' },
+    { host: 'b.example', registryToken: 'token-b' },
+  ];
+  expect(JSON.parse(dockerConfig(logins, {}))).toEqual({
+    auths: { 'a.example': { identitytoken: 'token-a' }, 'b.example': { registrytoken: 'token-b' } },
+  });
+  expect([...logins, LOGIN].map(hiddenPart)).toEqual(['token-a', 'token-b', 'p:ä ss']);
+});
+
+test.each([
+  [{ auths: { 'r.example': {} } }, 'r.example', true],
+  [{ auths: { 'https://r.example/v1/': {} } }, 'r.example', true],
+  [{ auths: { 'r.example:5000': {} } }, 'r.example', false],
+  [{ auths: { 'https://index.docker.io/v1/': {} } }, 'docker.io', true],
+  [{ credHelpers: { 'r.example': 'ecr' } }, 'r.example', true],
+  [{ credHelpers: { 'r.example': '' }, credsStore: 'pass' }, 'r.example', false],
+  [{ credsStore: 'pass' }, 'r.example', true],
+  [{}, 'r.example', false],
+])('mayHaveLogin(%j, %s) returns %s', (config, host, expected) => {
+  expect(mayHaveLogin(config, host)).toBe(expected);
 });

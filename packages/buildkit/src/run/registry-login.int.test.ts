@@ -36,11 +36,14 @@ const tagOf = (name: string) => {
 test('pushes with the build’s login, and fails with the host’s wrong one', async () => {
   const tag = tagOf('team/app:1');
   const refused = await begin(shared.builder, { dockerfile: small('login'), spec: push(tag) }).outcome;
-  expect(refused).toMatchObject({ end: 'failed', failure: { code: 'push_refused' } });
+  const said = (whose: string) => expect.stringContaining(`registry ${registry.host} refused the ${whose}`);
+  const ofHost = said('login of the host’s own configuration: run docker login');
+  expect(refused).toMatchObject({ end: 'failed', failure: { code: 'push_refused', message: ofHost } });
   expect(await registry.tags('team/app')).toEqual([]);
-  const wrong = { ...login(), password: 'opensesame-0000' };
+  const wrong = { ...login(), password: 'opensesame-0000', whose: 'client' as const };
   const build = { dockerfile: small('login'), spec: push(tag) };
-  expect((await begin(shared.builder, { ...build, registryLogins: [wrong] }).outcome).end).toBe('failed');
+  const tried = await begin(shared.builder, { ...build, registryLogins: [wrong] }).outcome;
+  expect(tried.failure).toMatchObject({ code: 'push_refused', message: said('client’s login (user robot)') });
   const { outcome } = begin(shared.builder, { ...build, registryLogins: [login()] });
   expect(await outcome).toMatchObject({ end: 'succeeded', result: { pushed: [tag] } });
   expect(await registry.tags('team/app')).toEqual(['1']);
@@ -54,7 +57,10 @@ test('pulls a base image with the build’s login', async () => {
     dockerfile: `FROM ${tag} AS base\n${FROM}\nCOPY --from=base /f /g\nRUN cat /g # ${registry.host}`,
   };
   const refused = await begin(shared.builder, build).outcome;
-  expect(refused).toMatchObject({ end: 'failed', failure: { code: 'base_image_unavailable' } });
+  expect(refused).toMatchObject({
+    end: 'failed',
+    failure: { code: 'base_image_unavailable', message: expect.stringContaining(`registry ${registry.host} refused`) },
+  });
   const allowed = begin(shared.builder, { ...build, registryLogins: [login()] });
   expect((await allowed.outcome).end).toBe('succeeded');
   expect(allowed.output()).toContain('base\n');

@@ -13,7 +13,10 @@ import { ArtifactPipe } from './artifact-pipe.ts';
 import { awaitQuiet } from './await-quiet.ts';
 import { buildxArguments, unenforcedLimits } from './buildx-arguments.ts';
 import { cacheFlags, failedExport, localCacheFlags, s3Env } from './cache-flags.ts';
+import { hiddenPart } from './docker-config.ts';
 import { Laps } from './laps.ts';
+import { explainRefusal } from './login-refusal.ts';
+import { namedContextDirs } from './named-contexts.ts';
 import { prepareContext } from './prepare-context.ts';
 import { RecordSink } from './record-sink.ts';
 import { RunFiles } from './run-files.ts';
@@ -38,9 +41,12 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const note = (message: string) => sink.deliver([{ t: host.now(), type: 'note', message }]);
   const context = await prepareContext(host, request, files, halt, note);
   if ('end' in context) return context;
+  const contextDirs = await namedContextDirs(request, files, halt);
+  if ('end' in contextDirs) return contextDirs;
   laps.end('contextMs');
   const { env, places } = await files.placeSecrets(request.secrets);
-  await files.placeLogins(request.registryLogins ?? [], host.dockerConfigDir);
+  const { registryLogins: logins = [] } = request;
+  const ownLogins = await files.placeLogins(logins, host.dockerConfigDir);
   const caches = request.cachePlaces ?? { from: [], to: [] };
   const archive = await files.placeArchive(request.archive, halt.signal);
   const policy = await files.placeSourcePolicy(host.sourcePolicy(request.source));
@@ -50,6 +56,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     spec,
     repo: request.repo,
     context,
+    contextDirs,
     secrets: places,
     metadataFile: files.metadataFile,
     ...(request.internal && { internal: request.internal }),
@@ -94,7 +101,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   if (exitCode === 0 && archive.to !== undefined) await request.archive?.save(archive.to, halt.signal);
   laps.end('outcomeMs');
   host.log.info({ buildId: request.buildId, attempt: request.attempt, ...laps.taken }, 'build run ended');
-  return outcomeOf({
+  const outcome = outcomeOf({
     spec,
     exitCode: finished ? 0 : exitCode,
     halted: halt.reason,
@@ -102,6 +109,8 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     metadata: finished?.metadata ?? (exitCode === 0 ? await files.metadata() : {}),
     artifact: stored,
   });
+  const { failed: failedSteps } = reader.facts();
+  return explainRefusal(outcome, failedSteps, { logins, ownLogins, trust: host.trust, spec });
 }
 
 function progressReader(
@@ -111,12 +120,7 @@ function progressReader(
 ) {
   return new ProgressReader(
     {
-      hidden: [
-        ...secrets.values(),
-        ...registryLogins.map(({ password }) => password),
-        ...hidden,
-        ...proxySecrets(host.proxy),
-      ],
+      hidden: [...secrets.values(), ...registryLogins.map(hiddenPart), ...hidden, ...proxySecrets(host.proxy)],
       tags: spec.output.type === 'push' ? spec.tags : [],
     },
     { deliver: (records) => sink.deliver(records), now: () => host.now() },

@@ -7,8 +7,8 @@ import { copyName } from '../trees/dockerfile-copies.ts';
 import type { LeasedTree } from '../trees/working-trees.ts';
 import type { SecretPlace } from './buildx-arguments.ts';
 import type { LocalCaches } from './cache-flags.ts';
-import { type ContextDir, unpackContext } from './context-dir.ts';
-import { dockerConfig, hostDockerConfig, type RegistryLogin } from './docker-config.ts';
+import { type ContextDir, type ContextPlace, unpackContext, unpackNamedContext } from './context-dir.ts';
+import { type DockerConfig, dockerConfig, hostDockerConfig, type RegistryLogin } from './docker-config.ts';
 import type { RunOwner } from './run-owner.ts';
 import type { CacheArchive, CommitDockerfile } from './run-request.ts';
 import { RunUser } from './run-users.ts';
@@ -121,11 +121,12 @@ export class RunFiles {
     return { env, places };
   }
 
-  /** Writes the host's registry logins and the build's own, which take precedence, into a file of the run. */
-  async placeLogins(logins: readonly RegistryLogin[], hostConfigDir: string | undefined): Promise<void> {
+  /** Writes the host's registry logins and the build's own, which take precedence, into a file of the run. Returns the host's configuration. */
+  async placeLogins(logins: readonly RegistryLogin[], hostConfigDir: string | undefined): Promise<DockerConfig> {
     await mkdir(this.#dockerConfig, { mode: 0o700 });
-    const config = dockerConfig(logins, await hostDockerConfig(hostConfigDir));
-    await writeFile(join(this.#dockerConfig, 'config.json'), config, { mode: 0o600 });
+    const base = await hostDockerConfig(hostConfigDir);
+    await writeFile(join(this.#dockerConfig, 'config.json'), dockerConfig(logins, base), { mode: 0o600 });
+    return base;
   }
 
   /** Restores an archive of caches into the run's files. Returns the directories from which buildx imports, and to which it exports. */
@@ -145,7 +146,16 @@ export class RunFiles {
 
   /** Unpacks an uploaded context. @throws ContextUnusable */
   unpackContext(open: () => Promise<Readable>, dockerfile: string, signal: AbortSignal): Promise<ContextDir> {
-    return unpackContext(open, dockerfile, { dir: this.#own, modesFile: `${this.#own}.modes` }, signal);
+    return unpackContext(open, dockerfile, this.#place, signal);
+  }
+
+  /** Unpacks one of the further contexts; returns its path. @throws ContextUnusable */
+  unpackNamedContext(tar: Readable, number: number, signal: AbortSignal): Promise<string> {
+    return unpackNamedContext(tar, number, this.#place, signal);
+  }
+
+  get #place(): ContextPlace {
+    return { dir: this.#own, modesFile: `${this.#own}.modes` };
   }
 
   /** Writes a Dockerfile that doesn't come with the context, and its ignore file; returns its path. */

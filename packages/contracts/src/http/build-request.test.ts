@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { buildRequest } from './build-request.ts';
+import { buildRequest, buildSpec } from './build-request.ts';
 import { fieldProblems } from './problem.ts';
 
 const SOURCE = { type: 'upload', name: 'app' } as const;
@@ -57,4 +57,39 @@ test('accepts image references with optional registry and tag as tags, and refus
   const bad = ['', ...'A a: a:1:2 a/B /a a/ a//b -a a- a..b a/b:c/d r_x:1/a -r/a r./a r:123456/a a:.x'.split(' ')];
   expect(good.filter((tag) => problemsOf({ tags: [tag] }))).toEqual([]);
   expect(bad.filter((tag) => !problemsOf({ tags: [tag] }))).toEqual([]);
+});
+
+const LOGIN = { registry: 'r.example:5000', username: 'ada', password: 'hunter22' };
+const ONE_OF = 'username and password, or identityToken, or registryToken';
+const HOST = 'host[:port] as in an image reference, without scheme and path';
+const BAD_LOGINS: [registryLogins: unknown, field: string, expected: string][] = [
+  [[{ ...LOGIN, registry: 'https://r.example' }], '[0].registry', HOST],
+  [[LOGIN, { ...LOGIN, registry: 'r' }], '[1].registry', HOST],
+  [[LOGIN, LOGIN], '[1].registry', 'a registry that no other login of the build is for'],
+  [[{ registry: 'r.example' }], '[0]', ONE_OF],
+  [[{ ...LOGIN, identityToken: 'hunter22' }], '[0]', ONE_OF],
+  [[{ registry: 'r.example', username: 'ada' }], '[0].password', 'a password, because username is given'],
+  [[{ registry: 'r.example', password: 'hunter22' }], '[0].username', 'a user name, because password is given'],
+  [[{ registry: 'r.example', registryToken: 'hunter 22' }], '[0].registryToken', '1 to 65536 visible ASCII characters'],
+  [[{ ...LOGIN, auth: 'hunter22' }], '[0].auth', 'no such field'],
+  [Array.from({ length: 65 }, (_, i) => ({ ...LOGIN, registry: `r${i}.example` })), '', 'at most 64 items'],
+];
+
+test.each(BAD_LOGINS)(
+  'refuses the registry logins %#, names the field and shows no value',
+  (registryLogins, field, expected) => {
+    const problems = problemsOf({ registryLogins });
+    expect(problems).toMatchObject([{ field: `registryLogins${field}`, expected }]);
+    expect(JSON.stringify(problems)).not.toContain('hunter');
+  },
+);
+
+test('accepts logins by password and by token, and keeps none in what is stored of a request', () => {
+  const registryLogins = [
+    { ...LOGIN, registry: 'docker.io' },
+    { registry: 'localhost:5000', identityToken: 'hunter22' },
+    { registry: '[::1]:5000', registryToken: 'hunter22' },
+  ];
+  expect(buildRequest.parse({ source: SOURCE, registryLogins }).registryLogins).toEqual(registryLogins);
+  expect(Object.keys(buildSpec.shape)).not.toContain('registryLogins');
 });

@@ -12,6 +12,9 @@ export const OUTSIDE_DOCKERFILE = '.kiln.Dockerfile';
 /** BuildKit's own limit for one secret (session/secrets/secretsprovider). */
 export const MAX_SECRET_BYTES = 500 * 1024;
 
+/** Most registry logins that a client sends with a build. */
+export const MAX_CLIENT_LOGINS = 64;
+
 /** What trees travel as: a stream of their parts, written and read by the room `trees`. */
 export const TREE_PARTS_TYPE = 'application/vnd.kiln.tree-parts';
 

@@ -87,6 +87,7 @@ const SHOWN_CHARS = 200;
 const HIDDEN: ReadonlySet<PropertyKey> = new Set([
   'secrets',
   'secret',
+  'registryLogins',
   'webhookSecret',
   'apiToken',
   'gitToken',

@@ -47,7 +47,11 @@ export const scheduleRequest = z
         'The request of each build, as for `POST /v1/builds`. Its secrets are sealed and stored with the schedule.',
     }),
   })
-  .superRefine(({ request: { source } }, ctx) => {
+  .superRefine(({ request: { source, registryLogins } }, ctx) => {
+    if (registryLogins !== undefined) {
+      const message = 'it to be absent, because a schedule has no client; store logins with kiln registry login';
+      ctx.addIssue({ code: 'custom', path: ['request', 'registryLogins'], message });
+    }
     if (source.type !== 'upload' || source.digest !== undefined) return;
     const message = 'the digest of a context that was uploaded before, or a git source';
     ctx.addIssue({ code: 'custom', path: ['request', 'source', 'digest'], message, input: undefined });

@@ -49,7 +49,7 @@ export async function acceptBuild(deps: AcceptDeps, build: NewBuild, id: string,
 
 function acceptCall(
   { keys, sealer, idempotencyTtlMs }: AcceptDeps,
-  { spec, secrets, idempotency, submitter = '', maxQueued = {} }: NewBuild,
+  { spec, secrets, logins = [], idempotency, submitter = '', maxQueued = {} }: NewBuild,
   record: BuildRecord,
   shareKey: string,
 ): [keys: string[], args: (string | number)[]] {
@@ -82,8 +82,14 @@ function acceptCall(
       maxQueued.token ?? '',
       SUBJECT_KEPT_MS,
       MAX_RETRIES,
+      logins.length > 0 ? sealer.seal(JSON.stringify(logins), loginContext(id)) : '',
     ],
   ];
+}
+
+/** The context of a build's sealed logins, in which its secrets don't open. */
+export function loginContext(id: string): string {
+  return `${id} logins`;
 }
 
 /** Identifies the builds that supersede each other. Includes the trust class, so that an untrusted build never ends a trusted one. */
@@ -98,6 +104,7 @@ function newRecord(
     spec,
     trust,
     granted,
+    createdBy,
     retryOf,
     pullRequest,
     clonesWith,
@@ -105,11 +112,14 @@ function newRecord(
     maxLogBytes,
     maxArtifactBytes,
     maxStoredBytes,
+    queueTimeoutMs: defaultQueueTimeoutMs,
   }: NewBuild,
   id: string,
   now: number,
   run: string,
 ): BuildRecord {
+  const { queueTimeoutSeconds } = spec;
+  const queueTimeoutMs = queueTimeoutSeconds === undefined ? defaultQueueTimeoutMs : queueTimeoutSeconds * 1000;
   return {
     id,
     revision: 1,
@@ -117,10 +127,13 @@ function newRecord(
     repo,
     team: spec.team,
     ...(trust !== undefined && { trust }),
+    ...(createdBy && { createdBy }),
     ...(submitter !== undefined && { submitter }),
     ...(maxLogBytes !== undefined && { maxLogBytes }),
     ...(maxArtifactBytes !== undefined && { maxArtifactBytes }),
     ...(maxStoredBytes !== undefined && { maxStoredBytes }),
+    // 0: without limit
+    ...(queueTimeoutMs !== undefined && queueTimeoutMs > 0 && { queueTimeoutMs }),
     ...(granted !== undefined && { granted }),
     ...(spec.cache && spec.cache.mode !== 'warm' && { cacheMode: spec.cache.mode }),
     createdAt: now,
@@ -133,9 +146,9 @@ function newRecord(
   };
 }
 
-/** Identifies identical builds by their whole request and trust. Computed with a key, because it covers the values of secrets. */
-function shareDigest(sealer: Sealer, { spec, secrets, trust = 'trusted', granted = {} }: NewBuild): string {
-  return sealer.digest(canonicalJson({ spec, secrets, trust, granted }));
+/** Identifies identical builds by their whole request and trust. Computed with a key, because it covers the values of secrets and logins. */
+function shareDigest(sealer: Sealer, { spec, secrets, logins, trust = 'trusted', granted = {} }: NewBuild): string {
+  return sealer.digest(canonicalJson({ spec, secrets, trust, granted, ...(logins && { logins }) }));
 }
 
 /** Whether the source may change: a branch, a tag or the remote HEAD. */

@@ -1,3 +1,4 @@
+import type { ClientLogin } from '@kiln/contracts';
 import { type BuildRecord, isTerminal } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import { monotonicFactory } from 'ulid';
@@ -6,7 +7,7 @@ import { StoreFull } from '../redis/memory.ts';
 import { MASTER_ONLY, NotReplicated, type Replication } from '../redis/replication.ts';
 import type { Sealer } from '../secrets/sealer.ts';
 import type { BuildFilter, BuildPageRequest, NewBuild, StoredBuild, StoredDecision } from '../types.ts';
-import { type Acceptance, type AcceptDeps, acceptBuild } from './accept.ts';
+import { type Acceptance, type AcceptDeps, acceptBuild, loginContext } from './accept.ts';
 import { type CancelDeps, type CancelOutcome, cancelBuild } from './cancel.ts';
 import { CorruptState, IdempotencyKeyReused, QueueFull } from './errors.ts';
 import type { FollowUps } from './follow-ups.ts';
@@ -162,13 +163,34 @@ export class BuildStore {
   }
 
   /**
+   * Opens the registry logins that the build's client sent; none if it sent none; undefined if they are gone, as after its end.
+   * @throws SealBroken sealed with another key
+   */
+  async loginsOf(id: string): Promise<ClientLogin[] | undefined> {
+    const sealed = await this.#redis.get(this.#keys.logins(id));
+    if (sealed) return JSON.parse(this.#sealer.open(sealed, loginContext(id))) as ClientLogin[];
+    const sent = (await this.get(id))?.spec.clientLogins;
+    return sent && sent.ignored === undefined ? undefined : [];
+  }
+
+  /**
    * Reads placement decisions, oldest first: for each attempt why the build last waited, if it did, and which host it was assigned to.
    * Those of an archived build are only in its document.
    */
   async decisions(id: string): Promise<StoredDecision[]> {
-    const byAttempt = await this.#redis.hvals(this.#keys.decisions(id));
-    return inOrder(byAttempt.map((json) => JSON.parse(json) as StoredDecision));
+    return readDecisions(await this.#redis.hvals(this.#keys.decisions(id)));
   }
+
+  /** Reads the last placement decision of each of these builds, by id; those without any are missing. */
+  async lastDecisions(ids: readonly string[]): Promise<Map<string, StoredDecision>> {
+    const asked = await Promise.all(ids.map((id) => this.#redis.hvals(this.#keys.decisions(id))));
+    const last = asked.map((byAttempt) => readDecisions(byAttempt).at(-1));
+    return new Map(ids.flatMap((id, i) => (last[i] ? [[id, last[i]] as const] : [])));
+  }
+}
+
+function readDecisions(byAttempt: readonly string[]): StoredDecision[] {
+  return inOrder(byAttempt.map((json) => JSON.parse(json) as StoredDecision));
 }
 
 /** Sorts decisions, oldest first. */

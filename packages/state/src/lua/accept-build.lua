@@ -1,4 +1,4 @@
--- Accepts a build: writes record, pending index, list indexes, sealed secrets, idempotency key and event, all or nothing.
+-- Accepts a build: writes record, pending index, list indexes, sealed secrets and logins, idempotency key and event, all or nothing.
 -- With a concurrency key it supersedes the key's older builds in the same step: none of them is assigned any more, and those that
 -- the mode ends are noted as due. With a share key it shares the run of an identical build in flight.
 -- Repeating the call after a lost answer is harmless: the id is unique to it, so an existing build is the one that it accepted.
@@ -7,7 +7,7 @@
 --       digest of the concurrency key or '', mode of superseding ('queued', 'running' or ''), digest of the share key or '',
 --       id of the run that the doc shares or '', whether the source may change until the run begins ('1' or '0'),
 --       submitter or '', limits on waiting builds of the team and of the submitter ('' for none),
---       how long the retries are kept (ms), and how many of them
+--       how long the retries are kept (ms), and how many of them, sealed registry logins or ''
 -- out: 'accepted'; 'superseding': accepted, and older builds are due; 'shared': accepted, and shares a run;
 --      'again': the run named by the doc can't be shared, or another one can (see shareableRun);
 --      'full team' or 'full token': the limit is reached; 'full store': Redis is short of memory;
@@ -45,6 +45,7 @@ redis.call('HSET', KEYS[1], 'rev', 1, 'state', 'queued', 'attempt', 0, 'host', '
   'doc', ARGV[3], 'spec', ARGV[4], 'team', ARGV[6])
 if ARGV[16] ~= '' then redis.call('HSET', KEYS[1], 'by', ARGV[16]) end
 if ARGV[8] ~= '' then redis.call('SET', prefix .. 'build:' .. id .. ':secrets', ARGV[8]) end
+if ARGV[21] ~= '' then redis.call('SET', prefix .. 'build:' .. id .. ':logins', ARGV[21]) end
 redis.call('ZADD', prefix .. 'idx:all', 0, id)
 redis.call('ZADD', prefix .. 'idx:state:queued', 0, id)
 redis.call('ZADD', prefix .. 'idx:team:' .. ARGV[6], 0, id)

@@ -12,7 +12,7 @@ for i = 3, #ARGV, 4 do
   local key = prefix .. 'build:' .. id
   local now = redis.call('HGET', key, 'state')
   if now ~= 'queued' and now ~= 'assigned' and now ~= 'running' then
-    redis.call('UNLINK', key, key .. ':secrets', key .. ':decisions')
+    redis.call('UNLINK', key, key .. ':secrets', key .. ':logins', key .. ':decisions')
     redis.call('HDEL', KEYS[1], id)
     redis.call('ZREM', KEYS[2], id)
     redis.call('ZREM', prefix .. 'idx:all', id)

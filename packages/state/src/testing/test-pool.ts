@@ -103,6 +103,12 @@ export class TestPool implements AsyncDisposable {
 /** A request as the API passes it to the store. */
 export function newBuild(request: Partial<BuildRequestInput>): NewBuild {
   const parsed = buildRequest.parse({ source: { type: 'upload', name: 'app' }, ...request });
-  const { secrets } = parsed;
-  return { repo: 'app', spec: { ...parsed, secrets: Object.keys(secrets).sort() }, secrets };
+  const { secrets, registryLogins: logins, ...rest } = parsed;
+  const clientLogins = logins && { registries: logins.map(({ registry }) => registry) };
+  return {
+    repo: 'app',
+    spec: { ...rest, secrets: Object.keys(secrets).sort(), ...(clientLogins && { clientLogins }) },
+    secrets,
+    ...(logins && { logins }),
+  };
 }

@@ -40,7 +40,7 @@ local function subjectsOf(key)
 end
 
 -- writeBuild(prefix, id, change): replaces the record of a build that the caller has checked, moves it between the indexes of its
--- state, and announces it.
+-- state, and announces it. Deletes the client's registry logins of a build that has ended.
 local function writeBuild(prefix, id, change)
   local key = prefix .. 'build:' .. id
   local before = redis.call('HGET', key, 'state')
@@ -59,6 +59,7 @@ local function writeBuild(prefix, id, change)
     end
     if change.state == 'succeeded' or change.state == 'failed' or change.state == 'canceled' then
       redis.call('ZADD', prefix .. 'ended', change.at, id)
+      redis.call('UNLINK', prefix .. 'build:' .. id .. ':logins')
       letGo(prefix, id, redis.call('HMGET', key, 'concurrency', 'share', 'run'))
     end
   end
