@@ -1,7 +1,6 @@
 import type { BigIntStats } from 'node:fs';
 import { type ByteString, type Digest, joinBytes } from '@kiln/trees';
 import { type FileState, permissionsOf, stateOf } from './file-state.ts';
-import type { PackedEntries } from './packed-entries.ts';
 import type { SystemPath } from './system-path.ts';
 
 export interface ContextFile {
@@ -35,9 +34,22 @@ export interface ContextDirectory {
   /** In the order of the bytes of their names. */
   readonly children: readonly ContextNode[];
   /** What `children` are made of when they are first asked for, which mostly is never. */
-  readonly packed?: PackedEntries | undefined;
+  readonly packed?: Packed | undefined;
   /** Of its directory object, if that is known already: then the digests of its files may not have been looked up. */
   digest?: Digest | undefined;
+}
+
+/** The entries of a directory as bytes (`PackedEntries`). */
+export interface Packed {
+  readonly bytes: Buffer;
+  /** The directories among the entries, in the order of the entries. */
+  readonly directories: readonly ContextDirectory[];
+  readonly files: number;
+  /** Of all files immediately in the directory. */
+  readonly sizeBytes: number;
+  /** Whether there are objects for the entries, which may have changed since. */
+  readonly isOpened: boolean;
+  fileNames(): Iterable<ByteString>;
 }
 
 /** A file, directory or link to send. */

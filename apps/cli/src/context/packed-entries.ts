@@ -1,6 +1,6 @@
 import type { BigIntStats } from 'node:fs';
 import type { ByteString } from '@kiln/trees';
-import type { ContextDirectory, ContextFile, ContextLink, ContextNode } from './context-tree.ts';
+import type { ContextDirectory, ContextFile, ContextLink, ContextNode, Packed } from './context-tree.ts';
 import { type FileState, permissionsOf, stateOf } from './file-state.ts';
 import { childPath, type SystemPath } from './system-path.ts';
 
@@ -17,14 +17,7 @@ const FIRST_BYTES = 4 * 1024;
 /** The year 2262: what a field of 64 bits keeps of a later time, in ns, is another time, centuries away. */
 const LATEST = 2n ** 63n - 1n;
 
-export interface PackedEntriesOptions {
-  /** As `PackedWriter` has written them. */
-  readonly bytes: Buffer;
-  /** The directories among the entries, in the order of the entries. */
-  readonly directories: readonly ContextDirectory[];
-  readonly files: number;
-  /** Of all files immediately in the directory. */
-  readonly sizeBytes: number;
+export interface PackedEntriesOptions extends Pick<Packed, 'bytes' | 'directories' | 'files' | 'sizeBytes'> {
   /** Where the directory is. */
   readonly system: SystemPath;
   /** Of files and links with a time for which there is no room, by name. */
@@ -35,7 +28,7 @@ export interface PackedEntriesOptions {
  * The entries of a directory as bytes. Most directories are as they were when their digests were remembered: to find that out takes a hash of these bytes,
  * and objects for all of their files would cost more than listing them.
  */
-export class PackedEntries {
+export class PackedEntries implements Packed {
   readonly bytes: Buffer;
   readonly directories: readonly ContextDirectory[];
   readonly files: number;
@@ -53,7 +46,6 @@ export class PackedEntries {
     this.#late = late;
   }
 
-  /** Whether there are objects for the entries, which may have changed since. */
   get isOpened(): boolean {
     return this.#children !== undefined;
   }
