@@ -225,7 +225,7 @@ function exportOnly(request: RunRequest, to: readonly CacheLocation[]): RunReque
   const { artifact: _, archive: __, observer: ___, ...rest } = request;
   return {
     ...rest,
-    spec: { ...request.spec, output: { type: 'none' }, noCache: false, pull: false },
+    spec: { ...request.spec, output: { type: 'none' }, noCache: false, noCacheFilter: [], pull: false },
     cachePlaces: { from: [], to },
   };
 }
