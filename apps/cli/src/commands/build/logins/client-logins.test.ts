@@ -48,7 +48,7 @@ describe('kiln build sends this machine’s registry logins', () => {
     await configure({ auths: Object.fromEntries(names.map((name) => [`https://${name}/v1/`, auth('ada:hunter22')])) });
     await writeFile(
       join(cli.dir.path, 'Dockerfile'),
-      'ARG R=other.example\nFROM ${R}/base AS b\nFROM scratch\nCOPY --from=b /x /x\nCOPY --from=from.example/x /y /y\n',
+      'ARG R=other.example\nFROM $R/base AS b\nFROM scratch\nCOPY --from=b /x /x\nCOPY --from=from.example/x /y /y\n',
     );
     const flags = '--build-arg R=base.example:5000 --cache-from cache.example/a:c --sbom generator=sbom.example/s';
     const { logins, said } = await build(`--push -t tag.example/a:1 ${flags} .`);
