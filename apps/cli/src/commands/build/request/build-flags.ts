@@ -92,7 +92,7 @@ export const KILN_FLAGS = {
   },
   'no-client-logins': {
     kind: 'bool',
-    help: "Don't send this machine's logins to the registries that the build names (default: $KILN_CLIENT_LOGINS is off)",
+    help: "Don't send this machine's logins to the registries that the build names; same as KILN_CLIENT_LOGINS=off",
   },
   'client-login': {
     kind: 'list',
