@@ -42,6 +42,8 @@ export interface ApiConfig {
   readonly trustProxy: readonly string[] | number;
   /** The limits of teams and credentials for which nothing else is set. */
   readonly limits: LimitDefaults;
+  /** How long a build may wait for a host if its request doesn't say; 0: without limit. */
+  readonly queueTimeoutMs: number;
   /** Images that untrusted builds may push. */
   readonly untrustedPush: readonly PushRule[];
   /** Whether builds get the registry logins that their clients send. */
@@ -153,6 +155,7 @@ export const API_DEFAULTS = {
   sessionMs: 12 * HOUR_MS,
   trustProxy: [],
   limits: limitDefaults(),
+  queueTimeoutMs: DAY_MS,
   untrustedPush: [],
   takesClientLogins: true,
   maxHookBytes: 25 * MIB,

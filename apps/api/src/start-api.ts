@@ -99,7 +99,8 @@ export async function startApi(config: ApiConfig, given: ApiDeps): Promise<Runni
     closing: closing.signal,
   };
   const book = stack.use(new LimitBook(config.limits, deps.limits, events, now));
-  const rules = { book, checkGitHost: gitHostCheck(deps.outgoing, now), storage: deps.storage };
+  const { queueTimeoutMs } = config;
+  const rules = { book, checkGitHost: gitHostCheck(deps.outgoing, now), storage: deps.storage, queueTimeoutMs };
   const rulesFor: ScheduleDeps['rulesFor'] = (principal, team) =>
     within(config.storeTimeoutMs, BuildRules.of(principal, team, rules));
   const hookRules = { rulesFor, checkGitHost: rules.checkGitHost };

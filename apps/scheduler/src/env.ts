@@ -1,5 +1,6 @@
 import { commonEnv, wholeNumber } from '@kiln/runtime';
 import { z } from 'zod';
+import { DEFAULT_HOST_GRACE_MS } from './abandoner.ts';
 import { DEFAULT_SCHEDULER, type SchedulerConfig } from './scheduler.ts';
 
 const DAY_MS = 24 * 3_600_000;
@@ -16,6 +17,9 @@ export const schedulingEnv = {
     .describe(
       'whether cold hosts are filled with cache mounts of warm ones ([placement](../develop/placement.md#seeding))',
     ),
+  KILN_HOST_GRACE_SECONDS: wholeNumber(0, DEFAULT_HOST_GRACE_MS / 1000).describe(
+    'how long a host that stopped reporting still counts: builds that only it can take fail with `no_fitting_host` after that',
+  ),
   KILN_BUILD_RETENTION_DAYS: wholeNumber(1, DEFAULT_SCHEDULER.buildRetentionMs / DAY_MS).describe(
     'how long ended builds are kept',
   ),
@@ -27,6 +31,7 @@ export function schedulingConfig(env: z.output<z.ZodObject<typeof schedulingEnv>
     leaderTtlMs: env.KILN_LEADER_TTL_MS,
     tickMs: env.KILN_TICK_MS,
     seeding: env.KILN_SEEDING === 'on',
+    hostGraceMs: env.KILN_HOST_GRACE_SECONDS * 1000,
     buildRetentionMs: env.KILN_BUILD_RETENTION_DAYS * DAY_MS,
   };
 }

@@ -15,7 +15,9 @@ describe('a leader', () => {
     const reading = {
       get: (name: string) => hosts.get(name),
       idle: (name: string, idleMs: number) => hosts.idle(name, idleMs),
+      departed: () => hosts.departed(),
       purgeLost: (name: string) => hosts.purgeLost(name),
+      markMoves: hosts.markMoves.bind(hosts),
       list: async () => {
         const found = await hosts.list();
         if (accepted === undefined) {
@@ -48,7 +50,9 @@ describe('a leader', () => {
         return hosts.get(name);
       },
       idle: (name: string, idleMs: number) => hosts.idle(name, idleMs),
+      departed: () => hosts.departed(),
       purgeLost: (name: string) => hosts.purgeLost(name),
+      markMoves: hosts.markMoves.bind(hosts),
       list: async () => {
         await read.first.promise;
         return await hosts.list();

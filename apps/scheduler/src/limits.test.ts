@@ -38,6 +38,7 @@ describe('limits on running builds', () => {
     const watched = {
       queuedIds: () => pending.queuedIds(),
       assignedIds: () => pending.assignedIds(),
+      abandon: (...args: Parameters<typeof pending.abandon>) => pending.abandon(...args),
       explain: (...args: Parameters<typeof pending.explain>) => pending.explain(...args),
       assign: async (...args: Parameters<typeof pending.assign>) => {
         const assigned = await pending.assign(...args);

@@ -35,6 +35,7 @@ export interface WaitingBuild {
   readonly build: PendingBuild;
   readonly owners: Owners;
   readonly attempt: number;
+  readonly queueTimeoutMs?: number | undefined;
 }
 
 /**
@@ -64,6 +65,11 @@ export class PoolView {
 
   get hosts(): ReadonlyMap<string, HostState> {
     return this.#hosts.byName;
+  }
+
+  /** Returns the digest of a host's inventory by which placement decides. */
+  judgedInventory(name: string): string | undefined {
+    return this.#hosts.judgedInventory(name);
   }
 
   /** ms since the epoch; never goes back, even if the machine's clock does. */
@@ -193,7 +199,8 @@ export class PoolView {
     }
     const waiting = pendingBuild(build);
     const owners = ownersOf(build.record);
-    this.pending.set(id, { build: waiting, owners, attempt: build.record.attempts.length + 1 });
+    const { attempts, queueTimeoutMs } = build.record;
+    this.pending.set(id, { build: waiting, owners, attempt: attempts.length + 1, queueTimeoutMs });
     this.#offer(id, waiting, owners);
   }
 

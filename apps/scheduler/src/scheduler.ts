@@ -16,10 +16,12 @@ import {
   type PendingStore,
   type PoolEvents,
 } from '@kiln/state';
+import { Abandoner } from './abandoner.ts';
 import { Allowances } from './allowances.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Housekeeper } from './housekeeper.ts';
 import { PoolView } from './pool-view.ts';
+import { markMoves } from './seeding/drained-hosts.ts';
 import { Seeding } from './seeding/seeding.ts';
 import { Settling } from './settling.ts';
 
@@ -36,6 +38,8 @@ export interface SchedulerConfig {
   readonly limits: LimitDefaults;
   /** Default: `DEFAULT_PLACEMENT`. */
   readonly placement?: PlacementSettings;
+  /** How long a host that stopped reporting still counts as one that builds may wait for, ms. Default: 10 minutes. */
+  readonly hostGraceMs?: number;
   /** Whether hosts are filled with caches of others. Default: true. */
   readonly seeding?: boolean;
 }
@@ -50,8 +54,8 @@ export const DEFAULT_SCHEDULER: SchedulerConfig = {
 export interface SchedulerDeps {
   readonly builds: Pick<BuildStore, 'get' | 'record'>;
   readonly attempts: Pick<AttemptStore, 'reclaim'>;
-  readonly hosts: Pick<HostStore, 'get' | 'list' | 'idle' | 'purgeLost'>;
-  readonly pending: Pick<PendingStore, 'queuedIds' | 'assignedIds' | 'assign' | 'explain'>;
+  readonly hosts: Pick<HostStore, 'departed' | 'get' | 'list' | 'idle' | 'purgeLost' | 'markMoves'>;
+  readonly pending: Pick<PendingStore, 'queuedIds' | 'assignedIds' | 'assign' | 'abandon' | 'explain'>;
   readonly followUps: Pick<FollowUps, 'run'>;
   readonly history: Pick<HistoryStore, 'purge'>;
   readonly learned: Pick<LearnedStore, 'load' | 'save'>;
@@ -90,12 +94,15 @@ class Scheduler implements RunningScheduler {
   readonly #now: () => number;
   readonly #view: PoolView;
   readonly #dispatcher: Dispatcher;
+  readonly #abandoner: Abandoner;
   readonly #housekeeper: Housekeeper;
   readonly #seeding: Seeding | undefined;
   readonly #settling = new Settling();
   #token: string | undefined;
   /** The fencing token under which the view was built; nothing is placed while the current token is another one. */
   #viewToken: string | undefined;
+  /** When the view was built, ms since the epoch. */
+  #since = 0;
   #ticks = 0;
   /** Something failed; the next tick compares the view with Redis and does all periodic work. */
   #overdue = false;
@@ -120,6 +127,7 @@ class Scheduler implements RunningScheduler {
     this.#view = new PoolView({ ...deps, allowances, now: this.#now, placement: config.placement });
     this.#seeding = (config.seeding ?? true) ? new Seeding(this.#view, deps) : undefined;
     this.#dispatcher = new Dispatcher(this.#view, { ...deps, allowances, seeding: this.#seeding });
+    this.#abandoner = new Abandoner(this.#view, deps, config.hostGraceMs);
     this.#housekeeper = new Housekeeper(deps);
   }
 
@@ -175,13 +183,15 @@ class Scheduler implements RunningScheduler {
     if (!this.#settling.isOver(this.#view.hosts, this.#view.now)) return;
     await this.#seeding?.advance(this.#token);
     const lookAgainAt = await this.#dispatcher.dispatch(this.#token);
+    await this.#abandoner.abandon(this.#since, this.#token);
     clearTimeout(this.#lookAgain);
     if (lookAgainAt === undefined || this.#closed) return;
     this.#lookAgain = setTimeout(() => this.#enqueue(() => this.#pass()), lookAgainAt - this.#view.now);
   }
 
-  async #seedAhead(token: string): Promise<void> {
+  async #moveCaches(token: string): Promise<void> {
     await this.#seeding?.ahead(token);
+    await markMoves(this.#view, this.#seeding, this.#deps.hosts, token);
   }
 
   #purgeExpired(): void {
@@ -218,6 +228,7 @@ class Scheduler implements RunningScheduler {
       await this.#view.rebuild();
       await this.#seeding?.refresh(true);
       this.#viewToken = token;
+      this.#since = this.#view.now;
     } else if (housekeeping) {
       // Events may be trimmed while a leader is cut off from Redis.
       await this.#view.refresh();
@@ -234,8 +245,7 @@ class Scheduler implements RunningScheduler {
     const { idleAttemptMs = IDLE_ATTEMPT_MS } = this.#config;
     const often = [() => this.#housekeeper.reclaimLost(this.#view, this.#settling, token), () => this.#pass()];
     // Seeds come after the pass, so that builds which can start don't wait for them.
-    if (this.#seeding && this.#settling.isOver(this.#view.hosts, this.#view.now))
-      often.push(() => this.#seedAhead(token));
+    if (this.#settling.isOver(this.#view.hosts, this.#view.now)) often.push(() => this.#moveCaches(token));
     if (!housekeeping) return often;
     const idle = () => this.#housekeeper.reclaimIdle(this.#view, idleAttemptMs, token);
     return [...often, idle, () => this.#housekeeper.restoreJobs()];

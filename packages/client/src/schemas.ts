@@ -19,6 +19,8 @@ export {
   limitView,
   messagePage,
   messageView,
+  modeDefault,
+  modeList,
   ownLimits,
   placementView,
   resealReport,

@@ -1,4 +1,12 @@
-import type { CacheListView, CleanAnswer, CleanRequest, DropRequest, TaskView } from '@kiln/contracts';
+import type {
+  CacheListView,
+  CacheModeOrder,
+  CleanAnswer,
+  CleanRequest,
+  DropRequest,
+  ModeDefaultView,
+  TaskView,
+} from '@kiln/contracts';
 import { jsonBody } from './api-calls.ts';
 import type { CallOptions, WaitOptions } from './options.ts';
 import { withRetry } from './retry.ts';
@@ -9,6 +17,11 @@ export interface CacheListOptions extends CallOptions {
   readonly host?: string | undefined;
   readonly kind?: string | undefined;
   readonly limit?: number | undefined;
+}
+
+export interface CacheModeOptions extends CallOptions {
+  readonly repo?: string | undefined;
+  readonly team?: string | undefined;
 }
 
 export interface TaskListOptions extends CallOptions {
@@ -35,6 +48,16 @@ export class TaskCalls extends SnapshotCalls {
   /** Deletes unused caches in registries. */
   cleanRegistries(request: CleanRequest, { signal }: CallOptions = {}): Promise<CleanAnswer> {
     return this.json('/v1/caches/clean-registries', 'cleanAnswer', { method: 'POST', ...jsonBody(request), signal });
+  }
+
+  /** Lists the default cache modes of a team's repos. */
+  async cacheModes({ signal, ...query }: CacheModeOptions = {}): Promise<ModeDefaultView[]> {
+    return (await this.json('/v1/caches/modes', 'modeList', { query, signal })).modes;
+  }
+
+  /** Sets the default cache mode of a repo, or removes it (`mode: null`). */
+  setCacheMode(order: CacheModeOrder, { signal }: CallOptions = {}): Promise<ModeDefaultView> {
+    return this.json('/v1/caches/modes', 'modeDefault', { method: 'PUT', ...jsonBody(order), signal });
   }
 
   /** Lists tasks, the newest first. */

@@ -22,6 +22,7 @@ export {
   type CacheLocation,
   type CachePlaces,
   cacheLocation,
+  cacheOfMode,
   cachePlaces,
 } from './caches/build-cache.ts';
 export {
@@ -148,17 +149,31 @@ export {
 } from './http/access.ts';
 export { type AuditEntry, auditEntry, auditId, auditQuery } from './http/audit.ts';
 export {
+  gitSource,
+  type NamedContext,
+  type NamedContextInput,
+  type UploadedContext,
+  uploadedContexts,
+} from './http/build-contexts.ts';
+export {
   type BuildRequest,
   type BuildRequestInput,
   type BuildSpec,
   buildRequest,
   buildSpec,
-  gitSource,
   outputSpec,
   secretRepoOf,
   storedSecretsOf,
   uploadSource,
 } from './http/build-request.ts';
+export {
+  type CacheModeOrder,
+  type ModeDefaultView,
+  modeDefault,
+  modeList,
+  modeOrder,
+  modeQuery,
+} from './http/cache-modes.ts';
 export {
   type CleanAnswer,
   type CleanedReference,
@@ -309,7 +324,7 @@ export {
 } from './jobs/catalog.ts';
 export { formatLogId, type LogPosition, parseLogId } from './log/log-id.ts';
 export { type LogMembers, type LogPiece, logMembers, logPiece } from './log/log-piece.ts';
-export { bytes, PlainRenderer } from './log/plain.ts';
+export { bytes, failureSentence, PlainRenderer, runText } from './log/plain.ts';
 export {
   type EndRecord,
   type IdentifiedLogRecord,

@@ -28,11 +28,15 @@ export {
 export { isCommit } from './build/commit.ts';
 export { FAILURE_CODES, type Failure, type FailureCode, isHandBack, isInfrastructure } from './build/failure.ts';
 export { type AllowedFrontends, refusedFrontend, repositoryOf } from './build/frontend.ts';
+export { queueDeadline } from './build/queue-deadline.ts';
 export {
   type Attempt,
   type AttemptEnd,
   type BuildRecord,
   type BuildResult,
+  CREATOR_KINDS,
+  type Creator,
+  creatorOf,
   currentAttempt,
   type EndedRun,
   type StepCounts,
@@ -170,6 +174,7 @@ export {
   PRIORITIES,
   type Priority,
 } from './placement/model/model.ts';
+export { type FitConditions, type KnownHost, noFittingHost } from './placement/model/no-fitting-host.ts';
 export type { RuledOut } from './placement/model/requirements.ts';
 export { DEFAULT_PLACEMENT, type PlacementSettings } from './placement/model/settings.ts';
 export type { Assignment } from './placement/pass/pass.ts';

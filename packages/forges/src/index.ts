@@ -6,6 +6,7 @@ export { foreignSource } from './connection/foreign-source.ts';
 export { type Explanation, explain, type ImageVerdict } from './explain/explain.ts';
 export { mayPushUntrusted } from './explain/filters.ts';
 export { CONTEXT_PREFIX, type Occasion, occasionOf } from './explain/occasion.ts';
+export { cacheByDefault } from './explain/plan-build.ts';
 export type { Forge } from './forge.ts';
 export { forge, guessForge } from './forges.ts';
 export {

@@ -10,6 +10,7 @@ import { FollowUps } from './builds/follow-ups.ts';
 import { PendingStore } from './builds/pending-store.ts';
 import { CacheReferences } from './caches/cache-references.ts';
 import { EvictionStore } from './caches/eviction-store.ts';
+import { ModeDefaults } from './caches/mode-defaults.ts';
 import { SavingStore } from './caches/saving-store.ts';
 import { HistoryStore } from './history/history-store.ts';
 import { ConnectionStore } from './hooks/connection-store.ts';
@@ -76,6 +77,7 @@ export interface State extends AsyncDisposable {
   readonly hostOperations: HostOperations;
   readonly tasks: HostTasks;
   readonly cacheReferences: CacheReferences;
+  readonly modeDefaults: ModeDefaults;
   readonly savings: SavingStore;
   readonly evictions: EvictionStore;
   readonly tokens: TokenStore;
@@ -135,13 +137,14 @@ export async function openState(options: StateOptions): Promise<State> {
     builds: new BuildStore({ redis, keys, sealer, followUps, replication, now, secretTtlMs }),
     history: new HistoryStore(redis, keys, now),
     attempts: new AttemptStore(redis, keys, { now, secretTtlMs, replication }),
-    pending: new PendingStore(redis, keys, now),
+    pending: new PendingStore(redis, keys, now, secretTtlMs),
     learned: new LearnedStore(redis, keys, now),
     followUps,
     hosts,
     hostOperations: new HostOperations(redis, keys, hosts, queues),
     tasks: new HostTasks(redis, keys, now),
     cacheReferences: new CacheReferences(redis, keys),
+    modeDefaults: new ModeDefaults(redis, keys),
     savings: new SavingStore(redis, keys),
     evictions: new EvictionStore(redis, keys),
     tokens: new TokenStore(redis, keys, now),

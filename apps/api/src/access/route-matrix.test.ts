@@ -67,6 +67,8 @@ const MATRIX: Readonly<Record<OperationId, Row>> = {
   listCaches: row('200', { read: '200', operate: '200', other: '200', all: '200' }),
   dropCaches: trustedOnly('202', { write: '202', operate: '202', other: '202', all: '202' }),
   cleanRegistries: trustedOnly('200', { write: '200', operate: '200', other: '200', all: '200' }),
+  listCacheModes: row('200', { read: '200', other: REFUSED, all: '200' }),
+  setCacheMode: trustedOnly('200', { write: '200', other: REFUSED, all: '200' }),
   listSnapshots: row('200', { read: '200', other: '200', all: '200' }),
   getSnapshot: row('200', {
     ...{ read: '200', other: '404 snapshot_not_found', all: '200', worker: '200', 'join token': '200' },

@@ -57,6 +57,9 @@ export const accessEnv = {
     .string()
     .optional()
     .describe('default limits of each team and token, YAML or JSON ([limits.md](limits.md))'),
+  KILN_QUEUE_TIMEOUT_SECONDS: wholeNumber(0, API_DEFAULTS.queueTimeoutMs / 1000).describe(
+    'how long a build may wait for a host if its request doesn’t say; 0: without limit',
+  ),
   KILN_BLOB_RESERVE_BYTES: wholeNumber(0, API_DEFAULTS.blobReserveBytes).describe(
     'space in the blob store that is kept for logs: with less left, uploads are refused; 0: none',
   ),
@@ -79,6 +82,7 @@ type AccessConfig = Pick<
   | 'publicUrl'
   | 'sessionMs'
   | 'limits'
+  | 'queueTimeoutMs'
   | 'blobReserveBytes'
   | 'maxConnections'
   | 'maxConnectionsByAddress'
@@ -107,6 +111,7 @@ export function accessConfig(env: AccessEnv): AccessSettings {
     limits: limitDefaults(
       limits === undefined ? {} : readSettingsFile('KILN_LIMITS_FILE', limits, limitsFile, fieldProblems),
     ),
+    queueTimeoutMs: env.KILN_QUEUE_TIMEOUT_SECONDS * 1000,
     blobReserveBytes: env.KILN_BLOB_RESERVE_BYTES,
     maxConnections: env.KILN_MAX_CONNECTIONS,
     maxConnectionsByAddress: env.KILN_MAX_CONNECTIONS_PER_ADDRESS,

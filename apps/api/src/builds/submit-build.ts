@@ -1,23 +1,25 @@
 import { noteUse, type TreeStore } from '@kiln/blobs';
-import { type BuildRequest, type BuildSpec, contextKey } from '@kiln/contracts';
-import { isTerminal, leastTrust, type Principal, type PushRule, repoKey } from '@kiln/domain';
+import { type BuildRequest, type BuildSpec, cacheOfMode, contextKey, uploadedContexts } from '@kiln/contracts';
+import { creatorOf, isTerminal, leastTrust, type Principal, type PushRule } from '@kiln/domain';
 import {
   type BuildSecretReader,
   type Idempotency,
   type MeteredBlobs,
+  type ModeDefaults,
   type NewBuild,
   QueueFull,
   type StoredBuild,
 } from '@kiln/state';
 import type { Digest } from '@kiln/trees';
 import { grantTo } from '../access/admit-request.ts';
-import { requireTree } from '../contexts/require-tree.ts';
+import { requireContexts, requireTree } from '../contexts/require-tree.ts';
 import type { StagedContext } from '../contexts/stage-context.ts';
 import { ApiProblem, fieldProblem } from '../http/api-problem.ts';
 import { type BuildRules, queueFull } from '../limits/build-rules.ts';
 import type { Builds } from '../ports.ts';
 import { requireSecrets } from '../secrets/require-secrets.ts';
 import { keptLogins, withoutLogins } from './client-logins.ts';
+import { defaultMode, repoOf } from './default-mode.ts';
 import { buildNotFound } from './find-build.ts';
 import { fingerprint, hashed } from './fingerprint.ts';
 import type { Submission } from './receive-submission.ts';
@@ -42,6 +44,7 @@ export interface SubmissionDeps {
   /** For how long a context is kept after its last use, ms. */
   readonly contextRetentionMs: number;
   readonly buildSecrets: Pick<BuildSecretReader, 'refusals'>;
+  readonly modeDefaults: Pick<ModeDefaults, 'first'>;
   /** Images that untrusted builds may push. */
   readonly untrustedPush: readonly PushRule[];
   /** Whether builds get the registry logins that their clients send. */
@@ -83,6 +86,7 @@ export async function submitBuild(
     builds,
     trees,
     buildSecrets,
+    modeDefaults,
     principal,
     rules,
     untrustedPush,
@@ -94,12 +98,15 @@ export async function submitBuild(
   checkKey(key);
   await requireSecrets(request, principal.trust, buildSecrets);
   const source = await keptSource(request, context, trees, rules);
+  checkContextSize(await requireContexts(request, trees), rules, 'buildContexts');
   const { secrets, registryLogins, ...rest } = request;
   const { clientLogins, logins } = keptLogins({ registryLogins }, principal.trust, takesClientLogins);
-  const spec: BuildSpec = {
+  const asked: BuildSpec = {
     ...{ ...rest, source, secrets: Object.keys(secrets).sort() },
     ...(clientLogins && { clientLogins }),
   };
+  const cache = asked.cache ?? cacheOfMode((await defaultMode(asked, modeDefaults)) ?? 'warm', asked.tags);
+  const spec: BuildSpec = { ...asked, ...(cache && { cache }) };
   const granted = grantTo(spec, principal.trust, untrustedPush);
   return accept(builds, {
     ...rules.acceptance,
@@ -108,10 +115,11 @@ export async function submitBuild(
     secrets,
     ...(logins && { logins }),
     trust: principal.trust,
+    createdBy: creatorOf(principal),
     ...(granted && { granted }),
     ...(pullRequest !== undefined && { pullRequest }),
     ...(clonesWith && { clonesWith }),
-    ...(key && { idempotency: { ...key, fingerprint: fingerprint({ spec, secrets: hashed(secrets) }) } }),
+    ...(key && { idempotency: { ...key, fingerprint: fingerprint({ spec: asked, secrets: hashed(secrets) }) } }),
   });
 }
 
@@ -142,6 +150,7 @@ export async function retryBuild(id: string, key: RequestKey | undefined, deps: 
   const rules = await rulesFor(principal, record.team);
   await rules.checkTargets(spec);
   if (spec.source.type === 'upload') await requireStored(record.team, spec.source, rules, deps);
+  await requireContextsStored(spec, rules, deps.trees);
   const secrets = spec.secrets.length > 0 ? await builds.secretsOf(id) : {};
   if (!secrets) throw notRetriable('secrets', 'secrets that are no longer stored', 'a new build with its secrets');
   return accept(builds, {
@@ -150,6 +159,7 @@ export async function retryBuild(id: string, key: RequestKey | undefined, deps: 
     spec,
     secrets,
     trust,
+    createdBy: creatorOf(principal),
     ...(granted && { granted }),
     retryOf: id,
     ...(record.pullRequest !== undefined && { pullRequest: record.pullRequest }),
@@ -168,9 +178,9 @@ async function accept(builds: Builds, build: NewBuild): Promise<Accepted> {
 }
 
 /** @throws ApiProblem `body_too_large` */
-function checkContextSize(sizeBytes: number, { contextBytes }: BuildRules): void {
+function checkContextSize(sizeBytes: number, { contextBytes }: BuildRules, field = 'context'): void {
   if (contextBytes === undefined || sizeBytes <= contextBytes) return;
-  throw fieldProblem('body_too_large', 'context', `${sizeBytes} bytes`, `at most ${contextBytes} bytes`);
+  throw fieldProblem('body_too_large', field, `${sizeBytes} bytes`, `at most ${contextBytes} bytes`);
 }
 
 function notRetriable(field: string, got: string, expected: string): ApiProblem {
@@ -227,8 +237,18 @@ async function requireStored(
   throw notRetriable('source.digest', 'a context that is no longer stored', expected);
 }
 
-function repoOf({ source, dockerfile }: BuildSpec): string {
-  return source.type === 'git'
-    ? repoKey({ origin: source.url, subdir: source.subdir, dockerfile })
-    : repoKey({ origin: source.name, dockerfile });
+/** Checks that the named contexts of an ended build are still stored. @throws ApiProblem `not_retriable`, `body_too_large` */
+async function requireContextsStored(
+  { team, buildContexts }: BuildSpec,
+  rules: BuildRules,
+  trees: SubmissionDeps['trees'],
+): Promise<void> {
+  for (const { name, digest, times } of uploadedContexts(buildContexts)) {
+    const tree = await trees.tree(team, digest as Digest);
+    const hasTimes = times === undefined || (await trees.file(team, times as Digest)) !== undefined;
+    if (tree && hasTimes) continue;
+    const expected = 'a new build with the context uploaded again';
+    throw notRetriable(`buildContexts.${name}.digest`, 'a context that is no longer stored', expected);
+  }
+  checkContextSize(await requireContexts({ team, buildContexts }, trees), rules, 'buildContexts');
 }

@@ -35,7 +35,7 @@ export function startHooks(
   base: string,
 ): AsyncDisposable {
   const { builds, blobs, trees, audit, now = Date.now, log } = deps;
-  const { connections, deliveries, subjects, reports, webhooks, hookQueues, buildSecrets } = deps;
+  const { connections, deliveries, subjects, reports, webhooks, hookQueues, buildSecrets, modeDefaults } = deps;
   const stop = new AbortController();
   const { signal } = stop;
   const onError = (error: Error) => {
@@ -50,7 +50,7 @@ export function startHooks(
     ({ deliveryId }, attempt) =>
       workOnDelivery(deliveryId, attempt, {
         ...{ connections, deliveries, subjects, reports, hookQueues, builds, blobs, trees, audit },
-        ...{ buildSecrets, rulesFor, checkGitHost },
+        ...{ buildSecrets, modeDefaults, rulesFor, checkGitHost },
         untrustedPush: config.untrustedPush,
         takesClientLogins: config.takesClientLogins,
         contextLimits: config,

@@ -14,7 +14,10 @@ import type { GitHostCheck } from './git-host-check.ts';
 import { credentialSubject, type LimitBook } from './limit-book.ts';
 
 type Targets = Pick<BuildSpec, 'source' | 'output' | 'tags' | 'cache'>;
-type Admitted = Pick<NewBuild, 'submitter' | 'maxQueued' | 'maxLogBytes' | 'maxArtifactBytes' | 'maxStoredBytes'>;
+type Admitted = Pick<
+  NewBuild,
+  'submitter' | 'maxQueued' | 'maxLogBytes' | 'maxArtifactBytes' | 'maxStoredBytes' | 'queueTimeoutMs'
+>;
 
 /** When a client may retry after `queue_full`, s: a guess. */
 const QUEUE_RETRY_SECONDS = 30;
@@ -30,6 +33,7 @@ export class BuildRules {
   readonly share: StorageShare;
   /** What is left of the team's quota; undefined if it has none. */
   readonly #bytesLeft: number | undefined;
+  readonly #queueTimeoutMs: number | undefined;
 
   private constructor(
     token: LimitSubject | undefined,
@@ -41,6 +45,7 @@ export class BuildRules {
     this.#limits = limits;
     this.share = share;
     this.#bytesLeft = bytesLeft;
+    this.#queueTimeoutMs = deps.queueTimeoutMs;
     this.#checkGitHost = deps.checkGitHost;
   }
 
@@ -74,6 +79,7 @@ export class BuildRules {
       ),
       maxArtifactBytes: lowest(...this.#limits.map(({ limits }) => limits.artifactBytes)),
       maxStoredBytes: this.share.quotaBytes,
+      queueTimeoutMs: this.#queueTimeoutMs,
     };
   }
 
@@ -102,6 +108,8 @@ export interface BuildRuleDeps {
   readonly book: LimitBook;
   readonly checkGitHost: GitHostCheck;
   readonly storage: Pick<StorageLedger, 'usedBy'>;
+  /** How long a build may wait for a host if its request doesn't say, ms. Default: without limit. */
+  readonly queueTimeoutMs?: number | undefined;
 }
 
 export function queueFull(whose: 'team' | 'token', most: number): ApiProblem {

@@ -40,8 +40,12 @@ const builds = async () => ((await (await api.fetch('/v1/builds')).json()) as { 
 
 /** The key of BullMQ's single waiting job of a schedule, and its due time. */
 async function waiting(id: string): Promise<{ key: string; dueAt: number }> {
-  const [key = ''] = await api.state.redis.keys(`${api.state.keys.queues()}:schedules:repeat:${id}:*`);
-  return { key, dueAt: Number(key.split(':').at(-1)) };
+  const prefix = `${api.state.keys.queues()}:schedules:repeat:${id}:`;
+  // A job that is being worked on is still there, with its lock.
+  const found = await api.state.redis.keys(`${prefix}*`);
+  const times = found.map((key) => Number(key.slice(prefix.length))).filter((time) => !Number.isNaN(time));
+  const dueAt = Math.max(...times);
+  return { key: times.length > 0 ? `${prefix}${dueAt}` : '', dueAt };
 }
 
 /** Makes the waiting job due now, as the passing of time would. */
@@ -84,6 +88,7 @@ describe('a schedule', () => {
     const [build, ...more] = await builds();
     expect(more).toEqual([]);
     expect(build).toMatchObject({ id: lastRun?.build, team: 'web', request: { target: 'test' } });
+    expect(build?.createdBy).toEqual({ kind: 'schedule', id: `schedule-${id}`, name: 'nightly' });
     const [entry] = (await api.state.audit.read({}, 100)).filter(({ action }) => action === 'runSchedule');
     expect(entry).toMatchObject({
       actor: { kind: 'schedule', id: `schedule-${id}`, name: 'nightly', team: 'web' },
@@ -215,6 +220,7 @@ describe('a schedule request', () => {
           trees: api.trees,
           contextRetentionMs: 1,
           buildSecrets: state.buildSecrets,
+          modeDefaults: state.modeDefaults,
           untrustedPush: [],
           takesClientLogins: true,
           now: Date.now,

@@ -7,6 +7,7 @@ import { auditHandler } from '../audit/audit-handler.ts';
 import { buildHandlers } from '../builds/build-handlers.ts';
 import type { BuildWatch } from '../builds/build-watch.ts';
 import { cacheHandlers } from '../caches/cache-handlers.ts';
+import { modeHandlers } from '../caches/mode-handlers.ts';
 import type { ApiConfig } from '../config.ts';
 import { contextHandlers } from '../contexts/context-handlers.ts';
 import { treeHandlers } from '../contexts/tree-handlers.ts';
@@ -73,6 +74,7 @@ export function handlers({
     ...treeHandlers(config, { ...deps, rulesFor: submission.rulesFor }),
     ...hostHandlers(config, deps),
     ...cacheHandlers(config, { ...deps, now }),
+    ...modeHandlers(config, { ...deps, now }),
     ...taskHandlers(config, { ...deps, closing }),
     ...snapshotHandlers(config, { ...deps, now }),
     ...tokenHandlers(config, { ...deps, now }),

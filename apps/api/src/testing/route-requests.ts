@@ -80,6 +80,10 @@ export class RouteRequests {
         return { path, init: json({ team: 'web', kinds: ['outputs'], dryRun: true }) };
       case 'cleanRegistries':
         return { path, init: json({ team: 'web', dryRun: true }) };
+      case 'listCacheModes':
+        return { path: `${path}?team=web` };
+      case 'setCacheMode':
+        return { path, init: json({ repo: 'app', team: 'web', mode: 'archive' }) };
       case 'getSnapshot':
       case 'removeSnapshot':
         return { path: path.replace(':id', await this.#snapshot()) };

@@ -51,11 +51,8 @@ export class PlainView implements ProgressView {
 
   record(record: IdentifiedLogRecord): void {
     this.#waiting = '';
-    // The failure itself is shown at the very end, with the output of the failed step.
-    const { type } = record;
-    const shown = type === 'end' && record.state === 'failed' ? { ...record, failure: undefined } : record;
-    this.#err.write(this.#renderer.render(shown as IdentifiedLogRecord));
-    if (type === 'end' && record.state === 'queued') this.#renderer = new PlainRenderer();
+    this.#err.write(this.#renderer.render(withoutFailure(record)));
+    if (record.type === 'end' && record.state === 'queued') this.#renderer = new PlainRenderer();
   }
 
   canceling(): void {
@@ -65,9 +62,19 @@ export class PlainView implements ProgressView {
   close(): void {}
 }
 
+/** Removes why a step or the build failed: that is shown once, at the very end, with the output of the failed step. */
+function withoutFailure(record: IdentifiedLogRecord): IdentifiedLogRecord {
+  if (record.type === 'step' && record.state === 'failed') return { ...record, error: 'failed' };
+  return record.type === 'end' && record.state !== 'queued' ? { ...record, failure: undefined } : record;
+}
+
+/** After how many reasons for waiting, one every 2 s, the quiet view shows one. */
+const QUIET_WAITS = 5;
+
 /** Shows only problems. */
 export class QuietView implements ProgressView {
   readonly #err: Channel;
+  #waits = 0;
 
   constructor(err: Channel) {
     this.#err = err;
@@ -80,7 +87,12 @@ export class QuietView implements ProgressView {
   reading(): void {}
   uploading(): void {}
   uploaded(): void {}
-  waiting(): void {}
+
+  /** Says once why the build waits, if that takes long: silence for minutes looks like a hang. */
+  waiting(reason: string): void {
+    if (++this.#waits === QUIET_WAITS) this.say(`waiting: ${reason}`);
+  }
+
   record(): void {}
 
   canceling(): void {

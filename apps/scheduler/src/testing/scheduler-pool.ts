@@ -16,6 +16,8 @@ export interface TestHost {
   readonly incarnation?: string;
   /** The trust classes that it takes. Default: none reported, as by a worker of an older version. */
   readonly trust?: readonly Trust[];
+  /** Default: `linux/amd64`. */
+  readonly platforms?: readonly string[];
   /** Types of tasks that it can carry out. Default: none, as by a worker of an older version. */
   readonly tasks?: readonly string[];
 }
@@ -28,6 +30,8 @@ export interface Submission {
   readonly trust?: Trust;
   /** Default: `app`. */
   readonly repo?: string;
+  /** The server's default. */
+  readonly queueTimeoutMs?: number;
 }
 
 /** A pool of real schedulers over a real Redis; its hosts and builds do what the test says. */
@@ -69,12 +73,12 @@ export class SchedulerPool implements AsyncDisposable {
   /** Reports a host, which joins the pool or renews its lease. `runs`: the builds whose first attempts it says that it runs. */
   async join(
     name: string,
-    { slots = 2, incarnation = 'i1', trust, tasks }: TestHost = {},
+    { slots = 2, incarnation = 'i1', trust, platforms = ['linux/amd64'], tasks }: TestHost = {},
     runs?: readonly string[],
   ): Promise<void> {
     await this.state.hosts.sync(
       {
-        ...{ name, slots, platforms: ['linux/amd64'], labels: {}, driver: 'docker', engineVersion: '1' },
+        ...{ name, slots, platforms: [...platforms], labels: {}, driver: 'docker', engineVersion: '1' },
         ...{ buildxVersion: '1', accepting: true, ...(trust && { trust: [...trust] }) },
         ...(tasks && { tasks: [...tasks] }),
       },
@@ -92,10 +96,17 @@ export class SchedulerPool implements AsyncDisposable {
   /** Submits a build. */
   async submit(
     request: Partial<BuildRequestInput> = {},
-    { builds = this.state.builds, submitter, trust, repo = 'app' }: Submission = {},
+    { builds = this.state.builds, submitter, trust, repo = 'app', queueTimeoutMs }: Submission = {},
   ): Promise<string> {
     const spec = { ...buildRequest.parse({ source: { type: 'upload', name: 'app' }, ...request }), secrets: [] };
-    const accepted = await builds.accept({ repo, spec, secrets: {}, submitter, ...(trust && { trust }) });
+    const accepted = await builds.accept({
+      repo,
+      spec,
+      secrets: {},
+      submitter,
+      queueTimeoutMs,
+      ...(trust && { trust }),
+    });
     return accepted.build.record.id;
   }
 

@@ -16,6 +16,7 @@ import { cacheFlags, failedExport, localCacheFlags, s3Env } from './cache-flags.
 import { hiddenPart } from './docker-config.ts';
 import { Laps } from './laps.ts';
 import { explainRefusal } from './login-refusal.ts';
+import { namedContextDirs } from './named-contexts.ts';
 import { prepareContext } from './prepare-context.ts';
 import { RecordSink } from './record-sink.ts';
 import { RunFiles } from './run-files.ts';
@@ -40,6 +41,8 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
   const note = (message: string) => sink.deliver([{ t: host.now(), type: 'note', message }]);
   const context = await prepareContext(host, request, files, halt, note);
   if ('end' in context) return context;
+  const contextDirs = await namedContextDirs(request, files, halt);
+  if ('end' in contextDirs) return contextDirs;
   laps.end('contextMs');
   const { env, places } = await files.placeSecrets(request.secrets);
   const { registryLogins: logins = [] } = request;
@@ -53,6 +56,7 @@ export async function runBuild(host: RunHost, request: RunRequest, signal: Abort
     spec,
     repo: request.repo,
     context,
+    contextDirs,
     secrets: places,
     metadataFile: files.metadataFile,
     ...(request.internal && { internal: request.internal }),

@@ -107,6 +107,11 @@ export function cacheConflict({
   return undefined;
 }
 
+/** Returns the caches of a build whose mode is a default; undefined for `warm`, and for `registry` without a tag beside which it could keep its caches. */
+export function cacheOfMode(mode: BuildCache['mode'], tags: readonly string[]): BuildCache | undefined {
+  return mode === 'warm' || (mode === 'registry' && tags.length === 0) ? undefined : { mode };
+}
+
 /** What a build imports and exports. */
 export interface CachePlaces {
   readonly from: readonly CacheLocation[];

@@ -1,28 +1,11 @@
 import { CACHE_SCOPES, PRIORITIES, repoOrigin, type SecretRef } from '@kiln/domain';
 import { z } from 'zod';
 import { buildCache, cacheConflict } from '../caches/build-cache.ts';
+import { buildContexts, gitSource } from './build-contexts.ts';
 import { clientLogins, clientLoginsView } from './client-logins.ts';
 import { MTIME_MODES, NAMESPACE_ARG, SUPERSEDE_MODES } from './constants.ts';
-import {
-  contextDigest,
-  gitRef,
-  gitUrl,
-  relativePath,
-  secretName,
-  secretValue,
-  tagReference,
-  teamName,
-} from './fields.ts';
+import { contextDigest, relativePath, secretName, secretValue, tagReference, teamName } from './fields.ts';
 import { hostLabels } from './host-report.ts';
-
-export const gitSource = z
-  .strictObject({
-    type: z.literal('git'),
-    url: gitUrl,
-    ref: gitRef.optional().meta({ description: 'Branch, tag, full ref or commit. Default: the remote HEAD.' }),
-    subdir: relativePath.optional().meta({ description: 'Directory of the repository to use as build context.' }),
-  })
-  .meta({ id: 'GitSource' });
 
 export const uploadSource = z
   .strictObject({
@@ -63,6 +46,7 @@ export const outputSpec = z
 export const storedSecretRef = z.union([secretName, z.strictObject({ id: secretName, name: secretName })]);
 
 const MAX_STORED_SECRETS = 64;
+const MAX_QUEUE_SECONDS = 7 * 86_400;
 
 /** Returns the stored secrets that a request names, with their ids. */
 export function storedSecretsOf({ storedSecrets = [] }: Pick<BuildSpec, 'storedSecrets'>): SecretRef[] {
@@ -123,9 +107,18 @@ export const buildRequest = z
         'Which builds share the build’s cache mounts: those of its repo, those of its team with the same scope, or all with the same scope. Builds that share a mount can change what the others find in it. No scope crosses the isolation of the host (by default, the team). Untrusted builds share their mounts only with their team’s untrusted builds of the repo.',
     }),
     cache: buildCache.optional(),
+    buildContexts,
     pull: z.boolean().default(false),
     mtimes,
     timeoutSeconds: z.int().min(1).max(86_400).default(3_600),
+    queueTimeoutSeconds: z.int().min(0).max(MAX_QUEUE_SECONDS).optional().meta({
+      description:
+        'How long the build may wait for a host, counted from its submission without the time on hosts that were lost; then it fails with `queue_timeout`. 0: without limit. Default: the server’s.',
+    }),
+    waitForHost: z.boolean().optional().meta({
+      description:
+        'Whether to wait even if no host of the pool could ever take the build, because one that can will join. Default: false; the build then fails with `no_fitting_host`.',
+    }),
     priority: z.enum(PRIORITIES).default('normal'),
     weight: z.int().min(1).max(64).default(1).meta({
       description:

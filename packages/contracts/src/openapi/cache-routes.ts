@@ -1,6 +1,7 @@
+import { modeDefault, modeList, modeOrder, modeQuery } from '../http/cache-modes.ts';
 import { cleanAnswer, cleanRequest } from '../http/cache-references.ts';
 import { cacheList, cacheQuery, dropAnswer, dropRequest } from '../http/caches.ts';
-import type { RouteDoc } from './route.ts';
+import { type RouteDoc, users } from './route.ts';
 
 /** Routes for the caches of hosts. */
 export const CACHE_ROUTES = {
@@ -40,6 +41,31 @@ export const CACHE_ROUTES = {
       'Deletes references to which builds have exported caches and that no build has used for some time, with the registry logins that builds have. Only references that still hold caches are deleted.',
     body: { 'application/json': cleanRequest },
     answers: { 200: { description: 'The references.', content: { 'application/json': cleanAnswer } } },
+    problems: [
+      ...(['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'] as const),
+      'forbidden',
+    ],
+  },
+  listCacheModes: {
+    method: 'get',
+    path: '/v1/caches/modes',
+    tag: 'Hosts',
+    access: users('builds:read', 'request'),
+    summary: 'List the default cache modes of a team’s repos',
+    query: modeQuery,
+    answers: { 200: { description: 'The defaults.', content: { 'application/json': modeList } } },
+    problems: ['invalid_request', 'forbidden'],
+  },
+  setCacheMode: {
+    method: 'put',
+    path: '/v1/caches/modes',
+    tag: 'Hosts',
+    access: users('builds:write', 'request'),
+    summary: 'Set the default cache mode of a repo',
+    description:
+      'For builds that are accepted from now on and name no `cache`, also those of schedules and webhooks. `registry` applies only to builds with a tag, beside which they keep their caches.',
+    body: { 'application/json': modeOrder },
+    answers: { 200: { description: 'The default as it is now.', content: { 'application/json': modeDefault } } },
     problems: [
       ...(['malformed_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'] as const),
       'forbidden',

@@ -36,6 +36,8 @@ export const FAILURE_CODES = [
   'host_drained',
   'host_outdated',
   'host_taken',
+  'no_fitting_host',
+  'queue_timeout',
   'poisoned',
 ] as const;
 export type FailureCode = (typeof FAILURE_CODES)[number];

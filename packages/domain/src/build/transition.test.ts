@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { queueDeadline } from './queue-deadline.ts';
 import { type BuildRecord, currentAttempt } from './record.ts';
 import { isTerminal, TERMINAL_STATES } from './state.ts';
 import { after, assign, finish, fresh, lose, lost, start } from './testing/lifecycle.ts';
@@ -93,6 +94,31 @@ describe('a build', () => {
   });
 });
 
+describe('a build that the leader gives up placing', () => {
+  const failure = { code: 'no_fitting_host', message: 'no host builds linux/arm64' } as const;
+  const abandon: BuildEvent = { type: 'abandon', failure };
+
+  test('fails with the reason, whether a host had it before or not', () => {
+    expect(after(abandon)).toMatchObject({ state: 'failed', finishedAt: 1, failure, attempts: [] });
+    expect(after(assign(), start(), lose(), abandon)).toMatchObject({ state: 'failed', finishedAt: 4, failure });
+  });
+
+  test('continues if a host has taken it, or if it shares another’s run', () => {
+    expect(transition(after(assign()), abandon, 9)).toMatchObject({ illegal: true, reason: 'not_allowed' });
+    expect(transition({ ...fresh, sharedRun: 'b0' }, abandon, 9)).toMatchObject({ illegal: true });
+  });
+});
+
+describe('the queue timeout', () => {
+  test('counts from the submission, without the time on hosts', () => {
+    const queueTimeoutMs = 600;
+    expect(queueDeadline({ ...fresh, queueTimeoutMs })).toBe(600);
+    const attempt = { number: 1, host: 'h', incarnation: 'i', assignedAt: 100 };
+    expect(queueDeadline({ ...fresh, queueTimeoutMs, attempts: [{ ...attempt, endedAt: 5_100 }] })).toBe(5_600);
+    expect(queueDeadline(fresh)).toBeUndefined();
+  });
+});
+
 describe('any sequence of events', () => {
   const attempt = fc.integer({ min: 1, max: MAX_ATTEMPTS + 1 });
   const incarnation = fc.constantFrom('i1', 'i2');
@@ -109,6 +135,7 @@ describe('any sequence of events', () => {
     fc.record({ type: fc.constant('finish' as const), attempt, incarnation, outcome }),
     fc.record({ type: fc.constant('lose' as const), attempt, failure: fc.constant(lost) }),
     fc.constantFrom<BuildEvent>({ type: 'cancel' }, { type: 'release' }, { type: 'leave' }),
+    fc.record({ type: fc.constant('abandon' as const), failure: fc.constant(lost) }),
     fc.record({ type: fc.constant('supersede' as const), by: fc.constantFrom('b2', 'b3') }),
     fc.record({
       type: fc.constant('share' as const),

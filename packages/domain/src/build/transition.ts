@@ -38,6 +38,8 @@ export type BuildEvent =
   | { readonly type: 'release' }
   /** Its caller cancels it, and the run that it shares continues for others. */
   | { readonly type: 'leave' }
+  /** The leader gives up placing it. */
+  | { readonly type: 'abandon'; readonly failure: Failure }
   /** The run that it shares has ended. */
   | { readonly type: 'share'; readonly run: EndedRun };
 
@@ -53,7 +55,7 @@ export interface IllegalTransition {
 
 /** The events that each state accepts. This table is the only definition of the lifecycle. */
 const ALLOWED: Readonly<Record<BuildState, readonly BuildEventType[]>> = {
-  queued: ['assign', 'cancel', 'supersede', 'release'],
+  queued: ['assign', 'cancel', 'supersede', 'release', 'abandon'],
   assigned: ['start', 'finish', 'lose', 'cancel', 'supersede', 'release'],
   running: ['pin', 'finish', 'lose', 'cancel', 'supersede', 'release'],
   succeeded: [],
@@ -120,6 +122,8 @@ export function transition(build: BuildRecord, event: BuildEvent, now: number): 
       return release(build, now);
     case 'leave':
       return leave(build, now);
+    case 'abandon':
+      return next(build, { state: 'failed', finishedAt: now, failure: event.failure });
     case 'share':
       return next(build, { ...event.run, finishedAt: now });
   }

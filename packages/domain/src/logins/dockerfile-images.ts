@@ -12,14 +12,18 @@ const OF_HOST: Readonly<Record<string, string>> = Object.fromEntries(
 
 /**
  * Returns the images that a Dockerfile names, as they are written: its frontend (`# syntax=`), the bases of its stages with build arguments
- * expanded, and those of `COPY --from=` and `RUN --mount=from=`. Stages of its own are left out, and so is what can't be known before the build.
+ * expanded, and those of `COPY --from=` and `RUN --mount=from=`. Stages of its own and named contexts are left out, and so is what can't be known before the build.
  */
-export function imagesOf(dockerfile: string, buildArgs: Readonly<Record<string, string>>): string[] {
+export function imagesOf(
+  dockerfile: string,
+  buildArgs: Readonly<Record<string, string>>,
+  contexts: readonly string[] = [],
+): string[] {
   const images = new Set<string>();
   const frontend = buildArgs[SYNTAX_ARG] ?? syntaxOf(dockerfile);
   if (frontend) images.add(frontend.trim().split(/\s/)[0] ?? '');
   const args = new Map(Object.entries(OF_HOST));
-  const own = new Set(['scratch']);
+  const own = new Set(['scratch', ...contexts.map((name) => name.toLowerCase())]);
   const add = (image: string | undefined) => {
     if (image && !image.includes('$') && !own.has(image.toLowerCase()) && !/^\d+$/.test(image)) images.add(image);
   };

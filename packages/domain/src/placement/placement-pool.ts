@@ -246,6 +246,11 @@ export class PlacementPool implements PoolState {
     return new SeedPlanner(this, now, conditions).moving(most);
   }
 
+  /** Returns the hosts that have yet to give caches away by `seedsAhead`. @param conditions as there, but without regard to transfers under way */
+  hostsOwingSeeds(now: number, conditions: SeedConditions): Set<string> {
+    return new SeedPlanner(this, now, conditions).owing();
+  }
+
   /** Decides which builds start where now. The pool itself changes only by the events that the caller reports afterwards. */
   decide(now: number, { explained = false }: DecideOptions = {}): Decisions {
     this.#advance(now);
@@ -265,6 +270,12 @@ export class PlacementPool implements PoolState {
     const assignments = pass.takeAssignments();
     // Only for a build that waits beside free room may the decision change with time alone.
     return { assignments, lookAgainAt: pass.waitsBesideRoom ? pass.now + this.settings.lookAgainMs : undefined };
+  }
+
+  /** Returns the waiting builds that no host takes at present, whatever its load. */
+  unplaceable(): PendingBuild[] {
+    const groups = [...this.waiting.groups].filter(({ hosts }) => hosts.fitting(this.hosts).size === 0);
+    return groups.flatMap(({ builds }) => builds);
   }
 
   /** Explains why a build waits, as of the last decisions; undefined if it doesn't wait. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { BuildRequestInput, KilnImage, RepoSettings } from '@kiln/contracts';
+import { type BuildRequestInput, cacheOfMode, type KilnImage, type RepoSettings } from '@kiln/contracts';
 import { repoKey, trimEnd } from '@kiln/domain';
 import { mayPushUntrusted } from './filters.ts';
 import type { Occasion } from './occasion.ts';
@@ -28,8 +28,9 @@ export function planBuild(image: KilnImage, occasion: Occasion, settings: RepoSe
   const { subdir, supersede } = { subdir: subdirOf(image.context), supersede: supersedeOf(image, occasion) };
   const pushed = pushOf(image, occasion, settings, nowMs);
   const secrets = secretsOf(image);
-  const byDefault = defaultCache(image, settings, pushed.tags);
-  const cache = cacheOf({ cache: image.cache ?? byDefault.cache }, occasion);
+  const byDefault =
+    image.cache || !settings.cacheMode ? undefined : cacheByDefault(settings.cacheMode, pushed.tags, occasion);
+  const cache = byDefault?.cache ?? cacheOf(image, occasion);
   const withheld = occasion.fork ? Object.keys(secrets) : [];
   const urgent = occasion.fork && image.priority === 'interactive';
   return {
@@ -38,7 +39,7 @@ export function planBuild(image: KilnImage, occasion: Occasion, settings: RepoSe
     secrets: occasion.fork ? {} : secrets,
     notes: [
       ...pushed.notes,
-      ...byDefault.notes,
+      ...(byDefault?.notes ?? []),
       ...(withheld.length > 0 ? [`secrets withheld from a fork: ${withheld.join(', ')}`] : []),
       ...(urgent ? ['priority normal instead of interactive: the pull request comes from a fork'] : []),
     ],
@@ -53,6 +54,8 @@ export function planBuild(image: KilnImage, occasion: Occasion, settings: RepoSe
       tags: [...pushed.tags],
       output: { type: pushed.tags.length > 0 && image.output === 'push' ? 'push' : 'none' },
       timeoutSeconds: image.timeoutSeconds,
+      ...(image.queueTimeoutSeconds !== undefined && { queueTimeoutSeconds: image.queueTimeoutSeconds }),
+      ...(image.waitForHost !== undefined && { waitForHost: image.waitForHost }),
       priority: urgent ? 'normal' : image.priority,
       weight: image.weight,
       hostLabels: image.hostLabels,
@@ -81,15 +84,16 @@ function pushOf(image: KilnImage, occasion: Occasion, settings: RepoSettings, no
   };
 }
 
-/** The caches of an image whose file names none, by the server's settings of the repository. */
-function defaultCache(
-  image: KilnImage,
-  { cacheMode: mode = 'warm' }: RepoSettings,
+/** The caches of an image whose file names none, by a default of the server. */
+export function cacheByDefault(
+  mode: NonNullable<RepoSettings['cacheMode']>,
   tags: readonly string[],
-): { readonly cache?: KilnImage['cache']; readonly notes: readonly string[] } {
-  if (image.cache || mode === 'warm') return { notes: [] };
-  if (mode !== 'registry' || tags.length > 0) return { cache: { mode }, notes: [] };
-  return { notes: ['cache mode warm instead of registry: there is no tag beside which the caches could be kept'] };
+  occasion: Occasion,
+): { readonly cache: NonNullable<KilnImage['cache']>; readonly notes: readonly string[] } {
+  const cache = cacheOf({ cache: cacheOfMode(mode, tags) }, occasion) ?? { mode: 'warm' };
+  const lacksTag = mode === 'registry' && cache.mode === 'warm';
+  const note = 'cache mode warm instead of registry: there is no tag beside which the caches could be kept';
+  return { cache, notes: lacksTag ? [note] : [] };
 }
 
 /** The image's caches. An archive is named after the branch or pull request, and a fork's build exports nothing that the file names. */

@@ -104,6 +104,7 @@ function newRecord(
     spec,
     trust,
     granted,
+    createdBy,
     retryOf,
     pullRequest,
     clonesWith,
@@ -111,11 +112,14 @@ function newRecord(
     maxLogBytes,
     maxArtifactBytes,
     maxStoredBytes,
+    queueTimeoutMs: defaultQueueTimeoutMs,
   }: NewBuild,
   id: string,
   now: number,
   run: string,
 ): BuildRecord {
+  const { queueTimeoutSeconds } = spec;
+  const queueTimeoutMs = queueTimeoutSeconds === undefined ? defaultQueueTimeoutMs : queueTimeoutSeconds * 1000;
   return {
     id,
     revision: 1,
@@ -123,10 +127,13 @@ function newRecord(
     repo,
     team: spec.team,
     ...(trust !== undefined && { trust }),
+    ...(createdBy && { createdBy }),
     ...(submitter !== undefined && { submitter }),
     ...(maxLogBytes !== undefined && { maxLogBytes }),
     ...(maxArtifactBytes !== undefined && { maxArtifactBytes }),
     ...(maxStoredBytes !== undefined && { maxStoredBytes }),
+    // 0: without limit
+    ...(queueTimeoutMs !== undefined && queueTimeoutMs > 0 && { queueTimeoutMs }),
     ...(granted !== undefined && { granted }),
     ...(spec.cache && spec.cache.mode !== 'warm' && { cacheMode: spec.cache.mode }),
     createdAt: now,

@@ -131,7 +131,10 @@ describe('an attempt', () => {
     expect(lines.map((line) => JSON.parse(line))).toEqual([
       { n: 1 },
       { n: 2 },
-      { t: expect.any(Number), type: 'end', state: 'succeeded' },
+      {
+        ...{ t: expect.any(Number), type: 'end', state: 'succeeded' },
+        ...{ host: 'h1', ms: expect.any(Number), steps: { total: 2, cached: 1 } },
+      },
     ]);
     expect(await state.logs.unarchived(10)).toEqual([{ buildId: id, attempt: 1 }]);
     expect(await state.attempts.settle(ref(id), { end: 'succeeded' })).toEqual(settled);
@@ -241,11 +244,14 @@ describe('hosts', () => {
     expect((await state.attempts.reclaim(ref(id), failure, token)).outcome).toBe('reclaimed');
   });
 
-  test('leave the pool without a trace if they hold no attempts', async () => {
+  test('leave the pool with nothing but their last report, for an hour, if they hold no attempts', async () => {
     await join();
     await state.hosts.leave('h1', 'i1');
     expect(await state.hosts.list()).toEqual([]);
-    expect((await state.redis.keys(`${state.keys.prefix}host*`)).length).toBe(0);
+    expect((await state.redis.keys(`${state.keys.prefix}host:*`)).length).toBe(0);
+    const { report } = (await state.hosts.departed())[0] ?? {};
+    expect(report?.name).toBe('h1');
+    expect(await state.redis.pttl(state.keys.hostsDeparted())).toBeLessThanOrEqual(3_600_000);
   });
 });
 

@@ -5,15 +5,18 @@ import {
   cacheKey,
   currentAttempt,
   domainOfKey,
+  type Failure,
   isHandBack,
   type PendingBuild,
   type PlacementDecision,
   placementKey,
+  queueDeadline,
 } from '@kiln/domain';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { StoredBuild, StoredDecision } from '../types.ts';
+import { DEFAULT_SECRET_TTL_MS } from './build-store.ts';
 import { applyEvent, changeArgs } from './write.ts';
 
 /** The host that a decision chose, as the leader saw it. If it has fewer slots by now, those count. */
@@ -42,10 +45,12 @@ export interface ConcurrencyLimits {
   readonly token?: number | undefined;
 }
 
+const NOT_LEADER = -4;
+
 /** Refusals of `assign-build` by their codes. */
 const REFUSALS: Readonly<Record<number, Exclude<AssignOutcome['outcome'], 'assigned'>>> = {
   [-3]: 'no_slot',
-  [-4]: 'not_leader',
+  [NOT_LEADER]: 'not_leader',
   [-5]: 'host_unfit',
   // A newer build supersedes it, so it is due to end.
   [-6]: 'not_queued',
@@ -61,11 +66,14 @@ export class PendingStore {
   readonly #redis: Redis;
   readonly #keys: Keys;
   readonly #now: () => number;
+  readonly #secretTtlMs: number;
 
-  constructor(redis: Redis, keys: Keys, now: () => number = Date.now) {
+  /** @param secretTtlMs how long secrets of an ended build are kept, for a retry */
+  constructor(redis: Redis, keys: Keys, now: () => number = Date.now, secretTtlMs: number = DEFAULT_SECRET_TTL_MS) {
     this.#redis = redis;
     this.#keys = keys;
     this.#now = now;
+    this.#secretTtlMs = secretTtlMs;
   }
 
   /** Reads the ids of all queued builds, oldest first. */
@@ -128,6 +136,28 @@ export class PendingStore {
     return { outcome: REFUSALS[applied.code] ?? 'host_unfit' };
   }
 
+  /**
+   * Ends a queued build that the leader with `fencingToken` gives up placing. Returns `not_queued` if the build doesn't wait any more: it was
+   * assigned, has ended, or is about to be superseded.
+   */
+  async abandon(
+    id: string,
+    failure: Failure,
+    fencingToken: string,
+  ): Promise<'abandoned' | 'not_queued' | 'not_leader'> {
+    const now = this.#now();
+    const applied = await applyEvent(this.#redis, this.#keys, id, { type: 'abandon', failure }, now, (next, expected) =>
+      runScript(
+        this.#redis,
+        'abandon-build',
+        [this.#keys.build(id), this.#keys.leaderToken(), this.#keys.secrets(id)],
+        [this.#keys.prefix, id, expected, fencingToken, this.#secretTtlMs, ...changeArgs(next, now)],
+      ),
+    );
+    if (applied.outcome === 'applied') return 'abandoned';
+    return applied.outcome === 'refused' && applied.code === NOT_LEADER ? 'not_leader' : 'not_queued';
+  }
+
   /** Stores why a build waits for its attempt of this number. It stays beside the decision that assigns the attempt. */
   async explain(build: PendingBuild, attempt: number, decision: PlacementDecision): Promise<void> {
     const field = `${attempt}:wait`;
@@ -154,6 +184,8 @@ export function pendingBuild({ record, spec }: StoredBuild): PendingBuild {
     platforms: spec.platforms,
     hostLabels: spec.hostLabels,
     trust: record.trust ?? 'trusted',
+    waitForHost: spec.waitForHost,
+    queueDeadline: queueDeadline(record),
     // A host that only handed the build back may get it again.
     lostOn: record.attempts.filter(({ failure }) => !isHandBack(failure)).map(({ host }) => host),
   };

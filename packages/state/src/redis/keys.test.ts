@@ -93,6 +93,7 @@ describe('keys', () => {
     const ref = await pool.run(id);
     await state.logs.append(ref, 1, ['{"type":"note","text":"a"}']);
     await state.limits.change({ kind: 'team', name: 'web' }, { concurrentBuilds: 2 });
+    await state.modeDefaults.set('web', { repo: 'app', mode: 'archive', setAt: 1, setBy: 'me' });
     await state.rates.take({ kind: 'team', name: 'web' }, 10);
     await state.storage.charge('logs/x', 10, [{ team: 'web' }]);
     await state.audit.append({ actor: { kind: 'anonymous' }, outcome: 'refused' } as never);

@@ -54,7 +54,7 @@ const hosts = {
   hosts: set('hosts', 'Names of the hosts'),
   host: hash<[name: string]>(
     'host:<name>',
-    'A host: `report` and `disk` as JSON, `slots`, `accepting`, `incarnation`, `epoch`, `machine`, `lastSeenAt`, `left`, and what else its worker reported',
+    'A host: `report` and `disk` as JSON, `slots`, `accepting`, `incarnation`, `epoch`, `machine`, `lastSeenAt`, `left`, `moves` (how far its caches have moved since it is drained), and what else its worker reported',
   ),
   hostLease: string<[name: string]>(
     'host:<name>:lease',
@@ -101,6 +101,11 @@ const hosts = {
   tasks: sortedSet('tasks', 'All tasks, by their creation (ms)'),
   hostEpoch: string('hosts:epoch', 'The epoch of the newest worker process'),
   hostsRemoved: hash('hosts:removed', 'Removed hosts: name → the epoch of its last worker'),
+  hostsDeparted: hash(
+    'hosts:departed',
+    'Hosts whose worker left in order: name → time (ms) and its last report as JSON',
+    'an hour after the last one left',
+  ),
 };
 
 const placement = {
@@ -110,6 +115,10 @@ const placement = {
   ),
   cacheRegistries: hash('caches:registries', 'Registries that delete no manifests → time (ms) of the last refusal'),
   cacheCleaning: string('caches:cleaning', 'The last scheduled cleaning of registries', 'half of its interval'),
+  cacheModes: hash<[team: string]>(
+    'caches:modes:<team>',
+    'The default cache modes of a team’s repos: repo → mode, setAt (ms) and setBy as JSON; at most 1,000',
+  ),
   archives: hash<[cacheKey: string]>(
     'archives:<digest of cache key>',
     'Archives of a repo’s caches: their key → root, bytes and savedAt (ms) as JSON; at most 50',

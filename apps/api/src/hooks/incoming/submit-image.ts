@@ -1,8 +1,16 @@
-import { buildRequest, type EventOutcome, fieldProblems } from '@kiln/contracts';
-import { CONTEXT_PREFIX, gitSecret, type ImageVerdict, type Occasion, reportsStatuses } from '@kiln/forges';
+import { type BuildRequest, buildRequest, type EventOutcome, fieldProblems } from '@kiln/contracts';
+import {
+  CONTEXT_PREFIX,
+  cacheByDefault,
+  gitSecret,
+  type ImageVerdict,
+  type Occasion,
+  reportsStatuses,
+} from '@kiln/forges';
 import { GitFailed, type GitSource } from '@kiln/git';
 import type { AuditLog, ReportTarget, StoredConnection, StoredDelivery } from '@kiln/state';
 import { admitRequest } from '../../access/admit-request.ts';
+import { defaultMode } from '../../builds/default-mode.ts';
 import { type Accepted, type SubmissionDeps, submitBuild } from '../../builds/submit-build.ts';
 import { ApiProblem, codeOf } from '../../http/api-problem.ts';
 import { pushRules } from '../connections/connection-push-rules.ts';
@@ -40,7 +48,8 @@ export interface ImageContext {
  * @throws an error that may pass
  */
 export async function submitImage(wanted: Wanted, at: ImageContext, parts: SubmitImageDeps): Promise<ImageOutcome> {
-  const { image, trust, notes } = wanted;
+  const { image, trust } = wanted;
+  const notes = [...wanted.notes];
   const refused = (why: string): ImageOutcome => ({ image, outcome: 'refused', why, notes: [...notes] });
   const principal = connectionPrincipal(at.connection, trust);
   // Stored secrets are only named in the request, and read when the build starts.
@@ -64,7 +73,8 @@ export async function submitImage(wanted: Wanted, at: ImageContext, parts: Submi
   const untrustedPush = [...parts.untrustedPush, ...pushRules(request.data.tags)];
   const key = { space: 'hook', key: `${at.delivery.id}-${at.index}-${image}` } as const;
   try {
-    const admitted = admitRequest(request.data, request.data.team, principal, untrustedPush);
+    const asked = await withDefaultMode(request.data, at.occasion, notes, parts);
+    const admitted = admitRequest(asked, asked.team, principal, untrustedPush);
     const rules = await parts.rulesFor(principal, admitted.team);
     await rules.checkTargets(admitted);
     await using context = await forkContexts?.stage(subdir, rules.share);
@@ -87,6 +97,20 @@ export async function submitImage(wanted: Wanted, at: ImageContext, parts: Submi
     if (error instanceof GitFailed && error.fault === 'subdir_missing') return refused(error.message);
     throw error;
   }
+}
+
+/** Gives a request that names no caches those of its repo's default mode: an archive is then named after the branch. */
+async function withDefaultMode(
+  request: BuildRequest,
+  occasion: Occasion,
+  notes: string[],
+  { modeDefaults }: Pick<SubmitImageDeps, 'modeDefaults'>,
+): Promise<BuildRequest> {
+  const mode = request.cache ? undefined : await defaultMode(request, modeDefaults);
+  if (mode === undefined) return request;
+  const byDefault = cacheByDefault(mode, request.tags, occasion);
+  notes.push(...byDefault.notes);
+  return { ...request, cache: byDefault.cache };
 }
 
 /** Adds a build to the audit log, as `POST /v1/builds` does. */

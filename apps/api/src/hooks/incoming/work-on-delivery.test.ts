@@ -1,4 +1,5 @@
 import { type DeliveryView, FORGES } from '@kiln/contracts';
+import { repoOrigin } from '@kiln/domain';
 import { SECRET } from '@kiln/forges/testing';
 import { TestRedis } from '@kiln/state/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -44,6 +45,18 @@ describe('a push', () => {
         supersede: 'running',
       },
     });
+  });
+
+  test('builds in the default cache mode of its repo where neither file nor connection names one, from an archive of the branch', async () => {
+    const { modeDefaults } = api.state;
+    await modeDefaults.set('web', { repo: repoOrigin(forge.git.url()), mode: 'archive', setAt: 1, setBy: 'me' });
+    const caches = async () => {
+      const delivery = await forge.delivered(push('github', first, forge.git.commit({ 'services/api/a.ts': '2' })));
+      return (await forges.built(delivery)).map(({ request }) => request.cache);
+    };
+    expect(await caches()).toContainEqual({ mode: 'archive', key: 'main' });
+    await forge.connect('github', { repositories: [{ match: [REPO], cloneUrl: forge.git.url(), cacheMode: 'warm' }] });
+    expect(await caches()).toContainEqual({ mode: 'warm' });
   });
 
   test('is answered with its builds if they are made in time; other events are answered with the reason for none', async () => {

@@ -38,12 +38,15 @@ describe('kiln build', () => {
       for (let i = 1; i <= 12; i += 1) {
         cli.api.log({ t: 1_000 + i, type: 'output', step: 1, stream: 'stderr', data: `line ${i}\n` });
       }
-      cli.api.log(step({ state: 'failed', ms: 20, error: 'exit code: 2' }));
+      cli.api.log(step({ state: 'failed', ms: 20, error: 'process "/bin/sh -c make" failed: exit code: 2' }));
       const excerpt = 'Dockerfile:2\n   2 | >>> RUN make\n';
       cli.api.end('failed', { code: 'step_failed', message: 'RUN make exited with code 2', exitCode: 2, excerpt });
     };
     const at = cli.io();
     expect(await runCli(['build'], at)).toBe(1);
+    expect(at.stderr.text).toContain('#1 ERROR: failed\n\nkiln: failed\n------\n > [2/2] RUN make:');
+    // The error itself is said once, at the end.
+    expect(at.stderr.text.match(/code:? 2/g)).toHaveLength(1);
     const lines = Array.from({ length: 10 }, (_, i) => `${((i + 3) / 1000).toFixed(3)} line ${i + 3}\n`).join('');
     expect(at.stderr.text).toMatch(
       new RegExp(
@@ -152,6 +155,28 @@ describe('kiln build', () => {
     await at.said('kiln: waiting: every host that fits is full (a 2/2)');
     cli.succeed();
     expect(await running).toBe(0);
+  });
+
+  it.each([[], ['--quiet', '--load']])(
+    'says what the pool lacks if no host can take the build (%s %s)',
+    async (...flags) => {
+      const message = 'no host builds linux/arm64; the pool has linux/amd64 on a';
+      cli.api.onSubmit = () => cli.api.end('failed', { code: 'no_fitting_host', message });
+      const at = cli.io();
+      expect(await runCli(['build', '--platform', 'linux/arm64', ...flags], at)).toBe(1);
+      expect(at.stdout.text).toBe('');
+      expect(at.stderr.text).toContain(
+        `ERROR: build ${cli.api.build.id} failed: ${message} [no_fitting_host]\nto wait for such a host, add --wait-for-host\n`,
+      );
+    },
+  );
+
+  it('sends how long to wait for a host, and whether to wait for one that has not joined', async () => {
+    cli.api.onSubmit = () => cli.succeed();
+    expect(await runCli(['build', '--queue-timeout', '10m', '--wait-for-host'], cli.io())).toBe(0);
+    expect((await cli.submitted()).request).toMatchObject({ queueTimeoutSeconds: 600, waitForHost: true });
+    expect(await runCli(['build'], cli.io())).toBe(0);
+    expect((await cli.submitted()).request).not.toHaveProperty('waitForHost');
   });
 });
 

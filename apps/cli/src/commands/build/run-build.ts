@@ -15,12 +15,13 @@ import type { BUILD_FLAGS } from './request/build-flags.ts';
 import { type BuildFlags, buildRequestOf, type RequestOptions } from './request/build-request.ts';
 import { buildxWarnings } from './request/buildx-compat.ts';
 import { cacheWarnings } from './request/cache-flags.ts';
+import { givenContexts } from './request/context-flag.ts';
 import { type OutputPlan, planOutput } from './request/output-flag.ts';
 import { readSecrets } from './request/secret-flag.ts';
 import { type BuildSource, readSource } from './request/source.ts';
 import { checkDestinations } from './result/check-destinations.ts';
 import { imageId, writeResultFiles } from './result/metadata.ts';
-import { submit } from './submit/submit.ts';
+import { type SubmitOptions, submit } from './submit/submit.ts';
 
 /** Submits a build, follows it and fetches its result. Returns the exit code. @throws UsageError, and the errors of the client */
 export async function runBuild({ flags, operands, io }: LocalInvocation<typeof BUILD_FLAGS>): Promise<number> {
@@ -32,6 +33,7 @@ export async function runBuild({ flags, operands, io }: LocalInvocation<typeof B
   await checkDestinations({ ...flags, plan, cwd: io.cwd });
   const client = connect(await findServer(flags, io.env));
   const { file, ref, repo } = flags;
+  const contexts = givenContexts(flags['build-context'], io.cwd);
   const source = await readSource({ operand: operands[0] ?? '.', file, ref, repo, io });
   endOfStage('walk');
   const skipped = source.context?.skipped ?? [];
@@ -41,7 +43,7 @@ export async function runBuild({ flags, operands, io }: LocalInvocation<typeof B
   );
   const secrets = await readSecrets(flags.secret, io.env, io.cwd);
   warn(io, secrets.warnings);
-  const request = await withLogins(flags, source, io, {
+  const request = await withLogins(flags, { ...source, contexts }, io, {
     plan,
     secrets: secrets.values,
     source: source.source,
@@ -53,7 +55,7 @@ export async function runBuild({ flags, operands, io }: LocalInvocation<typeof B
   try {
     const idempotencyKey = flags['idempotency-key'];
     const deps = { client, view, interruption, cacheHome: cacheHome(io.env) };
-    const submitted = await submit({ request, source, idempotencyKey }, deps);
+    const submitted = await submit({ request, source, contexts, idempotencyKey }, deps);
     if (flags.detach) {
       view.close();
       io.out.line(flags.json ? JSON.stringify(submitted) : submitted.id);
@@ -83,14 +85,14 @@ export async function runBuild({ flags, operands, io }: LocalInvocation<typeof B
 /** Builds the request, with this machine's logins to the registries that it names. */
 async function withLogins(
   flags: BuildFlags,
-  { dockerfileContent: dockerfile }: BuildSource,
+  { dockerfileContent: dockerfile, contexts }: Pick<BuildSource, 'dockerfileContent'> & Pick<SubmitOptions, 'contexts'>,
   { env, err }: Io,
   options: Omit<RequestOptions, 'flags' | 'env'>,
 ): Promise<BuildRequestInput> {
   const request = buildRequestOf({ flags, env, ...options });
   const { clientLogins, isSwitchedOff } = await import('./logins/client-logins.ts');
   if (isSwitchedOff(flags['no-client-logins'], env)) return request;
-  const { logins, warnings } = await clientLogins(request, { env, more: flags['client-login'], dockerfile });
+  const { logins, warnings } = await clientLogins(request, { env, more: flags['client-login'], dockerfile, contexts });
   for (const warning of warnings) err.line(`kiln: ${warning}`);
   return logins.length > 0 ? { ...request, registryLogins: [...logins] } : request;
 }

@@ -4,12 +4,14 @@ import { duCommand } from './du.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
 import { listCommand } from './list.ts';
+import { modesCommand } from './modes.ts';
 import { pruneCommand } from './prune.ts';
 import { pruneRegistryCommand } from './prune-registry.ts';
 import { removeCommand } from './remove.ts';
 import { removeSnapshotCommand } from './remove-snapshot.ts';
 import { saveCommand } from './save.ts';
 import { seedCommand } from './seed.ts';
+import { setModeCommand } from './set-mode.ts';
 import { snapshotsCommand } from './snapshots.ts';
 
 export const cacheCommand = commandGroup({
@@ -23,6 +25,8 @@ export const cacheCommand = commandGroup({
     rm: removeCommand,
     prune: pruneCommand,
     'prune-registry': pruneRegistryCommand,
+    modes: modesCommand,
+    'set-mode': setModeCommand,
     save: saveCommand,
     seed: seedCommand,
     snapshots: snapshotsCommand,

@@ -52,6 +52,8 @@ export const createCommand = clientCommand(
       'cache-to': DOCKER_FLAGS['cache-to'],
       'cache-scope': KILN_FLAGS['cache-scope'],
       'host-label': KILN_FLAGS['host-label'],
+      'queue-timeout': KILN_FLAGS['queue-timeout'],
+      'wait-for-host': KILN_FLAGS['wait-for-host'],
       'concurrency-key': KILN_FLAGS['concurrency-key'],
     },
   },

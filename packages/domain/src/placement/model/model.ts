@@ -24,6 +24,10 @@ export interface PendingBuild {
   readonly cacheMode?: CacheMode | undefined;
   /** Hosts that already lost an attempt of this build; used again only if no other host fits. */
   readonly lostOn: readonly string[];
+  /** Whether it waits even if no host of the pool could ever take it. Default: false. */
+  readonly waitForHost?: boolean | undefined;
+  /** Until when it may wait, ms since the epoch; absent: without limit. */
+  readonly queueDeadline?: number | undefined;
   /** Version of the repo's dependency set, if known: a cache of another version is only partly useful. */
   readonly cacheVersion?: string | undefined;
 }

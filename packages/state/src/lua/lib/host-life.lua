@@ -32,13 +32,20 @@ local function removeHost(prefix, name)
   if incarnation then redis.call('SADD', key .. ':removed', incarnation) end
   redis.call('EXPIRE', key .. ':removed', 86400)
   redis.call('DEL', key .. ':desired')
+  redis.call('HDEL', prefix .. 'hosts:departed', name)
   purgeHost(prefix, name)
 end
 
--- purgeIfLeft(prefix, name): purges a host whose worker has left, unless it has an operator's settings or open tasks.
+-- purgeIfLeft(prefix, name): purges a host whose worker has left, unless it has an operator's settings or open tasks. Its report is kept for
+-- an hour: the worker may be restarting, and until then the pool counts as having such a host.
 local function purgeIfLeft(prefix, name)
   local key = prefix .. 'host:' .. name
   if redis.call('HGET', key, 'left') == '1' and redis.call('EXISTS', key .. ':desired', key .. ':tasks') == 0 then
+    local report = redis.call('HGET', key, 'report')
+    if report then
+      redis.call('HSET', prefix .. 'hosts:departed', name, serverNow() .. ' ' .. report)
+      redis.call('PEXPIRE', prefix .. 'hosts:departed', 3600000)
+    end
     purgeHost(prefix, name)
   end
 end

@@ -16,6 +16,11 @@ export const DOCKER_FLAGS = {
     value: 'KEY[=VALUE]',
     help: 'Build argument; without a value, that of the environment variable (repeatable)',
   },
+  'build-context': {
+    kind: 'list',
+    value: 'NAME=VALUE',
+    help: 'Further context: a directory, a git URL, docker-image://IMAGE or oci-layout://DIR[:TAG] (repeatable)',
+  },
   secret: {
     kind: 'list',
     value: 'id=ID[,src=FILE|,env=VAR]',
@@ -103,6 +108,15 @@ export const KILN_FLAGS = {
   team: { kind: 'text', value: 'NAME', help: 'Team that the build belongs to (default: $KILN_TEAM)' },
   priority: { kind: 'text', value: 'CLASS', help: `${PRIORITIES.join(', ')} (default: normal)` },
   timeout: { kind: 'text', value: 'DURATION', help: 'Time limit of the build, such as 90s, 20m or 2h (default: 1h)' },
+  'queue-timeout': {
+    kind: 'text',
+    value: 'DURATION',
+    help: "How long to wait for a host at most, such as 10m; 0: without limit (default: the server's, 24h)",
+  },
+  'wait-for-host': {
+    kind: 'bool',
+    help: 'Wait even if no host of the pool can take the build, until one that can has joined',
+  },
   'concurrency-key': {
     kind: 'text',
     value: 'KEY',
@@ -146,7 +160,6 @@ export const REFUSED_FLAGS = {
   'add-host': { kind: 'list' },
   allow: { kind: 'list' },
   annotation: { kind: 'list' },
-  'build-context': { kind: 'list' },
   call: { kind: 'text' },
   check: { kind: 'bool' },
   'cpu-period': { kind: 'text' },

@@ -13,7 +13,18 @@ export type BuildFlags = FlagValues<typeof DOCKER_FLAGS & typeof KILN_FLAGS>;
 
 /** Flags that don't go into the request as they are. */
 type OtherFlags =
-  | ('file' | 'secret' | 'push' | 'load' | 'output' | 'metadata-file' | 'iidfile' | 'progress' | 'quiet')
+  | (
+      | 'file'
+      | 'build-context'
+      | 'secret'
+      | 'push'
+      | 'load'
+      | 'output'
+      | 'metadata-file'
+      | 'iidfile'
+      | 'progress'
+      | 'quiet'
+    )
   | ('no-client-logins' | 'client-login')
   | ('repo' | 'ref' | 'detach' | 'json' | 'idempotency-key');
 export type RequestFlags = Omit<BuildFlags, OtherFlags>;
@@ -48,6 +59,10 @@ export function buildRequestOf({ flags, env, plan, secrets, source, dockerfile }
     pull: flags.pull ?? false,
     ...(cache && { cache }),
     ...(flags.timeout !== undefined && { timeoutSeconds: durationSeconds('--timeout', flags.timeout) }),
+    ...(flags['queue-timeout'] !== undefined && {
+      queueTimeoutSeconds: durationSeconds('--queue-timeout', flags['queue-timeout']),
+    }),
+    ...(flags['wait-for-host'] && { waitForHost: true }),
     ...(flags.priority !== undefined && { priority: oneOf('--priority', flags.priority, PRIORITIES) }),
     ...(flags['cache-scope'] !== undefined && {
       cacheScope: oneOf('--cache-scope', flags['cache-scope'], CACHE_SCOPES),

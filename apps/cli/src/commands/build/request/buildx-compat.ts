@@ -8,7 +8,6 @@ const IGNORED_WHY: Readonly<Record<string, string>> = {
 };
 
 const REFUSED_WHY: Readonly<Record<string, string>> = {
-  'build-context': 'a build has a single context; add the files to it, or use COPY --from an image',
   call: 'only builds are supported',
   check: 'only builds are supported',
   network: 'RUN steps use the network of the host’s builder',

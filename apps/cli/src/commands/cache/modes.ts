@@ -1,0 +1,33 @@
+import type { ModeDefaultView } from '@kiln/contracts';
+import { age } from '../../io/ages.ts';
+import { printList } from '../../io/print.ts';
+import type { Column } from '../../io/table.ts';
+import { clientCommand } from '../../server/client-command.ts';
+
+export const modesCommand = clientCommand(
+  {
+    name: 'cache modes',
+    synopsis: '[REPO]',
+    summary: 'List the default cache modes of repositories',
+    description:
+      'List the default cache modes of your team’s repositories that kiln cache set-mode has set. Other repositories have the default warm.',
+    operands: [0, 1],
+    flags: { team: { kind: 'text', value: 'NAME', help: 'Those of this team (default: your own)' } },
+  },
+  async ({ flags, client, operands: [repo], io }) =>
+    printList(io, flags.json, 'modes', {
+      rows: await client.cacheModes({ repo, team: flags.team }),
+      columns: columns(io.now()),
+      none: 'no default cache modes; set one with kiln cache set-mode',
+    }),
+);
+
+function columns(now: number): Column<ModeDefaultView>[] {
+  return [
+    { title: 'REPO', text: ({ repo }) => repo, min: 8 },
+    { title: 'MODE', text: ({ mode }) => mode ?? '-' },
+    { title: 'TEAM', text: ({ team }) => team, dispensable: 2 },
+    { title: 'SET BY', text: ({ setBy }) => setBy ?? '-', dispensable: 1 },
+    { title: 'SET', text: ({ setAt }) => (setAt === undefined ? '-' : age(Date.parse(setAt), now)), dispensable: 1 },
+  ];
+}
