@@ -30,7 +30,7 @@ async function build(line: string, env: Record<string, string> = {}) {
   expect([code, err]).toEqual([0, expect.anything()]);
   const sent = cli.api.seen.findLast(({ method, path: to }) => method === 'POST' && to === '/v1/builds');
   const request = JSON.parse(sent?.body.toString() ?? '') as { registryLogins?: unknown };
-  const said = err.split('\n').filter((text) => text.startsWith('kiln: ') && !text.includes('context: '));
+  const said = err.split('\n').filter((text) => text.startsWith('kiln: ') && !text.endsWith(' sent'));
   return { logins: request.registryLogins, said };
 }
 const ADA = { username: 'ada', password: 'hunter22' };
@@ -38,6 +38,7 @@ const ADA = { username: 'ada', password: 'hunter22' };
 describe('kiln build sends this machine’s registry logins', () => {
   it('only to registries that the tags, caches and the Dockerfile name', async () => {
     const names = [
+      'context.example',
       'tag.example',
       'cache.example',
       'base.example:5000',
@@ -50,13 +51,16 @@ describe('kiln build sends this machine’s registry logins', () => {
       join(cli.dir.path, 'Dockerfile'),
       'ARG R=other.example\nFROM $R/base AS b\nFROM scratch\nCOPY --from=b /x /x\nCOPY --from=from.example/x /y /y\n',
     );
+    const contexts = '--build-context b=src --build-context c=docker-image://context.example/x';
     const flags = '--build-arg R=base.example:5000 --cache-from cache.example/a:c --sbom generator=sbom.example/s';
-    const { logins, said } = await build(`--push -t tag.example/a:1 ${flags} .`);
+    const { logins, said } = await build(`--push -t tag.example/a:1 ${contexts} ${flags} .`);
     expect(logins).toEqual(
-      ['tag.example', 'cache.example', 'sbom.example', 'base.example:5000', 'from.example'].map((registry) => ({
-        registry,
-        ...ADA,
-      })),
+      ['tag.example', 'cache.example', 'sbom.example', 'context.example', 'base.example:5000', 'from.example'].map(
+        (registry) => ({
+          registry,
+          ...ADA,
+        }),
+      ),
     );
     expect(said).toEqual([]);
     expect((await build('https://git.example/app.git')).logins).toBeUndefined();
