@@ -16,7 +16,7 @@ import { type BuildFlags, buildRequestOf, type RequestOptions } from './request/
 import { buildxWarnings } from './request/buildx-compat.ts';
 import { cacheWarnings } from './request/cache-flags.ts';
 import { givenContexts } from './request/context-flag.ts';
-import { type OutputPlan, planOutput } from './request/output-flag.ts';
+import { type OutputPlan, outputWarnings, planOutput } from './request/output-flag.ts';
 import { readSecrets } from './request/secret-flag.ts';
 import { type BuildSource, readSource } from './request/source.ts';
 import { checkDestinations } from './result/check-destinations.ts';
@@ -28,6 +28,7 @@ export async function runBuild({ flags, operands, io }: LocalInvocation<typeof B
   endOfStage('start');
   warn(io, [...buildxWarnings(flags), ...cacheWarnings(flags)]);
   const plan = planOutput(flags);
+  warn(io, outputWarnings(plan, flags));
   const mode = readMode(flags, io);
   checkOutputs(plan, flags, io);
   await checkDestinations({ ...flags, plan, cwd: io.cwd });
