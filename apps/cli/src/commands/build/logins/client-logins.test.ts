@@ -30,7 +30,7 @@ async function build(line: string, env: Record<string, string> = {}) {
   expect([code, err]).toEqual([0, expect.anything()]);
   const sent = cli.api.seen.findLast(({ method, path: to }) => method === 'POST' && to === '/v1/builds');
   const request = JSON.parse(sent?.body.toString() ?? '') as { registryLogins?: unknown };
-  const said = err.split('\n').filter((text) => text.startsWith('kiln: ') && !text.endsWith(' sent'));
+  const said = err.split('\n').filter((text) => text.startsWith('kiln: ') && !/^kiln: \w+: \d+ files?, /.test(text));
   return { logins: request.registryLogins, said };
 }
 const ADA = { username: 'ada', password: 'hunter22' };
